@@ -1,0 +1,48 @@
+/* Native code: derived, split functions -> fused kernels -> LLVM IR -> machine code in memory, an
+ * object, assembly. All state is in a Cg; functions are added, then compiled together or found in
+ * the cache. Thread-safe across Cgs. See docs/codegen.md. */
+#ifndef HNNC_CODEGEN_H
+#define HNNC_CODEGEN_H
+
+#include "ir/abi.h"
+#include "ir/ir.h"
+
+typedef struct CgOptions {
+  const char *cpu;           /* NULL: the host; "x86-64", "haswell", "znver4", ... */
+  const char *features;      /* NULL: the host's, or none when cpu is given */
+  const char *triple;        /* NULL: the host's */
+  int opt;                   /* 0..2, code generation only; 1 is the default of the driver */
+  const char *cache_dir;     /* NULL: no cache. Never fatal when unwritable or corrupt */
+  bool time;                 /* report to cg_timed below */
+  void (*timed)(const char *what, double seconds);
+} CgOptions;
+
+typedef struct Cg Cg;
+
+Cg *cg_create(const CgOptions *o, char *err, size_t errsize);
+void cg_destroy(Cg *cg);
+
+/* Adds a function under a symbol. No DERIV ops or integrate may be left; a function with lane values
+ * must be one that pass_split calls `batch`. Copies what it needs. */
+void cg_add(Cg *cg, const Fn *f, const char *symbol);
+
+/* Compiles what was added since the last call (from the cache where it can) and links it. */
+bool cg_compile(Cg *cg, char *err, size_t errsize);
+HnnKernel cg_kernel(Cg *cg, const char *symbol);         /* NULL if unknown */
+HnnKernelInfo cg_info(Cg *cg, const char *symbol);
+bool cg_cached(const Cg *cg);                            /* the last cg_compile was served by the cache */
+
+/* Text and files, of what was added so far and not yet compiled: */
+void cg_print_kernels(Cg *cg, FILE *out, const Source *src);   /* the fused loop nests */
+bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
+bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
+bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize);   /* position independent */
+
+/* Features of the machine, for the manifest and the tile choices. */
+const char *cg_host_cpu(void);
+int cg_vector_bits(const Cg *cg);                        /* 128, 256 or 512 */
+
+/* The measured peak of fused multiply-adds on one core, GFLOP/s; generated code, ~20 ms. */
+double cg_measure_peak(Cg *cg, bool f64);
+
+#endif

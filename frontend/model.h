@@ -1,0 +1,151 @@
+/* What the frontend makes of a file: parameters, data, and the list of things to do, each with its
+ * functions as graph IR (derivatives still as operators). Owned by the Model's arena; the Fns by the
+ * Model. The driver consumes it; nothing here runs anything. */
+#ifndef HNNC_MODEL_H
+#define HNNC_MODEL_H
+
+#include "ir/ir.h"
+
+/* ---- parameters ------------------------------------------------------------------------------------ */
+
+typedef enum { INIT_VALUE, INIT_NORMAL, INIT_UNIFORM, INIT_GLOROT, INIT_ORTHOGONAL } InitKind;
+
+typedef struct Param {
+  const char *path;          /* "energy/dense.0/W" */
+  Type type;                 /* shared */
+  InitKind init;
+  double a, b;               /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
+  const double *values;      /* INIT_VALUE with a tensor */
+  Span at;
+} Param;
+
+/* ---- data ---------------------------------------------------------------------------------------------- */
+
+typedef struct DataField { const char *name; Type type; } DataField;   /* of one sample; lane unset */
+
+typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE } DataKind;
+typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS } YieldKind;
+
+typedef struct ReadColumn { const char *name; int column; const char *header; } ReadColumn;
+                             /* column >= 0, or -1 and the header's name */
+
+typedef struct Data Data;
+struct Data {
+  const char *name;
+  DataKind kind;
+  DataField *field; uint32_t nfield;
+  Span at;
+  /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
+   * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
+   * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]. */
+  Fn *program;
+  YieldKind yield;
+  uint32_t window;
+  int64_t count;             /* draws; with `on`, one for each of its samples */
+  uint64_t seed;
+  Data *on;
+  /* DATA_READ: */
+  const char *path;          /* resolved */
+  ReadColumn *column; uint32_t ncolumn;   /* one per field; for .npz the names of arrays */
+  uint32_t read_window;      /* 0: none; fields are then [window] */
+  int group;                 /* index in `column` of the grouping column, or -1: windows stay inside a group */
+  /* DATA_FIRST, DATA_LAST, DATA_SHUFFLE: */
+  Data *base;
+  double share;              /* first/last: share in (0, 1], or a count when >= 1 and integer */
+};
+
+/* ---- things to do, in the order of the file -------------------------------------------------------------- */
+
+typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS } SchedKind;
+typedef struct Schedule {
+  SchedKind kind;
+  double to, warmup;         /* cosine: last rate; both: steps of linear warm-up */
+  const double *at; uint32_t nat; double factor;   /* steps([...], factor) */
+} Schedule;
+
+typedef struct OptSpec {     /* mirrors passes.h Optim by value; the driver converts */
+  const char *name;          /* "adam" ... */
+  double lr, beta1, beta2, eps, weight_decay, momentum, alpha;
+  bool nesterov;
+  int history, max_iter;
+} OptSpec;
+
+typedef struct Train {
+  const char *name;          /* of the loss */
+  Fn *loss;                  /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
+  Data *data, *test;         /* test may be NULL */
+  OptSpec opt;
+  Schedule sched;
+  int64_t batch;             /* 0: all */
+  int64_t steps, epochs;     /* one of them, the other 0 */
+  int64_t every;             /* 0: chosen by the driver */
+  double clip;               /* 0: none */
+  uint64_t seed;
+  uint32_t *moved; uint32_t nmoved;     /* parameters to move, by number */
+} Train;
+
+typedef struct Report {
+  const char *name;
+  Fn *fn;                    /* params, fields -> one scalar per sample (or shared without data) */
+  Data *data;                /* NULL: a constant of the trained model */
+} Report;
+
+typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX } Stat;
+typedef struct Expect {
+  const char *text;          /* as written */
+  Fn *fn;                    /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
+  struct { Report *report; Stat stat; } *use; uint32_t nuse;
+} Expect;
+
+typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT } ActionKind;
+typedef struct Action {
+  ActionKind kind;
+  Span at;
+  union { Train *train; Report *report; Expect *expect; };
+} Action;
+
+/* Named functions, for `hnnc compile`: every fn/hamiltonian/net instance of the file whose argument
+ * types are known (declared, or a use fixes them). */
+typedef struct Export {
+  const char *name; const char *kind;   /* "fn", "hamiltonian", "net" */
+  Fn *fn;                    /* params, arguments (IN_FIELD, lane) -> results (lane) */
+  Span at;
+} Export;
+
+typedef struct Model {
+  Arena *mem;
+  Interner *names;
+  const char *path, *name;   /* "models/kepler.hnn", "kepler" */
+  bool f64;
+  Param *param; uint32_t nparam;
+  Data **data; uint32_t ndata;
+  Action *action; uint32_t naction;
+  Export *export_; uint32_t nexport;
+} Model;
+
+/* ---- making one ------------------------------------------------------------------------------------------------ */
+
+typedef struct TableInfo {   /* what the frontend must know of a data file */
+  uint32_t ncolumn;
+  struct TableColumn { const char *name; bool number; uint32_t rank, dim[IR_MAX_RANK]; } *column;
+                             /* text tables: scalars; .npy/.npz: one sample's dims */
+  int64_t rows;
+} TableInfo;
+
+typedef struct FrontOptions {
+  const char *const *override_; uint32_t noverride;   /* "n=5", "train.steps=100", "train.hnn.batch=all" */
+  const char *std_dir;       /* where import "std/..." is looked for after the file's own directory;
+                                NULL: the copies built into the program */
+  /* Looks into a data file (runtime's reader). False + a message when it cannot. */
+  bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);
+  void *ctx;
+} FrontOptions;
+
+/* Reads, checks and lowers a file. Messages go to diag; NULL after an error (all that could be found
+ * are reported). */
+Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *diag);
+/* The same of a text in memory (tests, fuzzing). */
+Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag);
+void model_destroy(Model *m);
+
+#endif

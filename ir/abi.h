@@ -1,0 +1,64 @@
+/* The native calling convention: how compiled functions are called and what they call back.
+ * Plain C, no other header of the house: generated code, the runtime, the driver and exported
+ * libraries agree on this page (codegen builds the same structs by field order).
+ *
+ * A function with per-sample values runs over *tiles* of T samples (T fixed when it is compiled).
+ * A lane array is [element][ld]: element e of sample s at p[e*ld + s]; ld >= samples rounded up to
+ * T, and the padding holds finite copies of a real sample, so that whole tiles may be read and
+ * written. Padded samples have weight 0. Shared arrays are contiguous, row-major. Reals have the
+ * function's precision; bools are bytes. */
+#ifndef HNNC_ABI_H
+#define HNNC_ABI_H
+
+#include <stdint.h>
+
+typedef struct HnnArg {
+  void *p;
+  int64_t ld;                /* lane arrays only */
+} HnnArg;
+
+typedef struct HnnOde {      /* one adaptive integration of a tile of trajectories, always [row][lanes] */
+  int32_t method;            /* Method (M_DOPRI5, M_DOP853) */
+  int32_t f64;               /* 1: every real below is a double; 0: a float */
+  int32_t lanes;             /* samples in the tile */
+  int32_t dim;               /* elements of the whole state */
+  int32_t ntimes;
+  int32_t pad;
+  double rtol, atol;
+  const void *times;         /* [ntimes], shared, increasing or decreasing; times[0] is the start */
+  const void *y0;            /* [dim][lanes] */
+  void *out;                 /* [ntimes][dim][lanes] */
+  void (*rates)(void *ctx, const void *t /* [lanes] */, const void *y /* [dim][lanes] */, void *dy);
+  void *ctx;
+} HnnOde;
+
+typedef struct HnnHost {     /* what generated code calls back */
+  /* Draws elems x lanes reals: out[e*ld + s] belongs to sample sample0 + s. */
+  void (*draw64)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
+                 int64_t elems, double *out, int64_t ld);
+  void (*draw32)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
+                 int64_t elems, float *out, int64_t ld);
+  int32_t (*ode)(HnnOde *);  /* 0, or the number of lanes that failed (their output is NaN) */
+} HnnHost;
+
+typedef struct HnnCall {
+  const HnnArg *in;          /* one per input of the function */
+  const HnnArg *out;         /* one per output. Lane outputs are written for the tiles run; shared
+                                outputs (batch sums) are *written* with the sum over the tiles run */
+  int64_t tile0, tile1;      /* tiles to run: samples [tile0*T, tile1*T); ignored by shared functions */
+  void *scratch;             /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
+  uint64_t seed, sample0;    /* for draws: key; number of sample 0 of tile 0 */
+  const HnnHost *host;
+} HnnCall;
+
+typedef void (*HnnKernel)(const HnnCall *);
+
+typedef struct HnnKernelInfo {   /* exported as the constant <symbol>_info beside each function */
+  int32_t tile;              /* T; 0 for a shared function */
+  int32_t f64;
+  int64_t scratch_bytes;
+  int64_t flop_per_sample;   /* counted from the IR, per sample of a tile */
+  int64_t flop_once;         /* and per call */
+} HnnKernelInfo;
+
+#endif

@@ -1,0 +1,103 @@
+/* Ground floor of every floor: memory, strings, source text and diagnostics.
+ *
+ * Memory: an Arena is freed as a whole; nothing allocated in one is freed alone. Allocation never
+ * returns NULL (out of memory ends the process with exit code 70 and a message).
+ * Strings are NUL-terminated UTF-8. Interned strings compare by pointer within one Interner. */
+#ifndef HNNC_IR_BASE_H
+#define HNNC_IR_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- arena.c ------------------------------------------------------------------------------ */
+
+typedef struct Arena Arena;
+
+Arena *arena_create(void);
+void arena_destroy(Arena *a);                       /* NULL is fine */
+void *arena_alloc(Arena *a, size_t bytes);          /* zeroed, aligned to 16 */
+char *arena_strndup(Arena *a, const char *s, size_t n);
+char *arena_strdup(Arena *a, const char *s);
+char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define ARENA_NEW(a, T) ((T *)arena_alloc((a), sizeof(T)))
+#define ARENA_ARRAY(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
+
+void *base_realloc(void *p, size_t bytes);          /* never NULL; pairs with free() */
+void base_fault(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+                                                    /* a fault of the compiler: message, exit 70 */
+
+/* A growable array: `VEC(Inst) v = {0}; *vec_push(&v) = x; v.at[i]; vec_free(&v);` */
+#define VEC(T) struct { T *at; uint32_t n, cap; }
+#define vec_push(v) (vec_reserve((v), 1), &(v)->at[(v)->n++])
+#define vec_reserve(v, k)                                                                          \
+  ((v)->n + (k) > (v)->cap                                                                         \
+     ? (void)((v)->cap = ((v)->n + (k)) * 2,                                                       \
+              (v)->at = base_realloc((v)->at, sizeof *(v)->at * (v)->cap))                         \
+     : (void)0)
+#define vec_free(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->cap = 0)
+
+/* ---- source.c: files held in memory, places in them ----------------------------------------- */
+
+typedef struct Span { uint32_t file, begin, end; } Span;   /* bytes [begin, end); file 0 = nowhere */
+
+typedef struct SourceFile {
+  const char *name;                /* as shown to the user */
+  const char *text;                /* NUL-terminated; len bytes */
+  uint32_t len;
+  uint32_t nlines, *line;          /* byte offset at which each line starts */
+} SourceFile;
+
+typedef struct Source { VEC(SourceFile) files; Arena *mem; } Source;
+
+Source *source_create(void);
+void source_destroy(Source *s);
+uint32_t source_add(Source *s, const char *name, const char *text, size_t len);  /* id >= 1; copies */
+uint32_t source_load(Source *s, const char *path);                               /* 0 + errno on failure */
+const SourceFile *source_file(const Source *s, uint32_t file);
+void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column);   /* both from 1; columns in characters */
+const char *source_where(const Source *s, Span at, char *buf, size_t size);      /* "kepler.hnn:12:9", "-" if nowhere */
+Span span_join(Span a, Span b);
+
+/* ---- diag.c: collect, sort, render with carets ------------------------------------------------
+ *
+ *   error: `@` needs inner sizes to agree, found 3 and 4
+ *     --> pendulum.hnn:12:9
+ *   12 |   y = A @ x
+ *      |       - ^ - real[4]
+ *      |       |
+ *      |       real[2, 3]
+ *   help: declare `x` as real[3] to match `A`
+ *
+ * The message is lowercase, without a full stop, stands alone, never says "illegal"; the caret says
+ * where, the text says why; only help lines propose a mend. */
+
+typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE } DiagLevel;
+typedef struct Diag Diag;                       /* a collection */
+typedef struct DiagMsg DiagMsg;                 /* one message being written; owned by the Diag */
+
+Diag *diag_create(Source *src);                 /* borrows src */
+void diag_destroy(Diag *d);
+DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void diag_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void diag_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int diag_errors(const Diag *d);                 /* number of errors so far */
+int diag_warnings(const Diag *d);
+bool diag_full(const Diag *d);                  /* the cap (20 errors) is reached: stop looking */
+void diag_render(const Diag *d, FILE *out, bool colour);   /* sorted by place, duplicates once; says how many were left out */
+
+/* The best spelling suggestion for `name` among candidates, or NULL (edit distance <= max(1, len/3)). */
+const char *diag_nearest(const char *name, const char *const *candidates, size_t n);
+
+/* ---- intern.c ---------------------------------------------------------------------------------- */
+
+typedef struct Interner Interner;
+Interner *intern_create(void);
+void intern_destroy(Interner *in);
+const char *intern(Interner *in, const char *s);
+const char *intern_n(Interner *in, const char *s, size_t n);
+
+#endif

@@ -1,0 +1,293 @@
+/* The graph IR: one SSA function per thing asked for.
+ *
+ * A Fn is an array of instructions in topological order, operands before users. No control flow:
+ * `scan` (loops, comprehensions), `integrate` and `ode` hold sub-functions. Val is a 32-bit id,
+ * Val k is instruction k, 0 means none (instruction 0 is a placeholder).
+ *
+ * Types. A value is a tensor of reals (the Fn's precision) or bools, with static dims, and either
+ * *shared* (parameters and what follows from them) or *per sample* (`lane`): f64[3], f64[B, 3].
+ * Nothing else knows of batches. Inside a tile a lane value lies as [element][sample].
+ *
+ * Passes copy forward: they walk the input and emit through a Build, which infers types, folds
+ * constants and identities, and value-numbers. There are no use lists and no surgery. */
+#ifndef HNNC_IR_H
+#define HNNC_IR_H
+
+#include "abi.h"
+#include "base.h"
+
+/* ---- ops ---------------------------------------------------------------------------------------- */
+
+typedef enum Op {
+  OP_none,
+#define EW1(name, ...) OP_##name,
+#define EW2(name, ...) OP_##name,
+#define CMP(name, ...) OP_##name,
+#define LOG(name, ...) OP_##name,
+#define ST(name, ...) OP_##name,
+#include "ops.def"
+  OP_count
+} Op;
+
+enum OpFlag { OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16 };
+typedef enum OpClass { OPC_EW1, OPC_EW2, OPC_CMP, OPC_LOGIC, OPC_STRUCT } OpClass;
+
+typedef struct OpInfo {
+  const char *name;
+  OpClass cls;
+  int8_t arity;              /* -1: any number */
+  uint8_t flags;
+  const char *attrs;         /* attribute names, see ops.def; "" for elementwise ops */
+  bool has_sub;
+} OpInfo;
+
+extern const OpInfo ir_op[OP_count];
+Op ir_op_named(const char *name, size_t len);           /* OP_none if unknown */
+
+/* ---- types -------------------------------------------------------------------------------------- */
+
+enum { IR_MAX_RANK = 6 };
+typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType;       /* DT_MULTI: read through `proj` only */
+
+typedef struct Type {
+  uint8_t dt, lane, rank, pad;
+  uint32_t dim[IR_MAX_RANK];                             /* dims beyond rank are 0 */
+} Type;
+
+Type type_real(bool lane, int rank, const uint32_t *dim);
+Type type_scalar(bool lane);
+bool type_eq(Type a, Type b);
+bool type_same_dims(Type a, Type b);
+int64_t type_count(Type t);                              /* elements of one sample */
+const char *type_text(Type t, bool f64, char *buf, size_t size);     /* "f64[B,3]", "f32", "bool[2]" */
+const char *type_user(Type t, char *buf, size_t size);   /* as the language writes it: "real[2, 3]" */
+
+/* ---- functions ---------------------------------------------------------------------------------- */
+
+typedef struct Val { uint32_t id; } Val;
+#define VAL_NONE ((Val){0})
+
+/* What an instruction is, beside its primal meaning: derivative code keeps the place (`at`) and the
+ * op (`of`) of the primal instruction it was derived from; dumps show both. */
+typedef enum { ROLE_PRIMAL, ROLE_ADJOINT, ROLE_TANGENT } Role;
+
+typedef struct Inst {
+  uint16_t op;               /* Op */
+  uint8_t role;              /* Role */
+  uint8_t of;                /* Op of the primal instruction, when role != ROLE_PRIMAL */
+  uint32_t args, nargs;      /* fn->pool[args .. args+nargs) */
+  uint32_t attr, nattr;      /* fn->attr[attr .. attr+nattr) */
+  uint32_t sub;              /* fn->sub[sub - 1], 0 none */
+  Type type;
+  Span at;
+} Inst;
+
+typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_OTHER } InKind;
+
+typedef struct Input {       /* of a function */
+  const char *name;          /* parameter path `energy/dense.0/W`, field name, ... */
+  InKind kind;
+  uint32_t index;            /* meaning depends on kind: number of the parameter in the model, ... */
+  Type type;
+} Input;
+
+typedef struct Table { Type type; const double *v; } Table;   /* row-major */
+
+typedef struct Fn Fn;
+struct Fn {
+  Arena *mem;                /* a sub-function has its parent's arena */
+  const char *name;
+  bool f64;                  /* precision of its reals; sub-functions agree with their parent */
+  VEC(Inst) inst;            /* inst.at[0] is a placeholder */
+  VEC(Val) pool;
+  VEC(int64_t) attr;
+  VEC(Input) in;
+  VEC(Val) out;
+  VEC(const char *) outname; /* same length as out, entries may be NULL */
+  VEC(Fn *) sub;
+  VEC(Table) table;
+};
+
+Fn *ir_fn_create(const char *name, bool f64);            /* own arena */
+Fn *ir_sub_create(Fn *parent, const char *name);         /* in the parent's arena; not yet attached */
+void ir_fn_destroy(Fn *f);                               /* NULL is fine; destroys sub-functions too */
+
+static inline const Inst *ir_inst(const Fn *f, Val v) { return &f->inst.at[v.id]; }
+static inline Type ir_type(const Fn *f, Val v) { return f->inst.at[v.id].type; }
+static inline Val ir_arg(const Fn *f, const Inst *i, uint32_t k) { return f->pool.at[i->args + k]; }
+static inline int64_t ir_attr(const Fn *f, const Inst *i, uint32_t k) { return f->attr.at[i->attr + k]; }
+static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.at[i->sub - 1] : NULL; }
+
+/* Structural ops whose meaning needs more than a line:
+ *
+ * dot (a, b) {lanes na nb labels}: an einsum. `labels` holds rank(a) + rank(b) + rank(out) small
+ *   ints, in that order; na = rank(a), nb = rank(b). Each label stands in at least two of the three
+ *   lists, at most once in each; one missing from the out list is summed. So every derivative of a
+ *   dot is a dot. `lanes` = 1: the product is also summed over the samples (both operands per
+ *   sample, the result shared): a weight gradient. Matrix-vector W@x: labels i,k | k | i.
+ *
+ * scan (carry..., xs..., inv...) {n carry xs ys zs reverse converge} @body: a loop of n turns.
+ *   body inputs: carries, one slice of each xs (first axis removed), invariants;
+ *   body outputs: next carries, ys, zs. Results, by `proj`: last carries, ys stacked on a new first
+ *   axis of size n, zs summed over the turns. reverse = 1 runs turns n-1 ... 0. A carry's type does
+ *   not change from turn to turn (use `spread`). With carry = 0 it is a map: turns are independent.
+ *   A batch_sum inside a body may only flow (through add/neg/mul-by-shared) into zs.
+ *   converge = 1: a fixed-point iteration (no xs, ys, zs): may end early, once no lane of any carry
+ *   moves by more than 4 ulp of the largest; the result is that of n turns up to round-off.
+ *
+ * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.
+ *   rates' inputs: the states, time t (scalar), invariants; outputs: one rate per state.
+ *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
+ *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
+ *
+ * ode (y0..., times, inv...) {method states rtol atol} @rates: adaptive, dense output at times[nt];
+ *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64.
+ *   Not differentiable.
+ *
+ * grad/jac/divergence (e, x): derivative of the graph between x and e; other uses of x's operands
+ *   do not count. If e is per sample and x shared, the result is per sample. */
+
+typedef enum Method {
+  M_EULER, M_SYMPLECTIC_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8,
+  M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6, M_DOPRI5, M_DOP853, M_count
+} Method;
+typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
+extern const MethodInfo ir_method[M_count];              /* ir/method.c */
+
+/* ---- types of results (shape.c) ------------------------------------------------------------------- */
+
+/* The type of op(args){attrs}@sub. On a violation returns false and says it in err. */
+bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr,
+              const Fn *sub, Type *out, char *err, size_t errsize);
+/* The type of result `index` of a MULTI instruction. */
+bool ir_result_type(const Fn *f, const Inst *multi, uint32_t index, Type *out);
+uint32_t ir_result_count(const Fn *f, const Inst *multi);
+
+/* ---- building (build.c, fold.c) --------------------------------------------------------------------- */
+
+typedef struct Build {
+  Fn *f;
+  Span at;                   /* stamped on what is emitted */
+  Role role;
+  Op of;
+  bool fold;                 /* fold constants and identities */
+  bool number;               /* value-number (never IMPURE ops or id) */
+  uint32_t *bucket, nbucket; /* private: hash table of value numbers */
+} Build;
+
+void ir_build_init(Build *b, Fn *f);                     /* fold and number on */
+void ir_build_finish(Build *b);
+
+/* Emits (or finds) an instruction. A type violation is a fault of the compiler. */
+Val ir_emit(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub);
+
+/* Inputs and outputs. */
+Val ir_input(Build *b, const char *name, InKind kind, uint32_t index, Type type);
+void ir_output(Build *b, Val v, const char *name);
+
+/* Constants. Exact rationals are kept: num/den with den > 0; den = 0 if only the f64 is known. */
+Val ir_const(Build *b, double v);                        /* scalar; exact if v is an integer below 2^53 */
+Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
+Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
+Val ir_table(Build *b, Type type, const double *v);      /* copies v */
+bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant */
+
+/* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */
+#define EW1(name, ...) Val ir_##name(Build *b, Val x);
+#define EW2(name, ...) Val ir_##name(Build *b, Val x, Val y);
+#define CMP(name, ...) Val ir_##name(Build *b, Val x, Val y);
+#include "ops.def"
+Val ir_and(Build *b, Val x, Val y);
+Val ir_or(Build *b, Val x, Val y);
+Val ir_not(Build *b, Val x);
+
+Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
+Val ir_select(Build *b, Val c, Val x, Val y);
+Val ir_id(Build *b, Val x);
+Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
+Val ir_batch_sum(Build *b, Val x);
+Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
+Val ir_transpose(Build *b, Val x, const int *perm);      /* rank(x) entries */
+Val ir_expand(Build *b, Val x, int axis, uint32_t n);
+Val ir_expand_to(Build *b, Val scalar, Type dims);       /* rank-0 value to the dims of a type */
+Val ir_sum(Build *b, Val x, int axis);
+Val ir_sum_all(Build *b, Val x);                         /* to a scalar, per sample */
+Val ir_rmax(Build *b, Val x, int axis);
+Val ir_rmin(Build *b, Val x, int axis);
+Val ir_slice(Build *b, Val x, int axis, uint32_t start, uint32_t n, uint32_t step);
+Val ir_unslice(Build *b, Val x, int axis, uint32_t start, uint32_t step, uint32_t total);
+Val ir_index(Build *b, Val x, int axis, uint32_t i);     /* slice of one, axis removed */
+Val ir_concat(Build *b, const Val *x, uint32_t n, int axis);
+Val ir_stack(Build *b, const Val *x, uint32_t n);        /* along a new first axis */
+Val ir_take(Build *b, Val x, int axis, const uint32_t *index, uint32_t n);
+Val ir_put(Build *b, Val x, int axis, uint32_t total, const uint32_t *index, uint32_t n);
+Val ir_diag(Build *b, Val x);
+Val ir_diagv(Build *b, Val x);
+Val ir_tri(Build *b, Val x, bool upper, int k);
+Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo);
+Val ir_matmul(Build *b, Val x, Val y);                   /* the language's `@`: last with first axis */
+Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans);
+Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
+            uint32_t zs, bool reverse, bool converge, Fn *body);
+Val ir_proj(Build *b, Val multi, uint32_t index);
+Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
+                 uint32_t steps, uint32_t every, Fn *rates);
+Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
+           double rtol, double atol, Fn *rates);
+Val ir_grad(Build *b, Val e, Val x);
+Val ir_jac(Build *b, Val e, Val x);
+Val ir_divergence(Build *b, Val e, Val x);
+
+/* ---- copying (copy.c) --------------------------------------------------------------------------------- */
+
+/* Copies instruction v of `from` into b with its operands looked up in map (indexed by id of `from`),
+ * keeping place and role; sub-functions are copied too. `in` must be mapped beforehand. */
+Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map);
+/* Emits the body of `callee` with its inputs bound to args; writes its outputs. */
+void ir_inline(Build *b, const Fn *callee, const Val *args, Val *out);
+Fn *ir_copy_fn(Fn *parent_or_null, const Fn *f);         /* deep copy; without folding or numbering */
+/* Which instructions reach an output (or a carry, ys, zs that does): live[id]. Caller frees. */
+bool *ir_live(const Fn *f);
+
+/* ---- text (print.c, parse.c) ------------------------------------------------------------------------- */
+
+/* fn @circles(%1 "q": f64[B,32,3], ...) -> (f64[B]) { one instruction a line, its type, its place };
+ * parse(print(f)) equals f. With src, places are comments `# kepler.hnn:50:11, adjoint of mul`. */
+void ir_print(FILE *out, const Fn *f, const Source *src);
+char *ir_text(const Fn *f);                              /* the same without places, malloc'ed: the cache key */
+Fn *ir_parse(Source *src, uint32_t file, Diag *diag);    /* NULL after an error */
+Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag);  /* one of several; NULL at the end */
+void ir_dot_graph(FILE *out, const Fn *f);               /* graphviz */
+
+/* ---- verifying (verify.c) ----------------------------------------------------------------------------- */
+
+/* Re-infers every type and checks every invariant; lists all violations inside the printed function.
+ * Returns the number of violations. */
+int ir_verify(const Fn *f, FILE *out);
+
+/* ---- evaluating (eval.c, eval_struct.c): the reference, slow and plain, in f64 -------------------- */
+
+typedef struct Tensor {
+  Type type;
+  double *v;                 /* lane: v[element * B + sample]; shared: v[element]; bools are 0 or 1 */
+} Tensor;
+
+typedef struct EvalEnv {
+  uint64_t seed, sample0;    /* for rand: key, number of the first sample */
+  /* The generator: elems x lanes values, out[e * lanes + s] for sample sample0 + s. */
+  void (*draw)(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
+               int64_t elems, double *out);
+  /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
+  int32_t (*ode)(HnnOde *);
+  /* When set, called after each instruction (NaN hunts, traces); false stops the evaluation. */
+  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value);
+  void *ctx;
+} EvalEnv;
+
+/* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
+ * ir_tensors_free). grad, jac, divergence and integrate must have been expanded. False + err on failure. */
+bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
+void ir_tensors_free(Tensor *t, uint32_t n);
+double ir_eval_scalar(Op op, double a, double b);        /* one elementwise op, from the table */
+
+#endif

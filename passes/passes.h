@@ -1,0 +1,79 @@
+/* Passes over the graph IR. Each is a file with its contract on top and its public function last.
+ * A pass returns a new function (its own arena) and leaves its input alone. */
+#ifndef HNNC_PASSES_H
+#define HNNC_PASSES_H
+
+#include "ir/ir.h"
+
+/* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
+ * sub-functions too. */
+/* derive.c: expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
+ * after each level. Errors (an `ode` or `rand`-free violation) go to diag with their place. NULL
+ * after an error. Afterwards no DERIV op and no `integrate` is left anywhere. */
+Fn *pass_derive(const Fn *f, Diag *diag);
+
+/* simplify.c: folds, value-numbers, reassociates where exact, drops what is dead, also in
+ * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a
+ * fixed point. */
+Fn *pass_simplify(const Fn *f);
+
+/* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function
+ *   (params..., fields..., weight: [B]) -> (loss = batch_sum(weight*loss), d loss/d p for each p in
+ *   `moved`, a list of parameter numbers (Input.index)); still with `grad` in it. weight is 1/B for
+ *   live samples and 0 for padding, so every batch sum comes out right. */
+Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved);
+/* The mean alone: (params..., fields..., weight) -> batch_sum(weight*loss). */
+Fn *pass_mean(const Fn *loss);
+
+/* split.c: cuts a derived function into shared work before the batch, the batch, and shared work
+ * after it. pre: shared inputs -> values the batch or post needs; batch: the original inputs, then
+ * pre's outputs -> lane outputs and batch sums only; post: the original shared inputs, pre's
+ * outputs, batch's sums -> the rest. NULL members where nothing is to do. Where each original
+ * output comes from is told by `from`. */
+typedef enum { FROM_PRE, FROM_BATCH, FROM_POST, FROM_INPUT } FromPart;
+typedef struct Split {
+  Fn *pre, *batch, *post;
+  struct { FromPart part; uint32_t index; } *from;      /* one per output of the original; malloc'ed */
+} Split;
+bool pass_split(const Fn *f, Split *out, Diag *diag);
+void pass_split_finish(Split *s);
+
+/* optim.c: optimizer updates as functions in which *each parameter element is a sample*, so the
+ * same code generator serves them. Inputs: p, g, state... (lane scalars), then shared scalars named
+ * as in OptimScalars; outputs: p, state... */
+typedef enum { OPT_ADAM, OPT_ADAMW, OPT_SGD, OPT_RMSPROP, OPT_LBFGS, OPT_count } OptKind;
+typedef struct Optim {
+  OptKind kind;
+  double lr, beta1, beta2, eps, weight_decay, momentum, alpha;
+  bool nesterov;
+  int history, max_iter;     /* lbfgs */
+} Optim;
+extern const char *const pass_optim_name[OPT_count];
+int pass_optim_states(const Optim *o);                   /* number of state arrays: adam 2, ... */
+/* scalars: lr (scheduled), scale (clipping: multiplies g), bias1 = 1/(1-beta1^t), bias2 = 1/(1-beta2^t) */
+Fn *pass_optim_update(const Optim *o, bool f64);
+Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2) */
+
+/* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
+ * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan
+ * counts its turns. */
+typedef struct Flops { int64_t per_sample, once, transcendental_per_sample; } Flops;
+Flops pass_flops(const Fn *f);
+void pass_flops_print(FILE *out, const Fn *f);           /* a line per op with its share */
+
+/* pass.c: the table of passes by name, for --print-after, --time-passes, --verify-each and
+ * `hnnc opt --passes=derive,simplify FILE.hir`. Every pass above reports to it. */
+typedef struct PassOptions {
+  const char *print_after;   /* a pass, "all" or NULL */
+  bool verify_each, time;
+  FILE *out;
+  const Source *src;
+} PassOptions;
+extern PassOptions pass_options;
+Fn *pass_run(const char *name, const Fn *f, Diag *diag);  /* NULL: unknown name or error */
+extern const char *const pass_names[];                   /* NULL-terminated */
+void pass_timed(const char *name, double seconds);       /* also for work outside this floor */
+void pass_times_print(FILE *out);
+double pass_now(void);                                   /* monotonic seconds */
+
+#endif

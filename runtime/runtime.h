@@ -1,0 +1,130 @@
+/* The runtime: drives native functions. Knows no other floor but the calling convention (ir/abi.h).
+ * Every function that can fail returns false (or NULL) and leaves a message, which says what to do,
+ * in RtError; files are left untouched by a failure. */
+#ifndef HNNC_RUNTIME_H
+#define HNNC_RUNTIME_H
+
+#include "ir/abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct RtError { char text[512]; } RtError;
+
+/* ---- rng.c: Philox4x32-10 (Random123), Salmon et al. 2011 ------------------------------------------------
+ * A draw depends on (seed, sample, site, counter, element) alone.
+ * counter words: {sample lo, sample hi, counter, site << 20 | element/2}; key = seed lo, hi.
+ * uniform: 53 bits on [0, 1); normal: Box-Muller on two uniforms of the same block. */
+void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
+               int64_t elems, double *out, int64_t ld);
+void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
+               int64_t elems, float *out, int64_t ld);
+uint64_t rt_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
+void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out);   /* keyed Fisher-Yates */
+
+/* ---- ode.c: dopri5 and dop853 (Hairer, Norsett, Wanner), tiles of trajectories with masks ------------- */
+int32_t rt_ode(HnnOde *ode);
+extern const HnnHost rt_host;                            /* rt_draw*, rt_ode */
+
+/* ---- tensors in memory: sets of samples ------------------------------------------------------------------- */
+
+typedef struct RtArray {     /* one field of a data set, one parameter, ... */
+  const char *name;          /* malloc'ed */
+  bool f64;
+  int rank; uint32_t dim[6]; /* of one sample */
+  int64_t elems;             /* product of dims */
+  int64_t n, ld;             /* samples; 0 and elems for shared */
+  void *v;                   /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
+} RtArray;
+bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
+void rt_array_finish(RtArray *a);
+void rt_array_pad(RtArray *a);                           /* refresh the padding */
+bool rt_array_convert(const RtArray *a, bool f64, RtArray *out);   /* precision */
+
+typedef struct RtSet { RtArray *field; int nfield; int64_t n; } RtSet;
+void rt_set_finish(RtSet *s);
+enum { RT_PAD = 64 };                                    /* ld is a multiple of this: every tile width divides it */
+
+/* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
+
+typedef struct RtColumn { char *name; bool number; int rank; uint32_t dim[6]; double *v; } RtColumn;
+typedef struct RtTable { RtColumn *column; int ncolumn; int64_t rows; } RtTable;
+/* Text tables (# % comments, CSV, whitespace, header), .npy, .npz by extension and magic. v is
+ * [rows][elems]; columns of text have v NULL and number false. `info_only` skips the values. A bad
+ * row names its line and column; NaN or inf in a numeric column is refused with its place. */
+bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
+void rt_table_finish(RtTable *t);
+bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
+bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
+
+/* ---- safetensors.c: checkpoints ----------------------------------------------------------------------------------- */
+
+typedef struct RtTensor { const char *name; bool f64; int rank; uint32_t dim[6]; const void *v; } RtTensor;
+/* Atomic: written beside, fsync'ed, renamed. Metadata: strings "key", "value". */
+bool rt_checkpoint_write(const char *path, const RtTensor *t, int n, const char *const (*meta)[2], int nmeta, RtError *err);
+typedef struct RtCheckpoint RtCheckpoint;
+RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err);   /* everything validated */
+const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name);
+const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key);
+void rt_checkpoint_finish(RtCheckpoint *c);
+
+/* ---- pool.c: threads that take chunks of tiles; results do not depend on their number --------------------- */
+
+typedef struct RtPool RtPool;
+RtPool *rt_pool_create(int threads);                     /* 0: all cores */
+void rt_pool_destroy(RtPool *p);
+int rt_pool_threads(const RtPool *p);
+void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread), void *ctx);
+
+/* A compiled function with its buffers: splits [0, n) samples into a number of chunks that depends on
+ * n and the work alone, runs them on the pool, adds their batch sums in chunk order. */
+typedef struct RtFn RtFn;
+typedef struct RtFnSpec {
+  HnnKernel kernel; HnnKernelInfo info;
+  int nin, nout;
+  const int64_t *out_elems;  /* elements of each output (one sample's, for lane outputs) */
+  const bool *out_lane;
+} RtFnSpec;
+RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool);
+void rt_fn_destroy(RtFn *f);
+/* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
+void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+
+/* ---- train.c: the training loop ----------------------------------------------------------------------------------------- */
+
+typedef enum { RT_SCHED_CONSTANT, RT_SCHED_COSINE, RT_SCHED_STEPS } RtSchedKind;
+typedef struct RtTrain {
+  /* gradient: (params..., fields..., weight) -> (loss, grads...); mean: the same -> loss. Both take the
+   * parameters in `in` order; `param_of[k]` >= 0: input k is that parameter, -1 - f: field f, INT32_MIN: weight */
+  RtFn *gradient, *mean;
+  const int32_t *in_of; int nin;
+  RtArray *param; int nparam;             /* shared arrays inside `flat` */
+  void *flat; int64_t flat_n; bool f64;   /* all moved parameters, contiguous, padded with zeros */
+  const int32_t *moved; int nmoved;       /* numbers of parameters; their offsets in flat: */
+  const int64_t *offset;
+  RtFn *update; int nstates;              /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
+  RtFn *norm;                             /* NULL without clipping */
+  double lr, beta1, beta2, clip;
+  RtSchedKind sched; double to, warmup, factor; const double *at; int nat;
+  bool lbfgs; int history, max_iter;
+  const RtSet *data, *test;               /* precision of the model */
+  int64_t batch, steps, every;            /* batch 0: all */
+  uint64_t seed;
+  /* called every `every` steps and at the end; false stops (Ctrl-C, time). */
+  bool (*progress)(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s);
+  bool (*checkpoint)(void *ctx, int64_t step);
+  void *ctx;
+  /* resumable state: */
+  int64_t step;
+  void **state;                           /* nstates arrays of flat_n */
+} RtTrain;
+typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
+RtStatus rt_train(RtTrain *t, RtError *err);
+
+/* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
+/* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by
+ * the runtime's author; see runtime/rundir.h and runtime/progress.h. */
+
+#endif
