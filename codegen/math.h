@@ -1,11 +1,13 @@
-/* Elementwise ops on vectors: one function for all of them, transcendental ones inline. */
+/* Elementwise ops of the table as inline LLVM IR, for a scalar real or a vector of any length. */
 #ifndef HNNC_CODEGEN_MATH_H
 #define HNNC_CODEGEN_MATH_H
 
-#include "emit.h"
+#include "codegen/emit.h"
+#include "ir/ir.h"
 
-/* The value of an elementwise op (EW1, EW2, CMP, LOG and `select`) on `lanes` lanes (1: scalars). Reals
- * are cg_real_type, bools cg_bool_type. */
-LLVMValueRef cg_ew(CgEmit *e, Op op, LLVMValueRef *args, unsigned lanes);
+/* The value of an elementwise op (EW1, EW2, CMP, LOG, or OP_select) at the builder's position. Reals have
+ * the element type float or double, bools are i1; all operands of one call have the same number of lanes,
+ * which is taken from them, not from the CgEmit. Straight-line code: no blocks, no calls to a library. */
+LLVMValueRef cg_ew(CgEmit *e, Op op, const LLVMValueRef *args);
 
 #endif
