@@ -1,0 +1,105 @@
+/* `hnnc compile FILE`: the native model (a library and its header), or what --emit names. */
+#include "driver/export.h"
+#include "driver/units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const emit_kinds[] = {"ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header"};
+enum { NKINDS = sizeof emit_kinds / sizeof *emit_kinds };
+
+/* Derived, simplified, not split: what `ir`, `flops` and `dot` show. NULL after messages. */
+static Fn *lowered(Session *s, const Unit *u) {
+  Fn *d = pass_derive(u->fn, s->diag), *f = d ? pass_simplify(d) : NULL;
+  ir_fn_destroy(d);
+  return f;
+}
+
+static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
+  Fn *f = lowered(s, u);
+  if (!f) return false;
+  fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
+  if (!strcmp(kind, "ir")) ir_print(out, f, s->src);
+  else if (!strcmp(kind, "dot")) ir_dot_graph(out, f);
+  else pass_flops_print(out, f);
+  ir_fn_destroy(f);
+  return true;
+}
+
+static bool add_unit(Session *s, Cg *cg, const Unit *u) {
+  Split split;
+  Fn *f = lowered(s, u);
+  bool ok = f && pass_split(f, &split, s->diag);
+  const Fn *part[] = {ok ? split.pre : NULL, ok ? split.batch : NULL, ok ? split.post : NULL};
+  static const char *const suffix[] = {"_pre", "", "_post"};
+  for (int k = 0; k < 3; k++)
+    if (part[k]) cg_add(cg, part[k], arena_printf(s->model->mem, "hnn_%s%s", u->name, suffix[k]));
+  if (ok) pass_split_finish(&split);
+  ir_fn_destroy(f);
+  return ok;
+}
+
+static int emit_code(Session *s, const Units *units, const char *kind, FILE *out) {
+  char err[512] = "";
+  Cg *cg = cg_create(&s->cg, err, sizeof err);
+  bool ok = cg != NULL;
+  for (uint32_t i = 0; ok && i < units->list.n; i++)
+    if (!add_unit(s, cg, &units->list.at[i])) return cg_destroy(cg), session_render(s), EXIT_FILE;
+  if (ok && !strcmp(kind, "kernels")) cg_print_kernels(cg, out, s->src);
+  else if (ok && !strcmp(kind, "llvm")) ok = cg_print_llvm(cg, out, err, sizeof err);
+  else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, err, sizeof err);
+  else if (ok) {
+    const char *path = s->opt->out ? s->opt->out : arena_printf(s->model->mem, "%s.o", s->model->name);
+    ok = cg_write_object(cg, path, err, sizeof err);
+  }
+  cg_destroy(cg);
+  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
+}
+
+static int emit(Session *s, const char *kind, FILE *out) {
+  static const char *const text[] = {"ir", "flops", "dot"};
+  Units *units = units_create(s->model);
+  int code = -1;
+  for (int k = 0; k < 3; k++)
+    if (!strcmp(kind, text[k]))
+      for (uint32_t i = code = 0; !code && i < units->list.n; i++)
+        if (!emit_text(s, &units->list.at[i], kind, out)) session_render(s), code = EXIT_FILE;
+  if (code < 0) code = emit_code(s, units, kind, out);
+  units_destroy(units);
+  return code;
+}
+
+static int unknown_kind(Session *s, const char *kind) {
+  const char *near = diag_nearest(kind, emit_kinds, NKINDS);
+  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s", kind, near ? ", did you mean `" : "",
+                      near ? near : "", near ? "`?" : "");
+}
+
+static bool known_kind(const char *kind) {
+  for (int i = 0; i < NKINDS; i++)
+    if (!strcmp(kind, emit_kinds[i])) return true;
+  return false;
+}
+
+static int emit_kind(Session *s, const char *kind) {
+  bool file = !strcmp(kind, "so") || !strcmp(kind, "header"), object = !strcmp(kind, "obj");
+  if (!known_kind(kind)) return unknown_kind(s, kind);
+  if (file) return export_library(s, !strcmp(kind, "so"), !strcmp(kind, "header"));
+  FILE *out = s->opt->out && !object ? fopen(s->opt->out, "w") : stdout;
+  if (!out) return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+  int code = emit(s, kind, out);
+  if (out != stdout && fclose(out) && !code)
+    code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+  return code;
+}
+
+int command_compile(const Options *o) {
+  Session s;
+  int code = session_open(&s, o);
+  if (!code) code = o->emit ? emit_kind(&s, o->emit) : export_library(&s, true, true);
+  if (o->time_passes) pass_times_print(stderr);
+  session_close(&s);
+  return code;
+}

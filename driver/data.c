@@ -1,0 +1,215 @@
+/* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
+ * when something first needs it. */
+#include "driver/driver.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int index_of(const Session *s, const Data *d) {
+  for (uint32_t i = 0; i < s->model->ndata; i++)
+    if (s->model->data[i] == d) return (int)i;
+  base_fault("a data set is not in its model");
+}
+
+const RtSet *data_set(Session *s, const Data *d) { return &s->set[index_of(s, d)]; }
+
+static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
+  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = calloc(d->nfield + 1, sizeof(RtArray))};
+  for (uint32_t k = 0; set->field && k < d->nfield; k++)
+    if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n))
+      return false;
+  return set->field != NULL;
+}
+
+static int no_memory(Session *s, const Data *d) {
+  return session_fail(s, EXIT_IO, d->at, "there is not enough memory for the data set `%s`", d->name);
+}
+
+static int no_samples(Session *s, const Data *d) {
+  return session_fail(s, EXIT_FILE, d->at, "the data set `%s` has no samples", d->name);
+}
+
+/* ---- programs ------------------------------------------------------------------------------------- */
+
+/* Sample j of draw i of an output [rows, ...]: window w of rows starts at row j. `out` has the draws
+ * as lanes; the set has the samples as lanes. */
+static void unpack(RtArray *field, const RtArray *out, int64_t draws, int64_t per_draw, int64_t row_elems,
+                   int64_t window) {
+  double *to = field->v;
+  const double *from = out->v;
+  for (int64_t i = 0; i < draws; i++)
+    for (int64_t j = 0; j < per_draw; j++)
+      for (int64_t e = 0; e < row_elems * window; e++)
+        to[e * field->ld + i * per_draw + j] = from[(j * row_elems + e) * out->ld + i];
+  rt_array_pad(field);
+}
+
+static int64_t samples_per_draw(const Data *d) {
+  if (d->yield == YIELD_ONE) return 1;
+  int64_t rows = ir_type(d->program, d->program->out.at[0]).dim[0];
+  return d->yield == YIELD_EACH ? rows : rows - (int64_t)d->window + 1;
+}
+
+static int check_finite(Session *s, const Data *d, const RtSet *set) {
+  for (int k = 0; k < set->nfield; k++)
+    for (int64_t e = 0; e < set->field[k].elems; e++)
+      for (int64_t i = 0; i < set->n; i++)
+        if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
+          return session_fail(s, EXIT_NUMBERS, d->at,
+                              "`%s` of the data set `%s` is not finite in sample %" PRId64
+                              " (a failed integration, or an operation without a result)",
+                              set->field[k].name, d->name, i);
+  return 0;
+}
+
+static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
+  const Fn *f = d->program;
+  const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  int64_t draws = on ? on->n : d->count, per = samples_per_draw(d);
+  if (draws * per <= 0) return no_samples(s, d);
+  RtArray *out = calloc(f->out.n, sizeof *out);
+  HnnArg *arg = calloc(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
+  bool ok = out && arg && alloc_set(set, d, draws * per);
+  for (uint32_t k = 0; ok && k < f->out.n; k++) {
+    Type t = ir_type(f, f->out.at[k]);
+    ok = rt_array_init(&out[k], d->field[k].name, true, t.rank, t.dim, draws);
+    if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
+  }
+  for (uint32_t k = 0; ok && k < f->in.n; k++) {
+    const RtArray *field = &on->field[f->in.at[k].index];
+    in[k] = (HnnArg){field->v, field->ld};
+  }
+  if (ok) {
+    rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
+    for (uint32_t k = 0; k < f->out.n; k++) {
+      int64_t window = d->yield == YIELD_WINDOWS ? d->window : 1;
+      unpack(&set->field[k], &out[k], draws, per, set->field[k].elems / window, window);
+    }
+  }
+  for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);
+  free(out);
+  free(arg);
+  return ok ? check_finite(s, d, set) : no_memory(s, d);
+}
+
+static int make_program(Session *s, const Data *d, RtSet *set) {
+  Native native;
+  NativeJob job = {d->program, d->name, &native};
+  int code = native_build(s, &job, 1);
+  if (code) return code;
+  code = run_program(s, d, &native, set);
+  native_finish(&native);
+  return code;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+/* Rows at which a window starts: all of its rows lie in one group. */
+static int64_t window_starts(const Data *d, const RtTable *t, const RtColumn *group, int64_t *start) {
+  int64_t window = d->read_window ? d->read_window : 1, n = 0;
+  for (int64_t i = 0; i + window <= t->rows; i++) {
+    bool together = true;
+    for (int64_t j = 1; group && together && j < window; j++) together = group->v[i + j] == group->v[i];
+    if (together) start[n++] = i;
+  }
+  return n;
+}
+
+static const RtColumn *find_column(const Data *d, const RtTable *t, uint32_t k) {
+  const ReadColumn *c = &d->column[k];
+  if (c->column >= 0) return c->column < t->ncolumn ? &t->column[c->column] : NULL;
+  for (int i = 0; i < t->ncolumn; i++)
+    if (t->column[i].name && !strcmp(t->column[i].name, c->header)) return &t->column[i];
+  return NULL;
+}
+
+static int fill_from_table(Session *s, const Data *d, const RtTable *t, RtSet *set) {
+  int64_t window = d->read_window ? d->read_window : 1;
+  int64_t *start = calloc((size_t)t->rows + 1, sizeof *start);
+  const RtColumn *group = d->group >= 0 ? find_column(d, t, (uint32_t)d->group) : NULL;
+  int64_t n = start ? window_starts(d, t, group, start) : 0;
+  int code = !start ? no_memory(s, d) : n == 0 ? no_samples(s, d) : alloc_set(set, d, n) ? 0 : no_memory(s, d);
+  for (uint32_t k = 0; !code && k < d->nfield; k++) {
+    const RtColumn *c = find_column(d, t, k);
+    if (!c || !c->v || type_count(d->field[k].type) % window) {
+      code = session_fail(s, EXIT_IO, d->at, "the file `%s` has changed: its column `%s` is gone", d->path,
+                          d->field[k].name);
+      break;
+    }
+    RtArray *a = &set->field[k];
+    int64_t row = a->elems / window;
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t e = 0; e < a->elems; e++) ((double *)a->v)[e * a->ld + i] = c->v[start[i] * row + e];
+    rt_array_pad(a);
+  }
+  free(start);
+  return code;
+}
+
+static int make_read(Session *s, const Data *d, RtSet *set) {
+  RtTable t = {0};
+  RtError err = {{0}};
+  if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, d->at, "%s", err.text);
+  int code = fill_from_table(s, d, &t, set);
+  rt_table_finish(&t);
+  return code;
+}
+
+/* ---- parts -------------------------------------------------------------------------------------------- */
+
+static int64_t share_count(const Data *d, int64_t n) {
+  int64_t k = d->share >= 1 ? (int64_t)d->share : (int64_t)(d->share * (double)n + 0.5);
+  return k > n ? n : k;
+}
+
+static int make_part(Session *s, const Data *d, RtSet *set) {
+  const RtSet *base = data_set(s, d->base);
+  int64_t n = d->kind == DATA_SHUFFLE ? base->n : share_count(d, base->n);
+  if (n <= 0) return no_samples(s, d);
+  int64_t *from = calloc((size_t)base->n, sizeof *from);
+  if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d);
+  if (d->kind == DATA_SHUFFLE) rt_permutation(session_seed(s, d->seed), 0, n, from);
+  else
+    for (int64_t i = 0; i < n; i++) from[i] = d->kind == DATA_FIRST ? i : base->n - n + i;
+  for (int k = 0; k < set->nfield; k++) {
+    RtArray *a = &set->field[k];
+    const RtArray *b = &base->field[k];
+    for (int64_t e = 0; e < a->elems; e++)
+      for (int64_t i = 0; i < n; i++) ((double *)a->v)[e * a->ld + i] = ((double *)b->v)[e * b->ld + from[i]];
+    rt_array_pad(a);
+  }
+  free(from);
+  return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------- */
+
+int data_make(Session *s, const Data *d) {
+  RtSet *set = &s->set[index_of(s, d)];
+  if (set->n) return 0;
+  const Data *needs = d->kind == DATA_PROGRAM ? d->on : d->kind == DATA_READ ? NULL : d->base;
+  int code = needs ? data_make(s, needs) : 0;
+  if (code) return code;
+  double start = pass_now();
+  switch (d->kind) {
+    case DATA_PROGRAM: code = make_program(s, d, set); break;
+    case DATA_READ: code = make_read(s, d, set); break;
+    default: code = make_part(s, d, set);
+  }
+  pass_timed("data", pass_now() - start);
+  return code;
+}
+
+const RtSet *data_native(Session *s, const Data *d) {
+  const RtSet *set = data_set(s, d);
+  if (s->model->f64) return set;
+  RtSet *native = &s->native_set[index_of(s, d)];
+  if (native->n) return native;
+  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = calloc((size_t)set->nfield + 1, sizeof(RtArray))};
+  for (int k = 0; k < set->nfield; k++)
+    if (!native->field || !rt_array_convert(&set->field[k], false, &native->field[k]))
+      base_fault("there is not enough memory for the data set `%s`", d->name);
+  return native;
+}

@@ -1,0 +1,98 @@
+/* The hnnc command: the only floor that links all others. One file a command; what commands share is
+ * in session.c (model, machine, threads), native.c (IR to callable), data.c (data sets), init.c
+ * (parameters). Exit codes are in enum Exit. */
+#ifndef HNNC_DRIVER_H
+#define HNNC_DRIVER_H
+
+#include "codegen/codegen.h"
+#include "frontend/model.h"
+#include "ir/ir.h"
+#include "passes/passes.h"
+#include "runtime/runtime.h"
+
+#define HNNC_VERSION "0.1.0"
+
+enum Exit { EXIT_FILE = 1, EXIT_USAGE = 2, EXIT_NUMBERS = 3, EXIT_IO = 4, EXIT_FAULT = 70 };
+
+/* ---- options.c --------------------------------------------------------------------------------- */
+
+typedef struct Options {
+  const char *command, *file;              /* FILE or DIR */
+  VEC(const char *) override_;             /* name=value */
+  const char *out;                         /* --out DIR, -o OUT */
+  const char *emit;                        /* --emit=KIND[,KIND] */
+  const char *print_after, *cpu, *passes;
+  bool time_passes, verify_each, no_cache, json, quiet, baseline;
+  int threads;                             /* 0: all cores */
+  int64_t batch;                           /* bench; 0: as the file says */
+  uint64_t seed;
+  int opt;
+} Options;
+
+/* Fills o from the command line. Returns -1 to go on, or the exit code. */
+int options_parse(Options *o, int argc, char **argv);
+
+/* ---- session.c ----------------------------------------------------------------------------------- */
+
+/* A model and what it runs on. Parameters live in `param`, in the model's precision. */
+typedef struct Session {
+  const Options *opt;
+  Source *src;
+  Diag *diag;
+  Model *model;
+  CgOptions cg;
+  RtPool *pool;
+  RtArray *param;                          /* model->nparam, shared */
+  RtSet *set;                              /* model->ndata, f64; n = 0 until made */
+  RtSet *native_set;                       /* the same in the model's precision (f32 models) */
+  double started;                          /* pass_now() at the start of the command */
+} Session;
+
+/* Loads the model: 0, or the exit code after messages on stderr. */
+int session_open(Session *s, const Options *o);
+void session_close(Session *s);
+/* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
+int session_fail(Session *s, int code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Prints what is in s->diag. */
+void session_render(Session *s);
+/* The seed that the program uses for a seed of the file: itself unless --seed is given. */
+uint64_t session_seed(const Session *s, uint64_t seed);
+
+/* ---- init.c -------------------------------------------------------------------------------------- */
+
+/* Draws the start of every parameter; a draw depends on the seed and the parameter's path alone. */
+void init_params(Session *s);
+
+/* ---- native.c ------------------------------------------------------------------------------------- */
+
+/* IR functions, derived, split, compiled together and callable. */
+typedef struct Native {
+  const char *name;
+  Fn *fn;                                  /* derived and simplified, whole */
+  Split split;
+  RtFn *run;
+} Native;
+
+typedef struct NativeJob { const Fn *fn; const char *name; Native *native; } NativeJob;
+/* Derives and compiles all jobs; 0 or the exit code after messages. */
+int native_build(Session *s, NativeJob *job, int n);
+void native_finish(Native *n);
+
+/* ---- data.c -------------------------------------------------------------------------------------- */
+
+/* Makes a data set, in f64, and those it is made of; 0 or the exit code. */
+int data_make(Session *s, const Data *d);
+const RtSet *data_set(Session *s, const Data *d);          /* in f64 */
+const RtSet *data_native(Session *s, const Data *d);       /* in the model's precision */
+
+/* ---- commands -------------------------------------------------------------------------------------- */
+
+int command_check(const Options *o);
+int command_compile(const Options *o);
+int command_run(const Options *o);
+int command_resume(const Options *o);
+int command_bench(const Options *o);
+int command_diagnose(const Options *o);
+int command_opt(const Options *o);
+
+#endif

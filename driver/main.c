@@ -1,0 +1,17 @@
+#include "driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int main(int argc, char **argv) {
+  static const struct { const char *name; int (*run)(const Options *); } command[] = {
+    {"check", command_check}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
+    {"bench", command_bench}, {"diagnose", command_diagnose}, {"opt", command_opt},
+  };
+  Options o;
+  int code = options_parse(&o, argc, argv);
+  for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)
+    if (!strcmp(command[i].name, o.command)) code = command[i].run(&o);
+  vec_free(&o.override_);
+  return code;
+}

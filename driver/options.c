@@ -1,0 +1,121 @@
+/* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
+#include "driver/driver.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum Key { KEY_EMIT = 256, KEY_PRINT_AFTER, KEY_TIME, KEY_VERIFY, KEY_CPU, KEY_NO_CACHE, KEY_JSON, KEY_BATCH,
+           KEY_THREADS, KEY_SEED, KEY_PASSES };
+
+static const struct argp_option option_table[] = {
+  {"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1},
+  {"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
+  {"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
+  {"quiet", 'q', NULL, 0, "no progress, only results and errors", 1},
+  {"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2},
+  {"json", KEY_JSON, NULL, 0, "bench, diagnose: print JSON", 2},
+  {"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, kernels, llvm, asm, obj, so, header, dot", 3},
+  {"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
+  {"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3},
+  {"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
+  {"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
+  {"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
+  {NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
+  {"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
+  {0}
+};
+
+static const char *const commands[] = {"check", "compile", "run", "resume", "bench", "diagnose", "opt"};
+enum { NCOMMANDS = sizeof commands / sizeof *commands };
+
+static bool whole_number(const char *text, int64_t low, int64_t *out) {
+  char *end;
+  int64_t v = strtoll(text, &end, 10);
+  if (end == text || *end || v < low) return false;
+  return *out = v, true;
+}
+
+static void take_number(struct argp_state *state, const char *option, const char *text, int64_t low, int64_t *out) {
+  if (!whole_number(text, low, out))
+    argp_error(state, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
+}
+
+static void take_argument(Options *o, struct argp_state *state, const char *arg) {
+  if (!o->file) o->file = arg;
+  else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
+  else argp_error(state, "unexpected argument `%s`: one FILE, then name=value", arg);
+}
+
+static error_t take(int key, char *arg, struct argp_state *state) {
+  Options *o = state->input;
+  int64_t v;
+  switch (key) {
+    case 'o': o->out = arg; break;
+    case 'q': o->quiet = true; break;
+    case 'O': take_number(state, "-O", arg, 0, &v); o->opt = v > 2 ? 2 : (int)v; break;
+    case KEY_THREADS: take_number(state, "--threads", arg, 1, &v); o->threads = v > 1024 ? 1024 : (int)v; break;
+    case KEY_SEED: take_number(state, "--seed", arg, 0, &v); o->seed = (uint64_t)v; break;
+    case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
+    case KEY_EMIT: o->emit = arg; break;
+    case KEY_PRINT_AFTER: o->print_after = arg; break;
+    case KEY_PASSES: o->passes = arg; break;
+    case KEY_CPU: o->cpu = arg; break;
+    case KEY_TIME: o->time_passes = true; break;
+    case KEY_VERIFY: o->verify_each = true; break;
+    case KEY_NO_CACHE: o->no_cache = true; break;
+    case KEY_JSON: o->json = true; break;
+    case ARGP_KEY_ARG: take_argument(o, state, arg); break;
+    case ARGP_KEY_END: if (!o->file) argp_error(state, "which FILE?"); break;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+  return 0;
+}
+
+static const char doc[] =
+  "hnnc: a compiler for physics-structured learning\v"
+  "Commands:\n"
+  "  check FILE      names, shapes, claims; many errors a run\n"
+  "  compile FILE    write FILE's native model: a .so and a .h (or what --emit says)\n"
+  "  run FILE        train, report, expect, from top to bottom, into runs/NAME/\n"
+  "  resume DIR      go on where a stopped run was, bit for bit\n"
+  "  bench FILE      time, FLOP and share of the machine's peak of a training step\n"
+  "  diagnose FILE   gradients against differences, per parameter\n"
+  "  opt FILE        run passes on IR text\n\n"
+  "Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect or numbers that are not finite; "
+  "4 files or device; 70 a fault of the compiler.";
+
+static int known_command(const char *name) {
+  for (int i = 0; i < NCOMMANDS; i++)
+    if (!strcmp(commands[i], name)) return i;
+  return -1;
+}
+
+static int no_command(const char *name) {
+  const char *near = diag_nearest(name, commands, NCOMMANDS);
+  fprintf(stderr, "hnnc: there is no command `%s`%s%s%s; try `hnnc --help`\n", name, near ? ", did you mean `" : "",
+          near ? near : "", near ? "`?" : "");
+  return EXIT_USAGE;
+}
+
+int options_parse(Options *o, int argc, char **argv) {
+  struct argp argp = {option_table, take, "FILE [name=value ...]", doc, NULL, NULL, NULL};
+  *o = (Options){.opt = 1};
+  argp_err_exit_status = EXIT_USAGE;
+  argp_program_version = "hnnc " HNNC_VERSION;
+  if (argc < 2) {
+    fprintf(stderr, "usage: hnnc COMMAND FILE [name=value ...] [options]; `hnnc --help` lists them\n");
+    return EXIT_USAGE;
+  }
+  if (argv[1][0] == '-') {                 /* --help, --version */
+    argp_parse(&argp, argc, argv, ARGP_NO_ARGS, NULL, o);
+    return EXIT_USAGE;
+  }
+  if (known_command(argv[1]) < 0) return no_command(argv[1]);
+  o->command = argv[1];
+  static char title[64];
+  snprintf(title, sizeof title, "hnnc %s", argv[1]);
+  argv[1] = title;
+  argp_parse(&argp, argc - 1, argv + 1, 0, NULL, o);
+  return -1;
+}

@@ -1,0 +1,112 @@
+/* A session: the model of a file, the machine it runs on, and what both share. */
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The frontend's look into a data file, through the runtime's reader. */
+static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize) {
+  (void)ctx;
+  RtTable t = {0};
+  RtError e = {{0}};
+  if (!rt_table_read(path, true, &t, &e)) {
+    snprintf(err, errsize, "%s", e.text);
+    return false;
+  }
+  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .rows = t.rows,
+                     .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
+  for (int i = 0; i < t.ncolumn; i++) {
+    const RtColumn *c = &t.column[i];
+    out->column[i].name = c->name ? arena_strdup(mem, c->name) : NULL;
+    out->column[i].number = c->number;
+    out->column[i].rank = (uint32_t)c->rank;
+    memcpy(out->column[i].dim, c->dim, sizeof c->dim);
+  }
+  rt_table_finish(&t);
+  return true;
+}
+
+/* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
+static const char *cache_dir(char *buf, size_t size) {
+  const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (dir) snprintf(buf, size, "%s", dir);
+  else if (xdg && *xdg) snprintf(buf, size, "%s/hnnc", xdg);
+  else if (home && *home) snprintf(buf, size, "%s/.cache/hnnc", home);
+  else return NULL;
+  return *buf ? buf : NULL;
+}
+
+void session_render(Session *s) {
+  diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+}
+
+int session_fail(Session *s, int code, Span at, const char *fmt, ...) {
+  char text[1024];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  diag_error(s->diag, at, "%s", text);
+  session_render(s);
+  return code;
+}
+
+uint64_t session_seed(const Session *s, uint64_t seed) {
+  return s->opt->seed ? rt_random_u64(seed, s->opt->seed, 0) : seed;
+}
+
+static void set_pass_options(const Options *o, const Source *src) {
+  pass_options = (PassOptions){.print_after = o->print_after, .verify_each = o->verify_each,
+                               .time = o->time_passes, .out = stderr, .src = src};
+}
+
+static bool make_params(Session *s) {
+  const Model *m = s->model;
+  s->param = base_realloc(NULL, sizeof *s->param * (m->nparam + 1));
+  for (uint32_t i = 0; i < m->nparam; i++) {
+    const Param *p = &m->param[i];
+    if (!rt_array_init(&s->param[i], p->path, m->f64, p->type.rank, p->type.dim, 0)) return false;
+  }
+  init_params(s);
+  return true;
+}
+
+int session_open(Session *s, const Options *o) {
+  *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
+  s->diag = diag_create(s->src);
+  set_pass_options(o, s->src);
+  FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table};
+  s->model = model_load(s->src, o->file, &fo, s->diag);
+  pass_timed("frontend", pass_now() - s->started);
+  if (!s->model || diag_errors(s->diag)) {
+    session_render(s);
+    return access(o->file, R_OK) ? EXIT_IO : EXIT_FILE;
+  }
+  static char dir[4096];
+  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
+                      .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
+  s->pool = rt_pool_create(o->threads);
+  s->set = base_realloc(NULL, sizeof *s->set * (s->model->ndata + 1));
+  s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));
+  memset(s->set, 0, sizeof *s->set * (s->model->ndata + 1));
+  memset(s->native_set, 0, sizeof *s->native_set * (s->model->ndata + 1));
+  if (!make_params(s)) return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the parameters");
+  return 0;
+}
+
+void session_close(Session *s) {
+  for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
+  for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
+    rt_set_finish(&s->set[i]);
+    rt_set_finish(&s->native_set[i]);
+  }
+  free(s->param);
+  free(s->set);
+  free(s->native_set);
+  rt_pool_destroy(s->pool);
+  model_destroy(s->model);
+  diag_destroy(s->diag);
+  source_destroy(s->src);
+}

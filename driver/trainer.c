@@ -1,0 +1,162 @@
+/* One `train` of a model, ready to run: its gradient, test loss and update compiled, its moved
+ * parameters laid end to end. */
+#include "driver/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GRADIENT, MEAN, UPDATE, NORM, NPARTS };
+enum { ALIGN = 64 };         /* elements: every parameter starts on a cache line */
+
+Optim trainer_optim(const OptSpec *o) {
+  Optim out = {.lr = o->lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .weight_decay = o->weight_decay,
+               .momentum = o->momentum, .alpha = o->alpha, .nesterov = o->nesterov, .history = o->history,
+               .max_iter = o->max_iter};
+  for (int k = 0; k < OPT_count; k++)
+    if (!strcmp(pass_optim_name[k], o->name)) out.kind = (OptKind)k;
+  return out;
+}
+
+static int32_t *input_map(const Fn *f) {
+  int32_t *map = calloc(f->in.n + 1, sizeof *map);
+  for (uint32_t k = 0; map && k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    map[k] = in->kind == IN_PARAM ? (int32_t)in->index : in->kind == IN_FIELD ? -1 - (int32_t)in->index : INT32_MIN;
+  }
+  return map;
+}
+
+static bool lay_out(Session *s, Trainer *t, const Train *spec) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  t->offset = calloc(spec->nmoved + 1, sizeof *t->offset);
+  if (!t->offset) return false;
+  int64_t n = 0;
+  for (uint32_t k = 0; k < spec->nmoved; k++) {
+    t->offset[k] = n;
+    n += (s->param[spec->moved[k]].elems + ALIGN - 1) / ALIGN * ALIGN;
+  }
+  t->rt.flat_n = n ? n : ALIGN;
+  t->rt.flat = aligned_alloc(64, (size_t)t->rt.flat_n * size);
+  t->rt.state = calloc((size_t)t->rt.nstates + 1, sizeof *t->rt.state);
+  if (!t->rt.flat || !t->rt.state) return false;
+  memset(t->rt.flat, 0, (size_t)t->rt.flat_n * size);
+  for (int i = 0; i < t->rt.nstates; i++) {
+    t->rt.state[i] = aligned_alloc(64, (size_t)t->rt.flat_n * size);
+    if (!t->rt.state[i]) return false;
+    memset(t->rt.state[i], 0, (size_t)t->rt.flat_n * size);
+  }
+  return true;
+}
+
+/* Parameters that move live inside `flat` while training, so that a step updates them in place. */
+static void move_in(Session *s, Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  t->param = calloc(s->model->nparam + 1, sizeof *t->param);
+  if (!t->param) base_fault("there is not enough memory for the parameters");
+  memcpy(t->param, s->param, sizeof *t->param * s->model->nparam);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    RtArray *a = &t->param[t->spec->moved[k]];
+    void *place = (char *)t->rt.flat + (size_t)t->offset[k] * size;
+    memcpy(place, a->v, (size_t)a->elems * size);
+    a->v = place;
+  }
+  t->rt.param = t->param;
+}
+
+void trainer_publish(Session *s, const Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    uint32_t p = t->spec->moved[k];
+    memcpy(s->param[p].v, t->param[p].v, (size_t)t->param[p].elems * size);
+  }
+}
+
+void trainer_adopt(Session *s, Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    uint32_t p = t->spec->moved[k];
+    memcpy(t->param[p].v, s->param[p].v, (size_t)t->param[p].elems * size);
+  }
+}
+
+static int build(Session *s, Trainer *t, const Optim *o) {
+  const Train *spec = t->spec;
+  bool f64 = s->model->f64;
+  char name[4][96];
+  static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
+  for (int k = 0; k < NPARTS; k++) snprintf(name[k], sizeof name[k], "%.64s_%s", spec->name, part[k]);
+  Fn *fn[NPARTS] = {
+    pass_gradient(spec->loss, spec->moved, spec->nmoved), pass_mean(spec->loss),
+    o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+  NativeJob job[NPARTS];
+  int n = 0;
+  for (int k = 0; k < NPARTS; k++)
+    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k]};
+  t->rt.in_of = input_map(fn[GRADIENT]);
+  t->rt.nin = (int)fn[GRADIENT]->in.n;
+  int code = native_build(s, job, n);
+  for (int k = 0; k < NPARTS; k++) ir_fn_destroy(fn[k]);
+  return code;
+}
+
+static void set_options(Session *s, Trainer *t, const Optim *o) {
+  const Train *spec = t->spec;
+  const RtSet *data = data_native(s, spec->data);
+  RtTrain *rt = &t->rt;
+  int64_t batch = spec->batch == data->n ? 0 : spec->batch;
+  int64_t per_step = batch ? batch : data->n;
+  rt->f64 = s->model->f64;
+  rt->nparam = (int)s->model->nparam;
+  rt->moved = (const int32_t *)spec->moved;
+  rt->nmoved = (int)spec->nmoved;
+  rt->offset = t->offset;
+  rt->lr = o->lr, rt->beta1 = o->beta1, rt->beta2 = o->beta2, rt->clip = spec->clip;
+  rt->sched = (RtSchedKind)spec->sched.kind;
+  rt->to = spec->sched.to, rt->warmup = spec->sched.warmup, rt->factor = spec->sched.factor;
+  rt->at = spec->sched.at, rt->nat = (int)spec->sched.nat;
+  rt->lbfgs = o->kind == OPT_LBFGS, rt->history = o->history, rt->max_iter = o->max_iter;
+  rt->data = data;
+  rt->test = spec->test ? data_native(s, spec->test) : NULL;
+  rt->batch = batch;
+  rt->steps = spec->steps ? spec->steps : (spec->epochs * data->n + per_step - 1) / per_step;
+  rt->every = spec->every ? spec->every : rt->steps >= 20 ? rt->steps / 20 : 1;
+  rt->seed = session_seed(s, spec->seed);
+}
+
+_Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSINE == (int)RT_SCHED_COSINE &&
+                 (int)SCHED_STEPS == (int)RT_SCHED_STEPS, "schedules are passed on by number");
+
+int trainer_open(Session *s, const Train *spec, Trainer *t) {
+  *t = (Trainer){.spec = spec};
+  int code = data_make(s, spec->data);
+  if (!code && spec->test) code = data_make(s, spec->test);
+  if (code) return code;
+  Optim o = trainer_optim(&spec->opt);
+  double start = pass_now();
+  if ((code = build(s, t, &o))) return code;
+  t->compile_seconds = pass_now() - start;
+  t->rt.gradient = t->native[GRADIENT].run;
+  t->rt.mean = t->native[MEAN].run;
+  t->rt.update = t->native[UPDATE].run;
+  t->rt.norm = t->native[NORM].run;
+  t->rt.nstates = pass_optim_states(&o);
+  if (!lay_out(s, t, spec))
+    return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
+  set_options(s, t, &o);
+  move_in(s, t);
+  return 0;
+}
+
+const Fn *trainer_gradient(const Trainer *t) { return t->native[GRADIENT].fn; }
+const Fn *trainer_update(const Trainer *t) { return t->native[UPDATE].fn; }
+
+void trainer_close(Trainer *t) {
+  for (int k = 0; k < NPARTS; k++) native_finish(&t->native[k]);
+  for (int i = 0; t->rt.state && i < t->rt.nstates; i++) free(t->rt.state[i]);
+  free(t->rt.state);
+  free(t->rt.flat);
+  free((void *)t->rt.in_of);
+  free(t->offset);
+  free(t->param);
+}

@@ -1,0 +1,26 @@
+#ifndef HNNC_TRAINER_H
+#define HNNC_TRAINER_H
+
+#include "driver/driver.h"
+
+typedef struct Trainer {
+  const Train *spec;
+  Native native[4];          /* gradient, mean, update, norm; unused ones are empty */
+  RtTrain rt;                /* callbacks and `step` are the caller's */
+  RtArray *param;            /* the model's parameters; the moved ones inside rt.flat */
+  int64_t *offset;
+  double compile_seconds;
+} Trainer;
+
+/* 0, or the exit code after messages. Makes the data it needs. */
+int trainer_open(Session *s, const Train *spec, Trainer *t);
+void trainer_close(Trainer *t);
+void trainer_publish(Session *s, const Trainer *t);      /* trained values -> s->param */
+void trainer_adopt(Session *s, Trainer *t);              /* s->param -> the trainer (resume) */
+const Fn *trainer_gradient(const Trainer *t);            /* derived IR: FLOP counts, NaN hunts */
+const Fn *trainer_update(const Trainer *t);              /* NULL for lbfgs */
+
+
+Optim trainer_optim(const OptSpec *o);
+
+#endif

@@ -1,0 +1,41 @@
+/* The functions of a model, each under the name it has in dumps and symbols. */
+#include "driver/units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name, Span at) {
+  if (!fn) return;
+  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at};
+}
+
+static void add_train(Units *u, const Train *t, Span at, bool f64) {
+  Optim o = trainer_optim(&t->opt);
+  add(u, pass_gradient(t->loss, t->moved, t->nmoved), true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
+  add(u, pass_mean(t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
+  add(u, pass_optim_update(&o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
+}
+
+Units *units_create(const Model *m) {
+  Arena *mem = arena_create();
+  Units *u = ARENA_NEW(mem, Units);
+  u->mem = mem;
+  for (uint32_t i = 0; i < m->naction; i++) {
+    const Action *a = &m->action[i];
+    if (a->kind == DO_TRAIN) add_train(u, a->train, a->at, m->f64);
+    if (a->kind == DO_REPORT) add(u, a->report->fn, false, "report", a->report->name, a->at);
+  }
+  for (uint32_t i = 0; i < m->ndata; i++)
+    if (m->data[i]->kind == DATA_PROGRAM) add(u, m->data[i]->program, false, "data", m->data[i]->name, m->data[i]->at);
+  for (uint32_t i = 0; i < m->nexport; i++)
+    add(u, m->export_[i].fn, false, m->export_[i].kind, m->export_[i].name, m->export_[i].at);
+  return u;
+}
+
+void units_destroy(Units *u) {
+  if (!u) return;
+  for (uint32_t i = 0; i < u->list.n; i++)
+    if (u->list.at[i].owned) ir_fn_destroy(u->list.at[i].fn);
+  vec_free(&u->list);
+  arena_destroy(u->mem);
+}

@@ -1,0 +1,19 @@
+#ifndef HNNC_UNITS_H
+#define HNNC_UNITS_H
+
+#include "driver/trainer.h"
+
+typedef struct Unit {
+  Fn *fn;                    /* derivatives still as operators */
+  bool owned;
+  const char *kind;          /* gradient, mean, update, report, data, fn, hamiltonian, net */
+  const char *name;
+  Span at;
+} Unit;
+
+typedef struct Units { Arena *mem; VEC(Unit) list; } Units;
+
+Units *units_create(const Model *m);
+void units_destroy(Units *u);
+
+#endif
