@@ -13,6 +13,7 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
+#include <stdlib.h>
 
 enum { CG_MAX_NV = 4 };                /* most vectors of a tile */
 enum { CG_BLOCK_LIMIT = 800 };         /* instructions after which cg_break_block starts a new block */
@@ -45,6 +46,7 @@ LLVMValueRef cg_i64(CgEmit *e, int64_t v);
 LLVMValueRef cg_i32(CgEmit *e, int32_t v);
 /* A private constant array of the module, 64-byte aligned: reals in the precision of e. */
 LLVMValueRef cg_const_array(CgEmit *e, const double *v, size_t n);
+LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n);       /* the same of i64 */
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
