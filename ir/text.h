@@ -1,4 +1,4 @@
-/* What print.c and verify.c share: printing with notes between the lines. Private to ir. */
+/* What print.c, parse.c and verify.c share. Private to ir. */
 #ifndef HNNC_IR_TEXT_H
 #define HNNC_IR_TEXT_H
 
@@ -20,5 +20,11 @@ const char *ir_attr_name(Op op, uint32_t k, size_t *len, bool *list);
 /* Op, arity, number of attributes and presence of a sub-function are as the table says, and every
  * index lies in its array: then ir_infer and ir_result_type may be asked. */
 bool ir_well_formed(const Fn *f, const Inst *i);
+
+/* What the verifier finds, appended to v->found: id as for IrNote. The caller sets mem, where the texts
+ * go, and frees found. */
+typedef struct IrViolation { const Fn *f; uint32_t id; char *text; } IrViolation;
+typedef struct IrViolations { Arena *mem; VEC(IrViolation) found; } IrViolations;
+void ir_violations(const Fn *f, IrViolations *v);
 
 #endif

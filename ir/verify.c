@@ -11,12 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Violation { const Fn *f; uint32_t id; char *text; } Violation;
-
-typedef struct Verify {
-  Arena *mem;
-  VEC(Violation) found;
-} Verify;
+typedef IrViolations Verify;
 
 static void fail(Verify *v, const Fn *f, uint32_t id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
@@ -26,7 +21,7 @@ static void fail(Verify *v, const Fn *f, uint32_t id, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  *vec_push(&v->found) = (Violation){f, id, arena_strdup(v->mem, text)};
+  *vec_push(&v->found) = (IrViolation){f, id, arena_strdup(v->mem, text)};
 }
 
 static bool sane_type(Type t) {
@@ -157,6 +152,7 @@ static void check_outputs(Verify *v, const Fn *f) {
 }
 
 static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
+  size_t before = v->found.n;
   if (parent && f->f64 != parent->f64) fail(v, f, 0, "precision differs from the parent's");
   if (parent && f->mem != parent->mem) fail(v, f, 0, "memory is not the parent's");
   for (uint32_t k = 0; k < f->in.n; k++)
@@ -164,7 +160,6 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
   for (uint32_t k = 0; k < f->table.n; k++)
     if (!sane_type(f->table.at[k].type) || f->table.at[k].type.lane) fail(v, f, 0, "table %u has a wrong type", k);
   for (uint32_t k = 0; k < f->sub.n; k++) check_fn(v, f->sub.at[k], f);
-  size_t before = v->found.n;
   for (uint32_t id = 1; id < f->inst.n; id++) check_inst(v, f, id);
   check_outputs(v, f);
   if (v->found.n != before) return;
@@ -183,9 +178,11 @@ static void show(void *ctx, FILE *out, const Fn *f, uint32_t id, int indent) {
       fprintf(out, "%*s# violation: %s\n", 2 * indent, "", v->found.at[k].text);
 }
 
+void ir_violations(const Fn *f, IrViolations *v) { check_fn(v, f, NULL); }
+
 int ir_verify(const Fn *f, FILE *out) {
   Verify v = {.mem = arena_create()};
-  check_fn(&v, f, NULL);
+  ir_violations(f, &v);
   if (v.found.n && out) ir_print_noted(out, f, NULL, show, &v);
   int n = (int)v.found.n;
   vec_free(&v.found);

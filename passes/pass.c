@@ -1,0 +1,90 @@
+/* The passes by name: times, dumps, verification. One thread. */
+#include "passes/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "passes/expand.h"
+
+PassOptions pass_options;
+
+typedef struct Timed { const char *name; double seconds; uint32_t runs; } Timed;
+enum { MAX_TIMED = 64 };
+static Timed timed[MAX_TIMED];
+static uint32_t ntimed;
+
+static Fn *run_simplify(const Fn *f, Diag *diag) {
+  (void)diag;
+  return pass_simplify(f);
+}
+
+static Fn *run_mean(const Fn *f, Diag *diag) {
+  (void)diag;
+  return pass_mean(f);
+}
+
+/* By all parameters. */
+static Fn *run_gradient(const Fn *f, Diag *diag) {
+  (void)diag;
+  uint32_t *moved = base_realloc(NULL, sizeof *moved * (f->in.n + 1)), n = 0;
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (f->in.at[k].kind == IN_PARAM) moved[n++] = f->in.at[k].index;
+  Fn *out = pass_gradient(f, moved, n);
+  free(moved);
+  return out;
+}
+
+static const struct { const char *name; Fn *(*run)(const Fn *, Diag *); } passes[] = {
+  {"mean", run_mean}, {"gradient", run_gradient}, {"expand", pass_expand}, {"derive", pass_derive}, {"simplify", run_simplify},
+};
+enum { NPASSES = sizeof passes / sizeof *passes };
+
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "simplify", NULL};
+
+Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
+  for (int k = 0; k < NPASSES; k++)
+    if (!strcmp(passes[k].name, name)) return passes[k].run(f, diag);
+  return NULL;
+}
+
+double pass_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void pass_timed(const char *name, double seconds) {
+  uint32_t k = 0;
+  while (k < ntimed && strcmp(timed[k].name, name)) k++;
+  if (k == MAX_TIMED) return;
+  if (k == ntimed) timed[ntimed++] = (Timed){.name = name};
+  timed[k].seconds += seconds;
+  timed[k].runs++;
+}
+
+void pass_times_print(FILE *out) {
+  fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
+  for (uint32_t k = 0; k < ntimed; k++) fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+}
+
+static bool verify_wanted(void) {
+#ifdef NDEBUG
+  return pass_options.verify_each;
+#else
+  return true;
+#endif
+}
+
+Fn *pass_done(const char *name, double start, Fn *out) {
+  pass_timed(name, pass_now() - start);
+  if (!out) return NULL;
+  FILE *to = pass_options.out ? pass_options.out : stderr;
+  const char *want = pass_options.print_after;
+  if (want && (!strcmp(want, "all") || !strcmp(want, name))) {
+    fprintf(to, "# after %s\n", name);
+    ir_print(to, out, pass_options.src);
+  }
+  if (verify_wanted() && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
+  return out;
+}
