@@ -92,7 +92,7 @@ void rt_fn_destroy(RtFn *f);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
 
-/* ---- train.c: the training loop ----------------------------------------------------------------------------------------- */
+/* ---- train.c, sched.c, lbfgs.c: the training loop ------------------------------------------------------------------------ */
 
 typedef enum { RT_SCHED_CONSTANT, RT_SCHED_COSINE, RT_SCHED_STEPS } RtSchedKind;
 typedef struct RtTrain {
@@ -112,16 +112,35 @@ typedef struct RtTrain {
   const RtSet *data, *test;               /* precision of the model */
   int64_t batch, steps, every;            /* batch 0: all */
   uint64_t seed;
-  /* called every `every` steps and at the end; false stops (Ctrl-C, time). */
+  /* called every `every` steps and at the end, with the loss of that step's batch and the loss on `test`
+   * (NaN without); false stops (Ctrl-C, time). every = 0: only at the end. */
   bool (*progress)(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s);
+  /* called after progress when checkpoint_seconds have passed since the last one, and always at the end
+   * and on a stop; false is RT_FAILED (the callback has said why). */
   bool (*checkpoint)(void *ctx, int64_t step);
   void *ctx;
-  /* resumable state: */
-  int64_t step;
-  void **state;                           /* nstates arrays of flat_n */
+  double checkpoint_seconds;              /* 0: every time */
+  const volatile int *stop;               /* NULL, or set by a signal handler: stop after this step */
+  /* resumable state, the caller's: with `flat` and `step` the training continues bit for bit. */
+  int64_t step;                           /* steps done */
+  void **state;                           /* nstates arrays of flat_n, zero at the start, 64-byte aligned;
+                                             lbfgs may change their order */
+  double loss;                            /* of the last step */
 } RtTrain;
 typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
+
+/* `flat_n` is a multiple of RT_PAD, `update` and `norm` run over all of it. Step s of the training takes
+ * positions s*batch ... of the permutations of epochs 0, 1, ... laid end to end (rt_permutation(seed,
+ * epoch)); batch = 0 or all of the data uses its arrays in place. Draws of step s have the seed
+ * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE leaves the parameters as before that step. */
 RtStatus rt_train(RtTrain *t, RtError *err);
+enum { RT_STREAM_DRAWS = 1 };
+double rt_sched_rate(const RtTrain *t, int64_t step);    /* of step 0, 1, ... */
+
+/* lbfgs: a step is up to max_iter iterations on the step's batch, each with a strong-Wolfe line search;
+ * nstates = rt_lbfgs_states(history), update and norm are not used, clip is ignored. */
+int rt_lbfgs_states(int history);
+void *rt_zeroed(size_t size);             /* 64-byte aligned, freed with free() */
 
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by

@@ -1,0 +1,90 @@
+/* Tensors in memory. A lane array is [elems][ld] with ld a multiple of RT_PAD; samples n ... ld-1 repeat
+ * sample n-1, so that whole tiles may be read. A shared array has n = 0 and ld = elems; its memory is
+ * rounded up to RT_PAD elements of zero. */
+#include "runtime/util.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void *rt_zeroed(size_t size) {
+  if (size > SIZE_MAX - 64) return NULL;
+  size = (size + 63) / 64 * 64;
+  void *p = aligned_alloc(64, size ? size : 64);
+  if (p) memset(p, 0, size ? size : 64);
+  return p;
+}
+
+bool rt_fail(RtError *err, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  if (err) vsnprintf(err->text, sizeof err->text, format, ap);
+  va_end(ap);
+  return false;
+}
+
+double rt_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool rt_elems(int rank, const uint32_t *dim, int64_t *elems) {
+  int64_t n = 1;
+  for (int i = 0; i < rank; i++) {
+    if (dim[i] && n > (INT64_MAX >> 8) / dim[i]) return false;
+    n *= dim[i];
+  }
+  *elems = n;
+  return true;
+}
+
+static size_t real_size(bool f64) { return f64 ? sizeof(double) : sizeof(float); }
+
+bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n) {
+  *a = (RtArray){.f64 = f64, .rank = rank, .n = n};
+  if (rank < 0 || rank > 6 || n < 0 || !rt_elems(rank, dim, &a->elems)) return false;
+  if (rank) memcpy(a->dim, dim, (size_t)rank * sizeof *dim);
+  const int64_t pad = RT_PAD;
+  if (n > INT64_MAX / 16 - pad) return false;
+  a->ld = n ? (n + pad - 1) / pad * pad : a->elems;
+  const int64_t count = n ? a->ld : (a->elems + pad - 1) / pad * pad, rows = n ? a->elems : 1;
+  if (rows && count > INT64_MAX / 8 / rows) return false;
+  a->v = rt_zeroed((size_t)(count * rows) * real_size(f64));
+  a->name = strdup(name ? name : "");
+  if (a->v && a->name) return true;
+  rt_array_finish(a);
+  return false;
+}
+
+void rt_array_finish(RtArray *a) {
+  if (!a) return;
+  free((void *)a->name);
+  free(a->v);
+  *a = (RtArray){0};
+}
+
+void rt_array_pad(RtArray *a) {
+  if (!a->n) return;
+  for (int64_t e = 0; e < a->elems; e++)
+    for (int64_t s = a->n; s < a->ld; s++)
+      if (a->f64) ((double *)a->v)[e * a->ld + s] = ((double *)a->v)[e * a->ld + a->n - 1];
+      else ((float *)a->v)[e * a->ld + s] = ((float *)a->v)[e * a->ld + a->n - 1];
+}
+
+bool rt_array_convert(const RtArray *a, bool f64, RtArray *out) {
+  if (!rt_array_init(out, a->name, f64, a->rank, a->dim, a->n)) return false;
+  const int64_t count = a->n ? a->elems * a->ld : a->elems;
+  if (f64 == a->f64) memcpy(out->v, a->v, (size_t)count * real_size(f64));
+  else if (f64) for (int64_t i = 0; i < count; i++) ((double *)out->v)[i] = ((const float *)a->v)[i];
+  else for (int64_t i = 0; i < count; i++) ((float *)out->v)[i] = (float)((const double *)a->v)[i];
+  return true;
+}
+
+void rt_set_finish(RtSet *s) {
+  if (!s) return;
+  for (int i = 0; i < s->nfield; i++) rt_array_finish(&s->field[i]);
+  free(s->field);
+  *s = (RtSet){0};
+}

@@ -1,0 +1,36 @@
+/* Between train.c, sched.c and lbfgs.c. */
+#ifndef HNNC_RUNTIME_TRAIN_H
+#define HNNC_RUNTIME_TRAIN_H
+
+#include "runtime/util.h"
+
+/* A set of samples as arguments: the data in place, or the buffers that a batch is gathered into. */
+typedef struct Batch {
+  int64_t n;                 /* samples */
+  RtArray *field;            /* NULL: in place */
+  RtArray weight;            /* 1/n, 0 in the padding */
+  HnnArg *arg;               /* one per input of gradient and mean */
+} Batch;
+
+typedef struct Loop {
+  RtTrain *t;
+  RtError *err;
+  Batch batch, test;
+  int64_t *perm;             /* of epoch `epoch`; NULL: all samples at each step */
+  int64_t epoch;
+  void *grad;                /* flat_n */
+  HnnArg *gout;              /* (loss, grads...) */
+  union { double d; float f; } loss, mean;
+  RtStatus status;
+} Loop;
+
+/* Loss and gradient (into l->grad) at the parameters in t->flat, on the batch of t->step. False after
+ * setting l->status when one of them is not finite. */
+bool train_gradient(Loop *l, double *loss);
+double train_real(const void *p, bool f64);
+bool train_finite(const void *v, int64_t n, bool f64);
+
+/* One step: up to max_iter iterations. */
+bool lbfgs_step(Loop *l);
+
+#endif

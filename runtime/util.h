@@ -1,0 +1,17 @@
+/* Shared by the runtime's files; not for other floors. */
+#ifndef HNNC_RUNTIME_UTIL_H
+#define HNNC_RUNTIME_UTIL_H
+
+#include "runtime/runtime.h"
+
+bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* false */
+double rt_now(void);                                     /* monotonic seconds */
+bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too large */
+
+/* file.c. A whole file in memory, with a NUL after it. */
+char *rt_file_read(const char *path, size_t *size, RtError *err);
+/* Atomic: all of it is on disk under the final name, or the old file is untouched. */
+bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);
+bool rt_link_replace(const char *target, const char *path, RtError *err);   /* symlink, atomically */
+
+#endif
