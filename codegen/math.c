@@ -1,0 +1,118 @@
+/* Elementwise ops as LLVM IR: dispatch and the ops that are one instruction or two.
+ * Transcendental functions are in math_exp.c, math_pow.c and math_trig.c, with polynomials from fit/fit.py.
+ *
+ * Largest errors in units of the last place, over all finite arguments unless a range is given; asserted
+ * by tests/test_math.c (f32 against every 1009th bit pattern, f64 against long double).
+ *
+ *            f32   f64                              f32   f64
+ *   exp      1.5   1.5        sigmoid               3     3
+ *   expm1    2     2.5        softplus              2.5   2.5
+ *   log      1     1          erf                   2     2
+ *   log1p    1.5   1.5        pow                   0.6   2
+ *   tanh     3     3          atan2                 2     2
+ *   sin cos  2     2     |x| <= 1e5
+ *   tan      3.5   3.5   |x| <= 1e5
+ *
+ * sin and cos stay in [-1, 1] beyond the range and are accurate up to |x| = 1e6 in f64 without FMA, 1e12 with
+ * it. Subnormal arguments and results are exact to one unit of the smallest subnormal beyond the bound.
+ * NaN gives NaN, infinities and signed zeros are as in C99 Annex F, but relu, sign, min and max treat
+ * NaN as their rows in ops.def do. */
+#include "codegen/math_priv.h"
+
+#include <math.h>
+
+/* ---- shared by math_*.c ------------------------------------------------------------------------ */
+
+static bool is_vector(LLVMTypeRef t) { return LLVMGetTypeKind(t) == LLVMVectorTypeKind; }
+
+Ew math_ew(CgEmit *e, V like) {
+  LLVMTypeRef t = LLVMTypeOf(like);
+  return (Ew){.e = e,
+              .b = e->b,
+              .n = is_vector(t) ? LLVMGetVectorSize(t) : 1,
+              .f64 = e->f64,
+              .fma = e->fma,
+              .mant = e->f64 ? 52 : 23,
+              .bias = e->f64 ? 1023 : 127,
+              .magic = e->f64 ? 0x1.8p52 : 0x1.8p23};
+}
+
+CgEmit math_double(const CgEmit *e) {
+  CgEmit d = *e;
+  d.f64 = true;
+  d.real = LLVMDoubleTypeInContext(e->ctx);
+  d.es = 8;
+  return d;
+}
+
+V math_call1(const Ew *m, const char *intrinsic, V x) {
+  LLVMTypeRef t = LLVMTypeOf(x);
+  return cg_intrinsic(m->e, intrinsic, &t, 1, &x, 1);
+}
+
+V math_call2(const Ew *m, const char *intrinsic, V x, V y) {
+  LLVMTypeRef t = LLVMTypeOf(x);
+  return cg_intrinsic(m->e, intrinsic, &t, 1, (V[]){x, y}, 2);
+}
+
+V math_at_most(const Ew *m, V x, double bound) {
+  V k = K(m, bound);
+  return pick(m, cmp(m, LLVMRealOLT, k, x), k, x);
+}
+
+V math_at_least(const Ew *m, V x, double bound) {
+  V k = K(m, bound);
+  return pick(m, cmp(m, LLVMRealOGT, k, x), k, x);
+}
+
+V math_poly(const Ew *m, V x, const double *c, int n) {
+  V r = K(m, c[n - 1]);
+  for (int i = n - 2; i >= 0; i--) r = fma_(m, r, x, K(m, c[i]));
+  return r;
+}
+
+/* ---- rows that are an instruction or two --------------------------------------------------------- */
+
+V math_neg(const Ew *m, V x) { return neg(m, x); }
+V math_abs(const Ew *m, V x) { return mag(m, x); }
+V math_sqrt(const Ew *m, V x) { return math_call1(m, "llvm.sqrt", x); }
+V math_add(const Ew *m, V x, V y) { return add(m, x, y); }
+V math_sub(const Ew *m, V x, V y) { return sub(m, x, y); }
+V math_mul(const Ew *m, V x, V y) { return mul(m, x, y); }
+V math_div(const Ew *m, V x, V y) { return divide(m, x, y); }
+V math_min(const Ew *m, V x, V y) { return math_call2(m, "llvm.minnum", x, y); }
+V math_max(const Ew *m, V x, V y) { return math_call2(m, "llvm.maxnum", x, y); }
+V math_lt(const Ew *m, V x, V y) { return cmp(m, LLVMRealOLT, x, y); }
+V math_le(const Ew *m, V x, V y) { return cmp(m, LLVMRealOLE, x, y); }
+V math_eq(const Ew *m, V x, V y) { return cmp(m, LLVMRealOEQ, x, y); }
+V math_ne(const Ew *m, V x, V y) { return cmp(m, LLVMRealUNE, x, y); }
+
+V math_sign(const Ew *m, V x) {
+  V zero = K(m, 0), up = pick(m, cmp(m, LLVMRealOGT, x, zero), K(m, 1), zero);
+  return pick(m, cmp(m, LLVMRealOLT, x, zero), K(m, -1), up);
+}
+
+V math_relu(const Ew *m, V x) {
+  V zero = K(m, 0);
+  return pick(m, cmp(m, LLVMRealOGT, x, zero), x, zero);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------------- */
+
+static V math_and(const Ew *m, const V *a) { return LLVMBuildAnd(m->b, a[0], a[1], ""); }
+static V math_or(const Ew *m, const V *a) { return LLVMBuildOr(m->b, a[0], a[1], ""); }
+static V math_not(const Ew *m, const V *a) { return LLVMBuildNot(m->b, a[0], ""); }
+static V math_select(const Ew *m, const V *a) { return pick(m, a[0], a[1], a[2]); }
+
+V cg_ew(CgEmit *e, Op op, const V *a) {
+  Ew w = math_ew(e, a[0]), *m = &w;
+  switch (op) {
+#define EW1(name, ...) case OP_##name: return math_##name(m, a[0]);
+#define EW2(name, ...) case OP_##name: return math_##name(m, a[0], a[1]);
+#define CMP(name, ...) case OP_##name: return math_##name(m, a[0], a[1]);
+#define LOG(name, ...) case OP_##name: return math_##name(m, a);
+#include "ir/ops.def"
+  case OP_select: return math_select(m, a);
+  default: base_fault("`%s` is not an elementwise op", ir_op[op].name);
+  }
+}
