@@ -1,6 +1,6 @@
 /* Reads the text form (print.c). Ends at the first mistake, which is shown at its place; what was
- * read is checked by the verifier. Any bytes may be given: numbers are bounded before anything is
- * computed from them, nesting is limited, and no value may hold more than MAX_COUNT elements. */
+ * read is checked by the verifier. Any bytes may be given: types are inferred, with all the checks of
+ * shape.c, before anything is computed from a number, and nesting is limited. */
 #include "ir/text.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { MAX_DEPTH = 32, MAX_SUBS = 10000 };
-static const int64_t MAX_COUNT = INT64_C(1) << 31;
 
 typedef struct Parser {
   const char *text;
@@ -154,15 +153,6 @@ static bool name(Parser *p, Arena *mem, const char **out) {
 
 /* ---- types ---- */
 
-static bool counted(Type t) {
-  int64_t n = 1;
-  for (int k = 0; k < t.rank; k++) {
-    if (t.dim[k] && n > MAX_COUNT / t.dim[k]) return false;
-    n *= t.dim[k];
-  }
-  return true;
-}
-
 static bool type(Parser *p, const Fn *f, Type *out) {
   space(p);
   uint32_t begin = p->pos;
@@ -174,13 +164,15 @@ static bool type(Parser *p, const Fn *f, Type *out) {
     for (bool more = !t.lane || accept(p, ","); more; more = accept(p, ",")) {
       int64_t n;
       if (t.rank == IR_MAX_RANK) return mistake(p, begin, "a type has at most %d axes", IR_MAX_RANK);
-      if (!integer(p, 0, MAX_COUNT - 1, &n)) return false;
+      if (!integer(p, 1, INT32_MAX, &n)) return false;
       t.dim[t.rank++] = (uint32_t)n;
     }
     if (!expect(p, "]")) return false;
   }
+  for (int64_t n = 1, k = 0; k < t.rank; k++)
+    if ((n *= t.dim[k]) > INT32_MAX) return mistake(p, begin, "a value of this type has more than 2^31 elements");
   *out = t;
-  return counted(t) || mistake(p, begin, "a value of this type is too large");
+  return true;
 }
 
 /* ---- attributes ---- */
@@ -229,7 +221,7 @@ static bool einsum_attrs(Parser *p, Attrs *a) {
   return true;
 }
 
-static bool attr_value(Parser *p, Op op, const char *what, size_t len, int64_t *out) {
+static bool attr_value(Parser *p, const char *what, size_t len, int64_t *out) {
   double v;
   if (accept(p, "~")) {
     if (!real(p, &v)) return false;
@@ -242,17 +234,14 @@ static bool attr_value(Parser *p, Op op, const char *what, size_t len, int64_t *
       if (accept_word(p, ir_method[m].name)) return *out = m, true;
     return mistake(p, p->pos, "unknown method");
   }
-  bool wide = op == OP_const || op == OP_ode;
-  if (!integer(p, wide ? INT64_MIN : -MAX_COUNT, wide ? INT64_MAX : MAX_COUNT, out)) return false;
-  if (len == 6 && !memcmp(what, "method", 6) && (*out < 0 || *out >= M_count)) return mistake(p, p->pos, "unknown method");
-  return true;
+  return integer(p, INT64_MIN, INT64_MAX, out);
 }
 
-static bool attr_list(Parser *p, Op op, const char *what, size_t len, Attrs *a) {
+static bool attr_list(Parser *p, const char *what, size_t len, Attrs *a) {
   if (!expect(p, "[")) return false;
   if (accept(p, "]")) return true;
   do {
-    if (!attr_value(p, op, what, len, vec_push(a))) return false;
+    if (!attr_value(p, what, len, vec_push(a))) return false;
   } while (accept(p, ","));
   return expect(p, "]");
 }
@@ -268,7 +257,7 @@ static bool named_attrs(Parser *p, Op op, Attrs *a) {
     if (word(p) != len || memcmp(p->text + p->pos, what, len)) return mistake(p, p->pos, "expected the attribute `%.*s`", (int)len, what);
     p->pos += (uint32_t)len;
     if (!expect(p, "=")) return false;
-    if (list ? !attr_list(p, op, what, len, a) : !attr_value(p, op, what, len, vec_push(a))) return false;
+    if (list ? !attr_list(p, what, len, a) : !attr_value(p, what, len, vec_push(a))) return false;
   }
   return true;
 }
@@ -308,41 +297,42 @@ static bool operands(Parser *p, Fn *f, Op op, Inst *i) {
   return true;
 }
 
-static bool result_type(Parser *p, const Fn *f, const Inst *i) {
-  char have[128], want[128];
-  space(p);
-  uint32_t begin = p->pos;
-  Type t, r;
-  if (i->type.dt != DT_MULTI) {
-    if (!type(p, f, &t)) return false;
-    return type_eq(t, i->type) || mistake(p, begin, "the type is %s, not %s", type_text(i->type, f->f64, want, sizeof want), type_text(t, f->f64, have, sizeof have));
-  }
+static bool differs(Parser *p, uint32_t begin, const Fn *f, Type is, Type written) {
+  char x[128], y[128];
+  return mistake(p, begin, "the type is %s, not %s", type_text(is, f->f64, x, sizeof x), type_text(written, f->f64, y, sizeof y));
+}
+
+static bool result_types(Parser *p, const Fn *f, const Inst *i) {
   uint32_t n = ir_result_count(f, i);
   if (!expect(p, "(")) return false;
   for (uint32_t k = 0; k < n; k++) {
+    Type t, r;
     if (k && !expect(p, ",")) return false;
     space(p);
-    begin = p->pos;
+    uint32_t begin = p->pos;
     if (!type(p, f, &t)) return false;
     if (!ir_result_type(f, i, k, &r)) return mistake(p, begin, "result %u has no type", k);
-    if (!counted(r)) return mistake(p, begin, "result %u is too large", k);
-    if (!type_eq(t, r))
-      return mistake(p, begin, "result %u is %s, not %s", k, type_text(r, f->f64, want, sizeof want), type_text(t, f->f64, have, sizeof have));
+    if (!type_eq(t, r)) return differs(p, begin, f, r, t);
   }
   return expect(p, ")");
 }
 
-/* Attributes that the shape functions count with. */
-static bool bounded(Parser *p, const Fn *f, const Inst *i, uint32_t begin) {
-  int64_t n = 1;
-  if (i->op == OP_table && (ir_attr(f, i, 0) < 0 || ir_attr(f, i, 0) >= f->table.n)) return mistake(p, begin, "there is no such table");
-  if (i->op == OP_in && (ir_attr(f, i, 0) < 0 || ir_attr(f, i, 0) >= f->in.n)) return mistake(p, begin, "there is no such input");
-  for (uint32_t k = 0; i->op == OP_reshape && k < i->nattr; k++) {
-    int64_t d = ir_attr(f, i, k);
-    if (d < 0 || (d && n > MAX_COUNT / d)) return mistake(p, begin, "a value of this type is too large");
-    n *= d;
+/* `: type`, and what it must be. */
+static bool typed(Parser *p, const Fn *f, Inst *i, uint32_t begin) {
+  char err[256] = "";
+  Type written = {0};
+  bool multi = ir_op[i->op].flags & OPF_MULTI;
+  if (!expect(p, ":")) return false;
+  space(p);
+  uint32_t at = p->pos;
+  if (!multi && !type(p, f, &written)) return false;
+  i->type = written;
+  if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &i->type, err, sizeof err)) {
+    p->pos = at;
+    return mistake(p, begin, "%s", err);
   }
-  return true;
+  if (multi) return result_types(p, f, i);
+  return type_eq(written, i->type) || differs(p, at, f, i->type, written);
 }
 
 static bool instruction(Parser *p, Fn *f) {
@@ -368,12 +358,7 @@ static bool instruction(Parser *p, Fn *f) {
   i.sub = (uint32_t)sub;
   i.at = from(p, begin);
   if (!ir_well_formed(f, &i)) return mistake(p, begin, "operands, attributes or sub-function of `%s` are not as its row says", ir_op[op].name);
-  char err[256] = "";
-  if (!bounded(p, f, &i, begin)) return false;
-  if (!ir_infer(f, op, f->pool.at + i.args, i.nargs, f->attr.at + i.attr, i.nattr, ir_body(f, &i), &i.type, err, sizeof err))
-    return mistake(p, begin, "%s", err);
-  if (i.type.dt != DT_MULTI && !counted(i.type)) return mistake(p, begin, "a value of this type is too large");
-  if (!expect(p, ":") || !result_type(p, f, &i)) return false;
+  if (!typed(p, f, &i, begin)) return false;
   *vec_push(&f->inst) = i;
   return true;
 }

@@ -202,12 +202,22 @@ static void print_attrs(FILE *out, const Fn *f, const Inst *i) {
 
 /* ---- lines ---- */
 
-static void print_comment(Printer *p, const Inst *i, long column) {
+static const char *input_name(const Fn *f, const Inst *i) {
+  bool known = i->op == OP_in && ir_well_formed(f, i) && ir_attr(f, i, 0) >= 0 && ir_attr(f, i, 0) < f->in.n;
+  return known ? f->in.at[ir_attr(f, i, 0)].name : NULL;
+}
+
+static void print_comment(Printer *p, const Fn *f, const Inst *i, long column) {
   static const char *const role[] = {"", "adjoint", "tangent"};
   char buf[256];
+  const char *input = input_name(f, i);
   bool place = p->src && i->at.file, derived = i->role == ROLE_ADJOINT || i->role == ROLE_TANGENT;
-  if (!p->src || (!place && !derived)) return;
+  if (!p->src || (!place && !derived && !input)) return;
   fprintf(p->out, "%*s # ", column < 72 ? (int)(72 - column) : 0, "");
+  if (input) {
+    print_string(p->out, input);
+    if (place || derived) fputs(", ", p->out);
+  }
   if (place) fputs(source_where(p->src, i->at, buf, sizeof buf), p->out);
   if (derived) fprintf(p->out, "%s%s of %s", place ? ", " : "", role[i->role], i->of < OP_count ? ir_op[i->of].name : "?");
 }
@@ -228,7 +238,7 @@ static void print_inst(Printer *p, const Fn *f, uint32_t id) {
   fclose(line);
   indent(p->out, p->indent);
   fputs(text, p->out);
-  print_comment(p, i, (long)size + 2 * p->indent);
+  print_comment(p, f, i, (long)size + 2 * p->indent);
   fputc('\n', p->out);
   free(text);
 }

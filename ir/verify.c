@@ -55,11 +55,11 @@ static void check_leaf(Verify *v, const Fn *f, uint32_t id) {
 
 static void check_type(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
-  Type t;
+  Type t = i->type;
   char err[256] = "", have[128], want[128];
   if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &t, err, sizeof err))
     fail(v, f, id, "%s", err);
-  else if (t.dt != i->type.dt || (t.dt != DT_MULTI && !type_eq(t, i->type)))
+  else if (!type_eq(t, i->type))
     fail(v, f, id, "type is %s, inferred %s", type_text(i->type, f->f64, have, sizeof have), type_text(t, f->f64, want, sizeof want));
 }
 

@@ -143,12 +143,13 @@ static Val largest(Build *b, Val max, Val x) {
   return max.id ? ir_max(b, max, x) : x;
 }
 
-/* NaN where |dt|*|K' - K| > tolerance * (|y| + |dt|*|K'|), in the largest elements. */
-static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next) {
+/* Whether |dt|*|K' - K| <= tolerance * (|y| + |dt|*|K'|), in the largest elements of the states, or of
+ * those that are shared. */
+static Val converged(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next, bool shared) {
   Build *b = s->b;
   Val change = VAL_NONE, size = VAL_NONE, rate = VAL_NONE, h = ir_abs(b, s->dt);
   for (uint32_t v = 0; v < t->states; v++) {
-    if (!type_count(ir_type(b->f, old[v]))) continue;
+    if (shared && ir_type(b->f, old[v]).lane) continue;
     size = largest(b, size, old[v]);
     for (int i = 0; i < stages; i++) {
       uint32_t j = (uint32_t)i * t->states + v;
@@ -156,10 +157,17 @@ static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Va
       change = largest(b, change, ir_sub(b, next[j], k[j]));
     }
   }
-  if (!change.id) return;
   Val bound = ir_mul(b, ir_const(b, b->f->f64 ? 1e-6 : 1e-3), ir_add(b, size, ir_mul(b, h, rate)));
-  Val good = ir_le(b, ir_mul(b, h, change), bound);
-  for (uint32_t v = 0; v < t->states; v++) s->y[v] = ir_select(b, good, s->y[v], ir_const(b, NAN));
+  return ir_le(b, ir_mul(b, h, change), bound);
+}
+
+/* NaN for what has not converged; a shared state does not depend on the others. */
+static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next) {
+  Build *b = s->b;
+  for (uint32_t v = 0; v < t->states; v++) {
+    Val good = converged(t, s, stages, old, k, next, !ir_type(b->f, old[v]).lane);
+    s->y[v] = ir_select(b, good, s->y[v], ir_const(b, NAN));
+  }
 }
 
 typedef VEC(Val) Vals;
@@ -303,7 +311,7 @@ static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map) {
   for (uint32_t v = 0; v < n; v++) {
     Type type;
     if (!ir_result_type(f, i, v, &type)) base_fault("integrate: state %u has no type", v);
-    y[v] = lanes_like(b, map[ir_arg(f, i, v).id], type.lane);
+    y[v] = lanes_like(b, map[ir_arg(f, i, v).id], type.lane || ir_type(b->f, s.dt).lane);
   }
   for (uint32_t v = 0; v < t.ninv; v++) s.inv[v] = map[ir_arg(f, i, n + 1 + v).id];
   if (t.timed) s.k = ir_const(b, 0);
