@@ -156,7 +156,8 @@ extern const MethodInfo ir_method[M_count];              /* ir/method.c */
 
 /* ---- types of results (shape.c) ------------------------------------------------------------------- */
 
-/* The type of op(args){attrs}@sub. On a violation returns false and says it in err. */
+/* The type of op(args){attrs}@sub. On a violation returns false and says it in err. A const's dims and
+ * a rand's type do not follow from operands: for these two *out holds the declared type on entry. */
 bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr,
               const Fn *sub, Type *out, char *err, size_t errsize);
 /* The type of result `index` of a MULTI instruction. */
@@ -181,6 +182,10 @@ void ir_build_finish(Build *b);
 /* Emits (or finds) an instruction. A type violation is a fault of the compiler. */
 Val ir_emit(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub);
 
+/* The same for const and rand, whose type is declared (ir_emit makes scalars of them). */
+Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub,
+               Type declared);
+
 /* Inputs and outputs. */
 Val ir_input(Build *b, const char *name, InKind kind, uint32_t index, Type type);
 void ir_output(Build *b, Val v, const char *name);
@@ -190,7 +195,7 @@ Val ir_const(Build *b, double v);                        /* scalar; exact if v i
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
 Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
 Val ir_table(Build *b, Type type, const double *v);      /* copies v */
-bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant */
+bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, also a spread one */
 
 /* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */
 #define EW1(name, ...) Val ir_##name(Build *b, Val x);

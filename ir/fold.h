@@ -1,0 +1,35 @@
+/* What building and folding share. Private to ir. */
+#ifndef HNNC_IR_FOLD_H
+#define HNNC_IR_FOLD_H
+
+#include "ir/ir.h"
+
+typedef struct Cand {        /* an instruction about to be emitted; its arrays stay put meanwhile */
+  Op op;
+  const Val *args;
+  uint32_t nargs;
+  const int64_t *attr;
+  uint32_t nattr;
+  Type type;
+} Cand;
+
+/* A value of the type of `c` that is equal to it and no more work, or VAL_NONE. */
+Val ir_fold(Build *b, const Cand *c);
+Val fold_elementwise(Build *b, const Cand *c);           /* fold.c */
+Val fold_structural(Build *b, const Cand *c);            /* fold_struct.c */
+Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
+
+/* v (equal dims or rank 0; shared or per sample) as a value of type `want`. */
+Val fold_coerce(Build *b, Val v, Type want);
+Val fold_zeros(Build *b, Type want);
+
+/* A number with its exact value, if known: num/den in lowest terms, den > 0; den = 0 if not. */
+typedef struct Num { double v; int64_t num, den; } Num;
+
+Num num_of(double v);
+Num num_ratio(int64_t num, int64_t den);                 /* den > 0 */
+Num num_apply(Op op, Num a, Num b);                      /* one elementwise op on reals to reals (num.c) */
+Val fold_splat(Build *b, Num n, Type want);              /* dims and lane of want */
+bool fold_is_splat(const Fn *f, Val v, Num *n);          /* a const, or a spread one */
+
+#endif

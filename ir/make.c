@@ -1,0 +1,186 @@
+/* Builder functions, one per op and a few for common compounds; see ir.h. */
+#include "ir/ir.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EW1(name, ...) Val ir_##name(Build *b, Val x) { return ir_emit(b, OP_##name, &x, 1, NULL, 0, NULL); }
+#define EW2(name, ...)                                                                             \
+  Val ir_##name(Build *b, Val x, Val y) { return ir_emit(b, OP_##name, (Val[]){x, y}, 2, NULL, 0, NULL); }
+#define CMP(name, ...) EW2(name)
+#include "ir/ops.def"
+
+static Val unary(Build *b, Op op, Val x, const int64_t *attr, uint32_t nattr) {
+  return ir_emit(b, op, &x, 1, attr, nattr, NULL);
+}
+
+static Val binary(Build *b, Op op, Val x, Val y) { return ir_emit(b, op, (Val[]){x, y}, 2, NULL, 0, NULL); }
+
+Val ir_and(Build *b, Val x, Val y) { return binary(b, OP_and, x, y); }
+Val ir_or(Build *b, Val x, Val y) { return binary(b, OP_or, x, y); }
+Val ir_not(Build *b, Val x) { return unary(b, OP_not, x, NULL, 0); }
+
+Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
+  return ir_emit_as(b, OP_rand, &counter, counter.id != 0, (int64_t[]){kind, site}, 2, NULL, type);
+}
+
+Val ir_select(Build *b, Val c, Val x, Val y) { return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL); }
+Val ir_id(Build *b, Val x) { return unary(b, OP_id, x, NULL, 0); }
+Val ir_spread(Build *b, Val x) { return ir_type(b->f, x).lane ? x : unary(b, OP_spread, x, NULL, 0); }
+Val ir_batch_sum(Build *b, Val x) { return unary(b, OP_batch_sum, x, NULL, 0); }
+
+/* ---- axes ---- */
+
+Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim) {
+  int64_t attr[IR_MAX_RANK];
+  if (rank > IR_MAX_RANK) base_fault("reshape to rank %d", rank);
+  for (int k = 0; k < rank; k++) attr[k] = dim[k];
+  return unary(b, OP_reshape, x, attr, (uint32_t)rank);
+}
+
+Val ir_transpose(Build *b, Val x, const int *perm) {
+  int64_t attr[IR_MAX_RANK];
+  uint32_t rank = ir_type(b->f, x).rank;
+  for (uint32_t k = 0; k < rank; k++) attr[k] = perm[k];
+  return unary(b, OP_transpose, x, attr, rank);
+}
+
+Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
+
+Val ir_expand_to(Build *b, Val scalar, Type dims) {
+  if (ir_type(b->f, scalar).rank) base_fault("expand_to of a tensor");
+  for (int k = dims.rank; k-- > 0;) scalar = ir_expand(b, scalar, 0, dims.dim[k]);
+  return scalar;
+}
+
+Val ir_sum(Build *b, Val x, int axis) { return unary(b, OP_sum, x, (int64_t[]){axis}, 1); }
+
+Val ir_sum_all(Build *b, Val x) {
+  for (int k = ir_type(b->f, x).rank; k-- > 0;) x = ir_sum(b, x, k);
+  return x;
+}
+
+Val ir_rmax(Build *b, Val x, int axis) { return unary(b, OP_rmax, x, (int64_t[]){axis}, 1); }
+Val ir_rmin(Build *b, Val x, int axis) { return unary(b, OP_rmin, x, (int64_t[]){axis}, 1); }
+
+Val ir_slice(Build *b, Val x, int axis, uint32_t start, uint32_t n, uint32_t step) {
+  return unary(b, OP_slice, x, (int64_t[]){axis, start, n, step}, 4);
+}
+
+Val ir_unslice(Build *b, Val x, int axis, uint32_t start, uint32_t step, uint32_t total) {
+  return unary(b, OP_unslice, x, (int64_t[]){axis, start, step, total}, 4);
+}
+
+Val ir_index(Build *b, Val x, int axis, uint32_t i) {
+  Type t = ir_type(b->f, x);
+  uint32_t dim[IR_MAX_RANK];
+  int rank = 0;
+  for (int k = 0; k < t.rank; k++)
+    if (k != axis) dim[rank++] = t.dim[k];
+  return ir_reshape(b, ir_slice(b, x, axis, i, 1, 1), rank, dim);
+}
+
+Val ir_concat(Build *b, const Val *x, uint32_t n, int axis) {
+  return ir_emit(b, OP_concat, x, n, (int64_t[]){axis}, 1, NULL);
+}
+
+Val ir_stack(Build *b, const Val *x, uint32_t n) {
+  Val *part = base_realloc(NULL, (n + !n) * sizeof *part);
+  for (uint32_t k = 0; k < n; k++) part[k] = ir_expand(b, x[k], 0, 1);
+  Val v = ir_concat(b, part, n, 0);
+  free(part);
+  return v;
+}
+
+/* ---- indices ---- */
+
+static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, const uint32_t *index, uint32_t n) {
+  int64_t *attr = base_realloc(NULL, (nlead + n) * sizeof *attr);
+  memcpy(attr, lead, nlead * sizeof *attr);
+  for (uint32_t k = 0; k < n; k++) attr[nlead + k] = index[k];
+  Val v = unary(b, op, x, attr, nlead + n);
+  free(attr);
+  return v;
+}
+
+Val ir_take(Build *b, Val x, int axis, const uint32_t *index, uint32_t n) {
+  return indexed(b, OP_take, x, (int64_t[]){axis}, 1, index, n);
+}
+
+Val ir_put(Build *b, Val x, int axis, uint32_t total, const uint32_t *index, uint32_t n) {
+  return indexed(b, OP_put, x, (int64_t[]){axis, total}, 2, index, n);
+}
+
+/* ---- matrices ---- */
+
+Val ir_diag(Build *b, Val x) { return unary(b, OP_diag, x, NULL, 0); }
+Val ir_diagv(Build *b, Val x) { return unary(b, OP_diagv, x, NULL, 0); }
+Val ir_tri(Build *b, Val x, bool upper, int k) { return unary(b, OP_tri, x, (int64_t[]){upper, k}, 2); }
+
+Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo) {
+  int64_t attr[3 + 3 * IR_MAX_RANK];
+  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank;
+  uint32_t n = 3;
+  if (nout > IR_MAX_RANK) base_fault("dot to rank %d", nout);
+  attr[0] = lanes;
+  attr[1] = na;
+  attr[2] = nb;
+  for (int k = 0; k < na; k++) attr[n++] = la[k];
+  for (int k = 0; k < nb; k++) attr[n++] = lb[k];
+  for (int k = 0; k < nout; k++) attr[n++] = lo[k];
+  return ir_emit(b, OP_dot, (Val[]){x, y}, 2, attr, n, NULL);
+}
+
+Val ir_matmul(Build *b, Val x, Val y) {
+  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank, la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[2 * IR_MAX_RANK];
+  int nout = 0;
+  if (!na || !nb) base_fault("matmul of a scalar");
+  for (int k = 0; k < na; k++) la[k] = k;
+  for (int k = 0; k < nb; k++) lb[k] = na - 1 + k;
+  for (int k = 0; k < na - 1; k++) lo[nout++] = la[k];
+  for (int k = 1; k < nb; k++) lo[nout++] = lb[k];
+  return ir_dot(b, x, y, false, la, lb, nout, lo);
+}
+
+Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans) {
+  return ir_emit(b, OP_trisolve, (Val[]){a, x}, 2, (int64_t[]){upper, trans}, 2, NULL);
+}
+
+/* ---- loops ---- */
+
+Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
+            uint32_t zs, bool reverse, bool converge, Fn *body) {
+  return ir_emit(b, OP_scan, args, nargs, (int64_t[]){n, carry, xs, ys, zs, reverse, converge}, 7, body);
+}
+
+Val ir_proj(Build *b, Val multi, uint32_t index) { return unary(b, OP_proj, multi, (int64_t[]){index}, 1); }
+
+static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv, uint32_t ninv,
+                      const int64_t attr[4], Fn *rates) {
+  Val *args = base_realloc(NULL, (states + 1 + ninv) * sizeof *args);
+  if (states) memcpy(args, y0, states * sizeof *args);
+  args[states] = clock;
+  if (ninv) memcpy(args + states + 1, inv, ninv * sizeof *args);
+  Val v = ir_emit(b, op, args, states + 1 + ninv, attr, 4, rates);
+  free(args);
+  return v;
+}
+
+Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
+                 uint32_t steps, uint32_t every, Fn *rates) {
+  return trajectory(b, OP_integrate, y0, states, dt, inv, ninv, (int64_t[]){m, states, steps, every}, rates);
+}
+
+Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
+           double rtol, double atol, Fn *rates) {
+  int64_t attr[4] = {m, states};
+  memcpy(&attr[2], &rtol, sizeof rtol);
+  memcpy(&attr[3], &atol, sizeof atol);
+  return trajectory(b, OP_ode, y0, states, times, inv, ninv, attr, rates);
+}
+
+/* ---- derivatives ---- */
+
+Val ir_grad(Build *b, Val e, Val x) { return binary(b, OP_grad, e, x); }
+Val ir_jac(Build *b, Val e, Val x) { return binary(b, OP_jac, e, x); }
+Val ir_divergence(Build *b, Val e, Val x) { return binary(b, OP_divergence, e, x); }
