@@ -138,7 +138,8 @@ static bool string(Parser *p, Arena *mem, const char **out) {
     s[n++] = c;
   }
   *out = s;
-  return expect(p, "\"");
+  if (p->pos < p->len && p->text[p->pos] == '"') return p->pos++, true;
+  return mistake(p, begin, "a name without its closing quote");
 }
 
 static bool name(Parser *p, Arena *mem, const char **out) {

@@ -99,7 +99,7 @@ static void print_real(FILE *out, double v) {
 
 static void print_type(FILE *out, Type t, bool f64) {
   char buf[128];
-  fputs(type_text(t, f64, buf, sizeof buf), out);
+  fputs(t.rank <= IR_MAX_RANK ? type_text(t, f64, buf, sizeof buf) : "?", out);
 }
 
 static void print_result_type(FILE *out, const Fn *f, const Inst *i) {

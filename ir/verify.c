@@ -130,8 +130,8 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
       if (from) fail(v, body, id, "a sum over the batch of another one inside a loop");
       tainted[id] = true;
     } else {
-      if (from && !linear_in(body, i, tainted)) fail(v, body, id, "inside a loop, only linear ops may follow a sum over the batch");
-      tainted[id] = from && i->type.dt != DT_MULTI;
+      tainted[id] = from && linear_in(body, i, tainted);
+      if (from && !tainted[id]) fail(v, body, id, "inside a loop, only linear ops may follow a sum over the batch");
     }
   }
   for (uint32_t k = 0; k < body->out.n && k < first; k++)
