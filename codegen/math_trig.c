@@ -8,10 +8,10 @@
 /* x = (k + shift) * pi * scale + r, |r| <= pi * scale / 2; parity has the last bit of k, above it anything. */
 typedef struct Reduced { V r, parity; } Reduced;
 
-/* pi in three parts. With FMA every first product is exact by itself; without, the first two parts have
- * 33 bits, so that products with k < 2^20 are exact. */
-static const double PI32[3] = {0x1.921fb6p+1, -0x1.777a5cp-24, -0x1.ee59dap-49};
-static const double PI64_FMA[3] = {0x1.921fb54442d18p+1, 0x1.1a62633145c07p-53, -0x1.f1976b7ed8fbcp-109};
+/* pi in three parts, all of them rounded down: so that r keeps the sign of a zero. With FMA every first
+ * product is exact by itself; without, the first two parts have 32 bits and the products with k < 2^20 are. */
+static const double PI32[3] = {0x1.921fb4p+1, 0x1.4442dp-23, 0x1.846988p-47};
+static const double PI64_FMA[3] = {0x1.921fb54442d18p+1, 0x1.1a62633145c06p-53, 0x1.c1cd129024e08p-106};
 static const double PI64[3] = {0x1.921fb544p+1, 0x1.0b4611a6p-33, 0x1.3198a2e037073p-68};
 
 static Reduced reduce_same(const Ew *m, V x, double scale, double shift) {

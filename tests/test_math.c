@@ -1,0 +1,349 @@
+/* Elementwise ops of the code generator against libm: the bounds that codegen/math.c states, special
+ * values, and the table's own values for the simple rows; for each instruction set that this machine has.
+ * jit_compile refuses code that calls a library. */
+#include "codegen/math.h"
+#include "tests/jit.h"
+
+#include <CUnit/Basic.h>
+#include <math.h>
+
+enum { BLOCK = 4096, MAX_TARGETS = 5 };
+
+/* ---- reference values ------------------------------------------------------------------------------ */
+
+#define EW1(name, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
+#define EW2(name, flags, value, d0, d1) static double row_##name(double a, double b) { return value; }
+#define CMP(name, value) static double row_##name(double a, double b) { return value; }
+#define LOG(name, arity, value) static double row_##name(double a, double b) { (void)b; return value; }
+#include "ir/ops.def"
+
+typedef long double Wide;
+static Wide sigmoid_wide(Wide x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
+static Wide softplus_wide(Wide x) { return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)); }
+static double sigmoid_(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
+static double softplus_(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+
+typedef struct Case {
+  const char *name;
+  Op op;
+  double ulp32, ulp64;       /* bounds, as in codegen/math.c */
+  double range;              /* |x| up to this is held to the bound; 0: everything */
+  double typical;            /* f64 samples are drawn up to here, too */
+  double (*one)(double);
+  Wide (*one_wide)(Wide);
+  double (*two)(double, double);
+  Wide (*two_wide)(Wide, Wide);
+} Case;
+
+#define UNARY(n, u32, u64, range, typical) {#n, OP_##n, u32, u64, range, typical, n, n##l, NULL, NULL}
+#define BINARY(n, u32, u64, typical) {#n, OP_##n, u32, u64, 0, typical, NULL, NULL, n, n##l}
+static const Case CASES[] = {
+    UNARY(exp, 1.5, 1.5, 0, 750),
+    UNARY(expm1, 2, 2.5, 0, 750),
+    UNARY(log, 1, 1, 0, 100),
+    UNARY(log1p, 1, 1, 0, 10),
+    UNARY(tanh, 3, 3, 0, 20),
+    UNARY(sin, 2.5, 2.5, 1e5, 1e5),
+    UNARY(cos, 2.5, 2.5, 1e5, 1e5),
+    UNARY(tan, 4, 4, 1e5, 1e5),
+    UNARY(erf, 1.5, 2, 0, 7),
+    {"sigmoid", OP_sigmoid, 2.5, 2.5, 0, 750, sigmoid_, sigmoid_wide, NULL, NULL},
+    {"softplus", OP_softplus, 2, 2, 0, 750, softplus_, softplus_wide, NULL, NULL},
+    BINARY(pow, 0.6, 1.5, 30),
+    BINARY(atan2, 2.5, 2.5, 10),
+};
+enum { NCASES = sizeof CASES / sizeof *CASES };
+
+/* ---- compiled kernels ------------------------------------------------------------------------------- */
+
+typedef void (*Map)(const void *a, const void *b, void *out, int64_t n);
+
+typedef struct Machine {
+  Jit jit;
+  const char *label;
+  Map map[OP_count];
+  double worst[NCASES], where[NCASES][2];
+} Machine;
+
+static void emit_map(Jit *j, Op op, unsigned lanes) {
+  CgEmit *e = &j->e;
+  char name[32];
+  snprintf(name, sizeof name, "map_%s", ir_op[op].name);
+  jit_begin(j, name, 3);
+  CgLoop l;
+  cg_loop_begin(e, &l, cg_i64(e, 0), jit_param(j, 3), lanes);
+  LLVMValueRef x[3], zero = cg_real(e, 0, lanes), y;
+  for (unsigned i = 0; i < 2; i++) x[i] = cg_load(e, cg_gep(e, jit_param(j, i), l.iv), lanes);
+  if (ir_op[op].cls == OPC_LOGIC)
+    for (int i = 0; i < 2; i++) x[i] = LLVMBuildFCmp(e->b, LLVMRealUNE, x[i], zero, "");
+  if (op == OP_select) {
+    x[2] = x[1], x[1] = x[0];
+    x[0] = LLVMBuildFCmp(e->b, LLVMRealOLT, x[1], zero, "");
+  }
+  y = cg_ew(e, op, x);
+  if (ir_op[op].cls == OPC_CMP || ir_op[op].cls == OPC_LOGIC) y = LLVMBuildUIToFP(e->b, y, cg_real_type(e, lanes), "");
+  cg_store(e, y, cg_gep(e, jit_param(j, 2), l.iv));
+  cg_loop_end(e, &l);
+  LLVMBuildRetVoid(e->b);
+}
+
+static bool elementwise(Op op) { return op && (ir_op[op].cls != OPC_STRUCT || op == OP_select); }
+
+/* lanes 0: the machine's own vectors. */
+static void machine_open(Machine *m, JitTarget t, bool f64, unsigned lanes) {
+  memset(m, 0, sizeof *m);
+  jit_open(&m->jit, t, f64);
+  m->label = lanes ? "scalar" : *t.cpu ? t.cpu : "host";
+  for (Op op = OP_none; op < OP_count; op++)
+    if (elementwise(op)) emit_map(&m->jit, op, lanes ? lanes : m->jit.e.vl);
+  jit_compile(&m->jit);
+  for (Op op = OP_none; op < OP_count; op++) {
+    char name[32];
+    snprintf(name, sizeof name, "map_%s", ir_op[op].name);
+    if (elementwise(op)) m->map[op] = (Map)jit_find(&m->jit, name);
+  }
+}
+
+static int machines_open(Machine *m, bool f64) {
+  JitTarget t[4];
+  int n = jit_targets(t);
+  for (int i = 0; i < n; i++) machine_open(&m[i], t[i], f64, 0);
+  machine_open(&m[n], t[n - 1], f64, 1);
+  return n + 1;
+}
+
+static void machines_close(Machine *m, int n) {
+  for (int i = 0; i < n; i++) jit_close(&m[i].jit);
+}
+
+/* ---- errors -------------------------------------------------------------------------------------------- */
+
+/* |got - want| in units of the last place of `want` rounded to a format with `bits` of mantissa. Infinity
+ * counts as the next power of two, so that an overflow on the edge is a rounding error. */
+static double ulps(Wide got, Wide want, int bits, int emin, int emax) {
+  if (isnan(got) || isnan(want)) return isnan(got) && isnan(want) ? 0 : INFINITY;
+  Wide top = ldexpl(1, emax);
+  if (fabsl(want) >= top * 2 && isinf(got)) return signbit(got) == signbit(want) ? 0 : INFINITY;
+  if (isinf(got)) got = copysignl(top, got);
+  if (fabsl(want) > top) want = copysignl(top, want);
+  if (want == 0 && got == 0) return !signbit(got) == !signbit(want) ? 0 : INFINITY;
+  int e;
+  frexpl(want, &e);
+  if (want == 0 || e < emin) e = emin;
+  return (double)(fabsl(got - want) / ldexpl(1, e - bits));
+}
+
+static double ulps32(float got, double want) { return ulps(got, want, 24, -125, 128); }
+static double ulps64(double got, Wide want) { return ulps(got, want, 53, -1021, 1024); }
+
+static bool held(const Case *c, double x) { return c->range == 0 || fabs(x) <= c->range || !isfinite(x); }
+
+static void note(Machine *m, int k, double err, double a, double b) {
+  if (!(err > m->worst[k])) return;
+  m->worst[k] = err;
+  m->where[k][0] = a, m->where[k][1] = b;
+}
+
+static void report(Machine *m, int n, bool f64) {
+  for (int k = 0; k < NCASES; k++)
+    for (int i = 0; i < n; i++) {
+      double bound = f64 ? CASES[k].ulp64 : CASES[k].ulp32;
+      bool good = m[i].worst[k] <= bound;
+      if (!good || getenv("HNNC_TEST_VERBOSE"))
+        printf("  %s %-8s %-8s %6.3f ulp (bound %g) at %.17g %.17g\n", f64 ? "f64" : "f32", CASES[k].name, m[i].label,
+               m[i].worst[k], bound, m[i].where[k][0], m[i].where[k][1]);
+      CU_ASSERT(good);
+    }
+}
+
+/* ---- f32 -------------------------------------------------------------------------------------------------- */
+
+static void run32(Machine *m, int n, int k, const float *a, const float *b) {
+  static double want[BLOCK];
+  static float got[BLOCK];
+  const Case *c = &CASES[k];
+  for (int i = 0; i < BLOCK; i++) want[i] = c->one ? c->one(a[i]) : c->two(a[i], b[i]);
+  for (int t = 0; t < n; t++) {
+    m[t].map[c->op](a, b, got, BLOCK);
+    for (int i = 0; i < BLOCK; i++) {
+      double err = held(c, a[i]) ? ulps32(got[i], want[i]) : fabsf(got[i]) <= 1 || c->op == OP_tan ? 0 : INFINITY;
+      note(&m[t], k, err, a[i], b[i]);
+    }
+  }
+}
+
+static uint64_t state = 88172645463325252ULL;
+
+static uint64_t next_random(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  return state ^= state << 17;
+}
+
+static double uniform(double lo, double hi) { return lo + (hi - lo) * (double)(next_random() >> 11) * 0x1p-53; }
+
+static float float_of(uint32_t bits) {
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+
+static double double_of(uint64_t bits) {
+  double f;
+  memcpy(&f, &bits, 8);
+  return f;
+}
+
+static void fill32(const Case *c, float *a, float *b, uint32_t *next, uint32_t step) {
+  bool typical = c->two && *next / step / BLOCK % 2;
+  for (int i = 0; i < BLOCK; i++, *next += step) {
+    a[i] = typical ? (float)uniform(-c->typical, c->typical) : float_of(*next);
+    b[i] = typical ? (float)uniform(-c->typical, c->typical) : float_of((uint32_t)next_random());
+  }
+}
+
+static void sweep32(void) {
+  Machine m[MAX_TARGETS];
+  int n = machines_open(m, false);
+  for (int k = 0; k < NCASES; k++) {
+    uint32_t step = CASES[k].one ? 2011 : 4001, next = 0;
+    for (uint64_t done = 0; done < (1ULL << 32); done += (uint64_t)step * BLOCK) {
+      float a[BLOCK], b[BLOCK];
+      fill32(&CASES[k], a, b, &next, step);
+      run32(m, n, k, a, b);
+    }
+  }
+  report(m, n, false);
+  machines_close(m, n);
+}
+
+/* ---- f64 -------------------------------------------------------------------------------------------------- */
+
+static void run64(Machine *m, int n, int k, const double *a, const double *b) {
+  static Wide want[BLOCK];
+  static double got[BLOCK];
+  const Case *c = &CASES[k];
+  for (int i = 0; i < BLOCK; i++) want[i] = c->one ? c->one_wide(a[i]) : c->two_wide(a[i], b[i]);
+  for (int t = 0; t < n; t++) {
+    m[t].map[c->op](a, b, got, BLOCK);
+    for (int i = 0; i < BLOCK; i++) {
+      double err = held(c, a[i]) ? ulps64(got[i], want[i]) : fabs(got[i]) <= 1 || c->op == OP_tan ? 0 : INFINITY;
+      note(&m[t], k, err, a[i], b[i]);
+    }
+  }
+}
+
+/* A third random bit patterns, a third of the op's own range, a third around the origin. */
+static double sample64(const Case *c, int i) {
+  if (i % 3 == 0) return double_of(next_random());
+  double r = i % 3 == 1 ? c->typical : 2;
+  return uniform(-r, r);
+}
+
+static void sweep64(void) {
+  Machine m[MAX_TARGETS];
+  int n = machines_open(m, true);
+  for (int k = 0; k < NCASES; k++)
+    for (int block = 0; block < 100; block++) {
+      static double a[BLOCK], b[BLOCK];
+      for (int i = 0; i < BLOCK; i++) {
+        a[i] = sample64(&CASES[k], i);
+        b[i] = sample64(&CASES[k], i + (i / 3) % 3);
+      }
+      run64(m, n, k, a, b);
+    }
+  report(m, n, true);
+  machines_close(m, n);
+}
+
+/* ---- special values ------------------------------------------------------------------------------------- */
+
+static const double SPECIAL[] = {
+    0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1.5, -1.5, INFINITY, -INFINITY, NAN, 1e-30, -1e-30, 1e30, -1e30,
+    88.5, -88.5, 89, -89, -103.5, -104, 127, 128, -127, -150, 709.5, 710, -709, -745, -746, 1023, 1024, 4503599627370495.5,
+    9007199254740993.0, 0x1p-149, -0x1p-149, 0x1p-126, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffep127,
+    0x1.fffffffffffffp1023, 0x1.fffffep-1, 0x1.000002p0, 8388607.5, 16777215, 16777216, 0.625, 0.92, 3.14159265358979};
+enum { NSPECIAL = sizeof SPECIAL / sizeof *SPECIAL };
+
+static void special_pairs(void (*check)(void *ctx, const double *a, const double *b), void *ctx) {
+  static double a[BLOCK], b[BLOCK];
+  _Static_assert(NSPECIAL * NSPECIAL <= BLOCK, "special values");
+  for (int i = 0; i < BLOCK; i++) {
+    a[i] = SPECIAL[i % NSPECIAL];
+    b[i] = SPECIAL[i / NSPECIAL % NSPECIAL];
+  }
+  check(ctx, a, b);
+}
+
+typedef struct Machines { Machine m[MAX_TARGETS]; int n; } Machines;
+
+static void check_special64(void *ctx, const double *a, const double *b) {
+  Machines *s = ctx;
+  for (int k = 0; k < NCASES; k++) run64(s->m, s->n, k, a, b);
+}
+
+static void check_special32(void *ctx, const double *a, const double *b) {
+  Machines *s = ctx;
+  static float a32[BLOCK], b32[BLOCK];
+  for (int i = 0; i < BLOCK; i++) a32[i] = (float)a[i], b32[i] = (float)b[i];
+  for (int k = 0; k < NCASES; k++) run32(s->m, s->n, k, a32, b32);
+}
+
+static double row_select(double a, double b) { return a < 0 ? a : b; }
+
+static double (*const ROW[OP_count])(double, double) = {
+    [OP_select] = row_select,
+#define EW1(name, ...) [OP_##name] = row_##name,
+#define EW2(name, ...) [OP_##name] = row_##name,
+#define CMP(name, ...) [OP_##name] = row_##name,
+#define LOG(name, ...) [OP_##name] = row_##name,
+#include "ir/ops.def"
+};
+
+static bool transcendental(Op op) {
+  for (int k = 0; k < NCASES; k++)
+    if (CASES[k].op == op) return true;
+  return false;
+}
+
+/* The simple rows give exactly the table's value; min and max may take either zero. */
+static void check_rows(void *ctx, const double *a, const double *b) {
+  Machines *s = ctx;
+  static double got[BLOCK];
+  for (Op op = OP_none; op < OP_count; op++)
+    for (int t = 0; elementwise(op) && !transcendental(op) && t < s->n; t++) {
+      s->m[t].map[op](a, b, got, BLOCK);
+      for (int i = 0; i < BLOCK; i++) {
+        double want = ROW[op](a[i], b[i]);
+        bool good = got[i] == want || (isnan(got[i]) && isnan(want));
+        if (!good) printf("  %s(%g, %g) = %g, not %g on %s\n", ir_op[op].name, a[i], b[i], got[i], want, s->m[t].label);
+        CU_ASSERT(good);
+      }
+    }
+}
+
+static void special_values(void) {
+  Machines s;
+  s.n = machines_open(s.m, false);
+  special_pairs(check_special32, &s);
+  report(s.m, s.n, false);
+  machines_close(s.m, s.n);
+  s.n = machines_open(s.m, true);
+  special_pairs(check_special64, &s);
+  special_pairs(check_rows, &s);
+  report(s.m, s.n, true);
+  machines_close(s.m, s.n);
+}
+
+int main(void) {
+  CU_initialize_registry();
+  CU_pSuite s = CU_add_suite("math", NULL, NULL);
+  CU_add_test(s, "special values", special_values);
+  CU_add_test(s, "f32 against libm", sweep32);
+  CU_add_test(s, "f64 against libm", sweep64);
+  CU_basic_set_mode(CU_BRM_VERBOSE);
+  CU_basic_run_tests();
+  unsigned failed = CU_get_number_of_failures();
+  CU_cleanup_registry();
+  return failed != 0;
+}
