@@ -1,0 +1,415 @@
+/* Expands grad, jac and divergence (and `integrate`, on the way), innermost first.
+ *
+ * Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it
+ * is expanded before anything is differentiated through it. Within a function the operators are expanded
+ * by levels; a level is what has no such operator among its operands' ancestors. The function is
+ * simplified before and after each level. */
+#include "passes/derive.h"
+#include "passes/expand.h"
+#include "passes/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNROLL = 4 };         /* so many rows or columns of a Jacobian are written out instead of looped over */
+
+typedef struct Level {
+  const Fn *f;               /* before */
+  Build b;                   /* after */
+  Val *map;
+  bool *ready;               /* operators of this level */
+  bool *store;               /* scans that must store their carries */
+  Val *done;                 /* results of operators expanded ahead */
+  Diag *diag;
+  bool failed;
+} Level;
+
+static bool is_derivative(const Inst *i) { return (ir_op[i->op].flags & OPF_DERIV) != 0; }
+
+static bool any_op(const Fn *f, bool (*what)(const Fn *, const Inst *))
+{
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (what(f, i) || (i->sub && any_op(ir_body(f, i), what))) return true;
+  }
+  return false;
+}
+
+static bool is_open(const Fn *f, const Inst *i)
+{
+  (void)f;
+  return is_derivative(i) || i->op == OP_integrate;
+}
+
+static bool sums_batch(const Fn *f, const Inst *i)
+{
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0));
+}
+
+/* ---- applying the derivative of e by x ------------------------------------------------------------------ */
+
+static Val total(Build *b, Cot c)
+{
+  if (c.part[EACH].id && c.part[WHOLE].id) return ir_add(b, c.part[EACH], c.part[WHOLE]);
+  return c.part[EACH].id ? c.part[EACH] : c.part[WHOLE];
+}
+
+static Val of_type(Build *b, Val v, Type t)
+{
+  return v.id ? with_lane(b, v, t.lane) : zero_like(b, t);
+}
+
+static bool pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out)
+{
+  bool lane = ir_type(r->src, e).lane;
+  Seed seed = {.v = e};
+  seed.cot.part[lane ? EACH : WHOLE] = cot;
+  Cot *c = base_realloc(NULL, sizeof *c * nx);
+  bool ok = vjp_sweep(r, lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, x, nx, c);
+  for (uint32_t k = 0; ok && k < nx; k++) out[k] = total(r->b, c[k]);
+  free(c);
+  return ok;
+}
+
+/* One row (reverse: seed like e, result like x) or column (forward) of the Jacobian. */
+static Val apply(Region *r, bool forward, Val e, Val x, Val seed)
+{
+  Val out = VAL_NONE;
+  bool ok = forward ? jvp_sweep(r, &x, &seed, 1, &e, 1, &out) : pull(r, e, seed, &x, 1, &out);
+  return ok ? out : VAL_NONE;
+}
+
+/* ---- Jacobians ---------------------------------------------------------------------------------------------- */
+
+typedef struct Jac {
+  Level *l;
+  Val e, x;                  /* in the new function */
+  Type te, tx;
+  bool forward, trace;
+  int64_t n;                 /* rows or columns */
+} Jac;
+
+static Type vector(int64_t n) { return type_real(false, 1, (uint32_t[]){(uint32_t)n}); }
+
+static Val one_hot(Build *b, Type t, int64_t k)
+{
+  int64_t n = type_count(t);
+  if (n == 1) return ir_splat(b, 1, type_with(t, false));
+  Val v = ir_unslice(b, ir_splat(b, 1, vector(1)), 0, (uint32_t)k, 1, (uint32_t)n);
+  return t.rank == 1 ? v : ir_reshape(b, v, t.rank, t.dim);
+}
+
+static Val seed_trace(Build *b, Val seed, Val row)
+{
+  return ir_sum_all(b, ir_mul(b, row, seed));
+}
+
+static bool jac_unrolled(Jac *j, Val *out)
+{
+  Build *b = &j->l->b;
+  Type tseed = j->forward ? j->tx : j->te, trow = type_with(j->forward ? j->te : j->tx, false);
+  Val *row = base_realloc(NULL, sizeof *row * (size_t)j->n), sum = VAL_NONE;
+  bool some = false;
+  Region r;
+  region_init(&r, b->f, b, j->l->diag);
+  for (int64_t k = 0; k < j->n && !r.failed; k++) {
+    Val seed = one_hot(b, tseed, k);
+    row[k] = apply(&r, j->forward, j->e, j->x, seed);
+    some = some || row[k].id;
+    if (!row[k].id) row[k] = ir_splat(b, 0, trow);
+    else if (j->trace) sum = sum.id ? ir_add(b, sum, seed_trace(b, seed, row[k])) : seed_trace(b, seed, row[k]);
+  }
+  if (!r.failed) *out = j->trace ? sum : some ? ir_stack(b, row, (uint32_t)j->n) : VAL_NONE;
+  bool ok = !r.failed;
+  region_finish(&r);
+  free(row);
+  return ok;
+}
+
+/* A map over the rows of the unit matrix. */
+static bool jac_map(Jac *j, Val *out)
+{
+  Build *b = &j->l->b, bb;
+  Type tseed = type_with(j->forward ? j->tx : j->te, false), t = tseed;
+  t.rank++;
+  t.dim[0] = (uint32_t)j->n;
+  memcpy(t.dim + 1, tseed.dim, sizeof t.dim[0] * tseed.rank);
+  Val unit = ir_reshape(b, ir_diag(b, ir_splat(b, 1, vector(j->n))), t.rank, t.dim);
+  Fn *body = ir_sub_create(b->f, j->trace ? "divergence" : "jacobian");
+  Region r;
+  ir_build_init(&bb, body);
+  bb.at = b->at;
+  bb.role = b->role;
+  bb.of = b->of;
+  Val seed = ir_input(&bb, NULL, IN_OTHER, 0, tseed);
+  region_init(&r, b->f, &bb, j->l->diag);
+  Val row = apply(&r, j->forward, j->e, j->x, seed);
+  *out = VAL_NONE;
+  if (row.id) {
+    ir_output(&bb, j->trace ? seed_trace(&bb, seed, row) : row, NULL);
+    uint32_t nargs = r.captured.n + 1;
+    Val *args = base_realloc(NULL, sizeof *args * nargs);
+    args[0] = unit;
+    if (nargs > 1) memcpy(args + 1, r.captured.at, sizeof *args * (nargs - 1));
+    Val map = ir_scan(b, args, nargs, (uint32_t)j->n, 0, 1, !j->trace, j->trace, false, false, body);
+    *out = ir_proj(b, map, 0);
+    free(args);
+  }
+  bool ok = !r.failed;
+  region_finish(&r);
+  ir_build_finish(&bb);
+  return ok;
+}
+
+/* Rows or columns stacked along the first axis, to dims(e) ++ dims(x). */
+static Val jac_shape(Jac *j, Val v)
+{
+  Build *b = &j->l->b;
+  Type t = j->te;
+  memcpy(t.dim + t.rank, j->tx.dim, sizeof t.dim[0] * j->tx.rank);
+  t.rank += j->tx.rank;
+  t.lane = j->te.lane || j->tx.lane;
+  if (!v.id) return zero_like(b, t);
+  if (j->forward) {
+    int perm[IR_MAX_RANK];
+    for (int k = 0; k < j->te.rank; k++) perm[k] = k + 1;
+    perm[j->te.rank] = 0;
+    v = ir_transpose(b, v, perm);
+  }
+  return with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
+}
+
+static bool is_forward(Type te, Type tx)
+{
+  if (!te.lane && tx.lane) return false;                 /* a tangent would move all samples at once */
+  return type_count(tx) <= type_count(te);
+}
+
+static Val expand_jac(Level *l, const Inst *i)
+{
+  Jac j = {.l = l, .e = l->map[ir_arg(l->f, i, 0).id], .x = l->map[ir_arg(l->f, i, 1).id], .trace = i->op == OP_divergence};
+  Build *b = &l->b;
+  j.te = ir_type(b->f, j.e);
+  j.tx = ir_type(b->f, j.x);
+  j.forward = is_forward(j.te, j.tx);
+  j.n = type_count(j.forward ? j.tx : j.te);
+  b->at = i->at;
+  b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
+  b->of = ir_inst(b->f, j.e)->op;
+  Val out = VAL_NONE;
+  bool ok = j.n <= UNROLL || any_op(b->f, sums_batch) ? jac_unrolled(&j, &out) : jac_map(&j, &out);
+  if (!ok) l->failed = true;
+  else if (j.trace) out = of_type(b, out, type_scalar(j.te.lane || j.tx.lane));
+  else out = jac_shape(&j, out);
+  b->role = ROLE_PRIMAL;
+  return out;
+}
+
+/* ---- gradients ------------------------------------------------------------------------------------------------- */
+
+/* All gradients of one value on this level, by one sweep. `first` is the first of them. */
+static void expand_grads(Level *l, uint32_t first)
+{
+  const Fn *f = l->f;
+  Build *b = &l->b;
+  Val e = ir_arg(f, &f->inst.at[first], 0);
+  VEC(uint32_t) which = {0};
+  VEC(Val) x = {0};
+  for (uint32_t id = first; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op != OP_grad || !l->ready[id] || ir_arg(f, i, 0).id != e.id || l->done[id].id) continue;
+    if (ir_arg(f, i, 1).id > first) continue;            /* e cannot depend on it; its own turn comes */
+    *vec_push(&which) = id;
+    *vec_push(&x) = l->map[ir_arg(f, i, 1).id];
+  }
+  Val *out = base_realloc(NULL, sizeof *out * x.n);
+  Region r;
+  b->at = f->inst.at[first].at;
+  b->role = ROLE_ADJOINT;
+  b->of = f->inst.at[e.id].op;
+  region_init(&r, b->f, b, l->diag);
+  if (!pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
+  for (uint32_t k = 0; k < x.n && !l->failed; k++)
+    l->done[which.at[k]] = of_type(b, out[k], f->inst.at[which.at[k]].type);
+  region_finish(&r);
+  b->role = ROLE_PRIMAL;
+  free(out);
+  vec_free(&which);
+  vec_free(&x);
+}
+
+/* ---- levels ------------------------------------------------------------------------------------------------------ */
+
+/* Operators without operators among their ancestors. Returns whether there are any. */
+static bool find_ready(Level *l)
+{
+  const Fn *f = l->f;
+  bool *after = calloc(f->inst.n, sizeof *after), found = false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs; k++) after[id] = after[id] || after[ir_arg(f, i, k).id];
+    l->ready[id] = is_derivative(i) && !after[id];
+    found = found || l->ready[id];
+    after[id] = after[id] || is_derivative(i);
+  }
+  free(after);
+  return found;
+}
+
+/* Marks the scans between x and e. */
+static void mark_stores(Level *l, Val e, Val x)
+{
+  const Fn *f = l->f;
+  Active a;
+  bool *need = calloc(f->inst.n, sizeof *need);
+  active_init(&a, f, e.id + 1);
+  if (x.id <= e.id) {
+    a.on[x.id] = true;
+    active_spread(&a, f);
+    need[e.id] = true;
+  }
+  for (uint32_t id = e.id; id > x.id; id--) {
+    if (!need[id] || !a.on[id]) continue;
+    if (f->inst.at[id].op == OP_scan) l->store[id] = true;
+    for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+  }
+  active_finish(&a);
+  free(need);
+}
+
+static bool has_scan(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_scan) return true;
+  return false;
+}
+
+static void find_stores(Level *l)
+{
+  if (!has_scan(l->f)) return;
+  for (uint32_t id = 1; id < l->f->inst.n; id++) {
+    const Inst *i = &l->f->inst.at[id];
+    if (!l->ready[id]) continue;
+    Val e = ir_arg(l->f, i, 0), x = ir_arg(l->f, i, 1);
+    if (i->op == OP_grad || !is_forward(ir_type(l->f, e), ir_type(l->f, x))) mark_stores(l, e, x);
+  }
+}
+
+static void expand_inst(Level *l, uint32_t id)
+{
+  Inst i = l->f->inst.at[id];
+  if (!l->ready[id]) {
+    l->map[id] = store_copy(&l->b, l->f, (Val){id}, l->map, l->store[id]);
+  } else if (i.op == OP_grad) {
+    if (!l->done[id].id) expand_grads(l, id);
+    l->map[id] = l->failed ? VAL_NONE : l->done[id];
+    if (!l->failed && !l->map[id].id) l->map[id] = zero_like(&l->b, i.type);
+  } else {
+    l->map[id] = expand_jac(l, &i);
+  }
+}
+
+static void copy_inputs(const Fn *f, Build *b, Val *map)
+{
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    Val old = fn_input(f, k), v;
+    if (old.id) b->at = ir_inst(f, old)->at;
+    v = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+    if (old.id) map[old.id] = v;
+  }
+}
+
+/* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */
+static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
+{
+  Level l = {.f = f, .diag = diag};
+  uint32_t n = f->inst.n;
+  l.map = calloc(n, sizeof *l.map);
+  l.ready = calloc(n, sizeof *l.ready);
+  l.store = calloc(n, sizeof *l.store);
+  l.done = calloc(n, sizeof *l.done);
+  Fn *g = NULL;
+  *found = find_ready(&l);
+  if (*found) {
+    g = ir_fn_create(f->name, f->f64);
+    ir_build_init(&l.b, g);
+    find_stores(&l);
+    copy_inputs(f, &l.b, l.map);
+    for (uint32_t id = 1; id < n && !l.failed; id++)
+      if (f->inst.at[id].op != OP_in) expand_inst(&l, id);
+    for (uint32_t k = 0; k < f->out.n && !l.failed; k++) ir_output(&l.b, l.map[f->out.at[k].id], f->outname.at[k]);
+    ir_build_finish(&l.b);
+    if (l.failed) {
+      ir_fn_destroy(g);
+      g = NULL;
+    }
+  }
+  free(l.map);
+  free(l.ready);
+  free(l.store);
+  free(l.done);
+  return g;
+}
+
+static Fn *derive(const Fn *f, Diag *diag);
+
+/* f with its bodies derived. */
+static Fn *derive_bodies(const Fn *f, Diag *diag)
+{
+  Fn *g = ir_fn_create(f->name, f->f64);
+  Build b;
+  Val *map = calloc(f->inst.n, sizeof *map);
+  bool ok = true;
+  ir_build_init(&b, g);
+  copy_inputs(f, &b, map);
+  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
+    Inst i = f->inst.at[id];
+    if (i.op == OP_in) continue;
+    if (!i.sub || !any_op(ir_body(f, &i), is_open)) {
+      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+      continue;
+    }
+    Fn *body = derive(ir_body(f, &i), diag);
+    ok = body != NULL;
+    if (!ok) break;
+    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+    for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(f, &i, k).id];
+    b.at = i.at;
+    map[id] = ir_emit(&b, i.op, args, i.nargs, f->attr.at + i.attr, i.nattr, ir_copy_fn(g, body));
+    ir_fn_destroy(body);
+    free(args);
+  }
+  for (uint32_t k = 0; k < f->out.n && ok; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
+  ir_build_finish(&b);
+  free(map);
+  if (ok) return g;
+  ir_fn_destroy(g);
+  return NULL;
+}
+
+/* Replaces *f, which is owned; NULL stays NULL. */
+static void replace(Fn **f, Fn *by)
+{
+  ir_fn_destroy(*f);
+  *f = by;
+}
+
+static Fn *derive(const Fn *f, Diag *diag)
+{
+  Fn *g = derive_bodies(f, diag);
+  if (g) replace(&g, pass_expand(g, diag));
+  if (g) replace(&g, pass_simplify(g));
+  for (bool found = true; g && found;) {
+    Fn *h = expand_level(g, diag, &found);
+    if (!found) break;
+    replace(&g, h);
+    if (g) replace(&g, pass_simplify(g));
+  }
+  return g;
+}
+
+Fn *pass_derive(const Fn *f, Diag *diag)
+{
+  double start = pass_now();
+  return pass_done("derive", start, derive(f, diag));
+}

@@ -1,0 +1,118 @@
+/* What the files of differentiation share: regions, reverse and forward sweeps.
+ *
+ * A *region* is the part of a function between the variables x and the values e that are
+ * differentiated. A sweep reads primal values of the region's function `src` and emits through `b`:
+ * in place (b->f == src, the derivative is appended) or into another function, whose inputs
+ * then capture the primal values it needs (the bodies of `jac`'s maps). */
+#ifndef HNNC_PASSES_DERIVE_H
+#define HNNC_PASSES_DERIVE_H
+
+#include "passes/passes.h"
+
+/* ---- region.c ------------------------------------------------------------------------------- */
+
+typedef struct Region {
+  const Fn *src;
+  uint32_t n;                /* instructions of src that existed when the region was opened */
+  Build *b;
+  Val *prim;                 /* src id -> value in b->f; NULL in place */
+  VEC(Val) captured;         /* values of src that became inputs of b->f, in the order of the inputs */
+  Val scan, storing;         /* the last scan that had to be emitted anew to store its carries */
+  Diag *diag;
+  bool failed;
+} Region;
+
+void region_init(Region *r, const Fn *src, Build *b, Diag *diag);
+void region_finish(Region *r);
+Val region_value(Region *r, Val v);                      /* the primal value v, readable in b->f */
+void region_stamp(Region *r, const Inst *i, Role role);  /* what is emitted next derives from i */
+void region_error(Region *r, Span at, const char *help, const char *message);
+
+/* Partial derivative of elementwise instruction i (id v) by operand k, from its row of ops.def. */
+bool partial_exists(Op op, uint32_t k);
+Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
+
+/* Which values depend differentiably on the marked ones. */
+typedef struct Active {
+  uint32_t n;
+  bool *on;                  /* by id */
+  bool **result;             /* by id of a MULTI instruction: which of its results */
+} Active;
+void active_init(Active *a, const Fn *f, uint32_t n);
+void active_spread(Active *a, const Fn *f);              /* from the marks set in a->on */
+void active_finish(Active *a);
+
+/* The attributes of a scan by name. */
+typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv; bool reverse, converge; } ScanShape;
+ScanShape scan_shape(const Fn *f, const Inst *i);
+Val fn_input(const Fn *f, uint32_t index);               /* the `in` instruction, VAL_NONE if there is none */
+Type type_with(Type t, bool lane);
+Val with_lane(Build *b, Val v, bool lane);               /* spread if lane is asked for */
+Val zero_like(Build *b, Type t);                         /* zeros of exactly this type */
+
+/* Copies an instruction as ir_copy_inst does. With `store`, scans also stack the carries that their
+ * turns begin with, which reversing them needs; the indices of their proj move accordingly. */
+Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store);
+/* The stacked carry k of a scan of src, in b->f. */
+Val region_saved(Region *r, Val scan, uint32_t k);
+
+/* ---- vjp*.c: reverse mode --------------------------------------------------------------------- */
+
+/* A cotangent in two parts. `each`: one per sample (of a per-sample value, or that part of a shared
+ * value's cotangent which has yet to be summed over the batch). `whole`: of a shared value, complete. */
+typedef enum { EACH, WHOLE } Part;
+typedef struct Cot { Val part[2]; } Cot;
+
+typedef enum VjpMode {
+  VJP_SAMPLE,                /* e is per sample: no sums over the batch, only the part EACH is used */
+  VJP_TOTAL,                 /* e is shared: cotangents of shared values are summed over the batch */
+  VJP_BODY                   /* the body of a loop under VJP_TOTAL: only what follows from the
+                              * invariants marked in `sum_input` is summed, the rest after the loop */
+} VjpMode;
+
+typedef struct Seed { Val v; Cot cot; } Seed;
+
+/* Cotangents of x[0 .. nx) from those of the seeds. Parts are VAL_NONE where they are zero.
+ * sum_input (VJP_BODY): by index of input. False after an error. */
+bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed, uint32_t nseed, const Val *x,
+               uint32_t nx, Cot *out);
+
+/* For the rules: */
+typedef struct Vjp Vjp;
+Region *vjp_region(Vjp *s);
+VjpMode vjp_mode(const Vjp *s);
+bool vjp_active(const Vjp *s, Val v);
+bool vjp_sums(const Vjp *s, Val v);                      /* v is shared and its cotangent summed over the batch */
+Cot *vjp_results(Vjp *s, Val multi);                     /* cotangents of a MULTI instruction's results, NULL if none */
+void vjp_push(Vjp *s, Val operand, Val c);               /* adds c to the operand's cotangent */
+void vjp_push_whole(Vjp *s, Val operand, Val c);         /* the same; c is summed over the batch already */
+void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c);
+void vjp_push_product(Vjp *s, Val operand, Val p, Val c);        /* p * c, elementwise, un-broadcast */
+Val vjp_each(Vjp *s, Val c);                             /* c per sample where a sum over the batch must count it so */
+typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
+#define EW1(name, ...)
+#define EW2(name, ...)
+#define CMP(name, ...)
+#define LOG(name, ...)
+#define ST(name, ...) VjpRule vjp_##name;
+#include "ir/ops.def"
+void vjp_scan_results(Vjp *s, Val v, const Inst *i);     /* `scan`: all its results at once */
+
+/* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
+
+/* Tangents of e[0 .. ne) from tangents t of x; VAL_NONE where zero. False after an error. */
+bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
+
+typedef struct Jvp Jvp;
+Region *jvp_region(Jvp *s);
+Val jvp_tangent(Jvp *s, Val v);                          /* VAL_NONE if zero */
+Val *jvp_results(Jvp *s, Val multi);                     /* tangents of a MULTI instruction's results */
+typedef Val JvpRule(Jvp *s, Val v, const Inst *i);
+#define EW1(name, ...)
+#define EW2(name, ...)
+#define CMP(name, ...)
+#define LOG(name, ...)
+#define ST(name, ...) JvpRule jvp_##name;
+#include "ir/ops.def"
+
+#endif
