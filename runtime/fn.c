@@ -5,7 +5,7 @@
  *
  * An RtFn has one run at a time. Outputs may be the same memory as inputs of the same tile (the optimizer
  * updates in place). */
-#include "runtime/util.h"
+#include "runtime/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@ enum { MAX_CHUNKS = 64,
        REDUCE_PIECE = 8192 };
 
 struct RtFn {
+  RtSplit *split;            /* a function in parts; everything else is then unused */
   RtFnSpec spec;
   int64_t *out_elems;
   bool *out_lane;
@@ -61,8 +62,15 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   return f;
 }
 
+RtFn *rt_fn_create_split(const RtSplitSpec *spec) {
+  RtFn *f = calloc(1, sizeof *f);
+  if (f && !(f->split = rt_split_create(spec))) { free(f); return NULL; }
+  return f;
+}
+
 void rt_fn_destroy(RtFn *f) {
   if (!f) return;
+  rt_split_destroy(f->split);
   free(f->out_elems);
   free(f->out_lane);
   free(f->arg);
@@ -164,6 +172,7 @@ static void one_by_one(RtFn *f) {
 }
 
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  if (f->split) { rt_split_run(f->split, in, out, n, seed, sample0); return; }
   const int32_t tile = f->spec.info.tile;
   f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0;
   if (!tile) { call(f, out, 0, 1, 0); return; }

@@ -1,10 +1,10 @@
 /* Threads that take jobs from a counter. The caller is thread 0 and works too; a run with one job, or a
  * pool of one thread, never leaves the caller.
  *
- * `ticket` is {run, next job}: a thread claims a job by a compare-exchange on both halves, so one that
- * wakes late from an earlier run cannot take a job with that run's `job` and `ctx`: they change only
- * after all jobs of a run are done, when no ticket of it can be claimed any more. Idle threads spin for
- * some microseconds (steps of a training loop follow each other closely), then sleep. */
+ * `ticket` is {run, next job}: a thread claims a job by a compare-exchange on both halves. Before job, ctx
+ * and jobs change, the ticket is closed (a new run with no next job): a thread that is late from an
+ * earlier run, with any mixture of old and new fields in hand, fails its exchange. Idle threads spin
+ * for some microseconds (steps of a training loop follow each other closely), then sleep. */
 #include "runtime/util.h"
 
 #include <pthread.h>
@@ -45,10 +45,10 @@ static int cores(void) {
 static uint32_t work(RtPool *p, int thread) {
   for (;;) {
     uint64_t t = atomic_load_explicit(&p->ticket, memory_order_acquire);
-    const Job job = atomic_load_explicit(&p->job, memory_order_relaxed);
-    void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
+    const Job job = atomic_load_explicit(&p->job, memory_order_acquire);
+    void *ctx = atomic_load_explicit(&p->ctx, memory_order_acquire);
     const uint32_t next = (uint32_t)t;
-    if ((int)next >= atomic_load_explicit(&p->jobs, memory_order_relaxed)) return (uint32_t)(t >> 32);
+    if ((int)next >= atomic_load_explicit(&p->jobs, memory_order_acquire)) return (uint32_t)(t >> 32);
     if (!atomic_compare_exchange_strong_explicit(&p->ticket, &t, t + 1, memory_order_acq_rel, memory_order_relaxed)) continue;
     job(ctx, (int)next, thread);
     atomic_fetch_add_explicit(&p->done, 1, memory_order_release);
@@ -128,12 +128,13 @@ void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread
     for (int i = 0; i < jobs; i++) job(ctx, i, 0);
     return;
   }
-  const uint64_t run = (uint64_t)((uint32_t)(atomic_load(&p->ticket) >> 32) + 1u);
+  const uint32_t closed = (uint32_t)(atomic_load(&p->ticket) >> 32) + 1u;
+  atomic_store(&p->ticket, (uint64_t)closed << 32 | INT32_MAX);
   atomic_store_explicit(&p->done, 0, memory_order_relaxed);
-  atomic_store_explicit(&p->job, job, memory_order_relaxed);
-  atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
-  atomic_store_explicit(&p->jobs, jobs, memory_order_relaxed);
-  atomic_store(&p->ticket, run << 32);
+  atomic_store_explicit(&p->job, job, memory_order_release);
+  atomic_store_explicit(&p->ctx, ctx, memory_order_release);
+  atomic_store_explicit(&p->jobs, jobs, memory_order_release);
+  atomic_store(&p->ticket, (uint64_t)(closed + 1u) << 32);
   wake_sleepers(p);
   work(p, 0);
   for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) < jobs; i++)

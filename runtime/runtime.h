@@ -49,9 +49,12 @@ enum { RT_PAD = 64 };                                    /* ld is a multiple of 
 
 /* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
 
-typedef struct RtColumn { char *name; bool number; int rank; uint32_t dim[6]; double *v; } RtColumn;
+typedef struct RtColumn { char *name; bool number; int rank; uint32_t dim[6]; double *v; int64_t rows; } RtColumn;
 typedef struct RtTable { RtColumn *column; int ncolumn; int64_t rows; } RtTable;
-/* Text tables (# % comments, CSV, whitespace, header), .npy, .npz by extension and magic. v is
+/* Column names are never NULL ("" without a header). An .npy of shape [n], [n, k], [n, k, ...] has 1, k, k
+ * columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; arrays of one
+ * archive may have different `rows` (train and test sets): check those that are used together; `rows`
+ * of the table is the first array's. Text tables (# % comments, CSV, whitespace, header), .npy, .npz by extension and magic. v is
  * [rows][elems]; columns of text have v NULL and number false. `info_only` skips the values. A bad
  * row names its line and column; NaN or inf in a numeric column is refused with its place. */
 bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
@@ -91,6 +94,20 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool);
 void rt_fn_destroy(RtFn *f);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+
+/* A function cut into shared work before the batch, the batch, and shared work after it (passes.h,
+ * Split), as one RtFn. Arrays are borrowed and must outlive it; the parts' RtFns become its own. */
+typedef enum { RT_FROM_PRE, RT_FROM_BATCH, RT_FROM_POST, RT_FROM_INPUT } RtFromPart;
+typedef struct RtPart { RtFn *fn; int nout; const int64_t *out_elems; const bool *out_lane; } RtPart;
+typedef struct RtSplitSpec {
+  RtPart pre, batch, post;   /* fn NULL where there is nothing to do */
+  bool f64;
+  int nin, nout;             /* of the whole function */
+  const bool *in_lane, *out_lane;
+  const int64_t *out_elems;
+  const int *from_part, *from_index;      /* RtFromPart of each output, and its number there */
+} RtSplitSpec;
+RtFn *rt_fn_create_split(const RtSplitSpec *spec);       /* NULL without memory: the parts stay the caller's */
 
 /* ---- train.c, sched.c, lbfgs.c: the training loop ------------------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 #include "runtime/runtime.h"
 
 bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* false */
+bool rt_fail_errno(RtError *err, const char *doing, const char *path);   /* "cannot <doing> <path>: why; what to do" */
 double rt_now(void);                                     /* monotonic seconds */
 bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too large */
 

@@ -1,0 +1,235 @@
+#include "runtime/lib.h"
+
+#include "runtime/util.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Lib {
+  const LibModel *m;
+  RtPool *pool;
+  RtFn **fn;
+  void **param;
+  int64_t *steps;            /* of each training */
+  void ***state;             /* of each training, nstates arrays of its parameters end to end */
+};
+
+static size_t real_size(const Lib *l) { return l->m->f64 ? 8 : 4; }
+static int64_t padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
+
+/* ---- functions ------------------------------------------------------------------------------------ */
+
+static RtFn *make_part(Lib *l, const LibPart *p) {
+  const RtFnSpec spec = {p->kernel, *p->info, p->nin, p->nout, p->out_elems, p->out_lane};
+  return rt_fn_create(&spec, l->pool);
+}
+
+static bool make_fn(Lib *l, const LibFn *f, RtFn **out) {
+  RtPart part[3];
+  for (int k = 0; k < 3; k++) {
+    part[k] = (RtPart){NULL, f->part[k].nout, f->part[k].out_elems, f->part[k].out_lane};
+    if (f->part[k].kernel && !(part[k].fn = make_part(l, &f->part[k]))) return false;
+  }
+  if (f->whole) return *out = part[1].fn, true;
+  const RtSplitSpec spec = {part[0], part[1], part[2], l->m->f64, f->nin, f->nout, f->in_lane, f->out_lane,
+                            f->out_elems, f->from_part, f->from_index};
+  return (*out = rt_fn_create_split(&spec)) != NULL;
+}
+
+/* ---- making ---------------------------------------------------------------------------------------- */
+
+static int64_t moved_size(const Lib *l, const LibTrain *t) {
+  int64_t n = 0;
+  for (int k = 0; k < t->nmoved; k++) n += padded(l->m->param[t->moved[k]].elems);
+  return n;
+}
+
+static bool make_train(Lib *l, int k) {
+  const LibTrain *t = &l->m->train[k];
+  if (!(l->state[k] = calloc((size_t)t->nstates + 1, sizeof(void *)))) return false;
+  for (int i = 0; i < t->nstates; i++)
+    if (!(l->state[k][i] = rt_zeroed((size_t)(moved_size(l, t) + 1) * real_size(l)))) return false;
+  return true;
+}
+
+static bool make_params(Lib *l) {
+  for (int k = 0; k < l->m->nparam; k++) {
+    const LibParam *p = &l->m->param[k];
+    if (!(l->param[k] = rt_zeroed((size_t)padded(p->elems) * real_size(l)))) return false;
+    memcpy(l->param[k], (const char *)l->m->start + (size_t)p->offset * real_size(l), (size_t)p->elems * real_size(l));
+  }
+  return true;
+}
+
+Lib *lib_create(const LibModel *m) {
+  Lib *l = calloc(1, sizeof *l);
+  if (!l) return NULL;
+  l->m = m;
+  l->pool = rt_pool_create(1);
+  l->fn = calloc((size_t)m->nfn + 1, sizeof *l->fn);
+  l->param = calloc((size_t)m->nparam + 1, sizeof *l->param);
+  l->steps = calloc((size_t)m->ntrain + 1, sizeof *l->steps);
+  l->state = calloc((size_t)m->ntrain + 1, sizeof *l->state);
+  bool ok = l->pool && l->fn && l->param && l->steps && l->state && make_params(l);
+  for (int k = 0; ok && k < m->nfn; k++) ok = make_fn(l, &m->fn[k], &l->fn[k]);
+  for (int k = 0; ok && k < m->ntrain; k++) ok = make_train(l, k);
+  if (ok) return l;
+  lib_destroy(l);
+  return NULL;
+}
+
+void lib_destroy(Lib *l) {
+  if (!l) return;
+  for (int k = 0; l->fn && k < l->m->nfn; k++) rt_fn_destroy(l->fn[k]);
+  for (int k = 0; l->param && k < l->m->nparam; k++) free(l->param[k]);
+  for (int k = 0; l->state && k < l->m->ntrain; k++) {
+    for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
+    free(l->state[k]);
+  }
+  rt_pool_destroy(l->pool);
+  free(l->fn);
+  free(l->param);
+  free(l->steps);
+  free(l->state);
+  free(l);
+}
+
+void *lib_param(Lib *l, int k) { return l->param[k]; }
+
+/* ---- calls -------------------------------------------------------------------------------------------- */
+
+/* [n][elems] of the user <-> [elems][ld], the padding filled with the last sample. */
+static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
+  for (int64_t e = 0; e < elems; e++)
+    for (int64_t i = 0; i < ld; i++) {
+      const int64_t s = (i < n ? i : n - 1) * elems + e;
+      if (l->m->f64) ((double *)to)[e * ld + i] = ((const double *)from)[s];
+      else ((float *)to)[e * ld + i] = ((const float *)from)[s];
+    }
+}
+
+static void from_lanes(const Lib *l, const void *from, int64_t ld, int64_t n, int64_t elems, void *to) {
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t e = 0; e < elems; e++)
+      if (l->m->f64) ((double *)to)[i * elems + e] = ((const double *)from)[e * ld + i];
+      else ((float *)to)[i * elems + e] = ((const float *)from)[e * ld + i];
+}
+
+static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
+  for (int64_t i = 0; i < ld; i++) {
+    const double v = i < n ? 1.0 / (double)n : 0;
+    if (l->m->f64) ((double *)w)[i] = v;
+    else ((float *)w)[i] = (float)v;
+  }
+}
+
+/* The arguments of a call; lane arrays are in `memory`, one allocation. */
+typedef struct Arguments { HnnArg *in, *out; void *memory; int64_t ld; } Arguments;
+
+static bool bind(Lib *l, const LibFn *f, int64_t n, const void *const *user, Arguments *a) {
+  a->ld = padded(n);
+  int64_t rows = 0;
+  for (int k = 0; k < f->nin; k++) rows += f->in[k].lane ? f->in[k].elems : 0;
+  for (int k = 0; k < f->nout; k++) rows += f->out_lane[k] ? f->out_elems[k] : padded(f->out_elems[k]) / a->ld + 1;
+  a->memory = rt_zeroed((size_t)(rows * a->ld + 1) * real_size(l));
+  a->in = calloc((size_t)(f->nin + f->nout) + 1, sizeof *a->in);
+  if (!a->memory || !a->in) { free(a->memory); free(a->in); return false; }
+  a->out = a->in + f->nin;
+  char *at = a->memory;
+  for (int k = 0; k < f->nin; k++) {
+    const LibInput *in = &f->in[k];
+    if (in->kind == LIB_PARAM) { a->in[k] = (HnnArg){l->param[in->index], 0}; continue; }
+    a->in[k] = (HnnArg){at, a->ld};
+    if (in->kind == LIB_WEIGHT) fill_weight(l, at, n, a->ld);
+    else to_lanes(l, user[in->index], n, in->elems, at, a->ld);
+    at += (size_t)(in->elems * a->ld) * real_size(l);
+  }
+  for (int k = 0; k < f->nout; k++) {
+    a->out[k] = (HnnArg){at, a->ld};
+    at += (size_t)(f->out_lane[k] ? f->out_elems[k] : padded(f->out_elems[k]) / a->ld + 1) * (size_t)a->ld * real_size(l);
+  }
+  return true;
+}
+
+static void unbind(Arguments *a) { free(a->memory); free(a->in); }
+
+int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out) {
+  const LibFn *f = &l->m->fn[fn];
+  Arguments a;
+  if (n < 1 || !bind(l, f, n, in, &a)) return -1;
+  rt_fn_run(l->fn[fn], a.in, a.out, n, 0, 0);
+  for (int k = 0; k < f->nout; k++)
+    if (f->out_lane[k]) from_lanes(l, a.out[k].p, a.ld, n, f->out_elems[k], out[k]);
+    else memcpy(out[k], a.out[k].p, (size_t)f->out_elems[k] * real_size(l));
+  unbind(&a);
+  return 0;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------ */
+
+static double real_at(const Lib *l, const void *p, int64_t i) {
+  return l->m->f64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
+}
+
+static bool finite_all(const Lib *l, const void *p, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(real_at(l, p, i))) return false;
+  return true;
+}
+
+/* min(1, clip / norm of all gradients). */
+static double clip_scale(const Lib *l, const LibTrain *t, const HnnArg *grad) {
+  if (t->clip <= 0) return 1;
+  double square = 0;
+  for (int k = 0; k < t->nmoved; k++)
+    for (int64_t i = 0; i < l->m->param[t->moved[k]].elems; i++) {
+      const double g = real_at(l, grad[k].p, i);
+      square += g * g;
+    }
+  return sqrt(square) > t->clip ? t->clip / sqrt(square) : 1;
+}
+
+static void scalar_argument(const Lib *l, double v, void *store, HnnArg *arg) {
+  if (l->m->f64) *(double *)store = v;
+  else *(float *)store = (float)v;
+  *arg = (HnnArg){store, 0};
+}
+
+/* update: p g state... lr scale bias1 bias2 -> p state..., one run a parameter, in place. */
+static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
+  const LibTrain *t = &l->m->train[train];
+  const double step = (double)l->steps[train];
+  const double value[4] = {lr, scale, 1 / (1 - pow(t->beta1, step)), 1 / (1 - pow(t->beta2, step))};
+  double store[4];
+  HnnArg in[16], out[16];
+  const int ns = t->nstates;
+  for (int i = 0; i < 4; i++) scalar_argument(l, value[i], &store[i], &in[2 + ns + i]);
+  int64_t at = 0;
+  for (int k = 0; k < t->nmoved; k++) {
+    const int64_t elems = l->m->param[t->moved[k]].elems, ld = padded(elems);
+    in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
+    in[1] = (HnnArg){grad[k].p, ld};
+    for (int i = 0; i < ns; i++)
+      in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
+    rt_fn_run(l->fn[t->update], in, out, elems, 0, 0);
+    at += ld;
+  }
+}
+
+int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+  const LibTrain *t = &l->m->train[train];
+  const LibFn *f = &l->m->fn[t->gradient];
+  Arguments a;
+  if (n < 1 || !bind(l, f, n, in, &a)) return -1;
+  rt_fn_run(l->fn[t->gradient], a.in, a.out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
+  *loss = real_at(l, a.out[0].p, 0);
+  bool finite = isfinite(*loss);
+  for (int k = 0; k < t->nmoved; k++) finite = finite && finite_all(l, a.out[1 + k].p, f->out_elems[1 + k]);
+  if (finite) {
+    l->steps[train]++;
+    apply(l, train, a.out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a.out + 1));
+  }
+  unbind(&a);
+  return finite ? 0 : 1;
+}
