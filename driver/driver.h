@@ -45,11 +45,14 @@ typedef struct Session {
   RtArray *param;                          /* model->nparam, shared */
   RtSet *set;                              /* model->ndata, f64; n = 0 until made */
   RtSet *native_set;                       /* the same in the model's precision (f32 models) */
+  VEC(Cg *) code;                          /* everything compiled so far */
   double started;                          /* pass_now() at the start of the command */
 } Session;
 
 /* Loads the model: 0, or the exit code after messages on stderr. */
 int session_open(Session *s, const Options *o);
+/* The same with the file's text given (a resumed run has its own copy); NULL: read the file. */
+int session_open_text(Session *s, const Options *o, const char *text, size_t len);
 void session_close(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
 int session_fail(Session *s, int code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -71,6 +74,7 @@ typedef struct Native {
   Fn *fn;                                  /* derived and simplified, whole */
   Split split;
   RtFn *run;
+  Arena *mem;
 } Native;
 
 typedef struct NativeJob { const Fn *fn; const char *name; Native *native; } NativeJob;

@@ -73,16 +73,19 @@ static bool make_params(Session *s) {
   return true;
 }
 
-int session_open(Session *s, const Options *o) {
+int session_open(Session *s, const Options *o) { return session_open_text(s, o, NULL, 0); }
+
+int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
   *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
   s->diag = diag_create(s->src);
   set_pass_options(o, s->src);
   FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table};
-  s->model = model_load(s->src, o->file, &fo, s->diag);
+  s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
+                  : model_load(s->src, o->file, &fo, s->diag);
   pass_timed("frontend", pass_now() - s->started);
   if (!s->model || diag_errors(s->diag)) {
     session_render(s);
-    return access(o->file, R_OK) ? EXIT_IO : EXIT_FILE;
+    return !text && access(o->file, R_OK) ? EXIT_IO : EXIT_FILE;
   }
   static char dir[4096];
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
@@ -102,6 +105,8 @@ void session_close(Session *s) {
     rt_set_finish(&s->set[i]);
     rt_set_finish(&s->native_set[i]);
   }
+  for (uint32_t i = 0; i < s->code.n; i++) cg_destroy(s->code.at[i]);
+  vec_free(&s->code);
   free(s->param);
   free(s->set);
   free(s->native_set);

@@ -140,7 +140,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.mean = t->native[MEAN].run;
   t->rt.update = t->native[UPDATE].run;
   t->rt.norm = t->native[NORM].run;
-  t->rt.nstates = pass_optim_states(&o);
+  t->rt.nstates = o.kind == OPT_LBFGS ? rt_lbfgs_states(o.history) : pass_optim_states(&o);
   if (!lay_out(s, t, spec))
     return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);

@@ -1,0 +1,149 @@
+/* `hnnc compile FILE`: NAME.so and NAME.h. The compiled functions become an object; a generated table
+ * and typed wrappers (glue) are compiled by the system's C compiler and linked with it and with the
+ * engine of runtime/lib.h, which is carried inside this program. */
+#include "driver/export.h"
+#include "driver/glue.h"
+#include "lib_archive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The archive of the engine, embedded by the build. */
+__asm__(".section .rodata\n.global hnnc_lib_archive\n.global hnnc_lib_archive_end\n.balign 16\n"
+        "hnnc_lib_archive: .incbin \"" HNNC_LIB_ARCHIVE "\"\nhnnc_lib_archive_end:\n.previous\n");
+extern const char hnnc_lib_archive[], hnnc_lib_archive_end[];
+
+static bool write_file(const char *path, const void *data, size_t size) {
+  FILE *f = fopen(path, "wb");
+  if (!f) return false;
+  bool ok = fwrite(data, 1, size, f) == size;
+  return fclose(f) == 0 && ok;
+}
+
+/* Start values of all parameters, end to end, as glue_print lays them out. */
+static bool write_start(const Session *s, const char *path) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  FILE *f = fopen(path, "wb");
+  if (!f) return false;
+  bool ok = true;
+  for (uint32_t k = 0; k < s->model->nparam; k++)
+    ok = ok && fwrite(s->param[k].v, size, (size_t)s->param[k].elems, f) == (size_t)s->param[k].elems;
+  return fclose(f) == 0 && ok;
+}
+
+static bool write_text(const char *path, void (*print)(FILE *, const Glue *), const Glue *g) {
+  FILE *f = fopen(path, "w");
+  if (!f) return false;
+  print(f, g);
+  bool ok = !ferror(f);
+  return fclose(f) == 0 && ok;
+}
+
+/* Runs the C compiler; its messages go to stderr. Returns its exit code, 127 if there is none. */
+static int run_compiler(char *const argv[]) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    execvp(argv[0], argv);
+    _exit(127);
+  }
+  int status;
+  while (pid > 0 && waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR) return 126;
+  return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+static int write_object(Session *s, const Glue *g, const char *path) {
+  char err[512] = "";
+  CgOptions options = s->cg;
+  options.cache_dir = NULL;
+  Cg *cg = cg_create(&options, err, sizeof err);
+  bool ok = cg != NULL;
+  if (ok) {
+    glue_add(cg, g);
+    ok = cg_write_object(cg, path, err, sizeof err);
+  }
+  cg_destroy(cg);
+  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
+}
+
+static int link_library(Session *s, const Glue *g, const char *dir, const char *out) {
+  Arena *m = s->model->mem;
+  char *glue = arena_printf(m, "%s/glue.c", dir), *object = arena_printf(m, "%s/model.o", dir);
+  char *archive = arena_printf(m, "%s/engine.a", dir), *start = arena_printf(m, "%s/start.bin", dir);
+  char *header = arena_printf(m, "%s/%s.h", dir, g->name), *made = arena_printf(m, "%s/out.so", dir);
+  const char *cc = getenv("CC");
+  int code = write_object(s, g, object);
+  if (code) return code;
+  if (!write_text(glue, glue_print, g) || !write_text(header, glue_header, g) || !write_start(s, start) ||
+      !write_file(archive, hnnc_lib_archive, (size_t)(hnnc_lib_archive_end - hnnc_lib_archive)))
+    return session_fail(s, EXIT_IO, (Span){0}, "cannot write in `%s`: %s", dir, strerror(errno));
+  char *argv[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-fvisibility=hidden", "-o", made, glue,
+                  object, archive, arena_printf(m, "-I%s", dir), arena_printf(m, "-DHNN_START=\"%s\"", start), "-Wl,--exclude-libs,ALL", "-lpthread", "-lm", NULL};
+  code = run_compiler(argv);
+  if (code == 127)
+    return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
+                        "gcc, set CC, or take --emit=obj", argv[0]);
+  if (code) return session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code);
+  char *mv[] = {"mv", "-f", made, (char *)out, NULL};
+  return run_compiler(mv) ? session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`", out) : 0;
+}
+
+static void remove_dir(Session *s, const char *dir) {
+  char *argv[] = {"rm", "-rf", arena_strdup(s->model->mem, dir), NULL};
+  run_compiler(argv);
+}
+
+static int make_library(Session *s, const Glue *g, const char *out) {
+  const char *tmp = getenv("TMPDIR");
+  char *dir = arena_printf(s->model->mem, "%s/hnncXXXXXX", tmp && *tmp ? tmp : "/tmp");
+  if (!mkdtemp(dir)) return session_fail(s, EXIT_IO, (Span){0}, "cannot make a directory in `%s`: %s", dir, strerror(errno));
+  int code = link_library(s, g, dir, out);
+  remove_dir(s, dir);
+  return code;
+}
+
+/* FILE without its last four characters (".hnn"), or --out without ".so". */
+static char *base_path(Session *s) {
+  const char *path = s->opt->out ? s->opt->out : s->model->path;
+  char *base = arena_strdup(s->model->mem, path);
+  size_t n = strlen(base);
+  if (n > 4 && !strcmp(base + n - 4, ".hnn")) base[n - 4] = 0;
+  else if (n > 3 && (!strcmp(base + n - 3, ".so"))) base[n - 3] = 0;
+  else if (n > 2 && (!strcmp(base + n - 2, ".h"))) base[n - 2] = 0;
+  return base;
+}
+
+static void summary(Session *s, const Glue *g, const char *base, bool library) {
+  int64_t numbers = 0;
+  struct stat st;
+  for (uint32_t k = 0; k < s->model->nparam; k++) numbers += s->param[k].elems;
+  printf("%s: %" PRId64 " numbers in %u parameters, %s\n", s->model->path, numbers, s->model->nparam,
+         s->model->f64 ? "f64" : "f32");
+  for (int i = 0; i < g->n; i++) {
+    if (g->fn[i].kind == GLUE_UPDATE) continue;
+    Flops f = pass_flops(g->fn[i].whole);
+    printf("  %-40s %12" PRId64 " FLOP a sample\n", g->fn[i].wrapper, f.per_sample);
+  }
+  char *so = arena_printf(s->model->mem, "%s.so", base);
+  if (library && !stat(so, &st)) printf("  %s (%lld bytes), %s.h\n", so, (long long)st.st_size, base);
+  printf("  %.0f ms\n", 1e3 * (pass_now() - s->started));
+}
+
+int export_library(Session *s, bool library, bool header) {
+  Glue g;
+  char *base = base_path(s);
+  const char *slash = strrchr(base, '/');
+  int code = glue_make(s, slash ? slash + 1 : base, &g);
+  if (!code && library) code = make_library(s, &g, arena_printf(s->model->mem, "%s.so", base));
+  if (!code && header && !write_text(arena_printf(s->model->mem, "%s.h", base), glue_header, &g))
+    code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s.h`: %s", base, strerror(errno));
+  if (!code && !s->opt->quiet) summary(s, &g, base, library);
+  glue_finish(&g);
+  return code;
+}

@@ -1,0 +1,101 @@
+/* Lowers the functions that an exported library has. */
+#include "driver/glue.h"
+
+#include "driver/trainer.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *identifier(Arena *mem, const char *text) {
+  char *out = arena_printf(mem, "%s%s", isdigit((unsigned char)*text) ? "m" : "", text);
+  for (char *c = out; *c; c++)
+    if (!isalnum((unsigned char)*c)) *c = '_';
+  return out;
+}
+
+static const char *capitals(Arena *mem, const char *text) {
+  char *out = arena_strdup(mem, text);
+  for (char *c = out; *c; c++) *c = (char)toupper((unsigned char)*c);
+  return out;
+}
+
+/* The user's arrays in the order of their numbers (arguments as declared, fields as in the data). */
+static void order_inputs(Arena *mem, GlueFn *g) {
+  const Fn *f = g->whole;
+  g->user = ARENA_ARRAY(mem, int, f->in.n + 1);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    if (f->in.at[k].kind != IN_FIELD) continue;
+    int at = g->nuser++;
+    for (; at > 0 && f->in.at[g->user[at - 1]].index > f->in.at[k].index; at--) g->user[at] = g->user[at - 1];
+    g->user[at] = (int)k;
+  }
+}
+
+static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
+  Arena *mem = g->s->model->mem;
+  GlueFn *out = &g->fn[g->n];
+  *out = (GlueFn){.kind = kind, .train = train, .wrapper = identifier(mem, wrapper), .what = what,
+                  .symbol = arena_printf(mem, "hnn_%s_%d", identifier(mem, wrapper), g->n)};
+  Fn *derived = pass_derive(fn, g->s->diag);
+  if (!derived) return false;
+  g->n++;
+  out->whole = pass_simplify(derived);
+  ir_fn_destroy(derived);
+  order_inputs(mem, out);
+  return pass_split(out->whole, &out->split, g->s->diag);
+}
+
+static bool add_train(Glue *g, const Train *t) {
+  Arena *mem = g->s->model->mem;
+  Optim o = trainer_optim(&t->opt);
+  if (o.kind == OPT_LBFGS) return true;
+  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved), *update = pass_optim_update(&o, g->s->model->f64);
+  bool ok = add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
+                arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name)) &&
+            add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
+  ir_fn_destroy(gradient);
+  ir_fn_destroy(update);
+  return ok;
+}
+
+static bool add_all(Glue *g) {
+  const Model *m = g->s->model;
+  bool ok = true;
+  for (uint32_t i = 0; ok && i < m->naction; i++)
+    if (m->action[i].kind == DO_TRAIN) ok = add_train(g, m->action[i].train);
+  for (uint32_t i = 0; ok && i < m->nexport; i++)
+    ok = add(g, GLUE_FUNCTION, NULL, m->export_[i].fn, m->export_[i].name,
+             arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
+  for (uint32_t i = 0; ok && i < m->naction; i++)
+    if (m->action[i].kind == DO_REPORT)
+      ok = add(g, GLUE_FUNCTION, NULL, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
+               arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
+  return ok;
+}
+
+int glue_make(Session *s, const char *base, Glue *g) {
+  Arena *mem = s->model->mem;
+  *g = (Glue){.s = s, .name = identifier(mem, base)};
+  g->upper = capitals(mem, g->name);
+  g->fn = ARENA_ARRAY(mem, GlueFn, 2 * s->model->naction + s->model->nexport + 1);
+  if (add_all(g)) return 0;
+  session_render(s);
+  return EXIT_FILE;
+}
+
+void glue_finish(Glue *g) {
+  for (int i = 0; i < g->n; i++) {
+    pass_split_finish(&g->fn[i].split);
+    ir_fn_destroy(g->fn[i].whole);
+  }
+}
+
+void glue_add(Cg *cg, const Glue *g) {
+  static const char *const suffix[] = {"_pre", "", "_post"};
+  for (int i = 0; i < g->n; i++) {
+    const Fn *part[] = {g->fn[i].split.pre, g->fn[i].split.batch, g->fn[i].split.post};
+    for (int k = 0; k < 3; k++)
+      if (part[k]) cg_add(cg, part[k], arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, suffix[k]));
+  }
+}

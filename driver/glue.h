@@ -1,0 +1,34 @@
+/* What an exported library is made of: the model's functions, lowered and split, and the C text that
+ * binds them to the engine. */
+#ifndef HNNC_GLUE_H
+#define HNNC_GLUE_H
+
+#include "driver/driver.h"
+
+typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION } GlueKind;
+
+typedef struct GlueFn {
+  GlueKind kind;
+  const char *symbol;        /* of the compiled parts: symbol_pre, symbol, symbol_post */
+  const char *wrapper;       /* name of the C function, without the model's prefix */
+  const char *what;          /* "hamiltonian `learned`", ... for the header's comment */
+  const Train *train;        /* GRADIENT, UPDATE */
+  Fn *whole;                 /* derived and simplified */
+  Split split;
+  int *user, nuser;          /* inputs of kind IN_FIELD in the order of the C parameters: numbers of inputs */
+} GlueFn;
+
+typedef struct Glue {
+  Session *s;
+  const char *name, *upper;  /* prefix of the C names, and in capitals */
+  GlueFn *fn;
+  int n;
+} Glue;
+
+int glue_make(Session *s, const char *base, Glue *g);    /* 0 or the exit code after messages */
+void glue_finish(Glue *g);
+void glue_add(Cg *cg, const Glue *g);
+void glue_header(FILE *out, const Glue *g);
+void glue_print(FILE *out, const Glue *g);
+
+#endif

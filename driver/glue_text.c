@@ -1,0 +1,248 @@
+/* The C text of an exported library: its header, and the tables and wrappers behind it. */
+#include "driver/glue.h"
+
+#include "driver/trainer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *real_name(const Glue *g) { return g->s->model->f64 ? "double" : "float"; }
+
+static void print_dims(FILE *out, Type t, const char *first) {
+  fprintf(out, "%s", first);
+  for (int i = 0; i < t.rank; i++) fprintf(out, "[%u]", t.dim[i]);
+}
+
+/* `q`, or `q_1` where two inputs would have one name or the name is taken. */
+static const char *input_name(const Glue *g, const GlueFn *f, int k) {
+  const char *name = f->whole->in.at[f->user[k]].name;
+  bool taken = !strcmp(name, "m") || !strcmp(name, "n") || !strcmp(name, "lr") || !strcmp(name, "loss");
+  for (const char *c = name; *c; c++) taken |= (unsigned char)*c >= 0x80;
+  return taken ? arena_printf(g->s->model->mem, "x%d", k) : name;
+}
+
+static const char *output_name(const Glue *g, const GlueFn *f, uint32_t k) {
+  return f->whole->out.n == 1 ? "out" : arena_printf(g->s->model->mem, "out%u", k);
+}
+
+/* ---- the header -------------------------------------------------------------------------------------- */
+
+static void signature(FILE *out, const Glue *g, const GlueFn *f) {
+  fprintf(out, "int %s_%s(%s *m, int64_t n", g->name, f->wrapper, g->name);
+  for (int k = 0; k < f->nuser; k++) fprintf(out, ", const %s *%s", real_name(g), input_name(g, f, k));
+  if (f->kind == GLUE_GRADIENT) fprintf(out, ", double lr, double *loss");
+  else
+    for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, ", %s *%s", real_name(g), output_name(g, f, k));
+  fprintf(out, ")");
+}
+
+static void describe(FILE *out, const Glue *g, const GlueFn *f) {
+  fprintf(out, "\n/* %c%s.", f->what[0] >= 'a' && f->what[0] <= 'z' ? f->what[0] - 32 : f->what[0], f->what + 1);
+  for (int k = 0; k < f->nuser; k++) {
+    fprintf(out, " %s: ", input_name(g, f, k));
+    print_dims(out, f->whole->in.at[f->user[k]].type, "[n]");
+    fprintf(out, k + 1 < f->nuser || f->kind == GLUE_FUNCTION ? "," : ".");
+  }
+  if (f->kind == GLUE_FUNCTION)
+    for (uint32_t k = 0; k < f->whole->out.n; k++) {
+      Type t = ir_type(f->whole, f->whole->out.at[k]);
+      fprintf(out, " %s: ", output_name(g, f, k));
+      print_dims(out, t, t.lane ? "[n]" : "");
+      fprintf(out, k + 1 < f->whole->out.n ? "," : ".");
+    }
+  else
+    fprintf(out, " *loss gets the mean loss before the step.\n * lr <= 0 takes the file's %g. Returns 1, with the "
+            "parameters as they were, when a number is not finite.", f->train->opt.lr);
+  fprintf(out, " */\n");
+}
+
+void glue_header(FILE *out, const Glue *g) {
+  const Model *m = g->s->model;
+  fprintf(out, "/* %s, compiled by hnnc %s. Link with %s.so, -lm and -lpthread; nothing else is needed.\n *\n"
+          " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory or\n"
+          " * n < 1. A model may be used by one thread at a time; several models are independent. */\n"
+          "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+          "typedef struct %s %s;\n\n"
+          "/* A model with its parameters at their start values; NULL without memory. */\n"
+          "%s *%s_create(void);\nvoid %s_destroy(%s *m);\n\n"
+          "/* Parameters, in and out: arrays to read and to write in place.\n",
+          m->path, HNNC_VERSION, g->name, real_name(g), g->upper, g->upper, g->name, g->name, g->name, g->name, g->name,
+          g->name);
+  for (uint32_t k = 0; k < m->nparam; k++) {
+    fprintf(out, " *   %2u  %s", k, m->param[k].path);
+    print_dims(out, m->param[k].type, "  ");
+    fprintf(out, "\n");
+  }
+  fprintf(out, " */\nenum { %s_PARAMS = %u };\n%s *%s_param(%s *m, int k);\nconst char *%s_param_name(int k);\n"
+          "int64_t %s_param_size(int k);\n", g->upper, m->nparam, real_name(g), g->name, g->name, g->name, g->name);
+  for (int i = 0; i < g->n; i++) {
+    if (g->fn[i].kind == GLUE_UPDATE) continue;
+    describe(out, g, &g->fn[i]);
+    signature(out, g, &g->fn[i]);
+    fprintf(out, ";\n");
+  }
+  fprintf(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}
+
+/* ---- tables ---------------------------------------------------------------------------------------------- */
+
+/* The engine's types, as runtime/lib.h and ir/abi.h have them; static assertions there would need those
+ * files on the user's machine, so the build checks the two against each other (tests/test_export.sh). */
+static const char types[] =
+  "typedef struct HnnCall HnnCall;\n"
+  "typedef struct { int32_t tile, f64; int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
+  "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
+  "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
+  "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const int64_t *out_elems;\n"
+  "                 const _Bool *out_lane; } LibPart;\n"
+  "typedef struct { LibPart part[3]; _Bool whole; int nin, nout; const LibInput *in; const _Bool *in_lane, *out_lane;\n"
+  "                 const int64_t *out_elems; const int *from_part, *from_index; } LibFn;\n"
+  "typedef struct { int gradient, update, norm, nmoved; const int *moved; int nstates; double lr, beta1, beta2, clip;\n"
+  "               } LibTrain;\n"
+  "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
+  "                 const LibTrain *train; const void *start; } LibModel;\n"
+  "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
+  "int lib_call(void *l, int fn, int64_t n, const void *const *in, void *const *out);\n"
+  "int lib_step(void *l, int train, int64_t n, const void *const *in, double lr, double *loss);\n\n";
+
+static void print_outputs(FILE *out, const char *name, int i, const Fn *f) {
+  fprintf(out, "static const int64_t %s_elems_%d[] = {", name, i);
+  for (uint32_t k = 0; k < f->out.n; k++) fprintf(out, "%" PRId64 ", ", type_count(ir_type(f, f->out.at[k])));
+  fprintf(out, "0};\nstatic const _Bool %s_lane_%d[] = {", name, i);
+  for (uint32_t k = 0; k < f->out.n; k++) fprintf(out, "%d, ", ir_type(f, f->out.at[k]).lane);
+  fprintf(out, "0};\n");
+}
+
+static int user_number(const GlueFn *f, uint32_t input) {
+  for (int k = 0; k < f->nuser; k++)
+    if (f->user[k] == (int)input) return k;
+  return 0;
+}
+
+static void print_inputs(FILE *out, int i, const GlueFn *f) {
+  fprintf(out, "static const LibInput in_%d[] = {", i);
+  for (uint32_t k = 0; k < f->whole->in.n; k++) {
+    const Input *in = &f->whole->in.at[k];
+    int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : 2;
+    fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind, kind == 0 ? (int)in->index : kind == 1 ? user_number(f, k) : 0,
+            type_count(in->type), in->type.lane);
+  }
+  fprintf(out, "{0, 0, 0, 0}};\nstatic const _Bool in_lane_%d[] = {", i);
+  for (uint32_t k = 0; k < f->whole->in.n; k++) fprintf(out, "%d, ", f->whole->in.at[k].type.lane);
+  fprintf(out, "0};\n");
+}
+
+static bool whole_in_order(const GlueFn *f) {
+  if (f->split.pre || f->split.post || !f->split.batch || f->split.batch->out.n != f->whole->out.n) return false;
+  for (uint32_t k = 0; k < f->whole->out.n; k++)
+    if (f->split.from[k].part != FROM_BATCH || f->split.from[k].index != k) return false;
+  return true;
+}
+
+static void print_function_tables(FILE *out, int i, const GlueFn *f) {
+  static const char *const name[] = {"pre", "batch", "post"}, *const suffix[] = {"_pre", "", "_post"};
+  const Fn *part[] = {f->split.pre, f->split.batch, f->split.post};
+  for (int k = 0; k < 3; k++) {
+    if (!part[k]) continue;
+    fprintf(out, "extern void %s%s(const HnnCall *);\nextern const Info %s%s_info;\n", f->symbol, suffix[k], f->symbol,
+            suffix[k]);
+    print_outputs(out, name[k], i, part[k]);
+  }
+  print_outputs(out, "whole", i, f->whole);
+  print_inputs(out, i, f);
+  fprintf(out, "static const int from_part_%d[] = {", i);
+  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%d, ", (int)f->split.from[k].part);
+  fprintf(out, "0}, from_index_%d[] = {", i);
+  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%u, ", f->split.from[k].index);
+  fprintf(out, "0};\n\n");
+}
+
+static void print_function_row(FILE *out, int i, const GlueFn *f) {
+  static const char *const name[] = {"pre", "batch", "post"}, *const suffix[] = {"_pre", "", "_post"};
+  const Fn *part[] = {f->split.pre, f->split.batch, f->split.post};
+  fprintf(out, "  {{");
+  for (int k = 0; k < 3; k++)
+    if (part[k])
+      fprintf(out, "{%s%s, &%s%s_info, %u, %u, %s_elems_%d, %s_lane_%d}, ", f->symbol, suffix[k], f->symbol, suffix[k],
+              part[k]->in.n, part[k]->out.n, name[k], i, name[k], i);
+    else fprintf(out, "{0}, ");
+  fprintf(out, "},\n   %d, %u, %u, in_%d, in_lane_%d, whole_lane_%d, whole_elems_%d, from_part_%d, from_index_%d},\n",
+          whole_in_order(f), f->whole->in.n, f->whole->out.n, i, i, i, i, i, i);
+}
+
+static void print_params(FILE *out, const Glue *g) {
+  const Model *m = g->s->model;
+  int64_t offset = 0;
+  fprintf(out, "static const LibParam params[] = {\n");
+  for (uint32_t k = 0; k < m->nparam; k++) {
+    Type t = m->param[k].type;
+    fprintf(out, "  {\"%s\", %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n", m->param[k].path, t.rank,
+            t.dim[0], t.dim[1], t.dim[2], t.dim[3], t.dim[4], t.dim[5], type_count(t), offset);
+    offset += type_count(t);
+  }
+  fprintf(out, "  {0}};\n\n__asm__(\".section .rodata\\n.balign 64\\nhnn_start_values: .incbin \\\"\" HNN_START "
+          "\"\\\"\\n.byte 0\\n.previous\\n\");\nextern const char hnn_start_values[] "
+          "__attribute__((visibility(\"hidden\")));\n\n");
+}
+
+/* Trainings are numbered by their gradient's place among the functions; the update follows it. */
+static int print_trains(FILE *out, const Glue *g) {
+  int n = 0;
+  for (int i = 0; i < g->n; i++) {
+    if (g->fn[i].kind != GLUE_GRADIENT) continue;
+    fprintf(out, "static const int moved_%d[] = {", i);
+    for (uint32_t k = 0; k < g->fn[i].train->nmoved; k++) fprintf(out, "%u, ", g->fn[i].train->moved[k]);
+    fprintf(out, "0};\n");
+  }
+  fprintf(out, "static const LibTrain trains[] = {\n");
+  for (int i = 0; i < g->n; i++) {
+    if (g->fn[i].kind != GLUE_GRADIENT) continue;
+    const Train *t = g->fn[i].train;
+    Optim o = trainer_optim(&t->opt);
+    fprintf(out, "  {%d, %d, -1, %u, moved_%d, %d, %.17g, %.17g, %.17g, %.17g},\n", i, i + 1, t->nmoved, i,
+            pass_optim_states(&o), t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip);
+    n++;
+  }
+  fprintf(out, "  {0}};\n\n");
+  return n;
+}
+
+/* ---- wrappers ----------------------------------------------------------------------------------------------- */
+
+static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
+  const GlueFn *f = &g->fn[i];
+  fprintf(out, "API ");
+  signature(out, g, f);
+  fprintf(out, " {\n  const void *in[] = {");
+  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", input_name(g, f, k));
+  fprintf(out, "0};\n");
+  if (f->kind == GLUE_GRADIENT) {
+    fprintf(out, "  return lib_step((void *)m, %d, n, in, lr, loss);\n}\n\n", train);
+    return;
+  }
+  fprintf(out, "  void *out_[] = {");
+  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%s, ", output_name(g, f, k));
+  fprintf(out, "0};\n  return lib_call((void *)m, %d, n, in, out_);\n}\n\n", i);
+}
+
+void glue_print(FILE *out, const Glue *g) {
+  int train = 0;
+  fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
+  for (int i = 0; i < g->n; i++) print_function_tables(out, i, &g->fn[i]);
+  fprintf(out, "static const LibFn fns[] = {\n");
+  for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
+  fprintf(out, "  {{{0}}}};\n\n");
+  print_params(out, g);
+  int trains = print_trains(out, g);
+  fprintf(out, "static const LibModel model = {%d, %u, params, %d, fns, %d, trains, hnn_start_values};\n\n",
+          g->s->model->f64, g->s->model->nparam, g->n, trains);
+  fprintf(out, "API %s *%s_create(void) { return lib_create(&model); }\n"
+          "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
+          "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : lib_param(m, k); }\n"
+          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : params[k].name; }\n"
+          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : params[k].elems; }\n\n",
+          g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, g->s->model->nparam, g->name,
+          g->s->model->nparam, g->name, g->s->model->nparam);
+  for (int i = 0; i < g->n; i++)
+    if (g->fn[i].kind != GLUE_UPDATE) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
+}

@@ -1,0 +1,267 @@
+/* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. */
+#include "driver/runner.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+static volatile int interrupted;
+
+static void on_signal(int number) {
+  (void)number;
+  if (interrupted++) _exit(130);           /* the second Ctrl-C does not wait */
+}
+
+static void catch_signals(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, (Span){0}, "%s", err->text); }
+
+/* ---- training --------------------------------------------------------------------------------------- */
+
+typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action; RtError err; } Watch;
+
+static bool on_progress(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s) {
+  Watch *w = ctx;
+  const RtMetric m = {w->t->spec->name, w->action, step, loss, test, lr, samples_per_s};
+  rt_progress_step(&w->progress, step, loss, test, lr, samples_per_s);
+  return rt_run_metric(w->r->run, &m, &w->err);
+}
+
+static bool on_checkpoint(void *ctx, int64_t step) {
+  Watch *w = ctx;
+  const Model *m = w->r->s->model;
+  int ns = w->t->rt.nstates, n = (int)m->nparam + ns;
+  RtTensor *tensor = calloc((size_t)n, sizeof *tensor);
+  char (*name)[32] = calloc((size_t)ns + 1, sizeof *name);
+  if (!tensor || !name) return free(tensor), free(name), false;
+  for (uint32_t k = 0; k < m->nparam; k++) {
+    const RtArray *a = &w->t->param[k];
+    tensor[k] = (RtTensor){.name = m->param[k].path, .f64 = a->f64, .rank = a->rank, .v = a->v};
+    memcpy(tensor[k].dim, a->dim, sizeof a->dim);
+  }
+  for (int i = 0; i < ns; i++) {
+    snprintf(name[i], sizeof name[i], "optimizer.%d", i);
+    tensor[m->nparam + (uint32_t)i] = (RtTensor){.name = name[i], .f64 = m->f64, .rank = 1,
+                                                 .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
+  }
+  const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash};
+  bool ok = rt_run_checkpoint(w->r->run, &at, tensor, n, step == w->t->rt.steps, &w->err);
+  free(tensor);
+  free(name);
+  return ok;
+}
+
+/* Puts back what a checkpoint holds of the training at hand. */
+static int restore(Runner *r, Trainer *t) {
+  size_t size = r->s->model->f64 ? sizeof(double) : sizeof(float);
+  t->rt.step = r->at.step;
+  for (int i = 0; i < t->rt.nstates; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "optimizer.%d", i);
+    const RtTensor *c = rt_checkpoint_tensor(r->from, name);
+    if (!c || c->rank != 1 || c->dim[0] != t->rt.flat_n || c->f64 != r->s->model->f64)
+      return session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not fit the optimizer of `%s`",
+                          rt_run_dir(r->run), t->spec->name);
+    memcpy(t->rt.state[i], c->v, (size_t)t->rt.flat_n * size);
+  }
+  return 0;
+}
+
+static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *err) {
+  switch (status) {
+    case RT_DONE: return 0;
+    case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
+    case RT_NOT_FINITE: return nan_hunt(r->s, w->t);
+    default: return fail(r, w->err.text[0] ? &w->err : err);
+  }
+}
+
+/* 0 done, -1 stopped by a signal, else the exit code. */
+static int run_train(Runner *r, const Train *spec, int action) {
+  Trainer t;
+  int code = trainer_open(r->s, spec, &t);
+  Watch w = {.r = r, .t = &t, .action = action};
+  RtError err = {{0}};
+  if (!code && r->from && r->at.action == action) code = restore(r, &t);
+  if (code) return trainer_close(&t), code;
+  double before = pass_now() - r->s->started;
+  if (!rt_run_get(r->run, "seconds_to_first_step")) rt_run_set(r->run, "seconds_to_first_step", json_real(before));
+  rt_progress_init(&w.progress, stderr, r->s->opt->quiet, spec->name, t.rt.step, t.rt.steps);
+  t.rt.progress = on_progress;
+  t.rt.checkpoint = on_checkpoint;
+  t.rt.ctx = &w;
+  t.rt.checkpoint_seconds = 10;
+  t.rt.stop = &interrupted;
+  RtStatus status = rt_train(&t.rt, &err);
+  rt_progress_finish(&w.progress);
+  trainer_publish(r->s, &t);
+  code = judge_training(r, &w, status, &err);
+  r->steps_before += t.rt.steps;
+  trainer_close(&t);
+  return code;
+}
+
+/* ---- reports and expectations -------------------------------------------------------------------------- */
+
+static void print_report(const Report *report, const ReportResult *x) {
+  if (!report->data) printf("report %-24s %.6g\n", report->name, x->mean);
+  else printf("report %-24s %.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", report->name, x->mean, x->sd, x->min,
+              x->max, x->n);
+  fflush(stdout);
+}
+
+static int write_reports(Runner *r) {
+  const Model *m = r->s->model;
+  RtReport *report = calloc(m->naction + 1, sizeof *report);
+  RtExpect *expect = calloc(m->naction + 1, sizeof *expect);
+  int nreport = 0, nexpect = 0;
+  RtError err = {{0}};
+  for (uint32_t i = 0; i < m->naction; i++) {
+    const Action *a = &m->action[i];
+    if (a->kind == DO_REPORT) {
+      const ReportResult *x = &r->result[report_number(m, a->report)];
+      if (x->made) report[nreport++] = (RtReport){a->report->name, x->mean, x->sd, x->min, x->max, x->n};
+    }
+    if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
+  }
+  bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, NULL, 0, &err);
+  free(report);
+  free(expect);
+  return ok ? 0 : fail(r, &err);
+}
+
+static int run_report(Runner *r, const Report *report) {
+  ReportResult *x = &r->result[report_number(r->s->model, report)];
+  int code = report_run(r->s, report, x);
+  if (code) return code;
+  x->made = true;
+  print_report(report, x);
+  return write_reports(r);
+}
+
+static int run_expect(Runner *r, const Expect *e, uint32_t action) {
+  int code = expect_run(r->s, e, r->result, &r->holds[action]);
+  if (code) return code;
+  r->judged[action] = true;
+  r->failed_expect |= !r->holds[action];
+  printf("expect %-40s %s\n", e->text, r->holds[action] ? "holds" : "FAILS");
+  fflush(stdout);
+  return write_reports(r);
+}
+
+/* ---- the whole file ---------------------------------------------------------------------------------------- */
+
+static int64_t steps_of(const Runner *r, uint32_t action) {
+  const Train *t = r->s->model->action[action].train;
+  const RtSet *set = data_set(r->s, t->data);
+  int64_t batch = t->batch ? t->batch : set->n;
+  return t->steps ? t->steps : (t->epochs * set->n + batch - 1) / (batch ? batch : 1);
+}
+
+static int run_action(Runner *r, uint32_t i) {
+  const Action *a = &r->s->model->action[i];
+  bool done = r->from && (int)i < r->at.action;
+  switch (a->kind) {
+    case DO_TRAIN: {
+      if (!done) return run_train(r, a->train, (int)i);
+      int code = data_make(r->s, a->train->data);
+      r->steps_before += code ? 0 : steps_of(r, i);
+      return code;
+    }
+    case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
+    case DO_EXPECT: return run_expect(r, a->expect, i);
+  }
+  return 0;
+}
+
+static void describe_run(Runner *r) {
+  const Session *s = r->s;
+  char version[64];
+  json_t *overrides = json_array();
+  for (uint32_t i = 0; i < s->opt->override_.n; i++) json_array_append_new(overrides, json_string(s->opt->override_.at[i]));
+  snprintf(version, sizeof version, "%s", HNNC_VERSION);
+  rt_run_set(r->run, "hnnc", json_string(version));
+  rt_run_set(r->run, "model", json_string(s->model->path));
+  rt_run_set(r->run, "model_hash", json_string(r->hash));
+  rt_run_set(r->run, "overrides", overrides);
+  rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
+  rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
+  rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
+  rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu()));
+}
+
+static int finish(Runner *r, int code) {
+  RtError err = {{0}};
+  rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
+  const char *status = code == -1 ? "stopped" : code || r->failed_expect ? "failed" : "done";
+  if (!rt_run_status(r->run, status, &err) && code <= 0) return fail(r, &err);
+  if (code == -1)
+    fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
+  return code == -1 ? 130 : code ? code : r->failed_expect ? EXIT_NUMBERS : 0;
+}
+
+int runner_run(Runner *r) {
+  const Model *m = r->s->model;
+  RtError err = {{0}};
+  catch_signals();
+  describe_run(r);
+  if (!rt_run_status(r->run, "running", &err)) return fail(r, &err);
+  int code = 0;
+  for (uint32_t i = 0; !code && i < m->naction; i++) {
+    code = run_action(r, i);
+    if (!code && interrupted) code = -1;
+  }
+  return finish(r, code);
+}
+
+void runner_hash(const char *text, size_t size, const Options *o, char *out) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  XXH3_128bits_update(state, text, size);
+  for (uint32_t i = 0; i < o->override_.n; i++) XXH3_128bits_update(state, o->override_.at[i], strlen(o->override_.at[i]) + 1);
+  XXH3_128bits_update(state, &o->seed, sizeof o->seed);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}
+
+static int open_run(Runner *r, const Options *o) {
+  Session *s = r->s;
+  RtError err = {{0}};
+  const SourceFile *f = source_file(s->src, 1);
+  runner_hash(f->text, f->len, o, r->hash);
+  r->run = rt_run_create("runs", s->model->name, o->out, f->text, f->len, &err);
+  if (!r->run) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  if (!o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r->run));
+  return 0;
+}
+
+int command_run(const Options *o) {
+  Session s;
+  Runner r = {.s = &s};
+  int code = session_open(&s, o);
+  if (!code) code = open_run(&r, o);
+  if (!code) {
+    session_render(&s);
+    r.result = calloc(s.model->naction + 1, sizeof *r.result);
+    r.holds = calloc(s.model->naction + 1, sizeof *r.holds);
+    r.judged = calloc(s.model->naction + 1, sizeof *r.judged);
+    code = runner_run(&r);
+  }
+  if (o->time_passes) pass_times_print(stderr);
+  rt_run_destroy(r.run);
+  free(r.result);
+  free(r.holds);
+  free(r.judged);
+  session_close(&s);
+  return code;
+}

@@ -1,0 +1,29 @@
+/* Between run.c (the actions of a model), nan.c (where numbers stopped being finite) and resume.c. */
+#ifndef HNNC_RUNNER_H
+#define HNNC_RUNNER_H
+
+#include "driver/report.h"
+#include "driver/trainer.h"
+#include "runtime/progress.h"
+#include "runtime/rundir.h"
+
+typedef struct Runner {
+  Session *s;
+  RtRun *run;
+  ReportResult *result;      /* by report_number */
+  bool *holds; bool *judged; /* by action: expectations */
+  char hash[40];             /* of the text and the overrides */
+  int64_t steps_before;      /* of the trainings that are done */
+  bool failed_expect;
+  /* where to go on: actions before `action` are done; the training there starts at `step` */
+  RtCheckpoint *from; RtPosition at;
+} Runner;
+
+/* Runs every action from the top (or from r->at); 0 or the exit code. Closes the manifest. */
+int runner_run(Runner *r);
+/* The hash that ties a checkpoint to its model, into out[40]. */
+void runner_hash(const char *text, size_t size, const Options *o, char *out);
+/* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
+int nan_hunt(Session *s, Trainer *t);
+
+#endif
