@@ -1,14 +1,15 @@
 /* C = A X with A shared and X per sample: a register tile of rows by vectors of lanes, the sum over k innermost.
  * A needs no packing: each of its elements is broadcast from memory once and used for all vectors of the row.
  *
- * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16. A row tile too small to hide the
- * latency of the multiply-adds keeps several sums for each element, of k = 0, s, 2s ... and so on. */
+ * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16, 4 x 2 without FMA. A row tile too
+ * small to hide the latency of the multiply-adds keeps several sums for each element, of k = 0, s, 2s ...
+ * and so on. */
 #include "codegen/gemm_priv.h"
 
 /* ---- shared by gemm_*.c ---------------------------------------------------------------------------- */
 
 int64_t gemm_max_rows(const CgEmit *e, int nv) {
-  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 2);
+  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6);      /* two-address products and sums need copies */
   int64_t rows = (e->regs > 16 ? (free_regs < 24 ? free_regs : 24) : free_regs) / nv;
   return rows > 12 ? 12 : rows < 1 ? 1 : rows;
 }
