@@ -2,8 +2,8 @@
  *
  *   kernels [cpu index] [f64]
  *
- * Products as a share of the measured peak (best of many runs, everything in cache), elementwise ops as
- * clock-independent peak-cycles an element: time * peak / (2 * FMA per cycle ...) would need the clock, so ns. */
+ * Products as a share of the measured peak (best of many runs, everything in cache; `tanh` counts only the
+ * product that it follows), elementwise ops in ns an element. */
 #include "codegen/gemm.h"
 #include "codegen/math.h"
 #include "codegen/peak.h"
@@ -13,18 +13,23 @@
 
 typedef struct Shape {
   int64_t M, K, lanes;
-  enum { FORWARD, TRANSPOSED, DW, DW_STACKED, DW_LANES, TRANSPOSE } kind;
+  enum { FORWARD, TRANSPOSED, TANH, TANH_ROLLED, DW, DW_STACKED, DW_LANES, TRANSPOSE } kind;
 } Shape;
-static const char *const KIND[] = {"A X", "A^T X", "dW", "dW stacked", "dW lanes", "transpose"};
+static const char *const KIND[] = {"A X", "A^T X", "tanh", "tanh rolled", "dW", "dW stacked", "dW lanes", "transpose"};
 
 static const Shape SHAPES[] = {
     {200, 200, 0, FORWARD}, {200, 200, 0, TRANSPOSED}, {128, 128, 0, FORWARD}, {64, 64, 0, FORWARD},
     {32, 32, 0, FORWARD},   {200, 2, 0, FORWARD},      {2, 200, 0, FORWARD},   {1, 200, 0, FORWARD},
     {30, 30, 0, FORWARD},   {200, 200, 0, DW},         {200, 200, 0, DW_STACKED}, {128, 128, 0, DW},
     {64, 64, 0, DW},        {32, 32, 0, DW},           {200, 2, 0, DW_LANES},  {1, 200, 0, DW_LANES},
-    {200, 200, 0, TRANSPOSE},
+    {200, 200, 0, TRANSPOSE}, {200, 200, 0, TANH}, {200, 200, 0, TANH_ROLLED}, {64, 64, 0, TANH}, {64, 64, 0, TANH_ROLLED},
 };
 enum { NSHAPES = sizeof SHAPES / sizeof *SHAPES };
+
+static void tanh_store(CgEmit *e, void *rows, CgRow *r) {
+  for (int i = 0; i < r->n; i++) r->v[i] = cg_ew(e, OP_tanh, &r->v[i]);
+  cg_rows_store(e, rows, r);
+}
 
 static void product(Jit *j, const Shape *s) {
   CgEmit *e = &j->e;
@@ -33,6 +38,8 @@ static void product(Jit *j, const Shape *s) {
   CgGemmTerm term = {s->K, jit_param(j, 0), t ? 1 : s->K, t ? s->M : 1, jit_param(j, 1), ld};
   CgRows c = {jit_param(j, 2), ld};
   CgGemm g = {.M = s->M, .lanes = e->tile, .term = &term, .nterm = 1, .done = cg_rows_store, .ctx = &c};
+  if (s->kind == TANH || s->kind == TANH_ROLLED) g.done = tanh_store;
+  g.roll = s->kind == TANH_ROLLED;
   cg_gemm(e, &g);
 }
 
@@ -126,13 +133,14 @@ int main(int argc, char **argv) {
     snprintf(name, sizeof name, "s%d", i);
     double time = best_time((Kernel)jit_find(&j, name), a, b, c, 0);
     double flop = 2.0 * (double)(s->M * s->K) * j.e.tile * (s->kind == DW_STACKED ? 2 : 1);
-    if (s->kind == TRANSPOSE) printf("%-10s %4d %4d  %7.3f ns/element\n", KIND[s->kind], (int)s->M, (int)s->K,
-                                     time * 1e9 / (double)s->K / j.e.tile);
-    else printf("%-10s %4d %4d  %5.1f %%\n", KIND[s->kind], (int)s->M, (int)s->K, 100 * flop / time / peak * 1e-9);
+    printf("%-12s %4d %4d  ", KIND[s->kind], (int)s->M, (int)s->K);
+    if (s->kind == TRANSPOSE) printf("%7.3f ns/element\n", time * 1e9 / (double)s->K / j.e.tile);
+    else printf("%5.1f %%\n", 100 * flop / time / peak * 1e-9);
   }
   for (Op op = OP_none; op < OP_count; op++)
     if (op && (ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2))
-      printf("%-10s %6.3f ns/element\n", ir_op[op].name, best_time((Kernel)jit_find(&j, ir_op[op].name), a, b, c, 2048) * 1e9 / 2048);
+      printf("%-12s %6.3f ns/element\n", ir_op[op].name,
+             best_time((Kernel)jit_find(&j, ir_op[op].name), a, b, c, 2048) * 1e9 / 2048);
   free(a), free(b), free(c);
   jit_close(&j);
   return 0;

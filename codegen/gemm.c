@@ -11,7 +11,8 @@
 int64_t gemm_max_rows(const CgEmit *e, int nv) {
   int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6);      /* two-address products and sums need copies */
   int64_t rows = (e->regs > 16 ? (free_regs < 24 ? free_regs : 24) : free_regs) / nv;
-  return rows > 12 ? 12 : rows < 1 ? 1 : rows;
+  int64_t most = e->regs > 16 ? 12 : 8;          /* more would hide no latency */
+  return rows > most ? most : rows < 1 ? 1 : rows;
 }
 
 int64_t gemm_rows(int64_t M, int64_t most) {

@@ -13,8 +13,8 @@
  *   sin cos  2.5   2.5   |x| <= 1e5
  *   tan      4     4     |x| <= 1e5
  *
- * sin and cos stay in [-1, 1] beyond the range and are accurate up to |x| = 1e6 in f64 without FMA, 1e12 with
- * it. Subnormal arguments and results are exact to one unit of the smallest subnormal beyond the bound.
+ * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it; they stay in [-1, 1]
+ * wherever x is finite. The last place of a subnormal result is the smallest subnormal.
  * NaN gives NaN, infinities and signed zeros are as in C99 Annex F, but relu, sign, min and max treat
  * NaN as their rows in ops.def do. */
 #include "codegen/math_priv.h"
