@@ -1,0 +1,381 @@
+/* See rundir.h. */
+#include "runtime/rundir.h"
+#include "runtime/util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct RtRun {
+  char *dir;
+  char *from;                /* NULL, or the checkpoint to go back to */
+  json_t *manifest;
+  FILE *metrics;
+  char *kept[RT_RUN_KEEP];   /* paths of the newest, the oldest first */
+};
+
+const char *rt_run_dir(const RtRun *r) { return r->dir; }
+
+char *rt_run_path(const RtRun *r, const char *name) {
+  char *p = NULL;
+  return asprintf(&p, "%s/%s", r->dir, name) < 0 ? NULL : p;
+}
+
+/* ---- making and opening -------------------------------------------------------------------------------- */
+
+/* Makes a directory and its parents; `fresh`: the last one must be new (EEXIST). */
+static bool make_directories(const char *path, bool fresh, RtError *err) {
+  char *p = strdup(path);
+  if (!p) return rt_fail(err, "not enough memory");
+  bool ok = true;
+  for (char *s = p + 1; ok && *s; s++) {
+    if (*s != '/') continue;
+    *s = 0;
+    ok = mkdir(p, 0777) == 0 || errno == EEXIST;
+    *s = '/';
+  }
+  if (ok) {
+    ok = mkdir(p, 0777) == 0;
+    struct stat st;
+    if (!ok && errno == EEXIST && !fresh) {
+      ok = stat(p, &st) == 0 && S_ISDIR(st.st_mode);
+      if (!ok) errno = ENOTDIR;
+    }
+  }
+  const int e = errno;
+  if (!ok && !(fresh && e == EEXIST)) rt_fail_errno(err, "make the directory", path);
+  free(p);
+  errno = e;
+  return ok;
+}
+
+static char *timed_name(const char *root, const char *model, RtError *err) {
+  char stamp[32], *dir = NULL;
+  const time_t now = time(NULL);
+  struct tm tm;
+  localtime_r(&now, &tm);
+  strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
+  for (int k = 1; k < 1000; k++) {
+    const int n = k == 1 ? asprintf(&dir, "%s/%s/%s", root, model, stamp) : asprintf(&dir, "%s/%s/%s-%d", root, model, stamp, k);
+    if (n < 0) { rt_fail(err, "not enough memory"); return NULL; }
+    if (make_directories(dir, true, err)) return dir;
+    const bool taken = errno == EEXIST;
+    free(dir);
+    if (!taken) return NULL;
+  }
+  rt_fail(err, "cannot find a free name in %s/%s", root, model);
+  return NULL;
+}
+
+static bool link_latest(const RtRun *r, RtError *err) {
+  const char *name = strrchr(r->dir, '/') + 1;
+  char *path = NULL;
+  if (asprintf(&path, "%.*slatest", (int)(name - r->dir), r->dir) < 0) return rt_fail(err, "not enough memory");
+  const bool ok = rt_link_replace(name, path, err);
+  free(path);
+  return ok;
+}
+
+static bool exists(const RtRun *r, const char *name) {
+  char *p = rt_run_path(r, name);
+  const bool yes = p && access(p, F_OK) == 0;
+  free(p);
+  return yes;
+}
+
+static bool put(const RtRun *r, const char *name, const void *data, size_t size, RtError *err) {
+  char *p = rt_run_path(r, name);
+  const bool ok = p ? rt_file_write(p, data, size, err) : rt_fail(err, "not enough memory");
+  free(p);
+  return ok;
+}
+
+/* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
+static bool set_aside(const RtRun *r, RtError *err) {
+  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "manifest.json"};
+  char *away = timed_name(r->dir, "earlier", err);
+  bool ok = away != NULL;
+  for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {
+    char *from = rt_run_path(r, part[i]), *to = NULL;
+    ok = from && asprintf(&to, "%s/%s", away, part[i]) >= 0;
+    if (ok && rename(from, to) != 0 && errno != ENOENT) ok = rt_fail_errno(err, "move aside", from);
+    free(from);
+    free(to);
+  }
+  free(away);
+  return ok;
+}
+
+static bool open_metrics(RtRun *r, RtError *err) {
+  char *p = rt_run_path(r, "metrics.jsonl");
+  r->metrics = p ? fopen(p, "ae") : NULL;
+  const bool ok = r->metrics || rt_fail_errno(err, "open", p ? p : "metrics.jsonl");
+  free(p);
+  return ok;
+}
+
+static bool make_checkpoints(const RtRun *r, RtError *err) {
+  char *p = rt_run_path(r, "checkpoints");
+  const bool ok = p ? make_directories(p, false, err) : rt_fail(err, "not enough memory");
+  free(p);
+  return ok;
+}
+
+static void stamp(json_t *manifest, const char *key) {
+  char text[40];
+  const time_t now = time(NULL);
+  struct tm tm;
+  gmtime_r(&now, &tm);
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+  json_object_set_new(manifest, key, json_string(text));
+}
+
+RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err) {
+  RtRun *r = calloc(1, sizeof *r);
+  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  bool ok;
+  if (out) {
+    r->dir = strdup(out);
+    for (size_t n = r->dir ? strlen(r->dir) : 0; n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
+    ok = r->dir && *r->dir ? make_directories(r->dir, false, err) : rt_fail(err, "`--out` needs the name of a directory");
+    if (ok && exists(r, "manifest.json")) ok = set_aside(r, err);
+  } else {
+    r->dir = timed_name(root ? root : "runs", model, err);
+    ok = r->dir != NULL;
+  }
+  r->manifest = json_object();
+  stamp(r->manifest, "created");
+  ok = ok && make_checkpoints(r, err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err)
+    && rt_run_status(r, "running", err) && (out || link_latest(r, err));
+  if (ok) return r;
+  rt_run_destroy(r);
+  return NULL;
+}
+
+static bool read_manifest(RtRun *r, RtError *err) {
+  char *p = rt_run_path(r, "manifest.json");
+  size_t size;
+  char *text = p ? rt_file_read(p, &size, err) : NULL;
+  if (!text && access(r->dir, F_OK) == 0) rt_fail(err, "%s is no run directory: it has no readable manifest.json", r->dir);
+  if (!text && access(r->dir, F_OK) != 0) rt_fail(err, "there is no run directory %s", r->dir);
+  json_error_t e;
+  if (text) {
+    r->manifest = json_loadb(text, size, 0, &e);
+    if (!json_is_object(r->manifest)) rt_fail(err, "%s is damaged: %s", p, r->manifest ? "no JSON object" : e.text);
+  }
+  free(text);
+  free(p);
+  return json_is_object(r->manifest);
+}
+
+RtRun *rt_run_reopen(const char *dir, RtError *err) {
+  RtRun *r = calloc(1, sizeof *r);
+  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  r->dir = strdup(dir);
+  char *checkpoints = strstr(r->dir, "/checkpoints/");
+  if (checkpoints && checkpoints[13]) {
+    r->from = strdup(dir);
+    *checkpoints = 0;
+  }
+  for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
+  if (read_manifest(r, err) && make_checkpoints(r, err) && open_metrics(r, err)) return r;
+  rt_run_destroy(r);
+  return NULL;
+}
+
+void rt_run_destroy(RtRun *r) {
+  if (!r) return;
+  if (r->metrics) fclose(r->metrics);
+  for (int i = 0; i < RT_RUN_KEEP; i++) free(r->kept[i]);
+  json_decref(r->manifest);
+  free(r->from);
+  free(r->dir);
+  free(r);
+}
+
+/* ---- the manifest ---------------------------------------------------------------------------------------- */
+
+void rt_run_set(RtRun *r, const char *key, json_t *value) { json_object_set_new(r->manifest, key, value); }
+
+const json_t *rt_run_get(const RtRun *r, const char *key) { return json_object_get(r->manifest, key); }
+
+bool rt_run_status(RtRun *r, const char *status, RtError *err) {
+  json_object_set_new(r->manifest, "status", json_string(status));
+  stamp(r->manifest, "updated");
+  char *text = json_dumps(r->manifest, JSON_INDENT(2)), *line = NULL;
+  const int n = text ? asprintf(&line, "%s\n", text) : -1;
+  const bool ok = n >= 0 ? put(r, "manifest.json", line, (size_t)n, err) : rt_fail(err, "not enough memory");
+  free(text);
+  free(line);
+  return ok;
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------ */
+
+static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
+  json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
+                        "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+  json_decref(o);
+  if (!text) return rt_fail(err, "not enough memory");
+  const bool ok = fprintf(r->metrics, "%s\n", text) > 0 && fflush(r->metrics) == 0;
+  free(text);
+  if (ok) return true;
+  char *p = rt_run_path(r, "metrics.jsonl");
+  rt_fail_errno(err, "write", p ? p : "metrics.jsonl");
+  clearerr(r->metrics);
+  free(p);
+  return false;
+}
+
+static bool keeps_line(const char *s, size_t n, int action, int64_t step) {
+  json_error_t e;
+  json_t *o = json_loadb(s, n, 0, &e);
+  const json_int_t a = json_integer_value(json_object_get(o, "action")), k = json_integer_value(json_object_get(o, "step"));
+  const bool keep = json_is_object(o) && (a < action || (a == action && k <= step));
+  json_decref(o);
+  return keep;
+}
+
+bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
+  char *p = rt_run_path(r, "metrics.jsonl");
+  size_t size, kept = 0;
+  char *text = p ? rt_file_read(p, &size, err) : NULL;
+  free(p);
+  if (!text) return false;
+  for (char *s = text, *end = text + size, *eol; s < end && (eol = memchr(s, '\n', (size_t)(end - s))); s = eol + 1) {
+    const size_t n = (size_t)(eol - s);
+    if (!keeps_line(s, n, action, step)) continue;
+    memmove(text + kept, s, n + 1);
+    kept += n + 1;
+  }
+  bool ok = true;
+  if (kept != size) {
+    ok = put(r, "metrics.jsonl", text, kept, err);
+    if (ok) {
+      fclose(r->metrics);
+      ok = open_metrics(r, err);
+    }
+  }
+  free(text);
+  return ok;
+}
+
+/* ---- reports ------------------------------------------------------------------------------------------------ */
+
+bool rt_reports_write(const char *path, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
+                      const RtProof *proof, int nproof, RtError *err) {
+  json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
+  for (int i = 0; i < nreport; i++) {
+    const RtReport *q = &report[i];
+    json_object_set_new(reports, q->name, json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd),
+                                                    "min", real(q->min), "max", real(q->max), "n", (json_int_t)q->n));
+  }
+  for (int i = 0; i < nexpect; i++)
+    json_array_append_new(expects, json_pack("{s:s, s:b}", "text", expect[i].text, "holds", expect[i].holds));
+  for (int i = 0; i < nproof; i++)
+    json_array_append_new(proofs, json_pack("{s:s, s:s}", "text", proof[i].text, "answer", proof[i].answer));
+  json_t *o = json_pack("{s:o, s:o, s:o}", "reports", reports, "expects", expects, "proofs", proofs);
+  char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL, *line = NULL;
+  json_decref(o);
+  const int n = text ? asprintf(&line, "%s\n", text) : -1;
+  const bool ok = n >= 0 ? rt_file_write(path, line, (size_t)n, err) : rt_fail(err, "not enough memory");
+  free(text);
+  free(line);
+  return ok;
+}
+
+bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
+                    const RtProof *proof, int nproof, RtError *err) {
+  char *p = rt_run_path(r, "reports.json");
+  const bool ok = p ? rt_reports_write(p, report, nreport, expect, nexpect, proof, nproof, err) : rt_fail(err, "not enough memory");
+  free(p);
+  return ok;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------------- */
+
+/* Makes room for `path` among the newest; the oldest one's file goes, unless it was to be kept. */
+static void retain(RtRun *r, char *path, bool keep) {
+  for (int i = 0; i < RT_RUN_KEEP; i++)
+    if (r->kept[i] && !strcmp(r->kept[i], path)) { free(r->kept[i]); r->kept[i] = NULL; }
+  if (keep) { free(path); return; }
+  if (r->kept[0]) unlink(r->kept[0]);
+  free(r->kept[0]);
+  memmove(r->kept, r->kept + 1, (RT_RUN_KEEP - 1) * sizeof *r->kept);
+  r->kept[RT_RUN_KEEP - 1] = path;
+}
+
+bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err) {
+  char name[64], link[] = "checkpoints/last", action[16], step[32], number[32], seed[32];
+  snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", at->number);
+  snprintf(action, sizeof action, "%d", at->action);
+  snprintf(step, sizeof step, "%" PRId64, at->step);
+  snprintf(number, sizeof number, "%" PRId64, at->number);
+  snprintf(seed, sizeof seed, "%" PRIu64, at->seed);
+  const char *const meta[][2] = {{"format", "hnnc-1"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
+                                 {"model_hash", at->model_hash ? at->model_hash : ""}};
+  char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
+  bool ok = path && last ? rt_checkpoint_write(path, t, n, meta, 6, err) : rt_fail(err, "not enough memory");
+  ok = ok && rt_link_replace(strchr(name, '/') + 1, last, err);
+  free(last);
+  if (ok) retain(r, path, keep);
+  else free(path);
+  return ok;
+}
+
+/* The newest step-N beside the one that cannot be read; 0 if there is none. */
+static int64_t another_step(const RtRun *r, const char *not_this) {
+  char *path = rt_run_path(r, "checkpoints");
+  DIR *d = path ? opendir(path) : NULL;
+  free(path);
+  int64_t best = 0;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    long long n;
+    int end = 0;
+    if (sscanf(e->d_name, "step-%lld.safetensors%n", &n, &end) == 1 && end && !e->d_name[end] && strcmp(e->d_name, not_this) && n > best)
+      best = n;
+  }
+  if (d) closedir(d);
+  return best;
+}
+
+static bool read_position(const RtCheckpoint *c, RtPosition *at) {
+  const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
+             *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
+  at->model_hash = rt_checkpoint_meta(c, "model_hash");
+  if (!format || strcmp(format, "hnnc-1") || !action || !step || !number || !seed || !at->model_hash) return false;
+  at->action = atoi(action);
+  at->step = strtoll(step, NULL, 10);
+  at->number = strtoll(number, NULL, 10);
+  at->seed = strtoull(seed, NULL, 10);
+  return at->action >= 0 && at->step >= 0;
+}
+
+RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
+  char *path = r->from ? strdup(r->from) : rt_run_path(r, "checkpoints/last"), target[256] = "";
+  RtError why = {""};
+  RtCheckpoint *c = path ? rt_checkpoint_read(path, &why) : NULL;
+  if (c && !read_position(c, at)) {
+    rt_fail(&why, "%s: this checkpoint was not written by hnnc run", path);
+    rt_checkpoint_finish(c);
+    c = NULL;
+  }
+  if (!c && path) {
+    const ssize_t n = readlink(path, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = 0;
+    const int64_t other = another_step(r, n > 0 ? target : strrchr(path, '/') + 1);
+    if (other) rt_fail(err, "%.300s; try hnnc resume %.120s/checkpoints/step-%" PRId64 ".safetensors", why.text, r->dir, other);
+    else rt_fail(err, "%s", access(path, F_OK) ? "this run has no checkpoint yet; run the model again" : why.text);
+  }
+  free(path);
+  return c;
+}
