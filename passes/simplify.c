@@ -1,3 +1,171 @@
-#include "passes/derive.h"
+/* Simplification: a copy through the folding, numbering builder that leaves out what is dead, in rounds
+ * until nothing changes.
+ *
+ * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
+ * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
+ * itself. `id` goes where no derivative is left that could name it. */
+#include "passes/pass.h"
+#include "passes/simplify.h"
+
 #include <stdlib.h>
-Fn *pass_simplify(const Fn *f) { return ir_copy_fn(NULL, f); }
+#include <string.h>
+
+enum { ROUNDS = 12 };
+
+static Fn *simplify(const Fn *f);
+
+bool has_derivatives(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (ir_op[f->inst.at[id].op].flags & OPF_DERIV) return true;
+  return false;
+}
+
+/* ---- one copy ------------------------------------------------------------------------------------------- */
+
+void walk_init(Walk *w, const Fn *from, Build *b, const bool *live)
+{
+  *w = (Walk){.from = from, .b = b, .live = live, .named = has_derivatives(from)};
+  w->map = calloc(from->inst.n, sizeof *w->map);
+  w->result = calloc(from->inst.n, sizeof *w->result);
+  if (!w->map || !w->result) base_fault("out of memory");
+}
+
+void walk_finish(Walk *w)
+{
+  for (uint32_t id = 0; id < w->from->inst.n; id++) free(w->result[id]);
+  free(w->result);
+  free(w->map);
+}
+
+/* A product with a transposed factor reads the factor itself. */
+static Val dot_inst(Walk *w, const Inst *i)
+{
+  Fn *g = w->b->f;
+  Val x[2];
+  int label[3][IR_MAX_RANK], rank[3] = {0, 0, i->type.rank}, at = 3;
+  for (int k = 0; k < 2; k++) {
+    x[k] = w->map[ir_arg(w->from, i, k).id];
+    rank[k] = (int)ir_attr(w->from, i, 1 + k);
+  }
+  for (int k = 0; k < 3; k++)
+    for (int j = 0; j < rank[k]; j++) label[k][j] = (int)ir_attr(w->from, i, at++);
+  for (int k = 0; k < 2; k++)
+    while (ir_inst(g, x[k])->op == OP_transpose) {
+      const Inst *t = ir_inst(g, x[k]);
+      int moved[IR_MAX_RANK];
+      for (int j = 0; j < rank[k]; j++) moved[ir_attr(g, t, j)] = label[k][j];
+      memcpy(label[k], moved, sizeof moved[0] * rank[k]);
+      x[k] = ir_arg(g, t, 0);
+    }
+  return ir_dot(w->b, x[0], x[1], ir_attr(w->from, i, 0) != 0, label[0], label[1], rank[2], label[2]);
+}
+
+static Val slice_inst(Walk *w, const Inst *i)
+{
+  Val x = w->map[ir_arg(w->from, i, 0).id];
+  if (ir_attr(w->from, i, 0) != 0 || ir_attr(w->from, i, 2) != 1) return VAL_NONE;
+  return stacked_element(w->b, x, (uint32_t)ir_attr(w->from, i, 1));
+}
+
+/* Bodies of `integrate` and `ode` are functions of their own. */
+static Val with_body(Walk *w, const Inst *i)
+{
+  Fn *body = simplify(ir_body(w->from, i));
+  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = w->map[ir_arg(w->from, i, k).id];
+  Val v = ir_emit(w->b, i->op, args, i->nargs, w->from->attr.at + i->attr, i->nattr, ir_copy_fn(w->b->f, body));
+  ir_fn_destroy(body);
+  free(args);
+  return v;
+}
+
+void walk_inst(Walk *w, uint32_t id)
+{
+  const Inst *i = &w->from->inst.at[id];
+  Build was = *w->b;
+  Val v = VAL_NONE;
+  if (i->op == OP_scan) {
+    simplify_scan(w, id);
+    return;
+  }
+  w->b->at = i->at;
+  w->b->role = i->role;
+  w->b->of = i->of;
+  if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id])
+    v = w->result[ir_arg(w->from, i, 0).id][ir_attr(w->from, i, 0)];
+  else if (i->op == OP_dot) v = dot_inst(w, i);
+  else if (i->op == OP_slice) v = slice_inst(w, i);
+  else if (i->op == OP_id && !w->named) v = w->map[ir_arg(w->from, i, 0).id];
+  else if (i->op == OP_integrate || i->op == OP_ode) v = with_body(w, i);
+  w->b->at = was.at;
+  w->b->role = was.role;
+  w->b->of = was.of;
+  w->map[id] = v.id ? v : ir_copy_inst(w->b, w->from, (Val){id}, w->map);
+}
+
+static Fn *simplify_round(const Fn *f)
+{
+  Fn *g = ir_fn_create(f->name, f->f64);
+  Build b;
+  Walk w;
+  bool *live = ir_live(f);
+  ir_build_init(&b, g);
+  walk_init(&w, f, &b, live);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    Val old = fn_input(f, k);
+    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
+    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+    if (old.id) w.map[old.id] = v;
+  }
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (live[id] && f->inst.at[id].op != OP_in) walk_inst(&w, id);
+  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, w.map[f->out.at[k].id], f->outname.at[k]);
+  walk_finish(&w);
+  ir_build_finish(&b);
+  free(live);
+  return g;
+}
+
+/* ---- to a fixed point ------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+  h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
+  return h ^ (h >> 29);
+}
+
+static uint64_t fingerprint(const Fn *f)
+{
+  uint64_t h = mix(f->in.n, f->out.n);
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    h = mix(h, i->op);
+    for (uint32_t k = 0; k < i->nargs; k++) h = mix(h, ir_arg(f, i, k).id);
+    for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attr(f, i, k));
+    if (i->sub) h = mix(h, fingerprint(ir_body(f, i)));
+  }
+  for (uint32_t k = 0; k < f->out.n; k++) h = mix(h, f->out.at[k].id);
+  return h;
+}
+
+static Fn *simplify(const Fn *f)
+{
+  Fn *g = simplify_round(f);
+  uint64_t was = fingerprint(g);
+  for (int round = 1; round < ROUNDS; round++) {
+    Fn *h = simplify_round(g);
+    uint64_t now = fingerprint(h);
+    ir_fn_destroy(g);
+    g = h;
+    if (now == was) break;
+    was = now;
+  }
+  return g;
+}
+
+Fn *pass_simplify(const Fn *f)
+{
+  double start = pass_now();
+  return pass_done("simplify", start, simplify(f));
+}
