@@ -254,8 +254,10 @@ static void limit_expr(Parser *ps, Expr *e, int depth)
   if (!e)
     return;
   if (depth >= MAX_TREE_DEPTH) {
-    diag_help(diag_error(ps->diag, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
-              "name parts of it with `let`");
+    if (!ps->too_deep)
+      diag_help(diag_error(ps->diag, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
+                "name parts of it with `let`");
+    ps->too_deep = true;
     *e = (Expr){.kind = EX_ERROR, .at = e->at};
     return;
   }
@@ -293,6 +295,7 @@ static void limit_block(Parser *ps, Block *b, int depth)
 void ast_limit_depth(Parser *ps, Item *items)
 {
   for (Item *it = items; it; it = it->next) {
+    ps->too_deep = false;
     limit_formals(ps, it->tformals);
     limit_formals(ps, it->formals);
     for (Arg *a = it->result ? it->result->dims : NULL; a; a = a->next)

@@ -41,6 +41,7 @@ typedef struct Parser {
   Tokens tokens;
   uint32_t at;               /* index of the next token */
   bool recovering, stopped;
+  bool too_deep;             /* said of the item whose depth is being limited */
   Item *first, **last;
 } Parser;
 

@@ -47,6 +47,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
   bool flag;
 }
 
+%token ',' ')' ']' '}' '=' ':' '{'     /* messages list what was expected in the order of declaration */
 %token END 0 "the end of the file"
 %token <name> T_NAME "a name" T_STRING "a string"
 %token T_NUMBER "a number"
@@ -313,6 +314,7 @@ iter:
 expr:
     postfix
   | '-' expr %prec NEGATION    { $$ = ast_unary(ps, OPR_NEG, @1, $2, @$); }
+  | '+' expr %prec NEGATION    { $$ = $2; }
   | "not" expr                 { $$ = ast_unary(ps, OPR_NOT, @1, $2, @$); }
   | expr '+' expr              { $$ = ast_binary(ps, OPR_ADD, @2, $1, $3, @$); }
   | expr '-' expr              { $$ = ast_binary(ps, OPR_SUB, @2, $1, $3, @$); }
@@ -472,7 +474,8 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, Parser *ps)
   const Token *t = &ps->tokens.at[found];
   if (t->match)
     ps->at = t->match + 1;
+  else if (t->kind == T_NL && t[1].kind == '{' && ps->at == found + 1)
+    ps->at = t[1].match + 1 + (ps->tokens.at[t[1].match + 1].kind == T_NL);   /* a body that stands on the next line */
   ps->recovering = true;
-  ps->stopped = ps->stopped || diag_full(ps->diag);
   return 0;
 }

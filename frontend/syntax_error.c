@@ -14,9 +14,9 @@ typedef struct Words { const char *at[512]; int n; } Words;
 static const char *const definitions[] = {"precision", "import", "const", "fn", "hamiltonian", "net", "flow", "symplectic",
                                           "volume", "use", "data", "loss", "train", "report", "expect", "prove", "plot",
                                           "the end of the file", NULL};
-static const char *const operands[] = {"a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "not", "true", "false", NULL};
+static const char *const operands[] = {"a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "'+'", "not", "true", "false", NULL};
 static const char *const statements[] = {"let", "var", "return", "for", "repeat", "param", "use", "yield", "evolve", "running",
-                                         "a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "not", "true", "false", NULL};
+                                         "a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "'+'", "not", "true", "false", NULL};
 static const char *const operators[] = {"'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=", ">=", "==", "!=", "and",
                                         "or", "'('", "'['", "'.'", NULL};
 static const char *const updates[] = {"+=", "-=", "*=", "/=", NULL};
@@ -42,9 +42,10 @@ static void drop(Words *w, const char *const *list)
 }
 
 /* The phrases, then the words that are left; at most `room`. */
-static int phrases(Words w, const char **out, int room)
+static int phrases(Words w, const char **out, int room, bool at_operator)
 {
   int n = 0;
+  bool operator = holds(&w, "'*'");
   if (holds(&w, "import"))
     out[n++] = "a definition", drop(&w, definitions);
   else if (holds(&w, "let"))
@@ -53,14 +54,14 @@ static int phrases(Words w, const char **out, int room)
     out[n++] = "an expression", drop(&w, operands);
   else if (holds(&w, "fn"))
     out[n++] = "`flow`", drop(&w, defining);
-  if (holds(&w, "'*'"))
+  if (operator)
     drop(&w, operators);
   if (holds(&w, "+="))
     drop(&w, updates);
-  if (n == 0 && w.n == 0)
-    out[n++] = "an operator";
-  for (int i = 0; i < w.n && n < room; i++)
+  for (int i = 0; i < w.n && n < room - 1; i++)
     out[n++] = w.at[i];
+  if (n == 0 || (operator && !at_operator && n <= 2))
+    out[n++] = "an operator";
   return n;
 }
 
@@ -114,14 +115,18 @@ static const char *meant(const Parser *ps, uint32_t found)
              : diag_nearest(t->name, inner, sizeof inner / sizeof *inner);
 }
 
+static bool is_comparison(int kind)
+{
+  return kind == '<' || kind == '>' || kind == T_LE || kind == T_GE || kind == T_EQ || kind == T_NE;
+}
+
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w)
 {
   const Token *t = &ps->tokens.at[found];
   const char *keyword = meant(ps, found);
-  bool comparison = t->kind == '<' || t->kind == '>' || t->kind == T_LE || t->kind == T_GE || t->kind == T_EQ || t->kind == T_NE;
   if (keyword)
     diag_help(m, "did you mean `%s`?", keyword);
-  else if (comparison && holds(w, "and"))
+  else if (is_comparison(t->kind) && holds(w, "and"))
     diag_help(m, "comparisons do not chain: write `a < b and b < c`");
   else if (t->kind == '=' && holds(w, "=="))
     diag_help(m, "`=` defines, `==` compares");
@@ -131,6 +136,18 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w)
     diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
 }
 
+/* Whether the error follows from one that was reported when a bracket was closed for the user. */
+static bool follows_mended(const Parser *ps, uint32_t found)
+{
+  const Token *at = ps->tokens.at;
+  if (at[found].origin == TOK_MENDED || (found > 0 && at[found - 1].origin == TOK_MENDED))
+    return true;
+  for (uint32_t i = 0; i < found; i++)
+    if ((at[i].kind == '(' || at[i].kind == '[') && at[i].match >= found && at[at[i].match].origin == TOK_MENDED)
+      return true;
+  return false;
+}
+
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n)
 {
   const Token *t = &ps->tokens.at[found];
@@ -138,11 +155,15 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n)
   Words w = {.n = 0};
   while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n)
     t = &ps->tokens.at[++found];
-  if (t->origin == TOK_MENDED)
+  if (diag_full(ps->diag)) {
+    diag_error(ps->diag, token_span(ps, t), "syntax error");     /* to be counted, not shown */
+    return;
+  }
+  if (follows_mended(ps, found))
     return;
   for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++)
     w.at[w.n++] = words[i];
-  DiagMsg *m = diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, phrases(w, out, MOST_NAMED)),
-                          shown(ps, t));
+  int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
+  DiagMsg *m = diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
   help(ps, m, found, &w);
 }

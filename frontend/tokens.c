@@ -56,19 +56,28 @@ static bool is_word_char(int32_t c, bool first)
 {
   if (c < 0x80)
     return true;                                       /* the lexer let only letters, digits and _ in */
-  if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d) || c == 0xb2 || c == 0xb3 || c == 0xb9)
-    return !first;                                     /* combining marks, sub- and superscripts */
+  if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d))
+    return !first;                                     /* combining marks, subscripts */
   return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) || (c >= 0x1e00 && c < 0x2000) ||
          (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
 }
 
-static void stray_char(Parser *ps, uint32_t at, uint32_t n, int32_t c)
+static void push_raw(Filter *f, Token t)
 {
-  static const struct { int32_t code; const char *instead; } lookalike[] = {
-    {0xd7, "*"}, {0xb7, "*"}, {0x22c5, "*"}, {0x2212, "-"}, {0x2013, "-"}, {0x2014, "-"}, {0xf7, "/"}, {0x2264, "<="},
-    {0x2265, ">="}, {0x2260, "!="}, {0x201c, "\""}, {0x201d, "\""}, {0x2192, "->"}, {0xb2, "^2"}, {0xb3, "^3"},
-    {'&', "and"}, {'|', "or"}, {'!', "not"}, {'\'', "\""}, {0xa0, " "},
+  *vec_push(&f->raw) = t;
+}
+
+/* Says so of a character that begins no token. Where it looks like an operator, that is read in its
+ * place, so that one slip gives one message. */
+static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c)
+{
+  static const struct { int32_t code; int kind; const char *instead; } lookalike[] = {
+    {0xd7, '*', "`*`"}, {0xb7, '*', "`*`"}, {0x22c5, '*', "`*`"}, {0x2212, '-', "`-`"}, {0x2013, '-', "`-`"}, {0x2014, '-', "`-`"},
+    {0xf7, '/', "`/`"}, {0x2264, T_LE, "`<=`"}, {0x2265, T_GE, "`>=`"}, {0x2260, T_NE, "`!=`"}, {0x2192, T_ARROW, "`->`"},
+    {'&', '*', "`and`"}, {'|', '*', "`or`"}, {'!', 0, "`not`"}, 
+    {0x201c, 0, "`\"`"}, {0x201d, 0, "`\"`"}, {'\'', 0, "`\"`"}, {0xb2, 0, "`^2`"}, {0xb3, 0, "`^3`"}, {0xa0, 0, "a plain blank"},
   };
+  Parser *ps = f->ps;
   Span span = {ps->file, at, at + n};
   if (c < 0)
     return;                                            /* not UTF-8: said once for the whole file */
@@ -76,8 +85,11 @@ static void stray_char(Parser *ps, uint32_t at, uint32_t n, int32_t c)
                  ? diag_error(ps->diag, span, "character U+%04X has no meaning here", (unsigned)c)
                  : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
-    if (lookalike[i].code == c)
-      diag_help(m, "write `%s` instead", lookalike[i].instead);
+    if (lookalike[i].code == c) {
+      diag_help(m, "write %s instead", lookalike[i].instead);
+      if (lookalike[i].kind)
+        push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
+    }
 }
 
 /* The first character of a name that cannot be in one, or the name's end. */
@@ -92,16 +104,11 @@ static uint32_t name_end(const Parser *ps, const Token *t, int32_t *code)
   return i;
 }
 
-static void push_raw(Filter *f, Token t)
-{
-  *vec_push(&f->raw) = t;
-}
-
 /* A run that the lexer took for a name, cut where a character is not one of a name's. */
 static void push_names(Filter *f, Token t)
 {
   Parser *ps = f->ps;
-  while (t.begin < t.end && !diag_full(ps->diag)) {
+  while (t.begin < t.end) {
     int32_t code;
     Token part = t;
     part.end = name_end(ps, &t, &code);
@@ -112,7 +119,7 @@ static void push_names(Filter *f, Token t)
     t.begin = part.end;
     if (t.begin < t.end) {
       uint32_t n = source_char(ps->text, ps->len, t.begin, &code);
-      stray_char(ps, t.begin, n, code);
+      stray_char(f, t.begin, n, code);
       t.begin += n;
     }
   }
@@ -141,7 +148,7 @@ static void raw_token(Filter *f, Token t)
 {
   Parser *ps = f->ps;
   if (t.kind == T_STRAY) {
-    stray_char(ps, t.begin, 1, (unsigned char)ps->text[t.begin]);
+    stray_char(f, t.begin, 1, (unsigned char)ps->text[t.begin]);
     return;
   }
   if (t.kind == T_OPEN_STRING) {
@@ -187,7 +194,7 @@ static void lex(Filter *f)
   if (hnn_raw_lex_init_extra(&place, &scanner))
     base_fault("out of memory for the lexer");
   hnn_raw__scan_bytes(ps->text + place.end, (int)(ps->len - place.end), scanner);
-  while (!diag_full(ps->diag) && (place.kind = hnn_raw_lex(scanner)))
+  while ((place.kind = hnn_raw_lex(scanner)))
     raw_token(f, place);
   hnn_raw_lex_destroy(scanner);
   push_raw(f, (Token){.begin = ps->len, .end = ps->len});
@@ -268,7 +275,7 @@ static bool begins_statement(const Filter *f, uint32_t i, bool item)
   if (item)
     return w->kind == T_EXPECT || w->kind == T_PROVE;
   return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM || w->kind == T_YIELD ||
-         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT;
+         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT || w->kind == T_EVOLVE;
 }
 
 /* Whether the raw name at f->at, which reads `inverse`, is the clause and not the function. */
@@ -385,6 +392,14 @@ static uint32_t open_at_line(const Filter *f, uint32_t i)
   return keep;
 }
 
+/* Whether raw token i begins a new statement although token p asks for more: what p asks for is missing. */
+static bool cuts_short(const Filter *f, const Token *p, uint32_t i)
+{
+  const Token *t = &f->raw.at[i];
+  return t->kind == 0 || t->kind == '}' || begins_statement(f, i, true) || begins_statement(f, i, false) ||
+         (p->kind != ',' && t->kind == T_NAME && t[1].kind == '=');
+}
+
 static void newline(Filter *f)
 {
   uint32_t i = f->at;
@@ -396,10 +411,10 @@ static void newline(Filter *f)
     mend(f, open_at_line(f, i), &f->raw.at[i]);
   const Token *p = previous(f), *next = &f->raw.at[i];
   const struct Word *w = word(next);
-  if ((f->open.n && bracket(f) != '{') || !p || wants_more(p->kind) || next->kind == '}' ||
+  if ((f->open.n && bracket(f) != '{') || !p || (wants_more(p->kind) && !cuts_short(f, p, i)) ||
       is_binary(w ? w->kind : next->kind) || is_inverse_clause(f, i, true))
     return;
-  give_line_end(f, next->kind ? TOK_WRITTEN : TOK_IMPLIED, p->end, p->end + (next->kind != 0));
+  give_line_end(f, TOK_WRITTEN, p->end, p->end + 1);
 }
 
 /* False where reading must stop. */
@@ -438,7 +453,7 @@ static bool filter(Filter *f)
     ps->tokens.at[ps->tokens.n - 1].name = t->name;
   }
   f->fresh = false;
-  return !diag_full(ps->diag);
+  return true;
 }
 
 void tokens_read(Parser *ps)
