@@ -125,12 +125,14 @@ static void step_composition(const Traj *t, Scope *s, const Composition *c) {
   }
 }
 
-/* The stages again, from the stages: next[i*n + v]. */
+/* The stages again, from the stages: next[i*n + v]. A stage sees those before it renewed, which
+ * takes fewer turns. */
 static void stages_again(const Traj *t, const Scope *s, const Tableau *rk, const Val *k, Val *next) {
   uint32_t n = t->states;
   Val *at = base_realloc(NULL, sizeof *at * n);
+  memcpy(next, k, sizeof *next * n * (uint32_t)rk->stages);
   for (int i = 0; i < rk->stages; i++) {
-    for (uint32_t v = 0; v < n; v++) at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], k + v, rk->stages, n));
+    for (uint32_t v = 0; v < n; v++) at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], next + v, rk->stages, n));
     rates_at(t, s, at, rk->c[i], next + (uint32_t)i * n);
   }
   free(at);

@@ -51,8 +51,8 @@ static Composition symmetric(const double *side, int n) {
 
 bool method_composition(Method m, Composition *out) {
   static const double six[] = {-1.17767998417887, 0.235573213359357, 0.784513610477560};
-  static const double eight[] = {0.914844246229740, 0.253693336566229, -1.44485223686048, -0.158240635368243,
-                                 1.93813913762276,  -1.96061023297549, 1.02799849391985};
+  static const double eight[] = {0.102799849391985, -1.96061023297549, 1.93813913762276, -0.158240635368243,
+                                 -1.44485223686048, 0.253693336566229, 0.914844246229740};
   double four = 1 / (2 - cbrt(2));
   switch (m) {
   case M_LEAPFROG: *out = symmetric(NULL, 0); return true;
