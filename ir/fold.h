@@ -19,6 +19,9 @@ Val fold_elementwise(Build *b, const Cand *c);           /* fold.c */
 Val fold_structural(Build *b, const Cand *c);            /* fold_struct.c */
 Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
 
+/* x + y of two unslices that fit together; or VAL_NONE (fold_struct.c). */
+Val fold_join(Build *b, Val x, Val y);
+
 /* v (equal dims or rank 0; shared or per sample) as a value of type `want`. */
 Val fold_coerce(Build *b, Val v, Type want);
 Val fold_zeros(Build *b, Type want);

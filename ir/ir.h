@@ -191,7 +191,7 @@ Val ir_input(Build *b, const char *name, InKind kind, uint32_t index, Type type)
 void ir_output(Build *b, Val v, const char *name);
 
 /* Constants. Exact rationals are kept: num/den with den > 0; den = 0 if only the f64 is known. */
-Val ir_const(Build *b, double v);                        /* scalar; exact if v is an integer below 2^53 */
+Val ir_const(Build *b, double v);                        /* scalar; exact if v is an integer below 2^53 or plainly dyadic (1/2) */
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
 Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
 Val ir_table(Build *b, Type type, const double *v);      /* copies v */
