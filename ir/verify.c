@@ -124,7 +124,7 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
     for (uint32_t k = 0; k < i->nargs; k++) from |= tainted[ir_arg(body, i, k).id];
     if (i->op == OP_proj) {
       const Inst *multi = ir_inst(body, ir_arg(body, i, 0));
-      tainted[id] = multi->op == OP_scan && ir_attr(body, i, 0) >= ir_attr(body, multi, 1) + ir_attr(body, multi, 3) &&
+      tainted[id] = multi->op == OP_scan && !i->type.lane && ir_attr(body, i, 0) >= ir_attr(body, multi, 1) + ir_attr(body, multi, 3) &&
                     sums_over_batch(ir_body(body, multi));
     } else if (is_batch_sum(body, i)) {
       if (from) fail(v, body, id, "a sum over the batch of another one inside a loop");
