@@ -17,16 +17,16 @@ enum { MAX_NESTING = 200, MAX_TREE_DEPTH = 500 };
 
 typedef enum TokOrigin {
   TOK_WRITTEN,
-  TOK_IMPLIED,               /* the T_NL before a `}` or the end of the file; messages speak of what follows */
-  TOK_MENDED                 /* put in after an error was reported: an error met here is not told again */
+  TOK_IMPLIED, /* the T_NL before a `}` or the end of the file; messages speak of what follows */
+  TOK_MENDED   /* put in after an error was reported: an error met here is not told again */
 } TokOrigin;
 
 typedef struct Token {
-  int kind;                  /* of the grammar, 0 at the end */
+  int kind; /* of the grammar, 0 at the end */
   TokOrigin origin;
   uint32_t begin, end;
-  const char *name;          /* T_NAME, and keywords: the interned text; T_STRING: its bytes */
-  uint32_t match;            /* an opening bracket: index of its closing one */
+  const char *name; /* T_NAME, and keywords: the interned text; T_STRING: its bytes */
+  uint32_t match;   /* an opening bracket: index of its closing one */
 } Token;
 
 typedef VEC(Token) Tokens;
@@ -39,16 +39,23 @@ typedef struct Parser {
   Interner *names;
   Diag *diag;
   Tokens tokens;
-  uint32_t at;               /* index of the next token */
+  uint32_t at; /* index of the next token */
   bool recovering, stopped;
-  bool too_deep;             /* said of the item whose depth is being limited */
+  bool too_deep; /* said of the item whose depth is being limited */
   Item *first, **last;
 } Parser;
 
 /* Lists under construction. */
-typedef struct Args { Arg *first, **last; uint32_t n; } Args;
-typedef struct Formals { Formal *first, **last; } Formals;
-typedef struct Stmts { Stmt *first, **last; } Stmts;
+typedef struct Args {
+  Arg *first, **last;
+  uint32_t n;
+} Args;
+typedef struct Formals {
+  Formal *first, **last;
+} Formals;
+typedef struct Stmts {
+  Stmt *first, **last;
+} Stmts;
 
 /* tokens.c */
 void tokens_read(Parser *ps);
@@ -64,15 +71,15 @@ Expr *ast_unary(Parser *ps, Opr op, Span op_at, Expr *a, Span at);
 Expr *ast_binary(Parser *ps, Opr op, Span op_at, Expr *a, Expr *b, Span at);
 Expr *ast_with_args(Parser *ps, ExprKind kind, Expr *a, Args args, Span at);
 Expr *ast_range(Parser *ps, Expr *a, Expr *b, Span at);
-Expr *ast_listed(Parser *ps, Args values, Span at);        /* one value itself, several as a tuple */
+Expr *ast_listed(Parser *ps, Args values, Span at); /* one value itself, several as a tuple */
 Stmt *ast_stmt(Parser *ps, StmtKind kind, Span at);
 Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);
 Stmt *ast_apply(Parser *ps, Args values, Span at);
 TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool list, Span at);
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
-Args args_named(Parser *ps, const char *name, Span name_at, Expr *value);   /* a list of one */
-const char *ast_text(Parser *ps, Span at);                 /* the source as written: blanks squeezed, no comments */
+Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
+const char *ast_text(Parser *ps, Span at); /* the source as written: blanks squeezed, no comments */
 void ast_limit_depth(Parser *ps, Item *items);
 
 /* parser.y */

@@ -9,29 +9,34 @@
 
 enum { MOST_NAMED = 6, LONGEST_SHOWN = 32 };
 
-typedef struct Words { const char *at[512]; int n; } Words;
+typedef struct Words {
+  const char *at[512];
+  int n;
+} Words;
 
-static const char *const definitions[] = {"precision", "import", "const", "fn", "hamiltonian", "net", "flow", "symplectic",
-                                          "volume", "use", "data", "loss", "train", "report", "expect", "prove", "plot",
-                                          "the end of the file", NULL};
-static const char *const operands[] = {"a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "'+'", "not", "true", "false", NULL};
-static const char *const statements[] = {"let", "var", "return", "for", "repeat", "param", "use", "yield", "evolve", "running",
-                                         "a name", "a number", "a string", "'('", "'['", "'{'", "'-'", "'+'", "not", "true", "false", NULL};
-static const char *const operators[] = {"'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=", ">=", "==", "!=", "and",
-                                        "or", "'('", "'['", "'.'", NULL};
+static const char *const definitions[] = {
+    "precision", "import",     "const",  "fn",    "hamiltonian", "net",
+    "flow",      "symplectic", "volume", "use",   "data",        "loss",
+    "train",     "report",     "expect", "prove", "plot",        "the end of the file",
+    NULL};
+static const char *const operands[] = {"a name", "a number", "a string", "'('",  "'['",   "'{'",
+                                       "'-'",    "'+'",      "not",      "true", "false", NULL};
+static const char *const statements[] = {
+    "let",      "var",      "return", "for", "repeat", "param", "use", "yield", "evolve", "running", "a name",
+    "a number", "a string", "'('",    "'['", "'{'",    "'-'",   "'+'", "not",   "true",   "false",   NULL};
+static const char *const operators[] = {"'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=",
+                                        ">=",  "==",  "!=",  "and", "or",  "'('", "'['", "'.'", NULL};
 static const char *const updates[] = {"+=", "-=", "*=", "/=", NULL};
-static const char *const defining[] = {"fn", "hamiltonian", "net", "flow", "symplectic", "volume", "loss", NULL};
+static const char *const defining[] = {"fn",         "hamiltonian", "net",  "flow",
+                                       "symplectic", "volume",      "loss", NULL};
 
-static bool holds(const Words *w, const char *s)
-{
+static bool holds(const Words *w, const char *s) {
   for (int i = 0; i < w->n; i++)
-    if (strcmp(w->at[i], s) == 0)
-      return true;
+    if (strcmp(w->at[i], s) == 0) return true;
   return false;
 }
 
-static void drop(Words *w, const char *const *list)
-{
+static void drop(Words *w, const char *const *list) {
   for (; *list; list++)
     for (int i = 0; i < w->n; i++)
       if (strcmp(w->at[i], *list) == 0) {
@@ -42,10 +47,9 @@ static void drop(Words *w, const char *const *list)
 }
 
 /* The phrases, then the words that are left; at most `room`. */
-static int phrases(Words w, const char **out, int room, bool at_operator)
-{
+static int phrases(Words w, const char **out, int room, bool at_operator) {
   int n = 0;
-  bool operator = holds(&w, "'*'");
+  bool operator= holds(&w, "'*'");
   if (holds(&w, "import"))
     out[n++] = "a definition", drop(&w, definitions);
   else if (holds(&w, "let"))
@@ -54,42 +58,31 @@ static int phrases(Words w, const char **out, int room, bool at_operator)
     out[n++] = "an expression", drop(&w, operands);
   else if (holds(&w, "fn"))
     out[n++] = "`flow`", drop(&w, defining);
-  if (operator)
-    drop(&w, operators);
-  if (holds(&w, "+="))
-    drop(&w, updates);
-  for (int i = 0; i < w.n && n < room - 1; i++)
-    out[n++] = w.at[i];
-  if (n == 0 || (operator && !at_operator && n <= 2))
-    out[n++] = "an operator";
+  if (operator) drop(&w, operators);
+  if (holds(&w, "+=")) drop(&w, updates);
+  for (int i = 0; i < w.n && n < room - 1; i++) out[n++] = w.at[i];
+  if (n == 0 || (operator&& !at_operator && n <= 2)) out[n++] = "an operator";
   return n;
 }
 
-static const char *quoted(Parser *ps, const char *word)
-{
+static const char *quoted(Parser *ps, const char *word) {
   size_t n = strlen(word);
-  if (word[0] == '`' || strchr(word, ' '))
-    return word;
-  if (word[0] == '\'')
-    return arena_printf(ps->mem, "`%.*s`", (int)n - 2, word + 1);
+  if (word[0] == '`' || strchr(word, ' ')) return word;
+  if (word[0] == '\'') return arena_printf(ps->mem, "`%.*s`", (int)n - 2, word + 1);
   return arena_printf(ps->mem, "`%s`", word);
 }
 
-static const char *listed(Parser *ps, const char **words, int n)
-{
+static const char *listed(Parser *ps, const char **words, int n) {
   const char *s = quoted(ps, words[0]);
   for (int i = 1; i < n; i++)
     s = arena_printf(ps->mem, "%s%s%s", s, i + 1 < n ? ", " : " or ", quoted(ps, words[i]));
   return s;
 }
 
-static const char *shown(Parser *ps, const Token *t)
-{
+static const char *shown(Parser *ps, const Token *t) {
   uint32_t i = t->begin;
-  if (t->kind == 0)
-    return "the end of the file";
-  if (t->kind == T_NL && ps->text[t->begin] != ';')
-    return "the end of the line";
+  if (t->kind == 0) return "the end of the file";
+  if (t->kind == T_NL && ps->text[t->begin] != ';') return "the end of the line";
   while (i < t->end && i - t->begin < LONGEST_SHOWN) {
     int32_t code;
     i += source_char(ps->text, ps->len, i, &code);
@@ -98,30 +91,26 @@ static const char *shown(Parser *ps, const Token *t)
 }
 
 /* A misspelt keyword reads as a name that begins a statement and is followed by something odd. */
-static const char *meant(const Parser *ps, uint32_t found)
-{
+static const char *meant(const Parser *ps, uint32_t found) {
   const Token *t = &ps->tokens.at[found];
-  if (found > 0 && t[-1].kind == T_NAME)
-    t--, found--;
-  bool starts = found == 0 || t[-1].kind == T_NL || t[-1].kind == '{' || t[-1].kind == T_SYMPLECTIC || t[-1].kind == T_VOLUME;
-  if (t->kind != T_NAME || !starts)
-    return NULL;
+  if (found > 0 && t[-1].kind == T_NAME) t--, found--;
+  bool starts = found == 0 || t[-1].kind == T_NL || t[-1].kind == '{' || t[-1].kind == T_SYMPLECTIC ||
+                t[-1].kind == T_VOLUME;
+  if (t->kind != T_NAME || !starts) return NULL;
   bool top = true;
   for (uint32_t i = 0; i < found && top; i++)
-    if (ps->tokens.at[i].kind == '{' && ps->tokens.at[i].match > found)
-      top = false;
-  static const char *const inner[] = {"let", "var", "return", "for", "repeat", "param", "use", "yield", "evolve", "running"};
+    if (ps->tokens.at[i].kind == '{' && ps->tokens.at[i].match > found) top = false;
+  static const char *const inner[] = {"let",   "var", "return", "for",    "repeat",
+                                      "param", "use", "yield",  "evolve", "running"};
   return top ? diag_nearest(t->name, definitions, sizeof definitions / sizeof *definitions - 2)
              : diag_nearest(t->name, inner, sizeof inner / sizeof *inner);
 }
 
-static bool is_comparison(int kind)
-{
+static bool is_comparison(int kind) {
   return kind == '<' || kind == '>' || kind == T_LE || kind == T_GE || kind == T_EQ || kind == T_NE;
 }
 
-static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w)
-{
+static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   const Token *t = &ps->tokens.at[found];
   const char *keyword = meant(ps, found);
   if (keyword)
@@ -130,40 +119,37 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w)
     diag_help(m, "comparisons do not chain: write `a < b and b < c`");
   else if (t->kind == '=' && holds(w, "=="))
     diag_help(m, "`=` defines, `==` compares");
-  else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' && holds(w, "'{'"))
+  else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' &&
+           holds(w, "'{'"))
     diag_help(m, "the `{` stands at the end of this line, not on the next one");
   else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
     diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
 }
 
 /* Whether the error follows from one that was reported when a bracket was closed for the user. */
-static bool follows_mended(const Parser *ps, uint32_t found)
-{
+static bool follows_mended(const Parser *ps, uint32_t found) {
   const Token *at = ps->tokens.at;
-  if (at[found].origin == TOK_MENDED || (found > 0 && at[found - 1].origin == TOK_MENDED))
-    return true;
+  if (at[found].origin == TOK_MENDED || (found > 0 && at[found - 1].origin == TOK_MENDED)) return true;
   for (uint32_t i = 0; i < found; i++)
-    if ((at[i].kind == '(' || at[i].kind == '[') && at[i].match >= found && at[at[i].match].origin == TOK_MENDED)
+    if ((at[i].kind == '(' || at[i].kind == '[') && at[i].match >= found &&
+        at[at[i].match].origin == TOK_MENDED)
       return true;
   return false;
 }
 
-void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n)
-{
+void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   const Token *t = &ps->tokens.at[found];
   const char *out[MOST_NAMED];
   Words w = {.n = 0};
-  while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n)
-    t = &ps->tokens.at[++found];
+  while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n) t = &ps->tokens.at[++found];
   if (diag_full(ps->diag)) {
-    diag_error(ps->diag, token_span(ps, t), "syntax error");     /* to be counted, not shown */
+    diag_error(ps->diag, token_span(ps, t), "syntax error"); /* to be counted, not shown */
     return;
   }
-  if (follows_mended(ps, found))
-    return;
-  for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++)
-    w.at[w.n++] = words[i];
+  if (follows_mended(ps, found)) return;
+  for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++) w.at[w.n++] = words[i];
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
-  DiagMsg *m = diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
+  DiagMsg *m =
+      diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
   help(ps, m, found, &w);
 }

@@ -12,101 +12,126 @@
  * new statement inside ( ) or [ ], and a new definition inside { } close what is open in between, with
  * an error; a closer that pairs with nothing is left out, with an error. */
 #include "frontend/parse.h"
-#include "parser.h"
 #include "lexer.h"
+#include "parser.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum WordClass { HARD, ITEM, OPENING, FOLLOWING } WordClass;   /* ITEM: OPENING, at the top level only */
+typedef enum WordClass {
+  HARD,
+  ITEM,
+  OPENING,
+  FOLLOWING
+} WordClass; /* ITEM: OPENING, at the top level only */
 
 static const struct Word {
   const char *text;
   int kind;
   WordClass class;
 } words[] = {
-  {"precision", T_PRECISION, ITEM}, {"import", T_IMPORT, ITEM}, {"const", T_CONST, ITEM}, {"fn", T_FN, HARD},
-  {"hamiltonian", T_HAMILTONIAN, ITEM}, {"net", T_NET, ITEM}, {"flow", T_FLOW, ITEM},
-  {"symplectic", T_SYMPLECTIC, ITEM}, {"volume", T_VOLUME, ITEM}, {"use", T_USE, OPENING}, {"data", T_DATA, ITEM},
-  {"loss", T_LOSS, ITEM}, {"train", T_TRAIN, ITEM}, {"report", T_REPORT, ITEM}, {"expect", T_EXPECT, HARD},
-  {"prove", T_PROVE, HARD}, {"plot", T_PLOT, ITEM},
-  {"let", T_LET, HARD}, {"var", T_VAR, HARD}, {"return", T_RETURN, HARD}, {"for", T_FOR, HARD}, {"in", T_IN, HARD},
-  {"repeat", T_REPEAT, HARD}, {"param", T_PARAM, HARD}, {"yield", T_YIELD, HARD}, {"evolve", T_EVOLVE, HARD},
-  {"running", T_RUNNING, OPENING}, {"under", T_UNDER, FOLLOWING}, {"along", T_ALONG, FOLLOWING},
-  {"steps", T_STEPS, FOLLOWING}, {"method", T_METHOD, FOLLOWING}, {"decay", T_DECAY, FOLLOWING}, {"on", T_ON, FOLLOWING},
-  {"true", T_TRUE, HARD}, {"false", T_FALSE, HARD}, {"and", T_AND, HARD}, {"or", T_OR, HARD}, {"not", T_NOT, HARD},
+    {"precision", T_PRECISION, ITEM},
+    {"import", T_IMPORT, ITEM},
+    {"const", T_CONST, ITEM},
+    {"fn", T_FN, HARD},
+    {"hamiltonian", T_HAMILTONIAN, ITEM},
+    {"net", T_NET, ITEM},
+    {"flow", T_FLOW, ITEM},
+    {"symplectic", T_SYMPLECTIC, ITEM},
+    {"volume", T_VOLUME, ITEM},
+    {"use", T_USE, OPENING},
+    {"data", T_DATA, ITEM},
+    {"loss", T_LOSS, ITEM},
+    {"train", T_TRAIN, ITEM},
+    {"report", T_REPORT, ITEM},
+    {"expect", T_EXPECT, HARD},
+    {"prove", T_PROVE, HARD},
+    {"plot", T_PLOT, ITEM},
+    {"let", T_LET, HARD},
+    {"var", T_VAR, HARD},
+    {"return", T_RETURN, HARD},
+    {"for", T_FOR, HARD},
+    {"in", T_IN, HARD},
+    {"repeat", T_REPEAT, HARD},
+    {"param", T_PARAM, HARD},
+    {"yield", T_YIELD, HARD},
+    {"evolve", T_EVOLVE, HARD},
+    {"running", T_RUNNING, OPENING},
+    {"under", T_UNDER, FOLLOWING},
+    {"along", T_ALONG, FOLLOWING},
+    {"steps", T_STEPS, FOLLOWING},
+    {"method", T_METHOD, FOLLOWING},
+    {"decay", T_DECAY, FOLLOWING},
+    {"on", T_ON, FOLLOWING},
+    {"true", T_TRUE, HARD},
+    {"false", T_FALSE, HARD},
+    {"and", T_AND, HARD},
+    {"or", T_OR, HARD},
+    {"not", T_NOT, HARD},
 };
 
 typedef struct Filter {
   Parser *ps;
-  Tokens raw;                /* ends in kind 0 */
-  uint32_t at;               /* the raw token being looked at */
-  bool fresh;                /* it is the first of its line */
-  VEC(uint32_t) open;        /* indices in ps->tokens of the brackets that are open */
+  Tokens raw;         /* ends in kind 0 */
+  uint32_t at;        /* the raw token being looked at */
+  bool fresh;         /* it is the first of its line */
+  VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
 } Filter;
 
-Span token_span(const Parser *ps, const Token *t)
-{
-  return (Span){ps->file, t->begin, t->end};
-}
+Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
 
 /* ---- raw tokens ------------------------------------------------------------------------------------ */
 
-static bool is_word_char(int32_t c, bool first)
-{
-  if (c < 0x80)
-    return true;                                       /* the lexer let only letters, digits and _ in */
+static bool is_word_char(int32_t c, bool first) {
+  if (c < 0x80) return true; /* the lexer let only letters, digits and _ in */
   if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d))
-    return !first;                                     /* combining marks, subscripts */
-  return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) || (c >= 0x1e00 && c < 0x2000) ||
-         (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
+    return !first; /* combining marks, subscripts */
+  return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) ||
+         (c >= 0x1e00 && c < 0x2000) || (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
 }
 
-static void push_raw(Filter *f, Token t)
-{
-  *vec_push(&f->raw) = t;
-}
+static void push_raw(Filter *f, Token t) { *vec_push(&f->raw) = t; }
 
 /* Says so of a character that begins no token. Where it looks like an operator, that is read in its
  * place, so that one slip gives one message. */
-static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c)
-{
-  static const struct { int32_t code; int kind; const char *instead; } lookalike[] = {
-    {0xd7, '*', "`*`"}, {0xb7, '*', "`*`"}, {0x22c5, '*', "`*`"}, {0x2212, '-', "`-`"}, {0x2013, '-', "`-`"}, {0x2014, '-', "`-`"},
-    {0xf7, '/', "`/`"}, {0x2264, T_LE, "`<=`"}, {0x2265, T_GE, "`>=`"}, {0x2260, T_NE, "`!=`"}, {0x2192, T_ARROW, "`->`"},
-    {'&', '*', "`and`"}, {'|', '*', "`or`"}, {'!', 0, "`not`"}, 
-    {0x201c, 0, "`\"`"}, {0x201d, 0, "`\"`"}, {'\'', 0, "`\"`"}, {0xb2, 0, "`^2`"}, {0xb3, 0, "`^3`"}, {0xa0, 0, "a plain blank"},
+static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
+  static const struct {
+    int32_t code;
+    int kind;
+    const char *instead;
+  } lookalike[] = {
+      {0xd7, '*', "`*`"},     {0xb7, '*', "`*`"},     {0x22c5, '*', "`*`"},      {0x2212, '-', "`-`"},
+      {0x2013, '-', "`-`"},   {0x2014, '-', "`-`"},   {0xf7, '/', "`/`"},        {0x2264, T_LE, "`<=`"},
+      {0x2265, T_GE, "`>=`"}, {0x2260, T_NE, "`!=`"}, {0x2192, T_ARROW, "`->`"}, {'&', '*', "`and`"},
+      {'|', '*', "`or`"},     {'!', 0, "`not`"},      {0x201c, 0, "`\"`"},       {0x201d, 0, "`\"`"},
+      {'\'', 0, "`\"`"},      {0xb2, 0, "`^2`"},      {0xb3, 0, "`^3`"},         {0xa0, 0, "a plain blank"},
   };
   Parser *ps = f->ps;
   Span span = {ps->file, at, at + n};
-  if (c < 0)
-    return;                                            /* not UTF-8: said once for the whole file */
-  DiagMsg *m = c < 0x20 || (c >= 0x7f && c <= 0xa0)
-                 ? diag_error(ps->diag, span, "character U+%04X has no meaning here", (unsigned)c)
-                 : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
+  if (c < 0) return; /* not UTF-8: said once for the whole file */
+  DiagMsg *m =
+      c < 0x20 || (c >= 0x7f && c <= 0xa0)
+          ? diag_error(ps->diag, span, "character U+%04X has no meaning here", (unsigned)c)
+          : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
     if (lookalike[i].code == c) {
       diag_help(m, "write %s instead", lookalike[i].instead);
-      if (lookalike[i].kind)
-        push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
+      if (lookalike[i].kind) push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
     }
 }
 
 /* The first character of a name that cannot be in one, or the name's end. */
-static uint32_t name_end(const Parser *ps, const Token *t, int32_t *code)
-{
+static uint32_t name_end(const Parser *ps, const Token *t, int32_t *code) {
   uint32_t i = t->begin, n;
   for (; i < t->end; i += n) {
     n = source_char(ps->text, ps->len, i, code);
-    if (*code < 0 || !is_word_char(*code, i == t->begin))
-      break;
+    if (*code < 0 || !is_word_char(*code, i == t->begin)) break;
   }
   return i;
 }
 
 /* A run that the lexer took for a name, cut where a character is not one of a name's. */
-static void push_names(Filter *f, Token t)
-{
+static void push_names(Filter *f, Token t) {
   Parser *ps = f->ps;
   while (t.begin < t.end) {
     int32_t code;
@@ -125,8 +150,7 @@ static void push_names(Filter *f, Token t)
   }
 }
 
-static const char *string_value(Parser *ps, const Token *t)
-{
+static const char *string_value(Parser *ps, const Token *t) {
   uint32_t len = t->end - t->begin, n = 0;
   char *s = arena_alloc(ps->mem, len);
   for (uint32_t i = t->begin + 1; i + 1 < t->end; i++) {
@@ -136,16 +160,17 @@ static const char *string_value(Parser *ps, const Token *t)
       if (c == 'n' || c == 't')
         c = c == 'n' ? '\n' : '\t';
       else if (c != '"' && c != '\\')
-        diag_error(ps->diag, (Span){ps->file, i - 1, i + 1}, "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
+        diag_error(ps->diag, (Span){ps->file, i - 1, i + 1},
+                   "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
     } else if ((unsigned char)c < 0x20 && c != '\t')
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string", (unsigned)c);
+      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string",
+                 (unsigned)c);
     s[n++] = c;
   }
   return intern_n(ps->names, s, strlen(s) < n ? strlen(s) : n);
 }
 
-static void raw_token(Filter *f, Token t)
-{
+static void raw_token(Filter *f, Token t) {
   Parser *ps = f->ps;
   if (t.kind == T_STRAY) {
     stray_char(f, t.begin, 1, (unsigned char)ps->text[t.begin]);
@@ -161,48 +186,43 @@ static void raw_token(Filter *f, Token t)
   if (t.kind == T_NAME) {
     const Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
     if (last && last->kind == T_NUMBER && last->end == t.begin)
-      diag_help(diag_error(ps->diag, token_span(ps, &t), "a name directly after a number"), "write `*` between them");
+      diag_help(diag_error(ps->diag, token_span(ps, &t), "a name directly after a number"),
+                "write `*` between them");
     else
       push_names(f, t);
     return;
   }
-  if (t.kind == T_STRING)
-    t.name = string_value(ps, &t);
+  if (t.kind == T_STRING) t.name = string_value(ps, &t);
   push_raw(f, t);
 }
 
-static void check_utf8(Parser *ps)
-{
+static void check_utf8(Parser *ps) {
   int32_t code;
   for (uint32_t i = 0; i < ps->len; i += source_char(ps->text, ps->len, i, &code)) {
     source_char(ps->text, ps->len, i, &code);
     if (code < 0) {
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X", (unsigned char)ps->text[i]);
+      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X",
+                 (unsigned char)ps->text[i]);
       return;
     }
   }
 }
 
-static void lex(Filter *f)
-{
+static void lex(Filter *f) {
   Parser *ps = f->ps;
   Token place = {0};
   yyscan_t scanner;
   check_utf8(ps);
-  if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0)
-    place.end = 3;
-  if (hnn_raw_lex_init_extra(&place, &scanner))
-    base_fault("out of memory for the lexer");
+  if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0) place.end = 3;
+  if (hnn_raw_lex_init_extra(&place, &scanner)) base_fault("out of memory for the lexer");
   hnn_raw__scan_bytes(ps->text + place.end, (int)(ps->len - place.end), scanner);
-  while ((place.kind = hnn_raw_lex(scanner)))
-    raw_token(f, place);
+  while ((place.kind = hnn_raw_lex(scanner))) raw_token(f, place);
   hnn_raw_lex_destroy(scanner);
   push_raw(f, (Token){.begin = ps->len, .end = ps->len});
 }
 
 /* `match` of each opener to its closer where the two agree; 0 elsewhere. */
-static void match_raw(Filter *f)
-{
+static void match_raw(Filter *f) {
   VEC(uint32_t) open = {0};
   for (uint32_t i = 0; i < f->raw.n; i++) {
     int k = f->raw.at[i].kind;
@@ -219,89 +239,71 @@ static void match_raw(Filter *f)
 
 /* ---- what stands before and after ---------------------------------------------------------------- */
 
-static const Token *previous(const Filter *f)
-{
+static const Token *previous(const Filter *f) {
   return f->ps->tokens.n ? &f->ps->tokens.at[f->ps->tokens.n - 1] : NULL;
 }
 
-static bool at_start(const Filter *f)
-{
+static bool at_start(const Filter *f) {
   const Token *p = previous(f);
   return !p || p->kind == T_NL || p->kind == '{';
 }
 
-static bool ends_operand(int kind)
-{
-  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' || kind == '}' ||
-         kind == T_TRUE || kind == T_FALSE;
+static bool ends_operand(int kind) {
+  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' ||
+         kind == '}' || kind == T_TRUE || kind == T_FALSE;
 }
 
-static bool is_binary(int kind)
-{
-  return (kind > 0 && kind < 256 && strchr("+-*/^@<>", kind)) || kind == T_LE || kind == T_GE || kind == T_EQ ||
-         kind == T_NE || kind == T_AND || kind == T_OR;
+static bool is_binary(int kind) {
+  return (kind > 0 && kind < 256 && strchr("+-*/^@<>", kind)) || kind == T_LE || kind == T_GE ||
+         kind == T_EQ || kind == T_NE || kind == T_AND || kind == T_OR;
 }
 
-static bool wants_more(int kind)
-{
-  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW || kind == T_INVERSE ||
-         kind == T_ADD_TO || kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
+static bool wants_more(int kind) {
+  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW ||
+         kind == T_INVERSE || kind == T_ADD_TO || kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
 }
 
-static const struct Word *word(const Token *t)
-{
+static const struct Word *word(const Token *t) {
   for (size_t i = 0; t->kind == T_NAME && i < sizeof words / sizeof *words; i++)
-    if (strcmp(words[i].text, t->name) == 0)
-      return &words[i];
+    if (strcmp(words[i].text, t->name) == 0) return &words[i];
   return NULL;
 }
 
-static int bracket(const Filter *f)
-{
+static int bracket(const Filter *f) {
   return f->open.n ? f->ps->tokens.at[f->open.at[f->open.n - 1]].kind : 0;
 }
 
 /* Whether raw token i begins a statement that could stand nowhere else; item: one of the top level. */
-static bool begins_statement(const Filter *f, uint32_t i, bool item)
-{
+static bool begins_statement(const Filter *f, uint32_t i, bool item) {
   const struct Word *w = word(&f->raw.at[i]);
   const Token *next = &f->raw.at[i + (f->raw.at[i].kind != 0)];
-  if (!w || w->class == FOLLOWING)
-    return false;
+  if (!w || w->class == FOLLOWING) return false;
   if (w->class != HARD)
-    return (w->class == ITEM || !item) && (next->kind == T_NAME || (w->kind == T_IMPORT && next->kind == T_STRING));
-  if (w->kind == T_FN)
-    return next->kind == T_NAME;
-  if (item)
-    return w->kind == T_EXPECT || w->kind == T_PROVE;
-  return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM || w->kind == T_YIELD ||
-         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT || w->kind == T_EVOLVE;
+    return (w->class == ITEM || !item) &&
+           (next->kind == T_NAME || (w->kind == T_IMPORT && next->kind == T_STRING));
+  if (w->kind == T_FN) return next->kind == T_NAME;
+  if (item) return w->kind == T_EXPECT || w->kind == T_PROVE;
+  return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM ||
+         w->kind == T_YIELD || w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT ||
+         w->kind == T_EVOLVE;
 }
 
 /* Whether the raw name at f->at, which reads `inverse`, is the clause and not the function. */
-static bool is_inverse_clause(const Filter *f, uint32_t at, bool fresh)
-{
+static bool is_inverse_clause(const Filter *f, uint32_t at, bool fresh) {
   const Token *t = &f->raw.at[at], *next = t + 1, *p = previous(f);
-  if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !ends_operand(p->kind))
-    return false;
+  if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !ends_operand(p->kind)) return false;
   return !(fresh && next->kind == '(' && next->match && f->raw.at[next->match + 1].kind == '(');
 }
 
-static int keyword(const Filter *f, const Token *t)
-{
+static int keyword(const Filter *f, const Token *t) {
   const Token *p = previous(f), *next = t + 1;
   const struct Word *w = word(t);
   bool start = at_start(f) || p->kind == T_SYMPLECTIC || p->kind == T_VOLUME;
-  if (p && p->kind == '.')
-    return T_NAME;
-  if (is_inverse_clause(f, f->at, f->fresh))
-    return T_INVERSE;
-  if (p && p->kind == T_YIELD && strcmp(t->name, "each") == 0 && next->kind == T_NAME)
-    return T_EACH;
-  if (p && p->kind == T_YIELD && strcmp(t->name, "windows") == 0 && next->kind == '(')
-    return T_WINDOWS;
-  if (!w)
-    return T_NAME;
+  if (p && p->kind == '.') return T_NAME;
+  if (is_inverse_clause(f, f->at, f->fresh)) return T_INVERSE;
+  if (p && p->kind == T_YIELD && strcmp(t->name, "each") == 0 && next->kind == T_NAME) return T_EACH;
+  if (p && p->kind == T_YIELD && strcmp(t->name, "windows") == 0 && next->kind == '(') return T_WINDOWS;
+  if (!w) return T_NAME;
   switch (w->class) {
   case HARD:
     return w->kind;
@@ -317,60 +319,45 @@ static int keyword(const Filter *f, const Token *t)
 
 /* ---- giving out --------------------------------------------------------------------------------------- */
 
-static void give(Filter *f, int kind, TokOrigin origin, uint32_t begin, uint32_t end)
-{
+static void give(Filter *f, int kind, TokOrigin origin, uint32_t begin, uint32_t end) {
   *vec_push(&f->ps->tokens) = (Token){.kind = kind, .origin = origin, .begin = begin, .end = end};
 }
 
-static void give_line_end(Filter *f, TokOrigin origin, uint32_t begin, uint32_t end)
-{
+static void give_line_end(Filter *f, TokOrigin origin, uint32_t begin, uint32_t end) {
   const Token *p = previous(f);
-  if (p && p->kind != T_NL && p->kind != '{')
-    give(f, T_NL, origin, begin, end);
+  if (p && p->kind != T_NL && p->kind != '{') give(f, T_NL, origin, begin, end);
 }
 
-static void give_opener(Filter *f, const Token *t)
-{
+static void give_opener(Filter *f, const Token *t) {
   *vec_push(&f->open) = f->ps->tokens.n;
   give(f, t->kind, TOK_WRITTEN, t->begin, t->end);
 }
 
-static void give_closer(Filter *f, int kind, TokOrigin origin, uint32_t begin, uint32_t end)
-{
-  if (kind == '}')
-    give_line_end(f, origin == TOK_MENDED ? TOK_MENDED : TOK_IMPLIED, begin, begin);
+static void give_closer(Filter *f, int kind, TokOrigin origin, uint32_t begin, uint32_t end) {
+  if (kind == '}') give_line_end(f, origin == TOK_MENDED ? TOK_MENDED : TOK_IMPLIED, begin, begin);
   f->ps->tokens.at[f->open.at[--f->open.n]].match = f->ps->tokens.n;
   give(f, kind, origin, begin, end);
 }
 
-static int closer_of(int opener)
-{
-  return opener == '(' ? ')' : opener == '[' ? ']' : '}';
-}
+static int closer_of(int opener) { return opener == '(' ? ')' : opener == '[' ? ']' : '}'; }
 
 /* Closes all but the `keep` outermost brackets, which `by` has shown to be unclosed. */
-static void mend(Filter *f, uint32_t keep, const Token *by)
-{
+static void mend(Filter *f, uint32_t keep, const Token *by) {
   Parser *ps = f->ps;
-  if (f->open.n <= keep)
-    return;
+  if (f->open.n <= keep) return;
   const Token *o = &ps->tokens.at[f->open.at[f->open.n - 1]];
   DiagMsg *m = diag_error(ps->diag, token_span(ps, o), "this `%c` is not closed", o->kind);
-  if (by->kind)
-    diag_label(m, token_span(ps, by), "`%c` expected before this", closer_of(o->kind));
+  if (by->kind) diag_label(m, token_span(ps, by), "`%c` expected before this", closer_of(o->kind));
   uint32_t end = previous(f)->end;
-  while (f->open.n > keep)
-    give_closer(f, closer_of(bracket(f)), TOK_MENDED, end, end);
+  while (f->open.n > keep) give_closer(f, closer_of(bracket(f)), TOK_MENDED, end, end);
 }
 
-static void pair_closer(Filter *f, const Token *t)
-{
+static void pair_closer(Filter *f, const Token *t) {
   uint32_t depth = f->open.n;
   while (depth > 0) {
     int o = f->ps->tokens.at[f->open.at[depth - 1]].kind;
-    if (closer_of(o) == t->kind)
-      break;
-    depth = o == '{' ? 0 : depth - 1;                  /* only a `}` reaches past a `{` */
+    if (closer_of(o) == t->kind) break;
+    depth = o == '{' ? 0 : depth - 1; /* only a `}` reaches past a `{` */
   }
   if (depth == 0) {
     diag_error(f->ps->diag, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
@@ -381,34 +368,27 @@ static void pair_closer(Filter *f, const Token *t)
 }
 
 /* Brackets to keep open when raw token i begins a line. */
-static uint32_t open_at_line(const Filter *f, uint32_t i)
-{
+static uint32_t open_at_line(const Filter *f, uint32_t i) {
   uint32_t keep = f->open.n;
-  if (keep && begins_statement(f, i, true))
-    return 0;
+  if (keep && begins_statement(f, i, true)) return 0;
   if (bracket(f) != '{' && begins_statement(f, i, false))
-    while (keep && f->ps->tokens.at[f->open.at[keep - 1]].kind != '{')
-      keep--;
+    while (keep && f->ps->tokens.at[f->open.at[keep - 1]].kind != '{') keep--;
   return keep;
 }
 
 /* Whether raw token i begins a new statement although token p asks for more: what p asks for is missing. */
-static bool cuts_short(const Filter *f, const Token *p, uint32_t i)
-{
+static bool cuts_short(const Filter *f, const Token *p, uint32_t i) {
   const Token *t = &f->raw.at[i];
   return t->kind == 0 || t->kind == '}' || begins_statement(f, i, true) || begins_statement(f, i, false) ||
          (p->kind != ',' && t->kind == T_NAME && t[1].kind == '=');
 }
 
-static void newline(Filter *f)
-{
+static void newline(Filter *f) {
   uint32_t i = f->at;
-  while (f->raw.at[i].kind == T_NL)
-    i++;
+  while (f->raw.at[i].kind == T_NL) i++;
   f->at = i - 1;
   f->fresh = true;
-  if (f->raw.at[i].kind)
-    mend(f, open_at_line(f, i), &f->raw.at[i]);
+  if (f->raw.at[i].kind) mend(f, open_at_line(f, i), &f->raw.at[i]);
   const Token *p = previous(f), *next = &f->raw.at[i];
   const struct Word *w = word(next);
   if ((f->open.n && bracket(f) != '{') || !p || (wants_more(p->kind) && !cuts_short(f, p, i)) ||
@@ -418,8 +398,7 @@ static void newline(Filter *f)
 }
 
 /* False where reading must stop. */
-static bool filter(Filter *f)
-{
+static bool filter(Filter *f) {
   Parser *ps = f->ps;
   const Token *t = &f->raw.at[f->at];
   switch (t->kind) {
@@ -432,14 +411,18 @@ static bool filter(Filter *f)
     else
       give_line_end(f, TOK_WRITTEN, t->begin, t->end);
     break;
-  case '(': case '[': case '{':
+  case '(':
+  case '[':
+  case '{':
     if (f->open.n >= MAX_NESTING) {
       diag_error(ps->diag, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
       return false;
     }
     give_opener(f, t);
     break;
-  case ')': case ']': case '}':
+  case ')':
+  case ']':
+  case '}':
     pair_closer(f, t);
     break;
   case T_NAME: {
@@ -456,19 +439,15 @@ static bool filter(Filter *f)
   return true;
 }
 
-void tokens_read(Parser *ps)
-{
+void tokens_read(Parser *ps) {
   Filter f = {.ps = ps, .fresh = true};
   lex(&f);
   match_raw(&f);
   bool whole = true;
-  for (; whole && f.raw.at[f.at].kind; f.at++)
-    whole = filter(&f);
+  for (; whole && f.raw.at[f.at].kind; f.at++) whole = filter(&f);
   uint32_t end = ps->tokens.n ? previous(&f)->end : 0;
-  if (whole)
-    mend(&f, 0, &f.raw.at[f.at]);
-  while (f.open.n)
-    give_closer(&f, closer_of(bracket(&f)), TOK_MENDED, end, end);
+  if (whole) mend(&f, 0, &f.raw.at[f.at]);
+  while (f.open.n) give_closer(&f, closer_of(bracket(&f)), TOK_MENDED, end, end);
   give_line_end(&f, whole ? TOK_IMPLIED : TOK_MENDED, end, end);
   give(&f, 0, whole ? TOK_WRITTEN : TOK_MENDED, end, end);
   vec_free(&f.raw);

@@ -4,39 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-Diag *diag_create(Source *src)
-{
+Diag *diag_create(Source *src) {
   Diag *d = base_realloc(NULL, sizeof *d);
   *d = (Diag){.src = src, .mem = arena_create()};
   return d;
 }
 
-void diag_destroy(Diag *d)
-{
-  if (!d)
-    return;
+void diag_destroy(Diag *d) {
+  if (!d) return;
   vec_free(&d->msgs);
   arena_destroy(d->mem);
   free(d);
 }
 
-static const char *format(Arena *mem, const char *fmt, va_list ap)
-{
+static const char *format(Arena *mem, const char *fmt, va_list ap) {
   va_list again;
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, again);
   va_end(again);
-  if (n < 0)
-    base_fault("cannot format a diagnostic");
+  if (n < 0) base_fault("cannot format a diagnostic");
   char *text = arena_alloc(mem, (size_t)n + 1);
   vsnprintf(text, (size_t)n + 1, fmt, ap);
   return text;
 }
 
-static DiagMsg *add(Diag *d, DiagLevel level, Span at, const char *fmt, va_list ap)
-{
+static DiagMsg *add(Diag *d, DiagLevel level, Span at, const char *fmt, va_list ap) {
   DiagMsg *m = ARENA_NEW(d->mem, DiagMsg);
-  *m = (DiagMsg){.mem = d->mem, .level = level, .at = at, .text = format(d->mem, fmt, ap), .order = d->msgs.n};
+  *m =
+      (DiagMsg){.mem = d->mem, .level = level, .at = at, .text = format(d->mem, fmt, ap), .order = d->msgs.n};
   m->labels_end = &m->labels;
   m->helps_end = &m->helps;
   *vec_push(&d->msgs) = m;
@@ -45,8 +40,7 @@ static DiagMsg *add(Diag *d, DiagLevel level, Span at, const char *fmt, va_list 
   return m;
 }
 
-DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...)
-{
+DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   DiagMsg *m = add(d, level, at, fmt, ap);
@@ -54,8 +48,7 @@ DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...)
   return m;
 }
 
-DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...)
-{
+DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   DiagMsg *m = add(d, DIAG_ERROR, at, fmt, ap);
@@ -63,8 +56,7 @@ DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...)
   return m;
 }
 
-static void append(DiagMsg *m, DiagNote ***end, Span at, const char *fmt, va_list ap)
-{
+static void append(DiagMsg *m, DiagNote ***end, Span at, const char *fmt, va_list ap) {
   DiagNote *n = ARENA_NEW(m->mem, DiagNote);
   n->at = at;
   n->text = format(m->mem, fmt, ap);
@@ -72,67 +64,48 @@ static void append(DiagMsg *m, DiagNote ***end, Span at, const char *fmt, va_lis
   *end = &n->next;
 }
 
-void diag_label(DiagMsg *m, Span at, const char *fmt, ...)
-{
+void diag_label(DiagMsg *m, Span at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   append(m, &m->labels_end, at, fmt, ap);
   va_end(ap);
 }
 
-void diag_help(DiagMsg *m, const char *fmt, ...)
-{
+void diag_help(DiagMsg *m, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   append(m, &m->helps_end, (Span){0}, fmt, ap);
   va_end(ap);
 }
 
-int diag_errors(const Diag *d)
-{
-  return d->errors;
-}
+int diag_errors(const Diag *d) { return d->errors; }
 
-int diag_warnings(const Diag *d)
-{
-  return d->warnings;
-}
+int diag_warnings(const Diag *d) { return d->warnings; }
 
-bool diag_full(const Diag *d)
-{
-  return d->errors >= DIAG_CAP;
-}
+bool diag_full(const Diag *d) { return d->errors >= DIAG_CAP; }
 
 /* ---- spelling ---------------------------------------------------------------------------------- */
 
 enum { LONGEST = 64 };
 
-static uint32_t decode(const char *s, int32_t *out)
-{
+static uint32_t decode(const char *s, int32_t *out) {
   size_t len = strlen(s);
   uint32_t n = 0;
-  if (len > 4 * LONGEST)
-    return LONGEST + 1;
+  if (len > 4 * LONGEST) return LONGEST + 1;
   for (uint32_t i = 0; i < len && n <= LONGEST; n++) {
     int32_t code;
     i += source_char(s, (uint32_t)len, i, &code);
-    if (n < LONGEST)
-      out[n] = code;
+    if (n < LONGEST) out[n] = code;
   }
   return n;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-  return a < b ? a : b;
-}
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Insertions, deletions, replacements, and swaps of neighbours, at a price of one each. */
-static uint32_t distance(const int32_t *a, uint32_t na, const int32_t *b, uint32_t nb)
-{
+static uint32_t distance(const int32_t *a, uint32_t na, const int32_t *b, uint32_t nb) {
   uint32_t rows[3][LONGEST + 1], *before = rows[0], *last = rows[1], *row = rows[2];
-  for (uint32_t j = 0; j <= nb; j++)
-    last[j] = j;
+  for (uint32_t j = 0; j <= nb; j++) last[j] = j;
   for (uint32_t i = 1; i <= na; i++) {
     row[0] = i;
     for (uint32_t j = 1; j <= nb; j++) {
@@ -147,21 +120,17 @@ static uint32_t distance(const int32_t *a, uint32_t na, const int32_t *b, uint32
 }
 
 /* A name of which nothing is left is no suggestion, hence the distance below the name's length. */
-const char *diag_nearest(const char *name, const char *const *candidates, size_t n)
-{
+const char *diag_nearest(const char *name, const char *const *candidates, size_t n) {
   int32_t want[LONGEST], have[LONGEST];
   uint32_t nwant = decode(name, want);
-  if (nwant == 0 || nwant > LONGEST)
-    return NULL;
+  if (nwant == 0 || nwant > LONGEST) return NULL;
   uint32_t limit = nwant / 3 > 1 ? nwant / 3 : 1, best = least(limit, nwant - 1) + 1;
   const char *found = NULL;
   for (size_t i = 0; i < n; i++) {
     uint32_t nhave = candidates[i] ? decode(candidates[i], have) : 0;
-    if (nhave == 0 || nhave > LONGEST || (nhave > nwant ? nhave - nwant : nwant - nhave) >= best)
-      continue;
+    if (nhave == 0 || nhave > LONGEST || (nhave > nwant ? nhave - nwant : nwant - nhave) >= best) continue;
     uint32_t d = distance(want, nwant, have, nhave);
-    if (d < best)
-      best = d, found = candidates[i];
+    if (d < best) best = d, found = candidates[i];
   }
   return found;
 }

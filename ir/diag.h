@@ -4,20 +4,20 @@
 
 #include "ir/base.h"
 
-enum { DIAG_CAP = 20 };            /* errors shown in one run */
+enum { DIAG_CAP = 20 }; /* errors shown in one run */
 
-typedef struct DiagNote {          /* a label (with its place) or a help line */
+typedef struct DiagNote { /* a label (with its place) or a help line */
   struct DiagNote *next;
   Span at;
   const char *text;
 } DiagNote;
 
 struct DiagMsg {
-  Arena *mem;                      /* the collection's */
+  Arena *mem; /* the collection's */
   DiagLevel level;
   Span at;
   const char *text;
-  uint32_t order;                  /* of arrival */
+  uint32_t order; /* of arrival */
   DiagNote *labels, **labels_end, *helps, **helps_end;
 };
 

@@ -15,8 +15,8 @@ enum { TAB = 4, WINDOW = 120, LEAD = 40 };
 
 typedef struct Mark {
   const SourceFile *file;
-  uint32_t line, begin, end;       /* line from 0; cells of that line, begin < end */
-  const char *text;                /* NULL or "": nothing to write */
+  uint32_t line, begin, end; /* line from 0; cells of that line, begin < end */
+  const char *text;          /* NULL or "": nothing to write */
   bool primary;
   Span at;
 } Mark;
@@ -26,34 +26,29 @@ typedef VEC(Mark) Marks;
 typedef struct Pen {
   FILE *out;
   bool colour;
-  int gutter;                      /* digits of the largest line number of the message */
+  int gutter; /* digits of the largest line number of the message */
 } Pen;
 
-static const char *const level_name[] = {[DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "note"};
-static const char *const level_ink[] = {[DIAG_ERROR] = "\33[1;31m", [DIAG_WARNING] = "\33[1;33m", [DIAG_NOTE] = "\33[1;36m"};
+static const char *const level_name[] = {
+    [DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "note"};
+static const char *const level_ink[] = {
+    [DIAG_ERROR] = "\33[1;31m", [DIAG_WARNING] = "\33[1;33m", [DIAG_NOTE] = "\33[1;36m"};
 static const char bold[] = "\33[1m", blue[] = "\33[1;34m", plain[] = "\33[0m";
 
-static void ink(const Pen *p, const char *code)
-{
-  if (p->colour)
-    fputs(code, p->out);
+static void ink(const Pen *p, const char *code) {
+  if (p->colour) fputs(code, p->out);
 }
 
 /* ---- lines as cells ------------------------------------------------------------------------------ */
 
-static uint32_t line_end(const SourceFile *f, uint32_t line)
-{
+static uint32_t line_end(const SourceFile *f, uint32_t line) {
   uint32_t end = line + 1 < f->nlines ? f->line[line + 1] - 1 : f->len;
   return end > f->line[line] && f->text[end - 1] == '\r' ? end - 1 : end;
 }
 
-static uint32_t cells_of(int32_t code)
-{
-  return code == '\t' ? TAB : code >= 0x300 && code < 0x370 ? 0 : 1;
-}
+static uint32_t cells_of(int32_t code) { return code == '\t' ? TAB : code >= 0x300 && code < 0x370 ? 0 : 1; }
 
-static uint32_t cell_at(const SourceFile *f, uint32_t line, uint32_t offset)
-{
+static uint32_t cell_at(const SourceFile *f, uint32_t line, uint32_t offset) {
   uint32_t cell = 0, end = line_end(f, line);
   int32_t code;
   for (uint32_t i = f->line[line]; i < offset && i < end;) {
@@ -63,8 +58,7 @@ static uint32_t cell_at(const SourceFile *f, uint32_t line, uint32_t offset)
   return cell;
 }
 
-static void put_char(FILE *out, const char *s, uint32_t n, int32_t code)
-{
+static void put_char(FILE *out, const char *s, uint32_t n, int32_t code) {
   if (code == '\t')
     fprintf(out, "%*s", TAB, "");
   else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
@@ -74,81 +68,65 @@ static void put_char(FILE *out, const char *s, uint32_t n, int32_t code)
 }
 
 /* Blanks at the end are not drawn. */
-static void put_line(FILE *out, const SourceFile *f, uint32_t line, uint32_t from, uint32_t to)
-{
+static void put_line(FILE *out, const SourceFile *f, uint32_t line, uint32_t from, uint32_t to) {
   uint32_t cell = 0, end = line_end(f, line);
-  while (end > f->line[line] && (f->text[end - 1] == ' ' || f->text[end - 1] == '\t'))
-    end--;
+  while (end > f->line[line] && (f->text[end - 1] == ' ' || f->text[end - 1] == '\t')) end--;
   for (uint32_t i = f->line[line], n; i < end && cell < to; i += n) {
     int32_t code;
     n = source_char(f->text, f->len, i, &code);
-    if (cell >= from)
-      put_char(out, f->text + i, n, code);
+    if (cell >= from) put_char(out, f->text + i, n, code);
     cell += cells_of(code);
   }
 }
 
 /* ---- marks ----------------------------------------------------------------------------------------- */
 
-static void add_mark(Marks *marks, const Source *src, Span at, const char *text, bool primary)
-{
+static void add_mark(Marks *marks, const Source *src, Span at, const char *text, bool primary) {
   const SourceFile *f = source_file(src, at.file);
   uint32_t line, column;
-  if (!f)
-    return;
+  if (!f) return;
   source_place(src, at, &line, &column);
   Mark m = {.file = f, .line = line - 1, .text = text, .primary = primary, .at = at};
   m.begin = cell_at(f, m.line, at.begin);
   m.end = cell_at(f, m.line, at.end);
-  if (m.end <= m.begin)
-    m.end = m.begin + 1;
+  if (m.end <= m.begin) m.end = m.begin + 1;
   *vec_push(marks) = m;
 }
 
 /* The message's own file first, then by place; of marks that begin together the longer first. */
-static int compare_marks(const void *pa, const void *pb)
-{
+static int compare_marks(const void *pa, const void *pb) {
   const Mark *a = pa, *b = pb;
-  if (a->at.file != b->at.file)
-    return a->at.file < b->at.file ? -1 : 1;
-  if (a->line != b->line)
-    return a->line < b->line ? -1 : 1;
-  if (a->begin != b->begin)
-    return a->begin < b->begin ? -1 : 1;
+  if (a->at.file != b->at.file) return a->at.file < b->at.file ? -1 : 1;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
   return (a->end < b->end) - (a->end > b->end);
 }
 
-static int digits(uint32_t n)
-{
+static int digits(uint32_t n) {
   int k = 1;
-  while (n /= 10)
-    k++;
+  while (n /= 10) k++;
   return k;
 }
 
-static void gutter(const Pen *p)
-{
+static void gutter(const Pen *p) {
   ink(p, blue);
   fprintf(p->out, "%*s |", p->gutter, "");
   ink(p, plain);
 }
 
-static bool has_text(const Mark *m)
-{
-  return m->text && *m->text;
-}
+static bool has_text(const Mark *m) { return m->text && *m->text; }
 
 /* One row of cells being drawn; `at` is the next cell. */
-typedef struct Row { const Pen *pen; uint32_t at; } Row;
+typedef struct Row {
+  const Pen *pen;
+  uint32_t at;
+} Row;
 
-static void row_to(Row *r, uint32_t cell)
-{
-  for (; r->at < cell; r->at++)
-    fputc(' ', r->pen->out);
+static void row_to(Row *r, uint32_t cell) {
+  for (; r->at < cell; r->at++) fputc(' ', r->pen->out);
 }
 
-static void row_text(Row *r, uint32_t cell, const char *code, const char *text)
-{
+static void row_text(Row *r, uint32_t cell, const char *code, const char *text) {
   row_to(r, cell);
   ink(r->pen, code);
   fputs(text, r->pen->out);
@@ -158,25 +136,21 @@ static void row_text(Row *r, uint32_t cell, const char *code, const char *text)
 
 /* The marks' own row: the place's mark wins where marks overlap. Returns the index of the mark whose
  * text was written at the end, or n. */
-static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t from, uint32_t to, const char *ink_primary)
-{
+static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t from, uint32_t to,
+                           const char *ink_primary) {
   uint32_t right = 0, last = n;
   for (uint32_t i = 0; i < n; i++)
-    if (m[i].end > right)
-      right = m[i].end;
+    if (m[i].end > right) right = m[i].end;
   for (uint32_t i = 0; i < n; i++)
-    if (has_text(&m[i]) && m[i].end == right && (last == n || m[i].begin >= m[last].begin))
-      last = i;
-  if (right > to)
-    right = to;
+    if (has_text(&m[i]) && m[i].end == right && (last == n || m[i].begin >= m[last].begin)) last = i;
+  if (right > to) right = to;
   gutter(p);
   fputc(' ', p->out);
   uint32_t blanks = 0;
   for (uint32_t c = from; c < right; c++) {
     int kind = 0;
     for (uint32_t i = 0; i < n; i++)
-      if (m[i].begin <= c && c < m[i].end)
-        kind = m[i].primary ? 2 : kind ? kind : 1;
+      if (m[i].begin <= c && c < m[i].end) kind = m[i].primary ? 2 : kind ? kind : 1;
     if (!kind) {
       blanks++;
       continue;
@@ -197,46 +171,38 @@ static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t fro
   return last;
 }
 
-static void draw_bars(const Pen *p, const Mark *m, uint32_t n, uint32_t last, uint32_t from, const char *text)
-{
+static void draw_bars(const Pen *p, const Mark *m, uint32_t n, uint32_t last, uint32_t from,
+                      const char *text) {
   gutter(p);
   fputc(' ', p->out);
   Row row = {p, from};
   for (uint32_t i = 0; i < n; i++) {
     bool covered = i == last || !has_text(&m[i]) || (text && m[i].begin >= m[n].begin);
-    if (!covered && m[i].begin >= row.at)
-      row_text(&row, m[i].begin, blue, "|");
+    if (!covered && m[i].begin >= row.at) row_text(&row, m[i].begin, blue, "|");
   }
-  if (text)
-    row_text(&row, m[n].begin, blue, text);
+  if (text) row_text(&row, m[n].begin, blue, text);
   fputc('\n', p->out);
 }
 
-static void draw_line(const Pen *p, const Mark *m, uint32_t n, const char *ink_primary)
-{
+static void draw_line(const Pen *p, const Mark *m, uint32_t n, const char *ink_primary) {
   uint32_t first = m[0].begin, from = first > WINDOW - LEAD ? first - LEAD : 0, to = from + WINDOW;
   for (uint32_t i = 0; i < n; i++)
-    if (m[i].primary && m[i].begin >= to)
-      from = m[i].begin - LEAD, to = from + WINDOW;
+    if (m[i].primary && m[i].begin >= to) from = m[i].begin - LEAD, to = from + WINDOW;
   uint32_t kept = 0;
   Mark *in = base_realloc(NULL, n * sizeof *in);
   for (uint32_t i = 0; i < n; i++)
-    if (m[i].begin >= from && m[i].begin < to)
-      in[kept++] = m[i];
+    if (m[i].begin >= from && m[i].begin < to) in[kept++] = m[i];
   ink(p, blue);
   fprintf(p->out, "%*u |", p->gutter, m[0].line + 1);
   ink(p, plain);
-  if (line_end(m->file, m->line) > m->file->line[m->line])
-    fputc(' ', p->out);
+  if (line_end(m->file, m->line) > m->file->line[m->line]) fputc(' ', p->out);
   put_line(p->out, m->file, m->line, from, to);
   fputc('\n', p->out);
   uint32_t last = draw_marks(p, in, kept, from, to, ink_primary);
   bool bars = false;
   for (uint32_t i = kept; i-- > 0;) {
-    if (i == last || !has_text(&in[i]))
-      continue;
-    if (!bars)
-      draw_bars(p, in, kept, last, from, NULL);
+    if (i == last || !has_text(&in[i])) continue;
+    if (!bars) draw_bars(p, in, kept, last, from, NULL);
     bars = true;
     draw_bars(p, in, i, last, from, in[i].text);
   }
@@ -245,8 +211,8 @@ static void draw_line(const Pen *p, const Mark *m, uint32_t n, const char *ink_p
 
 /* ---- messages ---------------------------------------------------------------------------------------- */
 
-static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Span at, bool own, const char *ink_primary)
-{
+static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Span at, bool own,
+                      const char *ink_primary) {
   char where[512];
   ink(p, blue);
   fprintf(p->out, "%*s%s", p->gutter, "", own ? "-->" : ":::");
@@ -255,14 +221,12 @@ static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Sp
   for (uint32_t i = 0, k; i < n; i = k) {
     for (k = i + 1; k < n && m[k].line == m[i].line; k++)
       ;
-    if (i > 0 && m[i].line > m[i - 1].line + 1)
-      fputs("...\n", p->out);
+    if (i > 0 && m[i].line > m[i - 1].line + 1) fputs("...\n", p->out);
     draw_line(p, m + i, k - i, ink_primary);
   }
 }
 
-static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg)
-{
+static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg) {
   ink(p, level_ink[msg->level]);
   fprintf(p->out, "%s", level_name[msg->level]);
   ink(p, plain);
@@ -283,8 +247,7 @@ static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg)
     qsort(own.at, own.n, sizeof *own.at, compare_marks);
     draw_file(p, d, own.at, own.n, msg->at, true, level_ink[msg->level]);
   }
-  if (far.n)
-    qsort(far.at, far.n, sizeof *far.at, compare_marks);
+  if (far.n) qsort(far.at, far.n, sizeof *far.at, compare_marks);
   for (uint32_t i = 0, k; i < far.n; i = k) {
     for (k = i + 1; k < far.n && far.at[k].file == far.at[i].file; k++)
       ;
@@ -300,45 +263,36 @@ static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg)
   vec_free(&far);
 }
 
-static int compare_messages(const void *pa, const void *pb)
-{
+static int compare_messages(const void *pa, const void *pb) {
   const DiagMsg *a = *(DiagMsg *const *)pa, *b = *(DiagMsg *const *)pb;
-  if (a->at.file != b->at.file)
-    return a->at.file < b->at.file ? -1 : 1;
-  if (a->at.begin != b->at.begin)
-    return a->at.begin < b->at.begin ? -1 : 1;
+  if (a->at.file != b->at.file) return a->at.file < b->at.file ? -1 : 1;
+  if (a->at.begin != b->at.begin) return a->at.begin < b->at.begin ? -1 : 1;
   return a->order < b->order ? -1 : a->order > b->order;
 }
 
-static bool same_message(const DiagMsg *a, const DiagMsg *b)
-{
-  return a->level == b->level && a->at.file == b->at.file && a->at.begin == b->at.begin && a->at.end == b->at.end &&
-         strcmp(a->text, b->text) == 0;
+static bool same_message(const DiagMsg *a, const DiagMsg *b) {
+  return a->level == b->level && a->at.file == b->at.file && a->at.begin == b->at.begin &&
+         a->at.end == b->at.end && strcmp(a->text, b->text) == 0;
 }
 
-static bool said_before(DiagMsg *const *msgs, uint32_t i)
-{
-  for (uint32_t k = i; k-- > 0 && msgs[k]->at.file == msgs[i]->at.file && msgs[k]->at.begin == msgs[i]->at.begin;)
-    if (same_message(msgs[k], msgs[i]))
-      return true;
+static bool said_before(DiagMsg *const *msgs, uint32_t i) {
+  for (uint32_t k = i;
+       k-- > 0 && msgs[k]->at.file == msgs[i]->at.file && msgs[k]->at.begin == msgs[i]->at.begin;)
+    if (same_message(msgs[k], msgs[i])) return true;
   return false;
 }
 
-void diag_render(const Diag *d, FILE *out, bool colour)
-{
+void diag_render(const Diag *d, FILE *out, bool colour) {
   Pen pen = {.out = out, .colour = colour, .gutter = 1};
   uint32_t n = d->msgs.n, shown = 0;
   int errors = 0;
-  if (n == 0)
-    return;
+  if (n == 0) return;
   DiagMsg **msgs = base_realloc(NULL, n * sizeof *msgs);
   memcpy(msgs, d->msgs.at, n * sizeof *msgs);
   qsort(msgs, n, sizeof *msgs, compare_messages);
   for (uint32_t i = 0; i < n; i++) {
-    if (said_before(msgs, i) || (msgs[i]->level == DIAG_ERROR && ++errors > DIAG_CAP))
-      continue;
-    if (shown++)
-      fputc('\n', out);
+    if (said_before(msgs, i) || (msgs[i]->level == DIAG_ERROR && ++errors > DIAG_CAP)) continue;
+    if (shown++) fputc('\n', out);
     draw_message(&pen, d, msgs[i]);
   }
   if (errors > DIAG_CAP)

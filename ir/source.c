@@ -8,48 +8,39 @@
 
 enum { MAX_SOURCE = 256 << 20 };
 
-Source *source_create(void)
-{
+Source *source_create(void) {
   Source *s = base_realloc(NULL, sizeof *s);
   *s = (Source){.mem = arena_create()};
   return s;
 }
 
-void source_destroy(Source *s)
-{
-  if (!s)
-    return;
+void source_destroy(Source *s) {
+  if (!s) return;
   vec_free(&s->files);
   arena_destroy(s->mem);
   free(s);
 }
 
-static void find_lines(Arena *mem, SourceFile *f)
-{
+static void find_lines(Arena *mem, SourceFile *f) {
   f->nlines = 1;
-  for (uint32_t i = 0; i < f->len; i++)
-    f->nlines += f->text[i] == '\n';
+  for (uint32_t i = 0; i < f->len; i++) f->nlines += f->text[i] == '\n';
   f->line = ARENA_ARRAY(mem, uint32_t, f->nlines);
   for (uint32_t i = 0, k = 1; i < f->len; i++)
-    if (f->text[i] == '\n')
-      f->line[k++] = i + 1;
+    if (f->text[i] == '\n') f->line[k++] = i + 1;
 }
 
-uint32_t source_add(Source *s, const char *name, const char *text, size_t len)
-{
-  if (len > MAX_SOURCE)
-    base_fault("source text of %zu bytes", len);
-  SourceFile f = {.name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
+uint32_t source_add(Source *s, const char *name, const char *text, size_t len) {
+  if (len > MAX_SOURCE) base_fault("source text of %zu bytes", len);
+  SourceFile f = {
+      .name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
   find_lines(s->mem, &f);
   *vec_push(&s->files) = f;
   return s->files.n;
 }
 
-uint32_t source_load(Source *s, const char *path)
-{
+uint32_t source_load(Source *s, const char *path) {
   FILE *in = fopen(path, "rb");
-  if (!in)
-    return 0;
+  if (!in) return 0;
   VEC(char) buf = {0};
   int fault = 0;
   for (;;) {
@@ -60,8 +51,7 @@ uint32_t source_load(Source *s, const char *path)
       fault = EFBIG;
     else if (ferror(in))
       fault = errno ? errno : EIO;
-    if (got == 0 || fault)
-      break;
+    if (got == 0 || fault) break;
   }
   fclose(in);
   uint32_t id = fault ? 0 : source_add(s, path, buf.at, buf.n);
@@ -70,39 +60,35 @@ uint32_t source_load(Source *s, const char *path)
   return id;
 }
 
-const SourceFile *source_file(const Source *s, uint32_t file)
-{
-  if (file == 0 || file > s->files.n)
-    return NULL;
+const SourceFile *source_file(const Source *s, uint32_t file) {
+  if (file == 0 || file > s->files.n) return NULL;
   return &s->files.at[file - 1];
 }
 
-uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code)
-{
+uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code) {
   const unsigned char *p = (const unsigned char *)text + at;
-  uint32_t left = len - at, n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+  uint32_t left = len - at, n = p[0] < 0x80       ? 1
+                                : p[0] >> 5 == 6  ? 2
+                                : p[0] >> 4 == 14 ? 3
+                                : p[0] >> 3 == 30 ? 4
+                                                  : 0;
   static const int32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
   *code = -1;
-  if (n == 0 || n > left)
-    return 1;
+  if (n == 0 || n > left) return 1;
   int32_t c = n == 1 ? p[0] : p[0] & (0xff >> (n + 1));
   for (uint32_t i = 1; i < n; i++) {
-    if (p[i] >> 6 != 2)
-      return 1;
+    if (p[i] >> 6 != 2) return 1;
     c = c << 6 | (p[i] & 0x3f);
   }
-  if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-    return 1;
+  if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) return 1;
   *code = c;
   return n;
 }
 
-void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column)
-{
+void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column) {
   const SourceFile *f = source_file(s, at.file);
   *line = *column = 0;
-  if (!f)
-    return;
+  if (!f) return;
   uint32_t end = at.begin < f->len ? at.begin : f->len, lo = 0, hi = f->nlines;
   while (hi - lo > 1) {
     uint32_t mid = lo + (hi - lo) / 2;
@@ -114,12 +100,10 @@ void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column)
   int32_t code;
   *line = lo + 1;
   *column = 1;
-  for (uint32_t i = f->line[lo]; i < end; i += source_char(f->text, f->len, i, &code))
-    ++*column;
+  for (uint32_t i = f->line[lo]; i < end; i += source_char(f->text, f->len, i, &code)) ++*column;
 }
 
-const char *source_where(const Source *s, Span at, char *buf, size_t size)
-{
+const char *source_where(const Source *s, Span at, char *buf, size_t size) {
   const SourceFile *f = source_file(s, at.file);
   uint32_t line, column;
   source_place(s, at, &line, &column);
@@ -130,9 +114,7 @@ const char *source_where(const Source *s, Span at, char *buf, size_t size)
   return buf;
 }
 
-Span span_join(Span a, Span b)
-{
-  if (a.file == 0 || a.file != b.file)
-    return a.file ? a : b;
+Span span_join(Span a, Span b) {
+  if (a.file == 0 || a.file != b.file) return a.file ? a : b;
   return (Span){a.file, a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
 }

@@ -2,7 +2,8 @@
 # golden.sh FOLDER TOOL [ARGUMENT...]: runs the tool on every x.hnn of the folder, in the folder, and
 # compares what it prints with x.out. BLESS=1 writes x.out instead. A crash fails in either case.
 folder=$1
-shift
+tool=$(realpath "$2") || exit 2
+shift 2
 cd "$folder" || exit 2
 got=$(mktemp) || exit 2
 trap 'rm -f "$got"' EXIT
@@ -10,7 +11,7 @@ failed=0
 count=0
 for input in *.hnn; do
   expected=${input%.hnn}.out
-  "$@" "$input" >"$got" 2>&1
+  "$tool" "$@" "$input" >"$got" 2>&1
   code=$?
   count=$((count + 1))
   if [ $code -gt 1 ]; then

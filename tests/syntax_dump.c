@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   Source *src = source_create();
   Interner *names = intern_create();
   Diag *diag = diag_create(src);

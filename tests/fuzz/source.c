@@ -7,10 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-  if (size > 8 << 20)
-    return 0;
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size > 8 << 20) return 0;
   char *text = NULL;
   size_t n = 0;
   FILE *out = open_memstream(&text, &n);
@@ -20,12 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   uint32_t file = source_add(src, "input.hnn", (const char *)data, size);
   Ast *ast = ast_parse(src, file, names, diag);
   for (const Item *it = ast->first; it; it = it->next)
-    if (it->at.file != file || it->at.begin > it->at.end || it->at.end > size)
-      abort();
+    if (it->at.file != file || it->at.begin > it->at.end || it->at.end > size) abort();
   ast_print(out, ast);
   diag_render(diag, out, true);
-  if (fclose(out) != 0)
-    abort();
+  if (fclose(out) != 0) abort();
   free(text);
   ast_destroy(ast);
   diag_destroy(diag);
