@@ -9,7 +9,7 @@
  *
  * PRE values that the batch or the rest needs become outputs of `pre`, unless they are cheap: leaves,
  * their spreading out, and a few scalar operations are emitted again where they are used. */
-#include "passes/pass.h"
+#include "passes/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,8 @@ typedef struct Splitter {
   const Fn *f;
   Diag *diag;
   bool *live, *pre_out, *sum_out;
+  bool mixed;                /* a shared result of a loop over samples is needed outside, */
+  Span mixed_at;             /* this one */
   uint8_t *cls;
   uint8_t *cost;             /* PRE values: scalar operations to make it again; 255: not cheap */
   uint32_t *pre_index, *batch_index, *post_index;
@@ -34,48 +36,13 @@ typedef struct Splitter {
 
 /* ---- classes ---- */
 
-static bool reduces(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0));
-}
-
-static bool has_lanes(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if ((i->type.dt != DT_MULTI && i->type.lane) || reduces(f, i)) return true;
-    if (i->sub && has_lanes(ir_body(f, i))) return true;
-  }
-  return false;
-}
-
-/* Which outputs of a body follow from a sum over the batch. */
-static void summed_outputs(const Fn *body, bool *out) {
-  bool *sum = base_realloc(NULL, body->inst.n);
-  memset(sum, 0, body->inst.n);
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *i = &body->inst.at[id];
-    sum[id] = reduces(body, i);
-    if (i->op == OP_proj) {
-      const Inst *multi = ir_inst(body, ir_arg(body, i, 0));
-      if (multi->op != OP_scan) continue;
-      const Fn *inner = ir_body(body, multi);
-      bool *from = base_realloc(NULL, inner->out.n + 1);
-      summed_outputs(inner, from);
-      sum[id] = from[ir_attr(body, i, 0)];
-      free(from);
-    }
-    for (uint32_t k = 0; k < i->nargs && i->type.dt != DT_MULTI; k++) sum[id] |= sum[ir_arg(body, i, k).id];
-  }
-  for (uint32_t k = 0; k < body->out.n; k++) out[k] = sum[body->out.at[k].id];
-  free(sum);
-}
-
 static Class class_of_proj(const Splitter *s, const Inst *i) {
   Val v = ir_arg(s->f, i, 0);
   const Inst *multi = ir_inst(s->f, v);
   if (s->cls[v.id] != BATCH || i->type.lane || multi->op != OP_scan) return (Class)s->cls[v.id];
   const Fn *body = ir_body(s->f, multi);
   bool *from = base_realloc(NULL, body->out.n + 1);
-  summed_outputs(body, from);
+  split_summed(body, from);
   bool sum = from[ir_attr(s->f, i, 0)];
   free(from);
   return sum ? SUM : BATCH;
@@ -83,7 +50,7 @@ static Class class_of_proj(const Splitter *s, const Inst *i) {
 
 static bool classify(Splitter *s, uint32_t id) {
   const Inst *i = &s->f->inst.at[id];
-  bool batch = i->type.dt == DT_MULTI ? i->sub && has_lanes(ir_body(s->f, i)) : i->type.lane, after = false;
+  bool batch = i->type.dt == DT_MULTI ? i->sub && split_has_lanes(ir_body(s->f, i)) : i->type.lane, after = false;
   if (i->op == OP_proj) {
     s->cls[id] = class_of_proj(s, i);
     return true;
@@ -98,7 +65,7 @@ static bool classify(Splitter *s, uint32_t id) {
     diag_help(m, "make it an output of its own, or use a `running` mean");
     return false;
   }
-  s->cls[id] = reduces(s->f, i) ? SUM : batch ? BATCH : after ? POST : PRE;
+  s->cls[id] = split_reduces(s->f, i) ? SUM : batch ? BATCH : after ? POST : PRE;
   return true;
 }
 
@@ -123,16 +90,14 @@ static void needs(Splitter *s, Val v) {
   if (s->cls[v.id] == PRE && s->cost[v.id] == 255) s->pre_out[v.id] = true;
 }
 
-/* What a user outside the part of v asks for; false + message when it cannot be given. */
+/* What a user outside the part of v asks for; false when it cannot be given. */
 static bool crosses(Splitter *s, Val v, Class user) {
   const Inst *i = ir_inst(s->f, v);
   needs(s, v);
   if (s->cls[v.id] == SUM) s->sum_out[v.id] = true;
-  if (user == POST && s->cls[v.id] == BATCH && !i->type.lane) {
-    diag_error(s->diag, i->at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
-    return false;
-  }
-  return true;
+  if (user != POST || s->cls[v.id] != BATCH || i->type.lane) return true;
+  s->mixed = true, s->mixed_at = i->at;
+  return false;
 }
 
 static bool mark(Splitter *s) {
@@ -278,8 +243,8 @@ static void build(Splitter *s, Split *out) {
   out->post = part_finish(&s->post);
 }
 
-bool pass_split(const Fn *f, Split *out, Diag *diag) {
-  double start = pass_now();
+/* False + message, or false, *mixed and the place. */
+static bool split(const Fn *f, Split *out, Diag *diag, bool *mixed, Span *at) {
   size_t n = f->inst.n;
   Arena *mem = arena_create();
   Splitter s = {.f = f, .diag = diag, .live = ir_live(f),
@@ -287,11 +252,33 @@ bool pass_split(const Fn *f, Split *out, Diag *diag) {
                 .cls = ARENA_ARRAY(mem, uint8_t, n), .cost = ARENA_ARRAY(mem, uint8_t, n),
                 .pre_index = ARENA_ARRAY(mem, uint32_t, n), .batch_index = ARENA_ARRAY(mem, uint32_t, n),
                 .post_index = ARENA_ARRAY(mem, uint32_t, n)};
-  *out = (Split){0};
   bool good = mark(&s);
   if (good) build(&s, out);
+  *mixed = s.mixed, *at = s.mixed_at;
   free(s.live);
   arena_destroy(mem);
+  return good;
+}
+
+/* Loops that make shared results beside those per sample are cut in two, when it matters. */
+static bool split_again(const Fn *f, Split *out, Diag *diag) {
+  bool mixed;
+  Span at;
+  Fn *cut = split_unmix(f), *g = pass_simplify(cut);
+  bool good = split(g, out, diag, &mixed, &at);
+  if (mixed) diag_error(diag, at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
+  ir_fn_destroy(cut);
+  ir_fn_destroy(g);
+  return good;
+}
+
+bool pass_split(const Fn *f, Split *out, Diag *diag) {
+  double start = pass_now();
+  bool mixed;
+  Span at;
+  *out = (Split){0};
+  bool good = split(f, out, diag, &mixed, &at);
+  if (mixed) good = split_again(f, out, diag);
   if (!good) return false;
   double seconds = pass_now() - start;
   Fn *part[] = {out->pre, out->batch, out->post};
