@@ -4,8 +4,8 @@
 
 #include "ir/ir.h"
 
-/* Called before the line of each instruction, with id 0 after the inputs and with `UINT32_MAX` before `return`;
- * writes whole lines that begin with `indent`. */
+/* Called before the line of each instruction, with id 0 after the inputs and with `UINT32_MAX` before
+ * `return`; writes whole lines that begin with `indent`. */
 typedef void (*IrNote)(void *ctx, FILE *out, const Fn *f, uint32_t id, int indent);
 
 /* ir_print with notes; safe on functions that break every invariant. */
@@ -23,8 +23,15 @@ bool ir_well_formed(const Fn *f, const Inst *i);
 
 /* What the verifier finds, appended to v->found: id as for IrNote. The caller sets mem, where the texts
  * go, and frees found. */
-typedef struct IrViolation { const Fn *f; uint32_t id; char *text; } IrViolation;
-typedef struct IrViolations { Arena *mem; VEC(IrViolation) found; } IrViolations;
+typedef struct IrViolation {
+  const Fn *f;
+  uint32_t id;
+  char *text;
+} IrViolation;
+typedef struct IrViolations {
+  Arena *mem;
+  VEC(IrViolation) found;
+} IrViolations;
 void ir_violations(const Fn *f, IrViolations *v);
 
 #endif

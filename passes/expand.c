@@ -29,16 +29,16 @@ enum { FIXED_POINT_TURNS = 50 };
 
 /* One `integrate` while it is expanded. */
 typedef struct Traj {
-  Fn *rates;                 /* already expanded itself */
+  Fn *rates; /* already expanded itself */
   Method method;
   uint32_t states, ninv;
-  bool timed, drift_timed, derivs;   /* the time is used; by f_q; derivative operators in the rates */
+  bool timed, drift_timed, derivs; /* the time is used; by f_q; derivative operators in the rates */
 } Traj;
 
 /* The values a step sees, in the function that is being built. */
 typedef struct Scope {
   Build *b;
-  Val *y, k, dt, *inv;       /* k: number of the step, none unless timed */
+  Val *y, k, dt, *inv; /* k: number of the step, none unless timed */
 } Scope;
 
 /* ---- small values ---- */
@@ -65,7 +65,9 @@ static Val combine(Build *b, const double *c, const Val *x, int n, uint32_t stri
   return sum;
 }
 
-static Val add_scaled(Build *b, Val y, Val h, Val rate) { return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y; }
+static Val add_scaled(Build *b, Val y, Val h, Val rate) {
+  return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y;
+}
 
 /* (k + c) * dt */
 static Val time_at(const Traj *t, const Scope *s, double c) {
@@ -90,10 +92,12 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
   uint32_t n = t->states;
   Val *k = base_realloc(NULL, sizeof *k * n * (MAX_STAGES + 1)), *at = k + n * MAX_STAGES;
   for (int i = 0; i < rk->stages; i++) {
-    for (uint32_t v = 0; v < n; v++) at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], k + v, i, n));
+    for (uint32_t v = 0; v < n; v++)
+      at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], k + v, i, n));
     rates_at(t, s, at, rk->c[i], k + (uint32_t)i * n);
   }
-  for (uint32_t v = 0; v < n; v++) s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, k + v, rk->stages, n));
+  for (uint32_t v = 0; v < n; v++)
+    s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, k + v, rk->stages, n));
   free(k);
 }
 
@@ -110,7 +114,7 @@ static void step_symplectic_euler(const Traj *t, Scope *s) {
 }
 
 static void step_composition(const Traj *t, Scope *s, const Composition *c) {
-  double at = 0, drift = 0;  /* time reached by whole leapfrogs; drift still owed */
+  double at = 0, drift = 0; /* time reached by whole leapfrogs; drift still owed */
   for (int i = 0; i < c->n; i++) {
     double half = c->w[i] / 2;
     drift += half;
@@ -132,7 +136,8 @@ static void stages_again(const Traj *t, const Scope *s, const Tableau *rk, const
   Val *at = base_realloc(NULL, sizeof *at * n);
   memcpy(next, k, sizeof *next * n * (uint32_t)rk->stages);
   for (int i = 0; i < rk->stages; i++) {
-    for (uint32_t v = 0; v < n; v++) at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], next + v, rk->stages, n));
+    for (uint32_t v = 0; v < n; v++)
+      at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], next + v, rk->stages, n));
     rates_at(t, s, at, rk->c[i], next + (uint32_t)i * n);
   }
   free(at);
@@ -147,7 +152,8 @@ static Val largest(Build *b, Val max, Val x) {
 
 /* Whether |dt|*|K' - K| <= tolerance * (|y| + |dt|*|K'|), in the largest elements of the states, or of
  * those that are shared. */
-static Val converged(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next, bool shared) {
+static Val converged(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next,
+                     bool shared) {
   Build *b = s->b;
   Val change = VAL_NONE, size = VAL_NONE, rate = VAL_NONE, h = ir_abs(b, s->dt);
   for (uint32_t v = 0; v < t->states; v++) {
@@ -223,7 +229,8 @@ static void step_implicit(const Traj *t, Scope *s, const Tableau *rk) {
 
   stages_again(t, s, rk, k, next);
   memcpy(names, s->y, sizeof *names * n);
-  for (uint32_t v = 0; v < n; v++) s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, next + v, rk->stages, n));
+  for (uint32_t v = 0; v < n; v++)
+    s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, next + v, rk->stages, n));
   poison(t, s, rk->stages, names, k, next);
   free(hold);
 }
@@ -231,11 +238,16 @@ static void step_implicit(const Traj *t, Scope *s, const Tableau *rk) {
 static void step(const Traj *t, Scope *s) {
   Tableau rk;
   Composition c;
-  if (t->method == M_SYMPLECTIC_EULER) step_symplectic_euler(t, s);
-  else if (method_composition(t->method, &c)) step_composition(t, s, &c);
-  else if (!method_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
-  else if (t->method == M_EULER || t->method == M_RK4) step_explicit(t, s, &rk);
-  else step_implicit(t, s, &rk);
+  if (t->method == M_SYMPLECTIC_EULER)
+    step_symplectic_euler(t, s);
+  else if (method_composition(t->method, &c))
+    step_composition(t, s, &c);
+  else if (!method_tableau(t->method, &rk))
+    base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
+  else if (t->method == M_EULER || t->method == M_RK4)
+    step_explicit(t, s, &rk);
+  else
+    step_implicit(t, s, &rk);
 }
 
 /* ---- loops ---- */
@@ -257,14 +269,17 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Val *s
     if (t->timed) in.k = ir_add(&b, in.k, ir_const(&b, 1));
   }
   uint32_t n = t->states, carry = n + t->timed;
-  for (uint32_t v = 0; v < n; v++) ir_output(&b, in.y[v] = lanes_like(&b, in.y[v], ir_type(s->b->f, s->y[v]).lane), "y");
+  for (uint32_t v = 0; v < n; v++)
+    ir_output(&b, in.y[v] = lanes_like(&b, in.y[v], ir_type(s->b->f, s->y[v]).lane), "y");
   if (t->timed) ir_output(&b, in.k, "k");
   for (uint32_t v = 0; stacked && v < n; v++) ir_output(&b, in.y[v], "y");
   ir_build_finish(&b);
   Val scan = ir_scan(s->b, args.at, args.n, turns, carry, 0, stacked ? n : 0, 0, false, false, body);
   for (uint32_t v = 0; v < n; v++) {
-    if (stacked) stacked[v] = ir_proj(s->b, scan, carry + v);
-    else s->y[v] = ir_proj(s->b, scan, v);
+    if (stacked)
+      stacked[v] = ir_proj(s->b, scan, carry + v);
+    else
+      s->y[v] = ir_proj(s->b, scan, v);
   }
   if (!stacked && t->timed) s->k = ir_proj(s->b, scan, n);
   vec_free(&args);
@@ -302,7 +317,9 @@ static Fn *expand_sub(Fn *parent, const Fn *f);
 static Fn *expand_alone(const Fn *f);
 
 static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Traj t = {.method = (Method)ir_attr(f, i, 0), .states = (uint32_t)ir_attr(f, i, 1), .ninv = i->nargs - (uint32_t)ir_attr(f, i, 1) - 1};
+  Traj t = {.method = (Method)ir_attr(f, i, 0),
+            .states = (uint32_t)ir_attr(f, i, 1),
+            .ninv = i->nargs - (uint32_t)ir_attr(f, i, 1) - 1};
   uint32_t steps = (uint32_t)ir_attr(f, i, 2), every = (uint32_t)ir_attr(f, i, 3), n = t.states;
   t.rates = expand_alone(ir_body(f, i));
   t.timed = follows(t.rates, 0, n, n);
@@ -331,7 +348,8 @@ static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map) {
 static Val copy_with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(b->f, ir_body(f, i)));
+  Val v =
+      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(b->f, ir_body(f, i)));
   free(args);
   return v;
 }
@@ -344,10 +362,14 @@ static void expand_body(Build *b, const Fn *f, Val *map) {
     const Inst *i = &f->inst.at[id];
     b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
     if (i->op == OP_in) continue;
-    if (i->op == OP_integrate) results[id] = integrate(b, f, i, map);
-    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id]) map[id] = results[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
-    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(b, f, i, map);
-    else map[id] = ir_copy_inst(b, f, (Val){id}, map);
+    if (i->op == OP_integrate)
+      results[id] = integrate(b, f, i, map);
+    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
+      map[id] = results[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
+      map[id] = copy_with_body(b, f, i, map);
+    else
+      map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);
   for (uint32_t id = 1; id < f->inst.n; id++) free(results[id]);
@@ -357,7 +379,8 @@ static void expand_body(Build *b, const Fn *f, Val *map) {
 static void expand_into(Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
+      *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
   memset(map, 0, sizeof *map * f->inst.n);
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];

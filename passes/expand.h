@@ -9,15 +9,18 @@ Fn *pass_expand(const Fn *f, Diag *diag);
 
 enum { MAX_STAGES = 4, MAX_SUBSTEPS = 15 };
 
-typedef struct Tableau {     /* Runge-Kutta; implicit if a has entries on or above the diagonal */
+typedef struct Tableau { /* Runge-Kutta; implicit if a has entries on or above the diagonal */
   int stages;
   double a[MAX_STAGES][MAX_STAGES], b[MAX_STAGES], c[MAX_STAGES];
 } Tableau;
 
 /* A symmetric composition of leapfrog steps of lengths w[k] * dt. */
-typedef struct Composition { int n; double w[MAX_SUBSTEPS]; } Composition;
+typedef struct Composition {
+  int n;
+  double w[MAX_SUBSTEPS];
+} Composition;
 
-bool method_tableau(Method m, Tableau *out);             /* false if m is none */
+bool method_tableau(Method m, Tableau *out); /* false if m is none */
 bool method_composition(Method m, Composition *out);
 
 #endif

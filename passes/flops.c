@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Row { char what[96]; Flops flops; int64_t times; } Row;
+typedef struct Row {
+  char what[96];
+  Flops flops;
+  int64_t times;
+} Row;
 typedef VEC(Row) Rows;
 
 static int64_t times(int64_t a, int64_t b) {
@@ -25,8 +29,19 @@ static int64_t plus(int64_t a, int64_t b) {
 
 static bool transcendental(Op op) {
   switch (op) {
-  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2:
+  case OP_exp:
+  case OP_expm1:
+  case OP_log:
+  case OP_log1p:
+  case OP_sin:
+  case OP_cos:
+  case OP_tan:
+  case OP_tanh:
+  case OP_sigmoid:
+  case OP_softplus:
+  case OP_erf:
+  case OP_pow:
+  case OP_atan2:
     return true;
   default:
     return false;
@@ -39,7 +54,8 @@ static int64_t dot_flops(const Fn *f, const Inst *i) {
   bool summed = ir_attr(f, i, 0) != 0;
   for (int k = 0; k < b.rank; k++) {
     bool in_a = false;
-    for (int j = 0; j < a.rank; j++) in_a |= ir_attr(f, i, 3 + (uint32_t)j) == ir_attr(f, i, 3 + (uint32_t)(a.rank + k));
+    for (int j = 0; j < a.rank; j++)
+      in_a |= ir_attr(f, i, 3 + (uint32_t)j) == ir_attr(f, i, 3 + (uint32_t)(a.rank + k));
     if (!in_a) n = times(n, b.dim[k]);
   }
   int64_t out = type_count(i->type);
@@ -49,16 +65,30 @@ static int64_t dot_flops(const Fn *f, const Inst *i) {
 static int64_t inst_flops(const Fn *f, const Inst *i) {
   Op op = (Op)i->op;
   switch (ir_op[op].cls) {
-  case OPC_EW1: case OPC_EW2: case OPC_CMP: return type_count(i->type);
-  case OPC_LOGIC: return 0;
-  default: break;
+  case OPC_EW1:
+  case OPC_EW2:
+  case OPC_CMP:
+    return type_count(i->type);
+  case OPC_LOGIC:
+    return 0;
+  default:
+    break;
   }
   switch (op) {
-  case OP_select: return type_count(i->type);
-  case OP_dot: return dot_flops(f, i);
-  case OP_batch_sum: case OP_sum: case OP_rmax: case OP_rmin: case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
-  case OP_trisolve: return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
-  default: return 0;
+  case OP_select:
+    return type_count(i->type);
+  case OP_dot:
+    return dot_flops(f, i);
+  case OP_batch_sum:
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_put:
+    return type_count(ir_type(f, ir_arg(f, i, 0)));
+  case OP_trisolve:
+    return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
+  default:
+    return 0;
   }
 }
 
@@ -105,7 +135,8 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
       count(rows, body, n);
       for (uint32_t k = (uint32_t)(ir_attr(f, i, 1) + ir_attr(f, i, 3)); k < body->out.n; k++) {
         int64_t each = times(n, type_count(ir_type(body, body->out.at[k])));
-        add(rows, "scan sums", ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
+        add(rows, "scan sums",
+            ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
       }
       continue;
     }
@@ -113,7 +144,9 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     if (!n) continue;
     char what[96];
     describe(f, i, what, sizeof what);
-    Flops one = {.per_sample = lane ? n : 0, .once = lane ? 0 : n, .transcendental_per_sample = lane && transcendental((Op)i->op) ? n : 0};
+    Flops one = {.per_sample = lane ? n : 0,
+                 .once = lane ? 0 : n,
+                 .transcendental_per_sample = lane && transcendental((Op)i->op) ? n : 0};
     add(rows, what, one, turns);
   }
 }
@@ -153,9 +186,10 @@ void pass_flops_print(FILE *out, const Fn *f) {
   for (uint32_t k = 0; k < rows.n; k++) {
     const Row *r = &rows.at[k];
     double share = sum.per_sample ? 100.0 * (double)r->flops.per_sample / (double)sum.per_sample : 0;
-    fprintf(out, "%14" PRId64 " %5.1f%% %14" PRId64 " %8" PRId64 "  %s\n", r->flops.per_sample, share, r->flops.once, r->times, r->what);
+    fprintf(out, "%14" PRId64 " %5.1f%% %14" PRId64 " %8" PRId64 "  %s\n", r->flops.per_sample, share,
+            r->flops.once, r->times, r->what);
   }
-  fprintf(out, "%14" PRId64 " %6s %14" PRId64 " %8s  total, of it %" PRId64 " transcendental a sample\n", sum.per_sample, "", sum.once, "",
-          sum.transcendental_per_sample);
+  fprintf(out, "%14" PRId64 " %6s %14" PRId64 " %8s  total, of it %" PRId64 " transcendental a sample\n",
+          sum.per_sample, "", sum.once, "", sum.transcendental_per_sample);
   vec_free(&rows);
 }

@@ -13,10 +13,15 @@ typedef struct Update {
 
 int pass_optim_states(const Optim *o) {
   switch (o->kind) {
-  case OPT_ADAM: case OPT_ADAMW: return 2;
-  case OPT_SGD: return o->momentum != 0;
-  case OPT_RMSPROP: return 1 + (o->momentum > 0);
-  default: return 0;
+  case OPT_ADAM:
+  case OPT_ADAMW:
+    return 2;
+  case OPT_SGD:
+    return o->momentum != 0;
+  case OPT_RMSPROP:
+    return 1 + (o->momentum > 0);
+  default:
+    return 0;
   }
 }
 
@@ -74,14 +79,18 @@ Fn *pass_optim_update(const Optim *o, bool f64) {
   int n = pass_optim_states(o);
   u.p = ir_input(b, "p", IN_STATE, 0, type_scalar(true));
   u.g = ir_input(b, "g", IN_STATE, 1, type_scalar(true));
-  for (int k = 0; k < n; k++) u.state[k] = ir_input(b, state[k], IN_STATE, 2 + (uint32_t)k, type_scalar(true));
+  for (int k = 0; k < n; k++)
+    u.state[k] = ir_input(b, state[k], IN_STATE, 2 + (uint32_t)k, type_scalar(true));
   u.lr = ir_input(b, "lr", IN_SCALAR, 0, type_scalar(false));
   u.g = ir_mul(b, u.g, ir_input(b, "scale", IN_SCALAR, 1, type_scalar(false)));
   u.bias1 = ir_input(b, "bias1", IN_SCALAR, 2, type_scalar(false));
   u.bias2 = ir_input(b, "bias2", IN_SCALAR, 3, type_scalar(false));
-  if (o->kind == OPT_SGD) sgd(&u, o);
-  else if (o->kind == OPT_RMSPROP) rmsprop(&u, o);
-  else adam(&u, o);
+  if (o->kind == OPT_SGD)
+    sgd(&u, o);
+  else if (o->kind == OPT_RMSPROP)
+    rmsprop(&u, o);
+  else
+    adam(&u, o);
   ir_output(b, u.p, "p");
   for (int k = 0; k < n; k++) ir_output(b, u.state[k], state[k]);
   ir_build_finish(b);

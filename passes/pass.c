@@ -9,7 +9,11 @@
 
 PassOptions pass_options;
 
-typedef struct Timed { const char *name; double seconds; uint32_t runs; } Timed;
+typedef struct Timed {
+  const char *name;
+  double seconds;
+  uint32_t runs;
+} Timed;
 enum { MAX_TIMED = 64 };
 static Timed timed[MAX_TIMED];
 static uint32_t ntimed;
@@ -35,8 +39,12 @@ static Fn *run_gradient(const Fn *f, Diag *diag) {
   return out;
 }
 
-static const struct { const char *name; Fn *(*run)(const Fn *, Diag *); } passes[] = {
-  {"mean", run_mean}, {"gradient", run_gradient}, {"expand", pass_expand}, {"derive", pass_derive}, {"simplify", run_simplify},
+static const struct {
+  const char *name;
+  Fn *(*run)(const Fn *, Diag *);
+} passes[] = {
+    {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
+    {"derive", pass_derive}, {"simplify", run_simplify},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
@@ -65,7 +73,8 @@ void pass_timed(const char *name, double seconds) {
 
 void pass_times_print(FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
-  for (uint32_t k = 0; k < ntimed; k++) fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  for (uint32_t k = 0; k < ntimed; k++)
+    fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
 }
 
 static bool verify_wanted(void) {
@@ -85,6 +94,7 @@ Fn *pass_done(const char *name, double start, Fn *out) {
     fprintf(to, "# after %s\n", name);
     ir_print(to, out, pass_options.src);
   }
-  if (verify_wanted() && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
+  if (verify_wanted() && ir_verify(out, stderr))
+    base_fault("pass `%s` made a function that breaks the rules of the IR", name);
   return out;
 }

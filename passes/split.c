@@ -19,17 +19,17 @@ enum { CHEAP_OPS = 8 };
 
 typedef struct Part {
   Build b;
-  Val *map;                  /* by id of the original; 0: not here */
+  Val *map; /* by id of the original; 0: not here */
 } Part;
 
 typedef struct Splitter {
   const Fn *f;
   Diag *diag;
   bool *live, *pre_out, *sum_out;
-  bool mixed;                /* a shared result of a loop over samples is needed outside, */
-  Span mixed_at;             /* this one */
+  bool mixed;    /* a shared result of a loop over samples is needed outside, */
+  Span mixed_at; /* this one */
   uint8_t *cls;
-  uint8_t *cost;             /* PRE values: scalar operations to make it again; 255: not cheap */
+  uint8_t *cost; /* PRE values: scalar operations to make it again; 255: not cheap */
   uint32_t *pre_index, *batch_index, *post_index;
   Part pre, batch, post;
 } Splitter;
@@ -50,7 +50,8 @@ static Class class_of_proj(const Splitter *s, const Inst *i) {
 
 static bool classify(Splitter *s, uint32_t id) {
   const Inst *i = &s->f->inst.at[id];
-  bool batch = i->type.dt == DT_MULTI ? i->sub && split_has_lanes(ir_body(s->f, i)) : i->type.lane, after = false;
+  bool batch = i->type.dt == DT_MULTI ? i->sub && split_has_lanes(ir_body(s->f, i)) : i->type.lane,
+       after = false;
   if (i->op == OP_proj) {
     s->cls[id] = class_of_proj(s, i);
     return true;
@@ -61,7 +62,9 @@ static bool classify(Splitter *s, uint32_t id) {
     after |= c == SUM || c == POST;
   }
   if (batch && after) {
-    DiagMsg *m = diag_error(s->diag, i->at, "a sum or mean over the batch cannot be used by each sample again (not supported yet)");
+    DiagMsg *m =
+        diag_error(s->diag, i->at,
+                   "a sum or mean over the batch cannot be used by each sample again (not supported yet)");
     diag_help(m, "make it an output of its own, or use a `running` mean");
     return false;
   }
@@ -74,7 +77,8 @@ static bool classify(Splitter *s, uint32_t id) {
 static uint8_t cost_of(const Splitter *s, const Inst *i) {
   const Fn *f = s->f;
   int sum = 0;
-  bool leaf = i->op == OP_in || i->op == OP_const || i->op == OP_table, move = i->op == OP_expand || i->op == OP_id || i->op == OP_reshape;
+  bool leaf = i->op == OP_in || i->op == OP_const || i->op == OP_table,
+       move = i->op == OP_expand || i->op == OP_id || i->op == OP_reshape;
   bool scalar = ir_op[i->op].cls != OPC_STRUCT && i->type.rank == 0;
   if (leaf) return 0;
   if (!move && !scalar) return 255;
@@ -111,15 +115,19 @@ static bool mark(Splitter *s) {
     const Inst *i = &f->inst.at[id];
     if (!s->live[id] || s->cls[id] == PRE) continue;
     for (uint32_t k = 0; k < i->nargs; k++) {
-      if (s->cls[id] != POST) needs(s, ir_arg(f, i, k));
-      else if (!crosses(s, ir_arg(f, i, k), POST)) return false;
+      if (s->cls[id] != POST)
+        needs(s, ir_arg(f, i, k));
+      else if (!crosses(s, ir_arg(f, i, k), POST))
+        return false;
     }
   }
   for (uint32_t k = 0; k < f->out.n; k++) {
     Val v = f->out.at[k];
     if (ir_inst(f, v)->op == OP_in) continue;
-    if (s->cls[v.id] == PRE) s->pre_out[v.id] = true;
-    else if (!crosses(s, v, POST)) return false;
+    if (s->cls[v.id] == PRE)
+      s->pre_out[v.id] = true;
+    else if (!crosses(s, v, POST))
+      return false;
   }
   return true;
 }
@@ -152,7 +160,8 @@ static void part_values(Splitter *s, Part *p, const bool *marked, const char *pr
   uint32_t n = 0;
   for (uint32_t id = 1; id < s->f->inst.n; id++) {
     if (!marked[id]) continue;
-    Val v = ir_input(&p->b, arena_printf(p->b.f->mem, "%s.%u", prefix, n), IN_OTHER, n, s->f->inst.at[id].type);
+    Val v =
+        ir_input(&p->b, arena_printf(p->b.f->mem, "%s.%u", prefix, n), IN_OTHER, n, s->f->inst.at[id].type);
     p->map[id] = v;
     n++;
   }
@@ -234,9 +243,15 @@ static void build(Splitter *s, Split *out) {
     uint32_t id = f->out.at[k].id;
     const Inst *i = &f->inst.at[id];
     Class c = (Class)s->cls[id];
-    out->from[k].part = i->op == OP_in ? FROM_INPUT : c == PRE ? FROM_PRE : c == POST ? FROM_POST : FROM_BATCH;
+    out->from[k].part = i->op == OP_in ? FROM_INPUT
+                        : c == PRE     ? FROM_PRE
+                        : c == POST    ? FROM_POST
+                                       : FROM_BATCH;
     out->from[k].index = i->op == OP_in ? (uint32_t)ir_attr(f, i, 0)
-                         : (c == PRE ? s->pre_index : c == POST ? s->post_index : s->batch_index)[id] - 1;
+                                        : (c == PRE    ? s->pre_index
+                                           : c == POST ? s->post_index
+                                                       : s->batch_index)[id] -
+                                              1;
   }
   out->pre = part_finish(&s->pre);
   out->batch = part_finish(&s->batch);
@@ -247,10 +262,15 @@ static void build(Splitter *s, Split *out) {
 static bool split(const Fn *f, Split *out, Diag *diag, bool *mixed, Span *at) {
   size_t n = f->inst.n;
   Arena *mem = arena_create();
-  Splitter s = {.f = f, .diag = diag, .live = ir_live(f),
-                .pre_out = ARENA_ARRAY(mem, bool, n), .sum_out = ARENA_ARRAY(mem, bool, n),
-                .cls = ARENA_ARRAY(mem, uint8_t, n), .cost = ARENA_ARRAY(mem, uint8_t, n),
-                .pre_index = ARENA_ARRAY(mem, uint32_t, n), .batch_index = ARENA_ARRAY(mem, uint32_t, n),
+  Splitter s = {.f = f,
+                .diag = diag,
+                .live = ir_live(f),
+                .pre_out = ARENA_ARRAY(mem, bool, n),
+                .sum_out = ARENA_ARRAY(mem, bool, n),
+                .cls = ARENA_ARRAY(mem, uint8_t, n),
+                .cost = ARENA_ARRAY(mem, uint8_t, n),
+                .pre_index = ARENA_ARRAY(mem, uint32_t, n),
+                .batch_index = ARENA_ARRAY(mem, uint32_t, n),
                 .post_index = ARENA_ARRAY(mem, uint32_t, n)};
   bool good = mark(&s);
   if (good) build(&s, out);
@@ -266,7 +286,9 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
   Span at;
   Fn *cut = split_unmix(f), *g = pass_simplify(cut);
   bool good = split(g, out, diag, &mixed, &at);
-  if (mixed) diag_error(diag, at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
+  if (mixed)
+    diag_error(diag, at,
+               "a shared value that is made in a loop over samples is used outside it (not supported yet)");
   ir_fn_destroy(cut);
   ir_fn_destroy(g);
   return good;

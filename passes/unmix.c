@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool split_reduces(const Fn *f, const Inst *i) { return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0)); }
+bool split_reduces(const Fn *f, const Inst *i) {
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0));
+}
 
 bool split_has_lanes(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -69,7 +71,8 @@ static void unmix_into(Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
   b.fold = b.number = false;
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *second = base_realloc(NULL, sizeof *second * f->inst.n);
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
+      *second = base_realloc(NULL, sizeof *second * f->inst.n);
   Val *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
   memset(second, 0, sizeof *second * f->inst.n);
   for (uint32_t k = 0; k < f->in.n; k++) {

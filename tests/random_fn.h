@@ -8,18 +8,18 @@
 
 typedef struct RandomSpec {
   uint64_t seed;
-  int size;                  /* operations, about */
+  int size; /* operations, about */
   bool f64;
-  bool smooth;               /* no kinks: abs, min, select, ... are left out */
+  bool smooth; /* no kinks: abs, min, select, ... are left out */
   bool scans, draws;
-  bool fold;                 /* build with folding and value numbering */
+  bool fold; /* build with folding and value numbering */
 } RandomSpec;
 
 /* Inputs: parameters (shared), fields (per sample). Outputs: a scalar per sample that depends on
  * nearly everything, a sum over the batch of it, and some values of any shape. */
 Fn *random_fn(const RandomSpec *spec);
 
-uint64_t random_bits(uint64_t *state);                   /* splitmix64 */
+uint64_t random_bits(uint64_t *state); /* splitmix64 */
 uint32_t random_below(uint64_t *state, uint32_t n);
 double random_real(uint64_t *state, double lo, double hi);
 

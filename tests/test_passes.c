@@ -8,9 +8,11 @@
 #include "tests/random_fn.h"
 
 /* Any numbers that depend on seed, sample, site, counter and element alone. */
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
+                 int64_t elems, double *out) {
   for (int64_t k = 0; k < elems * lanes; k++) {
-    uint64_t s = seed + 31 * (sample0 + (uint64_t)(k % lanes)) + 1009 * site + 100003 * counter + 7 * (uint64_t)(k / lanes);
+    uint64_t s = seed + 31 * (sample0 + (uint64_t)(k % lanes)) + 1009 * site + 100003 * counter +
+                 7 * (uint64_t)(k / lanes);
     out[k] = random_real(&s, kind ? -2 : 0, kind ? 2 : 1);
   }
 }
@@ -44,10 +46,13 @@ static Fn *hnn_loss(uint32_t h) {
   Fn *f = ir_fn_create("hnn", true);
   Build b;
   ir_build_init(&b, f);
-  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)), b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1));
-  Val W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)), b2 = ir_input(&b, "b2", IN_PARAM, 3, type_real(false, 1, w1));
+  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)),
+      b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1));
+  Val W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)),
+      b2 = ir_input(&b, "b2", IN_PARAM, 3, type_real(false, 1, w1));
   Val W3 = ir_input(&b, "W3", IN_PARAM, 4, type_real(false, 1, w1));
-  Val x = ir_id(&b, ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, two))), dx = ir_input(&b, "dx", IN_FIELD, 1, type_real(true, 1, two));
+  Val x = ir_id(&b, ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, two))),
+      dx = ir_input(&b, "dx", IN_FIELD, 1, type_real(true, 1, two));
   Val H = ir_matmul(&b, W3, layer(&b, W2, b2, layer(&b, W1, b1, x)));
   Val g = ir_grad(&b, H, x), e = ir_sub(&b, g, dx);
   ir_output(&b, ir_sum_all(&b, ir_mul(&b, e, e)), "loss");
@@ -78,7 +83,8 @@ static Fn *hnn_gradient(uint32_t h) {
 /* Inputs of the gradient on B samples, the weight 1/live for the first `live` and 0 for the others. */
 static void weigh(const Fn *f, int64_t B, int64_t live, Tensor *in) {
   for (uint32_t k = 0; k < f->in.n; k++)
-    for (int64_t s = 0; f->in.at[k].kind == IN_WEIGHT && s < B; s++) in[k].v[s] = s < live ? 1.0 / (double)live : 0;
+    for (int64_t s = 0; f->in.at[k].kind == IN_WEIGHT && s < B; s++)
+      in[k].v[s] = s < live ? 1.0 / (double)live : 0;
 }
 
 static void test_gradient(void) {
@@ -140,7 +146,8 @@ static void test_flops(void) {
   Fn *f = ir_fn_create("f", true), *body = ir_sub_create(f, "turn");
   Build b, in;
   ir_build_init(&b, f);
-  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, ab)), x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, v));
+  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, ab)),
+      x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, v));
   ir_build_init(&in, body);
   Val y = ir_input(&in, "y", IN_STATE, 0, type_real(true, 1, v));
   ir_output(&in, ir_tanh(&in, y), NULL);
@@ -163,7 +170,8 @@ static void eval_split(const Split *s, const Fn *f, int64_t B, const Tensor *in,
   Tensor *args = base_realloc(NULL, sizeof *args * (f->in.n + 4000)), *got[3];
   uint32_t n = 0;
   Fn *part[3] = {s->pre, s->batch, s->post};
-  for (int k = 0; k < 3; k++) got[k] = base_realloc(NULL, sizeof(Tensor) * (1 + (part[k] ? part[k]->out.n : 0)));
+  for (int k = 0; k < 3; k++)
+    got[k] = base_realloc(NULL, sizeof(Tensor) * (1 + (part[k] ? part[k]->out.n : 0)));
   for (int k = 0; k < 3; k++) {
     n = 0;
     if (!part[k]) continue;
@@ -176,7 +184,8 @@ static void eval_split(const Split *s, const Fn *f, int64_t B, const Tensor *in,
     eval(part[k], B, args, got[k]);
   }
   for (uint32_t k = 0; k < f->out.n; k++) {
-    const Tensor *from = s->from[k].part == FROM_INPUT ? &in[s->from[k].index] : &got[s->from[k].part][s->from[k].index];
+    const Tensor *from =
+        s->from[k].part == FROM_INPUT ? &in[s->from[k].index] : &got[s->from[k].part][s->from[k].index];
     out[k] = *from;
     size_t bytes = sizeof(double) * (size_t)(type_count(from->type) * (from->type.lane ? B : 1));
     out[k].v = memcpy(base_realloc(NULL, bytes + 1), from->v, bytes);
@@ -199,7 +208,8 @@ static void check_split(const Fn *f, uint64_t seed) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
   Split s;
-  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), *want = base_realloc(NULL, sizeof *want * (f->out.n + 1));
+  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)),
+         *want = base_realloc(NULL, sizeof *want * (f->out.n + 1));
   Tensor *got = base_realloc(NULL, sizeof *got * (f->out.n + 1));
   random_inputs(f, B, seed, in);
   weigh(f, B, B, in);
@@ -226,7 +236,12 @@ static void check_split(const Fn *f, uint64_t seed) {
 
 static void test_split(void) {
   for (uint64_t seed = 1; seed <= 100; seed++) {
-    RandomSpec spec = {.seed = seed, .size = 15 + (int)(seed % 30), .f64 = true, .scans = true, .draws = true, .fold = seed % 2};
+    RandomSpec spec = {.seed = seed,
+                       .size = 15 + (int)(seed % 30),
+                       .f64 = true,
+                       .scans = true,
+                       .draws = true,
+                       .fold = seed % 2};
     Fn *f = random_fn(&spec);
     check_split(f, seed);
     ir_fn_destroy(f);
@@ -242,7 +257,8 @@ static void test_split_parts(void) {
   Fn *f = ir_fn_create("f", true);
   Build b;
   ir_build_init(&b, f);
-  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, sq)), x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, sq));
+  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, sq)),
+      x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, sq));
   Val y = ir_matmul(&b, ir_matmul(&b, A, A), x), sum = ir_batch_sum(&b, ir_sum_all(&b, y));
   ir_output(&b, y, "y");
   ir_output(&b, ir_mul(&b, sum, sum), "square");
@@ -292,9 +308,12 @@ static void test_split_refuses(void) {
 static void torch_step(const Optim *o, double g, int t, double *p, double *m, double *v) {
   double G = g;
   switch (o->kind) {
-  case OPT_ADAMW: case OPT_ADAM:
-    if (o->kind == OPT_ADAM) G += o->weight_decay * *p;
-    else *p -= o->lr * o->weight_decay * *p;
+  case OPT_ADAMW:
+  case OPT_ADAM:
+    if (o->kind == OPT_ADAM)
+      G += o->weight_decay * *p;
+    else
+      *p -= o->lr * o->weight_decay * *p;
     *m = o->beta1 * *m + (1 - o->beta1) * G;
     *v = o->beta2 * *v + (1 - o->beta2) * G * G;
     *p -= o->lr * (*m / (1 - pow(o->beta1, t))) / (sqrt(*v / (1 - pow(o->beta2, t))) + o->eps);
@@ -346,14 +365,14 @@ static void check_optim(const Optim *o) {
 
 static void test_optim(void) {
   static const Optim all[] = {
-    {OPT_ADAM, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
-    {OPT_ADAM, .lr = 1e-2, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 0.1},
-    {OPT_ADAMW, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1},
-    {OPT_SGD, .lr = 0.1},
-    {OPT_SGD, .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01},
-    {OPT_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true},
-    {OPT_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8},
-    {OPT_RMSPROP, .lr = 0.01, .alpha = 0.9, .eps = 1e-8, .momentum = 0.5, .weight_decay = 0.1},
+      {OPT_ADAM, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+      {OPT_ADAM, .lr = 1e-2, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 0.1},
+      {OPT_ADAMW, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1},
+      {OPT_SGD, .lr = 0.1},
+      {OPT_SGD, .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01},
+      {OPT_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true},
+      {OPT_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8},
+      {OPT_RMSPROP, .lr = 0.01, .alpha = 0.9, .eps = 1e-8, .momentum = 0.5, .weight_decay = 0.1},
   };
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) check_optim(&all[k]);
   Optim lbfgs = {.kind = OPT_LBFGS};
