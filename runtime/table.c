@@ -55,9 +55,20 @@ static bool one_field(Read *r, const char **p, const char *end) {
   return add_field(r, s, (size_t)(e - s));
 }
 
+/* A comma outside quotes, else a semicolon, else white space. */
+static char separator_of(const char *s, const char *end) {
+  char found = 0;
+  for (bool in = false; s < end; s++) {
+    if (*s == '"') in = !in;
+    if (!in && *s == ',') return ',';
+    if (!in && *s == ';') found = ';';
+  }
+  return found;
+}
+
 static bool split_line(Read *r, const char *s, const char *end) {
   r->nfield = 0;
-  if (r->separator == 1) r->separator = memchr(s, ',', (size_t)(end - s)) ? ',' : memchr(s, ';', (size_t)(end - s)) ? ';' : 0;
+  if (r->separator == 1) r->separator = separator_of(s, end);
   for (;;) {
     if (!one_field(r, &s, end)) return false;
     while (s < end && is_space(*s)) s++;
