@@ -52,7 +52,7 @@ extern const char *const pass_optim_name[OPT_count];
 int pass_optim_states(const Optim *o);                   /* number of state arrays: adam 2, ... */
 /* scalars: lr (scheduled), scale (clipping: multiplies g), bias1 = 1/(1-beta1^t), bias2 = 1/(1-beta2^t) */
 Fn *pass_optim_update(const Optim *o, bool f64);
-Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2) */
+Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2); padding of g must be zeros */
 
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan

@@ -163,6 +163,62 @@ static void test_flops(void) {
   ir_fn_destroy(f);
 }
 
+/* ---- trajectories with derivatives in their rates, and derivatives of them ---- */
+
+/* loss(k; q, p) = sum over the samples of (q, p) under H = p^2/2 + k(1 - cos q) + k q^2 p^2 coupled/10 */
+static Fn *trajectory_loss(Method m, bool coupled) {
+  Fn *f = ir_fn_create("trajectory", true);
+  Build b, r;
+  Type lane = type_scalar(true);
+  ir_build_init(&b, f);
+  Val k = ir_input(&b, "k", IN_PARAM, 0, type_scalar(false));
+  Val y[2] = {ir_input(&b, "q", IN_FIELD, 0, lane), ir_input(&b, "p", IN_FIELD, 1, lane)};
+  Fn *rates = ir_sub_create(f, "rates");
+  ir_build_init(&r, rates);
+  Val q = ir_input(&r, "q", IN_STATE, 0, lane), p = ir_input(&r, "p", IN_STATE, 1, lane);
+  ir_input(&r, "t", IN_OTHER, 0, type_scalar(false));
+  Val s = ir_input(&r, "k", IN_OTHER, 1, type_scalar(false)), half = ir_const_exact(&r, 0.5, 1, 2);
+  Val H = ir_sub(&r, ir_mul(&r, half, ir_mul(&r, p, p)), ir_mul(&r, s, ir_cos(&r, q)));
+  Val qp = ir_mul(&r, q, p);
+  if (coupled)
+    H = ir_add(&r, H, ir_mul(&r, ir_const_exact(&r, 0.1, 1, 10), ir_mul(&r, s, ir_mul(&r, qp, qp))));
+  ir_output(&r, ir_grad(&r, H, p), NULL);
+  ir_output(&r, ir_neg(&r, ir_grad(&r, H, q)), NULL);
+  ir_build_finish(&r);
+  Val t = ir_integrate(&b, m, y, 2, ir_const(&b, 0.125), &k, 1, 8, 2, rates);
+  Val sum = ir_add(&b, ir_sum_all(&b, ir_proj(&b, t, 0)), ir_sum_all(&b, ir_proj(&b, t, 1)));
+  ir_output(&b, sum, "loss");
+  ir_build_finish(&b);
+  return f;
+}
+
+static void check_trajectory(Method m, bool coupled) {
+  enum { B = 2 };
+  static const uint32_t moved[] = {0};
+  Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(loss)),
+     *g = derived(pass_gradient(loss, moved, 1));
+  double k = 0.7, q[B] = {0.4, -0.3}, p[B] = {0.5, 1}, w[B] = {0.5, 0.5}, h = 1e-5;
+  Type lane = type_scalar(true);
+  Tensor in[] = {{type_scalar(false), &k}, {lane, q}, {lane, p}, {lane, w}}, out[2], lo, hi;
+  eval(g, B, in, out);
+  k += h;
+  eval(mean, B, in, &hi);
+  k -= 2 * h;
+  eval(mean, B, in, &lo);
+  CU_ASSERT_DOUBLE_EQUAL(out[1].v[0], (hi.v[0] - lo.v[0]) / (2 * h), 1e-8);
+  if (m == M_LEAPFROG || m == M_GAUSS4) CU_ASSERT(fabs(out[1].v[0]) > 1e-2);
+  ir_tensors_free(out, 2);
+  ir_tensors_free(&lo, 1);
+  ir_tensors_free(&hi, 1);
+  ir_fn_destroy(loss);
+  ir_fn_destroy(mean);
+  ir_fn_destroy(g);
+}
+
+static void test_trajectory(void) {
+  for (int m = M_EULER; m <= M_GAUSS6; m++) check_trajectory((Method)m, !ir_method[m].separable);
+}
+
 /* ---- split ---- */
 
 /* Runs the parts as a driver would: inputs without lanes, then what came before. */
@@ -421,6 +477,7 @@ int main(void) {
   CU_add_test(s, "mean and gradient", test_gradient);
   CU_add_test(s, "FLOPs of the HNN step", test_hnn_flops);
   CU_add_test(s, "FLOPs", test_flops);
+  CU_add_test(s, "gradient of trajectories", test_trajectory);
   CU_add_test(s, "split of random functions", test_split);
   CU_add_test(s, "split, parts", test_split_parts);
   CU_add_test(s, "split refuses", test_split_refuses);
