@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ODE_DOPRI5 = 10, ODE_DOP853 = 11,       /* Method of ir/ir.h, checked by the driver's tests */
+enum { ODE_DOPRI5 = 10, ODE_DOP853 = 11,       /* Method of ir/ir.h, see tests/test_runtime_ode.c */
        ODE_MAX_STEPS = 1000000, ODE_MIN_RTOL = 10 };
 
 #include "runtime/ode_tables.inc"

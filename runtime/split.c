@@ -15,7 +15,7 @@ struct RtSplit {
   RtSplitSpec spec;
   int npre, nsum;            /* outputs of pre; sums of batch */
   HnnArg *pre_in, *pre_out, *batch_in, *batch_out, *post_in, *post_out;
-  int nshared;
+  int nshared, nbuffer;
   void **buffer;             /* of pre's outputs, then of batch's; NULL for lane outputs */
 };
 
@@ -47,7 +47,12 @@ RtSplit *rt_split_create(const RtSplitSpec *spec) {
   HnnArg *arg = calloc(args, sizeof *arg);
   s->buffer = calloc((size_t)(s->npre + nbatch + 1), sizeof *s->buffer);
   s->pre_in = arg;
-  if (!arg || !s->buffer || !make_buffers(s)) { rt_split_destroy(s); return NULL; }
+  s->nbuffer = s->npre + nbatch;
+  if (!arg || !s->buffer || !make_buffers(s)) {
+    s->spec.pre.fn = s->spec.batch.fn = s->spec.post.fn = NULL;      /* the caller's still */
+    rt_split_destroy(s);
+    return NULL;
+  }
   s->pre_out = s->pre_in + spec->nin;
   s->batch_in = s->pre_out + s->npre;
   s->batch_out = s->batch_in + spec->nin + s->npre;
@@ -58,8 +63,7 @@ RtSplit *rt_split_create(const RtSplitSpec *spec) {
 
 void rt_split_destroy(RtSplit *s) {
   if (!s) return;
-  const int n = s->npre + outputs_of(&s->spec.batch);
-  for (int k = 0; s->buffer && k < n; k++) free(s->buffer[k]);
+  for (int k = 0; s->buffer && k < s->nbuffer; k++) free(s->buffer[k]);
   free(s->buffer);
   free(s->pre_in);
   rt_fn_destroy(s->spec.pre.fn);

@@ -1,5 +1,6 @@
 /* Adaptive integrators against closed forms: tolerances met, orders of the steps and of the dense output,
  * lanes independent of each other, failures counted. */
+#include "ir/ir.h"
 #include "runtime/runtime.h"
 
 #include <CUnit/Basic.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 enum { DOPRI5 = 10, DOP853 = 11 };
+_Static_assert(DOPRI5 == (int)M_DOPRI5 && DOP853 == (int)M_DOP853, "the runtime knows the methods by number");
 
 static int calls;
 
