@@ -3,7 +3,6 @@
  * multiplication and an addition, whose latencies add up to 7 cycles. */
 #include "codegen/peak.h"
 
-#include <llvm-c/LLJIT.h>
 #include <time.h>
 
 enum { SUMS = 14, UNROLL = 4, RUNS = 20 };
@@ -52,38 +51,4 @@ double cg_peak_rate(CgPeakLoop f, int64_t flop) {
     if (t < best) best = t;
   }
   return (double)turns * (double)flop / best * 1e-9;
-}
-
-/* The object's code in a linker of its own. */
-static double linked_rate(LLVMMemoryBufferRef object, int64_t flop) {
-  LLVMOrcLLJITRef jit;
-  LLVMOrcExecutorAddress at = 0;
-  LLVMErrorRef err = LLVMOrcCreateLLJIT(&jit, NULL);
-  if (err) {
-    LLVMConsumeError(err);
-    LLVMDisposeMemoryBuffer(object);
-    return 0;
-  }
-  err = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
-  if (!err) err = LLVMOrcLLJITLookup(jit, &at, "peak");
-  double rate = err ? 0 : cg_peak_rate((CgPeakLoop)(uintptr_t)at, flop);
-  if (err) LLVMConsumeError(err);
-  LLVMConsumeError(LLVMOrcDisposeLLJIT(jit));
-  return rate;
-}
-
-double cg_machine_peak(const CgMachine *m, bool f64) {
-  CgEmit e;
-  char err[256];
-  LLVMMemoryBufferRef object;
-  LLVMContextRef ctx = LLVMContextCreate();
-  LLVMModuleRef mod = cg_module(m, ctx);
-  cg_emit_init(&e, m, ctx, mod, f64);
-  cg_emit_peak(&e, "peak");
-  int64_t flop = cg_peak_flop(&e);
-  cg_emit_finish(&e);
-  bool made = cg_object(m, mod, LLVMObjectFile, &object, err, sizeof err);
-  LLVMDisposeModule(mod);
-  LLVMContextDispose(ctx);
-  return made ? linked_rate(object, flop) : 0;
 }

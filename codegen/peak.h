@@ -2,7 +2,7 @@
 #ifndef HNNC_CODEGEN_PEAK_H
 #define HNNC_CODEGEN_PEAK_H
 
-#include "codegen/target.h"
+#include "codegen/emit.h"
 
 /* Emits `void name(real *sink, i64 turns)`: turns >= 1 of cg_peak_flop(e) operations each. */
 void cg_emit_peak(CgEmit *e, const char *name);
@@ -11,8 +11,5 @@ int64_t cg_peak_flop(const CgEmit *e);
 /* The best rate of several runs of such a function, GFLOP/s; about 20 ms. */
 typedef void (*CgPeakLoop)(void *sink, int64_t turns);
 double cg_peak_rate(CgPeakLoop f, int64_t flop);
-
-/* Compiles the loop for a machine that this one can run, and measures. 0 where that fails. */
-double cg_machine_peak(const CgMachine *m, bool f64);
 
 #endif
