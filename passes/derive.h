@@ -89,6 +89,7 @@ void vjp_push_whole(Vjp *s, Val operand, Val c);         /* the same; c is summe
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c);
 void vjp_push_product(Vjp *s, Val operand, Val p, Val c);        /* p * c, elementwise, un-broadcast */
 Val vjp_each(Vjp *s, Val c);                             /* c per sample where a sum over the batch must count it so */
+/* c is VAL_NONE for MULTI instructions, whose cotangents are vjp_results. */
 typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 #define EW1(name, ...)
 #define EW2(name, ...)
@@ -96,7 +97,6 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 #define LOG(name, ...)
 #define ST(name, ...) VjpRule vjp_##name;
 #include "ir/ops.def"
-void vjp_scan_results(Vjp *s, Val v, const Inst *i);     /* `scan`: all its results at once */
 
 /* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
 

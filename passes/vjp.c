@@ -222,6 +222,20 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c)
   *sum = plus(s->r->b, *sum, c);
 }
 
+/* Does a cotangent go through i by products and copies alone? What follows a sum over the batch inside a loop
+ * is partial until the batch ends, and must stay that simple (ir.h). */
+static bool passes_sums(const Inst *i)
+{
+  switch (i->op) {
+  case OP_in: case OP_const: case OP_table: case OP_id: case OP_reshape: case OP_transpose: case OP_expand: case OP_sum:
+  case OP_slice: case OP_unslice: case OP_concat: case OP_take: case OP_put: case OP_diag: case OP_diagv: case OP_tri:
+  case OP_dot:
+    return true;
+  default:
+    return ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2;
+  }
+}
+
 /* Values whose cotangents are summed over the batch. */
 static void mark_sums(Vjp *s, const bool *sum_input)
 {
@@ -230,6 +244,7 @@ static void mark_sums(Vjp *s, const bool *sum_input)
     const Inst *i = &f->inst.at[id];
     bool sum = i->type.dt == DT_MULTI || !i->type.lane;
     if (s->mode == VJP_BODY && i->op == OP_in) sum = sum && sum_input[ir_attr(f, i, 0)];
+    if (s->mode == VJP_BODY) sum = sum && passes_sums(i);
     for (uint32_t k = 0; s->mode == VJP_BODY && sum && k < i->nargs; k++) sum = s->sum[ir_arg(f, i, k).id];
     s->sum[id] = sum;
   }
@@ -256,8 +271,8 @@ static void visit(Vjp *s, uint32_t id)
   Inst i = *ir_inst(s->r->src, v);
   s->per_sample = i.type.dt != DT_MULTI && i.type.lane;
   region_stamp(s->r, &i, ROLE_ADJOINT);
-  if (i.op == OP_scan) {
-    if (s->multi[id]) vjp_scan_results(s, v, &i);
+  if (i.type.dt == DT_MULTI) {                           /* its cotangents are in s->multi */
+    if (s->multi[id]) rule[i.op](s, v, &i, VAL_NONE);
     return;
   }
   Cot c = settle(s, v);

@@ -286,8 +286,9 @@ static bool any(const Val *v, uint32_t n)
   return false;
 }
 
-void vjp_scan_results(Vjp *s, Val v, const Inst *i)
+void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
 {
+  (void)c;
   Region *r = vjp_region(s);
   const Fn *body = ir_body(r->src, i);
   uint32_t nout = body->out.n;

@@ -29,11 +29,10 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
                "adaptive methods cannot be differentiated through");
 }
 
-/* Derive expands these before anything is differentiated through them, and the sweep takes scans whole. */
+/* Derive expands these before anything is differentiated through them. */
 static void unexpanded(const Inst *i) { base_fault("%s in a region of differentiation", ir_op[i->op].name); }
 #define FAULT_RULE(name)                                                                           \
   void vjp_##name(Vjp *s, Val v, const Inst *i, Val c) { UNUSED(s), UNUSED(v), UNUSED(c), unexpanded(i); }
-FAULT_RULE(scan)
 FAULT_RULE(integrate)
 FAULT_RULE(grad)
 FAULT_RULE(jac)
