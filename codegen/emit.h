@@ -77,13 +77,14 @@ LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes);       /* in the entry block, 6
 
 /* for (iv = lo; iv < hi; iv += step), at least one turn must be certain. Values carried around the
  * loop: cg_loop_phi between begin and end, cg_loop_next before the end. */
-enum { CG_LOOP_PHIS = 96 };
+enum { CG_LOOP_PHIS = 512 };
 typedef struct CgLoop {
   LLVMValueRef iv;
   LLVMValueRef lo, hi, step;
   LLVMBasicBlockRef pre, body;
   LLVMValueRef phi[CG_LOOP_PHIS], next[CG_LOOP_PHIS];
   unsigned nphi;
+  LLVMValueRef stop;         /* i1 or NULL: leave after this turn */
 } CgLoop;
 
 void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step);

@@ -1,0 +1,91 @@
+/* From a plan to LLVM IR: the state shared by the files gen_*.c. */
+#ifndef HNNC_CODEGEN_GEN_H
+#define HNNC_CODEGEN_GEN_H
+
+#include "codegen/plan.h"
+
+typedef struct CgVec { LLVMValueRef v[CG_MAX_NV]; bool lane; } CgVec;   /* one element: a tile of lanes, or one scalar */
+
+/* A place in the dims of a value: the row-major position `lin`, or one index for each axis, or both. */
+typedef struct Idx { LLVMValueRef lin, ax[IR_MAX_RANK]; bool axes; } Idx;
+
+typedef struct Frame Frame;
+struct Frame {               /* a plan being written: the function, or a body inside it */
+  const Plan *p;
+  Frame *up;
+  LLVMValueRef turn;         /* bodies of scans: which slice of xs and ys, i64 */
+  LLVMValueRef **ssa;        /* by Val id: [element * nv + vector] of tiny values */
+  LLVMValueRef *base, *ld;   /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
+};
+
+typedef struct Memo { const Frame *fr; uint32_t v; LLVMValueRef key[IR_MAX_RANK]; CgVec val; } Memo;
+
+typedef struct Gen {
+  CgEmit *e;
+  Arena *mem;
+  LLVMValueRef call, scratch, tile;      /* const HnnCall *, its scratch, number of the tile */
+  LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
+  Memo *memo;
+  uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
+  const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
+  const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
+} Gen;
+
+/* ---- gen_value.c: reading and writing elements ---------------------------------------------------------- */
+
+Frame *gen_frame(Gen *g, const Plan *p, Frame *up);
+void gen_forget(Gen *g);                 /* at the start of code that does not follow what came before */
+CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at);
+void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
+CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin);
+void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v);
+void gen_add(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v);
+LLVMValueRef gen_affine(Gen *g, Frame *fr, const Affine *a, LLVMValueRef *ld);   /* pointer to element 0 */
+CgVec gen_lanes(Gen *g, Type t, CgVec v);                /* as the type says: splat if per sample */
+LLVMValueRef gen_lin(Gen *g, Type t, Idx *at);
+void gen_axes(Gen *g, Type t, Idx *at);
+Idx gen_const_idx(Gen *g, Type t, int64_t lin);
+LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v);         /* room for a tiny value */
+void gen_ssa_store(Gen *g, Frame *fr, Val v);            /* to memory too, where the plan wants it */
+CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element);
+void gen_ssa_set(Gen *g, Frame *fr, Val v, int64_t element, CgVec x);
+
+/* ---- gen_op.c: the value of an op at an index ------------------------------------------------------------- */
+
+CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at);
+CgVec gen_ew(Gen *g, Op op, CgVec *arg, uint32_t n, bool lane);
+CgVec gen_real(Gen *g, double v, bool lane);
+CgVec gen_fma(Gen *g, CgVec a, CgVec b, CgVec c);
+
+/* Indices of a dot's operands and result from one index for each label. */
+typedef struct DotIdx { Idx a, b, out; } DotIdx;
+void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out);
+
+/* ---- gen_group.c, gen_product.c, gen_fill.c, gen_scan.c, gen_ode.c: groups ------------------------------------- */
+
+typedef void (*NestFn)(Gen *g, void *ctx, Idx *at);
+/* Loops over dims (flattened to one loop if `flat`), the body once. */
+void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx);
+
+void gen_groups(Gen *g, Frame *fr, Section s);
+void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at);         /* inside the loops */
+void gen_copy(Gen *g, Frame *fr, Val v, LLVMValueRef base, LLVMValueRef ld, bool add);
+void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes);
+void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v);   /* every element */
+LLVMValueRef gen_scratch(Gen *g, int64_t off);
+LLVMValueRef gen_tile_ld(Gen *g);
+
+void gen_gemm(Gen *g, Frame *fr, const Group *gr);
+void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);
+void gen_dw(Gen *g, Frame *fr, const Group *gr);
+
+void gen_concat(Gen *g, Frame *fr, const Group *gr);
+void gen_put(Gen *g, Frame *fr, const Group *gr);
+void gen_trisolve(Gen *g, Frame *fr, const Group *gr);
+void gen_trisolve_tiny(Gen *g, Frame *fr, Val v);
+void gen_rand(Gen *g, Frame *fr, const Group *gr);
+
+void gen_scan(Gen *g, Frame *fr, const Group *gr);
+void gen_ode(Gen *g, Frame *fr, const Group *gr);
+
+#endif

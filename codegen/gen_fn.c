@@ -1,0 +1,156 @@
+/* A whole function: what is done once, the loop over tiles, what follows the batch sums, and the
+ * constant that describes it. */
+#include "codegen/gemm.h"
+#include "codegen/gen.h"
+#include "codegen/target.h"
+
+#include <string.h>
+
+static LLVMValueRef member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
+  return LLVMBuildLoad2(g->e->b, t, cg_gep_bytes(g->e, p, cg_i64(g->e, (int64_t)bytes)), "");
+}
+
+static void load_args(Gen *g, size_t field, uint32_t n, LLVMValueRef **p, LLVMValueRef **ld) {
+  *p = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1), *ld = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1);
+  if (!n) return;
+  LLVMValueRef at = member(g, g->call, g->e->ptr, field);
+  for (uint32_t k = 0; k < n; k++) {
+    (*p)[k] = member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p));
+    (*ld)[k] = member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
+  }
+}
+
+static LLVMValueRef tile_start(Gen *g, LLVMValueRef p, Type t) {
+  if (!t.lane) return p;
+  LLVMValueRef first = cg_imul(g->e, g->tile, cg_i64(g->e, g->e->tile));
+  return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, first) : cg_gep(g->e, p, first);
+}
+
+/* Points the inputs, and what is computed where it is wanted, to the caller's arrays: shared ones
+ * once, per-sample ones for each tile. */
+static void place_args(Gen *g, Frame *fr, bool lane) {
+  const Fn *f = fr->p->f;
+  for (uint32_t v = 1; v < f->inst.n; v++) {
+    const Inst *i = &f->inst.at[v];
+    const PVal *q = &fr->p->val[v];
+    if (!fr->p->live[v] || i->type.lane != lane || q->alias) continue;
+    uint32_t k = q->cls == PC_IN ? (uint32_t)ir_attr(f, i, 0) : q->homeidx;
+    if (q->cls == PC_IN) fr->base[v] = tile_start(g, g->in[k], i->type), fr->ld[v] = g->inld[k];
+    else if (q->home == HOME_OUT) fr->base[v] = tile_start(g, g->out[k], i->type), fr->ld[v] = g->outld[k];
+  }
+}
+
+static void copies(Gen *g, Frame *fr, Section s) {
+  for (uint32_t k = 0; k < fr->p->copy.n; k++) {
+    const Copy *c = &fr->p->copy.at[k];
+    Type t = ir_type(fr->p->f, c->v);
+    if (fr->p->val[c->v.id].section != s) continue;
+    gen_forget(g);
+    gen_copy(g, fr, c->v, tile_start(g, g->out[c->k], t), g->outld[c->k], false);
+  }
+  gen_forget(g);
+}
+
+/* ---- sums over the tiles ------------------------------------------------------------------------------------ */
+
+static bool summed_in_place(const Plan *p, uint32_t v) {
+  const PVal *q = &p->val[v];
+  if (!p->live[v] || q->alias || !q->bsum || !q->stored || q->cls != PC_BUF) return false;
+  return p->f->inst.at[v].op == OP_proj || p->group.at[q->group]->kind == G_DW;
+}
+
+static void open_sums(Gen *g, Frame *fr) {
+  const Plan *p = fr->p;
+  LLVMValueRef base, ld;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    for (uint32_t r = 0; r < p->group.at[k]->root.n; r++) {
+      const Root *root = &p->group.at[k]->root.at[r];
+      if (!root->persist) continue;
+      gen_zero(g, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)) * g->e->vl * g->e->es);
+    }
+  for (uint32_t v = 1; v < p->f->inst.n; v++) {
+    if (!summed_in_place(p, v)) continue;
+    gen_memory(g, fr, (Val){v}, &base, &ld);
+    gen_fill(g, p->f->inst.at[v].type, base, ld, 0);
+  }
+}
+
+static void close_sums(Gen *g, Frame *fr) {
+  const Plan *p = fr->p;
+  LLVMValueRef base, ld;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    for (uint32_t r = 0; r < p->group.at[k]->root.n; r++) {
+      const Root *root = &p->group.at[k]->root.at[r];
+      if (!root->persist || !p->val[root->v.id].stored) continue;
+      gen_memory(g, fr, root->v, &base, &ld);
+      cg_lane_reduce(g->e, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)), base, false);
+    }
+}
+
+/* ---- the function ------------------------------------------------------------------------------------------------ */
+
+static void tiles(Gen *g, Frame *fr) {
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  LLVMValueRef lo = member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
+  LLVMValueRef hi = member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
+  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
+  LLVMPositionBuilderAtEnd(g->e->b, some);
+  cg_loop_begin(g->e, loop, lo, hi, 1);
+  g->tile = loop->iv;
+  place_args(g, fr, true);
+  gen_groups(g, fr, SEC_TILE);
+  copies(g, fr, SEC_TILE);
+  cg_loop_end(g->e, loop);
+  LLVMBuildBr(g->e->b, after);
+  LLVMPositionBuilderAtEnd(g->e->b, after);
+  g->tile = cg_i64(g->e, 0);
+  free(loop);
+}
+
+static void info_constant(CgEmit *e, const Plan *p, const char *symbol) {
+  char name[512];
+  snprintf(name, sizeof name, "%s_info", symbol);
+  LLVMValueRef field[5] = {cg_i32(e, p->lane ? (int32_t)e->tile : 0), cg_i32(e, e->f64), cg_i64(e, p->scratch),
+                           cg_i64(e, p->flop_tile), cg_i64(e, p->flop_once)};
+  LLVMValueRef init = LLVMConstStructInContext(e->ctx, field, 5, 0);
+  LLVMValueRef info = LLVMAddGlobal(e->mod, LLVMTypeOf(init), name);
+  LLVMSetInitializer(info, init);
+  LLVMSetGlobalConstant(info, 1);
+}
+
+static Target target_of(const CgEmit *e) { return (Target){.tile = e->nv * e->vl, .vl = e->vl, .es = e->es}; }
+
+void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
+  Plan *p = plan_create(f, target_of(e));
+  CgEmit own = *e;
+  own.tile = p->target.tile;
+  if (!p->lane) own.vl = own.nv = 1;
+  Gen g = {.e = &own, .mem = p->mem};
+  LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), false);
+  own.fn = fn;
+  LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
+  g.call = LLVMGetParam(fn, 0);
+  g.tile = cg_i64(&own, 0);
+  g.scratch = member(&g, g.call, own.ptr, offsetof(HnnCall, scratch));
+  load_args(&g, offsetof(HnnCall, in), f->in.n, &g.in, &g.inld);
+  load_args(&g, offsetof(HnnCall, out), f->out.n, &g.out, &g.outld);
+  LLVMBasicBlockRef body = cg_block(&own, "");
+  LLVMBuildBr(own.b, body);
+  LLVMPositionBuilderAtEnd(own.b, body);
+  Frame *fr = gen_frame(&g, p, NULL);
+  place_args(&g, fr, false);
+  open_sums(&g, fr);
+  gen_groups(&g, fr, SEC_ONCE);
+  copies(&g, fr, SEC_ONCE);
+  if (p->lane) {
+    tiles(&g, fr);
+    close_sums(&g, fr);
+    gen_groups(&g, fr, SEC_LAST);
+    copies(&g, fr, SEC_LAST);
+  }
+  LLVMBuildRetVoid(own.b);
+  info_constant(&own, p, symbol);
+  free(g.memo);
+  plan_destroy(p);
+}

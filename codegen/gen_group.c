@@ -1,0 +1,328 @@
+/* Groups: loops over the elements of big values with everything computed inside, straight code for tiny
+ * ones, and the accumulators that loops leave behind. */
+#include "codegen/gemm.h"
+#include "codegen/gen.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- loops ------------------------------------------------------------------------------------------------- */
+
+void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx) {
+  CgLoop *loop = base_realloc(NULL, sizeof *loop * IR_MAX_RANK);
+  Idx at = {.axes = !flat || rank < 2};
+  uint32_t loops = 0;
+  int64_t n = 1;
+  for (uint32_t k = 0; k < rank; k++) n *= dim[k];
+  if (n == 0) {
+    free(loop);
+    return;
+  }
+  if (flat && rank > 1) {
+    cg_loop_begin(g->e, &loop[loops], cg_i64(g->e, 0), cg_i64(g->e, n), 1);
+    at.lin = loop[loops++].iv;
+  } else
+    for (uint32_t k = 0; k < rank; k++) {
+      at.ax[k] = cg_i64(g->e, 0);
+      if (dim[k] == 1) continue;
+      cg_loop_begin(g->e, &loop[loops], cg_i64(g->e, 0), cg_i64(g->e, dim[k]), 1);
+      at.ax[k] = loop[loops++].iv;
+    }
+  if (rank == 1) at.lin = at.ax[0];
+  gen_forget(g);
+  body(g, ctx, &at);
+  gen_forget(g);
+  while (loops-- > 0) cg_loop_end(g->e, &loop[loops]);
+  free(loop);
+}
+
+void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes) {
+  if (bytes) LLVMBuildMemSet(g->e->b, base, LLVMConstInt(g->e->i8, 0, 0), cg_i64(g->e, bytes), 16);
+}
+
+/* True if v can be read at a row-major position without taking it apart. */
+static bool flat_value(const Plan *p, uint32_t group, Val v) {
+  const PVal *q = &p->val[v.id];
+  const Inst *i = ir_inst(p->f, v);
+  if (q->alias) v.id = q->alias, q = &p->val[v.id], i = ir_inst(p->f, v);
+  switch (q->cls) {
+  case PC_CONST: case PC_TABLE: case PC_IN: case PC_BUF: case PC_SSA: return true;
+  case PC_VIEW:
+    return (i->op == OP_id || i->op == OP_spread || i->op == OP_reshape || i->type.rank == 0) &&
+           flat_value(p, group, ir_arg(p->f, i, 0));
+  case PC_UP: {
+    const Inst *call = ir_inst(p->up->f, p->call);
+    return flat_value(p->up, 0, ir_arg(p->up->f, call, (uint32_t)ir_attr(p->f, i, 0)));
+  }
+  case PC_POINT:
+    if (q->stored && q->group != group) return true;
+    if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+    for (uint32_t k = 0; k < i->nargs; k++)
+      if (!flat_value(p, group, ir_arg(p->f, i, k))) return false;
+    return true;
+  default: return false;
+  }
+}
+
+static bool flat_group(const Plan *p, uint32_t group) {
+  const Group *gr = p->group.at[group];
+  for (uint32_t r = 0; r < gr->root.n; r++) {
+    const Root *root = &gr->root.at[r];
+    if (root->kind == ROOT_VALUE) {
+      if (!flat_value(p, group, root->v)) return false;
+    } else if (root->kind == ROOT_BATCH) {
+      if (!flat_value(p, group, ir_arg(p->f, ir_inst(p->f, root->v), 0))) return false;
+    } else return false;
+  }
+  return true;
+}
+
+/* ---- accumulators ----------------------------------------------------------------------------------------------- */
+
+static void root_memory(Gen *g, Frame *fr, const Root *r, LLVMValueRef *base, LLVMValueRef *ld) {
+  if (r->acc >= 0) *base = gen_scratch(g, r->acc), *ld = gen_tile_ld(g);
+  else gen_memory(g, fr, r->v, base, ld);
+}
+
+static double start_value(uint16_t op) { return op == OP_rmax ? -INFINITY : op == OP_rmin ? INFINITY : 0; }
+
+typedef struct Fill { LLVMValueRef base, ld; Type t; double v; } Fill;
+static void fill_one(Gen *g, void *ctx, Idx *at) {
+  Fill *f = ctx;
+  CgVec x = gen_real(g, f->v, f->t.lane);
+  gen_store(g, f->t, f->base, f->ld, gen_lin(g, f->t, at), &x);
+}
+
+void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v) {
+  Fill f = {base, ld, t, v};
+  gen_nest(g, t.rank, t.dim, true, fill_one, &f);
+}
+
+static void open_roots(Gen *g, Frame *fr, const Group *gr) {
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Root *r = &gr->root.at[k];
+    const Inst *i = ir_inst(fr->p->f, r->v);
+    if (r->kind == ROOT_VALUE || r->persist) continue;
+    if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) {
+      gen_zero(g, gen_scratch(g, r->acc), type_count(i->type) * g->e->vl * g->e->es);
+      continue;
+    }
+    LLVMValueRef base, ld;
+    root_memory(g, fr, r, &base, &ld);
+    gen_fill(g, i->type, base, ld, start_value(i->op));
+  }
+}
+
+/* Lane accumulators to their sums. */
+static void finish_sum(Gen *g, Frame *fr, const Root *r) {
+  LLVMValueRef base, ld;
+  gen_memory(g, fr, r->v, &base, &ld);
+  cg_lane_reduce(g->e, gen_scratch(g, r->acc), type_count(ir_type(fr->p->f, r->v)), base, false);
+}
+
+static void close_roots(Gen *g, Frame *fr, const Group *gr) {
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Root *r = &gr->root.at[k];
+    Type t = ir_type(fr->p->f, r->v);
+    if (r->kind == ROOT_VALUE || r->persist) continue;
+    if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) finish_sum(g, fr, r);
+    else if (r->acc >= 0) {
+      for (int64_t n = 0; n < type_count(t); n++)
+        gen_ssa_set(g, fr, r->v, n, gen_load(g, t, gen_scratch(g, r->acc), gen_tile_ld(g), cg_i64(g->e, n)));
+      gen_ssa_store(g, fr, r->v);
+    }
+  }
+}
+
+/* acc[lin][vl] += the vectors of x */
+static void add_lanes(Gen *g, const Root *r, LLVMValueRef lin, CgVec x) {
+  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, r->acc), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
+  LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
+  x = gen_lanes(g, (Type){.lane = true}, x);
+  for (unsigned v = 0; v < g->e->nv; v++) sum = LLVMBuildFAdd(g->e->b, sum, x.v[v], "");
+  cg_store(g->e, sum, p);
+}
+
+static void add_product_lanes(Gen *g, const Root *r, LLVMValueRef lin, CgVec a, CgVec b) {
+  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, r->acc), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
+  LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
+  a = gen_lanes(g, (Type){.lane = true}, a), b = gen_lanes(g, (Type){.lane = true}, b);
+  for (unsigned v = 0; v < g->e->nv; v++) sum = cg_fma(g->e, a.v[v], b.v[v], sum);
+  cg_store(g->e, sum, p);
+}
+
+static void root_reduce(Gen *g, Frame *fr, const Root *r, Idx *at) {
+  const Inst *i = ir_inst(fr->p->f, r->v);
+  Val x = ir_arg(fr->p->f, i, 0);
+  Type tx = ir_type(fr->p->f, x);
+  int axis = (int)ir_attr(fr->p->f, i, 0);
+  LLVMValueRef base, ld;
+  Idx to = {.axes = true};
+  Op op = i->op == OP_rmax ? OP_max : i->op == OP_rmin ? OP_min : OP_add;
+  gen_axes(g, tx, at);
+  for (int d = 0; d < i->type.rank; d++) to.ax[d] = at->ax[d >= axis ? d + 1 : d];
+  CgVec y = gen_at(g, fr, x, at);
+  root_memory(g, fr, r, &base, &ld);
+  LLVMValueRef lin = gen_lin(g, i->type, &to);
+  CgVec sum = gen_load(g, i->type, base, ld, lin);
+  sum = gen_ew(g, op, (CgVec[]){sum, y}, 2, tx.lane);
+  gen_store(g, i->type, base, ld, lin, &sum);
+}
+
+/* One product of a dot whose labels are loops of this group, or unrolled here, or loops here. */
+typedef struct DotRoot { Frame *fr; const Root *r; Dot d; LLVMValueRef label[3 * IR_MAX_RANK]; int open[3 * IR_MAX_RANK], nopen; } DotRoot;
+
+static void dot_product(Gen *g, DotRoot *x) {
+  const Inst *i = ir_inst(x->fr->p->f, x->r->v);
+  DotIdx at;
+  LLVMValueRef base, ld;
+  gen_dot_idx(&x->d, x->label, &at);
+  CgVec a = gen_at(g, x->fr, x->d.a, &at.a), b = gen_at(g, x->fr, x->d.b, &at.b);
+  LLVMValueRef lin = gen_lin(g, i->type, &at.out);
+  if (x->r->kind == ROOT_LANES) {
+    add_product_lanes(g, x->r, lin, a, b);
+    return;
+  }
+  root_memory(g, x->fr, x->r, &base, &ld);
+  CgVec sum = gen_fma(g, a, b, gen_load(g, i->type, base, ld, lin));
+  gen_store(g, i->type, base, ld, lin, &sum);
+}
+
+static void dot_open_labels(Gen *g, DotRoot *x) {
+  if (x->nopen == 0) {
+    dot_product(g, x);
+    return;
+  }
+  int l = x->open[--x->nopen];
+  if (x->d.label[l].n <= PLAN_TINY)
+    for (uint32_t k = 0; k < x->d.label[l].n; k++) x->label[l] = cg_i64(g->e, k), dot_open_labels(g, x);
+  else {
+    CgLoop *loop = base_realloc(NULL, sizeof *loop);
+    cg_loop_begin(g->e, loop, cg_i64(g->e, 0), cg_i64(g->e, x->d.label[l].n), 1);
+    x->label[l] = loop->iv;
+    gen_forget(g);           /* what is computed in here does not dominate what follows */
+    dot_open_labels(g, x);
+    gen_forget(g);
+    cg_loop_end(g->e, loop);
+    free(loop);
+  }
+  x->open[x->nopen++] = l;
+}
+
+static void root_dot(Gen *g, Frame *fr, const Group *gr, const Root *r, Idx *at) {
+  DotRoot x = {.fr = fr, .r = r};
+  plan_dot(fr->p->f, ir_inst(fr->p->f, r->v), &x.d);
+  Type dims = type_real(true, (int)gr->rank, gr->dim);
+  gen_axes(g, dims, at);
+  /* the loops are the labels of an operand in its order, or the contraction labels in order */
+  int of = -1;
+  for (int side = 0; side < 2 && of < 0; side++) {
+    Type t = ir_type(fr->p->f, side ? x.d.b : x.d.a);
+    bool covers = t.rank == gr->rank && !memcmp(t.dim, gr->dim, gr->rank * sizeof *gr->dim);
+    for (int l = 0; l < x.d.n && r->kind == ROOT_DOT; l++)
+      covers &= ((side ? x.d.label[l].in_b : x.d.label[l].in_a) >= 0) == (x.d.label[l].in_out < 0);
+    if (covers) of = side;
+  }
+  uint32_t next = 0;
+  for (int l = 0; l < x.d.n; l++) {
+    int axis = of == 0 ? x.d.label[l].in_a : of == 1 ? x.d.label[l].in_b : x.d.label[l].in_out < 0 ? (int)next++ : -1;
+    if (axis >= 0) x.label[l] = at->ax[axis];
+    else x.open[x.nopen++] = l;
+  }
+  dot_open_labels(g, &x);
+}
+
+void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Root *r = &gr->root.at[k];
+    const Inst *i = ir_inst(fr->p->f, r->v);
+    cg_break_block(g->e);
+    switch (r->kind) {
+    case ROOT_VALUE: {
+      LLVMValueRef base, ld;
+      CgVec x = gen_at(g, fr, r->v, at);
+      gen_memory(g, fr, r->v, &base, &ld);
+      gen_store(g, i->type, base, ld, gen_lin(g, i->type, at), &x);
+      break;
+    }
+    case ROOT_REDUCE: root_reduce(g, fr, r, at); break;
+    case ROOT_BATCH: {
+      Val a = ir_arg(fr->p->f, i, 0);
+      CgVec x = gen_at(g, fr, a, at);
+      add_lanes(g, r, gen_lin(g, ir_type(fr->p->f, a), at), x);
+      break;
+    }
+    default: root_dot(g, fr, gr, r, at);
+    }
+  }
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------------------------ */
+
+static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
+  for (uint32_t m = 0; m < gr->member.n; m++) {
+    Val v = gr->member.at[m];
+    const Inst *i = ir_inst(fr->p->f, v);
+    if (i->op == OP_trisolve) gen_trisolve_tiny(g, fr, v);
+    else
+      for (int64_t k = 0; k < type_count(i->type); k++) {
+        Idx at = gen_const_idx(g, i->type, k);
+        gen_ssa_set(g, fr, v, k, gen_compute(g, fr, v, &at));
+        cg_break_block(g->e);
+      }
+    gen_ssa_store(g, fr, v);
+  }
+  for (uint32_t k = 0; k < gr->root.n; k++) {
+    const Root *r = &gr->root.at[k];
+    const Inst *i = ir_inst(fr->p->f, r->v);
+    if (r->kind == ROOT_LANES) {
+      DotRoot x = {.fr = fr, .r = r};
+      plan_dot(fr->p->f, i, &x.d);
+      for (int l = 0; l < x.d.n; l++) x.open[x.nopen++] = l;
+      dot_open_labels(g, &x);
+    } else
+      for (int64_t n = 0; n < type_count(i->type); n++) {
+        Idx at = gen_const_idx(g, i->type, n);
+        add_lanes(g, r, cg_i64(g->e, n), gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at));
+      }
+  }
+}
+
+typedef struct LoopCtx { Frame *fr; const Group *gr; } LoopCtx;
+static void loop_body(Gen *g, void *ctx, Idx *at) {
+  LoopCtx *c = ctx;
+  gen_roots(g, c->fr, c->gr, at);
+}
+
+static void one_group(Gen *g, Frame *fr, uint32_t k) {
+  const Group *gr = fr->p->group.at[k];
+  const Frame *outer = g->group_frame;
+  uint32_t outer_group = g->group;
+  bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
+  if (rooted && gr->root.n == 0) return;
+  g->group_frame = fr, g->group = k;
+  gen_forget(g);
+  open_roots(g, fr, gr);
+  switch (gr->kind) {
+  case G_TINY: tiny_group(g, fr, gr); break;
+  case G_LOOP: gen_nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &(LoopCtx){fr, gr}); break;
+  case G_GEMM: gen_gemm(g, fr, gr); break;
+  case G_DOT: gen_dot_loops(g, fr, gr); break;
+  case G_DW: gen_dw(g, fr, gr); break;
+  case G_CONCAT: gen_concat(g, fr, gr); break;
+  case G_PUT: gen_put(g, fr, gr); break;
+  case G_TRISOLVE: gen_trisolve(g, fr, gr); break;
+  case G_RAND: gen_rand(g, fr, gr); break;
+  case G_SCAN: gen_scan(g, fr, gr); break;
+  case G_ODE: gen_ode(g, fr, gr); break;
+  }
+  gen_forget(g);
+  close_roots(g, fr, gr);
+  g->group_frame = outer, g->group = outer_group;
+}
+
+void gen_groups(Gen *g, Frame *fr, Section s) {
+  for (uint32_t k = 1; k < fr->p->group.n; k++)
+    if (fr->p->group.at[k]->section == s) one_group(g, fr, k);
+  gen_forget(g);
+}

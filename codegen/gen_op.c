@@ -1,0 +1,205 @@
+/* The value of an op at one index of its result, from its operands at the indices it asks for. */
+#include "codegen/gen.h"
+#include "codegen/math.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- elementwise ------------------------------------------------------------------------------------------ */
+
+CgVec gen_real(Gen *g, double v, bool lane) {
+  CgVec x = {.lane = lane};
+  for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) x.v[k] = cg_real(g->e, v, lane ? g->e->vl : 1);
+  return x;
+}
+
+CgVec gen_ew(Gen *g, Op op, CgVec *arg, uint32_t n, bool lane) {
+  CgVec x = {.lane = lane};
+  bool any = false;
+  for (uint32_t k = 0; k < n; k++) any |= arg[k].lane;
+  x.lane = any;              /* a per-sample result of shared operands is the same for all samples */
+  for (uint32_t k = 0; k < n; k++) arg[k] = gen_lanes(g, (Type){.lane = any}, arg[k]);
+  for (unsigned v = 0; v < (any ? g->e->nv : 1); v++) {
+    LLVMValueRef a[3] = {0};
+    for (uint32_t k = 0; k < n; k++) a[k] = arg[k].v[v];
+    x.v[v] = cg_ew(g->e, op, a);
+  }
+  return x;
+}
+
+CgVec gen_fma(Gen *g, CgVec a, CgVec b, CgVec c) {
+  Type lane = {.lane = a.lane || b.lane || c.lane};
+  CgVec x = {.lane = lane.lane};
+  a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b), c = gen_lanes(g, lane, c);
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) x.v[v] = cg_fma(g->e, a.v[v], b.v[v], c.v[v]);
+  return x;
+}
+
+static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) {   /* one condition for all lanes */
+  Type lane = {.lane = a.lane || b.lane};
+  CgVec x = {.lane = lane.lane};
+  a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b);
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++)
+    x.v[v] = LLVMIsAConstantInt(cond) ? (LLVMConstIntGetZExtValue(cond) ? a.v[v] : b.v[v])
+                                      : LLVMBuildSelect(g->e->b, cond, a.v[v], b.v[v], "");
+  return x;
+}
+
+static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  CgVec arg[3];
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Val a = ir_arg(fr->p->f, i, k);
+    Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
+    arg[k] = gen_at(g, fr, a, ir_type(fr->p->f, a).rank == 0 && i->type.rank ? &scalar : at);
+  }
+  return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------------------- */
+
+static Op reducer(uint16_t op) { return op == OP_rmax ? OP_max : op == OP_rmin ? OP_min : OP_add; }
+
+static CgVec reduce(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  Val x = ir_arg(fr->p->f, i, 0);
+  Type t = ir_type(fr->p->f, x);
+  int axis = (int)ir_attr(fr->p->f, i, 0);
+  CgVec sum = {0};
+  gen_axes(g, i->type, at);
+  if (t.dim[axis] == 0) return gen_real(g, i->op == OP_sum ? 0 : i->op == OP_rmax ? -INFINITY : INFINITY, false);
+  for (uint32_t k = 0; k < t.dim[axis]; k++) {
+    Idx to = {.axes = true};
+    for (int d = 0; d < t.rank; d++) to.ax[d] = d == axis ? cg_i64(g->e, k) : at->ax[d > axis ? d - 1 : d];
+    CgVec y = gen_at(g, fr, x, &to);
+    sum = k ? gen_ew(g, reducer(i->op), (CgVec[]){sum, y}, 2, t.lane) : y;
+  }
+  return sum;
+}
+
+void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out) {
+  memset(out, 0, sizeof *out);
+  out->a.axes = out->b.axes = out->out.axes = true;
+  for (int l = 0; l < d->n; l++) {
+    if (d->label[l].in_a >= 0) out->a.ax[d->label[l].in_a] = label[l];
+    if (d->label[l].in_b >= 0) out->b.ax[d->label[l].in_b] = label[l];
+    if (d->label[l].in_out >= 0) out->out.ax[d->label[l].in_out] = label[l];
+  }
+}
+
+static CgVec dot(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  Dot d;
+  LLVMValueRef label[3 * IR_MAX_RANK];
+  DotIdx x;
+  CgVec sum = {0};
+  plan_dot(fr->p->f, i, &d);
+  gen_axes(g, i->type, at);
+  for (int l = 0; l < d.n; l++)
+    if (d.label[l].in_out >= 0) label[l] = at->ax[d.label[l].in_out];
+  if (d.contraction == 0) return gen_real(g, 0, false);
+  for (int64_t k = 0; k < d.contraction; k++) {
+    int64_t rest = k;
+    for (int l = d.n; l-- > 0;)
+      if (d.label[l].in_out < 0) label[l] = cg_i64(g->e, rest % d.label[l].n), rest /= d.label[l].n;
+    gen_dot_idx(&d, label, &x);
+    CgVec a = gen_at(g, fr, d.a, &x.a), b = gen_at(g, fr, d.b, &x.b);
+    sum = k ? gen_fma(g, a, b, sum) : gen_ew(g, OP_mul, (CgVec[]){a, b}, 2, true);
+  }
+  return sum;
+}
+
+/* ---- ops that look at the index ---------------------------------------------------------------------------------- */
+
+static LLVMValueRef compare(Gen *g, LLVMIntPredicate p, LLVMValueRef a, LLVMValueRef b) {
+  return LLVMBuildICmp(g->e->b, p, a, b, "");
+}
+
+static CgVec tri(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  gen_axes(g, i->type, at);
+  int r = i->type.rank;
+  LLVMValueRef row = at->ax[r - 2], col = at->ax[r - 1], edge = cg_iadd(g->e, row, cg_i64(g->e, ir_attr(fr->p->f, i, 1)));
+  LLVMValueRef keep = compare(g, ir_attr(fr->p->f, i, 0) ? LLVMIntSGE : LLVMIntSLE, col, edge);
+  return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), at), gen_real(g, 0, false));
+}
+
+static CgVec diag(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  gen_axes(g, i->type, at);
+  Idx to = {.axes = true, .ax = {at->ax[0]}};
+  LLVMValueRef keep = compare(g, LLVMIntEQ, at->ax[0], at->ax[1]);
+  return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), &to), gen_real(g, 0, false));
+}
+
+static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const Fn *f = fr->p->f;
+  Val x = ir_arg(f, i, 0);
+  int64_t axis = ir_attr(f, i, 0), start = ir_attr(f, i, 1), step = ir_attr(f, i, 2), k;
+  int64_t n = ir_type(f, x).dim[axis];
+  gen_axes(g, i->type, at);
+  Idx to = {.axes = true};
+  memcpy(to.ax, at->ax, sizeof to.ax);
+  if (cg_is_int(at->ax[axis], &k)) {
+    if (k < start || (k - start) % step || (k - start) / step >= n) return gen_real(g, 0, false);
+    to.ax[axis] = cg_i64(g->e, (k - start) / step);
+    return gen_at(g, fr, x, &to);
+  }
+  LLVMValueRef off = cg_iadd(g->e, at->ax[axis], cg_i64(g->e, -start)), zero = cg_i64(g->e, 0);
+  LLVMValueRef in = compare(g, LLVMIntULT, off, cg_i64(g->e, (n - 1) * step + 1));
+  if (step > 1) {
+    LLVMValueRef rem = LLVMBuildURem(g->e->b, off, cg_i64(g->e, step), "");
+    in = LLVMBuildAnd(g->e->b, in, compare(g, LLVMIntEQ, rem, zero), "");
+    off = LLVMBuildUDiv(g->e->b, off, cg_i64(g->e, step), "");
+  }
+  to.ax[axis] = LLVMBuildSelect(g->e->b, in, off, zero, "");
+  return choose(g, in, gen_at(g, fr, x, &to), gen_real(g, 0, false));
+}
+
+/* ---- tiny results only: every index is a constant ------------------------------------------------------------------ */
+
+static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  int64_t axis = ir_attr(fr->p->f, i, 0), k = 0;
+  gen_axes(g, i->type, at);
+  if (!cg_is_int(at->ax[axis], &k)) base_fault("codegen: concat at an index that is not constant");
+  for (uint32_t j = 0; j < i->nargs; j++) {
+    Val a = ir_arg(fr->p->f, i, j);
+    int64_t n = ir_type(fr->p->f, a).dim[axis];
+    if (k < n) {
+      Idx to = {.axes = true};
+      memcpy(to.ax, at->ax, sizeof to.ax);
+      to.ax[axis] = cg_i64(g->e, k);
+      return gen_at(g, fr, a, &to);
+    }
+    k -= n;
+  }
+  base_fault("codegen: concat beyond its end");
+}
+
+static CgVec put(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const Fn *f = fr->p->f;
+  int64_t axis = ir_attr(f, i, 0), k = 0;
+  CgVec sum = gen_real(g, 0, false);
+  bool any = false;
+  gen_axes(g, i->type, at);
+  if (!cg_is_int(at->ax[axis], &k)) base_fault("codegen: put at an index that is not constant");
+  for (uint32_t j = 2; j < i->nattr; j++) {
+    if (ir_attr(f, i, j) != k) continue;
+    Idx to = {.axes = true};
+    memcpy(to.ax, at->ax, sizeof to.ax);
+    to.ax[axis] = cg_i64(g->e, j - 2);
+    CgVec y = gen_at(g, fr, ir_arg(f, i, 0), &to);
+    sum = any ? gen_ew(g, OP_add, (CgVec[]){sum, y}, 2, true) : y;
+    any = true;
+  }
+  return sum;
+}
+
+CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Inst *i = ir_inst(fr->p->f, v);
+  switch (i->op) {
+  case OP_sum: case OP_rmax: case OP_rmin: return reduce(g, fr, i, at);
+  case OP_dot: return dot(g, fr, i, at);
+  case OP_tri: return tri(g, fr, i, at);
+  case OP_diag: return diag(g, fr, i, at);
+  case OP_unslice: return unslice(g, fr, i, at);
+  case OP_concat: return concat(g, fr, i, at);
+  case OP_put: return put(g, fr, i, at);
+  default: return elementwise(g, fr, i, at);
+  }
+}

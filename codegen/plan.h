@@ -1,0 +1,145 @@
+/* The fusion plan: a Fn -> an ordered list of loop nests ("groups") and a place for every value.
+ *
+ * A value is *tiny* (at most PLAN_TINY elements): its elements are SSA values of the generated code, and
+ * every structural op on it is renaming at compile time. Or it is *big*: pointwise big values are
+ * computed in registers inside loops over their elements, together with everything else of the same
+ * dims that can be (one group), and stored only if another group needs them and cannot recompute
+ * them cheaply. Renaming ops (slice, transpose, reshape, ...) are views: maps of element indices.
+ *
+ * Groups run in order inside their section: once before the tiles (what is shared), for each tile, and
+ * last (what follows from batch sums). A scan is a group with a plan of its own. */
+#ifndef HNNC_CODEGEN_PLAN_H
+#define HNNC_CODEGEN_PLAN_H
+
+#include "codegen/emit.h"
+
+enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64 };
+
+typedef enum {
+  PC_DEAD, PC_CONST, PC_TABLE,
+  PC_IN,                     /* input of the function, in the caller's memory */
+  PC_UP,                     /* input of a body that is (a slice of) a value of the function around it */
+  PC_VIEW,                   /* renames the elements of its operand */
+  PC_SSA,                    /* tiny */
+  PC_POINT,                  /* big, computed element by element */
+  PC_BUF,                    /* big, filled by a group of its own kind; always in memory */
+  PC_MULTI                   /* scan, ode: read through proj */
+} PClass;
+
+typedef enum { SEC_ONCE, SEC_TILE, SEC_LAST, SEC_count } Section;
+
+typedef enum {
+  HOME_NONE, HOME_SCRATCH,
+  HOME_OUT,                  /* output `homeidx` of the function */
+  HOME_YS, HOME_NEXT, HOME_ZS,   /* in a body: this turn's slice of a ys; the next carry; added to a zs */
+  HOME_CARRY                 /* set by the scan: the buffer its last turn wrote */
+} Home;
+
+typedef struct PVal {
+  uint8_t cls, home, section, depth;
+  bool stored;               /* has memory */
+  bool bsum;                 /* depends on a sum over the batch */
+  uint32_t homeidx, uses, group, alias;
+  int64_t off;               /* HOME_SCRATCH: bytes */
+  uint32_t t0, t1;           /* first and last group that touches it */
+} PVal;
+
+typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
+extern const char *const plan_group_name[];
+
+typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;
+
+typedef struct Root {        /* what a group leaves behind */
+  RootKind kind;
+  Val v;
+  int64_t acc;               /* scratch of its accumulators, if it has any of its own */
+  bool persist;              /* accumulates over all tiles of a call */
+} Root;
+
+typedef struct Plan Plan;
+
+typedef struct Group {
+  uint8_t kind, section;
+  bool lane;
+  uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
+  Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
+  VEC(Val) member;           /* in order */
+  VEC(Root) root;
+  int64_t work;              /* scratch of its own (transposes, a scan's second carry buffers) */
+  uint32_t t0, t1;
+  Plan *body;                /* G_SCAN, G_ODE */
+} Group;
+
+typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
+
+typedef struct Target { unsigned tile, vl, es; } Target;
+
+struct Plan {
+  Arena *mem;
+  const Fn *f;
+  Plan *up;                  /* of the function around */
+  Val call;                  /* the scan or ode in it */
+  bool lane;                 /* tiles of samples; else everything is shared */
+  Target target;
+  PVal *val;                 /* by Val id */
+  VEC(Group *) group;        /* [0] is a placeholder: "at the start" */
+  VEC(Copy) copy;
+  int64_t scratch;           /* bytes; of the whole function, in the outermost plan */
+  int64_t flop_tile, flop_once;           /* per sample, per call */
+  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry */
+  bool *live;
+};
+
+/* Plans f for a target; freed by plan_destroy. */
+Plan *plan_create(const Fn *f, Target target);
+void plan_destroy(Plan *p);
+void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src);
+
+/* ---- asked by the emitters ---------------------------------------------------------------------------- */
+
+Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
+Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */
+int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
+bool plan_is_point(const Plan *p, Val v);
+bool plan_is_elementwise(Op op);                                /* operands at the index of the result */
+Val plan_strip(const Plan *p, Val v);                           /* through id and spread */
+
+/* A value in memory with a stride for each axis, seen through views and scan boundaries. */
+typedef struct Affine {
+  const Plan *p; Val root;   /* where the memory is */
+  int64_t off;               /* in elements of root */
+  int nturn; struct { const Plan *body; int64_t mul; } turn[IR_MAX_RANK];   /* + turn of `body` * mul */
+  int64_t stride[IR_MAX_RANK];
+} Affine;
+bool plan_affine(const Plan *p, Val v, Affine *out);
+
+/* The shape of a dot. */
+typedef struct DotLabel {
+  int64_t label;
+  uint32_t n;
+  int in_a, in_b, in_out;    /* axis, or -1 */
+} DotLabel;
+typedef struct Dot {
+  Val a, b;
+  bool lanes;
+  int n; DotLabel label[3 * IR_MAX_RANK];
+  int64_t contraction;       /* elements of one sum, lanes not counted */
+} Dot;
+void plan_dot(const Fn *f, const Inst *i, Dot *out);
+
+/* A dot as a register-tiled product: `row` only in the shared operand and the result, `sum` one
+ * stretch of contraction; the other labels are loops around it. */
+typedef struct GemmShape {
+  Val shared, lane;          /* the operands */
+  bool a_shared;
+  int row;                   /* index of a label */
+  int64_t k, a_k, x_k;       /* contraction: length, strides in elements */
+  Affine a, x;
+} GemmShape;
+bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
+
+/* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
+typedef struct DwShape { Val g, x; bool g_is_a; int row, col; Affine ga, xa; } DwShape;
+bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
+
+#endif

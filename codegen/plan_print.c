@@ -1,0 +1,71 @@
+/* Plans as text: one loop nest a paragraph, what it computes, what it leaves behind. */
+#include "codegen/plan.h"
+
+#include <string.h>
+
+const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "weight gradient", "concat", "put",
+                                       "trisolve", "rand", "scan", "ode"};
+static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
+static const char *const section_name[] = {"once", "for each tile", "after the tiles"};
+
+static const char *home_text(const PVal *q, char *buf, size_t size) {
+  switch (q->home) {
+  case HOME_SCRATCH: snprintf(buf, size, "scratch+%lld", (long long)q->off); break;
+  case HOME_OUT: snprintf(buf, size, "out %u", q->homeidx); break;
+  case HOME_YS: snprintf(buf, size, "ys %u", q->homeidx); break;
+  case HOME_NEXT: snprintf(buf, size, "carry %u", q->homeidx); break;
+  case HOME_CARRY: snprintf(buf, size, "carry"); break;
+  default: snprintf(buf, size, "registers");
+  }
+  return buf;
+}
+
+static void print_value(FILE *out, const Plan *p, Val v, int indent, const Source *src) {
+  char type[64], where[128];
+  const Inst *i = ir_inst(p->f, v);
+  fprintf(out, "%*s%%%u = %s", indent, "", v.id, ir_op[i->op].name);
+  for (uint32_t k = 0; k < i->nargs; k++) fprintf(out, "%s%%%u", k ? ", " : " ", ir_arg(p->f, i, k).id);
+  fprintf(out, " : %s", type_text(i->type, p->f->f64, type, sizeof type));
+  if (src && i->at.file) fprintf(out, "  # %s", source_where(src, i->at, where, sizeof where));
+  fputc('\n', out);
+}
+
+static void print_plan(FILE *out, const Plan *p, int indent, const Source *src);
+
+static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const Source *src) {
+  const Group *g = p->group.at[k];
+  char home[64];
+  bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
+  if (rooted && !g->root.n) return;
+  fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
+  if (g->rank) {
+    fprintf(out, " [");
+    for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
+    fprintf(out, "]%s", g->lane ? " x lanes" : "");
+  }
+  fputc('\n', out);
+  if (g->main.id) print_value(out, p, g->main, indent + 2, src);
+  for (uint32_t m = 0; m < g->member.n; m++) print_value(out, p, g->member.at[m], indent + 2, src);
+  for (uint32_t r = 0; r < g->root.n; r++)
+    fprintf(out, "%*s%s %%%u -> %s\n", indent + 2, "", root_name[g->root.at[r].kind], g->root.at[r].v.id,
+            home_text(&p->val[g->root.at[r].v.id], home, sizeof home));
+  if (g->body) print_plan(out, g->body, indent + 4, src);
+}
+
+static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) {
+  for (int s = 0; s < SEC_count; s++) {
+    bool any = false;
+    for (uint32_t k = 1; k < p->group.n; k++) {
+      if (p->group.at[k]->section != s) continue;
+      if (!any && !p->up) fprintf(out, "%*s%s:\n", indent, "", section_name[s]);
+      any = true;
+      print_group(out, p, k, indent + 2, src);
+    }
+  }
+}
+
+void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src) {
+  fprintf(out, "kernel %s: %s, tile %u, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol,
+          p->f->f64 ? "f64" : "f32", p->lane ? p->target.tile : 0, (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
+  print_plan(out, p, 0, src);
+}

@@ -1,0 +1,10 @@
+/* Between the files of the plan. */
+#ifndef HNNC_CODEGEN_PLAN_PRIV_H
+#define HNNC_CODEGEN_PLAN_PRIV_H
+
+#include "codegen/plan.h"
+
+Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool lane);
+void plan_finish(Plan *p);                     /* plan_store.c: homes, what is stored, scratch */
+
+#endif
