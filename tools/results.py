@@ -1,0 +1,104 @@
+"""Runs the models with several seeds and writes docs/results.md: mean and standard deviation over the
+seeds, beside the figures of the papers.
+
+    python3 tools/results.py [--hnnc build/hnnc] [--seeds 5] [--only pendulum,spring] [--out docs/results.md]
+"""
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+# model, quantity shown, where it is: ("test", loss) the last test loss of a training, or ("report", name),
+# the paper's figure, the bound we hold ourselves to (None: shown only).
+ROWS = [
+    ("spring", "HNN test loss", ("test", "hnn"), "3.5928e-2", None),
+    ("spring", "baseline test loss", ("test", "baseline"), "3.6656e-2", None),
+    ("spring", "HNN energy MSE", ("report", "hnn_energy_mse"), "3.8416e-4", None),
+    ("spring", "baseline energy MSE", ("report", "baseline_energy_mse"), "1.7077e-1", None),
+    ("pendulum", "HNN test loss", ("test", "hnn"), "3.5586e-2", 3.65e-2),
+    ("pendulum", "baseline test loss", ("test", "baseline"), "3.5273e-2", None),
+    ("pendulum", "HNN energy MSE", ("report", "hnn_energy_mse"), "2.4852e-2", None),
+    ("pendulum", "baseline energy MSE", ("report", "baseline_energy_mse"), "4.1519e-2", None),
+    ("real_pendulum", "HNN test loss", ("report", "test_loss"), "5.9584e-3", 6.0e-3),
+    ("two_body", "HNN test loss", ("report", "test_loss"), "2.8218e-6", 5e-6),
+    ("two_body", "HNN energy MSE", ("report", "energy_mse"), "3.8751e-5", 4e-5),
+    ("three_body", "HNN test loss", ("report", "test_loss"), "4.88e-1", None),
+    ("three_body", "HNN energy MSE", ("report", "energy_mse"), "4.19e-2", None),
+    ("inner_planets", "force exponent", ("report", "force_exponent"), "-2 (exact)", None),
+    ("inner_planets", "GM at 1 au", ("report", "gm_at_1au"), "39.478 (exact)", None),
+]
+
+
+def run(hnnc, model, seed, folder):
+    """The run directory's figures, or None with the reason printed."""
+    out = os.path.join(folder, f"{model}-{seed}")
+    start = time.monotonic()
+    done = subprocess.run([hnnc, "run", f"models/{model}.hnn", "--out", out, "--seed", str(seed), "-q"],
+                          capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - start
+    if done.returncode not in (0, 3):
+        print(f"{model} seed {seed}: exit code {done.returncode}\n{done.stderr}", file=sys.stderr)
+        return None
+    with open(os.path.join(out, "reports.json"), encoding="utf-8") as f:
+        reports = json.load(f)["reports"]
+    tests = {}
+    with open(os.path.join(out, "metrics.jsonl"), encoding="utf-8") as f:
+        for line in f:
+            row = json.loads(line)
+            tests[row["train"]] = row["test"]
+    print(f"{model} seed {seed}: {seconds:.1f} s", file=sys.stderr)
+    return {"reports": reports, "tests": tests, "seconds": seconds}
+
+
+def figure(result, where):
+    kind, name = where
+    value = result["tests"].get(name) if kind == "test" else result["reports"][name]["mean"]
+    return float("nan") if value is None else value
+
+
+def mean_sd(values):
+    mean = sum(values) / len(values)
+    sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else 0.0
+    return mean, sd
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hnnc", default="build/hnnc")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--out", default="docs/results.md")
+    args = parser.parse_args()
+    wanted = [m for m in args.only.split(",") if m]
+    models = [m for m in dict.fromkeys(row[0] for row in ROWS) if not wanted or m in wanted]
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for model in models:
+            runs = [run(args.hnnc, model, seed, folder) for seed in range(1, args.seeds + 1)]
+            results[model] = [r for r in runs if r]
+    lines = ["# Results", "",
+             f"Written by `python3 tools/results.py --seeds {args.seeds}`: mean ± standard deviation over the seeds",
+             "1 to " f"{args.seeds} (every seed changes data, start and order of the samples). The papers' figures are",
+             "of one seed (Greydanus, Dzamba & Yosinski, arXiv:1906.01563, README of their code). Notes stand below.", "",
+             "| model | quantity | hnnc | paper | bound | held | seconds a run |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for model, what, where, paper, bound in ROWS:
+        if not results.get(model):
+            continue
+        mean, sd = mean_sd([figure(r, where) for r in results[model]])
+        seconds = sum(r["seconds"] for r in results[model]) / len(results[model])
+        held = "" if bound is None else "yes" if mean <= bound else "**no**"
+        lines.append(f"| {model} | {what} | {mean:.4g} ± {sd:.2g} | {paper} | {bound or ''} | {held} | {seconds:.1f} |")
+    notes = "docs/results-notes.md"
+    if os.path.exists(notes):
+        with open(notes, encoding="utf-8") as f:
+            lines += ["", f.read().rstrip()]
+    with open(args.out, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
