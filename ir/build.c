@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(OP_count <= UINT8_MAX, "Inst.of holds an op");
+
 void ir_build_init(Build *b, Fn *f) { *b = (Build){.f = f, .fold = true, .number = true}; }
 
 void ir_build_finish(Build *b) {
@@ -33,7 +35,8 @@ static uint64_t key_hash(const Cand *c, uint32_t sub) {
 }
 
 static bool key_eq(const Fn *f, const Inst *i, const Cand *c, uint32_t sub) {
-  if (i->op != c->op || i->sub != sub || i->nargs != c->nargs || i->nattr != c->nattr || !type_eq(i->type, c->type))
+  if (i->op != c->op || i->sub != sub || i->nargs != c->nargs || i->nattr != c->nattr ||
+      !type_eq(i->type, c->type))
     return false;
   for (uint32_t k = 0; k < c->nargs; k++)
     if (ir_arg(f, i, k).id != c->args[k].id) return false;
@@ -47,7 +50,8 @@ static Cand cand_of(const Fn *f, const Inst *i) {
 /* The bucket that holds an equal value, or the empty one where it belongs. */
 static uint32_t *bucket_of(const Build *b, const Cand *c, uint32_t sub) {
   uint32_t at = (uint32_t)key_hash(c, sub) & (b->nbucket - 1);
-  while (b->bucket[at] && !key_eq(b->f, &b->f->inst.at[b->bucket[at]], c, sub)) at = (at + 1) & (b->nbucket - 1);
+  while (b->bucket[at] && !key_eq(b->f, &b->f->inst.at[b->bucket[at]], c, sub))
+    at = (at + 1) & (b->nbucket - 1);
   return &b->bucket[at];
 }
 
@@ -79,9 +83,16 @@ static uint32_t attach(Fn *f, Fn *sub) {
 
 static Val append(Build *b, const Cand *c, uint32_t sub) {
   Fn *f = b->f;
-  Inst i = {.op = (uint16_t)c->op, .role = (uint8_t)b->role, .of = (uint8_t)(b->role == ROLE_PRIMAL ? OP_none : b->of),
-            .args = f->pool.n, .nargs = c->nargs, .attr = f->attr.n, .nattr = c->nattr, .sub = sub,
-            .type = c->type, .at = b->at};
+  Inst i = {.op = (uint16_t)c->op,
+            .role = (uint8_t)b->role,
+            .of = (uint8_t)(b->role == ROLE_PRIMAL ? OP_none : b->of),
+            .args = f->pool.n,
+            .nargs = c->nargs,
+            .attr = f->attr.n,
+            .nattr = c->nattr,
+            .sub = sub,
+            .type = c->type,
+            .at = b->at};
   for (uint32_t k = 0; k < c->nargs; k++) *vec_push(&f->pool) = c->args[k];
   for (uint32_t k = 0; k < c->nattr; k++) *vec_push(&f->attr) = c->attr[k];
   *vec_push(&f->inst) = i;
@@ -126,7 +137,8 @@ Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *
   if (nargs) memcpy(a, args, nargs * sizeof *a);         /* they may lie in vectors that are about to move */
   if (nattr) memcpy(t, attr, nattr * sizeof *t);
   Cand c = {op, a, nargs, t, nattr, declared};
-  if (!ir_infer(b->f, op, a, nargs, t, nattr, sub, &c.type, err, sizeof err)) base_fault("in @%s: %s", b->f->name, err);
+  if (!ir_infer(b->f, op, a, nargs, t, nattr, sub, &c.type, err, sizeof err))
+    base_fault("in @%s: %s", b->f->name, err);
   if (b->fold || b->number) order_operands(b, op, a);
   Val v = emit(b, &c, sub);
   if (a != few_args) free(a);

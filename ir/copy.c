@@ -27,7 +27,8 @@ Fn *ir_copy_fn(Fn *parent, const Fn *f) {
   COPY_VEC(g->out, f->out);
   COPY_VEC(g->outname, f->outname);
   COPY_VEC(g->table, f->table);
-  for (uint32_t k = 0; k < g->in.n; k++) g->in.at[k].name = f->in.at[k].name ? arena_strdup(g->mem, f->in.at[k].name) : NULL;
+  for (uint32_t k = 0; k < g->in.n; k++)
+    g->in.at[k].name = f->in.at[k].name ? arena_strdup(g->mem, f->in.at[k].name) : NULL;
   for (uint32_t k = 0; k < g->outname.n; k++)
     if (g->outname.at[k]) g->outname.at[k] = arena_strdup(g->mem, f->outname.at[k]);
   for (uint32_t k = 0; k < g->table.n; k++) g->table.at[k].v = copy_table(g->mem, &f->table.at[k]);
@@ -69,7 +70,8 @@ Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map) {
 /* A shared value given where the callee has one per sample is spread. */
 static Val bind(Build *b, const Fn *callee, uint32_t k, Val arg) {
   Type have = ir_type(b->f, arg), want = callee->in.at[k].type;
-  if (!type_same_dims(have, want) || have.dt != want.dt) base_fault("@%s inlined with a wrong operand %u", callee->name, k);
+  if (!type_same_dims(have, want) || have.dt != want.dt)
+    base_fault("@%s inlined with a wrong operand %u", callee->name, k);
   return want.lane && !have.lane ? ir_spread(b, arg) : arg;
 }
 

@@ -56,7 +56,8 @@ static Value *const value[OP_count] = {
 };
 
 double ir_eval_scalar(Op op, double a, double b) {
-  if (op >= OP_count || !value[op]) base_fault("`%s` is no elementwise op", op < OP_count ? ir_op[op].name : "?");
+  if (op >= OP_count || !value[op])
+    base_fault("`%s` is no elementwise op", op < OP_count ? ir_op[op].name : "?");
   return value[op](a, b);
 }
 
@@ -133,7 +134,8 @@ static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
   s->results = base_realloc(NULL, (s->nresults + 1) * sizeof *s->results);
   for (uint32_t k = 0; k < s->nresults; k++) {
     Type t;
-    if (!ir_result_type(f, i, k, &t)) base_fault("in @%s: result %u of %%%u has no type", f->name, k, (uint32_t)(i - f->inst.at));
+    if (!ir_result_type(f, i, k, &t))
+      base_fault("in @%s: result %u of %%%u has no type", f->name, k, (uint32_t)(i - f->inst.at));
     s->results[k] = eval_tensor(t, r->B);
   }
 }
@@ -196,7 +198,8 @@ bool eval_fn(Run *r, const Fn *f, const Tensor *in, Tensor *out) {
   return ok;
 }
 
-bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize) {
+bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err,
+             size_t errsize) {
   Run r = {B, env, err, errsize};
   char have[96], want[96];
   if (errsize) *err = 0;

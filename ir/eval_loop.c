@@ -34,7 +34,8 @@ static bool take_turn(Node *n, Tensor *out, int64_t turn) {
       continue;
     }
     double *to = n->results[k].v;
-    if (k < n->attr[SCAN_CARRY] + n->attr[SCAN_YS]) memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
+    if (k < n->attr[SCAN_CARRY] + n->attr[SCAN_YS])
+      memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
     else
       for (size_t e = 0; e < size; e++) to[e] += out[k].v[e];
     free(out[k].v);
@@ -127,8 +128,13 @@ bool eval_ode(Node *n) {
   const Tensor *times = n->args[states];
   int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
   Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states};
-  HnnOde o = {.method = (int32_t)n->attr[0], .f64 = 1, .lanes = (int32_t)lanes, .ntimes = (int32_t)times->type.dim[0],
-              .times = times->v, .rates = rates, .ctx = &r};
+  HnnOde o = {.method = (int32_t)n->attr[0],
+              .f64 = 1,
+              .lanes = (int32_t)lanes,
+              .ntimes = (int32_t)times->type.dim[0],
+              .times = times->v,
+              .rates = rates,
+              .ctx = &r};
   memcpy(&o.rtol, &n->attr[2], sizeof o.rtol);
   memcpy(&o.atol, &n->attr[3], sizeof o.atol);
   size_t total = 0;

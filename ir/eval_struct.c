@@ -77,7 +77,8 @@ bool eval_slice(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * size + k) * a.inner + i, n->arg[0], (o * a.size + start + k * step) * a.inner + i);
+        eval_move(n->run, n->out, (o * size + k) * a.inner + i, n->arg[0],
+                  (o * a.size + start + k * step) * a.inner + i);
   return true;
 }
 
@@ -87,7 +88,8 @@ bool eval_unslice(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * total + start + k * step) * a.inner + i, n->arg[0], (o * a.size + k) * a.inner + i);
+        eval_move(n->run, n->out, (o * total + start + k * step) * a.inner + i, n->arg[0],
+                  (o * a.size + k) * a.inner + i);
   return true;
 }
 
@@ -109,7 +111,8 @@ bool eval_take(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * to.size + k) * a.inner + i, n->arg[0], (o * a.size + n->attr[1 + k]) * a.inner + i);
+        eval_move(n->run, n->out, (o * to.size + k) * a.inner + i, n->arg[0],
+                  (o * a.size + n->attr[1 + k]) * a.inner + i);
   return true;
 }
 
@@ -228,7 +231,8 @@ bool eval_dot(Node *n) {
 }
 
 /* One column of x for one sample, in place. */
-static void solve_column(const double *a, int64_t da, double *x, int64_t dx, int64_t size, bool upper, bool trans) {
+static void solve_column(const double *a, int64_t da, double *x, int64_t dx, int64_t size, bool upper,
+                         bool trans) {
   bool backward = upper != trans;
   for (int64_t t = 0; t < size; t++) {
     int64_t i = backward ? size - 1 - t : t;
@@ -249,6 +253,7 @@ bool eval_trisolve(Node *n) {
   for (int64_t e = size * cols; e-- > 0;) eval_move(n->run, n->out, e, n->arg[1], e);
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < w; s++)
-      solve_column(a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size, n->attr[0], n->attr[1]);
+      solve_column(a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size, n->attr[0],
+                   n->attr[1]);
   return true;
 }

@@ -35,7 +35,8 @@ static bool is_value(const Build *b, Val v, double want) {
 static Val scalar_of(Build *b, Val v) {
   Num n;
   if (ir_type(b->f, v).rank == 0) return VAL_NONE;
-  if (ir_inst(b->f, v)->op == OP_const && fold_is_splat(b->f, v, &n)) return fold_splat(b, n, type_scalar(false));
+  if (ir_inst(b->f, v)->op == OP_const && fold_is_splat(b->f, v, &n))
+    return fold_splat(b, n, type_scalar(false));
   while (is_op(b, v, OP_expand, &v) || is_op(b, v, OP_reshape, &v))
     if (ir_type(b->f, v).rank == 0) return v;
   return VAL_NONE;
@@ -173,7 +174,9 @@ static Val fold_select(Build *b, Val c, Val x, Val y) {
   Val z;
   bool value;
   if (x.id == y.id) return x;
-  if (fold_is_splat(b->f, x, &p) && fold_is_splat(b->f, y, &q) && p.v == q.v && p.num == q.num && p.den == q.den) return x;
+  if (fold_is_splat(b->f, x, &p) && fold_is_splat(b->f, y, &q) && p.v == q.v && p.num == q.num &&
+      p.den == q.den)
+    return x;
   if (known_bool(b->f, c, 0, &value)) return value ? x : y;
   return is_op(b, c, OP_not, &z) ? ir_select(b, z, y, x) : VAL_NONE;
 }
@@ -200,7 +203,8 @@ static bool fold_constant(Build *b, const Cand *c, Val *out) {
   Num x, y = {0};
   OpClass cls = ir_op[c->op].cls;
   if (cls != OPC_EW1 && cls != OPC_EW2) return false;
-  if (!fold_is_splat(b->f, c->args[0], &x) || (c->nargs > 1 && !fold_is_splat(b->f, c->args[1], &y))) return false;
+  if (!fold_is_splat(b->f, c->args[0], &x) || (c->nargs > 1 && !fold_is_splat(b->f, c->args[1], &y)))
+    return false;
   *out = fold_splat(b, num_apply(c->op, x, y), c->type);
   return true;
 }

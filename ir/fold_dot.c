@@ -130,7 +130,8 @@ static Val dot_padded(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
   if (i->op != OP_unslice) return VAL_NONE;
   int at = (int)ir_attr(b->f, i, 0), o = 1 - w, label = d.label[w][at];
-  uint32_t start = (uint32_t)ir_attr(b->f, i, 1), step = (uint32_t)ir_attr(b->f, i, 2), total = (uint32_t)ir_attr(b->f, i, 3);
+  uint32_t start = (uint32_t)ir_attr(b->f, i, 1), step = (uint32_t)ir_attr(b->f, i, 2),
+           total = (uint32_t)ir_attr(b->f, i, 3);
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (out >= 0 && (other >= 0 || d.lanes)) return VAL_NONE;
   d.x[w] = ir_arg(b->f, i, 0);
@@ -180,8 +181,9 @@ Val fold_dot(Build *b, const Cand *c) {
   Val v = VAL_NONE;
   for (int w = 0; w < 2 && !v.id; w++) v = dot_zero(b, d, w, c->type);
   for (int w = 0; w < 2 && !v.id; w++) {
-    if (!(v = dot_spread(b, d, w)).id && !(v = dot_splat(b, d, w, c->type)).id && !(v = dot_transposed(b, d, w)).id &&
-        !(v = dot_expanded(b, d, w)).id && !(v = dot_diagonal(b, d, w)).id)
+    if (!(v = dot_spread(b, d, w)).id && !(v = dot_splat(b, d, w, c->type)).id &&
+        !(v = dot_transposed(b, d, w)).id && !(v = dot_expanded(b, d, w)).id &&
+        !(v = dot_diagonal(b, d, w)).id)
       v = dot_padded(b, d, w);
   }
   if (!v.id) v = dot_narrow(b, d, c->type);

@@ -39,7 +39,14 @@ static int without(int64_t axis, int64_t removed) { return (int)(axis - (axis > 
 
 static Val fold_of_splat(Build *b, const Cand *c, Num n) {
   switch (c->op) {
-  case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_take: case OP_rmax: case OP_rmin: case OP_diagv:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_slice:
+  case OP_take:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_diagv:
     return fold_splat(b, n, c->type);
   case OP_sum: {
     Type t = ir_type(b->f, c->args[0]);
@@ -198,7 +205,8 @@ static Val slice_of_concat(Build *b, const Cand *c, Range r) {
 static Val slice_of_unslice(Build *b, const Cand *c, const Look *l, Range r) {
   Range has = {l->a[1], l->xtype.dim[l->a[0]], l->a[2]}, in;
   if (l->a[0] != c->attr[0])
-    return ir_unslice(b, again(b, c, l->x), (int)l->a[0], (uint32_t)l->a[1], (uint32_t)l->a[2], (uint32_t)l->a[3]);
+    return ir_unslice(b, again(b, c, l->x), (int)l->a[0], (uint32_t)l->a[1], (uint32_t)l->a[2],
+                      (uint32_t)l->a[3]);
   if (range_in(r, has, &in)) return slice_range(b, l->x, c->attr[0], in);
   return ranges_meet(r, has) ? VAL_NONE : fold_zeros(b, c->type);
 }
@@ -206,7 +214,8 @@ static Val slice_of_unslice(Build *b, const Cand *c, const Look *l, Range r) {
 static Val slice_of_take(Build *b, const Cand *c, Range r) {
   const Inst *i = ir_inst(b->f, c->args[0]);
   uint32_t *index = base_realloc(NULL, (size_t)r.n * sizeof *index);
-  for (int64_t k = 0; k < r.n; k++) index[k] = (uint32_t)ir_attr(b->f, i, (uint32_t)(1 + r.start + k * r.step));
+  for (int64_t k = 0; k < r.n; k++)
+    index[k] = (uint32_t)ir_attr(b->f, i, (uint32_t)(1 + r.start + k * r.step));
   Val v = ir_take(b, ir_arg(b->f, i, 0), (int)c->attr[0], index, (uint32_t)r.n);
   free(index);
   return v;
@@ -237,13 +246,15 @@ static Val fold_unslice(Build *b, const Cand *c) {
   const int64_t *a = c->attr;
   if (l.type.dim[a[0]] == a[3]) return c->args[0];
   if (l.op != OP_unslice || l.a[0] != a[0]) return VAL_NONE;
-  return ir_unslice(b, l.x, (int)a[0], (uint32_t)(a[1] + l.a[1] * a[2]), (uint32_t)(l.a[2] * a[2]), (uint32_t)a[3]);
+  return ir_unslice(b, l.x, (int)a[0], (uint32_t)(a[1] + l.a[1] * a[2]), (uint32_t)(l.a[2] * a[2]),
+                    (uint32_t)a[3]);
 }
 
 /* Neighbours along one axis become one unslice of their concatenation. */
 Val fold_join(Build *b, Val x, Val y) {
   Look p = look(b, x), q = look(b, y);
-  if (p.op != OP_unslice || q.op != OP_unslice || !type_same_dims(p.type, q.type) || p.a[0] != q.a[0]) return VAL_NONE;
+  if (p.op != OP_unslice || q.op != OP_unslice || !type_same_dims(p.type, q.type) || p.a[0] != q.a[0])
+    return VAL_NONE;
   if (p.a[1] > q.a[1]) {
     Look t = p;
     p = q;
@@ -270,8 +281,10 @@ static Val merge(Build *b, Val x, Val y, int64_t axis) {
     return fold_splat(b, m, t);
   }
   Look p = look(b, x), q = look(b, y);
-  if (p.op != OP_slice || q.op != OP_slice || p.x.id != q.x.id || p.a[0] != axis || q.a[0] != axis) return VAL_NONE;
-  if ((p.a[3] != 1 && p.a[2] > 1) || (q.a[3] != 1 && q.a[2] > 1) || p.a[1] + p.a[2] != q.a[1]) return VAL_NONE;
+  if (p.op != OP_slice || q.op != OP_slice || p.x.id != q.x.id || p.a[0] != axis || q.a[0] != axis)
+    return VAL_NONE;
+  if ((p.a[3] != 1 && p.a[2] > 1) || (q.a[3] != 1 && q.a[2] > 1) || p.a[1] + p.a[2] != q.a[1])
+    return VAL_NONE;
   return slice_range(b, p.x, axis, (Range){p.a[1], p.a[2] + q.a[2], 1});
 }
 
@@ -287,10 +300,12 @@ static void parts_gather(Build *b, const Cand *c, Parts *p) {
   for (uint32_t k = 0; k < c->nargs; k++) {
     Look l = look(b, c->args[k]);
     uint32_t n = ir_inst(b->f, c->args[k])->nargs;
-    bool open = l.op == OP_concat && l.a[0] == c->attr[0] && c->nargs + n <= FLATTEN && l.type.lane == c->type.lane;
+    bool open =
+        l.op == OP_concat && l.a[0] == c->attr[0] && c->nargs + n <= FLATTEN && l.type.lane == c->type.lane;
     p->changed |= open;
     if (!open) parts_add(b, p, c->args[k], c->attr[0]);
-    for (uint32_t j = 0; open && j < n; j++) parts_add(b, p, ir_arg(b->f, ir_inst(b->f, c->args[k]), j), c->attr[0]);
+    for (uint32_t j = 0; open && j < n; j++)
+      parts_add(b, p, ir_arg(b->f, ir_inst(b->f, c->args[k]), j), c->attr[0]);
   }
 }
 
@@ -364,7 +379,8 @@ static Val fold_take(Build *b, const Cand *c) {
 static Val fold_put(Build *b, const Cand *c) {
   Range r;
   if (!progression(c->attr + 2, c->nattr - 2, &r)) return VAL_NONE;
-  return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)r.start, (uint32_t)r.step, (uint32_t)c->attr[1]);
+  return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)r.start, (uint32_t)r.step,
+                    (uint32_t)c->attr[1]);
 }
 
 /* ---- matrices ---- */
@@ -394,7 +410,8 @@ static Val fold_trisolve(Build *b, const Cand *c) {
   if (is_zero(b, c->args[1])) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
-  return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]), c->type);
+  return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]),
+                     c->type);
 }
 
 /* ---- lanes ---- */
@@ -408,7 +425,9 @@ static Val fold_batch_sum(Build *b, const Cand *c) {
   Val x = ir_arg(b->f, i, 0), y = ir_arg(b->f, i, 1);
   bool lx = ir_type(b->f, x).lane, ly = ir_type(b->f, y).lane;
   if (i->op == OP_mul)
-    return lx && ly ? VAL_NONE : fold_coerce(b, lx ? ir_mul(b, ir_batch_sum(b, x), y) : ir_mul(b, x, ir_batch_sum(b, y)), c->type);
+    return lx && ly ? VAL_NONE
+                    : fold_coerce(b, lx ? ir_mul(b, ir_batch_sum(b, x), y) : ir_mul(b, x, ir_batch_sum(b, y)),
+                                  c->type);
   if (!lx || !ly) return VAL_NONE;
   int64_t attr[3 + 3 * IR_MAX_RANK];
   uint32_t nattr = i->nattr;

@@ -24,7 +24,9 @@ Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
   return ir_emit_as(b, OP_rand, &counter, counter.id != 0, (int64_t[]){kind, site}, 2, NULL, type);
 }
 
-Val ir_select(Build *b, Val c, Val x, Val y) { return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL); }
+Val ir_select(Build *b, Val c, Val x, Val y) {
+  return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL);
+}
 Val ir_id(Build *b, Val x) { return unary(b, OP_id, x, NULL, 0); }
 Val ir_spread(Build *b, Val x) { return ir_type(b->f, x).lane ? x : unary(b, OP_spread, x, NULL, 0); }
 Val ir_batch_sum(Build *b, Val x) { return unary(b, OP_batch_sum, x, NULL, 0); }
@@ -45,7 +47,9 @@ Val ir_transpose(Build *b, Val x, const int *perm) {
   return unary(b, OP_transpose, x, attr, rank);
 }
 
-Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
+Val ir_expand(Build *b, Val x, int axis, uint32_t n) {
+  return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2);
+}
 
 Val ir_expand_to(Build *b, Val scalar, Type dims) {
   if (ir_type(b->f, scalar).rank) base_fault("expand_to of a tensor");
@@ -94,7 +98,8 @@ Val ir_stack(Build *b, const Val *x, uint32_t n) {
 
 /* ---- indices ---- */
 
-static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, const uint32_t *index, uint32_t n) {
+static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, const uint32_t *index,
+                   uint32_t n) {
   int64_t *attr = base_realloc(NULL, (nlead + n) * sizeof *attr);
   memcpy(attr, lead, nlead * sizeof *attr);
   for (uint32_t k = 0; k < n; k++) attr[nlead + k] = index[k];
@@ -132,7 +137,8 @@ Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int
 }
 
 Val ir_matmul(Build *b, Val x, Val y) {
-  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank, la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[2 * IR_MAX_RANK];
+  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank, la[IR_MAX_RANK], lb[IR_MAX_RANK],
+      lo[2 * IR_MAX_RANK];
   int nout = 0;
   if (!na || !nb) base_fault("matmul of a scalar");
   for (int k = 0; k < na; k++) la[k] = k;
@@ -155,8 +161,8 @@ Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carr
 
 Val ir_proj(Build *b, Val multi, uint32_t index) { return unary(b, OP_proj, multi, (int64_t[]){index}, 1); }
 
-static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv, uint32_t ninv,
-                      const int64_t attr[4], Fn *rates) {
+static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv,
+                      uint32_t ninv, const int64_t attr[4], Fn *rates) {
   Val *args = base_realloc(NULL, (states + 1 + ninv) * sizeof *args);
   if (states) memcpy(args, y0, states * sizeof *args);
   args[states] = clock;

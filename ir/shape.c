@@ -101,7 +101,8 @@ static bool shape_rand(const Sig *s, Type *out) {
   if (s->nargs > 1) return shape_bad(s, "takes a counter at most, found %u operands", s->nargs);
   if (s->nargs && (s->type[0].dt != DT_REAL || s->type[0].lane || s->type[0].rank))
     return shape_bad(s, "needs a shared scalar counter");
-  if (s->attr[0] < 0 || s->attr[0] > 1) return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)s->attr[0]);
+  if (s->attr[0] < 0 || s->attr[0] > 1)
+    return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)s->attr[0]);
   if (s->attr[1] < 0 || s->attr[1] > UINT32_MAX) return shape_bad(s, "has a site outside 32 bits");
   if (out->dt != DT_REAL || !out->lane) return shape_bad(s, "draws reals per sample");
   return shape_sane(s, *out);
@@ -192,11 +193,12 @@ static bool shape_rmin(const Sig *s, Type *out) { return reduction(s, out); }
 
 static bool shape_slice(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
-  if (!axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a size") || !dim_attr(s, a[3], "a step")) return false;
+  if (!axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a size") || !dim_attr(s, a[3], "a step"))
+    return false;
   uint32_t dim = s->type[0].dim[a[0]];
   if (a[1] < 0 || a[1] >= dim || a[2] > dim || a[1] + (a[2] - 1) * a[3] >= dim)
-    return shape_bad(s, "of %lld from %lld by %lld leaves axis %lld of size %u", (long long)a[2], (long long)a[1],
-                     (long long)a[3], (long long)a[0], dim);
+    return shape_bad(s, "of %lld from %lld by %lld leaves axis %lld of size %u", (long long)a[2],
+                     (long long)a[1], (long long)a[3], (long long)a[0], dim);
   *out = s->type[0];
   out->dim[a[0]] = (uint32_t)a[2];
   return true;
@@ -245,14 +247,16 @@ static bool shape_take(const Sig *s, Type *out) {
   uint32_t dim = s->type[0].dim[s->attr[0]];
   for (uint32_t k = 1; k < s->nattr; k++)
     if (s->attr[k] < 0 || s->attr[k] >= dim)
-      return shape_bad(s, "index %lld leaves axis %lld of size %u", (long long)s->attr[k], (long long)s->attr[0], dim);
+      return shape_bad(s, "index %lld leaves axis %lld of size %u", (long long)s->attr[k],
+                       (long long)s->attr[0], dim);
   *out = s->type[0];
   out->dim[s->attr[0]] = s->nattr - 1;
   return shape_sane(s, *out);
 }
 
 static bool shape_put(const Sig *s, Type *out) {
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, s->attr[0], s->type[0].rank) || !dim_attr(s, s->attr[1], "a total"))
+  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, s->attr[0], s->type[0].rank) ||
+      !dim_attr(s, s->attr[1], "a total"))
     return false;
   uint32_t n = s->type[0].dim[s->attr[0]];
   if (s->nattr - 2 != n) return shape_bad(s, "needs an index for each of %u, found %u", n, s->nattr - 2);
@@ -300,20 +304,24 @@ static bool shape_dot(const Sig *s, Type *out) {
   if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
   if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
   if (a[1] != x.rank || a[2] != y.rank)
-    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
+    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2],
+                     x.rank, y.rank);
   uint32_t n = s->nattr - 3, nin = (uint32_t)(x.rank + y.rank);
-  if (n < nin || n - nin > IR_MAX_RANK) return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
+  if (n < nin || n - nin > IR_MAX_RANK)
+    return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
   t.rank = (uint8_t)(n - nin);
   t.lane = !a[0] && (x.lane || y.lane);
   for (uint32_t k = 0; k < n; k++) {
     if (label[k] < 0 || label[k] >= DOT_LABELS) return shape_bad(s, "has labels 0 to %d", DOT_LABELS - 1);
     uint8_t list = k < x.rank ? 1 : k < nin ? 2 : 4;
-    if (lists[label[k]] & list) return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
+    if (lists[label[k]] & list)
+      return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
     lists[label[k]] |= list;
     if (list == 4) continue;
     uint32_t d = list == 1 ? x.dim[k] : y.dim[k - x.rank];
     if (size[label[k]] && size[label[k]] != d)
-      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k], size[label[k]], d);
+      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k],
+                       size[label[k]], d);
     size[label[k]] = d;
   }
   for (int l = 0; l < DOT_LABELS; l++)
@@ -352,7 +360,8 @@ static bool shape_grad(const Sig *s, Type *out) {
 static bool shape_jac(const Sig *s, Type *out) {
   Type e = s->type[0], x = s->type[1], t = e;
   if (!derivative(s)) return false;
-  if (e.rank + x.rank > IR_MAX_RANK) return shape_bad(s, "has rank %d, more than %d", e.rank + x.rank, IR_MAX_RANK);
+  if (e.rank + x.rank > IR_MAX_RANK)
+    return shape_bad(s, "has rank %d, more than %d", e.rank + x.rank, IR_MAX_RANK);
   memcpy(t.dim + e.rank, x.dim, x.rank * sizeof x.dim[0]);
   t.rank = (uint8_t)(e.rank + x.rank);
   t.lane |= x.lane;
@@ -364,7 +373,8 @@ static bool shape_divergence(const Sig *s, Type *out) {
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
   if (!derivative(s)) return false;
   if (!type_same_dims(s->type[0], s->type[1]))
-    return shape_bad(s, "needs equal dims, found %s by %s", shape_text(s, s->type[0], x), shape_text(s, s->type[1], y));
+    return shape_bad(s, "needs equal dims, found %s by %s", shape_text(s, s->type[0], x),
+                     shape_text(s, s->type[1], y));
   *out = type_scalar(s->type[0].lane || s->type[1].lane);
   return true;
 }
@@ -392,11 +402,14 @@ static bool well_formed(const Sig *s) {
   if (o->arity >= 0 && s->nargs != (uint32_t)o->arity)
     return shape_bad(s, "takes %d operands, found %u", o->arity, s->nargs);
   if (list ? s->nattr < n : s->nattr != n) return shape_bad(s, "takes %u attributes, found %u", n, s->nattr);
-  if (o->has_sub != (s->sub != NULL)) return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
+  if (o->has_sub != (s->sub != NULL))
+    return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
   for (uint32_t k = 0; k < s->nargs; k++) {
-    if (s->args[k].id == 0 || s->args[k].id >= s->f->inst.n) return shape_bad(s, "names value %%%u, which is none", s->args[k].id);
+    if (s->args[k].id == 0 || s->args[k].id >= s->f->inst.n)
+      return shape_bad(s, "names value %%%u, which is none", s->args[k].id);
     if ((s->type[k].dt == DT_MULTI) != (s->op == OP_proj))
-      return shape_bad(s, s->op == OP_proj ? "needs an op with several results" : "needs `proj` of operand %u", k);
+      return shape_bad(
+          s, s->op == OP_proj ? "needs an op with several results" : "needs `proj` of operand %u", k);
   }
   return true;
 }

@@ -29,8 +29,8 @@ static bool body_returns(const Sig *s, uint32_t n, const char *what) {
     Type t;
     if (!body_out(s->sub, k, &t)) return shape_bad(s, "has a body without output %u", k);
     if (!type_eq(t, s->type[k]))
-      return shape_bad(s, "%s %u must keep its type, found %s and then %s", what, k, shape_text(s, s->type[k], x),
-                       shape_text(s, t, y));
+      return shape_bad(s, "%s %u must keep its type, found %s and then %s", what, k,
+                       shape_text(s, s->type[k], x), shape_text(s, t, y));
   }
   return true;
 }
@@ -48,7 +48,8 @@ static bool scan_counts(const Sig *s) {
   const int64_t *a = s->attr;
   for (int k = SCAN_N; k <= SCAN_ZS; k++)
     if (!small_attr(s, a[k], 0, "counts")) return false;
-  if ((a[SCAN_REVERSE] | a[SCAN_CONVERGE]) & ~INT64_C(1)) return shape_bad(s, "has `reverse` and `converge` 0 or 1");
+  if ((a[SCAN_REVERSE] | a[SCAN_CONVERGE]) & ~INT64_C(1))
+    return shape_bad(s, "has `reverse` and `converge` 0 or 1");
   if (a[SCAN_N] == 0 && (a[SCAN_XS] || a[SCAN_YS])) return shape_bad(s, "of no turns has nothing to stack");
   if (a[SCAN_CONVERGE] && (a[SCAN_XS] || a[SCAN_YS] || a[SCAN_ZS] || !a[SCAN_CARRY]))
     return shape_bad(s, "to convergence has carries only");
@@ -71,7 +72,8 @@ bool shape_scan(const Sig *s, Type *out) {
     Type t = s->type[k];
     if (k >= carry && k < seq) {
       if (t.rank == 0 || t.dim[0] != a[SCAN_N])
-        return shape_bad(s, "of %lld turns needs a first axis of that size in operand %u", (long long)a[SCAN_N], k);
+        return shape_bad(s, "of %lld turns needs a first axis of that size in operand %u",
+                         (long long)a[SCAN_N], k);
       t = type_without_axis(t, 0);
     }
     if (!body_in(s, k, t, k < carry ? "carry" : k < seq ? "sequence" : "invariant")) return false;
@@ -89,18 +91,22 @@ bool shape_scan(const Sig *s, Type *out) {
 }
 
 static bool method_attr(const Sig *s, bool adaptive) {
-  if (s->attr[0] < 0 || s->attr[0] >= M_count) return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
+  if (s->attr[0] < 0 || s->attr[0] >= M_count)
+    return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
   if (ir_method[s->attr[0]].adaptive == adaptive) return true;
-  return shape_bad(s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
-                   ir_method[s->attr[0]].name);
+  return shape_bad(
+      s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
+      ir_method[s->attr[0]].name);
 }
 
 /* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state. */
 static bool rates(const Sig *s, uint32_t stacked) {
   if (!small_attr(s, s->attr[1], 1, "states")) return false;
-  if (s->attr[1] + 1 > s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[1], s->nargs);
+  if (s->attr[1] + 1 > s->nargs)
+    return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[1], s->nargs);
   uint32_t n = (uint32_t)s->attr[1];
-  if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
+  if (s->sub->in.n != s->nargs)
+    return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
   if (s->sub->out.n != n) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
   for (uint32_t k = 0; k < s->nargs; k++) {
     if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
@@ -117,12 +123,14 @@ static uint32_t integrate_points(const int64_t *a) { return (uint32_t)(a[2] / a[
 
 bool shape_integrate(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
-  if (!method_attr(s, false) || !small_attr(s, a[2], 0, "steps") || !small_attr(s, a[3], 1, "`every`")) return false;
+  if (!method_attr(s, false) || !small_attr(s, a[2], 0, "steps") || !small_attr(s, a[3], 1, "`every`"))
+    return false;
   if (!rates(s, integrate_points(a))) return false;
   uint32_t n = (uint32_t)a[1];
   Type dt = s->type[n];
   if (dt.dt != DT_REAL || dt.rank) return shape_bad(s, "needs a scalar step, operand %u", n);
-  if (ir_method[a[0]].symplectic && ir_method[a[0]].separable && (n != 2 || !type_same_dims(s->type[0], s->type[1])))
+  if (ir_method[a[0]].symplectic && ir_method[a[0]].separable &&
+      (n != 2 || !type_same_dims(s->type[0], s->type[1])))
     return shape_bad(s, "by %s needs two states alike", ir_method[a[0]].name);
   if (dt.lane && !any_lane(s, n)) return shape_bad(s, "with a step per sample needs states per sample");
   *out = (Type){.dt = DT_MULTI, .lane = any_lane(s, n)};
@@ -136,10 +144,12 @@ bool shape_ode(const Sig *s, Type *out) {
   if (!method_attr(s, true)) return false;
   if (!(tol[0] >= 0) || !(tol[1] >= 0) || !(tol[0] + tol[1] > 0) || isinf(tol[0] + tol[1]))
     return shape_bad(s, "needs a positive tolerance");
-  if (a[1] < 1 || a[1] >= s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
+  if (a[1] < 1 || a[1] >= s->nargs)
+    return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
-  if (times.dt != DT_REAL || times.rank != 1 || times.lane) return shape_bad(s, "needs a shared vector of times, operand %u", n);
+  if (times.dt != DT_REAL || times.rank != 1 || times.lane)
+    return shape_bad(s, "needs a shared vector of times, operand %u", n);
   if (!rates(s, times.dim[0])) return false;
   for (uint32_t k = 1; k < n; k++)
     if (s->type[k].lane != s->type[0].lane) return shape_bad(s, "needs all states per sample, or none");
