@@ -86,7 +86,7 @@ static json_t *figures_json(const Session *s, const Trainer *t, const Figures *f
 
 static int bench_train(Session *s, const Train *spec, bool json) {
   Trainer t;
-  Figures f;
+  Figures f = {0};
   Train with = *spec;
   if (s->opt->batch) with.batch = s->opt->batch;
   int code = trainer_open(s, &with, &t);

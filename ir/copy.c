@@ -38,7 +38,7 @@ Fn *ir_copy_fn(Fn *parent, const Fn *f) {
 
 static Val copy_plain(Build *b, const Fn *from, const Inst *i, const Val *map) {
   enum { FEW = 16 };
-  Val few[FEW], *args = i->nargs <= FEW ? few : base_realloc(NULL, i->nargs * sizeof *args);
+  Val few[FEW] = {{0}}, *args = i->nargs <= FEW ? few : base_realloc(NULL, i->nargs * sizeof *args);
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(from, i, k).id];
   const Fn *body = ir_body(from, i);
   Val v = ir_emit_as(b, (Op)i->op, args, i->nargs, from->attr.at + i->attr, i->nattr,

@@ -155,7 +155,7 @@ static bool value(Parser *p, const Fn *f, Val *out) {
 static bool operands(Parser *p, Fn *f, Op op, Inst *i) {
   if (!read_ahead(p, "%")) return true;
   do {
-    Val v;
+    Val v = VAL_NONE;
     read_space(p);
     uint32_t begin = p->pos;
     if (!value(p, f, &v)) return false;
@@ -309,7 +309,7 @@ static bool inputs(Parser *p, Fn *f) {
 static bool outputs(Parser *p, Fn *f) {
   if (!read_ahead(p, "%")) return true;
   do {
-    Val v;
+    Val v = VAL_NONE;
     const char *s = NULL;
     read_space(p);
     uint32_t begin = p->pos;
