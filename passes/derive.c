@@ -26,24 +26,14 @@ typedef struct Level {
 
 static bool is_derivative(const Inst *i) { return (ir_op[i->op].flags & OPF_DERIV) != 0; }
 
-static bool any_op(const Fn *f, bool (*what)(const Fn *, const Inst *))
+/* Holds an operator that is to be expanded, itself or a body of it. */
+static bool is_open(const Fn *f)
 {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (what(f, i) || (i->sub && any_op(ir_body(f, i), what))) return true;
+    if (is_derivative(i) || i->op == OP_integrate || (i->sub && is_open(ir_body(f, i)))) return true;
   }
   return false;
-}
-
-static bool is_open(const Fn *f, const Inst *i)
-{
-  (void)f;
-  return is_derivative(i) || i->op == OP_integrate;
-}
-
-static bool sums_batch(const Fn *f, const Inst *i)
-{
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0));
 }
 
 /* ---- applying the derivative of e by x ------------------------------------------------------------------ */
@@ -197,7 +187,7 @@ static Val expand_jac(Level *l, const Inst *i)
   b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
   b->of = ir_inst(b->f, j.e)->op;
   Val out = VAL_NONE;
-  bool ok = j.n <= UNROLL || any_op(b->f, sums_batch) ? jac_unrolled(&j, &out) : jac_map(&j, &out);
+  bool ok = j.n <= UNROLL || sums_batch(b->f) ? jac_unrolled(&j, &out) : jac_map(&j, &out);
   if (!ok) l->failed = true;
   else if (j.trace) out = of_type(b, out, type_scalar(j.te.lane || j.tx.lane));
   else out = jac_shape(&j, out);
@@ -365,7 +355,7 @@ static Fn *derive_bodies(const Fn *f, Diag *diag)
   for (uint32_t id = 1; id < f->inst.n && ok; id++) {
     Inst i = f->inst.at[id];
     if (i.op == OP_in) continue;
-    if (!i.sub || !any_op(ir_body(f, &i), is_open)) {
+    if (!i.sub || !is_open(ir_body(f, &i))) {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
       continue;
     }

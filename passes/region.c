@@ -254,6 +254,16 @@ ScanShape scan_shape(const Fn *f, const Inst *i)
   return s;
 }
 
+bool sums_batch(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0))) return true;
+    if (i->sub && sums_batch(ir_body(f, i))) return true;
+  }
+  return false;
+}
+
 Val fn_input(const Fn *f, uint32_t index)
 {
   for (uint32_t id = 1; id < f->inst.n; id++)

@@ -3,10 +3,11 @@
  *
  * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
- * itself. `id` goes where no derivative is left that could name it. */
+ * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it. */
 #include "passes/pass.h"
 #include "passes/simplify.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,73 @@ static Val dot_inst(Walk *w, const Inst *i)
   return ir_dot(w->b, x[0], x[1], ir_attr(w->from, i, 0) != 0, label[0], label[1], rank[2], label[2]);
 }
 
+static bool power_of_two(double v)
+{
+  int exponent;
+  return fabs(frexp(v, &exponent)) == 0.5;
+}
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+  while (b) {
+    int64_t t = a % b;
+    a = b;
+    b = t;
+  }
+  return a < 0 ? -a : a;
+}
+
+/* The product of two constants of g, exact if both are known exactly and it fits. */
+static Val const_product(Build *b, Val x, Val y)
+{
+  Fn *g = b->f;
+  double u, v;
+  int64_t num = 0, den = 0;
+  const Inst *i = ir_inst(g, x), *j = ir_inst(g, y);
+  ir_is_const(g, x, &u);
+  ir_is_const(g, y, &v);
+  if (i->op == OP_const && j->op == OP_const &&
+      (__builtin_mul_overflow(ir_attr(g, i, 1), ir_attr(g, j, 1), &num) ||
+       __builtin_mul_overflow(ir_attr(g, i, 2), ir_attr(g, j, 2), &den)))
+    num = den = 0;
+  int64_t d = gcd(num, den);
+  return ir_const_exact(b, u * v, d ? num / d : 0, d ? den / d : 0);
+}
+
+/* x + x is 2 x, and 2^k (c x) is (2^k c) x: both exact. So the halves and twos of quadratic forms and their
+ * derivatives cancel. */
+static Val scale(Walk *w, Val x, Val by)
+{
+  Build *b = w->b;
+  double c, d;
+  ir_is_const(b->f, by, &c);
+  const Inst *i = ir_inst(b->f, x);
+  for (uint32_t k = 0; i->op == OP_mul && k < 2; k++) {
+    Val inner = ir_arg(b->f, i, k), rest = ir_arg(b->f, i, 1 - k);
+    if (!ir_is_const(b->f, inner, &d) || !type_eq(ir_type(b->f, rest), i->type)) continue;
+    if (power_of_two(c) || power_of_two(d)) return ir_mul(b, rest, const_product(b, inner, by));
+  }
+  return VAL_NONE;
+}
+
+static Val sum_inst(Walk *w, const Inst *i)
+{
+  Val x = w->map[ir_arg(w->from, i, 0).id], y = w->map[ir_arg(w->from, i, 1).id];
+  if (x.id != y.id) return VAL_NONE;
+  Val two = ir_const(w->b, 2), v = scale(w, x, two);
+  return v.id ? v : ir_mul(w->b, x, two);
+}
+
+static Val product_inst(Walk *w, const Inst *i)
+{
+  for (uint32_t k = 0; k < 2; k++) {
+    Val by = w->map[ir_arg(w->from, i, k).id], x = w->map[ir_arg(w->from, i, 1 - k).id];
+    Type t = ir_type(w->b->f, x);
+    if (ir_is_const(w->b->f, by, NULL) && type_eq(t, i->type)) return scale(w, x, by);
+  }
+  return VAL_NONE;
+}
+
 static Val slice_inst(Walk *w, const Inst *i)
 {
   Val x = w->map[ir_arg(w->from, i, 0).id];
@@ -95,6 +163,8 @@ void walk_inst(Walk *w, uint32_t id)
   if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id])
     v = w->result[ir_arg(w->from, i, 0).id][ir_attr(w->from, i, 0)];
   else if (i->op == OP_dot) v = dot_inst(w, i);
+  else if (i->op == OP_add) v = sum_inst(w, i);
+  else if (i->op == OP_mul) v = product_inst(w, i);
   else if (i->op == OP_slice) v = slice_inst(w, i);
   else if (i->op == OP_id && !w->named) v = w->map[ir_arg(w->from, i, 0).id];
   else if (i->op == OP_integrate || i->op == OP_ode) v = with_body(w, i);

@@ -254,15 +254,17 @@ static void reverse_loop(Rev *w)
 
 /* ---- the two parts ------------------------------------------------------------------------------------------ */
 
-/* Does anything per sample flow into output o of the body? */
+/* Does anything per sample flow into the shared output o of the body? Through a sum over the batch alone. */
 static bool from_lanes(const Fn *body, uint32_t o)
 {
+  if (!sums_batch(body)) return false;
   bool *need = zeroed(body->inst.n, sizeof *need), found = false;
   need[body->out.at[o].id] = true;
   for (uint32_t id = body->inst.n; id-- > 1 && !found;) {
     const Inst *i = &body->inst.at[id];
-    if (!need[id]) continue;
-    found = i->type.dt != DT_MULTI && i->type.lane;
+    bool shared = i->type.dt == DT_MULTI || !i->type.lane;
+    if (!need[id] || !shared) continue;
+    found = i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(body, i, 0)) || (i->sub && sums_batch(ir_body(body, i)));
     for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
   }
   free(need);
