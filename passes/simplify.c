@@ -96,7 +96,7 @@ static Val const_product(Build *b, Val x, Val y)
 }
 
 /* x + x is 2 x, and 2^k (c x) is (2^k c) x: both exact. So the halves and twos of quadratic forms and their
- * derivatives cancel. */
+ * derivatives cancel. Signs move out of products, to where they meet a constant or a sum. */
 static Val scale(Walk *w, Val x, Val by)
 {
   Build *b = w->b;
@@ -124,7 +124,10 @@ static Val product_inst(Walk *w, const Inst *i)
   for (uint32_t k = 0; k < 2; k++) {
     Val by = w->map[ir_arg(w->from, i, k).id], x = w->map[ir_arg(w->from, i, 1 - k).id];
     Type t = ir_type(w->b->f, x);
-    if (ir_is_const(w->b->f, by, NULL) && type_eq(t, i->type)) return scale(w, x, by);
+    if (!type_eq(t, i->type)) continue;
+    if (ir_is_const(w->b->f, by, NULL)) return scale(w, x, by);
+    const Inst *n = ir_inst(w->b->f, x);
+    if (n->op == OP_neg) return ir_neg(w->b, ir_mul(w->b, ir_arg(w->b->f, n, 0), by));
   }
   return VAL_NONE;
 }
