@@ -69,7 +69,8 @@ void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body
 
 void gen_groups(Gen *g, Frame *fr, Section s);
 void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at);         /* inside the loops */
-void gen_copy(Gen *g, Frame *fr, Val v, LLVMValueRef base, LLVMValueRef ld, bool add);
+/* Stores (or adds) the elements of v as a value of type t: v may be shared where t is per sample. */
+void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add);
 void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes);
 void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v);   /* every element */
 LLVMValueRef gen_scratch(Gen *g, int64_t off);

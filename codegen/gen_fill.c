@@ -21,8 +21,7 @@ static void copy_one(Gen *g, void *ctx, Idx *at) {
   else gen_store(g, f->t, f->base, f->ld, lin, &x);
 }
 
-void gen_copy(Gen *g, Frame *fr, Val v, LLVMValueRef base, LLVMValueRef ld, bool add) {
-  Type t = ir_type(fr->p->f, v);
+void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add) {
   Fill f = {.fr = fr, .x = v, .t = t, .base = base, .ld = ld, .add = add};
   if (type_count(t) > PLAN_TINY) {
     gen_nest(g, t.rank, t.dim, false, copy_one, &f);
@@ -146,7 +145,7 @@ void gen_trisolve(Gen *g, Frame *fr, const Group *gr) {
   uint32_t n = f.t.dim[0], m = f.t.rank > 1 ? f.t.dim[1] : 1;
   Solve s = {&f, i, NULL, NULL};
   CgLoop rows, rest;
-  gen_copy(g, fr, ir_arg(fn, i, 1), f.base, f.ld, false);
+  gen_copy(g, fr, ir_arg(fn, i, 1), f.t, f.base, f.ld, false);
   LLVMValueRef last = cg_i64(g->e, n - 1);
   if (n > 1) {
     cg_loop_begin(g->e, &rows, cg_i64(g->e, 0), last, 1);

@@ -46,7 +46,7 @@ static void copies(Gen *g, Frame *fr, Section s) {
     Type t = ir_type(fr->p->f, c->v);
     if (fr->p->val[c->v.id].section != s) continue;
     gen_forget(g);
-    gen_copy(g, fr, c->v, tile_start(g, g->out[c->k], t), g->outld[c->k], false);
+    gen_copy(g, fr, c->v, t, tile_start(g, g->out[c->k], t), g->outld[c->k], false);
   }
   gen_forget(g);
 }

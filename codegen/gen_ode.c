@@ -65,9 +65,11 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   gen_groups(g, fr, SEC_TILE);
   for (uint32_t k = 0; k < p->copy.n; k++) {
     Val v = p->copy.at[k].v;
+    Type t = ir_type(p->f, v);
+    t.lane = p->f->in.at[k].type.lane;       /* a rate is of the type of its state */
     gen_forget(g);
-    gen_copy(g, fr, v, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
-    row += type_count(ir_type(p->f, v)) * (int64_t)(e->tile * e->es);
+    gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
+    row += type_count(t) * (int64_t)(e->tile * e->es);
   }
   LLVMBuildRetVoid(e->b);
   free(g->memo);
@@ -125,7 +127,7 @@ static void unpack_row(Gen *g, void *ctx, Idx *at) {
 
 static void unpack(Gen *g, const Ode *o, uint32_t k) {
   Val r = plan_result(o->fr->p, o->gr->main, k);
-  Unpack u = {.o = o, .k = k, .t = ir_type(o->fr->p->f, ir_arg(o->fr->p->f, o->i, k))};
+  Unpack u = {.o = o, .k = k, .t = o->gr->body->f->in.at[k].type};
   CgLoop loop;
   if (!r.id) return;
   gen_memory(g, o->fr, r, &u.base, &u.ld);
@@ -135,13 +137,23 @@ static void unpack(Gen *g, const Ode *o, uint32_t k) {
   cg_loop_end(g->e, &loop);
 }
 
+/* Operand k as the body wants it; the times stay shared, for the stepper. */
+static void pack(Gen *g, const Ode *o, uint32_t k) {
+  Val a = ir_arg(o->fr->p->f, o->i, k);
+  Type t = ir_type(o->fr->p->f, a);
+  const Fn *body = o->gr->body->f;
+  if (k != o->states) t.lane = body->in.at[k].type.lane;
+  gen_copy(g, o->fr, a, t, gen_scratch(g, o->off[k]), gen_tile_ld(g), false);
+  gen_forget(g);
+}
+
 void gen_ode(Gen *g, Frame *fr, const Group *gr) {
   Ode o = {.fr = fr, .gr = gr, .i = ir_inst(fr->p->f, gr->main)};
   o.states = (uint32_t)ir_attr(fr->p->f, o.i, 1);
   o.off = ARENA_ARRAY(g->mem, int64_t, o.i->nargs + 1);
   layout(g, &o);
   for (uint32_t k = 0; k < o.i->nargs; k++)
-    gen_copy(g, fr, ir_arg(fr->p->f, o.i, k), gen_scratch(g, o.off[k]), gen_tile_ld(g), false), gen_forget(g);
+    pack(g, &o, k);
   call_host(g, &o, rates(g, &o));
   for (uint32_t k = 0; k < o.states; k++) unpack(g, &o, k);
 }

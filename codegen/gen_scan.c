@@ -47,7 +47,7 @@ static void first_carry(Gen *g, Scan *s, uint32_t k) {
   if (c->big) {
     c->buf[0] = gen_scratch(g, s->body->p->carry_buf[k]);
     c->buf[1] = gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));
-    gen_copy(g, s->fr, a, c->buf[0], gen_tile_ld(g), false);
+    gen_copy(g, s->fr, a, c->t, c->buf[0], gen_tile_ld(g), false);
     return;
   }
   c->first = ARENA_ARRAY(g->mem, CgVec, type_count(c->t) + 1);
@@ -111,9 +111,9 @@ static void close_results(Gen *g, Scan *s) {
     const Copy *c = &p->copy.at[k];
     Type t = ir_type(p->f, c->v);
     gen_forget(g);
-    if (c->home == HOME_NEXT) gen_copy(g, s->body, c->v, s->loop.phi[s->c[c->k].phi + 1], gen_tile_ld(g), false);
-    else if (c->home == HOME_YS) gen_copy(g, s->body, c->v, ys_slice(g, s, c->k, t), s->ld[c->k], false);
-    else gen_copy(g, s->body, c->v, s->base[c->k], s->ld[c->k], true);
+    if (c->home == HOME_NEXT) gen_copy(g, s->body, c->v, t, s->loop.phi[s->c[c->k].phi + 1], gen_tile_ld(g), false);
+    else if (c->home == HOME_YS) gen_copy(g, s->body, c->v, t, ys_slice(g, s, c->k, t), s->ld[c->k], false);
+    else gen_copy(g, s->body, c->v, t, s->base[c->k], s->ld[c->k], true);
   }
   gen_forget(g);
 }

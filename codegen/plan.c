@@ -336,7 +336,9 @@ static void plan_reduce(Plan *p, Val v, Section s) {
 }
 
 static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
-  if (tiny(ir_type(p->f, v)) && (kind == G_CONCAT || kind == G_PUT)) {
+  Type t = ir_type(p->f, v);
+  bool unrolled = kind == G_CONCAT || kind == G_PUT || (kind == G_TRISOLVE && t.dim[0] <= PLAN_SMALL);
+  if (tiny(t) && unrolled) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
     return;
   }

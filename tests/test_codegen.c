@@ -108,7 +108,8 @@ static double native_at(const void *p, Type t, bool f64, int64_t i) {
   return f64 ? ((const double *)p)[i] : ((const float *)p)[i];
 }
 
-/* Largest difference between compiled and evaluated, relative to the largest element of each output. */
+/* Largest difference between compiled and evaluated, relative to the largest element of each output (or to
+ * 1: sums cancel). */
 static double difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, const Tensor *in, bool print) {
   HnnKernelInfo info = cg_info(cg, symbol);
   int64_t ld = info.tile ? (B + 63) / 64 * 64 : 1, tiles = info.tile ? (B + info.tile - 1) / info.tile : 0;
@@ -150,7 +151,7 @@ static double difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, con
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = want[k].type;
     int64_t n = type_count(t);
-    double big = 1e-30, off = 0;
+    double big = 1, off = 0;
     for (int64_t e = 0; e < n; e++)
       for (int64_t s = 0; s < (t.lane ? padded : 1); s++) {
         double w = want[k].v[t.lane ? e * padded + s : e], g = native_at(o[k].p, t, f->f64, t.lane ? e * ld + s : e);
@@ -171,7 +172,7 @@ static double difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, con
   return worst;
 }
 
-static double check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
+static double compile_and_compare(const char *cpu, const Fn *f, int64_t B, uint64_t seed, bool print) {
   char err[256];
   Cg *cg = start(cpu, NULL);
   if (!cg) return INFINITY;
@@ -179,22 +180,40 @@ static double check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
   random_inputs(f, B, seed, in);
   double off = INFINITY;
-  if (cg_compile(cg, err, sizeof err)) off = difference(cg, f, "f", B, in, false);
+  if (print) cg_print_kernels(cg, stderr, NULL);
+  if (cg_compile(cg, err, sizeof err)) off = difference(cg, f, "f", B, in, print);
   else CU_FAIL(err);
-  double bound = f->f64 ? 1e-12 : 1e-5;
-  if (!(off <= bound)) {
-    fprintf(stderr, "cpu %s, %lld samples, off by %g:\n", cpu ? cpu : "host", (long long)B, off);
-    ir_print(stderr, f, NULL);
-    cg_destroy(cg);
-    cg = start(cpu, NULL);
-    cg_add(cg, f, "f");
-    cg_print_kernels(cg, stderr, NULL);
-    if (cg_compile(cg, err, sizeof err)) difference(cg, f, "f", B, in, true);
-  }
-  CU_ASSERT(off <= bound);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
   free(in);
   cg_destroy(cg);
+  return off;
+}
+
+/* Says which value is the first that differs when it is the only output. */
+static void blame(const char *cpu, const Fn *f, int64_t B, uint64_t seed, double bound) {
+  for (uint32_t v = 1; v < f->inst.n; v++) {
+    if (f->inst.at[v].type.dt == DT_MULTI || f->inst.at[v].op == OP_in) continue;
+    Fn *one = ir_copy_fn(NULL, f);
+    one->out.n = 1, one->out.at[0] = (Val){v};
+    double off = compile_and_compare(cpu, one, B, seed, false);
+    if (!(off <= bound)) {
+      fprintf(stderr, "%%%u is off by %g\n", v, off);
+      compile_and_compare(cpu, one, B, seed, true);
+      ir_fn_destroy(one);
+      return;
+    }
+    ir_fn_destroy(one);
+  }
+}
+
+static double check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
+  double bound = f->f64 ? 1e-12 : 1e-5, off = compile_and_compare(cpu, f, B, seed, false);
+  CU_ASSERT(off <= bound);
+  if (off <= bound) return off;
+  fprintf(stderr, "seed %llu, cpu %s, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", (long long)B, off);
+  if (!getenv("HNNC_BLAME")) return off;
+  ir_print(stderr, f, NULL);
+  blame(cpu, f, B, seed, bound);
   return off;
 }
 
@@ -272,15 +291,22 @@ static void test_network(void) {
 
 /* ---- random functions ----------------------------------------------------------------------------------------------- */
 
+static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
+  int k = (int)(seed % 100);
+  RandomSpec spec = {.seed = seed, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
+  Fn *f = random_fn(&spec);
+  uint64_t s = seed;
+  check(cpu, f, 1 + random_below(&s, 100), seed);
+  ir_fn_destroy(f);
+}
+
 static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
-  for (int k = 0; k < count; k++) {
-    RandomSpec spec = {.seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
-    Fn *f = random_fn(&spec);
-    uint64_t s = spec.seed;
-    if (getenv("HNNC_TEST_SEED")) fprintf(stderr, "seed %llu\n", (unsigned long long)spec.seed);
-    check(cpu, f, 1 + random_below(&s, 100), spec.seed);
-    ir_fn_destroy(f);
-  }
+  for (int k = 0; k < count; k++) random_one(cpu, first + (uint64_t)k, f64, scans);
+}
+
+static char **hunt;          /* cpu seed f64 scans: one random function only */
+static void test_hunt(void) {
+  random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, strtoull(hunt[2], NULL, 10), atoi(hunt[3]), atoi(hunt[4]));
 }
 
 static void test_random64(void) { random_many(NULL, 1, 100, true, false); }
@@ -295,14 +321,18 @@ static void test_random_isas(void) {
   }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   CU_initialize_registry();
+  if (argc == 5) hunt = argv;
   CU_pSuite s = CU_add_suite("codegen", NULL, NULL);
+  if (hunt) CU_add_test(s, "one", test_hunt);
+  else {
   CU_add_test(s, "a network and its gradients", test_network);
   CU_add_test(s, "random functions, f64", test_random64);
   CU_add_test(s, "random functions, f32", test_random32);
   CU_add_test(s, "random functions with loops", test_random_loops);
   CU_add_test(s, "random functions on other vector widths", test_random_isas);
+  }
   CU_basic_set_mode(CU_BRM_NORMAL);
   CU_basic_run_tests();
   unsigned failed = CU_get_number_of_failures();
