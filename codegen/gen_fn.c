@@ -1,6 +1,5 @@
 /* A whole function: what is done once, the loop over tiles, what follows the batch sums, and the
  * constant that describes it. */
-#include "codegen/gemm.h"
 #include "codegen/gen.h"
 #include "codegen/target.h"
 
@@ -83,7 +82,7 @@ static void close_sums(Gen *g, Frame *fr) {
       const Root *root = &p->group.at[k]->root.at[r];
       if (!root->persist || !p->val[root->v.id].stored) continue;
       gen_memory(g, fr, root->v, &base, &ld);
-      cg_lane_reduce(g->e, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)), base, false);
+      gen_lane_reduce(g, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)), base);
     }
 }
 

@@ -1,6 +1,5 @@
 /* Groups: loops over the elements of big values with everything computed inside, straight code for tiny
  * ones, and the accumulators that loops leave behind. */
-#include "codegen/gemm.h"
 #include "codegen/gen.h"
 
 #include <math.h>
@@ -37,7 +36,7 @@ void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body
 }
 
 void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes) {
-  if (bytes) LLVMBuildMemSet(g->e->b, base, LLVMConstInt(g->e->i8, 0, 0), cg_i64(g->e, bytes), 16);
+  if (bytes) LLVMBuildMemSet(g->e->b, base, LLVMConstInt(g->e->i8, 0, 0), cg_i64(g->e, bytes), g->e->es);
 }
 
 /* True if v can be read at a row-major position without taking it apart. */
@@ -94,6 +93,11 @@ static void fill_one(Gen *g, void *ctx, Idx *at) {
 }
 
 void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v) {
+  int64_t width = g->e->tile;
+  if (v == 0 && t.dt == DT_REAL && (!t.lane || (cg_is_int(ld, &width) && width == g->e->tile))) {
+    gen_zero(g, base, type_count(t) * (t.lane ? width : 1) * g->e->es);
+    return;
+  }
   Fill f = {base, ld, t, v};
   gen_nest(g, t.rank, t.dim, true, fill_one, &f);
 }
@@ -117,7 +121,7 @@ static void open_roots(Gen *g, Frame *fr, const Group *gr) {
 static void finish_sum(Gen *g, Frame *fr, const Root *r) {
   LLVMValueRef base, ld;
   gen_memory(g, fr, r->v, &base, &ld);
-  cg_lane_reduce(g->e, gen_scratch(g, r->acc), type_count(ir_type(fr->p->f, r->v)), base, false);
+  gen_lane_reduce(g, gen_scratch(g, r->acc), type_count(ir_type(fr->p->f, r->v)), base);
 }
 
 static void close_roots(Gen *g, Frame *fr, const Group *gr) {

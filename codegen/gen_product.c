@@ -175,11 +175,8 @@ static void dw_inner(Gen *g, Product *x) {
   ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
   LLVMValueRef xt = gen_scratch(g, x->gr->work);
   if (ldt > (int64_t)((col->n + g->e->vl - 1) / g->e->vl * g->e->vl + 16 * g->e->vl)) base_fault("codegen: a transposed tile has no room");
-  cg_transpose(g->e, xp, ldx, col->n, g->e->tile, xt, ldt);
-  CgDwPair pair = {.g = gp, .ldg = ldg, .xt = xt, .R = 1};
-  CgDw w = {.M = row->n, .K = col->n, .lanes = g->e->tile, .pair = &pair, .npair = 1,
-            .d = cg_gep(g->e, x->dst, dst), .ldd = stride[row->in_out]};
-  cg_dw(g->e, &w);
+  gen_transpose(g, xp, ldx, col->n, xt, ldt);
+  gen_dw_call(g, row->n, col->n, gp, ldg, xt, cg_gep(g->e, x->dst, dst), stride[row->in_out]);
 }
 
 void gen_dw(Gen *g, Frame *fr, const Group *gr) {

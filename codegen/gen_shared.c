@@ -1,0 +1,97 @@
+/* Pieces of code that several places of a module need alike: written once as internal functions, found
+ * again by a name that holds everything that is fixed in them. */
+#include "codegen/gemm.h"
+#include "codegen/gen.h"
+
+#include <string.h>
+
+typedef struct Saved { LLVMBasicBlockRef at; LLVMValueRef fn; } Saved;
+
+/* True if the function is new: the builder then stands at its start, until shared_end. */
+static bool shared_begin(CgEmit *e, const char *name, unsigned nargs, LLVMTypeRef *args, LLVMValueRef *fn, Saved *s) {
+  *fn = LLVMGetNamedFunction(e->mod, name);
+  if (*fn) return false;
+  *s = (Saved){LLVMGetInsertBlock(e->b), e->fn};
+  *fn = e->fn = cg_function(e, name, LLVMFunctionType(e->voidt, args, nargs, 0), true);
+  LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));
+  return true;
+}
+
+static void shared_end(CgEmit *e, const Saved *s) {
+  LLVMBuildRetVoid(e->b);
+  e->fn = s->fn;
+  LLVMPositionBuilderAtEnd(e->b, s->at);
+}
+
+static void call(CgEmit *e, LLVMValueRef fn, LLVMValueRef *args, unsigned n) {
+  LLVMBuildCall2(e->b, LLVMGlobalGetValueType(fn), fn, args, n, "");
+}
+
+void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt) {
+  CgEmit *e = g->e;
+  char name[96];
+  LLVMValueRef fn;
+  Saved s;
+  LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
+  snprintf(name, sizeof name, "transpose.%u.%u.%lld.%lld", e->es * 8, e->tile, (long long)k, (long long)ldt);
+  if (shared_begin(e, name, 3, args, &fn, &s)) {
+    cg_transpose(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), k, e->tile, LLVMGetParam(fn, 2), ldt);
+    shared_end(e, &s);
+  }
+  call(e, fn, (LLVMValueRef[]){x, ldx, xt}, 3);
+}
+
+/* d[m*ldd + k] += sum over the lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
+void gen_dw_call(Gen *g, int64_t m, int64_t k, LLVMValueRef gp, LLVMValueRef ldg, LLVMValueRef xt, LLVMValueRef d, int64_t ldd) {
+  CgEmit *e = g->e;
+  char name[96];
+  LLVMValueRef fn;
+  Saved s;
+  LLVMTypeRef args[4] = {e->ptr, e->i64, e->ptr, e->ptr};
+  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld", e->es * 8, e->tile, (long long)m, (long long)k, (long long)ldd);
+  if (shared_begin(e, name, 4, args, &fn, &s)) {
+    CgDwPair pair = {.g = LLVMGetParam(fn, 0), .ldg = LLVMGetParam(fn, 1), .xt = LLVMGetParam(fn, 2), .R = 1};
+    CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = &pair, .npair = 1, .d = LLVMGetParam(fn, 3), .ldd = ldd};
+    cg_dw(e, &w);
+    shared_end(e, &s);
+  }
+  call(e, fn, (LLVMValueRef[]){gp, ldg, xt, d}, 4);
+}
+
+/* for i < n: dst[i] = sum of acc[i*vl .. i*vl + vl): whole blocks of vl sums by a tree, the rest singly. */
+static void write_reduce(CgEmit *e, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef dst, bool blocks) {
+  CgLoop *l = base_realloc(NULL, sizeof *l);
+  LLVMBasicBlockRef some = cg_block(e, ""), after = cg_block(e, "");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, n, cg_i64(e, 0), ""), some, after);
+  LLVMPositionBuilderAtEnd(e->b, some);
+  cg_loop_begin(e, l, cg_i64(e, 0), n, 1);
+  LLVMValueRef from = cg_gep(e, acc, cg_imul(e, l->iv, cg_i64(e, (int64_t)e->vl * (blocks ? e->vl : 1))));
+  LLVMValueRef to = cg_gep(e, dst, cg_imul(e, l->iv, cg_i64(e, blocks ? e->vl : 1)));
+  if (blocks) cg_lane_reduce(e, from, e->vl, to, false);
+  else cg_store(e, cg_sum_lanes(e, cg_load(e, from, e->vl), e->vl), to);
+  cg_loop_end(e, l);
+  LLVMBuildBr(e->b, after);
+  LLVMPositionBuilderAtEnd(e->b, after);
+  free(l);
+}
+
+void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
+  CgEmit *e = g->e;
+  char name[96];
+  LLVMValueRef fn;
+  Saved s;
+  LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
+  int64_t full = n / e->vl;
+  for (int blocks = 1; blocks >= 0; blocks--) {
+    int64_t count = blocks ? full : n % e->vl;
+    if (!count) continue;
+    snprintf(name, sizeof name, "reduce.%u.%d", e->es * 8, blocks);
+    if (shared_begin(e, name, 3, args, &fn, &s)) {
+      write_reduce(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2), blocks);
+      shared_end(e, &s);
+    }
+    LLVMValueRef from = blocks ? acc : cg_gep(e, acc, cg_i64(e, full * e->vl * e->vl));
+    LLVMValueRef to = blocks ? dst : cg_gep(e, dst, cg_i64(e, full * e->vl));
+    call(e, fn, (LLVMValueRef[]){from, cg_i64(e, count), to}, 3);
+  }
+}
