@@ -138,6 +138,9 @@ typedef struct FrontOptions {
                                 NULL: the copies built into the program */
   /* Looks into a data file (runtime's reader). False + a message when it cannot. */
   bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);
+  /* Whether the rates (dq, dp) of a Hamiltonian separate: dq free of q and dp of p. rates: q, p, t,
+   * captured values -> dq, dp, with derivatives still as operators. NULL: not asked. */
+  bool (*separable)(void *ctx, const Fn *rates);
   void *ctx;
 } FrontOptions;
 

@@ -1,0 +1,387 @@
+/* Private to the elaborator: a partial evaluator over the syntax tree. What is static (numbers, bools,
+ * strings, lists, functions, instances, data) is computed while compiling; what is not becomes IR.
+ * Functions are inlined at each call.
+ *
+ * Values. A V_TENSOR lives at a *level*: the function under construction that it was emitted into.
+ * Levels nest: a comprehension's body, the rates of a trajectory. Using an outer tensor in an inner
+ * level captures it as an invariant. A V_TURNS is a static value that differs from turn to turn of a
+ * comprehension (its index, and all that is computed from it alone); arithmetic maps over its turns,
+ * so that subscripts stay known; it meets tensors as a table that the loop walks along.
+ * V_POISON follows an error that was reported; whatever meets it is poison, silently.
+ *
+ * Derivatives go by the identity of graph values, so nothing is value-numbered while elaborating. */
+#ifndef HNNC_FRONTEND_ELAB_H
+#define HNNC_FRONTEND_ELAB_H
+
+#include "frontend/ast.h"
+#include "frontend/model.h"
+
+enum {
+  ELAB_DEPTH = 1000,             /* nesting of expressions and blocks */
+  ELAB_CALLS = 100,              /* nesting of calls */
+  ELAB_TURNS = 1000000,          /* of a compile-time loop or a comprehension */
+  ELAB_ELEMENTS = 1 << 22,       /* of one static array */
+  ELAB_INSTS = 4000000,          /* of one function */
+};
+
+typedef struct Elab Elab;
+typedef struct Level Level;
+typedef struct Value Value;
+typedef struct Func Func;
+typedef struct Module Module;
+typedef struct Frame Frame;
+typedef struct Builtin Builtin;
+
+/* ---- values ---------------------------------------------------------------------------------------- */
+
+typedef enum VKind {
+  V_POISON, V_NONE, V_NUM, V_BOOL, V_STRING, V_ARRAY, V_LIST, V_TUPLE, V_TENSOR, V_TURNS, V_FUNC, V_DATA,
+  V_REPORT, V_FIELD
+} VKind;
+
+typedef struct Num { double v; int64_t num, den; } Num;      /* exact when den > 0 */
+typedef struct Array { uint32_t rank, dim[IR_MAX_RANK], n; const Num *at; } Array;   /* rank >= 1 */
+
+struct Value {
+  VKind kind;
+  union {
+    Num num;
+    bool b;
+    const char *string;
+    const Array *array;
+    struct { const Value *at; uint32_t n; } list;             /* V_LIST, V_TUPLE */
+    struct { Level *level; Val v; } t;
+    struct { Level *level; const Value *at; } turns;          /* level->n of them */
+    const Func *func;
+    Data *data;
+    Report *report;
+    uint32_t field;                                           /* of root->data */
+  };
+};
+
+typedef enum FuncKind { F_BUILTIN, F_USER, F_FIELD, F_POISSON, F_JACOBIAN, F_METHOD, F_OPTION } FuncKind;
+
+typedef struct OptionArg { const char *name; Value v; Span at; } OptionArg;
+
+struct Func {
+  FuncKind kind;
+  const char *name;              /* as messages show it */
+  const Builtin *builtin;
+  const Item *item; Module *module; struct Global *global;
+  bool bound;                    /* the template's arguments are given */
+  Frame *targs;                  /* the frame that binds them, or NULL */
+  const char *path;              /* of the instance that owns the parameters: nets */
+  const Func *of[2];             /* F_FIELD, F_POISSON, F_JACOBIAN */
+  Method method; double rtol, atol;
+  const OptionArg *option; uint32_t noption;    /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
+};
+
+/* ---- levels ----------------------------------------------------------------------------------------- */
+
+typedef struct Capture { Val outer, inner; } Capture;
+typedef struct Walked { Val outer, inner; } Walked;             /* outer has the turns as its first axis */
+typedef struct WalkKey {         /* what a turn's slice was made of: the same slice is the same value */
+  Val base; int axis;            /* base[.., start[t] : start[t] + width, ..]; axis -1: the static values `turns` */
+  const int64_t *start; uint32_t width;      /* width 0: one index, the axis is removed */
+  const Value *turns;
+  Val inner;
+} WalkKey;
+
+struct Level {
+  Level *up;                     /* NULL: a root */
+  Fn *fn;
+  Build b;
+  uint32_t n;                    /* turns of a comprehension, 0 otherwise */
+  const Value *index;            /* 0 ... n-1, for the counters of draws */
+  const char *no_draws;          /* why draws are refused here, or NULL */
+  VEC(Capture) captures;
+  VEC(Walked) walked;
+  VEC(WalkKey) keys;
+};
+
+/* The outermost function: what may be named in it. */
+typedef struct Root {
+  Level level;
+  bool lane;                     /* inputs and results are per sample */
+  const char *no_params;         /* why parameters are refused here, or NULL */
+  const char *no_draws;
+  const Data *data;              /* whose fields are in scope */
+  Val *field;                    /* made when first used */
+  VEC(struct { uint32_t param; Val v; }) params;
+  uint32_t sites;
+  VEC(struct { Report *report; Stat stat; Val v; }) uses;       /* expects */
+} Root;
+
+/* ---- scopes ------------------------------------------------------------------------------------------ */
+
+typedef struct Entry { const char *name; Value v; Span at; bool var; Level *level; } Entry;
+
+struct Frame {
+  Frame *up;                     /* NULL: the module's names follow */
+  Module *module;
+  VEC(Entry) entries;
+  Frame *next_all;               /* for the final sweep */
+};
+
+typedef enum { G_UNSEEN, G_BUSY, G_DONE } GState;
+typedef struct Global {
+  const char *name;
+  const Item *item;
+  Module *module;
+  GState state;
+  Value v;
+  bool elaborated;               /* its body was seen at least once */
+  bool broken;                   /* a recursion was reported */
+  int active;                    /* calls of it under way */
+  const Type *arg; uint32_t narg; bool fixed;   /* argument types of the first call, for exports */
+} Global;
+
+struct Module {
+  Module *next;
+  const char *path, *dir;         /* as shown; the folder of its file */
+  Ast *ast;
+  Global *global; uint32_t nglobal;
+  Module **import; uint32_t nimport;
+};
+
+/* Who owns what a body instantiates: path/dense.0, path/dense.1, ... */
+typedef struct Body {
+  const char *path;
+  bool top;                      /* not a body: a `use` of the file */
+  bool net;                      /* `param` is allowed */
+  VEC(struct { const char *name; uint32_t n; }) counts;
+  VEC(const char *) params;      /* names seen in this elaboration */
+} Body;
+
+typedef struct Instance {
+  const char *path;
+  const Func *func;
+  bool called;
+  Type *arg; uint32_t narg;      /* of the first call */
+  Span at;
+} Instance;
+
+typedef struct Yield {           /* what a data program gives */
+  bool seen;
+  YieldForm form;
+  uint32_t window;
+  VEC(Entry) fields;
+} Yield;
+
+typedef struct Call { struct Call *up; Global *of; Span at; } Call;
+
+struct Elab {
+  Model *m;
+  Arena *mem;
+  Source *src;
+  Diag *diag;
+  const FrontOptions *o;
+  Module *modules, *main;
+  Frame *frame, *all_frames;
+  Level *level;
+  Root *root;
+  Body *body;
+  Yield *yield;
+  Call *calls;
+  int depth, ncalls;
+  VEC(Param) params;
+  VEC(Instance) instances;
+  VEC(Data *) data;
+  VEC(Report *) reports;
+  VEC(Action) actions;
+  VEC(Export) exports;
+  VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
+};
+
+/* ---- elab_value.c: static values --------------------------------------------------------------------- */
+
+#define POISON ((Value){.kind = V_POISON})
+Value value_num(double v);
+Value value_exact(int64_t num, int64_t den);
+Value value_bool(bool b);
+Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at);     /* borrows at */
+Value value_tuple(Elab *E, const Value *at, uint32_t n);  /* one element: itself */
+Value value_func(const Func *f);
+Value value_tensor(Level *l, Val v);
+bool value_is_int(Value v, int64_t *out);
+bool value_static(Value v);                               /* numbers known while compiling: NUM, ARRAY */
+bool value_numeric(Value v);                              /* NUM, ARRAY, TENSOR, TURNS of these */
+bool value_type(Value v, Type *out);                      /* of a numeric value; bools too */
+Value array_element(Elab *E, const Array *a, uint32_t i); /* along the first axis */
+const char *value_text(Elab *E, Value v);                 /* for labels: "real[2, 3]", "a function", ... */
+bool value_equal(Value a, Value b);
+bool number_op(Opr op, Num a, Num b, Num *out);              /* + - * / ^, exact where it fits */
+Num number_neg(Num a);
+Num number_of(double v);
+
+/* ---- elab_diag.c: messages ---------------------------------------------------------------------------- */
+
+/* Says an error once; returns NULL for a repetition. label and help accept NULL. */
+DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
+Value elab_unsupported(Elab *E, Span at, const char *what);      /* "`flow` is not supported yet" */
+bool elab_stop(Elab *E);                                         /* enough errors */
+
+/* ---- elab_scope.c: names -------------------------------------------------------------------------------- */
+
+Frame *frame_push(Elab *E, Frame *up, Module *m);         /* a new innermost frame; pop by restoring E->frame */
+Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var);   /* in the innermost frame */
+Entry *frame_find(Frame *f, const char *name);
+Global *module_find(Module *m, const char *name);         /* own or imported */
+Value global_value(Elab *E, Global *g, Span use);
+Value elab_name(Elab *E, const char *name, Span at);
+bool elab_known(Elab *E, const char *name, bool builtins);
+void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a suggestion */
+
+/* ---- elab_level.c: emission ------------------------------------------------------------------------------ */
+
+Build *elab_at(Elab *E, Span at);                         /* the innermost level's builder */
+void root_begin(Elab *E, Root *r, const char *name, bool f64, bool lane);   /* becomes innermost */
+Fn *root_end(Elab *E, Root *r);                           /* orders the inputs; the caller restores level and root */
+void root_drop(Elab *E, Root *r);
+void level_begin(Elab *E, Level *l, const char *name);
+void level_end(Elab *E, Level *l);                        /* outermost again is l->up */
+void level_order(Elab *E, Level *l, uint32_t first);      /* inputs: `first` as made, the walked, the captured */
+void level_drop(Elab *E, Level *l);
+Val level_walk(Elab *E, Level *l, Val outer);             /* outer (of l->up) becomes a slice per turn */
+Val elab_use(Elab *E, Value tensor);                      /* in the innermost level */
+Val elab_tensor(Elab *E, Value numeric, Span at);         /* any numeric value, or bool, as a tensor */
+Type elab_type(Elab *E, Val v);
+Value elab_value(Elab *E, Val v);                         /* a tensor of the innermost level */
+bool elab_lane(Elab *E);                                  /* states must be per sample here */
+Val elab_field(Elab *E, uint32_t field, Span at);
+Val elab_param(Elab *E, uint32_t param, Span at);
+bool elab_reaches(const Fn *f, Val e, Val x);             /* x is among what e was computed from */
+
+/* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
+typedef struct Scratch { Root root; Root *old_root; Level *old_level; } Scratch;
+void scratch_begin(Elab *E, Scratch *s);
+Value scratch_end(Elab *E, Scratch *s, Value v, Span at);
+
+/* ---- elab_expr.c, elab_ew.c, elab_index.c, elab_loop.c, elab_stmt.c -------------------------------------- */
+
+Value elab_expr(Elab *E, const Expr *e);
+bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out);       /* static integer or an error */
+Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
+Value elab_negate(Elab *E, Value v, Span at);
+Value elab_unary_op(Elab *E, Op op, Value v, Span at);    /* elementwise */
+Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
+Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span at_b, Span at);
+Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
+bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
+int level_depth(const Level *l);
+Level *value_turns(Value v);                              /* the level of a V_TURNS, or NULL */
+Value value_turn(Value v, const Level *l, uint32_t t);    /* its value in turn t of l; v itself if it is no such */
+Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole);   /* [a, b, c] */
+Value elab_index(Elab *E, const Expr *e);
+Value elab_transpose(Elab *E, Value v, Span at);
+Value elab_element(Elab *E, Value v, uint32_t i, Span at);    /* v[i] of a value with a first axis or list */
+Value elab_comprehension(Elab *E, const Expr *e);
+uint32_t value_length(Elab *E, Value v);                  /* of the first axis, a list, a tuple; 0 if none */
+bool elab_block(Elab *E, const Block *b, Value *result);  /* true when it returned */
+Value elab_body(Elab *E, const Item *it);                 /* value or block of a definition, in the current frame */
+Value elab_block_value(Elab *E, const Block *b);
+
+/* ---- elab_call.c, elab_type.c ------------------------------------------------------------------------------ */
+
+typedef struct Actual { const char *name; Span name_at; Value v; Span at; const Expr *e; } Actual;
+typedef struct Actuals { Actual *at; uint32_t n; Span call, callee; } Actuals;
+
+Actuals elab_actuals(Elab *E, const Expr *call);
+Actuals actuals_of(Elab *E, const Value *v, uint32_t n, Span at);
+Value elab_call(Elab *E, const Expr *e);
+Value elab_apply(Elab *E, const Func *f, const Actuals *a);
+bool elab_bind(Elab *E, const Formal *formals, const Actuals *a, const char *name, Span defined);
+uint32_t func_arity(const Func *f, uint32_t *required);   /* UINT32_MAX: any */
+/* Binds shape variables in the innermost frame. `what` is what has the type: "argument `q` of `f`". */
+bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *what);
+/* The dims of a type; silent: false, and no message, when a name in them is unknown. */
+bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t *dim);
+bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);        /* all are real tensors of known dims */
+
+/* ---- elab_net.c ---------------------------------------------------------------------------------------------- */
+
+Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at);       /* use name = e */
+Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);     /* name NULL: anonymous */
+void elab_param_stmt(Elab *E, const Stmt *s);
+Instance *instance_find(Elab *E, const char *path);
+bool instance_called(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- elab_deriv.c, elab_traj.c ---------------------------------------------------------------------------------- */
+
+Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
+Value bi_grad(Elab *E, const Builtin *b, Actuals *a);
+Value bi_jac(Elab *E, const Builtin *b, Actuals *a);
+Value bi_hess(Elab *E, const Builtin *b, Actuals *a);
+Value bi_div(Elab *E, const Builtin *b, Actuals *a);
+Value bi_functional(Elab *E, const Builtin *b, Actuals *a);      /* field, poisson, jacobian */
+Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a);      /* and integrate */
+Value method_apply(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- builtin*.c ---------------------------------------------------------------------------------------------------- */
+
+typedef Value BuiltinCall(Elab *E, const Builtin *b, Actuals *a);
+enum {
+  BF_NUMERIC = 1,                /* arguments are numeric; all static: evaluated while compiling */
+  BF_SPREAD = 2,                 /* tuples among the arguments are spread */
+  BF_RAW = 4,                    /* binds its own arguments */
+};
+struct Builtin {
+  const char *name;
+  const char *params;            /* "x, axis?": by position; `?` optional; `=axis` by name only, optional;
+                                    `...` any number more. Handlers find each in its place, V_NONE if not given */
+  BuiltinCall *call;
+  int op;                        /* Op or a variant, for handlers that serve several rows */
+  int flags;
+  const char *doc;
+};
+extern const Builtin builtin_rows[];
+extern const uint32_t builtin_count;
+const Builtin *builtin_find(const char *name);
+Value builtin_apply(Elab *E, const Builtin *b, const Actuals *a);
+bool builtin_value(Elab *E, const char *name, Value *out);       /* functions, constants, methods */
+/* Names that a value may have without a definition; for suggestions. */
+uint32_t builtin_names(const char **out, uint32_t max);
+
+bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out);
+bool need_number(Elab *E, const Actual *a, const char *what, double *out);
+bool need_string(Elab *E, const Actual *a, const char *what, const char **out);
+bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim);
+Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs);   /* poison */
+
+BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_reshape, bi_outer, bi_cross, bi_dot,
+  bi_norm, bi_reduce, bi_maxabs, bi_prod, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve,
+  bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_unsupported, bi_transpose,
+  bi_minmax, bi_length;
+
+/* ---- items --------------------------------------------------------------------------------------------------------- */
+
+Value data_item(Elab *E, Global *g, Span use);            /* `data d = read(..)`; programs give V_FUNC */
+Value data_instance(Elab *E, const Func *program, const Actuals *a);
+void data_check(Elab *E, Global *g);                      /* a program that nothing uses */
+Data *data_new(Elab *E, const char *name, DataKind kind, Span at);
+Value data_read(Elab *E, const Expr *call, const char *name);
+Data *elab_data_named(Elab *E, const char *name, Span at);
+void elab_yield(Elab *E, const Stmt *s);
+bool is_read(Elab *E, const Expr *e);                     /* a call of `read` */
+typedef struct Saved { Frame *frame; Level *level; Root *root; Body *body; Yield *yield; Call *calls; } Saved;
+Saved elab_leave(Elab *E);                                /* what is elaborated next stands alone */
+void elab_return(Elab *E, Saved s);
+Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
+void train_item(Elab *E, const Item *it);
+void report_item(Elab *E, const Item *it);
+void expect_item(Elab *E, const Item *it);
+void export_globals(Elab *E);
+void resolve_globals(Elab *E);
+Value report_stat(Elab *E, Report *r, Stat s, Span at);     /* in an expect */
+Value option_apply(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- override.c, model.c -------------------------------------------------------------------------------------------- */
+
+void override_apply(Elab *E);                             /* replaces const values and train options in the trees */
+Module *module_load(Elab *E, const char *path, uint32_t file);
+const char *std_text(const char *name, size_t *len);      /* "std/nets"; NULL if there is none */
+
+#endif

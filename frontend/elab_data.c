@@ -1,0 +1,263 @@
+/* Data: programs that make one draw each, files, and parts of other data. A program is elaborated once
+ * for each use of it, in f64 whatever the file's precision is. */
+#include "frontend/elab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Data *data_new(Elab *E, const char *name, DataKind kind, Span at) {
+  Data *d = ARENA_NEW(E->mem, Data);
+  *d = (Data){.name = name, .kind = kind, .at = at, .group = -1};
+  *vec_push(&E->data) = d;
+  return d;
+}
+
+Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
+  if (v.kind == V_DATA) return v.data;
+  if (v.kind == V_POISON) return NULL;
+  if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
+    DiagMsg *m = elab_error(E, at, "`%s` is a data program, not data", v.func->name);
+    elab_help(m, "`use draws = %s(count = ..., seed = ...)` makes data of it", v.func->name);
+  } else {
+    elab_error(E, at, "%s is data, found %s", what, value_text(E, v));
+  }
+  return NULL;
+}
+
+Data *elab_data_named(Elab *E, const char *name, Span at) {
+  Global *g = module_find(E->frame->module, name);
+  if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
+  VEC(const char *) known = {0};
+  const Module *m = E->frame->module;
+  for (uint32_t i = 0; i < m->nglobal; i++)
+    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
+  elab_suggest(elab_error(E, at, "there is no data `%s`", name), name, known.at, known.n);
+  vec_free(&known);
+  return NULL;
+}
+
+bool is_read(Elab *E, const Expr *e) {
+  return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") && !elab_known(E, e->a->name, false);
+}
+
+Value data_item(Elab *E, Global *g, Span use) {
+  (void)use;
+  if (g->item->body) {
+    Func *f = ARENA_NEW(E->mem, Func);
+    *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g, .bound = true};
+    return value_func(f);
+  }
+  if (is_read(E, g->item->value)) return data_read(E, g->item->value, g->name);
+  Scratch s;
+  scratch_begin(E, &s);
+  Value v = scratch_end(E, &s, elab_expr(E, g->item->value), g->item->at);
+  Data *d = elab_data_value(E, v, g->item->value ? g->item->value->at : g->item->at, arena_printf(E->mem, "`%s`", g->name));
+  if (!d) return POISON;
+  if (!d->name) d->name = g->name;
+  return v;
+}
+
+/* ---- yield ------------------------------------------------------------------------------------------------ */
+
+void elab_yield(Elab *E, const Stmt *s) {
+  Yield *y = E->yield;
+  int64_t window = 0;
+  if (!y || E->calls || E->level != &E->root->level) {
+    elab_error(E, s->at, "`yield` stands only in a data program, outside comprehensions");
+    return;
+  }
+  if (y->seen) {
+    elab_error(E, s->at, "a data program yields once");
+    return;
+  }
+  y->seen = true;
+  y->form = s->yield;
+  if (s->yield == YF_WINDOWS) {
+    if (!elab_int(E, s->window, "`windows`", &window)) window = 1;
+    if (window < 1 || window > ELAB_TURNS) elab_error(E, s->window->at, "a window has at least one row, found %lld", (long long)window), window = 1;
+    y->window = (uint32_t)window;
+  }
+  for (const Arg *a = s->names; a; a = a->next) {
+    Value v = a->value ? elab_expr(E, a->value) : elab_name(E, a->name, a->name_at);
+    for (uint32_t i = 0; i < y->fields.n; i++)
+      if (y->fields.at[i].name == a->name) elab_error(E, a->name_at, "the field `%s` is yielded twice", a->name);
+    if (v.kind != V_POISON && !value_numeric(v)) {
+      elab_error(E, a->value ? a->value->at : a->name_at, "a field is a tensor, found %s", value_text(E, v));
+      v = POISON;
+    }
+    *vec_push(&y->fields) = (Entry){.name = a->name, .v = v, .at = a->value ? a->value->at : a->name_at};
+  }
+}
+
+/* The type of one sample's field, of the value that the program gives. */
+static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t *rows, Type *out) {
+  t.lane = 0;
+  *out = t;
+  if (y->form == YF_ONE) return true;
+  if (t.rank == 0) {
+    elab_error(E, f->at, "`%s` has no axis that runs over samples: it is a scalar", f->name);
+    return false;
+  }
+  if (*rows == 0) *rows = t.dim[0];
+  if (*rows != t.dim[0]) {
+    DiagMsg *m = elab_error(E, f->at, "fields have equally many samples, found %u and %u", *rows, t.dim[0]);
+    elab_label(m, f->at, "%s", value_text(E, f->v));
+    elab_label(m, y->fields.at[0].at, "%s", value_text(E, y->fields.at[0].v));
+    return false;
+  }
+  if (y->form == YF_EACH) {
+    *out = type_real(false, t.rank - 1, t.dim + 1);
+    return true;
+  }
+  if (y->window > t.dim[0]) {
+    elab_error(E, f->at, "windows of %u rows are longer than `%s`, of %u", y->window, f->name, t.dim[0]);
+    return false;
+  }
+  out->dim[0] = y->window;
+  return true;
+}
+
+static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
+  uint32_t rows = 0;
+  bool good = true;
+  if (!y->seen) {
+    if (!elab_stop(E)) elab_help(elab_error(E, it->name_at, "the data program `%s` yields nothing", it->name), "end it with `yield x, y, ...`");
+    return false;
+  }
+  d->yield = y->form == YF_EACH ? YIELD_EACH : y->form == YF_WINDOWS ? YIELD_WINDOWS : YIELD_ONE;
+  d->window = y->window;
+  d->field = ARENA_ARRAY(E->mem, DataField, y->fields.n + 1);
+  for (uint32_t i = 0; i < y->fields.n; i++) {
+    const Entry *f = &y->fields.at[i];
+    Type t;
+    if (f->v.kind == V_POISON) {
+      good = false;
+      continue;
+    }
+    Val v = elab_tensor(E, f->v, f->at);
+    if (!field_type(E, y, f, elab_type(E, v), &rows, &t)) {
+      good = false;
+      continue;
+    }
+    ir_output(elab_at(E, f->at), ir_spread(elab_at(E, f->at), v), f->name);
+    d->field[d->nfield++] = (DataField){f->name, t};
+  }
+  return good;
+}
+
+static void scope_fields(Elab *E, Root *r, const Data *d) {
+  r->data = d;
+  r->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
+  frame_push(E, E->frame, E->frame->module);
+  for (uint32_t i = 0; i < d->nfield; i++)
+    frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
+}
+
+/* Elaborates the program into d; false after an error. */
+static bool run_program(Elab *E, const Func *f, Data *d) {
+  Saved old = elab_leave(E);
+  Root root;
+  Body body = {.path = f->name};
+  Yield y = {0};
+  Value v;
+  root_begin(E, &root, f->name, true, true);
+  root.no_params = "a data program makes its draws before anything is trained";
+  E->body = &body;
+  E->yield = &y;
+  frame_push(E, NULL, f->module);
+  bool good = true;
+  if (f->item->on) good = (d->on = elab_data_named(E, f->item->on, f->item->on_at)) != NULL;
+  if (d->on) scope_fields(E, &root, d->on);
+  frame_push(E, E->frame, f->module);
+  if (good) {
+    if (elab_block(E, f->item->body, &v)) elab_error(E, f->item->name_at, "a data program ends with `yield`, not `return`");
+    good = outputs(E, d, &y, f->item);
+  }
+  f->global->elaborated = true;
+  if (good) d->program = root_end(E, &root);
+  else root_drop(E, &root);
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&y.fields);
+  elab_return(E, old);
+  return good;
+}
+
+static bool seed_arg(Elab *E, const Actual *a, const char *what, int64_t *out) {
+  if (!need_int(E, a, what, out)) return false;
+  if (*out >= 0) return true;
+  elab_error(E, a->at, "%s is not negative, found %lld", what, (long long)*out);
+  return false;
+}
+
+static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
+  static const char *const known[] = {"count", "seed"};
+  bool has_count = false;
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    int64_t n;
+    const char *name = x->name ? x->name : i < 2 ? known[i + (f->item->on && i == 0)] : "";
+    if (!strcmp(name, "seed")) {
+      if (!seed_arg(E, x, "`seed`", &n)) return false;
+      d->seed = (uint64_t)n;
+    } else if (!strcmp(name, "count") && !f->item->on) {
+      if (!need_int(E, x, "`count`", &n)) return false;
+      if (n < 1 || n > (int64_t)1 << 31) {
+        elab_error(E, x->at, "`count` is at least 1, found %lld", (long long)n);
+        return false;
+      }
+      d->count = n;
+      has_count = true;
+    } else {
+      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, "`%s` has no option `%s`", f->name, name);
+      if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
+      else elab_suggest(m, name, known, 2);
+      return false;
+    }
+  }
+  if (has_count || f->item->on) return true;
+  elab_help(elab_error(E, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`", f->name);
+  return false;
+}
+
+Value data_instance(Elab *E, const Func *f, const Actuals *a) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].v.kind == V_POISON) return POISON;
+  Data *d = data_new(E, f->name, DATA_PROGRAM, a->call);
+  bool good = program_args(E, f, a, d);
+  good &= run_program(E, f, d);
+  return good ? (Value){.kind = V_DATA, .data = d} : POISON;
+}
+
+void data_check(Elab *E, Global *g) {
+  Value v = global_value(E, g, g->item->name_at);
+  if (v.kind != V_FUNC) return;
+  Data d = {.group = -1};
+  if (run_program(E, v.func, &d)) ir_fn_destroy(d.program);
+}
+
+/* ---- parts -------------------------------------------------------------------------------------------------- */
+
+/* first(d, share), last(d, share), shuffle(d, seed) */
+Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
+  Data *base = elab_data_value(E, a->at[0].v, a->at[0].at, arena_printf(E->mem, "the first argument of `%s`", b->name));
+  int64_t seed;
+  double share;
+  if (!base) return POISON;
+  Data *d = data_new(E, b->name, (DataKind)b->op, a->call);
+  d->base = base;
+  d->field = base->field;
+  d->nfield = base->nfield;
+  if (b->op == DATA_SHUFFLE) {
+    if (!seed_arg(E, &a->at[1], "a seed", &seed)) return POISON;
+    d->seed = (uint64_t)seed;
+    return (Value){.kind = V_DATA, .data = d};
+  }
+  if (!need_number(E, &a->at[1], "a share", &share)) return POISON;
+  if (!(share > 0) || (share > 1 && share != (double)(int64_t)share)) {
+    elab_error(E, a->at[1].at, "a share is above 0 and at most 1, or a whole count, found %g", share);
+    return POISON;
+  }
+  d->share = share;
+  return (Value){.kind = V_DATA, .data = d};
+}

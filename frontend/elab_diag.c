@@ -1,0 +1,56 @@
+/* Messages of the elaborator. A body is elaborated at each call, so that its errors come again and
+ * again: each is said once, by the hash of its place and text. */
+#include "frontend/elab.h"
+
+#include <string.h>
+
+static uint64_t hash(Span at, const char *text) {
+  uint64_t h = 14695981039346656037u ^ ((uint64_t)at.file << 40 ^ (uint64_t)at.begin << 20 ^ at.end);
+  for (; *text; text++) h = (h ^ (unsigned char)*text) * 1099511628211u;
+  return h;
+}
+
+DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
+  char text[1024];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  uint64_t h = hash(at, text);
+  for (uint32_t i = 0; i < E->said.n; i++)
+    if (E->said.at[i] == h) return NULL;
+  *vec_push(&E->said) = h;
+  return diag_error(E->diag, at, "%s", text);
+}
+
+void elab_label(DiagMsg *m, Span at, const char *fmt, ...) {
+  char text[512];
+  if (!m || !at.file) return;
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  diag_label(m, at, "%s", text);
+}
+
+void elab_help(DiagMsg *m, const char *fmt, ...) {
+  char text[512];
+  if (!m) return;
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  diag_help(m, "%s", text);
+}
+
+void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n) {
+  const char *best = diag_nearest(name, candidates, n);
+  if (best) elab_help(m, "did you mean `%s`?", best);
+}
+
+Value elab_unsupported(Elab *E, Span at, const char *what) {
+  elab_error(E, at, "`%s` is not supported yet", what);
+  return POISON;
+}
+
+bool elab_stop(Elab *E) { return diag_full(E->diag); }

@@ -1,0 +1,208 @@
+/* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
+ * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
+#include "frontend/elab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- instances ------------------------------------------------------------------------------------------ */
+
+Instance *instance_find(Elab *E, const char *path) {
+  for (uint32_t i = 0; i < E->instances.n; i++)
+    if (!strcmp(E->instances.at[i].path, path)) return &E->instances.at[i];
+  return NULL;
+}
+
+static const char *anonymous(Elab *E, const char *name) {
+  Body *b = E->body;
+  uint32_t i = 0;
+  while (i < b->counts.n && b->counts.at[i].name != name) i++;
+  if (i == b->counts.n) {
+    vec_reserve(&b->counts, 1);
+    b->counts.at[b->counts.n].name = name;
+    b->counts.at[b->counts.n++].n = 0;
+  }
+  return arena_printf(E->mem, "%s/%s.%u", b->path, name, b->counts.at[i].n++);
+}
+
+Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
+  Frame *old = E->frame;
+  Func *g = ARENA_NEW(E->mem, Func);
+  *g = *f;
+  g->bound = true;
+  g->targs = frame_push(E, NULL, f->module);
+  bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
+  E->frame = old;
+  if (!good) return POISON;
+  if (f->item->kind != IT_NET) return value_func(g);
+  g->path = !name ? anonymous(E, f->item->name) : E->body->top ? name : arena_printf(E->mem, "%s/%s", E->body->path, name);
+  if (name) g->name = name;
+  if (!instance_find(E, g->path)) *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
+  return value_func(g);
+}
+
+Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at) {
+  (void)name_at;
+  if (!e) return POISON;
+  if (e->kind != EX_CALL) {
+    Value v = elab_expr(E, e);
+    if (v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) {
+      elab_help(elab_error(E, e->at, "`%s` is a template and needs its arguments", v.func->name), "`use %s = %s(...)`", name, v.func->name);
+      return POISON;
+    }
+    if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
+      Actuals none = {.call = e->at, .callee = e->at};
+      return data_instance(E, v.func, &none);
+    }
+    return v;
+  }
+  Value f = elab_expr(E, e->a);
+  if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
+    Value v = elab_expr(E, e);
+    if (v.kind == V_DATA && E->body->top) v.data->name = name;
+    return v;
+  }
+  Actuals a = elab_actuals(E, e);
+  Value v;
+  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA) v = data_instance(E, f.func, &a);
+  else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
+  else v = elab_apply(E, f.func, &a);
+  if (v.kind == V_DATA && E->body->top) v.data->name = name;
+  return v;
+}
+
+static const char *types_text(Elab *E, const Type *t, uint32_t n) {
+  char buf[128];
+  const char *s = "(";
+  for (uint32_t i = 0; i < n; i++)
+    s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", type_user(t[i], buf, sizeof buf));
+  return arena_printf(E->mem, "%s)", s);
+}
+
+bool instance_called(Elab *E, const Func *f, const Actuals *a) {
+  Instance *in = instance_find(E, f->path);
+  Type *t = ARENA_ARRAY(E->mem, Type, a->n + 1);
+  bool same = true;
+  for (uint32_t i = 0; i < a->n; i++) {
+    if (!value_type(a->at[i].v, &t[i])) return true;
+    t[i].lane = 0;
+    if (in->called) same &= i < in->narg && type_same_dims(t[i], in->arg[i]);
+  }
+  if (!in->called) {
+    in->called = true;
+    in->arg = t;
+    in->narg = a->n;
+    in->at = a->call;
+  }
+  if (same) return true;
+  DiagMsg *m = elab_error(E, a->call, "`%s` has parameters for %s, found %s", f->name, types_text(E, in->arg, in->narg), types_text(E, t, a->n));
+  elab_label(m, in->at, "its first call");
+  elab_help(m, "an instance has one shape: make another by `use`");
+  return false;
+}
+
+/* ---- parameters -------------------------------------------------------------------------------------------- */
+
+static bool init_named(Elab *E, const Expr *d, Param *p) {
+  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
+  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name : d->kind == EX_NAME ? d->name : "";
+  if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
+    p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
+    if (d->kind == EX_CALL && d->nargs) elab_error(E, d->at, "`%s` takes no arguments", name);
+    if (p->init == INIT_ORTHOGONAL && p->type.rank < 2) elab_error(E, d->at, "`orthogonal` needs a matrix");
+    return true;
+  }
+  bool normal = !strcmp(name, "normal");
+  if (!normal && strcmp(name, "uniform") != 0) {
+    DiagMsg *m = elab_error(E, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
+    elab_suggest(m, name, names, 4);
+    return false;
+  }
+  p->init = normal ? INIT_NORMAL : INIT_UNIFORM;
+  p->a = 0, p->b = 1;
+  if (d->kind != EX_CALL) return true;
+  Actuals a = elab_actuals(E, d);
+  if (a.n > 2) {
+    elab_error(E, d->at, "`%s` takes two numbers here", name);
+    return false;
+  }
+  return (a.n < 1 || need_number(E, &a.at[0], "a start", &p->a)) && (a.n < 2 || need_number(E, &a.at[1], "a start", &p->b));
+}
+
+static bool init_value(Elab *E, const Expr *e, Param *p) {
+  Value v = elab_expr(E, e);
+  Type t;
+  if (v.kind == V_POISON) return false;
+  if (!value_static(v)) {
+    elab_error(E, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
+    return false;
+  }
+  if (v.kind == V_NUM) return p->a = v.num.v, true;
+  value_type(v, &t);
+  if (!type_same_dims(t, p->type)) {
+    char want[96];
+    DiagMsg *m = elab_error(E, e->at, "a parameter of shape %s cannot start as %s", type_user(p->type, want, sizeof want), value_text(E, v));
+    elab_label(m, p->at, "declared here");
+    return false;
+  }
+  double *d = ARENA_ARRAY(E->mem, double, v.array->n + 1);
+  for (uint32_t i = 0; i < v.array->n; i++) d[i] = v.array->at[i].v;
+  p->values = d;
+  return true;
+}
+
+static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, uint32_t *out) {
+  Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
+  if (s->init_dist ? !init_named(E, s->init_dist, &p) : s->value && !init_value(E, s->value, &p)) return false;
+  *out = E->params.n;
+  *vec_push(&E->params) = p;
+  return true;
+}
+
+/* The outermost call: the place in the file where a network is used. */
+static Span outermost(Elab *E, Span at) {
+  for (const Call *c = E->calls; c; c = c->up) at = c->at;
+  return at;
+}
+
+static bool may_own(Elab *E, const Stmt *s, const char *name) {
+  if (!E->body->net) {
+    elab_help(elab_error(E, s->at, "`param` stands only in a `net`"), "a net with one parameter list is an instance of its own");
+    return false;
+  }
+  if (E->root->no_params) {
+    elab_error(E, outermost(E, s->at), "%s: a network has no parameters there", E->root->no_params);
+    return false;
+  }
+  for (uint32_t i = 0; i < E->body->params.n; i++)
+    if (E->body->params.at[i] == name) {
+      elab_error(E, s->names->name_at, "there is a parameter `%s` already", name);
+      return false;
+    }
+  *vec_push(&E->body->params) = name;
+  return true;
+}
+
+static Value find_or_make(Elab *E, const Stmt *s, Type type) {
+  char want[96], have[96];
+  const char *path = arena_printf(E->mem, "%s/%s", E->body->path, s->names->name);
+  uint32_t i = 0;
+  while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  if (i == E->params.n && !new_param(E, s, path, type, &i)) return POISON;
+  if (!type_eq(E->params.at[i].type, type)) {
+    elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path, type_user(type, want, sizeof want),
+               type_user(E->params.at[i].type, have, sizeof have));
+    return POISON;
+  }
+  return elab_value(E, elab_param(E, i, s->at));
+}
+
+void elab_param_stmt(Elab *E, const Stmt *s) {
+  uint32_t rank = 0, dim[IR_MAX_RANK];
+  Value v = POISON;
+  const char *name = s->names->name;
+  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list)) elab_error(E, s->type->at, "a parameter is real, with a shape");
+  else if (may_own(E, s, name) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
+    v = find_or_make(E, s, type_real(false, (int)rank, dim));
+  frame_define(E, name, s->names->name_at, v, false);
+}

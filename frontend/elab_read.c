@@ -1,0 +1,215 @@
+/* read("file", name = column, ..., window = m, group = column): what is looked for in a data file.
+ * Columns are named by position or by the header, so the arguments are not evaluated like others:
+ * a bare name that means nothing in the file of the model is a column's. */
+#include "frontend/elab.h"
+
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Read {
+  Data *d;
+  TableInfo info;
+  bool known;                    /* info was filled in */
+  Span path_at;
+  const Arg *window, *group;
+  uint32_t room;
+} Read;
+
+static const char *resolve_path(Elab *E, const char *path) {
+  if (path[0] == '/') return path;
+  const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
+  return access(beside, F_OK) == 0 || access(path, F_OK) != 0 ? beside : path;
+}
+
+static bool look(Elab *E, Read *r) {
+  char err[512] = "cannot be read";
+  const char *why = err;
+  if (!E->o->table) return true;
+  if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
+  size_t n = strlen(r->d->path);
+  if (!strncmp(err, r->d->path, n) && err[n] == ':') why = err + n + 1 + (err[n + 1] == ' ');
+  DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, why);
+  elab_help(m, "a path is relative to the model's file, then to the working directory");
+  return false;
+}
+
+static void headers(const Read *r, const char **out, uint32_t *n) {
+  *n = 0;
+  for (uint32_t i = 0; i < r->info.ncolumn && *n < 128; i++)
+    if (r->info.column[i].name) out[(*n)++] = r->info.column[i].name;
+}
+
+static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
+  const char *known[128];
+  uint32_t n;
+  for (*out = 0; *out < r->info.ncolumn; ++*out)
+    if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return true;
+  headers(r, known, &n);
+  DiagMsg *m = elab_error(E, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  elab_suggest(m, header, known, n);
+  if (!n) elab_help(m, "name columns by number, from 0");
+  return false;
+}
+
+static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
+  if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
+  if (r->known) elab_error(E, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
+  else elab_error(E, at, "a column is a number from 0, found %lld", (long long)k);
+  return false;
+}
+
+static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at) {
+  Data *d = r->d;
+  int k = c.column;
+  uint32_t h = 0;
+  for (uint32_t i = 0; i < d->nfield; i++)
+    if (!strcmp(d->field[i].name, name)) {
+      elab_error(E, at, "the field `%s` is named twice", name);
+      return false;
+    }
+  if (c.header && r->known) {
+    if (!by_header(E, r, c.header, at, &h)) return false;
+    k = (int)h;
+  }
+  Type t = type_scalar(false);
+  if (r->known) {
+    const struct TableColumn *col = &r->info.column[k];
+    if (!col->number) {
+      elab_error(E, at, "column %d of the table holds text", k);
+      return false;
+    }
+    t = type_real(false, (int)col->rank, col->dim);
+  }
+  if (d->nfield == r->room) {
+    elab_error(E, at, "too many columns");
+    return false;
+  }
+  d->field[d->nfield++] = (DataField){name, t};
+  d->column[d->ncolumn++] = c;
+  return true;
+}
+
+/* name = 3, name = "header", name = header */
+static bool named_column(Elab *E, Read *r, const Arg *a) {
+  const Expr *e = a->value;
+  ReadColumn c = {.name = a->name, .column = -1};
+  if (e->kind == EX_NAME && !elab_known(E, e->name, false)) {
+    c.header = e->name;
+    return add_column(E, r, a->name, c, e->at);
+  }
+  Value v = elab_expr(E, e);
+  int64_t k;
+  if (v.kind == V_POISON) return false;
+  if (v.kind == V_STRING) c.header = v.string;
+  else if (value_is_int(v, &k)) {
+    if (!by_number(E, r, k, e->at)) return false;
+    c.column = (int)k;
+  } else {
+    elab_error(E, e->at, "a column is named by a number or by its header, found %s", value_text(E, v));
+    return false;
+  }
+  return add_column(E, r, a->name, c, e->at);
+}
+
+static bool plain_column(Elab *E, Read *r, const Arg *a) {
+  const Expr *e = a->value;
+  if (e->kind != EX_NAME && e->kind != EX_STRING) {
+    elab_help(elab_error(E, e->at, "a column is given by its name"), "`name = 2` names a column by number");
+    return false;
+  }
+  return add_column(E, r, e->name, (ReadColumn){.name = e->name, .column = -1, .header = e->name}, e->at);
+}
+
+/* No column is named: all of the header's that hold numbers. */
+static bool all_columns(Elab *E, Read *r, const Expr *call) {
+  if (!r->known) {
+    elab_error(E, call->at, "columns must be named here: the file was not looked into");
+    return false;
+  }
+  for (uint32_t i = 0; i < r->info.ncolumn; i++) {
+    const struct TableColumn *c = &r->info.column[i];
+    if (!c->name) {
+      elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path), "`read(\"...\", x = 0, y = 1)`");
+      return false;
+    }
+    const char *name = arena_strdup(E->mem, c->name);
+    if (c->number && !add_column(E, r, intern(E->m->names, name), (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at)) return false;
+  }
+  return true;
+}
+
+static bool window_arg(Elab *E, Read *r) {
+  int64_t n;
+  if (!r->window) return true;
+  if (!elab_int(E, r->window->value, "`window`", &n)) return false;
+  if (n < 1 || n > 1 << 20 || (r->known && n > r->info.rows)) {
+    elab_error(E, r->window->value->at, r->known && n >= 1 ? "a window of %lld rows is longer than the table, of %lld" : "a window has at least one row, found %lld",
+               (long long)n, (long long)r->info.rows);
+    return false;
+  }
+  r->d->read_window = (uint32_t)n;
+  for (uint32_t i = 0; i < r->d->nfield; i++) {
+    Type t = r->d->field[i].type;
+    if (t.rank == IR_MAX_RANK) {
+      elab_error(E, r->window->value->at, "a tensor has at most %d axes", IR_MAX_RANK);
+      return false;
+    }
+    uint32_t dim[IR_MAX_RANK] = {(uint32_t)n};
+    memcpy(dim + 1, t.dim, sizeof *dim * t.rank);
+    r->d->field[i].type = type_real(false, t.rank + 1, dim);
+  }
+  return true;
+}
+
+static bool group_arg(Elab *E, Read *r) {
+  const char *known[64];
+  uint32_t n = 0;
+  if (!r->group) return true;
+  const Expr *e = r->group->value;
+  for (; n < r->d->nfield && n < 64; n++) {
+    known[n] = r->d->field[n].name;
+    if ((e->kind == EX_NAME || e->kind == EX_STRING) && !strcmp(known[n], e->name)) r->d->group = (int)n;
+  }
+  if (r->d->group >= 0) return true;
+  DiagMsg *m = elab_error(E, e->at, "`group` is one of the fields that are read");
+  if (e->kind == EX_NAME) elab_suggest(m, e->name, known, n);
+  return false;
+}
+
+static bool read_columns(Elab *E, Read *r, const Expr *call) {
+  bool good = true;
+  for (const Arg *a = call->args->next; a; a = a->next) {
+    if (a->name && !strcmp(a->name, "window")) r->window = a;
+    else if (a->name && !strcmp(a->name, "group")) r->group = a;
+    else good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
+  }
+  if (good && r->d->nfield == 0) good = all_columns(E, r, call);
+  if (good && r->d->nfield == 0) elab_error(E, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+  return good;
+}
+
+Value data_read(Elab *E, const Expr *call, const char *name) {
+  Scratch s;
+  Read r = {.room = 4096};
+  const char *path = NULL;
+  if (!call->args || call->args->name) {
+    elab_help(elab_error(E, call->at, "`read` needs the path of a file first"), "`read(\"data.csv\", x = 0, y = 1)`");
+    return POISON;
+  }
+  scratch_begin(E, &s);
+  Actual first = {.v = elab_expr(E, call->args->value), .at = call->args->value->at};
+  bool good = need_string(E, &first, "a path", &path);
+  if (good) {
+    r.d = data_new(E, name, DATA_READ, call->at);
+    r.d->path = resolve_path(E, path);
+    r.path_at = first.at;
+    good = look(E, &r);
+    if (r.known) r.room = r.info.ncolumn + call->nargs;
+    else r.room = call->nargs;
+    r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
+    r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
+    good = good && read_columns(E, &r, call) && window_arg(E, &r) && group_arg(E, &r);
+  }
+  scratch_end(E, &s, POISON, call->at);
+  return good ? (Value){.kind = V_DATA, .data = r.d} : POISON;
+}

@@ -1,0 +1,143 @@
+/* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
+ * Constants and instances are evaluated when first asked for, in a scope of their own. */
+#include "frontend/elab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Frame *frame_push(Elab *E, Frame *up, Module *m) {
+  Frame *f = ARENA_NEW(E->mem, Frame);
+  f->up = up;
+  f->module = m;
+  f->next_all = E->all_frames;
+  E->all_frames = f;
+  E->frame = f;
+  return f;
+}
+
+Entry *frame_find(Frame *f, const char *name) {
+  for (; f; f = f->up)
+    for (uint32_t i = f->entries.n; i-- > 0;)
+      if (f->entries.at[i].name == name) return &f->entries.at[i];
+  return NULL;
+}
+
+Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
+  Frame *f = E->frame;
+  for (uint32_t i = 0; i < f->entries.n; i++) {
+    Entry *old = &f->entries.at[i];
+    if (old->name != name || strcmp(name, "_") == 0) continue;
+    DiagMsg *m = elab_error(E, at, "`%s` is defined twice here", name);
+    elab_label(m, old->at, "first");
+    if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
+    old->v = v;
+    return old;
+  }
+  Entry *e = vec_push(&f->entries);
+  *e = (Entry){name, v, at, var, E->level};
+  return e;
+}
+
+Global *module_find(Module *m, const char *name) {
+  for (uint32_t i = 0; i < m->nglobal; i++)
+    if (m->global[i].name == name) return &m->global[i];
+  for (uint32_t k = m->nimport; k-- > 0;)
+    for (uint32_t i = 0; i < m->import[k]->nglobal; i++)
+      if (m->import[k]->global[i].name == name) return &m->import[k]->global[i];
+  return NULL;
+}
+
+/* ---- unknown names --------------------------------------------------------------------------------- */
+
+void elab_unknown(Elab *E, const char *name, Span at) {
+  VEC(const char *) known = {0};
+  for (Frame *f = E->frame; f; f = f->up)
+    for (uint32_t i = 0; i < f->entries.n; i++)
+      if (f->entries.at[i].v.kind != V_POISON) *vec_push(&known) = f->entries.at[i].name;
+  Module *m = E->frame->module;
+  for (uint32_t i = 0; i < m->nglobal; i++) *vec_push(&known) = m->global[i].name;
+  for (uint32_t k = 0; k < m->nimport; k++)
+    for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
+  vec_reserve(&known, 256);
+  known.n += builtin_names(known.at + known.n, 256);
+  elab_suggest(elab_error(E, at, "`%s` is not defined", name), name, known.at, known.n);
+  vec_free(&known);
+}
+
+bool elab_known(Elab *E, const char *name, bool builtins) {
+  Value v;
+  return frame_find(E->frame, name) || module_find(E->frame->module, name) || (builtins && builtin_value(E, name, &v));
+}
+
+/* ---- globals ---------------------------------------------------------------------------------------- */
+
+static Value item_func(Elab *E, Global *g) {
+  Func *f = ARENA_NEW(E->mem, Func);
+  *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g};
+  f->bound = !g->item->templated;
+  if (g->item->kind == IT_NET && f->bound) {
+    f->path = g->name;
+    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .at = g->item->name_at};
+  }
+  return value_func(f);
+}
+
+static Value evaluate(Elab *E, Global *g) {
+  Scratch s;
+  scratch_begin(E, &s);
+  Value v = g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name, g->item->name_at)
+                                    : elab_expr(E, g->item->value);
+  v = scratch_end(E, &s, v, g->item->value ? g->item->value->at : g->item->at);
+  if (v.kind == V_NONE) v = POISON;
+  return v;
+}
+
+Saved elab_leave(Elab *E) {
+  Saved s = {E->frame, E->level, E->root, E->body, E->yield, E->calls};
+  E->yield = NULL;
+  E->calls = NULL;
+  return s;
+}
+
+void elab_return(Elab *E, Saved s) {
+  E->frame = s.frame, E->level = s.level, E->root = s.root;
+  E->body = s.body, E->yield = s.yield, E->calls = s.calls;
+}
+
+Value global_value(Elab *E, Global *g, Span use) {
+  if (g->state == G_DONE) return g->v;
+  if (g->state == G_BUSY) {
+    elab_label(elab_error(E, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
+    return POISON;
+  }
+  g->state = G_BUSY;
+  Saved old = elab_leave(E);
+  frame_push(E, NULL, g->module);
+  Body body = {.path = g->name, .top = true};
+  E->body = &body;
+  switch (g->item->kind) {
+  case IT_CONST: case IT_USE: g->v = evaluate(E, g); break;
+  case IT_FN: case IT_HAMILTONIAN: case IT_NET: case IT_LOSS: g->v = item_func(E, g); break;
+  case IT_DATA: g->v = data_item(E, g, use); break;
+  default: g->v = POISON; break;
+  }
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  elab_return(E, old);
+  g->state = G_DONE;
+  return g->v;
+}
+
+Value elab_name(Elab *E, const char *name, Span at) {
+  Entry *e = frame_find(E->frame, name);
+  if (e) {
+    if (e->v.kind == V_FIELD) return elab_value(E, elab_field(E, e->v.field, at));
+    return e->v;
+  }
+  Global *g = module_find(E->frame->module, name);
+  if (g) return global_value(E, g, at);
+  Value v;
+  if (builtin_value(E, name, &v)) return v;
+  elab_unknown(E, name, at);
+  return POISON;
+}

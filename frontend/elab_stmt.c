@@ -1,0 +1,192 @@
+/* Statements of bodies. Loops run while compiling: each turn has a frame of its own. */
+#include "frontend/elab.h"
+
+#include <string.h>
+
+/* ---- binding names -------------------------------------------------------------------------------------- */
+
+static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
+  if (v.kind == V_POISON) return *out = POISON, true;
+  uint32_t n = value_length(E, v);
+  if (n != s->nnames) {
+    DiagMsg *m = elab_error(E, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+    elab_label(m, s->names->name_at, "%u names", s->nnames);
+    return false;
+  }
+  *out = elab_element(E, v, i, s->value->at);
+  return true;
+}
+
+static void bind_names(Elab *E, const Stmt *s, bool var) {
+  Value v = elab_expr(E, s->value);
+  if (v.kind == V_NONE) v = POISON;
+  uint32_t i = 0;
+  bool good = true;
+  for (const Arg *a = s->names; a; a = a->next, i++) {
+    Value one = v;
+    if (s->nnames > 1 && (!good || !(good = unpack(E, v, s, i, &one)))) one = POISON;
+    if (s->type && one.kind != V_POISON &&
+        !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
+      one = POISON;
+    frame_define(E, a->name, a->name_at, one, var);
+  }
+}
+
+static void assign_one(Elab *E, const Arg *target, Value v) {
+  const Expr *t = target->value;
+  if (t && t->kind != EX_NAME) {
+    elab_help(elab_error(E, t->at, "a part of a value cannot be assigned"), "assign the whole, or `concat` its parts");
+    return;
+  }
+  const char *name = t ? t->name : target->name;
+  Span at = t ? t->at : target->name_at;
+  Entry *e = frame_find(E->frame, name);
+  if (!e) {
+    if (module_find(E->frame->module, name)) elab_error(E, at, "`%s` belongs to the file and cannot be assigned", name);
+    else elab_help(elab_error(E, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it", name);
+  } else if (!e->var) {
+    DiagMsg *m = elab_error(E, at, "`%s` cannot be reassigned", name);
+    elab_label(m, e->at, "defined here");
+    elab_help(m, "define it by `var %s = ...`", name);
+  } else if (e->level != E->level) {
+    elab_error(E, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
+  } else {
+    e->v = v;
+  }
+}
+
+static void assign(Elab *E, const Stmt *s) {
+  if (s->inverse) {
+    elab_error(E, s->inverse->at, "an `inverse` clause stands only in a flow");
+    return;
+  }
+  Value v = elab_expr(E, s->value);
+  uint32_t i = 0;
+  for (const Arg *a = s->names; a; a = a->next, i++) {
+    Value one = v;
+    if (s->nnames > 1 && !unpack(E, v, s, i, &one)) return;
+    assign_one(E, a, one);
+  }
+}
+
+/* ---- loops -------------------------------------------------------------------------------------------------- */
+
+static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
+  Frame *old = E->frame;
+  frame_push(E, old, old->module);
+  if (s->kind == ST_FOR) {
+    bool several = s->nnames > 1;
+    uint32_t i = 0;
+    for (const Arg *a = s->names; a; a = a->next, i++) {
+      Value one = k;
+      if (several && !unpack(E, k, s, i, &one)) one = POISON;
+      frame_define(E, a->name, a->name_at, one, false);
+    }
+  }
+  bool returned = elab_block(E, s->body, result);
+  E->frame = old;
+  return returned;
+}
+
+static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
+  if (b - a > ELAB_TURNS) {
+    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %lld", (int)ELAB_TURNS, (long long)(b - a));
+    return false;
+  }
+  for (int64_t i = a; i < b && !elab_stop(E); i++)
+    if (run_turn(E, s, value_exact(i, 1), result)) return true;
+  return false;
+}
+
+static bool loop_for(Elab *E, const Stmt *s, Value *result) {
+  const Expr *over = s->value;
+  if (over->kind == EX_RANGE) {
+    int64_t a = 0, b;
+    if (!over->b) {
+      elab_error(E, over->at, "this range needs an end");
+      return false;
+    }
+    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b)) return false;
+    return loop_range(E, s, a, b, result);
+  }
+  Value v = elab_expr(E, over);
+  if (v.kind == V_POISON) return false;
+  uint32_t n = value_length(E, v);
+  if (n == 0 && !(v.kind == V_LIST)) {
+    DiagMsg *m = elab_error(E, over->at, "`for` runs over a range or a list, found %s", value_text(E, v));
+    if (v.kind == V_NUM) elab_help(m, "`0:%g` is a range", v.num.v);
+    return false;
+  }
+  for (uint32_t i = 0; i < n && !elab_stop(E); i++)
+    if (run_turn(E, s, elab_element(E, v, i, over->at), result)) return true;
+  return false;
+}
+
+static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
+  int64_t n;
+  return elab_int(E, s->value, "`repeat`", &n) && loop_range(E, s, 0, n, result);
+}
+
+/* ---- blocks --------------------------------------------------------------------------------------------------- */
+
+static void in_flows(Elab *E, const Stmt *s) {
+  static const char *const what[] = {[ST_UPDATE] = "an update in place", [ST_APPLY] = "a call as a statement",
+                                     [ST_EVOLVE] = "`evolve`", [ST_RUNNING] = "`running`"};
+  DiagMsg *m = elab_error(E, s->at, "%s stands only in a flow", what[s->kind]);
+  if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
+  if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
+}
+
+static bool run(Elab *E, const Stmt *s, Value *result) {
+  switch (s->kind) {
+  case ST_LET: bind_names(E, s, false); return false;
+  case ST_VAR: bind_names(E, s, true); return false;
+  case ST_ASSIGN: assign(E, s); return false;
+  case ST_RETURN: *result = elab_expr(E, s->value); return true;
+  case ST_FOR: return loop_for(E, s, result);
+  case ST_REPEAT: return loop_repeat(E, s, result);
+  case ST_PARAM: elab_param_stmt(E, s); return false;
+  case ST_USE:
+    frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name, s->names->name_at), false);
+    return false;
+  case ST_YIELD: elab_yield(E, s); return false;
+  case ST_UPDATE: case ST_APPLY: case ST_EVOLVE: case ST_RUNNING: in_flows(E, s); return false;
+  }
+  return false;
+}
+
+bool elab_block(Elab *E, const Block *b, Value *result) {
+  bool returned = false;
+  if (E->depth >= ELAB_DEPTH) {
+    elab_error(E, b->at, "this is nested too deeply");
+    return false;
+  }
+  E->depth++;
+  for (const Stmt *s = b->first; s && !returned && !elab_stop(E); s = s->next) {
+    if ((returned = run(E, s, result)) && s->next && s->kind == ST_RETURN)
+      elab_label(elab_error(E, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
+  }
+  E->depth--;
+  return returned;
+}
+
+static Value block_value(Elab *E, const Block *b, const char *what) {
+  Value v = {.kind = V_NONE};
+  if (elab_block(E, b, &v) || elab_stop(E)) return v;
+  elab_help(elab_error(E, b->at, "%s gives no value", what), "end it with `return ...`");
+  return POISON;
+}
+
+Value elab_block_value(Elab *E, const Block *b) {
+  Frame *old = E->frame;
+  frame_push(E, old, old->module);
+  Value v = block_value(E, b, "this block");
+  E->frame = old;
+  return v;
+}
+
+Value elab_body(Elab *E, const Item *it) {
+  if (it->value) return elab_expr(E, it->value);
+  if (it->body) return block_value(E, it->body, arena_printf(E->mem, "`%s`", it->name));
+  return POISON;
+}

@@ -1,0 +1,355 @@
+/* trajectory and integrate: the rates become a function of their own, of the states, the time and what
+ * they capture; a fixed-step method becomes `integrate`, an adaptive one `ode`. The start is included.
+ *
+ * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
+ * change from step to step. */
+#include "frontend/elab.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_STATES = 16, MAX_STEPS = 100000000 };
+
+typedef struct Plan {
+  const char *name;
+  const Func *f;                 /* gives the rates: field(H) for a trajectory */
+  const Func *given;             /* what the user wrote */
+  Actual state[MAX_STATES]; uint32_t n;
+  const Actual *dt, *steps, *every, *times, *method, *substeps;
+  Method m; double rtol, atol;
+  Span call;
+} Plan;
+
+/* ---- arguments ----------------------------------------------------------------------------------------- */
+
+static bool take_named(Elab *E, Plan *p, const Actual *a) {
+  static const char *const known[] = {"dt", "steps", "every", "times", "method", "substeps"};
+  const Actual **slot[] = {&p->dt, &p->steps, &p->every, &p->times, &p->method, &p->substeps};
+  for (int i = 0; i < 6; i++) {
+    if (strcmp(a->name, known[i]) != 0) continue;
+    if (*slot[i]) {
+      elab_error(E, a->name_at, "`%s` is given twice", a->name);
+      return false;
+    }
+    *slot[i] = a;
+    return true;
+  }
+  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known, 6);
+  return false;
+}
+
+static bool take_state(Elab *E, Plan *p, const Actual *a, Value v) {
+  if (!value_numeric(v)) {
+    elab_error(E, a->at, "a state of `%s` is a tensor, found %s", p->name, value_text(E, v));
+    return false;
+  }
+  if (p->n == MAX_STATES) {
+    elab_error(E, a->at, "`%s` takes at most %d states", p->name, MAX_STATES);
+    return false;
+  }
+  p->state[p->n] = *a;
+  p->state[p->n++].v = v;
+  return true;
+}
+
+static bool take_all(Elab *E, Plan *p, const Actuals *a) {
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    if (x->v.kind == V_POISON) return false;
+    if (x->name) {
+      if (!take_named(E, p, x)) return false;
+    } else if (!p->given) {
+      if (x->v.kind != V_FUNC) {
+        elab_error(E, x->at, "`%s` takes a function first, found %s", p->name, value_text(E, x->v));
+        return false;
+      }
+      p->given = x->v.func;
+    } else if (x->v.kind == V_TUPLE) {
+      for (uint32_t k = 0; k < x->v.list.n; k++)
+        if (!take_state(E, p, x, x->v.list.at[k])) return false;
+    } else if (!take_state(E, p, x, x->v)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool need(Elab *E, const Plan *p, bool have, const char *what, const char *help) {
+  if (have) return true;
+  elab_help(elab_error(E, p->call, "`%s` needs %s", p->name, what), "%s", help);
+  return false;
+}
+
+static bool take_method(Elab *E, Plan *p) {
+  if (!need(E, p, p->method, "a method", "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ...")) return false;
+  const Value v = p->method->v;
+  if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
+    elab_error(E, p->method->at, "`method` is the name of an integration method, found %s", value_text(E, v));
+    return false;
+  }
+  p->m = v.func->method;
+  p->rtol = v.func->rtol;
+  p->atol = v.func->atol;
+  return true;
+}
+
+static bool check_plan(Elab *E, Plan *p, bool hamiltonian) {
+  if (!need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`")) return false;
+  if (!need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
+  if (hamiltonian && p->n != 2) {
+    elab_help(elab_error(E, p->call, "`trajectory` takes q and p, found %u state%s", p->n, p->n == 1 ? "" : "s"), "`integrate` takes any states");
+    return false;
+  }
+  if (!take_method(E, p)) return false;
+  if (ir_method[p->m].symplectic && ir_method[p->m].separable && p->n != 2) {
+    elab_error(E, p->method->at, "`%s` moves q and p in turn, found %u state%s", ir_method[p->m].name, p->n, p->n == 1 ? "" : "s");
+    return false;
+  }
+  Type q, r;
+  value_type(p->state[0].v, &q);
+  if (hamiltonian && value_type(p->state[1].v, &r) && !type_same_dims(q, r)) {
+    const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
+    DiagMsg *m = elab_error(E, p->call, "`trajectory` needs q and p of one shape, found %s and %s", tq, tp);
+    elab_label(m, p->state[0].at, "%s", tq);
+    elab_label(m, p->state[1].at, "%s", tp);
+    return false;
+  }
+  for (uint32_t i = 0; i < p->n; i++)
+    if (value_type(p->state[i].v, &q) && q.rank == IR_MAX_RANK) {
+      elab_error(E, p->state[i].at, "a state has at most %d axes", IR_MAX_RANK - 1);
+      return false;
+    }
+  return true;
+}
+
+/* ---- times ------------------------------------------------------------------------------------------------ */
+
+static bool static_times(Elab *E, const Plan *p, const Array **out) {
+  const Value v = p->times->v;
+  if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n < 2) {
+    elab_help(elab_error(E, p->times->at, "`times` is a list of at least two numbers known while compiling, found %s", value_text(E, v)),
+              "`linspace(0, 10, 101)` makes one");
+    return false;
+  }
+  const Num *t = v.array->at;
+  for (uint32_t i = 1; i < v.array->n; i++)
+    if (!(t[i].v != t[i - 1].v) || (t[i].v > t[i - 1].v) != (t[1].v > t[0].v)) {
+      elab_error(E, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v, t[i].v);
+      return false;
+    }
+  *out = v.array;
+  return true;
+}
+
+static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
+  const Array *t;
+  if (!static_times(E, p, &t)) return false;
+  double h = (t->at[t->n - 1].v - t->at[0].v) / (t->n - 1);
+  for (uint32_t i = 1; i < t->n; i++)
+    if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
+      elab_help(elab_error(E, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
+                "adaptive methods take any times: dopri5, dop853");
+      return false;
+    }
+  *dt = h;
+  *n = t->n - 1;
+  return true;
+}
+
+static bool positive(Elab *E, const Actual *a, const char *what, int64_t fallback, int64_t *out) {
+  *out = fallback;
+  if (!a) return true;
+  if (!need_int(E, a, what, out)) return false;
+  if (*out >= 1 && *out <= MAX_STEPS) return true;
+  elab_error(E, a->at, "%s is from 1 to %d, found %lld", what, MAX_STEPS, (long long)*out);
+  return false;
+}
+
+static bool both_ways(Elab *E, const Plan *p) {
+  if (p->times && (p->dt || p->steps || p->every)) {
+    const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every;
+    DiagMsg *m = elab_error(E, other->name_at, "`times` leaves no room for `%s`", other->name);
+    elab_label(m, p->times->name_at, "given here");
+    if (other == p->dt || other == p->steps) elab_help(m, "`substeps = k` makes k steps between two times");
+    return false;
+  }
+  if (p->times) return true;
+  return need(E, p, p->dt && p->steps, "times, or dt and steps", "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
+}
+
+/* ---- rates -------------------------------------------------------------------------------------------------- */
+
+static bool rate_types(Elab *E, const Plan *p, Value v) {
+  const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
+  uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
+  if (n != p->n) {
+    elab_error(E, p->call, "`%s` gives %u rate%s for %u state%s", p->given->name, n, n == 1 ? "" : "s", p->n, p->n == 1 ? "" : "s");
+    return false;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    Type have, want;
+    value_type(p->state[i].v, &want);
+    if (value_numeric(part[i]) && value_type(part[i], &have) && type_same_dims(have, want)) continue;
+    DiagMsg *m = elab_error(E, p->call, "`%s` gives a rate of %s for a state of %s", p->given->name, value_text(E, part[i]), value_text(E, p->state[i].v));
+    elab_label(m, p->state[i].at, "%s", value_text(E, p->state[i].v));
+    return false;
+  }
+  return true;
+}
+
+static bool rate_outputs(Elab *E, const Plan *p, Value v) {
+  if (v.kind == V_POISON || !rate_types(E, p, v)) return false;
+  for (uint32_t i = 0; i < p->n; i++) {
+    Value one = v.kind == V_TUPLE ? v.list.at[i] : v;
+    Val r = elab_tensor(E, one, p->call);
+    if (elab_lane(E)) r = ir_spread(elab_at(E, p->call), r);
+    ir_output(elab_at(E, p->call), r, NULL);
+  }
+  return true;
+}
+
+static bool rates(Elab *E, const Plan *p, Level *l) {
+  uint32_t required, arity = func_arity(p->f, &required);
+  Value args[MAX_STATES + 1];
+  level_begin(E, l, p->given->name);
+  l->no_draws = "nothing can be drawn along a trajectory";
+  for (uint32_t i = 0; i < p->n; i++) {
+    Type t;
+    value_type(p->state[i].v, &t);
+    t.lane = elab_lane(E);
+    args[i] = elab_value(E, ir_input(elab_at(E, p->call), NULL, IN_STATE, i, t));
+  }
+  args[p->n] = elab_value(E, ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive)));
+  bool timed = arity != UINT32_MAX && required == p->n + 1;
+  Actuals a = actuals_of(E, args, p->n + timed, p->call);
+  Value v = elab_apply(E, p->f, &a);
+  if (!rate_outputs(E, p, v)) return false;
+  level_order(E, l, p->n + 1);
+  return true;
+}
+
+static bool separable(Elab *E, const Plan *p, const Level *l) {
+  if (!ir_method[p->m].separable || !E->o->separable || E->o->separable(E->o->ctx, l->fn)) return true;
+  DiagMsg *m = elab_error(E, p->method->at, "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name, p->given->name);
+  elab_help(m, "implicit_midpoint, gauss4 and gauss6 take any Hamiltonian");
+  return false;
+}
+
+/* ---- emission -------------------------------------------------------------------------------------------------- */
+
+static Value results(Elab *E, const Plan *p, Val multi) {
+  Value out[MAX_STATES];
+  for (uint32_t i = 0; i < p->n; i++) out[i] = elab_value(E, ir_proj(elab_at(E, p->call), multi, i));
+  return value_tuple(E, out, p->n);
+}
+
+static Val lane(Elab *E, Val v, Span at) { return elab_lane(E) ? ir_spread(elab_at(E, at), v) : v; }
+
+static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t *every) {
+  if (p->times) {
+    double h;
+    uint32_t n;
+    if (!positive(E, p->substeps, "`substeps`", 1, every) || !even_times(E, p, &h, &n)) return false;
+    *steps = n * *every;
+    *dt = ir_const(elab_at(E, p->call), h / (double)*every);
+    return true;
+  }
+  Type t;
+  if (p->substeps) {
+    elab_error(E, p->substeps->name_at, "`substeps` goes with `times`");
+    return false;
+  }
+  if (!positive(E, p->steps, "`steps`", 0, steps) || !positive(E, p->every, "`every`", 1, every)) return false;
+  if (*steps % *every) {
+    elab_error(E, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every, (long long)*steps);
+    return false;
+  }
+  if (!value_numeric(p->dt->v) || !value_type(p->dt->v, &t) || t.rank) {
+    elab_error(E, p->dt->at, "`dt` is a scalar, found %s", value_text(E, p->dt->v));
+    return false;
+  }
+  *dt = elab_tensor(E, p->dt->v, p->dt->at);
+  return true;
+}
+
+static bool grid_times(Elab *E, const Plan *p, const Array **out) {
+  if (p->times) return static_times(E, p, out);
+  int64_t steps, every;
+  double dt;
+  if (!positive(E, p->steps, "`steps`", 0, &steps) || !positive(E, p->every, "`every`", 1, &every)) return false;
+  if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
+  if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
+    elab_error(E, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d", (int)ELAB_ELEMENTS);
+    return false;
+  }
+  uint32_t n = (uint32_t)(steps / every) + 1;
+  Num *t = ARENA_ARRAY(E->mem, Num, n);
+  for (uint32_t i = 0; i < n; i++) t[i] = number_of(dt * (double)(i * every));
+  *out = value_array(E, 1, &n, t).array;
+  return true;
+}
+
+static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
+  Val y0[MAX_STATES], *inv = ARENA_ARRAY(E->mem, Val, l->captures.n + 1);
+  for (uint32_t k = 0; k < l->captures.n; k++) inv[k] = l->captures.at[k].outer;
+  for (uint32_t i = 0; i < p->n; i++) y0[i] = lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
+  if (!times) return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, inv, l->captures.n, (uint32_t)steps, (uint32_t)every, l->fn);
+  Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
+  return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, inv, l->captures.n, p->rtol, p->atol, l->fn);
+}
+
+Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
+  Plan p = {.name = b->name, .call = a->call};
+  Func field = {.kind = F_FIELD, .name = "field"};
+  bool hamiltonian = b->op != 0;
+  if (!take_all(E, &p, a) || !check_plan(E, &p, hamiltonian) || !both_ways(E, &p)) return POISON;
+  field.of[0] = p.given;
+  p.f = hamiltonian ? &field : p.given;
+  Val dt = VAL_NONE;
+  int64_t steps = 0, every = 1;
+  const Array *times = NULL;
+  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every)) return POISON;
+  Level *l = ARENA_NEW(E->mem, Level);
+  if (!rates(E, &p, l) || !separable(E, &p, l)) {
+    level_drop(E, l);
+    return POISON;
+  }
+  E->level = l->up;
+  Val multi = emit(E, &p, l, dt, steps, every, times);
+  level_end(E, l);
+  return results(E, &p, multi);
+}
+
+/* dopri5(rtol = 1e-9, atol = 1e-12) */
+Value method_apply(Elab *E, const Func *f, const Actuals *a) {
+  static const char *const known[] = {"rtol", "atol"};
+  Func *g = ARENA_NEW(E->mem, Func);
+  *g = *f;
+  bool atol = false;
+  if (!ir_method[f->method].adaptive) {
+    elab_help(elab_error(E, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`", f->name);
+    return POISON;
+  }
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    const char *name = x->name ? x->name : i < 2 ? known[i] : "";
+    bool abs = !strcmp(name, "atol");
+    double v;
+    if (x->v.kind == V_POISON) return POISON;
+    if (!abs && strcmp(name, "rtol") != 0) {
+      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, "`%s` has no option `%s`", f->name, name);
+      elab_suggest(m, name, known, 2);
+      return POISON;
+    }
+    if (!need_number(E, x, "a tolerance", &v)) return POISON;
+    if (!(v > 0) || !isfinite(v)) {
+      elab_error(E, x->at, "a tolerance is positive, found %g", v);
+      return POISON;
+    }
+    *(abs ? &g->atol : &g->rtol) = v;
+    atol |= abs;
+  }
+  if (!atol) g->atol = g->rtol / 100;
+  return value_func(g);
+}

@@ -1,0 +1,243 @@
+/* From a file to a Model: the file and its imports are parsed, overrides put in, and the items taken from
+ * top to bottom; then what is named but was not used is looked at. */
+#include "frontend/elab.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- modules -------------------------------------------------------------------------------------------- */
+
+static const char *folder(Elab *E, const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? arena_strndup(E->mem, path, slash == path ? 1 : (size_t)(slash - path)) : ".";
+}
+
+static void add_global(Elab *E, Module *m, const Item *it) {
+  for (uint32_t i = 0; i < m->nglobal; i++) {
+    if (m->global[i].name != it->name) continue;
+    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[i].item->name_at, "first");
+    return;
+  }
+  m->global[m->nglobal++] = (Global){.name = it->name, .item = it, .module = m};
+}
+
+static bool defines(const Item *it) {
+  switch (it->kind) {
+  case IT_CONST: case IT_FN: case IT_HAMILTONIAN: case IT_NET: case IT_FLOW: case IT_USE: case IT_DATA: case IT_LOSS: return it->name != NULL;
+  default: return false;
+  }
+}
+
+static Module *loaded(Elab *E, const char *path) {
+  for (Module *m = E->modules; m; m = m->next)
+    if (m->path && !strcmp(m->path, path)) return m;
+  return NULL;
+}
+
+static const char *readable(Elab *E, const char *dir, const char *name) {
+  const char *path = arena_printf(E->mem, "%s/%s.hnn", dir, name);
+  return access(path, R_OK) == 0 ? path : NULL;
+}
+
+static Module *load_std(Elab *E, const char *name) {
+  size_t len;
+  const char *text = std_text(name, &len), *shown = arena_printf(E->mem, "<%s.hnn>", name);
+  Module *m = loaded(E, shown);
+  if (m || !text) return m;
+  return module_load(E, shown, source_add(E->src, shown, text, len));
+}
+
+/* Beside the importing file, then in the library's folder, then among the copies built in. */
+static Module *import(Elab *E, const Module *from, const Item *it) {
+  const char *path = readable(E, from->dir, it->name), *dir = E->o->std_dir;
+  bool std = !strncmp(it->name, "std/", 4);
+  if (!path && std && dir) path = readable(E, dir, it->name + 4);
+  if (!path && dir) path = readable(E, dir, it->name);
+  if (!path && std) {
+    Module *m = load_std(E, it->name);
+    if (m) return m;
+  }
+  if (!path) {
+    DiagMsg *m = elab_error(E, it->name_at, "there is no file `%s.hnn`", it->name);
+    if (std) elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
+    else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
+    return NULL;
+  }
+  Module *m = loaded(E, path);
+  if (m) return m;
+  uint32_t file = source_load(E->src, path);
+  if (file) return module_load(E, path, file);
+  elab_error(E, it->name_at, "cannot read `%s`: %s", path, strerror(errno));
+  return NULL;
+}
+
+static void definitions_only(Elab *E, const Item *it) {
+  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT)
+    elab_error(E, it->name_at, "a file that is imported holds definitions only");
+}
+
+Module *module_load(Elab *E, const char *path, uint32_t file) {
+  Module *m = ARENA_NEW(E->mem, Module);
+  bool main = !E->main;
+  uint32_t n = 0, k = 0;
+  m->path = path;
+  m->dir = folder(E, path);
+  m->next = E->modules;
+  E->modules = m;
+  if (main) E->main = m;
+  m->ast = ast_parse(E->src, file, E->m->names, E->diag);
+  for (const Item *it = m->ast->first; it; it = it->next) n++, k += it->kind == IT_IMPORT;
+  m->global = ARENA_ARRAY(E->mem, Global, n + 1);
+  m->import = ARENA_ARRAY(E->mem, Module *, k + 1);
+  for (const Item *it = m->ast->first; it; it = it->next) {
+    if (!main) definitions_only(E, it);
+    if (defines(it)) add_global(E, m, it);
+    Module *other = it->kind == IT_IMPORT ? import(E, m, it) : NULL;
+    if (other && other != m) m->import[m->nimport++] = other;
+  }
+  return m;
+}
+
+/* ---- items ------------------------------------------------------------------------------------------------ */
+
+static void precision(Elab *E) {
+  static const char *const known[] = {"f32", "f64"};
+  const Item *first = NULL;
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_PRECISION || !it->name) continue;
+    if (first) elab_label(elab_error(E, it->name_at, "the precision is given twice"), first->name_at, "first");
+    first = it;
+    if (!strcmp(it->name, "f32")) E->m->f64 = false;
+    else if (strcmp(it->name, "f64") != 0) elab_suggest(elab_error(E, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name, known, 2);
+  }
+}
+
+static void item(Elab *E, const Item *it) {
+  Frame *old = E->frame;
+  frame_push(E, NULL, E->main);
+  switch (it->kind) {
+  case IT_CONST: case IT_USE: {
+    Global *g = module_find(E->main, it->name);
+    if (g && g->item == it) global_value(E, g, it->name_at);
+    break;
+  }
+  case IT_DATA: {
+    Global *g = module_find(E->main, it->name);
+    if (g && g->item == it && !it->body) global_value(E, g, it->name_at);
+    break;
+  }
+  case IT_FLOW: elab_unsupported(E, it->name_at, "flow"); break;
+  case IT_PROVE: elab_unsupported(E, it->name_at, "prove"); break;
+  case IT_PLOT: elab_unsupported(E, it->name_at, "plot"); break;
+  case IT_TRAIN: train_item(E, it); break;
+  case IT_REPORT: report_item(E, it); break;
+  case IT_EXPECT: expect_item(E, it); break;
+  default: break;
+  }
+  E->frame = old;
+}
+
+static void twice(Elab *E) {
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_TRAIN && it->kind != IT_REPORT) continue;
+    for (const Item *old = E->main->ast->first; old != it; old = old->next)
+      if (old->kind == it->kind && old->name == it->name) {
+        elab_label(elab_error(E, it->name_at, it->kind == IT_TRAIN ? "`%s` is trained twice" : "there are two reports `%s`", it->name), old->name_at, "first");
+        break;
+      }
+  }
+}
+
+/* Sizes and other static values are evaluated anywhere, hence the scratch function around all. */
+static void elaborate(Elab *E) {
+  Scratch s;
+  scratch_begin(E, &s);
+  override_apply(E);
+  precision(E);
+  twice(E);
+  for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
+  export_globals(E);
+  resolve_globals(E);
+  scratch_end(E, &s, POISON, (Span){0});
+}
+
+/* ---- the model ----------------------------------------------------------------------------------------------- */
+
+#define COPY(dst, ndst, vec)                                                                       \
+  do {                                                                                             \
+    (ndst) = (vec).n;                                                                              \
+    (dst) = arena_alloc(m->mem, sizeof *(vec).at * ((vec).n + 1));                                 \
+    if ((vec).n) memcpy((dst), (vec).at, sizeof *(vec).at * (vec).n);                              \
+  } while (0)
+
+static void hand_over(Elab *E) {
+  Model *m = E->m;
+  COPY(m->param, m->nparam, E->params);
+  COPY(m->data, m->ndata, E->data);
+  COPY(m->action, m->naction, E->actions);
+  COPY(m->export_, m->nexport, E->exports);
+}
+
+#undef COPY
+
+static void finish(Elab *E) {
+  for (Frame *f = E->all_frames; f; f = f->next_all) vec_free(&f->entries);
+  for (Module *m = E->modules; m; m = m->next) ast_destroy(m->ast);
+  vec_free(&E->params);
+  vec_free(&E->instances);
+  vec_free(&E->data);
+  vec_free(&E->reports);
+  vec_free(&E->actions);
+  vec_free(&E->exports);
+  vec_free(&E->said);
+}
+
+static const char *base_name(Arena *mem, const char *path) {
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+  return arena_strndup(mem, base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
+}
+
+static Model *load(Source *src, uint32_t file, const char *path, const FrontOptions *o, Diag *diag) {
+  static const FrontOptions none;
+  Model *m = base_realloc(NULL, sizeof *m);
+  int before = diag_errors(diag);
+  *m = (Model){.mem = arena_create(), .names = intern_create(), .f64 = true};
+  m->path = arena_strdup(m->mem, path);
+  m->name = base_name(m->mem, path);
+  Elab E = {.m = m, .mem = m->mem, .src = src, .diag = diag, .o = o ? o : &none};
+  module_load(&E, m->path, file);
+  elaborate(&E);
+  hand_over(&E);
+  finish(&E);
+  if (diag_errors(diag) == before) return m;
+  model_destroy(m);
+  return NULL;
+}
+
+Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag) {
+  return load(src, source_add(src, path, text, len), path, o, diag);
+}
+
+Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *diag) {
+  uint32_t file = source_load(src, path);
+  if (!file) {
+    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, strerror(errno));
+    return NULL;
+  }
+  return load(src, file, path, o, diag);
+}
+
+void model_destroy(Model *m) {
+  if (!m) return;
+  for (uint32_t i = 0; i < m->ndata; i++) ir_fn_destroy(m->data[i]->program);
+  for (uint32_t i = 0; i < m->nexport; i++) ir_fn_destroy(m->export_[i].fn);
+  for (uint32_t i = 0; i < m->naction; i++) {
+    const Action *a = &m->action[i];
+    ir_fn_destroy(a->kind == DO_TRAIN ? a->train->loss : a->kind == DO_REPORT ? a->report->fn : a->expect->fn);
+  }
+  intern_destroy(m->names);
+  arena_destroy(m->mem);
+  free(m);
+}
