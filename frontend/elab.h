@@ -190,6 +190,7 @@ struct Elab {
   VEC(Report *) reports;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(const char *) wrt;         /* names that are variables of derivatives */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
 };
 
@@ -309,8 +310,11 @@ void elab_param_stmt(Elab *E, const Stmt *s);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- elab_deriv.c, elab_traj.c ---------------------------------------------------------------------------------- */
+/* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ---------------------------------------------------------------------------------- */
 
+void elab_wrt_scan(Elab *E, const Ast *ast);
+bool elab_is_wrt(Elab *E, const char *name);
+Value elab_named(Elab *E, const char *name, Value v, Span at);   /* v under a name: with an identity if need be */
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a);
 Value bi_jac(Elab *E, const Builtin *b, Actuals *a);

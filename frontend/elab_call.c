@@ -125,7 +125,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
     Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
     Span at = slot[k].a ? slot[k].a->at : f->init->at;
     if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name))) good = false, v = POISON;
-    frame_define(E, f->name, f->at, v, false);
+    frame_define(E, f->name, f->at, elab_named(E, f->name, v, at), false);
   }
   return good;
 }

@@ -28,7 +28,7 @@ static void bind_names(Elab *E, const Stmt *s, bool var) {
     if (s->type && one.kind != V_POISON &&
         !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
       one = POISON;
-    frame_define(E, a->name, a->name_at, one, var);
+    frame_define(E, a->name, a->name_at, elab_named(E, a->name, one, a->name_at), var);
   }
 }
 
@@ -51,7 +51,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   } else if (e->level != E->level) {
     elab_error(E, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
   } else {
-    e->v = v;
+    e->v = elab_named(E, name, v, at);
   }
 }
 

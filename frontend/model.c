@@ -88,6 +88,7 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
   E->modules = m;
   if (main) E->main = m;
   m->ast = ast_parse(E->src, file, E->m->names, E->diag);
+  elab_wrt_scan(E, m->ast);
   for (const Item *it = m->ast->first; it; it = it->next) n++, k += it->kind == IT_IMPORT;
   m->global = ARENA_ARRAY(E->mem, Global, n + 1);
   m->import = ARENA_ARRAY(E->mem, Module *, k + 1);
@@ -191,6 +192,7 @@ static void finish(Elab *E) {
   vec_free(&E->reports);
   vec_free(&E->actions);
   vec_free(&E->exports);
+  vec_free(&E->wrt);
   vec_free(&E->said);
 }
 
