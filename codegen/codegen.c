@@ -205,8 +205,8 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled) continue;
-    unsigned es = f->f->f64 ? 8 : 4, vl = cg->machine.bits / 8 / es;
-    Plan *p = plan_create(f->f, (Target){.tile = 2 * vl, .vl = vl, .es = es});
+    unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
+    Plan *p = plan_create(f->f, plan_target(f->f, vl, cg->machine.regs));
     plan_print(out, p, f->symbol, src);
     plan_destroy(p);
   }

@@ -27,6 +27,8 @@ typedef struct Gen {
   LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
   Memo *memo;
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
+  unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
+  bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
 } Gen;

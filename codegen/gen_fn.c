@@ -118,14 +118,12 @@ static void info_constant(CgEmit *e, const Plan *p, const char *symbol) {
   LLVMSetGlobalConstant(info, 1);
 }
 
-static Target target_of(const CgEmit *e) { return (Target){.tile = e->nv * e->vl, .vl = e->vl, .es = e->es}; }
-
 void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
-  Plan *p = plan_create(f, target_of(e));
+  Plan *p = plan_create(f, plan_target(f, e->vl, e->regs));
   CgEmit own = *e;
-  own.tile = p->target.tile;
-  if (!p->lane) own.vl = own.nv = 1;
-  Gen g = {.e = &own, .mem = p->mem};
+  own.tile = p->target.tile, own.vl = p->target.vl;
+  own.nv = own.tile / own.vl;
+  Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl};
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), false);
   own.fn = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));

@@ -120,10 +120,10 @@ static LLVMValueRef vector_at(Gen *g, Type t, LLVMValueRef p, unsigned k) {
 }
 
 CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
-  CgVec x = {.lane = t.lane};
+  CgVec x = {.lane = t.lane || (g->wide && t.rank > 0)};
   LLVMValueRef p = address(g, t, base, ld, lin);
-  unsigned lanes = t.lane ? g->e->vl : 1;
-  for (unsigned k = 0; k < (t.lane ? g->e->nv : 1); k++) {
+  unsigned lanes = x.lane ? g->e->vl : 1;
+  for (unsigned k = 0; k < (x.lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
     x.v[k] = t.dt == DT_BOOL ? cg_load_bool(g->e, q, lanes) : cg_load(g->e, q, lanes);
   }
@@ -139,11 +139,12 @@ CgVec gen_lanes(Gen *g, Type t, CgVec v) {
 }
 
 void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v) {
-  CgVec x = gen_lanes(g, t, *v);
+  bool lane = t.lane || (g->wide && t.rank > 0);
+  CgVec x = gen_lanes(g, (Type){.lane = lane}, *v);
   LLVMValueRef p = address(g, t, base, ld, lin);
-  for (unsigned k = 0; k < (t.lane ? g->e->nv : 1); k++) {
+  for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
-    if (t.dt == DT_BOOL) cg_store_bool(g->e, x.v[k], q, t.lane ? g->e->vl : 1);
+    if (t.dt == DT_BOOL) cg_store_bool(g->e, x.v[k], q, lane ? g->e->vl : 1);
     else cg_store(g->e, x.v[k], q);
   }
 }

@@ -90,6 +90,8 @@ struct Plan {
   bool *live;
 };
 
+/* The tile that suits f on a machine with vectors of vl reals. */
+Target plan_target(const Fn *f, unsigned vl, unsigned regs);
 /* Plans f for a target; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, Target target);
 void plan_destroy(Plan *p);

@@ -136,8 +136,7 @@ void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleR
   e->es = f64 ? 8 : 4;
   e->bits = m->bits, e->regs = m->regs, e->fma = m->fma, e->x86 = m->x86;
   e->vl = e->bits / 8 / e->es;
-  e->nv = 2;
-  e->tile = e->nv * e->vl;
+  e->nv = 1, e->tile = e->vl;            /* until a function is planned: plan_target */
   e->real = f64 ? LLVMDoubleTypeInContext(ctx) : LLVMFloatTypeInContext(ctx);
   e->i1 = LLVMInt1TypeInContext(ctx), e->i8 = LLVMInt8TypeInContext(ctx);
   e->i32 = LLVMInt32TypeInContext(ctx), e->i64 = LLVMInt64TypeInContext(ctx);
