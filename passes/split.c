@@ -3,7 +3,7 @@
  * Every live instruction is of one class:
  *   PRE    shared, made of shared values only: parameters, constants and what follows from them
  *   BATCH  per sample; also a shared value that lives inside a loop over samples (a counter)
- *   SUM    shared, made in the batch by a sum over it
+ *   SUM    shared, made in the batch by a sum over it, or the sum of such
  *   POST   shared, needs a SUM
  * Nothing per sample may need a SUM or a POST: the batch would have to be run twice.
  *
@@ -48,6 +48,13 @@ static Class class_of_proj(const Splitter *s, const Inst *i) {
   return sum ? SUM : BATCH;
 }
 
+/* Sums of sums are sums over the batch: they are added up where they arise. */
+static bool sums_only(const Splitter *s, const Inst *i) {
+  for (uint32_t k = 0; k < i->nargs; k++)
+    if (s->cls[ir_arg(s->f, i, k).id] != SUM) return false;
+  return true;
+}
+
 static bool classify(Splitter *s, uint32_t id) {
   const Inst *i = &s->f->inst.at[id];
   bool batch = i->type.dt == DT_MULTI ? i->sub && split_has_lanes(ir_body(s->f, i)) : i->type.lane,
@@ -68,7 +75,8 @@ static bool classify(Splitter *s, uint32_t id) {
     diag_help(m, "make it an output of its own, or use a `running` mean");
     return false;
   }
-  s->cls[id] = split_reduces(s->f, i) ? SUM : batch ? BATCH : after ? POST : PRE;
+  bool sum = split_reduces(s->f, i) || (i->op == OP_add && sums_only(s, i));
+  s->cls[id] = sum ? SUM : batch ? BATCH : after ? POST : PRE;
   return true;
 }
 
