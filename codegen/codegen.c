@@ -1,5 +1,5 @@
-/* The public face: functions are collected, written into one module, compiled or taken from the cache,
- * and linked into the process. */
+/* The public face: functions are collected, compiled (each a module of its own, on several threads) or
+ * taken from the cache, and linked into the process. */
 #include "codegen/codegen.h"
 #include "codegen/peak.h"
 #include "codegen/plan.h"
@@ -9,10 +9,21 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-typedef struct CgFn { Fn *f; char *symbol; bool compiled; HnnKernel kernel; HnnKernelInfo info; } CgFn;
+typedef struct CgFn {
+  Fn *f;
+  char *symbol;
+  bool compiled, cached;
+  LLVMMemoryBufferRef object;          /* between compiling and linking */
+  double seconds;
+  HnnKernel kernel;
+  HnnKernelInfo info;
+} CgFn;
 
 struct Cg {
   CgMachine machine;
@@ -51,6 +62,10 @@ Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
     return NULL;
   }
   if (o->cache_dir) cg->cache_dir = strdup(o->cache_dir);
+  cg->opt.triple = cg->machine.triple;   /* what workers are set up with; the caller's text may go */
+  cg->opt.cpu = o->cpu ? cg->machine.cpu : NULL;
+  cg->opt.features = o->features ? cg->machine.features : NULL;
+  cg->opt.cache_dir = cg->cache_dir;
   return cg;
 }
 
@@ -73,47 +88,118 @@ void cg_add(Cg *cg, const Fn *f, const char *symbol) {
 
 /* ---- modules ------------------------------------------------------------------------------------------------ */
 
-static LLVMModuleRef write_module(Cg *cg, LLVMContextRef ctx) {
-  LLVMModuleRef mod = cg_module(&cg->machine, ctx);
-  for (uint32_t k = 0; k < cg->fn.n; k++) {
+/* Writes functions [from, to) that are not compiled yet. */
+static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx, uint32_t from, uint32_t to) {
+  LLVMModuleRef mod = cg_module(m, ctx);
+  for (uint32_t k = from; k < to; k++) {
     CgEmit e;
     if (cg->fn.at[k].compiled) continue;
-    cg_emit_init(&e, &cg->machine, ctx, mod, cg->fn.at[k].f->f64);
+    cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
     cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol);
     cg_emit_finish(&e);
   }
   return mod;
 }
 
-static LLVMMemoryBufferRef compile_pending(Cg *cg, LLVMCodeGenFileType kind, char *err, size_t errsize) {
+static LLVMMemoryBufferRef compile_range(Cg *cg, const CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind,
+                                         char *err, size_t errsize) {
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMMemoryBufferRef out = NULL;
-  double begin = now();
-  LLVMModuleRef mod = write_module(cg, ctx);
-  timed(cg, "emit", begin);
-  begin = now();
-  if (!cg_object(&cg->machine, mod, kind, &out, err, errsize)) out = NULL;
-  timed(cg, "codegen", begin);
+  LLVMModuleRef mod = write_module(cg, m, ctx, from, to);
+  if (!cg_object(m, mod, kind, &out, err, errsize)) out = NULL;
   LLVMDisposeModule(mod);
   LLVMContextDispose(ctx);
   return out;
 }
 
-/* Everything an object depends on, as text. */
-static char *cache_key(Cg *cg, size_t *len) {
+static LLVMMemoryBufferRef compile_pending(Cg *cg, LLVMCodeGenFileType kind, char *err, size_t errsize) {
+  return compile_range(cg, &cg->machine, 0, cg->fn.n, kind, err, errsize);
+}
+
+/* Everything the object of a function depends on, as text. */
+static char *cache_key(Cg *cg, const CgFn *f, size_t *len) {
   char *text = NULL;
   FILE *out = open_memstream(&text, len);
   if (!out) return NULL;
+  char *ir = ir_text(f->f);
   fprintf(out, "%s\n%s\n%s\n%s\n%d\n", cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, cg->opt.opt);
-  for (uint32_t k = 0; k < cg->fn.n; k++) {
-    if (cg->fn.at[k].compiled) continue;
-    char *ir = ir_text(cg->fn.at[k].f);
-    fprintf(out, "%s\n%s\n", cg->fn.at[k].symbol, ir);
-    free(ir);
-  }
+  fprintf(out, "%s\n%s\n", f->symbol, ir);
+  free(ir);
   if (fclose(out) == 0) return text;
   free(text);
   return NULL;
+}
+
+/* ---- compiling: a function an object, several at a time, the longest first ------------------------------------ */
+
+typedef struct Work {
+  Cg *cg;
+  uint32_t *order, n;
+  atomic_uint next;
+  bool failed;
+  pthread_mutex_t lock;      /* of failed, err */
+  char *err;
+  size_t errsize;
+} Work;
+
+static void compile_one(Work *w, const CgMachine *m, CgFn *f) {
+  Cg *cg = w->cg;
+  char err[512] = "";
+  size_t keylen = 0;
+  uint32_t k = (uint32_t)(f - cg->fn.at);
+  char *key = cg->cache_dir ? cache_key(cg, f, &keylen) : NULL;
+  f->object = key ? cg_cache_get(cg->cache_dir, key, keylen) : NULL;
+  f->cached = f->object != NULL;
+  if (!f->object) {
+    double begin = now();
+    f->object = compile_range(cg, m, k, k + 1, LLVMObjectFile, err, sizeof err);
+    if (f->object && key) cg_cache_put(cg->cache_dir, key, keylen, f->object);
+    f->seconds = now() - begin;
+  }
+  free(key);
+  if (f->object) return;
+  pthread_mutex_lock(&w->lock);
+  if (!w->failed) snprintf(w->err, w->errsize, "%s: %s", f->symbol, err);
+  w->failed = true;
+  pthread_mutex_unlock(&w->lock);
+}
+
+static void *worker(void *arg) {
+  Work *w = arg;
+  CgMachine own;
+  char err[256];
+  if (!cg_machine_init(&own, &w->cg->opt, err, sizeof err)) return NULL;
+  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &own, &w->cg->fn.at[w->order[k]]);
+  cg_machine_finish(&own);
+  return NULL;
+}
+
+static uint32_t weight(const Fn *f) {
+  uint32_t n = f->inst.n;
+  for (uint32_t k = 0; k < f->sub.n; k++) n += weight(f->sub.at[k]);
+  return n;
+}
+
+static void pending(Cg *cg, Work *w) {
+  w->order = base_realloc(NULL, sizeof *w->order * (cg->fn.n + 1));
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    if (cg->fn.at[k].compiled) continue;
+    uint32_t at = w->n++;
+    for (; at > 0 && weight(cg->fn.at[w->order[at - 1]].f) < weight(cg->fn.at[k].f); at--) w->order[at] = w->order[at - 1];
+    w->order[at] = k;
+  }
+}
+
+enum { MAX_WORKERS = 8 };
+
+static void compile_all(Work *w) {
+  pthread_t thread[MAX_WORKERS];
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  uint32_t more = 0, want = cores > 1 ? (uint32_t)cores - 1 : 0;
+  if (want > MAX_WORKERS) want = MAX_WORKERS;
+  while (more < want && more + 1 < w->n && pthread_create(&thread[more], NULL, worker, w) == 0) more++;
+  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &w->cg->machine, &w->cg->fn.at[w->order[k]]);
+  while (more-- > 0) pthread_join(thread[more], NULL);
 }
 
 /* ---- linking ---------------------------------------------------------------------------------------------------- */
@@ -147,37 +233,35 @@ static bool look_up(Cg *cg, CgFn *f, char *err, size_t errsize) {
   return true;
 }
 
-/* Takes the buffer over. */
-static bool link_object(Cg *cg, LLVMMemoryBufferRef object, char *err, size_t errsize) {
-  double begin = now();
-  if (!start_jit(cg, err, errsize)) {
-    LLVMDisposeMemoryBuffer(object);
-    return false;
+/* Links the objects of what was compiled, which it takes over; with `drop` only lets them go. */
+static bool link_objects(Cg *cg, bool drop, char *err, size_t errsize) {
+  bool ok = !drop && start_jit(cg, err, errsize);
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    LLVMMemoryBufferRef object = cg->fn.at[k].object;
+    cg->fn.at[k].object = NULL;
+    if (object && ok) ok = orc_ok(LLVMOrcLLJITAddObjectFile(cg->jit, LLVMOrcLLJITGetMainJITDylib(cg->jit), object), err, errsize);
+    else if (object) LLVMDisposeMemoryBuffer(object);
   }
-  if (!orc_ok(LLVMOrcLLJITAddObjectFile(cg->jit, LLVMOrcLLJITGetMainJITDylib(cg->jit), object), err, errsize)) return false;
-  for (uint32_t k = 0; k < cg->fn.n; k++)
-    if (!cg->fn.at[k].compiled && !look_up(cg, &cg->fn.at[k], err, errsize)) return false;
-  timed(cg, "link", begin);
-  return true;
+  for (uint32_t k = 0; ok && k < cg->fn.n; k++)
+    if (!cg->fn.at[k].compiled) ok = look_up(cg, &cg->fn.at[k], err, errsize);
+  return ok;
 }
 
 bool cg_compile(Cg *cg, char *err, size_t errsize) {
-  size_t keylen = 0;
-  bool pending = false;
-  char *key = NULL;
-  LLVMMemoryBufferRef object = NULL;
-  for (uint32_t k = 0; k < cg->fn.n; k++) pending |= !cg->fn.at[k].compiled;
-  cg->cached = false;
-  if (!pending) return true;
-  if (cg->cache_dir) key = cache_key(cg, &keylen);
-  if (key) object = cg_cache_get(cg->cache_dir, key, keylen);
-  cg->cached = object != NULL;
-  if (!object) {
-    object = compile_pending(cg, LLVMObjectFile, err, errsize);
-    if (object && key) cg_cache_put(cg->cache_dir, key, keylen, object);
+  Work w = {.cg = cg, .err = err, .errsize = errsize, .lock = PTHREAD_MUTEX_INITIALIZER};
+  pending(cg, &w);
+  cg->cached = w.n > 0;
+  compile_all(&w);
+  for (uint32_t k = 0; k < w.n; k++) {
+    const CgFn *f = &cg->fn.at[w.order[k]];
+    cg->cached &= f->cached;
+    if (!f->cached && cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
   }
-  free(key);
-  return object && link_object(cg, object, err, errsize);
+  double begin = now();
+  bool ok = w.n == 0 || link_objects(cg, w.failed, err, errsize);
+  if (w.n) timed(cg, "link", begin);
+  free(w.order);
+  return ok && !w.failed;
 }
 
 static const CgFn *find(const Cg *cg, const char *symbol) {
@@ -214,7 +298,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
 
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
   LLVMContextRef ctx = LLVMContextCreate();
-  LLVMModuleRef mod = write_module(cg, ctx);
+  LLVMModuleRef mod = write_module(cg, &cg->machine, ctx, 0, cg->fn.n);
   char *text = LLVMPrintModuleToString(mod);
   bool ok = fputs(text, out) >= 0;
   if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
