@@ -79,7 +79,8 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
   s->diag = diag_create(s->src);
   set_pass_options(o, s->src);
-  FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table};
+  FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
+                     .separable = separable, .ctx = s->diag};
   s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
                   : model_load(s->src, o->file, &fo, s->diag);
   pass_timed("frontend", pass_now() - s->started);

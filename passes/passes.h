@@ -54,6 +54,10 @@ int pass_optim_states(const Optim *o);                   /* number of state arra
 Fn *pass_optim_update(const Optim *o, bool f64);
 Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2); padding of g must be zeros */
 
+/* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
+ * for how that is decided. Errors of deriving go to diag. */
+bool pass_separable(const Fn *rates, Diag *diag);
+
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan
  * counts its turns. */
