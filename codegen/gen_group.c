@@ -342,6 +342,7 @@ static void one_group(Gen *g, Frame *fr, uint32_t k) {
   uint32_t outer_group = g->group;
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
   if (rooted && gr->root.n == 0) return;
+  if (gr->main.id && fr->p->val[gr->main.id].cls == PC_BUF && !fr->p->val[gr->main.id].stored) return;
   g->group_frame = fr, g->group = k;
   gen_forget(g);
   open_roots(g, fr, gr);

@@ -287,6 +287,12 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *i = ir_inst(f, v);
   double c;
   int64_t k;
+  if (g->wide && i->type.rank == 0) {    /* one element, wherever it comes from */
+    g->wide = false;
+    CgVec x = gen_at(g, fr, v, at);
+    g->wide = true;
+    return x;
+  }
   switch (q->cls) {
   case PC_CONST:
     if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");

@@ -167,6 +167,20 @@ static void need_groups(Plan *p) {
       if (p->group.at[k]->section == s) need_group(p, k);
 }
 
+/* Sums that nothing reads: a body's results that the loop's user dropped. */
+static void drop_unread(Plan *p) {
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    Group *g = p->group.at[k];
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < g->root.n; r++) {
+      const PVal *q = &p->val[g->root.at[r].v.id];
+      if (q->cls != PC_BUF || q->stored) g->root.at[n++] = g->root.at[r];
+    }
+    g->root.n = n;
+    if (g->body) drop_unread(g->body);
+  }
+}
+
 /* ---- homes -------------------------------------------------------------------------------------------------------- */
 
 static bool takes_home(const Plan *p, Val v) {
@@ -362,6 +376,7 @@ void plan_finish(Plan *p) {
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);
+  drop_unread(p);
   born(p);
   plan_items(&x, p, clock);
   p->scratch = pack(&x) + 64;

@@ -201,6 +201,7 @@ double codegen_check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
   fprintf(stderr, "seed %llu, cpu %s, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", (long long)B, off);
   if (!getenv("HNNC_BLAME")) return off;
   ir_print(stderr, f, NULL);
+  compile_and_compare(cpu, f, B, seed, true);
   blame(cpu, f, B, seed, bound);
   return off;
 }
