@@ -28,6 +28,8 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
   return true;
 }
 
+static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
+
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
 static const char *cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
