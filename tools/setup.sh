@@ -48,6 +48,7 @@ build_in() {
     meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
   fi
   ninja -C "$dir" >"$log" 2>&1 || { tail -n 60 "$log" >&2; say "setup: the build in $dir failed"; return 1; }
+  ln -sf driver/hnnc "$dir/hnnc"
   if grep -q 'warning:' "$log"; then grep 'warning:' "$log" >&2; fi
   rm -f "$log"
 }
