@@ -119,18 +119,21 @@ static uint32_t distance(const int32_t *a, uint32_t na, const int32_t *b, uint32
   return last[nb];
 }
 
-/* A name of which nothing is left is no suggestion, hence the distance below the name's length. */
+/* A name of which nothing is left is no suggestion, hence the distance below the name's length. At equal
+ * distance a name of the same length wins: letters are swapped or mistaken more often than lost. */
 const char *diag_nearest(const char *name, const char *const *candidates, size_t n) {
   int32_t want[LONGEST], have[LONGEST];
   uint32_t nwant = decode(name, want);
   if (nwant == 0 || nwant > LONGEST) return NULL;
   uint32_t limit = nwant / 3 > 1 ? nwant / 3 : 1, best = least(limit, nwant - 1) + 1;
+  bool same_length = false;
   const char *found = NULL;
   for (size_t i = 0; i < n; i++) {
     uint32_t nhave = candidates[i] ? decode(candidates[i], have) : 0;
-    if (nhave == 0 || nhave > LONGEST || (nhave > nwant ? nhave - nwant : nwant - nhave) >= best) continue;
+    if (nhave == 0 || nhave > LONGEST || (nhave > nwant ? nhave - nwant : nwant - nhave) > best) continue;
     uint32_t d = distance(want, nwant, have, nhave);
-    if (d < best) best = d, found = candidates[i];
+    if (d < best || (d == best && found && nhave == nwant && !same_length))
+      best = d, found = candidates[i], same_length = nhave == nwant;
   }
   return found;
 }
