@@ -313,7 +313,7 @@ static int by_size(const void *a, const void *b) {
 /* Largest first, each at the lowest place that nothing alive at the same time occupies. */
 static int64_t pack(Finish *x) {
   int64_t top = 0;
-  qsort(x->item, x->n, sizeof *x->item, by_size);
+  if (x->n) qsort(x->item, x->n, sizeof *x->item, by_size);
   for (uint32_t i = 0; i < x->n; i++) {
     int64_t at = 0;
     for (bool moved = true; moved;) {
