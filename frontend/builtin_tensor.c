@@ -189,6 +189,9 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   if (!joined_axis(E, &a->at[0], first.rank, &axis)) return POISON;
   if (n == 1 && first.rank >= 2 && !given(&a->at[0])) return merge_rows(E, a, first);
   Val *x = ARENA_ARRAY(E->mem, Val, n);
+  int64_t total = 0;
+  for (uint32_t i = 0; i < n; i++) total += type_count(type_of(&a->at[i + 1]));
+  if (!elab_fits(E, total, a->call)) return POISON;
   for (uint32_t i = 0; i < n; i++) {
     if (!same_but(first, type_of(&a->at[i + 1]), axis))
       return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
@@ -202,7 +205,7 @@ Value bi_stack(Elab *E, const Builtin *b, Actuals *a) {
   Type first = type_of(&a->at[1]);
   int axis, perm[IR_MAX_RANK];
   if (first.rank == IR_MAX_RANK) return error_shape(E, &a->at[1], b->name, "fewer axes");
-  if (!joined_axis(E, &a->at[0], first.rank + 1, &axis)) return POISON;
+  if (!joined_axis(E, &a->at[0], first.rank + 1, &axis) || !elab_fits(E, type_count(first) * n, a->call)) return POISON;
   Val *x = ARENA_ARRAY(E->mem, Val, n);
   for (uint32_t i = 0; i < n; i++) {
     if (!type_same_dims(first, type_of(&a->at[i + 1]))) return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes", a->at[i + 1].at);
@@ -287,6 +290,7 @@ Value bi_outer(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   int la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[IR_MAX_RANK], n = 0;
   if (x.rank + y.rank > IR_MAX_RANK) return mismatch(E, b, &a->at[0], &a->at[1], "fewer axes", a->call);
+  if (!elab_fits(E, type_count(x) * type_count(y), a->call)) return POISON;
   for (int k = 0; k < x.rank; k++) la[k] = lo[n] = n, n++;
   for (int k = 0; k < y.rank; k++) lb[k] = lo[n] = n, n++;
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
@@ -335,6 +339,7 @@ Value bi_diag(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]);
   bool square = t.rank == 2 && t.dim[0] == t.dim[1];
   if (t.rank != 1 && !square) return error_shape(E, &a->at[0], b->name, "a vector or a square matrix");
+  if (!square && !elab_fits(E, (int64_t)t.dim[0] * t.dim[0], a->call)) return POISON;
   Val v = in(E, &a->at[0]);
   return elab_value(E, square ? ir_diagv(elab_at(E, a->call), v) : ir_diag(elab_at(E, a->call), v));
 }

@@ -21,7 +21,9 @@ enum {
   ELAB_CALLS = 100,              /* nesting of calls */
   ELAB_TURNS = 1000000,          /* of a compile-time loop or a comprehension */
   ELAB_ELEMENTS = 1 << 22,       /* of one static array */
-  ELAB_INSTS = 4000000,          /* of one function */
+  ELAB_INSTS = 1000000,          /* of one function */
+  ELAB_EXPANSIONS = 200000,      /* calls that are expanded, in all */
+  ELAB_TENSOR = 1 << 28,         /* elements of one tensor, per sample */
 };
 
 typedef struct Elab Elab;
@@ -170,6 +172,8 @@ typedef struct Yield {           /* what a data program gives */
 
 typedef struct Call { struct Call *up; Global *of; Span at; } Call;
 
+typedef struct Wrt { const char *name; Span item; } Wrt;
+
 struct Elab {
   Model *m;
   Arena *mem;
@@ -183,14 +187,15 @@ struct Elab {
   Body *body;
   Yield *yield;
   Call *calls;
-  int depth, ncalls;
+  int depth, ncalls, expansions;
   VEC(Param) params;
   VEC(Instance) instances;
   VEC(Data *) data;
   VEC(Report *) reports;
   VEC(Action) actions;
   VEC(Export) exports;
-  VEC(const char *) wrt;         /* names that are variables of derivatives */
+  VEC(Wrt) wrt;                  /* names that are variables of derivatives */
+  bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
 };
 
@@ -254,6 +259,8 @@ Value elab_value(Elab *E, Val v);                         /* a tensor of the inn
 bool elab_lane(Elab *E);                                  /* states must be per sample here */
 Val elab_field(Elab *E, uint32_t field, Span at);
 Val elab_param(Elab *E, uint32_t param, Span at);
+bool elab_fits(Elab *E, int64_t elements, Span at);       /* or an error: too large */
+bool elab_through_ode(const Fn *f, Val e, const bool *from);   /* e depends on one of `from` by an adaptive trajectory */
 bool elab_reaches(const Fn *f, Val e, Val x);             /* x is among what e was computed from */
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
@@ -304,7 +311,7 @@ bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);        /* 
 
 /* ---- elab_net.c ---------------------------------------------------------------------------------------------- */
 
-Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at);       /* use name = e */
+Value elab_use_value(Elab *E, const Expr *e, const char *name);       /* use name = e */
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);     /* name NULL: anonymous */
 void elab_param_stmt(Elab *E, const Stmt *s);
 Instance *instance_find(Elab *E, const char *path);
@@ -313,7 +320,6 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a);
 /* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ---------------------------------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
-bool elab_is_wrt(Elab *E, const char *name);
 Value elab_named(Elab *E, const char *name, Value v, Span at);   /* v under a name: with an identity if need be */
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a);

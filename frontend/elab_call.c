@@ -125,7 +125,8 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
     Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
     Span at = slot[k].a ? slot[k].a->at : f->init->at;
     if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name))) good = false, v = POISON;
-    frame_define(E, f->name, f->at, elab_named(E, f->name, v, at), false);
+    if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
+    frame_define(E, f->name, f->at, v, false);
   }
   return good;
 }
@@ -148,7 +149,12 @@ static bool takes_functions(const Actuals *a) {
 }
 
 static bool may_call(Elab *E, Global *g, const Actuals *a) {
-  if (g->broken) return false;
+  if (g->broken || E->expansions > ELAB_EXPANSIONS) return false;
+  if (E->expansions++ == ELAB_EXPANSIONS) {
+    DiagMsg *m = elab_error(E, a->callee, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
+    elab_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
+    return false;
+  }
   if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, a->callee, g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");

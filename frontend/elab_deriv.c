@@ -3,6 +3,7 @@
  * arguments. */
 #include "frontend/elab.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the arguments of grad, jac, hess, div ------------------------------------------------------------ */
@@ -17,8 +18,20 @@ static const char *shown(Elab *E, const Actual *a, const char *otherwise) {
   return a->e && a->e->kind == EX_NAME ? arena_printf(E->mem, "`%s`", a->e->name) : otherwise;
 }
 
+static bool adaptive(Elab *E, const Actual *e, Val ve, Val vx) {
+  bool *from = base_realloc(NULL, E->level->fn->inst.n);
+  memset(from, 0, E->level->fn->inst.n);
+  from[vx.id] = true;
+  bool bad = elab_through_ode(E->level->fn, ve, from);
+  free(from);
+  if (!bad) return false;
+  elab_help(elab_error(E, e->at, "this goes through an adaptive method, which has no derivative"),
+            "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
+  return true;
+}
+
 static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, const char *whole) {
-  if (elab_reaches(E->level->fn, ve, vx)) return true;
+  if (elab_reaches(E->level->fn, ve, vx)) return !adaptive(E, e, ve, vx);
   DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"), whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");
   if (x->e && x->e->kind != EX_NAME && x->e->kind != EX_TUPLE)
@@ -39,7 +52,7 @@ static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v,
 }
 
 /* e as one value (its parts flattened and joined), and the parts of x. */
-typedef struct Wrt { Val e; Type te; Val x[64]; uint32_t n; } Wrt;
+typedef struct By { Val e; Type te; Val x[64]; uint32_t n; } By;
 
 static Val flat(Elab *E, Val v, Span at) {
   uint32_t n = (uint32_t)type_count(elab_type(E, v));
@@ -60,7 +73,7 @@ static bool whole(Elab *E, const Actual *a, const char *who, Val *out) {
   return true;
 }
 
-static bool prepare(Elab *E, const char *who, Actuals *a, Wrt *w) {
+static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
   const Actual *e = &a->at[0], *x = &a->at[1];
   if (!whole(E, e, who, &w->e)) return false;
   w->te = elab_type(E, w->e);
@@ -85,7 +98,7 @@ static bool scalar(Elab *E, const Actual *a, Type t, const char *who, const char
 }
 
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a) {
-  Wrt w;
+  By w;
   Value out[64];
   if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives")) return POISON;
   for (uint32_t k = 0; k < w.n; k++) out[k] = elab_value(E, ir_grad(elab_at(E, a->call), w.e, w.x[k]));
@@ -103,6 +116,7 @@ static Val jacobian(Elab *E, Span at, Val e, const Val *x, uint32_t n, bool *goo
       *good = false;
       return e;
     }
+    if (!elab_fits(E, type_count(te) * type_count(tx), at)) return *good = false, e;
     Build *b = elab_at(E, at);
     part[k] = te.rank ? ir_jac(b, e, x[k]) : ir_grad(b, e, x[k]);
     if (n == 1) return part[k];
@@ -115,7 +129,7 @@ static Val jacobian(Elab *E, Span at, Val e, const Val *x, uint32_t n, bool *goo
 }
 
 Value bi_jac(Elab *E, const Builtin *b, Actuals *a) {
-  Wrt w;
+  By w;
   bool good = true;
   if (!prepare(E, b->name, a, &w)) return POISON;
   Val j = jacobian(E, a->call, w.e, w.x, w.n, &good);
@@ -123,7 +137,7 @@ Value bi_jac(Elab *E, const Builtin *b, Actuals *a) {
 }
 
 Value bi_hess(Elab *E, const Builtin *b, Actuals *a) {
-  Wrt w;
+  By w;
   bool good = true;
   if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "the second derivatives of a tensor are `jac(jac(e, x), x)`"))
     return POISON;
@@ -136,7 +150,7 @@ Value bi_hess(Elab *E, const Builtin *b, Actuals *a) {
 }
 
 /* The part of e that belongs to x[k]: e itself, or a run of the flattened e in the shape of x[k]. */
-static Val share(Elab *E, const Wrt *w, uint32_t k, uint32_t from, Span at) {
+static Val share(Elab *E, const By *w, uint32_t k, uint32_t from, Span at) {
   if (w->n == 1) return w->e;
   Type tx = elab_type(E, w->x[k]);
   Build *b = elab_at(E, at);
@@ -145,7 +159,7 @@ static Val share(Elab *E, const Wrt *w, uint32_t k, uint32_t from, Span at) {
 }
 
 Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
-  Wrt w;
+  By w;
   if (!prepare(E, b->name, a, &w)) return POISON;
   int64_t total = 0;
   for (uint32_t k = 0; k < w.n; k++) total += type_count(elab_type(E, w.x[k]));
@@ -304,6 +318,8 @@ static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
     elab_error(E, a->callee, "this bracket would have more than %d axes", IR_MAX_RANK);
     return POISON;
   }
+  int64_t nf = type_count(t), ng = type_count(tg), nq = type_count(tq);
+  if (!elab_fits(E, nf * ng, a->call) || !elab_fits(E, nf * nq, a->call) || !elab_fits(E, ng * nq, a->call)) return POISON;
   Val plus = bracket_half(E, vf, x[0], vg, x[1], tq.rank, a->call), minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
   Build *b = elab_at(E, a->call);
   for (int k = 0; k < tg.rank; k++) t.dim[t.rank++] = tg.dim[k];
@@ -327,6 +343,7 @@ static Value jacobian_apply(Elab *E, const Func *f, const Actuals *a) {
       return POISON;
     }
     dim[1] = (uint32_t)type_count(t);
+    if (!elab_fits(E, (int64_t)dim[0] * type_count(t), a->call)) return POISON;
     if (elab_reaches(E->level->fn, e, x[k])) {
       Val j = ir_jac(elab_at(E, a->call), e, x[k]);
       column[k] = ir_reshape(elab_at(E, a->call), j, 2, dim);

@@ -16,6 +16,10 @@ DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
+  if (E->quiet) {
+    E->failed = true;
+    return NULL;
+  }
   uint64_t h = hash(at, text);
   for (uint32_t i = 0; i < E->said.n; i++)
     if (E->said.at[i] == h) return NULL;

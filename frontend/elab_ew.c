@@ -249,6 +249,7 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
     elab_error(E, op_at, "a tensor has at most %d axes", IR_MAX_RANK);
     return POISON;
   }
+  if (!elab_fits(E, type_count(ta) / tb.dim[0] * (type_count(tb) / tb.dim[0]), op_at)) return POISON;
   Scratch s;
   bool fixed = value_static(a) && value_static(b);
   if (fixed) scratch_begin(E, &s);

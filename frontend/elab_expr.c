@@ -94,6 +94,8 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   if (value_is_int(v, out)) return true;
   if (v.kind == V_NUM)
     elab_error(E, e->at, "%s needs an integer, found %g", what, v.num.v);
+  else if (v.kind == V_TURNS)
+    elab_error(E, e->at, "%s needs one integer for all turns of the comprehension", what);
   else
     elab_error(E, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
   return false;
@@ -154,6 +156,7 @@ static Value list_tensors(Elab *E, const Value *at, const Span *span, uint32_t n
     elab_error(E, whole, "a tensor has at most %d axes", IR_MAX_RANK);
     return POISON;
   }
+  if (!elab_fits(E, type_count(elab_type(E, x[0])) * n, whole)) return POISON;
   return elab_value(E, ir_stack(elab_at(E, whole), x, n));
 }
 

@@ -202,6 +202,12 @@ Val elab_tensor(Elab *E, Value v, Span at) {
   }
 }
 
+bool elab_fits(Elab *E, int64_t elements, Span at) {
+  if (elements <= ELAB_TENSOR) return true;
+  elab_error(E, at, "a tensor of %lld elements is too large", (long long)elements);
+  return false;
+}
+
 static Value root_value(Elab *E, Val v) {
   Level *l = E->level;
   while (l->up) l = l->up;

@@ -61,7 +61,7 @@ static Value gather(Elab *E, Level *l, Value v, Span at) {
 
 typedef struct Stacks { Value out[64]; uint32_t y[64], n, ny; } Stacks;
 
-static bool collect(Elab *E, Value v, Stacks *s, Span at) {
+static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
   s->n = v.kind == V_TUPLE ? v.list.n : 1;
   if (s->n > 64) {
@@ -79,6 +79,7 @@ static bool collect(Elab *E, Value v, Stacks *s, Span at) {
         elab_error(E, at, "%s cannot be stacked", value_text(E, part[i]));
         return false;
       }
+      if (!elab_fits(E, type_count(elab_type(E, y)) * l->n, at)) return false;
       ir_output(elab_at(E, at), y, NULL);
       s->y[i] = s->ny++;
     } else {
@@ -104,7 +105,7 @@ static Val emit_map(Elab *E, Level *l, uint32_t ny, Span at) {
 
 static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
   Stacks s = {0};
-  if (v.kind == V_POISON || !collect(E, v, &s, e->a->at)) {
+  if (v.kind == V_POISON || !collect(E, l, v, &s, e->a->at)) {
     level_drop(E, l);
     return POISON;
   }

@@ -41,8 +41,14 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   return value_func(g);
 }
 
-Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at) {
-  (void)name_at;
+static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
+  if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
+  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_text(E, v)), "`%s %s = ...` names a value",
+            E->body->top ? "const" : "let", name);
+  return POISON;
+}
+
+Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   if (!e) return POISON;
   if (e->kind != EX_CALL) {
     Value v = elab_expr(E, e);
@@ -54,13 +60,13 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at) {
       Actuals none = {.call = e->at, .callee = e->at};
       return data_instance(E, v.func, &none);
     }
-    return v;
+    return named_thing(E, v, e, name);
   }
   Value f = elab_expr(E, e->a);
   if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
     Value v = elab_expr(E, e);
     if (v.kind == V_DATA && E->body->top) v.data->name = name;
-    return v;
+    return named_thing(E, v, e, name);
   }
   Actuals a = elab_actuals(E, e);
   Value v;
@@ -68,7 +74,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name, Span name_at) {
   else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
   else v = elab_apply(E, f.func, &a);
   if (v.kind == V_DATA && E->body->top) v.data->name = name;
-  return v;
+  return named_thing(E, v, e, name);
 }
 
 static const char *types_text(Elab *E, const Type *t, uint32_t n) {

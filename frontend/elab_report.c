@@ -158,16 +158,18 @@ static Fn *standalone(Elab *E, const Func *f, const Type *t, uint32_t n) {
   return fn;
 }
 
-static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n) {
+/* *declared: all types stand in the file; otherwise those of the first call. */
+static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n, bool *declared) {
   Frame *old = E->frame;
   frame_push(E, f->targs, f->module);
   bool known = formals_known(E, f->item->formals, t, n);
   E->frame = old;
+  *declared = known;
   if (known) return true;
   const Instance *in = f->path ? instance_find(E, f->path) : NULL;
   const Type *from = in && in->called ? in->arg : !f->path && g->fixed ? g->arg : NULL;
   *n = from ? (in ? in->narg : g->narg) : 0;
-  if (!from || *n == 0 || *n > 64) return false;
+  if (!from || *n > 64) return false;
   memcpy(t, from, sizeof *t * *n);
   return true;
 }
@@ -175,11 +177,15 @@ static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uin
 static void export_one(Elab *E, Global *g) {
   Type t[64];
   uint32_t n;
+  bool declared;
   const Func *f = g->v.kind == V_FUNC && g->v.func->kind == F_USER && g->v.func->bound ? g->v.func : NULL;
-  if (!f || g->broken || !argument_types(E, g, f, t, &n)) return;
+  if (!f || g->broken || !argument_types(E, g, f, t, &n, &declared)) return;
+  E->quiet = !declared;
+  E->failed = false;
   Fn *fn = standalone(E, f, t, n);
+  E->quiet = false;
   if (!fn) return;
-  if (f->item->kind == IT_LOSS) {
+  if (f->item->kind == IT_LOSS || n == 0 || E->failed) {
     ir_fn_destroy(fn);
     return;
   }

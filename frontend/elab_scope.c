@@ -85,7 +85,7 @@ static Value item_func(Elab *E, Global *g) {
 static Value evaluate(Elab *E, Global *g) {
   Scratch s;
   scratch_begin(E, &s);
-  Value v = g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name, g->item->name_at)
+  Value v = g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name)
                                     : elab_expr(E, g->item->value);
   v = scratch_end(E, &s, v, g->item->value ? g->item->value->at : g->item->at);
   if (v.kind == V_NONE) v = POISON;

@@ -147,7 +147,7 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_REPEAT: return loop_repeat(E, s, result);
   case ST_PARAM: elab_param_stmt(E, s); return false;
   case ST_USE:
-    frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name, s->names->name_at), false);
+    frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false);
     return false;
   case ST_YIELD: elab_yield(E, s); return false;
   case ST_UPDATE: case ST_APPLY: case ST_EVOLVE: case ST_RUNNING: in_flows(E, s); return false;

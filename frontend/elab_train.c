@@ -210,11 +210,24 @@ static void only(Elab *E, Train *t, const Want *w) {
   else only_one(E, t, w->v, w->at);
 }
 
+static bool adaptive_loss(const Fn *f) {
+  bool *from = base_realloc(NULL, f->inst.n);
+  for (uint32_t id = 0; id < f->inst.n; id++)
+    from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_attr(f, &f->inst.at[id], 0)].kind == IN_PARAM;
+  bool bad = elab_through_ode(f, f->out.at[0], from);
+  free(from);
+  return bad;
+}
+
 static void all_moved(Elab *E, Train *t, Span at) {
   const Fn *f = t->loss;
   t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
   for (uint32_t i = 0; i < f->in.n; i++)
     if (f->in.at[i].kind == IN_PARAM) t->moved[t->nmoved++] = f->in.at[i].index;
+  if (adaptive_loss(f)) {
+    elab_help(elab_error(E, at, "the loss `%s` goes through an adaptive method, which has no derivative", t->name),
+              "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
+  }
   if (!t->nmoved) elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
 }
 

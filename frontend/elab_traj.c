@@ -316,6 +316,13 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
     return POISON;
   }
   E->level = l->up;
+  for (uint32_t i = 0; i < p.n; i++) {
+    Type t;
+    value_type(p.state[i].v, &t);
+    if (elab_fits(E, type_count(t) * (times ? times->n : steps / every + 1), p.call)) continue;
+    level_drop(E, l);
+    return POISON;
+  }
   Val multi = emit(E, &p, l, dt, steps, every, times);
   level_end(E, l);
   return results(E, &p, multi);

@@ -132,5 +132,5 @@ bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
     if (!elab_dims(E, f->type, true, &rank, dim)) return false;
     out[*n] = type_real(false, (int)rank, dim);
   }
-  return *n > 0;
+  return true;
 }

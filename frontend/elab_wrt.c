@@ -2,19 +2,28 @@
  *
  * A derivative is taken of the graph between two values. The builder folds while it emits (a sum of
  * squares becomes a dot product), so that an expression may no longer pass through a value that the
- * source computes it from. What is bound to such a name therefore gets an identity of its own, which
- * nothing folds away. */
+ * source computes it from. What is bound to such a name, in the same item of the file, therefore gets an
+ * identity of its own, which nothing folds away; a static value becomes a tensor. */
 #include "frontend/elab.h"
 
 #include <string.h>
 
-static void block(Elab *E, const Block *b, int depth);
+static void block(Elab *E, const Item *it, const Block *b, int depth);
 
-static void add(Elab *E, const Expr *e) {
+static bool is_variable(Elab *E, const char *name, Span at) {
+  for (uint32_t i = 0; i < E->wrt.n; i++) {
+    const Wrt *w = &E->wrt.at[i];
+    if (w->name == name && w->item.file == at.file && w->item.begin <= at.begin && at.end <= w->item.end) return true;
+  }
+  return false;
+}
+
+static void add(Elab *E, const Item *it, const Expr *e) {
+  while (e && e->kind == EX_INDEX) e = e->a;
   if (!e) return;
   if (e->kind == EX_TUPLE)
-    for (const Arg *a = e->args; a; a = a->next) add(E, a->value);
-  if (e->kind == EX_NAME && !elab_is_wrt(E, e->name)) *vec_push(&E->wrt) = e->name;
+    for (const Arg *a = e->args; a; a = a->next) add(E, it, a->value);
+  if (e->kind == EX_NAME && !is_variable(E, e->name, it->at)) *vec_push(&E->wrt) = (Wrt){e->name, it->at};
 }
 
 static bool takes_variable(const Expr *f) {
@@ -24,46 +33,45 @@ static bool takes_variable(const Expr *f) {
   return false;
 }
 
-static void expr(Elab *E, const Expr *e, int depth) {
+static void expr(Elab *E, const Item *it, const Expr *e, int depth) {
   if (!e || depth > ELAB_DEPTH) return;
   if (e->kind == EX_CALL && takes_variable(e->a)) {
     uint32_t k = 0;
     for (const Arg *a = e->args; a; a = a->next, k++)
-      if (a->name ? !strcmp(a->name, "x") : k == 1) add(E, a->value);
+      if (a->name ? !strcmp(a->name, "x") : k == 1) add(E, it, a->value);
   }
-  expr(E, e->a, depth + 1);
-  expr(E, e->b, depth + 1);
-  for (const Arg *a = e->args; a; a = a->next) expr(E, a->value, depth + 1);
-  if (e->block) block(E, e->block, depth + 1);
+  expr(E, it, e->a, depth + 1);
+  expr(E, it, e->b, depth + 1);
+  for (const Arg *a = e->args; a; a = a->next) expr(E, it, a->value, depth + 1);
+  if (e->block) block(E, it, e->block, depth + 1);
 }
 
-static void block(Elab *E, const Block *b, int depth) {
+static void block(Elab *E, const Item *it, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    expr(E, s->value, depth);
-    for (const Arg *a = s->names; a; a = a->next) expr(E, a->value, depth);
-    block(E, s->body, depth + 1);
+    expr(E, it, s->value, depth);
+    for (const Arg *a = s->names; a; a = a->next) expr(E, it, a->value, depth);
+    block(E, it, s->body, depth + 1);
   }
 }
 
 void elab_wrt_scan(Elab *E, const Ast *ast) {
   for (const Item *it = ast->first; it; it = it->next) {
-    expr(E, it->value, 0);
-    block(E, it->body, 0);
+    expr(E, it, it->value, 0);
+    block(E, it, it->body, 0);
   }
 }
 
-bool elab_is_wrt(Elab *E, const char *name) {
-  for (uint32_t i = 0; i < E->wrt.n; i++)
-    if (E->wrt.at[i] == name) return true;
-  return false;
-}
-
 static Value identity(Elab *E, Value v, Span at) {
-  if (v.kind == V_TENSOR && elab_type(E, elab_use(E, v)).dt == DT_REAL) return elab_value(E, ir_id(elab_at(E, at), elab_use(E, v)));
+  if (value_numeric(v)) {
+    Val x = elab_tensor(E, v, at);
+    return elab_value(E, ir_id(elab_at(E, at), x));
+  }
   if (v.kind != V_TUPLE) return v;
   Value *part = ARENA_ARRAY(E->mem, Value, v.list.n + 1);
   for (uint32_t i = 0; i < v.list.n; i++) part[i] = identity(E, v.list.at[i], at);
   return value_tuple(E, part, v.list.n);
 }
 
-Value elab_named(Elab *E, const char *name, Value v, Span at) { return elab_is_wrt(E, name) ? identity(E, v, at) : v; }
+Value elab_named(Elab *E, const char *name, Value v, Span at) {
+  return is_variable(E, name, at) ? identity(E, v, at) : v;
+}

@@ -37,7 +37,8 @@ static Module *loaded(Elab *E, const char *path) {
 }
 
 static const char *readable(Elab *E, const char *dir, const char *name) {
-  const char *path = arena_printf(E->mem, "%s/%s.hnn", dir, name);
+  bool here = !strcmp(dir, ".");
+  const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
   return access(path, R_OK) == 0 ? path : NULL;
 }
 
@@ -96,6 +97,7 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
     if (!main) definitions_only(E, it);
     if (defines(it)) add_global(E, m, it);
     Module *other = it->kind == IT_IMPORT ? import(E, m, it) : NULL;
+    if (other == m) elab_error(E, it->name_at, "this file imports itself");
     if (other && other != m) m->import[m->nimport++] = other;
   }
   return m;
