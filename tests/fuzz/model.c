@@ -1,0 +1,55 @@
+/* Fuzz target: any bytes as a model, through the elaborator and every pass. What comes out without an
+ * error must verify before and after deriving; what it says about the bytes is free. */
+#include "frontend/model.h"
+#include "passes/passes.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
+
+/* Derives only what is small: a mutation may ask for a million layers. */
+static void lower(const Fn *f, Diag *diag) {
+  if (ir_verify(f, stderr)) abort();
+  if (f->inst.n > 3000) return;
+  Fn *derived = pass_derive(f, diag), *simple = derived ? pass_simplify(derived) : NULL;
+  if (derived && (ir_verify(derived, stderr) || ir_verify(simple, stderr))) abort();
+  ir_fn_destroy(derived);
+  ir_fn_destroy(simple);
+}
+
+static void lower_all(const Model *m, Diag *diag) {
+  for (uint32_t i = 0; i < m->ndata; i++)
+    if (m->data[i]->kind == DATA_PROGRAM) lower(m->data[i]->program, diag);
+  for (uint32_t i = 0; i < m->nexport; i++) lower(m->export_[i].fn, diag);
+  for (uint32_t i = 0; i < m->naction; i++) {
+    const Action *a = &m->action[i];
+    if (a->kind == DO_REPORT) lower(a->report->fn, diag);
+    if (a->kind == DO_EXPECT) lower(a->expect->fn, diag);
+    if (a->kind != DO_TRAIN) continue;
+    Fn *gradient = pass_gradient(a->train->loss, a->train->moved, a->train->nmoved);
+    lower(gradient, diag);
+    ir_fn_destroy(gradient);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size > 1 << 16) return 0;
+  char *text = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  Source *src = source_create();
+  Diag *diag = diag_create(src);
+  FrontOptions o = {.separable = separable, .ctx = diag};
+  Model *m = model_load_text(src, "input.hnn", (const char *)data, size, &o, diag);
+  if (!m && !diag_errors(diag)) abort();
+  if (m) lower_all(m, diag);
+  diag_render(diag, out, false);
+  if (fclose(out) != 0) abort();
+  free(text);
+  model_destroy(m);
+  diag_destroy(diag);
+  source_destroy(src);
+  return 0;
+}
