@@ -167,7 +167,7 @@ Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span who
   for (uint32_t i = 0; i < n; i++) {
     if (at[i].kind == V_POISON) return POISON;
     if (!value_numeric(at[i])) numeric = false;
-    fixed &= at[i].kind != V_TENSOR;
+    fixed &= at[i].kind != V_TENSOR && at[i].kind != V_REPORT;
     Level *l = value_turns(at[i]);
     if (l && (!deepest || level_depth(l) > level_depth(deepest))) deepest = l;
   }
