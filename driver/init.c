@@ -22,28 +22,35 @@ static double glorot_bound(const Param *p) {
   return sqrt(6 / (in + out));
 }
 
-/* Rows (or columns, of the shorter side) made orthonormal by modified Gram-Schmidt, twice. */
-static void orthonormalise(double *v, int64_t count, int64_t length) {
-  for (int64_t i = 0; i < count; i++)
-    for (int pass = 0; pass < 2; pass++) {
-      double *a = v + i * length, norm = 0;
-      for (int64_t j = 0; j < i; j++) {
-        const double *b = v + j * length;
-        double dot = 0;
-        for (int64_t k = 0; k < length; k++) dot += a[k] * b[k];
-        for (int64_t k = 0; k < length; k++) a[k] -= dot * b[k];
-      }
-      for (int64_t k = 0; k < length; k++) norm += a[k] * a[k];
-      for (int64_t k = 0; k < length; k++) a[k] /= sqrt(norm);
+/* v: `count` vectors of `length` >= count as columns, [length][count], made orthonormal by modified
+ * Gram-Schmidt, each against all that follow it: the inner loops run along rows. `dot` holds count numbers. */
+static void orthonormalise(double *restrict v, int64_t count, int64_t length, double *restrict dot) {
+  for (int64_t i = 0; i < count; i++) {
+    double norm = 0;
+    for (int64_t k = 0; k < length; k++) norm += v[k * count + i] * v[k * count + i];
+    norm = 1 / sqrt(norm);
+    memset(dot, 0, sizeof *dot * (size_t)count);
+    for (int64_t k = 0; k < length; k++) {
+      double *row = v + k * count, x = row[i] *= norm;
+      for (int64_t j = i + 1; j < count; j++) dot[j] += x * row[j];
     }
+    for (int64_t k = 0; k < length; k++) {
+      double *row = v + k * count, x = row[i];
+      for (int64_t j = i + 1; j < count; j++) row[j] -= x * dot[j];
+    }
+  }
 }
 
+/* The rows are orthonormal, or the columns where there are more rows (Saxe et al. 2014). */
 static void init_orthogonal(RtArray *a, const Param *p, double *draw) {
   int64_t rows = p->type.rank > 0 ? p->type.dim[0] : 1, cols = a->elems / rows;
-  bool tall = rows > cols;                 /* drawn as [short][long], then laid out */
-  orthonormalise(draw, tall ? cols : rows, tall ? rows : cols);
+  bool tall = rows > cols;
+  int64_t count = tall ? cols : rows;
+  double *dot = base_realloc(NULL, sizeof *dot * (size_t)count);
+  orthonormalise(draw, count, tall ? rows : cols, dot);
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++) store(a, i * cols + j, tall ? draw[j * rows + i] : draw[i * cols + j]);
+    for (int64_t j = 0; j < cols; j++) store(a, i * cols + j, tall ? draw[i * count + j] : draw[j * count + i]);
+  free(dot);
 }
 
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {
