@@ -54,19 +54,43 @@ static void copies(Gen *g, Frame *fr, Section s) {
 
 static bool summed_in_place(const Plan *p, uint32_t v) {
   const PVal *q = &p->val[v];
-  if (!p->live[v] || q->alias || !q->bsum || !q->stored || q->cls != PC_BUF) return false;
-  return p->f->inst.at[v].op == OP_proj || p->group.at[q->group]->kind == G_DW;
+  if (!p->live[v] || q->alias || q->into || !q->bsum || !q->stored || q->cls != PC_BUF) return false;
+  return q->sum == SUM_PRODUCT || p->f->inst.at[v].op == OP_proj || p->group.at[q->group]->kind == G_DW;
+}
+
+/* Calls f for each set of lane accumulators that last for the whole call, bodies of loops included. */
+typedef void (*AccFn)(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc);
+static void each_acc(Gen *g, Frame *fr, const Plan *p, AccFn f) {
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    const Group *gr = p->group.at[k];
+    for (uint32_t r = 0; r < gr->root.n; r++)
+      if (gr->root.at[r].persist && !p->val[gr->root.at[r].v.id].into) f(g, fr, p, gr->root.at[r].v, gr->root.at[r].acc);
+    if (gr->body) each_acc(g, fr, gr->body, f);
+  }
+  for (uint32_t v = 1; v < p->f->inst.n; v++)
+    if (p->live[v] && p->val[v].sum == SUM_LANES && ir_op[p->f->inst.at[v].op].cls != OPC_STRUCT && p->val[v].stored)
+      f(g, fr, p, (Val){v}, p->val[v].acc);
+}
+
+static void open_acc(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc) {
+  (void)fr;
+  gen_zero(g, gen_scratch(g, acc), type_count(ir_type(p->f, sum)) * g->e->vl * g->e->es);
+}
+
+/* A loop's sum belongs to the result of the loop. */
+static void close_acc(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc) {
+  LLVMValueRef base, ld;
+  const PVal *q = &p->val[sum.id];
+  if (!q->stored) return;
+  Val to = p->up ? plan_result(fr->p, p->call, q->homeidx) : sum;
+  gen_memory(g, fr, to, &base, &ld);
+  gen_lane_reduce(g, gen_scratch(g, acc), type_count(ir_type(p->f, sum)), base);
 }
 
 static void open_sums(Gen *g, Frame *fr) {
   const Plan *p = fr->p;
   LLVMValueRef base, ld;
-  for (uint32_t k = 1; k < p->group.n; k++)
-    for (uint32_t r = 0; r < p->group.at[k]->root.n; r++) {
-      const Root *root = &p->group.at[k]->root.at[r];
-      if (!root->persist) continue;
-      gen_zero(g, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)) * g->e->vl * g->e->es);
-    }
+  each_acc(g, fr, p, open_acc);
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     if (!summed_in_place(p, v)) continue;
     gen_memory(g, fr, (Val){v}, &base, &ld);
@@ -74,17 +98,7 @@ static void open_sums(Gen *g, Frame *fr) {
   }
 }
 
-static void close_sums(Gen *g, Frame *fr) {
-  const Plan *p = fr->p;
-  LLVMValueRef base, ld;
-  for (uint32_t k = 1; k < p->group.n; k++)
-    for (uint32_t r = 0; r < p->group.at[k]->root.n; r++) {
-      const Root *root = &p->group.at[k]->root.at[r];
-      if (!root->persist || !p->val[root->v.id].stored) continue;
-      gen_memory(g, fr, root->v, &base, &ld);
-      gen_lane_reduce(g, gen_scratch(g, root->acc), type_count(ir_type(p->f, root->v)), base);
-    }
-}
+static void close_sums(Gen *g, Frame *fr) { each_acc(g, fr, fr->p, close_acc); }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 

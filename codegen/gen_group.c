@@ -139,16 +139,16 @@ static void close_roots(Gen *g, Frame *fr, const Group *gr) {
 }
 
 /* acc[lin][vl] += the vectors of x */
-static void add_lanes(Gen *g, const Root *r, LLVMValueRef lin, CgVec x) {
-  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, r->acc), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
+static void add_lanes(Gen *g, const Frame *fr, const Root *r, LLVMValueRef lin, CgVec x) {
+  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, plan_acc(fr->p, r)), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
   LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
   x = gen_lanes(g, (Type){.lane = true}, x);
   for (unsigned v = 0; v < g->e->nv; v++) sum = LLVMBuildFAdd(g->e->b, sum, x.v[v], "");
   cg_store(g->e, sum, p);
 }
 
-static void add_product_lanes(Gen *g, const Root *r, LLVMValueRef lin, CgVec a, CgVec b) {
-  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, r->acc), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
+static void add_product_lanes(Gen *g, const Frame *fr, const Root *r, LLVMValueRef lin, CgVec a, CgVec b) {
+  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, plan_acc(fr->p, r)), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
   LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
   a = gen_lanes(g, (Type){.lane = true}, a), b = gen_lanes(g, (Type){.lane = true}, b);
   for (unsigned v = 0; v < g->e->nv; v++) sum = cg_fma(g->e, a.v[v], b.v[v], sum);
@@ -184,7 +184,7 @@ static void dot_product(Gen *g, DotRoot *x) {
   CgVec a = gen_at(g, x->fr, x->d.a, &at.a), b = gen_at(g, x->fr, x->d.b, &at.b);
   LLVMValueRef lin = gen_lin(g, i->type, &at.out);
   if (x->r->kind == ROOT_LANES) {
-    add_product_lanes(g, x->r, lin, a, b);
+    add_product_lanes(g, x->fr, x->r, lin, a, b);
     return;
   }
   root_memory(g, x->fr, x->r, &base, &ld);
@@ -253,7 +253,7 @@ void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
     case ROOT_BATCH: {
       Val a = ir_arg(fr->p->f, i, 0);
       CgVec x = gen_at(g, fr, a, at);
-      add_lanes(g, r, gen_lin(g, ir_type(fr->p->f, a), at), x);
+      add_lanes(g, fr, r, gen_lin(g, ir_type(fr->p->f, a), at), x);
       break;
     }
     default: root_dot(g, fr, gr, r, at);
@@ -287,7 +287,7 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
     } else
       for (int64_t n = 0; n < type_count(i->type); n++) {
         Idx at = gen_const_idx(g, i->type, n);
-        add_lanes(g, r, cg_i64(g->e, n), gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at));
+        add_lanes(g, fr, r, cg_i64(g->e, n), gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at));
       }
   }
 }
@@ -342,7 +342,8 @@ static void one_group(Gen *g, Frame *fr, uint32_t k) {
   uint32_t outer_group = g->group;
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
   if (rooted && gr->root.n == 0) return;
-  if (gr->main.id && fr->p->val[gr->main.id].cls == PC_BUF && !fr->p->val[gr->main.id].stored) return;
+  const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
+  if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
   g->group_frame = fr, g->group = k;
   gen_forget(g);
   open_roots(g, fr, gr);

@@ -186,7 +186,8 @@ void gen_dw(Gen *g, Frame *fr, const Group *gr) {
   if (!plan_dw(fr->p, &x.d, &x.w)) base_fault("codegen: a weight gradient lost its shape");
   for (int l = 0; l < x.d.n; l++)
     if (l != x.w.row && l != x.w.col) x.outer[x.nouter++] = l;
-  gen_memory(g, fr, gr->main, &x.dst, &ld);
-  if (fr->p->up) gen_zero(g, x.dst, type_count(ir_type(fr->p->f, gr->main)) * g->e->es);
+  Val sink = plan_sink(fr->p, gr->main);
+  gen_memory(g, fr, sink, &x.dst, &ld);
+  if (fr->p->up && fr->p->val[sink.id].home != HOME_ZS) gen_zero(g, x.dst, type_count(ir_type(fr->p->f, gr->main)) * g->e->es);
   over_labels(g, &x, 0, dw_inner);
 }

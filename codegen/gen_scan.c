@@ -101,6 +101,7 @@ static void open_homes(Gen *g, Scan *s) {
     const PVal *q = &p->val[v.id];
     if (q->alias || q->homeidx != k) continue;
     if (q->home == HOME_NEXT) s->body->base[v.id] = s->loop.phi[s->c[k].phi + 1];
+    if (q->home == HOME_ZS) s->body->base[v.id] = s->base[k], s->body->ld[v.id] = s->ld[k];
     if (q->home == HOME_YS) s->body->base[v.id] = ys_slice(g, s, k, ir_type(p->f, v)), s->body->ld[v.id] = s->ld[k];
   }
 }

@@ -389,6 +389,7 @@ Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool
     for (uint32_t k = 0; p->live[v] && k < f->inst.at[v].nargs; k++) p->val[ir_arg(f, &f->inst.at[v], k).id].uses++;
   for (uint32_t v = 1; v < f->inst.n; v++)
     if (p->live[v]) plan_inst(p, (Val){v});
+  plan_sums(p);
   return p;
 }
 

@@ -26,12 +26,14 @@ typedef enum {
   PC_MULTI                   /* scan, ode: read through proj */
 } PClass;
 
+typedef enum { SUM_NONE, SUM_PRODUCT, SUM_LANES } SumKind;
+
 typedef enum { SEC_ONCE, SEC_TILE, SEC_LAST, SEC_count } Section;
 
 typedef enum {
   HOME_NONE, HOME_SCRATCH,
   HOME_OUT,                  /* output `homeidx` of the function */
-  HOME_YS, HOME_NEXT, HOME_ZS,   /* in a body: this turn's slice of a ys; the next carry; added to a zs */
+  HOME_YS, HOME_NEXT, HOME_ZS,   /* in a body: this turn's slice of a ys; the next carry; a zs, added to */
   HOME_CARRY                 /* set by the scan: the buffer its last turn wrote */
 } Home;
 
@@ -40,6 +42,9 @@ typedef struct PVal {
   bool stored;               /* has memory */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
+  uint8_t sum;               /* SumKind: others accumulate into it (plan_sums.c) */
+  uint32_t into;             /* accumulates into that value, has no memory of its own */
+  int64_t acc;               /* SUM_LANES: scratch of the accumulators that the others share */
   int64_t off;               /* HOME_SCRATCH: bytes */
   uint32_t t0, t1;           /* first and last group that touches it */
 } PVal;
@@ -100,6 +105,8 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 /* ---- asked by the emitters ---------------------------------------------------------------------------- */
 
 Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
+Val plan_sink(const Plan *p, Val v);           /* what a sum accumulates into: another value, or itself */
+int64_t plan_acc(const Plan *p, const Root *r);          /* scratch of a root's lane accumulators */
 Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */
 int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);

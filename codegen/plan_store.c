@@ -173,7 +173,7 @@ static void drop_unread(Plan *p) {
     Group *g = p->group.at[k];
     uint32_t n = 0;
     for (uint32_t r = 0; r < g->root.n; r++) {
-      const PVal *q = &p->val[g->root.at[r].v.id];
+      const PVal *q = &p->val[plan_sink(p, g->root.at[r].v).id];
       if (q->cls != PC_BUF || q->stored) g->root.at[n++] = g->root.at[r];
     }
     g->root.n = n;
@@ -191,7 +191,7 @@ static bool takes_home(const Plan *p, Val v) {
 /* Result k of the function or body is wanted at `home`: computed there if nothing is against it. */
 static void deliver(Plan *p, uint32_t k, Home home, uint32_t end) {
   Val v = p->f->out.at[k];
-  if (takes_home(p, v) && home != HOME_ZS) {
+  if (takes_home(p, v) && (home != HOME_ZS || p->val[v.id].sum)) {
     p->val[v.id].home = (uint8_t)home, p->val[v.id].homeidx = k;
     store(p, v, end);
     return;
@@ -251,6 +251,7 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
     Root *root = &g->root.at[r];
     Type t = ir_type(p->f, root->v);
     bool sums = root->kind == ROOT_BATCH || root->kind == ROOT_LANES;
+    if (sums && p->val[root->v.id].into) continue;
     if (sums) item(x, type_count(t) * p->target.vl * p->target.es, &root->acc, root->persist ? 0 : g->t0, root->persist ? end : g->t1);
     else if (root->kind != ROOT_VALUE && p->val[root->v.id].cls == PC_SSA) item(x, value_bytes(p, t), &root->acc, g->t0, g->t1);
   }
@@ -297,6 +298,8 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
   }
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     PVal *q = &p->val[v];
+    if (p->live[v] && q->sum == SUM_LANES && ir_op[p->f->inst.at[v].op].cls != OPC_STRUCT)
+      item(x, type_count(p->f->inst.at[v].type) * p->target.vl * p->target.es, &q->acc, 0, end);
     if (!p->live[v] || q->alias || !q->stored || q->home != HOME_SCRATCH) continue;
     if (!p->up && q->section == SEC_ONCE && p->lane && q->t1 > section_end(p, SEC_ONCE)) q->t1 = section_end(p, SEC_LAST);
     if (!p->up && q->bsum) q->t0 = 0, q->t1 = end;

@@ -145,6 +145,39 @@ static void test_loops(void) {
     for (int k = 0; k < 4; k++) loop_sums(n, 1 + (uint32_t)k * 2, k % 2, k / 2);
 }
 
+static Val outer(Build *b, Val x, Val y) { return ir_dot(b, x, y, true, (int[]){0}, (int[]){1}, 2, (int[]){0, 1}); }
+
+/* Sums of weight gradients and of batch sums, at the top and over the turns of a loop; some of their
+ * terms are wanted by themselves too. */
+static void sums_of_sums(uint32_t n, uint32_t m, bool shared_term) {
+  Build b, t;
+  start(&b, true);
+  Val x = input(&b, true, 1, n, 0, 0), y = input(&b, true, 1, m, 0, 0);
+  Val a = outer(&b, x, y), c = outer(&b, ir_sin(&b, x), ir_cos(&b, y)), d = outer(&b, ir_cos(&b, x), y);
+  ir_output(&b, ir_add(&b, ir_add(&b, a, c), d), "dw");
+  if (shared_term) ir_output(&b, c, "c");
+  Val s0 = ir_batch_sum(&b, x), s1 = ir_batch_sum(&b, ir_mul(&b, x, x)), s2 = ir_batch_sum(&b, ir_tanh(&b, x));
+  ir_output(&b, ir_reshape(&b, ir_add(&b, s0, ir_add(&b, s1, s2)), 2, (uint32_t[]){1, n}), "db");
+  if (shared_term) ir_output(&b, ir_mul(&b, s1, s0), "s");
+  ir_build_init(&t, ir_sub_create(b.f, "turn"));
+  Val x0 = input(&t, true, 1, n, 0, 0), y0 = input(&t, true, 1, m, 0, 0), h = ir_tanh(&t, ir_add(&t, x0, x0));
+  ir_output(&t, h, "x");
+  ir_output(&t, ir_add(&t, outer(&t, h, y0), outer(&t, x0, ir_sin(&t, y0))), "dw");
+  ir_output(&t, ir_add(&t, ir_batch_sum(&t, h), ir_batch_sum(&t, x0)), "db");
+  ir_build_finish(&t);
+  Val s = ir_scan(&b, (Val[]){x, y}, 2, 4, 1, 0, 0, 2, false, false, t.f);
+  for (uint32_t k = shared_term; k < 3; k++) ir_output(&b, ir_proj(&b, s, k), "r");
+  finish(&b, NULL, 27);
+}
+
+static void test_sums(void) {
+  for (int k = 0; k < 2; k++) {
+    sums_of_sums(20, 33, k);
+    sums_of_sums(20, 3, k);
+    sums_of_sums(2, 3, k);
+  }
+}
+
 /* Newton's iteration for a square root: the early end must not show. */
 static void test_converge(void) {
   for (uint32_t n = 1; n < 30; n += 13)
@@ -296,7 +329,8 @@ static void test_unknown(void) {
 
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
-  {"sums over turns", test_loops},   {"convergence", test_converge}, {"adaptive trajectories", test_ode},
+  {"sums over turns", test_loops},   {"sums of sums", test_sums},
+  {"convergence", test_converge},    {"adaptive trajectories", test_ode},
   {"cache", test_cache},             {"aarch64", test_aarch64},    {"unknown names", test_unknown},
 };
 

@@ -1,0 +1,104 @@
+/* Sums of sums over the batch: a tree of additions over weight gradients (or over lane accumulators) needs
+ * one accumulator for all its leaves, and no additions. The top of the tree becomes the sink into which
+ * the leaves accumulate: a result of the function, or a zs of a loop, then over all its turns too. */
+#include "codegen/plan_priv.h"
+
+enum { MAX_LEAVES = 32 };
+
+typedef struct Tree { Val leaf[MAX_LEAVES], add[MAX_LEAVES]; uint32_t nleaf, nadd; uint8_t sum; } Tree;
+
+Val plan_sink(const Plan *p, Val v) { return p->val[v.id].into ? (Val){p->val[v.id].into} : v; }
+
+int64_t plan_acc(const Plan *p, const Root *r) {
+  uint32_t into = p->val[r->v.id].into;
+  return into ? p->val[into].acc : r->acc;
+}
+
+static Root *root_of(const Plan *p, Val v) {
+  Group *g = p->group.at[p->val[v.id].group];
+  for (uint32_t r = 0; g && r < g->root.n; r++)
+    if (g->root.at[r].v.id == v.id) return &g->root.at[r];
+  return NULL;
+}
+
+static uint8_t leaf_kind(const Plan *p, Val v) {
+  const PVal *q = &p->val[v.id];
+  if (q->cls != PC_BUF || !q->group || q->alias) return SUM_NONE;
+  const Group *g = p->group.at[q->group];
+  if (g->kind == G_DW && g->main.id == v.id) return SUM_PRODUCT;
+  const Root *r = root_of(p, v);
+  return r && (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) ? SUM_LANES : SUM_NONE;
+}
+
+static uint32_t out_uses(const Plan *p, Val v) {
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < p->f->out.n; k++) n += p->f->out.at[k].id == v.id;
+  return n;
+}
+
+/* Collects the tree under v, whose only use is the tree above it (or the sink's, at the top). */
+static bool collect(const Plan *p, Val v, bool top, Tree *t) {
+  const Inst *i = ir_inst(p->f, v);
+  uint8_t kind = leaf_kind(p, v);
+  if (!top && (p->val[v.id].uses != 1 || out_uses(p, v))) return false;
+  if (kind) {
+    if (t->nleaf == MAX_LEAVES || (t->sum && t->sum != kind)) return false;
+    t->sum = kind, t->leaf[t->nleaf++] = v;
+    return true;
+  }
+  if (i->op != OP_add || t->nadd == MAX_LEAVES || p->val[v.id].into) return false;
+  for (uint32_t k = 0; k < 2; k++)
+    if (!type_same_dims(ir_type(p->f, ir_arg(p->f, i, k)), i->type)) return false;
+  t->add[t->nadd++] = v;
+  return collect(p, ir_arg(p->f, i, 0), false, t) && collect(p, ir_arg(p->f, i, 1), false, t);
+}
+
+static void forget_member(Plan *p, Val v) {
+  Group *g = p->group.at[p->val[v.id].group];
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < g->member.n; k++)
+    if (g->member.at[k].id != v.id) g->member.at[n++] = g->member.at[k];
+  g->member.n = n;
+}
+
+static void commit(Plan *p, Val sink, const Tree *t) {
+  for (uint32_t k = 0; k < t->nadd; k++) {
+    PVal *q = &p->val[t->add[k].id];
+    forget_member(p, t->add[k]);
+    q->cls = PC_BUF;
+    if (t->add[k].id != sink.id) q->into = sink.id;
+  }
+  for (uint32_t k = 0; k < t->nleaf; k++) {
+    Root *r = root_of(p, t->leaf[k]);
+    if (r) r->persist = true;
+    if (t->leaf[k].id != sink.id) p->val[t->leaf[k].id].into = sink.id;
+  }
+  p->val[sink.id].sum = t->sum;
+}
+
+/* Lane accumulators of a loop are reduced once after the last tile: only for loops right under tiles. */
+static bool loop_allows(const Plan *p, uint8_t sum) {
+  return sum == SUM_PRODUCT || (p->up && !p->up->up && p->up->val[p->call.id].section == SEC_TILE);
+}
+
+void plan_sums(Plan *p) {
+  if (!p->lane) return;
+  if (!p->up) {
+    for (uint32_t v = p->f->inst.n; v-- > 1;) {
+      Tree t = {0};
+      PVal *q = &p->val[v];
+      if (!p->live[v] || p->f->inst.at[v].op != OP_add || !q->bsum || q->into) continue;
+      if (collect(p, (Val){v}, true, &t)) commit(p, (Val){v}, &t);
+    }
+    return;
+  }
+  const Inst *call = ir_inst(p->up->f, p->call);
+  if (call->op != OP_scan) return;
+  uint32_t zs = (uint32_t)ir_attr(p->up->f, call, 4);
+  for (uint32_t k = p->f->out.n - zs; k < p->f->out.n; k++) {
+    Val v = p->f->out.at[k];
+    Tree t = {0};
+    if (p->val[v.id].uses || out_uses(p, v) != 1) continue;
+    if (collect(p, v, true, &t) && loop_allows(p, t.sum)) commit(p, v, &t);
+  }
+}
