@@ -80,12 +80,13 @@ LLVMValueRef gen_tile_ld(Gen *g);
 
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
-void gen_dw_call(Gen *g, int64_t m, int64_t k, LLVMValueRef gp, LLVMValueRef ldg, LLVMValueRef xt, LLVMValueRef d, int64_t ldd);
+typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
+void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);
-void gen_dw(Gen *g, Frame *fr, const Group *gr);
+void gen_dw(Gen *g, Frame *fr, uint32_t group);
 
 void gen_concat(Gen *g, Frame *fr, const Group *gr);
 void gen_put(Gen *g, Frame *fr, const Group *gr);

@@ -341,7 +341,7 @@ static void one_group(Gen *g, Frame *fr, uint32_t k) {
   const Frame *outer = g->group_frame;
   uint32_t outer_group = g->group;
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
-  if (rooted && gr->root.n == 0) return;
+  if ((rooted && gr->root.n == 0) || gr->joined) return;
   const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
   if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
   g->group_frame = fr, g->group = k;
@@ -352,7 +352,7 @@ static void one_group(Gen *g, Frame *fr, uint32_t k) {
   case G_LOOP: loops(g, fr, k); break;
   case G_GEMM: gen_gemm(g, fr, gr); break;
   case G_DOT: gen_dot_loops(g, fr, gr); break;
-  case G_DW: gen_dw(g, fr, gr); break;
+  case G_DW: gen_dw(g, fr, k); break;
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
   case G_TRISOLVE: gen_trisolve(g, fr, gr); break;

@@ -13,6 +13,8 @@ typedef struct Product {
   int outer[3 * IR_MAX_RANK], nouter;    /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
   LLVMValueRef dst;
+  DwTerm term[PLAN_JOIN];                /* of groups that are done along with this one, then its own */
+  uint32_t nterm;
 } Product;
 
 /* ---- loops over the other labels ---------------------------------------------------------------------------- */
@@ -161,33 +163,52 @@ void gen_dot_loops(Gen *g, Frame *fr, const Group *gr) {
 
 /* ---- weight gradients -------------------------------------------------------------------------------------------------- */
 
+/* Row m of a term starts at g + m * ldg; its other operand is brought into xt. */
+static void dw_term(Gen *g, Product *x, DwTerm *t) {
+  const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
+  LLVMValueRef ldx, xp;
+  int64_t ldt = cg_dw_ldt(g->e, col->n);
+  t->g = operand(g, x, &x->w.ga, x->w.g_is_a, &t->ldg), xp = operand(g, x, &x->w.xa, !x->w.g_is_a, &ldx);
+  t->ldg = cg_imul(g->e, t->ldg, cg_i64(g->e, x->w.ga.stride[label_axis(row, x->w.g_is_a)]));
+  ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
+  t->xt = gen_scratch(g, x->gr->work);
+  if (ldt * g->e->tile * g->e->es > plan_dw_bytes(x->fr->p, &x->d, &x->w)) base_fault("codegen: a transposed tile has no room");
+  gen_transpose(g, xp, ldx, col->n, t->xt, ldt);
+}
+
 static void dw_inner(Gen *g, Product *x) {
   const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
-  LLVMValueRef ldg, ldx, dst = cg_i64(g->e, 0);
-  int64_t stride[IR_MAX_RANK], s = 1, ldt = cg_dw_ldt(g->e, col->n);
+  LLVMValueRef dst = cg_i64(g->e, 0);
+  int64_t stride[IR_MAX_RANK], s = 1;
   for (int k = (int)x->gr->rank; k-- > 0; s *= x->gr->dim[k]) stride[k] = s;
   for (int k = 0; k < x->nouter; k++) {
     const DotLabel *l = &x->d.label[x->outer[k]];
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
   }
-  LLVMValueRef gp = operand(g, x, &x->w.ga, x->w.g_is_a, &ldg), xp = operand(g, x, &x->w.xa, !x->w.g_is_a, &ldx);
-  ldg = cg_imul(g->e, ldg, cg_i64(g->e, x->w.ga.stride[label_axis(row, x->w.g_is_a)]));
-  ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
-  LLVMValueRef xt = gen_scratch(g, x->gr->work);
-  if (ldt > (int64_t)((col->n + g->e->vl - 1) / g->e->vl * g->e->vl + 16 * g->e->vl)) base_fault("codegen: a transposed tile has no room");
-  gen_transpose(g, xp, ldx, col->n, xt, ldt);
-  gen_dw_call(g, row->n, col->n, gp, ldg, xt, cg_gep(g->e, x->dst, dst), stride[row->in_out]);
+  dw_term(g, x, &x->term[x->nterm]);
+  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, cg_gep(g->e, x->dst, dst), stride[row->in_out]);
 }
 
-void gen_dw(Gen *g, Frame *fr, const Group *gr) {
+static Product dw_product(Frame *fr, const Group *gr) {
   Product x = {.fr = fr, .gr = gr};
-  LLVMValueRef ld;
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_dw(fr->p, &x.d, &x.w)) base_fault("codegen: a weight gradient lost its shape");
   for (int l = 0; l < x.d.n; l++)
     if (l != x.w.row && l != x.w.col) x.outer[x.nouter++] = l;
+  return x;
+}
+
+void gen_dw(Gen *g, Frame *fr, uint32_t group) {
+  const Group *gr = fr->p->group.at[group];
+  Product x = dw_product(fr, gr);
+  LLVMValueRef ld;
   Val sink = plan_sink(fr->p, gr->main);
   gen_memory(g, fr, sink, &x.dst, &ld);
   if (fr->p->up && fr->p->val[sink.id].home != HOME_ZS) gen_zero(g, x.dst, type_count(ir_type(fr->p->f, gr->main)) * g->e->es);
+  for (uint32_t k = 1; k < group; k++) {
+    if (fr->p->group.at[k]->joined != group) continue;
+    Product other = dw_product(fr, fr->p->group.at[k]);
+    dw_term(g, &other, &x.term[x.nterm++]);
+  }
   over_labels(g, &x, 0, dw_inner);
 }

@@ -41,21 +41,28 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
   call(e, fn, (LLVMValueRef[]){x, ldx, xt}, 3);
 }
 
-/* d[m*ldd + k] += sum over the lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
-void gen_dw_call(Gen *g, int64_t m, int64_t k, LLVMValueRef gp, LLVMValueRef ldg, LLVMValueRef xt, LLVMValueRef d, int64_t ldd) {
+/* d[m*ldd + k] += sum over terms, lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
+void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd) {
   CgEmit *e = g->e;
   char name[96];
-  LLVMValueRef fn;
+  LLVMValueRef fn, arg[3 * PLAN_JOIN + 1];
+  LLVMTypeRef type[3 * PLAN_JOIN + 1];
+  CgDwPair pair[PLAN_JOIN];
   Saved s;
-  LLVMTypeRef args[4] = {e->ptr, e->i64, e->ptr, e->ptr};
-  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld", e->es * 8, e->tile, (long long)m, (long long)k, (long long)ldd);
-  if (shared_begin(e, name, 4, args, &fn, &s)) {
-    CgDwPair pair = {.g = LLVMGetParam(fn, 0), .ldg = LLVMGetParam(fn, 1), .xt = LLVMGetParam(fn, 2), .R = 1};
-    CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = &pair, .npair = 1, .d = LLVMGetParam(fn, 3), .ldd = ldd};
+  for (uint32_t t = 0; t < n; t++) {
+    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
+    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
+  }
+  type[3 * n] = e->ptr, arg[3 * n] = d;
+  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld.%u", e->es * 8, e->tile, (long long)m, (long long)k, (long long)ldd, n);
+  if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
+    for (uint32_t t = 0; t < n; t++)
+      pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd};
     cg_dw(e, &w);
     shared_end(e, &s);
   }
-  call(e, fn, (LLVMValueRef[]){gp, ldg, xt, d}, 4);
+  call(e, fn, arg, 3 * n + 1);
 }
 
 /* for i < n: dst[i] = sum of acc[i*vl .. i*vl + vl): whole blocks of vl sums by a tree, the rest singly. */

@@ -13,7 +13,7 @@
 
 #include "codegen/emit.h"
 
-enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64 };
+enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4 };
 
 typedef enum {
   PC_DEAD, PC_CONST, PC_TABLE,
@@ -71,6 +71,7 @@ typedef struct Group {
   VEC(Val) member;           /* in order */
   VEC(Root) root;
   int64_t work;              /* scratch of its own (transposes, a scan's second carry buffers) */
+  uint32_t joined;           /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
   Plan *body;                /* G_SCAN, G_ODE */
 } Group;
@@ -150,5 +151,6 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
 /* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
 typedef struct DwShape { Val g, x; bool g_is_a; int row, col; Affine ga, xa; } DwShape;
 bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
+int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w);    /* scratch for its transposed tile */
 
 #endif

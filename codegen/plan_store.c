@@ -153,11 +153,12 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t j = 0; g->kind == G_TINY && j < g->member.n; j++) need_args(p, g->member.at[j], k, g->t1, false);
   if (!m) return;
   touch(p, g->main, g->t0);
+  uint32_t end = g->joined ? p->group.at[g->joined]->t1 : g->t1;
   for (uint32_t j = 0; j < m->nargs; j++) {
     Val a = ir_arg(p->f, m, j);
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
     else if (g->kind == G_SCAN) need(p, a, 0, g->t1, type_count(ir_type(p->f, a)) > PLAN_TINY);
-    else need_memory(p, a, g->t1);
+    else need_memory(p, a, end);
   }
 }
 
@@ -237,13 +238,16 @@ static int64_t value_bytes(const Plan *p, Type t) {
 static int64_t round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
 
 /* Lanes x columns, rows padded as the product wants them (see cg_dw_ldt, which the emitter asserts). */
+int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w) {
+  int64_t ldt = round_up(d->label[w->col].n, p->target.vl) + 16 * (int64_t)p->target.vl;
+  return ldt * p->target.tile * p->target.es;
+}
+
 static int64_t dw_work(const Plan *p, const Inst *i) {
   Dot d;
   DwShape w;
   plan_dot(p->f, i, &d);
-  if (!plan_dw(p, &d, &w)) return 0;
-  int64_t ldt = round_up(d.label[w.col].n, p->target.vl) + 16 * (int64_t)p->target.vl;
-  return ldt * p->target.tile * p->target.es;
+  return plan_dw(p, &d, &w) ? plan_dw_bytes(p, &d, &w) : 0;
 }
 
 static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
@@ -291,7 +295,8 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
   for (uint32_t k = 1; k < p->group.n; k++) {
     Group *g = p->group.at[k];
     reduce_items(x, p, g, end);
-    if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, g->t0, g->t1);
+    const Group *at = g->joined ? p->group.at[g->joined] : g;
+    if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
     if (!g->body) continue;
     carry_items(x, p, g);
     plan_items(x, g->body, end);

@@ -61,6 +61,27 @@ static void forget_member(Plan *p, Val v) {
   g->member.n = n;
 }
 
+static bool plain(const Plan *p, const Group *g) {
+  Dot d;
+  plan_dot(p->f, ir_inst(p->f, g->main), &d);
+  return d.n == 2;
+}
+
+/* Weight gradients with one sink are done together, where the last of them is: the sink is then read
+ * and written once a tile. They have one shape, that of the sink. */
+static void join_products(Plan *p) {
+  for (uint32_t k = p->group.n; k-- > 1;) {
+    Group *g = p->group.at[k];
+    if (g->kind != G_DW || g->joined || !plain(p, g)) continue;
+    uint32_t n = 1;
+    for (uint32_t j = k; j-- > 1 && n < PLAN_JOIN;) {
+      Group *o = p->group.at[j];
+      if (o->kind != G_DW || o->joined || o->section != g->section || !plain(p, o)) continue;
+      if (plan_sink(p, o->main).id == plan_sink(p, g->main).id) o->joined = k, n++;
+    }
+  }
+}
+
 static void commit(Plan *p, Val sink, const Tree *t) {
   for (uint32_t k = 0; k < t->nadd; k++) {
     PVal *q = &p->val[t->add[k].id];
@@ -90,6 +111,7 @@ void plan_sums(Plan *p) {
       if (!p->live[v] || p->f->inst.at[v].op != OP_add || !q->bsum || q->into) continue;
       if (collect(p, (Val){v}, true, &t)) commit(p, (Val){v}, &t);
     }
+    join_products(p);
     return;
   }
   const Inst *call = ir_inst(p->up->f, p->call);
@@ -101,4 +123,5 @@ void plan_sums(Plan *p) {
     if (p->val[v.id].uses || out_uses(p, v) != 1) continue;
     if (collect(p, v, true, &t) && loop_allows(p, t.sum)) commit(p, v, &t);
   }
+  join_products(p);
 }
