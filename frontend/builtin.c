@@ -230,7 +230,7 @@ bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
 
 bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
   if (a->v.kind == V_STRING) return *out = a->v.string, true;
-  if (a->v.kind != V_POISON) elab_error(E, a->at, "%s is a string, found %s", what, value_text(E, a->v));
+  if (a->v.kind != V_POISON) elab_error(E, a->at, "%s is a string, found %s", what, value_kind(E, a->v));
   return false;
 }
 
@@ -251,7 +251,7 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
-    elab_error(E, a->at, "a shape is a list of at most %d integers, found %s", IR_MAX_RANK, value_text(E, a->v));
+    elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s", IR_MAX_RANK, value_text(E, a->v));
     return false;
   }
   *rank = a->v.array->n;

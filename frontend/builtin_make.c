@@ -144,6 +144,14 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
     elab_help(elab_error(E, a->call, "`uniform` needs both ends"), "`uniform(a, b)`");
     return POISON;
   }
+  if (b->op == 1 && hi.kind == V_NUM && hi.num.v < 0) {
+    elab_error(E, s1, "a standard deviation is not negative, found %g", hi.num.v);
+    return POISON;
+  }
+  if (b->op == 0 && lo.kind == V_NUM && hi.kind == V_NUM && hi.num.v < lo.num.v) {
+    elab_error(E, a->call, "`uniform` needs the lower end first, found %g and %g", lo.num.v, hi.num.v);
+    return POISON;
+  }
   Value u = elab_value(E, draw(E, b->op, t, a->call));
   Value width = b->op == 0 ? elab_binary_op(E, OP_sub, hi, lo, s1, s0, a->call, b->name) : hi;
   Value scaled = elab_binary_op(E, OP_mul, width, u, a->call, a->call, a->call, b->name);

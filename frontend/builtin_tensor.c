@@ -40,8 +40,7 @@ Value bi_where(Elab *E, const Builtin *b, Actuals *a) {
 static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
   int64_t k;
   if (!need_int(E, a, "`axis`", &k)) return false;
-  if (k < 0) k += t.rank;
-  if (k >= 0 && k < t.rank) return *out = (uint32_t)k, true;
+  if (k >= -(int64_t)t.rank && k < t.rank) return *out = (uint32_t)(k < 0 ? k + t.rank : k), true;
   elab_error(E, a->at, "a tensor of %d ax%s has no axis %lld", t.rank, t.rank == 1 ? "is" : "es", (long long)k);
   return false;
 }

@@ -187,6 +187,8 @@ struct Elab {
   Body *body;
   Yield *yield;
   Call *calls;
+  bool too_large;                /* a function of too many operations was reported */
+  Span returned;                 /* the value of the last `return` */
   int depth, ncalls, expansions;
   VEC(Param) params;
   VEC(Instance) instances;
@@ -215,6 +217,8 @@ bool value_numeric(Value v);                              /* NUM, ARRAY, TENSOR,
 bool value_type(Value v, Type *out);                      /* of a numeric value; bools too */
 Value array_element(Elab *E, const Array *a, uint32_t i); /* along the first axis */
 const char *value_text(Elab *E, Value v);                 /* for labels: "real[2, 3]", "a function", ... */
+const char *value_kind(Elab *E, Value v);                 /* the same, but "a number", "a truth value" */
+const char *value_shown(Elab *E, Value v);                /* short static values themselves: 2.5, [1, 2] */
 bool value_equal(Value a, Value b);
 bool number_op(Opr op, Num a, Num b, Num *out);              /* + - * / ^, exact where it fits */
 Num number_neg(Num a);

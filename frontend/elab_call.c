@@ -177,20 +177,37 @@ static void fix_types(Elab *E, Global *g, const Actuals *a) {
   g->fixed = true;
 }
 
+/* Where the value of a definition was computed; its last `return` with a body. */
+static Span result_at(const Elab *E, const Item *it) { return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at; }
+
 static Value check_result(Elab *E, const Item *it, Value v) {
   if (v.kind == V_POISON) return v;
   Type t;
   if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
     if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
-      DiagMsg *m = elab_error(E, it->name_at, "%s `%s` gives a scalar, found %s", it->kind == IT_LOSS ? "the loss" : "the Hamiltonian",
-                              it->name, value_text(E, v));
-      if (value_type(v, &t)) elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes one of it");
+      DiagMsg *m = elab_error(E, result_at(E, it), "%s `%s` must give a scalar, found %s",
+                              it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
+      if (value_type(v, &t) && t.dt == DT_REAL) elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes one of it");
       return POISON;
     }
   }
-  if (it->result && !elab_check_type(E, it->result, v, it->value ? it->value->at : it->name_at, arena_printf(E->mem, "the result of `%s`", it->name)))
+  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it), arena_printf(E->mem, "the result of `%s`", it->name)))
     return POISON;
   return v;
+}
+
+/* q and p stand first, of one shape. */
+static bool conjugate(Elab *E, const Item *it, const Actuals *a) {
+  Type q, p;
+  if (it->kind != IT_HAMILTONIAN) return true;
+  if (a->n < 2) {
+    elab_help(elab_error(E, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p", it->name), "`fn %s(...)` is any function", it->name);
+    return false;
+  }
+  if (!value_type(a->at[0].v, &q) || !value_type(a->at[1].v, &p) || type_same_dims(q, p)) return true;
+  elab_error(E, it->name_at, "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
+             value_text(E, a->at[0].v), value_text(E, a->at[1].v));
+  return false;
 }
 
 static Value call_user(Elab *E, const Func *f, const Actuals *a) {
@@ -207,6 +224,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a) {
   E->ncalls++;
   g->active++;
   if (good && f->path) good = instance_called(E, f, a);
+  good = good && conjugate(E, f->item, a);
   if (good) {
     if (!f->targs) fix_types(E, g, a);
     v = check_result(E, f->item, elab_body(E, f->item));
@@ -247,8 +265,7 @@ Value elab_call(Elab *E, const Expr *e) {
   Actuals a = elab_actuals(E, e);
   if (f.kind == V_POISON) return f;
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
-  const char *t = value_text(E, f);
-  DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", t);
+  DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
   if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
   return POISON;
 }

@@ -19,7 +19,7 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
     DiagMsg *m = elab_error(E, at, "`%s` is a data program, not data", v.func->name);
     elab_help(m, "`use draws = %s(count = ..., seed = ...)` makes data of it", v.func->name);
   } else {
-    elab_error(E, at, "%s is data, found %s", what, value_text(E, v));
+    elab_error(E, at, "%s is data, found %s", what, value_kind(E, v));
   }
   return NULL;
 }
@@ -170,8 +170,9 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   if (d->on) scope_fields(E, &root, d->on);
   frame_push(E, E->frame, f->module);
   if (good) {
-    if (elab_block(E, f->item->body, &v)) elab_error(E, f->item->name_at, "a data program ends with `yield`, not `return`");
-    good = outputs(E, d, &y, f->item);
+    good = !elab_block(E, f->item->body, &v);
+    if (!good) elab_error(E, f->item->name_at, "a data program ends with `yield`, not `return`");
+    good = good && outputs(E, d, &y, f->item);
   }
   f->global->elaborated = true;
   if (good) d->program = root_end(E, &root);
@@ -196,7 +197,7 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
     int64_t n;
-    const char *name = x->name ? x->name : i < 2 ? known[i + (f->item->on && i == 0)] : "";
+    const char *name = x->name ? x->name : i + (f->item->on != NULL) < 2 ? known[i + (f->item->on != NULL)] : "";
     if (!strcmp(name, "seed")) {
       if (!seed_arg(E, x, "`seed`", &n)) return false;
       d->seed = (uint64_t)n;
@@ -209,9 +210,10 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
       d->count = n;
       has_count = true;
     } else {
-      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, "`%s` has no option `%s`", f->name, name);
+      DiagMsg *m = x->name ? elab_error(E, x->name_at, "`%s` has no option `%s`", f->name, name)
+                           : elab_error(E, x->at, "`%s` takes %s", f->name, f->item->on ? "a seed" : "a count and a seed");
       if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
-      else elab_suggest(m, name, known, 2);
+      else if (x->name) elab_suggest(m, name, known, 2);
       return false;
     }
   }

@@ -10,6 +10,15 @@ static uint64_t hash(Span at, const char *text) {
   return h;
 }
 
+/* A mistake that shows only inside an imported file: where the model calls into it. */
+static void label_call(const Elab *E, DiagMsg *m) {
+  for (const Call *c = E->calls; c; c = c->up)
+    if (c->at.file == E->main->ast->file) {
+      diag_label(m, c->at, "called here");
+      return;
+    }
+}
+
 DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
   char text[1024];
   va_list ap;
@@ -24,7 +33,9 @@ DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
   for (uint32_t i = 0; i < E->said.n; i++)
     if (E->said.at[i] == h) return NULL;
   *vec_push(&E->said) = h;
-  return diag_error(E->diag, at, "%s", text);
+  DiagMsg *m = diag_error(E->diag, at, "%s", text);
+  if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
+  return m;
 }
 
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) {

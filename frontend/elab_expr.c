@@ -78,7 +78,8 @@ Value elab_expr(Elab *E, const Expr *e) {
     return POISON;
   }
   if (E->level->fn->inst.n > ELAB_INSTS) {
-    elab_error(E, e->at, "this makes a function of more than %d operations", (int)ELAB_INSTS);
+    if (!E->too_large) elab_error(E, e->at, "this makes a function of more than %d operations", (int)ELAB_INSTS);
+    E->too_large = true;
     return POISON;
   }
   E->depth++;

@@ -261,7 +261,7 @@ void scratch_begin(Elab *E, Scratch *s) {
   s->old_root = E->root;
   s->old_level = E->level;
   root_begin(E, &s->root, "static", true, false);
-  s->root.no_params = "while compiling";
+  s->root.no_params = "this is evaluated while compiling";
   s->root.no_draws = "draws belong into `data` or a `loss`";
 }
 

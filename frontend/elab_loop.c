@@ -18,8 +18,8 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
   }
   if (e->a && !elab_int(E, e->a, "a range", &a)) return false;
   if (!elab_int(E, e->b, "a range", &b)) return false;
-  if (b <= a || b - a > ELAB_TURNS) {
-    elab_error(E, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has too many turns", (long long)a, (long long)b);
+  if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
+    elab_error(E, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns", (long long)a, (long long)b, (int)ELAB_TURNS);
     return false;
   }
   *n = (uint32_t)(b - a);
@@ -32,7 +32,7 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
 static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_t *n) {
   *n = value_length(E, list);
   if (*n == 0 || *n > ELAB_TURNS) {
-    elab_error(E, at, *n ? "there are too many turns here" : "nothing to run over: %s", value_text(E, list));
+    elab_error(E, at, *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s", value_text(E, list));
     return false;
   }
   Value *v = ARENA_ARRAY(E->mem, Value, *n + 1);

@@ -43,7 +43,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
-  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_text(E, v)), "`%s %s = ...` names a value",
+  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)), "`%s %s = ...` names a value",
             E->body->top ? "const" : "let", name);
   return POISON;
 }
@@ -132,7 +132,12 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
     elab_error(E, d->at, "`%s` takes two numbers here", name);
     return false;
   }
-  return (a.n < 1 || need_number(E, &a.at[0], "a start", &p->a)) && (a.n < 2 || need_number(E, &a.at[1], "a start", &p->b));
+  if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
+  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b)) return false;
+  if (normal ? p->b >= 0 : p->b >= p->a) return true;
+  if (normal) elab_error(E, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+  else elab_error(E, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
+  return false;
 }
 
 static bool init_value(Elab *E, const Expr *e, Param *p) {
@@ -171,18 +176,19 @@ static Span outermost(Elab *E, Span at) {
   return at;
 }
 
-static bool may_own(Elab *E, const Stmt *s, const char *name) {
+static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   if (!E->body->net) {
     elab_help(elab_error(E, s->at, "`param` stands only in a `net`"), "a net with one parameter list is an instance of its own");
     return false;
   }
   if (E->root->no_params) {
-    elab_error(E, outermost(E, s->at), "%s: a network has no parameters there", E->root->no_params);
+    elab_error(E, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
     return false;
   }
   for (uint32_t i = 0; i < E->body->params.n; i++)
     if (E->body->params.at[i] == name) {
       elab_error(E, s->names->name_at, "there is a parameter `%s` already", name);
+      *twice = true;
       return false;
     }
   *vec_push(&E->body->params) = name;
@@ -206,9 +212,10 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
 void elab_param_stmt(Elab *E, const Stmt *s) {
   uint32_t rank = 0, dim[IR_MAX_RANK];
   Value v = POISON;
+  bool twice = false;
   const char *name = s->names->name;
   if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list)) elab_error(E, s->type->at, "a parameter is real, with a shape");
-  else if (may_own(E, s, name) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
+  else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = find_or_make(E, s, type_real(false, (int)rank, dim));
-  frame_define(E, name, s->names->name_at, v, false);
+  if (!twice) frame_define(E, name, s->names->name_at, v, false);
 }

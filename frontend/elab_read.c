@@ -16,19 +16,27 @@ typedef struct Read {
 } Read;
 
 static const char *resolve_path(Elab *E, const char *path) {
-  if (path[0] == '/') return path;
+  if (path[0] == '/' || !strcmp(E->frame->module->dir, ".")) return path;
   const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
   return access(beside, F_OK) == 0 || access(path, F_OK) != 0 ? beside : path;
 }
 
+/* The reader's message without the path, which is said already: "PATH:3: why" and "cannot open PATH: why". */
+static const char *reason(Elab *E, const char *err, const char *path) {
+  const char *at = strstr(err, path);
+  size_t n = strlen(path);
+  if (!at || at[n] != ':') return err;
+  at += n + 1;
+  size_t digits = strspn(at, "0123456789");
+  if (digits && at[digits] == ':') return arena_printf(E->mem, "line %s", at);
+  return at + strspn(at, " ");
+}
+
 static bool look(Elab *E, Read *r) {
-  char err[512] = "cannot be read";
-  const char *why = err;
+  char err[512] = "it cannot be opened";
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
-  size_t n = strlen(r->d->path);
-  if (!strncmp(err, r->d->path, n) && err[n] == ':') why = err + n + 1 + (err[n + 1] == ' ');
-  DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, why);
+  DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
   elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
 }
@@ -105,7 +113,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
   } else {
-    elab_error(E, e->at, "a column is named by a number or by its header, found %s", value_text(E, v));
+    elab_error(E, e->at, "a column is named by a number or by its header, found %s", value_kind(E, v));
     return false;
   }
   return add_column(E, r, a->name, c, e->at);

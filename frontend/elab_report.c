@@ -10,7 +10,7 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0) return true;
-  DiagMsg *m = elab_error(E, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_text(E, v));
+  DiagMsg *m = elab_error(E, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
   if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` counts");
   else if (value_type(v, &t)) elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
   return false;
@@ -79,7 +79,7 @@ static bool is_condition(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_type(v, &t) && t.dt == DT_BOOL && t.rank == 0) return true;
-  elab_help(elab_error(E, it->value->at, "`expect` needs a condition, found %s", value_text(E, v)), "`expect max(name) < 1e-3`");
+  elab_help(elab_error(E, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)), "`expect max(name) < 1e-3`");
   return false;
 }
 

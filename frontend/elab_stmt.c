@@ -89,8 +89,8 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
 }
 
 static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
-  if (b - a > ELAB_TURNS) {
-    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %lld", (int)ELAB_TURNS, (long long)(b - a));
+  if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
+    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu", (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
     return false;
   }
   for (int64_t i = a; i < b && !elab_stop(E); i++)
@@ -124,7 +124,10 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
 
 static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
   int64_t n;
-  return elab_int(E, s->value, "`repeat`", &n) && loop_range(E, s, 0, n, result);
+  if (!elab_int(E, s->value, "`repeat`", &n)) return false;
+  if (n >= 0) return loop_range(E, s, 0, n, result);
+  elab_error(E, s->value->at, "`repeat` cannot run %lld times", (long long)n);
+  return false;
 }
 
 /* ---- blocks --------------------------------------------------------------------------------------------------- */
@@ -142,7 +145,10 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_LET: bind_names(E, s, false); return false;
   case ST_VAR: bind_names(E, s, true); return false;
   case ST_ASSIGN: assign(E, s); return false;
-  case ST_RETURN: *result = elab_expr(E, s->value); return true;
+  case ST_RETURN:
+    *result = elab_expr(E, s->value);
+    E->returned = s->value ? s->value->at : s->at;
+    return true;
   case ST_FOR: return loop_for(E, s, result);
   case ST_REPEAT: return loop_repeat(E, s, result);
   case ST_PARAM: elab_param_stmt(E, s); return false;

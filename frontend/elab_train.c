@@ -38,6 +38,12 @@ static uint32_t words(Elab *E, const char *s, const char **out) {
   return n;
 }
 
+static const char *listed(Elab *E, const char *const *name, uint32_t n) {
+  const char *s = "";
+  for (uint32_t i = 0; i < n; i++) s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", name[i]);
+  return s;
+}
+
 Value option_apply(Elab *E, const Func *f, const Actuals *a) {
   const OptionRow *row = row_named(f->name);
   const char *known[8];
@@ -53,7 +59,7 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
     if (k >= n) {
       DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
       if (x->name) elab_suggest(m, x->name, known, n);
-      if (n) elab_help(m, "options of `%s`: %s", f->name, row->params);
+      if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
       return POISON;
     }
     args[i] = (OptionArg){known[k], x->v, x->at};
@@ -114,7 +120,7 @@ static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
   else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
     if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
-    else elab_error(E, w->at, "`nesterov` is true or false, found %s", value_text(E, w->v));
+    else elab_error(E, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
   }
 }
 
@@ -142,7 +148,7 @@ static const Func *option_func(Elab *E, const Want *w, const char *kind) {
   if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind)) return w->v.func;
   if (w->v.kind == V_POISON) return NULL;
   const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs" : "cosine(...), steps(...) or constant";
-  elab_error(E, w->at, "`%s` is %s, found %s", w->name, list, value_text(E, w->v));
+  elab_error(E, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
   return NULL;
 }
 
@@ -165,11 +171,14 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
     Want x = {f->option[i].name, f->option[i].v, f->option[i].at};
     schedule_arg(E, &x, s);
   }
-  if (s->kind == SCHED_STEPS && !s->at) elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"), "`steps([1000, 2000], factor = 0.1)`");
+  bool given = false;
+  for (uint32_t i = 0; i < f->noption; i++) given |= !strcmp(f->option[i].name, "at");
+  if (s->kind == SCHED_STEPS && !given) elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"), "`steps([1000, 2000], factor = 0.1)`");
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {
   if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
+  else if (w->v.kind == V_FUNC) elab_error(E, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
   else want_count(E, w, 1, &t->batch);
 }
 
@@ -191,7 +200,7 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
   bool any = false;
   if (v.kind == V_POISON) return;
   if (!path) {
-    elab_error(E, at, "`only` takes networks, or paths of parameters as strings, found %s", value_text(E, v));
+    elab_error(E, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
     return;
   }
   const Fn *f = t->loss;
@@ -208,6 +217,7 @@ static void only(Elab *E, Train *t, const Want *w) {
   if (w->v.kind == V_LIST)
     for (uint32_t i = 0; i < w->v.list.n; i++) only_one(E, t, w->v.list.at[i], w->at);
   else only_one(E, t, w->v, w->at);
+  if (w->v.kind == V_LIST && w->v.list.n == 0) elab_error(E, w->at, "`only` names nothing to train");
 }
 
 static bool adaptive_loss(const Fn *f) {
@@ -298,11 +308,13 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
 static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip", "only", "test", "every", "seed"};
 enum { NOPTIONS = sizeof option_names / sizeof *option_names };
 
+static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
+
 static Value option_value(Elab *E, const Arg *o) {
   Frame *old = E->frame;
   frame_push(E, old, old->module);
-  for (int i = 0; i < NROWS; i++) {
-    if (strcmp(rows[i].kind, o->name) != 0) continue;
+  bool named = !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch");
+  for (int i = 0; named && i < NROWS; i++) {
     Func *f = ARENA_NEW(E->mem, Func);
     *f = (Func){.kind = F_OPTION, .name = rows[i].name};
     frame_define(E, intern(E->m->names, rows[i].name), o->name_at, value_func(f), false);
@@ -334,7 +346,10 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     int k = 0;
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
     if (k == NOPTIONS) {
-      elab_suggest(elab_error(E, o->name_at, "`train` has no option `%s`", o->name), o->name, option_names, NOPTIONS);
+      DiagMsg *m = elab_error(E, o->name_at, "`train` has no option `%s`", o->name);
+      if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
+      else if (diag_nearest(o->name, option_names, NOPTIONS)) elab_suggest(m, o->name, option_names, NOPTIONS);
+      else elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
       continue;
     }
     for (const Arg *p = it->options; p != o; p = p->next)

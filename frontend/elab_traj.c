@@ -61,7 +61,7 @@ static bool take_all(Elab *E, Plan *p, const Actuals *a) {
       if (!take_named(E, p, x)) return false;
     } else if (!p->given) {
       if (x->v.kind != V_FUNC) {
-        elab_error(E, x->at, "`%s` takes a function first, found %s", p->name, value_text(E, x->v));
+        elab_error(E, x->at, "`%s` takes a function first, found %s", p->name, value_kind(E, x->v));
         return false;
       }
       p->given = x->v.func;
@@ -85,7 +85,7 @@ static bool take_method(Elab *E, Plan *p) {
   if (!need(E, p, p->method, "a method", "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ...")) return false;
   const Value v = p->method->v;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    elab_error(E, p->method->at, "`method` is the name of an integration method, found %s", value_text(E, v));
+    elab_error(E, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
     return false;
   }
   p->m = v.func->method;
@@ -138,6 +138,10 @@ static bool static_times(Elab *E, const Plan *p, const Array **out) {
       elab_error(E, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v, t[i].v);
       return false;
     }
+  if (!isfinite(t[0].v) || !isfinite(t[v.array->n - 1].v)) {
+    elab_error(E, p->times->at, "`times` must be finite");
+    return false;
+  }
   *out = v.array;
   return true;
 }

@@ -30,11 +30,12 @@ static const char *declared(Elab *E, const TypeExpr *t) {
 }
 
 static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what) {
-  const char *want = declared(E, t), *have = value_text(E, v);
+  bool number = !strcmp(t->base, "real");
+  const char *want = declared(E, t), *have = !strcmp(t->base, "int") ? value_shown(E, v) : number ? value_text(E, v) : value_kind(E, v);
   DiagMsg *m = elab_error(E, at, "%s needs %s, found %s", what, want, have);
   Type ty;
   elab_label(m, t->at, "declared here");
-  if (value_type(v, &ty) && ty.dt == DT_REAL && !strcmp(t->base, "real")) {
+  if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
     if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0) elab_help(m, "`[0]` takes the element of a real[1]");
   }
@@ -116,7 +117,7 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
       return false;
     }
     if (n < 1 || n > INT32_MAX || (count *= n) > INT32_MAX) {
-      elab_error(E, d->value->at, n < 1 ? "a size is positive, found %lld" : "this shape is too large: %lld", (long long)n);
+      elab_error(E, d->value->at, n < 1 ? "a size is positive, found %lld" : "this tensor has too many elements, with a size of %lld", (long long)n);
       return false;
     }
     dim[(*rank)++] = (uint32_t)n;

@@ -178,3 +178,15 @@ const char *value_text(Elab *E, Value v) {
   default: return "nothing";
   }
 }
+
+const char *value_kind(Elab *E, Value v) {
+  return v.kind == V_NUM ? "a number" : v.kind == V_BOOL ? "a truth value" : value_text(E, v);
+}
+
+const char *value_shown(Elab *E, Value v) {
+  if (v.kind == V_NUM) return arena_printf(E->mem, "%g", v.num.v);
+  if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n > 6) return value_text(E, v);
+  const char *s = "[";
+  for (uint32_t i = 0; i < v.array->n; i++) s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
+  return arena_printf(E->mem, "%s]", s);
+}

@@ -142,12 +142,12 @@ static void item(Elab *E, const Item *it) {
   E->frame = old;
 }
 
-static void twice(Elab *E) {
+static void report_names(Elab *E) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
-    if (it->kind != IT_TRAIN && it->kind != IT_REPORT) continue;
+    if (it->kind != IT_REPORT) continue;
     for (const Item *old = E->main->ast->first; old != it; old = old->next)
       if (old->kind == it->kind && old->name == it->name) {
-        elab_label(elab_error(E, it->name_at, it->kind == IT_TRAIN ? "`%s` is trained twice" : "there are two reports `%s`", it->name), old->name_at, "first");
+        elab_label(elab_error(E, it->name_at, "there are two reports `%s`", it->name), old->name_at, "first");
         break;
       }
   }
@@ -159,7 +159,7 @@ static void elaborate(Elab *E) {
   scratch_begin(E, &s);
   override_apply(E);
   precision(E);
-  twice(E);
+  report_names(E);
   for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
   export_globals(E);
   resolve_globals(E);
