@@ -155,6 +155,12 @@ static void scope_fields(Elab *E, Root *r, const Data *d) {
 
 /* Elaborates the program into d; false after an error. */
 static bool run_program(Elab *E, const Func *f, Data *d) {
+  if (f->global->active) {
+    if (!f->global->broken) elab_error(E, f->item->name_at, "`%s` makes its draws from itself", f->name);
+    f->global->broken = true;
+    return false;
+  }
+  f->global->active++;
   Saved old = elab_leave(E);
   Root root;
   Body body = {.path = f->name};
@@ -174,6 +180,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
     if (!good) elab_error(E, f->item->name_at, "a data program ends with `yield`, not `return`");
     good = good && outputs(E, d, &y, f->item);
   }
+  f->global->active--;
   f->global->elaborated = true;
   if (good) d->program = root_end(E, &root);
   else root_drop(E, &root);
