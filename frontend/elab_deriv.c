@@ -268,6 +268,7 @@ static Value field_apply(Elab *E, const Func *f, const Actuals *a) {
   if (e.kind == V_POISON) return e;
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
     DiagMsg *m = elab_error(E, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name, value_text(E, e));
+    if (e.kind == V_TUPLE) elab_help(m, "`integrate` follows a function that gives rates");
     if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
     return POISON;
   }

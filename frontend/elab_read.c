@@ -37,7 +37,7 @@ static bool look(Elab *E, Read *r) {
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
   DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
-  elab_help(m, "a path is relative to the model's file, then to the working directory");
+  if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
 }
 
