@@ -50,7 +50,10 @@ static void root_finish(Root *r) {
 static void reorder(Fn *f, const uint32_t *to) {
   Input *old = base_realloc(NULL, sizeof *old * (f->in.n + 1));
   if (f->in.n) memcpy(old, f->in.at, sizeof *old * f->in.n);
-  for (uint32_t i = 0; i < f->in.n; i++) f->in.at[to[i]] = old[i];
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    f->in.at[to[i]] = old[i];
+    if (old[i].kind == IN_OTHER) f->in.at[to[i]].index = to[i];
+  }
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) f->attr.at[i->attr] = to[f->attr.at[i->attr]];
