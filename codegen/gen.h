@@ -29,6 +29,7 @@ typedef struct Gen {
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
   unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
   bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
+  uint32_t inlined;                      /* long elementwise ops written out so far */
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
 } Gen;
@@ -82,6 +83,7 @@ LLVMValueRef gen_tile_ld(Gen *g);
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
 typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
 void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd);
+LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);

@@ -1,6 +1,5 @@
 /* The value of an op at one index of its result, from its operands at the indices it asks for. */
 #include "codegen/gen.h"
-#include "codegen/math.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,7 +21,7 @@ CgVec gen_ew(Gen *g, Op op, CgVec *arg, uint32_t n, bool lane) {
   for (unsigned v = 0; v < (any ? g->e->nv : 1); v++) {
     LLVMValueRef a[3] = {0};
     for (uint32_t k = 0; k < n; k++) a[k] = arg[k].v[v];
-    x.v[v] = cg_ew(g->e, op, a);
+    x.v[v] = gen_ew_value(g, op, a, n);
   }
   return x;
 }

@@ -2,6 +2,7 @@
  * again by a name that holds everything that is fixed in them. */
 #include "codegen/gemm.h"
 #include "codegen/gen.h"
+#include "codegen/math.h"
 
 #include <string.h>
 
@@ -63,6 +64,39 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, L
     shared_end(e, &s);
   }
   call(e, fn, arg, 3 * n + 1);
+}
+
+static bool is_long(Op op) {
+  switch (op) {
+  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2: return true;
+  default: return false;
+  }
+}
+
+enum { INLINE_LIMIT = 64 };
+
+/* Long ops are written out where they stand, which is fastest, until a function has many of them: then
+ * the time to compile counts more, and the rest become calls. */
+LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n) {
+  CgEmit *e = g->e;
+  char name[96];
+  Saved s;
+  LLVMValueRef fn;
+  LLVMTypeRef t = LLVMTypeOf(args[0]), types[2] = {t, t};
+  if (!is_long(op) || g->inlined++ < INLINE_LIMIT) return cg_ew(e, op, args);
+  unsigned lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
+  snprintf(name, sizeof name, "%s.%u.%u", ir_op[op].name, e->es * 8, lanes);
+  fn = LLVMGetNamedFunction(e->mod, name);
+  if (!fn) {
+    s = (Saved){LLVMGetInsertBlock(e->b), e->fn};
+    fn = e->fn = cg_function(e, name, LLVMFunctionType(t, types, n, 0), true);
+    LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));
+    LLVMBuildRet(e->b, cg_ew(e, op, (LLVMValueRef[]){LLVMGetParam(fn, 0), n > 1 ? LLVMGetParam(fn, 1) : NULL}));
+    e->fn = s.fn;
+    LLVMPositionBuilderAtEnd(e->b, s.at);
+  }
+  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(fn), fn, args, n, "");
 }
 
 /* for i < n: dst[i] = sum of acc[i*vl .. i*vl + vl): whole blocks of vl sums by a tree, the rest singly. */
