@@ -6,6 +6,7 @@
 
 enum { N = BF_NUMERIC };
 
+/* clang-format off */
 const Builtin builtin_rows[] = {
   /* name          params                   handler        op             flags           what it is */
   {"exp",          "x",                     bi_ew1,        OP_exp,        N,              "exponential"},
@@ -73,6 +74,7 @@ const Builtin builtin_rows[] = {
   {"logdet",       "T",                     bi_unsupported, 0,            BF_RAW,         "log |det| of a flow"},
   {"section",      "H, q, p",               bi_unsupported, 0,            BF_RAW,         "Poincare section"},
 };
+/* clang-format on */
 const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
 
 const Builtin *builtin_find(const char *name) {
@@ -103,9 +105,15 @@ uint32_t builtin_names(const char **out, uint32_t max) {
   return n;
 }
 
-/* ---- binding --------------------------------------------------------------------------------------------- */
+/* ---- binding ---------------------------------------------------------------------------------------------
+ */
 
-typedef struct Params { const char *name[8]; bool optional[8], named[8]; uint32_t n, required; bool more; } Params;
+typedef struct Params {
+  const char *name[8];
+  bool optional[8], named[8];
+  uint32_t n, required;
+  bool more;
+} Params;
 
 static Params parse_params(Elab *E, const char *s) {
   Params p = {0};
@@ -126,7 +134,8 @@ static Params parse_params(Elab *E, const char *s) {
 }
 
 static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t given) {
-  DiagMsg *m = elab_error(E, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
+  DiagMsg *m =
+      elab_error(E, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
   elab_help(m, "`%s(%s)`: %s", b->name, b->params, b->doc);
   return POISON;
 }
@@ -143,7 +152,9 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
     if (x->name) {
       while (k < p.n && strcmp(p.name[k], x->name) != 0) k++;
       if (k == p.n || out->at[k].v.kind != V_NONE) {
-        DiagMsg *m = elab_error(E, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice", b->name, x->name);
+        DiagMsg *m =
+            elab_error(E, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
+                       b->name, x->name);
         elab_suggest(m, x->name, p.name, p.n);
         elab_help(m, "`%s(%s)`", b->name, b->params);
         return false;
@@ -178,15 +189,18 @@ static Actuals spread(Elab *E, const Builtin *b, const Actuals *a) {
   return r;
 }
 
-/* ---- applying ----------------------------------------------------------------------------------------------- */
+/* ---- applying
+ * ----------------------------------------------------------------------------------------------- */
 
 static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
   for (uint32_t i = 0; i < a->n; i++) {
     Value v = a->at[i].v;
     if (v.kind == V_NONE) continue;
     if (!value_numeric(v)) {
-      DiagMsg *m = elab_error(E, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
-      if (v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+      DiagMsg *m =
+          elab_error(E, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
+      if (v.kind == V_FUNC)
+        elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
       return false;
     }
     *fixed &= value_static(v);
@@ -212,19 +226,23 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   return scratch_end(E, &s, b->call(E, b, &a), a.call);
 }
 
-/* ---- what handlers ask of an argument ------------------------------------------------------------------------- */
+/* ---- what handlers ask of an argument
+ * ------------------------------------------------------------------------- */
 
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (value_is_int(a->v, out)) return true;
   if (a->v.kind == V_POISON) return false;
-  if (a->v.kind == V_NUM) elab_error(E, a->at, "%s is an integer, found %g", what, a->v.num.v);
-  else elab_error(E, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
+  if (a->v.kind == V_NUM)
+    elab_error(E, a->at, "%s is an integer, found %g", what, a->v.num.v);
+  else
+    elab_error(E, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
 
 bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
   if (a->v.kind == V_NUM) return *out = a->v.num.v, true;
-  if (a->v.kind != V_POISON) elab_error(E, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
+  if (a->v.kind != V_POISON)
+    elab_error(E, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
 
@@ -251,7 +269,8 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
-    elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s", IR_MAX_RANK, value_text(E, a->v));
+    elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
+               IR_MAX_RANK, value_text(E, a->v));
     return false;
   }
   *rank = a->v.array->n;

@@ -46,7 +46,8 @@ Value bi_omega(Elab *E, const Builtin *b, Actuals *a) {
 /* zeros(2, 3) and zeros([2, 3]) */
 Value bi_fill(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t rank, dim[IR_MAX_RANK];
-  if (a->n == 1) return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, number_of(b->op)) : POISON;
+  if (a->n == 1)
+    return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, number_of(b->op)) : POISON;
   int64_t total = 1;
   for (rank = 0; rank < a->n; rank++) {
     if (rank == IR_MAX_RANK) {
@@ -84,7 +85,8 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
   return v;
 }
 
-/* ---- draws ------------------------------------------------------------------------------------------------- */
+/* ---- draws
+ * ------------------------------------------------------------------------------------------------- */
 
 /* The number of the turn in all loops around, as one count; VAL_NONE outside loops. */
 static Val counter(Elab *E, Span at) {
@@ -127,9 +129,11 @@ static bool draw_shape(Elab *E, const Builtin *b, Actuals *a, Type *t) {
   for (int i = 0; i < 2; i++) {
     Type x;
     if (a->at[i].v.kind == V_NONE) continue;
-    if (!value_numeric(a->at[i].v) || !value_type(a->at[i].v, &x)) return error_shape(E, &a->at[i], b->name, "numbers"), false;
+    if (!value_numeric(a->at[i].v) || !value_type(a->at[i].v, &x))
+      return error_shape(E, &a->at[i], b->name, "numbers"), false;
     if (x.rank && !given && !t->rank) *t = type_real(true, x.rank, x.dim);
-    if (x.rank && !type_same_dims(x, *t)) return error_shape(E, &a->at[i], b->name, "scalars, or the shape of the draw"), false;
+    if (x.rank && !type_same_dims(x, *t))
+      return error_shape(E, &a->at[i], b->name, "scalars, or the shape of the draw"), false;
   }
   return true;
 }
@@ -139,7 +143,8 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
   Type t;
   if (!may_draw(E, b, a->call) || !draw_shape(E, b, a, &t)) return POISON;
   Span s0 = a->at[0].at, s1 = a->at[1].at;
-  Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v, hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
+  Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v,
+        hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
   if (a->at[0].v.kind != V_NONE && a->at[1].v.kind == V_NONE && b->op == 0) {
     elab_help(elab_error(E, a->call, "`uniform` needs both ends"), "`uniform(a, b)`");
     return POISON;
@@ -173,7 +178,8 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
   Value list = a->at[0].v;
   static const int one[1] = {0};
   int lb[IR_MAX_RANK], lo[IR_MAX_RANK];
-  if (!value_numeric(list) || !value_type(list, &t) || t.rank == 0) return error_shape(E, &a->at[0], b->name, "a list of numbers or tensors");
+  if (!value_numeric(list) || !value_type(list, &t) || t.rank == 0)
+    return error_shape(E, &a->at[0], b->name, "a list of numbers or tensors");
   if (!may_draw(E, b, a->call)) return POISON;
   Val x = elab_tensor(E, list, a->at[0].at), u = draw(E, 0, type_scalar(true), a->call);
   Val low = bounds(E, t.dim[0], 0, a->call), high = bounds(E, t.dim[0], 1, a->call);
@@ -185,11 +191,14 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, ir_dot(bl, weight, x, false, one, lb, t.rank - 1, lo));
 }
 
-/* ---- the misplaced -------------------------------------------------------------------------------------------- */
+/* ---- the misplaced
+ * -------------------------------------------------------------------------------------------- */
 
 Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
   elab_error(E, a->call, "`%s` stands only in `data`", b->name);
   return POISON;
 }
 
-Value bi_unsupported(Elab *E, const Builtin *b, Actuals *a) { return elab_unsupported(E, a->callee, b->name); }
+Value bi_unsupported(Elab *E, const Builtin *b, Actuals *a) {
+  return elab_unsupported(E, a->callee, b->name);
+}

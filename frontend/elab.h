@@ -83,7 +83,8 @@ struct Func {
 typedef struct Capture { Val outer, inner; } Capture;
 typedef struct Walked { Val outer, inner; } Walked;             /* outer has the turns as its first axis */
 typedef struct WalkKey {         /* what a turn's slice was made of: the same slice is the same value */
-  Val base; int axis;            /* base[.., start[t] : start[t] + width, ..]; axis -1: the static values `turns` */
+  /* base[.., start[t] : start[t] + width, ..]; axis -1: the static values `turns` */
+  Val base; int axis;
   const int64_t *start; uint32_t width;      /* width 0: one index, the axis is removed */
   const Value *turns;
   Val inner;
@@ -234,9 +235,10 @@ void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, s
 Value elab_unsupported(Elab *E, Span at, const char *what);      /* "`flow` is not supported yet" */
 bool elab_stop(Elab *E);                                         /* enough errors */
 
-/* ---- elab_scope.c: names -------------------------------------------------------------------------------- */
+/* ---- elab_scope.c: names ------------------------------------------------------------------------- */
 
-Frame *frame_push(Elab *E, Frame *up, Module *m);         /* a new innermost frame; pop by restoring E->frame */
+/* a new innermost frame; pop by restoring E->frame */
+Frame *frame_push(Elab *E, Frame *up, Module *m);
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var);   /* in the innermost frame */
 Entry *frame_find(Frame *f, const char *name);
 Global *module_find(Module *m, const char *name);         /* own or imported */
@@ -245,15 +247,17 @@ Value elab_name(Elab *E, const char *name, Span at);
 bool elab_known(Elab *E, const char *name, bool builtins);
 void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a suggestion */
 
-/* ---- elab_level.c: emission ------------------------------------------------------------------------------ */
+/* ---- elab_level.c: emission ---------------------------------------------------------------------- */
 
 Build *elab_at(Elab *E, Span at);                         /* the innermost level's builder */
 void root_begin(Elab *E, Root *r, const char *name, bool f64, bool lane);   /* becomes innermost */
-Fn *root_end(Elab *E, Root *r);                           /* orders the inputs; the caller restores level and root */
+/* orders the inputs; the caller restores level and root */
+Fn *root_end(Elab *E, Root *r);
 void root_drop(Elab *E, Root *r);
 void level_begin(Elab *E, Level *l, const char *name);
 void level_end(Elab *E, Level *l);                        /* outermost again is l->up */
-void level_order(Elab *E, Level *l, uint32_t first);      /* inputs: `first` as made, the walked, the captured */
+/* inputs: `first` as made, the walked, the captured */
+void level_order(Elab *E, Level *l, uint32_t first);
 void level_drop(Elab *E, Level *l);
 Val level_walk(Elab *E, Level *l, Val outer);             /* outer (of l->up) becomes a slice per turn */
 Val elab_use(Elab *E, Value tensor);                      /* in the innermost level */
@@ -264,7 +268,8 @@ bool elab_lane(Elab *E);                                  /* states must be per 
 Val elab_field(Elab *E, uint32_t field, Span at);
 Val elab_param(Elab *E, uint32_t param, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at);       /* or an error: too large */
-bool elab_through_ode(const Fn *f, Val e, const bool *from);   /* e depends on one of `from` by an adaptive trajectory */
+/* e depends on one of `from` by an adaptive trajectory */
+bool elab_through_ode(const Fn *f, Val e, const bool *from);
 bool elab_reaches(const Fn *f, Val e, Val x);             /* x is among what e was computed from */
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
@@ -272,7 +277,7 @@ typedef struct Scratch { Root root; Root *old_root; Level *old_level; } Scratch;
 void scratch_begin(Elab *E, Scratch *s);
 Value scratch_end(Elab *E, Scratch *s, Value v, Span at);
 
-/* ---- elab_expr.c, elab_ew.c, elab_index.c, elab_loop.c, elab_stmt.c -------------------------------------- */
+/* ---- elab_expr.c, elab_ew.c, elab_index.c, elab_loop.c, elab_stmt.c ------------------------------ */
 
 Value elab_expr(Elab *E, const Expr *e);
 bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out);       /* static integer or an error */
@@ -282,10 +287,12 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at);    /* elementwise */
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
 Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span at_b, Span at);
 Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
-bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
+bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at,
+    const char *what);
 int level_depth(const Level *l);
 Level *value_turns(Value v);                              /* the level of a V_TURNS, or NULL */
-Value value_turn(Value v, const Level *l, uint32_t t);    /* its value in turn t of l; v itself if it is no such */
+/* its value in turn t of l; v itself if it is no such */
+Value value_turn(Value v, const Level *l, uint32_t t);
 Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole);   /* [a, b, c] */
 Value elab_index(Elab *E, const Expr *e);
 Value elab_transpose(Elab *E, Value v, Span at);
@@ -293,10 +300,11 @@ Value elab_element(Elab *E, Value v, uint32_t i, Span at);    /* v[i] of a value
 Value elab_comprehension(Elab *E, const Expr *e);
 uint32_t value_length(Elab *E, Value v);                  /* of the first axis, a list, a tuple; 0 if none */
 bool elab_block(Elab *E, const Block *b, Value *result);  /* true when it returned */
-Value elab_body(Elab *E, const Item *it);                 /* value or block of a definition, in the current frame */
+/* value or block of a definition, in the current frame */
+Value elab_body(Elab *E, const Item *it);
 Value elab_block_value(Elab *E, const Block *b);
 
-/* ---- elab_call.c, elab_type.c ------------------------------------------------------------------------------ */
+/* ---- elab_call.c, elab_type.c -------------------------------------------------------------------- */
 
 typedef struct Actual { const char *name; Span name_at; Value v; Span at; const Expr *e; } Actual;
 typedef struct Actuals { Actual *at; uint32_t n; Span call, callee; } Actuals;
@@ -311,20 +319,23 @@ uint32_t func_arity(const Func *f, uint32_t *required);   /* UINT32_MAX: any */
 bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *what);
 /* The dims of a type; silent: false, and no message, when a name in them is unknown. */
 bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t *dim);
-bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);        /* all are real tensors of known dims */
+/* all are real tensors of known dims */
+bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);
 
-/* ---- elab_net.c ---------------------------------------------------------------------------------------------- */
+/* ---- elab_net.c ---------------------------------------------------------------------------------- */
 
 Value elab_use_value(Elab *E, const Expr *e, const char *name);       /* use name = e */
-Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);     /* name NULL: anonymous */
+/* name NULL: anonymous */
+Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);
 void elab_param_stmt(Elab *E, const Stmt *s);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ---------------------------------------------------------------------------------- */
+/* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
-Value elab_named(Elab *E, const char *name, Value v, Span at);   /* v under a name: with an identity if need be */
+/* v under a name: with an identity if need be */
+Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a);
 Value bi_jac(Elab *E, const Builtin *b, Actuals *a);
@@ -334,7 +345,7 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a);      /* field, poiss
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a);      /* and integrate */
 Value method_apply(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- builtin*.c ---------------------------------------------------------------------------------------------------- */
+/* ---- builtin*.c ---------------------------------------------------------------------------------- */
 
 typedef Value BuiltinCall(Elab *E, const Builtin *b, Actuals *a);
 enum {
@@ -345,7 +356,8 @@ enum {
 struct Builtin {
   const char *name;
   const char *params;            /* "x, axis?": by position; `?` optional; `=axis` by name only, optional;
-                                    `...` any number more. Handlers find each in its place, V_NONE if not given */
+                                    `...` any number more. Handlers find each in its
+                                    place, V_NONE if not given */
   BuiltinCall *call;
   int op;                        /* Op or a variant, for handlers that serve several rows */
   int flags;
@@ -370,7 +382,7 @@ BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_reshape, 
   bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_unsupported, bi_transpose,
   bi_minmax, bi_length;
 
-/* ---- items --------------------------------------------------------------------------------------------------------- */
+/* ---- items --------------------------------------------------------------------------------------- */
 
 Value data_item(Elab *E, Global *g, Span use);            /* `data d = read(..)`; programs give V_FUNC */
 Value data_instance(Elab *E, const Func *program, const Actuals *a);
@@ -392,9 +404,10 @@ void resolve_globals(Elab *E);
 Value report_stat(Elab *E, Report *r, Stat s, Span at);     /* in an expect */
 Value option_apply(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- override.c, model.c -------------------------------------------------------------------------------------------- */
+/* ---- override.c, model.c ------------------------------------------------------------------------- */
 
-void override_apply(Elab *E);                             /* replaces const values and train options in the trees */
+/* replaces const values and train options in the trees */
+void override_apply(Elab *E);
 Module *module_load(Elab *E, const char *path, uint32_t file);
 const char *std_text(const char *name, size_t *len);      /* "std/nets"; NULL if there is none */
 

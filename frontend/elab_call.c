@@ -38,9 +38,15 @@ static uint32_t count_formals(const Formal *f, uint32_t *required) {
 
 uint32_t func_arity(const Func *f, uint32_t *required) {
   switch (f->kind) {
-  case F_USER: return count_formals(f->item->formals, required);
-  case F_FIELD: case F_POISSON: case F_JACOBIAN: return func_arity(f->of[0], required);
-  default: *required = 0; return UINT32_MAX;
+  case F_USER:
+    return count_formals(f->item->formals, required);
+  case F_FIELD:
+  case F_POISSON:
+  case F_JACOBIAN:
+    return func_arity(f->of[0], required);
+  default:
+    *required = 0;
+    return UINT32_MAX;
   }
 }
 
@@ -69,15 +75,20 @@ static Actuals positional(Elab *E, const Actuals *a, uint32_t n) {
   return r;
 }
 
-typedef struct Slot { const Formal *f; const Actual *a; } Slot;
+typedef struct Slot {
+  const Formal *f;
+  const Actual *a;
+} Slot;
 
 static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 
-static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
+static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name,
+                 Span defined) {
   uint32_t next = 0, given = 0;
   for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
   if (given > n) {
-    DiagMsg *m = elab_error(E, a->call, "`%s` takes %s%u argument%s, found %u", name, required < n ? "at most " : "", n, plural(n), given);
+    DiagMsg *m = elab_error(E, a->call, "`%s` takes %s%u argument%s, found %u", name,
+                            required < n ? "at most " : "", n, plural(n), given);
     elab_label(m, defined, "defined here");
     return false;
   }
@@ -124,7 +135,8 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
     const Formal *f = slot[k].f;
     Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
     Span at = slot[k].a ? slot[k].a->at : f->init->at;
-    if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name))) good = false, v = POISON;
+    if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name)))
+      good = false, v = POISON;
     if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
     frame_define(E, f->name, f->at, v, false);
   }
@@ -156,7 +168,9 @@ static bool may_call(Elab *E, Global *g, const Actuals *a) {
     return false;
   }
   if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
-    DiagMsg *m = elab_error(E, a->callee, g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
+    DiagMsg *m = elab_error(E, a->callee,
+                            g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s",
+                            g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
     g->broken = true;
     return false;
@@ -178,20 +192,26 @@ static void fix_types(Elab *E, Global *g, const Actuals *a) {
 }
 
 /* Where the value of a definition was computed; its last `return` with a body. */
-static Span result_at(const Elab *E, const Item *it) { return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at; }
+static Span result_at(const Elab *E, const Item *it) {
+  return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at;
+}
 
 static Value check_result(Elab *E, const Item *it, Value v) {
   if (v.kind == V_POISON) return v;
   Type t;
   if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
     if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
-      DiagMsg *m = elab_error(E, result_at(E, it), "%s `%s` must give a scalar, found %s",
-                              it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
-      if (value_type(v, &t) && t.dt == DT_REAL) elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes one of it");
+      DiagMsg *m =
+          elab_error(E, result_at(E, it), "%s `%s` must give a scalar, found %s",
+                     it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
+      if (value_type(v, &t) && t.dt == DT_REAL)
+        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
+                                                  : "`sum` or `mean` makes one of it");
       return POISON;
     }
   }
-  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it), arena_printf(E->mem, "the result of `%s`", it->name)))
+  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it),
+                                     arena_printf(E->mem, "the result of `%s`", it->name)))
     return POISON;
   return v;
 }
@@ -201,11 +221,14 @@ static bool conjugate(Elab *E, const Item *it, const Actuals *a) {
   Type q, p;
   if (it->kind != IT_HAMILTONIAN) return true;
   if (a->n < 2) {
-    elab_help(elab_error(E, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p", it->name), "`fn %s(...)` is any function", it->name);
+    elab_help(elab_error(E, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
+                         it->name),
+              "`fn %s(...)` is any function", it->name);
     return false;
   }
   if (!value_type(a->at[0].v, &q) || !value_type(a->at[1].v, &p) || type_same_dims(q, p)) return true;
-  elab_error(E, it->name_at, "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
+  elab_error(E, it->name_at,
+             "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
              value_text(E, a->at[0].v), value_text(E, a->at[1].v));
   return false;
 }
@@ -242,16 +265,23 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a) {
 
 Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   switch (f->kind) {
-  case F_BUILTIN: return builtin_apply(E, f->builtin, a);
+  case F_BUILTIN:
+    return builtin_apply(E, f->builtin, a);
   case F_USER:
     if (f->item->kind == IT_DATA) {
-      elab_help(elab_error(E, a->call, "`%s` is a data program and makes no value here", f->name), "`use name = %s(count = ..., seed = ...)`", f->name);
+      elab_help(elab_error(E, a->call, "`%s` is a data program and makes no value here", f->name),
+                "`use name = %s(count = ..., seed = ...)`", f->name);
       return POISON;
     }
     return f->bound ? call_user(E, f, a) : elab_instance(E, f, a, NULL);
-  case F_FIELD: case F_POISSON: case F_JACOBIAN: return deriv_apply(E, f, a);
-  case F_METHOD: return method_apply(E, f, a);
-  case F_OPTION: return option_apply(E, f, a);
+  case F_FIELD:
+  case F_POISSON:
+  case F_JACOBIAN:
+    return deriv_apply(E, f, a);
+  case F_METHOD:
+    return method_apply(E, f, a);
+  case F_OPTION:
+    return option_apply(E, f, a);
   }
   return POISON;
 }

@@ -30,34 +30,39 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   VEC(const char *) known = {0};
   const Module *m = E->frame->module;
   for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
+    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE)
+      *vec_push(&known) = m->global[i].name;
   elab_suggest(elab_error(E, at, "there is no data `%s`", name), name, known.at, known.n);
   vec_free(&known);
   return NULL;
 }
 
 bool is_read(Elab *E, const Expr *e) {
-  return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") && !elab_known(E, e->a->name, false);
+  return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") &&
+         !elab_known(E, e->a->name, false);
 }
 
 Value data_item(Elab *E, Global *g, Span use) {
   (void)use;
   if (g->item->body) {
     Func *f = ARENA_NEW(E->mem, Func);
-    *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g, .bound = true};
+    *f = (Func){
+        .kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g, .bound = true};
     return value_func(f);
   }
   if (is_read(E, g->item->value)) return data_read(E, g->item->value, g->name);
   Scratch s;
   scratch_begin(E, &s);
   Value v = scratch_end(E, &s, elab_expr(E, g->item->value), g->item->at);
-  Data *d = elab_data_value(E, v, g->item->value ? g->item->value->at : g->item->at, arena_printf(E->mem, "`%s`", g->name));
+  Data *d = elab_data_value(E, v, g->item->value ? g->item->value->at : g->item->at,
+                            arena_printf(E->mem, "`%s`", g->name));
   if (!d) return POISON;
   if (!d->name) d->name = g->name;
   return v;
 }
 
-/* ---- yield ------------------------------------------------------------------------------------------------ */
+/* ---- yield ------------------------------------------------------------------------------------------------
+ */
 
 void elab_yield(Elab *E, const Stmt *s) {
   Yield *y = E->yield;
@@ -74,13 +79,16 @@ void elab_yield(Elab *E, const Stmt *s) {
   y->form = s->yield;
   if (s->yield == YF_WINDOWS) {
     if (!elab_int(E, s->window, "`windows`", &window)) window = 1;
-    if (window < 1 || window > ELAB_TURNS) elab_error(E, s->window->at, "a window has at least one row, found %lld", (long long)window), window = 1;
+    if (window < 1 || window > ELAB_TURNS)
+      elab_error(E, s->window->at, "a window has at least one row, found %lld", (long long)window),
+          window = 1;
     y->window = (uint32_t)window;
   }
   for (const Arg *a = s->names; a; a = a->next) {
     Value v = a->value ? elab_expr(E, a->value) : elab_name(E, a->name, a->name_at);
     for (uint32_t i = 0; i < y->fields.n; i++)
-      if (y->fields.at[i].name == a->name) elab_error(E, a->name_at, "the field `%s` is yielded twice", a->name);
+      if (y->fields.at[i].name == a->name)
+        elab_error(E, a->name_at, "the field `%s` is yielded twice", a->name);
     if (v.kind != V_POISON && !value_numeric(v)) {
       elab_error(E, a->value ? a->value->at : a->name_at, "a field is a tensor, found %s", value_text(E, v));
       v = POISON;
@@ -121,7 +129,9 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   uint32_t rows = 0;
   bool good = true;
   if (!y->seen) {
-    if (!elab_stop(E)) elab_help(elab_error(E, it->name_at, "the data program `%s` yields nothing", it->name), "end it with `yield x, y, ...`");
+    if (!elab_stop(E))
+      elab_help(elab_error(E, it->name_at, "the data program `%s` yields nothing", it->name),
+                "end it with `yield x, y, ...`");
     return false;
   }
   d->yield = y->form == YF_EACH ? YIELD_EACH : y->form == YF_WINDOWS ? YIELD_WINDOWS : YIELD_ONE;
@@ -182,8 +192,10 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   }
   f->global->active--;
   f->global->elaborated = true;
-  if (good) d->program = root_end(E, &root);
-  else root_drop(E, &root);
+  if (good)
+    d->program = root_end(E, &root);
+  else
+    root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   vec_free(&y.fields);
@@ -204,7 +216,9 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
     int64_t n;
-    const char *name = x->name ? x->name : i + (f->item->on != NULL) < 2 ? known[i + (f->item->on != NULL)] : "";
+    const char *name = x->name                         ? x->name
+                       : i + (f->item->on != NULL) < 2 ? known[i + (f->item->on != NULL)]
+                                                       : "";
     if (!strcmp(name, "seed")) {
       if (!seed_arg(E, x, "`seed`", &n)) return false;
       d->seed = (uint64_t)n;
@@ -218,14 +232,18 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
       has_count = true;
     } else {
       DiagMsg *m = x->name ? elab_error(E, x->name_at, "`%s` has no option `%s`", f->name, name)
-                           : elab_error(E, x->at, "`%s` takes %s", f->name, f->item->on ? "a seed" : "a count and a seed");
-      if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
-      else if (x->name) elab_suggest(m, name, known, 2);
+                           : elab_error(E, x->at, "`%s` takes %s", f->name,
+                                        f->item->on ? "a seed" : "a count and a seed");
+      if (!strcmp(name, "count"))
+        elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
+      else if (x->name)
+        elab_suggest(m, name, known, 2);
       return false;
     }
   }
   if (has_count || f->item->on) return true;
-  elab_help(elab_error(E, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`", f->name);
+  elab_help(elab_error(E, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`",
+            f->name);
   return false;
 }
 
@@ -245,11 +263,13 @@ void data_check(Elab *E, Global *g) {
   if (run_program(E, v.func, &d)) ir_fn_destroy(d.program);
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------------- */
+/* ---- parts
+ * -------------------------------------------------------------------------------------------------- */
 
 /* first(d, share), last(d, share), shuffle(d, seed) */
 Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
-  Data *base = elab_data_value(E, a->at[0].v, a->at[0].at, arena_printf(E->mem, "the first argument of `%s`", b->name));
+  Data *base = elab_data_value(E, a->at[0].v, a->at[0].at,
+                               arena_printf(E->mem, "the first argument of `%s`", b->name));
   int64_t seed;
   double share;
   if (!base) return POISON;

@@ -32,7 +32,8 @@ static bool adaptive(Elab *E, const Actual *e, Val ve, Val vx) {
 
 static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, const char *whole) {
   if (elab_reaches(E->level->fn, ve, vx)) return !adaptive(E, e, ve, vx);
-  DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"), whole ? whole : shown(E, x, "this value"));
+  DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"),
+                          whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");
   if (x->e && x->e->kind != EX_NAME && x->e->kind != EX_TUPLE)
     elab_help(m, "this makes a new value: name it by `let` first, and compute with the name");
@@ -40,19 +41,27 @@ static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, c
 }
 
 /* One variable of the derivative as a value of the innermost level. */
-static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v, uint32_t k, const char *who, Val *out) {
+static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v, uint32_t k, const char *who,
+                     Val *out) {
   if (!differentiable(E, x, v, who, "the variable")) return false;
   if (v.kind != V_TENSOR) {
-    elab_help(elab_error(E, x->at, "%s is known while compiling, nothing is computed from it", shown(E, x, "this value")),
+    elab_help(elab_error(E, x->at, "%s is known while compiling, nothing is computed from it",
+                         shown(E, x, "this value")),
               "derivatives are by arguments, parameters and draws");
     return false;
   }
   *out = elab_use(E, v);
-  return depends(E, e, ve, x, *out, x->v.kind == V_TUPLE ? arena_printf(E->mem, "component %u of this tuple", k) : NULL);
+  return depends(E, e, ve, x, *out,
+                 x->v.kind == V_TUPLE ? arena_printf(E->mem, "component %u of this tuple", k) : NULL);
 }
 
 /* e as one value (its parts flattened and joined), and the parts of x. */
-typedef struct By { Val e; Type te; Val x[64]; uint32_t n; } By;
+typedef struct By {
+  Val e;
+  Type te;
+  Val x[64];
+  uint32_t n;
+} By;
 
 static Val flat(Elab *E, Val v, Span at) {
   uint32_t n = (uint32_t)type_count(elab_type(E, v));
@@ -92,15 +101,19 @@ static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
 static bool scalar(Elab *E, const Actual *a, Type t, const char *who, const char *other) {
   if (t.rank == 0) return true;
   DiagMsg *m = elab_error(E, a->at, "`%s` needs a scalar expression, found %s", who, value_text(E, a->v));
-  if (t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
-  else elab_help(m, "%s", other);
+  if (t.rank == 1 && t.dim[0] == 1)
+    elab_help(m, "`[0]` takes the element of a real[1]");
+  else
+    elab_help(m, "%s", other);
   return false;
 }
 
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a) {
   By w;
   Value out[64];
-  if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives")) return POISON;
+  if (!prepare(E, b->name, a, &w) ||
+      !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives"))
+    return POISON;
   for (uint32_t k = 0; k < w.n; k++) out[k] = elab_value(E, ir_grad(elab_at(E, a->call), w.e, w.x[k]));
   return value_tuple(E, out, w.n);
 }
@@ -139,7 +152,8 @@ Value bi_jac(Elab *E, const Builtin *b, Actuals *a) {
 Value bi_hess(Elab *E, const Builtin *b, Actuals *a) {
   By w;
   bool good = true;
-  if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "the second derivatives of a tensor are `jac(jac(e, x), x)`"))
+  if (!prepare(E, b->name, a, &w) ||
+      !scalar(E, &a->at[0], w.te, b->name, "the second derivatives of a tensor are `jac(jac(e, x), x)`"))
     return POISON;
   Val g = jacobian(E, a->call, w.e, w.x, w.n, &good);
   if (!good) return POISON;
@@ -163,9 +177,11 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
   if (!prepare(E, b->name, a, &w)) return POISON;
   int64_t total = 0;
   for (uint32_t k = 0; k < w.n; k++) total += type_count(elab_type(E, w.x[k]));
-  bool match = w.n == 1 ? type_same_dims(w.te, elab_type(E, w.x[0])) : w.te.rank == 1 && type_count(w.te) == total;
+  bool match =
+      w.n == 1 ? type_same_dims(w.te, elab_type(E, w.x[0])) : w.te.rank == 1 && type_count(w.te) == total;
   if (!match) {
-    DiagMsg *m = elab_error(E, a->call, "`div` needs one component for each of the %lld variables, found %s", (long long)total, value_text(E, a->at[0].v));
+    DiagMsg *m = elab_error(E, a->call, "`div` needs one component for each of the %lld variables, found %s",
+                            (long long)total, value_text(E, a->at[0].v));
     elab_label(m, a->at[1].at, "%lld variables", (long long)total);
     return POISON;
   }
@@ -179,14 +195,16 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, sum);
 }
 
-/* ---- functions of functions --------------------------------------------------------------------------------- */
+/* ---- functions of functions
+ * --------------------------------------------------------------------------------- */
 
 Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
   Func *f = ARENA_NEW(E->mem, Func);
   *f = (Func){.kind = (FuncKind)b->op, .name = b->name};
   for (uint32_t i = 0; i < a->n; i++) {
     if (a->at[i].v.kind != V_FUNC || a->at[i].v.func->kind == F_METHOD || a->at[i].v.func->kind == F_OPTION) {
-      DiagMsg *m = elab_error(E, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
+      DiagMsg *m =
+          elab_error(E, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
       if (f->kind == F_FIELD) elab_help(m, "`field(H)(q, p)`: the Hamiltonian first, its arguments behind");
       return POISON;
     }
@@ -267,9 +285,11 @@ static Value field_apply(Elab *E, const Func *f, const Actuals *a) {
   Value e = elab_apply(E, f->of[0], &in);
   if (e.kind == V_POISON) return e;
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
-    DiagMsg *m = elab_error(E, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name, value_text(E, e));
+    DiagMsg *m = elab_error(E, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
+                            value_text(E, e));
     if (e.kind == V_TUPLE) elab_help(m, "`integrate` follows a function that gives rates");
-    if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
+    if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1)
+      elab_help(m, "`[0]` takes the element of a real[1]");
     return POISON;
   }
   Val ve = elab_tensor(E, e, a->call);
@@ -301,7 +321,8 @@ static Val bracket_half(Elab *E, Val f, Val x, Val g, Val y, uint32_t nq, Span a
 static bool bracket_part(Elab *E, const Func *f, Value v, const Actuals *a, Val *out) {
   if (v.kind == V_POISON) return false;
   if (!value_numeric(v)) {
-    elab_error(E, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name, value_text(E, v));
+    elab_error(E, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
+               value_text(E, v));
     return false;
   }
   *out = elab_tensor(E, v, a->call);
@@ -320,8 +341,10 @@ static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
     return POISON;
   }
   int64_t nf = type_count(t), ng = type_count(tg), nq = type_count(tq);
-  if (!elab_fits(E, nf * ng, a->call) || !elab_fits(E, nf * nq, a->call) || !elab_fits(E, ng * nq, a->call)) return POISON;
-  Val plus = bracket_half(E, vf, x[0], vg, x[1], tq.rank, a->call), minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
+  if (!elab_fits(E, nf * ng, a->call) || !elab_fits(E, nf * nq, a->call) || !elab_fits(E, ng * nq, a->call))
+    return POISON;
+  Val plus = bracket_half(E, vf, x[0], vg, x[1], tq.rank, a->call),
+      minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
   Build *b = elab_at(E, a->call);
   for (int k = 0; k < tg.rank; k++) t.dim[t.rank++] = tg.dim[k];
   if (!plus.id && !minus.id) return elab_value(E, zeros(E, t, a->call));

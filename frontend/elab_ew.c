@@ -22,21 +22,37 @@ static Level *deeper(Level *a, Level *b) {
   return level_depth(a) > level_depth(b) ? a : b;
 }
 
-/* ---- static values -------------------------------------------------------------------------------------- */
+/* ---- static values --------------------------------------------------------------------------------------
+ */
 
 static Num apply(Op op, Num a, Num b) {
   Num r;
   switch (op) {
-  case OP_add: number_op(OPR_ADD, a, b, &r); return r;
-  case OP_sub: number_op(OPR_SUB, a, b, &r); return r;
-  case OP_mul: number_op(OPR_MUL, a, b, &r); return r;
-  case OP_div: number_op(OPR_DIV, a, b, &r); return r;
-  case OP_pow: number_op(OPR_POW, a, b, &r); return r;
-  case OP_neg: return number_neg(a);
-  case OP_abs: return a.v < 0 ? number_neg(a) : a;
-  case OP_min: return b.v < a.v ? b : a;
-  case OP_max: return b.v > a.v ? b : a;
-  default: return number_of(ir_eval_scalar(op, a.v, b.v));
+  case OP_add:
+    number_op(OPR_ADD, a, b, &r);
+    return r;
+  case OP_sub:
+    number_op(OPR_SUB, a, b, &r);
+    return r;
+  case OP_mul:
+    number_op(OPR_MUL, a, b, &r);
+    return r;
+  case OP_div:
+    number_op(OPR_DIV, a, b, &r);
+    return r;
+  case OP_pow:
+    number_op(OPR_POW, a, b, &r);
+    return r;
+  case OP_neg:
+    return number_neg(a);
+  case OP_abs:
+    return a.v < 0 ? number_neg(a) : a;
+  case OP_min:
+    return b.v < a.v ? b : a;
+  case OP_max:
+    return b.v > a.v ? b : a;
+  default:
+    return number_of(ir_eval_scalar(op, a.v, b.v));
   }
 }
 
@@ -64,9 +80,11 @@ static bool now(Op op, Value a, Value b) {
   return !compares(op) || (ta.rank == 0 && tb.rank == 0);
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------------ */
+/* ---- shapes
+ * ------------------------------------------------------------------------------------------------ */
 
-bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what) {
+bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at,
+                    const char *what) {
   if (type_same_dims(a, b) || a.rank == 0 || b.rank == 0) return true;
   const char *ta = value_text(E, va), *tb = value_text(E, vb);
   DiagMsg *m = elab_error(E, at, "`%s` needs equal shapes or a scalar, found %s and %s", what, ta, tb);
@@ -82,11 +100,13 @@ static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span a
   const char *t = value_text(E, first ? a : b);
   DiagMsg *m = elab_error(E, at, "`%s` needs numbers, found %s", what, t);
   elab_label(m, first ? at_a : at_b, "%s", t);
-  if ((first ? a : b).kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
+  if ((first ? a : b).kind == V_FUNC)
+    elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
   return POISON;
 }
 
-/* ---- powers ---------------------------------------------------------------------------------------------- */
+/* ---- powers ----------------------------------------------------------------------------------------------
+ */
 
 static Val ones(Build *b, Type t) {
   Val one = ir_const(b, 1);
@@ -110,7 +130,8 @@ static Val power(Build *b, Val x, int64_t n) {
 
 static bool small_power(Value e, int64_t *n) { return value_is_int(e, n) && *n >= -16 && *n <= 16; }
 
-/* ---- binary ---------------------------------------------------------------------------------------------- */
+/* ---- binary ----------------------------------------------------------------------------------------------
+ */
 
 static Val emit2(Build *b, Op op, Val x, Val y) {
   Val args[2] = {x, y};
@@ -153,12 +174,14 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   return now(op, a, b) ? compute(E, op, a, b) : tensor_op(E, op, a, b, at_a, at_b, at);
 }
 
-/* ---- unary ------------------------------------------------------------------------------------------------- */
+/* ---- unary
+ * ------------------------------------------------------------------------------------------------- */
 
 Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   if (v.kind == V_POISON) return v;
   if (!value_numeric(v)) {
-    elab_error(E, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name, value_text(E, v));
+    elab_error(E, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name,
+               value_text(E, v));
     return POISON;
   }
   if (now(op, v, v)) return compute(E, op, v, v);
@@ -168,7 +191,8 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
 
 Value elab_negate(Elab *E, Value v, Span at) { return elab_unary_op(E, OP_neg, v, at); }
 
-/* ---- selection, logic ----------------------------------------------------------------------------------------- */
+/* ---- selection, logic
+ * ----------------------------------------------------------------------------------------- */
 
 static Value choose(Elab *E, Value c, Value a, Value b) {
   Level *l = deeper(value_turns(c), deeper(value_turns(a), value_turns(b)));
@@ -188,10 +212,12 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
   }
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, "where");
   value_type(a, &ta), value_type(b, &tb);
-  if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, "where") || !elab_same_dims(E, tc, ta, c, a, at_c, at_a, at, "where") ||
+  if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, "where") ||
+      !elab_same_dims(E, tc, ta, c, a, at_c, at_a, at, "where") ||
       !elab_same_dims(E, tc, tb, c, b, at_c, at_b, at, "where"))
     return POISON;
-  if (constant(c) && constant(a) && constant(b) && tc.rank == 0 && type_same_dims(ta, tb)) return choose(E, c, a, b);
+  if (constant(c) && constant(a) && constant(b) && tc.rank == 0 && type_same_dims(ta, tb))
+    return choose(E, c, a, b);
   Val vc = elab_tensor(E, c, at_c), va = elab_tensor(E, a, at_a), vb = elab_tensor(E, b, at_b);
   return elab_value(E, ir_select(elab_at(E, at), vc, va, vb));
 }
@@ -201,7 +227,8 @@ static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr
   bool fa = value_type(a, &ta) && ta.dt == DT_BOOL, fb = value_type(b, &tb) && tb.dt == DT_BOOL;
   if (!fa || !fb) {
     const char *t = value_text(E, fa ? b : a);
-    elab_label(elab_error(E, op_at, "`%s` needs truth values, found %s", ast_opr_text(op), t), fa ? eb->at : ea->at, "%s", t);
+    elab_label(elab_error(E, op_at, "`%s` needs truth values, found %s", ast_opr_text(op), t),
+               fa ? eb->at : ea->at, "%s", t);
     return POISON;
   }
   if (a.kind == V_BOOL && b.kind == V_BOOL) return value_bool(op == OPR_AND ? a.b && b.b : a.b || b.b);
@@ -213,15 +240,21 @@ static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr
 
 static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span op_at) {
   bool eq = op == OPR_EQ || op == OPR_NE;
-  if (eq && (a.kind == V_STRING || a.kind == V_BOOL) && b.kind == a.kind) return value_bool(value_equal(a, b) == (op == OPR_EQ));
+  if (eq && (a.kind == V_STRING || a.kind == V_BOOL) && b.kind == a.kind)
+    return value_bool(value_equal(a, b) == (op == OPR_EQ));
   bool swap = op == OPR_GT || op == OPR_GE;
-  Op o = op == OPR_LT || op == OPR_GT ? OP_lt : op == OPR_LE || op == OPR_GE ? OP_le : op == OPR_EQ ? OP_eq : OP_ne;
+  Op o = op == OPR_LT || op == OPR_GT   ? OP_lt
+         : op == OPR_LE || op == OPR_GE ? OP_le
+         : op == OPR_EQ                 ? OP_eq
+                                        : OP_ne;
   const char *what = ast_opr_text(op);
   if (swap) return elab_binary_op(E, o, b, a, eb->at, ea->at, op_at, what);
   return elab_binary_op(E, o, a, b, ea->at, eb->at, op_at, what);
 }
 
-/* ---- @ ----------------------------------------------------------------------------------------------------------- */
+/* ---- @
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
   Type ta, tb;
@@ -236,7 +269,8 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
     return POISON;
   }
   if (ta.dim[ta.rank - 1] != tb.dim[0]) {
-    DiagMsg *m = elab_error(E, op_at, "`@` needs inner sizes to agree, found %u and %u", ta.dim[ta.rank - 1], tb.dim[0]);
+    DiagMsg *m = elab_error(E, op_at, "`@` needs inner sizes to agree, found %u and %u", ta.dim[ta.rank - 1],
+                            tb.dim[0]);
     elab_label(m, ea->at, "%s", na);
     elab_label(m, eb->at, "%s", nb);
     if (eb->kind == EX_NAME && ea->kind == EX_NAME && tb.rank == 1)
@@ -259,13 +293,22 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
 }
 
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
-  static const Op arith[] = {[OPR_ADD] = OP_add, [OPR_SUB] = OP_sub, [OPR_MUL] = OP_mul, [OPR_DIV] = OP_div, [OPR_POW] = OP_pow};
+  static const Op arith[] = {
+      [OPR_ADD] = OP_add, [OPR_SUB] = OP_sub, [OPR_MUL] = OP_mul, [OPR_DIV] = OP_div, [OPR_POW] = OP_pow};
   if (a.kind == V_POISON || b.kind == V_POISON) return POISON;
   switch (op) {
-  case OPR_ADD: case OPR_SUB: case OPR_MUL: case OPR_DIV: case OPR_POW:
+  case OPR_ADD:
+  case OPR_SUB:
+  case OPR_MUL:
+  case OPR_DIV:
+  case OPR_POW:
     return elab_binary_op(E, arith[op], a, b, ea->at, eb->at, op_at, ast_opr_text(op));
-  case OPR_MATMUL: return elab_matmul(E, a, b, ea, eb, at, op_at);
-  case OPR_AND: case OPR_OR: return logic(E, op, a, b, ea, eb, at, op_at);
-  default: return compare(E, op, a, b, ea, eb, op_at);
+  case OPR_MATMUL:
+    return elab_matmul(E, a, b, ea, eb, at, op_at);
+  case OPR_AND:
+  case OPR_OR:
+    return logic(E, op, a, b, ea, eb, at, op_at);
+  default:
+    return compare(E, op, a, b, ea, eb, op_at);
   }
 }

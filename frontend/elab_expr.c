@@ -11,7 +11,8 @@ static Value expr_unary(Elab *E, const Expr *e) {
   if (v.kind == V_BOOL) return value_bool(!v.b);
   Type t;
   if (!value_type(v, &t) || t.dt != DT_BOOL) {
-    elab_label(elab_error(E, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at, "%s", value_text(E, v));
+    elab_label(elab_error(E, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at,
+               "%s", value_text(E, v));
     return POISON;
   }
   Val x = elab_tensor(E, v, e->a->at);
@@ -45,23 +46,36 @@ static Value expr_string(const Expr *e) { return (Value){.kind = V_STRING, .stri
 
 static Value dispatch(Elab *E, const Expr *e) {
   switch (e->kind) {
-  case EX_ERROR: return POISON;
-  case EX_NUMBER: return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
-  case EX_STRING: return expr_string(e);
-  case EX_BOOL: return value_bool(e->value != 0);
-  case EX_NAME: return elab_name(E, e->name, e->at);
-  case EX_UNARY: return expr_unary(E, e);
+  case EX_ERROR:
+    return POISON;
+  case EX_NUMBER:
+    return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
+  case EX_STRING:
+    return expr_string(e);
+  case EX_BOOL:
+    return value_bool(e->value != 0);
+  case EX_NAME:
+    return elab_name(E, e->name, e->at);
+  case EX_UNARY:
+    return expr_unary(E, e);
   case EX_BINARY: {
     Value a = elab_expr(E, e->a), b = elab_expr(E, e->b);
     return elab_binary(E, e->op, a, b, e->a, e->b, e->at, e->op_at);
   }
-  case EX_CALL: return elab_call(E, e);
-  case EX_INDEX: return elab_index(E, e);
-  case EX_MEMBER: return expr_member(E, e);
-  case EX_LIST: return expr_items(E, e, false);
-  case EX_COMPREHENSION: return elab_comprehension(E, e);
-  case EX_TUPLE: return expr_items(E, e, true);
-  case EX_BLOCK: return elab_block_value(E, e->block);
+  case EX_CALL:
+    return elab_call(E, e);
+  case EX_INDEX:
+    return elab_index(E, e);
+  case EX_MEMBER:
+    return expr_member(E, e);
+  case EX_LIST:
+    return expr_items(E, e, false);
+  case EX_COMPREHENSION:
+    return elab_comprehension(E, e);
+  case EX_TUPLE:
+    return expr_items(E, e, true);
+  case EX_BLOCK:
+    return elab_block_value(E, e->block);
   case EX_RANGE: {
     DiagMsg *m = elab_error(E, e->at, "a range stands only in subscripts, `for` and comprehensions");
     elab_help(m, "`[k for k in a:b]` makes a list of it");
@@ -78,7 +92,8 @@ Value elab_expr(Elab *E, const Expr *e) {
     return POISON;
   }
   if (E->level->fn->inst.n > ELAB_INSTS) {
-    if (!E->too_large) elab_error(E, e->at, "this makes a function of more than %d operations", (int)ELAB_INSTS);
+    if (!E->too_large)
+      elab_error(E, e->at, "this makes a function of more than %d operations", (int)ELAB_INSTS);
     E->too_large = true;
     return POISON;
   }
@@ -105,8 +120,9 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
-  DiagMsg *m = elab_error(E, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
-                          value_text(E, at[0]), value_text(E, at[bad]));
+  DiagMsg *m =
+      elab_error(E, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
+                 value_text(E, at[0]), value_text(E, at[bad]));
   if (span) {
     elab_label(m, span[0], "%s", value_text(E, at[0]));
     elab_label(m, span[bad], "%s", value_text(E, at[bad]));
@@ -131,8 +147,10 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
   }
   Num *v = ARENA_ARRAY(E->mem, Num, each * n + 1);
   for (uint32_t i = 0; i < n; i++) {
-    if (at[i].kind == V_NUM) v[i] = at[i].num;
-    else memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
+    if (at[i].kind == V_NUM)
+      v[i] = at[i].num;
+    else
+      memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
   }
   return value_array(E, rank, dim, v);
 }
@@ -179,8 +197,10 @@ Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span who
   }
   for (uint32_t i = 0; i < n; i++) {
     value_type(at[i], &t);
-    if (i == 0) first = t;
-    else if (!type_same_dims(first, t)) return list_ragged(E, at, span, i, whole);
+    if (i == 0)
+      first = t;
+    else if (!type_same_dims(first, t))
+      return list_ragged(E, at, span, i, whole);
   }
   if (!fixed) return list_tensors(E, at, span, n, whole);
   return deepest ? list_turns(E, deepest, at, span, n, whole) : list_static(E, at, n, whole);

@@ -11,7 +11,7 @@
 
 typedef struct Sub {
   bool range;
-  Value a, b;                    /* NUM or TURNS of them; V_NONE where a range is open */
+  Value a, b; /* NUM or TURNS of them; V_NONE where a range is open */
   Span at;
 } Sub;
 
@@ -25,8 +25,10 @@ static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
 
 static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
   if (value_is_int(v, out)) return true;
-  if (v.kind == V_NUM) elab_error(E, at, "a subscript needs an integer, found %g", v.num.v);
-  else elab_error(E, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
+  if (v.kind == V_NUM)
+    elab_error(E, at, "a subscript needs an integer, found %g", v.num.v);
+  else
+    elab_error(E, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
   return false;
 }
 
@@ -45,9 +47,11 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t
   if (b.kind != V_NONE && !sub_int(E, b, s->at, &j)) return false;
   int64_t i0 = i < 0 ? i + n : i, j0 = j < 0 ? j + n : j;
   if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
-    DiagMsg *m = elab_error(E, s->at, i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
-                                                                            : "the range %lld:%lld leaves an axis of %u",
-                            (long long)i, (long long)j, n);
+    DiagMsg *m =
+        elab_error(E, s->at,
+                   i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
+                                                           : "the range %lld:%lld leaves an axis of %u",
+                   (long long)i, (long long)j, n);
     elab_help(m, "ranges are half-open: %u:%u is the whole axis", 0u, n);
     return false;
   }
@@ -74,7 +78,8 @@ static Level *sub_level(const Sub *s) {
   return level_depth(a) > level_depth(b) ? a : b;
 }
 
-/* ---- static arrays --------------------------------------------------------------------------------------- */
+/* ---- static arrays ---------------------------------------------------------------------------------------
+ */
 
 /* All subscripts plain: element or block of an array. */
 static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
@@ -83,8 +88,10 @@ static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
   for (uint32_t k = 0; k < a->rank; k++) {
     start[k] = 0, width[k] = a->dim[k];
     if (k < n && !resolve(E, &s[k], s[k].a, s[k].b, a->dim[k], &start[k], &width[k])) return POISON;
-    if (width[k]) dim[rank++] = width[k];
-    else width[k] = 1;
+    if (width[k])
+      dim[rank++] = width[k];
+    else
+      width[k] = 1;
     total *= width[k];
   }
   uint32_t step = 1;
@@ -92,7 +99,8 @@ static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
   Num *v = ARENA_ARRAY(E->mem, Num, total + 1);
   for (uint32_t i = 0; i < total; i++) {
     uint32_t rest = i, at = 0;
-    for (uint32_t k = a->rank; k-- > 0; rest /= width[k]) at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
+    for (uint32_t k = a->rank; k-- > 0; rest /= width[k])
+      at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
     v[i] = a->at[at];
   }
   return rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
@@ -109,7 +117,8 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   Sub one[IR_MAX_RANK];
   Type first = {0}, t;
   for (uint32_t i = 0; i < l->n; i++) {
-    for (uint32_t k = 0; k < n; k++) one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
+    for (uint32_t k = 0; k < n; k++)
+      one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
     turn[i] = static_sub(E, value_turn(base, l, i), one, n);
     if (turn[i].kind == V_POISON) return POISON;
     value_type(turn[i], &t);
@@ -122,14 +131,16 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   return (Value){.kind = V_TURNS, .turns = {l, turn}};
 }
 
-/* ---- tensors: a subscript that differs from turn to turn --------------------------------------------------- */
+/* ---- tensors: a subscript that differs from turn to turn
+ * --------------------------------------------------- */
 
 static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int64_t *start, uint32_t *width) {
   for (uint32_t t = 0; t < l->n; t++) {
     uint32_t w;
     Value a = value_turn(s->a, l, t), b = value_turn(s->b, l, t);
     if (a.kind == V_TURNS || b.kind == V_TURNS) {
-      elab_help(elab_error(E, s->at, "this subscript depends on two loops"), "index by one of them at a time, as in x[i][j]");
+      elab_help(elab_error(E, s->at, "this subscript depends on two loops"),
+                "index by one of them at a time, as in x[i][j]");
       return false;
     }
     if (!resolve(E, s, a, b, n, &start[t], &w)) return false;
@@ -172,13 +183,16 @@ static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, uint32_t widt
 static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_t *start, uint32_t width) {
   for (uint32_t k = 0; k < l->keys.n; k++) {
     const WalkKey *w = &l->keys.at[k];
-    if (w->base.id == base.id && w->axis == axis && w->width == width && !memcmp(w->start, start, sizeof *start * l->n)) return w;
+    if (w->base.id == base.id && w->axis == axis && w->width == width &&
+        !memcmp(w->start, start, sizeof *start * l->n))
+      return w;
   }
   return NULL;
 }
 
 /* base lies outside l: its rows become what the loop walks along. Emits into l->up. */
-static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
+static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
+                      Span at) {
   Level *here = E->level;
   E->level = l->up;
   Val outer = elab_use(E, base);
@@ -196,7 +210,8 @@ static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *st
 }
 
 /* base is made inside the loop: contracted with ones and zeros. */
-static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
+static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
+                        Span at) {
   Val x = elab_use(E, base);
   Type t = elab_type(E, x);
   uint32_t n = t.dim[axis], w = width ? width : 1, dim[2] = {w, n};
@@ -215,8 +230,10 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
   int la[IR_MAX_RANK], lb[2] = {IR_MAX_RANK, axis}, lo[IR_MAX_RANK], no = 0;
   for (int k = 0; k < t.rank; k++) {
     la[k] = k;
-    if (k != axis) lo[no++] = k;
-    else if (width) lo[no++] = IR_MAX_RANK;
+    if (k != axis)
+      lo[no++] = k;
+    else if (width)
+      lo[no++] = IR_MAX_RANK;
   }
   return elab_value(E, ir_dot(elab_at(E, at), x, one, false, la, width ? lb : lb + 1, no, lo));
 }
@@ -242,7 +259,8 @@ static Value turns_sub(Elab *E, Value base, const Sub *s, int axis) {
   return onehot_sub(E, base, axis, l, start, width, s->at);
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------ */
+/* ---- tensors
+ * ------------------------------------------------------------------------------------------------ */
 
 static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
   Type t;
@@ -253,7 +271,8 @@ static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
   if (width == t.dim[axis]) return base;
   Val x = elab_use(E, base);
   Build *b = elab_at(E, s->at);
-  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1) : ir_index(b, x, axis, (uint32_t)start));
+  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1)
+                             : ir_index(b, x, axis, (uint32_t)start));
 }
 
 /* The subscripts that differ from turn to turn come first, the outermost loop's before the inner ones',
@@ -269,7 +288,8 @@ static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
       Level *l = sub_level(&s[k]), *m = best < n ? sub_level(&s[best]) : NULL;
       if (best == n || (l && (!m || level_depth(l) < level_depth(m)))) best = k;
     }
-    base = sub_level(&s[best]) ? turns_sub(E, base, &s[best], axis[best]) : plain_sub(E, base, &s[best], axis[best]);
+    base = sub_level(&s[best]) ? turns_sub(E, base, &s[best], axis[best])
+                               : plain_sub(E, base, &s[best], axis[best]);
     if (base.kind == V_POISON) return base;
     done[best] = true;
     for (uint32_t k = best + 1; k < n && !s[best].range; k++) axis[k]--;
@@ -277,7 +297,9 @@ static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   return base;
 }
 
-static bool all_static(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0])); }
+static bool all_static(Value v) {
+  return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0]));
+}
 
 static Value list_sub(Elab *E, Value v, const Sub *s) {
   int64_t start;
@@ -297,12 +319,13 @@ Value elab_index(Elab *E, const Expr *e) {
   Type t = {0};
   bool list = base.kind == V_LIST || base.kind == V_TUPLE;
   if (good && !list && (!value_type(base, &t) || t.rank == 0)) {
-    elab_label(elab_error(E, e->a->at, "%s has no elements to index", value_text(E, base)), e->a->at, "%s", value_text(E, base));
+    elab_label(elab_error(E, e->a->at, "%s has no elements to index", value_text(E, base)), e->a->at, "%s",
+               value_text(E, base));
     return POISON;
   }
   if (good && e->nargs > (list ? 1u : t.rank)) {
-    elab_label(elab_error(E, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)), e->a->at, "%s",
-               value_text(E, base));
+    elab_label(elab_error(E, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
+               e->a->at, "%s", value_text(E, base));
     return POISON;
   }
   for (const Arg *a = e->args; a; a = a->next) {
@@ -317,7 +340,8 @@ Value elab_index(Elab *E, const Expr *e) {
   return tensor_sub(E, base, s, n);
 }
 
-/* ---- whole values --------------------------------------------------------------------------------------------- */
+/* ---- whole values
+ * --------------------------------------------------------------------------------------------- */
 
 Value elab_transpose(Elab *E, Value v, Span at) {
   Type t;

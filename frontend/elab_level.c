@@ -63,9 +63,12 @@ static void reorder(Fn *f, const uint32_t *to) {
 
 static uint64_t root_key(const Input *in, uint32_t i) {
   switch (in->kind) {
-  case IN_PARAM: return in->index;
-  case IN_FIELD: return ((uint64_t)1 << 32) + in->index;
-  default: return ((uint64_t)2 << 32) + i;
+  case IN_PARAM:
+    return in->index;
+  case IN_FIELD:
+    return ((uint64_t)1 << 32) + in->index;
+  default:
+    return ((uint64_t)2 << 32) + i;
   }
 }
 
@@ -104,9 +107,7 @@ void level_end(Elab *E, Level *l) {
 }
 
 /* Its function stays with its parent, unused. */
-void level_drop(Elab *E, Level *l) {
-  level_end(E, l);
-}
+void level_drop(Elab *E, Level *l) { level_end(E, l); }
 
 void level_order(Elab *E, Level *l, uint32_t first) {
   (void)E;
@@ -147,7 +148,8 @@ Val level_walk(Elab *E, Level *l, Val outer) {
   return inner;
 }
 
-/* ---- into tensors ---------------------------------------------------------------------------------------- */
+/* ---- into tensors ----------------------------------------------------------------------------------------
+ */
 
 static Val array_tensor(Elab *E, const Array *a) {
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
@@ -171,7 +173,8 @@ static Value as_numbers(Elab *E, Value v) {
 static Val turns_tensor(Elab *E, Value v, Span at) {
   Level *l = v.turns.level, *here = E->level;
   for (uint32_t k = 0; k < l->keys.n; k++)
-    if (l->keys.at[k].axis < 0 && l->keys.at[k].turns == v.turns.at) return elab_use(E, value_tensor(l, l->keys.at[k].inner));
+    if (l->keys.at[k].axis < 0 && l->keys.at[k].turns == v.turns.at)
+      return elab_use(E, value_tensor(l, l->keys.at[k].inner));
   E->level = l->up;
   Value stacked = elab_list(E, v.turns.at, NULL, l->n, at);
   Val outer = stacked.kind == V_POISON ? ir_const(&E->level->b, 0) : elab_tensor(E, stacked, at);
@@ -185,14 +188,18 @@ static Val turns_tensor(Elab *E, Value v, Span at) {
 Val elab_tensor(Elab *E, Value v, Span at) {
   Build *b = elab_at(E, at);
   switch (v.kind) {
-  case V_NUM: return v.num.den ? ir_const_exact(b, v.num.v, v.num.num, v.num.den) : ir_const(b, v.num.v);
+  case V_NUM:
+    return v.num.den ? ir_const_exact(b, v.num.v, v.num.num, v.num.den) : ir_const(b, v.num.v);
   case V_BOOL: {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT: return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
-  case V_ARRAY: return array_tensor(E, v.array);
-  case V_TENSOR: return elab_use(E, v);
+  case V_REPORT:
+    return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
+  case V_ARRAY:
+    return array_tensor(E, v.array);
+  case V_TENSOR:
+    return elab_use(E, v);
   case V_TURNS: {
     Type t;
     if (value_type(v, &t) && t.dt == DT_BOOL) {
@@ -201,7 +208,8 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     }
     return turns_tensor(E, v, at);
   }
-  default: base_fault("a value that is not numeric meets a tensor");
+  default:
+    base_fault("a value that is not numeric meets a tensor");
   }
 }
 
@@ -258,7 +266,8 @@ bool elab_reaches(const Fn *f, Val e, Val x) {
   return r;
 }
 
-/* ---- evaluating while compiling -------------------------------------------------------------------------- */
+/* ---- evaluating while compiling --------------------------------------------------------------------------
+ */
 
 void scratch_begin(Elab *E, Scratch *s) {
   s->old_root = E->root;

@@ -19,7 +19,9 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
   if (e->a && !elab_int(E, e->a, "a range", &a)) return false;
   if (!elab_int(E, e->b, "a range", &b)) return false;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_error(E, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns", (long long)a, (long long)b, (int)ELAB_TURNS);
+    elab_error(E, e->at,
+               b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
+               (long long)a, (long long)b, (int)ELAB_TURNS);
     return false;
   }
   *n = (uint32_t)(b - a);
@@ -32,7 +34,9 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
 static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_t *n) {
   *n = value_length(E, list);
   if (*n == 0 || *n > ELAB_TURNS) {
-    elab_error(E, at, *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s", value_text(E, list));
+    elab_error(E, at,
+               *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s",
+               value_text(E, list));
     return false;
   }
   Value *v = ARENA_ARRAY(E->mem, Value, *n + 1);
@@ -41,7 +45,8 @@ static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_
   return true;
 }
 
-/* ---- results -------------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------------------
+ */
 
 static bool has_tensor(Value v) {
   if (v.kind == V_TENSOR) return true;
@@ -59,7 +64,10 @@ static Value gather(Elab *E, Level *l, Value v, Span at) {
   return elab_list(E, turn, NULL, l->n, at);
 }
 
-typedef struct Stacks { Value out[64]; uint32_t y[64], n, ny; } Stacks;
+typedef struct Stacks {
+  Value out[64];
+  uint32_t y[64], n, ny;
+} Stacks;
 
 static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
@@ -117,8 +125,10 @@ static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
   E->level = l->up;
   for (uint32_t i = 0; i < s.n; i++)
     if (s.y[i] == UINT32_MAX) s.out[i] = gather(E, l, s.out[i], e->a->at);
-  if (s.ny) level_end(E, l);
-  else level_drop(E, l);
+  if (s.ny)
+    level_end(E, l);
+  else
+    level_drop(E, l);
   return value_tuple(E, s.out, s.n);
 }
 
@@ -157,8 +167,10 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
     v[i] = elab_expr(E, e->a);
     E->frame = old;
     if (v[i].kind == V_POISON) return POISON;
-    if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) || (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
-      elab_error(E, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]), value_text(E, v[i]));
+    if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) ||
+        (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
+      elab_error(E, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
+                 value_text(E, v[i]));
       return POISON;
     }
   }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- instances ------------------------------------------------------------------------------------------ */
+/* ---- instances ------------------------------------------------------------------------------------------
+ */
 
 Instance *instance_find(Elab *E, const char *path) {
   for (uint32_t i = 0; i < E->instances.n; i++)
@@ -35,16 +36,19 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   E->frame = old;
   if (!good) return POISON;
   if (f->item->kind != IT_NET) return value_func(g);
-  g->path = !name ? anonymous(E, f->item->name) : E->body->top ? name : arena_printf(E->mem, "%s/%s", E->body->path, name);
+  g->path = !name          ? anonymous(E, f->item->name)
+            : E->body->top ? name
+                           : arena_printf(E->mem, "%s/%s", E->body->path, name);
   if (name) g->name = name;
-  if (!instance_find(E, g->path)) *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
+  if (!instance_find(E, g->path))
+    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
   return value_func(g);
 }
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
-  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)), "`%s %s = ...` names a value",
-            E->body->top ? "const" : "let", name);
+  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
+            "`%s %s = ...` names a value", E->body->top ? "const" : "let", name);
   return POISON;
 }
 
@@ -53,7 +57,8 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   if (e->kind != EX_CALL) {
     Value v = elab_expr(E, e);
     if (v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) {
-      elab_help(elab_error(E, e->at, "`%s` is a template and needs its arguments", v.func->name), "`use %s = %s(...)`", name, v.func->name);
+      elab_help(elab_error(E, e->at, "`%s` is a template and needs its arguments", v.func->name),
+                "`use %s = %s(...)`", name, v.func->name);
       return POISON;
     }
     if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
@@ -70,9 +75,12 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   }
   Actuals a = elab_actuals(E, e);
   Value v;
-  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA) v = data_instance(E, f.func, &a);
-  else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
-  else v = elab_apply(E, f.func, &a);
+  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA)
+    v = data_instance(E, f.func, &a);
+  else if (f.func->kind == F_USER && !f.func->bound)
+    v = elab_instance(E, f.func, &a, name);
+  else
+    v = elab_apply(E, f.func, &a);
   if (v.kind == V_DATA && E->body->top) v.data->name = name;
   return named_thing(E, v, e, name);
 }
@@ -101,17 +109,21 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
     in->at = a->call;
   }
   if (same) return true;
-  DiagMsg *m = elab_error(E, a->call, "`%s` has parameters for %s, found %s", f->name, types_text(E, in->arg, in->narg), types_text(E, t, a->n));
+  DiagMsg *m = elab_error(E, a->call, "`%s` has parameters for %s, found %s", f->name,
+                          types_text(E, in->arg, in->narg), types_text(E, t, a->n));
   elab_label(m, in->at, "its first call");
   elab_help(m, "an instance has one shape: make another by `use`");
   return false;
 }
 
-/* ---- parameters -------------------------------------------------------------------------------------------- */
+/* ---- parameters
+ * -------------------------------------------------------------------------------------------- */
 
 static bool init_named(Elab *E, const Expr *d, Param *p) {
   static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
-  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name : d->kind == EX_NAME ? d->name : "";
+  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name
+                     : d->kind == EX_NAME                        ? d->name
+                                                                 : "";
   if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
     p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
     if (d->kind == EX_CALL && d->nargs) elab_error(E, d->at, "`%s` takes no arguments", name);
@@ -120,7 +132,8 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   }
   bool normal = !strcmp(name, "normal");
   if (!normal && strcmp(name, "uniform") != 0) {
-    DiagMsg *m = elab_error(E, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
+    DiagMsg *m =
+        elab_error(E, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
     elab_suggest(m, name, names, 4);
     return false;
   }
@@ -133,10 +146,13 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
     return false;
   }
   if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
-  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b)) return false;
+  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b))
+    return false;
   if (normal ? p->b >= 0 : p->b >= p->a) return true;
-  if (normal) elab_error(E, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
-  else elab_error(E, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
+  if (normal)
+    elab_error(E, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+  else
+    elab_error(E, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
   return false;
 }
 
@@ -152,7 +168,8 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
   value_type(v, &t);
   if (!type_same_dims(t, p->type)) {
     char want[96];
-    DiagMsg *m = elab_error(E, e->at, "a parameter of shape %s cannot start as %s", type_user(p->type, want, sizeof want), value_text(E, v));
+    DiagMsg *m = elab_error(E, e->at, "a parameter of shape %s cannot start as %s",
+                            type_user(p->type, want, sizeof want), value_text(E, v));
     elab_label(m, p->at, "declared here");
     return false;
   }
@@ -164,7 +181,8 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
-  if (s->init_dist ? !init_named(E, s->init_dist, &p) : s->value && !init_value(E, s->value, &p)) return false;
+  if (s->init_dist ? !init_named(E, s->init_dist, &p) : s->value && !init_value(E, s->value, &p))
+    return false;
   *out = E->params.n;
   *vec_push(&E->params) = p;
   return true;
@@ -178,7 +196,8 @@ static Span outermost(Elab *E, Span at) {
 
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   if (!E->body->net) {
-    elab_help(elab_error(E, s->at, "`param` stands only in a `net`"), "a net with one parameter list is an instance of its own");
+    elab_help(elab_error(E, s->at, "`param` stands only in a `net`"),
+              "a net with one parameter list is an instance of its own");
     return false;
   }
   if (E->root->no_params) {
@@ -202,8 +221,8 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
   if (i == E->params.n && !new_param(E, s, path, type, &i)) return POISON;
   if (!type_eq(E->params.at[i].type, type)) {
-    elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path, type_user(type, want, sizeof want),
-               type_user(E->params.at[i].type, have, sizeof have));
+    elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
+               type_user(type, want, sizeof want), type_user(E->params.at[i].type, have, sizeof have));
     return POISON;
   }
   return elab_value(E, elab_param(E, i, s->at));
@@ -214,7 +233,8 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   Value v = POISON;
   bool twice = false;
   const char *name = s->names->name;
-  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list)) elab_error(E, s->type->at, "a parameter is real, with a shape");
+  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list))
+    elab_error(E, s->type->at, "a parameter is real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = find_or_make(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);

@@ -9,7 +9,7 @@
 typedef struct Read {
   Data *d;
   TableInfo info;
-  bool known;                    /* info was filled in */
+  bool known; /* info was filled in */
   Span path_at;
   const Arg *window, *group;
   uint32_t room;
@@ -37,7 +37,8 @@ static bool look(Elab *E, Read *r) {
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
   DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
-  if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
+  if (access(r->d->path, F_OK) != 0)
+    elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
 }
 
@@ -53,7 +54,8 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
   for (*out = 0; *out < r->info.ncolumn; ++*out)
     if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return true;
   headers(r, known, &n);
-  DiagMsg *m = elab_error(E, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  DiagMsg *m = elab_error(
+      E, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
   elab_suggest(m, header, known, n);
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
@@ -61,8 +63,10 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
 
 static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
   if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
-  if (r->known) elab_error(E, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
-  else elab_error(E, at, "a column is a number from 0, found %lld", (long long)k);
+  if (r->known)
+    elab_error(E, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
+  else
+    elab_error(E, at, "a column is a number from 0, found %lld", (long long)k);
   return false;
 }
 
@@ -108,7 +112,8 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
   Value v = elab_expr(E, e);
   int64_t k;
   if (v.kind == V_POISON) return false;
-  if (v.kind == V_STRING) c.header = v.string;
+  if (v.kind == V_STRING)
+    c.header = v.string;
   else if (value_is_int(v, &k)) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
@@ -137,11 +142,14 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
   for (uint32_t i = 0; i < r->info.ncolumn; i++) {
     const struct TableColumn *c = &r->info.column[i];
     if (!c->name) {
-      elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path), "`read(\"...\", x = 0, y = 1)`");
+      elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path),
+                "`read(\"...\", x = 0, y = 1)`");
       return false;
     }
     const char *name = arena_strdup(E->mem, c->name);
-    if (c->number && !add_column(E, r, intern(E->m->names, name), (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at)) return false;
+    if (c->number && !add_column(E, r, intern(E->m->names, name),
+                                 (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
+      return false;
   }
   return true;
 }
@@ -151,7 +159,9 @@ static bool window_arg(Elab *E, Read *r) {
   if (!r->window) return true;
   if (!elab_int(E, r->window->value, "`window`", &n)) return false;
   if (n < 1 || n > 1 << 20 || (r->known && n > r->info.rows)) {
-    elab_error(E, r->window->value->at, r->known && n >= 1 ? "a window of %lld rows is longer than the table, of %lld" : "a window has at least one row, found %lld",
+    elab_error(E, r->window->value->at,
+               r->known && n >= 1 ? "a window of %lld rows is longer than the table, of %lld"
+                                  : "a window has at least one row, found %lld",
                (long long)n, (long long)r->info.rows);
     return false;
   }
@@ -187,12 +197,16 @@ static bool group_arg(Elab *E, Read *r) {
 static bool read_columns(Elab *E, Read *r, const Expr *call) {
   bool good = true;
   for (const Arg *a = call->args->next; a; a = a->next) {
-    if (a->name && !strcmp(a->name, "window")) r->window = a;
-    else if (a->name && !strcmp(a->name, "group")) r->group = a;
-    else good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
+    if (a->name && !strcmp(a->name, "window"))
+      r->window = a;
+    else if (a->name && !strcmp(a->name, "group"))
+      r->group = a;
+    else
+      good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
   }
   if (good && r->d->nfield == 0) good = all_columns(E, r, call);
-  if (good && r->d->nfield == 0) elab_error(E, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+  if (good && r->d->nfield == 0)
+    elab_error(E, call->at, "`%s` has no column of numbers", r->d->path), good = false;
   return good;
 }
 
@@ -201,7 +215,8 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
   Read r = {.room = 4096};
   const char *path = NULL;
   if (!call->args || call->args->name) {
-    elab_help(elab_error(E, call->at, "`read` needs the path of a file first"), "`read(\"data.csv\", x = 0, y = 1)`");
+    elab_help(elab_error(E, call->at, "`read` needs the path of a file first"),
+              "`read(\"data.csv\", x = 0, y = 1)`");
     return POISON;
   }
   scratch_begin(E, &s);
@@ -212,8 +227,10 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
     r.d->path = resolve_path(E, path);
     r.path_at = first.at;
     good = look(E, &r);
-    if (r.known) r.room = r.info.ncolumn + call->nargs;
-    else r.room = call->nargs;
+    if (r.known)
+      r.room = r.info.ncolumn + call->nargs;
+    else
+      r.room = call->nargs;
     r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
     r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
     good = good && read_columns(E, &r, call) && window_arg(E, &r) && group_arg(E, &r);

@@ -10,9 +10,13 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0) return true;
-  DiagMsg *m = elab_error(E, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
-  if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` counts");
-  else if (value_type(v, &t)) elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
+  DiagMsg *m =
+      elab_error(E, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
+  if (value_type(v, &t) && t.dt == DT_BOOL)
+    elab_help(m, "`where(..., 1, 0)` counts");
+  else if (value_type(v, &t))
+    elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
+                                              : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
   return false;
 }
 
@@ -21,7 +25,8 @@ static Data *scope(Elab *E, Root *root, const Item *it) {
   if (!d) return NULL;
   root->data = d;
   root->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, it->on_at, (Value){.kind = V_FIELD, .field = i}, false);
+  for (uint32_t i = 0; i < d->nfield; i++)
+    frame_define(E, d->field[i].name, it->on_at, (Value){.kind = V_FIELD, .field = i}, false);
   return d;
 }
 
@@ -49,7 +54,7 @@ void report_item(Elab *E, const Item *it) {
     add_report(E, it, &root, v, d);
   } else {
     root_drop(E, &root);
-    Report *r = ARENA_NEW(E->mem, Report);      /* keeps its name known to expects */
+    Report *r = ARENA_NEW(E->mem, Report); /* keeps its name known to expects */
     *r = (Report){.name = it->name};
     *vec_push(&E->reports) = r;
   }
@@ -58,14 +63,16 @@ void report_item(Elab *E, const Item *it) {
   elab_return(E, old);
 }
 
-/* ---- expect ----------------------------------------------------------------------------------------------- */
+/* ---- expect -----------------------------------------------------------------------------------------------
+ */
 
 Value report_stat(Elab *E, Report *r, Stat s, Span at) {
   Root *root = E->root;
   Level *l = E->level;
   while (l->up) l = l->up;
   for (uint32_t i = 0; i < root->uses.n; i++)
-    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
+    if (root->uses.at[i].report == r && root->uses.at[i].stat == s)
+      return value_tensor(l, root->uses.at[i].v);
   l->b.at = at;
   Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
   vec_reserve(&root->uses, 1);
@@ -79,7 +86,8 @@ static bool is_condition(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_type(v, &t) && t.dt == DT_BOOL && t.rank == 0) return true;
-  elab_help(elab_error(E, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)), "`expect max(name) < 1e-3`");
+  elab_help(elab_error(E, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)),
+            "`expect max(name) < 1e-3`");
   return false;
 }
 
@@ -112,14 +120,17 @@ void expect_item(Elab *E, const Item *it) {
     frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
   }
   Value v = elab_expr(E, it->value);
-  if (is_condition(E, it, v)) add_expect(E, it, &root, v);
-  else root_drop(E, &root);
+  if (is_condition(E, it, v))
+    add_expect(E, it, &root, v);
+  else
+    root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   elab_return(E, old);
 }
 
-/* ---- exports ------------------------------------------------------------------------------------------------- */
+/* ---- exports
+ * ------------------------------------------------------------------------------------------------- */
 
 static bool result(Elab *E, Value v, Span at) {
   uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
@@ -146,12 +157,15 @@ static Fn *standalone(Elab *E, const Func *f, const Type *t, uint32_t n) {
   for (uint32_t i = 0; i < n; i++, x = x ? x->next : NULL) {
     Type ty = t[i];
     ty.lane = 1;
-    v[i] = elab_value(E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
+    v[i] = elab_value(
+        E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
   }
   Actuals a = actuals_of(E, v, n, f->item->name_at);
   Value r = elab_apply(E, f, &a);
-  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) fn = root_end(E, &root);
-  else root_drop(E, &root);
+  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites)
+    fn = root_end(E, &root);
+  else
+    root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   elab_return(E, old);
@@ -198,7 +212,10 @@ void export_globals(Elab *E) {
   for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) {
     Global *g = &E->main->global[i];
     switch (g->item->kind) {
-    case IT_FN: case IT_HAMILTONIAN: case IT_NET: case IT_USE:
+    case IT_FN:
+    case IT_HAMILTONIAN:
+    case IT_NET:
+    case IT_USE:
       global_value(E, g, g->item->name_at);
       export_one(E, g);
       break;
@@ -209,7 +226,8 @@ void export_globals(Elab *E) {
     case IT_DATA:
       if (g->item->body && !g->elaborated) data_check(E, g);
       break;
-    default: break;
+    default:
+      break;
     }
   }
   E->frame = NULL;

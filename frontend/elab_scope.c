@@ -66,7 +66,8 @@ void elab_unknown(Elab *E, const char *name, Span at) {
 
 bool elab_known(Elab *E, const char *name, bool builtins) {
   Value v;
-  return frame_find(E->frame, name) || module_find(E->frame->module, name) || (builtins && builtin_value(E, name, &v));
+  return frame_find(E->frame, name) || module_find(E->frame->module, name) ||
+         (builtins && builtin_value(E, name, &v));
 }
 
 /* ---- globals ---------------------------------------------------------------------------------------- */
@@ -85,8 +86,8 @@ static Value item_func(Elab *E, Global *g) {
 static Value evaluate(Elab *E, Global *g) {
   Scratch s;
   scratch_begin(E, &s);
-  Value v = g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name)
-                                    : elab_expr(E, g->item->value);
+  Value v =
+      g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name) : elab_expr(E, g->item->value);
   v = scratch_end(E, &s, v, g->item->value ? g->item->value->at : g->item->at);
   if (v.kind == V_NONE) v = POISON;
   return v;
@@ -116,10 +117,22 @@ Value global_value(Elab *E, Global *g, Span use) {
   Body body = {.path = g->name, .top = true};
   E->body = &body;
   switch (g->item->kind) {
-  case IT_CONST: case IT_USE: g->v = evaluate(E, g); break;
-  case IT_FN: case IT_HAMILTONIAN: case IT_NET: case IT_LOSS: g->v = item_func(E, g); break;
-  case IT_DATA: g->v = data_item(E, g, use); break;
-  default: g->v = POISON; break;
+  case IT_CONST:
+  case IT_USE:
+    g->v = evaluate(E, g);
+    break;
+  case IT_FN:
+  case IT_HAMILTONIAN:
+  case IT_NET:
+  case IT_LOSS:
+    g->v = item_func(E, g);
+    break;
+  case IT_DATA:
+    g->v = data_item(E, g, use);
+    break;
+  default:
+    g->v = POISON;
+    break;
   }
   vec_free(&body.counts);
   vec_free(&body.params);

@@ -3,13 +3,15 @@
 
 #include <string.h>
 
-/* ---- binding names -------------------------------------------------------------------------------------- */
+/* ---- binding names --------------------------------------------------------------------------------------
+ */
 
 static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
   if (v.kind == V_POISON) return *out = POISON, true;
   uint32_t n = value_length(E, v);
   if (n != s->nnames) {
-    DiagMsg *m = elab_error(E, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+    DiagMsg *m =
+        elab_error(E, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
     elab_label(m, s->names->name_at, "%u names", s->nnames);
     return false;
   }
@@ -35,15 +37,19 @@ static void bind_names(Elab *E, const Stmt *s, bool var) {
 static void assign_one(Elab *E, const Arg *target, Value v) {
   const Expr *t = target->value;
   if (t && t->kind != EX_NAME) {
-    elab_help(elab_error(E, t->at, "a part of a value cannot be assigned"), "assign the whole, or `concat` its parts");
+    elab_help(elab_error(E, t->at, "a part of a value cannot be assigned"),
+              "assign the whole, or `concat` its parts");
     return;
   }
   const char *name = t ? t->name : target->name;
   Span at = t ? t->at : target->name_at;
   Entry *e = frame_find(E->frame, name);
   if (!e) {
-    if (module_find(E->frame->module, name)) elab_error(E, at, "`%s` belongs to the file and cannot be assigned", name);
-    else elab_help(elab_error(E, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it", name);
+    if (module_find(E->frame->module, name))
+      elab_error(E, at, "`%s` belongs to the file and cannot be assigned", name);
+    else
+      elab_help(elab_error(E, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it",
+                name);
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
@@ -69,7 +75,8 @@ static void assign(Elab *E, const Stmt *s) {
   }
 }
 
-/* ---- loops -------------------------------------------------------------------------------------------------- */
+/* ---- loops
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
   Frame *old = E->frame;
@@ -90,7 +97,8 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
 
 static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
   if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu", (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
+    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
+               (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
     return false;
   }
   for (int64_t i = a; i < b && !elab_stop(E); i++)
@@ -106,7 +114,8 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
       elab_error(E, over->at, "this range needs an end");
       return false;
     }
-    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b)) return false;
+    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b))
+      return false;
     return loop_range(E, s, a, b, result);
   }
   Value v = elab_expr(E, over);
@@ -130,11 +139,14 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
   return false;
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------- */
+/* ---- blocks
+ * --------------------------------------------------------------------------------------------------- */
 
 static void in_flows(Elab *E, const Stmt *s) {
-  static const char *const what[] = {[ST_UPDATE] = "an update in place", [ST_APPLY] = "a call as a statement",
-                                     [ST_EVOLVE] = "`evolve`", [ST_RUNNING] = "`running`"};
+  static const char *const what[] = {[ST_UPDATE] = "an update in place",
+                                     [ST_APPLY] = "a call as a statement",
+                                     [ST_EVOLVE] = "`evolve`",
+                                     [ST_RUNNING] = "`running`"};
   DiagMsg *m = elab_error(E, s->at, "%s stands only in a flow", what[s->kind]);
   if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
   if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
@@ -142,21 +154,38 @@ static void in_flows(Elab *E, const Stmt *s) {
 
 static bool run(Elab *E, const Stmt *s, Value *result) {
   switch (s->kind) {
-  case ST_LET: bind_names(E, s, false); return false;
-  case ST_VAR: bind_names(E, s, true); return false;
-  case ST_ASSIGN: assign(E, s); return false;
+  case ST_LET:
+    bind_names(E, s, false);
+    return false;
+  case ST_VAR:
+    bind_names(E, s, true);
+    return false;
+  case ST_ASSIGN:
+    assign(E, s);
+    return false;
   case ST_RETURN:
     *result = elab_expr(E, s->value);
     E->returned = s->value ? s->value->at : s->at;
     return true;
-  case ST_FOR: return loop_for(E, s, result);
-  case ST_REPEAT: return loop_repeat(E, s, result);
-  case ST_PARAM: elab_param_stmt(E, s); return false;
+  case ST_FOR:
+    return loop_for(E, s, result);
+  case ST_REPEAT:
+    return loop_repeat(E, s, result);
+  case ST_PARAM:
+    elab_param_stmt(E, s);
+    return false;
   case ST_USE:
     frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false);
     return false;
-  case ST_YIELD: elab_yield(E, s); return false;
-  case ST_UPDATE: case ST_APPLY: case ST_EVOLVE: case ST_RUNNING: in_flows(E, s); return false;
+  case ST_YIELD:
+    elab_yield(E, s);
+    return false;
+  case ST_UPDATE:
+  case ST_APPLY:
+  case ST_EVOLVE:
+  case ST_RUNNING:
+    in_flows(E, s);
+    return false;
   }
   return false;
 }

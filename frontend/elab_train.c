@@ -7,8 +7,12 @@
 
 /* ---- options that look like calls: adam(lr = 1e-3), cosine(to = 1e-5) ---------------------------------- */
 
-typedef struct OptionRow { const char *name, *kind, *params; OptSpec spec; } OptionRow;
+typedef struct OptionRow {
+  const char *name, *kind, *params;
+  OptSpec spec;
+} OptionRow;
 
+/* clang-format off */
 static const OptionRow rows[] = {
   {"adam", "optimizer", "lr betas eps weight_decay", {"adam", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
   {"adamw", "optimizer", "lr betas eps weight_decay", {"adamw", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
@@ -20,6 +24,7 @@ static const OptionRow rows[] = {
   {"constant", "schedule", "warmup", {0}},
   {"all", "batch", "", {0}},
 };
+/* clang-format on */
 enum { NROWS = sizeof rows / sizeof *rows };
 
 static const OptionRow *row_named(const char *name) {
@@ -57,7 +62,9 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
     if (x->v.kind == V_POISON) return POISON;
     while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
     if (k >= n) {
-      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
+      DiagMsg *m =
+          elab_error(E, x->name ? x->name_at : x->at,
+                     x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
       if (x->name) elab_suggest(m, x->name, known, n);
       if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
       return POISON;
@@ -74,9 +81,14 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
   return value_func(g);
 }
 
-/* ---- values of options -------------------------------------------------------------------------------------- */
+/* ---- values of options
+ * -------------------------------------------------------------------------------------- */
 
-typedef struct Want { const char *name; Value v; Span at; } Want;
+typedef struct Want {
+  const char *name;
+  Value v;
+  Span at;
+} Want;
 
 static bool want_number(Elab *E, const Want *w, double low, bool open, double *out) {
   Actual a = {.v = w->v, .at = w->at};
@@ -110,17 +122,27 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
 static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
   const char *n = w->name;
   int64_t k;
-  if (!strcmp(n, "lr")) want_number(E, w, 0, true, &o->lr);
-  else if (!strcmp(n, "eps")) want_number(E, w, 0, true, &o->eps);
-  else if (!strcmp(n, "weight_decay")) want_number(E, w, 0, false, &o->weight_decay);
-  else if (!strcmp(n, "momentum")) want_number(E, w, 0, false, &o->momentum);
-  else if (!strcmp(n, "alpha")) want_number(E, w, 0, false, &o->alpha);
-  else if (!strcmp(n, "betas")) want_betas(E, w, o);
-  else if (!strcmp(n, "history") && want_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
-  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
+  if (!strcmp(n, "lr"))
+    want_number(E, w, 0, true, &o->lr);
+  else if (!strcmp(n, "eps"))
+    want_number(E, w, 0, true, &o->eps);
+  else if (!strcmp(n, "weight_decay"))
+    want_number(E, w, 0, false, &o->weight_decay);
+  else if (!strcmp(n, "momentum"))
+    want_number(E, w, 0, false, &o->momentum);
+  else if (!strcmp(n, "alpha"))
+    want_number(E, w, 0, false, &o->alpha);
+  else if (!strcmp(n, "betas"))
+    want_betas(E, w, o);
+  else if (!strcmp(n, "history") && want_count(E, w, 1, &k))
+    o->history = k > 1000 ? 1000 : (int)k;
+  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k))
+    o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
-    if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
-    else elab_error(E, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
+    if (w->v.kind == V_BOOL)
+      o->nesterov = w->v.b;
+    else
+      elab_error(E, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
   }
 }
 
@@ -132,10 +154,14 @@ static bool rising(const Array *a) {
 
 static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   const char *n = w->name;
-  if (!strcmp(n, "to")) want_number(E, w, 0, false, &s->to);
-  else if (!strcmp(n, "warmup")) want_number(E, w, 0, false, &s->warmup);
-  else if (!strcmp(n, "factor")) want_number(E, w, 0, true, &s->factor);
-  else if (w->v.kind != V_ARRAY || !rising(w->v.array)) elab_error(E, w->at, "`steps` takes a rising list of whole steps, found %s", value_text(E, w->v));
+  if (!strcmp(n, "to"))
+    want_number(E, w, 0, false, &s->to);
+  else if (!strcmp(n, "warmup"))
+    want_number(E, w, 0, false, &s->warmup);
+  else if (!strcmp(n, "factor"))
+    want_number(E, w, 0, true, &s->factor);
+  else if (w->v.kind != V_ARRAY || !rising(w->v.array))
+    elab_error(E, w->at, "`steps` takes a rising list of whole steps, found %s", value_text(E, w->v));
   else {
     double *at = ARENA_ARRAY(E->mem, double, w->v.array->n);
     for (uint32_t i = 0; i < w->v.array->n; i++) at[i] = w->v.array->at[i].v;
@@ -145,9 +171,11 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
 }
 
 static const Func *option_func(Elab *E, const Want *w, const char *kind) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind)) return w->v.func;
+  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind))
+    return w->v.func;
   if (w->v.kind == V_POISON) return NULL;
-  const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs" : "cosine(...), steps(...) or constant";
+  const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
+                                                : "cosine(...), steps(...) or constant";
   elab_error(E, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
   return NULL;
 }
@@ -165,7 +193,9 @@ static void optimizer(Elab *E, const Want *w, OptSpec *o) {
 static void schedule(Elab *E, const Want *w, Schedule *s) {
   const Func *f = option_func(E, w, "schedule");
   if (!f) return;
-  s->kind = !strcmp(f->name, "cosine") ? SCHED_COSINE : !strcmp(f->name, "steps") ? SCHED_STEPS : SCHED_CONSTANT;
+  s->kind = !strcmp(f->name, "cosine")  ? SCHED_COSINE
+            : !strcmp(f->name, "steps") ? SCHED_STEPS
+                                        : SCHED_CONSTANT;
   s->factor = 0.1;
   for (uint32_t i = 0; i < f->noption; i++) {
     Want x = {f->option[i].name, f->option[i].v, f->option[i].at};
@@ -173,16 +203,22 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
   }
   bool given = false;
   for (uint32_t i = 0; i < f->noption; i++) given |= !strcmp(f->option[i].name, "at");
-  if (s->kind == SCHED_STEPS && !given) elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"), "`steps([1000, 2000], factor = 0.1)`");
+  if (s->kind == SCHED_STEPS && !given)
+    elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"),
+              "`steps([1000, 2000], factor = 0.1)`");
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
-  else if (w->v.kind == V_FUNC) elab_error(E, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
-  else want_count(E, w, 1, &t->batch);
+  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all"))
+    t->batch = 0;
+  else if (w->v.kind == V_FUNC)
+    elab_error(E, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
+  else
+    want_count(E, w, 1, &t->batch);
 }
 
-/* ---- which parameters move ------------------------------------------------------------------------------------ */
+/* ---- which parameters move
+ * ------------------------------------------------------------------------------------ */
 
 static bool under(const char *path, const char *prefix) {
   size_t n = strlen(prefix);
@@ -196,7 +232,9 @@ static bool in_moved(const Train *t, uint32_t p) {
 }
 
 static void only_one(Elab *E, Train *t, Value v, Span at) {
-  const char *path = v.kind == V_STRING ? v.string : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path : NULL;
+  const char *path = v.kind == V_STRING                           ? v.string
+                     : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path
+                                                                  : NULL;
   bool any = false;
   if (v.kind == V_POISON) return;
   if (!path) {
@@ -216,7 +254,8 @@ static void only(Elab *E, Train *t, const Want *w) {
   t->nmoved = 0;
   if (w->v.kind == V_LIST)
     for (uint32_t i = 0; i < w->v.list.n; i++) only_one(E, t, w->v.list.at[i], w->at);
-  else only_one(E, t, w->v, w->at);
+  else
+    only_one(E, t, w->v, w->at);
   if (w->v.kind == V_LIST && w->v.list.n == 0) elab_error(E, w->at, "`only` names nothing to train");
 }
 
@@ -235,13 +274,16 @@ static void all_moved(Elab *E, Train *t, Span at) {
   for (uint32_t i = 0; i < f->in.n; i++)
     if (f->in.at[i].kind == IN_PARAM) t->moved[t->nmoved++] = f->in.at[i].index;
   if (adaptive_loss(f)) {
-    elab_help(elab_error(E, at, "the loss `%s` goes through an adaptive method, which has no derivative", t->name),
-              "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
+    elab_help(
+        elab_error(E, at, "the loss `%s` goes through an adaptive method, which has no derivative", t->name),
+        "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
   }
-  if (!t->nmoved) elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
+  if (!t->nmoved)
+    elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
 }
 
-/* ---- data -------------------------------------------------------------------------------------------------------- */
+/* ---- data
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void test_data(Elab *E, Train *t, const Want *w) {
   Data *d = elab_data_value(E, w->v, w->at, "`test`");
@@ -250,10 +292,12 @@ static void test_data(Elab *E, Train *t, const Want *w) {
     const Input *in = &t->loss->in.at[i];
     if (in->kind != IN_FIELD) continue;
     const DataField *want = &t->data->field[in->index];
-    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) && type_eq(d->field[in->index].type, want->type)) continue;
+    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) &&
+        type_eq(d->field[in->index].type, want->type))
+      continue;
     char text[96];
-    elab_help(elab_error(E, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name, want->name,
-                         type_user(want->type, text, sizeof text)),
+    elab_help(elab_error(E, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
+                         want->name, type_user(want->type, text, sizeof text)),
               "both come from the same program or file");
     return;
   }
@@ -266,7 +310,8 @@ static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
     uint32_t k = 0;
     while (k < d->nfield && strcmp(d->field[k].name, x->name) != 0) k++;
     if (k < d->nfield) {
-      a->at[a->n++] = (Actual){.name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
+      a->at[a->n++] = (Actual){
+          .name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
     } else if (!x->init) {
       const char *known[64];
       uint32_t n = 0;
@@ -303,12 +348,16 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
   return fn;
 }
 
-/* ---- the item ------------------------------------------------------------------------------------------------------ */
+/* ---- the item
+ * ------------------------------------------------------------------------------------------------------ */
 
-static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip", "only", "test", "every", "seed"};
+static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs",
+                                           "clip",      "only",     "test",  "every", "seed"};
 enum { NOPTIONS = sizeof option_names / sizeof *option_names };
 
-static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
+static bool row_option(const char *name) {
+  return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay");
+}
 
 static Value option_value(Elab *E, const Arg *o) {
   Frame *old = E->frame;
@@ -328,16 +377,26 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
   Want w = {o->name, option_value(E, o), o->value ? o->value->at : o->name_at};
   int64_t n;
   if (w.v.kind == V_POISON) return;
-  if (!strcmp(o->name, "optimizer")) optimizer(E, &w, &t->opt);
-  else if (!strcmp(o->name, "schedule")) schedule(E, &w, &t->sched);
-  else if (!strcmp(o->name, "batch")) batch(E, &w, t);
-  else if (!strcmp(o->name, "steps")) want_count(E, &w, 1, &t->steps);
-  else if (!strcmp(o->name, "epochs")) want_count(E, &w, 1, &t->epochs);
-  else if (!strcmp(o->name, "every")) want_count(E, &w, 1, &t->every);
-  else if (!strcmp(o->name, "clip")) want_number(E, &w, 0, true, &t->clip);
-  else if (!strcmp(o->name, "seed")) { if (want_count(E, &w, 0, &n)) t->seed = (uint64_t)n; }
-  else if (t->loss && !strcmp(o->name, "only")) only(E, t, &w);
-  else if (t->loss && !strcmp(o->name, "test")) test_data(E, t, &w);
+  if (!strcmp(o->name, "optimizer"))
+    optimizer(E, &w, &t->opt);
+  else if (!strcmp(o->name, "schedule"))
+    schedule(E, &w, &t->sched);
+  else if (!strcmp(o->name, "batch"))
+    batch(E, &w, t);
+  else if (!strcmp(o->name, "steps"))
+    want_count(E, &w, 1, &t->steps);
+  else if (!strcmp(o->name, "epochs"))
+    want_count(E, &w, 1, &t->epochs);
+  else if (!strcmp(o->name, "every"))
+    want_count(E, &w, 1, &t->every);
+  else if (!strcmp(o->name, "clip"))
+    want_number(E, &w, 0, true, &t->clip);
+  else if (!strcmp(o->name, "seed")) {
+    if (want_count(E, &w, 0, &n)) t->seed = (uint64_t)n;
+  } else if (t->loss && !strcmp(o->name, "only"))
+    only(E, t, &w);
+  else if (t->loss && !strcmp(o->name, "test"))
+    test_data(E, t, &w);
 }
 
 static void set_options(Elab *E, Train *t, const Item *it) {
@@ -347,21 +406,27 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
     if (k == NOPTIONS) {
       DiagMsg *m = elab_error(E, o->name_at, "`train` has no option `%s`", o->name);
-      if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
-      else if (diag_nearest(o->name, option_names, NOPTIONS)) elab_suggest(m, o->name, option_names, NOPTIONS);
-      else elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
+      if (row_option(o->name))
+        elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
+      else if (diag_nearest(o->name, option_names, NOPTIONS))
+        elab_suggest(m, o->name, option_names, NOPTIONS);
+      else
+        elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
       continue;
     }
     for (const Arg *p = it->options; p != o; p = p->next)
-      if (p->name == o->name) elab_label(elab_error(E, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
+      if (p->name == o->name)
+        elab_label(elab_error(E, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
     if (!strcmp(o->name, "steps")) steps = o;
     if (!strcmp(o->name, "epochs")) epochs = o;
     set_option(E, t, o);
   }
   if (steps && epochs) {
-    elab_label(elab_error(E, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at, "given here");
+    elab_label(elab_error(E, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
+               "given here");
   } else if (!steps && !epochs) {
-    elab_help(elab_error(E, it->name_at, "`train %s` does not say how long", it->name), "`steps = 2000` or `epochs = 10`");
+    elab_help(elab_error(E, it->name_at, "`train %s` does not say how long", it->name),
+              "`steps = 2000` or `epochs = 10`");
   }
 }
 
@@ -373,8 +438,10 @@ static const Func *loss_named(Elab *E, const Item *it) {
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_LOSS) *vec_push(&known) = m->global[i].name;
   DiagMsg *msg = elab_error(E, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
-  if (g) elab_label(msg, g->item->name_at, "defined here");
-  else elab_suggest(msg, it->name, known.at, known.n);
+  if (g)
+    elab_label(msg, g->item->name_at, "defined here");
+  else
+    elab_suggest(msg, it->name, known.at, known.n);
   vec_free(&known);
   return NULL;
 }

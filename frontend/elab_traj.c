@@ -13,11 +13,13 @@ enum { MAX_STATES = 16, MAX_STEPS = 100000000 };
 
 typedef struct Plan {
   const char *name;
-  const Func *f;                 /* gives the rates: field(H) for a trajectory */
-  const Func *given;             /* what the user wrote */
-  Actual state[MAX_STATES]; uint32_t n;
+  const Func *f;     /* gives the rates: field(H) for a trajectory */
+  const Func *given; /* what the user wrote */
+  Actual state[MAX_STATES];
+  uint32_t n;
   const Actual *dt, *steps, *every, *times, *method, *substeps;
-  Method m; double rtol, atol;
+  Method m;
+  double rtol, atol;
   Span call;
 } Plan;
 
@@ -82,7 +84,9 @@ static bool need(Elab *E, const Plan *p, bool have, const char *what, const char
 }
 
 static bool take_method(Elab *E, Plan *p) {
-  if (!need(E, p, p->method, "a method", "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ...")) return false;
+  if (!need(E, p, p->method, "a method",
+            "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
+    return false;
   const Value v = p->method->v;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
     elab_error(E, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
@@ -95,15 +99,19 @@ static bool take_method(Elab *E, Plan *p) {
 }
 
 static bool check_plan(Elab *E, Plan *p, bool hamiltonian) {
-  if (!need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`")) return false;
+  if (!need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`"))
+    return false;
   if (!need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
   if (hamiltonian && p->n != 2) {
-    elab_help(elab_error(E, p->call, "`trajectory` takes q and p, found %u state%s", p->n, p->n == 1 ? "" : "s"), "`integrate` takes any states");
+    elab_help(
+        elab_error(E, p->call, "`trajectory` takes q and p, found %u state%s", p->n, p->n == 1 ? "" : "s"),
+        "`integrate` takes any states");
     return false;
   }
   if (!take_method(E, p)) return false;
   if (ir_method[p->m].symplectic && ir_method[p->m].separable && p->n != 2) {
-    elab_error(E, p->method->at, "`%s` moves q and p in turn, found %u state%s", ir_method[p->m].name, p->n, p->n == 1 ? "" : "s");
+    elab_error(E, p->method->at, "`%s` moves q and p in turn, found %u state%s", ir_method[p->m].name, p->n,
+               p->n == 1 ? "" : "s");
     return false;
   }
   Type q, r;
@@ -123,19 +131,23 @@ static bool check_plan(Elab *E, Plan *p, bool hamiltonian) {
   return true;
 }
 
-/* ---- times ------------------------------------------------------------------------------------------------ */
+/* ---- times ------------------------------------------------------------------------------------------------
+ */
 
 static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Value v = p->times->v;
   if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n < 2) {
-    elab_help(elab_error(E, p->times->at, "`times` is a list of at least two numbers known while compiling, found %s", value_text(E, v)),
+    elab_help(elab_error(E, p->times->at,
+                         "`times` is a list of at least two numbers known while compiling, found %s",
+                         value_text(E, v)),
               "`linspace(0, 10, 101)` makes one");
     return false;
   }
   const Num *t = v.array->at;
   for (uint32_t i = 1; i < v.array->n; i++)
     if (!(t[i].v != t[i - 1].v) || (t[i].v > t[i - 1].v) != (t[1].v > t[0].v)) {
-      elab_error(E, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v, t[i].v);
+      elab_error(E, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v,
+                 t[i].v);
       return false;
     }
   if (!isfinite(t[0].v) || !isfinite(t[v.array->n - 1].v)) {
@@ -152,7 +164,8 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
   double h = (t->at[t->n - 1].v - t->at[0].v) / (t->n - 1);
   for (uint32_t i = 1; i < t->n; i++)
     if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
-      elab_help(elab_error(E, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
+      elab_help(elab_error(E, p->times->at, "`%s` has a fixed step and needs equally spaced times",
+                           ir_method[p->m].name),
                 "adaptive methods take any times: dopri5, dop853");
       return false;
     }
@@ -179,23 +192,27 @@ static bool both_ways(Elab *E, const Plan *p) {
     return false;
   }
   if (p->times) return true;
-  return need(E, p, p->dt && p->steps, "times, or dt and steps", "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
+  return need(E, p, p->dt && p->steps, "times, or dt and steps",
+              "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
 }
 
-/* ---- rates -------------------------------------------------------------------------------------------------- */
+/* ---- rates
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool rate_types(Elab *E, const Plan *p, Value v) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
   uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
   if (n != p->n) {
-    elab_error(E, p->call, "`%s` gives %u rate%s for %u state%s", p->given->name, n, n == 1 ? "" : "s", p->n, p->n == 1 ? "" : "s");
+    elab_error(E, p->call, "`%s` gives %u rate%s for %u state%s", p->given->name, n, n == 1 ? "" : "s", p->n,
+               p->n == 1 ? "" : "s");
     return false;
   }
   for (uint32_t i = 0; i < n; i++) {
     Type have, want;
     value_type(p->state[i].v, &want);
     if (value_numeric(part[i]) && value_type(part[i], &have) && type_same_dims(have, want)) continue;
-    DiagMsg *m = elab_error(E, p->call, "`%s` gives a rate of %s for a state of %s", p->given->name, value_text(E, part[i]), value_text(E, p->state[i].v));
+    DiagMsg *m = elab_error(E, p->call, "`%s` gives a rate of %s for a state of %s", p->given->name,
+                            value_text(E, part[i]), value_text(E, p->state[i].v));
     elab_label(m, p->state[i].at, "%s", value_text(E, p->state[i].v));
     return false;
   }
@@ -224,7 +241,8 @@ static bool rates(Elab *E, const Plan *p, Level *l) {
     t.lane = elab_lane(E);
     args[i] = elab_value(E, ir_input(elab_at(E, p->call), NULL, IN_STATE, i, t));
   }
-  args[p->n] = elab_value(E, ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive)));
+  args[p->n] = elab_value(E, ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n,
+                                      type_scalar(elab_lane(E) && ir_method[p->m].adaptive)));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
   Actuals a = actuals_of(E, args, p->n + timed, p->call);
   Value v = elab_apply(E, p->f, &a);
@@ -235,12 +253,15 @@ static bool rates(Elab *E, const Plan *p, Level *l) {
 
 static bool separable(Elab *E, const Plan *p, const Level *l) {
   if (!ir_method[p->m].separable || !E->o->separable || E->o->separable(E->o->ctx, l->fn)) return true;
-  DiagMsg *m = elab_error(E, p->method->at, "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name, p->given->name);
+  DiagMsg *m = elab_error(E, p->method->at,
+                          "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not",
+                          ir_method[p->m].name, p->given->name);
   elab_help(m, "implicit_midpoint, gauss4 and gauss6 take any Hamiltonian");
   return false;
 }
 
-/* ---- emission -------------------------------------------------------------------------------------------------- */
+/* ---- emission
+ * -------------------------------------------------------------------------------------------------- */
 
 static Value results(Elab *E, const Plan *p, Val multi) {
   Value out[MAX_STATES];
@@ -264,9 +285,11 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
     elab_error(E, p->substeps->name_at, "`substeps` goes with `times`");
     return false;
   }
-  if (!positive(E, p->steps, "`steps`", 0, steps) || !positive(E, p->every, "`every`", 1, every)) return false;
+  if (!positive(E, p->steps, "`steps`", 0, steps) || !positive(E, p->every, "`every`", 1, every))
+    return false;
   if (*steps % *every) {
-    elab_error(E, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every, (long long)*steps);
+    elab_error(E, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
+               (long long)*steps);
     return false;
   }
   if (!value_numeric(p->dt->v) || !value_type(p->dt->v, &t) || t.rank) {
@@ -281,10 +304,12 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   if (p->times) return static_times(E, p, out);
   int64_t steps, every;
   double dt;
-  if (!positive(E, p->steps, "`steps`", 0, &steps) || !positive(E, p->every, "`every`", 1, &every)) return false;
+  if (!positive(E, p->steps, "`steps`", 0, &steps) || !positive(E, p->every, "`every`", 1, &every))
+    return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
   if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
-    elab_error(E, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d", (int)ELAB_ELEMENTS);
+    elab_error(E, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d",
+               (int)ELAB_ELEMENTS);
     return false;
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
@@ -297,8 +322,11 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
 static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
   Val y0[MAX_STATES], *inv = ARENA_ARRAY(E->mem, Val, l->captures.n + 1);
   for (uint32_t k = 0; k < l->captures.n; k++) inv[k] = l->captures.at[k].outer;
-  for (uint32_t i = 0; i < p->n; i++) y0[i] = lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
-  if (!times) return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, inv, l->captures.n, (uint32_t)steps, (uint32_t)every, l->fn);
+  for (uint32_t i = 0; i < p->n; i++)
+    y0[i] = lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
+  if (!times)
+    return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, inv, l->captures.n, (uint32_t)steps,
+                        (uint32_t)every, l->fn);
   Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
   return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, inv, l->captures.n, p->rtol, p->atol, l->fn);
 }
@@ -313,7 +341,8 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Val dt = VAL_NONE;
   int64_t steps = 0, every = 1;
   const Array *times = NULL;
-  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every)) return POISON;
+  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every))
+    return POISON;
   Level *l = ARENA_NEW(E->mem, Level);
   if (!rates(E, &p, l) || !separable(E, &p, l)) {
     level_drop(E, l);
@@ -339,7 +368,8 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
   *g = *f;
   bool atol = false;
   if (!ir_method[f->method].adaptive) {
-    elab_help(elab_error(E, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`", f->name);
+    elab_help(elab_error(E, a->call, "`%s` has a fixed step and takes no tolerances", f->name),
+              "write `method = %s`", f->name);
     return POISON;
   }
   for (uint32_t i = 0; i < a->n; i++) {

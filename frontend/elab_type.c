@@ -4,7 +4,9 @@
 #include <string.h>
 
 /* A name in a shape that means nothing yet is a shape variable. The language's own names do not count. */
-static bool shape_variable(Elab *E, const Expr *e) { return e->kind == EX_NAME && !elab_known(E, e->name, false); }
+static bool shape_variable(Elab *E, const Expr *e) {
+  return e->kind == EX_NAME && !elab_known(E, e->name, false);
+}
 
 static bool open_names(Elab *E, const Expr *e) {
   if (!e) return false;
@@ -22,8 +24,10 @@ static const char *declared(Elab *E, const TypeExpr *t) {
   for (const Arg *a = t->dims; a; a = a->next) {
     Value v = POISON;
     if (!open_names(E, a->value)) v = elab_expr(E, a->value);
-    if (v.kind == V_NUM) s = arena_printf(E->mem, "%s%g", s, v.num.v);
-    else s = arena_printf(E->mem, "%s%s", s, a->value->kind == EX_NAME ? a->value->name : "?");
+    if (v.kind == V_NUM)
+      s = arena_printf(E->mem, "%s%g", s, v.num.v);
+    else
+      s = arena_printf(E->mem, "%s%s", s, a->value->kind == EX_NAME ? a->value->name : "?");
     s = arena_printf(E->mem, "%s%s", s, a->next ? ", " : "]");
   }
   return s;
@@ -31,7 +35,9 @@ static const char *declared(Elab *E, const TypeExpr *t) {
 
 static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what) {
   bool number = !strcmp(t->base, "real");
-  const char *want = declared(E, t), *have = !strcmp(t->base, "int") ? value_shown(E, v) : number ? value_text(E, v) : value_kind(E, v);
+  const char *want = declared(E, t), *have = !strcmp(t->base, "int") ? value_shown(E, v)
+                                             : number                ? value_text(E, v)
+                                                                     : value_kind(E, v);
   DiagMsg *m = elab_error(E, at, "%s needs %s, found %s", what, want, have);
   Type ty;
   elab_label(m, t->at, "declared here");
@@ -117,7 +123,10 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
       return false;
     }
     if (n < 1 || n > INT32_MAX || (count *= n) > INT32_MAX) {
-      elab_error(E, d->value->at, n < 1 ? "a size is positive, found %lld" : "this tensor has too many elements, with a size of %lld", (long long)n);
+      elab_error(E, d->value->at,
+                 n < 1 ? "a size is positive, found %lld"
+                       : "this tensor has too many elements, with a size of %lld",
+                 (long long)n);
       return false;
     }
     dim[(*rank)++] = (uint32_t)n;

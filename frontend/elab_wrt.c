@@ -13,7 +13,8 @@ static void block(Elab *E, const Item *it, const Block *b, int depth);
 static bool is_variable(Elab *E, const char *name, Span at) {
   for (uint32_t i = 0; i < E->wrt.n; i++) {
     const Wrt *w = &E->wrt.at[i];
-    if (w->name == name && w->item.file == at.file && w->item.begin <= at.begin && at.end <= w->item.end) return true;
+    if (w->name == name && w->item.file == at.file && w->item.begin <= at.begin && at.end <= w->item.end)
+      return true;
   }
   return false;
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- modules -------------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------------------
+ */
 
 static const char *folder(Elab *E, const char *path) {
   const char *slash = strrchr(path, '/');
@@ -17,7 +18,8 @@ static const char *folder(Elab *E, const char *path) {
 static void add_global(Elab *E, Module *m, const Item *it) {
   for (uint32_t i = 0; i < m->nglobal; i++) {
     if (m->global[i].name != it->name) continue;
-    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[i].item->name_at, "first");
+    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[i].item->name_at,
+               "first");
     return;
   }
   m->global[m->nglobal++] = (Global){.name = it->name, .item = it, .module = m};
@@ -25,8 +27,17 @@ static void add_global(Elab *E, Module *m, const Item *it) {
 
 static bool defines(const Item *it) {
   switch (it->kind) {
-  case IT_CONST: case IT_FN: case IT_HAMILTONIAN: case IT_NET: case IT_FLOW: case IT_USE: case IT_DATA: case IT_LOSS: return it->name != NULL;
-  default: return false;
+  case IT_CONST:
+  case IT_FN:
+  case IT_HAMILTONIAN:
+  case IT_NET:
+  case IT_FLOW:
+  case IT_USE:
+  case IT_DATA:
+  case IT_LOSS:
+    return it->name != NULL;
+  default:
+    return false;
   }
 }
 
@@ -62,8 +73,10 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   if (!path) {
     DiagMsg *m = elab_error(E, it->name_at, "there is no file `%s.hnn`", it->name);
-    if (std) elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
-    else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
+    if (std)
+      elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
+    else
+      elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
     return NULL;
   }
   Module *m = loaded(E, path);
@@ -103,17 +116,22 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
   return m;
 }
 
-/* ---- items ------------------------------------------------------------------------------------------------ */
+/* ---- items ------------------------------------------------------------------------------------------------
+ */
 
 static void precision(Elab *E) {
   static const char *const known[] = {"f32", "f64"};
   const Item *first = NULL;
   for (const Item *it = E->main->ast->first; it; it = it->next) {
     if (it->kind != IT_PRECISION || !it->name) continue;
-    if (first) elab_label(elab_error(E, it->name_at, "the precision is given twice"), first->name_at, "first");
+    if (first)
+      elab_label(elab_error(E, it->name_at, "the precision is given twice"), first->name_at, "first");
     first = it;
-    if (!strcmp(it->name, "f32")) E->m->f64 = false;
-    else if (strcmp(it->name, "f64") != 0) elab_suggest(elab_error(E, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name, known, 2);
+    if (!strcmp(it->name, "f32"))
+      E->m->f64 = false;
+    else if (strcmp(it->name, "f64") != 0)
+      elab_suggest(elab_error(E, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name,
+                   known, 2);
   }
 }
 
@@ -121,7 +139,8 @@ static void item(Elab *E, const Item *it) {
   Frame *old = E->frame;
   frame_push(E, NULL, E->main);
   switch (it->kind) {
-  case IT_CONST: case IT_USE: {
+  case IT_CONST:
+  case IT_USE: {
     Global *g = module_find(E->main, it->name);
     if (g && g->item == it) global_value(E, g, it->name_at);
     break;
@@ -131,13 +150,26 @@ static void item(Elab *E, const Item *it) {
     if (g && g->item == it && !it->body) global_value(E, g, it->name_at);
     break;
   }
-  case IT_FLOW: elab_unsupported(E, it->name_at, "flow"); break;
-  case IT_PROVE: elab_unsupported(E, it->name_at, "prove"); break;
-  case IT_PLOT: elab_unsupported(E, it->name_at, "plot"); break;
-  case IT_TRAIN: train_item(E, it); break;
-  case IT_REPORT: report_item(E, it); break;
-  case IT_EXPECT: expect_item(E, it); break;
-  default: break;
+  case IT_FLOW:
+    elab_unsupported(E, it->name_at, "flow");
+    break;
+  case IT_PROVE:
+    elab_unsupported(E, it->name_at, "prove");
+    break;
+  case IT_PLOT:
+    elab_unsupported(E, it->name_at, "plot");
+    break;
+  case IT_TRAIN:
+    train_item(E, it);
+    break;
+  case IT_REPORT:
+    report_item(E, it);
+    break;
+  case IT_EXPECT:
+    expect_item(E, it);
+    break;
+  default:
+    break;
   }
   E->frame = old;
 }
@@ -166,13 +198,14 @@ static void elaborate(Elab *E) {
   scratch_end(E, &s, POISON, (Span){0});
 }
 
-/* ---- the model ----------------------------------------------------------------------------------------------- */
+/* ---- the model
+ * ----------------------------------------------------------------------------------------------- */
 
-#define COPY(dst, ndst, vec)                                                                       \
-  do {                                                                                             \
-    (ndst) = (vec).n;                                                                              \
-    (dst) = arena_alloc(m->mem, sizeof *(vec).at * ((vec).n + 1));                                 \
-    if ((vec).n) memcpy((dst), (vec).at, sizeof *(vec).at * (vec).n);                              \
+#define COPY(dst, ndst, vec)                                         \
+  do {                                                               \
+    (ndst) = (vec).n;                                                \
+    (dst) = arena_alloc(m->mem, sizeof *(vec).at * ((vec).n + 1));   \
+    if ((vec).n) memcpy((dst), (vec).at, sizeof *(vec).at *(vec).n); \
   } while (0)
 
 static void hand_over(Elab *E) {
@@ -220,7 +253,8 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   return NULL;
 }
 
-Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag) {
+Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o,
+                       Diag *diag) {
   return load(src, source_add(src, path, text, len), path, o, diag);
 }
 
@@ -239,7 +273,9 @@ void model_destroy(Model *m) {
   for (uint32_t i = 0; i < m->nexport; i++) ir_fn_destroy(m->export_[i].fn);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
-    ir_fn_destroy(a->kind == DO_TRAIN ? a->train->loss : a->kind == DO_REPORT ? a->report->fn : a->expect->fn);
+    ir_fn_destroy(a->kind == DO_TRAIN    ? a->train->loss
+                  : a->kind == DO_REPORT ? a->report->fn
+                                         : a->expect->fn);
   }
   intern_destroy(m->names);
   arena_destroy(m->mem);

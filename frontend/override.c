@@ -6,14 +6,15 @@
 #include <string.h>
 
 typedef struct Override {
-  const char *name, *value;      /* "n" and "5" */
+  const char *name, *value; /* "n" and "5" */
   Expr *expr;
   Span name_at;
 } Override;
 
 /* "const x = value": the shape in which the parser takes a value. */
 static bool parse_value(Elab *E, Override *o) {
-  const char *text = arena_printf(E->mem, "const %s = %s\n", strrchr(o->name, '.') ? strrchr(o->name, '.') + 1 : o->name, o->value);
+  const char *text = arena_printf(E->mem, "const %s = %s\n",
+                                  strrchr(o->name, '.') ? strrchr(o->name, '.') + 1 : o->name, o->value);
   uint32_t file = source_add(E->src, "command line", text, strlen(text));
   int before = diag_errors(E->diag);
   Module *m = ARENA_NEW(E->mem, Module);
@@ -34,7 +35,9 @@ static bool split(Elab *E, const char *text, Override *o) {
   const char *eq = strchr(text, '=');
   if (!eq || eq == text || !eq[1]) {
     uint32_t file = source_add(E->src, "command line", text, strlen(text));
-    elab_help(elab_error(E, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text), "`n=5`, `train.steps=100`");
+    elab_help(
+        elab_error(E, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
+        "`n=5`, `train.steps=100`");
     return false;
   }
   o->name = arena_strndup(E->mem, text, (size_t)(eq - text));
@@ -42,7 +45,8 @@ static bool split(Elab *E, const char *text, Override *o) {
   return parse_value(E, o);
 }
 
-/* ---- constants -------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------
+ */
 
 static void override_const(Elab *E, const Override *o) {
   VEC(const char *) known = {0};
@@ -55,16 +59,20 @@ static void override_const(Elab *E, const Override *o) {
     }
     *vec_push(&known) = it->name;
   }
-  elab_suggest(elab_error(E, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at, known.n);
+  elab_suggest(elab_error(E, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
+               known.n);
   vec_free(&known);
 }
 
-/* ---- options of train --------------------------------------------------------------------------------------- */
+/* ---- options of train
+ * --------------------------------------------------------------------------------------- */
 
 static void drop_option(Item *it, const char *name) {
   for (Arg **a = &it->options; *a;)
-    if (!strcmp((*a)->name, name)) *a = (*a)->next;
-    else a = &(*a)->next;
+    if (!strcmp((*a)->name, name))
+      *a = (*a)->next;
+    else
+      a = &(*a)->next;
 }
 
 static void set_option(Elab *E, Item *it, const char *name, const Override *o) {
@@ -89,15 +97,19 @@ static void override_train(Elab *E, const Override *o) {
     any = true;
   }
   if (any) return;
-  if (loss && n) elab_suggest(elab_error(E, o->name_at, "the file trains no `%s`", loss), loss, known, n);
-  else elab_error(E, o->name_at, "`%s`: the file trains nothing", o->name);
+  if (loss && n)
+    elab_suggest(elab_error(E, o->name_at, "the file trains no `%s`", loss), loss, known, n);
+  else
+    elab_error(E, o->name_at, "`%s`: the file trains nothing", o->name);
 }
 
 void override_apply(Elab *E) {
   for (uint32_t i = 0; i < E->o->noverride; i++) {
     Override o = {0};
     if (!split(E, E->o->override_[i], &o)) continue;
-    if (!strncmp(o.name, "train.", 6)) override_train(E, &o);
-    else override_const(E, &o);
+    if (!strncmp(o.name, "train.", 6))
+      override_train(E, &o);
+    else
+      override_const(E, &o);
   }
 }

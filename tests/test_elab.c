@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Loaded { Source *src; Diag *diag; Model *m; } Loaded;
+typedef struct Loaded {
+  Source *src;
+  Diag *diag;
+  Model *m;
+} Loaded;
 
 static Loaded load(const char *text, const char *const *overrides, uint32_t n) {
   Loaded l = {.src = source_create()};
@@ -24,6 +28,7 @@ static void unload(Loaded *l) {
   source_destroy(l->src);
 }
 
+/* clang-format off */
 static const char *const prelude =
   "const n = 3\n"
   "fn square(x: real[d]) = x^2\n"
@@ -99,6 +104,8 @@ static const struct { const char *expr; double want; } values[] = {
   {"{ let (a, b) = trajectory(driven, [0], [0], dt = 0.01, steps = 100, method = rk4)\n return a[100, 0] }", 0.5},
 };
 
+/* clang-format on */
+
 static bool evaluate(const Fn *f, double *out, char *err, size_t n) {
   Loaded none = {.src = source_create()};
   none.diag = diag_create(none.src);
@@ -136,14 +143,15 @@ static void test_values(void) {
 /* ---- what a file makes --------------------------------------------------------------------------------- */
 
 static const char *const trained =
-  "precision f32\nimport \"std/nets\"\nconst width = 4\n"
-  "data d { let a = uniform(0, 1)\n yield each q = a*ones(5, 2), e = [a, a, a, a, a] }\n"
-  "use s = d(count = 7, seed = 3)\nuse t = d(count = 2, seed = 4)\n"
-  "use net1 = mlp([width], 1)\nuse net2 = mlp([width, width], 1)\n"
-  "loss fit(q, e) = (net1(q)[0] + net2(q)[0] - e)^2\n"
-  "train fit on s { optimizer = sgd(lr = 0.5, momentum = 0.9)\n batch = 10\n epochs = 4\n only = [net2]\n test = t\n"
-  "  schedule = steps([5, 9], factor = 0.5)\n seed = 11\n clip = 2 }\n"
-  "report r = fit(q, e) on t\nexpect max(r) < 1 and sd(r) > 0\n";
+    "precision f32\nimport \"std/nets\"\nconst width = 4\n"
+    "data d { let a = uniform(0, 1)\n yield each q = a*ones(5, 2), e = [a, a, a, a, a] }\n"
+    "use s = d(count = 7, seed = 3)\nuse t = d(count = 2, seed = 4)\n"
+    "use net1 = mlp([width], 1)\nuse net2 = mlp([width, width], 1)\n"
+    "loss fit(q, e) = (net1(q)[0] + net2(q)[0] - e)^2\n"
+    "train fit on s { optimizer = sgd(lr = 0.5, momentum = 0.9)\n batch = 10\n epochs = 4\n only = [net2]\n "
+    "test = t\n"
+    "  schedule = steps([5, 9], factor = 0.5)\n seed = 11\n clip = 2 }\n"
+    "report r = fit(q, e) on t\nexpect max(r) < 1 and sd(r) > 0\n";
 
 static void test_train(void) {
   Loaded l = load(trained, NULL, 0);
@@ -151,31 +159,39 @@ static void test_train(void) {
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
   CU_ASSERT(!l.m->f64 && !t->loss->f64 && l.m->nparam == 10);
-  CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE && l.m->param[0].type.dim[0] == 4);
+  CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE &&
+            l.m->param[0].type.dim[0] == 4);
   CU_ASSERT(t->nmoved == 6 && t->moved[0] == 4 && !strcmp(l.m->param[4].path, "net2/dense.0/W"));
-  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && !strcmp(t->opt.name, "sgd"));
-  CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 && t->sched.at[1] == 9);
-  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH && t->data->program->f64 && t->test->seed == 4);
+  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 &&
+            !strcmp(t->opt.name, "sgd"));
+  CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 &&
+            t->sched.at[1] == 9);
+  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH &&
+            t->data->program->f64 && t->test->seed == 4);
   CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
   const Expect *x = l.m->action[2].expect;
   CU_ASSERT(x->nuse == 2 && x->use[0].stat == STAT_MAX && x->use[1].stat == STAT_SD && x->fn->f64);
   bool net = false;
-  for (uint32_t i = 0; i < l.m->nexport; i++) net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
+  for (uint32_t i = 0; i < l.m->nexport; i++)
+    net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
   CU_ASSERT(net);
   unload(&l);
 }
 
 static void test_overrides(void) {
-  static const char *const o[] = {"width=6", "train.steps=9", "train.fit.batch=all", "train.optimizer=adam(lr = 1/8)"};
+  static const char *const o[] = {"width=6", "train.steps=9", "train.fit.batch=all",
+                                  "train.optimizer=adam(lr = 1/8)"};
   Loaded l = load(trained, o, 4);
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
-  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 && l.m->param[0].type.dim[0] == 6);
+  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 &&
+            l.m->param[0].type.dim[0] == 6);
   unload(&l);
 }
 
 static void test_wrong_overrides(void) {
-  static const char *const wrong[] = {"widht=6", "train.step=9", "train.fti.steps=9", "width", "width=", "train.steps=x y", "width=1\nconst z = 2", "train.steps=-1"};
+  static const char *const wrong[] = {"widht=6", "train.step=9",    "train.fti.steps=9",    "width",
+                                      "width=",  "train.steps=x y", "width=1\nconst z = 2", "train.steps=-1"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     Loaded l = load(trained, &wrong[i], 1);
     CU_ASSERT(l.m == NULL && diag_errors(l.diag) > 0);
@@ -184,16 +200,20 @@ static void test_wrong_overrides(void) {
 }
 
 static void test_draws(void) {
-  Loaded l = load("data d { let x = [normal(0, 1) + uniform(0, k + 1) for k in 0:4]\n yield x, y = choice([1, 2, 5]), z = normal(0, 2, [3]) }\n"
-                  "use s = d(count = 5)\n", NULL, 0);
+  Loaded l = load("data d { let x = [normal(0, 1) + uniform(0, k + 1) for k in 0:4]\n yield x, y = "
+                  "choice([1, 2, 5]), z = normal(0, 2, [3]) }\n"
+                  "use s = d(count = 5)\n",
+                  NULL, 0);
   CU_ASSERT_FATAL(l.m != NULL);
   const Fn *f = l.m->data[0]->program;
   uint32_t draws = 0, scans = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) draws += f->inst.at[id].op == OP_rand, scans += f->inst.at[id].op == OP_scan;
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    draws += f->inst.at[id].op == OP_rand, scans += f->inst.at[id].op == OP_scan;
   CU_ASSERT(draws == 2 && scans == 1 && f->sub.n == 1);
   const Fn *body = f->sub.at[0];
   for (uint32_t id = 1, k = 0; id < body->inst.n; id++)
-    if (body->inst.at[id].op == OP_rand) CU_ASSERT(body->inst.at[id].nargs == 1 && ir_attr(body, &body->inst.at[id], 1) == k++);
+    if (body->inst.at[id].op == OP_rand)
+      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_attr(body, &body->inst.at[id], 1) == k++);
   CU_ASSERT(ir_verify(f, stderr) == 0);
   unload(&l);
 }
