@@ -56,7 +56,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 void session_close(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
 int session_fail(Session *s, int code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Prints what is in s->diag. */
+/* Prints what is in s->diag and empties it. */
 void session_render(Session *s);
 /* The seed that the program uses for a seed of the file: itself unless --seed is given. */
 uint64_t session_seed(const Session *s, uint64_t seed);

@@ -72,26 +72,39 @@ static int write_object(Session *s, const Glue *g, const char *path) {
   return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
 }
 
-static int link_library(Session *s, const Glue *g, const char *dir, const char *out) {
+static void print_exports(FILE *out, const Glue *g) { fprintf(out, "{ global: %s_*; local: *; };\n", g->name); }
+
+static int cannot_write(Session *s, const char *path) {
+  return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", path, strerror(errno));
+}
+
+/* Everything the linker needs, in `dir`. */
+static int write_parts(Session *s, const Glue *g, const char *dir) {
   Arena *m = s->model->mem;
-  char *glue = arena_printf(m, "%s/glue.c", dir), *object = arena_printf(m, "%s/model.o", dir);
-  char *archive = arena_printf(m, "%s/engine.a", dir), *start = arena_printf(m, "%s/start.bin", dir);
-  char *header = arena_printf(m, "%s/%s.h", dir, g->name), *made = arena_printf(m, "%s/out.so", dir);
-  const char *cc = getenv("CC");
-  int code = write_object(s, g, object);
+  int code = write_object(s, g, arena_printf(m, "%s/model.o", dir));
   if (code) return code;
-  if (!write_text(glue, glue_print, g) || !write_text(header, glue_header, g) || !write_start(s, start) ||
-      !write_file(archive, hnnc_lib_archive, (size_t)(hnnc_lib_archive_end - hnnc_lib_archive)))
-    return session_fail(s, EXIT_IO, (Span){0}, "cannot write in `%s`: %s", dir, strerror(errno));
-  char *argv[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-fvisibility=hidden", "-o", made, glue,
-                  object, archive, arena_printf(m, "-I%s", dir), arena_printf(m, "-DHNN_START=\"%s\"", start), "-Wl,--exclude-libs,ALL", "-lpthread", "-lm", NULL};
-  code = run_compiler(argv);
+  bool ok = write_text(arena_printf(m, "%s/glue.c", dir), glue_print, g) &&
+            write_text(arena_printf(m, "%s/%s.h", dir, g->name), glue_header, g) &&
+            write_text(arena_printf(m, "%s/exports.map", dir), print_exports, g) &&
+            write_start(s, arena_printf(m, "%s/start.bin", dir)) &&
+            write_file(arena_printf(m, "%s/engine.a", dir), hnnc_lib_archive,
+                       (size_t)(hnnc_lib_archive_end - hnnc_lib_archive));
+  return ok ? 0 : cannot_write(s, dir);
+}
+
+static int link_library(Session *s, const char *dir, const char *out) {
+  Arena *m = s->model->mem;
+  const char *cc = getenv("CC");
+  char *argv[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-o", (char *)out,
+                  arena_printf(m, "%s/glue.c", dir), arena_printf(m, "%s/model.o", dir),
+                  arena_printf(m, "%s/engine.a", dir), arena_printf(m, "-I%s", dir),
+                  arena_printf(m, "-DHNN_START=\"%s/start.bin\"", dir),
+                  arena_printf(m, "-Wl,--version-script=%s/exports.map", dir), "-lpthread", "-lm", NULL};
+  int code = run_compiler(argv);
   if (code == 127)
     return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
                         "gcc, set CC, or take --emit=obj", argv[0]);
-  if (code) return session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code);
-  char *mv[] = {"mv", "-f", made, (char *)out, NULL};
-  return run_compiler(mv) ? session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`", out) : 0;
+  return code ? session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
 }
 
 static void remove_dir(Session *s, const char *dir) {
@@ -99,12 +112,25 @@ static void remove_dir(Session *s, const char *dir) {
   run_compiler(argv);
 }
 
+/* The library is linked beside its place and moved there: an older one stays until the new one is whole. */
 static int make_library(Session *s, const Glue *g, const char *out) {
-  const char *tmp = getenv("TMPDIR");
+  const char *tmp = getenv("TMPDIR"), *made = arena_printf(s->model->mem, "%s.new", out);
   char *dir = arena_printf(s->model->mem, "%s/hnncXXXXXX", tmp && *tmp ? tmp : "/tmp");
-  if (!mkdtemp(dir)) return session_fail(s, EXIT_IO, (Span){0}, "cannot make a directory in `%s`: %s", dir, strerror(errno));
-  int code = link_library(s, g, dir, out);
+  if (!write_file(made, "", 0)) return cannot_write(s, out);
+  if (!mkdtemp(dir)) return unlink(made), cannot_write(s, dir);
+  int code = write_parts(s, g, dir);
+  if (!code) code = link_library(s, dir, made);
+  if (!code && rename(made, out)) code = cannot_write(s, out);
+  if (code) unlink(made);
   remove_dir(s, dir);
+  return code;
+}
+
+static int make_header(Session *s, const Glue *g, const char *out) {
+  const char *made = arena_printf(s->model->mem, "%s.new", out);
+  if (write_text(made, glue_header, g) && !rename(made, out)) return 0;
+  int code = cannot_write(s, out);
+  unlink(made);
   return code;
 }
 
@@ -119,7 +145,7 @@ static char *base_path(Session *s) {
   return base;
 }
 
-static void summary(Session *s, const Glue *g, const char *base, bool library) {
+static void summary(Session *s, const Glue *g, const char *base, bool library, bool header) {
   int64_t numbers = 0;
   struct stat st;
   for (uint32_t k = 0; k < s->model->nparam; k++) numbers += s->param[k].elems;
@@ -131,7 +157,8 @@ static void summary(Session *s, const Glue *g, const char *base, bool library) {
     printf("  %-40s %12" PRId64 " FLOP a sample\n", g->fn[i].wrapper, f.per_sample);
   }
   char *so = arena_printf(s->model->mem, "%s.so", base);
-  if (library && !stat(so, &st)) printf("  %s (%lld bytes), %s.h\n", so, (long long)st.st_size, base);
+  if (library && !stat(so, &st)) printf("  %s (%lld bytes)\n", so, (long long)st.st_size);
+  if (header) printf("  %s.h\n", base);
   printf("  %.0f ms\n", 1e3 * (pass_now() - s->started));
 }
 
@@ -141,9 +168,8 @@ int export_library(Session *s, bool library, bool header) {
   const char *slash = strrchr(base, '/');
   int code = glue_make(s, slash ? slash + 1 : base, &g);
   if (!code && library) code = make_library(s, &g, arena_printf(s->model->mem, "%s.so", base));
-  if (!code && header && !write_text(arena_printf(s->model->mem, "%s.h", base), glue_header, &g))
-    code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s.h`: %s", base, strerror(errno));
-  if (!code && !s->opt->quiet) summary(s, &g, base, library);
+  if (!code && header) code = make_header(s, &g, arena_printf(s->model->mem, "%s.h", base));
+  if (!code && !s->opt->quiet) summary(s, &g, base, library, header);
   glue_finish(&g);
   return code;
 }

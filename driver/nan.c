@@ -46,14 +46,15 @@ static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
 
 static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((double *)a->v)[i] : (double)((float *)a->v)[i]; }
 
-static Tensor input(const Trainer *t, const Input *in, const int64_t *sample, int64_t n) {
+/* An input of a function on n samples of a set; the weight is that of a mean. */
+static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? n : 1;
   Tensor out = {in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
-      out.v[e * lanes + i] = in->kind == IN_PARAM ? real_at(&t->param[in->index], e)
+      out.v[e * lanes + i] = in->kind == IN_PARAM ? real_at(&param[in->index], e)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
-                             : real_at(&t->rt.data->field[in->index], e * t->rt.data->field[in->index].ld + sample[i]);
+                             : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
   return out;
 }
 
@@ -62,27 +63,45 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
   rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
-int nan_hunt(Session *s, Trainer *t) {
-  const Fn *f = trainer_gradient(t);
-  int64_t n, step = t->rt.step;
-  int64_t *sample = step_samples(&t->rt, &n);
-  Hunt hunt = {.limit = s->model->f64 ? DBL_MAX : FLT_MAX, .samples = n};
-  EvalEnv env = {.seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step), .draw = draw, .ode = rt_ode,
-                 .watch = watch, .ctx = &hunt};
+/* Evaluates f on the samples until a value is not finite. */
+static Hunt hunt(const Session *s, const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
+                 uint64_t seed) {
+  Hunt h = {.limit = s->model->f64 ? DBL_MAX : FLT_MAX, .samples = n};
+  EvalEnv env = {.seed = seed, .draw = draw, .ode = rt_ode, .watch = watch, .ctx = &h};
   Tensor *in = calloc(f->in.n + 1, sizeof *in), *out = calloc(f->out.n + 1, sizeof *out);
   char err[256];
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(t, &f->in.at[k], sample, n);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
   if (ir_eval(f, n, in, out, &env, err, sizeof err)) ir_tensors_free(out, f->out.n);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
   free(in);
   free(out);
+  return h;
+}
+
+/* What overflows in f32 is finite here. */
+static const char *value_name(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
+
+int nan_hunt(Session *s, Trainer *t) {
+  int64_t n, step = t->rt.step;
+  int64_t *sample = step_samples(&t->rt, &n);
+  Hunt h = hunt(s, trainer_gradient(t), t->param, t->rt.data, sample, n,
+                rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step));
   free(sample);
-  if (!hunt.found)
+  if (!h.found)
     return session_fail(s, EXIT_NUMBERS, (Span){0}, "the loss `%s` or its gradient is not finite at step %" PRId64
                         " (in f64 the same step is: try `precision f64`)", t->spec->name, step);
-  DiagMsg *m = diag_error(s->diag, hunt.at, "the numbers of `%s` stopped being finite at step %" PRId64
-                          ": `%s` gave %g", t->spec->name, step, ir_op[hunt.op].name, hunt.value);
+  DiagMsg *m = diag_error(s->diag, h.at, "the numbers of `%s` stopped being finite at step %" PRId64
+                          ": `%s` gave %s", t->spec->name, step, ir_op[h.op].name, value_name(h.value));
   diag_help(m, "a smaller learning rate or `clip` may keep it finite; the last checkpoint is from before this step");
   session_render(s);
   return EXIT_NUMBERS;
+}
+
+void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
+  const RtSet *set = report->data ? data_native(s, report->data) : NULL;
+  Hunt h = hunt(s, derived, s->param, set, &sample, 1, session_seed(s, 0));
+  DiagMsg *m = diag_error(s->diag, h.at, "the report `%s` is not finite", report->name);
+  if (h.found && set) diag_help(m, "in sample %" PRId64 " `%s` gave %s", sample, ir_op[h.op].name, value_name(h.value));
+  else if (h.found) diag_help(m, "`%s` gave %s", ir_op[h.op].name, value_name(h.value));
+  session_render(s);
 }

@@ -20,6 +20,12 @@ static ReportResult statistics(const RtArray *a) {
   return r;
 }
 
+static int64_t first_not_finite(const RtArray *a) {
+  int64_t i = 0;
+  while (i + 1 < a->n && isfinite(a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i])) i++;
+  return i;
+}
+
 static HnnArg argument(const Session *s, const Input *in, const RtSet *set) {
   const RtArray *a = in->kind == IN_PARAM ? &s->param[in->index] : &set->field[in->index];
   return (HnnArg){a->v, a->ld};
@@ -41,6 +47,7 @@ int report_run(Session *s, const Report *report, ReportResult *out) {
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = argument(s, &f->in.at[k], set);
   rt_fn_run(native.run, in, &(HnnArg){value.v, value.ld}, set ? set->n : 1, session_seed(s, 0), 0);
   *out = statistics(&value);
+  if (!isfinite(out->mean)) nan_report(s, report, native.fn, first_not_finite(&value));
   rt_array_finish(&value);
   free(in);
   native_finish(&native);

@@ -113,7 +113,8 @@ static int run_train(Runner *r, const Train *spec, int action) {
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
 static void print_report(const Report *report, const ReportResult *x) {
-  if (!report->data) printf("report %-24s %.6g\n", report->name, x->mean);
+  if (isnan(x->mean)) printf("report %-24s nan\n", report->name);
+  else if (!report->data) printf("report %-24s %.6g\n", report->name, x->mean);
   else printf("report %-24s %.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", report->name, x->mean, x->sd, x->min,
               x->max, x->n);
   fflush(stdout);
@@ -144,6 +145,7 @@ static int run_report(Runner *r, const Report *report) {
   int code = report_run(r->s, report, x);
   if (code) return code;
   x->made = true;
+  r->not_finite |= !isfinite(x->mean);
   print_report(report, x);
   return write_reports(r);
 }
@@ -202,11 +204,12 @@ static void describe_run(Runner *r) {
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
-  const char *status = code == -1 ? "stopped" : code || r->failed_expect ? "failed" : "done";
+  const bool failed = r->failed_expect || r->not_finite;
+  const char *status = code == -1 ? "stopped" : code || failed ? "failed" : "done";
   if (!rt_run_status(r->run, status, &err) && code <= 0) return fail(r, &err);
   if (code == -1)
     fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
-  return code == -1 ? 130 : code ? code : r->failed_expect ? EXIT_NUMBERS : 0;
+  return code == -1 ? 130 : code ? code : failed ? EXIT_NUMBERS : 0;
 }
 
 int runner_run(Runner *r) {

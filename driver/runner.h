@@ -14,7 +14,7 @@ typedef struct Runner {
   bool *holds; bool *judged; /* by action: expectations */
   char hash[40];             /* of the text and the overrides */
   int64_t steps_before;      /* of the trainings that are done */
-  bool failed_expect;
+  bool failed_expect, not_finite;         /* the exit code is then 3 */
   /* where to go on: actions before `action` are done; the training there starts at `step` */
   RtCheckpoint *from; RtPosition at;
 } Runner;

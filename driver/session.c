@@ -42,6 +42,7 @@ static const char *cache_dir(char *buf, size_t size) {
 
 void session_render(Session *s) {
   diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+  diag_clear(s->diag);
 }
 
 int session_fail(Session *s, int code, Span at, const char *fmt, ...) {

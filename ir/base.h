@@ -86,6 +86,7 @@ DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...) __att
 DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void diag_clear(Diag *d);                       /* forgets the messages so far, once they are rendered */
 int diag_errors(const Diag *d);                 /* number of errors so far */
 int diag_warnings(const Diag *d);
 bool diag_full(const Diag *d);                  /* the cap (20 errors) is reached: stop looking */

@@ -17,6 +17,8 @@ void diag_destroy(Diag *d) {
   free(d);
 }
 
+void diag_clear(Diag *d) { d->msgs.n = 0, d->errors = d->warnings = 0; }
+
 static const char *format(Arena *mem, const char *fmt, va_list ap) {
   va_list again;
   va_copy(again, ap);
