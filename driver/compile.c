@@ -1,13 +1,15 @@
 /* `hnnc compile FILE`: the native model (a library and its header), or what --emit names. */
 #include "driver/export.h"
 #include "driver/units.h"
+#include "frontend/ast.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char *const emit_kinds[] = {"ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header"};
+static const char *const emit_kinds[] = {"ast", "ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header"};
 enum { NKINDS = sizeof emit_kinds / sizeof *emit_kinds };
 
 /* Derived, simplified, not split: what `ir`, `flops` and `dot` show. NULL after messages. */
@@ -95,8 +97,34 @@ static int emit_kind(Session *s, const char *kind) {
   return code;
 }
 
+/* The syntax tree, of files with errors too. */
+static int emit_ast(const Options *o) {
+  Source *src = source_create();
+  Interner *names = intern_create();
+  Diag *diag = diag_create(src);
+  uint32_t file = source_load(src, o->file);
+  FILE *out = file && o->out ? fopen(o->out, "w") : stdout;
+  int code = 0;
+  if (!file || !out) {
+    diag_error(diag, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
+    code = EXIT_IO;
+  } else {
+    Ast *ast = ast_parse(src, file, names, diag);
+    ast_print(out, ast);
+    ast_destroy(ast);
+    code = diag_errors(diag) ? EXIT_FILE : 0;
+  }
+  if (out && out != stdout && fclose(out)) diag_error(diag, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
+  diag_render(diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+  diag_destroy(diag);
+  intern_destroy(names);
+  source_destroy(src);
+  return code;
+}
+
 int command_compile(const Options *o) {
   Session s;
+  if (o->emit && !strcmp(o->emit, "ast")) return emit_ast(o);
   int code = session_open(&s, o);
   if (!code) code = o->emit ? emit_kind(&s, o->emit) : export_library(&s, true, true);
   if (o->time_passes) pass_times_print(stderr);

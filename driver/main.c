@@ -1,7 +1,16 @@
 #include "driver/driver.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What was printed must have arrived: a full disk behind stdout is an error. */
+static int flushed(int code) {
+  bool ok = fflush(stdout) == 0 && !ferror(stdout);
+  if (ok) return code;
+  fprintf(stderr, "error: cannot write to the standard output: %s\n", strerror(errno ? errno : ENOSPC));
+  return code ? code : EXIT_IO;
+}
 
 int main(int argc, char **argv) {
   static const struct { const char *name; int (*run)(const Options *); } command[] = {
@@ -13,5 +22,5 @@ int main(int argc, char **argv) {
   for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)
     if (!strcmp(command[i].name, o.command)) code = command[i].run(&o);
   vec_free(&o.override_);
-  return code;
+  return flushed(code);
 }

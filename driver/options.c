@@ -15,7 +15,7 @@ static const struct argp_option option_table[] = {
   {"quiet", 'q', NULL, 0, "no progress, only results and errors", 1},
   {"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2},
   {"json", KEY_JSON, NULL, 0, "bench, diagnose: print JSON", 2},
-  {"emit", KEY_EMIT, "KIND", 0, "compile: ir, flops, kernels, llvm, asm, dot, obj, so, header", 3},
+  {"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3},
   {"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
   {"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3},
   {"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},

@@ -89,7 +89,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   pass_timed("frontend", pass_now() - s->started);
   if (!s->model || diag_errors(s->diag)) {
     session_render(s);
-    return !text && access(o->file, R_OK) ? EXIT_IO : EXIT_FILE;
+    return source_file(s->src, 1) ? EXIT_FILE : EXIT_IO;
   }
   static char dir[4096];
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,

@@ -132,11 +132,11 @@ typedef struct RtTrain {
   /* called every `every` steps and at the end, with the loss of that step's batch and the loss on `test`
    * (NaN without); false stops (Ctrl-C, time). every = 0: only at the end. */
   bool (*progress)(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s);
-  /* called after progress when checkpoint_seconds have passed since the last one, and always at the end
-   * and on a stop; false is RT_FAILED (the callback has said why). */
+  /* called when checkpoint_seconds have passed since the last one, and always at the end and on a stop;
+   * false is RT_FAILED (the callback has said why). */
   bool (*checkpoint)(void *ctx, int64_t step);
   void *ctx;
-  double checkpoint_seconds;              /* 0: every time */
+  double checkpoint_seconds;              /* 0: after each progress */
   const volatile int *stop;               /* NULL, or set by a signal handler: stop after this step */
   /* resumable state, the caller's: with `flat` and `step` the training continues bit for bit. */
   int64_t step;                           /* steps done */

@@ -176,18 +176,22 @@ static RtStatus run(Loop *l) {
     if (l->perm) gather(l, t->step * l->batch.n);
     if (!(t->lbfgs ? lbfgs_step(l) : compiled_step(l))) return l->status;
     t->step++;
-    bool stopped = stop_asked(t);
-    last = stopped || t->step >= t->steps;
-    if (!last && (t->every <= 0 || t->step % t->every)) continue;
-    const double now = rt_now(), rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
-    const double lr = rt_sched_rate(t, t->step - 1);
-    if (t->progress && !t->progress(t->ctx, t->step, t->loss, test_loss(l), lr, rate)) last = stopped = true;
-    reported = rt_now(), reported_step = t->step;
-    if (t->checkpoint && (last || reported - saved >= t->checkpoint_seconds)) {
-      if (!t->checkpoint(t->ctx, t->step)) return RT_FAILED;
-      saved = reported = rt_now();
+    const bool end = t->step >= t->steps, due = end || (t->every > 0 && t->step % t->every == 0);
+    const double now = rt_now();
+    bool go_on = true;
+    last = end || stop_asked(t);
+    if (due) {
+      const double rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
+      if (t->progress) go_on = t->progress(t->ctx, t->step, t->loss, test_loss(l), rt_sched_rate(t, t->step - 1), rate);
+      last |= !go_on;
+      reported = rt_now(), reported_step = t->step;
     }
-    if (stopped && t->step < t->steps) return RT_STOPPED;
+    if (t->checkpoint && (last || (now - saved >= t->checkpoint_seconds && (due || t->checkpoint_seconds > 0)))) {
+      if (!t->checkpoint(t->ctx, t->step)) return RT_FAILED;
+      saved = rt_now();
+      reported += due ? saved - reported : saved - now;
+    }
+    if (last && (!end || !go_on)) return RT_STOPPED;
   }
   return RT_DONE;
 }

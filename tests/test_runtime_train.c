@@ -79,7 +79,7 @@ static bool progress(void *ctx, int64_t step, double loss, double test, double l
 static bool checkpoint(void *ctx, int64_t step) {
   Seen *s = ctx;
   s->checkpoints++;
-  CU_ASSERT_EQUAL(step, s->step);
+  CU_ASSERT(step >= s->step);
   return true;
 }
 
