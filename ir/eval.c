@@ -1,41 +1,16 @@
-/* The reference evaluator: instruction after instruction over whole [element][B] arrays in f64. An
- * operand is freed after its last user, so that a body of a long loop needs no more than one turn. */
-#include "ir/eval.h"
+/* The reference evaluator in f64. */
+#include "ir/ir.h"
 
+#include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool eval_fail(Run *r, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  if (r->errsize) vsnprintf(r->err, r->errsize, fmt, ap);
-  va_end(ap);
-  return false;
-}
+typedef double Elem;
+typedef Tensor ElemTensor;
+typedef const EvalEnv ElemEnv;
 
-Tensor eval_tensor(Type t, int64_t B) {
-  size_t bytes = (size_t)(type_count(t) * (t.lane ? B : 1)) * sizeof(double);
-  Tensor x = {t, base_realloc(NULL, bytes + !bytes)};
-  memset(x.v, 0, bytes);
-  return x;
-}
-
-void ir_tensors_free(Tensor *t, uint32_t n) {
-  for (uint32_t k = 0; k < n; k++) {
-    free(t[k].v);
-    t[k].v = NULL;
-  }
-}
-
-void eval_move(const Run *r, Tensor *to, int64_t o, const Tensor *from, int64_t e) {
-  int64_t w = eval_width(to, r->B);
-  double *q = to->v + o * w;
-  if (from->type.lane == to->type.lane) memcpy(q, from->v + e * w, (size_t)w * sizeof *q);
-  else
-    for (int64_t s = 0; s < w; s++) q[s] = from->v[e];
-}
+#include "ir/eval.h"
 
 /* ---- elementwise ops, from the table ---- */
 
@@ -61,153 +36,151 @@ double ir_eval_scalar(Op op, double a, double b) {
   return value[op](a, b);
 }
 
-static double element(const Tensor *t, int64_t e, int64_t s, int64_t B) {
-  int64_t at = t->type.rank ? e : 0;
-  return t->v[t->type.lane ? at * B + s : at];
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) {
+  (void)r;
+  return value[op](a, b);
 }
 
-static bool eval_ew(Node *n) {
-  int64_t B = n->run->B, w = eval_width(n->out, B), count = type_count(n->i->type);
-  const Tensor *x = n->arg[0], *y = n->i->nargs > 1 ? n->arg[1] : n->arg[0];
-  Value *fn = value[n->i->op];
-  for (int64_t e = 0; e < count; e++)
-    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = fn(element(x, e, s, B), element(y, e, s, B));
-  return true;
+static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
+  (void)r;
+  return sum + a * b;
 }
 
-bool eval_select(Node *n) {
-  int64_t B = n->run->B, w = eval_width(n->out, B), count = type_count(n->i->type);
-  for (int64_t e = 0; e < count; e++)
-    for (int64_t s = 0; s < w; s++)
-      n->out->v[e * w + s] = element(n->arg[element(n->arg[0], e, s, B) != 0 ? 1 : 2], e, s, B);
-  return true;
-}
+static inline bool elem_true(Elem a) { return a != 0; }
 
-/* ---- functions ---- */
-
-typedef struct Slot {
-  Tensor t;
-  Tensor *results;           /* of a MULTI instruction */
-  uint32_t nresults, last;   /* last user; UINT32_MAX for outputs */
-  bool borrowed;
-} Slot;
-
-static bool eval_op(Node *n) {
-  switch (n->i->op) {
-#define EW1(name, ...) case OP_##name: return eval_ew(n);
-#define EW2(name, ...) case OP_##name: return eval_ew(n);
-#define CMP(name, ...) case OP_##name: return eval_ew(n);
-#define LOG(name, ...) case OP_##name: return eval_ew(n);
-#define ST(name, ...) case OP_##name: return eval_##name(n);
-#include "ir/ops.def"
-  default: return eval_fail(n->run, "unknown op %d", n->i->op);
+/* No lane moves by more than 4 ulp of the largest. */
+static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
+  double largest = 0, moved = 0;
+  for (size_t e = elem_total(now, B); e-- > 0;) {
+    largest = fmax(largest, fabs(now->v[e]));
+    moved = fmax(moved, fabs(now->v[e] - was->v[e]));
+    if (isnan(now->v[e])) return false;
   }
+  return moved <= 4 * DBL_EPSILON * largest;
 }
 
-static void slot_free(Slot *s) {
-  if (!s->borrowed) free(s->t.v);
-  ir_tensors_free(s->results, s->nresults);
-  free(s->results);
-  *s = (Slot){.last = s->last};
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t) {
+  if (!r->env || !r->env->watch || !t->v || r->env->watch(r->env->ctx, f, (Val){id}, t)) return true;
+  return eval_fail(r, "stopped at %%%u of @%s", id, f->name);
 }
 
-static Slot *slots_create(const Fn *f) {
-  Slot *slot = base_realloc(NULL, f->inst.n * sizeof *slot);
-  memset(slot, 0, f->inst.n * sizeof *slot);
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) slot[ir_arg(f, &f->inst.at[id], k).id].last = id;
-  for (uint32_t k = 0; k < f->out.n; k++) slot[f->out.at[k].id].last = UINT32_MAX;
-  return slot;
+#include "ir/eval_fn_tmpl.h"
+#include "ir/eval_scan_tmpl.h"
+#include "ir/eval_struct_tmpl.h"
+
+/* ---- leaves ---- */
+
+static bool eval_const(Node *n) {
+  double v;
+  memcpy(&v, &n->attr[0], sizeof v);
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = v;
+  return true;
 }
 
-static void slots_destroy(Slot *slot, const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) slot_free(&slot[id]);
-  free(slot);
+static bool eval_table(Node *n) {
+  const Table *t = &n->f->table.at[n->attr[0]];
+  memcpy(n->out->v, t->v, (size_t)type_count(t->type) * sizeof(double));
+  return true;
 }
 
-static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
-  s->nresults = ir_result_count(f, i);
-  if (!(ir_op[i->op].flags & OPF_MULTI)) {
-    s->t = eval_tensor(i->type, r->B);
+static bool eval_rand(Node *n) {
+  const EvalEnv *env = n->run->env;
+  if (!env || !env->draw) return eval_fail(n->run, "`rand` without a generator");
+  uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
+  env->draw((int)n->attr[0], env->seed, env->sample0, n->run->B, (uint32_t)n->attr[1], counter,
+            type_count(n->i->type), n->out->v);
+  return true;
+}
+
+/* ---- adaptive trajectories ---- */
+
+typedef struct Rates {
+  Node *n;
+  const Fn *body;
+  Tensor *in, *out;          /* of the body; the first `states` inputs and the time are set by each call */
+  uint32_t states;
+  bool failed;
+} Rates;
+
+static void rates(void *ctx, const void *t, const void *y, void *dy) {
+  Rates *r = ctx;
+  int64_t B = r->n->run->B;
+  double *at = (double *)y, *to = dy;
+  size_t total = 0;
+  for (uint32_t k = 0; k < r->states; k++) {
+    r->in[k].v = at + total;
+    total += elem_total(&r->in[k], B);
+  }
+  r->in[r->states].v = (double *)t;
+  if (r->failed || !eval_fn(r->n->run, r->body, r->in, r->out)) {
+    for (size_t e = 0; e < total; e++) to[e] = NAN;
+    r->failed = true;
     return;
   }
-  s->results = base_realloc(NULL, (s->nresults + 1) * sizeof *s->results);
-  for (uint32_t k = 0; k < s->nresults; k++) {
-    Type t;
-    if (!ir_result_type(f, i, k, &t))
-      base_fault("in @%s: result %u of %%%u has no type", f->name, k, (uint32_t)(i - f->inst.at));
-    s->results[k] = eval_tensor(t, r->B);
+  for (uint32_t k = 0; k < r->states; k++) {
+    size_t size = elem_total(&r->out[k], B);
+    memcpy(to, r->out[k].v, size * sizeof *to);
+    to += size;
   }
+  eval_free(r->out, r->states);
 }
 
-static bool eval_inst(Run *r, const Fn *f, uint32_t id, Slot *slot) {
-  const Inst *i = &f->inst.at[id];
-  const Tensor **args = base_realloc(NULL, (i->nargs + 1) * sizeof *args);
-  Node n = {.run = r, .f = f, .i = i, .attr = f->attr.at + i->attr, .args = args, .out = &slot[id].t};
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = &slot[ir_arg(f, i, k).id].t;
-  for (uint32_t k = 0; k < i->nargs && k < 3; k++) n.arg[k] = args[k];
-  allocate(r, f, i, &slot[id]);
-  n.results = slot[id].results;
-  n.nresults = slot[id].nresults;
-  if (i->op == OP_proj) {    /* its operand is no tensor */
-    const Slot *multi = &slot[ir_arg(f, i, 0).id];
-    n.results = multi->results;
-    n.nresults = multi->nresults;
-  }
-  bool ok = eval_op(&n);
-  free(args);
-  if (ok && r->env && r->env->watch && slot[id].t.v && !r->env->watch(r->env->ctx, f, (Val){id}, &slot[id].t))
-    return eval_fail(r, "stopped at %%%u of @%s", id, f->name);
-  return ok;
-}
-
-static void release(const Fn *f, uint32_t id, Slot *slot) {
-  const Inst *i = &f->inst.at[id];
-  for (uint32_t k = 0; k < i->nargs; k++) {
-    uint32_t arg = ir_arg(f, i, k).id;
-    if (slot[arg].last == id) slot_free(&slot[arg]);
-  }
-  if (slot[id].last == 0) slot_free(&slot[id]);
-}
-
-static bool eval_body(Run *r, const Fn *f, const Tensor *in, Slot *slot) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) {
-      slot[id].t = in[ir_attr(f, i, 0)];
-      slot[id].borrowed = true;
-      if (r->env && r->env->watch && !r->env->watch(r->env->ctx, f, (Val){id}, &slot[id].t))
-        return eval_fail(r, "stopped at %%%u of @%s", id, f->name);
-      continue;
+/* [ntimes][dim][lanes] of all states apart into one tensor a state. */
+static void unpack(Node *n, const double *out, uint32_t states, int64_t ntimes) {
+  for (int64_t t = 0; t < ntimes; t++)
+    for (uint32_t k = 0; k < states; k++) {
+      size_t size = elem_total(n->args[k], n->run->B);
+      memcpy(n->results[k].v + (size_t)t * size, out, size * sizeof *out);
+      out += size;
     }
-    if (!eval_inst(r, f, id, slot)) return false;
-    release(f, id, slot);
-  }
-  return true;
 }
 
-bool eval_fn(Run *r, const Fn *f, const Tensor *in, Tensor *out) {
-  Slot *slot = slots_create(f);
-  bool ok = eval_body(r, f, in, slot);
-  for (uint32_t k = 0; ok && k < f->out.n; k++) {
-    const Tensor *t = &slot[f->out.at[k].id].t;
-    out[k] = eval_tensor(t->type, r->B);
-    memcpy(out[k].v, t->v, (size_t)(type_count(t->type) * eval_width(t, r->B)) * sizeof(double));
+static bool eval_ode(Node *n) {
+  const EvalEnv *env = n->run->env;
+  if (!env || !env->ode) return eval_fail(n->run, "`ode` without a stepper");
+  uint32_t states = (uint32_t)n->attr[1];
+  const Tensor *times = n->args[states];
+  int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
+  Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states};
+  HnnOde o = {.method = (int32_t)n->attr[0],
+              .f64 = 1,
+              .lanes = (int32_t)lanes,
+              .ntimes = (int32_t)times->type.dim[0],
+              .times = times->v,
+              .rates = rates,
+              .ctx = &r};
+  memcpy(&o.rtol, &n->attr[2], sizeof o.rtol);
+  memcpy(&o.atol, &n->attr[3], sizeof o.atol);
+  size_t total = 0;
+  for (uint32_t k = 0; k < states; k++) total += elem_total(n->args[k], n->run->B);
+  o.dim = (int32_t)(total / (size_t)lanes);
+  double *y0 = base_realloc(NULL, total * sizeof *y0), *at = y0;
+  double *out = base_realloc(NULL, total * (size_t)o.ntimes * sizeof *out);
+  r.in = base_realloc(NULL, n->i->nargs * sizeof *r.in);
+  r.out = base_realloc(NULL, states * sizeof *r.out);
+  for (uint32_t k = 0; k < n->i->nargs; k++) r.in[k] = *n->args[k];
+  r.in[states].type = r.body->in.at[states].type;
+  for (uint32_t k = 0; k < states; k++) {
+    memcpy(at, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof *at);
+    at += elem_total(n->args[k], n->run->B);
   }
-  slots_destroy(slot, f);
-  return ok;
+  o.y0 = y0;
+  o.out = out;
+  env->ode(&o);              /* lanes that fail are NaN in the output */
+  unpack(n, out, states, o.ntimes);
+  free(y0);
+  free(out);
+  free(r.in);
+  free(r.out);
+  return !r.failed;
 }
+
+/* ---- all ---- */
+
+void ir_tensors_free(Tensor *t, uint32_t n) { eval_free(t, n); }
 
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err,
              size_t errsize) {
   Run r = {B, env, err, errsize};
-  char have[96], want[96];
-  if (errsize) *err = 0;
-  if (B < 1) return eval_fail(&r, "needs a sample at least");
-  for (uint32_t k = 0; k < f->in.n; k++)
-    if (!type_eq(in[k].type, f->in.at[k].type))
-      return eval_fail(&r, "@%s takes %s as input %u, found %s", f->name,
-                       type_text(f->in.at[k].type, f->f64, want, sizeof want), k,
-                       type_text(in[k].type, f->f64, have, sizeof have));
-  return eval_fn(&r, f, in, out);
+  return eval_top(&r, f, in, out);
 }

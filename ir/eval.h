@@ -1,12 +1,12 @@
-/* What the parts of the reference evaluator share. Private to ir. */
-#ifndef HNNC_IR_EVAL_H
-#define HNNC_IR_EVAL_H
-
-#include "ir/ir.h"
+/* The evaluators' common part, a template: eval.c makes it for f64, eval_field.c for the finite field. An
+ * instance defines before it includes this
+ *   Elem, ElemTensor (a Type and an Elem *v, laid out as Tensor), ElemEnv
+ * and after it, before the three eval_*_tmpl.h, the functions that are declared here as its own. */
+#include "ir/shape.h"
 
 typedef struct Run {         /* one evaluation, through all sub-functions */
   int64_t B;
-  const EvalEnv *env;
+  ElemEnv *env;
   char *err;
   size_t errsize;
 } Run;
@@ -16,26 +16,39 @@ typedef struct Node {        /* one instruction being evaluated */
   const Fn *f;
   const Inst *i;
   const int64_t *attr;
-  const Tensor *arg[3];      /* the first three operands */
-  const Tensor *const *args; /* all */
-  Tensor *out;               /* allocated, not yet written */
-  Tensor *results;           /* MULTI ops: one per result, allocated */
+  const ElemTensor *arg[3];  /* the first three operands */
+  const ElemTensor *const *args; /* all */
+  ElemTensor *out;           /* allocated, not yet written */
+  ElemTensor *results;       /* MULTI ops: one per result, allocated */
   uint32_t nresults;
 } Node;
 
-bool eval_fail(Run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Evaluates f; in[] are borrowed, out[] are allocated. On failure out[] holds nothing to free. */
-bool eval_fn(Run *r, const Fn *f, const Tensor *in, Tensor *out);
-
-Tensor eval_tensor(Type t, int64_t B);                   /* zeros */
-static inline int64_t eval_width(const Tensor *t, int64_t B) { return t->type.lane ? B : 1; }
-
-/* Element e of `from` (fits the lanes of `to`) into element o of `to`. */
-void eval_move(const Run *r, Tensor *to, int64_t o, const Tensor *from, int64_t e);
-
-/* One function an op, named as in ops.def. */
-#define ST(name, ...) bool eval_##name(Node *n);
+/* One function an op, named as in ops.def. The instance's own: const, table, rand, ode. */
+#define ST(name, ...) static bool eval_##name(Node *n);
 #include "ir/ops.def"
 
-#endif
+/* ---- the instance's own ---- */
+
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b);        /* an elementwise op */
+static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b);
+static inline bool elem_true(Elem a);                                /* of a bool */
+/* Whether a fixed-point iteration may stop. */
+static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B);
+/* After each instruction; t->v is NULL for MULTI ops. False + eval_fail ends the evaluation. */
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t);
+
+/* ---- eval_fn_tmpl.h ---- */
+
+static bool eval_fail(Run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Evaluates f; in[] are borrowed, out[] are allocated. On failure out[] holds nothing to free. */
+static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out);
+/* The same for a whole function: in[] are compared with the inputs' types first. */
+static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out);
+
+static ElemTensor eval_tensor(Type t, int64_t B);                    /* zeros */
+static void eval_free(ElemTensor *t, uint32_t n);
+static inline int64_t eval_width(const ElemTensor *t, int64_t B) { return t->type.lane ? B : 1; }
+static inline size_t elem_total(const ElemTensor *t, int64_t B) {
+  return (size_t)(type_count(t->type) * eval_width(t, B));
+}

@@ -1,35 +1,5 @@
-/* Structural ops of the reference evaluator; those with sub-functions are in eval_loop.c. An axis
- * splits a tensor into outer x size x inner elements. */
-#include "ir/eval.h"
-#include "ir/shape.h"
-
-#include <math.h>
-
-/* ---- leaves ---- */
-
-bool eval_in(Node *n) { return eval_fail(n->run, "an input that is not bound"); }
-
-bool eval_const(Node *n) {
-  double v;
-  memcpy(&v, &n->attr[0], sizeof v);
-  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = v;
-  return true;
-}
-
-bool eval_table(Node *n) {
-  const Table *t = &n->f->table.at[n->attr[0]];
-  memcpy(n->out->v, t->v, (size_t)type_count(t->type) * sizeof(double));
-  return true;
-}
-
-bool eval_rand(Node *n) {
-  const EvalEnv *env = n->run->env;
-  if (!env || !env->draw) return eval_fail(n->run, "`rand` without a generator");
-  uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
-  env->draw((int)n->attr[0], env->seed, env->sample0, n->run->B, (uint32_t)n->attr[1], counter,
-            type_count(n->i->type), n->out->v);
-  return true;
-}
+/* Structural ops of the evaluators; those with sub-functions are in eval_scan_tmpl.h. An axis splits a
+ * tensor into outer x size x inner elements. See eval.h. */
 
 /* ---- moving ---- */
 
@@ -37,9 +7,9 @@ static bool copy_all(Node *n) {
   for (int64_t e = type_count(n->i->type); e-- > 0;) eval_move(n->run, n->out, e, n->arg[0], e);
   return true;
 }
-bool eval_id(Node *n) { return copy_all(n); }
-bool eval_spread(Node *n) { return copy_all(n); }
-bool eval_reshape(Node *n) { return copy_all(n); }
+static bool eval_id(Node *n) { return copy_all(n); }
+static bool eval_spread(Node *n) { return copy_all(n); }
+static bool eval_reshape(Node *n) { return copy_all(n); }
 
 typedef struct Axis { int64_t outer, size, inner; } Axis;
 
@@ -50,7 +20,7 @@ static Axis axis_of(Type t, int64_t axis) {
   return a;
 }
 
-bool eval_transpose(Node *n) {
+static bool eval_transpose(Node *n) {
   Type from = n->arg[0]->type, to = n->i->type;
   int64_t stride[IR_MAX_RANK], step = 1, count = type_count(to);
   for (int k = from.rank; k-- > 0; step *= from.dim[k]) stride[k] = step;
@@ -62,7 +32,7 @@ bool eval_transpose(Node *n) {
   return true;
 }
 
-bool eval_expand(Node *n) {
+static bool eval_expand(Node *n) {
   Axis a = axis_of(n->i->type, n->attr[0]);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
@@ -71,7 +41,7 @@ bool eval_expand(Node *n) {
   return true;
 }
 
-bool eval_slice(Node *n) {
+static bool eval_slice(Node *n) {
   Axis a = axis_of(n->arg[0]->type, n->attr[0]);
   int64_t start = n->attr[1], size = n->attr[2], step = n->attr[3];
   for (int64_t o = 0; o < a.outer; o++)
@@ -82,7 +52,7 @@ bool eval_slice(Node *n) {
   return true;
 }
 
-bool eval_unslice(Node *n) {
+static bool eval_unslice(Node *n) {
   Axis a = axis_of(n->arg[0]->type, n->attr[0]);
   int64_t start = n->attr[1], step = n->attr[2], total = n->attr[3];
   for (int64_t o = 0; o < a.outer; o++)
@@ -93,7 +63,7 @@ bool eval_unslice(Node *n) {
   return true;
 }
 
-bool eval_concat(Node *n) {
+static bool eval_concat(Node *n) {
   Axis to = axis_of(n->i->type, n->attr[0]);
   int64_t start = 0;
   for (uint32_t p = 0; p < n->i->nargs; p++) {
@@ -106,7 +76,7 @@ bool eval_concat(Node *n) {
   return true;
 }
 
-bool eval_take(Node *n) {
+static bool eval_take(Node *n) {
   Axis a = axis_of(n->arg[0]->type, n->attr[0]), to = axis_of(n->i->type, n->attr[0]);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
@@ -116,24 +86,25 @@ bool eval_take(Node *n) {
   return true;
 }
 
-bool eval_put(Node *n) {
+static bool eval_put(Node *n) {
   Axis a = axis_of(n->arg[0]->type, n->attr[0]);
   int64_t w = eval_width(n->out, n->run->B) * a.inner, total = n->attr[1];
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++) {
-      double *to = n->out->v + (o * total + n->attr[2 + k]) * w;
-      const double *from = n->arg[0]->v + (o * a.size + k) * w;
-      for (int64_t e = 0; e < w; e++) to[e] += from[e];
+      Elem *to = n->out->v + (o * total + n->attr[2 + k]) * w;
+      const Elem *from = n->arg[0]->v + (o * a.size + k) * w;
+      for (int64_t e = 0; e < w; e++) to[e] = elem_apply(n->run, OP_add, to[e], from[e]);
     }
   return true;
 }
 
 /* ---- reductions ---- */
 
-bool eval_batch_sum(Node *n) {
+static bool eval_batch_sum(Node *n) {
   int64_t B = n->run->B;
   for (int64_t e = type_count(n->i->type); e-- > 0;)
-    for (int64_t s = 0; s < B; s++) n->out->v[e] += n->arg[0]->v[e * B + s];
+    for (int64_t s = 0; s < B; s++)
+      n->out->v[e] = elem_apply(n->run, OP_add, n->out->v[e], n->arg[0]->v[e * B + s]);
   return true;
 }
 
@@ -141,33 +112,33 @@ static bool reduce(Node *n, Op op) {
   Axis a = axis_of(n->arg[0]->type, n->attr[0]);
   int64_t w = eval_width(n->out, n->run->B) * a.inner;
   for (int64_t o = 0; o < a.outer; o++) {
-    double *to = n->out->v + o * w;
-    const double *from = n->arg[0]->v + o * a.size * w;
+    Elem *to = n->out->v + o * w;
+    const Elem *from = n->arg[0]->v + o * a.size * w;
     memcpy(to, from, (size_t)w * sizeof *to);
     for (int64_t k = 1; k < a.size; k++)
-      for (int64_t e = 0; e < w; e++) to[e] = ir_eval_scalar(op, to[e], from[k * w + e]);
+      for (int64_t e = 0; e < w; e++) to[e] = elem_apply(n->run, op, to[e], from[k * w + e]);
   }
   return true;
 }
-bool eval_sum(Node *n) { return reduce(n, OP_add); }
-bool eval_rmax(Node *n) { return reduce(n, OP_max); }
-bool eval_rmin(Node *n) { return reduce(n, OP_min); }
+static bool eval_sum(Node *n) { return reduce(n, OP_add); }
+static bool eval_rmax(Node *n) { return reduce(n, OP_max); }
+static bool eval_rmin(Node *n) { return reduce(n, OP_min); }
 
 /* ---- matrices ---- */
 
-bool eval_diag(Node *n) {
+static bool eval_diag(Node *n) {
   int64_t size = n->i->type.dim[0];
   for (int64_t k = 0; k < size; k++) eval_move(n->run, n->out, k * (size + 1), n->arg[0], k);
   return true;
 }
 
-bool eval_diagv(Node *n) {
+static bool eval_diagv(Node *n) {
   int64_t size = n->i->type.dim[0];
   for (int64_t k = 0; k < size; k++) eval_move(n->run, n->out, k, n->arg[0], k * (size + 1));
   return true;
 }
 
-bool eval_tri(Node *n) {
+static bool eval_tri(Node *n) {
   Type t = n->i->type;
   int64_t cols = t.dim[t.rank - 1], rows = t.dim[t.rank - 2], count = type_count(t);
   for (int64_t e = 0; e < count; e++) {
@@ -204,16 +175,17 @@ static DotLoop dot_loop(const Node *n) {
 
 static void dot_add(Node *n, const int64_t at[3]) {
   int64_t B = n->run->B;
-  const double *x = n->arg[0]->v, *y = n->arg[1]->v;
+  const Elem *x = n->arg[0]->v, *y = n->arg[1]->v;
   bool lx = n->arg[0]->type.lane, ly = n->arg[1]->type.lane, lo = n->out->type.lane;
   x += at[0] * (lx ? B : 1);
   y += at[1] * (ly ? B : 1);
-  double *out = n->out->v + at[2] * (lo ? B : 1);
+  Elem *out = n->out->v + at[2] * (lo ? B : 1);
   int64_t turns = lx || ly ? B : 1;
-  for (int64_t s = 0; s < turns; s++) out[lo ? s : 0] += x[lx ? s : 0] * y[ly ? s : 0];
+  for (int64_t s = 0; s < turns; s++)
+    out[lo ? s : 0] = elem_add_mul(n->run, out[lo ? s : 0], x[lx ? s : 0], y[ly ? s : 0]);
 }
 
-bool eval_dot(Node *n) {
+static bool eval_dot(Node *n) {
   DotLoop d = dot_loop(n);
   int64_t index[DOT_LABELS] = {0}, at[3] = {0};
   for (;;) {
@@ -231,29 +203,30 @@ bool eval_dot(Node *n) {
 }
 
 /* One column of x for one sample, in place. */
-static void solve_column(const double *a, int64_t da, double *x, int64_t dx, int64_t size, bool upper,
+static void solve_column(Run *r, const Elem *a, int64_t da, Elem *x, int64_t dx, int64_t size, bool upper,
                          bool trans) {
   bool backward = upper != trans;
   for (int64_t t = 0; t < size; t++) {
     int64_t i = backward ? size - 1 - t : t;
-    double v = x[i * dx];
+    Elem v = x[i * dx];
     for (int64_t u = 0; u < t; u++) {
       int64_t j = backward ? size - 1 - u : u;
-      v -= a[(trans ? j * size + i : i * size + j) * da] * x[j * dx];
+      Elem off = elem_apply(r, OP_mul, a[(trans ? j * size + i : i * size + j) * da], x[j * dx]);
+      v = elem_apply(r, OP_sub, v, off);
     }
-    x[i * dx] = v / a[i * (size + 1) * da];
+    x[i * dx] = elem_apply(r, OP_div, v, a[i * (size + 1) * da]);
   }
 }
 
-bool eval_trisolve(Node *n) {
-  const Tensor *a = n->arg[0];
+static bool eval_trisolve(Node *n) {
+  const ElemTensor *a = n->arg[0];
   Type t = n->i->type;
   int64_t w = eval_width(n->out, n->run->B), wa = eval_width(a, n->run->B), size = t.dim[0];
   int64_t cols = t.rank == 2 ? t.dim[1] : 1;
   for (int64_t e = size * cols; e-- > 0;) eval_move(n->run, n->out, e, n->arg[1], e);
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < w; s++)
-      solve_column(a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size, n->attr[0],
-                   n->attr[1]);
+      solve_column(n->run, a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size,
+                   n->attr[0], n->attr[1]);
   return true;
 }

@@ -1,0 +1,79 @@
+/* The evaluator over the finite field. */
+#include "ir/field.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef FieldElem Elem;
+typedef FieldTensor ElemTensor;
+typedef FieldEnv ElemEnv;
+
+#include "ir/eval.h"
+
+/* ---- elements ---- */
+
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) { return field_apply(r->env, op, a, b); }
+
+static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
+  if (field_is_zero(a) || field_is_zero(b)) return sum;
+  a = field_apply(r->env, OP_mul, a, b);
+  return field_is_zero(sum) ? a : field_apply(r->env, OP_add, sum, a);
+}
+
+static inline bool elem_true(Elem a) { return !field_is_zero(a); }
+
+static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B) {
+  (void)was, (void)now, (void)B;
+  return false;
+}
+
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t) {
+  (void)t;
+  return !r->env->why || eval_fail(r, "%%%u of @%s: %s", id, f->name, r->env->why);
+}
+
+#include "ir/eval_fn_tmpl.h"
+#include "ir/eval_scan_tmpl.h"
+#include "ir/eval_struct_tmpl.h"
+
+/* ---- leaves ---- */
+
+static bool eval_const(Node *n) {
+  double v;
+  memcpy(&v, &n->attr[0], sizeof v);
+  Elem x = field_const(n->run->env, v, n->attr[1], n->attr[2]);
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = x;
+  return true;
+}
+
+/* The builder does not fold tables: their elements are no constants of the environment. */
+static bool eval_table(Node *n) {
+  const Table *t = &n->f->table.at[n->attr[0]];
+  for (int64_t e = type_count(t->type); e-- > 0;) {
+    if (t->v[e] - t->v[e] != 0) return eval_fail(n->run, "a table holds what is not finite");
+    n->out->v[e] = field_double(t->v[e]);
+  }
+  return true;
+}
+
+static bool eval_rand(Node *n) {
+  int64_t B = n->run->B;
+  Elem counter = n->i->nargs ? n->arg[0]->v[0] : (Elem){0, 0};
+  uint64_t tag = (uint64_t)n->attr[1] * OP_count + OP_rand;
+  for (int64_t e = type_count(n->i->type) * B; e-- > 0;)
+    n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)n->attr[0] << 63), counter, (Elem){(uint64_t)e, 0});
+  return true;
+}
+
+static bool eval_ode(Node *n) { return eval_fail(n->run, "an adaptive trajectory has no exact value"); }
+
+/* ---- all ---- */
+
+void ir_field_tensors_free(FieldTensor *t, uint32_t n) { eval_free(t, n); }
+
+bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTensor *out, FieldEnv *e, char *err,
+                   size_t errsize) {
+  Run r = {lanes, e, err, errsize};
+  e->why = NULL;
+  return eval_top(&r, f, in, out);
+}

@@ -1,0 +1,69 @@
+/* Ops with sub-functions of the evaluators. A turn's inputs borrow what they can; its outputs are freed
+ * or moved before the next turn. See eval.h. */
+
+enum { SCAN_N, SCAN_CARRY, SCAN_XS, SCAN_YS, SCAN_ZS, SCAN_REVERSE, SCAN_CONVERGE };
+
+/* Takes the outputs of one turn over: carries replace, ys are stacked, zs added. True: converged. */
+static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
+  int64_t B = n->run->B;
+  bool still = n->attr[SCAN_CONVERGE];
+  for (uint32_t k = 0; k < n->nresults; k++) {
+    size_t size = elem_total(&out[k], B);
+    if (k < n->attr[SCAN_CARRY]) {
+      still = still && elem_settled(&n->results[k], &out[k], B);
+      free(n->results[k].v);
+      n->results[k] = out[k];
+      continue;
+    }
+    Elem *to = n->results[k].v;
+    if (k < n->attr[SCAN_CARRY] + n->attr[SCAN_YS])
+      memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
+    else
+      for (size_t e = 0; e < size; e++) to[e] = elem_apply(n->run, OP_add, to[e], out[k].v[e]);
+    free(out[k].v);
+  }
+  return still;
+}
+
+static void bind_turn(const Node *n, ElemTensor *in, int64_t turn) {
+  int64_t carry = n->attr[SCAN_CARRY], seq = carry + n->attr[SCAN_XS];
+  for (uint32_t k = 0; k < n->i->nargs; k++) {
+    in[k] = k < carry ? n->results[k] : *n->args[k];
+    if (k < carry || k >= seq) continue;
+    in[k].type = type_without_axis(in[k].type, 0);
+    in[k].v += (size_t)turn * elem_total(&in[k], n->run->B);
+  }
+}
+
+static bool eval_scan(Node *n) {
+  const Fn *body = ir_body(n->f, n->i);
+  int64_t turns = n->attr[SCAN_N];
+  bool ok = true, done = false;
+  ElemTensor *in = base_realloc(NULL, (n->i->nargs + 1) * sizeof *in);
+  ElemTensor *out = base_realloc(NULL, (n->nresults + 1) * sizeof *out);
+  for (uint32_t k = 0; k < n->attr[SCAN_CARRY]; k++)
+    memcpy(n->results[k].v, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof(Elem));
+  for (int64_t t = 0; t < turns && ok && !done; t++) {
+    int64_t turn = n->attr[SCAN_REVERSE] ? turns - 1 - t : t;
+    bind_turn(n, in, turn);
+    ok = eval_fn(n->run, body, in, out);
+    if (ok) done = take_turn(n, out, turn);
+  }
+  free(in);
+  free(out);
+  return ok;
+}
+
+static bool eval_proj(Node *n) {
+  const ElemTensor *t = &n->results[n->attr[0]];
+  memcpy(n->out->v, t->v, elem_total(t, n->run->B) * sizeof(Elem));
+  return true;
+}
+
+/* ---- ops that are expanded before ---- */
+
+static bool unexpanded(Node *n) { return eval_fail(n->run, "`%s` is not expanded", ir_op[n->i->op].name); }
+static bool eval_integrate(Node *n) { return unexpanded(n); }
+static bool eval_grad(Node *n) { return unexpanded(n); }
+static bool eval_jac(Node *n) { return unexpanded(n); }
+static bool eval_divergence(Node *n) { return unexpanded(n); }
