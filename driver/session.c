@@ -19,7 +19,7 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
                      .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
   for (int i = 0; i < t.ncolumn; i++) {
     const RtColumn *c = &t.column[i];
-    out->column[i].name = c->name ? arena_strdup(mem, c->name) : NULL;
+    out->column[i].name = c->name && *c->name ? arena_strdup(mem, c->name) : NULL;
     out->column[i].number = c->number;
     out->column[i].rank = (uint32_t)c->rank;
     memcpy(out->column[i].dim, c->dim, sizeof c->dim);

@@ -68,4 +68,5 @@ Value elab_unsupported(Elab *E, Span at, const char *what) {
   return POISON;
 }
 
-bool elab_stop(Elab *E) { return diag_full(E->diag); }
+/* Well after the last message that is shown, so that the number of the others can be told. */
+bool elab_stop(Elab *E) { return diag_errors(E->diag) >= ELAB_ERRORS; }

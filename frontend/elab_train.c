@@ -111,7 +111,7 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
   bool good = a != NULL;
   for (int i = 0; a && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
   if (!good) {
-    elab_error(E, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_text(E, w->v));
+    elab_error(E, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_shown(E, w->v));
     return false;
   }
   o->beta1 = a->at[0].v;
@@ -161,7 +161,7 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   else if (!strcmp(n, "factor"))
     want_number(E, w, 0, true, &s->factor);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
-    elab_error(E, w->at, "`steps` takes a rising list of whole steps, found %s", value_text(E, w->v));
+    elab_error(E, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
   else {
     double *at = ARENA_ARRAY(E->mem, double, w->v.array->n);
     for (uint32_t i = 0; i < w->v.array->n; i++) at[i] = w->v.array->at[i].v;
