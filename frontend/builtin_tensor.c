@@ -106,6 +106,10 @@ Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   const Actual *x = &a->at[0];
   uint32_t axis = 0;
   if (x->v.kind == V_REPORT && !given(&a->at[1])) return bi_stat(E, b, a);
+  if (given(&a->at[1]) && given(&a->at[2])) {
+    elab_error(E, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
+    return POISON;
+  }
   if (given(&a->at[1])) return bi_ew2(E, b, a);
   if (!tensor_arg(E, b, x) || (given(&a->at[2]) && !axis_of(E, &a->at[2], type_of(x), &axis))) return POISON;
   if (x->v.kind == V_NUM) return x->v;

@@ -225,7 +225,7 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
     } else if (!strcmp(name, "count") && !f->item->on) {
       if (!need_int(E, x, "`count`", &n)) return false;
       if (n < 1 || n > (int64_t)1 << 31) {
-        elab_error(E, x->at, "`count` is at least 1, found %lld", (long long)n);
+        elab_error(E, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld", (long long)n);
         return false;
       }
       d->count = n;
