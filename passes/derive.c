@@ -323,6 +323,7 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
   if (*found) {
     g = ir_fn_create(f->name, f->f64);
     ir_build_init(&l.b, g);
+    check_level(f, l.ready);
     find_stores(&l);
     copy_inputs(f, &l.b, l.map);
     for (uint32_t id = 1; id < n && !l.failed; id++)

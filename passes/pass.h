@@ -9,4 +9,11 @@
  * a fault of the compiler. NULL is passed through. */
 Fn *pass_done(const char *name, double start, Fn *out);
 
+/* check.c: under verify_each, and when HNNC_VERIFY_EACH is in the environment (as in the tests), what passes
+ * make is compared with what they were given. A difference is a fault of the compiler; both functions
+ * are printed. */
+void check_same(const char *pass, const Fn *before, const Fn *after);
+void check_split(const Fn *f, const Split *s);
+void check_level(const Fn *f, const bool *ready);        /* ready: the operators about to be expanded, by id */
+
 #endif

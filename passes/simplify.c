@@ -240,5 +240,7 @@ static Fn *simplify(const Fn *f)
 Fn *pass_simplify(const Fn *f)
 {
   double start = pass_now();
-  return pass_done("simplify", start, simplify(f));
+  Fn *out = pass_done("simplify", start, simplify(f));
+  check_same("simplify", f, out);
+  return out;
 }

@@ -314,6 +314,7 @@ bool pass_split(const Fn *f, Split *out, Diag *diag) {
   Fn *part[] = {out->pre, out->batch, out->post};
   for (int k = 0; k < 3; k++) pass_done("split", pass_now(), part[k]);
   pass_timed("split", seconds);
+  check_split(f, out);
   return true;
 }
 
