@@ -201,14 +201,23 @@ static void describe_run(Runner *r) {
   rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu()));
 }
 
+static bool has_checkpoint(const Runner *r) {
+  char *path = rt_run_path(r->run, "checkpoints/last");
+  bool has = path && access(path, F_OK) == 0;
+  free(path);
+  return has;
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == -1 ? "stopped" : code || failed ? "failed" : "done";
   if (!rt_run_status(r->run, status, &err) && code <= 0) return fail(r, &err);
-  if (code == -1)
+  if (code == -1 && has_checkpoint(r))
     fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
+  else if (code == -1)
+    fprintf(stderr, "stopped before the first checkpoint: there is nothing to resume\n");
   return code == -1 ? 130 : code ? code : failed ? EXIT_NUMBERS : 0;
 }
 
