@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Runs stopped and resumed; files that are missing, damaged, unwritable or cut off by a full disk:
+test_driver_files.py HNNC [TEST...]; prints `N passed, N failed`."""
+import array
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from driver_util import check, environment, HNNC, hnnc, last, load, main, metrics_of, MODEL, model, read, same_end, TABLE, tensors, write
+
+
+# ---- stopping and going on ---------------------------------------------------------------------------------------
+
+
+def stopped(out, *args, steps, every):
+    """Starts a run and interrupts it once it has trained a while."""
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "train.steps=%d" % steps, "train.every=%d" % every, "--out", out, "-q", *args],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, env=environment())
+    metrics = out + "/metrics.jsonl"
+    start = time.time()
+    while not (os.path.exists(metrics) and read(metrics).count(b"\n") >= 3):
+        check(p.poll() is None and time.time() - start < 60, "the run ended before it could be stopped")
+        time.sleep(0.005)
+    p.send_signal(signal.SIGINT)
+    text = "".join(p.communicate(timeout=60))
+    check(p.returncode == 130, "Ctrl-C: exit code 130", p.returncode, text)
+    check("hnnc resume %s" % out in text, "the message says how to go on", text)
+    return text
+
+
+def test_stop_and_resume():
+    steps, every = 60000, 1000
+    model()
+    hnnc("run", "m.hnn", "train.steps=%d" % steps, "train.every=%d" % every, "--out", "whole", "-q")
+    stopped("parts", steps=steps, every=every)
+    check(load("parts/manifest.json")["status"] == "stopped", "status", load("parts/manifest.json"))
+    at = int(tensors(last("parts"))[1]["step"])
+    check(0 < at < steps, "stopped on the way", at)
+    hnnc("resume", "parts", "-q", "--threads", "1", says="report error")
+    same_end("whole", "parts")
+    check(metrics_of("whole") == metrics_of("parts"), "the same metrics, none twice")
+    check(load("parts/manifest.json")["status"] == "done", "status", load("parts/manifest.json"))
+    hnnc("resume", "parts", "-q")
+    same_end("whole", "parts")
+
+
+def go_on(out, steps, *args):
+    """The same run whole, and stopped and resumed."""
+    every = steps // 100
+    hnnc("run", "m.hnn", "train.steps=%d" % steps, "train.every=%d" % every, *args, "--out", out + "-whole", "-q")
+    stopped(out, *args, steps=steps, every=every)
+    hnnc("resume", out, "-q")
+    same_end(out + "-whole", out)
+    check(metrics_of(out + "-whole") == metrics_of(out), "the same metrics: " + out)
+
+
+def test_resume_optimizers():
+    schedule = "  schedule = cosine(warmup = 100)\n  clip = 1\n  batch = 25"
+    for name in "sgd(lr = 1e-3, momentum = 0.9)", "rmsprop(lr = 1e-3)", "adamw(lr = 1e-3)":
+        text = MODEL.replace("adam(lr = 1e-2)", name).replace("  batch = 25", schedule)
+        text = text.replace("return sum(", "let z = normal(0, 0.1)\n  return z*q[0] + sum(")
+        write("m.hnn", text.replace("PRECISION", "f64").replace("LIMIT", "1e9"))
+        go_on(name[:3], 60000)
+    model(precision="f64", old="adam(lr = 1e-2)", new="lbfgs(history = 5, max_iter = 3)")
+    go_on("lbfgs", 2000, "train.batch=all")
+
+
+def test_resume_second_training():
+    more = """report first = H([1], [0])
+loss again(q, p, dq, dp) = (H(q, p) - 3)^2
+train again on train_set {
+  steps = 50000
+  every = 1000
+  batch = 20
+  seed = 3
+}
+report second = H([1], [0])
+expect first != second
+"""
+    model()
+    write("m.hnn", read("m.hnn").decode().replace("report error", more + "report error"))
+    hnnc("run", "m.hnn", "--out", "whole", "-q")
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "r", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    start = time.time()
+    while not (os.path.exists("r/metrics.jsonl") and read("r/metrics.jsonl").count(b"again") >= 3):
+        check(p.poll() is None and time.time() - start < 60, "the run ended before it could be stopped")
+        time.sleep(0.005)
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=60)
+    check(p.returncode == 130, "SIGTERM: exit code 130", p.returncode)
+    hnnc("resume", "r", "-q")
+    same_end("whole", "r")
+    hnnc("resume", "r/checkpoints/step-200.safetensors", "-q")
+    same_end("whole", "r")
+    hnnc("resume", "r/checkpoints/step-201.safetensors", "-q", code=4, says="step-201")
+
+
+def test_killed():
+    model()
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "train.steps=100000000", "--out", "r", "-q", "train.every=1000"], env=environment())
+    while not (os.path.exists("r/metrics.jsonl") and read("r/metrics.jsonl").count(b"\n") >= 3):
+        check(p.poll() is None, "the run ended")
+        time.sleep(0.005)
+    p.kill()
+    p.wait()
+    check(load("r/manifest.json")["status"] == "running", "what a killed run leaves", load("r/manifest.json"))
+    hnnc("resume", "r", code=4, says=["no checkpoint", "r"])
+
+
+def test_checkpoint_damaged():
+    model()
+    hnnc("run", "m.hnn", "--out", "r", "-q")
+    path = os.path.realpath(last("r"))
+    good = read(path)
+    for name, bad in ("empty", b""), ("truncated", good[:-9]), ("a head cut off", good[:20]), ("a long head", b"\xff" * 8 + good[8:]), \
+            ("a bit", good[:-40] + bytes([good[-40] ^ 16]) + good[-39:]), ("text", b"hello, this is not a checkpoint"):
+        write(path, bad)
+        r = hnnc("resume", "r", "-q", code=4, says="error:")
+        check("step-200" in r.err or "last" in r.err, "the file is named: " + name, r)
+    os.remove(path)
+    hnnc("resume", "r", "-q", code=4, says="error:")
+    write(path, good)
+    hnnc("resume", "r", "-q")
+    write("r/model.hnn", read("r/model.hnn") + b"# changed\n")
+    hnnc("resume", "r", code=4, says="is not what the run was started with")
+    write("r/manifest.json", b"{")
+    hnnc("resume", "r", code=4, says="manifest.json is damaged")
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def table(text, code=0, says=(), name="t.csv", suffix="", model_text=TABLE):
+    write(name, text)
+    write("t.hnn", model_text.replace("FILE", name) + suffix)
+    return hnnc("run", "t.hnn", "--out", "out", "-q", code=code, says=says)
+
+
+def npy(shape, dtype="<f8", data=None, head=None):
+    n = 1
+    for k in shape:
+        n *= k
+    h = head or "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (dtype, repr(tuple(shape)))
+    h = h.encode() + b" " * (117 - len(h)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(h)) + h + (array.array("d", range(n)).tobytes() if data is None else data)
+
+
+def test_tables():
+    table("x,y\n1,2\n2,4\n3,6\n")
+    table("# x y\n1 2\n2 4\n")
+    os.remove("t.csv")
+    hnnc("run", "t.hnn", code=1, says=["cannot read", "t.csv", "No such file"])
+    table("", code=1, says="t.csv")
+    table("x,y\n", code=1, says="t.csv")
+    table("x,y\n1,2\n3\n", code=1, says=["line 3", "1 column"])
+    table("x,y\n1,2\n3,4,5\n", code=1, says=["line 3", "3 columns"])
+    table("x,y\n1,2\n3,four\n", code=1, says="t.csv")
+    table(b"x,y\n1,2\n\x00\x01\xff\xfe\n", code=1, says="t.csv")
+    table("x\n1\n2\n", code=1, says="found 1")
+
+
+def test_table_not_finite():
+    table("x,y\n1,2\n2,nan\n3,6\n", code=1, says=["t.csv", "line 3", "`y`", "nan"])
+    table("x,y\n1,2\n2,inf\n3,6\n", code=1, says=["line 3", "`inf` is not a finite number"])
+    bad = array.array("d", [1, 2, 3, float("nan")]).tobytes()
+    r = table(npy([2, 2], data=bad), name="t.npy", code=4, says="t.npy")
+    check("finite" in r.err, "the NaN is named", r)
+
+
+def test_npy():
+    name = dict(name="t.npy", model_text=TABLE.replace("x = 0, y = 1", "v = 0").replace("l(x, y)", "l(v)").replace("f(x) - y", "sum(f(1)*v)"))
+    table(npy([4, 3]), **name)
+    table(npy([4]), **name)
+    table(npy([4, 3])[:-8], code=1, says="t.npy", **name)
+    table(npy([4, 3])[:60], code=1, says="t.npy", **name)
+    table(npy([4, 3])[:7], code=1, says="t.npy", **name)
+    table(npy([0, 3]), code=1, says="t.npy", **name)
+    table(npy([4, 3], dtype="<c16"), code=1, says="t.npy", **name)
+    table(npy([4, 3], dtype="|O"), code=1, says="t.npy", **name)
+    table(npy([10 ** 9, 10 ** 9], data=b""), code=1, says="t.npy", **name)
+    table(npy([4, 3], head="{'descr': '<f8', 'shape': (4, "), code=1, says="t.npy", **name)
+    table(b"PK\x03\x04 nonsense", code=1, says="t.npz", **dict(name, name="t.npz"))
+
+
+def test_wrong_shape():
+    text = TABLE.replace("x = 0, y = 1", "x = 0").replace("l(x, y)", "l(x: real[2])").replace("f(x) - y", "sum(x) + f(1)")
+    table(npy([4, 3]), name="t.npy", model_text=text, code=1, says=["`x` of `l` needs real[2], found real"])
+
+
+def test_unwritable_run():
+    model()
+    write("file", "in the way\n")
+    hnnc("run", "m.hnn", "--out", "file", code=4, says="file")
+    hnnc("run", "m.hnn", "--out", "file/below", code=4, says="file")
+    check(read("file") == b"in the way\n", "the file is untouched")
+    write("runs", "in the way\n")
+    hnnc("run", "m.hnn", code=4, says="runs")
+    if os.getuid() != 0:
+        os.mkdir("locked", 0o500)
+        hnnc("run", "m.hnn", "--out", "locked/r", code=4, says="locked/r")
+
+
+def limit_files(size):
+    def set_limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return set_limit
+
+
+def test_full_disk():
+    model()
+    hnnc("run", "m.hnn", "--out", "warm", "-q")
+    for size in 0, 200, 600, 3000:
+        r = hnnc("run", "m.hnn", "train.every=1", "--out", "r%d" % size, "-q", code=4, says="error:", preexec_fn=limit_files(size))
+        check("r%d/" % size in r.err and ("too large" in r.err or "No space" in r.err), "which file, and why", r)
+        left = os.listdir("r%d" % size)
+        check(not [x for x in left if x.endswith(".tmp") or ".tmp" in x], "nothing half-written is left", left)
+    model(old="const width = 8", new="const width = 2000")
+    hnnc("run", "m.hnn", "train.every=1000", "--out", "big", "-q", code=4, says=["big/", "too large"], preexec_fn=limit_files(20000))
+    check(not [x for x in os.listdir("big/checkpoints") if not x.startswith("step-") and x != "last"], "no half checkpoint",
+          os.listdir("big/checkpoints"))
+    p = subprocess.run([HNNC, "compile", "m.hnn", "--emit=ir"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE,
+                       universal_newlines=True, env=environment(), timeout=60)
+    check(p.returncode == 4 and p.stderr, "output to a full device", p.returncode, p.stderr)
+    p = subprocess.run([HNNC, "run", "m.hnn", "-q", "train.steps=2"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE,
+                       universal_newlines=True, env=environment(), timeout=60)
+    check(p.returncode == 4 and p.stderr, "reports to a full device", p.returncode, p.stderr)
+
+
+def test_cache():
+    env = environment(HNNC_CACHE_DIR=os.path.abspath("c"))
+    model()
+    hnnc("run", "m.hnn", "--out", "first", "-q", env=env)
+    files = [os.path.join("c", x) for x in os.listdir("c")]
+    check(files, "objects are kept")
+    for i, path in enumerate(files):
+        b = read(path)
+        write(path, [b"", b[:len(b) // 2], b[:-30] + bytes([b[-30] ^ 1]) + b[-29:], b"\x00" * len(b)][i % 4])
+    hnnc("run", "m.hnn", "--out", "second", "-q", env=env)
+    same_end("first", "second")
+    for path in files:
+        write(path, b"junk" * 1000)
+        os.chmod(path, 0o400)
+    hnnc("run", "m.hnn", "--out", "third", "-q", env=env)
+    same_end("first", "third")
+    write("file", "")
+    for bad in "file", "file/below", "/proc/nothing", "":
+        hnnc("run", "m.hnn", "--out", "fourth", "-q", env=environment(HNNC_CACHE_DIR=bad and os.path.join(os.getcwd(), bad)))
+        same_end("first", "fourth")
+    hnnc("run", "m.hnn", "--out", "fifth", "-q", "--no-cache")
+    same_end("first", "fifth")
+    hnnc("run", "m.hnn", "--out", "sixth", "-q", env=environment(HNNC_CACHE_DIR=os.path.abspath("limited")), code=4, preexec_fn=limit_files(300))
+
+
+sys.exit(main(globals()))
