@@ -49,10 +49,7 @@ static bool eval_const(Node *n) {
 /* The builder does not fold tables: their elements are no constants of the environment. */
 static bool eval_table(Node *n) {
   const Table *t = &n->f->table.at[n->attr[0]];
-  for (int64_t e = type_count(t->type); e-- > 0;) {
-    if (t->v[e] - t->v[e] != 0) return eval_fail(n->run, "a table holds what is not finite");
-    n->out->v[e] = field_double(t->v[e]);
-  }
+  for (int64_t e = type_count(t->type); e-- > 0;) n->out->v[e] = field_table(n->run->env, t->v[e]);
   return true;
 }
 

@@ -36,7 +36,17 @@ static uint64_t power(uint64_t a, uint64_t n) {
   return r;
 }
 
-static uint64_t inverse(uint64_t a) { return power(a, P - 2); }
+/* By Euclid's algorithm: u a = r mod p throughout; |u| stays below p. */
+static uint64_t inverse(uint64_t a) {
+  int64_t u = 1, v = 0;
+  for (uint64_t r = a, s = P; s;) {
+    uint64_t q = r / s, t = r - q * s;
+    int64_t w = u - (int64_t)q * v;
+    r = s, s = t;
+    u = v, v = w;
+  }
+  return u < 0 ? (uint64_t)u + P : (uint64_t)u;
+}
 
 /* Whether a is 0 or a square; its root is a square itself. */
 static bool root(uint64_t a, uint64_t *r) {
@@ -123,8 +133,8 @@ FieldElem field_double(double v) {
   int64_t m = (int64_t)ldexp(frexp(v, &e), 53);
   e -= 53;
   for (; m && !(m & 1); m /= 2) e++;
-  uint64_t two = power(2, (uint64_t)(e < 0 ? -e : e));
-  return field_mul(field_int(m), (FieldElem){e < 0 ? inverse(two) : two, 0});
+  uint64_t scale = power(e < 0 ? (P + 1) / 2 : 2, (uint64_t)(e < 0 ? -e : e));
+  return field_mul(field_int(m), (FieldElem){scale, 0});
 }
 
 FieldElem field_random(uint64_t *state) {

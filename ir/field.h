@@ -44,6 +44,7 @@ typedef struct FieldEnv {
   struct FieldMap *exps, *logs;  /* pairs (x, exp x) met at this point, by x and by exp x */
   uint32_t learned;          /* constants met for the first time; what was computed before may not hold */
   bool imaginary;            /* a root was taken of an element that is not positive */
+  bool branched;             /* a sign was asked for that is not a constant's */
   bool rounded;              /* a constant was rounded */
   const char *why;           /* this point cannot be used; NULL while it can */
 } FieldEnv;
@@ -52,6 +53,7 @@ void field_env_init(FieldEnv *e, uint64_t seed);
 void field_env_point(FieldEnv *e, uint64_t seed);            /* another point: forgets all but the constants */
 void field_env_finish(FieldEnv *e);
 FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den);  /* den = 0: v; learns it */
+FieldElem field_table(const FieldEnv *e, double v);          /* not to be learned */
 FieldElem field_keyed(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b);  /* random of F_p */
 
 /* One op on elements; bools are 0 and 1. Sets e->why where it has no value. */
@@ -78,13 +80,15 @@ typedef struct FieldReport {
   double left, right;
   uint64_t point;            /* ir_field_point makes it again */
   int points;                /* points of the field at which the functions agreed */
+  bool branched;             /* signs decide: branches that no point took have not been compared */
   bool differs;              /* FIELD_UNDECIDED although some point of the field tells them apart */
 } FieldReport;
 
 enum { FIELD_LANES = 2 };    /* samples at which functions are compared */
 
 /* Whether a and b, of the same inputs and types of outputs, are the same function.
- * FIELD_EQUAL: they agree at `rounds` random points of the field; two are enough for an error below 2^-100.
+ * FIELD_EQUAL: they agree at `rounds` random points of the field; two are enough for an error below 2^-100,
+ * unless signs decide what is computed: then they agree at many more points, and at real points.
  * FIELD_DIFFERENT: they differ in the field, and at a real point by more than rounding. */
 FieldAnswer ir_field_equal(const Fn *a, const Fn *b, int rounds, uint64_t seed, FieldReport *report);
 

@@ -4,6 +4,8 @@
  * Points at which a root was taken of an element that is not positive lie outside the real domain:
  * identities like sqrt(x) sqrt(y) = sqrt(xy) may fail there by a sign. So only agreement counts there, and once
  * the functions differ at such a point, only points without such roots count.
+ * Where signs decide what is computed (max, select, ...) a point takes one branch of each: many points are
+ * compared then, also real ones, whose signs are those of real programs.
  * A difference in the field may still come of rounded constants, or of relations that the unknown
  * functions do not keep: the functions must differ at a real point, too. */
 #include "ir/field.h"
@@ -12,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, REAL_POINTS = 24, SETTLE = 6 };
+enum { TRIES = 12, BRANCHED = 12, REAL_POINTS = 24, SETTLE = 6 };
 
 typedef struct Pair {
   const Fn *f[2];
@@ -123,7 +125,7 @@ static bool output_differs(const Tensor *x, const Tensor *y, uint32_t k, FieldRe
   double scale = fmax(largest(x), largest(y));
   for (int64_t e = 0; e < total(x->type); e++) {
     bool finite = isfinite(x->v[e]) && isfinite(y->v[e]);
-    if (!finite || !(fabs(x->v[e] - y->v[e]) > 1e-6 * scale)) continue;
+    if (!finite || !(fabs(x->v[e] - y->v[e]) > 1e-9 * scale)) continue;
     r->output = k;
     r->element = x->type.lane ? e / FIELD_LANES : e;
     r->sample = x->type.lane ? e % FIELD_LANES : 0;
@@ -159,43 +161,64 @@ static bool differ_at(const Fn *a, const Fn *b, uint64_t point, FieldReport *r) 
 
 /* ---- deciding ---- */
 
-static FieldAnswer differing(const Pair *p, uint64_t seed) {
+/* Looks for a real point at which they differ. */
+static bool differ_really(const Pair *p, uint64_t seed) {
   FieldReport *r = p->report;
-  r->differs = true;
   for (uint64_t k = 0; k < REAL_POINTS; k++)
     if (differ_at(p->f[0], p->f[1], (seed & ~UINT64_C(3)) + k, r)) {
       snprintf(r->reason, sizeof r->reason, "output %u, element %lld of sample %lld: %.17g and %.17g", r->output,
                (long long)r->element, (long long)r->sample, r->left, r->right);
-      return FIELD_DIFFERENT;
+      return true;
     }
-  snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but agrees at %d real points",
-           r->output, (long long)r->element, p->env.rounded ? ", with rounded constants" : "", REAL_POINTS);
+  return false;
+}
+
+static FieldAnswer differing(const Pair *p, uint64_t seed) {
+  FieldReport *r = p->report;
+  r->differs = true;
+  if (differ_really(p, seed)) return FIELD_DIFFERENT;
+  snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but not at %d real points",
+           r->output, (long long)r->element,
+           p->env.rounded     ? ", with rounded constants"
+           : p->env.imaginary ? ", with imaginary roots"
+                              : "",
+           REAL_POINTS);
   return FIELD_UNDECIDED;
+}
+
+typedef struct Tally {
+  int any, real;             /* points of agreement; those without imaginary roots */
+  bool doubtful;             /* they differ at a point with imaginary roots */
+} Tally;
+
+/* One more point. False: a difference, or nothing can be evaluated. */
+static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
+  field_env_point(&p->env, bits(seed));
+  draw_point(p, bits(seed));
+  if (!eval_settled(p)) return p->env.why != NULL;
+  bool same = agree(p), imaginary = p->env.imaginary;
+  free_pair(p);
+  p->report->branched |= p->env.branched;
+  t->any += same;
+  t->real += same && !imaginary;
+  *different = !same && (!imaginary || (!t->doubtful && differ_really(p, *seed)));
+  t->doubtful |= !same && imaginary;
+  return !*different;
 }
 
 static FieldAnswer decide(Pair *p, int rounds, uint64_t seed) {
   FieldReport *r = p->report;
-  bool doubtful = false;
-  int real = 0, any = 0;
-  for (int tries = TRIES * rounds; tries > 0 && (doubtful ? real : any) < rounds; tries--) {
-    field_env_point(&p->env, bits(&seed));
-    draw_point(p, bits(&seed));
-    if (!eval_settled(p)) {
-      if (!p->env.why) return FIELD_UNDECIDED;
-      continue;
-    }
-    bool same = agree(p), imaginary = p->env.imaginary;
-    free_pair(p);
-    any += same;
-    real += same && !imaginary;
-    if (!same && !imaginary) return differing(p, seed);
-    doubtful |= !same;
+  Tally t = {0};
+  bool different = false;
+  int want = rounds;
+  for (int tries = TRIES * rounds; tries > 0 && r->points < want; tries--) {
+    if (!try_point(p, &seed, &t, &different)) return different ? differing(p, seed) : FIELD_UNDECIDED;
+    if (r->branched && want == rounds) want *= BRANCHED, tries *= BRANCHED;
+    r->points = t.doubtful ? t.real : t.any;
   }
-  r->points = doubtful ? real : any;
-  r->differs = doubtful;
-  if (r->points >= rounds) return FIELD_EQUAL;
-  if (doubtful) snprintf(r->reason, sizeof r->reason, "no point of the field with all its roots real");
-  return FIELD_UNDECIDED;
+  if (t.doubtful && r->points < want) return differing(p, seed);
+  if (r->points < want) return FIELD_UNDECIDED;
+  return r->branched && differ_really(p, seed) ? FIELD_DIFFERENT : FIELD_EQUAL;
 }
 
 static bool same_signature(const Fn *a, const Fn *b) {

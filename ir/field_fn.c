@@ -8,6 +8,7 @@
  *   sin, cos, tan   ((2t)/(1 + t^2), (1 - t^2)/(1 + t^2)) for a random odd t(x); sin/cos
  *   erf odd; atan2 odd in its first operand
  *   pow      exact for whole and half exponents, else exp(b log a)
+ *   NaN, inf unknown numbers, inf = -(-inf)
  *   sign     field_sign, the true sign for constants; a < b means b - a > 0; abs, relu, min, max follow
  *
  * Constants (elements that are in the map `known`) are computed with as numbers, by num.c, as the builder
@@ -19,6 +20,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const FieldElem ONE = {1, 0}, TWO = {2, 0};
 
 /* ---- maps: open addressing, never more than half full ---- */
 
@@ -99,7 +102,7 @@ void field_env_init(FieldEnv *e, uint64_t seed) {
 void field_env_point(FieldEnv *e, uint64_t seed) {
   e->seed = seed;
   e->learned = 0;
-  e->imaginary = e->rounded = false;
+  e->imaginary = e->branched = e->rounded = false;
   e->why = NULL;
   map_clear(e->exps);
   map_clear(e->logs);
@@ -117,17 +120,25 @@ static FieldElem no_value(FieldEnv *e, const char *why) {
   return (FieldElem){0, 0};
 }
 
+FieldElem field_keyed(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b) {
+  uint64_t state = mix(mix(mix(mix(mix(e->seed, tag), a.re), a.im), b.re), b.im);
+  return field_random(&state);
+}
+
+/* NaN and the infinities are unknown numbers. */
+static FieldElem not_finite(const FieldEnv *e, double v) {
+  FieldElem x = field_keyed(e, OP_const, (FieldElem){isnan(v), 0}, ONE);
+  return v < 0 ? field_neg(x) : x;
+}
+
+FieldElem field_table(const FieldEnv *e, double v) { return isfinite(v) ? field_double(v) : not_finite(e, v); }
+
 FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den) {
-  if (!isfinite(v)) return no_value(e, "a constant is not finite");
+  if (!isfinite(v)) return not_finite(e, v);
   FieldElem x = den > 0 ? field_ratio(num, den) : field_double(v);
   if (e->known->n >= MAP_MOST) return no_value(e, "too many constants");
   e->learned += map_add(e->known, (Entry){.key = x, .num = {v, num, den > 0 ? den : 0}});
   return x;
-}
-
-FieldElem field_keyed(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b) {
-  uint64_t state = mix(mix(mix(mix(mix(e->seed, tag), a.re), a.im), b.re), b.im);
-  return field_random(&state);
 }
 
 /* ---- signs ---- */
@@ -146,18 +157,17 @@ static FieldElem odd(const FieldEnv *e, Op tag, FieldElem a, FieldElem b) {
   return negative ? field_neg(y) : y;
 }
 
-static int sign(const FieldEnv *e, FieldElem x) {
+static int sign(FieldEnv *e, FieldElem x) {
   const Entry *k = map_find(e->known, x);
   if (k) return (k->num.v > 0) - (k->num.v < 0);
   if ((k = map_find(e->known, field_neg(x)))) return (k->num.v < 0) - (k->num.v > 0);
+  e->branched = true;
   return field_sign(x);
 }
 
-static bool less(const FieldEnv *e, FieldElem a, FieldElem b) { return sign(e, field_sub(b, a)) > 0; }
+static bool less(FieldEnv *e, FieldElem a, FieldElem b) { return sign(e, field_sub(b, a)) > 0; }
 
 /* ---- exp and log ---- */
-
-static const FieldElem ONE = {1, 0}, TWO = {2, 0};
 
 static FieldElem divide(FieldEnv *e, FieldElem a, FieldElem b) {
   return field_is_zero(b) ? no_value(e, "divides by zero") : field_mul(a, field_inverse(b));
