@@ -40,6 +40,7 @@ bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize);   /* 
 
 /* Features of the machine, for the manifest and the tile choices. */
 const char *cg_host_cpu(void);
+bool cg_cpu_known(const char *name);      /* one that --cpu takes */
 int cg_vector_bits(const Cg *cg);                        /* 128, 256 or 512 */
 
 /* The measured peak of fused multiply-adds on one core, GFLOP/s; generated code, ~20 ms. */

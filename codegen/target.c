@@ -63,7 +63,7 @@ static bool has_feature(const CgMachine *m, const char *name) {
 }
 
 typedef struct CpuRow { const char *cpu; unsigned bits; bool fma; } CpuRow;
-static const CpuRow cpu_row[] = {      /* when only a cpu is given; others count as plain x86-64 */
+static const CpuRow cpu_row[] = {      /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
   {"x86-64", 128, false},        {"x86-64-v2", 128, false},      {"x86-64-v3", 256, true}, {"x86-64-v4", 512, true},
   {"haswell", 256, true},        {"broadwell", 256, true},       {"skylake", 256, true},   {"alderlake", 256, true},
   {"skylake-avx512", 512, true}, {"cascadelake", 512, true},     {"icelake-server", 512, true},
@@ -71,6 +71,17 @@ static const CpuRow cpu_row[] = {      /* when only a cpu is given; others count
   {"znver2", 256, true},         {"znver3", 256, true},          {"znver4", 512, true},    {"znver5", 512, true},
   {"sandybridge", 256, false},   {"ivybridge", 256, false},
 };
+
+/* LLVM stops the process at a name that it does not know, so names are looked at before. */
+bool cg_cpu_known(const char *name) {
+#ifdef __x86_64__
+  for (size_t k = 0; k < sizeof cpu_row / sizeof *cpu_row; k++)
+    if (!strcmp(cpu_row[k].cpu, name)) return true;
+  return !strcmp(name, cg_host_cpu());
+#else
+  return name[0] != 0;
+#endif
+}
 
 static void width(CgMachine *m, bool explicit_cpu) {
   m->x86 = !strncmp(m->triple, "x86_64", 6);

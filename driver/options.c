@@ -41,6 +41,16 @@ static void take_number(struct argp_state *state, const char *option, const char
     argp_error(state, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
 }
 
+static const char *take_pass(struct argp_state *state, const char *name) {
+  static const char *const passes[] = {"all", "derive", "expand", "gradient", "mean", "optimizer", "simplify", "split"};
+  enum { N = sizeof passes / sizeof *passes };
+  for (int i = 0; i < N; i++)
+    if (!strcmp(passes[i], name)) return name;
+  const char *near = diag_nearest(name, passes, N);
+  argp_error(state, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+  return name;
+}
+
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
   if (!o->file) o->file = arg;
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
@@ -58,9 +68,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case KEY_SEED: take_number(state, "--seed", arg, 0, &v); o->seed = (uint64_t)v; break;
     case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
     case KEY_EMIT: o->emit = arg; break;
-    case KEY_PRINT_AFTER: o->print_after = arg; break;
+    case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
     case KEY_PASSES: o->passes = arg; break;
-    case KEY_CPU: o->cpu = arg; break;
+    case KEY_CPU:
+      if (!cg_cpu_known(arg)) argp_error(state, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
+      o->cpu = arg;
+      break;
     case KEY_TIME: o->time_passes = true; break;
     case KEY_VERIFY: o->verify_each = true; break;
     case KEY_NO_CACHE: o->no_cache = true; break;

@@ -220,6 +220,8 @@ def test_emit():
     check(b"H(" in read("only.h") or b"_H" in read("only.h"), "a header")
     r = hnnc("run", "m.hnn", "-q", "--out", "r", "--print-after=derive", "--time-passes", "--verify-each")
     check("fn f32 @" in r.err + r.out and "derive" in r.err, "--print-after, --time-passes", r.err[-2000:])
+    hnnc("check", "m.hnn", "--print-after=derife", code=2, says="did you mean `derive`?")
+    hnnc("compile", "m.hnn", "--emit=asm", "--cpu=nonsense", code=2, says="`nonsense`")
 
 
 def test_opt():
@@ -329,6 +331,13 @@ use test_set = rows()
         want = array.array("d", t[name][2])
         got = [float(x) for x in values]
         check(len(want) == len(got) and max(abs(a - b) for a, b in zip(want, got)) < 1e-12, name, list(want), got)
+
+
+def test_compile_names():
+    """Inputs whose names C or the library needs for itself."""
+    write("m.hnn", "fn f(out: real, double: real, m: real, x1: real, out0: real) = out + double*m + x1*out0\n")
+    hnnc("compile", "m.hnn", "-o", "m.so")
+    gcc("-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "m.h")
 
 
 def test_compile_refused():
