@@ -13,12 +13,27 @@ static void print_dims(FILE *out, Type t, const char *first) {
   for (int i = 0; i < t.rank; i++) fprintf(out, "[%u]", t.dim[i]);
 }
 
-/* `q`, or `q_1` where two inputs would have one name or the name is taken. */
+/* Names that C and C++ keep, or that the wrappers use, or that stand in for such a name. */
+static bool name_taken(const char *name) {
+  static const char *const words[] = {
+    "alignas", "alignof", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "constexpr", "continue",
+    "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend",
+    "goto", "if", "inline", "int", "int64_t", "long", "loss", "lr", "m", "mutable", "n", "namespace", "new", "nullptr",
+    "operator", "private", "protected", "public", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+    "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "typeof", "union", "unsigned",
+    "using", "virtual", "void", "volatile", "while"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!strcmp(words[i], name)) return true;
+  for (const char *c = name; *c; c++)
+    if ((unsigned char)*c >= 0x80) return true;
+  size_t stem = !strncmp(name, "out", 3) ? 3 : name[0] == 'x' && name[1] ? 1 : 0;
+  return name[0] == '_' || (stem && !name[stem + strspn(name + stem, "0123456789")]);
+}
+
+/* `q`, or `x1` for the second input where its name is taken. */
 static const char *input_name(const Glue *g, const GlueFn *f, int k) {
   const char *name = f->whole->in.at[f->user[k]].name;
-  bool taken = !strcmp(name, "m") || !strcmp(name, "n") || !strcmp(name, "lr") || !strcmp(name, "loss");
-  for (const char *c = name; *c; c++) taken |= (unsigned char)*c >= 0x80;
-  return taken ? arena_printf(g->s->model->mem, "x%d", k) : name;
+  return name_taken(name) ? arena_printf(g->s->model->mem, "x%d", k) : name;
 }
 
 static const char *output_name(const Glue *g, const GlueFn *f, uint32_t k) {
