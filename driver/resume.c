@@ -3,6 +3,7 @@
 #include "driver/runner.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,12 @@ static int take_params(Runner *r) {
   return 0;
 }
 
+/* JSON has no NaN: it was written as null. */
+static double number_of(const json_t *x, const char *key) {
+  const json_t *v = json_object_get(x, key);
+  return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
 /* Reports made before the training at hand: they cannot be made again with today's parameters. */
 static void take_reports(Runner *r) {
   char *path = rt_run_path(r->run, "reports.json");
@@ -47,10 +54,10 @@ static void take_reports(Runner *r) {
     if (m->action[i].kind != DO_REPORT) continue;
     const json_t *x = json_object_get(reports, m->action[i].report->name);
     if (!x) continue;
-    r->result[report_number(m, m->action[i].report)] = (ReportResult){
-      json_number_value(json_object_get(x, "mean")), json_number_value(json_object_get(x, "sd")),
-      json_number_value(json_object_get(x, "min")), json_number_value(json_object_get(x, "max")),
-      json_integer_value(json_object_get(x, "n")), true};
+    ReportResult *got = &r->result[report_number(m, m->action[i].report)];
+    *got = (ReportResult){number_of(x, "mean"), number_of(x, "sd"), number_of(x, "min"), number_of(x, "max"),
+                          json_integer_value(json_object_get(x, "n")), true};
+    r->not_finite |= !isfinite(got->mean);
   }
   json_decref(root);
   free(path);

@@ -69,6 +69,26 @@ def test_resume_optimizers():
     go_on("lbfgs", 2000, "train.batch=all")
 
 
+def test_resume_not_finite():
+    """A report that was NaN before the checkpoint is NaN after it, and fails what it failed."""
+    write("n.hnn", """\
+data d { yield x = normal() }
+use u = d(count = 4)
+net l(a: real) -> real {
+  param w: real = 1
+  return w*a
+}
+loss z(x) = (l(x) - 1)^2
+report bad = log(l(0) - 1)
+train z on u { steps = 5 }
+expect abs(bad) < 1
+""")
+    hnnc("run", "n.hnn", "--out", "r", "-q", code=3)
+    before = read("r/reports.json")
+    hnnc("resume", "r", "-q", code=3, says="FAILS")
+    check(read("r/reports.json") == before, "the same reports", before, read("r/reports.json"))
+
+
 def test_resume_second_training():
     more = """report first = H([1], [0])
 loss again(q, p, dq, dp) = (H(q, p) - 3)^2
