@@ -84,14 +84,16 @@ def main():
              f"Written by `python3 tools/results.py --seeds {args.seeds}`: mean ± standard deviation over the seeds",
              "0 to " f"{args.seeds - 1} (0: as written; every other changes data, start and order of the samples). The papers' figures are",
              "of one seed (Greydanus, Dzamba & Yosinski, arXiv:1906.01563, README of their code). Notes stand below.", "",
-             "| model | quantity | hnnc | paper | bound | held | seconds a run |", "| --- | --- | --- | --- | --- | --- | --- |"]
+             "| model | quantity | hnnc | each seed | paper | bound | held |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]
     for model, what, where, paper, bound in ROWS:
         if not results.get(model):
             continue
-        mean, sd = mean_sd([figure(r, where) for r in results[model]])
-        seconds = sum(r["seconds"] for r in results[model]) / len(results[model])
+        values = [figure(r, where) for r in results[model]]
+        mean, sd = mean_sd(values)
+        each = " ".join(f"{v:.3g}" for v in values)
         held = "" if bound is None else "yes" if mean <= bound else "**no**"
-        lines.append(f"| {model} | {what} | {mean:.4g} ± {sd:.2g} | {paper} | {bound or ''} | {held} | {seconds:.1f} |")
+        lines.append(f"| {model} | {what} | {mean:.4g} ± {sd:.2g} | {each} | {paper} | {bound or ''} | {held} |")
     notes = "docs/results-notes.md"
     if os.path.exists(notes):
         with open(notes, encoding="utf-8") as f:
