@@ -1,11 +1,10 @@
 /* The machine: names, vector width and registers from its features; LLVM set up for it. */
 #include "codegen/target.h"
+#include "codegen/cg_generation.h"
 
 #include <llvm-c/Analysis.h>
 #include <pthread.h>
 #include <string.h>
-
-#define CG_GENERATION "1"              /* raise when generated code changes for the same IR */
 
 static void init_targets(void) {
   LLVMInitializeX86TargetInfo();

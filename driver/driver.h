@@ -89,6 +89,9 @@ int data_make(Session *s, const Data *d);
 const RtSet *data_set(Session *s, const Data *d);          /* in f64 */
 const RtSet *data_native(Session *s, const Data *d);       /* in the model's precision */
 
+/* Of the contents of every file that the model reads, into out[40]. */
+void data_fingerprint(const Session *s, char *out);
+
 /* ---- commands -------------------------------------------------------------------------------------- */
 
 int command_check(const Options *o);

@@ -32,9 +32,25 @@ static void order_inputs(Arena *mem, GlueFn *g) {
   }
 }
 
+/* Names of the library that a model's function may not have. */
+static bool taken(const Glue *g, const char *wrapper) {
+  static const char *const reserved[] = {"create", "destroy", "param", "param_name", "param_size"};
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+    if (!strcmp(reserved[i], wrapper)) return true;
+  for (int i = 0; i < g->n; i++)
+    if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
+  return false;
+}
+
 static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
   Arena *mem = g->s->model->mem;
   GlueFn *out = &g->fn[g->n];
+  if (taken(g, identifier(mem, wrapper))) {
+    DiagMsg *m = diag_error(g->s->diag, (Span){0}, "the library has another function `%s_%s` already", g->name,
+                            identifier(mem, wrapper));
+    diag_help(m, "rename `%s` in the model", wrapper);
+    return false;
+  }
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = identifier(mem, wrapper), .what = what,
                   .symbol = arena_printf(mem, "hnn_%s_%d", identifier(mem, wrapper), g->n)};
   Fn *derived = pass_derive(fn, g->s->diag);

@@ -72,6 +72,12 @@ static int go_on(Runner *r, const Options *o) {
   if (!hash || strcmp(json_string_value(hash), r->hash))
     return session_fail(s, EXIT_IO, (Span){0}, "`%s/model.hnn` is not what the run was started with: start a new run",
                         rt_run_dir(r->run));
+  char data[40];
+  data_fingerprint(s, data);
+  const json_t *was = rt_run_get(r->run, "data_hash");
+  if (!was || strcmp(json_string_value(was), data))
+    return session_fail(s, EXIT_IO, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
+                        "back, or start a new run", s->model->path);
   r->result = calloc(s->model->naction + 1, sizeof *r->result);
   r->holds = calloc(s->model->naction + 1, sizeof *r->holds);
   r->judged = calloc(s->model->naction + 1, sizeof *r->judged);

@@ -162,13 +162,6 @@ static int run_expect(Runner *r, const Expect *e, uint32_t action) {
 
 /* ---- the whole file ---------------------------------------------------------------------------------------- */
 
-static int64_t steps_of(const Runner *r, uint32_t action) {
-  const Train *t = r->s->model->action[action].train;
-  const RtSet *set = data_set(r->s, t->data);
-  int64_t batch = t->batch ? t->batch : set->n;
-  return t->steps ? t->steps : (t->epochs * set->n + batch - 1) / (batch ? batch : 1);
-}
-
 static int run_action(Runner *r, uint32_t i) {
   const Action *a = &r->s->model->action[i];
   bool done = r->from && (int)i < r->at.action;
@@ -176,7 +169,7 @@ static int run_action(Runner *r, uint32_t i) {
     case DO_TRAIN: {
       if (!done) return run_train(r, a->train, (int)i);
       int code = data_make(r->s, a->train->data);
-      r->steps_before += code ? 0 : steps_of(r, i);
+      r->steps_before += code ? 0 : trainer_steps(a->train, data_set(r->s, a->train->data)->n);
       return code;
     }
     case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
@@ -194,6 +187,9 @@ static void describe_run(Runner *r) {
   rt_run_set(r->run, "hnnc", json_string(version));
   rt_run_set(r->run, "model", json_string(s->model->path));
   rt_run_set(r->run, "model_hash", json_string(r->hash));
+  char data[40];
+  data_fingerprint(s, data);
+  rt_run_set(r->run, "data_hash", json_string(data));
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));

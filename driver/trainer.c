@@ -100,12 +100,16 @@ static int build(Session *s, Trainer *t, const Optim *o) {
   return code;
 }
 
+int64_t trainer_steps(const Train *t, int64_t samples) {
+  int64_t batch = t->batch ? t->batch : samples;
+  return t->steps ? t->steps : (t->epochs * samples + batch - 1) / batch;
+}
+
 static void set_options(Session *s, Trainer *t, const Optim *o) {
   const Train *spec = t->spec;
   const RtSet *data = data_native(s, spec->data);
   RtTrain *rt = &t->rt;
   int64_t batch = spec->batch == data->n ? 0 : spec->batch;
-  int64_t per_step = batch ? batch : data->n;
   rt->f64 = s->model->f64;
   rt->nparam = (int)s->model->nparam;
   rt->moved = (const int32_t *)spec->moved;
@@ -119,7 +123,7 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   rt->data = data;
   rt->test = spec->test ? data_native(s, spec->test) : NULL;
   rt->batch = batch;
-  rt->steps = spec->steps ? spec->steps : (spec->epochs * data->n + per_step - 1) / per_step;
+  rt->steps = trainer_steps(spec, data->n);
   rt->every = spec->every ? spec->every : rt->steps >= 20 ? rt->steps / 20 : 1;
   rt->seed = session_seed(s, spec->seed);
 }

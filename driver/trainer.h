@@ -21,6 +21,7 @@ const Fn *trainer_gradient(const Trainer *t);            /* derived IR: FLOP cou
 const Fn *trainer_update(const Trainer *t);              /* NULL for lbfgs */
 
 
+int64_t trainer_steps(const Train *t, int64_t samples);  /* of a training on a set of that size */
 Optim trainer_optim(const OptSpec *o);
 
 #endif

@@ -348,6 +348,8 @@ def test_compile_refused():
     hnnc("compile", "m.hnn", "-o", "x.so", code=4, env=environment(TMPDIR="/nowhere"), says="/nowhere")
     hnnc("compile", "m.hnn", "--emit=ir", "-o", "d/x.ir", code=4, says="d/x.ir")
     hnnc("compile", "m.hnn", "--emit=obj", "-o", "d/x.o", code=4, says="d/x.o")
+    write("taken.hnn", "fn create(a: real) = a\n")
+    hnnc("compile", "taken.hnn", "-o", "x.so", code=1, says=["`x_create`", "rename `create`"])
     check(not os.path.exists("x.so"), "nothing is left")
 
 

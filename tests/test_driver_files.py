@@ -89,6 +89,26 @@ expect abs(bad) < 1
     check(read("r/reports.json") == before, "the same reports", before, read("r/reports.json"))
 
 
+def test_resume_other_data():
+    """A run whose data file has changed since is refused, and left as it was."""
+    write("c.csv", "x\n1\n2\n3\n")
+    write("c.hnn", """\
+data d = read("c.csv")
+net l(a: real) -> real {
+  param w: real = 1
+  return w*a
+}
+loss z(x) = (l(x) - 1)^2
+train z on d { steps = 5 }
+""")
+    hnnc("run", "c.hnn", "--out", "rc", "-q")
+    hnnc("resume", "rc", "-q")
+    before = tensors(last("rc"))
+    write("c.csv", "x\n7\n8\n9\n")
+    hnnc("resume", "rc", "-q", code=4, says=["the data that `c.hnn` reads", "start a new run"])
+    check(tensors(last("rc")) == before, "the same checkpoint")
+
+
 def test_resume_second_training():
     more = """report first = H([1], [0])
 loss again(q, p, dq, dp) = (H(q, p) - 3)^2
