@@ -145,7 +145,7 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
   *out = (Actuals){.call = a->call, .callee = a->callee, .n = p.n};
   out->at = ARENA_ARRAY(E->mem, Actual, p.n + a->n + 1);
   for (uint32_t k = 0; k < p.n; k++) out->at[k] = (Actual){.v = {.kind = V_NONE}, .at = a->call};
-  uint32_t next = 0, given = 0;
+  uint32_t next = 0;
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
     uint32_t k = 0;
@@ -160,7 +160,6 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
         return false;
       }
     } else {
-      given++;
       while (next < p.n && p.named[next]) next++;
       if (next == p.n && !p.more) return arity_error(E, b, a, a->n), false;
       k = next < p.n ? next++ : out->n++;

@@ -2,7 +2,7 @@
 # and says plainly what it could not do.
 
 packages="llvm-19-dev libpolly-19-dev libzstd-dev libxml2-dev libz3-dev flex bison libcunit1-dev meson ninja-build
-pkg-config libjansson-dev libzip-dev libxxhash-dev librandom123-dev gcc python3"
+pkg-config libjansson-dev libzip-dev libxxhash-dev gcc g++ python3"
 
 say() { printf '%s\n' "$*" >&2; }
 
