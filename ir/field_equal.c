@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 12, REAL_POINTS = 24, SETTLE = 6 };
+enum { TRIES = 12, BRANCHED = 6, REAL_POINTS = 16, SETTLE = 6 };
 
 typedef struct Pair {
   const Fn *f[2];
