@@ -50,6 +50,7 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, L
   LLVMTypeRef type[3 * PLAN_JOIN + 1];
   CgDwPair pair[PLAN_JOIN];
   Saved s;
+  if (n > PLAN_JOIN) base_fault("codegen: %u weight gradients joined, at most %d can be", n, PLAN_JOIN);
   for (uint32_t t = 0; t < n; t++) {
     type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
     arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
