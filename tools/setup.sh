@@ -1,8 +1,8 @@
 # Sourced by quickstart and runtests: installs what the build needs and is missing (Debian, Ubuntu),
 # and says plainly what it could not do.
 
-packages="llvm-19-dev libpolly-19-dev libzstd-dev libxml2-dev libz3-dev flex bison libcunit1-dev meson ninja-build
-pkg-config libjansson-dev libzip-dev libxxhash-dev gcc g++ python3"
+packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev libpolly-19-dev libz3-dev libzstd-dev
+libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -12,43 +12,59 @@ missing_packages() {
   done
 }
 
+# as_root COMMAND...: fails where one is neither root nor may become it without a password.
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1; then sudo -n "$@"; else return 1; fi
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null 2>&1; then sudo -n "$@"
+  else echo "this needs root, and there is no sudo"; return 1; fi
 }
 
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@"
+}
+
+# Nothing to do is the common case: no root, no network, no time needed.
 install_missing() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
-    say "setup: this is not a Debian-like system; install these by hand: $packages"
+    say "setup: this is not Debian or Ubuntu; if the build fails, install what these packages hold:"
+    say "$packages"
     return 0
   fi
   missing=$(missing_packages)
   [ -n "$missing" ] || return 0
-  say "setup: installing $missing"
+  say "setup: installing $(echo "$missing" | wc -w) packages, some minutes: ${missing% }"
   log=$(mktemp)
-  if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-         --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
-    say "setup: could not install: $missing"
-    say "setup: the last lines of apt-get were:"
-    tail -n 5 "$log" >&2
-    say "setup: run 'apt-get install $missing' as root, then try again"
+  # An update may fail for a repository that has nothing to do with us: what counts is the installation.
+  apt update </dev/null >"$log" 2>&1 || true
+  # shellcheck disable=SC2086
+  if apt install -y --no-install-recommends $missing </dev/null >>"$log" 2>&1; then
     rm -f "$log"
-    return 1
+    return 0
   fi
+  say "setup: could not install them. The last lines said:"
+  tail -n 5 "$log" | sed 's/^/    /' >&2
+  say "setup: as root, with a network: apt-get update && apt-get install --no-install-recommends ${missing% }"
+  rm -f "$log"
+  return 1
+}
+
+# configure DIR OPTIONS...: at first, or again with the same options.
+configure() {
+  dir=$1; shift
+  if [ -f "$dir/build.ninja" ] && meson configure "$dir" "$@" >/dev/null 2>&1; then return 0; fi
+  log=$(mktemp)
+  rm -rf "$dir"
+  meson setup "$dir" "$@" </dev/null >"$log" 2>&1 || { tail -n 30 "$log" >&2; say "setup: meson could not configure $dir"
+                                                       rm -f "$log"; return 1; }
   rm -f "$log"
 }
 
-# build_in DIR OPTIONS...: configures once, then builds.
-build_in() {
+# build DIR TARGETS...: silent unless it fails or warns.
+build() {
   dir=$1; shift
   log=$(mktemp)
-  if [ -f "$dir/build.ninja" ]; then
-    meson configure "$dir" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
-  else
-    rm -rf "$dir"
-    meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
-  fi
-  ninja -C "$dir" >"$log" 2>&1 || { tail -n 60 "$log" >&2; say "setup: the build in $dir failed"; return 1; }
-  ln -sf driver/hnnc "$dir/hnnc"
-  if grep -q 'warning:' "$log"; then grep 'warning:' "$log" >&2; fi
+  ninja -C "$dir" "$@" </dev/null >"$log" 2>&1 || { grep -v '^\[' "$log" | tail -n 40 | cut -c 1-400 >&2
+                                                    say "setup: the build in $dir failed"; rm -f "$log"; return 1; }
+  grep 'warning:' "$log" >&2 || true
   rm -f "$log"
 }
