@@ -32,12 +32,12 @@ install_missing() {
   fi
   missing=$(missing_packages)
   [ -n "$missing" ] || return 0
-  say "setup: installing $(echo "$missing" | wc -w) packages, some minutes: ${missing% }"
+  say "setup: installing $(echo "$missing" | wc -w) packages (about a minute): ${missing% }"
   log=$(mktemp)
   # An update may fail for a repository that has nothing to do with us: what counts is the installation.
   apt update </dev/null >"$log" 2>&1 || true
   # shellcheck disable=SC2086
-  if apt install -y --no-install-recommends $missing </dev/null >>"$log" 2>&1; then
+  if apt install -y --no-install-recommends $missing </dev/null >"$log" 2>&1; then
     rm -f "$log"
     return 0
   fi
@@ -51,6 +51,10 @@ install_missing() {
 # configure DIR OPTIONS...: at first, or again with the same options.
 configure() {
   dir=$1; shift
+  if ! mkdir -p "$dir" 2>/dev/null || ! [ -w "$dir" ]; then
+    say "setup: $(pwd)/$dir cannot be written to by $(id -un); did another user make it?"
+    return 1
+  fi
   if [ -f "$dir/build.ninja" ] && meson configure "$dir" "$@" >/dev/null 2>&1; then return 0; fi
   log=$(mktemp)
   rm -rf "$dir"
