@@ -30,6 +30,11 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
 
 static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
 
+static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
+  (void)ctx;
+  return pass_decide(a, b, r);
+}
+
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
 static const char *cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -83,7 +88,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->diag = diag_create(s->src);
   set_pass_options(o, s->src);
   FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
-                     .separable = separable, .ctx = s->diag};
+                     .separable = separable, .decide = decide, .ctx = s->diag};
   s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
                   : model_load(s->src, o->file, &fo, s->diag);
   pass_timed("frontend", pass_now() - s->started);

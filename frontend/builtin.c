@@ -70,8 +70,9 @@ const Builtin builtin_rows[] = {
   {"last",         "data, share",           bi_part,       DATA_LAST,     0,              "the last part of data"},
   {"shuffle",      "data, seed",            bi_part,       DATA_SHUFFLE,  0,              "data in another order"},
   {"read",         "file, ...",             bi_misplaced,  0,             BF_RAW,         "a table of a file"},
-  {"inverse",      "T",                     bi_unsupported, 0,            BF_RAW,         "a flow undone"},
-  {"logdet",       "T",                     bi_unsupported, 0,            BF_RAW,         "log |det| of a flow"},
+  {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
+  {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
+  {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
   {"section",      "H, q, p",               bi_unsupported, 0,            BF_RAW,         "Poincare section"},
 };
 /* clang-format on */
@@ -221,8 +222,12 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   if (!numeric(E, b, &a, &fixed)) return POISON;
   Scratch s;
   if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, &a);
+  bool whole = true;
+  for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
+  if (E->exact && !whole) return b->call(E, b, &a);
   scratch_begin(E, &s);
-  return scratch_end(E, &s, b->call(E, b, &a), a.call);
+  Value r = scratch_end(E, &s, b->call(E, b, &a), a.call);
+  return !E->exact || exact_whole(r) ? r : b->call(E, b, &a);
 }
 
 /* ---- what handlers ask of an argument

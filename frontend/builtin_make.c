@@ -195,7 +195,7 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
  * -------------------------------------------------------------------------------------------- */
 
 Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
-  elab_error(E, a->call, "`%s` stands only in `data`", b->name);
+  elab_error(E, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");
   return POISON;
 }
 

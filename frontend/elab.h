@@ -15,6 +15,7 @@
 
 #include "frontend/ast.h"
 #include "frontend/model.h"
+#include "ir/field.h"
 
 enum {
   ELAB_ERRORS = 100,             /* enough of them to stop */
@@ -34,6 +35,7 @@ typedef struct Func Func;
 typedef struct Module Module;
 typedef struct Frame Frame;
 typedef struct Builtin Builtin;
+typedef struct Flow Flow;
 
 /* ---- values ---------------------------------------------------------------------------------------- */
 
@@ -62,7 +64,9 @@ struct Value {
   };
 };
 
-typedef enum FuncKind { F_BUILTIN, F_USER, F_FIELD, F_POISSON, F_JACOBIAN, F_METHOD, F_OPTION } FuncKind;
+typedef enum FuncKind {
+  F_BUILTIN, F_USER, F_FIELD, F_POISSON, F_JACOBIAN, F_INVERSE, F_LOGDET, F_SPREADING, F_METHOD, F_OPTION
+} FuncKind;
 
 typedef struct OptionArg { const char *name; Value v; Span at; } OptionArg;
 
@@ -74,8 +78,9 @@ struct Func {
   bool bound;                    /* the template's arguments are given */
   Frame *targs;                  /* the frame that binds them, or NULL */
   const char *path;              /* of the instance that owns the parameters: nets */
-  const Func *of[2];             /* F_FIELD, F_POISSON, F_JACOBIAN */
+  const Func *of[2];             /* F_FIELD ... F_SPREADING (rates of an `evolve along`, and their divergence) */
   Method method; double rtol, atol;
+  uint32_t nstate;               /* F_SPREADING */
   const OptionArg *option; uint32_t noption;    /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
 };
 
@@ -176,6 +181,16 @@ typedef struct Call { struct Call *up; Global *of; Span at; } Call;
 
 typedef struct Wrt { const char *name; Span item; } Wrt;
 
+/* The decision of a flow's claims, for one instance of it. */
+typedef struct Claim {
+  const Item *item;
+  const char *path;
+  const Type *type; uint32_t n;
+  Answer symplectic, volume;     /* decided if claimed; unsaid claims are undecided */
+} Claim;
+
+typedef struct Decided { uint64_t hash; FieldAnswer answer; FieldReport report; } Decided;   /* by both functions' text */
+
 struct Elab {
   Model *m;
   Arena *mem;
@@ -189,6 +204,8 @@ struct Elab {
   Body *body;
   Yield *yield;
   Call *calls;
+  Flow *flow;                    /* whose statements are being recorded, or NULL */
+  bool exact;                    /* what rounds stays an operation: see elab_exact.c */
   bool too_large;                /* a function of too many operations was reported */
   Span returned;                 /* the value of the last `return` */
   int depth, ncalls, expansions;
@@ -198,6 +215,10 @@ struct Elab {
   VEC(Report *) reports;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(Proof) proofs;
+  VEC(Claim *) claims;
+  Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
+  VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */
   bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
@@ -251,7 +272,7 @@ void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a s
 /* ---- elab_level.c: emission ---------------------------------------------------------------------- */
 
 Build *elab_at(Elab *E, Span at);                         /* the innermost level's builder */
-void root_begin(Elab *E, Root *r, const char *name, bool f64, bool lane);   /* becomes innermost */
+void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane);   /* becomes innermost */
 /* orders the inputs; the caller restores level and root */
 Fn *root_end(Elab *E, Root *r);
 void root_drop(Elab *E, Root *r);
@@ -329,6 +350,8 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name);       /* use nam
 /* name NULL: anonymous */
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);
 void elab_param_stmt(Elab *E, const Stmt *s);
+/* The parameter of this path, made if it is new: its number. False after an error. */
+bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
@@ -345,6 +368,33 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a);
 Value bi_functional(Elab *E, const Builtin *b, Actuals *a);      /* field, poisson, jacobian */
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a);      /* and integrate */
 Value method_apply(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- elab_flow*.c, elab_claim*.c, elab_prove.c --------------------------------------------------- */
+
+/* What is asked of a flow. */
+enum FlowAsk { FLOW_UNDO = 1, FLOW_STATE = 2, FLOW_LOGDET = 4, FLOW_CLAIM = 8 };
+/* In the frame that binds the parameters: the states and, behind them, the log-determinant, as asked. */
+Value flow_body(Elab *E, const Func *f, int ask);
+Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask);
+bool func_is_flow(const Func *f);                         /* or the inverse of one */
+void flow_stmt(Elab *E, const Stmt *s);                   /* a statement that stands only in flows */
+bool flow_assigns(Elab *E, const Stmt *s);                /* an assignment to states */
+Value bi_inverse(Elab *E, const Builtin *b, Actuals *a);  /* and logdet */
+/* The claims of a flow with arguments of these types, decided once; NULL where nothing can be decided. */
+const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n);
+void claim_item(Elab *E, Global *g);                      /* a flow of the file, used or not */
+void prove_item(Elab *E, const Item *it);
+/* f with the tensors that it was made with replaced (template arguments). */
+typedef Value ValueMap(void *ctx, Value v);
+const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
+
+/* ---- elab_exact.c ---------------------------------------------------------------------------------- */
+
+bool exact_value(Value v);                                /* static, and nothing in it was rounded */
+bool exact_whole(Value v);                                /* integers, so small that sums of products are exact */
+bool exact_table(const Array *a);                         /* numbers that a table of doubles holds */
+bool exact_result(Op op, Value a, Value b, Value r);      /* r = op(a, b) was not rounded */
+Value exact_const(Elab *E, Global *g);
 
 /* ---- builtin*.c ---------------------------------------------------------------------------------- */
 
@@ -393,7 +443,7 @@ Value data_read(Elab *E, const Expr *call, const char *name);
 Data *elab_data_named(Elab *E, const char *name, Span at);
 void elab_yield(Elab *E, const Stmt *s);
 bool is_read(Elab *E, const Expr *e);                     /* a call of `read` */
-typedef struct Saved { Frame *frame; Level *level; Root *root; Body *body; Yield *yield; Call *calls; } Saved;
+typedef struct Saved { Frame *frame; Level *level; Root *root; Body *body; Yield *yield; Call *calls; Flow *flow; } Saved;
 Saved elab_leave(Elab *E);                                /* what is elaborated next stands alone */
 void elab_return(Elab *E, Saved s);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);

@@ -43,7 +43,14 @@ uint32_t func_arity(const Func *f, uint32_t *required) {
   case F_FIELD:
   case F_POISSON:
   case F_JACOBIAN:
+  case F_INVERSE:
+  case F_LOGDET:
     return func_arity(f->of[0], required);
+  case F_SPREADING: {
+    uint32_t n = func_arity(f->of[0], required);
+    ++*required;
+    return n == UINT32_MAX ? n : n + 1;
+  }
   default:
     *required = 0;
     return UINT32_MAX;
@@ -217,27 +224,32 @@ static Value check_result(Elab *E, const Item *it, Value v) {
 }
 
 /* q and p stand first, of one shape. */
-static bool conjugate(Elab *E, const Item *it, const Actuals *a) {
+static bool conjugate(Elab *E, const Item *it) {
   Type q, p;
   if (it->kind != IT_HAMILTONIAN) return true;
-  if (a->n < 2) {
+  if (!it->formals || !it->formals->next) {
     elab_help(elab_error(E, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
                          it->name),
               "`fn %s(...)` is any function", it->name);
     return false;
   }
-  if (!value_type(a->at[0].v, &q) || !value_type(a->at[1].v, &p) || type_same_dims(q, p)) return true;
+  Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
+  if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
   elab_error(E, it->name_at,
              "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
-             value_text(E, a->at[0].v), value_text(E, a->at[1].v));
+             value_text(E, vq), value_text(E, vp));
   return false;
 }
 
-static Value call_user(Elab *E, const Func *f, const Actuals *a) {
+/* `ask`: of a flow. */
+static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
   Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .net = f->item->kind == IT_NET};
+  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name};
+  Flow *old_flow = E->flow;
+  body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
+  E->flow = NULL;
   Call call = {E->calls, g, a->call};
   frame_push(E, f->targs, f->module);
   Value v = POISON;
@@ -247,20 +259,33 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a) {
   E->ncalls++;
   g->active++;
   if (good && f->path) good = instance_called(E, f, a);
-  good = good && conjugate(E, f->item, a);
+  good = good && conjugate(E, f->item);
   if (good) {
     if (!f->targs) fix_types(E, g, a);
-    v = check_result(E, f->item, elab_body(E, f->item));
+    v = check_result(E, f->item, f->item->kind == IT_FLOW ? flow_body(E, f, ask) : elab_body(E, f->item));
     g->elaborated = true;
   }
   g->active--;
   E->ncalls--;
   E->calls = call.up;
   E->body = old_body;
+  E->flow = old_flow;
   E->frame = old_frame;
   vec_free(&body.counts);
   vec_free(&body.params);
   return v.kind == V_NONE ? POISON : v;
+}
+
+Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask) {
+  for (; f->kind == F_INVERSE; f = f->of[0]) ask ^= FLOW_UNDO;
+  return call_user(E, f, a, ask);
+}
+
+/* A template without parameters of its own, given what its instance takes: `zero_center(q, p)` for `zero_center()(q, p)`. */
+static Value call_anonymous(Elab *E, const Func *f, const Actuals *a) {
+  Actuals none = {.call = a->call, .callee = a->callee};
+  Value v = elab_instance(E, f, &none, NULL);
+  return v.kind == V_FUNC ? elab_apply(E, v.func, a) : v;
 }
 
 Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
@@ -273,11 +298,17 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
                 "`use name = %s(count = ..., seed = ...)`", f->name);
       return POISON;
     }
-    return f->bound ? call_user(E, f, a) : elab_instance(E, f, a, NULL);
+    if (!f->bound && !f->item->tformals && a->n) return call_anonymous(E, f, a);
+    return f->bound ? call_user(E, f, a, FLOW_STATE) : elab_instance(E, f, a, NULL);
   case F_FIELD:
   case F_POISSON:
   case F_JACOBIAN:
+  case F_SPREADING:
     return deriv_apply(E, f, a);
+  case F_INVERSE:
+    return flow_apply(E, f, a, FLOW_STATE);
+  case F_LOGDET:
+    return flow_apply(E, f->of[0], a, FLOW_LOGDET);
   case F_METHOD:
     return method_apply(E, f, a);
   case F_OPTION:

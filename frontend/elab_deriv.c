@@ -277,7 +277,7 @@ static Val slope(Elab *E, Val e, Val x, Span at) {
 }
 
 /* (dH/dp, -dH/dq) */
-static Value field_apply(Elab *E, const Func *f, const Actuals *a) {
+static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
   Val x[2];
   Actuals in;
   Type t;
@@ -378,11 +378,37 @@ static Value jacobian_apply(Elab *E, const Func *f, const Actuals *a) {
   return elab_value(E, ir_concat(elab_at(E, a->call), column, a->n, 1));
 }
 
+/* Of a field f on x..., l and perhaps the time: its rates, and as that of l its divergence. */
+static Value spreading_apply(Elab *E, const Func *f, const Actuals *a) {
+  uint32_t n = f->nstate;
+  Val *x = ARENA_ARRAY(E->mem, Val, n + 1), sum = VAL_NONE;
+  Value *out = ARENA_ARRAY(E->mem, Value, n + 2);
+  Actuals in;
+  if (a->n <= n || !fresh(E, f, a, n, &in, x)) return POISON;
+  for (uint32_t k = n; k + 1 < in.n; k++) in.at[k] = in.at[k + 1];
+  in.n--;
+  Value r = elab_apply(E, f->of[0], &in);
+  const Value *rate = r.kind == V_TUPLE ? r.list.at : &r;
+  if (r.kind == V_POISON || (r.kind == V_TUPLE ? r.list.n : 1) != n) return r;
+  for (uint32_t k = 0; k < n; k++) {
+    Type t, tx = elab_type(E, x[k]);
+    out[k] = rate[k];
+    if (!value_numeric(rate[k]) || !value_type(rate[k], &t) || !type_same_dims(t, tx)) continue;
+    Val e = elab_tensor(E, rate[k], a->call);
+    if (!elab_reaches(E->level->fn, e, x[k])) continue;
+    Val d = ir_divergence(elab_at(E, a->call), e, x[k]);
+    sum = sum.id ? ir_add(elab_at(E, a->call), sum, d) : d;
+  }
+  out[n] = elab_value(E, sum.id ? sum : zeros(E, type_scalar(false), a->call));
+  return value_tuple(E, out, n + 1);
+}
+
 Value deriv_apply(Elab *E, const Func *f, const Actuals *given) {
   Actuals a = spread(E, given);
   for (uint32_t i = 0; i < a.n; i++)
     if (a.at[i].v.kind == V_POISON) return POISON;
   if (f->kind == F_JACOBIAN) return jacobian_apply(E, f, &a);
+  if (f->kind == F_SPREADING) return spreading_apply(E, f, &a);
   if (!conjugate(E, f, &a)) return POISON;
-  return f->kind == F_FIELD ? field_apply(E, f, &a) : poisson_apply(E, f, &a);
+  return f->kind == F_FIELD ? vector_field(E, f, &a) : poisson_apply(E, f, &a);
 }

@@ -171,7 +171,11 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
     elab_label(elab_error(E, at, "division by zero"), at_b, "this is 0");
     return POISON;
   }
-  return now(op, a, b) ? compute(E, op, a, b) : tensor_op(E, op, a, b, at_a, at_b, at);
+  if (now(op, a, b)) {
+    Value r = compute(E, op, a, b);
+    if (!E->exact || exact_result(op, a, b, r)) return r;
+  }
+  return tensor_op(E, op, a, b, at_a, at_b, at);
 }
 
 /* ---- unary
@@ -184,7 +188,10 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
                value_text(E, v));
     return POISON;
   }
-  if (now(op, v, v)) return compute(E, op, v, v);
+  if (now(op, v, v)) {
+    Value r = compute(E, op, v, v);
+    if (!E->exact || exact_result(op, v, v, r)) return r;
+  }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_emit(elab_at(E, at), op, &x, 1, NULL, 0, NULL));
 }
@@ -286,6 +293,7 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
   if (!elab_fits(E, type_count(ta) / tb.dim[0] * (type_count(tb) / tb.dim[0]), op_at)) return POISON;
   Scratch s;
   bool fixed = value_static(a) && value_static(b);
+  if (E->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
   if (fixed) scratch_begin(E, &s);
   Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);
   Value r = elab_value(E, ir_matmul(elab_at(E, at), x, y));

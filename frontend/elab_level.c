@@ -33,7 +33,7 @@ static void finish(Level *l) {
   vec_free(&l->keys);
 }
 
-void root_begin(Elab *E, Root *r, const char *name, bool f64, bool lane) {
+void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane) {
   *r = (Root){.lane = lane};
   start(&r->level, ir_fn_create(name, f64));
   E->root = r;
@@ -151,7 +151,15 @@ Val level_walk(Elab *E, Level *l, Val outer) {
 /* ---- into tensors ----------------------------------------------------------------------------------------
  */
 
+/* A table of doubles; in exact elaboration, of constants where doubles would round. */
 static Val array_tensor(Elab *E, const Array *a) {
+  if (E->exact && !exact_table(a)) {
+    Build *b = &E->level->b;
+    Val *x = ARENA_ARRAY(E->mem, Val, a->n + 1);
+    for (uint32_t i = 0; i < a->n; i++)
+      x[i] = a->at[i].den ? ir_const_exact(b, a->at[i].v, a->at[i].num, a->at[i].den) : ir_const(b, a->at[i].v);
+    return ir_reshape(b, ir_stack(b, x, a->n), (int)a->rank, a->dim);
+  }
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
   for (uint32_t i = 0; i < a->n; i++) v[i] = a->at[i].v;
   Val r = ir_table(&E->level->b, type_real(false, (int)a->rank, a->dim), v);

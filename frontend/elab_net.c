@@ -35,7 +35,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
   E->frame = old;
   if (!good) return POISON;
-  if (f->item->kind != IT_NET) return value_func(g);
+  if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
   g->path = !name          ? anonymous(E, f->item->name)
             : E->body->top ? name
                            : arena_printf(E->mem, "%s/%s", E->body->path, name);
@@ -177,6 +177,13 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
   for (uint32_t i = 0; i < v.array->n; i++) d[i] = v.array->at[i].v;
   p->values = d;
   return true;
+}
+
+bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
+  uint32_t i = 0;
+  while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  if (i == E->params.n) start.path = path, *vec_push(&E->params) = start;
+  return *out = i, type_eq(E->params.at[i].type, start.type);
 }
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, uint32_t *out) {

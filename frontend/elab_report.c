@@ -219,6 +219,9 @@ void export_globals(Elab *E) {
       global_value(E, g, g->item->name_at);
       export_one(E, g);
       break;
+    case IT_FLOW:
+      claim_item(E, g);
+      break;
     case IT_LOSS:
       global_value(E, g, g->item->name_at);
       if (!g->elaborated) export_one(E, g);

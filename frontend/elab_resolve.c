@@ -50,7 +50,8 @@ static void targets(Elab *E, const Stmt *s, int depth) {
 static void stmt(Elab *E, const Stmt *s, int depth) {
   Frame *old = E->frame;
   expr(E, s->value, depth);
-  expr(E, s->window, depth);
+  const Expr *const part[] = {s->window, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
+  for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, part[k], depth);
   if (s->kind == ST_YIELD) {
     for (const Arg *a = s->names; a; a = a->next)
       if (a->value)
@@ -99,7 +100,7 @@ void resolve_globals(Elab *E) {
   for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) {
     Global *g = &E->main->global[i];
     ItemKind k = g->item->kind;
-    bool body = k == IT_FN || k == IT_HAMILTONIAN || k == IT_NET || k == IT_LOSS;
+    bool body = k == IT_FN || k == IT_HAMILTONIAN || k == IT_NET || k == IT_FLOW || k == IT_LOSS;
     if (body && !g->elaborated && !g->broken) definition(E, g->item);
   }
 }

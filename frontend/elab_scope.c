@@ -76,7 +76,7 @@ static Value item_func(Elab *E, Global *g) {
   Func *f = ARENA_NEW(E->mem, Func);
   *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g};
   f->bound = !g->item->templated;
-  if (g->item->kind == IT_NET && f->bound) {
+  if ((g->item->kind == IT_NET || g->item->kind == IT_FLOW) && f->bound) {
     f->path = g->name;
     *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .at = g->item->name_at};
   }
@@ -94,7 +94,8 @@ static Value evaluate(Elab *E, Global *g) {
 }
 
 Saved elab_leave(Elab *E) {
-  Saved s = {E->frame, E->level, E->root, E->body, E->yield, E->calls};
+  Saved s = {E->frame, E->level, E->root, E->body, E->yield, E->calls, E->flow};
+  E->flow = NULL;
   E->yield = NULL;
   E->calls = NULL;
   return s;
@@ -102,7 +103,7 @@ Saved elab_leave(Elab *E) {
 
 void elab_return(Elab *E, Saved s) {
   E->frame = s.frame, E->level = s.level, E->root = s.root;
-  E->body = s.body, E->yield = s.yield, E->calls = s.calls;
+  E->body = s.body, E->yield = s.yield, E->calls = s.calls, E->flow = s.flow;
 }
 
 Value global_value(Elab *E, Global *g, Span use) {
@@ -124,6 +125,7 @@ Value global_value(Elab *E, Global *g, Span use) {
   case IT_FN:
   case IT_HAMILTONIAN:
   case IT_NET:
+  case IT_FLOW:
   case IT_LOSS:
     g->v = item_func(E, g);
     break;
@@ -148,7 +150,10 @@ Value elab_name(Elab *E, const char *name, Span at) {
     return e->v;
   }
   Global *g = module_find(E->frame->module, name);
-  if (g) return global_value(E, g, at);
+  if (g) {
+    Value v = global_value(E, g, at);
+    return E->exact && g->item->kind == IT_CONST && !exact_value(v) ? exact_const(E, g) : v;
+  }
   Value v;
   if (builtin_value(E, name, &v)) return v;
   elab_unknown(E, name, at);

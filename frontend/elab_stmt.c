@@ -62,6 +62,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
 }
 
 static void assign(Elab *E, const Stmt *s) {
+  if (flow_assigns(E, s)) return;
   if (s->inverse) {
     elab_error(E, s->inverse->at, "an `inverse` clause stands only in a flow");
     return;
@@ -184,7 +185,8 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_APPLY:
   case ST_EVOLVE:
   case ST_RUNNING:
-    in_flows(E, s);
+    if (E->flow) flow_stmt(E, s);
+    else in_flows(E, s);
     return false;
   }
   return false;
@@ -214,8 +216,11 @@ static Value block_value(Elab *E, const Block *b, const char *what) {
 
 Value elab_block_value(Elab *E, const Block *b) {
   Frame *old = E->frame;
+  Flow *flow = E->flow;
   frame_push(E, old, old->module);
+  E->flow = NULL;
   Value v = block_value(E, b, "this block");
+  E->flow = flow;
   E->frame = old;
   return v;
 }

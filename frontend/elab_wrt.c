@@ -49,7 +49,8 @@ static void expr(Elab *E, const Item *it, const Expr *e, int depth) {
 
 static void block(Elab *E, const Item *it, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    expr(E, it, s->value, depth);
+    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, it, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) expr(E, it, a->value, depth);
     block(E, it, s->body, depth + 1);
   }

@@ -151,10 +151,9 @@ static void item(Elab *E, const Item *it) {
     break;
   }
   case IT_FLOW:
-    elab_unsupported(E, it->name_at, "flow");
     break;
   case IT_PROVE:
-    elab_unsupported(E, it->name_at, "prove");
+    prove_item(E, it);
     break;
   case IT_PLOT:
     elab_unsupported(E, it->name_at, "plot");
@@ -214,6 +213,7 @@ static void hand_over(Elab *E) {
   COPY(m->data, m->ndata, E->data);
   COPY(m->action, m->naction, E->actions);
   COPY(m->export_, m->nexport, E->exports);
+  COPY(m->proof, m->nproof, E->proofs);
 }
 
 #undef COPY
@@ -227,6 +227,9 @@ static void finish(Elab *E) {
   vec_free(&E->reports);
   vec_free(&E->actions);
   vec_free(&E->exports);
+  vec_free(&E->proofs);
+  vec_free(&E->claims);
+  vec_free(&E->decided);
   vec_free(&E->wrt);
   vec_free(&E->said);
 }

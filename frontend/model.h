@@ -4,6 +4,7 @@
 #ifndef HNNC_MODEL_H
 #define HNNC_MODEL_H
 
+#include "ir/field.h"
 #include "ir/ir.h"
 
 /* ---- parameters ------------------------------------------------------------------------------------ */
@@ -16,6 +17,7 @@ typedef struct Param {
   InitKind init;
   double a, b;               /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
   const double *values;      /* INIT_VALUE with a tensor */
+  double decay;              /* > 0: no parameter but the moving average of a batch mean */
   Span at;
 } Param;
 
@@ -104,6 +106,20 @@ typedef struct Action {
   union { Train *train; Report *report; Expect *expect; };
 } Action;
 
+/* ---- what was decided ------------------------------------------------------------------------------------- */
+
+typedef enum { ANSWER_UNDECIDED, ANSWER_PROVED, ANSWER_REFUTED } Answer;
+extern const char *const answer_text[];  /* "undecided", "proved", "refuted" */
+
+typedef struct Proof {
+  const char *text;          /* "symplectic flow to_circles"; of a `prove` its equality, as written */
+  const char *detail;        /* how sure, or why not; "" if there is nothing to say */
+  Span at;
+  Answer answer;
+  bool stated;               /* by a `prove`; else claimed by a flow */
+  bool own;                  /* of the file itself, not of an import */
+} Proof;
+
 /* Named functions, for `hnnc compile`: every fn/hamiltonian/net instance of the file whose argument
  * types are known (declared, or a use fixes them). */
 typedef struct Export {
@@ -121,6 +137,7 @@ typedef struct Model {
   Data **data; uint32_t ndata;
   Action *action; uint32_t naction;
   Export *export_; uint32_t nexport;
+  Proof *proof; uint32_t nproof;
 } Model;
 
 /* ---- making one ------------------------------------------------------------------------------------------------ */
@@ -141,6 +158,9 @@ typedef struct FrontOptions {
   /* Whether the rates (dq, dp) of a Hamiltonian separate: dq free of q and dp of p. rates: q, p, t,
    * captured values -> dq, dp, with derivatives still as operators. NULL: not asked. */
   bool (*separable)(void *ctx, const Fn *rates);
+  /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
+   * every claim stays undecided. */
+  FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);
   void *ctx;
 } FrontOptions;
 

@@ -205,7 +205,9 @@ static bool fold_constant(Build *b, const Cand *c, Val *out) {
   if (cls != OPC_EW1 && cls != OPC_EW2) return false;
   if (!fold_is_splat(b->f, c->args[0], &x) || (c->nargs > 1 && !fold_is_splat(b->f, c->args[1], &y)))
     return false;
-  *out = fold_splat(b, num_apply(c->op, x, y), c->type);
+  Num r = num_apply(c->op, x, y);
+  if (b->f->f64 == FN_EXACT && r.den == 0) return false;
+  *out = fold_splat(b, r, c->type);
   return true;
 }
 

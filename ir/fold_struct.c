@@ -50,7 +50,8 @@ static Val fold_of_splat(Build *b, const Cand *c, Num n) {
     return fold_splat(b, n, c->type);
   case OP_sum: {
     Type t = ir_type(b->f, c->args[0]);
-    return fold_splat(b, num_apply(OP_mul, n, num_ratio(t.dim[c->attr[0]], 1)), c->type);
+    Num r = num_apply(OP_mul, n, num_ratio(t.dim[c->attr[0]], 1));
+    return b->f->f64 == FN_EXACT && r.den == 0 ? VAL_NONE : fold_splat(b, r, c->type);
   }
   case OP_unslice: case OP_put: case OP_diag: case OP_tri: case OP_batch_sum:
     return n.v == 0 ? fold_zeros(b, c->type) : VAL_NONE;

@@ -97,7 +97,7 @@ typedef struct Fn Fn;
 struct Fn {
   Arena *mem;                /* a sub-function has its parent's arena */
   const char *name;
-  bool f64;                  /* precision of its reals; sub-functions agree with their parent */
+  uint8_t f64;               /* precision of its reals: FN_F32 = 0, ...; sub-functions agree with their parent */
   VEC(Inst) inst;            /* inst.at[0] is a placeholder */
   VEC(Val) pool;
   VEC(int64_t) attr;
@@ -108,7 +108,9 @@ struct Fn {
   VEC(Table) table;
 };
 
-Fn *ir_fn_create(const char *name, bool f64);            /* own arena */
+/* FN_EXACT: f64 where it is run; for deciding: operations on constants that would round are not folded. */
+enum { FN_F32, FN_F64, FN_EXACT };
+Fn *ir_fn_create(const char *name, uint8_t f64);         /* own arena */
 Fn *ir_sub_create(Fn *parent, const char *name);         /* in the parent's arena; not yet attached */
 void ir_fn_destroy(Fn *f);                               /* NULL is fine; destroys sub-functions too */
 

@@ -87,7 +87,7 @@ typedef struct Owner {
   VEC(Fn *) made;
 } Owner;
 
-static Fn *fn_init(Arena *mem, const char *name, bool f64) {
+static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
   Fn *f = &ARENA_NEW(mem, Owner)->fn;
   f->mem = mem;
   f->name = arena_strdup(mem, name);
@@ -96,7 +96,7 @@ static Fn *fn_init(Arena *mem, const char *name, bool f64) {
   return f;
 }
 
-Fn *ir_fn_create(const char *name, bool f64) { return fn_init(arena_create(), name, f64); }
+Fn *ir_fn_create(const char *name, uint8_t f64) { return fn_init(arena_create(), name, f64); }
 
 Fn *ir_sub_create(Fn *parent, const char *name) {
   Fn *f = fn_init(parent->mem, name, parent->f64);

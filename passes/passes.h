@@ -3,6 +3,7 @@
 #ifndef HNNC_PASSES_H
 #define HNNC_PASSES_H
 
+#include "ir/field.h"
 #include "ir/ir.h"
 
 /* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
@@ -57,6 +58,9 @@ Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2);
 /* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
  * for how that is decided. Errors of deriving go to diag. */
 bool pass_separable(const Fn *rates, Diag *diag);
+
+/* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
+FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
 
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan

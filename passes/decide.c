@@ -1,0 +1,41 @@
+/* Whether two functions are the same: derived, simplified, and compared in the finite field (ir/field.h). Errors of
+ * deriving, adaptive trajectories and functions that would take too long are undecided, with the reason. */
+#include "passes/pass.h"
+
+#include "ir/field.h"
+
+#include <string.h>
+
+enum { ROUNDS = 2 };
+static const int64_t MOST_FLOPS = 20000000;
+
+static Fn *lowered(const Fn *f) {
+  Diag *diag = diag_create(NULL);
+  Fn *derived = pass_derive(f, diag), *g = derived ? pass_simplify(derived) : NULL;
+  ir_fn_destroy(derived);
+  diag_destroy(diag);
+  return g;
+}
+
+static FieldAnswer undecided(FieldReport *r, const char *why) {
+  *r = (FieldReport){0};
+  snprintf(r->reason, sizeof r->reason, "%s", why);
+  return FIELD_UNDECIDED;
+}
+
+static bool affordable(const Fn *f) {
+  Flops n = pass_flops(f);
+  return n.per_sample + n.once <= MOST_FLOPS;
+}
+
+FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r) {
+  double start = pass_now();
+  Fn *x = lowered(a), *y = x ? lowered(b) : NULL;
+  FieldAnswer answer = !x || !y                            ? undecided(r, "it has no derivative")
+                       : !affordable(x) || !affordable(y) ? undecided(r, "it would take too long to evaluate exactly")
+                                                          : ir_field_equal(x, y, ROUNDS, UINT64_C(0x9e3779b97f4a7c15), r);
+  ir_fn_destroy(x);
+  ir_fn_destroy(y);
+  pass_timed("decide", pass_now() - start);
+  return answer;
+}
