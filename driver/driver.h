@@ -61,11 +61,6 @@ void session_render(Session *s);
 /* The seed that the program uses for a seed of the file: itself unless --seed is given. */
 uint64_t session_seed(const Session *s, uint64_t seed);
 
-/* ---- check.c -------------------------------------------------------------------------------------- */
-
-/* The answers to claims and proofs, a line each. */
-void print_proofs(const Session *s, FILE *out);
-
 /* ---- init.c -------------------------------------------------------------------------------------- */
 
 /* Draws the start of every parameter; a draw depends on the seed and the parameter's path alone. */

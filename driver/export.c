@@ -2,6 +2,7 @@
  * and typed wrappers (glue) are compiled by the system's C compiler and linked with it and with the
  * engine of runtime/lib.h, which is carried inside this program. */
 #include "driver/export.h"
+#include "driver/proofs.h"
 #include "driver/glue.h"
 #include "lib_archive.h"
 
@@ -159,10 +160,12 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
   char *so = arena_printf(s->model->mem, "%s.so", base);
   if (library && !stat(so, &st)) printf("  %s (%lld bytes)\n", so, (long long)st.st_size);
   if (header) printf("  %s.h\n", base);
+  proofs_print(s, stdout, true);
   printf("  %.0f ms\n", 1e3 * (pass_now() - s->started));
 }
 
 int export_library(Session *s, bool library, bool header) {
+  if (proofs_refuted(s)) return session_render(s), EXIT_FILE;
   Glue g;
   char *base = base_path(s);
   const char *slash = strrchr(base, '/');

@@ -1,4 +1,5 @@
 /* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. */
+#include "driver/proofs.h"
 #include "driver/runner.h"
 
 #include <inttypes.h>
@@ -134,7 +135,7 @@ static int write_reports(Runner *r) {
     }
     if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
   }
-  bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, NULL, 0, &err);
+  bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, proofs_list(r->s), (int)m->nproof, &err);
   free(report);
   free(expect);
   return ok ? 0 : fail(r, &err);
@@ -193,6 +194,7 @@ static void describe_run(Runner *r) {
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
+  rt_run_set(r->run, "proofs", proofs_json(s));
   rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
   rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu()));
 }
@@ -217,13 +219,22 @@ static int finish(Runner *r, int code) {
   return code == -1 ? 130 : code ? code : failed ? EXIT_NUMBERS : 0;
 }
 
+/* What was decided when the file was compiled; a `prove` that does not hold fails the run at its end. */
+static int prove(Runner *r) {
+  if (!r->s->model->nproof) return 0;
+  proofs_print(r->s, stdout, true);
+  r->failed_expect |= proofs_refuted(r->s);
+  session_render(r->s);
+  return write_reports(r);
+}
+
 int runner_run(Runner *r) {
   const Model *m = r->s->model;
   RtError err = {{0}};
   catch_signals();
   describe_run(r);
   if (!rt_run_status(r->run, "running", &err)) return fail(r, &err);
-  int code = 0;
+  int code = r->from ? 0 : prove(r);
   for (uint32_t i = 0; !code && i < m->naction; i++) {
     code = run_action(r, i);
     if (!code && interrupted) code = -1;

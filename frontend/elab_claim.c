@@ -198,6 +198,11 @@ static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, c
   *vec_push(&E->proofs) = p;
 }
 
+void claim_note(Elab *E, const Item *it, const char *why) {
+  if (it->symplectic) note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
+}
+
 typedef FieldAnswer Property(Judge *j, const Step *s);
 
 static const char *advice(const Step *s, bool form) {

@@ -76,7 +76,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
   ir_field_point(f, point, in);
   for (uint32_t k = 0; k < f->in.n; k++) {
     int64_t n = type_count(in[k].type), lanes = in[k].type.lane ? FIELD_LANES : 1;
-    if (!f->in.at[k].name) {
+    if (!f->in.at[k].name || !*f->in.at[k].name) {
       more = true;
       continue;
     }
@@ -86,7 +86,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
   }
   ir_tensors_free(in, f->in.n);
   free(in);
-  return more && *s ? arena_printf(E->mem, "%s and parameters of the size of 1", s) : s;
+  return more && *s ? arena_printf(E->mem, "%s and some parameters", s) : s;
 }
 
 const char *claim_certainty(Elab *E, const FieldReport *r) {
@@ -132,6 +132,7 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   Actuals a = actuals_of(E, v, c->n, f->item->name_at);
   E->judged = c;
   flow_apply(E, func_map(E, f, opened, E), &a, FLOW_CLAIM);
+  if (E->failed) claim_note(E, f->item, "it cannot be elaborated in exact arithmetic");
   root_drop(E, &root);
   f->global->active = active;
   E->quiet = quiet, E->failed = failed, E->exact = exact, E->depth = depth;

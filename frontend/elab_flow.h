@@ -108,6 +108,8 @@ Val flow_log_det(Elab *E, Val a, Span at);
 
 /* Decides what the flow claims, its inverse clauses too; the states are inputs of the function at hand. */
 void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c);
+void claim_note(Elab *E, const Item *it, const char *why);       /* its claims are undecided */
+
 /* ---- elab_claims.c --------------------------------------------------------------------------------------- */
 
 /* Whether x and y, values of the function at hand, are the same. *left becomes the function of x, of which

@@ -271,10 +271,11 @@ static void evolve(Play *p, const Step *s) {
 
 static Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param) { (void)b, (void)e, (void)param; return average; }
 
-/* Forwards the mean is taken here; backwards its average stands for it. */
+/* Forwards the mean is taken here; backwards, and where steps are looked at alone, its average stands for it. */
 static void running(Play *p, const Step *s) {
-  Val average = elab_param(p->E, s->param, s->stmt->at);
-  p->mean[s->running] = p->undo ? average : ir_batch_mean(&p->E->level->b, out_of(p, s->e), average, s->param);
+  if (p->undo) return;
+  Val average = p->mean[s->running];
+  p->mean[s->running] = ir_batch_mean(&p->E->level->b, out_of(p, s->e), average, s->param);
 }
 
 /* ---- all ---------------------------------------------------------------------------------------------------------------- */
@@ -283,7 +284,7 @@ void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
   *p = (Play){.E = E, .w = w, .undo = undo};
   memcpy(p->known, state, sizeof *state * w->n);
   p->mean = base_realloc(NULL, sizeof *p->mean * (w->nrunning + 1));
-  for (uint32_t k = 0; undo && k < w->steps.n; k++)
+  for (uint32_t k = 0; k < w->steps.n; k++)
     if (w->steps.at[k].kind == STEP_RUNNING) p->mean[w->steps.at[k].running] = elab_param(E, w->steps.at[k].param, w->steps.at[k].stmt->at);
 }
 

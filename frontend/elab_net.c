@@ -188,8 +188,11 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
-  if (s->init_dist ? !init_named(E, s->init_dist, &p) : s->value && !init_value(E, s->value, &p))
-    return false;
+  bool exact = E->exact;
+  E->exact = false;              /* starts are numbers, whatever they are for */
+  bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
+  E->exact = exact;
+  if (!good) return false;
   *out = E->params.n;
   *vec_push(&E->params) = p;
   return true;

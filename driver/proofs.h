@@ -1,0 +1,12 @@
+#ifndef HNNC_PROOFS_H
+#define HNNC_PROOFS_H
+
+#include "driver/driver.h"
+#include "runtime/rundir.h"
+
+void proofs_print(const Session *s, FILE *out, bool own);  /* a line each; own: without those of imports */
+bool proofs_refuted(const Session *s);   /* whether a `prove` does not hold: an error for each in s->diag */
+RtProof *proofs_list(const Session *s);  /* model->nproof of them, in the model's arena */
+json_t *proofs_json(const Session *s);
+
+#endif
