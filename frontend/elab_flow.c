@@ -113,7 +113,7 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
   }
   if (a->n != 1 || v.kind != V_FUNC || !func_is_flow(v.func)) {
     DiagMsg *m = elab_error(E, a->n ? a->at[0].at : a->call, "`%s` takes a flow, found %s", b->name,
-                            a->n ? value_kind(E, v) : "nothing");
+                            a->n > 1 ? "several arguments" : a->n ? value_kind(E, v) : "nothing");
     if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
     else elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
     return POISON;
