@@ -40,13 +40,14 @@ static Val form(Build *b, const Val *x, const Val *y) {
   return ir_sub(b, forth, back);
 }
 
-/* Plays a step, or all; the states before are fresh variables in x, those behind in y. */
-static bool played(Judge *j, const Step *s, Val *x, Val *y) {
+typedef struct Run { uint32_t from, n; } Run;            /* steps */
+
+/* Plays steps; the states before are fresh variables in x, those behind in y. */
+static bool played(Judge *j, Run r, Val *x, Val *y) {
   Play p;
   for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
-  if (s) play_step(&p, s);
-  else play_all(&p);
+  for (uint32_t k = 0; k < r.n; k++) play_step(&p, &j->w->steps.at[r.from + k]);
   memcpy(y, p.known, sizeof *y * j->w->n);
   play_finish(&p);
   return !p.failed;
@@ -57,10 +58,10 @@ static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
     out[k] = elab_reaches(b->f, e, x[k]) ? ir_grad(b, e, x[k]) : ir_splat(b, 0, ir_type(b->f, x[k]));
 }
 
-static FieldAnswer keeps_form(Judge *j, const Step *s) {
+static FieldAnswer keeps_form(Judge *j, Run r) {
   Build *b = &j->E->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, r, x, y)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
   pulled(b, paired(b, j->v, y, 2), x, 2, jv);
   Val left = form(b, ju, jv), right = form(b, j->u, j->v);
@@ -102,17 +103,17 @@ static Val determinant(Elab *E, Val a, Span at) {
   return ir_proj(up, ir_scan(up, args, 3, n, 2, 1, 0, 0, false, false, body), 1);
 }
 
-static FieldAnswer keeps_volume(Judge *j, const Step *s) {
+static FieldAnswer keeps_volume(Judge *j, Run r) {
   Elab *E = j->E;
   Build *b = &E->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
   uint32_t n = j->w->n;
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, r, x, y)) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
-    for (uint32_t r = 0; r < n; r++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
-      Val flat = ir_reshape(b, y[r], 1, dim);
-      row[r] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
+    for (uint32_t e = 0; e < n; e++) {
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[e])), (uint32_t)type_count(ir_type(b->f, x[c]))};
+      Val flat = ir_reshape(b, y[e], 1, dim);
+      row[e] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
                                               : ir_splat(b, 0, type_real(false, 2, dim));
     }
     column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
@@ -160,23 +161,25 @@ static const Claim *claim_of_call(Judge *j, const Step *s) {
   return claim_of(j->E, s->func, t, s->n);
 }
 
-static FieldAnswer step_symplectic(Judge *j, const Step *s) {
+static FieldAnswer step_symplectic(Judge *j, uint32_t k) {
+  const Step *s = &j->w->steps.at[k];
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
   if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL;      /* by the method */
   if (s->kind == STEP_CALL && conjugate(s)) {
     const Claim *c = claim_of_call(j, s);
     if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
   }
-  return keeps_form(j, s);
+  return keeps_form(j, (Run){k, 1});
 }
 
-static FieldAnswer step_volume(Judge *j, const Step *s) {
+static FieldAnswer step_volume(Judge *j, uint32_t k) {
+  const Step *s = &j->w->steps.at[k];
   if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
   if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
   if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
-  return keeps_volume(j, s);
+  return keeps_volume(j, (Run){k, 1});
 }
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------------- */
@@ -203,8 +206,6 @@ void claim_note(Elab *E, const Item *it, const char *why) {
   if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
 
-typedef FieldAnswer Property(Judge *j, const Step *s);
-
 static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
     return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be symmetric";
@@ -226,23 +227,29 @@ static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char
   E->quiet = quiet;
 }
 
+/* The steps that are not proved alone: from the first to the last of them is looked at as one, because what is
+ * before and behind does no harm. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
-  Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
-  const Step *bad = NULL;
-  FieldAnswer a = FIELD_EQUAL;
-  FieldReport r = {0};
+  FieldAnswer a = FIELD_EQUAL, first = FIELD_EQUAL;
+  FieldReport r = {0}, sure = {0};
+  Run bad = {0};
   const char *point = "", *detail = "";
-  for (uint32_t k = 0; k < j->w->steps.n && !bad; k++) {
-    const Step *s = &j->w->steps.at[k];
-    if ((a = step(j, s)) == FIELD_EQUAL) continue;
-    bad = s, r = j->report;
-    if (a == FIELD_DIFFERENT) point = claim_point(j->E, j->left, r.point);
+  for (uint32_t k = 0; k < j->w->steps.n; k++) {
+    if ((a = form ? step_symplectic(j, k) : step_volume(j, k)) == FIELD_EQUAL) {
+      if (j->report.points) sure = j->report;
+      continue;
+    }
+    if (bad.n == 0) bad.from = k, first = a, r = j->report, point = a == FIELD_DIFFERENT ? claim_point(j->E, j->left, r.point) : "";
+    bad.n = k + 1 - bad.from;
   }
-  if (bad && j->w->steps.n > 1 && (a = whole(j, NULL)) == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
-  if (a == FIELD_DIFFERENT) refuse(j, bad, form, r, point);
-  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, &j->report);
+  a = first;
+  if (bad.n > 1 && (a = form ? keeps_form(j, bad) : keeps_volume(j, bad)) == FIELD_DIFFERENT && first != FIELD_DIFFERENT)
+    point = claim_point(j->E, j->left, j->report.point), r = j->report;
+  if (bad.n > 1 && a == FIELD_EQUAL) sure = j->report;
+  if (a == FIELD_DIFFERENT) refuse(j, bad.n ? &j->w->steps.at[bad.from] : NULL, form, r, point);
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, bad.n > 1 ? j->report.reason : r.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
   note(j->E, it, it->name_at, text, answer_of(a), detail);
   return answer_of(a);
