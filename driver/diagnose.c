@@ -5,14 +5,14 @@
  * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
  * extrapolated once (Richardson, error O(h^4)) at random elements of the block; the error is
  * relative to the largest derivative seen in the block. */
-#include "driver/driver.h"
+#include "driver/diagnose.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = 4, ELEMENTS = 24 };
+enum { SAMPLES = DIAGNOSE_SAMPLES, ELEMENTS = 24 };
 static const double BOUND = 1e-6;          /* a block fails above it */
 
 typedef struct Check {
@@ -23,12 +23,12 @@ typedef struct Check {
   bool failed;
 } Check;
 
-static EvalEnv environment(void) { return (EvalEnv){.ode = rt_ode}; }
+EvalEnv diagnose_environment(void) { return (EvalEnv){.ode = rt_ode}; }
 
 static double value_at(Check *c, double *x, double moved) {
   char err[256];
   Tensor out;
-  EvalEnv env = environment();
+  EvalEnv env = diagnose_environment();
   double keep = *x;
   *x = moved;
   bool ok = ir_eval(c->value, SAMPLES, c->in, &out, &env, err, sizeof err);
@@ -48,7 +48,8 @@ static double difference(Check *c, double *x) {
   return (4 * d2 - d1) / 3;
 }
 
-static void row(Check *c, const char *what, const char *block, double worst, int64_t n) {
+static void row(void *ctx, const char *what, const char *block, double worst, int64_t n) {
+  Check *c = ctx;
   bool ok = worst <= BOUND;
   c->failed |= !ok;
   if (c->rows)
@@ -72,7 +73,7 @@ static void check_block(Check *c, const char *what, const char *block, uint32_t 
   row(c, what, block, worst, checked);
 }
 
-static void fill_input(Session *s, const Input *in, const RtSet *set, Tensor *t) {
+void diagnose_fill(Session *s, const Input *in, const RtSet *set, Tensor *t) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? SAMPLES : 1;
   *t = (Tensor){in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
   if (in->kind == IN_PARAM) {
@@ -94,8 +95,8 @@ static int run_checks(Check *c, const char *what, const Fn *named, const bool *w
   const Fn *f = c->gradient;
   c->in = calloc(f->in.n + 1, sizeof *c->in);
   Tensor *grad = calloc(f->out.n + 1, sizeof *grad);
-  for (uint32_t k = 0; k < f->in.n; k++) fill_input(c->s, &f->in.at[k], set, &c->in[k]);
-  EvalEnv env = environment();
+  for (uint32_t k = 0; k < f->in.n; k++) diagnose_fill(c->s, &f->in.at[k], set, &c->in[k]);
+  EvalEnv env = diagnose_environment();
   bool ok = ir_eval(f, SAMPLES, c->in, grad, &env, err, sizeof err);
   for (uint32_t k = 0, out = 0; ok && k < f->in.n; k++)
     if (wanted[k]) check_block(c, what, named->in.at[k].name, k, &grad[out++]);
@@ -212,6 +213,17 @@ static int check_hamiltonian(Session *s, json_t *rows, const Export *x, bool *fa
   return code;
 }
 
+static int check_flows(Session *s, json_t *rows, bool *failed) {
+  Check c = {.s = s, .rows = rows};
+  const Model *m = s->model;
+  int code = 0;
+  for (uint32_t i = 0; !code && i + 1 < m->nexport; i++)
+    if (!strcmp(m->export_[i].kind, "flow") && !strcmp(m->export_[i + 1].kind, "inverse"))
+      code = diagnose_flow(s, row, &c, &m->export_[i], &m->export_[i + 1]);
+  *failed |= c.failed;
+  return code;
+}
+
 int command_diagnose(const Options *o) {
   Session s;
   bool failed = false;
@@ -224,6 +236,7 @@ int command_diagnose(const Options *o) {
   for (uint32_t i = 0; !code && i < s.model->nexport; i++)
     if (!strcmp(s.model->export_[i].kind, "hamiltonian"))
       code = check_hamiltonian(&s, rows, &s.model->export_[i], &failed);
+  if (!code) code = check_flows(&s, rows, &failed);
   if (rows && !code) {
     json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');

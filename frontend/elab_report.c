@@ -143,14 +143,14 @@ static bool result(Elab *E, Value v, Span at) {
   return true;
 }
 
-/* The function on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
-static Fn *standalone(Elab *E, const Func *f, const Type *t, uint32_t n) {
+/* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
+static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n) {
   Saved old = elab_leave(E);
   Root root;
   Fn *fn = NULL;
   Body body = {.path = f->name};
   frame_push(E, NULL, f->module);
-  root_begin(E, &root, f->name, E->m->f64, true);
+  root_begin(E, &root, name, E->m->f64, true);
   E->body = &body;
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1);
   const Formal *x = f->item->formals;
@@ -161,7 +161,7 @@ static Fn *standalone(Elab *E, const Func *f, const Type *t, uint32_t n) {
         E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
   }
   Actuals a = actuals_of(E, v, n, f->item->name_at);
-  Value r = elab_apply(E, f, &a);
+  Value r = elab_apply(E, callee, &a);
   if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites)
     fn = root_end(E, &root);
   else
@@ -188,23 +188,38 @@ static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uin
   return true;
 }
 
-static void export_one(Elab *E, Global *g) {
+static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
   Type t[64];
   uint32_t n;
   bool declared;
-  const Func *f = g->v.kind == V_FUNC && g->v.func->kind == F_USER && g->v.func->bound ? g->v.func : NULL;
-  if (!f || g->broken || !argument_types(E, g, f, t, &n, &declared)) return;
+  if (!argument_types(E, g, f, t, &n, &declared)) return;
   E->quiet = !declared;
   E->failed = false;
-  Fn *fn = standalone(E, f, t, n);
+  Fn *fn = standalone(E, f, callee, name, t, n);
   E->quiet = false;
   if (!fn) return;
   if (f->item->kind == IT_LOSS || n == 0 || E->failed) {
     ir_fn_destroy(fn);
     return;
   }
-  const char *kind = f->item->kind == IT_NET ? "net" : f->item->kind == IT_HAMILTONIAN ? "hamiltonian" : "fn";
-  *vec_push(&E->exports) = (Export){g->name, kind, fn, g->item->name_at};
+  *vec_push(&E->exports) = (Export){name, kind, fn, g->item->name_at};
+}
+
+static void export_one(Elab *E, Global *g) {
+  const Func *f = g->v.kind == V_FUNC && g->v.func->kind == F_USER && g->v.func->bound ? g->v.func : NULL;
+  if (!f || g->broken) return;
+  switch (f->item->kind) {
+  case IT_FLOW: {
+    Func inverse = {.kind = F_INVERSE, .name = "inverse", .of = {f}}, logdet = {.kind = F_LOGDET, .name = "logdet", .of = {f}};
+    export_as(E, g, f, f, g->name, "flow");
+    export_as(E, g, f, &inverse, arena_printf(E->mem, "%s_inverse", g->name), "inverse");
+    export_as(E, g, f, &logdet, arena_printf(E->mem, "%s_logdet", g->name), "logdet");
+    break;
+  }
+  case IT_NET: export_as(E, g, f, f, g->name, "net"); break;
+  case IT_HAMILTONIAN: export_as(E, g, f, f, g->name, "hamiltonian"); break;
+  default: export_as(E, g, f, f, g->name, "fn"); break;
+  }
 }
 
 void export_globals(Elab *E) {
@@ -221,6 +236,7 @@ void export_globals(Elab *E) {
       break;
     case IT_FLOW:
       claim_item(E, g);
+      export_one(E, g);
       break;
     case IT_LOSS:
       global_value(E, g, g->item->name_at);

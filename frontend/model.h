@@ -123,7 +123,7 @@ typedef struct Proof {
 /* Named functions, for `hnnc compile`: every fn/hamiltonian/net instance of the file whose argument
  * types are known (declared, or a use fixes them). */
 typedef struct Export {
-  const char *name; const char *kind;   /* "fn", "hamiltonian", "net" */
+  const char *name; const char *kind;   /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
   Fn *fn;                    /* params, arguments (IN_FIELD, lane) -> results (lane) */
   Span at;
 } Export;
