@@ -28,7 +28,7 @@ static void note(FieldSites *s, FieldElem x, bool negative, bool root) {
     if (!root) s->root[k] = false;
     return;
   }
-  s->negative[s->n] = negative != flipped;
+  s->negative[s->n] = negative;
   s->root[s->n] = root;
   s->n++;
   if (!x.im && s->valid == s->n - 1) s->valid = s->n;

@@ -3,6 +3,7 @@
 #include "ir/field.h"
 #include "passes/passes.h"
 #include "tests/derive_cases.h"
+#include "tests/field_expr.h"
 #include "tests/random_fn.h"
 
 #include <CUnit/Basic.h>
@@ -113,22 +114,6 @@ typedef struct Claim {
   TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))                                     \
   TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))                                         \
   OPEN(rounded, MUL(x, K(0.1)), MUL(x, RATIO(1, 10)))
-
-#define F1(op, a) ir_##op(b, a)
-#define F2(op, a, c) ir_##op(b, a, c)
-#define ADD(a, c) F2(add, a, c)
-#define SUB(a, c) F2(sub, a, c)
-#define MUL(a, c) F2(mul, a, c)
-#define DIV(a, c) F2(div, a, c)
-#define SQ(a) F2(mul, a, a)
-#define NEG(a) F1(neg, a)
-#define SIN(a) F1(sin, a)
-#define COS(a) F1(cos, a)
-#define EXP(a) F1(exp, a)
-#define LOG(a) F1(log, a)
-#define SEL(c, p, q) ir_select(b, c, p, q)
-#define K(v) ir_const_exact(b, v, (int64_t)((v) * 64), ((v) * 64) == (double)(int64_t)((v) * 64) ? 64 : 0)
-#define RATIO(n, d) ir_const_exact(b, (double)(n) / (d), n, d)
 
 #define TRUE(name, l, r) CLAIM(name, l, r)
 #define FALSE(name, l, r) CLAIM(name, l, r)
