@@ -7,7 +7,7 @@
  * A difference in the field may still come of rounded constants, or of relations that the unknown
  * functions do not keep: the functions must differ at a real point, too. If they do not, they are compared in the
  * field again with addition theorems (FieldEnv.related), which the first comparison does without, being
- * quicker: what is equal without them is equal with them.
+ * quicker: what is equal without them is equal with them. A check (FIELD_QUICK) does without them.
  * Signs (see field.h and field_sign.c): with k of them open, points are added until all patterns have been met but
  * for 2^-FIELD_BITS, or until WORK elements have been computed. */
 #include "ir/field_fn.h"
@@ -220,7 +220,7 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
 static FieldAnswer decide(Pair *p, uint64_t seed) {
   FieldReport *r = p->report;
   FieldAnswer answer = FIELD_UNDECIDED;
-  for (int related = 0; related < 2; related++) {
+  for (int related = 0; related < (proof(p) ? 2 : 1); related++) {
     Tally t = {0};
     p->env.related = related;
     Outcome outcome = compare(p, seed, &t);

@@ -406,10 +406,11 @@ void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) 
 /* With `related`, atan2 of the ray: of y/x and the sign of x; it is the angle of (x, y)/r. */
 FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem r, ray = y, key = x;
-  bool negative;
-  if (!e->related || field_is_zero(x) || field_is_zero(y)) return field_odd(e, OP_atan2, y, x);
+  bool negative, zero = field_is_zero(y);
+  if (field_is_zero(x) || !(e->related || zero)) return field_odd(e, OP_atan2, y, x);
   const Num *known = field_known(e, x);
   bool left = known ? known->v < 0 : field_decide_sign(e, x) < 0;
+  if (zero) return left ? field_const(e, 3.14159265358979323846, 0, 0) : FIELD_ZERO;
   ray = field_mul(y, field_inverse(x));
   key = field_int(left ? -1 : 1);
   FieldElem angle = field_odd(e, OP_atan2, ray, key), square = field_add(field_mul(x, x), field_mul(y, y));

@@ -3,7 +3,8 @@
  * How much of a difference may be rounding is measured: each side is evaluated again with every intermediate value
  * and input moved at random by a few units in the last place, which moves the result about as far as rounding, other
  * orders of summation or other libraries would, through every cancellation. What differs by a large multiple of
- * that, and by more than FLOOR of the size of the output, is a difference. Points come in ranges: of size one, small,
+ * that, and by more than FLOOR of the size of the output, is a difference. Points at which something overflows
+ * or loses digits to underflow tell nothing. Points come in ranges: of size one, small,
  * large, of one sign, many orders of magnitude, whole numbers. */
 #include "ir/field_real.h"
 
@@ -60,22 +61,39 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 
 /* ---- one side ---- */
 
-typedef struct Side {
-  Tensor *out;
-  double **spread;           /* of each output's elements, when it is shaken */
-} Side;
+typedef struct Watch {
+  uint64_t state;
+  bool shakes;
+  bool extreme;              /* a value was so large or small that arithmetic is none of real numbers any more */
+} Watch;
 
-typedef struct Shaking { uint64_t state; } Shaking;
+/* Products and quotients of values within these bounds neither overflow nor lose digits. */
+static bool extreme(const Inst *i, double v) {
+  static const double LARGEST = 0x1p500, SMALLEST = 0x1p-500;
+  bool exponential = i->op == OP_exp || i->op == OP_sigmoid || i->op == OP_softplus || i->op == OP_expm1 || i->op == OP_pow;
+  if (i->op == OP_const || i->op == OP_table || isnan(v)) return false;
+  if (isinf(v) || v == 0) return exponential && (isinf(v) || i->op == OP_exp || i->op == OP_sigmoid);
+  return !(fabs(v) <= LARGEST && fabs(v) >= SMALLEST);
+}
+
+/* Ops whose results are rounded, constants that are, too. */
+static bool rounds(const Fn *f, const Inst *i) {
+  switch (i->op) {
+  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_table: return true;
+  case OP_const: return ir_attr(f, i, 2) <= 0;
+  default: return ir_op[i->op].cls != OPC_STRUCT;
+  }
+}
 
 /* Values are the evaluator's own until it goes on, so they may be moved. Exact constants and bools stay. */
-static bool shake(void *ctx, const Fn *f, Val v, const Tensor *value) {
-  Shaking *s = ctx;
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value) {
+  Watch *w = ctx;
   const Inst *i = ir_inst(f, v);
-  bool exact = i->op == OP_const && ir_attr(f, i, 2) > 0, moves = ir_op[i->op].cls == OPC_STRUCT && i->op != OP_dot &&
-               i->op != OP_sum && i->op != OP_batch_sum && i->op != OP_trisolve && i->op != OP_const &&
-               i->op != OP_table && i->op != OP_proj;
-  if (value->type.dt != DT_REAL || exact || moves) return true;
-  for (int64_t e = total(value->type); e-- > 0;) value->v[e] *= 1 + SHAKE * (2 * uniform(&s->state) - 1);
+  if (value->type.dt != DT_REAL || !value->v) return true;
+  int64_t n = total(value->type);
+  for (int64_t e = 0; e < n && !w->extreme; e++) w->extreme = extreme(i, value->v[e]);
+  if (!w->shakes || !rounds(f, i)) return true;
+  for (int64_t e = 0; e < n; e++) value->v[e] *= 1 + SHAKE * (2 * uniform(&w->state) - 1);
   return true;
 }
 
@@ -90,8 +108,8 @@ static Tensor *copy_in(const Fn *f, const Tensor *in, uint64_t *state) {
   return to;
 }
 
-static bool evaluate(const Fn *f, const Tensor *in, uint64_t point, Shaking *s, Tensor *out) {
-  EvalEnv env = {.seed = point, .draw = draw, .watch = s ? shake : NULL, .ctx = s};
+static bool evaluate(const Fn *f, const Tensor *in, uint64_t point, Watch *w, Tensor *out) {
+  EvalEnv env = {.seed = point, .draw = draw, .watch = watch, .ctx = w};
   char err[80];
   return ir_eval(f, FIELD_LANES, in, out, &env, err, sizeof err);
 }
@@ -101,9 +119,9 @@ static void measure(const Fn *f, const Tensor *in, uint64_t point, const Tensor 
                     double **spread) {
   Tensor *moved = base_realloc(NULL, sizeof *moved * (f->out.n + 1));
   for (; turn < end; turn++) {
-    Shaking s = {point * SHAKES + turn};
-    Tensor *at = copy_in(f, in, &s.state);
-    if (evaluate(f, at, point, &s, moved)) {
+    Watch w = {.state = point * SHAKES + turn, .shakes = true};
+    Tensor *at = copy_in(f, in, &w.state);
+    if (evaluate(f, at, point, &w, moved)) {
       for (uint32_t k = 0; k < f->out.n; k++)
         for (int64_t e = 0; e < total(out[k].type); e++) {
           double d = fabs(moved[k].v[e] - out[k].v[e]);
@@ -189,10 +207,11 @@ static bool differ_at(const Fn *a, const Fn *b, uint64_t point, FieldReport *r) 
   Tensor *in = base_realloc(NULL, sizeof *in * (a->in.n + 1)), *x = base_realloc(NULL, sizeof *x * (a->out.n + 1)),
          *y = base_realloc(NULL, sizeof *y * (a->out.n + 1));
   bool different = false;
+  Watch w = {.shakes = false};
   ir_field_point(a, point, in);
-  if (evaluate(a, in, point, NULL, x)) {
-    if (evaluate(b, in, point, NULL, y)) {
-      different = differ(a, b, in, point, x, y, r);
+  if (evaluate(a, in, point, &w, x)) {
+    if (evaluate(b, in, point, &w, y)) {
+      different = !w.extreme && differ(a, b, in, point, x, y, r);
       ir_tensors_free(y, a->out.n);
     }
     ir_tensors_free(x, a->out.n);
