@@ -118,8 +118,9 @@ void ir_field_tensors_free(FieldTensor *t, uint32_t n);
 
 /* An upper bound of the degree of the outputs, as a polynomial in what is drawn at random once it has a common
  * denominator, times 1 + the largest degree of an argument of an unknown function; infinite if it is beyond
- * double. `atom`: the degree of exp x and of the circle's points; lanes as in ir_eval_field. */
-double ir_field_degree(const Fn *f, int64_t lanes, double atom);
+ * double. `atom`: the degree of exp x and of the circle's points in what is drawn; mixed: in arguments of log and
+ * atan2, too, as exp(a log x) is x^a. lanes as in ir_eval_field. */
+double ir_field_degree(const Fn *f, int64_t lanes, double atom, bool mixed);
 
 /* ---- field_equal.c: deciding ------------------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ typedef struct Count {
   double argument;           /* of unknown functions, the largest */
   double atom;               /* of exp x, of a point of the circle */
   double met;                /* of arguments that exp x or the circle may be the value of: of log, atan2 */
+  bool mixed;                /* that happens */
   int64_t lanes;
 } Count;
 
@@ -40,7 +41,7 @@ static void unknown(Count *c, Degree a) { c->argument = fmax(c->argument, full(c
 
 /* exp x and what is rational in it; the circle. */
 static Degree atom(Count *c, Degree a, double n, double fold) {
-  double g = fold * c->atom * fmax(1, c->met);
+  double g = fold * c->atom * (c->mixed ? fmax(1, c->met) : 1);
   unknown(c, a);
   c->common += n * g;
   return (Degree){g, 1};
@@ -150,8 +151,8 @@ static void function(Count *c, const Fn *f, const Degree *in, Degree *out) {
   free(slot);
 }
 
-double ir_field_degree(const Fn *f, int64_t lanes, double atom) {
-  Count c = {.atom = atom, .lanes = lanes};
+double ir_field_degree(const Fn *f, int64_t lanes, double atom, bool mixed) {
+  Count c = {.atom = atom, .mixed = mixed, .lanes = lanes};
   Degree *in = base_realloc(NULL, (f->in.n + 1) * sizeof *in), *out = base_realloc(NULL, (f->out.n + 1) * sizeof *out);
   double most = 1;
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = (Degree){f->in.at[k].type.dt == DT_BOOL ? 0 : 1, 0};

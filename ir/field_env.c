@@ -118,6 +118,7 @@ void field_env_point(FieldEnv *e, uint64_t seed) {
   e->imaginary = e->branched = e->rounded = false;
   e->why = NULL;
   s->work = WORK;
+  s->mixed = false;
   field_hom_clear(&s->exp);
   field_hom_clear(&s->circle);
   field_map_clear(&s->sites.of);

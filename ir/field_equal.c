@@ -110,18 +110,21 @@ static bool agree(Pair *p) {
 typedef struct Tally {
   int any, real;             /* points of agreement; those inside the real domain */
   bool doubtful;             /* they differ at a point outside of it */
-  double atom;               /* the largest degree of a value of exp or of the circle */
+  double atom;               /* the largest degree of a value of exp or of the circle ... */
+  bool mixed;                /* ... and of what; see ir_field_degree */
   double bits;               /* of one point */
   FieldSigns signs;
   int patterns, counted;     /* of signs, when that many points were known */
 } Tally;
 
 static void count_bits(const Pair *p, Tally *t) {
-  double atom = field_hom_degree(&p->env);
-  if (t->bits && atom <= t->atom) return;
+  double atom = field_hom_degree(&p->env), degree = 0;
+  bool mixed = p->env.state->mixed;
+  if (t->bits && atom <= t->atom && mixed <= t->mixed) return;
   t->atom = fmax(t->atom, atom);
-  double a = ir_field_degree(p->f[0], p->lanes, t->atom), b = ir_field_degree(p->f[1], p->lanes, t->atom);
-  t->bits = fmax(60.9 - log2(a + b), 1e-9);
+  t->mixed |= mixed;
+  for (int w = 0; w < 2; w++) degree += ir_field_degree(p->f[w], p->lanes, t->atom, t->mixed);
+  t->bits = fmax(60.9 - log2(degree), 1e-9);
 }
 
 /* Points that it takes to leave no pattern of 2^k out, but for 2^-FIELD_BITS. */

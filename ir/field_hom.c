@@ -171,6 +171,7 @@ FieldElem field_exp(FieldEnv *e, FieldElem x) {
     id = pair_of(e, key, v, (FieldPair){.drawn = true, .degree = 2}, true);
   }
   FieldPair *p = &h->pair.at[id];
+  e->state->mixed |= !p->drawn;
   return negative ? reciprocal(p) : p->v;
 }
 
@@ -346,7 +347,7 @@ static uint32_t circle_of(FieldEnv *e, FieldElem x, const FieldRelation *r, cons
   z = turn(z, twelfth(angle / r->c));
   z.degree = degree;
   z.x = x;
-  z.drawn = z.drawn && angle == 0;
+  z.drawn = z.drawn && angle == 0;       /* of others and of an angle no part is taken */
   return insert(h, z, false);
 }
 
@@ -399,6 +400,7 @@ void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) 
   uint32_t id = field_map_find(&h->by_x, key);
   if (!id && e->related) id = circle_related(e, key);
   if (!id) id = circle_drawn(e, key);
+  e->state->mixed |= e->related && !h->pair.at[id].drawn;
   *cosine = h->pair.at[id].v;
   *sine = negative ? field_neg(h->pair.at[id].w) : h->pair.at[id].w;
 }

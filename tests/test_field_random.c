@@ -51,10 +51,14 @@ static const Node *input(Gen *g, uint32_t k) {
 #define ONE_ number(g, 1, 1)
 #define SQUARE(a) N2(mul, a, a)
 
+static bool constant(const Node *n) { return !n || (n->op != OP_in && (n->op == OP_const || (constant(n->l) && constant(n->r)))); }
+
+/* No function of a constant: it would be rounded. */
 static const Node *expression(Gen *g, int depth) {
   static const Op unary[] = {OP_exp, OP_sin, OP_cos, OP_tanh, OP_sigmoid, OP_softplus, OP_neg, OP_abs, OP_erf, OP_expm1};
   if (depth == 0 || below(g, 6) == 0) return below(g, 5) ? input(g, below(g, INPUTS)) : number(g, 1 + (int)below(g, 3), 2);
   const Node *l = expression(g, depth - 1);
+  if (constant(l)) l = input(g, below(g, INPUTS));
   switch (below(g, 9)) {
   case 0: case 1: return N2(add, l, expression(g, depth - 1));
   case 2: return N2(sub, l, expression(g, depth - 1));
@@ -93,7 +97,9 @@ static Fn *function(const Node *n, bool fold) {
 
 /* n itself if the identity does not apply. */
 static const Node *identity(Gen *g, const Node *n) {
-  const Node *b = expression(g, 1), *l = n->l, *r = n->r, *u = l ? l->l : NULL, *v = l ? l->r : NULL;
+  const Node *b = input(g, below(g, INPUTS)), *l = n->l, *r = n->r, *u = l ? l->l : NULL, *v = l ? l->r : NULL;
+  if (below(g, 2)) b = N2(add, b, expression(g, 1));
+  if (constant(n)) return n;
   bool sum = l && (l->op == OP_add || l->op == OP_sub), plus = sum && l->op == OP_add;
   switch (below(g, 20)) {
   case 0: return N2(sub, N2(add, n, b), b);
