@@ -1,5 +1,5 @@
 /* The evaluator over the finite field. */
-#include "ir/field.h"
+#include "ir/field_fn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +12,21 @@ typedef FieldEnv ElemEnv;
 
 /* ---- elements ---- */
 
-static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) { return field_apply(r->env, op, a, b); }
+/* Sums and products of elements that are not both constants are what they are; see field_fn.c. */
+static inline bool both_known(const Run *r, Elem a, Elem b) {
+  return field_map_find(&r->env->state->known, a) && field_map_find(&r->env->state->known, b);
+}
+
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) {
+  if (op == OP_mul && !both_known(r, a, b)) return field_mul(a, b);
+  if (op == OP_add && !both_known(r, a, b)) return field_add(a, b);
+  return field_apply(r->env, op, a, b);
+}
 
 static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
   if (field_is_zero(a) || field_is_zero(b)) return sum;
-  a = field_apply(r->env, OP_mul, a, b);
-  return field_is_zero(sum) ? a : field_apply(r->env, OP_add, sum, a);
+  a = elem_apply(r, OP_mul, a, b);
+  return field_is_zero(sum) ? a : elem_apply(r, OP_add, sum, a);
 }
 
 static inline bool elem_true(Elem a) { return !field_is_zero(a); }

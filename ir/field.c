@@ -1,33 +1,17 @@
-/* Arithmetic of F_p and F_p(i). Products are reduced by 2^61 = C mod p. */
+/* Arithmetic of F_p and F_p(i); products are in the header. */
 #include "ir/field.h"
 
 #include <math.h>
 
-__extension__ typedef unsigned __int128 Wide;
-
-enum { BITS = 61, C = 139666593 };
-static const uint64_t P = FIELD_P, MASK = (UINT64_C(1) << BITS) - 1;
+static const uint64_t P = FIELD_P;
 
 _Static_assert(FIELD_P % 8 == 7, "-1 is no square, 2 is one");
 
 /* ---- F_p ---- */
 
-static uint64_t add(uint64_t a, uint64_t b) {
-  uint64_t s = a + b;
-  return s >= P ? s - P : s;
-}
-
-static uint64_t sub(uint64_t a, uint64_t b) { return a >= b ? a - b : a + P - b; }
-
-/* x < 2^61 * 2^61: three folds of what is above bit 61 leave less than 2p. */
-static uint64_t reduce(Wide x) {
-  Wide y = (x >> BITS) * C + ((uint64_t)x & MASK);
-  uint64_t z = (uint64_t)(y >> BITS) * C + ((uint64_t)y & MASK);
-  z = (z >> BITS) * C + (z & MASK);
-  return z >= P ? z - P : z;
-}
-
-static uint64_t mul(uint64_t a, uint64_t b) { return reduce((Wide)a * b); }
+static uint64_t add(uint64_t a, uint64_t b) { return field_p_add(a, b); }
+static uint64_t sub(uint64_t a, uint64_t b) { return field_p_sub(a, b); }
+static uint64_t mul(uint64_t a, uint64_t b) { return field_p_mul(a, b); }
 
 static uint64_t power(uint64_t a, uint64_t n) {
   uint64_t r = 1;
@@ -71,16 +55,6 @@ static int legendre(uint64_t a) {
 }
 
 /* ---- F_p(i) ---- */
-
-FieldElem field_add(FieldElem a, FieldElem b) { return (FieldElem){add(a.re, b.re), add(a.im, b.im)}; }
-FieldElem field_sub(FieldElem a, FieldElem b) { return (FieldElem){sub(a.re, b.re), sub(a.im, b.im)}; }
-FieldElem field_neg(FieldElem a) { return field_sub((FieldElem){0, 0}, a); }
-
-FieldElem field_mul(FieldElem a, FieldElem b) {
-  if (!(a.im | b.im)) return (FieldElem){mul(a.re, b.re), 0};
-  uint64_t x = mul(a.re, b.re), y = mul(a.im, b.im), z = mul(add(a.re, a.im), add(b.re, b.im));
-  return (FieldElem){sub(x, y), sub(sub(z, x), y)};
-}
 
 FieldElem field_power(FieldElem a, uint64_t n) {
   FieldElem r = {1, 0};

@@ -1,26 +1,33 @@
 /* Deciding whether two functions are the same.
  *
  * A point of the field that cannot be used (a zero divisor, an element without a root) is drawn again.
- * Points at which a root was taken of an element that is not positive lie outside the real domain:
+ * Points at which a root or logarithm was taken of an element that is not positive lie outside the real domain:
  * identities like sqrt(x) sqrt(y) = sqrt(xy) may fail there by a sign. So only agreement counts there, and once
  * the functions differ at such a point, only points without such roots count.
- * Where signs decide what is computed (max, select, ...) a point takes one branch of each: many points are
- * compared then, also real ones, whose signs are those of real programs.
  * A difference in the field may still come of rounded constants, or of relations that the unknown
- * functions do not keep: the functions must differ at a real point, too. */
-#include "ir/field.h"
+ * functions do not keep: the functions must differ at a real point, too. If they do not, they are compared in the
+ * field again with addition theorems (FieldEnv.related), which the first comparison does without, being
+ * quicker: what is equal without them is equal with them. A check (FIELD_QUICK) does without them.
+ * Signs (see field.h and field_sign.c): with k of them open, points are added until all patterns have been met but
+ * for 2^-FIELD_BITS, or until WORK elements have been computed. */
+#include "ir/field_fn.h"
+#include "ir/field_real.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, REAL_POINTS = 16, SETTLE = 6 };
+enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 8, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 400000,
+       QUICK_BITS = 24 };
 
 typedef struct Pair {
   const Fn *f[2];
+  int rounds;
+  int64_t lanes;
   FieldEnv env;
   FieldTensor *in, *out[2];
   FieldReport *report;
+  int64_t cost;              /* elements of a point, about */
 } Pair;
 
 static uint64_t bits(uint64_t *state) {
@@ -30,22 +37,20 @@ static uint64_t bits(uint64_t *state) {
   return z ^ z >> 31;
 }
 
-static double uniform(uint64_t *state) { return (double)(bits(state) >> 11) * 0x1p-53; }
-
-static int64_t total(Type t) { return type_count(t) * (t.lane ? FIELD_LANES : 1); }
+static bool proof(const Pair *p) { return p->rounds > FIELD_QUICK; }
+static int64_t total(const Pair *p, Type t) { return type_count(t) * (t.lane ? p->lanes : 1); }
 
 /* ---- points of the field ---- */
 
 static void draw_point(Pair *p, uint64_t seed) {
   for (uint32_t k = 0; k < p->f[0]->in.n; k++)
-    for (int64_t e = 0; e < total(p->in[k].type); e++)
+    for (int64_t e = 0; e < total(p, p->in[k].type); e++)
       p->in[k].v[e] = p->in[k].type.dt == DT_BOOL ? (FieldElem){bits(&seed) >> 63, 0} : field_random(&seed);
 }
 
 static bool eval_pair(Pair *p) {
   for (int w = 0; w < 2; w++)
-    if (!ir_eval_field(p->f[w], FIELD_LANES, p->in, p->out[w], &p->env, p->report->reason,
-                       sizeof p->report->reason)) {
+    if (!ir_eval_field(p->f[w], p->lanes, p->in, p->out[w], &p->env, p->report->reason, sizeof p->report->reason)) {
       if (w) ir_field_tensors_free(p->out[0], p->f[0]->out.n);
       return false;
     }
@@ -72,124 +77,91 @@ static bool eval_settled(Pair *p) {
   return false;
 }
 
+/* Constants are known from the start, so that a first evaluation seldom learns any. */
+static void learn(Pair *p, const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    double v;
+    if (i->sub) learn(p, ir_body(f, i));
+    p->cost += type_count(i->type);
+    if (i->op != OP_const) continue;
+    memcpy(&v, &f->attr.at[i->attr], sizeof v);
+    field_const(&p->env, v, ir_attr(f, i, 1), ir_attr(f, i, 2));
+  }
+}
+
 /* Notes the first difference. */
 static bool agree(Pair *p) {
   for (uint32_t k = 0; k < p->f[0]->out.n; k++) {
     Type t = p->out[0][k].type;
-    for (int64_t e = 0; e < total(t); e++) {
+    for (int64_t e = 0; e < total(p, t); e++) {
       if (field_eq(p->out[0][k].v[e], p->out[1][k].v[e])) continue;
       p->report->output = k;
-      p->report->element = t.lane ? e / FIELD_LANES : e;
-      p->report->sample = t.lane ? e % FIELD_LANES : 0;
+      p->report->element = t.lane ? e / p->lanes : e;
+      p->report->sample = t.lane ? e % p->lanes : 0;
       return false;
     }
   }
   return true;
 }
 
-/* ---- real points ---- */
+/* ---- how many points ---- */
 
-void ir_field_point(const Fn *f, uint64_t point, Tensor *in) {
-  static const double low[] = {0.1, -1, 0.5, -3}, high[] = {1, 1, 2, 3};
-  int range = (int)(point & 3);
-  uint64_t state = point;
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Type t = f->in.at[k].type;
-    in[k] = (Tensor){t, base_realloc(NULL, sizeof(double) * (size_t)(total(t) + 1))};
-    for (int64_t e = 0; e < total(t); e++) {
-      double u = uniform(&state);
-      in[k].v[e] = t.dt == DT_BOOL ? u < 0.5 : low[range] + (high[range] - low[range]) * u;
-    }
-  }
+typedef struct Tally {
+  int any, real;             /* points of agreement; those inside the real domain */
+  bool doubtful;             /* they differ at a point outside of it */
+  double atom;               /* the largest degree of a value of exp or of the circle ... */
+  bool mixed;                /* ... and of what; see ir_field_degree */
+  double bits;               /* of one point */
+  FieldSigns signs;
+  int patterns, counted;     /* of signs, when that many points were known */
+} Tally;
+
+static void count_bits(const Pair *p, Tally *t) {
+  double atom = field_hom_degree(&p->env), degree = 0;
+  bool mixed = p->env.state->mixed;
+  if (t->bits && atom <= t->atom && mixed <= t->mixed) return;
+  t->atom = fmax(t->atom, atom);
+  t->mixed |= mixed;
+  for (int w = 0; w < 2; w++) degree += ir_field_degree(p->f[w], p->lanes, t->atom, t->mixed);
+  t->bits = fmax(60.9 - log2(degree), 1e-9);
 }
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out) {
-  (void)sample0;
-  uint64_t state = seed ^ (uint64_t)site << 32 ^ counter;
-  for (int64_t k = 0; k < elems * lanes; k++) {
-    double u = uniform(&state);
-    out[k] = kind ? 4 * u - 2 : u;
-  }
-}
+/* Points that it takes to leave no pattern of 2^k out, but for 2^-FIELD_BITS. */
+static double sign_bits(int k, int points) { return k ? -points * log2(1 - exp2(-fmin(k, 40))) : INFINITY; }
 
-static double largest(const Tensor *t) {
-  double most = 0;
-  for (int64_t e = 0; e < total(t->type); e++)
-    if (isfinite(t->v[e])) most = fmax(most, fabs(t->v[e]));
-  return most;
-}
-
-/* Whether output k differs by more than rounding can make of it; notes where. */
-static bool output_differs(const Tensor *x, const Tensor *y, uint32_t k, FieldReport *r) {
-  double scale = fmax(largest(x), largest(y));
-  for (int64_t e = 0; e < total(x->type); e++) {
-    bool finite = isfinite(x->v[e]) && isfinite(y->v[e]);
-    if (!finite || !(fabs(x->v[e] - y->v[e]) > 1e-9 * scale)) continue;
-    r->output = k;
-    r->element = x->type.lane ? e / FIELD_LANES : e;
-    r->sample = x->type.lane ? e % FIELD_LANES : 0;
-    r->left = x->v[e];
-    r->right = y->v[e];
-    return true;
+/* Points to agree at, by what is known now. */
+static int wanted(const Pair *p, Tally *t) {
+  FieldReport *r = p->report;
+  int want = proof(p) ? (int)fmax(p->rounds, fmin(POINTS, ceil(FIELD_BITS / t->bits))) : p->rounds;
+  if (r->points < want) return want;
+  if (t->signs.row.n && (uint32_t)t->counted * 5 / 4 < t->signs.row.n) {
+    t->patterns = field_signs_patterns(&t->signs);
+    t->counted = (int)t->signs.row.n;
   }
-  return false;
-}
-
-static bool differ_at(const Fn *a, const Fn *b, uint64_t point, FieldReport *r) {
-  uint32_t nin = a->in.n, nout = a->out.n;
-  Tensor *in = base_realloc(NULL, sizeof *in * (nin + 1)), *x = base_realloc(NULL, sizeof *x * (nout + 1)),
-         *y = base_realloc(NULL, sizeof *y * (nout + 1));
-  EvalEnv env = {.seed = point, .draw = draw};
-  char err[80];
-  bool differ = false;
-  ir_field_point(a, point, in);
-  if (ir_eval(a, FIELD_LANES, in, x, &env, err, sizeof err)) {
-    if (ir_eval(b, FIELD_LANES, in, y, &env, err, sizeof err)) {
-      for (uint32_t k = 0; k < nout && !differ; k++) differ = output_differs(&x[k], &y[k], k, r);
-      ir_tensors_free(y, nout);
-    }
-    ir_tensors_free(x, nout);
-  }
-  ir_tensors_free(in, nin);
-  free(in);
-  free(x);
-  free(y);
-  r->point = point;
-  return differ;
+  if (!t->patterns) return want;
+  double most = (double)(proof(p) ? WORK : WORK / 4) / (double)p->cost, each = sign_bits(t->patterns, 1);
+  most = fmin(POINTS, fmax(BRANCHED * p->rounds, most));
+  return (int)fmax(want, fmin(most, ceil((proof(p) ? FIELD_BITS : QUICK_BITS) / each)));
 }
 
 /* ---- deciding ---- */
 
-/* Looks for a real point at which they differ. */
-static bool differ_really(const Pair *p, uint64_t seed) {
-  FieldReport *r = p->report;
-  for (uint64_t k = 0; k < REAL_POINTS; k++)
-    if (differ_at(p->f[0], p->f[1], (seed & ~UINT64_C(3)) + k, r)) {
-      snprintf(r->reason, sizeof r->reason, "output %u, element %lld of sample %lld: %.17g and %.17g", r->output,
-               (long long)r->element, (long long)r->sample, r->left, r->right);
-      return true;
-    }
-  return false;
+static bool differ_really(const Pair *p, uint64_t seed, int points) {
+  return field_real_differ(p->f[0], p->f[1], seed, points, p->report);
 }
 
-static FieldAnswer differing(const Pair *p, uint64_t seed) {
+static void undecided(const Pair *p) {
   FieldReport *r = p->report;
   r->differs = true;
-  if (differ_really(p, seed)) return FIELD_DIFFERENT;
-  snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but not at %d real points",
-           r->output, (long long)r->element,
+  snprintf(r->reason, sizeof r->reason,
+           "output %u, element %lld differs in the field%s, but agrees to %.0e at %d real points", r->output,
+           (long long)r->element,
            p->env.rounded     ? ", with rounded constants"
            : p->env.imaginary ? ", with imaginary roots"
                               : "",
-           REAL_POINTS);
-  return FIELD_UNDECIDED;
+           r->agreement, r->real_points);
 }
-
-typedef struct Tally {
-  int any, real;             /* points of agreement; those without imaginary roots */
-  bool doubtful;             /* they differ at a point with imaginary roots */
-} Tally;
 
 /* One more point. False: a difference, or nothing can be evaluated. */
 static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
@@ -198,28 +170,80 @@ static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
   if (!eval_settled(p)) return p->env.why != NULL;
   bool same = agree(p), imaginary = p->env.imaginary;
   free_pair(p);
+  count_bits(p, t);
+  field_signs_add(&t->signs, &p->env);
   p->report->branched |= p->env.branched;
   t->any += same;
   t->real += same && !imaginary;
-  *different = !same && (!imaginary || (!t->doubtful && differ_really(p, *seed)));
+  *different = !same && (!imaginary || (!t->doubtful && differ_really(p, *seed, SEARCH)));
   t->doubtful |= !same && imaginary;
   return !*different;
 }
 
-static FieldAnswer decide(Pair *p, int rounds, uint64_t seed) {
+typedef enum { AGREE, DISAGREE, NEITHER } Outcome;
+
+/* In the field. NEITHER: the functions cannot be compared, reason says why. */
+static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
   FieldReport *r = p->report;
-  Tally t = {0};
   bool different = false;
-  int want = rounds;
-  for (int tries = TRIES * rounds; tries > 0 && r->points < want; tries--) {
-    if (!try_point(p, &seed, &t, &different)) return different ? differing(p, seed) : FIELD_UNDECIDED;
-    if (r->branched && want == rounds) want *= BRANCHED, tries *= BRANCHED;
-    r->points = t.doubtful ? t.real : t.any;
+  int want = p->rounds;
+  r->points = 0;
+  r->branched = false;
+  for (int tries = 0; r->points < want; tries++) {
+    if (tries >= TRIES * want) break;
+    if (!try_point(p, &seed, t, &different)) return different ? DISAGREE : NEITHER;
+    r->points = t->doubtful ? t->real : t->any;
+    want = wanted(p, t);
   }
-  if (t.doubtful && r->points < want) return differing(p, seed);
-  if (r->points < want) return FIELD_UNDECIDED;
-  return r->branched && differ_really(p, seed) ? FIELD_DIFFERENT : FIELD_EQUAL;
+  if (r->points < want) return t->doubtful ? DISAGREE : NEITHER;
+  return AGREE;
 }
+
+/* Agreement: is it enough? */
+static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
+  FieldReport *r = p->report;
+  t->patterns = field_signs_patterns(&t->signs);
+  r->bits = t->bits * r->points;
+  r->sign_bits = sign_bits(t->patterns, r->points);
+  r->branched = r->sign_bits < FIELD_BITS;
+  r->related = p->env.related;
+  *r->reason = 0;
+  if (differ_really(p, seed, r->branched ? (proof(p) ? SEARCH : REAL) : proof(p) ? REAL : 0)) return FIELD_DIFFERENT;
+  if (!proof(p)) return FIELD_EQUAL;
+  if (!r->real_points && !differ_really(p, seed + 8, SEARCH) && !r->real_points) {
+    snprintf(r->reason, sizeof r->reason, "no real point was found at which both have values");
+    return FIELD_UNDECIDED;
+  }
+  if (r->bits >= FIELD_BITS) return FIELD_EQUAL;
+  snprintf(r->reason, sizeof r->reason, "agrees at %d points of the field, but its degree is too high for a proof",
+           r->points);
+  return FIELD_UNDECIDED;
+}
+
+static FieldAnswer decide(Pair *p, uint64_t seed) {
+  FieldReport *r = p->report;
+  FieldAnswer answer = FIELD_UNDECIDED;
+  for (int related = 0; related < (proof(p) ? 2 : 1); related++) {
+    Tally t = {0};
+    p->env.related = related;
+    Outcome outcome = compare(p, seed, &t);
+    if (outcome == AGREE) answer = conclude(p, seed, &t);
+    field_signs_free(&t.signs);
+    if (outcome == AGREE) return answer;
+    uint32_t output = r->output;
+    int64_t element = r->element;
+    if (outcome == DISAGREE && !related && differ_really(p, seed, SEARCH)) return FIELD_DIFFERENT;
+    if (outcome == NEITHER && !p->env.why) return FIELD_UNDECIDED;
+    r->output = output;
+    r->element = element;
+    if (outcome == NEITHER && related) return FIELD_UNDECIDED;
+  }
+  if (differ_really(p, seed + SEARCH, proof(p) ? AGREEMENT - r->real_points : 0)) return FIELD_DIFFERENT;
+  undecided(p);
+  return FIELD_UNDECIDED;
+}
+
+/* ---- what is compared ---- */
 
 static bool same_signature(const Fn *a, const Fn *b) {
   if (a->in.n != b->in.n || a->out.n != b->out.n) return false;
@@ -230,22 +254,35 @@ static bool same_signature(const Fn *a, const Fn *b) {
   return true;
 }
 
+/* Samples meet: one is not enough. */
+static bool sums_batch(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0)) || i->op == OP_rand) return true;
+    if (i->sub && sums_batch(ir_body(f, i))) return true;
+  }
+  return false;
+}
+
 FieldAnswer ir_field_equal(const Fn *a, const Fn *b, int rounds, uint64_t seed, FieldReport *report) {
   FieldReport unused;
-  Pair p = {.f = {a, b}, .report = report ? report : &unused};
+  Pair p = {.f = {a, b}, .rounds = rounds, .report = report ? report : &unused, .cost = 1};
   *p.report = (FieldReport){0};
   if (!same_signature(a, b)) {
     snprintf(p.report->reason, sizeof p.report->reason, "inputs or outputs are of different types");
     return FIELD_DIFFERENT;
   }
+  p.lanes = sums_batch(a) || sums_batch(b) ? FIELD_LANES : 1;
   p.in = base_realloc(NULL, sizeof *p.in * (a->in.n + 1));
   for (uint32_t k = 0; k < a->in.n; k++) {
     Type t = a->in.at[k].type;
-    p.in[k] = (FieldTensor){t, base_realloc(NULL, sizeof(FieldElem) * (size_t)(total(t) + 1))};
+    p.in[k] = (FieldTensor){t, base_realloc(NULL, sizeof(FieldElem) * (size_t)(total(&p, t) + 1))};
   }
   for (int w = 0; w < 2; w++) p.out[w] = base_realloc(NULL, sizeof *p.out[w] * (a->out.n + 1));
   field_env_init(&p.env, seed);
-  FieldAnswer answer = decide(&p, rounds, seed);
+  learn(&p, a);
+  learn(&p, b);
+  FieldAnswer answer = decide(&p, seed);
   field_env_finish(&p.env);
   ir_field_tensors_free(p.in, a->in.n);
   free(p.in);

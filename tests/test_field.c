@@ -3,6 +3,7 @@
 #include "ir/field.h"
 #include "passes/passes.h"
 #include "tests/derive_cases.h"
+#include "tests/field_expr.h"
 #include "tests/random_fn.h"
 
 #include <CUnit/Basic.h>
@@ -109,26 +110,10 @@ typedef struct Claim {
   FALSE(nearly, MUL(x, K(1.00000001)), x)                                                                    \
   FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                                                          \
   FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                                                           \
-  OPEN(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                                                     \
-  OPEN(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))                                     \
-  OPEN(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))                                         \
+  TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                                                     \
+  TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))                                     \
+  TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))                                         \
   OPEN(rounded, MUL(x, K(0.1)), MUL(x, RATIO(1, 10)))
-
-#define F1(op, a) ir_##op(b, a)
-#define F2(op, a, c) ir_##op(b, a, c)
-#define ADD(a, c) F2(add, a, c)
-#define SUB(a, c) F2(sub, a, c)
-#define MUL(a, c) F2(mul, a, c)
-#define DIV(a, c) F2(div, a, c)
-#define SQ(a) F2(mul, a, a)
-#define NEG(a) F1(neg, a)
-#define SIN(a) F1(sin, a)
-#define COS(a) F1(cos, a)
-#define EXP(a) F1(exp, a)
-#define LOG(a) F1(log, a)
-#define SEL(c, p, q) ir_select(b, c, p, q)
-#define K(v) ir_const_exact(b, v, (int64_t)((v) * 64), ((v) * 64) == (double)(int64_t)((v) * 64) ? 64 : 0)
-#define RATIO(n, d) ir_const_exact(b, (double)(n) / (d), n, d)
 
 #define TRUE(name, l, r) CLAIM(name, l, r)
 #define FALSE(name, l, r) CLAIM(name, l, r)
@@ -166,7 +151,9 @@ static void test_identities(void) {
     if (got != claims[k].answer) printf("\n%s: %d: %s\n", claims[k].text, got, r.reason);
     if (got == FIELD_EQUAL) CU_ASSERT(r.points >= 3);
     if (got == FIELD_DIFFERENT) CU_ASSERT(r.left != r.right);
-    CU_ASSERT_EQUAL(got == FIELD_UNDECIDED, r.differs && got != FIELD_DIFFERENT && r.points < 3);
+    CU_ASSERT(got != FIELD_UNDECIDED || r.differs);
+    if (got == FIELD_EQUAL) CU_ASSERT(r.bits >= FIELD_BITS && r.sign_bits >= FIELD_BITS && !r.branched);
+    if (r.branched) printf("\n%s: %g bits, signs %g at %d points\n", claims[k].text, r.bits, r.sign_bits, r.points);
     ir_fn_destroy(left);
     ir_fn_destroy(right);
   }
@@ -345,12 +332,13 @@ static bool mutate(Fn *f, uint64_t *s) {
   return i->op = (uint16_t)op, true;
 }
 
-/* Whether the functions agree to 1e-6 at some real points, as far as they have values there. */
+/* Whether the functions agree to 1e-6 at some real points, as far as they have values there. Not at whole numbers,
+ * where x == 3 may hold. */
 static bool agree_numerically(const Fn *a, const Fn *b, uint64_t point) {
   Tensor in[8], x[8], y[8];
   char err[80];
   bool same = true;
-  ir_field_point(a, point, in);
+  ir_field_point(a, point & ~UINT64_C(4), in);
   bool first = ir_eval(a, FIELD_LANES, in, x, NULL, err, sizeof err);
   bool second = ir_eval(b, FIELD_LANES, in, y, NULL, err, sizeof err);
   CU_ASSERT_FATAL(first && second);
