@@ -118,6 +118,7 @@ typedef struct Root {
   Val *field;                    /* made when first used */
   VEC(struct { uint32_t param; Val v; }) params;
   uint32_t sites;
+  bool reversible;               /* a loss: flows keep the form in which a backward pass can undo them */
   VEC(struct { Report *report; Stat stat; Val v; }) uses;       /* expects */
 } Root;
 

@@ -94,6 +94,7 @@ Value flow_body(Elab *E, const Func *f, int ask) {
   claim_of(E, f, t, w.n);
   play_init(&p, E, &w, ask & FLOW_UNDO, state);
   p.want_logdet = ask & FLOW_LOGDET;
+  p.reversible = E->root->reversible;
   play_all(&p);
   Value v = p.failed || elab_stop(E) ? POISON : results(E, &p, ask, at);
   play_finish(&p);

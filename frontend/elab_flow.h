@@ -90,15 +90,18 @@ typedef struct Play {        /* a recording being walked */
   Elab *E;
   Flow *w;
   bool undo;
-  Val known[FLOW_STATES];    /* the states at hand, in the innermost level */
+  Val known[FLOW_STATES + 1]; /* the states at hand, in the innermost level; room for the log-determinant */
   Val read[FLOW_STATES];     /* ids of them, of the step at hand */
-  Val *mean;                 /* by running: what it is now */
+  Val *mean;                 /* by running: what it is now, in the level `home` */
+  Level *home;
+  bool reversible;           /* steps become `reversible` operators, see elab_flow_step.c */
   bool want_logdet; Val logdet;                  /* so far; VAL_NONE is 0 */
   bool failed;
 } Play;
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state);
 void play_step(Play *p, const Step *s);
+void play_plain(Play *p, const Step *s);                 /* in the innermost level, whatever `reversible` is */
 void play_all(Play *p);
 void play_finish(Play *p);
 /* log|det A| of a square matrix of the innermost level. */
@@ -119,6 +122,11 @@ FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r);
 const char *claim_certainty(Elab *E, const FieldReport *r);      /* of FIELD_EQUAL, for people */
 /* "q = [0.31, 1.2], p = [0.5, -0.2]": the states at a point that refutes. */
 const char *claim_point(Elab *E, const Fn *f, uint64_t point);
+
+/* ---- elab_flow_step.c ----------------------------------------------------------------------------------------- */
+
+bool step_is_wrapped(const Play *p, const Step *s);
+void step_wrapped(Play *p, const Step *s);
 
 /* ---- elab_flow.c ------------------------------------------------------------------------------------------ */
 

@@ -17,7 +17,7 @@ static Val captured(Elab *E, Flow *w, Val inner) {
 }
 
 static Val current(const Play *p, const Reading *r) {
-  return r->slot < FLOW_STATES ? p->read[r->slot] : p->mean[r->slot - FLOW_STATES];
+  return r->slot < FLOW_STATES ? p->read[r->slot] : elab_use(p->E, value_tensor(p->home, p->mean[r->slot - FLOW_STATES]));
 }
 
 /* Copies what the roots are computed from; they become values of the innermost level. */
@@ -281,7 +281,7 @@ static void running(Play *p, const Step *s) {
 /* ---- all ---------------------------------------------------------------------------------------------------------------- */
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
-  *p = (Play){.E = E, .w = w, .undo = undo};
+  *p = (Play){.E = E, .w = w, .undo = undo, .home = E->level};
   memcpy(p->known, state, sizeof *state * w->n);
   p->mean = base_realloc(NULL, sizeof *p->mean * (w->nrunning + 1));
   for (uint32_t k = 0; k < w->steps.n; k++)
@@ -292,6 +292,11 @@ void play_finish(Play *p) { free(p->mean); }
 
 void play_step(Play *p, const Step *s) {
   if (p->failed) return;
+  if (step_is_wrapped(p, s)) step_wrapped(p, s);
+  else play_plain(p, s);
+}
+
+void play_plain(Play *p, const Step *s) {
   Build *b = elab_at(p->E, s->stmt->at);
   for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(b, p->known[k]);
   if (s->kind == STEP_ASSIGN)
