@@ -116,11 +116,16 @@ void ir_field_tensors_free(FieldTensor *t, uint32_t n);
 
 /* ---- field_degree.c: how large a field a claim needs --------------------------------------------------- */
 
+/* Degrees of the values of unknown functions in what is drawn. */
+typedef struct FieldDegree {
+  double exp, circle;        /* of exp x, and of a point of the circle */
+  bool mixed;                /* times the degree of an argument of log and atan2, as exp(a log x) is x^a */
+} FieldDegree;
+
 /* An upper bound of the degree of the outputs, as a polynomial in what is drawn at random once it has a common
  * denominator, times 1 + the largest degree of an argument of an unknown function; infinite if it is beyond
- * double. `atom`: the degree of exp x and of the circle's points in what is drawn; mixed: in arguments of log and
- * atan2, too, as exp(a log x) is x^a. lanes as in ir_eval_field. */
-double ir_field_degree(const Fn *f, int64_t lanes, double atom, bool mixed);
+ * double. lanes as in ir_eval_field. */
+double ir_field_degree(const Fn *f, int64_t lanes, FieldDegree of);
 
 /* ---- field_equal.c: deciding ------------------------------------------------------------------------- */
 

@@ -16,9 +16,8 @@ typedef struct Degree { double d, m; } Degree;
 typedef struct Count {
   double common;             /* deg L */
   double argument;           /* of unknown functions, the largest */
-  double atom;               /* of exp x, of a point of the circle */
-  double met;                /* of arguments that exp x or the circle may be the value of: of log, atan2 */
-  bool mixed;                /* that happens */
+  FieldDegree of;
+  double met;                /* of arguments that exp x or a point of the circle may be a value in: of log, atan2 */
   int64_t lanes;
 } Count;
 
@@ -39,9 +38,9 @@ static Degree quotient(Count *c, Degree a, Degree b, double n) {
 
 static void unknown(Count *c, Degree a) { c->argument = fmax(c->argument, full(c, a)); }
 
-/* exp x and what is rational in it; the circle. */
-static Degree atom(Count *c, Degree a, double n, double fold) {
-  double g = fold * c->atom * (c->mixed ? fmax(1, c->met) : 1);
+/* exp x, a point of the circle, and what is rational in it. */
+static Degree atom(Count *c, Degree a, double n, double degree) {
+  double g = degree * (c->of.mixed ? fmax(1, c->met) : 1);
   unknown(c, a);
   c->common += n * g;
   return (Degree){g, 1};
@@ -57,7 +56,7 @@ static Degree general_power(Count *c, const Fn *f, const Inst *i, const Degree *
   double v;
   if (!ir_is_const(f, ir_arg(f, i, 1), &v) || 2 * v != floor(2 * v)) {
     keyed(c, a[0]);
-    return atom(c, product(a[1], (Degree){1, 0}), n, 1);
+    return atom(c, product(a[1], (Degree){1, 0}), n, c->of.exp);
   }
   Degree y = {a[0].d * fabs(v), ceil(a[0].m * fabs(v))};
   return v < 0 ? quotient(c, (Degree){0, 0}, y, n) : y;
@@ -77,10 +76,10 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_mul: return product(a[0], a[1]);
   case OP_div: return quotient(c, a[0], a[1], n);
   case OP_pow: return general_power(c, f, i, a, n);
-  case OP_exp: case OP_expm1: case OP_tanh: case OP_sigmoid: return atom(c, a[0], n, 1);
-  case OP_sin: case OP_cos: case OP_tan: return atom(c, a[0], n, 2);
+  case OP_exp: case OP_expm1: case OP_tanh: case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
+  case OP_sin: case OP_cos: case OP_tan: return atom(c, a[0], n, c->of.circle);
   case OP_log: case OP_log1p: case OP_erf: return keyed(c, a[0]);
-  case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, 1)));
+  case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_atan2: return keyed(c, larger(a[0], a[1]));
   case OP_sqrt: return (Degree){a[0].d / 2, ceil(a[0].m / 2)};
   case OP_sign: return (Degree){0, 0};
@@ -151,8 +150,8 @@ static void function(Count *c, const Fn *f, const Degree *in, Degree *out) {
   free(slot);
 }
 
-double ir_field_degree(const Fn *f, int64_t lanes, double atom, bool mixed) {
-  Count c = {.atom = atom, .mixed = mixed, .lanes = lanes};
+double ir_field_degree(const Fn *f, int64_t lanes, FieldDegree of) {
+  Count c = {.of = of, .lanes = lanes};
   Degree *in = base_realloc(NULL, (f->in.n + 1) * sizeof *in), *out = base_realloc(NULL, (f->out.n + 1) * sizeof *out);
   double most = 1;
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = (Degree){f->in.at[k].type.dt == DT_BOOL ? 0 : 1, 0};

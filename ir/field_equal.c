@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 8, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 400000,
-       QUICK_BITS = 24 };
+       QUICK_BITS = 16, QUICK_WORK = 6000 };
 
 typedef struct Pair {
   const Fn *f[2];
@@ -108,39 +108,44 @@ static bool agree(Pair *p) {
 /* ---- how many points ---- */
 
 typedef struct Tally {
+  int tries;                 /* points drawn */
   int any, real;             /* points of agreement; those inside the real domain */
   bool doubtful;             /* they differ at a point outside of it */
-  double atom;               /* the largest degree of a value of exp or of the circle ... */
-  bool mixed;                /* ... and of what; see ir_field_degree */
+  FieldDegree of;            /* the largest met */
   double bits;               /* of one point */
   FieldSigns signs;
   int patterns, counted;     /* of signs, when that many points were known */
 } Tally;
 
 static void count_bits(const Pair *p, Tally *t) {
-  double atom = field_hom_degree(&p->env), degree = 0;
-  bool mixed = p->env.state->mixed;
-  if (t->bits && atom <= t->atom && mixed <= t->mixed) return;
-  t->atom = fmax(t->atom, atom);
-  t->mixed |= mixed;
-  for (int w = 0; w < 2; w++) degree += ir_field_degree(p->f[w], p->lanes, t->atom, t->mixed);
+  FieldDegree now = t->of;
+  double degree = 0;
+  field_hom_degree(&p->env, &now);
+  if (t->bits && now.exp <= t->of.exp && now.circle <= t->of.circle && now.mixed == t->of.mixed) return;
+  t->of = now;
+  for (int w = 0; w < 2; w++) degree += ir_field_degree(p->f[w], p->lanes, now);
   t->bits = fmax(60.9 - log2(degree), 1e-9);
 }
 
 /* Points that it takes to leave no pattern of 2^k out, but for 2^-FIELD_BITS. */
 static double sign_bits(int k, int points) { return k ? -points * log2(1 - exp2(-fmin(k, 40))) : INFINITY; }
 
+static double usable_bits(const Tally *t, int points) {
+  return fmax(t->bits - log2(fmax(1, (double)t->tries / fmax(1, points))), 1e-9);
+}
+
 /* Points to agree at, by what is known now. */
 static int wanted(const Pair *p, Tally *t) {
   FieldReport *r = p->report;
-  int want = proof(p) ? (int)fmax(p->rounds, fmin(POINTS, ceil(FIELD_BITS / t->bits))) : p->rounds;
+  int want = p->rounds;
+  if (proof(p)) want = (int)fmax(want, fmin(POINTS, ceil((FIELD_BITS + 1) / usable_bits(t, r->points))));
   if (r->points < want) return want;
   if (t->signs.row.n && (uint32_t)t->counted * 5 / 4 < t->signs.row.n) {
     t->patterns = field_signs_patterns(&t->signs);
     t->counted = (int)t->signs.row.n;
   }
   if (!t->patterns) return want;
-  double most = (double)(proof(p) ? WORK : WORK / 4) / (double)p->cost, each = sign_bits(t->patterns, 1);
+  double most = (double)(proof(p) ? WORK : QUICK_WORK) / (double)p->cost, each = sign_bits(t->patterns, 1);
   most = fmin(POINTS, fmax(BRANCHED * p->rounds, most));
   return (int)fmax(want, fmin(most, ceil((proof(p) ? FIELD_BITS : QUICK_BITS) / each)));
 }
@@ -165,6 +170,7 @@ static void undecided(const Pair *p) {
 
 /* One more point. False: a difference, or nothing can be evaluated. */
 static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
+  t->tries++;
   field_env_point(&p->env, bits(seed));
   draw_point(p, bits(seed));
   if (!eval_settled(p)) return p->env.why != NULL;
@@ -203,7 +209,7 @@ static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
 static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
   FieldReport *r = p->report;
   t->patterns = field_signs_patterns(&t->signs);
-  r->bits = t->bits * r->points;
+  r->bits = usable_bits(t, r->points) * r->points;
   r->sign_bits = sign_bits(t->patterns, r->points);
   r->branched = r->sign_bits < FIELD_BITS;
   r->related = p->env.related;

@@ -79,7 +79,7 @@ FieldElem field_softplus(FieldEnv *e, FieldElem x);
 void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine);
 FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x);        /* atan2(y, x) */
 bool field_is_exp(const FieldEnv *e, FieldElem v);                   /* of a value that was drawn: a square */
-double field_hom_degree(const FieldEnv *e);                          /* the largest of a pair at this point */
+void field_hom_degree(const FieldEnv *e, FieldDegree *d);            /* makes it as large as at this point */
 void field_hom_clear(FieldHom *h);
 void field_hom_free(FieldHom *h);
 

@@ -36,7 +36,11 @@ static double largest(const FieldHom *h) {
   return d;
 }
 
-double field_hom_degree(const FieldEnv *e) { return fmax(largest(&e->state->exp), largest(&e->state->circle)); }
+void field_hom_degree(const FieldEnv *e, FieldDegree *d) {
+  d->exp = fmax(d->exp, largest(&e->state->exp));
+  d->circle = fmax(d->circle, largest(&e->state->circle));
+  d->mixed |= e->state->mixed;
+}
 
 /* 1/c modulo an odd m prime to c. */
 static uint64_t part(uint64_t m, int c) {
@@ -405,14 +409,21 @@ void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) 
   *sine = negative ? field_neg(h->pair.at[id].w) : h->pair.at[id].w;
 }
 
+static bool below(FieldEnv *e, FieldElem x) {
+  const Num *known = field_known(e, x);
+  return known ? known->v < 0 : field_decide_sign(e, x) < 0;
+}
+
 /* With `related`, atan2 of the ray: of y/x and the sign of x; it is the angle of (x, y)/r. */
 FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem r, ray = y, key = x;
+  const double pi = 3.14159265358979323846;
   bool negative, zero = field_is_zero(y);
-  if (field_is_zero(x) || !(e->related || zero)) return field_odd(e, OP_atan2, y, x);
-  const Num *known = field_known(e, x);
-  bool left = known ? known->v < 0 : field_decide_sign(e, x) < 0;
-  if (zero) return left ? field_const(e, 3.14159265358979323846, 0, 0) : FIELD_ZERO;
+  if (field_is_zero(x) && zero) return FIELD_ZERO;
+  if (field_is_zero(x)) return field_const(e, below(e, y) ? -pi / 2 : pi / 2, 0, 0);
+  if (!e->related && !zero) return field_odd(e, OP_atan2, y, x);
+  bool left = below(e, x);
+  if (zero) return left ? field_const(e, pi, 0, 0) : FIELD_ZERO;
   ray = field_mul(y, field_inverse(x));
   key = field_int(left ? -1 : 1);
   FieldElem angle = field_odd(e, OP_atan2, ray, key), square = field_add(field_mul(x, x), field_mul(y, y));

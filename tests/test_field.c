@@ -364,7 +364,7 @@ static void test_mutations(void) {
       Fn *g = ir_copy_fn(NULL, f);
       if (mutate(g, &s) && !ir_verify(g, stderr)) {
         k++;
-        FieldAnswer answer = ir_field_equal(f, g, 2, random_bits(&s), NULL);
+        FieldAnswer answer = ir_field_equal(f, g, 3, random_bits(&s), NULL);
         count[answer]++;
         for (int p = 0; p < 4 && answer == FIELD_EQUAL; p++)
           if (!agree_numerically(f, g, random_bits(&s))) wrong++, p = 4;

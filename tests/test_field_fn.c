@@ -290,7 +290,7 @@ static void test_bound(void) {
   for (int n = 1; n <= 80; n++) {
     Fn *f = iterated(n, false), *g = iterated(n, true);
     FieldReport r;
-    CU_ASSERT_EQUAL(ir_field_degree(f, 1, 2, false), exp2(n));
+    CU_ASSERT_EQUAL(ir_field_degree(f, 1, (FieldDegree){2, 2, false}), exp2(n));
     FieldAnswer got = ir_field_equal(f, g, 3, 1, &r);
     CU_ASSERT_EQUAL(got, n < 60 ? FIELD_EQUAL : FIELD_UNDECIDED);
     CU_ASSERT(n >= 60 || (r.bits >= FIELD_BITS && r.bits <= r.points * (60.0 - n)));
@@ -308,14 +308,14 @@ static void test_degrees(void) {
     Build b;
     Fn *f = begin(&b, v, 8);
     f = end(&b, f, c->make(&b, v));
-    CU_ASSERT_EQUAL(ir_field_degree(f, 1, 2, false), c->degree);
+    CU_ASSERT_EQUAL(ir_field_degree(f, 1, (FieldDegree){2, 2, false}), c->degree);
     ir_fn_destroy(f);
   }
   Val v[2];
   Build b0, *b = &b0;
   Fn *f = begin(b, v, 2);
   f = end(b, f, ADD(DIV(v[0], v[1]), DIV(K(1), ADD(v[0], v[1]))));     /* (x (x+y) + y)/(y (x+y)) */
-  double d = ir_field_degree(f, 1, 2, false);
+  double d = ir_field_degree(f, 1, (FieldDegree){2, 2, false});
   CU_ASSERT(d >= 2 && d <= 3);
   ir_fn_destroy(f);
 }
