@@ -1,8 +1,9 @@
 /* A function in parts (see passes/split.c): shared work, a phase of the batch, shared work, ... run as one RtFn.
  *
  * An output of the original that a part makes is written where it belongs; other values have a buffer. Those
- * of a value per sample have the size of the batch, grow with it and are kept from call to call; their padding
- * is refreshed before a later phase reads them, since its tiles may be wider. */
+ * of a value per sample have the size of the batch, grow with it and are kept from call to call. Phases may have
+ * tiles of different widths, and a value may hold the weight, which is 0 in the padding: so several phases run over
+ * whole tiles of the widest, and what one reads of the padding another has computed there. */
 #include "runtime/split.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct RtSplit {
   Buffer *buffers;           /* what buffer points into */
   size_t nbuffers;
   int64_t ld;                /* of the buffers per sample; 0: none yet */
+  int64_t tile;              /* the widest of several phases; 1: there is one */
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
@@ -66,12 +68,20 @@ static bool make_buffers(RtSplit *s) {
   return true;
 }
 
+static int64_t widest(const RtSplit *s) {
+  int64_t tile = 1;
+  for (int p = 1; p < s->spec.nparts && s->spec.nparts > 3; p += 2)
+    if (s->part[p].fn && rt_fn_tile(s->part[p].fn) > tile) tile = rt_fn_tile(s->part[p].fn);
+  return tile;
+}
+
 RtSplit *rt_split_create(const RtSplitSpec *spec) {
   RtSplit *s = calloc(1, sizeof *s);
   if (!s) return NULL;
   s->spec = *spec;
   s->part = calloc((size_t)spec->nparts + 1, sizeof *s->part);
   if (s->part) memcpy(s->part, spec->part, (size_t)spec->nparts * sizeof *s->part);
+  if (s->part) s->tile = widest(s);
   if (s->part && make_tables(s) && make_buffers(s)) return s;
   for (int p = 0; s->part && p < spec->nparts; p++) s->part[p].fn = NULL;      /* the caller's still */
   rt_split_destroy(s);
@@ -122,24 +132,11 @@ static const HnnArg *source(const RtSplit *s, RtRef from, const HnnArg *in) {
   return from.part < 0 ? &in[from.index] : &s->out[from.part][from.index];
 }
 
-static void pad(const RtSplit *s, const HnnArg *a, int64_t elems, int64_t n) {
-  for (int64_t e = 0; e < elems; e++)
-    if (s->spec.f64) {
-      double *v = (double *)a->p + e * a->ld;
-      for (int64_t i = n; i < padded(n); i++) v[i] = v[n - 1];
-    } else {
-      float *v = (float *)a->p + e * a->ld;
-      for (int64_t i = n; i < padded(n); i++) v[i] = v[n - 1];
-    }
-}
-
 static void run_part(RtSplit *s, int p, const HnnArg *in, int64_t n, uint64_t seed, uint64_t sample0) {
   const RtPart *part = &s->part[p];
   if (!part->fn) return;
   for (int k = 0; k < part->nin; k++) s->in[p][k] = *source(s, part->in[k], in);
   rt_fn_run(part->fn, s->in[p], s->out[p], p % 2 ? n : 1, seed, sample0);
-  for (int k = 0; k < part->nout; k++)
-    if (part->out_lane[k] && s->buffer[p][k].read && n > 0) pad(s, &s->out[p][k], part->out_elems[k], n);
 }
 
 /* Outputs that are inputs, or the same value as an earlier output, or in a buffer. */
@@ -156,6 +153,7 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
 }
 
 void rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  n = (n + s->tile - 1) / s->tile * s->tile;
   if (!room_for(s, n)) abort();
   place_outputs(s, out);
   for (int p = 0; p < s->spec.nparts; p++) run_part(s, p, in, n, seed, sample0);
