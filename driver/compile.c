@@ -34,10 +34,10 @@ static bool add_unit(Session *s, Cg *cg, const Unit *u) {
   Split split;
   Fn *f = lowered(s, u);
   bool ok = f && pass_split(f, &split, s->diag);
-  const Fn *part[] = {ok ? split.pre : NULL, ok ? split.batch : NULL, ok ? split.post : NULL};
-  static const char *const suffix[] = {"_pre", "", "_post"};
-  for (int k = 0; k < 3; k++)
-    if (part[k]) cg_add(cg, part[k], arena_printf(s->model->mem, "hnn_%s%s", u->name, suffix[k]));
+  char suffix[SPLIT_NAME];
+  for (uint32_t k = 0; ok && k < split.n; k++)
+    if (split.part[k].fn)
+      cg_add(cg, split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
   if (ok) pass_split_finish(&split);
   ir_fn_destroy(f);
   return ok;
@@ -62,8 +62,9 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
 
 static int emit(Session *s, const char *kind, FILE *out) {
   static const char *const text[] = {"ir", "flops", "dot"};
-  Units *units = units_create(s->model);
+  Units *units = units_create(s->model, s->diag);
   int code = -1;
+  if (!units) return session_render(s), EXIT_FILE;
   for (int k = 0; k < 3; k++)
     if (!strcmp(kind, text[k]))
       for (uint32_t i = code = 0; !code && i < units->list.n; i++)

@@ -1,6 +1,7 @@
 /* `hnnc diagnose FILE`: derivatives against differences, in f64 of the reference evaluator.
  *
- * For every training: the gradient of its loss by each parameter, on a few samples of its data. For
+ * For every training: the gradient of its loss by each parameter, on a few samples of its data, means over the
+ * batch taken over these. For
  * every Hamiltonian with parameters: dH/dx by its arguments, and the mixed second derivatives
  * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
  * extrapolated once (Richardson, error O(h^4)) at random elements of the block; the error is
@@ -157,8 +158,11 @@ static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
   int code = data_make(s, t->data);
   if (code) return code;
   snprintf(what, sizeof what, "d %s", t->name);
-  Fn *mean = pass_mean(t->loss);
+  Fn *mean = pass_step_mean(t->loss, s->diag);
+  if (!mean) return session_render(s), EXIT_FILE;
   bool *wanted = inputs_of_kind(mean, IN_PARAM, &n);
+  for (uint32_t k = 0; k < mean->in.n; k++)    /* averages are not trained */
+    if (wanted[k] && s->model->param[mean->in.at[k].index].decay > 0) wanted[k] = false, n--;
   if (n) code = check_function(s, rows, what, mean, wanted, data_set(s, t->data), failed);
   free(wanted);
   ir_fn_destroy(mean);

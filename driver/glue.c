@@ -66,10 +66,14 @@ static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
   Optim o = trainer_optim(&t->opt);
   if (o.kind == OPT_LBFGS) return true;
-  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved), *update = pass_optim_update(&o, g->s->model->f64);
-  bool ok = add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
-                arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name)) &&
-            add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
+  Running running;
+  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag), *update = pass_optim_update(&o, g->s->model->f64);
+  int at = g->n;
+  bool ok = gradient && add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
+                            arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
+  if (g->n > at) g->fn[at].running = running;
+  else free(running.param);
+  ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
   ir_fn_destroy(gradient);
   ir_fn_destroy(update);
   return ok;
@@ -104,14 +108,16 @@ void glue_finish(Glue *g) {
   for (int i = 0; i < g->n; i++) {
     pass_split_finish(&g->fn[i].split);
     ir_fn_destroy(g->fn[i].whole);
+    free(g->fn[i].running.param);
   }
 }
 
 void glue_add(Cg *cg, const Glue *g) {
-  static const char *const suffix[] = {"_pre", "", "_post"};
+  char suffix[SPLIT_NAME];
   for (int i = 0; i < g->n; i++) {
-    const Fn *part[] = {g->fn[i].split.pre, g->fn[i].split.batch, g->fn[i].split.post};
-    for (int k = 0; k < 3; k++)
-      if (part[k]) cg_add(cg, part[k], arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, suffix[k]));
+    const Split *s = &g->fn[i].split;
+    for (uint32_t k = 0; k < s->n; k++)
+      if (s->part[k].fn)
+        cg_add(cg, s->part[k].fn, arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
   }
 }

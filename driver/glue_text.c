@@ -108,12 +108,13 @@ static const char types[] =
   "typedef struct { int32_t tile, f64; int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
   "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
   "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
-  "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const int64_t *out_elems;\n"
-  "                 const _Bool *out_lane; } LibPart;\n"
-  "typedef struct { LibPart part[3]; _Bool whole; int nin, nout; const LibInput *in; const _Bool *in_lane, *out_lane;\n"
-  "                 const int64_t *out_elems; const int *from_part, *from_index; } LibFn;\n"
+  "typedef struct { int part, index; } RtRef;\n"
+  "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const RtRef *in;\n"
+  "                 const int64_t *out_elems; const _Bool *out_lane; } LibPart;\n"
+  "typedef struct { int nparts; const LibPart *part; _Bool whole; int nin, nout; const LibInput *in; const _Bool *out_lane;\n"
+  "                 const int64_t *out_elems; const RtRef *from; } LibFn;\n"
   "typedef struct { int gradient, update, norm, nmoved; const int *moved; int nstates; double lr, beta1, beta2, clip;\n"
-  "               } LibTrain;\n"
+  "                 int nrunning; const int *running; const double *decay; } LibTrain;\n"
   "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
   "                 const LibTrain *train; const void *start; } LibModel;\n"
   "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
@@ -142,47 +143,45 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
     fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind, kind == 0 ? (int)in->index : kind == 1 ? user_number(f, k) : 0,
             type_count(in->type), in->type.lane);
   }
-  fprintf(out, "{0, 0, 0, 0}};\nstatic const _Bool in_lane_%d[] = {", i);
-  for (uint32_t k = 0; k < f->whole->in.n; k++) fprintf(out, "%d, ", f->whole->in.at[k].type.lane);
-  fprintf(out, "0};\n");
+  fprintf(out, "{0, 0, 0, 0}};\n");
 }
 
-static bool whole_in_order(const GlueFn *f) {
-  if (f->split.pre || f->split.post || !f->split.batch || f->split.batch->out.n != f->whole->out.n) return false;
-  for (uint32_t k = 0; k < f->whole->out.n; k++)
-    if (f->split.from[k].part != FROM_BATCH || f->split.from[k].index != k) return false;
-  return true;
+static void print_refs(FILE *out, const char *name, const PartRef *ref, uint32_t n) {
+  fprintf(out, "static const RtRef %s[] = {", name);
+  for (uint32_t k = 0; k < n; k++) fprintf(out, "{%d, %u}, ", ref[k].part, ref[k].index);
+  fprintf(out, "{0, 0}};\n");
 }
 
-static void print_function_tables(FILE *out, int i, const GlueFn *f) {
-  static const char *const name[] = {"pre", "batch", "post"}, *const suffix[] = {"_pre", "", "_post"};
-  const Fn *part[] = {f->split.pre, f->split.batch, f->split.post};
-  for (int k = 0; k < 3; k++) {
-    if (!part[k]) continue;
-    fprintf(out, "extern void %s%s(const HnnCall *);\nextern const Info %s%s_info;\n", f->symbol, suffix[k], f->symbol,
-            suffix[k]);
-    print_outputs(out, name[k], i, part[k]);
+static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn *f) {
+  Arena *mem = g->s->model->mem;
+  char name[SPLIT_NAME], suffix[SPLIT_NAME];
+  for (uint32_t k = 0; k < f->split.n; k++) {
+    const Fn *part = f->split.part[k].fn;
+    if (!part) continue;
+    const char *part_name = pass_split_name(&f->split, k, name), *tail = pass_split_suffix(&f->split, k, suffix);
+    fprintf(out, "extern void %s%s(const HnnCall *);\nextern const Info %s%s_info;\n", f->symbol, tail, f->symbol, tail);
+    print_outputs(out, part_name, i, part);
+    print_refs(out, arena_printf(mem, "%s_in_%d", part_name, i), f->split.part[k].in, part->in.n);
   }
+  fprintf(out, "static const LibPart parts_%d[] = {\n", i);
+  for (uint32_t k = 0; k < f->split.n; k++) {
+    const Fn *part = f->split.part[k].fn;
+    const char *n = pass_split_name(&f->split, k, name), *tail = pass_split_suffix(&f->split, k, suffix);
+    if (part)
+      fprintf(out, "  {%s%s, &%s%s_info, %u, %u, %s_in_%d, %s_elems_%d, %s_lane_%d},\n", f->symbol, tail, f->symbol, tail,
+              part->in.n, part->out.n, n, i, n, i, n, i);
+    else fprintf(out, "  {0},\n");
+  }
+  fprintf(out, "};\n");
   print_outputs(out, "whole", i, f->whole);
   print_inputs(out, i, f);
-  fprintf(out, "static const int from_part_%d[] = {", i);
-  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%d, ", (int)f->split.from[k].part);
-  fprintf(out, "0}, from_index_%d[] = {", i);
-  for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%u, ", f->split.from[k].index);
-  fprintf(out, "0};\n\n");
+  print_refs(out, arena_printf(mem, "from_%d", i), f->split.from, f->whole->out.n);
+  fprintf(out, "\n");
 }
 
 static void print_function_row(FILE *out, int i, const GlueFn *f) {
-  static const char *const name[] = {"pre", "batch", "post"}, *const suffix[] = {"_pre", "", "_post"};
-  const Fn *part[] = {f->split.pre, f->split.batch, f->split.post};
-  fprintf(out, "  {{");
-  for (int k = 0; k < 3; k++)
-    if (part[k])
-      fprintf(out, "{%s%s, &%s%s_info, %u, %u, %s_elems_%d, %s_lane_%d}, ", f->symbol, suffix[k], f->symbol, suffix[k],
-              part[k]->in.n, part[k]->out.n, name[k], i, name[k], i);
-    else fprintf(out, "{0}, ");
-  fprintf(out, "},\n   %d, %u, %u, in_%d, in_lane_%d, whole_lane_%d, whole_elems_%d, from_part_%d, from_index_%d},\n",
-          whole_in_order(f), f->whole->in.n, f->whole->out.n, i, i, i, i, i, i);
+  fprintf(out, "  {%u, parts_%d, %d, %u, %u, in_%d, whole_lane_%d, whole_elems_%d, from_%d},\n", f->split.n, i,
+          pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
 }
 
 static void print_params(FILE *out, const Glue *g) {
@@ -207,6 +206,11 @@ static int print_trains(FILE *out, const Glue *g) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     fprintf(out, "static const int moved_%d[] = {", i);
     for (uint32_t k = 0; k < g->fn[i].train->nmoved; k++) fprintf(out, "%u, ", g->fn[i].train->moved[k]);
+    fprintf(out, "0};\nstatic const int running_%d[] = {", i);
+    for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%u, ", g->fn[i].running.param[k]);
+    fprintf(out, "0};\nstatic const double decay_%d[] = {", i);
+    for (uint32_t k = 0; k < g->fn[i].running.n; k++)
+      fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
     fprintf(out, "0};\n");
   }
   fprintf(out, "static const LibTrain trains[] = {\n");
@@ -214,8 +218,8 @@ static int print_trains(FILE *out, const Glue *g) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     const Train *t = g->fn[i].train;
     Optim o = trainer_optim(&t->opt);
-    fprintf(out, "  {%d, %d, -1, %u, moved_%d, %d, %.17g, %.17g, %.17g, %.17g},\n", i, i + 1, t->nmoved, i,
-            pass_optim_states(&o), t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip);
+    fprintf(out, "  {%d, %d, -1, %u, moved_%d, %d, %.17g, %.17g, %.17g, %.17g, %u, running_%d, decay_%d},\n", i, i + 1,
+            t->nmoved, i, pass_optim_states(&o), t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip, g->fn[i].running.n, i, i);
     n++;
   }
   fprintf(out, "  {0}};\n\n");
@@ -243,10 +247,10 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
 void glue_print(FILE *out, const Glue *g) {
   int train = 0;
   fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
-  for (int i = 0; i < g->n; i++) print_function_tables(out, i, &g->fn[i]);
+  for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
   fprintf(out, "static const LibFn fns[] = {\n");
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
-  fprintf(out, "  {{{0}}}};\n\n");
+  fprintf(out, "  {0}};\n\n");
   print_params(out, g);
   int trains = print_trains(out, g);
   fprintf(out, "static const LibModel model = {%d, %u, params, %d, fns, %d, trains, hnn_start_values};\n\n",

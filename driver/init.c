@@ -54,6 +54,10 @@ static void init_orthogonal(RtArray *a, const Param *p, double *draw) {
 }
 
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {
+  if (p->decay > 0) {
+    for (int64_t i = 0; i < a->elems; i++) store(a, i, 0);
+    return;
+  }
   if (p->init == INIT_VALUE) {
     for (int64_t i = 0; i < a->elems; i++) store(a, i, p->values ? p->values[i] : p->a);
     return;

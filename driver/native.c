@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Symbols in a module: hnn_NAME for the batch, hnn_NAME_pre and hnn_NAME_post for the shared parts. */
-static const char *part_symbol(char *buf, size_t size, const char *name, const char *part) {
-  snprintf(buf, size, "hnn_%s%s", name, part);
+/* Symbols in a module: hnn_NAME for the first phase of the batch, hnn_NAME_pre, hnn_NAME_post, ... for other parts. */
+static const char *part_symbol(char *buf, size_t size, const Native *n, uint32_t part) {
+  char suffix[SPLIT_NAME];
+  snprintf(buf, size, "hnn_%s%s", n->name, pass_split_suffix(&n->split, part, suffix));
   for (char *c = buf; *c; c++)
     if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9'))) *c = '_';
   return buf;
@@ -22,17 +23,10 @@ static bool lower(Session *s, NativeJob *j) {
   return pass_split(n->fn, &n->split, s->diag);
 }
 
-enum { PRE, BATCH, POST };
-static const char *const suffix[] = {"_pre", "", "_post"};
-
-static const Fn *part_fn(const Native *n, int part) {
-  return part == PRE ? n->split.pre : part == BATCH ? n->split.batch : n->split.post;
-}
-
 static void add_parts(Cg *cg, const Native *n) {
   char symbol[256];
-  for (int k = PRE; k <= POST; k++)
-    if (part_fn(n, k)) cg_add(cg, part_fn(n, k), part_symbol(symbol, sizeof symbol, n->name, suffix[k]));
+  for (uint32_t k = 0; k < n->split.n; k++)
+    if (n->split.part[k].fn) cg_add(cg, n->split.part[k].fn, part_symbol(symbol, sizeof symbol, n, k));
 }
 
 /* Sizes of a function's outputs, in the Native's arena. */
@@ -48,48 +42,36 @@ static void outputs_of(Arena *mem, const Fn *f, const int64_t **elems, const boo
   *lane = l;
 }
 
-static bool part_create(Session *s, Cg *cg, Native *n, int which, RtPart *out) {
-  const Fn *f = part_fn(n, which);
+static RtRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
+  RtRef *out = ARENA_ARRAY(mem, RtRef, n + 1);
+  for (uint32_t k = 0; k < n; k++) out[k] = (RtRef){from[k].part, (int)from[k].index};
+  return out;
+}
+
+static bool part_create(Session *s, Cg *cg, Native *n, uint32_t which, RtPart *out) {
+  const Fn *f = n->split.part[which].fn;
   if (!f) return true;
   char symbol[256];
-  part_symbol(symbol, sizeof symbol, n->name, suffix[which]);
+  part_symbol(symbol, sizeof symbol, n, which);
   outputs_of(n->mem, f, &out->out_elems, &out->out_lane);
+  out->nin = (int)f->in.n;
   out->nout = (int)f->out.n;
+  out->in = refs(n->mem, n->split.part[which].in, f->in.n);
   RtFnSpec spec = {.kernel = cg_kernel(cg, symbol), .info = cg_info(cg, symbol), .nin = (int)f->in.n,
                    .nout = out->nout, .out_elems = out->out_elems, .out_lane = out->out_lane};
   if (!spec.kernel) base_fault("the compiled function `%s` is missing", symbol);
   return (out->fn = rt_fn_create(&spec, s->pool)) != NULL;
 }
 
-/* The batch alone makes every output, in order: no copying between parts is needed. */
-static bool batch_only(const Native *n) {
-  if (n->split.pre || n->split.post || !n->split.batch || n->split.batch->out.n != n->fn->out.n) return false;
-  for (uint32_t k = 0; k < n->fn->out.n; k++)
-    if (n->split.from[k].part != FROM_BATCH || n->split.from[k].index != k) return false;
-  return true;
-}
-
-_Static_assert((int)FROM_PRE == (int)RT_FROM_PRE && (int)FROM_BATCH == (int)RT_FROM_BATCH &&
-                 (int)FROM_POST == (int)RT_FROM_POST && (int)FROM_INPUT == (int)RT_FROM_INPUT,
-               "parts are passed on by number");
-
 static bool make_callable(Session *s, Cg *cg, Native *n) {
-  RtSplitSpec spec = {.f64 = n->fn->f64, .nin = (int)n->fn->in.n, .nout = (int)n->fn->out.n};
-  if (!part_create(s, cg, n, PRE, &spec.pre) || !part_create(s, cg, n, BATCH, &spec.batch) ||
-      !part_create(s, cg, n, POST, &spec.post))
-    return false;
-  if (batch_only(n)) return n->run = spec.batch.fn, true;
-  bool *in_lane = ARENA_ARRAY(n->mem, bool, spec.nin + 1);
-  int *part = ARENA_ARRAY(n->mem, int, spec.nout + 1), *index = ARENA_ARRAY(n->mem, int, spec.nout + 1);
-  for (int k = 0; k < spec.nin; k++) in_lane[k] = n->fn->in.at[k].type.lane;
-  for (int k = 0; k < spec.nout; k++) {
-    part[k] = (int)n->split.from[k].part;
-    index[k] = (int)n->split.from[k].index;
-  }
+  RtPart *part = ARENA_ARRAY(n->mem, RtPart, n->split.n);
+  RtSplitSpec spec = {.nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n,
+                      .nout = (int)n->fn->out.n};
+  for (uint32_t k = 0; k < n->split.n; k++)
+    if (!part_create(s, cg, n, k, &part[k])) return false;
+  if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, true;
   outputs_of(n->mem, n->fn, &spec.out_elems, &spec.out_lane);
-  spec.in_lane = in_lane;
-  spec.from_part = part;
-  spec.from_index = index;
+  spec.from = refs(n->mem, n->split.from, n->fn->out.n);
   return (n->run = rt_fn_create_split(&spec)) != NULL;
 }
 

@@ -27,6 +27,16 @@ static int32_t *input_map(const Fn *f) {
   return map;
 }
 
+static bool set_running(Session *s, Trainer *t) {
+  double *decay = calloc(t->running.n + 1, sizeof *decay);
+  if (!decay) return false;
+  for (uint32_t k = 0; k < t->running.n; k++) decay[k] = s->model->param[t->running.param[k]].decay;
+  t->rt.running = (const int32_t *)t->running.param;
+  t->rt.nrunning = (int)t->running.n;
+  t->rt.decay = decay;
+  return true;
+}
+
 static bool lay_out(Session *s, Trainer *t, const Train *spec) {
   size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
   t->offset = calloc(spec->nmoved + 1, sizeof *t->offset);
@@ -86,8 +96,10 @@ static int build(Session *s, Trainer *t, const Optim *o) {
   char name[4][96];
   static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
   for (int k = 0; k < NPARTS; k++) snprintf(name[k], sizeof name[k], "%.64s_%s", spec->name, part[k]);
+  Fn *gradient = pass_gradient(spec->loss, spec->moved, spec->nmoved, &t->running, s->diag);
+  if (!gradient) return session_render(s), EXIT_FILE;
   Fn *fn[NPARTS] = {
-    pass_gradient(spec->loss, spec->moved, spec->nmoved), pass_mean(spec->loss),
+    gradient, pass_mean(spec->loss),
     o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
   int n = 0;
@@ -145,7 +157,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.update = t->native[UPDATE].run;
   t->rt.norm = t->native[NORM].run;
   t->rt.nstates = o.kind == OPT_LBFGS ? rt_lbfgs_states(o.history) : pass_optim_states(&o);
-  if (!lay_out(s, t, spec))
+  if (!lay_out(s, t, spec) || !set_running(s, t))
     return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);
   move_in(s, t);
@@ -161,6 +173,8 @@ void trainer_close(Trainer *t) {
   free(t->rt.state);
   free(t->rt.flat);
   free((void *)t->rt.in_of);
+  free((void *)t->rt.decay);
+  free(t->running.param);
   free(t->offset);
   free(t->param);
 }

@@ -7,7 +7,8 @@ typedef struct Trainer {
   const Train *spec;
   Native native[4];          /* gradient, mean, update, norm; unused ones are empty */
   RtTrain rt;                /* callbacks and `step` are the caller's */
-  RtArray *param;            /* the model's parameters; the moved ones inside rt.flat */
+  RtArray *param;            /* the model's parameters; the moved ones inside rt.flat, others in place */
+  Running running;           /* those that keep averages of means over the batch */
   int64_t *offset;
   double compile_seconds;
 } Trainer;

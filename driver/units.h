@@ -13,7 +13,7 @@ typedef struct Unit {
 
 typedef struct Units { Arena *mem; VEC(Unit) list; } Units;
 
-Units *units_create(const Model *m);
+Units *units_create(const Model *m, Diag *diag);        /* NULL after an error */
 void units_destroy(Units *u);
 
 #endif

@@ -231,11 +231,14 @@ static bool in_moved(const Train *t, uint32_t p) {
   return false;
 }
 
+/* Averages of means over the batch are parameters that nothing moves by a gradient. */
+static bool is_average(const Elab *E, const Input *in) { return E->params.at[in->index].decay > 0; }
+
 static void only_one(Elab *E, Train *t, Value v, Span at) {
   const char *path = v.kind == V_STRING                           ? v.string
                      : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path
                                                                   : NULL;
-  bool any = false;
+  bool any = false, averages = false;
   if (v.kind == V_POISON) return;
   if (!path) {
     elab_error(E, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
@@ -244,10 +247,15 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
   const Fn *f = t->loss;
   for (uint32_t i = 0; i < f->in.n; i++) {
     if (f->in.at[i].kind != IN_PARAM || !under(f->in.at[i].name, path)) continue;
+    averages |= is_average(E, &f->in.at[i]);
+    if (is_average(E, &f->in.at[i])) continue;
     any = true;
     if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
   }
-  if (!any) elab_error(E, at, "`%s` does not depend on parameters of `%s`", t->name, path);
+  if (!any && averages)
+    elab_help(elab_error(E, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
+              "`only` names what is trained; averages follow the means over the batch by themselves");
+  else if (!any) elab_error(E, at, "`%s` does not depend on parameters of `%s`", t->name, path);
 }
 
 static void only(Elab *E, Train *t, const Want *w) {
@@ -272,7 +280,7 @@ static void all_moved(Elab *E, Train *t, Span at) {
   const Fn *f = t->loss;
   t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
   for (uint32_t i = 0; i < f->in.n; i++)
-    if (f->in.at[i].kind == IN_PARAM) t->moved[t->nmoved++] = f->in.at[i].index;
+    if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
   if (adaptive_loss(f)) {
     elab_help(
         elab_error(E, at, "the loss `%s` goes through an adaptive method, which has no derivative", t->name),

@@ -17,7 +17,8 @@ typedef struct Param {
   InitKind init;
   double a, b;               /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
   const double *values;      /* INIT_VALUE with a tensor */
-  double decay;              /* > 0: no parameter but the moving average of a batch mean */
+  double decay;              /* > 0: no parameter but the moving average of a mean over the batch (`batch_mean`), which
+                                no training moves by its gradient; starts at zeros */
   Span at;
 } Param;
 

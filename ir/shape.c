@@ -129,6 +129,18 @@ static bool shape_batch_sum(const Sig *s, Type *out) {
   return true;
 }
 
+static bool shape_batch_mean(const Sig *s, Type *out) {
+  char x[SHAPE_TEXT], y[SHAPE_TEXT];
+  if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
+  if (s->type[1].lane) return shape_bad(s, "needs a shared average, found one per sample");
+  if (!type_same_dims(s->type[0], s->type[1]))
+    return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s",
+                     shape_text(s, s->type[1], x), shape_text(s, s->type[0], y));
+  if (s->attr[0] < 0 || s->attr[0] > UINT32_MAX) return shape_bad(s, "names parameter %lld", (long long)s->attr[0]);
+  *out = s->type[1];
+  return true;
+}
+
 /* ---- rearranging ---- */
 
 static bool dim_attr(const Sig *s, int64_t v, const char *what) {

@@ -62,36 +62,29 @@ static Fn *with_inputs(Build *b, const Fn *f, Val *x) {
   return g;
 }
 
-/* One part on its arguments: inputs of f, outputs of `pre`, sums of the batch, as passes.h tells. */
-static void run_part(Build *b, const Fn *f, const Fn *const part[3], int which, const Val *in, Val *const got[3]) {
-  VEC(Val) args = {0};
-  if (!part[which]) return;
-  for (uint32_t k = 0; k < f->in.n; k++)
-    if (which == FROM_BATCH || !f->in.at[k].type.lane) *vec_push(&args) = in[k];
-  for (uint32_t k = 0; which != FROM_PRE && part[0] && k < part[0]->out.n; k++) *vec_push(&args) = got[0][k];
-  for (uint32_t k = 0; which == FROM_POST && part[1] && k < part[1]->out.n; k++)
-    if (!ir_type(part[1], part[1]->out.at[k]).lane) *vec_push(&args) = got[1][k];
-  ir_inline(b, part[which], args.at, got[which]);
-  vec_free(&args);
+static Val at(PartRef from, const Val *in, Val *const *got) {
+  return from.part == PART_INPUT ? in[from.index] : got[from.part][from.index];
 }
 
 void check_split(const Fn *f, const Split *s) {
   if (!check_wanted() || !affordable(f)) return;
-  const Fn *part[3] = {s->pre, s->batch, s->post};
-  Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), *got[3];
+  Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), **got = base_realloc(NULL, sizeof *got * s->n);
   Build b;
   Fn *g = with_inputs(&b, f, in);
-  for (int k = 0; k < 3; k++) {
-    got[k] = base_realloc(NULL, sizeof(Val) * ((part[k] ? part[k]->out.n : 0) + 1));
-    run_part(&b, f, part, k, in, got);
+  for (uint32_t p = 0; p < s->n; p++) {
+    const Fn *part = s->part[p].fn;
+    Val *args = base_realloc(NULL, sizeof *args * ((part ? part->in.n : 0) + 1));
+    got[p] = base_realloc(NULL, sizeof(Val) * ((part ? part->out.n : 0) + 1));
+    for (uint32_t k = 0; part && k < part->in.n; k++) args[k] = at(s->part[p].in[k], in, got);
+    if (part) ir_inline(&b, part, args, got[p]);
+    free(args);
   }
-  for (uint32_t k = 0; k < f->out.n; k++) {
-    Val v = s->from[k].part == FROM_INPUT ? in[s->from[k].index] : got[s->from[k].part][s->from[k].index];
-    ir_output(&b, with_lane(&b, v, ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
-  }
+  for (uint32_t k = 0; k < f->out.n; k++)
+    ir_output(&b, with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
   ir_build_finish(&b);
   compare("split", f, g, "the whole", "its parts, put together");
-  for (int k = 0; k < 3; k++) free(got[k]);
+  for (uint32_t p = 0; p < s->n; p++) free(got[p]);
+  free(got);
   free(in);
   ir_fn_destroy(g);
 }

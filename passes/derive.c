@@ -399,8 +399,15 @@ static Fn *derive(const Fn *f, Diag *diag)
   return g;
 }
 
-Fn *pass_derive(const Fn *f, Diag *diag)
+Fn *derive_keeping(const Fn *f, Diag *diag)
 {
   double start = pass_now();
   return pass_done("derive", start, derive(f, diag));
+}
+
+Fn *pass_derive(const Fn *f, Diag *diag)
+{
+  Fn *averaged = means_inside(f) ? means_averaged(f) : NULL, *out = derive_keeping(averaged ? averaged : f, diag);
+  ir_fn_destroy(averaged);
+  return out;
 }

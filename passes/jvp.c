@@ -77,6 +77,7 @@ NONE_RULE(in)
 NONE_RULE(const)
 NONE_RULE(table)
 NONE_RULE(rand)
+NONE_RULE(batch_mean)
 
 #define FAULT_RULE(op_name)                                                                        \
   Val jvp_##op_name(Jvp *s, Val v, const Inst *i)                                                  \

@@ -28,14 +28,29 @@ static Fn *run_mean(const Fn *f, Diag *diag) {
   return pass_mean(f);
 }
 
-/* By all parameters. */
+static bool keeps_average(const Fn *f, uint32_t param) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_batch_mean && ir_attr(f, i, 0) == param) return true;
+    if (i->sub && keeps_average(ir_body(f, i), param)) return true;
+  }
+  return false;
+}
+
+/* By all parameters that are no averages. */
 static Fn *run_gradient(const Fn *f, Diag *diag) {
-  (void)diag;
   uint32_t *moved = base_realloc(NULL, sizeof *moved * (f->in.n + 1)), n = 0;
   for (uint32_t k = 0; k < f->in.n; k++)
-    if (f->in.at[k].kind == IN_PARAM) moved[n++] = f->in.at[k].index;
-  Fn *out = pass_gradient(f, moved, n);
+    if (f->in.at[k].kind == IN_PARAM && !keeps_average(f, f->in.at[k].index)) moved[n++] = f->in.at[k].index;
+  Fn *out = pass_gradient(f, moved, n, NULL, diag);
   free(moved);
+  return out;
+}
+
+static Fn *run_means(const Fn *f, Diag *diag) {
+  Running running = {0};
+  Fn *out = means_lower(f, &running, diag);
+  free(running.param);
   return out;
 }
 
@@ -44,11 +59,11 @@ static const struct {
   Fn *(*run)(const Fn *, Diag *);
 } passes[] = {
     {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"simplify", run_simplify},
+    {"derive", pass_derive}, {"simplify", run_simplify},  {"means", run_means},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "simplify", NULL};
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "simplify", "means", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++)

@@ -9,6 +9,14 @@
  * a fault of the compiler. NULL is passed through. */
 Fn *pass_done(const char *name, double start, Fn *out);
 
+/* derive.c: pass_derive with every `batch_mean` left where it is. */
+Fn *derive_keeping(const Fn *f, Diag *diag);
+
+/* means.c, see there: */
+bool means_inside(const Fn *f);                          /* holds a `batch_mean`, itself or a body of it */
+Fn *means_averaged(const Fn *f);                         /* every `batch_mean` replaced by its average */
+Fn *means_lower(const Fn *loss, Running *running, Diag *diag);       /* NULL after an error */
+
 /* check.c: under verify_each, and when HNNC_VERIFY_EACH is in the environment (as in the tests), what passes
  * make is compared with what they were given. A difference is a fault of the compiler; both functions
  * are printed. */

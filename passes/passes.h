@@ -10,7 +10,8 @@
  * sub-functions too. */
 /* derive.c: expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
  * after each level. Errors (an `ode` or `rand`-free violation) go to diag with their place. NULL
- * after an error. Afterwards no DERIV op and no `integrate` is left anywhere. */
+ * after an error. Afterwards no DERIV op and no `integrate` is left anywhere, and no `batch_mean`: its average
+ * stands in for it. (Training lowers means before: pass_gradient.) */
 Fn *pass_derive(const Fn *f, Diag *diag);
 
 /* simplify.c: folds, value-numbers, reassociates where exact, drops what is dead, also in
@@ -21,23 +22,44 @@ Fn *pass_simplify(const Fn *f);
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function
  *   (params..., fields..., weight: [B]) -> (loss = batch_sum(weight*loss), d loss/d p for each p in
  *   `moved`, a list of parameter numbers (Input.index)); still with `grad` in it. weight is 1/B for
- *   live samples and 0 for padding, so every batch sum comes out right. */
-Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved);
-/* The mean alone: (params..., fields..., weight) -> batch_sum(weight*loss). */
+ *   live samples and 0 for padding, so every batch sum comes out right.
+ * A loss with means over the batch (`batch_mean`) is lowered first, by means.c. Then after the gradients come the
+ * means of this step, one for each parameter that keeps an average, which `running` lists in that order (NULL:
+ * not asked; its array is malloc'ed). Without such means the list is empty and there are no errors; NULL after an
+ * error. */
+typedef struct Running { uint32_t *param; uint32_t n; } Running;
+Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag);
+/* The mean alone, as outside of training: (params..., fields..., weight) -> batch_sum(weight*loss). */
 Fn *pass_mean(const Fn *loss);
+/* The mean whose gradient pass_gradient takes: means over the batch are those of these samples. NULL after an error. */
+Fn *pass_step_mean(const Fn *loss, Diag *diag);
 
-/* split.c: cuts a derived function into shared work before the batch, the batch, and shared work
- * after it. pre: shared inputs -> values the batch or post needs; batch: the original inputs, then
- * pre's outputs -> lane outputs and batch sums only; post: the original shared inputs, pre's
- * outputs, batch's sums -> the rest. NULL members where nothing is to do. Where each original
- * output comes from is told by `from`. */
-typedef enum { FROM_PRE, FROM_BATCH, FROM_POST, FROM_INPUT } FromPart;
+/* split.c: cuts a derived function into parts, which are run one after the other:
+ *   part 0       `pre`: what follows from shared inputs alone; shared -> shared
+ *   part 2k+1    phase k of the batch, for each sample -> values per sample and sums over the batch
+ *   part 2k+2    shared work that needs those sums; shared -> shared; the last one is `post`
+ * One phase is enough unless samples need a sum over all of them, as of a mean over the batch. A phase takes the
+ * original inputs, a shared part those without lanes; then the outputs of `pre`; then what it reads of the parts
+ * between: shared values, and in a phase also values per sample of earlier phases. Outputs of a phase that are
+ * shared are sums over the batch. `in` and `from` say where inputs and the original outputs come from. */
+enum { PART_INPUT = -1 };
+typedef struct PartRef { int part; uint32_t index; } PartRef;  /* of a part's outputs; PART_INPUT: of the inputs */
+typedef struct SplitPart {
+  Fn *fn;                    /* NULL: nothing to do */
+  PartRef *in;
+} SplitPart;
 typedef struct Split {
-  Fn *pre, *batch, *post;
-  struct { FromPart part; uint32_t index; } *from;      /* one per output of the original; malloc'ed */
+  SplitPart *part; uint32_t n;                           /* n is odd, at least 3 */
+  PartRef *from;                                         /* one per output of the original */
 } Split;
 bool pass_split(const Fn *f, Split *out, Diag *diag);
 void pass_split_finish(Split *s);
+/* "pre", "batch", "between1", "batch2", ... "post"; and for symbols "_pre", "", "_between1", "_batch2", ... */
+enum { SPLIT_NAME = 32 };
+const char *pass_split_name(const Split *s, uint32_t part, char buf[SPLIT_NAME]);
+const char *pass_split_suffix(const Split *s, uint32_t part, char buf[SPLIT_NAME]);
+/* The first phase alone makes every output, in order. */
+bool pass_split_whole(const Split *s, const Fn *f);
 
 /* optim.c: optimizer updates as functions in which *each parameter element is a sample*, so the
  * same code generator serves them. Inputs: p, g, state... (lane scalars), then shared scalars named

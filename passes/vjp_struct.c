@@ -21,6 +21,7 @@ LEAF_RULE(in)
 LEAF_RULE(const)
 LEAF_RULE(table)
 LEAF_RULE(rand)
+LEAF_RULE(batch_mean)
 
 void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 {

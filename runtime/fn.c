@@ -34,6 +34,8 @@ struct RtFn {
   uint64_t seed, sample0;
 };
 
+int64_t rt_fn_tile(const RtFn *f) { return f->spec.info.tile; }
+
 static size_t real_size(const RtFn *f) { return f->spec.info.f64 ? 8 : 4; }
 static int64_t padded(const RtFn *f, int64_t elems) {
   const int64_t line = 64 / (int64_t)real_size(f);

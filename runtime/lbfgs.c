@@ -162,6 +162,7 @@ bool lbfgs_step(Loop *l) {
   if (t->history < 1 || t->history > 256) { l->status = RT_FAILED; return rt_fail(l->err, "lbfgs: history must be 1 to 256"); }
   double f;
   if (!train_gradient(l, &f)) return false;
+  train_keep_means(l);
   double *mem = malloc(3 * (size_t)t->flat_n * sizeof *mem);
   if (!mem) { l->status = RT_FAILED; return rt_fail(l->err, "not enough memory for lbfgs"); }
   Search q = {.l = l, .x = mem, .d = mem + t->flat_n, .g = mem + 2 * t->flat_n, .lr = rt_sched_rate(t, t->step)};

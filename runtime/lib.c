@@ -26,15 +26,18 @@ static RtFn *make_part(Lib *l, const LibPart *p) {
 }
 
 static bool make_fn(Lib *l, const LibFn *f, RtFn **out) {
-  RtPart part[3];
-  for (int k = 0; k < 3; k++) {
-    part[k] = (RtPart){NULL, f->part[k].nout, f->part[k].out_elems, f->part[k].out_lane};
-    if (f->part[k].kernel && !(part[k].fn = make_part(l, &f->part[k]))) return false;
+  RtPart *part = calloc((size_t)f->nparts, sizeof *part);
+  bool ok = part != NULL;
+  for (int k = 0; ok && k < f->nparts; k++) {
+    const LibPart *p = &f->part[k];
+    part[k] = (RtPart){NULL, p->nin, p->nout, p->in, p->out_elems, p->out_lane};
+    ok = !p->kernel || (part[k].fn = make_part(l, p)) != NULL;
   }
-  if (f->whole) return *out = part[1].fn, true;
-  const RtSplitSpec spec = {part[0], part[1], part[2], l->m->f64, f->nin, f->nout, f->in_lane, f->out_lane,
-                            f->out_elems, f->from_part, f->from_index};
-  return (*out = rt_fn_create_split(&spec)) != NULL;
+  const RtSplitSpec spec = {f->nparts, part, l->m->f64, f->nin, f->nout, f->out_lane, f->out_elems, f->from};
+  if (ok) ok = (*out = f->whole ? part[1].fn : rt_fn_create_split(&spec)) != NULL;
+  for (int k = 0; part && !ok && k < f->nparts; k++) rt_fn_destroy(part[k].fn);
+  free(part);
+  return ok;
 }
 
 /* ---- making ---------------------------------------------------------------------------------------- */
@@ -225,8 +228,12 @@ int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, dou
   rt_fn_run(l->fn[t->gradient], a.in, a.out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
   *loss = real_at(l, a.out[0].p, 0);
   bool finite = isfinite(*loss);
-  for (int k = 0; k < t->nmoved; k++) finite = finite && finite_all(l, a.out[1 + k].p, f->out_elems[1 + k]);
+  for (int k = 0; k < t->nmoved + t->nrunning; k++)
+    finite = finite && finite_all(l, a.out[1 + k].p, f->out_elems[1 + k]);
   if (finite) {
+    for (int k = 0; k < t->nrunning; k++)
+      rt_average(l->param[t->running[k]], a.out[1 + t->nmoved + k].p, l->m->param[t->running[k]].elems, l->m->f64,
+                 t->decay[k], l->steps[train]);
     l->steps[train]++;
     apply(l, train, a.out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a.out + 1));
   }

@@ -13,17 +13,17 @@ typedef struct LibParam { const char *name; int rank; uint32_t dim[6]; int64_t e
 typedef struct LibInput { int kind, index; int64_t elems; bool lane; } LibInput;
 enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT };               /* index: parameter, number of the user's array */
 
-typedef struct LibPart { HnnKernel kernel; const HnnKernelInfo *info; int nin, nout; const int64_t *out_elems;
-                         const bool *out_lane; } LibPart;
+typedef struct LibPart { HnnKernel kernel; const HnnKernelInfo *info; int nin, nout; const RtRef *in;
+                         const int64_t *out_elems; const bool *out_lane; } LibPart;
 
 typedef struct LibFn {
-  LibPart part[3];           /* pre, batch, post; kernel NULL where absent */
-  bool whole;                /* the batch alone makes every output in order */
+  int nparts; const LibPart *part;       /* as in RtSplitSpec; kernel NULL where absent */
+  bool whole;                /* part 1 alone makes every output in order */
   int nin, nout;
   const LibInput *in;
-  const bool *in_lane, *out_lane;
+  const bool *out_lane;
   const int64_t *out_elems;
-  const int *from_part, *from_index;
+  const RtRef *from;
 } LibFn;
 
 typedef struct LibTrain {
@@ -31,6 +31,8 @@ typedef struct LibTrain {
   int nmoved; const int *moved;
   int nstates;
   double lr, beta1, beta2, clip;
+  int nrunning; const int *running;      /* parameters that keep averages of means over the batch, which the gradient */
+  const double *decay;                   /* function gives after the gradients; see rt_average */
 } LibTrain;
 
 typedef struct LibModel {

@@ -95,17 +95,27 @@ void rt_fn_destroy(RtFn *f);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
 
-/* A function cut into shared work before the batch, the batch, and shared work after it (passes.h,
- * Split), as one RtFn. Arrays are borrowed and must outlive it; the parts' RtFns become its own. */
-typedef enum { RT_FROM_PRE, RT_FROM_BATCH, RT_FROM_POST, RT_FROM_INPUT } RtFromPart;
-typedef struct RtPart { RtFn *fn; int nout; const int64_t *out_elems; const bool *out_lane; } RtPart;
+/* average.c: moves `average` towards the mean of a training's step 0, 1, ...: by 1 - min(decay, step/(step + 1)), which
+ * makes it the plain mean of all steps first, without a bias from its start, and then a moving average. */
+void rt_average(void *average, const void *mean, int64_t n, bool f64, double decay, int64_t step);
+
+/* A function in parts (passes.h, Split), as one RtFn: parts 0, 2, ... are shared work, 1, 3, ... phases of the
+ * batch. Arrays are borrowed and must outlive it, but for `part` itself; the parts' RtFns become its own. */
+typedef struct RtRef { int part, index; } RtRef;         /* of a part's outputs; part < 0: of the function's inputs */
+typedef struct RtPart {
+  RtFn *fn;                  /* NULL where there is nothing to do */
+  int nin, nout;
+  const RtRef *in;
+  const int64_t *out_elems;
+  const bool *out_lane;
+} RtPart;
 typedef struct RtSplitSpec {
-  RtPart pre, batch, post;   /* fn NULL where there is nothing to do */
+  int nparts; const RtPart *part;
   bool f64;
   int nin, nout;             /* of the whole function */
-  const bool *in_lane, *out_lane;
+  const bool *out_lane;
   const int64_t *out_elems;
-  const int *from_part, *from_index;      /* RtFromPart of each output, and its number there */
+  const RtRef *from;         /* of each output */
 } RtSplitSpec;
 RtFn *rt_fn_create_split(const RtSplitSpec *spec);       /* NULL without memory: the parts stay the caller's */
 
@@ -121,6 +131,8 @@ typedef struct RtTrain {
   void *flat; int64_t flat_n; bool f64;   /* all moved parameters, contiguous, padded with zeros */
   const int32_t *moved; int nmoved;       /* numbers of parameters; their offsets in flat: */
   const int64_t *offset;
+  const int32_t *running; int nrunning;   /* parameters that keep averages of means over the batch: outputs of */
+  const double *decay;                    /* `gradient` after the gradients; rt_average moves them after each step */
   RtFn *update; int nstates;              /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
   RtFn *norm;                             /* NULL without clipping */
   double lr, beta1, beta2, clip;

@@ -1,104 +1,148 @@
-/* A function cut in three (see passes/split.c): shared work before the batch, the batch, shared work
- * after it, run as one RtFn.
+/* A function in parts (see passes/split.c): shared work, a phase of the batch, shared work, ... run as one RtFn.
  *
- *   pre    original shared inputs                         -> values
- *   batch  original inputs, pre's values                  -> lane outputs, sums (lane outputs last)
- *   post   original shared inputs, pre's values, sums     -> the rest
- *
- * An output of the original that a part makes is written where it belongs; other values have a buffer. */
+ * An output of the original that a part makes is written where it belongs; other values have a buffer. Those
+ * of a value per sample have the size of the batch, grow with it and are kept from call to call. Phases may have
+ * tiles of different widths, and a value may hold the weight, which is 0 in the padding: so several phases run over
+ * whole tiles of the widest, and what one reads of the padding another has computed there. */
 #include "runtime/split.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct Buffer {
+  void *p;                   /* of a shared value from the beginning; of one per sample from the first run */
+  bool read;                 /* by a later part */
+} Buffer;
+
 struct RtSplit {
   RtSplitSpec spec;
-  int npre, nsum;            /* outputs of pre; sums of batch */
-  HnnArg *pre_in, *pre_out, *batch_in, *batch_out, *post_in, *post_out;
-  int nshared, nbuffer;
-  void **buffer;             /* of pre's outputs, then of batch's; NULL for lane outputs */
+  RtPart *part;              /* the spec's, copied */
+  HnnArg **in, **out;        /* by part */
+  Buffer **buffer;           /* by part and output */
+  HnnArg *arg;               /* what in and out point into */
+  Buffer *buffers;           /* what buffer points into */
+  size_t nbuffers;
+  int64_t ld;                /* of the buffers per sample; 0: none yet */
+  int64_t tile;              /* the widest of several phases; 1: there is one */
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
-
+static int64_t padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 static int outputs_of(const RtPart *p) { return p->fn ? p->nout : 0; }
+static int inputs_of(const RtPart *p) { return p->fn ? p->nin : 0; }
+
+static bool make_tables(RtSplit *s) {
+  const int n = s->spec.nparts;
+  size_t args = 1;
+  for (int p = 0; p < n; p++) {
+    args += (size_t)(inputs_of(&s->part[p]) + outputs_of(&s->part[p]));
+    s->nbuffers += (size_t)outputs_of(&s->part[p]);
+  }
+  s->in = calloc((size_t)n + 1, sizeof *s->in);
+  s->out = calloc((size_t)n + 1, sizeof *s->out);
+  s->buffer = calloc((size_t)n + 1, sizeof *s->buffer);
+  s->arg = calloc(args, sizeof *s->arg);
+  s->buffers = calloc(s->nbuffers + 1, sizeof *s->buffers);
+  if (!s->in || !s->out || !s->buffer || !s->arg || !s->buffers) return false;
+  HnnArg *arg = s->arg;
+  Buffer *buffer = s->buffers;
+  for (int p = 0; p < n; p++) {
+    s->in[p] = arg, arg += inputs_of(&s->part[p]);
+    s->out[p] = arg, arg += outputs_of(&s->part[p]);
+    s->buffer[p] = buffer, buffer += outputs_of(&s->part[p]);
+  }
+  return true;
+}
 
 static bool make_buffers(RtSplit *s) {
-  const RtPart *part[] = {&s->spec.pre, &s->spec.batch};
-  int at = 0;
-  for (int p = 0; p < 2; p++)
-    for (int k = 0; k < outputs_of(part[p]); k++, at++) {
-      if (part[p]->out_lane[k]) continue;
-      s->buffer[at] = rt_zeroed((size_t)(part[p]->out_elems[k] + 1) * real_size(s));
-      if (!s->buffer[at]) return false;
+  for (int p = 0; p < s->spec.nparts; p++) {
+    const RtPart *part = &s->part[p];
+    for (int k = 0; k < inputs_of(part); k++)
+      if (part->in[k].part >= 0) s->buffer[part->in[k].part][part->in[k].index].read = true;
+    for (int k = 0; k < outputs_of(part); k++) {
+      if (part->out_lane[k]) continue;
+      s->buffer[p][k].p = rt_zeroed((size_t)(part->out_elems[k] + 1) * real_size(s));
+      if (!s->buffer[p][k].p) return false;
     }
+  }
   return true;
+}
+
+static int64_t widest(const RtSplit *s) {
+  int64_t tile = 1;
+  for (int p = 1; p < s->spec.nparts && s->spec.nparts > 3; p += 2)
+    if (s->part[p].fn && rt_fn_tile(s->part[p].fn) > tile) tile = rt_fn_tile(s->part[p].fn);
+  return tile;
 }
 
 RtSplit *rt_split_create(const RtSplitSpec *spec) {
   RtSplit *s = calloc(1, sizeof *s);
   if (!s) return NULL;
   s->spec = *spec;
-  for (int k = 0; k < spec->nin; k++) s->nshared += !spec->in_lane[k];
-  s->npre = outputs_of(&spec->pre);
-  const int nbatch = outputs_of(&spec->batch), npost = outputs_of(&spec->post);
-  for (int k = 0; k < nbatch; k++) s->nsum += !spec->batch.out_lane[k];
-  const size_t args = (size_t)(3 * spec->nin + 3 * s->npre + 2 * nbatch + npost + 1);
-  HnnArg *arg = calloc(args, sizeof *arg);
-  s->buffer = calloc((size_t)(s->npre + nbatch + 1), sizeof *s->buffer);
-  s->pre_in = arg;
-  s->nbuffer = s->npre + nbatch;
-  if (!arg || !s->buffer || !make_buffers(s)) {
-    s->spec.pre.fn = s->spec.batch.fn = s->spec.post.fn = NULL;      /* the caller's still */
-    rt_split_destroy(s);
-    return NULL;
-  }
-  s->pre_out = s->pre_in + spec->nin;
-  s->batch_in = s->pre_out + s->npre;
-  s->batch_out = s->batch_in + spec->nin + s->npre;
-  s->post_in = s->batch_out + nbatch;
-  s->post_out = s->post_in + spec->nin + s->npre + nbatch;
-  return s;
+  s->part = calloc((size_t)spec->nparts + 1, sizeof *s->part);
+  if (s->part) memcpy(s->part, spec->part, (size_t)spec->nparts * sizeof *s->part);
+  if (s->part) s->tile = widest(s);
+  if (s->part && make_tables(s) && make_buffers(s)) return s;
+  for (int p = 0; s->part && p < spec->nparts; p++) s->part[p].fn = NULL;      /* the caller's still */
+  rt_split_destroy(s);
+  return NULL;
 }
 
 void rt_split_destroy(RtSplit *s) {
   if (!s) return;
-  for (int k = 0; s->buffer && k < s->nbuffer; k++) free(s->buffer[k]);
+  for (size_t k = 0; s->buffers && k < s->nbuffers; k++) free(s->buffers[k].p);
+  for (int p = 0; s->part && p < s->spec.nparts; p++) rt_fn_destroy(s->part[p].fn);
+  free(s->part);
+  free(s->in);
+  free(s->out);
   free(s->buffer);
-  free(s->pre_in);
-  rt_fn_destroy(s->spec.pre.fn);
-  rt_fn_destroy(s->spec.batch.fn);
-  rt_fn_destroy(s->spec.post.fn);
+  free(s->arg);
+  free(s->buffers);
   free(s);
 }
 
-/* Buffers first, then the places of the original outputs in their stead. */
+/* Room for n samples in the buffers of values per sample that a later phase reads. */
+static bool room_for(RtSplit *s, int64_t n) {
+  if (padded(n) <= s->ld) return true;
+  s->ld = padded(n);
+  for (int p = 0; p < s->spec.nparts; p++)
+    for (int k = 0; k < outputs_of(&s->part[p]); k++) {
+      Buffer *b = &s->buffer[p][k];
+      if (!s->part[p].out_lane[k] || !b->read) continue;
+      free(b->p);
+      if (!(b->p = rt_zeroed((size_t)(s->part[p].out_elems[k] * s->ld + 1) * real_size(s)))) return false;
+    }
+  return true;
+}
+
+/* Buffers first, then the places of the original outputs in their stead; but what a later phase reads per sample
+ * stays in its buffer. */
 static void place_outputs(RtSplit *s, const HnnArg *out) {
-  const int nbatch = outputs_of(&s->spec.batch);
-  for (int k = 0; k < s->npre; k++) s->pre_out[k] = (HnnArg){s->buffer[k], 0};
-  for (int k = 0; k < nbatch; k++) s->batch_out[k] = (HnnArg){s->buffer[s->npre + k], 0};
-  HnnArg *of[] = {s->pre_out, s->batch_out, s->post_out};
-  for (int k = s->spec.nout - 1; k >= 0; k--)
-    if (s->spec.from_part[k] != RT_FROM_INPUT) of[s->spec.from_part[k]][s->spec.from_index[k]] = out[k];
-}
-
-static void place_inputs(RtSplit *s, const HnnArg *in) {
-  int shared = 0, at = s->spec.nin, post;
-  for (int k = 0; k < s->spec.nin; k++) {
-    s->batch_in[k] = in[k];
-    if (!s->spec.in_lane[k]) s->pre_in[shared] = s->post_in[shared] = in[k], shared++;
+  for (int p = 0; p < s->spec.nparts; p++)
+    for (int k = 0; k < outputs_of(&s->part[p]); k++)
+      s->out[p][k] = (HnnArg){s->buffer[p][k].p, s->part[p].out_lane[k] ? s->ld : 0};
+  for (int k = s->spec.nout - 1; k >= 0; k--) {
+    const RtRef from = s->spec.from[k];
+    if (from.part < 0 || (s->part[from.part].out_lane[from.index] && s->buffer[from.part][from.index].read)) continue;
+    s->out[from.part][from.index] = out[k];
   }
-  post = shared;
-  for (int k = 0; k < s->npre; k++) s->batch_in[at++] = s->post_in[post++] = s->pre_out[k];
-  for (int k = 0; k < outputs_of(&s->spec.batch); k++)
-    if (!s->spec.batch.out_lane[k]) s->post_in[post++] = s->batch_out[k];
 }
 
-/* Outputs that are inputs, or the same value as an earlier output. */
+static const HnnArg *source(const RtSplit *s, RtRef from, const HnnArg *in) {
+  return from.part < 0 ? &in[from.index] : &s->out[from.part][from.index];
+}
+
+static void run_part(RtSplit *s, int p, const HnnArg *in, int64_t n, uint64_t seed, uint64_t sample0) {
+  const RtPart *part = &s->part[p];
+  if (!part->fn) return;
+  for (int k = 0; k < part->nin; k++) s->in[p][k] = *source(s, part->in[k], in);
+  rt_fn_run(part->fn, s->in[p], s->out[p], p % 2 ? n : 1, seed, sample0);
+}
+
+/* Outputs that are inputs, or the same value as an earlier output, or in a buffer. */
 static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
-  const HnnArg *of[] = {s->pre_out, s->batch_out, s->post_out, in};
   for (int k = 0; k < s->spec.nout; k++) {
-    const HnnArg from = of[s->spec.from_part[k]][s->spec.from_index[k]];
+    const HnnArg from = *source(s, s->spec.from[k], in);
     if (from.p == out[k].p) continue;
     if (!s->spec.out_lane[k]) { memcpy(out[k].p, from.p, (size_t)s->spec.out_elems[k] * real_size(s)); continue; }
     const int64_t ld = from.ld < out[k].ld ? from.ld : out[k].ld;
@@ -109,10 +153,9 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
 }
 
 void rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  n = (n + s->tile - 1) / s->tile * s->tile;
+  if (!room_for(s, n)) abort();
   place_outputs(s, out);
-  place_inputs(s, in);
-  if (s->spec.pre.fn) rt_fn_run(s->spec.pre.fn, s->pre_in, s->pre_out, 1, seed, sample0);
-  if (s->spec.batch.fn) rt_fn_run(s->spec.batch.fn, s->batch_in, s->batch_out, n, seed, sample0);
-  if (s->spec.post.fn) rt_fn_run(s->spec.post.fn, s->post_in, s->post_out, 1, seed, sample0);
+  for (int p = 0; p < s->spec.nparts; p++) run_part(s, p, in, n, seed, sample0);
   copy_outputs(s, in, out);
 }

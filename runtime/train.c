@@ -93,7 +93,22 @@ bool train_gradient(Loop *l, double *loss) {
   rt_fn_run(t->gradient, l->batch.arg, l->gout, l->batch.n, seed, 0);
   *loss = train_real(&l->loss, t->f64);
   if (!isfinite(*loss)) return not_finite(l, "loss");
-  return train_finite(l->grad, t->flat_n, t->f64) || not_finite(l, "gradient");
+  if (!train_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
+  return train_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
+}
+
+void train_keep_means(Loop *l) {
+  if (l->nmeans) memcpy(l->step_means, l->means, (size_t)l->nmeans * real_size(l->t));
+}
+
+static void move_averages(Loop *l) {
+  RtTrain *t = l->t;
+  int64_t at = 0;
+  for (int k = 0; k < t->nrunning; k++) {
+    const RtArray *a = &t->param[t->running[k]];
+    rt_average(a->v, (const char *)l->step_means + (size_t)at * real_size(t), a->elems, t->f64, t->decay[k], t->step);
+    at += a->elems;
+  }
 }
 
 static bool clip_scale(Loop *l, double *scale) {
@@ -115,6 +130,7 @@ static bool compiled_step(Loop *l) {
   double loss, scale;
   if (t->nstates > MAX_STATES) { l->status = RT_FAILED; return rt_fail(l->err, "an optimizer with %d states", t->nstates); }
   if (!train_gradient(l, &loss) || !clip_scale(l, &scale)) return false;
+  train_keep_means(l);
   t->loss = loss;
   const double k = (double)t->step + 1;
   const double v[4] = {rt_sched_rate(t, t->step), scale, 1 / (1 - pow(t->beta1, k)), 1 / (1 - pow(t->beta2, k))};
@@ -151,9 +167,17 @@ static bool loop_init(Loop *l) {
   l->epoch = -1;
   if (!all) l->perm = malloc((size_t)t->data->n * sizeof *l->perm);
   l->grad = rt_zeroed((size_t)t->flat_n * real_size(t));
-  l->gout = calloc((size_t)t->nmoved + 1, sizeof *l->gout);
-  if (!ok || (!all && !l->perm) || !l->grad || !l->gout) return rt_fail(l->err, "not enough memory for a batch");
+  l->gout = calloc((size_t)(t->nmoved + t->nrunning) + 1, sizeof *l->gout);
+  for (int k = 0; k < t->nrunning; k++) l->nmeans += t->param[t->running[k]].elems;
+  l->means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
+  l->step_means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
+  if (!ok || (!all && !l->perm) || !l->grad || !l->gout || !l->means || !l->step_means) return rt_fail(l->err, "not enough memory for a batch");
   l->gout[0].p = &l->loss;
+  int64_t at = 0;
+  for (int k = 0; k < t->nrunning; k++) {
+    l->gout[1 + t->nmoved + k].p = (char *)l->means + (size_t)at * real_size(t);
+    at += t->param[t->running[k]].elems;
+  }
   for (int i = 0; i < t->nmoved; i++) l->gout[1 + i].p = (char *)l->grad + (size_t)t->offset[i] * real_size(t);
   return true;
 }
@@ -164,6 +188,8 @@ static void loop_finish(Loop *l) {
   free(l->perm);
   free(l->grad);
   free(l->gout);
+  free(l->means);
+  free(l->step_means);
 }
 
 static bool stop_asked(const RtTrain *t) { return t->stop && *t->stop; }
@@ -175,6 +201,7 @@ static RtStatus run(Loop *l) {
   for (bool last = t->step >= t->steps; !last;) {
     if (l->perm) gather(l, t->step * l->batch.n);
     if (!(t->lbfgs ? lbfgs_step(l) : compiled_step(l))) return l->status;
+    move_averages(l);
     t->step++;
     const bool end = t->step >= t->steps, due = end || (t->every > 0 && t->step % t->every == 0);
     const double now = rt_now();

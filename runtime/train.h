@@ -19,7 +19,9 @@ typedef struct Loop {
   int64_t *perm;             /* of epoch `epoch`; NULL: all samples at each step */
   int64_t epoch;
   void *grad;                /* flat_n */
-  HnnArg *gout;              /* (loss, grads...) */
+  HnnArg *gout;              /* (loss, grads..., means...) */
+  void *means, *step_means;  /* of the last evaluation; those that the averages will take: nmeans */
+  int64_t nmeans;
   union { double d; float f; } loss, mean;
   RtStatus status;
 } Loop;
@@ -27,6 +29,8 @@ typedef struct Loop {
 /* Loss and gradient (into l->grad) at the parameters in t->flat, on the batch of t->step. False after
  * setting l->status when one of them is not finite. */
 bool train_gradient(Loop *l, double *loss);
+/* The means over the batch of that evaluation are those of the step: where it starts. */
+void train_keep_means(Loop *l);
 double train_real(const void *p, bool f64);
 bool train_finite(const void *v, int64_t n, bool f64);
 

@@ -289,7 +289,7 @@ static void test_hnn(void)
 {
   Fn *loss = hnn_loss(200);
   const uint32_t moved[] = {0, 1, 2, 3, 4, 5};
-  Fn *grad = pass_gradient(loss, moved, 6), *step = derive_or_fail(grad);
+  Fn *grad = pass_gradient(loss, moved, 6, NULL, NULL), *step = derive_or_fail(grad);
   int n = big_products(step, 200);
   CU_ASSERT_EQUAL(n, 6);
   Flops flops = pass_flops(step);

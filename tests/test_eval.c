@@ -171,6 +171,7 @@ static void test_reductions(void) {
   ONE(lanes, ir_rmax(&c.b, x, 0), 3, -1);
   ONE(lanes, ir_rmin(&c.b, x, 0), 1, -3);
   ONE(lanes, ir_batch_sum(&c.b, ir_mul(&c.b, x, x)), 2, 8, 18);
+  ONE(lanes, ir_batch_mean(&c.b, x, ir_table(&c.b, SHARED(3), VALUES(4, 5, 6)), 9), 4, 5, 6);
 }
 
 static void test_products(void) {

@@ -75,7 +75,7 @@ static Fn *derived(Fn *f) {
 
 static Fn *hnn_gradient(uint32_t h) {
   static const uint32_t moved[] = {0, 1, 2, 3, 4};
-  Fn *loss = hnn_loss(h), *g = pass_gradient(loss, moved, 5);
+  Fn *loss = hnn_loss(h), *g = pass_gradient(loss, moved, 5, NULL, NULL);
   ir_fn_destroy(loss);
   return derived(g);
 }
@@ -196,7 +196,7 @@ static void check_trajectory(Method m, bool coupled) {
   enum { B = 2 };
   static const uint32_t moved[] = {0};
   Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(loss)),
-     *g = derived(pass_gradient(loss, moved, 1));
+     *g = derived(pass_gradient(loss, moved, 1, NULL, NULL));
   double k = 0.7, q[B] = {0.4, -0.3}, p[B] = {0.5, 1}, w[B] = {0.5, 0.5}, h = 1e-5;
   Type lane = type_scalar(true);
   Tensor in[] = {{type_scalar(false), &k}, {lane, q}, {lane, p}, {lane, w}}, out[2], lo, hi;
@@ -221,36 +221,32 @@ static void test_trajectory(void) {
 
 /* ---- split ---- */
 
-/* Runs the parts as a driver would: inputs without lanes, then what came before. */
+static const Tensor *made_at(PartRef from, const Tensor *in, Tensor *const *got) {
+  return from.part == PART_INPUT ? &in[from.index] : &got[from.part][from.index];
+}
+
+/* Runs the parts as a driver would. */
 static void eval_split(const Split *s, const Fn *f, int64_t B, const Tensor *in, Tensor *out) {
-  Tensor *args = base_realloc(NULL, sizeof *args * (f->in.n + 4000)), *got[3];
-  uint32_t n = 0;
-  Fn *part[3] = {s->pre, s->batch, s->post};
-  for (int k = 0; k < 3; k++)
-    got[k] = base_realloc(NULL, sizeof(Tensor) * (1 + (part[k] ? part[k]->out.n : 0)));
-  for (int k = 0; k < 3; k++) {
-    n = 0;
-    if (!part[k]) continue;
-    for (uint32_t i = 0; i < f->in.n; i++)
-      if (k == 1 || !in[i].type.lane) args[n++] = in[i];
-    for (uint32_t i = 0; k && s->pre && i < s->pre->out.n; i++) args[n++] = got[0][i];
-    for (uint32_t i = 0; k == 2 && i < s->batch->out.n; i++)
-      if (!got[1][i].type.lane) args[n++] = got[1][i];
-    CU_ASSERT_EQUAL_FATAL(n, part[k]->in.n);
-    eval(part[k], B, args, got[k]);
+  Tensor **got = base_realloc(NULL, sizeof *got * s->n);
+  for (uint32_t p = 0; p < s->n; p++) {
+    const Fn *part = s->part[p].fn;
+    Tensor *args = base_realloc(NULL, sizeof *args * ((part ? part->in.n : 0) + 1));
+    got[p] = base_realloc(NULL, sizeof(Tensor) * (1 + (part ? part->out.n : 0)));
+    for (uint32_t k = 0; part && k < part->in.n; k++) args[k] = *made_at(s->part[p].in[k], in, got);
+    if (part) eval(part, B, args, got[p]);
+    free(args);
   }
   for (uint32_t k = 0; k < f->out.n; k++) {
-    const Tensor *from =
-        s->from[k].part == FROM_INPUT ? &in[s->from[k].index] : &got[s->from[k].part][s->from[k].index];
+    const Tensor *from = made_at(s->from[k], in, got);
     out[k] = *from;
     size_t bytes = sizeof(double) * (size_t)(type_count(from->type) * (from->type.lane ? B : 1));
     out[k].v = memcpy(base_realloc(NULL, bytes + 1), from->v, bytes);
   }
-  for (int k = 0; k < 3; k++) {
-    if (part[k]) ir_tensors_free(got[k], part[k]->out.n);
-    free(got[k]);
+  for (uint32_t p = 0; p < s->n; p++) {
+    if (s->part[p].fn) ir_tensors_free(got[p], s->part[p].fn->out.n);
+    free(got[p]);
   }
-  free(args);
+  free(got);
 }
 
 static bool any_lane(const Fn *f) {
@@ -270,8 +266,7 @@ static void check_split(const Fn *f, uint64_t seed) {
   random_inputs(f, B, seed, in);
   weigh(f, B, B, in);
   CU_ASSERT_FATAL(pass_split(f, &s, diag));
-  CU_ASSERT(!s.pre || !any_lane(s.pre));
-  CU_ASSERT(!s.post || !any_lane(s.post));
+  for (uint32_t p = 0; p < s.n; p += 2) CU_ASSERT(!s.part[p].fn || !any_lane(s.part[p].fn));
   eval(f, B, in, want);
   eval_split(&s, f, B, in, got);
   for (uint32_t k = 0; k < f->out.n; k++) {
@@ -326,14 +321,16 @@ static void test_split_parts(void) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
   CU_ASSERT_FATAL(pass_split(f, &s, diag));
-  CU_ASSERT(s.pre && s.pre->out.n == 2 && s.pre->in.n == 1);
-  CU_ASSERT(s.batch && s.batch->out.n == 2 && s.batch->in.n == 4);
-  CU_ASSERT(s.post && s.post->out.n == 1);
-  CU_ASSERT(s.from[0].part == FROM_BATCH && !strcmp(s.batch->outname.at[s.from[0].index], "y"));
-  CU_ASSERT(s.from[1].part == FROM_POST && s.from[1].index == 0);
-  CU_ASSERT(s.from[2].part == FROM_INPUT && s.from[2].index == 0);
-  CU_ASSERT(s.from[3].part == FROM_PRE);
-  CU_ASSERT(s.from[4].part == FROM_BATCH && !strcmp(s.batch->outname.at[s.from[4].index], "sum"));
+  CU_ASSERT_EQUAL_FATAL(s.n, 3);
+  const Fn *pre = s.part[0].fn, *batch = s.part[1].fn, *post = s.part[2].fn;
+  CU_ASSERT(pre && pre->out.n == 2 && pre->in.n == 1);
+  CU_ASSERT(batch && batch->out.n == 2 && batch->in.n == 4);
+  CU_ASSERT(post && post->out.n == 1);
+  CU_ASSERT(s.from[0].part == 1 && !strcmp(batch->outname.at[s.from[0].index], "y"));
+  CU_ASSERT(s.from[1].part == 2 && s.from[1].index == 0);
+  CU_ASSERT(s.from[2].part == PART_INPUT && s.from[2].index == 0);
+  CU_ASSERT(s.from[3].part == 0);
+  CU_ASSERT(s.from[4].part == 1 && !strcmp(batch->outname.at[s.from[4].index], "sum"));
   pass_split_finish(&s);
   check_split(f, 1);
   ir_fn_destroy(f);
@@ -341,18 +338,27 @@ static void test_split_parts(void) {
   source_destroy(src);
 }
 
-static void test_split_refuses(void) {
+/* Samples that need a sum over all of them: one phase more for each sum that follows from another. */
+static void test_split_phases(void) {
   Fn *f = ir_fn_create("f", true);
   Build b;
   ir_build_init(&b, f);
-  Val x = ir_input(&b, "x", IN_FIELD, 0, type_scalar(true));
-  ir_output(&b, ir_sub(&b, x, ir_batch_sum(&b, x)), NULL);
+  Val x = ir_input(&b, "x", IN_FIELD, 0, type_scalar(true)), y = ir_exp(&b, x);
+  ir_output(&b, y, "y");
+  for (int k = 0; k < 3; k++) y = ir_tanh(&b, ir_sub(&b, y, ir_batch_sum(&b, y)));
+  ir_output(&b, y, "z");
+  ir_output(&b, ir_batch_sum(&b, ir_exp(&b, x)), "sum");
   ir_build_finish(&b);
   Split s;
   Source *src = source_create();
   Diag *diag = diag_create(src);
-  CU_ASSERT(!pass_split(f, &s, diag));
-  CU_ASSERT_EQUAL(diag_errors(diag), 1);
+  CU_ASSERT_FATAL(pass_split(f, &s, diag));
+  CU_ASSERT_EQUAL(s.n, 9);
+  for (uint32_t p = 0; p < s.n; p += 2) CU_ASSERT_PTR_NULL(s.part[p].fn);
+  CU_ASSERT_EQUAL(s.part[1].fn->out.n, 2);                 /* y is an output and goes on */
+  CU_ASSERT(s.from[0].part == 1 && s.from[1].part == 7 && s.from[2].part == 1);
+  pass_split_finish(&s);
+  check_split(f, 1);
   ir_fn_destroy(f);
   diag_destroy(diag);
   source_destroy(src);
@@ -480,7 +486,7 @@ int main(void) {
   CU_add_test(s, "gradient of trajectories", test_trajectory);
   CU_add_test(s, "split of random functions", test_split);
   CU_add_test(s, "split, parts", test_split_parts);
-  CU_add_test(s, "split refuses", test_split_refuses);
+  CU_add_test(s, "split, phases", test_split_phases);
   CU_add_test(s, "optimizers", test_optim);
   CU_add_test(s, "table", test_table);
   CU_basic_set_mode(CU_BRM_VERBOSE);

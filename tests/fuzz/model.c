@@ -28,8 +28,8 @@ static void lower_all(const Model *m, Diag *diag) {
     if (a->kind == DO_REPORT) lower(a->report->fn, diag);
     if (a->kind == DO_EXPECT) lower(a->expect->fn, diag);
     if (a->kind != DO_TRAIN) continue;
-    Fn *gradient = pass_gradient(a->train->loss, a->train->moved, a->train->nmoved);
-    lower(gradient, diag);
+    Fn *gradient = pass_gradient(a->train->loss, a->train->moved, a->train->nmoved, NULL, diag);
+    if (gradient) lower(gradient, diag);
     ir_fn_destroy(gradient);
   }
 }
