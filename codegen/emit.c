@@ -173,7 +173,7 @@ void cg_break_block(CgEmit *e) {
 }
 
 void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
-  l->nphi = 0;
+  l->nphi = 0, l->stop = NULL;
   l->lo = lo, l->hi = hi, l->step = cg_i64(e, step);
   l->pre = LLVMGetInsertBlock(e->b);
   l->body = cg_block(e, "");
@@ -196,7 +196,9 @@ void cg_loop_next(CgLoop *l, unsigned number, LLVMValueRef v) { l->next[number] 
 void cg_loop_end(CgEmit *e, CgLoop *l) {
   LLVMValueRef next = LLVMBuildNSWAdd(e->b, l->iv, l->step, "");
   LLVMBasicBlockRef cur = LLVMGetInsertBlock(e->b), after = cg_block(e, "");
-  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, next, l->hi, ""), l->body, after);
+  LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntSLT, next, l->hi, "");
+  if (l->stop) more = LLVMBuildAnd(e->b, more, LLVMBuildNot(e->b, l->stop, ""), "");
+  LLVMBuildCondBr(e->b, more, l->body, after);
   LLVMAddIncoming(l->iv, &next, &cur, 1);
   for (unsigned k = 0; k < l->nphi; k++) LLVMAddIncoming(l->phi[k], &l->next[k], &cur, 1);
   LLVMPositionBuilderAtEnd(e->b, after);

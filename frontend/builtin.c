@@ -73,7 +73,7 @@ const Builtin builtin_rows[] = {
   {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
   {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
   {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
-  {"section",      "H, q, p",               bi_unsupported, 0,            BF_RAW,         "Poincare section"},
+  {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
 };
 /* clang-format on */
 const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
@@ -82,6 +82,12 @@ const Builtin *builtin_find(const char *name) {
   for (uint32_t i = 0; i < builtin_count; i++)
     if (!strcmp(builtin_rows[i].name, name)) return &builtin_rows[i];
   return NULL;
+}
+
+bool builtin_lazy(const Builtin *b, const char *name) {
+  const char *at = strchr(b->params, '@');
+  size_t n = strlen(name);
+  return at && !strncmp(at + 1, name, n) && (at[1 + n] == 0 || at[1 + n] == ',');
 }
 
 bool builtin_value(Elab *E, const char *name, Value *out) {

@@ -291,8 +291,8 @@ bool elab_lane(Elab *E);                                  /* states must be per 
 Val elab_field(Elab *E, uint32_t field, Span at);
 Val elab_param(Elab *E, uint32_t param, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at);       /* or an error: too large */
-/* e depends on one of `from` by an adaptive trajectory */
-bool elab_through_ode(const Fn *f, Val e, const bool *from);
+/* what has no derivative and lies between one of `from` and e: "an adaptive method", "a section"; or NULL */
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
 bool elab_reaches(const Fn *f, Val e, Val x);             /* x is among what e was computed from */
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
@@ -408,7 +408,8 @@ enum {
 struct Builtin {
   const char *name;
   const char *params;            /* "x, axis?": by position; `?` optional; `=axis` by name only, optional;
-                                    `...` any number more. Handlers find each in its
+                                    `...` any number more; `@on` is by name and not elaborated:
+                                    the handler does it (Actual.e). Handlers find each in its
                                     place, V_NONE if not given */
   BuiltinCall *call;
   int op;                        /* Op or a variant, for handlers that serve several rows */
@@ -419,6 +420,7 @@ extern const Builtin builtin_rows[];
 extern const uint32_t builtin_count;
 const Builtin *builtin_find(const char *name);
 Value builtin_apply(Elab *E, const Builtin *b, const Actuals *a);
+bool builtin_lazy(const Builtin *b, const char *name);           /* it takes this argument unelaborated */
 bool builtin_value(Elab *E, const char *name, Value *out);       /* functions, constants, methods */
 /* Names that a value may have without a definition; for suggestions. */
 uint32_t builtin_names(const char **out, uint32_t max);
@@ -432,7 +434,7 @@ Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs)
 BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_reshape, bi_outer, bi_cross, bi_dot,
   bi_norm, bi_reduce, bi_maxabs, bi_prod, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve,
   bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_unsupported, bi_transpose,
-  bi_minmax, bi_length;
+  bi_minmax, bi_length, bi_section;
 
 /* ---- items --------------------------------------------------------------------------------------- */
 

@@ -7,15 +7,19 @@
 
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
-Actuals elab_actuals(Elab *E, const Expr *call) {
+/* What the builtin b, if any, takes unelaborated stays V_NONE. */
+static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
   Actuals a = {.call = call->at, .callee = call->a->at};
   a.at = ARENA_ARRAY(E->mem, Actual, call->nargs + 1);
   for (const Arg *g = call->args; g; g = g->next) {
-    Value v = elab_expr(E, g->value);
+    bool lazy = b && g->name && builtin_lazy(b, g->name);
+    Value v = lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
   return a;
 }
+
+Actuals elab_actuals(Elab *E, const Expr *call) { return actuals(E, call, NULL); }
 
 Actuals actuals_of(Elab *E, const Value *v, uint32_t n, Span at) {
   Actuals a = {.call = at, .callee = at, .n = n};
@@ -323,7 +327,7 @@ Value elab_call(Elab *E, const Expr *e) {
     elab_help(elab_error(E, e->at, "`read` stands only in `data`"), "`data d = read(...)`");
     return POISON;
   }
-  Actuals a = elab_actuals(E, e);
+  Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
   if (f.kind == V_POISON) return f;
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", value_kind(E, f));

@@ -18,20 +18,20 @@ static const char *shown(Elab *E, const Actual *a, const char *otherwise) {
   return a->e && a->e->kind == EX_NAME ? arena_printf(E->mem, "`%s`", a->e->name) : otherwise;
 }
 
-static bool adaptive(Elab *E, const Actual *e, Val ve, Val vx) {
+static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   bool *from = base_realloc(NULL, E->level->fn->inst.n);
   memset(from, 0, E->level->fn->inst.n);
   from[vx.id] = true;
-  bool bad = elab_through_ode(E->level->fn, ve, from);
+  const char *what = elab_no_derivative(E->level->fn, ve, from);
   free(from);
-  if (!bad) return false;
-  elab_help(elab_error(E, e->at, "this goes through an adaptive method, which has no derivative"),
-            "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
+  if (!what) return false;
+  elab_help(elab_error(E, e->at, "this goes through %s, which has no derivative", what),
+            "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
   return true;
 }
 
 static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, const char *whole) {
-  if (elab_reaches(E->level->fn, ve, vx)) return !adaptive(E, e, ve, vx);
+  if (elab_reaches(E->level->fn, ve, vx)) return !through(E, e, ve, vx);
   DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"),
                           whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");

@@ -269,7 +269,6 @@ static void evolve(Play *p, const Step *s) {
   }
 }
 
-static Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param) { (void)b, (void)e, (void)param; return average; }
 
 /* Forwards the mean is taken here; backwards, and where steps are looked at alone, its average stands for it. */
 static void running(Play *p, const Step *s) {

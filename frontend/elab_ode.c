@@ -1,11 +1,12 @@
-/* Does a value depend on others by way of an adaptive trajectory? Those have no derivative. Loops are
- * followed input by input, so that a trajectory beside the dependence does no harm. */
+/* Does a value depend on others by way of an adaptive trajectory or a section? Those have no derivative.
+ * Loops are followed input by input, so that a trajectory beside the dependence does no harm. Of what is
+ * elaborated, only a section holds loops that run to convergence. */
 #include "frontend/elab.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { REACHED = 1, BY_ODE = 2 };
+enum { REACHED = 1, BY_ODE = 2, BY_SECTION = 4 };
 
 static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at);
 
@@ -38,7 +39,8 @@ static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t stat
 static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
   uint8_t any = 0;
   for (uint32_t k = 0; k < i->nargs; k++) any |= at[ir_arg(f, i, k).id];
-  if (i->op == OP_ode) return any ? REACHED | BY_ODE : 0;
+  if (i->op == OP_ode) return any ? any | REACHED | BY_ODE : 0;
+  if (i->op == OP_scan && ir_attr(f, i, 6)) return any ? any | REACHED | BY_SECTION : 0;
   if (i->op == OP_scan) return loop(f, i, at, (uint32_t)ir_attr(f, i, 1));
   if (i->op == OP_integrate) return any | loop(f, i, at, (uint32_t)ir_attr(f, i, 1));
   return any;
@@ -54,10 +56,10 @@ static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at
   }
 }
 
-bool elab_through_ode(const Fn *f, Val e, const bool *from) {
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from) {
   uint8_t *at = base_realloc(NULL, f->inst.n);
   follow(f, NULL, from, at);
-  bool r = at[e.id] & BY_ODE;
+  uint8_t by = at[e.id];
   free(at);
-  return r;
+  return by & BY_ODE ? "an adaptive method" : by & BY_SECTION ? "a section" : NULL;
 }

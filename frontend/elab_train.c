@@ -267,13 +267,13 @@ static void only(Elab *E, Train *t, const Want *w) {
   if (w->v.kind == V_LIST && w->v.list.n == 0) elab_error(E, w->at, "`only` names nothing to train");
 }
 
-static bool adaptive_loss(const Fn *f) {
+static const char *no_derivative(const Fn *f) {
   bool *from = base_realloc(NULL, f->inst.n);
   for (uint32_t id = 0; id < f->inst.n; id++)
     from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_attr(f, &f->inst.at[id], 0)].kind == IN_PARAM;
-  bool bad = elab_through_ode(f, f->out.at[0], from);
+  const char *what = elab_no_derivative(f, f->out.at[0], from);
   free(from);
-  return bad;
+  return what;
 }
 
 static void all_moved(Elab *E, Train *t, Span at) {
@@ -281,10 +281,11 @@ static void all_moved(Elab *E, Train *t, Span at) {
   t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
   for (uint32_t i = 0; i < f->in.n; i++)
     if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
-  if (adaptive_loss(f)) {
+  const char *what = no_derivative(f);
+  if (what) {
     elab_help(
-        elab_error(E, at, "the loss `%s` goes through an adaptive method, which has no derivative", t->name),
-        "fixed-step methods can be differentiated through: yoshida4, gauss4, rk4, ...");
+        elab_error(E, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
+        "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
   }
   if (!t->nmoved)
     elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);

@@ -3,41 +3,28 @@
  *
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
-#include "frontend/elab.h"
+#include "frontend/elab_traj.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STATES = 16, MAX_STEPS = 100000000 };
-
-typedef struct Plan {
-  const char *name;
-  const Func *f;     /* gives the rates: field(H) for a trajectory */
-  const Func *given; /* what the user wrote */
-  Actual state[MAX_STATES];
-  uint32_t n;
-  const Actual *dt, *steps, *every, *times, *method, *substeps;
-  Method m;
-  double rtol, atol;
-  Span call;
-} Plan;
-
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
-static bool take_named(Elab *E, Plan *p, const Actual *a) {
-  static const char *const known[] = {"dt", "steps", "every", "times", "method", "substeps"};
-  const Actual **slot[] = {&p->dt, &p->steps, &p->every, &p->times, &p->method, &p->substeps};
-  for (int i = 0; i < 6; i++) {
+static bool take_named(Elab *E, const Plan *p, const Actual *a) {
+  const char *known[TRAJ_OPTIONS];
+  for (uint32_t i = 0; i < p->noptions; i++) {
+    known[i] = p->option[i].name;
     if (strcmp(a->name, known[i]) != 0) continue;
-    if (*slot[i]) {
+    if (*p->option[i].slot) {
       elab_error(E, a->name_at, "`%s` is given twice", a->name);
       return false;
     }
-    *slot[i] = a;
+    *p->option[i].slot = a;
     return true;
   }
-  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known, 6);
+  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known,
+               p->noptions);
   return false;
 }
 
@@ -55,7 +42,7 @@ static bool take_state(Elab *E, Plan *p, const Actual *a, Value v) {
   return true;
 }
 
-static bool take_all(Elab *E, Plan *p, const Actuals *a) {
+bool traj_take(Elab *E, Plan *p, const Actuals *a) {
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
     if (x->v.kind == V_POISON) return false;
@@ -68,8 +55,10 @@ static bool take_all(Elab *E, Plan *p, const Actuals *a) {
       }
       p->given = x->v.func;
     } else if (x->v.kind == V_TUPLE) {
+      Actual part = *x;
+      part.e = NULL;
       for (uint32_t k = 0; k < x->v.list.n; k++)
-        if (!take_state(E, p, x, x->v.list.at[k])) return false;
+        if (!take_state(E, p, &part, x->v.list.at[k])) return false;
     } else if (!take_state(E, p, x, x->v)) {
       return false;
     }
@@ -77,14 +66,14 @@ static bool take_all(Elab *E, Plan *p, const Actuals *a) {
   return true;
 }
 
-static bool need(Elab *E, const Plan *p, bool have, const char *what, const char *help) {
+bool traj_need(Elab *E, const Plan *p, bool have, const char *what, const char *help) {
   if (have) return true;
   elab_help(elab_error(E, p->call, "`%s` needs %s", p->name, what), "%s", help);
   return false;
 }
 
 static bool take_method(Elab *E, Plan *p) {
-  if (!need(E, p, p->method, "a method",
+  if (!traj_need(E, p, p->method, "a method",
             "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
     return false;
   const Value v = p->method->v;
@@ -98,13 +87,13 @@ static bool take_method(Elab *E, Plan *p) {
   return true;
 }
 
-static bool check_plan(Elab *E, Plan *p, bool hamiltonian) {
-  if (!need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`"))
+bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
+  if (!traj_need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`"))
     return false;
-  if (!need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
+  if (!traj_need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
   if (hamiltonian && p->n != 2) {
     elab_help(
-        elab_error(E, p->call, "`trajectory` takes q and p, found %u state%s", p->n, p->n == 1 ? "" : "s"),
+        elab_error(E, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s"),
         "`integrate` takes any states");
     return false;
   }
@@ -118,7 +107,7 @@ static bool check_plan(Elab *E, Plan *p, bool hamiltonian) {
   value_type(p->state[0].v, &q);
   if (hamiltonian && value_type(p->state[1].v, &r) && !type_same_dims(q, r)) {
     const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
-    DiagMsg *m = elab_error(E, p->call, "`trajectory` needs q and p of one shape, found %s and %s", tq, tp);
+    DiagMsg *m = elab_error(E, p->call, "`%s` needs q and p of one shape, found %s and %s", p->name, tq, tp);
     elab_label(m, p->state[0].at, "%s", tq);
     elab_label(m, p->state[1].at, "%s", tp);
     return false;
@@ -174,7 +163,7 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
   return true;
 }
 
-static bool positive(Elab *E, const Actual *a, const char *what, int64_t fallback, int64_t *out) {
+bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback, int64_t *out) {
   *out = fallback;
   if (!a) return true;
   if (!need_int(E, a, what, out)) return false;
@@ -192,7 +181,7 @@ static bool both_ways(Elab *E, const Plan *p) {
     return false;
   }
   if (p->times) return true;
-  return need(E, p, p->dt && p->steps, "times, or dt and steps",
+  return traj_need(E, p, p->dt && p->steps, "times, or dt and steps",
               "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
 }
 
@@ -230,7 +219,7 @@ static bool rate_outputs(Elab *E, const Plan *p, Value v) {
   return true;
 }
 
-static bool rates(Elab *E, const Plan *p, Level *l) {
+bool traj_rates(Elab *E, const Plan *p, Level *l) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
   level_begin(E, l, p->given->name);
@@ -251,7 +240,7 @@ static bool rates(Elab *E, const Plan *p, Level *l) {
   return true;
 }
 
-static bool separable(Elab *E, const Plan *p, const Level *l) {
+bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   if (!ir_method[p->m].separable || !E->o->separable || E->o->separable(E->o->ctx, l->fn)) return true;
   DiagMsg *m = elab_error(E, p->method->at,
                           "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not",
@@ -269,13 +258,13 @@ static Value results(Elab *E, const Plan *p, Val multi) {
   return value_tuple(E, out, p->n);
 }
 
-static Val lane(Elab *E, Val v, Span at) { return elab_lane(E) ? ir_spread(elab_at(E, at), v) : v; }
+Val traj_lane(Elab *E, Val v, Span at) { return elab_lane(E) ? ir_spread(elab_at(E, at), v) : v; }
 
 static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t *every) {
   if (p->times) {
     double h;
     uint32_t n;
-    if (!positive(E, p->substeps, "`substeps`", 1, every) || !even_times(E, p, &h, &n)) return false;
+    if (!traj_positive(E, p->substeps, "`substeps`", 1, every) || !even_times(E, p, &h, &n)) return false;
     *steps = n * *every;
     *dt = ir_const(elab_at(E, p->call), h / (double)*every);
     return true;
@@ -285,7 +274,7 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
     elab_error(E, p->substeps->name_at, "`substeps` goes with `times`");
     return false;
   }
-  if (!positive(E, p->steps, "`steps`", 0, steps) || !positive(E, p->every, "`every`", 1, every))
+  if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every))
     return false;
   if (*steps % *every) {
     elab_error(E, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
@@ -304,7 +293,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   if (p->times) return static_times(E, p, out);
   int64_t steps, every;
   double dt;
-  if (!positive(E, p->steps, "`steps`", 0, &steps) || !positive(E, p->every, "`every`", 1, &every))
+  if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every))
     return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
   if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
@@ -319,23 +308,35 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   return true;
 }
 
-static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
-  Val y0[MAX_STATES], *inv = ARENA_ARRAY(E->mem, Val, l->captures.n + 1);
+static Val *captured(Elab *E, const Level *l) {
+  Val *inv = ARENA_ARRAY(E->mem, Val, l->captures.n + 1);
   for (uint32_t k = 0; k < l->captures.n; k++) inv[k] = l->captures.at[k].outer;
+  return inv;
+}
+
+Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every) {
+  return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, captured(E, l), l->captures.n, (uint32_t)steps,
+                      (uint32_t)every, l->fn);
+}
+
+static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
+  Val y0[MAX_STATES];
   for (uint32_t i = 0; i < p->n; i++)
-    y0[i] = lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
-  if (!times)
-    return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, inv, l->captures.n, (uint32_t)steps,
-                        (uint32_t)every, l->fn);
+    y0[i] = traj_lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
+  if (!times) return traj_steps(E, p, l, y0, dt, steps, every);
   Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
-  return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, inv, l->captures.n, p->rtol, p->atol, l->fn);
+  return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, captured(E, l), l->captures.n, p->rtol, p->atol,
+                l->fn);
 }
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Plan p = {.name = b->name, .call = a->call};
+  p.option = (TrajOption[]){{"dt", &p.dt},       {"steps", &p.steps},   {"every", &p.every},
+                            {"times", &p.times}, {"method", &p.method}, {"substeps", &p.substeps}};
+  p.noptions = 6;
   Func field = {.kind = F_FIELD, .name = "field"};
   bool hamiltonian = b->op != 0;
-  if (!take_all(E, &p, a) || !check_plan(E, &p, hamiltonian) || !both_ways(E, &p)) return POISON;
+  if (!traj_take(E, &p, a) || !traj_check(E, &p, hamiltonian) || !both_ways(E, &p)) return POISON;
   field.of[0] = p.given;
   p.f = hamiltonian ? &field : p.given;
   Val dt = VAL_NONE;
@@ -344,7 +345,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every))
     return POISON;
   Level *l = ARENA_NEW(E->mem, Level);
-  if (!rates(E, &p, l) || !separable(E, &p, l)) {
+  if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {
     level_drop(E, l);
     return POISON;
   }
