@@ -212,6 +212,19 @@ void plot_draw(RtRun *run, const char *name, PlotResult *out) {
   free(svg);
 }
 
+static void look_for_something(const PlotNumbers *d, PlotResult *out) {
+  const Plot *p = d->p;
+  bool lines = p->ncurve || !d->levels;
+  for (uint32_t g = 0; d->levels && g < p->ngrid; g++) lines |= d->levels[g].n > 0;
+  out->not_finite = !d->points;
+  out->nothing = !d->points || !lines;
+  const char *why = !out->nothing               ? ""
+                    : !out->not_finite          ? "no level line goes through its range"
+                    : p->log[0] || p->log[1]    ? "no point of it is finite and above 0 on its logarithmic axes"
+                                                : "no point of it is finite";
+  snprintf(out->why, sizeof out->why, "%s", why);
+}
+
 int plot_run(Session *s, RtRun *run, const Plot *p, PlotResult *out) {
   PlotNumbers d = {.p = p, .s = s, .low = {INFINITY, INFINITY}, .high = {-INFINITY, -INFINITY}};
   *out = (PlotResult){0};
@@ -219,13 +232,8 @@ int plot_run(Session *s, RtRun *run, const Plot *p, PlotResult *out) {
   if (!code) code = numbers(s, &d);
   if (!code) code = write_file(s, run, &d, "dat", plot_data);
   if (!code) code = write_file(s, run, &d, "gp", plot_script);
-  if (!code && !d.points) {
-    out->nothing = true;
-    snprintf(out->why, sizeof out->why, p->log[0] || p->log[1] ? "no point of it is finite and above 0 on a logarithmic axis"
-                                                              : "no point of it is finite");
-  } else if (!code) {
-    plot_draw(run, p->name, out);
-  }
+  if (!code) look_for_something(&d, out);
+  if (!code && !out->nothing) plot_draw(run, p->name, out);
   finish(&d);
   return code;
 }

@@ -38,7 +38,8 @@ void plot_script(FILE *out, const PlotNumbers *d);
 typedef struct PlotResult {
   bool drawn;                             /* there is NAME.svg */
   char why[512];                          /* if not */
-  bool nothing;                           /* no point is finite */
+  bool nothing;                           /* there is nothing to draw: gnuplot is not asked */
+  bool not_finite;                        /* because no point is finite */
 } PlotResult;
 
 /* Writes the files with the session's parameters; 0, or the exit code after messages. */

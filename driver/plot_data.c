@@ -6,13 +6,19 @@
  *   # curve 0: true orbit
  *   # sample x y
  *
- * Level lines and maps are lattices: x runs fastest, a line of the lattice ends with an empty line. What is
- * not finite is NaN. */
+ * Level lines and maps are lattices, with 9 digits: x runs fastest, a line of the lattice ends with an empty
+ * line. What is not finite is NaN. */
 #include "driver/plot.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What a lattice needs. */
+static void short_real(FILE *out, double v) {
+  if (isfinite(v)) fprintf(out, " %.9g", v);
+  else fputs(" NaN", out);
+}
 
 /* The shortest of 15, 16 or 17 digits (6 to 9 of f32) that reads back the same. */
 static void real(FILE *out, const PlotNumbers *d, double v) {
@@ -85,9 +91,9 @@ static void lattice(FILE *out, const PlotNumbers *d, uint32_t g) {
   for (int64_t j = 0; j < n; j++) {
     if (j) fputc('\n', out);
     for (int64_t i = 0; i < n; i++) {
-      real(out, d, plot_lattice(d, 0, i));
-      real(out, d, plot_lattice(d, 1, j));
-      real(out, d, plot_at(&d->grid[g], 0, j * n + i));
+      short_real(out, plot_lattice(d, 0, i));
+      short_real(out, plot_lattice(d, 1, j));
+      short_real(out, plot_at(&d->grid[g], 0, j * n + i));
       fputc('\n', out);
     }
   }

@@ -1,14 +1,15 @@
 /* NAME.gp: the gnuplot script that draws NAME.svg from NAME.dat in its own folder. Colours are Okabe and
- * Ito's for lines and viridis for maps, which those see who do not see red or green. */
+ * Ito's for lines (without yellow, which is hard to see on white) and viridis for maps: both can be told apart by
+ * those who do not see red or green. */
 #include "driver/plot.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { COLOURS = 8, CELLS = 2500 };      /* a matrix of more cells is an image, not cells */
+enum { COLOURS = 7, CELLS = 2500 };      /* a matrix of more cells is an image, not cells */
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                            "#E69F00", "#56B4E9", "#000000", "#F0E442"};
+                                            "#E69F00", "#56B4E9", "#000000"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
@@ -49,9 +50,13 @@ static void few_tics(FILE *out, char axis, double low, double high) {
   fputs(")\n", out);
 }
 
+/* The range is set: gnuplot would go on to whole decades, and count points that are not drawn. */
 static void log_axis(FILE *out, const PlotNumbers *d, int k, char axis) {
   double low = d->p->ranged[k] ? d->p->range[k][0] : d->low[k], high = d->p->ranged[k] ? d->p->range[k][1] : d->high[k];
+  bool tight = d->p->ranged[k] || (k == 0 && d->p->kind == PLOT_LINE && low < high);
+  double margin = tight || !(low > 0) ? 1 : low < high ? pow(high / low, 0.04) : 1.5;
   fprintf(out, "set logscale %c\n", axis);
+  if (low > 0 && low <= high) fprintf(out, "set %crange [%.9g:%.9g]\n", axis, low /= margin, high *= margin);
   if (low > 0 && high / low < 1e3) few_tics(out, axis, low, high);
   else fprintf(out, "set format %c '10^{%%T}'\n", axis);
 }
@@ -64,11 +69,15 @@ static void axis(FILE *out, const PlotNumbers *d, int k) {
   if (p->log[k] && !counted) log_axis(out, d, k, c);
   if (p->log[k] && counted) fprintf(out, "set logscale y\nset yrange [0.5:*]\n");
   if (p->kind == PLOT_PHASE || p->kind == PLOT_HEAT) {
-    if (p->kind == PLOT_PHASE || p->ngrid) fprintf(out, "set %crange [%.9g:%.9g]\n", c, d->range[k][0], d->range[k][1]);
+    double half = p->kind == PLOT_HEAT ? (d->range[k][1] - d->range[k][0]) / (double)(p->n - 1) / 2 : 0;
+    if (p->kind == PLOT_PHASE || p->ngrid)
+      fprintf(out, "set %crange [%.9g:%.9g]\n", c, d->range[k][0] - half, d->range[k][1] + half);
+  } else if (p->log[k]) {
+    return;
   } else if (p->ranged[k]) {
     fprintf(out, "set %crange [%.9g:%.9g]\n", c, p->range[k][0], p->range[k][1]);
   } else if (counted) {
-    if (!p->log[k]) fputs("set yrange [0:*]\n", out);
+    fputs("set yrange [0:*]\nset offsets graph 0, 0, 0.05, 0\n", out);
   } else if (p->kind == PLOT_LINE && k == 0) {
     fputs("set autoscale xfix\n", out);
   }
@@ -91,17 +100,22 @@ static void matrix_axes(FILE *out, const PlotNumbers *d) {
 
 static void palette(FILE *out) {
   fputs("set palette defined (0 '#440154', 1 '#482878', 2 '#3E4A89', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', "
-        "6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')\n", out);
+        "6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')\nset autoscale cbfix\n", out);
 }
 
-/* Under the graph, in one row where the names are short. */
+/* Above the graph, under the title, in one row where the names are short. */
 static void key(FILE *out, const Plot *p) {
   size_t chars = 0;
   for (uint32_t c = 0; c < p->ncurve; c++) chars += p->curve[c].label ? strlen(p->curve[c].label) + 8 : 0;
   for (uint32_t g = 0; g < p->ngrid; g++) chars += strlen(p->grid_label[g]) + 8;
-  if (!p->legend || p->kind == PLOT_HEAT) fputs("unset key\n", out);
-  else fprintf(out, "set key bmargin center %s noenhanced samplen 2.5 spacing 1.15 font ',13'\n",
-               chars < 78 ? "horizontal" : "vertical maxcols 1");
+  if (!p->legend) {
+    fputs("unset key\n", out);
+    put_label(out, "title", p->title);
+    return;
+  }
+  fprintf(out, "set key tmargin %s noenhanced reverse Left samplen 2.5 spacing 1.15 font ',13'\n",
+          chars < 78 ? "center horizontal" : "left vertical maxcols 1");
+  put_label(out, "key title", p->title);   /* a title would stand between the key and the graph */
 }
 
 static void head(FILE *out, const PlotNumbers *d) {
@@ -117,7 +131,6 @@ static void head(FILE *out, const PlotNumbers *d) {
   fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics %s nomirror scale 0.6 tc rgb '#202020'\n", box ? 31 : 3, "out");
   if (p->kind != PLOT_HEAT) fputs("set grid back lt 1 lw 0.6 lc rgb '#E4E4E4'\n", out);
   key(out, p);
-  put_label(out, "title", p->title);
   axis(out, d, 0);
   axis(out, d, 1);
   if (p->kind == PLOT_HEAT && p->ncurve) matrix_axes(out, d);

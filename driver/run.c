@@ -174,19 +174,24 @@ static json_t *plot_entry(const Runner *r, const char *name) {
   return NULL;
 }
 
-static int say_plot(Runner *r, const Plot *p, const PlotResult *x) {
-  RtError err = {{0}};
-  json_t *entry = plot_entry(r, p->name);
+static json_t *new_plot_entry(Runner *r, const Plot *p) {
   if (!rt_run_get(r->run, "plots")) rt_run_set(r->run, "plots", json_array());
+  json_t *entry = plot_entry(r, p->name);
   if (!entry) json_array_append_new((json_t *)rt_run_get(r->run, "plots"), entry = json_object());
+  json_object_clear(entry);
   json_object_set_new(entry, "name", json_string(p->name));
   json_object_set_new(entry, "kind", json_string(plot_kind_name[p->kind]));
+  return entry;
+}
+
+static int say_plot(Runner *r, const Plot *p, const PlotResult *x) {
+  RtError err = {{0}};
+  json_t *entry = new_plot_entry(r, p);
   json_object_set_new(entry, "svg", json_boolean(x->drawn));
   if (!x->drawn) {
-    json_object_set_new(entry, "why", json_string(x->why));
+    json_object_set_new(entry, x->nothing ? "nothing" : "why", json_string(x->why));
+    if (x->not_finite) json_object_set_new(entry, "not_finite", json_true());
     fprintf(stderr, "plot %s: %s.svg was not made: %s\n", p->name, p->name, x->why);
-  } else {
-    json_object_del(entry, "why");
   }
   if (!r->s->opt->quiet)
     printf("plot %-26s %s/plots/%s.%s\n", p->name, rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
@@ -200,9 +205,14 @@ static int run_plot(Runner *r, const Plot *p, bool done) {
   PlotResult x = {0};
   int code = 0;
   if (json_is_true(json_object_get(entry, "svg"))) return 0;
-  if (entry) plot_draw(r->run, p->name, &x);
+  const char *nothing = json_string_value(json_object_get(entry, "nothing"));
+  if (nothing) {
+    x.nothing = true;
+    x.not_finite = json_is_true(json_object_get(entry, "not_finite"));
+    snprintf(x.why, sizeof x.why, "%s", nothing);
+  } else if (entry) plot_draw(r->run, p->name, &x);
   else code = plot_run(r->s, r->run, p, &x);
-  r->not_finite |= x.nothing;
+  r->not_finite |= x.not_finite;
   return code ? code : say_plot(r, p, &x);
 }
 

@@ -288,8 +288,8 @@ static void heat(PlotJob *j, PlotParts *functions) {
   } else if (value_type(part.v, &t) && t.dt == DT_REAL && t.rank == 2) {
     *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
     j->p->ncurve = 1;
-    plot_label(j, 0, "column");
-    plot_label(j, 1, "row");
+    plot_label(j, 0, j->p->ranged[0] ? "x" : "column");
+    plot_label(j, 1, j->p->ranged[1] ? "y" : "row");
   } else {
     elab_help(elab_error(j->E, part.at, "`z` needs a function or a matrix, found %s", value_kind(j->E, part.v)),
               "`z = H` draws a function of two variables over `xrange` and `yrange`");
@@ -352,7 +352,7 @@ static void drawn(PlotJob *j) {
   if (j->good && functions.n) plot_grid(j, &functions);
   labels(j);
   bool phase = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION;
-  plot_label(j, 0, phase ? "q" : "x");
+  plot_label(j, 0, phase ? "q" : p->kind == PLOT_HISTOGRAM ? "" : "x");
   plot_label(j, 1, phase ? "p" : p->ncurve > 1 ? "" : "y");
 }
 
