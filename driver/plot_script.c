@@ -35,7 +35,7 @@ static void put_label(FILE *out, const char *what, const char *text) {
 /* Numbers with one digit that are asked for, from low to high, at most a dozen. */
 static void few_tics(FILE *out, char axis, double low, double high) {
   static const int coarse[] = {1, 2, 5}, fine[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  bool narrow = high / low < 5;
+  bool narrow = high / low < 8;
   const int *digit = narrow ? fine : coarse;
   int n = narrow ? 9 : 3;
   const char *comma = "";
@@ -50,10 +50,23 @@ static void few_tics(FILE *out, char axis, double low, double high) {
   fputs(")\n", out);
 }
 
+/* x never goes back: y is drawn against it, and the graph begins and ends with it. */
+static bool against_x(const PlotNumbers *d) {
+  for (uint32_t c = 0; c < d->p->ncurve; c++)
+    for (int64_t i = 0; i < d->nsample; i++)
+      for (int64_t k = 1; k < plot_length(d, &d->p->curve[c]); k++) {
+        double last, x, y;
+        plot_point(d, &d->p->curve[c], k - 1, i, &last, &y);
+        plot_point(d, &d->p->curve[c], k, i, &x, &y);
+        if (x < last) return false;
+      }
+  return d->p->kind == PLOT_LINE;
+}
+
 /* The range is set: gnuplot would go on to whole decades, and count points that are not drawn. */
 static void log_axis(FILE *out, const PlotNumbers *d, int k, char axis) {
   double low = d->p->ranged[k] ? d->p->range[k][0] : d->low[k], high = d->p->ranged[k] ? d->p->range[k][1] : d->high[k];
-  bool tight = d->p->ranged[k] || (k == 0 && d->p->kind == PLOT_LINE && low < high);
+  bool tight = d->p->ranged[k] || (k == 0 && low < high && against_x(d));
   double margin = tight || !(low > 0) ? 1 : low < high ? pow(high / low, 0.04) : 1.5;
   fprintf(out, "set logscale %c\n", axis);
   if (low > 0 && low <= high) fprintf(out, "set %crange [%.9g:%.9g]\n", axis, low /= margin, high *= margin);
@@ -78,7 +91,7 @@ static void axis(FILE *out, const PlotNumbers *d, int k) {
     fprintf(out, "set %crange [%.9g:%.9g]\n", c, p->range[k][0], p->range[k][1]);
   } else if (counted) {
     fputs("set yrange [0:*]\nset offsets graph 0, 0, 0.05, 0\n", out);
-  } else if (p->kind == PLOT_LINE && k == 0) {
+  } else if (k == 0 && against_x(d)) {
     fputs("set autoscale xfix\n", out);
   }
 }
@@ -180,7 +193,8 @@ static void levels(Drawing *g) {
   for (uint32_t k = 0; k < d->p->ngrid; k++) {
     if (!d->levels[k].n) continue;
     next(g, "$level", k);
-    fprintf(g->out, " using 1:2 with lines %s", level_style[k < STYLES ? k : STYLES - 1]);
+    fprintf(g->out, " using 1:2 with lines %s",
+            d->p->ngrid == 1 ? "lw 1.2 lc rgb '#A0A0A0'" : level_style[k < STYLES ? k : STYLES - 1]);
     title(g, d->p->grid_label[k]);
   }
 }
@@ -194,7 +208,7 @@ static void lines(Drawing *g) {
     if (p->ncurve == 1 && p->kind == PLOT_LINE)
       fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
     else
-      fprintf(g->out, " using 2:3 with lines lw %s lt %u", many ? "1.2" : "2", c % COLOURS + 1);
+      fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
     title(g, p->curve[c].label);
   }
 }

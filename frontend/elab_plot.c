@@ -141,7 +141,8 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
     }
     PlotCurve *out = &p->curve[p->ncurve++];
     out->label = columns(ty) > 1 ? arena_printf(E->mem, "%s[:, %u]", y->text, c) : y->text;
-    out->x = x ? output(j, x->v, x->at, columns(tx) > 1 ? (int)c : 0, "x") : -1;
+    bool shared = x && c > 0 && columns(tx) == 1;
+    out->x = !x ? -1 : shared ? out[-1].x : output(j, x->v, x->at, (int)c, "x");
     out->y = y == x ? out->x : output(j, y->v, y->at, (int)c, "y");
   }
 }
