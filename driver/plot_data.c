@@ -16,8 +16,8 @@
 
 /* What a lattice needs. */
 static void short_real(FILE *out, double v) {
-  if (isfinite(v)) fprintf(out, " %.9g", v);
-  else fputs(" NaN", out);
+  if (isfinite(v)) fprintf(out, "%.9g", v);
+  else fputs("NaN", out);
 }
 
 /* The shortest of 15, 16 or 17 digits (6 to 9 of f32) that reads back the same. */
@@ -25,14 +25,14 @@ static void real(FILE *out, const PlotNumbers *d, double v) {
   char text[40];
   bool f64 = d->s->model->f64;
   if (!isfinite(v)) {
-    fputs(" NaN", out);
+    fputs("NaN", out);
     return;
   }
   for (int digits = f64 ? 15 : 6; digits <= (f64 ? 17 : 9); digits++) {
     snprintf(text, sizeof text, "%.*g", digits, v);
     if (f64 ? strtod(text, NULL) == v : (double)strtof(text, NULL) == v) break;
   }
-  fprintf(out, " %s", text);
+  fputs(text, out);
 }
 
 /* On one line. */
@@ -56,10 +56,11 @@ static void curve(FILE *out, const PlotNumbers *d, const PlotCurve *c) {
     for (int64_t k = 0; k < n; k++) {
       double x, y;
       plot_point(d, c, k, i, &x, &y);
-      fprintf(out, "%lld", (long long)d->sample[i]);
+      fprintf(out, "%lld ", (long long)d->sample[i]);
       real(out, d, x);
+      fputc(' ', out);
       real(out, d, y);
-      if (p->colour >= 0) real(out, d, plot_at(&d->out[p->colour], d->out[p->colour].elems > 1 ? k : 0, i));
+      if (p->colour >= 0) fputc(' ', out), real(out, d, plot_at(&d->out[p->colour], d->out[p->colour].elems > 1 ? k : 0, i));
       fputc('\n', out);
     }
   }
@@ -78,7 +79,9 @@ static void matrix(FILE *out, const PlotNumbers *d) {
     if (r) fputc('\n', out);
     for (int64_t c = 0; c < a->dim[1]; c++) {
       real(out, d, along(d, 0, c, a->dim[1]));
+      fputc(' ', out);
       real(out, d, along(d, 1, r, a->dim[0]));
+      fputc(' ', out);
       real(out, d, plot_at(a, r * a->dim[1] + c, 0));
       fputc('\n', out);
     }
@@ -92,7 +95,9 @@ static void lattice(FILE *out, const PlotNumbers *d, uint32_t g) {
     if (j) fputc('\n', out);
     for (int64_t i = 0; i < n; i++) {
       short_real(out, plot_lattice(d, 0, i));
+      fputc(' ', out);
       short_real(out, plot_lattice(d, 1, j));
+      fputc(' ', out);
       short_real(out, plot_at(&d->grid[g], 0, j * n + i));
       fputc('\n', out);
     }
@@ -103,6 +108,7 @@ static void counts(FILE *out, const PlotNumbers *d, uint32_t c) {
   fprintf(out, "# low high count\n");
   for (int64_t b = 0; b < d->bins; b++) {
     real(out, d, d->edge[b]);
+    fputc(' ', out);
     real(out, d, d->edge[b + 1]);
     fprintf(out, " %lld\n", (long long)d->count[c * d->bins + b]);
   }

@@ -13,14 +13,16 @@ static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#C
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
-/* In single quotes gnuplot reads nothing but '' for '. */
+/* Between single quotes gnuplot takes all as it is, but fails to read '' for ' everywhere. Between double
+ * quotes it would run what stands in backquotes and expand @macros: such characters are octal there. */
 static void quoted(FILE *out, const char *s) {
-  fputc('\'', out);
+  char quote = strchr(s, '\'') ? '"' : '\'';
+  fputc(quote, out);
   for (; *s; s++) {
-    if (*s == '\'') fputc('\'', out);
-    fputc((unsigned char)*s < ' ' ? ' ' : *s, out);
+    if (quote == '"' && strchr("\"\\`@", *s)) fprintf(out, "\\%03o", (unsigned)*s);
+    else fputc((unsigned char)*s < ' ' ? ' ' : *s, out);
   }
-  fputc('\'', out);
+  fputc(quote, out);
 }
 
 /* ---- axes ------------------------------------------------------------------------------------------------ */
