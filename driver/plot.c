@@ -21,7 +21,7 @@ void plot_point(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i, 
   *x = c->x >= 0 ? plot_at(&d->out[c->x], k, i) : d->out[c->y].elems > 1 ? (double)k : (double)d->sample[i];
 }
 
-/* ---- evaluating ------------------------------------------------------------------------------------- */
+/* ---- evaluating ------------------------------------------------------------------------------------------ */
 
 static void *take(size_t n, size_t size, const Plot *p) {
   void *v = calloc(n + 1, size);
@@ -92,7 +92,7 @@ static int curves(Session *s, PlotNumbers *d) {
   return p->fn ? evaluate(s, p, p->fn, d->nsample, chosen, &c, &d->out) : 0;
 }
 
-/* ---- what can be seen ----------------------------------------------------------------------------------- */
+/* ---- what can be seen ------------------------------------------------------------------------------------ */
 
 static bool visible(const Plot *p, int axis, double v) { return isfinite(v) && (!p->log[axis] || v > 0); }
 
@@ -125,7 +125,7 @@ static void look_at_grid(PlotNumbers *d) {
     }
 }
 
-/* ---- the lattice --------------------------------------------------------------------------------------------- */
+/* ---- the lattice ----------------------------------------------------------------------------------------- */
 
 /* As asked for, or around the curves. */
 static void choose_range(PlotNumbers *d) {
@@ -173,7 +173,7 @@ static void finish(PlotNumbers *d) {
   free(d->count);
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------- */
 
 static int write_file(Session *s, RtRun *run, const PlotNumbers *d, const char *suffix,
                       void (*print)(FILE *out, const PlotNumbers *d)) {

@@ -10,7 +10,7 @@ static void *take(size_t n, size_t size, const Plot *p) {
   return v;
 }
 
-/* ---- histograms: bins of equal width, or of equal ratio on a logarithmic axis --------------------------- */
+/* ---- histograms: bins of equal width, or of equal ratio on a logarithmic axis ---------------------------- */
 
 /* Rice's rule for the largest of the curves. */
 static int64_t choose_bins(const PlotNumbers *d) {

@@ -48,9 +48,9 @@ static void heading(FILE *out, const char *what, uint32_t k, const char *label) 
 }
 
 static void curve(FILE *out, const PlotNumbers *d, const PlotCurve *c) {
-  const Plot *p = d->p;
+  const RtArray *tint = d->p->colour >= 0 ? &d->out[d->p->colour] : NULL;
   int64_t n = plot_length(d, c);
-  fprintf(out, "# sample x y%s\n", p->colour >= 0 ? " colour" : "");
+  fprintf(out, "# sample x y%s\n", tint ? " colour" : "");
   for (int64_t i = 0; i < d->nsample; i++) {
     if (i && n > 1) fputc('\n', out);
     for (int64_t k = 0; k < n; k++) {
@@ -60,7 +60,7 @@ static void curve(FILE *out, const PlotNumbers *d, const PlotCurve *c) {
       real(out, d, x);
       fputc(' ', out);
       real(out, d, y);
-      if (p->colour >= 0) fputc(' ', out), real(out, d, plot_at(&d->out[p->colour], d->out[p->colour].elems > 1 ? k : 0, i));
+      if (tint) fputc(' ', out), real(out, d, plot_at(tint, tint->elems > 1 ? k : 0, i));
       fputc('\n', out);
     }
   }
@@ -121,7 +121,9 @@ void plot_data(FILE *out, const PlotNumbers *d) {
   if (p->data)
     fprintf(out, "# %lld of the %lld samples of `%s`\n", (long long)d->nsample, (long long)d->total,
             p->data->name ? p->data->name : "data");
-  if (d->left_out) fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n", (long long)d->left_out);
+  if (d->left_out)
+    fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n",
+            (long long)d->left_out);
   for (uint32_t c = 0; c < p->ncurve; c++) {
     heading(out, "curve", c, p->curve[c].label);
     if (p->kind == PLOT_HEAT) matrix(out, d);

@@ -106,12 +106,13 @@ static void matrix_axes(FILE *out, const PlotNumbers *d) {
     if (d->p->ranged[k]) low = d->p->range[k][0], high = d->p->range[k][1];
     double half = n > 1 ? (high - low) / (n - 1) / 2 : 0.5;
     bool down = k == 1 && !d->p->ranged[1];
-    fprintf(out, "set %crange [%.9g:%.9g]\n", k ? 'y' : 'x', down ? high + half : low - half, down ? low - half : high + half);
+    fprintf(out, "set %crange [%.9g:%.9g]\n", k ? 'y' : 'x', down ? high + half : low - half,
+            down ? low - half : high + half);
     if (!d->p->ranged[k] && n <= 12) fprintf(out, "set %ctics 1\n", k ? 'y' : 'x');
   }
 }
 
-/* ---- the head ---------------------------------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------------------------------- */
 
 static void palette(FILE *out) {
   fputs("set palette defined (0 '#440154', 1 '#482878', 2 '#3E4A89', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', "
@@ -143,7 +144,8 @@ static void head(FILE *out, const PlotNumbers *d) {
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
   fprintf(out, "set linetype cycle %d\n", COLOURS);
-  fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics %s nomirror scale 0.6 tc rgb '#202020'\n", box ? 31 : 3, "out");
+  fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics out nomirror scale 0.6 tc rgb '#202020'\n",
+          box ? 31 : 3);
   if (p->kind != PLOT_HEAT) fputs("set grid back lt 1 lw 0.6 lc rgb '#E4E4E4'\n", out);
   key(out, p);
   axis(out, d, 0);
@@ -154,7 +156,7 @@ static void head(FILE *out, const PlotNumbers *d) {
   put_label(out, "cblabel", p->label[2]);
 }
 
-/* ---- what is drawn ------------------------------------------------------------------------------------------- */
+/* ---- what is drawn --------------------------------------------------------------------------------------- */
 
 typedef struct Drawing { FILE *out; const PlotNumbers *d; bool more; } Drawing;
 
@@ -210,7 +212,8 @@ static void lines(Drawing *g) {
     if (p->ncurve == 1 && p->kind == PLOT_LINE)
       fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
     else
-      fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
+      fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2",
+              c % COLOURS + 1);
     title(g, p->curve[c].label);
   }
 }

@@ -7,7 +7,7 @@
 
 enum { TEXT_LENGTH = 60 };
 
-/* ---- the text of an expression, for labels ----------------------------------------------------------------- */
+/* ---- the text of an expression, for labels --------------------------------------------------------------- */
 
 /* A block is what it returns. */
 static const Expr *told(const Expr *e) {
@@ -38,7 +38,7 @@ static const char *text_of(Elab *E, const Expr *e) {
   return s;
 }
 
-/* ---- several curves ------------------------------------------------------------------------------------------ */
+/* ---- several curves -------------------------------------------------------------------------------------- */
 
 static bool add_part(PlotJob *j, PlotParts *ps, Value v, Span at, const char *text) {
   if (v.kind == V_POISON || v.kind == V_NONE) return j->good = false;
@@ -89,14 +89,18 @@ static PlotParts parts_of(PlotJob *j, const Expr *e, bool vector) {
   return ps;
 }
 
-/* ---- outputs ---------------------------------------------------------------------------------------------------- */
+/* ---- outputs --------------------------------------------------------------------------------------------- */
 
+/* On a data set a real[1] is a scalar: `x = q`. */
 static bool numbers(PlotJob *j, const char *what, const PlotPart *part, uint32_t max_rank, Type *t) {
   bool typed = value_type(part->v, t);
-  if (typed && t->dt == DT_REAL && t->rank <= max_rank) return true;
-  DiagMsg *m = elab_error(j->E, part->at, "`%s` needs %s, found %s", what,
-                          max_rank == 0 ? "a scalar" : max_rank == 1 ? "a scalar or a vector" : "a scalar, a vector, or a matrix of a curve in each column",
-                          value_kind(j->E, part->v));
+  if (typed && t->dt == DT_REAL && t->rank <= max_rank) {
+    if (t->rank == 1 && t->dim[0] == 1 && j->p->data) t->rank = 0;
+    return true;
+  }
+  const char *wanted = max_rank == 1 ? "a scalar or a vector"
+                                     : "a scalar, a vector, or a matrix of a curve in each column";
+  DiagMsg *m = elab_error(j->E, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
   if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` makes numbers of it");
   if (part->v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called");
   return j->good = false;
@@ -106,7 +110,9 @@ static int output(PlotJob *j, Value v, Span at, int column, const char *name) {
   Elab *E = j->E;
   Build *b = elab_at(E, at);
   Val x = elab_tensor(E, v, at);
-  if (column >= 0 && elab_type(E, x).rank == 2) x = ir_index(b, x, 1, (uint32_t)column);
+  Type t = elab_type(E, x);
+  if (column >= 0 && t.rank == 2) x = ir_index(b, x, 1, (uint32_t)column);
+  if (j->p->data && t.rank == 1 && t.dim[0] == 1) x = ir_index(b, x, 0, 0);
   ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->level->fn->out.n));
   return (int)E->level->fn->out.n - 1;
 }
@@ -147,7 +153,7 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
   }
 }
 
-/* ---- x and y ------------------------------------------------------------------------------------------------------ */
+/* ---- x and y --------------------------------------------------------------------------------------------- */
 
 void plot_label(PlotJob *j, int axis, const char *text) {
   if (!j->p->label[axis]) j->p->label[axis] = text;
@@ -158,6 +164,12 @@ void plot_needs(PlotJob *j, const char *name, const char *help) {
                        plot_kind_name[j->p->kind], name),
             "%s", help);
   j->good = false;
+}
+
+/* The first curve has one point a sample. */
+static bool through_samples(const PlotJob *j) {
+  const Fn *f = j->E->level->fn;
+  return j->p->ncurve && ir_type(f, f->out.at[j->p->curve[0].y]).rank == 0;
 }
 
 static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
@@ -176,7 +188,7 @@ static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
   }
   for (uint32_t i = 0; i < y.n; i++) curve(j, !x.n ? NULL : x.n == 1 ? &x.at[0] : &x.at[i], &y.at[i]);
   if (x.n == 1) plot_label(j, 0, x.at[0].text);
-  if (!x.n && j->good) plot_label(j, 0, value_type(y.at[0].v, &t) && t.rank ? "number" : "sample");
+  if (!x.n && j->good) plot_label(j, 0, through_samples(j) ? "sample" : "number");
   if (y.n == 1) plot_label(j, 1, y.at[0].text);
 }
 
@@ -256,7 +268,8 @@ static void colour(PlotJob *j) {
   for (uint32_t i = 0; i < j->p->ncurve; i++) {
     Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
-    elab_error(j->E, part.at, "`colour` is a scalar, or has the length of the curve, found %s", value_text(j->E, part.v));
+    elab_error(j->E, part.at, "`colour` is a scalar, or has the length of the curve, found %s",
+               value_text(j->E, part.v));
     j->good = false;
     return;
   }
@@ -264,7 +277,7 @@ static void colour(PlotJob *j) {
   plot_label(j, 2, part.text);
 }
 
-/* ---- maps and level lines ---------------------------------------------------------------------------------------- */
+/* ---- maps and level lines -------------------------------------------------------------------------------- */
 
 static void ranges_given(PlotJob *j, const char *why) {
   if (j->p->ranged[0] && j->p->ranged[1]) return;
@@ -298,7 +311,7 @@ static void heat(PlotJob *j, PlotParts *functions) {
   }
 }
 
-/* ---- labels ------------------------------------------------------------------------------------------------------------ */
+/* ---- labels ---------------------------------------------------------------------------------------------- */
 
 static const char *string_at(Value v, uint32_t i) {
   if (v.kind == V_STRING) return v.string;
@@ -326,13 +339,7 @@ static void labels(PlotJob *j) {
   for (uint32_t i = 0; i < n; i++) p->curve[i].label = string_at(v, i);
 }
 
-/* ---- the item ---------------------------------------------------------------------------------------------------------- */
-
-/* The first curve has one point a sample. */
-static bool through_samples(const PlotJob *j) {
-  const Fn *f = j->E->level->fn;
-  return j->p->ncurve && ir_type(f, f->out.at[j->p->curve[0].y]).rank == 0;
-}
+/* ---- the item -------------------------------------------------------------------------------------------- */
 
 static void drawn(PlotJob *j) {
   PlotParts functions = {.n = 0};

@@ -98,8 +98,8 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   const Func *f = part->v.kind == V_FUNC ? part->v.func : NULL;
   const char *what = j->p->kind == PLOT_HEAT ? "z" : "levels";
   uint32_t required;
-  if (f && (f->kind == F_METHOD || f->kind == F_OPTION || (f->kind == F_USER && (!f->bound || f->item->kind == IT_DATA))))
-    f = NULL;
+  if (f && f->kind == F_USER && (!f->bound || f->item->kind == IT_DATA)) f = NULL;
+  if (f && (f->kind == F_METHOD || f->kind == F_OPTION)) f = NULL;
   if (!f) {
     elab_help(elab_error(E, part->at, "`%s` needs a function of two variables, found %s", what,
                          part->v.kind == V_FUNC ? "one without its arguments" : value_kind(E, part->v)),

@@ -41,7 +41,7 @@ const Arg *plot_option(const Item *it, const char *name) {
   return NULL;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------- */
 
 static const OptionRow *row_named(const char *name) {
   for (int i = 0; i < NROWS; i++)
@@ -131,7 +131,7 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
   return false;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------------------- */
 
 static bool want_text(Elab *E, const Actual *a, const char **out) {
   const char *what = arena_printf(E->mem, "`%s`", a->name);
@@ -203,8 +203,8 @@ static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
   static const char *const range[] = {"xrange", "yrange"}, *const log[] = {"logx", "logy"};
   for (int k = 0; k < 2; k++)
     if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
-      elab_label(elab_error(E, plot_option(it, range[k])->value->at, "`%s` begins above 0 on a logarithmic axis, found %g",
-                            range[k], p->range[k][0]),
+      elab_label(elab_error(E, plot_option(it, range[k])->value->at,
+                            "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
                  plot_option(it, log[k])->name_at, "logarithmic");
 }
 
