@@ -11,24 +11,30 @@ static int64_t numbers(const Model *m) {
 
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
+static void summary(const Model *m) {
+  int64_t trains = 0, reports = 0, expects = 0, plots = 0;
+  for (uint32_t i = 0; i < m->naction; i++) {
+    trains += m->action[i].kind == DO_TRAIN;
+    reports += m->action[i].kind == DO_REPORT;
+    expects += m->action[i].kind == DO_EXPECT;
+    plots += m->action[i].kind == DO_PLOT;
+  }
+  printf("%s: no errors; %" PRId64 " number%s in %u parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64 " report%s, %" PRId64
+         " expectation%s",
+         m->path, numbers(m), plural(numbers(m)), m->nparam, plural(m->nparam), m->ndata, plural(m->ndata), trains, plural(trains),
+         reports, plural(reports), expects, plural(expects));
+  if (plots) printf(", %" PRId64 " plot%s", plots, plural(plots));
+  printf("\n");
+}
+
 int command_check(const Options *o) {
   Session s;
   int code = session_open(&s, o);
   if (!code) {
-    int64_t trains = 0, reports = 0, expects = 0;
-    for (uint32_t i = 0; i < s.model->naction; i++) {
-      trains += s.model->action[i].kind == DO_TRAIN;
-      reports += s.model->action[i].kind == DO_REPORT;
-      expects += s.model->action[i].kind == DO_EXPECT;
-    }
     proofs_print(&s, stdout, false);
     if (proofs_refuted(&s)) code = EXIT_FILE;
     session_render(&s);                    /* warnings, and what was refuted */
-    if (!code) printf("%s: no errors; %" PRId64 " number%s in %u parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64
-           " report%s, %" PRId64 " expectation%s\n",
-           s.model->path, numbers(s.model), plural(numbers(s.model)), s.model->nparam, plural(s.model->nparam),
-           s.model->ndata, plural(s.model->ndata), trains, plural(trains), reports, plural(reports), expects,
-           plural(expects));
+    if (!code) summary(s.model);
   }
   session_close(&s);
   return code;
