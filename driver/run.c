@@ -1,4 +1,5 @@
 /* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. */
+#include "driver/plot.h"
 #include "driver/runner.h"
 
 #include <inttypes.h>
@@ -160,6 +161,61 @@ static int run_expect(Runner *r, const Expect *e, uint32_t action) {
   return write_reports(r);
 }
 
+/* ---- plots --------------------------------------------------------------------------------------------- */
+
+/* Its entry in the manifest, NULL: none yet. */
+static json_t *plot_entry(const Runner *r, const char *name) {
+  size_t i;
+  json_t *entry;
+  json_array_foreach((json_t *)rt_run_get(r->run, "plots"), i, entry) {
+    const char *have = json_string_value(json_object_get(entry, "name"));
+    if (have && !strcmp(have, name)) return entry;
+  }
+  return NULL;
+}
+
+static json_t *new_plot_entry(Runner *r, const Plot *p) {
+  if (!rt_run_get(r->run, "plots")) rt_run_set(r->run, "plots", json_array());
+  json_t *entry = plot_entry(r, p->name);
+  if (!entry) json_array_append_new((json_t *)rt_run_get(r->run, "plots"), entry = json_object());
+  json_object_clear(entry);
+  json_object_set_new(entry, "name", json_string(p->name));
+  json_object_set_new(entry, "kind", json_string(plot_kind_name[p->kind]));
+  return entry;
+}
+
+static int say_plot(Runner *r, const Plot *p, const PlotResult *x) {
+  RtError err = {{0}};
+  json_t *entry = new_plot_entry(r, p);
+  json_object_set_new(entry, "svg", json_boolean(x->drawn));
+  if (!x->drawn) {
+    json_object_set_new(entry, x->nothing ? "nothing" : "why", json_string(x->why));
+    if (x->not_finite) json_object_set_new(entry, "not_finite", json_true());
+    fprintf(stderr, "plot %s: %s.svg was not made: %s\n", p->name, p->name, x->why);
+  }
+  if (!r->s->opt->quiet)
+    printf("plot %-26s %s/plots/%s.%s\n", p->name, rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
+  fflush(stdout);
+  return rt_run_status(r->run, "running", &err) ? 0 : fail(r, &err);
+}
+
+/* One that is older than the checkpoint is drawn again only from its own numbers. */
+static int run_plot(Runner *r, const Plot *p, bool done) {
+  const json_t *entry = done ? plot_entry(r, p->name) : NULL;
+  PlotResult x = {0};
+  int code = 0;
+  if (json_is_true(json_object_get(entry, "svg"))) return 0;
+  const char *nothing = json_string_value(json_object_get(entry, "nothing"));
+  if (nothing) {
+    x.nothing = true;
+    x.not_finite = json_is_true(json_object_get(entry, "not_finite"));
+    snprintf(x.why, sizeof x.why, "%s", nothing);
+  } else if (entry) plot_draw(r->run, p->name, &x);
+  else code = plot_run(r->s, r->run, p, &x);
+  r->not_finite |= x.not_finite;
+  return code ? code : say_plot(r, p, &x);
+}
+
 /* ---- the whole file ---------------------------------------------------------------------------------------- */
 
 static int run_action(Runner *r, uint32_t i) {
@@ -174,6 +230,7 @@ static int run_action(Runner *r, uint32_t i) {
     }
     case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
     case DO_EXPECT: return run_expect(r, a->expect, i);
+    case DO_PLOT: return run_plot(r, a->plot, done);
   }
   return 0;
 }

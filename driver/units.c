@@ -23,6 +23,10 @@ Units *units_create(const Model *m) {
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
     if (a->kind == DO_TRAIN) add_train(u, a->train, a->at, m->f64);
+    if (a->kind == DO_PLOT) {
+      add(u, a->plot->fn, false, "plot", a->plot->name, a->at);
+      add(u, a->plot->grid, false, "plot", arena_printf(u->mem, "%s_grid", a->plot->name), a->at);
+    }
     if (a->kind == DO_REPORT) add(u, a->report->fn, false, "report", a->report->name, a->at);
   }
   for (uint32_t i = 0; i < m->ndata; i++)

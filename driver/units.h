@@ -6,7 +6,7 @@
 typedef struct Unit {
   Fn *fn;                    /* derivatives still as operators */
   bool owned;
-  const char *kind;          /* gradient, mean, update, report, data, fn, hamiltonian, net */
+  const char *kind;          /* gradient, mean, update, report, plot, data, fn, hamiltonian, net */
   const char *name;
   Span at;
 } Unit;

@@ -400,6 +400,9 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
 void train_item(Elab *E, const Item *it);
 void report_item(Elab *E, const Item *it);
 void expect_item(Elab *E, const Item *it);
+void plot_item(Elab *E, const Item *it);
+/* The data that an item stands `on`, with its fields in scope; NULL after an error. */
+Data *elab_on_data(Elab *E, Root *root, const Item *it);
 void export_globals(Elab *E);
 void resolve_globals(Elab *E);
 Value report_stat(Elab *E, Report *r, Stat s, Span at);     /* in an expect */

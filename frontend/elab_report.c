@@ -20,7 +20,7 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   return false;
 }
 
-static Data *scope(Elab *E, Root *root, const Item *it) {
+Data *elab_on_data(Elab *E, Root *root, const Item *it) {
   Data *d = elab_data_named(E, it->on, it->on_at);
   if (!d) return NULL;
   root->data = d;
@@ -48,7 +48,7 @@ void report_item(Elab *E, const Item *it) {
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
   E->body = &body;
-  Data *d = it->on ? scope(E, &root, it) : NULL;
+  Data *d = it->on ? elab_on_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
   if (report_value(E, it, v)) {
     add_report(E, it, &root, v, d);

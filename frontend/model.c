@@ -88,7 +88,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
 }
 
 static void definitions_only(Elab *E, const Item *it) {
-  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT)
+  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT)
     elab_error(E, it->name_at, "a file that is imported holds definitions only");
 }
 
@@ -157,7 +157,7 @@ static void item(Elab *E, const Item *it) {
     elab_unsupported(E, it->name_at, "prove");
     break;
   case IT_PLOT:
-    elab_unsupported(E, it->name_at, "plot");
+    plot_item(E, it);
     break;
   case IT_TRAIN:
     train_item(E, it);
@@ -176,10 +176,12 @@ static void item(Elab *E, const Item *it) {
 
 static void report_names(Elab *E) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
-    if (it->kind != IT_REPORT) continue;
+    if (it->kind != IT_REPORT && it->kind != IT_PLOT) continue;
     for (const Item *old = E->main->ast->first; old != it; old = old->next)
       if (old->kind == it->kind && old->name == it->name) {
-        elab_label(elab_error(E, it->name_at, "there are two reports `%s`", it->name), old->name_at, "first");
+        elab_label(elab_error(E, it->name_at, "there are two %ss `%s`", it->kind == IT_PLOT ? "plot" : "report",
+                              it->name),
+                   old->name_at, "first");
         break;
       }
   }
@@ -275,7 +277,9 @@ void model_destroy(Model *m) {
     const Action *a = &m->action[i];
     ir_fn_destroy(a->kind == DO_TRAIN    ? a->train->loss
                   : a->kind == DO_REPORT ? a->report->fn
-                                         : a->expect->fn);
+                  : a->kind == DO_EXPECT ? a->expect->fn
+                                         : a->plot->fn);
+    if (a->kind == DO_PLOT) ir_fn_destroy(a->plot->grid);
   }
   intern_destroy(m->names);
   arena_destroy(m->mem);

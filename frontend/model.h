@@ -97,11 +97,36 @@ typedef struct Expect {
   struct { Report *report; Stat stat; } *use; uint32_t nuse;
 } Expect;
 
-typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT } ActionKind;
+typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
+extern const char *const plot_kind_name[PLOT_KINDS];
+
+typedef struct PlotCurve {   /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
+  const char *label;         /* for the legend; NULL: none */
+  int x, y;                  /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
+} PlotCurve;
+
+typedef struct Plot {
+  const char *name;
+  PlotKind kind;
+  Data *data;                /* NULL: a constant of the trained model */
+  Fn *fn;                    /* params, fields -> the outputs; per sample with data. NULL without curves */
+  PlotCurve *curve; uint32_t ncurve;
+  int colour;                /* an output: a scalar, or one for each point; -1: none */
+  Fn *grid;                  /* params, two coordinates (IN_FIELD 0 and 1) -> a scalar for each function whose
+                                level lines or map are drawn, all lanes; NULL: none */
+  const char **grid_label; uint32_t ngrid;
+  const char *title, *label[3];           /* of the axes x, y and of the colour; title may be NULL */
+  bool ranged[2]; double range[2][2];     /* xrange, yrange */
+  bool log[2], legend;
+  int64_t samples;           /* drawn at most, spread evenly over the set */
+  int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
+} Plot;
+
+typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT } ActionKind;
 typedef struct Action {
   ActionKind kind;
   Span at;
-  union { Train *train; Report *report; Expect *expect; };
+  union { Train *train; Report *report; Expect *expect; Plot *plot; };
 } Action;
 
 /* Named functions, for `hnnc compile`: every fn/hamiltonian/net instance of the file whose argument

@@ -120,10 +120,18 @@ static bool open_metrics(RtRun *r, RtError *err) {
   return ok;
 }
 
-static bool make_checkpoints(const RtRun *r, RtError *err) {
-  char *p = rt_run_path(r, "checkpoints");
+static bool make_folder(const RtRun *r, const char *name, RtError *err) {
+  char *p = rt_run_path(r, name);
   const bool ok = p ? make_directories(p, false, err) : rt_fail(err, "not enough memory");
   free(p);
+  return ok;
+}
+
+bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err) {
+  char *path = NULL;
+  if (asprintf(&path, "%s/%s", folder, name) < 0) return rt_fail(err, "not enough memory");
+  const bool ok = make_folder(r, folder, err) && put(r, path, data, size, err);
+  free(path);
   return ok;
 }
 
@@ -151,7 +159,7 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
   }
   r->manifest = json_object();
   stamp(r->manifest, "created");
-  ok = ok && make_checkpoints(r, err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err)
+  ok = ok && make_folder(r, "checkpoints", err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err)
     && rt_run_status(r, "running", err) && (out || link_latest(r, err));
   if (ok) return r;
   rt_run_destroy(r);
@@ -184,7 +192,7 @@ RtRun *rt_run_reopen(const char *dir, RtError *err) {
     *checkpoints = 0;
   }
   for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
-  if (read_manifest(r, err) && make_checkpoints(r, err) && open_metrics(r, err)) return r;
+  if (read_manifest(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err)) return r;
   rt_run_destroy(r);
   return NULL;
 }

@@ -5,6 +5,7 @@
  *     model.hnn       the model as run          metrics.jsonl   a line per progress report
  *     reports.json    reports, expects, proofs
  *     checkpoints/    step-N.safetensors, last -> step-N.safetensors
+ *     plots/          NAME.svg, NAME.dat, NAME.gp
  *
  * Every file but metrics.jsonl is replaced atomically; metrics.jsonl grows by whole lines. */
 #ifndef HNNC_RUNTIME_RUNDIR_H
@@ -25,6 +26,8 @@ RtRun *rt_run_reopen(const char *dir, RtError *err);
 void rt_run_destroy(RtRun *r);                           /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
 char *rt_run_path(const RtRun *r, const char *name);     /* DIR/name, malloc'ed */
+/* DIR/folder/name, whole or not at all; the folder is made. */
+bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err);
 
 /* manifest.json: sets a key (the reference to value is taken over) without writing; rt_run_status writes.
  * Status: "running", "done", "stopped", "failed". `created`, `updated` are kept by the run. */

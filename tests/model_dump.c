@@ -61,9 +61,22 @@ static void print_train(const Train *t, const Source *src) {
   ir_print(stdout, t->loss, src);
 }
 
+static void print_plot(const Plot *p, const Source *src) {
+  printf("plot %s %s on %s: x \"%s\" y \"%s\" samples %lld n %lld contours %lld bins %lld%s", p->name,
+         plot_kind_name[p->kind], p->data ? p->data->name : "-", p->label[0], p->label[1], (long long)p->samples,
+         (long long)p->n, (long long)p->contours, (long long)p->bins, p->legend ? " legend" : "");
+  for (uint32_t i = 0; i < p->ncurve; i++)
+    printf(" (%d, %d) \"%s\"", p->curve[i].x, p->curve[i].y, p->curve[i].label ? p->curve[i].label : "");
+  for (uint32_t i = 0; i < p->ngrid; i++) printf(" \"%s\"", p->grid_label[i]);
+  printf("\n");
+  if (p->fn) ir_print(stdout, p->fn, src);
+  if (p->grid) ir_print(stdout, p->grid, src);
+}
+
 static void print_action(const Action *a, const Source *src) {
   static const char *const stats[] = {"mean", "sd", "min", "max"};
   if (a->kind == DO_TRAIN) print_train(a->train, src);
+  if (a->kind == DO_PLOT) print_plot(a->plot, src);
   if (a->kind == DO_REPORT) {
     printf("report %s on %s\n", a->report->name, a->report->data ? a->report->data->name : "-");
     ir_print(stdout, a->report->fn, src);
@@ -84,6 +97,11 @@ static int verify_all(const Model *m) {
   for (uint32_t i = 0; i < m->nexport; i++) bad += ir_verify(m->export_[i].fn, stdout);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
+    if (a->kind == DO_PLOT) {
+      bad += a->plot->fn ? ir_verify(a->plot->fn, stdout) : 0;
+      bad += a->plot->grid ? ir_verify(a->plot->grid, stdout) : 0;
+      continue;
+    }
     bad += ir_verify(a->kind == DO_TRAIN    ? a->train->loss
                      : a->kind == DO_REPORT ? a->report->fn
                                             : a->expect->fn,

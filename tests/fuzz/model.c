@@ -27,6 +27,8 @@ static void lower_all(const Model *m, Diag *diag) {
     const Action *a = &m->action[i];
     if (a->kind == DO_REPORT) lower(a->report->fn, diag);
     if (a->kind == DO_EXPECT) lower(a->expect->fn, diag);
+    if (a->kind == DO_PLOT && a->plot->fn) lower(a->plot->fn, diag);
+    if (a->kind == DO_PLOT && a->plot->grid) lower(a->plot->grid, diag);
     if (a->kind != DO_TRAIN) continue;
     Fn *gradient = pass_gradient(a->train->loss, a->train->moved, a->train->nmoved);
     lower(gradient, diag);

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Plots end to end: numbers, scripts, pictures, and what happens where gnuplot is missing or fails:
+test_driver_plot.py HNNC [TEST...]; prints `N passed, N failed`."""
+import math
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+from driver_util import check, environment, hnnc, load, main, model, read, write
+
+GNUPLOT = shutil.which("gnuplot")
+SVG = "{http://www.w3.org/2000/svg}"
+
+DATA = """\
+data ring {
+  let a = uniform(0, 2*pi)
+  yield q = [cos(a)], p = [sin(a)], r = a
+}
+use points = ring(count = 50, seed = 3)
+"""
+
+
+def plots(text, out="r", file="p.hnn", code=0, says=(), data=DATA, env=None, *args):
+    write(file, data + text)
+    return hnnc("run", file, "--out", out, *args, code=code, says=says, env=env)
+
+
+def sets(path):
+    """The data sets of a .dat: (names of the columns, blocks of rows)."""
+    out = []
+    for part in read(path).decode().split("\n\n\n"):
+        comments = [x for x in part.split("\n") if x.startswith("#")]
+        body = "\n".join(x for x in part.split("\n") if not x.startswith("#")).strip("\n")
+        blocks = [[[float(v) for v in row.split()] for row in b.split("\n") if row] for b in body.split("\n\n")]
+        out.append((comments[-1][1:].split(), blocks))
+    return out
+
+
+def picture(path, least=1):
+    """Well-formed, with at least so many line segments and points drawn."""
+    if not GNUPLOT:
+        return
+    root = xml.etree.ElementTree.parse(path).getroot()
+    check(root.tag == SVG + "svg", "an SVG", root.tag)
+    paths = "".join(e.get("d", "") for e in root.iter(SVG + "path"))
+    marks = len(list(root.iter(SVG + "use")))
+    drawn = len(re.findall("[ML]|(?<=\\d) (?=[-\\d])", paths)) + marks + 1000*len(list(root.iter(SVG + "image")))
+    check(drawn >= least, "%s draws something" % path, drawn)
+
+
+def close(a, b, eps=1e-12):
+    return abs(a - b) <= eps*max(1, abs(b))
+
+
+# ---- numbers -------------------------------------------------------------------------------------------------
+
+
+def test_line():
+    r = plots("""
+plot curve = { kind = line, x = linspace(0, 1, 5), y = [r + k^2 for k in 0:5], samples = 10, xlabel = "t" } on points
+plot two = { kind = line, y = (q[0], p[0]^2), labels = ["q", "squares"] } on points
+plot alone = { kind = line, x = [1, 2, 4], y = ([1, 4, 16], [2, 2, 2]) }
+report first = min(r, r) on points
+""")
+    check(re.search(r"^plot curve +r/plots/curve\.%s$" % ("svg" if GNUPLOT else "dat"), r.out, re.M), "a line of the summary", r)
+    (columns, blocks), = sets("r/plots/curve.dat")
+    check(columns == ["sample", "x", "y"], "named columns", columns)
+    check([b[0][0] for b in blocks] == [5*i for i in range(10)], "samples spread over the set", blocks)
+    for b in blocks:
+        for k, (_, x, y) in enumerate(b):
+            check(close(x, k/4) and close(y, b[0][2] + k*k), "x and y", b)
+    text = read("r/plots/curve.dat").decode()
+    check("10 of the 50 samples of `points`" in text and "kind line" in text, "the header says what it is", text[:300])
+    (_, one), (_, two) = sets("r/plots/two.dat")
+    check(len(one) == 1 and len(one[0]) == 50, "one curve through the samples", len(one[0]))
+    for (i, x, q), (_, _, p2) in zip(one[0], two[0]):
+        check(x == i and close(q*q + p2, 1, 1e-14), "fields", i, q, p2)
+    (_, a), (_, b) = sets("r/plots/alone.dat")
+    check(a == [[[0, 1, 1], [0, 2, 4], [0, 4, 16]]] and [x[2] for x in b[0]] == [2, 2, 2], "constants", a, b)
+    for name in "curve", "two", "alone":
+        picture("r/plots/%s.svg" % name, 3)
+
+
+def test_points():
+    plots("""
+hamiltonian H(q: real[1], p: real[1]) = q[0]^2 + p[0]^2
+plot cloud = { kind = scatter, x = q[0], y = p[0], colour = r } on points
+plot section_ = { kind = section, xy = trajectory(H, q, p, dt = 0.1, steps = 20, method = leapfrog), samples = 4 } on points
+""")
+    (columns, ((*rows,),)), = sets("r/plots/cloud.dat")
+    check(columns[-1] == "colour" and len(rows) == 50, "columns", columns)
+    for _, x, y, a in rows:
+        check(close(x, math.cos(a)) and close(y, math.sin(a)), "points", x, y, a)
+    (_, blocks), = sets("r/plots/section_.dat")
+    check([len(b) for b in blocks] == [21]*4, "orbits", [len(b) for b in blocks])
+    for _, x, y in blocks[2]:
+        check(abs(x*x + y*y - 1) < 0.02, "on the circle", x, y)
+    picture("r/plots/cloud.svg", 50)
+    picture("r/plots/section_.svg", 84)
+
+
+def test_phase_levels():
+    """Lines of functions that differ by a constant are the same lines; the lattice goes around the orbits."""
+    plots("""
+hamiltonian H(q: real[1], p: real[1]) = q[0]^2 + 2*p[0]^2
+fn shifted(x, y) = x^2 + 2*y^2 + 7
+plot portrait = {
+  kind = phase, n = 41, contours = 6
+  xy = trajectory(H, q, p, dt = 0.1, steps = 20, method = leapfrog)
+  levels = [H, shifted]
+} on points
+plot lines = { kind = phase, levels = H, xrange = [-2, 2], yrange = [-1, 1], n = 11 }
+""")
+    levels = [[float(x) for x in m.split(",")] for m in re.findall("levels discrete (.*)", read("r/plots/portrait.gp").decode())]
+    check(len(levels) == 2 and len(levels[0]) == 6, "levels", levels)
+    check(all(abs(b - a - 7) < 1e-2 for a, b in zip(*levels)), "shifted by the constant", levels)
+    curve, first, second = sets("r/plots/portrait.dat")
+    check(first[0] == ["x", "y", "z"] and len(first[1]) == 41 and len(first[1][0]) == 41, "a lattice")
+    for row in first[1]:
+        for x, y, z in row:
+            check(close(z, x*x + 2*y*y, 1e-7), "values", x, y, z)
+    check(first[1][0][0][0] < -1.2, "around the orbits", first[1][0][0])
+    (_, rows), = sets("r/plots/lines.dat")
+    check(rows[0][0][:2] == [-2, -1] and rows[10][10][:2] == [2, 1], "as asked for", rows[0][0], rows[10][10])
+    picture("r/plots/portrait.svg", 100)
+    picture("r/plots/lines.svg", 50)
+
+
+def test_heat():
+    plots("""
+fn f(x, y) = x*y
+plot map = { kind = heat, z = f, xrange = [0, 2], yrange = [-1, 1], n = 5 }
+plot matrix = { kind = heat, z = [[1, 2, 3], [4, 5, 6]] }
+plot field = { kind = heat, z = [[k*r, 1] for k in 0:3] } on points
+""")
+    (_, rows), = sets("r/plots/map.dat")
+    check(len(rows) == 5 and rows[4] == [[x/2, 1, x/2] for x in range(5)], "the function", rows[4])
+    (_, rows), = sets("r/plots/matrix.dat")
+    check(rows == [[[0, 0, 1], [1, 0, 2], [2, 0, 3]], [[0, 1, 4], [1, 1, 5], [2, 1, 6]]], "the matrix", rows)
+    (_, rows), = sets("r/plots/field.dat")
+    check(close(rows[2][0][2], 2*rows[1][0][2]) and rows[2][1][2] == 1, "that of the first sample", rows)
+    picture("r/plots/map.svg", 5)
+    picture("r/plots/matrix.svg", 6)
+
+
+def test_histogram():
+    plots("""
+plot linear = { kind = histogram, x = r, bins = 7 } on points
+plot ratio = { kind = histogram, x = (r, 2*r), logx = true, labels = ["r", "2 r"] } on points
+""")
+    (columns, ((*rows,),)), = sets("r/plots/linear.dat")
+    check(columns == ["low", "high", "count"] and len(rows) == 7, "bins", rows)
+    check(sum(x[2] for x in rows) == 50, "all are counted", rows)
+    check(all(a[1] == b[0] for a, b in zip(rows, rows[1:])), "bins are side by side", rows)
+    for c, (_, ((*rows,),)) in enumerate(sets("r/plots/ratio.dat")):
+        check(sum(x[2] for x in rows) == 50, "all are counted", c, rows)
+        check(all(close(a[1]/a[0], rows[0][1]/rows[0][0], 1e-9) for a in rows), "equal ratios", rows)
+    picture("r/plots/linear.svg", 7)
+
+
+def test_precision_and_nan():
+    """f32 numbers read back the same; what is not finite is NaN, and a line is broken there."""
+    plots("""
+plot holes = { kind = line, y = [sqrt(k - 3) for k in 0:10] }
+plot tenth = { kind = line, y = (r/10) } on points
+""", data="precision f32\n" + DATA)
+    (_, ((*rows,),)), = sets("r/plots/holes.dat")
+    check(all(math.isnan(y) for _, _, y in rows[:3]) and rows[7][2] == 2, "NaN", rows)
+    check("3 points are not drawn" in read("r/plots/holes.dat").decode(), "and the header says so")
+    picture("r/plots/holes.svg", 6)
+    write("never.hnn", DATA + "plot never = { kind = line, y = log(r - 100) } on points\nreport one = r on points\n")
+    hnnc("run", "never.hnn", "--out", "n", code=3, says=["never.svg was not made: no point of it is finite", "report one"])
+    check(not os.path.exists("n/plots/never.svg"), "no picture of nothing")
+    hnnc("resume", "n", code=4)                # nothing was trained: no checkpoint
+    plots("fn c(x, y) = 0*x + 2\nplot flat = { kind = phase, levels = c, xrange = [0, 1], yrange = [0, 1] }\n", "c",
+          says="no level line goes through its range")
+
+
+# ---- scripts -------------------------------------------------------------------------------------------------------
+
+
+def test_script_runs_again():
+    if not GNUPLOT:
+        return print("     no gnuplot: the scripts are not run")
+    plots("plot again = { kind = scatter, x = q[0], y = p[0] } on points\n")
+    made = read("r/plots/again.svg")
+    os.unlink("r/plots/again.svg")
+    subprocess.run([GNUPLOT, "again.gp"], cwd="r/plots", check=True, timeout=60)
+    check(read("r/plots/again.svg") == made, "the same picture")
+
+
+def test_text_is_text():
+    """Labels are text, whatever they hold: for gnuplot, for a shell, for XML."""
+    label = "it's `touch evil` $(touch evil) <b> & _x_ {y}^2 @E \\n ω"
+    r = plots('plot Ω_1 = { kind = line, y = ([1, 2], [2, 1]), title = "%s", labels = ["%s", "\'; system \'touch evil\'"],\n'
+              '  xlabel = "%s", ylabel = "!touch evil" }\n' % (label.replace("\\", "\\\\"), label.replace("\\", "\\\\"), label[:9]))
+    check("plots/Ω_1." in r.out, "a name in Greek", r)
+    check(not os.path.exists("r/plots/evil") and not os.path.exists("evil"), "nothing is executed")
+    if GNUPLOT:
+        picture("r/plots/Ω_1.svg", 2)
+        text = "".join(xml.etree.ElementTree.parse("r/plots/Ω_1.svg").getroot().itertext())
+        check("<b> & _x_ {y}^2 @E" in text and "system 'touch evil'" in text, "as written", text)
+
+
+# ---- gnuplot that is missing, fails, does not end ------------------------------------------------------------------------
+
+
+def fake(script):
+    os.makedirs("bin", exist_ok=True)
+    write("bin/gnuplot", "#!/bin/sh\n" + script)
+    os.chmod("bin/gnuplot", stat.S_IRWXU)
+    return environment(PATH=os.path.abspath("bin") + ":" + os.environ["PATH"])
+
+
+ONE = "plot one = { kind = line, y = [1, 2] }\n"
+
+
+def no_picture(out, why, env):
+    r = plots(ONE, out, env=env, says=["one.svg was not made: " + why])
+    check("plot one" in r.out and "one.dat" in r.out, "the numbers are there", r)
+    check(os.path.exists(out + "/plots/one.dat") and os.path.exists(out + "/plots/one.gp"), "both files")
+    check(not os.path.exists(out + "/plots/one.svg"), "no half picture")
+    entry, = load(out + "/manifest.json")["plots"]
+    check(entry["svg"] is False and entry["why"].startswith(why), "the manifest", entry)
+
+
+def test_without_gnuplot():
+    no_picture("r", "gnuplot is not installed", environment(PATH=""))
+    no_picture("off", "HNNC_PLOT_SECONDS is 0", environment(HNNC_PLOT_SECONDS="0"))
+    no_picture("fails", "gnuplot failed: line 3: no such thing", fake("echo '  ^' >&2\necho 'line 3: no such thing' >&2\nexit 1\n"))
+    no_picture("silent", "gnuplot failed: it gave no reason", fake("exit 7\n"))
+    no_picture("lazy", "gnuplot did not write it", fake("exit 0\n"))
+    no_picture("killed", "gnuplot was ended by signal 9", fake("echo half > one.svg\nkill -9 $$\n"))
+    slow = dict(fake("exec sleep 60\n"), HNNC_PLOT_SECONDS="0.3")
+    no_picture("slow", "gnuplot took more than 0.3 seconds", slow)
+    loud = dict(fake("while :; do echo no; done\n"), HNNC_PLOT_SECONDS="0.3")
+    no_picture("loud", "gnuplot took more than 0.3 seconds", loud)
+
+
+# ---- in the course of a run -----------------------------------------------------------------------------------------------------
+
+
+def test_place_in_file():
+    """A plot shows the parameters as they are at its place; resume makes what is missing, and nothing twice."""
+    more = 'plot before = { kind = line, y = [H([k], [0]) for k in 0:5] }\n'
+    model(precision="f64", old="train fit on", new=more + "train fit on")
+    with open("m.hnn", "a") as f:
+        f.write(more.replace("before", "after"))
+    hnnc("run", "m.hnn", "--out", "r", env=environment(PATH=""))
+    before, after = read("r/plots/before.dat"), read("r/plots/after.dat")
+    check(sets("r/plots/before.dat")[0][1] != sets("r/plots/after.dat")[0][1], "trained in between")
+    check([x["name"] for x in load("r/manifest.json")["plots"]] == ["before", "after"], "the manifest lists both")
+    hnnc("resume", "r")
+    check(read("r/plots/before.dat") == before and read("r/plots/after.dat") == after, "the same numbers")
+    if GNUPLOT:
+        picture("r/plots/before.svg", 4)
+        picture("r/plots/after.svg", 4)
+        check([x["svg"] for x in load("r/manifest.json")["plots"]] == [True, True], "now both are drawn")
+        made = os.stat("r/plots/before.svg").st_mtime_ns
+        hnnc("resume", "r")
+        check(os.stat("r/plots/before.svg").st_mtime_ns == made, "not drawn twice")
+    check([x["name"] for x in load("r/manifest.json")["plots"]] == ["before", "after"], "none is listed twice")
+
+
+def test_quiet_check_and_set_aside():
+    r = plots(ONE, "r", "p.hnn", 0, (), DATA, None, "-q")
+    check(r.out == "" and (r.err == "" or not GNUPLOT), "quiet", r)
+    hnnc("check", "p.hnn", says="1 plot\n")
+    hnnc("run", "p.hnn", "--out", "r", "-q")
+    earlier, = os.listdir("r/earlier")
+    check(os.path.exists("r/earlier/%s/plots/one.dat" % earlier) and os.path.exists("r/plots/one.dat"), "set aside")
+    write("r2/plots", "a file in the way")
+    hnnc("run", "p.hnn", "--out", "r2", code=4, says="r2/plots")
+    write("i.hnn", 'import "p"\n')
+    hnnc("check", "i.hnn", code=1, says="a file that is imported holds definitions only")
+    r = hnnc("compile", "p.hnn", "--emit=ir")
+    check("plot `one`" in r.out, "its function is shown", r)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
