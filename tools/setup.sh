@@ -3,6 +3,7 @@
 
 packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev libpolly-19-dev libz3-dev libzstd-dev
 libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
+optional="gnuplot-nox"      # draws plots; without it hnnc writes their numbers and scripts
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -46,6 +47,14 @@ install_missing() {
   say "setup: as root, with a network: apt-get update && apt-get install --no-install-recommends ${missing% }"
   rm -f "$log"
   return 1
+}
+
+# Once what must be there is there: a failure is said and is none.
+install_optional() {
+  command -v gnuplot >/dev/null 2>&1 && return 0
+  if command -v dpkg-query >/dev/null 2>&1 && { apt update </dev/null >/dev/null 2>&1 || true; } &&
+     apt install -y --no-install-recommends "$optional" </dev/null >/dev/null 2>&1; then return 0; fi
+  say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures"
 }
 
 # configure DIR OPTIONS...: at first, or again with the same options.
