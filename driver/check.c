@@ -27,9 +27,23 @@ static void summary(const Model *m) {
   printf("\n");
 }
 
+/* Means over the batch stand where a training step can take them. */
+static bool means_fit(Session *s) {
+  bool fit = true;
+  for (uint32_t i = 0; i < s->model->naction; i++) {
+    if (s->model->action[i].kind != DO_TRAIN) continue;
+    Fn *mean = pass_step_mean(s->model->action[i].train->loss, s->diag);
+    fit &= mean != NULL;
+    ir_fn_destroy(mean);
+  }
+  if (!fit) session_render(s);
+  return fit;
+}
+
 int command_check(const Options *o) {
   Session s;
   int code = session_open(&s, o);
+  if (!code && !means_fit(&s)) code = EXIT_FILE;
   if (!code) {
     proofs_print(&s, stdout, false);
     if (proofs_refuted(&s)) code = EXIT_FILE;

@@ -244,6 +244,41 @@ fn f64 @f("x" field 0: f64[B]) {
     hnnc("opt", "missing.hir", code=4, says="missing.hir")
 
 
+MEAN = """\
+fn f64 @loss("x" field 0: f64[B], "k" param 0: f64, "A" param 1: f64) {
+  %1 = in {index=0} : f64[B]
+  %2 = in {index=1} : f64
+  %3 = in {index=2} : f64
+  %4 = mul %1, %2 : f64[B]
+  %5 = batch_mean %4, %3 {param=1} : f64
+  %6 = sub %4, %5 : f64[B]
+  %7 = mul %6, %6 : f64[B]
+  return %7
+}
+"""
+
+
+def test_opt_means():
+    write("m.hir", MEAN)
+    check(hnnc("opt", "m.hir").out.count("batch_mean") == 1, "printed as read")
+    r = hnnc("opt", "m.hir", "--passes=derive")
+    check("batch_mean" not in r.out and "sub %4, %3" in r.out, "elsewhere it is the average", r.out)
+    r = hnnc("opt", "m.hir", "--passes=means,simplify")
+    check("batch_sum" in r.out and '"weight" weight 0: f64[B]' in r.out and 'return %8, %6' not in r.out and '"A"' in r.out.split("return")[1],
+          "a weighted sum, which comes out after the loss", r.out)
+    r = hnnc("opt", "m.hir", "--passes=gradient,derive,simplify")
+    outs = r.out.split("return")[1].split(",")
+    check(len(outs) == 3 and '"k"' in outs[1] and '"A"' in outs[2], "loss, gradient, mean of the step", r.out)
+    body = MEAN[MEAN.index("{\n") + 2:].replace("return %7", "return %6").replace("\n", "\n  ").rstrip()
+    write("loop.hir", 'fn f64 @loop("x" field 0: f64[B], "k" param 0: f64, "A" param 1: f64) {\n'
+          '  %1 = in {index=0} : f64[B]\n  %2 = in {index=1} : f64\n  %3 = in {index=2} : f64\n'
+          '  sub 1 @turn("" other 0: f64[B], "" other 0: f64, "" other 0: f64) {\n  ' + body + '\n'
+          '  %4 = scan %1, %2, %3 {n=3, carry=1, xs=0, ys=0, zs=0, reverse=0, converge=0} @1 : (f64[B])\n'
+          '  %5 = proj %4 {index=0} : f64[B]\n  return %5\n}\n')
+    r = hnnc("opt", "loop.hir", "--passes=gradient", code=1, says="loop.hir:10")
+    check("turns follow one another" in r.err, "no mean in a loop", r.err)
+
+
 def test_bench():
     model()
     b = json.loads(hnnc("bench", "m.hnn", "--json", "--batch", "64", "--threads", "1").out)

@@ -173,6 +173,66 @@ static void test_shared(void) {
   rt_fn_destroy(NULL);
 }
 
+/* Two phases with tiles of 8 and 32. x, weight -> each = weight x, sum; then x, weight, each, sum -> sum of
+ * each (x - sum): what the second reads of the padding must hold the weight 0 that the first computed there. */
+enum { NARROW = 8, WIDE = 32 };
+
+static void first_phase(const HnnCall *c) {
+  const double *x = c->in[0].p, *weight = c->in[1].p;
+  double *each = c->out[0].p, *sum = c->out[1].p;
+  *sum = 0;
+  for (int64_t s = c->tile0 * NARROW; s < c->tile1 * NARROW; s++) *sum += each[s] = weight[s] * x[s];
+}
+
+static void second_phase(const HnnCall *c) {
+  const double *x = c->in[0].p, *each = c->in[1].p, *sum = c->in[2].p;
+  double *out = c->out[0].p;
+  *out = 0;
+  for (int64_t s = c->tile0 * WIDE; s < c->tile1 * WIDE; s++) *out += each[s] * (x[s] - *sum);
+}
+
+static RtFn *phase(HnnKernel k, int32_t tile, int nin, int nout, const int64_t *elems, const bool *lane, RtPool *pool) {
+  const RtFnSpec spec = {.kernel = k, .info = {.tile = tile, .f64 = 1, .flop_per_sample = 5000}, .nin = nin, .nout = nout,
+                         .out_elems = elems, .out_lane = lane};
+  return rt_fn_create(&spec, pool);
+}
+
+static void test_phases(void) {
+  static const int64_t one[] = {1, 1};
+  static const bool first_lane[] = {true, false}, shared[] = {false, true};
+  static const RtRef first_in[] = {{-1, 0}, {-1, 1}}, second_in[] = {{-1, 0}, {1, 0}, {1, 1}}, from[] = {{3, 0}, {1, 0}};
+  for (int threads = 1; threads <= 3; threads++) {
+    RtPool *pool = rt_pool_create(threads);
+    const RtPart part[5] = {
+      [1] = {phase(first_phase, NARROW, 2, 2, one, first_lane, pool), 2, 2, first_in, one, first_lane},
+      [3] = {phase(second_phase, WIDE, 3, 1, one, shared, pool), 3, 1, second_in, one, shared}};
+    const RtSplitSpec spec = {5, part, true, 2, 2, shared, one, from};
+    RtFn *f = rt_fn_create_split(&spec);
+    static const int64_t n[] = {5, 8, 32, 200, 40, 1000, 3};
+    for (int k = 0; k < 7; k++) {
+      RtArray x, weight, each;
+      CU_ASSERT_TRUE_FATAL(rt_array_init(&x, "x", true, 0, NULL, n[k]) && rt_array_init(&weight, "w", true, 0, NULL, n[k]) &&
+                           rt_array_init(&each, "e", true, 0, NULL, n[k]));
+      double out = 0, mean = 0, want = 0;
+      for (int64_t s = 0; s < n[k]; s++) {
+        ((double *)x.v)[s] = cos((double)s), ((double *)weight.v)[s] = 1 / (double)n[k];
+        mean += cos((double)s) / (double)n[k];
+      }
+      for (int64_t s = 0; s < n[k]; s++) want += cos((double)s) * (cos((double)s) - mean) / (double)n[k];
+      rt_array_pad(&x);
+      const HnnArg in[] = {{x.v, x.ld}, {weight.v, weight.ld}}, to[] = {{&out, 0}, {each.v, each.ld}};
+      rt_fn_run(f, in, to, n[k], 0, 0);
+      CU_ASSERT_DOUBLE_EQUAL(out, want, 1e-13);
+      for (int64_t s = 0; s < n[k]; s++) CU_ASSERT_EQUAL(((double *)each.v)[s], cos((double)s) * (1 / (double)n[k]));
+      rt_array_finish(&x);
+      rt_array_finish(&weight);
+      rt_array_finish(&each);
+    }
+    rt_fn_destroy(f);
+    rt_pool_destroy(pool);
+  }
+}
+
 int main(void) {
   CU_initialize_registry();
   CU_pSuite s = CU_add_suite("fn", NULL, NULL);
@@ -181,6 +241,7 @@ int main(void) {
   CU_add_test(s, "threads", test_threads);
   CU_add_test(s, "chunks", test_chunks);
   CU_add_test(s, "shared", test_shared);
+  CU_add_test(s, "phases of different tiles", test_phases);
   CU_basic_run_tests();
   const unsigned failed = CU_get_number_of_failures();
   CU_cleanup_registry();
