@@ -196,6 +196,21 @@ static void test_converge(void) {
     }
 }
 
+/* A carry that grows by 2 ulp a turn has converged after the first: a million turns would show. */
+static void test_converge_early(void) {
+  for (uint32_t n = 1; n < 30; n += 13) {
+    Build b, t;
+    start(&b, true);
+    Val a = input(&b, true, 1, n, 0, 0);
+    ir_build_init(&t, ir_sub_create(b.f, "turn"));
+    ir_output(&t, ir_mul(&t, input(&t, true, 1, n, 0, 0), ir_const(&t, 1 + 0x1p-51)), "x");
+    ir_build_finish(&t);
+    Val s = ir_scan(&b, &a, 1, 1000000, 1, 0, 0, 0, false, true, t.f);
+    ir_output(&b, ir_sub(&b, ir_div(&b, ir_proj(&b, s, 0), a), ir_const(&b, 1)), "growth");
+    finish(&b, NULL, 21);
+  }
+}
+
 static void test_ode(void) {
   for (int lane = 0; lane < 2; lane++)
     for (int f64 = 0; f64 < 2; f64++)
@@ -330,7 +345,7 @@ static void test_unknown(void) {
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
   {"sums over turns", test_loops},   {"sums of sums", test_sums},
-  {"convergence", test_converge},    {"adaptive trajectories", test_ode},
+  {"convergence", test_converge},    {"early end", test_converge_early}, {"adaptive trajectories", test_ode},
   {"cache", test_cache},             {"aarch64", test_aarch64},    {"unknown names", test_unknown},
 };
 
