@@ -6,12 +6,13 @@
 
 static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name, Span at) {
   if (!fn) return;
-  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at};
+  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at, MEMORY_STORED};
 }
 
 static void add_train(Units *u, const Train *t, Span at, bool f64) {
   Optim o = trainer_optim(&t->opt);
   add(u, pass_gradient(t->loss, t->moved, t->nmoved), true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
+  u->list.at[u->list.n - 1].memory = (Memory)t->memory;
   add(u, pass_mean(t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
   add(u, pass_optim_update(&o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
 }
