@@ -76,6 +76,13 @@ LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c) {
   return cg_intrinsic(e, e->fma ? "llvm.fma" : "llvm.fmuladd", &t, 1, (LLVMValueRef[]){a, x, c}, 3);
 }
 
+LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v) {
+  const char *constraint = e->x86 ? "=x,0" : "=w,0";     /* any vector register */
+  LLVMTypeRef t = LLVMTypeOf(v), type = LLVMFunctionType(t, &t, 1, 0);
+  LLVMValueRef nothing = LLVMGetInlineAsm(type, "", 0, constraint, strlen(constraint), 1, 0, LLVMInlineAsmDialectATT, 0);
+  return LLVMBuildCall2(e->b, type, nothing, &v, 1, "");
+}
+
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n) {
   LLVMValueRef m[64];
   for (unsigned i = 0; i < n; i++) m[i] = mask[i] < 0 ? LLVMGetPoison(e->i32) : cg_i32(e, mask[i]);

@@ -55,6 +55,7 @@ LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c); 
 /* An overloaded intrinsic on `ntypes` types: cg_intrinsic(e, "llvm.fabs", &ty, 1, args, 1). */
 LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args,
                           unsigned nargs);
+LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v);        /* reals: v, but LLVM does not know that it is v */
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n);
 LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes);    /* horizontal sum, fixed order */
 

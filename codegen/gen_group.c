@@ -47,7 +47,7 @@ static bool flat_value(const Plan *p, uint32_t group, Val v) {
   switch (q->cls) {
   case PC_CONST: case PC_TABLE: case PC_IN: case PC_BUF: case PC_SSA: return true;
   case PC_VIEW:
-    return (i->op == OP_id || i->op == OP_spread || i->op == OP_reshape || i->type.rank == 0) &&
+    return (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier || i->op == OP_reshape || i->type.rank == 0) &&
            flat_value(p, group, ir_arg(p->f, i, 0));
   case PC_UP: {
     const Inst *call = ir_inst(p->up->f, p->call);

@@ -189,6 +189,12 @@ static CgVec put(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   return sum;
 }
 
+static CgVec barrier(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  CgVec x = gen_lanes(g, i->type, gen_at(g, fr, ir_arg(fr->p->f, i, 0), at));
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) x.v[v] = cg_hide(g->e, x.v[v]);
+  return x;
+}
+
 CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *i = ir_inst(fr->p->f, v);
   switch (i->op) {
@@ -199,6 +205,7 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_unslice: return unslice(g, fr, i, at);
   case OP_concat: return concat(g, fr, i, at);
   case OP_put: return put(g, fr, i, at);
+  case OP_barrier: return barrier(g, fr, i, at);
   default: return elementwise(g, fr, i, at);
   }
 }

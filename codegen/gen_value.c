@@ -216,7 +216,7 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
   Val x = ir_arg(f, i, 0);
   Idx to = {.axes = true};
-  if (i->op == OP_id || i->op == OP_spread) return gen_at(g, fr, x, at);
+  if (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier) return gen_at(g, fr, x, at);
   if (i->op == OP_reshape) {
     to = (Idx){.lin = gen_lin(g, i->type, at)};
     if (ir_type(f, x).rank == 1) to.ax[0] = to.lin, to.axes = true;

@@ -55,11 +55,24 @@ Val plan_root(const Plan *p, Val v) {
 /* The index of the group of value v, or 0 if it is there from the start. */
 static uint32_t group_of(const Plan *p, Val v) { return p->val[plan_root(p, v).id].group; }
 
+/* The last group that barriers on the way to v's elements name. */
+static uint32_t barred(const Plan *p, Val v) {
+  uint32_t g = 0;
+  for (;;) {
+    const PVal *q = &p->val[v.id];
+    if (q->after > g) g = q->after;
+    if (q->alias) v.id = q->alias;
+    else if (q->cls == PC_VIEW) v = ir_arg(p->f, ir_inst(p->f, v), 0);
+    else return g;
+  }
+}
+
 /* The first group that may read v; `same`: at the index at which it is computed. */
 static uint32_t earliest(const Plan *p, Val v, bool same) {
   Val s = plan_strip(p, v);
   if (same && p->val[s.id].cls == PC_POINT) return p->val[s.id].group;
-  uint32_t g = group_of(p, v);
+  uint32_t g = group_of(p, v), bar = barred(p, v);
+  if (bar > g) g = bar;
   return g ? g + 1 : 0;
 }
 
@@ -124,6 +137,7 @@ static void place_tiny(Plan *p, Val v, Section s) {
     uint32_t g = group_of(p, a);
     bool together = g && p->group.at[g]->kind == G_TINY && p->val[plan_root(p, a).id].cls == PC_SSA;
     if (g && !together) g++;
+    if (barred(p, a) >= g && barred(p, a)) g = barred(p, a) + 1;
     if (g > from) from = g;
   }
   uint32_t g = find_tiny(p, from, s);
@@ -346,6 +360,22 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   p->val[v.id].group = own_group(p, kind, s, v);
 }
 
+/* Big values are not looked through in memory anyway; registers need an instruction that hides them. */
+static void plan_barrier(Plan *p, Val v, Section s) {
+  const Inst *i = ir_inst(p->f, v);
+  if (tiny(i->type)) {
+    set(p, v, PC_SSA), place_tiny(p, v, s);
+    return;
+  }
+  set(p, v, PC_VIEW);
+  for (uint32_t k = 1; k < i->nargs; k++) {
+    Val c = ir_arg(p->f, i, k);
+    uint32_t g = group_of(p, c), bar = barred(p, c);
+    if (bar > g) g = bar;
+    if (g > p->val[v.id].after) p->val[v.id].after = g;
+  }
+}
+
 static void plan_inst(Plan *p, Val v) {
   const Inst *i = ir_inst(p->f, v);
   PVal *q = &p->val[v.id];
@@ -359,6 +389,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_take: case OP_diagv: case OP_id:
   case OP_spread: set(p, v, PC_VIEW); break;
   case OP_proj: plan_proj(p, v); break;
+  case OP_barrier: plan_barrier(p, v, s); break;
   case OP_scan: case OP_ode: plan_multi(p, v); break;
   case OP_rand: plan_own(p, v, s, G_RAND); break;
   case OP_concat: plan_own(p, v, s, G_CONCAT); break;
@@ -386,7 +417,8 @@ Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool
   p->live = ir_live(f);
   *vec_push(&p->group) = NULL;
   for (uint32_t v = 1; v < f->inst.n; v++)
-    for (uint32_t k = 0; p->live[v] && k < f->inst.at[v].nargs; k++) p->val[ir_arg(f, &f->inst.at[v], k).id].uses++;
+    for (uint32_t k = 0; p->live[v] && k < (f->inst.at[v].op == OP_barrier ? 1 : f->inst.at[v].nargs); k++)
+      p->val[ir_arg(f, &f->inst.at[v], k).id].uses++;
   for (uint32_t v = 1; v < f->inst.n; v++)
     if (p->live[v]) plan_inst(p, (Val){v});
   plan_sums(p);

@@ -42,6 +42,7 @@ typedef struct PVal {
   bool stored;               /* has memory */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
+  uint32_t after;            /* a barrier that is a view: the last group that must come before its readers */
   uint8_t sum;               /* SumKind: others accumulate into it (plan_sums.c) */
   uint32_t into;             /* accumulates into that value, has no memory of its own */
   int64_t acc;               /* SUM_LANES: scratch of the accumulators that the others share */

@@ -65,7 +65,7 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
   memcpy(in, a->stride, sizeof in);
   Type from = ir_type(f, ir_arg(f, i, 0));
   switch (i->op) {
-  case OP_id: case OP_spread: return true;
+  case OP_id: case OP_spread: case OP_barrier: return true;
   case OP_reshape: return reshape_strides(from, in, i->type, a->stride);
   case OP_transpose:
     for (uint32_t k = 0; k < i->type.rank; k++) a->stride[k] = in[ir_attr(f, i, k)];

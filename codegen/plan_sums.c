@@ -3,9 +3,12 @@
  * the leaves accumulate: a result of the function, or a zs of a loop, then over all its turns too. */
 #include "codegen/plan_priv.h"
 
-enum { MAX_LEAVES = 32 };
+typedef struct Tree { VEC(Val) leaf, add; uint8_t sum; } Tree;
 
-typedef struct Tree { Val leaf[MAX_LEAVES], add[MAX_LEAVES]; uint32_t nleaf, nadd; uint8_t sum; } Tree;
+static void tree_free(Tree *t) {
+  vec_free(&t->leaf);
+  vec_free(&t->add);
+}
 
 Val plan_sink(const Plan *p, Val v) { return p->val[v.id].into ? (Val){p->val[v.id].into} : v; }
 
@@ -42,14 +45,14 @@ static bool collect(const Plan *p, Val v, bool top, Tree *t) {
   uint8_t kind = leaf_kind(p, v);
   if (!top && (p->val[v.id].uses != 1 || out_uses(p, v))) return false;
   if (kind) {
-    if (t->nleaf == MAX_LEAVES || (t->sum && t->sum != kind)) return false;
-    t->sum = kind, t->leaf[t->nleaf++] = v;
+    if (t->sum && t->sum != kind) return false;
+    t->sum = kind, *vec_push(&t->leaf) = v;
     return true;
   }
-  if (i->op != OP_add || t->nadd == MAX_LEAVES || p->val[v.id].into) return false;
+  if (i->op != OP_add || p->val[v.id].into) return false;
   for (uint32_t k = 0; k < 2; k++)
     if (!type_same_dims(ir_type(p->f, ir_arg(p->f, i, k)), i->type)) return false;
-  t->add[t->nadd++] = v;
+  *vec_push(&t->add) = v;
   return collect(p, ir_arg(p->f, i, 0), false, t) && collect(p, ir_arg(p->f, i, 1), false, t);
 }
 
@@ -76,23 +79,23 @@ static void join_products(Plan *p) {
     uint32_t n = 1;
     for (uint32_t j = k; j-- > 1 && n < PLAN_JOIN;) {
       Group *o = p->group.at[j];
-      if (o->kind != G_DW || o->joined || o->section != g->section || !plain(p, o)) continue;
-      if (plan_sink(p, o->main).id == plan_sink(p, g->main).id) o->joined = k, n++;
+      if (o->kind != G_DW || o->joined || o->section != g->section) continue;
+      if (plan_sink(p, o->main).id == plan_sink(p, g->main).id && plain(p, o)) o->joined = k, n++;
     }
   }
 }
 
 static void commit(Plan *p, Val sink, const Tree *t) {
-  for (uint32_t k = 0; k < t->nadd; k++) {
-    PVal *q = &p->val[t->add[k].id];
-    forget_member(p, t->add[k]);
+  for (uint32_t k = 0; k < t->add.n; k++) {
+    PVal *q = &p->val[t->add.at[k].id];
+    forget_member(p, t->add.at[k]);
     q->cls = PC_BUF;
-    if (t->add[k].id != sink.id) q->into = sink.id;
+    if (t->add.at[k].id != sink.id) q->into = sink.id;
   }
-  for (uint32_t k = 0; k < t->nleaf; k++) {
-    Root *r = root_of(p, t->leaf[k]);
+  for (uint32_t k = 0; k < t->leaf.n; k++) {
+    Root *r = root_of(p, t->leaf.at[k]);
     if (r) r->persist = true;
-    if (t->leaf[k].id != sink.id) p->val[t->leaf[k].id].into = sink.id;
+    if (t->leaf.at[k].id != sink.id) p->val[t->leaf.at[k].id].into = sink.id;
   }
   p->val[sink.id].sum = t->sum;
 }
@@ -110,6 +113,7 @@ void plan_sums(Plan *p) {
       PVal *q = &p->val[v];
       if (!p->live[v] || p->f->inst.at[v].op != OP_add || !q->bsum || q->into) continue;
       if (collect(p, (Val){v}, true, &t)) commit(p, (Val){v}, &t);
+      tree_free(&t);
     }
     join_products(p);
     return;
@@ -122,6 +126,7 @@ void plan_sums(Plan *p) {
     Tree t = {0};
     if (p->val[v.id].uses || out_uses(p, v) != 1) continue;
     if (collect(p, v, true, &t) && loop_allows(p, t.sum)) commit(p, v, &t);
+    tree_free(&t);
   }
   join_products(p);
 }

@@ -73,6 +73,8 @@ static void print_text(const Session *s, const Trainer *t, const Figures *f) {
   printf("  %12.1f GFLOP/s\n", f->gflops);
   printf("  %12.1f GFLOP/s peak of fused multiply-adds, measured in this run\n", f->peak_gflops);
   printf("  %12.1f %% of the peak\n", 100 * f->peak_share);
+  char text[128];
+  if (*native_memory_text(t->native[0].memory, text, sizeof text)) printf("  %s\n", text);
   printf("  %12.1f ms to compile\n", 1e3 * t->compile_seconds);
 }
 

@@ -13,16 +13,24 @@ static const char *const emit_kinds[] = {"ast", "ir", "kernels", "llvm", "asm", 
 enum { NKINDS = sizeof emit_kinds / sizeof *emit_kinds };
 
 /* Derived, simplified, not split: what `ir`, `flops` and `dot` show. NULL after messages. */
-static Fn *lowered(Session *s, const Unit *u) {
-  Fn *d = pass_derive(u->fn, s->diag), *f = d ? pass_simplify(d) : NULL;
+static Fn *lowered(Session *s, const Unit *u, MemoryChoice *memory) {
+  Fn *d = pass_derive_as(u->fn, u->memory, memory, s->diag), *f = d ? pass_simplify(d) : NULL;
   ir_fn_destroy(d);
   return f;
 }
 
+static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryChoice c) {
+  char text[128];
+  if (!strcmp(u->kind, "gradient") && *native_memory_text(c, text, sizeof text))
+    fprintf(out, "%s `%s`: %s\n", comment, u->name, text);
+}
+
 static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
-  Fn *f = lowered(s, u);
+  MemoryChoice memory;
+  Fn *f = lowered(s, u, &memory);
   if (!f) return false;
   fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
+  print_memory(out, strcmp(kind, "dot") ? "#" : "//", u, memory);
   if (!strcmp(kind, "ir")) ir_print(out, f, s->src);
   else if (!strcmp(kind, "dot")) ir_dot_graph(out, f);
   else pass_flops_print(out, f);
@@ -30,9 +38,12 @@ static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
   return true;
 }
 
-static bool add_unit(Session *s, Cg *cg, const Unit *u) {
+/* said: where to say how states are kept, or NULL. */
+static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
   Split split;
-  Fn *f = lowered(s, u);
+  MemoryChoice memory;
+  Fn *f = lowered(s, u, &memory);
+  if (f && said) print_memory(said, "#", u, memory);
   bool ok = f && pass_split(f, &split, s->diag);
   char suffix[SPLIT_NAME];
   for (uint32_t k = 0; ok && k < split.n; k++)
@@ -48,7 +59,7 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
   Cg *cg = cg_create(&s->cg, err, sizeof err);
   bool ok = cg != NULL;
   for (uint32_t i = 0; ok && i < units->list.n; i++)
-    if (!add_unit(s, cg, &units->list.at[i])) return cg_destroy(cg), session_render(s), EXIT_FILE;
+    if (!add_unit(s, cg, &units->list.at[i], strcmp(kind, "kernels") ? NULL : out)) return cg_destroy(cg), session_render(s), EXIT_FILE;
   if (ok && !strcmp(kind, "kernels")) cg_print_kernels(cg, out, s->src);
   else if (ok && !strcmp(kind, "llvm")) ok = cg_print_llvm(cg, out, err, sizeof err);
   else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, err, sizeof err);

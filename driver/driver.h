@@ -72,12 +72,15 @@ void init_params(Session *s);
 typedef struct Native {
   const char *name;
   Fn *fn;                                  /* derived and simplified, whole */
+  MemoryChoice memory;                     /* how it keeps states for its gradient */
   Split split;
   RtFn *run;
   Arena *mem;
 } Native;
 
-typedef struct NativeJob { const Fn *fn; const char *name; Native *native; } NativeJob;
+typedef struct NativeJob { const Fn *fn; const char *name; Native *native; Memory memory; } NativeJob;
+/* "reversible: ...", or "" where nothing could be computed again. */
+const char *native_memory_text(MemoryChoice c, char *buf, size_t size);
 /* Derives and compiles all jobs; 0 or the exit code after messages. */
 int native_build(Session *s, NativeJob *job, int n);
 void native_finish(Native *n);

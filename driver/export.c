@@ -156,6 +156,8 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
     if (g->fn[i].kind == GLUE_UPDATE) continue;
     Flops f = pass_flops(g->fn[i].whole);
     printf("  %-40s %12" PRId64 " FLOP a sample\n", g->fn[i].wrapper, f.per_sample);
+    char text[128];
+    if (g->fn[i].kind == GLUE_GRADIENT && *native_memory_text(g->fn[i].memory, text, sizeof text)) printf("    %s\n", text);
   }
   char *so = arena_printf(s->model->mem, "%s.so", base);
   if (library && !stat(so, &st)) printf("  %s (%lld bytes)\n", so, (long long)st.st_size);

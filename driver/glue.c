@@ -53,7 +53,8 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
   }
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = identifier(mem, wrapper), .what = what,
                   .symbol = arena_printf(mem, "hnn_%s_%d", identifier(mem, wrapper), g->n)};
-  Fn *derived = pass_derive(fn, g->s->diag);
+  Memory memory = kind == GLUE_GRADIENT ? (Memory)train->memory : MEMORY_STORED;
+  Fn *derived = pass_derive_as(fn, memory, &out->memory, g->s->diag);
   if (!derived) return false;
   g->n++;
   out->whole = pass_simplify(derived);

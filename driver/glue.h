@@ -14,6 +14,7 @@ typedef struct GlueFn {
   const char *what;          /* "hamiltonian `learned`", ... for the header's comment */
   const Train *train;        /* GRADIENT, UPDATE */
   Fn *whole;                 /* derived and simplified */
+  MemoryChoice memory;       /* GRADIENT */
   Split split;
   Running running;           /* GRADIENT: parameters that keep an average of a mean over the batch */
   int *user, nuser;          /* inputs of kind IN_FIELD in the order of the C parameters: numbers of inputs */

@@ -13,10 +13,22 @@ static const char *part_symbol(char *buf, size_t size, const Native *n, uint32_t
   return buf;
 }
 
+_Static_assert((int)TRAIN_AUTO == (int)MEMORY_AUTO && (int)TRAIN_STORED == (int)MEMORY_STORED &&
+                 (int)TRAIN_REVERSIBLE == (int)MEMORY_REVERSIBLE, "the way to keep states is passed on by number");
+
+const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
+  if (c.bytes == 0) *buf = 0;
+  else
+    snprintf(buf, size, c.way == MEMORY_REVERSIBLE ? "memory = reversible: about %lld bytes of states a sample are computed again"
+                                                   : "memory = stored: about %lld bytes of states a sample are kept",
+             (long long)c.bytes);
+  return buf;
+}
+
 static bool lower(Session *s, NativeJob *j) {
   Native *n = j->native;
   *n = (Native){.name = j->name, .mem = arena_create()};
-  Fn *derived = pass_derive(j->fn, s->diag);
+  Fn *derived = pass_derive_as(j->fn, j->memory, &n->memory, s->diag);
   if (!derived) return false;
   n->fn = pass_simplify(derived);
   ir_fn_destroy(derived);

@@ -104,7 +104,7 @@ static int build(Session *s, Trainer *t, const Optim *o) {
   NativeJob job[NPARTS];
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k]};
+    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k], (Memory)spec->memory};
   t->rt.in_of = input_map(fn[GRADIENT]);
   t->rt.nin = (int)fn[GRADIENT]->in.n;
   int code = native_build(s, job, n);

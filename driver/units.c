@@ -6,7 +6,7 @@
 
 static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name, Span at) {
   if (!fn) return;
-  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at};
+  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at, MEMORY_STORED};
 }
 
 static bool add_train(Units *u, const Train *t, Span at, bool f64, Diag *diag) {
@@ -14,6 +14,7 @@ static bool add_train(Units *u, const Train *t, Span at, bool f64, Diag *diag) {
   Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, NULL, diag);
   if (!gradient) return false;
   add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
+  u->list.at[u->list.n - 1].memory = (Memory)t->memory;
   add(u, pass_mean(t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
   add(u, pass_optim_update(&o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
   return true;

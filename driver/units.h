@@ -9,6 +9,7 @@ typedef struct Unit {
   const char *kind;          /* gradient, mean, update, report, plot, data, fn, hamiltonian, net */
   const char *name;
   Span at;
+  Memory memory;             /* gradients */
 } Unit;
 
 typedef struct Units { Arena *mem; VEC(Unit) list; } Units;

@@ -4,7 +4,6 @@
 #include "frontend/elab_flow.h"
 
 #include <string.h>
-static Val ir_reversible(Build *b, const Val *a, uint32_t n, uint32_t s, Fn *f) { (void)b,(void)a,(void)n,(void)s,(void)f; return VAL_NONE; }
 
 static bool whole(const Step *s) {
   for (uint32_t k = 0; k < s->n; k++)

@@ -23,6 +23,9 @@ static const OptionRow rows[] = {
   {"steps", "schedule", "at factor warmup", {0}},
   {"constant", "schedule", "warmup", {0}},
   {"all", "batch", "", {0}},
+  {"auto", "memory", "", {0}},
+  {"stored", "memory", "", {0}},
+  {"reversible", "memory", "", {0}},
 };
 /* clang-format on */
 enum { NROWS = sizeof rows / sizeof *rows };
@@ -175,6 +178,7 @@ static const Func *option_func(Elab *E, const Want *w, const char *kind) {
     return w->v.func;
   if (w->v.kind == V_POISON) return NULL;
   const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
+                     : !strcmp(kind, "memory")  ? "reversible, stored or auto"
                                                 : "cosine(...), steps(...) or constant";
   elab_error(E, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
   return NULL;
@@ -206,6 +210,12 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
   if (s->kind == SCHED_STEPS && !given)
     elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"),
               "`steps([1000, 2000], factor = 0.1)`");
+}
+
+static void memory(Elab *E, const Want *w, Train *t) {
+  const Func *f = option_func(E, w, "memory");
+  if (!f) return;
+  t->memory = !strcmp(f->name, "stored") ? TRAIN_STORED : !strcmp(f->name, "reversible") ? TRAIN_REVERSIBLE : TRAIN_AUTO;
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {
@@ -338,6 +348,7 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
   Saved old = elab_leave(E);
   Root root;
   root_begin(E, &root, f->name, E->m->f64, true);
+  root.reversible = true;
   root.data = d;
   root.field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
   frame_push(E, NULL, f->module);
@@ -361,7 +372,7 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
  * ------------------------------------------------------------------------------------------------------ */
 
 static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs",
-                                           "clip",      "only",     "test",  "every", "seed"};
+                                           "clip",      "only",     "test",  "every", "seed",   "memory"};
 enum { NOPTIONS = sizeof option_names / sizeof *option_names };
 
 static bool row_option(const char *name) {
@@ -371,7 +382,8 @@ static bool row_option(const char *name) {
 static Value option_value(Elab *E, const Arg *o) {
   Frame *old = E->frame;
   frame_push(E, old, old->module);
-  bool named = !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch");
+  bool named = !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") ||
+               !strcmp(o->name, "memory");
   for (int i = 0; named && i < NROWS; i++) {
     Func *f = ARENA_NEW(E->mem, Func);
     *f = (Func){.kind = F_OPTION, .name = rows[i].name};
@@ -392,6 +404,8 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
     schedule(E, &w, &t->sched);
   else if (!strcmp(o->name, "batch"))
     batch(E, &w, t);
+  else if (!strcmp(o->name, "memory"))
+    memory(E, &w, t);
   else if (!strcmp(o->name, "steps"))
     want_count(E, &w, 1, &t->steps);
   else if (!strcmp(o->name, "epochs"))

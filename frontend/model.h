@@ -73,6 +73,10 @@ typedef struct OptSpec {     /* mirrors passes.h Optim by value; the driver conv
   int history, max_iter;
 } OptSpec;
 
+/* What the backward pass does with the states of flows and symmetric trajectories: keeps them, or computes
+ * them again from the end; mirrors passes.h Memory. */
+typedef enum { TRAIN_AUTO, TRAIN_STORED, TRAIN_REVERSIBLE } TrainMemory;
+
 typedef struct Train {
   const char *name;          /* of the loss */
   Fn *loss;                  /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
@@ -84,6 +88,7 @@ typedef struct Train {
   int64_t every;             /* 0: chosen by the driver */
   double clip;               /* 0: none */
   uint64_t seed;
+  TrainMemory memory;
   uint32_t *moved; uint32_t nmoved;     /* parameters to move, by number */
 } Train;
 

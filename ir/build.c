@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t h, uint64_t x) {
   return h ^ h >> 29;
 }
 
-static bool numbered(Op op) { return op != OP_id && op != OP_none && !(ir_op[op].flags & OPF_IMPURE); }
+static bool numbered(Op op) { return op != OP_id && op != OP_barrier && op != OP_none && !(ir_op[op].flags & OPF_IMPURE); }
 
 static uint64_t key_hash(const Cand *c, uint32_t sub) {
   uint64_t h = mix(c->op, sub);

@@ -43,6 +43,8 @@ static bool eval_fail(Run *r, const char *fmt, ...) __attribute__((format(printf
 
 /* Evaluates f; in[] are borrowed, out[] are allocated. On failure out[] holds nothing to free. */
 static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out);
+/* Of the first nout outputs, by the instructions that are wanted. */
+static bool eval_part(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out, uint32_t nout, const bool *wanted);
 /* The same for a whole function: in[] are compared with the inputs' types first. */
 static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out);
 

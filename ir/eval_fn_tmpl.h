@@ -139,9 +139,11 @@ static void release(const Fn *f, uint32_t id, Slot *slot) {
   if (slot[id].last == 0) slot_free(&slot[id]);
 }
 
-static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot) {
+/* wanted: by id, NULL is all. */
+static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot, const bool *wanted) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
+    if (wanted && !wanted[id]) continue;
     if (i->op == OP_in) {
       slot[id].t = in[ir_attr(f, i, 0)];
       slot[id].borrowed = true;
@@ -154,16 +156,20 @@ static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot) {
   return true;
 }
 
-static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) {
+static bool eval_part(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out, uint32_t nout, const bool *wanted) {
   Slot *slot = slots_create(f);
-  bool ok = eval_body(r, f, in, slot);
-  for (uint32_t k = 0; ok && k < f->out.n; k++) {
+  bool ok = eval_body(r, f, in, slot, wanted);
+  for (uint32_t k = 0; ok && k < nout; k++) {
     const ElemTensor *t = &slot[f->out.at[k].id].t;
     out[k] = eval_tensor(t->type, r->B);
     memcpy(out[k].v, t->v, elem_total(t, r->B) * sizeof(Elem));
   }
   slots_destroy(slot, f);
   return ok;
+}
+
+static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) {
+  return eval_part(r, f, in, out, f->out.n, NULL);
 }
 
 static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) {

@@ -54,6 +54,30 @@ static bool eval_scan(Node *n) {
   return ok;
 }
 
+/* f alone: what its outputs follow from. */
+static bool eval_reversible(Node *n) {
+  const Fn *body = ir_body(n->f, n->i);
+  uint32_t s = n->nresults;
+  ElemTensor *in = base_realloc(NULL, (body->in.n + 1) * sizeof *in);
+  ElemTensor *out = base_realloc(NULL, (s + 1) * sizeof *out);
+  bool *wanted = base_realloc(NULL, body->inst.n);
+  memset(wanted, 0, body->inst.n);
+  for (uint32_t k = 0; k < s; k++) wanted[body->out.at[k].id] = true;
+  for (uint32_t id = body->inst.n; id-- > 1;)
+    for (uint32_t k = 0; wanted[id] && k < body->inst.at[id].nargs; k++)
+      wanted[ir_arg(body, &body->inst.at[id], k).id] = true;
+  for (uint32_t k = 0; k < body->in.n; k++) in[k] = *n->args[k < s ? k : k - s];
+  bool ok = eval_part(n->run, body, in, out, s, wanted);
+  for (uint32_t k = 0; ok && k < s; k++) {
+    free(n->results[k].v);
+    n->results[k] = out[k];
+  }
+  free(in);
+  free(out);
+  free(wanted);
+  return ok;
+}
+
 static bool eval_proj(Node *n) {
   const ElemTensor *t = &n->results[n->attr[0]];
   memcpy(n->out->v, t->v, elem_total(t, n->run->B) * sizeof(Elem));

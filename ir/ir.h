@@ -1,7 +1,7 @@
 /* The graph IR: one SSA function per thing asked for.
  *
  * A Fn is an array of instructions in topological order, operands before users. No control flow:
- * `scan` (loops, comprehensions), `integrate` and `ode` hold sub-functions. Val is a 32-bit id,
+ * `scan` (loops, comprehensions), `integrate`, `ode` and `reversible` hold sub-functions. Val is a 32-bit id,
  * Val k is instruction k, 0 means none (instruction 0 is a placeholder).
  *
  * Types. A value is a tensor of reals (the Fn's precision) or bools, with static dims, and either
@@ -151,6 +151,14 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64.
  *   Not differentiable.
  *
+ * reversible (x..., inv...) {states} @body: a step f of the states that g undoes. body inputs: states x,
+ *   states y (of the same types), invariants; body outputs: f(x, inv), one for each state, of its type, then
+ *   g(y, inv) likewise; f does not read y, g does not read x, and g(f(x, inv), inv) = x. Results: f(x, inv).
+ *   Reverse mode may compute x from the results instead of keeping it (passes/reversible.h).
+ *
+ * barrier (x, c...): the value x. No pass looks through it or takes two for one, so what is computed from it
+ *   is computed anew and not kept from an earlier time; the code for it comes after that of c....
+ *
  * grad/jac/divergence (e, x): derivative of the graph between x and e; other uses of x's operands
  *   do not count. If e is per sample and x shared, the result is per sample. */
 
@@ -179,7 +187,7 @@ typedef struct Build {
   Role role;
   Op of;
   bool fold;                 /* fold constants and identities */
-  bool number;               /* value-number (never IMPURE ops or id) */
+  bool number;               /* value-number (never IMPURE ops, id or barrier) */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
@@ -216,6 +224,7 @@ Val ir_not(Build *b, Val x);
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
 Val ir_id(Build *b, Val x);
+Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those of `after` that are per sample count */
 Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
 Val ir_batch_sum(Build *b, Val x);
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
@@ -247,6 +256,7 @@ Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, con
                  uint32_t steps, uint32_t every, Fn *rates);
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
            double rtol, double atol, Fn *rates);
+Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
 Val ir_jac(Build *b, Val e, Val x);
 Val ir_divergence(Build *b, Val e, Val x);
@@ -298,7 +308,7 @@ typedef struct EvalEnv {
 } EvalEnv;
 
 /* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
- * ir_tensors_free). grad, jac, divergence and integrate must have been expanded. False + err on failure. */
+ * ir_tensors_free). grad, jac, divergence and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
 void ir_tensors_free(Tensor *t, uint32_t n);
 double ir_eval_scalar(Op op, double a, double b);        /* one elementwise op, from the table */

@@ -188,6 +188,21 @@ Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const 
   return trajectory(b, OP_ode, y0, states, times, inv, ninv, attr, rates);
 }
 
+Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body) {
+  return ir_emit(b, OP_reversible, args, nargs, (int64_t[]){states}, 1, body);
+}
+
+Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {
+  Val *args = base_realloc(NULL, (nafter + 1) * sizeof *args);
+  uint32_t n = 0;
+  args[n++] = x;
+  for (uint32_t k = 0; k < nafter; k++)
+    if (ir_type(b->f, x).lane && ir_type(b->f, after[k]).lane) args[n++] = after[k];
+  Val v = ir_emit(b, OP_barrier, args, n, NULL, 0, NULL);
+  free(args);
+  return v;
+}
+
 /* ---- derivatives ---- */
 
 Val ir_grad(Build *b, Val e, Val x) { return binary(b, OP_grad, e, x); }

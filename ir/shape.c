@@ -115,6 +115,14 @@ static bool shape_id(const Sig *s, Type *out) {
   return true;
 }
 
+static bool shape_barrier(const Sig *s, Type *out) {
+  if (!s->nargs || s->type[0].dt != DT_REAL) return shape_bad(s, "needs a real value");
+  for (uint32_t k = 1; k < s->nargs; k++)
+    if (s->type[k].lane && !s->type[0].lane) return shape_bad(s, "of a shared value waits for none per sample");
+  *out = s->type[0];
+  return true;
+}
+
 static bool shape_spread(const Sig *s, Type *out) {
   *out = s->type[0];
   out->lane = 1;

@@ -1,4 +1,4 @@
-/* Types of the ops with several results (scan, integrate, ode) and of `proj`. */
+/* Types of the ops with several results (scan, integrate, ode, reversible) and of `proj`. */
 #include "ir/shape.h"
 
 #include <math.h>
@@ -159,8 +159,34 @@ bool shape_ode(const Sig *s, Type *out) {
   return true;
 }
 
+/* x..., inv...; the body takes x, y, inv and returns f(x, inv), g(y, inv). */
+bool shape_reversible(const Sig *s, Type *out) {
+  char x[SHAPE_TEXT], y[SHAPE_TEXT];
+  if (!small_attr(s, s->attr[0], 1, "states")) return false;
+  if (s->attr[0] > s->nargs)
+    return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[0], s->nargs);
+  uint32_t n = (uint32_t)s->attr[0];
+  if (s->sub->in.n != s->nargs + n)
+    return shape_bad(s, "has %u operands and %u states, but its body takes %u", s->nargs, n, s->sub->in.n);
+  if (s->sub->out.n != 2 * n) return shape_bad(s, "has %u states, but its body returns %u", n, s->sub->out.n);
+  for (uint32_t k = 0; k < s->sub->in.n; k++) {
+    if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
+    if (!body_in(s, k, s->type[k < n ? k : k - n], k < 2 * n ? "state" : "invariant")) return false;
+  }
+  for (uint32_t k = 0; k < 2 * n; k++) {
+    Type t;
+    if (!body_out(s->sub, k, &t)) return shape_bad(s, "has a body without output %u", k);
+    if (!type_eq(t, s->type[k % n]))
+      return shape_bad(s, "state %u must keep its type, found %s and then %s", k % n,
+                       shape_text(s, s->type[k % n], x), shape_text(s, t, y));
+  }
+  *out = (Type){.dt = DT_MULTI, .lane = any_lane(s, n)};
+  return true;
+}
+
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
+  if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
   return ir_op[m->op].flags & OPF_MULTI && body ? body->out.n : 0;
 }
 
@@ -183,6 +209,7 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
     if (times.id >= f->inst.n) return false;
     *n = ir_type(f, times).dim[0];
     return true;
+  case OP_reversible: return true;
   default: return false;
   }
 }

@@ -172,6 +172,27 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
 
 /* ---- functions ---- */
 
+/* Whether outputs [from, from + states) of the body read an input in [not, not + states). */
+static bool reads(const Fn *body, uint32_t from, uint32_t not, uint32_t states) {
+  bool *need = base_realloc(NULL, body->inst.n), found = false;
+  memset(need, 0, body->inst.n);
+  for (uint32_t k = 0; k < states; k++) need[body->out.at[from + k].id] = true;
+  for (uint32_t id = body->inst.n; id-- > 1 && !found;) {
+    const Inst *i = &body->inst.at[id];
+    if (!need[id]) continue;
+    if (i->op == OP_in) found = ir_attr(body, i, 0) >= not && ir_attr(body, i, 0) < not + states;
+    for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
+  }
+  free(need);
+  return found;
+}
+
+static void check_apart(Verify *v, const Fn *f, uint32_t id, const Fn *body) {
+  uint32_t states = body->out.n / 2;
+  if (reads(body, 0, states, states)) fail(v, f, id, "a reversible step reads the states after it");
+  if (reads(body, states, 0, states)) fail(v, f, id, "the inverse of a reversible step reads the states before it");
+}
+
 static void check_outputs(Verify *v, const Fn *f) {
   if (f->outname.n != f->out.n) fail(v, f, UINT32_MAX, "%u outputs have %u names", f->out.n, f->outname.n);
   for (uint32_t k = 0; k < f->out.n; k++) {
@@ -200,10 +221,12 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     const Fn *body = ir_body(f, i);
+    if (body && i->op == OP_reversible) check_apart(v, f, id, body);
     if (body && i->op == OP_scan)
       check_sums(v, body, (uint32_t)(ir_attr(f, i, 1) + ir_attr(f, i, 3)));
     else if (body && sums_over_batch(body))
-      fail(v, f, id, "the rates of a trajectory hold a sum over the batch");
+      fail(v, f, id, i->op == OP_reversible ? "a reversible step holds a sum over the batch"
+                                            : "the rates of a trajectory hold a sum over the batch");
   }
 }
 

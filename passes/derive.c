@@ -1,4 +1,4 @@
-/* Expands grad, jac and divergence (and `integrate`, on the way), innermost first.
+/* Expands grad, jac and divergence (and `integrate`, `reversible`, on the way), innermost first.
  *
  * Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it
  * is expanded before anything is differentiated through it. Within a function the operators are expanded
@@ -246,27 +246,6 @@ static bool find_ready(Level *l)
   return found;
 }
 
-/* Marks the scans between x and e. */
-static void mark_stores(Level *l, Val e, Val x)
-{
-  const Fn *f = l->f;
-  Active a;
-  bool *need = calloc(f->inst.n, sizeof *need);
-  active_init(&a, f, e.id + 1);
-  if (x.id <= e.id) {
-    a.on[x.id] = true;
-    active_spread(&a, f);
-    need[e.id] = true;
-  }
-  for (uint32_t id = e.id; id > x.id; id--) {
-    if (!need[id] || !a.on[id]) continue;
-    if (f->inst.at[id].op == OP_scan) l->store[id] = true;
-    for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
-  }
-  active_finish(&a);
-  free(need);
-}
-
 static bool has_scan(const Fn *f)
 {
   for (uint32_t id = 1; id < f->inst.n; id++)
@@ -274,15 +253,32 @@ static bool has_scan(const Fn *f)
   return false;
 }
 
+/* Marks what lies between the variables and values of the operators in `ready`; with `reverse`, of
+ * those taken in reverse mode alone. Operators of one value are taken together. */
+static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark)
+{
+  bool *done = calloc(f->inst.n, sizeof *done);
+  VEC(Val) x = {0};
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    if (!ready[id] || done[id]) continue;
+    Val e = ir_arg(f, &f->inst.at[id], 0);
+    x.n = 0;
+    for (uint32_t k = id; k < f->inst.n; k++) {
+      const Inst *i = &f->inst.at[k];
+      if (!ready[k] || ir_arg(f, i, 0).id != e.id) continue;
+      Val v = ir_arg(f, i, 1);
+      done[k] = true;
+      if (!reverse || i->op == OP_grad || !is_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
+    }
+    region_between(f, e, x.at, x.n, mark);
+  }
+  vec_free(&x);
+  free(done);
+}
+
 static void find_stores(Level *l)
 {
-  if (!has_scan(l->f)) return;
-  for (uint32_t id = 1; id < l->f->inst.n; id++) {
-    const Inst *i = &l->f->inst.at[id];
-    if (!l->ready[id]) continue;
-    Val e = ir_arg(l->f, i, 0), x = ir_arg(l->f, i, 1);
-    if (i->op == OP_grad || !is_forward(ir_type(l->f, e), ir_type(l->f, x))) mark_stores(l, e, x);
-  }
+  if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
 }
 
 static void expand_inst(Level *l, uint32_t id)
@@ -342,10 +338,43 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
   return g;
 }
 
-static Fn *derive(const Fn *f, Diag *diag);
+/* ---- reversible steps ------------------------------------------------------------------------------------------------ */
+
+/* A gradient of training: of a value of the whole batch by a parameter, for its own sake. */
+static void find_training(const Fn *f, bool *training)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs; k++) training[ir_arg(f, i, k).id] = false;
+    if (i->op != OP_grad || ir_type(f, ir_arg(f, i, 0)).lane) continue;
+    const Inst *x = ir_inst(f, ir_arg(f, i, 1));
+    training[id] = x->op == OP_in && f->in.at[ir_attr(f, x, 0)].kind == IN_PARAM;
+  }
+}
+
+/* f with those steps written out that something other than a gradient of training is taken through. */
+static Fn *keep_steps(const Fn *f, bool top)
+{
+  bool *other = calloc(f->inst.n, sizeof *other), *training = calloc(f->inst.n, sizeof *training);
+  bool *mark = calloc(f->inst.n, sizeof *mark);
+  if (!other || !training || !mark) base_fault("out of memory");
+  if (top) find_training(f, training);
+  for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
+  mark_between(f, other, false, mark);
+  Fn *g = step_inline(f, mark);
+  free(other);
+  free(training);
+  free(mark);
+  return g;
+}
+
+/* ---- functions --------------------------------------------------------------------------------------------------------- */
+
+/* reversible: steps stay for the gradients of training, or, in a body, for those that go through it. */
+static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag);
 
 /* f with its bodies derived. */
-static Fn *derive_bodies(const Fn *f, Diag *diag)
+static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag)
 {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
@@ -360,7 +389,7 @@ static Fn *derive_bodies(const Fn *f, Diag *diag)
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
       continue;
     }
-    Fn *body = derive(ir_body(f, &i), diag);
+    Fn *body = derive(ir_body(f, &i), reversible, false, diag);
     ok = body != NULL;
     if (!ok) break;
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
@@ -385,10 +414,11 @@ static void replace(Fn **f, Fn *by)
   *f = by;
 }
 
-static Fn *derive(const Fn *f, Diag *diag)
+static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
 {
-  Fn *g = derive_bodies(f, diag);
-  if (g) replace(&g, pass_expand(g, diag));
+  Fn *g = derive_bodies(f, reversible, diag);
+  if (g) replace(&g, pass_expand_as(g, reversible, diag));
+  if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
   if (g) replace(&g, pass_simplify(g));
   for (bool found = true; g && found;) {
     Fn *h = expand_level(g, diag, &found);
@@ -399,15 +429,33 @@ static Fn *derive(const Fn *f, Diag *diag)
   return g;
 }
 
+/* With means over the batch and reversible steps still in it. */
 Fn *derive_keeping(const Fn *f, Diag *diag)
 {
   double start = pass_now();
-  return pass_done("derive", start, derive(f, diag));
+  return pass_done("derive", start, derive(f, true, true, diag));
 }
 
-Fn *pass_derive(const Fn *f, Diag *diag)
+static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag)
 {
-  Fn *averaged = means_inside(f) ? means_averaged(f) : NULL, *out = derive_keeping(averaged ? averaged : f, diag);
-  ir_fn_destroy(averaged);
-  return out;
+  Fn *g = derive(f, reversible, true, diag);
+  if (g && step_any(g)) {
+    replace(&g, step_inline(g, NULL));
+    replace(&g, pass_simplify(g));
+  }
+  return g;
 }
+
+Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
+{
+  double start = pass_now();
+  MemoryChoice c = {memory, pass_memory_bytes(f)};
+  if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
+  Fn *averaged = means_inside(f) ? means_averaged(f) : NULL;
+  Fn *g = derive_plainly(averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, diag);
+  ir_fn_destroy(averaged);
+  if (chosen) *chosen = c;
+  return pass_done("derive", start, g);
+}
+
+Fn *pass_derive(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_STORED, NULL, diag); }

@@ -18,13 +18,15 @@ typedef struct Region {
   Val *prim;                 /* src id -> value in b->f; NULL in place */
   VEC(Val) captured;         /* values of src that became inputs of b->f, in the order of the inputs */
   Val scan, storing;         /* the last scan that had to be emitted anew to store its carries */
+  struct Undo *undo;         /* in place, where src has reversible steps: values computed again (undo.c) */
   Diag *diag;
   bool failed;
 } Region;
 
 void region_init(Region *r, const Fn *src, Build *b, Diag *diag);
 void region_finish(Region *r);
-Val region_value(Region *r, Val v);                      /* the primal value v, readable in b->f */
+Val region_value(Region *r, Val v);                      /* the primal value v, readable in b->f; computed again, where
+                                                          * that is possible without keeping it (undo.c) */
 void region_stamp(Region *r, const Inst *i, Role role);  /* what is emitted next derives from i */
 void region_error(Region *r, Span at, const char *help, const char *message);
 
@@ -42,6 +44,9 @@ void active_init(Active *a, const Fn *f, uint32_t n);
 void active_spread(Active *a, const Fn *f);              /* from the marks set in a->on */
 void active_finish(Active *a);
 
+/* Marks what lies between any of the x and e: depends on one and reaches the other. */
+void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
+
 /* The attributes of a scan by name. */
 typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv; bool reverse, converge; } ScanShape;
 ScanShape scan_shape(const Fn *f, const Inst *i);
@@ -56,6 +61,35 @@ Val zero_like(Build *b, Type t);                         /* zeros of exactly thi
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store);
 /* The stacked carry k of a scan of src, in b->f. */
 Val region_saved(Region *r, Val scan, uint32_t k);
+
+/* ---- undo.c: values computed again from the end -------------------------------------------------- */
+
+/* Whether all carries of a scan can be computed from those of the turn after: they go through reversible steps,
+ * or through loops of such, and all else follows from the carries that are known by then. */
+bool undo_scan_can(const Fn *f, const Inst *scan);
+void undo_open(Region *r);                               /* by region_init */
+void undo_close(Region *r);
+bool undo_on(const Region *r);                           /* src has reversible steps */
+/* Values that stand for what is not known yet: only undo_set may give them a value. */
+void undo_hold(Region *r, const Val *hold, uint32_t n);
+void undo_set(Region *r, Val v, Val again);              /* v has been computed again; the first time counts */
+Val undo_get(const Region *r, Val v);                    /* VAL_NONE if it has not */
+Val undo_value(Region *r, Val v);                        /* see region_value */
+/* The states after step or loop v, behind a barrier that comes after the given cotangents. */
+void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y);
+/* Computes the states before step v, unless they are known. Writes them, and the invariants. */
+void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val *inv);
+void undo_rest(Region *r);                               /* undoes all steps and loops that have not been undone */
+
+/* The step f of `body` as a function of (states, invariants) whose loops store their carries; own arena. */
+Fn *step_forward(const Fn *body);
+/* Emits callee (or what outputs [first, first + n) need of it) with its inputs bound; map: by id of callee. */
+void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
+
+bool step_any(const Fn *f);                              /* holds a reversible step, itself or a body of it */
+/* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
+ * marked. */
+Fn *step_inline(const Fn *f, const bool *which);
 
 /* ---- vjp*.c: reverse mode --------------------------------------------------------------------- */
 

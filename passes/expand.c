@@ -4,6 +4,9 @@
  *     -> scan of steps/every turns { scan of `every` turns { one step } }, the start put in front;
  *        no inner loop when every = 1.
  *
+ * If asked for, the step of a symmetric method is a `reversible` of what the loop carries, the inverse being the
+ * step of -dt from the other end.
+ *
  * The loop carries the states and, if the rates use the time, the number of the step: t = k*dt, so
  * that the time gathers no round-off. The rates are inlined at each stage; if they hold derivative
  * operators, the states go in through `id`, a variable of their own: at a stage, p may depend on q,
@@ -33,12 +36,14 @@ typedef struct Traj {
   Method method;
   uint32_t states, ninv;
   bool timed, drift_timed, derivs; /* the time is used; by f_q; derivative operators in the rates */
+  bool reversible;                 /* steps are to be reversible */
 } Traj;
 
 /* The values a step sees, in the function that is being built. */
 typedef struct Scope {
   Build *b;
   Val *y, k, dt, *inv; /* k: number of the step, none unless timed */
+  bool back;           /* step k is undone: from t = (k+1)*dt by -dt */
 } Scope;
 
 /* ---- small values ---- */
@@ -69,9 +74,13 @@ static Val add_scaled(Build *b, Val y, Val h, Val rate) {
   return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y;
 }
 
-/* (k + c) * dt */
+/* The length of the step, with its sign. */
+static Val length(const Scope *s) { return s->back ? ir_neg(s->b, s->dt) : s->dt; }
+
+/* (k + c) * dt; c counts from where the step begins */
 static Val time_at(const Traj *t, const Scope *s, double c) {
   if (!t->timed) return ir_const(s->b, 0);
+  if (s->back) c = 1 - c;
   return ir_mul(s->b, c == 0 ? s->k : ir_add(s->b, s->k, coef(s->b, c)), s->dt);
 }
 
@@ -105,7 +114,7 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
 static void move(const Traj *t, Scope *s, int which, double w, double c) {
   Val dy[2];
   rates_at(t, s, s->y, c, dy);
-  s->y[which] = add_scaled(s->b, s->y[which], scaled(s->b, w, s->dt), dy[which]);
+  s->y[which] = add_scaled(s->b, s->y[which], scaled(s->b, w, length(s)), dy[which]);
 }
 
 static void step_symplectic_euler(const Traj *t, Scope *s) {
@@ -137,7 +146,7 @@ static void stages_again(const Traj *t, const Scope *s, const Tableau *rk, const
   memcpy(next, k, sizeof *next * n * (uint32_t)rk->stages);
   for (int i = 0; i < rk->stages; i++) {
     for (uint32_t v = 0; v < n; v++)
-      at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], next + v, rk->stages, n));
+      at[v] = add_scaled(s->b, s->y[v], length(s), combine(s->b, rk->a[i], next + v, rk->stages, n));
     rates_at(t, s, at, rk->c[i], next + (uint32_t)i * n);
   }
   free(at);
@@ -182,7 +191,7 @@ typedef VEC(Val) Vals;
 
 /* A body whose inputs are args and whose scope names them: y (unless carried elsewhere), k, dt, inv. */
 static Scope enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals *args, Val *hold) {
-  Scope in = {.b = b, .y = hold, .inv = hold + t->states};
+  Scope in = {.b = b, .y = hold, .inv = hold + t->states, .back = outer->back};
   Fn *of = outer->b->f;
   for (uint32_t v = 0; y_too && v < t->states; v++) {
     *vec_push(args) = outer->y[v];
@@ -230,7 +239,7 @@ static void step_implicit(const Traj *t, Scope *s, const Tableau *rk) {
   stages_again(t, s, rk, k, next);
   memcpy(names, s->y, sizeof *names * n);
   for (uint32_t v = 0; v < n; v++)
-    s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, next + v, rk->stages, n));
+    s->y[v] = add_scaled(s->b, s->y[v], length(s), combine(s->b, rk->b, next + v, rk->stages, n));
   poison(t, s, rk->stages, names, k, next);
   free(hold);
 }
@@ -250,6 +259,54 @@ static void step(const Traj *t, Scope *s) {
     step_implicit(t, s, &rk);
 }
 
+/* ---- reversible steps ---- */
+
+/* The states of the step: y, then the number of the step if there is one. */
+static void half_step(const Traj *t, Scope *s, const Type *like) {
+  if (s->back && t->timed) s->k = ir_sub(s->b, s->k, ir_const(s->b, 1));
+  step(t, s);
+  if (!s->back && t->timed) s->k = ir_add(s->b, s->k, ir_const(s->b, 1));
+  for (uint32_t v = 0; v < t->states; v++) ir_output(s->b, lanes_like(s->b, s->y[v], like[v].lane), "y");
+  if (t->timed) ir_output(s->b, s->k, "k");
+}
+
+/* Inputs of the body: y, k, y, k, dt, inv. f and g are the step of the same code. */
+static void step_reversible(const Traj *t, Scope *s) {
+  uint32_t n = t->states, states = n + t->timed;
+  Fn *body = ir_sub_create(s->b->f, "reversible");
+  Build b;
+  Vals args = {0};
+  Type *like = base_realloc(NULL, sizeof *like * n);
+  Val *hold = base_realloc(NULL, sizeof *hold * 2 * (n + t->ninv)), dt;
+  Scope way[2];
+  ir_build_init(&b, body);
+  b.at = s->b->at;
+  for (uint32_t v = 0; v < n; v++) like[v] = ir_type(s->b->f, s->y[v]);
+  for (int w = 0; w < 2; w++) {
+    way[w] = (Scope){.b = &b, .y = hold + (uint32_t)w * n, .inv = hold + 2 * n + (uint32_t)w * t->ninv, .back = w};
+    for (uint32_t v = 0; v < n; v++) way[w].y[v] = ir_input(&b, "y", IN_STATE, v, like[v]);
+    if (t->timed) way[w].k = ir_input(&b, "k", IN_OTHER, 0, ir_type(s->b->f, s->k));
+  }
+  dt = ir_input(&b, "dt", IN_OTHER, 1, ir_type(s->b->f, s->dt));
+  for (uint32_t v = 0; v < t->ninv; v++)
+    way[0].inv[v] = way[1].inv[v] = ir_input(&b, "inv", IN_OTHER, 2 + v, ir_type(s->b->f, s->inv[v]));
+  for (int w = 0; w < 2; w++) {
+    way[w].dt = dt;
+    half_step(t, &way[w], like);
+  }
+  ir_build_finish(&b);
+  for (uint32_t v = 0; v < n; v++) *vec_push(&args) = s->y[v];
+  if (t->timed) *vec_push(&args) = s->k;
+  *vec_push(&args) = s->dt;
+  for (uint32_t v = 0; v < t->ninv; v++) *vec_push(&args) = s->inv[v];
+  Val op = ir_reversible(s->b, args.at, args.n, states, body);
+  for (uint32_t v = 0; v < n; v++) s->y[v] = ir_proj(s->b, op, v);
+  if (t->timed) s->k = ir_proj(s->b, op, n);
+  vec_free(&args);
+  free(hold);
+  free(like);
+}
+
 /* ---- loops ---- */
 
 /* `turns` turns from the values of s, each of `inner` steps; stacked[v]: the states after each turn.
@@ -264,6 +321,8 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Val *s
   Scope in = enter(t, s, &b, true, &args, hold);
   if (inner > 1) {
     loop(t, &in, inner, 1, NULL);
+  } else if (t->reversible) {
+    step_reversible(t, &in);
   } else {
     step(t, &in);
     if (t->timed) in.k = ir_add(&b, in.k, ir_const(&b, 1));
@@ -313,15 +372,16 @@ static bool follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
 
 /* ---- the walk ---- */
 
-static Fn *expand_sub(Fn *parent, const Fn *f);
-static Fn *expand_alone(const Fn *f);
+static Fn *expand_sub(Fn *parent, const Fn *f, bool reversible);
+static Fn *expand_alone(const Fn *f, bool reversible);
 
-static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map) {
+static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map, bool reversible) {
   Traj t = {.method = (Method)ir_attr(f, i, 0),
             .states = (uint32_t)ir_attr(f, i, 1),
             .ninv = i->nargs - (uint32_t)ir_attr(f, i, 1) - 1};
   uint32_t steps = (uint32_t)ir_attr(f, i, 2), every = (uint32_t)ir_attr(f, i, 3), n = t.states;
-  t.rates = expand_alone(ir_body(f, i));
+  t.rates = expand_alone(ir_body(f, i), false);
+  t.reversible = reversible && method_symmetric(t.method);
   t.timed = follows(t.rates, 0, n, n);
   t.drift_timed = follows(t.rates, 0, 1, n);
   t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
@@ -345,17 +405,17 @@ static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map) {
   return result;
 }
 
-static Val copy_with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
+static Val copy_with_body(Build *b, const Fn *f, const Inst *i, const Val *map, bool reversible) {
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
   Val v =
-      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(b->f, ir_body(f, i)));
+      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(b->f, ir_body(f, i), reversible));
   free(args);
   return v;
 }
 
 /* f has its inputs mapped. */
-static void expand_body(Build *b, const Fn *f, Val *map) {
+static void expand_body(Build *b, const Fn *f, Val *map, bool reversible) {
   Val **results = base_realloc(NULL, sizeof *results * f->inst.n);
   memset(results, 0, sizeof *results * f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -363,11 +423,11 @@ static void expand_body(Build *b, const Fn *f, Val *map) {
     b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
     if (i->op == OP_in) continue;
     if (i->op == OP_integrate)
-      results[id] = integrate(b, f, i, map);
+      results[id] = integrate(b, f, i, map, reversible);
     else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
       map[id] = results[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
     else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
-      map[id] = copy_with_body(b, f, i, map);
+      map[id] = copy_with_body(b, f, i, map, reversible);
     else
       map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
@@ -376,7 +436,7 @@ static void expand_body(Build *b, const Fn *f, Val *map) {
   free(results);
 }
 
-static void expand_into(Fn *out, const Fn *f) {
+static void expand_into(Fn *out, const Fn *f, bool reversible) {
   Build b;
   ir_build_init(&b, out);
   Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
@@ -388,26 +448,28 @@ static void expand_into(Fn *out, const Fn *f) {
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in) map[id] = input[ir_attr(f, &f->inst.at[id], 0)];
-  expand_body(&b, f, map);
+  expand_body(&b, f, map, reversible);
   free(map);
   free(input);
   ir_build_finish(&b);
 }
 
-static Fn *expand_sub(Fn *parent, const Fn *f) {
+static Fn *expand_sub(Fn *parent, const Fn *f, bool reversible) {
   Fn *out = ir_sub_create(parent, f->name);
-  expand_into(out, f);
+  expand_into(out, f, reversible);
   return out;
 }
 
-static Fn *expand_alone(const Fn *f) {
+static Fn *expand_alone(const Fn *f, bool reversible) {
   Fn *out = ir_fn_create(f->name, f->f64);
-  expand_into(out, f);
+  expand_into(out, f, reversible);
   return out;
 }
 
-Fn *pass_expand(const Fn *f, Diag *diag) {
+Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
   (void)diag;
   double start = pass_now();
-  return pass_done("expand", start, expand_alone(f));
+  return pass_done("expand", start, expand_alone(f, reversible));
 }
+
+Fn *pass_expand(const Fn *f, Diag *diag) { return pass_expand_as(f, false, diag); }

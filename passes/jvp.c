@@ -118,6 +118,7 @@ LINEAR_RULE(diagv)
 LINEAR_RULE(tri)
 
 Val jvp_id(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
+Val jvp_barrier(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
 Val jvp_spread(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
 
 Val jvp_batch_sum(Jvp *s, Val v, const Inst *i)

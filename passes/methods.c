@@ -83,3 +83,8 @@ bool method_composition(Method m, Composition *out) {
     return false;
   }
 }
+
+bool method_symmetric(Method m) {
+  Composition c;
+  return method_composition(m, &c) || m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6;
+}

@@ -54,16 +54,20 @@ static Fn *run_means(const Fn *f, Diag *diag) {
   return out;
 }
 
+static Fn *run_reversible(const Fn *f, Diag *diag) {
+  return pass_derive_as(f, MEMORY_REVERSIBLE, NULL, diag);
+}
+
 static const struct {
   const char *name;
   Fn *(*run)(const Fn *, Diag *);
 } passes[] = {
     {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"simplify", run_simplify},  {"means", run_means},
+    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "simplify", "means", NULL};
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++)

@@ -14,6 +14,18 @@
  * stands in for it. (Training lowers means before: pass_gradient.) */
 Fn *pass_derive(const Fn *f, Diag *diag);
 
+/* What the backward pass of training reads of the states of reversible steps and symmetric trajectories:
+ * those kept forwards, or those computed again from the end (undo.c). MEMORY_AUTO: as memory.c estimates.
+ * It counts for the gradient of a mean by parameters (what pass_gradient makes); every other
+ * derivative keeps states. `chosen` (may be NULL): the way taken; bytes: what keeping them takes for one
+ * sample, by the estimate, 0 where nothing could be computed again. */
+typedef enum { MEMORY_AUTO, MEMORY_STORED, MEMORY_REVERSIBLE } Memory;
+typedef struct MemoryChoice { Memory way; int64_t bytes; } MemoryChoice;
+Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
+int64_t pass_memory_bytes(const Fn *gradient);
+/* Beyond this, one sample's states outgrow the second-level cache. */
+enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
+
 /* simplify.c: folds, value-numbers, reassociates where exact, drops what is dead, also in
  * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a
  * fixed point. */

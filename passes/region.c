@@ -13,6 +13,7 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag)
   r->n = src->inst.n;
   r->b = b;
   r->diag = diag;
+  undo_open(r);
   if (b->f != src) {
     r->prim = base_realloc(NULL, sizeof *r->prim * r->n);
     memset(r->prim, 0, sizeof *r->prim * r->n);
@@ -21,13 +22,14 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag)
 
 void region_finish(Region *r)
 {
+  undo_close(r);
   free(r->prim);
   vec_free(&r->captured);
 }
 
 Val region_value(Region *r, Val v)
 {
-  if (!r->prim) return v;
+  if (!r->prim) return undo_on(r) ? undo_value(r, v) : v;
   if (r->prim[v.id].id) return r->prim[v.id];
   const Inst *i = ir_inst(r->src, v);
   Val w;
@@ -210,6 +212,23 @@ static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *res
   free(in);
 }
 
+/* Results of a step that depend on its active arguments. */
+static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
+{
+  const Fn *body = ir_body(f, i);
+  uint32_t states = (uint32_t)ir_attr(f, i, 0);
+  Active w;
+  active_init(&w, body, body->inst.n);
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    if (body->inst.at[id].op != OP_in || body->inst.at[id].type.dt != DT_REAL) continue;
+    uint32_t k = (uint32_t)ir_attr(body, &body->inst.at[id], 0);
+    if (k < states || k >= 2 * states) w.on[id] = a->on[ir_arg(f, i, k < states ? k : k - states).id];
+  }
+  active_spread(&w, body);
+  for (uint32_t k = 0; k < states; k++) result[k] = w.on[body->out.at[k].id];
+  active_finish(&w);
+}
+
 static bool depends(Active *a, const Fn *f, uint32_t id)
 {
   const Inst *i = &f->inst.at[id];
@@ -236,6 +255,11 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
     scan_activity(a, f, i, a->result[id]);
     return true;
   }
+  if (i->op == OP_reversible && any_arg(a, f, i, 0)) {
+    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    step_activity(a, f, i, a->result[id]);
+    return true;
+  }
   return (i->type.dt == DT_REAL || i->type.dt == DT_MULTI) && any_arg(a, f, i, 0);
 }
 
@@ -243,6 +267,25 @@ void active_spread(Active *a, const Fn *f)
 {
   for (uint32_t id = 1; id < a->n; id++)
     if (!a->on[id]) a->on[id] = depends(a, f, id);
+}
+
+void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
+{
+  Active a;
+  bool *need = calloc(e.id + 1, sizeof *need), any = false;
+  if (!need) base_fault("out of memory");
+  active_init(&a, f, e.id + 1);
+  for (uint32_t k = 0; k < nx; k++)
+    if (x[k].id <= e.id) a.on[x[k].id] = any = true;
+  if (any) active_spread(&a, f);
+  need[e.id] = any;
+  for (uint32_t id = e.id; id > 0; id--) {
+    if (!need[id] || !a.on[id]) continue;
+    mark[id] = true;
+    for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+  }
+  active_finish(&a);
+  free(need);
 }
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
@@ -326,7 +369,7 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
 {
   Inst i = *ir_inst(from, v);
-  if (i.op != OP_proj && !(i.op == OP_scan && store && ir_attr(from, &i, 1) > 0))
+  if (i.op != OP_proj && !(i.op == OP_scan && store && ir_attr(from, &i, 1) > 0 && !undo_scan_can(from, &i)))
     return ir_copy_inst(b, from, v, map);
   Role role = b->role;
   Op of = b->of;

@@ -48,6 +48,14 @@ static Acc *place(Vjp *s, Val operand, Val *c)
   return &s->acc[operand.id][ir_type(s->r->b->f, *c).lane ? EACH : WHOLE];
 }
 
+/* Where values are computed again from the end, a cotangent that comes in many parts (of weights that
+ * many steps share) is added up as they come. */
+static void add_to(Vjp *s, Acc *a, Val c)
+{
+  if (a->val.n && undo_on(s->r)) a->val.at[0] = ir_add(s->r->b, a->val.at[0], c);
+  else *vec_push(&a->val) = c;
+}
+
 void vjp_push(Vjp *s, Val operand, Val c)
 {
   if (!s->act.on[operand.id]) return;
@@ -56,12 +64,12 @@ void vjp_push(Vjp *s, Val operand, Val c)
   if (to.rank == 0 && tc.rank > 0) c = ir_sum_all(b, c);
   else if (to.rank > 0 && tc.rank == 0) c = ir_expand_to(b, c, to);
   Acc *a = place(s, operand, &c);
-  *vec_push(&a->val) = c;
+  add_to(s, a, c);
 }
 
 void vjp_push_whole(Vjp *s, Val operand, Val c)
 {
-  if (s->act.on[operand.id]) *vec_push(&s->acc[operand.id][WHOLE].val) = c;
+  if (s->act.on[operand.id]) add_to(s, &s->acc[operand.id][WHOLE], c);
 }
 
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c)

@@ -10,7 +10,10 @@
  *   zs       cotangents of the invariants, so that sums over the batch flow into sums over turns
  *
  * Under VJP_TOTAL the cotangents of shared carries and xs stay per sample (part EACH) until the loop has
- * ended: only invariants are summed over the batch inside it. Results whose cotangent is WHOLE and
+ * ended: only invariants are summed over the batch inside it.
+ *
+ * A loop that can be undone (undo.c) stores nothing: it carries the states after the turn backwards as well, a
+ * turn computes those before it, and hands them on. Results whose cotangent is WHOLE and
  * that nothing per sample flows into are taken in a loop of their own. */
 #include "passes/derive.h"
 
@@ -30,6 +33,8 @@ typedef struct Rev {
   bool *hot;                 /* by result: has a cotangent in some turn */
   Val *cot_in;               /* by result: its cotangent inside the reverse body */
   bool *carried;             /* by carry: has a cotangent carry */
+  bool undo;                 /* the turns are undone: */
+  Val *y;                    /* by carry: the state after the turn, inside the reverse body */
 } Rev;
 
 static void *zeroed(size_t n, size_t size)
@@ -93,6 +98,25 @@ typedef struct Args { VEC(Val) v; } Args;
 
 static Val port(Build *b, Type t) { return ir_input(b, NULL, IN_OTHER, 0, t); }
 
+/* The states after the turn are carried; x[c] stands for the state before it, which the sweep will find. */
+static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x)
+{
+  Region *r = vjp_region(w->s);
+  Val *y = zeroed(w->sh.carry, sizeof *y), *after = zeroed(w->body->out.n, sizeof *after);
+  uint32_t n = 0;
+  for (uint32_t o = 0; o < w->body->out.n; o++)
+    if (w->rc[o].id) after[n++] = w->rc[o];
+  undo_results(r, w->v, after, n, y);
+  for (uint32_t c = 0; c < w->sh.carry; c++) {
+    Type t = ir_type(w->body, w->body->out.at[c]);
+    *vec_push(&args->v) = y[c];
+    w->y[c] = port(bb, t);
+    x[c] = ir_id(bb, zero_like(bb, t));
+  }
+  free(y);
+  free(after);
+}
+
 /* Inputs of the reverse body and arguments of the reverse loop, in step. x[k] is the primal input k. */
 static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
 {
@@ -105,7 +129,8 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
     *vec_push(&args->v) = w->rc[c].id ? with_lane(b, w->rc[c], w->lanes) : zero_like(b, t);
     w->cot_in[c] = port(bb, t);
   }
-  for (uint32_t c = 0; c < sh->carry; c++) {
+  if (w->undo) undo_inputs(w, bb, args, x);
+  for (uint32_t c = 0; c < sh->carry && !w->undo; c++) {
     Val saved = region_saved(r, w->v, c);
     if (!saved.id) continue;
     *vec_push(&args->v) = saved;
@@ -171,7 +196,13 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
     which[nx++] = k;
   }
   region_init(&br, bb->f, bb, r->diag);
+  if (w->undo) {
+    undo_hold(&br, x, sh->carry);
+    for (uint32_t c = 0; c < sh->carry; c++) undo_set(&br, map[w->body->out.at[c].id], w->y[c]);
+  }
   bool ok = vjp_sweep(&br, mode, sum, seed, nseed, vars, nx, cots);
+  if (ok && w->undo) undo_rest(&br);
+  for (uint32_t c = 0; ok && w->undo && c < sh->carry; c++) w->y[c] = undo_get(&br, x[c]);
   region_finish(&br);
   for (uint32_t k = 0; k < nx; k++) out[which[k]] = cots[k];
   free(seed);
@@ -182,7 +213,8 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
   return ok;
 }
 
-/* The outputs of the reverse body, in order: next cotangents, cotangents of xs, of invariants. */
+/* The outputs of the reverse body, in order: next cotangents, states before the turn, cotangents of xs, of
+ * invariants. */
 static bool make_outputs(Rev *w, Build *bb, const Cot *cot)
 {
   for (uint32_t c = 0; c < w->sh.carry; c++) {
@@ -193,6 +225,7 @@ static bool make_outputs(Rev *w, Build *bb, const Cot *cot)
     Type t = ir_type(bb->f, w->cot_in[c]);
     ir_output(bb, next.id ? with_lane(bb, next, w->lanes) : zero_like(bb, t), NULL);
   }
+  for (uint32_t c = 0; w->undo && c < w->sh.carry; c++) ir_output(bb, w->y[c], NULL);
   for (uint32_t k = w->sh.carry; k < w->i->nargs; k++)
     for (int p = 0; p < 2; p++)
       if (cot[k].part[p].id) ir_output(bb, cot[k].part[p], NULL);
@@ -216,6 +249,8 @@ static void emit_loop(Rev *w, Fn *rb, const Args *args, uint32_t carry, uint32_t
   Val loop = ir_scan(r->b, args->v.at, args->v.n, w->sh.n, carry, xs, ys, zs, !w->sh.reverse, false, rb);
   for (uint32_t c = 0; c < w->sh.carry; c++)
     if (w->carried[c]) vjp_push(w->s, ir_arg(r->src, w->i, c), ir_proj(r->b, loop, at++));
+  for (uint32_t c = 0; w->undo && c < w->sh.carry; c++, at++)
+    if (undo_on(r)) undo_set(r, ir_arg(r->src, w->i, c), ir_proj(r->b, loop, at));
   for (uint32_t k = w->sh.carry; k < w->i->nargs; k++)
     for (int p = 0; p < 2; p++) {
       if (!cot[k].part[p].id) continue;
@@ -238,7 +273,10 @@ static void reverse_loop(Rev *w)
   find_hot(w);
   make_inputs(w, &bb, &args, x);
   uint32_t carry = 0, xs = w->sh.xs;
-  for (uint32_t c = 0; c < w->sh.carry; c++) carry += w->carried[c], xs += x[c].id != 0;
+  for (uint32_t c = 0; c < w->sh.carry; c++) {
+    carry += w->carried[c] + w->undo;
+    xs += !w->undo && x[c].id;
+  }
   for (uint32_t o = w->sh.carry; o < w->sh.carry + w->sh.ys; o++) xs += w->rc[o].id != 0;
   recompute(w, &bb, x, map);
   if (!sweep_body(w, &bb, x, map, cot)) r->failed = true;
@@ -309,11 +347,14 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
     w.hot = zeroed(nout, sizeof *w.hot);
     w.cot_in = zeroed(nout, sizeof *w.cot_in);
     w.carried = zeroed(w.sh.carry, sizeof *w.carried);
+    w.undo = undo_scan_can(r->src, i);
+    w.y = zeroed(w.sh.carry, sizeof *w.y);
     reverse_loop(&w);
     free(w.in);
     free(w.hot);
     free(w.cot_in);
     free(w.carried);
+    free(w.y);
   }
   free(rc);
   free(lanes);

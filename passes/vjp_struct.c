@@ -58,6 +58,12 @@ void vjp_id(Vjp *s, Val v, const Inst *i, Val c)
   vjp_push(s, operand(s, i, 0), c);
 }
 
+void vjp_barrier(Vjp *s, Val v, const Inst *i, Val c)
+{
+  UNUSED(v);
+  vjp_push(s, operand(s, i, 0), c);
+}
+
 void vjp_spread(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v);

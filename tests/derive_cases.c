@@ -165,6 +165,22 @@ static Val case_nested(Build *b, Val x, Val y)
   return ir_proj(b, ir_scan(b, (Val[]){h0, y, x}, 3, 3, 1, 1, 0, 0, false, false, outer), 0);
 }
 
+static Val case_barrier(Build *b, Val x, Val y) { return ir_barrier(b, ir_mul(b, x, y), (Val[]){x, y}, 2); }
+/* s exp(y) + sin(y), s being x y */
+static Val case_reversible(Build *b, Val x, Val y)
+{
+  Val s = ir_mul(b, x, y);
+  Build bb;
+  Fn *body = ir_sub_create(b->f, "step");
+  ir_build_init(&bb, body);
+  Val before = input(&bb, of(b, s)), after = input(&bb, of(b, s)), inv = input(&bb, of(b, y)), sine = ir_sin(&bb, inv);
+  ir_output(&bb, ir_add(&bb, ir_mul(&bb, before, ir_exp(&bb, inv)), sine), NULL);
+  ir_output(&bb, ir_mul(&bb, ir_sub(&bb, after, sine), ir_exp(&bb, ir_neg(&bb, inv))), NULL);
+  ir_build_finish(&bb);
+  Val step = ir_proj(b, ir_reversible(b, (Val[]){s, y}, 2, 1, body), 0);
+  return ir_mul(b, step, ir_tanh(b, step));
+}
+
 static Val case_rand(Build *b, Val x, Val y) { return ir_mul(b, x, y); }
 
 const DeriveCase derive_cases[] = {
@@ -175,7 +191,7 @@ const DeriveCase derive_cases[] = {
   {OP_unslice, case_unslice}, {OP_concat, case_concat}, {OP_take, case_take}, {OP_put, case_put}, {OP_diag, case_diag},
   {OP_diagv, case_diagv}, {OP_tri, case_tri}, {OP_dot, case_dot}, {OP_dot, case_lanes}, {OP_trisolve, case_trisolve},
   {OP_scan, case_scan}, {OP_scan, case_reverse}, {OP_scan, case_converge}, {OP_scan, case_map}, {OP_scan, case_nested},
-  {OP_proj, case_scan}, {OP_rand, case_rand},
+  {OP_proj, case_scan}, {OP_rand, case_rand}, {OP_barrier, case_barrier}, {OP_reversible, case_reversible},
   {OP_integrate, NULL}, {OP_ode, NULL}, {OP_grad, NULL}, {OP_jac, NULL}, {OP_divergence, NULL},  /* tests of their own */
 };
 const int derive_ncases = sizeof derive_cases / sizeof *derive_cases;

@@ -110,6 +110,10 @@ static const Bad bad[] = {
   {"`scan` carry 1 must keep its type, found f64[4] and then f64", OP_scan, {SCALAR, VEC4}, 7, {4, 2, 0, 0, 0, 0, 0}, true},
   {"`integrate` needs a method of fixed steps, found dopri5", OP_integrate, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 10, 1}, true},
   {"`integrate` has 1 states, but 2 rates", OP_integrate, {SCALAR, SCALAR}, 4, {M_RK4, 1, 10, 1}, true},
+  {"`reversible` has state 1 of type f64, but its body takes f64[4]", OP_reversible, {SCALAR, 0}, 1, {1}, true},
+  {"`reversible` has 3 states, found 2 operands", OP_reversible, {SCALAR, VEC4}, 1, {3}, true},
+  {"`barrier` of a shared value waits for none per sample", OP_barrier, {VEC4, LANE3}, 0, {0}, false},
+  {"`barrier` needs a real value", OP_barrier, {0}, 0, {0}, false},
   {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 0, 0}, true},
 };
 
