@@ -198,7 +198,3 @@ Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
   elab_error(E, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");
   return POISON;
 }
-
-Value bi_unsupported(Elab *E, const Builtin *b, Actuals *a) {
-  return elab_unsupported(E, a->callee, b->name);
-}

@@ -255,7 +255,6 @@ DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) __attribute__((forma
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
-Value elab_unsupported(Elab *E, Span at, const char *what);      /* "`flow` is not supported yet" */
 bool elab_stop(Elab *E);                                         /* enough errors */
 
 /* ---- elab_scope.c: names ------------------------------------------------------------------------- */
@@ -433,7 +432,7 @@ Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs)
 
 BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_reshape, bi_outer, bi_cross, bi_dot,
   bi_norm, bi_reduce, bi_maxabs, bi_prod, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve,
-  bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_unsupported, bi_transpose,
+  bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_transpose,
   bi_minmax, bi_length, bi_section;
 
 /* ---- items --------------------------------------------------------------------------------------- */

@@ -63,10 +63,5 @@ void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, s
   if (best) elab_help(m, "did you mean `%s`?", best);
 }
 
-Value elab_unsupported(Elab *E, Span at, const char *what) {
-  elab_error(E, at, "`%s` is not supported yet", what);
-  return POISON;
-}
-
 /* Well after the last message that is shown, so that the number of the others can be told. */
 bool elab_stop(Elab *E) { return diag_errors(E->diag) >= ELAB_ERRORS; }
