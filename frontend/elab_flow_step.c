@@ -37,7 +37,10 @@ void step_wrapped(Play *p, const Step *s) {
   Val in[2 * (FLOW_STATES + 1)];
   bool reversible = E->root->reversible;
   Level *l = ARENA_NEW(E->mem, Level);
-  if (p->want_logdet && !p->logdet.id) p->logdet = ir_splat(elab_at(E, s->stmt->at), 0, type_scalar(elab_lane(E)));
+  if (p->want_logdet && !p->logdet.id) {
+    p->logdet = ir_const(elab_at(E, s->stmt->at), 0);
+    if (elab_lane(E)) p->logdet = ir_spread(&E->level->b, p->logdet);
+  }
   if (p->want_logdet) p->known[n] = p->logdet;
   level_begin(E, l, "step");
   for (uint32_t k = 0; k < 2 * states; k++)
