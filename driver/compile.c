@@ -48,7 +48,8 @@ static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
   char suffix[SPLIT_NAME];
   for (uint32_t k = 0; ok && k < split.n; k++)
     if (split.part[k].fn)
-      cg_add(cg, split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
+      cg_add(cg, split.part[k].fn,
+             arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
   if (ok) pass_split_finish(&split);
   ir_fn_destroy(f);
   return ok;

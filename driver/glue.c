@@ -68,7 +68,8 @@ static bool add_train(Glue *g, const Train *t) {
   Optim o = trainer_optim(&t->opt);
   if (o.kind == OPT_LBFGS) return true;
   Running running;
-  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag), *update = pass_optim_update(&o, g->s->model->f64);
+  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
+  Fn *update = pass_optim_update(&o, g->s->model->f64);
   int at = g->n;
   bool ok = gradient && add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
                             arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
@@ -119,6 +120,7 @@ void glue_add(Cg *cg, const Glue *g) {
     const Split *s = &g->fn[i].split;
     for (uint32_t k = 0; k < s->n; k++)
       if (s->part[k].fn)
-        cg_add(cg, s->part[k].fn, arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
+        cg_add(cg, s->part[k].fn,
+               arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
   }
 }

@@ -84,7 +84,8 @@ static void provide(Crossing *x, Val v) {
   const Fn *f = x->c->f;
   const Inst *i = ir_inst(f, v);
   if (x->cost[v.id] <= CHEAP) return;
-  bool dear = x->c->dear && x->c->dear[v.id], again = !dear && own_cost(x->c, i) < DEAR && (grows(f, i) || i->type.dt == DT_BOOL);
+  bool dear = x->c->dear && x->c->dear[v.id];
+  bool again = !dear && own_cost(x->c, i) < DEAR && (grows(f, i) || i->type.dt == DT_BOOL);
   if (!again) x->stored[v.id] = true;
   for (uint32_t k = 0; again && k < i->nargs; k++) provide(x, ir_arg(f, i, k));
   x->cost[v.id] = again ? cost_of(x, v.id) : 0;

@@ -347,7 +347,8 @@ typedef struct Means { VEC(Mean) v; } Means;
 
 static int by_param(const void *a, const void *b) {
   const Mean *p = a, *q = b;
-  return p->param != q->param ? (p->param > q->param) - (p->param < q->param) : (p->v.id > q->v.id) - (p->v.id < q->v.id);
+  if (p->param != q->param) return p->param < q->param ? -1 : 1;
+  return (p->v.id > q->v.id) - (p->v.id < q->v.id);
 }
 
 static const char *param_name(const Fn *f, uint32_t param) {
