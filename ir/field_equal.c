@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 8, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
+enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
        QUICK_BITS = 16, QUICK_WORK = 6000 };
 
 typedef struct Pair {
