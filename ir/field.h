@@ -158,7 +158,8 @@ enum {
  * a proof: as many points as report->bits >= FIELD_BITS takes, and as signs take where that can be afforded;
  * and a real point was found at which both have values. With fewer it is a check: report->bits tells.
  * FIELD_DIFFERENT: they differ in the field, and at a real point by more than rounding.
- * FIELD_UNDECIDED: neither; report->reason says what was found. */
+ * FIELD_UNDECIDED: neither; report->reason says what was found.
+ * Sets of measure zero do not count (x == 3 is false), nor do points at which only one side has a value. */
 FieldAnswer ir_field_equal(const Fn *a, const Fn *b, int rounds, uint64_t seed, FieldReport *report);
 
 /* field_real.c: the inputs of real point `point`, FIELD_LANES samples, allocated (ir_tensors_free). */

@@ -1,10 +1,11 @@
 /* Degrees of functions as polynomials in what is drawn at random.
  *
- * Every value is N/L^m, L being one denominator for all, the product of everything that is divided by; deg N <= d + m
- * deg L. Sums take the larger d and m, products add them. A division puts its denominator's numerator into L, once
- * an element: L grows with the number of divisions, not with what is computed from them. A value of an unknown
- * function is of degree 1 whatever its argument is, but its argument's degree counts (see field.h): the largest is kept.
- * A root has half the degree. Loops are gone through turn by turn. Everything is a double and saturates. */
+ * Every value is N/L^m, L being one denominator for all, the product of everything that is divided by;
+ * deg N <= d + m deg L. Sums take the larger d and m, products add them. A division puts its denominator's
+ * numerator into L, once an element: L grows with the number of divisions, not with what is computed from them. A
+ * value of an unknown function is of degree 1 whatever its argument is, but its argument's degree counts (see
+ * field.h): the largest is kept. A root has half the degree. Loops are gone through turn by turn. Everything is a
+ * double and saturates. */
 #include "ir/field.h"
 
 #include <math.h>

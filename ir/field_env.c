@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAP_FIRST = 64, MAP_MOST = 1 << 20, WORK = 1 << 19 };
+enum { MAP_FIRST = 64, MAP_MOST = 1 << 20, WORK = 1 << 20 };
 
 static uint64_t mix(uint64_t h, uint64_t x) {
   h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
@@ -107,6 +107,7 @@ void field_env_init(FieldEnv *e, uint64_t seed) {
   *e = (FieldEnv){.state = base_realloc(NULL, sizeof *e->state)};
   memset(e->state, 0, sizeof *e->state);
   *vec_push(&e->state->num) = (Num){0};
+  e->state->work = WORK;
   for (int k = -2; k <= 2; k++) field_const(e, k, k, 1);
   field_env_point(e, seed);
 }
@@ -117,7 +118,6 @@ void field_env_point(FieldEnv *e, uint64_t seed) {
   e->learned = 0;
   e->imaginary = e->branched = e->rounded = false;
   e->why = NULL;
-  s->work = WORK;
   s->mixed = false;
   field_hom_clear(&s->exp);
   field_hom_clear(&s->circle);

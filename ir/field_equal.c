@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 8, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 400000,
+enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
        QUICK_BITS = 16, QUICK_WORK = 6000 };
 
 typedef struct Pair {
@@ -27,7 +27,7 @@ typedef struct Pair {
   FieldEnv env;
   FieldTensor *in, *out[2];
   FieldReport *report;
-  int64_t cost;              /* elements of a point, about */
+  double cost;               /* of a point, in elements, about */
 } Pair;
 
 static uint64_t bits(uint64_t *state) {
@@ -77,13 +77,21 @@ static bool eval_settled(Pair *p) {
   return false;
 }
 
-/* Constants are known from the start, so that a first evaluation seldom learns any. */
-static void learn(Pair *p, const Fn *f) {
+/* Terms that are added for an element. */
+static double terms(const Fn *f, const Inst *i) {
+  double n = 1, out = (double)type_count(i->type);
+  if (i->op == OP_sum || i->op == OP_dot || i->op == OP_trisolve)
+    for (uint32_t k = 0; k < i->nargs; k++) n = fmax(n, (double)type_count(ir_type(f, ir_arg(f, i, k))) / out);
+  return n;
+}
+
+/* Constants are known from the start, so that a first evaluation seldom learns any. Adds up the cost. */
+static void learn(Pair *p, const Fn *f, double times) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     double v;
-    if (i->sub) learn(p, ir_body(f, i));
-    p->cost += type_count(i->type);
+    if (i->sub) learn(p, ir_body(f, i), i->op == OP_scan ? times * (double)ir_attr(f, i, 0) : times);
+    p->cost += times * (double)(2 + type_count(i->type) * p->lanes) * terms(f, i);
     if (i->op != OP_const) continue;
     memcpy(&v, &f->attr.at[i->attr], sizeof v);
     field_const(&p->env, v, ir_attr(f, i, 1), ir_attr(f, i, 2));
@@ -145,7 +153,7 @@ static int wanted(const Pair *p, Tally *t) {
     t->counted = (int)t->signs.row.n;
   }
   if (!t->patterns) return want;
-  double most = (double)(proof(p) ? WORK : QUICK_WORK) / (double)p->cost, each = sign_bits(t->patterns, 1);
+  double most = (double)(proof(p) ? WORK : QUICK_WORK) / p->cost, each = sign_bits(t->patterns, 1);
   most = fmin(POINTS, fmax(BRANCHED * p->rounds, most));
   return (int)fmax(want, fmin(most, ceil((proof(p) ? FIELD_BITS : QUICK_BITS) / each)));
 }
@@ -196,7 +204,7 @@ static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
   r->points = 0;
   r->branched = false;
   for (int tries = 0; r->points < want; tries++) {
-    if (tries >= TRIES * want) break;
+    if (tries >= (p->env.related ? TRIES / 2 : TRIES) * want) break;
     if (!try_point(p, &seed, t, &different)) return different ? DISAGREE : NEITHER;
     r->points = t->doubtful ? t->real : t->any;
     want = wanted(p, t);
@@ -286,8 +294,8 @@ FieldAnswer ir_field_equal(const Fn *a, const Fn *b, int rounds, uint64_t seed, 
   }
   for (int w = 0; w < 2; w++) p.out[w] = base_realloc(NULL, sizeof *p.out[w] * (a->out.n + 1));
   field_env_init(&p.env, seed);
-  learn(&p, a);
-  learn(&p, b);
+  learn(&p, a, 1);
+  learn(&p, b, 1);
   FieldAnswer answer = decide(&p, seed);
   field_env_finish(&p.env);
   ir_field_tensors_free(p.in, a->in.n);

@@ -58,7 +58,7 @@ typedef struct FieldState {
   FieldHom exp, circle;
   FieldSites sites;
   bool mixed;                /* exp x or a point of the circle was one that log or atan2 brought */
-  int64_t work;              /* look-ups left in searches at this point */
+  int64_t work;              /* look-ups left in searches, at all points */
 } FieldState;
 
 /* ---- field_env.c ---- */

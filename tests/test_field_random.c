@@ -51,12 +51,14 @@ static const Node *input(Gen *g, uint32_t k) {
 #define ONE_ number(g, 1, 1)
 #define SQUARE(a) N2(mul, a, a)
 
-static bool constant(const Node *n) { return !n || (n->op != OP_in && (n->op == OP_const || (constant(n->l) && constant(n->r)))); }
+static bool constant(const Node *n) { return !n || (n->op != OP_in && constant(n->l) && constant(n->r)); }
 
 /* No function of a constant: it would be rounded. */
 static const Node *expression(Gen *g, int depth) {
-  static const Op unary[] = {OP_exp, OP_sin, OP_cos, OP_tanh, OP_sigmoid, OP_softplus, OP_neg, OP_abs, OP_erf, OP_expm1};
-  if (depth == 0 || below(g, 6) == 0) return below(g, 5) ? input(g, below(g, INPUTS)) : number(g, 1 + (int)below(g, 3), 2);
+  static const Op unary[] = {OP_exp,      OP_sin, OP_cos, OP_tanh, OP_sigmoid,
+                             OP_softplus, OP_neg, OP_abs, OP_erf,  OP_expm1};
+  if (depth == 0 || below(g, 6) == 0)
+    return below(g, 5) ? input(g, below(g, INPUTS)) : number(g, 1 + (int)below(g, 3), 2);
   const Node *l = expression(g, depth - 1);
   if (constant(l)) l = input(g, below(g, INPUTS));
   switch (below(g, 9)) {
@@ -134,8 +136,9 @@ static const Node *identity(Gen *g, const Node *n) {
 /* ---- changes ---- */
 
 static const Node *change(Gen *g, const Node *n) {
-  static const Op swap[][2] = {{OP_sin, OP_cos}, {OP_cos, OP_sin}, {OP_add, OP_sub}, {OP_sub, OP_add}, {OP_exp, OP_expm1},
-                               {OP_tanh, OP_sigmoid}, {OP_sigmoid, OP_tanh}, {OP_abs, OP_neg}, {OP_mul, OP_add}};
+  static const Op swap[][2] = {{OP_sin, OP_cos},      {OP_cos, OP_sin},      {OP_add, OP_sub},
+                               {OP_sub, OP_add},      {OP_exp, OP_expm1},    {OP_tanh, OP_sigmoid},
+                               {OP_sigmoid, OP_tanh}, {OP_abs, OP_neg},      {OP_mul, OP_add}};
   switch (below(g, 4)) {
   case 0: return N2(mul, n, number(g, 1000001, 1000000));
   case 1: return N2(add, n, N2(mul, number(g, 1, 1000), input(g, below(g, INPUTS))));
@@ -215,8 +218,9 @@ static bool numerically(const Node *a, const Node *b) {
   bool same = true;
   for (uint64_t p = 0; p < POINTS; p++) {
     ir_field_point(f, p & ~UINT64_C(4), in);
-    bool ok = ir_eval(f, FIELD_LANES, in, &x, NULL, err, sizeof err) && ir_eval(h, FIELD_LANES, in, &y, NULL, err, sizeof err);
-    CU_ASSERT_FATAL(ok);
+    bool left = ir_eval(f, FIELD_LANES, in, &x, NULL, err, sizeof err);
+    bool right = ir_eval(h, FIELD_LANES, in, &y, NULL, err, sizeof err);
+    CU_ASSERT_FATAL(left && right);
     for (int e = 0; e < FIELD_LANES; e++)
       if (isfinite(x.v[e]) && isfinite(y.v[e]) && fabs(x.v[e] - y.v[e]) > 1e-9 * (1 + fabs(x.v[e]))) same = false;
     ir_tensors_free(in, INPUTS);
