@@ -83,12 +83,13 @@ static Val unit_triangular(Build *b, uint32_t n, bool upper) {
   return m;
 }
 
-/* det A by elimination, of L A U with unit triangular L, U, whose leading minors do not vanish by accident. */
+/* det A by elimination, of U A L with unit upper and lower triangular U, L, which mix all rows and columns into the first:
+ * the leading minors do not vanish by accident. */
 static Val determinant(Elab *E, Val a, Span at) {
   Build *up = elab_at(E, at), b;
   uint32_t n = ir_type(up->f, a).dim[0];
   static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  Val left = unit_triangular(up, n, false), right = unit_triangular(up, n, true);
+  Val left = unit_triangular(up, n, true), right = unit_triangular(up, n, false);
   a = ir_matmul(up, left, ir_matmul(up, a, right));
   Fn *body = ir_sub_create(up->f, "det");
   ir_build_init(&b, body);
@@ -289,6 +290,7 @@ static void decide_inverse(Judge *j, const Step *s) {
     E->quiet = quiet;
   }
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
   note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
 }
 

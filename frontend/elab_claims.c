@@ -2,6 +2,7 @@
  * uses, with sizes chosen for them. */
 #include "frontend/elab_flow.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -90,8 +91,9 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
 }
 
 const char *claim_certainty(Elab *E, const FieldReport *r) {
-  (void)r;
-  return arena_strdup(E->mem, "");
+  if (r->points == 0) return "";
+  const char *bound = arena_printf(E->mem, "error below 2^-%.0f", r->bits < 999 ? floor(r->bits) : 999.0);
+  return r->branched ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound) : bound;
 }
 
 /* ---- an instance ---------------------------------------------------------------------------------------------- */

@@ -81,5 +81,6 @@ bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTenso
                    size_t errsize) {
   Run r = {lanes, e, err, errsize};
   e->why = NULL;
+  e->exact = f->f64 == FN_EXACT;
   return eval_top(&r, f, in, out);
 }

@@ -1,7 +1,7 @@
 /* Exact evaluation: functions of the IR at random points of a finite field, and deciding by it.
  *
- * The field is F_{p^2} = F_p(i), p = 2^61 - 139666593, i^2 = -1. p = 3 mod 4, so exactly one of x and -x is a
- * square in F_p; and 2 and all odd primes up to 83 are squares. So "positive" can mean "a square of F_p":
+ * The field is F_{p^2} = F_p(i), p = 2^61 - 12226564353, i^2 = -1. p = 3 mod 4, so exactly one of x and -x is a
+ * square in F_p; and 2 and all odd primes up to 59 are squares. So "positive" can mean "a square of F_p":
  * products and quotients keep it, -x is of the opposite sign, and the numbers that programs are
  * written with have the sign that they should. |xy| = |x||y|, sqrt(x^2) = |x| and sqrt(xy) = sqrt(x) sqrt(y) for
  * positive x, y hold. Sums of positive elements have no sign of their own: no function can know.
@@ -10,11 +10,15 @@
  * keyed by function and argument, with the relations that field_fn.c and field_hom.c list. Operations on
  * constants give what the builder folds them to (num.c), rounded where that is rounded.
  *
- * What the prime is good for beside signs: the squares Q of F_p are a group of order (p-1)/2 = 13 * m, no prime
- * below 13 divides it. So every element of Q has exactly one root of order c <= 12 in Q, and if exp takes its
+ * What the prime is good for beside signs: the squares Q of F_p are a group of order (p-1)/2 = 17 * m, no prime
+ * below 17 divides it. So every element of Q has exactly one root of order c <= 16 in Q, and if exp takes its
  * values in Q, exp(x/c) follows from exp x and exp x from exp(x/c), whichever is met first. Points of
- * the unit circle are a group of order p+1 = 2^5 3^3 n, n prime to 6: sines and cosines are drawn from its
- * subgroup of order n, where halves and thirds are unique; and a whole turn has its 24th part.
+ * the unit circle are a group of order p+1 = 2^8 3^3 n, n prime to 6: sines and cosines are drawn from its
+ * subgroup of order n, where halves and thirds are unique; and a whole turn has its 24th part. n is divisible by
+ * 5^2, 7, 11 and 13, so that a turn has its N-th part for all N made of these primes, as in Fourier modes.
+ *
+ * In functions of FN_EXACT what rounds is an unknown value: cos(3/10), sqrt 2 = a root of 2, pi an unknown number of
+ * which rational multiples are known as angles. In others constants are what the builder folds them to.
  *
  * Why a proof is one. Every relation that is imposed is true of the real functions. So the random values are
  * a generic point of a variety on which the real functions are, too, and what vanishes there vanishes for them.
@@ -33,7 +37,8 @@
 
 /* ---- field.c: arithmetic ------------------------------------------------------------------------ */
 
-#define FIELD_P ((UINT64_C(1) << 61) - 139666593)
+#define FIELD_P ((UINT64_C(1) << 61) - FIELD_C)
+#define FIELD_C UINT64_C(12226564353)
 
 typedef struct FieldElem { uint64_t re, im; } FieldElem;     /* each below FIELD_P */
 
@@ -56,10 +61,10 @@ static inline uint64_t field_p_sub(uint64_t a, uint64_t b) { return a >= b ? a -
 
 /* x < 2^61 * 2^61: three folds of what is above bit 61 leave less than 2p. */
 static inline uint64_t field_p_reduce(FieldWide x) {
-  const uint64_t c = 139666593, mask = (UINT64_C(1) << 61) - 1;
-  FieldWide y = (x >> 61) * c + ((uint64_t)x & mask);
-  uint64_t z = (uint64_t)(y >> 61) * c + ((uint64_t)y & mask);
-  z = (z >> 61) * c + (z & mask);
+  const uint64_t mask = (UINT64_C(1) << 61) - 1;
+  FieldWide y = (FieldWide)(uint64_t)(x >> 61) * FIELD_C + ((uint64_t)x & mask);
+  y = (FieldWide)(uint64_t)(y >> 61) * FIELD_C + ((uint64_t)y & mask);
+  uint64_t z = (uint64_t)(y >> 61) * FIELD_C + ((uint64_t)y & mask);
   return z >= FIELD_P ? z - FIELD_P : z;
 }
 static inline uint64_t field_p_mul(uint64_t a, uint64_t b) { return field_p_reduce((FieldWide)a * b); }
@@ -86,6 +91,7 @@ static inline bool field_is_zero(FieldElem a) { return !(a.re | a.im); }
 typedef struct FieldEnv {
   uint64_t seed;             /* keys the unknown functions and the draws */
   struct FieldState *state;  /* private: constants, functions met, signs asked for (field_fn.h) */
+  bool exact;                /* of a function of FN_EXACT: operations on constants that would round are unknown */
   bool related;              /* addition theorems are looked for, which takes time */
   uint32_t learned;          /* constants met for the first time; what was computed before may not hold */
   bool imaginary;            /* outside the real domain: a root or logarithm of an element that is not positive */

@@ -89,10 +89,27 @@ static FieldElem not_finite(const FieldEnv *e, double v) {
 
 FieldElem field_table(const FieldEnv *e, double v) { return isfinite(v) ? field_double(v) : not_finite(e, v); }
 
+FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den) {
+  FieldElem pi = field_keyed(e, OP_const, field_double(FIELD_PI), FIELD_ONE);
+  return e->exact ? field_mul(field_ratio(num, den), pi) : field_double(FIELD_PI * (double)num / (double)den);
+}
+
+/* v = 2^k pi, which is what may have been made of pi without rounding. */
+static bool doubled_pi(double v, FieldElem pi, FieldElem *out) {
+  int k;
+  double part = frexp(v / FIELD_PI, &k);
+  if (fabs(part) != 0.5 || abs(k) > 32 || ldexp(FIELD_PI, k - 1) != fabs(v)) return false;
+  FieldElem scale = k > 0 ? field_int((int64_t)1 << (k - 1)) : field_ratio(1, (int64_t)1 << (1 - k));
+  *out = field_mul(v < 0 ? field_neg(scale) : scale, pi);
+  return true;
+}
+
 FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den) {
   FieldState *s = e->state;
+  FieldElem x;
+  if (e->exact && den == 0 && doubled_pi(v, field_pi(e, 1, 1), &x)) return x;
   if (!isfinite(v)) return not_finite(e, v);
-  FieldElem x = den > 0 ? field_ratio(num, den) : field_double(v);
+  x = den > 0 ? field_ratio(num, den) : field_double(v);
   if (s->known.n >= MAP_MOST) return field_no_value(e, "too many constants");
   if (field_map_add(&s->known, x, s->num.n)) {
     *vec_push(&s->num) = (Num){v, num, den > 0 ? den : 0};

@@ -22,6 +22,8 @@
  *   atan2(k y, k x) = atan2(y, x) for k > 0; sin, cos atan2(y, x) = y/r, x/r, r = sqrt(x^2 + y^2)
  *   sqrt(exp x) = exp(x/2), and what follows for tanh, sigmoid, softplus, pow, sinh, cosh
  *
+ * With env->exact pi is an unknown number of which rational multiples are known as angles (field_turn.c).
+ *
  * Constants (elements that the environment knows) are computed with as numbers, by num.c, as the builder
  * does when it folds them. So an element that turns out to be a constant only later has been
  * computed with in another way before: `learned` asks for another evaluation then. */
@@ -103,6 +105,7 @@ static bool constant(FieldEnv *e, Op op, FieldElem a, FieldElem b, FieldElem *ou
   Num m = *x, n = *y;
   if (!arithmetic(op)) return *out = of_bool(ir_eval_scalar(op, m.v, n.v) != 0), true;
   Num r = num_apply(op, m, n);
+  if (e->exact && r.den == 0) return false;
   e->rounded |= r.den == 0;
   return *out = field_const(e, r.v, r.num, r.den), true;
 }

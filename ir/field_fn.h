@@ -63,6 +63,8 @@ typedef struct FieldState {
 
 /* ---- field_env.c ---- */
 
+static const double FIELD_PI = 3.14159265358979323846;
+FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den);      /* num/den pi, without learning it */
 FieldElem field_no_value(FieldEnv *e, const char *why);
 FieldElem field_positive(FieldElem x, bool *negative);       /* of x and -x, one */
 FieldElem field_odd(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b);  /* a random odd function of a */
@@ -78,6 +80,8 @@ FieldElem field_log(FieldEnv *e, FieldElem x);
 FieldElem field_softplus(FieldEnv *e, FieldElem x);
 void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine);
 FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x);        /* atan2(y, x) */
+/* field_turn.c: cos x, sin x of a rational multiple of pi; false if it is none, or not in the field. */
+bool field_turn(const FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine);
 bool field_is_exp(const FieldEnv *e, FieldElem v);                   /* of a value that was drawn: a square */
 void field_hom_degree(const FieldEnv *e, FieldDegree *d);            /* makes it as large as at this point */
 void field_hom_clear(FieldHom *h);

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CIRCLE = 864, ANGLES = 3, CONSTANTS = 32, NEAR = 256 };
+enum { CIRCLE = 6912, ANGLES = 3, CONSTANTS = 32, NEAR = 256 };
 
 static const int PARTS[] = {1, 2, 3, 4, 5, 6, 0}, CIRCLE_PARTS[] = {1, 2, 3, 4, 6, 0};
 
@@ -138,7 +138,7 @@ static uint32_t exp_shifted(FieldEnv *e, FieldElem x) {
       uint32_t id = field_map_find(&s->exp.by_x, field_positive(rest, &negative));
       if (minus) c = num_apply(OP_neg, c, c);
       of = num_apply(OP_exp, c, c);
-      if (!id || !isfinite(of.v) || of.v == 0) continue;
+      if (!id || (e->exact && of.den == 0) || !isfinite(of.v) || of.v == 0) continue;
       FieldElem factor = field_const(e, of.v, of.num, of.den);
       if (field_sign(factor) < 0) continue;        /* it has not the sign that exp x has */
       FieldPair like = s->exp.pair.at[id];
@@ -251,7 +251,7 @@ static bool log_scaled(FieldEnv *e, FieldElem v, FieldElem *x) {
   FieldState *s = e->state;
   for (uint32_t k = 1, n = s->num.n; k < n && n < CONSTANTS; k++) {
     Num c = s->num.at[k], of = num_apply(OP_log, c, c);
-    if (!(c.v > 0) || c.v == 1) continue;
+    if (!(c.v > 0) || c.v == 1 || (e->exact && of.den == 0)) continue;
     FieldElem key = c.den > 0 ? field_ratio(c.num, c.den) : field_double(c.v);
     for (int minus = 0; minus < 2; minus++) {
       FieldElem rest = field_mul(v, minus ? key : field_inverse(key));
@@ -327,9 +327,10 @@ static FieldPair twelfth(int k) {
 static uint32_t angles(const FieldEnv *e, FieldElem *key, int *twelfths) {
   const FieldState *s = e->state;
   uint32_t n = 0;
-  for (uint32_t k = 1; k < s->num.n && n < ANGLES; k++) {
+  if (e->exact) key[n] = field_pi(e, 1, 1), twelfths[n++] = 12;
+  for (uint32_t k = 1; k < s->num.n && n < ANGLES && !e->exact; k++) {
     Num c = s->num.at[k];
-    double of = c.v * (12 / 3.14159265358979323846), whole = round(of);
+    double of = c.v * (12 / FIELD_PI), whole = round(of);
     if (c.den || whole == 0 || fabs(whole) > 240 || fabs(of - whole) > 1e-15 * fabs(of)) continue;
     key[n] = field_double(c.v);
     twelfths[n++] = (int)whole;
@@ -400,6 +401,7 @@ void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) 
   *cosine = FIELD_ONE;
   *sine = FIELD_ZERO;
   if (field_is_zero(x)) return;
+  if (e->exact && field_turn(e, x, cosine, sine)) return;
   FieldElem key = field_positive(x, &negative);
   uint32_t id = field_map_find(&h->by_x, key);
   if (!id && e->related) id = circle_related(e, key);
@@ -414,16 +416,19 @@ static bool below(FieldEnv *e, FieldElem x) {
   return known ? known->v < 0 : field_decide_sign(e, x) < 0;
 }
 
+static FieldElem straight(FieldEnv *e, int64_t num, int64_t den) {
+  return e->exact ? field_pi(e, num, den) : field_const(e, FIELD_PI * (double)num / (double)den, 0, 0);
+}
+
 /* With `related`, atan2 of the ray: of y/x and the sign of x; it is the angle of (x, y)/r. */
 FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem r, ray = y, key = x;
-  const double pi = 3.14159265358979323846;
   bool negative, zero = field_is_zero(y);
   if (field_is_zero(x) && zero) return FIELD_ZERO;
-  if (field_is_zero(x)) return field_const(e, below(e, y) ? -pi / 2 : pi / 2, 0, 0);
+  if (field_is_zero(x)) return straight(e, below(e, y) ? -1 : 1, 2);
   if (!e->related && !zero) return field_odd(e, OP_atan2, y, x);
   bool left = below(e, x);
-  if (zero) return left ? field_const(e, pi, 0, 0) : FIELD_ZERO;
+  if (zero) return left ? straight(e, 1, 1) : FIELD_ZERO;
   ray = field_mul(y, field_inverse(x));
   key = field_int(left ? -1 : 1);
   FieldElem angle = field_odd(e, OP_atan2, ray, key), square = field_add(field_mul(x, x), field_mul(y, y));

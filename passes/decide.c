@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { ROUNDS = 4 };
+enum { ROUNDS = 3 };
 static const int64_t MOST_FLOPS = 20000000;
 
 static Fn *lowered(const Fn *f) {
