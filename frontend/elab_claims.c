@@ -78,7 +78,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
   for (uint32_t k = 0; k < f->in.n; k++) {
     int64_t n = type_count(in[k].type), lanes = in[k].type.lane ? FIELD_LANES : 1;
     if (!f->in.at[k].name || !*f->in.at[k].name) {
-      more = true;
+      more |= f->in.at[k].kind == IN_PARAM;
       continue;
     }
     s = arena_printf(E->mem, "%s%s%s = %s", s, *s ? ", " : "", f->in.at[k].name, in[k].type.rank ? "[" : "");
@@ -92,7 +92,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
 
 const char *claim_certainty(Elab *E, const FieldReport *r) {
   if (r->points == 0) return "";
-  const char *bound = arena_printf(E->mem, "error below 2^-%.0f", r->bits < 999 ? floor(r->bits) : 999.0);
+  const char *bound = arena_printf(E->mem, "error below 2^-%.0f", floor(fmin(r->bits, 99999)));
   return r->branched ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound) : bound;
 }
 

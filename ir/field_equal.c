@@ -146,7 +146,8 @@ static double usable_bits(const Tally *t, int points) {
 static int wanted(const Pair *p, Tally *t) {
   FieldReport *r = p->report;
   int want = p->rounds;
-  if (proof(p)) want = (int)fmax(want, fmin(POINTS, ceil((FIELD_BITS + 1) / usable_bits(t, r->points))));
+  double points = ceil((FIELD_BITS + 1) / usable_bits(t, r->points));
+  if (proof(p) && points <= POINTS) want = (int)fmax(want, points);       /* more would not be a proof either */
   if (r->points < want) return want;
   if (t->signs.row.n && (uint32_t)t->counted * 5 / 4 < t->signs.row.n) {
     t->patterns = field_signs_patterns(&t->signs);
