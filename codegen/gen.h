@@ -27,6 +27,7 @@ typedef struct Gen {
   LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
   Memo *memo;
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
+  LLVMValueRef piece;                    /* the function that is a piece of a tile, while one is written */
   unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
   bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
   uint32_t inlined;                      /* long elementwise ops written out so far */
@@ -71,6 +72,7 @@ typedef void (*NestFn)(Gen *g, void *ctx, Idx *at);
 void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx);
 
 void gen_groups(Gen *g, Frame *fr, Section s);
+void gen_group(Gen *g, Frame *fr, uint32_t k);
 void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at);         /* inside the loops */
 /* Stores (or adds) the elements of v as a value of type t: v may be shared where t is per sample. */
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add);
@@ -78,6 +80,13 @@ void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes);
 void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v);   /* every element */
 LLVMValueRef gen_scratch(Gen *g, int64_t off);
 LLVMValueRef gen_tile_ld(Gen *g);
+
+/* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
+LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);
+LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t);
+void gen_piece_calls(Gen *g, const Plan *p, const char *symbol);     /* one after the other, for g->tile */
+/* In a piece: finds the memory of v that another piece, or the caller, knows. */
+void gen_piece_memory(Gen *g, Frame *fr, Val v);
 
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);

@@ -5,21 +5,21 @@
 
 #include <string.h>
 
-static LLVMValueRef member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
+LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
   return LLVMBuildLoad2(g->e->b, t, cg_gep_bytes(g->e, p, cg_i64(g->e, (int64_t)bytes)), "");
 }
 
 static void load_args(Gen *g, size_t field, uint32_t n, LLVMValueRef **p, LLVMValueRef **ld) {
   *p = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1), *ld = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1);
   if (!n) return;
-  LLVMValueRef at = member(g, g->call, g->e->ptr, field);
+  LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
   for (uint32_t k = 0; k < n; k++) {
-    (*p)[k] = member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p));
-    (*ld)[k] = member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
+    (*p)[k] = gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p));
+    (*ld)[k] = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
   }
 }
 
-static LLVMValueRef tile_start(Gen *g, LLVMValueRef p, Type t) {
+LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t) {
   if (!t.lane) return p;
   LLVMValueRef first = cg_imul(g->e, g->tile, cg_i64(g->e, g->e->tile));
   return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, first) : cg_gep(g->e, p, first);
@@ -34,8 +34,8 @@ static void place_args(Gen *g, Frame *fr, bool lane) {
     const PVal *q = &fr->p->val[v];
     if (!fr->p->live[v] || i->type.lane != lane || q->alias) continue;
     uint32_t k = q->cls == PC_IN ? (uint32_t)ir_attr(f, i, 0) : q->homeidx;
-    if (q->cls == PC_IN) fr->base[v] = tile_start(g, g->in[k], i->type), fr->ld[v] = g->inld[k];
-    else if (q->home == HOME_OUT) fr->base[v] = tile_start(g, g->out[k], i->type), fr->ld[v] = g->outld[k];
+    if (q->cls == PC_IN) fr->base[v] = gen_tile_start(g, g->in[k], i->type), fr->ld[v] = g->inld[k];
+    else if (q->home == HOME_OUT) fr->base[v] = gen_tile_start(g, g->out[k], i->type), fr->ld[v] = g->outld[k];
   }
 }
 
@@ -45,7 +45,7 @@ static void copies(Gen *g, Frame *fr, Section s) {
     Type t = ir_type(fr->p->f, c->v);
     if (fr->p->val[c->v.id].section != s) continue;
     gen_forget(g);
-    gen_copy(g, fr, c->v, t, tile_start(g, g->out[c->k], t), g->outld[c->k], false);
+    gen_copy(g, fr, c->v, t, gen_tile_start(g, g->out[c->k], t), g->outld[c->k], false);
   }
   gen_forget(g);
 }
@@ -102,18 +102,22 @@ static void close_sums(Gen *g, Frame *fr) { each_acc(g, fr, fr->p, close_acc); }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
-static void tiles(Gen *g, Frame *fr) {
+static void tiles(Gen *g, Frame *fr, const char *symbol) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  LLVMValueRef lo = member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
-  LLVMValueRef hi = member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
+  LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
+  LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
   LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
   LLVMPositionBuilderAtEnd(g->e->b, some);
   cg_loop_begin(g->e, loop, lo, hi, 1);
   g->tile = loop->iv;
-  place_args(g, fr, true);
-  gen_groups(g, fr, SEC_TILE);
-  copies(g, fr, SEC_TILE);
+  if (fr->p->ncut) {
+    gen_piece_calls(g, fr->p, symbol);
+  } else {
+    place_args(g, fr, true);
+    gen_groups(g, fr, SEC_TILE);
+    copies(g, fr, SEC_TILE);
+  }
   cg_loop_end(g->e, loop);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
@@ -143,7 +147,7 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
   g.call = LLVMGetParam(fn, 0);
   g.tile = cg_i64(&own, 0);
-  g.scratch = member(&g, g.call, own.ptr, offsetof(HnnCall, scratch));
+  g.scratch = gen_member(&g, g.call, own.ptr, offsetof(HnnCall, scratch));
   load_args(&g, offsetof(HnnCall, in), f->in.n, &g.in, &g.inld);
   load_args(&g, offsetof(HnnCall, out), f->out.n, &g.out, &g.outld);
   LLVMBasicBlockRef body = cg_block(&own, "");
@@ -155,7 +159,7 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   gen_groups(&g, fr, SEC_ONCE);
   copies(&g, fr, SEC_ONCE);
   if (p->lane) {
-    tiles(&g, fr);
+    tiles(&g, fr, symbol);
     close_sums(&g, fr);
     gen_groups(&g, fr, SEC_LAST);
     copies(&g, fr, SEC_LAST);

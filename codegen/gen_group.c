@@ -336,7 +336,7 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   else gen_nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr});
 }
 
-static void one_group(Gen *g, Frame *fr, uint32_t k) {
+void gen_group(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   const Frame *outer = g->group_frame;
   uint32_t outer_group = g->group;
@@ -367,6 +367,6 @@ static void one_group(Gen *g, Frame *fr, uint32_t k) {
 
 void gen_groups(Gen *g, Frame *fr, Section s) {
   for (uint32_t k = 1; k < fr->p->group.n; k++)
-    if (fr->p->group.at[k]->section == s) one_group(g, fr, k);
+    if (fr->p->group.at[k]->section == s) gen_group(g, fr, k);
   gen_forget(g);
 }

@@ -217,6 +217,13 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
   const Carry *c = &s->c[k];
   Val r = plan_result(s->fr->p, s->v, k);
   if (!r.id) return;
+  if (c->big && g->piece && !s->fr->up) {                /* where other pieces look for it */
+    int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
+    bool early = ir_attr(s->fr->p->f, s->i, 6);
+    s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early ? bytes : 0));
+    if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.phi[c->phi + 1], g->e->es, cg_i64(g->e, bytes));
+    return;
+  }
   if (c->big) {
     s->fr->base[r.id] = s->n ? s->loop.phi[c->phi + 1] : c->buf[0];
     return;

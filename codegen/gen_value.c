@@ -104,6 +104,7 @@ void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) 
     const Table *t = &fr->p->f->table.at[ir_attr(fr->p->f, ir_inst(fr->p->f, v), 0)];
     fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
   }
+  if (g->piece && !fr->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
   if (fr->base[v.id]) *base = fr->base[v.id];
   else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
   else base_fault("codegen: value %%%u has no memory", v.id);
@@ -304,6 +305,7 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
+    if (g->piece && !fr->up && q->stored && !fr->ssa[v.id]) return memory_at(g, fr, v, i->type, at);    /* of another piece */
     if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
     if (cg_is_int(gen_lin(g, i->type, at), &k)) return gen_ssa_get(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);

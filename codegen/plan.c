@@ -90,7 +90,7 @@ static uint32_t find_loop(Plan *p, uint32_t from, uint32_t by, Section s, bool l
 
 static uint32_t find_tiny(Plan *p, uint32_t from, Section s) {
   for (uint32_t k = from ? from : 1; k < p->group.n; k++)
-    if (p->group.at[k]->kind == G_TINY && p->group.at[k]->section == s) return k;
+    if (p->group.at[k]->kind == G_TINY && p->group.at[k]->section == s && p->group.at[k]->member.n < PLAN_STRAIGHT) return k;
   group_new(p, G_TINY, s, false, 0, NULL);
   return p->group.n - 1;
 }

@@ -13,7 +13,7 @@
 
 #include "codegen/emit.h"
 
-enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4 };
+enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4, PLAN_STRAIGHT = 256 };
 
 typedef enum {
   PC_DEAD, PC_CONST, PC_TABLE,
@@ -93,6 +93,7 @@ struct Plan {
   VEC(Copy) copy;
   int64_t scratch;           /* bytes; of the whole function, in the outermost plan */
   int64_t flop_tile, flop_once;           /* per sample, per call */
+  uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
   int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry */
   bool *live;
 };
@@ -109,6 +110,7 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
 Val plan_sink(const Plan *p, Val v);           /* what a sum accumulates into: another value, or itself */
 int64_t plan_acc(const Plan *p, const Root *r);          /* scratch of a root's lane accumulators */
+uint32_t plan_piece(const Plan *p, uint32_t t);          /* of the function, by time: 0 is before the tiles */
 Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */
 int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);

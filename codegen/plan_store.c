@@ -30,6 +30,48 @@ static uint32_t section_end(const Plan *p, Section s) {
   return t;
 }
 
+/* ---- pieces ---------------------------------------------------------------------------------------------------- */
+
+/* LLVM's time grows faster than a function, and it keeps in registers, or spills, what it moves out of the loop over
+ * the tiles. So a long tile is cut into functions (gen_piece.c): groups in order, about PIECE in each. */
+enum { PIECE = 40, PIECES_FROM = 4 * PIECE, MEMBERS = 12 };
+
+static uint32_t weight(const Group *g) {
+  uint32_t n = 1 + g->member.n / MEMBERS * (g->kind == G_TINY);
+  for (uint32_t k = 1; g->body && k < g->body->group.n; k++) n += weight(g->body->group.at[k]);
+  return n;
+}
+
+static void cut(Plan *p) {
+  uint32_t all = 0, n = 0, end = 0;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    if (p->group.at[k]->section == SEC_TILE) all += weight(p->group.at[k]);
+  if (all < PIECES_FROM) return;
+  p->cut = ARENA_ARRAY(p->mem, uint32_t, p->group.n + 1);
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    const Group *g = p->group.at[k];
+    if (g->section != SEC_TILE) continue;
+    if (!p->ncut || n + weight(g) > PIECE) p->cut[p->ncut++] = g->t0, n = 0;
+    n += weight(g);
+    end = g->t1;
+  }
+  p->cut[p->ncut++] = end + 1;
+}
+
+uint32_t plan_piece(const Plan *p, uint32_t t) {
+  uint32_t lo = 0, hi = p->ncut;
+  while (lo < hi) {
+    uint32_t mid = (lo + hi) / 2;
+    if (p->cut[mid] <= t) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+static bool crosses(const Plan *p, Val v, uint32_t t) {
+  return p->ncut && plan_piece(p, p->group.at[p->val[v.id].group]->t0) != plan_piece(p, t);
+}
+
 static Group *call_group(const Plan *body) { return body->up->group.at[body->up->val[body->call.id].group]; }
 
 /* ---- what is needed ------------------------------------------------------------------------------------------- */
@@ -110,7 +152,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
   case PC_VIEW: need(p, ir_arg(p->f, i, 0), g, t, dynamic || i->op == OP_reshape); break;
   case PC_UP: need_up(p, v, dynamic && i->type.rank > 0); break;
   case PC_SSA:
-    if (dynamic && i->type.rank > 0) store(p, v, t);
+    if ((dynamic && i->type.rank > 0) || crosses(p, v, t)) store(p, v, t);
     else if (q->stored) touch(p, v, t);
     break;
   case PC_BUF: store(p, v, t); break;
@@ -381,6 +423,7 @@ void plan_finish(Plan *p) {
   Finish x = {0};
   uint32_t clock = 1;
   number(p, &clock);
+  cut(p);
   start_times(p);
   for (uint32_t k = 0; k < p->f->out.n; k++) deliver(p, k, HOME_OUT, clock);
   need_groups(p);

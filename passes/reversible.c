@@ -110,7 +110,8 @@ static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map)
     write_fn(flat, body, NULL);
     body = flat;
   }
-  Val *args = zeroed(body->in.n, sizeof *args), *in = zeroed(body->inst.n, sizeof *in), *out = zeroed(states, sizeof *out);
+  Val *args = zeroed(body->in.n, sizeof *args), *in = zeroed(body->inst.n, sizeof *in);
+  Val *out = zeroed(states, sizeof *out);
   for (uint32_t k = 0; k < i->nargs; k++) args[k < states ? k : k + states] = map[ir_arg(f, i, k).id];
   step_emit(b, body, args, 0, states, in);
   for (uint32_t k = 0; k < states; k++) out[k] = in[body->out.at[k].id];

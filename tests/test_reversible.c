@@ -11,14 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 2, MAX_PARAMS = 64 };
+enum { ROUNDS = 2, MAX_PARAMS = 256 };
 
-/* Takes the loss. */
 static Fn *derived(Fn *loss, Memory memory)
 {
   uint32_t moved[MAX_PARAMS], n = 0;
   for (uint32_t k = 0; k < loss->in.n; k++)
-    if (loss->in.at[k].kind == IN_PARAM) moved[n++] = loss->in.at[k].index;
+    if (loss->in.at[k].kind == IN_PARAM && n < MAX_PARAMS) moved[n++] = loss->in.at[k].index;
   Fn *g = pass_gradient(loss, moved, n, NULL, NULL);
   Diag *diag = diag_create(NULL);
   Fn *d = pass_derive_as(g, memory, NULL, diag);
@@ -29,6 +28,13 @@ static Fn *derived(Fn *loss, Memory memory)
   CU_ASSERT_EQUAL(ir_verify(d, stdout), 0);
   diag_destroy(diag);
   ir_fn_destroy(g);
+  return d;
+}
+
+static Fn *derived_of(Fn *loss, Memory memory)            /* takes the loss */
+{
+  Fn *d = derived(loss, memory);
+  ir_fn_destroy(loss);
   return d;
 }
 
@@ -155,8 +161,8 @@ static void test_loops(void)
 {
   for (int round = 0; round < 12; round++) {
     bool peek = round % 3 == 0;
-    Fn *loss = loop_loss(2 + pick(3), 2 + pick(2), false, peek), *copy = ir_copy_fn(NULL, loss);
-    Fn *kept = derived(ir_copy_fn(NULL, loss), MEMORY_STORED), *again = derived(copy, MEMORY_REVERSIBLE);
+    Fn *loss = loop_loss(2 + pick(3), 2 + pick(2), false, peek);
+    Fn *kept = derived(loss, MEMORY_STORED), *again = derived(loss, MEMORY_REVERSIBLE);
     CU_ASSERT(stacks(kept));
     CU_ASSERT_EQUAL(stacks(again), peek);
     ir_fn_destroy(kept);
@@ -271,7 +277,7 @@ static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory)
   chain_states(&c);
   chain_weights(&c, w);
   for (uint32_t k = 0; k < depth; k++) chain_step(&c.b, ADD_NET, (int)(k & 1), n, c.x, c.context, w);
-  Fn *d = derived(chain_close(&c), memory);
+  Fn *d = derived_of(chain_close(&c), memory);
   Cg *cg = codegen_start("x86-64", NULL);
   FILE *out = tmpfile();
   long long bytes = -1;
@@ -296,25 +302,54 @@ static void test_flat(void)
     CU_ASSERT_EQUAL(scratch(256, h, 2 * h, MEMORY_REVERSIBLE), again);
     CU_ASSERT_EQUAL(scratch(1000, h, 2 * h, MEMORY_REVERSIBLE), again);
   }
+  /* all in registers: memory between the pieces of the code */
+  int64_t some = scratch(256, 2, 8, MEMORY_REVERSIBLE), more = scratch(1000, 2, 8, MEMORY_REVERSIBLE);
+  CU_ASSERT(some > 0 && more < some + some / 4);
 }
 
-/* Compiled code does what the evaluator does. */
-static void test_compiled(void)
+/* Takes the loss. Compiled code does what the evaluator does. */
+static void compiled(Fn *loss, uint64_t seed)
 {
-  for (uint64_t k = 0; k < 6; k++) {
-    Chain c;
-    Val w[3];
-    chain_open(&c, k & 1 ? 2 : 14, k & 1 ? 4 : 17);
-    chain_states(&c);
-    chain_weights(&c, w);
-    for (uint32_t j = 0; j < 5; j++) chain_step(&c.b, j ? (StepKind)pick(KINDS) : ADD_NET, (int)(j & 1), c.n, c.x, c.context, w);
-    Fn *d = k < 4 ? derived(chain_close(&c), MEMORY_REVERSIBLE)
-                  : derived(trajectory(k & 1 ? M_LEAPFROG : M_GAUSS4, 6, k & 1 ? 6 : 1, true, true), MEMORY_REVERSIBLE);
-    if (k >= 4) ir_fn_destroy(c.f), ir_build_finish(&c.b);
-    codegen_check(NULL, d, 11, k);
-    codegen_check("x86-64", d, 11, k);
+  for (int m = 0; m < 2; m++) {
+    Fn *d = derived(loss, m ? MEMORY_REVERSIBLE : MEMORY_STORED);
+    codegen_check(NULL, d, 11, seed);
+    codegen_check("x86-64", d, 11, seed);
     ir_fn_destroy(d);
   }
+  ir_fn_destroy(loss);
+}
+
+/* deep: the code is cut into pieces; loops among them, whose last carries cross. */
+static Fn *mixed(uint32_t depth, uint32_t n, uint32_t h, bool tied, bool loops)
+{
+  Chain c;
+  Val w[3];
+  chain_open(&c, n, h);
+  chain_states(&c);
+  chain_weights(&c, w);
+  Type inv[2] = {dims(false, 2, h, n, 0), chain_vec(false, h)};
+  for (uint32_t k = 0; k < depth; k++) {
+    if (!tied) chain_weights(&c, w);
+    if (loops && k % 5 == 4) {
+      Val v = ir_integrate(&c.b, k & 1 ? M_LEAPFROG : M_IMPLICIT_MIDPOINT, c.x, 2, ir_const(&c.b, 0.0625), w, 2, 2 + (k & 3),
+                           2 + (k & 3), rates(c.f, n, inv, k & 1, false));
+      for (uint32_t j = 0; j < 2; j++) c.x[j] = ir_index(&c.b, ir_proj(&c.b, v, j), 0, 1);
+    } else {
+      chain_step(&c.b, k ? (StepKind)(k % KINDS) : ADD_NET, (int)(k & 1), n, c.x, c.context, w);
+    }
+  }
+  return chain_close(&c);
+}
+
+static void test_compiled(void)
+{
+  compiled(mixed(5, 2, 4, false, false), 1);
+  compiled(mixed(5, 14, 17, true, false), 2);
+  compiled(trajectory(M_LEAPFROG, 6, 6, true, true), 3);
+  compiled(trajectory(M_GAUSS4, 6, 1, true, true), 4);
+  compiled(mixed(40, 14, 17, false, true), 5);
+  compiled(mixed(60, 2, 4, true, true), 6);
+  compiled(mixed(80, 2, 8, true, false), 7);
 }
 
 /* A step may not read the states after it, nor its inverse those before. */
