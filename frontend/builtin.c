@@ -73,6 +73,7 @@ const Builtin builtin_rows[] = {
   {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
   {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
   {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
+  {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
 };
 /* clang-format on */

@@ -41,6 +41,7 @@ typedef struct Step {
   const Func *func;          /* CALL: the flow; EVOLVE: H or the field */
   const Func *method; int64_t steps; bool under; /* EVOLVE */
   uint32_t running, param;   /* RUNNING: its number, its average */
+  bool lag;                  /* RUNNING: a moving_mean */
 } Step;
 
 /* A reading: of slot `slot` before step `number`; or, from slot FLOW_STATES on, the mean of a `running`. */

@@ -274,7 +274,9 @@ static void evolve(Play *p, const Step *s) {
 static void running(Play *p, const Step *s) {
   if (p->undo) return;
   Val average = p->mean[s->running];
-  p->mean[s->running] = ir_batch_mean(&p->E->level->b, out_of(p, s->e), average, s->param);
+  Val e = out_of(p, s->e);
+  Build *b = &p->E->level->b;
+  p->mean[s->running] = s->lag ? ir_moving_mean(b, e, average, s->param) : ir_batch_mean(b, e, average, s->param);
 }
 
 /* ---- all ---------------------------------------------------------------------------------------------------------------- */

@@ -366,7 +366,7 @@ static void evolve(Elab *E, const Stmt *s) {
   renew(E, w, &step);
 }
 
-/* ---- running m = mean_over_batch(e) decay d ------------------------------------------------------------------------ */
+/* ---- running m = mean_over_batch(e) | moving_mean(e) decay d ------------------------------------------------------------------------ */
 
 static bool running_decay(Elab *E, const Stmt *s, double *out) {
   *out = 0.99;
@@ -386,11 +386,14 @@ static void running(Elab *E, const Stmt *s) {
   Value v = POISON;
   Type t;
   Step step = {.kind = STEP_RUNNING, .stmt = s, .running = w->nrunning};
-  if (e->kind != EX_CALL || e->a->kind != EX_NAME || strcmp(e->a->name, "mean_over_batch") != 0 || e->nargs != 1 || e->args->name)
-    elab_help(elab_error(E, e->at, "`running` keeps the mean of a value over the batch"), "`running m = mean_over_batch(x) decay 0.99`");
+  bool call = e->kind == EX_CALL && e->a->kind == EX_NAME && e->nargs == 1 && !e->args->name;
+  step.lag = call && !strcmp(e->a->name, "moving_mean");
+  if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
+    elab_help(elab_error(E, e->at, "`running` keeps the mean of a value over the batch"),
+              "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
   else if (running_decay(E, s, &p.decay)) v = elab_expr(E, e->args->value);
   if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
-    elab_error(E, e->args->value->at, "`mean_over_batch` needs a tensor, found %s", value_text(E, v));
+    elab_error(E, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
     v = POISON;
   }
   if (v.kind != V_POISON) {

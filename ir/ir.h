@@ -137,10 +137,11 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   converge = 1: a fixed-point iteration (no xs, ys, zs): may end early, once no lane of any carry
  *   moves by more than 4 ulp of the largest; the result is that of n turns up to round-off.
  *
- * batch_mean (e, average) {param}: in a training step the mean of e over the samples of its batch and over the
+ * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
  *   turns of the maps (scans without carries) that it stands in; elsewhere `average`, which is what the
  *   evaluators give. Parameter `param` of the Model keeps the average. It counts as a constant of the
- *   sample: its derivative by anything is zero, until passes/means.c lowers it for training.
+ *   sample: its derivative by anything is zero, until passes/means.c lowers it for training. lag = 1: `average` in
+ *   training, too; the mean is then taken for it alone.
  *
  * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.
  *   rates' inputs: the states, time t (scalar), invariants; outputs: one rate per state.
@@ -228,6 +229,7 @@ Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those o
 Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
 Val ir_batch_sum(Build *b, Val x);
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
+Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param);    /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
 Val ir_transpose(Build *b, Val x, const int *perm);      /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);

@@ -31,7 +31,11 @@ Val ir_id(Build *b, Val x) { return unary(b, OP_id, x, NULL, 0); }
 Val ir_spread(Build *b, Val x) { return ir_type(b->f, x).lane ? x : unary(b, OP_spread, x, NULL, 0); }
 Val ir_batch_sum(Build *b, Val x) { return unary(b, OP_batch_sum, x, NULL, 0); }
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param) {
-  return ir_emit(b, OP_batch_mean, (Val[]){e, average}, 2, (int64_t[]){param}, 1, NULL);
+  return ir_emit(b, OP_batch_mean, (Val[]){e, average}, 2, (int64_t[]){param, 0}, 2, NULL);
+}
+
+Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param) {
+  return ir_emit(b, OP_batch_mean, (Val[]){e, average}, 2, (int64_t[]){param, 1}, 2, NULL);
 }
 
 /* ---- axes ---- */

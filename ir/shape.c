@@ -145,6 +145,7 @@ static bool shape_batch_mean(const Sig *s, Type *out) {
     return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s",
                      shape_text(s, s->type[1], x), shape_text(s, s->type[0], y));
   if (s->attr[0] < 0 || s->attr[0] > UINT32_MAX) return shape_bad(s, "names parameter %lld", (long long)s->attr[0]);
+  if (s->attr[1] & ~INT64_C(1)) return shape_bad(s, "has a lag of 0 or 1, found %lld", (long long)s->attr[1]);
   *out = s->type[1];
   return true;
 }

@@ -16,7 +16,10 @@
  *   2. batch_mean(e) becomes batch_sum(weight e). The weight is 1/B, and 0 for padding (train.c).
  *
  * The lowered loss: (params..., fields..., weight) -> loss per sample, then for every parameter that keeps an
- * average, in the order of their numbers, the mean of this step (of several with one parameter, their mean). */
+ * average, in the order of their numbers, the mean of this step (of several with one parameter, their mean).
+ *
+ * A mean with lag is its average also in training: nothing waits for it, so it makes no level; it is taken for the
+ * average's sake alone, though no value of the loss follows from it. */
 #include "passes/cut.h"
 #include "passes/derive.h"
 
@@ -92,6 +95,8 @@ typedef struct Fission {
   bool *exact;               /* cleared when an average was not at hand outside */
 } Fission;
 
+static bool lags(const Fn *f, const Inst *i) { return i->op == OP_batch_mean && ir_attr(f, i, 1); }
+
 static uint32_t e_level(const Fission *m, const Inst *i) { return m->level[ir_arg(m->body, i, 0).id]; }
 
 /* Levels, pieces and their roots; the number of levels. */
@@ -101,7 +106,7 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     bool mean = i->op == OP_batch_mean;
-    uint32_t level = mean ? e_level(m, i) + 1 : 0;
+    uint32_t level = mean && !lags(body, i) ? e_level(m, i) + 1 : 0;
     for (uint32_t k = 0; k < i->nargs && !mean; k++) {
       uint32_t a = m->level[ir_arg(body, i, k).id];
       level = a > level ? a : level;
@@ -109,7 +114,8 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
     m->level[id] = level;
     piece[id] = mean || (ir_op[i->op].flags & OPF_LEAF) ? CUT_FREE : level;
     if (mean) root[ir_arg(body, i, 0).id] = true;
-    if (mean ? level - 1 > most : piece[id] != CUT_FREE && level > most) most = mean ? level - 1 : level;
+    uint32_t piece_of = mean ? e_level(m, i) : level;
+    if ((mean || piece[id] != CUT_FREE) && piece_of > most) most = piece_of;
   }
   for (uint32_t k = 0; k < body->out.n; k++) root[body->out.at[k].id] = true;
   return most + 1;
@@ -153,7 +159,7 @@ static uint32_t make_ports(Piece *p) {
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     if (i->op == OP_in) p->map[id] = input[ir_attr(body, i, 0)];
-    else if (i->op == OP_batch_mean && m->mean[id].id) p->map[id] = port(p, m->mean[id], i->type);
+    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, m->mean[id], i->type);
   }
   free(input);
   return xs;
@@ -163,6 +169,7 @@ static Val need(Piece *p, Val v) {
   const Fn *body = p->m->body;
   const Inst *i = ir_inst(body, v);
   if (p->map[v.id].id) return p->map[v.id];
+  if (lags(body, i)) return p->map[v.id] = need(p, ir_arg(body, i, 1));
   for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(body, i, k));
   return p->map[v.id] = ir_copy_inst(&p->b, body, v, p->map);
 }
@@ -170,7 +177,8 @@ static Val need(Piece *p, Val v) {
 /* The piece that output k of the body leaves; UINT32_MAX if it is a mean. */
 static uint32_t output_piece(const Fission *m, uint32_t k) {
   Val v = m->body->out.at[k];
-  if (ir_inst(m->body, v)->op == OP_batch_mean) return UINT32_MAX;
+  const Inst *i = ir_inst(m->body, v);
+  if (i->op == OP_batch_mean) return lags(m->body, i) ? 0 : UINT32_MAX;
   return m->level[v.id];
 }
 
@@ -223,7 +231,7 @@ static void take_results(Fission *m, const Outs *o, Val loop) {
     const Inst *i = &m->body->inst.at[of];
     b->at = i->at;
     Val e = ir_mul(b, v, ir_const_exact(b, 1.0 / m->sh.n, 1, m->sh.n));
-    m->mean[of] = ir_batch_mean(b, e, average_outside(m, i), (uint32_t)ir_attr(m->body, i, 0));
+    m->mean[of] = ir_emit(b, OP_batch_mean, (Val[]){e, average_outside(m, i)}, 2, m->body->attr.at + i->attr, 2, NULL);
     b->at = m->i->at;
   }
 }
@@ -370,12 +378,23 @@ static void output_means(Build *b, Means *means, Running *running) {
   }
 }
 
+/* What reaches an output, or a mean with lag, which reaches none. */
+static bool *live_with_means(const Fn *f) {
+  bool *live = ir_live(f);
+  for (uint32_t id = f->inst.n; id-- > 1;) {
+    const Inst *i = &f->inst.at[id];
+    live[id] = live[id] || lags(f, i);
+    for (uint32_t k = 0; live[id] && k < i->nargs; k++) live[ir_arg(f, i, k).id] = true;
+  }
+  return live;
+}
+
 static Fn *sum_means(const Fn *f, Running *running) {
   Fn *out = ir_fn_create(f->name, f->f64);
   Build b;
   Means means = {0};
   Val *map = zeroed(f->inst.n, sizeof *map), *input = zeroed(f->in.n, sizeof *input);
-  bool *live = ir_live(f);
+  bool *live = live_with_means(f);
   ir_build_init(&b, out);
   for (uint32_t k = 0; k < f->in.n; k++)
     input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
@@ -388,8 +407,9 @@ static Fn *sum_means(const Fn *f, Running *running) {
     } else if (i->op == OP_batch_mean) {
       Val e = map[ir_arg(f, i, 0).id];
       b.at = i->at;
-      map[id] = ir_type(out, e).lane ? ir_batch_sum(&b, ir_mul(&b, weight, e)) : e;
-      *vec_push(&means.v) = (Mean){(uint32_t)ir_attr(f, i, 0), map[id]};
+      Val mean = ir_type(out, e).lane ? ir_batch_sum(&b, ir_mul(&b, weight, e)) : e;
+      *vec_push(&means.v) = (Mean){(uint32_t)ir_attr(f, i, 0), mean};
+      map[id] = lags(f, i) ? map[ir_arg(f, i, 1).id] : mean;
     } else {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
     }

@@ -193,7 +193,7 @@ static void test_refuses(void) {
           "  %1 = in {index=0} : f64[B]\n  %2 = in {index=1} : f64\n"
           "  sub 1 @turn(\"\" other 0: f64[B], \"\" other 0: f64) {\n"
           "    %1 = in {index=0} : f64[B]\n    %2 = in {index=1} : f64\n    %3 = sin %1 : f64[B]\n"
-          "    %4 = batch_mean %3, %2 {param=0} : f64\n"
+          "    %4 = batch_mean %3, %2 {param=0, lag=0} : f64\n"
           "    %5 = sub %3, %4 : f64[B]\n    return %5\n  }\n"
           "  %3 = scan %1, %2 {n=3, carry=1, xs=0, ys=0, zs=0, reverse=0, converge=0} @1 : (f64[B])\n"
           "  %4 = proj %3 {index=0} : f64[B]\n  return %4\n}\n",
@@ -202,7 +202,7 @@ static void test_refuses(void) {
           "  %1 = in {index=0} : f64[B]\n  %2 = in {index=1} : f64[2]\n  %3 = in {index=2} : f64\n"
           "  sub 1 @rates(\"\" other 0: f64[B], \"\" other 0: f64[B], \"\" other 0: f64) {\n"
           "    %1 = in {index=0} : f64[B]\n    %2 = in {index=2} : f64\n"
-          "    %3 = batch_mean %1, %2 {param=0} : f64\n    %4 = sub %1, %3 : f64[B]\n    return %4\n  }\n"
+          "    %3 = batch_mean %1, %2 {param=0, lag=0} : f64\n    %4 = sub %1, %3 : f64[B]\n    return %4\n  }\n"
           "  %4 = ode %1, %2, %3 {method=10, states=1, rtol=4517329193108106637, atol=4517329193108106637} @1 : (f64[B,2])\n"
           "  %5 = proj %4 {index=0} : f64[B,2]\n  %6 = sum %5 {axis=0} : f64[B]\n  return %6\n}\n",
           "t.hir:8", "a mean over the batch cannot stand in the rates of a trajectory");
