@@ -119,7 +119,9 @@ static bool is_level(Elab *E, const Section *s, Value v) {
 /* Sets x->g; it must depend on the point `from` of an orbit, if one is given. */
 static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
   Frame *old = E->frame;
+  const char *drawn = E->level->no_draws;
   Value at[2] = {elab_value(E, x->q), elab_value(E, x->p)};
+  E->level->no_draws = "a surface does not change along an orbit: draw before, by `let`";
   name_points(E, s, at);
   Value v = elab_expr(E, s->on->e);
   if (v.kind == V_FUNC) {
@@ -127,6 +129,7 @@ static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
     v = elab_apply(E, v.func, &a);
   }
   E->frame = old;
+  E->level->no_draws = drawn;
   if (!is_level(E, s, v)) return false;
   x->g = traj_lane(E, elab_tensor(E, v, s->on->at), s->on->at);
   const Fn *f = E->level->fn;
@@ -260,9 +263,9 @@ static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
   Build *b = builder(E, s);
   Val zero = ir_const(b, 0), gm, gt, m = ir_mul(b, ir_add(b, k.a, k.b), ir_const(b, 0.5));
   if (!probe(E, s, from, m, &gm)) return false;
-  Val t = ridders(b, k, m, gm);
+  Val t = ridders(builder(E, s), k, m, gm);
   if (!probe(E, s, from, t, &gt)) return false;
-  b = builder(E, s);
+  builder(E, s);
   Val tol = ir_const(b, b->f->f64 ? 0x1p-51 : 0x1p-22), busy = ir_lt(b, k.a, k.b);
   Val m_low = ir_lt(b, zero, ir_div(b, gm, k.ga)), t_low = ir_lt(b, zero, ir_div(b, gt, k.ga));
   Val high = ir_and(b, t_low, ir_not(b, m_low));          /* t is below m, the crossing between them */
