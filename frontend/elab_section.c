@@ -70,7 +70,9 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
   uint32_t required;
   s->p.option = option;
   s->p.noptions = sizeof option / sizeof *option;
-  if (!traj_take(E, &s->p, a)) return false;
+  bool taken = traj_take(E, &s->p, a);
+  s->p.option = NULL, s->p.noptions = 0;
+  if (!taken) return false;
   if (!traj_need(E, &s->p, s->p.given, "a Hamiltonian and its start", form)) return false;
   if (!traj_need(E, &s->p, s->p.n > 0, "a start", form)) return false;
   if (!take_method(E, s, method)) return false;
@@ -79,7 +81,8 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
                s->p.given->name, required);
     return false;
   }
-  return traj_need(E, &s->p, s->on, "a surface", "`on = q[0]`: an expression in the moving point, zero on the surface") &&
+  return traj_need(E, &s->p, s->on, "a surface",
+                   "`on = q[0]`: an expression in the moving point, zero on the surface") &&
          traj_need(E, &s->p, s->crossings, "a number of crossings", "`crossings = 100`") &&
          traj_positive(E, s->crossings, "`crossings`", 0, &s->count) &&
          traj_positive(E, s->p.steps, "`steps`", 100000, &s->steps) && take_direction(E, s) && take_step(E, s);
@@ -135,7 +138,8 @@ static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
   const Fn *f = E->level->fn;
   if (!from || elab_reaches(f, x->g, from->q) || elab_reaches(f, x->g, from->p)) return true;
   DiagMsg *m = elab_error(E, s->on->at, "`on` does not depend on the moving point");
-  elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; a function of (q, p) will do");
+  elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; "
+               "a function of (q, p) will do");
   return false;
 }
 

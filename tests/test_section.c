@@ -73,7 +73,8 @@ static double oscillators(const char *method, double dt) {
   Tensor out[2];
   run(&g, 1, (double *[]){q, p}, out);
   for (int k = 0; k < 3; k++) {
-    double t = asin(0.5) + 2 * M_PI * k, want[] = {0.5, cos(w * t) + 0.5 / w * sin(w * t), cos(t), -w * sin(w * t) + 0.5 * cos(w * t)};
+    double t = asin(0.5) + 2 * M_PI * k;
+    double want[] = {0.5, cos(w * t) + 0.5 / w * sin(w * t), cos(t), -w * sin(w * t) + 0.5 * cos(w * t)};
     CU_ASSERT_DOUBLE_EQUAL(out[0].v[2 * k], 0.5, 1e-15);
     for (int i = 0; i < 4; i++) worst = fmax(worst, fabs((i < 2 ? out[0].v : out[1].v)[2 * k + i % 2] - want[i]));
   }
@@ -140,7 +141,8 @@ static void test_directions(void) {
 /* From a start on the surface, exact or up to rounding, the first crossing is the next one. */
 static void test_start_on_surface(void) {
   const char *text = "hamiltonian H(q: real[2], p: real[2]) = dot(p, p)/2 + q[0]^2/2 + p[1]\n"
-                     "fn f(q: real[2], p: real[2]) = section(H, q, p, on = q[0] - 0.3, crossings = 3, direction = 0, method = yoshida8)\n";
+                     "fn f(q: real[2], p: real[2]) = section(H, q, p, on = q[0] - 0.3, crossings = 3, "
+                     "direction = 0, method = yoshida8)\n";
   Program g = program(text);
   double off[] = {0, 1e-16, -1e-16, 5e-16, -5e-16};
   for (int k = 0; k < 5; k++)
