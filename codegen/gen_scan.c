@@ -3,6 +3,7 @@
 #include "codegen/gen.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 typedef struct Carry {
@@ -138,9 +139,21 @@ static void close_carry(Gen *g, Scan *s, uint32_t k) {
 
 typedef struct Moved { CgVec moved, size; } Moved;   /* largest change and largest element, by lane */
 
-static void moved_by(Gen *g, Moved *m, CgVec a, CgVec b, bool lane) {
-  CgVec diff = gen_ew(g, OP_sub, (CgVec[]){b, a}, 2, lane);
+/* |b - a|; 0 where both are NaN, infinite where one is. */
+static CgVec change(Gen *g, CgVec a, CgVec b, bool lane) {
+  CgVec diff = gen_ew(g, OP_sub, (CgVec[]){b, a}, 2, lane), zero = gen_real(g, 0, lane), inf = gen_real(g, INFINITY, lane);
   diff = gen_ew(g, OP_abs, &diff, 1, lane);
+  for (unsigned v = 0; v < (lane ? g->e->nv : 1); v++) {
+    LLVMValueRef an = LLVMBuildFCmp(g->e->b, LLVMRealUNO, a.v[v], a.v[v], "");
+    LLVMValueRef bn = LLVMBuildFCmp(g->e->b, LLVMRealUNO, b.v[v], b.v[v], "");
+    LLVMValueRef odd = LLVMBuildSelect(g->e->b, LLVMBuildXor(g->e->b, an, bn, ""), inf.v[v], zero.v[v], "");
+    diff.v[v] = LLVMBuildSelect(g->e->b, LLVMBuildOr(g->e->b, an, bn, ""), odd, diff.v[v], "");
+  }
+  return diff;
+}
+
+static void moved_by(Gen *g, Moved *m, CgVec a, CgVec b, bool lane) {
+  CgVec diff = change(g, a, b, lane);
   b = gen_ew(g, OP_abs, &b, 1, lane);
   m->moved = gen_ew(g, OP_max, (CgVec[]){m->moved, diff}, 2, lane);
   m->size = gen_ew(g, OP_max, (CgVec[]){m->size, b}, 2, lane);

@@ -70,7 +70,9 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
   uint32_t required;
   s->p.option = option;
   s->p.noptions = sizeof option / sizeof *option;
-  if (!traj_take(E, &s->p, a)) return false;
+  bool taken = traj_take(E, &s->p, a);
+  s->p.option = NULL, s->p.noptions = 0;
+  if (!taken) return false;
   if (!traj_need(E, &s->p, s->p.given, "a Hamiltonian and its start", form)) return false;
   if (!traj_need(E, &s->p, s->p.n > 0, "a start", form)) return false;
   if (!take_method(E, s, method)) return false;
@@ -79,7 +81,8 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
                s->p.given->name, required);
     return false;
   }
-  return traj_need(E, &s->p, s->on, "a surface", "`on = q[0]`: an expression in the moving point, zero on the surface") &&
+  return traj_need(E, &s->p, s->on, "a surface",
+                   "`on = q[0]`: an expression in the moving point, zero on the surface") &&
          traj_need(E, &s->p, s->crossings, "a number of crossings", "`crossings = 100`") &&
          traj_positive(E, s->crossings, "`crossings`", 0, &s->count) &&
          traj_positive(E, s->p.steps, "`steps`", 100000, &s->steps) && take_direction(E, s) && take_step(E, s);
@@ -119,7 +122,9 @@ static bool is_level(Elab *E, const Section *s, Value v) {
 /* Sets x->g; it must depend on the point `from` of an orbit, if one is given. */
 static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
   Frame *old = E->frame;
+  const char *drawn = E->level->no_draws;
   Value at[2] = {elab_value(E, x->q), elab_value(E, x->p)};
+  E->level->no_draws = "a surface does not change along an orbit: draw before, by `let`";
   name_points(E, s, at);
   Value v = elab_expr(E, s->on->e);
   if (v.kind == V_FUNC) {
@@ -127,12 +132,14 @@ static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
     v = elab_apply(E, v.func, &a);
   }
   E->frame = old;
+  E->level->no_draws = drawn;
   if (!is_level(E, s, v)) return false;
   x->g = traj_lane(E, elab_tensor(E, v, s->on->at), s->on->at);
   const Fn *f = E->level->fn;
   if (!from || elab_reaches(f, x->g, from->q) || elab_reaches(f, x->g, from->p)) return true;
   DiagMsg *m = elab_error(E, s->on->at, "`on` does not depend on the moving point");
-  elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; a function of (q, p) will do");
+  elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; "
+               "a function of (q, p) will do");
   return false;
 }
 
@@ -260,9 +267,9 @@ static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
   Build *b = builder(E, s);
   Val zero = ir_const(b, 0), gm, gt, m = ir_mul(b, ir_add(b, k.a, k.b), ir_const(b, 0.5));
   if (!probe(E, s, from, m, &gm)) return false;
-  Val t = ridders(b, k, m, gm);
+  Val t = ridders(builder(E, s), k, m, gm);
   if (!probe(E, s, from, t, &gt)) return false;
-  b = builder(E, s);
+  builder(E, s);
   Val tol = ir_const(b, b->f->f64 ? 0x1p-51 : 0x1p-22), busy = ir_lt(b, k.a, k.b);
   Val m_low = ir_lt(b, zero, ir_div(b, gm, k.ga)), t_low = ir_lt(b, zero, ir_div(b, gt, k.ga));
   Val high = ir_and(b, t_low, ir_not(b, m_low));          /* t is below m, the crossing between them */

@@ -92,9 +92,9 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
     return false;
   if (!traj_need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
   if (hamiltonian && p->n != 2) {
-    elab_help(
-        elab_error(E, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s"),
-        "`integrate` takes any states");
+    DiagMsg *m =
+        elab_error(E, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
+    if (p->any_states) elab_help(m, "%s", p->any_states);
     return false;
   }
   if (!take_method(E, p)) return false;
@@ -330,7 +330,7 @@ static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t
 }
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
-  Plan p = {.name = b->name, .call = a->call};
+  Plan p = {.name = b->name, .call = a->call, .any_states = "`integrate` takes any states"};
   p.option = (TrajOption[]){{"dt", &p.dt},       {"steps", &p.steps},   {"every", &p.every},
                             {"times", &p.times}, {"method", &p.method}, {"substeps", &p.substeps}};
   p.noptions = 6;

@@ -18,6 +18,7 @@ typedef struct Plan {
   const Actual *dt, *steps, *every, *times, *method, *substeps;
   Method m;
   double rtol, atol;
+  const char *any_states;        /* help where there are others than q and p */
   Span call;
 } Plan;
 

@@ -50,13 +50,17 @@ static inline bool elem_true(Elem a) { return a != 0; }
 
 /* No lane moves by more than 4 ulp of the largest. */
 static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
-  double largest = 0, moved = 0;
-  for (size_t e = elem_total(now, B); e-- > 0;) {
-    largest = fmax(largest, fabs(now->v[e]));
-    moved = fmax(moved, fabs(now->v[e] - was->v[e]));
-    if (isnan(now->v[e])) return false;
+  int64_t lanes = now->type.lane ? B : 1, n = type_count(now->type);
+  for (int64_t s = 0; s < lanes; s++) {
+    double largest = 0, moved = 0;
+    for (int64_t e = s; e < n * lanes; e += lanes) {
+      if (isnan(now->v[e]) != isnan(was->v[e])) return false;
+      largest = fmax(largest, fabs(now->v[e]));
+      moved = fmax(moved, fabs(now->v[e] - was->v[e]));
+    }
+    if (moved > 4 * DBL_EPSILON * largest) return false;
   }
-  return moved <= 4 * DBL_EPSILON * largest;
+  return true;
 }
 
 static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t) {

@@ -135,7 +135,8 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   not change from turn to turn (use `spread`). With carry = 0 it is a map: turns are independent.
  *   A batch_sum inside a body may only flow (through add/neg/mul-by-shared) into zs.
  *   converge = 1: a fixed-point iteration (no xs, ys, zs): may end early, once no lane of any carry
- *   moves by more than 4 ulp of the largest; the result is that of n turns up to round-off.
+ *   moves by more than 4 ulp of its largest; the result is that of n turns up to round-off.
+ *   NaN that stays NaN does not move.
  *
  * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
  *   turns of the maps (scans without carries) that it stands in; elsewhere `average`, which is what the

@@ -211,6 +211,23 @@ static void test_converge_early(void) {
   }
 }
 
+/* A number that becomes NaN is no rest: what follows from it comes a turn later, and once in each turn after. */
+static void test_converge_nan(void) {
+  for (uint32_t n = 1; n < 30; n += 13) {
+    Build b, t;
+    start(&b, true);
+    Val a = input(&b, true, 1, n, 0, 0), c = input(&b, true, 1, n, 0, 0);
+    ir_build_init(&t, ir_sub_create(b.f, "turn"));
+    Val x = input(&t, true, 1, n, 0, 0), y = input(&t, true, 1, n, 0, 0), one = ir_const(&t, 1);
+    ir_output(&t, ir_sqrt(&t, ir_sub(&t, ir_const(&t, -1), ir_mul(&t, x, x))), "x");
+    ir_output(&t, ir_add(&t, y, ir_select(&t, ir_ne(&t, x, x), one, ir_const(&t, 0))), "y");
+    ir_build_finish(&t);
+    Val s = ir_scan(&b, (Val[]){a, c}, 2, 5, 2, 0, 0, 0, false, true, t.f);
+    ir_output(&b, ir_sub(&b, ir_proj(&b, s, 1), c), "four");
+    finish(&b, NULL, 21);
+  }
+}
+
 static void test_ode(void) {
   for (int lane = 0; lane < 2; lane++)
     for (int f64 = 0; f64 < 2; f64++)
@@ -345,7 +362,8 @@ static void test_unknown(void) {
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
   {"sums over turns", test_loops},   {"sums of sums", test_sums},
-  {"convergence", test_converge},    {"early end", test_converge_early}, {"adaptive trajectories", test_ode},
+  {"convergence", test_converge},    {"early end", test_converge_early}, {"NaN in a loop", test_converge_nan},
+  {"adaptive trajectories", test_ode},
   {"cache", test_cache},             {"aarch64", test_aarch64},    {"unknown names", test_unknown},
 };
 

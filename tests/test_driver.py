@@ -103,6 +103,51 @@ def test_overrides():
     hnnc("check", "m.hnn", "train.steps=-5", code=1, says="`steps` is at least 1, found -5")
 
 
+SECTION = """\
+hamiltonian H(q: real[3], p: real[3]) = dot(p[:2], p[:2])/2 + dot(q[:2], q[:2])/2 + q[0]^2*q[1] - q[1]^3/3 + p[2]
+fn flow(q: real[3], p: real[3], t: real) {
+  let (dq, dp) = field(H)(q, p)
+  return (t*dq, t*dp, 0*t)
+}
+# q[2] is the time. Six crossings of random orbits, and where a dense method of order 8 is then.
+data d {
+  let y = uniform(-0.2, 0.2)
+  let py = uniform(-0.2, 0.2)
+  let q0 = [0, y, 0]
+  let p0 = [sqrt(1/5 - y^2 + 2*y^3/3 - py^2), py, 0]
+  let (q, p) = section(H, q0, p0, on = q[0] + q[1]/3, direction = DIRECTION, crossings = 6, dt = 0.02, method = yoshida8)
+  let (a, b, t) = [integrate(flow, q0, p0, q[k, 2], times = [0, 1], method = dop853(rtol = 1e-13)) for k in 0:6]
+  yield each t = q[:, 2], g = q[:, 0] + q[:, 1]/3, rate = p[:, 0] + p[:, 1]/3, dq = q - a[:, 1], dp = (p - b[:, 1])[:, 0:2]
+}
+use s = d(count = 37, seed = 5)
+report surface = abs(g) on s
+report rate = rate on s
+report off = max(maxabs(dq), maxabs(dp)) on s
+report t = t on s
+"""
+
+
+def test_section():
+    for direction in 1, -1, 0:
+        write("s.hnn", SECTION.replace("DIRECTION", str(direction)))
+        hnnc("run", "s.hnn", "--out", "r%d" % direction, "-q")
+        r = load("r%d/reports.json" % direction)["reports"]
+        check(r["off"]["n"] == 6 * 37 and r["surface"]["max"] < 1e-15 and r["off"]["max"] < 1e-10, "crossings as by dop853", r)
+        check((direction <= 0 or r["rate"]["min"] > 0) and (direction >= 0 or r["rate"]["max"] < 0), "the direction", r)
+    check(load("r0/reports.json")["reports"]["t"]["max"] < 0.7 * r_max(1), "both directions come twice as often")
+    hnnc("run", "s.hnn", "--threads", "3", "--out", "t", "-q")
+    check(load("r0/reports.json") == load("t/reports.json"), "the same on three threads")
+
+
+def r_max(direction):
+    return load("r%d/reports.json" % direction)["reports"]["t"]["max"]
+
+
+def test_henon_heiles():
+    """Poincaré sections and Lyapunov exponents: what the model expects of itself holds."""
+    hnnc("run", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../models/henon_heiles.hnn"), "--out", "r", "-q")
+
+
 def test_usage():
     model()
     hnnc(code=2, says="usage: hnnc COMMAND")

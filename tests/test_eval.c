@@ -262,6 +262,25 @@ static void test_converge(void) {
   case_finish(&c);
 }
 
+/* Each sample by its own size: a root of 1e-30 is not at rest because one of 1 is. */
+static void test_converge_sizes(void) {
+  Case c;
+  char err[128];
+  case_init(&c);
+  Fn *body = ir_sub_create(c.f, "turn");
+  Build b;
+  ir_build_init(&b, body);
+  Val x = ir_input(&b, "x", IN_STATE, 0, type_scalar(true)), g = ir_input(&b, "g", IN_OTHER, 1, type_scalar(true));
+  ir_output(&b, ir_mul(&b, ir_const(&b, 0.5), ir_add(&b, x, ir_div(&b, g, x))), NULL);
+  ir_build_finish(&b);
+  Val args[2] = {given(&c, type_scalar(true), VALUES(1, 1e-28)), given(&c, type_scalar(true), VALUES(1, 1e-60))};
+  ir_output(&c.b, ir_proj(&c.b, ir_scan(&c.b, args, 2, 1000, 1, 0, 0, 0, false, true, body), 0), NULL);
+  CU_ASSERT_FATAL(ir_eval(c.f, B, c.in, &c.out, &(EvalEnv){0}, err, sizeof err));
+  CU_ASSERT_DOUBLE_EQUAL(c.out.v[0], 1, 1e-15);
+  CU_ASSERT_DOUBLE_EQUAL(c.out.v[1], 1e-30, 1e-45);
+  case_finish(&c);
+}
+
 static void test_map_and_empty(void) {
   Case c;
   case_init(&c);
@@ -382,6 +401,7 @@ int main(void) {
   CU_add_test(s, "triangular solves", test_trisolve);
   CU_add_test(s, "scan", test_scan);
   CU_add_test(s, "scan to convergence", test_converge);
+  CU_add_test(s, "scan to convergence, of sizes", test_converge_sizes);
   CU_add_test(s, "map, no turns", test_map_and_empty);
   CU_add_test(s, "ode", test_ode);
   CU_add_test(s, "draws, watching, errors", test_environment);
