@@ -295,7 +295,7 @@ fn f64 @loss("x" field 0: f64[B], "k" param 0: f64, "A" param 1: f64) {
   %2 = in {index=1} : f64
   %3 = in {index=2} : f64
   %4 = mul %1, %2 : f64[B]
-  %5 = batch_mean %4, %3 {param=1} : f64
+  %5 = batch_mean %4, %3 {param=1, lag=0} : f64
   %6 = sub %4, %5 : f64[B]
   %7 = mul %6, %6 : f64[B]
   return %7
