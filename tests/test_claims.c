@@ -1,0 +1,240 @@
+/* Answers about flows against numbers: random flows that keep what they claim are changed in one detail, loaded, and
+ * what is answered is compared with the Jacobian at random points. A false proof, a false refutation, a flow that is
+ * not undone or a wrong log-determinant fails the test and prints the text.
+ *
+ *   test_claims [-n COUNT] [-s FIRST] [-v]
+ *
+ * -v prints the programs whose valid claims are undecided. */
+#include "tests/claims_gen.h"
+
+#include <CUnit/Basic.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t count = 1500, first = 0;
+static bool verbose;
+
+static struct Tally {
+  uint32_t programs, refused, unjudged;          /* refused by another error; refuted beside one */
+  uint32_t proved, refuted, undecided_true, undecided_false, unclear, unclaimed;
+  uint32_t false_proofs, false_refutations, not_undone, wrong_logdet, unchanged_refused;
+} tally;
+
+/* ---- the truth ---------------------------------------------------------------------------------------------- */
+
+typedef enum { TRUTH_UNCLEAR, TRUTH_HOLDS, TRUTH_FAILS } Truth;
+typedef struct Numbers { Truth symplectic, volume, undone, logdet; } Numbers;
+
+typedef struct Verdict { int points; double worst; } Verdict;
+
+static Truth truth_of(Verdict v, double rounding, double wrong) {
+  if (v.worst > wrong) return TRUTH_FAILS;
+  return v.points >= 4 && v.worst <= rounding ? TRUTH_HOLDS : TRUTH_UNCLEAR;
+}
+
+static void weigh(Verdict *v, double defect) {
+  if (!isfinite(defect)) return;
+  v->points++;
+  v->worst = fmax(v->worst, defect);
+}
+
+/* Points where the numbers say something: a moderate Jacobian, which can be inverted. */
+static bool usable(const Tensor *j, int s) {
+  double size = jacobian_size(j, s);
+  return isfinite(size) && size < 300 && fabs(jacobian_det(j, s)) > 1e-4;
+}
+
+static double away(const Fn *f, const Values *v, uint64_t seed, int s) {
+  Tensor *in = malloc(sizeof *in * (f->in.n + 1));
+  double most = 0;
+  uint32_t k = 0;
+  claims_arguments(f, seed, (Nudge){.param = -1}, in);
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    if (f->in.at[i].kind != IN_FIELD) continue;
+    const Tensor *out = &v->out[k++];
+    for (int64_t e = 0; e < type_count(in[i].type); e++) {
+      double d = fabs(claims_value(out, e, s) - claims_value(&in[i], e, s));
+      if (!(d <= most)) most = d;
+    }
+  }
+  ir_tensors_free(in, f->in.n);
+  free(in);
+  return most;
+}
+
+typedef struct Parts { Fn *j, *back, *forth, *logdet; } Parts;
+
+static Fn *part(const Model *m, const char *what, const char *flow) {
+  char name[48];
+  snprintf(name, sizeof name, "%s_%s", what, flow);
+  return claims_fn(m, name);
+}
+
+static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *form, Verdict *volume, Verdict *undone, Verdict *logdet) {
+  Values j = {0}, back = {0}, forth = {0}, ld = {0};
+  bool good = claims_eval(p->j, seed, &j);
+  bool has_back = p->back && claims_eval(p->back, seed, &back), has_forth = p->forth && claims_eval(p->forth, seed, &forth),
+       has_ld = p->logdet && claims_eval(p->logdet, seed, &ld);
+  for (int s = 0; s < POINTS && good; s++) {
+    if (!usable(j.out, s)) continue;
+    double size = jacobian_size(j.out, s), det = jacobian_det(j.out, s);
+    if (f->symplectic) weigh(form, defect_symplectic(j.out, s) / (1 + size*size));
+    weigh(volume, fabs(det - 1) / (1 + size));
+    if (has_back) weigh(undone, away(p->back, &back, seed, s));
+    if (has_forth) weigh(undone, away(p->forth, &forth, seed, s));
+    if (has_ld) weigh(logdet, fabs(claims_value(ld.out, 0, s) - log(fabs(det))));
+  }
+  if (j.out) claims_values_free(&j);
+  if (back.out) claims_values_free(&back);
+  if (forth.out) claims_values_free(&forth);
+  if (ld.out) claims_values_free(&ld);
+}
+
+static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed) {
+  Verdict form = {0}, volume = {0}, undone = {0}, logdet = {0};
+  Parts p = {part(m, "J", f->name), part(m, "back", f->name), part(m, "forth", f->name), part(m, "logdet", f->name)};
+  for (uint64_t k = 0; k < 2 && p.j; k++) compare(&p, f, seed + k, &form, &volume, &undone, &logdet);
+  ir_fn_destroy(p.j);
+  ir_fn_destroy(p.back);
+  ir_fn_destroy(p.forth);
+  ir_fn_destroy(p.logdet);
+  return (Numbers){truth_of(form, 1e-12, 1e-7), truth_of(volume, 1e-10, 1e-6), truth_of(undone, 1e-7, 1e-4),
+                   truth_of(logdet, 1e-7, 1e-5)};
+}
+
+static Truth claimed(const Numbers *x, bool symplectic) { return symplectic ? x->symplectic : x->volume; }
+
+/* ---- one program -------------------------------------------------------------------------------------------- */
+
+static void complain(const char *what, uint64_t seed, const char *flow, const char *text, const char *said) {
+  printf("\n---- %s: program %llu, flow %s\n%s\n%s\n", what, (unsigned long long)seed, flow, text, said ? said : "");
+  fflush(stdout);
+}
+
+static const Proof *row(const Model *m, const char *kind, const char *flow) {
+  char text[64];
+  snprintf(text, sizeof text, "%s %s", kind, flow);
+  return claims_proof(m, text);
+}
+
+static void judge_claim(const Model *m, const MadeFlow *f, bool symplectic, const Numbers *x, uint64_t seed, const Text *t) {
+  const Proof *p = row(m, symplectic ? "symplectic flow" : "volume flow", f->name);
+  Truth truth = claimed(x, symplectic);
+  if (!p) return;
+  if (p->answer == ANSWER_PROVED) {
+    tally.proved++;
+    if (truth == TRUTH_FAILS) tally.false_proofs++, complain("FALSE PROOF", seed, f->name, t->at, p->text);
+  } else if (truth == TRUTH_UNCLEAR) {
+    tally.unclear++;
+  } else if (truth == TRUTH_FAILS) {
+    tally.undecided_false++;
+  } else {
+    tally.undecided_true++;
+    if (verbose) complain("undecided", seed, f->name, t->at, p->detail);
+  }
+}
+
+static void judge_loaded(const Model *m, const Made *made, uint64_t seed, const Text *t) {
+  for (uint32_t k = 0; k < made->nflow; k++) {
+    const MadeFlow *f = &made->flow[k];
+    Numbers x = numbers(m, f, seed);
+    bool symplectic = row(m, "symplectic flow", f->name), volume = row(m, "volume flow", f->name);
+    if (symplectic && f->symplectic) judge_claim(m, f, true, &x, seed, t);
+    if (volume) judge_claim(m, f, false, &x, seed, t);
+    if (!symplectic && !volume) tally.unclaimed++;
+    bool open = false;                                   /* a clause that may be wrong */
+    for (uint32_t i = 0; i < m->nproof; i++)
+      open |= m->proof[i].answer != ANSWER_PROVED && !strncmp(m->proof[i].text, "inverse clause", 14);
+    if (!open && x.undone == TRUTH_FAILS) tally.not_undone++, complain("NOT UNDONE", seed, f->name, t->at, NULL);
+    if (x.logdet == TRUTH_FAILS) tally.wrong_logdet++, complain("WRONG LOGDET", seed, f->name, t->at, NULL);
+  }
+}
+
+/* Which flow a message refutes: "... `S1` is not symplectic". */
+static bool names(const char *said, const char *flow, bool symplectic) {
+  char text[64];
+  snprintf(text, sizeof text, "`%s` is not %s", flow, symplectic ? "symplectic" : "volume-preserving");
+  return strstr(said, text) != NULL;
+}
+
+static bool refutes(const char *said) {
+  return strstr(said, "` is not symplectic") || strstr(said, "` is not volume-preserving") || strstr(said, "this does not undo its step");
+}
+
+/* Loaded once more with the refuted left open, for the truth. */
+static void judge_refuted(const Made *made, uint64_t seed, const Text *t, const char *said) {
+  Loaded l = claims_load(t->at, true);
+  bool any = false, wrong[FLOWS_MOST] = {false};
+  tally.refuted++;
+  if (!l.m) tally.unjudged++;
+  for (uint32_t k = 0; k < made->nflow && l.m; k++) {
+    const MadeFlow *f = &made->flow[k];
+    Numbers x = numbers(l.m, f, seed);
+    any |= x.undone == TRUTH_FAILS || x.symplectic != TRUTH_HOLDS || x.volume != TRUTH_HOLDS;
+    if (!f->symplectic) any |= x.volume != TRUTH_HOLDS || x.undone != TRUTH_HOLDS;
+    for (int form = 0; form < 2 && !f->template; form++) wrong[k] |= names(said, f->name, form) && claimed(&x, form) == TRUTH_HOLDS;
+    if (wrong[k]) tally.false_refutations++, complain("FALSE REFUTATION", seed, f->name, t->at, said);
+  }
+  if (l.m && !any) tally.false_refutations++, complain("FALSE REFUTATION", seed, "?", t->at, said);
+  claims_unload(&l);
+}
+
+static void one_program(uint64_t seed) {
+  static Made made;
+  static Text text;
+  made_flows(&made, seed);
+  uint32_t changes = seed % 8 == 0 ? 0 : rng_below(&made.rng, 5) == 0 ? 2 : 1;
+  for (uint32_t k = 0; k < changes; k++) made_change(&made);
+  made_text(&made, &text);
+  Loaded l = claims_load(text.at, false);
+  tally.programs++;
+  if (l.m) {
+    judge_loaded(l.m, &made, seed, &text);
+  } else {
+    char *said = claims_messages(&l);
+    if (changes == 0) tally.unchanged_refused++, complain("UNCHANGED, BUT REFUSED", seed, "-", text.at, said);
+    if (refutes(said)) judge_refuted(&made, seed, &text, said);
+    else tally.refused++;
+    free(said);
+  }
+  claims_unload(&l);
+}
+
+static void figures(void) {
+  const struct Tally *t = &tally;
+  uint32_t valid = t->proved + t->undecided_true;
+  printf("\n%u programs: %u refused for another reason, %u refuted (%u of them not to be judged)\n", t->programs, t->refused, t->refuted,
+         t->unjudged);
+  printf("claims of the others: %u proved, %u undecided (%u hold, %u fail, %u unclear); %u flows without a claim\n", t->proved,
+         t->undecided_true + t->undecided_false + t->unclear, t->undecided_true, t->undecided_false, t->unclear, t->unclaimed);
+  printf("false: %u proofs, %u refutations, %u not undone, %u log-determinants; undecided among claims that hold: %.3f %%\n", t->false_proofs,
+         t->false_refutations, t->not_undone, t->wrong_logdet, valid ? 100.0 * t->undecided_true / valid : 0.0);
+}
+
+static void test_mutations(void) {
+  for (uint32_t k = 0; k < count; k++) one_program(first + k);
+  figures();
+  CU_ASSERT(tally.false_proofs == 0);
+  CU_ASSERT(tally.false_refutations == 0);
+  CU_ASSERT(tally.not_undone == 0);
+  CU_ASSERT(tally.wrong_logdet == 0);
+  CU_ASSERT(tally.unchanged_refused == 0);
+  CU_ASSERT(tally.proved > count / 8 && tally.refuted > count / 8);      /* it looks at something */
+}
+
+int main(int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "-v")) verbose = true;
+    if (!strcmp(argv[i], "-n") && i + 1 < argc) count = (uint32_t)strtoul(argv[++i], NULL, 10);
+    else if (!strcmp(argv[i], "-s") && i + 1 < argc) first = (uint32_t)strtoul(argv[++i], NULL, 10);
+  }
+  CU_initialize_registry();
+  CU_pSuite s = CU_add_suite("claims", NULL, NULL);
+  CU_add_test(s, "answers about changed flows against numbers", test_mutations);
+  CU_basic_set_mode(CU_BRM_NORMAL);
+  CU_basic_run_tests();
+  unsigned failed = CU_get_number_of_failures();
+  CU_cleanup_registry();
+  return failed != 0;
+}
