@@ -218,6 +218,7 @@ struct Elab {
   VEC(Export) exports;
   VEC(Proof) proofs;
   VEC(Claim *) claims;
+  bool sized;                    /* sizes were chosen for the flow that is judged: nothing uses it */
   Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
   VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */

@@ -191,6 +191,7 @@ static Answer answer_of(FieldAnswer a) {
 
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
+  if (E->sized) detail = arena_printf(E->mem, "sizes taken as %d%s%s", CLAIM_SIZE, *detail ? "; " : "", detail);
   for (uint32_t i = 0; i < E->proofs.n; i++) {
     Proof *p = &E->proofs.at[i];
     if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;

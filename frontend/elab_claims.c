@@ -156,8 +156,6 @@ const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
 
 /* ---- flows that nothing uses --------------------------------------------------------------------------------- */
 
-enum { ANY_SIZE = 3 };       /* a shape variable, and an integer without a default */
-
 static bool used(const Elab *E, const Item *it) {
   for (uint32_t i = 0; i < E->claims.n; i++)
     if (E->claims.at[i]->item == it) return true;
@@ -168,7 +166,9 @@ static bool used(const Elab *E, const Item *it) {
 static bool some_argument(Elab *E, const Formal *x, Actual *out) {
   *out = (Actual){.name = x->name, .name_at = x->at, .at = x->at};
   if (x->init || !x->type) return false;
-  if (!strcmp(x->type->base, "int") && !x->type->list) out->v = value_exact(ANY_SIZE, 1);
+  bool integer = !strcmp(x->type->base, "int") && !x->type->list;
+  E->sized |= integer;
+  if (integer) out->v = value_exact(CLAIM_SIZE, 1);
   else if (!strcmp(x->type->base, "bool") && !x->type->list) out->v = value_bool(true);
   else if (!strcmp(x->type->base, "real") && !x->type->list && !x->type->ndims)
     out->v = elab_value(E, ir_input(&E->level->b, x->name, IN_OTHER, E->level->fn->in.n, type_scalar(false)));
@@ -181,8 +181,9 @@ static bool some_type(Elab *E, const Formal *x, Type *t) {
   if (!x->type || strcmp(x->type->base, "real") != 0 || x->type->list) return false;
   for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
     bool open = d->value->kind == EX_NAME && !elab_known(E, d->value->name, false);
-    int64_t n = ANY_SIZE;
+    int64_t n = CLAIM_SIZE;
     if (!open && (!elab_int(E, d->value, "a shape", &n) || n < 1 || n > 4096)) return false;
+    E->sized |= open;
     dim[rank++] = (uint32_t)n;
   }
   *t = type_real(false, (int)rank, dim);
@@ -228,6 +229,7 @@ void claim_item(Elab *E, Global *g) {
     flow_apply(E, f, &a, FLOW_STATE);
     g->elaborated = true;
   }
+  E->sized = false;
   root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);

@@ -114,6 +114,8 @@ Val flow_log_det(Elab *E, Val a, Span at);
 void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c);
 void claim_note(Elab *E, const Item *it, const char *why);       /* its claims are undecided */
 
+enum { CLAIM_SIZE = 3 };     /* of a shape variable, and of an integer without a default, where nothing tells */
+
 /* ---- elab_claims.c --------------------------------------------------------------------------------------- */
 
 /* Whether x and y, values of the function at hand, are the same. *left becomes the function of x, of which
