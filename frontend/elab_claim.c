@@ -1,11 +1,11 @@
-/* What a flow claims is decided, for each instance of it: that it is symplectic, that it keeps volume, and
- * that its inverse clauses undo their steps.
+/* What a flow claims is decided, for each instance of it: that it is symplectic, that it keeps volume, and that its
+ * inverse clauses undo their steps.
  *
- * The flow is recorded once more, in a function of its own, in exact arithmetic (elab_exact.c), with the
- * states, the parameters and what it was made with as free inputs. Then it is looked at step by step. A map S
- * with Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) =
- * ω(u, v) for all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is
- * looked at: a scaling of q is canonical with that of p behind it. */
+ * The flow is recorded once more, in a function of its own, in exact arithmetic (elab_exact.c), with the states,
+ * the parameters and what it was made with as free inputs. Then it is looked at step by step. A map S with
+ * Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) = ω(u, v) for
+ * all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is looked at:
+ * a scaling of q is canonical with that of p behind it. */
 #include "frontend/elab_flow.h"
 
 #include <stdlib.h>
@@ -14,18 +14,17 @@
 typedef struct Judge {
   Elab *E;
   Flow *w;
-  const Val *state; /* inputs of the function at hand */
+  const Val *state;          /* inputs of the function at hand */
   Val u[FLOW_STATES], v[FLOW_STATES];
-  FieldReport report; /* of the last decision */
-  Fn *left;           /* and what it was of: for its point */
+  FieldReport report;        /* of the last decision */
+  Fn *left;                  /* and what it was of: for its point */
 } Judge;
 
 static FieldAnswer same(Judge *j, const Val *x, const Val *y, uint32_t n) {
   return claim_same(j->E, x, y, n, &j->report, &j->left);
 }
 
-/* ---- the symplectic form
- * ---------------------------------------------------------------------------------------- */
+/* ---- the symplectic form ---------------------------------------------------------------------------------------- */
 
 static Val paired(Build *b, const Val *x, const Val *y, uint32_t n) {
   Val sum = VAL_NONE;
@@ -41,9 +40,7 @@ static Val form(Build *b, const Val *x, const Val *y) {
   return ir_sub(b, forth, back);
 }
 
-typedef struct Run {
-  uint32_t from, n;
-} Run; /* steps */
+typedef struct Run { uint32_t from, n; } Run;            /* steps */
 
 /* Plays steps; the states before are fresh variables in x, those behind in y. */
 static bool played(Judge *j, Run r, Val *x, Val *y) {
@@ -71,9 +68,7 @@ static FieldAnswer keeps_form(Judge *j, Run r) {
   return same(j, &left, &right, 1);
 }
 
-/* ---- volume
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- volume ---------------------------------------------------------------------------------------------------------- */
 
 static Val unit_triangular(Build *b, uint32_t n, bool upper) {
   double *v = base_realloc(NULL, sizeof *v * n * n);
@@ -88,8 +83,8 @@ static Val unit_triangular(Build *b, uint32_t n, bool upper) {
   return m;
 }
 
-/* det A by elimination, of U A L with unit upper and lower triangular U, L, which mix all rows and columns
- * into the first: the leading minors do not vanish by accident. */
+/* det A by elimination, of U A L with unit upper and lower triangular U, L, which mix all rows and columns into the first:
+ * the leading minors do not vanish by accident. */
 static Val determinant(Elab *E, Val a, Span at) {
   Build *up = elab_at(E, at), b;
   uint32_t n = ir_type(up->f, a).dim[0];
@@ -98,11 +93,9 @@ static Val determinant(Elab *E, Val a, Span at) {
   a = ir_matmul(up, left, ir_matmul(up, a, right));
   Fn *body = ir_sub_create(up->f, "det");
   ir_build_init(&b, body);
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)),
-      d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)), d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
       unit = ir_input(&b, NULL, IN_OTHER, 2, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second),
-      column = ir_dot(&b, m, unit, false, rows, second, 1, one);
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second), column = ir_dot(&b, m, unit, false, rows, second, 1, one);
   Val pivot = ir_dot(&b, row, unit, false, one, one, 0, none), scaled = ir_div(&b, row, pivot);
   ir_output(&b, ir_sub(&b, m, ir_dot(&b, column, scaled, false, one, second, 2, rows)), NULL);
   ir_output(&b, ir_mul(&b, d, pivot), NULL);
@@ -119,16 +112,14 @@ static FieldAnswer keeps_volume(Judge *j, Run r) {
   if (!played(j, r, x, y)) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
     for (uint32_t e = 0; e < n; e++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[e])),
-                         (uint32_t)type_count(ir_type(b->f, x[c]))};
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[e])), (uint32_t)type_count(ir_type(b->f, x[c]))};
       Val flat = ir_reshape(b, y[e], 1, dim);
       row[e] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
                                               : ir_splat(b, 0, type_real(false, 2, dim));
     }
     column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
   }
-  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at),
-      want = ir_const(b, 1);
+  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at), want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }
 
@@ -157,9 +148,7 @@ static bool odd(const Judge *j, const Step *s) {
   return sign != (swaps & 1);
 }
 
-/* ---- steps
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- steps --------------------------------------------------------------------------------------------------------------- */
 
 /* q and p of the other flow are conjugate parts of ours. */
 static bool conjugate(const Step *s) {
@@ -176,7 +165,7 @@ static const Claim *claim_of_call(Judge *j, const Step *s) {
 static FieldAnswer step_symplectic(Judge *j, uint32_t k) {
   const Step *s = &j->w->steps.at[k];
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
-  if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL; /* by the method */
+  if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL;      /* by the method */
   if (s->kind == STEP_CALL && conjugate(s)) {
     const Claim *c = claim_of_call(j, s);
     if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
@@ -186,8 +175,7 @@ static FieldAnswer step_symplectic(Judge *j, uint32_t k) {
 
 static FieldAnswer step_volume(Judge *j, uint32_t k) {
   const Step *s = &j->w->steps.at[k];
-  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under))
-    return FIELD_EQUAL;
+  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
   if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
@@ -195,9 +183,7 @@ static FieldAnswer step_volume(Judge *j, uint32_t k) {
   return keeps_volume(j, (Run){k, 1});
 }
 
-/* ---- answers
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- answers ---------------------------------------------------------------------------------------------------------------- */
 
 static Answer answer_of(FieldAnswer a) {
   return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
@@ -205,8 +191,7 @@ static Answer answer_of(FieldAnswer a) {
 
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
-  if (E->sized)
-    detail = arena_printf(E->mem, "sizes taken as %d%s%s", CLAIM_SIZE, *detail ? "; " : "", detail);
+  if (E->sized) detail = arena_printf(E->mem, "sizes taken as %d%s%s", CLAIM_SIZE, *detail ? "; " : "", detail);
   for (uint32_t i = 0; i < E->proofs.n; i++) {
     Proof *p = &E->proofs.at[i];
     if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;
@@ -219,18 +204,14 @@ static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, c
 }
 
 void claim_note(Elab *E, const Item *it, const char *why) {
-  if (it->symplectic)
-    note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
-  if (it->volume)
-    note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->symplectic) note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
 
 static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
-    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be "
-           "symmetric";
-  if (form && s->kind == STEP_SCALE)
-    return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
+    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be symmetric";
+  if (form && s->kind == STEP_SCALE) return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
   if (!form && s->kind == STEP_SCALE) return "the exponents must add up to 0";
   return NULL;
 }
@@ -241,19 +222,15 @@ static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char
   bool quiet = E->quiet;
   E->quiet = false;
   DiagMsg *m = elab_error(E, s ? s->stmt->at : it->name_at, "%s `%s` is not %s: at %s %s %.6g, not %.6g",
-                          s ? "this step of" : "the flow", it->name,
-                          form ? "symplectic" : "volume-preserving", *point ? point : "some point",
-                          form                         ? "ω(Jᵀu, Jᵀv) is"
-                          : s && s->kind == STEP_SCALE ? "log|det J| is"
-                                                       : "det J is",
-                          r.left, r.right);
+                          s ? "this step of" : "the flow", it->name, form ? "symplectic" : "volume-preserving", *point ? point : "some point",
+                          form ? "ω(Jᵀu, Jᵀv) is" : s && s->kind == STEP_SCALE ? "log|det J| is" : "det J is", r.left, r.right);
   elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
   if (s && advice(s, form)) elab_help(m, "%s", advice(s, form));
   E->quiet = quiet;
 }
 
-/* The steps that are not proved alone: from the first to the last of them is looked at as one, because what
- * is before and behind does no harm. */
+/* The steps that are not proved alone: from the first to the last of them is looked at as one, because what is
+ * before and behind does no harm. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
   FieldAnswer a = FIELD_EQUAL, first = FIELD_EQUAL;
@@ -265,14 +242,11 @@ static Answer decide(Judge *j, bool form) {
       if (j->report.points) sure = j->report;
       continue;
     }
-    if (bad.n == 0)
-      bad.from = k, first = a, r = j->report,
-      point = a == FIELD_DIFFERENT ? claim_point(j->E, j->left, r.point) : "";
+    if (bad.n == 0) bad.from = k, first = a, r = j->report, point = a == FIELD_DIFFERENT ? claim_point(j->E, j->left, r.point) : "";
     bad.n = k + 1 - bad.from;
   }
   a = first;
-  if (bad.n > 1 && (a = form ? keeps_form(j, bad) : keeps_volume(j, bad)) == FIELD_DIFFERENT &&
-      first != FIELD_DIFFERENT)
+  if (bad.n > 1 && (a = form ? keeps_form(j, bad) : keeps_volume(j, bad)) == FIELD_DIFFERENT && first != FIELD_DIFFERENT)
     point = claim_point(j->E, j->left, j->report.point), r = j->report;
   if (bad.n > 1 && a == FIELD_EQUAL) sure = j->report;
   if (a == FIELD_DIFFERENT) refuse(j, bad.n ? &j->w->steps.at[bad.from] : NULL, form, r, point);
@@ -283,9 +257,7 @@ static Answer decide(Judge *j, bool form) {
   return answer_of(a);
 }
 
-/* ---- inverse clauses
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- inverse clauses ------------------------------------------------------------------------------------------------------------ */
 
 static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
   Play p;
@@ -311,11 +283,9 @@ static void decide_inverse(Judge *j, const Step *s) {
   if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
   if (a == FIELD_DIFFERENT) {
     bool quiet = E->quiet;
-    const char *name = j->w->slot[s->piece[j->report.output].slot].name,
-               *point = claim_point(E, j->left, j->report.point);
+    const char *name = j->w->slot[s->piece[j->report.output].slot].name, *point = claim_point(E, j->left, j->report.point);
     E->quiet = false;
-    DiagMsg *m = elab_error(E, s->stmt->inverse->at,
-                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
+    DiagMsg *m = elab_error(E, s->stmt->inverse->at, "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
                             *point ? point : "some point", name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
     E->quiet = quiet;
@@ -325,9 +295,7 @@ static void decide_inverse(Judge *j, const Step *s) {
   note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
 }
 
-/* ---- a flow
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- a flow ---------------------------------------------------------------------------------------------------------------------- */
 
 static bool two_conjugate(Elab *E, const Flow *w) {
   if (w->n == 2 && type_same_dims(w->slot[0].type, w->slot[1].type)) return true;
