@@ -219,9 +219,6 @@ void export_globals(Elab *E) {
       global_value(E, g, g->item->name_at);
       export_one(E, g);
       break;
-    case IT_FLOW:
-      claim_item(E, g);
-      break;
     case IT_LOSS:
       global_value(E, g, g->item->name_at);
       if (!g->elaborated) export_one(E, g);
@@ -233,5 +230,7 @@ void export_globals(Elab *E) {
       break;
     }
   }
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++)     /* last: all uses are known */
+    if (E->main->global[i].item->kind == IT_FLOW) claim_item(E, &E->main->global[i]);
   E->frame = NULL;
 }

@@ -12,6 +12,11 @@
 
 enum { POINTS = 16 };
 
+/* Where the points lie, by turns: first away from the poles of 1/r and sqrt; then on both sides of where signs and
+ * thresholds decide. */
+static const struct { double low, high; } range[] = {{0.5, 1.5}, {-1, 1}, {-3, 3}, {-0.2, 0.2}};
+enum { RANGES = sizeof range / sizeof *range };
+
 /* Marks what follows from input `index`. */
 static bool output_reads(const Fn *f, uint32_t output, uint32_t index) {
   bool *from = base_realloc(NULL, f->inst.n);
@@ -26,16 +31,17 @@ static bool output_reads(const Fn *f, uint32_t output, uint32_t index) {
   return reads;
 }
 
-/* Uniform on [0.5, 1.5): away from the poles of 1/r and sqrt; splitmix64. */
+/* Uniform on [0, 1); splitmix64. */
 static double draw(uint64_t *state) {
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return 0.5 + (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-static void fill(Tensor *t, uint64_t *state) {
-  for (int64_t i = 0; i < type_count(t->type) * (t->type.lane ? POINTS : 1); i++) t->v[i] = draw(state);
+static void fill(Tensor *t, int turn, uint64_t *state) {
+  double low = range[turn].low, width = range[turn].high - low;
+  for (int64_t i = 0; i < type_count(t->type) * (t->type.lane ? POINTS : 1); i++) t->v[i] = low + width * draw(state);
 }
 
 static bool same(const Tensor *a, const Tensor *b) {
@@ -45,18 +51,18 @@ static bool same(const Tensor *a, const Tensor *b) {
 }
 
 /* Output k at two points that differ in input k alone. */
-static bool output_moves(const Fn *f, uint32_t k) {
+static bool output_moves(const Fn *f, uint32_t k, int turn) {
   Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), *out = base_realloc(NULL, sizeof *out * 2 * f->out.n);
-  uint64_t state = 1;
+  uint64_t state = (uint64_t)turn;
   char err[256];
   for (uint32_t j = 0; j < f->in.n; j++) {
     Type t = f->in.at[j].type;
     in[j] = (Tensor){t, base_realloc(NULL, sizeof(double) * (size_t)(type_count(t) * POINTS + 1))};
-    fill(&in[j], &state);
+    fill(&in[j], turn, &state);
   }
   bool ok = ir_eval(f, POINTS, in, out, &(EvalEnv){0}, err, sizeof err), moves = false;
   if (ok) {
-    fill(&in[k], &state);
+    fill(&in[k], turn, &state);
     bool again = ir_eval(f, POINTS, in, out + f->out.n, &(EvalEnv){0}, err, sizeof err);
     moves = again && !same(&out[k], &out[f->out.n + k]);
     if (again) ir_tensors_free(out + f->out.n, f->out.n);
@@ -72,7 +78,8 @@ bool pass_separable(const Fn *rates, Diag *diag) {
   Fn *derived = pass_derive(rates, diag), *f = derived ? pass_simplify(derived) : NULL;
   bool separable = true;
   for (uint32_t k = 0; f && k < 2 && k < f->out.n; k++)
-    if (output_reads(f, k, k) && output_moves(f, k)) separable = false;
+    for (int turn = 0; turn < RANGES && output_reads(f, k, k); turn++)
+      if (output_moves(f, k, turn)) separable = false;
   ir_fn_destroy(derived);
   ir_fn_destroy(f);
   return separable;

@@ -103,13 +103,26 @@ void claims_arguments(const Fn *f, uint64_t seed, Nudge nudge, Tensor *in) {
   }
 }
 
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x) {
+  Values *values = ctx;
+  (void)f, (void)v;
+  if (x->type.dt != DT_REAL || !x->v) return true;
+  for (int64_t e = 0; e < type_count(x->type); e++)
+    for (int s = 0; s < POINTS; s++) {
+      double size = fabs(claims_value(x, e, s));
+      if (!(size <= values->largest[s])) values->largest[s] = size;
+    }
+  return true;
+}
+
 bool claims_eval_at(const Fn *f, uint64_t seed, Nudge nudge, Values *out) {
   char err[160];
   Tensor *in = malloc(sizeof *in * (f->in.n + 1));
-  *out = (Values){malloc(sizeof(Tensor) * (f->out.n + 1)), 0};
+  *out = (Values){.out = malloc(sizeof(Tensor) * (f->out.n + 1))};
+  EvalEnv env = {.watch = watch, .ctx = out};
   if (!in || !out->out) abort();
   claims_arguments(f, seed, nudge, in);
-  if (ir_eval(f, POINTS, in, out->out, &(EvalEnv){0}, err, sizeof err)) out->n = f->out.n;
+  if (ir_eval(f, POINTS, in, out->out, &env, err, sizeof err)) out->n = f->out.n;
   ir_tensors_free(in, f->in.n);
   free(in);
   return out->n > 0;

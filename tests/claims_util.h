@@ -28,7 +28,10 @@ const Proof *claims_proof(const Model *m, const char *text);     /* NULL if ther
 /* ---- functions of a model -------------------------------------------------------------------------------- */
 
 enum { POINTS = 8 };         /* samples at which a function is evaluated */
-typedef struct Values { Tensor *out; uint32_t n; } Values;       /* lanes: v[element * POINTS + sample] */
+typedef struct Values {      /* lanes: v[element * POINTS + sample] */
+  Tensor *out; uint32_t n;
+  double largest[POINTS];    /* of all that was computed on the way, by sample */
+} Values;
 
 /* The exported function `name` of the model, derived; the caller's. NULL if there is none. */
 Fn *claims_fn(const Model *m, const char *name);
