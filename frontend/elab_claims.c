@@ -77,7 +77,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
   for (uint32_t k = 0; k < f->in.n; k++) {
     int64_t n = type_count(in[k].type), lanes = in[k].type.lane ? FIELD_LANES : 1;
     if (!f->in.at[k].name || !*f->in.at[k].name) {
-      more = true;
+      more |= f->in.at[k].kind != IN_WEIGHT;             /* u, v: of the question */
       continue;
     }
     s = arena_printf(E->mem, "%s%s%s = %s", s, *s ? ", " : "", f->in.at[k].name, in[k].type.rank ? "[" : "");
