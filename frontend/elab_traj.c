@@ -17,7 +17,7 @@ typedef struct Plan {
   const Func *given; /* what the user wrote */
   Actual state[MAX_STATES];
   uint32_t n;
-  const Actual *dt, *steps, *every, *times, *method, *substeps;
+  const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
   Method m;
   double rtol, atol;
   Span call;
@@ -26,9 +26,10 @@ typedef struct Plan {
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
 static bool take_named(Elab *E, Plan *p, const Actual *a) {
-  static const char *const known[] = {"dt", "steps", "every", "times", "method", "substeps"};
-  const Actual **slot[] = {&p->dt, &p->steps, &p->every, &p->times, &p->method, &p->substeps};
-  for (int i = 0; i < 6; i++) {
+  static const char *const known[] = {"dt", "steps", "every", "times", "method", "substeps", "start"};
+  const Actual **slot[] = {&p->dt, &p->steps, &p->every, &p->times, &p->method, &p->substeps, &p->start};
+  enum { KNOWN = sizeof known / sizeof *known };
+  for (int i = 0; i < KNOWN; i++) {
     if (strcmp(a->name, known[i]) != 0) continue;
     if (*slot[i]) {
       elab_error(E, a->name_at, "`%s` is given twice", a->name);
@@ -37,7 +38,7 @@ static bool take_named(Elab *E, Plan *p, const Actual *a) {
     *slot[i] = a;
     return true;
   }
-  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known, 6);
+  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known, KNOWN);
   return false;
 }
 
@@ -184,8 +185,8 @@ static bool positive(Elab *E, const Actual *a, const char *what, int64_t fallbac
 }
 
 static bool both_ways(Elab *E, const Plan *p) {
-  if (p->times && (p->dt || p->steps || p->every)) {
-    const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every;
+  if (p->times && (p->dt || p->steps || p->every || p->start)) {
+    const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
     DiagMsg *m = elab_error(E, other->name_at, "`times` leaves no room for `%s`", other->name);
     elab_label(m, p->times->name_at, "given here");
     if (other == p->dt || other == p->steps) elab_help(m, "`substeps = k` makes k steps between two times");
@@ -230,6 +231,25 @@ static bool rate_outputs(Elab *E, const Plan *p, Value v) {
   return true;
 }
 
+/* The time of the rates, of which the steps begin at 0. */
+static bool from_start(Elab *E, const Plan *p, Val *t) {
+  Build *b = elab_at(E, p->call);
+  Type type;
+  if (ir_method[p->m].adaptive) return true;
+  if (p->times) {
+    const Num first = p->times->v.array->at[0];
+    if (first.v != 0) *t = ir_add(b, *t, ir_const_exact(b, first.v, first.num, first.den));
+    return true;
+  }
+  if (!p->start) return true;
+  if (!value_numeric(p->start->v) || !value_type(p->start->v, &type) || type.rank) {
+    elab_error(E, p->start->at, "`start` is a scalar, found %s", value_text(E, p->start->v));
+    return false;
+  }
+  *t = ir_add(b, *t, elab_tensor(E, p->start->v, p->start->at));
+  return true;
+}
+
 static bool rates(Elab *E, const Plan *p, Level *l) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
@@ -241,9 +261,10 @@ static bool rates(Elab *E, const Plan *p, Level *l) {
     t.lane = elab_lane(E);
     args[i] = elab_value(E, ir_input(elab_at(E, p->call), NULL, IN_STATE, i, t));
   }
-  args[p->n] = elab_value(E, ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n,
-                                      type_scalar(elab_lane(E) && ir_method[p->m].adaptive)));
+  Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
+  if (!from_start(E, p, &t)) return false;
+  args[p->n] = elab_value(E, t);
   Actuals a = actuals_of(E, args, p->n + timed, p->call);
   Value v = elab_apply(E, p->f, &a);
   if (!rate_outputs(E, p, v)) return false;
@@ -303,10 +324,11 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
 static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   if (p->times) return static_times(E, p, out);
   int64_t steps, every;
-  double dt;
+  double dt, start = 0;
   if (!positive(E, p->steps, "`steps`", 0, &steps) || !positive(E, p->every, "`every`", 1, &every))
     return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
+  if (p->start && !need_number(E, p->start, "`start` with an adaptive method", &start)) return false;
   if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
     elab_error(E, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d",
                (int)ELAB_ELEMENTS);
@@ -314,7 +336,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
   Num *t = ARENA_ARRAY(E->mem, Num, n);
-  for (uint32_t i = 0; i < n; i++) t[i] = number_of(dt * (double)(i * every));
+  for (uint32_t i = 0; i < n; i++) t[i] = number_of(start + dt * (double)(i * every));
   *out = value_array(E, 1, &n, t).array;
   return true;
 }

@@ -40,10 +40,14 @@ static FieldAnswer decide_lenient(void *ctx, const Fn *a, const Fn *b, FieldRepo
   return answer == FIELD_DIFFERENT ? FIELD_UNDECIDED : answer;
 }
 
+FrontOptions claims_options(Diag *diag, bool lenient) {
+  return (FrontOptions){.separable = separable, .decide = lenient ? decide_lenient : decide, .ctx = diag};
+}
+
 Loaded claims_load(const char *text, bool lenient) {
   Loaded l = {.src = source_create()};
   l.diag = diag_create(l.src);
-  FrontOptions o = {.separable = separable, .decide = lenient ? decide_lenient : decide, .ctx = l.diag};
+  FrontOptions o = claims_options(l.diag, lenient);
   l.m = model_load_text(l.src, "test.hnn", text, strlen(text), &o, l.diag);
   return l;
 }
@@ -138,6 +142,24 @@ void claims_values_free(Values *v) {
 
 double claims_value(const Tensor *t, int64_t element, int sample) {
   return t->v[t->type.lane ? element * POINTS + sample : element];
+}
+
+double claims_away(const Fn *f, const Values *v, uint64_t seed, int s) {
+  Tensor *in = malloc(sizeof *in * (f->in.n + 1));
+  double most = 0;
+  uint32_t k = 0;
+  claims_arguments(f, seed, (Nudge){.param = -1}, in);
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    if (f->in.at[i].kind != IN_FIELD) continue;
+    const Tensor *out = &v->out[k++];
+    for (int64_t e = 0; e < type_count(in[i].type); e++) {
+      double d = fabs(claims_value(out, e, s) - claims_value(&in[i], e, s));
+      if (!(d <= most)) most = d;
+    }
+  }
+  ir_tensors_free(in, f->in.n);
+  free(in);
+  return most;
 }
 
 /* ---- defects -------------------------------------------------------------------------------------------------- */
