@@ -184,8 +184,7 @@ typedef struct Wrt { const char *name; Span item; } Wrt;
 
 /* The decision of a flow's claims, for one instance of it. */
 typedef struct Claim {
-  const Item *item;
-  const char *path;
+  const Func *func;              /* its arguments that vary by their types alone */
   const Type *type; uint32_t n;
   Answer symplectic, volume;     /* decided if claimed; unsaid claims are undecided */
 } Claim;

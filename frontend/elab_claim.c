@@ -70,26 +70,22 @@ static FieldAnswer keeps_form(Judge *j, Run r) {
 
 /* ---- volume ---------------------------------------------------------------------------------------------------------- */
 
-static Val unit_triangular(Build *b, uint32_t n, bool upper) {
-  double *v = base_realloc(NULL, sizeof *v * n * n);
-  uint32_t state = 12345;
-  for (uint32_t i = 0; i < n * n; i++) {
-    uint32_t r = i / n, c = i % n;
-    state = state * 1664525 + 1013904223;
-    v[i] = r == c ? 1 : (upper ? c > r : c < r) ? 1 + (state >> 24) % 7 : 0;
-  }
-  Val m = ir_table(b, type_real(false, 2, (uint32_t[]){n, n}), v);
-  free(v);
-  return m;
+/* An input of the question, not of the flow. */
+static Val asked(Elab *E, Type t) { return ir_input(&E->level->b, NULL, IN_WEIGHT, E->level->fn->in.n, t); }
+
+static Val unit_triangular(Elab *E, uint32_t n, bool upper) {
+  Build *b = &E->level->b;
+  Type t = type_real(false, 2, (uint32_t[]){n, n}), row = type_real(false, 1, &n);
+  return ir_add(b, ir_tri(b, asked(E, t), upper, upper ? 1 : -1), ir_diag(b, ir_splat(b, 1, row)));
 }
 
-/* det A by elimination, of U A L with unit upper and lower triangular U, L, which mix all rows and columns into the first:
- * the leading minors do not vanish by accident. */
+/* det A by elimination, of U A L with unit triangular U, L, free to be anything: leading minors do not vanish then. */
 static Val determinant(Elab *E, Val a, Span at) {
   Build *up = elab_at(E, at), b;
   uint32_t n = ir_type(up->f, a).dim[0];
   static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  Val left = unit_triangular(up, n, true), right = unit_triangular(up, n, false);
+  if (n == 1) return ir_reshape(up, a, 0, NULL);
+  Val left = unit_triangular(E, n, true), right = unit_triangular(E, n, false);
   a = ir_matmul(up, left, ir_matmul(up, a, right));
   Fn *body = ir_sub_create(up->f, "det");
   ir_build_init(&b, body);
@@ -312,8 +308,8 @@ void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c) {
   for (uint32_t k = 0; k < w->steps.n; k++)
     if (w->steps.at[k].kind == STEP_ASSIGN) decide_inverse(&j, &w->steps.at[k]);
   for (uint32_t k = 0; k < w->n && it->symplectic; k++) {
-    j.u[k] = ir_input(&E->level->b, NULL, IN_OTHER, E->level->fn->in.n, w->slot[k].type);
-    j.v[k] = ir_input(&E->level->b, NULL, IN_OTHER, E->level->fn->in.n, w->slot[k].type);
+    j.u[k] = asked(E, w->slot[k].type);
+    j.v[k] = asked(E, w->slot[k].type);
   }
   if (it->symplectic && two_conjugate(E, w)) c->symplectic = decide(&j, true);
   if (it->volume) c->volume = decide(&j, false);

@@ -98,14 +98,60 @@ const char *claim_certainty(Elab *E, const FieldReport *r) {
 
 /* ---- an instance ---------------------------------------------------------------------------------------------- */
 
+static bool same_func(const Func *f, const Func *g);
+
+/* Whether two template arguments, kept by `closed`, make the same claim. */
+static bool same_value(Value a, Value b) {
+  bool same = a.kind == b.kind;
+  if (!same) return false;
+  switch (a.kind) {
+  case V_NUM: return a.num.v == b.num.v && a.num.num == b.num.num && a.num.den == b.num.den;
+  case V_BOOL: return a.b == b.b;
+  case V_STRING: return !strcmp(a.string, b.string);
+  case V_ARRAY:
+    same = a.array->n == b.array->n && a.array->rank == b.array->rank &&
+           !memcmp(a.array->dim, b.array->dim, sizeof *a.array->dim * a.array->rank);
+    for (uint32_t i = 0; same && i < a.array->n; i++)
+      same = same_value((Value){.kind = V_NUM, .num = a.array->at[i]}, (Value){.kind = V_NUM, .num = b.array->at[i]});
+    return same;
+  case V_LIST: case V_TUPLE:
+    same = a.list.n == b.list.n;
+    for (uint32_t i = 0; same && i < a.list.n; i++) same = same_value(a.list.at[i], b.list.at[i]);
+    return same;
+  case V_FUNC: return same_func(a.func, b.func);
+  default: return false;
+  }
+}
+
+static bool same_func(const Func *f, const Func *g) {
+  if (f == g) return true;
+  if (f->kind != g->kind || f->item != g->item || f->builtin != g->builtin || f->method != g->method) return false;
+  if (f->kind == F_OPTION || !f->path != !g->path || (f->path && strcmp(f->path, g->path) != 0) || !f->targs != !g->targs) return false;
+  for (int k = 0; k < 2; k++)
+    if (!f->of[k] != !g->of[k] || (f->of[k] && !same_func(f->of[k], g->of[k]))) return false;
+  if (!f->targs) return true;
+  bool same = f->targs->entries.n == g->targs->entries.n;
+  for (uint32_t i = 0; same && i < f->targs->entries.n; i++) same = same_value(f->targs->entries.at[i].v, g->targs->entries.at[i].v);
+  return same;
+}
+
 static Claim *find(Elab *E, const Func *f, const Type *t, uint32_t n) {
   for (uint32_t i = 0; i < E->claims.n; i++) {
     Claim *c = E->claims.at[i];
-    bool same = c->item == f->item && !strcmp(c->path, f->path) && c->n == n;
+    bool same = c->n == n && same_func(c->func, f);
     for (uint32_t k = 0; k < n && same; k++) same = type_same_dims(c->type[k], t[k]);
     if (same) return c;
   }
   return NULL;
+}
+
+/* What varies is free in a claim, and counts by its type. */
+static Value closed(void *ctx, Value v) {
+  Elab *E = ctx;
+  char text[128];
+  Type t;
+  if ((v.kind != V_TENSOR && v.kind != V_TURNS) || !value_type(v, &t) || t.dt != DT_REAL) return v;
+  return (Value){.kind = V_STRING, .string = arena_printf(E->mem, "any %s", type_user(t, text, sizeof text))};
 }
 
 /* What varies becomes a free input. */
@@ -141,14 +187,22 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   elab_return(E, old);
 }
 
+static uint32_t formals(const Func *f) {
+  uint32_t n = 0;
+  for (const Formal *x = f->item->formals; x; x = x->next) n++;
+  return n;
+}
+
+/* NULL also where the flow has another number of states, which is said when it is called. */
 const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
-  if (!E->o->decide || n > FLOW_STATES) return NULL;
-  Claim *c = find(E, f, t, n);
+  if (!E->o->decide || n > FLOW_STATES || n != formals(f)) return NULL;
+  const Func *key = func_map(E, f, closed, E);
+  Claim *c = find(E, key, t, n);
   if (c) return c;
   c = ARENA_NEW(E->mem, Claim);
   Type *types = ARENA_ARRAY(E->mem, Type, n + 1);
   for (uint32_t k = 0; k < n; k++) types[k] = t[k], types[k].lane = 0;
-  *c = (Claim){.item = f->item, .path = f->path, .type = types, .n = n};
+  *c = (Claim){.func = key, .type = types, .n = n};
   *vec_push(&E->claims) = c;
   judge(E, f, c);
   return c;
@@ -158,7 +212,7 @@ const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
 
 static bool used(const Elab *E, const Item *it) {
   for (uint32_t i = 0; i < E->claims.n; i++)
-    if (E->claims.at[i]->item == it) return true;
+    if (E->claims.at[i]->func->item == it) return true;
   return false;
 }
 

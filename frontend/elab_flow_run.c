@@ -231,17 +231,18 @@ static Value motion(Play *p, const Step *s, const Func *f, Value *state, uint32_
   Elab *E = p->E;
   Span at = s->stmt->at;
   Build *b = elab_at(E, at);
-  Val dt = ir_div(b, out_of(p, s->e), ir_const(b, (double)s->steps));
+  Val time = out_of(p, s->e), dt = ir_div(b, time, ir_const(b, (double)s->steps));
   if (p->undo) dt = ir_neg(b, dt);
   Value steps = value_exact(s->steps, 1);
-  Actual *x = ARENA_ARRAY(E->mem, Actual, n + 5);
+  Actual *x = ARENA_ARRAY(E->mem, Actual, n + 6);
   x[0] = (Actual){.v = value_func(f), .at = s->stmt->law->at};
   for (uint32_t k = 0; k < n; k++) x[1 + k] = (Actual){.v = state[k], .at = s->stmt->target->at};
   x[n + 1] = (Actual){.name = "dt", .v = elab_value(E, dt), .at = at};
   x[n + 2] = (Actual){.name = "steps", .v = steps, .at = at};
   x[n + 3] = (Actual){.name = "every", .v = steps, .at = at};
   x[n + 4] = (Actual){.name = "method", .v = value_func(s->method), .at = s->stmt->method ? s->stmt->method->at : at};
-  Actuals a = {.at = x, .n = n + 5, .call = at, .callee = s->stmt->law->at};
+  x[n + 5] = (Actual){.name = "start", .v = elab_value(E, time), .at = at};
+  Actuals a = {.at = x, .n = n + 5 + p->undo, .call = at, .callee = s->stmt->law->at};
   return builtin_apply(E, builtin_find(s->under ? "trajectory" : "integrate"), &a);
 }
 

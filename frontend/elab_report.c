@@ -235,7 +235,7 @@ void export_globals(Elab *E) {
       export_one(E, g);
       break;
     case IT_FLOW:
-      claim_item(E, g);
+      global_value(E, g, g->item->name_at);
       export_one(E, g);
       break;
     case IT_LOSS:
@@ -249,5 +249,7 @@ void export_globals(Elab *E) {
       break;
     }
   }
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++)     /* last: all uses are known */
+    if (E->main->global[i].item->kind == IT_FLOW) claim_item(E, &E->main->global[i]);
   E->frame = NULL;
 }

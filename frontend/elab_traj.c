@@ -173,8 +173,8 @@ bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback,
 }
 
 static bool both_ways(Elab *E, const Plan *p) {
-  if (p->times && (p->dt || p->steps || p->every)) {
-    const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every;
+  if (p->times && (p->dt || p->steps || p->every || p->start)) {
+    const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
     DiagMsg *m = elab_error(E, other->name_at, "`times` leaves no room for `%s`", other->name);
     elab_label(m, p->times->name_at, "given here");
     if (other == p->dt || other == p->steps) elab_help(m, "`substeps = k` makes k steps between two times");
@@ -219,6 +219,25 @@ static bool rate_outputs(Elab *E, const Plan *p, Value v) {
   return true;
 }
 
+/* The time of the rates, of which the steps begin at 0. */
+static bool from_start(Elab *E, const Plan *p, Val *t) {
+  Build *b = elab_at(E, p->call);
+  Type type;
+  if (ir_method[p->m].adaptive) return true;
+  if (p->times) {
+    const Num first = p->times->v.array->at[0];
+    if (first.v != 0) *t = ir_add(b, *t, ir_const_exact(b, first.v, first.num, first.den));
+    return true;
+  }
+  if (!p->start) return true;
+  if (!value_numeric(p->start->v) || !value_type(p->start->v, &type) || type.rank) {
+    elab_error(E, p->start->at, "`start` is a scalar, found %s", value_text(E, p->start->v));
+    return false;
+  }
+  *t = ir_add(b, *t, elab_tensor(E, p->start->v, p->start->at));
+  return true;
+}
+
 bool traj_rates(Elab *E, const Plan *p, Level *l) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
@@ -230,9 +249,10 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
     t.lane = elab_lane(E);
     args[i] = elab_value(E, ir_input(elab_at(E, p->call), NULL, IN_STATE, i, t));
   }
-  args[p->n] = elab_value(E, ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n,
-                                      type_scalar(elab_lane(E) && ir_method[p->m].adaptive)));
+  Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
+  if (!from_start(E, p, &t)) return false;
+  args[p->n] = elab_value(E, t);
   Actuals a = actuals_of(E, args, p->n + timed, p->call);
   Value v = elab_apply(E, p->f, &a);
   if (!rate_outputs(E, p, v)) return false;
@@ -292,10 +312,11 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
 static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   if (p->times) return static_times(E, p, out);
   int64_t steps, every;
-  double dt;
+  double dt, start = 0;
   if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every))
     return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
+  if (p->start && !need_number(E, p->start, "`start` with an adaptive method", &start)) return false;
   if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
     elab_error(E, p->call, dt == 0 ? "`dt` is 0" : "`every` divides `steps`, of which there are at most %d",
                (int)ELAB_ELEMENTS);
@@ -303,7 +324,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
   Num *t = ARENA_ARRAY(E->mem, Num, n);
-  for (uint32_t i = 0; i < n; i++) t[i] = number_of(dt * (double)(i * every));
+  for (uint32_t i = 0; i < n; i++) t[i] = number_of(start + dt * (double)(i * every));
   *out = value_array(E, 1, &n, t).array;
   return true;
 }
@@ -332,8 +353,9 @@ static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Plan p = {.name = b->name, .call = a->call, .any_states = "`integrate` takes any states"};
   p.option = (TrajOption[]){{"dt", &p.dt},       {"steps", &p.steps},   {"every", &p.every},
-                            {"times", &p.times}, {"method", &p.method}, {"substeps", &p.substeps}};
-  p.noptions = 6;
+                            {"times", &p.times}, {"method", &p.method}, {"substeps", &p.substeps},
+                            {"start", &p.start}};
+  p.noptions = 7;
   Func field = {.kind = F_FIELD, .name = "field"};
   bool hamiltonian = b->op != 0;
   if (!traj_take(E, &p, a) || !traj_check(E, &p, hamiltonian) || !both_ways(E, &p)) return POISON;

@@ -15,7 +15,7 @@ typedef struct Plan {
   const Func *given;             /* what the user wrote */
   Actual state[MAX_STATES];      /* `e` is NULL for a part of a tuple */
   uint32_t n;
-  const Actual *dt, *steps, *every, *times, *method, *substeps;
+  const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
   Method m;
   double rtol, atol;
   const char *any_states;        /* help where there are others than q and p */

@@ -101,7 +101,8 @@ static void by_derivative(Made *m, Text *before, Text *t, const char *x, uint32_
 void gen_gradient(Made *m, Text *before, Text *t, const char *x, uint32_t n) {
   static const char *const act[] = {"tanh", "sin", "sigmoid", "softplus"};
   uint32_t id = gen_name(m), width = 2 + rng_below(&m->rng, 2);
-  switch (rng_below(&m->rng, 9)) {
+  uint32_t which = rng_below(&m->rng, 9);
+  switch (which == 6 && m->no_params ? 3 : which) {
   case 0: case 1: case 2: by_derivative(m, before, t, x, n); break;
   case 3: elementwise(m, t, x); break;
   case 4: gen_matrix(m, t, n, n, MATRIX_SYMMETRIC), text_add(t, " @ %s", x); break;

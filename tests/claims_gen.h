@@ -19,6 +19,7 @@ typedef struct Made {        /* a program */
   Text head;                 /* flows and what they use: what is changed */
   MadeFlow flow[FLOWS_MOST]; uint32_t nflow;     /* the last is the one that is meant */
   uint32_t names;
+  bool no_params;            /* inside of a loop */
 } Made;
 
 void made_flows(Made *m, uint64_t seed);                 /* claims_gen.c */

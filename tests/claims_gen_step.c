@@ -44,7 +44,8 @@ static void scaling(Made *m, Text *t, uint32_t n) {
   const char *x, *y;
   uint32_t id = gen_name(m), i = below(m, n);
   pick(m, &x, &y);
-  switch (below(m, 4)) {
+  uint32_t which = below(m, 4);
+  switch (m->no_params ? which & 2 ? 3 : 0 : which) {
   case 0:
     text_add(t, "let s%u = ", id), gen_number(m, t);
     text_add(t, "\n%s *= exp(s%u)\n%s /= exp(s%u)\n", x, id, y, id);
@@ -94,8 +95,8 @@ static void orthogonal(Made *m, Text *t, uint32_t n, const char *first, const ch
 }
 
 static void linear(Made *m, Text *t, uint32_t n) {
-  uint32_t id = gen_name(m);
-  switch (below(m, 8)) {
+  uint32_t id = gen_name(m), which = below(m, 8);
+  switch (m->no_params && which >= 1 && which <= 4 ? 5 + which % 3 : which) {
   case 0:
     text_add(t, "let L%u = ", id), gen_matrix(m, t, n, n, MATRIX_LOWER);
     text_add(t, "\nq, p = L%u.T @ q, solve_lower(L%u, p)  inverse  solve_upper(L%u.T, q), L%u @ p\n", id, id, id, id);
@@ -184,7 +185,9 @@ void gen_symplectic_step(Made *m, Text *t, uint32_t n, int depth) {
     if (below(m, 2)) text_add(t, "for i in 0:%u { p[i] += sin((i + 1)*q[i]) }\n", n);
     else {
       text_add(t, "repeat %u {\n", 2 + below(m, 2));
+      m->no_params = true;
       gen_symplectic_step(m, t, n, depth + 1), gen_symplectic_step(m, t, n, depth + 1);
+      m->no_params = false;
       text_add(t, "}\n");
     }
     break;
@@ -220,8 +223,8 @@ static void volume_scale(Made *m, Text *t, uint32_t n) {
 }
 
 static void volume_linear(Made *m, Text *t, uint32_t n) {
-  uint32_t id = gen_name(m);
-  switch (below(m, 4)) {
+  uint32_t id = gen_name(m), which = below(m, 4);
+  switch (m->no_params && which == 1 ? 0 : which) {
   case 0:
     text_add(t, "let L%u = ", id), gen_matrix(m, t, n, n, MATRIX_UNIT_LOWER);
     text_add(t, "\nx = L%u @ x  inverse  solve_lower(L%u, x)\n", id, id);
@@ -270,7 +273,9 @@ void gen_volume_step(Made *m, Text *t, uint32_t n, int depth) {
   case 8:
     if (depth) return;
     text_add(t, "repeat 2 {\n");
+    m->no_params = true;
     gen_volume_step(m, t, n, depth + 1);
+    m->no_params = false;
     text_add(t, "}\n");
     break;
   }

@@ -40,10 +40,14 @@ static FieldAnswer decide_lenient(void *ctx, const Fn *a, const Fn *b, FieldRepo
   return answer == FIELD_DIFFERENT ? FIELD_UNDECIDED : answer;
 }
 
+FrontOptions claims_options(Diag *diag, bool lenient) {
+  return (FrontOptions){.separable = separable, .decide = lenient ? decide_lenient : decide, .ctx = diag};
+}
+
 Loaded claims_load(const char *text, bool lenient) {
   Loaded l = {.src = source_create()};
   l.diag = diag_create(l.src);
-  FrontOptions o = {.separable = separable, .decide = lenient ? decide_lenient : decide, .ctx = l.diag};
+  FrontOptions o = claims_options(l.diag, lenient);
   l.m = model_load_text(l.src, "test.hnn", text, strlen(text), &o, l.diag);
   return l;
 }
@@ -103,13 +107,26 @@ void claims_arguments(const Fn *f, uint64_t seed, Nudge nudge, Tensor *in) {
   }
 }
 
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x) {
+  Values *values = ctx;
+  (void)f, (void)v;
+  if (x->type.dt != DT_REAL || !x->v) return true;
+  for (int64_t e = 0; e < type_count(x->type); e++)
+    for (int s = 0; s < POINTS; s++) {
+      double size = fabs(claims_value(x, e, s));
+      if (!(size <= values->largest[s])) values->largest[s] = size;
+    }
+  return true;
+}
+
 bool claims_eval_at(const Fn *f, uint64_t seed, Nudge nudge, Values *out) {
   char err[160];
   Tensor *in = malloc(sizeof *in * (f->in.n + 1));
-  *out = (Values){malloc(sizeof(Tensor) * (f->out.n + 1)), 0};
+  *out = (Values){.out = malloc(sizeof(Tensor) * (f->out.n + 1))};
+  EvalEnv env = {.watch = watch, .ctx = out};
   if (!in || !out->out) abort();
   claims_arguments(f, seed, nudge, in);
-  if (ir_eval(f, POINTS, in, out->out, &(EvalEnv){0}, err, sizeof err)) out->n = f->out.n;
+  if (ir_eval(f, POINTS, in, out->out, &env, err, sizeof err)) out->n = f->out.n;
   ir_tensors_free(in, f->in.n);
   free(in);
   return out->n > 0;
@@ -125,6 +142,24 @@ void claims_values_free(Values *v) {
 
 double claims_value(const Tensor *t, int64_t element, int sample) {
   return t->v[t->type.lane ? element * POINTS + sample : element];
+}
+
+double claims_away(const Fn *f, const Values *v, uint64_t seed, int s) {
+  Tensor *in = malloc(sizeof *in * (f->in.n + 1));
+  double most = 0;
+  uint32_t k = 0;
+  claims_arguments(f, seed, (Nudge){.param = -1}, in);
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    if (f->in.at[i].kind != IN_FIELD) continue;
+    const Tensor *out = &v->out[k++];
+    for (int64_t e = 0; e < type_count(in[i].type); e++) {
+      double d = fabs(claims_value(out, e, s) - claims_value(&in[i], e, s));
+      if (!(d <= most)) most = d;
+    }
+  }
+  ir_tensors_free(in, f->in.n);
+  free(in);
+  return most;
 }
 
 /* ---- defects -------------------------------------------------------------------------------------------------- */

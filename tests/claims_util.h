@@ -19,6 +19,7 @@ void text_add(Text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
 typedef struct Loaded { Source *src; Diag *diag; Model *m; } Loaded;
+FrontOptions claims_options(Diag *diag, bool lenient);
 /* lenient: what would be refuted is left undecided, so that the model loads. */
 Loaded claims_load(const char *text, bool lenient);
 void claims_unload(Loaded *l);
@@ -28,17 +29,21 @@ const Proof *claims_proof(const Model *m, const char *text);     /* NULL if ther
 /* ---- functions of a model -------------------------------------------------------------------------------- */
 
 enum { POINTS = 8 };         /* samples at which a function is evaluated */
-typedef struct Values { Tensor *out; uint32_t n; } Values;       /* lanes: v[element * POINTS + sample] */
+typedef struct Values {      /* lanes: v[element * POINTS + sample] */
+  Tensor *out; uint32_t n;
+  double largest[POINTS];    /* of all that was computed on the way, by sample */
+} Values;
 
 /* The exported function `name` of the model, derived; the caller's. NULL if there is none. */
 Fn *claims_fn(const Model *m, const char *name);
 /* Evaluates it at random points: parameter i and argument i are the same for all functions with one seed. */
 bool claims_eval(const Fn *f, uint64_t seed, Values *out);
-/* The argument with number `index`, as claims_eval draws it; -1 moves nothing: shift of element `element`
- * of parameter `param` by h. */
+/* The same with element `element` of parameter `param` moved by h; param = -1: nothing. */
 typedef struct Nudge { int64_t param; int64_t element; double h; } Nudge;
 bool claims_eval_at(const Fn *f, uint64_t seed, Nudge nudge, Values *out);
 void claims_arguments(const Fn *f, uint64_t seed, Nudge nudge, Tensor *in);
+/* How far results lie from the arguments, of one sample: of an f that should give back what it takes. */
+double claims_away(const Fn *f, const Values *v, uint64_t seed, int sample);
 void claims_values_free(Values *v);
 double claims_value(const Tensor *t, int64_t element, int sample);
 

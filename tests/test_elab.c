@@ -42,6 +42,7 @@ static const char *const prelude =
   "fn momentum(q: real[d], p: real[d]) = p\n"
   "fn place(q: real[d], p: real[d]) = q\n"
   "fn spin(q: real[3], p: real[3]) = cross(q, p)\n"
+  "fn ramp(x: real[1], t: real) = [t]\n"
   "fn decay(x: real[d]) = -x\n"
   "fn two(x: real[d], y: real[d]) = (y, -x)\n"
   "fn dsum(x: real[d]) { let s = x^2\n let e = sum(s)\n return grad(e, s) }\n"
@@ -101,6 +102,9 @@ static const struct { const char *expr; double want; } values[] = {
   {"integrate(decay, [1, 2], dt = 0.01, steps = 100, method = rk4)[-1, 1]", 0.73575888234288467},
   {"integrate(decay, [1], dt = 0.01, steps = 100, every = 50, method = rk4)[1, 0]", 0.60653065971263342},
   {"{ let (a, b) = integrate(two, [0], [1], times = linspace(0, 1, 101), method = rk4)\n return a[100, 0] }", 0.8414709848078965},
+  {"integrate(ramp, [0], times = linspace(1, 2, 11), method = rk4)[10, 0]", 1.5},
+  {"integrate(ramp, [0], dt = 0.1, steps = 10, start = 1, method = rk4)[10, 0]", 1.5},
+  {"integrate(ramp, [1.5], dt = -0.1, steps = 10, start = 2, method = gauss4)[10, 0]", 0},
   {"{ let (a, b) = trajectory(driven, [0], [0], dt = 0.01, steps = 100, method = rk4)\n return a[100, 0] }", 0.5},
 };
 
