@@ -1,5 +1,5 @@
-/* Every layer of models/std/symplectic.hnn in numbers, f64: max |J^T Omega J - Omega| and both round trips at rounding
- * level, for several sizes, at random points and random parameters; and log|det| = 0. */
+/* Every layer of models/std/symplectic.hnn in numbers, f64: max |J^T Omega J - Omega| and both round trips at
+ * rounding level, for several sizes, at random points and random parameters; and log|det| = 0. */
 #include "tests/claims_util.h"
 
 #include <CUnit/Basic.h>
@@ -8,13 +8,25 @@
 #include <string.h>
 
 /* What must be called for each flow of the file; the list is compared with the file. */
-static const struct { const char *name, *call; } layer[] = {
-  {"irrotational_coupling", "irrotational_coupling(4)"}, {"irrotational_coupling", "irrotational_coupling(3, act = sigmoid)"},
-  {"gradient_coupling", "gradient_coupling()"}, {"gradient_coupling", "gradient_coupling([4, 3])"}, {"gradient_low", "gradient_low(4)"},
-  {"gradient_up", "gradient_up(4)"}, {"henon", "henon(3)"}, {"phases", "phases()"}, {"reflection", "reflection()"},
-  {"triangular", "triangular()"}, {"shear", "shear()"}, {"linear_symplectic", "linear_symplectic()"},
-  {"linear_symplectic", "linear_symplectic(reflections = 5)"}, {"symplectic_scaling", "symplectic_scaling()"},
-  {"zero_center", "zero_center()"}, {"fourier_modes", "fourier_modes()"}};
+static const struct {
+  const char *name, *call;
+} layer[] = {{"irrotational_coupling", "irrotational_coupling(4)"},
+             {"irrotational_coupling", "irrotational_coupling(3, act = sigmoid)"},
+             {"gradient_coupling", "gradient_coupling()"},
+             {"gradient_coupling", "gradient_coupling([4, 3])"},
+             {"gradient_low", "gradient_low(4)"},
+             {"gradient_up", "gradient_up(4)"},
+             {"henon", "henon(3)"},
+             {"phases", "phases()"},
+             {"reflection", "reflection()"},
+             {"triangular", "triangular()"},
+             {"shear", "shear()"},
+             {"linear_symplectic", "linear_symplectic()"},
+             {"linear_symplectic", "linear_symplectic(reflections = 5)"},
+             {"symplectic_scaling", "symplectic_scaling()"},
+             {"zero_center", "zero_center()"},
+             {"batch_center", "batch_center()"},
+             {"fourier_modes", "fourier_modes()"}};
 enum { LAYERS = sizeof layer / sizeof *layer };
 
 static const uint32_t sizes[] = {1, 2, 3, 5, 8};
@@ -62,7 +74,7 @@ static double defect(const Model *m, int k, uint64_t seed) {
   Values v = values(m, "J", k, seed, &f);
   double most = 0;
   for (int s = 0; s < POINTS; s++) {
-    double size = fmax(1, jacobian_size(v.out, s)), d = defect_symplectic(v.out, s) / (size*size);
+    double size = fmax(1, jacobian_size(v.out, s)), d = defect_symplectic(v.out, s) / (size * size);
     if (!(d <= most)) most = d;
   }
   claims_values_free(&v);
@@ -101,16 +113,22 @@ static void test_numbers(void) {
     CU_ASSERT_FATAL(l.m != NULL);
     for (int k = 0; k < LAYERS; k++)
       for (uint64_t seed = 1; seed <= 2; seed++) {
-        double d = defect(l.m, k, seed), t = fmax(trip(l.m, "back", k, seed), trip(l.m, "forth", k, seed)), g = log_det(l.m, k, seed);
-        bool good = d <= 1e-13 && t <= 1e-13 && g <= 1e-14 && (motion(l.m, k, seed) > 1e-3 || (sizes[s] == 1 && !strcmp(layer[k].name, "fourier_modes")));
+        double d = defect(l.m, k, seed), t = fmax(trip(l.m, "back", k, seed), trip(l.m, "forth", k, seed)),
+               g = log_det(l.m, k, seed);
+        bool good =
+            d <= 1e-13 && t <= 1e-13 && g <= 1e-14 &&
+            (motion(l.m, k, seed) > 1e-3 || (sizes[s] == 1 && !strcmp(layer[k].name, "fourier_modes")));
         CU_ASSERT(good);
-        if (!good) printf("\n%s, n = %u: defect %.3g, round trip %.3g, log|det| %.3g\n", layer[k].call, sizes[s], d, t, g);
+        if (!good)
+          printf("\n%s, n = %u: defect %.3g, round trip %.3g, log|det| %.3g\n", layer[k].call, sizes[s], d, t,
+                 g);
         worst_form = fmax(worst_form, d), worst_trip = fmax(worst_trip, t), worst_log = fmax(worst_log, g);
       }
     claims_unload(&l);
   }
-  printf("\n%d layers, n = 1 ... 8: max |J^T Omega J - Omega| / |J|^2 %.2g, round trips %.2g, log|det| %.2g\n", LAYERS, worst_form, worst_trip,
-         worst_log);
+  printf(
+      "\n%d layers, n = 1 ... 8: max |J^T Omega J - Omega| / |J|^2 %.2g, round trips %.2g, log|det| %.2g\n",
+      LAYERS, worst_form, worst_trip, worst_log);
 }
 
 /* Every flow of the file is in the table, and is proved. */
