@@ -16,6 +16,7 @@ typedef struct Judge {
   Flow *w;
   const Val *state;          /* inputs of the function at hand */
   Val u[FLOW_STATES], v[FLOW_STATES];
+  uint32_t first, behind;    /* the steps that are looked at as one */
   FieldReport report;        /* of the last decision */
   Fn *left;                  /* and what it was of: for its point */
 } Judge;
@@ -40,13 +41,13 @@ static Val form(Build *b, const Val *x, const Val *y) {
   return ir_sub(b, forth, back);
 }
 
-/* Plays a step, or all; the states before are fresh variables in x, those behind in y. */
+/* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
 static bool played(Judge *j, const Step *s, Val *x, Val *y) {
   Play p;
   for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
   if (s) play_step(&p, s);
-  else play_all(&p);
+  for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
   memcpy(y, p.known, sizeof *y * j->w->n);
   play_finish(&p);
   return !p.failed;
@@ -223,21 +224,36 @@ static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char
   E->quiet = quiet;
 }
 
+static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t behind) {
+  j->first = first, j->behind = behind;
+  return whole(j, NULL);
+}
+
+/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail from the
+ * start, too: not all states may be reached there. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
   Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
-  const Step *bad = NULL;
   FieldAnswer a = FIELD_EQUAL;
   FieldReport r = {0};
+  uint32_t n = j->w->steps.n, first = n, behind = 0;
   const char *point = "", *detail = "";
-  for (uint32_t k = 0; k < j->w->steps.n && !bad; k++) {
-    const Step *s = &j->w->steps.at[k];
-    if ((a = step(j, s)) == FIELD_EQUAL) continue;
-    bad = s, r = j->report;
-    if (a == FIELD_DIFFERENT) point = claim_point(j->E, j->left, r.point);
+  for (uint32_t k = 0; k < n; k++) {
+    FieldAnswer one = step(j, &j->w->steps.at[k]);
+    if (one == FIELD_EQUAL) continue;
+    if (first == n) {
+      first = k, a = one, r = j->report;
+      if (a == FIELD_DIFFERENT) point = claim_point(j->E, j->left, r.point);
+    }
+    behind = k + 1;
   }
-  if (bad && j->w->steps.n > 1 && (a = whole(j, NULL)) == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
-  if (a == FIELD_DIFFERENT) refuse(j, bad, form, r, point);
+  if (behind > first + 1) a = together(j, whole, first, behind);
+  if (a != FIELD_EQUAL && n > 1 && (first > 0 || behind < n)) {
+    FieldAnswer all = together(j, whole, 0, n);
+    a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
+  }
+  if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
+  if (a == FIELD_DIFFERENT) refuse(j, &j->w->steps.at[first], form, r, point);
   if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(j->E, &j->report);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
