@@ -16,6 +16,7 @@ typedef struct Judge {
   Flow *w;
   const Val *state;          /* inputs of the function at hand */
   Val u[FLOW_STATES], v[FLOW_STATES];
+  uint32_t first, behind;    /* the steps that are looked at as one */
   FieldReport report;        /* of the last decision */
   Fn *left;                  /* and what it was of: for its point */
 } Judge;
@@ -40,14 +41,13 @@ static Val form(Build *b, const Val *x, const Val *y) {
   return ir_sub(b, forth, back);
 }
 
-typedef struct Run { uint32_t from, n; } Run;            /* steps */
-
-/* Plays steps; the states before are fresh variables in x, those behind in y. */
-static bool played(Judge *j, Run r, Val *x, Val *y) {
+/* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
+static bool played(Judge *j, const Step *s, Val *x, Val *y) {
   Play p;
   for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
-  for (uint32_t k = 0; k < r.n; k++) play_step(&p, &j->w->steps.at[r.from + k]);
+  if (s) play_step(&p, s);
+  for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
   memcpy(y, p.known, sizeof *y * j->w->n);
   play_finish(&p);
   return !p.failed;
@@ -58,10 +58,10 @@ static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
     out[k] = elab_reaches(b->f, e, x[k]) ? ir_grad(b, e, x[k]) : ir_splat(b, 0, ir_type(b->f, x[k]));
 }
 
-static FieldAnswer keeps_form(Judge *j, Run r) {
+static FieldAnswer keeps_form(Judge *j, const Step *s) {
   Build *b = &j->E->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
-  if (!played(j, r, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
   pulled(b, paired(b, j->v, y, 2), x, 2, jv);
   Val left = form(b, ju, jv), right = form(b, j->u, j->v);
@@ -100,17 +100,17 @@ static Val determinant(Elab *E, Val a, Span at) {
   return ir_proj(up, ir_scan(up, args, 3, n, 2, 1, 0, 0, false, false, body), 1);
 }
 
-static FieldAnswer keeps_volume(Judge *j, Run r) {
+static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Elab *E = j->E;
   Build *b = &E->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
   uint32_t n = j->w->n;
-  if (!played(j, r, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
-    for (uint32_t e = 0; e < n; e++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[e])), (uint32_t)type_count(ir_type(b->f, x[c]))};
-      Val flat = ir_reshape(b, y[e], 1, dim);
-      row[e] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
+    for (uint32_t r = 0; r < n; r++) {
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
+      Val flat = ir_reshape(b, y[r], 1, dim);
+      row[r] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
                                               : ir_splat(b, 0, type_real(false, 2, dim));
     }
     column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
@@ -158,25 +158,23 @@ static const Claim *claim_of_call(Judge *j, const Step *s) {
   return claim_of(j->E, s->func, t, s->n);
 }
 
-static FieldAnswer step_symplectic(Judge *j, uint32_t k) {
-  const Step *s = &j->w->steps.at[k];
+static FieldAnswer step_symplectic(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
   if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL;      /* by the method */
   if (s->kind == STEP_CALL && conjugate(s)) {
     const Claim *c = claim_of_call(j, s);
     if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
   }
-  return keeps_form(j, (Run){k, 1});
+  return keeps_form(j, s);
 }
 
-static FieldAnswer step_volume(Judge *j, uint32_t k) {
-  const Step *s = &j->w->steps.at[k];
+static FieldAnswer step_volume(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
   if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
   if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
-  return keeps_volume(j, (Run){k, 1});
+  return keeps_volume(j, s);
 }
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------------- */
@@ -187,7 +185,6 @@ static Answer answer_of(FieldAnswer a) {
 
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
-  if (E->sized) detail = arena_printf(E->mem, "sizes taken as %d%s%s", CLAIM_SIZE, *detail ? "; " : "", detail);
   for (uint32_t i = 0; i < E->proofs.n; i++) {
     Proof *p = &E->proofs.at[i];
     if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;
@@ -203,6 +200,8 @@ void claim_note(Elab *E, const Item *it, const char *why) {
   if (it->symplectic) note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
   if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
+
+typedef FieldAnswer Property(Judge *j, const Step *s);
 
 static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
@@ -225,29 +224,39 @@ static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char
   E->quiet = quiet;
 }
 
-/* The steps that are not proved alone: from the first to the last of them is looked at as one, because what is
- * before and behind does no harm. */
+static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t behind) {
+  j->first = first, j->behind = behind;
+  return whole(j, NULL);
+}
+
+/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail from the
+ * start, too: not all states may be reached there. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
-  FieldAnswer a = FIELD_EQUAL, first = FIELD_EQUAL;
+  Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
+  FieldAnswer a = FIELD_EQUAL;
   FieldReport r = {0}, sure = {0};
-  Run bad = {0};
+  uint32_t n = j->w->steps.n, first = n, behind = 0;
   const char *point = "", *detail = "";
-  for (uint32_t k = 0; k < j->w->steps.n; k++) {
-    if ((a = form ? step_symplectic(j, k) : step_volume(j, k)) == FIELD_EQUAL) {
-      if (j->report.points) sure = j->report;
-      continue;
+  for (uint32_t k = 0; k < n; k++) {
+    FieldAnswer one = step(j, &j->w->steps.at[k]);
+    if (one == FIELD_EQUAL && j->report.points) sure = j->report;
+    if (one == FIELD_EQUAL) continue;
+    if (first == n) {
+      first = k, a = one, r = j->report;
+      if (a == FIELD_DIFFERENT) point = claim_point(j->E, j->left, r.point);
     }
-    if (bad.n == 0) bad.from = k, first = a, r = j->report, point = a == FIELD_DIFFERENT ? claim_point(j->E, j->left, r.point) : "";
-    bad.n = k + 1 - bad.from;
+    behind = k + 1;
   }
-  a = first;
-  if (bad.n > 1 && (a = form ? keeps_form(j, bad) : keeps_volume(j, bad)) == FIELD_DIFFERENT && first != FIELD_DIFFERENT)
-    point = claim_point(j->E, j->left, j->report.point), r = j->report;
-  if (bad.n > 1 && a == FIELD_EQUAL) sure = j->report;
-  if (a == FIELD_DIFFERENT) refuse(j, bad.n ? &j->w->steps.at[bad.from] : NULL, form, r, point);
-  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, bad.n > 1 ? j->report.reason : r.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, &sure);
+  if (behind > first + 1) a = together(j, whole, first, behind);
+  if (a != FIELD_EQUAL && n > 1 && (first > 0 || behind < n)) {
+    FieldAnswer all = together(j, whole, 0, n);
+    a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
+  }
+  if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
+  if (a == FIELD_DIFFERENT) refuse(j, &j->w->steps.at[first], form, r, point);
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
   note(j->E, it, it->name_at, text, answer_of(a), detail);
   return answer_of(a);
@@ -287,7 +296,6 @@ static void decide_inverse(Judge *j, const Step *s) {
     E->quiet = quiet;
   }
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
   note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
 }
 

@@ -248,7 +248,8 @@ static Value motion(Play *p, const Step *s, const Func *f, Value *state, uint32_
 
 static void evolve(Play *p, const Step *s) {
   Elab *E = p->E;
-  bool traced = p->want_logdet && !s->under;
+  bool in_turn = ir_method[s->method->method].separable;   /* q and p, rates free of what they move: no divergence */
+  bool traced = p->want_logdet && !s->under && !in_turn;
   const Func *f = func_map(E, s->func, value_out, p);
   Value *state = piece_values(p, s, 1);
   if (traced) {

@@ -72,6 +72,10 @@ static bool piece_of(Elab *E, const Expr *e, Piece *p) {
 
 static void new_reading(Elab *E, Flow *w, uint32_t k) {
   Entry *e = &w->frame->entries.at[w->slot[k].entry];
+  if (e->v.kind != V_TENSOR || e->v.t.level != &w->level) {            /* defined twice */
+    w->broken = true;
+    return;
+  }
   Val v = ir_id(&w->level.b, e->v.t.v);
   *vec_push(&w->readings) = (Reading){v, k, w->slot[k].number};
   e->v = elab_value(E, v);

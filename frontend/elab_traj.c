@@ -98,16 +98,18 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
     return false;
   }
   if (!take_method(E, p)) return false;
-  if (ir_method[p->m].symplectic && ir_method[p->m].separable && p->n != 2) {
+  bool in_turn = ir_method[p->m].symplectic && ir_method[p->m].separable;
+  if (in_turn && p->n != 2) {
     elab_error(E, p->method->at, "`%s` moves q and p in turn, found %u state%s", ir_method[p->m].name, p->n,
                p->n == 1 ? "" : "s");
     return false;
   }
   Type q, r;
   value_type(p->state[0].v, &q);
-  if (hamiltonian && value_type(p->state[1].v, &r) && !type_same_dims(q, r)) {
+  if ((hamiltonian || in_turn) && value_type(p->state[1].v, &r) && !type_same_dims(q, r)) {
     const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
-    DiagMsg *m = elab_error(E, p->call, "`%s` needs q and p of one shape, found %s and %s", p->name, tq, tp);
+    DiagMsg *m = elab_error(E, p->call, "`%s` needs q and p of one shape, found %s and %s",
+                            hamiltonian ? p->name : ir_method[p->m].name, tq, tp);
     elab_label(m, p->state[0].at, "%s", tq);
     elab_label(m, p->state[1].at, "%s", tp);
     return false;

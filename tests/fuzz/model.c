@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes as a model, through the elaborator and every pass. What comes out without an
- * error must verify before and after deriving; what it says about the bytes is free. */
+/* Fuzz target: any bytes as a model, through the elaborator and every pass, its claims decided. What comes out without
+ * an error must verify before and after deriving; what it says about the bytes is free. */
 #include "frontend/model.h"
 #include "passes/passes.h"
 
@@ -8,6 +8,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
+
+/* Only what is small: a mutation may ask for a million layers. */
+static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
+  (void)ctx;
+  if (ir_verify(a, stderr) || ir_verify(b, stderr)) abort();
+  *r = (FieldReport){.reason = "too large"};
+  Flops x = pass_flops(a), y = pass_flops(b);
+  if (a->inst.n + b->inst.n > 3000 || x.per_sample + x.once + y.per_sample + y.once > 200000) return FIELD_UNDECIDED;
+  return pass_decide(a, b, r);
+}
 
 /* Derives only what is small: a mutation may ask for a million layers. */
 static void lower(const Fn *f, Diag *diag) {
@@ -43,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FILE *out = open_memstream(&text, &n);
   Source *src = source_create();
   Diag *diag = diag_create(src);
-  FrontOptions o = {.separable = separable, .ctx = diag};
+  FrontOptions o = {.separable = separable, .decide = decide, .ctx = diag};
   Model *m = model_load_text(src, "input.hnn", (const char *)data, size, &o, diag);
   if (!m && !diag_errors(diag)) abort();
   if (m) lower_all(m, diag);
