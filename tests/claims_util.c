@@ -114,7 +114,7 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x) {
   for (int64_t e = 0; e < type_count(x->type); e++)
     for (int s = 0; s < POINTS; s++) {
       double size = fabs(claims_value(x, e, s));
-      if (!(size <= values->largest[s])) values->largest[s] = size;
+      if (size > values->largest[s]) values->largest[s] = size;
     }
   return true;
 }
@@ -154,7 +154,7 @@ double claims_away(const Fn *f, const Values *v, uint64_t seed, int s) {
     const Tensor *out = &v->out[k++];
     for (int64_t e = 0; e < type_count(in[i].type); e++) {
       double d = fabs(claims_value(out, e, s) - claims_value(&in[i], e, s));
-      if (!(d <= most)) most = d;
+      most = isnan(d) || isnan(most) ? NAN : fmax(most, d);
     }
   }
   ir_tensors_free(in, f->in.n);

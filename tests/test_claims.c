@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t count = 1500, first = 0;
+static uint32_t count = 3000, first = 0;
 static bool verbose, show;
 
 static struct Tally {
@@ -205,6 +205,30 @@ static void test_mutations(void) {
   CU_ASSERT(tally.proved > count / 8 && tally.refuted > count / 8);      /* it looks at something */
 }
 
+/* What the numbers say of flows whose answer is known: this test would not see a false proof otherwise. */
+static void test_numbers(void) {
+  static const struct { const char *body; bool symplectic, volume, undone; } known[] = {
+    {"p += tanh(q)", true, true, true}, {"p += [q[1], 2*q[0]]", false, true, true}, {"q *= exp(0.1)", false, false, true},
+    {"q *= exp(0.1)\np /= exp(0.1)", true, true, true}, {"q, p = q/2, 2.002*p  inverse  2*q, p/2.002", false, false, true},
+    {"q, p = p, -q", true, true, true}, {"q, p = p, q", false, true, true}, {"q, p = 2*q, p/2  inverse  q/2, 1.999*p", true, true, false},
+    {"q, p = exp(q), p*exp(-q)  inverse  log(q), p*q", true, true, true}, {"q[0] *= exp(p[1])\nq[1] /= exp(p[1])", false, true, true}};
+  for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+    static Made made;
+    static Text text;
+    made = (Made){.nflow = 1, .flow = {{.name = "S0", .call = "S0", .symplectic = true, .n = 2}}};
+    text_add(&made.head, "flow S0(q: real[2], p: real[2]) {\n%s\n}\n", known[k].body);
+    made_text(&made, &text);
+    Loaded l = claims_load(text.at, true);
+    CU_ASSERT_FATAL(l.m != NULL);
+    Numbers x = numbers(l.m, &made.flow[0], 1);
+    CU_ASSERT(x.symplectic == (known[k].symplectic ? TRUTH_HOLDS : TRUTH_FAILS));
+    CU_ASSERT(x.volume == (known[k].volume ? TRUTH_HOLDS : TRUTH_FAILS));
+    CU_ASSERT(x.undone == (known[k].undone ? TRUTH_HOLDS : TRUTH_FAILS));
+    CU_ASSERT(x.logdet == TRUTH_HOLDS);
+    claims_unload(&l);
+  }
+}
+
 int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "-v")) verbose = true;
@@ -214,6 +238,7 @@ int main(int argc, char **argv) {
   }
   CU_initialize_registry();
   CU_pSuite s = CU_add_suite("claims", NULL, NULL);
+  CU_add_test(s, "numbers tell", test_numbers);
   CU_add_test(s, "answers about changed flows against numbers", test_mutations);
   CU_basic_set_mode(CU_BRM_NORMAL);
   CU_basic_run_tests();
