@@ -1,6 +1,6 @@
 /* What was decided about a model: printed, and for the run directory. */
-#include "driver/driver.h"
 #include "driver/proofs.h"
+#include "driver/driver.h"
 
 #include <string.h>
 
@@ -42,7 +42,8 @@ bool proofs_refuted(const Session *s) {
 RtProof *proofs_list(const Session *s) {
   const Model *m = s->model;
   RtProof *list = ARENA_ARRAY(m->mem, RtProof, m->nproof + 1);
-  for (uint32_t i = 0; i < m->nproof; i++) list[i] = (RtProof){m->proof[i].text, answer_text[m->proof[i].answer]};
+  for (uint32_t i = 0; i < m->nproof; i++)
+    list[i] = (RtProof){m->proof[i].text, answer_text[m->proof[i].answer]};
   return list;
 }
 
@@ -51,8 +52,9 @@ json_t *proofs_json(const Session *s) {
   for (uint32_t i = 0; i < s->model->nproof; i++) {
     const Proof *p = &s->model->proof[i];
     char where[256];
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "text", p->text, "answer", answer_text[p->answer], "at",
-                                          source_where(s->src, p->at, where, sizeof where), "detail", p->detail));
+    json_array_append_new(
+        list, json_pack("{s:s, s:s, s:s, s:s}", "text", p->text, "answer", answer_text[p->answer], "at",
+                        source_where(s->src, p->at, where, sizeof where), "detail", p->detail));
   }
   return list;
 }

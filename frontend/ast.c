@@ -268,8 +268,7 @@ void ast_limit_depth(Parser *ps, Item *items) {
   }
 }
 
-/* ---- the whole file
- * -------------------------------------------------------------------------------------------- */
+/* ---- the whole file ------------------------------------------------------------------------------------ */
 
 Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
   const SourceFile *f = source_file(src, file);

@@ -196,8 +196,7 @@ static Actuals spread(Elab *E, const Builtin *b, const Actuals *a) {
   return r;
 }
 
-/* ---- applying
- * ----------------------------------------------------------------------------------------------- */
+/* ---- applying ------------------------------------------------------------------------------------------ */
 
 static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
   for (uint32_t i = 0; i < a->n; i++) {
@@ -237,8 +236,7 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   return !E->exact || exact_whole(r) ? r : b->call(E, b, &a);
 }
 
-/* ---- what handlers ask of an argument
- * ------------------------------------------------------------------------- */
+/* ---- what handlers ask of an argument ------------------------------------------------------------------ */
 
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (value_is_int(a->v, out)) return true;

@@ -85,8 +85,7 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
   return v;
 }
 
-/* ---- draws
- * ------------------------------------------------------------------------------------------------- */
+/* ---- draws --------------------------------------------------------------------------------------------- */
 
 /* The number of the turn in all loops around, as one count; VAL_NONE outside loops. */
 static Val counter(Elab *E, Span at) {
@@ -191,8 +190,7 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, ir_dot(bl, weight, x, false, one, lb, t.rank - 1, lo));
 }
 
-/* ---- the misplaced
- * -------------------------------------------------------------------------------------------- */
+/* ---- the misplaced ------------------------------------------------------------------------------------- */
 
 Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
   elab_error(E, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");

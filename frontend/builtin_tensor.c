@@ -39,8 +39,7 @@ Value bi_where(Elab *E, const Builtin *b, Actuals *a) {
   return elab_select(E, a->at[0].v, a->at[1].v, a->at[2].v, a->at[0].at, a->at[1].at, a->at[2].at, a->call);
 }
 
-/* ---- reductions
- * --------------------------------------------------------------------------------------------- */
+/* ---- reductions ---------------------------------------------------------------------------------------- */
 
 static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
   int64_t k;
@@ -168,8 +167,7 @@ Value bi_length(Elab *E, const Builtin *b, Actuals *a) {
   return error_shape(E, &a->at[0], b->name, "a list or a tensor");
 }
 
-/* ---- joining
- * --------------------------------------------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------------------------------------- */
 
 static bool joined_axis(Elab *E, const Actual *axis, int rank, int *out) {
   uint32_t k = 0;
@@ -235,9 +233,7 @@ Value bi_stack(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, axis ? ir_transpose(elab_at(E, a->call), r, perm) : r);
 }
 
-/* ---- moving
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- moving -------------------------------------------------------------------------------------------- */
 
 Value bi_roll(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]);
@@ -312,9 +308,7 @@ Value bi_transpose(Elab *E, const Builtin *b, Actuals *a) {
   return elab_transpose(E, a->at[0].v, a->call);
 }
 
-/* ---- products
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 Value bi_outer(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);

@@ -1,11 +1,11 @@
-/* What a flow claims is decided, for each instance of it: that it is symplectic, that it keeps volume, and that its
- * inverse clauses undo their steps.
+/* What a flow claims is decided, for each instance of it: that it is symplectic, that it keeps volume, and
+ * that its inverse clauses undo their steps.
  *
- * The flow is recorded once more, in a function of its own, in exact arithmetic (elab_exact.c), with the states,
- * the parameters and what it was made with as free inputs. Then it is looked at step by step. A map S with
- * Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) = ω(u, v) for
- * all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is looked at:
- * a scaling of q is canonical with that of p behind it. */
+ * The flow is recorded once more, in a function of its own, in exact arithmetic (elab_exact.c), with the
+ * states, the parameters and what it was made with as free inputs. Then it is looked at step by step. A map S
+ * with Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) =
+ * ω(u, v) for all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is
+ * looked at: a scaling of q is canonical with that of p behind it. */
 #include "frontend/elab_flow.h"
 
 #include <stdlib.h>
@@ -14,18 +14,18 @@
 typedef struct Judge {
   Elab *E;
   Flow *w;
-  const Val *state;          /* inputs of the function at hand */
+  const Val *state; /* inputs of the function at hand */
   Val u[FLOW_STATES], v[FLOW_STATES];
-  uint32_t first, behind;    /* the steps that are looked at as one */
-  FieldReport report;        /* of the last decision */
-  Fn *left;                  /* and what it was of: for its point */
+  uint32_t first, behind; /* the steps that are looked at as one */
+  FieldReport report;     /* of the last decision */
+  Fn *left;               /* and what it was of: for its point */
 } Judge;
 
 static FieldAnswer same(Judge *j, const Val *x, const Val *y, uint32_t n) {
   return claim_same(j->E, x, y, n, &j->report, &j->left);
 }
 
-/* ---- the symplectic form ---------------------------------------------------------------------------------------- */
+/* ---- the symplectic form ------------------------------------------------------------------------------- */
 
 static Val paired(Build *b, const Val *x, const Val *y, uint32_t n) {
   Val sum = VAL_NONE;
@@ -68,7 +68,7 @@ static FieldAnswer keeps_form(Judge *j, const Step *s) {
   return same(j, &left, &right, 1);
 }
 
-/* ---- volume ---------------------------------------------------------------------------------------------------------- */
+/* ---- volume -------------------------------------------------------------------------------------------- */
 
 /* An input of the question, not of the flow. */
 static Val asked(Elab *E, Type t) { return ir_input(&E->level->b, NULL, IN_WEIGHT, E->level->fn->in.n, t); }
@@ -79,7 +79,8 @@ static Val unit_triangular(Elab *E, uint32_t n, bool upper) {
   return ir_add(b, ir_tri(b, asked(E, t), upper, upper ? 1 : -1), ir_diag(b, ir_splat(b, 1, row)));
 }
 
-/* det A by elimination, of U A L with unit triangular U, L, free to be anything: leading minors do not vanish then. */
+/* det A by elimination, of U A L with unit triangular U, L, free to be anything: leading minors do not vanish
+ * then. */
 static Val determinant(Elab *E, Val a, Span at) {
   Build *up = elab_at(E, at), b;
   uint32_t n = ir_type(up->f, a).dim[0];
@@ -89,9 +90,11 @@ static Val determinant(Elab *E, Val a, Span at) {
   a = ir_matmul(up, left, ir_matmul(up, a, right));
   Fn *body = ir_sub_create(up->f, "det");
   ir_build_init(&b, body);
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)), d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)),
+      d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
       unit = ir_input(&b, NULL, IN_OTHER, 2, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second), column = ir_dot(&b, m, unit, false, rows, second, 1, one);
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second),
+      column = ir_dot(&b, m, unit, false, rows, second, 1, one);
   Val pivot = ir_dot(&b, row, unit, false, one, one, 0, none), scaled = ir_div(&b, row, pivot);
   ir_output(&b, ir_sub(&b, m, ir_dot(&b, column, scaled, false, one, second, 2, rows)), NULL);
   ir_output(&b, ir_mul(&b, d, pivot), NULL);
@@ -108,14 +111,16 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
     for (uint32_t r = 0; r < n; r++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])),
+                         (uint32_t)type_count(ir_type(b->f, x[c]))};
       Val flat = ir_reshape(b, y[r], 1, dim);
       row[r] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
                                               : ir_splat(b, 0, type_real(false, 2, dim));
     }
     column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
   }
-  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at), want = ir_const(b, 1);
+  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at),
+      want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }
 
@@ -144,7 +149,7 @@ static bool odd(const Judge *j, const Step *s) {
   return sign != (swaps & 1);
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 /* q and p of the other flow are conjugate parts of ours. */
 static bool conjugate(const Step *s) {
@@ -160,7 +165,7 @@ static const Claim *claim_of_call(Judge *j, const Step *s) {
 
 static FieldAnswer step_symplectic(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
-  if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL;      /* by the method */
+  if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL; /* by the method */
   if (s->kind == STEP_CALL && conjugate(s)) {
     const Claim *c = claim_of_call(j, s);
     if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
@@ -169,7 +174,8 @@ static FieldAnswer step_symplectic(Judge *j, const Step *s) {
 }
 
 static FieldAnswer step_volume(Judge *j, const Step *s) {
-  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
+  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under))
+    return FIELD_EQUAL;
   if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
@@ -177,7 +183,7 @@ static FieldAnswer step_volume(Judge *j, const Step *s) {
   return keeps_volume(j, s);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------------------------------- */
 
 static Answer answer_of(FieldAnswer a) {
   return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
@@ -197,16 +203,20 @@ static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, c
 }
 
 void claim_note(Elab *E, const Item *it, const char *why) {
-  if (it->symplectic) note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
-  if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->symplectic)
+    note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->volume)
+    note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
 
 typedef FieldAnswer Property(Judge *j, const Step *s);
 
 static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
-    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be symmetric";
-  if (form && s->kind == STEP_SCALE) return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
+    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be "
+           "symmetric";
+  if (form && s->kind == STEP_SCALE)
+    return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
   if (!form && s->kind == STEP_SCALE) return "the exponents must add up to 0";
   return NULL;
 }
@@ -217,8 +227,12 @@ static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char
   bool quiet = E->quiet;
   E->quiet = false;
   DiagMsg *m = elab_error(E, s ? s->stmt->at : it->name_at, "%s `%s` is not %s: at %s %s %.6g, not %.6g",
-                          s ? "this step of" : "the flow", it->name, form ? "symplectic" : "volume-preserving", *point ? point : "some point",
-                          form ? "ω(Jᵀu, Jᵀv) is" : s && s->kind == STEP_SCALE ? "log|det J| is" : "det J is", r.left, r.right);
+                          s ? "this step of" : "the flow", it->name,
+                          form ? "symplectic" : "volume-preserving", *point ? point : "some point",
+                          form                         ? "ω(Jᵀu, Jᵀv) is"
+                          : s && s->kind == STEP_SCALE ? "log|det J| is"
+                                                       : "det J is",
+                          r.left, r.right);
   elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
   if (s && advice(s, form)) elab_help(m, "%s", advice(s, form));
   E->quiet = quiet;
@@ -229,8 +243,8 @@ static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t 
   return whole(j, NULL);
 }
 
-/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail from the
- * start, too: not all states may be reached there. */
+/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail
+ * from the start, too: not all states may be reached there. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
   Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
@@ -262,7 +276,7 @@ static Answer decide(Judge *j, bool form) {
   return answer_of(a);
 }
 
-/* ---- inverse clauses ------------------------------------------------------------------------------------------------------------ */
+/* ---- inverse clauses ----------------------------------------------------------------------------------- */
 
 static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
   Play p;
@@ -288,18 +302,21 @@ static void decide_inverse(Judge *j, const Step *s) {
   if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
   if (a == FIELD_DIFFERENT) {
     bool quiet = E->quiet;
-    const char *name = j->w->slot[s->piece[j->report.output].slot].name, *point = claim_point(E, j->left, j->report.point);
+    const char *name = j->w->slot[s->piece[j->report.output].slot].name,
+               *point = claim_point(E, j->left, j->report.point);
     E->quiet = false;
-    DiagMsg *m = elab_error(E, s->stmt->inverse->at, "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
+    DiagMsg *m = elab_error(E, s->stmt->inverse->at,
+                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
                             *point ? point : "some point", name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
     E->quiet = quiet;
   }
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
   note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
 }
 
-/* ---- a flow ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- a flow -------------------------------------------------------------------------------------------- */
 
 static bool two_conjugate(Elab *E, const Flow *w) {
   if (w->n == 2 && type_same_dims(w->slot[0].type, w->slot[1].type)) return true;

@@ -263,8 +263,7 @@ void data_check(Elab *E, Global *g) {
   if (run_program(E, v.func, &d)) ir_fn_destroy(d.program);
 }
 
-/* ---- parts
- * -------------------------------------------------------------------------------------------------- */
+/* ---- parts --------------------------------------------------------------------------------------------- */
 
 /* first(d, share), last(d, share), shuffle(d, seed) */
 Value bi_part(Elab *E, const Builtin *b, Actuals *a) {

@@ -195,8 +195,7 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, sum);
 }
 
-/* ---- functions of functions
- * --------------------------------------------------------------------------------- */
+/* ---- functions of functions ---------------------------------------------------------------------------- */
 
 Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
   Func *f = ARENA_NEW(E->mem, Func);

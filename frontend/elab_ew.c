@@ -80,8 +80,7 @@ static bool now(Op op, Value a, Value b) {
   return !compares(op) || (ta.rank == 0 && tb.rank == 0);
 }
 
-/* ---- shapes
- * ------------------------------------------------------------------------------------------------ */
+/* ---- shapes -------------------------------------------------------------------------------------------- */
 
 bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at,
                     const char *what) {
@@ -178,8 +177,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   return tensor_op(E, op, a, b, at_a, at_b, at);
 }
 
-/* ---- unary
- * ------------------------------------------------------------------------------------------------- */
+/* ---- unary --------------------------------------------------------------------------------------------- */
 
 Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   if (v.kind == V_POISON) return v;
@@ -198,8 +196,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
 
 Value elab_negate(Elab *E, Value v, Span at) { return elab_unary_op(E, OP_neg, v, at); }
 
-/* ---- selection, logic
- * ----------------------------------------------------------------------------------------- */
+/* ---- selection, logic ---------------------------------------------------------------------------------- */
 
 static Value choose(Elab *E, Value c, Value a, Value b) {
   Level *l = deeper(value_turns(c), deeper(value_turns(a), value_turns(b)));
@@ -259,9 +256,7 @@ static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Ex
   return elab_binary_op(E, o, a, b, ea->at, eb->at, op_at, what);
 }
 
-/* ---- @
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- @ ------------------------------------------------------------------------------------------------- */
 
 Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
   Type ta, tb;

@@ -8,13 +8,16 @@ const Reading *flow_reading(const Flow *w, Val v) {
   uint32_t lo = 0, hi = w->readings.n;
   while (lo < hi) {
     uint32_t mid = (lo + hi) / 2;
-    if (w->readings.at[mid].v.id < v.id) lo = mid + 1;
-    else hi = mid;
+    if (w->readings.at[mid].v.id < v.id)
+      lo = mid + 1;
+    else
+      hi = mid;
   }
   return lo < w->readings.n && w->readings.at[lo].v.id == v.id ? &w->readings.at[lo] : NULL;
 }
 
-/* ---- cones ---------------------------------------------------------------------------------------------- */
+/* ---- cones ----------------------------------------------------------------------------------------------
+ */
 
 static bool visit(Flow *w, Val v, Cone *out) {
   while (w->stamp.n <= v.id) *vec_push(&w->stamp) = 0;
@@ -46,18 +49,28 @@ void flow_cone(Flow *w, const Val *root, uint32_t n, Cone *out) {
   if (out->ids.n) qsort(out->ids.at, out->ids.n, sizeof *out->ids.at, by_id);
 }
 
-/* ---- elements ------------------------------------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------------------------------------------
+ */
 
-/* Ops whose result has each element of an operand, moved: where element e of it comes from. False: no such op. */
+/* Ops whose result has each element of an operand, moved: where element e of it comes from. False: no such
+ * op. */
 static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *element) {
   Type out = i->type, in = i->nargs ? ir_type(f, ir_arg(f, i, 0)) : out;
   int64_t at[IR_MAX_RANK + 1] = {0}, rest = e;
   for (int k = out.rank; k-- > 0; rest /= out.dim[k]) at[k] = rest % out.dim[k];
   *v = i->nargs ? ir_arg(f, i, 0) : VAL_NONE;
   switch (i->op) {
-  case OP_id: case OP_spread: case OP_neg: case OP_reshape: return *element = e, true;
-  case OP_slice: at[ir_attr(f, i, 0)] = ir_attr(f, i, 1) + at[ir_attr(f, i, 0)] * ir_attr(f, i, 3); break;
-  case OP_take: at[ir_attr(f, i, 0)] = ir_attr(f, i, 1 + (uint32_t)at[ir_attr(f, i, 0)]); break;
+  case OP_id:
+  case OP_spread:
+  case OP_neg:
+  case OP_reshape:
+    return *element = e, true;
+  case OP_slice:
+    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1) + at[ir_attr(f, i, 0)] * ir_attr(f, i, 3);
+    break;
+  case OP_take:
+    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1 + (uint32_t)at[ir_attr(f, i, 0)]);
+    break;
   case OP_expand: {
     int axis = (int)ir_attr(f, i, 0);
     memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));
@@ -72,12 +85,14 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   case OP_concat: {
     int64_t axis = ir_attr(f, i, 0);
     uint32_t k = 0;
-    while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis]) at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
+    while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis])
+      at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
     *v = ir_arg(f, i, k);
     in = ir_type(f, *v);
     break;
   }
-  default: return false;
+  default:
+    return false;
   }
   *element = 0;
   for (int k = 0; k < in.rank; k++) *element = *element * in.dim[k] + at[k];
@@ -128,7 +143,8 @@ static bool any_of(const bool *t, int64_t n) {
   return any;
 }
 
-/* Which elements of value `id` may depend on the pieces: all, unless those of an operand are only moved about. */
+/* Which elements of value `id` may depend on the pieces: all, unless those of an operand are only moved
+ * about. */
 static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piece *piece, uint32_t n) {
   const Fn *f = w->level.fn;
   const Inst *i = &f->inst.at[id];
@@ -136,7 +152,8 @@ static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piec
   int64_t count = count_of(f, id), element;
   bool *t = base_realloc(NULL, (size_t)count + 1), any = false;
   Val v;
-  for (uint32_t k = 0; !r && k < i->nargs; k++) any |= any_of(taint[ir_arg(f, i, k).id], count_of(f, ir_arg(f, i, k).id));
+  for (uint32_t k = 0; !r && k < i->nargs; k++)
+    any |= any_of(taint[ir_arg(f, i, k).id], count_of(f, ir_arg(f, i, k).id));
   for (int64_t e = 0; e < count; e++) {
     t[e] = r ? moved(w, piece, n, r, e) : any;
     if (!r && any && i->type.dt != DT_MULTI && comes_from(f, i, e, &v, &element)) t[e] = taint[v.id][element];
@@ -144,7 +161,8 @@ static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piec
   return t;
 }
 
-static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n) {
+static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroot, const Piece *piece,
+                    uint32_t n) {
   const Fn *f = w->level.fn;
   bool **taint = base_realloc(NULL, sizeof *taint * f->inst.n), found = false;
   memset(taint, 0, sizeof *taint * f->inst.n);
@@ -155,7 +173,8 @@ static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroo
   return found;
 }
 
-bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which, bool *stale) {
+bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n,
+                const Reading **which, bool *stale) {
   Cone c = {0};
   bool reads = false, whole = false, part = false;
   *stale = false;
@@ -163,15 +182,17 @@ bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, ui
   for (uint32_t j = 0; j < c.ids.n && !*stale; j++) {
     const Reading *r = flow_reading(w, (Val){c.ids.at[j]});
     if (!r || r->slot >= FLOW_STATES) continue;
-    if (r->number != w->slot[r->slot].number) *stale = true, *which = r;
-    else if (slot_moved(piece, n, r, &whole)) part = true, *which = r;
+    if (r->number != w->slot[r->slot].number)
+      *stale = true, *which = r;
+    else if (slot_moved(piece, n, r, &whole))
+      part = true, *which = r;
   }
   if (!*stale && part) reads = whole || tainted(w, &c, root, nroot, piece, n);
   vec_free(&c.ids);
   return reads || *stale;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 void flow_tensors(const Flow *w, Value v, ValList *out) {
   if (v.kind == V_TENSOR && v.t.level == &w->level) *vec_push(&out->v) = v.t.v;
@@ -180,7 +201,8 @@ void flow_tensors(const Flow *w, Value v, ValList *out) {
   if (v.kind != V_FUNC) return;
   for (int k = 0; k < 2; k++)
     if (v.func->of[k]) flow_tensors(w, value_func(v.func->of[k]), out);
-  for (uint32_t i = 0; v.func->targs && i < v.func->targs->entries.n; i++) flow_tensors(w, v.func->targs->entries.at[i].v, out);
+  for (uint32_t i = 0; v.func->targs && i < v.func->targs->entries.n; i++)
+    flow_tensors(w, v.func->targs->entries.at[i].v, out);
 }
 
 static Value mapped(Elab *E, Value v, ValueMap *map, void *ctx) {

@@ -1,6 +1,6 @@
-/* In a loss the steps of flows become `reversible` operators (ir.h): the step and, beside it, what undoes it, so that
- * a backward pass may compute the states again from the end instead of keeping them. The log-determinant, if it is
- * asked for, is one more state, to which each step adds. */
+/* In a loss the steps of flows become `reversible` operators (ir.h): the step and, beside it, what undoes it,
+ * so that a backward pass may compute the states again from the end instead of keeping them. The
+ * log-determinant, if it is asked for, is one more state, to which each step adds. */
 #include "frontend/elab_flow.h"
 
 #include <string.h>
@@ -27,7 +27,8 @@ static bool half(const Play *outer, const Step *s, bool undo, const Val *in) {
   p.logdet = p.want_logdet ? in[n] : VAL_NONE;
   play_plain(&p, s);
   for (uint32_t k = 0; k < n && !p.failed; k++) ir_output(&E->level->b, p.known[k], NULL);
-  if (p.want_logdet && !p.failed) ir_output(&E->level->b, elab_lane(E) ? ir_spread(&E->level->b, p.logdet) : p.logdet, NULL);
+  if (p.want_logdet && !p.failed)
+    ir_output(&E->level->b, elab_lane(E) ? ir_spread(&E->level->b, p.logdet) : p.logdet, NULL);
   return !p.failed;
 }
 

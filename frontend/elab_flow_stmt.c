@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- states and their pieces -------------------------------------------------------------------------------- */
+/* ---- states and their pieces --------------------------------------------------------------------------- */
 
 Type piece_type(const Flow *w, const Piece *p) {
   Type t = w->slot[p->slot].type;
@@ -27,12 +27,17 @@ static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
 static const char *states_text(Elab *E) {
   const char *s = "";
   for (uint32_t k = 0; k < E->flow->n; k++)
-    s = arena_printf(E->mem, "%s%s`%s`", s, k == 0 ? "" : k + 1 == E->flow->n ? " and " : ", ", E->flow->slot[k].name);
+    s = arena_printf(E->mem, "%s%s`%s`", s,
+                     k == 0                ? ""
+                     : k + 1 == E->flow->n ? " and "
+                                           : ", ",
+                     E->flow->slot[k].name);
   return s;
 }
 
 static bool no_state(Elab *E, const Expr *e) {
-  DiagMsg *m = elab_error(E, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
+  DiagMsg *m =
+      elab_error(E, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
   if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
   return false;
 }
@@ -47,8 +52,9 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
     return false;
   }
   bool range = sub->kind == EX_RANGE;
-  if (range ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
-            : !elab_int(E, sub, "a subscript", &a))
+  if (range
+          ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
+          : !elab_int(E, sub, "a subscript", &a))
     return false;
   if (a < 0) a += t.dim[0];
   if (!range) b = a + 1;
@@ -64,15 +70,16 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
 static bool piece_of(Elab *E, const Expr *e, Piece *p) {
   *p = (Piece){0};
   if (e->kind == EX_NAME) return slot_named(E, e->name, &p->slot) || no_state(E, e);
-  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot)) return no_state(E, e);
+  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot))
+    return no_state(E, e);
   return piece_slice(E, e, p);
 }
 
-/* ---- recording a step ------------------------------------------------------------------------------------------ */
+/* ---- recording a step ---------------------------------------------------------------------------------- */
 
 static void new_reading(Elab *E, Flow *w, uint32_t k) {
   Entry *e = &w->frame->entries.at[w->slot[k].entry];
-  if (e->v.kind != V_TENSOR || e->v.t.level != &w->level) {            /* defined twice */
+  if (e->v.kind != V_TENSOR || e->v.t.level != &w->level) { /* defined twice */
     w->broken = true;
     return;
   }
@@ -96,7 +103,8 @@ static Step *add_step(Flow *w, StepKind kind, const Stmt *stmt, const Piece *pie
 static const char *slot_text(const Flow *w, const Reading *r) { return w->slot[r->slot].name; }
 
 /* What is computed from the states must be there again when the step is undone. */
-static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at, const char *what) {
+static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at,
+                     const char *what) {
   Flow *w = E->flow;
   const Reading *r = NULL;
   bool stale;
@@ -104,7 +112,8 @@ static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piec
   if (!stale && !flow_depends(E, w, root, nroot, piece, n)) return true;
   DiagMsg *m;
   if (stale) {
-    m = elab_error(E, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone", what, slot_text(w, r));
+    m = elab_error(E, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
+                   what, slot_text(w, r));
     if (r->number <= w->slot[r->slot].number && w->slot[r->slot].number > 0)
       elab_label(m, w->steps.at[w->slot[r->slot].number - 1].stmt->at, "moved here");
     elab_help(m, "compute it from the present state");
@@ -115,16 +124,18 @@ static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piec
   return w->broken = true, false;
 }
 
-/* ---- x += e, x *= exp(e) --------------------------------------------------------------------------------------- */
+/* ---- x += e, x *= exp(e) ------------------------------------------------------------------------------- */
 
 /* The e of exp(e), of the language's own `exp`. */
 static bool exponent(Elab *E, const Stmt *s, Value *out) {
   const Expr *e = s->value;
   Value f = POISON;
   if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
-  if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp")) return *out = elab_expr(E, e->args->value), true;
-  elab_help(elab_error(E, e->at, "a flow scales by `exp(...)`, which is never zero"), "write `%s %s exp(...)`",
-            s->target->kind == EX_NAME ? s->target->name : "x", s->op == OPR_MUL ? "*=" : "/=");
+  if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
+    return *out = elab_expr(E, e->args->value), true;
+  elab_help(elab_error(E, e->at, "a flow scales by `exp(...)`, which is never zero"),
+            "write `%s %s exp(...)`", s->target->kind == EX_NAME ? s->target->name : "x",
+            s->op == OPR_MUL ? "*=" : "/=");
   return false;
 }
 
@@ -135,14 +146,17 @@ static void update(Elab *E, const Stmt *s) {
   Value v;
   Type t;
   if (!piece_of(E, s->target, &p)) return;
-  if (!scale) v = elab_expr(E, s->value);
-  else if (!exponent(E, s, &v)) return;
+  if (!scale)
+    v = elab_expr(E, s->value);
+  else if (!exponent(E, s, &v))
+    return;
   if (v.kind == V_POISON) return;
   Type want = piece_type(w, &p);
   if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || (t.rank && !type_same_dims(t, want))) {
     char have[128];
-    DiagMsg *m = elab_error(E, s->value->at, "an update of %s needs %s%s, found %s", type_user(want, have, sizeof have), have,
-                            want.rank ? " or a scalar" : "", value_text(E, v));
+    DiagMsg *m = elab_error(E, s->value->at, "an update of %s needs %s%s, found %s",
+                            type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "",
+                            value_text(E, v));
     elab_label(m, s->target->at, "%s", have);
     return;
   }
@@ -154,7 +168,7 @@ static void update(Elab *E, const Stmt *s) {
   renew(E, w, step);
 }
 
-/* ---- q, p = ... inverse ... -------------------------------------------------------------------------------------- */
+/* ---- q, p = ... inverse ... ---------------------------------------------------------------------------- */
 
 static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n, Val *out) {
   Value v = elab_expr(E, e);
@@ -169,8 +183,8 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
     if (one.kind == V_POISON) return false;
     if (!value_numeric(one) || !value_type(one, &t) || !type_same_dims(t, want)) {
       char text[128];
-      elab_error(E, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name, type_user(want, text, sizeof text),
-                 value_text(E, one));
+      elab_error(E, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name,
+                 type_user(want, text, sizeof text), value_text(E, one));
       return false;
     }
     out[k] = elab_tensor(E, one, e->at);
@@ -203,7 +217,8 @@ static bool permutation(Elab *E, Step *s) {
 static void no_inverse(Elab *E, const Stmt *s) {
   E->flow->broken = true;
   DiagMsg *m = elab_error(E, s->value->at, "this step has no inverse that follows from how it is written");
-  elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed permutations need none");
+  elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
+               "permutations need none");
 }
 
 /* The expressions of the inverse clause, from the readings behind the step. */
@@ -218,7 +233,8 @@ static void assign(Elab *E, const Stmt *s) {
   Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
   for (const Arg *a = s->names; a; a = a->next) {
     if (a->value && a->value->kind != EX_NAME) {
-      elab_help(elab_error(E, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"), "assign the whole state");
+      elab_help(elab_error(E, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
+                "assign the whole state");
       return;
     }
     Piece *p = &step.piece[step.n++];
@@ -250,12 +266,14 @@ bool flow_assigns(Elab *E, const Stmt *s) {
     states += t && t->kind == EX_NAME && slot_named(E, t->name, &slot);
   }
   if (!states) return false;
-  if (states == s->nnames) assign(E, s);
-  else elab_error(E, s->at, "states and other values are assigned apart"), E->flow->broken = true;
+  if (states == s->nnames)
+    assign(E, s);
+  else
+    elab_error(E, s->at, "states and other values are assigned apart"), E->flow->broken = true;
   return true;
 }
 
-/* ---- T(q, p), evolve --------------------------------------------------------------------------------------------- */
+/* ---- T(q, p), evolve ----------------------------------------------------------------------------------- */
 
 static bool apart(const Piece *a, const Piece *b) {
   return a->slot != b->slot || (a->n && b->n && (a->start + a->n <= b->start || b->start + b->n <= a->start));
@@ -298,12 +316,14 @@ static void call(Elab *E, const Stmt *s) {
   if (e->kind != EX_CALL) return;
   Value f = elab_expr(E, e->a);
   if (f.kind == V_POISON) return;
-  if (f.kind == V_FUNC && f.func->kind == F_USER && !f.func->bound && !f.func->item->tformals && f.func->item->kind == IT_FLOW) {
+  if (f.kind == V_FUNC && f.func->kind == F_USER && !f.func->bound && !f.func->item->tformals &&
+      f.func->item->kind == IT_FLOW) {
     Actuals none = {.call = e->at, .callee = e->a->at};
     f = elab_instance(E, f.func, &none, NULL);
   }
   if (f.kind != V_FUNC || !func_is_flow(f.func)) {
-    DiagMsg *m = elab_error(E, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
+    DiagMsg *m =
+        elab_error(E, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
     elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
     return;
   }
@@ -327,13 +347,18 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   const MethodInfo *m = &ir_method[v.func->method];
   if (m->adaptive) {
     elab_help(elab_error(E, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
-              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..." : "rk4, implicit_midpoint, gauss4, ...");
+              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..."
+                       : "rk4, implicit_midpoint, gauss4, ...");
     return false;
   }
   if (!s->under || (m->symplectic && v.func->method != M_SYMPLECTIC_EULER)) return true;
-  DiagMsg *d = elab_error(E, s->method->at, m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it"
-                                                          : "`%s` is not symplectic", m->name);
-  elab_help(d, "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
+  DiagMsg *d = elab_error(E, s->method->at,
+                          m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it"
+                                        : "`%s` is not symplectic",
+                          m->name);
+  elab_help(
+      d,
+      "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
   return false;
 }
 
@@ -344,14 +369,16 @@ static void evolve(Elab *E, const Stmt *s) {
   Value law = elab_expr(E, s->law), time = elab_expr(E, s->duration);
   Arg one = {.value = s->target};
   bool tuple = s->target->kind == EX_TUPLE;
-  if (law.kind == V_POISON || time.kind == V_POISON || !pieces(E, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, &step))
+  if (law.kind == V_POISON || time.kind == V_POISON ||
+      !pieces(E, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, &step))
     return;
   if (law.kind != V_FUNC) {
     elab_error(E, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
     return;
   }
   if (s->under && step.n != 2) {
-    elab_error(E, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n, step.n == 1 ? "" : "s");
+    elab_error(E, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n,
+               step.n == 1 ? "" : "s");
     return;
   }
   if (!value_numeric(time) || !value_type(time, &t) || t.rank) {
@@ -370,7 +397,7 @@ static void evolve(Elab *E, const Stmt *s) {
   renew(E, w, &step);
 }
 
-/* ---- running m = mean_over_batch(e) | moving_mean(e) decay d ------------------------------------------------------------------------ */
+/* ---- running m = mean_over_batch(e) | moving_mean(e) decay d ------------------------------------------- */
 
 static bool running_decay(Elab *E, const Stmt *s, double *out) {
   *out = 0.99;
@@ -395,7 +422,8 @@ static void running(Elab *E, const Stmt *s) {
   if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
     elab_help(elab_error(E, e->at, "`running` keeps the mean of a value over the batch"),
               "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
-  else if (running_decay(E, s, &p.decay)) v = elab_expr(E, e->args->value);
+  else if (running_decay(E, s, &p.decay))
+    v = elab_expr(E, e->args->value);
   if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
     elab_error(E, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
     v = POISON;
@@ -418,7 +446,7 @@ static void running(Elab *E, const Stmt *s) {
   frame_define(E, name, s->names->name_at, elab_value(E, mean), false);
 }
 
-/* ---- all -------------------------------------------------------------------------------------------------------------- */
+/* ---- all ----------------------------------------------------------------------------------------------- */
 
 void flow_stmt(Elab *E, const Stmt *s) {
   uint32_t before = E->flow->steps.n;
@@ -427,10 +455,18 @@ void flow_stmt(Elab *E, const Stmt *s) {
     return;
   }
   switch (s->kind) {
-  case ST_UPDATE: update(E, s); break;
-  case ST_APPLY: call(E, s); break;
-  case ST_EVOLVE: evolve(E, s); break;
-  default: running(E, s); break;
+  case ST_UPDATE:
+    update(E, s);
+    break;
+  case ST_APPLY:
+    call(E, s);
+    break;
+  case ST_EVOLVE:
+    evolve(E, s);
+    break;
+  default:
+    running(E, s);
+    break;
   }
-  E->flow->broken |= E->flow->steps.n == before;           /* an error was said */
+  E->flow->broken |= E->flow->steps.n == before; /* an error was said */
 }

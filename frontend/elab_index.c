@@ -131,8 +131,7 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   return (Value){.kind = V_TURNS, .turns = {l, turn}};
 }
 
-/* ---- tensors: a subscript that differs from turn to turn
- * --------------------------------------------------- */
+/* ---- tensors: a subscript that differs from turn to turn ----------------------------------------------- */
 
 static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int64_t *start, uint32_t *width) {
   for (uint32_t t = 0; t < l->n; t++) {
@@ -259,8 +258,7 @@ static Value turns_sub(Elab *E, Value base, const Sub *s, int axis) {
   return onehot_sub(E, base, axis, l, start, width, s->at);
 }
 
-/* ---- tensors
- * ------------------------------------------------------------------------------------------------ */
+/* ---- tensors ------------------------------------------------------------------------------------------- */
 
 static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
   Type t;
@@ -340,8 +338,7 @@ Value elab_index(Elab *E, const Expr *e) {
   return tensor_sub(E, base, s, n);
 }
 
-/* ---- whole values
- * --------------------------------------------------------------------------------------------- */
+/* ---- whole values -------------------------------------------------------------------------------------- */
 
 Value elab_transpose(Elab *E, Value v, Span at) {
   Type t;

@@ -116,8 +116,7 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
   return false;
 }
 
-/* ---- parameters
- * -------------------------------------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------------------------------------- */
 
 static bool init_named(Elab *E, const Expr *d, Param *p) {
   static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};

@@ -129,8 +129,7 @@ void expect_item(Elab *E, const Item *it) {
   elab_return(E, old);
 }
 
-/* ---- exports
- * ------------------------------------------------------------------------------------------------- */
+/* ---- exports ------------------------------------------------------------------------------------------- */
 
 static bool result(Elab *E, Value v, Span at) {
   uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;

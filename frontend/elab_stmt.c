@@ -76,8 +76,7 @@ static void assign(Elab *E, const Stmt *s) {
   }
 }
 
-/* ---- loops
- * -------------------------------------------------------------------------------------------------- */
+/* ---- loops --------------------------------------------------------------------------------------------- */
 
 static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
   Frame *old = E->frame;
@@ -140,8 +139,7 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
   return false;
 }
 
-/* ---- blocks
- * --------------------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------------------------- */
 
 static void in_flows(Elab *E, const Stmt *s) {
   static const char *const what[] = {[ST_UPDATE] = "an update in place",

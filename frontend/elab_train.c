@@ -84,8 +84,7 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
   return value_func(g);
 }
 
-/* ---- values of options
- * -------------------------------------------------------------------------------------- */
+/* ---- values of options --------------------------------------------------------------------------------- */
 
 typedef struct Want {
   const char *name;
@@ -227,8 +226,7 @@ static void batch(Elab *E, const Want *w, Train *t) {
     want_count(E, w, 1, &t->batch);
 }
 
-/* ---- which parameters move
- * ------------------------------------------------------------------------------------ */
+/* ---- which parameters move ----------------------------------------------------------------------------- */
 
 static bool under(const char *path, const char *prefix) {
   size_t n = strlen(prefix);
@@ -301,8 +299,7 @@ static void all_moved(Elab *E, Train *t, Span at) {
     elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
 }
 
-/* ---- data
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- data ---------------------------------------------------------------------------------------------- */
 
 static void test_data(Elab *E, Train *t, const Want *w) {
   Data *d = elab_data_value(E, w->v, w->at, "`test`");
@@ -368,8 +365,7 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
   return fn;
 }
 
-/* ---- the item
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the item ------------------------------------------------------------------------------------------ */
 
 static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs",
                                            "clip",      "only",     "test",  "every", "seed",   "memory"};

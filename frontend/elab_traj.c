@@ -187,8 +187,7 @@ static bool both_ways(Elab *E, const Plan *p) {
               "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
 }
 
-/* ---- rates
- * -------------------------------------------------------------------------------------------------- */
+/* ---- rates --------------------------------------------------------------------------------------------- */
 
 static bool rate_types(Elab *E, const Plan *p, Value v) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
@@ -271,8 +270,7 @@ bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   return false;
 }
 
-/* ---- emission
- * -------------------------------------------------------------------------------------------------- */
+/* ---- emission ------------------------------------------------------------------------------------------ */
 
 static Value results(Elab *E, const Plan *p, Val multi) {
   Value out[MAX_STATES];

@@ -64,8 +64,7 @@ static void override_const(Elab *E, const Override *o) {
   vec_free(&known);
 }
 
-/* ---- options of train
- * --------------------------------------------------------------------------------------- */
+/* ---- options of train ---------------------------------------------------------------------------------- */
 
 static void drop_option(Item *it, const char *name) {
   for (Arg **a = &it->options; *a;)

@@ -1,18 +1,23 @@
-/* Rational multiples of pi as angles. pi is a number drawn for the point (field_pi); x = r pi with a small fraction r is
- * told by rational reconstruction of x/pi (one that is none is taken for one with probability 2^-22).
+/* Rational multiples of pi as angles. pi is a number drawn for the point (field_pi); x = r pi with a small
+ * fraction r is told by rational reconstruction of x/pi (one that is none is taken for one with probability
+ * 2^-22).
  *
- * The points of the unit circle of F_p are a cyclic group of order p + 1. A turn's N-th part, N made of 2^8, 3^3, 5^2, 7, 11
- * and 13, is a product of roots of unity of prime power order. Those of order 8 and 3 are the true ones, (1 + i)/sqrt 2 and
- * (-1 + i sqrt 3)/2 with positive roots, and those of order 2^k, 3^k are roots of them; for the others any primitive
- * root will do: no rational identity tells it from the true one. */
+ * The points of the unit circle of F_p are a cyclic group of order p + 1. A turn's N-th part, N made of 2^8,
+ * 3^3, 5^2, 7, 11 and 13, is a product of roots of unity of prime power order. Those of order 8 and 3 are the
+ * true ones, (1 + i)/sqrt 2 and
+ * (-1 + i sqrt 3)/2 with positive roots, and those of order 2^k, 3^k are roots of them; for the others any
+ * primitive root will do: no rational identity tells it from the true one. */
 #include "ir/field_fn.h"
 
 #include <stdlib.h>
 
-typedef struct Point { FieldElem c, s; } Point;
+typedef struct Point {
+  FieldElem c, s;
+} Point;
 
 static Point join(Point a, Point b) {
-  return (Point){field_sub(field_mul(a.c, b.c), field_mul(a.s, b.s)), field_add(field_mul(a.c, b.s), field_mul(a.s, b.c))};
+  return (Point){field_sub(field_mul(a.c, b.c), field_mul(a.s, b.s)),
+                 field_add(field_mul(a.c, b.s), field_mul(a.s, b.c))};
 }
 
 static Point power(Point a, uint64_t n) {
@@ -83,7 +88,7 @@ static bool fraction(uint64_t num, uint64_t den, Point *out) {
     if (order == 1) continue;
     other = den / order;
     rest /= order;
-    while ((k * (other % order)) % order != num % order) k++;       /* num/den = k/order + ... */
+    while ((k * (other % order)) % order != num % order) k++; /* num/den = k/order + ... */
     *out = join(*out, power(root_of_unity(order, primes[i]), k));
   }
   return rest == 1;
@@ -95,7 +100,8 @@ bool field_turn(const FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *si
   int64_t num, den;
   Point z;
   if (x.im || !reconstruct(field_mul(x, field_inverse(field_pi(e, 1, 1))).re, &num, &den)) return false;
-  uint64_t turns = 2 * (uint64_t)den, at = (uint64_t)(num % (int64_t)turns + (int64_t)turns) % turns, d = gcd(at, turns);
+  uint64_t turns = 2 * (uint64_t)den, at = (uint64_t)(num % (int64_t)turns + (int64_t)turns) % turns,
+           d = gcd(at, turns);
   if (!fraction(at / d, turns / d, &z)) return false;
   *cosine = z.c;
   *sine = z.s;
