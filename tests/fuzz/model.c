@@ -15,7 +15,7 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   if (ir_verify(a, stderr) || ir_verify(b, stderr)) abort();
   *r = (FieldReport){.reason = "too large"};
   Flops x = pass_flops(a), y = pass_flops(b);
-  if (a->inst.n + b->inst.n > 3000 || x.per_sample + x.once + y.per_sample + y.once > 200000) return FIELD_UNDECIDED;
+  if (a->inst.n + b->inst.n > 150 || x.per_sample + x.once + y.per_sample + y.once > 20000) return FIELD_UNDECIDED;
   return pass_decide(a, b, r);
 }
 
