@@ -4,9 +4,8 @@
  *
  * The points of the unit circle of F_p are a cyclic group of order p + 1. A turn's N-th part, N made of 2^8,
  * 3^3, 5^2, 7, 11 and 13, is a product of roots of unity of prime power order. Those of order 8 and 3 are the
- * true ones, (1 + i)/sqrt 2 and
- * (-1 + i sqrt 3)/2 with positive roots, and those of order 2^k, 3^k are roots of them; for the others any
- * primitive root will do: no rational identity tells it from the true one. */
+ * true ones, (1 + i)/sqrt 2 and (-1 + i sqrt 3)/2 with positive roots, and those of order 2^k, 3^k are roots
+ * of them; for the others any primitive root will do: no rational identity tells it from the true one. */
 #include "ir/field_fn.h"
 
 #include <stdlib.h>
@@ -27,8 +26,6 @@ static Point power(Point a, uint64_t n) {
   return r;
 }
 
-static bool same(Point a, Point b) { return field_eq(a.c, b.c) && field_eq(a.s, b.s); }
-
 /* u = num/den modulo p, den > 0, both small. */
 static bool reconstruct(uint64_t u, int64_t *num, int64_t *den) {
   enum { MOST_NUM = 1 << 23, MOST_DEN = 1 << 14 };
@@ -47,49 +44,37 @@ static bool reconstruct(uint64_t u, int64_t *num, int64_t *den) {
   return true;
 }
 
-/* A point of order `order`, a power of `prime` that divides p + 1. */
-static Point some_root(uint64_t order, uint64_t prime) {
-  for (uint64_t k = 2;; k++) {
-    FieldElem t = {k, 0}, square = field_mul(t, t), n = field_inverse(field_add(FIELD_ONE, square));
-    Point z = {field_mul(field_sub(FIELD_ONE, square), n), field_mul(field_add(t, t), n)};
-    z = power(z, (FIELD_P + 1) / order);
-    if (!same(power(z, order / prime), (Point){FIELD_ONE, FIELD_ZERO})) return z;
-  }
-}
+/* exp(2 pi i/order) for the largest powers of primes; tests/test_field_exact.c tells how these are known. */
+static const struct Root {
+  uint64_t prime, order;
+  Point at;
+} roots[] = {{2, 256, {{219954292812456181u, 0}, {1905945113641297938u, 0}}},
+             {3, 27, {{105531487331932697u, 0}, {154996364635302546u, 0}}},
+             {5, 25, {{1099728252911722824u, 0}, {1116857348254785015u, 0}}},
+             {7, 7, {{698933068299097371u, 0}, {1983252428570751768u, 0}}},
+             {11, 11, {{1718048134089634930u, 0}, {485602733713893836u, 0}}},
+             {13, 13, {{1909516168051683327u, 0}, {329788801172309340u, 0}}}};
+enum { ROOTS = sizeof roots / sizeof *roots };
 
-/* exp(2 pi i/order). */
-static Point root_of_unity(uint64_t order, uint64_t prime) {
-  FieldElem half = field_ratio(1, 2), root;
-  Point known, z;
-  uint64_t full = prime == 2 ? 256 : 27, small = prime == 2 ? 8 : 3, k = 1;
-  if (prime > 3) return some_root(order, prime);
-  field_sqrt(prime == 2 ? half : field_int(3), &root);
-  known = prime == 2 ? (Point){root, root} : (Point){field_neg(half), field_mul(half, root)};
-  z = some_root(full, prime);
-  while (!same(power(z, full / small * k), known)) k++;
-  return power(z, k * (full / order));
-}
-
-/* The power of `prime` in n, at most what p + 1 has. */
-static uint64_t part(uint64_t n, uint64_t prime) {
+/* The power of its prime in n; 0 if it has none so large. */
+static uint64_t part(uint64_t n, const struct Root *root) {
   uint64_t r = 1;
-  while (n % prime == 0) n /= prime, r *= prime;
-  return (FIELD_P + 1) % r ? 0 : r;
+  while (n % root->prime == 0) n /= root->prime, r *= root->prime;
+  return r > root->order ? 0 : r;
 }
 
 /* num/den of a turn. */
 static bool fraction(uint64_t num, uint64_t den, Point *out) {
-  static const uint64_t primes[] = {2, 3, 5, 7, 11, 13};
   uint64_t rest = den;
   *out = (Point){FIELD_ONE, FIELD_ZERO};
-  for (int i = 0; i < 6; i++) {
-    uint64_t order = part(den, primes[i]), other, k = 0;
+  for (int i = 0; i < ROOTS; i++) {
+    uint64_t order = part(den, &roots[i]), other, k = 0;
     if (!order) return false;
     if (order == 1) continue;
     other = den / order;
     rest /= order;
     while ((k * (other % order)) % order != num % order) k++; /* num/den = k/order + ... */
-    *out = join(*out, power(root_of_unity(order, primes[i]), k));
+    *out = join(*out, power(roots[i].at, k * (roots[i].order / order)));
   }
   return rest == 1;
 }
