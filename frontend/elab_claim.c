@@ -229,8 +229,8 @@ static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t 
   return whole(j, NULL);
 }
 
-/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail from the
- * start, too: not all states may be reached there. */
+/* Steps that hold by themselves at both ends do not matter for those between. What fails behind some of them must fail
+ * from the start, too: not all states may be reached there. */
 static Answer decide(Judge *j, bool form) {
   const Item *it = j->w->f->item;
   Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
@@ -248,7 +248,7 @@ static Answer decide(Judge *j, bool form) {
     behind = k + 1;
   }
   if (behind > first + 1) a = together(j, whole, first, behind);
-  if (a != FIELD_EQUAL && n > 1 && (first > 0 || behind < n)) {
+  if (a != FIELD_EQUAL && (first > 0 || (behind < n && a != FIELD_DIFFERENT))) {
     FieldAnswer all = together(j, whole, 0, n);
     a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
   }

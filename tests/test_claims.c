@@ -111,6 +111,7 @@ static void judge_claim(const Model *m, const MadeFlow *f, bool symplectic, cons
     tally.unclear++;
   } else if (truth == TRUTH_FAILS) {
     tally.undecided_false++;
+    if (verbose) complain("undecided, but fails", seed, f->name, t->at, p->detail);
   } else {
     tally.undecided_true++;
     if (verbose) complain("undecided", seed, f->name, t->at, p->detail);
