@@ -45,8 +45,9 @@ static double disturbance(uint64_t *state) {
 }
 
 static bool disturb(void *ctx, const Fn *f, Val v, const Tensor *x) {
-  const OpInfo *op = &ir_op[ir_inst(f, v)->op];
-  bool computed = op->cls == OPC_EW1 || op->cls == OPC_EW2 || ir_inst(f, v)->op == OP_dot || ir_inst(f, v)->op == OP_trisolve;
+  const Inst *i = ir_inst(f, v);
+  OpClass cls = ir_op[i->op].cls;
+  bool computed = cls == OPC_EW1 || cls == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve;
   if (!computed || !x->v || x->type.dt != DT_REAL) return true;
   for (int64_t e = 0; e < type_count(x->type) * (x->type.lane ? FIELD_LANES : 1); e++) x->v[e] *= disturbance(ctx);
   return true;
@@ -66,7 +67,7 @@ static bool scatter(const Fn *f, const Tensor *in, const Tensor *out, uint32_t k
     good = outputs(f, in, run * UINT64_C(0x2545f4914f6cdd1d), other);
     for (int64_t e = 0; good && e < type_count(out[k].type) * (out[k].type.lane ? FIELD_LANES : 1); e++) {
       double d = fabs(other[k].v[e] - out[k].v[e]);
-      if (!(d <= wide[e])) wide[e] = d;
+      wide[e] = isnan(d) ? INFINITY : fmax(wide[e], d);
     }
     if (good) ir_tensors_free(other, f->out.n);
   }
