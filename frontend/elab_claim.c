@@ -263,7 +263,7 @@ static Answer decide(Judge *j, bool form) {
     behind = k + 1;
   }
   if (behind > first + 1) a = together(j, whole, first, behind);
-  if (a != FIELD_EQUAL && n > 1 && (first > 0 || behind < n)) {
+  if (a != FIELD_EQUAL && (first > 0 || (behind < n && a != FIELD_DIFFERENT))) {
     FieldAnswer all = together(j, whole, 0, n);
     a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
   }

@@ -19,7 +19,8 @@
  *   implicit          Runge-Kutta stages K_i = f(t + c_i dt, y + dt sum_j a_ij K_j) by fixed-point
  *                     iteration in a `converge` scan of at most 50 turns, from K_i = f(t, y). The last
  *                     turn stands outside and measures the residual; a sample that has not converged
- *                     (relative 1e-6 in f64, 1e-3 in f32) becomes NaN instead of being wrong. */
+ *                     (relative 1e-6 in f64, 1e-3 in f32) becomes NaN instead of being wrong. Where functions are
+ *                     compared (FN_EXACT) 1e-12: what is left of an iteration must not look like a difference. */
 #include "passes/expand.h"
 
 #include <math.h>
@@ -174,16 +175,18 @@ static Val converged(const Traj *t, Scope *s, int stages, const Val *old, const 
       change = largest(b, change, ir_sub(b, next[j], k[j]));
     }
   }
-  Val bound = ir_mul(b, ir_const(b, b->f->f64 ? 1e-6 : 1e-3), ir_add(b, size, ir_mul(b, h, rate)));
+  double part = b->f->f64 == FN_EXACT ? 1e-12 : b->f->f64 ? 1e-6 : 1e-3;
+  Val bound = ir_mul(b, ir_const(b, part), ir_add(b, size, ir_mul(b, h, rate)));
   return ir_le(b, ir_mul(b, h, change), bound);
 }
 
-/* NaN for what has not converged; a shared state does not depend on the others. */
+/* NaN for what has not converged, by a factor, so that derivatives are NaN, too; a shared state does not depend on the
+ * others. */
 static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next) {
   Build *b = s->b;
   for (uint32_t v = 0; v < t->states; v++) {
     Val good = converged(t, s, stages, old, k, next, !ir_type(b->f, old[v]).lane);
-    s->y[v] = ir_select(b, good, s->y[v], ir_const(b, NAN));
+    s->y[v] = ir_mul(b, s->y[v], ir_select(b, good, ir_const(b, 1), ir_const(b, NAN)));
   }
 }
 

@@ -73,7 +73,8 @@ static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *f
   if (ld.out) claims_values_free(&ld);
 }
 
-static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed) {
+/* `loose`: with implicit methods, which are as canonical as their iterations converge. */
+static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed, bool loose) {
   Verdict form = {0}, volume = {0}, undone = {0}, logdet = {0};
   Parts p = {part(m, "J", f->name), part(m, "back", f->name), part(m, "forth", f->name), part(m, "logdet", f->name)};
   for (uint64_t k = 0; k < 2 && p.j; k++) compare(&p, f, seed + k, &form, &volume, &undone, &logdet);
@@ -81,9 +82,12 @@ static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed) {
   ir_fn_destroy(p.back);
   ir_fn_destroy(p.forth);
   ir_fn_destroy(p.logdet);
-  return (Numbers){truth_of(form, 1e-12, 1e-7), truth_of(volume, 1e-10, 1e-6), truth_of(undone, 1e-7, 1e-4),
-                   truth_of(logdet, 1e-7, 1e-5)};
+  double wide = loose ? 1e3 : 1;
+  return (Numbers){truth_of(form, 1e-12, 1e-7*wide), truth_of(volume, 1e-10, 1e-6*wide), truth_of(undone, 1e-7, 1e-4*wide),
+                   truth_of(logdet, 1e-7, 1e-5*wide)};
 }
+
+static bool implicit(const Text *t) { return strstr(t->at, "method implicit") || strstr(t->at, "method gauss"); }
 
 static Truth claimed(const Numbers *x, bool symplectic) { return symplectic ? x->symplectic : x->volume; }
 
@@ -111,6 +115,7 @@ static void judge_claim(const Model *m, const MadeFlow *f, bool symplectic, cons
     tally.unclear++;
   } else if (truth == TRUTH_FAILS) {
     tally.undecided_false++;
+    if (verbose) complain("undecided, but fails", seed, f->name, t->at, p->detail);
   } else {
     tally.undecided_true++;
     if (verbose) complain("undecided", seed, f->name, t->at, p->detail);
@@ -120,7 +125,7 @@ static void judge_claim(const Model *m, const MadeFlow *f, bool symplectic, cons
 static void judge_loaded(const Model *m, const Made *made, uint64_t seed, const Text *t) {
   for (uint32_t k = 0; k < made->nflow; k++) {
     const MadeFlow *f = &made->flow[k];
-    Numbers x = numbers(m, f, seed);
+    Numbers x = numbers(m, f, seed, implicit(t));
     bool symplectic = row(m, "symplectic flow", f->name), volume = row(m, "volume flow", f->name);
     if (symplectic && f->symplectic) judge_claim(m, f, true, &x, seed, t);
     if (volume) judge_claim(m, f, false, &x, seed, t);
@@ -144,6 +149,13 @@ static bool refutes(const char *said) {
   return strstr(said, "` is not symplectic") || strstr(said, "` is not volume-preserving") || strstr(said, "this does not undo its step");
 }
 
+/* A clause that is wrong twice may be right: what the message shows must differ then. */
+static bool shows_clause(const char *said) {
+  const char *back = strstr(said, " comes back as "), *want = back ? strstr(back, ", not ") : NULL;
+  double x = back ? strtod(back + strlen(" comes back as "), NULL) : 0, y = want ? strtod(want + strlen(", not "), NULL) : 0;
+  return fabs(x - y) > 1e-4 * (fabs(x) + fabs(y));
+}
+
 /* Loaded once more with the refuted left open, for the truth. */
 static void judge_refuted(const Made *made, uint64_t seed, const Text *t, const char *said) {
   Loaded l = claims_load(t->at, true);
@@ -152,12 +164,13 @@ static void judge_refuted(const Made *made, uint64_t seed, const Text *t, const 
   if (!l.m) tally.unjudged++;
   for (uint32_t k = 0; k < made->nflow && l.m; k++) {
     const MadeFlow *f = &made->flow[k];
-    Numbers x = numbers(l.m, f, seed);
+    Numbers x = numbers(l.m, f, seed, implicit(t));
     any |= x.undone != TRUTH_HOLDS || x.symplectic != TRUTH_HOLDS || x.volume != TRUTH_HOLDS;
     for (int form = 0; form < 2 && !f->template; form++) wrong[k] |= names(said, f->name, form) && claimed(&x, form) == TRUTH_HOLDS;
     if (wrong[k]) tally.false_refutations++, complain("FALSE REFUTATION", seed, f->name, t->at, said);
   }
-  if (l.m && !any) tally.false_refutations++, complain("FALSE REFUTATION", seed, "?", t->at, said);
+  if (l.m && !any && shows_clause(said)) tally.unjudged++;
+  else if (l.m && !any) tally.false_refutations++, complain("FALSE REFUTATION", seed, "?", t->at, said);
   claims_unload(&l);
 }
 
@@ -220,7 +233,7 @@ static void test_numbers(void) {
     made_text(&made, &text);
     Loaded l = claims_load(text.at, true);
     CU_ASSERT_FATAL(l.m != NULL);
-    Numbers x = numbers(l.m, &made.flow[0], 1);
+    Numbers x = numbers(l.m, &made.flow[0], 1, false);
     CU_ASSERT(x.symplectic == (known[k].symplectic ? TRUTH_HOLDS : TRUTH_FAILS));
     CU_ASSERT(x.volume == (known[k].volume ? TRUTH_HOLDS : TRUTH_FAILS));
     CU_ASSERT(x.undone == (known[k].undone ? TRUTH_HOLDS : TRUTH_FAILS));
