@@ -93,10 +93,10 @@ static const char doc[] =
   "  run FILE        train, report, expect, from top to bottom, into runs/NAME/\n"
   "  resume DIR      go on where a stopped run was, bit for bit\n"
   "  bench FILE      time, FLOP and share of the machine's peak of a training step\n"
-  "  diagnose FILE   gradients against differences, per parameter\n"
+  "  diagnose FILE   gradients against differences; flows: round trips, defects\n"
   "  opt FILE        run passes on IR text\n\n"
-  "Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect or numbers that are not finite; "
-  "4 files or device; 70 a fault of the compiler.";
+  "Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a refuted prove or numbers that are "
+  "not finite; 4 files or device; 70 a fault of the compiler.";
 
 static int known_command(const char *name) {
   for (int i = 0; i < NCOMMANDS; i++)
