@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t count = 3000, first = 0;
+#ifdef __SANITIZE_ADDRESS__
+enum { PROGRAMS = 400 };
+#else
+enum { PROGRAMS = 2000 };
+#endif
+
+static uint32_t count = PROGRAMS, first = 0;
 static bool verbose, show;
 
 static struct Tally {
