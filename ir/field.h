@@ -97,6 +97,7 @@ typedef struct FieldEnv {
   bool imaginary;            /* outside the real domain: a root or logarithm of an element that is not positive */
   bool branched;             /* a sign was asked for that is not a constant's */
   bool rounded;              /* a constant was rounded */
+  bool unknown, unequal;     /* kept from point to point: an unknown function was met; == was asked of what differs */
   const char *why;           /* this point cannot be used; NULL while it can */
 } FieldEnv;
 

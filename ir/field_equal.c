@@ -8,6 +8,8 @@
  * functions do not keep: the functions must differ at a real point, too. If they do not, they are compared in the
  * field again with addition theorems (FieldEnv.related), which the first comparison does without, being
  * quicker: what is equal without them is equal with them. A check (FIELD_QUICK) does without them.
+ * An equality (`==`) of elements that differ is known to be false only if nothing was unknown or rounded. Else addition
+ * theorems must be asked, and what they leave open is undecided.
  * Signs (see field.h and field_sign.c): with k of them open, points are added until all patterns have been met but
  * for 2^-FIELD_BITS, or until WORK elements have been computed. */
 #include "ir/field_fn.h"
@@ -17,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
+enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000, REAL_WORK = 4000000,
        QUICK_BITS = 16, QUICK_WORK = 6000 };
 
 typedef struct Pair {
@@ -235,16 +237,26 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
   return FIELD_UNDECIDED;
 }
 
+/* An equality was taken for false that may be true. */
+static bool open_equality(const Pair *p) { return proof(p) && p->env.unequal && (p->env.unknown || p->env.rounded); }
+
+/* Real points to look at before saying that none was found. */
+static int more_real(const Pair *p) {
+  return (int)fmin(AGREEMENT, fmax(BRANCHED, REAL_WORK / (p->cost * FIELD_LANES))) - p->report->real_points;
+}
+
 static FieldAnswer decide(Pair *p, uint64_t seed) {
   FieldReport *r = p->report;
   FieldAnswer answer = FIELD_UNDECIDED;
   for (int related = 0; related < (proof(p) ? 2 : 1); related++) {
     Tally t = {0};
     p->env.related = related;
+    p->env.unknown = p->env.unequal = false;
     Outcome outcome = compare(p, seed, &t);
-    if (outcome == AGREE) answer = conclude(p, seed, &t);
+    bool open = open_equality(p);
+    if (outcome == AGREE && !open) answer = conclude(p, seed, &t);
     field_signs_free(&t.signs);
-    if (outcome == AGREE) return answer;
+    if (outcome == AGREE && !open) return answer;
     uint32_t output = r->output;
     int64_t element = r->element;
     if (outcome == DISAGREE && !related && differ_really(p, seed, SEARCH)) return FIELD_DIFFERENT;
@@ -253,8 +265,9 @@ static FieldAnswer decide(Pair *p, uint64_t seed) {
     r->element = element;
     if (outcome == NEITHER && related) return FIELD_UNDECIDED;
   }
-  if (differ_really(p, seed + SEARCH, proof(p) ? AGREEMENT - r->real_points : 0)) return FIELD_DIFFERENT;
-  undecided(p);
+  if (differ_really(p, seed + SEARCH, proof(p) ? more_real(p) : 0)) return FIELD_DIFFERENT;
+  if (!open_equality(p)) return undecided(p), FIELD_UNDECIDED;
+  snprintf(r->reason, sizeof r->reason, "an equality of transcendental or rounded values is not known to be false");
   return FIELD_UNDECIDED;
 }
 

@@ -83,7 +83,7 @@ static bool whole(FieldElem x, int64_t *n) {
 
 static FieldElem general_power(FieldEnv *e, FieldElem a, FieldElem b) {
   int64_t n, twice;
-  if (!whole(field_add(b, b), &twice)) return field_exp(e, field_mul(b, field_log(e, a)));
+  if (!whole(field_add(b, b), &twice)) return e->unknown = true, field_exp(e, field_mul(b, field_log(e, a)));
   n = twice < 0 ? -twice : twice;
   FieldElem y = field_power(a, (uint64_t)n / 2);
   if (n & 1) y = field_mul(y, square_root(e, a));
@@ -110,7 +110,22 @@ static bool constant(FieldEnv *e, Op op, FieldElem a, FieldElem b, FieldElem *ou
   return *out = field_const(e, r.v, r.num, r.den), true;
 }
 
+static bool unknown(Op op) {
+  switch (op) {
+  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_atan2: return true;
+  default: return false;
+  }
+}
+
+static bool equal(FieldEnv *e, FieldElem a, FieldElem b) {
+  bool same = field_eq(a, b);
+  e->unequal |= !same;
+  return same;
+}
+
 static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
+  e->unknown |= unknown(op);
   switch (op) {
   case OP_neg: return field_neg(a);
   case OP_abs: return sign(e, a) < 0 ? field_neg(a) : a;
@@ -136,8 +151,8 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_atan2: return field_angle(e, a, b);
   case OP_lt: return of_bool(less(e, a, b));
   case OP_le: return of_bool(field_eq(a, b) || less(e, a, b));
-  case OP_eq: return of_bool(field_eq(a, b));
-  case OP_ne: return of_bool(!field_eq(a, b));
+  case OP_eq: return of_bool(equal(e, a, b));
+  case OP_ne: return of_bool(!equal(e, a, b));
   default: base_fault("`%s` has no value in the field", ir_op[op].name);
   }
 }

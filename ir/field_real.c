@@ -4,7 +4,7 @@
  * and input moved at random by a few units in the last place, which moves the result about as far as rounding, other
  * orders of summation or other libraries would, through every cancellation. What differs by a large multiple of
  * that, and by more than FLOOR of the size of the output, is a difference. Points at which something overflows
- * or loses digits to underflow tell nothing. Points come in ranges: of size one, small,
+ * or loses digits to underflow tell nothing, nor do those where == is asked of values that are close. Points come in ranges: of size one, small,
  * large, of one sign, many orders of magnitude, whole numbers. */
 #include "ir/field_real.h"
 
@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum { FEW = 3, SHAKES = 16 };  /* noise is a whole number of units: a few shakes may all return to it */
-static const double SHAKE = 0x1p-50, EXCESS = 64, FLOOR = 1e-13;
+static const double SHAKE = 0x1p-50, EXCESS = 64, FLOOR = 1e-13, CLOSE = 1e-9;
+static const double ITERATED = 1e-6;    /* what a fixed point may be off by, with its derivatives */
 
 static uint64_t bits(uint64_t *state) {
   uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -61,10 +62,15 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 
 /* ---- one side ---- */
 
+/* A value that an equality is asked of; v: a copy, NULL before it was met. */
+typedef struct Asked { const Fn *f; uint32_t id; Type type; double *v; } Asked;
+
 typedef struct Watch {
   uint64_t state;
+  VEC(Asked) asked;
   bool shakes;
   bool extreme;              /* a value was so large or small that arithmetic is none of real numbers any more */
+  bool close;                /* rounding decides an equality */
 } Watch;
 
 /* Products and quotients of values within these bounds neither overflow nor lose digits. */
@@ -87,11 +93,61 @@ static bool rounds(const Fn *f, const Inst *i) {
   }
 }
 
+static bool equality(const Fn *f, const Inst *i) {
+  return (i->op == OP_eq || i->op == OP_ne) && ir_type(f, ir_arg(f, i, 0)).dt == DT_REAL;
+}
+
+static void collect_asked(Watch *w, const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->sub) collect_asked(w, ir_body(f, i));
+    for (uint32_t k = 0; k < 2 && equality(f, i); k++) *vec_push(&w->asked) = (Asked){.f = f, .id = ir_arg(f, i, k).id};
+  }
+}
+
+static void forget_asked(Watch *w) {
+  for (uint32_t k = 0; k < w->asked.n; k++) free(w->asked.at[k].v);
+  vec_free(&w->asked);
+}
+
+static Asked *asked(const Watch *w, const Fn *f, Val v) {
+  for (uint32_t k = 0; k < w->asked.n; k++)
+    if (w->asked.at[k].f == f && w->asked.at[k].id == v.id) return &w->asked.at[k];
+  return NULL;
+}
+
+static void keep_asked(Asked *a, const Tensor *value) {
+  size_t bytes = sizeof(double) * (size_t)total(value->type);
+  a->type = value->type;
+  a->v = base_realloc(a->v, bytes + 1);
+  memcpy(a->v, value->v, bytes);
+}
+
+static double asked_at(const Asked *a, int64_t element, int64_t sample) {
+  int64_t e = type_count(a->type) == 1 ? 0 : element;
+  return a->v[a->type.lane ? e * FIELD_LANES + sample : e];
+}
+
+/* Close, but not the same. */
+static bool nearly_equal(const Asked *x, const Asked *y, Type t) {
+  if (!x || !y || !x->v || !y->v) return false;
+  for (int64_t k = 0; k < total(t); k++) {
+    int64_t e = t.lane ? k / FIELD_LANES : k, s = t.lane ? k % FIELD_LANES : 0;
+    double u = asked_at(x, e, s), v = asked_at(y, e, s), d = fabs(u - v);
+    if (d > 0 && d <= CLOSE * fmax(1, fmax(fabs(u), fabs(v)))) return true;
+  }
+  return false;
+}
+
 /* Values are the evaluator's own until it goes on, so they may be moved. Exact constants and bools stay. */
 static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value) {
   Watch *w = ctx;
   const Inst *i = ir_inst(f, v);
+  if (value->v && w->asked.n && equality(f, i))
+    w->close |= nearly_equal(asked(w, f, ir_arg(f, i, 0)), asked(w, f, ir_arg(f, i, 1)), value->type);
   if (value->type.dt != DT_REAL || !value->v) return true;
+  Asked *a = w->asked.n ? asked(w, f, v) : NULL;
+  if (a) keep_asked(a, value);
   int64_t n = total(value->type);
   for (int64_t e = 0; e < n && !w->extreme; e++) w->extreme = extreme(i, value->v[e]);
   if (!w->shakes || !rounds(f, i)) return true;
@@ -127,7 +183,7 @@ static void measure(const Fn *f, const Tensor *in, uint64_t point, const Tensor 
       for (uint32_t k = 0; k < f->out.n; k++)
         for (int64_t e = 0; e < total(out[k].type); e++) {
           double d = fabs(moved[k].v[e] - out[k].v[e]);
-          spread[k][e] = d <= spread[k][e] ? spread[k][e] : d;       /* NaN stays */
+          spread[k][e] = isnan(d) ? INFINITY : fmax(spread[k][e], d);
         }
       ir_tensors_free(moved, f->out.n);
     }
@@ -162,12 +218,21 @@ static double apart(const Tensor *x, const Tensor *y, uint32_t n, double *const 
   return most;
 }
 
-static bool exceeds(const Tensor *x, const Tensor *y, uint32_t n, double *const *spread, FieldReport *r) {
+static bool iterates(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if ((i->op == OP_scan && ir_attr(f, i, 6)) || (i->sub && iterates(ir_body(f, i)))) return true;
+  }
+  return false;
+}
+
+static bool exceeds(const Tensor *x, const Tensor *y, uint32_t n, double *const *spread, bool iterated, FieldReport *r) {
+  double floor = iterated ? ITERATED : FLOOR, excess = iterated ? ITERATED / SHAKE : EXCESS;
   for (uint32_t k = 0; k < n; k++) {
     double scale = fmax(largest(&x[k]), largest(&y[k]));
     for (int64_t e = 0; e < total(x[k].type); e++) {
       double u = x[k].v[e], v = y[k].v[e], d = fabs(u - v);
-      if (!isfinite(u) || !isfinite(v) || !(d > FLOOR * scale) || (spread && !(d > EXCESS * spread[k][e]))) continue;
+      if (!isfinite(u) || !isfinite(v) || !(d > floor * scale) || (spread && !(d > excess * spread[k][e]))) continue;
       if (!spread) return true;
       bool lane = x[k].type.lane;
       r->output = k;
@@ -185,7 +250,7 @@ static bool exceeds(const Tensor *x, const Tensor *y, uint32_t n, double *const 
 static bool differ(const Fn *a, const Fn *b, const Tensor *in, uint64_t point, const Tensor *x, const Tensor *y,
                    FieldReport *r) {
   uint32_t n = a->out.n;
-  bool finite = false, close = !exceeds(x, y, n, NULL, r), differ = false;
+  bool iterated = iterates(a) || iterates(b), finite = false, close = !exceeds(x, y, n, NULL, iterated, r), differ = false;
   double **spread = base_realloc(NULL, sizeof *spread * (n + 1));
   for (uint32_t k = 0; k < n; k++) {
     size_t bytes = sizeof(double) * (size_t)(total(x[k].type) + 1);
@@ -195,7 +260,7 @@ static bool differ(const Fn *a, const Fn *b, const Tensor *in, uint64_t point, c
   for (uint64_t turn = 0; !close && turn < SHAKES && (!turn || differ); turn += turn ? SHAKES : FEW) {
     measure(a, in, point, x, turn, turn ? SHAKES : FEW, spread);
     measure(b, in, point, y, turn, turn ? SHAKES : FEW, spread);
-    differ = exceeds(x, y, n, spread, r);
+    differ = exceeds(x, y, n, spread, iterated, r);
   }
   double d = apart(x, y, n, spread, &finite);
   r->real_points += finite;
@@ -211,13 +276,16 @@ static bool differ_at(const Fn *a, const Fn *b, uint64_t point, FieldReport *r) 
   bool different = false;
   Watch w = {.shakes = false};
   ir_field_point(a, point, in);
+  collect_asked(&w, a);
+  collect_asked(&w, b);
   if (evaluate(a, in, point, &w, x)) {
     if (evaluate(b, in, point, &w, y)) {
-      different = !w.extreme && differ(a, b, in, point, x, y, r);
+      different = !w.extreme && !w.close && differ(a, b, in, point, x, y, r);
       ir_tensors_free(y, a->out.n);
     }
     ir_tensors_free(x, a->out.n);
   }
+  forget_asked(&w);
   ir_tensors_free(in, a->in.n);
   free(in);
   free(x);
