@@ -221,20 +221,21 @@ static const char *advice(const Step *s, bool form) {
   return NULL;
 }
 
-static void refuse(Judge *j, const Step *s, bool form, FieldReport r, const char *point) {
+/* `last`: s and the steps up to it were judged as one; NULL: s alone. */
+static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldReport r, const char *point) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
   bool quiet = E->quiet;
   E->quiet = false;
-  DiagMsg *m = elab_error(E, s ? s->stmt->at : it->name_at, "%s `%s` is not %s: at %s %s %.6g, not %.6g",
-                          s ? "this step of" : "the flow", it->name,
+  DiagMsg *m = elab_error(E, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
                           form ? "symplectic" : "volume-preserving", *point ? point : "some point",
-                          form                         ? "ω(Jᵀu, Jᵀv) is"
-                          : s && s->kind == STEP_SCALE ? "log|det J| is"
-                                                       : "det J is",
+                          form                    ? "ω(Jᵀu, Jᵀv) is"
+                          : s->kind == STEP_SCALE ? "log|det J| is"
+                                                  : "det J is",
                           r.left, r.right);
   elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
-  if (s && advice(s, form)) elab_help(m, "%s", advice(s, form));
+  if (last) elab_label(m, last->stmt->at, "nor are the steps up to here, together");
+  if (advice(s, form)) elab_help(m, "%s", advice(s, form));
   E->quiet = quiet;
 }
 
@@ -268,7 +269,9 @@ static Answer decide(Judge *j, bool form) {
     a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
   }
   if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
-  if (a == FIELD_DIFFERENT) refuse(j, &j->w->steps.at[first], form, r, point);
+  const Step *step_at = j->w->steps.at;
+  if (a == FIELD_DIFFERENT)
+    refuse(j, &step_at[first], behind > first + 1 ? &step_at[behind - 1] : NULL, form, r, point);
   if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);

@@ -324,7 +324,9 @@ static void call(Elab *E, const Stmt *s) {
   if (f.kind != V_FUNC || !func_is_flow(f.func)) {
     DiagMsg *m =
         elab_error(E, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
-    elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
+    if (f.kind == V_FUNC && f.func->kind == F_USER && f.func->item->kind == IT_FLOW && !f.func->bound)
+      elab_help(m, "`%s` is a template: `%s()(...)`, or with arguments in the first list", f.func->item->name, f.func->item->name);
+    else elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
     return;
   }
   Step step = {.kind = STEP_CALL, .stmt = s, .func = f.func};

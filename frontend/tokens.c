@@ -288,10 +288,22 @@ static bool begins_statement(const Filter *f, uint32_t i, bool item) {
          w->kind == T_EVOLVE;
 }
 
+/* Whether `prove (variables)` ends before the raw token. */
+static bool behind_prove(const Filter *f, uint32_t at) {
+  int depth = 0;
+  for (uint32_t k = at; k-- > 1;) {
+    int kind = f->raw.at[k].kind;
+    depth += kind == ')' ? 1 : kind == '(' ? -1 : 0;
+    if (depth == 0) return kind == '(' && f->raw.at[k - 1].kind == T_NAME && strcmp(f->raw.at[k - 1].name, "prove") == 0;
+  }
+  return false;
+}
+
 /* Whether the raw name at f->at, which reads `inverse`, is the clause and not the function. */
 static bool is_inverse_clause(const Filter *f, uint32_t at, bool fresh) {
   const Token *t = &f->raw.at[at], *next = t + 1, *p = previous(f);
   if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !ends_operand(p->kind)) return false;
+  if (behind_prove(f, at)) return false;
   return !(fresh && next->kind == '(' && next->match && f->raw.at[next->match + 1].kind == '(');
 }
 
