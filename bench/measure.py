@@ -36,9 +36,10 @@ def environment(cores):
 class Process:
     """peers/worker.py with one peer, pinned to `cores`. Every request has a time limit."""
 
-    def __init__(self, module, python, cores, log):
+    def __init__(self, module, python, cores, log, more=None):
         self.log = open(log, "w", encoding="utf-8")
-        self.p = subprocess.Popen([python, "-m", "peers.worker", module], cwd=HERE, env=environment(cores), text=True,
+        self.p = subprocess.Popen([python, "-m", "peers.worker", module], cwd=HERE, env={**environment(cores), **(more or {})},
+                                  text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
         self.answer(120)

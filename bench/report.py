@@ -75,9 +75,8 @@ def step_compile_table(results):
 
 
 def model_compile_table(rows):
-    cells = lambda r: [r["model"], *[milliseconds(r.get(k)) for k in ("compile_s", "cached_s", "first_step_s",
-                                                                   "first_step_cached_s", "library_s")]]
-    return table(["model", "step, cold", "step, cached", "first step, cold", "first step, cached", "all functions"],
+    cells = lambda r: [r["model"], *[milliseconds(r.get(k)) for k in ("first_step_s", "first_step_cached_s", "library_s")]]
+    return table(["model", "first step, cold", "first step, cached", "all functions"],
                  [cells(r) for r in rows if "failed" not in r])
 
 
@@ -165,9 +164,9 @@ def document(figures):
                   "its data included, without and with its cache. Peers: tracing and compiling the program, without the start of Python "
                   "and imports; of PyTorch eager the first step.", step_compile_table(one)]
     if figures["compile"]:
-        parts += ["The programs of `models/`, milliseconds: code for the first training step of the file; from the start of the process to the "
-                  "first step, with the data that the file makes; code for every function of the file (`hnnc compile --emit=obj`, the "
-                  "whole process).", model_compile_table(figures["compile"]),
+        parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, with the data that "
+                  "the file makes (the difference of cold and cached is the compiler's part); code for every function "
+                  "of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
                   *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
     if one:
         parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too is called from "

@@ -90,20 +90,28 @@ def same_result(name, w, reference, values):
     return {"difference": far, "error": w.quality(values) if w.quality else None}
 
 
+def fresh(folder, name):
+    """A folder that is not there yet: what a peer keeps of an earlier compilation must not help it."""
+    path = os.path.join(folder, name)
+    shutil.rmtree(path, ignore_errors=True)
+    return path
+
+
 def measure_peer(name, w, folder, cores, ours, reference, options):
     module, venv, _ = PEERS[name]
     python = python_of(venv)
     if not python:
         return {"missing": f"bench/venv/{venv} is not there: run bench/setup"}
     log = os.path.join(folder, f"{name}.log")
-    before = load()
+    before, rounds = load(), options.rounds if runs_in_library(w, cores) else max(3, options.rounds // 2)
     try:
-        with Process(module, python, cores, log) as peer:
+        with Process(module, python, cores, log, {"TORCHINDUCTOR_CACHE_DIR": fresh(folder, "inductor"),
+                                                "TORCHINDUCTOR_COMPILE_THREADS": "1"}) as peer:
             loaded = peer.ask(COMPILE_LIMIT, do="load", folder=folder)
             found = same_result(name, w, reference, peer.ask(CHECK_LIMIT, do="check")["values"])
             theirs = lambda: peer.ask(ROUND_LIMIT, do="time", seconds=options.seconds)["step_s"]
             theirs()
-            found.update(pairs(ours, theirs, options.rounds), compile_s=loaded["compile_s"], versions=loaded["versions"],
+            found.update(pairs(ours, theirs, rounds), compile_s=loaded["compile_s"], versions=loaded["versions"],
                          peak_mb=peer.ask(10, do="memory")["peak_mb"], load=max(before, load()))
             return found
     except Refused as e:
@@ -112,10 +120,15 @@ def measure_peer(name, w, folder, cores, ours, reference, options):
         return {"disagrees": str(e)}
 
 
+def runs_in_library(w, cores):
+    return w.kind == "call" or len(cores) == 1
+
+
 def ours_for(w, hnnc, model, folder, cores, worker, options):
     """What measures seconds a step of hnnc. A library trains on one thread, so on more it is `hnnc bench`, whose step is
-    that of `hnnc run`; its losses are checked against the library's first."""
-    if w.kind == "call" or len(cores) == 1:
+    that of `hnnc run`; its losses are checked against the library's first. It measures for seconds by itself, so of it
+    there are half as many rounds, three at least."""
+    if runs_in_library(w, cores):
         return lambda: worker.ask(ROUND_LIMIT, do="time", seconds=options.seconds)["step_s"]
     return lambda: hnnc.bench(model, cores)["us_per_step"] * 1e-6
 

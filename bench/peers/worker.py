@@ -58,7 +58,9 @@ class Worker:
 
 def main():
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)                                # whatever a package prints must not get between the answers
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(2, 1)                                # whatever a package prints must not get between the answers,
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)             # nor may its processes read the requests
 
     def answer(value):
         answers.write(json.dumps(value) + "\n")
@@ -69,7 +71,7 @@ def main():
         answer({"missing": f"not installed: {e}"})
         return
     answer({"ready": True})
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         try:
             answer(getattr(worker, request["do"])(request))
