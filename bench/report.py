@@ -153,7 +153,27 @@ def peers_table(figures):
     return table(["peer", "versions", "how"], [[k, known.get(k, "–"), what] for k, what in figures["peers"].items()])
 
 
-def document(figures):
+def scaling_rows(axis):
+    cells = lambda r: [r["n"], figure(r["us"]), f"{100 * r['share']:.0f} %", figure(r["peak_mb"]), figure(r["compile_ms"]),
+                       f"{r['load']:.1f}"]
+    return table(["", "µs a step", "of peak", "peak MB", "compile, ms", "load"], [cells(r) for r in axis["rows"]])
+
+
+def scaling(axes):
+    """Parts of the document, from the figures of bench/scale."""
+    parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last point), peak memory of "
+             "the whole process, and the time of a cold compilation."]
+    for name, axis in axes.items():
+        grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
+        parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
+        if axis.get("plotted"):
+            parts.append(f'<img src="scaling-{name}.svg" width="760" alt="cost over {name}">')
+        parts.append(scaling_rows(axis))
+        parts += [f"{f['n']}: {f['why']}." for f in axis["failed"]]
+    return parts
+
+
+def document(figures, axes):
     parts = [HEAD, machine_text(figures["machine"]), busy_text(figures), peers_table(figures)]
     for title, results in by_cores(figures):
         parts += [f"## {title}", "Time of hnnc, median and spread; then how many times as long each peer takes. "
@@ -171,6 +191,8 @@ def document(figures):
     if one:
         parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too is called from "
                   "Python here.", memory_table(one)]
+    if axes:
+        parts += scaling(axes)
     parts += ["## What did not run", reason_lines(figures)]
     differ = reasons(figures)
     parts += [METHOD.format(rounds=figures["rounds"], seconds=figures["seconds"],
@@ -182,6 +204,25 @@ def document(figures):
     return "\n\n".join(p.strip() for p in parts) + "\n"
 
 
-def write(figures, path):
+def merge(all_figures):
+    """Several runs on one machine as one: what a later one measured again replaces what an earlier one did."""
+    first, *others = all_figures
+    for more in others:
+        if more["machine"]["cpu"] != first["machine"]["cpu"]:
+            raise SystemExit("compare: these figures are of different machines")
+        key = lambda r: (r["workload"], r["cores"])
+        again = {key(r) for r in more["results"]}
+        first["results"] = [r for r in first["results"] if key(r) not in again] + more["results"]
+        first["results"].sort(key=lambda r: r["cores"])            # stable: one core before all
+        first["load"] += more["load"]
+        first["peers"].update(more["peers"])
+        first["compile"] = more["compile"] or first["compile"]
+        first["not_installed"] = more["not_installed"]
+        if more["rounds"] != first["rounds"] or more["seconds"] != first["seconds"]:
+            first["rounds"], first["seconds"] = min(first["rounds"], more["rounds"]), min(first["seconds"], more["seconds"])
+    return first
+
+
+def write(figures, path, axes=None):
     with open(path, "w", encoding="utf-8") as f:
-        f.write(document(figures))
+        f.write(document(figures, axes))
