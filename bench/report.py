@@ -13,7 +13,7 @@ METHOD = """## How it is measured
   table. {differ}
 - Pairs: hnnc, peer, peer, hnnc, ..., {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
   hnnc's; the median of the pairs, and the lowest and the highest.
-- Compilation is never in the time of a step.
+{clock}- Compilation is never in the time of a step.
 - hnnc on one core, and functions of many samples on any number, is the library of `hnnc compile`, called in a loop by C on
   arrays of the caller. A library trains on one thread, so a training step on all cores is `hnnc bench`, whose step
   is that of `hnnc run`; the losses of `hnnc run` on as many threads are compared first.
@@ -21,6 +21,9 @@ METHOD = """## How it is measured
   `torch.compile` gets derivatives by `torch.func` inside.
 - The share of peak is the work counted from hnnc's IR (for a network its products and its functions) by the time, over the
   rate of fused multiply-adds that `hnnc bench` measures in the same run.
+"""
+CPU_CLOCK = """- On one core times are processor time of all threads of a process (`--clock cpu`), on both sides: on a busy machine the
+  clock on the wall would count what other programs take. Waiting for nothing is not counted. On several cores it is the wall clock.
 """
 
 
@@ -82,7 +85,10 @@ def model_compile_table(rows):
 
 def agreement_table(results):
     names = peers_of(results)
-    show = lambda p: f"{p['difference']:.0e}" + (f", error {p['error']:.0e}" if p.get("error") else "") if "difference" in p else "–"
+    def show(p):
+        if "difference" not in p:
+            return "–"
+        return f"{p['difference']:.0e}" + (f", error {p['error']:.0e}" if p.get("error") else "")
     return table(["workload", "`hnnc run`", *names],
                  [[r["workload"], f"{r['run_difference']:.0e}" if "run_difference" in r else "",
                    *[show(r["peers"].get(n, {})) for n in names]] for r in results])
@@ -91,8 +97,8 @@ def agreement_table(results):
 def memory_table(results):
     names = peers_of(results)
     return table(["workload", "hnnc", *names],
-                 [[r["workload"], figure(r["hnnc_peak_mb"]), *[figure(r["peers"].get(n, {}).get("peak_mb")) or "–" for n in names]]
-                  for r in results])
+                 [[r["workload"], figure(r["hnnc_peak_mb"]),
+                   *[figure(r["peers"].get(n, {}).get("peak_mb")) or "–" for n in names]] for r in results])
 
 
 def by_cores(figures):
@@ -135,8 +141,8 @@ def busy_text(figures):
     if high <= QUIET:
         return text + "."
     return (f"**The machine was not idle.** {text}; other programs ran beside, so absolute times and shares of peak "
-            "are worse than what an idle machine gives, and figures of all cores more so. Ratios suffer less, since "
-            "both sides of a pair were measured within a second or two of each other; look at their spread.")
+            "are worse than what an idle machine gives, those of all cores far more so, and compile times too. Ratios suffer "
+            "less, since both sides of a pair were measured within a second or two of each other; look at their spread.")
 
 
 def tables(figures):
@@ -144,8 +150,8 @@ def tables(figures):
 
 
 def machine_text(m):
-    return (f"{m['cpu']}, {m['cores']} core{'s' if m['cores'] > 1 else ''}, {m['vector']}, caches {m['caches']}, {m['memory_gb']} GB; "
-            f"Linux {m['kernel']}; {m['hnnc']} at {m['commit']}; {m['date']}.")
+    return (f"{m['cpu']}, {m['cores']} core{'s' if m['cores'] > 1 else ''}, {m['vector']}, caches {m['caches']}, "
+            f"{m['memory_gb']} GB; Linux {m['kernel']}; {m['hnnc']} at {m['commit']}; {m['date']}.")
 
 
 def peers_table(figures):
@@ -161,13 +167,13 @@ def scaling_rows(axis):
 
 def scaling(axes):
     """Parts of the document, from the figures of bench/scale."""
-    parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last point), peak memory of "
-             "the whole process, and the time of a cold compilation."]
+    parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last "
+             "point), peak memory of the whole process, and the time of a cold compilation."]
     for name, axis in axes.items():
         grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
         parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
         if axis.get("plotted"):
-            parts.append(f'<img src="scaling-{name}.svg" width="760" alt="cost over {name}">')
+            parts.append(f'<img src="scaling-{name}.svg" width="960" alt="cost over {name}">')
         parts.append(scaling_rows(axis))
         parts += [f"{f['n']}: {f['why']}." for f in axis["failed"]]
     return parts
@@ -180,22 +186,23 @@ def document(figures, axes):
                   "`reach` is the aim on one core; load is the average when the workload began.", run_table(results)]
     one = by_cores(figures)[0][1] if figures["results"] else []
     if any("cold_s" in r for r in one):
-        parts += ["## Compilation", "Milliseconds. hnnc: from the start of the process to the first training step, reading the file and "
-                  "its data included, without and with its cache. Peers: tracing and compiling the program, without the start of Python "
-                  "and imports; of PyTorch eager the first step.", step_compile_table(one)]
+        parts += ["## Compilation", "Milliseconds. hnnc: from the start of the process to the first training step, reading "
+                  "the file and its data included, without and with its cache. Peers: tracing and compiling the program, "
+                  "without the start of Python and imports; of PyTorch eager the first step.", step_compile_table(one)]
     if figures["compile"]:
-        parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, with the data that "
-                  "the file makes (the difference of cold and cached is the compiler's part); code for every function "
+        parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, "
+                  "with the data that the file makes (the difference of cold and cached is the compiler's part); code for every function "
                   "of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
                   *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
     if one:
-        parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too is called from "
-                  "Python here.", memory_table(one)]
+        parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too "
+                  "is called from Python here.", memory_table(one)]
     if axes:
         parts += scaling(axes)
     parts += ["## What did not run", reason_lines(figures)]
     differ = reasons(figures)
-    parts += [METHOD.format(rounds=figures["rounds"], seconds=figures["seconds"],
+    on_cpu = any(r.get("clock") == "cpu" for r in figures["results"])
+    parts += [METHOD.format(clock=CPU_CLOCK if on_cpu else "", rounds=figures["rounds"], seconds=figures["seconds"],
                             differ="**Some did not agree, and have no time.**" if any("**differs**" in w for _, w in differ) else
                             "All that ran agreed."),
               "Largest difference to hnnc's numbers, as a share of the largest of them:"]

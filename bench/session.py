@@ -109,7 +109,7 @@ def measure_peer(name, w, folder, cores, ours, reference, options):
                                                 "TORCHINDUCTOR_COMPILE_THREADS": "1"}) as peer:
             loaded = peer.ask(COMPILE_LIMIT, do="load", folder=folder)
             found = same_result(name, w, reference, peer.ask(CHECK_LIMIT, do="check")["values"])
-            theirs = lambda: peer.ask(ROUND_LIMIT, do="time", seconds=options.seconds)["step_s"]
+            theirs = lambda: peer.ask(ROUND_LIMIT, do="time", seconds=options.seconds)[clock(cores, options)]
             theirs()
             found.update(pairs(ours, theirs, rounds), compile_s=loaded["compile_s"], versions=loaded["versions"],
                          peak_mb=peer.ask(10, do="memory")["peak_mb"], load=max(before, load()))
@@ -118,6 +118,11 @@ def measure_peer(name, w, folder, cores, ours, reference, options):
         return {"missing": str(e)}
     except Disagreement as e:
         return {"disagrees": str(e)}
+
+
+def clock(cores, options):
+    """On one core the processor time of a process is what it would take there alone, without what others take of it."""
+    return options.clock if len(cores) == 1 else "wall"
 
 
 def runs_in_library(w, cores):
@@ -129,14 +134,14 @@ def ours_for(w, hnnc, model, folder, cores, worker, options):
     that of `hnnc run`; its losses are checked against the library's first. It measures for seconds by itself, so of it
     there are half as many rounds, three at least."""
     if runs_in_library(w, cores):
-        return lambda: worker.ask(ROUND_LIMIT, do="time", seconds=options.seconds)["step_s"]
+        return lambda: worker.ask(ROUND_LIMIT, do="time", seconds=options.seconds)[clock(cores, options)]
     return lambda: hnnc.bench(model, cores)["us_per_step"] * 1e-6
 
 
 def run_workload(w, hnnc, cores, names, options, peaks):
     say(f"{w.name} on {len(cores)} core{'s' if len(cores) > 1 else ''}, load {load():.2f}")
     folder, model, spec, flop = prepare(w, hnnc)
-    result = {"workload": w.name, "cores": len(cores), "precision": w.precision, "unit": w.unit, "per": w.per * w.scale,
+    result = {"workload": w.name, "cores": len(cores), "clock": clock(cores, options), "precision": w.precision, "unit": w.unit, "per": w.per * w.scale,
               "reach": w.reach, "load": load(), "peers": {}}
     with Process("peers.hnnc_peer", sys.executable, cores, os.path.join(folder, "hnnc.log")) as worker:
         worker.ask(COMPILE_LIMIT, do="load", folder=folder)
@@ -159,8 +164,8 @@ def run_workload(w, hnnc, cores, names, options, peaks):
             result["peers"][name] = r = measure_peer(name, w, folder, cores, ours, reference, options)
             say(f"  {name:14}", f"{r['ratio']['median']:8.2f} times hnnc's {r['hnnc_s']['median'] * 1e6:.4g} µs"
                 if "ratio" in r else r.get("missing") or "DISAGREES: " + r["disagrees"])
-        rounds = [t for r in result["peers"].values() for t in r.get("hnnc_rounds", [])] or [ours() for _ in range(options.rounds)]
-        result["hnnc_s"] = spread(rounds)
+        rounds = [t for r in result["peers"].values() for t in r.get("hnnc_rounds", [])]
+        result["hnnc_s"] = spread(rounds or [ours() for _ in range(options.rounds)])
         result["hnnc_peak_mb"] = worker.ask(10, do="memory")["peak_mb"]
     result["flop"], result["peak_gflops"] = flop, peaks.get((w.precision, len(cores)))
     if flop and result["peak_gflops"]:

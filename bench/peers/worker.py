@@ -3,7 +3,7 @@ answers each with one on stdout:
 
     {"do": "load", "folder": F}    F/spec.json, F/data.npz, F/start.npz  ->  {"compile_s": s, "versions": {...}}
     {"do": "check"}                ->  {"values": [...]}
-    {"do": "time", "seconds": s}   ->  {"step_s": seconds a step, over at least s seconds and one run}
+    {"do": "time", "seconds": s}   ->  {"wall": seconds a step, "cpu": likewise of all its threads; over at least s seconds}
     {"do": "memory"}               ->  {"peak_mb": of this process}
 
 An answer {"missing": reason} says that the peer cannot do it; {"error": text} is a fault.
@@ -45,12 +45,12 @@ class Worker:
         return {"values": [float(x) for x in self.job.check()]}
 
     def time(self, request):
-        steps, start = 0, time.perf_counter()
+        steps, start, cpu = 0, time.perf_counter(), time.process_time()
         while True:
             steps += self.job.run()
             spent = time.perf_counter() - start
             if spent >= request["seconds"]:
-                return {"step_s": spent / steps}
+                return {"wall": spent / steps, "cpu": (time.process_time() - cpu) / steps}
 
     def memory(self, _):
         return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
