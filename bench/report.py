@@ -1,4 +1,6 @@
 """Figures of bench/compare as tables, and docs/performance.md."""
+from workloads import everything
+
 QUIET = 0.5               # load average up to which the machine counts as idle
 
 HEAD = """# Performance
@@ -212,21 +214,28 @@ def document(figures, axes):
 
 
 def merge(all_figures):
-    """Several runs on one machine as one: what a later one measured again replaces what an earlier one did."""
+    """Several runs on one machine as one: what a later one measured again replaces what an earlier one did, peer by peer
+    where they were timed by the same clock."""
     first, *others = all_figures
     for more in others:
         if more["machine"]["cpu"] != first["machine"]["cpu"]:
             raise SystemExit("compare: these figures are of different machines")
-        key = lambda r: (r["workload"], r["cores"])
-        again = {key(r) for r in more["results"]}
-        first["results"] = [r for r in first["results"] if key(r) not in again] + more["results"]
-        first["results"].sort(key=lambda r: r["cores"])            # stable: one core before all
+        key = lambda r: (r["workload"], r["cores"], r.get("clock"))
+        known = {key(r): r for r in first["results"]}
+        for r in more["results"]:
+            if key(r) in known:                                    # other peers, or the same once more
+                known[key(r)]["peers"].update(r["peers"])
+        replaced = {k[:2] for k in map(key, more["results"]) if k not in known}
+        first["results"] = [r for r in first["results"] if key(r)[:2] not in replaced]
+        first["results"] += [r for r in more["results"] if key(r) not in known]
         first["load"] += more["load"]
         first["peers"].update(more["peers"])
         first["compile"] = more["compile"] or first["compile"]
         first["not_installed"] = more["not_installed"]
         if more["rounds"] != first["rounds"] or more["seconds"] != first["seconds"]:
             first["rounds"], first["seconds"] = min(first["rounds"], more["rounds"]), min(first["seconds"], more["seconds"])
+    order = {name: k for k, name in enumerate(everything())}
+    first["results"].sort(key=lambda r: (r["cores"], order.get(r["workload"], len(order))))
     return first
 
 

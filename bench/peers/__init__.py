@@ -25,6 +25,7 @@ PEERS = {
     "torch": ("peers.torch_peer", "", "PyTorch eager, autograd; torch.optim.Adam(fused=True)"),
     "torch-compile": ("peers.torch_compile_peer", "", "PyTorch, torch.func derivatives inside torch.compile"),
     "numpy": ("peers.numpy_peer", "", "NumPy, arrays over the ensemble or the ring"),
-    "heyoka": ("peers.heyoka_peer", "", "heyoka, Taylor in batch mode, loosest tolerance with no larger energy error"),
-    "casadi": ("peers.casadi_peer", "", "CasADi, SX step, mapaccum, its virtual machine"),
+    "blas": ("peers.blas_peer", "", "the HNN step derived by hand, NumPy on OpenBLAS"),
+    "heyoka": ("peers.heyoka_peer", "", "heyoka, Taylor in batch mode, loosest tolerance with no larger energy error; variational equations for gradients"),
+    "casadi": ("peers.casadi_peer", "", "CasADi, SX step, fold over the steps, its virtual machine"),
 }

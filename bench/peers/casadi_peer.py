@@ -1,4 +1,4 @@
-"""CasADi: the step as a scalar (SX) function, `mapaccum` over the steps, its virtual machine. Gradients by reverse mode."""
+"""CasADi: the step as a scalar (SX) function, `fold` over the steps, its virtual machine. Gradients by reverse mode."""
 import casadi as ca
 import numpy as np
 
