@@ -13,7 +13,7 @@ METHOD = """## How it is measured
 - A peer gets the same data and the same start parameters from files, and its result must agree with hnnc's before any time
   counts: the losses before each of K training steps, or the end of the orbits. What agreed how well is in the last
   table. {differ}
-- Pairs: hnnc, peer, peer, hnnc, ..., {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
+- Pairs: hnnc, peer, peer, hnnc, ..., at least {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
   hnnc's; the median of the pairs, and the lowest and the highest.
 {clock}- Compilation is never in the time of a step.
 - hnnc on one core, and functions of many samples on any number, is the library of `hnnc compile`, called in a loop by C on
@@ -181,7 +181,17 @@ def scaling(axes):
     return parts
 
 
+def fill_shares(results):
+    """A function has no `hnnc bench` of its own: the peak is that of the same precision and cores."""
+    peaks = {(r["precision"], r["cores"]): r["peak_gflops"] for r in results if r.get("peak_gflops")}
+    for r in results:
+        peak = peaks.get((r["precision"], r["cores"]))
+        if "share" not in r and r.get("flop") and peak:
+            r["share"] = r["flop"] / r["hnnc_s"]["median"] * 1e-9 / peak
+
+
 def document(figures, axes):
+    fill_shares(figures["results"])
     parts = [HEAD, machine_text(figures["machine"]), busy_text(figures), peers_table(figures)]
     for title, results in by_cores(figures):
         parts += [f"## {title}", "Time of hnnc, median and spread; then how many times as long each peer takes. "
