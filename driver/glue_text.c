@@ -187,7 +187,7 @@ static void print_function_row(FILE *out, int i, const GlueFn *f) {
 static void print_params(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
   int64_t offset = 0;
-  fprintf(out, "static const LibParam params[] = {\n");
+  fprintf(out, "static const LibParam hnn_params[] = {\n");
   for (uint32_t k = 0; k < m->nparam; k++) {
     Type t = m->param[k].type;
     fprintf(out, "  {\"%s\", %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n", m->param[k].path, t.rank,
@@ -213,7 +213,7 @@ static int print_trains(FILE *out, const Glue *g) {
       fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
     fprintf(out, "0};\n");
   }
-  fprintf(out, "static const LibTrain trains[] = {\n");
+  fprintf(out, "static const LibTrain hnn_trains[] = {\n");
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     const Train *t = g->fn[i].train;
@@ -248,18 +248,18 @@ void glue_print(FILE *out, const Glue *g) {
   int train = 0;
   fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
   for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
-  fprintf(out, "static const LibFn fns[] = {\n");
+  fprintf(out, "static const LibFn hnn_fns[] = {\n");
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
   fprintf(out, "  {0}};\n\n");
   print_params(out, g);
   int trains = print_trains(out, g);
-  fprintf(out, "static const LibModel model = {%d, %u, params, %d, fns, %d, trains, hnn_start_values};\n\n",
+  fprintf(out, "static const LibModel hnn_model = {%d, %u, hnn_params, %d, hnn_fns, %d, hnn_trains, hnn_start_values};\n\n",
           g->s->model->f64, g->s->model->nparam, g->n, trains);
-  fprintf(out, "API %s *%s_create(void) { return lib_create(&model); }\n"
+  fprintf(out, "API %s *%s_create(void) { return lib_create(&hnn_model); }\n"
           "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
           "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : lib_param(m, k); }\n"
-          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : params[k].name; }\n"
-          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : params[k].elems; }\n\n",
+          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnn_params[k].name; }\n"
+          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnn_params[k].elems; }\n\n",
           g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, g->s->model->nparam, g->name,
           g->s->model->nparam, g->name, g->s->model->nparam);
   for (int i = 0; i < g->n; i++)

@@ -1,0 +1,31 @@
+"""Those that hnnc is measured beside. Each runs in a process of its own (peers/worker.py), started with the environment
+and on the cores that the measurement asks for. A peer is a module with
+
+    versions() -> {package: version}
+    build(spec, data, start) -> job
+
+where `data` and `start` (the start parameters in the order of the model's) are lists of arrays. A job has
+
+    compile()        all that is done once; timed by the worker
+    check() -> list  from the start parameters: the loss before each of spec["steps"] steps, or the function's result
+    run() -> int     the measured loop once, blocking; gives the number of steps or calls it made
+
+`build` raises Missing, with the reason, for what the peer cannot do.
+"""
+
+
+class Missing(Exception):
+    """Not a fault: this peer cannot do this workload, for the reason given."""
+
+
+# name: (module, virtual environment below bench/venv, what it is)
+PEERS = {
+    "jax": ("peers.jax_peer", "", "JAX, latest: K steps in one jit(lax.scan), buffers donated, optax"),
+    "jax-0.4.31": ("peers.jax_peer", "jax-0.4.31", "JAX 0.4.31, the same program, before XLA's thunk runtime"),
+    "torch": ("peers.torch_peer", "", "PyTorch eager, autograd; torch.optim.Adam(fused=True)"),
+    "torch-compile": ("peers.torch_compile_peer", "", "PyTorch, torch.func derivatives inside torch.compile"),
+    "numpy": ("peers.numpy_peer", "", "NumPy, arrays over the ensemble or the ring"),
+    "blas": ("peers.blas_peer", "", "the HNN step derived by hand, NumPy on OpenBLAS"),
+    "heyoka": ("peers.heyoka_peer", "", "heyoka, Taylor in batch mode, loosest tolerance with no larger energy error; variational equations for gradients"),
+    "casadi": ("peers.casadi_peer", "", "CasADi, SX step, fold over the steps, its virtual machine"),
+}

@@ -1,0 +1,92 @@
+"""CasADi: the step as a scalar (SX) function, `fold` over the steps, its virtual machine. Gradients by reverse mode."""
+import casadi as ca
+import numpy as np
+
+from peers import Missing
+
+
+def versions():
+    return {"casadi": ca.__version__}
+
+
+def leapfrog(x, d, force, dt):
+    q, p = x[:d], x[d:]
+    q = q + dt / 2 * p
+    p = p + dt * force(q)
+    return ca.vertcat(q + dt / 2 * p, p)
+
+
+def attraction(k, q):
+    r2 = q[0] * q[0] + q[1] * q[1]
+    return -k * q / (r2 * ca.sqrt(r2))
+
+
+def ring(q):
+    d = ca.vertcat(q[1:], q[0]) - q
+    f = d + d * d * d
+    return f - ca.vertcat(f[-1], f[:-1])
+
+
+class Call:
+    def __init__(self, spec, data):
+        self.spec, self.state = spec, np.concatenate(data, 1).T
+
+    def compile(self):
+        c, d = self.spec["config"], len(self.state) // 2
+        force = ring if self.spec["family"] == "fput" else lambda q: attraction(1.0, q)
+        x = ca.SX.sym("x", 2 * d)
+        step = ca.Function("step", [x], [leapfrog(x, d, force, c["dt"])])
+        self.fn = step.fold(c["orbit"])
+
+    def run(self):
+        self.out = np.stack([np.array(self.fn(s)).ravel() for s in self.state.T])
+        return 1
+
+    def check(self):
+        self.run()
+        return self.out.ravel()
+
+
+class OrbitGradient:
+    def __init__(self, spec, data, start):
+        self.spec, self.start = spec, start
+        self.q, self.p, self.Q = data
+
+    def compile(self):
+        c = self.spec["config"]
+        x, k = ca.SX.sym("x", 4), ca.SX.sym("k")
+        moved = leapfrog(x, 2, lambda q: attraction(k, q), c["dt"])
+        step = ca.Function("step", [x, k], [moved])
+        # k is carried along with the state, so that `fold` and its adjoint see one argument.
+        z = ca.SX.sym("z", 5)
+        orbit = ca.Function("step", [z], [ca.vertcat(step(z[:4], z[4]), z[4])]).fold(c["orbit"])
+        s, end, m = ca.MX.sym("s", 4), ca.MX.sym("end", 2), ca.MX.sym("m")
+        value = ca.sumsqr(orbit(ca.vertcat(s, m))[:2] - end)
+        self.fn = ca.Function("loss", [s, end, m], [value, ca.gradient(value, m)])
+        self.reset()
+
+    def reset(self):
+        self.k = float(self.start[0][0])
+
+    def run(self):
+        self.losses = []
+        for _ in range(self.spec["steps"]):
+            each = np.array([[float(y) for y in self.fn(np.concatenate([q, p]), Q, self.k)]
+                             for q, p, Q in zip(self.q, self.p, self.Q)])
+            value, slope = each.mean(0)
+            self.losses.append(value)
+            self.k -= self.spec["config"]["lr"] * slope
+        return self.spec["steps"]
+
+    def check(self):
+        self.reset()
+        self.run()
+        return self.losses
+
+
+def build(spec, data, start):
+    if spec["family"] in ("kepler", "fput"):
+        return Call(spec, data)
+    if spec["family"] == "orbit":
+        return OrbitGradient(spec, data, start)
+    raise Missing("training steps with matrices are not what CasADi is used for; not written")

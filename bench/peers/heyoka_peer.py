@@ -1,0 +1,117 @@
+"""heyoka: Taylor series of adaptive order, compiled by LLVM. It has no leapfrog, so the Kepler ensemble is compared at
+equal error of the energy: the loosest tolerance (a power of ten) whose error is not above spec["quality"], in batch mode.
+The neural ODE goes the way of its notebooks: first-order variational equations for all parameters, one orbit at a time."""
+import heyoka as hy
+import numpy as np
+
+from peers import Missing
+
+
+def versions():
+    return {"heyoka": hy.__version__}
+
+
+class Kepler:
+    """The orbits take turns in batches of the SIMD width."""
+
+    def __init__(self, spec, data):
+        self.state = np.concatenate(data, 1).T.copy()
+        self.span = spec["config"]["dt"] * spec["config"]["orbit"]
+        self.quality = spec["quality"]
+        self.lanes = hy.recommended_simd_size()
+        if self.state.shape[1] % self.lanes:
+            raise Missing(f"the ensemble is no multiple of {self.lanes} orbits")
+        self.tol = self.loosest()
+        hy.llvm_state.clear_memcache()       # the compilation that is timed starts from nothing
+
+    def loosest(self):
+        for k in range(1, 16):
+            self.make(10.0**-k)
+            self.run()
+            if np.max(np.abs(self.energy(self.out) - self.energy(self.state))) <= self.quality:
+                return 10.0**-k
+        raise Missing("no tolerance reaches the error of the energy")
+
+    def make(self, tol):
+        x, y, u, v = hy.make_vars("x", "y", "u", "v")
+        r3 = (x * x + y * y) ** -1.5
+        system = [(x, u), (y, v), (u, -x * r3), (v, -y * r3)]
+        self.ta = hy.taylor_adaptive_batch(system, np.zeros((4, self.lanes)), tol=tol)
+
+    def energy(self, s):
+        return (s[2] ** 2 + s[3] ** 2) / 2 - 1 / np.sqrt(s[0] ** 2 + s[1] ** 2)
+
+    def compile(self):
+        self.make(self.tol)
+
+    def run(self):
+        self.out = np.empty_like(self.state)
+        for k in range(0, self.state.shape[1], self.lanes):
+            self.ta.set_time(0.0)
+            self.ta.state[:] = self.state[:, k:k + self.lanes]
+            self.ta.propagate_until(self.span)
+            self.out[:, k:k + self.lanes] = self.ta.state
+        return 1
+
+    def check(self):
+        self.run()
+        return self.out.T.ravel()
+
+
+class NeuralOde:
+    def __init__(self, spec, data, start):
+        self.spec, self.start = spec, start
+        self.x, self.y = (a.astype(float) for a in data)
+        self.grid = np.linspace(0, spec["config"]["span"], spec["config"]["points"])
+        # heyoka wants all weights, row by row, then all biases; ours are W0, b0, W1, b1.
+        self.order = [0, 2, 1, 3]
+
+    def compile(self):
+        x, y = hy.make_vars("x", "y")
+        width = self.spec["config"]["width"]
+        f = hy.model.ffnn(inputs=[x, y], nn_hidden=[width], n_out=2, activations=[hy.tanh, lambda z: z])
+        system = hy.var_ode_sys([(x, f[0]), (y, f[1])], args=hy.var_args.params, order=1)
+        n = sum(a.size for a in self.start)
+        self.ta = hy.taylor_adaptive(system, [0.0, 0.0], pars=np.zeros(n), tol=1e-4, compact_mode=True)
+        self.fresh = np.array(self.ta.state[2:])
+
+    def reset(self):
+        self.w = np.concatenate([self.start[k].ravel() for k in self.order]).astype(float)
+        self.m, self.v, self.t = np.zeros_like(self.w), np.zeros_like(self.w), 0
+
+    def step(self):
+        loss, g = 0.0, np.zeros_like(self.w)
+        self.ta.pars[:] = self.w
+        for x, y in zip(self.x, self.y):
+            self.ta.time = 0.0
+            self.ta.state[:2], self.ta.state[2:] = x, self.fresh
+            z = self.ta.propagate_grid(self.grid)[-1]
+            d = z[:, :2] - y
+            loss += np.mean(d * d) / len(self.x)
+            by = z[:, 2:].reshape(len(z), 2, -1)
+            g += 2 / (d.size * len(self.x)) * np.tensordot(d, by, 2)
+        self.t += 1
+        self.m += 0.1 * (g - self.m)
+        self.v += 0.001 * (g * g - self.v)
+        lr = self.spec["config"]["lr"]
+        self.w -= lr * (self.m / (1 - 0.9**self.t)) / (np.sqrt(self.v / (1 - 0.999**self.t)) + 1e-8)
+        return loss
+
+    def run(self):
+        if not hasattr(self, "w"):
+            self.reset()
+        self.losses = [self.step() for _ in range(self.spec["steps"])]
+        return self.spec["steps"]
+
+    def check(self):
+        self.reset()
+        self.run()
+        return self.losses
+
+
+def build(spec, data, start):
+    if spec["family"] == "kepler":
+        return Kepler(spec, data)
+    if spec["family"] == "node":
+        return NeuralOde(spec, data, start)
+    raise Missing("heyoka has no products of matrices and no leapfrog: this workload is not its kind")

@@ -1,0 +1,254 @@
+"""Figures of bench/compare as tables, and docs/performance.md."""
+from workloads import everything
+
+QUIET = 0.5               # load average up to which the machine counts as idle
+
+HEAD = """# Performance
+
+Written by `bench/compare` from its figures; do not edit. [bench/README.md](../bench/README.md) says how to take them again.
+"""
+
+METHOD = """## How it is measured
+
+- A peer gets the same data and the same start parameters from files, and its result must agree with hnnc's before any time
+  counts: the losses before each of K training steps, or the end of the orbits. What agreed how well is in the last
+  table. {differ}
+- Pairs: hnnc, peer, peer, hnnc, ..., at least {rounds} of them with at least {seconds} s on each side. A ratio is the peer's time over
+  hnnc's; the median of the pairs, and the lowest and the highest.
+{clock}- Compilation is never in the time of a step.
+- hnnc on one core, and functions of many samples on any number, is the library of `hnnc compile`, called in a loop by C on
+  arrays of the caller. A library trains on one thread, so a training step on all cores is `hnnc bench`, whose step
+  is that of `hnnc run`; the losses of `hnnc run` on as many threads are compared first.
+- JAX runs K steps inside one `jit(lax.scan)` with donated buffers. PyTorch eager takes its fused Adam.
+  `torch.compile` gets derivatives by `torch.func` inside.
+- The share of peak is the work counted from hnnc's IR (for a network its products and its functions) by the time, over the
+  rate of fused multiply-adds that `hnnc bench` measures in the same run.
+"""
+CPU_CLOCK = """- On one core times are processor time of all threads of a process (`--clock cpu`), on both sides: on a busy machine the
+  clock on the wall would count what other programs take. Waiting for nothing is not counted. On several cores it is the wall clock.
+"""
+
+
+def figure(x, digits=3):
+    if x is None:
+        return ""
+    return f"{x:.0f}" if abs(x) >= 10 ** (digits - 1) else f"{x:.{digits}g}"
+
+
+def ratio(r):
+    if "ratio" not in r:
+        return "differs" if "disagrees" in r else "–"
+    q = r["ratio"]
+    return f"**{figure(q['median'])}** ({figure(q['low'])}–{figure(q['high'])})"
+
+
+def table(head, rows):
+    line = lambda cells: "| " + " | ".join(str(c) for c in cells) + " |"
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
+
+
+def in_units(result, seconds):
+    return seconds / result["per"]
+
+
+def peers_of(results):
+    """Those that did anything, in the order of the figures."""
+    names = list(dict.fromkeys(n for r in results for n in r["peers"]))
+    return [n for n in names if any("ratio" in r["peers"].get(n, {}) for r in results)]
+
+
+def run_table(results):
+    names = peers_of(results)
+    rows = []
+    for r in results:
+        t = r["hnnc_s"]
+        rows.append([r["workload"], f"{figure(in_units(r, t['median']))} ({figure(in_units(r, t['low']))}–"
+                     f"{figure(in_units(r, t['high']))}) {r['unit']}", f"{100 * r['share']:.0f} %" if "share" in r else "",
+                     *[ratio(r["peers"].get(n, {})) for n in names], r["reach"], f"{r['load']:.1f}"])
+    return table(["workload", "hnnc", "of peak", *names, "reach", "load"], rows)
+
+
+def milliseconds(s):
+    return "–" if s is None else figure(s * 1e3)
+
+
+def step_compile_table(results):
+    names = peers_of(results)
+    rows = [[r["workload"], milliseconds(r["cold_s"]), milliseconds(r["cached_s"]),
+             *[milliseconds(r["peers"].get(n, {}).get("compile_s")) for n in names]] for r in results if "cold_s" in r]
+    return table(["workload", "hnnc, first step, cold", "cached", *names], rows)
+
+
+def model_compile_table(rows):
+    cells = lambda r: [r["model"], *[milliseconds(r.get(k)) for k in ("first_step_s", "first_step_cached_s", "library_s")]]
+    return table(["model", "first step, cold", "first step, cached", "all functions"],
+                 [cells(r) for r in rows if "failed" not in r])
+
+
+def agreement_table(results):
+    names = peers_of(results)
+    def show(p):
+        if "difference" not in p:
+            return "–"
+        return f"{p['difference']:.0e}" + (f", error {p['error']:.0e}" if p.get("error") else "")
+    return table(["workload", "`hnnc run`", *names],
+                 [[r["workload"], f"{r['run_difference']:.0e}" if "run_difference" in r else "",
+                   *[show(r["peers"].get(n, {})) for n in names]] for r in results])
+
+
+def memory_table(results):
+    names = peers_of(results)
+    return table(["workload", "hnnc", *names],
+                 [[r["workload"], figure(r["hnnc_peak_mb"]),
+                   *[figure(r["peers"].get(n, {}).get("peak_mb")) or "–" for n in names]] for r in results])
+
+
+def by_cores(figures):
+    """[(title, results)]"""
+    counts = list(dict.fromkeys(r["cores"] for r in figures["results"]))
+    return [("One core" if n == 1 else f"All {n} cores", [r for r in figures["results"] if r["cores"] == n]) for n in counts]
+
+
+def reasons(figures):
+    """(peer, reason) -> workloads, in order."""
+    found = {}
+    for r in figures["results"]:
+        for name, p in r["peers"].items():
+            for why in (p.get("missing"), f"**differs**: {p['disagrees']}" if "disagrees" in p else None):
+                if why:
+                    found.setdefault((name, why), dict())[r["workload"]] = True
+    return found
+
+
+def reason_lines(figures):
+    known = len({r["workload"] for r in figures["results"]})
+    lines = [f"- {name}, not installed: {why}" for name, why in figures["not_installed"]]
+    for (name, why), where in reasons(figures).items():
+        lines.append(f"- {name}: {why}. " + ("No workload." if len(where) == known else f"({', '.join(where)})"))
+    return "\n".join(lines) or "- every peer did every workload"
+
+
+def versions(figures):
+    found = {}
+    for r in figures["results"]:
+        for name, p in r["peers"].items():
+            if p.get("versions"):
+                found[name] = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
+    return found
+
+
+def busy_text(figures):
+    low, high = min(figures["load"]), max(figures["load"])
+    text = f"Load average during the run: {low:.2f} to {high:.2f}"
+    if high <= QUIET:
+        return text + "."
+    return (f"**The machine was not idle.** {text}; other programs ran beside, so absolute times and shares of peak "
+            "are worse than what an idle machine gives, those of all cores far more so, and compile times too. Ratios suffer "
+            "less, since both sides of a pair were measured within a second or two of each other; look at their spread.")
+
+
+def tables(figures):
+    return "\n\n".join(f"{title}\n\n{run_table(results)}" for title, results in by_cores(figures))
+
+
+def machine_text(m):
+    return (f"{m['cpu']}, {m['cores']} core{'s' if m['cores'] > 1 else ''}, {m['vector']}, caches {m['caches']}, "
+            f"{m['memory_gb']} GB; Linux {m['kernel']}; {m['hnnc']} at {m['commit']}; {m['date']}.")
+
+
+def peers_table(figures):
+    known = versions(figures)
+    return table(["peer", "versions", "how"], [[k, known.get(k, "–"), what] for k, what in figures["peers"].items()])
+
+
+def scaling_rows(axis):
+    cells = lambda r: [r["n"], figure(r["us"]), f"{100 * r['share']:.0f} %", figure(r["peak_mb"]), figure(r["compile_ms"]),
+                       f"{r['load']:.1f}"]
+    return table(["", "µs a step", "of peak", "peak MB", "compile, ms", "load"], [cells(r) for r in axis["rows"]])
+
+
+def scaling(axes):
+    """Parts of the document, from the figures of bench/scale."""
+    parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last "
+             "point), peak memory of the whole process, and the time of a cold compilation."]
+    for name, axis in axes.items():
+        grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
+        parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
+        if axis.get("plotted"):
+            parts.append(f'<img src="scaling-{name}.svg" width="960" alt="cost over {name}">')
+        parts.append(scaling_rows(axis))
+        parts += [f"{f['n']}: {f['why']}." for f in axis["failed"]]
+    return parts
+
+
+def fill_shares(results):
+    """A function has no `hnnc bench` of its own: the peak is that of the same precision and cores."""
+    peaks = {(r["precision"], r["cores"]): r["peak_gflops"] for r in results if r.get("peak_gflops")}
+    for r in results:
+        peak = peaks.get((r["precision"], r["cores"]))
+        if "share" not in r and r.get("flop") and peak:
+            r["share"] = r["flop"] / r["hnnc_s"]["median"] * 1e-9 / peak
+
+
+def document(figures, axes):
+    fill_shares(figures["results"])
+    parts = [HEAD, machine_text(figures["machine"]), busy_text(figures), peers_table(figures)]
+    for title, results in by_cores(figures):
+        parts += [f"## {title}", "Time of hnnc, median and spread; then how many times as long each peer takes. "
+                  "`reach` is the aim on one core; load is the average when the workload began.", run_table(results)]
+    one = by_cores(figures)[0][1] if figures["results"] else []
+    if any("cold_s" in r for r in one):
+        parts += ["## Compilation", "Milliseconds. hnnc: from the start of the process to the first training step, reading "
+                  "the file and its data included, without and with its cache. Peers: tracing and compiling the program, "
+                  "without the start of Python and imports; of PyTorch eager the first step.", step_compile_table(one)]
+    if figures["compile"]:
+        parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, "
+                  "with the data that the file makes (the difference of cold and cached is the compiler's part); code for every function "
+                  "of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
+                  *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
+    if one:
+        parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too "
+                  "is called from Python here.", memory_table(one)]
+    if axes:
+        parts += scaling(axes)
+    parts += ["## What did not run", reason_lines(figures)]
+    differ = reasons(figures)
+    on_cpu = any(r.get("clock") == "cpu" for r in figures["results"])
+    parts += [METHOD.format(clock=CPU_CLOCK if on_cpu else "", rounds=figures["rounds"], seconds=figures["seconds"],
+                            differ="**Some did not agree, and have no time.**" if any("**differs**" in w for _, w in differ) else
+                            "All that ran agreed."),
+              "Largest difference to hnnc's numbers, as a share of the largest of them:"]
+    if one:
+        parts += [agreement_table(one)]
+    return "\n\n".join(p.strip() for p in parts) + "\n"
+
+
+def merge(all_figures):
+    """Several runs on one machine as one: what a later one measured again replaces what an earlier one did, peer by peer
+    where they were timed by the same clock."""
+    first, *others = all_figures
+    for more in others:
+        if more["machine"]["cpu"] != first["machine"]["cpu"]:
+            raise SystemExit("compare: these figures are of different machines")
+        key = lambda r: (r["workload"], r["cores"], r.get("clock"))
+        known = {key(r): r for r in first["results"]}
+        for r in more["results"]:
+            if key(r) in known:                                    # other peers, or the same once more
+                known[key(r)]["peers"].update(r["peers"])
+        replaced = {k[:2] for k in map(key, more["results"]) if k not in known}
+        first["results"] = [r for r in first["results"] if key(r)[:2] not in replaced]
+        first["results"] += [r for r in more["results"] if key(r) not in known]
+        first["load"] += more["load"]
+        first["peers"].update(more["peers"])
+        first["compile"] = more["compile"] or first["compile"]
+        first["not_installed"] = more["not_installed"]
+        if more["rounds"] != first["rounds"] or more["seconds"] != first["seconds"]:
+            first["rounds"], first["seconds"] = min(first["rounds"], more["rounds"]), min(first["seconds"], more["seconds"])
+    order = {name: k for k, name in enumerate(everything())}
+    first["results"].sort(key=lambda r: (r["cores"], order.get(r["workload"], len(order))))
+    return first
+
+
+def write(figures, path, axes=None):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(document(figures, axes))

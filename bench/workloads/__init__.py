@@ -1,0 +1,37 @@
+"""What is measured. A workload is a model in the language of hnnc, its data, and the numbers that its peers need to do
+exactly the same: they get the same data and the same start parameters.
+
+kind `train`: `steps` optimizer steps on all samples; what is compared is the loss before each of them.
+kind `call`: a function of the data, without parameters; what is compared is its result.
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Workload:
+    name: str                 # as on the command line
+    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit
+    model: str                # hnnc source; reads data.npz
+    data: dict                # name -> array, the sample first, in the order of the function's arguments
+    entry: str                # the loss that is trained, or the function that is called
+    precision: str = "f32"
+    kind: str = "train"
+    config: dict = field(default_factory=dict)    # sizes, for the peers
+    steps: int = 50           # of one compiled loop of a peer, and of the check
+    rtol: float = 1e-4        # of the values that are compared, to the largest of them
+    scale: float = 1          # units of work in one step or call, for the figures
+    unit: str = "µs a step"
+    per: float = 1e-6         # seconds of one of these
+    reach: str = ""           # what it should come to, in words
+    quality: object = None    # values -> error of the method; peers of another method may not have a larger one
+
+    @property
+    def batch(self):
+        return len(next(iter(self.data.values())))
+
+
+def everything():
+    """All workloads by name, in the order of the report."""
+    from workloads import flow, hnn, node, rollout
+    found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads()
+    return {w.name: w for w in found}
