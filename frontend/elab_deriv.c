@@ -320,8 +320,9 @@ static Val bracket_half(Elab *E, Val f, Val x, Val g, Val y, uint32_t nq, Span a
 static bool bracket_part(Elab *E, const Func *f, Value v, const Actuals *a, Val *out) {
   if (v.kind == V_POISON) return false;
   if (!value_numeric(v)) {
-    elab_error(E, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
-               value_text(E, v));
+    DiagMsg *m = elab_error(E, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
+                            value_text(E, v));
+    if (v.kind == V_TUPLE) elab_help(m, "take a part of it: `fn Q(q, p) = %s(q, p)[0]`", f->name);
     return false;
   }
   *out = elab_tensor(E, v, a->call);

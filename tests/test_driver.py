@@ -418,6 +418,8 @@ def test_compile_names():
     write("m.hnn", "fn f(out: real, double: real, m: real, x1: real, out0: real) = out + double*m + x1*out0\n")
     hnnc("compile", "m.hnn", "-o", "m.so")
     gcc("-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "m.h")
+    for name in ("model", "params", "fns", "trains"):
+        hnnc("compile", "m.hnn", "-o", name + ".so")
 
 
 def test_compile_refused():
