@@ -163,6 +163,9 @@ static int wanted(const Pair *p, Tally *t) {
 
 /* ---- deciding ---- */
 
+/* As many real points of `most` as time allows. */
+static int real_points(const Pair *p, int most) { return (int)fmin(most, fmax(BRANCHED, REAL_WORK / (p->cost * FIELD_LANES))); }
+
 static bool differ_really(const Pair *p, uint64_t seed, int points) {
   return field_real_differ(p->f[0], p->f[1], seed, points, p->report);
 }
@@ -240,11 +243,6 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
 /* An equality was taken for false that may be true. */
 static bool open_equality(const Pair *p) { return proof(p) && p->env.unequal && (p->env.unknown || p->env.rounded); }
 
-/* Real points to look at before saying that none was found. */
-static int more_real(const Pair *p) {
-  return (int)fmin(AGREEMENT, fmax(BRANCHED, REAL_WORK / (p->cost * FIELD_LANES))) - p->report->real_points;
-}
-
 static FieldAnswer decide(Pair *p, uint64_t seed) {
   FieldReport *r = p->report;
   FieldAnswer answer = FIELD_UNDECIDED;
@@ -259,13 +257,13 @@ static FieldAnswer decide(Pair *p, uint64_t seed) {
     if (outcome == AGREE && !open) return answer;
     uint32_t output = r->output;
     int64_t element = r->element;
-    if (outcome == DISAGREE && !related && differ_really(p, seed, SEARCH)) return FIELD_DIFFERENT;
+    if (outcome == DISAGREE && !related && differ_really(p, seed, real_points(p, SEARCH))) return FIELD_DIFFERENT;
     if (outcome == NEITHER && !p->env.why) return FIELD_UNDECIDED;
     r->output = output;
     r->element = element;
     if (outcome == NEITHER && related) return FIELD_UNDECIDED;
   }
-  if (differ_really(p, seed + SEARCH, proof(p) ? more_real(p) : 0)) return FIELD_DIFFERENT;
+  if (differ_really(p, seed + SEARCH, proof(p) ? real_points(p, AGREEMENT) - r->real_points : 0)) return FIELD_DIFFERENT;
   if (!open_equality(p)) return undecided(p), FIELD_UNDECIDED;
   snprintf(r->reason, sizeof r->reason, "an equality of transcendental or rounded values is not known to be false");
   return FIELD_UNDECIDED;
