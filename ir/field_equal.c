@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000, REAL_WORK = 4000000,
-       QUICK_BITS = 16, QUICK_WORK = 6000 };
+enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
+       REAL_WORK = 8000000, QUICK_BITS = 16, QUICK_WORK = 6000 };
 
 typedef struct Pair {
   const Fn *f[2];

@@ -4,8 +4,8 @@
  * and input moved at random by a few units in the last place, which moves the result about as far as rounding, other
  * orders of summation or other libraries would, through every cancellation. What differs by a large multiple of
  * that, and by more than FLOOR of the size of the output, is a difference. Points at which something overflows
- * or loses digits to underflow tell nothing, nor do those where == is asked of values that are close. Points come in ranges: of size one, small,
- * large, of one sign, many orders of magnitude, whole numbers. */
+ * or loses digits to underflow tell nothing, nor do those where == is asked of values that are close. Points come in
+ * ranges: of size one, small, large, of one sign, many orders of magnitude, whole numbers. */
 #include "ir/field_real.h"
 
 #include <math.h>
