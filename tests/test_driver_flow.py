@@ -73,6 +73,20 @@ prove (x: real) abs(1 + x^2) == 1 + x^2
     hnnc("compile", "m.hnn", "-o", "m.so", says="proved     symplectic flow turn")
 
 
+def test_undecided():
+    """What holds in part only, or is beyond the relations that are known, is neither proved nor refuted."""
+    write("m.hnn", """hamiltonian H(q: real[1], p: real[1]) = (1 + q[0]^2 + p[0]^2)^2/4
+symplectic flow S(q: real[1], p: real[1]) { evolve (q, p) under H for 1 steps 10 method implicit_midpoint }
+fn both(q: real[1], p: real[1]) = concat(S(q, p))
+prove (q: real[1], p: real[1]) poisson(both, both)(q, p) == omega(1)
+prove (q: real[1], p: real[1]) inverse(S)(S(q, p)) == (q, p)
+prove (x: real) where(exp(2*x) == exp(x)^2, 1, 0) == 0
+prove (x: real) where(log(x^2 + 1) + log(2) == log(2*x^2 + 2), 1, 0) == 0
+""")
+    hnnc("check", "m.hnn", says=["proved     symplectic flow S", "undecided  poisson(both, both)", "undecided  inverse(S)(S(q, p))",
+                                 "undecided  where(exp(2*x)", "undecided  where(log(x^2 + 1)"])
+
+
 def test_refuted():
     """A false `prove` is an error of check and compile; a run goes on and fails. A false claim is an error everywhere."""
     write("m.hnn", "prove (x: real) sin(2*x) == 2*sin(x)\nreport one = 1\n")
