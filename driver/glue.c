@@ -54,11 +54,9 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = identifier(mem, wrapper), .what = what,
                   .symbol = arena_printf(mem, "hnn_%s_%d", identifier(mem, wrapper), g->n)};
   Memory memory = kind == GLUE_GRADIENT ? (Memory)train->memory : MEMORY_STORED;
-  Fn *derived = pass_derive_as(fn, memory, &out->memory, g->s->diag);
-  if (!derived) return false;
+  out->whole = pass_lower(fn, memory, &out->memory, g->s->diag);
+  if (!out->whole) return false;
   g->n++;
-  out->whole = pass_simplify(derived);
-  ir_fn_destroy(derived);
   order_inputs(mem, out);
   return pass_split(out->whole, &out->split, g->s->diag);
 }

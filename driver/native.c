@@ -28,11 +28,8 @@ const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
 static bool lower(Session *s, NativeJob *j) {
   Native *n = j->native;
   *n = (Native){.name = j->name, .mem = arena_create()};
-  Fn *derived = pass_derive_as(j->fn, j->memory, &n->memory, s->diag);
-  if (!derived) return false;
-  n->fn = pass_simplify(derived);
-  ir_fn_destroy(derived);
-  return pass_split(n->fn, &n->split, s->diag);
+  n->fn = pass_lower(j->fn, j->memory, &n->memory, s->diag);
+  return n->fn && pass_split(n->fn, &n->split, s->diag);
 }
 
 static void add_parts(Cg *cg, const Native *n) {

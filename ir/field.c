@@ -111,13 +111,16 @@ FieldElem field_double(double v) {
   return field_mul(field_int(m), (FieldElem){scale, 0});
 }
 
+uint64_t field_bits(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+  return z ^ z >> 31;
+}
+
 FieldElem field_random(uint64_t *state) {
   uint64_t x;
-  do {                       /* splitmix64 */
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    x = (z ^ z >> 31) >> 3;
-  } while (x >= P);
+  do x = field_bits(state) >> 3;
+  while (x >= P);
   return (FieldElem){x, 0};
 }

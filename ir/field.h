@@ -45,6 +45,7 @@ typedef struct FieldElem { uint64_t re, im; } FieldElem;     /* each below FIELD
 FieldElem field_int(int64_t n);
 FieldElem field_ratio(int64_t num, int64_t den);             /* den > 0 */
 FieldElem field_double(double v);                            /* v finite: its dyadic value */
+uint64_t field_bits(uint64_t *state);                        /* splitmix64 */
 FieldElem field_random(uint64_t *state);                     /* of F_p */
 FieldElem field_power(FieldElem a, uint64_t n);
 FieldElem field_inverse(FieldElem a);                        /* a != 0 */

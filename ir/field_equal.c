@@ -32,13 +32,6 @@ typedef struct Pair {
   double cost;               /* of a point, in elements, about */
 } Pair;
 
-static uint64_t bits(uint64_t *state) {
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
 static bool proof(const Pair *p) { return p->rounds > FIELD_QUICK; }
 static int64_t total(const Pair *p, Type t) { return type_count(t) * (t.lane ? p->lanes : 1); }
 
@@ -47,7 +40,7 @@ static int64_t total(const Pair *p, Type t) { return type_count(t) * (t.lane ? p
 static void draw_point(Pair *p, uint64_t seed) {
   for (uint32_t k = 0; k < p->f[0]->in.n; k++)
     for (int64_t e = 0; e < total(p, p->in[k].type); e++)
-      p->in[k].v[e] = p->in[k].type.dt == DT_BOOL ? (FieldElem){bits(&seed) >> 63, 0} : field_random(&seed);
+      p->in[k].v[e] = p->in[k].type.dt == DT_BOOL ? (FieldElem){field_bits(&seed) >> 63, 0} : field_random(&seed);
 }
 
 static bool eval_pair(Pair *p) {
@@ -185,8 +178,8 @@ static void undecided(const Pair *p) {
 /* One more point. False: a difference, or nothing can be evaluated. */
 static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
   t->tries++;
-  field_env_point(&p->env, bits(seed));
-  draw_point(p, bits(seed));
+  field_env_point(&p->env, field_bits(seed));
+  draw_point(p, field_bits(seed));
   if (!eval_settled(p)) return p->env.why != NULL;
   bool same = agree(p), imaginary = p->env.imaginary;
   free_pair(p);

@@ -16,14 +16,7 @@ enum { FEW = 3, SHAKES = 16 };  /* noise is a whole number of units: a few shake
 static const double SHAKE = 0x1p-50, EXCESS = 64, FLOOR = 1e-13, CLOSE = 1e-9;
 static const double ITERATED = 1e-6;    /* what a fixed point may be off by, with its derivatives */
 
-static uint64_t bits(uint64_t *state) {
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
-static double uniform(uint64_t *state) { return (double)(bits(state) >> 11) * 0x1p-53; }
+static double uniform(uint64_t *state) { return (double)(field_bits(state) >> 11) * 0x1p-53; }
 
 static int64_t total(Type t) { return type_count(t) * (t.lane ? FIELD_LANES : 1); }
 
@@ -35,7 +28,7 @@ static double draw_real(int range, uint64_t *state) {
   if (range < 8) return low[range] + (high[range] - low[range]) * u;
   if (range == 8) return floor(7 * u) - 3;
   double size = exp(range == 9 ? 12 * u - 6 : 6 * u - 6);
-  return bits(state) & (range == 9) ? -size : size;
+  return field_bits(state) & (range == 9) ? -size : size;
 }
 
 void ir_field_point(const Fn *f, uint64_t point, Tensor *in) {

@@ -11,8 +11,7 @@ static const int64_t MOST_FLOPS = 20000000;
 
 static Fn *lowered(const Fn *f) {
   Diag *diag = diag_create(NULL);
-  Fn *derived = pass_derive(f, diag), *g = derived ? pass_simplify(derived) : NULL;
-  ir_fn_destroy(derived);
+  Fn *g = pass_lower(f, MEMORY_STORED, NULL, diag);
   diag_destroy(diag);
   return g;
 }

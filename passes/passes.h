@@ -31,6 +31,9 @@ enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
  * fixed point. */
 Fn *pass_simplify(const Fn *f);
 
+/* simplify.c: derived as by pass_derive_as, then simplified. NULL after an error. */
+Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
+
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function
  *   (params..., fields..., weight: [B]) -> (loss = batch_sum(weight*loss), d loss/d p for each p in
  *   `moved`, a list of parameter numbers (Input.index)); still with `grad` in it. weight is 1/B for

@@ -59,13 +59,8 @@ static FieldAnswer same_everywhere(const Fn *f, uint32_t k) {
 
 /* ---- by numbers ---- */
 
-/* Uniform on [0.5, 1.5): away from the poles of 1/r and sqrt; splitmix64. */
-static double draw(uint64_t *state) {
-  uint64_t z = *state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return 0.5 + (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
+/* Uniform on [0.5, 1.5): away from the poles of 1/r and sqrt. */
+static double draw(uint64_t *state) { return 0.5 + (double)(field_bits(state) >> 11) * 0x1p-53; }
 
 static void fill(Tensor *t, uint64_t *state) {
   for (int64_t i = 0; i < type_count(t->type) * (t->type.lane ? POINTS : 1); i++) t->v[i] = draw(state);
@@ -102,14 +97,13 @@ static bool output_moves(const Fn *f, uint32_t k) {
 }
 
 bool pass_separable(const Fn *rates, Diag *diag) {
-  Fn *derived = pass_derive(rates, diag), *f = derived ? pass_simplify(derived) : NULL;
+  Fn *f = pass_lower(rates, MEMORY_STORED, NULL, diag);
   bool separable = true;
   for (uint32_t k = 0; f && k < 2 && k < f->out.n && separable; k++) {
     if (!output_reads(f, k, k)) continue;
     FieldAnswer answer = same_everywhere(f, k);
     separable = answer == FIELD_EQUAL || (answer == FIELD_UNDECIDED && !output_moves(f, k));
   }
-  ir_fn_destroy(derived);
   ir_fn_destroy(f);
   return separable;
 }

@@ -244,3 +244,10 @@ Fn *pass_simplify(const Fn *f)
   check_same("simplify", f, out);
   return out;
 }
+
+Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
+{
+  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? pass_simplify(derived) : NULL;
+  ir_fn_destroy(derived);
+  return g;
+}

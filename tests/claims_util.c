@@ -1,4 +1,5 @@
 #include "tests/claims_util.h"
+#include "tests/random_fn.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -7,13 +8,7 @@
 
 /* ---- random numbers and text ------------------------------------------------------------------------------ */
 
-uint64_t rng_bits(Rng *r) {
-  uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
+uint64_t rng_bits(Rng *r) { return random_bits(&r->state); }
 uint32_t rng_below(Rng *r, uint32_t n) { return (uint32_t)((rng_bits(r) >> 32) * n >> 32); }
 double rng_unit(Rng *r) { return (double)(rng_bits(r) >> 11) * 0x1p-53; }
 

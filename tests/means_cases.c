@@ -1,5 +1,6 @@
 #include "tests/means_cases.h"
 
+#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,3 +239,12 @@ const MeansCase means_cases[] = {
   {"plain", plain, 1, 1, 2},
 };
 const int means_ncases = sizeof means_cases / sizeof *means_cases;
+
+Fn *means_derived(Fn *f, Diag *diag) {
+  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+  Fn *s = pass_lower(f, MEMORY_STORED, NULL, diag);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+  CU_ASSERT_EQUAL(ir_verify(s, stderr), 0);
+  ir_fn_destroy(f);
+  return s;
+}

@@ -17,4 +17,6 @@ typedef struct MeansCase {
 extern const MeansCase means_cases[];
 extern const int means_ncases;
 
+Fn *means_derived(Fn *f, Diag *diag);      /* f derived, simplified and verified; takes f, which must not be NULL */
+
 #endif

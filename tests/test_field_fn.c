@@ -135,6 +135,13 @@ static Fn *end(Build *b, Fn *f, Val out) {
   return f;
 }
 
+static Fn *law(Val (*side)(Build *, const Val *)) {
+  Val v[8];
+  Build b;
+  Fn *f = begin(&b, v, 8);
+  return end(&b, f, side(&b, v));
+}
+
 static Fn *zero(int n) {
   Val v[8];
   Build b;
@@ -270,12 +277,7 @@ static void test_signs(void) {
   for (size_t k = 0; k < sizeof signs / sizeof *signs; k++)
     for (uint64_t seed = 1; seed <= 40; seed++) {
       FieldReport r;
-      Val v[8];
-      Build b;
-      Fn *f = begin(&b, v, 8), *g;
-      f = end(&b, f, signs[k].left(&b, v));
-      g = begin(&b, v, 8);
-      g = end(&b, g, signs[k].right(&b, v));
+      Fn *f = law(signs[k].left), *g = law(signs[k].right);
       FieldAnswer got = ir_field_equal(f, g, 3, seed, &r);
       CU_ASSERT_EQUAL(got, signs[k].answer);
       if (got != signs[k].answer) printf("\n%s: %d: %s\n", signs[k].text, got, r.reason);
@@ -341,10 +343,7 @@ static void test_degrees(void) {
   static const struct { Val (*make)(Build *, const Val *); double degree; } *c, cases[] = {
       {plain, 2}, {itself, 1}, {nested_again, 1}, {nothing, 1}};
   for (c = cases; c < cases + sizeof cases / sizeof *cases; c++) {
-    Val v[8];
-    Build b;
-    Fn *f = begin(&b, v, 8);
-    f = end(&b, f, c->make(&b, v));
+    Fn *f = law(c->make);
     CU_ASSERT_EQUAL(ir_field_degree(f, 1, (FieldDegree){2, 2, false}), c->degree);
     ir_fn_destroy(f);
   }
@@ -378,12 +377,7 @@ static void test_real(void) {
       {far_away, itself, FIELD_DIFFERENT}, {tenth, exact_tenth, FIELD_UNDECIDED}, {cancels, nearly, FIELD_UNDECIDED}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     FieldReport r;
-    Val v[8];
-    Build b;
-    Fn *f = begin(&b, v, 8), *g;
-    f = end(&b, f, cases[k].left(&b, v));
-    g = begin(&b, v, 8);
-    g = end(&b, g, cases[k].right(&b, v));
+    Fn *f = law(cases[k].left), *g = law(cases[k].right);
     FieldAnswer got = ir_field_equal(f, g, 3, 5, &r);
     CU_ASSERT_EQUAL(got, cases[k].answer);
     if (got != cases[k].answer) printf("\nreal %d: %d: %s\n", (int)k, got, r.reason);

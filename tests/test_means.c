@@ -11,15 +11,7 @@
 static Source *src;
 static Diag *diag;
 
-static Fn *derived(Fn *f) {
-  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-  Fn *d = pass_derive(f, diag), *s = d ? pass_simplify(d) : NULL;
-  CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-  CU_ASSERT_EQUAL(ir_verify(s, stderr), 0);
-  ir_fn_destroy(f);
-  ir_fn_destroy(d);
-  return s;
-}
+static Fn *derived(Fn *f) { return means_derived(f, diag); }
 
 static void same(const char *name, const char *what, const Fn *a, const Fn *b) {
   FieldReport r;

@@ -6,6 +6,7 @@
 
 #include "ir/field.h"
 #include "passes/passes.h"
+#include "tests/means_cases.h"
 #include "tests/random_fn.h"
 
 enum { TURNS = 3, STAGES = 3, NIN = 5, LANES = 2 };        /* inputs of a random function: LANES shared, then per sample */
@@ -121,16 +122,6 @@ static Fn *by_hand(const Program *p) {
   return f;
 }
 
-static Fn *derived(Fn *f, Diag *diag) {
-  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-  Fn *d = pass_derive(f, diag), *s = d ? pass_simplify(d) : NULL;
-  CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-  CU_ASSERT_EQUAL(ir_verify(s, stderr), 0);
-  ir_fn_destroy(f);
-  ir_fn_destroy(d);
-  return s;
-}
-
 /* The parts are compared with the whole by pass_split itself, with HNNC_VERIFY_EACH. */
 static uint32_t phases(const Fn *f, Diag *diag) {
   Split s;
@@ -151,13 +142,13 @@ static FieldAnswer check(uint64_t seed) {
                        .draws = seed % 5 == 0, .fold = seed % 2};
     p.stage[k] = random_fn(&spec);
   }
-  Fn *loss = with_means(&p), *step = derived(pass_step_mean(loss, diag), diag), *hand = derived(by_hand(&p), diag);
+  Fn *loss = with_means(&p), *step = means_derived(pass_step_mean(loss, diag), diag), *hand = means_derived(by_hand(&p), diag);
   FieldAnswer answer = ir_field_equal(step, hand, 2, seed, &r);
   CU_ASSERT_NOT_EQUAL(answer, FIELD_DIFFERENT);
   if (answer == FIELD_DIFFERENT) fprintf(stderr, "seed %d: %s\n", (int)seed, r.reason);
   CU_ASSERT(phases(step, diag) <= STAGES);
   if (smooth) {
-    Fn *g = derived(pass_gradient(loss, (uint32_t[]){0, NIN + 1}, 2, NULL, diag), diag);
+    Fn *g = means_derived(pass_gradient(loss, (uint32_t[]){0, NIN + 1}, 2, NULL, diag), diag);
     CU_ASSERT(phases(g, diag) <= 2 * STAGES - 1);
     ir_fn_destroy(g);
   }

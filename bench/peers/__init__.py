@@ -18,6 +18,20 @@ class Missing(Exception):
     """Not a fault: this peer cannot do this workload, for the reason given."""
 
 
+class Stepping:
+    """A training that is stepped from Python: `reset` goes back to the start parameters, `step` gives the loss before
+    it."""
+
+    def run(self):
+        self.losses = [self.step() for _ in range(self.spec["steps"])]
+        return self.spec["steps"]
+
+    def check(self):
+        self.reset()
+        self.run()
+        return self.losses
+
+
 # name: (module, virtual environment below bench/venv, what it is)
 PEERS = {
     "jax": ("peers.jax_peer", "", "JAX, latest: K steps in one jit(lax.scan), buffers donated, optax"),

@@ -2,7 +2,7 @@
 What a careful programmer gets without a compiler."""
 import numpy as np
 
-from peers import Missing
+from peers import Missing, Stepping
 
 
 def versions():
@@ -30,7 +30,7 @@ def gradient(params, x, target):
     return loss, [g1.T @ e + z1.T @ x, z1.sum(0), g2.T @ v1 + z2.T @ a1, z2.sum(0), (r2 * s2).sum(0)[None], np.zeros_like(b3)]
 
 
-class Training:
+class Training(Stepping):
     def __init__(self, spec, data, start):
         q, p, dq, dp = data
         self.spec, self.start = spec, start
@@ -52,15 +52,6 @@ class Training:
             v += w.dtype.type(0.001) * (d * d - v)
             w -= w.dtype.type(rate) * m / (np.sqrt(v) * w.dtype.type(fix) + w.dtype.type(1e-8))
         return loss
-
-    def run(self):
-        self.losses = [self.step() for _ in range(self.spec["steps"])]
-        return self.spec["steps"]
-
-    def check(self):
-        self.reset()
-        self.run()
-        return self.losses
 
 
 def build(spec, data, start):

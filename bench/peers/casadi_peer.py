@@ -2,7 +2,7 @@
 import casadi as ca
 import numpy as np
 
-from peers import Missing
+from peers import Missing, Stepping
 
 
 def versions():
@@ -47,7 +47,7 @@ class Call:
         return self.out.ravel()
 
 
-class OrbitGradient:
+class OrbitGradient(Stepping):
     def __init__(self, spec, data, start):
         self.spec, self.start = spec, start
         self.q, self.p, self.Q = data
@@ -68,20 +68,12 @@ class OrbitGradient:
     def reset(self):
         self.k = float(self.start[0][0])
 
-    def run(self):
-        self.losses = []
-        for _ in range(self.spec["steps"]):
-            each = np.array([[float(y) for y in self.fn(np.concatenate([q, p]), Q, self.k)]
-                             for q, p, Q in zip(self.q, self.p, self.Q)])
-            value, slope = each.mean(0)
-            self.losses.append(value)
-            self.k -= self.spec["config"]["lr"] * slope
-        return self.spec["steps"]
-
-    def check(self):
-        self.reset()
-        self.run()
-        return self.losses
+    def step(self):
+        each = np.array([[float(y) for y in self.fn(np.concatenate([q, p]), Q, self.k)]
+                         for q, p, Q in zip(self.q, self.p, self.Q)])
+        value, slope = each.mean(0)
+        self.k -= self.spec["config"]["lr"] * slope
+        return value
 
 
 def build(spec, data, start):

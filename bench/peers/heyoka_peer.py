@@ -4,7 +4,7 @@ The neural ODE goes the way of its notebooks: first-order variational equations 
 import heyoka as hy
 import numpy as np
 
-from peers import Missing
+from peers import Missing, Stepping
 
 
 def versions():
@@ -58,7 +58,7 @@ class Kepler:
         return self.out.T.ravel()
 
 
-class NeuralOde:
+class NeuralOde(Stepping):
     def __init__(self, spec, data, start):
         self.spec, self.start = spec, start
         self.x, self.y = (a.astype(float) for a in data)
@@ -74,6 +74,7 @@ class NeuralOde:
         n = sum(a.size for a in self.start)
         self.ta = hy.taylor_adaptive(system, [0.0, 0.0], pars=np.zeros(n), tol=1e-4, compact_mode=True)
         self.fresh = np.array(self.ta.state[2:])
+        self.reset()
 
     def reset(self):
         self.w = np.concatenate([self.start[k].ravel() for k in self.order]).astype(float)
@@ -96,17 +97,6 @@ class NeuralOde:
         lr = self.spec["config"]["lr"]
         self.w -= lr * (self.m / (1 - 0.9**self.t)) / (np.sqrt(self.v / (1 - 0.999**self.t)) + 1e-8)
         return loss
-
-    def run(self):
-        if not hasattr(self, "w"):
-            self.reset()
-        self.losses = [self.step() for _ in range(self.spec["steps"])]
-        return self.spec["steps"]
-
-    def check(self):
-        self.reset()
-        self.run()
-        return self.losses
 
 
 def build(spec, data, start):
