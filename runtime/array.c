@@ -88,3 +88,17 @@ void rt_set_finish(RtSet *s) {
   free(s->field);
   *s = (RtSet){0};
 }
+
+/* By exponent bits: a reduction that the compiler can vectorise, unlike isfinite with its early exit. */
+bool rt_finite(const void *v, int64_t n, bool f64) {
+  if (f64) {
+    const uint64_t *w = v, mask = 0x7FF0000000000000u;
+    uint64_t bad = 0;
+    for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & ((uint64_t)1 << 63);
+    return !bad;
+  }
+  const uint32_t *w = v, mask = 0x7F800000u;
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & 0x80000000u;
+  return !bad;
+}

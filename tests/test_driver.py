@@ -346,10 +346,20 @@ def test_diagnose():
 
 TRAINS = r"""
 #include "m.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #define N 100
-static double q[N], p[N], dq[N], dp[N];
+static double q[N], p[N], dq[N], dp[N], all[N], some[N];
+/* Calls of other sizes in between change nothing. */
+static int sizes(m *x) {
+  if (m_H(x, N, q, p, all)) return 1;
+  for (int n = 1; n < N; n += 7) {
+    if (m_H(x, n, q, p, some)) return 1;
+    for (int i = 0; i < n; i++) if (!(fabs(some[i] - all[i]) < 1e-12)) return 1;
+  }
+  return m_H(x, 0, q, p, some) != -1;
+}
 int main(void) {
   double loss = 0;
   m *x = m_create();
@@ -358,6 +368,7 @@ int main(void) {
   for (int step = 0; step < 40; step++) if (m_train_fit(x, N, q, p, dq, dp, 0, &loss)) return 3;
   double one = 1, h;
   if (m_H(x, 1, &one, &one, &h)) return 4;
+  if (sizes(x)) return 5;
   printf("%.17g\n", h);
   for (int k = 0; k < M_PARAMS; k++) {
     printf("%s", m_param_name(k));
