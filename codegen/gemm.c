@@ -46,7 +46,12 @@ void gemm_each(CgEmit *e, int64_t count, int64_t step, GemmBody body, void *ctx)
   cg_loop_end(e, &l);
 }
 
-void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLVMValueRef p, bool add) {
+LLVMValueRef gemm_load_unless(CgEmit *e, LLVMValueRef set, LLVMValueRef p, unsigned lanes) {
+  LLVMValueRef v = cg_load(e, p, lanes);
+  return set ? LLVMBuildSelect(e->b, cg_splat(e, set, lanes), cg_real(e, 0, lanes), v, "") : v;
+}
+
+void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLVMValueRef p, bool add, LLVMValueRef set) {
   for (unsigned at = 0, w = lanes; at < n; w /= 2) {
     if (w > n - at) continue;
     int mask[64];
@@ -54,7 +59,7 @@ void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLV
     LLVMValueRef piece = v, to = cg_gep(e, p, cg_i64(e, at));
     if (w == 1 && lanes > 1) piece = LLVMBuildExtractElement(e->b, v, cg_i32(e, (int32_t)at), "");
     else if (w < lanes) piece = cg_shuffle(e, v, LLVMGetPoison(LLVMTypeOf(v)), mask, w);
-    if (add) piece = LLVMBuildFAdd(e->b, cg_load(e, to, w), piece, "");
+    if (add) piece = LLVMBuildFAdd(e->b, gemm_load_unless(e, set, to, w), piece, "");
     cg_store(e, piece, to);
     at += w;
   }

@@ -71,7 +71,7 @@ typedef struct CgDw {
   int npair;                 /* stacked: D is read and written once for all of them */
   LLVMValueRef d;
   int64_t ldd;               /* D(m,k) = d[m*ldd + k], ldd >= K; nothing beyond K is touched */
-  bool set;                  /* D = instead of D += */
+  LLVMValueRef set;          /* i1, at run time: D = instead of D +=; NULL: never */
 } CgDw;
 
 void cg_dw(CgEmit *e, const CgDw *w);

@@ -41,16 +41,14 @@ static bool whole(const Tile *t, int j) { return t->blk.used[j] == t->blk.width[
 static void start_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
   for (int64_t r = 0; r < t->rows; r++)
     for (int j = 0; j < t->blk.nv; j++)
-      acc[r * t->blk.nv + j] = t->w->set || !whole(t, j) ? cg_real(e, 0, t->blk.width[j])
-                                                          : cg_load(e, place(e, t, r, j), t->blk.width[j]);
+      acc[r * t->blk.nv + j] = whole(t, j) ? gemm_load_unless(e, t->w->set, place(e, t, r, j), t->blk.width[j])
+                                           : cg_real(e, 0, t->blk.width[j]);
 }
 
 static void store_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
   for (int64_t r = 0; r < t->rows; r++)
-    for (int j = 0; j < t->blk.nv; j++) {
-      bool add = !t->w->set && !whole(t, j);
-      gemm_store_first(e, acc[r * t->blk.nv + j], t->blk.width[j], t->blk.used[j], place(e, t, r, j), add);
-    }
+    for (int j = 0; j < t->blk.nv; j++)
+      gemm_store_first(e, acc[r * t->blk.nv + j], t->blk.width[j], t->blk.used[j], place(e, t, r, j), !whole(t, j), t->w->set);
 }
 
 static void add_lane(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *acc) {

@@ -22,7 +22,9 @@ typedef void (*GemmBody)(CgEmit *e, void *ctx, LLVMValueRef at);
 void gemm_each(CgEmit *e, int64_t count, int64_t step, GemmBody body, void *ctx);
 
 /* The first n lanes of v (whose length is `lanes` >= n) to p, by pieces that are powers of two. With `add`,
- * added to what is there. */
-void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLVMValueRef p, bool add);
+ * added to what is there, or to 0 where `set` (an i1, or NULL) is true. */
+void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLVMValueRef p, bool add, LLVMValueRef set);
+/* What is at p, or 0 where `set` is true. */
+LLVMValueRef gemm_load_unless(CgEmit *e, LLVMValueRef set, LLVMValueRef p, unsigned lanes);
 
 #endif

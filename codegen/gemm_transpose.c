@@ -125,7 +125,7 @@ static void reduce_at(CgEmit *e, void *ctx, LLVMValueRef at) {
   transpose_block(e, v);
   for (unsigned half = e->vl / 2; half >= 1; half /= 2)
     for (unsigned i = 0; i < half; i++) v[i] = LLVMBuildFAdd(e->b, v[i], v[i + half], "");
-  gemm_store_first(e, v[0], e->vl, t->rows, cg_gep(e, t->dst, row), t->add);
+  gemm_store_first(e, v[0], e->vl, t->rows, cg_gep(e, t->dst, row), t->add, NULL);
 }
 
 void cg_lane_reduce(CgEmit *e, LLVMValueRef acc, int64_t n, LLVMValueRef dst, bool add) {

@@ -12,7 +12,7 @@ typedef struct Product {
   DwShape w;
   int outer[3 * IR_MAX_RANK], nouter;    /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
-  LLVMValueRef dst;
+  LLVMValueRef dst, set;                 /* set: i1, the first tile begins the sum; or NULL */
   DwTerm term[PLAN_JOIN];                /* of groups that are done along with this one, then its own */
   uint32_t nterm;
 } Product;
@@ -186,7 +186,7 @@ static void dw_inner(Gen *g, Product *x) {
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
   }
   dw_term(g, x, &x->term[x->nterm]);
-  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, cg_gep(g->e, x->dst, dst), stride[row->in_out]);
+  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, cg_gep(g->e, x->dst, dst), stride[row->in_out], x->set);
 }
 
 static Product dw_product(Frame *fr, const Group *gr) {
@@ -204,6 +204,10 @@ void gen_dw(Gen *g, Frame *fr, uint32_t group) {
   LLVMValueRef ld;
   Val sink = plan_sink(fr->p, gr->main);
   gen_memory(g, fr, sink, &x.dst, &ld);
+  if (plan_first_sets(fr->p, sink)) {
+    LLVMValueRef first = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
+    x.set = LLVMBuildICmp(g->e->b, LLVMIntEQ, g->tile, first, "");
+  }
   if (fr->p->up && fr->p->val[sink.id].home != HOME_ZS) gen_zero(g, x.dst, type_count(ir_type(fr->p->f, gr->main)) * g->e->es);
   for (uint32_t k = 1; k < group; k++) {
     if (fr->p->group.at[k]->joined != group) continue;

@@ -109,6 +109,9 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 
 Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
 Val plan_sink(const Plan *p, Val v);           /* what a sum accumulates into: another value, or itself */
+/* True if a sum over the tiles is made in memory by one weight gradient alone (with those that are joined to it), so that
+ * the first tile of a call can set it. */
+bool plan_first_sets(const Plan *p, Val sink);
 int64_t plan_acc(const Plan *p, const Root *r);          /* scratch of a root's lane accumulators */
 uint32_t plan_piece(const Plan *p, uint32_t t);          /* of the function, by time: 0 is before the tiles */
 Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */

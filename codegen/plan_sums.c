@@ -85,6 +85,18 @@ static void join_products(Plan *p) {
   }
 }
 
+bool plan_first_sets(const Plan *p, Val sink) {
+  uint32_t makers = 0;
+  if (p->up) return false;
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    const Group *g = p->group.at[k];
+    if (g->kind != G_DW || g->joined || plan_sink(p, g->main).id != sink.id) continue;
+    if (!plain(p, g) || g->section != SEC_TILE) return false;
+    makers++;
+  }
+  return makers == 1;
+}
+
 static void commit(Plan *p, Val sink, const Tree *t) {
   for (uint32_t k = 0; k < t->add.n; k++) {
     PVal *q = &p->val[t->add.at[k].id];

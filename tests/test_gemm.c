@@ -156,7 +156,7 @@ static void products(void) { everywhere(products_on); }
 typedef struct Dw {
   int64_t M, K, lanes, ldg, ldx, ldd, R;
   int npair;
-  bool set;
+  bool asks, set;            /* asks: whether D is set is known only when it runs, from n */
 } Dw;
 
 static Dw random_dw(const CgEmit *e) {
@@ -166,6 +166,7 @@ static Dw random_dw(const CgEmit *e) {
   d.ldx = d.lanes * d.R + pick(0, 3);
   d.ldd = d.K + pick(0, 3);
   d.set = next_random() % 2;
+  d.asks = d.set || next_random() % 2;
   return d;
 }
 
@@ -179,7 +180,8 @@ static void emit_dw(Jit *j, const char *name, const Dw *d) {
     cg_transpose(e, cg_gep(e, x, cg_i64(e, r * d->lanes)), cg_i64(e, d->ldx), d->K, d->lanes,
                  cg_gep(e, xt, cg_i64(e, r * one)), ldt);
   CgDwPair pair[2] = {{g, cg_i64(e, d->ldg), xt, 1, 0, 0}, {g, cg_i64(e, d->ldg), xt, d->R, d->lanes, one}};
-  CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, d->set};
+  CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, NULL};
+  if (d->asks) w.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
   cg_dw(e, &w);
   LLVMBuildRetVoid(e->b);
 }
@@ -207,7 +209,9 @@ static void check_dw(const Dw *d, Kernel4 f, bool over_lanes, bool f64, int64_t 
   Buf out = buf_new(f64, d->M * ldd, true), before = buf_new(f64, out.n, false);
   for (int64_t i = 0; i < out.n; i++) put(before, i, at(out, i));
   if (!over_lanes) buf_fill(s, NAN);
-  f(g.p, x.p, out.p, s.p, 0);
+  for (int64_t i = 0; i < out.n && d->set; i++)
+    if (i % ldd < d->K) put(out, i, NAN);
+  f(g.p, x.p, out.p, s.p, d->set);
   int bad = 0;
   for (int64_t m = 0; m < d->M; m++)
     for (int64_t k = 0; k < ldd; k++) {
