@@ -1,7 +1,8 @@
 /* A compiled function run over any number of samples. The samples are cut into chunks of whole tiles by
- * n and the work alone; each chunk writes its batch sums to its own buffer, and the buffers are added in
- * chunk order, so that the result is the same to the bit for any number of threads. Small work is one
- * chunk, which runs on the caller's thread and writes to the outputs directly.
+ * n and the work alone, a power of two of them, and the batch sums of the chunks are added as a binary tree: so the
+ * result is the same to the bit for any number of threads. A thread takes a whole subtree (a group) and adds in
+ * buffers of its own, which stay in its cache; only the sums of the groups go from one core to another. Small work
+ * is one chunk, which runs on the caller's thread and writes to the outputs directly.
  *
  * An RtFn has one run at a time. Outputs may be the same memory as inputs of the same tile (the optimizer
  * updates in place). */
@@ -11,7 +12,7 @@
 #include <string.h>
 
 enum { MAX_CHUNKS = 64,
-       CHUNK_FLOP = 200000,        /* some microseconds: a few times what it costs to wake a thread */
+       CHUNK_FLOP = 1000000,       /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
        CHUNK_FLOP_PER_SUM = 1024,  /* keeps the addition of chunks under 2 percent of the work */
        REDUCE_PIECE = 8192 };
 
@@ -22,14 +23,14 @@ struct RtFn {
   bool *out_lane;
   RtPool *pool;
   int64_t sums;              /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
-  char *partial;             /* (chunks - 1) x sums, or 1 x sums with one thread */
+  char *partial;             /* buffers of sums: of the groups but the first, then those of each thread */
   int buffers;
   char *scratch;
   size_t scratch_size;       /* of one thread */
-  HnnArg *arg;               /* outputs of each chunk */
+  HnnArg *arg;               /* outputs of the chunk that each thread runs */
   /* the run at hand: */
   const HnnArg *in, *out;
-  int chunks;
+  int chunks, groups, depth; /* depth: of the tree of one group */
   int64_t tiles;
   uint64_t seed, sample0;
 };
@@ -50,7 +51,7 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   const size_t nout = spec->nout > 0 ? (size_t)spec->nout : 1;
   f->out_elems = calloc(nout, sizeof *f->out_elems);
   f->out_lane = calloc(nout, sizeof *f->out_lane);
-  f->arg = calloc(nout * MAX_CHUNKS, sizeof *f->arg);
+  f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
   f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
   f->scratch = rt_zeroed(f->scratch_size * (size_t)rt_pool_threads(pool));
   if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) { rt_fn_destroy(f); return NULL; }
@@ -93,8 +94,16 @@ static int chunks_for(const RtFn *f, int64_t n, int64_t tiles) {
   return c;
 }
 
-static bool room_for(RtFn *f, int chunks) {
-  const int want = !f->sums || chunks == 1 ? 0 : rt_pool_threads(f->pool) == 1 ? 1 : chunks - 1;
+/* As many groups as threads; where that is no power of two, more, so that none waits long at the end. */
+static int groups_for(const RtFn *f, int chunks) {
+  const int threads = rt_pool_threads(f->pool), want = threads & (threads - 1) ? 4 * threads : threads;
+  int g = 1;
+  while (g < chunks && (g < want || !f->sums)) g *= 2;
+  return g;
+}
+
+static bool room_for(RtFn *f) {
+  const int want = f->sums ? f->groups - 1 + rt_pool_threads(f->pool) * f->depth : 0;
   if (want <= f->buffers) return true;
   free(f->partial);
   f->partial = rt_zeroed((size_t)f->sums * real_size(f) * (size_t)want);
@@ -109,68 +118,86 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
   f->spec.kernel(&c);
 }
 
-/* Chunk c's outputs: the shared ones in buffer b, or where they belong (b < 0). */
-static const HnnArg *outputs(RtFn *f, int c, int b) {
-  HnnArg *arg = f->arg + (size_t)c * (size_t)f->spec.nout;
-  char *p = b < 0 ? NULL : f->partial + (size_t)b * (size_t)f->sums * real_size(f);
+enum { OUTPUTS = -1 };       /* for a number of a buffer: where the sums belong in the end */
+
+static char *buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * real_size(f); }
+static int group_buffer(int group) { return group - 1; }
+static int thread_buffer(const RtFn *f, int thread, int level) { return f->groups - 1 + thread * f->depth + level; }
+
+/* The outputs of a chunk whose sums go to buffer b. */
+static const HnnArg *outputs(RtFn *f, int thread, int b) {
+  HnnArg *arg = f->arg + (size_t)thread * (size_t)f->spec.nout;
+  char *p = b == OUTPUTS || !f->sums ? NULL : buffer(f, b);
   for (int i = 0; i < f->spec.nout; i++) {
     arg[i] = f->out[i];
-    if (f->out_lane[i] || b < 0) continue;
+    if (f->out_lane[i] || !p) continue;
     arg[i].p = p;
     p += (size_t)padded(f, f->out_elems[i]) * real_size(f);
   }
   return arg;
 }
 
-static void chunk_job(void *ctx, int c, int thread) {
-  RtFn *f = ctx;
-  call(f, outputs(f, c, f->sums ? c - 1 : -1), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
-}
-
-/* out[i] += buffers b0 ... b1-1, elements [from, to) of output k, `offset` into a buffer. */
-static void add(RtFn *f, int k, int64_t offset, int64_t from, int64_t to, int b0, int b1) {
-  for (int b = b0; b < b1; b++) {
-    const char *base = f->partial + ((size_t)b * (size_t)f->sums + (size_t)offset) * real_size(f);
-    if (f->spec.info.f64) {
-      double *restrict o = f->out[k].p;
-      const double *restrict v = (const double *)base;
-      for (int64_t i = from; i < to; i++) o[i] += v[i];
-    } else {
-      float *restrict o = f->out[k].p;
-      const float *restrict v = (const float *)base;
-      for (int64_t i = from; i < to; i++) o[i] += v[i];
-    }
+static void add(const RtFn *f, void *to, const void *from, int64_t n) {
+  if (f->spec.info.f64) {
+    double *restrict o = to;
+    const double *restrict v = from;
+    for (int64_t i = 0; i < n; i++) o[i] += v[i];
+  } else {
+    float *restrict o = to;
+    const float *restrict v = from;
+    for (int64_t i = 0; i < n; i++) o[i] += v[i];
   }
 }
 
-static void add_range(RtFn *f, int64_t from, int64_t to, int b0, int b1) {
+/* Sums [from, to) of buffer b to those of buffer `into`. */
+static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
+  const size_t size = real_size(f);
+  if (into != OUTPUTS) {
+    add(f, buffer(f, into) + (size_t)from * size, buffer(f, b) + (size_t)from * size, to - from);
+    return;
+  }
   int64_t offset = 0;
   for (int k = 0; k < f->spec.nout; k++) {
     if (f->out_lane[k]) continue;
-    const int64_t a = from > offset ? from - offset : 0, end = to - offset;
-    const int64_t b = end < f->out_elems[k] ? end : f->out_elems[k];
-    if (a < b) add(f, k, offset, a, b, b0, b1);
+    const int64_t first = from > offset ? from - offset : 0, end = to - offset;
+    const int64_t last = end < f->out_elems[k] ? end : f->out_elems[k];
+    if (first < last)
+      add(f, (char *)f->out[k].p + (size_t)first * size, buffer(f, b) + (size_t)(offset + first) * size, last - first);
     offset += padded(f, f->out_elems[k]);
   }
 }
 
+/* Chunks [c, c + n), n a power of two, into buffer b. */
+static void subtree(RtFn *f, int c, int n, int b, int thread, int level) {
+  if (n == 1) {
+    call(f, outputs(f, thread, b), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
+    return;
+  }
+  const int other = thread_buffer(f, thread, level);
+  subtree(f, c, n / 2, b, thread, level + 1);
+  subtree(f, c + n / 2, n / 2, other, thread, level + 1);
+  if (f->sums) add_range(f, b, other, 0, f->sums);
+}
+
+static void group_job(void *ctx, int group, int thread) {
+  RtFn *f = ctx;
+  const int n = f->chunks / f->groups;
+  subtree(f, group * n, n, group_buffer(group), thread, 0);
+}
+
+/* The top of the tree, for a piece of the sums. */
 static void reduce_job(void *ctx, int piece, int thread) {
   (void)thread;
   RtFn *f = ctx;
   const int64_t from = (int64_t)piece * REDUCE_PIECE, to = from + REDUCE_PIECE;
-  add_range(f, from, to < f->sums ? to : f->sums, 0, f->chunks - 1);
+  for (int step = 1; step < f->groups; step *= 2)
+    for (int g = 0; g < f->groups; g += 2 * step)
+      add_range(f, group_buffer(g), group_buffer(g + step), from, to < f->sums ? to : f->sums);
 }
 
 static void clear_sums(RtFn *f) {
   for (int i = 0; i < f->spec.nout; i++)
     if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * real_size(f));
-}
-
-static void one_by_one(RtFn *f) {
-  for (int c = 0; c < f->chunks; c++) {
-    call(f, outputs(f, 0, c && f->sums ? 0 : -1), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, 0);
-    if (c && f->sums) add_range(f, 0, f->sums, 0, 1);
-  }
 }
 
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
@@ -181,11 +208,10 @@ void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t
   if (n <= 0) { clear_sums(f); return; }
   f->tiles = (n + tile - 1) / tile;
   f->chunks = chunks_for(f, n, f->tiles);
-  if (!room_for(f, f->chunks)) abort();
-  if (f->chunks == 1) call(f, out, 0, f->tiles, 0);
-  else if (rt_pool_threads(f->pool) == 1) one_by_one(f);
-  else {
-    rt_pool_run(f->pool, f->chunks, chunk_job, f);
-    if (f->sums) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
-  }
+  f->groups = groups_for(f, f->chunks);
+  f->depth = 0;
+  for (int c = f->groups; c < f->chunks; c *= 2) f->depth++;
+  if (!room_for(f)) abort();
+  rt_pool_run(f->pool, f->groups, group_job, f);
+  if (f->sums && f->groups > 1) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
 }
