@@ -52,7 +52,7 @@ static void sums(Jit *j, const Shape *s) {
     return;
   }
   CgDwPair p = {jit_param(j, 0), ld, jit_param(j, 1), 1, 0, 0}, two[2] = {p, p};
-  CgDw w = {s->M, s->K, e->tile, two, s->kind == DW_STACKED ? 2 : 1, jit_param(j, 2), s->K, NULL};
+  CgDw w = {s->M, s->K, e->tile, two, s->kind == DW_STACKED ? 2 : 1, jit_param(j, 2), s->K, NULL, NULL};
   cg_dw(e, &w);
 }
 

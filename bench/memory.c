@@ -99,7 +99,7 @@ static double time_kernel(const Fn *f, HnnKernel run, HnnKernelInfo info) {
     out[k] = (HnnArg){filled(type_count(t) * (t.lane ? ld : 1), 0), ld};
   }
   void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 127) / 64 * 64);
-  HnnCall call = {.in = in, .out = out, .tile1 = TILES, .scratch = scratch};
+  HnnCall call = {.in = in, .out = out, .tile1 = TILES, .scratch = scratch, .samples = ld};
   double best = 1e9;
   run(&call);
   for (int r = 0; r < ROUNDS; r++) {

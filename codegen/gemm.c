@@ -23,16 +23,20 @@ int64_t gemm_rows(int64_t M, int64_t most) {
   return (M + tiles - 1) / tiles;
 }
 
+void gemm_sum_upto(CgEmit *e, LLVMValueRef count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
+  CgLoop l;
+  cg_loop_begin(e, &l, cg_i64(e, 0), count, unroll);
+  for (int i = 0; i < n; i++) acc[i] = cg_loop_phi(e, &l, acc[i]);
+  for (int q = 0; q < unroll; q++) step(e, ctx, l.iv, q, acc);
+  for (int i = 0; i < n; i++) cg_loop_next(&l, (unsigned)i, acc[i]);
+  cg_loop_end(e, &l);
+}
+
 void gemm_sum(CgEmit *e, int64_t count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
   int64_t turns = count / unroll, done = 0;
   if (turns > 1) {
-    CgLoop l;
     done = turns * unroll;
-    cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, done), unroll);
-    for (int i = 0; i < n; i++) acc[i] = cg_loop_phi(e, &l, acc[i]);
-    for (int q = 0; q < unroll; q++) step(e, ctx, l.iv, q, acc);
-    for (int i = 0; i < n; i++) cg_loop_next(&l, (unsigned)i, acc[i]);
-    cg_loop_end(e, &l);
+    gemm_sum_upto(e, cg_i64(e, done), unroll, acc, n, step, ctx);
   }
   for (int q = 0; done + q < count; q++) step(e, ctx, cg_i64(e, done), q, acc);
 }

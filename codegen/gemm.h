@@ -58,6 +58,8 @@ void cg_rows_bias(CgEmit *e, void *pointer, CgRow *r);
 
 /* ---- D[m][k] += sum over pairs p, r < R_p, lanes l of G_p[m][r][l] * X_p[k][r][l] ---------------- */
 
+enum { CG_DW_STEP = 4 };
+
 /* The X of a pair is read transposed, from cg_transpose: XT[l][k], one for each r. */
 typedef struct CgDwPair {
   LLVMValueRef g, ldg;       /* G(m,r,l) = g[m*ldg + r*g_r + l] */
@@ -71,6 +73,7 @@ typedef struct CgDw {
   int npair;                 /* stacked: D is read and written once for all of them */
   LLVMValueRef d;
   int64_t ldd;               /* D(m,k) = d[m*ldd + k], ldd >= K; nothing beyond K is touched */
+  LLVMValueRef used;         /* i64, at run time: only the first lanes count, a positive multiple of CG_DW_STEP; NULL: all */
   LLVMValueRef set;          /* i1, at run time: D = instead of D +=; NULL: never */
 } CgDw;
 

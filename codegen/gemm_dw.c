@@ -73,7 +73,9 @@ static void add_pair(CgEmit *e, void *ctx, LLVMValueRef r, int q, LLVMValueRef *
   LLVMValueRef n = cg_iadd(e, r, cg_i64(e, q));
   at_r.g = cg_gep(e, t->g, cg_imul(e, n, cg_i64(e, t->pair->g_r)));
   at_r.xt = cg_gep(e, t->xt, cg_imul(e, n, cg_i64(e, t->pair->xt_r)));
-  gemm_sum(e, t->w->lanes, 4, acc, (int)t->rows * t->blk.nv, add_lane, &at_r);
+  int sums = (int)t->rows * t->blk.nv;
+  if (t->w->used) gemm_sum_upto(e, t->w->used, CG_DW_STEP, acc, sums, add_lane, &at_r);
+  else gemm_sum(e, t->w->lanes, CG_DW_STEP, acc, sums, add_lane, &at_r);
 }
 
 static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {

@@ -16,6 +16,8 @@ int64_t gemm_rows(int64_t M, int64_t most);
  * turn, then the rest in line. */
 typedef void (*GemmStep)(CgEmit *e, void *ctx, LLVMValueRef base, int q, LLVMValueRef *acc);
 void gemm_sum(CgEmit *e, int64_t count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx);
+/* The same for a count that is known at run time, a positive multiple of `unroll`. */
+void gemm_sum_upto(CgEmit *e, LLVMValueRef count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx);
 
 /* Calls body for 0, step, ... < count * step: in line if count is 1, else in a loop; not at all if 0. */
 typedef void (*GemmBody)(CgEmit *e, void *ctx, LLVMValueRef at);

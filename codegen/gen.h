@@ -91,8 +91,8 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v);
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
 typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
-/* `set`: an i1, true where what is at d does not count; or NULL. */
-void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, LLVMValueRef set);
+typedef struct DwSum { LLVMValueRef d; int64_t ldd; LLVMValueRef used, set; } DwSum;   /* as in CgDw; used, set may be NULL */
+void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum);
 LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
 

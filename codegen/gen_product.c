@@ -12,7 +12,7 @@ typedef struct Product {
   DwShape w;
   int outer[3 * IR_MAX_RANK], nouter;    /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
-  LLVMValueRef dst, set;                 /* set: i1, the first tile begins the sum; or NULL */
+  LLVMValueRef dst, used, set;           /* of a weight gradient: as in CgDw */
   DwTerm term[PLAN_JOIN];                /* of groups that are done along with this one, then its own */
   uint32_t nterm;
 } Product;
@@ -186,7 +186,8 @@ static void dw_inner(Gen *g, Product *x) {
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
   }
   dw_term(g, x, &x->term[x->nterm]);
-  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, cg_gep(g->e, x->dst, dst), stride[row->in_out], x->set);
+  DwSum sum = {cg_gep(g->e, x->dst, dst), stride[row->in_out], x->used, x->set};
+  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, &sum);
 }
 
 static Product dw_product(Frame *fr, const Group *gr) {
@@ -196,6 +197,16 @@ static Product dw_product(Frame *fr, const Group *gr) {
   for (int l = 0; l < x.d.n; l++)
     if (l != x.w.row && l != x.w.col) x.outer[x.nouter++] = l;
   return x;
+}
+
+/* Lanes of the tile that hold samples, rounded up to CG_DW_STEP: the padding has weight 0. */
+static LLVMValueRef used_lanes(Gen *g) {
+  CgEmit *e = g->e;
+  if (e->tile % CG_DW_STEP || e->tile == CG_DW_STEP) return NULL;
+  LLVMValueRef all = cg_i64(e, e->tile), samples = gen_member(g, g->call, e->i64, offsetof(HnnCall, samples));
+  LLVMValueRef left = LLVMBuildSub(e->b, samples, cg_imul(e, g->tile, all), "");
+  left = LLVMBuildAnd(e->b, cg_iadd(e, left, cg_i64(e, CG_DW_STEP - 1)), cg_i64(e, -CG_DW_STEP), "");
+  return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, left, all, ""), left, all, "");
 }
 
 void gen_dw(Gen *g, Frame *fr, uint32_t group) {
@@ -208,6 +219,7 @@ void gen_dw(Gen *g, Frame *fr, uint32_t group) {
     LLVMValueRef first = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
     x.set = LLVMBuildICmp(g->e->b, LLVMIntEQ, g->tile, first, "");
   }
+  x.used = used_lanes(g);
   if (fr->p->up && fr->p->val[sink.id].home != HOME_ZS) gen_zero(g, x.dst, type_count(ir_type(fr->p->f, gr->main)) * g->e->es);
   for (uint32_t k = 1; k < group; k++) {
     if (fr->p->group.at[k]->joined != group) continue;

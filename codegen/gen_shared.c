@@ -43,11 +43,11 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
 }
 
 /* d[m*ldd + k] += sum over terms, lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
-void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, LLVMValueRef set) {
+void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum) {
   CgEmit *e = g->e;
   char name[96];
-  LLVMValueRef fn, arg[3 * PLAN_JOIN + 2];
-  LLVMTypeRef type[3 * PLAN_JOIN + 2];
+  LLVMValueRef fn, arg[3 * PLAN_JOIN + 3];
+  LLVMTypeRef type[3 * PLAN_JOIN + 3];
   CgDwPair pair[PLAN_JOIN];
   Saved s;
   if (n > PLAN_JOIN) base_fault("codegen: %u weight gradients joined, at most %d can be", n, PLAN_JOIN);
@@ -55,16 +55,18 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, L
     type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
     arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
   }
-  type[3 * n] = e->ptr, arg[3 * n] = d;
-  type[3 * n + 1] = e->i1, arg[3 * n + 1] = set;
-  unsigned nargs = set ? 3 * n + 2 : 3 * n + 1;
-  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld.%u%s", e->es * 8, e->tile, (long long)m, (long long)k, (long long)ldd, n,
-           set ? ".set" : "");
+  unsigned nargs = 3 * n, used = 0, set = 0;
+  type[nargs] = e->ptr, arg[nargs++] = sum->d;
+  if (sum->used) used = nargs, type[nargs] = e->i64, arg[nargs++] = sum->used;
+  if (sum->set) set = nargs, type[nargs] = e->i1, arg[nargs++] = sum->set;
+  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld.%u%s%s", e->es * 8, e->tile, (long long)m, (long long)k,
+           (long long)sum->ldd, n, sum->used ? ".used" : "", sum->set ? ".set" : "");
   if (shared_begin(e, name, nargs, type, &fn, &s)) {
     for (uint32_t t = 0; t < n; t++)
       pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
-    CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd};
-    if (set) w.set = LLVMGetParam(fn, 3 * n + 1);
+    CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = sum->ldd};
+    if (sum->used) w.used = LLVMGetParam(fn, used);
+    if (sum->set) w.set = LLVMGetParam(fn, set);
     cg_dw(e, &w);
     shared_end(e, &s);
   }

@@ -49,6 +49,7 @@ typedef struct HnnCall {
   void *scratch;             /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
   uint64_t seed, sample0;    /* for draws: key; number of sample 0 of tile 0 */
   const HnnHost *host;
+  int64_t samples;           /* what lies behind them in the last tile is padding, and may be left out of sums */
 } HnnCall;
 
 typedef void (*HnnKernel)(const HnnCall *);

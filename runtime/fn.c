@@ -31,7 +31,7 @@ struct RtFn {
   /* the run at hand: */
   const HnnArg *in, *out;
   int chunks, groups, depth; /* depth: of the tree of one group */
-  int64_t tiles;
+  int64_t tiles, samples;
   uint64_t seed, sample0;
 };
 
@@ -114,7 +114,7 @@ static bool room_for(RtFn *f) {
 static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
   const HnnCall c = {.in = f->in, .out = out, .tile0 = tile0, .tile1 = tile1,
     .scratch = f->scratch + f->scratch_size * (size_t)thread,
-    .seed = f->seed, .sample0 = f->sample0, .host = &rt_host};
+    .seed = f->seed, .sample0 = f->sample0, .host = &rt_host, .samples = f->samples};
   f->spec.kernel(&c);
 }
 
@@ -203,7 +203,7 @@ static void clear_sums(RtFn *f) {
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
   if (f->split) { rt_split_run(f->split, in, out, n, seed, sample0); return; }
   const int32_t tile = f->spec.info.tile;
-  f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0;
+  f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
   if (!tile) { call(f, out, 0, 1, 0); return; }
   if (n <= 0) { clear_sums(f); return; }
   f->tiles = (n + tile - 1) / tile;

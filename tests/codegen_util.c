@@ -120,10 +120,10 @@ double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, co
   }
   void *scratch = aligned_alloc(64, (size_t)(info.scratch_bytes + 63) / 64 * 64);
   memset(scratch, 0x7f, (size_t)info.scratch_bytes);
-  HnnCall call = {a, o, 0, tiles, scratch, 7, 1000, &codegen_host};
-  cg_kernel(cg, symbol)(&call);
-  /* sums over the batch include the padding, as the calling convention says: evaluate on it too */
+  /* sums over the batch may include the padding: here it counts as samples, and is evaluated too */
   int64_t padded = info.tile ? tiles * info.tile : B;
+  HnnCall call = {a, o, 0, tiles, scratch, 7, 1000, &codegen_host, padded};
+  cg_kernel(cg, symbol)(&call);
   Tensor *wide = calloc(f->in.n + 1, sizeof *wide);
   for (uint32_t k = 0; k < f->in.n; k++) {
     int64_t n = type_count(in[k].type);

@@ -154,7 +154,7 @@ static void products(void) { everywhere(products_on); }
 
 /* D += G0 X0^T + G1 X1^T; the second pair sums over R, too. */
 typedef struct Dw {
-  int64_t M, K, lanes, ldg, ldx, ldd, R;
+  int64_t M, K, lanes, used, ldg, ldx, ldd, R;
   int npair;
   bool asks, set;            /* asks: whether D is set is known only when it runs, from n */
 } Dw;
@@ -162,6 +162,7 @@ typedef struct Dw {
 static Dw random_dw(const CgEmit *e) {
   Dw d = {.M = pick(1, 30), .K = pick(1, 40), .lanes = e->vl * pick(1, 4), .npair = (int)pick(1, 2), .R = pick(1, 3)};
   if (next_random() % 4 == 0) d.K = pick(60, 150);
+  d.used = next_random() % 2 ? d.lanes : pick(1, (d.lanes + CG_DW_STEP - 1) / CG_DW_STEP) * CG_DW_STEP;
   d.ldg = d.lanes * d.R + pick(0, 3);
   d.ldx = d.lanes * d.R + pick(0, 3);
   d.ldd = d.K + pick(0, 3);
@@ -180,7 +181,7 @@ static void emit_dw(Jit *j, const char *name, const Dw *d) {
     cg_transpose(e, cg_gep(e, x, cg_i64(e, r * d->lanes)), cg_i64(e, d->ldx), d->K, d->lanes,
                  cg_gep(e, xt, cg_i64(e, r * one)), ldt);
   CgDwPair pair[2] = {{g, cg_i64(e, d->ldg), xt, 1, 0, 0}, {g, cg_i64(e, d->ldg), xt, d->R, d->lanes, one}};
-  CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, NULL};
+  CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, d->used < d->lanes ? cg_i64(e, d->used) : NULL, NULL};
   if (d->asks) w.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
   cg_dw(e, &w);
   LLVMBuildRetVoid(e->b);
@@ -196,9 +197,9 @@ static void emit_dw_lanes(Jit *j, const char *name, const Dw *d) {
   LLVMBuildRetVoid(e->b);
 }
 
-static long double dw_term(const Dw *d, Buf g, Buf x, int64_t m, int64_t k, int64_t R) {
+static long double dw_term(const Dw *d, Buf g, Buf x, int64_t m, int64_t k, int64_t R, int64_t used) {
   long double sum = 0;
-  for (int64_t l = 0; l < R * d->lanes; l++) sum += (long double)at(g, m * d->ldg + l) * at(x, k * d->ldx + l);
+  for (int64_t l = 0; l < R * d->lanes; l++) if (l % d->lanes < used) sum += (long double)at(g, m * d->ldg + l) * at(x, k * d->ldx + l);
   return sum;
 }
 
@@ -221,8 +222,9 @@ static void check_dw(const Dw *d, Kernel4 f, bool over_lanes, bool f64, int64_t 
         continue;
       }
       long double want = d->set ? 0 : at(before, i);
-      want += dw_term(d, g, x, m, k, 1);
-      if (d->npair > 1) want += dw_term(d, g, x, m, k, over_lanes ? 1 : d->R);
+      int64_t used = over_lanes ? d->lanes : d->used;
+      want += dw_term(d, g, x, m, k, 1, used);
+      if (d->npair > 1) want += dw_term(d, g, x, m, k, over_lanes ? 1 : d->R, used);
       bad += !close_to(out, i, want, (long double)(2 * d->R * d->lanes));
     }
   CU_ASSERT_EQUAL(bad, 0);
