@@ -3,7 +3,8 @@
  *
  * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16, 4 x 2 without FMA. A row tile too
  * small to hide the latency of the multiply-adds keeps several sums for each element, of k = 0, s, 2s ...
- * and so on. */
+ * and so on. A^T whose columns are apart by a large power of two (1024 wide, say) has them all in a few sets of the
+ * cache: no line is there any more for the next row tile, so a tile is one line of rows. */
 #include "codegen/gemm_priv.h"
 
 /* ---- shared by gemm_*.c ---------------------------------------------------------------------------- */
@@ -177,9 +178,25 @@ static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
   tile(e, &t);
 }
 
+/* True if L2 (2048 sets of 8 lines; more elsewhere) cannot hold the K lines that a row tile of A^T reads. */
+static bool columns_collide(const CgEmit *e, const CgGemmTerm *t) {
+  enum { LINE = 64, SETS = 2048, WAYS = 8 };
+  int64_t bytes = t->as_k * e->es;
+  if (t->as_i != 1 || bytes <= 0 || bytes % LINE) return false;
+  int64_t sets = SETS;
+  for (int64_t lines = bytes / LINE; lines % 2 == 0 && sets > 1; lines /= 2) sets /= 2;
+  return t->K > sets * WAYS;
+}
+
+static int64_t tile_rows(const CgEmit *e, const Nest *n) {
+  int64_t M = n->g->M, line = 64 / e->es, most = gemm_max_rows(e, n->nv);
+  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->regs) return line;
+  return gemm_rows(M, most);
+}
+
 static void lane_block(CgEmit *e, void *ctx, LLVMValueRef at) {
   Nest *n = ctx;
-  int64_t M = n->g->M, rows = gemm_rows(M, gemm_max_rows(e, n->nv)), full = M / rows * rows;
+  int64_t M = n->g->M, rows = tile_rows(e, n), full = M / rows * rows;
   n->lane = cg_iadd(e, at, n->lane0);
   n->row0 = 0;
   n->rows = rows;
