@@ -167,18 +167,28 @@ def scaling_rows(axis):
     return table(["", "µs a step", "of peak", "peak MB", "compile, ms", "load"], [cells(r) for r in axis["rows"]])
 
 
+def threads(rows):
+    """Parts of the document: a step on one core and on all."""
+    cells = lambda r: [r["model"], r["n"], figure(r["one_us"]), figure(r["all_us"]), f"**{r['one_us'] / r['all_us']:.2f}**"]
+    return ["## Threads", "The training step of Hamiltonian networks by `hnnc bench`, one thread and one for each core, in turn, "
+            "the best of three. The numbers that come out are the same to the bit.",
+            table(["network", "batch", "1 thread, µs", f"{rows[0]['threads']} threads, µs", "times as fast"], map(cells, rows))]
+
+
 def scaling(axes):
     """Parts of the document, from the figures of bench/scale."""
     parts = ["## Growth", "One core, `bench/scale`: time of a training step against its law (dashed, through the last "
              "point), peak memory of the whole process, and the time of a cold compilation."]
     for name, axis in axes.items():
+        if name == "threads":
+            continue
         grown = f"; measured over the larger half: exponent {axis['exponent']:.2f}" if axis["exponent"] else ""
         parts.append(f"**{name}**: {axis['what']}. Law: {axis['law']}, exponent {axis['power']}{grown}.")
         if axis.get("plotted"):
             parts.append(f'<img src="scaling-{name}.svg" width="960" alt="cost over {name}">')
         parts.append(scaling_rows(axis))
         parts += [f"{f['n']}: {f['why']}." for f in axis["failed"]]
-    return parts
+    return parts + (threads(axes["threads"]["rows"]) if "threads" in axes else [])
 
 
 def fill_shares(results):
