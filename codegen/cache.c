@@ -51,39 +51,37 @@ static bool write_all(int fd, const void *p, size_t n) {
   return true;
 }
 
-LLVMMemoryBufferRef cg_cache_get(const char *dir, const char *key, size_t keylen) {
+CgObject cg_cache_get(const char *dir, const char *key, size_t keylen) {
   char path[4096];
   Header h;
-  LLVMMemoryBufferRef out = NULL;
+  CgObject out = {0};
   XXH128_hash_t hash = XXH3_128bits(key, keylen);
   file_name(path, sizeof path, dir, hash);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return NULL;
+  if (fd < 0) return out;
   if (read_all(fd, &h, sizeof h) && !memcmp(h.magic, magic, sizeof magic) && XXH128_isEqual(h.key, hash) && h.length &&
       h.length < MAX_OBJECT) {
     char *p = base_realloc(NULL, h.length);
     char more;
     if (read_all(fd, p, h.length) && read(fd, &more, 1) == 0 && XXH128_isEqual(XXH3_128bits(p, h.length), h.sum))
-      out = LLVMCreateMemoryBufferWithMemoryRangeCopy(p, h.length, "object");
-    free(p);
+      out = (CgObject){p, h.length};
+    else free(p);
   }
   close(fd);
   return out;
 }
 
-void cg_cache_put(const char *dir, const char *key, size_t keylen, LLVMMemoryBufferRef object) {
+void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObject *object) {
   char path[4096], part[4200];
-  const char *p = LLVMGetBufferStart(object);
-  size_t n = LLVMGetBufferSize(object);
   XXH128_hash_t hash = XXH3_128bits(key, keylen);
-  Header h = {.key = hash, .sum = XXH3_128bits(p, n), .length = n};
+  Header h = {.key = hash, .sum = XXH3_128bits(object->p, object->n), .length = object->n};
   memcpy(h.magic, magic, sizeof magic);
   make_dirs(dir);
   file_name(path, sizeof path, dir, hash);
   snprintf(part, sizeof part, "%s.XXXXXX", path);
   int fd = mkstemp(part);
   if (fd < 0) return;
-  bool ok = write_all(fd, &h, sizeof h) && write_all(fd, p, n);
+  bool ok = write_all(fd, &h, sizeof h) && write_all(fd, object->p, object->n);
   ok &= fchmod(fd, 0644) == 0;
   ok &= close(fd) == 0;
   if (!ok || rename(part, path) != 0) (void)unlink(part);

@@ -1,14 +1,12 @@
 /* The public face: functions are collected, compiled (each a module of its own, on several threads) or
  * taken from the cache, and linked into the process. */
 #include "codegen/codegen.h"
+#include "codegen/image.h"
 #include "codegen/peak.h"
 #include "codegen/plan.h"
 #include "codegen/target.h"
 
 #include <errno.h>
-#include <llvm-c/Error.h>
-#include <llvm-c/LLJIT.h>
-#include <llvm-c/Orc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -19,7 +17,10 @@ typedef struct CgFn {
   Fn *f;
   char *symbol;
   bool compiled, cached;
-  LLVMMemoryBufferRef object;          /* between compiling and linking */
+  char *key;
+  size_t keylen;
+  CgObject object;                     /* between compiling and linking */
+  CgImage *image;
   double seconds;
   HnnKernel kernel;
   HnnKernelInfo info;
@@ -29,10 +30,10 @@ struct Cg {
   CgMachine machine;
   CgOptions opt;
   char *cache_dir;
-  LLVMOrcLLJITRef jit;
   VEC(CgFn) fn;
   bool cached;
-  int64_t peak_flop[2];      /* of one turn of the loop, once it is there */
+  CgImage *peak[2];          /* the loop of cg_measure_peak, once it is there */
+  int64_t peak_flop[2];      /* of one turn of it */
 };
 
 static double now(void) {
@@ -43,14 +44,6 @@ static double now(void) {
 
 static void timed(const Cg *cg, const char *what, double begin) {
   if (cg->opt.time && cg->opt.timed) cg->opt.timed(what, now() - begin);
-}
-
-static bool orc_ok(LLVMErrorRef e, char *err, size_t errsize) {
-  if (!e) return true;
-  char *m = LLVMGetErrorMessage(e);
-  snprintf(err, errsize, "%s", m);
-  LLVMDisposeErrorMessage(m);
-  return false;
 }
 
 Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
@@ -71,12 +64,13 @@ Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
 
 void cg_destroy(Cg *cg) {
   if (!cg) return;
-  if (cg->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(cg->jit));
   for (uint32_t k = 0; k < cg->fn.n; k++) {
+    cg_image_destroy(cg->fn.at[k].image);
     ir_fn_destroy(cg->fn.at[k].f);
     free(cg->fn.at[k].symbol);
   }
   vec_free(&cg->fn);
+  for (int k = 0; k < 2; k++) cg_image_destroy(cg->peak[k]);
   cg_machine_finish(&cg->machine);
   free(cg->cache_dir);
   free(cg);
@@ -101,19 +95,18 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
   return mod;
 }
 
-static LLVMMemoryBufferRef compile_range(Cg *cg, const CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind,
-                                         char *err, size_t errsize) {
+static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
+  if (!cg_machine_start(m, err, errsize)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
-  LLVMMemoryBufferRef out = NULL;
   LLVMModuleRef mod = write_module(cg, m, ctx, from, to);
-  if (!cg_object(m, mod, kind, &out, err, errsize)) out = NULL;
+  bool ok = cg_object(m, mod, kind, out, err, errsize);
   LLVMDisposeModule(mod);
   LLVMContextDispose(ctx);
-  return out;
+  return ok;
 }
 
-static LLVMMemoryBufferRef compile_pending(Cg *cg, LLVMCodeGenFileType kind, char *err, size_t errsize) {
-  return compile_range(cg, &cg->machine, 0, cg->fn.n, kind, err, errsize);
+static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
+  return compile_range(cg, &cg->machine, 0, cg->fn.n, kind, out, err, errsize);
 }
 
 /* Everything the object of a function depends on, as text. */
@@ -142,22 +135,22 @@ typedef struct Work {
   size_t errsize;
 } Work;
 
-static void compile_one(Work *w, const CgMachine *m, CgFn *f) {
+/* From the cache, or not at all. */
+static void fetch(Cg *cg, CgFn *f) {
+  f->key = cg->cache_dir ? cache_key(cg, f, &f->keylen) : NULL;
+  if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen);
+  f->cached = f->object.p != NULL;
+}
+
+static void compile_one(Work *w, CgMachine *m, CgFn *f) {
   Cg *cg = w->cg;
   char err[512] = "";
-  size_t keylen = 0;
   uint32_t k = (uint32_t)(f - cg->fn.at);
-  char *key = cg->cache_dir ? cache_key(cg, f, &keylen) : NULL;
-  f->object = key ? cg_cache_get(cg->cache_dir, key, keylen) : NULL;
-  f->cached = f->object != NULL;
-  if (!f->object) {
-    double begin = now();
-    f->object = compile_range(cg, m, k, k + 1, LLVMObjectFile, err, sizeof err);
-    if (f->object && key) cg_cache_put(cg->cache_dir, key, keylen, f->object);
-    f->seconds = now() - begin;
-  }
-  free(key);
-  if (f->object) return;
+  double begin = now();
+  bool ok = compile_range(cg, m, k, k + 1, LLVMObjectFile, &f->object, err, sizeof err);
+  if (ok && f->key) cg_cache_put(cg->cache_dir, f->key, f->keylen, &f->object);
+  f->seconds = now() - begin;
+  if (ok) return;
   pthread_mutex_lock(&w->lock);
   if (!w->failed) snprintf(w->err, w->errsize, "%s: %s", f->symbol, err);
   w->failed = true;
@@ -183,7 +176,7 @@ static uint32_t weight(const Fn *f) {
 static void pending(Cg *cg, Work *w) {
   w->order = base_realloc(NULL, sizeof *w->order * (cg->fn.n + 1));
   for (uint32_t k = 0; k < cg->fn.n; k++) {
-    if (cg->fn.at[k].compiled) continue;
+    if (cg->fn.at[k].compiled || cg->fn.at[k].object.p) continue;
     uint32_t at = w->n++;
     for (; at > 0 && weight(cg->fn.at[w->order[at - 1]].f) < weight(cg->fn.at[k].f); at--) w->order[at] = w->order[at - 1];
     w->order[at] = k;
@@ -204,64 +197,55 @@ static void compile_all(Work *w) {
 
 /* ---- linking ---------------------------------------------------------------------------------------------------- */
 
-static bool start_jit(Cg *cg, char *err, size_t errsize) {
-  LLVMOrcDefinitionGeneratorRef process;
-  if (cg->jit) return true;
-  LLVMOrcLLJITBuilderRef b = LLVMOrcCreateLLJITBuilder();
-  LLVMTargetMachineRef tm = LLVMCreateTargetMachine(LLVMGetTargetMachineTarget(cg->machine.tm), cg->machine.triple, cg->machine.cpu,
-                                                    cg->machine.features, LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelSmall);
-  LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(b, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(tm));
-  if (!orc_ok(LLVMOrcCreateLLJIT(&cg->jit, b), err, errsize)) {
-    cg->jit = NULL;
-    return false;
-  }
-  char prefix = LLVMOrcLLJITGetGlobalPrefix(cg->jit);
-  if (!orc_ok(LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&process, prefix, NULL, NULL), err, errsize)) return false;
-  LLVMOrcJITDylibAddGenerator(LLVMOrcLLJITGetMainJITDylib(cg->jit), process);
-  return true;
-}
-
-static bool look_up(Cg *cg, CgFn *f, char *err, size_t errsize) {
-  LLVMOrcExecutorAddress code, info;
+static bool link_object(CgFn *f, char *err, size_t errsize) {
   char name[512];
   snprintf(name, sizeof name, "%s_info", f->symbol);
-  if (!orc_ok(LLVMOrcLLJITLookup(cg->jit, &code, f->symbol), err, errsize)) return false;
-  if (!orc_ok(LLVMOrcLLJITLookup(cg->jit, &info, name), err, errsize)) return false;
+  f->image = cg_image_load(f->object.p, f->object.n, err, errsize);
+  if (!f->image) return false;
+  void *code = cg_image_symbol(f->image, f->symbol), *info = cg_image_symbol(f->image, name);
+  if (!code || !info) return snprintf(err, errsize, "an object does not hold `%s`", f->symbol), false;
   f->kernel = (HnnKernel)(uintptr_t)code;
-  memcpy(&f->info, (const void *)(uintptr_t)info, sizeof f->info);
+  memcpy(&f->info, info, sizeof f->info);
   f->compiled = true;
   return true;
 }
 
-/* Links the objects of what was compiled, which it takes over; with `drop` only lets them go. */
-static bool link_objects(Cg *cg, bool drop, char *err, size_t errsize) {
-  bool ok = !drop && start_jit(cg, err, errsize);
+static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
-    LLVMMemoryBufferRef object = cg->fn.at[k].object;
-    cg->fn.at[k].object = NULL;
-    if (object && ok) ok = orc_ok(LLVMOrcLLJITAddObjectFile(cg->jit, LLVMOrcLLJITGetMainJITDylib(cg->jit), object), err, errsize);
-    else if (object) LLVMDisposeMemoryBuffer(object);
+    CgFn *f = &cg->fn.at[k];
+    ok = ok && (f->compiled || link_object(f, err, errsize));
+    free(f->object.p);
+    f->object = (CgObject){0};
   }
-  for (uint32_t k = 0; ok && k < cg->fn.n; k++)
-    if (!cg->fn.at[k].compiled) ok = look_up(cg, &cg->fn.at[k], err, errsize);
   return ok;
 }
 
-bool cg_compile(Cg *cg, char *err, size_t errsize) {
+/* Objects for all that are not compiled: from the cache, or made. */
+static bool make_objects(Cg *cg, char *err, size_t errsize) {
   Work w = {.cg = cg, .err = err, .errsize = errsize, .lock = PTHREAD_MUTEX_INITIALIZER};
+  bool any = false;
+  double begin = now();
+  for (uint32_t k = 0; k < cg->fn.n; k++)
+    if (!cg->fn.at[k].compiled) fetch(cg, &cg->fn.at[k]), any = true;
+  if (any && cg->cache_dir) timed(cg, "cache", begin);
   pending(cg, &w);
-  cg->cached = w.n > 0;
+  cg->cached = any && w.n == 0;
   compile_all(&w);
   for (uint32_t k = 0; k < w.n; k++) {
     const CgFn *f = &cg->fn.at[w.order[k]];
-    cg->cached &= f->cached;
-    if (!f->cached && cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
+    if (cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
   }
-  double begin = now();
-  bool ok = w.n == 0 || link_objects(cg, w.failed, err, errsize);
-  if (w.n) timed(cg, "link", begin);
   free(w.order);
-  return ok && !w.failed;
+  for (uint32_t k = 0; k < cg->fn.n; k++) free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
+  return !w.failed;
+}
+
+bool cg_compile(Cg *cg, char *err, size_t errsize) {
+  bool ok = make_objects(cg, err, errsize);
+  double begin = now();
+  ok = link_objects(cg, ok, err, errsize);
+  timed(cg, "link", begin);
+  return ok;
 }
 
 static const CgFn *find(const Cg *cg, const char *symbol) {
@@ -297,6 +281,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
 }
 
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
+  if (!cg_machine_start(&cg->machine, err, errsize)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMModuleRef mod = write_module(cg, &cg->machine, ctx, 0, cg->fn.n);
   char *text = LLVMPrintModuleToString(mod);
@@ -308,39 +293,55 @@ bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
   return ok;
 }
 
-static bool write_buffer(LLVMMemoryBufferRef b, FILE *out, char *err, size_t errsize) {
-  size_t n = LLVMGetBufferSize(b);
-  bool ok = fwrite(LLVMGetBufferStart(b), 1, n, out) == n && fflush(out) == 0;
+static bool write_all(CgObject *o, FILE *out, char *err, size_t errsize) {
+  bool ok = fwrite(o->p, 1, o->n, out) == o->n && fflush(out) == 0;
   if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
-  LLVMDisposeMemoryBuffer(b);
+  free(o->p);
   return ok;
 }
 
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize) {
-  LLVMMemoryBufferRef b = compile_pending(cg, LLVMAssemblyFile, err, errsize);
-  return b && write_buffer(b, out, err, errsize);
+  CgObject o;
+  return compile_pending(cg, LLVMAssemblyFile, &o, err, errsize) && write_all(&o, out, err, errsize);
 }
 
-bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize) {
-  LLVMMemoryBufferRef b = compile_pending(cg, LLVMObjectFile, err, errsize);
-  if (!b) return false;
+static bool write_file(const char *path, CgObject *o, char *err, size_t errsize) {
   FILE *out = fopen(path, "wb");
   if (!out) {
     snprintf(err, errsize, "cannot write %s: %s", path, strerror(errno));
-    LLVMDisposeMemoryBuffer(b);
+    free(o->p);
     return false;
   }
-  bool ok = write_buffer(b, out, err, errsize);
+  bool ok = write_all(o, out, err, errsize);
   if (fclose(out) != 0 && ok) snprintf(err, errsize, "cannot write %s: %s", path, strerror(errno)), ok = false;
+  return ok;
+}
+
+bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize) {
+  CgObject o;
+  return compile_pending(cg, LLVMObjectFile, &o, err, errsize) && write_file(path, &o, err, errsize);
+}
+
+bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize) {
+  bool ok = make_objects(cg, err, errsize);
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    char path[4096];
+    CgObject o = cg->fn.at[k].object;
+    cg->fn.at[k].object = (CgObject){0};
+    snprintf(path, sizeof path, "%s/%u.o", dir, k);
+    if (ok) ok = write_file(path, &o, err, errsize);
+    else free(o.p);
+  }
   return ok;
 }
 
 /* ---- the machine's peak ---------------------------------------------------------------------------------------------- */
 
-static bool add_peak(Cg *cg, bool f64, const char *name) {
+static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
   char err[256];
   CgEmit e;
-  LLVMMemoryBufferRef object;
+  CgObject object;
+  if (!cg_machine_start(&cg->machine, err, sizeof err)) return NULL;
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMModuleRef mod = cg_module(&cg->machine, ctx);
   cg_emit_init(&e, &cg->machine, ctx, mod, f64);
@@ -350,19 +351,14 @@ static bool add_peak(Cg *cg, bool f64, const char *name) {
   cg_emit_finish(&e);
   LLVMDisposeModule(mod);
   LLVMContextDispose(ctx);
-  if (!ok) return false;
-  if (!start_jit(cg, err, sizeof err)) {
-    LLVMDisposeMemoryBuffer(object);
-    return false;
-  }
-  return orc_ok(LLVMOrcLLJITAddObjectFile(cg->jit, LLVMOrcLLJITGetMainJITDylib(cg->jit), object), err, sizeof err);
+  if (!ok) return NULL;
+  CgImage *image = cg_image_load(object.p, object.n, err, sizeof err);
+  free(object.p);
+  return image;
 }
 
 double cg_measure_peak(Cg *cg, bool f64) {
-  char err[256];
-  const char *name = f64 ? "hnnc_peak64" : "hnnc_peak32";
-  LLVMOrcExecutorAddress code;
-  if (!cg->peak_flop[f64] && !add_peak(cg, f64, name)) return 0;
-  if (!orc_ok(LLVMOrcLLJITLookup(cg->jit, &code, name), err, sizeof err)) return 0;
-  return cg_peak_rate((CgPeakLoop)(uintptr_t)code, cg->peak_flop[f64]);
+  if (!cg->peak[f64]) cg->peak[f64] = peak_image(cg, f64, "hnnc_peak");
+  if (!cg->peak[f64]) return 0;
+  return cg_peak_rate((CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], "hnnc_peak"), cg->peak_flop[f64]);
 }

@@ -37,6 +37,9 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src);   /* the fused loop
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize);   /* position independent */
+/* The same in DIR/0.o, DIR/1.o, ..., a function each in the order in which they were added; made on several threads, and
+ * taken from the cache where it has them. */
+bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 const char *cg_host_cpu(void);

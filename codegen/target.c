@@ -96,30 +96,33 @@ static void width(CgMachine *m, bool explicit_cpu) {
 }
 
 bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, init_targets);
-  LLVMTargetRef target;
-  char *message = NULL;
   memset(m, 0, sizeof *m);
-  m->triple = o->triple ? strdup(o->triple) : copy_message(LLVMGetDefaultTargetTriple());
   char *host = copy_message(LLVMGetDefaultTargetTriple());
+  m->triple = o->triple ? strdup(o->triple) : strdup(host);
   bool native = !strncmp(host, m->triple, strcspn(m->triple, "-") + 1);
   free(host);
+  m->opt = o->opt;
   m->cpu = strdup(o->cpu ? o->cpu : native ? cg_host_cpu() : "generic");
   m->features = o->features ? strdup(o->features) : o->cpu || !native ? strdup("") : copy_message(LLVMGetHostCPUFeatures());
+  width(m, o->cpu != NULL);
+  return native || cg_machine_start(m, err, errsize);      /* this machine's code generator is there */
+}
+
+bool cg_machine_start(CgMachine *m, char *err, size_t errsize) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  LLVMTargetRef target;
+  char *message = NULL;
+  if (m->tm) return true;
+  pthread_once(&once, init_targets);
   if (LLVMGetTargetFromTriple(m->triple, &target, &message)) {
     snprintf(err, errsize, "no code generator for %s: %s", m->triple, message);
     LLVMDisposeMessage(message);
     return false;
   }
-  LLVMCodeGenOptLevel level = o->opt <= 0 ? LLVMCodeGenLevelNone : o->opt == 1 ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault;
+  LLVMCodeGenOptLevel level = m->opt <= 0 ? LLVMCodeGenLevelNone : m->opt == 1 ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault;
   m->tm = LLVMCreateTargetMachine(target, m->triple, m->cpu, m->features, level, LLVMRelocPIC, LLVMCodeModelSmall);
-  if (!m->tm) {
-    snprintf(err, errsize, "no code generator for %s on %s", m->cpu, m->triple);
-    return false;
-  }
-  width(m, o->cpu != NULL);
-  return true;
+  if (!m->tm) snprintf(err, errsize, "no code generator for %s on %s", m->cpu, m->triple);
+  return m->tm != NULL;
 }
 
 void cg_machine_finish(CgMachine *m) {
@@ -158,8 +161,9 @@ void cg_emit_finish(CgEmit *e) {
   e->b = NULL;
 }
 
-bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, LLVMMemoryBufferRef *out, char *err, size_t errsize) {
+bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
   char *message = NULL;
+  LLVMMemoryBufferRef made;
 #ifndef NDEBUG
   if (LLVMVerifyModule(mod, LLVMReturnStatusAction, &message)) {
     snprintf(err, errsize, "invalid code was generated: %s", message);
@@ -169,10 +173,14 @@ bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, 
   if (message) LLVMDisposeMessage(message);
   message = NULL;
 #endif
-  if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, mod, kind, &message, out)) {
+  if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, mod, kind, &message, &made)) {
     snprintf(err, errsize, "%s", message ? message : "no code was generated");
     if (message) LLVMDisposeMessage(message);
     return false;
   }
+  out->n = LLVMGetBufferSize(made);
+  out->p = base_realloc(NULL, out->n + 1);
+  memcpy(out->p, LLVMGetBufferStart(made), out->n);
+  LLVMDisposeMemoryBuffer(made);
   return true;
 }

@@ -5,25 +5,29 @@
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
 
+typedef struct CgObject { char *p; size_t n; } CgObject;      /* malloc'ed; p NULL: none */
+
 typedef struct CgMachine {
   char *triple, *cpu, *features;       /* malloc'ed */
-  LLVMTargetMachineRef tm;
+  int opt;
+  LLVMTargetMachineRef tm;             /* NULL until cg_machine_start */
   unsigned bits, regs;
   bool fma, x86;
 } CgMachine;
 
 bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize);
+bool cg_machine_start(CgMachine *m, char *err, size_t errsize);      /* LLVM's part: before modules are made */
 void cg_machine_finish(CgMachine *m);
 /* Whether the code of another machine runs here is the caller's business. */
 void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleRef mod, bool f64);
 void cg_emit_finish(CgEmit *e);
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx);
-bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, LLVMMemoryBufferRef *out, char *err, size_t errsize);
+bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize);
 const char *cg_version(void);          /* of LLVM and of this generator: part of every cache key */
 
 /* cache.c: files by content key. Never fatal. */
-LLVMMemoryBufferRef cg_cache_get(const char *dir, const char *key, size_t keylen);
-void cg_cache_put(const char *dir, const char *key, size_t keylen, LLVMMemoryBufferRef object);
+CgObject cg_cache_get(const char *dir, const char *key, size_t keylen);
+void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObject *object);
 
 /* gen_fn.c: writes `void symbol(const HnnCall *)` and the constant symbol_info into the module of e. */
 void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol);

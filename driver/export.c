@@ -59,15 +59,14 @@ static int run_compiler(char *const argv[]) {
   return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
-static int write_object(Session *s, const Glue *g, const char *path) {
+/* An object for each compiled part. */
+static int write_objects(Session *s, const Glue *g, const char *dir) {
   char err[512] = "";
-  CgOptions options = s->cg;
-  options.cache_dir = NULL;
-  Cg *cg = cg_create(&options, err, sizeof err);
+  Cg *cg = cg_create(&s->cg, err, sizeof err);
   bool ok = cg != NULL;
   if (ok) {
     glue_add(cg, g);
-    ok = cg_write_object(cg, path, err, sizeof err);
+    ok = cg_write_objects(cg, dir, err, sizeof err);
   }
   cg_destroy(cg);
   return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
@@ -82,7 +81,7 @@ static int cannot_write(Session *s, const char *path) {
 /* Everything the linker needs, in `dir`. */
 static int write_parts(Session *s, const Glue *g, const char *dir) {
   Arena *m = s->model->mem;
-  int code = write_object(s, g, arena_printf(m, "%s/model.o", dir));
+  int code = write_objects(s, g, dir);
   if (code) return code;
   bool ok = write_text(arena_printf(m, "%s/glue.c", dir), glue_print, g) &&
             write_text(arena_printf(m, "%s/%s.h", dir, g->name), glue_header, g) &&
@@ -93,14 +92,20 @@ static int write_parts(Session *s, const Glue *g, const char *dir) {
   return ok ? 0 : cannot_write(s, dir);
 }
 
-static int link_library(Session *s, const char *dir, const char *out) {
+static int link_library(Session *s, const Glue *g, const char *dir, const char *out) {
   Arena *m = s->model->mem;
   const char *cc = getenv("CC");
-  char *argv[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-o", (char *)out,
-                  arena_printf(m, "%s/glue.c", dir), arena_printf(m, "%s/model.o", dir),
-                  arena_printf(m, "%s/engine.a", dir), arena_printf(m, "-I%s", dir),
-                  arena_printf(m, "-DHNN_START=\"%s/start.bin\"", dir),
-                  arena_printf(m, "-Wl,--version-script=%s/exports.map", dir), "-lpthread", "-lm", NULL};
+  char *before[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-o", (char *)out,
+                    arena_printf(m, "%s/glue.c", dir)};
+  char *after[] = {arena_printf(m, "%s/engine.a", dir), arena_printf(m, "-I%s", dir),
+                   arena_printf(m, "-DHNN_START=\"%s/start.bin\"", dir),
+                   arena_printf(m, "-Wl,--version-script=%s/exports.map", dir), "-lpthread", "-lm", NULL};
+  enum { BEFORE = sizeof before / sizeof *before };
+  uint32_t n = glue_parts(g);
+  char **argv = ARENA_ARRAY(m, char *, BEFORE + n + sizeof after / sizeof *after);
+  memcpy(argv, before, sizeof before);
+  for (uint32_t k = 0; k < n; k++) argv[BEFORE + k] = arena_printf(m, "%s/%u.o", dir, k);
+  memcpy(argv + BEFORE + n, after, sizeof after);
   int code = run_compiler(argv);
   if (code == 127)
     return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
@@ -120,7 +125,7 @@ static int make_library(Session *s, const Glue *g, const char *out) {
   if (!write_file(made, "", 0)) return cannot_write(s, out);
   if (!mkdtemp(dir)) return unlink(made), cannot_write(s, dir);
   int code = write_parts(s, g, dir);
-  if (!code) code = link_library(s, dir, made);
+  if (!code) code = link_library(s, g, dir, made);
   if (!code && rename(made, out)) code = cannot_write(s, out);
   if (code) unlink(made);
   remove_dir(s, dir);
