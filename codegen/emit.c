@@ -2,6 +2,7 @@
 #include "codegen/emit.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 /* ---- types and constants ------------------------------------------------------------------------- */
 
@@ -25,9 +26,13 @@ LLVMValueRef cg_bits(CgEmit *e, uint64_t v, unsigned lanes) {
 LLVMValueRef cg_i64(CgEmit *e, int64_t v) { return LLVMConstInt(e->i64, (uint64_t)v, 1); }
 LLVMValueRef cg_i32(CgEmit *e, int32_t v) { return LLVMConstInt(e->i32, (uint64_t)(int64_t)v, 1); }
 
-static LLVMValueRef private_array(CgEmit *e, LLVMValueRef *c, LLVMTypeRef elem, size_t n) {
-  LLVMValueRef init = LLVMConstArray2(elem, c, n);
-  LLVMValueRef g = LLVMAddGlobal(e->mod, LLVMTypeOf(init), "");
+/* Arrays of equal contents are one: it is found again by their hash. */
+static LLVMValueRef private_array(CgEmit *e, LLVMValueRef *c, LLVMTypeRef elem, size_t n, XXH128_hash_t h) {
+  char name[64];
+  snprintf(name, sizeof name, "table.%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+  LLVMValueRef g = LLVMGetNamedGlobal(e->mod, name), init = LLVMConstArray2(elem, c, n);
+  if (g && LLVMGetInitializer(g) == init) return g;
+  g = LLVMAddGlobal(e->mod, LLVMTypeOf(init), name);
   LLVMSetInitializer(g, init);
   LLVMSetGlobalConstant(g, 1);
   LLVMSetLinkage(g, LLVMPrivateLinkage);
@@ -39,7 +44,7 @@ static LLVMValueRef private_array(CgEmit *e, LLVMValueRef *c, LLVMTypeRef elem, 
 LLVMValueRef cg_const_array(CgEmit *e, const double *v, size_t n) {
   LLVMValueRef *c = base_realloc(NULL, sizeof *c * (n ? n : 1));
   for (size_t i = 0; i < n; i++) c[i] = LLVMConstReal(e->real, v[i]);
-  LLVMValueRef g = private_array(e, c, e->real, n);
+  LLVMValueRef g = private_array(e, c, e->real, n, XXH3_128bits(v, n * sizeof *v));
   free(c);
   return g;
 }
@@ -47,7 +52,7 @@ LLVMValueRef cg_const_array(CgEmit *e, const double *v, size_t n) {
 LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n) {
   LLVMValueRef *c = base_realloc(NULL, sizeof *c * (n ? n : 1));
   for (size_t i = 0; i < n; i++) c[i] = cg_i64(e, v[i]);
-  LLVMValueRef g = private_array(e, c, e->i64, n);
+  LLVMValueRef g = private_array(e, c, e->i64, n, XXH3_128bits(v, n * sizeof *v));
   free(c);
   return g;
 }

@@ -13,12 +13,16 @@ typedef struct Frame Frame;
 struct Frame {               /* a plan being written: the function, or a body inside it */
   const Plan *p;
   Frame *up;
+  Frame *of;                 /* in a function of gen_outline.c: the frame that the group is in */
   LLVMValueRef turn;         /* bodies of scans: which slice of xs and ys, i64 */
   LLVMValueRef **ssa;        /* by Val id: [element * nv + vector] of tiny values */
   LLVMValueRef *base, *ld;   /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
 };
 
 typedef struct Memo { const Frame *fr; uint32_t v; LLVMValueRef key[IR_MAX_RANK]; CgVec val; } Memo;
+
+typedef struct Outline Outline;
+typedef struct Outlines Outlines;
 
 typedef struct Gen {
   CgEmit *e;
@@ -28,6 +32,7 @@ typedef struct Gen {
   Memo *memo;
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
   LLVMValueRef piece;                    /* the function that is a piece of a tile, while one is written */
+  Outlines *outlines; Outline *outline;  /* gen_outline.c: of the module; the one being written */
   unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
   bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
   uint32_t inlined;                      /* long elementwise ops written out so far */
@@ -73,6 +78,7 @@ void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body
 
 void gen_groups(Gen *g, Frame *fr, Section s);
 void gen_group(Gen *g, Frame *fr, uint32_t k);
+void gen_group_code(Gen *g, Frame *fr, uint32_t k);                  /* here, whatever else is like it */
 void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at);         /* inside the loops */
 /* Stores (or adds) the elements of v as a value of type t: v may be shared where t is per sample. */
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add);
@@ -87,6 +93,15 @@ LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t);
 void gen_piece_calls(Gen *g, const Plan *p, const char *symbol);     /* one after the other, for g->tile */
 /* In a piece: finds the memory of v that another piece, or the caller, knows. */
 void gen_piece_memory(Gen *g, Frame *fr, Val v);
+
+/* gen_outline.c: groups that are alike, written once */
+void gen_outlines_init(Gen *g, const Plan *p);
+void gen_outlines_finish(Gen *g);
+bool gen_outlined(Gen *g, Frame *fr, uint32_t k);        /* false: not done, the group is to be written here */
+/* While such a function is written: its names for what lies outside. */
+LLVMValueRef gen_outline_scratch(Gen *g, int64_t off);
+void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
+CgVec gen_outline_ssa(Gen *g, Frame *fr, Val v, int64_t element);
 
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);

@@ -161,6 +161,7 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   LLVMBasicBlockRef body = cg_block(&own, "");
   LLVMBuildBr(own.b, body);
   LLVMPositionBuilderAtEnd(own.b, body);
+  gen_outlines_init(&g, p);
   Frame *fr = gen_frame(&g, p, NULL);
   place_args(&g, fr, false);
   open_sums(&g, fr);
@@ -174,6 +175,7 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   }
   LLVMBuildRetVoid(own.b);
   info_constant(&own, p, symbol);
+  gen_outlines_finish(&g);
   free(g.memo);
   plan_destroy(p);
 }

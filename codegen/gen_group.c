@@ -336,14 +336,10 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   else gen_nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr});
 }
 
-void gen_group(Gen *g, Frame *fr, uint32_t k) {
+void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   const Frame *outer = g->group_frame;
   uint32_t outer_group = g->group;
-  bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
-  if ((rooted && gr->root.n == 0) || gr->joined) return;
-  const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
-  if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
   g->group_frame = fr, g->group = k;
   gen_forget(g);
   open_roots(g, fr, gr);
@@ -363,6 +359,15 @@ void gen_group(Gen *g, Frame *fr, uint32_t k) {
   gen_forget(g);
   close_roots(g, fr, gr);
   g->group_frame = outer, g->group = outer_group;
+}
+
+void gen_group(Gen *g, Frame *fr, uint32_t k) {
+  const Group *gr = fr->p->group.at[k];
+  bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
+  if ((rooted && gr->root.n == 0) || gr->joined) return;
+  const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
+  if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
+  if (!gen_outlined(g, fr, k)) gen_group_code(g, fr, k);
 }
 
 void gen_groups(Gen *g, Frame *fr, Section s) {

@@ -93,12 +93,18 @@ Idx gen_const_idx(Gen *g, Type t, int64_t lin) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-LLVMValueRef gen_scratch(Gen *g, int64_t off) { return cg_gep_bytes(g->e, g->scratch, cg_i64(g->e, off)); }
+LLVMValueRef gen_scratch(Gen *g, int64_t off) {
+  return g->outline ? gen_outline_scratch(g, off) : cg_gep_bytes(g->e, g->scratch, cg_i64(g->e, off));
+}
 LLVMValueRef gen_tile_ld(Gen *g) { return cg_i64(g->e, g->e->tile); }
 
 void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
   const PVal *q = &fr->p->val[v.id];
   if (q->alias) v.id = q->alias, q = &fr->p->val[v.id];
+  if (fr->of) {
+    gen_outline_memory(g, fr, v, base, ld);
+    return;
+  }
   *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
   if (q->cls == PC_TABLE && !fr->base[v.id]) {
     const Table *t = &fr->p->f->table.at[ir_attr(fr->p->f, ir_inst(fr->p->f, v), 0)];
@@ -181,6 +187,7 @@ LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v) {
 CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element) {
   CgVec x = {.lane = ir_type(fr->p->f, v).lane};
   LLVMValueRef *s = gen_ssa(g, fr, v) + element * CG_MAX_NV;
+  if (!s[0] && fr->of) return gen_outline_ssa(g, fr, v, element);
   if (!s[0]) base_fault("codegen: %%%u is read before it is computed", v.id);
   memcpy(x.v, s, sizeof x.v);
   return x;
@@ -281,6 +288,10 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
+static bool of_another_piece(const Gen *g, const Frame *fr, Val v) {
+  return g->piece && !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id] && !(fr->of && fr->of->ssa[v.id]);
+}
+
 CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   const Fn *f = fr->p->f;
   const PVal *q = &fr->p->val[v.id];
@@ -305,7 +316,7 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
-    if (g->piece && !fr->up && q->stored && !fr->ssa[v.id]) return memory_at(g, fr, v, i->type, at);    /* of another piece */
+    if (of_another_piece(g, fr, v)) return memory_at(g, fr, v, i->type, at);
     if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
     if (cg_is_int(gen_lin(g, i->type, at), &k)) return gen_ssa_get(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);
