@@ -80,9 +80,25 @@ def step_compile_table(results):
 
 
 def model_compile_table(rows):
-    cells = lambda r: [r["model"], *[milliseconds(r.get(k)) for k in ("first_step_s", "first_step_cached_s", "library_s")]]
-    return table(["model", "first step, cold", "first step, cached", "all functions"],
+    """Files of runs before the parts were told apart have only the sums."""
+    def cells(r):
+        part = lambda when, what: milliseconds((r.get(when) or {}).get(what))
+        all_of = lambda when, old: part(when, "all_s") if r.get(when) else milliseconds(r.get(old))
+        return [r["model"], all_of("cold", "first_step_s"), part("cold", "compiler_s"), part("cold", "data_s"),
+                all_of("cached", "first_step_cached_s"), part("cached", "compiler_s"), part("cached", "data_s"), milliseconds(r.get("library_s"))]
+    return table(["model", "first step, cold", "of it compiler", "data", "first step, cached", "of it compiler", "data", "all functions"],
                  [cells(r) for r in rows if "failed" not in r])
+
+
+def growth_table(rows, what, axis):
+    """One row for what grows along `axis`: the rows with the value of the other one that most have."""
+    other = "width" if axis == "layers" else "layers"
+    values = [r[other] for r in rows if r["what"] == what]
+    fixed = max(set(values), key=values.count)
+    mine = {r[axis]: r for r in rows if r["what"] == what and r[other] == fixed}
+    at = sorted(mine)
+    return table([f"{what}, {fixed} {'wide' if other == 'width' else 'layers'}: {axis}", *[str(n) for n in at]],
+                 [["ms", *[milliseconds(mine[n].get("compiler_s")) for n in at]]])
 
 
 def agreement_table(results):
@@ -213,9 +229,15 @@ def document(figures, axes):
                   "without the start of Python and imports; of PyTorch eager the first step.", step_compile_table(one)]
     if figures["compile"]:
         parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, "
-                  "with the data that the file makes (the difference of cold and cached is the compiler's part); code for every function "
-                  "of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
+                  "with what of it was spent waiting for the compiler (start of the process and proofs included) and for the data; the rest draws "
+                  "parameters and makes the run directory. Code is made on all cores, while data are. Last, code for every "
+                  "function of the file (`hnnc compile --emit=obj`, the whole process, one core).", model_compile_table(figures["compile"]),
                   *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
+    growth = figures.get("compile_growth")
+    if growth:
+        parts += ["Waiting for the compiler before the first step, without the cache, as a network (2-h-...-h-1, an HNN step) and a "
+                  "symplectic flow (couplings `irrotational(h)` of two dimensions) grow:",
+                  *[growth_table(growth, what, axis) for what in ("network", "flow") for axis in ("layers", "width")]]
     if one:
         parts += ["## Memory", "Largest resident size of the process in MB, interpreter and libraries included; hnnc's too "
                   "is called from Python here.", memory_table(one)]
@@ -251,6 +273,7 @@ def merge(all_figures):
         first["load"] += more["load"]
         first["peers"].update(more["peers"])
         first["compile"] = more["compile"] or first["compile"]
+        first["compile_growth"] = more.get("compile_growth") or first.get("compile_growth", [])
         first["not_installed"] = more["not_installed"]
         if more["rounds"] != first["rounds"] or more["seconds"] != first["seconds"]:
             first["rounds"], first["seconds"] = min(first["rounds"], more["rounds"]), min(first["seconds"], more["seconds"])

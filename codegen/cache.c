@@ -1,10 +1,12 @@
 /* Compiled objects as files, named by a hash of everything that they depend on.
  * A file: magic, hash of the key, length and hash of the object, the object. Anything that does not
  * check is as good as absent; writing is by rename, and failing to write is nothing to speak of. */
-#include "codegen/target.h"
+#include "codegen/cache.h"
+#include "ir/ir.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -26,12 +26,15 @@ typedef struct CgFn {
   HnnKernelInfo info;
 } CgFn;
 
+typedef struct Work Work;
+
 struct Cg {
   CgMachine machine;
   CgOptions opt;
   char *cache_dir;
   VEC(CgFn) fn;
   bool cached;
+  Work *work;                /* objects that are being made, or NULL */
   CgImage *peak[2];          /* the loop of cg_measure_peak, once it is there */
   int64_t peak_flop[2];      /* of one turn of it */
 };
@@ -42,9 +45,11 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void timed(const Cg *cg, const char *what, double begin) {
-  if (cg->opt.time && cg->opt.timed) cg->opt.timed(what, now() - begin);
+static void timed(const Cg *cg, const char *what, double start) {
+  if (cg->opt.time && cg->opt.timed) cg->opt.timed(what, now() - start);
 }
+
+static void end_work(Cg *cg, bool drop);
 
 Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
   Cg *cg = base_realloc(NULL, sizeof *cg);
@@ -64,10 +69,12 @@ Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
 
 void cg_destroy(Cg *cg) {
   if (!cg) return;
+  if (cg->work) end_work(cg, true);
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     cg_image_destroy(cg->fn.at[k].image);
     ir_fn_destroy(cg->fn.at[k].f);
     free(cg->fn.at[k].symbol);
+    free(cg->fn.at[k].object.p);
   }
   vec_free(&cg->fn);
   for (int k = 0; k < 2; k++) cg_image_destroy(cg->peak[k]);
@@ -125,15 +132,18 @@ static char *cache_key(Cg *cg, const CgFn *f, size_t *len) {
 
 /* ---- compiling: a function an object, several at a time, the longest first ------------------------------------ */
 
-typedef struct Work {
+enum { MAX_WORKERS = 8 };
+
+struct Work {
   Cg *cg;
   uint32_t *order, n;
   atomic_uint next;
-  bool failed;
+  pthread_t thread[MAX_WORKERS];
+  uint32_t threads;
+  bool fetched, failed;
   pthread_mutex_t lock;      /* of failed, err */
-  char *err;
-  size_t errsize;
-} Work;
+  char err[512];
+};
 
 /* From the cache, or not at all. */
 static void fetch(Cg *cg, CgFn *f) {
@@ -146,13 +156,13 @@ static void compile_one(Work *w, CgMachine *m, CgFn *f) {
   Cg *cg = w->cg;
   char err[512] = "";
   uint32_t k = (uint32_t)(f - cg->fn.at);
-  double begin = now();
+  double start = now();
   bool ok = compile_range(cg, m, k, k + 1, LLVMObjectFile, &f->object, err, sizeof err);
   if (ok && f->key) cg_cache_put(cg->cache_dir, f->key, f->keylen, &f->object);
-  f->seconds = now() - begin;
+  f->seconds = now() - start;
   if (ok) return;
   pthread_mutex_lock(&w->lock);
-  if (!w->failed) snprintf(w->err, w->errsize, "%s: %s", f->symbol, err);
+  if (!w->failed) snprintf(w->err, sizeof w->err, "%s: %s", f->symbol, err);
   w->failed = true;
   pthread_mutex_unlock(&w->lock);
 }
@@ -183,16 +193,59 @@ static void pending(Cg *cg, Work *w) {
   }
 }
 
-enum { MAX_WORKERS = 8 };
-
-static void compile_all(Work *w) {
-  pthread_t thread[MAX_WORKERS];
+static void start_workers(Work *w, uint32_t most) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  uint32_t more = 0, want = cores > 1 ? (uint32_t)cores - 1 : 0;
+  uint32_t want = cores > 1 ? (uint32_t)cores - 1 : 0;
   if (want > MAX_WORKERS) want = MAX_WORKERS;
-  while (more < want && more + 1 < w->n && pthread_create(&thread[more], NULL, worker, w) == 0) more++;
-  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &w->cg->machine, &w->cg->fn.at[w->order[k]]);
-  while (more-- > 0) pthread_join(thread[more], NULL);
+  if (want > most) want = most;
+  while (w->threads < want && pthread_create(&w->thread[w->threads], NULL, worker, w) == 0) w->threads++;
+}
+
+/* Takes from the cache what it has, and leaves the rest to other threads; `here`: this one will help at once. */
+static void begin_work(Cg *cg, bool here) {
+  double start = now();
+  Work *w = cg->work = base_realloc(NULL, sizeof *w);
+  memset(w, 0, sizeof *w);
+  w->cg = cg;
+  pthread_mutex_init(&w->lock, NULL);
+  for (uint32_t k = 0; k < cg->fn.n; k++)
+    if (!cg->fn.at[k].compiled) fetch(cg, &cg->fn.at[k]), w->fetched = true;
+  if (w->fetched && cg->cache_dir) timed(cg, "cache", start);
+  pending(cg, w);
+  if (w->n > here) start_workers(w, w->n - here);
+}
+
+/* Waits for the workers; `drop`: they take up nothing more. */
+static void end_work(Cg *cg, bool drop) {
+  Work *w = cg->work;
+  if (drop) atomic_store(&w->next, w->n);
+  while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
+  for (uint32_t k = 0; k < cg->fn.n; k++) free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
+  pthread_mutex_destroy(&w->lock);
+  free(w->order);
+  free(w);
+  cg->work = NULL;
+}
+
+/* Objects for all that are not compiled: from the cache, or made. */
+static bool make_objects(Cg *cg, char *err, size_t errsize) {
+  if (!cg->work) begin_work(cg, true);
+  Work *w = cg->work;
+  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &cg->machine, &cg->fn.at[w->order[k]]);
+  while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
+  for (uint32_t k = 0; k < w->n; k++) {
+    const CgFn *f = &cg->fn.at[w->order[k]];
+    if (cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
+  }
+  cg->cached = w->fetched && w->n == 0;
+  bool failed = w->failed;
+  if (failed) snprintf(err, errsize, "%s", w->err);
+  end_work(cg, false);
+  return !failed;
+}
+
+void cg_begin(Cg *cg) {
+  if (!cg->work) begin_work(cg, false);
 }
 
 /* ---- linking ---------------------------------------------------------------------------------------------------- */
@@ -220,31 +273,11 @@ static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
   return ok;
 }
 
-/* Objects for all that are not compiled: from the cache, or made. */
-static bool make_objects(Cg *cg, char *err, size_t errsize) {
-  Work w = {.cg = cg, .err = err, .errsize = errsize, .lock = PTHREAD_MUTEX_INITIALIZER};
-  bool any = false;
-  double begin = now();
-  for (uint32_t k = 0; k < cg->fn.n; k++)
-    if (!cg->fn.at[k].compiled) fetch(cg, &cg->fn.at[k]), any = true;
-  if (any && cg->cache_dir) timed(cg, "cache", begin);
-  pending(cg, &w);
-  cg->cached = any && w.n == 0;
-  compile_all(&w);
-  for (uint32_t k = 0; k < w.n; k++) {
-    const CgFn *f = &cg->fn.at[w.order[k]];
-    if (cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
-  }
-  free(w.order);
-  for (uint32_t k = 0; k < cg->fn.n; k++) free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
-  return !w.failed;
-}
-
 bool cg_compile(Cg *cg, char *err, size_t errsize) {
   bool ok = make_objects(cg, err, errsize);
-  double begin = now();
+  double start = now();
   ok = link_objects(cg, ok, err, errsize);
-  timed(cg, "link", begin);
+  timed(cg, "link", start);
   return ok;
 }
 

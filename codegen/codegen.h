@@ -26,6 +26,8 @@ void cg_destroy(Cg *cg);
  * must be one that pass_split calls `batch`. Copies what it needs. */
 void cg_add(Cg *cg, const Fn *f, const char *symbol);
 
+/* Begins to compile on other threads what was added, while the caller does something else; cg_compile waits for it. */
+void cg_begin(Cg *cg);
 /* Compiles what was added since the last call (from the cache where it can) and links it. */
 bool cg_compile(Cg *cg, char *err, size_t errsize);
 HnnKernel cg_kernel(Cg *cg, const char *symbol);         /* NULL if unknown */

@@ -2,10 +2,9 @@
 #ifndef HNNC_CODEGEN_TARGET_H
 #define HNNC_CODEGEN_TARGET_H
 
+#include "codegen/cache.h"
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
-
-typedef struct CgObject { char *p; size_t n; } CgObject;      /* malloc'ed; p NULL: none */
 
 typedef struct CgMachine {
   char *triple, *cpu, *features;       /* malloc'ed */
@@ -24,10 +23,6 @@ void cg_emit_finish(CgEmit *e);
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx);
 bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize);
 const char *cg_version(void);          /* of LLVM and of this generator: part of every cache key */
-
-/* cache.c: files by content key. Never fatal. */
-CgObject cg_cache_get(const char *dir, const char *key, size_t keylen);
-void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObject *object);
 
 /* gen_fn.c: writes `void symbol(const HnnCall *)` and the constant symbol_info into the module of e. */
 void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol);

@@ -91,7 +91,9 @@ static int bench_train(Session *s, const Train *spec, bool json) {
   Figures f = {0};
   Train with = *spec;
   if (s->opt->batch) with.batch = s->opt->batch;
-  int code = trainer_open(s, &with, &t);
+  int code = data_make(s, spec->data);       /* before, so that the time to compile is the whole */
+  if (code) return code;
+  code = trainer_open(s, &with, &t);
   if (!code) code = measure(s, &t, &f);
   if (!code && !json) print_text(s, &t, &f);
   if (!code && json) {

@@ -50,6 +50,7 @@ int command_check(const Options *o) {
     session_render(&s);                    /* warnings, and what was refuted */
     if (!code) summary(s.model);
   }
+  if (o->time_passes) pass_times_print(stderr);
   session_close(&s);
   return code;
 }

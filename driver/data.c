@@ -193,12 +193,13 @@ int data_make(Session *s, const Data *d) {
   const Data *needs = d->kind == DATA_PROGRAM ? d->on : d->kind == DATA_READ ? NULL : d->base;
   int code = needs ? data_make(s, needs) : 0;
   if (code) return code;
-  double start = pass_now();
+  double start = pass_now(), compiling = s->compiling;
   switch (d->kind) {
     case DATA_PROGRAM: code = make_program(s, d, set); break;
     case DATA_READ: code = make_read(s, d, set); break;
     default: code = make_part(s, d, set);
   }
+  s->making_data += pass_now() - start - (s->compiling - compiling);
   pass_timed("data", pass_now() - start);
   return code;
 }

@@ -46,7 +46,8 @@ typedef struct Session {
   RtSet *set;                              /* model->ndata, f64; n = 0 until made */
   RtSet *native_set;                       /* the same in the model's precision (f32 models) */
   VEC(Cg *) code;                          /* everything compiled so far */
-  double started;                          /* pass_now() at the start of the command */
+  double started;                          /* pass_now() when the process started */
+  double compiling, making_data;           /* seconds so far that the command waited for either */
 } Session;
 
 /* Loads the model: 0, or the exit code after messages on stderr. */
@@ -82,8 +83,17 @@ typedef struct NativeJob { const Fn *fn; const char *name; Native *native; Memor
 /* "reversible: ...", or "" where nothing could be computed again. */
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size);
 /* Derives and compiles all jobs; 0 or the exit code after messages. */
-int native_build(Session *s, NativeJob *job, int n);
+int native_build(Session *s, const NativeJob *job, int n);
+/* The same in two steps; cg_begin(b->cg) between them has other threads compile meanwhile. */
+typedef struct NativeBuild { Cg *cg; NativeJob *job; int n; } NativeBuild;
+int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b);
+int native_end(Session *s, NativeBuild *b);
 void native_finish(Native *n);
+
+/* ---- proved.c ----------------------------------------------------------------------------------- */
+
+/* pass_decide, or what it said before and `dir` kept (NULL: nothing). */
+FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r);
 
 /* ---- data.c -------------------------------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@ const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
   return buf;
 }
 
-static bool lower(Session *s, NativeJob *j) {
+static bool lower(Session *s, const NativeJob *j) {
   Native *n = j->native;
   *n = (Native){.name = j->name, .mem = arena_create()};
   n->fn = pass_lower(j->fn, j->memory, &n->memory, s->diag);
@@ -84,23 +84,46 @@ static bool make_callable(Session *s, Cg *cg, Native *n) {
   return (n->run = rt_fn_create_split(&spec)) != NULL;
 }
 
-static int compile(Session *s, NativeJob *job, int n) {
+static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   char err[512] = "";
-  Cg *cg = cg_create(&s->cg, err, sizeof err);
-  if (!cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
-  *vec_push(&s->code) = cg;
-  for (int i = 0; i < n; i++) add_parts(cg, job[i].native);
-  if (!cg_compile(cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  *b = (NativeBuild){.n = n, .job = ARENA_ARRAY(s->model->mem, NativeJob, n + 1)};
+  memcpy(b->job, job, sizeof *job * (size_t)n);
   for (int i = 0; i < n; i++)
-    if (!make_callable(s, cg, job[i].native))
-      return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for `%s`", job[i].name);
+    if (!lower(s, &b->job[i])) return session_render(s), EXIT_FILE;
+  b->cg = cg_create(&s->cg, err, sizeof err);
+  if (!b->cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  *vec_push(&s->code) = b->cg;
+  for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native);
   return 0;
 }
 
-int native_build(Session *s, NativeJob *job, int n) {
-  for (int i = 0; i < n; i++)
-    if (!lower(s, &job[i])) return session_render(s), EXIT_FILE;
-  return compile(s, job, n);
+static int end(Session *s, NativeBuild *b) {
+  char err[512] = "";
+  if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  for (int i = 0; i < b->n; i++)
+    if (!make_callable(s, b->cg, b->job[i].native))
+      return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
+  return 0;
+}
+
+int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
+  double start = pass_now();
+  int code = begin(s, job, n, b);
+  s->compiling += pass_now() - start;
+  return code;
+}
+
+int native_end(Session *s, NativeBuild *b) {
+  double start = pass_now();
+  int code = end(s, b);
+  s->compiling += pass_now() - start;
+  return code;
+}
+
+int native_build(Session *s, const NativeJob *job, int n) {
+  NativeBuild b;
+  int code = native_begin(s, job, n, &b);
+  return code ? code : native_end(s, &b);
 }
 
 void native_finish(Native *n) {

@@ -29,7 +29,13 @@ static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
-typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action; RtError err; } Watch;
+typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; RtError err; } Watch;
+
+static bool on_test(void *ctx) {
+  Watch *w = ctx;
+  w->code = trainer_mean(w->r->s, w->t);
+  return !w->code;
+}
 
 static bool on_progress(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s) {
   Watch *w = ctx;
@@ -79,12 +85,21 @@ static int restore(Runner *r, Trainer *t) {
 }
 
 static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *err) {
+  if (w->code) return w->code;
   switch (status) {
     case RT_DONE: return 0;
     case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
     case RT_NOT_FINITE: return nan_hunt(r->s, w->t);
     default: return fail(r, w->err.text[0] ? &w->err : err);
   }
+}
+
+/* From the start of the process; what of it the command waited for the compiler, and for the data. */
+static void first_step_times(Runner *r) {
+  if (rt_run_get(r->run, "seconds_to_first_step")) return;
+  rt_run_set(r->run, "seconds_to_first_step", json_real(pass_now() - r->s->started));
+  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
+  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
 }
 
 /* 0 done, -1 stopped by a signal, else the exit code. */
@@ -95,9 +110,9 @@ static int run_train(Runner *r, const Train *spec, int action) {
   RtError err = {{0}};
   if (!code && r->from && r->at.action == action) code = restore(r, &t);
   if (code) return trainer_close(&t), code;
-  double before = pass_now() - r->s->started;
-  if (!rt_run_get(r->run, "seconds_to_first_step")) rt_run_set(r->run, "seconds_to_first_step", json_real(before));
+  first_step_times(r);
   rt_progress_init(&w.progress, stderr, r->s->opt->quiet, spec->name, t.rt.step, t.rt.steps);
+  t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
   t.rt.checkpoint = on_checkpoint;
   t.rt.ctx = &w;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The frontend's look into a data file, through the runtime's reader. */
@@ -28,11 +29,11 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
   return true;
 }
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
+static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ((Session *)ctx)->diag); }
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
-  (void)ctx;
-  return pass_decide(a, b, r);
+  const Session *s = ctx;
+  return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
@@ -81,24 +82,33 @@ static bool make_params(Session *s) {
   return true;
 }
 
+/* What it took until here to load the program and start it: its first thread has not waited for anything. */
+static double loading_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 int session_open(Session *s, const Options *o) { return session_open_text(s, o, NULL, 0); }
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
-  *s = (Session){.opt = o, .started = pass_now(), .src = source_create()};
+  double begin = pass_now();
+  *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   set_pass_options(o, s->src);
+  static char dir[4096];
+  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
+                      .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
   FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .ctx = s->diag};
+                     .separable = separable, .decide = decide, .ctx = s};
   s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
                   : model_load(s->src, o->file, &fo, s->diag);
-  pass_timed("frontend", pass_now() - s->started);
+  s->compiling = pass_now() - s->started;
+  pass_timed("frontend", pass_now() - begin);
   if (!s->model || diag_errors(s->diag)) {
     session_render(s);
     return source_file(s->src, 1) ? EXIT_FILE : EXIT_IO;
   }
-  static char dir[4096];
-  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
-                      .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
   s->pool = rt_pool_create(o->threads);
   s->set = base_realloc(NULL, sizeof *s->set * (s->model->ndata + 1));
   s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));

@@ -90,25 +90,44 @@ void trainer_adopt(Session *s, Trainer *t) {
   }
 }
 
-static int build(Session *s, Trainer *t, const Optim *o) {
+static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   const Train *spec = t->spec;
   bool f64 = s->model->f64;
-  char name[4][96];
   static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
-  for (int k = 0; k < NPARTS; k++) snprintf(name[k], sizeof name[k], "%.64s_%s", spec->name, part[k]);
+  for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
+  double start = pass_now();
   Fn *gradient = pass_gradient(spec->loss, spec->moved, spec->nmoved, &t->running, s->diag);
+  s->compiling += pass_now() - start;
   if (!gradient) return session_render(s), EXIT_FILE;
   Fn *fn[NPARTS] = {
-    gradient, pass_mean(spec->loss),
-    o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+    gradient, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k], (Memory)spec->memory};
+    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], (Memory)spec->memory};
   t->rt.in_of = input_map(fn[GRADIENT]);
   t->rt.nin = (int)fn[GRADIENT]->in.n;
-  int code = native_build(s, job, n);
+  int code = native_begin(s, job, n, b);
   for (int k = 0; k < NPARTS; k++) ir_fn_destroy(fn[k]);
+  return code;
+}
+
+/* The loss of a test set is computed after many steps: it is compiled while the first ones run. */
+static int begin_late(Session *s, Trainer *t) {
+  if (!t->spec->test) return 0;
+  Fn *mean = pass_mean(t->spec->loss);
+  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], (Memory)t->spec->memory};
+  int code = native_begin(s, &job, 1, &t->late);
+  ir_fn_destroy(mean);
+  if (!code) cg_begin(t->late.cg);
+  return code;
+}
+
+int trainer_mean(Session *s, Trainer *t) {
+  if (!t->late.job) return 0;
+  int code = native_end(s, &t->late);
+  t->late.job = NULL;
+  t->rt.mean = t->native[MEAN].run;
   return code;
 }
 
@@ -145,15 +164,18 @@ _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSIN
 
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
   *t = (Trainer){.spec = spec};
-  int code = data_make(s, spec->data);
-  if (!code && spec->test) code = data_make(s, spec->test);
-  if (code) return code;
+  NativeBuild b;
   Optim o = trainer_optim(&spec->opt);
   double start = pass_now();
-  if ((code = build(s, t, &o))) return code;
+  int code = begin(s, t, &o, &b);
+  if (code) return code;
+  cg_begin(b.cg);
   t->compile_seconds = pass_now() - start;
+  if ((code = data_make(s, spec->data)) || (spec->test && (code = data_make(s, spec->test)))) return code;
+  start = pass_now();
+  if ((code = native_end(s, &b)) || (code = begin_late(s, t))) return code;
+  t->compile_seconds += pass_now() - start;
   t->rt.gradient = t->native[GRADIENT].run;
-  t->rt.mean = t->native[MEAN].run;
   t->rt.update = t->native[UPDATE].run;
   t->rt.norm = t->native[NORM].run;
   t->rt.nstates = o.kind == OPT_LBFGS ? rt_lbfgs_states(o.history) : pass_optim_states(&o);

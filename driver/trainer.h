@@ -10,11 +10,14 @@ typedef struct Trainer {
   RtArray *param;            /* the model's parameters; the moved ones inside rt.flat, others in place */
   Running running;           /* those that keep averages of means over the batch */
   int64_t *offset;
-  double compile_seconds;
+  char name[4][96];
+  NativeBuild late;          /* of the mean, which the first step does not need; job NULL: there is none, or it is done */
+  double compile_seconds;    /* that were waited for */
 } Trainer;
 
-/* 0, or the exit code after messages. Makes the data it needs. */
+/* 0, or the exit code after messages. Makes the data it needs, while other threads compile. */
 int trainer_open(Session *s, const Train *spec, Trainer *t);
+int trainer_mean(Session *s, Trainer *t);                /* before the first test: rt.mean, for 0 */
 void trainer_close(Trainer *t);
 void trainer_publish(Session *s, const Trainer *t);      /* trained values -> s->param */
 void trainer_adopt(Session *s, Trainer *t);              /* s->param -> the trainer (resume) */

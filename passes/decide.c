@@ -3,6 +3,7 @@
 #include "passes/pass.h"
 
 #include "ir/field.h"
+#include "passes/pass_generation.h"
 
 #include <string.h>
 
@@ -26,6 +27,8 @@ static bool affordable(const Fn *f) {
   Flops n = pass_flops(f);
   return n.per_sample + n.once <= MOST_FLOPS;
 }
+
+const char *pass_decide_version(void) { return PASS_GENERATION; }
 
 FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r) {
   double start = pass_now();

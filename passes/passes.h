@@ -98,6 +98,7 @@ bool pass_separable(const Fn *rates, Diag *diag);
 
 /* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
 FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
+const char *pass_decide_version(void);    /* a hash of what its answers follow from, next to the functions */
 
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan

@@ -141,6 +141,8 @@ typedef struct RtTrain {
   const RtSet *data, *test;               /* precision of the model */
   int64_t batch, steps, every;            /* batch 0: all */
   uint64_t seed;
+  /* NULL, or called before each test, after which `mean` must be set; false stops. */
+  bool (*test_ready)(void *ctx);
   /* called every `every` steps and at the end, with the loss of that step's batch and the loss on `test`
    * (NaN without); false stops (Ctrl-C, time). every = 0: only at the end. */
   bool (*progress)(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s);

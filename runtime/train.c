@@ -195,7 +195,8 @@ static RtStatus run(Loop *l) {
     last = end || stop_asked(t);
     if (due) {
       const double rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
-      if (t->progress) go_on = t->progress(t->ctx, t->step, t->loss, test_loss(l), rt_sched_rate(t, t->step - 1), rate);
+      if (t->test && t->test_ready) go_on = t->test_ready(t->ctx);
+      if (t->progress && go_on) go_on = t->progress(t->ctx, t->step, t->loss, test_loss(l), rt_sched_rate(t, t->step - 1), rate);
       last |= !go_on;
       reported = rt_now(), reported_step = t->step;
     }

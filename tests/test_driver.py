@@ -22,8 +22,9 @@ def test_run_directory():
     check(read("r/model.hnn") == read("m.hnn"), "model.hnn is the model as run")
     m = load("r/manifest.json")
     check(m["status"] == "done" and m["overrides"] == [] and m["seed"] == 0 and m["precision"] == "f32", "the manifest", m)
-    for key in "hnnc model model_hash cpu threads created updated seconds seconds_to_first_step".split():
+    for key in "hnnc model model_hash cpu threads created updated seconds seconds_to_first_step seconds_compiling seconds_making_data".split():
         check(key in m, "the manifest has `%s`" % key, m)
+    check(0 < m["seconds_compiling"] + m["seconds_making_data"] <= m["seconds_to_first_step"] <= m["seconds"], "the times", m)
     check([x["step"] for x in lines("r/metrics.jsonl")] == [50, 100, 150, 200], "a line for each `every`", lines("r/metrics.jsonl"))
     for x in lines("r/metrics.jsonl"):
         check(set(x) == {"train", "action", "step", "loss", "test", "lr", "samples_per_s"}, "keys of the metrics", x)

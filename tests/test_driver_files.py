@@ -271,6 +271,21 @@ def test_full_disk():
     check(p.returncode == 4 and p.stderr, "reports to a full device", p.returncode, p.stderr)
 
 
+def test_kept_answers():
+    """An answer is decided once; a function that changed is decided anew; what is undecided is tried again."""
+    def check_with(text, *more, code=0):
+        write("p.hnn", text)
+        return hnnc("check", "p.hnn", "--time-passes", *more, env=environment(HNNC_CACHE_DIR=os.path.abspath("answers")), code=code)
+    proof = "prove (x: real[3]) %s == dot(x, x)\n"
+    first, again = check_with(proof % "sum(x^2)"), check_with(proof % "sum(x^2)")
+    check("proved" in first.out and "decide " in first.err, "decided", first)
+    check(first.out == again.out and "decide " not in again.err, "not decided again", again)
+    check("decide " in check_with(proof % "sum(x^2)", "--no-cache").err, "without the cache it is")
+    wrong, same = check_with(proof % "sum(x^3)", code=1), check_with(proof % "sum(x^3)", code=1)
+    check("refuted" in wrong.out and "decide " in wrong.err, "another function", wrong)
+    check(wrong.out == same.out and "decide " not in same.err, "a refutation is kept whole", same)
+
+
 def test_cache():
     env = environment(HNNC_CACHE_DIR=os.path.abspath("c"))
     model()
