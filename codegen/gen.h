@@ -31,7 +31,7 @@ typedef struct Gen {
   LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
   Memo *memo;
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
-  LLVMValueRef piece;                    /* the function that is a piece of a tile, while one is written */
+  LLVMValueRef main, piece;              /* the function; that which is a piece of a tile, while one is written */
   Outlines *outlines; Outline *outline;  /* gen_outline.c: of the module; the one being written */
   unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
   bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
@@ -90,8 +90,9 @@ LLVMValueRef gen_tile_ld(Gen *g);
 /* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);
 LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t);
+LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k);     /* argument k of the `in` or `out` of the call */
 void gen_piece_calls(Gen *g, const Plan *p, const char *symbol);     /* one after the other, for g->tile */
-/* In a piece: finds the memory of v that another piece, or the caller, knows. */
+/* Finds the memory of v that the caller knows or, in a piece, another piece. */
 void gen_piece_memory(Gen *g, Frame *fr, Val v);
 
 /* gen_outline.c: groups that are alike, written once */
@@ -103,6 +104,12 @@ LLVMValueRef gen_outline_scratch(Gen *g, int64_t off);
 void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
 CgVec gen_outline_ssa(Gen *g, Frame *fr, Val v, int64_t element);
 
+/* gen_sums.c: sums over the tiles of a call */
+void gen_open_sums(Gen *g, Frame *fr);
+/* Zeros where they are added up in place: those that the first tile sets only if there is no tile. */
+void gen_zero_sums(Gen *g, Frame *fr, bool first_sets);
+void gen_close_sums(Gen *g, Frame *fr);
+
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
 typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
@@ -110,6 +117,8 @@ typedef struct DwSum { LLVMValueRef d; int64_t ldd; LLVMValueRef used, set; } Dw
 void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum);
 LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
+/* The same of n blocks of vl sums, or of n sums; n may be 0. */
+void gen_lane_reduce_part(Gen *g, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef dst, bool blocks);
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);

@@ -9,14 +9,21 @@ LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
   return LLVMBuildLoad2(g->e->b, t, cg_gep_bytes(g->e, p, cg_i64(g->e, (int64_t)bytes)), "");
 }
 
-static void load_args(Gen *g, size_t field, uint32_t n, LLVMValueRef **p, LLVMValueRef **ld) {
+/* Per-sample arrays; the shared ones are loaded where they are needed. */
+static void load_args(Gen *g, size_t field, const Fn *f, bool in, LLVMValueRef **p, LLVMValueRef **ld) {
+  uint32_t n = in ? f->in.n : f->out.n;
   *p = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1), *ld = ARENA_ARRAY(g->mem, LLVMValueRef, n + 1);
   if (!n) return;
   LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
   for (uint32_t k = 0; k < n; k++) {
+    if (!(in ? f->in.at[k].type : ir_type(f, f->out.at[k])).lane) continue;
     (*p)[k] = gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p));
     (*ld)[k] = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
   }
+}
+
+LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k) {
+  return gen_member(g, gen_member(g, g->call, g->e->ptr, field), g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p));
 }
 
 LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t) {
@@ -25,14 +32,14 @@ LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t) {
   return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, first) : cg_gep(g->e, p, first);
 }
 
-/* Points the inputs, and what is computed where it is wanted, to the caller's arrays: shared ones
- * once, per-sample ones for each tile. */
-static void place_args(Gen *g, Frame *fr, bool lane) {
+/* Points the per-sample inputs, and what is computed where it is wanted, to the tile's part of the caller's arrays. Shared
+ * ones are looked for when they are needed (gen_memory). */
+static void place_args(Gen *g, Frame *fr) {
   const Fn *f = fr->p->f;
   for (uint32_t v = 1; v < f->inst.n; v++) {
     const Inst *i = &f->inst.at[v];
     const PVal *q = &fr->p->val[v];
-    if (!fr->p->live[v] || i->type.lane != lane || q->alias) continue;
+    if (!fr->p->live[v] || !i->type.lane || q->alias) continue;
     uint32_t k = q->cls == PC_IN ? (uint32_t)ir_attr(f, i, 0) : q->homeidx;
     if (q->cls == PC_IN) fr->base[v] = gen_tile_start(g, g->in[k], i->type), fr->ld[v] = g->inld[k];
     else if (q->home == HOME_OUT) fr->base[v] = gen_tile_start(g, g->out[k], i->type), fr->ld[v] = g->outld[k];
@@ -45,65 +52,11 @@ static void copies(Gen *g, Frame *fr, Section s) {
     Type t = ir_type(fr->p->f, c->v);
     if (fr->p->val[c->v.id].section != s) continue;
     gen_forget(g);
-    gen_copy(g, fr, c->v, t, gen_tile_start(g, g->out[c->k], t), g->outld[c->k], false);
+    LLVMValueRef p = t.lane ? gen_tile_start(g, g->out[c->k], t) : gen_shared_array(g, offsetof(HnnCall, out), c->k);
+    gen_copy(g, fr, c->v, t, p, t.lane ? g->outld[c->k] : gen_tile_ld(g), false);
   }
   gen_forget(g);
 }
-
-/* ---- sums over the tiles ------------------------------------------------------------------------------------ */
-
-static bool summed_in_place(const Plan *p, uint32_t v) {
-  const PVal *q = &p->val[v];
-  if (!p->live[v] || q->alias || q->into || !q->bsum || !q->stored || q->cls != PC_BUF) return false;
-  return q->sum == SUM_PRODUCT || p->f->inst.at[v].op == OP_proj || p->group.at[q->group]->kind == G_DW;
-}
-
-/* Calls f for each set of lane accumulators that last for the whole call, bodies of loops included. */
-typedef void (*AccFn)(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc);
-static void each_acc(Gen *g, Frame *fr, const Plan *p, AccFn f) {
-  for (uint32_t k = 1; k < p->group.n; k++) {
-    const Group *gr = p->group.at[k];
-    for (uint32_t r = 0; r < gr->root.n; r++)
-      if (gr->root.at[r].persist && !p->val[gr->root.at[r].v.id].into) f(g, fr, p, gr->root.at[r].v, gr->root.at[r].acc);
-    if (gr->body) each_acc(g, fr, gr->body, f);
-  }
-  for (uint32_t v = 1; v < p->f->inst.n; v++)
-    if (p->live[v] && p->val[v].sum == SUM_LANES && ir_op[p->f->inst.at[v].op].cls != OPC_STRUCT && p->val[v].stored)
-      f(g, fr, p, (Val){v}, p->val[v].acc);
-}
-
-static void open_acc(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc) {
-  (void)fr;
-  gen_zero(g, gen_scratch(g, acc), type_count(ir_type(p->f, sum)) * g->e->vl * g->e->es);
-}
-
-/* A loop's sum belongs to the result of the loop. */
-static void close_acc(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc) {
-  LLVMValueRef base, ld;
-  const PVal *q = &p->val[sum.id];
-  if (!q->stored) return;
-  Val to = p->up ? plan_result(fr->p, p->call, q->homeidx) : sum;
-  gen_memory(g, fr, to, &base, &ld);
-  gen_lane_reduce(g, gen_scratch(g, acc), type_count(ir_type(p->f, sum)), base);
-}
-
-/* Zeros where sums over the tiles are added up in place: those that the first tile sets only if there is no tile. */
-static void zero_sums(Gen *g, Frame *fr, bool first_sets) {
-  const Plan *p = fr->p;
-  LLVMValueRef base, ld;
-  for (uint32_t v = 1; v < p->f->inst.n; v++) {
-    if (!summed_in_place(p, v) || plan_first_sets(p, (Val){v}) != first_sets) continue;
-    gen_memory(g, fr, (Val){v}, &base, &ld);
-    gen_fill(g, p->f->inst.at[v].type, base, ld, 0);
-  }
-}
-
-static void open_sums(Gen *g, Frame *fr) {
-  each_acc(g, fr, fr->p, open_acc);
-  zero_sums(g, fr, false);
-}
-
-static void close_sums(Gen *g, Frame *fr) { each_acc(g, fr, fr->p, close_acc); }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
@@ -114,7 +67,7 @@ static void tiles(Gen *g, Frame *fr, const char *symbol) {
   LLVMBasicBlockRef none = cg_block(g->e, ""), some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, none);
   LLVMPositionBuilderAtEnd(g->e->b, none);
-  zero_sums(g, fr, true);
+  gen_zero_sums(g, fr, true);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, some);
   cg_loop_begin(g->e, loop, lo, hi, 1);
@@ -122,7 +75,7 @@ static void tiles(Gen *g, Frame *fr, const char *symbol) {
   if (fr->p->ncut) {
     gen_piece_calls(g, fr->p, symbol);
   } else {
-    place_args(g, fr, true);
+    place_args(g, fr);
     gen_groups(g, fr, SEC_TILE);
     copies(g, fr, SEC_TILE);
   }
@@ -151,25 +104,24 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   own.nv = own.tile / own.vl;
   Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl};
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), false);
-  own.fn = fn;
+  own.fn = g.main = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
   g.call = LLVMGetParam(fn, 0);
   g.tile = cg_i64(&own, 0);
   g.scratch = gen_member(&g, g.call, own.ptr, offsetof(HnnCall, scratch));
-  load_args(&g, offsetof(HnnCall, in), f->in.n, &g.in, &g.inld);
-  load_args(&g, offsetof(HnnCall, out), f->out.n, &g.out, &g.outld);
+  load_args(&g, offsetof(HnnCall, in), f, true, &g.in, &g.inld);
+  load_args(&g, offsetof(HnnCall, out), f, false, &g.out, &g.outld);
   LLVMBasicBlockRef body = cg_block(&own, "");
   LLVMBuildBr(own.b, body);
   LLVMPositionBuilderAtEnd(own.b, body);
   gen_outlines_init(&g, p);
   Frame *fr = gen_frame(&g, p, NULL);
-  place_args(&g, fr, false);
-  open_sums(&g, fr);
+  gen_open_sums(&g, fr);
   gen_groups(&g, fr, SEC_ONCE);
   copies(&g, fr, SEC_ONCE);
   if (p->lane) {
     tiles(&g, fr, symbol);
-    close_sums(&g, fr);
+    gen_close_sums(&g, fr);
     gen_groups(&g, fr, SEC_LAST);
     copies(&g, fr, SEC_LAST);
   }

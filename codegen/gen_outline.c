@@ -172,7 +172,7 @@ void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueR
   else if (!of->base[v.id] && q->cls != PC_TABLE && q->home == HOME_SCRATCH) *base = from_table(g, SLOT_SCRATCH, q->off);
   else {
     g->outline = NULL;
-    if (g->piece && !of->up && !of->base[v.id]) gen_piece_memory(g, of, v);
+    if (!of->p->up && !of->base[v.id]) gen_piece_memory(g, of, v);
     g->outline = o;
     *base = handed_over(g, SLOT_BASE, of, v, 0, g->e->ptr, 1)->value[0];
     if (of->ld[v.id]) *ld = of->ld[v.id];

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-/* Emits at the end of the entry block of the piece, which every use comes after. */
+/* Emits at the end of the entry block of the piece, or the function, which every use comes after. */
 static LLVMBasicBlockRef to_entry(Gen *g) {
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->e->b);
-  LLVMPositionBuilderBefore(g->e->b, LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->piece)));
+  LLVMPositionBuilderBefore(g->e->b, LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->piece ? g->piece : g->main)));
   return here;
 }
 
@@ -30,7 +30,8 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
 void gen_piece_memory(Gen *g, Frame *fr, Val v) {
   const PVal *q = &fr->p->val[v.id];
   const Inst *i = ir_inst(fr->p->f, v);
-  if (q->cls != PC_IN && q->home != HOME_OUT && q->home != HOME_CARRY) return;
+  bool carried = g->piece && q->home == HOME_CARRY;
+  if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
   LLVMBasicBlockRef here = to_entry(g);
   if (q->cls == PC_IN)
     argument(g, offsetof(HnnCall, in), (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);

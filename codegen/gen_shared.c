@@ -123,23 +123,23 @@ static void write_reduce(CgEmit *e, LLVMValueRef acc, LLVMValueRef n, LLVMValueR
   free(l);
 }
 
-void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
+void gen_lane_reduce_part(Gen *g, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef dst, bool blocks) {
   CgEmit *e = g->e;
   char name[96];
   LLVMValueRef fn;
   Saved s;
   LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
-  int64_t full = n / e->vl;
-  for (int blocks = 1; blocks >= 0; blocks--) {
-    int64_t count = blocks ? full : n % e->vl;
-    if (!count) continue;
-    snprintf(name, sizeof name, "reduce.%u.%d", e->es * 8, blocks);
-    if (shared_begin(e, name, 3, args, &fn, &s)) {
-      write_reduce(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2), blocks);
-      shared_end(e, &s);
-    }
-    LLVMValueRef from = blocks ? acc : cg_gep(e, acc, cg_i64(e, full * e->vl * e->vl));
-    LLVMValueRef to = blocks ? dst : cg_gep(e, dst, cg_i64(e, full * e->vl));
-    call(e, fn, (LLVMValueRef[]){from, cg_i64(e, count), to}, 3);
+  snprintf(name, sizeof name, "reduce.%u.%d", e->es * 8, blocks);
+  if (shared_begin(e, name, 3, args, &fn, &s)) {
+    write_reduce(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2), blocks);
+    shared_end(e, &s);
   }
+  call(e, fn, (LLVMValueRef[]){acc, n, dst}, 3);
+}
+
+void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
+  CgEmit *e = g->e;
+  int64_t full = n / e->vl, rest = n % e->vl;
+  if (full) gen_lane_reduce_part(g, acc, cg_i64(e, full), dst, true);
+  if (rest) gen_lane_reduce_part(g, cg_gep(e, acc, cg_i64(e, full * e->vl * e->vl)), cg_i64(e, rest), cg_gep(e, dst, cg_i64(e, full * e->vl)), false);
 }

@@ -110,7 +110,7 @@ void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) 
     const Table *t = &fr->p->f->table.at[ir_attr(fr->p->f, ir_inst(fr->p->f, v), 0)];
     fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
   }
-  if (g->piece && !fr->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
+  if (!fr->p->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
   if (fr->base[v.id]) *base = fr->base[v.id];
   else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
   else base_fault("codegen: value %%%u has no memory", v.id);
