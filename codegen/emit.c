@@ -174,11 +174,13 @@ LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes) {
 
 LLVMBasicBlockRef cg_block(CgEmit *e, const char *name) { return LLVMAppendBasicBlockInContext(e->ctx, e->fn, name); }
 
+/* Instructions are added at the end of a block, so that only the new ones are counted. */
 void cg_break_block(CgEmit *e) {
-  unsigned n = 0;
-  for (LLVMValueRef i = LLVMGetLastInstruction(LLVMGetInsertBlock(e->b)); i; i = LLVMGetPreviousInstruction(i))
-    if (++n > CG_BLOCK_LIMIT) break;
-  if (n <= CG_BLOCK_LIMIT) return;
+  LLVMBasicBlockRef b = LLVMGetInsertBlock(e->b);
+  if (e->counted != b) e->counted = b, e->counted_last = NULL, e->ncounted = 0;
+  LLVMValueRef i = e->counted_last ? LLVMGetNextInstruction(e->counted_last) : LLVMGetFirstInstruction(b);
+  for (; i; i = LLVMGetNextInstruction(i)) e->counted_last = i, e->ncounted++;
+  if (e->ncounted <= CG_BLOCK_LIMIT) return;
   LLVMBasicBlockRef next = cg_block(e, "");
   LLVMBuildBr(e->b, next);
   LLVMPositionBuilderAtEnd(e->b, next);

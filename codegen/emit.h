@@ -33,6 +33,9 @@ typedef struct CgEmit {
   bool x86;                            /* x86-64; else another machine, generic code only */
   unsigned es;                         /* bytes of a real */
   LLVMTypeRef real, i1, i8, i32, i64, ptr, voidt;
+  LLVMBasicBlockRef counted;           /* cg_break_block: a block, its last instruction when it was counted, their number */
+  LLVMValueRef counted_last;
+  unsigned ncounted;
 } CgEmit;
 
 /* ---- types and constants ----------------------------------------------------------------------- */

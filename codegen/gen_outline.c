@@ -377,6 +377,7 @@ bool gen_outlined(Gen *g, Frame *fr, uint32_t group) {
   if (good) call(g, fr, group, &trial, function_for(g, fr, group, kind, &trial));
   if (!good || (!kind->matched && kind->failures >= MOST_FAILURES)) kind->groups = 0;
   LLVMDeleteFunction(trial.fn);
+  g->e->counted = NULL;      /* another block may come to lie where one of its blocks was */
   vec_free(&trial.slot);
   vec_free(&trial.result);
   return good;

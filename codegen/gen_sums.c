@@ -3,9 +3,10 @@
  * they are rows of constant tables, with a loop over each table. */
 #include "codegen/gen.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 12 };           /* written out, which is faster */
+enum { FEW = 48 };           /* written out, which is faster */
 
 typedef struct Sum { Val to; int64_t acc, n; } Sum;        /* lane accumulators of n elements, for value `to` of the function */
 typedef struct Sums { VEC(Sum) sum; } Sums;
@@ -78,12 +79,20 @@ static void zero(Gen *g, LLVMValueRef p, LLVMValueRef bytes) {
 static void zero_scratch(Gen *g, const LLVMValueRef *cell) { zero(g, in_scratch(g, cell[0]), cell[1]); }
 static void zero_result(Gen *g, const LLVMValueRef *cell) { zero(g, result(g, cell[0]), cell[1]); }
 
-static void open_lanes(Gen *g, const Sums *s) {
+static int by_place(const void *a, const void *b) {
+  const Sum *x = a, *y = b;
+  return x->acc < y->acc ? -1 : x->acc > y->acc;
+}
+
+/* Neighbours are zeroed together: places in scratch are whole cache lines. */
+static void open_lanes(Gen *g, Sums *s) {
   Rows t = {0};
-  for (uint32_t k = 0; k < s->sum.n; k++) {
-    int64_t bytes = s->sum.at[k].n * g->e->vl * g->e->es;
-    if (s->sum.n <= FEW) gen_zero(g, gen_scratch(g, s->sum.at[k].acc), bytes);
-    else row(&t, s->sum.at[k].acc, bytes, 0, 0);
+  if (s->sum.n) qsort(s->sum.at, s->sum.n, sizeof *s->sum.at, by_place);
+  for (uint32_t k = 0; k < s->sum.n;) {
+    int64_t from = s->sum.at[k].acc, end = from;
+    for (; k < s->sum.n && s->sum.at[k].acc == end; k++) end += (s->sum.at[k].n * g->e->vl * g->e->es + 63) / 64 * 64;
+    if (s->sum.n <= FEW) gen_zero(g, gen_scratch(g, from), end - from);
+    else row(&t, from, end - from, 0, 0);
   }
   each_row(g, &t, zero_scratch);
 }
