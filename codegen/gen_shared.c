@@ -81,18 +81,19 @@ static bool is_long(Op op) {
   }
 }
 
-enum { INLINE_LIMIT = 64 };
+enum { INLINE_LIMIT = 64, SCALAR_LIMIT = 4 };
 
 /* Long ops are written out where they stand, which is fastest, until a function has many of them: then
- * the time to compile counts more, and the rest become calls. */
+ * the time to compile counts more, and the rest become calls. Those of shared values, which run once a call and not
+ * once a tile, are soon many. */
 LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n) {
   CgEmit *e = g->e;
   char name[96];
   Saved s;
   LLVMValueRef fn;
   LLVMTypeRef t = LLVMTypeOf(args[0]), types[2] = {t, t};
-  if (!is_long(op) || g->inlined++ < INLINE_LIMIT) return cg_ew(e, op, args);
   unsigned lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
+  if (!is_long(op) || g->inlined++ < (lanes > 1 ? INLINE_LIMIT : SCALAR_LIMIT)) return cg_ew(e, op, args);
   snprintf(name, sizeof name, "%s.%u.%u", ir_op[op].name, e->es * 8, lanes);
   fn = LLVMGetNamedFunction(e->mod, name);
   if (!fn) {
