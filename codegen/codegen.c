@@ -102,7 +102,8 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
   return mod;
 }
 
-static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
+static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out,
+                          char *err, size_t errsize) {
   if (!cg_machine_start(m, err, errsize)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMModuleRef mod = write_module(cg, m, ctx, from, to);

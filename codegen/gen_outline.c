@@ -61,7 +61,10 @@ static uint64_t mix_inst(uint64_t h, const Plan *p, Val v) {
   const Inst *i = ir_inst(p->f, v);
   h = mix(mix_type(h, i->type), (uint64_t)i->op << 8 | i->nargs);
   for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attr(p->f, i, k));
-  for (uint32_t k = 0; k < i->nargs; k++) h = mix(mix_type(h, ir_type(p->f, ir_arg(p->f, i, k))), p->val[ir_arg(p->f, i, k).id].cls);
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Val a = ir_arg(p->f, i, k);
+    h = mix(mix_type(h, ir_type(p->f, a)), p->val[a.id].cls);
+  }
   return h;
 }
 
@@ -71,7 +74,10 @@ static uint64_t print_of(const Plan *p, const Group *g) {
   for (uint32_t k = 0; k < g->rank; k++) h = mix(h, g->dim[k]);
   if (g->main.id) h = mix_inst(h, p, g->main);
   for (uint32_t k = 0; k < g->member.n; k++) h = mix_inst(h, p, g->member.at[k]);
-  for (uint32_t k = 0; k < g->root.n; k++) h = mix(mix_inst(h, p, g->root.at[k].v), (uint64_t)g->root.at[k].kind << 1 | g->root.at[k].persist);
+  for (uint32_t k = 0; k < g->root.n; k++) {
+    const Root *r = &g->root.at[k];
+    h = mix(mix_inst(h, p, r->v), (uint64_t)r->kind << 1 | r->persist);
+  }
   return h;
 }
 
@@ -140,7 +146,10 @@ static LLVMValueRef from_table(Gen *g, SlotKind kind, int64_t n) {
   LLVMBasicBlockRef here = to_entry(g);
   LLVMValueRef at = gen_member(g, o->table, g->e->i64, (size_t)(8 * o->ntable++));
   if (kind == SLOT_SCRATCH) s->value[0] = cg_gep_bytes(g->e, o->scratch, at);
-  else s->value[0] = gen_member(g, cg_gep_bytes(g->e, gen_member(g, o->call, g->e->ptr, field[kind]), at), g->e->ptr, offsetof(HnnArg, p));
+  else {
+    LLVMValueRef args = gen_member(g, o->call, g->e->ptr, field[kind]);
+    s->value[0] = gen_member(g, cg_gep_bytes(g->e, args, at), g->e->ptr, offsetof(HnnArg, p));
+  }
   LLVMPositionBuilderAtEnd(g->e->b, here);
   return s->value[0];
 }

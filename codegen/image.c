@@ -113,7 +113,8 @@ static bool lay_out(Load *l) {
   l->im->base = mmap(NULL, l->im->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (l->im->base == MAP_FAILED) return l->im->base = NULL, fail(l, "there is not enough memory", "");
   for (int k = 0; k < l->eh->e_shnum; k++)
-    if (l->at[k] != NOWHERE && l->sh[k].sh_type == SHT_PROGBITS) memcpy(l->im->base + l->at[k], l->p + l->sh[k].sh_offset, l->sh[k].sh_size);
+    if (l->at[k] != NOWHERE && l->sh[k].sh_type == SHT_PROGBITS)
+      memcpy(l->im->base + l->at[k], l->p + l->sh[k].sh_offset, l->sh[k].sh_size);
   return true;
 }
 
@@ -160,8 +161,14 @@ static bool refer(Load *l, char *p, uint32_t type, int64_t s) {
   int64_t pages = (s >> 12) - ((int64_t)(intptr_t)p >> 12), low = s & 4095;
   memcpy(&word, p, 4);
   switch (type) {
-  case R_AARCH64_PREL32: word = 0, field = (uint32_t)d; if (!fits(d, 32)) return fail(l, "a place is too far", ""); break;
-  case R_AARCH64_CALL26: case R_AARCH64_JUMP26: field = (uint32_t)(d >> 2) & 0x3ffffff; if (!fits(d, 28)) return fail(l, "a call is too far", ""); break;
+  case R_AARCH64_PREL32:
+    if (!fits(d, 32)) return fail(l, "a place is too far", "");
+    word = 0, field = (uint32_t)d;
+    break;
+  case R_AARCH64_CALL26: case R_AARCH64_JUMP26:
+    if (!fits(d, 28)) return fail(l, "a call is too far", "");
+    field = (uint32_t)(d >> 2) & 0x3ffffff;
+    break;
   case R_AARCH64_ADR_PREL_PG_HI21: field = ((uint32_t)pages & 3) << 29 | ((uint32_t)(pages >> 2) & 0x7ffff) << 5; break;
   case R_AARCH64_ADD_ABS_LO12_NC: case R_AARCH64_LDST8_ABS_LO12_NC: field = (uint32_t)low << 10; break;
   case R_AARCH64_LDST16_ABS_LO12_NC: field = (uint32_t)(low >> 1) << 10; break;
@@ -189,7 +196,8 @@ static bool relocate(Load *l, const Elf64_Shdr *s) {
   for (uint64_t k = 0; k < n; k++) {
     uint64_t sym = ELF64_R_SYM(r[k].r_info);
     if (sym >= l->nsym || !l->value[sym]) return fail(l, "a reference is to nothing", "");
-    if (l->sh[s->sh_info].sh_size < 4 || r[k].r_offset > l->sh[s->sh_info].sh_size - 4) return fail(l, "a reference is out of bounds", "");
+    uint64_t size = l->sh[s->sh_info].sh_size;
+    if (size < 4 || r[k].r_offset > size - 4) return fail(l, "a reference is out of bounds", "");
     char *p = l->im->base + l->at[s->sh_info] + r[k].r_offset;
     if (!refer(l, p, (uint32_t)ELF64_R_TYPE(r[k].r_info), (int64_t)(intptr_t)l->value[sym] + r[k].r_addend)) return false;
   }
