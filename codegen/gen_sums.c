@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 48 };           /* written out, which is faster */
+enum { FEW = 64 };           /* written out, which is faster */
 
 typedef struct Sum { Val to; int64_t acc, n; } Sum;        /* lane accumulators of n elements, for value `to` of the function */
 typedef struct Sums { VEC(Sum) sum; } Sums;
