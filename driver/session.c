@@ -35,6 +35,11 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   return pass_decide(a, b, r);
 }
 
+static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
+  (void)ctx;
+  pass_pattern(f, e, x, out);
+}
+
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
 static const char *cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -88,7 +93,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->diag = diag_create(s->src);
   set_pass_options(o, s->src);
   FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .ctx = s->diag};
+                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s->diag};
   s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
                   : model_load(s->src, o->file, &fo, s->diag);
   pass_timed("frontend", pass_now() - s->started);

@@ -36,6 +36,36 @@ typedef struct Jac {
   int64_t n;                 /* sweeps */
 } Jac;
 
+/* ---- what was done, for people ---------------------------------------------------------------------------------- */
+
+typedef struct Swept {
+  Span at;
+  Way way;
+  uint32_t rows, cols, nonzeros;
+  int64_t sweeps, plainly;   /* as many as without structure */
+} Swept;
+
+static VEC(Swept) notes;
+
+static void note(const Jac *j, Span at, int64_t plainly)
+{
+  if (j->way == BY_UNITS) return;
+  *vec_push(&notes) = (Swept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
+}
+
+void pass_jacobians_print(FILE *out, const char *comment, const Source *src)
+{
+  static const char *const what[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
+                                     "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
+  char where[256];
+  for (uint32_t k = 0; out && k < notes.n; k++) {
+    const Swept *s = &notes.at[k];
+    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
+            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
+  }
+  vec_free(&notes);
+}
+
 /* ---- seeds ------------------------------------------------------------------------------------------------------ */
 
 static Type vector(int64_t n) { return type_real(false, 1, (uint32_t[]){(uint32_t)n}); }
@@ -266,7 +296,9 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
   Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .trace = i->op == OP_divergence};
   j.forward = jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
+  int64_t plainly = j.n;
   find_structure(&j, !j.trace && ir_attr(f, i, 0));
+  note(&j, i->at, plainly);
   b->at = i->at;
   b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
   b->of = ir_inst(b->f, e)->op;

@@ -159,3 +159,39 @@ void pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
   sets_finish(&p.sets);
   arena_destroy(p.mem);
 }
+
+/* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
+
+/* What e is computed from, as a function of x. */
+static Fn *function_of(const Fn *f, Val e, Val x) {
+  Fn *g = ir_fn_create("pattern", f->f64);
+  Val *map = calloc(f->inst.n, sizeof *map);
+  bool *need = cone(f, e, x);
+  Build b;
+  if (!map) base_fault("out of memory");
+  ir_build_init(&b, g);
+  map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
+  for (uint32_t id = 1; id <= e.id; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!need[id] || id == x.id) continue;
+    map[id] = i->op == OP_in ? ir_input(&b, NULL, IN_OTHER, 0, i->type) : ir_copy_inst(&b, f, (Val){id}, map);
+  }
+  ir_output(&b, map[e.id], NULL);
+  ir_build_finish(&b);
+  free(need);
+  free(map);
+  return g;
+}
+
+void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
+  uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
+  Diag *unheard = diag_create(NULL);
+  Fn *g = function_of(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
+  Val v = h ? fn_input(h, 0) : VAL_NONE;
+  if (v.id) pattern_find(h, h->out.at[0], v, out);
+  else if (h) pattern_init(out, rows, cols, 0);
+  else pattern_dense(out, rows, cols);
+  diag_destroy(unheard);
+  ir_fn_destroy(g);
+  ir_fn_destroy(h);
+}
