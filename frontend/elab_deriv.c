@@ -204,6 +204,7 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
     if (a->at[i].v.kind != V_FUNC || a->at[i].v.func->kind == F_METHOD || a->at[i].v.func->kind == F_OPTION) {
       DiagMsg *m =
           elab_error(E, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
+      if (f->kind == F_NONZEROS) elab_help(m, "`nonzeros(jacobian(f))(x, ...)`: what it is taken at comes last");
       if (f->kind == F_FIELD) elab_help(m, "`field(H)(q, p)`: the Hamiltonian first, its arguments behind");
       return POISON;
     }
