@@ -21,6 +21,7 @@ typedef struct Greedy {
   const Pattern *p, *t;      /* the pattern and its transpose, the same where it is symmetric */
   uint32_t *of, *banned;     /* by column; by colour: the column that may not have it, + 1 */
   uint32_t *once, *twice;    /* by colour: the column that has a neighbour of it, two, + 1 */
+  uint32_t *size;            /* by colour: columns */
   uint32_t n, most;
   int64_t work;
 } Greedy;
@@ -73,7 +74,7 @@ static void ban_stars(Greedy *g, uint32_t j) {
   count_neighbours(g, j);
   for (uint32_t a = g->p->start[j]; a < g->p->start[j + 1]; a++) {
     uint32_t w = g->p->col[a];
-    if (w == j || g->of[w] == COLOUR_NONE) continue;
+    if (w == j || g->of[w] == COLOUR_NONE || g->size[g->of[w]] == 1) continue;       /* alone: no path has it twice */
     bool inside = g->twice[g->of[w]] == j + 1;
     for (uint32_t b = g->p->start[w]; b < g->p->start[w + 1]; b++) {
       uint32_t x = g->p->col[b];
@@ -90,7 +91,7 @@ typedef void Ban(Greedy *g, uint32_t column);
 
 static bool run(Greedy *g, const uint32_t *order, const bool *skip, Ban *forbid) {
   for (uint32_t k = 0; k < g->p->cols; k++) g->of[k] = COLOUR_NONE;
-  for (uint32_t k = 0; k <= g->most; k++) g->banned[k] = g->once[k] = g->twice[k] = 0;
+  for (uint32_t k = 0; k <= g->most; k++) g->banned[k] = g->once[k] = g->twice[k] = g->size[k] = 0;
   g->n = 0;
   for (uint32_t k = 0; k < g->p->cols; k++) {
     uint32_t j = order[k], c = 0;
@@ -100,6 +101,7 @@ static bool run(Greedy *g, const uint32_t *order, const bool *skip, Ban *forbid)
     while (c < g->n && g->banned[c] == j + 1) c++;
     if (c == g->most) return false;
     g->of[j] = c;
+    g->size[c]++;
     if (c == g->n) g->n++;
   }
   return true;
@@ -121,9 +123,10 @@ static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t 
   uint32_t *order = base_realloc(NULL, sizeof *order * n);
   *out = (Colouring){0};
   g.of = base_realloc(NULL, sizeof *g.of * n);
-  g.banned = base_realloc(NULL, sizeof *g.banned * 3 * ((size_t)most + 1));
+  g.banned = base_realloc(NULL, sizeof *g.banned * 4 * ((size_t)most + 1));
   g.once = g.banned + most + 1;
   g.twice = g.once + most + 1;
+  g.size = g.twice + most + 1;
   for (int way = 0; way < 2 && least <= g.most; way++) {
     if (way) by_degree(t, order);
     for (uint32_t j = 0; j < p->cols && !way; j++) order[j] = j;
@@ -146,11 +149,13 @@ static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t 
 bool colour_columns(const Pattern *p, uint32_t most, Colouring *out) {
   Pattern t;
   uint32_t least = 0;
+  *out = (Colouring){0};
+  for (uint32_t i = 0; i < p->rows; i++)
+    if (pattern_row(p, i) > least) least = pattern_row(p, i);
+  if (least > most) return false;
   bool *skip = calloc((size_t)p->cols + 1, sizeof *skip);
   if (!skip) base_fault("out of memory");
   pattern_transpose(p, &t);
-  for (uint32_t i = 0; i < p->rows; i++)
-    if (pattern_row(p, i) > least) least = pattern_row(p, i);
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(&t, j);
   bool found = best(p, &t, skip, least, most, ban_sharing, out);
   pattern_finish(&t);

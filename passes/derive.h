@@ -141,8 +141,9 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 
 /* ---- jacobian.c, pattern.c ------------------------------------------------------------------------ */
 
-/* Which elements of e depend on which of x, by the graph between them; may hold too many, never too few. */
-void pattern_find(const Fn *f, Val e, Val x, Pattern *out);
+/* Which elements of e depend on which of x, by the graph between them; may hold too many, never too few. False where the
+ * search takes too long or finds too many; *out is not initialized then. */
+bool pattern_find(const Fn *f, Val e, Val x, Pattern *out);
 
 bool jacobian_forward(Type te, Type tx);                 /* taken by columns, if no structure is made use of */
 /* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */

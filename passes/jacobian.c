@@ -17,10 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  UNROLL = 4,                /* so many sweeps are written out instead of looped over */
-  MOST_NONZEROS = 1 << 18    /* their indices are attributes of the IR */
-};
+enum { UNROLL = 4 };         /* so many sweeps are written out instead of looped over */
 
 typedef enum { BY_UNITS, BY_COLUMNS, BY_ROWS, BY_STARS, BY_DIAGONAL } Way;
 
@@ -227,11 +224,10 @@ static void find_structure(Jac *j, bool symmetric)
 {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
-  if (j->n <= UNROLL) return;
-  pattern_find(j->b->f, j->e, j->x, &j->pattern);
+  if (j->n <= UNROLL || !pattern_find(j->b->f, j->e, j->x, &j->pattern)) return;
   if (j->trace) {
     if (forward) consider(j, BY_DIAGONAL, colour_diagonal(&j->pattern, (uint32_t)j->n - 1, &c), &c);
-  } else if (pattern_count(&j->pattern) <= MOST_NONZEROS) {
+  } else if (pattern_count(&j->pattern) < (int64_t)j->pattern.rows * j->pattern.cols) {
     colour_matrix(j, symmetric, forward);
   }
 }

@@ -8,14 +8,17 @@
  * slices) annihilate what they are multiplied with.
  *
  * The sets are those of the derivative: what passes through `sign` or a condition does not count. They
- * may be too large, never too small. After a fixed amount of work an operation's result depends on all that its
- * operands depend on, so the time is bounded; it is work that is counted, so that the answer is always the same. */
+ * may be too large, never too small. After a fixed amount of work the search is given up, so its time is bounded; it is
+ * work that is counted, so that the answer is always the same. */
 #include "passes/pattern_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORK = 1 << 20 };     /* about 10 ms */
+enum {
+  WORK = 1 << 20,            /* about 10 ms */
+  MOST = 1 << 18             /* nonzeros: their indices become attributes of the IR */
+};
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
@@ -83,35 +86,45 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
   return n;
 }
 
-static void visit(PFrame *fr, uint32_t id) {
+/* All elements of the result are alike if those of each operand are; but where zeros come in. */
+static bool alike(const PFrame *fr, const Inst *i) {
+  for (uint32_t k = 0; k < i->nargs; k++)
+    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !deps_of(fr, i, k).same) return false;
+  return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
+}
+
+/* The sets of one instruction. False: given up. */
+static bool visit(PFrame *fr, uint32_t id) {
   Pass *p = fr->pass;
   const Inst *i = &fr->f->inst.at[id];
-  bool spent = p->sets.work > p->limit || p->sets.work + reads(fr, i) > p->limit;
-  p->sets.work++;
-  if (i->type.dt == DT_MULTI) {
-    uint32_t n = ir_result_count(fr->f, i);
-    fr->result[id] = ARENA_ARRAY(p->mem, Deps, n + 1);
-    if (i->op == OP_scan && !spent) sparsity_loop(fr, i, fr->result[id]);
-    else
-      for (uint32_t k = 0; k < n; k++) fr->result[id][k] = sparsity_smear(fr, i);
-    return;
+  bool multi = i->type.dt == DT_MULTI;
+  p->sets.work += 1 + reads(fr, i);
+  if (p->sets.work > p->limit || (!multi && type_count(i->type) > p->limit && !alike(fr, i))) return false;
+  if (!multi) {
+    fr->val[id] = rule[i->op](fr, i);
+    return true;
   }
-  bool leaf = (ir_op[i->op].flags & OPF_LEAF) || i->op == OP_proj;
-  fr->val[id] = spent && !leaf ? sparsity_smear(fr, i) : rule[i->op](fr, i);
+  uint32_t n = ir_result_count(fr->f, i);
+  fr->result[id] = ARENA_ARRAY(p->mem, Deps, n + 1);
+  if (i->op == OP_scan) return sparsity_loop(fr, i, fr->result[id]);
+  for (uint32_t k = 0; k < n; k++) fr->result[id][k] = sparsity_smear(fr, i);
+  return true;
 }
 
 static PFrame frame(Pass *p, const Fn *f) {
   return (PFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
 }
 
-void sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
+bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
   PFrame fr = frame(p, f);
+  p->sets.work += f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) fr.val[id] = in[ir_attr(f, i, 0)];
-    else visit(&fr, id);
+    else if (!visit(&fr, id)) return false;
   }
   for (uint32_t k = 0; k < f->out.n; k++) out[k] = fr.val[f->out.at[k].id];
+  return true;
 }
 
 /* ---- the region between x and e ------------------------------------------------------------------------------- */
@@ -127,37 +140,47 @@ static bool *cone(const Fn *f, Val e, Val x) {
   return need;
 }
 
-static void read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
+/* False: too many nonzeros. */
+static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   uint32_t n, count = 0;
-  for (uint32_t i = 0; i < rows; i++) count += s->set.at[deps_at(e, i)].n;
+  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[deps_at(e, i)].n;
+  if (count > MOST) return false;
   pattern_init(out, rows, s->ncol, count);
   for (uint32_t i = 0; i < rows; i++) {
     const uint32_t *col = sets_columns(s, deps_at(e, i), &n);
     if (n) memcpy(out->col + out->start[i], col, n * sizeof *col);
     out->start[i + 1] = out->start[i] + n;
   }
+  return true;
 }
 
-void pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
+static bool walk(PFrame *fr, Val e, Val x) {
+  Pass *p = fr->pass;
+  uint32_t cols = p->sets.ncol;
+  bool *need = cone(fr->f, e, x), ok = true;
+  for (uint32_t id = 1; id <= e.id && ok; id++) {
+    if (!need[id]) continue;
+    if (id != x.id) {
+      ok = visit(fr, id);
+      continue;
+    }
+    fr->val[id] = deps_new(p, cols);
+    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sets_single(&p->sets, j);
+    fr->val[id].same = cols == 1;
+  }
+  free(need);
+  return ok;
+}
+
+bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
   Pass p = {.mem = arena_create(), .limit = WORK};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   sets_init(&p.sets, cols);
   PFrame fr = frame(&p, f);
-  bool *need = cone(f, e, x);
-  for (uint32_t id = 1; id <= e.id; id++) {
-    if (!need[id]) continue;
-    if (id != x.id) {
-      visit(&fr, id);
-      continue;
-    }
-    fr.val[id] = deps_new(&p, cols);
-    for (uint32_t j = 0; j < cols; j++) fr.val[id].id[j] = sets_single(&p.sets, j);
-    fr.val[id].same = cols == 1;
-  }
-  read_rows(&p.sets, fr.val[e.id], rows, out);
-  free(need);
+  bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
   sets_finish(&p.sets);
   arena_destroy(p.mem);
+  return found;
 }
 
 /* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
@@ -188,9 +211,8 @@ void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
   Diag *unheard = diag_create(NULL);
   Fn *g = function_of(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
   Val v = h ? fn_input(h, 0) : VAL_NONE;
-  if (v.id) pattern_find(h, h->out.at[0], v, out);
-  else if (h) pattern_init(out, rows, cols, 0);
-  else pattern_dense(out, rows, cols);
+  if (h && !v.id) pattern_init(out, rows, cols, 0);
+  else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
   diag_destroy(unheard);
   ir_fn_destroy(g);
   ir_fn_destroy(h);

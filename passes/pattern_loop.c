@@ -41,20 +41,20 @@ static bool steady(Loop *l) {
   return true;
 }
 
-/* One turn. Returns whether a carry has changed. */
-static bool run_turn(Loop *l, int64_t turn) {
+/* One turn; *changed: a carry is another. False: given up. */
+static bool run_turn(Loop *l, int64_t turn, bool *changed) {
   const ScanShape *sh = &l->sh;
-  bool changed = false;
+  *changed = false;
   for (uint32_t k = 0; k < l->i->nargs; k++)
     l->in[k] = k < sh->carry ? l->carry[k] : k < sh->carry + sh->xs ? turn_of(l, k, turn) : deps_of(l->fr, l->i, k);
-  sparsity_run(l->fr->pass, l->body, l->in, l->out);
+  if (!sparsity_run(l->fr->pass, l->body, l->in, l->out)) return false;
   for (uint32_t k = 0; k < sh->carry; k++) {
     int64_t n = type_count(in_type(l, k));
     if (sh->converge) l->out[k] = both(l, l->out[k], l->carry[k], n);
-    changed = changed || !equal(l->out[k], l->carry[k], n);
+    *changed = *changed || !equal(l->out[k], l->carry[k], n);
     l->carry[k] = l->out[k];
   }
-  return changed;
+  return true;
 }
 
 static void keep_turn(Loop *l, Deps *result, int64_t turn) {
@@ -66,18 +66,17 @@ static void keep_turn(Loop *l, Deps *result, int64_t turn) {
   }
 }
 
-/* Takes more work than is allowed: then results are smeared. */
 static bool run_turns(Loop *l, Deps *result) {
   bool still = steady(l), changed = true;
   for (int64_t s = 0; s < l->sh.n; s++) {
-    if (changed || !still) changed = run_turn(l, l->sh.reverse ? l->sh.n - 1 - s : s);
-    keep_turn(l, result, l->sh.reverse ? l->sh.n - 1 - s : s);
-    if (l->fr->pass->sets.work > l->fr->pass->limit) return false;
+    int64_t turn = l->sh.reverse ? l->sh.n - 1 - s : s;
+    if ((changed || !still) && !run_turn(l, turn, &changed)) return false;
+    keep_turn(l, result, turn);
   }
   return true;
 }
 
-void sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
+bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
   Loop l = {.fr = fr, .i = i, .body = ir_body(fr->f, i), .sh = scan_shape(fr->f, i)};
   Pass *p = fr->pass;
   l.in = ARENA_ARRAY(p->mem, Deps, i->nargs + 1);
@@ -86,12 +85,13 @@ void sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
   for (uint32_t k = 0; k < l.sh.carry; k++) l.carry[k] = deps_of(fr, i, k);
   for (uint32_t k = l.sh.carry; k < l.body->out.n; k++) {
     int64_t n = type_count(ir_type(l.body, l.body->out.at[k]));
+    if (p->sets.work + n * l.sh.n > p->limit) return false;
     result[k] = k < l.sh.carry + l.sh.ys ? deps_new(p, n * l.sh.n) : deps_same(p, SET_ZERO);
   }
-  bool done = run_turns(&l, result);
+  if (!run_turns(&l, result)) return false;
   for (uint32_t k = 0; k < l.body->out.n; k++) {
-    if (!done) result[k] = sparsity_smear(fr, i);
-    else if (k < l.sh.carry) result[k] = l.carry[k];
+    if (k < l.sh.carry) result[k] = l.carry[k];
     else if (k < l.sh.carry + l.sh.ys) result[k] = deps_close(result[k], type_count(ir_type(l.body, l.body->out.at[k])) * l.sh.n);
   }
+  return true;
 }

@@ -43,7 +43,7 @@ static inline uint32_t deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k];
 typedef struct Pass {
   Sets sets;
   Arena *mem;
-  int64_t limit;             /* of sets.work; beyond it results depend on all that operands depend on */
+  int64_t limit;             /* of sets.work; beyond it the search is given up */
 } Pass;
 
 /* One function under analysis. */
@@ -60,8 +60,8 @@ Deps deps_same(Pass *p, uint32_t id);
 Deps deps_new(Pass *p, int64_t n);                       /* all SET_ZERO */
 Deps deps_close(Deps d, int64_t n);                      /* `same`, where all entries are equal */
 void deps_add_all(Pass *p, Deps d, int64_t n);           /* sets_add of every element */
-/* Sets of f's outputs from those of its inputs. */
-void sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
+/* Sets of f's outputs from those of its inputs. False: given up. */
+bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
 
 /* ---- pattern_rules.c, pattern_loop.c ---------------------------------------------------------------- */
 
@@ -74,7 +74,7 @@ typedef Deps SparsityRule(PFrame *fr, const Inst *i);
 #include "ir/ops.def"
 SparsityRule sparsity_elementwise;
 Deps sparsity_smear(PFrame *fr, const Inst *i);           /* depends on all that the operands depend on */
-/* Results of a scan. */
-void sparsity_loop(PFrame *fr, const Inst *i, Deps *result);
+/* Results of a scan. False: given up. */
+bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result);
 
 #endif
