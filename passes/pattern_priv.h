@@ -1,4 +1,5 @@
-/* What the files of the sparsity analysis share (pattern.c, pattern_rules.c, pattern_sets.c). */
+/* What the files of the sparsity analysis share (pattern.c, pattern_rules.c, pattern_loop.c,
+ * pattern_sets.c). */
 #ifndef HNNC_PASSES_PATTERN_PRIV_H
 #define HNNC_PASSES_PATTERN_PRIV_H
 
