@@ -38,7 +38,8 @@ static bool taken(const Glue *g, const char *wrapper) {
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
   size_t n = strlen(wrapper);                            /* of the arrays that hold patterns of nonzeros */
-  if (!strncmp(wrapper, "pattern_", 8) && n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"))) return true;
+  bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
+  if (array && !strncmp(wrapper, "pattern_", 8)) return true;
   for (int i = 0; i < g->n; i++)
     if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
   return false;

@@ -62,7 +62,8 @@ static bool rows_of(Elab *E, const Func *f, const Actuals *a, Val *x, Val *e) {
   if (out.v.kind == V_POISON || !deriv_whole(E, &out, f->name, e)) return false;
   if (f->kind == F_HESSIAN) {
     if (elab_type(E, *e).rank) {
-      DiagMsg *m = elab_error(E, a->callee, "`hessian` needs a scalar function, `%s` gives %s", f->of[0]->name, value_text(E, out.v));
+      DiagMsg *m = elab_error(E, a->callee, "`hessian` needs a scalar function, `%s` gives %s", f->of[0]->name,
+                              value_text(E, out.v));
       elab_help(m, "`jacobian(%s)` is the matrix of its first derivatives", f->of[0]->name);
       return false;
     }
@@ -94,7 +95,9 @@ static void find(Elab *E, Val e, Val x, Pattern *p) {
 /* For the exports that return v: the header has the rows and columns. */
 static void remember(Elab *E, Val v, const Pattern *p) {
   Pattern *kept = ARENA_NEW(E->mem, Pattern);
-  *kept = (Pattern){p->rows, p->cols, ARENA_ARRAY(E->mem, uint32_t, p->rows + 1), ARENA_ARRAY(E->mem, uint32_t, pattern_count(p) + 1)};
+  *kept = (Pattern){.rows = p->rows, .cols = p->cols};
+  kept->start = ARENA_ARRAY(E->mem, uint32_t, p->rows + 1);
+  kept->col = ARENA_ARRAY(E->mem, uint32_t, pattern_count(p) + 1);
   memcpy(kept->start, p->start, sizeof *p->start * (p->rows + 1));
   memcpy(kept->col, p->col, sizeof *p->col * pattern_count(p));
   *vec_push(&E->sparse) = (SparseValue){E->level->fn, v, kept};
@@ -124,5 +127,6 @@ static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {
 }
 
 Value matrix_apply(Elab *E, const Func *f, const Actuals *a) {
-  return f->kind == F_JACOBIAN ? jacobian_apply(E, f, a) : f->kind == F_HESSIAN ? hessian_apply(E, f, a) : nonzeros_apply(E, f, a);
+  if (f->kind == F_JACOBIAN) return jacobian_apply(E, f, a);
+  return f->kind == F_HESSIAN ? hessian_apply(E, f, a) : nonzeros_apply(E, f, a);
 }

@@ -117,7 +117,8 @@ static void by_degree(const Pattern *t, uint32_t *order) {
   free(first);
 }
 
-static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t least, uint32_t most, Ban *forbid, Colouring *out) {
+static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t least, uint32_t most, Ban *forbid,
+                 Colouring *out) {
   Greedy g = {.p = p, .t = t, .most = most};
   size_t n = (size_t)p->cols + 1;
   uint32_t *order = base_realloc(NULL, sizeof *order * n);

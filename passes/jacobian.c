@@ -57,8 +57,9 @@ void pass_jacobians_print(FILE *out, const char *comment, const Source *src)
   char where[256];
   for (uint32_t k = 0; out && k < notes.n; k++) {
     const Swept *s = &notes.at[k];
-    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
-            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
+    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment,
+            source_where(src, s->at, where, sizeof where), s->nonzeros, s->rows, s->cols, (long long)s->sweeps,
+            (long long)s->plainly, what[s->way]);
   }
   vec_free(&notes);
 }

@@ -185,7 +185,8 @@ static uint32_t check_outside(const Fn *f, Val e, Val x, const Tensor *in, uint6
     for (uint32_t i = 0; i < p.rows; i++) {
       if (pattern_has(&p, i, j)) continue;
       outside++;
-      for (int s = 0; s < (out.type.lane ? B : 1); s++) wrong += out.v[out.type.lane ? i * B + (uint32_t)s : i] > 0 || out.v[out.type.lane ? i * B + (uint32_t)s : i] < 0;
+      uint32_t lanes = out.type.lane ? B : 1;
+      for (uint32_t s = 0; s < lanes; s++) wrong += out.v[i * lanes + s] > 0 || out.v[i * lanes + s] < 0;
     }
     ir_tensors_free(&out, 1);
   }
