@@ -67,7 +67,7 @@ def prepare(w, hnnc):
     np.savez(os.path.join(folder, "start.npz"), **{f"{k:03d}": v for k, (_, v) in enumerate(start)})
     spec = {"hnnc": hnnc.path, "loop": hnnc.loop, "family": w.family, "kind": w.kind, "precision": w.precision,
             "entry": w.entry, "steps": w.steps, "config": w.config, "quality": None,
-            "out": [w.batch, sum(a.shape[1] for a in w.data.values())] if w.kind == "call" else None}
+            "out": [w.batch, w.out or sum(a.shape[1] for a in w.data.values())] if w.kind == "call" else None}
     write_spec(folder, spec)
     return folder, model, spec, int(flop.group(1)) * w.batch if flop else None
 

@@ -27,10 +27,12 @@ static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryCh
 
 static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
   MemoryChoice memory;
+  pass_jacobians_print(NULL, NULL, s->src);
   Fn *f = lowered(s, u, &memory);
   if (!f) return false;
   fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
   print_memory(out, strcmp(kind, "dot") ? "#" : "//", u, memory);
+  pass_jacobians_print(out, strcmp(kind, "dot") ? "#" : "//", s->src);
   if (!strcmp(kind, "ir")) ir_print(out, f, s->src);
   else if (!strcmp(kind, "dot")) ir_dot_graph(out, f);
   else pass_flops_print(out, f);

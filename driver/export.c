@@ -162,6 +162,10 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
     Flops f = pass_flops(g->fn[i].whole);
     printf("  %-40s %12" PRId64 " FLOP a sample\n", g->fn[i].wrapper, f.per_sample);
     char text[128];
+    for (uint32_t k = 0; g->fn[i].pattern && k < g->fn[i].whole->out.n; k++) {
+      const Pattern *p = g->fn[i].pattern[k];
+      if (p) printf("    %u nonzeros of %u x %u, their rows and columns in the header\n", pattern_count(p), p->rows, p->cols);
+    }
     if (g->fn[i].kind == GLUE_GRADIENT && *native_memory_text(g->fn[i].memory, text, sizeof text)) printf("    %s\n", text);
   }
   char *so = arena_printf(s->model->mem, "%s.so", base);

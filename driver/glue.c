@@ -37,6 +37,9 @@ static bool taken(const Glue *g, const char *wrapper) {
   static const char *const reserved[] = {"create", "destroy", "param", "param_name", "param_size"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
+  size_t n = strlen(wrapper);                            /* of the arrays that hold patterns of nonzeros */
+  bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
+  if (array && !strncmp(wrapper, "pattern_", 8)) return true;
   for (int i = 0; i < g->n; i++)
     if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
   return false;
@@ -84,9 +87,11 @@ static bool add_all(Glue *g) {
   bool ok = true;
   for (uint32_t i = 0; ok && i < m->naction; i++)
     if (m->action[i].kind == DO_TRAIN) ok = add_train(g, m->action[i].train);
-  for (uint32_t i = 0; ok && i < m->nexport; i++)
+  for (uint32_t i = 0; ok && i < m->nexport; i++) {
     ok = add(g, GLUE_FUNCTION, NULL, m->export_[i].fn, m->export_[i].name,
              arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
+    if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
+  }
   for (uint32_t i = 0; ok && i < m->naction; i++)
     if (m->action[i].kind == DO_REPORT)
       ok = add(g, GLUE_FUNCTION, NULL, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),

@@ -16,6 +16,7 @@ typedef struct GlueFn {
   Fn *whole;                 /* derived and simplified */
   MemoryChoice memory;       /* GRADIENT */
   Split split;
+  const Pattern **pattern;   /* FUNCTION: by output, of the matrix that it is the nonzeros of, or NULL; may be NULL itself */
   Running running;           /* GRADIENT: parameters that keep an average of a mean over the batch */
   int *user, nuser;          /* inputs of kind IN_FIELD in the order of the C parameters: numbers of inputs */
 } GlueFn;

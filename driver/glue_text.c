@@ -40,6 +40,14 @@ static const char *output_name(const Glue *g, const GlueFn *f, uint32_t k) {
   return f->whole->out.n == 1 ? "out" : arena_printf(g->s->model->mem, "out%u", k);
 }
 
+static const Pattern *pattern_of(const GlueFn *f, uint32_t k) { return f->pattern ? f->pattern[k] : NULL; }
+
+/* `pattern_J`, or `pattern_J_1` for the second of several outputs: before _rows and _cols. */
+static const char *pattern_name(const Glue *g, const GlueFn *f, uint32_t k) {
+  return f->whole->out.n == 1 ? arena_printf(g->s->model->mem, "%s_pattern_%s", g->name, f->wrapper)
+                              : arena_printf(g->s->model->mem, "%s_pattern_%s_%u", g->name, f->wrapper, k);
+}
+
 /* ---- the header -------------------------------------------------------------------------------------- */
 
 static void signature(FILE *out, const Glue *g, const GlueFn *f) {
@@ -71,6 +79,19 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, " */\n");
 }
 
+/* Which elements the numbers of an output are, where it is the nonzeros of a matrix. */
+static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
+  for (uint32_t k = 0; k < f->whole->out.n; k++) {
+    const Pattern *p = pattern_of(f, k);
+    if (!p) continue;
+    const char *name = pattern_name(g, f, k);
+    fprintf(out, "\n/* %s has %u elements of a matrix of %u rows and %u columns, the others are 0. Those of row i are numbers\n"
+            " * rows[i] to rows[i + 1] - 1; they stand in the columns cols[...]. */\n"
+            "extern const int32_t %s_rows[%u], %s_cols[%u];\n",
+            output_name(g, f, k), pattern_count(p), p->rows, p->cols, name, p->rows + 1, name, pattern_count(p));
+  }
+}
+
 void glue_header(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
   fprintf(out, "/* %s, compiled by hnnc %s. Link with %s.so, -lm and -lpthread; nothing else is needed.\n *\n"
@@ -95,6 +116,7 @@ void glue_header(FILE *out, const Glue *g) {
     describe(out, g, &g->fn[i]);
     signature(out, g, &g->fn[i]);
     fprintf(out, ";\n");
+    declare_patterns(out, g, &g->fn[i]);
   }
   fprintf(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }
@@ -226,6 +248,21 @@ static int print_trains(FILE *out, const Glue *g) {
   return n;
 }
 
+static void print_ints(FILE *out, const char *name, const char *what, const uint32_t *v, uint32_t n) {
+  fprintf(out, "API const int32_t %s_%s[%u] = {", name, what, n);
+  for (uint32_t k = 0; k < n; k++) fprintf(out, "%s%u", k % 20 ? ", " : k ? ",\n  " : "\n  ", v[k]);
+  fprintf(out, "};\n");
+}
+
+static void print_patterns(FILE *out, const Glue *g, const GlueFn *f) {
+  for (uint32_t k = 0; k < f->whole->out.n; k++) {
+    const Pattern *p = pattern_of(f, k);
+    if (!p) continue;
+    print_ints(out, pattern_name(g, f, k), "rows", p->start, p->rows + 1);
+    print_ints(out, pattern_name(g, f, k), "cols", p->col, pattern_count(p));
+  }
+}
+
 /* ---- wrappers ----------------------------------------------------------------------------------------------- */
 
 static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
@@ -248,6 +285,7 @@ void glue_print(FILE *out, const Glue *g) {
   int train = 0;
   fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
   for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
+  for (int i = 0; i < g->n; i++) print_patterns(out, g, &g->fn[i]);
   fprintf(out, "static const LibFn hnn_fns[] = {\n");
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
   fprintf(out, "  {0}};\n\n");

@@ -36,6 +36,11 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
+static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
+  (void)ctx;
+  pass_pattern(f, e, x, out);
+}
+
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
 static const char *cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -100,7 +105,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
                       .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
   FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .ctx = s};
+                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s};
   s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
                   : model_load(s->src, o->file, &fo, s->diag);
   s->compiling = pass_now() - s->started;

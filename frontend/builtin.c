@@ -61,6 +61,8 @@ const Builtin builtin_rows[] = {
   {"field",        "H",                     bi_functional, F_FIELD,       0,              "(dH/dp, -dH/dq)"},
   {"poisson",      "F, G",                  bi_functional, F_POISSON,     0,              "Poisson bracket"},
   {"jacobian",     "f",                     bi_functional, F_JACOBIAN,    0,              "matrix of a function on its joined arguments"},
+  {"hessian",      "f",                     bi_functional, F_HESSIAN,     0,              "second derivatives of a scalar function by its joined arguments"},
+  {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
   {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
   {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},

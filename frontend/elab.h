@@ -65,7 +65,8 @@ struct Value {
 };
 
 typedef enum FuncKind {
-  F_BUILTIN, F_USER, F_FIELD, F_POISSON, F_JACOBIAN, F_INVERSE, F_LOGDET, F_SPREADING, F_METHOD, F_OPTION
+  F_BUILTIN, F_USER, F_FIELD, F_POISSON, F_JACOBIAN, F_HESSIAN, F_NONZEROS, F_INVERSE, F_LOGDET, F_SPREADING, F_METHOD,
+  F_OPTION
 } FuncKind;
 
 typedef struct OptionArg { const char *name; Value v; Span at; } OptionArg;
@@ -191,6 +192,8 @@ typedef struct Claim {
 
 typedef struct Decided { uint64_t hash; FieldAnswer answer; FieldReport report; } Decided;   /* by both functions' text */
 
+typedef struct SparseValue { const Fn *fn; Val v; const Pattern *pattern; } SparseValue;      /* v of fn: nonzeros of a matrix */
+
 struct Elab {
   Model *m;
   Arena *mem;
@@ -215,6 +218,7 @@ struct Elab {
   VEC(Report *) reports;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(SparseValue) sparse;       /* of the export at hand */
   VEC(Proof) proofs;
   VEC(Claim *) claims;
   bool sized;                    /* sizes were chosen for the flow that is judged: nothing uses it */
@@ -365,7 +369,7 @@ Value bi_grad(Elab *E, const Builtin *b, Actuals *a);
 Value bi_jac(Elab *E, const Builtin *b, Actuals *a);
 Value bi_hess(Elab *E, const Builtin *b, Actuals *a);
 Value bi_div(Elab *E, const Builtin *b, Actuals *a);
-Value bi_functional(Elab *E, const Builtin *b, Actuals *a);      /* field, poisson, jacobian */
+Value bi_functional(Elab *E, const Builtin *b, Actuals *a);      /* field, poisson, jacobian, hessian, nonzeros */
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a);      /* and integrate */
 Value method_apply(Elab *E, const Func *f, const Actuals *a);
 

@@ -47,6 +47,8 @@ uint32_t func_arity(const Func *f, uint32_t *required) {
   case F_FIELD:
   case F_POISSON:
   case F_JACOBIAN:
+  case F_HESSIAN:
+  case F_NONZEROS:
   case F_INVERSE:
   case F_LOGDET:
     return func_arity(f->of[0], required);
@@ -307,6 +309,8 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   case F_FIELD:
   case F_POISSON:
   case F_JACOBIAN:
+  case F_HESSIAN:
+  case F_NONZEROS:
   case F_SPREADING:
     return deriv_apply(E, f, a);
   case F_INVERSE:

@@ -1,7 +1,7 @@
 /* Derivatives. They are taken of the graph between two values, so the variable is a value that the
  * expression was computed from: a name, or a fresh identity that the functionals make of their
  * arguments. */
-#include "frontend/elab.h"
+#include "frontend/elab_deriv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,12 +63,12 @@ typedef struct By {
   uint32_t n;
 } By;
 
-static Val flat(Elab *E, Val v, Span at) {
+Val deriv_flat(Elab *E, Val v, Span at) {
   uint32_t n = (uint32_t)type_count(elab_type(E, v));
   return ir_reshape(elab_at(E, at), v, 1, &n);
 }
 
-static bool whole(Elab *E, const Actual *a, const char *who, Val *out) {
+bool deriv_whole(Elab *E, const Actual *a, const char *who, Val *out) {
   if (a->v.kind != V_TUPLE) {
     if (!differentiable(E, a, a->v, who, "the first argument")) return false;
     return *out = elab_tensor(E, a->v, a->at), true;
@@ -76,7 +76,7 @@ static bool whole(Elab *E, const Actual *a, const char *who, Val *out) {
   Val *part = ARENA_ARRAY(E->mem, Val, a->v.list.n + 1);
   for (uint32_t i = 0; i < a->v.list.n; i++) {
     if (!differentiable(E, a, a->v.list.at[i], who, "the first argument")) return false;
-    part[i] = flat(E, elab_tensor(E, a->v.list.at[i], a->at), a->at);
+    part[i] = deriv_flat(E, elab_tensor(E, a->v.list.at[i], a->at), a->at);
   }
   *out = ir_concat(elab_at(E, a->at), part, a->v.list.n, 0);
   return true;
@@ -84,7 +84,7 @@ static bool whole(Elab *E, const Actual *a, const char *who, Val *out) {
 
 static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
   const Actual *e = &a->at[0], *x = &a->at[1];
-  if (!whole(E, e, who, &w->e)) return false;
+  if (!deriv_whole(E, e, who, &w->e)) return false;
   w->te = elab_type(E, w->e);
   w->n = x->v.kind == V_TUPLE ? x->v.list.n : 1;
   if (w->n > 64) {
@@ -204,16 +204,21 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
     if (a->at[i].v.kind != V_FUNC || a->at[i].v.func->kind == F_METHOD || a->at[i].v.func->kind == F_OPTION) {
       DiagMsg *m =
           elab_error(E, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
+      if (f->kind == F_NONZEROS) elab_help(m, "`nonzeros(jacobian(f))(x, ...)`: what it is taken at comes last");
       if (f->kind == F_FIELD) elab_help(m, "`field(H)(q, p)`: the Hamiltonian first, its arguments behind");
       return POISON;
     }
     f->of[i] = a->at[i].v.func;
   }
+  if (f->kind == F_NONZEROS && f->of[0]->kind != F_JACOBIAN && f->of[0]->kind != F_HESSIAN) {
+    DiagMsg *m = elab_error(E, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`", f->of[0]->name);
+    elab_help(m, "`nonzeros(jacobian(%s))(x, ...)`, or of `hessian(%s)`", f->of[0]->name, f->of[0]->name);
+    return POISON;
+  }
   return value_func(f);
 }
 
-/* The arguments with identities of their own in place of the first `n`. */
-static bool fresh(Elab *E, const Func *f, const Actuals *a, uint32_t n, Actuals *out, Val *x) {
+bool deriv_fresh(Elab *E, const Func *f, const Actuals *a, uint32_t n, Actuals *out, Val *x) {
   *out = *a;
   out->at = ARENA_ARRAY(E->mem, Actual, a->n + 1);
   for (uint32_t i = 0; i < a->n; i++) {
@@ -263,7 +268,7 @@ static bool conjugate(Elab *E, const Func *f, const Actuals *a) {
   return false;
 }
 
-static Val zeros(Elab *E, Type t, Span at) {
+Val deriv_zeros(Elab *E, Type t, Span at) {
   Val v = ir_const(elab_at(E, at), 0);
   t.lane = 0;
   if (t.rank) v = ir_expand_to(elab_at(E, at), v, t);
@@ -271,7 +276,7 @@ static Val zeros(Elab *E, Type t, Span at) {
 }
 
 static Val slope(Elab *E, Val e, Val x, Span at) {
-  if (!elab_reaches(E->level->fn, e, x)) return zeros(E, elab_type(E, x), at);
+  if (!elab_reaches(E->level->fn, e, x)) return deriv_zeros(E, elab_type(E, x), at);
   return ir_grad(elab_at(E, at), e, x);
 }
 
@@ -280,7 +285,7 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
   Val x[2];
   Actuals in;
   Type t;
-  if (!fresh(E, f, a, 2, &in, x)) return POISON;
+  if (!deriv_fresh(E, f, a, 2, &in, x)) return POISON;
   Value e = elab_apply(E, f->of[0], &in);
   if (e.kind == V_POISON) return e;
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
@@ -332,7 +337,7 @@ static bool bracket_part(Elab *E, const Func *f, Value v, const Actuals *a, Val 
 static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
   Val x[2], vf, vg;
   Actuals in;
-  if (!fresh(E, f, a, 2, &in, x)) return POISON;
+  if (!deriv_fresh(E, f, a, 2, &in, x)) return POISON;
   Value F = elab_apply(E, f->of[0], &in), G = elab_apply(E, f->of[1], &in);
   if (!bracket_part(E, f->of[0], F, a, &vf) || !bracket_part(E, f->of[1], G, a, &vg)) return POISON;
   Type t = elab_type(E, vf), tg = elab_type(E, vg), tq = elab_type(E, x[0]);
@@ -347,35 +352,9 @@ static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
       minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
   Build *b = elab_at(E, a->call);
   for (int k = 0; k < tg.rank; k++) t.dim[t.rank++] = tg.dim[k];
-  if (!plus.id && !minus.id) return elab_value(E, zeros(E, t, a->call));
+  if (!plus.id && !minus.id) return elab_value(E, deriv_zeros(E, t, a->call));
   if (!minus.id) return elab_value(E, plus);
   return elab_value(E, plus.id ? ir_sub(b, plus, minus) : ir_neg(b, minus));
-}
-
-static Value jacobian_apply(Elab *E, const Func *f, const Actuals *a) {
-  Actuals in;
-  Val *x = ARENA_ARRAY(E->mem, Val, a->n + 1), *column = ARENA_ARRAY(E->mem, Val, a->n + 1), e;
-  if (a->n == 0 || !fresh(E, f, a, a->n, &in, x)) return POISON;
-  Actual out = {.v = elab_apply(E, f->of[0], &in), .at = a->call};
-  if (out.v.kind == V_POISON || !whole(E, &out, f->name, &e)) return POISON;
-  e = flat(E, e, a->call);
-  uint32_t dim[2] = {elab_type(E, e).dim[0], 0};
-  for (uint32_t k = 0; k < a->n; k++) {
-    Type t = elab_type(E, x[k]);
-    if (t.rank == IR_MAX_RANK) {
-      elab_error(E, a->at[k].at, "a tensor has at most %d axes", IR_MAX_RANK);
-      return POISON;
-    }
-    dim[1] = (uint32_t)type_count(t);
-    if (!elab_fits(E, (int64_t)dim[0] * type_count(t), a->call)) return POISON;
-    if (elab_reaches(E->level->fn, e, x[k])) {
-      Val j = ir_jac(elab_at(E, a->call), e, x[k]);
-      column[k] = ir_reshape(elab_at(E, a->call), j, 2, dim);
-    } else {
-      column[k] = zeros(E, type_real(false, 2, dim), a->call);
-    }
-  }
-  return elab_value(E, ir_concat(elab_at(E, a->call), column, a->n, 1));
 }
 
 /* Of a field f on x..., l and perhaps the time: its rates, and as that of l its divergence. */
@@ -384,7 +363,7 @@ static Value spreading_apply(Elab *E, const Func *f, const Actuals *a) {
   Val *x = ARENA_ARRAY(E->mem, Val, n + 1), sum = VAL_NONE;
   Value *out = ARENA_ARRAY(E->mem, Value, n + 2);
   Actuals in;
-  if (a->n <= n || !fresh(E, f, a, n, &in, x)) return POISON;
+  if (a->n <= n || !deriv_fresh(E, f, a, n, &in, x)) return POISON;
   for (uint32_t k = n; k + 1 < in.n; k++) in.at[k] = in.at[k + 1];
   in.n--;
   Value r = elab_apply(E, f->of[0], &in);
@@ -399,7 +378,7 @@ static Value spreading_apply(Elab *E, const Func *f, const Actuals *a) {
     Val d = ir_divergence(elab_at(E, a->call), e, x[k]);
     sum = sum.id ? ir_add(elab_at(E, a->call), sum, d) : d;
   }
-  out[n] = elab_value(E, sum.id ? sum : zeros(E, type_scalar(false), a->call));
+  out[n] = elab_value(E, sum.id ? sum : deriv_zeros(E, type_scalar(false), a->call));
   return value_tuple(E, out, n + 1);
 }
 
@@ -407,7 +386,7 @@ Value deriv_apply(Elab *E, const Func *f, const Actuals *given) {
   Actuals a = spread(E, given);
   for (uint32_t i = 0; i < a.n; i++)
     if (a.at[i].v.kind == V_POISON) return POISON;
-  if (f->kind == F_JACOBIAN) return jacobian_apply(E, f, &a);
+  if (f->kind == F_JACOBIAN || f->kind == F_HESSIAN || f->kind == F_NONZEROS) return matrix_apply(E, f, &a);
   if (f->kind == F_SPREADING) return spreading_apply(E, f, &a);
   if (!conjugate(E, f, &a)) return POISON;
   return f->kind == F_FIELD ? vector_field(E, f, &a) : poisson_apply(E, f, &a);

@@ -71,7 +71,7 @@ static Form declared(Elab *E, const Func *f) {
 }
 
 static const Func *owner(const Func *f) {
-  while (f->kind == F_FIELD || f->kind == F_POISSON || f->kind == F_JACOBIAN) f = f->of[0];
+  while (f->kind >= F_FIELD && f->kind <= F_NONZEROS) f = f->of[0];
   return f;
 }
 

@@ -187,6 +187,15 @@ static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uin
   return true;
 }
 
+/* The pattern of each result of fn that is a vector of nonzeros. */
+static const Pattern **patterns(Elab *E, const Fn *fn) {
+  const Pattern **p = ARENA_ARRAY(E->mem, const Pattern *, fn->out.n + 1);
+  for (uint32_t k = 0; k < fn->out.n; k++)
+    for (uint32_t s = 0; s < E->sparse.n; s++)
+      if (E->sparse.at[s].fn == fn && E->sparse.at[s].v.id == fn->out.at[k].id) p[k] = E->sparse.at[s].pattern;
+  return p;
+}
+
 static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
   Type t[64];
   uint32_t n;
@@ -194,6 +203,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
   if (!argument_types(E, g, f, t, &n, &declared)) return;
   E->quiet = !declared;
   E->failed = false;
+  E->sparse.n = 0;
   Fn *fn = standalone(E, f, callee, name, t, n);
   E->quiet = false;
   if (!fn) return;
@@ -201,7 +211,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
     ir_fn_destroy(fn);
     return;
   }
-  *vec_push(&E->exports) = (Export){name, kind, fn, g->item->name_at};
+  *vec_push(&E->exports) = (Export){name, kind, fn, patterns(E, fn), g->item->name_at};
 }
 
 static void export_one(Elab *E, Global *g) {

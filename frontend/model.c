@@ -228,6 +228,7 @@ static void finish(Elab *E) {
   vec_free(&E->reports);
   vec_free(&E->actions);
   vec_free(&E->exports);
+  vec_free(&E->sparse);
   vec_free(&E->proofs);
   vec_free(&E->claims);
   vec_free(&E->decided);

@@ -6,6 +6,7 @@
 
 #include "ir/field.h"
 #include "ir/ir.h"
+#include "ir/pattern.h"
 
 /* ---- parameters ------------------------------------------------------------------------------------ */
 
@@ -156,6 +157,7 @@ typedef struct Proof {
 typedef struct Export {
   const char *name; const char *kind;   /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
   Fn *fn;                    /* params, arguments (IN_FIELD, lane) -> results (lane) */
+  const Pattern **pattern;   /* by result: of the matrix that it is the nonzeros of, or NULL */
   Span at;
 } Export;
 
@@ -192,6 +194,9 @@ typedef struct FrontOptions {
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);
+  /* Which elements of e may depend on which of x, values of f, with derivatives still as operators; initializes
+   * *out. NULL: not asked, all do. */
+  void (*pattern)(void *ctx, const Fn *f, Val e, Val x, Pattern *out);
   void *ctx;
 } FrontOptions;
 

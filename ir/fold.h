@@ -16,6 +16,8 @@ typedef struct Cand {        /* an instruction about to be emitted; its arrays s
 /* A value of the type of `c` that is equal to it and no more work, or VAL_NONE. */
 Val ir_fold(Build *b, const Cand *c);
 Val fold_elementwise(Build *b, const Cand *c);           /* fold.c */
+Val fold_take(Build *b, const Cand *c);                  /* fold_index.c */
+Val fold_put(Build *b, const Cand *c);
 Val fold_structural(Build *b, const Cand *c);            /* fold_struct.c */
 Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
 

@@ -351,39 +351,6 @@ static Val fold_concat(Build *b, const Cand *c) {
   return v.id ? fold_coerce(b, v, c->type) : v;
 }
 
-/* ---- indices ---- */
-
-/* index[0 .. n) = start, start + step, ... with step >= 1 */
-static bool progression(const int64_t *index, uint32_t n, Range *r) {
-  *r = (Range){index[0], n, n > 1 ? index[1] - index[0] : 1};
-  if (r->step < 1) return false;
-  for (uint32_t k = 2; k < n; k++)
-    if (index[k] - index[k - 1] != r->step) return false;
-  return true;
-}
-
-static Val fold_take(Build *b, const Cand *c) {
-  Look l = look(b, c->args[0]);
-  Range r;
-  uint32_t n = c->nattr - 1;
-  if (progression(c->attr + 1, n, &r)) return slice_range(b, c->args[0], c->attr[0], r);
-  if (l.op == OP_expand && l.a[0] == c->attr[0]) return ir_expand(b, l.x, (int)l.a[0], n);
-  if (l.op != OP_take || l.a[0] != c->attr[0]) return VAL_NONE;
-  uint32_t *index = base_realloc(NULL, n * sizeof *index);
-  for (uint32_t k = 0; k < n; k++)
-    index[k] = (uint32_t)ir_attr(b->f, ir_inst(b->f, c->args[0]), (uint32_t)(1 + c->attr[1 + k]));
-  Val v = ir_take(b, l.x, (int)c->attr[0], index, n);
-  free(index);
-  return v;
-}
-
-static Val fold_put(Build *b, const Cand *c) {
-  Range r;
-  if (!progression(c->attr + 2, c->nattr - 2, &r)) return VAL_NONE;
-  return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)r.start, (uint32_t)r.step,
-                    (uint32_t)c->attr[1]);
-}
-
 /* ---- matrices ---- */
 
 static bool keeps_diagonal(int64_t upper, int64_t k) { return upper ? k <= 0 : k >= 0; }

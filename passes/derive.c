@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNROLL = 4 };         /* so many rows or columns of a Jacobian are written out instead of looped over */
-
 typedef struct Level {
   const Fn *f;               /* before */
   Build b;                   /* after */
@@ -34,165 +32,6 @@ static bool is_open(const Fn *f)
     if (is_derivative(i) || i->op == OP_integrate || (i->sub && is_open(ir_body(f, i)))) return true;
   }
   return false;
-}
-
-/* ---- applying the derivative of e by x ------------------------------------------------------------------ */
-
-static Val total(Build *b, Cot c)
-{
-  if (c.part[EACH].id && c.part[WHOLE].id) return ir_add(b, c.part[EACH], c.part[WHOLE]);
-  return c.part[EACH].id ? c.part[EACH] : c.part[WHOLE];
-}
-
-static Val of_type(Build *b, Val v, Type t)
-{
-  return v.id ? with_lane(b, v, t.lane) : zero_like(b, t);
-}
-
-static bool pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out)
-{
-  bool lane = ir_type(r->src, e).lane;
-  Seed seed = {.v = e};
-  seed.cot.part[lane ? EACH : WHOLE] = cot;
-  Cot *c = base_realloc(NULL, sizeof *c * nx);
-  bool ok = vjp_sweep(r, lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, x, nx, c);
-  for (uint32_t k = 0; ok && k < nx; k++) out[k] = total(r->b, c[k]);
-  free(c);
-  return ok;
-}
-
-/* One row (reverse: seed like e, result like x) or column (forward) of the Jacobian. */
-static Val apply(Region *r, bool forward, Val e, Val x, Val seed)
-{
-  Val out = VAL_NONE;
-  bool ok = forward ? jvp_sweep(r, &x, &seed, 1, &e, 1, &out) : pull(r, e, seed, &x, 1, &out);
-  return ok ? out : VAL_NONE;
-}
-
-/* ---- Jacobians ---------------------------------------------------------------------------------------------- */
-
-typedef struct Jac {
-  Level *l;
-  Val e, x;                  /* in the new function */
-  Type te, tx;
-  bool forward, trace;
-  int64_t n;                 /* rows or columns */
-} Jac;
-
-static Type vector(int64_t n) { return type_real(false, 1, (uint32_t[]){(uint32_t)n}); }
-
-static Val one_hot(Build *b, Type t, int64_t k)
-{
-  int64_t n = type_count(t);
-  if (n == 1) return ir_splat(b, 1, type_with(t, false));
-  Val v = ir_unslice(b, ir_splat(b, 1, vector(1)), 0, (uint32_t)k, 1, (uint32_t)n);
-  return t.rank == 1 ? v : ir_reshape(b, v, t.rank, t.dim);
-}
-
-static Val seed_trace(Build *b, Val seed, Val row)
-{
-  return ir_sum_all(b, ir_mul(b, row, seed));
-}
-
-static bool jac_unrolled(Jac *j, Val *out)
-{
-  Build *b = &j->l->b;
-  Type tseed = j->forward ? j->tx : j->te, trow = type_with(j->forward ? j->te : j->tx, false);
-  Val *row = base_realloc(NULL, sizeof *row * (size_t)j->n), sum = VAL_NONE;
-  bool some = false;
-  Region r;
-  region_init(&r, b->f, b, j->l->diag);
-  for (int64_t k = 0; k < j->n && !r.failed; k++) {
-    Val seed = one_hot(b, tseed, k);
-    row[k] = apply(&r, j->forward, j->e, j->x, seed);
-    some = some || row[k].id;
-    if (!row[k].id) row[k] = ir_splat(b, 0, trow);
-    else if (j->trace) sum = sum.id ? ir_add(b, sum, seed_trace(b, seed, row[k])) : seed_trace(b, seed, row[k]);
-  }
-  if (!r.failed) *out = j->trace ? sum : some ? ir_stack(b, row, (uint32_t)j->n) : VAL_NONE;
-  bool ok = !r.failed;
-  region_finish(&r);
-  free(row);
-  return ok;
-}
-
-/* A map over the rows of the unit matrix. */
-static bool jac_map(Jac *j, Val *out)
-{
-  Build *b = &j->l->b, bb;
-  Type tseed = type_with(j->forward ? j->tx : j->te, false), t = tseed;
-  t.rank++;
-  t.dim[0] = (uint32_t)j->n;
-  memcpy(t.dim + 1, tseed.dim, sizeof t.dim[0] * tseed.rank);
-  Val unit = ir_reshape(b, ir_diag(b, ir_splat(b, 1, vector(j->n))), t.rank, t.dim);
-  Fn *body = ir_sub_create(b->f, j->trace ? "divergence" : "jacobian");
-  Region r;
-  ir_build_init(&bb, body);
-  bb.at = b->at;
-  bb.role = b->role;
-  bb.of = b->of;
-  Val seed = ir_input(&bb, NULL, IN_OTHER, 0, tseed);
-  region_init(&r, b->f, &bb, j->l->diag);
-  Val row = apply(&r, j->forward, j->e, j->x, seed);
-  *out = VAL_NONE;
-  if (row.id) {
-    ir_output(&bb, j->trace ? seed_trace(&bb, seed, row) : row, NULL);
-    uint32_t nargs = r.captured.n + 1;
-    Val *args = base_realloc(NULL, sizeof *args * nargs);
-    args[0] = unit;
-    if (nargs > 1) memcpy(args + 1, r.captured.at, sizeof *args * (nargs - 1));
-    Val map = ir_scan(b, args, nargs, (uint32_t)j->n, 0, 1, !j->trace, j->trace, false, false, body);
-    *out = ir_proj(b, map, 0);
-    free(args);
-  }
-  bool ok = !r.failed;
-  region_finish(&r);
-  ir_build_finish(&bb);
-  return ok;
-}
-
-/* Rows or columns stacked along the first axis, to dims(e) ++ dims(x). */
-static Val jac_shape(Jac *j, Val v)
-{
-  Build *b = &j->l->b;
-  Type t = j->te;
-  memcpy(t.dim + t.rank, j->tx.dim, sizeof t.dim[0] * j->tx.rank);
-  t.rank += j->tx.rank;
-  t.lane = j->te.lane || j->tx.lane;
-  if (!v.id) return zero_like(b, t);
-  if (j->forward) {
-    int perm[IR_MAX_RANK];
-    for (int k = 0; k < j->te.rank; k++) perm[k] = k + 1;
-    perm[j->te.rank] = 0;
-    v = ir_transpose(b, v, perm);
-  }
-  return with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
-}
-
-static bool is_forward(Type te, Type tx)
-{
-  if (!te.lane && tx.lane) return false;                 /* a tangent would move all samples at once */
-  return type_count(tx) <= type_count(te);
-}
-
-static Val expand_jac(Level *l, const Inst *i)
-{
-  Jac j = {.l = l, .e = l->map[ir_arg(l->f, i, 0).id], .x = l->map[ir_arg(l->f, i, 1).id], .trace = i->op == OP_divergence};
-  Build *b = &l->b;
-  j.te = ir_type(b->f, j.e);
-  j.tx = ir_type(b->f, j.x);
-  j.forward = is_forward(j.te, j.tx);
-  j.n = type_count(j.forward ? j.tx : j.te);
-  b->at = i->at;
-  b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
-  b->of = ir_inst(b->f, j.e)->op;
-  Val out = VAL_NONE;
-  bool ok = j.n <= UNROLL || sums_batch(b->f) ? jac_unrolled(&j, &out) : jac_map(&j, &out);
-  if (!ok) l->failed = true;
-  else if (j.trace) out = of_type(b, out, type_scalar(j.te.lane || j.tx.lane));
-  else out = jac_shape(&j, out);
-  b->role = ROLE_PRIMAL;
-  return out;
 }
 
 /* ---- gradients ------------------------------------------------------------------------------------------------- */
@@ -218,9 +57,9 @@ static void expand_grads(Level *l, uint32_t first)
   b->role = ROLE_ADJOINT;
   b->of = f->inst.at[e.id].op;
   region_init(&r, b->f, b, l->diag);
-  if (!pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
+  if (!vjp_pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
   for (uint32_t k = 0; k < x.n && !l->failed; k++)
-    l->done[which.at[k]] = of_type(b, out[k], f->inst.at[which.at[k]].type);
+    l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
   region_finish(&r);
   b->role = ROLE_PRIMAL;
   free(out);
@@ -268,7 +107,7 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
       if (!ready[k] || ir_arg(f, i, 0).id != e.id) continue;
       Val v = ir_arg(f, i, 1);
       done[k] = true;
-      if (!reverse || i->op == OP_grad || !is_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
+      if (!reverse || i->op == OP_grad || !jacobian_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
     }
     region_between(f, e, x.at, x.n, mark);
   }
@@ -291,7 +130,8 @@ static void expand_inst(Level *l, uint32_t id)
     l->map[id] = l->failed ? VAL_NONE : l->done[id];
     if (!l->failed && !l->map[id].id) l->map[id] = zero_like(&l->b, i.type);
   } else {
-    l->map[id] = expand_jac(l, &i);
+    Val e = l->map[ir_arg(l->f, &i, 0).id], x = l->map[ir_arg(l->f, &i, 1).id];
+    if (!jacobian_expand(&l->b, l->f, &i, e, x, l->diag, &l->map[id])) l->failed = true;
   }
 }
 
@@ -421,6 +261,7 @@ static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
   if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
   if (g) replace(&g, pass_simplify(g));
   for (bool found = true; g && found;) {
+    jacobian_mark(g);
     Fn *h = expand_level(g, diag, &found);
     if (!found) break;
     replace(&g, h);

@@ -7,6 +7,7 @@
 #ifndef HNNC_PASSES_DERIVE_H
 #define HNNC_PASSES_DERIVE_H
 
+#include "ir/pattern.h"
 #include "passes/passes.h"
 
 /* ---- region.c ------------------------------------------------------------------------------- */
@@ -18,6 +19,8 @@ typedef struct Region {
   Val *prim;                 /* src id -> value in b->f; NULL in place */
   VEC(Val) captured;         /* values of src that became inputs of b->f, in the order of the inputs */
   Val scan, storing;         /* the last scan that had to be emitted anew to store its carries */
+  bool chained;              /* forward mode multiplies the partial derivatives of elementwise chains with one another
+                              * before it does with a tangent: right where there are several directions */
   struct Undo *undo;         /* in place, where src has reversible steps: values computed again (undo.c) */
   Diag *diag;
   bool failed;
@@ -55,6 +58,7 @@ Val fn_input(const Fn *f, uint32_t index);               /* the `in` instruction
 Type type_with(Type t, bool lane);
 Val with_lane(Build *b, Val v, bool lane);               /* spread if lane is asked for */
 Val zero_like(Build *b, Type t);                         /* zeros of exactly this type */
+Val value_or_zero(Build *b, Val v, Type t);              /* v with the lane of t; zeros for VAL_NONE */
 
 /* Copies an instruction as ir_copy_inst does. With `store`, scans also stack the carries that their
  * turns begin with, which reversing them needs; the indices of their proj move accordingly. */
@@ -111,6 +115,8 @@ typedef struct Seed { Val v; Cot cot; } Seed;
  * sum_input (VJP_BODY): by index of input. False after an error. */
 bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed, uint32_t nseed, const Val *x,
                uint32_t nx, Cot *out);
+/* The same of one value e, the parts added up. */
+bool vjp_pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out);
 
 /* For the rules: */
 typedef struct Vjp Vjp;
@@ -132,6 +138,18 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 #define LOG(name, ...)
 #define ST(name, ...) VjpRule vjp_##name;
 #include "ir/ops.def"
+
+/* ---- jacobian.c, pattern.c ------------------------------------------------------------------------ */
+
+/* Which elements of e depend on which of x, by the graph between them; may hold too many, never too few. False where the
+ * search takes too long or finds too many; *out is not initialized then. */
+bool pattern_find(const Fn *f, Val e, Val x, Pattern *out);
+
+bool jacobian_forward(Type te, Type tx);                 /* taken by columns, if no structure is made use of */
+/* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
+void jacobian_mark(Fn *f);
+/* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */
+bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
 
 /* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
 

@@ -2,20 +2,27 @@
  *
  * A linear structural op is its own derivative: it is emitted again on the tangent. A tangent has the
  * dims of its value, which `fit` alone sees to, but may be shared where the value is per sample (the
- * same for every sample). */
+ * same for every sample).
+ *
+ * Of several directions (`chained`) what is the same for all should be computed once. Along a chain of elementwise ops the
+ * tangent is then kept as factor * base, where the factor, a product of partial derivatives, does not depend on the
+ * direction, and is multiplied out where the chain ends; and what follows from the seeds alone, which are tables
+ * of 0 and 1, is computed while compiling. */
 #include "passes/derive.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct Jvp {
   Region *r;
   Active act;
   Val *tan;                  /* by id */
+  Val *base, *factor;        /* by id, `chained`: the tangent is factor * base, unless it is in `tan`, too */
   Val **multi;               /* by id of a MULTI instruction: by result */
 };
 
 Region *jvp_region(Jvp *s) { return s->r; }
-Val jvp_tangent(Jvp *s, Val v) { return s->tan[v.id]; }
 
 Val *jvp_results(Jvp *s, Val multi)
 {
@@ -36,8 +43,69 @@ static Val fit(Build *b, Val t, Type like)
   return t.id && ir_type(b->f, t).rank == 0 && like.rank > 0 ? ir_expand_to(b, t, like) : t;
 }
 
+/* ---- of constants -------------------------------------------------------------------------------------- */
+
+static bool literal(const Fn *f, Val v)
+{
+  const Inst *i = ir_inst(f, v);
+  return i->op == OP_const || i->op == OP_table;
+}
+
+static bool whole_numbers(const double *v, int64_t n)
+{
+  for (int64_t k = 0; k < n; k++)
+    if (v[k] != nearbyint(v[k]) || fabs(v[k]) > 1e9) return false;
+  return true;
+}
+
+/* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
+static Val computed(Build *b, Val v)
+{
+  Inst i = v.id ? *ir_inst(b->f, v) : (Inst){0};
+  bool tables = false, all = v.id && i.nargs > 0 && i.type.dt == DT_REAL && !i.type.lane && !i.sub;
+  for (uint32_t k = 0; all && k < i.nargs; k++) {
+    Val a = ir_arg(b->f, &i, k);
+    all = literal(b->f, a);
+    tables = tables || ir_inst(b->f, a)->op == OP_table;
+  }
+  if (!all || !tables || i.op == OP_batch_mean) return v;
+  Fn *f = ir_fn_create("literal", b->f->f64);
+  Val *map = calloc(b->f->inst.n, sizeof *map);
+  Tensor out;
+  Build bf;
+  char err[64];
+  if (!map) base_fault("out of memory");
+  ir_build_init(&bf, f);
+  bf.fold = false;
+  for (uint32_t k = 0; k < i.nargs; k++) {
+    Val a = ir_arg(b->f, &i, k);
+    map[a.id] = ir_copy_inst(&bf, b->f, a, map);
+  }
+  ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
+  ir_build_finish(&bf);
+  if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
+    if (whole_numbers(out.v, type_count(out.type))) v = ir_table(b, i.type, out.v);
+    ir_tensors_free(&out, 1);
+  }
+  free(map);
+  ir_fn_destroy(f);
+  return v;
+}
+
+/* ---- chains of elementwise ops ----------------------------------------------------------------------------- */
+
+Val jvp_tangent(Jvp *s, Val v)
+{
+  if (!s->tan[v.id].id && s->base && s->base[v.id].id) {
+    Val t = s->base[v.id];
+    if (s->factor[v.id].id) t = computed(s->r->b, ir_mul(s->r->b, s->factor[v.id], t));
+    s->tan[v.id] = fit(s->r->b, t, ir_type(s->r->src, v));
+  }
+  return s->tan[v.id];
+}
+
 static Val operand(Jvp *s, const Inst *i, uint32_t k) { return ir_arg(s->r->src, i, k); }
-static Val tangent(Jvp *s, const Inst *i, uint32_t k) { return s->tan[operand(s, i, k).id]; }
+static Val tangent(Jvp *s, const Inst *i, uint32_t k) { return jvp_tangent(s, operand(s, i, k)); }
 static Val primal(Jvp *s, const Inst *i, uint32_t k) { return region_value(s->r, operand(s, i, k)); }
 static int64_t attr(Jvp *s, const Inst *i, uint32_t k) { return ir_attr(s->r->src, i, k); }
 
@@ -51,6 +119,35 @@ static Val jvp_elementwise(Jvp *s, Val v, const Inst *i)
       sum = plus(b, sum, fit(b, ir_mul(b, partial_emit(s->r, v, i, k), t), i->type));
   }
   return sum;
+}
+
+/* Instruction i continues a chain or ends two, or is left to jvp_elementwise (false): where shapes differ. */
+static bool continue_chain(Jvp *s, Val v, const Inst *i)
+{
+  Build *b = s->r->b;
+  Val base[2], factor[2];
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Val x = operand(s, i, k), own = s->base[x.id].id ? s->base[x.id] : s->tan[x.id];
+    if (!own.id || !partial_exists(i->op, k)) continue;
+    if (!type_same_dims(ir_type(s->r->src, x), i->type)) return false;
+    Val p = partial_emit(s->r, v, i, k);
+    if (s->base[x.id].id && s->factor[x.id].id) p = ir_mul(b, p, s->factor[x.id]);
+    if (n && base[0].id == own.id) {
+      factor[0] = ir_add(b, factor[0], p);
+    } else {
+      base[n] = own;
+      factor[n++] = p;
+    }
+  }
+  if (n == 1) {
+    s->base[v.id] = base[0];
+    s->factor[v.id] = factor[0];
+  } else if (n == 2) {
+    Val x = computed(b, ir_mul(b, factor[0], base[0])), y = computed(b, ir_mul(b, factor[1], base[1]));
+    s->tan[v.id] = fit(b, computed(b, ir_add(b, x, y)), i->type);
+  }
+  return true;
 }
 
 static Val jvp_none(Jvp *s, Val v, const Inst *i)
@@ -238,7 +335,11 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   bool *is_x = calloc(r->n, sizeof *is_x);
   s.tan = calloc(r->n, sizeof *s.tan);
   s.multi = calloc(r->n, sizeof *s.multi);
-  if (!is_x || !s.tan || !s.multi) base_fault("out of memory");
+  if (r->chained) {
+    s.base = calloc(r->n, sizeof *s.base);
+    s.factor = calloc(r->n, sizeof *s.factor);
+  }
+  if (!is_x || !s.tan || !s.multi || (r->chained && (!s.base || !s.factor))) base_fault("out of memory");
   active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) {
     s.act.on[x[k].id] = is_x[x[k].id] = true;
@@ -250,12 +351,16 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
     if (!s.act.on[id] || is_x[id]) continue;
     Inst i = r->src->inst.at[id];
     region_stamp(r, &i, ROLE_TANGENT);
+    if (r->chained && rule[i.op] == jvp_elementwise && continue_chain(&s, (Val){id}, &i)) continue;
     s.tan[id] = fit(r->b, rule[i.op](&s, (Val){id}, &i), i.type);
+    if (r->chained) s.tan[id] = computed(r->b, s.tan[id]);
   }
-  for (uint32_t k = 0; k < ne; k++) out[k] = s.tan[e[k].id];
+  for (uint32_t k = 0; k < ne; k++) out[k] = jvp_tangent(&s, e[k]);
   for (uint32_t id = 0; id < r->n; id++) free(s.multi[id]);
   free(s.multi);
   free(s.tan);
+  free(s.base);
+  free(s.factor);
   free(is_x);
   active_finish(&s.act);
   r->b->role = role;

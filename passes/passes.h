@@ -5,6 +5,7 @@
 
 #include "ir/field.h"
 #include "ir/ir.h"
+#include "ir/pattern.h"
 
 /* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
  * sub-functions too. */
@@ -48,6 +49,10 @@ Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Runnin
 Fn *pass_mean(const Fn *loss);
 /* The mean whose gradient pass_gradient takes: means over the batch are those of these samples. NULL after an error. */
 Fn *pass_step_mean(const Fn *loss, Diag *diag);
+
+/* jacobian.c: a line for each Jacobian that was expanded by its structure since the last call: nonzeros, and how many
+ * sweeps were taken. Forgets them. out NULL: only that. */
+void pass_jacobians_print(FILE *out, const char *comment, const Source *src);
 
 /* split.c: cuts a derived function into parts, which are run one after the other:
  *   part 0       `pre`: what follows from shared inputs alone; shared -> shared
@@ -95,6 +100,10 @@ Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2);
 /* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
  * for how that is decided. Errors of deriving go to diag. */
 bool pass_separable(const Fn *rates, Diag *diag);
+
+/* pattern.c: which elements of e may depend on which of x, both values of f, which may hold derivatives and
+ * trajectories. Initializes *out; all of them where f cannot be derived. */
+void pass_pattern(const Fn *f, Val e, Val x, Pattern *out);
 
 /* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
 FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);

@@ -326,6 +326,8 @@ Val with_lane(Build *b, Val v, bool lane)
   return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v;
 }
 
+Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
+
 Val zero_like(Build *b, Type t)
 {
   return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane);

@@ -344,3 +344,21 @@ bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed,
   r->b->at = at;
   return !r->failed;
 }
+
+static Val total(Build *b, Cot c)
+{
+  if (c.part[EACH].id && c.part[WHOLE].id) return ir_add(b, c.part[EACH], c.part[WHOLE]);
+  return c.part[EACH].id ? c.part[EACH] : c.part[WHOLE];
+}
+
+bool vjp_pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out)
+{
+  bool lane = ir_type(r->src, e).lane;
+  Seed seed = {.v = e};
+  seed.cot.part[lane ? EACH : WHOLE] = cot;
+  Cot *c = base_realloc(NULL, sizeof *c * nx);
+  bool ok = vjp_sweep(r, lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, x, nx, c);
+  for (uint32_t k = 0; ok && k < nx; k++) out[k] = total(r->b, c[k]);
+  free(c);
+  return ok;
+}

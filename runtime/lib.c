@@ -118,6 +118,10 @@ void *lib_param(Lib *l, int k) { return l->param[k]; }
 
 /* [n][elems] of the user <-> [elems][ld], the padding filled with the last sample. */
 static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
+  if (ld == 1) {
+    memcpy(to, from, (size_t)elems * real_size(l));
+    return;
+  }
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < ld; i++) {
       const int64_t s = (i < n ? i : n - 1) * elems + e;
@@ -127,6 +131,10 @@ static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, v
 }
 
 static void from_lanes(const Lib *l, const void *from, int64_t ld, int64_t n, int64_t elems, void *to) {
+  if (ld == 1) {
+    memcpy(to, from, (size_t)elems * real_size(l));
+    return;
+  }
   for (int64_t i = 0; i < n; i++)
     for (int64_t e = 0; e < elems; e++)
       if (l->m->f64) ((double *)to)[i * elems + e] = ((const double *)from)[e * ld + i];

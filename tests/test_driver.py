@@ -425,6 +425,50 @@ use test_set = rows()
         check(len(want) == len(got) and max(abs(a - b) for a, b in zip(want, got)) < 1e-12, name, list(want), got)
 
 
+RING = """precision f64
+fn V(q: real[9]) {
+  let d = roll(q, -1) - q
+  return sum(d^2/2 + d^4/4)
+}
+fn H(q: real[9]) = nonzeros(hessian(V))(q)
+fn dense(q: real[9]) = hess(V(q), q)
+fn both(q: real[9]) = (V(q), nonzeros(hessian(V))(q))
+"""
+RING_C = """#include "ring.h"
+#include <stdio.h>
+int main(void) {
+  double q[18], out[2*27], full[2*81], V[2];
+  ring *m = ring_create();
+  int bad = 0;
+  for (int k = 0; k < 18; k++) q[k] = 0.1*k*(k % 5 - 2);
+  if (!m || ring_H(m, 2, q, out) || ring_dense(m, 2, q, full)) return 1;
+  for (int s = 0; s < 2; s++)
+    for (int i = 0; i < 9; i++)
+      for (int j = 0, k = ring_pattern_H_rows[i]; j < 9; j++) {
+        int has = k < ring_pattern_H_rows[i + 1] && ring_pattern_H_cols[k] == j;
+        double d = full[s*81 + i*9 + j] - (has ? out[s*27 + k] : 0);
+        bad += has ? d > 1e-12 || d < -1e-12 : d != 0;
+        k += has;
+      }
+  if (ring_both(m, 2, q, V, out)) return 2;
+  for (int i = 0; i <= 9; i++) bad += ring_pattern_both_1_rows[i] != ring_pattern_H_rows[i] || ring_pattern_H_rows[i] != 3*i;
+  ring_destroy(m);
+  printf("%d wrong\\n", bad);
+  return 0;
+}
+"""
+
+
+def test_compile_nonzeros():
+    write("ring.hnn", RING)
+    write("ring.c", RING_C)
+    hnnc("compile", "ring.hnn", "-o", "ring.so", says="27 nonzeros of 9 x 9")
+    gcc("-std=c11", "-Wall", "-Wextra", "-Werror", "ring.c", "./ring.so", "-o", "ring", "-lm", "-lpthread")
+    r = subprocess.run(["./ring"], stdout=subprocess.PIPE, universal_newlines=True)
+    check(r.returncode == 0 and r.stdout == "0 wrong\n", "nonzeros stand where the header says", r)
+    hnnc("compile", "ring.hnn", "--emit=flops", says="27 nonzeros of 9 x 9, 3 instead of 9 tangents")
+
+
 def test_compile_names():
     """Inputs whose names C or the library needs for itself."""
     write("m.hnn", "fn f(out: real, double: real, m: real, x1: real, out0: real) = out + double*m + x1*out0\n")

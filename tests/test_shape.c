@@ -98,7 +98,7 @@ static const Bad bad[] = {
   {"`dot` has labels 0 to 31", OP_dot, {VEC4, VEC4}, 5, {0, 1, 1, 32, 32}, false},
   {"`trisolve` needs a square matrix and as many rows, found f64[4,4] and f64[B,3]", OP_trisolve, {SQUARE, LANE3}, 2, {0, 0}, false},
   {"`grad` needs a scalar, found f64[4]", OP_grad, {VEC4, SCALAR}, 0, {0}, false},
-  {"`jac` has rank 7, more than 6", OP_jac, {VEC4, SIX}, 0, {0}, false},
+  {"`jac` has rank 7, more than 6", OP_jac, {VEC4, SIX}, 1, {0}, false},
   {"`divergence` needs equal dims, found f64[B,3] by f64[4]", OP_divergence, {LANE3, VEC4}, 0, {0}, false},
   {"`proj` needs an op with several results", OP_proj, {VEC4}, 1, {0}, false},
   {"`scan` needs a sub-function", OP_scan, {SCALAR, VEC4}, 7, {4, 1, 0, 0, 0, 0, 0}, false},

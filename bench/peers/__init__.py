@@ -41,5 +41,6 @@ PEERS = {
     "numpy": ("peers.numpy_peer", "", "NumPy, arrays over the ensemble or the ring"),
     "blas": ("peers.blas_peer", "", "the HNN step derived by hand, NumPy on OpenBLAS"),
     "heyoka": ("peers.heyoka_peer", "", "heyoka, Taylor in batch mode, loosest tolerance with no larger energy error; variational equations for gradients"),
-    "casadi": ("peers.casadi_peer", "", "CasADi, SX step, fold over the steps, its virtual machine"),
+    "casadi": ("peers.casadi_peer", "", "CasADi, SX functions, fold over the steps, its virtual machine; sparse matrices by its colouring"),
+    "casadi-c": ("peers.casadi_c_peer", "", "CasADi's generated C for sparse matrices, gcc -O3 -march=native"),
 }

@@ -1,4 +1,8 @@
-"""CasADi: the step as a scalar (SX) function, `fold` over the steps, its virtual machine. Gradients by reverse mode."""
+"""CasADi: the step as a scalar (SX) function, `fold` over the steps, its virtual machine. Gradients by reverse mode; sparse
+Jacobians and Hessians by CasADi's own colouring. As `casadi-c` the function is written as C, and compiled by gcc -O3."""
+import os
+import subprocess
+
 import casadi as ca
 import numpy as np
 
@@ -47,6 +51,48 @@ class Call:
         return self.out.ravel()
 
 
+class Matrix:
+    """Evaluated in place through CasADi's buffers: no conversion of arguments, no Python but a loop over the calls."""
+
+    def __init__(self, spec, data, generated):
+        self.spec, self.q, self.generated = spec, np.array(data[0][0]), generated
+
+    def compile(self):
+        x = ca.SX.sym("x", len(self.q))
+        d = ca.vertcat(x[1:], x[0]) - x
+        matrix = (ca.jacobian(ring(x), x) if self.spec["family"] == "fput-jacobian"
+                  else ca.hessian(ca.sum1(d * d / 2 + d * d * d * d / 4), x)[0])
+        fn = ca.Function("matrix", [x], [matrix])
+        self.pattern = fn.sparsity_out(0)
+        self.fn = self.compiled(fn) if self.generated else fn
+        self.out = np.zeros(self.pattern.nnz())
+        self.buffer, self.call = self.fn.buffer()
+        self.buffer.set_arg(0, memoryview(self.q))
+        self.buffer.set_res(0, memoryview(self.out))
+
+    def compiled(self, fn):
+        folder = self.spec["folder"]
+        made = ca.CodeGenerator("matrix")
+        made.add(fn)
+        made.generate(folder + os.sep)
+        library = os.path.join(folder, "casadi_matrix.so")
+        subprocess.run([os.environ.get("CC", "cc"), "-O3", "-march=native", "-shared", "-fPIC",
+                        os.path.join(folder, "matrix.c"), "-o", library], check=True)
+        return ca.external("matrix", library)
+
+    def run(self):
+        calls = self.spec["config"]["calls"]
+        for _ in range(calls):
+            self.call()
+        return calls
+
+    def check(self):
+        """CasADi's nonzeros stand by columns."""
+        self.run()
+        rows, cols = np.array(self.pattern.row()), np.repeat(np.arange(len(self.q)), np.diff(self.pattern.colind()))
+        return self.out[np.lexsort((cols, rows))]
+
+
 class OrbitGradient(Stepping):
     def __init__(self, spec, data, start):
         self.spec, self.start = spec, start
@@ -76,7 +122,11 @@ class OrbitGradient(Stepping):
         return value
 
 
-def build(spec, data, start):
+def build(spec, data, start, generated=False):
+    if spec["family"] in ("fput-jacobian", "fput-hessian"):
+        return Matrix(spec, data, generated)
+    if generated:
+        raise Missing("C is generated for the sparse matrices alone")
     if spec["family"] in ("kepler", "fput"):
         return Call(spec, data)
     if spec["family"] == "orbit":

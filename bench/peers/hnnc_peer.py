@@ -37,7 +37,7 @@ class Shard:
 
     def run(self):
         job = self.job
-        loop, times = (job.loop.bench_call, 1) if job.is_call else (job.loop.bench_train, job.spec["steps"])
+        loop, times = (job.loop.bench_call, job.spec["config"].get("calls", 1)) if job.is_call else (job.loop.bench_train, job.spec["steps"])
         code = loop(job.fn, self.model, ctypes.c_int64(self.n), ctypes.c_int(len(self.data)), self.inputs,
                     ctypes.c_void_p(self.out.ctypes.data), ctypes.c_int64(times))
         if code:

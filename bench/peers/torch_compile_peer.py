@@ -32,6 +32,8 @@ class Training(torch_peer.Training):
 
 
 def build(spec, data, start):
+    if spec["family"].startswith("fput-"):
+        raise Missing("this workload is not written for PyTorch")
     if spec["family"] not in LOSSES:
         raise Missing("torch.compile unrolls the loop over steps: thousands of them do not compile in reasonable time")
     return Training(spec, data, start)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 @dataclass
 class Workload:
     name: str                 # as on the command line
-    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit
+    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
     entry: str                # the loss that is trained, or the function that is called
@@ -23,6 +23,7 @@ class Workload:
     unit: str = "µs a step"
     per: float = 1e-6         # seconds of one of these
     reach: str = ""           # what it should come to, in words
+    out: int = 0              # numbers a sample that the function gives, if not as many as it takes
     quality: object = None    # values -> error of the method; peers of another method may not have a larger one
 
     @property
@@ -32,6 +33,6 @@ class Workload:
 
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import flow, hnn, node, rollout
-    found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads()
+    from workloads import flow, hnn, matrix, node, rollout
+    found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads()
     return {w.name: w for w in found}
