@@ -23,11 +23,13 @@ typedef struct Memo { const Frame *fr; uint32_t v; LLVMValueRef key[IR_MAX_RANK]
 
 typedef struct Outline Outline;
 typedef struct Outlines Outlines;
+typedef struct Sum { const Root *r; Type t; CgVec *v; } Sum;    /* the elements of a root that is summed in registers */
 
 typedef struct Gen {
   CgEmit *e;
   Arena *mem;
   LLVMValueRef call, scratch, tile;      /* const HnnCall *, its scratch, number of the tile */
+  unsigned unit;                         /* samples a number of a tile; e->tile, or fewer when tiles are done together */
   LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
   Memo *memo;
   uint32_t nmemo, memo_size;             /* open addressing; emptied at each loop body */
@@ -38,6 +40,7 @@ typedef struct Gen {
   uint32_t inlined;                      /* long elementwise ops written out so far */
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
+  Sum *sum; uint32_t nsum;               /* of the group whose loops are being written */
 } Gen;
 
 /* ---- gen_value.c: reading and writing elements ---------------------------------------------------------- */

@@ -177,7 +177,7 @@ void gen_rand(Gen *g, Frame *fr, const Group *gr) {
   LLVMValueRef draw = field(g, host, e->ptr, e->f64 ? offsetof(HnnHost, draw64) : offsetof(HnnHost, draw32));
   LLVMValueRef seed = field(g, g->call, e->i64, offsetof(HnnCall, seed));
   LLVMValueRef sample = field(g, g->call, e->i64, offsetof(HnnCall, sample0));
-  sample = cg_iadd(e, sample, cg_imul(e, g->tile, cg_i64(e, e->tile)));
+  sample = cg_iadd(e, sample, cg_imul(e, g->tile, cg_i64(e, g->unit)));
   LLVMValueRef counter = cg_i32(e, 0);
   if (i->nargs) {
     Idx at = {.axes = true, .lin = cg_i64(e, 0)};

@@ -28,7 +28,7 @@ LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k) {
 
 LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t) {
   if (!t.lane) return p;
-  LLVMValueRef first = cg_imul(g->e, g->tile, cg_i64(g->e, g->e->tile));
+  LLVMValueRef first = cg_imul(g->e, g->tile, cg_i64(g->e, g->unit));
   return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, first) : cg_gep(g->e, p, first);
 }
 
@@ -60,30 +60,57 @@ static void copies(Gen *g, Frame *fr, Section s) {
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
-static void tiles(Gen *g, Frame *fr, const char *symbol) {
+/* What the tiles add is written into a frame of its own, so that it can be written for another number of vectors. */
+static Frame *frame_again(Gen *g, const Frame *fr) {
+  Frame *own = gen_frame(g, fr->p, fr->up);
+  size_t n = sizeof(LLVMValueRef) * fr->p->f->inst.n;
+  memcpy(own->ssa, fr->ssa, sizeof *fr->ssa * fr->p->f->inst.n);
+  memcpy(own->base, fr->base, n);
+  memcpy(own->ld, fr->ld, n);
+  return own;
+}
+
+/* Tiles lo to hi, `step` at once. */
+static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, LLVMValueRef hi, unsigned step) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
-  LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
-  LLVMBasicBlockRef none = cg_block(g->e, ""), some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
-  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, none);
-  LLVMPositionBuilderAtEnd(g->e->b, none);
-  gen_zero_sums(g, fr, true);
-  LLVMBuildBr(g->e->b, after);
+  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
+  g->e->tile = g->unit * step, g->e->nv = g->e->tile / g->e->vl;
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
   LLVMPositionBuilderAtEnd(g->e->b, some);
-  cg_loop_begin(g->e, loop, lo, hi, 1);
+  cg_loop_begin(g->e, loop, lo, hi, step);
   g->tile = loop->iv;
   if (fr->p->ncut) {
     gen_piece_calls(g, fr->p, symbol);
   } else {
-    place_args(g, fr);
-    gen_groups(g, fr, SEC_TILE);
-    copies(g, fr, SEC_TILE);
+    Frame *own = frame_again(g, fr);
+    place_args(g, own);
+    gen_groups(g, own, SEC_TILE);
+    copies(g, own, SEC_TILE);
   }
   cg_loop_end(g->e, loop);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
   g->tile = cg_i64(g->e, 0);
   free(loop);
+}
+
+static void tiles(Gen *g, Frame *fr, const char *symbol) {
+  LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
+  LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
+  unsigned together = fr->p->ncut ? 1 : fr->p->target.together;
+  LLVMBasicBlockRef none = cg_block(g->e, ""), start = cg_block(g->e, "");
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), start, none);
+  LLVMPositionBuilderAtEnd(g->e->b, none);
+  gen_zero_sums(g, fr, true);
+  LLVMBuildBr(g->e->b, start);
+  LLVMPositionBuilderAtEnd(g->e->b, start);
+  if (together > 1) {
+    LLVMValueRef n = LLVMBuildNSWSub(g->e->b, hi, lo, ""), rest = LLVMBuildURem(g->e->b, n, cg_i64(g->e, together), "");
+    LLVMValueRef mid = LLVMBuildNSWSub(g->e->b, hi, rest, "");
+    some_tiles(g, fr, symbol, lo, mid, together);
+    lo = mid;
+  }
+  some_tiles(g, fr, symbol, lo, hi, 1);
 }
 
 static void info_constant(CgEmit *e, const Plan *p, const char *symbol) {
@@ -102,7 +129,7 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
   CgEmit own = *e;
   own.tile = p->target.tile, own.vl = p->target.vl;
   own.nv = own.tile / own.vl;
-  Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl};
+  Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile};
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), false);
   own.fn = g.main = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));

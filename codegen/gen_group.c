@@ -7,7 +7,32 @@
 
 /* ---- loops ------------------------------------------------------------------------------------------------- */
 
-void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx) {
+/* Values that go around the loops: each element of the sums. */
+static void each_sum(Gen *g, CgLoop *l, void (*f)(Gen *g, CgLoop *l, unsigned number, LLVMValueRef *v)) {
+  unsigned number = 0;
+  for (uint32_t k = 0; k < g->nsum; k++) {
+    Type t = g->sum[k].t;
+    for (int64_t n = 0; n < type_count(t); n++)
+      for (unsigned v = 0; v < (t.lane ? g->e->nv : 1); v++) f(g, l, number++, &g->sum[k].v[n].v[v]);
+  }
+}
+
+static void sum_enters(Gen *g, CgLoop *l, unsigned number, LLVMValueRef *v) {
+  (void)number;
+  *v = cg_loop_phi(g->e, l, *v);
+}
+
+static void sum_goes_on(Gen *g, CgLoop *l, unsigned number, LLVMValueRef *v) {
+  (void)g;
+  cg_loop_next(l, number, *v);
+}
+
+static void loop_begin(Gen *g, CgLoop *l, int64_t n, bool sums) {
+  cg_loop_begin(g->e, l, cg_i64(g->e, 0), cg_i64(g->e, n), 1);
+  if (sums) each_sum(g, l, sum_enters);
+}
+
+static void nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx, bool sums) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop * IR_MAX_RANK);
   Idx at = {.axes = !flat || rank < 2};
   uint32_t loops = 0;
@@ -18,21 +43,28 @@ void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body
     return;
   }
   if (flat && rank > 1) {
-    cg_loop_begin(g->e, &loop[loops], cg_i64(g->e, 0), cg_i64(g->e, n), 1);
+    loop_begin(g, &loop[loops], n, sums);
     at.lin = loop[loops++].iv;
   } else
     for (uint32_t k = 0; k < rank; k++) {
       at.ax[k] = cg_i64(g->e, 0);
       if (dim[k] == 1) continue;
-      cg_loop_begin(g->e, &loop[loops], cg_i64(g->e, 0), cg_i64(g->e, dim[k]), 1);
+      loop_begin(g, &loop[loops], dim[k], sums);
       at.ax[k] = loop[loops++].iv;
     }
   if (rank == 1) at.lin = at.ax[0];
   gen_forget(g);
   body(g, ctx, &at);
   gen_forget(g);
-  while (loops-- > 0) cg_loop_end(g->e, &loop[loops]);
+  while (loops-- > 0) {
+    if (sums) each_sum(g, &loop[loops], sum_goes_on);
+    cg_loop_end(g->e, &loop[loops]);
+  }
   free(loop);
+}
+
+void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx) {
+  nest(g, rank, dim, flat, body, ctx, false);
 }
 
 void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes) {
@@ -102,11 +134,36 @@ void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v) {
   gen_nest(g, t.rank, t.dim, true, fill_one, &f);
 }
 
+static Sum *sum_of(Gen *g, const Root *r) {
+  for (uint32_t k = 0; k < g->nsum; k++)
+    if (g->sum[k].r == r) return &g->sum[k];
+  return NULL;
+}
+
+/* The tiny sums of plain loops go around them in registers, a quarter of those there are: through memory, each turn
+ * would wait for the store of the one before. */
+static void open_sums(Gen *g, Frame *fr, const Group *gr) {
+  unsigned room = g->e->regs / 4;
+  g->sum = ARENA_ARRAY(g->mem, Sum, gr->root.n + 1), g->nsum = 0;
+  for (uint32_t k = 0; gr->kind == G_LOOP && k < gr->root.n; k++) {
+    const Root *r = &gr->root.at[k];
+    const Inst *i = ir_inst(fr->p->f, r->v);
+    int64_t n = type_count(i->type), size = n * (i->type.lane ? g->e->nv : 1);
+    bool tiny = fr->p->val[r->v.id].cls == PC_SSA && (r->kind == ROOT_DOT || (r->kind == ROOT_REDUCE && n == 1));
+    if (!tiny || size > room) continue;
+    room -= (unsigned)size;
+    Sum *s = &g->sum[g->nsum++];
+    *s = (Sum){r, i->type, ARENA_ARRAY(g->mem, CgVec, n)};
+    for (int64_t e = 0; e < n; e++) s->v[e] = gen_real(g, start_value(i->op), i->type.lane);
+  }
+}
+
 static void open_roots(Gen *g, Frame *fr, const Group *gr) {
+  open_sums(g, fr, gr);
   for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);
-    if (r->kind == ROOT_VALUE || r->persist) continue;
+    if (r->kind == ROOT_VALUE || r->persist || sum_of(g, r)) continue;
     if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) {
       gen_zero(g, gen_scratch(g, r->acc), type_count(i->type) * g->e->vl * g->e->es);
       continue;
@@ -129,13 +186,15 @@ static void close_roots(Gen *g, Frame *fr, const Group *gr) {
     const Root *r = &gr->root.at[k];
     Type t = ir_type(fr->p->f, r->v);
     if (r->kind == ROOT_VALUE || r->persist) continue;
+    const Sum *s = sum_of(g, r);
     if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) finish_sum(g, fr, r);
     else if (r->acc >= 0) {
       for (int64_t n = 0; n < type_count(t); n++)
-        gen_ssa_set(g, fr, r->v, n, gen_load(g, t, gen_scratch(g, r->acc), gen_tile_ld(g), cg_i64(g->e, n)));
+        gen_ssa_set(g, fr, r->v, n, s ? s->v[n] : gen_load(g, t, gen_scratch(g, r->acc), gen_tile_ld(g), cg_i64(g->e, n)));
       gen_ssa_store(g, fr, r->v);
     }
   }
+  g->nsum = 0;
 }
 
 /* acc[lin][vl] += the vectors of x */
@@ -166,6 +225,11 @@ static void root_reduce(Gen *g, Frame *fr, const Root *r, Idx *at) {
   gen_axes(g, tx, at);
   for (int d = 0; d < i->type.rank; d++) to.ax[d] = at->ax[d >= axis ? d + 1 : d];
   CgVec y = gen_at(g, fr, x, at);
+  Sum *s = sum_of(g, r);
+  if (s) {
+    s->v[0] = gen_ew(g, op, (CgVec[]){s->v[0], y}, 2, tx.lane);
+    return;
+  }
   root_memory(g, fr, r, &base, &ld);
   LLVMValueRef lin = gen_lin(g, i->type, &to);
   CgVec sum = gen_load(g, i->type, base, ld, lin);
@@ -185,6 +249,13 @@ static void dot_product(Gen *g, DotRoot *x) {
   LLVMValueRef lin = gen_lin(g, i->type, &at.out);
   if (x->r->kind == ROOT_LANES) {
     add_product_lanes(g, x->fr, x->r, lin, a, b);
+    return;
+  }
+  Sum *s = sum_of(g, x->r);
+  int64_t k;
+  if (s) {
+    if (!cg_is_int(lin, &k)) base_fault("codegen: a sum in registers at an index that is not constant");
+    s->v[k] = gen_fma(g, a, b, s->v[k]);
     return;
   }
   root_memory(g, x->fr, x->r, &base, &ld);
@@ -333,7 +404,7 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   bool flat = flat_group(fr->p, k);
   if (flat && wide_group(g, fr->p, gr)) wide_loops(g, fr, gr);
-  else gen_nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr});
+  else nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr}, true);
 }
 
 void gen_group_code(Gen *g, Frame *fr, uint32_t k) {

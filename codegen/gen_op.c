@@ -44,8 +44,44 @@ static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) {   /* one cond
   return x;
 }
 
+/* Operand k of a sum is a product that nothing else needs and that is computed here. */
+static bool lone_product(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
+  Val a = ir_arg(fr->p->f, i, k);
+  const PVal *q = &fr->p->val[a.id];
+  const Inst *m = ir_inst(fr->p->f, a);
+  if (m->op != OP_mul || q->uses != 1 || q->alias || q->stored || m->type.rank != i->type.rank) return false;
+  return q->cls == PC_POINT || (q->cls == PC_SSA && g->group_frame == fr && q->group == g->group);
+}
+
+static bool sums_products(const Frame *fr, Val v) {
+  uint16_t op = ir_inst(fr->p->f, plan_strip(fr->p, v))->op;
+  return op == OP_mul || op == OP_dot;
+}
+
+static CgVec negated(Gen *g, CgVec x) { return gen_ew(g, OP_neg, &x, 1, x.lane); }
+
+/* x y + c, x y - c, c - x y, rounded once. Not of two products: x y - y x must be 0, and x^2 - y^2 not below it for x = y. */
+static bool fused(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
+  const Fn *f = fr->p->f;
+  if (i->op != OP_add && i->op != OP_sub) return false;
+  uint32_t k = lone_product(g, fr, i, 0) ? 0 : 1;
+  Val other = ir_arg(f, i, 1 - k);
+  if (!lone_product(g, fr, i, k) || sums_products(fr, other)) return false;
+  const Inst *m = ir_inst(f, ir_arg(f, i, k));
+  CgVec x[3];
+  Val of[3] = {ir_arg(f, m, 0), ir_arg(f, m, 1), other};
+  for (int n = 0; n < 3; n++) {
+    Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
+    x[n] = gen_at(g, fr, of[n], ir_type(f, of[n]).rank == 0 && i->type.rank ? &scalar : at);
+  }
+  if (i->op == OP_sub) x[k ? 0 : 2] = negated(g, x[k ? 0 : 2]);
+  *out = gen_fma(g, x[0], x[1], x[2]);
+  return true;
+}
+
 static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   CgVec arg[3];
+  if (fused(g, fr, i, at, arg)) return arg[0];
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val a = ir_arg(fr->p->f, i, k);
     Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};

@@ -204,7 +204,7 @@ static LLVMValueRef used_lanes(Gen *g) {
   CgEmit *e = g->e;
   if (e->tile % CG_DW_STEP || e->tile == CG_DW_STEP) return NULL;
   LLVMValueRef all = cg_i64(e, e->tile), samples = gen_member(g, g->call, e->i64, offsetof(HnnCall, samples));
-  LLVMValueRef left = LLVMBuildSub(e->b, samples, cg_imul(e, g->tile, all), "");
+  LLVMValueRef left = LLVMBuildSub(e->b, samples, cg_imul(e, g->tile, cg_i64(e, g->unit)), "");
   left = LLVMBuildAnd(e->b, cg_iadd(e, left, cg_i64(e, CG_DW_STEP - 1)), cg_i64(e, -CG_DW_STEP), "");
   return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, left, all, ""), left, all, "");
 }

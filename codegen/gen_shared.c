@@ -73,14 +73,6 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, c
   call(e, fn, arg, nargs);
 }
 
-static bool is_long(Op op) {
-  switch (op) {
-  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2: return true;
-  default: return false;
-  }
-}
-
 enum { INLINE_LIMIT = 64, SCALAR_LIMIT = 4 };
 
 /* Long ops are written out where they stand, which is fastest, until a function has many of them: then
@@ -93,7 +85,7 @@ LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n) {
   LLVMValueRef fn;
   LLVMTypeRef t = LLVMTypeOf(args[0]), types[2] = {t, t};
   unsigned lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
-  if (!is_long(op) || g->inlined++ < (lanes > 1 ? INLINE_LIMIT : SCALAR_LIMIT)) return cg_ew(e, op, args);
+  if (!ir_transcendental(op) || g->inlined++ < (lanes > 1 ? INLINE_LIMIT : SCALAR_LIMIT)) return cg_ew(e, op, args);
   snprintf(name, sizeof name, "%s.%u.%u", ir_op[op].name, e->es * 8, lanes);
   fn = LLVMGetNamedFunction(e->mod, name);
   if (!fn) {

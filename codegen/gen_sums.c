@@ -8,8 +8,8 @@
 
 enum { FEW = 64 };           /* written out, which is faster */
 
-typedef struct Sum { Val to; int64_t acc, n; } Sum;        /* lane accumulators of n elements, for value `to` of the function */
-typedef struct Sums { VEC(Sum) sum; } Sums;
+typedef struct TileSum { Val to; int64_t acc, n; } TileSum;        /* lane accumulators of n elements, for value `to` of the function */
+typedef struct Sums { VEC(TileSum) sum; } Sums;
 
 static bool summed_in_place(const Plan *p, uint32_t v) {
   const PVal *q = &p->val[v];
@@ -20,7 +20,7 @@ static bool summed_in_place(const Plan *p, uint32_t v) {
 /* A loop's sum belongs to the result of the loop. */
 static void add(Sums *s, const Plan *top, const Plan *p, Val sum, int64_t acc) {
   Val to = !p->val[sum.id].stored ? VAL_NONE : p->up ? plan_result(top, p->call, p->val[sum.id].homeidx) : sum;
-  *vec_push(&s->sum) = (Sum){to, acc, type_count(ir_type(p->f, sum))};
+  *vec_push(&s->sum) = (TileSum){to, acc, type_count(ir_type(p->f, sum))};
 }
 
 /* All lane accumulators that last for the whole call, bodies of loops included. */
@@ -80,7 +80,7 @@ static void zero_scratch(Gen *g, const LLVMValueRef *cell) { zero(g, in_scratch(
 static void zero_result(Gen *g, const LLVMValueRef *cell) { zero(g, result(g, cell[0]), cell[1]); }
 
 static int by_place(const void *a, const void *b) {
-  const Sum *x = a, *y = b;
+  const TileSum *x = a, *y = b;
   return x->acc < y->acc ? -1 : x->acc > y->acc;
 }
 
@@ -141,7 +141,7 @@ void gen_close_sums(Gen *g, Frame *fr) {
   collect(&s, fr->p, fr->p);
   for (uint32_t k = 0; k < s.sum.n; k++) {
     LLVMValueRef base, ld;
-    Sum x = s.sum.at[k];
+    TileSum x = s.sum.at[k];
     if (!x.to.id) continue;
     const PVal *q = &fr->p->val[x.to.id];
     if (s.sum.n > FEW && q->home == HOME_OUT && !q->alias) {

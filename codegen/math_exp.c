@@ -1,6 +1,6 @@
 /* exp, expm1, tanh, sigmoid, softplus, erf, log, log1p.
  *
- * All of exp's family rest on math_exp_parts: x = k ln 2 + r, |r| <= ln 2 / 2, q = e^r - 1 = r + r^2 Q(r),
+ * All of exp's family but tanh rest on math_exp_parts: x = k ln 2 + r, |r| <= ln 2 / 2, q = e^r - 1 = r + r^2 Q(r),
  * k found by adding 1.5 * 2^mant, which leaves it in the low bits for building 2^k without a conversion.
  * The log family rests on math_log_parts and log_sum. */
 #include "codegen/math_priv.h"
@@ -70,12 +70,25 @@ V math_expm1(const Ew *m, V x) {
   return sign_of(m, add(m, y, y), x);
 }
 
-/* With e = e^(2|x|) - 1: tanh |x| = e / (e + 2). The clamp is where that rounds to 1. */
+/* (e^(2r) - 1)/2 = r + r^2 Q(r): as math_exp_parts has it, each coefficient times a power of two. */
+static V half_expm1(const Ew *m, V r) {
+  double c[sizeof EXP64 / sizeof *EXP64];
+  int n = m->f64 ? (int)(sizeof EXP64 / sizeof *EXP64) : (int)(sizeof EXP32 / sizeof *EXP32);
+  for (int i = 0; i < n; i++) c[i] = ldexp(m->f64 ? EXP64[i] : EXP32[i], i + 1);
+  return fma_(m, mul(m, r, r), math_poly(m, r, c, n), r);
+}
+
+/* With h = (e^(2|x|) - 1)/2: tanh |x| = h / (h + 1). The clamp is where that rounds to 1. |x| = k ln(2)/2 + r, with all
+ * of ln 2 that one real holds: what it lacks is lost in tanh, which is flat where k is large. */
 V math_tanh(const Ew *m, V x) {
+  double ln2[2];
+  ln2_parts(m, ln2);
   V a = math_at_most(m, mag(m, x), m->f64 ? 19.0625 : 9.011);
-  ExpParts p = math_exp_parts(m, add(m, a, a), NULL);
-  V two = math_pow2(m, p.z), e = fma_(m, two, p.q, sub(m, two, K(m, 1)));
-  return sign_of(m, divide(m, e, add(m, e, K(m, 2))), x);
+  V z = fma_(m, a, K(m, 2 * M_LOG2E), K(m, m->magic)), k = sub(m, z, K(m, m->magic));
+  V r = fma_(m, k, K(m, -ln2[0] / 2), a);
+  if (!m->fma) r = fma_(m, k, K(m, -ln2[1] / 2), r);
+  V two = math_pow2(m, z), h = fma_(m, two, half_expm1(m, r), fma_(m, two, K(m, 0.5), K(m, -0.5)));
+  return sign_of(m, divide(m, h, add(m, h, K(m, 1))), x);
 }
 
 static V exp_minus_abs(const Ew *m, V x) {

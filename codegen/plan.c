@@ -145,19 +145,23 @@ static void place_tiny(Plan *p, Val v, Section s) {
   *vec_push(&p->group.at[g]->member) = v;
 }
 
-/* A big value computed element by element, among others of its dims. */
+/* A big value computed element by element, among others of its dims. Of two slow functions in a row, the second begins
+ * a loop: a core does not look far enough ahead to work on several elements, each a chain as long as both. */
 static void place_point(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
-  uint32_t from = 0, by = 0;
+  uint32_t from = 0, by = 0, slow = 0;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val a = ir_arg(p->f, i, k);
     bool same = plan_is_elementwise((Op)i->op) && type_same_dims(ir_type(p->f, a), i->type);
     uint32_t g = earliest(p, a, same);
     if (same && g >= by && plan_is_point(p, plan_strip(p, a))) by = g;
+    if (same && p->val[plan_strip(p, a).id].slow && g > slow) slow = g;
     if (g > from) from = g;
   }
+  if (ir_transcendental((Op)i->op) && slow && from <= slow) from = slow + 1;
   uint32_t g = find_loop(p, from, by, s, i->type.lane, i->type.rank, i->type.dim);
   p->val[v.id].group = g;
+  p->val[v.id].slow = ir_transcendental((Op)i->op) || g == slow;
   *vec_push(&p->group.at[g]->member) = v;
 }
 
@@ -205,12 +209,10 @@ static void place_dot_reduce(Plan *p, Val v, const Dot *d, Section s) {
   add_root(p, g, ROOT_DOT, v, false);
 }
 
-enum { DW_MIN = 16 };        /* narrower weight gradients keep lane accumulators */
-
 static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   DwShape w;
   bool persist = !p->up;
-  if (plan_dw(p, d, &w) && d->label[w.row].n >= DW_MIN && d->label[w.col].n >= DW_MIN) {
+  if (plan_dw(p, d, &w) && d->label[w.row].n >= PLAN_DW_MIN && d->label[w.col].n >= PLAN_DW_MIN) {
     p->val[v.id].group = own_group(p, G_DW, s, v);
     p->group.at[p->group.n - 1]->lane = true;
     return;
@@ -425,30 +427,10 @@ Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool
   return p;
 }
 
-static bool has_product(const Fn *f) {
-  for (uint32_t v = 1; v < f->inst.n; v++) {
-    Dot d;
-    if (f->inst.at[v].op != OP_dot) continue;
-    plan_dot(f, &f->inst.at[v], &d);
-    if (type_count(f->inst.at[v].type) > PLAN_TINY && (d.lanes || d.contraction > PLAN_SMALL)) return true;
-  }
-  for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_product(f->sub.at[k])) return true;
-  return false;
-}
-
-/* Two vectors a tile hide the latency of straight code, and register tiles of products need them where
- * there are 16 registers. With 32, products run as fast on one (measured: within 2 %), and fewer
- * samples of a batch that is no multiple of the tile are padding. */
-Target plan_target(const Fn *f, unsigned vl, unsigned regs) {
-  unsigned nv = regs >= 32 && has_product(f) ? 1 : 2;
-  return (Target){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4};
-}
-
 Plan *plan_create(const Fn *f, Target target) {
   bool lane = has_lane(f);
   for (uint32_t k = 0; k < f->in.n; k++) lane |= f->in.at[k].type.lane;
-  if (!lane) target.tile = 1, target.vl = 1;
+  if (!lane) target.tile = 1, target.vl = 1, target.together = 1;
   Plan *p = plan_walk(arena_create(), f, NULL, VAL_NONE, target, lane);
   plan_finish(p);
   return p;

@@ -39,6 +39,7 @@ typedef enum {
 
 typedef struct PVal {
   uint8_t cls, home, section, depth;
+  bool slow;                 /* in its group, comes after a function of many instructions or is one */
   bool stored;               /* has memory */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
@@ -79,7 +80,8 @@ typedef struct Group {
 
 typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
 
-typedef struct Target { unsigned tile, vl, es; } Target;
+/* Scratch has room for `together` tiles, which are done at once where a call has that many. */
+typedef struct Target { unsigned tile, vl, es, together; } Target;
 
 struct Plan {
   Arena *mem;

@@ -4,6 +4,8 @@
 
 #include "codegen/plan.h"
 
+enum { PLAN_DW_MIN = 16 };   /* narrower weight gradients keep lane accumulators */
+
 Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool lane);
 void plan_sums(Plan *p);                       /* plan_sums.c */
 void plan_finish(Plan *p);                     /* plan_store.c: homes, what is stored, scratch */

@@ -101,6 +101,7 @@ static bool clonable(Plan *p, Val v) {
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
     if (p->val[r.id].cls == PC_CONST || ir_type(p->f, r).rank == 0) continue;
+    if (i->type.lane && !ir_type(p->f, r).lane) continue;         /* one real for all samples of a tile */
     bool seen = false;
     for (uint32_t j = 0; j < n; j++) seen |= big[j] == r.id;
     if (!seen) big[n++] = r.id;
@@ -267,14 +268,20 @@ static void need_body(Plan *p) {
 
 /* ---- memory --------------------------------------------------------------------------------------------------------- */
 
+/* A core takes a load for one of what an earlier store wrote as long as it compares the low 12 bits of their addresses
+ * alone, and then waits for nothing. So arrays that one loop walks along must not start at the same place of a page. */
+enum { ARRAY = 1024, SKEW = 13 * 64 };
+
 static void item(Finish *x, int64_t bytes, int64_t *off, uint32_t t0, uint32_t t1) {
   if (x->n == x->cap) x->cap = x->cap * 2 + 64, x->item = base_realloc(x->item, sizeof *x->item * x->cap);
-  x->item[x->n++] = (struct Item){(bytes + 63) / 64 * 64, off, t0, t1};
+  x->item[x->n++] = (struct Item){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1};
 }
+
+static int64_t lanes(const Plan *p) { return (int64_t)p->target.tile * p->target.together; }
 
 static int64_t value_bytes(const Plan *p, Type t) {
   int64_t one = t.dt == DT_BOOL ? 1 : p->target.es;
-  return type_count(t) * one * (t.lane ? p->target.tile : 1);
+  return type_count(t) * one * (t.lane ? lanes(p) : 1);
 }
 
 static int64_t round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
@@ -282,7 +289,7 @@ static int64_t round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
 /* Lanes x columns, rows padded as the product wants them (see cg_dw_ldt, which the emitter asserts). */
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w) {
   int64_t ldt = round_up(d->label[w->col].n, p->target.vl) + 16 * (int64_t)p->target.vl;
-  return ldt * p->target.tile * p->target.es;
+  return ldt * lanes(p) * p->target.es;
 }
 
 static int64_t dw_work(const Plan *p, const Inst *i) {
@@ -305,7 +312,7 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
 
 /* Packed states, packed trajectory, times, invariants: each contiguous (see gen_ode.c). */
 int64_t plan_ode_bytes(const Plan *p, const Inst *m) {
-  int64_t dim = 0, bytes = 0, states = ir_attr(p->f, m, 1), es = p->target.es, tile = p->target.tile;
+  int64_t dim = 0, bytes = 0, states = ir_attr(p->f, m, 1), es = p->target.es, tile = lanes(p);
   for (uint32_t k = 0; k < m->nargs; k++) {
     Type t = ir_type(p->f, ir_arg(p->f, m, k));
     if (k < (uint32_t)states) dim += type_count(t);

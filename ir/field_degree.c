@@ -37,6 +37,8 @@ static Degree quotient(Count *c, Degree a, Degree b, double n) {
   return q;
 }
 
+static Degree root(Degree a) { return (Degree){a.d / 2, ceil(a.m / 2)}; }
+
 static void unknown(Count *c, Degree a) { c->argument = fmax(c->argument, full(c, a)); }
 
 /* exp x, a point of the circle, and what is rational in it. */
@@ -82,7 +84,8 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_log: case OP_log1p: case OP_erf: return keyed(c, a[0]);
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_atan2: return keyed(c, larger(a[0], a[1]));
-  case OP_sqrt: return (Degree){a[0].d / 2, ceil(a[0].m / 2)};
+  case OP_sqrt: return root(a[0]);
+  case OP_rsqrt: return quotient(c, (Degree){0, 0}, root(a[0]), n);
   case OP_sign: return (Degree){0, 0};
   default: return i->nargs > 1 ? larger(a[0], a[1]) : a[0];
   }

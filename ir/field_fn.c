@@ -136,6 +136,7 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_log: return field_log(e, a);
   case OP_log1p: return field_log(e, field_add(FIELD_ONE, a));
   case OP_sqrt: return square_root(e, a);
+  case OP_rsqrt: return divide(e, FIELD_ONE, square_root(e, a));
   case OP_sin: case OP_cos: case OP_tan: return circular(e, op, a);
   case OP_tanh: return hyperbolic_tangent(e, a);
   case OP_sigmoid: return logistic(e, a);

@@ -92,6 +92,37 @@ static Val fold_sub(Build *b, Val x, Val y) {
   return VAL_NONE;
 }
 
+/* (v s) c is v (s c) for a scalar s of a tensor v and a constant c: one product instead of one an element. */
+static Val scalar_first(Build *b, Val x, Val c) {
+  const Inst *i = ir_inst(b->f, x);
+  if (i->op != OP_mul || i->type.rank == 0) return VAL_NONE;
+  Val v = ir_arg(b->f, i, 0), s = ir_arg(b->f, i, 1), t;
+  if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
+  return ir_type(b->f, s).rank == 0 && ir_type(b->f, v).rank ? ir_mul(b, v, ir_mul(b, s, c)) : VAL_NONE;
+}
+
+/* v is u times a constant. */
+static bool scaled(const Build *b, Val v, Val *u, Val *c) {
+  const Inst *i = ir_inst(b->f, v);
+  if (i->op != OP_mul) return false;
+  *u = ir_arg(b->f, i, 0), *c = ir_arg(b->f, i, 1);
+  if (ir_is_const(b->f, *u, NULL)) { Val t = *u; *u = *c, *c = t; }
+  return ir_is_const(b->f, *c, NULL);
+}
+
+/* (u c') c is u (c' c), and (u c' w) c is u w (c' c). In exact functions constants that round stay as they are. */
+static Val one_constant(Build *b, Val x, Val c) {
+  Val u, k;
+  if (b->f->f64 == FN_EXACT) return VAL_NONE;
+  if (scaled(b, x, &u, &k)) return ir_mul(b, u, ir_mul(b, k, c));
+  const Inst *i = ir_inst(b->f, x);
+  for (uint32_t n = 0; i->op == OP_mul && n < 2; n++) {
+    Val w = ir_arg(b->f, i, 1 - n);
+    if (scaled(b, ir_arg(b->f, i, n), &u, &k)) return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
+  }
+  return VAL_NONE;
+}
+
 static Val fold_mul(Build *b, Val x, Val y) {
   Val z, w;
   double c;
@@ -99,6 +130,7 @@ static Val fold_mul(Build *b, Val x, Val y) {
   if (is_value(b, y, 0)) return y;
   if (is_value(b, y, 1)) return x;
   if (is_value(b, y, -1)) return ir_neg(b, x);
+  if (ir_is_const(b->f, y, NULL) && ((z = one_constant(b, x, y)).id || (z = scalar_first(b, x, y)).id)) return z;
   if (!is_op(b, x, OP_neg, &z)) return VAL_NONE;
   if (is_op(b, y, OP_neg, &w)) return ir_mul(b, z, w);
   return ir_is_const(b->f, y, &c) ? ir_mul(b, z, ir_neg(b, y)) : VAL_NONE;
@@ -109,6 +141,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   double c;
   int exponent;
   if (is_value(b, x, 0)) return x;
+  if (is_op(b, y, OP_sqrt, &z)) return ir_mul(b, x, ir_rsqrt(b, z));
   if (is_op(b, x, OP_neg, &z) && is_op(b, y, OP_neg, &w)) return ir_div(b, z, w);
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
   if (c == 1) return x;
@@ -134,6 +167,7 @@ static Val fold_pow(Build *b, Val x, Val y) {
   double twice = 2 * fabs(n.v);
   if (!(twice <= 32) || twice != floor(twice)) return VAL_NONE;
   if (twice == 0) return ir_const(b, 1);
+  if (n.v < 0 && twice <= 7 && (int64_t)twice & 1) return power(b, ir_rsqrt(b, x), (int64_t)twice);
   int64_t whole = (int64_t)twice / 2;
   Val r = whole ? power(b, x, whole) : VAL_NONE;
   if ((int64_t)twice & 1) r = r.id ? ir_mul(b, r, ir_sqrt(b, x)) : ir_sqrt(b, x);

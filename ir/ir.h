@@ -42,6 +42,7 @@ typedef struct OpInfo {
 } OpInfo;
 
 extern const OpInfo ir_op[OP_count];
+bool ir_transcendental(Op op);           /* a function of many instructions, one after the other */
 Op ir_op_named(const char *name, size_t len);           /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */

@@ -94,6 +94,7 @@ static bool exact(Op op, Num a, Num b, Num *out) {
   case OP_sign: return *out = num_ratio((a.num > 0) - (a.num < 0), 1), true;
   case OP_relu: return *out = a.num > 0 ? a : num_ratio(0, 1), true;
   case OP_sqrt: return exact_sqrt(a, out);
+  case OP_rsqrt: return exact_sqrt(a, out) && exact_div(num_ratio(1, 1), *out, out);
   case OP_sin: case OP_tan: case OP_tanh: case OP_erf: case OP_expm1: case OP_log1p:
     return *out = num_ratio(0, 1), zero;
   case OP_exp: case OP_cos: return *out = num_ratio(1, 1), zero;

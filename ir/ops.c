@@ -96,6 +96,14 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
   return f;
 }
 
+bool ir_transcendental(Op op) {
+  switch (op) {
+  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2: return true;
+  default: return false;
+  }
+}
+
 Fn *ir_fn_create(const char *name, uint8_t f64) { return fn_init(arena_create(), name, f64); }
 
 Fn *ir_sub_create(Fn *parent, const char *name) {

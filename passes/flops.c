@@ -27,27 +27,6 @@ static int64_t plus(int64_t a, int64_t b) {
   return __builtin_add_overflow(a, b, &r) ? INT64_MAX : r;
 }
 
-static bool transcendental(Op op) {
-  switch (op) {
-  case OP_exp:
-  case OP_expm1:
-  case OP_log:
-  case OP_log1p:
-  case OP_sin:
-  case OP_cos:
-  case OP_tan:
-  case OP_tanh:
-  case OP_sigmoid:
-  case OP_softplus:
-  case OP_erf:
-  case OP_pow:
-  case OP_atan2:
-    return true;
-  default:
-    return false;
-  }
-}
-
 static int64_t dot_flops(const Fn *f, const Inst *i) {
   Type a = ir_type(f, ir_arg(f, i, 0)), b = ir_type(f, ir_arg(f, i, 1));
   int64_t n = type_count(a);
@@ -146,7 +125,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     describe(f, i, what, sizeof what);
     Flops one = {.per_sample = lane ? n : 0,
                  .once = lane ? 0 : n,
-                 .transcendental_per_sample = lane && transcendental((Op)i->op) ? n : 0};
+                 .transcendental_per_sample = lane && ir_transcendental((Op)i->op) ? n : 0};
     add(rows, what, one, turns);
   }
 }

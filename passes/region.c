@@ -333,13 +333,27 @@ Val zero_like(Build *b, Type t)
   return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane);
 }
 
-/* The index among the results under which body `f` stacks carry k as its turns begin, or -1. */
-static int saved_index(const Fn *body, ScanShape s, uint32_t k)
+/* The index among the results under which body `f` stacks value v, or -1. */
+static int saved_index(const Fn *body, ScanShape s, Val v)
 {
-  Val in = fn_input(body, k);
-  for (uint32_t j = s.carry; in.id && j < s.carry + s.ys; j++)
-    if (body->out.at[j].id == in.id) return (int)j;
+  for (uint32_t j = s.carry; v.id && j < s.carry + s.ys; j++)
+    if (body->out.at[j].id == v.id) return (int)j;
   return -1;
+}
+
+bool *scan_kept(const Fn *f, const Inst *scan)
+{
+  const Fn *body = ir_body(f, scan);
+  bool *kept = calloc(body->inst.n + 1, sizeof *kept);
+  int64_t bytes = 0, turns = ir_attr(f, scan, 0);
+  if (!kept) base_fault("out of memory");
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    const Inst *i = &body->inst.at[id];
+    kept[id] = ir_transcendental((Op)i->op) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
+  }
+  if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);
+  return kept;
 }
 
 static void insert_output(Fn *f, uint32_t at, Val v)
@@ -354,7 +368,7 @@ static void insert_output(Fn *f, uint32_t at, Val v)
   f->outname.at[at] = NULL;
 }
 
-/* Emits scan i of `from` with its carries stored: arguments are in `args`. A scan that stores is not
+/* Emits scan i of `from` with its carries, and what is kept of each turn, stored: arguments are in `args`. A scan that stores is not
  * one that may end early. */
 static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args)
 {
@@ -363,8 +377,12 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   uint32_t ys = s.ys;
   for (uint32_t k = 0; k < s.carry; k++) {
     Val in = fn_input(body, k);
-    if (in.id && saved_index(body, s, k) < 0) insert_output(body, s.carry + ys++, in);
+    if (in.id && saved_index(body, s, in) < 0) insert_output(body, s.carry + ys++, in);
   }
+  bool *kept = scan_kept(from, i);
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (kept[id] && saved_index(body, s, (Val){id}) < 0) insert_output(body, s.carry + ys++, (Val){id});
+  free(kept);
   return ir_scan(b, args, i->nargs, s.n, s.carry, s.xs, ys, s.zs, s.reverse, false, body);
 }
 
@@ -402,10 +420,10 @@ Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
   return w;
 }
 
-Val region_saved(Region *r, Val scan, uint32_t k)
+Val region_saved(Region *r, Val scan, Val inside)
 {
   Inst i = *ir_inst(r->src, scan);
-  int index = saved_index(ir_body(r->src, &i), scan_shape(r->src, &i), k);
+  int index = saved_index(ir_body(r->src, &i), scan_shape(r->src, &i), inside);
   for (uint32_t id = scan.id + 1; index >= 0 && id < r->n; id++) {
     const Inst *p = &r->src->inst.at[id];
     if (p->op == OP_proj && ir_arg(r->src, p, 0).id == scan.id && ir_attr(r->src, p, 0) == index)
@@ -419,6 +437,6 @@ Val region_saved(Region *r, Val scan, uint32_t k)
     free(args);
   }
   const Inst *w = ir_inst(r->b->f, r->storing);
-  index = saved_index(ir_body(r->b->f, w), scan_shape(r->b->f, w), k);
+  index = saved_index(ir_body(r->b->f, w), scan_shape(r->b->f, w), inside);
   return index < 0 ? VAL_NONE : ir_proj(r->b, r->storing, index);
 }

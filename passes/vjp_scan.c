@@ -4,7 +4,7 @@
  * again and sweeps backwards over it:
  *
  *   carries  cotangents of the carries
- *   xs       stored carries, xs, cotangents of the ys
+ *   xs       stored carries, transcendental functions that were kept (scan_kept), xs, cotangents of the ys
  *   inv      invariants, cotangents of the zs
  *   ys       cotangents of the xs
  *   zs       cotangents of the invariants, so that sums over the batch flow into sums over turns
@@ -35,6 +35,8 @@ typedef struct Rev {
   bool *carried;             /* by carry: has a cotangent carry */
   bool undo;                 /* the turns are undone: */
   Val *y;                    /* by carry: the state after the turn, inside the reverse body */
+  Val *kept;                 /* by id of the body: the stacked value, inside the reverse body */
+  uint32_t nkept;
 } Rev;
 
 static void *zeroed(size_t n, size_t size)
@@ -117,6 +119,37 @@ static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x)
   free(after);
 }
 
+/* What each turn has kept of its values. */
+static void kept_inputs(Rev *w, Build *bb, Args *args)
+{
+  Region *r = vjp_region(w->s);
+  bool *keep = scan_kept(r->src, w->i);
+  for (uint32_t id = 1; id < w->body->inst.n; id++) {
+    Val saved = keep[id] ? region_saved(r, w->v, (Val){id}) : VAL_NONE;
+    if (!saved.id) continue;
+    *vec_push(&args->v) = saved;
+    w->kept[id] = port(bb, turn_type(ir_type(r->b->f, saved)));
+    w->nkept++;
+  }
+  free(keep);
+}
+
+/* The sweep goes through the instructions that compute such a value again; what reads it then reads the kept one. */
+static void read_kept(const Rev *w, Fn *rb, const Val *map)
+{
+  Val *now = zeroed(rb->inst.n, sizeof *now);
+  for (uint32_t id = 1; id < w->body->inst.n; id++)
+    if (w->kept[id].id) now[map[id].id] = w->kept[id];
+  for (uint32_t id = 1; id < rb->inst.n; id++)
+    for (uint32_t k = 0; k < rb->inst.at[id].nargs; k++) {
+      Val *a = &rb->pool.at[rb->inst.at[id].args + k];
+      if (now[a->id].id) *a = now[a->id];
+    }
+  for (uint32_t k = 0; k < rb->out.n; k++)
+    if (now[rb->out.at[k].id].id) rb->out.at[k] = now[rb->out.at[k].id];
+  free(now);
+}
+
 /* Inputs of the reverse body and arguments of the reverse loop, in step. x[k] is the primal input k. */
 static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
 {
@@ -131,11 +164,12 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
   }
   if (w->undo) undo_inputs(w, bb, args, x);
   for (uint32_t c = 0; c < sh->carry && !w->undo; c++) {
-    Val saved = region_saved(r, w->v, c);
+    Val in = fn_input(w->body, c), saved = in.id ? region_saved(r, w->v, in) : VAL_NONE;
     if (!saved.id) continue;
     *vec_push(&args->v) = saved;
     x[c] = port(bb, turn_type(ir_type(b->f, saved)));
   }
+  if (!w->undo) kept_inputs(w, bb, args);
   for (uint32_t k = sh->carry; k < sh->carry + sh->xs; k++) {
     Val a = region_value(r, ir_arg(r->src, w->i, k));
     *vec_push(&args->v) = a;
@@ -277,11 +311,14 @@ static void reverse_loop(Rev *w)
     carry += w->carried[c] + w->undo;
     xs += !w->undo && x[c].id;
   }
+  xs += w->nkept;
   for (uint32_t o = w->sh.carry; o < w->sh.carry + w->sh.ys; o++) xs += w->rc[o].id != 0;
   recompute(w, &bb, x, map);
   if (!sweep_body(w, &bb, x, map, cot)) r->failed = true;
-  else if (make_outputs(w, &bb, cot)) emit_loop(w, rb, &args, carry, xs, cot);
-  else
+  else if (make_outputs(w, &bb, cot)) {
+    read_kept(w, rb, map);
+    emit_loop(w, rb, &args, carry, xs, cot);
+  } else
     region_error(r, w->i->at, NULL, "a sum over the batch inside a loop may not change what the loop carries");
   ir_build_finish(&bb);
   vec_free(&args.v);
@@ -349,12 +386,14 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
     w.carried = zeroed(w.sh.carry, sizeof *w.carried);
     w.undo = undo_scan_can(r->src, i);
     w.y = zeroed(w.sh.carry, sizeof *w.y);
+    w.kept = zeroed(body->inst.n, sizeof *w.kept);
     reverse_loop(&w);
     free(w.in);
     free(w.hot);
     free(w.cot_in);
     free(w.carried);
     free(w.y);
+    free(w.kept);
   }
   free(rc);
   free(lanes);

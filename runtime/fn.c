@@ -14,6 +14,7 @@
 enum { MAX_CHUNKS = 64,
        CHUNK_FLOP = 1000000,       /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
        CHUNK_FLOP_PER_SUM = 1024,  /* keeps the addition of chunks under 2 percent of the work */
+       CHUNKS_A_THREAD = 4,
        REDUCE_PIECE = 8192 };
 
 struct RtFn {
@@ -82,15 +83,17 @@ void rt_fn_destroy(RtFn *f) {
   free(f);
 }
 
-/* A power of two, so that the chunks share out evenly among 2, 4, 8 ... threads. */
+/* A power of two, so that the chunks share out evenly among 2, 4, 8 ... threads. Where nothing is summed, any number
+ * gives the same result, and long chunks are faster: kernels may do several tiles at once. */
 static int chunks_for(const RtFn *f, int64_t n, int64_t tiles) {
   const HnnKernelInfo *k = &f->spec.info;
   double least = CHUNK_FLOP;
   if (least < (double)CHUNK_FLOP_PER_SUM * (double)f->sums) least = (double)CHUNK_FLOP_PER_SUM * (double)f->sums;
   if (least < 16 * (double)k->flop_once) least = 16 * (double)k->flop_once;
   const double by_work = (double)k->flop_per_sample * (double)n / least;
+  const int threads = rt_pool_threads(f->pool), most = f->sums ? MAX_CHUNKS : threads > 1 ? CHUNKS_A_THREAD * threads : 1;
   int c = 1;
-  while (2 * c <= MAX_CHUNKS && 2 * c <= by_work && 2 * c <= tiles) c *= 2;
+  while (2 * c <= MAX_CHUNKS && 2 * c <= most && 2 * c <= by_work && 2 * c <= tiles) c *= 2;
   return c;
 }
 

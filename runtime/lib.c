@@ -18,7 +18,7 @@ struct Lib {
   RtPool *pool;
   RtFn **fn;
   Arguments *arguments;      /* of each function */
-  void **param;
+  void *params, **param;     /* one allocation, each parameter rounded up to RT_PAD */
   int64_t *steps;            /* of each training */
   void ***state;             /* of each training, nstates arrays of its parameters end to end */
 };
@@ -65,9 +65,14 @@ static bool make_train(Lib *l, int k) {
 }
 
 static bool make_params(Lib *l) {
+  int64_t n = 0;
+  for (int k = 0; k < l->m->nparam; k++) n += padded(l->m->param[k].elems);
+  if (!(l->params = rt_zeroed((size_t)(n + 1) * real_size(l)))) return false;
+  n = 0;
   for (int k = 0; k < l->m->nparam; k++) {
     const LibParam *p = &l->m->param[k];
-    if (!(l->param[k] = rt_zeroed((size_t)padded(p->elems) * real_size(l)))) return false;
+    l->param[k] = (char *)l->params + (size_t)n * real_size(l);
+    n += padded(p->elems);
     memcpy(l->param[k], (const char *)l->m->start + (size_t)p->offset * real_size(l), (size_t)p->elems * real_size(l));
   }
   return true;
@@ -98,7 +103,6 @@ void lib_destroy(Lib *l) {
     free(l->arguments[k].memory);
     free(l->arguments[k].in);
   }
-  for (int k = 0; l->param && k < l->m->nparam; k++) free(l->param[k]);
   for (int k = 0; l->state && k < l->m->ntrain; k++) {
     for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
     free(l->state[k]);
@@ -106,6 +110,7 @@ void lib_destroy(Lib *l) {
   rt_pool_destroy(l->pool);
   free(l->fn);
   free(l->arguments);
+  free(l->params);
   free(l->param);
   free(l->steps);
   free(l->state);
@@ -117,17 +122,17 @@ void *lib_param(Lib *l, int k) { return l->param[k]; }
 /* ---- calls -------------------------------------------------------------------------------------------- */
 
 /* [n][elems] of the user <-> [elems][ld], the padding filled with the last sample. */
-static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
-  if (ld == 1) {
-    memcpy(to, from, (size_t)elems * real_size(l));
-    return;
+#define TO_LANES(real)                                                            \
+  for (int64_t e = 0; e < elems; e++) {                                            \
+    real *row = (real *)to + e * ld;                                               \
+    for (int64_t i = 0; i < n; i++) row[i] = ((const real *)from)[i * elems + e];  \
+    for (int64_t i = n; i < ld; i++) row[i] = row[n - 1];                          \
   }
-  for (int64_t e = 0; e < elems; e++)
-    for (int64_t i = 0; i < ld; i++) {
-      const int64_t s = (i < n ? i : n - 1) * elems + e;
-      if (l->m->f64) ((double *)to)[e * ld + i] = ((const double *)from)[s];
-      else ((float *)to)[e * ld + i] = ((const float *)from)[s];
-    }
+
+static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
+  if (ld == 1) memcpy(to, from, (size_t)elems * real_size(l));
+  else if (l->m->f64) TO_LANES(double)
+  else TO_LANES(float)
 }
 
 static void from_lanes(const Lib *l, const void *from, int64_t ld, int64_t n, int64_t elems, void *to) {
@@ -149,18 +154,19 @@ static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
   }
 }
 
-static int64_t out_rows(const LibFn *f, int k, int64_t ld) {
-  return f->out_lane[k] ? f->out_elems[k] : padded(f->out_elems[k]) / ld + 1;
+/* Shared outputs follow one another, each rounded up to RT_PAD. */
+static int64_t out_reals(const LibFn *f, int k, int64_t ld) {
+  return f->out_lane[k] ? f->out_elems[k] * ld : padded(f->out_elems[k]);
 }
 
 /* Room for lane arrays of `ld` samples, zeroed: what lies behind the last element of a shared output stays 0. */
 static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
-  int64_t rows = 0;
-  for (int k = 0; k < f->nin; k++) rows += f->in[k].lane ? f->in[k].elems : 0;
-  for (int k = 0; k < f->nout; k++) rows += out_rows(f, k, ld);
+  int64_t reals = 1;
+  for (int k = 0; k < f->nin; k++) reals += f->in[k].lane ? f->in[k].elems * ld : 0;
+  for (int k = 0; k < f->nout; k++) reals += out_reals(f, k, ld);
   free(a->memory);
   a->n = 0, a->ld = ld;
-  a->memory = rt_zeroed((size_t)(rows * ld + 1) * real_size(l));
+  a->memory = rt_zeroed((size_t)reals * real_size(l));
   if (!a->in) a->in = calloc((size_t)(f->nin + f->nout) + 1, sizeof *a->in);
   if (!a->memory || !a->in) return a->ld = 0, false;
   a->out = a->in + f->nin;
@@ -172,7 +178,7 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   }
   for (int k = 0; k < f->nout; k++) {
     a->out[k] = (HnnArg){at, ld};
-    at += (size_t)(out_rows(f, k, ld) * ld) * real_size(l);
+    at += (size_t)out_reals(f, k, ld) * real_size(l);
   }
   return true;
 }
@@ -226,7 +232,20 @@ static void scalar_argument(const Lib *l, double v, void *store, HnnArg *arg) {
   *arg = (HnnArg){store, 0};
 }
 
-/* update: p g state... lr scale bias1 bias2 -> p state..., one run a parameter, in place. */
+/* Parameters from k on that lie one after the other, as their gradients do. */
+static int neighbours(const Lib *l, const LibTrain *t, const HnnArg *grad, int k) {
+  int n = 1;
+  for (; k + n < t->nmoved; n++) {
+    const int last = t->moved[k + n - 1];
+    const size_t bytes = (size_t)padded(l->m->param[last].elems) * real_size(l);
+    if ((char *)l->param[last] + bytes != l->param[t->moved[k + n]]) break;
+    if ((char *)grad[k + n - 1].p + bytes != grad[k + n].p) break;
+  }
+  return n;
+}
+
+/* update: p g state... lr scale bias1 bias2 -> p state..., in place. What is between two parameters is 0, and so is its
+ * gradient: neighbours are updated as one. */
 static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
   const LibTrain *t = &l->m->train[train];
   const double step = (double)l->steps[train];
@@ -236,13 +255,15 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
   const int ns = t->nstates;
   for (int i = 0; i < 4; i++) scalar_argument(l, value[i], &store[i], &in[2 + ns + i]);
   int64_t at = 0;
-  for (int k = 0; k < t->nmoved; k++) {
-    const int64_t elems = l->m->param[t->moved[k]].elems, ld = padded(elems);
+  for (int k = 0, n; k < t->nmoved; k += n) {
+    int64_t ld = 0;
+    n = neighbours(l, t, grad, k);
+    for (int j = k; j < k + n; j++) ld += padded(l->m->param[t->moved[j]].elems);
     in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
     in[1] = (HnnArg){grad[k].p, ld};
     for (int i = 0; i < ns; i++)
       in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
-    rt_fn_run(l->fn[t->update], in, out, elems, 0, 0);
+    rt_fn_run(l->fn[t->update], in, out, ld, 0, 0);
     at += ld;
   }
 }

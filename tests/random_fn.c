@@ -103,7 +103,7 @@ static void unary(Gen *g) {
     push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m));
     break;
   case 5:
-    push(g, ir_sqrt(b, plus_one(g, x)), 1 + m);
+    push(g, m > 1 ? ir_sqrt(b, plus_one(g, x)) : ir_rsqrt(b, plus_one(g, x)), 1 + m);
     break;
   case 6:
     push(g, ir_sin(b, x), 1);

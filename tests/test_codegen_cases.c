@@ -228,6 +228,29 @@ static void test_converge_nan(void) {
   }
 }
 
+/* Straight code in a loop: tiles are done together, and those left over singly. A shared value crosses both. */
+static void test_orbits(void) {
+  for (int f64 = 0; f64 < 2; f64++)
+    for (int64_t samples = 1; samples < 300; samples = samples * 3 + 5) {
+      Build b, t;
+      start(&b, f64);
+      Val q = input(&b, true, 1, 2, 0, 0), p = input(&b, true, 1, 2, 0, 0), k = input(&b, false, 0, 0, 0, 0);
+      Val c = ir_add(&b, ir_mul(&b, k, k), ir_const(&b, 0.01));
+      ir_build_init(&t, ir_sub_create(b.f, "step"));
+      Val q0 = input(&t, true, 1, 2, 0, 0), p0 = input(&t, true, 1, 2, 0, 0), c0 = input(&t, false, 0, 0, 0, 0);
+      Val q1 = ir_add(&t, q0, ir_mul(&t, p0, ir_const(&t, 0.05)));
+      Val r = ir_add(&t, ir_dot(&t, q1, q1, false, (int[]){0}, (int[]){0}, 0, NULL), ir_const(&t, 1));
+      Val p1 = ir_sub(&t, p0, ir_mul(&t, q1, ir_div(&t, c0, ir_sqrt(&t, r))));
+      ir_output(&t, q1, "q");
+      ir_output(&t, p1, "p");
+      ir_build_finish(&t);
+      Val s = ir_scan(&b, (Val[]){q, p, c}, 3, 20, 2, 0, 0, 0, false, false, t.f);
+      ir_output(&b, ir_proj(&b, s, 0), "q");
+      ir_output(&b, ir_proj(&b, s, 1), "p");
+      finish(&b, NULL, samples);
+    }
+}
+
 static void test_ode(void) {
   for (int lane = 0; lane < 2; lane++)
     for (int f64 = 0; f64 < 2; f64++)
@@ -363,7 +386,7 @@ static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
   {"sums over turns", test_loops},   {"sums of sums", test_sums},
   {"convergence", test_converge},    {"early end", test_converge_early}, {"NaN in a loop", test_converge_nan},
-  {"adaptive trajectories", test_ode},
+  {"orbits", test_orbits},           {"adaptive trajectories", test_ode},
   {"cache", test_cache},             {"aarch64", test_aarch64},    {"unknown names", test_unknown},
 };
 

@@ -20,6 +20,8 @@ enum { BLOCK = 4096, MAX_TARGETS = 5 };
 typedef long double Wide;
 static Wide sigmoid_wide(Wide x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
 static Wide softplus_wide(Wide x) { return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)); }
+static Wide rsqrt_wide(Wide x) { return 1 / sqrtl(x); }
+static double rsqrt_(double x) { return (double)rsqrt_wide(x); }
 static double sigmoid_(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 static double softplus_(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
@@ -49,6 +51,7 @@ static const Case CASES[] = {
     UNARY(erf, 1.5, 2, 0, 7),
     {"sigmoid", OP_sigmoid, 2.5, 2.5, 0, 750, sigmoid_, sigmoid_wide, NULL, NULL},
     {"softplus", OP_softplus, 2, 2, 0, 750, softplus_, softplus_wide, NULL, NULL},
+    {"rsqrt", OP_rsqrt, 1.5, 1.5, 0, 100, rsqrt_, rsqrt_wide, NULL, NULL},
     BINARY(pow, 0.6, 1.5, 30),
     BINARY(atan2, 2.5, 2.5, 10),
 };
