@@ -63,6 +63,12 @@ static bool flat_value(const Plan *p, uint32_t group, Val v) {
   }
 }
 
+static int64_t group_count(const Group *gr) {
+  int64_t n = 1;
+  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
+  return n;
+}
+
 static bool flat_group(const Plan *p, uint32_t group) {
   const Group *gr = p->group.at[group];
   for (uint32_t r = 0; r < gr->root.n; r++) {
@@ -298,42 +304,12 @@ static void loop_body(Gen *g, void *ctx, Idx *at) {
   gen_roots(g, c->fr, c->gr, at);
 }
 
-/* Shared values, all of them read and written in row-major order: whole vectors of elements. */
-static bool wide_group(Gen *g, const Plan *p, const Group *gr) {
-  if (gr->lane || g->machine_vl < 2) return false;
-  int64_t n = 1;
-  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
-  for (uint32_t r = 0; r < gr->root.n; r++)
-    if (gr->root.at[r].kind != ROOT_VALUE || ir_type(p->f, gr->root.at[r].v).lane) return false;
-  return n >= 2 * (int64_t)g->machine_vl;
-}
-
-static void wide_loops(Gen *g, Frame *fr, const Group *gr) {
-  CgEmit saved = *g->e;
-  CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  int64_t n = 1, whole;
-  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
-  whole = n / g->machine_vl * g->machine_vl;
-  for (int tail = 0; tail < 2 && (!tail || whole < n); tail++) {
-    g->wide = !tail;
-    g->e->vl = tail ? 1 : g->machine_vl, g->e->nv = 1;
-    cg_loop_begin(g->e, loop, cg_i64(g->e, tail ? whole : 0), cg_i64(g->e, tail ? n : whole), g->e->vl);
-    Idx at = {.lin = loop->iv, .axes = gr->rank == 1, .ax = {loop->iv}};
-    gen_forget(g);
-    gen_roots(g, fr, gr, &at);
-    gen_forget(g);
-    cg_loop_end(g->e, loop);
-  }
-  g->wide = false;
-  g->e->vl = saved.vl, g->e->nv = saved.nv;
-  free(loop);
-}
-
 static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
-  bool flat = flat_group(fr->p, k);
-  if (flat && wide_group(g, fr->p, gr)) wide_loops(g, fr, gr);
-  else gen_nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr});
+  LoopCtx ctx = {fr, gr};
+  PlanCuts cuts;
+  if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
+  else gen_nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &ctx);
 }
 
 void gen_group(Gen *g, Frame *fr, uint32_t k) {

@@ -11,7 +11,9 @@ static LLVMBasicBlockRef to_entry(Gen *g) {
   return here;
 }
 
-static void argument(Gen *g, size_t field, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+static void argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+  size_t field = in ? offsetof(HnnCall, in) : offsetof(HnnCall, out);
+  if (gen_buffered(g, p, in, k, base, ld)) return;
   LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
   *ld = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
   *base = gen_tile_start(g, gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p)), t);
@@ -33,8 +35,8 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v) {
   if (q->cls != PC_IN && q->home != HOME_OUT && q->home != HOME_CARRY) return;
   LLVMBasicBlockRef here = to_entry(g);
   if (q->cls == PC_IN)
-    argument(g, offsetof(HnnCall, in), (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);
-  else if (q->home == HOME_OUT) argument(g, offsetof(HnnCall, out), q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
+    argument(g, fr->p, true, (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);
+  else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
   else fr->base[v.id] = carry_memory(g, fr, v);
   LLVMPositionBuilderAtEnd(g->e->b, here);
 }
@@ -56,7 +58,7 @@ static void copies(Gen *g, Frame *fr) {
     LLVMValueRef base, ld;
     if (p->val[c->v.id].section != SEC_TILE) continue;
     LLVMBasicBlockRef here = to_entry(g);
-    argument(g, offsetof(HnnCall, out), c->k, t, &base, &ld);
+    argument(g, p, false, c->k, t, &base, &ld);
     LLVMPositionBuilderAtEnd(g->e->b, here);
     gen_forget(g);
     gen_copy(g, fr, c->v, t, base, ld, false);

@@ -34,7 +34,7 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
   LLVMValueRef fn;
   Saved s;
   LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
-  snprintf(name, sizeof name, "transpose.%u.%u.%lld.%lld", e->es * 8, e->tile, (long long)k, (long long)ldt);
+  snprintf(name, sizeof name, "transpose.%u.%u.%u.%lld.%lld", e->es * 8, e->vl, e->tile, (long long)k, (long long)ldt);
   if (shared_begin(e, name, 3, args, &fn, &s)) {
     cg_transpose(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), k, e->tile, LLVMGetParam(fn, 2), ldt);
     shared_end(e, &s);
@@ -56,7 +56,7 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, L
     arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
   }
   type[3 * n] = e->ptr, arg[3 * n] = d;
-  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld.%u", e->es * 8, e->tile, (long long)m, (long long)k, (long long)ldd, n);
+  snprintf(name, sizeof name, "dw.%u.%u.%u.%lld.%lld.%lld.%u", e->es * 8, e->vl, e->tile, (long long)m, (long long)k, (long long)ldd, n);
   if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
     for (uint32_t t = 0; t < n; t++)
       pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
@@ -127,7 +127,7 @@ void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
   for (int blocks = 1; blocks >= 0; blocks--) {
     int64_t count = blocks ? full : n % e->vl;
     if (!count) continue;
-    snprintf(name, sizeof name, "reduce.%u.%d", e->es * 8, blocks);
+    snprintf(name, sizeof name, "reduce.%u.%u.%d", e->es * 8, e->vl, blocks);
     if (shared_begin(e, name, 3, args, &fn, &s)) {
       write_reduce(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2), blocks);
       shared_end(e, &s);

@@ -360,6 +360,14 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   p->val[v.id].group = own_group(p, kind, s, v);
 }
 
+/* Where vectors run along elements, what is put together along the first axis is read at its place (plan_wide.c). */
+static void plan_concat(Plan *p, Val v, Section s) {
+  const Inst *i = ir_inst(p->f, v);
+  bool place = (p->target.single || !p->lane) && p->target.wide > 1 && ir_attr(p->f, i, 0) == 0 && i->nargs < PLAN_CUTS / 2;
+  if (place && !tiny(i->type)) set(p, v, PC_POINT), place_point(p, v, s);
+  else plan_own(p, v, s, G_CONCAT);
+}
+
 /* Big values are not looked through in memory anyway; registers need an instruction that hides them. */
 static void plan_barrier(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
@@ -392,7 +400,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_barrier: plan_barrier(p, v, s); break;
   case OP_scan: case OP_ode: plan_multi(p, v); break;
   case OP_rand: plan_own(p, v, s, G_RAND); break;
-  case OP_concat: plan_own(p, v, s, G_CONCAT); break;
+  case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
   case OP_trisolve: plan_own(p, v, s, G_TRISOLVE); break;
   case OP_batch_sum:
@@ -441,8 +449,8 @@ static bool has_product(const Fn *f) {
  * there are 16 registers. With 32, products run as fast on one (measured: within 2 %), and fewer
  * samples of a batch that is no multiple of the tile are padding. */
 Target plan_target(const Fn *f, unsigned vl, unsigned regs) {
-  unsigned nv = regs >= 32 && has_product(f) ? 1 : 2;
-  return (Target){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4};
+  unsigned nv = regs >= 32 && has_product(f) ? 1 : 2, es = f->f64 ? 8 : 4;
+  return (Target){.tile = nv * vl, .vl = vl, .es = es, .wide = vl};
 }
 
 Plan *plan_create(const Fn *f, Target target) {

@@ -79,7 +79,8 @@ typedef struct Group {
 
 typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
 
-typedef struct Target { unsigned tile, vl, es; } Target;
+/* single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide` the lanes of a vector. */
+typedef struct Target { unsigned tile, vl, es, wide; bool single; } Target;
 
 struct Plan {
   Arena *mem;
@@ -95,11 +96,17 @@ struct Plan {
   int64_t flop_tile, flop_once;           /* per sample, per call */
   uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
   int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry */
+  int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };
 
 /* The tile that suits f on a machine with vectors of vl reals. */
 Target plan_target(const Fn *f, unsigned vl, unsigned regs);
+/* In which forms f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
+ * for at most `most` samples. plan_cost.c */
+typedef enum { PLAN_AUTO, PLAN_TILES, PLAN_SINGLE } PlanForm;
+typedef struct PlanForms { Target target[2]; uint32_t n; int64_t most; } PlanForms;
+PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples);
 /* Plans f for a target; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, Target target);
 void plan_destroy(Plan *p);
@@ -125,6 +132,13 @@ typedef struct Affine {
   int64_t stride[IR_MAX_RANK];
 } Affine;
 bool plan_affine(const Plan *p, Val v, Affine *out);
+
+/* Loops over elements with vectors along the elements (plan_wide.c). Cuts: positions at which what is read changes, so
+ * that between two of them every operand of a concatenation is at a constant distance. */
+enum { PLAN_CUTS = 32 };
+typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
+bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
+bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
 
 /* The shape of a dot. */
 typedef struct DotLabel {

@@ -333,6 +333,19 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
   }
 }
 
+/* One sample at a time, per-sample arguments lie in scratch, their elements side by side. */
+static void argument_items(Finish *x, Plan *p, uint32_t end) {
+  const Fn *f = p->f;
+  p->in_buf = ARENA_ARRAY(p->mem, int64_t, f->in.n + 1), p->out_buf = ARENA_ARRAY(p->mem, int64_t, f->out.n + 1);
+  for (uint32_t k = 0; k < f->in.n + f->out.n; k++) {
+    bool in = k < f->in.n;
+    Type t = in ? f->in.at[k].type : ir_type(f, f->out.at[k - f->in.n]);
+    int64_t *off = in ? &p->in_buf[k] : &p->out_buf[k - f->in.n];
+    *off = -1;
+    if (p->target.single && t.lane && type_count(t) > 1) item(x, value_bytes(p, t), off, 0, end);
+  }
+}
+
 static void plan_items(Finish *x, Plan *p, uint32_t end) {
   for (uint32_t k = 1; k < p->group.n; k++) {
     Group *g = p->group.at[k];
@@ -429,6 +442,7 @@ void plan_finish(Plan *p) {
   need_groups(p);
   drop_unread(p);
   born(p);
+  argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = pack(&x) + 64;
   free(x.item);

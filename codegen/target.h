@@ -4,6 +4,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
+#include "codegen/plan.h"
 
 typedef struct CgMachine {
   char *triple, *cpu, *features;       /* malloc'ed */
@@ -26,6 +27,6 @@ LLVMMemoryBufferRef cg_cache_get(const char *dir, const char *key, size_t keylen
 void cg_cache_put(const char *dir, const char *key, size_t keylen, LLVMMemoryBufferRef object);
 
 /* gen_fn.c: writes `void symbol(const HnnCall *)` and the constant symbol_info into the module of e. */
-void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol);
+void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm form, int64_t samples);
 
 #endif

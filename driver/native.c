@@ -32,10 +32,10 @@ static bool lower(Session *s, NativeJob *j) {
   return n->fn && pass_split(n->fn, &n->split, s->diag);
 }
 
-static void add_parts(Cg *cg, const Native *n) {
+static void add_parts(Cg *cg, const Native *n, int64_t samples) {
   char symbol[256];
   for (uint32_t k = 0; k < n->split.n; k++)
-    if (n->split.part[k].fn) cg_add(cg, n->split.part[k].fn, part_symbol(symbol, sizeof symbol, n, k));
+    if (n->split.part[k].fn) cg_add_for(cg, n->split.part[k].fn, part_symbol(symbol, sizeof symbol, n, k), samples);
 }
 
 /* Sizes of a function's outputs, in the Native's arena. */
@@ -89,7 +89,7 @@ static int compile(Session *s, NativeJob *job, int n) {
   Cg *cg = cg_create(&s->cg, err, sizeof err);
   if (!cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
   *vec_push(&s->code) = cg;
-  for (int i = 0; i < n; i++) add_parts(cg, job[i].native);
+  for (int i = 0; i < n; i++) add_parts(cg, job[i].native, job[i].samples);
   if (!cg_compile(cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
   for (int i = 0; i < n; i++)
     if (!make_callable(s, cg, job[i].native))

@@ -101,10 +101,12 @@ static int build(Session *s, Trainer *t, const Optim *o) {
   Fn *fn[NPARTS] = {
     gradient, pass_mean(spec->loss),
     o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+  const int64_t all = data_set(s, spec->data)->n, samples[NPARTS] = {
+    spec->batch ? spec->batch : all, spec->test ? data_set(s, spec->test)->n : all, 0, 0};
   NativeJob job[NPARTS];
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k], (Memory)spec->memory};
+    if (fn[k]) job[n++] = (NativeJob){fn[k], name[k], &t->native[k], samples[k], (Memory)spec->memory};
   t->rt.in_of = input_map(fn[GRADIENT]);
   t->rt.nin = (int)fn[GRADIENT]->in.n;
   int code = native_build(s, job, n);

@@ -13,6 +13,7 @@
 static void finish(Build *b, const char *cpu, int64_t B) {
   ir_build_finish(b);
   codegen_check(cpu, b->f, B, (uint64_t)B);
+  codegen_check_form(cpu, CG_SINGLE, b->f, B, (uint64_t)B);
   ir_fn_destroy(b->f);
 }
 
