@@ -107,12 +107,17 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v);
 /* gen_shared.c */
 void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
 typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
+void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, bool set);
 void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd);
+struct CgGemv;
+void gen_gemv_call(Gen *g, const struct CgGemv *m);
 LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);
+void gen_gemv(Gen *g, Frame *fr, const Group *gr);       /* gen_single.c; a big result to the group's scratch */
+void gen_outer(Gen *g, Frame *fr, uint32_t group);
 void gen_dw(Gen *g, Frame *fr, uint32_t group);
 
 void gen_concat(Gen *g, Frame *fr, const Group *gr);

@@ -137,15 +137,20 @@ static void close_acc(Gen *g, Frame *fr, const Plan *p, Val sum, int64_t acc) {
   gen_lane_reduce(g, gen_scratch(g, acc), type_count(ir_type(p->f, sum)), base);
 }
 
-static void open_sums(Gen *g, Frame *fr) {
+/* `set`: those that the first tile sets. */
+static void zero_sums(Gen *g, Frame *fr, bool set) {
   const Plan *p = fr->p;
   LLVMValueRef base, ld;
-  each_acc(g, fr, p, open_acc);
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
-    if (!summed_in_place(p, v)) continue;
+    if (!summed_in_place(p, v) || plan_sets(p, (Val){v}) != set) continue;
     gen_memory(g, fr, (Val){v}, &base, &ld);
     gen_fill(g, p->f->inst.at[v].type, base, ld, 0);
   }
+}
+
+static void open_sums(Gen *g, Frame *fr) {
+  each_acc(g, fr, fr->p, open_acc);
+  zero_sums(g, fr, false);
 }
 
 static void close_sums(Gen *g, Frame *fr) { each_acc(g, fr, fr->p, close_acc); }
@@ -156,8 +161,11 @@ static void tiles(Gen *g, Frame *fr, const char *symbol) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
   LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
-  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), after = cg_block(g->e, "after");
-  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, after);
+  LLVMBasicBlockRef some = cg_block(g->e, "tiles"), none = cg_block(g->e, "none"), after = cg_block(g->e, "after");
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), some, none);
+  LLVMPositionBuilderAtEnd(g->e->b, none);
+  zero_sums(g, fr, true);
+  LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, some);
   cg_loop_begin(g->e, loop, lo, hi, 1);
   g->tile = loop->iv;

@@ -301,7 +301,13 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
 typedef struct LoopCtx { Frame *fr; const Group *gr; } LoopCtx;
 static void loop_body(Gen *g, void *ctx, Idx *at) {
   LoopCtx *c = ctx;
+  Type t = c->gr->gemv ? ir_type(c->fr->p->f, c->gr->main) : (Type){0};
+  if (c->gr->gemv) {
+    g->dot_frame = c->fr, g->dot = c->gr->main;
+    g->dot_value = gen_load(g, t, gen_scratch(g, c->gr->work), cg_i64(g->e, 1), gen_lin(g, t, at));
+  }
   gen_roots(g, c->fr, c->gr, at);
+  if (c->gr->gemv) g->dot_frame = NULL;
 }
 
 static void loops(Gen *g, Frame *fr, uint32_t k) {
@@ -317,6 +323,7 @@ void gen_group(Gen *g, Frame *fr, uint32_t k) {
   const Frame *outer = g->group_frame;
   uint32_t outer_group = g->group;
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
+  rooted &= !gr->main.id || fr->p->val[gr->main.id].cls != PC_SSA;
   if ((rooted && gr->root.n == 0) || gr->joined) return;
   const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
   if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
@@ -326,9 +333,15 @@ void gen_group(Gen *g, Frame *fr, uint32_t k) {
   switch (gr->kind) {
   case G_TINY: tiny_group(g, fr, gr); break;
   case G_LOOP: loops(g, fr, k); break;
-  case G_GEMM: gen_gemm(g, fr, gr); break;
+  case G_GEMM:
+    if (!gr->gemv) gen_gemm(g, fr, gr);
+    else if (gen_gemv(g, fr, gr), fr->p->val[gr->main.id].cls == PC_POINT) loops(g, fr, k);
+    break;
   case G_DOT: gen_dot_loops(g, fr, gr); break;
-  case G_DW: gen_dw(g, fr, k); break;
+  case G_DW:
+    if (fr->p->target.single) gen_outer(g, fr, k);
+    else gen_dw(g, fr, k);
+    break;
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
   case G_TRISOLVE: gen_trisolve(g, fr, gr); break;

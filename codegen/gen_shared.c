@@ -67,6 +67,53 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, L
   call(e, fn, arg, 3 * n + 1);
 }
 
+/* The same for one sample; xt is then its x, in place. */
+void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, bool set) {
+  CgEmit *e = g->e;
+  char name[128];
+  LLVMValueRef fn, arg[3 * PLAN_JOIN + 1];
+  LLVMTypeRef type[3 * PLAN_JOIN + 1];
+  CgDwPair pair[PLAN_JOIN];
+  Saved s;
+  unsigned vl = e->vl;
+  for (uint32_t t = 0; t < n; t++) {
+    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
+    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
+  }
+  type[3 * n] = e->ptr, arg[3 * n] = d;
+  snprintf(name, sizeof name, "outer.%u.%lld.%lld.%lld.%u.%d", e->es * 8, (long long)m, (long long)k, (long long)ldd, n, set);
+  if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
+    for (uint32_t t = 0; t < n; t++)
+      pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    CgDw w = {.M = m, .K = k, .lanes = 1, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd, .set = set};
+    e->vl = g->machine_vl;
+    cg_outer(e, &w);
+    e->vl = vl;
+    shared_end(e, &s);
+  }
+  call(e, fn, arg, 3 * n + 1);
+}
+
+void gen_gemv_call(Gen *g, const CgGemv *m) {
+  CgEmit *e = g->e;
+  char name[128];
+  LLVMValueRef fn;
+  Saved s;
+  LLVMTypeRef args[3] = {e->ptr, e->ptr, e->ptr};
+  unsigned vl = e->vl;
+  snprintf(name, sizeof name, "gemv.%u.%lld.%lld.%lld.%lld.%lld", e->es * 8, (long long)m->M, (long long)m->K, (long long)m->as_i,
+           (long long)m->as_k, (long long)m->x_k);
+  if (shared_begin(e, name, 3, args, &fn, &s)) {
+    CgGemv own = *m;
+    own.a = LLVMGetParam(fn, 0), own.x = LLVMGetParam(fn, 1), own.y = LLVMGetParam(fn, 2);
+    e->vl = g->machine_vl;
+    cg_gemv(e, &own);
+    e->vl = vl;
+    shared_end(e, &s);
+  }
+  call(e, fn, (LLVMValueRef[]){m->a, m->x, m->y}, 3);
+}
+
 static bool is_long(Op op) {
   switch (op) {
   case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:

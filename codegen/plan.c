@@ -210,7 +210,8 @@ enum { DW_MIN = 16 };        /* narrower weight gradients keep lane accumulators
 static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   DwShape w;
   bool persist = !p->up;
-  if (plan_dw(p, d, &w) && d->label[w.row].n >= DW_MIN && d->label[w.col].n >= DW_MIN) {
+  bool wide = plan_dw(p, d, &w), single = p->target.single && type_count(ir_type(p->f, v)) > PLAN_TINY;
+  if (wide && (single || (d->label[w.row].n >= DW_MIN && d->label[w.col].n >= DW_MIN))) {
     p->val[v.id].group = own_group(p, G_DW, s, v);
     p->group.at[p->group.n - 1]->lane = true;
     return;
@@ -322,6 +323,10 @@ static void plan_dot_inst(Plan *p, Val v, Section s) {
     if (!p->up) p->val[v.id].section = SEC_LAST;
   } else if (n <= PLAN_TINY && (n * d.contraction <= PLAN_UNROLL || d.contraction == 1)) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
+  } else if (n * d.contraction >= PLAN_UNROLL && plan_gemv(p, &d, &shape)) {
+    p->val[v.id].group = own_group(p, G_GEMM, s, v);
+    p->group.at[p->group.n - 1]->gemv = true;
+    set(p, v, n <= PLAN_TINY ? PC_SSA : PC_POINT);
   } else if (n <= PLAN_TINY) {
     set(p, v, PC_SSA), place_dot_reduce(p, v, &d, s);
   } else if (d.contraction <= PLAN_SMALL) {
@@ -363,7 +368,7 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
 /* Where vectors run along elements, what is put together along the first axis is read at its place (plan_wide.c). */
 static void plan_concat(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
-  bool place = (p->target.single || !p->lane) && p->target.wide > 1 && ir_attr(p->f, i, 0) == 0 && i->nargs < PLAN_CUTS / 2;
+  bool place = plan_along(p) && ir_attr(p->f, i, 0) == 0 && i->nargs < PLAN_CUTS / 2;
   if (place && !tiny(i->type)) set(p, v, PC_POINT), place_point(p, v, s);
   else plan_own(p, v, s, G_CONCAT);
 }

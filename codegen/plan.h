@@ -67,6 +67,7 @@ typedef struct Plan Plan;
 typedef struct Group {
   uint8_t kind, section;
   bool lane;
+  bool gemv;                 /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
   uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
   Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
   VEC(Val) member;           /* in order */
@@ -116,6 +117,7 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 
 Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
 Val plan_sink(const Plan *p, Val v);           /* what a sum accumulates into: another value, or itself */
+bool plan_sets(const Plan *p, Val sink);        /* single: the first sample need not find zeros in this sum of products */
 int64_t plan_acc(const Plan *p, const Root *r);          /* scratch of a root's lane accumulators */
 uint32_t plan_piece(const Plan *p, uint32_t t);          /* of the function, by time: 0 is before the tiles */
 Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */
@@ -137,6 +139,7 @@ bool plan_affine(const Plan *p, Val v, Affine *out);
  * that between two of them every operand of a concatenation is at a constant distance. */
 enum { PLAN_CUTS = 32 };
 typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
+bool plan_along(const Plan *p);                /* all of p is such: one sample at a time, or shared alone */
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
 bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
 
@@ -164,6 +167,8 @@ typedef struct GemmShape {
   Affine a, x;
 } GemmShape;
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
+/* A matrix times a vector of one sample (or of shared values), by vectors along elements: `shared` is the matrix. */
+bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
 /* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
 typedef struct DwShape { Val g, x; bool g_is_a; int row, col; Affine ga, xa; } DwShape;

@@ -39,6 +39,7 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
   for (uint32_t m = 0; m < g->member.n; m++) {
     const Inst *i = ir_inst(p->f, g->member.at[m]);
     Dot d;
+    if (g->main.id == g->member.at[m].id) continue;
     if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
     else each += op_cycles((Op)i->op);
   }
@@ -58,15 +59,16 @@ static double straight_cycles(const Plan *p, const Group *g) {
   return c + g->root.n;
 }
 
-/* Multiply-adds by whole vectors; one sample alone reads a weight for each, mostly from the second-level cache. */
+/* Multiply-adds by whole vectors; one sample alone reads a vector of weights for each, mostly from the second-level
+ * cache. */
 static double product_cycles(const Plan *p, const Group *g) {
   const Inst *i = ir_inst(p->f, g->main);
   Dot d;
   plan_dot(p->f, i, &d);
   double macs = (double)type_count(i->type) * (double)d.contraction;
   if (!p->target.single || !(i->type.lane || d.lanes)) return macs;
-  if (g->kind == G_DOT) return 4 * macs;
-  return 2.5 * macs / p->target.wide + 2 * (double)type_count(i->type) / p->target.wide;
+  if (g->kind == G_DOT || (g->kind == G_GEMM && !g->gemv)) return 4 * macs;
+  return START + (g->kind == G_DW ? 1.1 : 1.8) * macs / p->target.wide;
 }
 
 static double group_cycles(const Plan *p, uint32_t k, bool near) {
@@ -76,7 +78,7 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   switch (g->kind) {
   case G_TINY: return straight_cycles(p, g);
   case G_LOOP: return g->root.n ? loop_cycles(p, k, n) * (near ? 1 : far_factor) : 0;
-  case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n) / (p->target.single ? p->target.wide : 1);
+  case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_attr(p->f, ir_inst(p->f, g->main), 0) * plan_cycles(g->body, near);
   case G_ODE: return 1000 * plan_cycles(g->body, near);

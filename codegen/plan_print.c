@@ -37,7 +37,7 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
   char home[64];
   PlanCuts cuts = {0};
   bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
-  if (rooted && !g->root.n) return;
+  if (rooted && !g->root.n && !(g->gemv && p->val[g->main.id].cls == PC_SSA)) return;
   fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
   if (g->rank) {
     fprintf(out, " [");

@@ -56,6 +56,23 @@ static bool collect(const Plan *p, Val v, bool top, Tree *t) {
   return collect(p, ir_arg(p->f, i, 0), false, t) && collect(p, ir_arg(p->f, i, 1), false, t);
 }
 
+/* Writes every element of its sum exactly once a tile: no other group adds to it, and no loop of it does. */
+bool plan_sets(const Plan *p, Val sink) {
+  const Group *only = NULL;
+  const PVal *q = &p->val[sink.id];
+  if (p->up || !p->target.single || (q->sum && q->sum != SUM_PRODUCT) || ir_inst(p->f, sink)->op == OP_proj) return false;
+  for (uint32_t k = 1; k < p->group.n; k++) {
+    const Group *g = p->group.at[k];
+    if (g->kind != G_DW || g->joined || plan_sink(p, g->main).id != sink.id) continue;
+    if (only || g->section != SEC_TILE) return false;
+    only = g;
+  }
+  if (!only) return false;
+  Dot d;
+  plan_dot(p->f, ir_inst(p->f, only->main), &d);
+  return d.contraction == 1;
+}
+
 static void forget_member(Plan *p, Val v) {
   Group *g = p->group.at[p->val[v.id].group];
   uint32_t n = 0;

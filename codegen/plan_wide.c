@@ -61,7 +61,8 @@ static bool readable_unslice(Walk *w, const Plan *p, uint32_t group, const Inst 
 static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shift) {
   const Inst *i = ir_inst(p->f, v);
   uint64_t key = (uint64_t)v.id << 32 | (uint32_t)shift;
-  if (p->group.at[p->val[v.id].group]->main.id == v.id) return false;
+  const Group *own = p->group.at[p->val[v.id].group];
+  if (own->main.id == v.id) return own->gemv && shift == 0;
   for (uint32_t k = 0; k < w->seen.n; k++)
     if (w->seen.at[k] == key) return true;
   *vec_push(&w->seen) = key;
@@ -94,6 +95,8 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   }
 }
 
+bool plan_along(const Plan *p) { return p->target.vl == 1 && p->target.wide > 1 && (p->target.single || !p->lane); }
+
 bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts) {
   Walk w = {.cuts = cuts, .group = group, .n = type_count(ir_type(p->f, v))};
   bool ok = readable(&w, p, group, v, 0);
@@ -109,7 +112,7 @@ bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
   const Group *g = p->group.at[group];
   int64_t n = 1;
   *cuts = (PlanCuts){0};
-  if (g->kind != G_LOOP || p->target.wide < 2 || (g->lane && !p->target.single)) return false;
+  if ((g->kind != G_LOOP && !g->gemv) || p->target.wide < 2 || (g->lane && !p->target.single)) return false;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   for (uint32_t r = 0; r < g->root.n; r++)
     if (!wide_root(p, group, &g->root.at[r], cuts)) return false;

@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the last call of a function; per-sample arrays have ld samples. */
+typedef struct Arguments { HnnArg *in, *out; void *memory; int64_t ld; } Arguments;
+
 struct Lib {
   const LibModel *m;
   RtPool *pool;
   RtFn **fn;
+  Arguments *arg;            /* of each function */
   void **param;
   int64_t *steps;            /* of each training */
   void ***state;             /* of each training, nstates arrays of its parameters end to end */
@@ -71,10 +75,11 @@ Lib *lib_create(const LibModel *m) {
   l->m = m;
   l->pool = rt_pool_create(1);
   l->fn = calloc((size_t)m->nfn + 1, sizeof *l->fn);
+  l->arg = calloc((size_t)m->nfn + 1, sizeof *l->arg);
   l->param = calloc((size_t)m->nparam + 1, sizeof *l->param);
   l->steps = calloc((size_t)m->ntrain + 1, sizeof *l->steps);
   l->state = calloc((size_t)m->ntrain + 1, sizeof *l->state);
-  bool ok = l->pool && l->fn && l->param && l->steps && l->state && make_params(l);
+  bool ok = l->pool && l->fn && l->arg && l->param && l->steps && l->state && make_params(l);
   for (int k = 0; ok && k < m->nfn; k++) ok = make_fn(l, &m->fn[k], &l->fn[k]);
   for (int k = 0; ok && k < m->ntrain; k++) ok = make_train(l, k);
   if (ok) return l;
@@ -85,6 +90,7 @@ Lib *lib_create(const LibModel *m) {
 void lib_destroy(Lib *l) {
   if (!l) return;
   for (int k = 0; l->fn && k < l->m->nfn; k++) rt_fn_destroy(l->fn[k]);
+  for (int k = 0; l->arg && k < l->m->nfn; k++) free(l->arg[k].memory), free(l->arg[k].in);
   for (int k = 0; l->param && k < l->m->nparam; k++) free(l->param[k]);
   for (int k = 0; l->state && k < l->m->ntrain; k++) {
     for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
@@ -92,6 +98,7 @@ void lib_destroy(Lib *l) {
   }
   rt_pool_destroy(l->pool);
   free(l->fn);
+  free(l->arg);
   free(l->param);
   free(l->steps);
   free(l->state);
@@ -127,45 +134,49 @@ static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
   }
 }
 
-/* The arguments of a call; lane arrays are in `memory`, one allocation. */
-typedef struct Arguments { HnnArg *in, *out; void *memory; int64_t ld; } Arguments;
+/* Room for the arrays of a call, one allocation, zeroed: what a kernel does not write stays 0. It is kept for the next
+ * call with as many samples. */
+static bool make_room(Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
+  int64_t n = 1;
+  for (int k = 0; k < f->nin; k++) n += f->in[k].lane ? padded(f->in[k].elems * ld) : 0;
+  for (int k = 0; k < f->nout; k++) n += padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
+  free(a->memory);
+  a->memory = rt_zeroed((size_t)n * real_size(l));
+  if (!a->in) a->in = calloc((size_t)(f->nin + f->nout) + 1, sizeof *a->in);
+  a->ld = a->memory && a->in ? ld : 0;
+  return a->ld > 0;
+}
 
-static bool bind(Lib *l, const LibFn *f, int64_t n, const void *const *user, Arguments *a) {
-  a->ld = padded(n);
-  int64_t rows = 0;
-  for (int k = 0; k < f->nin; k++) rows += f->in[k].lane ? f->in[k].elems : 0;
-  for (int k = 0; k < f->nout; k++) rows += f->out_lane[k] ? f->out_elems[k] : padded(f->out_elems[k]) / a->ld + 1;
-  a->memory = rt_zeroed((size_t)(rows * a->ld + 1) * real_size(l));
-  a->in = calloc((size_t)(f->nin + f->nout) + 1, sizeof *a->in);
-  if (!a->memory || !a->in) { free(a->memory); free(a->in); return false; }
+static Arguments *bind(Lib *l, int fn, int64_t n, const void *const *user) {
+  const LibFn *f = &l->m->fn[fn];
+  Arguments *a = &l->arg[fn];
+  const int64_t tile = rt_fn_tile(l->fn[fn], n), ld = (n + tile - 1) / tile * tile;
+  if (ld != a->ld && !make_room(l, f, ld, a)) return NULL;
   a->out = a->in + f->nin;
   char *at = a->memory;
   for (int k = 0; k < f->nin; k++) {
     const LibInput *in = &f->in[k];
     if (in->kind == LIB_PARAM) { a->in[k] = (HnnArg){l->param[in->index], 0}; continue; }
-    a->in[k] = (HnnArg){at, a->ld};
-    if (in->kind == LIB_WEIGHT) fill_weight(l, at, n, a->ld);
-    else to_lanes(l, user[in->index], n, in->elems, at, a->ld);
-    at += (size_t)(in->elems * a->ld) * real_size(l);
+    a->in[k] = (HnnArg){at, ld};
+    if (in->kind == LIB_WEIGHT) fill_weight(l, at, n, ld);
+    else to_lanes(l, user[in->index], n, in->elems, at, ld);
+    at += (size_t)padded(in->elems * ld) * real_size(l);
   }
   for (int k = 0; k < f->nout; k++) {
-    a->out[k] = (HnnArg){at, a->ld};
-    at += (size_t)(f->out_lane[k] ? f->out_elems[k] : padded(f->out_elems[k]) / a->ld + 1) * (size_t)a->ld * real_size(l);
+    a->out[k] = (HnnArg){at, ld};
+    at += (size_t)padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1)) * real_size(l);
   }
-  return true;
+  return a;
 }
-
-static void unbind(Arguments *a) { free(a->memory); free(a->in); }
 
 int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out) {
   const LibFn *f = &l->m->fn[fn];
-  Arguments a;
-  if (n < 1 || !bind(l, f, n, in, &a)) return -1;
-  rt_fn_run(l->fn[fn], a.in, a.out, n, 0, 0);
+  Arguments *a = n < 1 ? NULL : bind(l, fn, n, in);
+  if (!a) return -1;
+  rt_fn_run(l->fn[fn], a->in, a->out, n, 0, 0);
   for (int k = 0; k < f->nout; k++)
-    if (f->out_lane[k]) from_lanes(l, a.out[k].p, a.ld, n, f->out_elems[k], out[k]);
-    else memcpy(out[k], a.out[k].p, (size_t)f->out_elems[k] * real_size(l));
-  unbind(&a);
+    if (f->out_lane[k]) from_lanes(l, a->out[k].p, a->ld, n, f->out_elems[k], out[k]);
+    else memcpy(out[k], a->out[k].p, (size_t)f->out_elems[k] * real_size(l));
   return 0;
 }
 
@@ -173,12 +184,6 @@ int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out)
 
 static double real_at(const Lib *l, const void *p, int64_t i) {
   return l->m->f64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
-}
-
-static bool finite_all(const Lib *l, const void *p, int64_t n) {
-  for (int64_t i = 0; i < n; i++)
-    if (!isfinite(real_at(l, p, i))) return false;
-  return true;
 }
 
 /* min(1, clip / norm of all gradients). */
@@ -223,20 +228,19 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
 int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   const LibFn *f = &l->m->fn[t->gradient];
-  Arguments a;
-  if (n < 1 || !bind(l, f, n, in, &a)) return -1;
-  rt_fn_run(l->fn[t->gradient], a.in, a.out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
-  *loss = real_at(l, a.out[0].p, 0);
+  Arguments *a = n < 1 ? NULL : bind(l, t->gradient, n, in);
+  if (!a) return -1;
+  rt_fn_run(l->fn[t->gradient], a->in, a->out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
+  *loss = real_at(l, a->out[0].p, 0);
   bool finite = isfinite(*loss);
   for (int k = 0; k < t->nmoved + t->nrunning; k++)
-    finite = finite && finite_all(l, a.out[1 + k].p, f->out_elems[1 + k]);
+    finite = finite && rt_finite(a->out[1 + k].p, f->out_elems[1 + k], l->m->f64);
   if (finite) {
     for (int k = 0; k < t->nrunning; k++)
-      rt_average(l->param[t->running[k]], a.out[1 + t->nmoved + k].p, l->m->param[t->running[k]].elems, l->m->f64,
+      rt_average(l->param[t->running[k]], a->out[1 + t->nmoved + k].p, l->m->param[t->running[k]].elems, l->m->f64,
                  t->decay[k], l->steps[train]);
     l->steps[train]++;
-    apply(l, train, a.out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a.out + 1));
+    apply(l, train, a->out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a->out + 1));
   }
-  unbind(&a);
   return finite ? 0 : 1;
 }

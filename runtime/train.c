@@ -9,20 +9,6 @@
 
 double train_real(const void *p, bool f64) { return f64 ? *(const double *)p : (double)*(const float *)p; }
 
-/* By exponent bits: a reduction that the compiler can vectorise, unlike isfinite with its early exit. */
-bool train_finite(const void *v, int64_t n, bool f64) {
-  if (f64) {
-    const uint64_t *w = v, mask = 0x7FF0000000000000u;
-    uint64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & ((uint64_t)1 << 63);
-    return !bad;
-  }
-  const uint32_t *w = v, mask = 0x7F800000u;
-  uint32_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & 0x80000000u;
-  return !bad;
-}
-
 static size_t real_size(const RtTrain *t) { return t->f64 ? 8 : 4; }
 
 /* ---- batches ----------------------------------------------------------------------------------------- */
@@ -93,8 +79,8 @@ bool train_gradient(Loop *l, double *loss) {
   rt_fn_run(t->gradient, l->batch.arg, l->gout, l->batch.n, seed, 0);
   *loss = train_real(&l->loss, t->f64);
   if (!isfinite(*loss)) return not_finite(l, "loss");
-  if (!train_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
-  return train_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
+  if (!rt_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
+  return rt_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
 }
 
 void train_keep_means(Loop *l) {

@@ -32,7 +32,6 @@ bool train_gradient(Loop *l, double *loss);
 /* The means over the batch of that evaluation are those of the step: where it starts. */
 void train_keep_means(Loop *l);
 double train_real(const void *p, bool f64);
-bool train_finite(const void *v, int64_t n, bool f64);
 
 /* One step: up to max_iter iterations. */
 bool lbfgs_step(Loop *l);

@@ -6,6 +6,7 @@
 
 bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* false */
 bool rt_fail_errno(RtError *err, const char *doing, const char *path);   /* "cannot <doing> <path>: why; what to do" */
+bool rt_finite(const void *v, int64_t n, bool f64);       /* finite.c: every element */
 double rt_now(void);                                     /* monotonic seconds */
 bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too large */
 
