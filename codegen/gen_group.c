@@ -242,7 +242,15 @@ static void root_dot(Gen *g, Frame *fr, const Group *gr, const Root *r, Idx *at)
   dot_open_labels(g, &x);
 }
 
+/* Everything is computed before the first store: one may overwrite what another value is computed from. */
+static void before_stores(Gen *g, Frame *fr, const Group *gr, Idx *at) {
+  bool in_place = false;
+  for (uint32_t k = 0; k < gr->root.n; k++) in_place |= fr->p->val[gr->root.at[k].v.id].in_place;
+  for (uint32_t k = 0; in_place && k < gr->root.n; k++) gen_at(g, fr, gr->root.at[k].v, at);
+}
+
 void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
+  before_stores(g, fr, gr, at);
   for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);

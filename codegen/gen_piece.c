@@ -24,8 +24,9 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   const Plan *p = fr->p;
   const Inst *i = ir_inst(p->f, v), *loop = ir_inst(p->f, ir_arg(p->f, i, 0));
   int64_t n = type_count(i->type) * (i->type.dt == DT_BOOL ? 1 : g->e->es) * (i->type.lane ? g->e->tile : 1);
-  bool odd = ir_attr(p->f, loop, 0) % 2 && !ir_attr(p->f, loop, 6);
-  int64_t at = p->group.at[p->val[v.id].group]->body->carry_buf[ir_attr(p->f, i, 0)];
+  const Plan *body = p->group.at[p->val[v.id].group]->body;
+  bool odd = ir_attr(p->f, loop, 0) % 2 && !ir_attr(p->f, loop, 6) && !body->carry_one[ir_attr(p->f, i, 0)];
+  int64_t at = body->carry_buf[ir_attr(p->f, i, 0)];
   return gen_scratch(g, at + (odd ? (n + 63) / 64 * 64 : 0));
 }
 

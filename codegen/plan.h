@@ -40,6 +40,7 @@ typedef enum {
 typedef struct PVal {
   uint8_t cls, home, section, depth;
   bool stored;               /* has memory */
+  bool in_place;             /* HOME_NEXT: takes the place of the carry's old value */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t after;            /* a barrier that is a view: the last group that must come before its readers */
@@ -96,7 +97,8 @@ struct Plan {
   int64_t scratch;           /* bytes; of the whole function, in the outermost plan */
   int64_t flop_tile, flop_once;           /* per sample, per call */
   uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
-  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry */
+  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry, or of the one */
+  bool *carry_one;           /* one buffer: plan_carry.c */
   int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };
