@@ -62,6 +62,17 @@ static void test_network(void) {
     }
 }
 
+/* Wide enough for several blocks of a product, and for tails of each. */
+static void test_network_single(void) {
+  static const struct { uint32_t width; const char *cpu; } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
+  for (size_t k = 0; k < sizeof run / sizeof *run; k++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Fn *f = network(run[k].width, 3 + (uint32_t)k, f64);
+      codegen_check_form(run[k].cpu, CG_SINGLE, f, 1 + (int64_t)k, k);
+      ir_fn_destroy(f);
+    }
+}
+
 /* ---- random functions ----------------------------------------------------------------------------------------------- */
 
 static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
@@ -88,9 +99,9 @@ static void single_many(const char *cpu, uint64_t first, int count, bool f64, bo
 }
 
 static void test_single(void) {
-  single_many(NULL, 1, 60, true, false);
-  single_many(NULL, 1001, 60, false, false);
-  single_many(NULL, 2001, 60, true, true);
+  single_many(NULL, 1, 30, true, false);
+  single_many(NULL, 1001, 30, false, false);
+  single_many(NULL, 2001, 50, true, true);
   single_many("x86-64", 3001, 20, false, true);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) single_many("haswell", 3201, 20, true, true);
 }
@@ -114,6 +125,7 @@ static void test_random_isas(void) {
 
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"a network and its gradients", test_network},
+  {"the same one sample at a time", test_network_single},
   {"random functions, f64", test_random64},
   {"random functions, f32", test_random32},
   {"random functions with loops", test_random_loops},
