@@ -6,7 +6,6 @@
 
 typedef struct Walk {
   PlanCuts *cuts;
-  uint32_t group;            /* whose own values are computed; 0 in plans around it */
   VEC(uint64_t) seen;        /* value << 32 | shift: what was found to be readable */
   int64_t n;                 /* positions of the loop */
 } Walk;
@@ -98,7 +97,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
 bool plan_along(const Plan *p) { return p->target.vl == 1 && p->target.wide > 1 && (p->target.single || !p->lane); }
 
 bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts) {
-  Walk w = {.cuts = cuts, .group = group, .n = type_count(ir_type(p->f, v))};
+  Walk w = {.cuts = cuts, .n = type_count(ir_type(p->f, v))};
   bool ok = readable(&w, p, group, v, 0);
   vec_free(&w.seen);
   return ok;
