@@ -13,9 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+_Static_assert((int)CG_TILES == (int)PLAN_TILES && (int)CG_SINGLE == (int)PLAN_SINGLE, "forms are passed on by number");
+
 typedef struct CgFn {
   Fn *f;
   char *symbol;
+  int64_t samples;           /* it is compiled for; 0: unknown */
   bool compiled, cached;
   char *key;
   size_t keylen;
@@ -83,9 +86,14 @@ void cg_destroy(Cg *cg) {
   free(cg);
 }
 
-void cg_add(Cg *cg, const Fn *f, const char *symbol) {
-  *vec_push(&cg->fn) = (CgFn){.f = ir_copy_fn(NULL, f), .symbol = strdup(symbol)};
+/* From MANY samples on, how many there are makes no difference to the code. */
+enum { MANY = 64 };
+
+void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
+  *vec_push(&cg->fn) = (CgFn){.f = ir_copy_fn(NULL, f), .symbol = strdup(symbol), .samples = samples < MANY ? samples : MANY};
 }
+
+void cg_add(Cg *cg, const Fn *f, const char *symbol) { cg_add_for(cg, f, symbol, 0); }
 
 /* ---- modules ------------------------------------------------------------------------------------------------ */
 
@@ -96,7 +104,7 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
     CgEmit e;
     if (cg->fn.at[k].compiled) continue;
     cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
-    cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol);
+    cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, (PlanForm)cg->opt.form, cg->fn.at[k].samples);
     cg_emit_finish(&e);
   }
   return mod;
@@ -124,7 +132,7 @@ static char *cache_key(Cg *cg, const CgFn *f, size_t *len) {
   if (!out) return NULL;
   char *ir = ir_text(f->f);
   fprintf(out, "%s\n%s\n%s\n%s\n%d\n", cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, cg->opt.opt);
-  fprintf(out, "%s\n%s\n", f->symbol, ir);
+  fprintf(out, "%d %d\n%s\n%s\n", cg->opt.form, (int)f->samples, f->symbol, ir);
   free(ir);
   if (fclose(out) == 0) return text;
   free(text);
@@ -308,9 +316,13 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled) continue;
     unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
-    Plan *p = plan_create(f->f, plan_target(f->f, vl, cg->machine.regs));
-    plan_print(out, p, f->symbol, src);
-    plan_destroy(p);
+    PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
+    for (uint32_t n = 0; n < forms.n; n++) {
+      Plan *p = plan_create(f->f, forms.target[n]);
+      if (n) fprintf(out, "for at most %lld samples: ", (long long)forms.most);
+      plan_print(out, p, f->symbol, src);
+      plan_destroy(p);
+    }
   }
 }
 

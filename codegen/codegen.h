@@ -7,11 +7,15 @@
 #include "ir/abi.h"
 #include "ir/ir.h"
 
+/* How lanes are used: for the samples of a tile, or for the elements of one sample (docs/codegen.md). */
+typedef enum { CG_AUTO, CG_TILES, CG_SINGLE } CgForm;
+
 typedef struct CgOptions {
   const char *cpu;           /* NULL: the host; "x86-64", "haswell", "znver4", ... */
   const char *features;      /* NULL: the host's, or none when cpu is given */
   const char *triple;        /* NULL: the host's */
   int opt;                   /* 0..2, code generation only; 1 is the default of the driver */
+  CgForm form;               /* for tests: CG_AUTO chooses by cost */
   const char *cache_dir;     /* NULL: no cache. Never fatal when unwritable or corrupt */
   bool time;                 /* report to cg_timed below */
   void (*timed)(const char *what, double seconds);
@@ -25,6 +29,8 @@ void cg_destroy(Cg *cg);
 /* Adds a function under a symbol. No DERIV ops or integrate may be left; a function with lane values
  * must be one that pass_split calls `batch`. Copies what it needs. */
 void cg_add(Cg *cg, const Fn *f, const char *symbol);
+/* The same where it is known how many samples it runs over; any number still works. 0: unknown. */
+void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples);
 
 /* Begins to compile on other threads what was added, while the caller does something else; cg_compile waits for it. */
 void cg_begin(Cg *cg);

@@ -148,6 +148,42 @@ LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes) {
 
 void cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p) { LLVMSetAlignment(LLVMBuildStore(e->b, v, p), e->es); }
 
+static LLVMValueRef first_lanes(CgEmit *e, unsigned lanes, unsigned n) {
+  LLVMValueRef m[64];
+  for (unsigned k = 0; k < lanes; k++) m[k] = LLVMConstInt(e->i1, k < n, 0);
+  return LLVMConstVector(m, lanes);
+}
+
+static LLVMValueRef load_first(CgEmit *e, LLVMValueRef p, LLVMTypeRef t, unsigned align, unsigned lanes, unsigned n) {
+  LLVMValueRef arg[4] = {p, cg_i32(e, (int32_t)align), first_lanes(e, lanes, n), LLVMConstNull(t)};
+  return cg_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){t, e->ptr}, 2, arg, 4);
+}
+
+static void store_first(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned align, unsigned lanes, unsigned n) {
+  LLVMValueRef arg[4] = {v, p, cg_i32(e, (int32_t)align), first_lanes(e, lanes, n)};
+  cg_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){LLVMTypeOf(v), e->ptr}, 2, arg, 4);
+}
+
+LLVMValueRef cg_load_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n) {
+  return n == lanes ? cg_load(e, p, lanes) : load_first(e, p, cg_real_type(e, lanes), e->es, lanes, n);
+}
+
+void cg_store_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n) {
+  if (n == lanes) cg_store(e, v, p);
+  else store_first(e, v, p, e->es, lanes, n);
+}
+
+LLVMValueRef cg_load_bool_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n) {
+  LLVMTypeRef t = lanes_of(e->i8, lanes);
+  if (n == lanes) return cg_load_bool(e, p, lanes);
+  return LLVMBuildICmp(e->b, LLVMIntNE, load_first(e, p, t, 1, lanes, n), LLVMConstNull(t), "");
+}
+
+void cg_store_bool_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n) {
+  if (n == lanes) cg_store_bool(e, v, p, lanes);
+  else store_first(e, LLVMBuildZExt(e->b, v, lanes_of(e->i8, lanes), ""), p, 1, lanes, n);
+}
+
 LLVMValueRef cg_load_bool(CgEmit *e, LLVMValueRef p, unsigned lanes) {
   LLVMTypeRef t = lanes_of(e->i8, lanes);
   LLVMValueRef v = LLVMBuildLoad2(e->b, t, p, "");

@@ -73,6 +73,11 @@ LLVMValueRef cg_gep(CgEmit *e, LLVMValueRef p, LLVMValueRef reals);      /* p + 
 LLVMValueRef cg_gep_bytes(CgEmit *e, LLVMValueRef p, LLVMValueRef bytes);
 LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes);         /* reals; aligned to one real only */
 void cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p);
+/* The first n of `lanes` reals; memory beyond them is not touched, lanes beyond them are 0. */
+LLVMValueRef cg_load_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n);
+void cg_store_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n);
+LLVMValueRef cg_load_bool_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n);
+void cg_store_bool_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n);
 LLVMValueRef cg_load_bool(CgEmit *e, LLVMValueRef p, unsigned lanes);    /* bytes -> i1 */
 void cg_store_bool(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes);
 LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes);       /* in the entry block, 64-byte aligned */

@@ -56,6 +56,17 @@ void cg_rows_load(CgEmit *e, void *rows, CgRow *r);
 /* A ready-made `init`: bias b[row], splat. ctx is an LLVMValueRef *, the pointer to b. */
 void cg_rows_bias(CgEmit *e, void *pointer, CgRow *r);
 
+/* ---- y[i] = sum over k of A[i][k] x[k], one x (gemv.c) ------------------------------------------------ */
+
+typedef struct CgGemv {
+  int64_t M, K;
+  LLVMValueRef a, x, y;      /* A(i,k) = a[i*as_i + k*as_k], x(k) = x[k*x_k], y contiguous */
+  int64_t as_i, as_k, x_k;
+} CgGemv;
+
+bool cg_gemv_takes(unsigned vl, int64_t as_i, int64_t as_k, int64_t x_k);
+void cg_gemv(CgEmit *e, const CgGemv *g);
+
 /* ---- D[m][k] += sum over pairs p, r < R_p, lanes l of G_p[m][r][l] * X_p[k][r][l] ---------------- */
 
 enum { CG_DW_STEP = 4 };
@@ -78,6 +89,8 @@ typedef struct CgDw {
 } CgDw;
 
 void cg_dw(CgEmit *e, const CgDw *w);
+/* The same for one sample: lanes = 1, R = 1; x is read in place, contiguous, and not beyond K. (gemv.c) */
+void cg_outer(CgEmit *e, const CgDw *w);
 
 /* Row length of a transposed scratch for K: K rounded up to VL, kept off multiples of 1 KiB. */
 int64_t cg_dw_ldt(const CgEmit *e, int64_t K);

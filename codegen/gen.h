@@ -19,12 +19,13 @@ struct Frame {               /* a plan being written: the function, or a body in
   LLVMValueRef *base, *ld;   /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
 };
 
-typedef struct Memo { const Frame *fr; uint32_t v; LLVMValueRef key[IR_MAX_RANK]; CgVec val; } Memo;
+typedef struct Memo { const Frame *fr; uint32_t v, wide; LLVMValueRef key[IR_MAX_RANK]; CgVec val; } Memo;
 
 typedef struct Outline Outline;
 typedef struct Outlines Outlines;
 typedef struct Sum { const Root *r; Type t; CgVec *v; } Sum;    /* the elements of a root that is summed in registers */
 
+enum { GEN_SHIFTS = 16 };
 typedef struct Gen {
   CgEmit *e;
   Arena *mem;
@@ -36,7 +37,11 @@ typedef struct Gen {
   LLVMValueRef main, piece;              /* the function; that which is a piece of a tile, while one is written */
   Outlines *outlines; Outline *outline;  /* gen_outline.c: of the module; the one being written */
   unsigned machine_vl;                   /* lanes of the machine, also where e->vl is 1 */
-  bool wide;                             /* shared values of any rank but 0 are read vl elements at a time */
+  bool wide;                             /* values of any rank but 0 are read vl elements at a time, `part` of them */
+  unsigned part;                         /* the first lanes that count; 0: all */
+  LLVMValueRef wide_iv;                  /* position of the wide loop, in [wide_lo, wide_hi), between two cuts */
+  int64_t wide_lo, wide_hi;
+  struct { LLVMValueRef v; int64_t c; } shift[GEN_SHIFTS]; int nshift;      /* v = wide_iv + c */
   uint32_t inlined;                      /* long elementwise ops written out so far */
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
@@ -90,10 +95,21 @@ void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v);   /
 LLVMValueRef gen_scratch(Gen *g, int64_t off);
 LLVMValueRef gen_tile_ld(Gen *g);
 
+/* ---- gen_wide.c: loops over elements with vectors along them ------------------------------------------------------- */
+
+/* The body for positions 0 ... n-1 of a value of that rank, several times at each cut. */
+void gen_wide_nest(Gen *g, int rank, int64_t n, const PlanCuts *cuts, NestFn body, void *ctx);
+LLVMValueRef gen_shift(Gen *g, LLVMValueRef lin, int64_t by);          /* lin + by */
+Idx gen_wide_idx(Type t, LLVMValueRef lin);
+/* Of the stretch that the wide loop is in, where lin is at its beginning. */
+bool gen_wide_first(const Gen *g, LLVMValueRef lin, int64_t *first);
+
 /* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);
 LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t);
 LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k);     /* argument k of the `in` or `out` of the call */
+/* Where the plan keeps per-sample argument k side by side; false: it is read and written in the caller's array. */
+bool gen_buffered(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld);
 void gen_piece_calls(Gen *g, const Plan *p, const char *symbol);     /* one after the other, for g->tile */
 /* Finds the memory of v that the caller knows or, in a piece, another piece. */
 void gen_piece_memory(Gen *g, Frame *fr, Val v);
@@ -118,6 +134,9 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
 typedef struct DwTerm { LLVMValueRef g, ldg, xt; } DwTerm;
 typedef struct DwSum { LLVMValueRef d; int64_t ldd; LLVMValueRef used, set; } DwSum;   /* as in CgDw; used, set may be NULL */
 void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum);
+void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, bool set);
+struct CgGemv;
+void gen_gemv_call(Gen *g, const struct CgGemv *m);
 LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
 void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
 /* The same of n blocks of vl sums, or of n sums; n may be 0. */
@@ -125,6 +144,8 @@ void gen_lane_reduce_part(Gen *g, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);
+void gen_gemv(Gen *g, Frame *fr, const Group *gr);       /* gen_single.c; a big result to the group's scratch */
+void gen_outer(Gen *g, Frame *fr, uint32_t group);
 void gen_dw(Gen *g, Frame *fr, uint32_t group);
 
 void gen_concat(Gen *g, Frame *fr, const Group *gr);

@@ -3,6 +3,7 @@
 #include "codegen/gen.h"
 #include "codegen/target.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
@@ -32,6 +33,53 @@ LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t) {
   return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, first) : cg_gep(g->e, p, first);
 }
 
+/* ---- arguments of one sample at a time ----------------------------------------------------------------------------- */
+
+bool gen_buffered(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld) {
+  int64_t buf = in ? p->in_buf[k] : p->out_buf[k];
+  if (buf < 0) return false;
+  *base = gen_scratch(g, buf), *ld = cg_i64(g->e, 1);
+  return true;
+}
+
+/* n elements, `stride` apart in the caller's array and side by side in the buffer; `in`: to the buffer. */
+static void move_strided(Gen *g, bool in, Type t, LLVMValueRef buf, LLVMValueRef p, LLVMValueRef stride) {
+  LLVMTypeRef elem = t.dt == DT_BOOL ? g->e->i8 : g->e->real;
+  CgLoop *loop = base_realloc(NULL, sizeof *loop);
+  cg_loop_begin(g->e, loop, cg_i64(g->e, 0), cg_i64(g->e, type_count(t)), 1);
+  LLVMValueRef far = cg_imul(g->e, loop->iv, stride);
+  LLVMValueRef a = LLVMBuildInBoundsGEP2(g->e->b, elem, buf, &loop->iv, 1, "");
+  LLVMValueRef b = LLVMBuildInBoundsGEP2(g->e->b, elem, p, &far, 1, "");
+  LLVMBuildStore(g->e->b, LLVMBuildLoad2(g->e->b, elem, in ? b : a, ""), in ? a : b);
+  cg_loop_end(g->e, loop);
+  free(loop);
+}
+
+static void move_argument(Gen *g, const Plan *p, bool in, uint32_t k) {
+  LLVMValueRef buf, one, stride = in ? g->inld[k] : g->outld[k];
+  if (!gen_buffered(g, p, in, k, &buf, &one)) return;
+  Type t = in ? p->f->in.at[k].type : ir_type(p->f, p->f->out.at[k]);
+  int64_t es = t.dt == DT_BOOL ? 1 : g->e->es;
+  LLVMValueRef user = gen_tile_start(g, in ? g->in[k] : g->out[k], t), bytes = cg_i64(g->e, type_count(t) * es);
+  LLVMBasicBlockRef near = cg_block(g->e, ""), far = cg_block(g->e, ""), after = cg_block(g->e, "");
+  LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntEQ, stride, one, ""), near, far);
+  LLVMPositionBuilderAtEnd(g->e->b, near);
+  LLVMBuildMemCpy(g->e->b, in ? buf : user, (unsigned)es, in ? user : buf, (unsigned)es, bytes);
+  LLVMBuildBr(g->e->b, after);
+  LLVMPositionBuilderAtEnd(g->e->b, far);
+  move_strided(g, in, t, buf, user, stride);
+  LLVMBuildBr(g->e->b, after);
+  LLVMPositionBuilderAtEnd(g->e->b, after);
+}
+
+/* ---- places ----------------------------------------------------------------------------------------------------------- */
+
+static void argument(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld) {
+  Type t = in ? p->f->in.at[k].type : ir_type(p->f, p->f->out.at[k]);
+  if (gen_buffered(g, p, in, k, base, ld)) return;
+  *base = gen_tile_start(g, in ? g->in[k] : g->out[k], t), *ld = in ? g->inld[k] : g->outld[k];
+}
+
 /* Points the per-sample inputs, and what is computed where it is wanted, to the tile's part of the caller's arrays. Shared
  * ones are looked for when they are needed (gen_memory). */
 static void place_args(Gen *g, Frame *fr) {
@@ -41,8 +89,8 @@ static void place_args(Gen *g, Frame *fr) {
     const PVal *q = &fr->p->val[v];
     if (!fr->p->live[v] || !i->type.lane || q->alias) continue;
     uint32_t k = q->cls == PC_IN ? (uint32_t)ir_attr(f, i, 0) : q->homeidx;
-    if (q->cls == PC_IN) fr->base[v] = gen_tile_start(g, g->in[k], i->type), fr->ld[v] = g->inld[k];
-    else if (q->home == HOME_OUT) fr->base[v] = gen_tile_start(g, g->out[k], i->type), fr->ld[v] = g->outld[k];
+    if (q->cls == PC_IN) argument(g, fr->p, true, k, &fr->base[v], &fr->ld[v]);
+    else if (q->home == HOME_OUT) argument(g, fr->p, false, k, &fr->base[v], &fr->ld[v]);
   }
 }
 
@@ -51,9 +99,11 @@ static void copies(Gen *g, Frame *fr, Section s) {
     const Copy *c = &fr->p->copy.at[k];
     Type t = ir_type(fr->p->f, c->v);
     if (fr->p->val[c->v.id].section != s) continue;
+    LLVMValueRef base, ld;
     gen_forget(g);
-    LLVMValueRef p = t.lane ? gen_tile_start(g, g->out[c->k], t) : gen_shared_array(g, offsetof(HnnCall, out), c->k);
-    gen_copy(g, fr, c->v, t, p, t.lane ? g->outld[c->k] : gen_tile_ld(g), false);
+    if (t.lane) argument(g, fr->p, false, c->k, &base, &ld);
+    else base = gen_shared_array(g, offsetof(HnnCall, out), c->k), ld = gen_tile_ld(g);
+    gen_copy(g, fr, c->v, t, base, ld, false);
   }
   gen_forget(g);
 }
@@ -79,6 +129,7 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
   LLVMPositionBuilderAtEnd(g->e->b, some);
   cg_loop_begin(g->e, loop, lo, hi, step);
   g->tile = loop->iv;
+  for (uint32_t k = 0; k < fr->p->f->in.n; k++) move_argument(g, fr->p, true, k);
   if (fr->p->ncut) {
     gen_piece_calls(g, fr->p, symbol);
   } else {
@@ -87,6 +138,7 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
     gen_groups(g, own, SEC_TILE);
     copies(g, own, SEC_TILE);
   }
+  for (uint32_t k = 0; k < fr->p->f->out.n; k++) move_argument(g, fr->p, false, k);
   cg_loop_end(g->e, loop);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
@@ -113,24 +165,28 @@ static void tiles(Gen *g, Frame *fr, const char *symbol) {
   some_tiles(g, fr, symbol, lo, hi, 1);
 }
 
-static void info_constant(CgEmit *e, const Plan *p, const char *symbol) {
+static void info_constant(CgEmit *e, const PlanForms *forms, Plan *const *p, LLVMValueRef few, const char *symbol) {
   char name[512];
   snprintf(name, sizeof name, "%s_info", symbol);
-  LLVMValueRef field[5] = {cg_i32(e, p->lane ? (int32_t)e->tile : 0), cg_i32(e, e->f64), cg_i64(e, p->scratch),
-                           cg_i64(e, p->flop_tile), cg_i64(e, p->flop_once)};
-  LLVMValueRef init = LLVMConstStructInContext(e->ctx, field, 5, 0);
+  const Plan *main = p[0], *other = forms->n > 1 ? p[1] : p[0];
+  int64_t scratch = main->scratch > other->scratch ? main->scratch : other->scratch;
+  LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->target.tile : 0), cg_i32(e, e->f64),
+                          few ? few : LLVMConstNull(e->ptr), cg_i32(e, few ? (int32_t)other->target.tile : 0),
+                          cg_i32(e, few ? (int32_t)forms->most : 0), cg_i64(e, scratch), cg_i64(e, main->flop_tile),
+                          cg_i64(e, main->flop_once)};
+  LLVMValueRef init = LLVMConstStructInContext(e->ctx, field, sizeof field / sizeof *field, 0);
   LLVMValueRef info = LLVMAddGlobal(e->mod, LLVMTypeOf(init), name);
   LLVMSetInitializer(info, init);
   LLVMSetGlobalConstant(info, 1);
 }
 
-void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
-  Plan *p = plan_create(f, plan_target(f, e->vl, e->regs));
+static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) {
+  const Fn *f = p->f;
   CgEmit own = *e;
   own.tile = p->target.tile, own.vl = p->target.vl;
   own.nv = own.tile / own.vl;
   Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile};
-  LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), false);
+  LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), internal);
   own.fn = g.main = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
   g.call = LLVMGetParam(fn, 0);
@@ -153,8 +209,22 @@ void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol) {
     copies(&g, fr, SEC_LAST);
   }
   LLVMBuildRetVoid(own.b);
-  info_constant(&own, p, symbol);
   gen_outlines_finish(&g);
   free(g.memo);
-  plan_destroy(p);
+  return fn;
+}
+
+void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm wanted, int64_t samples) {
+  PlanForms forms = plan_forms(f, e->vl, e->regs, wanted, samples);
+  Plan *p[2] = {0};
+  LLVMValueRef few = NULL;
+  char name[512];
+  snprintf(name, sizeof name, "%s.few", symbol);
+  for (uint32_t k = 0; k < forms.n; k++) {
+    p[k] = plan_create(f, forms.target[k]);
+    LLVMValueRef fn = form(e, p[k], k ? name : symbol, k > 0);
+    if (k) few = fn;
+  }
+  info_constant(e, &forms, p, few, symbol);
+  for (uint32_t k = 0; k < forms.n; k++) plan_destroy(p[k]);
 }

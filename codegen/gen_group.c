@@ -95,6 +95,12 @@ static bool flat_value(const Plan *p, uint32_t group, Val v) {
   }
 }
 
+static int64_t group_count(const Group *gr) {
+  int64_t n = 1;
+  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
+  return n;
+}
+
 static bool flat_group(const Plan *p, uint32_t group) {
   const Group *gr = p->group.at[group];
   for (uint32_t r = 0; r < gr->root.n; r++) {
@@ -307,7 +313,15 @@ static void root_dot(Gen *g, Frame *fr, const Group *gr, const Root *r, Idx *at)
   dot_open_labels(g, &x);
 }
 
+/* Everything is computed before the first store: one may overwrite what another value is computed from. */
+static void before_stores(Gen *g, Frame *fr, const Group *gr, Idx *at) {
+  bool in_place = false;
+  for (uint32_t k = 0; k < gr->root.n; k++) in_place |= fr->p->val[gr->root.at[k].v.id].in_place;
+  for (uint32_t k = 0; in_place && k < gr->root.n; k++) gen_at(g, fr, gr->root.at[k].v, at);
+}
+
 void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
+  before_stores(g, fr, gr, at);
   for (uint32_t k = 0; k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
     const Inst *i = ir_inst(fr->p->f, r->v);
@@ -366,45 +380,21 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
 typedef struct LoopCtx { Frame *fr; const Group *gr; } LoopCtx;
 static void loop_body(Gen *g, void *ctx, Idx *at) {
   LoopCtx *c = ctx;
-  gen_roots(g, c->fr, c->gr, at);
-}
-
-/* Shared values, all of them read and written in row-major order: whole vectors of elements. */
-static bool wide_group(Gen *g, const Plan *p, const Group *gr) {
-  if (gr->lane || g->machine_vl < 2) return false;
-  int64_t n = 1;
-  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
-  for (uint32_t r = 0; r < gr->root.n; r++)
-    if (gr->root.at[r].kind != ROOT_VALUE || ir_type(p->f, gr->root.at[r].v).lane) return false;
-  return n >= 2 * (int64_t)g->machine_vl;
-}
-
-static void wide_loops(Gen *g, Frame *fr, const Group *gr) {
-  CgEmit saved = *g->e;
-  CgLoop *loop = base_realloc(NULL, sizeof *loop);
-  int64_t n = 1, whole;
-  for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
-  whole = n / g->machine_vl * g->machine_vl;
-  for (int tail = 0; tail < 2 && (!tail || whole < n); tail++) {
-    g->wide = !tail;
-    g->e->vl = tail ? 1 : g->machine_vl, g->e->nv = 1;
-    cg_loop_begin(g->e, loop, cg_i64(g->e, tail ? whole : 0), cg_i64(g->e, tail ? n : whole), g->e->vl);
-    Idx at = {.lin = loop->iv, .axes = gr->rank == 1, .ax = {loop->iv}};
-    gen_forget(g);
-    gen_roots(g, fr, gr, &at);
-    gen_forget(g);
-    cg_loop_end(g->e, loop);
+  Type t = c->gr->gemv ? ir_type(c->fr->p->f, c->gr->main) : (Type){0};
+  if (c->gr->gemv) {
+    g->dot_frame = c->fr, g->dot = c->gr->main;
+    g->dot_value = gen_load(g, t, gen_scratch(g, c->gr->work), cg_i64(g->e, 1), gen_lin(g, t, at));
   }
-  g->wide = false;
-  g->e->vl = saved.vl, g->e->nv = saved.nv;
-  free(loop);
+  gen_roots(g, c->fr, c->gr, at);
+  if (c->gr->gemv) g->dot_frame = NULL;
 }
 
 static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
-  bool flat = flat_group(fr->p, k);
-  if (flat && wide_group(g, fr->p, gr)) wide_loops(g, fr, gr);
-  else nest(g, gr->rank, gr->dim, flat, loop_body, &(LoopCtx){fr, gr}, true);
+  LoopCtx ctx = {fr, gr};
+  PlanCuts cuts;
+  if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
+  else nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &ctx, true);
 }
 
 void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
@@ -417,9 +407,15 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   switch (gr->kind) {
   case G_TINY: tiny_group(g, fr, gr); break;
   case G_LOOP: loops(g, fr, k); break;
-  case G_GEMM: gen_gemm(g, fr, gr); break;
+  case G_GEMM:
+    if (!gr->gemv) gen_gemm(g, fr, gr);
+    else if (gen_gemv(g, fr, gr), fr->p->val[gr->main.id].cls == PC_POINT) loops(g, fr, k);
+    break;
   case G_DOT: gen_dot_loops(g, fr, gr); break;
-  case G_DW: gen_dw(g, fr, k); break;
+  case G_DW:
+    if (fr->p->target.single) gen_outer(g, fr, k);
+    else gen_dw(g, fr, k);
+    break;
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
   case G_TRISOLVE: gen_trisolve(g, fr, gr); break;
@@ -435,6 +431,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
 void gen_group(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
+  rooted &= !gr->main.id || fr->p->val[gr->main.id].cls != PC_SSA;
   if ((rooted && gr->root.n == 0) || gr->joined) return;
   const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
   if (gr->main.id && m->cls == PC_BUF && !m->stored) return;

@@ -167,6 +167,12 @@ static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   Val x = ir_arg(f, i, 0);
   int64_t axis = ir_attr(f, i, 0), start = ir_attr(f, i, 1), step = ir_attr(f, i, 2), k;
   int64_t n = ir_type(f, x).dim[axis];
+  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) {
+    int64_t row = type_count(ir_type(f, x)) / n;
+    if (k < start * row || k >= (start + n) * row) return gen_real(g, 0, false);
+    Idx from = gen_wide_idx(ir_type(f, x), gen_shift(g, at->lin, -start * row));
+    return gen_at(g, fr, x, &from);
+  }
   gen_axes(g, i->type, at);
   Idx to = {.axes = true};
   memcpy(to.ax, at->ax, sizeof to.ax);
@@ -186,12 +192,45 @@ static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   return choose(g, in, gen_at(g, fr, x, &to), gen_real(g, 0, false));
 }
 
-/* ---- tiny results only: every index is a constant ------------------------------------------------------------------ */
+/* In a wide loop a concatenation is one of its operands, at a constant distance. */
+static CgVec concat_wide(Gen *g, Frame *fr, const Inst *i, LLVMValueRef lin, int64_t first) {
+  int64_t at = 0;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Val a = ir_arg(fr->p->f, i, k);
+    Type t = ir_type(fr->p->f, a);
+    if (first < at + type_count(t)) {
+      Idx to = gen_wide_idx(t, gen_shift(g, lin, -at));
+      return gen_at(g, fr, a, &to);
+    }
+    at += type_count(t);
+  }
+  base_fault("codegen: concat beyond its end");
+}
+
+/* At an index that only the code knows: every operand, and a choice. */
+static CgVec concat_any(Gen *g, Frame *fr, const Inst *i, Idx *at, int64_t axis) {
+  CgVec x = {0};
+  LLVMValueRef k = at->ax[axis];
+  for (uint32_t j = 0; j < i->nargs; j++) {
+    Val a = ir_arg(fr->p->f, i, j);
+    int64_t n = ir_type(fr->p->f, a).dim[axis];
+    if (n == 0) continue;
+    LLVMValueRef in = compare(g, LLVMIntULT, k, cg_i64(g->e, n));
+    Idx to = {.axes = true};
+    memcpy(to.ax, at->ax, sizeof to.ax);
+    to.ax[axis] = LLVMBuildSelect(g->e->b, in, k, cg_i64(g->e, 0), "");
+    CgVec y = gen_at(g, fr, a, &to);
+    x = x.v[0] ? choose(g, in, y, x) : y;
+    k = cg_iadd(g->e, k, cg_i64(g->e, -n));
+  }
+  return x;
+}
 
 static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   int64_t axis = ir_attr(fr->p->f, i, 0), k = 0;
+  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) return concat_wide(g, fr, i, at->lin, k);
   gen_axes(g, i->type, at);
-  if (!cg_is_int(at->ax[axis], &k)) base_fault("codegen: concat at an index that is not constant");
+  if (!cg_is_int(at->ax[axis], &k)) return concat_any(g, fr, i, at, axis);
   for (uint32_t j = 0; j < i->nargs; j++) {
     Val a = ir_arg(fr->p->f, i, j);
     int64_t n = ir_type(fr->p->f, a).dim[axis];
@@ -205,6 +244,8 @@ static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   }
   base_fault("codegen: concat beyond its end");
 }
+
+/* ---- tiny results only: every index is a constant ------------------------------------------------------------------ */
 
 static CgVec put(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;

@@ -11,7 +11,9 @@ static LLVMBasicBlockRef to_entry(Gen *g) {
   return here;
 }
 
-static void argument(Gen *g, size_t field, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+static void argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+  size_t field = in ? offsetof(HnnCall, in) : offsetof(HnnCall, out);
+  if (gen_buffered(g, p, in, k, base, ld)) return;
   LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
   *ld = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
   *base = gen_tile_start(g, gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p)), t);
@@ -22,8 +24,9 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   const Plan *p = fr->p;
   const Inst *i = ir_inst(p->f, v), *loop = ir_inst(p->f, ir_arg(p->f, i, 0));
   int64_t n = type_count(i->type) * (i->type.dt == DT_BOOL ? 1 : g->e->es) * (i->type.lane ? g->e->tile : 1);
-  bool odd = ir_attr(p->f, loop, 0) % 2 && !ir_attr(p->f, loop, 6);
-  int64_t at = p->group.at[p->val[v.id].group]->body->carry_buf[ir_attr(p->f, i, 0)];
+  const Plan *body = p->group.at[p->val[v.id].group]->body;
+  bool odd = ir_attr(p->f, loop, 0) % 2 && !ir_attr(p->f, loop, 6) && !body->carry_one[ir_attr(p->f, i, 0)];
+  int64_t at = body->carry_buf[ir_attr(p->f, i, 0)];
   return gen_scratch(g, at + (odd ? (n + 63) / 64 * 64 : 0));
 }
 
@@ -34,8 +37,8 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v) {
   if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
   LLVMBasicBlockRef here = to_entry(g);
   if (q->cls == PC_IN)
-    argument(g, offsetof(HnnCall, in), (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);
-  else if (q->home == HOME_OUT) argument(g, offsetof(HnnCall, out), q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
+    argument(g, fr->p, true, (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);
+  else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
   else fr->base[v.id] = carry_memory(g, fr, v);
   LLVMPositionBuilderAtEnd(g->e->b, here);
 }
@@ -57,7 +60,7 @@ static void copies(Gen *g, Frame *fr) {
     LLVMValueRef base, ld;
     if (p->val[c->v.id].section != SEC_TILE) continue;
     LLVMBasicBlockRef here = to_entry(g);
-    argument(g, offsetof(HnnCall, out), c->k, t, &base, &ld);
+    argument(g, p, false, c->k, t, &base, &ld);
     LLVMPositionBuilderAtEnd(g->e->b, here);
     gen_forget(g);
     gen_copy(g, fr, c->v, t, base, ld, false);

@@ -1,5 +1,5 @@
 /* Scans: a loop of n turns around the groups of the body. Tiny carries are SSA values carried around the
- * loop; big ones live in two buffers that change places each turn, so that nothing is copied. */
+ * loop; big ones live in two buffers that change places each turn, so that nothing is copied, or in one (plan_carry.c). */
 #include "codegen/gen.h"
 
 #include <float.h>
@@ -47,7 +47,7 @@ static void first_carry(Gen *g, Scan *s, uint32_t k) {
   c->t = ir_type(f, f->out.at[k]), c->in = body_input(f, k), c->big = type_count(c->t) > PLAN_TINY;
   if (c->big) {
     c->buf[0] = gen_scratch(g, s->body->p->carry_buf[k]);
-    c->buf[1] = gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));
+    c->buf[1] = s->body->p->carry_one[k] ? c->buf[0] : gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));
     gen_copy(g, s->fr, a, c->t, c->buf[0], gen_tile_ld(g), false);
     return;
   }
@@ -232,8 +232,8 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
   if (!r.id) return;
   if (c->big && g->piece && !s->fr->up) {                /* where other pieces look for it */
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
-    bool early = ir_attr(s->fr->p->f, s->i, 6);
-    s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early ? bytes : 0));
+    bool early = ir_attr(s->fr->p->f, s->i, 6), one = s->body->p->carry_one[k];
+    s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));
     if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.phi[c->phi + 1], g->e->es, cg_i64(g->e, bytes));
     return;
   }

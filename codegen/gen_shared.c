@@ -34,7 +34,7 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
   LLVMValueRef fn;
   Saved s;
   LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
-  snprintf(name, sizeof name, "transpose.%u.%u.%lld.%lld", e->es * 8, e->tile, (long long)k, (long long)ldt);
+  snprintf(name, sizeof name, "transpose.%u.%u.%u.%lld.%lld", e->es * 8, e->vl, e->tile, (long long)k, (long long)ldt);
   if (shared_begin(e, name, 3, args, &fn, &s)) {
     cg_transpose(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), k, e->tile, LLVMGetParam(fn, 2), ldt);
     shared_end(e, &s);
@@ -59,7 +59,7 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, c
   type[nargs] = e->ptr, arg[nargs++] = sum->d;
   if (sum->used) used = nargs, type[nargs] = e->i64, arg[nargs++] = sum->used;
   if (sum->set) set = nargs, type[nargs] = e->i1, arg[nargs++] = sum->set;
-  snprintf(name, sizeof name, "dw.%u.%u.%lld.%lld.%lld.%u%s%s", e->es * 8, e->tile, (long long)m, (long long)k,
+  snprintf(name, sizeof name, "dw.%u.%u.%u.%lld.%lld.%lld.%u%s%s", e->es * 8, e->vl, e->tile, (long long)m, (long long)k,
            (long long)sum->ldd, n, sum->used ? ".used" : "", sum->set ? ".set" : "");
   if (shared_begin(e, name, nargs, type, &fn, &s)) {
     for (uint32_t t = 0; t < n; t++)
@@ -71,6 +71,53 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, c
     shared_end(e, &s);
   }
   call(e, fn, arg, nargs);
+}
+
+/* The same for one sample; xt is then its x, in place. */
+void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, bool set) {
+  CgEmit *e = g->e;
+  char name[128];
+  LLVMValueRef fn, arg[3 * PLAN_JOIN + 1];
+  LLVMTypeRef type[3 * PLAN_JOIN + 1];
+  CgDwPair pair[PLAN_JOIN];
+  Saved s;
+  unsigned vl = e->vl;
+  for (uint32_t t = 0; t < n; t++) {
+    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
+    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
+  }
+  type[3 * n] = e->ptr, arg[3 * n] = d;
+  snprintf(name, sizeof name, "outer.%u.%lld.%lld.%lld.%u.%d", e->es * 8, (long long)m, (long long)k, (long long)ldd, n, set);
+  if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
+    for (uint32_t t = 0; t < n; t++)
+      pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    CgDw w = {.M = m, .K = k, .lanes = 1, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd, .set = set ? LLVMConstInt(e->i1, 1, 0) : NULL};
+    e->vl = g->machine_vl;
+    cg_outer(e, &w);
+    e->vl = vl;
+    shared_end(e, &s);
+  }
+  call(e, fn, arg, 3 * n + 1);
+}
+
+void gen_gemv_call(Gen *g, const CgGemv *m) {
+  CgEmit *e = g->e;
+  char name[128];
+  LLVMValueRef fn;
+  Saved s;
+  LLVMTypeRef args[3] = {e->ptr, e->ptr, e->ptr};
+  unsigned vl = e->vl;
+  snprintf(name, sizeof name, "gemv.%u.%lld.%lld.%lld.%lld.%lld", e->es * 8, (long long)m->M, (long long)m->K, (long long)m->as_i,
+           (long long)m->as_k, (long long)m->x_k);
+  if (shared_begin(e, name, 3, args, &fn, &s)) {
+    CgGemv own = *m;
+    own.a = LLVMGetParam(fn, 0), own.x = LLVMGetParam(fn, 1), own.y = LLVMGetParam(fn, 2);
+    e->vl = g->machine_vl;
+    cg_gemv(e, &own);
+    e->vl = vl;
+    shared_end(e, &s);
+  }
+  call(e, fn, (LLVMValueRef[]){m->a, m->x, m->y}, 3);
 }
 
 enum { INLINE_LIMIT = 64, SCALAR_LIMIT = 4 };
@@ -122,7 +169,7 @@ void gen_lane_reduce_part(Gen *g, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef
   LLVMValueRef fn;
   Saved s;
   LLVMTypeRef args[3] = {e->ptr, e->i64, e->ptr};
-  snprintf(name, sizeof name, "reduce.%u.%d", e->es * 8, blocks);
+  snprintf(name, sizeof name, "reduce.%u.%u.%d", e->es * 8, e->vl, blocks);
   if (shared_begin(e, name, 3, args, &fn, &s)) {
     write_reduce(e, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2), blocks);
     shared_end(e, &s);

@@ -19,12 +19,12 @@ void gen_forget(Gen *g) {
   g->nmemo = 0;
 }
 
-static Memo *memo_find(Gen *g, const Frame *fr, Val v, const LLVMValueRef *key) {
-  uint64_t h = (uintptr_t)fr ^ v.id * 0x9e3779b97f4a7c15u;
+static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t wide, const LLVMValueRef *key) {
+  uint64_t h = (uintptr_t)fr ^ (v.id * 2 + wide) * 0x9e3779b97f4a7c15u;
   for (int k = 0; k < IR_MAX_RANK; k++) h = (h ^ (uintptr_t)key[k] >> 3) * 0x9e3779b97f4a7c15u;
   for (uint32_t i = (uint32_t)(h >> 32);; i++) {
     Memo *m = &g->memo[i & (g->memo_size - 1)];
-    if (!m->fr || (m->fr == fr && m->v == v.id && !memcmp(m->key, key, sizeof m->key))) return m;
+    if (!m->fr || (m->fr == fr && m->v == v.id && m->wide == wide && !memcmp(m->key, key, sizeof m->key))) return m;
   }
 }
 
@@ -38,14 +38,14 @@ static bool memo_get(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
   LLVMValueRef key[IR_MAX_RANK];
   if (!g->memo_size) return false;
   memo_key(at, t, key);
-  const Memo *m = memo_find(g, fr, v, key);
+  const Memo *m = memo_find(g, fr, v, g->wide, key);
   if (!m->fr) return false;
   *out = m->val;
   return true;
 }
 
 static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVec x) {
-  Memo m = {.fr = fr, .v = v.id, .val = x};
+  Memo m = {.fr = fr, .v = v.id, .wide = g->wide, .val = x};
   memo_key(at, t, m.key);
   if (g->nmemo * 2 >= g->memo_size) {
     Memo *old = g->memo;
@@ -54,10 +54,10 @@ static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
     g->memo = base_realloc(NULL, sizeof *g->memo * g->memo_size);
     memset(g->memo, 0, sizeof *g->memo * g->memo_size);
     for (uint32_t i = 0; i < n; i++)
-      if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].key) = old[i];
+      if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].wide, old[i].key) = old[i];
     free(old);
   }
-  *memo_find(g, fr, v, m.key) = m;
+  *memo_find(g, fr, v, m.wide, m.key) = m;
   g->nmemo++;
 }
 
@@ -129,10 +129,10 @@ static LLVMValueRef vector_at(Gen *g, Type t, LLVMValueRef p, unsigned k) {
 CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
   CgVec x = {.lane = t.lane || (g->wide && t.rank > 0)};
   LLVMValueRef p = address(g, t, base, ld, lin);
-  unsigned lanes = x.lane ? g->e->vl : 1;
+  unsigned lanes = x.lane ? g->e->vl : 1, part = x.lane && g->part ? g->part : lanes;
   for (unsigned k = 0; k < (x.lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
-    x.v[k] = t.dt == DT_BOOL ? cg_load_bool(g->e, q, lanes) : cg_load(g->e, q, lanes);
+    x.v[k] = t.dt == DT_BOOL ? cg_load_bool_part(g->e, q, lanes, part) : cg_load_part(g->e, q, lanes, part);
   }
   return x;
 }
@@ -149,10 +149,11 @@ void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef 
   bool lane = t.lane || (g->wide && t.rank > 0);
   CgVec x = gen_lanes(g, (Type){.lane = lane}, *v);
   LLVMValueRef p = address(g, t, base, ld, lin);
+  unsigned lanes = lane ? g->e->vl : 1, part = lane && g->part ? g->part : lanes;
   for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
-    if (t.dt == DT_BOOL) cg_store_bool(g->e, x.v[k], q, lane ? g->e->vl : 1);
-    else cg_store(g->e, x.v[k], q);
+    if (t.dt == DT_BOOL) cg_store_bool_part(g->e, x.v[k], q, lanes, part);
+    else cg_store_part(g->e, x.v[k], q, lanes, part);
   }
 }
 
@@ -224,6 +225,12 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
   Val x = ir_arg(f, i, 0);
   Idx to = {.axes = true};
+  if (g->wide && i->op == OP_slice) {      /* of the first axis */
+    Type t = ir_type(f, x);
+    int64_t row = type_count(t) / t.dim[0];
+    to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_attr(f, i, 1) * row));
+    return gen_at(g, fr, x, &to);
+  }
   if (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier) return gen_at(g, fr, x, at);
   if (i->op == OP_reshape) {
     to = (Idx){.lin = gen_lin(g, i->type, at)};
@@ -288,6 +295,28 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
+/* One element in a wide loop, wherever it comes from. */
+static CgVec scalar_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  unsigned vl = g->e->vl;
+  g->wide = false, g->e->vl = 1;
+  CgVec x = gen_at(g, fr, v, at);
+  g->wide = true, g->e->vl = vl;
+  x.lane = false;
+  return x;
+}
+
+/* Tiny values at consecutive positions. */
+static CgVec ssa_vector(Gen *g, Frame *fr, Val v, int64_t first) {
+  unsigned n = g->part ? g->part : g->e->vl;
+  if (g->e->vl == 1) return gen_ssa_get(g, fr, v, first);
+  LLVMValueRef x = gen_ssa_get(g, fr, v, first).v[0];
+  LLVMTypeRef t = LLVMTypeOf(x);
+  CgVec out = {.v = {LLVMConstNull(LLVMVectorType(t, g->e->vl))}, .lane = true};
+  for (unsigned k = 0; k < n; k++)
+    out.v[0] = LLVMBuildInsertElement(g->e->b, out.v[0], gen_ssa_get(g, fr, v, first + k).v[0], cg_i32(g->e, (int32_t)k), "");
+  return out;
+}
+
 static bool of_another_piece(const Gen *g, const Frame *fr, Val v) {
   return g->piece && !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id] && !(fr->of && fr->of->ssa[v.id]);
 }
@@ -299,26 +328,22 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *i = ir_inst(f, v);
   double c;
   int64_t k;
-  if (g->wide && i->type.rank == 0) {    /* one element, wherever it comes from */
-    g->wide = false;
-    CgVec x = gen_at(g, fr, v, at);
-    g->wide = true;
-    return x;
-  }
+  if (g->wide && i->type.rank == 0) return scalar_at(g, fr, v, at);
   switch (q->cls) {
   case PC_CONST:
     if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");
     if (i->type.dt == DT_BOOL) return (CgVec){{LLVMConstInt(g->e->i1, c != 0, 0)}, false};
     return gen_real(g, c, false);
   case PC_TABLE:
-    if (cg_is_int(gen_lin(g, i->type, at), &k)) return gen_real(g, f->table.at[ir_attr(f, i, 0)].v[k], false);
+    if (!(g->wide && g->e->vl > 1) && cg_is_int(gen_lin(g, i->type, at), &k))
+      return gen_real(g, f->table.at[ir_attr(f, i, 0)].v[k], false);
     return memory_at(g, fr, v, i->type, at);
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
     if (of_another_piece(g, fr, v)) return memory_at(g, fr, v, i->type, at);
     if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
-    if (cg_is_int(gen_lin(g, i->type, at), &k)) return gen_ssa_get(g, fr, v, k);
+    if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->wide ? ssa_vector(g, fr, v, k) : gen_ssa_get(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);
   case PC_POINT:
     if (q->stored && (g->group_frame != fr || g->group != q->group)) return memory_at(g, fr, v, i->type, at);

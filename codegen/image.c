@@ -151,11 +151,21 @@ static bool find_symbols(Load *l) {
 
 /* ---- references --------------------------------------------------------------------------------------------------- */
 
+#ifdef __aarch64__
+enum { WHOLE = R_AARCH64_ABS64 };
+#else
+enum { WHOLE = R_X86_64_64 };
+#endif
+
+/* Bytes that a reference fills: a pointer in a constant, or part of an instruction. */
+static uint64_t width(uint32_t type) { return type == WHOLE ? 8 : 4; }
+
 static bool fits(int64_t v, int bits) { return v >= -((int64_t)1 << (bits - 1)) && v < (int64_t)1 << (bits - 1); }
 
-/* The four bytes at p, which will lie at `p`, come to refer to s. */
+/* The bytes at p, which will lie at `p`, come to refer to s. */
 static bool refer(Load *l, char *p, uint32_t type, int64_t s) {
   int64_t d = s - (int64_t)(intptr_t)p;
+  if (type == WHOLE) return memcpy(p, &s, 8), true;
 #ifdef __aarch64__
   uint32_t word, field = 0;
   int64_t pages = (s >> 12) - ((int64_t)(intptr_t)p >> 12), low = s & 4095;
@@ -196,8 +206,8 @@ static bool relocate(Load *l, const Elf64_Shdr *s) {
   for (uint64_t k = 0; k < n; k++) {
     uint64_t sym = ELF64_R_SYM(r[k].r_info);
     if (sym >= l->nsym || !l->value[sym]) return fail(l, "a reference is to nothing", "");
-    uint64_t size = l->sh[s->sh_info].sh_size;
-    if (size < 4 || r[k].r_offset > size - 4) return fail(l, "a reference is out of bounds", "");
+    uint64_t size = l->sh[s->sh_info].sh_size, bytes = width((uint32_t)ELF64_R_TYPE(r[k].r_info));
+    if (size < bytes || r[k].r_offset > size - bytes) return fail(l, "a reference is out of bounds", "");
     char *p = l->im->base + l->at[s->sh_info] + r[k].r_offset;
     if (!refer(l, p, (uint32_t)ELF64_R_TYPE(r[k].r_info), (int64_t)(intptr_t)l->value[sym] + r[k].r_addend)) return false;
   }

@@ -212,7 +212,8 @@ static void place_dot_reduce(Plan *p, Val v, const Dot *d, Section s) {
 static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   DwShape w;
   bool persist = !p->up;
-  if (plan_dw(p, d, &w) && d->label[w.row].n >= PLAN_DW_MIN && d->label[w.col].n >= PLAN_DW_MIN) {
+  bool wide = plan_dw(p, d, &w), single = p->target.single && type_count(ir_type(p->f, v)) > PLAN_TINY;
+  if (wide && (single || (d->label[w.row].n >= PLAN_DW_MIN && d->label[w.col].n >= PLAN_DW_MIN))) {
     p->val[v.id].group = own_group(p, G_DW, s, v);
     p->group.at[p->group.n - 1]->lane = true;
     return;
@@ -324,6 +325,10 @@ static void plan_dot_inst(Plan *p, Val v, Section s) {
     if (!p->up) p->val[v.id].section = SEC_LAST;
   } else if (n <= PLAN_TINY && (n * d.contraction <= PLAN_UNROLL || d.contraction == 1)) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
+  } else if (n * d.contraction >= PLAN_UNROLL && plan_gemv(p, &d, &shape)) {
+    p->val[v.id].group = own_group(p, G_GEMM, s, v);
+    p->group.at[p->group.n - 1]->gemv = true;
+    set(p, v, n <= PLAN_TINY ? PC_SSA : PC_POINT);
   } else if (n <= PLAN_TINY) {
     set(p, v, PC_SSA), place_dot_reduce(p, v, &d, s);
   } else if (d.contraction <= PLAN_SMALL) {
@@ -362,6 +367,14 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   p->val[v.id].group = own_group(p, kind, s, v);
 }
 
+/* Where vectors run along elements, what is put together along the first axis is read at its place (plan_wide.c). */
+static void plan_concat(Plan *p, Val v, Section s) {
+  const Inst *i = ir_inst(p->f, v);
+  bool place = plan_along(p) && ir_attr(p->f, i, 0) == 0 && i->nargs < PLAN_CUTS / 2;
+  if (place && !tiny(i->type)) set(p, v, PC_POINT), place_point(p, v, s);
+  else plan_own(p, v, s, G_CONCAT);
+}
+
 /* Big values are not looked through in memory anyway; registers need an instruction that hides them. */
 static void plan_barrier(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
@@ -394,7 +407,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_barrier: plan_barrier(p, v, s); break;
   case OP_scan: case OP_ode: plan_multi(p, v); break;
   case OP_rand: plan_own(p, v, s, G_RAND); break;
-  case OP_concat: plan_own(p, v, s, G_CONCAT); break;
+  case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
   case OP_trisolve: plan_own(p, v, s, G_TRISOLVE); break;
   case OP_batch_sum:

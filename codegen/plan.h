@@ -41,6 +41,7 @@ typedef struct PVal {
   uint8_t cls, home, section, depth;
   bool slow;                 /* in its group, comes after a function of many instructions or is one */
   bool stored;               /* has memory */
+  bool in_place;             /* HOME_NEXT: takes the place of the carry's old value */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
   uint32_t after;            /* a barrier that is a view: the last group that must come before its readers */
@@ -68,6 +69,7 @@ typedef struct Plan Plan;
 typedef struct Group {
   uint8_t kind, section;
   bool lane;
+  bool gemv;                 /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
   uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
   Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
   VEC(Val) member;           /* in order */
@@ -80,8 +82,9 @@ typedef struct Group {
 
 typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
 
-/* Scratch has room for `together` tiles, which are done at once where a call has that many. */
-typedef struct Target { unsigned tile, vl, es, together; } Target;
+/* single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide` the lanes of a vector. Scratch has room for
+ * `together` tiles, which are done at once where a call has that many. */
+typedef struct Target { unsigned tile, vl, es, wide, together; bool single; } Target;
 
 struct Plan {
   Arena *mem;
@@ -96,12 +99,19 @@ struct Plan {
   int64_t scratch;           /* bytes; of the whole function, in the outermost plan */
   int64_t flop_tile, flop_once;           /* per sample, per call */
   uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
-  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry */
+  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry, or of the one */
+  bool *carry_one;           /* one buffer: plan_carry.c */
+  int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };
 
 /* The tile that suits f on a machine with vectors of vl reals. */
 Target plan_target(const Fn *f, unsigned vl, unsigned regs);
+/* In which forms f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
+ * for at most `most` samples. plan_cost.c */
+typedef enum { PLAN_AUTO, PLAN_TILES, PLAN_SINGLE } PlanForm;
+typedef struct PlanForms { Target target[2]; uint32_t n; int64_t most; } PlanForms;
+PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples);
 /* Plans f for a target; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, Target target);
 void plan_destroy(Plan *p);
@@ -131,6 +141,14 @@ typedef struct Affine {
 } Affine;
 bool plan_affine(const Plan *p, Val v, Affine *out);
 
+/* Loops over elements with vectors along the elements (plan_wide.c). Cuts: positions at which what is read changes, so
+ * that between two of them every operand of a concatenation is at a constant distance. */
+enum { PLAN_CUTS = 32 };
+typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
+bool plan_along(const Plan *p);                /* all of p is such: one sample at a time, or shared alone */
+bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
+bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
+
 /* The shape of a dot. */
 typedef struct DotLabel {
   int64_t label;
@@ -155,6 +173,8 @@ typedef struct GemmShape {
   Affine a, x;
 } GemmShape;
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
+/* A matrix times a vector of one sample (or of shared values), by vectors along elements: `shared` is the matrix. */
+bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
 /* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
 typedef struct DwShape { Val g, x; bool g_is_a; int row, col; Affine ga, xa; } DwShape;

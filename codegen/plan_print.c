@@ -6,7 +6,7 @@
 const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "weight gradient", "concat", "put",
                                        "trisolve", "rand", "scan", "ode"};
 static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
-static const char *const section_name[] = {"once", "for each tile", "after the tiles"};
+static const char *const section_name[] = {"once", "for each tile", "after the tiles"}, each_sample[] = "for each sample";
 
 static const char *home_text(const PVal *q, char *buf, size_t size) {
   switch (q->home) {
@@ -35,13 +35,16 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src);
 static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const Source *src) {
   const Group *g = p->group.at[k];
   char home[64];
+  PlanCuts cuts = {0};
   bool rooted = g->kind == G_LOOP || g->kind == G_GEMM || g->kind == G_DOT;
-  if (rooted && !g->root.n) return;
+  if (rooted && !g->root.n && !(g->gemv && p->val[g->main.id].cls == PC_SSA)) return;
   fprintf(out, "%*s%s", indent, "", plan_group_name[g->kind]);
   if (g->rank) {
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
-    fprintf(out, "]%s", g->lane ? " x lanes" : "");
+    fprintf(out, "]%s", g->lane && !p->target.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
+    if (cuts.n) fprintf(out, ", cut at");
+    for (int c = 0; c < cuts.n; c++) fprintf(out, " %lld", (long long)cuts.at[c]);
   }
   fputc('\n', out);
   if (g->main.id) print_value(out, p, g->main, indent + 2, src);
@@ -57,7 +60,7 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) 
     bool any = false;
     for (uint32_t k = 1; k < p->group.n; k++) {
       if (p->group.at[k]->section != s) continue;
-      if (!any && !p->up) fprintf(out, "%*s%s:\n", indent, "", section_name[s]);
+      if (!any && !p->up) fprintf(out, "%*s%s:\n", indent, "", s == SEC_TILE && p->target.single ? each_sample : section_name[s]);
       any = true;
       print_group(out, p, k, indent + 2, src);
     }
@@ -65,7 +68,9 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) 
 }
 
 void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src) {
-  fprintf(out, "kernel %s: %s, tile %u, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol,
-          p->f->f64 ? "f64" : "f32", p->lane ? p->target.tile : 0, (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
+  char tile[64];
+  snprintf(tile, sizeof tile, p->target.single && p->lane ? "one sample, lanes are elements" : "tile %u", p->lane ? p->target.tile : 0);
+  fprintf(out, "kernel %s: %s, %s, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol,
+          p->f->f64 ? "f64" : "f32", tile, (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
   print_plan(out, p, 0, src);
 }

@@ -1,4 +1,5 @@
 /* What the plan knows of shapes: dots taken apart, and values seen as strided memory through views. */
+#include "codegen/gemm.h"
 #include "codegen/plan.h"
 
 #include <string.h>
@@ -139,11 +140,10 @@ static bool one_stretch(const Dot *d, const Affine *a, bool a_first, const Affin
   return true;
 }
 
-bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
-  bool la = ir_type(p->f, d->a).lane, lb = ir_type(p->f, d->b).lane;
-  if (d->lanes || la == lb) return false;
-  g->a_shared = !la;
-  g->shared = la ? d->b : d->a, g->lane = la ? d->a : d->b;
+/* a_shared: the matrix is operand a. */
+static bool gemm_shape(const Plan *p, const Dot *d, bool a_shared, GemmShape *g) {
+  g->a_shared = a_shared;
+  g->shared = a_shared ? d->a : d->b, g->lane = a_shared ? d->b : d->a;
   if (!plan_affine(p, g->shared, &g->a) || !plan_affine(p, g->lane, &g->x)) return false;
   if (!one_stretch(d, &g->a, g->a_shared, &g->x, &g->k, &g->a_k, &g->x_k)) return false;
   g->row = -1;
@@ -153,6 +153,23 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
     if (g->row < 0 || d->label[l].n > d->label[g->row].n) g->row = l;
   }
   return g->row >= 0;
+}
+
+bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
+  bool la = ir_type(p->f, d->a).lane, lb = ir_type(p->f, d->b).lane;
+  return !d->lanes && la != lb && gemm_shape(p, d, !la, g);
+}
+
+bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
+  if (d->lanes || !plan_along(p)) return false;
+  for (int side = 0; side < 2; side++) {
+    if (!gemm_shape(p, d, side == 0, g)) continue;
+    bool alone = true;       /* no loops around it */
+    for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
+    int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;
+    if (alone && cg_gemv_takes(p->target.wide, g->a.stride[axis], g->a_k, g->x_k)) return true;
+  }
+  return false;
 }
 
 bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {

@@ -256,7 +256,7 @@ static void need_body(Plan *p) {
     return;
   }
   uint32_t carry = (uint32_t)ir_attr(p->up->f, call, 1), ys = (uint32_t)ir_attr(p->up->f, call, 3);
-  p->carry_buf = ARENA_ARRAY(p->mem, int64_t, carry + 1);
+  p->carry_buf = ARENA_ARRAY(p->mem, int64_t, carry + 1), p->carry_one = ARENA_ARRAY(p->mem, bool, carry + 1);
   for (uint32_t k = 0; k < p->f->out.n; k++) {
     Val v = p->f->out.at[k];
     if (k < carry && type_count(ir_type(p->f, v)) <= PLAN_TINY) need(p, v, 0, g->t1, false);
@@ -336,7 +336,21 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
     if (result.id && p->val[result.id].t1 > t1) t1 = p->val[result.id].t1;
     if (result.id && p->val[result.id].section == SEC_ONCE && !p->up && p->lane) t1 = section_end(p, SEC_LAST);
     int64_t bytes = round_up(value_bytes(p, t), 64);
-    item(x, 2 * bytes, &g->body->carry_buf[k], g->t0, t1);
+    if (plan_in_place(g->body, k)) g->body->carry_one[k] = g->body->val[g->body->f->out.at[k].id].in_place = true;
+    item(x, g->body->carry_one[k] ? bytes : 2 * bytes, &g->body->carry_buf[k], g->t0, t1);
+  }
+}
+
+/* One sample at a time, per-sample arguments lie in scratch, their elements side by side. */
+static void argument_items(Finish *x, Plan *p, uint32_t end) {
+  const Fn *f = p->f;
+  p->in_buf = ARENA_ARRAY(p->mem, int64_t, f->in.n + 1), p->out_buf = ARENA_ARRAY(p->mem, int64_t, f->out.n + 1);
+  for (uint32_t k = 0; k < f->in.n + f->out.n; k++) {
+    bool in = k < f->in.n;
+    Type t = in ? f->in.at[k].type : ir_type(f, f->out.at[k - f->in.n]);
+    int64_t *off = in ? &p->in_buf[k] : &p->out_buf[k - f->in.n];
+    *off = -1;
+    if (p->target.single && t.lane && type_count(t) > 1) item(x, value_bytes(p, t), off, 0, end);
   }
 }
 
@@ -346,6 +360,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     reduce_items(x, p, g, end);
     const Group *at = g->joined ? p->group.at[g->joined] : g;
     if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
+    if (g->gemv) item(x, type_count(ir_type(p->f, g->main)) * p->target.es, &g->work, g->t0, g->t1);
     if (!g->body) continue;
     carry_items(x, p, g);
     plan_items(x, g->body, end);
@@ -436,6 +451,7 @@ void plan_finish(Plan *p) {
   need_groups(p);
   drop_unread(p);
   born(p);
+  argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = pack(&x) + 64;
   free(x.item);

@@ -85,16 +85,20 @@ static void join_products(Plan *p) {
   }
 }
 
+/* Its only weight gradient writes every element exactly once a tile: no loop adds to one again. */
 bool plan_first_sets(const Plan *p, Val sink) {
-  uint32_t makers = 0;
-  if (p->up) return false;
+  const Group *only = NULL;
+  const PVal *q = &p->val[sink.id];
+  if (p->up || (q->sum && q->sum != SUM_PRODUCT) || ir_inst(p->f, sink)->op == OP_proj) return false;
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
     if (g->kind != G_DW || g->joined || plan_sink(p, g->main).id != sink.id) continue;
-    if (!plain(p, g) || g->section != SEC_TILE) return false;
-    makers++;
+    if (only || g->section != SEC_TILE) return false;
+    only = g;
   }
-  return makers == 1;
+  Dot d;
+  if (only) plan_dot(p->f, ir_inst(p->f, only->main), &d);
+  return only && d.contraction == 1;
 }
 
 static void commit(Plan *p, Val sink, const Tree *t) {

@@ -5,6 +5,7 @@
 #include "codegen/cache.h"
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
+#include "codegen/plan.h"
 
 typedef struct CgMachine {
   char *triple, *cpu, *features;       /* malloc'ed */
@@ -25,6 +26,6 @@ bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, 
 const char *cg_version(void);          /* of LLVM and of this generator: part of every cache key */
 
 /* gen_fn.c: writes `void symbol(const HnnCall *)` and the constant symbol_info into the module of e. */
-void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol);
+void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm form, int64_t samples);
 
 #endif

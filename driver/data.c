@@ -97,7 +97,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
 
 static int make_program(Session *s, const Data *d, RtSet *set) {
   Native native;
-  NativeJob job = {d->program, d->name, &native};
+  NativeJob job = {d->program, d->name, &native, .samples = d->on ? data_set(s, d->on)->n : d->count};
   int code = native_build(s, &job, 1);
   if (code) return code;
   code = run_program(s, d, &native, set);

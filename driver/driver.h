@@ -79,7 +79,8 @@ typedef struct Native {
   Arena *mem;
 } Native;
 
-typedef struct NativeJob { const Fn *fn; const char *name; Native *native; Memory memory; } NativeJob;
+/* samples: how many it will run over; any number works. 0: unknown */
+typedef struct NativeJob { const Fn *fn; const char *name; Native *native; int64_t samples; Memory memory; } NativeJob;
 /* "reversible: ...", or "" where nothing could be computed again. */
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size);
 /* Derives and compiles all jobs; 0 or the exit code after messages. */

@@ -127,7 +127,8 @@ void glue_header(FILE *out, const Glue *g) {
  * files on the user's machine, so the build checks the two against each other (tests/test_export.sh). */
 static const char types[] =
   "typedef struct HnnCall HnnCall;\n"
-  "typedef struct { int32_t tile, f64; int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
+  "typedef struct { int32_t tile, f64; void (*few)(const HnnCall *); int32_t few_tile, few_most;\n"
+  "                 int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
   "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
   "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
   "typedef struct { int part, index; } RtRef;\n"

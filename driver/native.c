@@ -32,10 +32,10 @@ static bool lower(Session *s, const NativeJob *j) {
   return n->fn && pass_split(n->fn, &n->split, s->diag);
 }
 
-static void add_parts(Cg *cg, const Native *n) {
+static void add_parts(Cg *cg, const Native *n, int64_t samples) {
   char symbol[256];
   for (uint32_t k = 0; k < n->split.n; k++)
-    if (n->split.part[k].fn) cg_add(cg, n->split.part[k].fn, part_symbol(symbol, sizeof symbol, n, k));
+    if (n->split.part[k].fn) cg_add_for(cg, n->split.part[k].fn, part_symbol(symbol, sizeof symbol, n, k), samples);
 }
 
 /* Sizes of a function's outputs, in the Native's arena. */
@@ -93,7 +93,7 @@ static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   b->cg = cg_create(&s->cg, err, sizeof err);
   if (!b->cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
   *vec_push(&s->code) = b->cg;
-  for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native);
+  for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native, b->job[i].samples);
   return 0;
 }
 

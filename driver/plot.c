@@ -43,7 +43,7 @@ static void put(RtArray *a, int64_t e, int64_t i, double v) {
 static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
                     double (*field)(void *ctx, uint32_t k, int64_t e, int64_t i), void *ctx, RtArray **out) {
   Native native;
-  NativeJob job = {fn, p->name, &native};
+  NativeJob job = {fn, p->name, &native, .samples = n};
   int code = native_build(s, &job, 1);
   if (code) return code;
   HnnArg *in = take(fn->in.n, sizeof *in, p), *to = take(fn->out.n, sizeof *to, p);

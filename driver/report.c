@@ -35,7 +35,7 @@ int report_run(Session *s, const Report *report, ReportResult *out) {
   int code = report->data ? data_make(s, report->data) : 0;
   if (code) return code;
   Native native;
-  NativeJob job = {report->fn, report->name, &native};
+  NativeJob job = {report->fn, report->name, &native, .samples = report->data ? data_set(s, report->data)->n : 1};
   if ((code = native_build(s, &job, 1))) return code;
   const Fn *f = report->fn;
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;

@@ -102,9 +102,10 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   Fn *fn[NPARTS] = {
     gradient, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
+  const int64_t samples = spec->batch ? spec->batch : data_set(s, spec->data)->n;
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], (Memory)spec->memory};
+    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, (Memory)spec->memory};
   t->rt.in_of = input_map(fn[GRADIENT]);
   t->rt.nin = (int)fn[GRADIENT]->in.n;
   int code = native_begin(s, job, n, b);

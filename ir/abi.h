@@ -57,7 +57,9 @@ typedef void (*HnnKernel)(const HnnCall *);
 typedef struct HnnKernelInfo {   /* exported as the constant <symbol>_info beside each function */
   int32_t tile;              /* T; 0 for a shared function */
   int32_t f64;
-  int64_t scratch_bytes;
+  HnnKernel few;             /* the same with other tiles, faster for at most few_most samples, or NULL */
+  int32_t few_tile, few_most;
+  int64_t scratch_bytes;     /* enough for both */
   int64_t flop_per_sample;   /* counted from the IR, per sample of a tile */
   int64_t flop_once;         /* and per call */
 } HnnKernelInfo;

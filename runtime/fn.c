@@ -31,12 +31,19 @@ struct RtFn {
   HnnArg *arg;               /* outputs of the chunk that each thread runs */
   /* the run at hand: */
   const HnnArg *in, *out;
+  HnnKernel kernel;
   int chunks, groups, depth; /* depth: of the tree of one group */
   int64_t tiles, samples;
   uint64_t seed, sample0;
 };
 
-int64_t rt_fn_tile(const RtFn *f) { return f->spec.info.tile; }
+/* The form that n samples run in. */
+static bool few(const RtFn *f, int64_t n) { return f->spec.info.few && n <= f->spec.info.few_most; }
+
+int64_t rt_fn_tile(const RtFn *f, int64_t n) {
+  if (f->split) return rt_split_tile(f->split, n);
+  return few(f, n) ? f->spec.info.few_tile : f->spec.info.tile ? f->spec.info.tile : 1;
+}
 
 static size_t real_size(const RtFn *f) { return f->spec.info.f64 ? 8 : 4; }
 static int64_t padded(const RtFn *f, int64_t elems) {
@@ -118,7 +125,7 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
   const HnnCall c = {.in = f->in, .out = out, .tile0 = tile0, .tile1 = tile1,
     .scratch = f->scratch + f->scratch_size * (size_t)thread,
     .seed = f->seed, .sample0 = f->sample0, .host = &rt_host, .samples = f->samples};
-  f->spec.kernel(&c);
+  f->kernel(&c);
 }
 
 enum { OUTPUTS = -1 };       /* for a number of a buffer: where the sums belong in the end */
@@ -205,9 +212,10 @@ static void clear_sums(RtFn *f) {
 
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
   if (f->split) { rt_split_run(f->split, in, out, n, seed, sample0); return; }
-  const int32_t tile = f->spec.info.tile;
+  const int64_t tile = rt_fn_tile(f, n);
   f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
-  if (!tile) { call(f, out, 0, 1, 0); return; }
+  f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
+  if (!f->spec.info.tile) { call(f, out, 0, 1, 0); return; }
   if (n <= 0) { clear_sums(f); return; }
   f->tiles = (n + tile - 1) / tile;
   f->chunks = chunks_for(f, n, f->tiles);

@@ -156,13 +156,13 @@ static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
 
 /* Shared outputs follow one another, each rounded up to RT_PAD. */
 static int64_t out_reals(const LibFn *f, int k, int64_t ld) {
-  return f->out_lane[k] ? f->out_elems[k] * ld : padded(f->out_elems[k]);
+  return padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
 }
 
 /* Room for lane arrays of `ld` samples, zeroed: what lies behind the last element of a shared output stays 0. */
 static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   int64_t reals = 1;
-  for (int k = 0; k < f->nin; k++) reals += f->in[k].lane ? f->in[k].elems * ld : 0;
+  for (int k = 0; k < f->nin; k++) reals += f->in[k].lane ? padded(f->in[k].elems * ld) : 0;
   for (int k = 0; k < f->nout; k++) reals += out_reals(f, k, ld);
   free(a->memory);
   a->n = 0, a->ld = ld;
@@ -174,7 +174,7 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   for (int k = 0; k < f->nin; k++) {
     const LibInput *in = &f->in[k];
     a->in[k] = in->kind == LIB_PARAM ? (HnnArg){l->param[in->index], 0} : (HnnArg){at, ld};
-    if (in->kind != LIB_PARAM) at += (size_t)(in->elems * ld) * real_size(l);
+    if (in->kind != LIB_PARAM) at += (size_t)padded(in->elems * ld) * real_size(l);
   }
   for (int k = 0; k < f->nout; k++) {
     a->out[k] = (HnnArg){at, ld};
@@ -187,7 +187,8 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
 static Arguments *bind(Lib *l, int fn, int64_t n, const void *const *user) {
   const LibFn *f = &l->m->fn[fn];
   Arguments *a = &l->arguments[fn];
-  if (a->ld != padded(n) && !make_room(l, f, padded(n), a)) return NULL;
+  const int64_t tile = rt_fn_tile(l->fn[fn], n), ld = (n + tile - 1) / tile * tile;
+  if (a->ld != ld && !make_room(l, f, ld, a)) return NULL;
   for (int k = 0; k < f->nin; k++) {
     const LibInput *in = &f->in[k];
     if (in->kind == LIB_FIELD) to_lanes(l, user[in->index], n, in->elems, a->in[k].p, a->ld);

@@ -92,6 +92,8 @@ typedef struct RtFnSpec {
 } RtFnSpec;
 RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool);
 void rt_fn_destroy(RtFn *f);
+/* Tiles that n samples are run in; the ld of arrays is at least n rounded up to them. */
+int64_t rt_fn_tile(const RtFn *f, int64_t n);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
 

@@ -23,7 +23,6 @@ struct RtSplit {
   Buffer *buffers;           /* what buffer points into */
   size_t nbuffers;
   int64_t ld;                /* of the buffers per sample; 0: none yet */
-  int64_t tile;              /* the widest of several phases; 1: there is one */
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
@@ -68,10 +67,19 @@ static bool make_buffers(RtSplit *s) {
   return true;
 }
 
-static int64_t widest(const RtSplit *s) {
+static int64_t widest(const RtSplit *s, int64_t n) {
   int64_t tile = 1;
-  for (int p = 1; p < s->spec.nparts && s->spec.nparts > 3; p += 2)
-    if (s->part[p].fn && rt_fn_tile(s->part[p].fn) > tile) tile = rt_fn_tile(s->part[p].fn);
+  for (int p = 1; p < s->spec.nparts; p += 2)
+    if (s->part[p].fn && rt_fn_tile(s->part[p].fn, n) > tile) tile = rt_fn_tile(s->part[p].fn, n);
+  return tile;
+}
+
+static int64_t whole_tiles(int64_t n, int64_t tile) { return (n + tile - 1) / tile * tile; }
+
+/* A phase may take other tiles for the padded number. */
+int64_t rt_split_tile(const RtSplit *s, int64_t n) {
+  int64_t tile = widest(s, n);
+  while (widest(s, whole_tiles(n, tile)) > tile) tile = widest(s, whole_tiles(n, tile));
   return tile;
 }
 
@@ -81,7 +89,6 @@ RtSplit *rt_split_create(const RtSplitSpec *spec) {
   s->spec = *spec;
   s->part = calloc((size_t)spec->nparts + 1, sizeof *s->part);
   if (s->part) memcpy(s->part, spec->part, (size_t)spec->nparts * sizeof *s->part);
-  if (s->part) s->tile = widest(s);
   if (s->part && make_tables(s) && make_buffers(s)) return s;
   for (int p = 0; s->part && p < spec->nparts; p++) s->part[p].fn = NULL;      /* the caller's still */
   rt_split_destroy(s);
@@ -153,7 +160,7 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
 }
 
 void rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
-  n = (n + s->tile - 1) / s->tile * s->tile;
+  if (s->spec.nparts > 3) n = whole_tiles(n, rt_split_tile(s, n));
   if (!room_for(s, n)) abort();
   place_outputs(s, out);
   for (int p = 0; p < s->spec.nparts; p++) run_part(s, p, in, n, seed, sample0);

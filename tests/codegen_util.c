@@ -67,12 +67,14 @@ static int32_t ode_rk4(HnnOde *o) {
 
 const HnnHost codegen_host = {draw64, draw32, ode_rk4};
 
-Cg *codegen_start(const char *cpu, const char *cache) {
+static Cg *start(const char *cpu, CgForm form, const char *cache) {
   char err[256];
-  Cg *cg = cg_create(&(CgOptions){.cpu = cpu, .opt = 1, .cache_dir = cache}, err, sizeof err);
+  Cg *cg = cg_create(&(CgOptions){.cpu = cpu, .opt = 1, .form = form, .cache_dir = cache}, err, sizeof err);
   if (!cg) CU_FAIL(err);
   return cg;
 }
+
+Cg *codegen_start(const char *cpu, const char *cache) { return start(cpu, CG_AUTO, cache); }
 
 static size_t element(Type t, bool f64) { return t.dt == DT_BOOL ? 1 : f64 ? 8 : 4; }
 
@@ -96,10 +98,8 @@ static double native_at(const void *p, Type t, bool f64, int64_t i) {
   return f64 ? ((const double *)p)[i] : ((const float *)p)[i];
 }
 
-/* Largest difference between compiled and evaluated, relative to the largest element of each output (or to
- * 1: sums cancel). */
-double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, const Tensor *in, bool print) {
-  HnnKernelInfo info = cg_info(cg, symbol);
+/* Of one of the forms that a function is compiled in. */
+static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f, int64_t B, const Tensor *in, bool print) {
   int64_t ld = info.tile ? (B + 63) / 64 * 64 : 1, tiles = info.tile ? (B + info.tile - 1) / info.tile : 0;
   HnnArg *a = calloc(f->in.n + 1, sizeof *a), *o = calloc(f->out.n + 1, sizeof *o);
   Tensor *want = calloc(f->out.n + 1, sizeof *want), *rounded = calloc(f->in.n + 1, sizeof *rounded);
@@ -123,7 +123,7 @@ double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, co
   /* sums over the batch may include the padding: here it counts as samples, and is evaluated too */
   int64_t padded = info.tile ? tiles * info.tile : B;
   HnnCall call = {a, o, 0, tiles, scratch, 7, 1000, &codegen_host, padded};
-  cg_kernel(cg, symbol)(&call);
+  kernel(&call);
   Tensor *wide = calloc(f->in.n + 1, sizeof *wide);
   for (uint32_t k = 0; k < f->in.n; k++) {
     int64_t n = type_count(in[k].type);
@@ -160,9 +160,19 @@ double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, co
   return worst;
 }
 
-static double compile_and_compare(const char *cpu, const Fn *f, int64_t B, uint64_t seed, bool print) {
+/* Largest difference between compiled and evaluated, relative to the largest element of each output (or to
+ * 1: sums cancel). */
+double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, const Tensor *in, bool print) {
+  HnnKernelInfo info = cg_info(cg, symbol), few = info;
+  double off = form_difference(cg_kernel(cg, symbol), info, f, B, in, print), other = 0;
+  few.tile = info.few_tile;
+  if (info.few) other = form_difference(info.few, few, f, B, in, print);
+  return other > off ? other : off;
+}
+
+static double compile_and_compare(const char *cpu, CgForm form, const Fn *f, int64_t B, uint64_t seed, bool print) {
   char err[256];
-  Cg *cg = codegen_start(cpu, NULL);
+  Cg *cg = start(cpu, form, NULL);
   if (!cg) return INFINITY;
   cg_add(cg, f, "f");
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
@@ -178,15 +188,15 @@ static double compile_and_compare(const char *cpu, const Fn *f, int64_t B, uint6
 }
 
 /* Says which value is the first that differs when it is the only output. */
-static void blame(const char *cpu, const Fn *f, int64_t B, uint64_t seed, double bound) {
+static void blame(const char *cpu, CgForm form, const Fn *f, int64_t B, uint64_t seed, double bound) {
   for (uint32_t v = 1; v < f->inst.n; v++) {
     if (f->inst.at[v].type.dt == DT_MULTI || f->inst.at[v].op == OP_in) continue;
     Fn *one = ir_copy_fn(NULL, f);
     one->out.n = 1, one->out.at[0] = (Val){v};
-    double off = compile_and_compare(cpu, one, B, seed, false);
+    double off = compile_and_compare(cpu, form, one, B, seed, false);
     if (!(off <= bound)) {
       fprintf(stderr, "%%%u is off by %g\n", v, off);
-      compile_and_compare(cpu, one, B, seed, true);
+      compile_and_compare(cpu, form, one, B, seed, true);
       ir_fn_destroy(one);
       return;
     }
@@ -194,14 +204,18 @@ static void blame(const char *cpu, const Fn *f, int64_t B, uint64_t seed, double
   }
 }
 
-double codegen_check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
-  double bound = f->f64 ? 1e-12 : 1e-5, off = compile_and_compare(cpu, f, B, seed, false);
+double codegen_check_form(const char *cpu, CgForm form, const Fn *f, int64_t B, uint64_t seed) {
+  double bound = f->f64 ? 1e-12 : 1e-5, off = compile_and_compare(cpu, form, f, B, seed, false);
   CU_ASSERT(off <= bound);
   if (off <= bound) return off;
-  fprintf(stderr, "seed %llu, cpu %s, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", (long long)B, off);
+  fprintf(stderr, "seed %llu, cpu %s, form %d, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", form, (long long)B, off);
   if (!getenv("HNNC_BLAME")) return off;
   ir_print(stderr, f, NULL);
-  compile_and_compare(cpu, f, B, seed, true);
-  blame(cpu, f, B, seed, bound);
+  compile_and_compare(cpu, form, f, B, seed, true);
+  blame(cpu, form, f, B, seed, bound);
   return off;
+}
+
+double codegen_check(const char *cpu, const Fn *f, int64_t B, uint64_t seed) {
+  return codegen_check_form(cpu, CG_AUTO, f, B, seed);
 }

@@ -57,6 +57,18 @@ static void test_network(void) {
       Fn *f = network(width[k], 2 + (uint32_t)k, f64);
       codegen_check(NULL, f, 37, k);
       codegen_check(NULL, f, 200, k);
+      codegen_check_form(NULL, CG_SINGLE, f, 1 + (int64_t)k, k);
+      ir_fn_destroy(f);
+    }
+}
+
+/* Wide enough for several blocks of a product, and for tails of each. */
+static void test_network_single(void) {
+  static const struct { uint32_t width; const char *cpu; } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
+  for (size_t k = 0; k < sizeof run / sizeof *run; k++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Fn *f = network(run[k].width, 3 + (uint32_t)k, f64);
+      codegen_check_form(run[k].cpu, CG_SINGLE, f, 1 + (int64_t)k, k);
       ir_fn_destroy(f);
     }
 }
@@ -74,6 +86,24 @@ static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
 
 static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
   for (int k = 0; k < count; k++) random_one(cpu, first + (uint64_t)k, f64, scans);
+}
+
+/* The same functions one sample at a time: vectors along elements, of which there are fewer. */
+static void single_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
+  for (int k = 0; k < count; k++) {
+    RandomSpec spec = {.seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
+    Fn *f = random_fn(&spec);
+    codegen_check_form(cpu, CG_SINGLE, f, 1 + k % 5, spec.seed);
+    ir_fn_destroy(f);
+  }
+}
+
+static void test_single(void) {
+  single_many(NULL, 1, 30, true, false);
+  single_many(NULL, 1001, 30, false, false);
+  single_many(NULL, 2001, 50, true, true);
+  single_many("x86-64", 3001, 20, false, true);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) single_many("haswell", 3201, 20, true, true);
 }
 
 static char **hunt;          /* cpu seed f64 scans: one random function only */
@@ -95,10 +125,12 @@ static void test_random_isas(void) {
 
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"a network and its gradients", test_network},
+  {"the same one sample at a time", test_network_single},
   {"random functions, f64", test_random64},
   {"random functions, f32", test_random32},
   {"random functions with loops", test_random_loops},
   {"random functions on other vector widths", test_random_isas},
+  {"random functions, one sample at a time", test_single},
 };
 
 int main(int argc, char **argv) {

@@ -13,6 +13,7 @@
 static void finish(Build *b, const char *cpu, int64_t B) {
   ir_build_finish(b);
   codegen_check(cpu, b->f, B, (uint64_t)B);
+  codegen_check_form(cpu, CG_SINGLE, b->f, B, (uint64_t)B);
   ir_fn_destroy(b->f);
 }
 
@@ -111,6 +112,49 @@ static void test_structure(void) {
         ir_output(&b, ir_trisolve(&b, ir_transpose(&b, tri, (int[]){1, 0}), v, true, k), "solve");
       }
       finish(&b, NULL, 19);
+    }
+}
+
+/* ---- rings: elements at a distance ------------------------------------------------------------------------------- */
+
+static Val rolled(Build *b, Val x, uint32_t n, uint32_t shift) {
+  Val parts[2] = {ir_slice(b, x, 0, (int)shift, (int)(n - shift), 1), ir_slice(b, x, 0, 0, (int)shift, 1)};
+  return ir_concat(b, parts, 2, 0);
+}
+
+/* Turns of q, p on a ring. way 0: what a new state is made of is read at its index alone; 1: q is also read at a distance
+ * in the group that makes the new q, 2: after it, 3: the states change places. All but the first forbid one buffer. */
+static void ring(uint32_t n, uint32_t shift, int way, bool f64, int64_t B) {
+  Build b, t;
+  start(&b, f64);
+  Val q0 = input(&b, true, 1, n, 0, 0), p0 = input(&b, true, 1, n, 0, 0), k0 = input(&b, false, 1, n, 0, 0);
+  ir_build_init(&t, ir_sub_create(b.f, "turn"));
+  Val q = input(&t, true, 1, n, 0, 0), p = input(&t, true, 1, n, 0, 0), k = input(&t, false, 1, n, 0, 0);
+  Val h = ir_const(&t, 0.125), x = ir_add(&t, q, ir_mul(&t, p, h)), d = ir_sub(&t, rolled(&t, x, n, shift), x);
+  Val force = ir_mul(&t, k, ir_tanh(&t, d));
+  Val p1 = ir_add(&t, p, ir_mul(&t, h, ir_sub(&t, force, rolled(&t, force, n, n - shift))));
+  Val q1 = ir_add(&t, x, ir_mul(&t, way == 1 ? rolled(&t, q, n, shift) : p1, h));
+  if (way == 2) p1 = ir_sub(&t, p1, ir_mul(&t, rolled(&t, ir_tanh(&t, ir_mul(&t, q, rolled(&t, q1, n, shift))), n, shift), h));
+  ir_output(&t, way == 3 ? p1 : q1, "q");
+  ir_output(&t, way == 3 ? q1 : p1, "p");
+  ir_output(&t, ir_sum_all(&t, ir_mul(&t, q, p)), "sum");
+  ir_build_finish(&t);
+  Val s = ir_scan(&b, (Val[]){q0, p0, k0}, 3, 5, 2, 0, 1, 0, false, false, t.f);
+  Val q2 = ir_proj(&b, s, 0), p2 = ir_proj(&b, s, 1);
+  ir_output(&b, ir_concat(&b, (Val[]){q2, p2}, 2, 0), "states");
+  ir_output(&b, ir_proj(&b, s, 2), "sums");
+  ir_output(&b, ir_unslice(&b, ir_tanh(&b, rolled(&b, q2, n, shift)), 0, 3, 1, n + 5), "unsliced");
+  ir_output(&b, ir_sum_all(&b, ir_sin(&b, rolled(&b, p2, n, shift))), "sum");
+  finish(&b, NULL, B);
+}
+
+static void test_rings(void) {
+  static const uint32_t size[] = {13, 16, 17, 31, 33, 64, 71, 130};
+  for (uint32_t k = 0; k < 8; k++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      ring(size[k], 1, 0, f64, 1 + k % 5);
+      ring(size[k], size[k] / 2, (int)(k % 4), f64, 1 + k % 3);
+      ring(size[k], size[k] - 1, (int)((k + 1) % 4), f64, 2);
     }
 }
 
@@ -384,6 +428,7 @@ static void test_unknown(void) {
 
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
+  {"rings", test_rings},
   {"sums over turns", test_loops},   {"sums of sums", test_sums},
   {"convergence", test_converge},    {"early end", test_converge_early}, {"NaN in a loop", test_converge_nan},
   {"orbits", test_orbits},           {"adaptive trajectories", test_ode},

@@ -1,0 +1,136 @@
+/* How a function runs over a batch: in tiles, whose lanes are samples, or one sample at a time, whose lanes are elements.
+ * Both are planned, and what their groups take is estimated in cycles of a core that starts one operation of a whole
+ * vector a cycle. The figures are measured ones of a Zen 4, rounded: they decide between ways that differ by factors. */
+#include "codegen/plan.h"
+
+/* Bytes of the first-level cache that a tile may fill; what loops cost more beyond it. */
+enum { NEAR = 32 << 10, START = 30 };      /* START: a loop waits for what the one before it stored */
+static const double far_factor = 2.5;
+
+static double op_cycles(Op op) {
+  switch (op) {
+  case OP_div: case OP_sqrt: return 8;
+  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
+  case OP_sigmoid: case OP_softplus: case OP_erf: return 20;
+  case OP_pow: case OP_atan2: return 40;
+  case OP_concat: case OP_barrier: return 0;
+  default: return 1;
+  }
+}
+
+static double plan_cycles(const Plan *p, bool near);
+
+/* A sum over a long stretch for each element: scalar, one after the other, where lanes do not run over samples. */
+static double sums_cycles(const Plan *p, const Group *g, double n) {
+  double c = 0;
+  for (uint32_t r = 0; r < g->root.n; r++) {
+    const Root *root = &g->root.at[r];
+    double each = root->kind == ROOT_DOT || root->kind == ROOT_LANES ? (double)type_count(ir_type(p->f, root->v)) : 1;
+    if (root->kind == ROOT_VALUE) c += 1;
+    else c += (p->target.single ? 4 : 2) * (each < PLAN_TINY ? each : PLAN_TINY);
+  }
+  return c * n;
+}
+
+static double loop_cycles(const Plan *p, uint32_t k, double n) {
+  const Group *g = p->group.at[k];
+  PlanCuts cuts;
+  double each = 0;
+  for (uint32_t m = 0; m < g->member.n; m++) {
+    const Inst *i = ir_inst(p->f, g->member.at[m]);
+    Dot d;
+    if (g->main.id == g->member.at[m].id) continue;
+    if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
+    else each += op_cycles((Op)i->op);
+  }
+  if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
+  return n * each + sums_cycles(p, g, n);
+}
+
+static double straight_cycles(const Plan *p, const Group *g) {
+  double c = 0;
+  for (uint32_t m = 0; m < g->member.n; m++) {
+    const Inst *i = ir_inst(p->f, g->member.at[m]);
+    Dot d;
+    double n = (double)type_count(i->type);
+    if (i->op == OP_dot) plan_dot(p->f, i, &d), c += n * (double)d.contraction;
+    else c += n * op_cycles((Op)i->op);
+  }
+  return c + g->root.n;
+}
+
+/* Multiply-adds by whole vectors; one sample alone reads a vector of weights for each, mostly from the second-level
+ * cache. */
+static double product_cycles(const Plan *p, const Group *g) {
+  const Inst *i = ir_inst(p->f, g->main);
+  Dot d;
+  plan_dot(p->f, i, &d);
+  double macs = (double)type_count(i->type) * (double)d.contraction;
+  if (!p->target.single || !(i->type.lane || d.lanes)) return macs;
+  if (g->kind == G_DOT || (g->kind == G_GEMM && !g->gemv)) return 4 * macs;
+  return START + (g->kind == G_DW ? 1.1 : 1.8) * macs / p->target.wide;
+}
+
+static double group_cycles(const Plan *p, uint32_t k, bool near) {
+  const Group *g = p->group.at[k];
+  double n = 1;
+  for (uint32_t d = 0; d < g->rank; d++) n *= g->dim[d];
+  switch (g->kind) {
+  case G_TINY: return straight_cycles(p, g);
+  case G_LOOP: return g->root.n ? loop_cycles(p, k, n) * (near ? 1 : far_factor) : 0;
+  case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
+  case G_DW: return product_cycles(p, g);
+  case G_SCAN: return (double)ir_attr(p->f, ir_inst(p->f, g->main), 0) * plan_cycles(g->body, near);
+  case G_ODE: return 1000 * plan_cycles(g->body, near);
+  case G_RAND: return 20 * n * p->target.tile;
+  default: return 2 * n;
+  }
+}
+
+static double plan_cycles(const Plan *p, bool near) {
+  double c = 0, vectors = p->target.tile / p->target.vl;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    if (p->group.at[k]->section == SEC_TILE) c += group_cycles(p, k, near) * (p->lane && !p->up ? vectors : 1);
+  return c;
+}
+
+static double tile_cycles(const Fn *f, Target t) {
+  Plan *p = plan_create(f, t);
+  double c = 20 + plan_cycles(p, p->scratch <= NEAR);
+  plan_destroy(p);
+  return c;
+}
+
+/* ---- the choice ----------------------------------------------------------------------------------------------------- */
+
+enum { LONG = 16 };          /* elements of a value that vectors may run along */
+
+/* Nothing is gained one sample at a time where all values are short. */
+static bool has_long(const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++)
+    if (f->inst.at[v].type.dt != DT_MULTI && f->inst.at[v].type.lane && type_count(f->inst.at[v].type) >= LONG) return true;
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (has_long(f->sub.at[k])) return true;
+  return false;
+}
+
+static bool has_lane(const Fn *f) {
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (f->in.at[k].type.lane) return true;
+  return false;
+}
+
+/* With an unknown number of samples, a form of its own for a few of them has to pay: at least this gain for one. */
+static const double few_gain = 2;
+
+PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
+  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .single = true};
+  PlanForms out = {.target = {tiles}, .n = 1};
+  if (form == PLAN_SINGLE) out.target[0] = single;
+  if (form != PLAN_AUTO || vl < 2 || !has_lane(f) || !has_long(f)) return out;
+  double tile = tile_cycles(f, tiles), one = tile_cycles(f, single);
+  double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;
+  if (one <= all) out.target[0] = single;
+  else if (!samples && tile >= few_gain * one) out.target[1] = single, out.n = 2, out.most = (int64_t)(tile / one);
+  return out;
+}
