@@ -110,11 +110,11 @@ static void test_loops(void) {
 
 /* ---- written once ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t divisions(uint32_t layers, bool is_flow) {
+static uint32_t divisions(uint32_t layers, bool is_flow, CgForm form) {
   char err[256] = "", *text = NULL;
   size_t n;
   Build b;
-  Cg *cg = codegen_start(NULL, NULL);
+  Cg *cg = cg_create(&(CgOptions){.opt = 1, .form = form}, err, sizeof err);
   FILE *out = open_memstream(&text, &n);
   uint32_t found = 0;
   start(&b, false);
@@ -133,8 +133,8 @@ static uint32_t divisions(uint32_t layers, bool is_flow) {
 
 static void test_once(void) {
   for (int k = 0; k < 2; k++) {
-    CU_ASSERT(divisions(1, k) > 0);
-    CU_ASSERT_EQUAL(divisions(8, k), divisions(40, k));
+    CU_ASSERT(divisions(1, k, CG_TILES) > 0);
+    CU_ASSERT_EQUAL(divisions(8, k, CG_TILES), divisions(40, k, CG_TILES));
   }
 }
 
