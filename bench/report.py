@@ -231,7 +231,7 @@ def document(figures, axes):
         parts += ["The programs of `models/`, milliseconds: from the start of the process to the first training step, "
                   "with what of it was spent waiting for the compiler (start of the process and proofs included) and for the data; the rest draws "
                   "parameters and makes the run directory. Code is made on all cores, while data are. Last, code for every "
-                  "function of the file (`hnnc compile --emit=obj`, the whole process, one core).", model_compile_table(figures["compile"]),
+                  "function of the file (`hnnc compile --emit=obj`, the whole process).", model_compile_table(figures["compile"]),
                   *[f"`{r['model']}`: {r['failed']}" for r in figures["compile"] if "failed" in r]]
     growth = figures.get("compile_growth")
     if growth:
