@@ -3,9 +3,9 @@
  * vector a cycle. The figures are measured ones of a Zen 4, rounded: they decide between ways that differ by factors. */
 #include "codegen/plan.h"
 
-/* Bytes of the first-level cache that a tile may fill; what loops cost more beyond it. */
+/* Bytes of the first-level cache that a tile may fill; cycles that a vector takes more which is read or stored beyond it. */
 enum { NEAR = 32 << 10, START = 30 };      /* START: a loop waits for what the one before it stored */
-static const double far_factor = 2.5;
+static const double far_vector = 4;
 
 static double op_cycles(Op op) {
   switch (op) {
@@ -27,7 +27,7 @@ static double sums_cycles(const Plan *p, const Group *g, double n) {
     const Root *root = &g->root.at[r];
     double each = root->kind == ROOT_DOT || root->kind == ROOT_LANES ? (double)type_count(ir_type(p->f, root->v)) : 1;
     if (root->kind == ROOT_VALUE) c += 1;
-    else c += (p->target.single ? 4 : 2) * (each < PLAN_TINY ? each : PLAN_TINY);
+    else c += (p->target.single ? 4 : 1) * (each < PLAN_TINY ? each : PLAN_TINY);
   }
   return c * n;
 }
@@ -45,6 +45,11 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
   }
   if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
   return n * each + sums_cycles(p, g, n);
+}
+
+/* A loop reads about one vector, and stores those of its roots. */
+static double far_cycles(const Plan *p, const Group *g, double n) {
+  return far_vector * n / (p->target.single ? p->target.wide : 1) * (1 + g->root.n);
 }
 
 static double straight_cycles(const Plan *p, const Group *g) {
@@ -77,7 +82,7 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   for (uint32_t d = 0; d < g->rank; d++) n *= g->dim[d];
   switch (g->kind) {
   case G_TINY: return straight_cycles(p, g);
-  case G_LOOP: return g->root.n ? loop_cycles(p, k, n) * (near ? 1 : far_factor) : 0;
+  case G_LOOP: return g->root.n ? loop_cycles(p, k, n) + (near ? 0 : far_cycles(p, g, n)) : 0;
   case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_attr(p->f, ir_inst(p->f, g->main), 0) * plan_cycles(g->body, near);
