@@ -35,8 +35,8 @@ static bool reads(Reads *r, Val v) {
 static bool group_reads(const Plan *p, uint32_t k, Val old, bool same) {
   const Group *g = p->group.at[k];
   Reads r = {p, old, k, same, base_realloc(NULL, p->f->inst.n)};
-  bool any = g->main.id && operands_read(&r, g->main, false);
   memset(r.seen, 0, p->f->inst.n);
+  bool any = g->main.id && operands_read(&r, g->main, false);
   for (uint32_t n = 0; n < g->root.n && !any; n++)
     any = g->root.at[n].kind == ROOT_VALUE ? reads(&r, g->root.at[n].v) : operands_read(&r, g->root.at[n].v, false);
   for (uint32_t n = 0; g->kind == G_TINY && n < g->member.n && !any; n++) any = operands_read(&r, g->member.at[n], false);
