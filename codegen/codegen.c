@@ -318,10 +318,9 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
     unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
     PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {
-      Plan *p = plan_create(f->f, forms.target[n]);
       if (n) fprintf(out, "for at most %lld samples: ", (long long)forms.most);
-      plan_print(out, p, f->symbol, src);
-      plan_destroy(p);
+      plan_print(out, forms.plan[n], f->symbol, src);
+      plan_destroy(forms.plan[n]);
     }
   }
 }

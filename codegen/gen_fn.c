@@ -165,10 +165,10 @@ static void tiles(Gen *g, Frame *fr, const char *symbol) {
   some_tiles(g, fr, symbol, lo, hi, 1);
 }
 
-static void info_constant(CgEmit *e, const PlanForms *forms, Plan *const *p, LLVMValueRef few, const char *symbol) {
+static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, const char *symbol) {
   char name[512];
   snprintf(name, sizeof name, "%s_info", symbol);
-  const Plan *main = p[0], *other = forms->n > 1 ? p[1] : p[0];
+  const Plan *main = forms->plan[0], *other = forms->plan[forms->n - 1];
   int64_t scratch = main->scratch > other->scratch ? main->scratch : other->scratch;
   LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->target.tile : 0), cg_i32(e, e->f64),
                           few ? few : LLVMConstNull(e->ptr), cg_i32(e, few ? (int32_t)other->target.tile : 0),
@@ -216,15 +216,13 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
 
 void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm wanted, int64_t samples) {
   PlanForms forms = plan_forms(f, e->vl, e->regs, wanted, samples);
-  Plan *p[2] = {0};
   LLVMValueRef few = NULL;
   char name[512];
   snprintf(name, sizeof name, "%s.few", symbol);
   for (uint32_t k = 0; k < forms.n; k++) {
-    p[k] = plan_create(f, forms.target[k]);
-    LLVMValueRef fn = form(e, p[k], k ? name : symbol, k > 0);
+    LLVMValueRef fn = form(e, forms.plan[k], k ? name : symbol, k > 0);
     if (k) few = fn;
   }
-  info_constant(e, &forms, p, few, symbol);
-  for (uint32_t k = 0; k < forms.n; k++) plan_destroy(p[k]);
+  info_constant(e, &forms, few, symbol);
+  for (uint32_t k = 0; k < forms.n; k++) plan_destroy(forms.plan[k]);
 }

@@ -107,10 +107,10 @@ struct Plan {
 
 /* The tile that suits f on a machine with vectors of vl reals. */
 Target plan_target(const Fn *f, unsigned vl, unsigned regs);
-/* In which forms f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
- * for at most `most` samples. plan_cost.c */
+/* The forms in which f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
+ * for at most `most` samples. The caller destroys the n plans. plan_cost.c */
 typedef enum { PLAN_AUTO, PLAN_TILES, PLAN_SINGLE } PlanForm;
-typedef struct PlanForms { Target target[2]; uint32_t n; int64_t most; } PlanForms;
+typedef struct PlanForms { Plan *plan[2]; uint32_t n; int64_t most; } PlanForms;
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples);
 /* Plans f for a target; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, Target target);

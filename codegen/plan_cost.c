@@ -99,12 +99,7 @@ static double plan_cycles(const Plan *p, bool near) {
   return c;
 }
 
-static double tile_cycles(const Fn *f, Target t) {
-  Plan *p = plan_create(f, t);
-  double c = 20 + plan_cycles(p, p->scratch <= NEAR);
-  plan_destroy(p);
-  return c;
-}
+static double tile_cycles(const Plan *p) { return 20 + plan_cycles(p, p->scratch <= NEAR); }
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------- */
 
@@ -128,14 +123,19 @@ static bool has_lane(const Fn *f) {
 /* With an unknown number of samples, a form of its own for a few of them has to pay: at least this gain for one. */
 static const double few_gain = 2;
 
+static PlanForms one_form(Plan *p, Plan *other) {
+  plan_destroy(other);
+  return (PlanForms){.plan = {p}, .n = 1};
+}
+
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
   Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .single = true};
-  PlanForms out = {.target = {tiles}, .n = 1};
-  if (form == PLAN_SINGLE) out.target[0] = single;
-  if (form != PLAN_AUTO || vl < 2 || !has_lane(f) || !has_long(f)) return out;
-  double tile = tile_cycles(f, tiles), one = tile_cycles(f, single);
+  Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
+  if (form != PLAN_AUTO || vl < 2 || !has_lane(f) || !has_long(f)) return one_form(p, NULL);
+  Plan *alone = plan_create(f, single);
+  double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;
-  if (one <= all) out.target[0] = single;
-  else if (!samples && tile >= few_gain * one) out.target[1] = single, out.n = 2, out.most = (int64_t)(tile / one);
-  return out;
+  if (one <= all) return one_form(alone, p);
+  if (samples || tile < few_gain * one) return one_form(p, alone);
+  return (PlanForms){.plan = {p, alone}, .n = 2, .most = (int64_t)(tile / one)};
 }

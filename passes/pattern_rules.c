@@ -112,25 +112,20 @@ static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
       to.id[(o * t.n + k0) * t.inner + j] = deps_at(from, (o * f.n + k1) * f.inner + j);
 }
 
-Deps sparsity_slice(PFrame *fr, const Inst *i) {
+/* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
+static Deps picked(PFrame *fr, const Inst *i, bool listed) {
   Deps x = deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type), axis = attr(fr, i, 0);
   Deps out = deps_new(fr->pass, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, attr(fr, i, 1) + k * attr(fr, i, 3));
+  for (int64_t k = 0; k < t.n; k++)
+    move(out, t, k, x, f, listed ? attr(fr, i, (uint32_t)k + 1) : attr(fr, i, 1) + k * attr(fr, i, 3));
   return deps_close(out, n);
 }
 
-Deps sparsity_take(PFrame *fr, const Inst *i) {
-  Deps x = deps_of(fr, i, 0);
-  if (x.same) return x;
-  int64_t n = type_count(i->type), axis = attr(fr, i, 0);
-  Deps out = deps_new(fr->pass, n);
-  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, attr(fr, i, (uint32_t)k + 1));
-  return deps_close(out, n);
-}
+Deps sparsity_slice(PFrame *fr, const Inst *i) { return picked(fr, i, false); }
+Deps sparsity_take(PFrame *fr, const Inst *i) { return picked(fr, i, true); }
 
 Deps sparsity_unslice(PFrame *fr, const Inst *i) {
   int64_t n = type_count(i->type), axis = attr(fr, i, 0);
