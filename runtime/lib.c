@@ -1,5 +1,6 @@
 #include "runtime/lib.h"
 
+#include "runtime/float_mode.h"
 #include "runtime/util.h"
 
 #include <math.h>
@@ -269,7 +270,7 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
   }
 }
 
-int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+static int step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   const LibFn *f = &l->m->fn[t->gradient];
   const Arguments *a = n < 1 ? NULL : bind(l, t->gradient, n, in);
@@ -286,4 +287,11 @@ int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, dou
   l->steps[train]++;
   apply(l, train, a->out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a->out + 1));
   return 0;
+}
+
+int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+  const uint64_t mode = float_mode_flush();
+  const int code = step(l, train, n, in, lr, loss);
+  float_mode_set(mode);
+  return code;
 }

@@ -1,10 +1,13 @@
 /* Threads that take jobs from a counter. The caller is thread 0 and works too; a run with one job, or a
  * pool of one thread, never leaves the caller.
  *
- * `ticket` is {run, next job}: a thread claims a job by a compare-exchange on both halves. Before job, ctx
- * and jobs change, the ticket is closed (a new run with no next job): a thread that is late from an
+ * `ticket` is {run, next job}: a thread claims a job by a compare-exchange on both halves. Before job, ctx,
+ * mode and jobs change, the ticket is closed (a new run with no next job): a thread that is late from an
  * earlier run, with any mixture of old and new fields in hand, fails its exchange. Idle threads spin
- * for some microseconds (steps of a training loop follow each other closely), then sleep. */
+ * for some microseconds (steps of a training loop follow each other closely), then sleep.
+ *
+ * Jobs run in the caller's floating-point mode on every thread. */
+#include "runtime/float_mode.h"
 #include "runtime/util.h"
 
 #include <pthread.h>
@@ -27,6 +30,7 @@ struct RtPool {
   _Atomic(uint64_t) ticket;
   _Atomic(Job) job;
   _Atomic(void *) ctx;
+  _Atomic(uint64_t) mode;
   atomic_int jobs, done, sleeping;
   atomic_bool stop;
   pthread_mutex_t lock;
@@ -47,9 +51,11 @@ static uint32_t work(RtPool *p, int thread) {
     uint64_t t = atomic_load_explicit(&p->ticket, memory_order_acquire);
     const Job job = atomic_load_explicit(&p->job, memory_order_acquire);
     void *ctx = atomic_load_explicit(&p->ctx, memory_order_acquire);
+    const uint64_t mode = atomic_load_explicit(&p->mode, memory_order_acquire);
     const uint32_t next = (uint32_t)t;
     if ((int)next >= atomic_load_explicit(&p->jobs, memory_order_acquire)) return (uint32_t)(t >> 32);
     if (!atomic_compare_exchange_strong_explicit(&p->ticket, &t, t + 1, memory_order_acq_rel, memory_order_relaxed)) continue;
+    if (thread) float_mode_set(mode);
     job(ctx, (int)next, thread);
     atomic_fetch_add_explicit(&p->done, 1, memory_order_release);
   }
@@ -133,6 +139,7 @@ void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread
   atomic_store_explicit(&p->done, 0, memory_order_relaxed);
   atomic_store_explicit(&p->job, job, memory_order_release);
   atomic_store_explicit(&p->ctx, ctx, memory_order_release);
+  atomic_store_explicit(&p->mode, float_mode(), memory_order_release);
   atomic_store_explicit(&p->jobs, jobs, memory_order_release);
   atomic_store(&p->ticket, (uint64_t)(closed + 1u) << 32);
   wake_sleepers(p);

@@ -3,6 +3,8 @@
  * is stopped after any step and resumed makes the same bits as one that was not. */
 #include "runtime/train.h"
 
+#include "runtime/float_mode.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +134,15 @@ static bool compiled_step(Loop *l) {
   return true;
 }
 
+/* L-BFGS goes to the last digit, and keeps its subnormal numbers. */
+static bool one_step(Loop *l) {
+  if (l->t->lbfgs) return lbfgs_step(l);
+  const uint64_t mode = float_mode_flush();
+  const bool ok = compiled_step(l);
+  float_mode_set(mode);
+  return ok;
+}
+
 /* ---- the loop ----------------------------------------------------------------------------------------- */
 
 static double test_loss(Loop *l) {
@@ -186,7 +197,7 @@ static RtStatus run(Loop *l) {
   int64_t reported_step = t->step;
   for (bool last = t->step >= t->steps; !last;) {
     if (l->perm) gather(l, t->step * l->batch.n);
-    if (!(t->lbfgs ? lbfgs_step(l) : compiled_step(l))) return l->status;
+    if (!one_step(l)) return l->status;
     move_averages(l);
     t->step++;
     const bool end = t->step >= t->steps, due = end || (t->every > 0 && t->step % t->every == 0);

@@ -1,5 +1,6 @@
 /* Arrays, the thread pool, and functions run over samples in chunks: the same bits for any number of
  * threads. Run by hand under -fsanitize=thread after changes to pool.c or fn.c (tests/meson.build). */
+#include "runtime/float_mode.h"
 #include "runtime/runtime.h"
 
 #include <CUnit/Basic.h>
@@ -67,6 +68,28 @@ static void test_pool(void) {
     rt_pool_destroy(p);
   }
   rt_pool_destroy(NULL);
+}
+
+static void halve(void *ctx, int job, int thread) {
+  volatile double least = 0x1p-1022;
+  (void)thread;
+  ((double *)ctx)[job] = least / 2;
+}
+
+/* Threads compute as their caller does. */
+static void test_float_mode(void) {
+  RtPool *p = rt_pool_create(4);
+  double got[200];
+  for (int round = 0; round < 50; round++) {
+    const bool flush = FLOAT_FLUSH && round % 2;
+    const uint64_t before = flush ? float_mode_flush() : float_mode();
+    rt_pool_run(p, 200, halve, got);
+    float_mode_set(before);
+    for (int i = 0; i < 200; i++) CU_ASSERT_EQUAL(got[i] == 0, flush);
+  }
+  volatile double least = 0x1p-1022;
+  CU_ASSERT(least / 2 > 0);
+  rt_pool_destroy(p);
 }
 
 /* (x: lane[2], w: shared scalar, weight: lane) -> y: lane = w x0 x1; sums: OUT of them; draw: lane */
@@ -238,6 +261,7 @@ int main(void) {
   CU_pSuite s = CU_add_suite("fn", NULL, NULL);
   CU_add_test(s, "arrays", test_arrays);
   CU_add_test(s, "pool", test_pool);
+  CU_add_test(s, "float mode", test_float_mode);
   CU_add_test(s, "threads", test_threads);
   CU_add_test(s, "chunks", test_chunks);
   CU_add_test(s, "shared", test_shared);
