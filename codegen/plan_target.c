@@ -19,7 +19,13 @@ static bool has_product(const Fn *f) {
   return false;
 }
 
-enum { CHAIN_MOST = 200 };   /* instructions; the code is written twice */
+static uint32_t length(const Fn *f) {
+  uint32_t n = f->inst.n;
+  for (uint32_t k = 0; k < f->sub.n; k++) n += length(f->sub.at[k]);
+  return n;
+}
+
+enum { LONG = 800, CHAIN_MOST = 200 };   /* instructions */
 
 /* Straight code in loops of many turns, with at most `room` reals a sample from turn to turn. One turn waits for another,
  * so that only other samples fill the time. */
@@ -43,9 +49,10 @@ static bool is_chain(const Fn *f, unsigned room) {
 
 /* Two vectors a tile hide the latency of straight code, and register tiles of products need them where
  * there are 16 registers. With 32, products run as fast on one (measured: within 2 %), and fewer
- * samples of a batch that is no multiple of the tile are padding. */
+ * samples of a batch that is no multiple of the tile are padding. Long code keeps the machine busy with one, too
+ * (measured: within 6 %), and with two it takes LLVM twice as long. */
 Target plan_target(const Fn *f, unsigned vl, unsigned regs) {
-  unsigned nv = regs >= 32 && has_product(f) ? 1 : 2;
+  unsigned nv = regs >= 32 && (has_product(f) || length(f) > LONG) ? 1 : 2;
   unsigned together = nv * 2 <= CG_MAX_NV && is_chain(f, regs / (2 * nv)) ? 2 : 1;
   return (Target){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
 }

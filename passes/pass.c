@@ -10,7 +10,7 @@
 PassOptions pass_options;
 
 typedef struct Timed {
-  const char *name;
+  char name[64];   /* a copy: symbols of kernels end with their compiler */
   double seconds;
   uint32_t runs;
 } Timed;
@@ -83,9 +83,9 @@ double pass_now(void) {
 
 void pass_timed(const char *name, double seconds) {
   uint32_t k = 0;
-  while (k < ntimed && strcmp(timed[k].name, name)) k++;
+  while (k < ntimed && strncmp(timed[k].name, name, sizeof timed[k].name - 1)) k++;
   if (k == MAX_TIMED) return;
-  if (k == ntimed) timed[ntimed++] = (Timed){.name = name};
+  if (k == ntimed) snprintf(timed[ntimed++].name, sizeof timed[k].name, "%s", name);
   timed[k].seconds += seconds;
   timed[k].runs++;
 }
