@@ -89,16 +89,32 @@ void rt_set_finish(RtSet *s) {
   *s = (RtSet){0};
 }
 
-/* By exponent bits: a reduction that the compiler can vectorise, unlike isfinite with its early exit. */
-bool rt_finite(const void *v, int64_t n, bool f64) {
-  if (f64) {
-    const uint64_t *w = v, mask = 0x7FF0000000000000u;
-    uint64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & ((uint64_t)1 << 63);
-    return !bad;
-  }
-  const uint32_t *w = v, mask = 0x7F800000u;
+/* By exponent bits: a reduction that the compiler can vectorise, unlike isfinite with its early exit. A step of the
+ * exponent more changes the sign bit exactly where the exponent was all ones. */
+static inline bool finite32(const uint32_t *w, int64_t n) {
   uint32_t bad = 0;
-  for (int64_t i = 0; i < n; i++) bad |= ((w[i] & mask) + (mask & -mask)) & 0x80000000u;
-  return !bad;
+  for (int64_t i = 0; i < n; i++) bad |= (w[i] + 0x00800000u) ^ w[i];
+  return !(bad >> 31);
+}
+
+static inline bool finite64(const uint64_t *w, int64_t n) {
+  uint64_t bad = 0;
+  for (int64_t i = 0; i < n; i++) bad |= (w[i] + 0x0010000000000000u) ^ w[i];
+  return !(bad >> 63);
+}
+
+/* The runtime is compiled for any x86-64, and a step of a small network would wait for this. */
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static bool finite32_avx2(const uint32_t *w, int64_t n) { return finite32(w, n); }
+__attribute__((target("avx2"))) static bool finite64_avx2(const uint64_t *w, int64_t n) { return finite64(w, n); }
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+#else
+#define finite32_avx2 finite32
+#define finite64_avx2 finite64
+static bool has_avx2(void) { return false; }
+#endif
+
+bool rt_finite(const void *v, int64_t n, bool f64) {
+  if (has_avx2()) return f64 ? finite64_avx2(v, n) : finite32_avx2(v, n);
+  return f64 ? finite64(v, n) : finite32(v, n);
 }

@@ -2,6 +2,7 @@
  * threads. Run by hand under -fsanitize=thread after changes to pool.c or fn.c (tests/meson.build). */
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
+#include "runtime/util.h"
 
 #include <CUnit/Basic.h>
 #include <math.h>
@@ -36,6 +37,23 @@ static void test_arrays(void) {
   const uint32_t huge[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
   CU_ASSERT_FALSE(rt_array_init(&a, "x", true, 3, huge, 5));
   CU_ASSERT_FALSE(rt_array_init(&a, "x", true, 1, huge, INT64_MAX / 2));
+}
+
+static void test_finite(void) {
+  const double odd[] = {INFINITY, -INFINITY, NAN, -NAN}, fine[] = {0, -0.0, 1, -1, 1e-320, -1e-45, 3.4e38, -3.4e38};
+  double d[70];
+  float f[70];
+  for (int n = 0; n <= 70; n++) {
+    for (int i = 0; i < n; i++) d[i] = fine[(i + n) % 8], f[i] = (float)d[i];
+    if (n > 1) d[0] = -1.7e308;
+    CU_ASSERT(rt_finite(d, n, true) && rt_finite(f, n, false));
+    for (int i = 0; i < n; i++) {
+      const double was = d[i];
+      d[i] = odd[(i + n) % 4], f[i] = (float)d[i];
+      CU_ASSERT(!rt_finite(d, n, true) && !rt_finite(f, n, false));
+      d[i] = was, f[i] = (float)fine[(i + n) % 8];
+    }
+  }
 }
 
 typedef struct Marks { atomic_int count[1000]; atomic_int wrong; int threads; } Marks;
@@ -260,6 +278,7 @@ int main(void) {
   CU_initialize_registry();
   CU_pSuite s = CU_add_suite("fn", NULL, NULL);
   CU_add_test(s, "arrays", test_arrays);
+  CU_add_test(s, "finite", test_finite);
   CU_add_test(s, "pool", test_pool);
   CU_add_test(s, "float mode", test_float_mode);
   CU_add_test(s, "threads", test_threads);
