@@ -1,7 +1,7 @@
 /* exp, expm1, tanh, sigmoid, softplus, erf, log, log1p.
  *
  * All of exp's family but tanh rest on math_exp_parts: x = k ln 2 + r, |r| <= ln 2 / 2, q = e^r - 1 = r + r^2 Q(r),
- * k found by adding 1.5 * 2^mant, which leaves it in the low bits for building 2^k without a conversion.
+ * k found by adding 1.5 * 2^mant and the bias of exponents, which leaves the exponent of 2^k in the low bits.
  * The log family rests on math_log_parts and log_sum. */
 #include "codegen/math_priv.h"
 
@@ -31,8 +31,8 @@ ExpParts math_exp_parts(const Ew *m, V x, V low) {
   double ln2[2];
   ln2_parts(m, ln2);
   ExpParts p;
-  p.z = fma_(m, x, K(m, M_LOG2E), K(m, m->magic));
-  p.k = sub(m, p.z, K(m, m->magic));
+  p.z = fma_(m, x, K(m, M_LOG2E), K(m, pow2_magic(m)));
+  p.k = sub(m, p.z, K(m, pow2_magic(m)));
   V r = fma_(m, p.k, K(m, -ln2[0]), x);
   r = fma_(m, p.k, K(m, -ln2[1]), r);
   if (low) r = add(m, r, low);
@@ -41,16 +41,22 @@ ExpParts math_exp_parts(const Ew *m, V x, V low) {
   return p;
 }
 
-/* The low bits of z hold k; the shift drops the rest of z. */
-V math_pow2(const Ew *m, V z) {
-  V shifted = LLVMBuildShl(m->b, bits(m, z), KI(m, (uint64_t)m->mant), "");
-  return real(m, LLVMBuildAdd(m->b, shifted, KI(m, (uint64_t)m->bias << m->mant), ""));
+/* The shift drops all of z but the exponent. */
+V math_pow2(const Ew *m, V z) { return real(m, LLVMBuildShl(m->b, bits(m, z), KI(m, (uint64_t)m->mant), "")); }
+
+static V scaled(const Ew *m, V x, V k) {
+  const char *name = m->f64 ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512";
+  LLVMTypeRef mask = m->f64 ? m->e->i8 : LLVMInt16TypeInContext(m->e->ctx);
+  enum { CURRENT_ROUNDING = 4 };
+  V all = LLVMConstAllOnes(mask), rounding = LLVMConstInt(LLVMInt32TypeInContext(m->e->ctx), CURRENT_ROUNDING, 0);
+  return cg_intrinsic(m->e, name, NULL, 0, (V[]){x, k, LLVMConstNull(LLVMTypeOf(x)), all, rounding}, 5);
 }
 
-/* 2^k as 2^h * 2^(k - h), h = k/2 rounded: each factor is normal, and only the last product rounds. */
+/* Elsewhere than with AVX-512, 2^k is 2^h * 2^(k - h), h = k/2 rounded: each factor is normal, and only the last product rounds. */
 V math_exp_scale(const Ew *m, ExpParts p) {
-  V zh = fma_(m, p.k, K(m, 0.5), K(m, m->magic)), h = sub(m, zh, K(m, m->magic));
-  V half = math_pow2(m, zh), rest = math_pow2(m, add(m, sub(m, p.k, h), K(m, m->magic)));
+  if (is_zmm(m)) return scaled(m, add(m, p.q, K(m, 1)), p.k);
+  V magic = K(m, pow2_magic(m)), zh = fma_(m, p.k, K(m, 0.5), magic), h = sub(m, zh, magic);
+  V half = math_pow2(m, zh), rest = math_pow2(m, add(m, sub(m, p.k, h), magic));
   return mul(m, fma_(m, half, p.q, half), rest);
 }
 
@@ -84,7 +90,7 @@ V math_tanh(const Ew *m, V x) {
   double ln2[2];
   ln2_parts(m, ln2);
   V a = math_at_most(m, mag(m, x), m->f64 ? 19.0625 : 9.011);
-  V z = fma_(m, a, K(m, 2 * M_LOG2E), K(m, m->magic)), k = sub(m, z, K(m, m->magic));
+  V magic = K(m, pow2_magic(m)), z = fma_(m, a, K(m, 2 * M_LOG2E), magic), k = sub(m, z, magic);
   V r = fma_(m, k, K(m, -ln2[0] / 2), a);
   if (!m->fma) r = fma_(m, k, K(m, -ln2[1] / 2), r);
   V two = math_pow2(m, z), h = fma_(m, two, half_expm1(m, r), fma_(m, two, K(m, 0.5), K(m, -0.5)));

@@ -50,10 +50,14 @@ V math_at_least(const Ew *m, V x, double bound);
 V math_poly(const Ew *m, V x, const double *c, int n);
 #define POLY(m, x, c) math_poly((m), (x), (c), (int)(sizeof(c) / sizeof *(c)))
 
-/* e^x = 2^k (1 + q): k an integral real within +-2^11, z = magic + k, |q| < 0.42. x within the range of exp. */
+/* x is one whole register of AVX-512, which has instructions for more than arithmetic. */
+static inline bool is_zmm(const Ew *m) { return m->e->x86 && m->e->bits == 512 && m->n * (m->f64 ? 64 : 32) == 512; }
+
+/* e^x = 2^k (1 + q): k an integral real within +-2^11, z = pow2_magic + k, |q| < 0.42. x within the range of exp. */
 typedef struct ExpParts { V q, k, z; } ExpParts;
 ExpParts math_exp_parts(const Ew *m, V x, V low);        /* of x + low, low NULL or tiny against x */
-V math_pow2(const Ew *m, V z);                           /* 2^k from z = magic + k, exponent in the normal range */
+static inline double pow2_magic(const Ew *m) { return m->magic + (double)m->bias; }
+V math_pow2(const Ew *m, V z);                           /* 2^k from z = pow2_magic + k, exponent in the normal range */
 V math_exp_scale(const Ew *m, ExpParts p);               /* the whole value: rounds to subnormals, 0, infinity */
 V math_exp_clamped(const Ew *m, V x, V low);             /* exp of any x */
 
