@@ -146,7 +146,11 @@ LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes) {
   return v;
 }
 
-void cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p) { LLVMSetAlignment(LLVMBuildStore(e->b, v, p), e->es); }
+LLVMValueRef cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p) {
+  LLVMValueRef store = LLVMBuildStore(e->b, v, p);
+  LLVMSetAlignment(store, e->es);
+  return store;
+}
 
 static LLVMValueRef first_lanes(CgEmit *e, unsigned lanes, unsigned n) {
   LLVMValueRef m[64];

@@ -72,7 +72,7 @@ bool cg_is_int(LLVMValueRef v, int64_t *out);           /* an i64 constant */
 LLVMValueRef cg_gep(CgEmit *e, LLVMValueRef p, LLVMValueRef reals);      /* p + reals * es */
 LLVMValueRef cg_gep_bytes(CgEmit *e, LLVMValueRef p, LLVMValueRef bytes);
 LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes);         /* reals; aligned to one real only */
-void cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p);
+LLVMValueRef cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p);
 /* The first n of `lanes` reals; memory beyond them is not touched, lanes beyond them are 0. */
 LLVMValueRef cg_load_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n);
 void cg_store_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n);

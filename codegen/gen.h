@@ -26,6 +26,10 @@ typedef struct Outlines Outlines;
 typedef struct Sum { const Root *r; Type t; CgVec *v; } Sum;    /* the elements of a root that is summed in registers */
 
 enum { GEN_SHIFTS = 16 };
+/* A lane accumulator that this stretch of code added to: `sum` is what `store` writes. */
+enum { GEN_ADDED = 64 };
+typedef struct Added { int64_t acc; LLVMValueRef ax[IR_MAX_RANK], place, sum, store; } Added;
+
 typedef struct Gen {
   CgEmit *e;
   Arena *mem;
@@ -46,6 +50,7 @@ typedef struct Gen {
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
   Sum *sum; uint32_t nsum;               /* of the group whose loops are being written */
+  Added added[GEN_ADDED]; uint32_t nadded;            /* forgotten with the memo */
 } Gen;
 
 /* ---- gen_value.c: reading and writing elements ---------------------------------------------------------- */

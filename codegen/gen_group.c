@@ -203,21 +203,60 @@ static void close_roots(Gen *g, Frame *fr, const Group *gr) {
   g->nsum = 0;
 }
 
-/* acc[lin][vl] += the vectors of x */
-static void add_lanes(Gen *g, const Frame *fr, const Root *r, LLVMValueRef lin, CgVec x) {
-  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, plan_acc(fr->p, r)), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
-  LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
-  x = gen_lanes(g, (Type){.lane = true}, x);
-  for (unsigned v = 0; v < g->e->nv; v++) sum = LLVMBuildFAdd(g->e->b, sum, x.v[v], "");
-  cg_store(g->e, sum, p);
+/* What a stretch of code adds to one accumulator several times stays in a register, and is stored once: a store of a whole
+ * vector takes two cycles. A place with another index may be the same one, unless constants tell them apart. */
+static bool apart(const LLVMValueRef *a, const LLVMValueRef *b) {
+  int64_t x, y;
+  for (int k = 0; k < IR_MAX_RANK; k++)
+    if (a[k] && b[k] && cg_is_int(a[k], &x) && cg_is_int(b[k], &y) && x != y) return true;
+  return false;
 }
 
-static void add_product_lanes(Gen *g, const Frame *fr, const Root *r, LLVMValueRef lin, CgVec a, CgVec b) {
-  LLVMValueRef p = cg_gep(g->e, gen_scratch(g, plan_acc(fr->p, r)), cg_imul(g->e, lin, cg_i64(g->e, g->e->vl)));
-  LLVMValueRef sum = cg_load(g->e, p, g->e->vl);
-  a = gen_lanes(g, (Type){.lane = true}, a), b = gen_lanes(g, (Type){.lane = true}, b);
-  for (unsigned v = 0; v < g->e->nv; v++) sum = cg_fma(g->e, a.v[v], b.v[v], sum);
-  cg_store(g->e, sum, p);
+static Added *added_to(Gen *g, int64_t acc, const Idx *at) {
+  Added *found = NULL;
+  for (uint32_t k = 0; k < g->nadded; k++) {
+    Added *a = &g->added[k];
+    if (a->acc != acc || apart(a->ax, at->ax)) continue;
+    if (!memcmp(a->ax, at->ax, sizeof a->ax)) found = a;
+    else a->acc = -1;
+  }
+  return found;
+}
+
+/* The accumulator acc[at][vl], of type t, to add to. */
+static Added added_open(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at) {
+  int64_t acc = plan_acc(fr->p, r);
+  Added *was = at->axes ? added_to(g, acc, at) : NULL, now;
+  if (was) {
+    now = *was, was->acc = -1;
+    LLVMInstructionEraseFromParent(now.store);
+    return now;
+  }
+  now = (Added){.acc = at->axes ? acc : -1, .place = cg_gep(g->e, gen_scratch(g, acc), cg_imul(g->e, gen_lin(g, t, at), cg_i64(g->e, g->e->vl)))};
+  if (at->axes) memcpy(now.ax, at->ax, sizeof now.ax);
+  else g->nadded = 0;
+  now.sum = cg_load(g->e, now.place, g->e->vl);
+  return now;
+}
+
+static void added_close(Gen *g, Added a) {
+  a.store = cg_store(g->e, a.sum, a.place);
+  if (a.acc >= 0 && g->nadded < GEN_ADDED) g->added[g->nadded++] = a;
+}
+
+/* acc[at][vl] += the vectors of x, or of a b */
+static void add_lanes(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at, CgVec x) {
+  Added a = added_open(g, fr, r, t, at);
+  x = gen_lanes(g, (Type){.lane = true}, x);
+  for (unsigned v = 0; v < g->e->nv; v++) a.sum = LLVMBuildFAdd(g->e->b, a.sum, x.v[v], "");
+  added_close(g, a);
+}
+
+static void add_product_lanes(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at, CgVec x, CgVec y) {
+  Added a = added_open(g, fr, r, t, at);
+  x = gen_lanes(g, (Type){.lane = true}, x), y = gen_lanes(g, (Type){.lane = true}, y);
+  for (unsigned v = 0; v < g->e->nv; v++) a.sum = cg_fma(g->e, x.v[v], y.v[v], a.sum);
+  added_close(g, a);
 }
 
 static void root_reduce(Gen *g, Frame *fr, const Root *r, Idx *at) {
@@ -252,11 +291,11 @@ static void dot_product(Gen *g, DotRoot *x) {
   LLVMValueRef base, ld;
   gen_dot_idx(&x->d, x->label, &at);
   CgVec a = gen_at(g, x->fr, x->d.a, &at.a), b = gen_at(g, x->fr, x->d.b, &at.b);
-  LLVMValueRef lin = gen_lin(g, i->type, &at.out);
   if (x->r->kind == ROOT_LANES) {
-    add_product_lanes(g, x->fr, x->r, lin, a, b);
+    add_product_lanes(g, x->fr, x->r, i->type, &at.out, a, b);
     return;
   }
+  LLVMValueRef lin = gen_lin(g, i->type, &at.out);
   Sum *s = sum_of(g, x->r);
   int64_t k;
   if (s) {
@@ -338,7 +377,7 @@ void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at) {
     case ROOT_BATCH: {
       Val a = ir_arg(fr->p->f, i, 0);
       CgVec x = gen_at(g, fr, a, at);
-      add_lanes(g, fr, r, gen_lin(g, ir_type(fr->p->f, a), at), x);
+      add_lanes(g, fr, r, ir_type(fr->p->f, a), at, x);
       break;
     }
     default: root_dot(g, fr, gr, r, at);
@@ -372,7 +411,7 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
     } else
       for (int64_t n = 0; n < type_count(i->type); n++) {
         Idx at = gen_const_idx(g, i->type, n);
-        add_lanes(g, fr, r, cg_i64(g->e, n), gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at));
+        add_lanes(g, fr, r, i->type, &at, gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at));
       }
   }
 }

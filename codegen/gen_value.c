@@ -16,7 +16,7 @@ Frame *gen_frame(Gen *g, const Plan *p, Frame *up) {
 
 void gen_forget(Gen *g) {
   if (g->nmemo) memset(g->memo, 0, sizeof *g->memo * g->memo_size);
-  g->nmemo = 0;
+  g->nmemo = g->nadded = 0;
 }
 
 static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t wide, const LLVMValueRef *key) {
