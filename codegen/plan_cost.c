@@ -114,7 +114,8 @@ static bool has_long(const Fn *f) {
   return false;
 }
 
-static bool has_lane(const Fn *f) {
+/* Functions that only draw (data sets) run in tiles. */
+static bool takes_lanes(const Fn *f) {
   for (uint32_t k = 0; k < f->in.n; k++)
     if (f->in.at[k].type.lane) return true;
   return false;
@@ -131,7 +132,7 @@ static PlanForms one_form(Plan *p, Plan *other) {
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
   Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .single = true};
   Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
-  if (form != PLAN_AUTO || vl < 2 || !has_lane(f) || !has_long(f)) return one_form(p, NULL);
+  if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
   Plan *alone = plan_create(f, single);
   double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;

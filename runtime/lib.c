@@ -25,7 +25,6 @@ struct Lib {
 };
 
 static size_t real_size(const Lib *l) { return l->m->f64 ? 8 : 4; }
-static int64_t padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 
 /* ---- functions ------------------------------------------------------------------------------------ */
 
@@ -53,7 +52,7 @@ static bool make_fn(Lib *l, const LibFn *f, RtFn **out) {
 
 static int64_t moved_size(const Lib *l, const LibTrain *t) {
   int64_t n = 0;
-  for (int k = 0; k < t->nmoved; k++) n += padded(l->m->param[t->moved[k]].elems);
+  for (int k = 0; k < t->nmoved; k++) n += rt_padded(l->m->param[t->moved[k]].elems);
   return n;
 }
 
@@ -67,13 +66,13 @@ static bool make_train(Lib *l, int k) {
 
 static bool make_params(Lib *l) {
   int64_t n = 0;
-  for (int k = 0; k < l->m->nparam; k++) n += padded(l->m->param[k].elems);
+  for (int k = 0; k < l->m->nparam; k++) n += rt_padded(l->m->param[k].elems);
   if (!(l->params = rt_zeroed((size_t)(n + 1) * real_size(l)))) return false;
   n = 0;
   for (int k = 0; k < l->m->nparam; k++) {
     const LibParam *p = &l->m->param[k];
     l->param[k] = (char *)l->params + (size_t)n * real_size(l);
-    n += padded(p->elems);
+    n += rt_padded(p->elems);
     memcpy(l->param[k], (const char *)l->m->start + (size_t)p->offset * real_size(l), (size_t)p->elems * real_size(l));
   }
   return true;
@@ -157,13 +156,13 @@ static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
 
 /* Shared outputs follow one another, each rounded up to RT_PAD. */
 static int64_t out_reals(const LibFn *f, int k, int64_t ld) {
-  return padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
+  return rt_padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
 }
 
 /* Room for lane arrays of `ld` samples, zeroed: what lies behind the last element of a shared output stays 0. */
 static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   int64_t reals = 1;
-  for (int k = 0; k < f->nin; k++) reals += f->in[k].lane ? padded(f->in[k].elems * ld) : 0;
+  for (int k = 0; k < f->nin; k++) reals += f->in[k].lane ? rt_padded(f->in[k].elems * ld) : 0;
   for (int k = 0; k < f->nout; k++) reals += out_reals(f, k, ld);
   free(a->memory);
   a->n = 0, a->ld = ld;
@@ -175,7 +174,7 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   for (int k = 0; k < f->nin; k++) {
     const LibInput *in = &f->in[k];
     a->in[k] = in->kind == LIB_PARAM ? (HnnArg){l->param[in->index], 0} : (HnnArg){at, ld};
-    if (in->kind != LIB_PARAM) at += (size_t)padded(in->elems * ld) * real_size(l);
+    if (in->kind != LIB_PARAM) at += (size_t)rt_padded(in->elems * ld) * real_size(l);
   }
   for (int k = 0; k < f->nout; k++) {
     a->out[k] = (HnnArg){at, ld};
@@ -239,7 +238,7 @@ static int neighbours(const Lib *l, const LibTrain *t, const HnnArg *grad, int k
   int n = 1;
   for (; k + n < t->nmoved; n++) {
     const int last = t->moved[k + n - 1];
-    const size_t bytes = (size_t)padded(l->m->param[last].elems) * real_size(l);
+    const size_t bytes = (size_t)rt_padded(l->m->param[last].elems) * real_size(l);
     if ((char *)l->param[last] + bytes != l->param[t->moved[k + n]]) break;
     if ((char *)grad[k + n - 1].p + bytes != grad[k + n].p) break;
   }
@@ -260,7 +259,7 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
   for (int k = 0, n; k < t->nmoved; k += n) {
     int64_t ld = 0;
     n = neighbours(l, t, grad, k);
-    for (int j = k; j < k + n; j++) ld += padded(l->m->param[t->moved[j]].elems);
+    for (int j = k; j < k + n; j++) ld += rt_padded(l->m->param[t->moved[j]].elems);
     in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
     in[1] = (HnnArg){grad[k].p, ld};
     for (int i = 0; i < ns; i++)

@@ -26,7 +26,6 @@ struct RtSplit {
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
-static int64_t padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 static int outputs_of(const RtPart *p) { return p->fn ? p->nout : 0; }
 static int inputs_of(const RtPart *p) { return p->fn ? p->nin : 0; }
 
@@ -110,8 +109,8 @@ void rt_split_destroy(RtSplit *s) {
 
 /* Room for n samples in the buffers of values per sample that a later phase reads. */
 static bool room_for(RtSplit *s, int64_t n) {
-  if (padded(n) <= s->ld) return true;
-  s->ld = padded(n);
+  if (rt_padded(n) <= s->ld) return true;
+  s->ld = rt_padded(n);
   for (int p = 0; p < s->spec.nparts; p++)
     for (int k = 0; k < outputs_of(&s->part[p]); k++) {
       Buffer *b = &s->buffer[p][k];

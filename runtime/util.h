@@ -9,6 +9,8 @@ bool rt_fail_errno(RtError *err, const char *doing, const char *path);   /* "can
 double rt_now(void);                                     /* monotonic seconds */
 bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too large */
 
+static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
+
 bool rt_finite(const void *v, int64_t n, bool f64);      /* every real */
 
 /* file.c. A whole file in memory, with a NUL after it. */
