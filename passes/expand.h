@@ -1,4 +1,4 @@
-/* expand.c and the tables of its methods (methods.c). */
+/* expand.c, the steps of its loops (expand_step.c) and the tables of its methods (methods.c). */
 #ifndef HNNC_PASSES_EXPAND_H
 #define HNNC_PASSES_EXPAND_H
 
@@ -25,5 +25,34 @@ typedef struct Composition {
 
 bool method_tableau(Method m, Tableau *out); /* false if m is none */
 bool method_composition(Method m, Composition *out);
+
+/* One `integrate` while it is expanded. */
+typedef struct Traj {
+  Fn *rates; /* already expanded itself */
+  Method method;
+  uint32_t states, ninv;
+  bool timed, drift_timed, derivs; /* the time is used; by f_q; derivative operators in the rates */
+  bool reversible;                 /* steps are to be reversible */
+} Traj;
+
+/* The values a step sees, in the function that is being built. */
+typedef struct Scope {
+  Build *b;
+  Val *y, k, dt, *inv; /* k: number of the step, none unless timed */
+  bool back;           /* step k is undone: from t = (k+1)*dt by -dt */
+} Scope;
+
+/* What of a step: all; or, where steps join their drifts, what comes before all of them, one that begins with the kick
+ * and ends with the whole drift, what takes back the half that the last one drifted too far. */
+typedef enum { PIECE_WHOLE, PIECE_BEFORE, PIECE_BETWEEN, PIECE_AFTER } Piece;
+
+bool expand_joins(const Traj *t);
+void expand_step(const Traj *t, Scope *s, Piece piece); /* replaces s->y */
+
+typedef VEC(Val) Vals;
+
+/* A body whose inputs are args and whose scope names them: y (unless carried elsewhere), k, dt, inv. */
+Scope expand_enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals *args, Val *hold);
+Val expand_lanes(Build *b, Val x, bool lane);
 
 #endif
