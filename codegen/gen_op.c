@@ -1,5 +1,6 @@
 /* The value of an op at one index of its result, from its operands at the indices it asks for. */
 #include "codegen/gen.h"
+#include "codegen/math.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,13 +45,24 @@ static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) {   /* one cond
   return x;
 }
 
-/* Operand k of a sum is a product that nothing else needs and that is computed here. */
+/* Neither in memory nor in registers of another group. */
+static bool computed_here(const Gen *g, const Frame *fr, Val v) {
+  const PVal *q = &fr->p->val[v.id];
+  if (q->alias || q->stored) return false;
+  return q->cls == PC_POINT || (q->cls == PC_SSA && g->group_frame == fr && q->group == g->group);
+}
+
+/* An operand at the index of the result; that of a scalar is its own. */
+static CgVec operand(Gen *g, Frame *fr, const Inst *i, Val a, Idx *at) {
+  Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
+  return gen_at(g, fr, a, ir_type(fr->p->f, a).rank == 0 && i->type.rank ? &scalar : at);
+}
+
+/* Operand k of a product or a sum is a product that nothing else needs and that is computed here. */
 static bool lone_product(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
   Val a = ir_arg(fr->p->f, i, k);
-  const PVal *q = &fr->p->val[a.id];
   const Inst *m = ir_inst(fr->p->f, a);
-  if (m->op != OP_mul || q->uses != 1 || q->alias || q->stored || m->type.rank != i->type.rank) return false;
-  return q->cls == PC_POINT || (q->cls == PC_SSA && g->group_frame == fr && q->group == g->group);
+  return m->op == OP_mul && fr->p->val[a.id].uses == 1 && m->type.rank == i->type.rank && computed_here(g, fr, a);
 }
 
 static bool sums_products(const Frame *fr, Val v) {
@@ -70,23 +82,69 @@ static bool fused(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
   const Inst *m = ir_inst(f, ir_arg(f, i, k));
   CgVec x[3];
   Val of[3] = {ir_arg(f, m, 0), ir_arg(f, m, 1), other};
-  for (int n = 0; n < 3; n++) {
-    Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
-    x[n] = gen_at(g, fr, of[n], ir_type(f, of[n]).rank == 0 && i->type.rank ? &scalar : at);
-  }
+  for (int n = 0; n < 3; n++) x[n] = operand(g, fr, i, of[n], at);
   if (i->op == OP_sub) x[k ? 0 : 2] = negated(g, x[k ? 0 : 2]);
   *out = gen_fma(g, x[0], x[1], x[2]);
   return true;
 }
 
+/* ---- cubes of reciprocal roots ---- */
+
+enum { FACTORS = 8 };
+typedef struct Factors { Val at[FACTORS]; uint32_t n; double c; } Factors;
+
+/* Of a product: its operands, and those of operands that are lone products. */
+static bool take_factors(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
+  for (uint32_t k = 0; k < 2; k++) {
+    Val a = plan_strip(fr->p, ir_arg(fr->p->f, i, k));
+    double c;
+    if (lone_product(g, fr, i, k)) {
+      if (!take_factors(g, fr, ir_inst(fr->p->f, ir_arg(fr->p->f, i, k)), x)) return false;
+    } else if (ir_is_const(fr->p->f, a, &c)) {
+      x->c *= c;
+    } else if (x->n < FACTORS) {
+      x->at[x->n++] = a;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* A factor that is 1/sqrt, is there three times, and is not needed elsewhere; the others are left. */
+static Val take_cube(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
+  for (uint32_t k = 0; k + 2 < x->n; k++) {
+    Val r = x->at[k];
+    const Inst *j = ir_inst(fr->p->f, r);
+    const PVal *q = &fr->p->val[r.id];
+    uint32_t times = 0, n = 0;
+    for (uint32_t m = 0; m < x->n; m++) times += x->at[m].id == r.id;
+    if (j->op != OP_rsqrt || times != 3 || q->uses != 3 || !computed_here(g, fr, r) || j->type.rank != i->type.rank) continue;
+    for (uint32_t m = 0; m < x->n; m++)
+      if (x->at[m].id != r.id) x->at[n++] = x->at[m];
+    x->n = n;
+    return ir_arg(fr->p->f, j, 0);
+  }
+  return VAL_NONE;
+}
+
+/* c r^3 by one expansion (cg_rsqrt_cube). */
+static bool cube(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
+  Factors x = {.c = 1};
+  if (i->op != OP_mul || !take_factors(g, fr, i, &x) || !(fabs(x.c) > 0x1p-100 && fabs(x.c) < 0x1p100)) return false;
+  Val a = take_cube(g, fr, i, &x);
+  if (!a.id) return false;
+  CgVec r = operand(g, fr, i, a, at), y = {.lane = r.lane};
+  for (unsigned v = 0; v < (y.lane ? g->e->nv : 1); v++) y.v[v] = cg_rsqrt_cube(g->e, r.v[v], x.c);
+  for (uint32_t k = 0; k < x.n; k++) y = gen_ew(g, OP_mul, (CgVec[]){y, operand(g, fr, i, x.at[k], at)}, 2, true);
+  *out = y;
+  return true;
+}
+
 static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   CgVec arg[3];
-  if (fused(g, fr, i, at, arg)) return arg[0];
-  for (uint32_t k = 0; k < i->nargs; k++) {
-    Val a = ir_arg(fr->p->f, i, k);
-    Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
-    arg[k] = gen_at(g, fr, a, ir_type(fr->p->f, a).rank == 0 && i->type.rank ? &scalar : at);
-  }
+  if (fused(g, fr, i, at, arg) || cube(g, fr, i, at, arg)) return arg[0];
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k), at);
   return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
 }
 

@@ -68,6 +68,33 @@ static void test_products(void) {
   for (uint64_t k = 0; k < 120; k++) random_product(k, k % 2);
 }
 
+/* ---- cubes of reciprocal roots ----------------------------------------------------------------------------------- */
+
+/* way: the order of the factors; more: 1/sqrt is needed beside, a fourth time or as a result. */
+static void cube(uint32_t n, bool lane, int way, int more, bool f64, int64_t B) {
+  Build b;
+  start(&b, f64);
+  Val x = input(&b, lane, n > 0, n, 0, 0), y = input(&b, true, n > 0, n, 0, 0), c = ir_const(&b, -0.3), k = input(&b, false, 0, 0, 0, 0);
+  Val r = ir_rsqrt(&b, ir_add(&b, ir_mul(&b, x, x), ir_const(&b, 1))), r2 = ir_mul(&b, r, r), v;
+  if (way == 0) v = ir_mul(&b, y, ir_mul(&b, c, ir_mul(&b, r, r2)));
+  else if (way == 1) v = ir_mul(&b, ir_mul(&b, ir_mul(&b, r, k), r2), y);
+  else if (way == 2) v = ir_add(&b, y, ir_mul(&b, ir_mul(&b, r, c), ir_mul(&b, r2, k)));
+  else v = ir_mul(&b, ir_mul(&b, r2, y), ir_mul(&b, ir_exp(&b, y), r));
+  if (more == 1) v = ir_mul(&b, v, r);
+  if (more == 2) ir_output(&b, r, "r");
+  if (more == 3) ir_output(&b, r2, "r2");
+  ir_output(&b, v, "v");
+  finish(&b, NULL, B);
+}
+
+static void test_cubes(void) {
+  static const uint32_t size[] = {0, 2, 37};
+  for (int k = 0; k < 3; k++)
+    for (int way = 0; way < 4; way++)
+      for (int more = 0; more < 4; more++)
+        for (int kind = 0; kind < 4; kind++) cube(size[k], kind & 1, way, more, kind >> 1, 1 + 13 * way);
+}
+
 /* ---- big values ------------------------------------------------------------------------------------------------ */
 
 static void test_shared(void) {
@@ -427,7 +454,8 @@ static void test_unknown(void) {
 }
 
 static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"products", test_products},       {"shared work", test_shared}, {"structure", test_structure},
+  {"products", test_products},       {"cubes of roots", test_cubes},
+  {"shared work", test_shared}, {"structure", test_structure},
   {"rings", test_rings},
   {"sums over turns", test_loops},   {"sums of sums", test_sums},
   {"convergence", test_converge},    {"early end", test_converge_early}, {"NaN in a loop", test_converge_nan},

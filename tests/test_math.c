@@ -289,14 +289,88 @@ static void large_angles(void) {
   }
 }
 
-/* ---- special values ------------------------------------------------------------------------------------- */
-
 static const double SPECIAL[] = {
     0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1.5, -1.5, INFINITY, -INFINITY, NAN, 1e-30, -1e-30, 1e30, -1e30,
     88.5, -88.5, 89, -89, -103.5, -104, 127, 128, -127, -150, 709.5, 710, -709, -745, -746, 1023, 1024, 4503599627370495.5,
     9007199254740993.0, 0x1p-149, -0x1p-149, 0x1p-126, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffep127,
     0x1.fffffffffffffp1023, 0x1.fffffep-1, 0x1.000002p0, 8388607.5, 16777215, 16777216, 0.625, 0.92, 3.14159265358979};
 enum { NSPECIAL = sizeof SPECIAL / sizeof *SPECIAL };
+
+/* ---- cubes of reciprocal roots ------------------------------------------------------------------------- */
+
+static const double CUBE_FACTOR[] = {1, -0.3, 0x1p-90};
+enum { NCUBES = sizeof CUBE_FACTOR / sizeof *CUBE_FACTOR };
+
+typedef struct Cubes { Jit jit; Map map[NCUBES]; double bound; } Cubes;
+
+/* By one expansion where there is an estimate, else of three roots and two products. */
+static void cubes_open(Cubes *m, JitTarget t, bool f64, bool vector) {
+  char name[32];
+  jit_open(&m->jit, t, f64);
+  CgEmit *e = &m->jit.e;
+  for (int k = 0; k < NCUBES; k++) {
+    CgLoop l;
+    snprintf(name, sizeof name, "cube_%d", k);
+    jit_begin(&m->jit, name, 3);
+    unsigned lanes = vector ? e->vl : 1;
+    cg_loop_begin(e, &l, cg_i64(e, 0), jit_param(&m->jit, 3), lanes);
+    cg_store(e, cg_rsqrt_cube(e, cg_load(e, cg_gep(e, jit_param(&m->jit, 0), l.iv), lanes), CUBE_FACTOR[k]),
+             cg_gep(e, jit_param(&m->jit, 2), l.iv));
+    cg_loop_end(e, &l);
+    LLVMBuildRetVoid(e->b);
+  }
+  m->bound = vector && e->x86 && e->bits == 512 ? 3 : 6;
+  jit_compile(&m->jit);
+  for (int k = 0; k < NCUBES; k++) {
+    snprintf(name, sizeof name, "cube_%d", k);
+    m->map[k] = (Map)jit_find(&m->jit, name);
+  }
+}
+
+static double cube_error(const Cubes *m, int k, const double *a, bool f64) {
+  static double got[BLOCK];
+  static float a32[BLOCK], got32[BLOCK];
+  for (int i = 0; i < BLOCK; i++) a32[i] = (float)a[i];
+  m->map[k](f64 ? (const void *)a : a32, a, f64 ? (void *)got : got32, BLOCK);
+  double worst = 0;
+  for (int i = 0; i < BLOCK; i++) {
+    Wide x = f64 ? a[i] : a32[i], r = 1 / sqrtl(x), r3 = r * r * r;
+    if (fabsl(r3) >= ldexpl(1, f64 ? 1024 : 128)) r3 = copysignl(INFINITY, r3);              /* before the factor */
+    Wide want = (Wide)(f64 ? CUBE_FACTOR[k] : (float)CUBE_FACTOR[k]) * r3;
+    double err = f64 ? ulps64(got[i], want) : ulps32(got32[i], (double)want);
+    if (err > worst) worst = err;
+  }
+  return worst;
+}
+
+/* Near 1, over the whole range, and special values. */
+static void cube_points(double *a, int round) {
+  for (int i = 0; i < BLOCK; i++)
+    a[i] = round == 0 ? SPECIAL[i % NSPECIAL] : round % 2 ? uniform(0.25, 4) : fabs(double_of(next_random()));
+}
+
+static void cubes(void) {
+  static double a[BLOCK];
+  for (int f64 = 0; f64 < 2; f64++) {
+    Cubes m[MAX_TARGETS];
+    JitTarget t[4];
+    int n = jit_targets(t);
+    for (int i = 0; i < n; i++) cubes_open(&m[i], t[i], f64, true);
+    cubes_open(&m[n], t[n - 1], f64, false);
+    double worst[MAX_TARGETS] = {0};
+    for (int round = 0; round < 200; round++) {
+      cube_points(a, round);
+      for (int i = 0; i <= n; i++) worst[i] = fmax(worst[i], cube_error(&m[i], round % NCUBES, a, f64));
+    }
+    for (int i = 0; i <= n; i++) {
+      if (worst[i] > m[i].bound || getenv("HNNC_TEST_VERBOSE")) printf("  %s cube, machine %d: %.3f ulp\n", f64 ? "f64" : "f32", i, worst[i]);
+      CU_ASSERT(worst[i] <= m[i].bound);
+      jit_close(&m[i].jit);
+    }
+  }
+}
+
+/* ---- special values ------------------------------------------------------------------------------------- */
 
 static void special_pairs(void (*check)(void *ctx, const double *a, const double *b), void *ctx) {
   static double a[BLOCK], b[BLOCK];
@@ -375,6 +449,7 @@ int main(void) {
   CU_add_test(s, "f32 against libm", sweep32);
   CU_add_test(s, "f64 against libm", sweep64);
   CU_add_test(s, "large angles", large_angles);
+  CU_add_test(s, "cubes of reciprocal roots", cubes);
   CU_basic_set_mode(CU_BRM_VERBOSE);
   CU_basic_run_tests();
   unsigned failed = CU_get_number_of_failures();
