@@ -12,13 +12,6 @@
 static const char *const emit_kinds[] = {"ast", "ir", "kernels", "llvm", "asm", "flops", "dot", "obj", "so", "header"};
 enum { NKINDS = sizeof emit_kinds / sizeof *emit_kinds };
 
-/* Derived, simplified, not split: what `ir`, `flops` and `dot` show. NULL after messages. */
-static Fn *lowered(Session *s, const Unit *u, MemoryChoice *memory) {
-  Fn *d = pass_derive_as(u->fn, u->memory, memory, s->diag), *f = d ? pass_simplify(d) : NULL;
-  ir_fn_destroy(d);
-  return f;
-}
-
 static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryChoice c) {
   char text[128];
   if (!strcmp(u->kind, "gradient") && *native_memory_text(c, text, sizeof text))
@@ -28,7 +21,7 @@ static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryCh
 static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
   MemoryChoice memory;
   pass_jacobians_print(NULL, NULL, s->src);
-  Fn *f = lowered(s, u, &memory);
+  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag);     /* not split */
   if (!f) return false;
   fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
   print_memory(out, strcmp(kind, "dot") ? "#" : "//", u, memory);
@@ -44,7 +37,7 @@ static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
 static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
   Split split;
   MemoryChoice memory;
-  Fn *f = lowered(s, u, &memory);
+  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag);     /* not split */
   if (f && said) print_memory(said, "#", u, memory);
   bool ok = f && pass_split(f, &split, s->diag);
   char suffix[SPLIT_NAME];

@@ -58,16 +58,22 @@ static Fn *run_reversible(const Fn *f, Diag *diag) {
   return pass_derive_as(f, MEMORY_REVERSIBLE, NULL, diag);
 }
 
+static Fn *run_rescale(const Fn *f, Diag *diag) {
+  (void)diag;
+  return pass_rescale(f);
+}
+
 static const struct {
   const char *name;
   Fn *(*run)(const Fn *, Diag *);
 } passes[] = {
     {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
     {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means},
+    {"rescale", run_rescale},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", NULL};
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", "rescale", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++)

@@ -32,7 +32,10 @@ enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
  * fixed point. */
 Fn *pass_simplify(const Fn *f);
 
-/* simplify.c: derived as by pass_derive_as, then simplified. NULL after an error. */
+/* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
+Fn *pass_rescale(const Fn *f);
+
+/* simplify.c: derived as by pass_derive_as, simplified, rescaled. NULL after an error. */
 Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function

@@ -249,5 +249,7 @@ Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
 {
   Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? pass_simplify(derived) : NULL;
   ir_fn_destroy(derived);
-  return g;
+  Fn *out = g ? pass_rescale(g) : NULL;
+  ir_fn_destroy(g);
+  return out;
 }

@@ -195,6 +195,35 @@ static Val constant_result(Loop *l, uint32_t o)
   return ir_mul(b, v, ir_const(b, l->sh.n));
 }
 
+/* ---- what moves out of sums ---- */
+
+static bool moves_out(Op op)
+{
+  return op == OP_neg || op == OP_reshape || op == OP_transpose || op == OP_expand || op == OP_unslice;
+}
+
+/* What a sum over the turns sums: signs and places in a bigger value come after the loop. So its sums are small, and a sum
+ * over samples is the last thing in the body, which is kept for each lane. */
+static Val summand(const Loop *l, uint32_t o)
+{
+  Val v = l->body->out.at[o];
+  const Inst *i = ir_inst(l->body, v);
+  if (o < l->sh.carry + l->sh.ys || has_derivatives(l->body)) return v;
+  for (; moves_out((Op)i->op) && !l->outside[v.id]; i = ir_inst(l->body, v)) v = ir_arg(l->body, i, 0);
+  return v;
+}
+
+/* v of the body after the loop, from the sum of what it is made of. */
+static Val after_sum(Loop *l, Val v, Val from, Val sum)
+{
+  if (v.id == from.id) return sum;
+  Val a = ir_arg(l->body, ir_inst(l->body, v), 0);
+  l->out.map[a.id] = after_sum(l, a, from, sum);
+  return ir_copy_inst(l->up->b, l->body, v, l->out.map);
+}
+
+/* ---- results ---- */
+
 /* Outputs of the new body; index[o]: where result o of the old one is, or -1. */
 static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs)
 {
@@ -204,7 +233,7 @@ static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs)
     bool carry = o < l->sh.carry;
     if (!l->keep[o] || (!carry && l->outside[old.id])) continue;
     if (carry && fn_input(l->body, o).id && l->outside[fn_input(l->body, o).id]) continue;
-    Val v = inside(l, old);
+    Val v = inside(l, summand(l, o));
     uint32_t first = o < l->sh.carry ? 0 : o < l->sh.carry + l->sh.ys ? l->carry : l->carry + *ys;
     for (uint32_t k = first; !carry && k < l->nb.f->out.n; k++)
       if (l->nb.f->out.at[k].id == v.id) index[o] = (int)k;
@@ -270,8 +299,10 @@ static void emit_loop(Loop *l, uint32_t id)
       loop = ir_scan(b, l->arg.at, l->arg.n, l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge, l->nb.f);
   }
   Val *res = l->up->result[id] = zeroed(nout, sizeof *res);
-  for (uint32_t o = 0; o < nout; o++)
-    if (l->used[o]) res[o] = index[o] >= 0 ? ir_proj(b, loop, (uint32_t)index[o]) : constant_result(l, o);
+  for (uint32_t o = 0; o < nout; o++) {
+    if (!l->used[o]) continue;
+    res[o] = index[o] < 0 ? constant_result(l, o) : after_sum(l, l->body->out.at[o], summand(l, o), ir_proj(b, loop, (uint32_t)index[o]));
+  }
   free(index);
 }
 

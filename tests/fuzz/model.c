@@ -28,10 +28,10 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
 static void lower(const Fn *f, Diag *diag) {
   if (ir_verify(f, stderr)) abort();
   if (f->inst.n > 3000) return;
-  Fn *derived = pass_derive(f, diag), *simple = derived ? pass_simplify(derived) : NULL;
-  if (derived && (ir_verify(derived, stderr) || ir_verify(simple, stderr))) abort();
+  Fn *derived = pass_derive(f, diag), *lower = derived ? pass_lower(f, MEMORY_STORED, NULL, diag) : NULL;
+  if (derived && (ir_verify(derived, stderr) || ir_verify(lower, stderr))) abort();
   ir_fn_destroy(derived);
-  ir_fn_destroy(simple);
+  ir_fn_destroy(lower);
 }
 
 static void lower_all(const Model *m, Diag *diag) {
