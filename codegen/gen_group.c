@@ -432,8 +432,11 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   LoopCtx ctx = {fr, gr};
   PlanCuts cuts;
-  if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
+  PlanSweep sweep;
+  if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
+  else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
   else nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &ctx, true);
+  free(sweep.need);
 }
 
 void gen_group_code(Gen *g, Frame *fr, uint32_t k) {

@@ -329,6 +329,7 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   double c;
   int64_t k;
   if (g->wide && i->type.rank == 0) return scalar_at(g, fr, v, at);
+  if (g->wide && g->sweep) return gen_sweep_at(g, v, at);
   switch (q->cls) {
   case PC_CONST:
     if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");

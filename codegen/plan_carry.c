@@ -68,7 +68,8 @@ bool plan_in_place(const Plan *p, uint32_t carry) {
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
     uint32_t when = g->joined ? p->group.at[g->joined]->t0 : g->t0;
-    if (when >= p->group.at[q->group]->t0 && group_reads(p, k, old, k == q->group)) return false;
+    if (when < p->group.at[q->group]->t0 || (k == q->group && plan_sweep_in_place(p, k, old))) continue;
+    if (group_reads(p, k, old, k == q->group)) return false;
   }
   return true;
 }

@@ -130,7 +130,7 @@ static PlanForms one_form(Plan *p, Plan *other) {
 }
 
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
-  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .single = true};
+  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
   Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
   if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
   Plan *alone = plan_create(f, single);
