@@ -16,6 +16,7 @@ struct Frame {               /* a plan being written: the function, or a body in
   Frame *of;                 /* in a function of gen_outline.c: the frame that the group is in */
   LLVMValueRef turn;         /* bodies of scans: which slice of xs and ys, i64 */
   LLVMValueRef **ssa;        /* by Val id: [element * nv + vector] of tiny values */
+  LLVMValueRef **vec;        /* by Val id: the vectors of carries that stay in registers, old and new */
   LLVMValueRef *base, *ld;   /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
 };
 
@@ -117,6 +118,10 @@ bool gen_wide_distance(const Gen *g, LLVMValueRef lin, int64_t *by);
 /* gen_sweep.c: such loops by whole vectors, which compute once what they read at several distances */
 void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan);
 CgVec gen_sweep_at(Gen *g, Val v, Idx *at);
+int64_t gen_vectors(const Gen *g, Type t);
+/* All vectors of a value of one sample, side by side from `base` on. */
+void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
+void gen_vectors_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
 
 /* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);

@@ -38,20 +38,21 @@ static void know(Sweep *s, Val v, int64_t vector, LLVMValueRef x) {
   else *vec_push(&s->fixed) = k;
 }
 
-/* Lanes of the vector of v that are elements; 0: all. */
-static unsigned part_of(const Sweep *s, Val v, int64_t vector) {
-  int64_t left = type_count(ir_type(s->fr->p->f, v)) - vector * s->vl;
-  return left < s->vl ? (unsigned)left : 0;
+/* Lanes of vector number `vector` that are elements; 0: all. */
+static unsigned part_of(const Gen *g, Type t, int64_t vector) {
+  int64_t vl = g->machine_vl, left = type_count(t) - vector * vl;
+  return left < vl ? (unsigned)left : 0;
 }
 
 /* Vector number `vector` of a value that is in memory or computed here; lanes beyond its end are anything. */
 static LLVMValueRef vector_of(Gen *g, Sweep *s, Val v, int64_t vector) {
   LLVMValueRef x;
+  if (s->fr->vec[v.id] && s->fr->p->val[v.id].cls == PC_BUF) return s->fr->vec[v.id][vector];
   if (find(s, v, vector, &x)) return x;
   Idx at = gen_wide_idx(ir_type(s->fr->p->f, v), position(g, s, vector));
   unsigned part = g->part;
   bool here = plan_sweep_here(s->fr->p, &s->plan, v);
-  g->part = part_of(s, v, vector);
+  g->part = part_of(g, ir_type(s->fr->p->f, v), vector);
   if (!here) g->sweep = NULL;
   CgVec y = here ? gen_compute(g, s->fr, v, &at) : gen_at(g, s->fr, v, &at);
   g->sweep = s;
@@ -161,8 +162,12 @@ CgVec gen_sweep_at(Gen *g, Val v, Idx *at) {
 static void store(Gen *g, Sweep *s, Val v, int64_t vector) {
   LLVMValueRef base, ld;
   CgVec x = read_at(g, s, v, vector * s->vl);
+  if (s->fr->vec[v.id]) {
+    s->fr->vec[v.id][vector] = x.v[0];
+    return;
+  }
   gen_memory(g, s->fr, v, &base, &ld);
-  g->part = part_of(s, v, vector);
+  g->part = part_of(g, ir_type(s->fr->p->f, v), vector);
   gen_store(g, ir_type(s->fr->p->f, v), base, ld, position(g, s, vector), &x);
   g->part = 0;
 }
@@ -228,3 +233,24 @@ void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan) {
   vec_free(&s->known);
   free(s);
 }
+
+/* ---- values in registers --------------------------------------------------------------------------------------------- */
+
+int64_t gen_vectors(const Gen *g, Type t) { return (type_count(t) + g->machine_vl - 1) / g->machine_vl; }
+
+static void move_vectors(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec, bool load) {
+  CgEmit saved = *g->e;
+  g->wide = true, g->e->nv = 1, g->e->vl = g->machine_vl;
+  for (int64_t k = 0; k < gen_vectors(g, t); k++) {
+    LLVMValueRef at = cg_i64(g->e, k * g->machine_vl), one = cg_i64(g->e, 1);
+    CgVec x = {{vec[k]}, true};
+    g->part = part_of(g, t, k);
+    if (load) vec[k] = gen_load(g, t, base, one, at).v[0];
+    else gen_store(g, t, base, one, at, &x);
+  }
+  g->wide = false, g->part = 0;
+  g->e->vl = saved.vl, g->e->nv = saved.nv;
+}
+
+void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec) { move_vectors(g, t, base, vec, true); }
+void gen_vectors_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec) { move_vectors(g, t, base, vec, false); }

@@ -7,6 +7,7 @@ Frame *gen_frame(Gen *g, const Plan *p, Frame *up) {
   Frame *fr = ARENA_NEW(g->mem, Frame);
   fr->p = p, fr->up = up;
   fr->ssa = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
+  fr->vec = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
   fr->base = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
   fr->ld = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
   return fr;

@@ -101,6 +101,7 @@ struct Plan {
   uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
   int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry, or of the one */
   bool *carry_one;           /* one buffer: plan_carry.c */
+  bool *carry_regs;          /* stays in vector registers from turn to turn, and goes to its buffer after the last */
   int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };

@@ -1,6 +1,6 @@
 /* Which carries of a loop are written where they were read, so that a turn works on one buffer instead of two: those
  * whose old value is read by earlier groups of the turn alone, and by the group that makes the new one only at the index
- * that it writes. */
+ * that it writes; and which of these need no buffer while the loop runs. */
 #include "codegen/plan_priv.h"
 
 #include <stdlib.h>
@@ -72,4 +72,31 @@ bool plan_in_place(const Plan *p, uint32_t carry) {
     if (group_reads(p, k, old, k == q->group)) return false;
   }
   return true;
+}
+
+/* ---- carries in registers ------------------------------------------------------------------------------------------- */
+
+/* The new value is wanted by its own group alone. */
+static bool lone_result(const Plan *p, Val next) {
+  uint32_t own = p->val[next.id].group;
+  for (uint32_t k = 0; k < p->copy.n; k++)
+    if (plan_root(p, p->copy.at[k].v).id == next.id) return false;
+  for (uint32_t v = next.id + 1; v < p->f->inst.n; v++) {
+    const Inst *i = &p->f->inst.at[v];
+    if (!p->live[v] || p->val[v].cls == PC_VIEW || p->val[v].group == own) continue;
+    for (uint32_t k = 0; k < i->nargs; k++)
+      if (plan_root(p, ir_arg(p->f, i, k)).id == next.id) return false;
+  }
+  return true;
+}
+
+int64_t plan_carry_vectors(const Plan *p, uint32_t carry) {
+  Val next = p->f->out.at[carry], old = input_of(p, carry);
+  PlanSweep s;
+  Type t = ir_type(p->f, next);
+  bool all = plan_sweep(p, p->val[next.id].group, &s) && s.lo == s.hi && t.dt == DT_REAL && lone_result(p, next);
+  free(s.need);
+  for (uint32_t k = 1; all && k < p->group.n; k++)
+    all = k == p->val[next.id].group || !group_reads(p, k, old, false);
+  return all ? (type_count(t) + p->target.wide - 1) / p->target.wide : 0;
 }
