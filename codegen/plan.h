@@ -69,6 +69,7 @@ typedef struct Plan Plan;
 typedef struct Group {
   uint8_t kind, section;
   bool lane;
+  bool fused;                /* G_LOOP: of several, which is a sweep as long as no other group's values are computed again in it */
   bool gemv;                 /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
   uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
   Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */

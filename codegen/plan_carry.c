@@ -6,39 +6,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Reads { const Plan *p; Val old; uint32_t group; bool same; bool *seen; } Reads;
+typedef struct Reads { const Plan *p; Val old; uint32_t group; uint8_t *seen; } Reads;   /* seen: bit `same` */
 
-static bool reads(Reads *r, Val v);
+static bool reads(Reads *r, Val v, bool same);
 
+/* same: the operands are read at the index that the group writes. */
 static bool operands_read(Reads *r, Val v, bool same) {
   const Inst *i = ir_inst(r->p->f, v);
   for (uint32_t k = 0; k < i->nargs; k++) {
-    Val a = ir_arg(r->p->f, i, k);
-    bool here = same && plan_strip(r->p, a).id == r->old.id && type_same_dims(ir_type(r->p->f, a), i->type);
-    if (!here && reads(r, a)) return true;
+    Val a = ir_arg(r->p->f, i, k), s = plan_strip(r->p, a);
+    bool here = same && type_same_dims(ir_type(r->p->f, a), i->type);
+    if (here ? s.id != r->old.id && reads(r, s, true) : reads(r, a, false)) return true;
   }
   return false;
 }
 
-/* Whether the old value is read for v in this group; `same`: at other indices than the one that v is at. */
-static bool reads(Reads *r, Val v) {
+/* Whether the old value is read for v in this group; with `same`, at other indices than the one that v is at. */
+static bool reads(Reads *r, Val v, bool same) {
   const Plan *p = r->p;
   const PVal *q = &p->val[v.id];
   if (q->alias) v.id = q->alias, q = &p->val[v.id];
   if (v.id == r->old.id) return true;
-  if (q->cls == PC_VIEW) return reads(r, ir_arg(p->f, ir_inst(p->f, v), 0));
-  if (q->cls != PC_POINT || r->seen[v.id] || (q->stored && q->group != r->group)) return false;
-  r->seen[v.id] = true;
-  return operands_read(r, v, r->same && plan_is_elementwise((Op)ir_inst(p->f, v)->op));
+  if (q->cls == PC_VIEW) return reads(r, ir_arg(p->f, ir_inst(p->f, v), 0), false);
+  if (q->cls != PC_POINT || r->seen[v.id] >> same & 1 || (q->stored && q->group != r->group)) return false;
+  r->seen[v.id] |= (uint8_t)(1 << same);
+  return operands_read(r, v, same && plan_is_elementwise((Op)ir_inst(p->f, v)->op));
 }
 
 static bool group_reads(const Plan *p, uint32_t k, Val old, bool same) {
   const Group *g = p->group.at[k];
-  Reads r = {p, old, k, same, base_realloc(NULL, p->f->inst.n)};
+  Reads r = {p, old, k, base_realloc(NULL, p->f->inst.n)};
   memset(r.seen, 0, p->f->inst.n);
   bool any = g->main.id && operands_read(&r, g->main, false);
   for (uint32_t n = 0; n < g->root.n && !any; n++)
-    any = g->root.at[n].kind == ROOT_VALUE ? reads(&r, g->root.at[n].v) : operands_read(&r, g->root.at[n].v, false);
+    any = g->root.at[n].kind == ROOT_VALUE ? reads(&r, g->root.at[n].v, same) : operands_read(&r, g->root.at[n].v, false);
   for (uint32_t n = 0; g->kind == G_TINY && n < g->member.n && !any; n++) any = operands_read(&r, g->member.at[n], false);
   free(r.seen);
   return any;

@@ -35,6 +35,7 @@ static double sums_cycles(const Plan *p, const Group *g, double n) {
 static double loop_cycles(const Plan *p, uint32_t k, double n) {
   const Group *g = p->group.at[k];
   PlanCuts cuts;
+  PlanSweep sweep;
   double each = 0;
   for (uint32_t m = 0; m < g->member.n; m++) {
     const Inst *i = ir_inst(p->f, g->member.at[m]);
@@ -43,6 +44,9 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
     if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
     else each += op_cycles((Op)i->op);
   }
+  bool sweeps = plan_sweep(p, k, &sweep);
+  free(sweep.need);
+  if (sweeps) return (double)sweep.n * (each + g->root.n) + START;
   if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
   return n * each + sums_cycles(p, g, n);
 }

@@ -158,7 +158,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
     break;
   case PC_BUF: store(p, v, t); break;
   case PC_POINT:
-    if ((g && q->group == g) || (g && !q->stored && clonable(p, v))) {
+    if ((g && q->group == g) || (g && !q->stored && !p->group.at[g]->fused && clonable(p, v))) {
       touch(p, v, t);
       if (ir_inst(p->f, v)->op == OP_dot && p->group.at[q->group]->main.id == v.id) break;
       for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(p->f, i, k), g, t, true);

@@ -282,7 +282,8 @@ static void join(Plan *p, uint32_t from) {
   Val *was = base_realloc(NULL, sizeof *was * (na + nb));
   memcpy(was, a->member.at, na * sizeof *was), memcpy(was + na, b->member.at, nb * sizeof *was);
   move(p, from, to);
-  if (!fits(p, to)) put_back(p, from, was, na), put_back(p, to, was + na, nb);
+  if (fits(p, to)) b->fused = true;
+  else put_back(p, from, was, na), put_back(p, to, was + na, nb);
   free(was);
 }
 
