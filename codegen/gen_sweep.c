@@ -70,8 +70,11 @@ enum { SOURCES = 32 };       /* a vector has no more lanes */
 typedef struct Mix { Piece from[SOURCES]; unsigned n; int source[SOURCES], lane[SOURCES]; } Mix;
 
 static unsigned source(Mix *m, const PlanSpot *s, int64_t vector) {
-  for (unsigned k = 0; k < m->n; k++)
-    if (m->from[k].spot.kind == s->kind && m->from[k].vector == vector && (s->kind == SPOT_ZERO || m->from[k].spot.base.id == s->base.id)) return k;
+  for (unsigned k = 0; k < m->n; k++) {
+    const Piece *p = &m->from[k];
+    bool same = p->spot.kind == s->kind && p->vector == vector;
+    if (same && (s->kind == SPOT_ZERO || p->spot.base.id == s->base.id)) return k;
+  }
   m->from[m->n] = (Piece){*s, vector};
   return m->n++;
 }

@@ -32,6 +32,17 @@ static void print_value(FILE *out, const Plan *p, Val v, int indent, const Sourc
 
 static void print_plan(FILE *out, const Plan *p, int indent, const Source *src);
 
+static void print_cuts(FILE *out, const Plan *p, uint32_t k, const PlanCuts *cuts) {
+  PlanSweep s;
+  bool sweeps = plan_sweep(p, k, &s);
+  free(s.need);
+  if (sweeps) fprintf(out, ", a sweep of %lld", (long long)s.n);
+  if (sweeps && s.lo < s.hi) fprintf(out, ", %lld ... %lld in a loop", (long long)s.lo, (long long)s.hi - 1);
+  if (sweeps) return;
+  if (cuts->n) fprintf(out, ", cut at");
+  for (int c = 0; c < cuts->n; c++) fprintf(out, " %lld", (long long)cuts->at[c]);
+}
+
 static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const Source *src) {
   const Group *g = p->group.at[k];
   char home[64];
@@ -43,13 +54,7 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
     fprintf(out, "]%s", g->lane && !p->target.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
-    PlanSweep sweep;
-    bool sweeps = plan_sweep(p, k, &sweep);
-    free(sweep.need);
-    if (sweeps && sweep.lo < sweep.hi) fprintf(out, ", a sweep of %lld, %lld ... %lld in a loop", (long long)sweep.n, (long long)sweep.lo, (long long)sweep.hi - 1);
-    else if (sweeps) fprintf(out, ", a sweep of %lld", (long long)sweep.n);
-    else if (cuts.n) fprintf(out, ", cut at");
-    for (int c = 0; c < cuts.n && !sweeps; c++) fprintf(out, " %lld", (long long)cuts.at[c]);
+    print_cuts(out, p, k, &cuts);
   }
   fputc('\n', out);
   if (g->main.id) print_value(out, p, g->main, indent + 2, src);

@@ -154,7 +154,8 @@ static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nr
   int64_t vl = p->target.wide, n = 1;
   uint32_t last = 0;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
-  *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2, .need = base_realloc(NULL, sizeof *s->need * p->f->inst.n)};
+  *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2};
+  s->need = base_realloc(NULL, sizeof *s->need * p->f->inst.n);
   memset(s->need, 0, sizeof *s->need * p->f->inst.n);
   Search x = {p, vl, s};
   for (uint32_t r = 0; r < nroot; r++) {

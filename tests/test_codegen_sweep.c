@@ -94,7 +94,8 @@ static void test_sizes(void) {
 
 static void random_lattice(const char *cpu, uint64_t seed) {
   uint64_t s = seed;
-  Lattice l = {.n = 4 + random_below(&s, random_below(&s, 2) ? 60 : 300), .kicks = 1 + (int)random_below(&s, 3), .ends = (int)random_below(&s, 3)};
+  Lattice l = {.n = 4 + random_below(&s, random_below(&s, 2) ? 60 : 300)};
+  l.kicks = 1 + (int)random_below(&s, 3), l.ends = (int)random_below(&s, 3);
   l.inner = random_below(&s, 4) ? 0 : 1 + random_below(&s, 4);
   if (!l.inner) l.n += 9;    /* not tiny */
   for (int k = 0; k < 3; k++) l.shift[k] = (int)random_below(&s, 7) - 3;
