@@ -156,7 +156,7 @@ bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
  * k - PLAN_REACH away is read. Of what is read at several distances the leading vector is loaded or computed, the
  * others are kept, `kept` in all. The caller frees `need`. plan_sweep.c */
 enum { PLAN_REACH = 15 };
-typedef struct PlanSweep { uint32_t group; bool fusing, shifted; int64_t n, lo, hi, rep, work; uint32_t *need, kept; } PlanSweep;
+typedef struct PlanSweep { uint32_t group; bool fusing, shifted, slow; int64_t n, lo, hi, rep, work; uint32_t *need, kept; } PlanSweep;
 bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s);            /* all that is stored is known */
 bool plan_sweep_here(const Plan *p, const PlanSweep *s, Val v);          /* v is computed in the loop */
 int plan_sweep_lead(const PlanSweep *s, Val v);
