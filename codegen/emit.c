@@ -94,6 +94,19 @@ LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *ma
   return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(m, n), "");
 }
 
+/* LLVM makes a permutation by a register of indices of such a shuffle of reals, whatever type it is written in. That takes
+ * a Zen 4 twice as long as the alignment, and a copy of a. */
+LLVMValueRef cg_align(CgEmit *e, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned n) {
+  char text[64];
+  int mask[64];
+  LLVMTypeRef t = LLVMTypeOf(a), type = LLVMFunctionType(t, (LLVMTypeRef[]){t, t}, 2, 0);
+  for (unsigned k = 0; k < n; k++) mask[k] = (int)(first + k);
+  if (!e->x86 || e->bits != 512 || n * e->es != 64) return cg_shuffle(e, a, b, mask, n);
+  snprintf(text, sizeof text, "valign%c $$%u, $1, $2, $0", e->f64 ? 'q' : 'd', first);
+  LLVMValueRef align = LLVMGetInlineAsm(type, text, strlen(text), "=v,v,v", 6, 0, 0, LLVMInlineAsmDialectATT, 0);
+  return LLVMBuildCall2(e->b, type, align, (LLVMValueRef[]){a, b}, 2, "");
+}
+
 LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes) {
   int lo[64], hi[64];
   for (; lanes > 1; lanes /= 2) {

@@ -60,6 +60,8 @@ LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsig
                           unsigned nargs);
 LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v);        /* reals: v, but LLVM does not know that it is v */
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n);
+/* Lanes first ... first + n - 1 of the n reals of a and the n of b behind them, 0 < first < n. */
+LLVMValueRef cg_align(CgEmit *e, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned n);
 LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes);    /* horizontal sum, fixed order */
 
 /* i64 arithmetic that folds constants and skips +0, *1. */

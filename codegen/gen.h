@@ -16,6 +16,7 @@ struct Frame {               /* a plan being written: the function, or a body in
   Frame *of;                 /* in a function of gen_outline.c: the frame that the group is in */
   LLVMValueRef turn;         /* bodies of scans: which slice of xs and ys, i64 */
   LLVMValueRef **ssa;        /* by Val id: [element * nv + vector] of tiny values */
+  LLVMValueRef **vec;        /* by Val id: the vectors of carries that stay in registers, old and new */
   LLVMValueRef *base, *ld;   /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
 };
 
@@ -25,7 +26,8 @@ typedef struct Outline Outline;
 typedef struct Outlines Outlines;
 typedef struct Sum { const Root *r; Type t; CgVec *v; } Sum;    /* the elements of a root that is summed in registers */
 
-enum { GEN_SHIFTS = 16 };
+typedef struct Sweep Sweep;
+enum { GEN_SHIFTS = 32 };
 /* A lane accumulator that this stretch of code added to: `sum` is what `store` writes. */
 enum { GEN_ADDED = 64 };
 typedef struct Added { int64_t acc; LLVMValueRef ax[IR_MAX_RANK], place, sum, store; } Added;
@@ -46,6 +48,7 @@ typedef struct Gen {
   LLVMValueRef wide_iv;                  /* position of the wide loop, in [wide_lo, wide_hi), between two cuts */
   int64_t wide_lo, wide_hi;
   struct { LLVMValueRef v; int64_t c; } shift[GEN_SHIFTS]; int nshift;      /* v = wide_iv + c */
+  Sweep *sweep;                          /* gen_sweep.c: values with elements are read from its vectors */
   uint32_t inlined;                      /* long elementwise ops written out so far */
   const Frame *group_frame; uint32_t group;           /* what is being written: its own values are computed */
   const Frame *dot_frame; Val dot; CgVec dot_value;   /* the product whose epilogue is being written */
@@ -108,6 +111,17 @@ LLVMValueRef gen_shift(Gen *g, LLVMValueRef lin, int64_t by);          /* lin + 
 Idx gen_wide_idx(Type t, LLVMValueRef lin);
 /* Of the stretch that the wide loop is in, where lin is at its beginning. */
 bool gen_wide_first(const Gen *g, LLVMValueRef lin, int64_t *first);
+
+/* lin = position of the wide loop + *by */
+bool gen_wide_distance(const Gen *g, LLVMValueRef lin, int64_t *by);
+
+/* gen_sweep.c: such loops by whole vectors, which compute once what they read at several distances */
+void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan);
+CgVec gen_sweep_at(Gen *g, Val v, Idx *at);
+int64_t gen_vectors(const Gen *g, Type t);
+/* All vectors of a value of one sample, side by side from `base` on. */
+void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
+void gen_vectors_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
 
 /* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);

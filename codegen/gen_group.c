@@ -432,8 +432,11 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   LoopCtx ctx = {fr, gr};
   PlanCuts cuts;
-  if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
+  PlanSweep sweep;
+  if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
+  else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
   else nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &ctx, true);
+  free(sweep.need);
 }
 
 void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
@@ -467,6 +470,13 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   g->group_frame = outer, g->group = outer_group;
 }
 
+/* What carries that stay in registers are made of is not handed over to a function. */
+static bool in_registers(const Frame *fr, const Group *gr) {
+  for (uint32_t r = 0; r < gr->root.n; r++)
+    if (fr->vec[gr->root.at[r].v.id]) return true;
+  return false;
+}
+
 void gen_group(Gen *g, Frame *fr, uint32_t k) {
   const Group *gr = fr->p->group.at[k];
   bool rooted = gr->kind == G_LOOP || gr->kind == G_GEMM || gr->kind == G_DOT;
@@ -474,7 +484,7 @@ void gen_group(Gen *g, Frame *fr, uint32_t k) {
   if ((rooted && gr->root.n == 0) || gr->joined) return;
   const PVal *m = &fr->p->val[plan_sink(fr->p, gr->main).id];
   if (gr->main.id && m->cls == PC_BUF && !m->stored) return;
-  if (!gen_outlined(g, fr, k)) gen_group_code(g, fr, k);
+  if (in_registers(fr, gr) || !gen_outlined(g, fr, k)) gen_group_code(g, fr, k);
 }
 
 void gen_groups(Gen *g, Frame *fr, Section s) {

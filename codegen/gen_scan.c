@@ -1,5 +1,6 @@
 /* Scans: a loop of n turns around the groups of the body. Tiny carries are SSA values carried around the
- * loop; big ones live in two buffers that change places each turn, so that nothing is copied, or in one (plan_carry.c). */
+ * loop; big ones live in two buffers that change places each turn, so that nothing is copied, in one, or in vector
+ * registers (plan_carry.c). */
 #include "codegen/gen.h"
 
 #include <float.h>
@@ -12,7 +13,8 @@ typedef struct Carry {
   Val in;                    /* the body's input, or none */
   CgVec *first;              /* tiny: one for each element */
   LLVMValueRef buf[2];       /* big */
-  unsigned phi;              /* number of the first phi; big: current buffer, then the other */
+  LLVMValueRef *vec;         /* big, in registers: its vectors, at first and then after a turn */
+  unsigned phi;              /* number of the first phi; big: current buffer, then the other; in registers: of the vectors */
 } Carry;
 
 typedef struct Scan {
@@ -49,6 +51,9 @@ static void first_carry(Gen *g, Scan *s, uint32_t k) {
     c->buf[0] = gen_scratch(g, s->body->p->carry_buf[k]);
     c->buf[1] = s->body->p->carry_one[k] ? c->buf[0] : gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));
     gen_copy(g, s->fr, a, c->t, c->buf[0], gen_tile_ld(g), false);
+    if (!s->body->p->carry_regs[k] || !s->n) return;
+    c->vec = ARENA_ARRAY(g->mem, LLVMValueRef, gen_vectors(g, c->t));
+    gen_vectors_load(g, c->t, c->buf[0], c->vec);
     return;
   }
   c->first = ARENA_ARRAY(g->mem, CgVec, type_count(c->t) + 1);
@@ -73,8 +78,20 @@ static void result_places(Gen *g, Scan *s) {
 
 /* ---- a turn ----------------------------------------------------------------------------------------------------------- */
 
-static void open_carry(Gen *g, Scan *s, Carry *c) {
+static void open_vectors(Gen *g, Scan *s, Carry *c, Val next) {
+  int64_t n = gen_vectors(g, c->t);
+  LLVMValueRef *old = s->body->vec[c->in.id] = ARENA_ARRAY(g->mem, LLVMValueRef, n);
+  for (int64_t k = 0; k < n; k++) old[k] = cg_loop_phi(g->e, &s->loop, c->vec[k]);
+  s->body->vec[next.id] = c->vec;
+}
+
+static void open_carry(Gen *g, Scan *s, uint32_t number) {
+  Carry *c = &s->c[number];
   c->phi = s->loop.nphi;
+  if (c->vec) {
+    open_vectors(g, s, c, s->body->p->f->out.at[number]);
+    return;
+  }
   if (c->big) {
     LLVMValueRef cur = cg_loop_phi(g->e, &s->loop, c->buf[0]);
     cg_loop_phi(g->e, &s->loop, c->buf[1]);
@@ -101,7 +118,7 @@ static void open_homes(Gen *g, Scan *s) {
     Val v = p->f->out.at[k];
     const PVal *q = &p->val[v.id];
     if (q->alias || q->homeidx != k) continue;
-    if (q->home == HOME_NEXT) s->body->base[v.id] = s->loop.phi[s->c[k].phi + 1];
+    if (q->home == HOME_NEXT && !s->c[k].vec) s->body->base[v.id] = s->loop.phi[s->c[k].phi + 1];
     if (q->home == HOME_ZS) s->body->base[v.id] = s->base[k], s->body->ld[v.id] = s->ld[k];
     if (q->home == HOME_YS) s->body->base[v.id] = ys_slice(g, s, k, ir_type(p->f, v)), s->body->ld[v.id] = s->ld[k];
   }
@@ -122,6 +139,8 @@ static void close_results(Gen *g, Scan *s) {
 
 static void close_carry(Gen *g, Scan *s, uint32_t k) {
   Carry *c = &s->c[k];
+  for (int64_t n = 0; c->vec && n < gen_vectors(g, c->t); n++) cg_loop_next(&s->loop, c->phi + (unsigned)n, c->vec[n]);
+  if (c->vec) return;
   if (c->big) {
     cg_loop_next(&s->loop, c->phi, s->loop.phi[c->phi + 1]);
     cg_loop_next(&s->loop, c->phi + 1, s->loop.phi[c->phi]);
@@ -206,7 +225,7 @@ static LLVMValueRef moving(Gen *g, Scan *s, const Carry *c) {
 static void turns(Gen *g, Scan *s) {
   const Fn *f = s->fr->p->f;
   cg_loop_begin(g->e, &s->loop, cg_i64(g->e, 0), cg_i64(g->e, s->n), 1);
-  for (uint32_t k = 0; k < s->carry; k++) open_carry(g, s, &s->c[k]);
+  for (uint32_t k = 0; k < s->carry; k++) open_carry(g, s, k);
   s->body->turn = s->loop.iv;
   if (ir_attr(f, s->i, 5)) s->body->turn = LLVMBuildSub(g->e->b, cg_i64(g->e, s->n - 1), s->loop.iv, "");
   open_homes(g, s);
@@ -230,6 +249,11 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
   const Carry *c = &s->c[k];
   Val r = plan_result(s->fr->p, s->v, k);
   if (!r.id) return;
+  if (c->vec) {
+    gen_vectors_store(g, c->t, c->buf[0], c->vec);
+    s->fr->base[r.id] = c->buf[0];
+    return;
+  }
   if (c->big && g->piece && !s->fr->up) {                /* where other pieces look for it */
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
     bool early = ir_attr(s->fr->p->f, s->i, 6), one = s->body->p->carry_one[k];

@@ -7,6 +7,7 @@ Frame *gen_frame(Gen *g, const Plan *p, Frame *up) {
   Frame *fr = ARENA_NEW(g->mem, Frame);
   fr->p = p, fr->up = up;
   fr->ssa = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
+  fr->vec = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
   fr->base = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
   fr->ld = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
   return fr;
@@ -329,6 +330,7 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   double c;
   int64_t k;
   if (g->wide && i->type.rank == 0) return scalar_at(g, fr, v, at);
+  if (g->wide && g->sweep) return gen_sweep_at(g, v, at);
   switch (q->cls) {
   case PC_CONST:
     if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");

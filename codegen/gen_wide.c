@@ -7,8 +7,7 @@
 
 /* ---- positions ------------------------------------------------------------------------------------------------ */
 
-/* lin = position of the loop + *c */
-static bool offset_of(const Gen *g, LLVMValueRef lin, int64_t *c) {
+bool gen_wide_distance(const Gen *g, LLVMValueRef lin, int64_t *c) {
   int64_t at, lo;
   if (cg_is_int(lin, &at) && cg_is_int(g->wide_iv, &lo)) return *c = at - lo, true;
   for (int k = 0; k < g->nshift; k++)
@@ -18,7 +17,7 @@ static bool offset_of(const Gen *g, LLVMValueRef lin, int64_t *c) {
 
 LLVMValueRef gen_shift(Gen *g, LLVMValueRef lin, int64_t by) {
   int64_t c;
-  if (!g->wide || cg_is_int(lin, &c) || !offset_of(g, lin, &c)) return cg_iadd(g->e, lin, cg_i64(g->e, by));
+  if (!g->wide || cg_is_int(lin, &c) || !gen_wide_distance(g, lin, &c)) return cg_iadd(g->e, lin, cg_i64(g->e, by));
   c += by;
   for (int k = 0; k < g->nshift; k++)
     if (g->shift[k].c == c) return g->shift[k].v;
@@ -35,7 +34,7 @@ Idx gen_wide_idx(Type t, LLVMValueRef lin) {
 
 bool gen_wide_first(const Gen *g, LLVMValueRef lin, int64_t *first) {
   int64_t c;
-  if (!offset_of(g, lin, &c)) return false;
+  if (!gen_wide_distance(g, lin, &c)) return false;
   *first = g->wide_lo + c;
   return true;
 }

@@ -437,6 +437,7 @@ Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool
   for (uint32_t v = 1; v < f->inst.n; v++)
     if (p->live[v]) plan_inst(p, (Val){v});
   plan_sums(p);
+  plan_fuse(p);
   return p;
 }
 

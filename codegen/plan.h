@@ -69,6 +69,7 @@ typedef struct Plan Plan;
 typedef struct Group {
   uint8_t kind, section;
   bool lane;
+  bool fused;                /* G_LOOP: of several, which is a sweep as long as no other group's values are computed again in it */
   bool gemv;                 /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
   uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
   Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
@@ -83,8 +84,8 @@ typedef struct Group {
 typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
 
 /* single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide` the lanes of a vector. Scratch has room for
- * `together` tiles, which are done at once where a call has that many. */
-typedef struct Target { unsigned tile, vl, es, wide, together; bool single; } Target;
+ * `together` tiles, which are done at once where a call has that many. regs: vector registers. */
+typedef struct Target { unsigned tile, vl, es, wide, together, regs; bool single; } Target;
 
 struct Plan {
   Arena *mem;
@@ -101,6 +102,7 @@ struct Plan {
   uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
   int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry, or of the one */
   bool *carry_one;           /* one buffer: plan_carry.c */
+  bool *carry_regs;          /* stays in vector registers from turn to turn, and goes to its buffer after the last */
   int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };
@@ -148,6 +150,22 @@ typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
 bool plan_along(const Plan *p);                /* all of p is such: one sample at a time, or shared alone */
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
 bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
+
+/* A loop over elements as a sweep by whole vectors, of which there are n, the last perhaps a part: lo ... hi - 1 by a loop,
+ * others written out. In the loop all that is read is at the distances that it has at vector `rep`; bit k of need: the vector
+ * k - PLAN_REACH away is read. Of what is read at several distances the leading vector is loaded or computed, the
+ * others are kept, `kept` in all. The caller frees `need`. plan_sweep.c */
+enum { PLAN_REACH = 15 };
+typedef struct PlanSweep { uint32_t group; bool fusing, shifted, slow; int64_t n, lo, hi, rep, work; uint32_t *need, kept; } PlanSweep;
+bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s);            /* all that is stored is known */
+bool plan_sweep_here(const Plan *p, const PlanSweep *s, Val v);          /* v is computed in the loop */
+int plan_sweep_lead(const PlanSweep *s, Val v);
+unsigned plan_sweep_behind(const PlanSweep *s, Val v);                   /* vectors kept behind the leading one */
+/* Where element `pos` of v comes from: element `pos` of `base`, which is in memory or computed; 0; or the same for all
+ * elements, being a scalar. It is so for positions pos + from ... pos + to - 1 of v too. */
+typedef enum { SPOT_VALUE, SPOT_ZERO, SPOT_SAME } SpotKind;
+typedef struct PlanSpot { SpotKind kind; Val base; int64_t pos, from, to; } PlanSpot;
+PlanSpot plan_spot(const Plan *p, const PlanSweep *s, Val v, int64_t pos);
 
 /* The shape of a dot. */
 typedef struct DotLabel {

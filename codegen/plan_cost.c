@@ -35,6 +35,7 @@ static double sums_cycles(const Plan *p, const Group *g, double n) {
 static double loop_cycles(const Plan *p, uint32_t k, double n) {
   const Group *g = p->group.at[k];
   PlanCuts cuts;
+  PlanSweep sweep;
   double each = 0;
   for (uint32_t m = 0; m < g->member.n; m++) {
     const Inst *i = ir_inst(p->f, g->member.at[m]);
@@ -43,6 +44,9 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
     if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
     else each += op_cycles((Op)i->op);
   }
+  bool sweeps = plan_sweep(p, k, &sweep);
+  free(sweep.need);
+  if (sweeps) return (double)sweep.n * (each + g->root.n) + START;
   if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
   return n * each + sums_cycles(p, g, n);
 }
@@ -130,7 +134,7 @@ static PlanForms one_form(Plan *p, Plan *other) {
 }
 
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
-  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .single = true};
+  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
   Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
   if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
   Plan *alone = plan_create(f, single);

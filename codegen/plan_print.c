@@ -8,12 +8,12 @@ const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "we
 static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
 static const char *const section_name[] = {"once", "for each tile", "after the tiles"}, each_sample[] = "for each sample";
 
-static const char *home_text(const PVal *q, char *buf, size_t size) {
+static const char *home_text(const Plan *p, const PVal *q, char *buf, size_t size) {
   switch (q->home) {
   case HOME_SCRATCH: snprintf(buf, size, "scratch+%lld", (long long)q->off); break;
   case HOME_OUT: snprintf(buf, size, "out %u", q->homeidx); break;
   case HOME_YS: snprintf(buf, size, "ys %u", q->homeidx); break;
-  case HOME_NEXT: snprintf(buf, size, "carry %u", q->homeidx); break;
+  case HOME_NEXT: snprintf(buf, size, "carry %u%s", q->homeidx, p->carry_regs[q->homeidx] ? ", in registers" : ""); break;
   case HOME_CARRY: snprintf(buf, size, "carry"); break;
   default: snprintf(buf, size, "registers");
   }
@@ -32,6 +32,17 @@ static void print_value(FILE *out, const Plan *p, Val v, int indent, const Sourc
 
 static void print_plan(FILE *out, const Plan *p, int indent, const Source *src);
 
+static void print_cuts(FILE *out, const Plan *p, uint32_t k, const PlanCuts *cuts) {
+  PlanSweep s;
+  bool sweeps = plan_sweep(p, k, &s);
+  free(s.need);
+  if (sweeps) fprintf(out, ", a sweep of %lld", (long long)s.n);
+  if (sweeps && s.lo < s.hi) fprintf(out, ", %lld ... %lld in a loop", (long long)s.lo, (long long)s.hi - 1);
+  if (sweeps) return;
+  if (cuts->n) fprintf(out, ", cut at");
+  for (int c = 0; c < cuts->n; c++) fprintf(out, " %lld", (long long)cuts->at[c]);
+}
+
 static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const Source *src) {
   const Group *g = p->group.at[k];
   char home[64];
@@ -43,15 +54,14 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
     fprintf(out, "]%s", g->lane && !p->target.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
-    if (cuts.n) fprintf(out, ", cut at");
-    for (int c = 0; c < cuts.n; c++) fprintf(out, " %lld", (long long)cuts.at[c]);
+    print_cuts(out, p, k, &cuts);
   }
   fputc('\n', out);
   if (g->main.id) print_value(out, p, g->main, indent + 2, src);
   for (uint32_t m = 0; m < g->member.n; m++) print_value(out, p, g->member.at[m], indent + 2, src);
   for (uint32_t r = 0; r < g->root.n; r++)
     fprintf(out, "%*s%s %%%u -> %s\n", indent + 2, "", root_name[g->root.at[r].kind], g->root.at[r].v.id,
-            home_text(&p->val[g->root.at[r].v.id], home, sizeof home));
+            home_text(p, &p->val[g->root.at[r].v.id], home, sizeof home));
   if (g->body) print_plan(out, g->body, indent + 4, src);
 }
 

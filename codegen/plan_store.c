@@ -158,7 +158,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
     break;
   case PC_BUF: store(p, v, t); break;
   case PC_POINT:
-    if ((g && q->group == g) || (g && !q->stored && clonable(p, v))) {
+    if ((g && q->group == g) || (g && !q->stored && !p->group.at[g]->fused && clonable(p, v))) {
       touch(p, v, t);
       if (ir_inst(p->f, v)->op == OP_dot && p->group.at[q->group]->main.id == v.id) break;
       for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(p->f, i, k), g, t, true);
@@ -257,6 +257,7 @@ static void need_body(Plan *p) {
   }
   uint32_t carry = (uint32_t)ir_attr(p->up->f, call, 1), ys = (uint32_t)ir_attr(p->up->f, call, 3);
   p->carry_buf = ARENA_ARRAY(p->mem, int64_t, carry + 1), p->carry_one = ARENA_ARRAY(p->mem, bool, carry + 1);
+  p->carry_regs = ARENA_ARRAY(p->mem, bool, carry + 1);
   for (uint32_t k = 0; k < p->f->out.n; k++) {
     Val v = p->f->out.at[k];
     if (k < carry && type_count(ir_type(p->f, v)) <= PLAN_TINY) need(p, v, 0, g->t1, false);
@@ -328,6 +329,7 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
     item(x, plan_ode_bytes(p, m), &g->work, g->t0, g->t1);
     return;
   }
+  int64_t room = p->target.regs / 2;
   for (uint32_t k = 0; k < (uint32_t)ir_attr(p->f, m, 1); k++) {
     Type t = ir_type(g->body->f, g->body->f->out.at[k]);
     if (type_count(t) <= PLAN_TINY) continue;
@@ -337,6 +339,8 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
     if (result.id && p->val[result.id].section == SEC_ONCE && !p->up && p->lane) t1 = section_end(p, SEC_LAST);
     int64_t bytes = round_up(value_bytes(p, t), 64);
     if (plan_in_place(g->body, k)) g->body->carry_one[k] = g->body->val[g->body->f->out.at[k].id].in_place = true;
+    int64_t vectors = g->body->carry_one[k] ? plan_carry_vectors(g->body, k) : 0;
+    if (vectors && vectors <= room) g->body->carry_regs[k] = true, room -= vectors;
     item(x, g->body->carry_one[k] ? bytes : 2 * bytes, &g->body->carry_buf[k], g->t0, t1);
   }
 }

@@ -54,5 +54,5 @@ static bool is_chain(const Fn *f, unsigned room) {
 Target plan_target(const Fn *f, unsigned vl, unsigned regs) {
   unsigned nv = regs >= 32 && (has_product(f) || length(f) > LONG) ? 1 : 2;
   unsigned together = nv * 2 <= CG_MAX_NV && is_chain(f, regs / (2 * nv)) ? 2 : 1;
-  return (Target){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
+  return (Target){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together, .regs = regs};
 }
