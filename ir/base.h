@@ -48,6 +48,7 @@ typedef struct SourceFile {
   const char *text;                /* NUL-terminated; len bytes */
   uint32_t len;
   uint32_t nlines, *line;          /* byte offset at which each line starts */
+  bool loaded;                     /* from the file of that name */
 } SourceFile;
 
 typedef struct Source { VEC(SourceFile) files; Arena *mem; } Source;

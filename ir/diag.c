@@ -1,5 +1,6 @@
 /* Collecting diagnostics, and spelling suggestions. Drawing is diag_render.c. */
 #include "ir/diag.h"
+#include "ir/pack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,4 +139,36 @@ const char *diag_nearest(const char *name, const char *const *candidates, size_t
       best = d, found = candidates[i], same_length = nhave == nwant;
   }
   return found;
+}
+
+/* ---- kept between runs ---------------------------------------------------------------------------- */
+
+static void pack_notes(Pack *p, DiagNote **notes, DiagNote ***end) {
+  uint32_t n = 0;
+  for (DiagNote *k = p->reading ? NULL : *notes; k; k = k->next) n++;
+  pack_count(p, &n, sizeof(Span));
+  for (uint32_t k = 0; k < n; k++) {
+    DiagNote *note = p->reading ? ARENA_NEW(p->mem, DiagNote) : *notes;
+    PACK(p, note->at);
+    pack_text(p, &note->text);
+    if (p->reading) **end = note, *end = &note->next;
+    else notes = &note->next;
+  }
+}
+
+void diag_pack(Pack *p, Diag *d) {
+  Arena *mem = p->mem;
+  uint32_t n = d->msgs.n;
+  pack_count(p, &n, sizeof(Span));
+  p->mem = d->mem;
+  for (uint32_t k = 0; k < n; k++) {
+    DiagLevel level = p->reading ? DIAG_NOTE : d->msgs.at[k]->level;
+    PACK(p, level);
+    DiagMsg *m = p->reading ? diag_add(d, level, (Span){0}, "%s", "") : d->msgs.at[k];
+    PACK(p, m->at);
+    pack_text(p, &m->text);
+    pack_notes(p, &m->labels, &m->labels_end);
+    pack_notes(p, &m->helps, &m->helps_end);
+  }
+  p->mem = mem;
 }

@@ -55,6 +55,7 @@ uint32_t source_load(Source *s, const char *path) {
   }
   fclose(in);
   uint32_t id = fault ? 0 : source_add(s, path, buf.at, buf.n);
+  if (id) s->files.at[id - 1].loaded = true;
   vec_free(&buf);
   errno = fault;
   return id;
