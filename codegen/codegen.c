@@ -5,6 +5,7 @@
 #include "codegen/peak.h"
 #include "codegen/plan.h"
 #include "codegen/target.h"
+#include "ir/pack.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +17,8 @@
 _Static_assert((int)CG_TILES == (int)PLAN_TILES && (int)CG_SINGLE == (int)PLAN_SINGLE, "forms are passed on by number");
 
 typedef struct CgFn {
-  Fn *f;
+  const Fn *f;
+  Fn *own;                   /* f, if it is a copy */
   char *symbol;
   int64_t samples;           /* it is compiled for; 0: unknown */
   bool compiled, cached;
@@ -75,7 +77,7 @@ void cg_destroy(Cg *cg) {
   if (cg->work) end_work(cg, true);
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     cg_image_destroy(cg->fn.at[k].image);
-    ir_fn_destroy(cg->fn.at[k].f);
+    ir_fn_destroy(cg->fn.at[k].own);
     free(cg->fn.at[k].symbol);
     free(cg->fn.at[k].object.p);
   }
@@ -90,10 +92,14 @@ void cg_destroy(Cg *cg) {
 enum { MANY = 64 };
 
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
-  *vec_push(&cg->fn) = (CgFn){.f = ir_copy_fn(NULL, f), .symbol = strdup(symbol), .samples = samples < MANY ? samples : MANY};
+  *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = strdup(symbol), .samples = samples < MANY ? samples : MANY};
 }
 
-void cg_add(Cg *cg, const Fn *f, const char *symbol) { cg_add_for(cg, f, symbol, 0); }
+void cg_add(Cg *cg, const Fn *f, const char *symbol) {
+  Fn *copy = ir_copy_fn(NULL, f);
+  cg_add_for(cg, copy, symbol, 0);
+  cg->fn.at[cg->fn.n - 1].own = copy;
+}
 
 /* ---- modules ------------------------------------------------------------------------------------------------ */
 
@@ -125,17 +131,18 @@ static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, cha
   return compile_range(cg, &cg->machine, 0, cg->fn.n, kind, out, err, errsize);
 }
 
-/* Everything the object of a function depends on, as text. */
-static char *cache_key(Cg *cg, const CgFn *f, size_t *len) {
-  char *text = NULL;
-  FILE *out = open_memstream(&text, len);
-  if (!out) return NULL;
-  char *ir = ir_text(f->f);
-  fprintf(out, "%s\n%s\n%s\n%s\n%d\n", cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, cg->opt.opt);
-  fprintf(out, "%d %d\n%s\n%s\n", cg->opt.form, (int)f->samples, f->symbol, ir);
-  free(ir);
-  if (fclose(out) == 0) return text;
-  free(text);
+/* Everything the object of a function depends on. */
+static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
+  const char *text[] = {cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
+  int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples};
+  Pack p = {.bare = true};
+  Fn *fn = (Fn *)f->f;                 /* which is only read */
+  for (size_t k = 0; k < sizeof text / sizeof *text; k++) pack_text(&p, &text[k]);
+  PACK(&p, number);
+  pack_fn(&p, &fn);
+  *len = p.out.n;
+  if (!p.bad) return p.out.at;
+  pack_finish(&p);
   return NULL;
 }
 
@@ -154,11 +161,12 @@ struct Work {
   char err[512];
 };
 
-/* From the cache, or not at all. */
+/* From the cache; else it is to be made, by threads that may be at it when the caller's function is gone. */
 static void fetch(Cg *cg, CgFn *f) {
   f->key = cg->cache_dir ? cache_key(cg, f, &f->keylen) : NULL;
   if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen);
   f->cached = f->object.p != NULL;
+  if (!f->cached && !f->own) f->f = f->own = ir_copy_fn(NULL, f->f);
 }
 
 static void compile_one(Work *w, CgMachine *m, CgFn *f) {

@@ -29,7 +29,8 @@ void cg_destroy(Cg *cg);
 /* Adds a function under a symbol. No DERIV ops or integrate may be left; a function with lane values
  * must be one that pass_split calls `batch`. Copies what it needs. */
 void cg_add(Cg *cg, const Fn *f, const char *symbol);
-/* The same where it is known how many samples it runs over; any number still works. 0: unknown. */
+/* The same where it is known how many samples it runs over; any number still works. 0: unknown. f must be there
+ * until cg_begin or cg_compile. */
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples);
 
 /* Begins to compile on other threads what was added, while the caller does something else; cg_compile waits for it. */
