@@ -1,6 +1,6 @@
 /* Whole files: read, written atomically, links replaced atomically. A write goes to `.name.tmp-PID` in
  * the same directory, is fsync'ed, renamed, and the directory fsync'ed: the final name always holds a
- * whole file, the old or the new. */
+ * whole file, the old or the new. Without fsync that is so as long as the system runs. */
 #include "runtime/util.h"
 
 #include <errno.h>
@@ -82,14 +82,14 @@ static void sync_directory(const char *path, const char *name) {
   free(dir);
 }
 
-bool rt_file_write(const char *path, const void *data, size_t size, RtError *err) {
+static bool put(const char *path, const void *data, size_t size, bool wait, RtError *err) {
   const char *name;
   char *tmp = beside(path, &name);
   if (!tmp) return rt_fail(err, "not enough memory");
   const int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   bool ok = fd >= 0;
   if (ok) {
-    ok = write_all(fd, data, size) && fsync(fd) == 0;
+    ok = write_all(fd, data, size) && (!wait || fsync(fd) == 0);
     const int e = errno;
     if (close(fd) != 0) ok = false;
     else errno = e;
@@ -98,10 +98,24 @@ bool rt_file_write(const char *path, const void *data, size_t size, RtError *err
   if (!ok) {
     rt_fail_errno(err, "write", path);
     if (fd >= 0) unlink(tmp);
-  } else {
+  } else if (wait) {
     sync_directory(path, name);
   }
   free(tmp);
+  return ok;
+}
+
+bool rt_file_write(const char *path, const void *data, size_t size, RtError *err) { return put(path, data, size, true, err); }
+
+bool rt_file_put(const char *path, const void *data, size_t size, RtError *err) { return put(path, data, size, false, err); }
+
+bool rt_file_settle(const char *path, RtError *err) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT || rt_fail_errno(err, "open", path);
+  const bool ok = fsync(fd) == 0 || rt_fail_errno(err, "write", path);
+  const char *slash = strrchr(path, '/');
+  close(fd);
+  if (ok) sync_directory(path, slash ? slash + 1 : path);
   return ok;
 }
 

@@ -17,6 +17,7 @@ struct RtRun {
   char *from;                /* NULL, or the checkpoint to go back to */
   json_t *manifest;
   FILE *metrics;
+  bool settled;              /* what was written is on the disk, and what will be has to be */
   char *kept[RT_RUN_KEEP];   /* paths of the newest, the oldest first */
 };
 
@@ -91,8 +92,20 @@ static bool exists(const RtRun *r, const char *name) {
 
 static bool put(const RtRun *r, const char *name, const void *data, size_t size, RtError *err) {
   char *p = rt_run_path(r, name);
-  const bool ok = p ? rt_file_write(p, data, size, err) : rt_fail(err, "not enough memory");
+  const bool ok = p ? (r->settled ? rt_file_write : rt_file_put)(p, data, size, err) : rt_fail(err, "not enough memory");
   free(p);
+  return ok;
+}
+
+static bool settle(RtRun *r, RtError *err) {
+  static const char *const part[] = {"model.hnn", "manifest.json", "reports.json"};
+  bool ok = true;
+  for (size_t i = 0; ok && !r->settled && i < sizeof part / sizeof *part; i++) {
+    char *p = rt_run_path(r, part[i]);
+    ok = p ? rt_file_settle(p, err) : rt_fail(err, "not enough memory");
+    free(p);
+  }
+  r->settled |= ok;
   return ok;
 }
 
@@ -192,6 +205,7 @@ RtRun *rt_run_reopen(const char *dir, RtError *err) {
     *checkpoints = 0;
   }
   for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
+  r->settled = true;
   if (read_manifest(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err)) return r;
   rt_run_destroy(r);
   return NULL;
@@ -214,6 +228,7 @@ void rt_run_set(RtRun *r, const char *key, json_t *value) { json_object_set_new(
 const json_t *rt_run_get(const RtRun *r, const char *key) { return json_object_get(r->manifest, key); }
 
 bool rt_run_status(RtRun *r, const char *status, RtError *err) {
+  if (strcmp(status, "running") != 0 && !settle(r, err)) return false;
   json_object_set_new(r->manifest, "status", json_string(status));
   stamp(r->manifest, "updated");
   char *text = json_dumps(r->manifest, JSON_INDENT(2)), *line = NULL;
@@ -279,8 +294,9 @@ bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
 
 /* ---- reports ------------------------------------------------------------------------------------------------ */
 
-bool rt_reports_write(const char *path, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
-                      const RtProof *proof, int nproof, RtError *err) {
+/* malloc'ed; NULL: not enough memory. */
+static char *reports_text(const RtReport *report, int nreport, const RtExpect *expect, int nexpect, const RtProof *proof,
+                          int nproof) {
   json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
   for (int i = 0; i < nreport; i++) {
     const RtReport *q = &report[i];
@@ -294,18 +310,24 @@ bool rt_reports_write(const char *path, const RtReport *report, int nreport, con
   json_t *o = json_pack("{s:o, s:o, s:o}", "reports", reports, "expects", expects, "proofs", proofs);
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL, *line = NULL;
   json_decref(o);
-  const int n = text ? asprintf(&line, "%s\n", text) : -1;
-  const bool ok = n >= 0 ? rt_file_write(path, line, (size_t)n, err) : rt_fail(err, "not enough memory");
+  if (text && asprintf(&line, "%s\n", text) < 0) line = NULL;
   free(text);
-  free(line);
+  return line;
+}
+
+bool rt_reports_write(const char *path, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
+                      const RtProof *proof, int nproof, RtError *err) {
+  char *text = reports_text(report, nreport, expect, nexpect, proof, nproof);
+  const bool ok = text ? rt_file_write(path, text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
   return ok;
 }
 
 bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
                     const RtProof *proof, int nproof, RtError *err) {
-  char *p = rt_run_path(r, "reports.json");
-  const bool ok = p ? rt_reports_write(p, report, nreport, expect, nexpect, proof, nproof, err) : rt_fail(err, "not enough memory");
-  free(p);
+  char *text = reports_text(report, nreport, expect, nexpect, proof, nproof);
+  const bool ok = text ? put(r, "reports.json", text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
   return ok;
 }
 
@@ -332,7 +354,7 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   const char *const meta[][2] = {{"format", "hnnc-1"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
                                  {"model_hash", at->model_hash ? at->model_hash : ""}};
   char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
-  bool ok = path && last ? rt_checkpoint_write(path, t, n, meta, 6, err) : rt_fail(err, "not enough memory");
+  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, 6, err) : rt_fail(err, "not enough memory");
   ok = ok && rt_link_replace(strchr(name, '/') + 1, last, err);
   free(last);
   if (ok) retain(r, path, keep);

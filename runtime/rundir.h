@@ -7,7 +7,8 @@
  *     checkpoints/    step-N.safetensors, last -> step-N.safetensors
  *     plots/          NAME.svg, NAME.dat, NAME.gp
  *
- * Every file but metrics.jsonl is replaced atomically; metrics.jsonl grows by whole lines. */
+ * Every file but metrics.jsonl is replaced atomically; metrics.jsonl grows by whole lines. Nothing waits for the disk until
+ * there is something to lose: the first checkpoint, or the end. */
 #ifndef HNNC_RUNTIME_RUNDIR_H
 #define HNNC_RUNTIME_RUNDIR_H
 
