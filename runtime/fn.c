@@ -26,7 +26,7 @@ struct RtFn {
   int64_t sums;              /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
   char *partial;             /* buffers of sums: of the groups but the first, then those of each thread */
   int buffers;
-  char *scratch;
+  char *scratch, *memory;    /* on 64 bytes, and where it begins */
   size_t scratch_size;       /* of one thread */
   HnnArg *arg;               /* outputs of the chunk that each thread runs */
   /* the run at hand: */
@@ -61,7 +61,8 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   f->out_lane = calloc(nout, sizeof *f->out_lane);
   f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
   f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
-  f->scratch = rt_zeroed(f->scratch_size * (size_t)rt_pool_threads(pool));
+  f->memory = calloc(f->scratch_size * (size_t)rt_pool_threads(pool) + 64, 1);     /* pages that no tile needs stay away */
+  f->scratch = f->memory ? f->memory + (-(uintptr_t)f->memory & 63) : NULL;
   if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) { rt_fn_destroy(f); return NULL; }
   for (int i = 0; i < spec->nout; i++) {
     f->out_elems[i] = spec->out_elems[i];
@@ -86,7 +87,7 @@ void rt_fn_destroy(RtFn *f) {
   free(f->out_lane);
   free(f->arg);
   free(f->partial);
-  free(f->scratch);
+  free(f->memory);
   free(f);
 }
 
