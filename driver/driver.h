@@ -34,6 +34,9 @@ int options_parse(Options *o, int argc, char **argv);
 
 /* ---- session.c ----------------------------------------------------------------------------------- */
 
+/* A data file that the model was made from; known: its contents have the hash high, low. */
+typedef struct KeptTable { const char *path; uint64_t high, low; bool known; } KeptTable;
+
 /* A model and what it runs on. Parameters live in `param`, in the model's precision. */
 typedef struct Session {
   const Options *opt;
@@ -46,6 +49,7 @@ typedef struct Session {
   RtSet *set;                              /* model->ndata, f64; n = 0 until made */
   RtSet *native_set;                       /* the same in the model's precision (f32 models) */
   VEC(Cg *) code;                          /* everything compiled so far */
+  VEC(KeptTable) table;                    /* that the frontend looked into */
   double started;                          /* pass_now() when the process started */
   double compiling, making_data;           /* seconds so far that the command waited for either */
 } Session;
@@ -75,12 +79,22 @@ typedef struct Native {
   Fn *fn;                                  /* derived and simplified, whole */
   MemoryChoice memory;                     /* how it keeps states for its gradient */
   Split split;
+  Running running;                         /* of a gradient */
   RtFn *run;
   Arena *mem;
 } Native;
 
-/* samples: how many it will run over; any number works. 0: unknown */
-typedef struct NativeJob { const Fn *fn; const char *name; Native *native; int64_t samples; Memory memory; } NativeJob;
+/* samples: how many it will run over; any number works. 0: unknown.
+ * gradient: fn is a loss, and its gradient by the parameters `moved` is what is compiled (pass_gradient). */
+typedef struct NativeJob {
+  const Fn *fn;
+  const char *name;
+  Native *native;
+  int64_t samples;
+  Memory memory;
+  bool gradient;
+  const uint32_t *moved; uint32_t nmoved;
+} NativeJob;
 /* "reversible: ...", or "" where nothing could be computed again. */
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size);
 /* Derives and compiles all jobs; 0 or the exit code after messages. */
@@ -95,6 +109,21 @@ void native_finish(Native *n);
 
 /* pass_decide, or what it said before and `dir` kept (NULL: nothing). */
 FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r);
+
+/* ---- kept.c ------------------------------------------------------------------------------------- */
+
+/* The model of s->opt->file (text NULL) or of a text, as it was made before of the same: with it come s->src, and s->diag
+ * with the messages of then. NULL: it has to be made. */
+Model *kept_model(Session *s, const char *text, size_t len);
+void kept_put_model(Session *s);
+/* Before the frontend looks into a data file. */
+void kept_table(Session *s, Arena *mem, const char *path);
+
+/* The same for what lowering makes of a job: its native's fn, split, memory and running. After false `k` is for
+ * kept_put_lowered, which frees it. */
+typedef struct KeptKey { char *p; size_t n; } KeptKey;
+bool kept_lowered(const Session *s, const NativeJob *j, KeptKey *k);
+void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k);
 
 /* ---- data.c -------------------------------------------------------------------------------------- */
 

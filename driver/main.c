@@ -1,6 +1,7 @@
 #include "driver/driver.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +13,22 @@ static int flushed(int code) {
   return code ? code : EXIT_IO;
 }
 
+/* Memory that was freed is taken again, not given back and then faulted in anew: many large arrays live for a moment only. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
 int main(int argc, char **argv) {
   static const struct { const char *name; int (*run)(const Options *); } command[] = {
     {"check", command_check}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
     {"bench", command_bench}, {"diagnose", command_diagnose}, {"opt", command_opt},
   };
   Options o;
+  keep_memory();
   int code = options_parse(&o, argc, argv);
   for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)
     if (!strcmp(command[i].name, o.command)) code = command[i].run(&o);

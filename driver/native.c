@@ -25,11 +25,30 @@ const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
   return buf;
 }
 
+static bool lower_anew(Session *s, const NativeJob *j, Native *n) {
+  Running running = {0};
+  Fn *gradient = j->gradient ? pass_gradient(j->fn, j->moved, j->nmoved, &running, s->diag) : NULL;
+  const Fn *f = j->gradient ? gradient : j->fn;
+  n->running = (Running){ARENA_ARRAY(n->mem, uint32_t, running.n + 1), running.n};
+  if (running.n) memcpy(n->running.param, running.param, sizeof *running.param * running.n);
+  free(running.param);
+  n->fn = f ? pass_lower(f, j->memory, &n->memory, s->diag) : NULL;
+  ir_fn_destroy(gradient);
+  return n->fn && pass_split(n->fn, &n->split, s->diag);
+}
+
 static bool lower(Session *s, const NativeJob *j) {
   Native *n = j->native;
+  KeptKey key;
   *n = (Native){.name = j->name, .mem = arena_create()};
-  n->fn = pass_lower(j->fn, j->memory, &n->memory, s->diag);
-  return n->fn && pass_split(n->fn, &n->split, s->diag);
+  double start = pass_now();
+  bool kept = kept_lowered(s, j, &key);
+  pass_timed("kept", pass_now() - start);
+  if (kept) return true;
+  bool ok = lower_anew(s, j, n);
+  if (ok) kept_put_lowered(s, j, &key);
+  else free(key.p);
+  return ok;
 }
 
 static void add_parts(Cg *cg, const Native *n, int64_t samples) {

@@ -1,5 +1,5 @@
-/* Answers that were decided before: of the same two functions, by the same passes. An answer follows from these alone, but
- * for `undecided`, which a faster machine may decide: it is never kept. */
+/* Answers that were decided before: of the same two functions, by the same passes. An answer follows from these alone: what is
+ * tried is bounded by counts of operations, not by a clock. */
 #include "codegen/cache.h"
 #include "driver/driver.h"
 
@@ -29,7 +29,7 @@ FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport
   else {
     memset(&k, 0, sizeof k);
     k.answer = pass_decide(a, b, &k.report);
-    if (key && k.answer != FIELD_UNDECIDED) cg_cache_put(dir, key, n, &(CgObject){(char *)&k, sizeof k});
+    if (key) cg_cache_put(dir, key, n, &(CgObject){(char *)&k, sizeof k});
   }
   free(got.p);
   free(key);

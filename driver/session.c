@@ -9,7 +9,7 @@
 
 /* The frontend's look into a data file, through the runtime's reader. */
 static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize) {
-  (void)ctx;
+  kept_table(ctx, mem, path);
   RtTable t = {0};
   RtError e = {{0}};
   if (!rt_table_read(path, true, &t, &e)) {
@@ -94,20 +94,26 @@ static double loading_seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void make_model(Session *s, const char *text, size_t len) {
+  FrontOptions fo = {.override_ = s->opt->override_.at, .noverride = s->opt->override_.n, .table = look_into_table,
+                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s};
+  s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
+                  : model_load(s->src, s->opt->file, &fo, s->diag);
+  kept_put_model(s);
+}
+
 int session_open(Session *s, const Options *o) { return session_open_text(s, o, NULL, 0); }
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
   double begin = pass_now();
   *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
-  set_pass_options(o, s->src);
   static char dir[4096];
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
                       .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
-  FrontOptions fo = {.override_ = o->override_.at, .noverride = o->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s};
-  s->model = text ? model_load_text(s->src, o->file, text, len, &fo, s->diag)
-                  : model_load(s->src, o->file, &fo, s->diag);
+  s->model = kept_model(s, text, len);
+  set_pass_options(o, s->src);
+  if (!s->model) make_model(s, text, len);
   s->compiling = pass_now() - s->started;
   pass_timed("frontend", pass_now() - begin);
   if (!s->model || diag_errors(s->diag)) {
@@ -131,6 +137,7 @@ void session_close(Session *s) {
   }
   for (uint32_t i = 0; i < s->code.n; i++) cg_destroy(s->code.at[i]);
   vec_free(&s->code);
+  vec_free(&s->table);
   free(s->param);
   free(s->set);
   free(s->native_set);

@@ -95,29 +95,29 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   bool f64 = s->model->f64;
   static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
   for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
-  double start = pass_now();
-  Fn *gradient = pass_gradient(spec->loss, spec->moved, spec->nmoved, &t->running, s->diag);
-  s->compiling += pass_now() - start;
-  if (!gradient) return session_render(s), EXIT_FILE;
   Fn *fn[NPARTS] = {
-    gradient, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+    spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
   const int64_t samples = spec->batch ? spec->batch : data_set(s, spec->data)->n;
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
     if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, (Memory)spec->memory};
-  t->rt.in_of = input_map(fn[GRADIENT]);
-  t->rt.nin = (int)fn[GRADIENT]->in.n;
+  job[0].gradient = true;
+  job[0].moved = spec->moved, job[0].nmoved = spec->nmoved;
   int code = native_begin(s, job, n, b);
-  for (int k = 0; k < NPARTS; k++) ir_fn_destroy(fn[k]);
-  return code;
+  for (int k = MEAN; k < NPARTS; k++) ir_fn_destroy(fn[k]);
+  if (code) return code;
+  t->rt.in_of = input_map(t->native[GRADIENT].fn);
+  t->rt.nin = (int)t->native[GRADIENT].fn->in.n;
+  t->running = t->native[GRADIENT].running;
+  return 0;
 }
 
 /* The loss of a test set is computed after many steps: it is compiled while the first ones run. */
 static int begin_late(Session *s, Trainer *t) {
   if (!t->spec->test) return 0;
   Fn *mean = pass_mean(t->spec->loss);
-  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], (Memory)t->spec->memory};
+  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = (Memory)t->spec->memory};
   int code = native_begin(s, &job, 1, &t->late);
   ir_fn_destroy(mean);
   if (!code) cg_begin(t->late.cg);
@@ -197,7 +197,6 @@ void trainer_close(Trainer *t) {
   free(t->rt.flat);
   free((void *)t->rt.in_of);
   free((void *)t->rt.decay);
-  free(t->running.param);
   free(t->offset);
   free(t->param);
 }

@@ -220,6 +220,7 @@ struct Elab {
   VEC(Export) exports;
   VEC(SparseValue) sparse;       /* of the export at hand */
   VEC(Proof) proofs;
+  VEC(Looked) looked;
   VEC(Claim *) claims;
   bool sized;                    /* sizes were chosen for the flow that is judged: nothing uses it */
   Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
@@ -271,6 +272,8 @@ Global *module_find(Module *m, const char *name);         /* own or imported */
 Value global_value(Elab *E, Global *g, Span use);
 Value elab_name(Elab *E, const char *name, Span at);
 bool elab_known(Elab *E, const char *name, bool builtins);
+/* access(2), and the model remembers what it said. */
+bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a suggestion */
 
 /* ---- elab_level.c: emission ---------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ typedef struct Read {
 static const char *resolve_path(Elab *E, const char *path) {
   if (path[0] == '/' || !strcmp(E->frame->module->dir, ".")) return path;
   const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
-  return access(beside, F_OK) == 0 || access(path, F_OK) != 0 ? beside : path;
+  return elab_look(E, beside, F_OK) || !elab_look(E, path, F_OK) ? beside : path;
 }
 
 /* The reader's message without the path, which is said already: "PATH:3: why" and "cannot open PATH: why". */

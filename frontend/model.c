@@ -47,10 +47,16 @@ static Module *loaded(Elab *E, const char *path) {
   return NULL;
 }
 
+bool elab_look(Elab *E, const char *path, int mode) {
+  bool there = access(path, mode) == 0;
+  *vec_push(&E->looked) = (Looked){arena_strdup(E->mem, path), mode, there};
+  return there;
+}
+
 static const char *readable(Elab *E, const char *dir, const char *name) {
   bool here = !strcmp(dir, ".");
   const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
-  return access(path, R_OK) == 0 ? path : NULL;
+  return elab_look(E, path, R_OK) ? path : NULL;
 }
 
 static Module *load_std(Elab *E, const char *name) {
@@ -215,6 +221,7 @@ static void hand_over(Elab *E) {
   COPY(m->action, m->naction, E->actions);
   COPY(m->export_, m->nexport, E->exports);
   COPY(m->proof, m->nproof, E->proofs);
+  COPY(m->looked, m->nlooked, E->looked);
 }
 
 #undef COPY
@@ -230,6 +237,7 @@ static void finish(Elab *E) {
   vec_free(&E->exports);
   vec_free(&E->sparse);
   vec_free(&E->proofs);
+  vec_free(&E->looked);
   vec_free(&E->claims);
   vec_free(&E->decided);
   vec_free(&E->wrt);

@@ -161,6 +161,9 @@ typedef struct Export {
   Span at;
 } Export;
 
+/* Files that were looked for: what the model is depends on whether they were there. */
+typedef struct Looked { const char *path; int mode; bool there; } Looked;   /* mode as of access(2) */
+
 typedef struct Model {
   Arena *mem;
   Interner *names;
@@ -171,6 +174,7 @@ typedef struct Model {
   Action *action; uint32_t naction;
   Export *export_; uint32_t nexport;
   Proof *proof; uint32_t nproof;
+  Looked *looked; uint32_t nlooked;
 } Model;
 
 /* ---- making one ------------------------------------------------------------------------------------------------ */
@@ -206,5 +210,10 @@ Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *di
 /* The same of a text in memory (tests, fuzzing). */
 Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag);
 void model_destroy(Model *m);
+
+/* model_pack.c: a model that was made without errors as bytes, and back (ir/pack.h); all but exports, which come after it. */
+struct Pack;
+void model_pack(struct Pack *p, Model **m);
+void model_pack_exports(struct Pack *p, Model *m);
 
 #endif
