@@ -239,6 +239,11 @@ void cg_break_block(CgEmit *e) {
   LLVMPositionBuilderAtEnd(e->b, next);
 }
 
+void cg_erase(CgEmit *e, LLVMValueRef inst) {
+  if (e->counted_last == inst) e->counted_last = LLVMGetPreviousInstruction(inst), e->ncounted--;
+  LLVMInstructionEraseFromParent(inst);
+}
+
 void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
   l->nphi = 0, l->stop = NULL;
   l->lo = lo, l->hi = hi, l->step = cg_i64(e, step);

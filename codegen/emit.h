@@ -105,6 +105,7 @@ void cg_loop_end(CgEmit *e, CgLoop *l);   /* leaves the builder after the loop; 
 
 LLVMBasicBlockRef cg_block(CgEmit *e, const char *name);                 /* appended to e->fn */
 void cg_break_block(CgEmit *e);           /* a new block if the current one has grown past the limit */
+void cg_erase(CgEmit *e, LLVMValueRef inst);           /* of this function; cg_break_block may hold it */
 
 /* ---- the module ------------------------------------------------------------------------------------- */
 

@@ -229,7 +229,7 @@ static Added added_open(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at)
   Added *was = at->axes ? added_to(g, acc, at) : NULL, now;
   if (was) {
     now = *was, was->acc = -1;
-    LLVMInstructionEraseFromParent(now.store);
+    cg_erase(g->e, now.store);
     return now;
   }
   now = (Added){.acc = at->axes ? acc : -1, .place = cg_gep(g->e, gen_scratch(g, acc), cg_imul(g->e, gen_lin(g, t, at), cg_i64(g->e, g->e->vl)))};
