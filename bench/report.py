@@ -1,7 +1,7 @@
 """Figures of bench/compare as tables, and docs/performance.md."""
 from workloads import everything
 
-QUIET = 0.5               # load average up to which the machine counts as idle
+QUIET = 0.5               # load average beyond a measurement's own, up to which the machine counts as idle
 
 HEAD = """# Performance
 
@@ -154,13 +154,16 @@ def versions(figures):
 
 
 def busy_text(figures):
+    """The load of the last minute when a workload began: up to one for each core is from the workload before."""
     low, high = min(figures["load"]), max(figures["load"])
-    text = f"Load average during the run: {low:.2f} to {high:.2f}"
-    if high <= QUIET:
+    text = f"Load average during the run: {low:.2f} to {high:.2f}, of which the measurements make 1 on one core"
+    busy = [r for r in figures["results"] if r["load"] > r["cores"] + QUIET]
+    if not busy:
         return text + "."
-    return (f"**The machine was not idle.** {text}; other programs ran beside, so absolute times and shares of peak "
-            "are worse than what an idle machine gives, those of all cores far more so, and compile times too. Ratios suffer "
-            "less, since both sides of a pair were measured within a second or two of each other; look at their spread.")
+    return (f"**The machine was not idle** at {len(busy)} of {len(figures['results'])} workloads (see their load). {text}; where other "
+            "programs ran beside, absolute times and shares of peak are worse than what an idle machine gives, those of all cores far "
+            "more so. Ratios suffer less, since both sides of a pair were measured within a second or two of each other; look at "
+            "their spread.")
 
 
 def tables(figures):
