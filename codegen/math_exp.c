@@ -44,12 +44,10 @@ ExpParts math_exp_parts(const Ew *m, V x, V low) {
 /* The shift drops all of z but the exponent. */
 V math_pow2(const Ew *m, V z) { return real(m, LLVMBuildShl(m->b, bits(m, z), KI(m, (uint64_t)m->mant), "")); }
 
+/* x 2^k */
 static V scaled(const Ew *m, V x, V k) {
   const char *name = m->f64 ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512";
-  LLVMTypeRef mask = m->f64 ? m->e->i8 : LLVMInt16TypeInContext(m->e->ctx);
-  enum { CURRENT_ROUNDING = 4 };
-  V all = LLVMConstAllOnes(mask), rounding = LLVMConstInt(LLVMInt32TypeInContext(m->e->ctx), CURRENT_ROUNDING, 0);
-  return cg_intrinsic(m->e, name, NULL, 0, (V[]){x, k, LLVMConstNull(LLVMTypeOf(x)), all, rounding}, 5);
+  return cg_intrinsic(m->e, name, NULL, 0, (V[]){x, k, LLVMConstNull(LLVMTypeOf(x)), zmm_mask(m), zmm_rounding(m)}, 5);
 }
 
 /* Elsewhere than with AVX-512, 2^k is 2^h * 2^(k - h), h = k/2 rounded: each factor is normal, and only the last product rounds. */
