@@ -210,8 +210,7 @@ static Frame *blank_frame(Gen *g, Frame *of) {
 static const bool *leaving(Outlines *o, const Plan *p) {
   for (uint32_t k = 0; k < o->leaving.n; k++)
     if (o->leaving.at[k].p == p) return o->leaving.at[k].yes;
-  bool *yes = base_realloc(NULL, p->f->inst.n);
-  memset(yes, 0, p->f->inst.n);
+  bool *yes = base_zeroed(p->f->inst.n, sizeof *yes);
   for (uint32_t k = 0; k < p->f->out.n; k++) yes[plan_root(p, p->f->out.at[k]).id] = true;
   for (uint32_t u = 1; u < p->f->inst.n; u++) {
     const Inst *i = &p->f->inst.at[u];

@@ -42,6 +42,19 @@ void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValu
   call(e, fn, (LLVMValueRef[]){x, ldx, xt}, 3);
 }
 
+/* Terms of a weight gradient are the first 3 n arguments: handed over, and as the function sees them. */
+static void hand_over_terms(const CgEmit *e, const DwTerm *term, uint32_t n, LLVMTypeRef *type, LLVMValueRef *arg) {
+  for (uint32_t t = 0; t < n; t++) {
+    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
+    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
+  }
+}
+
+static void take_terms(LLVMValueRef fn, uint32_t n, CgDwPair *pair) {
+  for (uint32_t t = 0; t < n; t++)
+    pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+}
+
 /* d[m*ldd + k] += sum over terms, lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
 void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum) {
   CgEmit *e = g->e;
@@ -51,10 +64,7 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, c
   CgDwPair pair[PLAN_JOIN];
   Saved s;
   if (n > PLAN_JOIN) base_fault("codegen: %u weight gradients joined, at most %d can be", n, PLAN_JOIN);
-  for (uint32_t t = 0; t < n; t++) {
-    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
-    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
-  }
+  hand_over_terms(e, term, n, type, arg);
   unsigned nargs = 3 * n, used = 0, set = 0;
   type[nargs] = e->ptr, arg[nargs++] = sum->d;
   if (sum->used) used = nargs, type[nargs] = e->i64, arg[nargs++] = sum->used;
@@ -62,8 +72,7 @@ void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, c
   snprintf(name, sizeof name, "dw.%u.%u.%u.%lld.%lld.%lld.%u%s%s", e->es * 8, e->vl, e->tile, (long long)m, (long long)k,
            (long long)sum->ldd, n, sum->used ? ".used" : "", sum->set ? ".set" : "");
   if (shared_begin(e, name, nargs, type, &fn, &s)) {
-    for (uint32_t t = 0; t < n; t++)
-      pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    take_terms(fn, n, pair);
     CgDw w = {.M = m, .K = k, .lanes = e->tile, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = sum->ldd};
     if (sum->used) w.used = LLVMGetParam(fn, used);
     if (sum->set) w.set = LLVMGetParam(fn, set);
@@ -82,15 +91,11 @@ void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n
   CgDwPair pair[PLAN_JOIN];
   Saved s;
   unsigned vl = e->vl;
-  for (uint32_t t = 0; t < n; t++) {
-    type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
-    arg[3 * t] = term[t].g, arg[3 * t + 1] = term[t].ldg, arg[3 * t + 2] = term[t].xt;
-  }
+  hand_over_terms(e, term, n, type, arg);
   type[3 * n] = e->ptr, arg[3 * n] = d;
   snprintf(name, sizeof name, "outer.%u.%lld.%lld.%lld.%u.%d", e->es * 8, (long long)m, (long long)k, (long long)ldd, n, set);
   if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
-    for (uint32_t t = 0; t < n; t++)
-      pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    take_terms(fn, n, pair);
     CgDw w = {.M = m, .K = k, .lanes = 1, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd, .set = set ? LLVMConstInt(e->i1, 1, 0) : NULL};
     e->vl = g->machine_vl;
     cg_outer(e, &w);

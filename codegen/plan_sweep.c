@@ -156,8 +156,7 @@ static bool reach(Search *x, Val v) {
 /* Operations one after the other in a turn of the loop, a shuffle being one. */
 static int64_t chain(const Search *x, uint32_t last) {
   const Plan *p = x->p;
-  int64_t longest = 0, *depth = base_realloc(NULL, sizeof *depth * (last + 1));
-  memset(depth, 0, sizeof *depth * (last + 1));
+  int64_t longest = 0, *depth = base_zeroed(last, sizeof *depth);
   for (uint32_t v = 1; v <= last; v++) {
     if (!x->s->need[v] || !plan_sweep_here(p, x->s, (Val){v})) continue;
     const Inst *i = &p->f->inst.at[v];
@@ -177,8 +176,7 @@ static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nr
   uint32_t last = 0;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2};
-  s->need = base_realloc(NULL, sizeof *s->need * p->f->inst.n);
-  memset(s->need, 0, sizeof *s->need * p->f->inst.n);
+  s->need = base_zeroed(p->f->inst.n, sizeof *s->need);
   Search x = {p, vl, s};
   for (uint32_t r = 0; r < nroot; r++) {
     if (!reach(&x, root[r])) return false;

@@ -216,20 +216,22 @@ const RtSet *data_native(Session *s, const Data *d) {
   return native;
 }
 
-/* A file that cannot be read counts as empty: making its set will say so. */
-static void hash_file(XXH3_state_t *state, const char *path) {
+bool data_hash_file(struct XXH3_state_s *state, const char *path) {
   char buf[1 << 16];
-  size_t n;
   FILE *f = fopen(path, "rb");
-  while (f && (n = fread(buf, 1, sizeof buf, f)) > 0) XXH3_128bits_update(state, buf, n);
-  if (f) fclose(f);
+  if (!f) return false;
+  for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
+  bool ok = !ferror(f);
+  fclose(f);
+  return ok;
 }
 
+/* A file that cannot be read counts as empty: making its set will say so. */
 void data_fingerprint(const Session *s, char *out) {
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
   for (uint32_t i = 0; i < s->model->ndata; i++)
-    if (s->model->data[i]->kind == DATA_READ) hash_file(state, s->model->data[i]->path);
+    if (s->model->data[i]->kind == DATA_READ) (void)data_hash_file(state, s->model->data[i]->path);
   XXH128_hash_t h = XXH3_128bits_digest(state);
   XXH3_freeState(state);
   snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);

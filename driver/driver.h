@@ -134,6 +134,8 @@ const RtSet *data_native(Session *s, const Data *d);       /* in the model's pre
 
 /* Of the contents of every file that the model reads, into out[40]. */
 void data_fingerprint(const Session *s, char *out);
+struct XXH3_state_s;
+bool data_hash_file(struct XXH3_state_s *state, const char *path);     /* false: it cannot be read whole */
 
 /* ---- commands -------------------------------------------------------------------------------------- */
 

@@ -43,16 +43,11 @@ static bool same(Hash a, Hash b) { return a.high == b.high && a.low == b.low; }
 
 /* Of a file's contents; false if it cannot be read. */
 static bool hash_file(const char *path, Hash *out) {
-  char buf[1 << 14];
-  FILE *f = fopen(path, "rb");
-  if (!f) return false;
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
-  for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
+  bool ok = data_hash_file(state, path);
   *out = hash_of(XXH3_128bits_digest(state));
   XXH3_freeState(state);
-  bool ok = !ferror(f);
-  fclose(f);
   return ok;
 }
 

@@ -38,6 +38,12 @@ void *base_realloc(void *p, size_t bytes) {
   return q;
 }
 
+void *base_zeroed(size_t n, size_t size) {
+  void *p = calloc(n + 1, size);
+  if (!p) base_fault("out of memory (%zu elements of %zu bytes asked)", n + 1, size);
+  return p;
+}
+
 static Chunk *chunk_create(size_t size) {
   Chunk *c = size < SIZE_MAX - HEADER ? calloc(1, HEADER + size) : NULL;
   if (!c) base_fault("out of memory (%zu bytes asked)", size);

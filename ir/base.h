@@ -26,6 +26,7 @@ char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf,
 #define ARENA_ARRAY(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
 
 void *base_realloc(void *p, size_t bytes);          /* never NULL; pairs with free() */
+void *base_zeroed(size_t n, size_t size);           /* likewise, n elements and one more of zeros */
 void base_fault(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
                                                     /* a fault of the compiler: message, exit 70 */
 

@@ -19,13 +19,6 @@ typedef struct Fwd {
   bool lanes;                /* tangents of shared carries are per sample */
 } Fwd;
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* Which results have a tangent: a fixed point over the carries. */
 static void find_active(Fwd *w)
 {
@@ -92,8 +85,8 @@ static bool sweep_body(Fwd *w, Build *bb, const Val *x, const Val *t, const Val 
 {
   Region br;
   uint32_t n = 0, nout = w->body->out.n;
-  Val *vars = zeroed(w->i->nargs, sizeof *vars), *tans = zeroed(w->i->nargs, sizeof *tans);
-  Val *e = zeroed(nout, sizeof *e);
+  Val *vars = base_zeroed(w->i->nargs, sizeof *vars), *tans = base_zeroed(w->i->nargs, sizeof *tans);
+  Val *e = base_zeroed(nout, sizeof *e);
   for (uint32_t k = 0; k < w->i->nargs; k++) {
     if (!t[k].id) continue;
     vars[n] = x[k];
@@ -139,9 +132,9 @@ static void forward_loop(Fwd *w, Val v)
   Fn *fb = ir_sub_create(r->b->f, "tangent");
   ir_build_init(&bb, fb);
   bb.at = w->i->at;
-  Val *x = zeroed(nin, sizeof *x), *t = zeroed(nin, sizeof *t);
-  Val *map = zeroed(w->body->inst.n, sizeof *map), *tan = zeroed(nout, sizeof *tan);
-  int *index = zeroed(nout, sizeof *index);
+  Val *x = base_zeroed(nin, sizeof *x), *t = base_zeroed(nin, sizeof *t);
+  Val *map = base_zeroed(w->body->inst.n, sizeof *map), *tan = base_zeroed(nout, sizeof *tan);
+  int *index = base_zeroed(nout, sizeof *index);
   uint32_t carry = sh->carry ? make_ports(w, &bb, &args, 0, sh->carry, x, t) : 0;
   uint32_t xs = sh->xs ? make_ports(w, &bb, &args, sh->carry, inv, x, t) : 0;
   if (nin > inv) make_ports(w, &bb, &args, inv, nin, x, t);
@@ -177,7 +170,7 @@ Val jvp_scan(Jvp *s, Val v, const Inst *i)
     Val a = ir_arg(r->src, i, k), t = jvp_tangent(s, a);
     if (t.id && ir_type(r->b->f, t).lane && !ir_type(r->src, a).lane) w.lanes = true;
   }
-  w.out = zeroed(w.body->out.n, sizeof *w.out);
+  w.out = base_zeroed(w.body->out.n, sizeof *w.out);
   find_active(&w);
   forward_loop(&w, v);
   free(w.out);

@@ -26,12 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *zeroed(size_t n, size_t size) {
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 bool means_inside(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -46,7 +40,7 @@ static void average_into(Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
   b.fold = b.number = false;
-  Val *map = zeroed(f->inst.n, sizeof *map), *input = zeroed(f->in.n, sizeof *input);
+  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
   for (uint32_t k = 0; k < f->in.n; k++)
     input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -58,7 +52,7 @@ static void average_into(Fn *out, const Fn *f) {
       map[id] = map[ir_arg(f, i, 1).id];
     } else if (body && means_inside(body)) {
       Fn *copy = ir_sub_create(out, body->name);
-      Val *args = zeroed(i->nargs, sizeof *args);
+      Val *args = base_zeroed(i->nargs, sizeof *args);
       average_into(copy, body);
       for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
       b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
@@ -147,7 +141,7 @@ static uint32_t make_ports(Piece *p) {
   Fission *m = p->m;
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
-  Val *input = zeroed(body->in.n, sizeof *input);
+  Val *input = base_zeroed(body->in.n, sizeof *input);
   for (uint32_t k = 0; k < xs; k++) input[k] = port(p, m->arg[k], turn_type(ir_type(up, m->arg[k])));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (!cut_reads(&m->cut, p->level, id)) continue;
@@ -238,7 +232,7 @@ static void take_results(Fission *m, const Outs *o, Val loop) {
 
 static void emit_piece(Fission *m, uint32_t level) {
   const Fn *body = m->body;
-  Piece p = {.m = m, .level = level, .map = zeroed(body->inst.n, sizeof *p.map)};
+  Piece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
   Outs o = {.ys = 0};
   ir_build_init(&p.b, ir_sub_create(m->b->f, body->name));
   uint32_t xs = make_ports(&p);
@@ -267,11 +261,11 @@ static void constant_results(Fission *m) {
 /* Emits the maps of i, whose body is given, into b; their results. */
 static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const Val *arg, bool *exact) {
   size_t n = body->inst.n;
-  uint32_t *piece = zeroed(n, sizeof *piece);
-  bool *root = zeroed(n, sizeof *root);
+  uint32_t *piece = base_zeroed(n, sizeof *piece);
+  bool *root = base_zeroed(n, sizeof *root);
   Fission m = {.b = b, .body = body, .i = i, .sh = scan_shape(f, i), .arg = arg, .exact = exact,
-               .level = zeroed(n, sizeof *m.level), .stack = zeroed(n, sizeof *m.stack),
-               .mean = zeroed(n, sizeof *m.mean), .result = zeroed(body->out.n, sizeof *m.result)};
+               .level = base_zeroed(n, sizeof *m.level), .stack = base_zeroed(n, sizeof *m.stack),
+               .mean = base_zeroed(n, sizeof *m.mean), .result = base_zeroed(body->out.n, sizeof *m.result)};
   m.cut = (Cut){.f = body, .piece = piece, .root = root};
   m.cut.n = find_levels(&m, piece, root);
   cut_cross(&m.cut);
@@ -314,8 +308,8 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
   Fn *out = ir_fn_create(f->name, f->f64);
   Build b;
   bool ok = true;
-  Val *map = zeroed(f->inst.n, sizeof *map), **result = zeroed(f->inst.n, sizeof *result);
-  Val *input = zeroed(f->in.n, sizeof *input);
+  Val *map = base_zeroed(f->inst.n, sizeof *map), **result = base_zeroed(f->inst.n, sizeof *result);
+  Val *input = base_zeroed(f->in.n, sizeof *input);
   ir_build_init(&b, out);
   for (uint32_t k = 0; k < f->in.n; k++)
     input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
@@ -325,7 +319,7 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
       map[id] = input[ir_attr(f, i, 0)];
     } else if (i->sub && means_inside(ir_body(f, i))) {
       Fn *body = refuse(f, i, diag) ? NULL : hoist(ir_body(f, i), exact, diag);
-      Val *args = zeroed(i->nargs, sizeof *args);
+      Val *args = base_zeroed(i->nargs, sizeof *args);
       ok = body != NULL;
       for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
       if (ok) result[id] = cut_map(&b, f, i, body, args, exact);
@@ -367,7 +361,7 @@ static const char *param_name(const Fn *f, uint32_t param) {
 
 static void output_means(Build *b, Means *means, Running *running) {
   if (means->v.n) qsort(means->v.at, means->v.n, sizeof *means->v.at, by_param);
-  running->param = zeroed(means->v.n, sizeof *running->param);
+  running->param = base_zeroed(means->v.n, sizeof *running->param);
   for (uint32_t k = 0; k < means->v.n;) {
     uint32_t first = k, param = means->v.at[k].param;
     Val sum = means->v.at[k++].v;
@@ -393,7 +387,7 @@ static Fn *sum_means(const Fn *f, Running *running) {
   Fn *out = ir_fn_create(f->name, f->f64);
   Build b;
   Means means = {0};
-  Val *map = zeroed(f->inst.n, sizeof *map), *input = zeroed(f->in.n, sizeof *input);
+  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
   bool *live = live_with_means(f);
   ir_build_init(&b, out);
   for (uint32_t k = 0; k < f->in.n; k++)

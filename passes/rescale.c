@@ -21,13 +21,6 @@ typedef struct Unit {
   double k;                  /* 0: as it is */
 } Unit;
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* ---- which carries ----------------------------------------------------------------------------------------- */
 
 static bool is_either(const Unit *u, Val v) { return v.id == u->in.id || v.id == u->next.id; }
@@ -119,7 +112,7 @@ static bool anywhere(const Fn *f)
   for (uint32_t id = 1; id < f->inst.n && !any; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op != OP_scan) continue;
-    Unit *unit = zeroed(ir_body(f, i)->out.n, sizeof *unit);
+    Unit *unit = base_zeroed(ir_body(f, i)->out.n, sizeof *unit);
     any = find_units(f, i, unit) || anywhere(ir_body(f, i));
     free(unit);
   }
@@ -149,8 +142,8 @@ static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, doubl
 {
   const Fn *body = ir_body(f, i);
   uint32_t n = (uint32_t)ir_attr(f, i, 1);
-  Unit *unit = zeroed(body->out.n, sizeof *unit);
-  Val *arg = zeroed(i->nargs, sizeof *arg);
+  Unit *unit = base_zeroed(body->out.n, sizeof *unit);
+  Val *arg = base_zeroed(i->nargs, sizeof *arg);
   find_units(f, i, unit);
   for (uint32_t k = 0; k < i->nargs; k++) arg[k] = map[ir_arg(f, i, k).id];
   for (uint32_t c = 0; c < n; c++)
@@ -167,8 +160,8 @@ static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, doubl
 static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n)
 {
   Build b;
-  Val *map = zeroed(f->inst.n, sizeof *map), *in = zeroed(f->in.n, sizeof *in);
-  double **by = zeroed(f->inst.n, sizeof *by);
+  Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
+  double **by = base_zeroed(f->inst.n, sizeof *by);
   ir_build_init(&b, out);
   for (uint32_t k = 0; k < f->in.n; k++)
     in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
@@ -178,7 +171,7 @@ static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n)
     b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
     for (uint32_t c = 0; c < n && !v.id; c++) v = changed(&b, f, id, &unit[c], map);
     if (i->op == OP_in) v = in[ir_attr(f, i, 0)];
-    if (i->op == OP_scan) v = copy_scan(&b, f, i, map, by[id] = zeroed(ir_body(f, i)->out.n, sizeof **by));
+    if (i->op == OP_scan) v = copy_scan(&b, f, i, map, by[id] = base_zeroed(ir_body(f, i)->out.n, sizeof **by));
     map[id] = v.id ? v : ir_copy_inst(&b, f, (Val){id}, map);
     const double *d = i->op == OP_proj ? by[ir_arg(f, i, 0).id] : NULL;
     if (d && d[ir_attr(f, i, 0)] != 0) map[id] = ir_div(&b, map[id], ir_const(&b, d[ir_attr(f, i, 0)]));

@@ -7,17 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* What outputs [first, first + n) follow from, by id. */
 static bool *wanted(const Fn *f, uint32_t first, uint32_t n)
 {
-  bool *need = zeroed(f->inst.n, sizeof *need);
+  bool *need = base_zeroed(f->inst.n, sizeof *need);
   for (uint32_t k = 0; k < n; k++) need[f->out.at[first + k].id] = true;
   for (uint32_t id = f->inst.n; id-- > 1;)
     for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
@@ -40,7 +33,7 @@ Fn *step_forward(const Fn *body)
   uint32_t states = body->out.n / 2;
   Fn *f = ir_fn_create(body->name, body->f64);
   Build b;
-  Val *map = zeroed(body->inst.n, sizeof *map), *in = zeroed(body->in.n, sizeof *in);
+  Val *map = base_zeroed(body->inst.n, sizeof *map), *in = base_zeroed(body->in.n, sizeof *in);
   bool *need = wanted(body, 0, states);
   ir_build_init(&b, f);
   for (uint32_t k = 0; k < body->in.n; k++)
@@ -74,7 +67,7 @@ static void write_out(Build *b, const Fn *f, const bool *which, Val *map);
 /* Inputs of f in b, mapped. */
 static void copy_inputs(Build *b, const Fn *f, Val *map)
 {
-  Val *in = zeroed(f->in.n, sizeof *in);
+  Val *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in) map[id] = (Val){(uint32_t)ir_attr(f, &f->inst.at[id], 0) + 1};
   for (uint32_t k = 0; k < f->in.n; k++)
@@ -90,7 +83,7 @@ static void copy_inputs(Build *b, const Fn *f, Val *map)
 static void write_fn(Fn *to, const Fn *f, const bool *which)
 {
   Build b;
-  Val *map = zeroed(f->inst.n, sizeof *map);
+  Val *map = base_zeroed(f->inst.n, sizeof *map);
   ir_build_init(&b, to);
   copy_inputs(&b, f, map);
   write_out(&b, f, which, map);
@@ -110,8 +103,8 @@ static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map)
     write_fn(flat, body, NULL);
     body = flat;
   }
-  Val *args = zeroed(body->in.n, sizeof *args), *in = zeroed(body->inst.n, sizeof *in);
-  Val *out = zeroed(states, sizeof *out);
+  Val *args = base_zeroed(body->in.n, sizeof *args), *in = base_zeroed(body->inst.n, sizeof *in);
+  Val *out = base_zeroed(states, sizeof *out);
   for (uint32_t k = 0; k < i->nargs; k++) args[k < states ? k : k + states] = map[ir_arg(f, i, k).id];
   step_emit(b, body, args, 0, states, in);
   for (uint32_t k = 0; k < states; k++) out[k] = in[body->out.at[k].id];
@@ -124,7 +117,7 @@ static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map)
 static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
 {
   Fn *body = ir_sub_create(b->f, ir_body(f, i)->name);
-  Val *args = zeroed(i->nargs, sizeof *args);
+  Val *args = base_zeroed(i->nargs, sizeof *args);
   write_fn(body, ir_body(f, i), NULL);
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
   b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
@@ -135,7 +128,7 @@ static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
 
 static void write_out(Build *b, const Fn *f, const bool *which, Val *map)
 {
-  Val **result = zeroed(f->inst.n, sizeof *result);
+  Val **result = base_zeroed(f->inst.n, sizeof *result);
   bool *live = ir_live(f);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];

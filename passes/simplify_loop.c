@@ -25,13 +25,6 @@ typedef struct Loop {
   VEC(Val) inv_arg, inv_in;  /* an outer value and the input of the new body that it became */
 } Loop;
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* ---- what is needed ----------------------------------------------------------------------------------- */
 
 static void find_used(Loop *l, uint32_t id)
@@ -285,7 +278,7 @@ static void emit_loop(Loop *l, uint32_t id)
 {
   Build *b = l->up->b;
   uint32_t ys = 0, zs = 0, nout = l->body->out.n;
-  int *index = zeroed(nout, sizeof *index);
+  int *index = base_zeroed(nout, sizeof *index);
   make_outputs(l, index, &ys, &zs);
   for (uint32_t k = 0; k < l->inv_arg.n; k++) *vec_push(&l->arg) = l->inv_arg.at[k];
   b->at = l->i.at;
@@ -298,7 +291,7 @@ static void emit_loop(Loop *l, uint32_t id)
     if (!loop.id)
       loop = ir_scan(b, l->arg.at, l->arg.n, l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge, l->nb.f);
   }
-  Val *res = l->up->result[id] = zeroed(nout, sizeof *res);
+  Val *res = l->up->result[id] = base_zeroed(nout, sizeof *res);
   for (uint32_t o = 0; o < nout; o++) {
     if (!l->used[o]) continue;
     res[o] = index[o] < 0 ? constant_result(l, o) : after_sum(l, l->body->out.at[o], summand(l, o), ir_proj(b, loop, (uint32_t)index[o]));
@@ -320,7 +313,7 @@ static void unroll(Loop *l, uint32_t id)
   }
   for (uint32_t k = 1; k < l->body->inst.n; k++)
     if (l->live[k] && l->body->inst.at[k].op != OP_in) walk_inst(&w, k);
-  Val *res = l->up->result[id] = zeroed(l->body->out.n, sizeof *res);
+  Val *res = l->up->result[id] = base_zeroed(l->body->out.n, sizeof *res);
   for (uint32_t o = 0; o < l->body->out.n; o++) {
     if (!l->used[o]) continue;
     Val v = w.map[l->body->out.at[o].id];
@@ -335,10 +328,10 @@ void simplify_scan(Walk *w, uint32_t id)
   l.sh = scan_shape(w->from, &l.i);
   l.body = ir_body(w->from, &l.i);
   uint32_t n = l.body->inst.n;
-  l.used = zeroed(l.body->out.n, sizeof *l.used);
-  l.keep = zeroed(l.body->out.n, sizeof *l.keep);
-  l.live = zeroed(n, sizeof *l.live);
-  l.outside = zeroed(n, sizeof *l.outside);
+  l.used = base_zeroed(l.body->out.n, sizeof *l.used);
+  l.keep = base_zeroed(l.body->out.n, sizeof *l.keep);
+  l.live = base_zeroed(n, sizeof *l.live);
+  l.outside = base_zeroed(n, sizeof *l.outside);
   find_used(&l, id);
   find_live(&l);
   if (l.sh.n == 1) {

@@ -24,13 +24,6 @@ typedef struct Undo {
   Val *map;                  /* operands of what is being copied */
 } Undo;
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 static bool is_unit(const Fn *f, const Inst *i)
 {
   return i->op == OP_reversible || (i->op == OP_scan && undo_scan_can(f, i));
@@ -81,7 +74,7 @@ static bool trial_unit(Trial *t, uint32_t id)
 {
   const Inst *i = &t->f->inst.at[id];
   uint32_t states = unit_states(t->f, i);
-  bool *got = zeroed(states, sizeof *got), all = true;
+  bool *got = base_zeroed(states, sizeof *got), all = true;
   for (uint32_t p = t->proj[id]; p; p = t->next[p]) {
     int64_t k = ir_attr(t->f, &t->f->inst.at[p], 0);
     if (k < states && t->known[p]) got[k] = true;
@@ -134,8 +127,8 @@ bool undo_scan_can(const Fn *f, const Inst *scan)
   const Fn *body = ir_body(f, scan);
   if (!s.carry || s.converge || !s.n || !step_any(body)) return false;
   uint32_t n = body->inst.n;
-  Trial t = {.f = body, .unit = zeroed(n, 1), .follows = zeroed(n, 1), .known = zeroed(n, 1),
-             .proj = zeroed(n, sizeof *t.proj), .next = zeroed(n, sizeof *t.next)};
+  Trial t = {.f = body, .unit = base_zeroed(n, 1), .follows = base_zeroed(n, 1), .known = base_zeroed(n, 1),
+             .proj = base_zeroed(n, sizeof *t.proj), .next = base_zeroed(n, sizeof *t.next)};
   bool *live = ir_live(body), ok = try_body(&t, s.carry, live);
   free(live);
   free(t.unit);
@@ -166,18 +159,18 @@ void undo_open(Region *r)
   for (uint32_t id = 1; id < r->n; id++) {
     if (!unit_at(r, id)) continue;
     if (!u) {
-      u = zeroed(1, sizeof *u);
-      u->dep = zeroed(r->n, sizeof *u->dep);
+      u = base_zeroed(1, sizeof *u);
+      u->dep = base_zeroed(r->n, sizeof *u->dep);
     }
     u->dep[id] = true;
   }
   r->undo = u;
   if (!u) return;
-  u->again = zeroed(r->n, sizeof *u->again);
-  u->held = zeroed(r->n, sizeof *u->held);
-  u->can = zeroed(r->n, sizeof *u->can);
-  u->failed = zeroed(r->n, sizeof *u->failed);
-  u->map = zeroed(r->n, sizeof *u->map);
+  u->again = base_zeroed(r->n, sizeof *u->again);
+  u->held = base_zeroed(r->n, sizeof *u->held);
+  u->can = base_zeroed(r->n, sizeof *u->can);
+  u->failed = base_zeroed(r->n, sizeof *u->failed);
+  u->map = base_zeroed(r->n, sizeof *u->map);
   u->epoch = 1;
   spread(r);
 }
@@ -295,7 +288,7 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
   }
   for (uint32_t k = 0; k < n; k++) inv[k] = apart(r, region_value(r, ir_arg(r->src, &i, states + k)), after, nafter);
   if (known) return;
-  Val *in = zeroed(body->in.n, sizeof *in), *map = zeroed(body->inst.n, sizeof *map);
+  Val *in = base_zeroed(body->in.n, sizeof *in), *map = base_zeroed(body->inst.n, sizeof *map);
   undo_results(r, v, after, nafter, in + states);
   for (uint32_t k = 0; k < n; k++) in[2 * states + k] = inv[k];
   step_emit(r->b, body, in, states, states, map);
@@ -327,8 +320,8 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
   Inst i = *ir_inst(r->src, v);
   const Fn *body = ir_body(r->src, &i);
   ScanShape s = scan_shape(r->src, &i);
-  Val *y = zeroed(s.carry, sizeof *y), *hold = zeroed(s.carry, sizeof *hold), *x = zeroed(i.nargs, sizeof *x);
-  Val *map = zeroed(body->inst.n, sizeof *map);
+  Val *y = base_zeroed(s.carry, sizeof *y), *hold = base_zeroed(s.carry, sizeof *hold), *x = base_zeroed(i.nargs, sizeof *x);
+  Val *map = base_zeroed(body->inst.n, sizeof *map);
   Region w;
   undo_results(r, v, NULL, 0, y);
   for (uint32_t k = 0; k < s.carry; k++) {
@@ -385,7 +378,7 @@ void undo_rest(Region *r)
     }
     if (done) continue;
     if (i.op == OP_reversible) {
-      Val *x = zeroed(i.nargs, sizeof *x);
+      Val *x = base_zeroed(i.nargs, sizeof *x);
       undo_step(r, (Val){id}, NULL, 0, x, x + states);
       free(x);
     } else {

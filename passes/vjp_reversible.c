@@ -8,18 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* A region over the step f, all of whose values (the carries that its loops store, too) are emitted to r->b. */
 static Region over_step(Region *r, const Fn *f, const Val *args)
 {
   Region w = {.src = f, .n = f->inst.n, .b = r->b, .diag = r->diag};
-  w.prim = zeroed(f->inst.n, sizeof *w.prim);
+  w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     w.prim[id] = i->op == OP_in ? args[ir_attr(f, i, 0)] : ir_copy_inst(r->b, f, (Val){id}, w.prim);
@@ -42,11 +35,11 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
 {
   Region *r = vjp_region(s);
   uint32_t states = f->out.n, nseed = 0, nx = 0;
-  Seed *seed = zeroed(states, sizeof *seed);
-  Val *x = zeroed(i->nargs, sizeof *x);
-  uint32_t *which = zeroed(i->nargs, sizeof *which);
-  Cot *cot = zeroed(i->nargs, sizeof *cot);
-  bool *sum = zeroed(f->in.n, sizeof *sum);
+  Seed *seed = base_zeroed(states, sizeof *seed);
+  Val *x = base_zeroed(i->nargs, sizeof *x);
+  uint32_t *which = base_zeroed(i->nargs, sizeof *which);
+  Cot *cot = base_zeroed(i->nargs, sizeof *cot);
+  bool *sum = base_zeroed(f->in.n, sizeof *sum);
   for (uint32_t k = 0; k < states; k++)
     if (res[k].part[EACH].id || res[k].part[WHOLE].id) seed[nseed++] = (Seed){f->out.at[k], res[k]};
   for (uint32_t k = 0; k < i->nargs; k++) {
@@ -73,7 +66,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
   Region *r = vjp_region(s);
   uint32_t states = (uint32_t)ir_attr(r->src, i, 0), n = 0;
   const Cot *res = vjp_results(s, v);
-  Val *after = zeroed(2 * states, sizeof *after), *args = zeroed(i->nargs, sizeof *args);
+  Val *after = base_zeroed(2 * states, sizeof *after), *args = base_zeroed(i->nargs, sizeof *args);
   for (uint32_t k = 0; k < states; k++)
     for (int p = EACH; p <= WHOLE; p++)
       if (res[k].part[p].id) after[n++] = res[k].part[p];
@@ -98,7 +91,7 @@ Val jvp_reversible(Jvp *s, Val v, const Inst *i)
   Region *r = jvp_region(s);
   uint32_t states = (uint32_t)ir_attr(r->src, i, 0), nx = 0;
   Fn *f = step_forward(ir_body(r->src, i));
-  Val *args = zeroed(i->nargs, sizeof *args), *x = zeroed(i->nargs, sizeof *x), *t = zeroed(i->nargs, sizeof *t);
+  Val *args = base_zeroed(i->nargs, sizeof *args), *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t);
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val in = fn_input(f, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
     args[k] = region_value(r, ir_arg(r->src, i, k));

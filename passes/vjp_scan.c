@@ -39,17 +39,10 @@ typedef struct Rev {
   uint32_t nkept;
 } Rev;
 
-static void *zeroed(size_t n, size_t size)
-{
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory");
-  return p;
-}
-
 /* Does result o of the body depend on input k? One row of flags by result for each input. */
 static bool *dependence(const Fn *body, uint32_t nin)
 {
-  bool *dep = zeroed((size_t)nin * body->out.n, sizeof *dep);
+  bool *dep = base_zeroed((size_t)nin * body->out.n, sizeof *dep);
   for (uint32_t k = 0; k < nin; k++) {
     Val v = fn_input(body, k);
     if (!v.id || ir_type(body, v).dt != DT_REAL) continue;
@@ -104,7 +97,7 @@ static Val port(Build *b, Type t) { return ir_input(b, NULL, IN_OTHER, 0, t); }
 static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x)
 {
   Region *r = vjp_region(w->s);
-  Val *y = zeroed(w->sh.carry, sizeof *y), *after = zeroed(w->body->out.n, sizeof *after);
+  Val *y = base_zeroed(w->sh.carry, sizeof *y), *after = base_zeroed(w->body->out.n, sizeof *after);
   uint32_t n = 0;
   for (uint32_t o = 0; o < w->body->out.n; o++)
     if (w->rc[o].id) after[n++] = w->rc[o];
@@ -137,7 +130,7 @@ static void kept_inputs(Rev *w, Build *bb, Args *args)
 /* The sweep goes through the instructions that compute such a value again; what reads it then reads the kept one. */
 static void read_kept(const Rev *w, Fn *rb, const Val *map)
 {
-  Val *now = zeroed(rb->inst.n, sizeof *now);
+  Val *now = base_zeroed(rb->inst.n, sizeof *now);
   for (uint32_t id = 1; id < w->body->inst.n; id++)
     if (w->kept[id].id) now[map[id].id] = w->kept[id];
   for (uint32_t id = 1; id < rb->inst.n; id++)
@@ -208,11 +201,11 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
   Region *r = vjp_region(w->s), br;
   const ScanShape *sh = &w->sh;
   uint32_t nin = w->i->nargs, nout = w->body->out.n, nseed = 0, nx = 0;
-  Seed *seed = zeroed(nout, sizeof *seed);
-  Val *vars = zeroed(nin, sizeof *vars);
-  Cot *cots = zeroed(nin, sizeof *cots);
-  uint32_t *which = zeroed(nin, sizeof *which);
-  bool *sum = zeroed(bb->f->in.n, sizeof *sum);
+  Seed *seed = base_zeroed(nout, sizeof *seed);
+  Val *vars = base_zeroed(nin, sizeof *vars);
+  Cot *cots = base_zeroed(nin, sizeof *cots);
+  uint32_t *which = base_zeroed(nin, sizeof *which);
+  bool *sum = base_zeroed(bb->f->in.n, sizeof *sum);
   VjpMode mode = vjp_mode(w->s) == VJP_SAMPLE ? VJP_SAMPLE : VJP_BODY;
   for (uint32_t o = 0; o < nout; o++) {
     if (!w->cot_in[o].id) continue;
@@ -302,8 +295,8 @@ static void reverse_loop(Rev *w)
   Fn *rb = ir_sub_create(r->b->f, "reverse");
   ir_build_init(&bb, rb);
   bb.at = w->i->at;
-  Val *x = zeroed(nin, sizeof *x), *map = zeroed(w->body->inst.n, sizeof *map);
-  Cot *cot = zeroed(nin, sizeof *cot);
+  Val *x = base_zeroed(nin, sizeof *x), *map = base_zeroed(w->body->inst.n, sizeof *map);
+  Cot *cot = base_zeroed(nin, sizeof *cot);
   find_hot(w);
   make_inputs(w, &bb, &args, x);
   uint32_t carry = 0, xs = w->sh.xs;
@@ -333,7 +326,7 @@ static void reverse_loop(Rev *w)
 static bool from_lanes(const Fn *body, uint32_t o)
 {
   if (!sums_batch(body)) return false;
-  bool *need = zeroed(body->inst.n, sizeof *need), found = false;
+  bool *need = base_zeroed(body->inst.n, sizeof *need), found = false;
   need[body->out.at[o].id] = true;
   for (uint32_t id = body->inst.n; id-- > 1 && !found;) {
     const Inst *i = &body->inst.at[id];
@@ -370,8 +363,8 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
   const Fn *body = ir_body(r->src, i);
   uint32_t nout = body->out.n;
   const Cot *res = vjp_results(s, v);
-  Val *rc = zeroed(nout, sizeof *rc);
-  bool *lanes = zeroed(nout, sizeof *lanes);
+  Val *rc = base_zeroed(nout, sizeof *rc);
+  bool *lanes = base_zeroed(nout, sizeof *lanes);
   for (uint32_t o = 0; o < nout; o++) lanes[o] = res[o].part[WHOLE].id && from_lanes(body, o);
   for (int pass = EACH; pass <= WHOLE; pass++) {
     for (uint32_t o = 0; o < nout; o++)
@@ -380,13 +373,13 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
     if (!any(rc, nout)) continue;
     Rev w = {.s = s, .v = v, .i = i, .sh = scan_shape(r->src, i), .body = body, .rc = rc};
     w.lanes = pass == EACH && (vjp_mode(s) != VJP_SAMPLE || any_lane(&w));
-    w.in = zeroed(i->nargs, sizeof *w.in);
-    w.hot = zeroed(nout, sizeof *w.hot);
-    w.cot_in = zeroed(nout, sizeof *w.cot_in);
-    w.carried = zeroed(w.sh.carry, sizeof *w.carried);
+    w.in = base_zeroed(i->nargs, sizeof *w.in);
+    w.hot = base_zeroed(nout, sizeof *w.hot);
+    w.cot_in = base_zeroed(nout, sizeof *w.cot_in);
+    w.carried = base_zeroed(w.sh.carry, sizeof *w.carried);
     w.undo = undo_scan_can(r->src, i);
-    w.y = zeroed(w.sh.carry, sizeof *w.y);
-    w.kept = zeroed(body->inst.n, sizeof *w.kept);
+    w.y = base_zeroed(w.sh.carry, sizeof *w.y);
+    w.kept = base_zeroed(body->inst.n, sizeof *w.kept);
     reverse_loop(&w);
     free(w.in);
     free(w.hot);
