@@ -78,7 +78,8 @@ struct Func {
   const Item *item; Module *module; struct Global *global;
   bool bound;                    /* the template's arguments are given */
   Frame *targs;                  /* the frame that binds them, or NULL */
-  const char *path;              /* of the instance that owns the parameters: nets */
+  const char *path;              /* of the instance that owns the parameters: nets. `f.0:5`: of five, see elab_turn.c */
+  Level *const *stack; uint32_t nstack;         /* comprehensions with an instance for each turn, outermost first */
   const Func *of[2];             /* F_FIELD ... F_SPREADING (rates of an `evolve along`, and their divergence) */
   Method method; double rtol, atol;
   uint32_t nstate;               /* F_SPREADING */
@@ -104,6 +105,7 @@ struct Level {
   uint32_t n;                    /* turns of a comprehension, 0 otherwise */
   const Value *index;            /* 0 ... n-1, for the counters of draws */
   const char *no_draws;          /* why draws are refused here, or NULL */
+  bool owns, unroll;             /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
   VEC(Walked) walked;
   VEC(WalkKey) keys;
@@ -155,12 +157,18 @@ struct Module {
   Module **import; uint32_t nimport;
 };
 
+typedef struct Count { const char *name; uint32_t n; } Count;
+
 /* Who owns what a body instantiates: path/dense.0, path/dense.1, ... */
 typedef struct Body {
   const char *path;
   bool top;                      /* not a body: a `use` of the file */
   bool net;                      /* `param` is allowed */
-  VEC(struct { const char *name; uint32_t n; }) counts;
+  Level *const *stack; uint32_t nstack;         /* of the instance */
+  const Level *base;             /* where it is called; NULL: a root */
+  int loops;                     /* turns of loops that run while compiling, nested */
+  VEC(const char *) used;        /* names of instances outside of loops */
+  VEC(Count) counts;
   VEC(const char *) params;      /* names seen in this elaboration */
 } Body;
 
@@ -295,7 +303,8 @@ Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v);                         /* a tensor of the innermost level */
 bool elab_lane(Elab *E);                                  /* states must be per sample here */
 Val elab_field(Elab *E, uint32_t field, Span at);
-Val elab_param(Elab *E, uint32_t param, Span at);
+/* A parameter, the turn's own where it is one of a stack. */
+Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at);       /* or an error: too large */
 /* what has no derivative and lies between one of `from` and e: "an adaptive method", "a section"; or NULL */
 const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
@@ -361,6 +370,21 @@ void elab_param_stmt(Elab *E, const Stmt *s);
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- elab_turn.c --------------------------------------------------------------------------------- */
+
+/* The comprehensions in whose turns an instance made here is another each. */
+Level *const *turns_here(Elab *E, uint32_t *n);
+/* The next numbers of a name in this body: f.2, or f.2:7 for five turns. */
+const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack);
+bool turns_type(Type one, Level *const *stack, uint32_t nstack, Type *out);      /* false: too many axes */
+/* Asks for turns one by one where v differs between them and instances are made: true, the value at hand is poison. */
+bool turns_unroll(Elab *E, Value v);
+void turns_unroll_stack(Level *const *stack, uint32_t nstack);
+/* What was emitted and made since a mark is taken back. */
+typedef struct TurnsMark { struct LevelMark *level; struct Count *count; uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse; } TurnsMark;
+TurnsMark turns_mark(Elab *E);
+void turns_undo(Elab *E, const TurnsMark *m);
 
 /* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
 

@@ -252,8 +252,9 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
   Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name};
+  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
   Flow *old_flow = E->flow;
+  body.base = E->level;
   body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
   E->flow = NULL;
   Call call = {E->calls, g, a->call};
@@ -279,6 +280,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   E->frame = old_frame;
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   return v.kind == V_NONE ? POISON : v;
 }
 

@@ -309,5 +309,6 @@ void claim_item(Elab *E, Global *g) {
   root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

@@ -108,6 +108,7 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
   if (value_is_int(v, out)) return true;
+  if (turns_unroll(E, v)) return false;
   if (v.kind == V_NUM)
     elab_error(E, e->at, "%s needs an integer, found %g", what, v.num.v);
   else if (v.kind == V_TURNS)

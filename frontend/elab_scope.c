@@ -138,6 +138,7 @@ Value global_value(Elab *E, Global *g, Span use) {
   }
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
   g->state = G_DONE;
   return g->v;

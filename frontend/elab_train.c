@@ -483,5 +483,6 @@ void train_item(Elab *E, const Item *it) {
   scratch_end(E, &s, POISON, it->at);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }
