@@ -241,7 +241,7 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */
 
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
-  if (value_is_int(a->v, out)) return true;
+  if (turns_int(a->v, out)) return true;
   if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
   if (a->v.kind == V_NUM)
     elab_error(E, a->at, "%s is an integer, found %g", what, a->v.num.v);

@@ -280,6 +280,7 @@ Global *module_find(Module *m, const char *name);         /* own or imported */
 Value global_value(Elab *E, Global *g, Span use);
 Value elab_name(Elab *E, const char *name, Span at);
 bool elab_known(Elab *E, const char *name, bool builtins);
+bool elab_defined(Elab *E, const char *name, Span *at);   /* where; false if it is none of the file's */
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a suggestion */
@@ -357,6 +358,7 @@ uint32_t func_arity(const Func *f, uint32_t *required);   /* UINT32_MAX: any */
 bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *what);
 /* The dims of a type; silent: false, and no message, when a name in them is unknown. */
 bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t *dim);
+bool elab_shape_variable(Elab *E, const Expr *e);         /* in a declared shape: bound by the argument */
 /* all are real tensors of known dims */
 bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);
 
@@ -378,6 +380,7 @@ Level *const *turns_here(Elab *E, uint32_t *n);
 /* The next numbers of a name in this body: f.2, or f.2:7 for five turns. */
 const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack);
 bool turns_type(Type one, Level *const *stack, uint32_t nstack, Type *out);      /* false: too many axes */
+bool turns_int(Value v, int64_t *out);                    /* an integer, the same in all turns */
 /* Asks for turns one by one where v differs between them and instances are made: true, the value at hand is poison. */
 bool turns_unroll(Elab *E, Value v);
 void turns_unroll_stack(Level *const *stack, uint32_t nstack);

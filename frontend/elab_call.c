@@ -128,8 +128,11 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
     }
     slot[k].a = x;
   }
+  bool unknown = false;              /* an argument that failed may have been a tuple */
+  for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
     if (slot[k].a || slot[k].f->init) continue;
+    if (unknown) return false;
     DiagMsg *m = elab_error(E, a->call, "`%s` needs `%s`", name, slot[k].f->name);
     elab_label(m, slot[k].f->at, "without a default");
     return false;

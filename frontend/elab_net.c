@@ -14,6 +14,14 @@ Instance *instance_find(Elab *E, const char *path) {
   return NULL;
 }
 
+/* What has one path is written at one place: files that import others may use a name twice. */
+static bool same_place(Elab *E, const char *path, Span one, Span other) {
+  if (one.file == other.file && one.begin == other.begin) return true;
+  DiagMsg *m = elab_error(E, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
+  elab_label(m, one, "the other");
+  return false;
+}
+
 /* A name of its own, in this body and outside of loops: given once. */
 static bool named_once(Elab *E, const char *name, Span at) {
   Body *b = E->body;
@@ -49,7 +57,9 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   g->path = path_here(E, f, name, g->stack, g->nstack, a->call);
   if (!g->path) return POISON;
   if (name) g->name = name;
-  if (!instance_find(E, g->path))
+  const Instance *known = instance_find(E, g->path);
+  if (known && known->at.file != a->call.file && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (!known)
     *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
   return value_func(g);
 }
@@ -190,6 +200,7 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
   uint32_t i = 0;
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
   if (i == E->params.n) start.path = path, *vec_push(&E->params) = start;
   return *out = i, type_eq(E->params.at[i].type, start.type);
 }
@@ -248,6 +259,7 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   Type whole;
   if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
   if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
   if (!type_eq(E->params.at[i].type, whole)) {
     elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,

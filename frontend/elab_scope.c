@@ -70,6 +70,14 @@ bool elab_known(Elab *E, const char *name, bool builtins) {
          (builtins && builtin_value(E, name, &v));
 }
 
+bool elab_defined(Elab *E, const char *name, Span *at) {
+  const Entry *e = frame_find(E->frame, name);
+  const Global *g = e ? NULL : module_find(E->frame->module, name);
+  if (e) *at = e->at;
+  if (g) *at = g->item->name_at;
+  return e || g;
+}
+
 /* ---- globals ---------------------------------------------------------------------------------------- */
 
 static Value item_func(Elab *E, Global *g) {

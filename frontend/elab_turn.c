@@ -57,6 +57,15 @@ void turns_unroll_stack(Level *const *stack, uint32_t nstack) {
   for (uint32_t k = 0; k < nstack; k++) stack[k]->unroll = true;
 }
 
+bool turns_int(Value v, int64_t *out) {
+  int64_t other;
+  if (v.kind != V_TURNS) return value_is_int(v, out);
+  if (!turns_int(v.turns.at[0], out)) return false;
+  for (uint32_t t = 1; t < v.turns.level->n; t++)
+    if (!turns_int(v.turns.at[t], &other) || other != *out) return false;
+  return true;
+}
+
 bool turns_unroll(Elab *E, Value v) {
   const Level *l = E->level;
   if (v.kind != V_TURNS || !v.turns.level->owns) return false;
