@@ -175,6 +175,7 @@ typedef struct Body {
 typedef struct Instance {
   const char *path;
   const Func *func;
+  const Module *module;          /* whose text makes it */
   bool called;
   Type *arg; uint32_t narg;      /* of the first call */
   Span at;

@@ -58,9 +58,9 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   if (!g->path) return POISON;
   if (name) g->name = name;
   const Instance *known = instance_find(E, g->path);
-  if (known && known->at.file != a->call.file && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
   if (!known)
-    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
+    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call};
   return value_func(g);
 }
 

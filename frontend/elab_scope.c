@@ -86,7 +86,7 @@ static Value item_func(Elab *E, Global *g) {
   f->bound = !g->item->templated;
   if ((g->item->kind == IT_NET || g->item->kind == IT_FLOW) && f->bound) {
     f->path = g->name;
-    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .at = g->item->name_at};
+    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .module = g->module, .at = g->item->name_at};
   }
   return value_func(f);
 }
