@@ -23,6 +23,12 @@ static Fn *run_simplify(const Fn *f, Diag *diag) {
   return pass_simplify(f);
 }
 
+static Fn *run_unmap(const Fn *f, Diag *diag) {
+  (void)diag;
+  Fn *g = pass_unmap(f);
+  return g ? g : ir_copy_fn(NULL, f);
+}
+
 static Fn *run_mean(const Fn *f, Diag *diag) {
   (void)diag;
   return pass_mean(f);
@@ -68,12 +74,12 @@ static const struct {
   Fn *(*run)(const Fn *, Diag *);
 } passes[] = {
     {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means},
+    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"unmap", run_unmap}, {"means", run_means},
     {"rescale", run_rescale},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", "rescale", NULL};
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "unmap", "means", "rescale", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++)

@@ -31,6 +31,8 @@ enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
  * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a
  * fixed point. */
 Fn *pass_simplify(const Fn *f);
+/* Maps along stacked parameters as plain operations; NULL if there are none. */
+Fn *pass_unmap(const Fn *f);
 
 /* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
 Fn *pass_rescale(const Fn *f);
