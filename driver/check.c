@@ -9,12 +9,6 @@ static int64_t numbers(const Model *m) {
   return n;
 }
 
-static int64_t params(const Model *m) {
-  int64_t n = 0;
-  for (uint32_t i = 0; i < m->nparam; i++) n += param_turns(&m->param[i]);
-  return n;
-}
-
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
 static void summary(const Model *m) {
@@ -27,7 +21,7 @@ static void summary(const Model *m) {
   }
   printf("%s: no errors; %" PRId64 " number%s in %" PRId64 " parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64 " report%s, %" PRId64
          " expectation%s",
-         m->path, numbers(m), plural(numbers(m)), params(m), plural(params(m)), m->ndata, plural(m->ndata), trains, plural(trains),
+         m->path, numbers(m), plural(numbers(m)), model_params(m), plural(model_params(m)), m->ndata, plural(m->ndata), trains, plural(trains),
          reports, plural(reports), expects, plural(expects));
   if (plots) printf(", %" PRId64 " plot%s", plots, plural(plots));
   printf("\n");

@@ -233,6 +233,20 @@ static bool under(const char *path, const char *prefix) {
   return !strncmp(path, prefix, n) && (path[n] == 0 || path[n] == '/');
 }
 
+/* Whether some turn of a stack lies under the prefix. */
+static bool turn_under(const Param *p, const char *prefix) {
+  char buf[4096];
+  for (int64_t turn = 0; p->stacked && turn < param_turns(p); turn++)
+    if (under(param_turn_path(p, turn, buf, sizeof buf), prefix)) return true;
+  return false;
+}
+
+static void one_turn(Elab *E, const char *path, const Param *p, Span at) {
+  DiagMsg *m = elab_error(E, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
+  elab_label(m, p->at, "in a comprehension");
+  elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k in 0:5]`");
+}
+
 static bool in_moved(const Train *t, uint32_t p) {
   for (uint32_t i = 0; i < t->nmoved; i++)
     if (t->moved[i] == p) return true;
@@ -254,7 +268,12 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
   }
   const Fn *f = t->loss;
   for (uint32_t i = 0; i < f->in.n; i++) {
-    if (f->in.at[i].kind != IN_PARAM || !under(f->in.at[i].name, path)) continue;
+    if (f->in.at[i].kind != IN_PARAM) continue;
+    const Param *p = &E->params.at[f->in.at[i].index];
+    if (!under(p->path, path)) {
+      if (turn_under(p, path)) return one_turn(E, path, p, at);
+      continue;
+    }
     averages |= is_average(E, &f->in.at[i]);
     if (is_average(E, &f->in.at[i])) continue;
     any = true;

@@ -213,6 +213,12 @@ int64_t param_turns(const Param *p) {
   return n;
 }
 
+int64_t model_params(const Model *m) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < m->nparam; k++) n += param_turns(&m->param[k]);
+  return n;
+}
+
 Type param_turn_type(const Param *p) {
   return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked);
 }

@@ -183,6 +183,8 @@ typedef struct Model {
   Looked *looked; uint32_t nlooked;
 } Model;
 
+int64_t model_params(const Model *m);    /* how many, each turn of a stack counted */
+
 /* ---- making one ------------------------------------------------------------------------------------------------ */
 
 typedef struct TableInfo {   /* what the frontend must know of a data file */
