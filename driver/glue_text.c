@@ -4,6 +4,7 @@
 #include "driver/trainer.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *real_name(const Glue *g) { return g->s->model->f64 ? "double" : "float"; }
@@ -107,8 +108,9 @@ void glue_header(FILE *out, const Glue *g) {
   uint32_t number = 0;
   for (uint32_t k = 0; k < m->nparam; k++)
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) {
-      char buf[4096];
-      fprintf(out, " *   %2u  %s", number++, param_turn_path(&m->param[k], turn, buf, sizeof buf));
+      char *path = param_turn_path(&m->param[k], turn);
+      fprintf(out, " *   %2u  %s", number++, path);
+      free(path);
       print_dims(out, param_turn_type(&m->param[k]), "  ");
       fprintf(out, "\n");
     }
@@ -233,9 +235,9 @@ static uint32_t print_turns(FILE *out, const Glue *g) {
   for (uint32_t k = 0; k < m->nparam; k++) {
     int64_t elems = type_count(param_turn_type(&m->param[k]));
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++, n++) {
-      char buf[4096];
-      fprintf(out, "  {\"%s\", %u, %" PRId64 ", %" PRId64 "},\n", param_turn_path(&m->param[k], turn, buf, sizeof buf), k,
-              turn * elems, elems);
+      char *path = param_turn_path(&m->param[k], turn);
+      fprintf(out, "  {\"%s\", %u, %" PRId64 ", %" PRId64 "},\n", path, k, turn * elems, elems);
+      free(path);
     }
   }
   fprintf(out, "  {0}};\n\n");

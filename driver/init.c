@@ -70,11 +70,10 @@ static void init_orthogonal(RtArray *a, int64_t first, Type t, double *draw) {
 
 /* One turn of a stack, which begins at `first`: its draws are those of its own path, its fan is that of its own shape. */
 static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, double *draw) {
-  char buf[4096];
+  char *path = param_turn_path(p, turn);
   Type t = param_turn_type(p);
   int64_t n = type_count(t), first = turn * n;
   bool normal = p->init == INIT_NORMAL || p->init == INIT_ORTHOGONAL;
-  const char *path = param_turn_path(p, turn, buf, sizeof buf);
   rt_draw64(normal ? NORMAL : UNIFORM, seed, XXH3_64bits(path, strlen(path)), 1, 0, 0, n, draw, 1);
   double lo = p->a, hi = p->b;
   if (p->init == INIT_GLOROT) hi = glorot_bound(t), lo = -hi;
@@ -82,6 +81,7 @@ static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, d
   else
     for (int64_t i = 0; i < n; i++)
       store(a, first + i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
+  free(path);
 }
 
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {

@@ -34,12 +34,13 @@ static int take_params(Runner *r) {
     Type one = param_turn_type(p);
     size_t bytes = (size_t)type_count(one) * size;
     for (int64_t turn = 0; turn < param_turns(p); turn++) {
-      char buf[4096];
-      const char *path = param_turn_path(p, turn, buf, sizeof buf);
+      char *path = param_turn_path(p, turn);
       const RtTensor *t = rt_checkpoint_tensor(r->from, path);
-      if (!t || t->f64 != a->f64 || t->rank != one.rank || memcmp(t->dim, one.dim, sizeof(uint32_t) * one.rank))
-        return session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`",
-                            rt_run_dir(r->run), path);
+      bool fits = t && t->f64 == a->f64 && t->rank == one.rank && !memcmp(t->dim, one.dim, sizeof(uint32_t) * one.rank);
+      if (!fits)
+        session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`", rt_run_dir(r->run), path);
+      free(path);
+      if (!fits) return EXIT_IO;
       memcpy((char *)a->v + (size_t)turn * bytes, t->v, bytes);
     }
   }

@@ -46,13 +46,13 @@ static bool on_progress(void *ctx, int64_t step, double loss, double test, doubl
 
 /* One turn of a stack, or all that there is. */
 static RtTensor turn_tensor(Arena *mem, const Param *p, int64_t turn, const RtArray *a) {
-  char buf[4096];
   Type t = param_turn_type(p);
-  const char *path = param_turn_path(p, turn, buf, sizeof buf);
+  char *path = param_turn_path(p, turn);
   size_t bytes = (size_t)type_count(t) * (a->f64 ? sizeof(double) : sizeof(float));
-  RtTensor r = {.name = path == buf ? arena_strdup(mem, path) : path, .f64 = a->f64, .rank = t.rank,
+  RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank,
                 .v = (char *)a->v + (size_t)turn * bytes};
   memcpy(r.dim, t.dim, sizeof t.dim);
+  free(path);
   return r;
 }
 

@@ -381,6 +381,7 @@ Level *const *turns_here(Elab *E, uint32_t *n);
 /* The next numbers of a name in this body: f.2, or f.2:7 for five turns. */
 const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack);
 bool turns_type(Type one, Level *const *stack, uint32_t nstack, Type *out);      /* false: too many axes */
+int64_t turns_elements(Type one, Level *const *stack, uint32_t nstack);
 bool turns_int(Value v, int64_t *out);                    /* an integer, the same in all turns */
 /* Asks for turns one by one where v differs between them and instances are made: true, the value at hand is poison. */
 bool turns_unroll(Elab *E, Value v);

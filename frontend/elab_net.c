@@ -257,6 +257,7 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
   uint32_t i = 0;
   Type whole;
+  if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
   if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
   if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;

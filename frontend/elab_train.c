@@ -235,10 +235,13 @@ static bool under(const char *path, const char *prefix) {
 
 /* Whether some turn of a stack lies under the prefix. */
 static bool turn_under(const Param *p, const char *prefix) {
-  char buf[4096];
-  for (int64_t turn = 0; p->stacked && turn < param_turns(p); turn++)
-    if (under(param_turn_path(p, turn, buf, sizeof buf), prefix)) return true;
-  return false;
+  bool some = false;
+  for (int64_t turn = 0; p->stacked && !some && turn < param_turns(p); turn++) {
+    char *path = param_turn_path(p, turn);
+    some = under(path, prefix);
+    free(path);
+  }
+  return some;
 }
 
 static void one_turn(Elab *E, const char *path, const Param *p, Span at) {

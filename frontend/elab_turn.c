@@ -42,6 +42,12 @@ const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t 
   return arena_printf(E->mem, "%s/%s.%u:%u", b->path, name, first, first + (uint32_t)turns);
 }
 
+int64_t turns_elements(Type one, Level *const *stack, uint32_t nstack) {
+  double n = (double)type_count(one);
+  for (uint32_t k = 0; k < nstack; k++) n *= stack[k]->n;
+  return n < 1e18 ? (int64_t)n : INT64_MAX;
+}
+
 bool turns_type(Type one, Level *const *stack, uint32_t nstack, Type *out) {
   uint32_t dim[IR_MAX_RANK];
   if (one.rank + nstack > IR_MAX_RANK) return false;

@@ -235,18 +235,19 @@ static const char *next_range(const char *s, int64_t *a, int64_t *b, const char 
   return begin;
 }
 
-const char *param_turn_path(const Param *p, int64_t turn, char *buf, size_t size) {
+/* No number is longer than the range that it comes from. */
+char *param_turn_path(const Param *p, int64_t turn) {
   int64_t left = param_turns(p), a, b;
   const char *at = p->path, *begin, *end;
-  size_t n = 0;
-  if (!p->stacked) return p->path;
-  for (; n < size && (begin = next_range(at, &a, &b, &end)); at = end) {
+  size_t size = strlen(p->path) + 1, n = 0;
+  char *path = base_realloc(NULL, size);
+  for (; p->stacked && (begin = next_range(at, &a, &b, &end)); at = end) {
     left /= b - a;
-    n += (size_t)snprintf(buf + n, size - n, "%.*s%lld", (int)(begin - at), at, (long long)(a + turn / left));
+    n += (size_t)snprintf(path + n, size - n, "%.*s%lld", (int)(begin - at), at, (long long)(a + turn / left));
     turn %= left;
   }
-  if (n < size) snprintf(buf + n, size - n, "%s", at);
-  return buf;
+  snprintf(path + n, size - n, "%s", at);
+  return path;
 }
 
 /* ---- the model ----------------------------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ typedef struct Param {
 /* Of a stack each turn has its path, its start and its place in a checkpoint; what is no stack is one turn. */
 int64_t param_turns(const Param *p);
 Type param_turn_type(const Param *p);
-const char *param_turn_path(const Param *p, int64_t turn, char *buf, size_t size);
+char *param_turn_path(const Param *p, int64_t turn);      /* the caller's, malloc'ed */
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
 

@@ -135,6 +135,8 @@ static bool hash_holds(const RtCheckpoint *c, const char *data, size_t size) {
   return !said || !*said || !strcmp(said, text);
 }
 
+static int by_name(const void *a, const void *b) { return strcmp(((const RtTensor *)a)->name, ((const RtTensor *)b)->name); }
+
 RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err) {
   size_t size;
   char *image = rt_file_read(path, &size, err);
@@ -156,15 +158,15 @@ RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err) {
     if (ok && !hash_holds(c, image + at, size - at)) ok = damaged(err, path, "%s", "its elements have changed since it was written");
   }
   free(image);
+  if (ok) qsort(c->tensor, (size_t)c->n, sizeof *c->tensor, by_name);
   if (ok) return c;
   rt_checkpoint_finish(c);
   return NULL;
 }
 
 const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name) {
-  for (int i = 0; i < c->n; i++)
-    if (!strcmp(c->tensor[i].name, name)) return &c->tensor[i];
-  return NULL;
+  const RtTensor key = {.name = name};
+  return bsearch(&key, c->tensor, (size_t)c->n, sizeof *c->tensor, by_name);
 }
 
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key) {
