@@ -1,5 +1,5 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
-#include "frontend/elab.h"
+#include "frontend/elab_turn.h"
 
 #include <math.h>
 #include <string.h>

@@ -374,23 +374,6 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- elab_turn.c --------------------------------------------------------------------------------- */
-
-/* The comprehensions in whose turns an instance made here is another each. */
-Level *const *turns_here(Elab *E, uint32_t *n);
-/* The next numbers of a name in this body: f.2, or f.2:7 for five turns. */
-const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack);
-bool turns_type(Type one, Level *const *stack, uint32_t nstack, Type *out);      /* false: too many axes */
-int64_t turns_elements(Type one, Level *const *stack, uint32_t nstack);
-bool turns_int(Value v, int64_t *out);                    /* an integer, the same in all turns */
-/* Asks for turns one by one where v differs between them and instances are made: true, the value at hand is poison. */
-bool turns_unroll(Elab *E, Value v);
-void turns_unroll_stack(Level *const *stack, uint32_t nstack);
-/* What was emitted and made since a mark is taken back. */
-typedef struct TurnsMark { struct LevelMark *level; struct Count *count; uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse; } TurnsMark;
-TurnsMark turns_mark(Elab *E);
-void turns_undo(Elab *E, const TurnsMark *m);
-
 /* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
@@ -486,6 +469,9 @@ Saved elab_leave(Elab *E);                                /* what is elaborated 
 void elab_return(Elab *E, Saved s);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
 void train_item(Elab *E, const Item *it);
+/* elab_moved.c: the parameters that t moves; at: of the training, of the option `only`. */
+void moved_all(Elab *E, Train *t, Span at);
+void moved_only(Elab *E, Train *t, Value v, Span at);
 void report_item(Elab *E, const Item *it);
 void expect_item(Elab *E, const Item *it);
 void plot_item(Elab *E, const Item *it);

@@ -1,5 +1,5 @@
 /* Expressions: one function per kind of node; the operators themselves are in elab_ew.c. */
-#include "frontend/elab.h"
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* The statements of a flow become steps of its recording. */
 #include "frontend/elab_flow.h"
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
