@@ -127,7 +127,7 @@ void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k);
 
 /* ---- data.c -------------------------------------------------------------------------------------- */
 
-/* Makes a data set, in f64, and those it is made of; 0 or the exit code. */
+/* Makes a data set, in f64 and in the model's precision, and those it is made of, in f64; 0 or the exit code. */
 int data_make(Session *s, const Data *d);
 const RtSet *data_set(Session *s, const Data *d);          /* in f64 */
 const RtSet *data_native(Session *s, const Data *d);       /* in the model's precision */

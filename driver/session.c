@@ -16,18 +16,21 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
     snprintf(err, errsize, "%s", e.text);
     return false;
   }
-  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .rows = t.rows,
-                     .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
+  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
   for (int i = 0; i < t.ncolumn; i++) {
     const RtColumn *c = &t.column[i];
     out->column[i].name = c->name && *c->name ? arena_strdup(mem, c->name) : NULL;
     out->column[i].number = c->number;
+    out->column[i].fault = c->fault ? arena_strdup(mem, c->fault) : NULL;
+    out->column[i].rows = c->rows;
     out->column[i].rank = (uint32_t)c->rank;
     memcpy(out->column[i].dim, c->dim, sizeof c->dim);
   }
   rt_table_finish(&t);
   return true;
 }
+
+_Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
 static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ((Session *)ctx)->diag); }
 

@@ -49,15 +49,25 @@ enum { RT_PAD = 64 };                                    /* ld is a multiple of 
 
 /* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
 
-typedef struct RtColumn { char *name; bool number; int rank; uint32_t dim[6]; double *v; int64_t rows; } RtColumn;
-typedef struct RtTable { RtColumn *column; int ncolumn; int64_t rows; } RtTable;
-/* Column names are never NULL ("" without a header). An .npy of shape [n], [n, k], [n, k, ...] has 1, k, k
- * columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; arrays of one
- * archive may have different `rows` (train and test sets): check those that are used together; `rows`
- * of the table is the first array's. Text tables (# % comments, CSV, whitespace, header), .npy, .npz by extension and magic. v is
- * [rows][elems]; columns of text have v NULL and number false. `info_only` skips the values. A bad
- * row names its line and column; NaN or inf in a numeric column is refused with its place. */
+enum { RT_EVERY_ROW = -1 };                              /* rows of a 0-d array: a constant of every sample */
+typedef struct RtColumn {
+  char *name;                /* never NULL: "" without a header */
+  bool number;               /* false: text, which nobody but a reader of this very column minds */
+  char *fault;               /* why it cannot be read as numbers, with the place (and the cell) in the file; NULL: it can */
+  int rank; uint32_t dim[6]; /* of one row */
+  int64_t rows;
+  double *v;                 /* [rows][elems]; NULL until it is read */
+  int64_t member;            /* of the archive */
+} RtColumn;
+typedef struct RtTable { char *path; RtColumn *column; int ncolumn; int64_t rows; } RtTable;
+/* Text tables (# % comments, CSV, blanks, header), .npy, .npz, by extension and magic. An .npy of shape [n], [n, k],
+ * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; those
+ * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
+ * said in its `fault` and hinders no other; what is wrong with the whole file fails. `info_only`: no values are wanted. */
 bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
+/* Reads the values of columns without fault (those of a text table may be there already). NaN, inf and whole numbers that
+ * f64 does not hold exactly are refused with their place. */
+bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
