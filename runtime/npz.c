@@ -96,7 +96,7 @@ static zip_t *open_archive(const char *path, RtError *err) {
   if (z) return z;
   zip_error_t e;
   zip->error_init_with_code(&e, code);
-  zip_failed(err, path, "open", zip->error_strerror(&e));
+  zip_failed(err, path, "open", code == ZIP_ER_EXISTS ? "two arrays have one name" : zip->error_strerror(&e));
   zip->error_fini(&e);
   return NULL;
 }
