@@ -14,6 +14,7 @@ typedef struct Read {
   const Arg *window, *group;
   uint32_t room;
   uint32_t *index;       /* by field: its column in info */
+  bool all;              /* no column is named */
   int64_t rows;          /* of the fields, said first by this one; NULL: none has rows yet */
   const char *rows_of;
 } Read;
@@ -100,8 +101,10 @@ static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at)
   if (r->rows == rows) return true;
   DiagMsg *m = elab_error(E, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
                           (long long)r->rows);
-  elab_help(m, "arrays of one `read` run over the same samples: name those that belong together; a number that all samples share is "
-               "saved as a 0-d array, an array `t` repeated for each, np.broadcast_to(t, (len(x), *t.shape))");
+  if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
+  else
+    elab_help(m, "what all samples share is saved as a 0-d array if it is a number, and else repeated for each: "
+                 "np.broadcast_to(t, (len(x), *t.shape))");
   return false;
 }
 
@@ -122,7 +125,8 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
   if (r->known) {
     const struct TableColumn *col = &r->info.column[k];
     if (col->fault) {
-      elab_error(E, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      DiagMsg *m = elab_error(E, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
       return false;
     }
     if (!same_rows(E, r, name, col->rows, at)) return false;
@@ -195,6 +199,7 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
     return false;
   }
   if (!all_of_them(E, r, call)) return false;
+  r->all = true;
   for (uint32_t i = 0; i < r->info.ncolumn; i++) {
     const struct TableColumn *c = &r->info.column[i];
     if (!c->number) continue;
