@@ -41,7 +41,12 @@ static bool add_field(Read *r, const char *at, size_t len, bool quoted) {
   return true;
 }
 
-static int shown(size_t len) { return len > 40 ? 40 : (int)len; }
+/* Bytes of a field that a message quotes: whole characters. */
+static int shown(const char *at, size_t len) {
+  if (len <= 40) return (int)len;
+  for (len = 40; len > 30 && ((unsigned char)at[len] & 0xC0) == 0x80;) len--;
+  return (int)len;
+}
 
 /* Behind the quote that closes the one before s; two quotes are one character. */
 static const char *closing(const char *s, const char *end) {
@@ -60,11 +65,11 @@ static bool one_field(Read *r, const char **p, const char *end) {
   while (s < end && blank(r, *s)) s++;
   if (s < end && *s == '"') {
     if (!(e = closing(++s, end)))
-      return rt_fail(r->err, "%s:%ld: the quote before `%.*s` is not closed", r->path, r->line, shown((size_t)(end - s)), s);
+      return rt_fail(r->err, "%s:%ld: the quote before `%.*s` is not closed", r->path, r->line, shown(s, (size_t)(end - s)), s);
     *p = e + 1;
     if (*p < end && !is_space(**p) && !parts(r, **p))
       return rt_fail(r->err, "%s:%ld: expected %s after the quoted field `%.*s`", r->path, r->line,
-                     r->separator == ',' ? "`,`" : r->separator == ';' ? "`;`" : "a blank", shown((size_t)(e - s)), s);
+                     r->separator == ',' ? "`,`" : r->separator == ';' ? "`;`" : "a blank", shown(s, (size_t)(e - s)), s);
     return add_field(r, s, (size_t)(e - s), true);
   }
   for (e = s; e < end && !parts(r, *e); e++) {}
@@ -82,7 +87,7 @@ static bool split_by(Read *r, char separator, const char *s, const char *end) {
     if (s == end) return true;
     if (separator && *s != separator)
       return rt_fail(r->err, "%s:%ld: expected `%c` after the quoted field `%.*s`", r->path, r->line, separator,
-                     shown(r->field[r->nfield - 1].len), r->field[r->nfield - 1].at);
+                     shown(r->field[r->nfield - 1].at, r->field[r->nfield - 1].len), r->field[r->nfield - 1].at);
     if (separator) s++;
   }
 }
@@ -171,13 +176,15 @@ static void __attribute__((format(printf, 3, 4))) fault(Read *r, int c, const ch
   va_start(ap, format);
   vsnprintf(text.text, sizeof text.text, format, ap);
   va_end(ap);
+  for (char *s = text.text; *s; s++)
+    if ((unsigned char)*s < ' ' || *s == 0x7F) *s = '?';                    /* no escape of a file moves a cursor */
   r->t->column[c].fault = strdup(text.text);
   r->no_memory |= !r->t->column[c].fault;
 }
 
 static void bad_cell(Read *r, int c, Cell cell, Field f) {
   const char *help = rt_cell_help(f.at, f.len);
-  const int n = shown(f.len);
+  const int n = shown(f.at, f.len);
   if (cell == CELL_GAP && !f.len) fault(r, c, "line %ld: the field is empty; fill it in or remove the row", r->line);
   else if (cell == CELL_TEXT && r->kind[c] == KIND_TEXT) fault(r, c, "it holds text, in line %ld `%.*s`%s", r->line, n, f.at, help);
   else if (cell == CELL_TEXT) fault(r, c, "line %ld: expected a number, found `%.*s`%s", r->line, n, f.at, help);
@@ -243,10 +250,10 @@ static bool doubtful(Read *r, bool header) {
     if (f.quoted) continue;
     if (header && rt_cell_foreign(f.at, f.len))
       return !rt_fail(r->err, "%s:%ld: `%.*s` is neither a number nor the name of a column%s; a name like this stands in double quotes",
-                      r->path, r->line, shown(f.len), f.at, rt_cell_help(f.at, f.len));
+                      r->path, r->line, shown(f.at, f.len), f.at, rt_cell_help(f.at, f.len));
     if (!header && r->separator == ',' && several_numbers(f))
       return !rt_fail(r->err, "%s:%ld: found `%.*s` between commas; write decimal points for decimal commas, or part columns by "
-                              "commas alone", r->path, r->line, shown(f.len), f.at);
+                              "commas alone", r->path, r->line, shown(f.at, f.len), f.at);
   }
   return false;
 }
@@ -281,6 +288,16 @@ static bool all_blank(const char *s, const char *end) {
   return s == end;
 }
 
+/* `#` and `%` begin comments, but for what spreadsheets write for a cell that they cannot compute. */
+static bool is_comment(const char *s, const char *end) {
+  static const char *const error[] = {"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NULL!"};
+  for (size_t i = 0; i < sizeof error / sizeof *error; i++) {
+    const size_t n = strlen(error[i]);
+    if ((size_t)(end - s) >= n && !memcmp(s, error[i], n) && (s + n == end || is_space(s[n]) || s[n] == ',' || s[n] == ';')) return false;
+  }
+  return s < end && (*s == '#' || *s == '%');
+}
+
 static bool lines(Read *r, const char *s, const char *end) {
   const char *comment = NULL, *comment_end = NULL, *lf = NULL;
   while (s < end) {
@@ -291,7 +308,7 @@ static bool lines(Read *r, const char *s, const char *end) {
     r->line++;
     if (memchr(s, 0, (size_t)(e - s))) return rt_fail(r->err, "%s:%ld: a NUL byte: this is not a text table", r->path, r->line);
     trim(r, &s, &e);
-    if (s < e && (*s == '#' || *s == '%')) comment = s, comment_end = e;
+    if (is_comment(s, e)) comment = s, comment_end = e;
     else if (!all_blank(s, e)) {
       if (!split_line(r, s, e)) return false;
       if (r->started ? !row(r, next == end) : !first_line(r, s, e, comment, comment_end)) return false;

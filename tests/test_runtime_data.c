@@ -70,7 +70,7 @@ static const struct { const char *text, *want; } good[] = {
   {"a;b\n1;2\n", "a:1;b:2;"},
   {"a;b,c\n1;2\n", "a:1;b,c:2;"},
   {"t;x\n0;1,5\n1;2\n", "t:0,1;x:text;"},
-  {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write a decimal point for the comma;"},
+  {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
   {"a\tb\n1\t\n\t3\n", "a!line 3: the field is empty; fill it in or remove the row;b!line 2: the field is empty; fill it in or remove the row;"},
   {"a\tb\tc\n1   2\t3\n  4 5 6\n", "a:1,4;b:2,5;c:3,6;"},
   {"1\t2\t\n3\t4\t\n", ":1,3;:2,4;"},
@@ -110,6 +110,9 @@ static const struct { const char *text, *want; } good[] = {
   {"x\n1\n9007199254740993\n", "x!line 3: `9007199254740993` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
   {"x\n1\n-36893488147419103231\n", "x!line 3: `-36893488147419103231` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
   {"x\n0.0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001e150\n", "x:1e-16;"},
+  {"a,b\n1,2\n#N/A,3\n# note, more\n4,#DIV/0!\n", "a!line 3: expected a number, found `#N/A`;b!line 5: expected a number, found `#DIV/0!`;"},
+  {"x\n1\n\x1b[2J\n", "x!line 3: expected a number, found `?[2J`;"},
+  {"x\n1\n123456789012345678901234567890123456789\xE2\x82\xAC\n", "x!line 3: expected a number, found `123456789012345678901234567890123456789`;"},
   {"x\n1e-400\n-0\n", "x:0,-0;"},
 };
 
@@ -155,7 +158,7 @@ static const struct { const char *text, *message; } bad[] = {
   {"a,b\n\"1\"x,2\n", ":2: expected `,` after the quoted field `1`"},
   {"\"1\"2\n", ":1: expected a blank after the quoted field `1`"},
   {"1,2\n\"1\" x,2\n", ":2: expected `,` after the quoted field `1`"},
-  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write a decimal point for the comma; a name like this stands in double quotes"},
+  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write numbers with a decimal point, and no comma; a name like this stands in double quotes"},
   {"x\n1\n1 000\n", ":3: found 2 columns, the rows above have 1; it is the last line: is the file cut off?"},
   {"1,5 2,5\n3,5 4,5\n", ":1: found `5 2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
   {"1,5\t2,5\n3,5\t4,5\n", ":1: found `5\t2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
