@@ -186,10 +186,11 @@ static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
   if (!named)
     elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path),
               "`read(\"...\", x = 0, y = 1)`");
-  else if (numbers > MOST_COLUMNS)
-    elab_help(elab_error(E, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, numbers),
+  const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16*MOST_COLUMNS;
+  if (named && many)
+    elab_help(elab_error(E, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
               "`read(\"...\", x = 0, y = 1)`");
-  return named && numbers <= MOST_COLUMNS;
+  return named && !many;
 }
 
 /* No column is named: all of the header's that hold numbers. One that holds others, too, is no column to be passed over. */
