@@ -20,6 +20,7 @@ typedef struct Read {
   long line;
   char separator;            /* ',', ';', '\t', 0: white space, 1: not known yet */
   bool started;              /* the header or a row was seen */
+  bool named;                /* by a header */
   bool no_memory;
   Field *field; int nfield, room;
   Kind *kind;
@@ -219,11 +220,21 @@ static bool is_header(const Read *r) {
   return !gaps;
 }
 
+/* A first row with numbers is no header. But where it has text and the second has a number, it may be meant as one. */
+static bool first_was_row(const Read *r) {
+  double v;
+  for (int c = 0; c < r->nfield; c++)
+    if (r->kind[c] == KIND_TEXT && rt_cell(r->field[c].at, r->field[c].len, &v) == CELL_NUMBER)
+      return rt_fail(r->err, "%s:%ld: `%.*s` is a number, where the first row has text: if that is the header, none of its names may "
+                             "be a number; if not, every field must be one", r->path, r->line, shown(r->field[c].at, r->field[c].len), r->field[c].at);
+  return true;
+}
+
 static bool row(Read *r, bool last) {
   if (r->nfield != r->t->ncolumn)
     return rt_fail(r->err, "%s:%ld: found %d column%s, the rows above have %d%s", r->path, r->line, r->nfield, r->nfield == 1 ? "" : "s",
                    r->t->ncolumn, last ? "; it is the last line: is the file cut off?" : "");
-  if (!grow(r)) return false;
+  if (!grow(r) || (r->t->rows == 1 && !r->named && !first_was_row(r))) return false;
   for (int c = 0; c < r->nfield; c++) store(r, c);
   r->t->rows++;
   return !r->no_memory || rt_fail(r->err, "%s: not enough memory", r->path);
@@ -263,6 +274,7 @@ static bool first_line(Read *r, const char *s, const char *end, const char *comm
   const bool header = is_header(r);
   r->started = true;
   if (doubtful(r, header)) return false;
+  r->named = header;
   if (header) return make_columns(r, true);
   if (!make_columns(r, false)) return false;
   RtError ignored, *err = r->err;

@@ -167,6 +167,8 @@ static const struct { const char *text, *message; } bad[] = {
   {"0x10\n16\n", ":1: `0x10` is neither a number nor the name of a column; write it as a decimal number; a name like this stands in double quotes"},
   {"\xFF\xFE" "1\n", ": the file is in UTF-16; save it as UTF-8"},
   {"\xFE\xFF" "1\n", ": the file is in UTF-16; save it as UTF-8"},
+  {"t,1,2\n0,5,6\n", ":2: `0` is a number, where the first row has text: if that is the header, none of its names may be a number; if not, every field must be one"},
+  {"\"\",\"1\",\"b\"\n0,5,6\n", ":2: `6` is a number, where the first row has text: if that is the header, none of its names may be a number; if not, every field must be one"},
   {"a,b\r1,2\r3\r4,5\r", ":3: found 1 column, the rows above have 2"},
 };
 
