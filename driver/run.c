@@ -89,7 +89,7 @@ static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *e
   switch (status) {
     case RT_DONE: return 0;
     case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
-    case RT_NOT_FINITE: return nan_hunt(r->s, w->t);
+    case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
     default: return fail(r, w->err.text[0] ? &w->err : err);
   }
 }

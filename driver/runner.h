@@ -24,6 +24,6 @@ int runner_run(Runner *r);
 /* The hash that ties a checkpoint to its model, into out[40]. */
 void runner_hash(const char *text, size_t size, const Options *o, char *out);
 /* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
-int nan_hunt(Session *s, Trainer *t);
+int nan_hunt(Session *s, Trainer *t, const char *said);      /* said: by the runtime, where the hunt finds nothing */
 
 #endif
