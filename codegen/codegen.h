@@ -52,6 +52,7 @@ bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 const char *cg_host_cpu(void);
+const char *cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name);      /* one that --cpu takes */
 /* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
  * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */

@@ -26,7 +26,7 @@ static const struct argp_option option_table[] = {
   {0}
 };
 
-static const char *const commands[] = {"check", "compile", "run", "resume", "bench", "diagnose", "opt"};
+static const char *const commands[] = {"check", "compile", "run", "resume", "bench", "diagnose", "cache", "opt"};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 static bool whole_number(const char *text, int64_t low, int64_t *out) {
@@ -57,6 +57,13 @@ static void take_argument(Options *o, struct argp_state *state, const char *arg)
   else argp_error(state, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
 
+static void take_cache_action(const Options *o, struct argp_state *state) {
+  static const char *const actions[] = {"show", "verify", "trim", "clear"};
+  bool known = !o->file;
+  for (size_t i = 0; !known && i < sizeof actions / sizeof *actions; i++) known = !strcmp(actions[i], o->file);
+  if (!known || o->override_.n) argp_error(state, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
+}
+
 static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
@@ -79,7 +86,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case KEY_NO_CACHE: o->no_cache = true; break;
     case KEY_JSON: o->json = true; break;
     case ARGP_KEY_ARG: take_argument(o, state, arg); break;
-    case ARGP_KEY_END: if (!o->file) argp_error(state, "which FILE?"); break;
+    case ARGP_KEY_END:
+      if (!strcmp(o->command, "cache")) take_cache_action(o, state);
+      else if (!o->file) argp_error(state, "which FILE?");
+      if (o->override_.n && !strcmp(o->command, "resume"))
+        argp_error(state, "a run is resumed as it was started, without `%s`: for other options start a new run", o->override_.at[0]);
+      break;
     default: return ARGP_ERR_UNKNOWN;
   }
   return 0;
@@ -94,6 +106,7 @@ static const char doc[] =
   "  resume DIR      go on where a stopped run was, bit for bit\n"
   "  bench FILE      time, FLOP and share of the machine's peak of a training step\n"
   "  diagnose FILE   gradients against differences; flows: round trips, defects\n"
+  "  cache           what is kept of earlier compilations: show (if unsaid), verify, trim, clear\n"
   "  opt FILE        run passes on IR text\n\n"
   "Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a refuted prove or numbers that are "
   "not finite; 4 files or device; 70 a fault of the compiler.";

@@ -59,6 +59,7 @@ typedef struct RtTable { RtColumn *column; int ncolumn; int64_t rows; } RtTable;
  * row names its line and column; NaN or inf in a numeric column is refused with its place. */
 bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
 void rt_table_finish(RtTable *t);
+bool rt_file_regular(const char *path, RtError *err);    /* not a directory, a pipe, a device */
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
 
