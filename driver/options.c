@@ -64,9 +64,25 @@ static void take_cache_action(const Options *o, struct argp_state *state) {
   if (!known || o->override_.n) argp_error(state, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
 }
 
+/* Options that mean something to some commands alone; elsewhere they are refused, not ignored. */
+static void must_matter(int key, const Options *o, struct argp_state *state) {
+  static const struct { int key; const char *option, *commands; } row[] = {
+    {'o', "--out", " run compile "}, {'q', "--quiet", " run resume compile "}, {KEY_BATCH, "--batch", " bench "},
+    {KEY_JSON, "--json", " bench diagnose "}, {KEY_EMIT, "--emit", " compile "}, {KEY_PASSES, "--passes", " opt "},
+    {KEY_SEED, "--seed", " run compile bench diagnose check "},
+    {KEY_THREADS, "--threads", " run resume compile bench diagnose check "}};
+  for (size_t i = 0; o->command && i < sizeof row / sizeof *row; i++) {
+    char word[32];
+    snprintf(word, sizeof word, " %s ", o->command);
+    if (row[i].key != key || strstr(row[i].commands, word)) continue;
+    argp_error(state, "%s does nothing for `hnnc %s`: it belongs to%s", row[i].option, o->command, row[i].commands);
+  }
+}
+
 static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
+  must_matter(key, o, state);
   switch (key) {
     case 'o': o->out = arg; break;
     case 'q': o->quiet = true; break;
