@@ -263,7 +263,8 @@ const RtSet *data_native(Session *s, const Data *d) { return s->model->f64 ? dat
 
 bool data_hash_file(struct XXH3_state_s *state, const char *path) {
   char buf[1 << 16];
-  FILE *f = fopen(path, "rb");
+  RtError e;
+  FILE *f = rt_file_regular(path, &e) ? fopen(path, "rb") : NULL;
   if (!f) return false;
   for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
   bool ok = !ferror(f);

@@ -69,6 +69,7 @@ bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err)
  * f64 does not hold exactly are refused with their place. */
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
+bool rt_file_regular(const char *path, RtError *err);    /* not a directory, a pipe, a device */
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
 
@@ -147,7 +148,8 @@ typedef struct RtTrain {
   const double *decay;                    /* `gradient` after the gradients; rt_average moves them after each step */
   RtFn *update; int nstates;              /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
   RtFn *norm;                             /* NULL without clipping */
-  double lr, beta1, beta2, clip;
+  double lr, beta1, beta2, clip, weight_decay;
+  bool careful;                           /* an update that may overflow whatever the gradient: look at each */
   RtSchedKind sched; double to, warmup, factor; const double *at; int nat;
   bool lbfgs; int history, max_iter;
   const RtSet *data, *test;               /* precision of the model */
@@ -175,7 +177,8 @@ typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
 /* `flat_n` is a multiple of RT_PAD, `update` and `norm` run over all of it. Step s of the training takes
  * positions s*batch ... of the permutations of epochs 0, 1, ... laid end to end (rt_permutation(seed,
  * epoch)); batch = 0 or all of the data uses its arrays in place. Draws of step s have the seed
- * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE leaves the parameters as before that step. */
+ * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE (loss, gradient, or what the
+ * update makes) leaves parameters and states as before that step. */
 RtStatus rt_train(RtTrain *t, RtError *err);
 enum { RT_STREAM_DRAWS = 1 };
 double rt_sched_rate(const RtTrain *t, int64_t step);    /* of step 0, 1, ... */
