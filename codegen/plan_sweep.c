@@ -265,14 +265,11 @@ static bool alike(const Group *a, const Group *b) {
 static bool fits(const Plan *p, uint32_t group) {
   const Group *g = p->group.at[group];
   PlanSweep s = {0};
-  PlanCuts cuts = {0};
   uint32_t n = 0;
   Val *root = base_realloc(NULL, sizeof *root * (g->member.n + 1));
-  bool ok = true;
   for (uint32_t m = 0; m < g->member.n; m++)
     if (read_elsewhere(p, g->member.at[m], group)) root[n++] = g->member.at[m];
-  for (uint32_t r = 0; r < n; r++) ok = ok && plan_wide_value(p, group, root[r], &cuts);
-  ok = ok && n && sweep_of(p, group, root, n, true, &s);
+  bool ok = n && plan_wide_fused(p, group, root, n) && sweep_of(p, group, root, n, true, &s);
   free(s.need);
   free(root);
   return ok;
