@@ -6,6 +6,7 @@
  * bytes if no group touches both. */
 #include "codegen/plan_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Finish { uint32_t clock; struct Item { int64_t bytes, *off; uint32_t t0, t1, order; } *item; uint32_t n, cap; } Finish;
@@ -393,20 +394,22 @@ static int by_size(const void *a, const void *b) {
 /* Largest first, each at the lowest place that nothing alive at the same time occupies. */
 static int64_t pack(Finish *x) {
   int64_t top = 0;
+  uint32_t *at = base_realloc(NULL, (x->n + 1) * sizeof *at);      /* those that have a place, lowest first */
   if (x->n) qsort(x->item, x->n, sizeof *x->item, by_size);
   for (uint32_t i = 0; i < x->n; i++) {
-    int64_t at = 0;
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (uint32_t j = 0; j < i; j++) {
-        const struct Item *o = &x->item[j];
-        if (o->t0 > x->item[i].t1 || o->t1 < x->item[i].t0) continue;
-        if (*o->off < at + x->item[i].bytes && at < *o->off + o->bytes) at = *o->off + o->bytes, moved = true;
-      }
+    struct Item *it = &x->item[i];
+    int64_t off = 0;
+    uint32_t k = 0, to = i;
+    for (; k < i && *x->item[at[k]].off < off + it->bytes; k++) {
+      const struct Item *o = &x->item[at[k]];
+      if (o->t0 <= it->t1 && o->t1 >= it->t0 && off < *o->off + o->bytes) off = *o->off + o->bytes;
     }
-    *x->item[i].off = at;
-    if (at + x->item[i].bytes > top) top = at + x->item[i].bytes;
+    *it->off = off;
+    while (to > 0 && *x->item[at[to - 1]].off > off) at[to] = at[to - 1], to--;
+    at[to] = i;
+    if (off + it->bytes > top) top = off + it->bytes;
   }
+  free(at);
   return top;
 }
 
