@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Finish { uint32_t clock; struct Item { int64_t bytes, *off; uint32_t t0, t1, order; } *item; uint32_t n, cap; } Finish;
+typedef struct Finish { uint32_t clock; PlanItem *item; uint32_t n, cap; } Finish;
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
 
@@ -279,7 +279,7 @@ enum { ARRAY = 1024, SKEW = 13 * 64 };
 
 static void item(Finish *x, int64_t bytes, int64_t *off, uint32_t t0, uint32_t t1) {
   if (x->n == x->cap) x->cap = x->cap * 2 + 64, x->item = base_realloc(x->item, sizeof *x->item * x->cap);
-  x->item[x->n] = (struct Item){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1, x->n};
+  x->item[x->n] = (PlanItem){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1, x->n};
   x->n++;
 }
 
@@ -385,34 +385,6 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
   }
 }
 
-static int by_size(const void *a, const void *b) {
-  const struct Item *x = a, *y = b;
-  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-  return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Largest first, each at the lowest place that nothing alive at the same time occupies. */
-static int64_t pack(Finish *x) {
-  int64_t top = 0;
-  uint32_t *at = base_realloc(NULL, (x->n + 1) * sizeof *at);      /* those that have a place, lowest first */
-  if (x->n) qsort(x->item, x->n, sizeof *x->item, by_size);
-  for (uint32_t i = 0; i < x->n; i++) {
-    struct Item *it = &x->item[i];
-    int64_t off = 0;
-    uint32_t k = 0, to = i;
-    for (; k < i && *x->item[at[k]].off < off + it->bytes; k++) {
-      const struct Item *o = &x->item[at[k]];
-      if (o->t0 <= it->t1 && o->t1 >= it->t0 && off < *o->off + o->bytes) off = *o->off + o->bytes;
-    }
-    *it->off = off;
-    while (to > 0 && *x->item[at[to - 1]].off > off) at[to] = at[to - 1], to--;
-    at[to] = i;
-    if (off + it->bytes > top) top = off + it->bytes;
-  }
-  free(at);
-  return top;
-}
-
 static void start_times(Plan *p) {
   for (uint32_t v = 1; v < p->f->inst.n; v++) p->val[v].t0 = UINT32_MAX;
   for (uint32_t k = 1; k < p->group.n; k++)
@@ -464,7 +436,7 @@ void plan_finish(Plan *p) {
   born(p);
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
-  p->scratch = pack(&x) + 64;
+  p->scratch = plan_pack(x.item, x.n) + 64;
   free(x.item);
   count(p, 1, &p->flop_tile, &p->flop_once);
 }
