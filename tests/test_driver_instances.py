@@ -271,7 +271,7 @@ int main(int n, char **arg) {
         for name, (_, shape, data) in params("r").items():
             x = struct.unpack("%dd" % (len(data)//8), data)
             f.write("%s %d\n%s\n" % (name, len(x), " ".join(repr(v) for v in x)))
-    p = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "c.c", "./three.so", "-o", "c", "-lm", "-lpthread"],
+    p = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "c.c", "./three.so", "-Wl,-rpath,.", "-o", "c", "-lm", "-lpthread"],
                        stderr=subprocess.PIPE, universal_newlines=True)
     check(p.returncode == 0, "the header compiles", p.stderr)
     p = subprocess.run(["./c", "w.txt"], stdout=subprocess.PIPE, universal_newlines=True)
