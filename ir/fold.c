@@ -160,13 +160,19 @@ static Val power(Build *b, Val x, int64_t n) {
   }
 }
 
-/* Whole and half exponents up to 16 become products, a square root and a reciprocal. */
+/* Whether x^n has no better derivative than its products, root or reciprocal: those of x sqrt(x) are 0 inf at 0, and those of
+ * 1/(x x) where x x overflows. */
+static bool power_at_once(double n) { return n == floor(n) ? n >= -1 : fabs(n) == 0.5; }
+
+/* Whole and half exponents up to 16 become products, a square root and a reciprocal, most of them once all derivatives
+ * have been taken. */
 static Val fold_pow(Build *b, Val x, Val y) {
   Num n;
   if (!fold_is_splat(b->f, y, &n)) return VAL_NONE;
   double twice = 2 * fabs(n.v);
   if (!(twice <= 32) || twice != floor(twice)) return VAL_NONE;
   if (twice == 0) return ir_const(b, 1);
+  if (!b->powers && !power_at_once(n.v)) return VAL_NONE;
   if (n.v < 0 && twice <= 7 && (int64_t)twice & 1) return power(b, ir_rsqrt(b, x), (int64_t)twice);
   int64_t whole = (int64_t)twice / 2;
   Val r = whole ? power(b, x, whole) : VAL_NONE;
@@ -190,17 +196,20 @@ static Val fold_neg(Build *b, Val x) {
 static bool known_bool(const Fn *f, Val v, int depth, bool *value) {
   const Inst *i = ir_inst(f, v);
   double x, y;
-  bool p, q;
+  bool p = false, q = false;
   if (depth > 8) return false;
   if (i->op == OP_spread || i->op == OP_expand) return known_bool(f, ir_arg(f, i, 0), depth + 1, value);
   if (ir_op[i->op].cls == OPC_CMP) {
     if (!ir_is_const(f, ir_arg(f, i, 0), &x) || !ir_is_const(f, ir_arg(f, i, 1), &y)) return false;
     return *value = ir_eval_scalar((Op)i->op, x, y) != 0, true;
   }
-  if (ir_op[i->op].cls != OPC_LOGIC || !known_bool(f, ir_arg(f, i, 0), depth + 1, &p)) return false;
-  q = p;
-  if (i->nargs > 1 && !known_bool(f, ir_arg(f, i, 1), depth + 1, &q)) return false;
-  return *value = ir_eval_scalar((Op)i->op, p, q) != 0, true;
+  if (ir_op[i->op].cls != OPC_LOGIC) return false;
+  bool first = known_bool(f, ir_arg(f, i, 0), depth + 1, &p);
+  bool second = i->nargs > 1 && known_bool(f, ir_arg(f, i, 1), depth + 1, &q);
+  if (i->nargs == 1) return *value = !p, first;
+  bool decides = i->op == OP_or;                         /* alone */
+  if ((first && p == decides) || (second && q == decides)) return *value = decides, true;
+  return *value = !decides, first && second;
 }
 
 static Val fold_select(Build *b, Val c, Val x, Val y) {
