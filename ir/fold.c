@@ -180,6 +180,15 @@ static Val fold_pow(Build *b, Val x, Val y) {
   return n.v < 0 ? ir_div(b, ir_const(b, 1), r) : r;
 }
 
+/* x^y (log x)^n from x^y and log x, which others need, too. */
+static Val fold_powlog(Build *b, Val x, Val y, int n) {
+  if (!b->powers) return VAL_NONE;
+  Val zero = ir_const(b, 0), p = ir_pow(b, x, y), l = ir_log(b, x), v = p;
+  Val none = ir_or(b, ir_and(b, ir_eq(b, x, zero), ir_le(b, zero, y)), ir_and(b, ir_lt(b, zero, x), ir_eq(b, p, zero)));
+  for (; n > 0; n--) v = ir_mul(b, v, l);
+  return ir_select(b, none, zero, v);
+}
+
 static Val fold_neg(Build *b, Val x) {
   const Inst *i = ir_inst(b->f, x);
   Val p = i->nargs ? ir_arg(b->f, i, 0) : VAL_NONE, q = i->nargs > 1 ? ir_arg(b->f, i, 1) : VAL_NONE;
@@ -232,6 +241,8 @@ static Val identity(Build *b, const Cand *c) {
   case OP_mul: return fold_mul(b, x, y);
   case OP_div: return fold_div(b, x, y);
   case OP_pow: return fold_pow(b, x, y);
+  case OP_powlog: return fold_powlog(b, x, y, 1);
+  case OP_powlog2: return fold_powlog(b, x, y, 2);
   case OP_neg: return fold_neg(b, x);
   case OP_abs: return is_op(b, x, OP_neg, &z) ? ir_abs(b, z) : is_op(b, x, OP_abs, &z) ? x : VAL_NONE;
   case OP_cos: return is_op(b, x, OP_neg, &z) ? ir_cos(b, z) : VAL_NONE;

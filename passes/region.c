@@ -71,6 +71,8 @@ void region_error(Region *r, Span at, const char *help, const char *message)
 #define MUL(a, b) a b "*"
 #define DIV(a, b) a b "/"
 #define POW(a, b) a b "^"
+#define POWLOG(a, b) a b "p"
+#define POWLOG2(a, b) a b "P"
 #define LT(a, b) a b "<"
 #define EQ(a, b) a b "="
 #define AND(a, b) a b "&"
@@ -103,6 +105,8 @@ static const char *const partial_text[OP_count][2] = {
 #undef MUL
 #undef DIV
 #undef POW
+#undef POWLOG
+#undef POWLOG2
 #undef LT
 #undef LE
 #undef NEG
@@ -159,6 +163,8 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
     case '^': n--; st[n - 1] = ir_pow(b, st[n - 1], st[n]); break;
     case '<': n--; st[n - 1] = ir_lt(b, st[n - 1], st[n]); break;
     case 'L': n--; st[n - 1] = ir_le(b, st[n - 1], st[n]); break;
+    case 'p': n--; st[n - 1] = ir_powlog(b, st[n - 1], st[n]); break;
+    case 'P': n--; st[n - 1] = ir_powlog2(b, st[n - 1], st[n]); break;
     case '=': n--; st[n - 1] = ir_eq(b, st[n - 1], st[n]); break;
     case '&': n--; st[n - 1] = ir_and(b, st[n - 1], st[n]); break;
     case '|': n--; st[n - 1] = ir_or(b, st[n - 1], st[n]); break;

@@ -205,10 +205,11 @@ static void everywhere(Run *r) {
   r->f = derivatives(&r->form);
   evaluated(r);
   folded(r);
-  compiled(r, NULL);
-  compiled(r, "x86-64");
+  bool native = !r->form.forward && !r->form.late && r->form.second != SHARED;      /* other orders are the same instructions */
+  if (native) compiled(r, NULL);
+  if (native) compiled(r, "x86-64");
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) compiled(r, "haswell");
+  if (native && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) compiled(r, "haswell");
 #endif
   ir_fn_destroy(r->f);
 }

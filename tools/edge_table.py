@@ -185,10 +185,10 @@ def power(a, b, i, j, fmt):
         return ANY if whole and b >= 0 else NAN
     p = term(b, i, j)
     if a < 0 and (j or not whole):
-        return NAN if p else ANY
+        return NAN if p and a != -math.inf else ANY
     if a == 0 or math.isinf(a):
         v = end_of_power(b, i, j, a == 0)
-        if j and a == 0 and v == INF:
+        if j and a == 0 and v == INF and i >= b >= 0:
             return ANY                       # log a counts as 0 there, as elsewhere
         return v * (-1)**int(b - i) if a < 0 and v not in (0, INF) else v
     if not p:
