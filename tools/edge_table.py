@@ -192,7 +192,10 @@ def power(a, b, i, j, fmt):
             return ANY                       # log a counts as 0 there, as elsewhere
         return v * (-1)**int(b - i) if a < 0 and v not in (0, INF) else v
     if not p:
-        return 0
+        # b a^b/a: beyond the second derivative it may be 0 inf
+        return ANY if b == 0 and i > 2 and mp.mpf(abs(a))**-3 > fmt.largest else 0
+    if j and abs(a) < fmt.normal and i > b >= 0:
+        return ANY                           # infinite; a subnormal base of a^0 counts as 0
     log = mp.log(abs(mp.mpf(a)))
     parts = [c * log**k for k, c in enumerate(p)]
     if abs(sum(parts)) < max(abs(q) for q in parts) / 1000:
@@ -200,7 +203,9 @@ def power(a, b, i, j, fmt):
     return sum(parts) * mp.power(mp.mpf(a), b - i).real
 
 
-TWO = {"add": constant(1, 1), "sub": constant(1, -1), "mul": times, "div": over, "pow": power, "atan2": angle}
+TWO = {"add": constant(1, 1), "sub": constant(1, -1), "mul": times, "div": over, "pow": power, "atan2": angle,
+       "powlog": lambda a, b, i, j, fmt: power(a, b, i, j + 1, fmt),            # a^b log a, a^b (log a)^2
+       "powlog2": lambda a, b, i, j, fmt: power(a, b, i, j + 2, fmt)}
 
 
 def extremum(name):
@@ -219,6 +224,8 @@ def pairs(name, fmt):
         bases = [0.0, -0.0, fmt.subnormal, small, 1 / root, .5, 1.0, 2.0, -2.0, -small, root, big, inf, -inf, nan]
         exponents = [0.0, 1.0, 2.0, 3.0, 4.0, 17.0, .5, 1.5, 2.5, 3.5, -.5, -1.0, -1.5, -2.0, -3.0, 1.75, -.75]
         return [(a if fmt.f64 else f32(a), b) for b in exponents for a in bases]
+    if name in ("powlog", "powlog2"):        # what becomes of pow at the edge stands in its own rows
+        return [(a, b) for b in [0.0, 1.0, 2.0, .5, 3.5, -1.0] for a in [.5, 1.0, 2.0, 30.0, -2.0, nan]]
     if name == "div":
         return [(a, b) for a in [0.0, 1.0, -3.0, small, big, inf, -inf, nan]
                 for b in [0.0, 1.0, -2.0, .5, small, -1 / root if fmt.f64 else f32(-1 / root), root, big, inf, -inf, nan]]
