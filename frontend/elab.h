@@ -190,7 +190,7 @@ typedef struct Yield {           /* what a data program gives */
 
 typedef struct Call { struct Call *up; Global *of; Span at; } Call;
 
-typedef struct Wrt { const char *name; Span item; } Wrt;
+typedef struct Wrt { const char *name; const Item *item; } Wrt;
 
 /* The decision of a flow's claims, for one instance of it. */
 typedef struct Claim {
@@ -375,9 +375,12 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
+/* ---- elab_wrt.c, elab_names.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
+const Item *elab_wrt_item(const Elab *E, const char *name, Span at);      /* around `at`, where name is such a variable */
+/* Whether the source computes e, of value ve, from the name x, of value vx, though no graph leads there. */
+bool elab_names(Elab *E, const Expr *e, Val ve, const Expr *x, Val vx);
 /* v under a name: with an identity if need be */
 Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);

@@ -187,18 +187,33 @@ static Val power(Build *b, Val x, int64_t n) {
   }
 }
 
-/* Whole and half exponents up to 16 become products, a square root and a reciprocal. */
+/* Whether x^n has no better derivative than its products, root or reciprocal: those of x sqrt(x) are 0 inf at 0, and those of
+ * 1/(x x) where x x overflows. */
+static bool power_at_once(double n) { return n == floor(n) ? n >= -1 : fabs(n) == 0.5; }
+
+/* Whole and half exponents up to 16 become products, a square root and a reciprocal, most of them once all derivatives
+ * have been taken. */
 static Val fold_pow(Build *b, Val x, Val y) {
   Num n;
   if (!fold_is_splat(b->f, y, &n)) return VAL_NONE;
   double twice = 2 * fabs(n.v);
   if (!(twice <= 32) || twice != floor(twice)) return VAL_NONE;
   if (twice == 0) return ir_const(b, 1);
+  if (!b->powers && !power_at_once(n.v)) return VAL_NONE;
   if (n.v < 0 && twice <= 7 && (int64_t)twice & 1) return power(b, ir_rsqrt(b, x), (int64_t)twice);
   int64_t whole = (int64_t)twice / 2;
   Val r = whole ? power(b, x, whole) : VAL_NONE;
   if ((int64_t)twice & 1) r = r.id ? ir_mul(b, r, ir_sqrt(b, x)) : ir_sqrt(b, x);
   return n.v < 0 ? ir_div(b, ir_const(b, 1), r) : r;
+}
+
+/* x^y (log x)^n from x^y and log x, which others need, too. */
+static Val fold_powlog(Build *b, Val x, Val y, int n) {
+  if (!b->powers) return VAL_NONE;
+  Val zero = ir_const(b, 0), p = ir_pow(b, x, y), l = ir_log(b, x), v = p;
+  Val none = ir_or(b, ir_and(b, ir_eq(b, x, zero), ir_le(b, zero, y)), ir_and(b, ir_lt(b, zero, x), ir_eq(b, p, zero)));
+  for (; n > 0; n--) v = ir_mul(b, v, l);
+  return ir_select(b, none, zero, v);
 }
 
 static Val fold_neg(Build *b, Val x) {
@@ -217,17 +232,20 @@ static Val fold_neg(Build *b, Val x) {
 static bool known_bool(const Fn *f, Val v, int depth, bool *value) {
   const Inst *i = ir_inst(f, v);
   double x, y;
-  bool p, q;
+  bool p = false, q = false;
   if (depth > 8) return false;
   if (i->op == OP_spread || i->op == OP_expand) return known_bool(f, ir_arg(f, i, 0), depth + 1, value);
   if (ir_op[i->op].cls == OPC_CMP) {
     if (!ir_is_const(f, ir_arg(f, i, 0), &x) || !ir_is_const(f, ir_arg(f, i, 1), &y)) return false;
     return *value = ir_eval_scalar((Op)i->op, x, y) != 0, true;
   }
-  if (ir_op[i->op].cls != OPC_LOGIC || !known_bool(f, ir_arg(f, i, 0), depth + 1, &p)) return false;
-  q = p;
-  if (i->nargs > 1 && !known_bool(f, ir_arg(f, i, 1), depth + 1, &q)) return false;
-  return *value = ir_eval_scalar((Op)i->op, p, q) != 0, true;
+  if (ir_op[i->op].cls != OPC_LOGIC) return false;
+  bool first = known_bool(f, ir_arg(f, i, 0), depth + 1, &p);
+  bool second = i->nargs > 1 && known_bool(f, ir_arg(f, i, 1), depth + 1, &q);
+  if (i->nargs == 1) return *value = !p, first;
+  bool decides = i->op == OP_or;                         /* alone */
+  if ((first && p == decides) || (second && q == decides)) return *value = decides, true;
+  return *value = !decides, first && second;
 }
 
 static Val fold_select(Build *b, Val c, Val x, Val y) {
@@ -250,6 +268,8 @@ static Val identity(Build *b, const Cand *c) {
   case OP_mul: return fold_mul(b, x, y);
   case OP_div: return fold_div(b, x, y);
   case OP_pow: return fold_pow(b, x, y);
+  case OP_powlog: return fold_powlog(b, x, y, 1);
+  case OP_powlog2: return fold_powlog(b, x, y, 2);
   case OP_neg: return fold_neg(b, x);
   case OP_abs: return is_op(b, x, OP_neg, &z) ? ir_abs(b, z) : is_op(b, x, OP_abs, &z) ? x : VAL_NONE;
   case OP_cos: return is_op(b, x, OP_neg, &z) ? ir_cos(b, z) : VAL_NONE;

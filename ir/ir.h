@@ -191,6 +191,7 @@ typedef struct Build {
   Op of;
   bool fold;                 /* fold constants and identities */
   bool number;               /* value-number (never IMPURE ops, id or barrier) */
+  bool powers;               /* no derivative is to come: half and negative powers become roots and products */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
