@@ -2,7 +2,8 @@
  *
  * Rules are directional: a result is no more work than what it replaces, and negations, broadcasts
  * (`expand`, `spread`) and constants move towards the result, so that every chain of rules ends.
- * x*0 is 0 and x-x is 0 also where x may be infinite or NaN: derivatives live from it. */
+ * In derivatives x*0 and x-x are 0 also where x may be infinite or NaN: their zeros are structural, and they live from
+ * it. In what was written they are NaN there, and stay (fold_vanishes). */
 #include "ir/fold.h"
 
 #include <math.h>
@@ -14,6 +15,31 @@ Val fold_coerce(Build *b, Val v, Type want) {
 }
 
 Val fold_zeros(Build *b, Type want) { return fold_splat(b, num_ratio(0, 1), want); }
+
+/* x is finite, by literals and draws alone. */
+static bool is_finite(const Fn *f, Val x, int depth) {
+  const Inst *i = ir_inst(f, x);
+  const Table *t;
+  double v;
+  if (depth > 8) return false;
+  switch (i->op) {
+  case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
+  case OP_rand: return true;
+  case OP_table:
+    t = &f->table.at[ir_attr(f, i, 0)];
+    for (int64_t e = type_count(t->type); e-- > 0;)
+      if (!isfinite(t->v[e])) return false;
+    return true;
+  case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_unslice: case OP_take: case OP_diag:
+  case OP_diagv: case OP_tri: case OP_neg: case OP_abs: case OP_sign: case OP_relu: case OP_id:
+    return is_finite(f, ir_arg(f, i, 0), depth + 1);
+  default: return false;
+  }
+}
+
+bool fold_zero_wins(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
+
+bool fold_vanishes(const Build *b, Val x) { return fold_zero_wins(b) || is_finite(b->f, x, 0); }
 
 /* ---- looking at operands ---- */
 
@@ -85,7 +111,7 @@ static Val fold_add(Build *b, Val x, Val y) {
 
 static Val fold_sub(Build *b, Val x, Val y) {
   Val z;
-  if (x.id == y.id) return fold_zeros(b, ir_type(b->f, x));
+  if (x.id == y.id && fold_vanishes(b, x)) return fold_zeros(b, ir_type(b->f, x));
   if (is_value(b, y, 0)) return x;
   if (is_value(b, x, 0)) return ir_neg(b, y);
   if (is_op(b, y, OP_neg, &z)) return ir_add(b, x, z);
@@ -127,7 +153,7 @@ static Val fold_mul(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   if (ir_is_const(b->f, x, NULL)) z = x, x = y, y = z;
-  if (is_value(b, y, 0)) return y;
+  if (is_value(b, y, 0) && fold_vanishes(b, x)) return y;
   if (is_value(b, y, 1)) return x;
   if (is_value(b, y, -1)) return ir_neg(b, x);
   if (ir_is_const(b->f, y, NULL) && ((z = one_constant(b, x, y)).id || (z = scalar_first(b, x, y)).id)) return z;
@@ -140,7 +166,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   int exponent;
-  if (is_value(b, x, 0)) return x;
+  if (is_value(b, x, 0) && fold_zero_wins(b)) return x;
   if (is_op(b, y, OP_sqrt, &z)) return ir_mul(b, x, ir_rsqrt(b, z));
   if (is_op(b, x, OP_neg, &z) && is_op(b, y, OP_neg, &w)) return ir_div(b, z, w);
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
