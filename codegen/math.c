@@ -161,6 +161,7 @@ V cg_ew(CgEmit *e, Op op, const V *a) {
 #define LOG(name, ...) case OP_##name: return math_##name(m, a);
 #include "ir/ops.def"
   case OP_select: return math_select(m, a);
+  case OP_require: return pick(m, a[0], K(m, 1), K(m, NAN));
   default: base_fault("`%s` is not an elementwise op", ir_op[op].name);
   }
 }

@@ -1,5 +1,6 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
 #include "driver/report.h"
+#include "driver/nan.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -80,7 +80,7 @@ struct Func {
   Frame *targs;                  /* the frame that binds them, or NULL */
   const char *path;              /* of the instance that owns the parameters: nets */
   const Func *of[2];             /* F_FIELD ... F_SPREADING (rates of an `evolve along`, and their divergence) */
-  Method method; double rtol, atol;
+  Method method; double rtol, atol; int64_t max_steps;
   uint32_t nstate;               /* F_SPREADING */
   const OptionArg *option; uint32_t noption;    /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
 };

@@ -241,6 +241,11 @@ static Val fold_select(Build *b, Val c, Val x, Val y) {
   return is_op(b, c, OP_not, &z) ? ir_select(b, z, y, x) : VAL_NONE;
 }
 
+static Val fold_require(Build *b, const Cand *c) {
+  bool ok;
+  return known_bool(b->f, c->args[0], 0, &ok) && ok ? fold_splat(b, num_ratio(1, 1), c->type) : VAL_NONE;
+}
+
 static Val identity(Build *b, const Cand *c) {
   Val x = c->args[0], y = c->nargs > 1 ? c->args[1] : VAL_NONE, z;
   switch (c->op) {
@@ -280,6 +285,7 @@ Val fold_elementwise(Build *b, const Cand *c) {
 }
 
 Val ir_fold(Build *b, const Cand *c) {
+  if (c->op == OP_require) return fold_require(b, c);
   if (ir_op[c->op].cls != OPC_STRUCT || c->op == OP_select) return fold_elementwise(b, c);
   return c->op == OP_dot ? fold_dot(b, c) : fold_structural(b, c);
 }

@@ -115,7 +115,7 @@ static const Bad bad[] = {
   {"`reversible` has 3 states, found 2 operands", OP_reversible, {SCALAR, VEC4}, 1, {3}, true},
   {"`barrier` of a shared value waits for none per sample", OP_barrier, {VEC4, LANE3}, 0, {0}, false},
   {"`barrier` needs a real value", OP_barrier, {0}, 0, {0}, false},
-  {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 0, 0}, true},
+  {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 0, 0, 1}, true},
 };
 
 static void test_refusals(void) {
