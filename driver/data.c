@@ -61,7 +61,7 @@ static int check_finite(Session *s, const Data *d, const Native *native, const R
         if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
           return nan_data(s, d, native->fn, i / samples_per_draw(d), set->field[k].name, i);
   for (int64_t i = 0; lost && i < draws; i++)
-    if (((double *)lost->v)[i] != 0) return nan_data(s, d, native->fn, i, NULL, 0);
+    if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
 }
 

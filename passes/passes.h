@@ -57,7 +57,7 @@ Fn *pass_step_mean(const Fn *loss, Diag *diag);
  * sweeps were taken. Forgets them. out NULL: only that. */
 void pass_jacobians_print(FILE *out, const char *comment, const Source *src);
 
-/* watch.c: f with one output more, per sample: how many numbers of trajectories in it are not finite. Without trajectories a copy. */
+/* watch.c: f with one output more, per sample: 0, or NaN if a trajectory in it is not finite. Without trajectories a copy. */
 Fn *pass_watch(const Fn *f);
 
 /* split.c: cuts a derived function into parts, which are run one after the other:

@@ -1,23 +1,19 @@
-/* Trajectories that failed on the way, whatever came of them: a data program gets one output more, how many numbers of its
- * trajectories are not finite in a sample. `where` and comparisons hide a NaN, and what was drawn then is no sample.
+/* Trajectories that failed on the way, whatever came of them: a data program gets one output more, 0 if the
+ * trajectories of a sample are finite, else NaN. `where` and comparisons hide a NaN, and what was drawn then is no sample.
  *
  * Looked at are, where they are live: the last states of each `integrate` and `ode` (what is not finite stays so, an `ode`
- * that failed is NaN throughout), `require`, and steps of flows that hold such. Counts leave loops as sums over their turns
- * (zs); fixed-point iterations (`converge`) have no sums: those of sections say what came of them by `require`.
+ * that failed is NaN throughout), `require`, and steps of flows that hold such. What is found leaves loops as sums over their
+ * turns (zs); fixed-point iterations (`converge`) have no sums: those of sections say what came of them by `require`.
  *
  * f is copied as it stands, and instructions are put behind it: numbers keep their ids. */
 #include "passes/passes.h"
 
-#include <float.h>
 #include <stdlib.h>
 
 static Val watch(Fn *f);
 
-/* How many elements of x are not finite. */
-static Val lost(Build *b, Val x) {
-  Val finite = ir_le(b, ir_abs(b, x), ir_const(b, b->f->f64 ? DBL_MAX : FLT_MAX));
-  return ir_sum_all(b, ir_select(b, finite, ir_splat(b, 0, ir_type(b->f, x)), ir_const(b, 1)));
-}
+/* 0, or NaN if an element is not finite. */
+static Val lost(Build *b, Val x) { return ir_sum_all(b, ir_sub(b, x, x)); }
 
 static Val plus(Build *b, Val sum, Val x) { return !sum.id ? x : !x.id ? sum : ir_add(b, sum, x); }
 
@@ -41,7 +37,7 @@ static bool holds_trajectory(const Fn *f) {
   return false;
 }
 
-/* The counts of all turns; the body, which other loops may share, gets its output once. */
+/* The sum of all turns; the body, which other loops may share, gets its output once. */
 static Val loop(Build *b, uint32_t id, bool *watched) {
   enum { ZS = 4, CONVERGE = 6 };
   Fn *f = b->f;
@@ -49,9 +45,9 @@ static Val loop(Build *b, uint32_t id, bool *watched) {
   if (ir_attr(f, &f->inst.at[id], CONVERGE) || !holds_trajectory(ir_body(f, &f->inst.at[id]))) return VAL_NONE;
   Fn *body = f->sub.at[sub - 1];
   if (!watched[sub - 1]) {
-    Val count = watch(body);
-    if (!count.id) return VAL_NONE;
-    *vec_push(&body->out) = count;
+    Val sum = watch(body);
+    if (!sum.id) return VAL_NONE;
+    *vec_push(&body->out) = sum;
     *vec_push(&body->outname) = NULL;
     watched[sub - 1] = true;
   }
@@ -61,12 +57,7 @@ static Val loop(Build *b, uint32_t id, bool *watched) {
   return ir_proj(b, (Val){id}, body->out.n - 1);
 }
 
-static Val not_met(Build *b, uint32_t id) {
-  Val ok = ir_arg(b->f, &b->f->inst.at[id], 0);
-  return ir_sum_all(b, ir_select(b, ok, ir_splat(b, 0, ir_type(b->f, ok)), ir_const(b, 1)));
-}
-
-/* The count of f, put behind its instructions; VAL_NONE if nothing is to be looked at. */
+/* What was found in f, put behind its instructions; VAL_NONE if nothing is to be looked at. */
 static Val watch(Fn *f) {
   bool *live = ir_live(f), *watched = calloc(f->sub.n + 1, sizeof *watched);
   uint32_t n = f->inst.n;
@@ -81,7 +72,7 @@ static Val watch(Fn *f) {
     switch (i->op) {
     case OP_integrate: case OP_ode: sum = plus(&b, sum, trajectory(&b, id)); break;
     case OP_reversible: if (holds_trajectory(ir_body(f, i))) sum = plus(&b, sum, trajectory(&b, id)); break;
-    case OP_require: sum = plus(&b, sum, not_met(&b, id)); break;
+    case OP_require: sum = plus(&b, sum, lost(&b, (Val){id})); break;
     case OP_scan: sum = plus(&b, sum, loop(&b, id, watched)); break;
     default: break;
     }
