@@ -44,7 +44,7 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 }
 
 /* The origin of what is not finite in f on n samples, numbered from `first`. */
-static bool find(const Session *s, const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
+static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
                  uint64_t seed, int64_t first, Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
@@ -52,18 +52,15 @@ static bool find(const Session *s, const Fn *f, const RtArray *param, const RtSe
   bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
   free(in);
-  (void)s;
   return found;
 }
 
 /* A few samples at a time, which is soon done if one of the first fails; together, if none fails alone. */
-static bool find_in_step(const Session *s, Trainer *t, const int64_t *sample, int64_t n, Origin *out) {
+static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, Origin *out) {
   enum { FEW = 32 };
-  const Fn *f = trainer_gradient(t);
-  uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)t->rt.step);
   for (int64_t at = 0; n > FEW && at < n; at += FEW)
-    if (find(s, f, t->param, t->rt.data, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
-  return find(s, f, t->param, t->rt.data, sample, n, seed, 0, out);
+    if (find(f, t->param, set, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
+  return find(f, t->param, set, sample, n, seed, 0, out);
 }
 
 static void advise(DiagMsg *m, const Origin *o) {
@@ -76,7 +73,8 @@ int nan_hunt(Session *s, Trainer *t) {
   int64_t *sample = step_samples(&t->rt, &n);
   char text[256];
   Origin o;
-  bool found = sample && find_in_step(s, t, sample, n, &o);
+  uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
+  bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
   free(sample);
   if (!found)
     return session_fail(s, EXIT_NUMBERS, (Span){0}, "the loss `%s` or its gradient is not finite at step %" PRId64
@@ -89,11 +87,24 @@ int nan_hunt(Session *s, Trainer *t) {
   return EXIT_NUMBERS;
 }
 
+void nan_test(Session *s, const Trainer *t, int64_t step) {
+  int64_t n = t->rt.test->n, *sample = calloc((size_t)n, sizeof *sample);
+  char text[256];
+  Origin o = {0};
+  for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
+  bool found = sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
+  free(sample);
+  DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the test loss of `%s` is not finite after %" PRId64 " steps",
+                          t->spec->name, step);
+  if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), advise(m, &o);
+  session_render(s);
+}
+
 void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = find(s, derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
+  bool found = find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
   DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
   if (found) origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
@@ -106,7 +117,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = find(s, derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  bool found = find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
   DiagMsg *m = field ? diag_error(s->diag, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64, field, d->name, sample)
                      : diag_error(s->diag, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64, d->name, draw_number);
   if (found) {

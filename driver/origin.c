@@ -162,7 +162,7 @@ static bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
 }
 
-/* The function that is called at a place, as it was written: `f` of `f(x, y)`; or "". */
+/* The function that is called at a place, as it was written: `f` of `f(x, y)`; or the operator that stands there; or "". */
 static const char *called(const Source *src, Span at, char *buf, size_t size) {
   const SourceFile *file = at.file ? source_file(src, at.file) : NULL;
   uint32_t n = 0, depth = 0, k;
@@ -170,6 +170,7 @@ static const char *called(const Source *src, Span at, char *buf, size_t size) {
   if (!file || at.end > file->len || at.begin >= at.end) return buf;
   const char *text = file->text + at.begin;
   uint32_t len = at.end - at.begin;
+  if (len <= 2 && strcspn(text, "+-*/^@<>=") == 0) return snprintf(buf, size, "%.*s", (int)len, text), buf;
   while (n < len && in_name(text[n])) n++;
   if (n == 0 || n >= len || n >= size || text[n] != '(' || (text[0] >= '0' && text[0] <= '9')) return buf;
   for (k = n; k < len; k++) {

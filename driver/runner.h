@@ -25,5 +25,7 @@ int runner_run(Runner *r);
 void runner_hash(const char *text, size_t size, const Options *o, char *out);
 /* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
 int nan_hunt(Session *s, Trainer *t);
+/* The same of the loss of the test set, after `step` steps. */
+void nan_test(Session *s, const Trainer *t, int64_t step);
 
 #endif

@@ -204,6 +204,7 @@ static RtStatus run(Loop *l) {
     const double now = rt_now();
     bool go_on = true;
     last = end || stop_asked(t);
+    if ((due || last) && !rt_finite(t->flat, t->flat_n, t->f64)) { not_finite(l, "parameters' new value"); return l->status; }
     if (due) {
       const double rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
       if (t->test && t->test_ready) go_on = t->test_ready(t->ctx);
