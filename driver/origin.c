@@ -73,6 +73,13 @@ static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t,
   return h->origin.n;
 }
 
+/* The first that a body ever returned. */
+static uint32_t of_outputs(const Flow *body) {
+  uint32_t from = 0;
+  for (uint32_t k = 0; k < body->f->out.n && !from; k++) from = body->ever[body->f->out.at[k].id];
+  return from;
+}
+
 static uint32_t of_input(const Flow *w, uint32_t id) {
   const Flow *up = w->up;
   uint32_t k = (uint32_t)ir_attr(w->f, &w->f->inst.at[id], 0);
@@ -80,6 +87,7 @@ static uint32_t of_input(const Flow *w, uint32_t id) {
   const Inst *call = &up->f->inst.at[w->call];
   if (call->op == OP_reversible && k >= (uint32_t)ir_attr(up->f, call, 0)) k -= (uint32_t)ir_attr(up->f, call, 0);
   uint32_t from = k < call->nargs ? up->now[ir_arg(up->f, call, k).id] : 0;
+  if (!from && call->op == OP_ode) return of_outputs(w);
   bool carried = call->op == OP_scan && k < (uint32_t)ir_attr(up->f, call, 1);
   return from || !carried ? from : w->now[w->f->out.at[k].id];
 }
@@ -90,7 +98,9 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
   const Flow *body = flow_of(h, ir_body(w->f, &w->f->inst.at[multi]));
   HnnOdeFailure failure = w->failure[multi];
   uint32_t made = body && index < body->f->out.n ? body->f->out.at[index].id : 0;
-  uint32_t from = !made ? 0 : body->now[made] ? body->now[made] : body->ever[made];
+  uint32_t from = !made ? 0 : failure ? of_outputs(body) : body->now[made] ? body->now[made] : body->ever[made];
+  for (uint32_t k = 0; failure && k < w->f->inst.at[multi].nargs; k++)
+    if (w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id]) return w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id];
   if (failure && (failure != HNN_ODE_RATES || !from)) {
     from = new_source(h, w, multi, t, at, NULL);
     h->origin.at[from - 1].failure = failure, h->origin.at[from - 1].time = w->time[multi];

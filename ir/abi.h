@@ -37,7 +37,7 @@ typedef struct HnnOde {      /* one adaptive integration of a tile of trajectori
 typedef enum HnnOdeFailure {
   HNN_ODE_STEPS = 1,         /* max_steps are used up */
   HNN_ODE_SMALL,             /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
-  HNN_ODE_RATES,             /* the rates are not finite at the start */
+  HNN_ODE_RATES,             /* the state or the rates are not finite at the start */
   HNN_ODE_TIMES              /* the times are not finite or not in order */
 } HnnOdeFailure;
 
