@@ -401,13 +401,30 @@ static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
   return false;
 }
 
+enum { RTOL, ATOL, STEPS, KNOWN };
+static const char *const known[] = {"rtol", "atol", "max_steps"};
+
+/* The option that argument i of a method sets, KNOWN after an error. */
+static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool *given) {
+  const Actual *x = &a->at[i];
+  int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
+  while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
+  if (option == KNOWN && x->name)
+    elab_suggest(elab_error(E, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known, KNOWN);
+  else if (option == KNOWN)
+    elab_error(E, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
+  else if (given[option]) {
+    elab_error(E, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);
+    return KNOWN;
+  } else given[option] = true;
+  return option;
+}
+
 /* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
 Value method_apply(Elab *E, const Func *f, const Actuals *a) {
-  static const char *const known[] = {"rtol", "atol", "max_steps"};
-  enum { RTOL, ATOL, STEPS, KNOWN };
   Func *g = ARENA_NEW(E->mem, Func);
+  bool given[KNOWN] = {false};
   *g = *f;
-  bool atol = false;
   if (!ir_method[f->method].adaptive) {
     elab_help(elab_error(E, a->call, "`%s` has a fixed step and takes no tolerances", f->name),
               "write `method = %s`", f->name);
@@ -415,19 +432,12 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
   }
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
-    const char *name = x->name ? x->name : i < KNOWN ? known[i] : "";
-    int option = 0;
-    while (option < KNOWN && strcmp(name, known[option]) != 0) option++;
     if (x->v.kind == V_POISON) return POISON;
-    if (option == KNOWN) {
-      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, "`%s` has no option `%s`", f->name, name);
-      elab_suggest(m, name, known, KNOWN);
-      return POISON;
-    }
+    int option = option_of(E, f, a, i, given);
+    if (option == KNOWN) return POISON;
     if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
       return POISON;
-    atol |= option == ATOL;
   }
-  if (!atol) g->atol = g->rtol / 100;
+  if (!given[ATOL]) g->atol = g->rtol / 100;
   return value_func(g);
 }
