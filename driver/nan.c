@@ -68,7 +68,7 @@ static void advise(DiagMsg *m, const Origin *o) {
   if (advice) diag_help(m, "%s", advice);
 }
 
-int nan_hunt(Session *s, Trainer *t) {
+int nan_hunt(Session *s, Trainer *t, const char *said) {
   int64_t n, step = t->rt.step;
   int64_t *sample = step_samples(&t->rt, &n);
   char text[256];
@@ -76,9 +76,7 @@ int nan_hunt(Session *s, Trainer *t) {
   uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
   bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
   free(sample);
-  if (!found)
-    return session_fail(s, EXIT_NUMBERS, (Span){0}, "the loss `%s` or its gradient is not finite at step %" PRId64
-                        " (in f64 the same step is: try `precision f64`)", t->spec->name, step);
+  if (!found) return session_fail(s, EXIT_NUMBERS, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
   DiagMsg *m = diag_error(s->diag, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
                           t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
   advise(m, &o);
