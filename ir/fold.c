@@ -3,9 +3,16 @@
  * Rules are directional: a result is no more work than what it replaces, and negations, broadcasts
  * (`expand`, `spread`) and constants move towards the result, so that every chain of rules ends.
  * In derivatives x*0 and x-x are 0 also where x may be infinite or NaN: their zeros are structural, and they live from
- * it. In what was written they are NaN there, and stay (fold_vanishes). */
+ * it. In what was written they are NaN there, and stay (fold_vanishes).
+ *
+ * Numbers are kept: where every step of the written order is finite and normal, so is every step of what replaces it,
+ * and digits are lost only by rounding, once a step. So two constants that meet become one if that is a normal number
+ * of the precision (gathered without this, the factors of a loop's turns overflow). To move a constant past a factor, or a
+ * factor out of a sum, makes values that are not in the written order. It is done where there is none (fold_free_order),
+ * with constants within 2^-20 ... 2^20. */
 #include "ir/fold.h"
 
+#include <float.h>
 #include <math.h>
 
 Val fold_coerce(Build *b, Val v, Type want) {
@@ -54,6 +61,23 @@ static bool is_value(const Build *b, Val v, double want) {
   double have;
   return ir_is_const(b->f, v, &have) && have == want;
 }
+
+/* ---- what keeps numbers ---- */
+
+bool ir_normal(const Fn *f, double v) {
+  double a = fabs(v);
+  return f->f64 == FN_F32 ? a >= FLT_MIN && a <= FLT_MAX : a >= DBL_MIN && a <= DBL_MAX;
+}
+
+bool fold_free_order(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
+
+bool fold_leaves_sum(const Build *b, Val s) {
+  double c;
+  return fold_free_order(b) || (ir_is_const(b->f, s, &c) && fabs(c) >= 1);
+}
+
+/* A value off by this factor is still far from where f32 ends. */
+static bool moderate(double c) { return fabs(c) >= 0x1p-20 && fabs(c) <= 0x1p20; }
 
 /* ---- broadcasts ---- */
 
@@ -121,30 +145,33 @@ static Val fold_sub(Build *b, Val x, Val y) {
 /* (v s) c is v (s c) for a scalar s of a tensor v and a constant c: one product instead of one an element. */
 static Val scalar_first(Build *b, Val x, Val c) {
   const Inst *i = ir_inst(b->f, x);
-  if (i->op != OP_mul || i->type.rank == 0) return VAL_NONE;
+  double by;
+  if (i->op != OP_mul || i->type.rank == 0 || !fold_free_order(b) || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
   Val v = ir_arg(b->f, i, 0), s = ir_arg(b->f, i, 1), t;
   if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
   return ir_type(b->f, s).rank == 0 && ir_type(b->f, v).rank ? ir_mul(b, v, ir_mul(b, s, c)) : VAL_NONE;
 }
 
 /* v is u times a constant. */
-static bool scaled(const Build *b, Val v, Val *u, Val *c) {
+static bool scaled(const Build *b, Val v, Val *u, Val *c, double *by) {
   const Inst *i = ir_inst(b->f, v);
   if (i->op != OP_mul) return false;
   *u = ir_arg(b->f, i, 0), *c = ir_arg(b->f, i, 1);
   if (ir_is_const(b->f, *u, NULL)) { Val t = *u; *u = *c, *c = t; }
-  return ir_is_const(b->f, *c, NULL);
+  return ir_is_const(b->f, *c, by);
 }
 
 /* (u c') c is u (c' c), and (u c' w) c is u w (c' c). In exact functions constants that round stay as they are. */
 static Val one_constant(Build *b, Val x, Val c) {
   Val u, k;
-  if (b->f->f64 == FN_EXACT) return VAL_NONE;
-  if (scaled(b, x, &u, &k)) return ir_mul(b, u, ir_mul(b, k, c));
+  double by, with;
+  if (b->f->f64 == FN_EXACT || !ir_is_const(b->f, c, &by)) return VAL_NONE;
+  if (scaled(b, x, &u, &k, &with)) return ir_normal(b->f, with * by) ? ir_mul(b, u, ir_mul(b, k, c)) : VAL_NONE;
   const Inst *i = ir_inst(b->f, x);
-  for (uint32_t n = 0; i->op == OP_mul && n < 2; n++) {
+  for (uint32_t n = 0; i->op == OP_mul && fold_free_order(b) && n < 2; n++) {
     Val w = ir_arg(b->f, i, 1 - n);
-    if (scaled(b, ir_arg(b->f, i, n), &u, &k)) return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
+    if (scaled(b, ir_arg(b->f, i, n), &u, &k, &with) && moderate(with) && ir_normal(b->f, with * by))
+      return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
   }
   return VAL_NONE;
 }
@@ -172,7 +199,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
   if (c == 1) return x;
   if (c == -1) return ir_neg(b, x);
-  if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && isfinite(1 / c))
+  if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && ir_normal(b->f, c) && ir_normal(b->f, 1 / c))
     return ir_mul(b, x, ir_div(b, ir_const(b, 1), y));
   return VAL_NONE;
 }

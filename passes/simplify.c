@@ -106,6 +106,7 @@ static Val scale(Walk *w, Val x, Val by)
   for (uint32_t k = 0; i->op == OP_mul && k < 2; k++) {
     Val inner = ir_arg(b->f, i, k), rest = ir_arg(b->f, i, 1 - k);
     if (!ir_is_const(b->f, inner, &d) || !type_eq(ir_type(b->f, rest), i->type)) continue;
+    if (b->f->f64 != FN_EXACT && !ir_normal(b->f, c * d)) continue;
     if (power_of_two(c) || power_of_two(d)) return ir_mul(b, rest, const_product(b, inner, by));
   }
   return VAL_NONE;
