@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_tri; }
+bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_require || op == OP_tri; }
 
 bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
 

@@ -82,7 +82,8 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 static bool cheap_op(const Plan *p, Val v) {
   switch (ir_inst(p->f, v)->op) {
   case OP_neg: case OP_abs: case OP_sign: case OP_add: case OP_sub: case OP_mul: case OP_relu: case OP_min: case OP_max:
-  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_tri:
+  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_require:
+  case OP_tri:
     return true;
   default: return false;
   }
@@ -407,7 +408,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
     if (!p->live[v]) continue;
     int64_t n = 0;
     bool lane = i->type.lane;
-    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select) n = type_count(i->type);
+    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require) n = type_count(i->type);
     else if (i->op == OP_sum || i->op == OP_batch_sum) n = type_count(ir_type(p->f, ir_arg(p->f, i, 0)));
     else if (i->op == OP_dot) {
       Dot d;

@@ -123,6 +123,7 @@ static Degree structural(Count *c, const Inst *i, const Degree *a, double n) {
   if (i->op == OP_dot) return product(a[0], a[1]);
   if (i->op == OP_trisolve) return solved(c, i, a, n);
   if (i->op == OP_rand) return (Degree){1, 0};
+  if (i->op == OP_require) return most;
   for (uint32_t k = i->op == OP_select; k < i->nargs; k++) most = larger(most, a[k]);
   return most;
 }

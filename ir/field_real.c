@@ -133,7 +133,8 @@ static bool nearly_equal(const Asked *x, const Asked *y, Type t) {
 }
 
 /* Values are the evaluator's own until it goes on, so they may be moved. Exact constants and bools stay. */
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value) {
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args) {
+  (void)args;
   Watch *w = ctx;
   const Inst *i = ir_inst(f, v);
   if (value->v && w->asked.n && equality(f, i))

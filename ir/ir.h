@@ -150,9 +150,13 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol} @rates: adaptive, dense output at times[nt];
- *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64.
- *   Not differentiable.
+ * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt];
+ *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64. A sample that
+ *   fails (abi.h says how it may) is NaN at every time. Not differentiable.
+ *
+ * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
+ *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the
+ *   scalar x, mostly the step.
  *
  * reversible (x..., inv...) {states} @body: a step f of the states that g undoes. body inputs: states x,
  *   states y (of the same types), invariants; body outputs: f(x, inv), one for each state, of its type, then
@@ -171,6 +175,13 @@ typedef enum Method {
 } Method;
 typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
 extern const MethodInfo ir_method[M_count];              /* ir/method.c */
+
+typedef enum Cause {
+  CAUSE_NOT_CONVERGED,       /* the iteration of the implicit method `about` in a step of length x */
+  CAUSE_NO_CROSSING,         /* a section met its surface not once in `about` steps of length x */
+  CAUSE_count
+} Cause;
+extern const char *const ir_cause[CAUSE_count];
 
 /* ---- types of results (shape.c) ------------------------------------------------------------------- */
 
@@ -228,6 +239,7 @@ Val ir_not(Build *b, Val x);
 
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
+Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about);
 Val ir_id(Build *b, Val x);
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those of `after` that are per sample count */
 Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
@@ -261,7 +273,7 @@ Val ir_proj(Build *b, Val multi, uint32_t index);
 Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
                  uint32_t steps, uint32_t every, Fn *rates);
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, Fn *rates);
+           double rtol, double atol, int64_t max_steps, Fn *rates);
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
 Val ir_jac(Build *b, Val e, Val x);
@@ -308,8 +320,11 @@ typedef struct EvalEnv {
                int64_t elems, double *out);
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
-  /* When set, called after each instruction (NaN hunts, traces); false stops the evaluation. */
-  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value);
+  /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops
+   * the evaluation. */
+  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args);
+  /* When set, called after an `ode` in which samples failed. */
+  void (*failed)(void *ctx, const Fn *f, Val v, const HnnOde *ode);
   void *ctx;
 } EvalEnv;
 

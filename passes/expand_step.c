@@ -183,7 +183,7 @@ static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Va
   Build *b = s->b;
   for (uint32_t v = 0; v < t->states; v++) {
     Val good = converged(t, s, stages, old, k, next, !ir_type(b->f, old[v]).lane);
-    s->y[v] = ir_mul(b, s->y[v], ir_select(b, good, ir_const(b, 1), ir_const(b, NAN)));
+    s->y[v] = ir_mul(b, s->y[v], ir_require(b, good, s->dt, CAUSE_NOT_CONVERGED, t->method));
   }
 }
 

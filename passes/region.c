@@ -266,7 +266,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
   case OPC_STRUCT: break;
   }
   if (ir_op[i->op].flags & (OPF_LEAF | OPF_IMPURE)) return false;
-  if (i->op == OP_batch_mean) return false;
+  if (i->op == OP_batch_mean || i->op == OP_require) return false;
   if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
   if (i->op == OP_proj) {
     Val multi = ir_arg(f, i, 0);
