@@ -1,0 +1,95 @@
+"""Compares what a library gives with the reference, and says where they differ."""
+import math
+import random
+
+import generate
+import interp
+import native
+import scalar as s
+import tensor as t
+import training
+
+ALLOWED = 8            # bounds of rounding that a compiled result may be away: the compiler may order sums as it likes
+POOL = 3               # different samples of a case
+
+
+class Difference:
+    """One number that is not what it should be; `what` names the kind: value, nan, refused, crash."""
+
+    def __init__(self, case, what, text):
+        self.case, self.what, self.text = case, what, text
+
+    def __str__(self):
+        return "%s %s: %s" % (self.case.seed, self.what, self.text)
+
+
+class Tally:
+    """How many numbers were compared, and of how many nothing could be said."""
+
+    def __init__(self):
+        self.compared = self.unknown = self.cases = self.refused = 0
+        self.worst = 0.0
+
+
+def wrong(got, want, derived, tally):
+    """What is wrong with a number, or None. Derivatives that are not finite are not compared: where a factor is
+    infinite, rules of the chain that are equally right differ."""
+    if want.e == s.INF or derived and want.v - want.v != 0:
+        tally.unknown += 1
+        return None
+    tally.compared += 1
+    if want.v != want.v or got != got:
+        return None if want.v != want.v and got != got else "nan"
+    if want.v - want.v != 0 or got - got != 0:
+        return None if want.v == got else "value"
+    bound = want.e * s.now.u
+    if bound:
+        tally.worst = max(tally.worst, abs(got - want.v) / bound if abs(got - want.v) > 2e-16 * abs(want.v) else 0)
+    return None if abs(got - want.v) <= ALLOWED * bound else "value"
+
+
+def show(values):
+    return "(%s)" % ", ".join("[%s]" % ", ".join("%r" % v.v for v in x.data) if x.shape else "%r" % x.data[0].v for x in values)
+
+
+def compare_call(case, library, program, name, shapes, rng, tally):
+    """The first difference of each kind in a function, over some batch sizes."""
+    out = {}
+    samples = case.samples(shapes, POOL)
+    inputs, outputs = program.build(name, samples[0])
+    wanted = [program.run(inputs, outputs, x) for x in samples]
+    for n in rng.sample(generate.BATCHES, 2) + [1]:
+        shift = rng.randrange(POOL)
+        got = library.call(name, [samples[(k + shift) % POOL] for k in range(n)])
+        for k in range(n):
+            at = (k + shift) % POOL
+            for j, (want, node, have) in enumerate(zip(wanted[at], outputs, got[k])):
+                for i, (w, h) in enumerate(zip(want.data, have)):
+                    what = wrong(h, s.base(w), node.derived, tally)
+                    if what and what not in out:
+                        out[what] = Difference(case, what, "%s of %s, output %d element %d, batch %d sample %d at %s: %r, should be %r within %.2g"
+                                               % (name, library.precision.name, j, i, n, k, show(samples[at]), h, s.base(w).v,
+                                                  ALLOWED * s.base(w).e * s.now.u))
+    return list(out.values())
+
+
+def check_case(case, libraries, tally):
+    """All differences of a case; `libraries` are its compiled forms, one for each precision."""
+    out = []
+    for library in libraries:
+        s.set_precision(library.precision)
+        rng = random.Random("%s batches" % case.seed)
+        program = interp.Program(case.text)
+        for name, shapes in case.calls:
+            if name not in library.functions:
+                out.append(Difference(case, "missing", "`%s` is not in the library" % name))
+                continue
+            out += compare_call(case, library, program, name, shapes, rng, tally)
+        if case.train:
+            out += training.compare(case, library, program, rng, tally, wrong, Difference)
+    tally.cases += 1
+    return out
+
+
+def compiled(hnnc, text, folder):
+    return [native.Library(hnnc, text, p, folder) for p in (s.F32, s.F64)]
