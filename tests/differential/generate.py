@@ -641,7 +641,7 @@ def trajectories(rng, tag):
     lines.append("  let e = sum(sin(a)*b) + sum(b[-1]^2)")
     out = ["a", "b", "e"]
     if not adaptive:
-        form = rng.choice(["", "g", "gg", "jac", "grad2", "tup"])
+        form = rng.choice(["", "g", "gg" if n < 3 else "g", "jac", "grad2" if n < 3 else "jac", "tup"])
         if form == "g":
             lines.append("  let g = grad(e, q0)")
         elif form == "gg":

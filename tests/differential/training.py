@@ -8,7 +8,7 @@ DEFAULTS = {"adam": dict(lr=1e-3, betas=[0.9, 0.999], eps=1e-8, weight_decay=0),
             "sgd": dict(lr=1e-2, momentum=0, nesterov=False, weight_decay=0),
             "rmsprop": dict(lr=1e-2, alpha=0.99, eps=1e-8, momentum=0, weight_decay=0)}
 STEPS = 3
-POOL = 4               # different samples of a batch
+POOL = 2               # different samples of a batch
 
 
 def c(v):
