@@ -75,14 +75,20 @@ def single(v):
         return math.copysign(INF, v)
 
 
-def made(v, e, unknown):
-    """The Num of a result v with the bound e; `unknown` says that an operand is."""
+def made(v, e, *operands):
+    """The Num of a result v with the bound e. An infinity that is an overflow has the bound 1: in another order it may be
+    a number, and NaN from it is not known."""
     if v - v != 0:
-        return Num(v, INF if unknown else 0.0)
+        if any(o.e == INF for o in operands):
+            return Num(v, INF)
+        exact = all(o.v - o.v == 0 or not o.e for o in operands)
+        if v != v:
+            return Num(v, 0.0 if exact else INF)
+        return Num(v, 0.0 if exact and any(o.v - o.v != 0 for o in operands) else 1.0)
     if e != e:
         e = INF
     if abs(v) > now.huge:
-        return Num(math.copysign(INF, v), INF if abs(v) < 1.001 * now.huge else 0.0 if e < INF else INF)
+        return Num(math.copysign(INF, v), INF if abs(v) < 4 * now.huge or e == INF else 1.0)
     return Num(v, e)
 
 
@@ -122,7 +128,7 @@ def add(a, b):
         v = a.v + b.v
         if v - v == 0 and abs(v) <= now.huge:
             return Num(v, a.e + b.e + abs(v) if a.v and b.v else a.e + b.e)
-        return made(v, a.e + b.e, a.e == INF or b.e == INF)
+        return made(v, a.e + b.e, a, b)
     s, t = level(a), level(b)
     if s > t:
         return Dual(s, add(a.x, b), a.d)
@@ -150,7 +156,7 @@ def mul(a, b):
         v = x * y
         m = abs(v)
         e = abs(x) * b.e + abs(y) * a.e + now.u * a.e * b.e + (m if m >= now.tiny else now.tiny if x and y else 0.0)
-        return made(v, e, a.e == INF or b.e == INF)
+        return made(v, e, a, b)
     s, t = level(a), level(b)
     if s > t:
         return Dual(s, mul(a.x, b), {k: mul(d, b) for k, d in a.d.items()})
@@ -174,15 +180,11 @@ def divided(x, y):
 def div(a, b):
     if a.__class__ is Num and b.__class__ is Num:
         v = divided(a.v, b.v)
-        m = abs(v)
-        if b.v and m - m == 0:
-            y = abs(b.v)
-            e = a.e / y + (m / y) * b.e + (m if m >= now.tiny else now.tiny if a.v else 0.0)
-            if b.e * now.u * CLOSE > y:
-                e = INF
-        else:
-            e = INF if b.e else 0.0
-        return made(v, e, a.e == INF or b.e > 0 and not b.v)
+        if not b.v:
+            return Num(v, INF if b.e or a.e == INF else 0.0)
+        m, y = abs(v), abs(b.v)
+        e = a.e / y + (m / y) * b.e + (m if m >= now.tiny else now.tiny if a.v else 0.0)
+        return made(v, INF if b.e * now.u * CLOSE > y else e, a, b)
     s, t = level(a), level(b)
     if s > t:
         return Dual(s, div(a.x, b), {k: div(d, b) for k, d in a.d.items()})
@@ -218,8 +220,11 @@ def raised(x, y):
 
 def power_num(a, b):
     v = raised(a.v, b.v)
+    whole = b.v == math.floor(b.v) if b.v - b.v == 0 else True
+    if not whole and (a.v == -INF or a.v == 0 and math.copysign(1, a.v) < 0):
+        return Num(v, INF)              # -0 and -inf to a broken power: as roots or as C's pow
     if v - v != 0:
-        return Num(v, INF if a.e == INF or b.e == INF or a.v == 0 and a.e else 0.0)
+        return made(v, INF if a.v == 0 and a.e else 0.0, a, b) if a.v else Num(v, INF if a.e else 0.0)
     e = max(abs(v), now.tiny if a.v else 0.0)
     if a.e:
         e += abs(v * b.v / a.v) * a.e if a.v else INF
@@ -227,7 +232,7 @@ def power_num(a, b):
         e += abs(v * math.log(abs(a.v))) * b.e if a.v else 0.0
     if a.e * now.u * CLOSE > abs(a.v):
         e = INF
-    return made(v, e, a.e == INF or b.e == INF)
+    return made(v, e, a, b)
 
 
 def power(a, b):
@@ -325,18 +330,36 @@ EDGE = {"log": 0.0, "sqrt": 0.0, "log1p": -1.0}
 KINK = {"relu", "abs", "sign"}
 
 
+ANGLE = {"sin": 1.0, "cos": 1.0, "tan": 0.5}        # kept up to so many half turns of 2^22 (f64: 2^51)
+
+
+def angle(name, v):
+    """The error of an angle that is large, in u: INF where hnnc gives NaN, by its documentation."""
+    m = abs(v)
+    if m <= 1e5 or m - m != 0:
+        return 0.0
+    limit = (2.0**22 if now is F32 else 2.0**51) * 3.1415 * ANGLE[name]
+    if m > limit:
+        return INF
+    return 1e-5 / now.u if now is F32 and m > 1e6 else 1e-9 / now.u if m > 1e14 else 4.0
+
+
 def unary_num(name, a):
     f, slope, _ = UNARY[name]
     v = f(a.v)
-    if a.e == INF:
-        return Num(v, INF)
     if name in EDGE and a.e and a.v - EDGE[name] <= CLOSE * now.u * a.e:
         return Num(v, INF)
+    if a.v - a.v != 0 or a.e == INF:
+        return made(v, INF if a.e == INF else 0.0, a)
     m = abs(v)
     e = (m if m >= now.tiny else now.tiny if v else 0.0) if m - m == 0 else 0.0
+    if name in ANGLE:
+        e += angle(name, a.v)
     if a.e:
         e += abs(slope(a.v)) * a.e
-    return made(v, e, False)
+    if m - m != 0:
+        return Num(v, INF if a.e == INF else 1.0 if name in ("exp", "expm1") else 0.0)
+    return made(v, e, a)
 
 
 def unary(name, a):
@@ -470,7 +493,7 @@ def atan2(y, x):
             e += (abs(x.v) * y.e + abs(y.v) * x.e) / r if r - r == 0 and r else INF
             if x.v < 0 and abs(y.v) <= CLOSE * now.u * y.e:
                 e = INF
-        return made(v, e, y.e == INF or x.e == INF)
+        return made(v, e, y, x)
     t = max(level(y), level(x))
     a, da = (y.x, y.d) if level(y) == t else (y, {})
     b, db = (x.x, x.d) if level(x) == t else (x, {})
