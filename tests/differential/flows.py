@@ -91,12 +91,12 @@ def run_trajectory(p, name, args, named, scope):
         every, start, times = int(option(p, named, "every", scope, 1)), option(p, named, "start", scope, 0.0), None
 
     def whole_path(ctx, *y):
-        def rate(ys, time):
+        def rate(ys, time, k=None):
             over = dict(zip(holes, ys))
             if timed:
                 over[holes[-1]] = t.Tensor((), [time])
             inner = ctx.inside(over)
-            return [inner.get(o) for o in out]
+            return [inner.get(o) for o in out] if k is None else inner.get(out[k])
         if method in methods.ADAPTIVE:
             at = times or [start + dt * every * k for k in range(steps // every + 1)]
             path = exact_path(p, rate, list(y), at, opts)
@@ -129,9 +129,9 @@ def sections(p, states, holes, out, on, method, named, scope):
     most = int(option(p, named, "steps", scope, 100000))
 
     def points(ctx, *y):
-        def rate(ys, time):
+        def rate(ys, time, k=None):
             inner = ctx.inside(dict(zip(holes, ys)))
-            return [inner.get(o) for o in out]
+            return [inner.get(o) for o in out] if k is None else inner.get(out[k])
 
         def side(ys):
             return s.base(ctx.inside(dict(zip(holes, ys))).get(on).data[0])
@@ -332,9 +332,9 @@ class Run:
         out = list(out) + divergence
 
         def end(ctx, *y):
-            def rate(ys, time):
+            def rate(ys, time, k=None):
                 inner = ctx.inside(dict(zip(holes, ys)))
-                return [inner.get(o) for o in out]
+                return [inner.get(o) for o in out] if k is None else inner.get(out[k])
             y = list(y) + ([t.number(0)] if divergence else [])
             return methods.fixed(method, rate, y, dt, steps, steps)[-1]
         node = g.Node(end, states, out)

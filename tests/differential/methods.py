@@ -1,4 +1,5 @@
-"""Integrators of the reference, from their definitions. A rate is f(states, time) -> rates, states a list of Tensors.
+"""Integrators of the reference, from their definitions. A rate is f(states, time) -> rates, states a list of Tensors;
+f(states, time, k) gives the k-th alone.
 
 Compositions are written as leapfrogs one after the other, each drift by itself; stages of implicit methods are iterated until
 nothing changes, which the bounds of the numbers then tell. Adaptive methods are no formulas but promises: `exact` is the
@@ -110,17 +111,17 @@ def composition(lengths, f, y, time, h):
     at = 0.0
     for w in lengths:
         half = coefficient(h, w / 2)
-        q = moved(q, [half], [f([q, p], later(time, h, at + w / 4))[0]])
-        p = moved(p, [coefficient(h, w)], [f([q, p], later(time, h, at + w / 2))[1]])
-        q = moved(q, [half], [f([q, p], later(time, h, at + 3 * w / 4))[0]])
+        q = moved(q, [half], [f([q, p], later(time, h, at + w / 4), 0)])
+        p = moved(p, [coefficient(h, w)], [f([q, p], later(time, h, at + w / 2), 1)])
+        q = moved(q, [half], [f([q, p], later(time, h, at + 3 * w / 4), 0)])
         at += w
     return [q, p]
 
 
 def symplectic_euler(f, y, time, h):
     q, p = y
-    p = moved(p, [h], [f([q, p], time)[1]])
-    return [moved(q, [h], [f([q, p], time)[0]]), p]
+    p = moved(p, [h], [f([q, p], time, 1)])
+    return [moved(q, [h], [f([q, p], time, 0)]), p]
 
 
 def step(method, f, y, time, h):
