@@ -262,9 +262,3 @@ def hessian(p, fn):
         n = joined(xs)
         return p.node(g.jacobian(p.node(g.jacobian(out[0], xs, (n,))), xs, (n, n)))
     return f
-
-
-import flows as _flows
-
-for _name in ("inverse", "logdet"):
-    BUILTINS[_name] = getattr(_flows, _name)

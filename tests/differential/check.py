@@ -9,6 +9,7 @@ import scalar as s
 import syntax
 import tensor as t
 import training
+import whole_run
 
 ALLOWED = 8            # bounds of rounding that a compiled result may be away: the compiler may order sums as it likes
 POOL = 3               # different samples of a case
@@ -100,6 +101,12 @@ def check_case(case, libraries, tally):
             out += training.compare(case, library, program, rng, tally, wrong, Difference)
     tally.cases += 1
     return out
+
+
+def check_run(hnnc, case, folder, tally):
+    """A case of kind `runs`: reports against the reference, one thread against two to the last bit."""
+    tally.cases += 1
+    return [d for p in (s.F32, s.F64) for d in whole_run.compare(hnnc, case, p, folder, tally, wrong, Difference)]
 
 
 def compiled(hnnc, text, folder):

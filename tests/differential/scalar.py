@@ -7,6 +7,8 @@ a comparison was too close to call, or a bound crossed the edge of a domain.
 A `Dual` is x + sum_i d[i] eps_i of level t; x and d[i] are of lower levels, so derivatives of any order nest. What a
 number does not depend on is missing in d. Nothing here knows how the compiler derives: each row of UNARY is a textbook formula."""
 import math
+import struct
+import struct
 
 INF = math.inf
 NAN = math.nan
@@ -68,7 +70,6 @@ def constant(c):
 
 
 def single(v):
-    import struct
     try:
         return struct.unpack("f", struct.pack("f", v))[0]
     except OverflowError:
@@ -302,10 +303,6 @@ def log1p(x):
     return -INF if x == -1 else safe(math.log1p)(x)
 
 
-def u(name):
-    return lambda a: unary(name, a)
-
-
 def one_minus_square(a):
     return sub(ONE, mul(a, a))
 
@@ -395,10 +392,10 @@ def with_bound(a, e):
     return Dual(a.t, with_bound(a.x, e), a.d) if a.__class__ is Dual else Num(a.v, max(a.e, e))
 
 
-def nan_like(a):
+def nan_like(a, sure=False):
     if a.__class__ is Dual:
-        return Dual(a.t, nan_like(a.x), {k: nan_like(d) for k, d in a.d.items()})
-    return Num(NAN, a.e)
+        return Dual(a.t, nan_like(a.x, sure), {k: nan_like(d, sure) for k, d in a.d.items()})
+    return Num(NAN, 0.0 if sure else a.e)
 
 
 # ---- choices ----
@@ -459,7 +456,7 @@ def larger(a, b, sign=1):
     """max (sign 1) or min (-1): NaN if one is; the first where they are equal."""
     x, y = base(a), base(b)
     if x.v != x.v or y.v != y.v:
-        return nan_like(mixed(a, b)) if x.e == INF or y.e == INF else clear(nan_like(add(a, b)))
+        return nan_like(mixed(a, b)) if x.e == INF or y.e == INF else nan_like(add(a, b), True)
     first = sign * x.v >= sign * y.v
     out = a if first else b
     if apart(x, y):
@@ -478,10 +475,6 @@ def blur(out, m):
     if m.__class__ is Dual:
         return Dual(m.t, blur(out.x if level(out) == m.t else out, m.x), m.d)
     return base(out)
-
-
-def clear(a):
-    return Dual(a.t, clear(a.x), {k: clear(d) for k, d in a.d.items()}) if a.__class__ is Dual else Num(a.v, 0.0)
 
 
 def atan2(y, x):
