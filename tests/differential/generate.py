@@ -110,6 +110,22 @@ def derivatives(rng, tag):
     return "\n".join(texts + [close_body(b, name, args)]), [(name, [sh for _, sh in args])]
 
 
+def edges(rng, tag):
+    """Derivatives to order 2 of one expression, at numbers that are zero, tiny, huge or none."""
+    b = open_body(rng, [("x", (3,)), ("y", (3,))], "v")
+    b.depth = 2
+    text, _ = b.expr((3,), 2)
+    if "x" not in b.uses(text) or rng.random() < 0.3:
+        text = rng.choice(["x^%s" % rng.choice(["0.5", "1.5", "2.5", "3.5", "-1", "-0.5", "2", "3", "0.3"]), "(x^2)^tanh(y)", "abs(x)^y", "x*log(x^2 + 1e-30)",
+                           "atan2(x, y)", "sqrt(x^2 + y^2)", "max(x, y)*x", "relu(x)*y", "x/y", "abs(x)*x"]) + " + 0*(%s)" % text * (rng.random() < 0.2)
+    body = ["  let v = %s" % text, "  let J = jac(v, x)", "  let s = sum(v)", "  let g = grad(s, x)"]
+    out = "v, J, g"
+    if rng.random() < 0.5:
+        body.append("  let h = hess(s, x)")
+        out += ", h"
+    return "\n".join([header("f_" + tag, [("x", (3,)), ("y", (3,))])] + body + ["  return " + out, "}"]), [("f_" + tag, [(3,), (3,)])]
+
+
 def derivative_functions(rng, tag):
     """field, poisson, jacobian, hessian of functions of (q, p)."""
     n = rng.randint(1, 3)
@@ -382,7 +398,7 @@ def trainings(rng, tag):
     return "\n".join([text, loss, data, train]), [], (L, [(n,), (m,)])
 
 
-KINDS = {"algebra": (algebra, 6), "special": (special, 4), "derivatives": (derivatives, 7), "functions": (derivative_functions, 2),
+KINDS = {"algebra": (algebra, 6), "special": (special, 4), "derivatives": (derivatives, 7), "edges": (edges, 2), "functions": (derivative_functions, 2),
          "trajectories": (trajectories, 5), "sections": (sections, 1), "flows": (flow_cases, 4), "networks": (networks, 2), "trainings": (trainings, 2), "runs": (runs, 1)}
 
 
@@ -396,4 +412,4 @@ def case(seed, kinds=None):
         kind = seed.split(":")[0]
     tag = "c" + seed.replace(":", "_")
     made = KINDS[kind][0](rng, tag)
-    return Case(seed, kind, made[0], made[1], special=kind == "special", train=made[2] if len(made) > 2 else None)
+    return Case(seed, kind, made[0], made[1], special=kind in ("special", "edges"), train=made[2] if len(made) > 2 else None)

@@ -97,7 +97,9 @@ def slopes(ctx, e, xs):
     out = []
     for a in inner.get(e).data:
         d = a.d if a.__class__ is s.Dual and a.t == inner.level else {}
-        out.append([d.get(k, s.ZERO) for k in range(at)])
+        # a slope that is not finite makes NaN of 0 times it, in forward mode everywhere in the row
+        zero = s.ZERO if all(s.finite(v) for v in d.values()) else s.Num(0.0, s.INF)
+        out.append([d.get(k, zero) for k in range(at)])
     return out, at
 
 

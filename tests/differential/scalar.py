@@ -183,6 +183,8 @@ def div(a, b):
         v = divided(a.v, b.v)
         if not b.v:
             return Num(v, INF if b.e or a.e == INF else 0.0)
+        if b.v - b.v != 0 and b.e:          # by an overflow: no 0
+            return Num(v, INF)
         m, y = abs(v), abs(b.v)
         e = a.e / y + (m / y) * b.e + (m if m >= now.tiny else now.tiny if a.v else 0.0)
         return made(v, INF if b.e * now.u * CLOSE > y else e, a, b)
@@ -283,8 +285,7 @@ def safe(f):
     return g
 
 
-def exp(x):
-    return safe(math.exp)(x)
+exp = safe(math.exp)
 
 
 def sigmoid(x):
@@ -303,10 +304,6 @@ def log1p(x):
     return -INF if x == -1 else safe(math.log1p)(x)
 
 
-def one_minus_square(a):
-    return sub(ONE, mul(a, a))
-
-
 UNARY = {
     # name: value, slope of the value for the bound of the error, derivative from (argument, value)
     "exp": (exp, exp, lambda x, y: y),
@@ -317,7 +314,7 @@ UNARY = {
     "sin": (safe(math.sin), safe(math.cos), lambda x, y: unary("cos", x)),
     "cos": (safe(math.cos), safe(math.sin), lambda x, y: neg(unary("sin", x))),
     "tan": (safe(math.tan), lambda v: 1 + safe(math.tan)(v)**2, lambda x, y: add(ONE, mul(y, y))),
-    "tanh": (math.tanh, lambda v: 1 - math.tanh(v)**2, lambda x, y: one_minus_square(y)),
+    "tanh": (math.tanh, lambda v: 1 - math.tanh(v)**2, lambda x, y: sub(ONE, mul(y, y))),
     "sigmoid": (sigmoid, lambda v: sigmoid(v) * (1 - sigmoid(v)), lambda x, y: mul(y, sub(ONE, y))),
     "softplus": (softplus, sigmoid, lambda x, y: unary("sigmoid", x)),
     "erf": (math.erf, lambda v: 1.13 * math.exp(-v * v) if abs(v) < 30 else 0.0,
@@ -376,16 +373,16 @@ def kinked(name, a):
         v = x.v if x.v != x.v else float((x.v > 0) - (x.v < 0))
         return Num(v, INF if near or x.e == INF else 0.0)
     side = x.v if x.v != x.v else 1 if x.v > 0 else -1 if x.v < 0 and name == "abs" else 0
-    out = a if side == 1 else neg(a) if side == -1 else nan_like(a) if side != side else flat_at(a, x)
+    out = a if side == 1 else neg(a) if side == -1 else nan_like(a) if side != side else flat(a, Num(0.0, 0.0 if not x.e or x.v < 0 else x.e))
     if near:
         out = fog_derivatives(out) if out.__class__ is Dual else fog_derivatives(a)
         return with_bound(out, x.e)
     return out
 
 
-def flat_at(a, x):
-    """0 with no slope: relu and abs where they turn. (relu of a negative number is +0.)"""
-    return Num(0.0, 0.0 if not x.e or x.v < 0 else x.e)
+def flat(a, v):
+    """v with the slopes of a times 0."""
+    return Dual(a.t, flat(a.x, v), {k: flat(d, ZERO) for k, d in a.d.items()}) if a.__class__ is Dual else v
 
 
 def with_bound(a, e):
@@ -460,7 +457,8 @@ def larger(a, b, sign=1):
     first = sign * x.v >= sign * y.v
     out = a if first else b
     if apart(x, y):
-        return out
+        other = b if first else a
+        return add(out, flat(other, ZERO)) if other.__class__ is Dual else out
     if x.e == INF or y.e == INF:
         return mixed(a, b)
     out = with_bound(out, max(x.e, y.e))
@@ -490,8 +488,10 @@ def atan2(y, x):
     t = max(level(y), level(x))
     a, da = (y.x, y.d) if level(y) == t else (y, {})
     b, db = (x.x, x.d) if level(x) == t else (x, {})
-    r = add(mul(a, a), mul(b, b))
-    fa, fb = div(b, r), neg(div(a, r))
+    h = Num(max(abs(base(a).v), abs(base(b).v)))
+    i, j = div(a, h), div(b, h)
+    r = mul(add(mul(i, i), mul(j, j)), h)
+    fa, fb = div(j, r), neg(div(i, r))
     d = {k: mul(fa, g) for k, g in da.items()}
     for k, g in db.items():
         g = mul(fb, g)
