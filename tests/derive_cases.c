@@ -90,6 +90,13 @@ static Val case_trisolve(Build *b, Val x, Val y)
   v = ir_matmul(b, v, ir_trisolve(b, a, ir_index(b, y, 0, 0), true, false));
   return ir_mul(b, v, ir_trisolve(b, a, ir_index(b, y, 0, 1), false, true));
 }
+static Val case_solve(Build *b, Val x, Val y)
+{
+  Val a = ir_take(b, ir_add(b, x, ir_diag(b, ir_splat(b, 3, dims(false, 1, 3, 0, 0)))), 0, (uint32_t[]){1, 2, 0}, 3);
+  Val v = ir_add(b, ir_solve(b, a, y, false), ir_solve(b, a, ir_sin(b, y), true));
+  v = ir_matmul(b, v, ir_solve(b, a, ir_index(b, y, 0, 0), false));
+  return ir_mul(b, v, ir_solve(b, a, ir_index(b, y, 0, 1), true));
+}
 
 /* rk4-like: a carry per sample or shared, a shared one (time), xs, shared parameters; ys and zs. */
 static Val loop(Build *b, Val x, Val y, bool reverse, bool converge)
@@ -189,7 +196,7 @@ const DeriveCase derive_cases[] = {
   {OP_reshape, case_reshape}, {OP_transpose, case_transpose},
   {OP_expand, case_expand}, {OP_sum, case_sum}, {OP_rmax, case_rmax}, {OP_rmin, case_rmin}, {OP_slice, case_slice},
   {OP_unslice, case_unslice}, {OP_concat, case_concat}, {OP_take, case_take}, {OP_put, case_put}, {OP_diag, case_diag},
-  {OP_diagv, case_diagv}, {OP_tri, case_tri}, {OP_dot, case_dot}, {OP_dot, case_lanes}, {OP_trisolve, case_trisolve},
+  {OP_diagv, case_diagv}, {OP_tri, case_tri}, {OP_dot, case_dot}, {OP_dot, case_lanes}, {OP_trisolve, case_trisolve}, {OP_solve, case_solve},
   {OP_scan, case_scan}, {OP_scan, case_reverse}, {OP_scan, case_converge}, {OP_scan, case_map}, {OP_scan, case_nested},
   {OP_proj, case_scan}, {OP_rand, case_rand}, {OP_barrier, case_barrier}, {OP_reversible, case_reversible},
   {OP_integrate, NULL}, {OP_ode, NULL}, {OP_grad, NULL}, {OP_jac, NULL}, {OP_divergence, NULL},  /* tests of their own */
