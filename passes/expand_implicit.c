@@ -2,7 +2,7 @@
  * round-off, or the states become NaN.
  *
  *   plainly   a loop renews the stages by the equation, from K_i = f(t, y), until they move by no more than 4 units in the
- *             last place. Where steps are small that is all.
+ *             last place; after LATE turns, by no more than that moves the states by. Where steps are small that is all.
  *   Newton    samples that have not come to rest by then go on with r(K) = f(...) - K and the matrix dr/dK, from the
  *             plain iterate if that is any good, else from K_i = f(t, y), by steps that are shortened until |r| shrinks. Done is
  *             who moves the states by no more than 4 units in the last place of |y| + |dt| |K|, or who cannot
@@ -25,8 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 48, DIRECT = 4, EXACT_TURNS = 50, PLAIN_TURNS = 50, NEWTON_TURNS = 60 };
-static const double GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000;     /* LOOSE: units, without Newton */
+enum { MOST = 48, DIRECT = 4, EXACT_TURNS = 50, PLAIN_TURNS = 50, LATE = 14, NEWTON_TURNS = 60 };
+static const double TICK = 1.0/64, GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000;     /* LOOSE: units, without Newton */
 
 typedef struct Implicit {
   const Traj *t;
@@ -194,17 +194,30 @@ static Val begins(const Implicit *m) {
   return ir_select(b, ir_le(b, sum, ir_const(b, b->f->f64 ? 1e300 : 1e37)), ir_const(b, 1), ir_const(b, 0));
 }
 
-/* One turn: outputs the status, 1 under way and 0 at rest, and the stages; without `stops`, the stages alone. */
-static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status) {
-  Val *next = base_zeroed(m->nk, sizeof *next), still = VAL_NONE;
-  again(m, &w->in, w->k, next);
-  for (uint32_t j = 0; status.id && j < m->nk; j++) {
+/* Whether the stages rest: what they move by is no more than 4 units of what they are; `late`, of what they are and would
+ * have to be to change the states, since rates that round off more never come to rest. */
+static Val rests(const Implicit *m, const Within *w, const Val *next, Val late) {
+  Build *b = w->in.b;
+  Val still = VAL_NONE, h = ir_abs(b, w->in.dt), zero = ir_const(b, 0);
+  for (uint32_t j = 0; j < m->nk; j++) {
     if (!unknown(m, j)) continue;
-    Val bound = ir_mul(b, ir_const(b, 4 * unit(b)), largest(b, VAL_NONE, next[j]));
+    Val more = ir_select(b, late, ir_div(b, largest(b, VAL_NONE, w->in.y[j % m->n]), h), zero);
+    Val bound = ir_mul(b, ir_const(b, 4 * unit(b)), ir_add(b, largest(b, VAL_NONE, next[j]), more));
     still = both(b, still, ir_le(b, largest(b, VAL_NONE, ir_sub(b, next[j], w->k[j])), bound));
   }
-  Val on = status.id ? ir_lt(b, ir_const(b, 0), status) : VAL_NONE, zero = ir_const(b, 0);
-  if (on.id) ir_output(b, with_lane(b, ir_select(b, still, zero, status), m->lane), "status");
+  return still;
+}
+
+/* One turn. Outputs the status, which counts down from 1 under way and is 0 at rest, and the stages; the stages alone where no
+ * status is carried. */
+static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status) {
+  Val *next = base_zeroed(m->nk, sizeof *next), on = VAL_NONE, zero = ir_const(b, 0);
+  again(m, &w->in, w->k, next);
+  if (status.id) {
+    Val still = rests(m, w, next, ir_lt(b, status, ir_const(b, 1 - LATE * TICK)));
+    on = ir_lt(b, zero, status);
+    ir_output(b, with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane), "status");
+  }
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) ir_output(b, on.id ? ir_select(b, on, next[j], w->k[j]) : next[j], "K");
   free(next);
