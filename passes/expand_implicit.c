@@ -87,6 +87,7 @@ static Val largest(Build *b, Val max, Val x) {
 
 static Val both(Build *b, Val x, Val y) { return !x.id ? y : !y.id ? x : ir_and(b, x, y); }
 
+static double enormous(const Build *b) { return b->f->f64 ? 1e300 : 1e37; }
 static double unit(const Build *b) { return b->f->f64 ? DBL_EPSILON : FLT_EPSILON; }
 
 /* ---- stages as one vector ------------------------------------------------------------------------------------- */
@@ -191,7 +192,7 @@ static Val begins(const Implicit *m) {
     Val x = ir_sum_all(b, ir_abs(b, m->start[v]));
     sum = sum.id ? ir_add(b, sum, x) : x;
   }
-  return ir_select(b, ir_le(b, sum, ir_const(b, b->f->f64 ? 1e300 : 1e37)), ir_const(b, 1), ir_const(b, 0));
+  return ir_select(b, ir_le(b, sum, ir_const(b, enormous(b))), ir_const(b, 1), ir_const(b, 0));
 }
 
 /* Whether the stages rest: what they move by is no more than 4 units of what they are; `late`, of what they are and would
@@ -279,7 +280,7 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
     .k = ir_select(b, better, ir_select(b, done, ir_add(b, at, step), at), from),
     .d = ir_select(b, better, step, x->d),
     .way = ir_select(b, better, one, shorter),
-    .size = ir_select(b, better, size, ir_select(b, first, ir_const(b, INFINITY), x->size)),
+    .size = ir_select(b, better, size, ir_select(b, first, ir_const(b, enormous(b)), x->size)),
   };
   y.status = ir_select(b, on, y.status, x->status);
   y.k = ir_select(b, on, y.k, x->k), y.d = ir_select(b, on, y.d, x->d);
