@@ -87,7 +87,11 @@ static Val largest(Build *b, Val max, Val x) {
 
 static Val both(Build *b, Val x, Val y) { return !x.id ? y : !y.id ? x : ir_and(b, x, y); }
 
-static double enormous(const Build *b) { return b->f->f64 ? 1e300 : 1e37; }
+/* Of x >= 0, without a huge constant. */
+static Val is_finite(Build *b, Val x) {
+  return ir_lt(b, ir_mul(b, ir_const(b, 0.5), x), ir_add(b, x, ir_const(b, 1)));
+}
+
 static double unit(const Build *b) { return b->f->f64 ? DBL_EPSILON : FLT_EPSILON; }
 
 /* ---- stages as one vector ------------------------------------------------------------------------------------- */
@@ -192,7 +196,7 @@ static Val begins(const Implicit *m) {
     Val x = ir_sum_all(b, ir_abs(b, m->start[v]));
     sum = sum.id ? ir_add(b, sum, x) : x;
   }
-  return ir_select(b, ir_le(b, sum, ir_const(b, enormous(b))), ir_const(b, 1), ir_const(b, 0));
+  return ir_select(b, is_finite(b, sum), ir_const(b, 1), ir_const(b, 0));
 }
 
 /* Whether the stages rest: what they move by is no more than 4 units of what they are; `late`, of what they are and would
@@ -258,7 +262,7 @@ static Val plainly(Implicit *m, Val *k, uint32_t turns, bool stops) {
 /* ---- Newton -------------------------------------------------------------------------------------------------------- */
 
 typedef struct Newton { Val status, k, d, way, size; } Newton;    /* d: the step from k; way: the part of it that is tried,
-                                                                    * negative at first; size: |r(k)| */
+                                                                    * negative at first, 0: anything will do; size: |r(k)| */
 
 /* One turn: r and the step at k + way*d. If |r| is smaller there, on from there, else a shorter way. */
 static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, const Newton *x, Val start, const Val *args) {
@@ -267,7 +271,8 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
   Val at = ir_add(b, x->k, ir_mul(b, ir_abs(b, x->way), x->d));
   Equation q = equation_at(b, system, at, args);
   Val size = largest(b, VAL_NONE, q.r), step = ir_neg(b, ir_solve(b, q.jacobian, q.r, false));
-  Val on = ir_lt(b, zero, x->status), better = ir_lt(b, size, x->size), first = ir_lt(b, x->way, zero);
+  Val on = ir_lt(b, zero, x->status), first = ir_lt(b, x->way, zero);
+  Val better = ir_or(b, ir_lt(b, size, x->size), ir_and(b, ir_eq(b, x->way, zero), is_finite(b, size)));
   scatter(m, b, at, k), scatter(m, b, step, d);
   Val done = ir_and(b, better, small(m, in, k, d, 4 * unit(b)));
   scatter(m, b, x->k, k), scatter(m, b, x->d, d);
@@ -280,7 +285,7 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
     .k = ir_select(b, better, ir_select(b, done, ir_add(b, at, step), at), from),
     .d = ir_select(b, better, step, x->d),
     .way = ir_select(b, better, one, shorter),
-    .size = ir_select(b, better, size, ir_select(b, first, ir_const(b, enormous(b)), x->size)),
+    .size = ir_select(b, better, size, x->size),
   };
   y.status = ir_select(b, on, y.status, x->status);
   y.k = ir_select(b, on, y.k, x->k), y.d = ir_select(b, on, y.d, x->d);
