@@ -442,7 +442,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
   }
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
-    if (g->kind == G_SCAN) count(g->body, turns * ir_attr(p->f, ir_inst(p->f, g->main), 0), tile, once);
+    if (g->kind == G_SCAN) count(g->body, turns * ir_turns(p->f, ir_inst(p->f, g->main)), tile, once);
   }
 }
 

@@ -188,6 +188,7 @@ bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t
 /* The type of result `index` of a MULTI instruction. */
 bool ir_result_type(const Fn *f, const Inst *multi, uint32_t index, Type *out);
 uint32_t ir_result_count(const Fn *f, const Inst *multi);
+int64_t ir_turns(const Fn *f, const Inst *scan);         /* to count work by: how many a loop has, or is taken to have */
 
 /* ---- building (build.c, fold.c) --------------------------------------------------------------------- */
 

@@ -202,6 +202,12 @@ bool shape_root(const Sig *s, Type *out) {
   return true;
 }
 
+int64_t ir_turns(const Fn *f, const Inst *scan) {
+  enum { WHILE_TURNS = 8 };  /* of a loop that ends when its samples are done */
+  int64_t n = ir_attr(f, scan, SCAN_N);
+  return ir_attr(f, scan, SCAN_CONVERGE) == 2 && n > WHILE_TURNS ? WHILE_TURNS : n;
+}
+
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;

@@ -279,7 +279,7 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
   Val floor = ir_and(b, ir_eq(b, x->way, one), small(m, in, k, d, sqrt(unit(b))));
   Val lost = ir_lt(b, x->way, ir_const(b, SHORTEST));
   Val worse = ir_select(b, first, one, ir_select(b, floor, zero, ir_select(b, lost, ir_const(b, -1), one)));
-  Val from = ir_select(b, first, start, x->k), shorter = ir_select(b, first, zero, ir_mul(b, ir_const(b, 0.25), x->way));
+  Val from = ir_select(b, first, start, ir_select(b, floor, at, x->k)), shorter = ir_select(b, first, zero, ir_mul(b, ir_const(b, 0.25), x->way));
   Newton y = {
     .status = ir_select(b, better, ir_select(b, done, zero, one), worse),
     .k = ir_select(b, better, ir_select(b, done, ir_add(b, at, step), at), from),
