@@ -178,11 +178,16 @@ static CgVec change(Gen *g, CgVec a, CgVec b, bool lane) {
   return diff;
 }
 
+/* The larger one; a NaN of x does not count. */
+static CgVec larger(Gen *g, CgVec most, CgVec x, bool lane) {
+  for (unsigned v = 0; v < (lane ? g->e->nv : 1); v++)
+    most.v[v] = LLVMBuildSelect(g->e->b, LLVMBuildFCmp(g->e->b, LLVMRealOGT, x.v[v], most.v[v], ""), x.v[v], most.v[v], "");
+  return most;
+}
+
 static void moved_by(Gen *g, Moved *m, CgVec a, CgVec b, bool lane) {
-  CgVec diff = change(g, a, b, lane);
-  b = gen_ew(g, OP_abs, &b, 1, lane);
-  m->moved = gen_ew(g, OP_max, (CgVec[]){m->moved, diff}, 2, lane);
-  m->size = gen_ew(g, OP_max, (CgVec[]){m->size, b}, 2, lane);
+  m->moved = larger(g, m->moved, change(g, a, b, lane), lane);
+  m->size = larger(g, m->size, gen_ew(g, OP_abs, &b, 1, lane), lane);
 }
 
 static Moved big_moved(Gen *g, Scan *s, const Carry *c) {

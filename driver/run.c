@@ -2,6 +2,7 @@
 #include "driver/plot.h"
 #include "driver/proofs.h"
 #include "driver/runner.h"
+#include "driver/runtime_generation.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -12,24 +13,34 @@
 #include <xxhash.h>
 
 static volatile int interrupted;
+static volatile sig_atomic_t training;     /* stops after its step when asked to */
+static const RtRun *volatile open_now;
 
+/* Training ends with a checkpoint. Everything else, and a second signal, ends at once, with the manifest saying so. */
 static void on_signal(int number) {
   (void)number;
-  if (interrupted++) _exit(130);           /* the second Ctrl-C does not wait */
+  if (!interrupted++ && training) return;
+  rt_run_stop_now(open_now);
+  (void)!write(STDERR_FILENO, "stopped\n", 8);
+  _exit(130);
 }
 
+/* A reader that is gone, or a limit on sizes of files, is an error of the write that meets it. */
 static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+  sigaction(SIGPIPE, &ignore, NULL);
+  sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, (Span){0}, "%s", err->text); }
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
-typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; RtError err; } Watch;
+typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; bool test_lost; RtError err; } Watch;
 
 static bool on_test(void *ctx) {
   Watch *w = ctx;
@@ -41,30 +52,41 @@ static bool on_progress(void *ctx, int64_t step, double loss, double test, doubl
   Watch *w = ctx;
   const RtMetric m = {w->t->spec->name, w->action, step, loss, test, lr, samples_per_s};
   rt_progress_step(&w->progress, step, loss, test, lr, samples_per_s);
+  if (w->t->spec->test && !isfinite(test) && !w->test_lost) {
+    rt_progress_finish(&w->progress);
+    nan_test(w->r->s, w->t, step);
+    w->test_lost = w->r->not_finite = true;
+  }
   return rt_run_metric(w->r->run, &m, &w->err);
+}
+
+/* One turn of a stack, or all that there is. */
+static RtTensor turn_tensor(Arena *mem, const Param *p, int64_t turn, const RtArray *a) {
+  Type t = param_turn_type(p);
+  char *path = param_turn_path(p, turn);
+  size_t bytes = (size_t)type_count(t) * (a->f64 ? sizeof(double) : sizeof(float));
+  RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank,
+                .v = (char *)a->v + (size_t)turn * bytes};
+  memcpy(r.dim, t.dim, sizeof t.dim);
+  free(path);
+  return r;
 }
 
 static bool on_checkpoint(void *ctx, int64_t step) {
   Watch *w = ctx;
   const Model *m = w->r->s->model;
-  int ns = w->t->rt.nstates, n = (int)m->nparam + ns;
-  RtTensor *tensor = calloc((size_t)n, sizeof *tensor);
-  char (*name)[32] = calloc((size_t)ns + 1, sizeof *name);
-  if (!tensor || !name) return free(tensor), free(name), false;
-  for (uint32_t k = 0; k < m->nparam; k++) {
-    const RtArray *a = &w->t->param[k];
-    tensor[k] = (RtTensor){.name = m->param[k].path, .f64 = a->f64, .rank = a->rank, .v = a->v};
-    memcpy(tensor[k].dim, a->dim, sizeof a->dim);
-  }
-  for (int i = 0; i < ns; i++) {
-    snprintf(name[i], sizeof name[i], "optimizer.%d", i);
-    tensor[m->nparam + (uint32_t)i] = (RtTensor){.name = name[i], .f64 = m->f64, .rank = 1,
-                                                 .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
-  }
+  Arena *mem = arena_create();
+  VEC(RtTensor) tensor = {0};
+  for (uint32_t k = 0; k < m->nparam; k++)
+    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++)
+      *vec_push(&tensor) = turn_tensor(mem, &m->param[k], turn, &w->t->param[k]);
+  for (int i = 0; i < w->t->rt.nstates; i++)
+    *vec_push(&tensor) = (RtTensor){.name = arena_printf(mem, "optimizer.%d", i), .f64 = m->f64, .rank = 1,
+                                    .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
   const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash};
-  bool ok = rt_run_checkpoint(w->r->run, &at, tensor, n, step == w->t->rt.steps, &w->err);
-  free(tensor);
-  free(name);
+  bool ok = rt_run_checkpoint(w->r->run, &at, tensor.at, (int)tensor.n, step == w->t->rt.steps, &w->err);
+  vec_free(&tensor);
+  arena_destroy(mem);
   return ok;
 }
 
@@ -89,7 +111,7 @@ static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *e
   switch (status) {
     case RT_DONE: return 0;
     case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
-    case RT_NOT_FINITE: return nan_hunt(r->s, w->t);
+    case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
     default: return fail(r, w->err.text[0] ? &w->err : err);
   }
 }
@@ -112,13 +134,16 @@ static int run_train(Runner *r, const Train *spec, int action) {
   if (code) return trainer_close(&t), code;
   first_step_times(r);
   rt_progress_init(&w.progress, stderr, r->s->opt->quiet, spec->name, t.rt.step, t.rt.steps);
+  w.progress.tested = spec->test != NULL;
   t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
   t.rt.checkpoint = on_checkpoint;
   t.rt.ctx = &w;
   t.rt.checkpoint_seconds = 10;
   t.rt.stop = &interrupted;
+  training = 1;
   RtStatus status = rt_train(&t.rt, &err);
+  training = 0;
   rt_progress_finish(&w.progress);
   trainer_publish(r->s, &t);
   code = judge_training(r, &w, status, &err);
@@ -253,16 +278,16 @@ static int run_action(Runner *r, uint32_t i) {
 
 static void describe_run(Runner *r) {
   const Session *s = r->s;
-  char version[64];
   json_t *overrides = json_array();
   for (uint32_t i = 0; i < s->opt->override_.n; i++) json_array_append_new(overrides, json_string(s->opt->override_.at[i]));
-  snprintf(version, sizeof version, "%s", HNNC_VERSION);
-  rt_run_set(r->run, "hnnc", json_string(version));
+  rt_run_set(r->run, "hnnc", json_string(HNNC_VERSION));
   rt_run_set(r->run, "model", json_string(s->model->path));
   rt_run_set(r->run, "model_hash", json_string(r->hash));
-  char data[40];
+  char data[40], build[BUILD_TEXT];
   data_fingerprint(s, data);
+  runner_build(build);
   rt_run_set(r->run, "data_hash", json_string(data));
+  rt_run_set(r->run, "build", json_string(build));
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
@@ -303,6 +328,7 @@ static int prove(Runner *r) {
 int runner_run(Runner *r) {
   const Model *m = r->s->model;
   RtError err = {{0}};
+  open_now = r->run;
   catch_signals();
   describe_run(r);
   if (!rt_run_status(r->run, "running", &err)) return fail(r, &err);
@@ -314,24 +340,64 @@ int runner_run(Runner *r) {
   return finish(r, code);
 }
 
-void runner_hash(const char *text, size_t size, const Options *o, char *out) {
+void runner_hash(const Source *src, const Options *o, char *out) {
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
-  XXH3_128bits_update(state, text, size);
+  for (uint32_t k = 1; k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    XXH3_128bits_update(state, &f->len, sizeof f->len);
+    XXH3_128bits_update(state, f->text, f->len);
+  }
   for (uint32_t i = 0; i < o->override_.n; i++) XXH3_128bits_update(state, o->override_.at[i], strlen(o->override_.at[i]) + 1);
   XXH3_128bits_update(state, &o->seed, sizeof o->seed);
+  XXH3_128bits_update(state, &o->opt, sizeof o->opt);
   XXH128_hash_t h = XXH3_128bits_digest(state);
   XXH3_freeState(state);
   snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}
+
+/* The sources of everything that makes numbers: see tools/generation.py. */
+void runner_build(char out[BUILD_TEXT]) {
+  const char *part[] = {cg_version(), pass_decide_version(), kept_version(), RUNTIME_GENERATION};
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) XXH3_128bits_update(state, part[i], strlen(part[i]) + 1);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, BUILD_TEXT, "%016" PRIx64, (uint64_t)h.high64);
+}
+
+/* Imported files as they were: sources/1-NAME.hnn, ...; those of the library are the command's own. */
+static bool keep_sources(Runner *r, RtError *err) {
+  const Source *src = r->s->src;
+  bool ok = true;
+  for (uint32_t k = 2, n = 1; ok && k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    if (!f->loaded) continue;
+    const char *slash = strrchr(f->name, '/');
+    ok = rt_run_write(r->run, "sources", arena_printf(r->s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len, err);
+  }
+  return ok;
+}
+
+void runner_close(Runner *r) {
+  open_now = NULL;
+  rt_checkpoint_finish(r->from);
+  rt_run_destroy(r->run);
+  free(r->result);
+  free(r->holds);
+  free(r->judged);
 }
 
 static int open_run(Runner *r, const Options *o) {
   Session *s = r->s;
   RtError err = {{0}};
   const SourceFile *f = source_file(s->src, 1);
-  runner_hash(f->text, f->len, o, r->hash);
+  runner_hash(s->src, o, r->hash);
   r->run = rt_run_create("runs", s->model->name, o->out, f->text, f->len, &err);
-  if (!r->run) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  open_now = r->run;
+  catch_signals();
+  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
   if (!o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r->run));
   return 0;
 }
@@ -349,10 +415,7 @@ int command_run(const Options *o) {
     code = runner_run(&r);
   }
   if (o->time_passes) pass_times_print(stderr);
-  rt_run_destroy(r.run);
-  free(r.result);
-  free(r.holds);
-  free(r.judged);
+  runner_close(&r);
   session_close(&s);
   return code;
 }

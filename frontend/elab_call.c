@@ -13,7 +13,11 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
   a.at = ARENA_ARRAY(E->mem, Actual, call->nargs + 1);
   for (const Arg *g = call->args; g; g = g->next) {
     bool lazy = b && g->name && builtin_lazy(b, g->name);
-    Value v = lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
+    const bool late = !g->name && a.n && a.at[a.n - 1].name;
+    if (late)
+      elab_label(elab_error(E, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
+                 "by its name");
+    Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
   return a;
@@ -128,8 +132,11 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
     }
     slot[k].a = x;
   }
+  bool unknown = false;              /* an argument that failed may have been a tuple */
+  for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
     if (slot[k].a || slot[k].f->init) continue;
+    if (unknown) return false;
     DiagMsg *m = elab_error(E, a->call, "`%s` needs `%s`", name, slot[k].f->name);
     elab_label(m, slot[k].f->at, "without a default");
     return false;
@@ -252,8 +259,9 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
   Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name};
+  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
   Flow *old_flow = E->flow;
+  body.base = E->level;
   body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
   E->flow = NULL;
   Call call = {E->calls, g, a->call};
@@ -279,6 +287,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   E->frame = old_frame;
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   return v.kind == V_NONE ? POISON : v;
 }
 
@@ -336,5 +345,6 @@ Value elab_call(Elab *E, const Expr *e) {
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
   if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
   return POISON;
 }

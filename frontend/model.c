@@ -89,7 +89,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   if (m) return m;
   uint32_t file = source_load(E->src, path);
   if (file) return module_load(E, path, file);
-  elab_error(E, it->name_at, "cannot read `%s`: %s", path, strerror(errno));
+  elab_error(E, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
 }
 
@@ -205,6 +205,51 @@ static void elaborate(Elab *E) {
   scratch_end(E, &s, POISON, (Span){0});
 }
 
+/* ---- parameters ---------------------------------------------------------------------------------------- */
+
+int64_t param_turns(const Param *p) {
+  int64_t n = 1;
+  for (uint32_t k = 0; k < p->stacked; k++) n *= p->type.dim[k];
+  return n;
+}
+
+int64_t model_params(const Model *m) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < m->nparam; k++) n += param_turns(&m->param[k]);
+  return n;
+}
+
+Type param_turn_type(const Param *p) {
+  return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked);
+}
+
+/* The next range `a:b` at or behind s, and where it ends; NULL if there is none. */
+static const char *next_range(const char *s, int64_t *a, int64_t *b, const char **end) {
+  const char *colon = strchr(s, ':'), *begin = colon;
+  if (!colon) return NULL;
+  while (begin > s && begin[-1] >= '0' && begin[-1] <= '9') begin--;
+  char *stop;
+  *a = strtoll(begin, NULL, 10);
+  *b = strtoll(colon + 1, &stop, 10);
+  *end = stop;
+  return begin;
+}
+
+/* No number is longer than the range that it comes from. */
+char *param_turn_path(const Param *p, int64_t turn) {
+  int64_t left = param_turns(p), a, b;
+  const char *at = p->path, *begin, *end;
+  size_t size = strlen(p->path) + 1, n = 0;
+  char *path = base_realloc(NULL, size);
+  for (; p->stacked && (begin = next_range(at, &a, &b, &end)); at = end) {
+    left /= b - a;
+    n += (size_t)snprintf(path + n, size - n, "%.*s%lld", (int)(begin - at), at, (long long)(a + turn / left));
+    turn %= left;
+  }
+  snprintf(path + n, size - n, "%s", at);
+  return path;
+}
+
 /* ---- the model ----------------------------------------------------------------------------------------- */
 
 #define COPY(dst, ndst, vec)                                         \
@@ -272,9 +317,9 @@ Model *model_load_text(Source *src, const char *path, const char *text, size_t l
 }
 
 Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *diag) {
-  uint32_t file = source_load(src, path);
+  uint32_t file = source_load_any(src, path);
   if (!file) {
-    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, strerror(errno));
+    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, source_fault(errno));
     return NULL;
   }
   return load(src, file, path, o, diag);

@@ -28,7 +28,7 @@ static double draw_real(int range, uint64_t *state) {
   if (range < 8) return low[range] + (high[range] - low[range]) * u;
   if (range == 8) return floor(7 * u) - 3;
   double size = exp(range == 9 ? 12 * u - 6 : 6 * u - 6);
-  return field_bits(state) & (range == 9) ? -size : size;
+  return (field_bits(state) & (range == 9)) ? -size : size;
 }
 
 void ir_field_point(const Fn *f, uint64_t point, Tensor *in) {
@@ -70,7 +70,7 @@ typedef struct Watch {
 static bool extreme(const Inst *i, double v) {
   static const double LARGEST = 0x1p500, SMALLEST = 0x1p-500;
   bool exponential = i->op == OP_exp || i->op == OP_expm1 || i->op == OP_sigmoid || i->op == OP_softplus ||
-                     i->op == OP_pow;
+                     i->op == OP_pow || i->op == OP_powlog || i->op == OP_powlog2;
   if (i->op == OP_const || i->op == OP_table || isnan(v)) return false;
   if (i->op == OP_atan2 && fabs(v) > 3.1415926535897) return true;       /* on the cut: the sign of zero decides */
   if (isinf(v) || v == 0) return exponential && (isinf(v) || i->op == OP_exp || i->op == OP_sigmoid);
@@ -133,7 +133,8 @@ static bool nearly_equal(const Asked *x, const Asked *y, Type t) {
 }
 
 /* Values are the evaluator's own until it goes on, so they may be moved. Exact constants and bools stay. */
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value) {
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args) {
+  (void)args;
   Watch *w = ctx;
   const Inst *i = ir_inst(f, v);
   if (value->v && w->asked.n && equality(f, i))

@@ -58,7 +58,7 @@ static const Inst *operand(const Build *b, const Dot *d, int w) { return ir_inst
 
 static Val dot_zero(Build *b, Dot d, int w, Type want) {
   double v;
-  return ir_is_const(b->f, d.x[w], &v) && v == 0 ? fold_zeros(b, want) : VAL_NONE;
+  return ir_is_const(b->f, d.x[w], &v) && v == 0 && fold_vanishes(b, d.x[1 - w]) ? fold_zeros(b, want) : VAL_NONE;
 }
 
 static Val dot_spread(Build *b, Dot d, int w) {
@@ -74,6 +74,9 @@ static Val dot_splat(Build *b, Dot d, int w, Type want) {
   int o = 1 - w, n = d.n[o], *label = d.label[o];
   Val y = d.x[o];
   if (d.lanes || !fold_is_splat(b->f, d.x[w], &c)) return VAL_NONE;
+  Val by = fold_splat(b, c, type_scalar(false));
+  bool after = fold_leaves_sum(b, by);
+  if (!after) y = ir_mul(b, y, by);
   for (int k = n; k-- > 0;)
     if (place(d.out, d.nout, label[k]) < 0) {
       y = ir_sum(b, y, k);
@@ -84,7 +87,8 @@ static Val dot_splat(Build *b, Dot d, int w, Type want) {
       y = ir_expand(b, y, n, want.dim[k]);
       label[n++] = d.out[k];
     }
-  return ir_mul(b, arrange(b, y, label, d.out, n), fold_splat(b, c, type_scalar(false)));
+  y = arrange(b, y, label, d.out, n);
+  return after ? ir_mul(b, y, by) : y;
 }
 
 static Val dot_transposed(Build *b, Dot d, int w) {
@@ -104,6 +108,7 @@ static Val dot_expanded(Build *b, Dot d, int w) {
   uint32_t size = (uint32_t)ir_attr(b->f, i, 1);
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (other < 0 && d.lanes) return VAL_NONE;
+  if (other >= 0 && out < 0 && !fold_free_order(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
   drop_axis(&d, w, at, ir_arg(b->f, i, 0));
   if (other >= 0 && out < 0) drop_axis(&d, o, other, ir_sum(b, d.x[o], other));
   if (other >= 0) return emit_dot(b, &d);
@@ -128,7 +133,7 @@ static Val dot_diagonal(Build *b, Dot d, int w) {
 /* A sum over an axis that is zero but for a slice. */
 static Val dot_padded(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
-  if (i->op != OP_unslice) return VAL_NONE;
+  if (i->op != OP_unslice || !fold_vanishes(b, d.x[1 - w])) return VAL_NONE;
   int at = (int)ir_attr(b->f, i, 0), o = 1 - w, label = d.label[w][at];
   uint32_t start = (uint32_t)ir_attr(b->f, i, 1), step = (uint32_t)ir_attr(b->f, i, 2),
            total = (uint32_t)ir_attr(b->f, i, 3);

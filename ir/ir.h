@@ -153,9 +153,13 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol} @rates: adaptive, dense output at times[nt];
- *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64.
- *   Not differentiable.
+ * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt];
+ *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64. A sample that
+ *   fails (abi.h says how it may) is NaN at every time. Not differentiable.
+ *
+ * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
+ *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the
+ *   scalar x, mostly the step.
  *
  * reversible (x..., inv...) {states} @body: a step f of the states that g undoes. body inputs: states x,
  *   states y (of the same types), invariants; body outputs: f(x, inv), one for each state, of its type, then
@@ -179,6 +183,13 @@ typedef enum Method {
 typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
 extern const MethodInfo ir_method[M_count];              /* ir/method.c */
 
+typedef enum Cause {
+  CAUSE_NOT_CONVERGED,       /* the iteration of the implicit method `about` in a step of length x */
+  CAUSE_NO_CROSSING,         /* a section met its surface not once in `about` steps of length x */
+  CAUSE_count
+} Cause;
+extern const char *const ir_cause[CAUSE_count];
+
 /* ---- types of results (shape.c) ------------------------------------------------------------------- */
 
 /* The type of op(args){attrs}@sub. On a violation returns false and says it in err. A const's dims and
@@ -199,6 +210,7 @@ typedef struct Build {
   Op of;
   bool fold;                 /* fold constants and identities */
   bool number;               /* value-number (never IMPURE ops, id or barrier) */
+  bool powers;               /* no derivative is to come: half and negative powers become roots and products */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
@@ -221,6 +233,7 @@ Val ir_const(Build *b, double v);                        /* scalar; exact if v i
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
 Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
 Val ir_table(Build *b, Type type, const double *v);      /* copies v */
+bool ir_normal(const Fn *f, double v);                   /* neither 0, nor subnormal, nor infinite in the precision of f */
 bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, also a spread one */
 
 /* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */
@@ -234,6 +247,7 @@ Val ir_not(Build *b, Val x);
 
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
+Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about);
 Val ir_id(Build *b, Val x);
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those of `after` that are per sample count */
 Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
@@ -268,7 +282,7 @@ Val ir_proj(Build *b, Val multi, uint32_t index);
 Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
                  uint32_t steps, uint32_t every, Fn *rates);
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, Fn *rates);
+           double rtol, double atol, int64_t max_steps, Fn *rates);
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
 Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
@@ -316,8 +330,11 @@ typedef struct EvalEnv {
                int64_t elems, double *out);
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
-  /* When set, called after each instruction (NaN hunts, traces); false stops the evaluation. */
-  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value);
+  /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops
+   * the evaluation. */
+  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args);
+  /* When set, called after an `ode` in which samples failed. */
+  void (*failed)(void *ctx, const Fn *f, Val v, const HnnOde *ode);
   void *ctx;
 } EvalEnv;
 

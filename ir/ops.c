@@ -6,7 +6,7 @@
 
 /* Operands of the structural ops; a row of ops.def without its line here does not build. */
 enum {
-  ARITY_in = 0, ARITY_const = 0, ARITY_table = 0, ARITY_rand = -1, ARITY_select = 3, ARITY_id = 1, ARITY_barrier = -1,
+  ARITY_in = 0, ARITY_const = 0, ARITY_table = 0, ARITY_rand = -1, ARITY_select = 3, ARITY_require = 2, ARITY_id = 1, ARITY_barrier = -1,
   ARITY_spread = 1, ARITY_batch_sum = 1, ARITY_batch_mean = 2, ARITY_reshape = 1, ARITY_transpose = 1, ARITY_expand = 1,
   ARITY_sum = 1, ARITY_rmax = 1, ARITY_rmin = 1, ARITY_slice = 1, ARITY_unslice = 1, ARITY_concat = -1,
   ARITY_take = 1, ARITY_put = 1, ARITY_diag = 1, ARITY_diagv = 1, ARITY_tri = 1, ARITY_dot = 2,
@@ -99,7 +99,8 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
 bool ir_transcendental(Op op) {
   switch (op) {
   case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2: return true;
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_powlog:
+  case OP_powlog2: case OP_atan2: return true;
   default: return false;
   }
 }

@@ -73,6 +73,15 @@ static bool shape_select(const Sig *s, Type *out) {
   return broadcast(s, (DType)s->type[1].dt, out);
 }
 
+static bool shape_require(const Sig *s, Type *out) {
+  if (!want_kind(s, 0, DT_BOOL) || !want_kind(s, 1, DT_REAL)) return false;
+  if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
+  if (s->attr[0] < 0 || s->attr[0] >= CAUSE_count || s->attr[1] < 0 ||
+      (s->attr[0] == CAUSE_NOT_CONVERGED && s->attr[1] >= M_count))
+    return shape_bad(s, "has a cause and what it is about");
+  return broadcast(s, DT_REAL, out);
+}
+
 /* ---- leaves ---- */
 
 static bool shape_in(const Sig *s, Type *out) {

@@ -146,6 +146,7 @@ bool shape_ode(const Sig *s, Type *out) {
   if (!method_attr(s, true)) return false;
   if (!(tol[0] >= 0) || !(tol[1] >= 0) || !(tol[0] + tol[1] > 0) || isinf(tol[0] + tol[1]))
     return shape_bad(s, "needs a positive tolerance");
+  if (a[4] < 1 || a[4] > INT32_MAX) return shape_bad(s, "needs a number of steps");
   if (a[1] < 1 || a[1] >= s->nargs)
     return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
   uint32_t n = (uint32_t)a[1];
@@ -228,7 +229,7 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
     *n = integrate_points(a);
     return true;
   case OP_ode:
-    if (m->nattr != 4 || a[1] < 0 || a[1] >= m->nargs) return false;
+    if (m->nattr != 5 || a[1] < 0 || a[1] >= m->nargs) return false;
     Val times = ir_arg(f, m, (uint32_t)a[1]);
     if (times.id >= f->inst.n) return false;
     *n = ir_type(f, times).dim[0];

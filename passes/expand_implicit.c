@@ -392,8 +392,9 @@ static Val solve(Implicit *m) {
 }
 
 /* NaN for what has not converged, by a factor, so that derivatives are NaN, too. */
-static Val poison(Build *b, Val y, Val good) {
-  return ir_mul(b, y, ir_select(b, good, ir_const(b, 1), ir_const(b, NAN)));
+static Val poison(const Implicit *m, Val y, Val good) {
+  Build *b = m->s->b;
+  return ir_mul(b, y, ir_require(b, good, m->s->dt, CAUSE_NOT_CONVERGED, m->t->method));
 }
 
 void expand_implicit(const Traj *t, Scope *s, const Tableau *rk) {
@@ -411,7 +412,7 @@ void expand_implicit(const Traj *t, Scope *s, const Tableau *rk) {
   for (uint32_t v = 0; v < n; v++) {
     Val of = good[ir_type(b->f, s->y[v]).lane];
     s->y[v] = expand_add_scaled(b, s->y[v], expand_length(s), expand_combine(b, rk->b, m.k + v, rk->stages, n));
-    if (of.id) s->y[v] = poison(b, s->y[v], of);
+    if (of.id) s->y[v] = poison(&m, s->y[v], of);
   }
   free(hold);
 }

@@ -62,6 +62,7 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   }
   switch (op) {
   case OP_select:
+  case OP_require:
     return type_count(i->type);
   case OP_dot:
     return dot_flops(f, i);

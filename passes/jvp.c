@@ -175,6 +175,7 @@ NONE_RULE(const)
 NONE_RULE(table)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
+NONE_RULE(require)
 
 #define FAULT_RULE(op_name)                                                                        \
   Val jvp_##op_name(Jvp *s, Val v, const Inst *i)                                                  \

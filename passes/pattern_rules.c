@@ -57,6 +57,7 @@ Deps sparsity_select(PFrame *fr, const Inst *i) {
 NONE_RULE(in)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
+NONE_RULE(require)
 
 #define SAME_RULE(name)                                                                            \
   Deps sparsity_##name(PFrame *fr, const Inst *i) { return deps_of(fr, i, 0); }

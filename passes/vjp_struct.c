@@ -22,6 +22,7 @@ LEAF_RULE(const)
 LEAF_RULE(table)
 LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
+LEAF_RULE(require)
 
 void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 {

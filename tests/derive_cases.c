@@ -209,10 +209,18 @@ static Val case_root(Build *b, Val x, Val y)
   return ir_mul(b, ir_sin(b, root), ir_add(b, root, v));
 }
 
+/* Kept where x^2 is not negative. */
+static Val case_require(Build *b, Val x, Val y)
+{
+  Val ok = ir_le(b, ir_const(b, 0), ir_mul(b, x, x));
+  return ir_mul(b, ir_sin(b, ir_mul(b, x, y)), ir_require(b, ok, ir_const(b, 0.5), CAUSE_NO_CROSSING, 7));
+}
+
 static Val case_rand(Build *b, Val x, Val y) { return ir_mul(b, x, y); }
 
 const DeriveCase derive_cases[] = {
-  {OP_in, case_id}, {OP_const, case_slice}, {OP_table, case_id}, {OP_select, case_select}, {OP_id, case_id},
+  {OP_in, case_id}, {OP_const, case_slice}, {OP_table, case_id}, {OP_select, case_select}, {OP_require, case_require},
+  {OP_id, case_id},
   {OP_spread, case_spread}, {OP_batch_sum, case_batch_sum}, {OP_batch_mean, case_batch_mean},
   {OP_reshape, case_reshape}, {OP_transpose, case_transpose},
   {OP_expand, case_expand}, {OP_sum, case_sum}, {OP_rmax, case_rmax}, {OP_rmin, case_rmin}, {OP_slice, case_slice},

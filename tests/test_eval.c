@@ -94,6 +94,9 @@ static void test_scalars(void) {
       {OP_mul, 2, 3, 6},
       {OP_div, 3, 2, 1.5},
       {OP_pow, 2, 10, 1024},
+      {OP_powlog, 2, 3, 5.5451774444795623},
+      {OP_powlog, 0, 2, 0},
+      {OP_powlog2, 2, 3, 3.8436241113456115},
       {OP_min, 2, 3, 2},
       {OP_max, 2, 3, 3},
       {OP_atan2, 1, -1, 2.356194490192345},
@@ -250,7 +253,8 @@ static void test_scan(void) {
 }
 
 static int turns;
-static bool count_turns(void *ctx, const Fn *f, Val v, const Tensor *t) {
+static bool count_turns(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
+  (void)args;
   (void)v, (void)t;
   turns += f != ctx && ir_inst(f, v)->op == OP_cos;
   return true;
@@ -383,7 +387,7 @@ static void test_ode(void) {
   ir_build_finish(&b);
   Val y0[2] = {given(&c, LANE(2), VALUES(1, 2, 3, 4)), given(&c, type_scalar(true), VALUES(0, 1))};
   Val times = given(&c, SHARED(3), VALUES(0, 1, 2)), two = given(&c, type_scalar(false), VALUES(2));
-  Val ode = ir_ode(&c.b, M_DOPRI5, y0, 2, times, &two, 1, 1e-6, 1e-9, body);
+  Val ode = ir_ode(&c.b, M_DOPRI5, y0, 2, times, &two, 1, 1e-6, 1e-9, 1000, body);
   ir_output(&c.b, ir_proj(&c.b, ode, 0), NULL);
   ir_output(&c.b, ir_proj(&c.b, ode, 1), NULL);
   Tensor out[2];
@@ -405,7 +409,8 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t n, uint32_t 
                        counter * 1000.0 + (double)e / 10;
 }
 
-static bool stop_at_tanh(void *ctx, const Fn *f, Val v, const Tensor *t) {
+static bool stop_at_tanh(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
+  (void)args;
   (void)ctx, (void)t;
   return ir_inst(f, v)->op != OP_tanh;
 }

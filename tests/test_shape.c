@@ -122,7 +122,10 @@ static const Bad bad[] = {
   {"`root` has operand 0 of type f64[4], but its body takes f64", OP_root, {VEC4, VEC4}, 0, {0}, true},
   {"`barrier` of a shared value waits for none per sample", OP_barrier, {VEC4, LANE3}, 0, {0}, false},
   {"`barrier` needs a real value", OP_barrier, {0}, 0, {0}, false},
-  {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 0, 0}, true},
+  {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 5, {M_DOPRI5, 1, 0, 0, 1}, true},
+  {"`ode` needs a number of steps", OP_ode, {SCALAR, VEC4}, 5, {M_DOPRI5, 1, 1, 1, 0}, true},
+  {"`require` quotes a scalar", OP_require, {FLAG, VEC4}, 2, {CAUSE_NO_CROSSING, 5}, false},
+  {"`require` has a cause and what it is about", OP_require, {FLAG, SCALAR}, 2, {CAUSE_NOT_CONVERGED, M_count}, false},
 };
 
 static void test_refusals(void) {
