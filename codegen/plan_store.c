@@ -370,6 +370,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     reduce_items(x, p, g, end);
     const Group *at = g->joined ? p->group.at[g->joined] : g;
     if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
+    if (g->kind == G_SOLVE) item(x, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
     if (g->gemv) item(x, type_count(ir_type(p->f, g->main)) * p->target.es, &g->work, g->t0, g->t1);
     if (!g->body) continue;
     carry_items(x, p, g);
@@ -421,7 +422,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
   }
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
-    if (g->kind == G_SCAN) count(g->body, turns * ir_attr(p->f, ir_inst(p->f, g->main), 0), tile, once);
+    if (g->kind == G_SCAN) count(g->body, turns * ir_turns(p->f, ir_inst(p->f, g->main)), tile, once);
   }
 }
 

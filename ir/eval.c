@@ -47,6 +47,8 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
 }
 
 static inline bool elem_true(Elem a) { return a != 0; }
+static inline bool elem_pivot(Elem now, Elem other) { return fabs(other) > fabs(now); }
+static inline bool elem_on(Elem a) { return a > 0; }
 
 /* No lane moves by more than 4 ulp of the largest. */
 static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {

@@ -31,6 +31,8 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
 }
 
 static inline bool elem_true(Elem a) { return !field_is_zero(a); }
+static inline bool elem_pivot(Elem now, Elem other) { return field_is_zero(now) && !field_is_zero(other); }
+static inline bool elem_on(Elem a) { return !field_is_zero(a); }
 
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B) {
   (void)was, (void)now, (void)B;

@@ -80,7 +80,7 @@ static bool extreme(const Inst *i, double v) {
 /* Ops whose results are rounded, constants that are, too. */
 static bool rounds(const Fn *f, const Inst *i) {
   switch (i->op) {
-  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_table: return true;
+  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_solve: case OP_table: return true;
   case OP_const: return ir_attr(f, i, 2) <= 0;
   default: return ir_op[i->op].cls != OPC_STRUCT;
   }

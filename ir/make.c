@@ -163,10 +163,14 @@ Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans) {
   return ir_emit(b, OP_trisolve, (Val[]){a, x}, 2, (int64_t[]){upper, trans}, 2, NULL);
 }
 
+Val ir_solve(Build *b, Val a, Val x, bool trans) {
+  return ir_emit(b, OP_solve, (Val[]){a, x}, 2, (int64_t[]){trans}, 1, NULL);
+}
+
 /* ---- loops ---- */
 
 Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
-            uint32_t zs, bool reverse, bool converge, Fn *body) {
+            uint32_t zs, bool reverse, uint32_t converge, Fn *body) {
   return ir_emit(b, OP_scan, args, nargs, (int64_t[]){n, carry, xs, ys, zs, reverse, converge}, 7, body);
 }
 
@@ -198,6 +202,10 @@ Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const 
 
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body) {
   return ir_emit(b, OP_reversible, args, nargs, (int64_t[]){states}, 1, body);
+}
+
+Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body) {
+  return ir_emit(b, OP_root, args, nargs, NULL, 0, body);
 }
 
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {

@@ -267,6 +267,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
   }
   if (ir_op[i->op].flags & (OPF_LEAF | OPF_IMPURE)) return false;
   if (i->op == OP_batch_mean || i->op == OP_require) return false;
+  if (i->op == OP_root) return any_arg(a, f, i, 1);
   if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
   if (i->op == OP_proj) {
     Val multi = ir_arg(f, i, 0);
@@ -316,7 +317,7 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
 ScanShape scan_shape(const Fn *f, const Inst *i)
 {
   ScanShape s = {ir_attr(f, i, 0), ir_attr(f, i, 1), ir_attr(f, i, 2), ir_attr(f, i, 3), ir_attr(f, i, 4), 0,
-                 ir_attr(f, i, 5) != 0, ir_attr(f, i, 6) != 0};
+                 (uint32_t)ir_attr(f, i, 6), ir_attr(f, i, 5) != 0};
   s.inv = i->nargs - s.carry - s.xs;
   return s;
 }
@@ -372,7 +373,7 @@ bool *scan_kept(const Fn *f, const Inst *scan)
   if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    kept[id] = ir_transcendental((Op)i->op) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    kept[id] = (ir_transcendental((Op)i->op) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
   if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);

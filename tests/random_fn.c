@@ -352,7 +352,10 @@ static void solve(Gen *g) {
   bool upper = below(g, 2);
   Val outer = ir_mul(b, ir_const(b, 0.1), ir_dot(b, ir_tanh(b, x), ir_sin(b, x), false, la, lb, 2, lo));
   Val A = ir_add(b, ir_tri(b, outer, upper, 0), ir_diag(b, ir_splat(b, 2, a)));
-  push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
+  uint32_t turned[5];
+  for (uint32_t k = 0; k < a.dim[0]; k++) turned[k] = (k + 1) % a.dim[0];
+  if (below(g, 2)) push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
+  else push(g, ir_solve(b, ir_take(b, ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), 0, turned, a.dim[0]), y, below(g, 2)), n * 2);
 }
 
 static void steps(Gen *g, int n);
