@@ -410,10 +410,17 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   return ir_scan(b, args, i->nargs, s.n, s.carry, s.xs, ys, s.zs, s.reverse, false, body);
 }
 
+/* Loops that end when their samples are done look for a solution, which `root` names: no sweep goes through them. If one
+ * does, region_saved stores what it asks for. */
+static bool stores(const Fn *f, const Inst *scan)
+{
+  return ir_attr(f, scan, 1) > 0 && ir_attr(f, scan, 6) != 2 && !undo_scan_can(f, scan);
+}
+
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
 {
   Inst i = *ir_inst(from, v);
-  if (i.op != OP_proj && !(i.op == OP_scan && store && ir_attr(from, &i, 1) > 0 && !undo_scan_can(from, &i)))
+  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i)))
     return ir_copy_inst(b, from, v, map);
   Role role = b->role;
   Op of = b->of;
