@@ -28,7 +28,7 @@ typedef struct Param {
 typedef struct DataField { const char *name; Type type; } DataField;   /* of one sample; lane unset */
 
 typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE } DataKind;
-typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS } YieldKind;
+typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS, YIELD_SHUFFLED } YieldKind;
 
 typedef struct ReadColumn { const char *name; int column; const char *header; } ReadColumn;
                              /* column >= 0, or -1 and the header's name */
@@ -41,10 +41,11 @@ struct Data {
   Span at;
   /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
    * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
-   * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]. */
+   * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]; YIELD_SHUFFLED:
+   * of the same types, the rows cut into samples in each of `orders` random orders, what is left over dropped. */
   Fn *program;
   YieldKind yield;
-  uint32_t window;
+  uint32_t window, orders;
   int64_t count;             /* draws; with `on`, one for each of its samples */
   uint64_t seed;
   Data *on;

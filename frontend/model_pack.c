@@ -63,6 +63,7 @@ static void data(Pack *p, const Model *m, Data *d) {
   pack_fn(p, &d->program);
   PACK(p, d->yield);
   PACK(p, d->window);
+  PACK(p, d->orders);
   PACK(p, d->count);
   PACK(p, d->seed);
   data_ref(p, m, &d->on);
