@@ -110,6 +110,9 @@ typedef struct Expect {
 typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
 extern const char *const plot_kind_name[PLOT_KINDS];
 
+/* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
+typedef enum { ASPECT_AUTO, ASPECT_EQUAL, ASPECT_LIKELY } Aspect;
+
 typedef struct PlotCurve {   /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
   const char *label;         /* for the legend; NULL: none */
   int x, y;                  /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
@@ -128,6 +131,7 @@ typedef struct Plot {
   const char *title, *label[3];           /* of the axes x, y and of the colour; title may be NULL */
   bool ranged[2]; double range[2][2];     /* xrange, yrange */
   bool log[2], legend;
+  Aspect aspect;
   int64_t samples;           /* drawn at most, spread evenly over the set */
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
 } Plot;

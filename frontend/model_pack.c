@@ -151,6 +151,7 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->range);
   PACK(p, x->log);
   PACK(p, x->legend);
+  PACK(p, x->aspect);
   PACK(p, x->samples);
   PACK(p, x->n);
   PACK(p, x->contours);
