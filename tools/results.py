@@ -28,6 +28,7 @@ ROWS = [
     ("two_body", "HNN test loss", ("report", "test_loss"), "2.8218e-6", 5e-6),
     ("two_body", "HNN energy MSE", ("report", "energy_mse"), "3.8751e-5", 4e-5),
     ("three_body", "HNN test loss", ("report", "test_loss"), "4.88e-1", None),
+    ("three_body", "HNN test loss, bodies 0.3 apart", ("report", "test_loss_apart"), "", None),
     ("three_body", "HNN energy MSE", ("report", "energy_mse"), "4.19e-2", None),
     ("inner_planets", "force exponent", ("report", "force_exponent"), "-2 (exact)", None),
     ("inner_planets", "GM at 1 au", ("report", "gm_at_1au"), "39.478 (exact)", None),
