@@ -38,6 +38,7 @@ ROWS = [
 FLOWS = [
     ("kepler", "", "2000 × 128", "", None),
     ("kepler", "train.steps=52000", "52 000 × 128", "2.15e-9, the authors' own run", 2.15e-9),
+    ("kepler_finish", "", "3383 × 128", "", 2.15e-9),
     ("neumann", "", "20 000 × 128", "0.038, after 119 000 steps", 5e-4),
     ("calogero_moser", "", "20 000 × 128", "0.0055, after 33 000 steps", 1e-5),
     ("toda", "", "20 000 × 128", "", 1e-4),
