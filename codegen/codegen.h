@@ -52,7 +52,12 @@ bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 const char *cg_host_cpu(void);
+const char *cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name);      /* one that --cpu takes */
+/* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
+ * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */
+typedef struct CgProcessor { char cpu[64], needs[384]; } CgProcessor;
+void cg_processor(const CgOptions *o, CgProcessor *out);
 int cg_vector_bits(const Cg *cg);                        /* 128, 256 or 512 */
 
 /* The measured peak of fused multiply-adds on one core, GFLOP/s; generated code, ~20 ms. */

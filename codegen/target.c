@@ -61,14 +61,21 @@ static bool has_feature(const CgMachine *m, const char *name) {
   return false;
 }
 
-typedef struct CpuRow { const char *cpu; unsigned bits; bool fma; } CpuRow;
+/* Beyond plain x86-64; what a later row has, those before it had. */
+#define V2 "sse3 ssse3 sse4.1 sse4.2 popcnt"
+#define V3 V2 " avx avx2 fma bmi bmi2"
+#define V4 V3 " avx512f avx512vl avx512dq avx512bw avx512cd"
+#define ICE V4 " avx512vbmi avx512ifma avx512vpopcntdq avx512vbmi2 avx512vnni avx512bitalg gfni"
+
+typedef struct CpuRow { const char *cpu; unsigned bits; bool fma; const char *needs; } CpuRow;
 static const CpuRow cpu_row[] = {      /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
-  {"x86-64", 128, false},        {"x86-64-v2", 128, false},      {"x86-64-v3", 256, true}, {"x86-64-v4", 512, true},
-  {"haswell", 256, true},        {"broadwell", 256, true},       {"skylake", 256, true},   {"alderlake", 256, true},
-  {"skylake-avx512", 512, true}, {"cascadelake", 512, true},     {"icelake-server", 512, true},
-  {"icelake-client", 512, true}, {"sapphirerapids", 512, true},  {"tigerlake", 512, true}, {"znver1", 256, true},
-  {"znver2", 256, true},         {"znver3", 256, true},          {"znver4", 512, true},    {"znver5", 512, true},
-  {"sandybridge", 256, false},   {"ivybridge", 256, false},
+  {"x86-64", 128, false, ""},           {"x86-64-v2", 128, false, V2},       {"x86-64-v3", 256, true, V3},
+  {"x86-64-v4", 512, true, V4},         {"haswell", 256, true, V3},          {"broadwell", 256, true, V3},
+  {"skylake", 256, true, V3},           {"alderlake", 256, true, V3 " gfni"}, {"skylake-avx512", 512, true, V4},
+  {"cascadelake", 512, true, V4 " avx512vnni"}, {"icelake-server", 512, true, ICE}, {"icelake-client", 512, true, ICE},
+  {"sapphirerapids", 512, true, ICE},   {"tigerlake", 512, true, ICE},       {"znver1", 256, true, V3},
+  {"znver2", 256, true, V3},            {"znver3", 256, true, V3},           {"znver4", 512, true, ICE},
+  {"znver5", 512, true, ICE},           {"sandybridge", 256, false, V2 " avx"}, {"ivybridge", 256, false, V2 " avx"},
 };
 
 /* LLVM stops the process at a name that it does not know, so names are looked at before. */
@@ -123,6 +130,27 @@ bool cg_machine_start(CgMachine *m, char *err, size_t errsize) {
   m->tm = LLVMCreateTargetMachine(target, m->triple, m->cpu, m->features, level, LLVMRelocPIC, LLVMCodeModelSmall);
   if (!m->tm) snprintf(err, errsize, "no code generator for %s on %s", m->cpu, m->triple);
   return m->tm != NULL;
+}
+
+void cg_processor(const CgOptions *o, CgProcessor *out) {
+  CgMachine m;
+  char err[64], name[24];
+  size_t n = 0;
+  *out = (CgProcessor){.cpu = ""};
+  cg_machine_init(&m, o, err, sizeof err);
+  snprintf(out->cpu, sizeof out->cpu, "%s", m.cpu);
+  const char *at = ICE;                      /* all that may be asked for: of it what the machine has */
+  bool row = false;
+  for (size_t k = 0; o->cpu && k < sizeof cpu_row / sizeof *cpu_row; k++)
+    if (!strcmp(cpu_row[k].cpu, o->cpu)) row = true, at = cpu_row[k].needs;
+  while (m.x86 && *at) {
+    size_t length = strcspn(at, " ");
+    snprintf(name, sizeof name, "%.*s", (int)length, at);
+    if (row || has_feature(&m, name))
+      n += (size_t)snprintf(out->needs + n, sizeof out->needs - n, "%s%s", n ? " " : "", name);
+    at += length + (at[length] == ' ');
+  }
+  cg_machine_finish(&m);
 }
 
 void cg_machine_finish(CgMachine *m) {

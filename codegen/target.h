@@ -23,7 +23,6 @@ void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleR
 void cg_emit_finish(CgEmit *e);
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx);
 bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize);
-const char *cg_version(void);          /* of LLVM and of this generator: part of every cache key */
 
 /* gen_fn.c: writes `void symbol(const HnnCall *)` and the constant symbol_info into the module of e. */
 void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm form, int64_t samples);

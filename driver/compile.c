@@ -110,7 +110,7 @@ static int emit_ast(const Options *o) {
   Source *src = source_create();
   Interner *names = intern_create();
   Diag *diag = diag_create(src);
-  uint32_t file = source_load(src, o->file);
+  uint32_t file = source_load_any(src, o->file);
   FILE *out = file && o->out ? fopen(o->out, "w") : stdout;
   int code = 0;
   if (!file || !out) {

@@ -141,9 +141,10 @@ static int make_program(Session *s, const Data *d, RtSet *set) {
 /* ---- files ------------------------------------------------------------------------------------------ */
 
 /* Rows at which a window starts: all of its rows lie in one group. */
-static int64_t window_starts(const Data *d, const RtTable *t, const RtColumn *group, int64_t *start) {
+static int64_t window_starts(const Data *d, int64_t rows, const RtColumn *group, int64_t *start) {
   int64_t window = d->read_window ? d->read_window : 1, n = 0;
-  for (int64_t i = 0; i + window <= t->rows; i++) {
+  if (group && group->rows == RT_EVERY_ROW) group = NULL;
+  for (int64_t i = 0; i + window <= rows; i++) {
     bool together = true;
     for (int64_t j = 1; group && together && j < window; j++) together = group->v[i + j] == group->v[i];
     if (together) start[n++] = i;
@@ -151,33 +152,56 @@ static int64_t window_starts(const Data *d, const RtTable *t, const RtColumn *gr
   return n;
 }
 
-static const RtColumn *find_column(const Data *d, const RtTable *t, uint32_t k) {
+static int find_column(const Data *d, const RtTable *t, uint32_t k) {
   const ReadColumn *c = &d->column[k];
-  if (c->column >= 0) return c->column < t->ncolumn ? &t->column[c->column] : NULL;
+  if (c->column >= 0) return c->column < t->ncolumn ? c->column : -1;
   for (int i = 0; i < t->ncolumn; i++)
-    if (t->column[i].name && !strcmp(t->column[i].name, c->header)) return &t->column[i];
-  return NULL;
+    if (!strcmp(t->column[i].name, c->header)) return i;
+  return -1;
 }
 
-static int fill_from_table(Session *s, const Data *d, const RtTable *t, RtSet *set) {
-  int64_t window = d->read_window ? d->read_window : 1;
-  int64_t *start = calloc((size_t)t->rows + 1, sizeof *start);
-  const RtColumn *group = d->group >= 0 ? find_column(d, t, (uint32_t)d->group) : NULL;
-  int64_t n = start ? window_starts(d, t, group, start) : 0;
-  int code = !start ? no_memory(s, d) : n == 0 ? no_samples(s, d) : alloc_set(set, d, n) ? 0 : no_memory(s, d);
-  for (uint32_t k = 0; !code && k < d->nfield; k++) {
-    const RtColumn *c = find_column(d, t, k);
-    if (!c || !c->v || type_count(d->field[k].type) % window) {
-      code = session_fail(s, EXIT_IO, d->at, "the file `%s` has changed: its column `%s` is gone", d->path,
-                          d->field[k].name);
-      break;
-    }
-    RtArray *a = &set->field[k];
-    int64_t row = a->elems / window;
-    for (int64_t i = 0; i < n; i++)
-      for (int64_t e = 0; e < a->elems; e++) ((double *)a->v)[e * a->ld + i] = c->v[start[i] * row + e];
-    rt_array_pad(a);
+/* Whether a column is what the field was made for when the file was looked into, and has as many rows as those before. */
+static bool fits(const Data *d, uint32_t k, const RtColumn *c, int64_t *rows) {
+  const Type *t = &d->field[k].type;
+  const int windows = d->read_window && c->rows != RT_EVERY_ROW;
+  if (c->fault || t->rank != c->rank + windows || memcmp(t->dim + windows, c->dim, sizeof *c->dim * (size_t)c->rank)) return false;
+  if (c->rows == RT_EVERY_ROW) return true;
+  if (*rows < 0) *rows = c->rows;
+  return *rows == c->rows;
+}
+
+/* The columns of the fields; the rows that they have in common. */
+static int select_columns(Session *s, const Data *d, RtTable *t, int *column, int64_t *rows) {
+  RtError err = {{0}};
+  *rows = -1;
+  for (uint32_t k = 0; k < d->nfield; k++) {
+    column[k] = find_column(d, t, k);
+    if (column[k] < 0 || !fits(d, k, &t->column[column[k]], rows))
+      return session_fail(s, EXIT_IO, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
   }
+  if (*rows < 0) return no_samples(s, d);
+  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_IO, d->at, "%s", err.text);
+}
+
+static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int64_t *start, int64_t n) {
+  const bool same = c->rows == RT_EVERY_ROW;
+  const int64_t row = a->elems / window;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t e = 0; e < a->elems; e++) ((double *)a->v)[e * a->ld + i] = same ? c->v[0] : c->v[start[i] * row + e];
+  rt_array_pad(a);
+}
+
+static int fill_from_table(Session *s, const Data *d, const RtTable *t, const int *column, int64_t rows, RtSet *set) {
+  int64_t *start = calloc((size_t)rows + 1, sizeof *start);
+  const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
+  int64_t n = start ? window_starts(d, rows, group, start) : 0;
+  int code = 0;
+  if (!start) code = no_memory(s, d);
+  else if (n == 0)
+    code = session_fail(s, EXIT_FILE, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
+  else if (!alloc_set(set, d, n)) code = no_memory(s, d);
+  for (uint32_t k = 0; !code && k < d->nfield; k++)
+    fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
   free(start);
   return code;
 }
@@ -185,8 +209,12 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, RtSet *s
 static int make_read(Session *s, const Data *d, RtSet *set) {
   RtTable t = {0};
   RtError err = {{0}};
+  int64_t rows = 0;
   if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, d->at, "%s", err.text);
-  int code = fill_from_table(s, d, &t, set);
+  int *column = calloc(d->nfield + 1, sizeof *column);
+  int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d);
+  if (!code) code = fill_from_table(s, d, &t, column, rows, set);
+  free(column);
   rt_table_finish(&t);
   return code;
 }
@@ -220,11 +248,11 @@ static int make_part(Session *s, const Data *d, RtSet *set) {
 
 /* ------------------------------------------------------------------------------------------------------- */
 
-int data_make(Session *s, const Data *d) {
+static int make(Session *s, const Data *d) {
   RtSet *set = &s->set[index_of(s, d)];
   if (set->n) return 0;
   const Data *needs = d->kind == DATA_PROGRAM ? d->on : d->kind == DATA_READ ? NULL : d->base;
-  int code = needs ? data_make(s, needs) : 0;
+  int code = needs ? make(s, needs) : 0;
   if (code) return code;
   double start = pass_now(), compiling = s->compiling;
   switch (d->kind) {
@@ -237,21 +265,39 @@ int data_make(Session *s, const Data *d) {
   return code;
 }
 
-const RtSet *data_native(Session *s, const Data *d) {
-  const RtSet *set = data_set(s, d);
-  if (s->model->f64) return set;
-  RtSet *native = &s->native_set[index_of(s, d)];
-  if (native->n) return native;
+/* The set in f32, whose numbers end at 3.4e38. */
+static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
   *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = calloc((size_t)set->nfield + 1, sizeof(RtArray))};
-  for (int k = 0; k < set->nfield; k++)
-    if (!native->field || !rt_array_convert(&set->field[k], false, &native->field[k]))
-      base_fault("there is not enough memory for the data set `%s`", d->name);
-  return native;
+  if (!native->field) return no_memory(s, d);
+  for (int k = 0; k < set->nfield; k++) {
+    RtArray *to = &native->field[k];
+    if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d);
+    for (int64_t e = 0; e < to->elems; e++)
+      for (int64_t i = 0; i < to->n; i++) {
+        const double v = ((double *)set->field[k].v)[e * to->ld + i];
+        if (isinf(((float *)to->v)[e * to->ld + i]) && isfinite(v))
+          return session_fail(s, EXIT_NUMBERS, d->at, "`%s` of the data set `%s` is %g in sample %" PRId64
+                              ", which f32 does not hold; write `precision f64`, or use other units", to->name, d->name, v, i);
+      }
+  }
+  return 0;
 }
+
+int data_make(Session *s, const Data *d) {
+  int code = make(s, d);
+  RtSet *native = &s->native_set[index_of(s, d)];
+  if (code || s->model->f64 || native->n) return code;
+  code = make_native(s, d, data_set(s, d), native);
+  if (code) rt_set_finish(native);
+  return code;
+}
+
+const RtSet *data_native(Session *s, const Data *d) { return s->model->f64 ? data_set(s, d) : &s->native_set[index_of(s, d)]; }
 
 bool data_hash_file(struct XXH3_state_s *state, const char *path) {
   char buf[1 << 16];
-  FILE *f = fopen(path, "rb");
+  RtError e;
+  FILE *f = rt_file_regular(path, &e) ? fopen(path, "rb") : NULL;
   if (!f) return false;
   for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
   bool ok = !ferror(f);

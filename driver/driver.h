@@ -32,6 +32,10 @@ typedef struct Options {
 /* Fills o from the command line. Returns -1 to go on, or the exit code. */
 int options_parse(Options *o, int argc, char **argv);
 
+/* ---- cache.c ------------------------------------------------------------------------------------- */
+
+void cache_keep_small(const char *dir);      /* now and then: the objects used last, up to the limit */
+
 /* ---- session.c ----------------------------------------------------------------------------------- */
 
 /* A data file that the model was made from; known: its contents have the hash high, low. */
@@ -54,6 +58,8 @@ typedef struct Session {
   double compiling, making_data;           /* seconds so far that the command waited for either */
 } Session;
 
+/* Where compiled objects are kept, in buf; NULL: nowhere. */
+const char *session_cache_dir(char *buf, size_t size);
 /* Loads the model: 0, or the exit code after messages on stderr. */
 int session_open(Session *s, const Options *o);
 /* The same with the file's text given (a resumed run has its own copy); NULL: read the file. */
@@ -116,6 +122,7 @@ FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport
  * with the messages of then. NULL: it has to be made. */
 Model *kept_model(Session *s, const char *text, size_t len);
 void kept_put_model(Session *s);
+const char *kept_version(void);              /* of the frontend's sources */
 /* Before the frontend looks into a data file. */
 void kept_table(Session *s, Arena *mem, const char *path);
 
@@ -127,7 +134,7 @@ void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k);
 
 /* ---- data.c -------------------------------------------------------------------------------------- */
 
-/* Makes a data set, in f64, and those it is made of; 0 or the exit code. */
+/* Makes a data set, in f64 and in the model's precision, and those it is made of, in f64; 0 or the exit code. */
 int data_make(Session *s, const Data *d);
 const RtSet *data_set(Session *s, const Data *d);          /* in f64 */
 const RtSet *data_native(Session *s, const Data *d);       /* in the model's precision */
@@ -144,6 +151,7 @@ int command_compile(const Options *o);
 int command_run(const Options *o);
 int command_resume(const Options *o);
 int command_bench(const Options *o);
+int command_cache(const Options *o);
 int command_diagnose(const Options *o);
 int command_opt(const Options *o);
 

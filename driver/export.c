@@ -5,6 +5,7 @@
 #include "driver/proofs.h"
 #include "driver/glue.h"
 #include "lib_archive.h"
+#include "runtime/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,11 +47,11 @@ static bool write_text(const char *path, void (*print)(FILE *, const Glue *), co
   return fclose(f) == 0 && ok;
 }
 
-/* Runs the C compiler; its messages go to stderr. Returns its exit code, 127 if there is none. */
-static int run_compiler(char *const argv[]) {
+/* Runs a command in a directory; its messages go to stderr. Returns its exit code, 127 if there is no such command. */
+static int run_in(const char *dir, char *const argv[]) {
   pid_t pid = fork();
   if (pid == 0) {
-    execvp(argv[0], argv);
+    if (!chdir(dir)) execvp(argv[0], argv);
     _exit(127);
   }
   int status;
@@ -92,43 +93,61 @@ static int write_parts(Session *s, const Glue *g, const char *dir) {
   return ok ? 0 : cannot_write(s, dir);
 }
 
-static int link_library(Session *s, const Glue *g, const char *dir, const char *out) {
-  Arena *m = s->model->mem;
+/* The words of $CC, blanks between: `ccache gcc -m64`. */
+static int compiler_words(Arena *m, char **argv, int most) {
   const char *cc = getenv("CC");
-  char *before[] = {(char *)(cc && *cc ? cc : "cc"), "-shared", "-fPIC", "-O1", "-o", (char *)out,
-                    arena_printf(m, "%s/glue.c", dir)};
-  char *after[] = {arena_printf(m, "%s/engine.a", dir), arena_printf(m, "-I%s", dir),
-                   arena_printf(m, "-DHNN_START=\"%s/start.bin\"", dir),
-                   arena_printf(m, "-Wl,--version-script=%s/exports.map", dir), "-lpthread", "-lm", NULL};
-  enum { BEFORE = sizeof before / sizeof *before };
-  uint32_t n = glue_parts(g);
-  char **argv = ARENA_ARRAY(m, char *, BEFORE + n + sizeof after / sizeof *after);
-  memcpy(argv, before, sizeof before);
-  for (uint32_t k = 0; k < n; k++) argv[BEFORE + k] = arena_printf(m, "%s/%u.o", dir, k);
-  memcpy(argv + BEFORE + n, after, sizeof after);
-  int code = run_compiler(argv);
+  char *at = arena_strdup(m, cc && *cc ? cc : "cc"), *rest;
+  int n = 0;
+  for (char *w = strtok_r(at, " \t", &rest); w && n < most; w = strtok_r(NULL, " \t", &rest)) argv[n++] = w;
+  if (!n) argv[n++] = "cc";
+  return n;
+}
+
+/* `library.so` in dir. The compiler runs there and sees names of ours alone, none of the user's paths. */
+static int link_library(Session *s, const Glue *g, const char *dir) {
+  Arena *m = s->model->mem;
+  char *fixed[] = {"-shared", "-fPIC", "-O1", "-o", "library.so", "glue.c", "engine.a", "-I.", "-DHNN_START=\"start.bin\"",
+                   "-Wl,--version-script=exports.map", "-Xlinker", arena_printf(m, "-soname=%s.so", g->file), "-lpthread", "-lm"};
+  enum { FIXED = sizeof fixed / sizeof *fixed, WORDS = 32, OBJECTS_AT = 6 };
+  uint32_t parts = glue_parts(g);
+  char **argv = ARENA_ARRAY(m, char *, WORDS + FIXED + parts + 1);
+  int n = compiler_words(m, argv, WORDS);
+  for (int k = 0; k < FIXED; k++) {
+    for (uint32_t part = 0; k == OBJECTS_AT && part < parts; part++) argv[n++] = arena_printf(m, "%u.o", part);
+    argv[n++] = fixed[k];
+  }
+  int code = run_in(dir, argv);
   if (code == 127)
     return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
                         "gcc, set CC, or take --emit=obj", argv[0]);
   return code ? session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
 }
 
-static void remove_dir(Session *s, const char *dir) {
-  char *argv[] = {"rm", "-rf", arena_strdup(s->model->mem, dir), NULL};
-  run_compiler(argv);
+static void remove_dir(const char *dir) { run_in(".", (char *[]){"rm", "-rf", "--", (char *)dir, NULL}); }
+
+static bool copy_file(const char *from, const char *to) {
+  RtError err;
+  size_t size;
+  char *data = rt_file_read(from, &size, &err);
+  mode_t mask = umask(0);
+  umask(mask);
+  bool ok = data && write_file(to, data, size) && !chmod(to, 0777 & ~mask);
+  free(data);
+  return ok;
 }
 
-/* The library is linked beside its place and moved there: an older one stays until the new one is whole. */
+/* The library is linked elsewhere, copied beside its place and moved there: an older one stays until the new one is whole. */
 static int make_library(Session *s, const Glue *g, const char *out) {
-  const char *tmp = getenv("TMPDIR"), *made = arena_printf(s->model->mem, "%s.new", out);
-  char *dir = arena_printf(s->model->mem, "%s/hnncXXXXXX", tmp && *tmp ? tmp : "/tmp");
+  Arena *m = s->model->mem;
+  const char *tmp = getenv("TMPDIR"), *made = arena_printf(m, "%s.new", out);
+  char *dir = arena_printf(m, "%s/hnncXXXXXX", tmp && *tmp ? tmp : "/tmp");
   if (!write_file(made, "", 0)) return cannot_write(s, out);
   if (!mkdtemp(dir)) return unlink(made), cannot_write(s, dir);
   int code = write_parts(s, g, dir);
-  if (!code) code = link_library(s, g, dir, made);
-  if (!code && rename(made, out)) code = cannot_write(s, out);
+  if (!code) code = link_library(s, g, dir);
+  if (!code && (!copy_file(arena_printf(m, "%s/library.so", dir), made) || rename(made, out))) code = cannot_write(s, out);
   if (code) unlink(made);
-  remove_dir(s, dir);
+  remove_dir(dir);
   return code;
 }
 
@@ -140,11 +159,16 @@ static int make_header(Session *s, const Glue *g, const char *out) {
   return code;
 }
 
-/* FILE without its last four characters (".hnn"), or --out without ".so". */
+/* FILE without its last four characters (".hnn"), or --out without ".so". A directory: the model's name in it. */
 static char *base_path(Session *s) {
+  Arena *m = s->model->mem;
   const char *path = s->opt->out ? s->opt->out : s->model->path;
-  char *base = arena_strdup(s->model->mem, path);
-  size_t n = strlen(base);
+  size_t n = strlen(path);
+  struct stat st;
+  if (s->opt->out && ((n && path[n - 1] == '/') || (!stat(path, &st) && S_ISDIR(st.st_mode))))
+    path = arena_printf(m, "%s%s%s.hnn", path, path[n - 1] == '/' ? "" : "/", s->model->name);
+  char *base = arena_strdup(m, path);
+  n = strlen(base);
   if (n > 4 && !strcmp(base + n - 4, ".hnn")) base[n - 4] = 0;
   else if (n > 3 && (!strcmp(base + n - 3, ".so"))) base[n - 3] = 0;
   else if (n > 2 && (!strcmp(base + n - 2, ".h"))) base[n - 2] = 0;

@@ -1,18 +1,12 @@
 /* Lowers the functions that an exported library has. */
 #include "driver/glue.h"
 
+#include "driver/cname.h"
 #include "driver/trainer.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *identifier(Arena *mem, const char *text) {
-  char *out = arena_printf(mem, "%s%s", isdigit((unsigned char)*text) ? "m" : "", text);
-  for (char *c = out; *c; c++)
-    if (!isalnum((unsigned char)*c)) *c = '_';
-  return out;
-}
 
 static const char *capitals(Arena *mem, const char *text) {
   char *out = arena_strdup(mem, text);
@@ -34,7 +28,7 @@ static void order_inputs(Arena *mem, GlueFn *g) {
 
 /* Names of the library that a model's function may not have. */
 static bool taken(const Glue *g, const char *wrapper) {
-  static const char *const reserved[] = {"create", "destroy", "param", "param_name", "param_size"};
+  static const char *const reserved[] = {"create", "destroy", "error", "param", "param_name", "param_size"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
   size_t n = strlen(wrapper);                            /* of the arrays that hold patterns of nonzeros */
@@ -45,29 +39,54 @@ static bool taken(const Glue *g, const char *wrapper) {
   return false;
 }
 
+/* `f`, or `f_2`, `f_3`, ... where that name is another's already. */
+static const char *wrapper_name(const Glue *g, const char *name) {
+  Arena *mem = g->s->model->mem;
+  const char *first = cname_ascii(mem, name), *out = first;
+  for (int k = 2; taken(g, out); k++) out = arena_printf(mem, "%s_%d", first, k);
+  return out;
+}
+
+/* Names that the wrappers have for arguments of their own, and names in capitals, which are macros by custom. */
+static bool argument_kept(const char *name) {
+  static const char *const own[] = {"m", "n", "lr", "loss"};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    if (!strcmp(own[i], name)) return true;
+  if (!strncmp(name, "out", 3) && !name[3 + strspn(name + 3, "0123456789")]) return true;
+  size_t n = strlen(name), capital = 0;
+  for (const char *c = name; *c; c++) capital += isupper((unsigned char)*c) != 0;
+  return cname_kept(name) || (capital > 1 && n == capital + strspn(name + 1, "_0123456789"));
+}
+
+static void name_arguments(Arena *mem, GlueFn *f) {
+  f->arg = ARENA_ARRAY(mem, const char *, f->nuser + 1);
+  for (int k = 0; k < f->nuser; k++) {
+    const char *first = cname_ascii(mem, f->whole->in.at[f->user[k]].name);
+    if (argument_kept(first)) first = arena_printf(mem, "%s_", first);
+    f->arg[k] = first;
+    for (int other = 0, count = 2; other < k;)
+      if (strcmp(f->arg[other], f->arg[k])) other++;
+      else f->arg[k] = arena_printf(mem, "%s_%d", first, count++), other = 0;
+  }
+}
+
 static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
   Arena *mem = g->s->model->mem;
   GlueFn *out = &g->fn[g->n];
-  if (taken(g, identifier(mem, wrapper))) {
-    DiagMsg *m = diag_error(g->s->diag, (Span){0}, "the library has another function `%s_%s` already", g->name,
-                            identifier(mem, wrapper));
-    diag_help(m, "rename `%s` in the model", wrapper);
-    return false;
-  }
-  *out = (GlueFn){.kind = kind, .train = train, .wrapper = identifier(mem, wrapper), .what = what,
-                  .symbol = arena_printf(mem, "hnn_%s_%d", identifier(mem, wrapper), g->n)};
+  *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
+  out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
   Memory memory = kind == GLUE_GRADIENT ? (Memory)train->memory : MEMORY_STORED;
   out->whole = pass_lower(fn, memory, &out->memory, g->s->diag);
   if (!out->whole) return false;
   g->n++;
   order_inputs(mem, out);
+  name_arguments(mem, out);
   return pass_split(out->whole, &out->split, g->s->diag);
 }
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
   Optim o = trainer_optim(&t->opt);
-  if (o.kind == OPT_LBFGS) return true;
   Running running;
   Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
   Fn *update = pass_optim_update(&o, g->s->model->f64);
@@ -76,7 +95,7 @@ static bool add_train(Glue *g, const Train *t) {
                             arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
   if (g->n > at) g->fn[at].running = running;
   else free(running.param);
-  ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
+  if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
   ir_fn_destroy(gradient);
   ir_fn_destroy(update);
   return ok;
@@ -99,10 +118,26 @@ static bool add_all(Glue *g) {
   return ok;
 }
 
+/* The prefix of everything in the library. Where that is a word of C, or would make names that the C library or the engine
+ * have (timer_create, rt_fn_run), it gets `_model` behind it or `m_` in front. */
+static const char *library_name(Arena *mem, const char *base) {
+  static const char *const others[] = {"lib", "rt", "pthread", "timer", "thrd", "mtx", "cnd", "tss", "sem", "shm", "mq", "aio", "pkey"};
+  static const char *const prefixes[] = {"hnnc_", "lib_", "rt_", "pthread_"};
+  const char *name = cname_ascii(mem, base);
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+    if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return arena_printf(mem, "m_%s", name);
+  bool kept = cname_kept(name);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) kept |= !strcmp(name, others[i]);
+  return kept ? arena_printf(mem, "%s_model", name) : name;
+}
+
 int glue_make(Session *s, const char *base, Glue *g) {
   Arena *mem = s->model->mem;
-  *g = (Glue){.s = s, .name = identifier(mem, base)};
+  *g = (Glue){.s = s, .file = base, .name = library_name(mem, base)};
   g->upper = capitals(mem, g->name);
+  CgProcessor processor;
+  cg_processor(&s->cg, &processor);
+  g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
   g->fn = ARENA_ARRAY(mem, GlueFn, 2 * s->model->naction + s->model->nexport + 1);
   if (add_all(g)) return 0;
   session_render(s);

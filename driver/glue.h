@@ -10,7 +10,7 @@ typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION } GlueKind;
 typedef struct GlueFn {
   GlueKind kind;
   const char *symbol;        /* of the compiled parts: symbol_pre, symbol, symbol_post */
-  const char *wrapper;       /* name of the C function, without the model's prefix */
+  const char *wrapper;       /* name of the C function, without the model's prefix; no two the same */
   const char *what;          /* "hamiltonian `learned`", ... for the header's comment */
   const Train *train;        /* GRADIENT, UPDATE */
   Fn *whole;                 /* derived and simplified */
@@ -19,11 +19,14 @@ typedef struct GlueFn {
   const Pattern **pattern;   /* FUNCTION: by output, of the matrix that it is the nonzeros of, or NULL; may be NULL itself */
   Running running;           /* GRADIENT: parameters that keep an average of a mean over the batch */
   int *user, nuser;          /* inputs of kind IN_FIELD in the order of the C parameters: numbers of inputs */
+  const char **arg;          /* their names in C, no two of a function the same */
 } GlueFn;
 
 typedef struct Glue {
   Session *s;
+  const char *file;          /* the library's without `.so` */
   const char *name, *upper;  /* prefix of the C names, and in capitals */
+  const char *cpu, *needs;   /* what the code is for, and what of that a processor may lack: names with blanks between */
   GlueFn *fn;
   int n;
 } Glue;

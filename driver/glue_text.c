@@ -1,6 +1,7 @@
 /* The C text of an exported library: its header, and the tables and wrappers behind it. */
 #include "driver/glue.h"
 
+#include "driver/cname.h"
 #include "driver/trainer.h"
 
 #include <inttypes.h>
@@ -11,29 +12,6 @@ static const char *real_name(const Glue *g) { return g->s->model->f64 ? "double"
 static void print_dims(FILE *out, Type t, const char *first) {
   fprintf(out, "%s", first);
   for (int i = 0; i < t.rank; i++) fprintf(out, "[%u]", t.dim[i]);
-}
-
-/* Names that C and C++ keep, or that the wrappers use, or that stand in for such a name. */
-static bool name_taken(const char *name) {
-  static const char *const words[] = {
-    "alignas", "alignof", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "constexpr", "continue",
-    "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend",
-    "goto", "if", "inline", "int", "int64_t", "long", "loss", "lr", "m", "mutable", "n", "namespace", "new", "nullptr",
-    "operator", "private", "protected", "public", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-    "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "typeof", "union", "unsigned",
-    "using", "virtual", "void", "volatile", "while"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (!strcmp(words[i], name)) return true;
-  for (const char *c = name; *c; c++)
-    if ((unsigned char)*c >= 0x80) return true;
-  size_t stem = !strncmp(name, "out", 3) ? 3 : name[0] == 'x' && name[1] ? 1 : 0;
-  return name[0] == '_' || (stem && !name[stem + strspn(name + stem, "0123456789")]);
-}
-
-/* `q`, or `x1` for the second input where its name is taken. */
-static const char *input_name(const Glue *g, const GlueFn *f, int k) {
-  const char *name = f->whole->in.at[f->user[k]].name;
-  return name_taken(name) ? arena_printf(g->s->model->mem, "x%d", k) : name;
 }
 
 static const char *output_name(const Glue *g, const GlueFn *f, uint32_t k) {
@@ -52,7 +30,7 @@ static const char *pattern_name(const Glue *g, const GlueFn *f, uint32_t k) {
 
 static void signature(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "int %s_%s(%s *m, int64_t n", g->name, f->wrapper, g->name);
-  for (int k = 0; k < f->nuser; k++) fprintf(out, ", const %s *%s", real_name(g), input_name(g, f, k));
+  for (int k = 0; k < f->nuser; k++) fprintf(out, ", const %s *%s", real_name(g), f->arg[k]);
   if (f->kind == GLUE_GRADIENT) fprintf(out, ", double lr, double *loss");
   else
     for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, ", %s *%s", real_name(g), output_name(g, f, k));
@@ -62,7 +40,7 @@ static void signature(FILE *out, const Glue *g, const GlueFn *f) {
 static void describe(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "\n/* %c%s.", f->what[0] >= 'a' && f->what[0] <= 'z' ? f->what[0] - 32 : f->what[0], f->what + 1);
   for (int k = 0; k < f->nuser; k++) {
-    fprintf(out, " %s: ", input_name(g, f, k));
+    fprintf(out, " %s: ", f->arg[k]);
     print_dims(out, f->whole->in.at[f->user[k]].type, "[n]");
     fprintf(out, k + 1 < f->nuser || f->kind == GLUE_FUNCTION ? "," : ".");
   }
@@ -75,7 +53,9 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
     }
   else
     fprintf(out, " *loss gets the mean loss before the step.\n * lr <= 0 takes the file's %g. Returns 1, with the "
-            "parameters as they were, when a number is not finite.", f->train->opt.lr);
+            "parameters as they were, when a number is not finite:\n * the loss, its gradient, lr, or what the step would make of the "
+            "parameters.%s", f->train->opt.lr, trainer_optim(&f->train->opt).kind == OPT_LBFGS
+            ? " A step is up to the file's max_iter\n * iterations on these samples." : "");
   fprintf(out, " */\n");
 }
 
@@ -94,16 +74,17 @@ static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
 
 void glue_header(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
-  fprintf(out, "/* %s, compiled by hnnc %s. Link with %s.so, -lm and -lpthread; nothing else is needed.\n *\n"
-          " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory or\n"
-          " * n < 1. A model may be used by one thread at a time; several models are independent. */\n"
-          "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-          "typedef struct %s %s;\n\n"
-          "/* A model with its parameters at their start values; NULL without memory. */\n"
-          "%s *%s_create(void);\nvoid %s_destroy(%s *m);\n\n"
+  fprintf(out, "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed.\n *\n"
+          " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory, or\n"
+          " * n < 1 or too large. A model may be used by one thread at a time; several models are independent. */\n"
+          "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+          cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), real_name(g), g->upper, g->upper);
+  fprintf(out, "typedef struct %s %s;\n\n"
+          "/* A model with its parameters at their start values; NULL without memory, or on a processor that lacks what the code\n"
+          " * needs%s%s%s error() says why the last create() of this thread gave NULL; \"\" if it did not. */\n"
+          "%s *%s_create(void);\nconst char *%s_error(void);\nvoid %s_destroy(%s *m);\n\n"
           "/* Parameters, in and out: arrays to read and to write in place.\n",
-          m->path, HNNC_VERSION, g->name, real_name(g), g->upper, g->upper, g->name, g->name, g->name, g->name, g->name,
-          g->name);
+          g->name, g->name, *g->needs ? ":\n *   " : ".", g->needs, *g->needs ? "\n *" : "", g->name, g->name, g->name, g->name, g->name);
   for (uint32_t k = 0; k < m->nparam; k++) {
     fprintf(out, " *   %2u  %s", k, m->param[k].path);
     print_dims(out, m->param[k].type, "  ");
@@ -136,8 +117,8 @@ static const char types[] =
   "                 const int64_t *out_elems; const _Bool *out_lane; } LibPart;\n"
   "typedef struct { int nparts; const LibPart *part; _Bool whole; int nin, nout; const LibInput *in; const _Bool *out_lane;\n"
   "                 const int64_t *out_elems; const RtRef *from; } LibFn;\n"
-  "typedef struct { int gradient, update, norm, nmoved; const int *moved; int nstates; double lr, beta1, beta2, clip;\n"
-  "                 int nrunning; const int *running; const double *decay; } LibTrain;\n"
+  "typedef struct { int gradient, update, nmoved; const int *moved; int nstates, history, max_iter; _Bool careful;\n"
+  "                 double lr, beta1, beta2, clip, weight_decay; int nrunning; const int *running; const double *decay; } LibTrain;\n"
   "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
   "                 const LibTrain *train; const void *start; } LibModel;\n"
   "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
@@ -145,9 +126,9 @@ static const char types[] =
   "int lib_step(void *l, int train, int64_t n, const void *const *in, double lr, double *loss);\n\n";
 
 static void print_outputs(FILE *out, const char *name, int i, const Fn *f) {
-  fprintf(out, "static const int64_t %s_elems_%d[] = {", name, i);
+  fprintf(out, "static const int64_t hnnc_%s_elems_%d[] = {", name, i);
   for (uint32_t k = 0; k < f->out.n; k++) fprintf(out, "%" PRId64 ", ", type_count(ir_type(f, f->out.at[k])));
-  fprintf(out, "0};\nstatic const _Bool %s_lane_%d[] = {", name, i);
+  fprintf(out, "0};\nstatic const _Bool hnnc_%s_lane_%d[] = {", name, i);
   for (uint32_t k = 0; k < f->out.n; k++) fprintf(out, "%d, ", ir_type(f, f->out.at[k]).lane);
   fprintf(out, "0};\n");
 }
@@ -159,7 +140,7 @@ static int user_number(const GlueFn *f, uint32_t input) {
 }
 
 static void print_inputs(FILE *out, int i, const GlueFn *f) {
-  fprintf(out, "static const LibInput in_%d[] = {", i);
+  fprintf(out, "static const LibInput hnnc_in_%d[] = {", i);
   for (uint32_t k = 0; k < f->whole->in.n; k++) {
     const Input *in = &f->whole->in.at[k];
     int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : 2;
@@ -170,7 +151,7 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
 }
 
 static void print_refs(FILE *out, const char *name, const PartRef *ref, uint32_t n) {
-  fprintf(out, "static const RtRef %s[] = {", name);
+  fprintf(out, "static const RtRef hnnc_%s[] = {", name);
   for (uint32_t k = 0; k < n; k++) fprintf(out, "{%d, %u}, ", ref[k].part, ref[k].index);
   fprintf(out, "{0, 0}};\n");
 }
@@ -186,12 +167,12 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
     print_outputs(out, part_name, i, part);
     print_refs(out, arena_printf(mem, "%s_in_%d", part_name, i), f->split.part[k].in, part->in.n);
   }
-  fprintf(out, "static const LibPart parts_%d[] = {\n", i);
+  fprintf(out, "static const LibPart hnnc_parts_%d[] = {\n", i);
   for (uint32_t k = 0; k < f->split.n; k++) {
     const Fn *part = f->split.part[k].fn;
     const char *n = pass_split_name(&f->split, k, name), *tail = pass_split_suffix(&f->split, k, suffix);
     if (part)
-      fprintf(out, "  {%s%s, &%s%s_info, %u, %u, %s_in_%d, %s_elems_%d, %s_lane_%d},\n", f->symbol, tail, f->symbol, tail,
+      fprintf(out, "  {%s%s, &%s%s_info, %u, %u, hnnc_%s_in_%d, hnnc_%s_elems_%d, hnnc_%s_lane_%d},\n", f->symbol, tail, f->symbol, tail,
               part->in.n, part->out.n, n, i, n, i, n, i);
     else fprintf(out, "  {0},\n");
   }
@@ -203,22 +184,22 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
 }
 
 static void print_function_row(FILE *out, int i, const GlueFn *f) {
-  fprintf(out, "  {%u, parts_%d, %d, %u, %u, in_%d, whole_lane_%d, whole_elems_%d, from_%d},\n", f->split.n, i,
+  fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d},\n", f->split.n, i,
           pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
 }
 
 static void print_params(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
   int64_t offset = 0;
-  fprintf(out, "static const LibParam hnn_params[] = {\n");
+  fprintf(out, "static const LibParam hnnc_params[] = {\n");
   for (uint32_t k = 0; k < m->nparam; k++) {
     Type t = m->param[k].type;
-    fprintf(out, "  {\"%s\", %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n", m->param[k].path, t.rank,
+    fprintf(out, "  {%s, %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n", cname_string(g->s->model->mem, m->param[k].path), t.rank,
             t.dim[0], t.dim[1], t.dim[2], t.dim[3], t.dim[4], t.dim[5], type_count(t), offset);
     offset += type_count(t);
   }
-  fprintf(out, "  {0}};\n\n__asm__(\".section .rodata\\n.balign 64\\nhnn_start_values: .incbin \\\"\" HNN_START "
-          "\"\\\"\\n.byte 0\\n.previous\\n\");\nextern const char hnn_start_values[] "
+  fprintf(out, "  {0}};\n\n__asm__(\".section .rodata\\n.balign 64\\nhnnc_start_values: .incbin \\\"\" HNN_START "
+          "\"\\\"\\n.byte 0\\n.previous\\n\");\nextern const char hnnc_start_values[] "
           "__attribute__((visibility(\"hidden\")));\n\n");
 }
 
@@ -227,22 +208,24 @@ static int print_trains(FILE *out, const Glue *g) {
   int n = 0;
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
-    fprintf(out, "static const int moved_%d[] = {", i);
+    fprintf(out, "static const int hnnc_moved_%d[] = {", i);
     for (uint32_t k = 0; k < g->fn[i].train->nmoved; k++) fprintf(out, "%u, ", g->fn[i].train->moved[k]);
-    fprintf(out, "0};\nstatic const int running_%d[] = {", i);
+    fprintf(out, "0};\nstatic const int hnnc_running_%d[] = {", i);
     for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%u, ", g->fn[i].running.param[k]);
-    fprintf(out, "0};\nstatic const double decay_%d[] = {", i);
+    fprintf(out, "0};\nstatic const double hnnc_decay_%d[] = {", i);
     for (uint32_t k = 0; k < g->fn[i].running.n; k++)
       fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
     fprintf(out, "0};\n");
   }
-  fprintf(out, "static const LibTrain hnn_trains[] = {\n");
+  fprintf(out, "static const LibTrain hnnc_trains[] = {\n");
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     const Train *t = g->fn[i].train;
     Optim o = trainer_optim(&t->opt);
-    fprintf(out, "  {%d, %d, -1, %u, moved_%d, %d, %.17g, %.17g, %.17g, %.17g, %u, running_%d, decay_%d},\n", i, i + 1,
-            t->nmoved, i, pass_optim_states(&o), t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip, g->fn[i].running.n, i, i);
+    const bool lbfgs = o.kind == OPT_LBFGS;
+    fprintf(out, "  {%d, %d, %u, hnnc_moved_%d, %d, %d, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g, %u, hnnc_running_%d, hnnc_decay_%d},\n",
+            i, lbfgs ? -1 : i + 1, t->nmoved, i, trainer_states(&o), lbfgs ? o.history : 0, lbfgs ? o.max_iter : 0, trainer_careful(&o), t->opt.lr,
+            t->opt.beta1, t->opt.beta2, t->clip, o.weight_decay, g->fn[i].running.n, i, i);
     n++;
   }
   fprintf(out, "  {0}};\n\n");
@@ -270,16 +253,30 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
   const GlueFn *f = &g->fn[i];
   fprintf(out, "API ");
   signature(out, g, f);
-  fprintf(out, " {\n  const void *in[] = {");
-  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", input_name(g, f, k));
+  fprintf(out, " {\n  const void *hnnc_in[] = {");
+  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", f->arg[k]);
   fprintf(out, "0};\n");
   if (f->kind == GLUE_GRADIENT) {
-    fprintf(out, "  return lib_step((void *)m, %d, n, in, lr, loss);\n}\n\n", train);
+    fprintf(out, "  return lib_step((void *)m, %d, n, hnnc_in, lr, loss);\n}\n\n", train);
     return;
   }
-  fprintf(out, "  void *out_[] = {");
+  fprintf(out, "  void *hnnc_out[] = {");
   for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%s, ", output_name(g, f, k));
-  fprintf(out, "0};\n  return lib_call((void *)m, %d, n, in, out_);\n}\n\n", i);
+  fprintf(out, "0};\n  return lib_call((void *)m, %d, n, hnnc_in, hnnc_out);\n}\n\n", i);
+}
+
+/* What the code needs of the processor, asked of it once a model. */
+static void print_check(FILE *out, const Glue *g) {
+  const char *at = g->needs;
+  fprintf(out, "static _Thread_local const char *hnnc_reason;\nstatic const char *hnnc_check(void) {\n");
+  if (*at) fprintf(out, "  __builtin_cpu_init();\n");
+  while (*at) {
+    int n = (int)strcspn(at, " ");
+    fprintf(out, "  if (!__builtin_cpu_supports(\"%.*s\"))\n    return \"compiled for %s, which has %.*s; this processor has not: compile "
+            "it here, or with --cpu=x86-64\";\n", n, at, g->cpu, n, at);
+    at += n + (at[n] == ' ');
+  }
+  fprintf(out, "  return 0;\n}\n\n");
 }
 
 void glue_print(FILE *out, const Glue *g) {
@@ -287,19 +284,22 @@ void glue_print(FILE *out, const Glue *g) {
   fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
   for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
   for (int i = 0; i < g->n; i++) print_patterns(out, g, &g->fn[i]);
-  fprintf(out, "static const LibFn hnn_fns[] = {\n");
+  fprintf(out, "static const LibFn hnnc_fns[] = {\n");
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
   fprintf(out, "  {0}};\n\n");
   print_params(out, g);
   int trains = print_trains(out, g);
-  fprintf(out, "static const LibModel hnn_model = {%d, %u, hnn_params, %d, hnn_fns, %d, hnn_trains, hnn_start_values};\n\n",
+  fprintf(out, "static const LibModel hnnc_model = {%d, %u, hnnc_params, %d, hnnc_fns, %d, hnnc_trains, hnnc_start_values};\n\n",
           g->s->model->f64, g->s->model->nparam, g->n, trains);
-  fprintf(out, "API %s *%s_create(void) { return lib_create(&hnn_model); }\n"
+  print_check(out, g);
+  fprintf(out, "API %s *%s_create(void) {\n  void *made = 0;\n  if (!(hnnc_reason = hnnc_check())) {\n    made = lib_create(&hnnc_model);\n"
+          "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
+          "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
           "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
           "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : lib_param(m, k); }\n"
-          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnn_params[k].name; }\n"
-          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnn_params[k].elems; }\n\n",
-          g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, g->s->model->nparam, g->name,
+          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_params[k].name; }\n"
+          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_params[k].elems; }\n\n",
+          g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, g->s->model->nparam, g->name,
           g->s->model->nparam, g->name, g->s->model->nparam);
   for (int i = 0; i < g->n; i++)
     if (g->fn[i].kind != GLUE_UPDATE) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);

@@ -22,6 +22,8 @@
 #define VERSION KEPT_GENERATION " x86-64 " __VERSION__
 #endif
 
+const char *kept_version(void) { return VERSION; }
+
 static bool wanted(const Session *s) { return s->cg.cache_dir && !s->opt->verify_each && !s->opt->print_after; }
 
 static bool take(const Session *s, const Pack *key, CgObject *got, Pack *p) {

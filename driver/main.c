@@ -1,9 +1,11 @@
 #include "driver/driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What was printed must have arrived: a full disk behind stdout is an error. */
 static int flushed(int code) {
@@ -22,12 +24,19 @@ static void keep_memory(void) {
 #endif
 }
 
+/* A file that is opened takes the lowest free number: without these, it would be where errors or reports are written to. */
+static void open_standard(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd) _exit(EXIT_IO);
+}
+
 int main(int argc, char **argv) {
   static const struct { const char *name; int (*run)(const Options *); } command[] = {
     {"check", command_check}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
-    {"bench", command_bench}, {"diagnose", command_diagnose}, {"opt", command_opt},
+    {"bench", command_bench}, {"cache", command_cache}, {"diagnose", command_diagnose}, {"opt", command_opt},
   };
   Options o;
+  open_standard();
   keep_memory();
   int code = options_parse(&o, argc, argv);
   for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)

@@ -81,15 +81,13 @@ static Hunt hunt(const Session *s, const Fn *f, const RtArray *param, const RtSe
 /* What overflows in f32 is finite here. */
 static const char *value_name(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
 
-int nan_hunt(Session *s, Trainer *t) {
+int nan_hunt(Session *s, Trainer *t, const char *said) {
   int64_t n, step = t->rt.step;
   int64_t *sample = step_samples(&t->rt, &n);
   Hunt h = hunt(s, trainer_gradient(t), t->param, t->rt.data, sample, n,
                 rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step));
   free(sample);
-  if (!h.found)
-    return session_fail(s, EXIT_NUMBERS, (Span){0}, "the loss `%s` or its gradient is not finite at step %" PRId64
-                        " (in f64 the same step is: try `precision f64`)", t->spec->name, step);
+  if (!h.found) return session_fail(s, EXIT_NUMBERS, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
   DiagMsg *m = diag_error(s->diag, h.at, "the numbers of `%s` stopped being finite at step %" PRId64
                           ": `%s` gave %s", t->spec->name, step, ir_op[h.op].name, value_name(h.value));
   diag_help(m, "a smaller learning rate or `clip` may keep it finite; the last checkpoint is from before this step");

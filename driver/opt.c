@@ -26,7 +26,7 @@ static Fn *run_passes(Fn *f, const char *list, Diag *diag) {
 int command_opt(const Options *o) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
-  uint32_t file = source_load(src, o->file), offset = 0;
+  uint32_t file = source_load_any(src, o->file), offset = 0;
   int code = 0;
   if (!file) {
     diag_error(diag, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));

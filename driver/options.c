@@ -26,7 +26,7 @@ static const struct argp_option option_table[] = {
   {0}
 };
 
-static const char *const commands[] = {"check", "compile", "run", "resume", "bench", "diagnose", "opt"};
+static const char *const commands[] = {"check", "compile", "run", "resume", "bench", "diagnose", "cache", "opt"};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 static bool whole_number(const char *text, int64_t low, int64_t *out) {
@@ -57,9 +57,32 @@ static void take_argument(Options *o, struct argp_state *state, const char *arg)
   else argp_error(state, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
 
+static void take_cache_action(const Options *o, struct argp_state *state) {
+  static const char *const actions[] = {"show", "verify", "trim", "clear"};
+  bool known = !o->file;
+  for (size_t i = 0; !known && i < sizeof actions / sizeof *actions; i++) known = !strcmp(actions[i], o->file);
+  if (!known || o->override_.n) argp_error(state, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
+}
+
+/* Options that mean something to some commands alone; elsewhere they are refused, not ignored. */
+static void must_matter(int key, const Options *o, struct argp_state *state) {
+  static const struct { int key; const char *option, *commands; } row[] = {
+    {'o', "--out", " run compile "}, {'q', "--quiet", " run resume compile "}, {KEY_BATCH, "--batch", " bench "},
+    {KEY_JSON, "--json", " bench diagnose "}, {KEY_EMIT, "--emit", " compile "}, {KEY_PASSES, "--passes", " opt "},
+    {KEY_SEED, "--seed", " run compile bench diagnose check "},
+    {KEY_THREADS, "--threads", " run resume compile bench diagnose check "}};
+  for (size_t i = 0; o->command && i < sizeof row / sizeof *row; i++) {
+    char word[32];
+    snprintf(word, sizeof word, " %s ", o->command);
+    if (row[i].key != key || strstr(row[i].commands, word)) continue;
+    argp_error(state, "%s does nothing for `hnnc %s`: it belongs to%s", row[i].option, o->command, row[i].commands);
+  }
+}
+
 static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
+  must_matter(key, o, state);
   switch (key) {
     case 'o': o->out = arg; break;
     case 'q': o->quiet = true; break;
@@ -79,7 +102,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case KEY_NO_CACHE: o->no_cache = true; break;
     case KEY_JSON: o->json = true; break;
     case ARGP_KEY_ARG: take_argument(o, state, arg); break;
-    case ARGP_KEY_END: if (!o->file) argp_error(state, "which FILE?"); break;
+    case ARGP_KEY_END:
+      if (!strcmp(o->command, "cache")) take_cache_action(o, state);
+      else if (!o->file) argp_error(state, "which FILE?");
+      if (o->override_.n && !strcmp(o->command, "resume"))
+        argp_error(state, "a run is resumed as it was started, without `%s`: for other options start a new run", o->override_.at[0]);
+      break;
     default: return ARGP_ERR_UNKNOWN;
   }
   return 0;
@@ -94,6 +122,7 @@ static const char doc[] =
   "  resume DIR      go on where a stopped run was, bit for bit\n"
   "  bench FILE      time, FLOP and share of the machine's peak of a training step\n"
   "  diagnose FILE   gradients against differences; flows: round trips, defects\n"
+  "  cache           what is kept of earlier compilations: show (if unsaid), verify, trim, clear\n"
   "  opt FILE        run passes on IR text\n\n"
   "Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a refuted prove or numbers that are "
   "not finite; 4 files or device; 70 a fault of the compiler.";

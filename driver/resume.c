@@ -12,16 +12,41 @@ static int complain(const char *text) {
   return EXIT_IO;
 }
 
+/* Whether the manifest has what a run needs to go on, each of its kind: what is edited or damaged is met here. */
+static bool manifest_fits(const RtRun *run) {
+  static const struct { const char *key; json_type type; bool must; } want[] = {
+    {"model", JSON_STRING, true}, {"model_hash", JSON_STRING, true}, {"data_hash", JSON_STRING, true}, {"build", JSON_STRING, true},
+    {"hnnc", JSON_STRING, true}, {"cpu", JSON_STRING, true}, {"overrides", JSON_ARRAY, true}, {"seed", JSON_INTEGER, true},
+    {"plots", JSON_ARRAY, false}};
+  static const char *const kind[] = {"an object", "a list", "a text", "a whole number"};
+  size_t k;
+  json_t *x;
+  for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+    const json_t *v = rt_run_get(run, want[i].key);
+    if (!v && !want[i].must) continue;
+    if (v && json_typeof(v) == want[i].type) continue;
+    fprintf(stderr, "error: %s/manifest.json is damaged: `%s` should be %s%s\n", rt_run_dir(run), want[i].key, kind[want[i].type],
+            v ? "" : ", and is missing");
+    return false;
+  }
+  json_array_foreach((json_t *)rt_run_get(run, "overrides"), k, x) if (!json_is_string(x)) break;
+  bool texts = k == json_array_size(rt_run_get(run, "overrides"));
+  json_array_foreach((json_t *)rt_run_get(run, "plots"), k, x) if (!json_is_object(x)) break;
+  if (texts && k == json_array_size(rt_run_get(run, "plots"))) return true;
+  fprintf(stderr, "error: %s/manifest.json is damaged: `%s` should hold %s\n", rt_run_dir(run), texts ? "plots" : "overrides",
+          texts ? "objects" : "texts");
+  return false;
+}
+
 /* What the run was started with, from its manifest; --threads and -q are this command's. */
 static Options options_of_run(const RtRun *run, const Options *o) {
   Options out = *o;
-  const json_t *overrides = rt_run_get(run, "overrides"), *seed = rt_run_get(run, "seed"), *text;
+  const json_t *text;
   size_t i;
   out.file = json_string_value(rt_run_get(run, "model"));
-  out.seed = seed ? (uint64_t)json_integer_value(seed) : 0;
+  out.seed = (uint64_t)json_integer_value(rt_run_get(run, "seed"));
   memset(&out.override_, 0, sizeof out.override_);
-  json_array_foreach((json_t *)overrides, i, text)
-    if (json_is_string(text)) *vec_push(&out.override_) = json_string_value(text);
+  json_array_foreach((json_t *)rt_run_get(run, "overrides"), i, text) *vec_push(&out.override_) = json_string_value(text);
   return out;
 }
 
@@ -46,38 +71,57 @@ static double number_of(const json_t *x, const char *key) {
 }
 
 /* Reports made before the training at hand: they cannot be made again with today's parameters. */
-static void take_reports(Runner *r) {
+static int take_reports(Runner *r) {
   char *path = rt_run_path(r->run, "reports.json");
   json_t *root = path ? json_load_file(path, 0, NULL) : NULL, *reports = json_object_get(root, "reports");
   const Model *m = r->s->model;
-  for (uint32_t i = 0; i < m->naction && (int)i < r->at.action; i++) {
+  const char *missing = NULL;
+  for (uint32_t i = 0; !missing && i < m->naction && (int)i < r->at.action; i++) {
     if (m->action[i].kind != DO_REPORT) continue;
     const json_t *x = json_object_get(reports, m->action[i].report->name);
-    if (!x) continue;
+    if (!json_is_object(x)) missing = m->action[i].report->name;
     ReportResult *got = &r->result[report_number(m, m->action[i].report)];
     *got = (ReportResult){number_of(x, "mean"), number_of(x, "sd"), number_of(x, "min"), number_of(x, "max"),
                           json_integer_value(json_object_get(x, "n")), true};
     r->not_finite |= !isfinite(got->mean);
   }
   json_decref(root);
+  int code = missing ? session_fail(r->s, EXIT_IO, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
+                                    "start a new run", path, missing) : 0;
   free(path);
+  return code;
+}
+
+static const char *text_of(const Runner *r, const char *key) { return json_string_value(rt_run_get(r->run, key)); }
+
+/* Whatever decides the numbers must be what it was. The processor decides the last digits alone. */
+static int same_as_started(Runner *r) {
+  Session *s = r->s;
+  const char *dir = rt_run_dir(r->run), *cpu = s->opt->cpu ? s->opt->cpu : cg_host_cpu();
+  char data[40], build[BUILD_TEXT];
+  data_fingerprint(s, data);
+  runner_build(build);
+  if (strcmp(text_of(r, "build"), build))
+    return session_fail(s, EXIT_IO, (Span){0}, "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
+                        "that one, or start a new run", dir, text_of(r, "hnnc"));
+  if (strcmp(text_of(r, "model_hash"), r->hash))
+    return session_fail(s, EXIT_IO, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
+                        "with (`%s/sources/` has what it imported then): put it back, or start a new run", dir, dir);
+  if (strcmp(text_of(r, "data_hash"), data))
+    return session_fail(s, EXIT_IO, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
+                        "back, or start a new run", s->model->path);
+  if (strcmp(text_of(r, "cpu"), cpu))
+    fprintf(stderr, "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
+            "stopped\n", dir, text_of(r, "cpu"), cpu);
+  return 0;
 }
 
 static int go_on(Runner *r, const Options *o) {
   Session *s = r->s;
   RtError err = {{0}};
-  const SourceFile *f = source_file(s->src, 1);
-  runner_hash(f->text, f->len, o, r->hash);
-  const json_t *hash = rt_run_get(r->run, "model_hash");
-  if (!hash || strcmp(json_string_value(hash), r->hash))
-    return session_fail(s, EXIT_IO, (Span){0}, "`%s/model.hnn` is not what the run was started with: start a new run",
-                        rt_run_dir(r->run));
-  char data[40];
-  data_fingerprint(s, data);
-  const json_t *was = rt_run_get(r->run, "data_hash");
-  if (!was || strcmp(json_string_value(was), data))
-    return session_fail(s, EXIT_IO, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
-                        "back, or start a new run", s->model->path);
+  runner_hash(s->src, o, r->hash);
+  int code = same_as_started(r);
+  if (code) return code;
   r->result = calloc(s->model->naction + 1, sizeof *r->result);
   r->holds = calloc(s->model->naction + 1, sizeof *r->holds);
   r->judged = calloc(s->model->naction + 1, sizeof *r->judged);
@@ -85,9 +129,7 @@ static int go_on(Runner *r, const Options *o) {
   if (!r->from) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))
     return session_fail(s, EXIT_IO, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
-  int code = take_params(r);
-  if (code) return code;
-  take_reports(r);
+  if ((code = take_params(r)) || (code = take_reports(r))) return code;
   if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
   return runner_run(r);
 }
@@ -96,6 +138,7 @@ int command_resume(const Options *o) {
   RtError err = {{0}};
   RtRun *run = rt_run_reopen(o->file, &err);
   if (!run) return complain(err.text);
+  if (!manifest_fits(run)) return rt_run_destroy(run), EXIT_IO;
   char *path = rt_run_path(run, "model.hnn"), *text = NULL;
   size_t len = 0;
   FILE *f = path ? fopen(path, "rb") : NULL;
@@ -106,9 +149,8 @@ int command_resume(const Options *o) {
     fclose(f);
   }
   Options with = options_of_run(run, o);
-  if (!text || !with.file) {
-    fprintf(stderr, "error: `%s` is not a run that can be resumed: %s\n", o->file, text ? "its manifest names no model"
-                                                                                       : "model.hnn is missing");
+  if (!text) {
+    fprintf(stderr, "error: `%s` is not a run that can be resumed: model.hnn is missing\n", o->file);
     rt_run_destroy(run);
     return free(path), free(text), EXIT_IO;
   }
@@ -116,10 +158,9 @@ int command_resume(const Options *o) {
   Runner r = {.s = &s, .run = run};
   int code = session_open_text(&s, &with, text, len);
   if (!code) code = go_on(&r, &with);
-  rt_checkpoint_finish(r.from);
-  rt_run_destroy(run);
+  runner_close(&r);
   session_close(&s);
   vec_free(&with.override_);
-  free(r.result), free(r.holds), free(r.judged), free(path), free(text);
+  free(path), free(text);
   return code;
 }

@@ -2,6 +2,7 @@
 #include "driver/plot.h"
 #include "driver/proofs.h"
 #include "driver/runner.h"
+#include "driver/runtime_generation.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -12,17 +13,27 @@
 #include <xxhash.h>
 
 static volatile int interrupted;
+static volatile sig_atomic_t training;     /* stops after its step when asked to */
+static const RtRun *volatile open_now;
 
+/* Training ends with a checkpoint. Everything else, and a second signal, ends at once, with the manifest saying so. */
 static void on_signal(int number) {
   (void)number;
-  if (interrupted++) _exit(130);           /* the second Ctrl-C does not wait */
+  if (!interrupted++ && training) return;
+  rt_run_stop_now(open_now);
+  (void)!write(STDERR_FILENO, "stopped\n", 8);
+  _exit(130);
 }
 
+/* A reader that is gone, or a limit on sizes of files, is an error of the write that meets it. */
 static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+  sigaction(SIGPIPE, &ignore, NULL);
+  sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, (Span){0}, "%s", err->text); }
@@ -89,7 +100,7 @@ static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *e
   switch (status) {
     case RT_DONE: return 0;
     case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
-    case RT_NOT_FINITE: return nan_hunt(r->s, w->t);
+    case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
     default: return fail(r, w->err.text[0] ? &w->err : err);
   }
 }
@@ -118,7 +129,9 @@ static int run_train(Runner *r, const Train *spec, int action) {
   t.rt.ctx = &w;
   t.rt.checkpoint_seconds = 10;
   t.rt.stop = &interrupted;
+  training = 1;
   RtStatus status = rt_train(&t.rt, &err);
+  training = 0;
   rt_progress_finish(&w.progress);
   trainer_publish(r->s, &t);
   code = judge_training(r, &w, status, &err);
@@ -253,16 +266,16 @@ static int run_action(Runner *r, uint32_t i) {
 
 static void describe_run(Runner *r) {
   const Session *s = r->s;
-  char version[64];
   json_t *overrides = json_array();
   for (uint32_t i = 0; i < s->opt->override_.n; i++) json_array_append_new(overrides, json_string(s->opt->override_.at[i]));
-  snprintf(version, sizeof version, "%s", HNNC_VERSION);
-  rt_run_set(r->run, "hnnc", json_string(version));
+  rt_run_set(r->run, "hnnc", json_string(HNNC_VERSION));
   rt_run_set(r->run, "model", json_string(s->model->path));
   rt_run_set(r->run, "model_hash", json_string(r->hash));
-  char data[40];
+  char data[40], build[BUILD_TEXT];
   data_fingerprint(s, data);
+  runner_build(build);
   rt_run_set(r->run, "data_hash", json_string(data));
+  rt_run_set(r->run, "build", json_string(build));
   rt_run_set(r->run, "overrides", overrides);
   rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
@@ -303,6 +316,7 @@ static int prove(Runner *r) {
 int runner_run(Runner *r) {
   const Model *m = r->s->model;
   RtError err = {{0}};
+  open_now = r->run;
   catch_signals();
   describe_run(r);
   if (!rt_run_status(r->run, "running", &err)) return fail(r, &err);
@@ -314,24 +328,64 @@ int runner_run(Runner *r) {
   return finish(r, code);
 }
 
-void runner_hash(const char *text, size_t size, const Options *o, char *out) {
+void runner_hash(const Source *src, const Options *o, char *out) {
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
-  XXH3_128bits_update(state, text, size);
+  for (uint32_t k = 1; k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    XXH3_128bits_update(state, &f->len, sizeof f->len);
+    XXH3_128bits_update(state, f->text, f->len);
+  }
   for (uint32_t i = 0; i < o->override_.n; i++) XXH3_128bits_update(state, o->override_.at[i], strlen(o->override_.at[i]) + 1);
   XXH3_128bits_update(state, &o->seed, sizeof o->seed);
+  XXH3_128bits_update(state, &o->opt, sizeof o->opt);
   XXH128_hash_t h = XXH3_128bits_digest(state);
   XXH3_freeState(state);
   snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}
+
+/* The sources of everything that makes numbers: see tools/generation.py. */
+void runner_build(char out[BUILD_TEXT]) {
+  const char *part[] = {cg_version(), pass_decide_version(), kept_version(), RUNTIME_GENERATION};
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) XXH3_128bits_update(state, part[i], strlen(part[i]) + 1);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, BUILD_TEXT, "%016" PRIx64, (uint64_t)h.high64);
+}
+
+/* Imported files as they were: sources/1-NAME.hnn, ...; those of the library are the command's own. */
+static bool keep_sources(Runner *r, RtError *err) {
+  const Source *src = r->s->src;
+  bool ok = true;
+  for (uint32_t k = 2, n = 1; ok && k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    if (!f->loaded) continue;
+    const char *slash = strrchr(f->name, '/');
+    ok = rt_run_write(r->run, "sources", arena_printf(r->s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len, err);
+  }
+  return ok;
+}
+
+void runner_close(Runner *r) {
+  open_now = NULL;
+  rt_checkpoint_finish(r->from);
+  rt_run_destroy(r->run);
+  free(r->result);
+  free(r->holds);
+  free(r->judged);
 }
 
 static int open_run(Runner *r, const Options *o) {
   Session *s = r->s;
   RtError err = {{0}};
   const SourceFile *f = source_file(s->src, 1);
-  runner_hash(f->text, f->len, o, r->hash);
+  runner_hash(s->src, o, r->hash);
   r->run = rt_run_create("runs", s->model->name, o->out, f->text, f->len, &err);
-  if (!r->run) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  open_now = r->run;
+  catch_signals();
+  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
   if (!o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r->run));
   return 0;
 }
@@ -349,10 +403,7 @@ int command_run(const Options *o) {
     code = runner_run(&r);
   }
   if (o->time_passes) pass_times_print(stderr);
-  rt_run_destroy(r.run);
-  free(r.result);
-  free(r.holds);
-  free(r.judged);
+  runner_close(&r);
   session_close(&s);
   return code;
 }

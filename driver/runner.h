@@ -12,7 +12,7 @@ typedef struct Runner {
   RtRun *run;
   ReportResult *result;      /* by report_number */
   bool *holds; bool *judged; /* by action: expectations */
-  char hash[40];             /* of the text and the overrides */
+  char hash[40];             /* of all sources and the options that decide numbers */
   int64_t steps_before;      /* of the trainings that are done */
   bool failed_expect, not_finite;         /* the exit code is then 3 */
   /* where to go on: actions before `action` are done; the training there starts at `step` */
@@ -21,9 +21,13 @@ typedef struct Runner {
 
 /* Runs every action from the top (or from r->at); 0 or the exit code. Closes the manifest. */
 int runner_run(Runner *r);
-/* The hash that ties a checkpoint to its model, into out[40]. */
-void runner_hash(const char *text, size_t size, const Options *o, char *out);
+void runner_close(Runner *r);
+/* The hash that ties a checkpoint to its model: of the file, its imports, overrides, seed. Into out[40]. */
+void runner_hash(const Source *src, const Options *o, char *out);
+/* Of the sources that this command was built from, as far as they decide numbers. */
+enum { BUILD_TEXT = 20 };
+void runner_build(char out[BUILD_TEXT]);
 /* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
-int nan_hunt(Session *s, Trainer *t);
+int nan_hunt(Session *s, Trainer *t, const char *said);      /* said: by the runtime, where the hunt finds nothing */
 
 #endif

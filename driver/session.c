@@ -9,25 +9,29 @@
 
 /* The frontend's look into a data file, through the runtime's reader. */
 static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize) {
-  kept_table(ctx, mem, path);
   RtTable t = {0};
   RtError e = {{0}};
-  if (!rt_table_read(path, true, &t, &e)) {
+  const bool regular = rt_file_regular(path, &e);
+  if (regular) kept_table(ctx, mem, path);
+  if (!regular || !rt_table_read(path, true, &t, &e)) {
     snprintf(err, errsize, "%s", e.text);
     return false;
   }
-  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .rows = t.rows,
-                     .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
+  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
   for (int i = 0; i < t.ncolumn; i++) {
     const RtColumn *c = &t.column[i];
     out->column[i].name = c->name && *c->name ? arena_strdup(mem, c->name) : NULL;
     out->column[i].number = c->number;
+    out->column[i].fault = c->fault ? arena_strdup(mem, c->fault) : NULL;
+    out->column[i].rows = c->rows;
     out->column[i].rank = (uint32_t)c->rank;
     memcpy(out->column[i].dim, c->dim, sizeof c->dim);
   }
   rt_table_finish(&t);
   return true;
 }
+
+_Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
 static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ((Session *)ctx)->diag); }
 
@@ -42,7 +46,7 @@ static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
 }
 
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
-static const char *cache_dir(char *buf, size_t size) {
+const char *session_cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   if (dir) snprintf(buf, size, "%s", dir);
   else if (xdg && *xdg) snprintf(buf, size, "%s/hnnc", xdg);
@@ -110,7 +114,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->diag = diag_create(s->src);
   static char dir[4096];
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
-                      .cache_dir = o->no_cache ? NULL : cache_dir(dir, sizeof dir)};
+                      .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);
   if (!s->model) make_model(s, text, len);
@@ -130,6 +134,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 }
 
 void session_close(Session *s) {
+  if (s->cg.cache_dir) cache_keep_small(s->cg.cache_dir);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
     rt_set_finish(&s->set[i]);

@@ -18,6 +18,23 @@ Optim trainer_optim(const OptSpec *o) {
   return out;
 }
 
+int trainer_states(const Optim *o) {
+  return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o);
+}
+
+bool trainer_careful(const Optim *o) {
+  const bool momentum = fabs(o->momentum) < 1;
+  switch (o->kind) {
+  case OPT_ADAM:
+  case OPT_ADAMW:
+    return !(o->eps > 0 && o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1);
+  case OPT_RMSPROP:
+    return !(o->eps > 0 && o->alpha >= 0 && o->alpha < 1 && momentum);
+  default:
+    return !momentum;
+  }
+}
+
 static int32_t *input_map(const Fn *f) {
   int32_t *map = calloc(f->in.n + 1, sizeof *map);
   for (uint32_t k = 0; map && k < f->in.n; k++) {
@@ -148,6 +165,7 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   rt->nmoved = (int)spec->nmoved;
   rt->offset = t->offset;
   rt->lr = o->lr, rt->beta1 = o->beta1, rt->beta2 = o->beta2, rt->clip = spec->clip;
+  rt->weight_decay = o->weight_decay, rt->careful = trainer_careful(o);
   rt->sched = (RtSchedKind)spec->sched.kind;
   rt->to = spec->sched.to, rt->warmup = spec->sched.warmup, rt->factor = spec->sched.factor;
   rt->at = spec->sched.at, rt->nat = (int)spec->sched.nat;
@@ -179,7 +197,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.gradient = t->native[GRADIENT].run;
   t->rt.update = t->native[UPDATE].run;
   t->rt.norm = t->native[NORM].run;
-  t->rt.nstates = o.kind == OPT_LBFGS ? rt_lbfgs_states(o.history) : pass_optim_states(&o);
+  t->rt.nstates = trainer_states(&o);
   if (!lay_out(s, t, spec) || !set_running(s, t))
     return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);

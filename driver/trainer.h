@@ -24,8 +24,9 @@ void trainer_adopt(Session *s, Trainer *t);              /* s->param -> the trai
 const Fn *trainer_gradient(const Trainer *t);            /* derived IR: FLOP counts, NaN hunts */
 const Fn *trainer_update(const Trainer *t);              /* NULL for lbfgs */
 
-
 int64_t trainer_steps(const Train *t, int64_t samples);  /* of a training on a set of that size */
 Optim trainer_optim(const OptSpec *o);
+int trainer_states(const Optim *o);                      /* arrays as long as the parameters that it keeps */
+bool trainer_careful(const Optim *o);                    /* its averages are not bounded by the gradients: see RtTrain */
 
 #endif

@@ -1,5 +1,6 @@
 /* Building the tree: constructors for the grammar, the limit on its depth, and ast_parse. */
 #include "frontend/parse.h"
+#include "frontend/synonym.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -132,9 +133,11 @@ TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool l
   *t = (TypeExpr){.at = at, .base = base, .list = list, .dims = dims.first, .ndims = dims.n};
   for (size_t i = 0; i < 4; i++)
     if (strcmp(base, known[i]) == 0) return t;
-  const char *near = diag_nearest(base, known, 4);
+  const char *near = diag_nearest(base, known, 4), *other = synonym(base);
   DiagMsg *m = diag_error(ps->diag, base_at, "there is no type `%s`", base);
-  if (near)
+  if (other)
+    diag_help(m, "%s", other);
+  else if (near)
     diag_help(m, "did you mean `%s`?", near);
   else
     diag_help(m, "the types are `real`, `int`, `bool` and `string`, each with or without a shape in `[ ]`");
@@ -284,6 +287,10 @@ Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
   ast_limit_depth(&ps, ps.first);
   vec_free(&ps.tokens);
   ast->first = ps.first;
+  ast->nbroken = ps.broken.n;
+  ast->broken = ARENA_ARRAY(mem, const char *, ps.broken.n + 1);
+  for (uint32_t i = 0; i < ps.broken.n; i++) ast->broken[i] = ps.broken.at[i];
+  vec_free(&ps.broken);
   return ast;
 }
 

@@ -106,7 +106,7 @@ struct Stmt {
   Expr *decay;                       /* RUNNING */
 };
 
-struct Block { Stmt *first; Span at; };
+struct Block { Stmt *first; Span at; bool broken; };      /* broken: a statement with a syntax error is left out */
 
 /* ---- the top level ------------------------------------------------------------------------------------------------ */
 
@@ -141,7 +141,12 @@ typedef struct Item {
   const char *text;          /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
 } Item;
 
-typedef struct Ast { Arena *mem; uint32_t file; Item *first; } Ast;
+typedef struct Ast {
+  Arena *mem;
+  uint32_t file;
+  Item *first;
+  const char **broken; uint32_t nbroken;   /* names that a statement with a syntax error would have defined: no use of them is an error */
+} Ast;
 
 /* Parses a file of src. Always returns a tree; errors go to diag, and what could not be read is left
  * out. `yield q, p, dq = v` gives names q, p, dq with values NULL, NULL, v. */

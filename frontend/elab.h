@@ -275,7 +275,8 @@ Value elab_name(Elab *E, const char *name, Span at);
 bool elab_known(Elab *E, const char *name, bool builtins);
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);
-void elab_unknown(Elab *E, const char *name, Span at);    /* the error, with a suggestion */
+void elab_unknown(Elab *E, const char *name, Span at);
+bool elab_broken(const Elab *E, const char *name);      /* its definition has a syntax error, which was said */    /* the error, with a suggestion */
 
 /* ---- elab_level.c: emission ---------------------------------------------------------------------- */
 

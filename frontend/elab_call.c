@@ -13,7 +13,11 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
   a.at = ARENA_ARRAY(E->mem, Actual, call->nargs + 1);
   for (const Arg *g = call->args; g; g = g->next) {
     bool lazy = b && g->name && builtin_lazy(b, g->name);
-    Value v = lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
+    const bool late = !g->name && a.n && a.at[a.n - 1].name;
+    if (late)
+      elab_label(elab_error(E, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
+                 "by its name");
+    Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
   return a;
@@ -336,5 +340,6 @@ Value elab_call(Elab *E, const Expr *e) {
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
   if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
   return POISON;
 }

@@ -10,7 +10,9 @@
 
 static bool differentiable(Elab *E, const Actual *a, Value v, const char *who, const char *which) {
   if (value_numeric(v)) return true;
-  elab_error(E, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
+  DiagMsg *m = elab_error(E, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
+  if (v.kind == V_FUNC) elab_help(m, "`%s` takes values: `%s(%s(x), x)`; of functions there are `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`",
+                                  who, who, v.func->name);
   return false;
 }
 

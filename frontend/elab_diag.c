@@ -1,8 +1,10 @@
 /* Messages of the elaborator. A body is elaborated at each call, so that its errors come again and
  * again: each is said once, by the hash of its place and text. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <string.h>
+#include <strings.h>
 
 static uint64_t hash(Span at, const char *text) {
   uint64_t h = 14695981039346656037u ^ ((uint64_t)at.file << 40 ^ (uint64_t)at.begin << 20 ^ at.end);
@@ -59,7 +61,14 @@ void elab_help(DiagMsg *m, const char *fmt, ...) {
 }
 
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n) {
-  const char *best = diag_nearest(name, candidates, n);
+  const char *best = NULL, *other = synonym(name);
+  for (size_t i = 0; !best && i < n; i++)
+    if (candidates[i] && !strcasecmp(candidates[i], name)) best = candidates[i];
+  if (other && !best) {
+    elab_help(m, "%s", other);
+    return;
+  }
+  if (!best) best = diag_nearest(name, candidates, n);
   if (best) elab_help(m, "did you mean `%s`?", best);
 }
 

@@ -13,6 +13,10 @@ typedef struct Read {
   Span path_at;
   const Arg *window, *group;
   uint32_t room;
+  uint32_t *index;       /* by field: its column in info */
+  bool all;              /* no column is named */
+  int64_t rows;          /* of the fields, said first by this one; NULL: none has rows yet */
+  const char *rows_of;
 } Read;
 
 static const char *resolve_path(Elab *E, const char *path) {
@@ -48,11 +52,23 @@ static void headers(const Read *r, const char **out, uint32_t *n) {
     if (r->info.column[i].name) out[(*n)++] = r->info.column[i].name;
 }
 
+/* Several columns of one name are taken by their numbers. */
+static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
+  const char *name = r->info.column[first].name;
+  for (uint32_t k = first + 1; k < r->info.ncolumn; k++)
+    if (r->info.column[k].name && !strcmp(r->info.column[k].name, name)) {
+      elab_help(elab_error(E, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
+                "take one by its number, `read(\"...\", x = %u)`", first);
+      return false;
+    }
+  return true;
+}
+
 static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
   const char *known[128];
   uint32_t n;
   for (*out = 0; *out < r->info.ncolumn; ++*out)
-    if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return true;
+    if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
   headers(r, known, &n);
   DiagMsg *m = elab_error(
       E, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
@@ -67,6 +83,28 @@ static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
     elab_error(E, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
   else
     elab_error(E, at, "a column is a number from 0, found %lld", (long long)k);
+  return false;
+}
+
+static const char *column_text(Elab *E, const Read *r, uint32_t k) {
+  const char *name = r->info.column[k].name;
+  return name ? arena_printf(E->mem, "`%s`", name) : arena_printf(E->mem, "column %u, from 0,", k);
+}
+
+/* Samples that the column gives: as many as those before it. */
+static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at) {
+  if (rows == TABLE_EVERY_ROW) return true;
+  if (!r->rows_of) {
+    r->rows_of = name;
+    r->rows = rows;
+  }
+  if (r->rows == rows) return true;
+  DiagMsg *m = elab_error(E, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
+                          (long long)r->rows);
+  if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
+  else
+    elab_help(m, "what all samples share is saved as a 0-d array if it is a number, and else repeated for each: "
+                 "np.broadcast_to(t, (len(x), *t.shape))");
   return false;
 }
 
@@ -86,16 +124,19 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
   Type t = type_scalar(false);
   if (r->known) {
     const struct TableColumn *col = &r->info.column[k];
-    if (!col->number) {
-      elab_error(E, at, "column %d of the table holds text", k);
+    if (col->fault) {
+      DiagMsg *m = elab_error(E, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
       return false;
     }
+    if (!same_rows(E, r, name, col->rows, at)) return false;
     t = type_real(false, (int)col->rank, col->dim);
   }
   if (d->nfield == r->room) {
     elab_error(E, at, "too many columns");
     return false;
   }
+  r->index[d->nfield] = (uint32_t)k;
   d->field[d->nfield++] = (DataField){name, t};
   d->column[d->ncolumn++] = c;
   return true;
@@ -133,41 +174,74 @@ static bool plain_column(Elab *E, Read *r, const Arg *a) {
   return add_column(E, r, e->name, (ReadColumn){.name = e->name, .column = -1, .header = e->name}, e->at);
 }
 
-/* No column is named: all of the header's that hold numbers. */
+/* Names are looked up for each column: more than this are not all meant. */
+enum { MOST_COLUMNS = 4096 };
+
+static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
+  uint32_t named = 0, numbers = 0;
+  for (uint32_t i = 0; i < r->info.ncolumn; i++) {
+    named += r->info.column[i].name != NULL;
+    numbers += r->info.column[i].number;
+  }
+  if (!named)
+    elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path),
+              "`read(\"...\", x = 0, y = 1)`");
+  const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16*MOST_COLUMNS;
+  if (named && many)
+    elab_help(elab_error(E, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
+              "`read(\"...\", x = 0, y = 1)`");
+  return named && !many;
+}
+
+/* No column is named: all of the header's that hold numbers. One that holds others, too, is no column to be passed over. */
 static bool all_columns(Elab *E, Read *r, const Expr *call) {
   if (!r->known) {
     elab_error(E, call->at, "columns must be named here: the file was not looked into");
     return false;
   }
+  if (!all_of_them(E, r, call)) return false;
+  r->all = true;
   for (uint32_t i = 0; i < r->info.ncolumn; i++) {
     const struct TableColumn *c = &r->info.column[i];
+    if (!c->number) continue;
     if (!c->name) {
-      elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path),
-                "`read(\"...\", x = 0, y = 1)`");
+      elab_help(elab_error(E, call->at, "%s of `%s` has no name in the header, so columns must be named", column_text(E, r, i), r->d->path),
+                "`read(\"...\", x = %u)`", i);
       return false;
     }
     const char *name = arena_strdup(E->mem, c->name);
-    if (c->number && !add_column(E, r, intern(E->m->names, name),
-                                 (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
-      return false;
+    if (only_one(E, r, i, call->at) && add_column(E, r, intern(E->m->names, name),
+                                                  (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
+      continue;
+    return false;
   }
   return true;
 }
 
+static bool constant(const Read *r, uint32_t field) {
+  return r->known && r->info.column[r->index[field]].rows == TABLE_EVERY_ROW;
+}
+
+static bool window_length(Elab *E, const Read *r, int64_t *n) {
+  const Span at = r->window->value->at;
+  if (!elab_int(E, r->window->value, "`window`", n)) return false;
+  if (*n < 1) elab_error(E, at, "a window has at least one row, found %lld", (long long)*n);
+  else if (r->known && *n > r->rows)
+    elab_error(E, at, "a window of %lld rows is longer than the table, of %lld", (long long)*n, (long long)r->rows);
+  else if (*n > 1 << 20) elab_error(E, at, "a window has at most %d rows, found %lld", 1 << 20, (long long)*n);
+  else return true;
+  return false;
+}
+
+/* Fields get a first axis; one value for every sample is one for every window. */
 static bool window_arg(Elab *E, Read *r) {
   int64_t n;
   if (!r->window) return true;
-  if (!elab_int(E, r->window->value, "`window`", &n)) return false;
-  if (n < 1 || n > 1 << 20 || (r->known && n > r->info.rows)) {
-    elab_error(E, r->window->value->at,
-               r->known && n >= 1 ? "a window of %lld rows is longer than the table, of %lld"
-                                  : "a window has at least one row, found %lld",
-               (long long)n, (long long)r->info.rows);
-    return false;
-  }
+  if (!window_length(E, r, &n)) return false;
   r->d->read_window = (uint32_t)n;
   for (uint32_t i = 0; i < r->d->nfield; i++) {
     Type t = r->d->field[i].type;
+    if (constant(r, i)) continue;
     if (t.rank == IR_MAX_RANK) {
       elab_error(E, r->window->value->at, "a tensor has at most %d axes", IR_MAX_RANK);
       return false;
@@ -188,7 +262,12 @@ static bool group_arg(Elab *E, Read *r) {
     known[n] = r->d->field[n].name;
     if ((e->kind == EX_NAME || e->kind == EX_STRING) && !strcmp(known[n], e->name)) r->d->group = (int)n;
   }
-  if (r->d->group >= 0) return true;
+  if (r->d->group >= 0) {
+    const uint32_t group = (uint32_t)r->d->group;
+    if (r->d->field[group].type.rank == (r->window && !constant(r, group))) return true;
+    elab_error(E, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
+    return false;
+  }
   DiagMsg *m = elab_error(E, e->at, "`group` is one of the fields that are read");
   if (e->kind == EX_NAME) elab_suggest(m, e->name, known, n);
   return false;
@@ -207,6 +286,12 @@ static bool read_columns(Elab *E, Read *r, const Expr *call) {
   if (good && r->d->nfield == 0) good = all_columns(E, r, call);
   if (good && r->d->nfield == 0)
     elab_error(E, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+  if (good && r->known && !r->rows_of) {
+    elab_help(elab_error(E, call->at, "`%s` is one value for every sample, and no array says how many samples there are",
+                         r->d->field[0].name),
+              "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
+    good = false;
+  }
   return good;
 }
 
@@ -233,6 +318,7 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
       r.room = call->nargs;
     r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
     r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
+    r.index = ARENA_ARRAY(E->mem, uint32_t, r.room + 1);
     good = good && read_columns(E, &r, call) && window_arg(E, &r) && group_arg(E, &r);
   }
   scratch_end(E, &s, POISON, call->at);

@@ -49,7 +49,15 @@ Global *module_find(Module *m, const char *name) {
 
 /* ---- unknown names --------------------------------------------------------------------------------- */
 
+bool elab_broken(const Elab *E, const char *name) {
+  const Ast *ast = E->frame->module->ast;
+  for (uint32_t i = 0; i < ast->nbroken; i++)
+    if (ast->broken[i] == name) return true;
+  return false;
+}
+
 void elab_unknown(Elab *E, const char *name, Span at) {
+  if (elab_broken(E, name)) return;
   VEC(const char *) known = {0};
   for (Frame *f = E->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)

@@ -180,9 +180,13 @@ static Val carried(Elab *E, const Section *s, const char *name, Type t) {
   return ir_input(builder(E, s), name, IN_STATE, E->level->fn->in.n, t);
 }
 
+/* One statement each: C leaves the order within an initializer open, and inputs have one. */
 static Point carried_point(Elab *E, const Section *s, const Fn *of, Point x) {
-  return (Point){carried(E, s, "q", ir_type(of, x.q)), carried(E, s, "p", ir_type(of, x.p)),
-                 carried(E, s, "g", ir_type(of, x.g))};
+  Point y;
+  y.q = carried(E, s, "q", ir_type(of, x.q));
+  y.p = carried(E, s, "p", ir_type(of, x.p));
+  y.g = carried(E, s, "g", ir_type(of, x.g));
+  return y;
 }
 
 static void returned(Elab *E, const Section *s, const Val *v, uint32_t n) {
@@ -305,7 +309,8 @@ static bool locate(Elab *E, const Section *s, Point before, Point after, Val fou
     level_drop(E, l);
     return false;
   }
-  Val t = ir_proj(builder(E, s), loop(E, s, l, first, 5, 0, LOCATE_TURNS), 4);
+  Val turns = loop(E, s, l, first, 5, 0, LOCATE_TURNS);      /* leaves a level: the builder of now is another */
+  Val t = ir_proj(builder(E, s), turns, 4);
   return step(E, s, before, ir_mul(builder(E, s), t, length(E, s)), out);
 }
 

@@ -47,9 +47,10 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   if (!e) {
     if (module_find(E->frame->module, name))
       elab_error(E, at, "`%s` belongs to the file and cannot be assigned", name);
-    else
+    else if (!elab_broken(E, name))
       elab_help(elab_error(E, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it",
                 name);
+    frame_define(E, name, at, POISON, true);
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
@@ -208,7 +209,7 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
 static Value block_value(Elab *E, const Block *b, const char *what) {
   Value v = {.kind = V_NONE};
   if (elab_block(E, b, &v) || elab_stop(E)) return v;
-  elab_help(elab_error(E, b->at, "%s gives no value", what), "end it with `return ...`");
+  if (!b->broken) elab_help(elab_error(E, b->at, "%s gives no value", what), "end it with `return ...`");
   return POISON;
 }
 

@@ -1,5 +1,6 @@
 /* train: the loss as a function of parameters and fields, and the options. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -420,6 +421,7 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
 
 static void set_options(Elab *E, Train *t, const Item *it) {
   const Arg *steps = NULL, *epochs = NULL;
+  bool unknown = false;          /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
     int k = 0;
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
@@ -427,10 +429,11 @@ static void set_options(Elab *E, Train *t, const Item *it) {
       DiagMsg *m = elab_error(E, o->name_at, "`train` has no option `%s`", o->name);
       if (row_option(o->name))
         elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
-      else if (diag_nearest(o->name, option_names, NOPTIONS))
+      else if (synonym(o->name) || diag_nearest(o->name, option_names, NOPTIONS))
         elab_suggest(m, o->name, option_names, NOPTIONS);
       else
         elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
+      unknown = true;
       continue;
     }
     for (const Arg *p = it->options; p != o; p = p->next)
@@ -443,7 +446,7 @@ static void set_options(Elab *E, Train *t, const Item *it) {
   if (steps && epochs) {
     elab_label(elab_error(E, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
                "given here");
-  } else if (!steps && !epochs) {
+  } else if (!steps && !epochs && !unknown) {
     elab_help(elab_error(E, it->name_at, "`train %s` does not say how long", it->name),
               "`steps = 2000` or `epochs = 10`");
   }

@@ -94,7 +94,9 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
   if (hamiltonian && p->n != 2) {
     DiagMsg *m =
         elab_error(E, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
-    if (p->any_states) elab_help(m, "%s", p->any_states);
+    if (p->n > 2 && !strcmp(p->name, "trajectory"))
+      elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
+    else if (p->any_states) elab_help(m, "%s", p->any_states);
     return false;
   }
   if (!take_method(E, p)) return false;

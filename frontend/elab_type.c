@@ -41,8 +41,10 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   DiagMsg *m = elab_error(E, at, "%s needs %s, found %s", what, want, have);
   Type ty;
   elab_label(m, t->at, "declared here");
+  if (t->list && v.kind == V_NUM) elab_help(m, "`[%s]` is a list of one", value_shown(E, v));
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
+    if (ty.rank == 2 && t->ndims == 1) elab_help(m, "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them");
     if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0) elab_help(m, "`[0]` takes the element of a real[1]");
   }
   return false;

@@ -89,7 +89,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   if (m) return m;
   uint32_t file = source_load(E->src, path);
   if (file) return module_load(E, path, file);
-  elab_error(E, it->name_at, "cannot read `%s`: %s", path, strerror(errno));
+  elab_error(E, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
 }
 
@@ -272,9 +272,9 @@ Model *model_load_text(Source *src, const char *path, const char *text, size_t l
 }
 
 Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *diag) {
-  uint32_t file = source_load(src, path);
+  uint32_t file = source_load_any(src, path);
   if (!file) {
-    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, strerror(errno));
+    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, source_fault(errno));
     return NULL;
   }
   return load(src, file, path, o, diag);

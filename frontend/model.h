@@ -186,10 +186,15 @@ typedef struct Model {
 
 typedef struct TableInfo {   /* what the frontend must know of a data file */
   uint32_t ncolumn;
-  struct TableColumn { const char *name; bool number; uint32_t rank, dim[IR_MAX_RANK]; } *column;
-                             /* text tables: scalars; .npy/.npz: one sample's dims */
-  int64_t rows;
+  struct TableColumn {
+    const char *name;        /* NULL: none */
+    bool number;             /* false: text */
+    const char *fault;       /* why it cannot be read as numbers, with the place in the file; NULL: it can */
+    uint32_t rank, dim[IR_MAX_RANK];   /* of one row */
+    int64_t rows;            /* TABLE_EVERY_ROW: one value, the same for every sample */
+  } *column;
 } TableInfo;
+enum { TABLE_EVERY_ROW = -1 };
 
 typedef struct FrontOptions {
   const char *const *override_; uint32_t noverride;   /* "n=5", "train.steps=100", "train.hnn.batch=all" */

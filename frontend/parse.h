@@ -42,6 +42,8 @@ typedef struct Parser {
   uint32_t at; /* index of the next token */
   bool recovering, stopped;
   bool too_deep; /* said of the item whose depth is being limited */
+  bool lost;     /* at the top, after something that begins no definition: until one begins, there is nothing new to say */
+  VEC(const char *) broken;      /* see Ast */
   Item *first, **last;
 } Parser;
 
@@ -55,6 +57,7 @@ typedef struct Formals {
 } Formals;
 typedef struct Stmts {
   Stmt *first, **last;
+  bool broken;
 } Stmts;
 
 /* tokens.c */

@@ -96,7 +96,7 @@ file:
 
 items:
     %empty
-  | items item T_NL    { *ps->last = $2; ps->last = &$2->next; ps->recovering = false; }
+  | items item T_NL    { *ps->last = $2; ps->last = &$2->next; ps->recovering = ps->lost = false; }
   | items error T_NL   { yyerrok; ps->recovering = false; }
   ;
 
@@ -207,14 +207,14 @@ option:
 /* ---- statements ---- */
 
 block:
-    '{' stmts '}'              { $$ = ARENA_NEW(ps->mem, Block); $$->first = $2.first; $$->at = @$; }
+    '{' stmts '}'              { $$ = ARENA_NEW(ps->mem, Block); $$->first = $2.first; $$->at = @$; $$->broken = $2.broken; }
   ;
 
 stmts:
     %empty                     { $$ = (Stmts){0}; }
   | stmts stmt T_NL            { $$ = $1; if ($1.first) *$1.last = $2; else $$.first = $2; $$.last = &$2->next;
                                  ps->recovering = false; }
-  | stmts error T_NL           { $$ = $1; yyerrok; ps->recovering = false; }
+  | stmts error T_NL           { $$ = $1; $$.broken = true; yyerrok; ps->recovering = false; }
   ;
 
 stmt:

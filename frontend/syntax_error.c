@@ -3,6 +3,7 @@
  * The grammar's list of acceptable tokens is long where an expression, a statement or an operator may
  * follow; each of those is one phrase. The rest is listed by name. */
 #include "frontend/parse.h"
+#include "frontend/synonym.h"
 #include "parser.h"
 
 #include <string.h>
@@ -117,11 +118,16 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
     diag_help(m, "did you mean `%s`?", keyword);
   else if (is_comparison(t->kind) && holds(w, "and"))
     diag_help(m, "comparisons do not chain: write `a < b and b < c`");
-  else if (t->kind == '=' && holds(w, "=="))
+  else if ((t->kind == '=' && holds(w, "==")) || (t->kind == T_EQ && holds(w, "'='")))
     diag_help(m, "`=` defines, `==` compares");
   else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' &&
            holds(w, "'{'"))
     diag_help(m, "the `{` stands at the end of this line, not on the next one");
+  else if ((t->kind == ':' || t->kind == T_NL) && holds(w, "'{'") && holds(w, "'='") && holds(w, "->"))
+    diag_help(m, "a body of several statements stands in `{ }`, an expression behind `=`");
+  else if (holds(w, "import") && found > 0 && t[-1].kind == T_NL)
+    diag_help(m, "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
+              "next line after an operator, or inside brackets");
   else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
     diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
 }
@@ -137,17 +143,94 @@ static bool follows_mended(const Parser *ps, uint32_t found) {
   return false;
 }
 
+/* ---- where it happened ---- */
+
+static bool opens(int kind) { return kind == '(' || kind == '[' || kind == '{'; }
+static bool closes(int kind) { return kind == ')' || kind == ']' || kind == '}'; }
+
+/* The first token of the statement, row or item that token `found` is in. */
+static uint32_t statement_start(const Parser *ps, uint32_t found, bool *top) {
+  const Token *at = ps->tokens.at;
+  uint32_t start = found, depth = 0;
+  *top = true;
+  for (uint32_t i = found; i-- > 0;) {
+    if (closes(at[i].kind)) depth++;
+    else if (opens(at[i].kind) && depth) depth--;
+    else if (at[i].kind == '{') return *top = false, i + 1;
+    else if (at[i].kind == T_NL && !depth) return start;
+    if (!depth) start = i;
+  }
+  return start;
+}
+
+/* Names that the statement would have defined. */
+static void remember_names(Parser *ps, uint32_t start) {
+  const Token *t = &ps->tokens.at[start], *end = &ps->tokens.at[ps->tokens.n - 1];
+  if (t->kind == T_SYMPLECTIC || t->kind == T_VOLUME) t++;
+  switch (t->kind) {
+  case T_LET: case T_VAR: case T_CONST: case T_USE: case T_FN: case T_HAMILTONIAN: case T_NET: case T_FLOW: case T_LOSS: case T_DATA:
+  case T_PARAM: case T_RUNNING: case T_REPORT: case T_FOR:
+    for (t++; t < end && (t->kind == T_NAME || t->kind == '(' || t->kind == ','); t++) {
+      if (t->kind == T_NAME) *vec_push(&ps->broken) = t->name;
+      if (t->kind == T_NAME && (t[-1].kind != '(' && t[-1].kind != ',')) break;
+    }
+  default:
+    break;
+  }
+}
+
+/* ---- habits of other languages ---- */
+
+/* One message for what is plainly another language; false: it is not. */
+static bool habit(Parser *ps, uint32_t found, uint32_t start) {
+  const Token *at = ps->tokens.at, *t = &at[found], *before = found ? t - 1 : NULL, *first = &at[start];
+  const bool twice = before && before->kind == t->kind && before->end == t->begin;
+  if (twice && (t->kind == '*' || t->kind == '/')) {
+    DiagMsg *m = diag_error(ps->diag, span_join(token_span(ps, before), token_span(ps, t)), "there is no `%s`", t->kind == '*' ? "**" : "//");
+    diag_help(m, t->kind == '*' ? "powers are written `^`: `x^2`" : "a comment begins with `#`");
+    return true;
+  }
+  if (before && before->kind == T_IMPORT && t->kind == T_NAME) {
+    diag_help(diag_error(ps->diag, token_span(ps, t), "an import is a string, found %s", shown(ps, t)),
+              "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
+    return true;
+  }
+  static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
+  for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+    for (const Token *word = before ? before : t; word <= t; word++)
+      if (word->kind == T_NAME && !strcmp(word->name, inside[i]) && word != first) {
+        diag_help(diag_error(ps->diag, token_span(ps, word), "there is no `%s`", word->name), "%s", synonym(word->name));
+        return true;
+      }
+  const bool named = first->kind == T_NAME && first[1].kind != '=' && first[1].kind != T_ADD_TO && first[1].kind != ',';
+  if (named && synonym(first->name) && first[1].kind == T_NAME && first[2].kind == '(') {      /* float f(float x) */
+    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym("def"));
+    return true;
+  }
+  if (named && synonym(first->name) && (t == first || t == first + 1 || first[1].kind == '(')) {
+    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym(first->name));
+    return true;
+  }
+  return false;
+}
+
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   const Token *t = &ps->tokens.at[found];
   const char *out[MOST_NAMED];
   Words w = {.n = 0};
+  bool top;
   while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n) t = &ps->tokens.at[++found];
+  uint32_t start = statement_start(ps, found, &top);
+  remember_names(ps, start);
   if (diag_full(ps->diag)) {
     diag_error(ps->diag, token_span(ps, t), "syntax error"); /* to be counted, not shown */
     return;
   }
   if (follows_mended(ps, found)) return;
   for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++) w.at[w.n++] = words[i];
+  const bool known = ps->lost && holds(&w, "import");
+  ps->lost |= top;
+  if (known || habit(ps, found, start)) return;
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
   DiagMsg *m =
       diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));

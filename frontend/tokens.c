@@ -76,6 +76,8 @@ typedef struct Filter {
   uint32_t at;        /* the raw token being looked at */
   bool fresh;         /* it is the first of its line */
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
+  uint32_t skip;      /* raw tokens before this offset were read as part of another */
+  uint32_t colon;     /* of `a ? b : c`, read as an operator like the `?` */
 } Filter;
 
 Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
@@ -92,19 +94,56 @@ static bool is_word_char(int32_t c, bool first) {
 
 static void push_raw(Filter *f, Token t) { *vec_push(&f->raw) = t; }
 
+static void push_word(Filter *f, const char *word, uint32_t at, uint32_t end) {
+  push_raw(f, (Token){.kind = T_NAME, .begin = at, .end = end, .name = intern_n(f->ps->names, word, strlen(word))});
+}
+
+/* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
+static bool stray_habit(Filter *f, uint32_t at) {
+  Parser *ps = f->ps;
+  const char *text = ps->text + at;
+  uint32_t n = 0;
+  if (at + 1 < ps->len && (*text == '&' || *text == '|') && text[1] == *text) {
+    const char *word = *text == '&' ? "and" : "or";
+    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text), "write `%s`", word);
+    push_word(f, word, at, at + 2);
+    f->skip = at + 2;
+    return true;
+  }
+  if (*text == '?') {
+    while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
+    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
+    push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
+    f->colon = at + n;
+    return true;
+  }
+  if (*text != '\'') return false;
+  for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
+  if (at + n >= ps->len || text[n] != '\'') return false;
+  diag_help(diag_error(ps->diag, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
+  push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
+  f->skip = at + n + 1;
+  return true;
+}
+
 /* Says so of a character that begins no token. Where it looks like an operator, that is read in its
  * place, so that one slip gives one message. */
 static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
   static const struct {
     int32_t code;
     int kind;
-    const char *instead;
+    const char *help;
   } lookalike[] = {
-      {0xd7, '*', "`*`"},     {0xb7, '*', "`*`"},     {0x22c5, '*', "`*`"},      {0x2212, '-', "`-`"},
-      {0x2013, '-', "`-`"},   {0x2014, '-', "`-`"},   {0xf7, '/', "`/`"},        {0x2264, T_LE, "`<=`"},
-      {0x2265, T_GE, "`>=`"}, {0x2260, T_NE, "`!=`"}, {0x2192, T_ARROW, "`->`"}, {'&', '*', "`and`"},
-      {'|', '*', "`or`"},     {'!', 0, "`not`"},      {0x201c, 0, "`\"`"},       {0x201d, 0, "`\"`"},
-      {'\'', 0, "`\"`"},      {0xb2, 0, "`^2`"},      {0xb3, 0, "`^3`"},         {0xa0, 0, "a plain blank"},
+      {0xd7, '*', "write `*` instead"},     {0xb7, '*', "write `*` instead"},     {0x22c5, '*', "write `*` instead"},
+      {0x2212, '-', "write `-` instead"},   {0x2013, '-', "write `-` instead"},   {0x2014, '-', "write `-` instead"},
+      {0xf7, '/', "write `/` instead"},     {0x2264, T_LE, "write `<=` instead"}, {0x2265, T_GE, "write `>=` instead"},
+      {0x2260, T_NE, "write `!=` instead"}, {0x2192, T_ARROW, "write `->` instead"}, {'&', '*', "write `and` instead"},
+      {'|', '*', "write `or` instead"},     {'!', 0, "write `not` instead"},      {0x201c, 0, "write `\"` instead"},
+      {0x201d, 0, "write `\"` instead"},    {'\'', 0, "write `\"` instead"},      {0xb2, 0, "write `^2` instead"},
+      {0xb3, 0, "write `^3` instead"},      {0xa0, 0, "write a plain blank instead"},
+      {'%', '*', "remainders are not there yet; a comment begins with `#`"},
+      {'$', 0, "mathematics is written as it is, without `$`"},
+      {'\\', 0, "a line goes on after an operator or inside brackets, without `\\`"},
   };
   Parser *ps = f->ps;
   Span span = {ps->file, at, at + n};
@@ -115,7 +154,7 @@ static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
           : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
     if (lookalike[i].code == c) {
-      diag_help(m, "write %s instead", lookalike[i].instead);
+      diag_help(m, "%s", lookalike[i].help);
       if (lookalike[i].kind) push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
     }
 }
@@ -170,9 +209,25 @@ static const char *string_value(Parser *ps, const Token *t) {
   return intern_n(ps->names, s, strlen(s) < n ? strlen(s) : n);
 }
 
+/* What is wrong with `1_000`, `0x10`, `2x`. */
+static void after_number(Parser *ps, const Token *number, const Token *t) {
+  const char *text = ps->text;
+  bool zero = number->end - number->begin == 1 && text[number->begin] == '0';
+  if (text[t->begin] == '_')
+    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"), "write `%.*s%.*s`",
+              (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1), text + t->begin + 1);
+  else if (zero && strchr("xXbBoO", text[t->begin]))
+    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
+  else
+    diag_help(diag_error(ps->diag, token_span(ps, t), "a name directly after a number"), "write `*` between them");
+}
+
 static void raw_token(Filter *f, Token t) {
   Parser *ps = f->ps;
+  if (t.begin < f->skip && t.kind != T_NL && t.kind) return;
+  if (f->colon && t.begin == f->colon && t.kind == ':') t.kind = '*';
   if (t.kind == T_STRAY) {
+    if (stray_habit(f, t.begin)) return;
     stray_char(f, t.begin, 1, (unsigned char)ps->text[t.begin]);
     return;
   }
@@ -186,8 +241,7 @@ static void raw_token(Filter *f, Token t) {
   if (t.kind == T_NAME) {
     const Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
     if (last && last->kind == T_NUMBER && last->end == t.begin)
-      diag_help(diag_error(ps->diag, token_span(ps, &t), "a name directly after a number"),
-                "write `*` between them");
+      after_number(ps, last, &t);
     else
       push_names(f, t);
     return;

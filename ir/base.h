@@ -57,7 +57,9 @@ typedef struct Source { VEC(SourceFile) files; Arena *mem; } Source;
 Source *source_create(void);
 void source_destroy(Source *s);
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len);  /* id >= 1; copies */
-uint32_t source_load(Source *s, const char *path);                               /* 0 + errno on failure */
+uint32_t source_load(Source *s, const char *path);       /* a regular file; 0 + errno on failure, see source_fault */
+uint32_t source_load_any(Source *s, const char *path);   /* pipes and devices too: a file that the user named */
+const char *source_fault(int error);                     /* as strerror */
 const SourceFile *source_file(const Source *s, uint32_t file);
 void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column);   /* both from 1; columns in characters */
 const char *source_where(const Source *s, Span at, char *buf, size_t size);      /* "kepler.hnn:12:9", "-" if nowhere */

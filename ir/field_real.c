@@ -28,7 +28,7 @@ static double draw_real(int range, uint64_t *state) {
   if (range < 8) return low[range] + (high[range] - low[range]) * u;
   if (range == 8) return floor(7 * u) - 3;
   double size = exp(range == 9 ? 12 * u - 6 : 6 * u - 6);
-  return field_bits(state) & (range == 9) ? -size : size;
+  return (field_bits(state) & (range == 9)) ? -size : size;
 }
 
 void ir_field_point(const Fn *f, uint64_t point, Tensor *in) {

@@ -3,8 +3,11 @@
 #include "ir/base.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_SOURCE = 256 << 20 };
 
@@ -38,8 +41,22 @@ uint32_t source_add(Source *s, const char *name, const char *text, size_t len) {
   return s->files.n;
 }
 
-uint32_t source_load(Source *s, const char *path) {
-  FILE *in = fopen(path, "rb");
+/* Opens what can be read to its end; a pipe or a device would wait for somebody, and is read only where it was asked for. */
+static FILE *open_text(const char *path, bool pipes) {
+  struct stat st;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | (pipes ? 0 : O_NONBLOCK)), fault = 0;
+  if (fd < 0) return NULL;
+  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) fault = EISDIR;
+  else if (!pipes && !S_ISREG(st.st_mode)) fault = ENXIO;
+  FILE *in = fault ? NULL : fdopen(fd, "rb");
+  if (in) return in;
+  close(fd);
+  errno = fault ? fault : errno;
+  return NULL;
+}
+
+static uint32_t load(Source *s, const char *path, bool pipes) {
+  FILE *in = open_text(path, pipes);
   if (!in) return 0;
   VEC(char) buf = {0};
   int fault = 0;
@@ -60,6 +77,15 @@ uint32_t source_load(Source *s, const char *path) {
   errno = fault;
   return id;
 }
+
+uint32_t source_load(Source *s, const char *path) { return load(s, path, false); }
+
+uint32_t source_load_any(Source *s, const char *path) {
+  uint32_t id = load(s, path, false);
+  return id || errno != ENXIO ? id : load(s, path, true);
+}
+
+const char *source_fault(int error) { return error == ENXIO ? "it is no file that can be read to its end" : strerror(error); }
 
 const SourceFile *source_file(const Source *s, uint32_t file) {
   if (file == 0 || file > s->files.n) return NULL;

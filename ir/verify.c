@@ -74,6 +74,20 @@ static void check_type(Verify *v, const Fn *f, uint32_t id) {
          type_text(t, f->f64, want, sizeof want));
 }
 
+/* At most one `in` reads an input: passes map inputs to values. */
+static void check_inputs(Verify *v, const Fn *f) {
+  uint32_t *by = base_realloc(NULL, sizeof *by * (f->in.n + 1));
+  memset(by, 0, sizeof *by * (f->in.n + 1));
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op != OP_in || !i->nattr || ir_attr(f, i, 0) < 0 || ir_attr(f, i, 0) >= f->in.n) continue;
+    uint32_t k = (uint32_t)ir_attr(f, i, 0);
+    if (by[k]) fail(v, f, id, "input %u is read by %%%u already", k, by[k]);
+    by[k] = id;
+  }
+  free(by);
+}
+
 static void check_inst(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
   size_t before = v->found.n;
@@ -216,6 +230,7 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
       fail(v, f, 0, "table %u has a wrong type", k);
   for (uint32_t k = 0; k < f->sub.n; k++) check_fn(v, f->sub.at[k], f);
   for (uint32_t id = 1; id < f->inst.n; id++) check_inst(v, f, id);
+  check_inputs(v, f);
   check_outputs(v, f);
   if (v->found.n != before) return;
   for (uint32_t id = 1; id < f->inst.n; id++) {

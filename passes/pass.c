@@ -66,9 +66,10 @@ static Fn *run_rescale(const Fn *f, Diag *diag) {
 static const struct {
   const char *name;
   Fn *(*run)(const Fn *, Diag *);
+  bool loss;                 /* takes a function of one real scalar */
 } passes[] = {
-    {"mean", run_mean},      {"gradient", run_gradient}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means},
+    {"mean", run_mean, true}, {"gradient", run_gradient, true}, {"expand", pass_expand},
+    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means, true},
     {"rescale", run_rescale},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
@@ -76,8 +77,12 @@ enum { NPASSES = sizeof passes / sizeof *passes };
 const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", "rescale", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
-  for (int k = 0; k < NPASSES; k++)
-    if (!strcmp(passes[k].name, name)) return passes[k].run(f, diag);
+  for (int k = 0; k < NPASSES; k++) {
+    if (strcmp(passes[k].name, name)) continue;
+    Type t = f->out.n ? ir_type(f, f->out.at[0]) : type_scalar(false);
+    if (!passes[k].loss || (f->out.n == 1 && t.dt == DT_REAL && !t.rank)) return passes[k].run(f, diag);
+    diag_error(diag, (Span){0}, "the pass `%s` takes a function with one output, a real scalar; `%s` has another or more", name, f->name);
+  }
   return NULL;
 }
 

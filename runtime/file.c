@@ -25,14 +25,24 @@ bool rt_fail_errno(RtError *err, const char *doing, const char *path) {
   return rt_fail(err, "cannot %s %s: %s%s", doing, path, strerror(e), help_for(e));
 }
 
+bool rt_file_regular(const char *path, RtError *err) {
+  struct stat st;
+  if (stat(path, &st) != 0) return rt_fail_errno(err, "open", path);
+  return S_ISREG(st.st_mode) || rt_fail(err, "cannot read %s: it is %s, not a file", path, S_ISDIR(st.st_mode) ? "a directory" : "a pipe or a device");
+}
+
 char *rt_file_read(const char *path, size_t *size, RtError *err) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe would wait for somebody to write */
   if (fd < 0) { rt_fail_errno(err, "open", path); return NULL; }
   struct stat st;
   char *text = NULL;
   size_t have = 0, room = 0;
   bool ok = fstat(fd, &st) == 0;
-  if (ok && S_ISDIR(st.st_mode)) { errno = EISDIR; ok = false; }
+  if (ok && !S_ISREG(st.st_mode)) {
+    close(fd);
+    rt_fail(err, "cannot read %s: it is %s, not a file", path, S_ISDIR(st.st_mode) ? "a directory" : "a pipe or a device");
+    return NULL;
+  }
   if (ok && st.st_size > 0) room = (size_t)st.st_size;
   for (bool end = false; ok && !end;) {
     if (!text || have == room) {

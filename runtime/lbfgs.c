@@ -69,7 +69,7 @@ static void direction(const Search *q) {
 static void evaluate(Search *q, double step) {
   RtTrain *t = q->l->t;
   for (int64_t i = 0; i < t->flat_n; i++) put(t->flat, i, q->x[i] + step * q->d[i], t->f64);
-  if (!train_gradient(q->l, &q->f)) q->f = INFINITY;
+  if (!rt_train_gradient(q->l, &q->f)) q->f = INFINITY;
   q->slope = isfinite(q->f) ? dot(q->d, q->l->grad, t) : INFINITY;
 }
 
@@ -157,12 +157,14 @@ static bool iterate(Search *q, double *f) {
   return fabs(before - *f) > DBL_EPSILON * fabs(before);
 }
 
-bool lbfgs_step(Loop *l) {
+bool rt_lbfgs_step(Loop *l) {
   RtTrain *t = l->t;
   if (t->history < 1 || t->history > 256) { l->status = RT_FAILED; return rt_fail(l->err, "lbfgs: history must be 1 to 256"); }
   double f;
-  if (!train_gradient(l, &f)) return false;
-  train_keep_means(l);
+  const bool finite = rt_train_gradient(l, &f);
+  l->first_loss = f;
+  if (!finite) return false;
+  rt_train_keep_means(l);
   double *mem = malloc(3 * (size_t)t->flat_n * sizeof *mem);
   if (!mem) { l->status = RT_FAILED; return rt_fail(l->err, "not enough memory for lbfgs"); }
   Search q = {.l = l, .x = mem, .d = mem + t->flat_n, .g = mem + 2 * t->flat_n, .lr = rt_sched_rate(t, t->step)};

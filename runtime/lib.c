@@ -1,30 +1,7 @@
-#include "runtime/lib.h"
+#include "runtime/lib_priv.h"
 
-#include "runtime/float_mode.h"
-#include "runtime/util.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What a function is called with, kept from call to call; lane arrays and outputs are in `memory`. */
-typedef struct Arguments {
-  HnnArg *in, *out;
-  void *memory;
-  int64_t ld, n;             /* of the last call; 0: none yet */
-} Arguments;
-
-struct Lib {
-  const LibModel *m;
-  RtPool *pool;
-  RtFn **fn;
-  Arguments *arguments;      /* of each function */
-  void *params, **param;     /* one allocation, each parameter rounded up to RT_PAD */
-  int64_t *steps;            /* of each training */
-  void ***state;             /* of each training, nstates arrays of its parameters end to end */
-};
-
-static size_t real_size(const Lib *l) { return l->m->f64 ? 8 : 4; }
 
 /* ---- functions ------------------------------------------------------------------------------------ */
 
@@ -50,17 +27,11 @@ static bool make_fn(Lib *l, const LibFn *f, RtFn **out) {
 
 /* ---- making ---------------------------------------------------------------------------------------- */
 
-static int64_t moved_size(const Lib *l, const LibTrain *t) {
-  int64_t n = 0;
-  for (int k = 0; k < t->nmoved; k++) n += rt_padded(l->m->param[t->moved[k]].elems);
-  return n;
-}
-
 static bool make_train(Lib *l, int k) {
   const LibTrain *t = &l->m->train[k];
   if (!(l->state[k] = calloc((size_t)t->nstates + 1, sizeof(void *)))) return false;
   for (int i = 0; i < t->nstates; i++)
-    if (!(l->state[k][i] = rt_zeroed((size_t)(moved_size(l, t) + 1) * real_size(l)))) return false;
+    if (!(l->state[k][i] = rt_zeroed((size_t)(lib_moved_size(l, t) + 1) * real_size(l)))) return false;
   return true;
 }
 
@@ -159,6 +130,15 @@ static int64_t out_reals(const LibFn *f, int k, int64_t ld) {
   return rt_padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
 }
 
+/* Whether all arrays of n samples together have a size that memory can have. */
+static bool sizes_fit(const LibFn *f, int64_t n) {
+  const int64_t most = INT64_MAX / 64;                   /* of reals; padding and the bytes of a real are below 64 */
+  int64_t elems = 1;
+  for (int k = 0; k < f->nin; k++) elems += f->in[k].lane ? f->in[k].elems : 0;
+  for (int k = 0; k < f->nout; k++) elems += f->out_elems[k];
+  return n <= most / (elems + RT_PAD) - RT_PAD;
+}
+
 /* Room for lane arrays of `ld` samples, zeroed: what lies behind the last element of a shared output stays 0. */
 static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   int64_t reals = 1;
@@ -183,10 +163,11 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   return true;
 }
 
-/* The arguments for n samples of the user; NULL without memory. */
-static Arguments *bind(Lib *l, int fn, int64_t n, const void *const *user) {
+/* The arguments for n samples of the user; NULL without memory or with an n that cannot be. */
+Arguments *lib_bind(Lib *l, int fn, int64_t n, const void *const *user) {
   const LibFn *f = &l->m->fn[fn];
   Arguments *a = &l->arguments[fn];
+  if (n < 1 || !sizes_fit(f, n)) return NULL;
   const int64_t tile = rt_fn_tile(l->fn[fn], n), ld = (n + tile - 1) / tile * tile;
   if (a->ld != ld && !make_room(l, f, ld, a)) return NULL;
   for (int k = 0; k < f->nin; k++) {
@@ -200,97 +181,11 @@ static Arguments *bind(Lib *l, int fn, int64_t n, const void *const *user) {
 
 int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out) {
   const LibFn *f = &l->m->fn[fn];
-  const Arguments *a = n < 1 ? NULL : bind(l, fn, n, in);
+  const Arguments *a = lib_bind(l, fn, n, in);
   if (!a) return -1;
   rt_fn_run(l->fn[fn], a->in, a->out, n, 0, 0);
   for (int k = 0; k < f->nout; k++)
     if (f->out_lane[k]) from_lanes(l, a->out[k].p, a->ld, n, f->out_elems[k], out[k]);
     else memcpy(out[k], a->out[k].p, (size_t)f->out_elems[k] * real_size(l));
   return 0;
-}
-
-/* ---- training ------------------------------------------------------------------------------------------ */
-
-static double real_at(const Lib *l, const void *p, int64_t i) {
-  return l->m->f64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
-}
-
-/* min(1, clip / norm of all gradients). */
-static double clip_scale(const Lib *l, const LibTrain *t, const HnnArg *grad) {
-  if (t->clip <= 0) return 1;
-  double square = 0;
-  for (int k = 0; k < t->nmoved; k++)
-    for (int64_t i = 0; i < l->m->param[t->moved[k]].elems; i++) {
-      const double g = real_at(l, grad[k].p, i);
-      square += g * g;
-    }
-  return sqrt(square) > t->clip ? t->clip / sqrt(square) : 1;
-}
-
-static void scalar_argument(const Lib *l, double v, void *store, HnnArg *arg) {
-  if (l->m->f64) *(double *)store = v;
-  else *(float *)store = (float)v;
-  *arg = (HnnArg){store, 0};
-}
-
-/* Parameters from k on that lie one after the other, as their gradients do. */
-static int neighbours(const Lib *l, const LibTrain *t, const HnnArg *grad, int k) {
-  int n = 1;
-  for (; k + n < t->nmoved; n++) {
-    const int last = t->moved[k + n - 1];
-    const size_t bytes = (size_t)rt_padded(l->m->param[last].elems) * real_size(l);
-    if ((char *)l->param[last] + bytes != l->param[t->moved[k + n]]) break;
-    if ((char *)grad[k + n - 1].p + bytes != grad[k + n].p) break;
-  }
-  return n;
-}
-
-/* update: p g state... lr scale bias1 bias2 -> p state..., in place. What is between two parameters is 0, and so is its
- * gradient: neighbours are updated as one. */
-static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
-  const LibTrain *t = &l->m->train[train];
-  const double step = (double)l->steps[train];
-  const double value[4] = {lr, scale, 1 / (1 - pow(t->beta1, step)), 1 / (1 - pow(t->beta2, step))};
-  double store[4];
-  HnnArg in[16], out[16];
-  const int ns = t->nstates;
-  for (int i = 0; i < 4; i++) scalar_argument(l, value[i], &store[i], &in[2 + ns + i]);
-  int64_t at = 0;
-  for (int k = 0, n; k < t->nmoved; k += n) {
-    int64_t ld = 0;
-    n = neighbours(l, t, grad, k);
-    for (int j = k; j < k + n; j++) ld += rt_padded(l->m->param[t->moved[j]].elems);
-    in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
-    in[1] = (HnnArg){grad[k].p, ld};
-    for (int i = 0; i < ns; i++)
-      in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
-    rt_fn_run(l->fn[t->update], in, out, ld, 0, 0);
-    at += ld;
-  }
-}
-
-static int step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
-  const LibTrain *t = &l->m->train[train];
-  const LibFn *f = &l->m->fn[t->gradient];
-  const Arguments *a = n < 1 ? NULL : bind(l, t->gradient, n, in);
-  if (!a) return -1;
-  rt_fn_run(l->fn[t->gradient], a->in, a->out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
-  *loss = real_at(l, a->out[0].p, 0);
-  bool finite = isfinite(*loss);
-  for (int k = 0; k < t->nmoved + t->nrunning; k++)
-    finite = finite && rt_finite(a->out[1 + k].p, f->out_elems[1 + k], l->m->f64);
-  if (!finite) return 1;
-  for (int k = 0; k < t->nrunning; k++)
-    rt_average(l->param[t->running[k]], a->out[1 + t->nmoved + k].p, l->m->param[t->running[k]].elems, l->m->f64,
-               t->decay[k], l->steps[train]);
-  l->steps[train]++;
-  apply(l, train, a->out + 1, lr > 0 ? lr : t->lr, clip_scale(l, t, a->out + 1));
-  return 0;
-}
-
-int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
-  const uint64_t mode = float_mode_flush();
-  const int code = step(l, train, n, in, lr, loss);
-  float_mode_set(mode);
-  return code;
 }

@@ -27,10 +27,11 @@ typedef struct LibFn {
 } LibFn;
 
 typedef struct LibTrain {
-  int gradient, update, norm;            /* numbers of functions; -1: none */
+  int gradient, update;                  /* numbers of functions; update -1: lbfgs */
   int nmoved; const int *moved;
-  int nstates;
-  double lr, beta1, beta2, clip;
+  int nstates, history, max_iter;        /* the last two of lbfgs */
+  bool careful;                          /* as in RtTrain */
+  double lr, beta1, beta2, clip, weight_decay;
   int nrunning; const int *running;      /* parameters that keep averages of means over the batch, which the gradient */
   const double *decay;                   /* function gives after the gradients; see rt_average */
 } LibTrain;
@@ -47,10 +48,10 @@ typedef struct Lib Lib;
 Lib *lib_create(const LibModel *m);                      /* NULL without memory */
 void lib_destroy(Lib *l);
 void *lib_param(Lib *l, int k);
-/* in: the user's arrays, out: likewise. 0, or -1 without memory or with n < 1. */
+/* in: the user's arrays, out: likewise. 0, or -1 without memory, with n < 1, or with an n whose arrays have no size. */
 int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out);
 /* One optimizer step on n samples; *loss gets the mean loss before it. lr <= 0: the model's own.
- * 0; -1 as above; 1 if loss or gradient is not finite (the parameters stay as they were). */
+ * 0; -1 as above; 1 if loss, gradient, lr or what the step makes is not finite (everything stays as it was). */
 int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss);
 
 #endif

@@ -1,4 +1,5 @@
-/* .npz: a zip archive of .npy files (numpy.savez, stored; numpy.savez_compressed, deflated). */
+/* .npz: a zip archive of .npy files (numpy.savez, stored; numpy.savez_compressed, deflated). Members of other names are no
+ * arrays; of arrays the beginning is looked at, and no more until their values are asked for. */
 #include "runtime/table.h"
 #include "runtime/zip_load.h"
 
@@ -17,79 +18,125 @@ static bool open_library(const char *path, const char *doing, RtError *err) {
   return zip || rt_fail(err, "%s: cannot %s the archive: %s", path, doing, why);
 }
 
-/* A member in memory, its checksum verified by libzip at the end of the read. */
-static unsigned char *member(zip_t *z, zip_uint64_t i, const char *what, size_t *size, RtError *err) {
+typedef struct Bytes { unsigned char *at; size_t n, room; } Bytes;
+
+/* Reads on up to `most` bytes. Room grows with what comes, not with what is announced. */
+static bool read_on(zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
+  while (b->n < most) {
+    if (b->n == b->room) {
+      const size_t room = b->room ? 2 * b->room : NPY_HEAD;
+      unsigned char *more = realloc(b->at, room);
+      if (!more) return rt_fail(why, "not enough memory");
+      b->at = more, b->room = room;
+    }
+    const uint64_t room = b->room - b->n, want = most - b->n < room ? most - b->n : room;
+    const zip_int64_t got = zip->fread(f, b->at + b->n, want);
+    if (got <= 0) return rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
+    b->n += (size_t)got;
+  }
+  return true;
+}
+
+/* The beginning of a member, or all of it, its checksum then verified by libzip at the end of the read. */
+static bool member(zip_t *z, int64_t i, bool all, Bytes *b, uint64_t *total, RtError *why) {
   zip_stat_t st;
   zip_file_t *f = NULL;
-  unsigned char *p = NULL;
-  bool ok = zip->stat_index(z, i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) && (f = zip->fopen_index(z, i, 0)) != NULL;
-  const char *why = ok ? "not enough memory" : zip->strerror(z);
-  ok = ok && st.size < (zip_uint64_t)1 << 40 && (p = malloc((size_t)st.size + 1)) != NULL;
-  if (ok) {
-    why = "the data are damaged or cut off";
-    const zip_int64_t got = zip->fread(f, p, st.size);
-    char more;
-    ok = got >= 0 && (zip_uint64_t)got == st.size && zip->fread(f, &more, 1) == 0;      /* 0: the end, checksum good */
-    *size = (size_t)st.size;
-  }
-  if (!ok) {
-    rt_fail(err, "%s: cannot be read (%s); save it again with numpy.savez", what, why);
-    free(p);
-    p = NULL;
-  }
-  if (f) zip->fclose(f);
-  return p;
-}
-
-/* Column c of the table from an array's image: rows along the first axis. */
-static bool column(RtTable *t, const char *name, size_t len, const Npy *a, bool info_only, RtError *err) {
-  RtColumn *k = &t->column[t->ncolumn];
-  *k = (RtColumn){.name = strndup(name, len), .number = a->rank >= 1 && a->rank <= 7 && a->count > 0};
-  if (!k->name) return rt_fail(err, "%s: not enough memory", a->what);
-  t->ncolumn++;
-  if (!k->number) return true;                 /* scalars and empty arrays are no columns */
-  k->rows = a->dim[0];
-  k->rank = a->rank - 1;
-  for (int d = 0; d < k->rank; d++) k->dim[d] = a->dim[1 + d];
-  if (!t->rows) t->rows = k->rows;
-  if (info_only) return true;
-  k->v = malloc((size_t)a->count * sizeof *k->v);
-  return k->v ? npy_values(a, -1, k->v, err) : rt_fail(err, "%s: not enough memory", a->what);
-}
-
-static bool read_member(zip_t *z, zip_uint64_t i, const char *path, bool info_only, RtTable *t, RtError *err) {
-  const char *name = zip->get_name(z, i, 0);
-  const size_t len = name ? strlen(name) : 0;
-  if (len < 5 || strcmp(name + len - 4, ".npy")) return true;
-  char what[300];
-  snprintf(what, sizeof what, "%.200s: array `%.*s`", path, len - 4 > 80 ? 80 : (int)(len - 4), name);
-  size_t size;
-  unsigned char *image = member(z, i, what, &size, err);
-  Npy a;
-  const bool ok = image && npy_parse(&a, what, image, size, err) && column(t, name, len - 4, &a, info_only, err);
-  free(image);
+  const bool open = zip->stat_index(z, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) && st.size < (zip_uint64_t)1 << 40
+                 && (f = zip->fopen_index(z, (zip_uint64_t)i, 0)) != NULL;
+  if (!open) return rt_fail(why, "cannot be read (%s); save it again with numpy.savez", zip->strerror(z));
+  char more;
+  *total = st.size;
+  bool ok = read_on(f, b, all || st.size < NPY_HEAD ? st.size : NPY_HEAD, why);
+  if (ok && b->n == st.size && zip->fread(f, &more, 1) != 0)         /* 0: the end, checksum good */
+    ok = rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
+  zip->fclose(f);
   return ok;
 }
 
-bool rt_npz_read(const char *path, bool info_only, RtTable *out, RtError *err) {
+/* A member as an array. */
+static bool array_of(zip_t *z, int64_t i, bool all, Bytes *b, Npy *a, RtError *why) {
+  uint64_t total = 0;
+  b->n = 0;
+  return member(z, i, all, b, &total, why) && npy_parse(a, b->at, b->n, total, why);
+}
+
+/* Type and shape of a column; false: why not. */
+static bool describe(const Npy *a, RtColumn *k, RtError *why) {
+  k->number = a->kind != 'U' && a->kind != 'S';
+  if (!k->number) return rt_fail(why, "it holds text");
+  if (a->rank > 7) return rt_fail(why, "%d axes are too many", a->rank);
+  k->rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW;
+  k->rank = a->rank ? a->rank - 1 : 0;
+  for (int d = 0; d < k->rank; d++) k->dim[d] = a->dim[1 + d];
+  return a->count || rt_fail(why, "it is empty, an axis has length 0");
+}
+
+static bool add_member(zip_t *z, zip_int64_t i, Bytes *b, RtTable *t) {
+  const char *name = zip->get_name(z, (zip_uint64_t)i, 0);
+  const size_t len = name ? strlen(name) : 0;
+  if (len < 5 || strcmp(name + len - 4, ".npy")) return true;
+  Npy a;
+  RtError why;
+  RtColumn *k = &t->column[t->ncolumn];
+  *k = (RtColumn){.name = strndup(name, len - 4), .number = true, .member = i};
+  if (!k->name) return false;
+  t->ncolumn++;
+  if (array_of(z, i, false, b, &a, &why) && describe(&a, k, &why)) return true;
+  k->fault = strdup(why.text);
+  return k->fault != NULL;
+}
+
+static zip_t *open_archive(const char *path, RtError *err) {
   int code;
   FILE *f = fopen(path, "rb");                 /* says "no such file" better than libzip */
-  if (!f) return rt_fail_errno(err, "open", path);
+  if (!f) { rt_fail_errno(err, "open", path); return NULL; }
   fclose(f);
-  if (!open_library(path, "open", err)) return false;
+  if (!open_library(path, "open", err)) return NULL;
   zip_t *z = zip->open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
-  if (!z) {
-    zip_error_t e;
-    zip->error_init_with_code(&e, code);
-    zip_failed(err, path, "open", zip->error_strerror(&e));
-    zip->error_fini(&e);
-    return false;
-  }
+  if (z) return z;
+  zip_error_t e;
+  zip->error_init_with_code(&e, code);
+  zip_failed(err, path, "open", code == ZIP_ER_EXISTS ? "two arrays have one name" : zip->error_strerror(&e));
+  zip->error_fini(&e);
+  return NULL;
+}
+
+bool rt_npz_open(const char *path, RtTable *t, RtError *err) {
+  zip_t *z = open_archive(path, err);
+  if (!z) return false;
+  Bytes b = {0};
   const zip_int64_t n = zip->get_num_entries(z, 0);
-  out->column = calloc((size_t)n + 1, sizeof *out->column);
-  bool ok = out->column || rt_fail(err, "%s: not enough memory", path);
-  for (zip_int64_t i = 0; ok && i < n; i++) ok = read_member(z, (zip_uint64_t)i, path, info_only, out, err);
-  if (ok && !out->rows) ok = rt_fail(err, "%s: the archive holds no arrays with rows", path);
+  t->column = calloc((size_t)n + 1, sizeof *t->column);
+  bool ok = t->column != NULL;
+  for (zip_int64_t i = 0; ok && i < n; i++) ok = add_member(z, i, &b, t);
+  free(b.at);
+  zip->discard(z);
+  if (!ok) return rt_fail(err, "%s: not enough memory", path);
+  return t->ncolumn || rt_fail(err, "%s: the archive holds no arrays (members NAME.npy)", path);
+}
+
+static bool member_values(zip_t *z, RtColumn *k, Bytes *b, RtError *why) {
+  Npy a;
+  RtColumn now = {0};
+  if (!array_of(z, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
+  if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim)) return rt_fail(why, "it is being changed");
+  k->v = malloc((size_t)a.count * sizeof *k->v);
+  return k->v ? npy_values(&a, -1, k->v, why) : rt_fail(why, "not enough memory");
+}
+
+bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
+  zip_t *z = open_archive(t->path, err);
+  if (!z) return false;
+  Bytes b = {0};
+  RtError why;
+  bool ok = true;
+  for (int i = 0; ok && i < n; i++) {
+    RtColumn *k = &t->column[column[i]];
+    if (k->v || k->fault) continue;
+    ok = member_values(z, k, &b, &why);
+    if (!ok) rt_fail(err, "%.200s: array `%.80s`: %s", t->path, k->name, why.text);
+  }
+  free(b.at);
   zip->discard(z);
   return ok;
 }

@@ -4,10 +4,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,9 @@ struct RtRun {
   char *from;                /* NULL, or the checkpoint to go back to */
   json_t *manifest;
   FILE *metrics;
+  int lock;                  /* the directory, locked while the process lives; -1: not yet */
+  char *stopped, *stopped_path, *stopped_tmp;    /* the manifest of a run that is stopped this moment; see rt_run_stop_now */
+  size_t stopped_size;
   bool settled;              /* what was written is on the disk, and what will be has to be */
   char *kept[RT_RUN_KEEP];   /* paths of the newest, the oldest first */
 };
@@ -109,9 +114,38 @@ static bool settle(RtRun *r, RtError *err) {
   return ok;
 }
 
+/* ---- one process at a time ---- */
+
+/* The lock is the system's, on the directory: a process that is killed has none. Where a file system has no locks there is none. */
+static bool lock_directory(RtRun *r, RtError *err) {
+  r->lock = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (r->lock < 0) return rt_fail_errno(err, "open", r->dir);
+  if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
+  return rt_fail(err, "another run is at work in %s: wait for it, or choose another directory with --out", r->dir);
+}
+
+/* `.NAME.tmp-PID`, as file.c names what it has not finished. */
+static bool is_left_over(const char *name) {
+  const char *tmp = strstr(name, ".tmp-");
+  return name[0] == '.' && tmp && tmp[5] && !tmp[5 + strspn(tmp + 5, "0123456789")];
+}
+
+/* What a killed process had not finished; nobody else is at work here. */
+static void remove_left_overs(const RtRun *r) {
+  static const char *const part[] = {".", "checkpoints", "plots", "sources"};
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    char *path = rt_run_path(r, part[i]);
+    DIR *d = path ? opendir(path) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+      if (is_left_over(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+    free(path);
+  }
+}
+
 /* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
 static bool set_aside(const RtRun *r, RtError *err) {
-  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "manifest.json"};
+  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "manifest.json"};
   char *away = timed_name(r->dir, "earlier", err);
   bool ok = away != NULL;
   for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {
@@ -160,15 +194,18 @@ static void stamp(json_t *manifest, const char *key) {
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err) {
   RtRun *r = calloc(1, sizeof *r);
   if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  r->lock = -1;
   bool ok;
   if (out) {
     r->dir = strdup(out);
     for (size_t n = r->dir ? strlen(r->dir) : 0; n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
     ok = r->dir && *r->dir ? make_directories(r->dir, false, err) : rt_fail(err, "`--out` needs the name of a directory");
+    ok = ok && lock_directory(r, err);
+    if (ok) remove_left_overs(r);
     if (ok && exists(r, "manifest.json")) ok = set_aside(r, err);
   } else {
     r->dir = timed_name(root ? root : "runs", model, err);
-    ok = r->dir != NULL;
+    ok = r->dir && lock_directory(r, err);
   }
   r->manifest = json_object();
   stamp(r->manifest, "created");
@@ -198,6 +235,7 @@ static bool read_manifest(RtRun *r, RtError *err) {
 RtRun *rt_run_reopen(const char *dir, RtError *err) {
   RtRun *r = calloc(1, sizeof *r);
   if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  r->lock = -1;
   r->dir = strdup(dir);
   char *checkpoints = strstr(r->dir, "/checkpoints/");
   if (checkpoints && checkpoints[13]) {
@@ -206,7 +244,8 @@ RtRun *rt_run_reopen(const char *dir, RtError *err) {
   }
   for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
   r->settled = true;
-  if (read_manifest(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err)) return r;
+  if (read_manifest(r, err) && lock_directory(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err))
+    return remove_left_overs(r), r;
   rt_run_destroy(r);
   return NULL;
 }
@@ -216,6 +255,8 @@ void rt_run_destroy(RtRun *r) {
   if (r->metrics) fclose(r->metrics);
   for (int i = 0; i < RT_RUN_KEEP; i++) free(r->kept[i]);
   json_decref(r->manifest);
+  if (r->lock >= 0) close(r->lock);
+  free(r->stopped), free(r->stopped_path), free(r->stopped_tmp);
   free(r->from);
   free(r->dir);
   free(r);
@@ -227,16 +268,50 @@ void rt_run_set(RtRun *r, const char *key, json_t *value) { json_object_set_new(
 
 const json_t *rt_run_get(const RtRun *r, const char *key) { return json_object_get(r->manifest, key); }
 
-bool rt_run_status(RtRun *r, const char *status, RtError *err) {
-  if (strcmp(status, "running") != 0 && !settle(r, err)) return false;
+/* The manifest with a status, as text; NULL without memory. */
+static char *manifest_text(RtRun *r, const char *status) {
   json_object_set_new(r->manifest, "status", json_string(status));
   stamp(r->manifest, "updated");
   char *text = json_dumps(r->manifest, JSON_INDENT(2)), *line = NULL;
-  const int n = text ? asprintf(&line, "%s\n", text) : -1;
-  const bool ok = n >= 0 ? put(r, "manifest.json", line, (size_t)n, err) : rt_fail(err, "not enough memory");
+  if (text && asprintf(&line, "%s\n", text) < 0) line = NULL;
   free(text);
-  free(line);
+  return line;
+}
+
+/* What rt_run_stop_now writes, made while there is time. */
+static bool prepare_stop(RtRun *r) {
+  char *text = manifest_text(r, "stopped"), *path = rt_run_path(r, "manifest.json"), *tmp = NULL;
+  if (text && path && asprintf(&tmp, "%s/.manifest.json.tmp-%ld", r->dir, (long)getpid()) >= 0) {
+    char *old[] = {r->stopped, r->stopped_path, r->stopped_tmp};
+    r->stopped_size = strlen(text);
+    r->stopped = text, r->stopped_path = path, r->stopped_tmp = tmp;
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) free(old[i]);
+    return true;
+  }
+  free(text);
+  free(path);
+  return false;
+}
+
+bool rt_run_status(RtRun *r, const char *status, RtError *err) {
+  const bool running = !strcmp(status, "running");
+  if (!running && !settle(r, err)) return false;
+  if (running && !prepare_stop(r)) return rt_fail(err, "not enough memory");
+  char *text = manifest_text(r, status);
+  const bool ok = text ? put(r, "manifest.json", text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
   return ok;
+}
+
+void rt_run_stop_now(const RtRun *r) {
+  if (!r || !r->stopped) return;
+  const int fd = open(r->stopped_tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return;
+  size_t done = 0;
+  for (ssize_t n = 1; n > 0 && done < r->stopped_size; done += n > 0 ? (size_t)n : 0) n = write(fd, r->stopped + done, r->stopped_size - done);
+  close(fd);
+  if (done == r->stopped_size && rename(r->stopped_tmp, r->stopped_path) == 0) return;
+  unlink(r->stopped_tmp);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------ */
@@ -351,7 +426,7 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   snprintf(step, sizeof step, "%" PRId64, at->step);
   snprintf(number, sizeof number, "%" PRId64, at->number);
   snprintf(seed, sizeof seed, "%" PRIu64, at->seed);
-  const char *const meta[][2] = {{"format", "hnnc-1"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
+  const char *const meta[][2] = {{"format", "hnnc-2"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
                                  {"model_hash", at->model_hash ? at->model_hash : ""}};
   char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
   bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, 6, err) : rt_fail(err, "not enough memory");
@@ -382,7 +457,7 @@ static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
              *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
   at->model_hash = rt_checkpoint_meta(c, "model_hash");
-  if (!format || strcmp(format, "hnnc-1") || !action || !step || !number || !seed || !at->model_hash) return false;
+  if (!format || strcmp(format, "hnnc-2") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed || !at->model_hash) return false;
   at->action = atoi(action);
   at->step = strtoll(step, NULL, 10);
   at->number = strtoll(number, NULL, 10);

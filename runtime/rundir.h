@@ -3,6 +3,7 @@
  *   runs/kepler/20261123-101500/      runs/kepler/latest -> 20261123-101500
  *     manifest.json   what ran, with what, its status
  *     model.hnn       the model as run          metrics.jsonl   a line per progress report
+ *     sources/        what it imported
  *     reports.json    reports, expects, proofs
  *     checkpoints/    step-N.safetensors, last -> step-N.safetensors
  *     plots/          NAME.svg, NAME.dat, NAME.gp
@@ -21,6 +22,7 @@ typedef struct RtRun RtRun;
 /* A new directory, with `text` as model.hnn and status "running". out NULL: root/model/<time>[-k] and
  * root/model/latest; else `out` itself, made with its parents; a run that is in it already is moved to
  * out/earlier/<time>[-k]. root NULL: "runs". */
+/* Both lock the directory while the process lives (an error if another has it), and remove what a killed one left unfinished. */
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err);
 /* An existing one, to go on with. "DIR", or "DIR/checkpoints/step-N.safetensors" to go back to that. */
 RtRun *rt_run_reopen(const char *dir, RtError *err);
@@ -35,6 +37,8 @@ bool rt_run_write(const RtRun *r, const char *folder, const char *name, const vo
 void rt_run_set(RtRun *r, const char *key, json_t *value);
 const json_t *rt_run_get(const RtRun *r, const char *key);
 bool rt_run_status(RtRun *r, const char *status, RtError *err);
+/* For a signal handler of a process that ends now: the manifest, as it was last written, with the status "stopped". */
+void rt_run_stop_now(const RtRun *r);
 
 typedef struct RtMetric {
   const char *train;         /* name of the loss */

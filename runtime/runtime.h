@@ -49,16 +49,27 @@ enum { RT_PAD = 64 };                                    /* ld is a multiple of 
 
 /* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
 
-typedef struct RtColumn { char *name; bool number; int rank; uint32_t dim[6]; double *v; int64_t rows; } RtColumn;
-typedef struct RtTable { RtColumn *column; int ncolumn; int64_t rows; } RtTable;
-/* Column names are never NULL ("" without a header). An .npy of shape [n], [n, k], [n, k, ...] has 1, k, k
- * columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; arrays of one
- * archive may have different `rows` (train and test sets): check those that are used together; `rows`
- * of the table is the first array's. Text tables (# % comments, CSV, whitespace, header), .npy, .npz by extension and magic. v is
- * [rows][elems]; columns of text have v NULL and number false. `info_only` skips the values. A bad
- * row names its line and column; NaN or inf in a numeric column is refused with its place. */
+enum { RT_EVERY_ROW = -1 };                              /* rows of a 0-d array: a constant of every sample */
+typedef struct RtColumn {
+  char *name;                /* never NULL: "" without a header */
+  bool number;               /* false: text, which nobody but a reader of this very column minds */
+  char *fault;               /* why it cannot be read as numbers, with the place (and the cell) in the file; NULL: it can */
+  int rank; uint32_t dim[6]; /* of one row */
+  int64_t rows;
+  double *v;                 /* [rows][elems]; NULL until it is read */
+  int64_t member;            /* of the archive */
+} RtColumn;
+typedef struct RtTable { char *path; RtColumn *column; int ncolumn; int64_t rows; } RtTable;
+/* Text tables (# % comments, CSV, blanks, header), .npy, .npz, by extension and magic. An .npy of shape [n], [n, k],
+ * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; those
+ * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
+ * said in its `fault` and hinders no other; what is wrong with the whole file fails. `info_only`: no values are wanted. */
 bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
+/* Reads the values of columns without fault (those of a text table may be there already). NaN, inf and whole numbers that
+ * f64 does not hold exactly are refused with their place. */
+bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
+bool rt_file_regular(const char *path, RtError *err);    /* not a directory, a pipe, a device */
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
 
@@ -137,7 +148,8 @@ typedef struct RtTrain {
   const double *decay;                    /* `gradient` after the gradients; rt_average moves them after each step */
   RtFn *update; int nstates;              /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
   RtFn *norm;                             /* NULL without clipping */
-  double lr, beta1, beta2, clip;
+  double lr, beta1, beta2, clip, weight_decay;
+  bool careful;                           /* an update that may overflow whatever the gradient: look at each */
   RtSchedKind sched; double to, warmup, factor; const double *at; int nat;
   bool lbfgs; int history, max_iter;
   const RtSet *data, *test;               /* precision of the model */
@@ -165,7 +177,8 @@ typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
 /* `flat_n` is a multiple of RT_PAD, `update` and `norm` run over all of it. Step s of the training takes
  * positions s*batch ... of the permutations of epochs 0, 1, ... laid end to end (rt_permutation(seed,
  * epoch)); batch = 0 or all of the data uses its arrays in place. Draws of step s have the seed
- * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE leaves the parameters as before that step. */
+ * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE (loss, gradient, or what the
+ * update makes) leaves parameters and states as before that step. */
 RtStatus rt_train(RtTrain *t, RtError *err);
 enum { RT_STREAM_DRAWS = 1 };
 double rt_sched_rate(const RtTrain *t, int64_t step);    /* of step 0, 1, ... */

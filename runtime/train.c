@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-double train_real(const void *p, bool f64) { return f64 ? *(const double *)p : (double)*(const float *)p; }
+enum { MAX_STATES = 8 };     /* of a compiled update */
+
+double rt_train_real(const void *p, bool f64) { return f64 ? *(const double *)p : (double)*(const float *)p; }
 
 static size_t real_size(const RtTrain *t) { return t->f64 ? 8 : 4; }
 
@@ -75,17 +77,17 @@ static bool not_finite(Loop *l, const char *what) {
                  what, (long long)l->t->step + 1);
 }
 
-bool train_gradient(Loop *l, double *loss) {
+bool rt_train_gradient(Loop *l, double *loss) {
   RtTrain *t = l->t;
   const uint64_t seed = rt_random_u64(t->seed, RT_STREAM_DRAWS, (uint64_t)t->step);
   rt_fn_run(t->gradient, l->batch.arg, l->gout, l->batch.n, seed, 0);
-  *loss = train_real(&l->loss, t->f64);
+  *loss = rt_train_real(&l->loss, t->f64);
   if (!isfinite(*loss)) return not_finite(l, "loss");
   if (!rt_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
   return rt_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
 }
 
-void train_keep_means(Loop *l) {
+void rt_train_keep_means(Loop *l) {
   if (l->nmeans) memcpy(l->step_means, l->means, (size_t)l->nmeans * real_size(l->t));
 }
 
@@ -106,19 +108,43 @@ static bool clip_scale(Loop *l, double *scale) {
   union { double d; float f; } square = {0};
   const HnnArg in = {l->grad, t->flat_n}, out = {&square, 0};
   rt_fn_run(t->norm, &in, &out, t->flat_n, 0, 0);
-  const double norm = sqrt(train_real(&square, t->f64));
+  const double norm = sqrt(rt_train_real(&square, t->f64));
   if (!isfinite(norm)) return not_finite(l, "norm of the gradient");
   if (norm > t->clip) *scale = t->clip / norm;
   return true;
 }
 
+/* Whether no update of these can overflow; see rt_moderate. */
+static bool calm(const Loop *l, double lr) {
+  const RtTrain *t = l->t;
+  if (t->careful || !rt_moderate_rate(lr, t->f64) || !rt_moderate(l->grad, t->flat_n, t->f64)) return false;
+  return t->weight_decay == 0 || (fabs(lr * t->weight_decay) <= 1 && rt_moderate(t->flat, t->flat_n, t->f64));
+}
+
+/* Parameters and states are moved together, or stay as they were. */
+static bool update(Loop *l, const HnnArg *in, const HnnArg *out, double lr) {
+  RtTrain *t = l->t;
+  RtSpan span[1 + MAX_STATES] = {{t->flat, t->flat_n}};
+  for (int i = 0; i < t->nstates; i++) span[1 + i] = (RtSpan){t->state[i], t->flat_n};
+  if (calm(l, lr)) {
+    rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
+    return true;
+  }
+  void *before = rt_spans_copy(span, 1 + t->nstates, t->f64);
+  if (!before) { l->status = RT_FAILED; return rt_fail(l->err, "not enough memory for the optimizer"); }
+  rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
+  const bool ok = rt_spans_finite(span, 1 + t->nstates, t->f64);
+  if (!ok) rt_spans_restore(span, 1 + t->nstates, t->f64, before);
+  free(before);
+  return ok || not_finite(l, "update");
+}
+
 static bool compiled_step(Loop *l) {
-  enum { MAX_STATES = 8 };
   RtTrain *t = l->t;
   double loss, scale;
   if (t->nstates > MAX_STATES) { l->status = RT_FAILED; return rt_fail(l->err, "an optimizer with %d states", t->nstates); }
-  if (!train_gradient(l, &loss) || !clip_scale(l, &scale)) return false;
-  train_keep_means(l);
+  if (!rt_train_gradient(l, &loss) || !clip_scale(l, &scale)) return false;
+  rt_train_keep_means(l);
   t->loss = loss;
   const double k = (double)t->step + 1;
   const double v[4] = {rt_sched_rate(t, t->step), scale, 1 / (1 - pow(t->beta1, k)), 1 / (1 - pow(t->beta2, k))};
@@ -130,13 +156,12 @@ static bool compiled_step(Loop *l) {
     else scalar[i].f = (float)v[i];
     in[2 + t->nstates + i] = (HnnArg){&scalar[i], 0};
   }
-  rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
-  return true;
+  return update(l, in, out, v[0]);
 }
 
 /* L-BFGS goes to the last digit, and keeps its subnormal numbers. */
 static bool one_step(Loop *l) {
-  if (l->t->lbfgs) return lbfgs_step(l);
+  if (l->t->lbfgs) return rt_lbfgs_step(l);
   const uint64_t mode = float_mode_flush();
   const bool ok = compiled_step(l);
   float_mode_set(mode);
@@ -150,7 +175,7 @@ static double test_loss(Loop *l) {
   if (!t->test || !t->mean) return NAN;
   const HnnArg out = {&l->mean, 0};
   rt_fn_run(t->mean, l->test.arg, &out, l->test.n, rt_random_u64(t->seed, RT_STREAM_DRAWS + 1, 0), 0);
-  return train_real(&l->mean, t->f64);
+  return rt_train_real(&l->mean, t->f64);
 }
 
 static bool loop_init(Loop *l) {

@@ -1,4 +1,4 @@
-/* Between train.c, sched.c and lbfgs.c. */
+/* Between train.c, sched.c, lbfgs.c and lib_train.c. */
 #ifndef HNNC_RUNTIME_TRAIN_H
 #define HNNC_RUNTIME_TRAIN_H
 
@@ -23,17 +23,18 @@ typedef struct Loop {
   void *means, *step_means;  /* of the last evaluation; those that the averages will take: nmeans */
   int64_t nmeans;
   union { double d; float f; } loss, mean;
+  double first_loss;         /* of lbfgs: before its step */
   RtStatus status;
 } Loop;
 
 /* Loss and gradient (into l->grad) at the parameters in t->flat, on the batch of t->step. False after
  * setting l->status when one of them is not finite. */
-bool train_gradient(Loop *l, double *loss);
+bool rt_train_gradient(Loop *l, double *loss);
 /* The means over the batch of that evaluation are those of the step: where it starts. */
-void train_keep_means(Loop *l);
-double train_real(const void *p, bool f64);
+void rt_train_keep_means(Loop *l);
+double rt_train_real(const void *p, bool f64);
 
 /* One step: up to max_iter iterations. */
-bool lbfgs_step(Loop *l);
+bool rt_lbfgs_step(Loop *l);
 
 #endif

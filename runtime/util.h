@@ -12,6 +12,17 @@ bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too la
 static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 
 bool rt_finite(const void *v, int64_t n, bool f64);      /* every real */
+/* Every real is below 2^40 (2^400 in f64). From such a gradient and a rate below it no optimizer whose averages are bounded
+ * makes anything that is not finite: its square, and their product, are far from overflow, and what a step adds is then below
+ * half an ulp of a parameter that is near it. */
+bool rt_moderate(const void *v, int64_t n, bool f64);
+static inline bool rt_moderate_rate(double lr, bool f64) { return lr < (f64 ? 0x1p400 : 0x1p40) && lr > -(f64 ? 0x1p400 : 0x1p40); }
+
+/* Arrays that are changed in place, all of them or none. */
+typedef struct RtSpan { void *p; int64_t n; } RtSpan;
+void *rt_spans_copy(const RtSpan *s, int n, bool f64);   /* malloc'ed; NULL without memory */
+void rt_spans_restore(const RtSpan *s, int n, bool f64, const void *copy);
+bool rt_spans_finite(const RtSpan *s, int n, bool f64);
 
 /* file.c. A whole file in memory, with a NUL after it. */
 char *rt_file_read(const char *path, size_t *size, RtError *err);

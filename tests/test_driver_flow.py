@@ -205,7 +205,7 @@ def test_library():
     flow()
     hnnc("compile", "m.hnn", "-o", "m.so")
     write("c.c", PROGRAM)
-    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", "c.c", "./m.so", "-o", "c", "-lm", "-lpthread"], check=True)
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", "c.c", "./m.so", "-Wl,-rpath,.", "-o", "c", "-lm", "-lpthread"], check=True)
     worst, moved, logdet = map(float, subprocess.run(["./c"], stdout=subprocess.PIPE, check=True).stdout.split())
     check(worst < 1e-13 and moved > 1e-3 and logdet == 0, "there and back", worst, moved, logdet)
 

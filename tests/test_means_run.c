@@ -427,7 +427,8 @@ static void check_library(const MeansCase *c) {
   int moved[MOST], running[MOST];
   for (uint32_t k = 0; k < MOST; k++) moved[k] = (int)k, running[k] = (int)(c->nmoved + k);
   fn[0].in = in;
-  LibTrain train = {0, 1, -1, (int)c->nmoved, moved, 2, 0.05, 0.9, 0.999, 0, (int)c->nrunning, running, r.decay};
+  LibTrain train = {.gradient = 0, .update = 1, .nmoved = (int)c->nmoved, .moved = moved, .nstates = 2, .lr = 0.05, .beta1 = 0.9,
+                    .beta2 = 0.999, .nrunning = (int)c->nrunning, .running = running, .decay = r.decay};
   LibModel model = {true, (int)n, param, 2, fn, 1, &train, start};
   Lib *lib = lib_create(&model);
   CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
