@@ -59,6 +59,8 @@ typedef struct Gen {
 /* ---- gen_value.c: reading and writing elements ---------------------------------------------------------- */
 
 Frame *gen_frame(Gen *g, const Plan *p, Frame *up);
+Frame *gen_frame_brief(const Plan *p, Frame *up);          /* which gen_frame_end frees, with those around it, likewise brief */
+void gen_frame_end(Gen *g, Frame *fr);
 void gen_forget(Gen *g);                 /* at the start of code that does not follow what came before */
 CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at);
 void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);

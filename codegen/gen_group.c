@@ -71,47 +71,10 @@ void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes) {
   if (bytes) LLVMBuildMemSet(g->e->b, base, LLVMConstInt(g->e->i8, 0, 0), cg_i64(g->e, bytes), g->e->es);
 }
 
-/* True if v can be read at a row-major position without taking it apart. */
-static bool flat_value(const Plan *p, uint32_t group, Val v) {
-  const PVal *q = &p->val[v.id];
-  const Inst *i = ir_inst(p->f, v);
-  if (q->alias) v.id = q->alias, q = &p->val[v.id], i = ir_inst(p->f, v);
-  switch (q->cls) {
-  case PC_CONST: case PC_TABLE: case PC_IN: case PC_BUF: case PC_SSA: return true;
-  case PC_VIEW:
-    return (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier || i->op == OP_reshape || i->type.rank == 0) &&
-           flat_value(p, group, ir_arg(p->f, i, 0));
-  case PC_UP: {
-    const Inst *call = ir_inst(p->up->f, p->call);
-    return flat_value(p->up, 0, ir_arg(p->up->f, call, (uint32_t)ir_attr(p->f, i, 0)));
-  }
-  case PC_POINT:
-    if (q->stored && q->group != group) return true;
-    if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
-    for (uint32_t k = 0; k < i->nargs; k++)
-      if (!flat_value(p, group, ir_arg(p->f, i, k))) return false;
-    return true;
-  default: return false;
-  }
-}
-
 static int64_t group_count(const Group *gr) {
   int64_t n = 1;
   for (uint32_t k = 0; k < gr->rank; k++) n *= gr->dim[k];
   return n;
-}
-
-static bool flat_group(const Plan *p, uint32_t group) {
-  const Group *gr = p->group.at[group];
-  for (uint32_t r = 0; r < gr->root.n; r++) {
-    const Root *root = &gr->root.at[r];
-    if (root->kind == ROOT_VALUE) {
-      if (!flat_value(p, group, root->v)) return false;
-    } else if (root->kind == ROOT_BATCH) {
-      if (!flat_value(p, group, ir_arg(p->f, ir_inst(p->f, root->v), 0))) return false;
-    } else return false;
-  }
-  return true;
 }
 
 /* ---- accumulators ----------------------------------------------------------------------------------------------- */
@@ -435,7 +398,7 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   PlanSweep sweep;
   if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
   else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
-  else nest(g, gr->rank, gr->dim, flat_group(fr->p, k), loop_body, &ctx, true);
+  else nest(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
   free(sweep.need);
 }
 

@@ -128,12 +128,13 @@ static Val take_cube(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
   return VAL_NONE;
 }
 
-/* c r^3 by one expansion (cg_rsqrt_cube). */
+/* c r^3 by one expansion (cg_rsqrt_cube), which makes r^3 first. In written products (not derivatives, see ir/fold.c) that
+ * must be no larger than the product, and no other factor's turn comes before it. */
 static bool cube(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
   Factors x = {.c = 1};
-  if (i->op != OP_mul || !take_factors(g, fr, i, &x) || !(fabs(x.c) > 0x1p-100 && fabs(x.c) < 0x1p100)) return false;
+  if (i->op != OP_mul || !take_factors(g, fr, i, &x) || !(fabs(x.c) >= 0x1p-20 && fabs(x.c) <= 0x1p20)) return false;
   Val a = take_cube(g, fr, i, &x);
-  if (!a.id) return false;
+  if (!a.id || (i->role == ROLE_PRIMAL && (x.n || fabs(x.c) < 1))) return false;
   CgVec r = operand(g, fr, i, a, at), y = {.lane = r.lane};
   for (unsigned v = 0; v < (y.lane ? g->e->nv : 1); v++) y.v[v] = cg_rsqrt_cube(g->e, r.v[v], x.c);
   for (uint32_t k = 0; k < x.n; k++) y = gen_ew(g, OP_mul, (CgVec[]){y, operand(g, fr, i, x.at[k], at)}, 2, true);

@@ -200,7 +200,7 @@ CgVec gen_outline_ssa(Gen *g, Frame *fr, Val v, int64_t element) {
 
 /* The frame as the function sees it: nothing is known of any value. */
 static Frame *blank_frame(Gen *g, Frame *of) {
-  Frame *fr = gen_frame(g, of->p, of->up ? blank_frame(g, of->up) : NULL);
+  Frame *fr = gen_frame_brief(of->p, of->up ? blank_frame(g, of->up) : NULL);
   fr->of = of;
   if (of->turn) fr->turn = handed_over(g, SLOT_TURN, of, VAL_NONE, 0, g->e->i64, 1)->value[0];
   return fr;
@@ -296,6 +296,7 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   if (!trial) store_results(g, o);
   else if (o->result.n) LLVMBuildAggregateRet(e->b, o->result.at, o->result.n);
   else LLVMBuildRetVoid(e->b);
+  gen_frame_end(g, own);
   g->outline = NULL, g->inlined = inlined;
   e->fn = fn;
   LLVMPositionBuilderAtEnd(e->b, here);

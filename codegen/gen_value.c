@@ -1,16 +1,36 @@
 /* Elements of values: found in SSA, in memory, through views, or computed on the spot (gen_op.c). */
 #include "codegen/gen.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+static Frame frame_over(const Plan *p, Frame *up, LLVMValueRef **refs, LLVMValueRef *values) {
+  uint32_t n = p->f->inst.n;
+  return (Frame){.p = p, .up = up, .ssa = refs, .vec = refs + n, .base = values, .ld = values + n};
+}
 
 Frame *gen_frame(Gen *g, const Plan *p, Frame *up) {
   Frame *fr = ARENA_NEW(g->mem, Frame);
-  fr->p = p, fr->up = up;
-  fr->ssa = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
-  fr->vec = ARENA_ARRAY(g->mem, LLVMValueRef *, p->f->inst.n);
-  fr->base = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
-  fr->ld = ARENA_ARRAY(g->mem, LLVMValueRef, p->f->inst.n);
+  size_t n = 2 * (size_t)p->f->inst.n;
+  *fr = frame_over(p, up, ARENA_ARRAY(g->mem, LLVMValueRef *, n), ARENA_ARRAY(g->mem, LLVMValueRef, n));
   return fr;
+}
+
+Frame *gen_frame_brief(const Plan *p, Frame *up) {
+  Frame *fr = base_zeroed(1, sizeof *fr);
+  size_t n = 2 * (size_t)p->f->inst.n;
+  *fr = frame_over(p, up, base_zeroed(n, sizeof *fr->ssa), base_zeroed(n, sizeof *fr->base));
+  return fr;
+}
+
+void gen_frame_end(Gen *g, Frame *fr) {
+  gen_forget(g);             /* its address may come to be another's */
+  for (Frame *up; fr; fr = up) {
+    up = fr->up;
+    free(fr->ssa);
+    free(fr->base);
+    free(fr);
+  }
 }
 
 /* ---- memo: values already computed in this stretch of code ------------------------------------------------- */

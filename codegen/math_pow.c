@@ -113,3 +113,18 @@ V math_pow(const Ew *m, V x, V y) {
   V r = pow_magnitude_coarse(&d, wx, wy);
   return with_sign(m, x, y, LLVMBuildFPTrunc(m->b, r, cg_real_type(m->e, m->n), ""));
 }
+
+/* x^y l, 0 where it tends to 0 though l is infinite. */
+static V power_times(const Ew *m, V x, V y, V l) {
+  V zero = K(m, 0), p = math_pow(m, x, y);
+  V at_zero = both(m, cmp(m, LLVMRealOEQ, x, zero), cmp(m, LLVMRealOGE, y, zero));
+  V vanishes = both(m, cmp(m, LLVMRealOGT, x, zero), cmp(m, LLVMRealOEQ, p, zero));
+  return pick(m, LLVMBuildOr(m->b, at_zero, vanishes, ""), zero, mul(m, p, l));
+}
+
+V math_powlog(const Ew *m, V x, V y) { return power_times(m, x, y, math_log(m, x)); }
+
+V math_powlog2(const Ew *m, V x, V y) {
+  V l = math_log(m, x);
+  return power_times(m, x, y, mul(m, l, l));
+}

@@ -76,13 +76,15 @@ static uint32_t earliest(const Plan *p, Val v, bool same) {
   return g ? g + 1 : 0;
 }
 
-/* The first group at or after `from` that loops over these dims. A product's group is joined only by
+/* The first group at or after `from` that loops over these dims, and is not too long: LLVM takes a multiple of the time for a
+ * block of twice the length. A product's group is joined only by
  * what follows from the product (`by`: a group number that an operand read at the same index is in). */
 static uint32_t find_loop(Plan *p, uint32_t from, uint32_t by, Section s, bool lane, uint32_t rank, const uint32_t *dim) {
   for (uint32_t k = from ? from : 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
     bool product = g->kind == G_GEMM || g->kind == G_DOT;
-    if ((g->kind == G_LOOP || (product && k == by)) && group_fits(g, s, lane, rank, dim)) return k;
+    bool loop = g->kind == G_LOOP && g->member.n < PLAN_STRAIGHT;
+    if ((loop || (product && k == by)) && group_fits(g, s, lane, rank, dim)) return k;
   }
   group_new(p, G_LOOP, s, lane, rank, dim);
   return p->group.n - 1;

@@ -44,6 +44,7 @@ typedef struct PVal {
   bool in_place;             /* HOME_NEXT: takes the place of the carry's old value */
   bool bsum;                 /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
+  uint32_t walked;           /* the last group that computes it for itself and whose operands were looked through */
   uint32_t after;            /* a barrier that is a view: the last group that must come before its readers */
   uint8_t sum;               /* SumKind: others accumulate into it (plan_sums.c) */
   uint32_t into;             /* accumulates into that value, has no memory of its own */
@@ -149,7 +150,8 @@ enum { PLAN_CUTS = 32 };
 typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
 bool plan_along(const Plan *p);                /* all of p is such: one sample at a time, or shared alone */
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
-bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts);
+bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n);    /* these of it, if all others' values are stored */
+bool plan_flat(const Plan *p, uint32_t group); /* all that a loop reads can be read at the row-major position of its turn */
 
 /* A loop over elements as a sweep by whole vectors, of which there are n, the last perhaps a part: lo ... hi - 1 by a loop,
  * others written out. In the loop all that is read is at the distances that it has at vector `rep`; bit k of need: the vector

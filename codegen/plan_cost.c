@@ -13,6 +13,7 @@ static double op_cycles(Op op) {
   case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
   case OP_sigmoid: case OP_softplus: case OP_erf: return 20;
   case OP_pow: case OP_atan2: return 40;
+  case OP_powlog: case OP_powlog2: return 60;
   case OP_concat: case OP_barrier: return 0;
   default: return 1;
   }

@@ -13,6 +13,9 @@ int64_t plan_carry_vectors(const Plan *p, uint32_t carry);
 bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old);         /* a sweep may store where it reads `old` */
 void plan_fuse(Plan *p);                       /* plan_sweep.c: loops that read each other shifted become one */
 void plan_sums(Plan *p);                       /* plan_sums.c */
+/* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */
+typedef struct PlanItem { int64_t bytes, *off; uint32_t t0, t1, order; } PlanItem;
+int64_t plan_pack(PlanItem *item, uint32_t n);
 void plan_finish(Plan *p);                     /* plan_store.c: homes, what is stored, scratch */
 
 #endif

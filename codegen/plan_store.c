@@ -6,9 +6,10 @@
  * bytes if no group touches both. */
 #include "codegen/plan_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct Finish { uint32_t clock; struct Item { int64_t bytes, *off; uint32_t t0, t1; } *item; uint32_t n, cap; } Finish;
+typedef struct Finish { uint32_t clock; PlanItem *item; uint32_t n, cap; } Finish;
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
 
@@ -141,7 +142,8 @@ static void need_up(Plan *p, Val v, bool memory) {
 }
 
 /* v must be readable at time t by group g (0: by none in particular, so never computed on the way);
- * `dynamic`: at an index known only when the code runs. */
+ * `dynamic`: at an index known only when the code runs. What g computes is looked through once (g is walked at one
+ * time): paths through a chain that uses its values twice are exponentially many. */
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
   PVal *q = &p->val[v.id];
   const Inst *i = ir_inst(p->f, v);
@@ -158,8 +160,10 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
     break;
   case PC_BUF: store(p, v, t); break;
   case PC_POINT:
+    if (g && q->walked == g) break;
     if ((g && q->group == g) || (g && !q->stored && !p->group.at[g]->fused && clonable(p, v))) {
       touch(p, v, t);
+      q->walked = g;
       if (ir_inst(p->f, v)->op == OP_dot && p->group.at[q->group]->main.id == v.id) break;
       for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(p->f, i, k), g, t, true);
     } else store(p, v, t);
@@ -275,7 +279,8 @@ enum { ARRAY = 1024, SKEW = 13 * 64 };
 
 static void item(Finish *x, int64_t bytes, int64_t *off, uint32_t t0, uint32_t t1) {
   if (x->n == x->cap) x->cap = x->cap * 2 + 64, x->item = base_realloc(x->item, sizeof *x->item * x->cap);
-  x->item[x->n++] = (struct Item){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1};
+  x->item[x->n] = (PlanItem){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1, x->n};
+  x->n++;
 }
 
 static int64_t lanes(const Plan *p) { return (int64_t)p->target.tile * p->target.together; }
@@ -380,32 +385,6 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
   }
 }
 
-static int by_size(const void *a, const void *b) {
-  const struct Item *x = a, *y = b;
-  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-  return x->off < y->off ? -1 : x->off > y->off;
-}
-
-/* Largest first, each at the lowest place that nothing alive at the same time occupies. */
-static int64_t pack(Finish *x) {
-  int64_t top = 0;
-  if (x->n) qsort(x->item, x->n, sizeof *x->item, by_size);
-  for (uint32_t i = 0; i < x->n; i++) {
-    int64_t at = 0;
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (uint32_t j = 0; j < i; j++) {
-        const struct Item *o = &x->item[j];
-        if (o->t0 > x->item[i].t1 || o->t1 < x->item[i].t0) continue;
-        if (*o->off < at + x->item[i].bytes && at < *o->off + o->bytes) at = *o->off + o->bytes, moved = true;
-      }
-    }
-    *x->item[i].off = at;
-    if (at + x->item[i].bytes > top) top = at + x->item[i].bytes;
-  }
-  return top;
-}
-
 static void start_times(Plan *p) {
   for (uint32_t v = 1; v < p->f->inst.n; v++) p->val[v].t0 = UINT32_MAX;
   for (uint32_t k = 1; k < p->group.n; k++)
@@ -457,7 +436,7 @@ void plan_finish(Plan *p) {
   born(p);
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
-  p->scratch = pack(&x) + 64;
+  p->scratch = plan_pack(x.item, x.n) + 64;
   free(x.item);
   count(p, 1, &p->flop_tile, &p->flop_once);
 }

@@ -6,6 +6,7 @@
  * themselves, as are all of a short value. */
 #include "codegen/plan_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Vectors of a value all of which are written out; beside a loop; operations written out, for all of these. */
@@ -215,29 +216,50 @@ bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old) {
 
 /* ---- loops that become one ------------------------------------------------------------------------------------------ */
 
-/* Some instruction in a group that is not k reads an element of v, or v is a result. */
-static bool read_elsewhere(const Plan *p, Val v, uint32_t k) {
-  for (uint32_t n = 0; n < p->f->out.n; n++)
-    if (plan_root(p, p->f->out.at[n]).id == v.id) return true;
-  for (uint32_t w = v.id + 1; w < p->f->inst.n; w++) {
-    const Inst *i = &p->f->inst.at[w];
-    if (!p->live[w] || p->val[w].cls == PC_VIEW || p->val[w].group == k) continue;
-    for (uint32_t a = 0; a < i->nargs; a++)
-      if (plan_root(p, ir_arg(p->f, i, a)).id == v.id) return true;
+/* Who reads what: of value v (that others may be views of) list[first[v] ... first[v + 1] - 1]. */
+typedef struct Readers { uint32_t *first, *list; bool *result; } Readers;
+
+static Readers find_readers(const Plan *p) {
+  uint32_t n = p->f->inst.n;
+  Readers r = {base_zeroed(n + 1, sizeof *r.first), NULL, base_zeroed(n, sizeof *r.result)};
+  for (int fill = 0; fill < 2; fill++) {
+    for (uint32_t w = 1; w < n; w++) {
+      const Inst *i = &p->f->inst.at[w];
+      for (uint32_t a = 0; p->live[w] && p->val[w].cls != PC_VIEW && a < i->nargs; a++) {
+        uint32_t v = plan_root(p, ir_arg(p->f, i, a)).id;
+        if (fill) r.list[--r.first[v]] = w;
+        else r.first[v]++;
+      }
+    }
+    for (uint32_t v = 1; v <= n && !fill; v++) r.first[v] += r.first[v - 1];
+    if (!fill) r.list = base_zeroed(r.first[n], sizeof *r.list);
   }
-  return false;
+  for (uint32_t k = 0; k < p->f->out.n; k++) r.result[plan_root(p, p->f->out.at[k]).id] = true;
+  return r;
 }
 
-/* The first group after `from` and before `to` that reads what group `from` computes; `to` if none does. */
-static uint32_t first_reader(const Plan *p, uint32_t from, uint32_t to) {
-  uint32_t first = to;
-  for (uint32_t w = 1; w < p->f->inst.n; w++) {
-    const Inst *i = &p->f->inst.at[w];
-    uint32_t k = p->val[w].group;
-    if (!p->live[w] || p->val[w].cls == PC_VIEW || k <= from || k >= first) continue;
-    for (uint32_t a = 0; a < i->nargs; a++)
-      if (p->val[plan_root(p, ir_arg(p->f, i, a)).id].group == from) first = k;
-  }
+static void free_readers(Readers *r) {
+  free(r->first);
+  free(r->list);
+  free(r->result);
+}
+
+/* Some instruction in a group that is not k reads an element of v, or v is a result. */
+static bool read_elsewhere(const Plan *p, const Readers *r, Val v, uint32_t k) {
+  bool any = r->result[v.id];
+  for (uint32_t n = r->first[v.id]; n < r->first[v.id + 1]; n++) any = any || p->val[r->list[n]].group != k;
+  return any;
+}
+
+/* The first group after `from` that reads what group `from` computes; the number of groups if none does. */
+static uint32_t first_reader(const Plan *p, const Readers *r, uint32_t from) {
+  uint32_t first = p->group.n;
+  const Group *g = p->group.at[from];
+  for (uint32_t m = 0; m < g->member.n; m++)
+    for (uint32_t v = g->member.at[m].id, n = r->first[v]; n < r->first[v + 1]; n++) {
+      uint32_t k = p->val[r->list[n]].group;
+      if (k > from && k < first) first = k;
+    }
   return first;
 }
 
@@ -262,17 +284,14 @@ static bool alike(const Group *a, const Group *b) {
   return a->section == b->section && a->lane == b->lane && a->rank == b->rank && !memcmp(a->dim, b->dim, a->rank * sizeof *a->dim);
 }
 
-static bool fits(const Plan *p, uint32_t group) {
+static bool fits(const Plan *p, const Readers *r, uint32_t group) {
   const Group *g = p->group.at[group];
   PlanSweep s = {0};
-  PlanCuts cuts = {0};
   uint32_t n = 0;
   Val *root = base_realloc(NULL, sizeof *root * (g->member.n + 1));
-  bool ok = true;
   for (uint32_t m = 0; m < g->member.n; m++)
-    if (read_elsewhere(p, g->member.at[m], group)) root[n++] = g->member.at[m];
-  for (uint32_t r = 0; r < n; r++) ok = ok && plan_wide_value(p, group, root[r], &cuts);
-  ok = ok && n && sweep_of(p, group, root, n, true, &s);
+    if (read_elsewhere(p, r, g->member.at[m], group)) root[n++] = g->member.at[m];
+  bool ok = n && plan_wide_fused(p, group, root, n) && sweep_of(p, group, root, n, true, &s);
   free(s.need);
   free(root);
   return ok;
@@ -294,23 +313,25 @@ static void put_back(Plan *p, uint32_t k, const Val *v, uint32_t n) {
 }
 
 /* What group `from` computes is computed in its first reader, if that is such a loop and all of it then is a sweep. */
-static void join(Plan *p, uint32_t from) {
+static void join(Plan *p, const Readers *r, uint32_t from) {
   Group *a = p->group.at[from];
   if (!plain(p, a)) return;
-  uint32_t to = first_reader(p, from, p->group.n), na = a->member.n;
+  uint32_t to = first_reader(p, r, from), na = a->member.n;
   Group *b = to < p->group.n ? p->group.at[to] : NULL;
   if (!b || !plain(p, b) || !alike(a, b) || (slow(p, a) && slow(p, b))) return;
   uint32_t nb = b->member.n;
   Val *was = base_realloc(NULL, sizeof *was * (na + nb));
   memcpy(was, a->member.at, na * sizeof *was), memcpy(was + na, b->member.at, nb * sizeof *was);
   move(p, from, to);
-  if (fits(p, to)) b->fused = true;
+  if (fits(p, r, to)) b->fused = true;
   else put_back(p, from, was, na), put_back(p, to, was + na, nb);
   free(was);
 }
 
 void plan_fuse(Plan *p) {
   if (!plan_along(p)) return;
+  Readers r = find_readers(p);
   for (uint32_t k = p->group.n; k-- > 1;)
-    if (p->group.at[k]->kind == G_LOOP) join(p, k);
+    if (p->group.at[k]->kind == G_LOOP) join(p, &r, k);
+  free_readers(&r);
 }

@@ -2,17 +2,44 @@
  * time): which groups can be such loops, and where the loop has to be cut because what is read changes there. */
 #include "codegen/plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Walk {
   PlanCuts *cuts;
-  VEC(uint64_t) seen;        /* value << 32 | shift: what was found to be readable */
+  uint64_t *seen;            /* a hash table of value << 32 | shift: what was found to be readable */
+  uint32_t nseen, size;
+  bool fusing;               /* what other groups compute counts as in memory: it will be, if the loops are joined */
   int64_t n;                 /* positions of the loop */
 } Walk;
 
 static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shift);
 
 static int64_t inner(Type t) { return t.rank && t.dim[0] ? type_count(t) / t.dim[0] : 1; }
+
+static uint64_t *seen_at(const Walk *w, uint64_t key) {
+  uint32_t k = (uint32_t)((key ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+  while (w->seen[k & (w->size - 1)] && w->seen[k & (w->size - 1)] != key) k++;
+  return &w->seen[k & (w->size - 1)];
+}
+
+/* Whether this is the first time. */
+static bool first_seen(Walk *w, Val v, int64_t shift) {
+  uint64_t key = (uint64_t)v.id << 32 | (uint32_t)shift;
+  if (w->nseen * 2 >= w->size) {
+    uint64_t *old = w->seen;
+    uint32_t n = w->size;
+    w->size = n ? n * 2 : 64;
+    w->seen = base_zeroed(w->size, sizeof *w->seen);
+    for (uint32_t k = 0; k < n; k++)
+      if (old[k]) *seen_at(w, old[k]) = old[k];
+    free(old);
+  }
+  uint64_t *at = seen_at(w, key);
+  if (*at) return false;
+  *at = key, w->nseen++;
+  return true;
+}
 
 /* Position `at` of a value that is read at position i + shift begins something new. */
 static bool cut(Walk *w, int64_t at) {
@@ -59,12 +86,9 @@ static bool readable_unslice(Walk *w, const Plan *p, uint32_t group, const Inst 
 
 static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shift) {
   const Inst *i = ir_inst(p->f, v);
-  uint64_t key = (uint64_t)v.id << 32 | (uint32_t)shift;
   const Group *own = p->group.at[p->val[v.id].group];
   if (own->main.id == v.id) return own->gemv && shift == 0;
-  for (uint32_t k = 0; k < w->seen.n; k++)
-    if (w->seen.at[k] == key) return true;
-  *vec_push(&w->seen) = key;
+  if (!first_seen(w, v, shift)) return true;
   if (i->op == OP_concat) return readable_concat(w, p, group, i, shift);
   if (i->op == OP_unslice) return readable_unslice(w, p, group, i, shift);
   if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
@@ -84,27 +108,25 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   case PC_IN: return !i->type.lane || p->target.single;
   case PC_VIEW: return readable_view(w, p, group, i, shift);
   case PC_UP: {
-    Walk up = {.cuts = &(PlanCuts){0}};              /* of what is read at a place that turns choose */
+    if (!first_seen(w, v, 0)) return true;
+    Walk up = {.cuts = &(PlanCuts){0}, .fusing = w->fusing};     /* of what is read at a place that turns choose */
     bool ok = readable(&up, p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), (uint32_t)ir_attr(p->f, i, 0)), 0);
-    vec_free(&up.seen);
+    free(up.seen);
     return ok;
   }
-  case PC_POINT: return (q->stored && q->group != group) || readable_point(w, p, group, v, shift);
+  case PC_POINT: return (q->group != group && (q->stored || w->fusing)) || readable_point(w, p, group, v, shift);
   default: return false;
   }
 }
 
 bool plan_along(const Plan *p) { return p->target.vl == 1 && p->target.wide > 1 && (p->target.single || !p->lane); }
 
-bool plan_wide_value(const Plan *p, uint32_t group, Val v, PlanCuts *cuts) {
-  Walk w = {.cuts = cuts, .n = type_count(ir_type(p->f, v))};
-  bool ok = readable(&w, p, group, v, 0);
-  vec_free(&w.seen);
+bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n) {
+  Walk w = {.cuts = &(PlanCuts){0}, .fusing = true};
+  bool ok = true;
+  for (uint32_t k = 0; ok && k < n; k++) w.n = type_count(ir_type(p->f, v[k])), ok = readable(&w, p, group, v[k], 0);
+  free(w.seen);
   return ok;
-}
-
-static bool wide_root(const Plan *p, uint32_t group, const Root *r, PlanCuts *cuts) {
-  return r->kind == ROOT_VALUE && plan_wide_value(p, group, r->v, cuts);
 }
 
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
@@ -113,7 +135,50 @@ bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
   *cuts = (PlanCuts){0};
   if ((g->kind != G_LOOP && !g->gemv) || p->target.wide < 2 || (g->lane && !p->target.single)) return false;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
-  for (uint32_t r = 0; r < g->root.n; r++)
-    if (!wide_root(p, group, &g->root.at[r], cuts)) return false;
-  return n > 1;
+  Walk w = {.cuts = cuts, .n = n};
+  bool ok = n > 1;
+  for (uint32_t r = 0; ok && r < g->root.n; r++)
+    ok = g->root.at[r].kind == ROOT_VALUE && readable(&w, p, group, g->root.at[r].v, 0);
+  free(w.seen);
+  return ok;
+}
+
+/* ---- loops over positions of a tile ---- */
+
+static bool flat(const Plan *p, uint32_t group, Val v, bool *seen) {
+  const PVal *q = &p->val[v.id];
+  const Inst *i = ir_inst(p->f, v);
+  if (q->alias) v.id = q->alias, q = &p->val[v.id], i = ir_inst(p->f, v);
+  switch (q->cls) {
+  case PC_CONST: case PC_TABLE: case PC_IN: case PC_BUF: case PC_SSA: return true;
+  case PC_VIEW:
+    return (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier || i->op == OP_reshape || i->type.rank == 0) &&
+           flat(p, group, ir_arg(p->f, i, 0), seen);
+  case PC_UP: {
+    bool *above = base_zeroed(p->up->f->inst.n, sizeof *above);
+    bool ok = flat(p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), (uint32_t)ir_attr(p->f, i, 0)), above);
+    free(above);
+    return ok;
+  }
+  case PC_POINT:
+    if (seen[v.id] || (q->stored && q->group != group)) return true;
+    if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+    seen[v.id] = true;
+    for (uint32_t k = 0; k < i->nargs; k++)
+      if (!flat(p, group, ir_arg(p->f, i, k), seen)) return false;
+    return true;
+  default: return false;
+  }
+}
+
+bool plan_flat(const Plan *p, uint32_t group) {
+  const Group *gr = p->group.at[group];
+  bool *seen = base_zeroed(p->f->inst.n, sizeof *seen), ok = true;
+  for (uint32_t r = 0; ok && r < gr->root.n; r++) {
+    const Root *root = &gr->root.at[r];
+    Val v = root->kind == ROOT_BATCH ? ir_arg(p->f, ir_inst(p->f, root->v), 0) : root->v;
+    ok = (root->kind == ROOT_BATCH || root->kind == ROOT_VALUE) && flat(p, group, v, seen);
+  }
+  free(seen);
+  return ok;
 }

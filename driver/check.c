@@ -19,9 +19,9 @@ static void summary(const Model *m) {
     expects += m->action[i].kind == DO_EXPECT;
     plots += m->action[i].kind == DO_PLOT;
   }
-  printf("%s: no errors; %" PRId64 " number%s in %u parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64 " report%s, %" PRId64
+  printf("%s: no errors; %" PRId64 " number%s in %" PRId64 " parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64 " report%s, %" PRId64
          " expectation%s",
-         m->path, numbers(m), plural(numbers(m)), m->nparam, plural(m->nparam), m->ndata, plural(m->ndata), trains, plural(trains),
+         m->path, numbers(m), plural(numbers(m)), model_params(m), plural(model_params(m)), m->ndata, plural(m->ndata), trains, plural(trains),
          reports, plural(reports), expects, plural(expects));
   if (plots) printf(", %" PRId64 " plot%s", plots, plural(plots));
   printf("\n");

@@ -179,7 +179,7 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
   int64_t numbers = 0;
   struct stat st;
   for (uint32_t k = 0; k < s->model->nparam; k++) numbers += s->param[k].elems;
-  printf("%s: %" PRId64 " numbers in %u parameters, %s\n", s->model->path, numbers, s->model->nparam,
+  printf("%s: %" PRId64 " numbers in %" PRId64 " parameters, %s\n", s->model->path, numbers, model_params(s->model),
          s->model->f64 ? "f64" : "f32");
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind == GLUE_UPDATE) continue;

@@ -5,6 +5,7 @@
 #include "driver/trainer.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *real_name(const Glue *g) { return g->s->model->f64 ? "double" : "float"; }
@@ -85,13 +86,17 @@ void glue_header(FILE *out, const Glue *g) {
           "%s *%s_create(void);\nconst char *%s_error(void);\nvoid %s_destroy(%s *m);\n\n"
           "/* Parameters, in and out: arrays to read and to write in place.\n",
           g->name, g->name, *g->needs ? ":\n *   " : ".", g->needs, *g->needs ? "\n *" : "", g->name, g->name, g->name, g->name, g->name);
-  for (uint32_t k = 0; k < m->nparam; k++) {
-    fprintf(out, " *   %2u  %s", k, m->param[k].path);
-    print_dims(out, m->param[k].type, "  ");
-    fprintf(out, "\n");
-  }
+  uint32_t number = 0;
+  for (uint32_t k = 0; k < m->nparam; k++)
+    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) {
+      char *path = param_turn_path(&m->param[k], turn);
+      fprintf(out, " *   %2u  %s", number++, path);
+      free(path);
+      print_dims(out, param_turn_type(&m->param[k]), "  ");
+      fprintf(out, "\n");
+    }
   fprintf(out, " */\nenum { %s_PARAMS = %u };\n%s *%s_param(%s *m, int k);\nconst char *%s_param_name(int k);\n"
-          "int64_t %s_param_size(int k);\n", g->upper, m->nparam, real_name(g), g->name, g->name, g->name, g->name);
+          "int64_t %s_param_size(int k);\n", g->upper, number, real_name(g), g->name, g->name, g->name, g->name);
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind == GLUE_UPDATE) continue;
     describe(out, g, &g->fn[i]);
@@ -203,6 +208,23 @@ static void print_params(FILE *out, const Glue *g) {
           "__attribute__((visibility(\"hidden\")));\n\n");
 }
 
+/* Parameters as the library shows them: each turn of a stack is one. Their number. */
+static uint32_t print_turns(FILE *out, const Glue *g) {
+  const Model *m = g->s->model;
+  uint32_t n = 0;
+  fprintf(out, "static const struct { const char *name; int param; int64_t first, elems; } hnnc_turns[] = {\n");
+  for (uint32_t k = 0; k < m->nparam; k++) {
+    int64_t elems = type_count(param_turn_type(&m->param[k]));
+    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++, n++) {
+      char *path = param_turn_path(&m->param[k], turn);
+      fprintf(out, "  {\"%s\", %u, %" PRId64 ", %" PRId64 "},\n", path, k, turn * elems, elems);
+      free(path);
+    }
+  }
+  fprintf(out, "  {0}};\n\n");
+  return n;
+}
+
 /* Trainings are numbered by their gradient's place among the functions; the update follows it. */
 static int print_trains(FILE *out, const Glue *g) {
   int n = 0;
@@ -288,6 +310,7 @@ void glue_print(FILE *out, const Glue *g) {
   for (int i = 0; i < g->n; i++) print_function_row(out, i, &g->fn[i]);
   fprintf(out, "  {0}};\n\n");
   print_params(out, g);
+  uint32_t turns = print_turns(out, g);
   int trains = print_trains(out, g);
   fprintf(out, "static const LibModel hnnc_model = {%d, %u, hnnc_params, %d, hnnc_fns, %d, hnnc_trains, hnnc_start_values};\n\n",
           g->s->model->f64, g->s->model->nparam, g->n, trains);
@@ -296,11 +319,11 @@ void glue_print(FILE *out, const Glue *g) {
           "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
           "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
           "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
-          "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : lib_param(m, k); }\n"
-          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_params[k].name; }\n"
-          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_params[k].elems; }\n\n",
-          g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, g->s->model->nparam, g->name,
-          g->s->model->nparam, g->name, g->s->model->nparam);
+          "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param(m, hnnc_turns[k].param) + hnnc_turns[k].first; }\n"
+          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].name; }\n"
+          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].elems; }\n\n",
+          g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, turns, real_name(g), g->name,
+          turns, g->name, turns);
   for (int i = 0; i < g->n; i++)
     if (g->fn[i].kind != GLUE_UPDATE) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
 }

@@ -16,9 +16,9 @@ static void store(RtArray *a, int64_t i, double v) {
 
 /* fan_in = last dim, fan_out = first dim, of a matrix; a vector has both equal to its length.
  * Glorot & Bengio 2010: uniform on +-sqrt(6 / (fan_in + fan_out)). */
-static double glorot_bound(const Param *p) {
-  double out = p->type.rank > 0 ? p->type.dim[0] : 1;
-  double in = p->type.rank > 1 ? (double)type_count(p->type) / out : out;
+static double glorot_bound(Type t) {
+  double out = t.rank > 0 ? t.dim[0] : 1;
+  double in = t.rank > 1 ? (double)type_count(t) / out : out;
   return sqrt(6 / (in + out));
 }
 
@@ -57,36 +57,45 @@ WIDE static void orthonormalise(double *restrict v, int64_t count, int64_t lengt
 }
 
 /* The rows are orthonormal, or the columns where there are more rows (Saxe et al. 2014). */
-static void init_orthogonal(RtArray *a, const Param *p, double *draw) {
-  int64_t rows = p->type.rank > 0 ? p->type.dim[0] : 1, cols = a->elems / rows;
+static void init_orthogonal(RtArray *a, int64_t first, Type t, double *draw) {
+  int64_t rows = t.rank > 0 ? t.dim[0] : 1, cols = type_count(t) / rows;
   bool tall = rows > cols;
   int64_t count = tall ? cols : rows;
   double *x = base_realloc(NULL, sizeof *x * (size_t)(tall ? rows : cols));
   orthonormalise(draw, count, tall ? rows : cols, x);
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++) store(a, i * cols + j, tall ? draw[i * count + j] : draw[j * count + i]);
+    for (int64_t j = 0; j < cols; j++) store(a, first + i * cols + j, tall ? draw[i * count + j] : draw[j * count + i]);
   free(x);
 }
 
+/* One turn of a stack, which begins at `first`: its draws are those of its own path, its fan is that of its own shape. */
+static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, double *draw) {
+  char *path = param_turn_path(p, turn);
+  Type t = param_turn_type(p);
+  int64_t n = type_count(t), first = turn * n;
+  bool normal = p->init == INIT_NORMAL || p->init == INIT_ORTHOGONAL;
+  rt_draw64(normal ? NORMAL : UNIFORM, seed, XXH3_64bits(path, strlen(path)), 1, 0, 0, n, draw, 1);
+  double lo = p->a, hi = p->b;
+  if (p->init == INIT_GLOROT) hi = glorot_bound(t), lo = -hi;
+  if (p->init == INIT_ORTHOGONAL) init_orthogonal(a, first, t, draw);
+  else
+    for (int64_t i = 0; i < n; i++)
+      store(a, first + i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
+  free(path);
+}
+
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {
+  int64_t n = type_count(param_turn_type(p));
   if (p->decay > 0) {
     for (int64_t i = 0; i < a->elems; i++) store(a, i, 0);
     return;
   }
   if (p->init == INIT_VALUE) {
-    for (int64_t i = 0; i < a->elems; i++) store(a, i, p->values ? p->values[i] : p->a);
+    for (int64_t i = 0; i < a->elems; i++) store(a, i, p->values ? p->values[i % n] : p->a);
     return;
   }
-  double *draw = base_realloc(NULL, sizeof(double) * (size_t)(a->elems + 1));
-  bool normal = p->init == INIT_NORMAL || p->init == INIT_ORTHOGONAL;
-  uint64_t stream = XXH3_64bits(p->path, strlen(p->path));
-  rt_draw64(normal ? NORMAL : UNIFORM, seed, stream, 1, 0, 0, a->elems, draw, 1);
-  double lo = p->a, hi = p->b;
-  if (p->init == INIT_GLOROT) hi = glorot_bound(p), lo = -hi;
-  if (p->init == INIT_ORTHOGONAL) init_orthogonal(a, p, draw);
-  else
-    for (int64_t i = 0; i < a->elems; i++)
-      store(a, i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
+  double *draw = base_realloc(NULL, sizeof(double) * (size_t)(n + 1));
+  for (int64_t turn = 0; turn < param_turns(p); turn++) init_turn(a, p, turn, seed, draw);
   free(draw);
 }
 

@@ -54,12 +54,20 @@ static int take_params(Runner *r) {
   const Model *m = r->s->model;
   size_t size = m->f64 ? sizeof(double) : sizeof(float);
   for (uint32_t k = 0; k < m->nparam; k++) {
+    const Param *p = &m->param[k];
     RtArray *a = &r->s->param[k];
-    const RtTensor *t = rt_checkpoint_tensor(r->from, m->param[k].path);
-    if (!t || t->f64 != a->f64 || t->rank != a->rank || memcmp(t->dim, a->dim, sizeof(uint32_t) * (size_t)a->rank))
-      return session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`",
-                          rt_run_dir(r->run), m->param[k].path);
-    memcpy(a->v, t->v, (size_t)a->elems * size);
+    Type one = param_turn_type(p);
+    size_t bytes = (size_t)type_count(one) * size;
+    for (int64_t turn = 0; turn < param_turns(p); turn++) {
+      char *path = param_turn_path(p, turn);
+      const RtTensor *t = rt_checkpoint_tensor(r->from, path);
+      bool fits = t && t->f64 == a->f64 && t->rank == one.rank && !memcmp(t->dim, one.dim, sizeof(uint32_t) * one.rank);
+      if (!fits)
+        session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`", rt_run_dir(r->run), path);
+      free(path);
+      if (!fits) return EXIT_IO;
+      memcpy((char *)a->v + (size_t)turn * bytes, t->v, bytes);
+    }
   }
   return 0;
 }

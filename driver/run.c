@@ -55,27 +55,33 @@ static bool on_progress(void *ctx, int64_t step, double loss, double test, doubl
   return rt_run_metric(w->r->run, &m, &w->err);
 }
 
+/* One turn of a stack, or all that there is. */
+static RtTensor turn_tensor(Arena *mem, const Param *p, int64_t turn, const RtArray *a) {
+  Type t = param_turn_type(p);
+  char *path = param_turn_path(p, turn);
+  size_t bytes = (size_t)type_count(t) * (a->f64 ? sizeof(double) : sizeof(float));
+  RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank,
+                .v = (char *)a->v + (size_t)turn * bytes};
+  memcpy(r.dim, t.dim, sizeof t.dim);
+  free(path);
+  return r;
+}
+
 static bool on_checkpoint(void *ctx, int64_t step) {
   Watch *w = ctx;
   const Model *m = w->r->s->model;
-  int ns = w->t->rt.nstates, n = (int)m->nparam + ns;
-  RtTensor *tensor = calloc((size_t)n, sizeof *tensor);
-  char (*name)[32] = calloc((size_t)ns + 1, sizeof *name);
-  if (!tensor || !name) return free(tensor), free(name), false;
-  for (uint32_t k = 0; k < m->nparam; k++) {
-    const RtArray *a = &w->t->param[k];
-    tensor[k] = (RtTensor){.name = m->param[k].path, .f64 = a->f64, .rank = a->rank, .v = a->v};
-    memcpy(tensor[k].dim, a->dim, sizeof a->dim);
-  }
-  for (int i = 0; i < ns; i++) {
-    snprintf(name[i], sizeof name[i], "optimizer.%d", i);
-    tensor[m->nparam + (uint32_t)i] = (RtTensor){.name = name[i], .f64 = m->f64, .rank = 1,
-                                                 .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
-  }
+  Arena *mem = arena_create();
+  VEC(RtTensor) tensor = {0};
+  for (uint32_t k = 0; k < m->nparam; k++)
+    for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++)
+      *vec_push(&tensor) = turn_tensor(mem, &m->param[k], turn, &w->t->param[k]);
+  for (int i = 0; i < w->t->rt.nstates; i++)
+    *vec_push(&tensor) = (RtTensor){.name = arena_printf(mem, "optimizer.%d", i), .f64 = m->f64, .rank = 1,
+                                    .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
   const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash};
-  bool ok = rt_run_checkpoint(w->r->run, &at, tensor, n, step == w->t->rt.steps, &w->err);
-  free(tensor);
-  free(name);
+  bool ok = rt_run_checkpoint(w->r->run, &at, tensor.at, (int)tensor.n, step == w->t->rt.steps, &w->err);
+  vec_free(&tensor);
+  arena_destroy(mem);
   return ok;
 }
 

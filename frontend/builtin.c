@@ -1,5 +1,5 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
-#include "frontend/elab.h"
+#include "frontend/elab_turn.h"
 
 #include <math.h>
 #include <string.h>
@@ -241,8 +241,8 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */
 
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
-  if (value_is_int(a->v, out)) return true;
-  if (a->v.kind == V_POISON) return false;
+  if (turns_int(a->v, out)) return true;
+  if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
   if (a->v.kind == V_NUM)
     elab_error(E, a->at, "%s is an integer, found %g", what, a->v.num.v);
   else
@@ -252,7 +252,7 @@ bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
 
 bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
   if (a->v.kind == V_NUM) return *out = a->v.num.v, true;
-  if (a->v.kind != V_POISON)
+  if (a->v.kind != V_POISON && !turns_unroll(E, a->v))
     elab_error(E, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
@@ -280,7 +280,7 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
-    elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
+    if (!turns_unroll(E, a->v)) elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
                IR_MAX_RANK, value_text(E, a->v));
     return false;
   }

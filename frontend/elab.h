@@ -78,7 +78,8 @@ struct Func {
   const Item *item; Module *module; struct Global *global;
   bool bound;                    /* the template's arguments are given */
   Frame *targs;                  /* the frame that binds them, or NULL */
-  const char *path;              /* of the instance that owns the parameters: nets */
+  const char *path;              /* of the instance that owns the parameters: nets. `f.0:5`: of five, see elab_turn.c */
+  Level *const *stack; uint32_t nstack;         /* comprehensions with an instance for each turn, outermost first */
   const Func *of[2];             /* F_FIELD ... F_SPREADING (rates of an `evolve along`, and their divergence) */
   Method method; double rtol, atol;
   uint32_t nstate;               /* F_SPREADING */
@@ -104,6 +105,7 @@ struct Level {
   uint32_t n;                    /* turns of a comprehension, 0 otherwise */
   const Value *index;            /* 0 ... n-1, for the counters of draws */
   const char *no_draws;          /* why draws are refused here, or NULL */
+  bool owns, unroll;             /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
   VEC(Walked) walked;
   VEC(WalkKey) keys;
@@ -155,18 +157,25 @@ struct Module {
   Module **import; uint32_t nimport;
 };
 
+typedef struct Count { const char *name; uint32_t n; } Count;
+
 /* Who owns what a body instantiates: path/dense.0, path/dense.1, ... */
 typedef struct Body {
   const char *path;
   bool top;                      /* not a body: a `use` of the file */
   bool net;                      /* `param` is allowed */
-  VEC(struct { const char *name; uint32_t n; }) counts;
+  Level *const *stack; uint32_t nstack;         /* of the instance */
+  const Level *base;             /* where it is called; NULL: a root */
+  int loops;                     /* turns of loops that run while compiling, nested */
+  VEC(const char *) used;        /* names of instances outside of loops */
+  VEC(Count) counts;
   VEC(const char *) params;      /* names seen in this elaboration */
 } Body;
 
 typedef struct Instance {
   const char *path;
   const Func *func;
+  const Module *module;          /* whose text makes it */
   bool called;
   Type *arg; uint32_t narg;      /* of the first call */
   Span at;
@@ -182,7 +191,7 @@ typedef struct Yield {           /* what a data program gives */
 
 typedef struct Call { struct Call *up; Global *of; Span at; } Call;
 
-typedef struct Wrt { const char *name; Span item; } Wrt;
+typedef struct Wrt { const char *name; const Item *item; } Wrt;
 
 /* The decision of a flow's claims, for one instance of it. */
 typedef struct Claim {
@@ -273,6 +282,7 @@ Global *module_find(Module *m, const char *name);         /* own or imported */
 Value global_value(Elab *E, Global *g, Span use);
 Value elab_name(Elab *E, const char *name, Span at);
 bool elab_known(Elab *E, const char *name, bool builtins);
+bool elab_defined(Elab *E, const char *name, Span *at);   /* where; false if it is none of the file's */
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);
@@ -297,7 +307,8 @@ Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v);                         /* a tensor of the innermost level */
 bool elab_lane(Elab *E);                                  /* states must be per sample here */
 Val elab_field(Elab *E, uint32_t field, Span at);
-Val elab_param(Elab *E, uint32_t param, Span at);
+/* A parameter, the turn's own where it is one of a stack. */
+Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at);       /* or an error: too large */
 /* what has no derivative and lies between one of `from` and e: "an adaptive method", "a section"; or NULL */
 const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
@@ -350,6 +361,7 @@ uint32_t func_arity(const Func *f, uint32_t *required);   /* UINT32_MAX: any */
 bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *what);
 /* The dims of a type; silent: false, and no message, when a name in them is unknown. */
 bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t *dim);
+bool elab_shape_variable(Elab *E, const Expr *e);         /* in a declared shape: bound by the argument */
 /* all are real tensors of known dims */
 bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);
 
@@ -364,9 +376,12 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
-/* ---- elab_wrt.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
+/* ---- elab_wrt.c, elab_names.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
+const Item *elab_wrt_item(const Elab *E, const char *name, Span at);      /* around `at`, where name is such a variable */
+/* Whether the source computes e, of value ve, from the name x, of value vx, though no graph leads there. */
+bool elab_names(Elab *E, const Expr *e, Val ve, const Expr *x, Val vx);
 /* v under a name: with an identity if need be */
 Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
@@ -459,6 +474,9 @@ Saved elab_leave(Elab *E);                                /* what is elaborated 
 void elab_return(Elab *E, Saved s);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
 void train_item(Elab *E, const Item *it);
+/* elab_moved.c: the parameters that t moves; at: of the training, of the option `only`. */
+void moved_all(Elab *E, Train *t, Span at);
+void moved_only(Elab *E, Train *t, Value v, Span at);
 void report_item(Elab *E, const Item *it);
 void expect_item(Elab *E, const Item *it);
 void plot_item(Elab *E, const Item *it);

@@ -132,8 +132,11 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
     }
     slot[k].a = x;
   }
+  bool unknown = false;              /* an argument that failed may have been a tuple */
+  for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
     if (slot[k].a || slot[k].f->init) continue;
+    if (unknown) return false;
     DiagMsg *m = elab_error(E, a->call, "`%s` needs `%s`", name, slot[k].f->name);
     elab_label(m, slot[k].f->at, "without a default");
     return false;
@@ -256,8 +259,9 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
   Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name};
+  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
   Flow *old_flow = E->flow;
+  body.base = E->level;
   body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
   E->flow = NULL;
   Call call = {E->calls, g, a->call};
@@ -283,6 +287,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   E->frame = old_frame;
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   return v.kind == V_NONE ? POISON : v;
 }
 

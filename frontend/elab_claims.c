@@ -254,7 +254,7 @@ static bool some_type(Elab *E, const Formal *x, Type *t) {
   uint32_t dim[IR_MAX_RANK], rank = 0;
   if (!x->type || strcmp(x->type->base, "real") != 0 || x->type->list) return false;
   for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
-    bool open = d->value->kind == EX_NAME && !elab_known(E, d->value->name, false);
+    bool open = elab_shape_variable(E, d->value);
     int64_t n = CLAIM_SIZE;
     if (!open && (!elab_int(E, d->value, "a shape", &n) || n < 1 || n > 4096)) return false;
     E->sized |= open;
@@ -309,5 +309,6 @@ void claim_item(Elab *E, Global *g) {
   root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

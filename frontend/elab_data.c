@@ -249,6 +249,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
     root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   vec_free(&y.fields);
   elab_return(E, old);
   return good;

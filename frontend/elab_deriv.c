@@ -32,8 +32,17 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   return true;
 }
 
-static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, const char *whole) {
+/* k: which of a tuple of variables. */
+static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, uint32_t k) {
   if (elab_reaches(E->level->fn, ve, vx)) return !through(E, e, ve, vx);
+  const Expr *name = x->e;
+  if (name && name->kind == EX_TUPLE) {
+    const Arg *part = name->args;
+    for (uint32_t i = 0; part && i < k; i++) part = part->next;
+    name = part ? part->value : NULL;
+  }
+  if (elab_names(E, e->e, ve, name, vx)) return true;
+  const char *whole = x->v.kind == V_TUPLE ? arena_printf(E->mem, "component %u of this tuple", k) : NULL;
   DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"),
                           whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");
@@ -53,8 +62,7 @@ static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v,
     return false;
   }
   *out = elab_use(E, v);
-  return depends(E, e, ve, x, *out,
-                 x->v.kind == V_TUPLE ? arena_printf(E->mem, "component %u of this tuple", k) : NULL);
+  return depends(E, e, ve, x, *out, k);
 }
 
 /* e as one value (its parts flattened and joined), and the parts of x. */

@@ -115,10 +115,6 @@ static Val ones(Build *b, Type t) {
 /* Small whole powers are products: exact, cheap, and defined for negative x. */
 static Val power(Build *b, Val x, int64_t n) {
   if (n == 0) return ones(b, ir_type(b->f, x));
-  if (n < 0) {
-    Val d = power(b, x, -n), one = ir_const(b, 1);
-    return ir_div(b, one, d);
-  }
   Val r = VAL_NONE;
   for (;; n >>= 1) {
     if (n & 1) r = r.id ? ir_mul(b, r, x) : x;
@@ -127,7 +123,7 @@ static Val power(Build *b, Val x, int64_t n) {
   }
 }
 
-static bool small_power(Value e, int64_t *n) { return value_is_int(e, n) && *n >= -16 && *n <= 16; }
+static bool small_power(Value e, int64_t *n) { return value_is_int(e, n) && *n >= 0 && *n <= 16; }
 
 /* ---- binary ----------------------------------------------------------------------------------------------
  */

@@ -98,5 +98,6 @@ Value exact_const(Elab *E, Global *g) {
   E->frame = frame;
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   return v;
 }

@@ -1,5 +1,5 @@
 /* Expressions: one function per kind of node; the operators themselves are in elab_ew.c. */
-#include "frontend/elab.h"
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,13 +107,17 @@ Value elab_expr(Elab *E, const Expr *e) {
 bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
-  if (value_is_int(v, out)) return true;
+  if (turns_int(v, out)) return true;
+  if (turns_unroll(E, v)) return false;
+  DiagMsg *m;
   if (v.kind == V_NUM)
-    elab_error(E, e->at, "%s needs an integer, found %g", what, v.num.v);
+    m = elab_error(E, e->at, "%s needs an integer, found %g", what, v.num.v);
   else if (v.kind == V_TURNS)
-    elab_error(E, e->at, "%s needs one integer for all turns of the comprehension", what);
+    m = elab_error(E, e->at, "%s needs one integer for all turns of the comprehension", what);
   else
-    elab_error(E, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+    m = elab_error(E, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+  Span defined;
+  if (e->kind == EX_NAME && elab_defined(E, e->name, &defined)) elab_label(m, defined, "`%s` is defined here", e->name);
   return false;
 }
 

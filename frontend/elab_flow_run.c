@@ -304,7 +304,7 @@ void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
   p->mean = base_realloc(NULL, sizeof *p->mean * (w->nrunning + 1));
   for (uint32_t k = 0; k < w->steps.n; k++)
     if (w->steps.at[k].kind == STEP_RUNNING)
-      p->mean[w->steps.at[k].running] = elab_param(E, w->steps.at[k].param, w->steps.at[k].stmt->at);
+      p->mean[w->steps.at[k].running] = elab_param(E, w->steps.at[k].param, NULL, 0, w->steps.at[k].stmt->at);
 }
 
 void play_finish(Play *p) { free(p->mean); }

@@ -1,5 +1,6 @@
 /* The statements of a flow become steps of its recording. */
 #include "frontend/elab_flow.h"
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -431,9 +432,10 @@ static void running(Elab *E, const Stmt *s) {
     v = POISON;
   }
   if (v.kind != V_POISON) {
+    turns_unroll_stack(E->body->stack, E->body->nstack);     /* an average of its own for each turn */
     step.e = elab_tensor(E, v, e->at);
     p.type = t, p.type.lane = 0;
-    if (!undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
+    if (E->body->nstack || !undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
         !elab_param_at(E, arena_printf(E->mem, "%s/%s", E->body->path, name), p, &step.param))
       v = POISON;
   }
@@ -442,7 +444,7 @@ static void running(Elab *E, const Stmt *s) {
     frame_define(E, name, s->names->name_at, POISON, false);
     return;
   }
-  Val mean = ir_id(elab_at(E, s->at), elab_param(E, step.param, s->at));
+  Val mean = ir_id(elab_at(E, s->at), elab_param(E, step.param, NULL, 0, s->at));
   *vec_push(&w->readings) = (Reading){mean, FLOW_STATES + w->nrunning++, 0};
   *vec_push(&w->steps) = step;
   frame_define(E, name, s->names->name_at, elab_value(E, mean), false);

@@ -367,6 +367,12 @@ uint32_t value_length(Elab *E, Value v) {
 Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
   if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.at[i];
   if (v.kind == V_ARRAY) return array_element(E, v.array, i);
+  if (v.kind == V_TURNS && all_static(v)) {
+    Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+    for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_element(E, v.turns.at[t], i, at);
+    v.turns.at = turn;
+    return v;
+  }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_index(elab_at(E, at), x, 0, i));
 }

@@ -244,17 +244,32 @@ Val elab_field(Elab *E, uint32_t field, Span at) {
   return elab_use(E, root_value(E, r->field[field]));
 }
 
-Val elab_param(Elab *E, uint32_t param, Span at) {
+static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   Root *r = E->root;
   for (uint32_t k = 0; k < r->params.n; k++)
-    if (r->params.at[k].param == param) return elab_use(E, root_value(E, r->params.at[k].v));
-  const Param *p = &E->params.at[param];
+    if (r->params.at[k].param == param) return r->params.at[k].v;
   r->level.b.at = at;
-  Val v = ir_input(&r->level.b, p->path, IN_PARAM, param, p->type);
+  Val v = ir_input(&r->level.b, E->params.at[param].path, IN_PARAM, param, type);
   vec_reserve(&r->params, 1);
   r->params.at[r->params.n].param = param;
   r->params.at[r->params.n++].v = v;
-  return elab_use(E, root_value(E, v));
+  return v;
+}
+
+static bool inside(const Level *at, const Level *outer) {
+  while (at && at != outer) at = at->up;
+  return at != NULL;
+}
+
+/* A claim about an instance stands outside of its comprehensions: there the parameter is that of any one turn. */
+Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at) {
+  Type t = E->params.at[param].type;
+  uint32_t any = 0;
+  while (any < nstack && !inside(E->level, stack[any])) any++;
+  Value v = root_value(E, root_param(E, param, type_real(false, (int)(t.rank - any), t.dim + any), at));
+  for (uint32_t k = any; k < nstack; k++)
+    v = value_tensor(stack[k], level_walk(E, stack[k], level_use(stack[k]->up, v.t.level, v.t.v)));
+  return elab_use(E, v);
 }
 
 bool elab_reaches(const Fn *f, Val e, Val x) {

@@ -2,8 +2,9 @@
  *
  * The body is elaborated once, in a level of its own, with k a value that differs from turn to turn.
  * What comes out static is a static list; what does not is a `scan` without carries, a map. A list of
- * what is not numeric (functions, strings) is run turn by turn instead. */
-#include "frontend/elab.h"
+ * what is not numeric (functions, strings) is run turn by turn instead. Instances that are made in the body are
+ * made for each turn (elab_turn.c). */
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,33 +139,15 @@ static const Value *counters(Elab *E, uint32_t n) {
   return v;
 }
 
-/* k takes the values `turn`, or walks along the tensor `outer`. */
-static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Val outer) {
-  Frame *old = E->frame;
-  Level *l = ARENA_NEW(E->mem, Level);
-  level_begin(E, l, "map");
-  l->n = n;
-  l->index = turn ? turn : counters(E, n);
-  for (uint32_t i = 0; turn && i < n; i++)
-    if (!value_is_int(turn[i], &(int64_t){0}) || turn[i].num.num != i) {
-      l->index = counters(E, n);
-      break;
-    }
-  Value k = turn ? (Value){.kind = V_TURNS, .turns = {l, turn}} : value_tensor(l, level_walk(E, l, outer));
-  frame_push(E, old, old->module);
-  frame_define(E, e->name, e->name_at, k, false);
-  Value v = elab_expr(E, e->a);
-  E->frame = old;
-  return finish(E, l, v, e);
-}
-
 static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
   Frame *old = E->frame;
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1), *part = ARENA_ARRAY(E->mem, Value, n + 1);
   for (uint32_t i = 0; i < n; i++) {
     frame_push(E, old, old->module);
     frame_define(E, e->name, e->name_at, turn[i], false);
+    E->body->loops++;
     v[i] = elab_expr(E, e->a);
+    E->body->loops--;
     E->frame = old;
     if (v[i].kind == V_POISON) return POISON;
     if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) ||
@@ -183,16 +166,51 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
   return value_tuple(E, out, v[0].list.n);
 }
 
+static bool has_function(Value v) {
+  if (v.kind == V_FUNC) return true;
+  if (v.kind != V_LIST && v.kind != V_TUPLE) return false;
+  for (uint32_t i = 0; i < v.list.n; i++)
+    if (has_function(v.list.at[i])) return true;
+  return false;
+}
+
+/* k takes the values `turn`, or walks along the tensor `list`. What cannot be one loop is taken back and run turn
+ * by turn: functions as results, instances of different shapes. */
+static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value list) {
+  Frame *old = E->frame;
+  Level *l = ARENA_NEW(E->mem, Level);
+  TurnsMark mark = turns_mark(E);
+  Val outer = turn ? VAL_NONE : elab_tensor(E, list, e->b->at);
+  level_begin(E, l, "map");
+  l->n = n;
+  l->index = turn ? turn : counters(E, n);
+  for (uint32_t i = 0; turn && i < n; i++)
+    if (!value_is_int(turn[i], &(int64_t){0}) || turn[i].num.num != i) {
+      l->index = counters(E, n);
+      break;
+    }
+  Value k = turn ? (Value){.kind = V_TURNS, .turns = {l, turn}} : value_tensor(l, level_walk(E, l, outer));
+  frame_push(E, old, old->module);
+  frame_define(E, e->name, e->name_at, k, false);
+  Value v = elab_expr(E, e->a);
+  E->frame = old;
+  if (!l->unroll && !has_function(v)) return finish(E, l, v, e);
+  level_drop(E, l);
+  turns_undo(E, &mark);
+  if (!turn && !list_values(E, list, e->b->at, &turn, &n)) return POISON;
+  return unroll(E, e, turn, n);
+}
+
 Value elab_comprehension(Elab *E, const Expr *e) {
   const Value *turn;
   uint32_t n;
-  if (e->b->kind == EX_RANGE) return range_values(E, e->b, &turn, &n) ? map(E, e, turn, n, VAL_NONE) : POISON;
+  if (e->b->kind == EX_RANGE) return range_values(E, e->b, &turn, &n) ? map(E, e, turn, n, POISON) : POISON;
   Value list = elab_expr(E, e->b);
   Type t;
   if (list.kind == V_POISON) return list;
   bool numeric = value_numeric(list);
   if (numeric && value_type(list, &t) && t.rank > 0 && list.kind != V_ARRAY)
-    return map(E, e, NULL, t.dim[0], elab_tensor(E, list, e->b->at));
+    return map(E, e, NULL, t.dim[0], list);
   if (!list_values(E, list, e->b->at, &turn, &n)) return POISON;
-  return numeric ? map(E, e, turn, n, VAL_NONE) : unroll(E, e, turn, n);
+  return numeric ? map(E, e, turn, n, POISON) : unroll(E, e, turn, n);
 }

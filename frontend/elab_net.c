@@ -1,6 +1,6 @@
 /* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
  * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
-#include "frontend/elab.h"
+#include "frontend/elab_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +14,33 @@ Instance *instance_find(Elab *E, const char *path) {
   return NULL;
 }
 
-static const char *anonymous(Elab *E, const char *name) {
+/* What has one path is written at one place: files that import others may use a name twice. */
+static bool same_place(Elab *E, const char *path, Span one, Span other) {
+  if (one.file == other.file && one.begin == other.begin) return true;
+  DiagMsg *m = elab_error(E, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
+  elab_label(m, one, "the other");
+  return false;
+}
+
+/* A name of its own, in this body and outside of loops: given once. */
+static bool named_once(Elab *E, const char *name, Span at) {
   Body *b = E->body;
-  uint32_t i = 0;
-  while (i < b->counts.n && b->counts.at[i].name != name) i++;
-  if (i == b->counts.n) {
-    vec_reserve(&b->counts, 1);
-    b->counts.at[b->counts.n].name = name;
-    b->counts.at[b->counts.n++].n = 0;
-  }
-  return arena_printf(E->mem, "%s/%s.%u", b->path, name, b->counts.at[i].n++);
+  for (uint32_t i = 0; i < b->used.n; i++)
+    if (b->used.at[i] == name) {
+      elab_help(elab_error(E, at, "there is an instance `%s` in this body already", name),
+                "its parameters have paths by its name: give this one another");
+      return false;
+    }
+  *vec_push(&b->used) = name;
+  return true;
+}
+
+/* name NULL: none. */
+static const char *path_here(Elab *E, const Func *f, const char *name, Level *const *stack, uint32_t nstack, Span at) {
+  const Body *b = E->body;
+  if (!name || b->loops || nstack > b->nstack) return turns_path(E, name ? name : f->item->name, stack, nstack);
+  if (b->top) return name;
+  return named_once(E, name, at) ? arena_printf(E->mem, "%s/%s", b->path, name) : NULL;
 }
 
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
@@ -36,12 +53,14 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   E->frame = old;
   if (!good) return POISON;
   if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
-  g->path = !name          ? anonymous(E, f->item->name)
-            : E->body->top ? name
-                           : arena_printf(E->mem, "%s/%s", E->body->path, name);
+  g->stack = turns_here(E, &g->nstack);
+  g->path = path_here(E, f, name, g->stack, g->nstack, a->call);
+  if (!g->path) return POISON;
   if (name) g->name = name;
-  if (!instance_find(E, g->path))
-    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .at = a->call};
+  const Instance *known = instance_find(E, g->path);
+  if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (!known)
+    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call};
   return value_func(g);
 }
 
@@ -158,7 +177,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
 static bool init_value(Elab *E, const Expr *e, Param *p) {
   Value v = elab_expr(E, e);
   Type t;
-  if (v.kind == V_POISON) return false;
+  if (v.kind == V_POISON || turns_unroll(E, v)) return false;
   if (!value_static(v)) {
     elab_error(E, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
     return false;
@@ -181,17 +200,19 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
   uint32_t i = 0;
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
   if (i == E->params.n) start.path = path, *vec_push(&E->params) = start;
   return *out = i, type_eq(E->params.at[i].type, start.type);
 }
 
-static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, uint32_t *out) {
+static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
   bool exact = E->exact;
   E->exact = false;              /* starts are numbers, whatever they are for */
   bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
   E->exact = exact;
   if (!good) return false;
+  p.type = whole, p.stacked = E->body->nstack;
   *out = E->params.n;
   *vec_push(&E->params) = p;
   return true;
@@ -213,6 +234,13 @@ static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
     elab_error(E, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
     return false;
   }
+  uint32_t nstack;
+  if (turns_here(E, &nstack) != E->body->stack) {
+    elab_help(elab_error(E, s->at, "`param` stands outside of comprehensions"),
+              "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
+              s->names->name, s->names->name);
+    return false;
+  }
   for (uint32_t i = 0; i < E->body->params.n; i++)
     if (E->body->params.at[i] == name) {
       elab_error(E, s->names->name_at, "there is a parameter `%s` already", name);
@@ -225,16 +253,21 @@ static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
 
 static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   char want[96], have[96];
-  const char *path = arena_printf(E->mem, "%s/%s", E->body->path, s->names->name);
+  const Body *b = E->body;
+  const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
   uint32_t i = 0;
+  Type whole;
+  if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
+  if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
   while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
-  if (i == E->params.n && !new_param(E, s, path, type, &i)) return POISON;
-  if (!type_eq(E->params.at[i].type, type)) {
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
+  if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
+  if (!type_eq(E->params.at[i].type, whole)) {
     elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
-               type_user(type, want, sizeof want), type_user(E->params.at[i].type, have, sizeof have));
+               type_user(type, want, sizeof want), type_user(param_turn_type(&E->params.at[i]), have, sizeof have));
     return POISON;
   }
-  return elab_value(E, elab_param(E, i, s->at));
+  return elab_value(E, elab_param(E, i, b->stack, b->nstack, s->at));
 }
 
 void elab_param_stmt(Elab *E, const Stmt *s) {

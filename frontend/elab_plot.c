@@ -387,5 +387,6 @@ void plot_item(Elab *E, const Item *it) {
   *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

@@ -47,6 +47,7 @@ static bool takes(PlotJob *j, const Func *f, Form form, Span at) {
   root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   E->quiet = quiet;
   E->failed = failed;
   elab_return(E, old);
@@ -146,5 +147,6 @@ void plot_grid(PlotJob *j, const PlotParts *ps) {
     root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

@@ -98,5 +98,6 @@ void prove_item(Elab *E, const Item *it) {
   root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

@@ -60,6 +60,7 @@ void report_item(Elab *E, const Item *it) {
   }
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }
 
@@ -126,6 +127,7 @@ void expect_item(Elab *E, const Item *it) {
     root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }
 
@@ -167,6 +169,7 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
     root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
   return fn;
 }

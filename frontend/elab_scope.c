@@ -78,6 +78,14 @@ bool elab_known(Elab *E, const char *name, bool builtins) {
          (builtins && builtin_value(E, name, &v));
 }
 
+bool elab_defined(Elab *E, const char *name, Span *at) {
+  const Entry *e = frame_find(E->frame, name);
+  const Global *g = e ? NULL : module_find(E->frame->module, name);
+  if (e) *at = e->at;
+  if (g) *at = g->item->name_at;
+  return e || g;
+}
+
 /* ---- globals ---------------------------------------------------------------------------------------- */
 
 static Value item_func(Elab *E, Global *g) {
@@ -86,7 +94,7 @@ static Value item_func(Elab *E, Global *g) {
   f->bound = !g->item->templated;
   if ((g->item->kind == IT_NET || g->item->kind == IT_FLOW) && f->bound) {
     f->path = g->name;
-    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .at = g->item->name_at};
+    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .module = g->module, .at = g->item->name_at};
   }
   return value_func(f);
 }
@@ -146,6 +154,7 @@ Value global_value(Elab *E, Global *g, Span use) {
   }
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
   g->state = G_DONE;
   return g->v;

@@ -91,7 +91,9 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
       frame_define(E, a->name, a->name_at, one, false);
     }
   }
+  E->body->loops++;
   bool returned = elab_block(E, s->body, result);
+  E->body->loops--;
   E->frame = old;
   return returned;
 }

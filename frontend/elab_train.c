@@ -227,79 +227,6 @@ static void batch(Elab *E, const Want *w, Train *t) {
     want_count(E, w, 1, &t->batch);
 }
 
-/* ---- which parameters move ----------------------------------------------------------------------------- */
-
-static bool under(const char *path, const char *prefix) {
-  size_t n = strlen(prefix);
-  return !strncmp(path, prefix, n) && (path[n] == 0 || path[n] == '/');
-}
-
-static bool in_moved(const Train *t, uint32_t p) {
-  for (uint32_t i = 0; i < t->nmoved; i++)
-    if (t->moved[i] == p) return true;
-  return false;
-}
-
-/* Averages of means over the batch are parameters that nothing moves by a gradient. */
-static bool is_average(const Elab *E, const Input *in) { return E->params.at[in->index].decay > 0; }
-
-static void only_one(Elab *E, Train *t, Value v, Span at) {
-  const char *path = v.kind == V_STRING                           ? v.string
-                     : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path
-                                                                  : NULL;
-  bool any = false, averages = false;
-  if (v.kind == V_POISON) return;
-  if (!path) {
-    elab_error(E, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
-    return;
-  }
-  const Fn *f = t->loss;
-  for (uint32_t i = 0; i < f->in.n; i++) {
-    if (f->in.at[i].kind != IN_PARAM || !under(f->in.at[i].name, path)) continue;
-    averages |= is_average(E, &f->in.at[i]);
-    if (is_average(E, &f->in.at[i])) continue;
-    any = true;
-    if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
-  }
-  if (!any && averages)
-    elab_help(elab_error(E, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
-              "`only` names what is trained; averages follow the means over the batch by themselves");
-  else if (!any) elab_error(E, at, "`%s` does not depend on parameters of `%s`", t->name, path);
-}
-
-static void only(Elab *E, Train *t, const Want *w) {
-  t->nmoved = 0;
-  if (w->v.kind == V_LIST)
-    for (uint32_t i = 0; i < w->v.list.n; i++) only_one(E, t, w->v.list.at[i], w->at);
-  else
-    only_one(E, t, w->v, w->at);
-  if (w->v.kind == V_LIST && w->v.list.n == 0) elab_error(E, w->at, "`only` names nothing to train");
-}
-
-static const char *no_derivative(const Fn *f) {
-  bool *from = base_realloc(NULL, f->inst.n);
-  for (uint32_t id = 0; id < f->inst.n; id++)
-    from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_attr(f, &f->inst.at[id], 0)].kind == IN_PARAM;
-  const char *what = elab_no_derivative(f, f->out.at[0], from);
-  free(from);
-  return what;
-}
-
-static void all_moved(Elab *E, Train *t, Span at) {
-  const Fn *f = t->loss;
-  t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
-  for (uint32_t i = 0; i < f->in.n; i++)
-    if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
-  const char *what = no_derivative(f);
-  if (what) {
-    elab_help(
-        elab_error(E, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
-        "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
-  }
-  if (!t->nmoved)
-    elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
-}
-
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
 static void test_data(Elab *E, Train *t, const Want *w) {
@@ -414,7 +341,7 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
   else if (!strcmp(o->name, "seed")) {
     if (want_count(E, &w, 0, &n)) t->seed = (uint64_t)n;
   } else if (t->loss && !strcmp(o->name, "only"))
-    only(E, t, &w);
+    moved_only(E, t, w.v, w.at);
   else if (t->loss && !strcmp(o->name, "test"))
     test_data(E, t, &w);
 }
@@ -480,11 +407,12 @@ void train_item(Elab *E, const Item *it) {
   t->opt = rows[0].spec;
   const Func *f = loss_named(E, it);
   t->data = elab_data_named(E, it->on, it->on_at);
-  if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) all_moved(E, t, it->name_at);
+  if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
   *vec_push(&E->actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   vec_free(&body.counts);
   vec_free(&body.params);
+  vec_free(&body.used);
   elab_return(E, old);
 }

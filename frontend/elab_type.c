@@ -3,14 +3,17 @@
 
 #include <string.h>
 
-/* A name in a shape that means nothing yet is a shape variable. The language's own names do not count. */
-static bool shape_variable(Elab *E, const Expr *e) {
-  return e->kind == EX_NAME && !elab_known(E, e->name, false);
+/* A name in a shape is a shape variable unless it is a local name or a constant of the file: what else bears it, data,
+ * functions, networks, the language's own, has no size. */
+bool elab_shape_variable(Elab *E, const Expr *e) {
+  if (e->kind != EX_NAME || frame_find(E->frame, e->name)) return false;
+  const Global *g = module_find(E->frame->module, e->name);
+  return !g || g->item->kind != IT_CONST;
 }
 
 static bool open_names(Elab *E, const Expr *e) {
   if (!e) return false;
-  if (e->kind == EX_NAME) return !elab_known(E, e->name, true);
+  if (e->kind == EX_NAME) return elab_shape_variable(E, e);
   if (e->kind == EX_UNARY || e->kind == EX_BINARY) return open_names(E, e->a) || open_names(E, e->b);
   return false;
 }
@@ -65,7 +68,7 @@ static bool ints(Value v) {
 
 static bool dim_matches(Elab *E, const Arg *d, uint32_t have, bool *good) {
   int64_t n;
-  if (shape_variable(E, d->value)) {
+  if (elab_shape_variable(E, d->value)) {
     frame_define(E, d->value->name, d->value->at, value_exact(have, 1), false);
     return true;
   }

@@ -10,21 +10,23 @@
 
 static void block(Elab *E, const Item *it, const Block *b, int depth);
 
-static bool is_variable(Elab *E, const char *name, Span at) {
+const Item *elab_wrt_item(const Elab *E, const char *name, Span at) {
   for (uint32_t i = 0; i < E->wrt.n; i++) {
     const Wrt *w = &E->wrt.at[i];
-    if (w->name == name && w->item.file == at.file && w->item.begin <= at.begin && at.end <= w->item.end)
-      return true;
+    Span item = w->item->at;
+    if (w->name == name && item.file == at.file && item.begin <= at.begin && at.end <= item.end) return w->item;
   }
-  return false;
+  return NULL;
 }
+
+static bool is_variable(const Elab *E, const char *name, Span at) { return elab_wrt_item(E, name, at) != NULL; }
 
 static void add(Elab *E, const Item *it, const Expr *e) {
   while (e && e->kind == EX_INDEX) e = e->a;
   if (!e) return;
   if (e->kind == EX_TUPLE)
     for (const Arg *a = e->args; a; a = a->next) add(E, it, a->value);
-  if (e->kind == EX_NAME && !is_variable(E, e->name, it->at)) *vec_push(&E->wrt) = (Wrt){e->name, it->at};
+  if (e->kind == EX_NAME && !is_variable(E, e->name, it->at)) *vec_push(&E->wrt) = (Wrt){e->name, it};
 }
 
 static bool takes_variable(const Expr *f) {

@@ -13,8 +13,9 @@
 typedef enum { INIT_VALUE, INIT_NORMAL, INIT_UNIFORM, INIT_GLOROT, INIT_ORTHOGONAL } InitKind;
 
 typedef struct Param {
-  const char *path;          /* "energy/dense.0/W" */
+  const char *path;          /* "energy/dense.0/W"; of a stack a pattern, "committee/mlp.0:5/dense.0/W" */
   Type type;                 /* shared */
+  uint32_t stacked;          /* so many first axes count the turns of comprehensions, each with a parameter of its own */
   InitKind init;
   double a, b;               /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
   const double *values;      /* INIT_VALUE with a tensor */
@@ -22,6 +23,11 @@ typedef struct Param {
                                 no training moves by its gradient; starts at zeros */
   Span at;
 } Param;
+
+/* Of a stack each turn has its path, its start and its place in a checkpoint; what is no stack is one turn. */
+int64_t param_turns(const Param *p);
+Type param_turn_type(const Param *p);
+char *param_turn_path(const Param *p, int64_t turn);      /* the caller's, malloc'ed */
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
@@ -181,6 +187,8 @@ typedef struct Model {
   Proof *proof; uint32_t nproof;
   Looked *looked; uint32_t nlooked;
 } Model;
+
+int64_t model_params(const Model *m);    /* how many, each turn of a stack counted */
 
 /* ---- making one ------------------------------------------------------------------------------------------------ */
 

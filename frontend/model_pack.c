@@ -33,10 +33,11 @@ static void report_ref(Pack *p, const Model *m, Report **r) {
 static void param(Pack *p, Param *x) {
   pack_text(p, &x->path);
   PACK(p, x->type);
+  PACK(p, x->stacked);
   PACK(p, x->init);
   PACK(p, x->a);
   PACK(p, x->b);
-  uint32_t n = x->values ? (uint32_t)type_count(x->type) : 0;
+  uint32_t n = x->values ? (uint32_t)type_count(param_turn_type(x)) : 0;
   PACK_ARRAY(p, x->values, n);
   if (!n) x->values = NULL;
   PACK(p, x->decay);

@@ -79,6 +79,8 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_mul: return product(a[0], a[1]);
   case OP_div: return quotient(c, a[0], a[1], n);
   case OP_pow: return general_power(c, f, i, a, n);
+  case OP_powlog: return product(general_power(c, f, i, a, n), keyed(c, a[0]));
+  case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));
   case OP_exp: case OP_expm1: case OP_tanh: case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
   case OP_sin: case OP_cos: case OP_tan: return atom(c, a[0], n, c->of.circle);
   case OP_log: case OP_log1p: case OP_erf: return keyed(c, a[0]);

@@ -7,7 +7,7 @@
  *            (exp 2x - 1)/(exp 2x + 1)
  *   sin, cos, tan   sin x = 2t/(1 + t^2), cos x = (1 - t^2)/(1 + t^2) for a random odd t(x); tan = sin/cos
  *   erf odd; atan2 odd in its first operand
- *   pow      exact for whole and half exponents, else exp(b log a)
+ *   pow      exact for whole and half exponents, else exp(b log a); powlog, powlog2: times log a, its square
  *   NaN, inf unknown numbers, inf = -(-inf)
  *   sign     field_sign, the true sign for constants; a < b means b - a > 0; abs, relu, min, max follow
  *
@@ -113,7 +113,7 @@ static bool constant(FieldEnv *e, Op op, FieldElem a, FieldElem b, FieldElem *ou
 static bool unknown(Op op) {
   switch (op) {
   case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_atan2: return true;
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_atan2: case OP_powlog: case OP_powlog2: return true;
   default: return false;
   }
 }
@@ -147,6 +147,8 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_mul: return field_mul(a, b);
   case OP_div: return divide(e, a, b);
   case OP_pow: return general_power(e, a, b);
+  case OP_powlog: return field_mul(general_power(e, a, b), field_log(e, a));
+  case OP_powlog2: return field_mul(general_power(e, a, b), field_mul(field_log(e, a), field_log(e, a)));
   case OP_min: return less(e, b, a) ? b : a;
   case OP_max: return less(e, a, b) ? b : a;
   case OP_atan2: return field_angle(e, a, b);

@@ -2,9 +2,16 @@
  *
  * Rules are directional: a result is no more work than what it replaces, and negations, broadcasts
  * (`expand`, `spread`) and constants move towards the result, so that every chain of rules ends.
- * x*0 is 0 and x-x is 0 also where x may be infinite or NaN: derivatives live from it. */
+ * x*0 is 0 and x-x is 0 also where x may be infinite or NaN: derivatives live from it.
+ *
+ * Numbers are kept: where every step of the written order is finite and normal, so is every step of what replaces it,
+ * and digits are lost only by rounding, once a step. So two constants that meet become one if that is a normal number
+ * of the precision (gathered without this, the factors of a loop's turns overflow). To move a constant past a factor, or a
+ * factor out of a sum, makes values that are not in the written order. It is done where there is none (fold_free_order),
+ * with constants within 2^-20 ... 2^20. */
 #include "ir/fold.h"
 
+#include <float.h>
 #include <math.h>
 
 Val fold_coerce(Build *b, Val v, Type want) {
@@ -28,6 +35,23 @@ static bool is_value(const Build *b, Val v, double want) {
   double have;
   return ir_is_const(b->f, v, &have) && have == want;
 }
+
+/* ---- what keeps numbers ---- */
+
+bool ir_normal(const Fn *f, double v) {
+  double a = fabs(v);
+  return f->f64 == FN_F32 ? a >= FLT_MIN && a <= FLT_MAX : a >= DBL_MIN && a <= DBL_MAX;
+}
+
+bool fold_free_order(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
+
+bool fold_leaves_sum(const Build *b, Val s) {
+  double c;
+  return fold_free_order(b) || (ir_is_const(b->f, s, &c) && fabs(c) >= 1);
+}
+
+/* A value off by this factor is still far from where f32 ends. */
+static bool moderate(double c) { return fabs(c) >= 0x1p-20 && fabs(c) <= 0x1p20; }
 
 /* ---- broadcasts ---- */
 
@@ -95,30 +119,33 @@ static Val fold_sub(Build *b, Val x, Val y) {
 /* (v s) c is v (s c) for a scalar s of a tensor v and a constant c: one product instead of one an element. */
 static Val scalar_first(Build *b, Val x, Val c) {
   const Inst *i = ir_inst(b->f, x);
-  if (i->op != OP_mul || i->type.rank == 0) return VAL_NONE;
+  double by;
+  if (i->op != OP_mul || i->type.rank == 0 || !fold_free_order(b) || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
   Val v = ir_arg(b->f, i, 0), s = ir_arg(b->f, i, 1), t;
   if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
   return ir_type(b->f, s).rank == 0 && ir_type(b->f, v).rank ? ir_mul(b, v, ir_mul(b, s, c)) : VAL_NONE;
 }
 
 /* v is u times a constant. */
-static bool scaled(const Build *b, Val v, Val *u, Val *c) {
+static bool scaled(const Build *b, Val v, Val *u, Val *c, double *by) {
   const Inst *i = ir_inst(b->f, v);
   if (i->op != OP_mul) return false;
   *u = ir_arg(b->f, i, 0), *c = ir_arg(b->f, i, 1);
   if (ir_is_const(b->f, *u, NULL)) { Val t = *u; *u = *c, *c = t; }
-  return ir_is_const(b->f, *c, NULL);
+  return ir_is_const(b->f, *c, by);
 }
 
 /* (u c') c is u (c' c), and (u c' w) c is u w (c' c). In exact functions constants that round stay as they are. */
 static Val one_constant(Build *b, Val x, Val c) {
   Val u, k;
-  if (b->f->f64 == FN_EXACT) return VAL_NONE;
-  if (scaled(b, x, &u, &k)) return ir_mul(b, u, ir_mul(b, k, c));
+  double by, with;
+  if (b->f->f64 == FN_EXACT || !ir_is_const(b->f, c, &by)) return VAL_NONE;
+  if (scaled(b, x, &u, &k, &with)) return ir_normal(b->f, with * by) ? ir_mul(b, u, ir_mul(b, k, c)) : VAL_NONE;
   const Inst *i = ir_inst(b->f, x);
-  for (uint32_t n = 0; i->op == OP_mul && n < 2; n++) {
+  for (uint32_t n = 0; i->op == OP_mul && fold_free_order(b) && n < 2; n++) {
     Val w = ir_arg(b->f, i, 1 - n);
-    if (scaled(b, ir_arg(b->f, i, n), &u, &k)) return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
+    if (scaled(b, ir_arg(b->f, i, n), &u, &k, &with) && moderate(with) && ir_normal(b->f, with * by))
+      return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
   }
   return VAL_NONE;
 }
@@ -146,7 +173,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
   if (c == 1) return x;
   if (c == -1) return ir_neg(b, x);
-  if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && isfinite(1 / c))
+  if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && ir_normal(b->f, c) && ir_normal(b->f, 1 / c))
     return ir_mul(b, x, ir_div(b, ir_const(b, 1), y));
   return VAL_NONE;
 }
@@ -160,18 +187,33 @@ static Val power(Build *b, Val x, int64_t n) {
   }
 }
 
-/* Whole and half exponents up to 16 become products, a square root and a reciprocal. */
+/* Whether x^n has no better derivative than its products, root or reciprocal: those of x sqrt(x) are 0 inf at 0, and those of
+ * 1/(x x) where x x overflows. */
+static bool power_at_once(double n) { return n == floor(n) ? n >= -1 : fabs(n) == 0.5; }
+
+/* Whole and half exponents up to 16 become products, a square root and a reciprocal, most of them once all derivatives
+ * have been taken. */
 static Val fold_pow(Build *b, Val x, Val y) {
   Num n;
   if (!fold_is_splat(b->f, y, &n)) return VAL_NONE;
   double twice = 2 * fabs(n.v);
   if (!(twice <= 32) || twice != floor(twice)) return VAL_NONE;
   if (twice == 0) return ir_const(b, 1);
+  if (!b->powers && !power_at_once(n.v)) return VAL_NONE;
   if (n.v < 0 && twice <= 7 && (int64_t)twice & 1) return power(b, ir_rsqrt(b, x), (int64_t)twice);
   int64_t whole = (int64_t)twice / 2;
   Val r = whole ? power(b, x, whole) : VAL_NONE;
   if ((int64_t)twice & 1) r = r.id ? ir_mul(b, r, ir_sqrt(b, x)) : ir_sqrt(b, x);
   return n.v < 0 ? ir_div(b, ir_const(b, 1), r) : r;
+}
+
+/* x^y (log x)^n from x^y and log x, which others need, too. */
+static Val fold_powlog(Build *b, Val x, Val y, int n) {
+  if (!b->powers) return VAL_NONE;
+  Val zero = ir_const(b, 0), p = ir_pow(b, x, y), l = ir_log(b, x), v = p;
+  Val none = ir_or(b, ir_and(b, ir_eq(b, x, zero), ir_le(b, zero, y)), ir_and(b, ir_lt(b, zero, x), ir_eq(b, p, zero)));
+  for (; n > 0; n--) v = ir_mul(b, v, l);
+  return ir_select(b, none, zero, v);
 }
 
 static Val fold_neg(Build *b, Val x) {
@@ -190,17 +232,20 @@ static Val fold_neg(Build *b, Val x) {
 static bool known_bool(const Fn *f, Val v, int depth, bool *value) {
   const Inst *i = ir_inst(f, v);
   double x, y;
-  bool p, q;
+  bool p = false, q = false;
   if (depth > 8) return false;
   if (i->op == OP_spread || i->op == OP_expand) return known_bool(f, ir_arg(f, i, 0), depth + 1, value);
   if (ir_op[i->op].cls == OPC_CMP) {
     if (!ir_is_const(f, ir_arg(f, i, 0), &x) || !ir_is_const(f, ir_arg(f, i, 1), &y)) return false;
     return *value = ir_eval_scalar((Op)i->op, x, y) != 0, true;
   }
-  if (ir_op[i->op].cls != OPC_LOGIC || !known_bool(f, ir_arg(f, i, 0), depth + 1, &p)) return false;
-  q = p;
-  if (i->nargs > 1 && !known_bool(f, ir_arg(f, i, 1), depth + 1, &q)) return false;
-  return *value = ir_eval_scalar((Op)i->op, p, q) != 0, true;
+  if (ir_op[i->op].cls != OPC_LOGIC) return false;
+  bool first = known_bool(f, ir_arg(f, i, 0), depth + 1, &p);
+  bool second = i->nargs > 1 && known_bool(f, ir_arg(f, i, 1), depth + 1, &q);
+  if (i->nargs == 1) return *value = !p, first;
+  bool decides = i->op == OP_or;                         /* alone */
+  if ((first && p == decides) || (second && q == decides)) return *value = decides, true;
+  return *value = !decides, first && second;
 }
 
 static Val fold_select(Build *b, Val c, Val x, Val y) {
@@ -223,6 +268,8 @@ static Val identity(Build *b, const Cand *c) {
   case OP_mul: return fold_mul(b, x, y);
   case OP_div: return fold_div(b, x, y);
   case OP_pow: return fold_pow(b, x, y);
+  case OP_powlog: return fold_powlog(b, x, y, 1);
+  case OP_powlog2: return fold_powlog(b, x, y, 2);
   case OP_neg: return fold_neg(b, x);
   case OP_abs: return is_op(b, x, OP_neg, &z) ? ir_abs(b, z) : is_op(b, x, OP_abs, &z) ? x : VAL_NONE;
   case OP_cos: return is_op(b, x, OP_neg, &z) ? ir_cos(b, z) : VAL_NONE;

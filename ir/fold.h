@@ -24,6 +24,12 @@ Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
 /* x + y of two unslices that fit together; or VAL_NONE (fold_struct.c). */
 Val fold_join(Build *b, Val x, Val y);
 
+/* There is no written order of products and sums that what is emitted must keep: derivatives, whose order is the
+ * compiler's, and functions that are evaluated exactly. */
+bool fold_free_order(const Build *b);
+/* Taking s out of a sum makes no value that is larger than those of the sum: constants of at least 1. */
+bool fold_leaves_sum(const Build *b, Val s);
+
 /* v (equal dims or rank 0; shared or per sample) as a value of type `want`. */
 Val fold_coerce(Build *b, Val v, Type want);
 Val fold_zeros(Build *b, Type want);

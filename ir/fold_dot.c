@@ -74,6 +74,9 @@ static Val dot_splat(Build *b, Dot d, int w, Type want) {
   int o = 1 - w, n = d.n[o], *label = d.label[o];
   Val y = d.x[o];
   if (d.lanes || !fold_is_splat(b->f, d.x[w], &c)) return VAL_NONE;
+  Val by = fold_splat(b, c, type_scalar(false));
+  bool after = fold_leaves_sum(b, by);
+  if (!after) y = ir_mul(b, y, by);
   for (int k = n; k-- > 0;)
     if (place(d.out, d.nout, label[k]) < 0) {
       y = ir_sum(b, y, k);
@@ -84,7 +87,8 @@ static Val dot_splat(Build *b, Dot d, int w, Type want) {
       y = ir_expand(b, y, n, want.dim[k]);
       label[n++] = d.out[k];
     }
-  return ir_mul(b, arrange(b, y, label, d.out, n), fold_splat(b, c, type_scalar(false)));
+  y = arrange(b, y, label, d.out, n);
+  return after ? ir_mul(b, y, by) : y;
 }
 
 static Val dot_transposed(Build *b, Dot d, int w) {
@@ -104,6 +108,7 @@ static Val dot_expanded(Build *b, Dot d, int w) {
   uint32_t size = (uint32_t)ir_attr(b->f, i, 1);
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (other < 0 && d.lanes) return VAL_NONE;
+  if (other >= 0 && out < 0 && !fold_free_order(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
   drop_axis(&d, w, at, ir_arg(b->f, i, 0));
   if (other >= 0 && out < 0) drop_axis(&d, o, other, ir_sum(b, d.x[o], other));
   if (other >= 0) return emit_dot(b, &d);

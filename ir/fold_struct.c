@@ -108,13 +108,15 @@ static Val fold_expand(Build *b, const Cand *c) {
   return c->attr[1] == 1 ? to_dims(b, c->args[0], c->type) : VAL_NONE;
 }
 
-/* sum of a product over an axis of both: a dot. */
+/* sum of a product over an axis of both: a dot. A scalar leaves the sum. */
 static Val sum_of_mul(Build *b, Val product, int64_t axis) {
   const Inst *i = ir_inst(b->f, product);
   Val x = ir_arg(b->f, i, 0), y = ir_arg(b->f, i, 1);
   int rank = i->type.rank, all[IR_MAX_RANK], out[IR_MAX_RANK], n = 0;
-  if (ir_type(b->f, x).rank == 0) return ir_mul(b, x, ir_sum(b, y, (int)axis));
-  if (ir_type(b->f, y).rank == 0) return ir_mul(b, ir_sum(b, x, (int)axis), y);
+  for (int w = 0; w < 2; w++) {
+    Val s = w ? y : x;
+    if (ir_type(b->f, s).rank == 0) return fold_leaves_sum(b, s) ? ir_mul(b, s, ir_sum(b, w ? x : y, (int)axis)) : VAL_NONE;
+  }
   for (int k = 0; k < rank; k++) {
     all[k] = k;
     if (k != axis) out[n++] = k;

@@ -191,6 +191,7 @@ typedef struct Build {
   Op of;
   bool fold;                 /* fold constants and identities */
   bool number;               /* value-number (never IMPURE ops, id or barrier) */
+  bool powers;               /* no derivative is to come: half and negative powers become roots and products */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
@@ -213,6 +214,7 @@ Val ir_const(Build *b, double v);                        /* scalar; exact if v i
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
 Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
 Val ir_table(Build *b, Type type, const double *v);      /* copies v */
+bool ir_normal(const Fn *f, double v);                   /* neither 0, nor subnormal, nor infinite in the precision of f */
 bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, also a spread one */
 
 /* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */

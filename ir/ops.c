@@ -99,7 +99,8 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
 bool ir_transcendental(Op op) {
   switch (op) {
   case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_atan2: return true;
+  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_powlog:
+  case OP_powlog2: case OP_atan2: return true;
   default: return false;
   }
 }

@@ -19,6 +19,7 @@ typedef struct Crossing {
   uint32_t piece;            /* the one that reads */
   bool *stored;              /* by id: enters it */
   uint16_t *cost;            /* by id: simple operations to make it again; DEAR: cannot be */
+  bool *provided;            /* by id */
 } Crossing;
 
 bool cut_reads(const Cut *c, uint32_t piece, uint32_t id) { return c->reads[(size_t)piece * c->f->inst.n + id]; }
@@ -83,7 +84,8 @@ static uint16_t cost_of(const Crossing *x, uint32_t id) {
 static void provide(Crossing *x, Val v) {
   const Fn *f = x->c->f;
   const Inst *i = ir_inst(f, v);
-  if (x->cost[v.id] <= CHEAP) return;
+  if (x->cost[v.id] <= CHEAP || x->provided[v.id]) return;
+  x->provided[v.id] = true;
   bool dear = x->c->dear && x->c->dear[v.id];
   bool again = !dear && own_cost(x->c, i) < DEAR && (grows(f, i) || i->type.dt == DT_BOOL);
   if (!again) x->stored[v.id] = true;
@@ -120,13 +122,15 @@ static void find_made(Cut *c, uint32_t piece, bool *direct) {
 static void cross(Cut *c, uint32_t piece) {
   size_t n = c->f->inst.n;
   bool *direct = base_realloc(NULL, n);
-  Crossing x = {.c = c, .piece = piece, .stored = c->reads + piece * n, .cost = base_realloc(NULL, n * sizeof *x.cost)};
+  Crossing x = {.c = c, .piece = piece, .stored = c->reads + piece * n, .cost = base_realloc(NULL, n * sizeof *x.cost),
+                .provided = base_zeroed(n, sizeof *x.provided)};
   memset(direct, 0, n);
   find_made(c, piece, direct);
   choose(&x, direct);
   for (uint32_t id = 1; id < n; id++) c->carried[id] |= x.stored[id];
   free(direct);
   free(x.cost);
+  free(x.provided);
 }
 
 void cut_cross(Cut *c) {

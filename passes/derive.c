@@ -260,6 +260,9 @@ static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
   if (g) replace(&g, pass_expand_as(g, reversible, diag));
   if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
   if (g) replace(&g, pass_simplify(g));
+  Fn *plain = g ? pass_unmap(g) : NULL;
+  if (plain) replace(&g, pass_simplify(plain));
+  ir_fn_destroy(plain);
   for (bool found = true; g && found;) {
     jacobian_mark(g);
     Fn *h = expand_level(g, diag, &found);

@@ -23,6 +23,12 @@ static Fn *run_simplify(const Fn *f, Diag *diag) {
   return pass_simplify(f);
 }
 
+static Fn *run_unmap(const Fn *f, Diag *diag) {
+  (void)diag;
+  Fn *g = pass_unmap(f);
+  return g ? g : ir_copy_fn(NULL, f);
+}
+
 static Fn *run_mean(const Fn *f, Diag *diag) {
   (void)diag;
   return pass_mean(f);
@@ -69,12 +75,12 @@ static const struct {
   bool loss;                 /* takes a function of one real scalar */
 } passes[] = {
     {"mean", run_mean, true}, {"gradient", run_gradient, true}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"means", run_means, true},
+    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"unmap", run_unmap}, {"means", run_means, true},
     {"rescale", run_rescale},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "means", "rescale", NULL};
+const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "unmap", "means", "rescale", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++) {

@@ -31,11 +31,14 @@ enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
  * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a
  * fixed point. */
 Fn *pass_simplify(const Fn *f);
+/* Maps along stacked parameters as plain operations; NULL if there are none. */
+Fn *pass_unmap(const Fn *f);
 
 /* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
 Fn *pass_rescale(const Fn *f);
 
-/* simplify.c: derived as by pass_derive_as, simplified, rescaled. NULL after an error. */
+/* simplify.c: derived as by pass_derive_as, simplified, rescaled; powers written out: no derivative may be taken of it. NULL
+ * after an error. */
 Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function

@@ -45,7 +45,7 @@ Val region_value(Region *r, Val v)
 void region_stamp(Region *r, const Inst *i, Role role)
 {
   r->b->role = role;
-  r->b->of = i->op;
+  r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op;        /* as the source has it */
   r->b->at = i->at;
 }
 
@@ -60,7 +60,7 @@ void region_error(Region *r, Span at, const char *help, const char *message)
 /* ---- partial derivatives ------------------------------------------------------------------------ */
 
 /* The columns of ops.def become postfix text: a letter per operation, `x y z` for operands and result,
- * `#number ` for a constant. Text has one order of evaluation, so value numbers do not depend on
+ * `#number ` for a constant, `t` for the smallest normal number. Text has one order of evaluation, so value numbers do not depend on
  * the C compiler's. */
 #define X0 "x"
 #define X1 "y"
@@ -71,7 +71,14 @@ void region_error(Region *r, Span at, const char *help, const char *message)
 #define MUL(a, b) a b "*"
 #define DIV(a, b) a b "/"
 #define POW(a, b) a b "^"
+#define POWLOG(a, b) a b "p"
+#define POWLOG2(a, b) a b "P"
 #define LT(a, b) a b "<"
+#define EQ(a, b) a b "="
+#define AND(a, b) a b "&"
+#define OR(a, b) a b "|"
+#define ABS(a) a "a"
+#define TINY "t"
 #define LE(a, b) a b "L"
 #define NEG(a) a "n"
 #define EXP(a) a "e"
@@ -98,10 +105,19 @@ static const char *const partial_text[OP_count][2] = {
 #undef MUL
 #undef DIV
 #undef POW
+#undef POWLOG
+#undef POWLOG2
 #undef LT
 #undef LE
 #undef NEG
 #undef EXP
+#undef LT
+#undef LE
+#undef EQ
+#undef AND
+#undef OR
+#undef ABS
+#undef TINY
 #undef LOGF
 #undef SIN
 #undef COS
@@ -127,7 +143,7 @@ static Val constant(Build *b, double v)
 Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
 {
   Build *b = r->b;
-  Val st[8];
+  Val st[16];
   int n = 0;
   for (const char *p = partial_text[i->op][k]; *p; p++) {
     switch (*p) {
@@ -147,6 +163,13 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
     case '^': n--; st[n - 1] = ir_pow(b, st[n - 1], st[n]); break;
     case '<': n--; st[n - 1] = ir_lt(b, st[n - 1], st[n]); break;
     case 'L': n--; st[n - 1] = ir_le(b, st[n - 1], st[n]); break;
+    case 'p': n--; st[n - 1] = ir_powlog(b, st[n - 1], st[n]); break;
+    case 'P': n--; st[n - 1] = ir_powlog2(b, st[n - 1], st[n]); break;
+    case '=': n--; st[n - 1] = ir_eq(b, st[n - 1], st[n]); break;
+    case '&': n--; st[n - 1] = ir_and(b, st[n - 1], st[n]); break;
+    case '|': n--; st[n - 1] = ir_or(b, st[n - 1], st[n]); break;
+    case 'a': st[n - 1] = ir_abs(b, st[n - 1]); break;
+    case 't': st[n++] = ir_const_exact(b, b->f->f64 == FN_F32 ? 0x1p-126 : 0x1p-1022, 0, 0); break;
     case 'n': st[n - 1] = ir_neg(b, st[n - 1]); break;
     case 'e': st[n - 1] = ir_exp(b, st[n - 1]); break;
     case 'l': st[n - 1] = ir_log(b, st[n - 1]); break;

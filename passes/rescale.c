@@ -5,7 +5,10 @@
  *
  * The momentum of q' = q + h p' is such: in units of 1/h the drift is one addition, on units of the machine that
  * do nothing else there, instead of a multiply-add. Before the loop V = k v, after it v = V/k: both round. Not in exact
- * functions, nor where x has no constant that takes up k, nor in loops of few turns. */
+ * functions, nor where x has no constant that takes up k, nor in loops of few turns.
+ *
+ * In each turn V is k v as it was written; what is new is that v is lost where k v has left the range: with the factors
+ * that are taken, values below 1e-32 in f32, 1e-298 in f64. */
 #include "passes/derive.h"
 #include "passes/pass.h"
 
@@ -36,17 +39,20 @@ static bool times_constant(const Fn *f, const Inst *i, Val *other, double *k)
   return false;
 }
 
-/* Far from where f32 ends. */
-static bool good_factor(double k) { return fabs(k) > 0x1p-30 && fabs(k) < 0x1p30; }
+static bool good_factor(const Fn *f, double k)
+{
+  double most = f->f64 == FN_F32 ? 0x1p20 : 0x1p30;
+  return fabs(k) > 1 / most && fabs(k) < most;
+}
 
-/* The product u c of a constant that x is, or has as a factor. */
+/* The product u c of a constant that x is, or has as a factor, if that is a product in no written order. */
 static Val constant_home(const Fn *f, Val x)
 {
   Val u;
   double c;
   const Inst *i = ir_inst(f, x);
   if (times_constant(f, i, &u, &c)) return x;
-  for (uint32_t a = 0; i->op == OP_mul && a < 2; a++)
+  for (uint32_t a = 0; i->role != ROLE_PRIMAL && i->op == OP_mul && a < 2; a++)
     if (times_constant(f, ir_inst(f, ir_arg(f, i, a)), &u, &c)) return ir_arg(f, i, a);
   return VAL_NONE;
 }
@@ -73,13 +79,21 @@ static bool one_factor(const Fn *f, const bool *live, uint32_t c, Unit *u)
     bool reads = false;
     for (uint32_t a = 0; live[id] && a < i->nargs; a++) reads = reads || is_either(u, ir_arg(f, i, a));
     if (!reads || id == u->next.id) continue;
-    if (!times_constant(f, i, &of, &k) || !is_either(u, of) || !good_factor(k) || !type_eq(i->type, ir_type(f, of))) return false;
+    if (!times_constant(f, i, &of, &k) || !is_either(u, of) || !good_factor(f, k) || !type_eq(i->type, ir_type(f, of))) return false;
     if (u->k != 0 && u->k != k) return false;
     u->k = k;
   }
   for (uint32_t o = 0; o < f->out.n; o++)
     if (o != c && is_either(u, f->out.at[o])) return false;
   return u->k != 0;
+}
+
+/* The constant that takes up k stays a normal number. */
+static bool takes_up(const Fn *f, const Unit *u)
+{
+  Val of;
+  double c;
+  return times_constant(f, ir_inst(f, u->home), &of, &c) && ir_normal(f, c * u->k);
 }
 
 /* The constant that takes up k is not itself the one that another carry's unit does away with. */
@@ -98,7 +112,7 @@ static bool find_units(const Fn *f, const Inst *scan, Unit *unit)
   bool *live = ir_live(body), any = false;
   for (uint32_t c = 0; c < s.carry && s.n >= FEWEST_TURNS && !s.converge; c++) {
     Unit u = {.in = fn_input(body, c), .next = body->out.at[c]};
-    bool good = u.in.id && moves(body, &u) && one_factor(body, live, c, &u);
+    bool good = u.in.id && moves(body, &u) && one_factor(body, live, c, &u) && takes_up(body, &u);
     for (uint32_t d = 0; good && d < c; d++) good = unit[d].k == 0 || apart(body, &u, &unit[d]);
     if (good) unit[c] = u, any = true;
   }
@@ -131,7 +145,10 @@ static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val 
   double k;
   if (u->k == 0) return VAL_NONE;
   if (id == u->next.id) {
+    Role role = b->role;
+    b->role = (Role)ir_inst(f, u->x)->role;
     Val x = ir_mul(b, map[u->x.id], ir_const(b, u->k));
+    b->role = role;
     return i->op == OP_sub ? ir_sub(b, map[u->in.id], x) : ir_add(b, map[u->in.id], x);
   }
   return times_constant(f, i, &of, &k) && is_either(u, of) ? map[of.id] : VAL_NONE;

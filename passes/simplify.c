@@ -3,7 +3,8 @@
  *
  * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
- * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it. */
+ * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
+ * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
 #include "passes/pass.h"
 #include "passes/simplify.h"
 
@@ -13,7 +14,7 @@
 
 enum { ROUNDS = 12 };
 
-static Fn *simplify(const Fn *f);
+static Fn *simplify(const Fn *f, bool powers);
 
 bool has_derivatives(const Fn *f)
 {
@@ -106,6 +107,7 @@ static Val scale(Walk *w, Val x, Val by)
   for (uint32_t k = 0; i->op == OP_mul && k < 2; k++) {
     Val inner = ir_arg(b->f, i, k), rest = ir_arg(b->f, i, 1 - k);
     if (!ir_is_const(b->f, inner, &d) || !type_eq(ir_type(b->f, rest), i->type)) continue;
+    if (b->f->f64 != FN_EXACT && !ir_normal(b->f, c * d)) continue;
     if (power_of_two(c) || power_of_two(d)) return ir_mul(b, rest, const_product(b, inner, by));
   }
   return VAL_NONE;
@@ -142,7 +144,7 @@ static Val slice_inst(Walk *w, const Inst *i)
 /* Bodies of `integrate`, `ode` and `reversible` are functions of their own. */
 static Val with_body(Walk *w, const Inst *i)
 {
-  Fn *body = simplify(ir_body(w->from, i));
+  Fn *body = simplify(ir_body(w->from, i), w->b->powers);
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = w->map[ir_arg(w->from, i, k).id];
   Val v = ir_emit(w->b, i->op, args, i->nargs, w->from->attr.at + i->attr, i->nattr, ir_copy_fn(w->b->f, body));
@@ -177,13 +179,14 @@ void walk_inst(Walk *w, uint32_t id)
   w->map[id] = v.id ? v : ir_copy_inst(w->b, w->from, (Val){id}, w->map);
 }
 
-static Fn *simplify_round(const Fn *f)
+static Fn *simplify_round(const Fn *f, bool powers)
 {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Walk w;
   bool *live = ir_live(f);
   ir_build_init(&b, g);
+  b.powers = powers;
   walk_init(&w, f, &b, live);
   for (uint32_t k = 0; k < f->in.n; k++) {
     Val old = fn_input(f, k);
@@ -222,12 +225,12 @@ static uint64_t fingerprint(const Fn *f)
   return h;
 }
 
-static Fn *simplify(const Fn *f)
+static Fn *simplify(const Fn *f, bool powers)
 {
-  Fn *g = simplify_round(f);
+  Fn *g = simplify_round(f, powers);
   uint64_t was = fingerprint(g);
   for (int round = 1; round < ROUNDS; round++) {
-    Fn *h = simplify_round(g);
+    Fn *h = simplify_round(g, powers);
     uint64_t now = fingerprint(h);
     ir_fn_destroy(g);
     g = h;
@@ -237,17 +240,19 @@ static Fn *simplify(const Fn *f)
   return g;
 }
 
-Fn *pass_simplify(const Fn *f)
+static Fn *simplified(const Fn *f, bool powers)
 {
   double start = pass_now();
-  Fn *out = pass_done("simplify", start, simplify(f));
+  Fn *out = pass_done("simplify", start, simplify(f, powers));
   check_same("simplify", f, out);
   return out;
 }
 
+Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
+
 Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
 {
-  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? pass_simplify(derived) : NULL;
+  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? simplified(derived, true) : NULL;
   ir_fn_destroy(derived);
   Fn *out = g ? pass_rescale(g) : NULL;
   ir_fn_destroy(g);

@@ -338,6 +338,7 @@ void simplify_scan(Walk *w, uint32_t id)
     unroll(&l, id);
   } else {
     ir_build_init(&l.nb, ir_sub_create(w->b->f, l.body->name));
+    l.nb.powers = w->b->powers;
     walk_init(&l.out, l.body, w->b, l.live);
     walk_init(&l.in, l.body, &l.nb, l.live);
     find_outside(&l);

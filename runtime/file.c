@@ -25,10 +25,14 @@ bool rt_fail_errno(RtError *err, const char *doing, const char *path) {
   return rt_fail(err, "cannot %s %s: %s%s", doing, path, strerror(e), help_for(e));
 }
 
+static bool regular(const struct stat *st, const char *path, RtError *err) {
+  return S_ISREG(st->st_mode) ||
+         rt_fail(err, "cannot read %s: it is %s, not a file", path, S_ISDIR(st->st_mode) ? "a directory" : "a pipe or a device");
+}
+
 bool rt_file_regular(const char *path, RtError *err) {
   struct stat st;
-  if (stat(path, &st) != 0) return rt_fail_errno(err, "open", path);
-  return S_ISREG(st.st_mode) || rt_fail(err, "cannot read %s: it is %s, not a file", path, S_ISDIR(st.st_mode) ? "a directory" : "a pipe or a device");
+  return stat(path, &st) == 0 ? regular(&st, path, err) : rt_fail_errno(err, "open", path);
 }
 
 char *rt_file_read(const char *path, size_t *size, RtError *err) {
@@ -38,11 +42,7 @@ char *rt_file_read(const char *path, size_t *size, RtError *err) {
   char *text = NULL;
   size_t have = 0, room = 0;
   bool ok = fstat(fd, &st) == 0;
-  if (ok && !S_ISREG(st.st_mode)) {
-    close(fd);
-    rt_fail(err, "cannot read %s: it is %s, not a file", path, S_ISDIR(st.st_mode) ? "a directory" : "a pipe or a device");
-    return NULL;
-  }
+  if (ok && !regular(&st, path, err)) return close(fd), NULL;
   if (ok && st.st_size > 0) room = (size_t)st.st_size;
   for (bool end = false; ok && !end;) {
     if (!text || have == room) {

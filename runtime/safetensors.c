@@ -142,6 +142,8 @@ static bool hash_holds(const RtCheckpoint *c, char *image, size_t header, size_t
   return !strcmp(hash, said);
 }
 
+static int by_name(const void *a, const void *b) { return strcmp(((const RtTensor *)a)->name, ((const RtTensor *)b)->name); }
+
 RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err) {
   size_t size;
   char *image = rt_file_read(path, &size, err);
@@ -163,15 +165,15 @@ RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err) {
     if (ok && !hash_holds(c, image, (size_t)at - 8, size)) ok = damaged(err, path, "%s", "it has changed since it was written");
   }
   free(image);
+  if (ok) qsort(c->tensor, (size_t)c->n, sizeof *c->tensor, by_name);
   if (ok) return c;
   rt_checkpoint_finish(c);
   return NULL;
 }
 
 const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name) {
-  for (int i = 0; i < c->n; i++)
-    if (!strcmp(c->tensor[i].name, name)) return &c->tensor[i];
-  return NULL;
+  const RtTensor key = {.name = name};
+  return bsearch(&key, c->tensor, (size_t)c->n, sizeof *c->tensor, by_name);
 }
 
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key) {

