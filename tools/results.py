@@ -99,7 +99,7 @@ def flow_lines(args, wanted, folder):
     return ["", "## Circle losses", "",
             "Mean squared difference of the radii r_k = q̂_k² + p̂_k² between two random times, mean over k: the authors' measure. In training: over the",
             "samples of the data; whole orbit: twice the variance of r_k over 401 points of it; fresh orbits: the same on others that nothing was trained",
-            "on (each file says which). Cost in gradients of 128 points: steps of Adam + evaluations of L-BFGS. "
+            "on (each file says which). Cost in gradients of 128 points: steps of Adam + evaluations of L-BFGS.",
             f"Figures of the file as it stands; in brackets the largest of seeds 0 to {args.flow_seeds - 1}, by which a bound is held.", "",
             "| model | gradients of 128 points | in training | whole orbit | fresh orbits | published | bound | held |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |"] + lines
