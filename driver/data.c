@@ -64,11 +64,10 @@ static void unpack(RtArray *field, const RtArray *out, const Rows *r, int64_t i)
   int64_t row_elems = field->elems / r->window;
   double *to = (double *)field->v + i * r->per_draw;
   const double *from = (const double *)out->v + i;
-  for (int64_t j = 0; j < r->per_draw; j++)
-    for (int64_t k = 0; k < r->window; k++) {
-      int64_t row = r->at[j * r->step + k] * row_elems;
-      for (int64_t e = 0; e < row_elems; e++) to[(k * row_elems + e) * field->ld + j] = from[(row + e) * out->ld];
-    }
+  const int64_t row = row_elems * out->ld;
+  for (int64_t k = 0; k < r->window; k++)
+    for (int64_t e = 0; e < row_elems; e++, to += field->ld)
+      for (int64_t j = 0; j < r->per_draw; j++) to[j] = from[r->at[j * r->step + k] * row + e * out->ld];
 }
 
 static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, int64_t draws) {
@@ -77,11 +76,13 @@ static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArra
   r->at = calloc((size_t)n, sizeof *r->at);
   bool ok = order && r->at;
   for (int64_t k = 0; ok && k < n; k++) r->at[k] = k;
-  for (int64_t i = 0; ok && i < draws; i++) {
-    rows_of_draw(s, d, r, i, order);
-    for (int k = 0; k < set->nfield; k++) unpack(&set->field[k], &out[k], r, i);
+  for (int k = 0; ok && k < set->nfield; k++) {
+    for (int64_t i = 0; i < draws; i++) {
+      rows_of_draw(s, d, r, i, order);
+      unpack(&set->field[k], &out[k], r, i);
+    }
+    rt_array_pad(&set->field[k]);
   }
-  for (int k = 0; ok && k < set->nfield; k++) rt_array_pad(&set->field[k]);
   free(order);
   free(r->at);
   return ok;
