@@ -244,36 +244,53 @@ void cg_erase(CgEmit *e, LLVMValueRef inst) {
   LLVMInstructionEraseFromParent(inst);
 }
 
-void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
+void cg_loop_begin_if(CgEmit *e, CgLoop *l, LLVMValueRef enter, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
   l->nphi = 0, l->stop = NULL;
   l->lo = lo, l->hi = hi, l->step = cg_i64(e, step);
   l->pre = LLVMGetInsertBlock(e->b);
   l->body = cg_block(e, "");
-  LLVMBuildBr(e->b, l->body);
+  l->enter = enter, l->after = enter ? cg_block(e, "") : NULL;
+  if (enter) LLVMBuildCondBr(e->b, enter, l->body, l->after);
+  else LLVMBuildBr(e->b, l->body);
   LLVMPositionBuilderAtEnd(e->b, l->body);
   l->iv = LLVMBuildPhi(e->b, e->i64, "");
   LLVMAddIncoming(l->iv, &lo, &l->pre, 1);
+}
+
+void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step) {
+  cg_loop_begin_if(e, l, NULL, lo, hi, step);
 }
 
 LLVMValueRef cg_loop_phi(CgEmit *e, CgLoop *l, LLVMValueRef init) {
   if (l->nphi == CG_LOOP_PHIS) base_fault("too many values carried around a loop");
   LLVMValueRef p = LLVMBuildPhi(e->b, LLVMTypeOf(init), "");
   LLVMAddIncoming(p, &init, &l->pre, 1);
-  l->next[l->nphi] = p;
+  l->next[l->nphi] = p, l->init[l->nphi] = init;
   return l->phi[l->nphi++] = p;
 }
 
 void cg_loop_next(CgLoop *l, unsigned number, LLVMValueRef v) { l->next[number] = v; }
 
+/* Behind a loop that may have had no turn: what is carried around it as it came in, or after the last turn. */
+static void loop_merge(CgEmit *e, CgLoop *l, LLVMBasicBlockRef last) {
+  for (unsigned k = 0; k < l->nphi; k++) {
+    LLVMValueRef both = LLVMBuildPhi(e->b, LLVMTypeOf(l->init[k]), "");
+    LLVMAddIncoming(both, (LLVMValueRef[]){l->init[k], l->next[k]}, (LLVMBasicBlockRef[]){l->pre, last}, 2);
+    l->next[k] = both;
+  }
+}
+
 void cg_loop_end(CgEmit *e, CgLoop *l) {
   LLVMValueRef next = LLVMBuildNSWAdd(e->b, l->iv, l->step, "");
-  LLVMBasicBlockRef cur = LLVMGetInsertBlock(e->b), after = cg_block(e, "");
+  LLVMBasicBlockRef cur = LLVMGetInsertBlock(e->b), after = l->enter ? l->after : cg_block(e, "");
+  if (l->enter) LLVMMoveBasicBlockAfter(after, cur);
   LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntSLT, next, l->hi, "");
   if (l->stop) more = LLVMBuildAnd(e->b, more, LLVMBuildNot(e->b, l->stop, ""), "");
   LLVMBuildCondBr(e->b, more, l->body, after);
   LLVMAddIncoming(l->iv, &next, &cur, 1);
   for (unsigned k = 0; k < l->nphi; k++) LLVMAddIncoming(l->phi[k], &l->next[k], &cur, 1);
   LLVMPositionBuilderAtEnd(e->b, after);
+  if (l->enter) loop_merge(e, l, cur);
 }
 
 /* ---- the module ------------------------------------------------------------------------------------------- */

@@ -86,19 +86,21 @@ LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes);       /* in the entry block, 6
 
 /* ---- control --------------------------------------------------------------------------------------- */
 
-/* for (iv = lo; iv < hi; iv += step), at least one turn must be certain. Values carried around the
- * loop: cg_loop_phi between begin and end, cg_loop_next before the end. */
+/* for (iv = lo; iv < hi; iv += step), at least one turn must be certain; or none, if `enter` of cg_loop_begin_if does not
+ * hold. Values carried around the loop: cg_loop_phi between begin and end, cg_loop_next before the end. */
 enum { CG_LOOP_PHIS = 512 };
 typedef struct CgLoop {
   LLVMValueRef iv;
   LLVMValueRef lo, hi, step;
-  LLVMBasicBlockRef pre, body;
-  LLVMValueRef phi[CG_LOOP_PHIS], next[CG_LOOP_PHIS];
+  LLVMBasicBlockRef pre, body, after;
+  LLVMValueRef enter;        /* i1 or NULL: no turn unless it holds */
+  LLVMValueRef phi[CG_LOOP_PHIS], next[CG_LOOP_PHIS], init[CG_LOOP_PHIS];
   unsigned nphi;
   LLVMValueRef stop;         /* i1 or NULL: leave after this turn */
 } CgLoop;
 
 void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step);
+void cg_loop_begin_if(CgEmit *e, CgLoop *l, LLVMValueRef enter, LLVMValueRef lo, LLVMValueRef hi, int64_t step);
 LLVMValueRef cg_loop_phi(CgEmit *e, CgLoop *l, LLVMValueRef init);       /* number = order of calls */
 void cg_loop_next(CgLoop *l, unsigned number, LLVMValueRef v);
 void cg_loop_end(CgEmit *e, CgLoop *l);   /* leaves the builder after the loop; next[k] are the final values */

@@ -173,6 +173,8 @@ void gen_concat(Gen *g, Frame *fr, const Group *gr);
 void gen_put(Gen *g, Frame *fr, const Group *gr);
 void gen_trisolve(Gen *g, Frame *fr, const Group *gr);
 void gen_trisolve_tiny(Gen *g, Frame *fr, Val v);
+void gen_solve(Gen *g, Frame *fr, const Group *gr);      /* gen_solve.c */
+void gen_solve_tiny(Gen *g, Frame *fr, Val v);
 void gen_rand(Gen *g, Frame *fr, const Group *gr);
 
 void gen_scan(Gen *g, Frame *fr, const Group *gr);

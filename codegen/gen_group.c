@@ -355,6 +355,7 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
     Val v = gr->member.at[m];
     const Inst *i = ir_inst(fr->p->f, v);
     if (i->op == OP_trisolve) gen_trisolve_tiny(g, fr, v);
+    else if (i->op == OP_solve) gen_solve_tiny(g, fr, v);
     else
       for (int64_t k = 0; k < type_count(i->type); k++) {
         Idx at = gen_const_idx(g, i->type, k);
@@ -424,6 +425,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
   case G_TRISOLVE: gen_trisolve(g, fr, gr); break;
+  case G_SOLVE: gen_solve(g, fr, gr); break;
   case G_RAND: gen_rand(g, fr, gr); break;
   case G_SCAN: gen_scan(g, fr, gr); break;
   case G_ODE: gen_ode(g, fr, gr); break;

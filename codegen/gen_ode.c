@@ -100,7 +100,7 @@ static void call_host(Gen *g, const Ode *o, LLVMValueRef fn) {
   put_field(g, ode, offsetof(HnnOde, lanes), cg_i32(e, (int32_t)e->tile));
   put_field(g, ode, offsetof(HnnOde, dim), cg_i32(e, (int32_t)o->dim));
   put_field(g, ode, offsetof(HnnOde, ntimes), cg_i32(e, (int32_t)o->times));
-  put_field(g, ode, offsetof(HnnOde, pad), cg_i32(e, 0));
+  put_field(g, ode, offsetof(HnnOde, max_steps), cg_i32(e, (int32_t)ir_attr(f, o->i, 4)));
   put_field(g, ode, offsetof(HnnOde, rtol), LLVMConstReal(f64, rtol));
   put_field(g, ode, offsetof(HnnOde, atol), LLVMConstReal(f64, atol));
   put_field(g, ode, offsetof(HnnOde, times), gen_scratch(g, o->off[o->states]));

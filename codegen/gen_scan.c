@@ -156,6 +156,13 @@ static void close_carry(Gen *g, Scan *s, uint32_t k) {
 
 /* ---- convergence -------------------------------------------------------------------------------------------------------- */
 
+static LLVMValueRef any_lane(Gen *g, const CgVec *x) {
+  LLVMValueRef any = x->v[0];
+  for (unsigned v = 1; v < (x->lane ? g->e->nv : 1); v++) any = LLVMBuildOr(g->e->b, any, x->v[v], "");
+  LLVMTypeRef t = LLVMTypeOf(any);
+  return x->lane && g->e->vl > 1 ? cg_intrinsic(g->e, "llvm.vector.reduce.or", &t, 1, &any, 1) : any;
+}
+
 typedef struct Moved { CgVec moved, size; } Moved;   /* largest change and largest element, by lane */
 
 /* |b - a|; 0 where both are NaN, infinite where one is. */
@@ -171,11 +178,16 @@ static CgVec change(Gen *g, CgVec a, CgVec b, bool lane) {
   return diff;
 }
 
+/* The larger one; a NaN of x does not count. */
+static CgVec larger(Gen *g, CgVec most, CgVec x, bool lane) {
+  for (unsigned v = 0; v < (lane ? g->e->nv : 1); v++)
+    most.v[v] = LLVMBuildSelect(g->e->b, LLVMBuildFCmp(g->e->b, LLVMRealOGT, x.v[v], most.v[v], ""), x.v[v], most.v[v], "");
+  return most;
+}
+
 static void moved_by(Gen *g, Moved *m, CgVec a, CgVec b, bool lane) {
-  CgVec diff = change(g, a, b, lane);
-  b = gen_ew(g, OP_abs, &b, 1, lane);
-  m->moved = gen_ew(g, OP_max, (CgVec[]){m->moved, diff}, 2, lane);
-  m->size = gen_ew(g, OP_max, (CgVec[]){m->size, b}, 2, lane);
+  m->moved = larger(g, m->moved, change(g, a, b, lane), lane);
+  m->size = larger(g, m->size, gen_ew(g, OP_abs, &b, 1, lane), lane);
 }
 
 static Moved big_moved(Gen *g, Scan *s, const Carry *c) {
@@ -211,20 +223,30 @@ static LLVMValueRef moving(Gen *g, Scan *s, const Carry *c) {
   double eps = g->e->f64 ? DBL_EPSILON : FLT_EPSILON;
   CgVec bound = gen_ew(g, OP_mul, (CgVec[]){m.size, gen_real(g, 4 * eps, false)}, 2, c->t.lane);
   CgVec more = gen_ew(g, OP_lt, (CgVec[]){bound, m.moved}, 2, c->t.lane);
-  LLVMValueRef any = NULL;
-  for (unsigned v = 0; v < vectors(g, c->t); v++) {
-    LLVMTypeRef t = LLVMTypeOf(more.v[v]);
-    LLVMValueRef one = more.lane && g->e->vl > 1 ? cg_intrinsic(g->e, "llvm.vector.reduce.or", &t, 1, &more.v[v], 1) : more.v[v];
-    any = any ? LLVMBuildOr(g->e->b, any, one, "") : one;
-  }
-  return any;
+  return any_lane(g, &more);
+}
+
+/* Whether x, a real scalar, is positive in some lane. */
+static LLVMValueRef any_positive(Gen *g, CgVec x) {
+  CgVec more = gen_ew(g, OP_lt, (CgVec[]){gen_real(g, 0, false), x}, 2, x.lane);
+  return any_lane(g, &more);
+}
+
+/* The new value of carry 0, a scalar. */
+static CgVec next_status(Gen *g, Scan *s) {
+  const Carry *c = &s->c[0];
+  CgVec x = {.lane = c->t.lane};
+  for (unsigned v = 0; v < vectors(g, c->t); v++) x.v[v] = s->loop.next[c->phi + v];
+  return x;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------- */
 
 static void turns(Gen *g, Scan *s) {
   const Fn *f = s->fr->p->f;
-  cg_loop_begin(g->e, &s->loop, cg_i64(g->e, 0), cg_i64(g->e, s->n), 1);
+  int64_t converge = ir_attr(f, s->i, 6);
+  LLVMValueRef enter = converge == 2 ? any_positive(g, s->c[0].first[0]) : NULL;
+  cg_loop_begin_if(g->e, &s->loop, enter, cg_i64(g->e, 0), cg_i64(g->e, s->n), 1);
   for (uint32_t k = 0; k < s->carry; k++) open_carry(g, s, k);
   s->body->turn = s->loop.iv;
   if (ir_attr(f, s->i, 5)) s->body->turn = LLVMBuildSub(g->e->b, cg_i64(g->e, s->n - 1), s->loop.iv, "");
@@ -235,7 +257,8 @@ static void turns(Gen *g, Scan *s) {
   close_results(g, s);
   for (uint32_t k = 0; k < s->carry; k++) close_carry(g, s, k);
   gen_forget(g);
-  if (ir_attr(f, s->i, 6)) {
+  if (converge == 2) s->loop.stop = LLVMBuildNot(g->e->b, any_positive(g, next_status(g, s)), "");
+  if (converge == 1) {
     LLVMValueRef any = LLVMConstInt(g->e->i1, 0, 0);
     for (uint32_t k = 0; k < s->carry; k++)
       if (s->c[k].t.dt == DT_REAL) any = LLVMBuildOr(g->e->b, any, moving(g, s, &s->c[k]), "");
@@ -258,11 +281,11 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
     bool early = ir_attr(s->fr->p->f, s->i, 6), one = s->body->p->carry_one[k];
     s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));
-    if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.phi[c->phi + 1], g->e->es, cg_i64(g->e, bytes));
+    if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.next[c->phi], g->e->es, cg_i64(g->e, bytes));
     return;
   }
   if (c->big) {
-    s->fr->base[r.id] = s->n ? s->loop.phi[c->phi + 1] : c->buf[0];
+    s->fr->base[r.id] = s->n ? s->loop.next[c->phi] : c->buf[0];
     return;
   }
   unsigned at = c->phi;

@@ -13,10 +13,10 @@
  *   sin cos  2.5   2.5   |x| <= 1e5   rsqrt           1.5   1.5
  *   tan      4     4     |x| <= 1e5     its cube        3     3    with AVX-512, else 6
  *
- * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it; they stay in [-1, 1]
- * wherever x is finite. The last place of a subnormal result is the smallest subnormal.
- * NaN gives NaN, infinities and signed zeros are as in C99 Annex F, but relu, sign, min and max treat
- * NaN as their rows in ops.def do. */
+ * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it. From there on they lose digits
+ * (1e-5 is left at 1.3e7 in f32, 1e-9 at 7e15 in f64), and where no digit can be right, they and tan are NaN: |x| > 2^22 pi, 2^51 pi
+ * (tan: half of it; f64 without FMA: 2^35 pi). The last place of a subnormal result is the smallest subnormal.
+ * NaN gives NaN, infinities and signed zeros are as in C99 Annex F. */
 #include "codegen/math_priv.h"
 
 #include <math.h>
@@ -124,22 +124,27 @@ V math_add(const Ew *m, V x, V y) { return add(m, x, y); }
 V math_sub(const Ew *m, V x, V y) { return sub(m, x, y); }
 V math_mul(const Ew *m, V x, V y) { return mul(m, x, y); }
 V math_div(const Ew *m, V x, V y) { return divide(m, x, y); }
-V math_min(const Ew *m, V x, V y) { return math_call2(m, "llvm.minnum", x, y); }
-V math_max(const Ew *m, V x, V y) { return math_call2(m, "llvm.maxnum", x, y); }
 V math_lt(const Ew *m, V x, V y) { return cmp(m, LLVMRealOLT, x, y); }
 V math_le(const Ew *m, V x, V y) { return cmp(m, LLVMRealOLE, x, y); }
 V math_eq(const Ew *m, V x, V y) { return cmp(m, LLVMRealOEQ, x, y); }
 V math_ne(const Ew *m, V x, V y) { return cmp(m, LLVMRealUNE, x, y); }
 
 V math_sign(const Ew *m, V x) {
-  V zero = K(m, 0), up = pick(m, cmp(m, LLVMRealOGT, x, zero), K(m, 1), zero);
+  V zero = K(m, 0), up = pick(m, cmp(m, LLVMRealOGT, x, zero), K(m, 1), x);
   return pick(m, cmp(m, LLVMRealOLT, x, zero), K(m, -1), up);
 }
 
-V math_relu(const Ew *m, V x) {
-  V zero = K(m, 0);
-  return pick(m, cmp(m, LLVMRealOGT, x, zero), x, zero);
+/* x where it beats y, else y, and so y where either is NaN: one instruction on x86. A NaN of x is put back; if one operand is a
+ * constant, it stands there, and nothing is left to do. */
+static V extremum(const Ew *m, LLVMRealPredicate beats, V x, V y) {
+  if (LLVMIsConstant(y)) { V t = x; x = y, y = t; }
+  V r = pick(m, cmp(m, beats, x, y), x, y), lost = cmp(m, LLVMRealUNO, x, x);
+  return LLVMIsConstant(lost) && LLVMIsNull(lost) ? r : pick(m, lost, x, r);
 }
+
+V math_min(const Ew *m, V x, V y) { return extremum(m, LLVMRealOLT, x, y); }
+V math_max(const Ew *m, V x, V y) { return extremum(m, LLVMRealOGT, x, y); }
+V math_relu(const Ew *m, V x) { return extremum(m, LLVMRealOGT, K(m, 0), x); }
 
 /* ---- dispatch ------------------------------------------------------------------------------------- */
 
@@ -157,6 +162,7 @@ V cg_ew(CgEmit *e, Op op, const V *a) {
 #define LOG(name, ...) case OP_##name: return math_##name(m, a);
 #include "ir/ops.def"
   case OP_select: return math_select(m, a);
+  case OP_require: return pick(m, a[0], K(m, 1), K(m, NAN));
   default: base_fault("`%s` is not an elementwise op", ir_op[op].name);
   }
 }

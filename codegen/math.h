@@ -5,7 +5,7 @@
 #include "codegen/emit.h"
 #include "ir/ir.h"
 
-/* The value of an elementwise op (EW1, EW2, CMP, LOG, or OP_select) at the builder's position. Reals have
+/* The value of an elementwise op (EW1, EW2, CMP, LOG, OP_select or OP_require) at the builder's position. Reals have
  * the element type float or double, bools are i1; all operands of one call have the same number of lanes,
  * which is taken from them, not from the CgEmit. Straight-line code: no blocks, no calls to a library. */
 LLVMValueRef cg_ew(CgEmit *e, Op op, const LLVMValueRef *args);

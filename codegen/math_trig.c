@@ -22,13 +22,11 @@ static Reduced reduce_same(const Ew *m, V x, double scale, double shift) {
   V k = sub(m, z, magic), r = x;
   if (shift != 0) k = add(m, k, K(m, shift));
   for (int i = 0; i < 3; i++) r = fma_(m, k, K(m, -pi[i] * scale), r);
-  double bound = 1.65 * scale;                   /* arguments too large to reduce stay harmless */
-  r = math_at_least(m, math_at_most(m, r, bound), -bound);
   return (Reduced){r, bits(m, z)};
 }
 
 /* Single precision without FMA has no exact products to build on: reduced in double. */
-static Reduced reduce(const Ew *m, V x, double scale, double shift) {
+static Reduced reduce_any(const Ew *m, V x, double scale, double shift) {
   if (m->f64 || m->fma) return reduce_same(m, x, scale, shift);
   CgEmit wide = math_double(m->e);
   V w = LLVMBuildFPExt(m->b, x, cg_real_type(&wide, m->n), "");
@@ -37,6 +35,16 @@ static Reduced reduce(const Ew *m, V x, double scale, double shift) {
   r.r = LLVMBuildFPTrunc(m->b, r.r, cg_real_type(m->e, m->n), "");
   r.parity = LLVMBuildTrunc(m->b, r.parity, cg_int_type(m->e, m->n), "");
   return r;
+}
+
+/* NaN where k has more bits than the magic number leaves it: from there on neighbours of x are further apart than a turn
+ * can be told. Just below, k may be off by a quarter of a turn and the kernels lose digits. In double without FMA 2^-53 |x|
+ * is lost to the products; NaN where that is 1e-5. */
+static Reduced reduce(const Ew *m, V x, double scale, double shift) {
+  Reduced t = reduce_any(m, x, scale, shift);
+  double limit = (!m->f64 ? 0x1p22 : m->fma ? 0x1p51 : 0x1p35) * 3.14159 * scale;
+  t.r = pick(m, cmp(m, LLVMRealOLE, mag(m, x), K(m, limit)), t.r, K(m, NAN));
+  return t;
 }
 
 /* ---- kernels ---------------------------------------------------------------------------------------- */

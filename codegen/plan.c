@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_tri; }
+bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_require || op == OP_tri; }
 
 bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
 
@@ -360,7 +360,7 @@ static void plan_reduce(Plan *p, Val v, Section s) {
 
 static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   Type t = ir_type(p->f, v);
-  bool unrolled = kind == G_CONCAT || kind == G_PUT || (kind == G_TRISOLVE && t.dim[0] <= PLAN_SMALL);
+  bool unrolled = kind == G_CONCAT || kind == G_PUT || ((kind == G_TRISOLVE || kind == G_SOLVE) && t.dim[0] <= PLAN_SMALL);
   if (tiny(t) && unrolled) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
     return;
@@ -412,6 +412,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
   case OP_trisolve: plan_own(p, v, s, G_TRISOLVE); break;
+  case OP_solve: plan_own(p, v, s, G_SOLVE); break;
   case OP_batch_sum:
     set(p, v, PC_BUF), q->bsum = true;
     place_batch_sum(p, v, SEC_TILE);

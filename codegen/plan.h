@@ -53,7 +53,7 @@ typedef struct PVal {
   uint32_t t0, t1;           /* first and last group that touches it */
 } PVal;
 
-typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
+typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_SOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
 extern const char *const plan_group_name[];
 
 typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;
@@ -76,7 +76,7 @@ typedef struct Group {
   Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
   VEC(Val) member;           /* in order */
   VEC(Root) root;
-  int64_t work;              /* scratch of its own (transposes, a scan's second carry buffers) */
+  int64_t work;              /* scratch of its own (transposes, a scan's second carry buffers, a matrix under elimination) */
   uint32_t joined;           /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
   Plan *body;                /* G_SCAN, G_ODE */

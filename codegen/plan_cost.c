@@ -90,8 +90,9 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_LOOP: return g->root.n ? loop_cycles(p, k, n) + (near ? 0 : far_cycles(p, g, n)) : 0;
   case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
-  case G_SCAN: return (double)ir_attr(p->f, ir_inst(p->f, g->main), 0) * plan_cycles(g->body, near);
+  case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
   case G_ODE: return 1000 * plan_cycles(g->body, near);
+  case G_SOLVE: return n * g->dim[0] * (g->dim[0] / 3.0 / (g->rank > 1 ? g->dim[1] : 1) + 1) + START;
   case G_RAND: return 20 * n * p->target.tile;
   default: return 2 * n;
   }

@@ -82,7 +82,8 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 static bool cheap_op(const Plan *p, Val v) {
   switch (ir_inst(p->f, v)->op) {
   case OP_neg: case OP_abs: case OP_sign: case OP_add: case OP_sub: case OP_mul: case OP_relu: case OP_min: case OP_max:
-  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_tri:
+  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_require:
+  case OP_tri:
     return true;
   default: return false;
   }
@@ -369,6 +370,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     reduce_items(x, p, g, end);
     const Group *at = g->joined ? p->group.at[g->joined] : g;
     if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
+    if (g->kind == G_SOLVE) item(x, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
     if (g->gemv) item(x, type_count(ir_type(p->f, g->main)) * p->target.es, &g->work, g->t0, g->t1);
     if (!g->body) continue;
     carry_items(x, p, g);
@@ -407,7 +409,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
     if (!p->live[v]) continue;
     int64_t n = 0;
     bool lane = i->type.lane;
-    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select) n = type_count(i->type);
+    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require) n = type_count(i->type);
     else if (i->op == OP_sum || i->op == OP_batch_sum) n = type_count(ir_type(p->f, ir_arg(p->f, i, 0)));
     else if (i->op == OP_dot) {
       Dot d;
@@ -420,7 +422,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
   }
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
-    if (g->kind == G_SCAN) count(g->body, turns * ir_attr(p->f, ir_inst(p->f, g->main), 0), tile, once);
+    if (g->kind == G_SCAN) count(g->body, turns * ir_turns(p->f, ir_inst(p->f, g->main)), tile, once);
   }
 }
 

@@ -1,6 +1,6 @@
 /* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
  * when something first needs it. */
-#include "driver/driver.h"
+#include "driver/nan.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -88,20 +88,20 @@ static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArra
   return ok;
 }
 
-static int check_finite(Session *s, const Data *d, const RtSet *set) {
+/* `lost`: of the trajectories on the way, by draw; NULL if there are none. */
+static int check_finite(Session *s, const Data *d, const Native *native, const RtSet *set, const RtArray *lost, int64_t draws) {
   for (int k = 0; k < set->nfield; k++)
     for (int64_t e = 0; e < set->field[k].elems; e++)
       for (int64_t i = 0; i < set->n; i++)
         if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
-          return session_fail(s, EXIT_NUMBERS, d->at,
-                              "`%s` of the data set `%s` is not finite in sample %" PRId64
-                              " (a failed integration, or an operation without a result)",
-                              set->field[k].name, d->name, i);
+          return nan_data(s, d, native->fn, i / samples_per_draw(d), set->field[k].name, i);
+  for (int64_t i = 0; lost && i < draws; i++)
+    if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
 }
 
 static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
-  const Fn *f = d->program;
+  const Fn *f = native->fn;
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   Rows rows = rows_of(d);
   int64_t draws = on ? on->n : d->count, samples;
@@ -112,7 +112,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   bool ok = out && arg && alloc_set(set, d, samples);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = ir_type(f, f->out.at[k]);
-    ok = rt_array_init(&out[k], d->field[k].name, true, t.rank, t.dim, draws);
+    ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
     if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
   }
   for (uint32_t k = 0; ok && k < f->in.n; k++) {
@@ -123,19 +123,23 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
     ok = unpack_all(s, d, set, out, &rows, draws);
   }
+  int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d);
   for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);
   free(out);
   free(arg);
-  return ok ? check_finite(s, d, set) : no_memory(s, d);
+  return code;
 }
 
 static int make_program(Session *s, const Data *d, RtSet *set) {
   Native native;
-  NativeJob job = {d->program, d->name, &native, .samples = d->on ? data_set(s, d->on)->n : d->count};
+  Fn *program = pass_watch(d->program);
+  NativeJob job = {program, d->name, &native, .samples = d->on ? data_set(s, d->on)->n : d->count};
   int code = native_build(s, &job, 1);
-  if (code) return code;
-  code = run_program(s, d, &native, set);
-  native_finish(&native);
+  if (!code) {
+    code = run_program(s, d, &native, set);
+    native_finish(&native);
+  }
+  ir_fn_destroy(program);
   return code;
 }
 

@@ -59,10 +59,10 @@ static void row(void *ctx, const char *what, const char *block, double worst, in
   bool ok = worst <= BOUND;
   c->failed |= !ok;
   if (c->rows)
-    json_array_append_new(c->rows, json_pack("{s:s, s:s, s:f, s:I, s:b}", "derivative", what, "block", block, "worst",
-                                             isfinite(worst) ? worst : -1, "checked", (json_int_t)n, "holds", ok));
+    json_array_append_new(c->rows, json_pack("{s:s, s:s, s:o, s:I, s:b}", "derivative", what, "block", block, "worst",
+                                             isfinite(worst) ? json_real(worst) : json_null(), "checked", (json_int_t)n, "holds", ok));
   else
-    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst, ok ? "ok" : "WRONG");
+    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst, ok ? "ok" : isfinite(worst) ? "WRONG" : "not finite");
 }
 
 /* Of a derivative d against differences, relative to `scale`. A difference that steps over a kink (relu, max) is off, and no

@@ -1,33 +1,13 @@
 /* Where numbers stopped being finite: the failed step once more in the reference evaluator, watching
  * for the first value that is not. */
+#include "driver/nan.h"
+#include "driver/origin.h"
 #include "driver/runner.h"
 
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-
-typedef struct Hunt {
-  double limit;              /* beyond it a number overflows in the model's precision */
-  int64_t samples;
-  bool found;
-  Op op;
-  Span at;
-  double value;
-} Hunt;
-
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t) {
-  Hunt *h = ctx;
-  const Inst *i = ir_inst(f, v);
-  if (i->type.dt != DT_REAL || i->op == OP_in || i->op == OP_const || i->op == OP_table) return true;
-  int64_t n = type_count(i->type) * (i->type.lane ? h->samples : 1);
-  for (int64_t k = 0; k < n; k++)
-    if (!(fabs(t->v[k]) <= h->limit)) {
-      *h = (Hunt){.found = true, .op = (Op)(i->role == ROLE_PRIMAL ? i->op : i->of), .at = i->at, .value = t->v[k]};
-      return false;
-    }
-  return true;
-}
 
 /* The samples of the step at hand; see rt_train. */
 static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
@@ -63,43 +43,86 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
   rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
-/* Evaluates f on the samples until a value is not finite. */
-static Hunt hunt(const Session *s, const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
-                 uint64_t seed) {
-  Hunt h = {.limit = s->model->f64 ? DBL_MAX : FLT_MAX, .samples = n};
-  EvalEnv env = {.seed = seed, .draw = draw, .ode = rt_ode, .watch = watch, .ctx = &h};
-  Tensor *in = calloc(f->in.n + 1, sizeof *in), *out = calloc(f->out.n + 1, sizeof *out);
-  char err[256];
+/* The origin of what is not finite in f on n samples, numbered from `first`. */
+static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
+                 uint64_t seed, int64_t first, Origin *out) {
+  EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
+  Tensor *in = calloc(f->in.n + 1, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
-  if (ir_eval(f, n, in, out, &env, err, sizeof err)) ir_tensors_free(out, f->out.n);
+  bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
   free(in);
-  free(out);
-  return h;
+  return found;
 }
 
-/* What overflows in f32 is finite here. */
-static const char *value_name(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
+/* A few samples at a time, which is soon done if one of the first fails; together, if none fails alone. */
+static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, Origin *out) {
+  enum { FEW = 32 };
+  for (int64_t at = 0; n > FEW && at < n; at += FEW)
+    if (find(f, t->param, set, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
+  return find(f, t->param, set, sample, n, seed, 0, out);
+}
+
+static void advise(DiagMsg *m, const Origin *o) {
+  const char *advice = origin_advice(o);
+  if (advice) diag_help(m, "%s", advice);
+}
 
 int nan_hunt(Session *s, Trainer *t, const char *said) {
   int64_t n, step = t->rt.step;
   int64_t *sample = step_samples(&t->rt, &n);
-  Hunt h = hunt(s, trainer_gradient(t), t->param, t->rt.data, sample, n,
-                rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step));
+  char text[256];
+  Origin o;
+  uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
+  bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
   free(sample);
-  if (!h.found) return session_fail(s, EXIT_NUMBERS, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
-  DiagMsg *m = diag_error(s->diag, h.at, "the numbers of `%s` stopped being finite at step %" PRId64
-                          ": `%s` gave %s", t->spec->name, step, ir_op[h.op].name, value_name(h.value));
+  if (!found) return session_fail(s, EXIT_NUMBERS, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
+  DiagMsg *m = diag_error(s->diag, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
+                          t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
+  advise(m, &o);
   diag_help(m, "a smaller learning rate or `clip` may keep it finite; the last checkpoint is from before this step");
   session_render(s);
   return EXIT_NUMBERS;
 }
 
+void nan_test(Session *s, const Trainer *t, int64_t step) {
+  int64_t n = t->rt.test->n, *sample = calloc((size_t)n, sizeof *sample);
+  char text[256];
+  Origin o = {0};
+  for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
+  bool found = sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
+  free(sample);
+  DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the test loss of `%s` is not finite after %" PRId64 " steps",
+                          t->spec->name, step);
+  if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), advise(m, &o);
+  session_render(s);
+}
+
 void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
-  Hunt h = hunt(s, derived, s->param, set, &sample, 1, session_seed(s, 0));
-  DiagMsg *m = diag_error(s->diag, h.at, "the report `%s` is not finite", report->name);
-  if (h.found && set) diag_help(m, "in sample %" PRId64 " `%s` gave %s", sample, ir_op[h.op].name, value_name(h.value));
-  else if (h.found) diag_help(m, "`%s` gave %s", ir_op[h.op].name, value_name(h.value));
+  char text[256];
+  Origin o = {0};
+  bool found = find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
+  DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
+  if (found) origin_text(s->src, &o, text, sizeof text);
+  if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
+  else if (found) diag_help(m, "%s", text);
+  if (found) advise(m, &o);
   session_render(s);
+}
+
+int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, const char *field, int64_t sample) {
+  const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  char text[256];
+  Origin o = {0};
+  bool found = find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  DiagMsg *m = field ? diag_error(s->diag, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64, field, d->name, sample)
+                     : diag_error(s->diag, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64, d->name, draw_number);
+  if (found) {
+    diag_label(m, origin_place(&o), "here");
+    diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));
+    advise(m, &o);
+  } else diag_help(m, "a failed integration, or an operation without a result");
+  session_render(s);
+  return EXIT_NUMBERS;
 }

@@ -1,28 +1,33 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
 #include "driver/report.h"
+#include "driver/nan.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. */
+static double value_at(const RtArray *a, int64_t i) { return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i]; }
+
+/* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. Of what is not
+ * finite they are what NumPy gives: the mean of an infinity is infinite, min and max of a NaN are NaN. */
 static ReportResult statistics(const RtArray *a) {
-  ReportResult r = {.n = a->n ? a->n : 1, .min = INFINITY, .max = -INFINITY};
-  double m2 = 0;
+  ReportResult r = {.n = a->n ? a->n : 1, .min = value_at(a, 0), .max = value_at(a, 0)};
+  double m2 = 0, sum = 0;
   for (int64_t i = 0; i < r.n; i++) {
-    double x = a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i], d = x - r.mean;
+    double x = value_at(a, i), d = x - r.mean;
+    sum += x;
     r.mean += d / (double)(i + 1);
     m2 += d * (x - r.mean);
-    r.min = x < r.min || isnan(x) ? x : r.min;
-    r.max = x > r.max || isnan(x) ? x : r.max;
+    r.min = ir_eval_scalar(OP_min, r.min, x);
+    r.max = ir_eval_scalar(OP_max, r.max, x);
   }
-  r.sd = r.n > 1 ? sqrt(m2 / (double)(r.n - 1)) : 0;
-  if (isnan(r.mean)) r.min = r.max = r.sd = NAN;
+  r.sd = !isfinite(m2) || !isfinite(sum) ? NAN : r.n > 1 ? sqrt(m2 / (double)(r.n - 1)) : 0;
+  if (!isfinite(r.min) || !isfinite(r.max)) r.mean = sum / (double)r.n;
   return r;
 }
 
 static int64_t first_not_finite(const RtArray *a) {
   int64_t i = 0;
-  while (i + 1 < a->n && isfinite(a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i])) i++;
+  while (i + 1 < a->n && isfinite(value_at(a, i))) i++;
   return i;
 }
 

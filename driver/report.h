@@ -9,8 +9,6 @@ typedef struct ReportResult { double mean, sd, min, max; int64_t n; bool made; }
 int report_run(Session *s, const Report *report, ReportResult *out);
 /* `results` is indexed by report_number. */
 int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *holds);
-/* Says on stderr at which operation the report stopped being finite in a sample (nan.c). */
-void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample);
 /* The place of a report among the reports of the model, in the order of the file. */
 uint32_t report_number(const Model *m, const Report *report);
 

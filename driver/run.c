@@ -40,7 +40,7 @@ static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
-typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; RtError err; } Watch;
+typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; bool test_lost; RtError err; } Watch;
 
 static bool on_test(void *ctx) {
   Watch *w = ctx;
@@ -52,6 +52,11 @@ static bool on_progress(void *ctx, int64_t step, double loss, double test, doubl
   Watch *w = ctx;
   const RtMetric m = {w->t->spec->name, w->action, step, loss, test, lr, samples_per_s};
   rt_progress_step(&w->progress, step, loss, test, lr, samples_per_s);
+  if (w->t->spec->test && !isfinite(test) && !w->test_lost) {
+    rt_progress_finish(&w->progress);
+    nan_test(w->r->s, w->t, step);
+    w->test_lost = w->r->not_finite = true;
+  }
   return rt_run_metric(w->r->run, &m, &w->err);
 }
 
@@ -129,6 +134,7 @@ static int run_train(Runner *r, const Train *spec, int action) {
   if (code) return trainer_close(&t), code;
   first_step_times(r);
   rt_progress_init(&w.progress, stderr, r->s->opt->quiet, spec->name, t.rt.step, t.rt.steps);
+  w.progress.tested = spec->test != NULL;
   t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
   t.rt.checkpoint = on_checkpoint;

@@ -29,5 +29,7 @@ enum { BUILD_TEXT = 20 };
 void runner_build(char out[BUILD_TEXT]);
 /* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
 int nan_hunt(Session *s, Trainer *t, const char *said);      /* said: by the runtime, where the hunt finds nothing */
+/* The same of the loss of the test set, after `step` steps. */
+void nan_test(Session *s, const Trainer *t, int64_t step);
 
 #endif

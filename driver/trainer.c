@@ -206,6 +206,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
 }
 
 const Fn *trainer_gradient(const Trainer *t) { return t->native[GRADIENT].fn; }
+const Fn *trainer_test(const Trainer *t) { return t->native[MEAN].fn; }
 const Fn *trainer_update(const Trainer *t) { return t->native[UPDATE].fn; }
 
 void trainer_close(Trainer *t) {

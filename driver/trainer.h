@@ -22,6 +22,7 @@ void trainer_close(Trainer *t);
 void trainer_publish(Session *s, const Trainer *t);      /* trained values -> s->param */
 void trainer_adopt(Session *s, Trainer *t);              /* s->param -> the trainer (resume) */
 const Fn *trainer_gradient(const Trainer *t);            /* derived IR: FLOP counts, NaN hunts */
+const Fn *trainer_test(const Trainer *t);                /* the mean loss, after trainer_mean */
 const Fn *trainer_update(const Trainer *t);              /* NULL for lbfgs */
 
 int64_t trainer_steps(const Train *t, int64_t samples);  /* of a training on a set of that size */

@@ -81,7 +81,7 @@ struct Func {
   const char *path;              /* of the instance that owns the parameters: nets. `f.0:5`: of five, see elab_turn.c */
   Level *const *stack; uint32_t nstack;         /* comprehensions with an instance for each turn, outermost first */
   const Func *of[2];             /* F_FIELD ... F_SPREADING (rates of an `evolve along`, and their divergence) */
-  Method method; double rtol, atol;
+  Method method; double rtol, atol; int64_t max_steps;
   uint32_t nstate;               /* F_SPREADING */
   const OptionArg *option; uint32_t noption;    /* F_OPTION, in `train`: adam(lr = ...), cosine(...), all */
 };

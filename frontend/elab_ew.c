@@ -48,9 +48,9 @@ static Num apply(Op op, Num a, Num b) {
   case OP_abs:
     return a.v < 0 ? number_neg(a) : a;
   case OP_min:
-    return b.v < a.v ? b : a;
+    return b.v < a.v || isnan(b.v) ? b : a;
   case OP_max:
-    return b.v > a.v ? b : a;
+    return b.v > a.v || isnan(b.v) ? b : a;
   default:
     return number_of(ir_eval_scalar(op, a.v, b.v));
   }

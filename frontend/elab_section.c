@@ -322,11 +322,9 @@ static bool crossing_turn(Elab *E, const Section *s, Point x) {
   Val found = crosses(builder(E, s), s, before.g, after.g);
   if (!locate(E, s, before, after, found, &at)) return false;
   Build *b = builder(E, s);
-  Val nan = ir_const(b, NAN);
-  at.g = nan;
-  at = choose(b, found, at, (Point){nan, nan, nan});
-  after = choose(b, found, after, (Point){nan, nan, nan});
-  returned(E, s, (Val[]){after.q, after.p, after.g, at.q, at.p}, 5);
+  Val met = ir_require(b, found, length(E, s), CAUSE_NO_CROSSING, s->steps), out[] = {after.q, after.p, after.g, at.q, at.p};
+  for (uint32_t k = 0; k < 5; k++) out[k] = ir_mul(b, out[k], met);
+  returned(E, s, out, 5);
   return true;
 }
 

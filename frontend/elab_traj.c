@@ -83,6 +83,7 @@ static bool take_method(Elab *E, Plan *p) {
   }
   p->m = v.func->method;
   p->rtol = v.func->rtol;
+  p->max_steps = v.func->max_steps;
   p->atol = v.func->atol;
   return true;
 }
@@ -349,7 +350,7 @@ static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t
   if (!times) return traj_steps(E, p, l, y0, dt, steps, every);
   Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
   return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, captured(E, l), l->captures.n, p->rtol, p->atol,
-                l->fn);
+                p->max_steps, l->fn);
 }
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
@@ -386,12 +387,46 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   return results(E, &p, multi);
 }
 
-/* dopri5(rtol = 1e-9, atol = 1e-12) */
+enum { MAX_STEPS_MOST = 2000000000 };
+
+static bool take_tolerance(Elab *E, const Actual *x, double *tolerance) {
+  if (!need_number(E, x, "a tolerance", tolerance)) return false;
+  if (*tolerance > 0 && isfinite(*tolerance)) return true;
+  elab_error(E, x->at, "a tolerance is positive and finite, found %g", *tolerance);
+  return false;
+}
+
+static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
+  if (!need_int(E, x, "`max_steps`", steps)) return false;
+  if (*steps >= 1 && *steps <= MAX_STEPS_MOST) return true;
+  elab_error(E, x->at, "`max_steps` is from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
+  return false;
+}
+
+enum { RTOL, ATOL, STEPS, KNOWN };
+static const char *const known[] = {"rtol", "atol", "max_steps"};
+
+/* The option that argument i of a method sets, KNOWN after an error. */
+static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool *given) {
+  const Actual *x = &a->at[i];
+  int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
+  while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
+  if (option == KNOWN && x->name)
+    elab_suggest(elab_error(E, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known, KNOWN);
+  else if (option == KNOWN)
+    elab_error(E, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
+  else if (given[option]) {
+    elab_error(E, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);
+    return KNOWN;
+  } else given[option] = true;
+  return option;
+}
+
+/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
 Value method_apply(Elab *E, const Func *f, const Actuals *a) {
-  static const char *const known[] = {"rtol", "atol"};
   Func *g = ARENA_NEW(E->mem, Func);
+  bool given[KNOWN] = {false};
   *g = *f;
-  bool atol = false;
   if (!ir_method[f->method].adaptive) {
     elab_help(elab_error(E, a->call, "`%s` has a fixed step and takes no tolerances", f->name),
               "write `method = %s`", f->name);
@@ -399,23 +434,12 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
   }
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
-    const char *name = x->name ? x->name : i < 2 ? known[i] : "";
-    bool abs = !strcmp(name, "atol");
-    double v;
     if (x->v.kind == V_POISON) return POISON;
-    if (!abs && strcmp(name, "rtol") != 0) {
-      DiagMsg *m = elab_error(E, x->name ? x->name_at : x->at, "`%s` has no option `%s`", f->name, name);
-      elab_suggest(m, name, known, 2);
+    int option = option_of(E, f, a, i, given);
+    if (option == KNOWN) return POISON;
+    if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
       return POISON;
-    }
-    if (!need_number(E, x, "a tolerance", &v)) return POISON;
-    if (!(v > 0) || !isfinite(v)) {
-      elab_error(E, x->at, "a tolerance is positive, found %g", v);
-      return POISON;
-    }
-    *(abs ? &g->atol : &g->rtol) = v;
-    atol |= abs;
   }
-  if (!atol) g->atol = g->rtol / 100;
+  if (!given[ATOL]) g->atol = g->rtol / 100;
   return value_func(g);
 }

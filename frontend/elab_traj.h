@@ -18,6 +18,7 @@ typedef struct Plan {
   const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
   Method m;
   double rtol, atol;
+  int64_t max_steps;
   const char *any_states;        /* help where there are others than q and p */
   Span call;
 } Plan;

@@ -23,14 +23,23 @@ typedef struct HnnOde {      /* one adaptive integration of a tile of trajectori
   int32_t lanes;             /* samples in the tile */
   int32_t dim;               /* elements of the whole state */
   int32_t ntimes;
-  int32_t pad;
+  int32_t max_steps;         /* 10^6 if it is not above 0 */
   double rtol, atol;
   const void *times;         /* [ntimes], shared, increasing or decreasing; times[0] is the start */
   const void *y0;            /* [dim][lanes] */
   void *out;                 /* [ntimes][dim][lanes] */
   void (*rates)(void *ctx, const void *t /* [lanes] */, const void *y /* [dim][lanes] */, void *dy);
   void *ctx;
+  int32_t failure, failed;   /* set if lanes failed: HnnOdeFailure of the first of them, and which */
+  double failed_at;          /* and at which time */
 } HnnOde;
+
+typedef enum HnnOdeFailure {
+  HNN_ODE_STEPS = 1,         /* max_steps are used up */
+  HNN_ODE_SMALL,             /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
+  HNN_ODE_RATES,             /* the state or the rates are not finite at the start */
+  HNN_ODE_TIMES              /* the times are not finite or not in order */
+} HnnOdeFailure;
 
 typedef struct HnnHost {     /* what generated code calls back */
   /* Draws elems x lanes reals: out[e*ld + s] belongs to sample sample0 + s. */

@@ -47,6 +47,8 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
 }
 
 static inline bool elem_true(Elem a) { return a != 0; }
+static inline bool elem_pivot(Elem now, Elem other) { return fabs(other) > fabs(now); }
+static inline bool elem_on(Elem a) { return a > 0; }
 
 /* No lane moves by more than 4 ulp of the largest. */
 static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
@@ -63,8 +65,8 @@ static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
   return true;
 }
 
-static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t) {
-  if (!r->env || !r->env->watch || !t->v || r->env->watch(r->env->ctx, f, (Val){id}, t)) return true;
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, const ElemTensor *const *args) {
+  if (!r->env || !r->env->watch || !t->v || r->env->watch(r->env->ctx, f, (Val){id}, t, args)) return true;
   return eval_fail(r, "stopped at %%%u of @%s", id, f->name);
 }
 
@@ -93,6 +95,13 @@ static bool eval_rand(Node *n) {
   uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
   env->draw((int)n->attr[0], env->seed, env->sample0, n->run->B, (uint32_t)n->attr[1], counter,
             type_count(n->i->type), n->out->v);
+  return true;
+}
+
+static bool eval_require(Node *n) {
+  int64_t B = n->run->B, w = eval_width(n->out, B);
+  for (int64_t e = type_count(n->i->type); e-- > 0;)
+    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_true(element(n->arg[0], e, s, B)) ? 1 : NAN;
   return true;
 }
 
@@ -151,6 +160,7 @@ static bool eval_ode(Node *n) {
               .lanes = (int32_t)lanes,
               .ntimes = (int32_t)times->type.dim[0],
               .times = times->v,
+              .max_steps = (int32_t)n->attr[4],
               .rates = rates,
               .ctx = &r};
   memcpy(&o.rtol, &n->attr[2], sizeof o.rtol);
@@ -170,7 +180,7 @@ static bool eval_ode(Node *n) {
   }
   o.y0 = y0;
   o.out = out;
-  env->ode(&o);              /* lanes that fail are NaN in the output */
+  if (env->ode(&o) && env->failed) env->failed(env->ctx, n->f, (Val){(uint32_t)(n->i - n->f->inst.at)}, &o);
   unpack(n, out, states, o.ntimes);
   free(y0);
   free(out);

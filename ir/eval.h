@@ -23,7 +23,7 @@ typedef struct Node {        /* one instruction being evaluated */
   uint32_t nresults;
 } Node;
 
-/* One function an op, named as in ops.def. The instance's own: const, table, rand, ode. */
+/* One function an op, named as in ops.def. The instance's own: const, table, rand, require, ode. */
 #define ST(name, ...) static bool eval_##name(Node *n);
 #include "ir/ops.def"
 
@@ -32,10 +32,12 @@ typedef struct Node {        /* one instruction being evaluated */
 static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b);        /* an elementwise op */
 static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b);
 static inline bool elem_true(Elem a);                                /* of a bool */
+static inline bool elem_on(Elem a);                                  /* positive, or not known to be otherwise */
+static inline bool elem_pivot(Elem now, Elem other);                 /* `other` is to be divided by rather than `now` */
 /* Whether a fixed-point iteration may stop. */
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B);
-/* After each instruction; t->v is NULL for MULTI ops. False + eval_fail ends the evaluation. */
-static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t);
+/* After each instruction; t->v is NULL for MULTI ops, args for inputs. False + eval_fail ends the evaluation. */
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, const ElemTensor *const *args);
 
 /* ---- eval_fn_tmpl.h ---- */
 

@@ -1,6 +1,7 @@
 /* The evaluator over the finite field. */
 #include "ir/field_fn.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,14 +31,16 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
 }
 
 static inline bool elem_true(Elem a) { return !field_is_zero(a); }
+static inline bool elem_pivot(Elem now, Elem other) { return field_is_zero(now) && !field_is_zero(other); }
+static inline bool elem_on(Elem a) { return !field_is_zero(a); }
 
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B) {
   (void)was, (void)now, (void)B;
   return false;
 }
 
-static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t) {
-  (void)t;
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, const ElemTensor *const *args) {
+  (void)t, (void)args;
   return !r->env->why || eval_fail(r, "%%%u of @%s: %s", id, f->name, r->env->why);
 }
 
@@ -68,6 +71,14 @@ static bool eval_rand(Node *n) {
   uint64_t tag = (uint64_t)n->attr[1] * OP_count + OP_rand;
   for (int64_t e = type_count(n->i->type) * B; e-- > 0;)
     n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)n->attr[0] << 63), counter, (Elem){(uint64_t)e, 0});
+  return true;
+}
+
+static bool eval_require(Node *n) {
+  int64_t B = n->run->B, w = eval_width(n->out, B);
+  Elem nan = field_const(n->run->env, NAN, 0, 0);
+  for (int64_t e = type_count(n->i->type); e-- > 0;)
+    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_true(element(n->arg[0], e, s, B)) ? FIELD_ONE : nan;
   return true;
 }
 

@@ -125,9 +125,9 @@ static bool eval_inst(Run *r, const Fn *f, uint32_t id, Slot *slot) {
     n.results = multi->results;
     n.nresults = multi->nresults;
   }
-  bool ok = eval_op(&n);
+  bool ok = eval_op(&n) && elem_check(r, f, id, &slot[id].t, args);
   free(args);
-  return ok && elem_check(r, f, id, &slot[id].t);
+  return ok;
 }
 
 static void release(const Fn *f, uint32_t id, Slot *slot) {
@@ -147,7 +147,7 @@ static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot, con
     if (i->op == OP_in) {
       slot[id].t = in[ir_attr(f, i, 0)];
       slot[id].borrowed = true;
-      if (!elem_check(r, f, id, &slot[id].t)) return false;
+      if (!elem_check(r, f, id, &slot[id].t, NULL)) return false;
       continue;
     }
     if (!eval_inst(r, f, id, slot)) return false;

@@ -6,7 +6,7 @@ enum { SCAN_N, SCAN_CARRY, SCAN_XS, SCAN_YS, SCAN_ZS, SCAN_REVERSE, SCAN_CONVERG
 /* Takes the outputs of one turn over: carries replace, ys are stacked, zs added. True: converged. */
 static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
   int64_t B = n->run->B;
-  bool still = n->attr[SCAN_CONVERGE];
+  bool still = n->attr[SCAN_CONVERGE] == 1;
   for (uint32_t k = 0; k < n->nresults; k++) {
     size_t size = elem_total(&out[k], B);
     if (k < n->attr[SCAN_CARRY]) {
@@ -35,6 +35,14 @@ static void bind_turn(const Node *n, ElemTensor *in, int64_t turn) {
   }
 }
 
+/* Whether carry 0 lets another turn begin. */
+static bool goes_on(const Node *n) {
+  if (n->attr[SCAN_CONVERGE] != 2) return true;
+  for (size_t e = 0; e < elem_total(&n->results[0], n->run->B); e++)
+    if (elem_on(n->results[0].v[e])) return true;
+  return false;
+}
+
 static bool eval_scan(Node *n) {
   const Fn *body = ir_body(n->f, n->i);
   int64_t turns = n->attr[SCAN_N];
@@ -43,7 +51,7 @@ static bool eval_scan(Node *n) {
   ElemTensor *out = base_realloc(NULL, (n->nresults + 1) * sizeof *out);
   for (uint32_t k = 0; k < n->attr[SCAN_CARRY]; k++)
     memcpy(n->results[k].v, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof(Elem));
-  for (int64_t t = 0; t < turns && ok && !done; t++) {
+  for (int64_t t = 0; t < turns && ok && !done && goes_on(n); t++) {
     int64_t turn = n->attr[SCAN_REVERSE] ? turns - 1 - t : t;
     bind_turn(n, in, turn);
     ok = eval_fn(n->run, body, in, out);
@@ -76,6 +84,11 @@ static bool eval_reversible(Node *n) {
   free(out);
   free(wanted);
   return ok;
+}
+
+static bool eval_root(Node *n) {
+  memcpy(n->out->v, n->args[0]->v, elem_total(n->out, n->run->B) * sizeof(Elem));
+  return true;
 }
 
 static bool eval_proj(Node *n) {

@@ -236,3 +236,57 @@ static bool eval_trisolve(Node *n) {
                    n->attr[0], n->attr[1]);
   return true;
 }
+
+/* A and right-hand sides of one sample, row by row in one array of n x (n + cols). */
+typedef struct System { Elem *at; int64_t n, width; } System;
+
+static void system_swap(const System *s, int64_t k, int64_t i) {
+  for (int64_t j = k; j < s->width; j++) {
+    Elem was = s->at[k * s->width + j];
+    s->at[k * s->width + j] = s->at[i * s->width + j];
+    s->at[i * s->width + j] = was;
+  }
+}
+
+/* row i -= f row k */
+static void system_subtract(Run *r, const System *s, int64_t i, Elem f, int64_t k, int64_t from) {
+  for (int64_t j = from; j < s->width; j++) {
+    Elem *to = &s->at[i * s->width + j];
+    *to = elem_apply(r, OP_sub, *to, elem_apply(r, OP_mul, f, s->at[k * s->width + j]));
+  }
+}
+
+/* The right-hand sides become the solution. */
+static void system_solve(Run *r, const System *s) {
+  for (int64_t k = 0; k < s->n; k++) {
+    for (int64_t i = k + 1; i < s->n; i++)
+      if (elem_pivot(s->at[k * s->width + k], s->at[i * s->width + k])) system_swap(s, k, i);
+    for (int64_t i = k + 1; i < s->n; i++) {
+      Elem f = elem_apply(r, OP_div, s->at[i * s->width + k], s->at[k * s->width + k]);
+      system_subtract(r, s, i, f, k, k + 1);
+    }
+  }
+  for (int64_t k = s->n; k-- > 0;) {
+    for (int64_t j = s->n; j < s->width; j++)
+      s->at[k * s->width + j] = elem_apply(r, OP_div, s->at[k * s->width + j], s->at[k * s->width + k]);
+    for (int64_t i = 0; i < k; i++) system_subtract(r, s, i, s->at[i * s->width + k], k, s->n);
+  }
+}
+
+static bool eval_solve(Node *n) {
+  const ElemTensor *a = n->arg[0], *x = n->arg[1];
+  Type t = n->i->type;
+  int64_t B = n->run->B, w = eval_width(n->out, B), rows = t.dim[0], cols = t.rank == 2 ? t.dim[1] : 1;
+  System s = {base_realloc(NULL, (size_t)(rows * (rows + cols)) * sizeof(Elem)), rows, rows + cols};
+  for (int64_t lane = 0; lane < w; lane++) {
+    for (int64_t i = 0; i < rows; i++) {
+      for (int64_t j = 0; j < rows; j++) s.at[i * s.width + j] = element(a, n->attr[0] ? j * rows + i : i * rows + j, lane, B);
+      for (int64_t c = 0; c < cols; c++) s.at[i * s.width + rows + c] = element(x, i * cols + c, lane, B);
+    }
+    system_solve(n->run, &s);
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t c = 0; c < cols; c++) n->out->v[(i * cols + c) * w + lane] = s.at[i * s.width + rows + c];
+  }
+  free(s.at);
+  return true;
+}

@@ -74,6 +74,13 @@ static Degree solved(Count *c, const Inst *i, const Degree *a, double n) {
   return x;
 }
 
+/* adj(A) b/det(A): cofactors and the determinant are sums of products of elements of A. */
+static Degree eliminated(Count *c, const Inst *i, const Degree *a, double n) {
+  double rows = i->type.dim[0];
+  Degree x = {a[1].d + (rows - 1) * a[0].d, a[1].m + (rows - 1) * a[0].m}, det = {rows * a[0].d, rows * a[0].m};
+  return quotient(c, x, det, n / rows);
+}
+
 static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a, double n) {
   switch (i->op) {
   case OP_mul: return product(a[0], a[1]);
@@ -122,7 +129,9 @@ static Degree structural(Count *c, const Inst *i, const Degree *a, double n) {
   Degree most = {0, 0};
   if (i->op == OP_dot) return product(a[0], a[1]);
   if (i->op == OP_trisolve) return solved(c, i, a, n);
+  if (i->op == OP_solve) return eliminated(c, i, a, n);
   if (i->op == OP_rand) return (Degree){1, 0};
+  if (i->op == OP_require) return most;
   for (uint32_t k = i->op == OP_select; k < i->nargs; k++) most = larger(most, a[k]);
   return most;
 }

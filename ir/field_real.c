@@ -80,7 +80,7 @@ static bool extreme(const Inst *i, double v) {
 /* Ops whose results are rounded, constants that are, too. */
 static bool rounds(const Fn *f, const Inst *i) {
   switch (i->op) {
-  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_table: return true;
+  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_solve: case OP_table: return true;
   case OP_const: return ir_attr(f, i, 2) <= 0;
   default: return ir_op[i->op].cls != OPC_STRUCT;
   }
@@ -133,7 +133,8 @@ static bool nearly_equal(const Asked *x, const Asked *y, Type t) {
 }
 
 /* Values are the evaluator's own until it goes on, so they may be moved. Exact constants and bools stay. */
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value) {
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args) {
+  (void)args;
   Watch *w = ctx;
   const Inst *i = ir_inst(f, v);
   if (value->v && w->asked.n && equality(f, i))

@@ -2,7 +2,8 @@
  *
  * Rules are directional: a result is no more work than what it replaces, and negations, broadcasts
  * (`expand`, `spread`) and constants move towards the result, so that every chain of rules ends.
- * x*0 is 0 and x-x is 0 also where x may be infinite or NaN: derivatives live from it.
+ * In derivatives x*0 and x-x are 0 also where x may be infinite or NaN: their zeros are structural, and they live from
+ * it. In what was written they are NaN there, and stay (fold_vanishes).
  *
  * Numbers are kept: where every step of the written order is finite and normal, so is every step of what replaces it,
  * and digits are lost only by rounding, once a step. So two constants that meet become one if that is a normal number
@@ -21,6 +22,31 @@ Val fold_coerce(Build *b, Val v, Type want) {
 }
 
 Val fold_zeros(Build *b, Type want) { return fold_splat(b, num_ratio(0, 1), want); }
+
+/* x is finite, by literals and draws alone. */
+static bool is_finite(const Fn *f, Val x, int depth) {
+  const Inst *i = ir_inst(f, x);
+  const Table *t;
+  double v;
+  if (depth > 8) return false;
+  switch (i->op) {
+  case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
+  case OP_rand: return true;
+  case OP_table:
+    t = &f->table.at[ir_attr(f, i, 0)];
+    for (int64_t e = type_count(t->type); e-- > 0;)
+      if (!isfinite(t->v[e])) return false;
+    return true;
+  case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_unslice: case OP_take: case OP_diag:
+  case OP_diagv: case OP_tri: case OP_neg: case OP_abs: case OP_sign: case OP_relu: case OP_id:
+    return is_finite(f, ir_arg(f, i, 0), depth + 1);
+  default: return false;
+  }
+}
+
+bool fold_zero_wins(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
+
+bool fold_vanishes(const Build *b, Val x) { return fold_zero_wins(b) || is_finite(b->f, x, 0); }
 
 /* ---- looking at operands ---- */
 
@@ -109,7 +135,7 @@ static Val fold_add(Build *b, Val x, Val y) {
 
 static Val fold_sub(Build *b, Val x, Val y) {
   Val z;
-  if (x.id == y.id) return fold_zeros(b, ir_type(b->f, x));
+  if (x.id == y.id && fold_vanishes(b, x)) return fold_zeros(b, ir_type(b->f, x));
   if (is_value(b, y, 0)) return x;
   if (is_value(b, x, 0)) return ir_neg(b, y);
   if (is_op(b, y, OP_neg, &z)) return ir_add(b, x, z);
@@ -154,7 +180,7 @@ static Val fold_mul(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   if (ir_is_const(b->f, x, NULL)) z = x, x = y, y = z;
-  if (is_value(b, y, 0)) return y;
+  if (is_value(b, y, 0) && fold_vanishes(b, x)) return y;
   if (is_value(b, y, 1)) return x;
   if (is_value(b, y, -1)) return ir_neg(b, x);
   if (ir_is_const(b->f, y, NULL) && ((z = one_constant(b, x, y)).id || (z = scalar_first(b, x, y)).id)) return z;
@@ -167,7 +193,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   int exponent;
-  if (is_value(b, x, 0)) return x;
+  if (is_value(b, x, 0) && fold_zero_wins(b)) return x;
   if (is_op(b, y, OP_sqrt, &z)) return ir_mul(b, x, ir_rsqrt(b, z));
   if (is_op(b, x, OP_neg, &z) && is_op(b, y, OP_neg, &w)) return ir_div(b, z, w);
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
@@ -260,6 +286,11 @@ static Val fold_select(Build *b, Val c, Val x, Val y) {
   return is_op(b, c, OP_not, &z) ? ir_select(b, z, y, x) : VAL_NONE;
 }
 
+static Val fold_require(Build *b, const Cand *c) {
+  bool ok;
+  return known_bool(b->f, c->args[0], 0, &ok) && ok ? fold_splat(b, num_ratio(1, 1), c->type) : VAL_NONE;
+}
+
 static Val identity(Build *b, const Cand *c) {
   Val x = c->args[0], y = c->nargs > 1 ? c->args[1] : VAL_NONE, z;
   switch (c->op) {
@@ -301,6 +332,7 @@ Val fold_elementwise(Build *b, const Cand *c) {
 }
 
 Val ir_fold(Build *b, const Cand *c) {
+  if (c->op == OP_require) return fold_require(b, c);
   if (ir_op[c->op].cls != OPC_STRUCT || c->op == OP_select) return fold_elementwise(b, c);
   return c->op == OP_dot ? fold_dot(b, c) : fold_structural(b, c);
 }

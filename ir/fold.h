@@ -33,6 +33,11 @@ bool fold_leaves_sum(const Build *b, Val s);
 /* v (equal dims or rank 0; shared or per sample) as a value of type `want`. */
 Val fold_coerce(Build *b, Val v, Type want);
 Val fold_zeros(Build *b, Type want);
+/* Whether a zero counts for more than what it meets: what is being built is a derivative, whose zeros are structural, or a
+ * function that is only decided on (FN_EXACT). */
+bool fold_zero_wins(const Build *b);
+/* Whether 0 times x, or x - x, may be taken for 0: so it is, or x is finite whatever the numbers (literals, draws). */
+bool fold_vanishes(const Build *b, Val x);
 
 /* A number with its exact value, if known: num/den in lowest terms, den > 0; den = 0 if not. */
 typedef struct Num { double v; int64_t num, den; } Num;

@@ -58,7 +58,7 @@ static const Inst *operand(const Build *b, const Dot *d, int w) { return ir_inst
 
 static Val dot_zero(Build *b, Dot d, int w, Type want) {
   double v;
-  return ir_is_const(b->f, d.x[w], &v) && v == 0 ? fold_zeros(b, want) : VAL_NONE;
+  return ir_is_const(b->f, d.x[w], &v) && v == 0 && fold_vanishes(b, d.x[1 - w]) ? fold_zeros(b, want) : VAL_NONE;
 }
 
 static Val dot_spread(Build *b, Dot d, int w) {
@@ -133,7 +133,7 @@ static Val dot_diagonal(Build *b, Dot d, int w) {
 /* A sum over an axis that is zero but for a slice. */
 static Val dot_padded(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
-  if (i->op != OP_unslice) return VAL_NONE;
+  if (i->op != OP_unslice || !fold_vanishes(b, d.x[1 - w])) return VAL_NONE;
   int at = (int)ir_attr(b->f, i, 0), o = 1 - w, label = d.label[w][at];
   uint32_t start = (uint32_t)ir_attr(b->f, i, 1), step = (uint32_t)ir_attr(b->f, i, 2),
            total = (uint32_t)ir_attr(b->f, i, 3);

@@ -377,11 +377,19 @@ static Val fold_tri(Build *b, const Cand *c) {
 
 static Val fold_trisolve(Build *b, const Cand *c) {
   Look a = look(b, c->args[0]), x = look(b, c->args[1]);
-  if (is_zero(b, c->args[1])) return fold_zeros(b, c->type);
+  if (is_zero(b, c->args[1]) && fold_zero_wins(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
   return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]),
                      c->type);
+}
+
+static Val fold_solve(Build *b, const Cand *c) {
+  Look a = look(b, c->args[0]), x = look(b, c->args[1]);
+  if (is_zero(b, c->args[1])) return fold_zeros(b, c->type);
+  bool sa = a.op == OP_spread, sx = x.op == OP_spread;
+  if (!sa && !sx) return VAL_NONE;
+  return fold_coerce(b, ir_solve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0] != 0), c->type);
 }
 
 /* ---- lanes ---- */
@@ -423,6 +431,7 @@ static Val rule(Build *b, const Cand *c) {
   case OP_diagv: return fold_diagv(b, c);
   case OP_tri: return fold_tri(b, c);
   case OP_trisolve: return fold_trisolve(b, c);
+  case OP_solve: return fold_solve(b, c);
   case OP_batch_sum: return fold_batch_sum(b, c);
   case OP_spread: return ir_type(b->f, c->args[0]).lane ? c->args[0] : VAL_NONE;
   default: return VAL_NONE;

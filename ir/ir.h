@@ -138,6 +138,9 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   converge = 1: a fixed-point iteration (no xs, ys, zs): may end early, once no lane of any carry
  *   moves by more than 4 ulp of its largest; the result is that of n turns up to round-off.
  *   NaN that stays NaN does not move.
+ *   converge = 2: carries only, too; carry 0 is a real scalar. A turn begins only if carry 0 is positive in some lane, so
+ *   there may be none. In a lane where it is not a turn must change no carry: what a sample gets does not depend on the
+ *   others, and more turns do no harm.
  *
  * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
  *   turns of the maps (scans without carries) that it stands in; elsewhere `average`, which is what the
@@ -150,14 +153,22 @@ static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.a
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol} @rates: adaptive, dense output at times[nt];
- *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64.
- *   Not differentiable.
+ * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt];
+ *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64. A sample that
+ *   fails (abi.h says how it may) is NaN at every time. Not differentiable.
+ *
+ * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
+ *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the
+ *   scalar x, mostly the step.
  *
  * reversible (x..., inv...) {states} @body: a step f of the states that g undoes. body inputs: states x,
  *   states y (of the same types), invariants; body outputs: f(x, inv), one for each state, of its type, then
  *   g(y, inv) likewise; f does not read y, g does not read x, and g(f(x, inv), inv) = x. Results: f(x, inv).
  *   Reverse mode may compute x from the results instead of keeping it (passes/reversible.h).
+ *
+ * root (k, inv...) @body: the vector k, found by whatever means, as a solution of r(k, inv) = 0. body takes (k, inv...)
+ *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
+ *   (passes/root.c); k itself is constant.
  *
  * barrier (x, c...): the value x. No pass looks through it or takes two for one, so what is computed from it
  *   is computed anew and not kept from an earlier time; the code for it comes after that of c....
@@ -172,6 +183,13 @@ typedef enum Method {
 typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
 extern const MethodInfo ir_method[M_count];              /* ir/method.c */
 
+typedef enum Cause {
+  CAUSE_NOT_CONVERGED,       /* the iteration of the implicit method `about` in a step of length x */
+  CAUSE_NO_CROSSING,         /* a section met its surface not once in `about` steps of length x */
+  CAUSE_count
+} Cause;
+extern const char *const ir_cause[CAUSE_count];
+
 /* ---- types of results (shape.c) ------------------------------------------------------------------- */
 
 /* The type of op(args){attrs}@sub. On a violation returns false and says it in err. A const's dims and
@@ -181,6 +199,7 @@ bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t
 /* The type of result `index` of a MULTI instruction. */
 bool ir_result_type(const Fn *f, const Inst *multi, uint32_t index, Type *out);
 uint32_t ir_result_count(const Fn *f, const Inst *multi);
+int64_t ir_turns(const Fn *f, const Inst *scan);         /* to count work by: how many a loop has, or is taken to have */
 
 /* ---- building (build.c, fold.c) --------------------------------------------------------------------- */
 
@@ -228,6 +247,7 @@ Val ir_not(Build *b, Val x);
 
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
+Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about);
 Val ir_id(Build *b, Val x);
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those of `after` that are per sample count */
 Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
@@ -255,14 +275,16 @@ Val ir_tri(Build *b, Val x, bool upper, int k);
 Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo);
 Val ir_matmul(Build *b, Val x, Val y);                   /* the language's `@`: last with first axis */
 Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans);
+Val ir_solve(Build *b, Val a, Val x, bool trans);
 Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
-            uint32_t zs, bool reverse, bool converge, Fn *body);
+            uint32_t zs, bool reverse, uint32_t converge, Fn *body);
 Val ir_proj(Build *b, Val multi, uint32_t index);
 Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
                  uint32_t steps, uint32_t every, Fn *rates);
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, Fn *rates);
+           double rtol, double atol, int64_t max_steps, Fn *rates);
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
+Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
 Val ir_jac(Build *b, Val e, Val x);
 Val ir_divergence(Build *b, Val e, Val x);
@@ -308,8 +330,11 @@ typedef struct EvalEnv {
                int64_t elems, double *out);
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
-  /* When set, called after each instruction (NaN hunts, traces); false stops the evaluation. */
-  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value);
+  /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops
+   * the evaluation. */
+  bool (*watch)(void *ctx, const Fn *f, Val v, const Tensor *value, const Tensor *const *args);
+  /* When set, called after an `ode` in which samples failed. */
+  void (*failed)(void *ctx, const Fn *f, Val v, const HnnOde *ode);
   void *ctx;
 } EvalEnv;
 

@@ -27,6 +27,10 @@ Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
 Val ir_select(Build *b, Val c, Val x, Val y) {
   return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL);
 }
+
+Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about) {
+  return ir_emit(b, OP_require, (Val[]){ok, x}, 2, (int64_t[]){cause, about}, 2, NULL);
+}
 Val ir_id(Build *b, Val x) { return unary(b, OP_id, x, NULL, 0); }
 Val ir_spread(Build *b, Val x) { return ir_type(b->f, x).lane ? x : unary(b, OP_spread, x, NULL, 0); }
 Val ir_batch_sum(Build *b, Val x) { return unary(b, OP_batch_sum, x, NULL, 0); }
@@ -159,41 +163,49 @@ Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans) {
   return ir_emit(b, OP_trisolve, (Val[]){a, x}, 2, (int64_t[]){upper, trans}, 2, NULL);
 }
 
+Val ir_solve(Build *b, Val a, Val x, bool trans) {
+  return ir_emit(b, OP_solve, (Val[]){a, x}, 2, (int64_t[]){trans}, 1, NULL);
+}
+
 /* ---- loops ---- */
 
 Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
-            uint32_t zs, bool reverse, bool converge, Fn *body) {
+            uint32_t zs, bool reverse, uint32_t converge, Fn *body) {
   return ir_emit(b, OP_scan, args, nargs, (int64_t[]){n, carry, xs, ys, zs, reverse, converge}, 7, body);
 }
 
 Val ir_proj(Build *b, Val multi, uint32_t index) { return unary(b, OP_proj, multi, (int64_t[]){index}, 1); }
 
 static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv,
-                      uint32_t ninv, const int64_t attr[4], Fn *rates) {
+                      uint32_t ninv, const int64_t *attr, uint32_t nattr, Fn *rates) {
   Val *args = base_realloc(NULL, (states + 1 + ninv) * sizeof *args);
   if (states) memcpy(args, y0, states * sizeof *args);
   args[states] = clock;
   if (ninv) memcpy(args + states + 1, inv, ninv * sizeof *args);
-  Val v = ir_emit(b, op, args, states + 1 + ninv, attr, 4, rates);
+  Val v = ir_emit(b, op, args, states + 1 + ninv, attr, nattr, rates);
   free(args);
   return v;
 }
 
 Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
                  uint32_t steps, uint32_t every, Fn *rates) {
-  return trajectory(b, OP_integrate, y0, states, dt, inv, ninv, (int64_t[]){m, states, steps, every}, rates);
+  return trajectory(b, OP_integrate, y0, states, dt, inv, ninv, (int64_t[]){m, states, steps, every}, 4, rates);
 }
 
 Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, Fn *rates) {
-  int64_t attr[4] = {m, states};
+           double rtol, double atol, int64_t max_steps, Fn *rates) {
+  int64_t attr[5] = {m, states, [4] = max_steps};
   memcpy(&attr[2], &rtol, sizeof rtol);
   memcpy(&attr[3], &atol, sizeof atol);
-  return trajectory(b, OP_ode, y0, states, times, inv, ninv, attr, rates);
+  return trajectory(b, OP_ode, y0, states, times, inv, ninv, attr, 5, rates);
 }
 
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body) {
   return ir_emit(b, OP_reversible, args, nargs, (int64_t[]){states}, 1, body);
+}
+
+Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body) {
+  return ir_emit(b, OP_root, args, nargs, NULL, 0, body);
 }
 
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {

@@ -6,11 +6,11 @@
 
 /* Operands of the structural ops; a row of ops.def without its line here does not build. */
 enum {
-  ARITY_in = 0, ARITY_const = 0, ARITY_table = 0, ARITY_rand = -1, ARITY_select = 3, ARITY_id = 1, ARITY_barrier = -1,
+  ARITY_in = 0, ARITY_const = 0, ARITY_table = 0, ARITY_rand = -1, ARITY_select = 3, ARITY_require = 2, ARITY_id = 1, ARITY_barrier = -1,
   ARITY_spread = 1, ARITY_batch_sum = 1, ARITY_batch_mean = 2, ARITY_reshape = 1, ARITY_transpose = 1, ARITY_expand = 1,
   ARITY_sum = 1, ARITY_rmax = 1, ARITY_rmin = 1, ARITY_slice = 1, ARITY_unslice = 1, ARITY_concat = -1,
   ARITY_take = 1, ARITY_put = 1, ARITY_diag = 1, ARITY_diagv = 1, ARITY_tri = 1, ARITY_dot = 2,
-  ARITY_trisolve = 2, ARITY_scan = -1, ARITY_proj = 1, ARITY_integrate = -1, ARITY_ode = -1, ARITY_reversible = -1,
+  ARITY_trisolve = 2, ARITY_solve = 2, ARITY_scan = -1, ARITY_proj = 1, ARITY_integrate = -1, ARITY_ode = -1, ARITY_reversible = -1, ARITY_root = -1,
   ARITY_grad = 2, ARITY_jac = 2, ARITY_divergence = 2
 };
 

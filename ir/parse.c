@@ -99,6 +99,11 @@ static bool attr_value(Parser *p, const char *what, size_t len, int64_t *out) {
       if (read_accept_word(p, ir_method[m].name)) return *out = m, true;
     return read_mistake(p, p->pos, "unknown method");
   }
+  if (len == 5 && !memcmp(what, "cause", 5) && n && (p->text[p->pos] < '0' || p->text[p->pos] > '9')) {
+    for (int c = 0; c < CAUSE_count; c++)
+      if (read_accept_word(p, ir_cause[c])) return *out = c, true;
+    return read_mistake(p, p->pos, "unknown cause");
+  }
   return read_integer(p, INT64_MIN, INT64_MAX, out);
 }
 

@@ -15,7 +15,7 @@
  * its parent. Attributes carry the names of ops.def, lists in [ ]; three have a form of their own:
  * a `const` is `1/3` (exact), `~0.1` (only the f64 is known) or `1/3 = 0.34` (a value that is not the
  * nearest to its rational); a `dot` is its einsum, `+lanes` when it sums over the samples; `method`
- * is a name and rtol, atol are reals. `{name=number}` is accepted for all of them and printed when
+ * and `cause` are names and rtol, atol are reals. `{name=number}` is accepted for all of them and printed when
  * the short form could not say the same. Comments run from # to the end of the line. */
 #include "ir/text.h"
 
@@ -173,6 +173,8 @@ static bool attr_is(const char *name, size_t len, const char *what) {
 static void print_attr(FILE *out, const char *name, size_t len, int64_t a) {
   if (attr_is(name, len, "method") && a >= 0 && a < M_count) {
     fputs(ir_method[a].name, out);
+  } else if (attr_is(name, len, "cause") && a >= 0 && a < CAUSE_count) {
+    fputs(ir_cause[a], out);
   } else if (attr_is(name, len, "rtol") || attr_is(name, len, "atol")) {
     double v;
     memcpy(&v, &a, sizeof v);

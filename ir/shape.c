@@ -73,6 +73,15 @@ static bool shape_select(const Sig *s, Type *out) {
   return broadcast(s, (DType)s->type[1].dt, out);
 }
 
+static bool shape_require(const Sig *s, Type *out) {
+  if (!want_kind(s, 0, DT_BOOL) || !want_kind(s, 1, DT_REAL)) return false;
+  if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
+  if (s->attr[0] < 0 || s->attr[0] >= CAUSE_count || s->attr[1] < 0 ||
+      (s->attr[0] == CAUSE_NOT_CONVERGED && s->attr[1] >= M_count))
+    return shape_bad(s, "has a cause and what it is about");
+  return broadcast(s, DT_REAL, out);
+}
+
 /* ---- leaves ---- */
 
 static bool shape_in(const Sig *s, Type *out) {
@@ -352,17 +361,27 @@ static bool shape_dot(const Sig *s, Type *out) {
   return shape_sane(s, t);
 }
 
-static bool shape_trisolve(const Sig *s, Type *out) {
+/* A square matrix and as many rows. */
+static bool linear_system(const Sig *s, Type *out) {
   char y[SHAPE_TEXT], z[SHAPE_TEXT];
   Type a = s->type[0], x = s->type[1];
   if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
-  if ((s->attr[0] | s->attr[1]) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
   if (a.rank != 2 || a.dim[0] != a.dim[1] || x.rank < 1 || x.rank > 2 || x.dim[0] != a.dim[0])
     return shape_bad(s, "needs a square matrix and as many rows, found %s and %s", shape_text(s, a, y),
                      shape_text(s, x, z));
   *out = x;
   out->lane |= a.lane;
   return true;
+}
+
+static bool shape_trisolve(const Sig *s, Type *out) {
+  if ((s->attr[0] | s->attr[1]) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
+  return linear_system(s, out);
+}
+
+static bool shape_solve(const Sig *s, Type *out) {
+  if (s->attr[0] & ~INT64_C(1)) return shape_bad(s, "has `trans` 0 or 1");
+  return linear_system(s, out);
 }
 
 /* ---- derivatives ---- */

@@ -32,6 +32,7 @@ bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);
 bool shape_ode(const Sig *s, Type *out);
 bool shape_reversible(const Sig *s, Type *out);
+bool shape_root(const Sig *s, Type *out);
 
 static inline Type type_with_axis(Type t, int axis, uint32_t n) {
   memmove(t.dim + axis + 1, t.dim + axis, (size_t)(t.rank - axis) * sizeof t.dim[0]);

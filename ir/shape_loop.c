@@ -48,8 +48,8 @@ static bool scan_counts(const Sig *s) {
   const int64_t *a = s->attr;
   for (int k = SCAN_N; k <= SCAN_ZS; k++)
     if (!small_attr(s, a[k], 0, "counts")) return false;
-  if ((a[SCAN_REVERSE] | a[SCAN_CONVERGE]) & ~INT64_C(1))
-    return shape_bad(s, "has `reverse` and `converge` 0 or 1");
+  if ((a[SCAN_REVERSE] & ~INT64_C(1)) || a[SCAN_CONVERGE] < 0 || a[SCAN_CONVERGE] > 2)
+    return shape_bad(s, "has `reverse` 0 or 1 and `converge` 0, 1 or 2");
   if (a[SCAN_N] == 0 && (a[SCAN_XS] || a[SCAN_YS])) return shape_bad(s, "of no turns has nothing to stack");
   if (a[SCAN_CONVERGE] && (a[SCAN_XS] || a[SCAN_YS] || a[SCAN_ZS] || !a[SCAN_CARRY]))
     return shape_bad(s, "to convergence has carries only");
@@ -67,6 +67,8 @@ static bool scan_counts(const Sig *s) {
 bool shape_scan(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
   if (!scan_counts(s)) return false;
+  if (a[SCAN_CONVERGE] == 2 && (s->type[0].dt != DT_REAL || s->type[0].rank))
+    return shape_bad(s, "that goes on while carry 0 is positive needs a real scalar there");
   uint32_t carry = (uint32_t)a[SCAN_CARRY], seq = carry + (uint32_t)a[SCAN_XS];
   for (uint32_t k = 0; k < s->nargs; k++) {
     Type t = s->type[k];
@@ -144,6 +146,7 @@ bool shape_ode(const Sig *s, Type *out) {
   if (!method_attr(s, true)) return false;
   if (!(tol[0] >= 0) || !(tol[1] >= 0) || !(tol[0] + tol[1] > 0) || isinf(tol[0] + tol[1]))
     return shape_bad(s, "needs a positive tolerance");
+  if (a[4] < 1 || a[4] > INT32_MAX) return shape_bad(s, "needs a number of steps");
   if (a[1] < 1 || a[1] >= s->nargs)
     return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
   uint32_t n = (uint32_t)a[1];
@@ -184,6 +187,28 @@ bool shape_reversible(const Sig *s, Type *out) {
   return true;
 }
 
+/* k, inv...; the body takes the same and returns r, dr/dk. */
+bool shape_root(const Sig *s, Type *out) {
+  Type r, jacobian;
+  if (!s->nargs || s->type[0].dt != DT_REAL || s->type[0].rank != 1) return shape_bad(s, "needs a vector");
+  if (s->sub->in.n != s->nargs)
+    return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
+  for (uint32_t k = 0; k < s->nargs; k++)
+    if (!body_in(s, k, s->type[k], "operand")) return false;
+  Type t = s->type[0], square = type_with_axis(t, 0, t.dim[0]);
+  if (s->sub->out.n != 2 || !body_out(s->sub, 0, &r) || !body_out(s->sub, 1, &jacobian) || !type_same_dims(r, t) ||
+      !type_same_dims(jacobian, square))
+    return shape_bad(s, "of size %u needs a body that returns as many numbers and a square matrix", t.dim[0]);
+  *out = t;
+  return true;
+}
+
+int64_t ir_turns(const Fn *f, const Inst *scan) {
+  enum { WHILE_TURNS = 8 };  /* of a loop that ends when its samples are done */
+  int64_t n = ir_attr(f, scan, SCAN_N);
+  return ir_attr(f, scan, SCAN_CONVERGE) == 2 && n > WHILE_TURNS ? WHILE_TURNS : n;
+}
+
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
@@ -204,7 +229,7 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
     *n = integrate_points(a);
     return true;
   case OP_ode:
-    if (m->nattr != 4 || a[1] < 0 || a[1] >= m->nargs) return false;
+    if (m->nattr != 5 || a[1] < 0 || a[1] >= m->nargs) return false;
     Val times = ir_arg(f, m, (uint32_t)a[1]);
     if (times.id >= f->inst.n) return false;
     *n = ir_type(f, times).dim[0];

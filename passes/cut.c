@@ -61,7 +61,7 @@ static uint16_t own_cost(const Cut *c, const Inst *i) {
   case OP_and: case OP_or: case OP_not:
     return 0;
   case OP_add: case OP_sub: case OP_mul: case OP_neg: case OP_abs: case OP_sign: case OP_relu: case OP_min: case OP_max:
-  case OP_select: case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_concat: case OP_tri:
+  case OP_select: case OP_require: case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_concat: case OP_tri:
     return 1;
   case OP_div:
     return 2;

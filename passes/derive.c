@@ -287,6 +287,10 @@ static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag)
     replace(&g, step_inline(g, NULL));
     replace(&g, pass_simplify(g));
   }
+  if (g && root_any(g)) {
+    replace(&g, root_forget(g));
+    replace(&g, pass_simplify(g));
+  }
   return g;
 }
 

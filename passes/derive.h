@@ -51,7 +51,7 @@ void active_finish(Active *a);
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
 
 /* The attributes of a scan by name. */
-typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv; bool reverse, converge; } ScanShape;
+typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
 ScanShape scan_shape(const Fn *f, const Inst *i);
 bool sums_batch(const Fn *f);                            /* holds a sum over the batch, itself or a body of it */
 Val fn_input(const Fn *f, uint32_t index);               /* the `in` instruction, VAL_NONE if there is none */
@@ -91,6 +91,12 @@ void undo_rest(Region *r);                               /* undoes all steps and
 Fn *step_forward(const Fn *body);
 /* Emits callee (or what outputs [first, first + n) need of it) with its inputs bound; map: by id of callee. */
 void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
+
+/* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
+Region region_over(Region *r, const Fn *f, const Val *args);
+
+bool root_any(const Fn *f);                              /* holds a `root`, itself or a body of it */
+Fn *root_forget(const Fn *f);                              /* f with what they are roots of forgotten (root.c) */
 
 bool step_any(const Fn *f);                              /* holds a reversible step, itself or a body of it */
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those

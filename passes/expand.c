@@ -131,7 +131,7 @@ static bool has_op(const Fn *f, unsigned flags, Op op) {
 }
 
 /* Whether outputs [from, to) follow from input `index`. */
-static bool follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
+bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
   bool *yes = base_realloc(NULL, f->inst.n), any = false;
   memset(yes, 0, f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -156,8 +156,8 @@ static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map, bool
   uint32_t steps = (uint32_t)ir_attr(f, i, 2), every = (uint32_t)ir_attr(f, i, 3), n = t.states;
   t.rates = expand_alone(ir_body(f, i), false);
   t.reversible = reversible && method_symmetric(t.method);
-  t.timed = follows(t.rates, 0, n, n);
-  t.drift_timed = follows(t.rates, 0, 1, n);
+  t.timed = expand_follows(t.rates, 0, n, n);
+  t.drift_timed = expand_follows(t.rates, 0, 1, n);
   t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
   Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
   Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};

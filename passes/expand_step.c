@@ -7,18 +7,12 @@
  *                     Between outputs steps join theirs, too: D(h/2), then (K(h), D(h))^n, then D(-h/2):
  *                     one drift a kick, and no force outside of the loop. What undoes K D
  *                     takes the force where K has, so that a backward pass computes it once.
- *   implicit          Runge-Kutta stages K_i = f(t + c_i dt, y + dt sum_j a_ij K_j) by fixed-point
- *                     iteration in a `converge` scan of at most 50 turns, from K_i = f(t, y). The last
- *                     turn stands outside and measures the residual; a sample that has not converged
- *                     (relative 1e-6 in f64, 1e-3 in f32) becomes NaN instead of being wrong. Where functions are
- *                     compared (FN_EXACT) 1e-12: what is left of an iteration must not look like a difference. */
+ *   implicit          Runge-Kutta, see expand_implicit.c */
 #include "passes/expand.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { FIXED_POINT_TURNS = 50 };
 
 /* ---- small values ---- */
 
@@ -34,7 +28,7 @@ static Val coef(Build *b, double v) {
 static Val scaled(Build *b, double c, Val x) { return c == 1 ? x : ir_mul(b, coef(b, c), x); }
 
 /* sum_j c[j] * x[j*stride]; VAL_NONE if every c is 0 */
-static Val combine(Build *b, const double *c, const Val *x, int n, uint32_t stride) {
+Val expand_combine(Build *b, const double *c, const Val *x, int n, uint32_t stride) {
   Val sum = VAL_NONE;
   for (int j = 0; j < n; j++) {
     if (c[j] == 0) continue;
@@ -44,12 +38,12 @@ static Val combine(Build *b, const double *c, const Val *x, int n, uint32_t stri
   return sum;
 }
 
-static Val add_scaled(Build *b, Val y, Val h, Val rate) {
+Val expand_add_scaled(Build *b, Val y, Val h, Val rate) {
   return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y;
 }
 
 /* The length of the step, with its sign. */
-static Val length(const Scope *s) { return s->back ? ir_neg(s->b, s->dt) : s->dt; }
+Val expand_length(const Scope *s) { return s->back ? ir_neg(s->b, s->dt) : s->dt; }
 
 /* (k + c) * dt; c counts from where the step begins */
 static Val time_at(const Traj *t, const Scope *s, double c) {
@@ -58,7 +52,7 @@ static Val time_at(const Traj *t, const Scope *s, double c) {
   return ir_mul(s->b, c == 0 ? s->k : ir_add(s->b, s->k, coef(s->b, c)), s->dt);
 }
 
-static void rates_at(const Traj *t, const Scope *s, const Val *y, double c, Val *dy) {
+void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy) {
   uint32_t n = t->states;
   Val *args = base_realloc(NULL, sizeof *args * (n + 1 + t->ninv));
   for (uint32_t k = 0; k < n; k++) args[k] = t->derivs ? ir_id(s->b, y[k]) : y[k];
@@ -76,19 +70,19 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
   Val *k = base_realloc(NULL, sizeof *k * n * (MAX_STAGES + 1)), *at = k + n * MAX_STAGES;
   for (int i = 0; i < rk->stages; i++) {
     for (uint32_t v = 0; v < n; v++)
-      at[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->a[i], k + v, i, n));
-    rates_at(t, s, at, rk->c[i], k + (uint32_t)i * n);
+      at[v] = expand_add_scaled(s->b, s->y[v], s->dt, expand_combine(s->b, rk->a[i], k + v, i, n));
+    expand_rates(t, s, at, rk->c[i], k + (uint32_t)i * n);
   }
   for (uint32_t v = 0; v < n; v++)
-    s->y[v] = add_scaled(s->b, s->y[v], s->dt, combine(s->b, rk->b, k + v, rk->stages, n));
+    s->y[v] = expand_add_scaled(s->b, s->y[v], s->dt, expand_combine(s->b, rk->b, k + v, rk->stages, n));
   free(k);
 }
 
 /* y[which] += w*dt*f_which(y, t + c*dt) */
 static void move(const Traj *t, Scope *s, int which, double w, double c) {
   Val dy[2];
-  rates_at(t, s, s->y, c, dy);
-  s->y[which] = add_scaled(s->b, s->y[which], scaled(s->b, w, length(s)), dy[which]);
+  expand_rates(t, s, s->y, c, dy);
+  s->y[which] = expand_add_scaled(s->b, s->y[which], scaled(s->b, w, expand_length(s)), dy[which]);
 }
 
 static void step_symplectic_euler(const Traj *t, Scope *s) {
@@ -136,57 +130,6 @@ static void step_composition(const Traj *t, Scope *s, const Composition *c, Piec
   }
 }
 
-/* The stages again, from the stages: next[i*n + v]. A stage sees those before it renewed, which
- * takes fewer turns. */
-static void stages_again(const Traj *t, const Scope *s, const Tableau *rk, const Val *k, Val *next) {
-  uint32_t n = t->states;
-  Val *at = base_realloc(NULL, sizeof *at * n);
-  memcpy(next, k, sizeof *next * n * (uint32_t)rk->stages);
-  for (int i = 0; i < rk->stages; i++) {
-    for (uint32_t v = 0; v < n; v++)
-      at[v] = add_scaled(s->b, s->y[v], length(s), combine(s->b, rk->a[i], next + v, rk->stages, n));
-    rates_at(t, s, at, rk->c[i], next + (uint32_t)i * n);
-  }
-  free(at);
-}
-
-static Val largest(Build *b, Val max, Val x) {
-  uint32_t n = (uint32_t)type_count(ir_type(b->f, x));
-  x = ir_abs(b, x);
-  if (ir_type(b->f, x).rank) x = ir_rmax(b, ir_reshape(b, x, 1, &n), 0);
-  return max.id ? ir_max(b, max, x) : x;
-}
-
-/* Whether |dt|*|K' - K| <= tolerance * (|y| + |dt|*|K'|), in the largest elements of the states, or of
- * those that are shared. */
-static Val converged(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next,
-                     bool shared) {
-  Build *b = s->b;
-  Val change = VAL_NONE, size = VAL_NONE, rate = VAL_NONE, h = ir_abs(b, s->dt);
-  for (uint32_t v = 0; v < t->states; v++) {
-    if (shared && ir_type(b->f, old[v]).lane) continue;
-    size = largest(b, size, old[v]);
-    for (int i = 0; i < stages; i++) {
-      uint32_t j = (uint32_t)i * t->states + v;
-      rate = largest(b, rate, next[j]);
-      change = largest(b, change, ir_sub(b, next[j], k[j]));
-    }
-  }
-  double part = b->f->f64 == FN_EXACT ? 1e-12 : b->f->f64 ? 1e-6 : 1e-3;
-  Val bound = ir_mul(b, ir_const(b, part), ir_add(b, size, ir_mul(b, h, rate)));
-  return ir_le(b, ir_mul(b, h, change), bound);
-}
-
-/* NaN for what has not converged, by a factor, so that derivatives are NaN, too; a shared state does not depend on the
- * others. */
-static void poison(const Traj *t, Scope *s, int stages, const Val *old, const Val *k, const Val *next) {
-  Build *b = s->b;
-  for (uint32_t v = 0; v < t->states; v++) {
-    Val good = converged(t, s, stages, old, k, next, !ir_type(b->f, old[v]).lane);
-    s->y[v] = ir_mul(b, s->y[v], ir_select(b, good, ir_const(b, 1), ir_const(b, NAN)));
-  }
-}
-
 Scope expand_enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals *args, Val *hold) {
   Scope in = {.b = b, .y = hold, .inv = hold + t->states, .back = outer->back};
   Fn *of = outer->b->f;
@@ -209,38 +152,6 @@ Scope expand_enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals
 
 Val expand_lanes(Build *b, Val x, bool lane) { return lane ? ir_spread(b, x) : x; }
 
-static void step_implicit(const Traj *t, Scope *s, const Tableau *rk) {
-  uint32_t n = t->states, nk = n * (uint32_t)rk->stages;
-  Val *hold = base_realloc(NULL, sizeof *hold * (3 * nk + n + t->ninv));
-  Val *k = hold, *next = hold + nk, *in_k = next + nk, *names = in_k + nk;
-  rates_at(t, s, s->y, 0, next);
-  for (uint32_t j = 0; j < nk; j++) k[j] = expand_lanes(s->b, next[j % n], ir_type(s->b->f, s->y[j % n]).lane);
-
-  Fn *body = ir_sub_create(s->b->f, "stages");
-  Build b;
-  Vals args = {0};
-  ir_build_init(&b, body);
-  b.at = s->b->at;
-  for (uint32_t j = 0; j < nk; j++) {
-    *vec_push(&args) = k[j];
-    in_k[j] = ir_input(&b, "K", IN_STATE, j, ir_type(s->b->f, k[j]));
-  }
-  Scope in = expand_enter(t, s, &b, true, &args, names);
-  stages_again(t, &in, rk, in_k, next);
-  for (uint32_t j = 0; j < nk; j++) ir_output(&b, expand_lanes(&b, next[j], ir_type(body, in_k[j]).lane), NULL);
-  ir_build_finish(&b);
-  Val loop = ir_scan(s->b, args.at, args.n, FIXED_POINT_TURNS, nk, 0, 0, 0, false, true, body);
-  for (uint32_t j = 0; j < nk; j++) k[j] = ir_proj(s->b, loop, j);
-  vec_free(&args);
-
-  stages_again(t, s, rk, k, next);
-  memcpy(names, s->y, sizeof *names * n);
-  for (uint32_t v = 0; v < n; v++)
-    s->y[v] = add_scaled(s->b, s->y[v], length(s), combine(s->b, rk->b, next + v, rk->stages, n));
-  poison(t, s, rk->stages, names, k, next);
-  free(hold);
-}
-
 void expand_step(const Traj *t, Scope *s, Piece piece) {
   Tableau rk;
   Composition c;
@@ -253,5 +164,5 @@ void expand_step(const Traj *t, Scope *s, Piece piece) {
   else if (t->method == M_EULER || t->method == M_RK4)
     step_explicit(t, s, &rk);
   else
-    step_implicit(t, s, &rk);
+    expand_implicit(t, s, &rk);
 }

@@ -2,7 +2,7 @@
  *
  * An elementwise op costs 1 an element, whatever the hardware makes of it; a dot 2 for each product
  * that is summed and 1 when nothing is; sums and extrema 1 for each element read; a triangular solve
- * n^2 a column; moves and draws nothing. A scan costs its turns. Work is per sample if an operand or
+ * n^2 a column, any other 2 n^3/3 + 2 n^2; moves and draws nothing. A scan costs its turns, 8 where it ends when its samples are done. Work is per sample if an operand or
  * the result is. `integrate` and `ode`, and derivatives not yet expanded, count nothing. */
 #include "passes/pass.h"
 
@@ -41,6 +41,13 @@ static int64_t dot_flops(const Fn *f, const Inst *i) {
   return times(n, summed || n != out ? 2 : 1);
 }
 
+/* Elimination, 2 n^3/3 to leading order, and 2 n^2 for each right-hand side. */
+static int64_t solve_flops(int64_t n, int64_t elements) {
+  int64_t elimination = 0;
+  for (int64_t k = 1; k < n; k++) elimination = plus(elimination, times(k, 2 * k + 1));
+  return plus(elimination, times(2 * n, elements));
+}
+
 static int64_t inst_flops(const Fn *f, const Inst *i) {
   Op op = (Op)i->op;
   switch (ir_op[op].cls) {
@@ -55,6 +62,7 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   }
   switch (op) {
   case OP_select:
+  case OP_require:
     return type_count(i->type);
   case OP_dot:
     return dot_flops(f, i);
@@ -66,6 +74,8 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
     return type_count(ir_type(f, ir_arg(f, i, 0)));
   case OP_trisolve:
     return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
+  case OP_solve:
+    return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));
   default:
     return 0;
   }
@@ -110,7 +120,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     bool lane = per_sample(f, i);
     if (i->op == OP_scan) {
       const Fn *body = ir_body(f, i);
-      int64_t n = times(turns, ir_attr(f, i, 0));
+      int64_t n = times(turns, ir_turns(f, i));
       count(rows, body, n);
       for (uint32_t k = (uint32_t)(ir_attr(f, i, 1) + ir_attr(f, i, 3)); k < body->out.n; k++) {
         int64_t each = times(n, type_count(ir_type(body, body->out.at[k])));

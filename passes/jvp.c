@@ -175,6 +175,7 @@ NONE_RULE(const)
 NONE_RULE(table)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
+NONE_RULE(require)
 
 #define FAULT_RULE(op_name)                                                                        \
   Val jvp_##op_name(Jvp *s, Val v, const Inst *i)                                                  \
@@ -294,6 +295,20 @@ Val jvp_trisolve(Jvp *s, Val v, const Inst *i)
     rhs = rhs.id ? ir_sub(b, rhs, moved) : ir_neg(b, moved);
   }
   return rhs.id ? ir_trisolve(b, primal(s, i, 0), rhs, upper, trans) : VAL_NONE;
+}
+
+/* The same, A being any square matrix. */
+Val jvp_solve(Jvp *s, Val v, const Inst *i)
+{
+  Build *b = s->r->b;
+  bool trans = attr(s, i, 0) != 0;
+  Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
+  if (ta.id) {
+    static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
+    Val moved = ir_dot(b, ta, region_value(s->r, v), false, trans ? col_row : row_col, col, i->type.rank, row);
+    rhs = rhs.id ? ir_sub(b, rhs, moved) : ir_neg(b, moved);
+  }
+  return rhs.id ? ir_solve(b, primal(s, i, 0), rhs, trans) : VAL_NONE;
 }
 
 Val jvp_proj(Jvp *s, Val v, const Inst *i)

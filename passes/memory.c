@@ -21,7 +21,7 @@ static int64_t values(const Fn *f)
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     OpClass c = ir_op[i->op].cls;
-    if (c == OPC_EW1 || c == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_concat ||
+    if (c == OPC_EW1 || c == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_concat ||
         i->op == OP_grad)
       n = plus(n, type_count(i->type));
     if (i->sub) n = plus(n, values(ir_body(f, i)));

@@ -60,6 +60,9 @@ Fn *pass_step_mean(const Fn *loss, Diag *diag);
  * sweeps were taken. Forgets them. out NULL: only that. */
 void pass_jacobians_print(FILE *out, const char *comment, const Source *src);
 
+/* watch.c: f with one output more, per sample: 0, or NaN if a trajectory in it is not finite. Without trajectories a copy. */
+Fn *pass_watch(const Fn *f);
+
 /* split.c: cuts a derived function into parts, which are run one after the other:
  *   part 0       `pre`: what follows from shared inputs alone; shared -> shared
  *   part 2k+1    phase k of the batch, for each sample -> values per sample and sums over the batch

@@ -57,6 +57,7 @@ Deps sparsity_select(PFrame *fr, const Inst *i) {
 NONE_RULE(in)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
+NONE_RULE(require)
 
 #define SAME_RULE(name)                                                                            \
   Deps sparsity_##name(PFrame *fr, const Inst *i) { return deps_of(fr, i, 0); }
@@ -72,6 +73,7 @@ SMEAR_RULE(scan)
 SMEAR_RULE(integrate)
 SMEAR_RULE(ode)
 SMEAR_RULE(reversible)
+SMEAR_RULE(root)
 SMEAR_RULE(grad)
 SMEAR_RULE(jac)
 SMEAR_RULE(divergence)
@@ -351,5 +353,25 @@ Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
       uint32_t sum = sets_close(sets(fr));
       out.id[r * cols + c] = sum == SET_ZERO ? sum : sets_union(sets(fr), sum, deps_at(a, r * n + r));
     }
+  return deps_close(out, n * cols);
+}
+
+/* Each column of the result follows from all of A and its own right-hand side. */
+Deps sparsity_solve(PFrame *fr, const Inst *i) {
+  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+  int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
+  Deps out = deps_new(fr->pass, n * cols);
+  for (int64_t c = 0; c < cols; c++) {
+    bool zero = true;
+    sets_open(sets(fr));
+    for (int64_t k = 0; k < n; k++) {
+      uint32_t id = deps_at(b, k * cols + c);
+      zero = zero && id == SET_ZERO;
+      sets_add(sets(fr), id);
+    }
+    for (int64_t k = 0; !zero && k < n * n; k++) sets_add(sets(fr), deps_at(a, k));
+    uint32_t all = sets_close(sets(fr));
+    for (int64_t k = 0; k < n; k++) out.id[k * cols + c] = zero ? SET_ZERO : all ? all : SET_NONE;
+  }
   return deps_close(out, n * cols);
 }

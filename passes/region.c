@@ -266,7 +266,8 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
   case OPC_STRUCT: break;
   }
   if (ir_op[i->op].flags & (OPF_LEAF | OPF_IMPURE)) return false;
-  if (i->op == OP_batch_mean) return false;
+  if (i->op == OP_batch_mean || i->op == OP_require) return false;
+  if (i->op == OP_root) return any_arg(a, f, i, 1);
   if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
   if (i->op == OP_proj) {
     Val multi = ir_arg(f, i, 0);
@@ -316,7 +317,7 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
 ScanShape scan_shape(const Fn *f, const Inst *i)
 {
   ScanShape s = {ir_attr(f, i, 0), ir_attr(f, i, 1), ir_attr(f, i, 2), ir_attr(f, i, 3), ir_attr(f, i, 4), 0,
-                 ir_attr(f, i, 5) != 0, ir_attr(f, i, 6) != 0};
+                 (uint32_t)ir_attr(f, i, 6), ir_attr(f, i, 5) != 0};
   s.inv = i->nargs - s.carry - s.xs;
   return s;
 }
@@ -372,7 +373,7 @@ bool *scan_kept(const Fn *f, const Inst *scan)
   if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    kept[id] = ir_transcendental((Op)i->op) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    kept[id] = (ir_transcendental((Op)i->op) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
   if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);
@@ -409,10 +410,17 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   return ir_scan(b, args, i->nargs, s.n, s.carry, s.xs, ys, s.zs, s.reverse, false, body);
 }
 
+/* Loops that end when their samples are done look for a solution, which `root` names: no sweep goes through them. If one
+ * does, region_saved stores what it asks for. */
+static bool stores(const Fn *f, const Inst *scan)
+{
+  return ir_attr(f, scan, 1) > 0 && ir_attr(f, scan, 6) != 2 && !undo_scan_can(f, scan);
+}
+
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
 {
   Inst i = *ir_inst(from, v);
-  if (i.op != OP_proj && !(i.op == OP_scan && store && ir_attr(from, &i, 1) > 0 && !undo_scan_can(from, &i)))
+  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i)))
     return ir_copy_inst(b, from, v, map);
   Role role = b->role;
   Op of = b->of;

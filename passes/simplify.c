@@ -141,7 +141,7 @@ static Val slice_inst(Walk *w, const Inst *i)
   return stacked_element(w->b, x, (uint32_t)ir_attr(w->from, i, 1));
 }
 
-/* Bodies of `integrate`, `ode` and `reversible` are functions of their own. */
+/* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */
 static Val with_body(Walk *w, const Inst *i)
 {
   Fn *body = simplify(ir_body(w->from, i), w->b->powers);
@@ -172,7 +172,7 @@ void walk_inst(Walk *w, uint32_t id)
   else if (i->op == OP_mul) v = product_inst(w, i);
   else if (i->op == OP_slice) v = slice_inst(w, i);
   else if (i->op == OP_id && !w->named) v = w->map[ir_arg(w->from, i, 0).id];
-  else if (i->op == OP_integrate || i->op == OP_ode || i->op == OP_reversible) v = with_body(w, i);
+  else if (i->op == OP_integrate || i->op == OP_ode || i->op == OP_reversible || i->op == OP_root) v = with_body(w, i);
   w->b->at = was.at;
   w->b->role = was.role;
   w->b->of = was.of;

@@ -68,6 +68,7 @@ static Val constant_input(Loop *l, uint32_t k)
   Fn *g = l->up->b->f;
   Val a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
   if (k >= l->sh.carry + l->sh.xs) return a;
+  if (k == 0 && l->sh.converge == 2) return VAL_NONE;
   if (k < l->sh.carry) return l->body->out.at[k].id == fn_input(l->body, k).id ? a : VAL_NONE;
   const Inst *i = ir_inst(g, a);
   if (i->op == OP_expand && ir_attr(g, i, 0) == 0) return ir_arg(g, i, 0);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A region over the step f, all of whose values (the carries that its loops store, too) are emitted to r->b. */
-static Region over_step(Region *r, const Fn *f, const Val *args)
+Region region_over(Region *r, const Fn *f, const Val *args)
 {
   Region w = {.src = f, .n = f->inst.n, .b = r->b, .diag = r->diag};
   w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
@@ -76,7 +76,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
   } else {
     for (uint32_t k = 0; k < i->nargs; k++) args[k] = region_value(r, ir_arg(r->src, i, k));
   }
-  Region w = over_step(r, f, args);
+  Region w = region_over(r, f, args);
   sweep_step(s, i, f, &w, res);
   region_finish(&w);
   ir_fn_destroy(f);
@@ -97,7 +97,7 @@ Val jvp_reversible(Jvp *s, Val v, const Inst *i)
     args[k] = region_value(r, ir_arg(r->src, i, k));
     if (in.id && tangent.id && ir_type(f, in).dt == DT_REAL) x[nx] = in, t[nx++] = tangent;
   }
-  Region w = over_step(r, f, args);
+  Region w = region_over(r, f, args);
   if (nx && !jvp_sweep(&w, x, t, nx, f->out.at, states, jvp_results(s, v))) r->failed = true;
   region_finish(&w);
   ir_fn_destroy(f);

@@ -22,6 +22,7 @@ LEAF_RULE(const)
 LEAF_RULE(table)
 LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
+LEAF_RULE(require)
 
 void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 {
@@ -253,4 +254,21 @@ void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c)
   if (!vjp_active(s, operand(s, i, 0))) return;
   static const int row[] = {0, 2}, col[] = {1, 2}, out[] = {0, 1}, out_trans[] = {1, 0};
   push_dot(s, i, operand(s, i, 0), u, row, region_value(vjp_region(s), v), col, 2, trans ? out_trans : out, push_triangle);
+}
+
+static void push_minus(Vjp *s, const Inst *i, Val to, Val c, bool whole)
+{
+  push_plain(s, i, to, ir_neg(vjp_region(s)->b, c), whole);
+}
+
+/* The same, A being any square matrix. */
+void vjp_solve(Vjp *s, Val v, const Inst *i, Val c)
+{
+  Build *b = vjp_region(s)->b;
+  bool trans = attr(s, i, 0) != 0;
+  Val u = ir_solve(b, primal(s, i, 0), c, !trans);
+  vjp_push(s, operand(s, i, 1), u);
+  if (!vjp_active(s, operand(s, i, 0))) return;
+  static const int row[] = {0, 2}, col[] = {1, 2}, out[] = {0, 1}, out_trans[] = {1, 0};
+  push_dot(s, i, operand(s, i, 0), u, row, region_value(vjp_region(s), v), col, 2, trans ? out_trans : out, push_minus);
 }

@@ -2,7 +2,7 @@
  * and Wanner (coefficients and citation in ode_tables.inc, the stepper in ode_step.inc).
  *
  * A lane fails when its right-hand side is not finite however small the step, when the step falls below
- * round-off of t, or after 10^6 steps; its output is NaN at every time and it is counted in the result.
+ * round-off of t, or after `max_steps`; its output is NaN at every time and it is counted in the result.
  * Relative tolerances below 10 ulp cannot be met and are raised to that. */
 #include "runtime/runtime.h"
 
@@ -22,11 +22,13 @@ typedef struct Lane {
   int32_t next, upto;        /* first output time not written yet; the end of those in this step */
   int32_t steps;
   LaneState state;
+  HnnOdeFailure why;         /* of a lane that failed */
   bool last, accepted, rejected;
 } Lane;
 
-static void ode_lane_fail(Lane *q) {
+static void ode_lane_fail(Lane *q, HnnOdeFailure why) {
   q->state = LANE_FAILED;
+  q->why = why;
   q->h = 0;
 }
 
@@ -37,12 +39,14 @@ static bool ode_ordered(const double *t, int32_t n, double dir) {
 }
 
 /* Sets each running lane's step to end at the last time at most; false when no lane runs. */
-static bool ode_prepare(Lane *lane, int64_t n, double end, double dir) {
+static bool ode_prepare(Lane *lane, int64_t n, double end, double dir, int32_t max_steps) {
   bool any = false;
   for (int64_t l = 0; l < n; l++) {
     Lane *q = &lane[l];
     if (q->state != LANE_RUNS) { q->h = 0; continue; }
-    if (++q->steps > ODE_MAX_STEPS || 0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) { ode_lane_fail(q); continue; }
+    if (q->steps == max_steps) { ode_lane_fail(q, HNN_ODE_STEPS); continue; }
+    q->steps++;
+    if (0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) { ode_lane_fail(q, HNN_ODE_SMALL); continue; }
     q->last = (q->t + 1.01 * q->h - end) * dir > 0;
     if (q->last) q->h = end - q->t;
     any = true;
@@ -57,7 +61,7 @@ static void ode_control(Lane *q, const OdeMethod *m, double err, double span) {
   if (!isfinite(err)) {                        /* outside the domain: come closer */
     q->h *= 0.1;
     q->rejected = true;
-    if (q->h == 0) ode_lane_fail(q);
+    if (q->h == 0) ode_lane_fail(q, HNN_ODE_SMALL);
     return;
   }
   const double fac = pow(err, expo);

@@ -37,7 +37,7 @@ void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss
   const double spent = now - p->started;
   duration(step > p->first ? spent * (double)(p->steps - step) / (double)(step - p->first) : 0, left, sizeof left);
   amount(samples_per_s, rate, sizeof rate);
-  if (!isnan(test)) snprintf(held, sizeof held, "  test %.4e", test);
+  if (p->tested || !isnan(test)) snprintf(held, sizeof held, "  test %.4e", test);
   const int wide = snprintf(NULL, 0, "%lld", (long long)p->steps);
   snprintf(out, size, "%s %*lld/%lld  loss %.4e%s  lr %.2e  %s samples/s  %s left", p->name, wide, (long long)step,
            (long long)p->steps, loss, held, lr, rate, left);

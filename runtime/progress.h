@@ -9,7 +9,7 @@
 
 typedef struct RtProgress {
   FILE *out;
-  bool terminal, quiet;
+  bool terminal, quiet, tested;    /* tested: a test loss is shown, whatever it is */
   const char *name;
   int64_t steps, first, last_step;
   double started, shown;     /* seconds; when the last line was written */
@@ -17,7 +17,7 @@ typedef struct RtProgress {
 } RtProgress;
 
 void rt_progress_init(RtProgress *p, FILE *out, bool quiet, const char *name, int64_t step, int64_t steps);
-/* test NaN: there is none. */
+/* test NaN: there is none, unless p->tested. */
 void rt_progress_step(RtProgress *p, int64_t step, double loss, double test, double lr, double samples_per_s);
 void rt_progress_finish(RtProgress *p);                  /* ends the line: before any other message */
 /* The text of a line; at most size - 1 bytes. */

@@ -107,7 +107,8 @@ void claims_arguments(const Fn *f, uint64_t seed, Nudge nudge, Tensor *in) {
   }
 }
 
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x) {
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x, const Tensor *const *args) {
+  (void)args;
   Values *values = ctx;
   (void)f, (void)v;
   if (x->type.dt != DT_REAL || !x->v) return true;

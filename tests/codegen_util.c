@@ -143,8 +143,9 @@ static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f,
     for (int64_t e = 0; e < n; e++)
       for (int64_t s = 0; s < (t.lane ? padded : 1); s++) {
         double w = want[k].v[t.lane ? e * padded + s : e], g = native_at(o[k].p, t, f->f64, t.lane ? e * ld + s : e);
-        if (isnan(w) && isnan(g)) continue;
-        if (fabs(w) > big) big = fabs(w);
+        if (w == g || (isnan(w) && isnan(g))) continue;
+        if (!isfinite(w) || !isfinite(g)) off = INFINITY;
+        if (isfinite(w) && fabs(w) > big) big = fabs(w);
         if (!(fabs(w - g) <= off)) off = isnan(w - g) ? INFINITY : fabs(w - g);
       }
     if (print && off / big > 1e-6) fprintf(stderr, "  output %u: off %g of %g\n", k, off, big);

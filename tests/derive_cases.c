@@ -90,6 +90,13 @@ static Val case_trisolve(Build *b, Val x, Val y)
   v = ir_matmul(b, v, ir_trisolve(b, a, ir_index(b, y, 0, 0), true, false));
   return ir_mul(b, v, ir_trisolve(b, a, ir_index(b, y, 0, 1), false, true));
 }
+static Val case_solve(Build *b, Val x, Val y)
+{
+  Val a = ir_take(b, ir_add(b, x, ir_diag(b, ir_splat(b, 3, dims(false, 1, 3, 0, 0)))), 0, (uint32_t[]){1, 2, 0}, 3);
+  Val v = ir_add(b, ir_solve(b, a, y, false), ir_solve(b, a, ir_sin(b, y), true));
+  v = ir_matmul(b, v, ir_solve(b, a, ir_index(b, y, 0, 0), false));
+  return ir_mul(b, v, ir_solve(b, a, ir_index(b, y, 0, 1), true));
+}
 
 /* rk4-like: a carry per sample or shared, a shared one (time), xs, shared parameters; ys and zs. */
 static Val loop(Build *b, Val x, Val y, bool reverse, bool converge)
@@ -181,17 +188,46 @@ static Val case_reversible(Build *b, Val x, Val y)
   return ir_mul(b, step, ir_tanh(b, step));
 }
 
+/* k^3/5 + k = x . y, k being found by 40 turns that no derivative goes through. */
+static Val case_root(Build *b, Val x, Val y)
+{
+  Build bb, bt;
+  Val u = ir_index(b, x, 0, 0), v = ir_index(b, y, 0, 1), goal = ir_mul(b, u, v);
+  Fn *turn = ir_sub_create(b->f, "turn"), *body = ir_sub_create(b->f, "system");
+  ir_build_init(&bt, turn);
+  Val k = input(&bt, of(b, goal)), g = input(&bt, of(b, goal)), part = ir_const(&bt, 0.2);
+  ir_output(&bt, ir_sub(&bt, g, ir_mul(&bt, part, ir_mul(&bt, k, ir_mul(&bt, k, k)))), NULL);
+  ir_build_finish(&bt);
+  Val found = ir_proj(b, ir_scan(b, (Val[]){goal, goal}, 2, 200, 1, 0, 0, 0, false, true, turn), 0);
+  ir_build_init(&bb, body);
+  k = input(&bb, of(b, goal));
+  Val p = input(&bb, of(b, u)), q = input(&bb, of(b, v)), fifth = ir_const(&bb, 0.2);
+  ir_output(&bb, ir_sub(&bb, ir_add(&bb, k, ir_mul(&bb, fifth, ir_mul(&bb, k, ir_mul(&bb, k, k)))), ir_mul(&bb, p, q)), NULL);
+  ir_output(&bb, ir_diag(&bb, ir_add(&bb, ir_const(&bb, 1), ir_mul(&bb, ir_const(&bb, 0.6), ir_mul(&bb, k, k)))), NULL);
+  ir_build_finish(&bb);
+  Val root = ir_root(b, (Val[]){found, u, v}, 3, body);
+  return ir_mul(b, ir_sin(b, root), ir_add(b, root, v));
+}
+
+/* Kept where x^2 is not negative. */
+static Val case_require(Build *b, Val x, Val y)
+{
+  Val ok = ir_le(b, ir_const(b, 0), ir_mul(b, x, x));
+  return ir_mul(b, ir_sin(b, ir_mul(b, x, y)), ir_require(b, ok, ir_const(b, 0.5), CAUSE_NO_CROSSING, 7));
+}
+
 static Val case_rand(Build *b, Val x, Val y) { return ir_mul(b, x, y); }
 
 const DeriveCase derive_cases[] = {
-  {OP_in, case_id}, {OP_const, case_slice}, {OP_table, case_id}, {OP_select, case_select}, {OP_id, case_id},
+  {OP_in, case_id}, {OP_const, case_slice}, {OP_table, case_id}, {OP_select, case_select}, {OP_require, case_require},
+  {OP_id, case_id},
   {OP_spread, case_spread}, {OP_batch_sum, case_batch_sum}, {OP_batch_mean, case_batch_mean},
   {OP_reshape, case_reshape}, {OP_transpose, case_transpose},
   {OP_expand, case_expand}, {OP_sum, case_sum}, {OP_rmax, case_rmax}, {OP_rmin, case_rmin}, {OP_slice, case_slice},
   {OP_unslice, case_unslice}, {OP_concat, case_concat}, {OP_take, case_take}, {OP_put, case_put}, {OP_diag, case_diag},
-  {OP_diagv, case_diagv}, {OP_tri, case_tri}, {OP_dot, case_dot}, {OP_dot, case_lanes}, {OP_trisolve, case_trisolve},
+  {OP_diagv, case_diagv}, {OP_tri, case_tri}, {OP_dot, case_dot}, {OP_dot, case_lanes}, {OP_trisolve, case_trisolve}, {OP_solve, case_solve},
   {OP_scan, case_scan}, {OP_scan, case_reverse}, {OP_scan, case_converge}, {OP_scan, case_map}, {OP_scan, case_nested},
-  {OP_proj, case_scan}, {OP_rand, case_rand}, {OP_barrier, case_barrier}, {OP_reversible, case_reversible},
+  {OP_proj, case_scan}, {OP_rand, case_rand}, {OP_barrier, case_barrier}, {OP_reversible, case_reversible}, {OP_root, case_root},
   {OP_integrate, NULL}, {OP_ode, NULL}, {OP_grad, NULL}, {OP_jac, NULL}, {OP_divergence, NULL},  /* tests of their own */
 };
 const int derive_ncases = sizeof derive_cases / sizeof *derive_cases;

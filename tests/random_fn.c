@@ -26,13 +26,23 @@ double random_real(uint64_t *state, double lo, double hi) {
   return lo + (hi - lo) * (double)(random_bits(state) >> 11) * 0x1p-53;
 }
 
+static void sprinkle(Tensor *t, int64_t B, uint64_t *seed) {
+  static const double special[] = {NAN, INFINITY, -INFINITY, 0, -0.0};
+  int64_t n = type_count(t->type);
+  if (!t->type.lane && random_below(seed, 8) == 0) t->v[random_below(seed, (uint32_t)n)] = special[random_below(seed, 5)];
+  for (int64_t s = 0; t->type.lane && s < B; s += 3)
+    if (random_below(seed, 2)) t->v[random_below(seed, (uint32_t)n) * B + s] = special[random_below(seed, 5)];
+}
+
 void random_inputs(const Fn *f, int64_t B, uint64_t seed, Tensor *in) {
+  bool special = seed & RANDOM_SPECIAL;
   for (uint32_t k = 0; k < f->in.n; k++) {
     Type t = f->in.at[k].type;
     int64_t n = type_count(t) * (t.lane ? B : 1);
     in[k] = (Tensor){t, base_realloc(NULL, sizeof(double) * (size_t)(n + 1))};
     for (int64_t e = 0; e < n; e++)
       in[k].v[e] = f->f64 ? random_real(&seed, -1, 1) : (float)random_real(&seed, -1, 1);
+    if (special) sprinkle(&in[k], B, &seed);
   }
 }
 
@@ -146,7 +156,7 @@ static void binary(Gen *g) {
   double m, n;
   Val x = pick(g, &m), y = pick_like(g, type_of(g, x), &n);
   if (!type_of(g, x).rank) y = pick(g, &n);
-  switch (below(g, g->spec->smooth ? 6 : 10)) {
+  switch (below(g, g->spec->smooth ? 6 : g->spec->special ? 12 : 10)) {
   case 0:
     push(g, ir_add(b, x, y), m + n);
     break;
@@ -174,6 +184,11 @@ static void binary(Gen *g) {
   case 8:
     push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2));
     break;
+  case 10: case 11: {
+    Val ok = ir_not(b, ir_lt(b, y, ir_const(b, -0.8 * n)));
+    push(g, ir_mul(b, x, ir_require(b, ok, ir_const(b, 0.1), CAUSE_NOT_CONVERGED, M_GAUSS4)), m);
+    break;
+  }
   default:
     push(g,
          ir_select(
@@ -337,7 +352,10 @@ static void solve(Gen *g) {
   bool upper = below(g, 2);
   Val outer = ir_mul(b, ir_const(b, 0.1), ir_dot(b, ir_tanh(b, x), ir_sin(b, x), false, la, lb, 2, lo));
   Val A = ir_add(b, ir_tri(b, outer, upper, 0), ir_diag(b, ir_splat(b, 2, a)));
-  push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
+  uint32_t turned[5];
+  for (uint32_t k = 0; k < a.dim[0]; k++) turned[k] = (k + 1) % a.dim[0];
+  if (below(g, 2)) push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
+  else push(g, ir_solve(b, ir_take(b, ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), 0, turned, a.dim[0]), y, below(g, 2)), n * 2);
 }
 
 static void steps(Gen *g, int n);

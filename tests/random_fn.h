@@ -12,6 +12,7 @@ typedef struct RandomSpec {
   bool f64;
   bool smooth; /* no kinks: abs, min, select, ... are left out */
   bool scans, draws;
+  bool special; /* `require` is among the ops; for inputs with RANDOM_SPECIAL */
   bool fold; /* build with folding and value numbering */
 } RandomSpec;
 
@@ -24,6 +25,8 @@ uint32_t random_below(uint64_t *state, uint32_t n);
 double random_real(uint64_t *state, double lo, double hi);
 
 /* Random inputs for f on B samples: values in [-1, 1], one array a Tensor (free v). */
+/* In the seed: in a third of the samples some are NaN, infinite or a zero of either sign; sometimes shared ones. */
+#define RANDOM_SPECIAL (UINT64_C(1) << 63)
 void random_inputs(const Fn *f, int64_t B, uint64_t seed, Tensor *in);
 
 #endif

@@ -106,6 +106,27 @@ static void test_single(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) single_many("haswell", 3201, 20, true, true);
 }
 
+/* NaN, infinities and zeros of either sign among the inputs, in every form and at every width: the same results are not finite. */
+static void special_many(const char *cpu, CgForm form, uint64_t first, int count, bool f64) {
+  for (int k = 0; k < count; k++) {
+    RandomSpec spec = {.seed = first + (uint64_t)k, .size = 4 + k % 24, .f64 = f64, .scans = k % 3 == 0, .special = true, .fold = k % 2};
+    Fn *f = random_fn(&spec);
+    uint64_t s = spec.seed;
+    codegen_check_form(cpu, form, f, form == CG_SINGLE ? 1 + k % 5 : 1 + (int64_t)random_below(&s, 60), spec.seed | RANDOM_SPECIAL);
+    ir_fn_destroy(f);
+  }
+}
+
+static void test_special(void) {
+  special_many(NULL, CG_AUTO, 5001, 60, true);
+  special_many(NULL, CG_AUTO, 5101, 60, false);
+  special_many(NULL, CG_SINGLE, 5201, 30, true);
+  special_many(NULL, CG_SINGLE, 5301, 30, false);
+  special_many("x86-64", CG_AUTO, 5401, 40, false);
+  special_many("x86-64", CG_SINGLE, 5501, 15, true);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) special_many("haswell", CG_AUTO, 5601, 40, true);
+}
+
 static char **hunt;          /* cpu seed f64 scans: one random function only */
 static void test_hunt(void) {
   random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, strtoull(hunt[2], NULL, 10), atoi(hunt[3]), atoi(hunt[4]));
@@ -131,6 +152,7 @@ static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"random functions with loops", test_random_loops},
   {"random functions on other vector widths", test_random_isas},
   {"random functions, one sample at a time", test_single},
+  {"random functions of what is not finite", test_special},
 };
 
 int main(int argc, char **argv) {

@@ -336,7 +336,7 @@ static void test_ode(void) {
         ir_output(&t, ir_sub(&t, ir_neg(&t, ir_mul(&t, k0, ir_sin(&t, q0))), ir_mul(&t, c0, time)), "dp");
         ir_build_finish(&t);
         Val times = ir_table(&b, type_real(false, 1, (uint32_t[]){4}), (double[]){0, 0.25, 0.5, 1});
-        Val s = ir_ode(&b, M_DOPRI5, (Val[]){q, p}, 2, times, (Val[]){k, ir_mul(&b, q, q)}, 2, 1e-6, 1e-6, t.f);
+        Val s = ir_ode(&b, M_DOPRI5, (Val[]){q, p}, 2, times, (Val[]){k, ir_mul(&b, q, q)}, 2, 1e-6, 1e-6, 1000000, t.f);
         ir_output(&b, ir_proj(&b, s, 0), "q");
         ir_output(&b, ir_index(&b, ir_proj(&b, s, 1), 0, 3), "p");
         finish(&b, NULL, 19);

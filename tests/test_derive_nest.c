@@ -226,7 +226,7 @@ static void test_adaptive(void)
   ir_output(&rb, ir_neg(&rb, x), NULL);
   ir_build_finish(&rb);
   b.at = (Span){file, 0, 6};
-  Val t = ir_proj(&b, ir_ode(&b, M_DOPRI5, &y, 1, times, NULL, 0, 1e-6, 1e-6, rates), 0);
+  Val t = ir_proj(&b, ir_ode(&b, M_DOPRI5, &y, 1, times, NULL, 0, 1e-6, 1e-6, 1000000, rates), 0);
   ir_output(&b, ir_grad(&b, ir_sum_all(&b, t), y), NULL);
   ir_build_finish(&b);
   Diag *diag = diag_create(src);

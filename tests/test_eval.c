@@ -201,6 +201,19 @@ static void test_trisolve(void) {
   ONE(triangle, ir_trisolve(&c.b, x, given(&c, LANE(2), VALUES(2, 4, 11, 6)), false, false), 1, 2, 2, 0);
 }
 
+static Val square(Case *c) { return given(c, SHARED(2, 2), VALUES(0, 2, 3, 4)); }
+static Val singular(Case *c) { return given(c, SHARED(2, 2), VALUES(1, 2, 2, 4)); }
+
+static void test_solve(void) {
+  Type v = SHARED(2), m = SHARED(2, 2);
+  ONE(square, ir_solve(&c.b, x, given(&c, v, VALUES(4, 11)), false), 1, 2);
+  ONE(square, ir_solve(&c.b, x, given(&c, v, VALUES(6, 10)), true), 1, 2);
+  ONE(square, ir_solve(&c.b, x, given(&c, m, VALUES(4, 0, 11, 6)), false), 1, 2, 2, 0);
+  ONE(square, ir_solve(&c.b, x, given(&c, LANE(2), VALUES(4, 0, 11, 6)), false), 1, 2, 2, 0);
+  ONE(singular, ir_solve(&c.b, x, given(&c, v, VALUES(0, 1)), false), -INFINITY, INFINITY);
+  ONE(triangle, ir_solve(&c.b, ir_tri(&c.b, x, false, 0), given(&c, v, VALUES(2, 11)), false), 1, 2);
+}
+
 /* ---- loops ---- */
 
 /* carry h, sequence x, invariant s: h' = s h + x; y = h + x; z = x */
@@ -240,7 +253,8 @@ static void test_scan(void) {
 }
 
 static int turns;
-static bool count_turns(void *ctx, const Fn *f, Val v, const Tensor *t) {
+static bool count_turns(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
+  (void)args;
   (void)v, (void)t;
   turns += f != ctx && ir_inst(f, v)->op == OP_cos;
   return true;
@@ -283,6 +297,35 @@ static void test_converge_sizes(void) {
   CU_ASSERT_DOUBLE_EQUAL(c.out.v[0], 1, 1e-15);
   CU_ASSERT_DOUBLE_EQUAL(c.out.v[1], 1e-30, 1e-45);
   case_finish(&c);
+}
+
+/* x <- cos x as often as each sample counts; one of them never begins. */
+static void test_while(void) {
+  static const double count[2][B] = {{3, 0}, {-1, 0}};
+  for (int k = 0; k < 2; k++) {
+    Case c;
+    case_init(&c);
+    Fn *body = ir_sub_create(c.f, "turn");
+    Build b;
+    ir_build_init(&b, body);
+    Val n = ir_input(&b, "n", IN_STATE, 0, type_scalar(true)), x = ir_input(&b, "x", IN_STATE, 1, type_scalar(true));
+    Val on = ir_lt(&b, ir_const(&b, 0), n);
+    ir_output(&b, ir_select(&b, on, ir_sub(&b, n, ir_const(&b, 1)), n), NULL);
+    ir_output(&b, ir_select(&b, on, ir_cos(&b, x), x), NULL);
+    ir_build_finish(&b);
+    Val args[2] = {given(&c, type_scalar(true), count[k]), given(&c, type_scalar(true), VALUES(7, 8))};
+    Val scan = ir_scan(&c.b, args, 2, 1000, 2, 0, 0, 0, false, 2, body);
+    ir_output(&c.b, ir_proj(&c.b, scan, 1), NULL);
+    EvalEnv env = {.watch = count_turns, .ctx = c.f};
+    char err[128];
+    turns = 0;
+    CU_ASSERT_EQUAL(ir_verify(c.f, stderr), 0);
+    CU_ASSERT_FATAL(ir_eval(c.f, B, c.in, &c.out, &env, err, sizeof err));
+    CU_ASSERT_EQUAL(turns, k ? 0 : 3);
+    CU_ASSERT_EQUAL(c.out.v[0], k ? 7 : cos(cos(cos(7))));
+    CU_ASSERT_EQUAL(c.out.v[1], 8);
+    case_finish(&c);
+  }
 }
 
 static void test_map_and_empty(void) {
@@ -344,7 +387,7 @@ static void test_ode(void) {
   ir_build_finish(&b);
   Val y0[2] = {given(&c, LANE(2), VALUES(1, 2, 3, 4)), given(&c, type_scalar(true), VALUES(0, 1))};
   Val times = given(&c, SHARED(3), VALUES(0, 1, 2)), two = given(&c, type_scalar(false), VALUES(2));
-  Val ode = ir_ode(&c.b, M_DOPRI5, y0, 2, times, &two, 1, 1e-6, 1e-9, body);
+  Val ode = ir_ode(&c.b, M_DOPRI5, y0, 2, times, &two, 1, 1e-6, 1e-9, 1000, body);
   ir_output(&c.b, ir_proj(&c.b, ode, 0), NULL);
   ir_output(&c.b, ir_proj(&c.b, ode, 1), NULL);
   Tensor out[2];
@@ -366,7 +409,8 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t n, uint32_t 
                        counter * 1000.0 + (double)e / 10;
 }
 
-static bool stop_at_tanh(void *ctx, const Fn *f, Val v, const Tensor *t) {
+static bool stop_at_tanh(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
+  (void)args;
   (void)ctx, (void)t;
   return ir_inst(f, v)->op != OP_tanh;
 }
@@ -403,9 +447,11 @@ int main(void) {
   CU_add_test(s, "reductions", test_reductions);
   CU_add_test(s, "products", test_products);
   CU_add_test(s, "triangular solves", test_trisolve);
+  CU_add_test(s, "solves", test_solve);
   CU_add_test(s, "scan", test_scan);
   CU_add_test(s, "scan to convergence", test_converge);
   CU_add_test(s, "scan to convergence, of sizes", test_converge_sizes);
+  CU_add_test(s, "scan while", test_while);
   CU_add_test(s, "map, no turns", test_map_and_empty);
   CU_add_test(s, "ode", test_ode);
   CU_add_test(s, "draws, watching, errors", test_environment);

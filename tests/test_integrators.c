@@ -13,7 +13,7 @@ enum { SLOW = 1 };
 enum { SLOW = 0 };
 #endif
 
-typedef enum { FORCED, BREATHING, COUPLED, PENDULUM, STIFF, CUBIC } Field;
+typedef enum { FORCED, BREATHING, COUPLED, PENDULUM, STIFF, CUBIC, ESCAPE, WELL } Field;
 
 /* rates(q, p, t, c): c is 1 */
 static void emit_rates(Build *b, Field field, Val q, Val p, Val t, Val c) {
@@ -35,6 +35,12 @@ static void emit_rates(Build *b, Field field, Val q, Val p, Val t, Val c) {
     break;
   case CUBIC:                                            /* rational, pushed in time */
     dp = ir_sub(b, ir_mul(b, c, t), ir_mul(b, q, ir_mul(b, q, q)));
+    break;
+  case ESCAPE: /* no step of length 1 has a solution */
+    dq = ir_mul(b, ir_const(b, 1000), ir_mul(b, q, q));
+    break;
+  case WELL:
+    dp = ir_sub(b, q, ir_mul(b, q, ir_mul(b, q, q)));
     break;
   case PENDULUM:
     break;
@@ -260,13 +266,49 @@ static void test_reversible(void) {
 
 static void test_divergence(void) {
   Tensor out[2];
-  run(M_GAUSS4, STIFF, 0.8, 0.4, 0.1, 1, 1, out);
-  CU_ASSERT(isnan(out[0].v[1]) && isnan(out[1].v[1]));
-  CU_ASSERT_EQUAL(out[0].v[0], 0.8);
-  ir_tensors_free(out, 2);
+  for (int m = M_IMPLICIT_MIDPOINT; m <= M_GAUSS6; m++) {
+    run((Method)m, ESCAPE, 0.8, 0.4, 1, 1, 1, out);
+    CU_ASSERT(isnan(out[0].v[1]) && isnan(out[1].v[1]));
+    CU_ASSERT_EQUAL(out[0].v[0], 0.8);
+    ir_tensors_free(out, 2);
+  }
   run(M_GAUSS4, PENDULUM, 0, 0, 0.1, 10, 10, out);
   CU_ASSERT(out[0].v[1] == 0 && out[1].v[1] == 0);
   ir_tensors_free(out, 2);
+}
+
+/* A quadratic H to 1e-13, with dt times the frequency 0.1 ... 10^4. */
+static void test_quadratic(void) {
+  enum { STEPS = SLOW ? 100 : 1000 };
+  for (int m = M_IMPLICIT_MIDPOINT; m <= M_GAUSS6; m++)
+    for (double dt = 1e-4; dt < 20; dt *= 10) {
+      Tensor out[2];
+      double worst = 0, e0 = 0;
+      run((Method)m, STIFF, 0.8, 300, dt, STEPS, 1, out);
+      for (int k = 0; k <= STEPS; k++) {
+        double e = out[1].v[k] * out[1].v[k] + 1e6 * out[0].v[k] * out[0].v[k];
+        if (k == 0) e0 = e;
+        worst = isnan(e) ? NAN : fmax(worst, fabs(e - e0) / e0);
+      }
+      CU_ASSERT(worst <= 1e-13);
+      if (!(worst <= 1e-13)) fprintf(stderr, "%s, dt %g: %g\n", ir_method[m].name, dt, worst);
+      ir_tensors_free(out, 2);
+    }
+}
+
+/* One step of implicit midpoint from (q0, p0), checked by its equation to round-off: where plain iteration is slow, and where it
+ * diverges. */
+static void test_residual(void) {
+  for (int field = PENDULUM; field <= WELL; field += WELL - PENDULUM)
+    for (double dt = 0.25; dt < 4; dt *= 2) {
+      Tensor out[2];
+      run(M_IMPLICIT_MIDPOINT, (Field)field, 0.9, 0.3, dt, 1, 1, out);
+      double q = (out[0].v[0] + out[0].v[1]) / 2, p = (out[1].v[0] + out[1].v[1]) / 2;
+      double force = field == WELL ? q - q * q * q : -sin(q);
+      CU_ASSERT_DOUBLE_EQUAL(out[0].v[1], out[0].v[0] + dt * p, 4e-15);
+      CU_ASSERT_DOUBLE_EQUAL(out[1].v[1], out[1].v[0] + dt * force, 4e-15);
+      ir_tensors_free(out, 2);
+    }
 }
 
 /* Vectors, a step and a matrix per sample; a free rotation has a closed form. */
@@ -313,6 +355,8 @@ int main(void) {
   CU_add_test(s, "joined drifts", test_joined);
   CU_add_test(s, "there and back", test_reversible);
   CU_add_test(s, "no convergence is NaN", test_divergence);
+  CU_add_test(s, "a quadratic energy at any step", test_quadratic);
+  CU_add_test(s, "what an implicit step solves", test_residual);
   CU_add_test(s, "lanes", test_lanes);
   CU_basic_set_mode(CU_BRM_VERBOSE);
   CU_basic_run_tests();

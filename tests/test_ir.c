@@ -142,6 +142,51 @@ static void test_rules(void) {
   for (size_t k = 0; k < sizeof rules / sizeof rules[0]; k++) check_rule(&rules[k]);
 }
 
+/* What was written, not derived: no rule makes a finite number of one that is not, or of a finite one another, when inputs are NaN,
+ * infinite or zero of either sign. */
+static void special_inputs(const Fn *f, uint64_t seed, Tensor *in) {
+  static const double special[] = {NAN, INFINITY, -INFINITY, 0, -0.0};
+  positive_inputs(f, in);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    for (int64_t e = type_count(in[k].type) * (in[k].type.lane ? SAMPLES : 1); e-- > 0;) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      if ((seed >> 40) % 4 == 0) in[k].v[e] = special[(seed >> 33) % 5];
+    }
+}
+
+/* Zeros of a matrix that has a diagonal alone are no factors; C's pow(-inf, -0.5) is 0, 1/sqrt(-inf) is not. */
+static bool differs(const Rule *r) { return strstr(r->text, "DERIVED(") || strstr(r->text, "ir_diag(") || strstr(r->text, "K(-0.5)") || strstr(r->text, "K(-1.5)"); }
+
+static bool same_special(const Tensor *p, const Tensor *q, double within) {
+  for (int64_t e = type_count(p->type) * (p->type.lane ? SAMPLES : 1); e-- > 0;) {
+    bool same = isfinite(p->v[e]) ? fabs(p->v[e] - q->v[e]) <= within * fmax(1, fabs(p->v[e])) : !isfinite(q->v[e]);
+    if (!same) return false;
+  }
+  return true;
+}
+
+static void test_special(void) {
+  char err[256];
+  for (size_t k = 0; k < sizeof rules / sizeof rules[0]; k++) {
+    const Rule *r = &rules[k];
+    Fn *plain = build_rule(r, false), *folded = build_rule(r, true);
+    for (uint64_t seed = 1; seed <= 20 && !differs(r); seed++) {
+      Tensor in[IN_count], p, q;
+      special_inputs(plain, seed, in);
+      CU_ASSERT_FATAL(ir_eval(plain, SAMPLES, in, &p, NULL, err, sizeof err));
+      CU_ASSERT_FATAL(ir_eval(folded, SAMPLES, in, &q, NULL, err, sizeof err));
+      bool same = same_special(&p, &q, 1e-13);
+      if (!same) fprintf(stderr, "%s, seed %llu: NaN or infinity differ\n", r->text, (unsigned long long)seed), seed = 99;
+      CU_ASSERT(same);
+      ir_tensors_free(&p, 1);
+      ir_tensors_free(&q, 1);
+      ir_tensors_free(in, IN_count);
+    }
+    ir_fn_destroy(plain);
+    ir_fn_destroy(folded);
+  }
+}
+
 /* Random programs: the verbatim one and its copy through the folding builder give the same values. */
 static Fn *refolded(const Fn *f) {
   Fn *g = ir_fn_create(f->name, f->f64);
@@ -194,6 +239,29 @@ static void test_random(void) {
     ir_fn_destroy(f);
     ir_fn_destroy(g);
     ir_fn_destroy(h);
+  }
+}
+
+/* The same of inputs that are not finite: folding makes nothing finite of them, and spoils no sample beside. */
+static void test_random_special(void) {
+  char err[256];
+  for (uint64_t seed = 1; seed <= 200; seed++) {
+    RandomSpec spec = {.seed = seed, .size = 6 + (int)(seed % 30), .f64 = true, .scans = seed % 3 == 0, .special = true};
+    Fn *f = random_fn(&spec), *g = refolded(f);
+    Tensor *in = calloc(f->in.n + 1, sizeof *in), *p = calloc(f->out.n, sizeof *p), *q = calloc(f->out.n, sizeof *q);
+    random_inputs(f, SAMPLES, seed | RANDOM_SPECIAL, in);
+    CU_ASSERT_FATAL(ir_eval(f, SAMPLES, in, p, NULL, err, sizeof err) && ir_eval(g, SAMPLES, in, q, NULL, err, sizeof err));
+    for (uint32_t k = 0; k < f->out.n; k++) {
+      bool same = same_special(&p[k], &q[k], 1e-10);
+      if (!same) fprintf(stderr, "seed %llu, output %u: NaN or infinity differ\n", (unsigned long long)seed, k);
+      CU_ASSERT(same);
+    }
+    ir_tensors_free(in, f->in.n);
+    ir_tensors_free(p, f->out.n);
+    ir_tensors_free(q, f->out.n);
+    free(in), free(p), free(q);
+    ir_fn_destroy(f);
+    ir_fn_destroy(g);
   }
 }
 
@@ -317,6 +385,8 @@ int main(void) {
   CU_initialize_registry();
   CU_pSuite s = CU_add_suite("ir", NULL, NULL);
   CU_add_test(s, "fold rules", test_rules);
+  CU_add_test(s, "fold rules at NaN, infinities and zeros", test_special);
+  CU_add_test(s, "random programs of what is not finite", test_random_special);
   CU_add_test(s, "folded random programs", test_random);
   CU_add_test(s, "value numbers", test_numbering);
   CU_add_test(s, "places and roles", test_stamps);

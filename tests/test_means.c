@@ -195,7 +195,7 @@ static void test_refuses(void) {
           "  sub 1 @rates(\"\" other 0: f64[B], \"\" other 0: f64[B], \"\" other 0: f64) {\n"
           "    %1 = in {index=0} : f64[B]\n    %2 = in {index=2} : f64\n"
           "    %3 = batch_mean %1, %2 {param=0, lag=0} : f64\n    %4 = sub %1, %3 : f64[B]\n    return %4\n  }\n"
-          "  %4 = ode %1, %2, %3 {method=10, states=1, rtol=4517329193108106637, atol=4517329193108106637} @1 : (f64[B,2])\n"
+          "  %4 = ode %1, %2, %3 {method=10, states=1, rtol=4517329193108106637, atol=4517329193108106637, max_steps=1000000} @1 : (f64[B,2])\n"
           "  %5 = proj %4 {index=0} : f64[B,2]\n  %6 = sum %5 {axis=0} : f64[B]\n  return %6\n}\n",
           "t.hir:8", "a mean over the batch cannot stand in the rates of a trajectory");
 }

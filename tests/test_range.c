@@ -246,7 +246,8 @@ static bool normal(const Watched *w, double v) {
   return fabs(v) * w->room >= (w->f64 ? DBL_MIN : FLT_MIN) && fabs(v) <= (w->f64 ? DBL_MAX : FLT_MAX);
 }
 
-static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x) {
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x, const Tensor *const *arg) {
+  (void)arg;
   Watched *w = ctx;
   double c;
   if (ir_inst(f, v)->type.dt != DT_REAL || (ir_is_const(f, v, &c) && c == 0)) return true;

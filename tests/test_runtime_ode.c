@@ -197,6 +197,29 @@ static void test_failures(void) {
   CU_ASSERT(isnan(out[0]));
 }
 
+/* Why, and when; of the first lane that failed. */
+static HnnOdeFailure failure(int lanes, int32_t max_steps, int n, const double *times, const double *y0, double *at, int32_t *lane) {
+  double out[4 * 3];
+  HnnOde o = {.method = DOPRI5, .f64 = 1, .lanes = lanes, .dim = 1, .ntimes = n, .rtol = 1e-9, .atol = 1e-9, .max_steps = max_steps,
+              .times = times, .y0 = y0, .out = out, .rates = mixed, .ctx = &lanes};
+  CU_ASSERT(rt_ode(&o) > 0);
+  *at = o.failed_at, *lane = o.failed;
+  return (HnnOdeFailure)o.failure;
+}
+
+static void test_causes(void) {
+  const double times[] = {0, 0.5, 0.9, 1.5}, y0[3] = {0, 1, 0}, wild[] = {0, 2, 1}, nan[3] = {NAN, 1, 0};
+  double at;
+  int32_t lane;
+  CU_ASSERT_EQUAL(failure(3, 0, 4, times, y0, &at, &lane), HNN_ODE_SMALL);
+  CU_ASSERT(lane == 1 && fabs(at - 1) < 1e-6);
+  CU_ASSERT_EQUAL(failure(1, 5, 4, times, y0, &at, &lane), HNN_ODE_STEPS);
+  CU_ASSERT(lane == 0 && at > 0 && at < 1.5);
+  CU_ASSERT_EQUAL(failure(3, 0, 3, wild, y0, &at, &lane), HNN_ODE_TIMES);
+  CU_ASSERT_EQUAL(failure(3, 0, 4, times, nan, &at, &lane), HNN_ODE_RATES);
+  CU_ASSERT(lane == 0 && at == 0);
+}
+
 static void test_edges(void) {
   const double same[] = {2, 2, 2}, twice[] = {0, 0, 1, 1}, y0[2] = {1, 0};
   double out[8];
@@ -235,6 +258,7 @@ int main(void) {
   CU_add_test(s, "kepler", test_kepler);
   CU_add_test(s, "lanes apart", test_lanes_apart);
   CU_add_test(s, "failures", test_failures);
+  CU_add_test(s, "causes", test_causes);
   CU_add_test(s, "edges", test_edges);
   CU_add_test(s, "f32", test_f32);
   CU_basic_run_tests();

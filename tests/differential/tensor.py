@@ -1,0 +1,244 @@
+"""Tensors of the reference: a shape and a row-major list of scalars (or of Truth). Written as the definitions read, one
+element after the other; nothing is fast."""
+import itertools
+
+import scalar as s
+
+
+class Tensor:
+    __slots__ = ("shape", "data")
+
+    def __init__(self, shape, data):
+        self.shape, self.data = tuple(shape), data
+
+
+def count(shape):
+    n = 1
+    for k in shape:
+        n *= k
+    return n
+
+
+def full(shape, x):
+    return Tensor(shape, [x] * count(shape))
+
+
+def number(x):
+    return Tensor((), [s.constant(x)])
+
+
+def indices(shape):
+    return itertools.product(*[range(n) for n in shape])
+
+
+def offset(shape, index):
+    at = 0
+    for n, i in zip(shape, index):
+        at = at * n + i
+    return at
+
+
+def gathered(x, shape, where):
+    """A tensor of `shape` whose element at i is that of x at where(i)."""
+    return Tensor(shape, [x.data[offset(x.shape, where(i))] for i in indices(shape)])
+
+
+def elementwise(f, *xs):
+    shape = next((x.shape for x in xs if x.shape), ())
+    for x in xs:
+        if x.shape and x.shape != shape:
+            raise ValueError("shapes %s and %s" % (shape, x.shape))
+    n = count(shape)
+    cols = [x.data if x.shape or n == 1 and len(x.data) == 1 else x.data * n for x in xs]
+    return Tensor(shape, [f(*row) for row in zip(*cols)])
+
+
+def total(items):
+    out = None
+    for x in items:
+        out = x if out is None else s.add(out, x)
+    return s.ZERO if out is None else out
+
+
+def product(items):
+    out = None
+    for x in items:
+        out = x if out is None else s.mul(out, x)
+    return s.ONE if out is None else out
+
+
+def lines(x, axis):
+    """The elements along an axis, a list for each place of the others; the shape of those."""
+    axis %= len(x.shape)
+    rest = x.shape[:axis] + x.shape[axis + 1:]
+    out = []
+    for i in indices(rest):
+        out.append([x.data[offset(x.shape, i[:axis] + (k,) + i[axis:])] for k in range(x.shape[axis])])
+    return rest, out
+
+
+def reduced(f, x, axis=None):
+    if axis is None:
+        return Tensor((), [f(x.data)])
+    rest, rows = lines(x, axis)
+    return Tensor(rest, [f(r) for r in rows])
+
+
+def extreme(sign):
+    """Largest or smallest of a list; equal ones share the derivative."""
+    def f(items):
+        best = items[0]
+        for x in items[1:]:
+            best = s.larger(best, x, sign)
+        v = s.base(best)
+        if v.v != v.v:
+            out = items[0]
+            for x in items[1:]:
+                out = s.larger(out, x, sign)
+            return out
+        equal = [x for x in items if s.base(x).v == v.v]
+        unsure = [x for x in items if not s.apart(s.base(x), v) and s.base(x).v != v.v]
+        exact = all(not s.base(x).e for x in equal)
+        if unsure or len(equal) > 1 and not exact:
+            return s.blur(s.with_bound(best, max(s.base(x).e for x in items)), s.mixed(total(equal), total(unsure or equal)))
+        if len(equal) == 1:
+            return best
+        mean = s.div(total(equal), s.Num(float(len(equal))))
+        return s.blur(best, mean) if mean.__class__ is s.Dual else best
+    return f
+
+
+def mean(items):
+    return s.div(total(items), s.Num(float(len(items))))
+
+
+def norm(items):
+    return s.unary("sqrt", total(s.mul(x, x) for x in items))
+
+
+def maxabs(items):
+    return extreme(1)([s.unary("abs", x) for x in items])
+
+
+def stacked(xs, axis=0):
+    shape = xs[0].shape
+    if any(x.shape != shape for x in xs):
+        raise ValueError("shapes to stack differ")
+    axis %= len(shape) + 1
+    if axis == 0:
+        return Tensor((len(xs),) + shape, [v for x in xs for v in x.data])
+    new = shape[:axis] + (len(xs),) + shape[axis:]
+    return Tensor(new, [xs[i[axis]].data[offset(shape, i[:axis] + i[axis + 1:])] for i in indices(new)])
+
+
+def concat(xs, axis=0):
+    if len(xs) == 1:
+        xs, axis = rows_of(xs[0]), 0
+    axis %= len(xs[0].shape)
+    parts = [(x, k) for x in xs for k in range(x.shape[axis])]
+    shape = xs[0].shape[:axis] + (len(parts),) + xs[0].shape[axis + 1:]
+    if any(x.shape[:axis] + x.shape[axis + 1:] != shape[:axis] + shape[axis + 1:] for x in xs):
+        raise ValueError("shapes to join differ")
+    data = []
+    for i in indices(shape):
+        x, k = parts[i[axis]]
+        data.append(x.data[offset(x.shape, i[:axis] + (k,) + i[axis + 1:])])
+    return Tensor(shape, data)
+
+
+def rows_of(x):
+    n = count(x.shape[1:])
+    return [Tensor(x.shape[1:], x.data[k * n:(k + 1) * n]) for k in range(x.shape[0])]
+
+
+def subscript(x, subs):
+    """x[subs]: each a number or a pair (first, last) of a half-open range, already from the front."""
+    places, shape = [], []
+    for k, n in enumerate(x.shape):
+        sub = subs[k] if k < len(subs) else (0, n)
+        if isinstance(sub, tuple):
+            shape.append(sub[1] - sub[0])
+            places.append(range(*sub))
+        else:
+            places.append((sub,))
+    return Tensor(shape, [x.data[offset(x.shape, i)] for i in itertools.product(*places)])
+
+
+def transposed(x):
+    return gathered(x, x.shape[::-1], lambda i: i[::-1])
+
+
+def reshaped(x, shape):
+    if -1 in shape:
+        known = count([n for n in shape if n != -1])
+        shape = [len(x.data) // known if n == -1 else n for n in shape]
+    if count(shape) != len(x.data):
+        raise ValueError("shape to reshape to")
+    return Tensor(shape, x.data)
+
+
+def rolled(x, shift, axis=0):
+    axis %= len(x.shape)
+    n = x.shape[axis]
+    return gathered(x, x.shape, lambda i: i[:axis] + ((i[axis] - shift) % n,) + i[axis + 1:])
+
+
+def triangle(x, k, lower):
+    keep = lambda i: i[-1] - i[-2] <= k if lower else i[-1] - i[-2] >= k
+    return Tensor(x.shape, [x.data[offset(x.shape, i)] if keep(i) else s.ZERO for i in indices(x.shape)])
+
+
+def diag(x):
+    n = x.shape[0]
+    if len(x.shape) == 2:
+        return Tensor((n,), [x.data[k * n + k] for k in range(n)])
+    return Tensor((n, n), [x.data[i] if i == j else s.ZERO for i in range(n) for j in range(n)])
+
+
+def matmul(x, y):
+    n = x.shape[-1]
+    if n != y.shape[0]:
+        raise ValueError("shapes %s @ %s" % (x.shape, y.shape))
+    left, right = count(x.shape[:-1]), count(y.shape[1:])
+    data = [total(s.mul(x.data[i * n + k], y.data[k * right + j]) for k in range(n))
+            for i in range(left) for j in range(right)]
+    return Tensor(x.shape[:-1] + y.shape[1:], data)
+
+
+def outer(x, y):
+    return Tensor(x.shape + y.shape, [s.mul(a, b) for a in x.data for b in y.data])
+
+
+def cross(x, y):
+    a, b = x.data, y.data
+    part = lambda i, j: s.sub(s.mul(a[i], b[j]), s.mul(a[j], b[i]))
+    return Tensor((), [part(0, 1)]) if len(a) == 2 else Tensor((3,), [part(1, 2), part(2, 0), part(0, 1)])
+
+
+def solve(m, x, lower):
+    """m^-1 x by substitution; the other triangle of m is not read."""
+    n, cols = m.shape[0], count(x.shape[1:])
+    out = [None] * (n * cols)
+    order = range(n) if lower else range(n - 1, -1, -1)
+    for c in range(cols):
+        for i in order:
+            left = x.data[i * cols + c]
+            for j in (range(i) if lower else range(i + 1, n)):
+                left = s.sub(left, s.mul(m.data[i * n + j], out[j * cols + c]))
+            out[i * cols + c] = s.div(left, m.data[i * n + i])
+    return Tensor(x.shape, out)
+
+
+def log_det(m):
+    """log |det m| of a square tensor, by elimination with pivots."""
+    n = m.shape[0]
+    a = [list(m.data[k * n:(k + 1) * n]) for k in range(n)]
+    parts = []
+    for k in range(n):
+        p = max(range(k, n), key=lambda i: abs(s.base(a[i][k]).v))
+        a[k], a[p] = a[p], a[k]
+        parts.append(s.unary("log", s.unary("abs", a[k][k])))
+        for i in range(k + 1, n):
+            f = s.div(a[i][k], a[k][k])
+            a[i][k + 1:] = [s.sub(x, s.mul(f, y)) for x, y in zip(a[i][k + 1:], a[k][k + 1:])]
+    return total(parts)
