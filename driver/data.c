@@ -94,7 +94,7 @@ static int check_finite(Session *s, const Data *d, const Native *native, const R
     for (int64_t e = 0; e < set->field[k].elems; e++)
       for (int64_t i = 0; i < set->n; i++)
         if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
-          return nan_data(s, d, native->fn, i / samples_per_draw(d), set->field[k].name, i);
+          return nan_data(s, d, native->fn, i / rows_of(d).per_draw, set->field[k].name, i);
   for (int64_t i = 0; lost && i < draws; i++)
     if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
