@@ -72,7 +72,7 @@ static Fn *run_rescale(const Fn *f, Diag *diag) {
 static const struct {
   const char *name;
   Fn *(*run)(const Fn *, Diag *);
-  bool loss;                 /* takes a function of one real scalar */
+  bool loss;                 /* takes a function with a loss, the first output */
 } passes[] = {
     {"mean", run_mean, true}, {"gradient", run_gradient, true}, {"expand", pass_expand},
     {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"unmap", run_unmap}, {"means", run_means, true},
@@ -85,9 +85,8 @@ const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "deri
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++) {
     if (strcmp(passes[k].name, name)) continue;
-    Type t = f->out.n ? ir_type(f, f->out.at[0]) : type_scalar(false);
-    if (!passes[k].loss || (f->out.n == 1 && t.dt == DT_REAL && !t.rank)) return passes[k].run(f, diag);
-    diag_error(diag, (Span){0}, "the pass `%s` takes a function with one output, a real scalar; `%s` has another or more", name, f->name);
+    if (!passes[k].loss || (f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) return passes[k].run(f, diag);
+    diag_error(diag, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
   }
   return NULL;
 }
