@@ -34,23 +34,58 @@ static int no_samples(Session *s, const Data *d) {
 
 /* ---- programs ------------------------------------------------------------------------------------- */
 
-/* Sample j of draw i of an output [rows, ...]: window w of rows starts at row j. `out` has the draws
- * as lanes; the set has the samples as lanes. */
-static void unpack(RtArray *field, const RtArray *out, int64_t draws, int64_t per_draw, int64_t row_elems,
-                   int64_t window) {
-  double *to = field->v;
-  const double *from = out->v;
-  for (int64_t i = 0; i < draws; i++)
-    for (int64_t j = 0; j < per_draw; j++)
-      for (int64_t e = 0; e < row_elems * window; e++)
-        to[e * field->ld + i * per_draw + j] = from[(j * row_elems + e) * out->ld + i];
-  rt_array_pad(field);
+/* Which rows of its draw stand in a sample: row r of sample j is at[j * step + r]. */
+typedef struct Rows { int64_t *at, n, per_draw, step, window; } Rows;
+
+enum { ORDERS = 0x6f72 };      /* a stream of the data's seed apart from others */
+
+/* Every field of a draw takes its rows in the same order, which follows from the data's seed, the number of the draw and
+ * that of the order. What is left over at the end of an order is dropped. */
+static void rows_of_draw(const Session *s, const Data *d, Rows *r, int64_t draw, int64_t *order) {
+  int64_t each = r->n / r->window * r->window;
+  if (d->yield != YIELD_SHUFFLED) return;
+  uint64_t seed = rt_random_u64(session_seed(s, d->seed), ORDERS, (uint64_t)draw);
+  for (uint32_t k = 0; k < d->orders; k++) {
+    rt_permutation(seed, k, r->n, order);
+    memcpy(r->at + k * each, order, (size_t)each * sizeof *order);
+  }
 }
 
-static int64_t samples_per_draw(const Data *d) {
-  if (d->yield == YIELD_ONE) return 1;
-  int64_t rows = ir_type(d->program, d->program->out.at[0]).dim[0];
-  return d->yield == YIELD_EACH ? rows : rows - (int64_t)d->window + 1;
+static Rows rows_of(const Data *d) {
+  int64_t n = d->yield == YIELD_ONE ? 1 : ir_type(d->program, d->program->out.at[0]).dim[0];
+  if (d->yield == YIELD_WINDOWS) return (Rows){.n = n, .per_draw = n - d->window + 1, .step = 1, .window = d->window};
+  if (d->yield == YIELD_SHUFFLED)
+    return (Rows){.n = n, .per_draw = n / d->window * d->orders, .step = d->window, .window = d->window};
+  return (Rows){.n = n, .per_draw = n, .step = 1, .window = 1};
+}
+
+/* The samples of draw i of an output [rows, ...]. `out` has the draws as lanes; the set has the samples as lanes. */
+static void unpack(RtArray *field, const RtArray *out, const Rows *r, int64_t i) {
+  int64_t row_elems = field->elems / r->window;
+  double *to = (double *)field->v + i * r->per_draw;
+  const double *from = (const double *)out->v + i;
+  const int64_t row = row_elems * out->ld;
+  for (int64_t k = 0; k < r->window; k++)
+    for (int64_t e = 0; e < row_elems; e++, to += field->ld)
+      for (int64_t j = 0; j < r->per_draw; j++) to[j] = from[r->at[j * r->step + k] * row + e * out->ld];
+}
+
+static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, int64_t draws) {
+  int64_t n = d->yield == YIELD_SHUFFLED ? r->per_draw * r->window : r->n;
+  int64_t *order = calloc((size_t)r->n, sizeof *order);
+  r->at = calloc((size_t)n, sizeof *r->at);
+  bool ok = order && r->at;
+  for (int64_t k = 0; ok && k < n; k++) r->at[k] = k;
+  for (int k = 0; ok && k < set->nfield; k++) {
+    for (int64_t i = 0; i < draws; i++) {
+      rows_of_draw(s, d, r, i, order);
+      unpack(&set->field[k], &out[k], r, i);
+    }
+    rt_array_pad(&set->field[k]);
+  }
+  free(order);
+  free(r->at);
+  return ok;
 }
 
 /* `lost`: of the trajectories on the way, by draw; NULL if there are none. */
@@ -59,7 +94,7 @@ static int check_finite(Session *s, const Data *d, const Native *native, const R
     for (int64_t e = 0; e < set->field[k].elems; e++)
       for (int64_t i = 0; i < set->n; i++)
         if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
-          return nan_data(s, d, native->fn, i / samples_per_draw(d), set->field[k].name, i);
+          return nan_data(s, d, native->fn, i / rows_of(d).per_draw, set->field[k].name, i);
   for (int64_t i = 0; lost && i < draws; i++)
     if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
@@ -68,11 +103,13 @@ static int check_finite(Session *s, const Data *d, const Native *native, const R
 static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   const Fn *f = native->fn;
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
-  int64_t draws = on ? on->n : d->count, per = samples_per_draw(d);
-  if (draws * per <= 0) return no_samples(s, d);
+  Rows rows = rows_of(d);
+  int64_t draws = on ? on->n : d->count, samples;
+  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d);
+  if (samples <= 0) return no_samples(s, d);
   RtArray *out = calloc(f->out.n, sizeof *out);
   HnnArg *arg = calloc(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
-  bool ok = out && arg && alloc_set(set, d, draws * per);
+  bool ok = out && arg && alloc_set(set, d, samples);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = ir_type(f, f->out.at[k]);
     ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
@@ -84,10 +121,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   }
   if (ok) {
     rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
-    for (uint32_t k = 0; k < d->nfield; k++) {
-      int64_t window = d->yield == YIELD_WINDOWS ? d->window : 1;
-      unpack(&set->field[k], &out[k], draws, per, set->field[k].elems / window, window);
-    }
+    ok = unpack_all(s, d, set, out, &rows, draws);
   }
   int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d);
   for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);

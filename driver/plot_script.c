@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLOURS = 7, CELLS = 2500 };      /* a matrix of more cells is an image, not cells */
+enum { COLOURS = 7, CELLS = 2500, STRIP = 10 };      /* a matrix of more cells is an image, not cells */
 
 static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                             "#E69F00", "#56B4E9", "#000000"};
@@ -134,6 +134,19 @@ static void key(FILE *out, const Plot *p) {
   put_label(out, "key title", p->title);   /* a title would stand between the key and the graph */
 }
 
+/* What the axis covers, about. */
+static double covered(const PlotNumbers *d, int k) {
+  const double *grid = d->p->kind == PLOT_PHASE || d->p->ngrid ? d->range[k] : NULL;
+  if (d->p->ranged[k]) grid = d->p->range[k];
+  return grid ? grid[1] - grid[0] : d->high[k] - d->low[k];
+}
+
+static void aspect(FILE *out, const PlotNumbers *d) {
+  double x = covered(d, 0), y = covered(d, 1);
+  bool strip = !(x < STRIP * y && y < STRIP * x);
+  if (d->p->aspect == ASPECT_EQUAL || (d->p->aspect == ASPECT_LIKELY && !strip)) fputs("set size ratio -1\n", out);
+}
+
 static void head(FILE *out, const PlotNumbers *d) {
   const Plot *p = d->p;
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
@@ -151,6 +164,7 @@ static void head(FILE *out, const PlotNumbers *d) {
   axis(out, d, 0);
   axis(out, d, 1);
   if (p->kind == PLOT_HEAT && p->ncurve) matrix_axes(out, d);
+  aspect(out, d);
   if (p->kind != PLOT_HEAT && p->colour < 0) return;
   palette(out);
   put_label(out, "cblabel", p->label[2]);

@@ -250,10 +250,11 @@ static void limit_formals(Parser *ps, Formal *f) {
 
 static void limit_block(Parser *ps, Block *b, int depth) {
   for (Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    Expr *const parts[] = {s->target, s->value,    s->inverse, s->init_dist, s->window,
+    Expr *const parts[] = {s->target, s->value,    s->inverse, s->init_dist,
                            s->law,    s->duration, s->steps,   s->method,    s->decay};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) limit_expr(ps, parts[i], depth);
     for (Arg *a = s->names; a; a = a->next) limit_expr(ps, a->value, depth);
+    for (Arg *a = s->how; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->type ? s->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);
     limit_block(ps, s->body, depth + 1);
   }

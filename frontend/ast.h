@@ -79,13 +79,13 @@ typedef enum StmtKind {
   ST_REPEAT,                 /* repeat e { } */
   ST_PARAM,                  /* param W: real[out, d] ~ glorot | = e */
   ST_USE,                    /* use energy = mlp(...) */
-  ST_YIELD,                  /* yield [each | windows(m)] fields */
+  ST_YIELD,                  /* yield [each | windows(m) | shuffled(m, orders = k)] fields */
   ST_APPLY,                  /* T(q, p) as a statement (flows), inverse(T)(q, p) */
   ST_EVOLVE,                 /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
   ST_RUNNING                 /* running m = mean_over_batch(e) decay d */
 } StmtKind;
 
-typedef enum YieldForm { YF_ONE, YF_EACH, YF_WINDOWS } YieldForm;
+typedef enum YieldForm { YF_ONE, YF_EACH, YF_WINDOWS, YF_SHUFFLED } YieldForm;
 
 struct Stmt {
   Stmt *next;
@@ -100,8 +100,8 @@ struct Stmt {
   TypeExpr *type;                    /* PARAM, optional on LET/VAR */
   Expr *init_dist;                   /* PARAM ~ glorot / normal(0, 1): EX_NAME or EX_CALL */
   Block *body;                       /* FOR, REPEAT */
-  YieldForm yield; Expr *window;     /* YIELD; its fields are `names`: value NULL means the variable of that name,
-                                        `f, g = e` fields sharing one e: see ast_parse */
+  YieldForm yield; Arg *how;         /* YIELD, and what stands in the parentheses of its form; its fields are `names`: value NULL
+                                        means the variable of that name, `f, g = e` fields sharing one e: see ast_parse */
   bool under; Expr *law, *duration, *steps, *method;   /* EVOLVE: under H | along f */
   Expr *decay;                       /* RUNNING */
 };

@@ -171,12 +171,12 @@ static void put_stmt(FILE *out, const Stmt *s, int depth) {
       [ST_USE] = "use",         [ST_YIELD] = "yield", [ST_APPLY] = "apply",   [ST_EVOLVE] = "evolve",
       [ST_RUNNING] = "running",
   };
-  static const char *const form[] = {[YF_ONE] = "", [YF_EACH] = " each", [YF_WINDOWS] = " windows"};
+  static const char *const form[] = {[YF_ONE] = "", [YF_EACH] = " each", [YF_WINDOWS] = " windows", [YF_SHUFFLED] = " shuffled"};
   indent(out, depth);
   fputs(word[s->kind], out);
   if (s->kind == ST_YIELD) {
     fputs(form[s->yield], out);
-    put_clause(out, " ", s->window, depth);
+    put_args(out, s->how, " ", depth);
     put_args(out, s->names, " ", depth);
   } else
     put_names(out, s, depth);

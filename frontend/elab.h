@@ -184,7 +184,8 @@ typedef struct Instance {
 typedef struct Yield {           /* what a data program gives */
   bool seen;
   YieldForm form;
-  uint32_t window;
+  uint32_t window, orders;       /* rows of one sample; of SHUFFLED the number of orders */
+  Span window_at;
   VEC(Entry) fields;
 } Yield;
 

@@ -64,9 +64,61 @@ Value data_item(Elab *E, Global *g, Span use) {
 /* ---- yield ------------------------------------------------------------------------------------------------
  */
 
+static const char *const form_word[] = {[YF_WINDOWS] = "windows", [YF_SHUFFLED] = "shuffled"};
+
+static uint32_t form_count(Elab *E, const Arg *a, const char *what, const char *unit) {
+  int64_t n;
+  if (!elab_int(E, a->value, arena_printf(E->mem, "`%s`", what), &n)) return 1;
+  if (n >= 1 && n <= ELAB_TURNS) return (uint32_t)n;
+  if (n < 1)
+    elab_error(E, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
+  else
+    elab_error(E, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
+  return 1;
+}
+
+static bool form_option(Elab *E, const Stmt *s, const Arg *a, const Arg **orders) {
+  static const char *const known[] = {"orders"};
+  const char *word = form_word[s->yield];
+  if (a->name && s->yield == YF_SHUFFLED && !strcmp(a->name, "orders")) {
+    if (*orders) return elab_label(elab_error(E, a->name_at, "`orders` is given twice"), (*orders)->name_at, "first"), false;
+    *orders = a;
+    return true;
+  }
+  Span at = a->name ? a->name_at : a->value->at;
+  DiagMsg *m = a->name ? elab_error(E, at, "`%s` has no option `%s`", word, a->name)
+                       : elab_error(E, at, "`%s` takes one number of rows, found another", word);
+  if (s->yield != YF_SHUFFLED)
+    elab_help(m, "`windows(32)` are all runs of 32 rows");
+  else if (a->name)
+    elab_suggest(m, a->name, known, 1);
+  else
+    elab_help(m, "`shuffled(32, orders = 16)` takes every row once in each of 16 orders");
+  return false;
+}
+
+/* windows(m), shuffled(m, orders = k) */
+static void yield_form(Elab *E, const Stmt *s, Yield *y) {
+  const Arg *rows = NULL, *orders = NULL;
+  y->window = y->orders = 1;
+  if (s->yield != YF_WINDOWS && s->yield != YF_SHUFFLED) return;
+  for (const Arg *a = s->how; a; a = a->next)
+    if (!a->name && !rows)
+      rows = a;
+    else if (!form_option(E, s, a, &orders))
+      return;
+  if (!rows) {
+    elab_help(elab_error(E, s->at, "`%s` needs the number of rows in a sample", form_word[s->yield]),
+              "`yield %s(32) ...`", form_word[s->yield]);
+    return;
+  }
+  y->window_at = rows->value->at;
+  y->window = form_count(E, rows, form_word[s->yield], "row");
+  if (orders) y->orders = form_count(E, orders, "orders", "order");
+}
+
 void elab_yield(Elab *E, const Stmt *s) {
   Yield *y = E->yield;
-  int64_t window = 0;
   if (!y || E->calls || E->level != &E->root->level) {
     elab_error(E, s->at, "`yield` stands only in a data program, outside comprehensions");
     return;
@@ -77,13 +129,7 @@ void elab_yield(Elab *E, const Stmt *s) {
   }
   y->seen = true;
   y->form = s->yield;
-  if (s->yield == YF_WINDOWS) {
-    if (!elab_int(E, s->window, "`windows`", &window)) window = 1;
-    if (window < 1 || window > ELAB_TURNS)
-      elab_error(E, s->window->at, "a window has at least one row, found %lld", (long long)window),
-          window = 1;
-    y->window = (uint32_t)window;
-  }
+  yield_form(E, s, y);
   for (const Arg *a = s->names; a; a = a->next) {
     Value v = a->value ? elab_expr(E, a->value) : elab_name(E, a->name, a->name_at);
     for (uint32_t i = 0; i < y->fields.n; i++)
@@ -118,7 +164,9 @@ static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t
     return true;
   }
   if (y->window > t.dim[0]) {
-    elab_error(E, f->at, "windows of %u rows are longer than `%s`, of %u", y->window, f->name, t.dim[0]);
+    DiagMsg *m = elab_error(E, f->at, "%s of %u rows are longer than `%s`, of %u",
+                            y->form == YF_WINDOWS ? "windows" : "shuffled samples", y->window, f->name, t.dim[0]);
+    elab_label(m, y->window_at, "%u", y->window);
     return false;
   }
   out->dim[0] = y->window;
@@ -134,8 +182,11 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
                 "end it with `yield x, y, ...`");
     return false;
   }
-  d->yield = y->form == YF_EACH ? YIELD_EACH : y->form == YF_WINDOWS ? YIELD_WINDOWS : YIELD_ONE;
+  static const YieldKind kinds[] = {[YF_ONE] = YIELD_ONE, [YF_EACH] = YIELD_EACH, [YF_WINDOWS] = YIELD_WINDOWS,
+                                    [YF_SHUFFLED] = YIELD_SHUFFLED};
+  d->yield = kinds[y->form];
   d->window = y->window;
+  d->orders = y->orders;
   d->field = ARENA_ARRAY(E->mem, DataField, y->fields.n + 1);
   for (uint32_t i = 0; i < y->fields.n; i++) {
     const Entry *f = &y->fields.at[i];

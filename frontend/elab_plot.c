@@ -362,6 +362,7 @@ static void drawn(PlotJob *j) {
   bool phase = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION;
   plot_label(j, 0, phase ? "q" : p->kind == PLOT_HISTOGRAM ? "" : "x");
   plot_label(j, 1, phase ? "p" : p->ncurve > 1 ? "" : "y");
+  plot_aspect(j);
 }
 
 void plot_item(Elab *E, const Item *it) {

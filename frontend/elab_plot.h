@@ -20,6 +20,8 @@ typedef struct PlotJob {
 const Arg *plot_option(const Item *it, const char *name);   /* NULL: not given */
 /* kind, names of options, and those known while compiling; false after an error that hides the rest */
 bool plot_options(PlotJob *j);
+/* p->aspect, when the axes have their labels */
+void plot_aspect(PlotJob *j);
 /* functions -> p->grid; j->good is false after an error */
 void plot_grid(PlotJob *j, const PlotParts *functions);
 void plot_label(PlotJob *j, int axis, const char *text);    /* unless it has one */

@@ -31,7 +31,7 @@ static const OptionRow rows[] = {
     {"xlabel", ALL},    {"ylabel", ALL},           {"xrange", ALL},
     {"yrange", ALL},    {"logx", ALL & ~(PHASE | HEAT)}, {"logy", ALL & ~(PHASE | HEAT)},
     {"samples", ALL & ~HEAT}, {"n", PHASE | HEAT}, {"contours", PHASE},
-    {"bins", HISTOGRAM},
+    {"bins", HISTOGRAM}, {"aspect", ALL},
 };
 enum { NROWS = sizeof rows / sizeof *rows, MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
 
@@ -193,7 +193,7 @@ static void static_option(Elab *E, Plot *p, const Actual *a) {
 }
 
 static bool is_static(const char *name) {
-  static const char *const drawn[] = {"kind", "x", "y", "xy", "z", "levels", "colour", "labels"};
+  static const char *const drawn[] = {"kind", "x", "y", "xy", "z", "levels", "colour", "labels", "aspect"};
   for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++)
     if (!strcmp(drawn[i], name)) return false;
   return true;
@@ -206,6 +206,53 @@ static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
       elab_label(elab_error(E, plot_option(it, range[k])->value->at,
                             "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
                  plot_option(it, log[k])->name_at, "logarithmic");
+}
+
+/* ---- aspect ---------------------------------------------------------------------------------------------- */
+
+/* What follows the letter of q, Q, p or P where the text is no more than the name of a coordinate: nothing, a hat, digits
+ * or an index. NULL: it is something else. */
+static const char *behind_letter(const char *text, char letter) {
+  static const char *const hats[] = {"^", "\u0302"};
+  if (!text || (*text | 0x20) != letter) return NULL;
+  const char *rest = ++text;
+  for (int k = 0; k < 2; k++)
+    if (!strncmp(text, hats[k], strlen(hats[k]))) text += strlen(hats[k]);
+  if (*text == '_') text++;
+  while (*text >= '0' && *text <= '9' && text[-1] != '^') text++;      /* q^2 is a square */
+  while (!strncmp(text, "\xe2\x82", 2) && (unsigned char)text[2] >= 0x80 && (unsigned char)text[2] <= 0x89) text += 3;
+  if (*text == '[') text += strcspn(text, "]");
+  if (*text == ']') text++;
+  return *text ? NULL : rest;
+}
+
+/* q beside p, Q beside P, q^ beside p^, q[0] beside p[0], in either order. */
+static bool conjugate(const char *x, const char *y) {
+  const char *a = behind_letter(x, 'q'), *b = behind_letter(y, 'p');
+  if (!a) a = behind_letter(x, 'p'), b = behind_letter(y, 'q');
+  return a && b && (*x & 0x20) == (*y & 0x20) && !strcmp(a, b);
+}
+
+void plot_aspect(PlotJob *j) {
+  Plot *p = j->p;
+  const Arg *o = plot_option(j->it, "aspect");
+  const Expr *e = o ? o->value : NULL;
+  if (!o) {
+    bool likely = p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]);
+    p->aspect = likely && !p->log[0] && !p->log[1] ? ASPECT_LIKELY : ASPECT_AUTO;
+  } else if (e && e->kind == EX_NAME && !strcmp(e->name, "equal")) {
+    p->aspect = ASPECT_EQUAL;
+    if (p->log[0] != p->log[1])
+      elab_label(elab_error(j->E, e->at, "equal lengths of a unit need two axes of one kind"),
+                 plot_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
+  } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
+    bool word = e->kind == EX_NAME || e->kind == EX_STRING;
+    DiagMsg *m = word ? elab_error(j->E, e->at, "there is no aspect `%s`", e->name)
+                      : elab_error(j->E, e->at, "the aspect of a plot is a word");
+    if (e->kind == EX_STRING && (!strcmp(e->name, "equal") || !strcmp(e->name, "auto")))
+      elab_help(m, "without quotes: `aspect = %s`", e->name);
+    else elab_help(m, "`aspect = equal`: one unit is as long along x as along y; `aspect = auto`: each axis fills its side");
+  }
 }
 
 bool plot_options(PlotJob *j) {

@@ -50,8 +50,9 @@ static void targets(Elab *E, const Stmt *s, int depth) {
 static void stmt(Elab *E, const Stmt *s, int depth) {
   Frame *old = E->frame;
   expr(E, s->value, depth);
-  const Expr *const part[] = {s->window, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
+  const Expr *const part[] = {s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, part[k], depth);
+  for (const Arg *a = s->how; a; a = a->next) expr(E, a->value, depth);
   if (s->kind == ST_YIELD) {
     for (const Arg *a = s->names; a; a = a->next)
       if (a->value)

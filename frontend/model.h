@@ -34,7 +34,7 @@ char *param_turn_path(const Param *p, int64_t turn);      /* the caller's, mallo
 typedef struct DataField { const char *name; Type type; } DataField;   /* of one sample; lane unset */
 
 typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE } DataKind;
-typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS } YieldKind;
+typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS, YIELD_SHUFFLED } YieldKind;
 
 typedef struct ReadColumn { const char *name; int column; const char *header; } ReadColumn;
                              /* column >= 0, or -1 and the header's name */
@@ -47,10 +47,11 @@ struct Data {
   Span at;
   /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
    * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
-   * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]. */
+   * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]; YIELD_SHUFFLED:
+   * of the same types, the rows cut into samples in each of `orders` random orders, what is left over dropped. */
   Fn *program;
   YieldKind yield;
-  uint32_t window;
+  uint32_t window, orders;
   int64_t count;             /* draws; with `on`, one for each of its samples */
   uint64_t seed;
   Data *on;
@@ -115,6 +116,9 @@ typedef struct Expect {
 typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
 extern const char *const plot_kind_name[PLOT_KINDS];
 
+/* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
+typedef enum { ASPECT_AUTO, ASPECT_EQUAL, ASPECT_LIKELY } Aspect;
+
 typedef struct PlotCurve {   /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
   const char *label;         /* for the legend; NULL: none */
   int x, y;                  /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
@@ -133,6 +137,7 @@ typedef struct Plot {
   const char *title, *label[3];           /* of the axes x, y and of the colour; title may be NULL */
   bool ranged[2]; double range[2][2];     /* xrange, yrange */
   bool log[2], legend;
+  Aspect aspect;
   int64_t samples;           /* drawn at most, spread evenly over the set */
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
 } Plot;

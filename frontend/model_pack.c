@@ -64,6 +64,7 @@ static void data(Pack *p, const Model *m, Data *d) {
   pack_fn(p, &d->program);
   PACK(p, d->yield);
   PACK(p, d->window);
+  PACK(p, d->orders);
   PACK(p, d->count);
   PACK(p, d->seed);
   data_ref(p, m, &d->on);
@@ -151,6 +152,7 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->range);
   PACK(p, x->log);
   PACK(p, x->legend);
+  PACK(p, x->aspect);
   PACK(p, x->samples);
   PACK(p, x->n);
   PACK(p, x->contours);

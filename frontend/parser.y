@@ -45,6 +45,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
   ItemKind kind;
   Opr opr;
   bool flag;
+  YieldForm form;
 }
 
 %token ',' ')' ']' '}' '=' ':' '{'     /* messages list what was expected in the order of declaration */
@@ -58,7 +59,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %token T_NET "net" T_FLOW "flow" T_SYMPLECTIC "symplectic" T_VOLUME "volume" T_USE "use" T_DATA "data"
 %token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
-%token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
+%token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
 %token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on"
 %token T_TRUE "true" T_FALSE "false" T_AND "and" T_OR "or" T_NOT "not"
 %token T_ADD_TO "+=" T_SUB_FROM "-=" T_MUL_BY "*=" T_DIV_BY "/=" T_ARROW "->"
@@ -85,6 +86,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <name> on_opt
 %type <opr> update
 %type <flag> under
+%type <form> rows_form
 
 %%
 
@@ -236,8 +238,8 @@ stmt:
       { $$ = ast_stmt(ps, ST_YIELD, @$); $$->names = $2.first; $$->nnames = $2.n; }
   | "yield" "each" fields
       { $$ = ast_stmt(ps, ST_YIELD, @$); $$->yield = YF_EACH; $$->names = $3.first; $$->nnames = $3.n; }
-  | "yield" "windows" '(' expr ')' fields
-      { $$ = ast_stmt(ps, ST_YIELD, @$); $$->yield = YF_WINDOWS; $$->window = $4; $$->names = $6.first; $$->nnames = $6.n; }
+  | "yield" rows_form '(' args ')' fields
+      { $$ = ast_stmt(ps, ST_YIELD, @$); $$->yield = $2; $$->how = $4.first; $$->names = $6.first; $$->nnames = $6.n; }
   | "evolve" sub_expr under expr "for" expr "steps" expr method_opt
       { $$ = ast_stmt(ps, ST_EVOLVE, @$); $$->target = $2; $$->under = $3; $$->law = $4;
         $$->duration = $6; $$->steps = $8; $$->method = $9; }
@@ -257,6 +259,11 @@ targets:
 names:
     T_NAME                     { $$ = args_named(ps, $1, @1, NULL); }
   | names ',' T_NAME           { $$ = args_add(ps, $1, $3, @3, NULL); }
+  ;
+
+rows_form:
+    "windows"                  { $$ = YF_WINDOWS; }
+  | "shuffled"                 { $$ = YF_SHUFFLED; }
   ;
 
 fields:

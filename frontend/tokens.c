@@ -369,6 +369,7 @@ static int keyword(const Filter *f, const Token *t) {
   if (is_inverse_clause(f, f->at, f->fresh)) return T_INVERSE;
   if (p && p->kind == T_YIELD && strcmp(t->name, "each") == 0 && next->kind == T_NAME) return T_EACH;
   if (p && p->kind == T_YIELD && strcmp(t->name, "windows") == 0 && next->kind == '(') return T_WINDOWS;
+  if (p && p->kind == T_YIELD && strcmp(t->name, "shuffled") == 0 && next->kind == '(') return T_SHUFFLED;
   if (!w) return T_NAME;
   switch (w->class) {
   case HARD:

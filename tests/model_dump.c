@@ -39,9 +39,10 @@ static void print_params(const Model *m) {
 
 static void print_data(const Data *d, const Source *src) {
   static const char *const kinds[] = {"program", "read", "first", "last", "shuffle"};
-  static const char *const yields[] = {"one", "each", "windows"};
+  static const char *const yields[] = {"one", "each", "windows", "shuffled"};
   printf("data %s: %s", d->name ? d->name : "-", kinds[d->kind]);
   for (uint32_t i = 0; i < d->nfield; i++) printf(" %s: %s", d->field[i].name, shape(d->field[i].type));
+  if (d->kind == DATA_PROGRAM && d->yield == YIELD_SHUFFLED) printf(" orders %u", d->orders);
   if (d->kind == DATA_PROGRAM)
     printf(" yield %s count %lld seed %llu\n", yields[d->yield], (long long)d->count,
            (unsigned long long)d->seed);

@@ -286,6 +286,53 @@ def test_kept_answers():
     check(wrong.out == same.out and "decide " not in same.err, "a refutation is kept whole", same)
 
 
+SHUFFLED = """\
+data line { let a = linspace(0, 9, 10)
+  yield shuffled(WINDOW) x = a, y = [a, -a].T }
+use d = line(count = COUNT, seed = SEED)
+plot p = { kind = line, samples = 10000, x = x, y = y[:, 1] } on d
+"""
+
+
+def shuffled(window, count=3, seed=1, *more):
+    """For each draw the rows of its samples, in their order."""
+    write("s.hnn", SHUFFLED.replace("WINDOW", window).replace("COUNT", str(count)).replace("SEED", str(seed)))
+    hnnc("run", "s.hnn", "--out", "s", *more)
+    rows = [line.split() for line in read("s/plots/p.dat").decode().split("\n") if line and line[0] != "#"]
+    samples = {}
+    for number, x, y in rows:
+        check(float(x) == -float(y), "fields go together", x, y)
+        samples.setdefault(int(number), []).append(int(float(x)))
+    each = len(samples)//count
+    return [[samples[i*each + j] for j in range(each)] for i in range(count)]
+
+
+def test_shuffled():
+    """Every row once in each order; what a draw gets follows from the seed, its number and the order's alone."""
+    draws = shuffled("5, orders = 3")
+    for draw in draws:
+        check(len(draw) == 6 and all(len(s) == 5 for s in draw), "samples of a draw", draw)
+        orders = [draw[2*k] + draw[2*k + 1] for k in range(3)]
+        check(all(sorted(o) == list(range(10)) for o in orders), "every row once in each", orders)
+        check(all(o != list(range(10)) for o in orders) and len(set(map(tuple, orders))) == 3, "random orders", orders)
+    check(len(set(str(d) for d in draws)) == 3, "draws have orders of their own", draws)
+    left = shuffled("3, orders = 2")
+    for draw, rest in zip(draws, left):
+        check(len(rest) == 6, "what is left over is dropped", rest)
+        for k in range(2):
+            check(sum(rest[3*k:3*k + 3], []) == (draw[2*k] + draw[2*k + 1])[:9], "the same order, cut otherwise", draw, rest)
+    check(shuffled("5") == [d[:2] for d in draws], "one order if unsaid")
+    check(shuffled("5, orders = 3", 2) == draws[:2], "not of the count")
+    check(shuffled("5, orders = 3", 3, 1, "--threads", "1") == draws, "not of the threads")
+    check(shuffled("5, orders = 3", 3, 2) != draws and shuffled("5, orders = 3", 3, 1, "--seed", "7") != draws, "of the seed")
+    check(all(sorted(s) == list(range(10)) for d in shuffled("10, orders = 2") for s in d), "all rows in one sample")
+    where = [0]*10
+    for draw in shuffled("1, orders = 100", 10):
+        for k in range(100):
+            where[draw[10*k][0]] += 1
+    check(min(where) > 60 and max(where) < 145, "any row comes first", where)
+
+
 def test_kept_models():
     """A model that was kept is what the frontend makes, in all that is printed of it; and none is taken that anything has changed."""
     env = environment(HNNC_CACHE_DIR=os.path.abspath("kept"))

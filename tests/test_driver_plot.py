@@ -130,6 +130,36 @@ plot lines = { kind = phase, levels = H, xrange = [-2, 2], yrange = [-1, 1], n =
     picture("r/plots/lines.svg", 50)
 
 
+def test_aspect():
+    """Equal lengths of a unit: asked for, or where the axes are a coordinate and its momentum, unless that leaves a strip."""
+    plots("""
+hamiltonian H(q: real[1], p: real[1]) = q[0]^2 + p[0]^2
+plot equal_names = { kind = scatter, xy = (q, p) } on points
+plot equal_elements = { kind = line, x = p[0], y = q[0] } on points
+plot equal_labels = { kind = line, x = r, y = r, xlabel = "Q^", ylabel = "P^" } on points
+plot equal_hats = { kind = line, x = r, y = r, xlabel = "q\u0302\u2081", ylabel = "p\u0302\u2081" } on points
+plot equal_phase = { kind = phase, levels = H, xrange = [-2, 2], yrange = [-1, 1], n = 11 }
+plot equal_section = { kind = section, xy = trajectory(H, q, p, dt = 0.1, steps = 20, method = leapfrog) } on points
+plot equal_said = { kind = line, x = r, y = 1000*r, aspect = equal } on points
+plot equal_heat = { kind = heat, z = H, xrange = [-2, 2], yrange = [-1, 1], n = 11, aspect = equal }
+plot equal_logs = { kind = line, x = r, y = r, logx = true, logy = true, aspect = equal } on points
+plot equal_counts = { kind = histogram, x = r, aspect = equal } on points
+plot free_said = { kind = scatter, xy = (q, p), aspect = auto } on points
+plot free_phase = { kind = phase, levels = H, xrange = [-2, 2], yrange = [-1, 1], n = 11, aspect = auto }
+plot free_others = { kind = line, x = r, y = p[0] } on points
+plot free_unlike = { kind = line, x = r, y = r, xlabel = "q", ylabel = "P" } on points
+plot free_squares = { kind = line, x = r, y = r, xlabel = "q^2", ylabel = "p^2" } on points
+plot free_strip = { kind = line, x = r, y = 1000*r, xlabel = "q", ylabel = "p" } on points
+plot free_log = { kind = line, x = r, y = r, xlabel = "q", ylabel = "p", logx = true } on points
+""")
+    names = sorted(n[:-3] for n in os.listdir("r/plots") if n.endswith(".gp"))
+    check(len(names) == 17, "all are written", names)
+    for name in names:
+        equal = "set size ratio -1\n" in read("r/plots/%s.gp" % name).decode()
+        check(equal == name.startswith("equal"), name)
+        picture("r/plots/%s.svg" % name, 3)
+
+
 def test_heat():
     plots("""
 fn f(x, y) = x*y

@@ -25,6 +25,7 @@ static const struct {
              {"linear_symplectic", "linear_symplectic(reflections = 5)"},
              {"symplectic_scaling", "symplectic_scaling()"},
              {"zero_center", "zero_center()"},
+             {"translation", "translation()"},
              {"batch_center", "batch_center()"},
              {"fourier_modes", "fourier_modes()"}};
 enum { LAYERS = sizeof layer / sizeof *layer };
