@@ -139,7 +139,7 @@ static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f,
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = want[k].type;
     int64_t n = type_count(t);
-    double big = 1, off = 0;
+    double big = ir_inst(f, f->out.at[k])->op == OP_batch_sum ? sqrt((double)padded) : 1, off = 0;
     for (int64_t e = 0; e < n; e++)
       for (int64_t s = 0; s < (t.lane ? padded : 1); s++) {
         double w = want[k].v[t.lane ? e * padded + s : e], g = native_at(o[k].p, t, f->f64, t.lane ? e * ld + s : e);
@@ -162,7 +162,7 @@ static double form_difference(HnnKernel kernel, HnnKernelInfo info, const Fn *f,
 }
 
 /* Largest difference between compiled and evaluated, relative to the largest element of each output (or to
- * 1: sums cancel). */
+ * 1, of a sum over the batch to the root of its samples: sums cancel). */
 double codegen_difference(Cg *cg, const Fn *f, const char *symbol, int64_t B, const Tensor *in, bool print) {
   HnnKernelInfo info = cg_info(cg, symbol), few = info;
   double off = form_difference(cg_kernel(cg, symbol), info, f, B, in, print), other = 0;
