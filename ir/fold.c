@@ -8,7 +8,7 @@
  * Numbers are kept: where every step of the written order is finite and normal, so is every step of what replaces it,
  * and digits are lost only by rounding, once a step. So two constants that meet become one if that is a normal number
  * of the precision (gathered without this, the factors of a loop's turns overflow). To move a constant past a factor, or a
- * factor out of a sum, makes values that are not in the written order. It is done where there is none (fold_free_order),
+ * factor out of a sum, makes values that are not in the written order. It is done where there is none (fold_unwritten),
  * with constants within 2^-20 ... 2^20. */
 #include "ir/fold.h"
 
@@ -44,9 +44,9 @@ static bool is_finite(const Fn *f, Val x, int depth) {
   }
 }
 
-bool fold_zero_wins(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
+bool fold_unwritten(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
 
-bool fold_vanishes(const Build *b, Val x) { return fold_zero_wins(b) || is_finite(b->f, x, 0); }
+bool fold_vanishes(const Build *b, Val x) { return fold_unwritten(b) || is_finite(b->f, x, 0); }
 
 /* ---- looking at operands ---- */
 
@@ -69,11 +69,9 @@ bool ir_normal(const Fn *f, double v) {
   return f->f64 == FN_F32 ? a >= FLT_MIN && a <= FLT_MAX : a >= DBL_MIN && a <= DBL_MAX;
 }
 
-bool fold_free_order(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
-
 bool fold_leaves_sum(const Build *b, Val s) {
   double c;
-  return fold_free_order(b) || (ir_is_const(b->f, s, &c) && fabs(c) >= 1);
+  return fold_unwritten(b) || (ir_is_const(b->f, s, &c) && fabs(c) >= 1);
 }
 
 /* A value off by this factor is still far from where f32 ends. */
@@ -146,7 +144,7 @@ static Val fold_sub(Build *b, Val x, Val y) {
 static Val scalar_first(Build *b, Val x, Val c) {
   const Inst *i = ir_inst(b->f, x);
   double by;
-  if (i->op != OP_mul || i->type.rank == 0 || !fold_free_order(b) || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
+  if (i->op != OP_mul || i->type.rank == 0 || !fold_unwritten(b) || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
   Val v = ir_arg(b->f, i, 0), s = ir_arg(b->f, i, 1), t;
   if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
   return ir_type(b->f, s).rank == 0 && ir_type(b->f, v).rank ? ir_mul(b, v, ir_mul(b, s, c)) : VAL_NONE;
@@ -168,7 +166,7 @@ static Val one_constant(Build *b, Val x, Val c) {
   if (b->f->f64 == FN_EXACT || !ir_is_const(b->f, c, &by)) return VAL_NONE;
   if (scaled(b, x, &u, &k, &with)) return ir_normal(b->f, with * by) ? ir_mul(b, u, ir_mul(b, k, c)) : VAL_NONE;
   const Inst *i = ir_inst(b->f, x);
-  for (uint32_t n = 0; i->op == OP_mul && fold_free_order(b) && n < 2; n++) {
+  for (uint32_t n = 0; i->op == OP_mul && fold_unwritten(b) && n < 2; n++) {
     Val w = ir_arg(b->f, i, 1 - n);
     if (scaled(b, ir_arg(b->f, i, n), &u, &k, &with) && moderate(with) && ir_normal(b->f, with * by))
       return ir_mul(b, ir_mul(b, u, w), ir_mul(b, k, c));
@@ -193,7 +191,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   int exponent;
-  if (is_value(b, x, 0) && fold_zero_wins(b)) return x;
+  if (is_value(b, x, 0) && fold_unwritten(b)) return x;
   if (is_op(b, y, OP_sqrt, &z)) return ir_mul(b, x, ir_rsqrt(b, z));
   if (is_op(b, x, OP_neg, &z) && is_op(b, y, OP_neg, &w)) return ir_div(b, z, w);
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;

@@ -24,18 +24,15 @@ Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
 /* x + y of two unslices that fit together; or VAL_NONE (fold_struct.c). */
 Val fold_join(Build *b, Val x, Val y);
 
-/* There is no written order of products and sums that what is emitted must keep: derivatives, whose order is the
- * compiler's, and functions that are evaluated exactly. */
-bool fold_free_order(const Build *b);
+/* What is being built was not written by anybody: a derivative, or a function that is only decided on (FN_EXACT). Its products
+ * and sums have no order that must be kept, and its zeros are structural: they count for more than what they meet. */
+bool fold_unwritten(const Build *b);
 /* Taking s out of a sum makes no value that is larger than those of the sum: constants of at least 1. */
 bool fold_leaves_sum(const Build *b, Val s);
 
 /* v (equal dims or rank 0; shared or per sample) as a value of type `want`. */
 Val fold_coerce(Build *b, Val v, Type want);
 Val fold_zeros(Build *b, Type want);
-/* Whether a zero counts for more than what it meets: what is being built is a derivative, whose zeros are structural, or a
- * function that is only decided on (FN_EXACT). */
-bool fold_zero_wins(const Build *b);
 /* Whether 0 times x, or x - x, may be taken for 0: so it is, or x is finite whatever the numbers (literals, draws). */
 bool fold_vanishes(const Build *b, Val x);
 

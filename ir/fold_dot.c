@@ -108,7 +108,7 @@ static Val dot_expanded(Build *b, Dot d, int w) {
   uint32_t size = (uint32_t)ir_attr(b->f, i, 1);
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (other < 0 && d.lanes) return VAL_NONE;
-  if (other >= 0 && out < 0 && !fold_free_order(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
+  if (other >= 0 && out < 0 && !fold_unwritten(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
   drop_axis(&d, w, at, ir_arg(b->f, i, 0));
   if (other >= 0 && out < 0) drop_axis(&d, o, other, ir_sum(b, d.x[o], other));
   if (other >= 0) return emit_dot(b, &d);

@@ -377,7 +377,7 @@ static Val fold_tri(Build *b, const Cand *c) {
 
 static Val fold_trisolve(Build *b, const Cand *c) {
   Look a = look(b, c->args[0]), x = look(b, c->args[1]);
-  if (is_zero(b, c->args[1]) && fold_zero_wins(b)) return fold_zeros(b, c->type);
+  if (is_zero(b, c->args[1]) && fold_unwritten(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
   return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]),
