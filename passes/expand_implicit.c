@@ -92,6 +92,9 @@ static Val is_finite(Build *b, Val x) {
   return ir_lt(b, ir_mul(b, ir_const(b, 0.5), x), ir_add(b, x, ir_const(b, 1)));
 }
 
+/* x <= bound, which must be finite: what runs away moves by no more than an infinite part of itself. */
+static Val within(Build *b, Val x, Val bound) { return ir_and(b, ir_le(b, x, bound), is_finite(b, bound)); }
+
 static double unit(const Build *b) { return b->f->f64 ? DBL_EPSILON : FLT_EPSILON; }
 
 /* ---- stages as one vector ------------------------------------------------------------------------------------- */
@@ -130,7 +133,7 @@ static Val small(const Implicit *m, const Scope *in, const Val *k, const Val *d,
     if (!unknown(m, v)) continue;
     for (uint32_t j = v; j < m->nk; j += m->n) change = largest(b, change, d[j]), rate = largest(b, rate, k[j]);
     Val bound = ir_mul(b, ir_const(b, part), ir_add(b, largest(b, VAL_NONE, in->y[v]), ir_mul(b, h, rate)));
-    all = both(b, all, ir_le(b, ir_mul(b, h, change), bound));
+    all = both(b, all, within(b, ir_mul(b, h, change), bound));
   }
   return all;
 }
@@ -208,7 +211,7 @@ static Val rests(const Implicit *m, const Within *w, const Val *next, Val late) 
     if (!unknown(m, j)) continue;
     Val more = ir_select(b, late, ir_div(b, largest(b, VAL_NONE, w->in.y[j % m->n]), h), zero);
     Val bound = ir_mul(b, ir_const(b, 4 * unit(b)), ir_add(b, largest(b, VAL_NONE, next[j]), more));
-    still = both(b, still, ir_le(b, largest(b, VAL_NONE, ir_sub(b, next[j], w->k[j])), bound));
+    still = both(b, still, within(b, largest(b, VAL_NONE, ir_sub(b, next[j], w->k[j])), bound));
   }
   return still;
 }
