@@ -83,8 +83,8 @@ static int emit(Session *s, const char *kind, FILE *out) {
 
 static int unknown_kind(Session *s, const char *kind) {
   const char *near = diag_nearest(kind, emit_kinds, NKINDS);
-  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s", kind, near ? ", did you mean `" : "",
-                      near ? near : "", near ? "`?" : "");
+  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s; there are ast, ir, flops, kernels, llvm, asm, dot, obj, so, header",
+                      kind, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
 }
 
 static bool known_kind(const char *kind) {

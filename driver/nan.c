@@ -80,7 +80,8 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
   DiagMsg *m = diag_error(s->diag, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
                           t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
   advise(m, &o);
-  diag_help(m, "a smaller learning rate or `clip` may keep it finite; the last checkpoint is from before this step");
+  if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
+  else diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
   session_render(s);
   return EXIT_NUMBERS;
 }

@@ -177,7 +177,7 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   uint32_t rows = 0;
   bool good = true;
   if (!y->seen) {
-    if (!elab_stop(E))
+    if (!elab_stop(E) && !it->body->broken)
       elab_help(elab_error(E, it->name_at, "the data program `%s` yields nothing", it->name),
                 "end it with `yield x, y, ...`");
     return false;

@@ -23,8 +23,10 @@ static bool take_named(Elab *E, const Plan *p, const Actual *a) {
     *p->option[i].slot = a;
     return true;
   }
-  elab_suggest(elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name), a->name, known,
-               p->noptions);
+  DiagMsg *m = elab_error(E, a->name_at, "`%s` has no option `%s`", p->name, a->name);
+  if (!strcmp(a->name, "rtol") || !strcmp(a->name, "atol") || !strcmp(a->name, "max_steps"))
+    elab_help(m, "it belongs to the method: `method = dopri5(%s = ...)`", a->name);
+  else elab_suggest(m, a->name, known, p->noptions);
   return false;
 }
 

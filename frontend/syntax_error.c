@@ -112,10 +112,14 @@ static bool is_comparison(int kind) {
 }
 
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
-  const Token *t = &ps->tokens.at[found];
+  const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
   const char *keyword = meant(ps, found);
   if (keyword)
     diag_help(m, "did you mean `%s`?", keyword);
+  else if (before && before->kind == T_LET && t->kind == ',')
+    diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
+  else if (before && before->kind == T_PARAM && t->kind == '=')
+    diag_help(m, "a parameter has a type: `param %s: real = ...`", t[-1].name ? t[-1].name : "a");
   else if (is_comparison(t->kind) && holds(w, "and"))
     diag_help(m, "comparisons do not chain: write `a < b and b < c`");
   else if ((t->kind == '=' && holds(w, "==")) || (t->kind == T_EQ && holds(w, "'='")))
