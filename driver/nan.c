@@ -109,6 +109,7 @@ void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sam
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
   if (found) advise(m, &o);
+  else if (!s->model->f64) diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
   session_render(s);
 }
 
