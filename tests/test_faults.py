@@ -25,6 +25,7 @@ import time
 from driver_util import check, environment, HNNC, load, main
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))       # of a build that takes longer for everything
 ONCE = {"was", "run", "exit", "seconds"}
 MANY = {"says", "silent", "report"}
 
@@ -64,7 +65,7 @@ def report(text, shown):
 def tried(r):
     words = r["run"].split() + (["--out", "out"] if r["run"].startswith("run ") else [])
     p = subprocess.run([HNNC] + words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                       errors="replace", env=environment(), timeout=float(r.get("seconds", 60)))
+                       errors="replace", env=environment(), timeout=SLOWER*float(r.get("seconds", 60)))
     shown = "hnnc %s: exit code %d\n%s" % (" ".join(words), p.returncode, p.stdout)
     check(p.returncode == int(r.get("exit", 0)), "expected exit code %s" % r.get("exit", 0), shown)
     check("Sanitizer" not in p.stdout and "runtime error" not in p.stdout, "a fault", shown)
