@@ -140,14 +140,21 @@ static Val fold_sub(Build *b, Val x, Val y) {
   return VAL_NONE;
 }
 
-/* (v s) c is v (s c) for a scalar s of a tensor v and a constant c: one product instead of one an element. */
+/* (v s) c is v (s c) for a scalar s of a tensor v and a constant c, where nobody wrote v s: one product instead of one an
+ * element. A force times the square of a step is such. */
 static Val scalar_first(Build *b, Val x, Val c) {
   const Inst *i = ir_inst(b->f, x);
   double by;
-  if (i->op != OP_mul || i->type.rank == 0 || !fold_unwritten(b) || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
+  if (i->op != OP_mul || i->type.rank == 0 || !ir_is_const(b->f, c, &by) || !moderate(by)) return VAL_NONE;
+  if (i->role == ROLE_PRIMAL && !fold_unwritten(b)) return VAL_NONE;
   Val v = ir_arg(b->f, i, 0), s = ir_arg(b->f, i, 1), t;
   if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
-  return ir_type(b->f, s).rank == 0 && ir_type(b->f, v).rank ? ir_mul(b, v, ir_mul(b, s, c)) : VAL_NONE;
+  if (ir_type(b->f, s).rank || !ir_type(b->f, v).rank) return VAL_NONE;
+  const Role role = b->role;
+  b->role = i->role == ROLE_PRIMAL ? role : (Role)i->role;      /* nor did anybody write what comes of it */
+  Val all = ir_mul(b, v, ir_mul(b, s, c));
+  b->role = role;
+  return all;
 }
 
 /* v is u times a constant. */

@@ -99,18 +99,24 @@ static int apply_whole(Lib *l, int train, const HnnArg *grad, double lr, double 
   return code;
 }
 
-/* Whether no update of these can overflow; see rt_moderate. */
-static bool calm(const Lib *l, const LibTrain *t, const HnnArg *grad, double lr) {
+/* Whether all gradients are far from overflow, and so finite; see rt_moderate. */
+static bool moderate(const Lib *l, const LibTrain *t, const HnnArg *grad) {
+  for (int k = 0; k < t->nmoved; k++)
+    if (!rt_moderate(grad[k].p, l->m->param[t->moved[k]].elems, l->m->f64)) return false;
+  return true;
+}
+
+/* Whether no update by moderate gradients can overflow. */
+static bool calm(const Lib *l, const LibTrain *t, double lr) {
   bool ok = !t->careful && rt_moderate_rate(lr, l->m->f64) && !(fabs(lr * t->weight_decay) > 1);
-  for (int k = 0; ok && k < t->nmoved; k++) {
-    const int64_t n = l->m->param[t->moved[k]].elems;
-    ok = rt_moderate(grad[k].p, n, l->m->f64) && (t->weight_decay == 0 || rt_moderate(l->param[t->moved[k]], n, l->m->f64));
-  }
+  for (int k = 0; ok && t->weight_decay != 0 && k < t->nmoved; k++)
+    ok = rt_moderate(l->param[t->moved[k]], l->m->param[t->moved[k]].elems, l->m->f64);
   return ok;
 }
 
-static bool all_finite(const Lib *l, const LibTrain *t, const HnnArg *grad) {
-  for (int k = 0; k < t->nmoved + t->nrunning; k++)
+/* Outputs from, from + 1, ... of the gradient: gradients, then means. */
+static bool all_finite(const Lib *l, const LibTrain *t, const HnnArg *grad, int from) {
+  for (int k = from; k < t->nmoved + t->nrunning; k++)
     if (!rt_finite(grad[k].p, l->m->fn[t->gradient].out_elems[1 + k], l->m->f64)) return false;
   return true;
 }
@@ -130,10 +136,11 @@ static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, do
   rt_fn_run(l->fn[t->gradient], a->in, a->out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
   *loss = real_at(l, a->out[0].p, 0);
   const HnnArg *grad = a->out + 1;
-  const double scale = isfinite(*loss) && all_finite(l, t, grad) ? clip_scale(l, t, grad) : -1;
+  const bool tame = moderate(l, t, grad);
+  const double scale = isfinite(*loss) && all_finite(l, t, grad, tame ? t->nmoved : 0) ? clip_scale(l, t, grad) : -1;
   if (scale < 0) return 1;
   int code = 0;
-  if (calm(l, t, grad, lr)) apply(l, train, grad, lr, scale);
+  if (tame && calm(l, t, lr)) apply(l, train, grad, lr, scale);
   else code = apply_whole(l, train, grad, lr, scale);
   if (code) return code;
   move_averages(l, train, grad + t->nmoved);

@@ -83,7 +83,8 @@ bool rt_train_gradient(Loop *l, double *loss) {
   rt_fn_run(t->gradient, l->batch.arg, l->gout, l->batch.n, seed, 0);
   *loss = rt_train_real(&l->loss, t->f64);
   if (!isfinite(*loss)) return not_finite(l, "loss");
-  if (!rt_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
+  l->moderate = rt_moderate(l->grad, t->flat_n, t->f64);
+  if (!l->moderate && !rt_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
   return rt_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
 }
 
@@ -117,7 +118,7 @@ static bool clip_scale(Loop *l, double *scale) {
 /* Whether no update of these can overflow; see rt_moderate. */
 static bool calm(const Loop *l, double lr) {
   const RtTrain *t = l->t;
-  if (t->careful || !rt_moderate_rate(lr, t->f64) || !rt_moderate(l->grad, t->flat_n, t->f64)) return false;
+  if (t->careful || !rt_moderate_rate(lr, t->f64) || !l->moderate) return false;
   return t->weight_decay == 0 || (fabs(lr * t->weight_decay) <= 1 && rt_moderate(t->flat, t->flat_n, t->f64));
 }
 

@@ -19,6 +19,7 @@ typedef struct Loop {
   int64_t *perm;             /* of epoch `epoch`; NULL: all samples at each step */
   int64_t epoch;
   void *grad;                /* flat_n */
+  bool moderate;             /* it is, see rt_moderate */
   HnnArg *gout;              /* (loss, grads..., means...) */
   void *means, *step_means;  /* of the last evaluation; those that the averages will take: nmeans */
   int64_t nmeans;
