@@ -25,16 +25,6 @@ static const char latin1[] = "AAAAAA?CEEEEIIII?NOOOOO??UUUUY??aaaaaa?ceeeeiiii?n
 static const char latin_a[] =
   "AaAaAaCcCcCcCcDd??EeEeEeEeEeGgGgGgGgHh??IiIiIiIiI?IiJjKk?LlLlLlLl??NnNnNn???OoOoOo??RrRrRrSsSsSsSsTtTt??UuUuUuUuUuUuWwYyYZzZzZzs";
 
-static uint32_t code_point(const char **at) {
-  const unsigned char *s = (const unsigned char *)*at;
-  int more = s[0] < 0x80 ? 0 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : 3;
-  uint32_t c = more ? s[0] & (0x3fu >> more) : s[0];
-  int k = 1;
-  for (; k <= more && (s[k] & 0xc0) == 0x80; k++) c = c << 6 | (s[k] & 0x3fu);
-  *at += k;
-  return c;
-}
-
 /* What a code point is written as; `hold` has room for it. */
 static const char *spelled(uint32_t c, char hold[16]) {
   for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++)
@@ -55,10 +45,13 @@ static const char *spelled(uint32_t c, char hold[16]) {
 
 const char *cname_ascii(Arena *mem, const char *text) {
   char hold[16], *out = arena_alloc(mem, strlen(text) * 8 + 2), *to = out + 1;      /* 8: Epsilon, uXXXX of two bytes and more */
-  while (*text) {
-    const char *s = spelled(code_point(&text), hold);
+  const uint32_t len = (uint32_t)strlen(text);
+  int32_t code;
+  for (uint32_t at = 0; at < len;) {
+    const uint32_t n = source_char(text, len, at, &code);
+    const char *s = spelled(code < 0 ? (unsigned char)text[at] : (uint32_t)code, hold);      /* a path may be no UTF-8 */
     memcpy(to, s, strlen(s));
-    to += strlen(s);
+    to += strlen(s), at += n;
   }
   *to = 0;
   out[0] = 'm';

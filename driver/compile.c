@@ -82,9 +82,10 @@ static int emit(Session *s, const char *kind, FILE *out) {
 }
 
 static int unknown_kind(Session *s, const char *kind) {
-  const char *near = diag_nearest(kind, emit_kinds, NKINDS);
-  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s; there are ast, ir, flops, kernels, llvm, asm, dot, obj, so, header",
-                      kind, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+  const char *near = diag_nearest(kind, emit_kinds, NKINDS), *all = emit_kinds[0];
+  for (int i = 1; i < NKINDS; i++) all = arena_printf(s->model->mem, "%s, %s", all, emit_kinds[i]);
+  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
+                      near ? near : "", near ? "`?" : "", all);
 }
 
 static bool known_kind(const char *kind) {

@@ -217,7 +217,7 @@ static uint32_t print_turns(FILE *out, const Glue *g) {
     int64_t elems = type_count(param_turn_type(&m->param[k]));
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++, n++) {
       char *path = param_turn_path(&m->param[k], turn);
-      fprintf(out, "  {\"%s\", %u, %" PRId64 ", %" PRId64 "},\n", path, k, turn * elems, elems);
+      fprintf(out, "  {%s, %u, %" PRId64 ", %" PRId64 "},\n", cname_string(m->mem, path), k, turn * elems, elems);
       free(path);
     }
   }
