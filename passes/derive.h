@@ -135,6 +135,7 @@ bool vjp_sums(const Vjp *s, Val v);                      /* v is shared and its 
 Cot *vjp_results(Vjp *s, Val multi);                     /* cotangents of a MULTI instruction's results, NULL if none */
 void vjp_push(Vjp *s, Val operand, Val c);               /* adds c to the operand's cotangent */
 void vjp_push_whole(Vjp *s, Val operand, Val c);         /* the same; c is summed over the batch already */
+void vjp_push_part(Vjp *s, Val operand, Part part, Val c);       /* one part of what a sweep over a function gave */
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c);
 void vjp_push_product(Vjp *s, Val operand, Val p, Val c);        /* p * c, elementwise, un-broadcast */
 Val vjp_each(Vjp *s, Val c);                             /* c per sample where a sum over the batch must count it so */

@@ -42,14 +42,6 @@ Val jvp_root(Jvp *s, Val v, const Inst *i)
   return out;
 }
 
-static void push(Vjp *s, Val operand, Part part, Val c)
-{
-  Region *r = vjp_region(s);
-  bool lane = ir_type(r->src, operand).lane;
-  if (part == WHOLE && !lane) vjp_push_whole(s, operand, c);
-  else vjp_push(s, operand, with_lane(r->b, c, !lane && vjp_mode(s) != VJP_SAMPLE));
-}
-
 void vjp_root(Vjp *s, Val v, const Inst *i, Val c)
 {
   Region *r = vjp_region(s);
@@ -72,7 +64,7 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c)
   if (!vjp_sweep(&w, vjp_mode(s), sum, &seed, 1, x, nx, cot)) r->failed = true;
   for (uint32_t k = 0; k < nx && !r->failed; k++)
     for (int p = EACH; p <= WHOLE; p++)
-      if (cot[k].part[p].id) push(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
+      if (cot[k].part[p].id) vjp_push_part(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
   region_finish(&w);
   free(which);
   free(x);

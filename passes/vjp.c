@@ -72,6 +72,14 @@ void vjp_push_whole(Vjp *s, Val operand, Val c)
   if (s->act.on[operand.id]) add_to(s, &s->acc[operand.id][WHOLE], c);
 }
 
+void vjp_push_part(Vjp *s, Val operand, Part part, Val c)
+{
+  Region *r = vjp_region(s);
+  bool lane = ir_type(r->src, operand).lane;
+  if (part == WHOLE && !lane) vjp_push_whole(s, operand, c);
+  else vjp_push(s, operand, with_lane(r->b, c, !lane && vjp_mode(s) != VJP_SAMPLE));
+}
+
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c)
 {
   if (!s->act.on[operand.id]) return;

@@ -22,14 +22,6 @@ Region region_over(Region *r, const Fn *f, const Val *args)
 
 /* ---- backwards ----------------------------------------------------------------------------------------- */
 
-static void push_part(Vjp *s, Val operand, Part part, Val c)
-{
-  Region *r = vjp_region(s);
-  bool lane = ir_type(r->src, operand).lane;
-  if (part == WHOLE && !lane) vjp_push_whole(s, operand, c);
-  else vjp_push(s, operand, with_lane(r->b, c, !lane && vjp_mode(s) != VJP_SAMPLE));
-}
-
 /* Sweeps over f from the cotangents of its results. */
 static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot *res)
 {
@@ -52,7 +44,7 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
   if (!vjp_sweep(w, vjp_mode(s), sum, seed, nseed, x, nx, cot)) r->failed = true;
   for (uint32_t k = 0; k < nx && !r->failed; k++)
     for (int p = EACH; p <= WHOLE; p++)
-      if (cot[k].part[p].id) push_part(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
+      if (cot[k].part[p].id) vjp_push_part(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
   free(seed);
   free(x);
   free(which);
