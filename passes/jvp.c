@@ -58,6 +58,8 @@ static bool whole_numbers(const double *v, int64_t n)
   return true;
 }
 
+enum { MOST_COMPUTED = 1 << 24 };         /* operations on numbers that this may take */
+
 /* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
 static Val computed(Build *b, Val v)
 {
@@ -70,24 +72,20 @@ static Val computed(Build *b, Val v)
   }
   if (!all || !tables || i.op == OP_batch_mean) return v;
   Fn *f = ir_fn_create("literal", b->f->f64);
-  Val *map = calloc(b->f->inst.n, sizeof *map);
+  Val *arg = base_realloc(NULL, i.nargs * sizeof *arg);
   Tensor out;
   Build bf;
   char err[64];
-  if (!map) base_fault("out of memory");
   ir_build_init(&bf, f);
   bf.fold = false;
-  for (uint32_t k = 0; k < i.nargs; k++) {
-    Val a = ir_arg(b->f, &i, k);
-    map[a.id] = ir_copy_inst(&bf, b->f, a, map);
-  }
-  ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
+  for (uint32_t k = 0; k < i.nargs; k++) arg[k] = ir_copy_inst(&bf, b->f, ir_arg(b->f, &i, k), NULL);
+  ir_output(&bf, ir_emit_as(&bf, (Op)i.op, arg, i.nargs, b->f->attr.at + i.attr, i.nattr, NULL, i.type), NULL);
   ir_build_finish(&bf);
-  if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
+  free(arg);
+  if (ir_eval_cost(f) <= MOST_COMPUTED && ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
     if (whole_numbers(out.v, type_count(out.type))) v = ir_table(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
-  free(map);
   ir_fn_destroy(f);
   return v;
 }
