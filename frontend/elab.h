@@ -203,7 +203,7 @@ typedef struct Yield {           /* what a data program gives */
 typedef struct Call { struct Call *up; Global *of; Span at; Spent before; } Call;
 
 /* A loop that is run while compiling. */
-typedef struct Loop { struct Loop *up; Span at; const char *what; int64_t turns; Spent before; } Loop;
+typedef struct Loop { struct Loop *up; Span at; const char *what; int64_t turns; bool maps; Spent before; } Loop;     /* maps: a comprehension */
 
 typedef struct Wrt { const char *name; const Item *item; uint32_t next; } Wrt;    /* next: one more than that of the same name, 0 */
 

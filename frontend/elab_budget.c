@@ -45,7 +45,8 @@ static const char *turns_text(Elab *E, const Loop *inner, const Loop *outer) {
 
 static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
   diag_label(m, outer->at, "%s", turns_text(E, E->loop, outer));
-  diag_help(m, "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
+  if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
+  else diag_help(m, "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
                "runs, in a loop of the program");
 }
 

@@ -204,6 +204,7 @@ static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value li
 static Value comprehension(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value list) {
   Loop l;
   loop_begin(E, &l, e->at, arena_printf(E->mem, "`for %s`", e->name), n);
+  l.maps = true;
   Value v = turn && list.kind != V_POISON ? unroll(E, e, turn, n) : map(E, e, turn, n, list);
   loop_end(E, &l);
   return v;

@@ -73,6 +73,11 @@ static void table_grow(Build *b) {
 
 /* ---- emission ---- */
 
+static _Thread_local uint64_t written;
+
+uint64_t ir_written(void) { return written; }
+void ir_write(uint64_t n) { written += n; }
+
 static uint32_t attach(Fn *f, Fn *sub) {
   if (!sub) return 0;
   for (uint32_t k = 0; k < f->sub.n; k++)
@@ -96,6 +101,7 @@ static Val append(Build *b, const Cand *c, uint32_t sub) {
   for (uint32_t k = 0; k < c->nargs; k++) *vec_push(&f->pool) = c->args[k];
   for (uint32_t k = 0; k < c->nattr; k++) *vec_push(&f->attr) = c->attr[k];
   *vec_push(&f->inst) = i;
+  written++;
   return (Val){f->inst.n - 1};
 }
 

@@ -211,11 +211,16 @@ typedef struct Build {
   bool fold;                 /* fold constants and identities */
   bool number;               /* value-number (never IMPURE ops, id or barrier) */
   bool powers;               /* no derivative is to come: half and negative powers become roots and products */
+  bool stepless;             /* the function holds no `reversible`: known by who builds it */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
 void ir_build_init(Build *b, Fn *f);                     /* fold and number on */
 void ir_build_finish(Build *b);
+
+/* How many operations this thread has appended to functions so far, copies included: what budgets count. */
+uint64_t ir_written(void);
+void ir_write(uint64_t n);                               /* n more, other than by emitting */
 
 /* Emits (or finds) an instruction. A type violation is a fault of the compiler. */
 Val ir_emit(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub);

@@ -360,7 +360,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   }
   active_spread(&s.act, r->src);
   mark_needed(&s.act, r->src, e, ne);
-  for (uint32_t id = 1; id < r->n && !r->failed; id++) {
+  for (uint32_t id = s.act.from; id < r->n && !r->failed; id++) {
     if (!s.act.on[id] || is_x[id]) continue;
     Inst i = r->src->inst.at[id];
     region_stamp(r, &i, ROLE_TANGENT);
@@ -369,7 +369,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
     if (r->chained) s.tan[id] = computed(r->b, s.tan[id]);
   }
   for (uint32_t k = 0; k < ne; k++) out[k] = jvp_tangent(&s, e[k]);
-  for (uint32_t id = 0; id < r->n; id++) free(s.multi[id]);
+  for (uint32_t id = s.act.from; id < r->n; id++) free(s.multi[id]);
   free(s.multi);
   free(s.tan);
   free(s.base);
