@@ -109,6 +109,7 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
   for (uint32_t k = from; k < to; k++) {
     CgEmit e;
     if (cg->fn.at[k].compiled) continue;
+    if (cg->opt.at) cg->opt.at(cg->fn.at[k].symbol);
     cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
     cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, (PlanForm)cg->opt.form, cg->fn.at[k].samples);
     cg_emit_finish(&e);

@@ -34,11 +34,14 @@ int command_opt(const Options *o) {
   }
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,
                                .out = stderr, .src = src};
+  pass_options.at = waiting_at;
+  waiting_begin(o->command, src);
   for (Fn *f; file && (f = ir_parse_next(src, file, &offset, diag));) {
     if (o->passes) f = run_passes(f, o->passes, diag);
     if (f) ir_print(stdout, f, NULL);
     ir_fn_destroy(f);
   }
+  waiting_end();
   diag_render(diag, stderr, false);
   if (!code && diag_errors(diag)) code = EXIT_FILE;
   if (o->time_passes) pass_times_print(stderr);

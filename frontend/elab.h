@@ -295,6 +295,7 @@ bool elab_stop(Elab *E);                                         /* enough error
 /* n evaluations or static elements more. False, once an error was said: the file takes too much. */
 bool elab_spend(Elab *E, uint64_t n);
 bool elab_expand(Elab *E, Global *g, Span at);                   /* one call more */
+void elab_tell(const Elab *E, const char *what, const char *name, Span at);      /* what is at hand, to who waits */
 bool elab_affords(Elab *E, const Fn *f, Span at);                /* to evaluate f while compiling; or an error */
 Spent elab_spent(const Elab *E);
 /* what: as messages name it, "`for i`". */

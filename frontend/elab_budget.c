@@ -89,6 +89,10 @@ bool elab_expand(Elab *E, Global *g, Span at) {
   return false;
 }
 
+void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
+  if (E->o->at) E->o->at(E->o->ctx, what, name, at);
+}
+
 bool elab_affords(Elab *E, const Fn *f, Span at) {
   const double cost = ir_eval_cost(f);
   if (cost <= ELAB_COST) return true;

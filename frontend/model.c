@@ -142,7 +142,22 @@ static void precision(Elab *E) {
   }
 }
 
+static const char *item_text(const Item *it) {
+  switch (it->kind) {
+  case IT_CONST: return "the constant";
+  case IT_USE: return "the instance";
+  case IT_DATA: return "the data";
+  case IT_PROVE: return "a proof";
+  case IT_PLOT: return "the plot";
+  case IT_TRAIN: return "the training of";
+  case IT_REPORT: return "the report";
+  case IT_EXPECT: return "an expectation";
+  default: return "the definition of";
+  }
+}
+
 static void item(Elab *E, const Item *it) {
+  elab_tell(E, item_text(it), it->name, it->name_at);
   Frame *old = E->frame;
   frame_push(E, NULL, E->main);
   switch (it->kind) {

@@ -219,6 +219,8 @@ typedef struct FrontOptions {
   /* Which elements of e may depend on which of x, values of f, with derivatives still as operators; initializes
    * *out. NULL: not asked, all do. */
   void (*pattern)(void *ctx, const Fn *f, Val e, Val x, Pattern *out);
+  /* What is elaborated now: "the report", its name (or NULL) and place. NULL: nobody asks. */
+  void (*at)(void *ctx, const char *what, const char *name, Span at);
   void *ctx;
 } FrontOptions;
 

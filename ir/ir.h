@@ -220,6 +220,7 @@ void ir_build_finish(Build *b);
 
 /* How many operations this thread has appended to functions so far, copies included: what budgets count. */
 uint64_t ir_written(void);
+const uint64_t *ir_written_here(void);                   /* where this thread counts: others may load it atomically */
 void ir_write(uint64_t n);                               /* n more, other than by emitting */
 
 /* Emits (or finds) an instruction. A type violation is a fault of the compiler. */

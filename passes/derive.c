@@ -157,7 +157,7 @@ static void expand_inst(Level *l, uint32_t id)
 }
 
 static const char *named(const Inst *i) {
-  return i->op == OP_grad ? "this gradient" : i->op == OP_divergence ? "this divergence" : "this Jacobian";
+  return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
 }
 
 static void copy_inputs(const Fn *f, Build *b, Val *map)
@@ -193,6 +193,7 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
     const uint64_t before = ir_written();
     for (uint32_t id = 1; id < n && !l.failed; id++) {
       if (f->inst.at[id].op == OP_in) continue;
+      if (l.ready[id]) pass_at(named(&f->inst.at[id]), f->name, f->inst.at[id].at);
       expand_inst(&l, id);
       if (l.ready[id] && !l.failed) l.failed = pass_too_large(before, 0, named(&f->inst.at[id]), f->inst.at[id].at, diag);
     }

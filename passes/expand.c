@@ -174,7 +174,7 @@ static uint64_t size_of(const Fn *f) {
 /* Each of a few stages writes out the rates. */
 static bool affords(Walk *w, const Fn *rates, Span at) {
   enum { FEW = 4 };
-  return !(w->failed = w->failed || pass_too_large(w->before, FEW * size_of(rates), "this trajectory", at, w->diag));
+  return !(w->failed = w->failed || pass_too_large(w->before, FEW * size_of(rates), "the trajectory", at, w->diag));
 }
 
 static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
@@ -271,6 +271,7 @@ static Fn *expand_alone(Walk *w, const Fn *f) {
 
 Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
   double start = pass_now();
+  pass_at("trajectories of", f->name, (Span){0});
   Walk w = {.reversible = reversible, .before = ir_written(), .diag = diag};
   Fn *out = expand_alone(&w, f);
   if (!w.failed) return pass_done("expand", start, out);
