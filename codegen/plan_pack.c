@@ -19,7 +19,7 @@ typedef struct Place { int64_t off, bytes; VEC(Life) life; uint64_t full; } Plac
 
 /* BLOCK places one after the other. full: spans at which all of them are taken; tight: no byte between them is free. */
 enum { SPANS = 64, BLOCK = 32 };
-typedef struct Block { uint64_t full; int64_t begin, end; bool tight; } Block;
+typedef struct Block { uint64_t full; int64_t end; bool tight; } Block;
 
 typedef struct Places {
   VEC(Place) v;              /* lowest first */
@@ -53,7 +53,7 @@ static bool taken(const Place *p, const PlanItem *it) {
 static void sum_up(Places *all, uint32_t b) {
   const uint32_t from = b * BLOCK, to = from + BLOCK < all->v.n ? from + BLOCK : all->v.n;
   Block *x = &all->block.at[b];
-  *x = (Block){.full = UINT64_MAX, .begin = all->v.at[from].off, .end = all->v.at[from].off, .tight = true};
+  *x = (Block){.full = UINT64_MAX, .end = all->v.at[from].off, .tight = true};
   for (uint32_t k = from; k < to; k++) {
     const Place *p = &all->v.at[k];
     x->tight = x->tight && p->off <= x->end;

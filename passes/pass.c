@@ -110,6 +110,7 @@ void pass_times_print(FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
   for (uint32_t k = 0; k < ntimed; k++)
     fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  fprintf(out, "operations written: %llu\n", (unsigned long long)ir_written());
 }
 
 void pass_at(const char *what, const char *name, Span at) {
