@@ -324,6 +324,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled) continue;
+    if (cg->opt.at) cg->opt.at(f->symbol);
     unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
     PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {
