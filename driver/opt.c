@@ -35,7 +35,7 @@ int command_opt(const Options *o) {
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,
                                .out = stderr, .src = src};
   pass_options.at = waiting_at;
-  waiting_begin(o->command, src);
+  waiting_begin(o->command, &src);
   for (Fn *f; file && (f = ir_parse_next(src, file, &offset, diag));) {
     if (o->passes) f = run_passes(f, o->passes, diag);
     if (f) ir_print(stdout, f, NULL);

@@ -118,7 +118,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   static char dir[4096];
-  if (!o->quiet) waiting_begin(o->command, s->src);
+  if (!o->quiet) waiting_begin(o->command, &s->src);
   s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed, .at = waiting_code,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);

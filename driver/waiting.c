@@ -12,7 +12,7 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t ended;
   bool running, over;
-  const Source *src;
+  Source *const *src;        /* a kept model comes with one of its own */
   const char *command;
   const uint64_t *written;
   double begun, patience;
@@ -48,7 +48,7 @@ static void *watch(void *unused) {
   return NULL;
 }
 
-void waiting_begin(const char *command, const Source *src) {
+void waiting_begin(const char *command, Source *const *src) {
   pthread_condattr_t clock;
   if (w.running) return;
   w.src = src, w.command = command, w.written = ir_written_here(), w.begun = pass_now(), w.patience = patience(), w.over = false;
@@ -63,9 +63,9 @@ void waiting_at(const char *what, const char *name, Span at) {
   char place[256];
   if (!w.running) return;
   pthread_mutex_lock(&w.lock);
-  const bool placed = at.file && w.src;
+  const bool placed = at.file && at.file <= (*w.src)->files.n;
   snprintf(w.what, sizeof w.what, "%s%s%s%s%s%s%s", what, name ? " `" : "", name ? name : "", name ? "`" : "", placed ? " (" : "",
-           placed ? source_where(w.src, at, place, sizeof place) : "", placed ? ")" : "");
+           placed ? source_where(*w.src, at, place, sizeof place) : "", placed ? ")" : "");
   pthread_mutex_unlock(&w.lock);
 }
 
