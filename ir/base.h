@@ -49,6 +49,7 @@ typedef struct SourceFile {
   const char *text;                /* NUL-terminated; len bytes */
   uint32_t len;
   uint32_t nlines, *line;          /* byte offset at which each line starts */
+  uint32_t nmarks; struct SourceMark { uint32_t at, chars; } *mark;   /* characters before a byte, now and then: lines may be long */
   bool loaded;                     /* from the file of that name */
 } SourceFile;
 

@@ -32,11 +32,31 @@ static void find_lines(Arena *mem, SourceFile *f) {
     if (f->text[i] == '\n') f->line[k++] = i + 1;
 }
 
+enum { MARK = 512 };         /* bytes from one to the next */
+
+static void find_marks(Arena *mem, SourceFile *f) {
+  f->mark = ARENA_ARRAY(mem, struct SourceMark, f->len / MARK + 1);
+  int32_t code;
+  for (uint32_t i = 0, chars = 0; i <= f->len; i += i < f->len ? source_char(f->text, f->len, i, &code) : 1, chars++)
+    if (i / MARK >= f->nmarks) f->mark[f->nmarks++] = (struct SourceMark){i, chars};
+}
+
+/* Characters before byte `at`. */
+static uint32_t chars_before(const SourceFile *f, uint32_t at) {
+  uint32_t k = at / MARK < f->nmarks ? at / MARK : f->nmarks - 1;
+  int32_t code;
+  if (f->mark[k].at > at) k--;                     /* the mark is behind the character across */
+  uint32_t chars = f->mark[k].chars;
+  for (uint32_t i = f->mark[k].at; i < at; i += source_char(f->text, f->len, i, &code)) chars++;
+  return chars;
+}
+
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len) {
   if (len > MAX_SOURCE) base_fault("source text of %zu bytes", len);
   SourceFile f = {
       .name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
   find_lines(s->mem, &f);
+  find_marks(s->mem, &f);
   *vec_push(&s->files) = f;
   return s->files.n;
 }
@@ -124,10 +144,8 @@ void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column) {
     else
       hi = mid;
   }
-  int32_t code;
   *line = lo + 1;
-  *column = 1;
-  for (uint32_t i = f->line[lo]; i < end; i += source_char(f->text, f->len, i, &code)) ++*column;
+  *column = 1 + chars_before(f, end) - chars_before(f, f->line[lo]);
 }
 
 const char *source_where(const Source *s, Span at, char *buf, size_t size) {

@@ -336,6 +336,8 @@ bool sums_batch(const Fn *f)
 
 Val fn_input(const Fn *f, uint32_t index)
 {
+  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL;     /* where passes write them */
+  if (there && there->op == OP_in && ir_attr(f, there, 0) == index) return (Val){index + 1};
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in && ir_attr(f, &f->inst.at[id], 0) == index) return (Val){id};
   return VAL_NONE;
