@@ -162,12 +162,14 @@ static const char *named(const Inst *i) {
 
 static void copy_inputs(const Fn *f, Build *b, Val *map)
 {
+  Val *in = fn_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = fn_input(f, k), v;
+    Val old = in[k], v;
     if (old.id) b->at = ir_inst(f, old)->at;
     v = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
     if (old.id) map[old.id] = v;
   }
+  free(in);
 }
 
 /* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */

@@ -334,6 +334,14 @@ bool sums_batch(const Fn *f)
   return false;
 }
 
+Val *fn_inputs(const Fn *f)
+{
+  Val *in = base_zeroed(f->in.n, sizeof *in);
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    if (f->inst.at[id].op == OP_in) in[ir_attr(f, &f->inst.at[id], 0)] = (Val){id};
+  return in;
+}
+
 Val fn_input(const Fn *f, uint32_t index)
 {
   const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL;     /* where passes write them */

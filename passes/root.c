@@ -102,12 +102,14 @@ static void drop_into(Fn *to, const Fn *f)
   Build b;
   Val *map = base_zeroed(f->inst.n, sizeof *map);
   ir_build_init(&b, to);
+  Val *in = fn_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = fn_input(f, k);
+    Val old = in[k];
     b.at = old.id ? ir_inst(f, old)->at : (Span){0};
     Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
     if (old.id) map[old.id] = v;
   }
+  free(in);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) continue;

@@ -188,12 +188,14 @@ static Fn *simplify_round(const Fn *f, bool powers)
   ir_build_init(&b, g);
   b.powers = powers;
   walk_init(&w, f, &b, live);
+  Val *in = fn_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = fn_input(f, k);
+    Val old = in[k];
     b.at = old.id ? ir_inst(f, old)->at : (Span){0};
     Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
     if (old.id) w.map[old.id] = v;
   }
+  free(in);
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (live[id] && f->inst.at[id].op != OP_in) walk_inst(&w, id);
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, w.map[f->out.at[k].id], f->outname.at[k]);

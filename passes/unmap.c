@@ -225,12 +225,14 @@ static Fn *unmap(Fn *parent, const Fn *f, bool *changed)
   Build b;
   ir_build_init(&b, g);
   Val *map = base_zeroed(f->inst.n, sizeof *map), **result = base_zeroed(f->inst.n, sizeof *result);
+  Val *in = fn_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = fn_input(f, k);
+    Val old = in[k];
     b.at = old.id ? ir_inst(f, old)->at : (Span){0};
     Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
     if (old.id) map[old.id] = v;
   }
+  free(in);
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op != OP_in) unmap_inst(&b, f, id, map, result, changed);
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);

@@ -58,6 +58,8 @@ LINEAR = {
     "instances_by_name": (lambda n: "net m()(x: real[2]) {\n param W: real[2] ~ normal\n return x*W\n}\n"
                           + lines((), ["use u%d = m()" % i for i in range(n)])
                           + fn(lines(["var y = x"], ["y = u%d(y)" % i for i in range(n)]), "y", "x: real[2]"), 5000, "ir"),
+    "networks": (lambda n: "import \"std/nets\"\n" + lines((), ["use e%d = mlp([4, 4], 1)" % i for i in range(n)])
+                 + fn(lines(["var s = 0*x[0]"], ["s = s + e%d(x)[0]" % i for i in range(n)]), "s", "x: real[2]"), 800, "ir"),
     "parameters": (lambda n: "net e(x: real) {\n" + lines((), ["param w%d: real ~ normal" % i for i in range(n)], ["var y = x"])
                    + lines((), ["y = y + w%d" % i for i in range(n)]) + "return y\n}\nfn f(x: real) = e(x)\n", 5000, "ir"),
     "arguments": (lambda n: fn(lines(["var y = x0"], ["y = y*x%d" % i for i in range(n)]), "y", ", ".join("x%d: real" % i for i in range(n))),
@@ -70,6 +72,7 @@ LINEAR = {
                   5000, "ir"),
     "reports": (lambda n: DATA + lines((), ["report r%d = sin(x) + %d on e" % (i, i) for i in range(n)]), 2000, None),
     "expectations": (lambda n: lines((), ["expect sin(%d.0) < 2" % i for i in range(n)]), 5000, None),
+    "a_long_line": (lambda n: fn("let v = [%s]" % ", ".join("%d*x" % i for i in range(n)), "sum(v^2)"), 8000, "ir"),
     "numbers": (lambda n: "const a = [%s]\nfn f(x: real) = sum(a)*x\n" % ", ".join("%d.5" % i for i in range(n)), 100000, "ir"),
     "static_turns": (lambda n: "const c = { var y = 0\n for i in 0:%d { y = y + i }\n return y }\nfn f(x: real) = c*x\n" % n, 200000, "ir"),
     "evolutions": (lambda n: "flow t(q: real[2], p: real[2]) {\n" + lines((), ["q += %d*p\np += sin(q)" % (1 + i % 7) for i in range(n)])
