@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_require || op == OP_tri; }
+bool plan_is_elementwise(Op op) { return ir_elementwise(op) || op == OP_tri; }
 
 bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
 
@@ -160,10 +160,10 @@ static void place_point(Plan *p, Val v, Section s) {
     if (same && p->val[plan_strip(p, a).id].slow && g > slow) slow = g;
     if (g > from) from = g;
   }
-  if (ir_transcendental((Op)i->op) && slow && from <= slow) from = slow + 1;
+  if (ir_has(i->op, OPF_SLOW) && slow && from <= slow) from = slow + 1;
   uint32_t g = find_loop(p, from, by, s, i->type.lane, i->type.rank, i->type.dim);
   p->val[v.id].group = g;
-  p->val[v.id].slow = ir_transcendental((Op)i->op) || g == slow;
+  p->val[v.id].slow = ir_has(i->op, OPF_SLOW) || g == slow;
   *vec_push(&p->group.at[g]->member) = v;
 }
 

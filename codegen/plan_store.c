@@ -79,16 +79,6 @@ static Group *call_group(const Plan *body) { return body->up->group.at[body->up-
 
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 
-static bool cheap_op(const Plan *p, Val v) {
-  switch (ir_inst(p->f, v)->op) {
-  case OP_neg: case OP_abs: case OP_sign: case OP_add: case OP_sub: case OP_mul: case OP_relu: case OP_min: case OP_max:
-  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_require:
-  case OP_tri:
-    return true;
-  default: return false;
-  }
-}
-
 enum { CLONE_DEPTH = 3 };
 
 /* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
@@ -99,7 +89,7 @@ static bool clonable(Plan *p, Val v) {
   uint32_t big[8], n = 0, depth = 0;
   bool ready = true;
   q->depth = CLONE_DEPTH + 1;
-  if (!cheap_op(p, v)) return false;
+  if (!ir_has(i->op, OPF_SIMPLE)) return false;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
     if (p->val[r.id].cls == PC_CONST || ir_type(p->f, r).rank == 0) continue;
@@ -409,7 +399,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
     if (!p->live[v]) continue;
     int64_t n = 0;
     bool lane = i->type.lane;
-    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require) n = type_count(i->type);
+    if (ir_elementwise(i->op)) n = type_count(i->type);
     else if (i->op == OP_sum || i->op == OP_batch_sum) n = type_count(ir_type(p->f, ir_arg(p->f, i, 0)));
     else if (i->op == OP_dot) {
       Dot d;

@@ -147,8 +147,8 @@ static bool reach(Search *x, Val v) {
   x->s->need[v.id] = 1;
   x->s->shifted |= moves;
   if ((moves || !(view || here)) && i->type.dt != DT_REAL) return false;
-  x->s->slow |= here && ir_transcendental((Op)i->op);
-  x->s->work += view ? 0 : ir_transcendental((Op)i->op) ? 20 : 1;
+  x->s->slow |= here && ir_has(i->op, OPF_SLOW);
+  x->s->work += view ? 0 : ir_has(i->op, OPF_SLOW) ? 20 : 1;
   for (uint32_t k = 0; k < (view ? 1 : here ? i->nargs : 0); k++)
     if (!reach(x, ir_arg(p->f, i, k))) return false;
   return true;
@@ -269,7 +269,7 @@ static bool plain(const Plan *p, const Group *g) {
   for (uint32_t m = 0; ok && m < g->member.n; m++) {
     const PVal *q = &p->val[g->member.at[m].id];
     const Inst *i = ir_inst(p->f, g->member.at[m]);
-    ok = !q->sum && !q->into && (plan_is_elementwise((Op)i->op) || i->op == OP_concat || i->op == OP_unslice) && i->op != OP_tri;
+    ok = !q->sum && !q->into && (ir_elementwise(i->op) || i->op == OP_concat || i->op == OP_unslice);
   }
   return ok;
 }

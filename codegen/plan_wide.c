@@ -91,7 +91,7 @@ static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_
   if (!first_seen(w, v, shift)) return true;
   if (i->op == OP_concat) return readable_concat(w, p, group, i, shift);
   if (i->op == OP_unslice) return readable_unslice(w, p, group, i, shift);
-  if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+  if (!ir_elementwise(i->op)) return false;
   for (uint32_t k = 0; k < i->nargs; k++)
     if (!readable(w, p, group, ir_arg(p->f, i, k), shift)) return false;
   return true;
@@ -162,7 +162,7 @@ static bool flat(const Plan *p, uint32_t group, Val v, bool *seen) {
   }
   case PC_POINT:
     if (seen[v.id] || (q->stored && q->group != group)) return true;
-    if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+    if (!ir_elementwise(i->op)) return false;
     seen[v.id] = true;
     for (uint32_t k = 0; k < i->nargs; k++)
       if (!flat(p, group, ir_arg(p->f, i, k), seen)) return false;

@@ -57,7 +57,6 @@ static int64_t first_lost(const Hunt *h, const Tensor *t) {
   return -1;
 }
 
-static bool by_elements(const Inst *i) { return ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require; }
 
 /* An instruction is a source once, whatever the turn. */
 static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
@@ -67,7 +66,7 @@ static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t,
     if (h->origin.at[k].f == w->f && h->origin.at[k].v.id == id) return k + 1;
   Origin o = {.f = w->f, .v = {id}, .value = t->v[at]};
   if (i->op == OP_require) o.arg[0] = element(h, args[1], 0, at % width);
-  for (uint32_t k = 0; i->op != OP_require && args && by_elements(i) && k < i->nargs && k < 2; k++)
+  for (uint32_t k = 0; i->op != OP_require && args && ir_elementwise(i->op) && k < i->nargs && k < 2; k++)
     o.arg[k] = element(h, args[k], at / width, at % width);
   *vec_push(&h->origin) = o;
   return h->origin.n;
@@ -113,7 +112,7 @@ static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t
   int64_t width = t->type.lane ? h->samples : 1;
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t from = w->now[ir_arg(w->f, i, k).id];
-    if (from && (!by_elements(i) || lost(h, element(h, args[k], at / width, at % width)))) return from;
+    if (from && (!ir_elementwise(i->op) || lost(h, element(h, args[k], at / width, at % width)))) return from;
   }
   return 0;
 }
@@ -272,7 +271,7 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
     snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }
-  if (!by_elements(i)) {
+  if (!ir_elementwise(i->op)) {
     snprintf(what, sizeof what, "it gave %s", value_name(o->value));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
     snprintf(buf, size, "`%s` gave %s", *name ? name : shown((Op)i->op), value_name(o->value));

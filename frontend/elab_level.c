@@ -303,7 +303,7 @@ void scratch_begin(Elab *E, Scratch *s) {
 static bool plain(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_integrate || i->op == OP_ode || ir_op[i->op].flags & OPF_DERIV) return false;
+    if (i->op == OP_integrate || i->op == OP_ode || ir_has(i->op, OPF_DERIV)) return false;
     if (i->sub && !plain(ir_body(f, i))) return false;
   }
   return true;

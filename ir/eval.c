@@ -14,8 +14,8 @@ typedef const EvalEnv ElemEnv;
 
 /* ---- elementwise ops, from the table ---- */
 
-#define EW1(name, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
-#define EW2(name, flags, eval, ...) static double value_##name(double a, double b) { return eval; }
+#define EW1(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
+#define EW2(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { return eval; }
 #define CMP(name, eval) static double value_##name(double a, double b) { return eval; }
 #define LOG(name, arity, eval) static double value_##name(double a, double b) { (void)b; return eval; }
 #include "ir/ops.def"

@@ -98,7 +98,7 @@ static void slots_destroy(Slot *slot, const Fn *f) {
 
 static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
   s->nresults = ir_result_count(f, i);
-  if (!(ir_op[i->op].flags & OPF_MULTI)) {
+  if (!ir_has((Op)i->op, OPF_MULTI)) {
     s->t = eval_tensor(i->type, r->B);
     return;
   }

@@ -147,7 +147,7 @@ static void instruction(Count *c, const Fn *f, uint32_t id, Slot *slot, const De
     uint32_t results = ir_result_count(f, i);
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     loop(c, f, i, a, slot[id].result, results);
-  } else if (ir_op[i->op].flags & OPF_MULTI) {
+  } else if (ir_has(i->op, OPF_MULTI)) {
     uint32_t results = ir_result_count(f, i);    /* not to be evaluated */
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     for (uint32_t k = 0; k < results; k++) slot[id].result[k] = (Degree){INFINITY, 0};

@@ -29,20 +29,27 @@ typedef enum Op {
   OP_count
 } Op;
 
-enum OpFlag { OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16 };
+enum OpTrait {               /* what each means: ops.def */
+  OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16, OPF_EACH = 32, OPF_SIMPLE = 64, OPF_SLOW = 128,
+  OPF_VIEW = 256, OPF_PLACES = 512, OPF_LINEAR = 1024
+};
 typedef enum OpClass { OPC_EW1, OPC_EW2, OPC_CMP, OPC_LOGIC, OPC_STRUCT } OpClass;
 
 typedef struct OpInfo {
   const char *name;
   OpClass cls;
   int8_t arity;              /* -1: any number */
-  uint8_t flags;
-  const char *attrs;         /* attribute names, see ops.def; "" for elementwise ops */
+  uint8_t cycles;            /* of elementwise ones */
+  uint16_t traits;           /* OpTrait */
+  uint8_t nattr;             /* attributes that have names */
+  const char *attributes;    /* these names: "(axis, start, n, step)", or NULL */
+  const char *list;          /* the name of what follows them, or NULL */
   bool has_sub;
 } OpInfo;
 
 extern const OpInfo ir_op[OP_count];
-bool ir_transcendental(Op op);           /* a function of many instructions, one after the other */
+static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; }         /* any of them */
+static inline bool ir_elementwise(unsigned op) { return ir_op[op].cls != OPC_STRUCT || ir_has(op, OPF_EACH); }
 Op ir_op_named(const char *name, size_t len);           /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
@@ -120,6 +127,10 @@ static inline Type ir_type(const Fn *f, Val v) { return f->inst.at[v.id].type; }
 static inline Val ir_arg(const Fn *f, const Inst *i, uint32_t k) { return f->pool.at[i->args + k]; }
 static inline int64_t ir_attr(const Fn *f, const Inst *i, uint32_t k) { return f->attr.at[i->attr + k]; }
 static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.at[i->sub - 1] : NULL; }
+#include "ir/attr.h"
+
+typedef struct IrList { const int64_t *at; uint32_t n; } IrList;
+IrList ir_list(const Fn *f, const Inst *i);              /* what follows the attributes that have names; until f grows */
 
 /* Structural ops whose meaning needs more than a line:
  *

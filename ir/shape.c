@@ -421,27 +421,12 @@ static bool shape_divergence(const Sig *s, Type *out) {
 
 /* ---- all ---- */
 
-/* Attributes named in ops.def before the list, and whether there is a list. */
-static uint32_t attr_count(const char *names, bool *list) {
-  uint32_t n = 0;
-  *list = false;
-  for (const char *p = names; *p;) {
-    size_t len = strcspn(p, " ");
-    if (*p == '*') *list = true;
-    else if (*p != '@' && len) n++;
-    p += len;
-    p += strspn(p, " ");
-  }
-  return n;
-}
-
 static bool well_formed(const Sig *s) {
   const OpInfo *o = &ir_op[s->op];
-  bool list;
-  uint32_t n = attr_count(o->attrs, &list);
   if (o->arity >= 0 && s->nargs != (uint32_t)o->arity)
     return shape_bad(s, "takes %d operands, found %u", o->arity, s->nargs);
-  if (list ? s->nattr < n : s->nattr != n) return shape_bad(s, "takes %u attributes, found %u", n, s->nattr);
+  if (o->list ? s->nattr < o->nattr : s->nattr != o->nattr)
+    return shape_bad(s, "takes %u attributes, found %u", o->nattr, s->nattr);
   if (o->has_sub != (s->sub != NULL))
     return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
   for (uint32_t k = 0; k < s->nargs; k++) {

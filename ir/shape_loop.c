@@ -212,7 +212,7 @@ int64_t ir_turns(const Fn *f, const Inst *scan) {
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
-  return ir_op[m->op].flags & OPF_MULTI && body ? body->out.n : 0;
+  return ir_has(m->op, OPF_MULTI) && body ? body->out.n : 0;
 }
 
 /* Size of the new first axis of result `index`; 0 if it has none. */

@@ -113,37 +113,11 @@ static bool is_batch_sum(const Fn *f, const Inst *i) {
 
 /* Whether i is linear in its tainted operands. */
 static bool linear_in(const Fn *f, const Inst *i, const bool *tainted) {
-  bool t0 = i->nargs > 0 && tainted[ir_arg(f, i, 0).id], t1 = i->nargs > 1 && tainted[ir_arg(f, i, 1).id];
-  switch (i->op) {
-  case OP_neg:
-  case OP_id:
-  case OP_reshape:
-  case OP_transpose:
-  case OP_expand:
-  case OP_sum:
-  case OP_slice:
-  case OP_unslice:
-  case OP_take:
-  case OP_put:
-  case OP_diag:
-  case OP_diagv:
-  case OP_tri:
-    return true;
-  case OP_add:
-  case OP_sub:
-    return t0 && t1;
-  case OP_concat:
-    for (uint32_t k = 0; k < i->nargs; k++)
-      if (!tainted[ir_arg(f, i, k).id]) return false;
-    return true;
-  case OP_mul:
-  case OP_dot:
-    return t0 != t1 && !is_batch_sum(f, i) && !i->type.lane;
-  case OP_div:
-    return t0 && !t1 && !i->type.lane;
-  default:
-    return false;
-  }
+  bool t0 = i->nargs > 0 && tainted[ir_arg(f, i, 0).id], t1 = i->nargs > 1 && tainted[ir_arg(f, i, 1).id], all = true;
+  for (uint32_t k = 0; k < i->nargs; k++) all = all && tainted[ir_arg(f, i, k).id];
+  if (i->op == OP_mul || i->op == OP_dot) return t0 != t1 && !is_batch_sum(f, i) && !i->type.lane;
+  if (i->op == OP_div) return t0 && !t1 && !i->type.lane;
+  return all && ir_has(i->op, OPF_LINEAR);
 }
 
 static bool sums_over_batch(const Fn *body) {

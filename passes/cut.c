@@ -52,7 +52,7 @@ static bool grows(const Fn *f, const Inst *i) {
 /* Operations an element; DEAR if it is not to be done twice. */
 static uint16_t own_cost(const Cut *c, const Inst *i) {
   const Fn *f = c->f;
-  if (i->type.dt == DT_MULTI || i->op == OP_proj || (ir_op[i->op].flags & (OPF_IMPURE | OPF_DERIV))) return DEAR;
+  if (i->type.dt == DT_MULTI || i->op == OP_proj || ir_has(i->op, OPF_IMPURE | OPF_DERIV)) return DEAR;
   bool move = i->op == OP_id || i->op == OP_expand || i->op == OP_reshape || i->op == OP_spread;
   if (c->once && !i->type.lane && i->type.rank > 0 && !move) return DEAR;
   if (move) return 0;

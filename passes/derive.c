@@ -22,7 +22,7 @@ typedef struct Level {
   bool failed;
 } Level;
 
-static bool is_derivative(const Inst *i) { return (ir_op[i->op].flags & OPF_DERIV) != 0; }
+static bool is_derivative(const Inst *i) { return ir_has(i->op, OPF_DERIV); }
 
 /* Holds an operator that is to be expanded, itself or a body of it. */
 static bool is_open(const Fn *f)

@@ -121,11 +121,11 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-static bool has_op(const Fn *f, unsigned flags, Op op) {
+static bool has_op(const Fn *f, unsigned traits, Op op) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == op || (ir_op[i->op].flags & flags)) return true;
-    if (i->sub && has_op(ir_body(f, i), flags, op)) return true;
+    if (i->op == op || ir_has(i->op, traits)) return true;
+    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
   }
   return false;
 }

@@ -49,21 +49,9 @@ static int64_t solve_flops(int64_t n, int64_t elements) {
 }
 
 static int64_t inst_flops(const Fn *f, const Inst *i) {
-  Op op = (Op)i->op;
-  switch (ir_op[op].cls) {
-  case OPC_EW1:
-  case OPC_EW2:
-  case OPC_CMP:
-    return type_count(i->type);
-  case OPC_LOGIC:
-    return 0;
-  default:
-    break;
-  }
-  switch (op) {
-  case OP_select:
-  case OP_require:
-    return type_count(i->type);
+  if (ir_op[i->op].cls == OPC_LOGIC) return 0;
+  if (ir_elementwise(i->op)) return type_count(i->type);
+  switch (i->op) {
   case OP_dot:
     return dot_flops(f, i);
   case OP_batch_sum:
@@ -135,7 +123,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     describe(f, i, what, sizeof what);
     Flops one = {.per_sample = lane ? n : 0,
                  .once = lane ? 0 : n,
-                 .transcendental_per_sample = lane && ir_transcendental((Op)i->op) ? n : 0};
+                 .transcendental_per_sample = lane && ir_has(i->op, OPF_SLOW) ? n : 0};
     add(rows, what, one, turns);
   }
 }

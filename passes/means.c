@@ -106,7 +106,7 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
       level = a > level ? a : level;
     }
     m->level[id] = level;
-    piece[id] = mean || (ir_op[i->op].flags & OPF_LEAF) ? CUT_FREE : level;
+    piece[id] = mean || ir_has(i->op, OPF_LEAF) ? CUT_FREE : level;
     if (mean) root[ir_arg(body, i, 0).id] = true;
     uint32_t piece_of = mean ? e_level(m, i) : level;
     if ((mean || piece[id] != CUT_FREE) && piece_of > most) most = piece_of;

@@ -91,8 +91,8 @@ void region_error(Region *r, Span at, const char *help, const char *message)
 #define ZERO NULL
 
 static const char *const partial_text[OP_count][2] = {
-#define EW1(name, eval, d0) [OP_##name] = {d0, NULL},
-#define EW2(name, flags, eval, d0, d1) [OP_##name] = {d0, d1},
+#define EW1(name, cycles, traits, eval, d0) [OP_##name] = {d0, NULL},
+#define EW2(name, cycles, traits, eval, d0, d1) [OP_##name] = {d0, d1},
 #include "ir/ops.def"
 };
 
@@ -265,7 +265,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
     return false;
   case OPC_STRUCT: break;
   }
-  if (ir_op[i->op].flags & (OPF_LEAF | OPF_IMPURE)) return false;
+  if (ir_has(i->op, OPF_LEAF | OPF_IMPURE)) return false;
   if (i->op == OP_batch_mean || i->op == OP_require) return false;
   if (i->op == OP_root) return any_arg(a, f, i, 1);
   if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
@@ -373,7 +373,7 @@ bool *scan_kept(const Fn *f, const Inst *scan)
   if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    kept[id] = (ir_transcendental((Op)i->op) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
   if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);

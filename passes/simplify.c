@@ -19,7 +19,7 @@ static Fn *simplify(const Fn *f, bool powers);
 bool has_derivatives(const Fn *f)
 {
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (ir_op[f->inst.at[id].op].flags & OPF_DERIV) return true;
+    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
   return false;
 }
 

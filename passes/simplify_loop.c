@@ -95,7 +95,7 @@ static void find_outside(Loop *l)
       l->outside[id] = l->out.map[id].id != 0;
       continue;
     }
-    bool all = !named && !(ir_op[i->op].flags & OPF_IMPURE);
+    bool all = !named && !ir_has(i->op, OPF_IMPURE);
     for (uint32_t k = 0; k < i->nargs; k++) all = all && l->outside[ir_arg(l->body, i, k).id];
     l->outside[id] = all;
   }

@@ -38,7 +38,7 @@ static uint32_t unit_states(const Fn *f, const Inst *i)
 /* May be computed again from its operands, at the price of computing it. */
 static bool repeatable(const Fn *f, const Inst *i, bool of_unit)
 {
-  if (i->op == OP_in || i->op == OP_ode || (ir_op[i->op].flags & OPF_IMPURE)) return false;
+  if (i->op == OP_in || i->op == OP_ode || ir_has(i->op, OPF_IMPURE)) return false;
   if (i->op == OP_scan && ir_attr(f, i, 1) > 0) return false;
   return i->op != OP_reversible && !(i->op == OP_proj && of_unit);
 }

@@ -24,8 +24,6 @@ typedef struct Turns {       /* a body on its way out of the map */
 
 /* ---- which maps ---------------------------------------------------------------------------------------- */
 
-static bool elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select; }
-
 /* Has a rule below, whatever its operands are. */
 static bool has_rule(const Fn *f, const Inst *i)
 {
@@ -37,7 +35,7 @@ static bool has_rule(const Fn *f, const Inst *i)
   case OP_dot:
     return !ir_attr(f, i, 0);
   default:
-    return elementwise((Op)i->op);
+    return ir_elementwise(i->op);
   }
 }
 
@@ -95,7 +93,7 @@ static Val of_elements(Turns *t, const Inst *i)
 {
   Val x[3];
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = operand(t, ir_arg(t->body, i, k), i->type);
-  return ir_emit(t->b, (Op)i->op, x, i->nargs, NULL, 0, NULL);
+  return ir_emit(t->b, (Op)i->op, x, i->nargs, &t->body->attr.at[i->attr], i->nattr, NULL);
 }
 
 static Val product(Turns *t, const Inst *i)
@@ -161,7 +159,7 @@ static Val all_turns(Turns *t, const Inst *i)
   case OP_concat: return joined(t, i);
   case OP_dot: return product(t, i);
   case OP_tri: return ir_tri(t->b, t->map[x.id], ir_attr(t->body, i, 0), (int)ir_attr(t->body, i, 1));
-  default: return elementwise((Op)i->op) ? of_elements(t, i) : along_axis(t, i);
+  default: return ir_elementwise(i->op) ? of_elements(t, i) : along_axis(t, i);
   }
 }
 

@@ -242,14 +242,8 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c)
  * is partial until the batch ends, and must stay that simple (ir.h). */
 static bool passes_sums(const Inst *i)
 {
-  switch (i->op) {
-  case OP_in: case OP_const: case OP_table: case OP_id: case OP_reshape: case OP_transpose: case OP_expand: case OP_sum:
-  case OP_slice: case OP_unslice: case OP_concat: case OP_take: case OP_put: case OP_diag: case OP_diagv: case OP_tri:
-  case OP_dot:
-    return true;
-  default:
-    return ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2;
-  }
+  OpClass c = ir_op[i->op].cls;
+  return ir_has(i->op, OPF_LEAF | OPF_LINEAR) || i->op == OP_dot || c == OPC_EW1 || c == OPC_EW2;
 }
 
 /* Values whose cotangents are summed over the batch. */
