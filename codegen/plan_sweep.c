@@ -50,7 +50,7 @@ static void through_concat(const Plan *p, PlanSpot *s, const Inst *i) {
 
 static void through_unslice(const Plan *p, PlanSpot *s, const Inst *i) {
   Val x = ir_arg(p->f, i, 0);
-  int64_t at = ir_attr(p->f, i, 1) * inner(i->type), end = at + type_count(ir_type(p->f, x));
+  int64_t at = ir_unslice_attr(p->f, i).start * inner(i->type), end = at + type_count(ir_type(p->f, x));
   if (s->pos < at) outside(s, 0, at);
   else if (s->pos >= end) outside(s, end, type_count(i->type));
   else operand(p, s, x, at);
@@ -69,7 +69,7 @@ PlanSpot plan_spot(const Plan *p, const PlanSweep *sweep, Val v, int64_t pos) {
     if (q->alias) s.base.id = q->alias, q = &p->val[s.base.id];
     const Inst *i = ir_inst(p->f, s.base);
     if (i->type.rank == 0 || q->cls == PC_CONST) s.kind = SPOT_SAME;
-    else if (q->cls == PC_VIEW && i->op == OP_slice) s.pos += ir_attr(p->f, i, 1) * inner(i->type), s.base = ir_arg(p->f, i, 0);
+    else if (q->cls == PC_VIEW && i->op == OP_slice) s.pos += ir_slice_attr(p->f, i).start * inner(i->type), s.base = ir_arg(p->f, i, 0);
     else if (q->cls == PC_VIEW) s.base = ir_arg(p->f, i, 0);
     else if (!plan_sweep_here(p, sweep, s.base)) break;
     else if (i->op == OP_concat) through_concat(p, &s, i);

@@ -81,19 +81,19 @@ static uint32_t of_outputs(const Flow *body) {
 
 static uint32_t of_input(const Flow *w, uint32_t id) {
   const Flow *up = w->up;
-  uint32_t k = (uint32_t)ir_attr(w->f, &w->f->inst.at[id], 0);
+  uint32_t k = ir_number(w->f, &w->f->inst.at[id]);
   if (!up) return 0;
   const Inst *call = &up->f->inst.at[w->call];
-  if (call->op == OP_reversible && k >= (uint32_t)ir_attr(up->f, call, 0)) k -= (uint32_t)ir_attr(up->f, call, 0);
+  if (call->op == OP_reversible && k >= (uint32_t)ir_reversible_attr(up->f, call).states) k -= (uint32_t)ir_reversible_attr(up->f, call).states;
   uint32_t from = k < call->nargs ? up->now[ir_arg(up->f, call, k).id] : 0;
   if (!from && call->op == OP_ode) return of_outputs(w);
-  bool carried = call->op == OP_scan && k < (uint32_t)ir_attr(up->f, call, 1);
+  bool carried = call->op == OP_scan && k < ir_scan_shape(up->f, call).carry;
   return from || !carried ? from : w->now[w->f->out.at[k].id];
 }
 
 static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_t at) {
   const Inst *i = &w->f->inst.at[id];
-  uint32_t multi = ir_arg(w->f, i, 0).id, index = (uint32_t)ir_attr(w->f, i, 0);
+  uint32_t multi = ir_arg(w->f, i, 0).id, index = ir_number(w->f, i);
   const Flow *body = flow_of(h, ir_body(w->f, &w->f->inst.at[multi]));
   HnnOdeFailure failure = w->failure[multi];
   uint32_t made = body && index < body->f->out.n ? body->f->out.at[index].id : 0;
@@ -212,8 +212,8 @@ static void formula(const Origin *o, char *buf, size_t size) {
 
 static const char *requirement(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
-  int64_t about = ir_attr(o->f, i, 1);
-  if (ir_attr(o->f, i, 0) == CAUSE_NOT_CONVERGED)
+  int64_t about = ir_require_attr(o->f, i).about;
+  if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
   else
     snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
@@ -222,10 +222,10 @@ static const char *requirement(const Origin *o, char *buf, size_t size) {
 
 static const char *adaptive(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
-  const char *method = ir_method[ir_attr(o->f, i, 0)].name;
+  const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
   switch (o->failure) {
   case HNN_ODE_STEPS:
-    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_attr(o->f, i, 4), o->time);
+    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps, o->time);
     break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
@@ -264,7 +264,7 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   if (i->op == OP_require) return requirement(o, buf, size);
   if (i->op == OP_ode && o->failure) return adaptive(o, buf, size);
   if (i->op == OP_in) {
-    snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_attr(o->f, i, 0)].name, value_name(o->value));
+    snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
   if (i->op == OP_const || i->op == OP_table) {
@@ -286,7 +286,7 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
 
 const char *origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
-  if (i->op == OP_require && ir_attr(o->f, i, 0) == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   switch (o->failure) {
   case HNN_ODE_STEPS: return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";

@@ -114,9 +114,9 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   Fn *f = l->fn;
   uint32_t *to = base_realloc(NULL, sizeof *to * (f->in.n + 1));
   for (uint32_t i = 0; i < first; i++) to[i] = i;
-  for (uint32_t k = 0; k < l->walked.n; k++) to[ir_attr(f, ir_inst(f, l->walked.at[k].inner), 0)] = first + k;
+  for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
   for (uint32_t k = 0; k < l->captures.n; k++)
-    to[ir_attr(f, ir_inst(f, l->captures.at[k].inner), 0)] = first + l->walked.n + k;
+    to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
   reorder(f, to);
   free(to);
 }

@@ -145,7 +145,7 @@ static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot, con
     const Inst *i = &f->inst.at[id];
     if (wanted && !wanted[id]) continue;
     if (i->op == OP_in) {
-      slot[id].t = in[ir_attr(f, i, 0)];
+      slot[id].t = in[ir_number(f, i)];
       slot[id].borrowed = true;
       if (!elem_check(r, f, id, &slot[id].t, NULL)) return false;
       continue;

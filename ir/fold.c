@@ -33,7 +33,7 @@ static bool is_finite(const Fn *f, Val x, int depth) {
   case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
   case OP_rand: return true;
   case OP_table:
-    t = &f->table.at[ir_attr(f, i, 0)];
+    t = &f->table.at[ir_table_attr(f, i).table];
     for (int64_t e = type_count(t->type); e-- > 0;)
       if (!isfinite(t->v[e])) return false;
     return true;

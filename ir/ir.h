@@ -125,12 +125,29 @@ void ir_fn_destroy(Fn *f);                               /* NULL is fine; destro
 static inline const Inst *ir_inst(const Fn *f, Val v) { return &f->inst.at[v.id]; }
 static inline Type ir_type(const Fn *f, Val v) { return f->inst.at[v.id].type; }
 static inline Val ir_arg(const Fn *f, const Inst *i, uint32_t k) { return f->pool.at[i->args + k]; }
-static inline int64_t ir_attr(const Fn *f, const Inst *i, uint32_t k) { return f->attr.at[i->attr + k]; }
 static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.at[i->sub - 1] : NULL; }
 #include "ir/attr.h"
 
+static inline uint32_t ir_number(const Fn *f, const Inst *i) { return (uint32_t)f->attr.at[i->attr]; }       /* of in, proj */
+
+/* A scan that has been verified: its attributes, and how many operands are the same in all turns. */
+typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
+ScanShape ir_scan_shape(const Fn *f, const Inst *i);
+typedef struct DotShape { bool lanes; int rank[3], label[3][IR_MAX_RANK]; } DotShape;      /* of a, b, and the result */
+DotShape ir_dot_shape(const Fn *f, const Inst *i);
+bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
+uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
+static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
+}
+
+bool ir_fn_sums_batch(const Fn *f);                      /* some instruction of f, or of a body in it, does */
+
 typedef struct IrList { const int64_t *at; uint32_t n; } IrList;
-IrList ir_list(const Fn *f, const Inst *i);              /* what follows the attributes that have names; until f grows */
+/* Until f grows: */
+IrList ir_list(const Fn *f, const Inst *i);              /* what follows the attributes that have names */
+static inline IrList ir_attrs(const Fn *f, const Inst *i) { return (IrList){f->attr.at + i->attr, i->nattr}; }      /* all */
+bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
 
 /* Structural ops whose meaning needs more than a line:
  *

@@ -45,6 +45,51 @@ IrList ir_list(const Fn *f, const Inst *i) {
   return (IrList){&f->attr.at[i->attr + named], i->nattr - named};
 }
 
+ScanShape ir_scan_shape(const Fn *f, const Inst *i) {
+  scan_attr a = ir_scan_attr(f, i);
+  return (ScanShape){.n = (uint32_t)a.n, .carry = (uint32_t)a.carry, .xs = (uint32_t)a.xs, .ys = (uint32_t)a.ys,
+                     .zs = (uint32_t)a.zs, .inv = i->nargs - (uint32_t)(a.carry + a.xs), .converge = (uint32_t)a.converge,
+                     .reverse = a.reverse != 0};
+}
+
+DotShape ir_dot_shape(const Fn *f, const Inst *i) {
+  dot_attr a = ir_dot_attr(f, i);
+  IrList all = ir_list(f, i);
+  DotShape d = {.lanes = a.lanes != 0, .rank = {(int)a.na, (int)a.nb, (int)(all.n - a.na - a.nb)}};
+  for (uint32_t side = 0, at = 0; side < 3; side++)
+    for (int k = 0; k < d.rank[side]; k++) d.label[side][k] = (int)all.at[at++];
+  return d;
+}
+
+bool ir_dot_has(const DotShape *d, int side, int label) {
+  for (int k = 0; k < d->rank[side]; k++)
+    if (d->label[side][k] == label) return true;
+  return false;
+}
+
+uint32_t ir_states(const Fn *f, const Inst *i) {
+  switch (i->op) {
+  case OP_scan: return ir_scan_shape(f, i).carry;
+  case OP_integrate: return (uint32_t)ir_integrate_attr(f, i).states;
+  case OP_ode: return (uint32_t)ir_ode_attr(f, i).states;
+  case OP_reversible: return (uint32_t)ir_reversible_attr(f, i).states;
+  default: return 0;
+  }
+}
+
+bool ir_fn_sums_batch(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (ir_sums_batch(f, i) || (i->sub && ir_fn_sums_batch(ir_body(f, i)))) return true;
+  }
+  return false;
+}
+
+bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j) {
+  IrList a = ir_attrs(f, i), b = ir_attrs(g, j);
+  return a.n == b.n && (!a.n || memcmp(a.at, b.at, a.n * sizeof *a.at) == 0);
+}
+
 /* ---- types ---- */
 
 Type type_real(bool lane, int rank, const uint32_t *dim) {

@@ -198,8 +198,8 @@ static void print_attrs(FILE *out, const Fn *f, const Inst *i) {
 /* ---- lines ---- */
 
 static const char *input_name(const Fn *f, const Inst *i) {
-  bool known = i->op == OP_in && ir_well_formed(f, i) && ir_attr(f, i, 0) >= 0 && ir_attr(f, i, 0) < f->in.n;
-  return known ? f->in.at[ir_attr(f, i, 0)].name : NULL;
+  bool known = i->op == OP_in && ir_well_formed(f, i) && ir_in_attr(f, i).index >= 0 && ir_in_attr(f, i).index < f->in.n;
+  return known ? f->in.at[ir_in_attr(f, i).index].name : NULL;
 }
 
 static void print_comment(Printer *p, const Fn *f, const Inst *i, long column) {

@@ -188,7 +188,7 @@ static void find_training(const Fn *f, bool *training)
     for (uint32_t k = 0; k < i->nargs; k++) training[ir_arg(f, i, k).id] = false;
     if (i->op != OP_grad || ir_type(f, ir_arg(f, i, 0)).lane) continue;
     const Inst *x = ir_inst(f, ir_arg(f, i, 1));
-    training[id] = x->op == OP_in && f->in.at[ir_attr(f, x, 0)].kind == IN_PARAM;
+    training[id] = x->op == OP_in && f->in.at[ir_number(f, x)].kind == IN_PARAM;
   }
 }
 

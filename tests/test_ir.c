@@ -322,8 +322,8 @@ static void test_stamps(void) {
 static void expect_exact(Build *b, Val v, int64_t num, int64_t den) {
   const Inst *i = ir_inst(b->f, v);
   CU_ASSERT_EQUAL_FATAL(i->op, OP_const);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 1), num);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 2), den);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).num, num);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).den, den);
   double value;
   CU_ASSERT_TRUE(ir_is_const(b->f, v, &value));
   if (den) CU_ASSERT_EQUAL(value, (double)num / (double)den);
