@@ -14,12 +14,10 @@ enum { MOST = 64 };              /* samples */
 /* The fn `f` of a program, derived. */
 typedef struct Program { Source *src; Diag *diag; Model *m; Fn *f; } Program;
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
-
 static Program program(const char *text) {
   Program p = {.src = source_create()};
   p.diag = diag_create(p.src);
-  FrontOptions o = {.separable = separable, .ctx = p.diag};
+  FrontOptions o = {0};
   p.m = model_load_text(p.src, "test.hnn", text, strlen(text), &o, p.diag);
   for (uint32_t k = 0; p.m && k < p.m->nexport; k++)
     if (!strcmp(p.m->export_[k].name, "f")) p.f = pass_derive(p.m->export_[k].fn, p.diag);
