@@ -13,8 +13,8 @@
 #ifndef HNNC_IR_H
 #define HNNC_IR_H
 
-#include "abi.h"
-#include "base.h"
+#include "ir/abi.h"
+#include "ir/base.h"
 
 /* ---- ops ---------------------------------------------------------------------------------------- */
 
@@ -25,7 +25,7 @@ typedef enum Op {
 #define CMP(name, ...) OP_##name,
 #define LOG(name, ...) OP_##name,
 #define ST(name, ...) OP_##name,
-#include "ops.def"
+#include "ir/ops.def"
   OP_count
 } Op;
 
@@ -268,7 +268,7 @@ bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, al
 #define EW1(name, ...) Val ir_##name(Build *b, Val x);
 #define EW2(name, ...) Val ir_##name(Build *b, Val x, Val y);
 #define CMP(name, ...) Val ir_##name(Build *b, Val x, Val y);
-#include "ops.def"
+#include "ir/ops.def"
 Val ir_and(Build *b, Val x, Val y);
 Val ir_or(Build *b, Val x, Val y);
 Val ir_not(Build *b, Val x);
