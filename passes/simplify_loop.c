@@ -101,7 +101,7 @@ static void find_outside(Loop *l)
   }
 }
 
-static Val invariant(Loop *l, Val v)
+static Val invariant(Loop *l, Val v, const char *name)
 {
   Fn *g = l->up->b->f;
   const Inst *i = ir_inst(g, v);
@@ -111,7 +111,7 @@ static Val invariant(Loop *l, Val v)
   for (uint32_t k = 0; k < l->inv_arg.n; k++)
     if (l->inv_arg.at[k].id == v.id) return l->inv_in.at[k];
   *vec_push(&l->inv_arg) = v;
-  *vec_push(&l->inv_in) = ir_input(&l->nb, NULL, IN_OTHER, 0, i->type);
+  *vec_push(&l->inv_in) = ir_input(&l->nb, name, IN_OTHER, 0, i->type);
   return l->inv_in.at[l->inv_in.n - 1];
 }
 
@@ -125,7 +125,7 @@ static Val bring_in(Loop *l, Val v)
     bring_in(l, ir_arg(l->body, i, 0));
     *in = ir_copy_inst(&l->nb, l->body, v, l->in.map);
   } else {
-    *in = invariant(l, l->out.map[v.id]);
+    *in = invariant(l, l->out.map[v.id], i->op == OP_in ? l->body->in.at[ir_number(l->body, i)].name : NULL);
   }
   return *in;
 }
@@ -151,7 +151,7 @@ static void make_ports(Loop *l)
     if (in.id && l->outside[in.id]) continue;
     if (carry ? !l->keep[k] : !in.id || !l->live[in.id]) continue;
     Type t = ir_type(l->up->b->f, a);
-    Val v = ir_input(&l->nb, NULL, IN_OTHER, 0, carry ? t : turn_type(t));
+    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : turn_type(t));
     if (in.id) l->in.map[in.id] = v;
     *vec_push(&l->arg) = a;
     ++*(carry ? &l->carry : &l->xs);
