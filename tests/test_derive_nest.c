@@ -1,9 +1,9 @@
 /* Derivatives of derivatives, Jacobians, trajectories, the HNN loss with its count of products, and random
  * programs. */
+#include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/random_fn.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,20 +347,13 @@ static void test_random(void)
   printf(" %u programs, %u derivatives ", checked, numbers);
 }
 
-int main(void)
-{
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("derive_nest", NULL, NULL);
-  CU_add_test(s, "second and third derivatives", test_nested);
-  CU_add_test(s, "jac and divergence", test_jacobians);
-  CU_add_test(s, "the IR of a Jacobian does not grow with its size", test_size);
-  CU_add_test(s, "trajectories by fixed-step methods", test_trajectories);
-  CU_add_test(s, "adaptive methods are refused", test_adaptive);
-  CU_add_test(s, "the HNN step takes six products", test_hnn);
-  CU_add_test(s, "the gradient of the HNN loss", test_hnn_gradient);
-  CU_add_test(s, "random programs", test_random);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"derive_nest", (CU_TestInfo[]){
+  {"second and third derivatives", test_nested},
+  {"jac and divergence", test_jacobians},
+  {"the IR of a Jacobian does not grow with its size", test_size},
+  {"trajectories by fixed-step methods", test_trajectories},
+  {"adaptive methods are refused", test_adaptive},
+  {"the HNN step takes six products", test_hnn},
+  {"the gradient of the HNN loss", test_hnn_gradient},
+  {"random programs", test_random},
+  CU_TEST_INFO_NULL}};

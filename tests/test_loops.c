@@ -1,9 +1,9 @@
 /* Loops that are rewritten: what moves out of sums over turns, carries in other units; and that values stay what they are. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 
 typedef enum {
   KICK_DRIFT,                /* p += h f(q), q += h p */
@@ -178,21 +178,9 @@ static void test_sums(void)
     }
 }
 
-static CU_TestInfo tests[] = {
+const Suite suite = {"loops", (CU_TestInfo[]){
   {"what moves out of sums", test_sums},
   {"which carries", test_which},
   {"not in exact functions", test_exact},
   {"values", test_values},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void)
-{
-  CU_SuiteInfo suites[] = {{"loops", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

@@ -1,10 +1,10 @@
 /* Means over the batch, lowered: exactly what is written by hand with sums; gradients against differences; phases. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/field.h"
+#include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"
 
@@ -200,21 +200,22 @@ static void test_refuses(void) {
           "t.hir:8", "a mean over the batch cannot stand in the rates of a trajectory");
 }
 
-int main(void) {
+static int open_source(void) {
   src = source_create();
   diag = diag_create(src);
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("means", NULL, NULL);
-  CU_add_test(s, "as by hand, exactly", test_exact);
-  CU_add_test(s, "gradients against differences", test_differences);
-  CU_add_test(s, "phases", test_phases);
-  CU_add_test(s, "nothing is computed twice", test_work);
-  CU_add_test(s, "refusals", test_refuses);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
+  return 0;
+}
+
+static int close_source(void) {
   diag_destroy(diag);
   source_destroy(src);
-  return failed != 0;
+  return 0;
 }
+
+const Suite suite = {"means", (CU_TestInfo[]){
+  {"as by hand, exactly", test_exact},
+  {"gradients against differences", test_differences},
+  {"phases", test_phases},
+  {"nothing is computed twice", test_work},
+  {"refusals", test_refuses},
+  CU_TEST_INFO_NULL}, open_source, close_source};

@@ -1,10 +1,10 @@
 /* Mean and gradient of a loss, split, optimizers, FLOPs, the table of passes. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 /* Any numbers that depend on seed, sample, site, counter and element alone. */
@@ -477,21 +477,14 @@ static void test_table(void) {
   source_destroy(src);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("passes", NULL, NULL);
-  CU_add_test(s, "mean and gradient", test_gradient);
-  CU_add_test(s, "FLOPs of the HNN step", test_hnn_flops);
-  CU_add_test(s, "FLOPs", test_flops);
-  CU_add_test(s, "gradient of trajectories", test_trajectory);
-  CU_add_test(s, "split of random functions", test_split);
-  CU_add_test(s, "split, parts", test_split_parts);
-  CU_add_test(s, "split, phases", test_split_phases);
-  CU_add_test(s, "optimizers", test_optim);
-  CU_add_test(s, "table", test_table);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"passes", (CU_TestInfo[]){
+  {"mean and gradient", test_gradient},
+  {"FLOPs of the HNN step", test_hnn_flops},
+  {"FLOPs", test_flops},
+  {"gradient of trajectories", test_trajectory},
+  {"split of random functions", test_split},
+  {"split, parts", test_split_parts},
+  {"split, phases", test_split_phases},
+  {"optimizers", test_optim},
+  {"table", test_table},
+  CU_TEST_INFO_NULL}};

@@ -3,10 +3,10 @@
 #include "codegen/codegen.h"
 #include "ir/field.h"
 #include "tests/codegen_util.h"
+#include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/step_chain.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,7 +372,7 @@ static void test_refused(void)
   }
 }
 
-static CU_TestInfo tests[] = {
+const Suite suite = {"reversible", (CU_TestInfo[]){
   {"chains of steps", test_chains},
   {"steps in maps", test_maps},
   {"steps in loops", test_loops},
@@ -382,16 +382,4 @@ static CU_TestInfo tests[] = {
   {"memory does not grow with depth", test_flat},
   {"compiled", test_compiled},
   {"what is refused", test_refused},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void)
-{
-  CU_SuiteInfo suites[] = {{"reversible", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

@@ -1,11 +1,11 @@
 /* Maps along stacked parameters as plain operations: random bodies give the same values, and nothing is a loop any more;
  * maps that are to stay, stay. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 enum { N = 3, A = 2, C = 4, LANES = 3, PROGRAMS = 600, MOST = 64 };
@@ -194,14 +194,7 @@ static void test_which(void) {
   CU_ASSERT(!unmapped(true, false, false, true));
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("unmap", NULL, NULL);
-  CU_add_test(s, "random bodies", test_random);
-  CU_add_test(s, "which maps", test_which);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"unmap", (CU_TestInfo[]){
+  {"random bodies", test_random},
+  {"which maps", test_which},
+  CU_TEST_INFO_NULL}};
