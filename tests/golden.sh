@@ -24,6 +24,7 @@ run_hir() {
   input=$1
   shift
   passes=$(sed -n 's/^# passes: //p' "$input")
+  [ -n "$passes" ] || { echo "no line \`# passes: LIST\`" >"$work/whole"; return 2; }
   sed '/^# gives$/,$d' "$input" >"$work/$input"
   (cd "$work" && "$tool" "$@" --passes="$passes" "$input") >"$work/got" 2>&1
   code=$?

@@ -1,5 +1,4 @@
-/* Differentiation: every op against differences, reverse against forward mode, nesting, loops, the
- * HNN loss and its count of products, random programs. */
+/* Differentiation: every op against differences, reverse against forward mode. */
 #include "tests/cunit_main.h"
 #include "tests/derive_cases.h"
 #include "tests/derive_util.h"

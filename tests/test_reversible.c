@@ -352,26 +352,6 @@ static void test_compiled(void)
   compiled(mixed(80, 2, 8, true, false), 7);
 }
 
-/* A step may not read the states after it, nor its inverse those before. */
-static void test_refused(void)
-{
-  for (int wrong = 0; wrong < 4; wrong++) {
-    Fn *f = ir_fn_create("f", true), *body = ir_sub_create(f, "step");
-    Build b, bb;
-    ir_build_init(&b, f);
-    ir_build_init(&bb, body);
-    Val x = input(&bb, chain_vec(true, 3)), y = input(&bb, chain_vec(true, 3));
-    ir_output(&bb, ir_neg(&bb, wrong & 1 ? ir_add(&bb, x, y) : x), NULL);
-    ir_output(&bb, ir_neg(&bb, wrong & 2 ? x : y), NULL);
-    Val step = ir_reversible(&b, (Val[]){input(&b, chain_vec(true, 3))}, 1, 1, body);
-    ir_output(&b, ir_proj(&b, step, 0), NULL);
-    ir_build_finish(&b);
-    ir_build_finish(&bb);
-    CU_ASSERT_EQUAL(ir_verify(f, NULL), (wrong & 1) + (wrong >> 1));
-    ir_fn_destroy(f);
-  }
-}
-
 const Suite suite = {"reversible", (CU_TestInfo[]){
   {"chains of steps", test_chains},
   {"steps in maps", test_maps},
@@ -381,5 +361,4 @@ const Suite suite = {"reversible", (CU_TestInfo[]){
   {"the way that is chosen", test_choice},
   {"memory does not grow with depth", test_flat},
   {"compiled", test_compiled},
-  {"what is refused", test_refused},
   CU_TEST_INFO_NULL}};
