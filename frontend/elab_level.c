@@ -314,7 +314,7 @@ static Value from_tensor(Elab *E, const Tensor *t) {
   if (t->type.dt == DT_BOOL && t->type.rank == 0) return value_bool(t->v[0] != 0);
   if (t->type.rank == 0) return value_num(t->v[0]);
   Num *at = ARENA_ARRAY(E->mem, Num, n + 1);
-  for (uint32_t i = 0; i < n; i++) at[i] = number_of(t->v[i]);
+  for (uint32_t i = 0; i < n; i++) at[i] = num_of(t->v[i]);
   return value_array(E, t->type.rank, t->type.dim, at);
 }
 

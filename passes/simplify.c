@@ -5,6 +5,7 @@
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
  * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
  * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
+#include "ir/num.h"
 #include "passes/pass.h"
 #include "passes/simplify.h"
 
@@ -65,16 +66,6 @@ static bool power_of_two(double v)
   return fabs(frexp(v, &exponent)) == 0.5;
 }
 
-static int64_t gcd(int64_t a, int64_t b)
-{
-  while (b) {
-    int64_t t = a % b;
-    a = b;
-    b = t;
-  }
-  return a < 0 ? -a : a;
-}
-
 /* The product of two constants of g, exact if both are known exactly and it fits. */
 static Val const_product(Build *b, Val x, Val y)
 {
@@ -88,7 +79,7 @@ static Val const_product(Build *b, Val x, Val y)
       (__builtin_mul_overflow(ir_const_attr(g, i).num, ir_const_attr(g, j).num, &num) ||
        __builtin_mul_overflow(ir_const_attr(g, i).den, ir_const_attr(g, j).den, &den)))
     num = den = 0;
-  int64_t d = gcd(num, den);
+  int64_t d = num_gcd(num, den);
   return ir_const_exact(b, u * v, d ? num / d : 0, d ? den / d : 0);
 }
 

@@ -348,10 +348,13 @@ static void test_exact(void) {
   expect_exact(b, K(0.1), 0, 0);
   expect_exact(b, K(-0.0), 0, 0);
   expect_exact(b, ir_sum(b, ir_expand(b, third, 0, 3), 0), 1, 1);
-  Val big = K(9007199254740992.0);
-  expect_exact(b, ir_add(b, big, big), 0, 0);
-  expect_exact(b, ir_mul(b, big, K(3)), 0, 0);
-  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 0, 0);
+  const int64_t whole = (int64_t)1 << 53, most = (int64_t)1 << 62;
+  Val big = K(9007199254740992.0), huge = ir_const_exact(b, (double)most, most, 1);
+  expect_exact(b, ir_add(b, big, big), 2 * whole, 1);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 1, 3 * whole);
+  expect_exact(b, ir_add(b, huge, huge), 0, 0);
+  expect_exact(b, ir_mul(b, huge, K(3)), 0, 0);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), huge), third), 0, 0);
   expect_exact(b, ir_sub(b, ir_const_exact(b, 1e18, INT64_MIN, 1), K(1)), 0, 0);
   expect_exact(b, ir_div(b, K(1), ir_div(b, K(1), K(3))), 3, 1);
   CU_ASSERT_TRUE(isinf(ir_eval_scalar(OP_div, 1, 0)));
