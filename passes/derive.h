@@ -163,7 +163,7 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
 
 /* Numbers of a derivative: a table, or, where all are the same 0 or power of two, that constant, with which products fold. */
-Val literal_table(Build *b, Type t, const double *v);
+Val jvp_literal(Build *b, Type t, const double *v);
 
 typedef struct Jvp Jvp;
 Region *jvp_region(Jvp *s);

@@ -58,7 +58,7 @@ static bool whole_numbers(const double *v, int64_t n)
   return true;
 }
 
-Val literal_table(Build *b, Type t, const double *v)
+Val jvp_literal(Build *b, Type t, const double *v)
 {
   int exponent;
   for (int64_t k = 1; k < type_count(t); k++)
@@ -93,7 +93,7 @@ static Val computed(Build *b, Val v)
   ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
   ir_build_finish(&bf);
   if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
-    if (whole_numbers(out.v, type_count(out.type))) v = literal_table(b, i.type, out.v);
+    if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
   free(map);
