@@ -162,6 +162,9 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
 /* Tangents of e[0 .. ne) from tangents t of x; VAL_NONE where zero. False after an error. */
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
 
+/* Numbers of a derivative: a table, or, where all are the same 0 or power of two, that constant, with which products fold. */
+Val jvp_literal(Build *b, Type t, const double *v);
+
 typedef struct Jvp Jvp;
 Region *jvp_region(Jvp *s);
 Val jvp_tangent(Jvp *s, Val v);                          /* VAL_NONE if zero */

@@ -58,6 +58,15 @@ static bool whole_numbers(const double *v, int64_t n)
   return true;
 }
 
+Val jvp_literal(Build *b, Type t, const double *v)
+{
+  int exponent;
+  for (int64_t k = 1; k < type_count(t); k++)
+    if (v[k] != v[0]) return ir_table(b, t, v);
+  bool exact = v[0] == 0 || fabs(frexp(v[0], &exponent)) == 0.5;
+  return exact && type_count(t) ? ir_splat(b, v[0], t) : ir_table(b, t, v);
+}
+
 /* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
 static Val computed(Build *b, Val v)
 {
@@ -84,7 +93,7 @@ static Val computed(Build *b, Val v)
   ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
   ir_build_finish(&bf);
   if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
-    if (whole_numbers(out.v, type_count(out.type))) v = ir_table(b, i.type, out.v);
+    if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
   free(map);
