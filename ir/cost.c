@@ -6,13 +6,10 @@ static double elements(Type t) { return t.dt == DT_MULTI ? 0 : (double)type_coun
 /* The product of the sizes of all labels. */
 static double dot_cost(const Fn *f, const Inst *i) {
   const Type a = ir_type(f, ir_arg(f, i, 0)), b = ir_type(f, ir_arg(f, i, 1));
-  const int64_t *label = f->attr.at + i->attr + 3;
+  const DotShape d = ir_dot_shape(f, i);
   double n = elements(a);
-  for (int k = 0; k < b.rank; k++) {
-    bool in_a = false;
-    for (int j = 0; j < a.rank; j++) in_a |= label[j] == label[a.rank + k];
-    if (!in_a) n *= b.dim[k];
-  }
+  for (int k = 0; k < b.rank; k++)
+    if (!ir_dot_has(&d, 0, d.label[1][k])) n *= b.dim[k];
   return n;
 }
 

@@ -121,11 +121,11 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-static bool has_op(const Fn *f, unsigned flags, Op op) {
+static bool has_op(const Fn *f, unsigned traits, Op op) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == op || (ir_op[i->op].flags & flags)) return true;
-    if (i->sub && has_op(ir_body(f, i), flags, op)) return true;
+    if (i->op == op || ir_has(i->op, traits)) return true;
+    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
   }
   return false;
 }
@@ -136,7 +136,7 @@ bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
   memset(yes, 0, f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    yes[id] = i->op == OP_in && ir_attr(f, i, 0) == index;
+    yes[id] = i->op == OP_in && ir_number(f, i) == index;
     for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
   }
   for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
@@ -178,10 +178,9 @@ static bool affords(Walk *w, const Fn *rates, Span at) {
 }
 
 static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Traj t = {.method = (Method)ir_attr(f, i, 0),
-            .states = (uint32_t)ir_attr(f, i, 1),
-            .ninv = i->nargs - (uint32_t)ir_attr(f, i, 1) - 1};
-  uint32_t steps = (uint32_t)ir_attr(f, i, 2), every = (uint32_t)ir_attr(f, i, 3), n = t.states;
+  integrate_attr attr = ir_integrate_attr(f, i);
+  uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
+  Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
   t.reversible = w->reversible && method_symmetric(t.method);
   t.timed = expand_follows(t.rates, 0, n, n);
@@ -228,7 +227,7 @@ static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
     if (i->op == OP_integrate)
       results[id] = integrate(w, b, f, i, map);
     else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
-      map[id] = results[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+      map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
     else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
       map[id] = copy_with_body(w, b, f, i, map);
     else
@@ -250,7 +249,7 @@ static void expand_into(Walk *w, Fn *out, const Fn *f) {
     input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) map[id] = input[ir_attr(f, &f->inst.at[id], 0)];
+    if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
   expand_body(w, &b, f, map);
   free(map);
   free(input);
