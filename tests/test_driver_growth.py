@@ -37,13 +37,13 @@ def training(body):
 # name: the program of a size, the smaller size, how it is compiled (what else is emitted), and how much more twice the size may be:
 # 2.3 if unsaid. Each map hands the indices of those around it to those within.
 LINEAR = {
-    "statements": (lambda n: fn(lines(["let a0 = x"], ["let a%d = sin(a%d)" % (i + 1, i) for i in range(n)]), "a%d" % n), 10000, "llvm"),
+    "statements": (lambda n: fn(lines(["let a0 = x"], ["let a%d = sin(a%d)" % (i + 1, i) for i in range(n)]), "a%d" % n), 5000, "llvm"),
     "turns": (lambda n: turns(n, "z + 0.1*sin(z)"), 2000, "llvm"),
     "turns_of_vectors": (lambda n: turns(n, "tanh(z)", **V64), 2000, "llvm"),
     "turns_of_neighbours": (lambda n: turns(n, "z + 0.1*roll(z, 1)", **V64), 1000, "llvm"),
     "turns_of_quotients": (lambda n: turns(n, "z/(1 + 0.001*z)", **V64), 1000, "llvm"),
     "turns_of_products": (lambda n: turns(n, "tanh(A@z)", arguments="x: real[16], A: real[16, 16]"), 500, "llvm"),
-    "gradient_of_turns": (lambda n: turns(n, "z + 0.1*sin(z)", result="grad(z, x)"), 2000, "llvm"),
+    "gradient_of_turns": (lambda n: turns(n, "z + 0.1*sin(z)", result="grad(z, x)"), 800, "llvm"),
     "gradient_of_neighbours": (lambda n: turns(n, "z + 0.1*roll(z, 1)*z", result="grad(sum(z), x)", **V64), 500, "llvm"),
     "turns_of_gradients": (lambda n: "fn v(y: real) = grad(tanh(y)*sin(y), y)\n" + turns(n, "z - 0.1*v(z)"), 2000, "ir"),
     "turns_of_fields": (lambda n: "hamiltonian H(q: real[4], p: real[4]) = sum(p^2)/2 + sum(cos(q))*sum(q^2)\n"
@@ -77,7 +77,7 @@ LINEAR = {
     "static_turns": (lambda n: "const c = { var y = 0\n for i in 0:%d { y = y + i }\n return y }\nfn f(x: real) = c*x\n" % n, 200000, "ir"),
     "evolutions": (lambda n: "flow t(q: real[2], p: real[2]) {\n" + lines((), ["q += %d*p\np += sin(q)" % (1 + i % 7) for i in range(n)])
                    + "}\n" + fn("let (a, b) = t(q, p)", "sum(a + b)", "q: real[2], p: real[2]"), 1000, "ir"),
-    "training": (lambda n: training(" var z = x*w\n repeat %d { z = z + 0.1*sin(z) }\n return z" % n), 1000, "llvm"),
+    "training": (lambda n: training(" var z = x*w\n repeat %d { z = z + 0.1*sin(z) }\n return z" % n), 300, "llvm"),
     "maps_within_maps": (lambda n: training(" return " + "sum([" * n + "sin(" + " + ".join("w*k%d*x" % i for i in range(n)) + ")"
                                             + "".join(" for k%d in 0:3])" % (n - 1 - i) for i in range(n))), 8, "ir", 4.6),
 }
