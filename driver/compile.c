@@ -64,7 +64,7 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
     ok = cg_write_object(cg, path, err, sizeof err);
   }
   cg_destroy(cg);
-  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
+  return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err);
 }
 
 static int emit(Session *s, const char *kind, FILE *out) {
@@ -84,7 +84,7 @@ static int emit(Session *s, const char *kind, FILE *out) {
 static int unknown_kind(Session *s, const char *kind) {
   const char *near = diag_nearest(kind, emit_kinds, NKINDS), *all = emit_kinds[0];
   for (int i = 1; i < NKINDS; i++) all = arena_printf(s->model->mem, "%s, %s", all, emit_kinds[i]);
-  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
+  return session_fail(s, EXIT_USAGE, CODE_emit, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
                       near ? near : "", near ? "`?" : "", all);
 }
 
@@ -99,10 +99,10 @@ static int emit_kind(Session *s, const char *kind) {
   if (!known_kind(kind)) return unknown_kind(s, kind);
   if (file) return export_library(s, !strcmp(kind, "so"), !strcmp(kind, "header"));
   FILE *out = s->opt->out && !object ? fopen(s->opt->out, "w") : stdout;
-  if (!out) return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+  if (!out) return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   int code = emit(s, kind, out);
   if (out != stdout && fclose(out) && !code)
-    code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+    code = session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   return code;
 }
 
@@ -115,7 +115,7 @@ static int emit_ast(const Options *o) {
   FILE *out = file && o->out ? fopen(o->out, "w") : stdout;
   int code = 0;
   if (!file || !out) {
-    diag_error(diag, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
+    diag_add(diag, CODE_file, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
     code = EXIT_IO;
   } else {
     Ast *ast = ast_parse(src, file, names, diag);
@@ -123,7 +123,7 @@ static int emit_ast(const Options *o) {
     ast_destroy(ast);
     code = diag_errors(diag) ? EXIT_FILE : 0;
   }
-  if (out && out != stdout && fclose(out)) diag_error(diag, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
+  if (out && out != stdout && fclose(out)) diag_add(diag, CODE_output, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
   diag_render(diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_destroy(diag);
   intern_destroy(names);

@@ -13,7 +13,7 @@ static Fn *run_passes(Fn *f, const char *list, Diag *diag) {
       size_t n = 0;
       while (pass_names[n]) n++;
       const char *near = diag_nearest(name, pass_names, n);
-      DiagMsg *m = diag_error(diag, (Span){0}, "there is no pass `%s`", name);
+      DiagMsg *m = diag_add(diag, CODE_no_pass, (Span){0}, "there is no pass `%s`", name);
       if (near) diag_help(m, "did you mean `%s`?", near);
     }
     ir_fn_destroy(f);
@@ -29,7 +29,7 @@ int command_opt(const Options *o) {
   uint32_t file = source_load_any(src, o->file), offset = 0;
   int code = 0;
   if (!file) {
-    diag_error(diag, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));
+    diag_add(diag, CODE_file, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));
     code = EXIT_IO;
   }
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,

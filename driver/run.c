@@ -36,7 +36,7 @@ static void catch_signals(void) {
   sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, (Span){0}, "%s", err->text); }
+static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
@@ -99,7 +99,7 @@ static int restore(Runner *r, Trainer *t) {
     snprintf(name, sizeof name, "optimizer.%d", i);
     const RtTensor *c = rt_checkpoint_tensor(r->from, name);
     if (!c || c->rank != 1 || c->dim[0] != t->rt.flat_n || c->f64 != r->s->model->f64)
-      return session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not fit the optimizer of `%s`",
+      return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not fit the optimizer of `%s`",
                           rt_run_dir(r->run), t->spec->name);
     memcpy(t->rt.state[i], c->v, (size_t)t->rt.flat_n * size);
   }
@@ -397,7 +397,7 @@ static int open_run(Runner *r, const Options *o) {
   r->run = rt_run_create("runs", s->model->name, o->out, f->text, f->len, &err);
   open_now = r->run;
   catch_signals();
-  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   if (!o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r->run));
   return 0;
 }
@@ -408,7 +408,6 @@ int command_run(const Options *o) {
   int code = session_open(&s, o);
   if (!code) code = open_run(&r, o);
   if (!code) {
-    session_render(&s);
     r.result = calloc(s.model->naction + 1, sizeof *r.result);
     r.holds = calloc(s.model->naction + 1, sizeof *r.holds);
     r.judged = calloc(s.model->naction + 1, sizeof *r.judged);

@@ -199,7 +199,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.norm = t->native[NORM].run;
   t->rt.nstates = trainer_states(&o);
   if (!lay_out(s, t, spec) || !set_running(s, t))
-    return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
+    return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);
   move_in(s, t);
   return 0;

@@ -95,7 +95,7 @@ Expr *ast_number(Parser *ps, Span at) {
   e->value = strtod(s, NULL);
   e->integer = !strpbrk(s, ".eE");
   if (!exact(s, &e->num, &e->den)) e->num = e->den = 0;
-  if (isinf(e->value)) diag_error(ps->diag, at, "this number is larger than any real");
+  if (isinf(e->value)) diag_add(ps->diag, CODE_number, at, "this number is larger than any real");
   return e;
 }
 
@@ -134,7 +134,7 @@ TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool l
   for (size_t i = 0; i < 4; i++)
     if (strcmp(base, known[i]) == 0) return t;
   const char *near = diag_nearest(base, known, 4), *other = synonym(base);
-  DiagMsg *m = diag_error(ps->diag, base_at, "there is no type `%s`", base);
+  DiagMsg *m = diag_add(ps->diag, CODE_unknown_type, base_at, "there is no type `%s`", base);
   if (other)
     diag_help(m, "%s", other);
   else if (near)
@@ -159,7 +159,7 @@ static bool is_target(const Expr *e) {
 }
 
 static void check_target(Parser *ps, const Expr *e) {
-  if (!is_target(e)) diag_error(ps->diag, e->at, "only a name, or a slice of one, can be assigned");
+  if (!is_target(e)) diag_add(ps->diag, CODE_assignment, e->at, "only a name, or a slice of one, can be assigned");
 }
 
 Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at) {
@@ -176,7 +176,7 @@ Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at) {
   Stmt *s = ast_stmt(ps, ST_UPDATE, at);
   s->op = op, s->target = targets.first->value, s->value = value;
   if (targets.n > 1)
-    diag_help(diag_error(ps->diag, targets.first->next->name_at, "an update moves one value"),
+    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update moves one value"),
               "write one update a line");
   check_target(ps, s->target);
   return s;
@@ -186,7 +186,7 @@ Stmt *ast_apply(Parser *ps, Args values, Span at) {
   Stmt *s = ast_stmt(ps, ST_APPLY, at);
   s->value = ast_listed(ps, values, at);
   if (s->value->kind != EX_CALL && s->value->kind != EX_ERROR)
-    diag_help(diag_error(ps->diag, at, "an expression alone does nothing"),
+    diag_help(diag_add(ps->diag, CODE_lone_expression, at, "an expression alone does nothing"),
               "return it, or give it a name with `let`");
   return s;
 }
@@ -229,7 +229,7 @@ static void limit_expr(Parser *ps, Expr *e, int depth) {
   if (!e) return;
   if (depth >= MAX_TREE_DEPTH) {
     if (!ps->too_deep)
-      diag_help(diag_error(ps->diag, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
+      diag_help(diag_add(ps->diag, CODE_too_deep, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
                 "name parts of it with `let`");
     ps->too_deep = true;
     *e = (Expr){.kind = EX_ERROR, .at = e->at};

@@ -266,7 +266,7 @@ Num number_of(double v);
 /* ---- elab_diag.c: messages ---------------------------------------------------------------------------- */
 
 /* Says an error once; returns NULL for a repetition. label and help accept NULL. */
-DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);

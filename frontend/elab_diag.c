@@ -21,7 +21,7 @@ static void label_call(const Elab *E, DiagMsg *m) {
     }
 }
 
-DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
   char text[1024];
   va_list ap;
   va_start(ap, fmt);
@@ -35,7 +35,7 @@ DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
   for (uint32_t i = 0; i < E->said.n; i++)
     if (E->said.at[i] == h) return NULL;
   *vec_push(&E->said) = h;
-  DiagMsg *m = diag_error(E->diag, at, "%s", text);
+  DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
   if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
   return m;
 }

@@ -27,7 +27,7 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
   for (uint32_t i = 0; i < f->entries.n; i++) {
     Entry *old = &f->entries.at[i];
     if (old->name != name || strcmp(name, "_") == 0) continue;
-    DiagMsg *m = elab_error(E, at, "`%s` is defined twice here", name);
+    DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
     elab_label(m, old->at, "first");
     if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
     old->v = v;
@@ -68,7 +68,7 @@ void elab_unknown(Elab *E, const char *name, Span at) {
     for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
   vec_reserve(&known, 256);
   known.n += builtin_names(known.at + known.n, 256);
-  elab_suggest(elab_error(E, at, "`%s` is not defined", name), name, known.at, known.n);
+  elab_suggest(elab_error(E, CODE_undefined, at, "`%s` is not defined", name), name, known.at, known.n);
   vec_free(&known);
 }
 
@@ -125,7 +125,7 @@ void elab_return(Elab *E, Saved s) {
 Value global_value(Elab *E, Global *g, Span use) {
   if (g->state == G_DONE) return g->v;
   if (g->state == G_BUSY) {
-    elab_label(elab_error(E, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
+    elab_label(elab_error(E, CODE_recursion, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
     return POISON;
   }
   g->state = G_BUSY;

@@ -24,7 +24,7 @@ static bool parse_value(Elab *E, Override *o) {
   o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, 5};
   if (diag_errors(E->diag) > before) return false;
   if (!m->ast->first || m->ast->first->kind != IT_CONST || m->ast->first->next) {
-    elab_error(E, o->name_at, "`%s=%s` is no single value", o->name, o->value);
+    elab_error(E, CODE_override, o->name_at, "`%s=%s` is no single value", o->name, o->value);
     return false;
   }
   o->expr = m->ast->first->value;
@@ -36,7 +36,7 @@ static bool split(Elab *E, const char *text, Override *o) {
   if (!eq || eq == text || !eq[1]) {
     uint32_t file = source_add(E->src, "command line", text, strlen(text));
     elab_help(
-        elab_error(E, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
+        elab_error(E, CODE_override, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
         "`n=5`, `train.steps=100`");
     return false;
   }
@@ -59,7 +59,7 @@ static void override_const(Elab *E, const Override *o) {
     }
     *vec_push(&known) = it->name;
   }
-  elab_suggest(elab_error(E, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
+  elab_suggest(elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
                known.n);
   vec_free(&known);
 }
@@ -97,9 +97,9 @@ static void override_train(Elab *E, const Override *o) {
   }
   if (any) return;
   if (loss && n)
-    elab_suggest(elab_error(E, o->name_at, "the file trains no `%s`", loss), loss, known, n);
+    elab_suggest(elab_error(E, CODE_override, o->name_at, "the file trains no `%s`", loss), loss, known, n);
   else
-    elab_error(E, o->name_at, "`%s`: the file trains nothing", o->name);
+    elab_error(E, CODE_override, o->name_at, "`%s`: the file trains nothing", o->name);
 }
 
 void override_apply(Elab *E) {

@@ -419,7 +419,7 @@ static Item *new_item(Parser *ps, ItemKind kind, const char *name, Span name_at,
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at)
 {
   if (head->kind == IT_FLOW && value)
-    diag_help(diag_error(ps->diag, value->at, "flow `%s` is given as an expression", head->name),
+    diag_help(diag_add(ps->diag, CODE_flow_state, value->at, "flow `%s` is given as an expression", head->name),
               "write its updates in `{ }`, one a line");
   head->value = value;
   head->body = body;
@@ -431,13 +431,13 @@ static void check_equality(Parser *ps, const Expr *e)
 {
   if (e->kind == EX_ERROR || (e->kind == EX_BINARY && e->op == OPR_EQ))
     return;
-  diag_help(diag_error(ps->diag, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
+  diag_help(diag_add(ps->diag, CODE_prove_form, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
 }
 
 static void check_claim(Parser *ps, const Item *it, Span at)
 {
   if (it->kind != IT_FLOW)
-    diag_error(ps->diag, at, "only a flow can claim this");
+    diag_add(ps->diag, CODE_claim_form, at, "only a flow can claim this");
 }
 
 /* While an error is being skipped, bracketed groups are passed over whole, so that recovery meets only
@@ -462,7 +462,7 @@ static int yylex(YYSTYPE *value, YYLTYPE *at, Parser *ps)
 static void yyerror(YYLTYPE *at, Parser *ps, const char *what)
 {
   (void)what;                      /* only ever "memory exhausted" */
-  diag_error(ps->diag, *at, "this is nested too deep to be read");
+  diag_add(ps->diag, CODE_too_deep, *at, "this is nested too deep to be read");
   ps->stopped = true;
 }
 

@@ -190,12 +190,12 @@ static bool habit(Parser *ps, uint32_t found, uint32_t start) {
   const Token *at = ps->tokens.at, *t = &at[found], *before = found ? t - 1 : NULL, *first = &at[start];
   const bool twice = before && before->kind == t->kind && before->end == t->begin;
   if (twice && (t->kind == '*' || t->kind == '/')) {
-    DiagMsg *m = diag_error(ps->diag, span_join(token_span(ps, before), token_span(ps, t)), "there is no `%s`", t->kind == '*' ? "**" : "//");
+    DiagMsg *m = diag_add(ps->diag, CODE_other_language, span_join(token_span(ps, before), token_span(ps, t)), "there is no `%s`", t->kind == '*' ? "**" : "//");
     diag_help(m, t->kind == '*' ? "powers are written `^`: `x^2`" : "a comment begins with `#`");
     return true;
   }
   if (before && before->kind == T_IMPORT && t->kind == T_NAME) {
-    diag_help(diag_error(ps->diag, token_span(ps, t), "an import is a string, found %s", shown(ps, t)),
+    diag_help(diag_add(ps->diag, CODE_import, token_span(ps, t), "an import is a string, found %s", shown(ps, t)),
               "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
     return true;
   }
@@ -203,16 +203,16 @@ static bool habit(Parser *ps, uint32_t found, uint32_t start) {
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
     for (const Token *word = before ? before : t; word <= t; word++)
       if (word->kind == T_NAME && !strcmp(word->name, inside[i]) && word != first) {
-        diag_help(diag_error(ps->diag, token_span(ps, word), "there is no `%s`", word->name), "%s", synonym(word->name));
+        diag_help(diag_add(ps->diag, CODE_other_language, token_span(ps, word), "there is no `%s`", word->name), "%s", synonym(word->name));
         return true;
       }
   const bool named = first->kind == T_NAME && first[1].kind != '=' && first[1].kind != T_ADD_TO && first[1].kind != ',';
   if (named && synonym(first->name) && first[1].kind == T_NAME && first[2].kind == '(') {      /* float f(float x) */
-    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym("def"));
+    diag_help(diag_add(ps->diag, CODE_other_language, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym("def"));
     return true;
   }
   if (named && synonym(first->name) && (t == first || t == first + 1 || first[1].kind == '(')) {
-    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym(first->name));
+    diag_help(diag_add(ps->diag, CODE_other_language, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym(first->name));
     return true;
   }
   return false;
@@ -227,7 +227,7 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   uint32_t start = statement_start(ps, found, &top);
   remember_names(ps, start);
   if (diag_full(ps->diag)) {
-    diag_error(ps->diag, token_span(ps, t), "syntax error"); /* to be counted, not shown */
+    diag_add(ps->diag, CODE_syntax, token_span(ps, t), "syntax error"); /* to be counted, not shown */
     return;
   }
   if (follows_mended(ps, found)) return;
@@ -237,6 +237,6 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   if (known || habit(ps, found, start)) return;
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
   DiagMsg *m =
-      diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
+      diag_add(ps->diag, CODE_syntax, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
   help(ps, m, found, &w);
 }

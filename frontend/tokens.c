@@ -105,14 +105,14 @@ static bool stray_habit(Filter *f, uint32_t at) {
   uint32_t n = 0;
   if (at + 1 < ps->len && (*text == '&' || *text == '|') && text[1] == *text) {
     const char *word = *text == '&' ? "and" : "or";
-    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text), "write `%s`", word);
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text), "write `%s`", word);
     push_word(f, word, at, at + 2);
     f->skip = at + 2;
     return true;
   }
   if (*text == '?') {
     while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
-    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
     push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
     f->colon = at + n;
     return true;
@@ -120,7 +120,7 @@ static bool stray_habit(Filter *f, uint32_t at) {
   if (*text != '\'') return false;
   for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
   if (at + n >= ps->len || text[n] != '\'') return false;
-  diag_help(diag_error(ps->diag, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
+  diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
   return true;
@@ -150,8 +150,8 @@ static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
   if (c < 0) return; /* not UTF-8: said once for the whole file */
   DiagMsg *m =
       c < 0x20 || (c >= 0x7f && c <= 0xa0)
-          ? diag_error(ps->diag, span, "character U+%04X has no meaning here", (unsigned)c)
-          : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
+          ? diag_add(ps->diag, CODE_character, span, "character U+%04X has no meaning here", (unsigned)c)
+          : diag_add(ps->diag, CODE_character, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
     if (lookalike[i].code == c) {
       diag_help(m, "%s", lookalike[i].help);
@@ -199,10 +199,10 @@ static const char *string_value(Parser *ps, const Token *t) {
       if (c == 'n' || c == 't')
         c = c == 'n' ? '\n' : '\t';
       else if (c != '"' && c != '\\')
-        diag_error(ps->diag, (Span){ps->file, i - 1, i + 1},
+        diag_add(ps->diag, CODE_string, (Span){ps->file, i - 1, i + 1},
                    "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
     } else if ((unsigned char)c < 0x20 && c != '\t')
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string",
+      diag_add(ps->diag, CODE_string, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string",
                  (unsigned)c);
     s[n++] = c;
   }
@@ -214,12 +214,12 @@ static void after_number(Parser *ps, const Token *number, const Token *t) {
   const char *text = ps->text;
   bool zero = number->end - number->begin == 1 && text[number->begin] == '0';
   if (text[t->begin] == '_')
-    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"), "write `%.*s%.*s`",
+    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"), "write `%.*s%.*s`",
               (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1), text + t->begin + 1);
   else if (zero && strchr("xXbBoO", text[t->begin]))
-    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
+    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
   else
-    diag_help(diag_error(ps->diag, token_span(ps, t), "a name directly after a number"), "write `*` between them");
+    diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name directly after a number"), "write `*` between them");
 }
 
 static void raw_token(Filter *f, Token t) {
@@ -232,7 +232,7 @@ static void raw_token(Filter *f, Token t) {
     return;
   }
   if (t.kind == T_OPEN_STRING) {
-    diag_error(ps->diag, token_span(ps, &t), "this string is not closed on its line");
+    diag_add(ps->diag, CODE_string, token_span(ps, &t), "this string is not closed on its line");
     t.kind = T_STRING;
     t.name = intern_n(ps->names, "", 0);
     push_raw(f, t);
@@ -255,7 +255,7 @@ static void check_utf8(Parser *ps) {
   for (uint32_t i = 0; i < ps->len; i += source_char(ps->text, ps->len, i, &code)) {
     source_char(ps->text, ps->len, i, &code);
     if (code < 0) {
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X",
+      diag_add(ps->diag, CODE_encoding, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X",
                  (unsigned char)ps->text[i]);
       return;
     }
@@ -413,7 +413,7 @@ static void mend(Filter *f, uint32_t keep, const Token *by) {
   Parser *ps = f->ps;
   if (f->open.n <= keep) return;
   const Token *o = &ps->tokens.at[f->open.at[f->open.n - 1]];
-  DiagMsg *m = diag_error(ps->diag, token_span(ps, o), "this `%c` is not closed", o->kind);
+  DiagMsg *m = diag_add(ps->diag, CODE_bracket, token_span(ps, o), "this `%c` is not closed", o->kind);
   if (by->kind) diag_label(m, token_span(ps, by), "`%c` expected before this", closer_of(o->kind));
   uint32_t end = previous(f)->end;
   while (f->open.n > keep) give_closer(f, closer_of(bracket(f)), TOK_MENDED, end, end);
@@ -427,7 +427,7 @@ static void pair_closer(Filter *f, const Token *t) {
     depth = o == '{' ? 0 : depth - 1; /* only a `}` reaches past a `{` */
   }
   if (depth == 0) {
-    diag_error(f->ps->diag, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
+    diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
     return;
   }
   mend(f, depth, t);
@@ -482,7 +482,7 @@ static bool filter(Filter *f) {
   case '[':
   case '{':
     if (f->open.n >= MAX_NESTING) {
-      diag_error(ps->diag, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
+      diag_add(ps->diag, CODE_too_deep, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
       return false;
     }
     give_opener(f, t);

@@ -86,7 +86,7 @@ Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
   for (int k = 0; k < NPASSES; k++) {
     if (strcmp(passes[k].name, name)) continue;
     if (!passes[k].loss || (f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) return passes[k].run(f, diag);
-    diag_error(diag, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
+    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
   }
   return NULL;
 }

@@ -27,7 +27,7 @@ LEAF_RULE(require)
 void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v), UNUSED(c);
-  region_error(vjp_region(s), i->at, "use a fixed-step method, such as rk4, in what is differentiated",
+  region_error(vjp_region(s), CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
                "adaptive methods cannot be differentiated through");
 }
 
@@ -74,7 +74,7 @@ void vjp_spread(Vjp *s, Val v, const Inst *i, Val c)
 void vjp_batch_sum(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v);
-  if (vjp_mode(s) == VJP_SAMPLE) region_error(vjp_region(s), i->at, batch_help, batch_message);
+  if (vjp_mode(s) == VJP_SAMPLE) region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
   else vjp_push(s, operand(s, i, 0), c);
 }
 
@@ -226,7 +226,7 @@ void vjp_dot(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v);
   if (attr(s, i, 0) && vjp_mode(s) == VJP_SAMPLE) {
-    region_error(vjp_region(s), i->at, batch_help, batch_message);
+    region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
     return;
   }
   int label[3][IR_MAX_RANK], rank[3] = {(int)attr(s, i, 1), (int)attr(s, i, 2), i->type.rank}, at = 3;

@@ -178,7 +178,7 @@ static void test_wrong(void) {
     Fn *f = parsed(wrong[k].text, &said);
     snprintf(line, sizeof line, "--> t.hir%s\n", wrong[k].line);
     char *end = strchr(said, '\n');
-    bool good = !f && end && !strncmp(said, "error: ", 7) && strstr(said, line);
+    bool good = !f && end && !strncmp(said, "error[ir_text]: ", 16) && strstr(said, line);
     if (good && wrong[k].message)
       good = strlen(wrong[k].message) == (size_t)(end - said) - 7 &&
              !strncmp(said + 7, wrong[k].message, strlen(wrong[k].message));
