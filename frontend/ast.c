@@ -187,8 +187,20 @@ Stmt *ast_apply(Parser *ps, Args values, Span at) {
   s->value = ast_listed(ps, values, at);
   if (s->value->kind != EX_CALL && s->value->kind != EX_ERROR)
     diag_help(diag_add(ps->diag, CODE_lone_expression, at, "an expression alone does nothing"),
-              "return it, or give it a name with `let`");
+              "return it, or give it a name with `let`"), s->value->kind = EX_ERROR;
   return s;
+}
+
+Stmts ast_append(Parser *ps, Stmts list, Stmt *s) {
+  (void)ps;
+  if (s->kind == ST_APPLY && s->value->kind == EX_ERROR) {
+    list.broken = true;
+    return list;
+  }
+  if (list.first) *list.last = s;
+  else list.first = s;
+  list.last = &s->next;
+  return list;
 }
 
 /* Blanks, newlines and comments between two characters become one blank; strings stay as they are. */

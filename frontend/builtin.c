@@ -265,7 +265,7 @@ bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
 
 static bool shape_size(Elab *E, const Actual *a, Num n, uint32_t *out, int64_t *total) {
   if (n.den != 1 || n.num < 1 || n.num > ELAB_ELEMENTS) {
-    elab_error(E, CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
+    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
     return false;
   }
   *out = (uint32_t)n.num;

@@ -183,6 +183,7 @@ typedef struct Instance {
 
 typedef struct Yield {           /* what a data program gives */
   bool seen;
+  uint32_t met;                  /* errors met before the program */
   YieldForm form;
   uint32_t window, orders;       /* rows of one sample; of SHUFFLED the number of orders */
   Span window_at;
@@ -236,6 +237,7 @@ struct Elab {
   Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
   VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */
+  uint32_t met;                  /* errors met, also those that were said before */
   bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
 };
@@ -267,6 +269,8 @@ Num number_of(double v);
 
 /* Says an error once; returns NULL for a repetition. label and help accept NULL. */
 DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same of a warning, a code of that level. */
+DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);

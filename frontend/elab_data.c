@@ -177,7 +177,7 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   uint32_t rows = 0;
   bool good = true;
   if (!y->seen) {
-    if (!elab_stop(E) && !it->body->broken)
+    if (!elab_stop(E) && !it->body->broken && E->met == y->met)
       elab_help(elab_error(E, CODE_yield, it->name_at, "the data program `%s` yields nothing", it->name),
                 "end it with `yield x, y, ...`");
     return false;
@@ -225,7 +225,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   Saved old = elab_leave(E);
   Root root;
   Body body = {.path = f->name};
-  Yield y = {0};
+  Yield y = {.met = E->met};
   Value v;
   root_begin(E, &root, f->name, true, true);
   root.no_params = "a data program makes its draws before anything is trained";
@@ -303,6 +303,7 @@ Value data_instance(Elab *E, const Func *f, const Actuals *a) {
   for (uint32_t i = 0; i < a->n; i++)
     if (a->at[i].v.kind == V_POISON) return POISON;
   Data *d = data_new(E, f->name, DATA_PROGRAM, a->call);
+  d->source = f->item;
   bool good = program_args(E, f, a, d);
   good &= run_program(E, f, d);
   return good ? (Value){.kind = V_DATA, .data = d} : POISON;

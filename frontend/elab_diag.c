@@ -21,14 +21,12 @@ static void label_call(const Elab *E, DiagMsg *m) {
     }
 }
 
-DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap) {
   char text[1024];
-  va_list ap;
-  va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
+  E->met += diag_code_level(code) == DIAG_ERROR;
   if (E->quiet) {
-    E->failed = true;
+    E->failed |= diag_code_level(code) == DIAG_ERROR;
     return NULL;
   }
   uint64_t h = hash(at, text);
@@ -37,6 +35,22 @@ DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
   *vec_push(&E->said) = h;
   DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
   if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
+  return m;
+}
+
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
+  return m;
+}
+
+DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
   return m;
 }
 

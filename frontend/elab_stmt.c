@@ -210,8 +210,9 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
 
 static Value block_value(Elab *E, const Block *b, const char *what) {
   Value v = {.kind = V_NONE};
+  const uint32_t met = E->met;
   if (elab_block(E, b, &v) || elab_stop(E)) return v;
-  if (!b->broken) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
+  if (!b->broken && E->met == met) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
   return POISON;
 }
 

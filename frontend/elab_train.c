@@ -1,6 +1,7 @@
 /* train: the loss as a function of parameters and fields, and the options. */
 #include "frontend/elab.h"
 #include "frontend/synonym.h"
+#include "frontend/warn.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -409,6 +410,7 @@ void train_item(Elab *E, const Item *it) {
   t->data = elab_data_named(E, it->on, it->on_at);
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
+  if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   vec_free(&body.counts);

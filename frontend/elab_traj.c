@@ -275,6 +275,23 @@ bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   return false;
 }
 
+/* ---- warnings ------------------------------------------------------------------------------------------- */
+
+enum { EULER_MANY = 100, RK4_MANY = 100000 };
+
+static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
+  const char *name = ir_method[p->m].name;
+  const bool euler = !strcmp(name, "euler"), rk4 = !strcmp(name, "rk4");
+  if (!(euler && steps >= EULER_MANY) && !(rk4 && steps >= RK4_MANY)) return;
+  elab_help(elab_warn(E, CODE_energy_drift, p->method->at, "the energy %s over %lld steps of `%s`", euler ? "grows" : "drifts", (long long)steps, name),
+            "`leapfrog`, `yoshida4`, `implicit_midpoint` and `gauss4` keep it within bounds");
+}
+
+static void warn_tolerance(Elab *E, const Plan *p) {
+  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->level->fn->f64 != FN_F32) return;
+  elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol), "`precision f64`, or a larger `rtol`");
+}
+
 /* ---- emission ------------------------------------------------------------------------------------------ */
 
 static Value results(Elab *E, const Plan *p, Val multi) {
@@ -371,6 +388,8 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   const Array *times = NULL;
   if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every))
     return POISON;
+  if (hamiltonian) warn_drift(E, &p, steps);
+  warn_tolerance(E, &p);
   Level *l = ARENA_NEW(E->mem, Level);
   if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {
     level_drop(E, l);

@@ -1,6 +1,6 @@
 /* From a file to a Model: the file and its imports are parsed, overrides put in, and the items taken from
  * top to bottom; then what is named but was not used is looked at. */
-#include "frontend/elab.h"
+#include "frontend/warn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -308,6 +308,7 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   Elab E = {.m = m, .mem = m->mem, .src = src, .diag = diag, .o = o ? o : &none};
   module_load(&E, m->path, file);
   elaborate(&E);
+  if (diag_errors(diag) == before) warn_model(&E);
   hand_over(&E);
   finish(&E);
   if (diag_errors(diag) == before) return m;

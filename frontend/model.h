@@ -52,6 +52,7 @@ struct Data {
   Fn *program;
   YieldKind yield;
   uint32_t window, orders;
+  const void *source;        /* which program: the same for its draws with other counts and seeds; not kept */
   int64_t count;             /* draws; with `on`, one for each of its samples */
   uint64_t seed;
   Data *on;

@@ -212,8 +212,7 @@ block:
 
 stmts:
     %empty                     { $$ = (Stmts){0}; }
-  | stmts stmt T_NL            { $$ = $1; if ($1.first) *$1.last = $2; else $$.first = $2; $$.last = &$2->next;
-                                 ps->recovering = false; }
+  | stmts stmt T_NL            { $$ = ast_append(ps, $1, $2); ps->recovering = false; }
   | stmts error T_NL           { $$ = $1; $$.broken = true; yyerrok; ps->recovering = false; }
   ;
 

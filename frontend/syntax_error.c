@@ -186,7 +186,7 @@ static void remember_names(Parser *ps, uint32_t start) {
 /* ---- habits of other languages ---- */
 
 /* One message for what is plainly another language; false: it is not. */
-static bool habit(Parser *ps, uint32_t found, uint32_t start) {
+static bool habit(Parser *ps, uint32_t found, uint32_t start, bool top) {
   const Token *at = ps->tokens.at, *t = &at[found], *before = found ? t - 1 : NULL, *first = &at[start];
   const bool twice = before && before->kind == t->kind && before->end == t->begin;
   if (twice && (t->kind == '*' || t->kind == '/')) {
@@ -197,6 +197,12 @@ static bool habit(Parser *ps, uint32_t found, uint32_t start) {
   if (before && before->kind == T_IMPORT && t->kind == T_NAME) {
     diag_help(diag_add(ps->diag, CODE_import, token_span(ps, t), "an import is a string, found %s", shown(ps, t)),
               "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
+    return true;
+  }
+  if (!top && (t->kind == T_FN || t->kind == T_NET || t->kind == T_HAMILTONIAN) && t == first) {
+    const char *name = t[1].kind == T_NAME ? t[1].name : "g";
+    diag_help(diag_add(ps->diag, CODE_not_yet, token_span(ps, t), "a definition inside a body does not work yet"),
+              "define `%s` at the top of the file, and pass what it uses as arguments", name);
     return true;
   }
   static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
@@ -234,7 +240,7 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++) w.at[w.n++] = words[i];
   const bool known = ps->lost && holds(&w, "import");
   ps->lost |= top;
-  if (known || habit(ps, found, start)) return;
+  if (known || habit(ps, found, start, top)) return;
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
   DiagMsg *m =
       diag_add(ps->diag, CODE_syntax, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));

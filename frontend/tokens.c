@@ -434,10 +434,24 @@ static void pair_closer(Filter *f, const Token *t) {
   give_closer(f, t->kind, TOK_WRITTEN, t->begin, t->end);
 }
 
+static uint32_t indent(const Parser *ps, uint32_t at) {
+  uint32_t begin = at, blanks = 0;
+  while (begin && ps->text[begin - 1] != '\n') begin--;
+  while (ps->text[begin + blanks] == ' ' || ps->text[begin + blanks] == '\t') blanks++;
+  return blanks;
+}
+
+/* Whether raw token i defines a function inside the body that is open: it stands further in than the line of the body's `{`. */
+static bool is_local(const Filter *f, uint32_t i) {
+  const struct Word *w = word(&f->raw.at[i]);
+  if (bracket(f) != '{' || !w || (w->kind != T_FN && w->kind != T_NET)) return false;
+  return indent(f->ps, f->raw.at[i].begin) > indent(f->ps, f->ps->tokens.at[f->open.at[f->open.n - 1]].begin);
+}
+
 /* Brackets to keep open when raw token i begins a line. */
 static uint32_t open_at_line(const Filter *f, uint32_t i) {
   uint32_t keep = f->open.n;
-  if (keep && begins_statement(f, i, true)) return 0;
+  if (keep && begins_statement(f, i, true)) return is_local(f, i) ? keep : 0;
   if (bracket(f) != '{' && begins_statement(f, i, false))
     while (keep && f->ps->tokens.at[f->open.at[keep - 1]].kind != '{') keep--;
   return keep;
