@@ -185,7 +185,7 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
       return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
   }
   if (*rows < 0) return no_samples(s, d);
-  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
+  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
 }
 
 static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int64_t *start, int64_t n) {

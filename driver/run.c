@@ -154,11 +154,17 @@ static int run_train(Runner *r, const Train *spec, int action) {
 
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
+/* Blanks behind a name in a column: a byte of UTF-8 that begins no character, and a combining mark (U+0300 to U+036F), take none. */
+static int padding(const char *name, int column) {
+  for (const unsigned char *c = (const unsigned char *)name; *c; c++) column -= (*c & 0xC0) != 0x80 && *c != 0xCC && !(*c == 0xCD && c[1] < 0xB0);
+  return column > 0 ? column : 0;
+}
+
 static void print_report(const Report *report, const ReportResult *x) {
-  if (isnan(x->mean)) printf("report %-24s nan\n", report->name);
-  else if (!report->data) printf("report %-24s %.6g\n", report->name, x->mean);
-  else printf("report %-24s %.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", report->name, x->mean, x->sd, x->min,
-              x->max, x->n);
+  printf("report %s%*s ", report->name, padding(report->name, 24), "");
+  if (isnan(x->mean)) printf("nan\n");
+  else if (!report->data) printf("%.6g\n", x->mean);
+  else printf("%.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", x->mean, x->sd, x->min, x->max, x->n);
   fflush(stdout);
 }
 
@@ -235,7 +241,7 @@ static int say_plot(Runner *r, const Plot *p, const PlotResult *x) {
     fprintf(stderr, "plot %s: %s.svg was not made: %s\n", p->name, p->name, x->why);
   }
   if (!r->s->opt->quiet)
-    printf("plot %-26s %s/plots/%s.%s\n", p->name, rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
+    printf("plot %s%*s %s/plots/%s.%s\n", p->name, padding(p->name, 26), "", rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
   fflush(stdout);
   return rt_run_status(r->run, "running", &err) ? 0 : fail(r, &err);
 }

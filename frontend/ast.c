@@ -286,13 +286,13 @@ void ast_limit_depth(Parser *ps, Item *items) {
 
 /* ---- the whole file ------------------------------------------------------------------------------------ */
 
-Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
+static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Interner *names, Diag *diag) {
   const SourceFile *f = source_file(src, file);
   Arena *mem = arena_create();
   Ast *ast = ARENA_NEW(mem, Ast);
   *ast = (Ast){.mem = mem, .file = file};
   Parser ps = {
-      .mem = mem, .src = src, .text = f->text, .len = f->len, .file = file, .names = names, .diag = diag};
+      .mem = mem, .src = src, .text = f->text, .len = f->len, .file = file, .names = names, .diag = diag, .constant = constant, .from = from};
   ps.last = &ps.first;
   tokens_read(&ps);
   hnn_parse(&ps);
@@ -304,6 +304,12 @@ Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
   for (uint32_t i = 0; i < ps.broken.n; i++) ast->broken[i] = ps.broken.at[i];
   vec_free(&ps.broken);
   return ast;
+}
+
+Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) { return parse(src, file, false, 0, names, diag); }
+
+Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag) {
+  return parse(src, file, true, from, names, diag);
 }
 
 void ast_destroy(Ast *a) {

@@ -143,10 +143,25 @@ static Params parse_params(Elab *E, const char *s) {
   return p;
 }
 
+/* "x, axis?, =k?" as a reader writes it: what may be left out in brackets behind the rest. */
+static const char *signature(Elab *E, const Builtin *b) {
+  const char *s = "";
+  for (const char *p = b->params; *p;) {
+    const size_t n = strcspn(p, ",");
+    const char *name = p + (*p == '=' || *p == '@');
+    const size_t k = strcspn(name, "?,");
+    const bool optional = *p == '=' || name[k] == '?';
+    s = arena_printf(E->mem, "%s%s%s%.*s%s", s, *s ? ", " : "", optional ? "[" : "", (int)k, name, optional ? "]" : "");
+    p += n + (p[n] == ',');
+    p += strspn(p, " ");
+  }
+  return arena_printf(E->mem, "`%s(%s)`", b->name, s);
+}
+
 static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t given) {
   DiagMsg *m =
       elab_error(E, CODE_argument_count, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
-  elab_help(m, "`%s(%s)`: %s", b->name, b->params, b->doc);
+  elab_help(m, "%s: %s", signature(E, b), b->doc);
   return POISON;
 }
 
@@ -166,7 +181,7 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
             elab_error(E, CODE_unknown_option, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
                        b->name, x->name);
         elab_suggest(m, x->name, p.name, p.n);
-        elab_help(m, "`%s(%s)`", b->name, b->params);
+        elab_help(m, "%s", signature(E, b));
         return false;
       }
     } else {

@@ -145,7 +145,7 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
   Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v,
         hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
   if (a->at[0].v.kind != V_NONE && a->at[1].v.kind == V_NONE && b->op == 0) {
-    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` needs both ends"), "`uniform(a, b)`");
+    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` is given its lower end alone"), "`uniform(a, b)`, or `uniform()` from 0 to 1");
     return POISON;
   }
   if (b->op == 1 && hi.kind == V_NUM && hi.num.v < 0) {

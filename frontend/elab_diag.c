@@ -78,6 +78,11 @@ void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, s
   const char *best = NULL, *other = synonym(name);
   for (size_t i = 0; !best && i < n; i++)
     if (candidates[i] && !strcasecmp(candidates[i], name)) best = candidates[i];
+  const char *here = best ? NULL : synonym_among(name, candidates, n);
+  if (here) {
+    elab_help(m, "it is called `%s` here", here);
+    return;
+  }
   if (other && !best) {
     elab_help(m, "%s", other);
     return;

@@ -156,6 +156,14 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
   return static_op(E, op, a, b);
 }
 
+/* Says so of a constant that is NaN although its operands are finite, such as a root of -1. */
+static Value not_a_number(Elab *E, Op op, Value a, Value b, Value r, Span at) {
+  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v)) return r;
+  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, a.num.v);
+  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", op == OP_pow ? "^" : ir_op[op].name, a.num.v, b.num.v);
+  return r;
+}
+
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   if (a.kind == V_POISON || b.kind == V_POISON) return POISON;
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, what);
@@ -167,7 +175,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
     return POISON;
   }
   if (now(op, a, b)) {
-    Value r = compute(E, op, a, b);
+    Value r = not_a_number(E, op, a, b, compute(E, op, a, b), at);
     if (!E->exact || exact_result(op, a, b, r)) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
@@ -183,7 +191,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
     return POISON;
   }
   if (now(op, v, v)) {
-    Value r = compute(E, op, v, v);
+    Value r = not_a_number(E, op, v, v, compute(E, op, v, v), at);
     if (!E->exact || exact_result(op, v, v, r)) return r;
   }
   Val x = elab_tensor(E, v, at);

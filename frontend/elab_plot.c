@@ -160,10 +160,11 @@ void plot_label(PlotJob *j, int axis, const char *text) {
 }
 
 void plot_needs(PlotJob *j, const char *name, const char *help) {
+  j->good = false;
+  if (j->it->broken) return;
   elab_help(elab_error(j->E, CODE_missing_argument, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,
                        plot_kind_name[j->p->kind], name),
             "%s", help);
-  j->good = false;
 }
 
 /* The first curve has one point a sample. */

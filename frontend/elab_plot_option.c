@@ -110,6 +110,7 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
 /* The kind is a word of its own, whatever else has its name. */
 static bool kind(Elab *E, Plot *p, const Item *it) {
   const Arg *o = plot_option(it, "kind");
+  if (!o && it->broken) return false;
   if (!o) {
     elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
               kinds_of(E, ALL));

@@ -80,7 +80,8 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
 static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
   if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
   if (r->known)
-    elab_error(E, CODE_column, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
+    elab_error(E, CODE_column, at, "`%s` has %s, found %lld", r->d->path,
+               r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1), (long long)k);
   else
     elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
   return false;

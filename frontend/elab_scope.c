@@ -56,6 +56,13 @@ bool elab_broken(const Elab *E, const char *name) {
   return false;
 }
 
+static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
+  enum { MOST = 12 };
+  const char *s = "";
+  for (uint32_t i = 0; i < d->nfield && i < MOST; i++) s = arena_printf(E->mem, "%s%s`%s`", s, i ? ", " : "", d->field[i].name);
+  if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
+}
+
 void elab_unknown(Elab *E, const char *name, Span at) {
   if (elab_broken(E, name)) return;
   VEC(const char *) known = {0};
@@ -68,7 +75,9 @@ void elab_unknown(Elab *E, const char *name, Span at) {
     for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
   vec_reserve(&known, 256);
   known.n += builtin_names(known.at + known.n, 256);
-  elab_suggest(elab_error(E, CODE_undefined, at, "`%s` is not defined", name), name, known.at, known.n);
+  DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
+  elab_suggest(msg, name, known.at, known.n);
+  if (E->root && E->root->data) fields_help(E, msg, E->root->data);
   vec_free(&known);
 }
 

@@ -149,6 +149,11 @@ static void in_flows(Elab *E, const Stmt *s) {
                                      [ST_APPLY] = "a call as a statement",
                                      [ST_EVOLVE] = "`evolve`",
                                      [ST_RUNNING] = "`running`"};
+  const Expr *callee = s->kind == ST_APPLY && s->value->kind == EX_CALL ? s->value->a : NULL;
+  if (callee && callee->kind == EX_NAME && !elab_known(E, callee->name, true)) {        /* print(x) */
+    elab_unknown(E, callee->name, callee->at);
+    return;
+  }
   DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s stands only in a flow", what[s->kind]);
   if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
   if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");

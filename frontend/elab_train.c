@@ -349,7 +349,7 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
 
 static void set_options(Elab *E, Train *t, const Item *it) {
   const Arg *steps = NULL, *epochs = NULL;
-  bool unknown = false;          /* which may be what says how long */
+  bool unknown = it->broken;     /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
     int k = 0;
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;

@@ -11,17 +11,15 @@ typedef struct Override {
   Span name_at;
 } Override;
 
-/* "const x = value": the shape in which the parser takes a value. */
 static bool parse_value(Elab *E, Override *o) {
-  const char *text = arena_printf(E->mem, "const %s = %s\n",
-                                  strrchr(o->name, '.') ? strrchr(o->name, '.') + 1 : o->name, o->value);
+  const char *text = arena_printf(E->mem, "%s=%s", o->name, o->value), *dot = strrchr(o->name, '.');
   uint32_t file = source_add(E->src, "command line", text, strlen(text));
   int before = diag_errors(E->diag);
   Module *m = ARENA_NEW(E->mem, Module);
-  m->ast = ast_parse(E->src, file, E->m->names, E->diag);
+  m->ast = ast_parse_const(E->src, file, dot ? (uint32_t)(dot + 1 - o->name) : 0, E->m->names, E->diag);
   m->next = E->modules;
   E->modules = m;
-  o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, 5};
+  o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, (uint32_t)strlen(o->name)};
   if (diag_errors(E->diag) > before) return false;
   if (!m->ast->first || m->ast->first->kind != IT_CONST || m->ast->first->next) {
     elab_error(E, CODE_override, o->name_at, "`%s=%s` is no single value", o->name, o->value);

@@ -39,6 +39,7 @@ typedef struct Parser {
   Interner *names;
   Diag *diag;
   Tokens tokens;
+  bool constant; uint32_t from;  /* see ast_parse_const */
   uint32_t at; /* index of the next token */
   bool recovering, stopped;
   bool too_deep; /* said of the item whose depth is being limited */
@@ -51,6 +52,7 @@ typedef struct Parser {
 typedef struct Args {
   Arg *first, **last;
   uint32_t n;
+  bool broken; /* one with a syntax error is left out */
 } Args;
 typedef struct Formals {
   Formal *first, **last;

@@ -112,7 +112,7 @@ item:
   | "data" T_NAME '=' expr         { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->value = $4; }
   | "data" T_NAME on_opt block     { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->on = $3; $$->on_at = @3; $$->body = $4; }
   | "train" T_NAME "on" T_NAME '{' options '}'
-      { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; }
+      { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; $$->broken = $6.broken; }
   | "report" T_NAME '=' expr on_opt
       { $$ = new_item(ps, IT_REPORT, $2, @2, @$); $$->value = $4; $$->on = $5; $$->on_at = @5; $$->text = ast_text(ps, @4); }
   | "expect" expr
@@ -121,7 +121,7 @@ item:
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
         check_equality(ps, $4); }
   | "plot" T_NAME '=' '{' options '}' on_opt
-      { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->on = $7; $$->on_at = @7; }
+      { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
   ;
 
 nl_opt: %empty | T_NL ;
@@ -189,9 +189,9 @@ type:
 
 options:
     %empty                     { $$ = (Args){0}; }
-  | options row T_NL           { $$ = $1; if ($1.n) *$1.last = $2.first; else $$ = $2; $$.last = $2.last; $$.n = $1.n + $2.n;
+  | options row T_NL           { $$ = $1; if ($1.n) *$1.last = $2.first; else $$ = $2; $$.last = $2.last; $$.n = $1.n + $2.n; $$.broken = $1.broken;
                                  ps->recovering = false; }
-  | options error T_NL         { $$ = $1; yyerrok; ps->recovering = false; }
+  | options error T_NL         { $$ = $1; $$.broken = true; yyerrok; ps->recovering = false; }
   ;
 
 row:

@@ -111,6 +111,11 @@ static bool is_comparison(int kind) {
   return kind == '<' || kind == '>' || kind == T_LE || kind == T_GE || kind == T_EQ || kind == T_NE;
 }
 
+static bool starts_statement(int kind) {
+  return kind == T_LET || kind == T_VAR || kind == T_RETURN || kind == T_FOR || kind == T_REPEAT || kind == T_PARAM || kind == T_USE ||
+         kind == T_YIELD || kind == T_EVOLVE;
+}
+
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
   const char *keyword = meant(ps, found);
@@ -118,6 +123,12 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
     diag_help(m, "did you mean `%s`?", keyword);
   else if (before && before->kind == T_LET && t->kind == ',')
     diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
+  else if (before && before->kind == T_ON && t[-1].kind == T_NAME && t->kind == '(')
+    diag_help(m, "`on` takes a name: `use part = %s(...)`, then `on part`", t[-1].name);
+  else if (t->kind == ':' && t[-1].kind == ':')
+    diag_help(m, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element");
+  else if (starts_statement(t->kind) && holds(w, "the end of the line"))
+    diag_help(m, "a new statement stands on a line of its own, or behind `;`");
   else if (before && before->kind == T_PARAM && t->kind == '=')
     diag_help(m, "a parameter has a type: `param %s: real = ...`", t[-1].name ? t[-1].name : "a");
   else if (is_comparison(t->kind) && holds(w, "and"))

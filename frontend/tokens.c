@@ -222,6 +222,20 @@ static void after_number(Parser *ps, const Token *number, const Token *t) {
     diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name directly after a number"), "write `*` between them");
 }
 
+/* f"...", r"...": one slip, read as the plain string. */
+static void string_prefix(Filter *f, const Token *t) {
+  static const char *const known[] = {"f", "F", "r", "R", "b", "B", "u", "rb", "br", "fr", "rf", "L"};
+  const Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
+  if (!last || last->kind != T_NAME || last->end != t->begin) return;
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (!strcmp(last->name, known[i])) {
+      diag_help(diag_add(f->ps->diag, CODE_other_language, token_span(f->ps, last), "a string has no prefix"),
+                "write it without `%s`; numbers are shown by `report name = ...`", known[i]);
+      f->raw.n--;
+      return;
+    }
+}
+
 static void raw_token(Filter *f, Token t) {
   Parser *ps = f->ps;
   if (t.begin < f->skip && t.kind != T_NL && t.kind) return;
@@ -246,7 +260,10 @@ static void raw_token(Filter *f, Token t) {
       push_names(f, t);
     return;
   }
-  if (t.kind == T_STRING) t.name = string_value(ps, &t);
+  if (t.kind == T_STRING) {
+    string_prefix(f, &t);
+    t.name = string_value(ps, &t);
+  }
   push_raw(f, t);
 }
 
@@ -268,6 +285,10 @@ static void lex(Filter *f) {
   yyscan_t scanner;
   check_utf8(ps);
   if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0) place.end = 3;
+  if (ps->constant) {
+    place.end = ps->from;
+    push_raw(f, (Token){.kind = T_NAME, .begin = ps->from, .end = ps->from, .name = intern_n(ps->names, "const", 5)});
+  }
   if (hnn_raw_lex_init_extra(&place, &scanner)) base_fault("out of memory for the lexer");
   hnn_raw__scan_bytes(ps->text + place.end, (int)(ps->len - place.end), scanner);
   while ((place.kind = hnn_raw_lex(scanner))) raw_token(f, place);

@@ -128,6 +128,13 @@ static bool same_owner(const Param *a, const Param *b) {
   return n == owner(b->path) && !strncmp(a->path, b->path, n);
 }
 
+/* A template that is only looked at: no instance of it has this path. */
+static bool is_template(const Elab *E, const Param *p) {
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    if (it->templated && it->name && strlen(it->name) == owner(p->path) && !strncmp(it->name, p->path, owner(p->path))) return true;
+  return false;
+}
+
 static Span owner_at(const Elab *E, const Param *p) {
   const size_t n = owner(p->path);
   for (uint32_t i = 0; i < E->instances.n; i++) {
@@ -151,7 +158,7 @@ static void parameters(Elab *E) {
       some |= same && used[k];
       first &= !same || k >= i;
     }
-    if (used[i] || p->decay > 0) continue;
+    if (used[i] || p->decay > 0 || is_template(E, p)) continue;
     if (some) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
     else if (first)
       elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p), "no loss that is trained depends on `%.*s`: it stays as it starts",
