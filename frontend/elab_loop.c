@@ -11,18 +11,26 @@
 
 /* ---- what is run over ------------------------------------------------------------------------------- */
 
+/* One that differs from turn to turn of the loop around has that loop written out. */
+static bool range_end(Elab *E, const Expr *e, int64_t *out) {
+  if (e->kind == EX_NUMBER) return elab_int(E, e, "a range", out);
+  const Value v = elab_expr(E, e);
+  if (v.kind == V_POISON || (!turns_int(v, out) && turns_write_out(E, v))) return false;
+  return turns_int(v, out) || elab_int(E, e, "a range", out);
+}
+
 static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n) {
   int64_t a = 0, b;
   if (!e->b) {
     elab_error(E, CODE_range, e->at, "this range needs an end");
     return false;
   }
-  if (e->a && !elab_int(E, e->a, "a range", &a)) return false;
-  if (!elab_int(E, e->b, "a range", &b)) return false;
+  if ((e->a && !range_end(E, e->a, &a)) || !range_end(E, e->b, &b)) return false;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_error(E, CODE_range, e->at,
-               b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
-               (long long)a, (long long)b, (int)ELAB_TURNS);
+    DiagMsg *m = elab_error(E, CODE_range, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
+                            (long long)a, (long long)b, (int)ELAB_TURNS);
+    if (b == a) elab_help(m, "it ends before %lld; a list has at least one element", (long long)b);
+    if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
     return false;
   }
   *n = (uint32_t)(b - a);

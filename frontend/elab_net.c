@@ -94,6 +94,11 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   }
   Actuals a = elab_actuals(E, e);
   Value v;
+  if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
+    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it", f.func->name),
+              "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
+    return POISON;
+  }
   if (f.func->kind == F_USER && f.func->item->kind == IT_DATA)
     v = data_instance(E, f.func, &a);
   else if (f.func->kind == F_USER && !f.func->bound)

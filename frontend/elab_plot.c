@@ -220,8 +220,12 @@ static void pairs(PlotJob *j, const Arg *o) {
       pair(j, &ps.at[i]);
       continue;
     }
-    elab_help(elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v)),
-              "`xy = trajectory(H, q, p, ...)`, or several in brackets");
+    DiagMsg *m = elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v));
+    Type t;
+    const char *name = text_of(j->E, told(o->value));
+    if (value_type(ps.at[i].v, &t) && t.rank && t.rank < 3 && t.dim[t.rank - 1] == 2)
+      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`", name, name);
+    else elab_help(m, "`xy = (x, y)`, `xy = trajectory(H, q, p, ...)`, or several in brackets");
     j->good = false;
     return;
   }

@@ -293,6 +293,7 @@ static bool read_columns(Elab *E, Read *r, const Expr *call) {
               "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
     good = false;
   }
+  if (good && r->known && !r->group) r->d->rows = r->rows;
   return good;
 }
 

@@ -104,6 +104,11 @@ static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *resu
                (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
     return false;
   }
+  if (b < a) {
+    elab_help(elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
+              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b, (long long)b);
+    return false;
+  }
   for (int64_t i = a; i < b && !elab_stop(E); i++)
     if (run_turn(E, s, value_exact(i, 1), result)) return true;
   return false;

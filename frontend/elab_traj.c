@@ -97,7 +97,11 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
   if (hamiltonian && p->n != 2) {
     DiagMsg *m =
         elab_error(E, CODE_argument_count, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
-    if (p->n > 2 && !strcmp(p->name, "trajectory"))
+    uint32_t required, arity = p->given->kind == F_USER ? func_arity(p->given, &required) : 0;
+    if (p->n > 2 && arity == p->n && !strcmp(p->name, "trajectory"))
+      elab_help(m, "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
+                p->given->name, p->given->name, p->given->name);
+    else if (p->n > 2 && !strcmp(p->name, "trajectory"))
       elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
     else if (p->any_states) elab_help(m, "%s", p->any_states);
     return false;
@@ -244,6 +248,19 @@ static bool from_start(Elab *E, const Plan *p, Val *t) {
   return true;
 }
 
+/* The argument behind the states is the time, whatever its name says. */
+static void warn_time(Elab *E, const Plan *p) {
+  static const char *const names[] = {"t", "time", "tau", "τ", "s", "T", "_"};
+  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
+  for (uint32_t k = 0; f && k < p->n; k++) f = f->next;
+  if (!f || f->name[0] == 't' || f->name[0] == '_') return;
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    if (!strcmp(f->name, names[k])) return;
+  DiagMsg *m = elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` is given the time", f->name, p->given->name);
+  elab_label(m, f->at, "behind the states");
+  elab_help(m, "name it `t` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(2.5)`", p->given->name, f->name, p->given->name);
+}
+
 bool traj_rates(Elab *E, const Plan *p, Level *l) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
@@ -257,6 +274,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   }
   Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
+  if (timed) warn_time(E, p);
   if (!from_start(E, p, &t)) return false;
   args[p->n] = elab_value(E, t);
   Actuals a = actuals_of(E, args, p->n + timed, p->call);

@@ -59,6 +59,7 @@ struct Data {
   /* DATA_READ: */
   const char *path;          /* resolved */
   ReadColumn *column; uint32_t ncolumn;   /* one per field; for .npz the names of arrays */
+  int64_t rows;              /* samples of the file as it was looked into, -1 unknown; not kept */
   uint32_t read_window;      /* 0: none; fields are then [window] */
   int group;                 /* index in `column` of the grouping column, or -1: windows stay inside a group */
   /* DATA_FIRST, DATA_LAST, DATA_SHUFFLE: */

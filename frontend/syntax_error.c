@@ -167,13 +167,14 @@ static bool closes(int kind) { return kind == ')' || kind == ']' || kind == '}';
 static uint32_t statement_start(const Parser *ps, uint32_t found, bool *top) {
   const Token *at = ps->tokens.at;
   uint32_t start = found, depth = 0;
+  bool whole = false;
   *top = true;
-  for (uint32_t i = found; i-- > 0;) {
+  for (uint32_t i = found; i-- > 0 && *top;) {
     if (closes(at[i].kind)) depth++;
     else if (opens(at[i].kind) && depth) depth--;
-    else if (at[i].kind == '{') return *top = false, i + 1;
-    else if (at[i].kind == T_NL && !depth) return start;
-    if (!depth) start = i;
+    else if (at[i].kind == '{') *top = false;
+    else if (at[i].kind == T_NL && !depth) whole = true;
+    if (!depth && *top && !whole) start = i;
   }
   return start;
 }
@@ -213,7 +214,7 @@ static bool habit(Parser *ps, uint32_t found, uint32_t start, bool top) {
   if (!top && (t->kind == T_FN || t->kind == T_NET || t->kind == T_HAMILTONIAN) && t == first) {
     const char *name = t[1].kind == T_NAME ? t[1].name : "g";
     diag_help(diag_add(ps->diag, CODE_not_yet, token_span(ps, t), "a definition inside a body does not work yet"),
-              "define `%s` at the top of the file, and pass what it uses as arguments", name);
+              "define it at the top of the file; what it uses stands in a list of its own: `fn %s(k)(x) = ...`, and `%s(k)` is the function", name, name);
     return true;
   }
   static const char *const inside[] = {"lambda", "if", "else", "def", "function"};

@@ -59,7 +59,7 @@ static void test(Elab *E, const Train *t, const Item *it) {
 
 /* -1: only the file that is read knows. */
 static int64_t samples(const Data *d) {
-  if (d->kind == DATA_READ) return -1;
+  if (d->kind == DATA_READ) return d->rows < 0 ? -1 : d->read_window ? d->rows - d->read_window + 1 : d->rows;
   if (d->kind != DATA_PROGRAM) {
     const int64_t n = samples(d->base);
     if (d->kind == DATA_SHUFFLE || n < 0) return n;
