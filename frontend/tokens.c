@@ -77,6 +77,7 @@ typedef struct Filter {
   bool fresh;         /* it is the first of its line */
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
   uint32_t skip;      /* raw tokens before this offset were read as part of another */
+  VEC(int32_t) told;  /* characters that were told of: each once in a file */
   uint32_t colon;     /* of `a ? b : c`, read as an operator like the `?` */
 } Filter;
 
@@ -98,6 +99,12 @@ static void push_word(Filter *f, const char *word, uint32_t at, uint32_t end) {
   push_raw(f, (Token){.kind = T_NAME, .begin = at, .end = end, .name = intern_n(f->ps->names, word, strlen(word))});
 }
 
+/* Whether a name, a number or a closing bracket stands right before: `x'` is no string. */
+static bool follows_value(const Parser *ps, uint32_t at) {
+  const char c = at ? ps->text[at - 1] : ' ';
+  return c == '_' || c == ')' || c == ']' || c == '\'' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80);
+}
+
 /* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
 static bool stray_habit(Filter *f, uint32_t at) {
   Parser *ps = f->ps;
@@ -117,13 +124,20 @@ static bool stray_habit(Filter *f, uint32_t at) {
     f->colon = at + n;
     return true;
   }
-  if (*text != '\'') return false;
+  if (*text != '\'' || follows_value(ps, at)) return false;
   for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
   if (at + n >= ps->len || text[n] != '\'') return false;
   diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
   return true;
+}
+
+static bool told_before(Filter *f, int32_t c) {
+  for (uint32_t i = 0; i < f->told.n; i++)
+    if (f->told.at[i] == c) return true;
+  *vec_push(&f->told) = c;
+  return false;
 }
 
 /* Says so of a character that begins no token. Where it looks like an operator, that is read in its
@@ -134,27 +148,20 @@ static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
     int kind;
     const char *help;
   } lookalike[] = {
-      {0xd7, '*', "write `*` instead"},     {0xb7, '*', "write `*` instead"},     {0x22c5, '*', "write `*` instead"},
-      {0x2212, '-', "write `-` instead"},   {0x2013, '-', "write `-` instead"},   {0x2014, '-', "write `-` instead"},
-      {0xf7, '/', "write `/` instead"},     {0x2264, T_LE, "write `<=` instead"}, {0x2265, T_GE, "write `>=` instead"},
-      {0x2260, T_NE, "write `!=` instead"}, {0x2192, T_ARROW, "write `->` instead"}, {'&', '*', "write `and` instead"},
-      {'|', '*', "write `or` instead"},     {'!', 0, "write `not` instead"},      {0x201c, 0, "write `\"` instead"},
-      {0x201d, 0, "write `\"` instead"},    {'\'', 0, "write `\"` instead"},      {0xb2, 0, "write `^2` instead"},
-      {0xb3, 0, "write `^3` instead"},      {0xa0, 0, "write a plain blank instead"},
-      {'%', '*', "remainders are not there yet; a comment begins with `#`"},
-      {'$', 0, "mathematics is written as it is, without `$`"},
-      {'\\', 0, "a line goes on after an operator or inside brackets, without `\\`"},
+#define CHAR(code, kind, help) {code, kind, help},
+#include "frontend/characters.def"
+#undef CHAR
   };
   Parser *ps = f->ps;
   Span span = {ps->file, at, at + n};
   if (c < 0) return; /* not UTF-8: said once for the whole file */
-  DiagMsg *m =
+  DiagMsg *m = told_before(f, c) ? NULL :
       c < 0x20 || (c >= 0x7f && c <= 0xa0)
           ? diag_add(ps->diag, CODE_character, span, "character U+%04X has no meaning here", (unsigned)c)
           : diag_add(ps->diag, CODE_character, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
     if (lookalike[i].code == c) {
-      diag_help(m, "%s", lookalike[i].help);
+      if (m) diag_help(m, "%s", lookalike[i].help);
       if (lookalike[i].kind) push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
     }
 }
@@ -169,6 +176,22 @@ static uint32_t name_end(const Parser *ps, const Token *t, int32_t *code) {
   return i;
 }
 
+static bool all_digits(const Parser *ps, const Token *t) {
+  for (uint32_t i = t->begin; i < t->end; i++)
+    if (ps->text[i] < '0' || ps->text[i] > '9') return false;
+  return true;
+}
+
+static bool is_prime(int32_t c) { return c == 0x2032 || c == 0x2033 || c == 0x2019 || c == 0xb4 || c == '\''; }
+
+/* q′ is another name than q, so that nothing is said of two q. */
+static void primed(Filter *f, uint32_t at, uint32_t n) {
+  Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
+  if (!last || last->kind != T_NAME || last->end != at) return;
+  last->name = intern(f->ps->names, arena_printf(f->ps->mem, "%s'", last->name));
+  last->end += n;
+}
+
 /* A run that the lexer took for a name, cut where a character is not one of a name's. */
 static void push_names(Filter *f, Token t) {
   Parser *ps = f->ps;
@@ -179,11 +202,16 @@ static void push_names(Filter *f, Token t) {
     if (part.end > part.begin && (ps->text[part.begin] < '0' || ps->text[part.begin] > '9')) {
       part.name = intern_n(ps->names, ps->text + part.begin, part.end - part.begin);
       push_raw(f, part);
+    } else if (part.end > part.begin && all_digits(ps, &part)) {       /* behind a character that is none of a name's */
+      part.kind = T_NUMBER;
+      push_raw(f, part);
     }
     t.begin = part.end;
     if (t.begin < t.end) {
       uint32_t n = source_char(ps->text, ps->len, t.begin, &code);
       stray_char(f, t.begin, n, code);
+      if (is_prime(code)) primed(f, t.begin, n);
+      if (code == 0x221e) push_word(f, "inf", t.begin, t.begin + n);
       t.begin += n;
     }
   }
@@ -243,6 +271,7 @@ static void raw_token(Filter *f, Token t) {
   if (t.kind == T_STRAY) {
     if (stray_habit(f, t.begin)) return;
     stray_char(f, t.begin, 1, (unsigned char)ps->text[t.begin]);
+    if (is_prime(ps->text[t.begin])) primed(f, t.begin, 1);
     return;
   }
   if (t.kind == T_OPEN_STRING) {
@@ -554,4 +583,5 @@ void tokens_read(Parser *ps) {
   give(&f, 0, whole ? TOK_WRITTEN : TOK_MENDED, end, end);
   vec_free(&f.raw);
   vec_free(&f.open);
+  vec_free(&f.told);
 }
