@@ -161,6 +161,11 @@ static const char *signature(Elab *E, const Builtin *b) {
 static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t given) {
   DiagMsg *m =
       elab_error(E, CODE_argument_count, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
+  const bool derivative = b->call == bi_grad || b->call == bi_jac || b->call == bi_hess || b->call == bi_div;
+  if (derivative && a->n && a->at[0].v.kind == V_FUNC) {
+    elab_help(m, "it takes a value, and what that was computed from: `%s(%s(x), x)`", b->name, a->at[0].v.func->name);
+    return POISON;
+  }
   elab_help(m, "%s: %s", signature(E, b), b->doc);
   return POISON;
 }
@@ -180,7 +185,7 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
         DiagMsg *m =
             elab_error(E, CODE_unknown_option, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
                        b->name, x->name);
-        elab_suggest(m, x->name, p.name, p.n);
+        elab_suggest_option(m, x->name, p.name, p.n);
         elab_help(m, "%s", signature(E, b));
         return false;
       }

@@ -237,6 +237,7 @@ struct Elab {
   Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
   VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */
+  VEC(const char *) unknown;     /* names of which was said that they are not defined: once each */
   uint32_t met;                  /* errors met, also those that were said before */
   bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
@@ -274,6 +275,8 @@ DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attr
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
+/* The same of arguments and options, which other languages call otherwise. */
+void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n);
 bool elab_stop(Elab *E);                                         /* enough errors */
 
 /* ---- elab_scope.c: names ------------------------------------------------------------------------- */
@@ -290,6 +293,7 @@ bool elab_defined(Elab *E, const char *name, Span *at);   /* where; false if it 
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);
+bool elab_unknown_first(Elab *E, const char *name);     /* it was not said before that this name is not defined */
 bool elab_broken(const Elab *E, const char *name);      /* its definition has a syntax error, which was said */    /* the error, with a suggestion */
 
 /* ---- elab_level.c: emission ---------------------------------------------------------------------- */

@@ -122,7 +122,7 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
       uint32_t nk = 0;
       for (; nk < n && nk < 64; nk++) known[nk] = slot[nk].f->name;
       DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
-      elab_suggest(m, x->name, known, nk);
+      elab_suggest_option(m, x->name, known, nk);
       elab_label(m, defined, "defined here");
       return false;
     }
@@ -344,7 +344,11 @@ Value elab_call(Elab *E, const Expr *e) {
   if (f.kind == V_POISON) return f;
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  Type t;
   if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  else if (f.kind == V_STRING) elab_help(m, "a function is given by its name, without quotes: `%s`", f.string);
+  else if (e->a->kind == EX_NAME && ((value_type(f, &t) && t.rank) || f.kind == V_LIST) && a.n)
+    elab_help(m, "subscripts stand in `[ ]`: `%s[0]`; a product is written `*`", e->a->name);
   else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
   return POISON;
 }

@@ -289,7 +289,7 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
       if (!strcmp(name, "count"))
         elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
       else if (x->name)
-        elab_suggest(m, name, known, 2);
+        elab_suggest_option(m, name, known, 2);
       return false;
     }
   }

@@ -74,21 +74,26 @@ void elab_help(DiagMsg *m, const char *fmt, ...) {
   diag_help(m, "%s", text);
 }
 
+static const char *same_letters(const char *name, const char *const *candidates, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (candidates[i] && !strcasecmp(candidates[i], name)) return candidates[i];
+  return NULL;
+}
+
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n) {
-  const char *best = NULL, *other = synonym(name);
-  for (size_t i = 0; !best && i < n; i++)
-    if (candidates[i] && !strcasecmp(candidates[i], name)) best = candidates[i];
-  const char *here = best ? NULL : synonym_among(name, candidates, n);
-  if (here) {
-    elab_help(m, "it is called `%s` here", here);
-    return;
-  }
+  const char *best = same_letters(name, candidates, n), *other = synonym(name);
   if (other && !best) {
     elab_help(m, "%s", other);
     return;
   }
   if (!best) best = diag_nearest(name, candidates, n);
   if (best) elab_help(m, "did you mean `%s`?", best);
+}
+
+void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n) {
+  const char *here = same_letters(name, options, n) ? NULL : synonym_among(name, options, n);
+  if (here) elab_help(m, "it is called `%s` here", here);
+  else elab_suggest(m, name, options, n);
 }
 
 /* Well after the last message that is shown, so that the number of the others can be told. */

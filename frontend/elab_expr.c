@@ -1,5 +1,6 @@
 /* Expressions: one function per kind of node; the operators themselves are in elab_ew.c. */
 #include "frontend/elab_turn.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,31 @@ static Value expr_items(Elab *E, const Expr *e, bool tuple) {
   return tuple ? value_tuple(E, v, n) : elab_list(E, v, at, n, e->at);
 }
 
+/* np.linalg.norm: what the last name is called here, or the general rule. */
+static bool module_member(Elab *E, const Expr *e) {
+  const Expr *root = e->a;
+  char lower[64];
+  while (root->kind == EX_MEMBER) root = root->a;
+  if (root->kind != EX_NAME || elab_known(E, root->name, true) || !synonym(root->name)) return false;
+  size_t n = 0;
+  for (; e->name[n] && n + 1 < sizeof lower; n++) lower[n] = (char)(e->name[n] >= 'A' && e->name[n] <= 'Z' ? e->name[n] + 32 : e->name[n]);
+  lower[n] = 0;
+  const char *here = elab_known(E, intern(E->m->names, lower), true) ? arena_printf(E->mem, "write `%s`, without a module", lower) : synonym(e->name);
+  DiagMsg *m = elab_unknown_first(E, root->name) ? elab_error(E, CODE_undefined, root->at, "`%s` is not defined", root->name) : NULL;
+  elab_help(m, "%s", here ? here : synonym(root->name));
+  return true;
+}
+
 static Value expr_member(Elab *E, const Expr *e) {
+  if (module_member(E, e)) return POISON;
   Value v = elab_expr(E, e->a);
   if (v.kind == V_POISON) return v;
   if (strcmp(e->name, "T") == 0) return elab_transpose(E, v, e->at);
   DiagMsg *m = elab_error(E, CODE_no_member, e->name_at, "%s has no member `%s`", value_text(E, v), e->name);
-  elab_help(m, "`.T` is the only one: the transpose");
+  const char *other = synonym(e->name);
+  if (builtin_find(e->name)) elab_help(m, "functions stand before their arguments: `%s(x)`", e->name);
+  else if (other) elab_help(m, "%s", other);
+  else elab_help(m, "`.T` is the only one: the transpose");
   return POISON;
 }
 

@@ -5,6 +5,7 @@
  * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
  * from inside the loop is contracted with rows of zeros and ones. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -317,10 +318,17 @@ Value elab_index(Elab *E, const Expr *e) {
   Type t = {0};
   bool list = base.kind == V_LIST || base.kind == V_TUPLE;
   if (good && !list && (!value_type(base, &t) || t.rank == 0)) {
-    elab_label(elab_error(E, CODE_subscript, e->a->at, "%s has no elements to index", value_text(E, base)), e->a->at, "%s",
-               value_text(E, base));
+    DiagMsg *m = elab_error(E, CODE_subscript, e->a->at, "%s has no elements to index", value_text(E, base));
+    elab_label(m, e->a->at, "%s", value_text(E, base));
+    if (base.kind == V_FUNC && e->a->kind == EX_NAME) elab_help(m, "arguments stand in `( )`: `%s(x)`", e->a->name);
+    if (base.kind == V_FUNC && e->a->kind == EX_CALL) elab_help(m, "it takes another list of arguments: `f(...)(x)[0]`");
     return POISON;
   }
+  for (const Arg *a = e->args; good && a; a = a->next)
+    if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) && !elab_known(E, a->value->name, true)) {
+      elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript makes no new axis"), "%s", synonym("newaxis"));
+      return POISON;
+    }
   if (good && e->nargs > (list ? 1u : t.rank)) {
     elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
                e->a->at, "%s", value_text(E, base));

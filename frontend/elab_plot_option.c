@@ -75,7 +75,7 @@ static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) 
   if (!strcmp(o->name, "color"))
     elab_help(m, "it is spelled `colour`");
   else if (diag_nearest(o->name, known, n))
-    elab_suggest(m, o->name, known, n);
+    elab_suggest_option(m, o->name, known, n);
   else
     elab_help(m, "options of %s: %s", whose, list);
 }

@@ -1,6 +1,7 @@
 /* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +64,17 @@ static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
   if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
 }
 
+bool elab_unknown_first(Elab *E, const char *name) {
+  if (E->quiet) return true;
+  for (uint32_t i = 0; i < E->unknown.n; i++)
+    if (E->unknown.at[i] == name) return false;
+  *vec_push(&E->unknown) = name;
+  return true;
+}
+
 void elab_unknown(Elab *E, const char *name, Span at) {
-  if (elab_broken(E, name)) return;
+  E->met++;
+  if (elab_broken(E, name) || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
   VEC(const char *) known = {0};
   for (Frame *f = E->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)
@@ -76,7 +86,9 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   vec_reserve(&known, 256);
   known.n += builtin_names(known.at + known.n, 256);
   DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
-  elab_suggest(msg, name, known.at, known.n);
+  const char *twin = synonym_letter(name, known.at, known.n);
+  if (twin) elab_help(msg, "did you mean `%s`?", twin);
+  else elab_suggest(msg, name, known.at, known.n);
   if (E->root && E->root->data) fields_help(E, msg, E->root->data);
   vec_free(&known);
 }

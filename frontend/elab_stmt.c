@@ -48,8 +48,8 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
     if (module_find(E->frame->module, name))
       elab_error(E, CODE_assignment, at, "`%s` belongs to the file and cannot be assigned", name);
     else if (!elab_broken(E, name))
-      elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it",
-                name);
+      elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
+                "`let %s = ...` names a value, `var %s = ...` one that is assigned again", name, name);
     frame_define(E, name, at, POISON, true);
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
@@ -159,6 +159,11 @@ static void in_flows(Elab *E, const Stmt *s) {
     elab_unknown(E, callee->name, callee->at);
     return;
   }
+  if (callee && callee->kind == EX_MEMBER) {
+    elab_help(elab_error(E, CODE_no_member, callee->name_at, "values have no methods, found `.%s`", callee->name),
+              "a list is made at once, `[f(k) for k in 0:n]`; values that change are `var`");
+    return;
+  }
   DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s stands only in a flow", what[s->kind]);
   if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
   if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
@@ -221,7 +226,7 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
 static Value block_value(Elab *E, const Block *b, const char *what) {
   Value v = {.kind = V_NONE};
   const uint32_t met = E->met;
-  if (elab_block(E, b, &v) || elab_stop(E)) return v;
+  if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON;       /* what follows from an error is none of its own */
   if (!b->broken && E->met == met) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
   return POISON;
 }

@@ -70,7 +70,7 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
       DiagMsg *m =
           elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
                      x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
-      if (x->name) elab_suggest(m, x->name, known, n);
+      if (x->name) elab_suggest_option(m, x->name, known, n);
       if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
       return POISON;
     }
@@ -181,7 +181,8 @@ static const Func *option_func(Elab *E, const Want *w, const char *kind) {
   const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
                      : !strcmp(kind, "memory")  ? "reversible, stored or auto"
                                                 : "cosine(...), steps(...) or constant";
-  elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
+  if (w->v.kind == V_STRING) elab_help(m, "without quotes: `%s = %s`", w->name, w->v.string);
   return NULL;
 }
 
@@ -358,7 +359,7 @@ static void set_options(Elab *E, Train *t, const Item *it) {
       if (row_option(o->name))
         elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
       else if (synonym(o->name) || diag_nearest(o->name, option_names, NOPTIONS))
-        elab_suggest(m, o->name, option_names, NOPTIONS);
+        elab_suggest_option(m, o->name, option_names, NOPTIONS);
       else
         elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
       unknown = true;

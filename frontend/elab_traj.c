@@ -26,7 +26,7 @@ static bool take_named(Elab *E, const Plan *p, const Actual *a) {
   DiagMsg *m = elab_error(E, CODE_unknown_option, a->name_at, "`%s` has no option `%s`", p->name, a->name);
   if (!strcmp(a->name, "rtol") || !strcmp(a->name, "atol") || !strcmp(a->name, "max_steps"))
     elab_help(m, "it belongs to the method: `method = dopri5(%s = ...)`", a->name);
-  else elab_suggest(m, a->name, known, p->noptions);
+  else elab_suggest_option(m, a->name, known, p->noptions);
   return false;
 }
 
@@ -248,6 +248,16 @@ static bool from_start(Elab *E, const Plan *p, Val *t) {
   return true;
 }
 
+/* rate(t, y), as other solvers have it. */
+static bool time_first(Elab *E, const Plan *p) {
+  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
+  if (!f || (strcmp(f->name, "t") && strcmp(f->name, "time")) || (f->type && f->type->ndims)) return false;
+  DiagMsg *m = elab_error(E, CODE_rates, p->call, "`%s` has the time first, and it is given last", p->given->name);
+  elab_label(m, f->at, "the time");
+  elab_help(m, "`%s(%s, %s)`", p->given->name, f->next ? f->next->name : "x", f->name);
+  return true;
+}
+
 /* The argument behind the states is the time, whatever its name says. */
 static void warn_time(Elab *E, const Plan *p) {
   static const char *const names[] = {"t", "time", "tau", "τ", "s", "T", "_"};
@@ -274,6 +284,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   }
   Val t = ir_input(elab_at(E, p->call), "t", IN_SCALAR, p->n, type_scalar(elab_lane(E) && ir_method[p->m].adaptive));
   bool timed = arity != UINT32_MAX && required == p->n + 1;
+  if (timed && time_first(E, p)) return false;
   if (timed) warn_time(E, p);
   if (!from_start(E, p, &t)) return false;
   args[p->n] = elab_value(E, t);
@@ -451,7 +462,7 @@ static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool 
   int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
   while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
   if (option == KNOWN && x->name)
-    elab_suggest(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known, KNOWN);
+    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known, KNOWN);
   else if (option == KNOWN)
     elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
   else if (given[option]) {

@@ -287,6 +287,7 @@ static void finish(Elab *E) {
   vec_free(&E->decided);
   vec_free(&E->wrt);
   vec_free(&E->said);
+  vec_free(&E->unknown);
 }
 
 static const char *base_name(Arena *mem, const char *path) {

@@ -69,6 +69,12 @@ Span token_span(const Parser *ps, const Token *t);
 /* syntax_error.c: words[] are the tokens expected at ps->tokens.at[found], as the grammar spells them. */
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n);
 
+const char *syntax_shown(Parser *ps, const Token *t);      /* a token as messages show it */
+
+/* habit.c: whether the error is plainly another language's, which was then said. start: of the statement; top: it is none of a body;
+ * operators, comma: could stand here */
+bool habit_said(Parser *ps, uint32_t found, uint32_t start, bool top, bool operators, bool comma);
+
 /* ast.c: constructors. Lists may be NULL-initialised; appending keeps their order. */
 Expr *ast_expr(Parser *ps, ExprKind kind, Span at);
 Expr *ast_number(Parser *ps, Span at);

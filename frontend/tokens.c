@@ -78,10 +78,17 @@ typedef struct Filter {
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
   uint32_t skip;      /* raw tokens before this offset were read as part of another */
   VEC(int32_t) told;  /* characters that were told of: each once in a file */
+  bool bars;          /* inside |x| */
+  bool glue;          /* behind a sign such as ∂: the next name is of something that was not understood */
   uint32_t colon;     /* of `a ? b : c`, read as an operator like the `?` */
 } Filter;
 
 Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
+
+static bool ends_operand(int kind) {
+  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' ||
+         kind == '}' || kind == T_TRUE || kind == T_FALSE;
+}
 
 /* ---- raw tokens ------------------------------------------------------------------------------------ */
 
@@ -97,6 +104,20 @@ static void push_raw(Filter *f, Token t) { *vec_push(&f->raw) = t; }
 
 static void push_word(Filter *f, const char *word, uint32_t at, uint32_t end) {
   push_raw(f, (Token){.kind = T_NAME, .begin = at, .end = end, .name = intern_n(f->ps->names, word, strlen(word))});
+}
+
+static bool at_line_start(const Parser *ps, uint32_t at) {
+  while (at && (ps->text[at - 1] == ' ' || ps->text[at - 1] == '\t')) at--;
+  return at == 0 || ps->text[at - 1] == '\n';
+}
+
+static bool value_before(const Filter *f) { return f->raw.n && ends_operand(f->raw.at[f->raw.n - 1].kind); }
+
+static bool told_before(Filter *f, int32_t c) {
+  for (uint32_t i = 0; i < f->told.n; i++)
+    if (f->told.at[i] == c) return true;
+  *vec_push(&f->told) = c;
+  return false;
 }
 
 /* Whether a name, a number or a closing bracket stands right before: `x'` is no string. */
@@ -124,6 +145,18 @@ static bool stray_habit(Filter *f, uint32_t at) {
     f->colon = at + n;
     return true;
   }
+  if (*text == '%' && at_line_start(ps, at)) {
+    if (!told_before(f, '%')) diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
+    while (at + n < ps->len && text[n] != '\n') n++;
+    f->skip = at + n;
+    return true;
+  }
+  if (*text == '|' && text[1] != '|' && (f->bars || !value_before(f))) {         /* |x| */
+    if (!f->bars && !told_before(f, '|'))
+      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`|` has no meaning here"), "|x| is `abs(x)`, of vectors `norm(x)`");
+    f->bars = !f->bars;
+    return true;
+  }
   if (*text != '\'' || follows_value(ps, at)) return false;
   for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
   if (at + n >= ps->len || text[n] != '\'') return false;
@@ -131,13 +164,6 @@ static bool stray_habit(Filter *f, uint32_t at) {
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
   return true;
-}
-
-static bool told_before(Filter *f, int32_t c) {
-  for (uint32_t i = 0; i < f->told.n; i++)
-    if (f->told.at[i] == c) return true;
-  *vec_push(&f->told) = c;
-  return false;
 }
 
 /* Says so of a character that begins no token. Where it looks like an operator, that is read in its
@@ -201,6 +227,8 @@ static void push_names(Filter *f, Token t) {
     part.end = name_end(ps, &t, &code);
     if (part.end > part.begin && (ps->text[part.begin] < '0' || ps->text[part.begin] > '9')) {
       part.name = intern_n(ps->names, ps->text + part.begin, part.end - part.begin);
+      if (f->glue) part.name = intern(ps->names, arena_printf(ps->mem, "%s'", part.name));
+      f->glue = false;
       push_raw(f, part);
     } else if (part.end > part.begin && all_digits(ps, &part)) {       /* behind a character that is none of a name's */
       part.kind = T_NUMBER;
@@ -211,6 +239,7 @@ static void push_names(Filter *f, Token t) {
       uint32_t n = source_char(ps->text, ps->len, t.begin, &code);
       stray_char(f, t.begin, n, code);
       if (is_prime(code)) primed(f, t.begin, n);
+      f->glue = code == 0x2202 || code == 0x2207 || code == 0x2206 || code == 0x2211 || code == 0x220f || code == 0x222b || code == 0x221a;
       if (code == 0x221e) push_word(f, "inf", t.begin, t.begin + n);
       t.begin += n;
     }
@@ -264,6 +293,12 @@ static void string_prefix(Filter *f, const Token *t) {
     }
 }
 
+static bool begins_word(const Parser *ps, const Token *t) {
+  int32_t code;
+  source_char(ps->text, ps->len, t->begin, &code);
+  return code < 0 || is_word_char(code, true);
+}
+
 static void raw_token(Filter *f, Token t) {
   Parser *ps = f->ps;
   if (t.begin < f->skip && t.kind != T_NL && t.kind) return;
@@ -283,7 +318,7 @@ static void raw_token(Filter *f, Token t) {
   }
   if (t.kind == T_NAME) {
     const Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
-    if (last && last->kind == T_NUMBER && last->end == t.begin)
+    if (last && last->kind == T_NUMBER && last->end == t.begin && begins_word(ps, &t))
       after_number(ps, last, &t);
     else
       push_names(f, t);
@@ -350,11 +385,6 @@ static const Token *previous(const Filter *f) {
 static bool at_start(const Filter *f) {
   const Token *p = previous(f);
   return !p || p->kind == T_NL || p->kind == '{';
-}
-
-static bool ends_operand(int kind) {
-  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' ||
-         kind == '}' || kind == T_TRUE || kind == T_FALSE;
 }
 
 static bool is_binary(int kind) {
@@ -469,12 +499,31 @@ static void mend(Filter *f, uint32_t keep, const Token *by) {
   while (f->open.n > keep) give_closer(f, closer_of(bracket(f)), TOK_MENDED, end, end);
 }
 
+/* Whether the innermost bracket has its closer on the line of the raw token at hand. */
+static bool closed_later(const Filter *f) {
+  int depth = 0;
+  for (uint32_t i = f->at + 1; f->raw.at[i].kind && f->raw.at[i].kind != T_NL; i++) {
+    const int k = f->raw.at[i].kind;
+    if (k == '(' || k == '[' || k == '{') depth++;
+    else if ((k == ')' || k == ']' || k == '}') && depth-- == 0) return k == closer_of(bracket(f));
+  }
+  return false;
+}
+
 static void pair_closer(Filter *f, const Token *t) {
   uint32_t depth = f->open.n;
   while (depth > 0) {
     int o = f->ps->tokens.at[f->open.at[depth - 1]].kind;
     if (closer_of(o) == t->kind) break;
     depth = o == '{' ? 0 : depth - 1; /* only a `}` reaches past a `{` */
+  }
+  if (depth == 0 && t->kind != '}' && (bracket(f) == '(' || bracket(f) == '[') && !closed_later(f)) {      /* sum(x] */
+    const Token *o = &f->ps->tokens.at[f->open.at[f->open.n - 1]];
+    DiagMsg *m = diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "`%c` is closed by `%c`", o->kind, t->kind);
+    diag_label(m, token_span(f->ps, o), "opened here");
+    diag_help(m, "write `%c`", closer_of(o->kind));
+    give_closer(f, closer_of(o->kind), TOK_WRITTEN, t->begin, t->end);
+    return;
   }
   if (depth == 0) {
     diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
@@ -491,10 +540,10 @@ static uint32_t indent(const Parser *ps, uint32_t at) {
   return blanks;
 }
 
-/* Whether raw token i defines a function inside the body that is open: it stands further in than the line of the body's `{`. */
+/* Whether raw token i, which begins an item, stands inside the body that is open: it stands further in than the line of the body's `{`. */
 static bool is_local(const Filter *f, uint32_t i) {
   const struct Word *w = word(&f->raw.at[i]);
-  if (bracket(f) != '{' || !w || (w->kind != T_FN && w->kind != T_NET)) return false;
+  if (bracket(f) != '{' || !w) return false;
   return indent(f->ps, f->raw.at[i].begin) > indent(f->ps, f->ps->tokens.at[f->open.at[f->open.n - 1]].begin);
 }
 
