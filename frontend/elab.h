@@ -155,6 +155,7 @@ struct Module {
   Ast *ast;
   Global *global; uint32_t nglobal;
   Module **import; uint32_t nimport;
+  bool lacking;                   /* an import failed: what is not defined may have been in it */
 };
 
 typedef struct Count { const char *name; uint32_t n; } Count;

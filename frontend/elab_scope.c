@@ -74,7 +74,7 @@ bool elab_unknown_first(Elab *E, const char *name) {
 
 void elab_unknown(Elab *E, const char *name, Span at) {
   E->met++;
-  if (elab_broken(E, name) || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
+  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
   VEC(const char *) known = {0};
   for (Frame *f = E->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)

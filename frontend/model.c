@@ -116,6 +116,7 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
     if (!main) definitions_only(E, it);
     if (defines(it)) add_global(E, m, it);
     Module *other = it->kind == IT_IMPORT ? import(E, m, it) : NULL;
+    m->lacking |= it->kind == IT_IMPORT && !other;
     if (other == m) elab_error(E, CODE_import, it->name_at, "this file imports itself");
     if (other && other != m) m->import[m->nimport++] = other;
   }
