@@ -66,24 +66,24 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   case OP_reshape:
     return *element = e, true;
   case OP_slice:
-    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1) + at[ir_attr(f, i, 0)] * ir_attr(f, i, 3);
+    at[ir_slice_attr(f, i).axis] = ir_slice_attr(f, i).start + at[ir_slice_attr(f, i).axis] * ir_slice_attr(f, i).step;
     break;
   case OP_take:
-    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1 + (uint32_t)at[ir_attr(f, i, 0)]);
+    at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]];
     break;
   case OP_expand: {
-    int axis = (int)ir_attr(f, i, 0);
+    int axis = (int)ir_expand_attr(f, i).axis;
     memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));
     break;
   }
   case OP_transpose: {
     int64_t to[IR_MAX_RANK];
-    for (int k = 0; k < out.rank; k++) to[ir_attr(f, i, (uint32_t)k)] = at[k];
+    for (int k = 0; k < out.rank; k++) to[ir_list(f, i).at[k]] = at[k];
     memcpy(at, to, sizeof *at * out.rank);
     break;
   }
   case OP_concat: {
-    int64_t axis = ir_attr(f, i, 0);
+    int64_t axis = ir_concat_attr(f, i).axis;
     uint32_t k = 0;
     while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis])
       at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
@@ -102,17 +102,19 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
 /* Element e of a map's result: where it comes from, where the body only moves elements of what it walks along or has from outside. */
 static bool from_map(const Fn *f, const Inst *proj, int64_t e, Val *v, int64_t *element, bool *minus) {
   const Inst *scan = ir_inst(f, ir_arg(f, proj, 0));
-  if (scan->op != OP_scan || ir_attr(f, scan, 1) != 0 || ir_attr(f, scan, 4) != 0) return false;
+  if (scan->op != OP_scan) return false;
+  const scan_attr loop = ir_scan_attr(f, scan);
+  if (loop.carry || loop.reverse) return false;
   const Fn *body = ir_body(f, scan);
-  Val b = body->out.at[ir_attr(f, proj, 0)];
+  Val b = body->out.at[ir_proj_attr(f, proj).index];
   const int64_t row = type_count(ir_type(body, b)), turn = e/row;
   const Inst *i;
   for (*element = e % row; (i = ir_inst(body, b))->op != OP_in;) {
     *minus ^= i->op == OP_neg;
     if (!comes_from(body, i, *element, &b, element)) return false;
   }
-  const uint32_t k = (uint32_t)ir_attr(body, i, 0);
-  if (k < (uint32_t)ir_attr(f, scan, 2)) *element += turn*type_count(i->type);
+  const uint32_t k = (uint32_t)ir_in_attr(body, i).index;
+  if (k < (uint32_t)loop.xs) *element += turn*type_count(i->type);
   return *v = ir_arg(f, scan, k), true;
 }
 

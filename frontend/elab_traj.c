@@ -375,7 +375,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
   Num *t = ARENA_ARRAY(E->mem, Num, n);
-  for (uint32_t i = 0; i < n; i++) t[i] = number_of(start + dt * (double)(i * every));
+  for (uint32_t i = 0; i < n; i++) t[i] = num_of(start + dt * (double)(i * every));
   *out = value_array(E, 1, &n, t).array;
   return true;
 }

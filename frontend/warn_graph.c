@@ -26,7 +26,7 @@ static void spread(const Fn *f, bool *mark) {
   }
 }
 
-static const Input *input_of(const Fn *f, const Inst *i) { return i->op == OP_in ? &f->in.at[ir_attr(f, i, 0)] : NULL; }
+static const Input *input_of(const Fn *f, const Inst *i) { return i->op == OP_in ? &f->in.at[ir_in_attr(f, i).index] : NULL; }
 
 static bool draws(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {

@@ -51,9 +51,6 @@ void active_finish(Active *a);
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
 
 /* The attributes of a scan by name. */
-typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
-ScanShape scan_shape(const Fn *f, const Inst *i);
-bool sums_batch(const Fn *f);                            /* holds a sum over the batch, itself or a body of it */
 Val fn_input(const Fn *f, uint32_t index);               /* the `in` instruction, VAL_NONE if there is none */
 Type type_with(Type t, bool lane);
 Val with_lane(Build *b, Val v, bool lane);               /* spread if lane is asked for */

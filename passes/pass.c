@@ -37,7 +37,7 @@ static Fn *run_mean(const Fn *f, Diag *diag) {
 static bool keeps_average(const Fn *f, uint32_t param) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_batch_mean && ir_attr(f, i, 0) == param) return true;
+    if (i->op == OP_batch_mean && ir_batch_mean_attr(f, i).param == param) return true;
     if (i->sub && keeps_average(ir_body(f, i), param)) return true;
   }
   return false;

@@ -220,7 +220,7 @@ static void test_draws(void) {
   const Fn *body = f->sub.at[0];
   for (uint32_t id = 1, k = 0; id < body->inst.n; id++)
     if (body->inst.at[id].op == OP_rand)
-      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_attr(body, &body->inst.at[id], 1) == k++);
+      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_rand_attr(body, &body->inst.at[id]).site == k++);
   CU_ASSERT(ir_verify(f, stderr) == 0);
   unload(&l);
 }

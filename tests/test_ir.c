@@ -322,8 +322,8 @@ static void test_stamps(void) {
 static void expect_exact(Build *b, Val v, int64_t num, int64_t den) {
   const Inst *i = ir_inst(b->f, v);
   CU_ASSERT_EQUAL_FATAL(i->op, OP_const);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 1), num);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 2), den);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).num, num);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).den, den);
   double value;
   CU_ASSERT_TRUE(ir_is_const(b->f, v, &value));
   if (den) CU_ASSERT_EQUAL(value, (double)num / (double)den);
@@ -348,10 +348,13 @@ static void test_exact(void) {
   expect_exact(b, K(0.1), 0, 0);
   expect_exact(b, K(-0.0), 0, 0);
   expect_exact(b, ir_sum(b, ir_expand(b, third, 0, 3), 0), 1, 1);
-  Val big = K(9007199254740992.0);
-  expect_exact(b, ir_add(b, big, big), 0, 0);
-  expect_exact(b, ir_mul(b, big, K(3)), 0, 0);
-  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 0, 0);
+  const int64_t whole = (int64_t)1 << 53, most = (int64_t)1 << 62;
+  Val big = K(9007199254740992.0), huge = ir_const_exact(b, (double)most, most, 1);
+  expect_exact(b, ir_add(b, big, big), 2 * whole, 1);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 1, 3 * whole);
+  expect_exact(b, ir_add(b, huge, huge), 0, 0);
+  expect_exact(b, ir_mul(b, huge, K(3)), 0, 0);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), huge), third), 0, 0);
   expect_exact(b, ir_sub(b, ir_const_exact(b, 1e18, INT64_MIN, 1), K(1)), 0, 0);
   expect_exact(b, ir_div(b, K(1), ir_div(b, K(1), K(3))), 3, 1);
   CU_ASSERT_TRUE(isinf(ir_eval_scalar(OP_div, 1, 0)));

@@ -11,8 +11,8 @@ enum { BLOCK = 4096, MAX_TARGETS = 5 };
 
 /* ---- reference values ------------------------------------------------------------------------------ */
 
-#define EW1(name, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
-#define EW2(name, flags, value, d0, d1) static double row_##name(double a, double b) { return value; }
+#define EW1(name, cycles, traits, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
+#define EW2(name, cycles, traits, value, d0, d1) static double row_##name(double a, double b) { return value; }
 #define CMP(name, value) static double row_##name(double a, double b) { return value; }
 #define LOG(name, arity, value) static double row_##name(double a, double b) { (void)b; return value; }
 #include "ir/ops.def"

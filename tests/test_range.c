@@ -199,7 +199,7 @@ static Fn *written(Fn *f) {
   b.fold = b.number = false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) map[id] = ir_input(&b, NULL, f->in.at[ir_attr(f, i, 0)].kind, (uint32_t)ir_attr(f, i, 0), i->type);
+    if (i->op == OP_in) map[id] = ir_input(&b, NULL, f->in.at[ir_number(f, i)].kind, ir_number(f, i), i->type);
     else if (live[id]) map[id] = ir_copy_inst(&b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], NULL);

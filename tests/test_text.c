@@ -10,7 +10,7 @@ static bool same_inst(const Fn *f, const Inst *a, const Fn *g, const Inst *b) {
   bool same = a->op == b->op && a->nargs == b->nargs && a->nattr == b->nattr && a->sub == b->sub &&
               type_eq(a->type, b->type);
   for (uint32_t k = 0; same && k < a->nargs; k++) same = ir_arg(f, a, k).id == ir_arg(g, b, k).id;
-  for (uint32_t k = 0; same && k < a->nattr; k++) same = ir_attr(f, a, k) == ir_attr(g, b, k);
+  same = same && ir_same_attrs(f, a, g, b);
   return same;
 }
 
