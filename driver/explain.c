@@ -31,15 +31,17 @@ static const char *section(const char *name, size_t *len) {
   return at;
 }
 
-/* Programs are set in by four blanks, without their fences. */
+/* Programs are set in by four blanks; their fences say what they show. */
 static void print_page(const char *text, size_t len) {
   bool program = false;
   while (len && *text == '\n') text++, len--;
   for (const char *end = text + len; text < end;) {
     const char *stop = memchr(text, '\n', (size_t)(end - text));
     const int n = (int)((stop ? stop : end) - text);
-    if (n >= 3 && !memcmp(text, "```", 3)) program = !program;
-    else printf("%s%.*s\n", program && n ? "    " : "", n, text);
+    if (n >= 3 && !memcmp(text, "```", 3)) {
+      program = !program;
+      if (program) printf("%s:\n", !strncmp(text, "```csv ", 7) ? "A file beside it" : !strncmp(text, "```hnn fails", 12) ? "This gives it" : "Mended");
+    } else printf("%s%.*s\n", program && n ? "    " : "", n, text);
     text += n + 1;
   }
 }

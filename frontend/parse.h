@@ -1,6 +1,6 @@
 /* What the lexer, the token filter, the grammar and the tree's constructors share; private to them.
  *
- * ast_parse runs in three steps: lexer.l cuts the text into raw tokens, tokens.c turns those into what
+ * ast_parse runs in three steps: lexer.l and raw.c cut the text into raw tokens, tokens.c turns those into what
  * the grammar reads (newlines that count, keywords, balanced brackets), parser.y builds the tree.
  *
  * What the grammar may rely on:
@@ -61,6 +61,10 @@ typedef struct Stmts {
   Stmt *first, **last;
   bool broken;
 } Stmts;
+
+/* raw.c: the tokens of the text, the last of kind 0; `match` of brackets that agree */
+void raw_read(Parser *ps, Tokens *out);
+bool token_ends_operand(int kind);
 
 /* tokens.c */
 void tokens_read(Parser *ps);

@@ -82,8 +82,6 @@ static void batch(Elab *E, const Train *t, const Item *it) {
 static void loss(Elab *E, const Train *t, const Item *it) {
   const Fn *f = t->loss;
   const Val v = f->out.at[0];
-  const char *op;
-  Span kink, derivative;
   bool fields = false;
   for (uint32_t i = 0; i < f->in.n; i++) fields |= f->in.at[i].kind == IN_FIELD;
   if (fields && !graph_reads_fields(f, v))
@@ -91,11 +89,6 @@ static void loss(Elab *E, const Train *t, const Item *it) {
   else if (graph_vanishes(f, v, t->moved, t->nmoved))
     elab_help(elab_warn(E, CODE_collapse, it->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", t->name),
               "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
-  if ((op = graph_kink_in_loss(f, &kink, &derivative))) {
-    DiagMsg *m = elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op);
-    elab_label(m, kink, "`%s` here", op);
-    elab_help(m, "`tanh`, `softplus` and `swish` are smooth");
-  }
 }
 
 void warn_train(Elab *E, const Train *t, const Item *it) {
@@ -105,17 +98,33 @@ void warn_train(Elab *E, const Train *t, const Item *it) {
   if (t->loss && t->nmoved) loss(E, t, it);
 }
 
-/* ---- Hamiltonians ---------------------------------------------------------------------------------------------- */
+/* ---- kinks ---------------------------------------------------------------------------------------------- */
 
-static void hamiltonians(Elab *E) {
+static void kink_at(DiagMsg *m, Span kink, const char *op) {
+  elab_label(m, kink, "`%s` here", op);
+  elab_help(m, "`tanh`, `softplus` and `swish` are smooth");
+}
+
+static bool hamiltonians(Elab *E) {
+  bool any = false;
   for (uint32_t i = 0; i < E->exports.n; i++) {
     const Export *x = &E->exports.at[i];
     Span kink;
     const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
     if (!op) continue;
-    DiagMsg *m = elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op);
-    elab_label(m, kink, "`%s` here", op);
-    elab_help(m, "`tanh`, `softplus` and `swish` are smooth");
+    any = true;
+    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op), kink, op);
+  }
+  return any;
+}
+
+/* Where no Hamiltonian was told of. */
+static void losses(Elab *E) {
+  for (uint32_t i = 0; i < E->actions.n; i++) {
+    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+    Span kink, derivative;
+    const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
+    if (op) kink_at(elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op), kink, op);
   }
 }
 
@@ -244,5 +253,5 @@ static void values(Elab *E) {
 void warn_model(Elab *E) {
   values(E);
   parameters(E);
-  hamiltonians(E);
+  if (!hamiltonians(E)) losses(E);
 }

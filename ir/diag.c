@@ -108,6 +108,7 @@ static bool line_allows(const SourceFile *f, uint32_t line, const char *name, bo
     quoted ^= *s == '"' && s[-(s > f->text)] != '\\';
     if (alone && *s != ' ' && *s != '\t') return false;
   }
+  if (s >= end) return false;
   for (s++; s < end && (*s == ' ' || *s == '#'); s++) {}
   if ((size_t)(end - s) < sizeof word - 1 || memcmp(s, word, sizeof word - 1)) return false;
   for (s += sizeof word - 1; s + n <= end; s++)
