@@ -132,11 +132,6 @@ static void losses(Elab *E) {
 
 static size_t owner(const char *path) { return strcspn(path, "/"); }
 
-static bool same_owner(const Param *a, const Param *b) {
-  const size_t n = owner(a->path);
-  return n == owner(b->path) && !strncmp(a->path, b->path, n);
-}
-
 /* A template that is only looked at: no instance of it has this path. */
 static bool is_template(const Elab *E, const Param *p) {
   for (const Item *it = E->main->ast->first; it; it = it->next)
@@ -153,27 +148,39 @@ static Span owner_at(const Elab *E, const Param *p) {
   return p->at;
 }
 
+typedef struct Owner { const char *name; bool used, told; } Owner;     /* used: a parameter of it is */
+typedef VEC(Owner) Owners;
+
+static Owner *owner_of(Elab *E, Owners *o, const Param *p) {
+  const char *name = intern_n(E->m->names, p->path, owner(p->path));
+  uint32_t i = o->n;
+  while (i-- > 0)
+    if (o->at[i].name == name) return &o->at[i];
+  Owner *new = vec_push(o);
+  *new = (Owner){.name = name};
+  return new;
+}
+
 static void parameters(Elab *E) {
   bool *used = base_zeroed(E->params.n, sizeof(bool)), trains = false;
   for (uint32_t i = 0; i < E->actions.n; i++) {
     const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
     if (t && t->loss) graph_used_params(t->loss, t->loss->out.at[0], used), trains = true;
   }
+  Owners o = {0};
+  for (uint32_t i = 0; trains && i < E->params.n; i++) owner_of(E, &o, &E->params.at[i])->used |= used[i];
   for (uint32_t i = 0; trains && i < E->params.n; i++) {
     const Param *p = &E->params.at[i];
-    bool some = false, first = true;
-    for (uint32_t k = 0; k < E->params.n; k++) {
-      const bool same = same_owner(p, &E->params.at[k]);
-      some |= same && used[k];
-      first &= !same || k >= i;
-    }
+    Owner *of = owner_of(E, &o, p);
     if (used[i] || p->decay > 0 || is_template(E, p)) continue;
-    if (some) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
-    else if (first)
+    if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
+    else if (!of->told)
       elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p), "no loss that is trained depends on `%.*s`: it stays as it starts",
                           (int)owner(p->path), p->path),
                 "was another network meant in the loss?");
+    of->told = true;
   }
+  vec_free(&o);
   free(used);
 }
 
@@ -181,11 +188,13 @@ static void parameters(Elab *E) {
 
 typedef VEC(const char *) Names;
 
-static bool among(const Names *n, const char *name) {
-  for (uint32_t i = 0; i < n->n; i++)
-    if (n->at[i] == name) return true;
-  return false;
+static int by_address(const void *a, const void *b) {
+  const uintptr_t x = (uintptr_t) * (const char *const *)a, y = (uintptr_t) * (const char *const *)b;
+  return (x > y) - (x < y);
 }
+
+/* Names are interned; n is sorted. */
+static bool among(const Names *n, const char *name) { return n->n && bsearch(&name, n->at, n->n, sizeof *n->at, by_address); }
 
 static void read_block(Names *n, const Block *b, int depth);
 
@@ -243,6 +252,7 @@ static void values(Elab *E) {
     read_block(&n, it->body, 0);
     read_type(&n, it->result);
     for (const Arg *o = it->options; o; o = o->next) read_expr(&n, o->value, 0);
+    if (n.n) qsort(n.at, n.n, sizeof *n.at, by_address);
     lets_in(E, &n, it->value, 0);
     lets(E, &n, it->body, 0);
     for (const Arg *o = it->options; o; o = o->next) lets_in(E, &n, o->value, 0);

@@ -88,12 +88,21 @@ static bool zero_value(const Fn *f, const Inst *i, const bool *zero) {
 
 static bool even(double x) { return x == 2*(double)(int64_t)(x/2); }
 
+/* A sum of squares, and no product of a matrix with itself. */
+static bool same_elements(const Fn *f, const Inst *i) {
+  const DotShape d = ir_dot_shape(f, i);
+  for (int k = 0; k < d.rank[0]; k++)
+    if (d.label[0][k] != d.label[1][k]) return false;
+  return true;
+}
+
 static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   const Val a = i->nargs > 0 ? ir_arg(f, i, 0) : (Val){0}, b = i->nargs > 1 ? ir_arg(f, i, 1) : (Val){0};
   double c;
   switch (i->op) {
   case OP_abs: case OP_exp: case OP_sigmoid: case OP_softplus: case OP_relu: case OP_sqrt: return true;
-  case OP_mul: case OP_dot: return a.id == b.id || (pos[a.id] && pos[b.id]);
+  case OP_mul: return a.id == b.id || (pos[a.id] && pos[b.id]);
+  case OP_dot: return (a.id == b.id && same_elements(f, i)) || (pos[a.id] && pos[b.id]);
   case OP_add: case OP_div: case OP_min: return pos[a.id] && pos[b.id];
   case OP_max: return pos[a.id] || pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
@@ -114,7 +123,7 @@ bool graph_vanishes(const Fn *f, Val v, const uint32_t *param, uint32_t n) {
       for (uint32_t k = 0; x->kind == IN_PARAM && k < n; k++) zero[id] |= param[k] == x->index;
     else {
       zero[id] = zero_value(f, i, zero);
-      pos[id] = zero[id] || not_negative(f, i, pos);
+      pos[id] = not_negative(f, i, pos);
     }
   }
   const bool result = zero[v.id] && pos[v.id];
@@ -144,7 +153,7 @@ static const Inst *find_kink(const Fn *f, Val v, const bool *by, const bool *tra
   return found;
 }
 
-/* What `reached` marks at the operands of a body's instruction, at its inputs: with any, all. */
+/* A kink under a derivative, behind what `trained` marks. In a body all inputs count as marked if any operand is. */
 static const Inst *kink_in(const Fn *f, const bool *trained, const Inst **derivative) {
   const Inst *found = NULL;
   for (uint32_t id = 1; id < f->inst.n && !found; id++) {
