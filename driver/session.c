@@ -33,16 +33,14 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
 
 _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ((Session *)ctx)->diag); }
-
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   const Session *s = ctx;
   return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
-static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
+static void at(void *ctx, const char *what, const char *name, Span place) {
   (void)ctx;
-  pass_pattern(f, e, x, out);
+  waiting_at(what, name, place);
 }
 
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
@@ -81,7 +79,7 @@ uint64_t session_seed(const Session *s, uint64_t seed) {
 
 static void set_pass_options(const Options *o, const Source *src) {
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = o->verify_each,
-                               .time = o->time_passes, .out = stderr, .src = src};
+                               .time = o->time_passes, .out = stderr, .src = src, .at = waiting_at};
 }
 
 static bool make_params(Session *s) {
@@ -104,7 +102,7 @@ static double loading_seconds(void) {
 
 static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at, .noverride = s->opt->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s};
+                     .decide = decide, .at = at, .ctx = s};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
                   : model_load(s->src, s->opt->file, &fo, s->diag);
   kept_put_model(s);
@@ -117,11 +115,13 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   static char dir[4096];
-  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
+  if (!o->quiet) waiting_begin(o->command, &s->src);
+  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed, .at = waiting_code,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);
   if (!s->model) make_model(s, text, len);
+  waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
   pass_timed("frontend", pass_now() - begin);
   if (!s->model || diag_errors(s->diag)) {
@@ -140,6 +140,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 }
 
 void session_close(Session *s) {
+  waiting_end();
   if (s->cg.cache_dir) cache_keep_small(s->cg.cache_dir);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {

@@ -4,6 +4,7 @@
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
 #include "frontend/elab_traj.h"
+#include "passes/passes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -296,7 +297,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
 }
 
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
-  if (!ir_method[p->m].separable || !E->o->separable || E->o->separable(E->o->ctx, l->fn)) return true;
+  if (!ir_method[p->m].separable || pass_separable(l->fn, E->diag)) return true;
   DiagMsg *m = elab_error(E, CODE_not_separable, p->method->at,
                           "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not",
                           ir_method[p->m].name, p->given->name);

@@ -39,7 +39,7 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
 
 /* Which values depend differentiably on the marked ones. */
 typedef struct Active {
-  uint32_t n;
+  uint32_t n, from;          /* nothing before `from` is marked, once they are spread; not 0 */
   bool *on;                  /* by id */
   bool **result;             /* by id of a MULTI instruction: which of its results */
 } Active;
@@ -161,6 +161,9 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
 
 /* Tangents of e[0 .. ne) from tangents t of x; VAL_NONE where zero. False after an error. */
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
+
+/* Numbers of a derivative: a table, or, where all are the same 0 or power of two, that constant, with which products fold. */
+Val jvp_literal(Build *b, Type t, const double *v);
 
 typedef struct Jvp Jvp;
 Region *jvp_region(Jvp *s);

@@ -96,7 +96,7 @@ static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t)
     uint32_t c = j->colours.of[k];
     if (c != COLOUR_NONE && c >= first && c < first + n) v[(size_t)(c - first) * size + k] = 1;
   }
-  Val seeds = ir_table(j->b, t, v);
+  Val seeds = jvp_literal(j->b, t, v);
   free(v);
   return seeds;
 }

@@ -131,9 +131,9 @@ static Type turn_type(Type t) {
   return t;
 }
 
-static Val port(Piece *p, Val arg, Type t) {
+static Val port(Piece *p, const char *name, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
-  return ir_input(&p->b, NULL, IN_OTHER, 0, t);
+  return ir_input(&p->b, name, IN_OTHER, 0, t);
 }
 
 /* The xs, stacked values, invariants, means. What is not read goes with the next simplification. Returns the xs. */
@@ -142,18 +142,18 @@ static uint32_t make_ports(Piece *p) {
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
   Val *input = base_zeroed(body->in.n, sizeof *input);
-  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, m->arg[k], turn_type(ir_type(up, m->arg[k])));
+  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], turn_type(ir_type(up, m->arg[k])));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (!cut_reads(&m->cut, p->level, id)) continue;
     Type t = ir_type(body, (Val){id});
-    p->map[id] = cut_enter(&p->b, port(p, m->stack[id], cut_type(t)), t);
+    p->map[id] = cut_enter(&p->b, port(p, NULL, m->stack[id], cut_type(t)), t);
     xs++;
   }
-  for (uint32_t k = m->sh.xs; k < body->in.n; k++) input[k] = port(p, m->arg[k], ir_type(up, m->arg[k]));
+  for (uint32_t k = m->sh.xs; k < body->in.n; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], ir_type(up, m->arg[k]));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     if (i->op == OP_in) p->map[id] = input[ir_number(body, i)];
-    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, m->mean[id], i->type);
+    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, "mean", m->mean[id], i->type);
   }
   free(input);
   return xs;

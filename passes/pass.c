@@ -69,26 +69,73 @@ static Fn *run_rescale(const Fn *f, Diag *diag) {
   return pass_rescale(f);
 }
 
+static Fn *run_lower(const Fn *f, Diag *diag) {
+  return pass_lower(f, MEMORY_STORED, NULL, diag);
+}
+
+static bool one(Fn *f, FnList *out) {
+  if (f) *vec_push(out) = f;
+  return f != NULL;
+}
+
+/* The parts, in the order in which they are run. */
+static bool run_split(const Fn *f, FnList *out, Diag *diag) {
+  Split s;
+  if (!pass_split(f, &s, diag)) return false;
+  for (uint32_t p = 0; p < s.n; p++) {
+    one(s.part[p].fn, out);
+    s.part[p].fn = NULL;
+  }
+  pass_split_finish(&s);
+  return true;
+}
+
+typedef enum { ANY, LOSS } Takes;     /* LOSS: a function with a loss, the first output */
+
+/* name, what it takes, what makes one function of one, or what makes several */
+#define PASSES(P) \
+  P("mean", LOSS, run_mean, NULL) \
+  P("gradient", LOSS, run_gradient, NULL) \
+  P("means", LOSS, run_means, NULL) \
+  P("expand", ANY, pass_expand, NULL) \
+  P("derive", ANY, pass_derive, NULL) \
+  P("derive-reversible", ANY, run_reversible, NULL) \
+  P("simplify", ANY, run_simplify, NULL) \
+  P("unmap", ANY, run_unmap, NULL) \
+  P("rescale", ANY, run_rescale, NULL) \
+  P("lower", ANY, run_lower, NULL) \
+  P("split", ANY, NULL, run_split)
+
 static const struct {
   const char *name;
+  Takes takes;
   Fn *(*run)(const Fn *, Diag *);
-  bool loss;                 /* takes a function with a loss, the first output */
+  bool (*cut)(const Fn *, FnList *, Diag *);
 } passes[] = {
-    {"mean", run_mean, true}, {"gradient", run_gradient, true}, {"expand", pass_expand},
-    {"derive", pass_derive}, {"derive-reversible", run_reversible}, {"simplify", run_simplify}, {"unmap", run_unmap}, {"means", run_means, true},
-    {"rescale", run_rescale},
+#define ROW(name, takes, run, cut) {name, takes, run, cut},
+    PASSES(ROW)
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 
-const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "unmap", "means", "rescale", NULL};
+const char *const pass_names[] = {
+#define NAME(name, takes, run, cut) name,
+    PASSES(NAME) NULL
+};
 
-Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
-  for (int k = 0; k < NPASSES; k++) {
-    if (strcmp(passes[k].name, name)) continue;
-    if (!passes[k].loss || (f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) return passes[k].run(f, diag);
-    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
+bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
+  int k = 0;
+  while (k < NPASSES && strcmp(passes[k].name, name)) k++;
+  if (k == NPASSES) {
+    const char *near = diag_nearest(name, pass_names, NPASSES);
+    DiagMsg *m = diag_add(diag, CODE_no_pass, (Span){0}, "there is no pass `%s`", name);
+    if (near) diag_help(m, "did you mean `%s`?", near);
+    return false;
   }
-  return NULL;
+  if (passes[k].takes == LOSS && !(f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) {
+    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
+    return false;
+  }
+  return passes[k].cut ? passes[k].cut(f, out, diag) : one(passes[k].run(f, diag), out);
 }
 
 double pass_now(void) {
@@ -110,6 +157,20 @@ void pass_times_print(FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
   for (uint32_t k = 0; k < ntimed; k++)
     fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  fprintf(out, "operations written: %llu\n", (unsigned long long)ir_written());
+}
+
+void pass_at(const char *what, const char *name, Span at) {
+  if (pass_options.at) pass_options.at(what, name, at);
+}
+
+bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag) {
+  if (ir_written() - before + more <= PASS_MOST) return false;
+  if (!diag) return true;
+  DiagMsg *m = diag_add(diag, CODE_too_large, at, "%s here makes a function of more than %d operations", what, (int)PASS_MOST);
+  diag_help(m, "each order of derivatives, and each stage of a method, writes out what it is taken of again: take fewer of one "
+               "another, or of less");
+  return true;
 }
 
 static bool verify_wanted(void) {

@@ -101,7 +101,7 @@ static void find_outside(Loop *l)
   }
 }
 
-static Val invariant(Loop *l, Val v)
+static Val invariant(Loop *l, Val v, const char *name)
 {
   Fn *g = l->up->b->f;
   const Inst *i = ir_inst(g, v);
@@ -111,8 +111,25 @@ static Val invariant(Loop *l, Val v)
   for (uint32_t k = 0; k < l->inv_arg.n; k++)
     if (l->inv_arg.at[k].id == v.id) return l->inv_in.at[k];
   *vec_push(&l->inv_arg) = v;
-  *vec_push(&l->inv_in) = ir_input(&l->nb, NULL, IN_OTHER, 0, i->type);
+  *vec_push(&l->inv_in) = ir_input(&l->nb, name, IN_OTHER, 0, i->type);
   return l->inv_in.at[l->inv_in.n - 1];
+}
+
+/* A literal stands where it is read, in the loop and before it: what nobody reads outside does not come to stand there. */
+static bool is_literal(const Fn *f, Val v)
+{
+  const Inst *i = ir_inst(f, v);
+  return i->op == OP_const || (i->op == OP_spread && ir_inst(f, ir_arg(f, i, 0))->op == OP_const);
+}
+
+/* An outer value before the loop. */
+static Val outer(Loop *l, Val v)
+{
+  const Inst *i = ir_inst(l->body, v);
+  if (l->out.map[v.id].id || l->out.result[v.id]) return l->out.map[v.id];
+  for (uint32_t k = 0; k < i->nargs; k++) outer(l, ir_arg(l->body, i, k));
+  walk_inst(&l->out, v.id);
+  return l->out.map[v.id];
 }
 
 /* An outer value inside the loop. */
@@ -121,11 +138,11 @@ static Val bring_in(Loop *l, Val v)
   Val *in = &l->in.map[v.id];
   if (in->id) return *in;
   const Inst *i = ir_inst(l->body, v);
-  if (i->op == OP_expand) {
-    bring_in(l, ir_arg(l->body, i, 0));
+  if (i->op == OP_expand || is_literal(l->body, v)) {
+    if (i->nargs) bring_in(l, ir_arg(l->body, i, 0));
     *in = ir_copy_inst(&l->nb, l->body, v, l->in.map);
   } else {
-    *in = invariant(l, l->out.map[v.id]);
+    *in = invariant(l, l->out.map[v.id], i->op == OP_in ? l->body->in.at[ir_number(l->body, i)].name : NULL);
   }
   return *in;
 }
@@ -151,7 +168,7 @@ static void make_ports(Loop *l)
     if (in.id && l->outside[in.id]) continue;
     if (carry ? !l->keep[k] : !in.id || !l->live[in.id]) continue;
     Type t = ir_type(l->up->b->f, a);
-    Val v = ir_input(&l->nb, NULL, IN_OTHER, 0, carry ? t : turn_type(t));
+    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : turn_type(t));
     if (in.id) l->in.map[in.id] = v;
     *vec_push(&l->arg) = a;
     ++*(carry ? &l->carry : &l->xs);
@@ -172,7 +189,7 @@ static void copy_body(Loop *l)
     const Inst *i = &l->body->inst.at[id];
     if (!l->live[id] || i->op == OP_in) continue;
     if (l->outside[id]) {
-      walk_inst(&l->out, id);
+      if (!is_literal(l->body, (Val){id})) outer(l, (Val){id});
       continue;
     }
     for (uint32_t k = 0; reads_inside(l, i) && k < i->nargs; k++) inside(l, ir_arg(l->body, i, k));
@@ -184,7 +201,7 @@ static void copy_body(Loop *l)
 static Val constant_result(Loop *l, uint32_t o)
 {
   Build *b = l->up->b;
-  Val v = l->out.map[l->body->out.at[o].id];
+  Val v = outer(l, l->body->out.at[o]);
   if (o < l->sh.carry + l->sh.ys) return o < l->sh.carry ? v : ir_expand(b, v, 0, l->sh.n);
   return ir_mul(b, v, ir_const(b, l->sh.n));
 }

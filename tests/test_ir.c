@@ -1,10 +1,10 @@
 /* The builder: every fold rule gives the value of the program that it replaces, and the shape that it
  * promises; value numbering; types and their errors; copies. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 enum { SAMPLES = 5 };
@@ -384,19 +384,13 @@ static void test_types(void) {
   for (int k = 0; k < M_count; k++) CU_ASSERT_PTR_NOT_NULL(ir_method[k].name);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("ir", NULL, NULL);
-  CU_add_test(s, "fold rules", test_rules);
-  CU_add_test(s, "fold rules at NaN, infinities and zeros", test_special);
-  CU_add_test(s, "random programs of what is not finite", test_random_special);
-  CU_add_test(s, "folded random programs", test_random);
-  CU_add_test(s, "value numbers", test_numbering);
-  CU_add_test(s, "places and roles", test_stamps);
-  CU_add_test(s, "exact constants", test_exact);
-  CU_add_test(s, "types and ops", test_types);
-  CU_basic_run_tests();
-  bool failed = CU_get_number_of_failures() != 0;
-  CU_cleanup_registry();
-  return failed;
-}
+const Suite suite = {"ir", (CU_TestInfo[]){
+  {"fold rules", test_rules},
+  {"fold rules at NaN, infinities and zeros", test_special},
+  {"random programs of what is not finite", test_random_special},
+  {"folded random programs", test_random},
+  {"value numbers", test_numbering},
+  {"places and roles", test_stamps},
+  {"exact constants", test_exact},
+  {"types and ops", test_types},
+  CU_TEST_INFO_NULL}};

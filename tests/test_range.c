@@ -4,8 +4,8 @@
 #include "codegen_util.h"
 #include "passes/passes.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -355,18 +355,7 @@ static void test_native(void) {
   }
 }
 
-static CU_TestInfo tests[] = {
+const Suite suite = {"range", (CU_TestInfo[]){
   {"every step stays a normal number", test_steps},
   {"native code", test_native},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void) {
-  CU_SuiteInfo suites[] = {{"range", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};
