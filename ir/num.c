@@ -72,8 +72,9 @@ static bool exact_pow(Num a, Num b, Num *out) {
 }
 
 static bool exact_sqrt(Num a, Num *out) {
+  if (a.num < 0) return false;
   int64_t num = (int64_t)sqrt((double)a.num), den = (int64_t)sqrt((double)a.den);
-  if (a.num < 0 || num * num != a.num || den * den != a.den) return false;
+  if (num * num != a.num || den * den != a.den) return false;
   *out = num_ratio(num, den);
   return true;
 }

@@ -83,10 +83,11 @@ enum { NPASSES = sizeof passes / sizeof *passes };
 const char *const pass_names[NPASSES + 1] = {"mean", "gradient", "expand", "derive", "derive-reversible", "simplify", "unmap", "means", "rescale", NULL};
 
 Fn *pass_run(const char *name, const Fn *f, Diag *diag) {
+  const bool scalar = f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL && !ir_type(f, f->out.at[0]).rank;
   for (int k = 0; k < NPASSES; k++) {
     if (strcmp(passes[k].name, name)) continue;
-    if (!passes[k].loss || (f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) return passes[k].run(f, diag);
-    diag_error(diag, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
+    if (!passes[k].loss || scalar) return passes[k].run(f, diag);
+    diag_error(diag, (Span){0}, "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
   }
   return NULL;
 }
