@@ -52,15 +52,29 @@ static void on_crash(int sig) {
   raise(sig);
 }
 
+static void on_exit_within(void) {
+  if (input) save(), say(trying);                        /* a target returns: it does not call exit */
+}
+
+/* On a stack of its own: the other one may be what ran out. */
+static void handle(int sig) {
+  struct sigaction a = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
+  sigaction(sig, &a, NULL);
+}
+
+static void handle_all(void) {
+  static char stack[1 << 16];
+  const int sig[] = {SIGABRT, SIGSEGV, SIGALRM, SIGFPE, SIGILL, SIGBUS};
+  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+  for (size_t k = 0; k < sizeof sig / sizeof *sig; k++) handle(sig[k]);
+  atexit(on_exit_within);
+}
+
 /* A sanitizer ends the process by itself. */
 void __asan_on_error(void);
 void __asan_on_error(void) {
   say(trying);
   save();
-}
-
-static void on_exit_within(void) {
-  if (input) save(), say(trying);                        /* a target returns: it does not call exit */
 }
 
 static void give(Bytes b, const char *what, size_t number) {
@@ -206,12 +220,7 @@ int main(int argc, char **argv) {
     else if (opt == 'q') files_only = true;
     else return 2;
   }
-  signal(SIGABRT, on_crash);
-  signal(SIGSEGV, on_crash);
-  signal(SIGALRM, on_crash);
-  signal(SIGFPE, on_crash);
-  signal(SIGILL, on_crash);
-  atexit(on_exit_within);
+  handle_all();
   for (int i = optind; i < argc; i++) load(argv[i]);
   for (size_t i = 0; i < ncorpus; i++) give(corpus[i], "file", i);
   if (!files_only) extremes();
