@@ -2,6 +2,7 @@
  * programs. */
 #include "tests/derive_util.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include <CUnit/Basic.h>
 #include <math.h>
@@ -315,7 +316,7 @@ static void test_hnn_gradient(void)
 
 /* ---- random programs ------------------------------------------------------------------------------------------------- */
 
-enum { PROGRAMS = 200 };
+enum { PROGRAMS = OFTEN(200) };
 
 static void test_random(void)
 {

@@ -3,6 +3,7 @@
  * that matter, as a share of the measured peak. */
 #include "codegen/gemm.h"
 #include "tests/jit.h"
+#include "tests/often.h"
 
 #include <CUnit/Basic.h>
 #include <math.h>
@@ -121,7 +122,7 @@ static void check_product(const Product *p, Kernel4 f, bool f64) {
   free(a.p), free(x.p), free(bias.p), free(c.p), free(before.p);
 }
 
-enum { SHAPES = 40 };
+enum { SHAPES = OFTEN(40) };
 
 static void products_on(JitTarget t, bool f64) {
   Jit j;

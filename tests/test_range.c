@@ -4,6 +4,7 @@
 #include "codegen_util.h"
 #include "passes/passes.h"
 #include "random_fn.h"
+#include "tests/often.h"
 
 #include <CUnit/Basic.h>
 #include <float.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 2, N = 64, TURNS = 40, MANY = 4000, OPS = 14, INPUTS = 8, RESULTS = 4, COMPILED = 80 };
+enum { LANES = 2, N = 64, TURNS = 40, MANY = 4000, OPS = 14, INPUTS = 8, RESULTS = 4, COMPILED = OFTEN(80) };
 
 /* ---- programs ---- */
 
