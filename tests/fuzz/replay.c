@@ -4,8 +4,8 @@
  *
  * gives the target every file (the corpus), then inputs that are extreme in one way, then MUTATIONS inputs made of the
  * corpus, the same ones in every run of one seed, or as many as SECONDS allow. -q: the files alone. A target ends the process
- * if it fails; then the input lies in FOLDER, if that is given, and its number is on stderr. An input that takes longer than
- * 10 s has failed, too.
+ * if it fails; then the input lies in FOLDER, if that is given, and its number is on stderr. An input that takes more than
+ * 10 s of the processor, or 60 s, has failed, too.
  *
  * Compiled by afl-clang-fast, and started by afl-fuzz, it takes AFL++'s inputs. */
 #include "tests/fuzz/bytes.h"
@@ -17,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_FILE = 1 << 20, MOST_SECONDS = 10 };
+enum { MOST_FILE = 1 << 20, MOST_SECONDS = 10, MOST_WAITING = 60 };
 
 static Bytes *corpus;
 static size_t ncorpus, executions;
@@ -44,11 +45,12 @@ static void say(const char *what) {
 }
 
 static void on_crash(int sig) {
-  if (sig == SIGALRM) say("timeout: longer than 10 s: ");
+  const bool late = sig == SIGALRM || sig == SIGPROF;
+  if (late) say("timeout: longer than 10 s: ");
   say(trying);
   save();
   signal(sig, SIG_DFL);
-  if (sig == SIGALRM) _exit(98);
+  if (late) _exit(98);
   raise(sig);
 }
 
@@ -64,7 +66,7 @@ static void handle(int sig) {
 
 static void handle_all(void) {
   static char stack[1 << 16];
-  const int sig[] = {SIGABRT, SIGSEGV, SIGALRM, SIGFPE, SIGILL, SIGBUS};
+  const int sig[] = {SIGABRT, SIGSEGV, SIGALRM, SIGPROF, SIGFPE, SIGILL, SIGBUS};
   sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
   for (size_t k = 0; k < sizeof sig / sizeof *sig; k++) handle(sig[k]);
   atexit(on_exit_within);
@@ -77,14 +79,19 @@ void __asan_on_error(void) {
   save();
 }
 
+static void limit(time_t of_processor, unsigned waiting) {
+  setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {.tv_sec = of_processor}}, NULL);
+  alarm(waiting);
+}
+
 static void give(Bytes b, const char *what, size_t number) {
   uint8_t *exact = malloc(b.n ? b.n : 1); /* of its own, so that reading past the end is seen */
   snprintf(trying, sizeof trying, "failed on %s %zu\n", what, number);
   if (b.n) memcpy(exact, b.at, b.n);
   input_size = b.n, input = exact;
-  alarm(MOST_SECONDS);
+  limit(MOST_SECONDS, MOST_WAITING);
   LLVMFuzzerTestOneInput(exact, b.n);
-  alarm(0);
+  limit(0, 0);
   input = NULL;
   free(exact);
   executions++;
