@@ -45,7 +45,8 @@ static void shifted_one(Gen *g, void *ctx, Idx *at) {
 static Fill fill_of(Gen *g, Frame *fr, const Group *gr) {
   Fill f = {.fr = fr, .v = gr->main, .t = ir_type(fr->p->f, gr->main)};
   const Inst *i = ir_inst(fr->p->f, gr->main);
-  if (i->nattr) f.axis = ir_attr(fr->p->f, i, 0);
+  if (i->op == OP_concat) f.axis = ir_concat_attr(fr->p->f, i).axis;
+  if (i->op == OP_put) f.axis = ir_put_attr(fr->p->f, i).axis;
   gen_memory(g, fr, gr->main, &f.base, &f.ld);
   return f;
 }
@@ -77,17 +78,17 @@ void gen_put(Gen *g, Frame *fr, const Group *gr) {
   Fill f = fill_of(g, fr, gr);
   gen_fill(g, f.t, f.base, f.ld, 0);
   f.x = ir_arg(fn, i, 0);
-  f.table = cg_const_ints(g->e, &fn->attr.at[i->attr + 2], i->nattr - 2);
+  f.table = cg_const_ints(g->e, ir_list(fn, i).at, ir_list(fn, i).n);
   gen_nest(g, ir_type(fn, f.x).rank, ir_type(fn, f.x).dim, false, put_one, &f);
 }
 
 /* ---- triangular solves ------------------------------------------------------------------------------------------- */
 
 /* Substitution runs downwards for a lower A and for the transpose of an upper one. */
-static bool forward(const Fn *f, const Inst *i) { return (ir_attr(f, i, 0) != 0) == (ir_attr(f, i, 1) != 0); }
+static bool forward(const Fn *f, const Inst *i) { return (ir_trisolve_attr(f, i).upper != 0) == (ir_trisolve_attr(f, i).trans != 0); }
 
 static CgVec coefficient(Gen *g, Frame *fr, const Inst *i, LLVMValueRef row, LLVMValueRef col) {
-  bool trans = ir_attr(fr->p->f, i, 1) != 0;
+  bool trans = ir_trisolve_attr(fr->p->f, i).trans != 0;
   Idx at = {.axes = true, .ax = {trans ? col : row, trans ? row : col}};
   return gen_at(g, fr, ir_arg(fr->p->f, i, 0), &at);
 }
@@ -185,8 +186,8 @@ void gen_rand(Gen *g, Frame *fr, const Group *gr) {
     LLVMValueRef one = c.lane ? LLVMBuildExtractElement(e->b, c.v[0], cg_i32(e, 0), "") : c.v[0];
     counter = LLVMBuildTrunc(e->b, LLVMBuildFPToSI(e->b, one, e->i64, ""), e->i32, "");
   }
-  LLVMValueRef arg[9] = {cg_i32(e, (int32_t)ir_attr(fn, i, 0)), seed, sample, cg_i32(e, (int32_t)e->tile),
-                         cg_i32(e, (int32_t)ir_attr(fn, i, 1)), counter, cg_i64(e, type_count(i->type)), f.base, f.ld};
+  LLVMValueRef arg[9] = {cg_i32(e, (int32_t)ir_rand_attr(fn, i).kind), seed, sample, cg_i32(e, (int32_t)e->tile),
+                         cg_i32(e, (int32_t)ir_rand_attr(fn, i).site), counter, cg_i64(e, type_count(i->type)), f.base, f.ld};
   LLVMTypeRef type[9] = {e->i32, e->i64, e->i64, e->i32, e->i32, e->i32, e->i64, e->ptr, e->i64};
   LLVMBuildCall2(e->b, LLVMFunctionType(e->voidt, type, 9, 0), draw, arg, 9, "");
 }

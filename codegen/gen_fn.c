@@ -88,7 +88,7 @@ static void place_args(Gen *g, Frame *fr) {
     const Inst *i = &f->inst.at[v];
     const PVal *q = &fr->p->val[v];
     if (!fr->p->live[v] || !i->type.lane || q->alias) continue;
-    uint32_t k = q->cls == PC_IN ? (uint32_t)ir_attr(f, i, 0) : q->homeidx;
+    uint32_t k = q->cls == PC_IN ? ir_number(f, i) : q->homeidx;
     if (q->cls == PC_IN) argument(g, fr->p, true, k, &fr->base[v], &fr->ld[v]);
     else if (q->home == HOME_OUT) argument(g, fr->p, false, k, &fr->base[v], &fr->ld[v]);
   }

@@ -226,7 +226,7 @@ static void root_reduce(Gen *g, Frame *fr, const Root *r, Idx *at) {
   const Inst *i = ir_inst(fr->p->f, r->v);
   Val x = ir_arg(fr->p->f, i, 0);
   Type tx = ir_type(fr->p->f, x);
-  int axis = (int)ir_attr(fr->p->f, i, 0);
+  int axis = (int)ir_sum_attr(fr->p->f, i).axis;
   LLVMValueRef base, ld;
   Idx to = {.axes = true};
   Op op = i->op == OP_rmax ? OP_max : i->op == OP_rmin ? OP_min : OP_add;

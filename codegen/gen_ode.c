@@ -55,7 +55,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     const Inst *i = &p->f->inst.at[v];
     if (i->op != OP_in) continue;
-    uint32_t k = (uint32_t)ir_attr(p->f, i, 0);
+    uint32_t k = ir_number(p->f, i);
     if (k < o->states) {
       LLVMValueRef at = cg_i64(e, (o->off[k] - o->off[0]));
       fr->base[v] = cg_gep_bytes(e, LLVMGetParam(fn, 2), at);
@@ -89,18 +89,18 @@ static void call_host(Gen *g, const Ode *o, LLVMValueRef fn) {
   LLVMValueRef ctx = cg_alloca(e, 16), ode = cg_alloca(e, sizeof(HnnOde));
   LLVMTypeRef f64 = LLVMDoubleTypeInContext(e->ctx);
   double rtol, atol;
-  int64_t bits = ir_attr(f, o->i, 2);
+  int64_t bits = ir_ode_attr(f, o->i).rtol;
   memcpy(&rtol, &bits, sizeof rtol);
-  bits = ir_attr(f, o->i, 3);
+  bits = ir_ode_attr(f, o->i).atol;
   memcpy(&atol, &bits, sizeof atol);
   put_field(g, ctx, 0, g->call);
   put_field(g, ctx, 8, g->tile);
-  put_field(g, ode, offsetof(HnnOde, method), cg_i32(e, (int32_t)ir_attr(f, o->i, 0)));
+  put_field(g, ode, offsetof(HnnOde, method), cg_i32(e, (int32_t)ir_ode_attr(f, o->i).method));
   put_field(g, ode, offsetof(HnnOde, f64), cg_i32(e, e->f64));
   put_field(g, ode, offsetof(HnnOde, lanes), cg_i32(e, (int32_t)e->tile));
   put_field(g, ode, offsetof(HnnOde, dim), cg_i32(e, (int32_t)o->dim));
   put_field(g, ode, offsetof(HnnOde, ntimes), cg_i32(e, (int32_t)o->times));
-  put_field(g, ode, offsetof(HnnOde, max_steps), cg_i32(e, (int32_t)ir_attr(f, o->i, 4)));
+  put_field(g, ode, offsetof(HnnOde, max_steps), cg_i32(e, (int32_t)ir_ode_attr(f, o->i).max_steps));
   put_field(g, ode, offsetof(HnnOde, rtol), LLVMConstReal(f64, rtol));
   put_field(g, ode, offsetof(HnnOde, atol), LLVMConstReal(f64, atol));
   put_field(g, ode, offsetof(HnnOde, times), gen_scratch(g, o->off[o->states]));
@@ -149,7 +149,7 @@ static void pack(Gen *g, const Ode *o, uint32_t k) {
 
 void gen_ode(Gen *g, Frame *fr, const Group *gr) {
   Ode o = {.fr = fr, .gr = gr, .i = ir_inst(fr->p->f, gr->main)};
-  o.states = (uint32_t)ir_attr(fr->p->f, o.i, 1);
+  o.states = (uint32_t)ir_ode_attr(fr->p->f, o.i).states;
   o.off = ARENA_ARRAY(g->mem, int64_t, o.i->nargs + 1);
   layout(g, &o);
   for (uint32_t k = 0; k < o.i->nargs; k++)

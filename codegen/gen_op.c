@@ -156,7 +156,7 @@ static Op reducer(uint16_t op) { return op == OP_rmax ? OP_max : op == OP_rmin ?
 static CgVec reduce(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   Val x = ir_arg(fr->p->f, i, 0);
   Type t = ir_type(fr->p->f, x);
-  int axis = (int)ir_attr(fr->p->f, i, 0);
+  int axis = (int)ir_sum_attr(fr->p->f, i).axis;
   CgVec sum = {0};
   gen_axes(g, i->type, at);
   if (t.dim[axis] == 0) return gen_real(g, i->op == OP_sum ? 0 : i->op == OP_rmax ? -INFINITY : INFINITY, false);
@@ -209,8 +209,8 @@ static LLVMValueRef compare(Gen *g, LLVMIntPredicate p, LLVMValueRef a, LLVMValu
 static CgVec tri(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   gen_axes(g, i->type, at);
   int r = i->type.rank;
-  LLVMValueRef row = at->ax[r - 2], col = at->ax[r - 1], edge = cg_iadd(g->e, row, cg_i64(g->e, ir_attr(fr->p->f, i, 1)));
-  LLVMValueRef keep = compare(g, ir_attr(fr->p->f, i, 0) ? LLVMIntSGE : LLVMIntSLE, col, edge);
+  LLVMValueRef row = at->ax[r - 2], col = at->ax[r - 1], edge = cg_iadd(g->e, row, cg_i64(g->e, ir_tri_attr(fr->p->f, i).k));
+  LLVMValueRef keep = compare(g, ir_tri_attr(fr->p->f, i).upper ? LLVMIntSGE : LLVMIntSLE, col, edge);
   return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), at), gen_real(g, 0, false));
 }
 
@@ -224,7 +224,7 @@ static CgVec diag(Gen *g, Frame *fr, const Inst *i, Idx *at) {
 static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
   Val x = ir_arg(f, i, 0);
-  int64_t axis = ir_attr(f, i, 0), start = ir_attr(f, i, 1), step = ir_attr(f, i, 2), k;
+  int64_t axis = ir_unslice_attr(f, i).axis, start = ir_unslice_attr(f, i).start, step = ir_unslice_attr(f, i).step, k;
   int64_t n = ir_type(f, x).dim[axis];
   if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) {
     int64_t row = type_count(ir_type(f, x)) / n;
@@ -286,7 +286,7 @@ static CgVec concat_any(Gen *g, Frame *fr, const Inst *i, Idx *at, int64_t axis)
 }
 
 static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
-  int64_t axis = ir_attr(fr->p->f, i, 0), k = 0;
+  int64_t axis = ir_concat_attr(fr->p->f, i).axis, k = 0;
   if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) return concat_wide(g, fr, i, at->lin, k);
   gen_axes(g, i->type, at);
   if (!cg_is_int(at->ax[axis], &k)) return concat_any(g, fr, i, at, axis);
@@ -308,16 +308,17 @@ static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
 
 static CgVec put(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
-  int64_t axis = ir_attr(f, i, 0), k = 0;
+  int64_t axis = ir_put_attr(f, i).axis, k = 0;
   CgVec sum = gen_real(g, 0, false);
   bool any = false;
   gen_axes(g, i->type, at);
   if (!cg_is_int(at->ax[axis], &k)) base_fault("codegen: put at an index that is not constant");
-  for (uint32_t j = 2; j < i->nattr; j++) {
-    if (ir_attr(f, i, j) != k) continue;
+  IrList index = ir_list(f, i);
+  for (uint32_t j = 0; j < index.n; j++) {
+    if (index.at[j] != k) continue;
     Idx to = {.axes = true};
     memcpy(to.ax, at->ax, sizeof to.ax);
-    to.ax[axis] = cg_i64(g->e, j - 2);
+    to.ax[axis] = cg_i64(g->e, j);
     CgVec y = gen_at(g, fr, ir_arg(f, i, 0), &to);
     sum = any ? gen_ew(g, OP_add, (CgVec[]){sum, y}, 2, true) : y;
     any = true;

@@ -60,7 +60,7 @@ static uint64_t mix_type(uint64_t h, Type t) {
 static uint64_t mix_inst(uint64_t h, const Plan *p, Val v) {
   const Inst *i = ir_inst(p->f, v);
   h = mix(mix_type(h, i->type), (uint64_t)i->op << 8 | i->nargs);
-  for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attr(p->f, i, k));
+  for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attrs(p->f, i).at[k]);
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val a = ir_arg(p->f, i, k);
     h = mix(mix_type(h, ir_type(p->f, a)), p->val[a.id].cls);
@@ -176,7 +176,7 @@ void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueR
   int64_t k;
   bool shared = !i->type.lane && !fr->p->up;
   *ld = gen_tile_ld(g);
-  if (shared && q->cls == PC_IN) *base = from_table(g, SLOT_IN, (int64_t)sizeof(HnnArg) * ir_attr(fr->p->f, i, 0));
+  if (shared && q->cls == PC_IN) *base = from_table(g, SLOT_IN, (int64_t)sizeof(HnnArg) * ir_number(fr->p->f, i));
   else if (shared && q->home == HOME_OUT) *base = from_table(g, SLOT_OUT, (int64_t)sizeof(HnnArg) * q->homeidx);
   else if (!of->base[v.id] && q->cls != PC_TABLE && q->home == HOME_SCRATCH) *base = from_table(g, SLOT_SCRATCH, q->off);
   else {

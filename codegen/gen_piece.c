@@ -25,8 +25,8 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   const Inst *i = ir_inst(p->f, v), *loop = ir_inst(p->f, ir_arg(p->f, i, 0));
   int64_t n = type_count(i->type) * (i->type.dt == DT_BOOL ? 1 : g->e->es) * (i->type.lane ? g->e->tile : 1);
   const Plan *body = p->group.at[p->val[v.id].group]->body;
-  bool odd = ir_attr(p->f, loop, 0) % 2 && !ir_attr(p->f, loop, 6) && !body->carry_one[ir_attr(p->f, i, 0)];
-  int64_t at = body->carry_buf[ir_attr(p->f, i, 0)];
+  bool odd = ir_scan_shape(p->f, loop).n % 2 && !ir_scan_shape(p->f, loop).converge && !body->carry_one[ir_number(p->f, i)];
+  int64_t at = body->carry_buf[ir_number(p->f, i)];
   return gen_scratch(g, at + (odd ? (n + 63) / 64 * 64 : 0));
 }
 
@@ -37,7 +37,7 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v) {
   if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
   LLVMBasicBlockRef here = to_entry(g);
   if (q->cls == PC_IN)
-    argument(g, fr->p, true, (uint32_t)ir_attr(fr->p->f, i, 0), i->type, &fr->base[v.id], &fr->ld[v.id]);
+    argument(g, fr->p, true, ir_number(fr->p->f, i), i->type, &fr->base[v.id], &fr->ld[v.id]);
   else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
   else fr->base[v.id] = carry_memory(g, fr, v);
   LLVMPositionBuilderAtEnd(g->e->b, here);

@@ -59,11 +59,7 @@ static int cost(const Plan *p, uint32_t group, Val v, int budget) {
   const PVal *q = &p->val[v.id];
   const Inst *i = ir_inst(p->f, v);
   if (q->cls != PC_POINT || (q->stored && q->group != group) || p->group.at[group]->main.id == v.id || budget <= 0) return 1;
-  int c = 1;
-  switch (i->op) {
-  case OP_neg: case OP_add: case OP_sub: case OP_mul: case OP_relu: case OP_min: case OP_max: break;
-  default: c = 12;
-  }
+  int c = ir_has(i->op, OPF_SIMPLE) ? 1 : 12;
   for (uint32_t k = 0; k < i->nargs && c < budget; k++) c += cost(p, group, ir_arg(p->f, i, k), budget - c);
   return c;
 }

@@ -29,7 +29,7 @@ typedef struct Scan {
 
 static Val body_input(const Fn *f, uint32_t k) {
   for (uint32_t v = 1; v < f->inst.n; v++)
-    if (f->inst.at[v].op == OP_in && ir_attr(f, &f->inst.at[v], 0) == k) return (Val){v};
+    if (f->inst.at[v].op == OP_in && ir_number(f, &f->inst.at[v]) == k) return (Val){v};
   return VAL_NONE;
 }
 
@@ -244,12 +244,12 @@ static CgVec next_status(Gen *g, Scan *s) {
 
 static void turns(Gen *g, Scan *s) {
   const Fn *f = s->fr->p->f;
-  int64_t converge = ir_attr(f, s->i, 6);
+  int64_t converge = ir_scan_shape(f, s->i).converge;
   LLVMValueRef enter = converge == 2 ? any_positive(g, s->c[0].first[0]) : NULL;
   cg_loop_begin_if(g->e, &s->loop, enter, cg_i64(g->e, 0), cg_i64(g->e, s->n), 1);
   for (uint32_t k = 0; k < s->carry; k++) open_carry(g, s, k);
   s->body->turn = s->loop.iv;
-  if (ir_attr(f, s->i, 5)) s->body->turn = LLVMBuildSub(g->e->b, cg_i64(g->e, s->n - 1), s->loop.iv, "");
+  if (ir_scan_shape(f, s->i).reverse) s->body->turn = LLVMBuildSub(g->e->b, cg_i64(g->e, s->n - 1), s->loop.iv, "");
   open_homes(g, s);
   for (uint32_t k = 0; k < s->carry; k++)
     if (s->c[k].in.id && !s->c[k].big) gen_ssa_store(g, s->body, s->c[k].in);
@@ -279,7 +279,7 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
   }
   if (c->big && g->piece && !s->fr->up) {                /* where other pieces look for it */
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
-    bool early = ir_attr(s->fr->p->f, s->i, 6), one = s->body->p->carry_one[k];
+    bool early = ir_scan_shape(s->fr->p->f, s->i).converge, one = s->body->p->carry_one[k];
     s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));
     if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.next[c->phi], g->e->es, cg_i64(g->e, bytes));
     return;
@@ -302,8 +302,8 @@ void gen_scan(Gen *g, Frame *fr, const Group *gr) {
   s->fr = fr, s->v = gr->main, s->i = ir_inst(fr->p->f, gr->main);
   s->body = gen_frame(g, gr->body, fr);
   s->nout = gr->body->f->out.n;
-  s->n = (uint32_t)ir_attr(fr->p->f, s->i, 0);
-  s->carry = (uint32_t)ir_attr(fr->p->f, s->i, 1), s->ys = (uint32_t)ir_attr(fr->p->f, s->i, 3);
+  ScanShape shape = ir_scan_shape(fr->p->f, s->i);
+  s->n = shape.n, s->carry = shape.carry, s->ys = shape.ys;
   s->c = ARENA_ARRAY(g->mem, Carry, s->carry + 1);
   s->base = ARENA_ARRAY(g->mem, LLVMValueRef, s->nout + 1), s->ld = ARENA_ARRAY(g->mem, LLVMValueRef, s->nout + 1);
   for (uint32_t k = 0; k < s->carry; k++) first_carry(g, s, k);

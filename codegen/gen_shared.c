@@ -137,7 +137,7 @@ LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n) {
   LLVMValueRef fn;
   LLVMTypeRef t = LLVMTypeOf(args[0]), types[2] = {t, t};
   unsigned lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
-  if (!ir_transcendental(op) || g->inlined++ < (lanes > 1 ? INLINE_LIMIT : SCALAR_LIMIT)) return cg_ew(e, op, args);
+  if (!ir_has(op, OPF_SLOW) || g->inlined++ < (lanes > 1 ? INLINE_LIMIT : SCALAR_LIMIT)) return cg_ew(e, op, args);
   snprintf(name, sizeof name, "%s.%u.%u", ir_op[op].name, e->es * 8, lanes);
   fn = LLVMGetNamedFunction(e->mod, name);
   if (!fn) {

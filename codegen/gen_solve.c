@@ -58,7 +58,7 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
   const Fn *f = fr->p->f;
   const Inst *i = ir_inst(f, v);
   Val a = ir_arg(f, i, 0), x = ir_arg(f, i, 1);
-  bool trans = ir_attr(f, i, 0) != 0;
+  bool trans = ir_solve_attr(f, i).trans != 0;
   int64_t n = i->type.dim[0], m = i->type.rank > 1 ? i->type.dim[1] : 1;
   Rows *r = ARENA_NEW(g->mem, Rows);
   r->n = n, r->width = n + m;
@@ -163,7 +163,7 @@ void gen_solve(Gen *g, Frame *fr, const Group *gr) {
   const Inst *i = ir_inst(f, gr->main);
   Val a = ir_arg(f, i, 0);
   Type t = ir_type(f, a);
-  System s = {.fr = fr, .a = a, .trans = ir_attr(f, i, 0) != 0, .n = t.dim[0]};
+  System s = {.fr = fr, .a = a, .trans = ir_solve_attr(f, i).trans != 0, .n = t.dim[0]};
   s.A = (Block){t, gen_scratch(g, gr->work), gen_tile_ld(g), t.dim[0]};
   s.x = (Block){.t = i->type, .cols = i->type.rank > 1 ? i->type.dim[1] : 1};
   gen_memory(g, fr, gr->main, &s.x.base, &s.x.ld);

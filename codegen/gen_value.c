@@ -128,7 +128,7 @@ void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) 
   }
   *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
   if (q->cls == PC_TABLE && !fr->base[v.id]) {
-    const Table *t = &fr->p->f->table.at[ir_attr(fr->p->f, ir_inst(fr->p->f, v), 0)];
+    const Table *t = &fr->p->f->table.at[ir_table_attr(fr->p->f, ir_inst(fr->p->f, v)).table];
     fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
   }
   if (!fr->p->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
@@ -236,8 +236,9 @@ void gen_ssa_store(Gen *g, Frame *fr, Val v) {
 static LLVMValueRef taken(Gen *g, Frame *fr, const Inst *i, LLVMValueRef k) {
   int64_t c;
   const Fn *f = fr->p->f;
-  if (cg_is_int(k, &c)) return cg_i64(g->e, ir_attr(f, i, (uint32_t)c + 1));
-  LLVMValueRef table = cg_const_ints(g->e, &f->attr.at[i->attr + 1], i->nattr - 1);
+  IrList index = ir_list(f, i);
+  if (cg_is_int(k, &c)) return cg_i64(g->e, index.at[c]);
+  LLVMValueRef table = cg_const_ints(g->e, index.at, index.n);
   LLVMValueRef p = LLVMBuildInBoundsGEP2(g->e->b, g->e->i64, table, &k, 1, "");
   return LLVMBuildLoad2(g->e->b, g->e->i64, p, "");
 }
@@ -249,7 +250,7 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   if (g->wide && i->op == OP_slice) {      /* of the first axis */
     Type t = ir_type(f, x);
     int64_t row = type_count(t) / t.dim[0];
-    to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_attr(f, i, 1) * row));
+    to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_slice_attr(f, i).start * row));
     return gen_at(g, fr, x, &to);
   }
   if (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier) return gen_at(g, fr, x, at);
@@ -261,16 +262,16 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   }
   gen_axes(g, i->type, at);
   memcpy(to.ax, at->ax, sizeof to.ax);
-  int64_t axis = i->nattr ? ir_attr(f, i, 0) : 0;
+  int64_t axis = i->nattr ? ir_attrs(f, i).at[0] : 0;
   switch (i->op) {
   case OP_transpose:
-    for (uint32_t k = 0; k < i->type.rank; k++) to.ax[ir_attr(f, i, k)] = at->ax[k];
+    for (uint32_t k = 0; k < i->type.rank; k++) to.ax[ir_list(f, i).at[k]] = at->ax[k];
     break;
   case OP_expand:
     for (int k = (int)axis; k + 1 < i->type.rank; k++) to.ax[k] = at->ax[k + 1];
     break;
   case OP_slice:
-    to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_attr(f, i, 3))), cg_i64(g->e, ir_attr(f, i, 1)));
+    to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_slice_attr(f, i).step)), cg_i64(g->e, ir_slice_attr(f, i).start));
     break;
   case OP_take: to.ax[axis] = taken(g, fr, i, at->ax[axis]); break;
   case OP_diagv: to.ax[1] = at->ax[0]; break;
@@ -282,9 +283,9 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
 /* An input of a body that is a value around it, or a slice of one. */
 static CgVec up_at(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *call = ir_inst(fr->up->p->f, fr->p->call);
-  uint32_t k = (uint32_t)ir_attr(fr->p->f, ir_inst(fr->p->f, v), 0);
+  uint32_t k = ir_number(fr->p->f, ir_inst(fr->p->f, v));
   Val outer = ir_arg(fr->up->p->f, call, k);
-  if (k >= (uint32_t)(ir_attr(fr->up->p->f, call, 1) + ir_attr(fr->up->p->f, call, 2))) return gen_at(g, fr->up, outer, at);
+  if (k >= (uint32_t)(ir_scan_shape(fr->up->p->f, call).carry + ir_scan_shape(fr->up->p->f, call).xs)) return gen_at(g, fr->up, outer, at);
   Type t = ir_type(fr->p->f, v);
   Idx to = {.axes = at->axes};
   if (at->axes) {
@@ -358,7 +359,7 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
     return gen_real(g, c, false);
   case PC_TABLE:
     if (!(g->wide && g->e->vl > 1) && cg_is_int(gen_lin(g, i->type, at), &k))
-      return gen_real(g, f->table.at[ir_attr(f, i, 0)].v[k], false);
+      return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
     return memory_at(g, fr, v, i->type, at);
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool plan_is_elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select || op == OP_require || op == OP_tri; }
+bool plan_is_elementwise(Op op) { return ir_elementwise(op) || op == OP_tri; }
 
 bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
 
@@ -22,7 +22,7 @@ Val plan_strip(const Plan *p, Val v) {
 Val plan_result(const Plan *p, Val multi, uint32_t index) {
   for (uint32_t v = multi.id + 1; v < p->f->inst.n; v++) {
     const Inst *i = &p->f->inst.at[v];
-    if (i->op == OP_proj && p->live[v] && ir_arg(p->f, i, 0).id == multi.id && ir_attr(p->f, i, 0) == index)
+    if (i->op == OP_proj && p->live[v] && ir_arg(p->f, i, 0).id == multi.id && ir_number(p->f, i) == index)
       return (Val){v};
   }
   return VAL_NONE;
@@ -160,10 +160,10 @@ static void place_point(Plan *p, Val v, Section s) {
     if (same && p->val[plan_strip(p, a).id].slow && g > slow) slow = g;
     if (g > from) from = g;
   }
-  if (ir_transcendental((Op)i->op) && slow && from <= slow) from = slow + 1;
+  if (ir_has(i->op, OPF_SLOW) && slow && from <= slow) from = slow + 1;
   uint32_t g = find_loop(p, from, by, s, i->type.lane, i->type.rank, i->type.dim);
   p->val[v.id].group = g;
-  p->val[v.id].slow = ir_transcendental((Op)i->op) || g == slow;
+  p->val[v.id].slow = ir_has(i->op, OPF_SLOW) || g == slow;
   *vec_push(&p->group.at[g]->member) = v;
 }
 
@@ -259,9 +259,9 @@ static void plan_input(Plan *p, Val v) {
     return;
   }
   const Inst *call = ir_inst(p->up->f, p->call);
-  uint32_t k = (uint32_t)ir_attr(p->f, i, 0);
+  uint32_t k = ir_number(p->f, i);
   bool ode = call->op == OP_ode;
-  uint32_t own = (uint32_t)ir_attr(p->up->f, call, 1);
+  uint32_t own = ir_states(p->up->f, call);
   if (k >= own && !ode) set(p, v, PC_UP);
   else if (!ode && tiny(i->type)) set(p, v, PC_SSA);
   else set(p, v, PC_BUF), p->val[v.id].home = HOME_CARRY;
@@ -271,7 +271,7 @@ static void plan_proj(Plan *p, Val v) {
   const Inst *i = ir_inst(p->f, v);
   Val multi = ir_arg(p->f, i, 0);
   const Inst *m = ir_inst(p->f, multi);
-  uint32_t k = (uint32_t)ir_attr(p->f, i, 0);
+  uint32_t k = ir_number(p->f, i);
   Val first = plan_result(p, multi, k);
   if (first.id != v.id) {
     p->val[v.id] = p->val[first.id];
@@ -282,7 +282,7 @@ static void plan_proj(Plan *p, Val v) {
   q->group = p->val[multi.id].group;
   set(p, v, PC_BUF);
   if (m->op != OP_scan) return;
-  uint32_t carry = (uint32_t)ir_attr(p->f, m, 1);
+  uint32_t carry = ir_scan_shape(p->f, m).carry;
   if (k < carry) {
     if (tiny(i->type)) set(p, v, PC_SSA);
     else q->home = HOME_CARRY;
@@ -348,7 +348,7 @@ static void plan_reduce(Plan *p, Val v, Section s) {
   Type t = ir_type(p->f, x);
   if (tiny(i->type) && type_count(t) <= PLAN_UNROLL) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
-  } else if (!tiny(i->type) && t.dim[ir_attr(p->f, i, 0)] <= PLAN_SMALL) {
+  } else if (!tiny(i->type) && t.dim[ir_sum_attr(p->f, i).axis] <= PLAN_SMALL) {
     set(p, v, PC_POINT), place_point(p, v, s);
   } else {
     set(p, v, tiny(i->type) ? PC_SSA : PC_BUF);
@@ -372,7 +372,7 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
 /* Where vectors run along elements, what is put together along the first axis is read at its place (plan_wide.c). */
 static void plan_concat(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
-  bool place = plan_along(p) && ir_attr(p->f, i, 0) == 0 && i->nargs < PLAN_CUTS / 2;
+  bool place = plan_along(p) && ir_concat_attr(p->f, i).axis == 0 && i->nargs < PLAN_CUTS / 2;
   if (place && !tiny(i->type)) set(p, v, PC_POINT), place_point(p, v, s);
   else plan_own(p, v, s, G_CONCAT);
 }

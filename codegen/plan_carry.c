@@ -54,14 +54,14 @@ static bool plain_loop(const Group *g) {
 
 static Val input_of(const Plan *p, uint32_t carry) {
   for (uint32_t v = 1; v < p->f->inst.n; v++)
-    if (p->live[v] && p->f->inst.at[v].op == OP_in && ir_attr(p->f, &p->f->inst.at[v], 0) == carry) return (Val){v};
+    if (p->live[v] && p->f->inst.at[v].op == OP_in && ir_number(p->f, &p->f->inst.at[v]) == carry) return (Val){v};
   return VAL_NONE;
 }
 
 bool plan_in_place(const Plan *p, uint32_t carry) {
   Val next = p->f->out.at[carry], old = input_of(p, carry);
   const PVal *q = &p->val[next.id];
-  bool converge = ir_attr(p->up->f, ir_inst(p->up->f, p->call), 6) != 0;
+  bool converge = ir_scan_shape(p->up->f, ir_inst(p->up->f, p->call)).converge != 0;
   if (converge || !old.id || q->cls != PC_POINT || q->home != HOME_NEXT || q->homeidx != carry) return false;
   if (!plain_loop(p->group.at[q->group])) return false;
   for (uint32_t k = 0; k < p->copy.n; k++)

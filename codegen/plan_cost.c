@@ -7,17 +7,8 @@
 enum { NEAR = 32 << 10, START = 30 };      /* START: a loop waits for what the one before it stored */
 static const double far_vector = 4;
 
-static double op_cycles(Op op) {
-  switch (op) {
-  case OP_div: case OP_sqrt: return 8;
-  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: return 20;
-  case OP_pow: case OP_atan2: return 40;
-  case OP_powlog: case OP_powlog2: return 60;
-  case OP_concat: case OP_barrier: return 0;
-  default: return 1;
-  }
-}
+/* What is put together or held back is placed, not computed. */
+static double op_cycles(Op op) { return op == OP_concat || op == OP_barrier ? 0 : ir_op[op].cycles; }
 
 static double plan_cycles(const Plan *p, bool near);
 

@@ -7,19 +7,19 @@
 void plan_dot(const Fn *f, const Inst *i, Dot *d) {
   memset(d, 0, sizeof *d);
   d->a = ir_arg(f, i, 0), d->b = ir_arg(f, i, 1);
-  d->lanes = ir_attr(f, i, 0) != 0;
   d->contraction = 1;
-  int na = (int)ir_attr(f, i, 1), nb = (int)ir_attr(f, i, 2), all = (int)i->nattr - 3;
-  for (int k = 0; k < all; k++) {
-    int64_t label = ir_attr(f, i, 3 + (uint32_t)k);
-    int at = 0;
-    while (at < d->n && d->label[at].label != label) at++;
-    DotLabel *l = &d->label[at];
-    if (at == d->n) *l = (DotLabel){label, 0, -1, -1, -1}, d->n++;
-    if (k < na) l->in_a = k, l->n = ir_type(f, d->a).dim[k];
-    else if (k < na + nb) l->in_b = k - na, l->n = ir_type(f, d->b).dim[k - na];
-    else l->in_out = k - na - nb;
-  }
+  DotShape s = ir_dot_shape(f, i);
+  d->lanes = s.lanes;
+  for (int side = 0; side < 3; side++)
+    for (int k = 0; k < s.rank[side]; k++) {
+      int at = 0;
+      while (at < d->n && d->label[at].label != s.label[side][k]) at++;
+      DotLabel *l = &d->label[at];
+      if (at == d->n) *l = (DotLabel){s.label[side][k], 0, -1, -1, -1}, d->n++;
+      if (side == 0) l->in_a = k, l->n = ir_type(f, d->a).dim[k];
+      else if (side == 1) l->in_b = k, l->n = ir_type(f, d->b).dim[k];
+      else l->in_out = k;
+    }
   for (int k = 0; k < d->n; k++)
     if (d->label[k].in_out < 0) d->contraction *= d->label[k].n;
 }
@@ -69,17 +69,17 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
   case OP_id: case OP_spread: case OP_barrier: return true;
   case OP_reshape: return reshape_strides(from, in, i->type, a->stride);
   case OP_transpose:
-    for (uint32_t k = 0; k < i->type.rank; k++) a->stride[k] = in[ir_attr(f, i, k)];
+    for (uint32_t k = 0; k < i->type.rank; k++) a->stride[k] = in[ir_list(f, i).at[k]];
     return true;
   case OP_expand: {
-    int axis = (int)ir_attr(f, i, 0);
+    int axis = (int)ir_expand_attr(f, i).axis;
     for (int k = i->type.rank; k-- > 0;) a->stride[k] = k == axis ? 0 : in[k > axis ? k - 1 : k];
     return true;
   }
   case OP_slice: {
-    int axis = (int)ir_attr(f, i, 0);
-    a->off += ir_attr(f, i, 1) * in[axis];
-    a->stride[axis] = in[axis] * ir_attr(f, i, 3);
+    int axis = (int)ir_slice_attr(f, i).axis;
+    a->off += ir_slice_attr(f, i).start * in[axis];
+    a->stride[axis] = in[axis] * ir_slice_attr(f, i).step;
     return true;
   }
   case OP_diagv:
@@ -101,10 +101,10 @@ bool plan_affine(const Plan *p, Val v, Affine *out) {
   case PC_VIEW: return plan_affine(p, ir_arg(p->f, i, 0), out) && affine_view(p, i, out);
   case PC_UP: {
     const Inst *call = ir_inst(p->up->f, p->call);
-    uint32_t k = (uint32_t)ir_attr(p->f, i, 0);
+    uint32_t k = ir_number(p->f, i);
     Val outer = ir_arg(p->up->f, call, k);
     if (!plan_affine(p->up, outer, out)) return false;
-    bool xs = call->op == OP_scan && k < (uint32_t)(ir_attr(p->up->f, call, 1) + ir_attr(p->up->f, call, 2));
+    bool xs = call->op == OP_scan && k < (uint32_t)(ir_scan_shape(p->up->f, call).carry + ir_scan_shape(p->up->f, call).xs);
     if (!xs) return true;
     if (out->nturn == IR_MAX_RANK) return false;
     out->turn[out->nturn].body = p, out->turn[out->nturn].mul = out->stride[0], out->nturn++;

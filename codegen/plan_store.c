@@ -79,16 +79,6 @@ static Group *call_group(const Plan *body) { return body->up->group.at[body->up-
 
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 
-static bool cheap_op(const Plan *p, Val v) {
-  switch (ir_inst(p->f, v)->op) {
-  case OP_neg: case OP_abs: case OP_sign: case OP_add: case OP_sub: case OP_mul: case OP_relu: case OP_min: case OP_max:
-  case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_and: case OP_or: case OP_not: case OP_select: case OP_require:
-  case OP_tri:
-    return true;
-  default: return false;
-  }
-}
-
 enum { CLONE_DEPTH = 3 };
 
 /* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
@@ -99,7 +89,7 @@ static bool clonable(Plan *p, Val v) {
   uint32_t big[8], n = 0, depth = 0;
   bool ready = true;
   q->depth = CLONE_DEPTH + 1;
-  if (!cheap_op(p, v)) return false;
+  if (!ir_has(i->op, OPF_SIMPLE)) return false;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
     if (p->val[r.id].cls == PC_CONST || ir_type(p->f, r).rank == 0) continue;
@@ -135,9 +125,9 @@ static void store(Plan *p, Val v, uint32_t t) {
 
 static void need_up(Plan *p, Val v, bool memory) {
   const Inst *call = ir_inst(p->up->f, p->call);
-  uint32_t k = (uint32_t)ir_attr(p->f, ir_inst(p->f, v), 0);
+  uint32_t k = ir_number(p->f, ir_inst(p->f, v));
   Val outer = ir_arg(p->up->f, call, k);
-  bool slice = call->op == OP_scan && k < (uint32_t)(ir_attr(p->up->f, call, 1) + ir_attr(p->up->f, call, 2));
+  bool slice = call->op == OP_scan && k < (uint32_t)(ir_scan_shape(p->up->f, call).carry + ir_scan_shape(p->up->f, call).xs);
   uint32_t t = call_group(p)->t1;
   need(p->up, outer, 0, t, memory || slice || call->op == OP_ode);
 }
@@ -260,7 +250,7 @@ static void need_body(Plan *p) {
     need_groups(p);
     return;
   }
-  uint32_t carry = (uint32_t)ir_attr(p->up->f, call, 1), ys = (uint32_t)ir_attr(p->up->f, call, 3);
+  uint32_t carry = ir_scan_shape(p->up->f, call).carry, ys = ir_scan_shape(p->up->f, call).ys;
   p->carry_buf = ARENA_ARRAY(p->mem, int64_t, carry + 1), p->carry_one = ARENA_ARRAY(p->mem, bool, carry + 1);
   p->carry_regs = ARENA_ARRAY(p->mem, bool, carry + 1);
   for (uint32_t k = 0; k < p->f->out.n; k++) {
@@ -319,7 +309,7 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
 
 /* Packed states, packed trajectory, times, invariants: each contiguous (see gen_ode.c). */
 int64_t plan_ode_bytes(const Plan *p, const Inst *m) {
-  int64_t dim = 0, bytes = 0, states = ir_attr(p->f, m, 1), es = p->target.es, tile = lanes(p);
+  int64_t dim = 0, bytes = 0, states = ir_ode_attr(p->f, m).states, es = p->target.es, tile = lanes(p);
   for (uint32_t k = 0; k < m->nargs; k++) {
     Type t = ir_type(p->f, ir_arg(p->f, m, k));
     if (k < (uint32_t)states) dim += type_count(t);
@@ -336,7 +326,7 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
     return;
   }
   int64_t room = p->target.regs / 2;
-  for (uint32_t k = 0; k < (uint32_t)ir_attr(p->f, m, 1); k++) {
+  for (uint32_t k = 0; k < ir_states(p->f, m); k++) {
     Type t = ir_type(g->body->f, g->body->f->out.at[k]);
     if (type_count(t) <= PLAN_TINY) continue;
     Val result = plan_result(p, g->main, k);
@@ -409,7 +399,7 @@ static void count(const Plan *p, int64_t turns, int64_t *tile, int64_t *once) {
     if (!p->live[v]) continue;
     int64_t n = 0;
     bool lane = i->type.lane;
-    if (ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require) n = type_count(i->type);
+    if (ir_elementwise(i->op)) n = type_count(i->type);
     else if (i->op == OP_sum || i->op == OP_batch_sum) n = type_count(ir_type(p->f, ir_arg(p->f, i, 0)));
     else if (i->op == OP_dot) {
       Dot d;

@@ -136,7 +136,7 @@ void plan_sums(Plan *p) {
   }
   const Inst *call = ir_inst(p->up->f, p->call);
   if (call->op != OP_scan) return;
-  uint32_t zs = (uint32_t)ir_attr(p->up->f, call, 4);
+  uint32_t zs = ir_scan_shape(p->up->f, call).zs;
   for (uint32_t k = p->f->out.n - zs; k < p->f->out.n; k++) {
     Val v = p->f->out.at[k];
     Tree t = {0};

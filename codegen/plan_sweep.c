@@ -50,7 +50,7 @@ static void through_concat(const Plan *p, PlanSpot *s, const Inst *i) {
 
 static void through_unslice(const Plan *p, PlanSpot *s, const Inst *i) {
   Val x = ir_arg(p->f, i, 0);
-  int64_t at = ir_attr(p->f, i, 1) * inner(i->type), end = at + type_count(ir_type(p->f, x));
+  int64_t at = ir_unslice_attr(p->f, i).start * inner(i->type), end = at + type_count(ir_type(p->f, x));
   if (s->pos < at) outside(s, 0, at);
   else if (s->pos >= end) outside(s, end, type_count(i->type));
   else operand(p, s, x, at);
@@ -69,7 +69,7 @@ PlanSpot plan_spot(const Plan *p, const PlanSweep *sweep, Val v, int64_t pos) {
     if (q->alias) s.base.id = q->alias, q = &p->val[s.base.id];
     const Inst *i = ir_inst(p->f, s.base);
     if (i->type.rank == 0 || q->cls == PC_CONST) s.kind = SPOT_SAME;
-    else if (q->cls == PC_VIEW && i->op == OP_slice) s.pos += ir_attr(p->f, i, 1) * inner(i->type), s.base = ir_arg(p->f, i, 0);
+    else if (q->cls == PC_VIEW && i->op == OP_slice) s.pos += ir_slice_attr(p->f, i).start * inner(i->type), s.base = ir_arg(p->f, i, 0);
     else if (q->cls == PC_VIEW) s.base = ir_arg(p->f, i, 0);
     else if (!plan_sweep_here(p, sweep, s.base)) break;
     else if (i->op == OP_concat) through_concat(p, &s, i);
@@ -147,8 +147,8 @@ static bool reach(Search *x, Val v) {
   x->s->need[v.id] = 1;
   x->s->shifted |= moves;
   if ((moves || !(view || here)) && i->type.dt != DT_REAL) return false;
-  x->s->slow |= here && ir_transcendental((Op)i->op);
-  x->s->work += view ? 0 : ir_transcendental((Op)i->op) ? 20 : 1;
+  x->s->slow |= here && ir_has(i->op, OPF_SLOW);
+  x->s->work += view ? 0 : ir_has(i->op, OPF_SLOW) ? 20 : 1;
   for (uint32_t k = 0; k < (view ? 1 : here ? i->nargs : 0); k++)
     if (!reach(x, ir_arg(p->f, i, k))) return false;
   return true;
@@ -269,7 +269,7 @@ static bool plain(const Plan *p, const Group *g) {
   for (uint32_t m = 0; ok && m < g->member.n; m++) {
     const PVal *q = &p->val[g->member.at[m].id];
     const Inst *i = ir_inst(p->f, g->member.at[m]);
-    ok = !q->sum && !q->into && (plan_is_elementwise((Op)i->op) || i->op == OP_concat || i->op == OP_unslice) && i->op != OP_tri;
+    ok = !q->sum && !q->into && (ir_elementwise(i->op) || i->op == OP_concat || i->op == OP_unslice);
   }
   return ok;
 }

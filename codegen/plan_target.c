@@ -38,7 +38,7 @@ static bool is_chain(const Fn *f, unsigned room) {
     if (i->op != OP_scan) continue;
     int64_t carried = 0;
     const Fn *body = ir_body(f, i);
-    for (uint32_t k = 0; k < (uint32_t)ir_attr(f, i, 1); k++) carried += type_count(ir_type(body, body->out.at[k]));
+    for (uint32_t k = 0; k < ir_scan_shape(f, i).carry; k++) carried += type_count(ir_type(body, body->out.at[k]));
     if (carried > room || body->sub.n || body->inst.n > CHAIN_MOST) return false;
     for (uint32_t w = 1; w < body->inst.n; w++)
       if (type_count(body->inst.at[w].type) > PLAN_TINY) return false;

@@ -60,15 +60,15 @@ static bool readable_view(Walk *w, const Plan *p, uint32_t group, const Inst *i,
   case OP_id: case OP_spread: case OP_barrier: case OP_reshape: return readable(w, p, group, x, shift);
   case OP_expand: return ir_type(p->f, x).rank == 0;
   case OP_slice:
-    if (ir_attr(p->f, i, 0) != 0 || ir_attr(p->f, i, 3) != 1) return false;
-    return readable(w, p, group, x, shift + ir_attr(p->f, i, 1) * inner(i->type));
+    if (ir_slice_attr(p->f, i).axis != 0 || ir_slice_attr(p->f, i).step != 1) return false;
+    return readable(w, p, group, x, shift + ir_slice_attr(p->f, i).start * inner(i->type));
   default: return false;
   }
 }
 
 static bool readable_concat(Walk *w, const Plan *p, uint32_t group, const Inst *i, int64_t shift) {
   int64_t at = 0;
-  if (ir_attr(p->f, i, 0) != 0) return false;
+  if (ir_concat_attr(p->f, i).axis != 0) return false;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val a = ir_arg(p->f, i, k);
     if (!cut(w, at - shift) || !readable(w, p, group, a, shift - at)) return false;
@@ -79,8 +79,8 @@ static bool readable_concat(Walk *w, const Plan *p, uint32_t group, const Inst *
 
 static bool readable_unslice(Walk *w, const Plan *p, uint32_t group, const Inst *i, int64_t shift) {
   Val x = ir_arg(p->f, i, 0);
-  if (ir_attr(p->f, i, 0) != 0 || ir_attr(p->f, i, 2) != 1 || ir_type(p->f, x).dim[0] == 0) return false;
-  int64_t at = ir_attr(p->f, i, 1) * inner(i->type), end = at + type_count(ir_type(p->f, x));
+  if (ir_unslice_attr(p->f, i).axis != 0 || ir_unslice_attr(p->f, i).step != 1 || ir_type(p->f, x).dim[0] == 0) return false;
+  int64_t at = ir_unslice_attr(p->f, i).start * inner(i->type), end = at + type_count(ir_type(p->f, x));
   return cut(w, at - shift) && cut(w, end - shift) && readable(w, p, group, x, shift - at);
 }
 
@@ -91,7 +91,7 @@ static bool readable_point(Walk *w, const Plan *p, uint32_t group, Val v, int64_
   if (!first_seen(w, v, shift)) return true;
   if (i->op == OP_concat) return readable_concat(w, p, group, i, shift);
   if (i->op == OP_unslice) return readable_unslice(w, p, group, i, shift);
-  if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+  if (!ir_elementwise(i->op)) return false;
   for (uint32_t k = 0; k < i->nargs; k++)
     if (!readable(w, p, group, ir_arg(p->f, i, k), shift)) return false;
   return true;
@@ -110,7 +110,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   case PC_UP: {
     if (!first_seen(w, v, 0)) return true;
     Walk up = {.cuts = &(PlanCuts){0}, .fusing = w->fusing};     /* of what is read at a place that turns choose */
-    bool ok = readable(&up, p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), (uint32_t)ir_attr(p->f, i, 0)), 0);
+    bool ok = readable(&up, p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), ir_number(p->f, i)), 0);
     free(up.seen);
     return ok;
   }
@@ -156,13 +156,13 @@ static bool flat(const Plan *p, uint32_t group, Val v, bool *seen) {
            flat(p, group, ir_arg(p->f, i, 0), seen);
   case PC_UP: {
     bool *above = base_zeroed(p->up->f->inst.n, sizeof *above);
-    bool ok = flat(p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), (uint32_t)ir_attr(p->f, i, 0)), above);
+    bool ok = flat(p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), ir_number(p->f, i)), above);
     free(above);
     return ok;
   }
   case PC_POINT:
     if (seen[v.id] || (q->stored && q->group != group)) return true;
-    if (!plan_is_elementwise((Op)i->op) || i->op == OP_tri) return false;
+    if (!ir_elementwise(i->op)) return false;
     seen[v.id] = true;
     for (uint32_t k = 0; k < i->nargs; k++)
       if (!flat(p, group, ir_arg(p->f, i, k), seen)) return false;

@@ -5,22 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Fn *run_passes(Fn *f, const char *list, Diag *diag) {
-  char *names = strdup(list), *save = NULL;
-  for (char *name = strtok_r(names, ",", &save); f && name; name = strtok_r(NULL, ",", &save)) {
-    Fn *next = pass_run(name, f, diag);
-    if (!next && !diag_errors(diag)) {
-      size_t n = 0;
-      while (pass_names[n]) n++;
-      const char *near = diag_nearest(name, pass_names, n);
-      DiagMsg *m = diag_error(diag, (Span){0}, "there is no pass `%s`", name);
-      if (near) diag_help(m, "did you mean `%s`?", near);
-    }
-    ir_fn_destroy(f);
-    f = next;
-  }
+static void destroy(FnList *list) {
+  for (uint32_t k = 0; k < list->n; k++) ir_fn_destroy(list->at[k]);
+  vec_free(list);
+}
+
+/* Every function of the list becomes what the pass makes of it; none are left after an error. */
+static bool run_pass(const char *name, FnList *list, Diag *diag) {
+  FnList made = {0};
+  bool good = true;
+  for (uint32_t k = 0; good && k < list->n; k++) good = pass_run(name, list->at[k], &made, diag);
+  destroy(list);
+  if (!good) destroy(&made);
+  *list = made;
+  return good;
+}
+
+static void run_passes(const char *passes, FnList *list, Diag *diag) {
+  char *names = strdup(passes), *save = NULL;
+  if (!names) base_fault("out of memory");
+  for (char *name = strtok_r(names, ",", &save); name && run_pass(name, list, diag);) name = strtok_r(NULL, ",", &save);
   free(names);
-  return f;
 }
 
 int command_opt(const Options *o) {
@@ -35,9 +40,12 @@ int command_opt(const Options *o) {
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,
                                .out = stderr, .src = src};
   for (Fn *f; file && (f = ir_parse_next(src, file, &offset, diag));) {
-    if (o->passes) f = run_passes(f, o->passes, diag);
-    if (f) ir_print(stdout, f, NULL);
-    ir_fn_destroy(f);
+    FnList list = {0};
+    *vec_push(&list) = f;
+    if (o->passes) run_passes(o->passes, &list, diag);
+    pass_jacobians_print(stdout, "#", src);
+    for (uint32_t k = 0; k < list.n; k++) ir_print(stdout, list.at[k], NULL);
+    destroy(&list);
   }
   diag_render(diag, stderr, false);
   if (!code && diag_errors(diag)) code = EXIT_FILE;

@@ -42,7 +42,7 @@ static void take_number(struct argp_state *state, const char *option, const char
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {
-  static const char *const passes[] = {"all", "derive", "expand", "gradient", "mean", "means", "optimizer", "simplify", "split", "unmap"};
+  static const char *const passes[] = {"all", "derive", "expand", "gradient", "mean", "means", "optimizer", "rescale", "simplify", "split", "unmap"};
   enum { N = sizeof passes / sizeof *passes };
   for (int i = 0; i < N; i++)
     if (!strcmp(passes[i], name)) return name;

@@ -57,7 +57,6 @@ static int64_t first_lost(const Hunt *h, const Tensor *t) {
   return -1;
 }
 
-static bool by_elements(const Inst *i) { return ir_op[i->op].cls != OPC_STRUCT || i->op == OP_select || i->op == OP_require; }
 
 /* An instruction is a source once, whatever the turn. */
 static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
@@ -67,7 +66,7 @@ static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t,
     if (h->origin.at[k].f == w->f && h->origin.at[k].v.id == id) return k + 1;
   Origin o = {.f = w->f, .v = {id}, .value = t->v[at]};
   if (i->op == OP_require) o.arg[0] = element(h, args[1], 0, at % width);
-  for (uint32_t k = 0; i->op != OP_require && args && by_elements(i) && k < i->nargs && k < 2; k++)
+  for (uint32_t k = 0; i->op != OP_require && args && ir_elementwise(i->op) && k < i->nargs && k < 2; k++)
     o.arg[k] = element(h, args[k], at / width, at % width);
   *vec_push(&h->origin) = o;
   return h->origin.n;
@@ -82,19 +81,19 @@ static uint32_t of_outputs(const Flow *body) {
 
 static uint32_t of_input(const Flow *w, uint32_t id) {
   const Flow *up = w->up;
-  uint32_t k = (uint32_t)ir_attr(w->f, &w->f->inst.at[id], 0);
+  uint32_t k = ir_number(w->f, &w->f->inst.at[id]);
   if (!up) return 0;
   const Inst *call = &up->f->inst.at[w->call];
-  if (call->op == OP_reversible && k >= (uint32_t)ir_attr(up->f, call, 0)) k -= (uint32_t)ir_attr(up->f, call, 0);
+  if (call->op == OP_reversible && k >= (uint32_t)ir_reversible_attr(up->f, call).states) k -= (uint32_t)ir_reversible_attr(up->f, call).states;
   uint32_t from = k < call->nargs ? up->now[ir_arg(up->f, call, k).id] : 0;
   if (!from && call->op == OP_ode) return of_outputs(w);
-  bool carried = call->op == OP_scan && k < (uint32_t)ir_attr(up->f, call, 1);
+  bool carried = call->op == OP_scan && k < ir_scan_shape(up->f, call).carry;
   return from || !carried ? from : w->now[w->f->out.at[k].id];
 }
 
 static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_t at) {
   const Inst *i = &w->f->inst.at[id];
-  uint32_t multi = ir_arg(w->f, i, 0).id, index = (uint32_t)ir_attr(w->f, i, 0);
+  uint32_t multi = ir_arg(w->f, i, 0).id, index = ir_number(w->f, i);
   const Flow *body = flow_of(h, ir_body(w->f, &w->f->inst.at[multi]));
   HnnOdeFailure failure = w->failure[multi];
   uint32_t made = body && index < body->f->out.n ? body->f->out.at[index].id : 0;
@@ -113,7 +112,7 @@ static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t
   int64_t width = t->type.lane ? h->samples : 1;
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t from = w->now[ir_arg(w->f, i, k).id];
-    if (from && (!by_elements(i) || lost(h, element(h, args[k], at / width, at % width)))) return from;
+    if (from && (!ir_elementwise(i->op) || lost(h, element(h, args[k], at / width, at % width)))) return from;
   }
   return 0;
 }
@@ -213,8 +212,8 @@ static void formula(const Origin *o, char *buf, size_t size) {
 
 static const char *requirement(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
-  int64_t about = ir_attr(o->f, i, 1);
-  if (ir_attr(o->f, i, 0) == CAUSE_NOT_CONVERGED)
+  int64_t about = ir_require_attr(o->f, i).about;
+  if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
   else
     snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
@@ -223,10 +222,10 @@ static const char *requirement(const Origin *o, char *buf, size_t size) {
 
 static const char *adaptive(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
-  const char *method = ir_method[ir_attr(o->f, i, 0)].name;
+  const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
   switch (o->failure) {
   case HNN_ODE_STEPS:
-    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_attr(o->f, i, 4), o->time);
+    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps, o->time);
     break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
@@ -265,14 +264,14 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   if (i->op == OP_require) return requirement(o, buf, size);
   if (i->op == OP_ode && o->failure) return adaptive(o, buf, size);
   if (i->op == OP_in) {
-    snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_attr(o->f, i, 0)].name, value_name(o->value));
+    snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
   if (i->op == OP_const || i->op == OP_table) {
     snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }
-  if (!by_elements(i)) {
+  if (!ir_elementwise(i->op)) {
     snprintf(what, sizeof what, "it gave %s", value_name(o->value));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
     snprintf(buf, size, "`%s` gave %s", *name ? name : shown((Op)i->op), value_name(o->value));
@@ -287,7 +286,7 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
 
 const char *origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
-  if (i->op == OP_require && ir_attr(o->f, i, 0) == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   switch (o->failure) {
   case HNN_ODE_STEPS: return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";

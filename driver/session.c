@@ -33,16 +33,9 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
 
 _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ((Session *)ctx)->diag); }
-
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   const Session *s = ctx;
   return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
-}
-
-static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
-  (void)ctx;
-  pass_pattern(f, e, x, out);
 }
 
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
@@ -100,7 +93,7 @@ static double loading_seconds(void) {
 
 static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at, .noverride = s->opt->override_.n, .table = look_into_table,
-                     .separable = separable, .decide = decide, .pattern = pattern, .ctx = s};
+                     .decide = decide, .ctx = s};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
                   : model_load(s->src, s->opt->file, &fo, s->diag);
   kept_put_model(s);

@@ -1,6 +1,7 @@
 /* Building the tree: constructors for the grammar, the limit on its depth, and ast_parse. */
 #include "frontend/parse.h"
 #include "frontend/synonym.h"
+#include "ir/num.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,14 +43,6 @@ Expr *ast_expr(Parser *ps, ExprKind kind, Span at) {
   return e;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t r = a % b;
-    a = b, b = r;
-  }
-  return a;
-}
-
 static bool times_ten(int64_t *n, int add) {
   if (*n > (INT64_MAX - add) / 10) return false;
   *n = *n * 10 + add;
@@ -84,7 +77,7 @@ static bool exact(const char *s, int64_t *num, int64_t *den) {
     else if (!times_ten(den, 0))
       return false;
   }
-  int64_t g = gcd(*num, *den);
+  int64_t g = num_gcd(*num, *den);
   *num /= g, *den /= g;
   return true;
 }

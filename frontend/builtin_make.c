@@ -25,8 +25,8 @@ Value bi_eye(Elab *E, const Builtin *b, Actuals *a) {
   (void)b;
   uint32_t n;
   if (!size_arg(E, &a->at[0], 2048, &n)) return POISON;
-  Value v = filled(E, 2, (uint32_t[]){n, n}, number_of(0));
-  for (uint32_t i = 0; i < n; i++) ((Num *)v.array->at)[i * n + i] = number_of(1);
+  Value v = filled(E, 2, (uint32_t[]){n, n}, num_of(0));
+  for (uint32_t i = 0; i < n; i++) ((Num *)v.array->at)[i * n + i] = num_of(1);
   return v;
 }
 
@@ -34,11 +34,11 @@ Value bi_omega(Elab *E, const Builtin *b, Actuals *a) {
   (void)b;
   uint32_t n;
   if (!size_arg(E, &a->at[0], 1024, &n)) return POISON;
-  Value v = filled(E, 2, (uint32_t[]){2 * n, 2 * n}, number_of(0));
+  Value v = filled(E, 2, (uint32_t[]){2 * n, 2 * n}, num_of(0));
   Num *at = (Num *)v.array->at;
   for (uint32_t i = 0; i < n; i++) {
-    at[i * 2 * n + n + i] = number_of(1);
-    at[(n + i) * 2 * n + i] = number_of(-1);
+    at[i * 2 * n + n + i] = num_of(1);
+    at[(n + i) * 2 * n + i] = num_of(-1);
   }
   return v;
 }
@@ -47,7 +47,7 @@ Value bi_omega(Elab *E, const Builtin *b, Actuals *a) {
 Value bi_fill(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t rank, dim[IR_MAX_RANK];
   if (a->n == 1)
-    return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, number_of(b->op)) : POISON;
+    return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, num_of(b->op)) : POISON;
   int64_t total = 1;
   for (rank = 0; rank < a->n; rank++) {
     if (rank == IR_MAX_RANK) {
@@ -60,7 +60,7 @@ Value bi_fill(Elab *E, const Builtin *b, Actuals *a) {
       return POISON;
     }
   }
-  return filled(E, rank, dim, number_of(b->op));
+  return filled(E, rank, dim, num_of(b->op));
 }
 
 Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
@@ -73,14 +73,11 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
       return POISON;
     }
   if (!size_arg(E, &a->at[2], ELAB_ELEMENTS, &n)) return POISON;
-  Num lo = a->at[0].v.num, hi = a->at[1].v.num, span, step, x;
+  Num lo = a->at[0].v.num, hi = a->at[1].v.num, span = num_apply(OP_sub, hi, lo);
   Value v = filled(E, 1, &n, lo);
-  number_op(OPR_SUB, hi, lo, &span);
   for (uint32_t i = 1; i < n; i++) {
-    number_op(OPR_MUL, span, number_of(i), &step);
-    number_op(OPR_DIV, step, number_of(n - 1), &step);
-    number_op(OPR_ADD, lo, step, &x);
-    ((Num *)v.array->at)[i] = i == n - 1 ? hi : x;
+    Num step = num_apply(OP_div, num_apply(OP_mul, span, num_of(i)), num_of(n - 1));
+    ((Num *)v.array->at)[i] = i == n - 1 ? hi : num_apply(OP_add, lo, step);
   }
   return v;
 }

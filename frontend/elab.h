@@ -16,6 +16,7 @@
 #include "frontend/ast.h"
 #include "frontend/model.h"
 #include "ir/field.h"
+#include "ir/num.h"
 
 enum {
   ELAB_ERRORS = 100,             /* enough of them to stop */
@@ -44,7 +45,6 @@ typedef enum VKind {
   V_REPORT, V_FIELD
 } VKind;
 
-typedef struct Num { double v; int64_t num, den; } Num;      /* exact when den > 0 */
 typedef struct Array { uint32_t rank, dim[IR_MAX_RANK], n; const Num *at; } Array;   /* rank >= 1 */
 
 struct Value {
@@ -259,9 +259,6 @@ const char *value_text(Elab *E, Value v);                 /* for labels: "real[2
 const char *value_kind(Elab *E, Value v);                 /* the same, but "a number", "a truth value" */
 const char *value_shown(Elab *E, Value v);                /* short static values themselves: 2.5, [1, 2] */
 bool value_equal(Value a, Value b);
-bool number_op(Opr op, Num a, Num b, Num *out);              /* + - * / ^, exact where it fits */
-Num number_neg(Num a);
-Num number_of(double v);
 
 /* ---- elab_diag.c: messages ---------------------------------------------------------------------------- */
 
@@ -417,7 +414,6 @@ const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
 bool exact_value(Value v);                                /* static, and nothing in it was rounded */
 bool exact_whole(Value v);                                /* integers, so small that sums of products are exact */
 bool exact_table(const Array *a);                         /* numbers that a table of doubles holds */
-bool exact_result(Op op, Value a, Value b, Value r);      /* r = op(a, b) was not rounded */
 Value exact_const(Elab *E, Global *g);
 
 /* ---- builtin*.c ---------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (!live[id]) continue;
-    const Input *in = i->op == OP_in ? &f->in.at[ir_attr(f, i, 0)] : NULL;
+    const Input *in = i->op == OP_in ? &f->in.at[ir_number(f, i)] : NULL;
     map[id] = in ? ir_input(&b, in->kind == IN_STATE ? in->name : NULL, in->kind, g->in.n, in->type)
                  : ir_copy_inst(&b, f, (Val){id}, map);
   }

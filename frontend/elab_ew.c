@@ -25,44 +25,13 @@ static Level *deeper(Level *a, Level *b) {
 /* ---- static values --------------------------------------------------------------------------------------
  */
 
-static Num apply(Op op, Num a, Num b) {
-  Num r;
-  switch (op) {
-  case OP_add:
-    number_op(OPR_ADD, a, b, &r);
-    return r;
-  case OP_sub:
-    number_op(OPR_SUB, a, b, &r);
-    return r;
-  case OP_mul:
-    number_op(OPR_MUL, a, b, &r);
-    return r;
-  case OP_div:
-    number_op(OPR_DIV, a, b, &r);
-    return r;
-  case OP_pow:
-    number_op(OPR_POW, a, b, &r);
-    return r;
-  case OP_neg:
-    return number_neg(a);
-  case OP_abs:
-    return a.v < 0 ? number_neg(a) : a;
-  case OP_min:
-    return b.v < a.v || isnan(b.v) ? b : a;
-  case OP_max:
-    return b.v > a.v || isnan(b.v) ? b : a;
-  default:
-    return number_of(ir_eval_scalar(op, a.v, b.v));
-  }
-}
-
 static Num element(Value v, uint32_t i) { return v.kind == V_NUM ? v.num : v.array->at[i]; }
 
 static Value static_op(Elab *E, Op op, Value a, Value b) {
-  if (a.kind == V_NUM && b.kind == V_NUM) return (Value){.kind = V_NUM, .num = apply(op, a.num, b.num)};
+  if (a.kind == V_NUM && b.kind == V_NUM) return (Value){.kind = V_NUM, .num = num_apply(op, a.num, b.num)};
   const Array *like = a.kind == V_ARRAY ? a.array : b.array;
   Num *v = ARENA_ARRAY(E->mem, Num, like->n + 1);
-  for (uint32_t i = 0; i < like->n; i++) v[i] = apply(op, element(a, i), element(b, i));
+  for (uint32_t i = 0; i < like->n; i++) v[i] = num_apply(op, element(a, i), element(b, i));
   return value_array(E, like->rank, like->dim, v);
 }
 
@@ -168,7 +137,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   }
   if (now(op, a, b)) {
     Value r = compute(E, op, a, b);
-    if (!E->exact || exact_result(op, a, b, r)) return r;
+    if (!E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
 }
@@ -184,7 +153,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   }
   if (now(op, v, v)) {
     Value r = compute(E, op, v, v);
-    if (!E->exact || exact_result(op, v, v, r)) return r;
+    if (!E->exact || (exact_value(v) && exact_value(r))) return r;
   }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_emit(elab_at(E, at), op, &x, 1, NULL, 0, NULL));

@@ -66,24 +66,24 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   case OP_reshape:
     return *element = e, true;
   case OP_slice:
-    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1) + at[ir_attr(f, i, 0)] * ir_attr(f, i, 3);
+    at[ir_slice_attr(f, i).axis] = ir_slice_attr(f, i).start + at[ir_slice_attr(f, i).axis] * ir_slice_attr(f, i).step;
     break;
   case OP_take:
-    at[ir_attr(f, i, 0)] = ir_attr(f, i, 1 + (uint32_t)at[ir_attr(f, i, 0)]);
+    at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]];
     break;
   case OP_expand: {
-    int axis = (int)ir_attr(f, i, 0);
+    int axis = (int)ir_expand_attr(f, i).axis;
     memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));
     break;
   }
   case OP_transpose: {
     int64_t to[IR_MAX_RANK];
-    for (int k = 0; k < out.rank; k++) to[ir_attr(f, i, (uint32_t)k)] = at[k];
+    for (int k = 0; k < out.rank; k++) to[ir_list(f, i).at[k]] = at[k];
     memcpy(at, to, sizeof *at * out.rank);
     break;
   }
   case OP_concat: {
-    int64_t axis = ir_attr(f, i, 0);
+    int64_t axis = ir_concat_attr(f, i).axis;
     uint32_t k = 0;
     while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis])
       at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];

@@ -221,8 +221,8 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
   for (uint32_t i = 0; i < l->n; i++) {
     Num *v = ARENA_ARRAY(E->mem, Num, w * n);
-    for (uint32_t j = 0; j < w * n; j++) v[j] = number_of(0);
-    for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = number_of(1);
+    for (uint32_t j = 0; j < w * n; j++) v[j] = num_of(0);
+    for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = num_of(1);
     turn[i] = value_array(E, width ? 2 : 1, width ? dim : dim + 1, v);
   }
   Val one = elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at);

@@ -114,9 +114,9 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   Fn *f = l->fn;
   uint32_t *to = base_realloc(NULL, sizeof *to * (f->in.n + 1));
   for (uint32_t i = 0; i < first; i++) to[i] = i;
-  for (uint32_t k = 0; k < l->walked.n; k++) to[ir_attr(f, ir_inst(f, l->walked.at[k].inner), 0)] = first + k;
+  for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
   for (uint32_t k = 0; k < l->captures.n; k++)
-    to[ir_attr(f, ir_inst(f, l->captures.at[k].inner), 0)] = first + l->walked.n + k;
+    to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
   reorder(f, to);
   free(to);
 }
@@ -303,7 +303,7 @@ void scratch_begin(Elab *E, Scratch *s) {
 static bool plain(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_integrate || i->op == OP_ode || ir_op[i->op].flags & OPF_DERIV) return false;
+    if (i->op == OP_integrate || i->op == OP_ode || ir_has(i->op, OPF_DERIV)) return false;
     if (i->sub && !plain(ir_body(f, i))) return false;
   }
   return true;
@@ -314,7 +314,7 @@ static Value from_tensor(Elab *E, const Tensor *t) {
   if (t->type.dt == DT_BOOL && t->type.rank == 0) return value_bool(t->v[0] != 0);
   if (t->type.rank == 0) return value_num(t->v[0]);
   Num *at = ARENA_ARRAY(E->mem, Num, n + 1);
-  for (uint32_t i = 0; i < n; i++) at[i] = number_of(t->v[i]);
+  for (uint32_t i = 0; i < n; i++) at[i] = num_of(t->v[i]);
   return value_array(E, t->type.rank, t->type.dim, at);
 }
 

@@ -1,8 +1,9 @@
 /* jacobian(f)(x, ...), hessian(f)(x, ...): matrices of derivatives by the joined arguments; and nonzeros(...) of them: a
  * vector of the elements that may differ from zero, in the order of rows. Which these are must be known here, since
- * their number is a shape: FrontOptions.pattern finds it. They are taken out of the `jac` of the whole matrix,
+ * their number is a shape: pass_pattern finds it. They are taken out of the `jac` of the whole matrix,
  * which is then never made (passes/jacobian.c). */
 #include "frontend/elab_deriv.h"
+#include "passes/passes.h"
 
 #include <string.h>
 
@@ -88,8 +89,7 @@ static Value hessian_apply(Elab *E, const Func *f, const Actuals *a) {
 static void find(Elab *E, Val e, Val x, Pattern *p) {
   uint32_t rows = elab_type(E, e).dim[0], cols = (uint32_t)type_count(elab_type(E, x));
   if (!elab_reaches(E->level->fn, e, x)) pattern_init(p, rows, cols, 0);
-  else if (E->o->pattern) E->o->pattern(E->o->ctx, E->level->fn, e, x, p);
-  else pattern_dense(p, rows, cols);
+  else pass_pattern(E->level->fn, e, x, p);
 }
 
 /* For the exports that return v: the header has the rows and columns. */

@@ -76,7 +76,7 @@ void moved_only(Elab *E, Train *t, Value v, Span at) {
 static const char *no_derivative(const Fn *f) {
   bool *from = base_realloc(NULL, f->inst.n);
   for (uint32_t id = 0; id < f->inst.n; id++)
-    from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_attr(f, &f->inst.at[id], 0)].kind == IN_PARAM;
+    from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
   const char *what = elab_no_derivative(f, f->out.at[0], from);
   free(from);
   return what;

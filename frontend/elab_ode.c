@@ -40,9 +40,9 @@ static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
   uint8_t any = 0;
   for (uint32_t k = 0; k < i->nargs; k++) any |= at[ir_arg(f, i, k).id];
   if (i->op == OP_ode) return any ? any | REACHED | BY_ODE : 0;
-  if (i->op == OP_scan && ir_attr(f, i, 6)) return any ? any | REACHED | BY_SECTION : 0;
-  if (i->op == OP_scan) return loop(f, i, at, (uint32_t)ir_attr(f, i, 1));
-  if (i->op == OP_integrate) return any | loop(f, i, at, (uint32_t)ir_attr(f, i, 1));
+  if (i->op == OP_scan && ir_scan_shape(f, i).converge) return any ? any | REACHED | BY_SECTION : 0;
+  if (i->op == OP_scan) return loop(f, i, at, ir_scan_shape(f, i).carry);
+  if (i->op == OP_integrate) return any | loop(f, i, at, (uint32_t)ir_integrate_attr(f, i).states);
   return any;
 }
 
@@ -51,7 +51,7 @@ static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     at[id] = through(f, i, at);
-    if (in && i->op == OP_in) at[id] = in[ir_attr(f, i, 0)];
+    if (in && i->op == OP_in) at[id] = in[ir_number(f, i)];
     if (from && from[id]) at[id] = REACHED;
   }
 }

@@ -4,6 +4,7 @@
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
 #include "frontend/elab_traj.h"
+#include "passes/passes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -267,7 +268,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
 }
 
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
-  if (!ir_method[p->m].separable || !E->o->separable || E->o->separable(E->o->ctx, l->fn)) return true;
+  if (!ir_method[p->m].separable || pass_separable(l->fn, E->diag)) return true;
   DiagMsg *m = elab_error(E, p->method->at,
                           "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not",
                           ir_method[p->m].name, p->given->name);
@@ -329,7 +330,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   }
   uint32_t n = (uint32_t)(steps / every) + 1;
   Num *t = ARENA_ARRAY(E->mem, Num, n);
-  for (uint32_t i = 0; i < n; i++) t[i] = number_of(start + dt * (double)(i * every));
+  for (uint32_t i = 0; i < n; i++) t[i] = num_of(start + dt * (double)(i * every));
   *out = value_array(E, 1, &n, t).array;
   return true;
 }

@@ -1,104 +1,14 @@
-/* Static values: exact numbers, arrays of them, and how values are described to the user.
- *
- * A number carries its f64 and, while it fits, the exact rational: num/den in lowest terms, den > 0.
- * The f64 of an exact number is the nearest one to num/den whenever both fit a double. */
+/* Static values: numbers (ir/num.h), arrays of them, and how values are described to the user. */
 #include "frontend/elab.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t t = a % b;
-    a = b;
-    b = t;
-  }
-  return a < 0 ? -a : a;
-}
-
-static Num inexact(double v) { return (Num){v, 0, 0}; }
-
-static bool safe(int64_t x) { return x > -((int64_t)1 << 53) && x < (int64_t)1 << 53; }
-
-static Num exact(int64_t num, int64_t den, double v) {
-  if (den == 0) return inexact(v);
-  if (num == INT64_MIN || den == INT64_MIN) return inexact(v);
-  if (den < 0) num = -num, den = -den;
-  int64_t g = gcd(num, den);
-  if (g > 1) num /= g, den /= g;
-  return (Num){safe(num) && safe(den) ? (double)num / (double)den : v, num, den};
-}
-
-Num number_of(double v) {
-  if (v == floor(v) && fabs(v) < 9007199254740992.0) return (Num){v, (int64_t)v, 1};
-  return inexact(v);
-}
-
-Num number_neg(Num a) { return (Num){-a.v, -a.num, a.den}; }
-
-static bool mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-
-static Num num_add(Num a, Num b) {
-  int64_t x, y, n, d;
-  double v = a.v + b.v;
-  if (a.den && b.den && mul(a.num, b.den, &x) && mul(b.num, a.den, &y) && !__builtin_add_overflow(x, y, &n) &&
-      mul(a.den, b.den, &d))
-    return exact(n, d, v);
-  return inexact(v);
-}
-
-static Num num_mul(Num a, Num b) {
-  int64_t n, d;
-  double v = a.v * b.v;
-  if (a.den && b.den && mul(a.num, b.num, &n) && mul(a.den, b.den, &d)) return exact(n, d, v);
-  return inexact(v);
-}
-
-static Num num_div(Num a, Num b) {
-  int64_t n, d;
-  double v = a.v / b.v;
-  if (a.den && b.den && b.num && mul(a.num, b.den, &n) && mul(a.den, b.num, &d)) return exact(n, d, v);
-  return inexact(v);
-}
-
-static Num num_pow(Num a, Num b) {
-  double v = pow(a.v, b.v);
-  if (b.den != 1 || !a.den || b.num > 4096 || b.num < -4096) return inexact(v);
-  Num r = {1, 1, 1};
-  for (int64_t k = b.num < 0 ? -b.num : b.num; k > 0 && r.den; k--) r = num_mul(r, a);
-  if (r.den && b.num < 0) r = num_div((Num){1, 1, 1}, r);
-  return r.den ? r : inexact(v);
-}
-
-bool number_op(Opr op, Num a, Num b, Num *out) {
-  switch (op) {
-  case OPR_ADD:
-    *out = num_add(a, b);
-    return true;
-  case OPR_SUB:
-    *out = num_add(a, number_neg(b));
-    return true;
-  case OPR_MUL:
-    *out = num_mul(a, b);
-    return true;
-  case OPR_DIV:
-    *out = num_div(a, b);
-    return true;
-  case OPR_POW:
-    *out = num_pow(a, b);
-    return true;
-  default:
-    return false;
-  }
-}
-
 /* ---- making values ------------------------------------------------------------------------------- */
 
-Value value_num(double v) { return (Value){.kind = V_NUM, .num = number_of(v)}; }
+Value value_num(double v) { return (Value){.kind = V_NUM, .num = num_of(v)}; }
 Value value_exact(int64_t num, int64_t den) {
-  return (Value){.kind = V_NUM, .num = exact(num, den, (double)num / (double)den)};
+  return (Value){.kind = V_NUM, .num = num_ratio(num, den)};
 }
 Value value_bool(bool b) { return (Value){.kind = V_BOOL, .b = b}; }
 Value value_func(const Func *f) { return (Value){.kind = V_FUNC, .func = f}; }

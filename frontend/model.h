@@ -210,15 +210,9 @@ typedef struct FrontOptions {
                                 NULL: the copies built into the program */
   /* Looks into a data file (runtime's reader). False + a message when it cannot. */
   bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);
-  /* Whether the rates (dq, dp) of a Hamiltonian separate: dq free of q and dp of p. rates: q, p, t,
-   * captured values -> dq, dp, with derivatives still as operators. NULL: not asked. */
-  bool (*separable)(void *ctx, const Fn *rates);
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);
-  /* Which elements of e may depend on which of x, values of f, with derivatives still as operators; initializes
-   * *out. NULL: not asked, all do. */
-  void (*pattern)(void *ctx, const Fn *f, Val e, Val x, Pattern *out);
   void *ctx;
 } FrontOptions;
 

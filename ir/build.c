@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t h, uint64_t x) {
   return h ^ h >> 29;
 }
 
-static bool numbered(Op op) { return op != OP_id && op != OP_barrier && op != OP_none && !(ir_op[op].flags & OPF_IMPURE); }
+static bool numbered(Op op) { return op != OP_id && op != OP_barrier && op != OP_none && !ir_has(op, OPF_IMPURE); }
 
 static uint64_t key_hash(const Cand *c, uint32_t sub) {
   uint64_t h = mix(c->op, sub);
@@ -101,7 +101,7 @@ static Val append(Build *b, const Cand *c, uint32_t sub) {
 
 /* Constants second, else the older value first. */
 static void order_operands(const Build *b, Op op, Val *args) {
-  if (!(ir_op[op].flags & OPF_COMM)) return;
+  if (!ir_has(op, OPF_COMM)) return;
   bool c0 = ir_is_const(b->f, args[0], NULL), c1 = ir_is_const(b->f, args[1], NULL);
   if (c0 != c1 ? c0 : args[0].id > args[1].id) {
     Val t = args[0];

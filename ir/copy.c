@@ -56,7 +56,7 @@ Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map) {
   b->role = (Role)i.role;
   b->of = (Op)i.of;
   if (i.op == OP_table) {
-    const Table *t = &from->table.at[ir_attr(from, &i, 0)];
+    const Table *t = &from->table.at[ir_table_attr(from, &i).table];
     w = ir_table(b, t->type, t->v);
   } else {
     w = copy_plain(b, from, &i, map);
@@ -84,7 +84,7 @@ void ir_inline(Build *b, const Fn *callee, const Val *args, Val *out) {
     map[id] = VAL_NONE;
     if (!live[id]) continue;
     if (i->op == OP_in) {
-      uint32_t k = (uint32_t)ir_attr(callee, i, 0);
+      uint32_t k = ir_number(callee, i);
       map[id] = bind(b, callee, k, args[k]);
     } else {
       map[id] = ir_copy_inst(b, callee, (Val){id}, map);

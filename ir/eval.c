@@ -14,8 +14,8 @@ typedef const EvalEnv ElemEnv;
 
 /* ---- elementwise ops, from the table ---- */
 
-#define EW1(name, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
-#define EW2(name, flags, eval, ...) static double value_##name(double a, double b) { return eval; }
+#define EW1(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
+#define EW2(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { return eval; }
 #define CMP(name, eval) static double value_##name(double a, double b) { return eval; }
 #define LOG(name, arity, eval) static double value_##name(double a, double b) { (void)b; return eval; }
 #include "ir/ops.def"
@@ -77,23 +77,26 @@ static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, co
 /* ---- leaves ---- */
 
 static bool eval_const(Node *n) {
+  const_attr attr = const_attr_at(n->attr);
   double v;
-  memcpy(&v, &n->attr[0], sizeof v);
+  memcpy(&v, &attr.bits, sizeof v);
   for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = v;
   return true;
 }
 
 static bool eval_table(Node *n) {
-  const Table *t = &n->f->table.at[n->attr[0]];
+  table_attr attr = table_attr_at(n->attr);
+  const Table *t = &n->f->table.at[attr.table];
   memcpy(n->out->v, t->v, (size_t)type_count(t->type) * sizeof(double));
   return true;
 }
 
 static bool eval_rand(Node *n) {
+  rand_attr attr = rand_attr_at(n->attr);
   const EvalEnv *env = n->run->env;
   if (!env || !env->draw) return eval_fail(n->run, "`rand` without a generator");
   uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
-  env->draw((int)n->attr[0], env->seed, env->sample0, n->run->B, (uint32_t)n->attr[1], counter,
+  env->draw((int)attr.kind, env->seed, env->sample0, n->run->B, (uint32_t)attr.site, counter,
             type_count(n->i->type), n->out->v);
   return true;
 }
@@ -149,22 +152,23 @@ static void unpack(Node *n, const double *out, uint32_t states, int64_t ntimes) 
 }
 
 static bool eval_ode(Node *n) {
+  ode_attr attr = ode_attr_at(n->attr);
   const EvalEnv *env = n->run->env;
   if (!env || !env->ode) return eval_fail(n->run, "`ode` without a stepper");
-  uint32_t states = (uint32_t)n->attr[1];
+  uint32_t states = (uint32_t)attr.states;
   const Tensor *times = n->args[states];
   int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
   Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states};
-  HnnOde o = {.method = (int32_t)n->attr[0],
+  HnnOde o = {.method = (int32_t)attr.method,
               .f64 = 1,
               .lanes = (int32_t)lanes,
               .ntimes = (int32_t)times->type.dim[0],
               .times = times->v,
-              .max_steps = (int32_t)n->attr[4],
+              .max_steps = (int32_t)attr.max_steps,
               .rates = rates,
               .ctx = &r};
-  memcpy(&o.rtol, &n->attr[2], sizeof o.rtol);
-  memcpy(&o.atol, &n->attr[3], sizeof o.atol);
+  memcpy(&o.rtol, &attr.rtol, sizeof o.rtol);
+  memcpy(&o.atol, &attr.atol, sizeof o.atol);
   size_t total = 0;
   for (uint32_t k = 0; k < states; k++) total += elem_total(n->args[k], n->run->B);
   o.dim = (int32_t)(total / (size_t)lanes);

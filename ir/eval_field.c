@@ -52,15 +52,16 @@ static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, co
 
 static bool eval_const(Node *n) {
   double v;
-  memcpy(&v, &n->attr[0], sizeof v);
-  Elem x = field_const(n->run->env, v, n->attr[1], n->attr[2]);
+  const_attr attr = const_attr_at(n->attr);
+  memcpy(&v, &attr.bits, sizeof v);
+  Elem x = field_const(n->run->env, v, attr.num, attr.den);
   for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = x;
   return true;
 }
 
 /* The builder does not fold tables: their elements are no constants of the environment. */
 static bool eval_table(Node *n) {
-  const Table *t = &n->f->table.at[n->attr[0]];
+  const Table *t = &n->f->table.at[table_attr_at(n->attr).table];
   for (int64_t e = type_count(t->type); e-- > 0;) n->out->v[e] = field_table(n->run->env, t->v[e]);
   return true;
 }
@@ -68,9 +69,10 @@ static bool eval_table(Node *n) {
 static bool eval_rand(Node *n) {
   int64_t B = n->run->B;
   Elem counter = n->i->nargs ? n->arg[0]->v[0] : (Elem){0, 0};
-  uint64_t tag = (uint64_t)n->attr[1] * OP_count + OP_rand;
+  rand_attr attr = rand_attr_at(n->attr);
+  uint64_t tag = (uint64_t)attr.site * OP_count + OP_rand;
   for (int64_t e = type_count(n->i->type) * B; e-- > 0;)
-    n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)n->attr[0] << 63), counter, (Elem){(uint64_t)e, 0});
+    n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)attr.kind << 63), counter, (Elem){(uint64_t)e, 0});
   return true;
 }
 

@@ -98,7 +98,7 @@ static void slots_destroy(Slot *slot, const Fn *f) {
 
 static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
   s->nresults = ir_result_count(f, i);
-  if (!(ir_op[i->op].flags & OPF_MULTI)) {
+  if (!ir_has((Op)i->op, OPF_MULTI)) {
     s->t = eval_tensor(i->type, r->B);
     return;
   }
@@ -145,7 +145,7 @@ static bool eval_body(Run *r, const Fn *f, const ElemTensor *in, Slot *slot, con
     const Inst *i = &f->inst.at[id];
     if (wanted && !wanted[id]) continue;
     if (i->op == OP_in) {
-      slot[id].t = in[ir_attr(f, i, 0)];
+      slot[id].t = in[ir_number(f, i)];
       slot[id].borrowed = true;
       if (!elem_check(r, f, id, &slot[id].t, NULL)) return false;
       continue;

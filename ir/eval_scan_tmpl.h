@@ -1,22 +1,21 @@
 /* Ops with sub-functions of the evaluators. A turn's inputs borrow what they can; its outputs are freed
  * or moved before the next turn. See eval.h. */
 
-enum { SCAN_N, SCAN_CARRY, SCAN_XS, SCAN_YS, SCAN_ZS, SCAN_REVERSE, SCAN_CONVERGE };
-
 /* Takes the outputs of one turn over: carries replace, ys are stacked, zs added. True: converged. */
 static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
   int64_t B = n->run->B;
-  bool still = n->attr[SCAN_CONVERGE] == 1;
+  scan_attr scan = scan_attr_at(n->attr);
+  bool still = scan.converge == 1;
   for (uint32_t k = 0; k < n->nresults; k++) {
     size_t size = elem_total(&out[k], B);
-    if (k < n->attr[SCAN_CARRY]) {
+    if (k < scan.carry) {
       still = still && elem_settled(&n->results[k], &out[k], B);
       free(n->results[k].v);
       n->results[k] = out[k];
       continue;
     }
     Elem *to = n->results[k].v;
-    if (k < n->attr[SCAN_CARRY] + n->attr[SCAN_YS])
+    if (k < scan.carry + scan.ys)
       memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
     else
       for (size_t e = 0; e < size; e++) to[e] = elem_apply(n->run, OP_add, to[e], out[k].v[e]);
@@ -26,7 +25,8 @@ static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
 }
 
 static void bind_turn(const Node *n, ElemTensor *in, int64_t turn) {
-  int64_t carry = n->attr[SCAN_CARRY], seq = carry + n->attr[SCAN_XS];
+  scan_attr scan = scan_attr_at(n->attr);
+  int64_t carry = scan.carry, seq = carry + scan.xs;
   for (uint32_t k = 0; k < n->i->nargs; k++) {
     in[k] = k < carry ? n->results[k] : *n->args[k];
     if (k < carry || k >= seq) continue;
@@ -37,7 +37,7 @@ static void bind_turn(const Node *n, ElemTensor *in, int64_t turn) {
 
 /* Whether carry 0 lets another turn begin. */
 static bool goes_on(const Node *n) {
-  if (n->attr[SCAN_CONVERGE] != 2) return true;
+  if (scan_attr_at(n->attr).converge != 2) return true;
   for (size_t e = 0; e < elem_total(&n->results[0], n->run->B); e++)
     if (elem_on(n->results[0].v[e])) return true;
   return false;
@@ -45,14 +45,14 @@ static bool goes_on(const Node *n) {
 
 static bool eval_scan(Node *n) {
   const Fn *body = ir_body(n->f, n->i);
-  int64_t turns = n->attr[SCAN_N];
+  scan_attr scan = scan_attr_at(n->attr);
   bool ok = true, done = false;
   ElemTensor *in = base_realloc(NULL, (n->i->nargs + 1) * sizeof *in);
   ElemTensor *out = base_realloc(NULL, (n->nresults + 1) * sizeof *out);
-  for (uint32_t k = 0; k < n->attr[SCAN_CARRY]; k++)
+  for (uint32_t k = 0; k < scan.carry; k++)
     memcpy(n->results[k].v, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof(Elem));
-  for (int64_t t = 0; t < turns && ok && !done && goes_on(n); t++) {
-    int64_t turn = n->attr[SCAN_REVERSE] ? turns - 1 - t : t;
+  for (int64_t t = 0; t < scan.n && ok && !done && goes_on(n); t++) {
+    int64_t turn = scan.reverse ? scan.n - 1 - t : t;
     bind_turn(n, in, turn);
     ok = eval_fn(n->run, body, in, out);
     if (ok) done = take_turn(n, out, turn);
@@ -92,7 +92,8 @@ static bool eval_root(Node *n) {
 }
 
 static bool eval_proj(Node *n) {
-  const ElemTensor *t = &n->results[n->attr[0]];
+  proj_attr attr = proj_attr_at(n->attr);
+  const ElemTensor *t = &n->results[attr.index];
   memcpy(n->out->v, t->v, elem_total(t, n->run->B) * sizeof(Elem));
   return true;
 }

@@ -34,7 +34,8 @@ static bool eval_transpose(Node *n) {
 }
 
 static bool eval_expand(Node *n) {
-  Axis a = axis_of(n->i->type, n->attr[0]);
+  expand_attr attr = expand_attr_at(n->attr);
+  Axis a = axis_of(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -43,8 +44,9 @@ static bool eval_expand(Node *n) {
 }
 
 static bool eval_slice(Node *n) {
-  Axis a = axis_of(n->arg[0]->type, n->attr[0]);
-  int64_t start = n->attr[1], size = n->attr[2], step = n->attr[3];
+  slice_attr attr = slice_attr_at(n->attr);
+  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  int64_t start = attr.start, size = attr.n, step = attr.step;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -54,8 +56,9 @@ static bool eval_slice(Node *n) {
 }
 
 static bool eval_unslice(Node *n) {
-  Axis a = axis_of(n->arg[0]->type, n->attr[0]);
-  int64_t start = n->attr[1], step = n->attr[2], total = n->attr[3];
+  unslice_attr attr = unslice_attr_at(n->attr);
+  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  int64_t start = attr.start, step = attr.step, total = attr.total;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -65,10 +68,11 @@ static bool eval_unslice(Node *n) {
 }
 
 static bool eval_concat(Node *n) {
-  Axis to = axis_of(n->i->type, n->attr[0]);
+  concat_attr attr = concat_attr_at(n->attr);
+  Axis to = axis_of(n->i->type, attr.axis);
   int64_t start = 0;
   for (uint32_t p = 0; p < n->i->nargs; p++) {
-    Axis a = axis_of(n->args[p]->type, n->attr[0]);
+    Axis a = axis_of(n->args[p]->type, attr.axis);
     for (int64_t o = 0; o < a.outer; o++)
       for (int64_t e = 0; e < a.size * a.inner; e++)
         eval_move(n->run, n->out, (o * to.size + start) * a.inner + e, n->args[p], o * a.size * a.inner + e);
@@ -78,7 +82,8 @@ static bool eval_concat(Node *n) {
 }
 
 static bool eval_take(Node *n) {
-  Axis a = axis_of(n->arg[0]->type, n->attr[0]), to = axis_of(n->i->type, n->attr[0]);
+  take_attr attr = take_attr_at(n->attr);
+  Axis a = axis_of(n->arg[0]->type, attr.axis), to = axis_of(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
@@ -88,8 +93,9 @@ static bool eval_take(Node *n) {
 }
 
 static bool eval_put(Node *n) {
-  Axis a = axis_of(n->arg[0]->type, n->attr[0]);
-  int64_t w = eval_width(n->out, n->run->B) * a.inner, total = n->attr[1];
+  put_attr attr = put_attr_at(n->attr);
+  Axis a = axis_of(n->arg[0]->type, attr.axis);
+  int64_t w = eval_width(n->out, n->run->B) * a.inner, total = attr.total;
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++) {
       Elem *to = n->out->v + (o * total + n->attr[2 + k]) * w;
@@ -145,11 +151,12 @@ static bool eval_diagv(Node *n) {
 }
 
 static bool eval_tri(Node *n) {
+  tri_attr attr = tri_attr_at(n->attr);
   Type t = n->i->type;
   int64_t cols = t.dim[t.rank - 1], rows = t.dim[t.rank - 2], count = type_count(t);
   for (int64_t e = 0; e < count; e++) {
     int64_t j = e % cols, i = e / cols % rows;
-    if (n->attr[0] ? j >= i + n->attr[1] : j <= i + n->attr[1]) eval_move(n->run, n->out, e, n->arg[0], e);
+    if (attr.upper ? j >= i + attr.k : j <= i + attr.k) eval_move(n->run, n->out, e, n->arg[0], e);
   }
   return true;
 }
@@ -225,6 +232,7 @@ static void solve_column(Run *r, const Elem *a, int64_t da, Elem *x, int64_t dx,
 }
 
 static bool eval_trisolve(Node *n) {
+  trisolve_attr attr = trisolve_attr_at(n->attr);
   const ElemTensor *a = n->arg[0];
   Type t = n->i->type;
   int64_t w = eval_width(n->out, n->run->B), wa = eval_width(a, n->run->B), size = t.dim[0];
@@ -233,7 +241,7 @@ static bool eval_trisolve(Node *n) {
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < w; s++)
       solve_column(n->run, a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size,
-                   n->attr[0], n->attr[1]);
+                   attr.upper, attr.trans);
   return true;
 }
 
@@ -274,13 +282,14 @@ static void system_solve(Run *r, const System *s) {
 }
 
 static bool eval_solve(Node *n) {
+  solve_attr attr = solve_attr_at(n->attr);
   const ElemTensor *a = n->arg[0], *x = n->arg[1];
   Type t = n->i->type;
   int64_t B = n->run->B, w = eval_width(n->out, B), rows = t.dim[0], cols = t.rank == 2 ? t.dim[1] : 1;
   System s = {base_realloc(NULL, (size_t)(rows * (rows + cols)) * sizeof(Elem)), rows, rows + cols};
   for (int64_t lane = 0; lane < w; lane++) {
     for (int64_t i = 0; i < rows; i++) {
-      for (int64_t j = 0; j < rows; j++) s.at[i * s.width + j] = element(a, n->attr[0] ? j * rows + i : i * rows + j, lane, B);
+      for (int64_t j = 0; j < rows; j++) s.at[i * s.width + j] = element(a, attr.trans ? j * rows + i : i * rows + j, lane, B);
       for (int64_t c = 0; c < cols; c++) s.at[i * s.width + rows + c] = element(x, i * cols + c, lane, B);
     }
     system_solve(n->run, &s);

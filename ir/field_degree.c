@@ -107,8 +107,8 @@ static bool saturated(const Count *c) { return !(c->common < 1e290 && c->argumen
 /* Loops without carries are alike in all turns. */
 static void loop(Count *c, const Fn *f, const Inst *i, Degree *a, Degree *result, uint32_t nresults) {
   const Fn *body = ir_body(f, i);
-  int64_t turns = ir_attr(f, i, 0);
-  uint32_t carry = (uint32_t)ir_attr(f, i, 1);
+  int64_t turns = ir_scan_shape(f, i).n;
+  uint32_t carry = ir_scan_shape(f, i).carry;
   Degree *out = base_realloc(NULL, (body->out.n + 1) * sizeof *out);
   for (uint32_t k = 0; k < nresults; k++) result[k] = k < carry ? a[k] : (Degree){0, 0};
   for (int64_t t = 0; t < turns && !saturated(c); t++) {
@@ -141,13 +141,13 @@ static void instruction(Count *c, const Fn *f, uint32_t id, Slot *slot, const De
   double n = elements(c, i->type);
   Degree *a = base_realloc(NULL, (i->nargs + 1) * sizeof *a);
   for (uint32_t k = 0; k < i->nargs; k++) a[k] = slot[ir_arg(f, i, k).id].t;
-  if (i->op == OP_in) slot[id].t = in[ir_attr(f, i, 0)];
-  else if (i->op == OP_proj) slot[id].t = slot[ir_arg(f, i, 0).id].result[ir_attr(f, i, 0)];
+  if (i->op == OP_in) slot[id].t = in[ir_number(f, i)];
+  else if (i->op == OP_proj) slot[id].t = slot[ir_arg(f, i, 0).id].result[ir_number(f, i)];
   else if (i->op == OP_scan) {
     uint32_t results = ir_result_count(f, i);
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     loop(c, f, i, a, slot[id].result, results);
-  } else if (ir_op[i->op].flags & OPF_MULTI) {
+  } else if (ir_has(i->op, OPF_MULTI)) {
     uint32_t results = ir_result_count(f, i);    /* not to be evaluated */
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     for (uint32_t k = 0; k < results; k++) slot[id].result[k] = (Degree){INFINITY, 0};

@@ -86,11 +86,11 @@ static void learn(Pair *p, const Fn *f, double times) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     double v;
-    if (i->sub) learn(p, ir_body(f, i), i->op == OP_scan ? times * (double)ir_attr(f, i, 0) : times);
+    if (i->sub) learn(p, ir_body(f, i), i->op == OP_scan ? times * (double)ir_scan_shape(f, i).n : times);
     p->cost += times * (double)(2 + type_count(i->type) * p->lanes) * terms(f, i);
     if (i->op != OP_const) continue;
     memcpy(&v, &f->attr.at[i->attr], sizeof v);
-    field_const(&p->env, v, ir_attr(f, i, 1), ir_attr(f, i, 2));
+    field_const(&p->env, v, ir_const_attr(f, i).num, ir_const_attr(f, i).den);
   }
 }
 
@@ -278,7 +278,7 @@ static bool same_signature(const Fn *a, const Fn *b) {
 static bool sums_batch(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0)) || i->op == OP_rand) return true;
+    if (ir_sums_batch(f, i) || i->op == OP_rand) return true;
     if (i->sub && sums_batch(ir_body(f, i))) return true;
   }
   return false;

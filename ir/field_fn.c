@@ -110,14 +110,6 @@ static bool constant(FieldEnv *e, Op op, FieldElem a, FieldElem b, FieldElem *ou
   return *out = field_const(e, r.v, r.num, r.den), true;
 }
 
-static bool unknown(Op op) {
-  switch (op) {
-  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_atan2: case OP_powlog: case OP_powlog2: return true;
-  default: return false;
-  }
-}
-
 static bool equal(FieldEnv *e, FieldElem a, FieldElem b) {
   bool same = field_eq(a, b);
   e->unequal |= !same;
@@ -125,7 +117,7 @@ static bool equal(FieldEnv *e, FieldElem a, FieldElem b) {
 }
 
 static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
-  e->unknown |= unknown(op);
+  e->unknown |= ir_has(op, OPF_SLOW) && op != OP_pow;
   switch (op) {
   case OP_neg: return field_neg(a);
   case OP_abs: return sign(e, a) < 0 ? field_neg(a) : a;

@@ -81,7 +81,7 @@ static bool extreme(const Inst *i, double v) {
 static bool rounds(const Fn *f, const Inst *i) {
   switch (i->op) {
   case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_solve: case OP_table: return true;
-  case OP_const: return ir_attr(f, i, 2) <= 0;
+  case OP_const: return ir_const_attr(f, i).den <= 0;
   default: return ir_op[i->op].cls != OPC_STRUCT;
   }
 }
@@ -215,7 +215,7 @@ static double apart(const Tensor *x, const Tensor *y, uint32_t n, double *const 
 static bool iterates(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if ((i->op == OP_scan && ir_attr(f, i, 6)) || (i->sub && iterates(ir_body(f, i)))) return true;
+    if ((i->op == OP_scan && ir_scan_shape(f, i).converge) || (i->sub && iterates(ir_body(f, i)))) return true;
   }
   return false;
 }

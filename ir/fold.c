@@ -33,14 +33,14 @@ static bool is_finite(const Fn *f, Val x, int depth) {
   case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
   case OP_rand: return true;
   case OP_table:
-    t = &f->table.at[ir_attr(f, i, 0)];
+    t = &f->table.at[ir_table_attr(f, i).table];
     for (int64_t e = type_count(t->type); e-- > 0;)
       if (!isfinite(t->v[e])) return false;
     return true;
-  case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_unslice: case OP_take: case OP_diag:
-  case OP_diagv: case OP_tri: case OP_neg: case OP_abs: case OP_sign: case OP_relu: case OP_id:
+  case OP_put: return false;               /* it adds */
+  default:
+    if (!ir_has(i->op, OPF_VIEW | OPF_PLACES) && !(ir_op[i->op].cls == OPC_EW1 && ir_has(i->op, OPF_SIMPLE))) return false;
     return is_finite(f, ir_arg(f, i, 0), depth + 1);
-  default: return false;
   }
 }
 

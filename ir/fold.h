@@ -2,7 +2,7 @@
 #ifndef HNNC_IR_FOLD_H
 #define HNNC_IR_FOLD_H
 
-#include "ir/ir.h"
+#include "ir/num.h"
 
 typedef struct Cand {        /* an instruction about to be emitted; its arrays stay put meanwhile */
   Op op;
@@ -36,12 +36,6 @@ Val fold_zeros(Build *b, Type want);
 /* Whether 0 times x, or x - x, may be taken for 0: so it is, or x is finite whatever the numbers (literals, draws). */
 bool fold_vanishes(const Build *b, Val x);
 
-/* A number with its exact value, if known: num/den in lowest terms, den > 0; den = 0 if not. */
-typedef struct Num { double v; int64_t num, den; } Num;
-
-Num num_of(double v);
-Num num_ratio(int64_t num, int64_t den);                 /* den > 0 */
-Num num_apply(Op op, Num a, Num b);                      /* one elementwise op on reals to reals (num.c) */
 Val fold_splat(Build *b, Num n, Type want);              /* dims and lane of want */
 bool fold_is_splat(const Fn *f, Val v, Num *n);          /* a const, or a spread one */
 

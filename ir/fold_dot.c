@@ -95,7 +95,7 @@ static Val dot_transposed(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
   int label[IR_MAX_RANK];
   if (i->op != OP_transpose) return VAL_NONE;
-  for (int k = 0; k < d.n[w]; k++) label[ir_attr(b->f, i, (uint32_t)k)] = d.label[w][k];
+  for (int k = 0; k < d.n[w]; k++) label[ir_list(b->f, i).at[k]] = d.label[w][k];
   memcpy(d.label[w], label, (size_t)d.n[w] * sizeof label[0]);
   d.x[w] = ir_arg(b->f, i, 0);
   return emit_dot(b, &d);
@@ -104,8 +104,8 @@ static Val dot_transposed(Build *b, Dot d, int w) {
 static Val dot_expanded(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
   if (i->op != OP_expand) return VAL_NONE;
-  int at = (int)ir_attr(b->f, i, 0), o = 1 - w, label = d.label[w][at];
-  uint32_t size = (uint32_t)ir_attr(b->f, i, 1);
+  int at = (int)ir_expand_attr(b->f, i).axis, o = 1 - w, label = d.label[w][at];
+  uint32_t size = (uint32_t)ir_expand_attr(b->f, i).n;
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (other < 0 && d.lanes) return VAL_NONE;
   if (other >= 0 && out < 0 && !fold_unwritten(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
@@ -134,9 +134,9 @@ static Val dot_diagonal(Build *b, Dot d, int w) {
 static Val dot_padded(Build *b, Dot d, int w) {
   const Inst *i = operand(b, &d, w);
   if (i->op != OP_unslice || !fold_vanishes(b, d.x[1 - w])) return VAL_NONE;
-  int at = (int)ir_attr(b->f, i, 0), o = 1 - w, label = d.label[w][at];
-  uint32_t start = (uint32_t)ir_attr(b->f, i, 1), step = (uint32_t)ir_attr(b->f, i, 2),
-           total = (uint32_t)ir_attr(b->f, i, 3);
+  int at = (int)ir_unslice_attr(b->f, i).axis, o = 1 - w, label = d.label[w][at];
+  uint32_t start = (uint32_t)ir_unslice_attr(b->f, i).start, step = (uint32_t)ir_unslice_attr(b->f, i).step,
+           total = (uint32_t)ir_unslice_attr(b->f, i).total;
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (out >= 0 && (other >= 0 || d.lanes)) return VAL_NONE;
   d.x[w] = ir_arg(b->f, i, 0);

@@ -31,7 +31,7 @@ static uint32_t find_index(const int64_t *index, uint32_t n, int64_t what) {
 static Val take_of_take(Build *b, const Cand *c, Val x) {
   uint32_t n = c->nattr - 1, *index = base_realloc(NULL, n * sizeof *index);
   for (uint32_t k = 0; k < n; k++)
-    index[k] = (uint32_t)ir_attr(b->f, ir_inst(b->f, c->args[0]), (uint32_t)(1 + c->attr[1 + k]));
+    index[k] = (uint32_t)ir_list(b->f, ir_inst(b->f, c->args[0])).at[c->attr[1 + k]];
   Val v = ir_take(b, x, (int)c->attr[0], index, n);
   free(index);
   return v;
@@ -41,7 +41,7 @@ static Val take_of_take(Build *b, const Cand *c, Val x) {
 static Val take_of_put(Build *b, const Cand *c, Val x) {
   Type one = ir_type(b->f, x);
   uint32_t n = c->nattr - 1, size = one.dim[c->attr[0]];
-  const int64_t *put = b->f->attr.at + ir_inst(b->f, c->args[0])->attr + 2;
+  const int64_t *put = ir_list(b->f, ir_inst(b->f, c->args[0])).at;
   if (!ascending(put, size)) return VAL_NONE;
   uint32_t *index = base_realloc(NULL, n * sizeof *index);
   bool zero = false;
@@ -60,7 +60,7 @@ Val fold_take(Build *b, const Cand *c) {
   const Inst *i = ir_inst(b->f, c->args[0]);
   uint32_t n = c->nattr - 1;
   int64_t step;
-  bool same_axis = i->nattr && ir_attr(b->f, i, 0) == c->attr[0];
+  bool same_axis = i->nattr && ir_take_attr(b->f, i).axis == c->attr[0];
   Op op = (Op)i->op;
   Val x = i->nargs ? ir_arg(b->f, i, 0) : VAL_NONE;
   if (op == OP_put && same_axis) {

@@ -18,7 +18,7 @@ static Look look(const Build *b, Val v) {
   const Inst *i = ir_inst(b->f, v);
   Look l = {.op = (Op)i->op, .nattr = i->nattr, .type = i->type};
   if (i->nargs) l.x = ir_arg(b->f, i, 0), l.xtype = ir_type(b->f, l.x);
-  for (uint32_t k = 0; k < 4 && k < i->nattr; k++) l.a[k] = ir_attr(b->f, i, k);
+  for (uint32_t k = 0; k < 4 && k < i->nattr; k++) l.a[k] = ir_attrs(b->f, i).at[k];
   return l;
 }
 
@@ -218,7 +218,7 @@ static Val slice_of_take(Build *b, const Cand *c, Range r) {
   const Inst *i = ir_inst(b->f, c->args[0]);
   uint32_t *index = base_realloc(NULL, (size_t)r.n * sizeof *index);
   for (int64_t k = 0; k < r.n; k++)
-    index[k] = (uint32_t)ir_attr(b->f, i, (uint32_t)(1 + r.start + k * r.step));
+    index[k] = (uint32_t)ir_list(b->f, i).at[r.start + k * r.step];
   Val v = ir_take(b, ir_arg(b->f, i, 0), (int)c->attr[0], index, (uint32_t)r.n);
   free(index);
   return v;

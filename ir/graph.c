@@ -16,15 +16,15 @@ static void node(FILE *out, const Fn *f, const char *prefix, uint32_t id) {
   char buf[128];
   fprintf(out, "  %s_%u [label=\"", prefix, id);
   if (i->op == OP_in) {
-    escaped(out, f->in.at[ir_attr(f, i, 0)].name);
+    escaped(out, f->in.at[ir_number(f, i)].name);
   } else if (i->op == OP_const) {
     double v;
-    int64_t bits = ir_attr(f, i, 0);
+    int64_t bits = ir_const_attr(f, i).bits;
     memcpy(&v, &bits, sizeof v);
     fprintf(out, "%g", v);
   } else {
     fputs(ir_op[i->op].name, out);
-    if (i->op == OP_proj) fprintf(out, " %" PRId64, ir_attr(f, i, 0));
+    if (i->op == OP_proj) fprintf(out, " %" PRIu32, ir_number(f, i));
   }
   if (i->type.dt != DT_MULTI) fprintf(out, "\\n%s", type_text(i->type, f->f64, buf, sizeof buf));
   const char *colour = i->role == ROLE_ADJOINT   ? "mistyrose"

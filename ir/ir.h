@@ -13,8 +13,8 @@
 #ifndef HNNC_IR_H
 #define HNNC_IR_H
 
-#include "abi.h"
-#include "base.h"
+#include "ir/abi.h"
+#include "ir/base.h"
 
 /* ---- ops ---------------------------------------------------------------------------------------- */
 
@@ -25,24 +25,31 @@ typedef enum Op {
 #define CMP(name, ...) OP_##name,
 #define LOG(name, ...) OP_##name,
 #define ST(name, ...) OP_##name,
-#include "ops.def"
+#include "ir/ops.def"
   OP_count
 } Op;
 
-enum OpFlag { OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16 };
+enum OpTrait {               /* what each means: ops.def */
+  OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16, OPF_EACH = 32, OPF_SIMPLE = 64, OPF_SLOW = 128,
+  OPF_VIEW = 256, OPF_PLACES = 512, OPF_LINEAR = 1024
+};
 typedef enum OpClass { OPC_EW1, OPC_EW2, OPC_CMP, OPC_LOGIC, OPC_STRUCT } OpClass;
 
 typedef struct OpInfo {
   const char *name;
   OpClass cls;
   int8_t arity;              /* -1: any number */
-  uint8_t flags;
-  const char *attrs;         /* attribute names, see ops.def; "" for elementwise ops */
+  uint8_t cycles;            /* of elementwise ones */
+  uint16_t traits;           /* OpTrait */
+  uint8_t nattr;             /* attributes that have names */
+  const char *attributes;    /* these names: "(axis, start, n, step)", or NULL */
+  const char *list;          /* the name of what follows them, or NULL */
   bool has_sub;
 } OpInfo;
 
 extern const OpInfo ir_op[OP_count];
-bool ir_transcendental(Op op);           /* a function of many instructions, one after the other */
+static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; }         /* any of them */
+static inline bool ir_elementwise(unsigned op) { return ir_op[op].cls != OPC_STRUCT || ir_has(op, OPF_EACH); }
 Op ir_op_named(const char *name, size_t len);           /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
@@ -118,8 +125,29 @@ void ir_fn_destroy(Fn *f);                               /* NULL is fine; destro
 static inline const Inst *ir_inst(const Fn *f, Val v) { return &f->inst.at[v.id]; }
 static inline Type ir_type(const Fn *f, Val v) { return f->inst.at[v.id].type; }
 static inline Val ir_arg(const Fn *f, const Inst *i, uint32_t k) { return f->pool.at[i->args + k]; }
-static inline int64_t ir_attr(const Fn *f, const Inst *i, uint32_t k) { return f->attr.at[i->attr + k]; }
 static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.at[i->sub - 1] : NULL; }
+#include "ir/attr.h"
+
+static inline uint32_t ir_number(const Fn *f, const Inst *i) { return (uint32_t)f->attr.at[i->attr]; }       /* of in, proj */
+
+/* A scan that has been verified: its attributes, and how many operands are the same in all turns. */
+typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
+ScanShape ir_scan_shape(const Fn *f, const Inst *i);
+typedef struct DotShape { bool lanes; int rank[3], label[3][IR_MAX_RANK]; } DotShape;      /* of a, b, and the result */
+DotShape ir_dot_shape(const Fn *f, const Inst *i);
+bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
+uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
+static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
+}
+
+bool ir_fn_sums_batch(const Fn *f);                      /* some instruction of f, or of a body in it, does */
+
+typedef struct IrList { const int64_t *at; uint32_t n; } IrList;
+/* Until f grows: */
+IrList ir_list(const Fn *f, const Inst *i);              /* what follows the attributes that have names */
+static inline IrList ir_attrs(const Fn *f, const Inst *i) { return (IrList){f->attr.at + i->attr, i->nattr}; }      /* all */
+bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
 
 /* Structural ops whose meaning needs more than a line:
  *
@@ -240,7 +268,7 @@ bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, al
 #define EW1(name, ...) Val ir_##name(Build *b, Val x);
 #define EW2(name, ...) Val ir_##name(Build *b, Val x, Val y);
 #define CMP(name, ...) Val ir_##name(Build *b, Val x, Val y);
-#include "ops.def"
+#include "ir/ops.def"
 Val ir_and(Build *b, Val x, Val y);
 Val ir_or(Build *b, Val x, Val y);
 Val ir_not(Build *b, Val x);

@@ -4,29 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Operands of the structural ops; a row of ops.def without its line here does not build. */
 enum {
-  ARITY_in = 0, ARITY_const = 0, ARITY_table = 0, ARITY_rand = -1, ARITY_select = 3, ARITY_require = 2, ARITY_id = 1, ARITY_barrier = -1,
-  ARITY_spread = 1, ARITY_batch_sum = 1, ARITY_batch_mean = 2, ARITY_reshape = 1, ARITY_transpose = 1, ARITY_expand = 1,
-  ARITY_sum = 1, ARITY_rmax = 1, ARITY_rmin = 1, ARITY_slice = 1, ARITY_unslice = 1, ARITY_concat = -1,
-  ARITY_take = 1, ARITY_put = 1, ARITY_diag = 1, ARITY_diagv = 1, ARITY_tri = 1, ARITY_dot = 2,
-  ARITY_trisolve = 2, ARITY_solve = 2, ARITY_scan = -1, ARITY_proj = 1, ARITY_integrate = -1, ARITY_ode = -1, ARITY_reversible = -1, ARITY_root = -1,
-  ARITY_grad = 2, ARITY_jac = 2, ARITY_divergence = 2
+  COMM = OPF_COMM, LEAF = OPF_LEAF, IMPURE = OPF_IMPURE, MULTI = OPF_MULTI, DERIV = OPF_DERIV, EACH = OPF_EACH, SIMPLE = OPF_SIMPLE,
+  SLOW = OPF_SLOW, VIEW = OPF_VIEW, PLACES = OPF_PLACES, LINEAR = OPF_LINEAR
 };
 
-/* Whether the attributes of a row end in `@`: the op has a sub-function. */
-#define ENDS_AT(s) ((" " s)[sizeof(s) - 1] == '@')
-
-enum { COMM = OPF_COMM, LEAF = OPF_LEAF, IMPURE = OPF_IMPURE, MULTI = OPF_MULTI, DERIV = OPF_DERIV };
-
-
+#define END NULL, false
+#define LIST(name) #name, false
+#define BODY NULL, true
 const OpInfo ir_op[OP_count] = {
-  [OP_none] = {"none", OPC_STRUCT, 0, 0, "", false},
-#define EW1(name, ...) [OP_##name] = {#name, OPC_EW1, 1, 0, "", false},
-#define EW2(name, fl, ...) [OP_##name] = {#name, OPC_EW2, 2, fl, "", false},
-#define CMP(name, ...) [OP_##name] = {#name, OPC_CMP, 2, 0, "", false},
-#define LOG(name, n, ...) [OP_##name] = {#name, OPC_LOGIC, n, 0, "", false},
-#define ST(name, attrs, fl) [OP_##name] = {#name, OPC_STRUCT, ARITY_##name, fl, attrs, ENDS_AT(attrs)},
+  [OP_none] = {"none", OPC_STRUCT, 0, 0, 0, 0, NULL, END},
+#define EW1(name, cycles, traits, ...) [OP_##name] = {#name, OPC_EW1, 1, cycles, traits, 0, NULL, END},
+#define EW2(name, cycles, traits, ...) [OP_##name] = {#name, OPC_EW2, 2, cycles, traits, 0, NULL, END},
+#define CMP(name, ...) [OP_##name] = {#name, OPC_CMP, 2, 1, SIMPLE, 0, NULL, END},
+#define LOG(name, n, ...) [OP_##name] = {#name, OPC_LOGIC, n, 1, SIMPLE, 0, NULL, END},
+#define ST0(name, n, rest, traits) [OP_##name] = {#name, OPC_STRUCT, n, 1, traits, 0, NULL, rest},
+#define ST(name, n, attributes, rest, traits)                                                                     \
+  [OP_##name] = {#name, OPC_STRUCT, n, 1, traits, sizeof(name##_attr)/sizeof(int64_t), #attributes, rest},
 #include "ir/ops.def"
 };
 
@@ -34,6 +28,66 @@ Op ir_op_named(const char *name, size_t len) {
   for (int k = OP_none + 1; k < OP_count; k++)
     if (strlen(ir_op[k].name) == len && memcmp(ir_op[k].name, name, len) == 0) return (Op)k;
   return OP_none;
+}
+
+const char *ir_attr_name(Op op, uint32_t k, size_t *len, bool *list) {
+  const OpInfo *o = &ir_op[op];
+  const char *s = k < o->nattr ? o->attributes + 1 : o->list;
+  *list = k >= o->nattr;
+  if (!s) return NULL;
+  for (uint32_t n = *list ? 0 : k; n > 0; n--) s = strchr(s, ' ') + 1;
+  *len = strcspn(s, ",)");
+  return s;
+}
+
+IrList ir_list(const Fn *f, const Inst *i) {
+  uint32_t named = ir_op[i->op].nattr;
+  return (IrList){&f->attr.at[i->attr + named], i->nattr - named};
+}
+
+ScanShape ir_scan_shape(const Fn *f, const Inst *i) {
+  scan_attr a = ir_scan_attr(f, i);
+  return (ScanShape){.n = (uint32_t)a.n, .carry = (uint32_t)a.carry, .xs = (uint32_t)a.xs, .ys = (uint32_t)a.ys,
+                     .zs = (uint32_t)a.zs, .inv = i->nargs - (uint32_t)(a.carry + a.xs), .converge = (uint32_t)a.converge,
+                     .reverse = a.reverse != 0};
+}
+
+DotShape ir_dot_shape(const Fn *f, const Inst *i) {
+  dot_attr a = ir_dot_attr(f, i);
+  IrList all = ir_list(f, i);
+  DotShape d = {.lanes = a.lanes != 0, .rank = {(int)a.na, (int)a.nb, (int)(all.n - a.na - a.nb)}};
+  for (uint32_t side = 0, at = 0; side < 3; side++)
+    for (int k = 0; k < d.rank[side]; k++) d.label[side][k] = (int)all.at[at++];
+  return d;
+}
+
+bool ir_dot_has(const DotShape *d, int side, int label) {
+  for (int k = 0; k < d->rank[side]; k++)
+    if (d->label[side][k] == label) return true;
+  return false;
+}
+
+uint32_t ir_states(const Fn *f, const Inst *i) {
+  switch (i->op) {
+  case OP_scan: return ir_scan_shape(f, i).carry;
+  case OP_integrate: return (uint32_t)ir_integrate_attr(f, i).states;
+  case OP_ode: return (uint32_t)ir_ode_attr(f, i).states;
+  case OP_reversible: return (uint32_t)ir_reversible_attr(f, i).states;
+  default: return 0;
+  }
+}
+
+bool ir_fn_sums_batch(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (ir_sums_batch(f, i) || (i->sub && ir_fn_sums_batch(ir_body(f, i)))) return true;
+  }
+  return false;
+}
+
+bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j) {
+  IrList a = ir_attrs(f, i), b = ir_attrs(g, j);
+  return a.n == b.n && (!a.n || memcmp(a.at, b.at, a.n * sizeof *a.at) == 0);
 }
 
 /* ---- types ---- */
@@ -96,15 +150,6 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
   vec_reserve(&f->pool, 1);                              /* never NULL: `pool.at + i->args` is asked of functions without operands, too */
   vec_reserve(&f->attr, 1);
   return f;
-}
-
-bool ir_transcendental(Op op) {
-  switch (op) {
-  case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sin: case OP_cos: case OP_tan: case OP_tanh:
-  case OP_sigmoid: case OP_softplus: case OP_erf: case OP_pow: case OP_powlog:
-  case OP_powlog2: case OP_atan2: return true;
-  default: return false;
-  }
 }
 
 Fn *ir_fn_create(const char *name, uint8_t f64) { return fn_init(arena_create(), name, f64); }

@@ -199,7 +199,7 @@ static bool result_types(Parser *p, const Fn *f, const Inst *i) {
 static bool typed(Parser *p, const Fn *f, Inst *i, uint32_t begin) {
   char err[256] = "";
   Type written = {0};
-  bool multi = ir_op[i->op].flags & OPF_MULTI;
+  bool multi = ir_has(i->op, OPF_MULTI);
   if (!read_expect(p, ":")) return false;
   read_space(p);
   uint32_t at = p->pos;

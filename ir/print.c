@@ -34,30 +34,13 @@ typedef struct Printer {
 
 const char *const ir_in_kind[IN_OTHER + 1] = {"param", "field", "weight", "scalar", "state", "other"};
 
-const char *ir_attr_name(Op op, uint32_t k, size_t *len, bool *list) {
-  const char *s = ir_op[op].attrs ? ir_op[op].attrs : "";
-  for (;; k--) {
-    s += strspn(s, " ");
-    if (!*s || *s == '@') return NULL;
-    *len = strcspn(s, " ");
-    if (!k) break;
-    s += *len;
-  }
-  *list = *s == '*';
-  if (*list) s++, --*len;
-  return s;
-}
-
 bool ir_well_formed(const Fn *f, const Inst *i) {
   if (i->op == OP_none || i->op >= OP_count) return false;
   if ((uint64_t)i->args + i->nargs > f->pool.n || (uint64_t)i->attr + i->nattr > f->attr.n) return false;
   if (i->sub > f->sub.n || (i->sub != 0) != ir_op[i->op].has_sub) return false;
   if (ir_op[i->op].arity >= 0 && i->nargs != (uint32_t)ir_op[i->op].arity) return false;
-  size_t len;
-  bool list = false;
-  uint32_t n = 0;
-  while (!list && ir_attr_name((Op)i->op, n, &len, &list)) n++;
-  return list ? i->nattr + 1 >= n : i->nattr == n;
+  uint32_t n = ir_op[i->op].nattr;
+  return ir_op[i->op].list ? i->nattr >= n : i->nattr == n;
 }
 
 static void indent(FILE *out, int n) { fprintf(out, "%*s", 2 * n, ""); }
@@ -215,8 +198,8 @@ static void print_attrs(FILE *out, const Fn *f, const Inst *i) {
 /* ---- lines ---- */
 
 static const char *input_name(const Fn *f, const Inst *i) {
-  bool known = i->op == OP_in && ir_well_formed(f, i) && ir_attr(f, i, 0) >= 0 && ir_attr(f, i, 0) < f->in.n;
-  return known ? f->in.at[ir_attr(f, i, 0)].name : NULL;
+  bool known = i->op == OP_in && ir_well_formed(f, i) && ir_in_attr(f, i).index >= 0 && ir_in_attr(f, i).index < f->in.n;
+  return known ? f->in.at[ir_in_attr(f, i).index].name : NULL;
 }
 
 static void print_comment(Printer *p, const Fn *f, const Inst *i, long column) {

@@ -74,10 +74,11 @@ static bool shape_select(const Sig *s, Type *out) {
 }
 
 static bool shape_require(const Sig *s, Type *out) {
+  require_attr attr = require_attr_at(s->attr);
   if (!want_kind(s, 0, DT_BOOL) || !want_kind(s, 1, DT_REAL)) return false;
   if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
-  if (s->attr[0] < 0 || s->attr[0] >= CAUSE_count || s->attr[1] < 0 ||
-      (s->attr[0] == CAUSE_NOT_CONVERGED && s->attr[1] >= M_count))
+  if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 ||
+      (attr.cause == CAUSE_NOT_CONVERGED && attr.about >= M_count))
     return shape_bad(s, "has a cause and what it is about");
   return broadcast(s, DT_REAL, out);
 }
@@ -85,34 +86,38 @@ static bool shape_require(const Sig *s, Type *out) {
 /* ---- leaves ---- */
 
 static bool shape_in(const Sig *s, Type *out) {
-  if (s->attr[0] < 0 || s->attr[0] >= s->f->in.n)
-    return shape_bad(s, "names input %lld of %u", (long long)s->attr[0], s->f->in.n);
-  *out = s->f->in.at[s->attr[0]].type;
+  in_attr attr = in_attr_at(s->attr);
+  if (attr.index < 0 || attr.index >= s->f->in.n)
+    return shape_bad(s, "names input %lld of %u", (long long)attr.index, s->f->in.n);
+  *out = s->f->in.at[attr.index].type;
   if (out->dt == DT_MULTI) return shape_bad(s, "cannot hold several results");
   return shape_sane(s, *out);
 }
 
 static bool shape_const(const Sig *s, Type *out) {
+  const_attr attr = const_attr_at(s->attr);
   if (out->dt != DT_REAL || out->lane) return shape_bad(s, "is a shared real");
-  if (s->attr[2] < 0) return shape_bad(s, "has a negative denominator");
+  if (attr.den < 0) return shape_bad(s, "has a negative denominator");
   return shape_sane(s, *out);
 }
 
 static bool shape_table(const Sig *s, Type *out) {
-  if (s->attr[0] < 0 || s->attr[0] >= s->f->table.n)
-    return shape_bad(s, "names table %lld of %u", (long long)s->attr[0], s->f->table.n);
-  *out = s->f->table.at[s->attr[0]].type;
+  table_attr attr = table_attr_at(s->attr);
+  if (attr.table < 0 || attr.table >= s->f->table.n)
+    return shape_bad(s, "names table %lld of %u", (long long)attr.table, s->f->table.n);
+  *out = s->f->table.at[attr.table].type;
   if (out->dt != DT_REAL || out->lane) return shape_bad(s, "is a shared real");
   return shape_sane(s, *out);
 }
 
 static bool shape_rand(const Sig *s, Type *out) {
+  rand_attr attr = rand_attr_at(s->attr);
   if (s->nargs > 1) return shape_bad(s, "takes a counter at most, found %u operands", s->nargs);
   if (s->nargs && (s->type[0].dt != DT_REAL || s->type[0].lane || s->type[0].rank))
     return shape_bad(s, "needs a shared scalar counter");
-  if (s->attr[0] < 0 || s->attr[0] > 1)
-    return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)s->attr[0]);
-  if (s->attr[1] < 0 || s->attr[1] > UINT32_MAX) return shape_bad(s, "has a site outside 32 bits");
+  if (attr.kind < 0 || attr.kind > 1)
+    return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)attr.kind);
+  if (attr.site < 0 || attr.site > UINT32_MAX) return shape_bad(s, "has a site outside 32 bits");
   if (out->dt != DT_REAL || !out->lane) return shape_bad(s, "draws reals per sample");
   return shape_sane(s, *out);
 }
@@ -147,14 +152,15 @@ static bool shape_batch_sum(const Sig *s, Type *out) {
 }
 
 static bool shape_batch_mean(const Sig *s, Type *out) {
+  batch_mean_attr attr = batch_mean_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
   if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
   if (s->type[1].lane) return shape_bad(s, "needs a shared average, found one per sample");
   if (!type_same_dims(s->type[0], s->type[1]))
     return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s",
                      shape_text(s, s->type[1], x), shape_text(s, s->type[0], y));
-  if (s->attr[0] < 0 || s->attr[0] > UINT32_MAX) return shape_bad(s, "names parameter %lld", (long long)s->attr[0]);
-  if (s->attr[1] & ~INT64_C(1)) return shape_bad(s, "has a lag of 0 or 1, found %lld", (long long)s->attr[1]);
+  if (attr.param < 0 || attr.param > UINT32_MAX) return shape_bad(s, "names parameter %lld", (long long)attr.param);
+  if (attr.lag & ~INT64_C(1)) return shape_bad(s, "has a lag of 0 or 1, found %lld", (long long)attr.lag);
   *out = s->type[1];
   return true;
 }
@@ -205,10 +211,11 @@ static bool shape_transpose(const Sig *s, Type *out) {
 }
 
 static bool shape_expand(const Sig *s, Type *out) {
+  expand_attr attr = expand_attr_at(s->attr);
   Type t = s->type[0];
   if (t.rank == IR_MAX_RANK) return shape_bad(s, "to rank %d, more than %d", t.rank + 1, IR_MAX_RANK);
-  if (!axis_attr(s, s->attr[0], t.rank + 1) || !dim_attr(s, s->attr[1], "a size")) return false;
-  *out = type_with_axis(t, (int)s->attr[0], (uint32_t)s->attr[1]);
+  if (!axis_attr(s, attr.axis, t.rank + 1) || !dim_attr(s, attr.n, "a size")) return false;
+  *out = type_with_axis(t, (int)attr.axis, (uint32_t)attr.n);
   return shape_sane(s, *out);
 }
 
@@ -249,11 +256,12 @@ static bool shape_unslice(const Sig *s, Type *out) {
 }
 
 static bool shape_concat(const Sig *s, Type *out) {
+  concat_attr attr = concat_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
   if (!s->nargs) return shape_bad(s, "needs an operand");
   Type t = s->type[0];
-  if (!axis_attr(s, s->attr[0], t.rank)) return false;
-  int axis = (int)s->attr[0];
+  if (!axis_attr(s, attr.axis, t.rank)) return false;
+  int axis = (int)attr.axis;
   int64_t total = t.dim[axis];
   for (uint32_t k = 1; k < s->nargs; k++) {
     Type a = s->type[k];
@@ -272,29 +280,31 @@ static bool shape_concat(const Sig *s, Type *out) {
 }
 
 static bool shape_take(const Sig *s, Type *out) {
-  if (!axis_attr(s, s->attr[0], s->type[0].rank)) return false;
+  take_attr attr = take_attr_at(s->attr);
+  if (!axis_attr(s, attr.axis, s->type[0].rank)) return false;
   if (s->nattr < 2) return shape_bad(s, "needs an index");
-  uint32_t dim = s->type[0].dim[s->attr[0]];
+  uint32_t dim = s->type[0].dim[attr.axis];
   for (uint32_t k = 1; k < s->nattr; k++)
     if (s->attr[k] < 0 || s->attr[k] >= dim)
       return shape_bad(s, "index %lld leaves axis %lld of size %u", (long long)s->attr[k],
-                       (long long)s->attr[0], dim);
+                       (long long)attr.axis, dim);
   *out = s->type[0];
-  out->dim[s->attr[0]] = s->nattr - 1;
+  out->dim[attr.axis] = s->nattr - 1;
   return shape_sane(s, *out);
 }
 
 static bool shape_put(const Sig *s, Type *out) {
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, s->attr[0], s->type[0].rank) ||
-      !dim_attr(s, s->attr[1], "a total"))
+  put_attr attr = put_attr_at(s->attr);
+  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, attr.axis, s->type[0].rank) ||
+      !dim_attr(s, attr.total, "a total"))
     return false;
-  uint32_t n = s->type[0].dim[s->attr[0]];
+  uint32_t n = s->type[0].dim[attr.axis];
   if (s->nattr - 2 != n) return shape_bad(s, "needs an index for each of %u, found %u", n, s->nattr - 2);
   for (uint32_t k = 2; k < s->nattr; k++)
-    if (s->attr[k] < 0 || s->attr[k] >= s->attr[1])
-      return shape_bad(s, "index %lld leaves a size of %lld", (long long)s->attr[k], (long long)s->attr[1]);
+    if (s->attr[k] < 0 || s->attr[k] >= attr.total)
+      return shape_bad(s, "index %lld leaves a size of %lld", (long long)s->attr[k], (long long)attr.total);
   *out = s->type[0];
-  out->dim[s->attr[0]] = (uint32_t)s->attr[1];
+  out->dim[attr.axis] = (uint32_t)attr.total;
   return shape_sane(s, *out);
 }
 
@@ -317,10 +327,11 @@ static bool shape_diagv(const Sig *s, Type *out) {
 }
 
 static bool shape_tri(const Sig *s, Type *out) {
+  tri_attr attr = tri_attr_at(s->attr);
   if (!want_kind(s, 0, DT_REAL)) return false;
   if (s->type[0].rank < 2) return shape_bad(s, "needs a matrix, found rank %d", s->type[0].rank);
-  if (s->attr[0] != 0 && s->attr[0] != 1) return shape_bad(s, "has `upper` 0 or 1");
-  if (s->attr[1] < INT32_MIN || s->attr[1] > INT32_MAX) return shape_bad(s, "has a diagonal outside 32 bits");
+  if (attr.upper != 0 && attr.upper != 1) return shape_bad(s, "has `upper` 0 or 1");
+  if (attr.k < INT32_MIN || attr.k > INT32_MAX) return shape_bad(s, "has a diagonal outside 32 bits");
   *out = s->type[0];
   return true;
 }
@@ -375,12 +386,14 @@ static bool linear_system(const Sig *s, Type *out) {
 }
 
 static bool shape_trisolve(const Sig *s, Type *out) {
-  if ((s->attr[0] | s->attr[1]) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
+  trisolve_attr attr = trisolve_attr_at(s->attr);
+  if ((attr.upper | attr.trans) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
   return linear_system(s, out);
 }
 
 static bool shape_solve(const Sig *s, Type *out) {
-  if (s->attr[0] & ~INT64_C(1)) return shape_bad(s, "has `trans` 0 or 1");
+  solve_attr attr = solve_attr_at(s->attr);
+  if (attr.trans & ~INT64_C(1)) return shape_bad(s, "has `trans` 0 or 1");
   return linear_system(s, out);
 }
 
@@ -421,27 +434,12 @@ static bool shape_divergence(const Sig *s, Type *out) {
 
 /* ---- all ---- */
 
-/* Attributes named in ops.def before the list, and whether there is a list. */
-static uint32_t attr_count(const char *names, bool *list) {
-  uint32_t n = 0;
-  *list = false;
-  for (const char *p = names; *p;) {
-    size_t len = strcspn(p, " ");
-    if (*p == '*') *list = true;
-    else if (*p != '@' && len) n++;
-    p += len;
-    p += strspn(p, " ");
-  }
-  return n;
-}
-
 static bool well_formed(const Sig *s) {
   const OpInfo *o = &ir_op[s->op];
-  bool list;
-  uint32_t n = attr_count(o->attrs, &list);
   if (o->arity >= 0 && s->nargs != (uint32_t)o->arity)
     return shape_bad(s, "takes %d operands, found %u", o->arity, s->nargs);
-  if (list ? s->nattr < n : s->nattr != n) return shape_bad(s, "takes %u attributes, found %u", n, s->nattr);
+  if (o->list ? s->nattr < o->nattr : s->nattr != o->nattr)
+    return shape_bad(s, "takes %u attributes, found %u", o->nattr, s->nattr);
   if (o->has_sub != (s->sub != NULL))
     return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
   for (uint32_t k = 0; k < s->nargs; k++) {

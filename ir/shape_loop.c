@@ -42,40 +42,39 @@ static bool any_lane(const Sig *s, uint32_t nouts) {
   return false;
 }
 
-enum { SCAN_N, SCAN_CARRY, SCAN_XS, SCAN_YS, SCAN_ZS, SCAN_REVERSE, SCAN_CONVERGE };
-
 static bool scan_counts(const Sig *s) {
-  const int64_t *a = s->attr;
-  for (int k = SCAN_N; k <= SCAN_ZS; k++)
-    if (!small_attr(s, a[k], 0, "counts")) return false;
-  if ((a[SCAN_REVERSE] & ~INT64_C(1)) || a[SCAN_CONVERGE] < 0 || a[SCAN_CONVERGE] > 2)
+  scan_attr a = scan_attr_at(s->attr);
+  const int64_t counts[] = {a.n, a.carry, a.xs, a.ys, a.zs};
+  for (int k = 0; k < 5; k++)
+    if (!small_attr(s, counts[k], 0, "counts")) return false;
+  if ((a.reverse & ~INT64_C(1)) || a.converge < 0 || a.converge > 2)
     return shape_bad(s, "has `reverse` 0 or 1 and `converge` 0, 1 or 2");
-  if (a[SCAN_N] == 0 && (a[SCAN_XS] || a[SCAN_YS])) return shape_bad(s, "of no turns has nothing to stack");
-  if (a[SCAN_CONVERGE] && (a[SCAN_XS] || a[SCAN_YS] || a[SCAN_ZS] || !a[SCAN_CARRY]))
+  if (a.n == 0 && (a.xs || a.ys)) return shape_bad(s, "of no turns has nothing to stack");
+  if (a.converge && (a.xs || a.ys || a.zs || !a.carry))
     return shape_bad(s, "to convergence has carries only");
-  if (a[SCAN_CARRY] + a[SCAN_XS] > s->nargs)
-    return shape_bad(s, "has %lld carries and %lld sequences, found %u operands", (long long)a[SCAN_CARRY],
-                     (long long)a[SCAN_XS], s->nargs);
+  if (a.carry + a.xs > s->nargs)
+    return shape_bad(s, "has %lld carries and %lld sequences, found %u operands", (long long)a.carry,
+                     (long long)a.xs, s->nargs);
   if (s->sub->in.n != s->nargs)
     return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
-  if (s->sub->out.n != a[SCAN_CARRY] + a[SCAN_YS] + a[SCAN_ZS])
+  if (s->sub->out.n != a.carry + a.ys + a.zs)
     return shape_bad(s, "has %lld results, but its body returns %u",
-                     (long long)(a[SCAN_CARRY] + a[SCAN_YS] + a[SCAN_ZS]), s->sub->out.n);
+                     (long long)(a.carry + a.ys + a.zs), s->sub->out.n);
   return true;
 }
 
 bool shape_scan(const Sig *s, Type *out) {
-  const int64_t *a = s->attr;
+  scan_attr a = scan_attr_at(s->attr);
   if (!scan_counts(s)) return false;
-  if (a[SCAN_CONVERGE] == 2 && (s->type[0].dt != DT_REAL || s->type[0].rank))
+  if (a.converge == 2 && (s->type[0].dt != DT_REAL || s->type[0].rank))
     return shape_bad(s, "that goes on while carry 0 is positive needs a real scalar there");
-  uint32_t carry = (uint32_t)a[SCAN_CARRY], seq = carry + (uint32_t)a[SCAN_XS];
+  uint32_t carry = (uint32_t)a.carry, seq = carry + (uint32_t)a.xs;
   for (uint32_t k = 0; k < s->nargs; k++) {
     Type t = s->type[k];
     if (k >= carry && k < seq) {
-      if (t.rank == 0 || t.dim[0] != a[SCAN_N])
+      if (t.rank == 0 || t.dim[0] != a.n)
         return shape_bad(s, "of %lld turns needs a first axis of that size in operand %u",
-                         (long long)a[SCAN_N], k);
+                         (long long)a.n, k);
       t = type_without_axis(t, 0);
     }
     if (!body_in(s, k, t, k < carry ? "carry" : k < seq ? "sequence" : "invariant")) return false;
@@ -84,9 +83,9 @@ bool shape_scan(const Sig *s, Type *out) {
   for (uint32_t k = carry; k < s->sub->out.n; k++) {
     Type t;
     if (!body_out(s->sub, k, &t)) return shape_bad(s, "has a body without output %u", k);
-    if (k < carry + a[SCAN_YS] && t.rank == IR_MAX_RANK) return shape_bad(s, "stacks to rank %d", t.rank + 1);
-    if (k < carry + a[SCAN_YS] && !shape_sane(s, type_with_axis(t, 0, (uint32_t)a[SCAN_N]))) return false;
-    if (k >= carry + a[SCAN_YS] && t.dt != DT_REAL) return shape_bad(s, "sums reals only, output %u", k);
+    if (k < carry + a.ys && t.rank == IR_MAX_RANK) return shape_bad(s, "stacks to rank %d", t.rank + 1);
+    if (k < carry + a.ys && !shape_sane(s, type_with_axis(t, 0, (uint32_t)a.n))) return false;
+    if (k >= carry + a.ys && t.dt != DT_REAL) return shape_bad(s, "sums reals only, output %u", k);
   }
   *out = (Type){.dt = DT_MULTI, .lane = any_lane(s, s->sub->out.n)};
   return true;
@@ -164,11 +163,12 @@ bool shape_ode(const Sig *s, Type *out) {
 
 /* x..., inv...; the body takes x, y, inv and returns f(x, inv), g(y, inv). */
 bool shape_reversible(const Sig *s, Type *out) {
+  reversible_attr attr = reversible_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
-  if (!small_attr(s, s->attr[0], 1, "states")) return false;
-  if (s->attr[0] > s->nargs)
-    return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[0], s->nargs);
-  uint32_t n = (uint32_t)s->attr[0];
+  if (!small_attr(s, attr.states, 1, "states")) return false;
+  if (attr.states > s->nargs)
+    return shape_bad(s, "has %lld states, found %u operands", (long long)attr.states, s->nargs);
+  uint32_t n = (uint32_t)attr.states;
   if (s->sub->in.n != s->nargs + n)
     return shape_bad(s, "has %u operands and %u states, but its body takes %u", s->nargs, n, s->sub->in.n);
   if (s->sub->out.n != 2 * n) return shape_bad(s, "has %u states, but its body returns %u", n, s->sub->out.n);
@@ -205,14 +205,14 @@ bool shape_root(const Sig *s, Type *out) {
 
 int64_t ir_turns(const Fn *f, const Inst *scan) {
   enum { WHILE_TURNS = 8 };  /* of a loop that ends when its samples are done */
-  int64_t n = ir_attr(f, scan, SCAN_N);
-  return ir_attr(f, scan, SCAN_CONVERGE) == 2 && n > WHILE_TURNS ? WHILE_TURNS : n;
+  ScanShape s = ir_scan_shape(f, scan);
+  return s.converge == 2 && s.n > WHILE_TURNS ? WHILE_TURNS : s.n;
 }
 
 uint32_t ir_result_count(const Fn *f, const Inst *m) {
   const Fn *body = m->sub <= f->sub.n ? ir_body(f, m) : NULL;
   if (m->op == OP_reversible) return body ? body->out.n / 2 : 0;
-  return ir_op[m->op].flags & OPF_MULTI && body ? body->out.n : 0;
+  return ir_has(m->op, OPF_MULTI) && body ? body->out.n : 0;
 }
 
 /* Size of the new first axis of result `index`; 0 if it has none. */
@@ -222,7 +222,7 @@ static bool stacked_size(const Fn *f, const Inst *m, uint32_t index, uint32_t *n
   switch (m->op) {
   case OP_scan:
     if (m->nattr != 7) return false;
-    if (index >= a[SCAN_CARRY] && index < a[SCAN_CARRY] + a[SCAN_YS]) *n = (uint32_t)a[SCAN_N];
+    if (index >= scan_attr_at(a).carry && index < scan_attr_at(a).carry + scan_attr_at(a).ys) *n = (uint32_t)scan_attr_at(a).n;
     return true;
   case OP_integrate:
     if (m->nattr != 4 || a[3] < 1) return false;
@@ -249,10 +249,11 @@ bool ir_result_type(const Fn *f, const Inst *m, uint32_t index, Type *out) {
 }
 
 bool shape_proj(const Sig *s, Type *out) {
+  proj_attr attr = proj_attr_at(s->attr);
   const Inst *m = ir_inst(s->f, s->args[0]);
   uint32_t n = ir_result_count(s->f, m);
-  if (s->attr[0] < 0 || s->attr[0] >= n)
-    return shape_bad(s, "asks for result %lld of %u", (long long)s->attr[0], n);
-  if (!ir_result_type(s->f, m, (uint32_t)s->attr[0], out)) return shape_bad(s, "has a broken operand");
+  if (attr.index < 0 || attr.index >= n)
+    return shape_bad(s, "asks for result %lld of %u", (long long)attr.index, n);
+  if (!ir_result_type(s->f, m, (uint32_t)attr.index, out)) return shape_bad(s, "has a broken operand");
   return true;
 }

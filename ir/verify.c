@@ -55,7 +55,7 @@ static bool check_operands(Verify *v, const Fn *f, uint32_t id) {
 
 static void check_leaf(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
-  int64_t index = i->nattr ? ir_attr(f, i, 0) : 0;
+  int64_t index = i->nattr ? ir_attrs(f, i).at[0] : 0;
   if (i->op == OP_in && (index < 0 || index >= f->in.n))
     fail(v, f, id, "there is no input %" PRId64, index);
   else if (i->op == OP_table && (index < 0 || index >= f->table.n))
@@ -80,8 +80,8 @@ static void check_inputs(Verify *v, const Fn *f) {
   memset(by, 0, sizeof *by * (f->in.n + 1));
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op != OP_in || !i->nattr || ir_attr(f, i, 0) < 0 || ir_attr(f, i, 0) >= f->in.n) continue;
-    uint32_t k = (uint32_t)ir_attr(f, i, 0);
+    if (i->op != OP_in || !i->nattr || ir_in_attr(f, i).index < 0 || ir_in_attr(f, i).index >= f->in.n) continue;
+    uint32_t k = ir_number(f, i);
     if (by[k]) fail(v, f, id, "input %u is read by %%%u already", k, by[k]);
     by[k] = id;
   }
@@ -107,52 +107,13 @@ static void check_inst(Verify *v, const Fn *f, uint32_t id) {
 
 /* ---- sums over the batch inside loops ---- */
 
-static bool is_batch_sum(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && i->nattr && ir_attr(f, i, 0));
-}
-
 /* Whether i is linear in its tainted operands. */
 static bool linear_in(const Fn *f, const Inst *i, const bool *tainted) {
-  bool t0 = i->nargs > 0 && tainted[ir_arg(f, i, 0).id], t1 = i->nargs > 1 && tainted[ir_arg(f, i, 1).id];
-  switch (i->op) {
-  case OP_neg:
-  case OP_id:
-  case OP_reshape:
-  case OP_transpose:
-  case OP_expand:
-  case OP_sum:
-  case OP_slice:
-  case OP_unslice:
-  case OP_take:
-  case OP_put:
-  case OP_diag:
-  case OP_diagv:
-  case OP_tri:
-    return true;
-  case OP_add:
-  case OP_sub:
-    return t0 && t1;
-  case OP_concat:
-    for (uint32_t k = 0; k < i->nargs; k++)
-      if (!tainted[ir_arg(f, i, k).id]) return false;
-    return true;
-  case OP_mul:
-  case OP_dot:
-    return t0 != t1 && !is_batch_sum(f, i) && !i->type.lane;
-  case OP_div:
-    return t0 && !t1 && !i->type.lane;
-  default:
-    return false;
-  }
-}
-
-static bool sums_over_batch(const Fn *body) {
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *i = &body->inst.at[id];
-    if (is_batch_sum(body, i)) return true;
-    if (i->sub && sums_over_batch(ir_body(body, i))) return true;
-  }
-  return false;
+  bool t0 = i->nargs > 0 && tainted[ir_arg(f, i, 0).id], t1 = i->nargs > 1 && tainted[ir_arg(f, i, 1).id], all = true;
+  for (uint32_t k = 0; k < i->nargs; k++) all = all && tainted[ir_arg(f, i, k).id];
+  if (i->op == OP_mul || i->op == OP_dot) return t0 != t1 && !ir_sums_batch(f, i) && !i->type.lane;
+  if (i->op == OP_div) return t0 && !t1 && !i->type.lane;
+  return all && ir_has(i->op, OPF_LINEAR);
 }
 
 /* body is the body of a scan with `first` outputs before its zs: carries and ys. */
@@ -166,9 +127,9 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
     if (i->op == OP_proj) {
       const Inst *multi = ir_inst(body, ir_arg(body, i, 0));
       tainted[id] = multi->op == OP_scan && !i->type.lane &&
-                    ir_attr(body, i, 0) >= ir_attr(body, multi, 1) + ir_attr(body, multi, 3) &&
-                    sums_over_batch(ir_body(body, multi));
-    } else if (is_batch_sum(body, i)) {
+                    ir_number(body, i) >= ir_scan_attr(body, multi).carry + ir_scan_attr(body, multi).ys &&
+                    ir_fn_sums_batch(ir_body(body, multi));
+    } else if (ir_sums_batch(body, i)) {
       if (from) fail(v, body, id, "a sum over the batch of another one inside a loop");
       tainted[id] = true;
     } else {
@@ -194,7 +155,7 @@ static bool reads(const Fn *body, uint32_t from, uint32_t not, uint32_t states) 
   for (uint32_t id = body->inst.n; id-- > 1 && !found;) {
     const Inst *i = &body->inst.at[id];
     if (!need[id]) continue;
-    if (i->op == OP_in) found = ir_attr(body, i, 0) >= not && ir_attr(body, i, 0) < not + states;
+    if (i->op == OP_in) found = ir_number(body, i) >= not && ir_number(body, i) < not + states;
     for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
   }
   free(need);
@@ -238,8 +199,8 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
     const Fn *body = ir_body(f, i);
     if (body && i->op == OP_reversible) check_apart(v, f, id, body);
     if (body && i->op == OP_scan)
-      check_sums(v, body, (uint32_t)(ir_attr(f, i, 1) + ir_attr(f, i, 3)));
-    else if (body && sums_over_batch(body))
+      check_sums(v, body, (uint32_t)(ir_scan_attr(f, i).carry + ir_scan_attr(f, i).ys));
+    else if (body && ir_fn_sums_batch(body))
       fail(v, f, id, i->op == OP_reversible ? "a reversible step holds a sum over the batch"
                                             : "the rates of a trajectory hold a sum over the batch");
   }

@@ -21,7 +21,7 @@ bool check_wanted(void) {
 static bool plain(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if ((ir_op[i->op].flags & OPF_DERIV) || i->op == OP_integrate || i->op == OP_ode) return false;
+    if (ir_has(i->op, OPF_DERIV) || i->op == OP_integrate || i->op == OP_ode) return false;
     if (i->sub && !plain(ir_body(f, i))) return false;
   }
   return true;
@@ -157,9 +157,9 @@ void check_level(const Fn *f, const bool *ready) {
   memset(l.map, 0, sizeof *l.map * f->inst.n);
   for (uint32_t id = 1; id < f->inst.n && ok; id++) {
     const Inst *i = &f->inst.at[id];
-    bool whole = !(ir_op[i->op].flags & OPF_DERIV);
+    bool whole = !ir_has(i->op, OPF_DERIV);
     for (uint32_t k = 0; k < i->nargs; k++) whole = whole && l.map[ir_arg(f, i, k).id].id;
-    if (i->op == OP_in) l.map[id] = in[ir_attr(f, i, 0)];
+    if (i->op == OP_in) l.map[id] = in[ir_number(f, i)];
     else if (whole) l.map[id] = ir_copy_inst(&l.b, f, (Val){id}, l.map);
     else if (ready[id]) ok = both_modes(&l, l.map[ir_arg(f, i, 0).id], l.map[ir_arg(f, i, 1).id]);
   }

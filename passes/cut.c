@@ -28,46 +28,29 @@ bool cut_reads(const Cut *c, uint32_t piece, uint32_t id) { return c->reads[(siz
 
 /* A product of which nothing is summed. */
 static bool outer_product(const Fn *f, const Inst *i) {
-  if (i->op != OP_dot || ir_attr(f, i, 0)) return false;
-  uint32_t na = (uint32_t)ir_attr(f, i, 1), nb = (uint32_t)ir_attr(f, i, 2);
-  for (uint32_t k = 0; k < na + nb; k++) {
-    bool kept = false;
-    for (uint32_t j = na + nb; 3 + j < i->nattr; j++) kept |= ir_attr(f, i, 3 + j) == ir_attr(f, i, 3 + k);
-    if (!kept) return false;
-  }
+  if (i->op != OP_dot || ir_dot_attr(f, i).lanes) return false;
+  DotShape d = ir_dot_shape(f, i);
+  for (int side = 0; side < 2; side++)
+    for (int k = 0; k < d.rank[side]; k++)
+      if (!ir_dot_has(&d, 2, d.label[side][k])) return false;
   return true;
 }
 
-/* Not larger before than after. */
+/* Not larger before than after: what it is made of is carried over instead. */
 static bool grows(const Fn *f, const Inst *i) {
-  switch (i->op) {
-  case OP_id: case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_unslice: case OP_put:
-  case OP_diag:
-    return true;
-  default:
-    return outer_product(f, i);
-  }
+  bool placed = ir_has(i->op, OPF_VIEW | OPF_PLACES) && i->op != OP_slice && i->op != OP_take && i->op != OP_diagv && i->op != OP_tri;
+  return placed || outer_product(f, i);
 }
 
 /* Operations an element; DEAR if it is not to be done twice. */
 static uint16_t own_cost(const Cut *c, const Inst *i) {
   const Fn *f = c->f;
-  if (i->type.dt == DT_MULTI || i->op == OP_proj || (ir_op[i->op].flags & (OPF_IMPURE | OPF_DERIV))) return DEAR;
-  bool move = i->op == OP_id || i->op == OP_expand || i->op == OP_reshape || i->op == OP_spread;
-  if (c->once && !i->type.lane && i->type.rank > 0 && !move) return DEAR;
-  if (move) return 0;
-  switch (i->op) {
-  case OP_transpose: case OP_unslice: case OP_put: case OP_diag: case OP_slice: case OP_take: case OP_diagv:
-  case OP_and: case OP_or: case OP_not:
-    return 0;
-  case OP_add: case OP_sub: case OP_mul: case OP_neg: case OP_abs: case OP_sign: case OP_relu: case OP_min: case OP_max:
-  case OP_select: case OP_require: case OP_lt: case OP_le: case OP_eq: case OP_ne: case OP_concat: case OP_tri:
-    return 1;
-  case OP_div:
-    return 2;
-  default:
-    return outer_product(f, i) ? 1 : DEAR;
-  }
+  if (i->type.dt == DT_MULTI || i->op == OP_proj || ir_has(i->op, OPF_IMPURE | OPF_DERIV)) return DEAR;
+  bool renames = i->op == OP_id || i->op == OP_expand || i->op == OP_reshape || i->op == OP_spread;
+  if (c->once && !i->type.lane && i->type.rank > 0 && !renames) return DEAR;
+  if (ir_has(i->op, OPF_SIMPLE) || i->op == OP_concat) return ir_op[i->op].cls != OPC_LOGIC;
+  if (ir_has(i->op, OPF_VIEW | OPF_PLACES)) return 0;
+  return i->op == OP_div ? 2 : outer_product(f, i) ? 1 : DEAR;
 }
 
 static uint16_t cost_of(const Crossing *x, uint32_t id) {

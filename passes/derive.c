@@ -22,7 +22,7 @@ typedef struct Level {
   bool failed;
 } Level;
 
-static bool is_derivative(const Inst *i) { return (ir_op[i->op].flags & OPF_DERIV) != 0; }
+static bool is_derivative(const Inst *i) { return ir_has(i->op, OPF_DERIV); }
 
 /* Holds an operator that is to be expanded, itself or a body of it. */
 static bool is_open(const Fn *f)
@@ -188,7 +188,7 @@ static void find_training(const Fn *f, bool *training)
     for (uint32_t k = 0; k < i->nargs; k++) training[ir_arg(f, i, k).id] = false;
     if (i->op != OP_grad || ir_type(f, ir_arg(f, i, 0)).lane) continue;
     const Inst *x = ir_inst(f, ir_arg(f, i, 1));
-    training[id] = x->op == OP_in && f->in.at[ir_attr(f, x, 0)].kind == IN_PARAM;
+    training[id] = x->op == OP_in && f->in.at[ir_number(f, x)].kind == IN_PARAM;
   }
 }
 

@@ -51,9 +51,6 @@ void active_finish(Active *a);
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
 
 /* The attributes of a scan by name. */
-typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
-ScanShape scan_shape(const Fn *f, const Inst *i);
-bool sums_batch(const Fn *f);                            /* holds a sum over the batch, itself or a body of it */
 Val fn_input(const Fn *f, uint32_t index);               /* the `in` instruction, VAL_NONE if there is none */
 Type type_with(Type t, bool lane);
 Val with_lane(Build *b, Val v, bool lane);               /* spread if lane is asked for */
@@ -164,6 +161,9 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
 
 /* Tangents of e[0 .. ne) from tangents t of x; VAL_NONE where zero. False after an error. */
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
+
+/* Numbers of a derivative: a table, or, where all are the same 0 or power of two, that constant, with which products fold. */
+Val jvp_literal(Build *b, Type t, const double *v);
 
 typedef struct Jvp Jvp;
 Region *jvp_region(Jvp *s);

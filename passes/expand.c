@@ -121,11 +121,11 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-static bool has_op(const Fn *f, unsigned flags, Op op) {
+static bool has_op(const Fn *f, unsigned traits, Op op) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == op || (ir_op[i->op].flags & flags)) return true;
-    if (i->sub && has_op(ir_body(f, i), flags, op)) return true;
+    if (i->op == op || ir_has(i->op, traits)) return true;
+    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
   }
   return false;
 }
@@ -136,7 +136,7 @@ bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
   memset(yes, 0, f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    yes[id] = i->op == OP_in && ir_attr(f, i, 0) == index;
+    yes[id] = i->op == OP_in && ir_number(f, i) == index;
     for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
   }
   for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
@@ -150,10 +150,9 @@ static Fn *expand_sub(Fn *parent, const Fn *f, bool reversible);
 static Fn *expand_alone(const Fn *f, bool reversible);
 
 static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map, bool reversible) {
-  Traj t = {.method = (Method)ir_attr(f, i, 0),
-            .states = (uint32_t)ir_attr(f, i, 1),
-            .ninv = i->nargs - (uint32_t)ir_attr(f, i, 1) - 1};
-  uint32_t steps = (uint32_t)ir_attr(f, i, 2), every = (uint32_t)ir_attr(f, i, 3), n = t.states;
+  integrate_attr attr = ir_integrate_attr(f, i);
+  uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
+  Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_alone(ir_body(f, i), false);
   t.reversible = reversible && method_symmetric(t.method);
   t.timed = expand_follows(t.rates, 0, n, n);
@@ -199,7 +198,7 @@ static void expand_body(Build *b, const Fn *f, Val *map, bool reversible) {
     if (i->op == OP_integrate)
       results[id] = integrate(b, f, i, map, reversible);
     else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
-      map[id] = results[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+      map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
     else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
       map[id] = copy_with_body(b, f, i, map, reversible);
     else
@@ -221,7 +220,7 @@ static void expand_into(Fn *out, const Fn *f, bool reversible) {
     input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) map[id] = input[ir_attr(f, &f->inst.at[id], 0)];
+    if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
   expand_body(&b, f, map, reversible);
   free(map);
   free(input);

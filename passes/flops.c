@@ -28,17 +28,12 @@ static int64_t plus(int64_t a, int64_t b) {
 }
 
 static int64_t dot_flops(const Fn *f, const Inst *i) {
-  Type a = ir_type(f, ir_arg(f, i, 0)), b = ir_type(f, ir_arg(f, i, 1));
-  int64_t n = type_count(a);
-  bool summed = ir_attr(f, i, 0) != 0;
-  for (int k = 0; k < b.rank; k++) {
-    bool in_a = false;
-    for (int j = 0; j < a.rank; j++)
-      in_a |= ir_attr(f, i, 3 + (uint32_t)j) == ir_attr(f, i, 3 + (uint32_t)(a.rank + k));
-    if (!in_a) n = times(n, b.dim[k]);
-  }
-  int64_t out = type_count(i->type);
-  return times(n, summed || n != out ? 2 : 1);
+  Type b = ir_type(f, ir_arg(f, i, 1));
+  DotShape d = ir_dot_shape(f, i);
+  int64_t n = type_count(ir_type(f, ir_arg(f, i, 0)));
+  for (int k = 0; k < d.rank[1]; k++)
+    if (!ir_dot_has(&d, 0, d.label[1][k])) n = times(n, b.dim[k]);
+  return times(n, d.lanes || n != type_count(i->type) ? 2 : 1);
 }
 
 /* Elimination, 2 n^3/3 to leading order, and 2 n^2 for each right-hand side. */
@@ -49,21 +44,9 @@ static int64_t solve_flops(int64_t n, int64_t elements) {
 }
 
 static int64_t inst_flops(const Fn *f, const Inst *i) {
-  Op op = (Op)i->op;
-  switch (ir_op[op].cls) {
-  case OPC_EW1:
-  case OPC_EW2:
-  case OPC_CMP:
-    return type_count(i->type);
-  case OPC_LOGIC:
-    return 0;
-  default:
-    break;
-  }
-  switch (op) {
-  case OP_select:
-  case OP_require:
-    return type_count(i->type);
+  if (ir_op[i->op].cls == OPC_LOGIC) return 0;
+  if (ir_elementwise(i->op)) return type_count(i->type);
+  switch (i->op) {
   case OP_dot:
     return dot_flops(f, i);
   case OP_batch_sum:
@@ -122,7 +105,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
       const Fn *body = ir_body(f, i);
       int64_t n = times(turns, ir_turns(f, i));
       count(rows, body, n);
-      for (uint32_t k = (uint32_t)(ir_attr(f, i, 1) + ir_attr(f, i, 3)); k < body->out.n; k++) {
+      for (uint32_t k = (uint32_t)(ir_scan_shape(f, i).carry + ir_scan_shape(f, i).ys); k < body->out.n; k++) {
         int64_t each = times(n, type_count(ir_type(body, body->out.at[k])));
         add(rows, "scan sums",
             ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
@@ -135,7 +118,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     describe(f, i, what, sizeof what);
     Flops one = {.per_sample = lane ? n : 0,
                  .once = lane ? 0 : n,
-                 .transcendental_per_sample = lane && ir_transcendental((Op)i->op) ? n : 0};
+                 .transcendental_per_sample = lane && ir_has(i->op, OPF_SLOW) ? n : 0};
     add(rows, what, one, turns);
   }
 }

@@ -96,7 +96,7 @@ static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t)
     uint32_t c = j->colours.of[k];
     if (c != COLOUR_NONE && c >= first && c < first + n) v[(size_t)(c - first) * size + k] = 1;
   }
-  Val seeds = ir_table(j->b, t, v);
+  Val seeds = jvp_literal(j->b, t, v);
   free(v);
   return seeds;
 }
@@ -294,13 +294,13 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
   j.forward = jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
   int64_t plainly = j.n;
-  find_structure(&j, !j.trace && ir_attr(f, i, 0));
+  find_structure(&j, !j.trace && ir_jac_attr(f, i).symmetric);
   note(&j, i->at, plainly);
   b->at = i->at;
   b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
   b->of = ir_inst(b->f, e)->op;
   Val v = VAL_NONE;
-  bool ok = j.n == 0 || (j.n <= UNROLL || sums_batch(b->f) ? unrolled(&j, &v) : mapped(&j, &v));
+  bool ok = j.n == 0 || (j.n <= UNROLL || ir_fn_sums_batch(b->f) ? unrolled(&j, &v) : mapped(&j, &v));
   if (ok) *out = j.trace ? value_or_zero(b, v, type_scalar(j.te.lane || j.tx.lane)) : matrix(&j, v);
   b->role = ROLE_PRIMAL;
   colour_finish(&j.colours);
@@ -353,6 +353,6 @@ void jacobian_mark(Fn *f)
 {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_jac && !ir_attr(f, i, 0) && is_hessian(f, i)) f->attr.at[i->attr] = 1;
+    if (i->op == OP_jac && !ir_jac_attr(f, i).symmetric && is_hessian(f, i)) f->attr.at[i->attr] = 1;
   }
 }

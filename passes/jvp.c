@@ -58,6 +58,15 @@ static bool whole_numbers(const double *v, int64_t n)
   return true;
 }
 
+Val jvp_literal(Build *b, Type t, const double *v)
+{
+  int exponent;
+  for (int64_t k = 1; k < type_count(t); k++)
+    if (v[k] != v[0]) return ir_table(b, t, v);
+  bool exact = v[0] == 0 || fabs(frexp(v[0], &exponent)) == 0.5;
+  return exact && type_count(t) ? ir_splat(b, v[0], t) : ir_table(b, t, v);
+}
+
 /* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
 static Val computed(Build *b, Val v)
 {
@@ -84,7 +93,7 @@ static Val computed(Build *b, Val v)
   ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
   ir_build_finish(&bf);
   if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
-    if (whole_numbers(out.v, type_count(out.type))) v = ir_table(b, i.type, out.v);
+    if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
   free(map);
@@ -107,7 +116,6 @@ Val jvp_tangent(Jvp *s, Val v)
 static Val operand(Jvp *s, const Inst *i, uint32_t k) { return ir_arg(s->r->src, i, k); }
 static Val tangent(Jvp *s, const Inst *i, uint32_t k) { return jvp_tangent(s, operand(s, i, k)); }
 static Val primal(Jvp *s, const Inst *i, uint32_t k) { return region_value(s->r, operand(s, i, k)); }
-static int64_t attr(Jvp *s, const Inst *i, uint32_t k) { return ir_attr(s->r->src, i, k); }
 
 static Val jvp_elementwise(Jvp *s, Val v, const Inst *i)
 {
@@ -162,7 +170,7 @@ static Val jvp_none(Jvp *s, Val v, const Inst *i)
 static Val again(Jvp *s, const Inst *i, const Val *args)
 {
   int64_t *attrs = base_realloc(NULL, sizeof *attrs * (i->nattr + 1));
-  for (uint32_t k = 0; k < i->nattr; k++) attrs[k] = attr(s, i, k);
+  for (uint32_t k = 0; k < i->nattr; k++) attrs[k] = ir_attrs(s->r->src, i).at[k];
   Val v = ir_emit(s->r->b, i->op, args, i->nargs, attrs, i->nattr, NULL);
   free(attrs);
   return v;
@@ -257,7 +265,7 @@ static Val extremum(Jvp *s, Val v, const Inst *i)
   Build *b = s->r->b;
   Val t = tangent(s, i, 0);
   if (!t.id) return VAL_NONE;
-  int axis = (int)attr(s, i, 0);
+  int axis = (int)ir_rmax_attr(s->r->src, i).axis;
   uint32_t n = ir_type(s->r->src, operand(s, i, 0)).dim[axis];
   Val hit = ir_eq(b, primal(s, i, 0), ir_expand(b, region_value(s->r, v), axis, n));
   Val count = ir_sum(b, ir_select(b, hit, ir_const(b, 1), ir_const(b, 0)), axis);
@@ -269,13 +277,14 @@ Val jvp_rmin(Jvp *s, Val v, const Inst *i) { return extremum(s, v, i); }
 
 Val jvp_dot(Jvp *s, Val v, const Inst *i)
 {
+  dot_attr attr = ir_dot_attr(s->r->src, i);
   (void)v;
   Build *b = s->r->b;
   Val sum = VAL_NONE;
   for (uint32_t k = 0; k < 2; k++) {
     Val t = tangent(s, i, k), args[2];
     if (!t.id) continue;
-    args[k] = with_lane(b, t, attr(s, i, 0) != 0);
+    args[k] = with_lane(b, t, attr.lanes != 0);
     args[1 - k] = primal(s, i, 1 - k);
     sum = plus(b, sum, again(s, i, args));
   }
@@ -285,8 +294,9 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i)
 /* dv = A^-1 (dx - dA v); A transposed if `trans`. */
 Val jvp_trisolve(Jvp *s, Val v, const Inst *i)
 {
+  trisolve_attr attr = ir_trisolve_attr(s->r->src, i);
   Build *b = s->r->b;
-  bool upper = attr(s, i, 0) != 0, trans = attr(s, i, 1) != 0;
+  bool upper = attr.upper != 0, trans = attr.trans != 0;
   Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
   if (ta.id) {
     static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
@@ -300,8 +310,9 @@ Val jvp_trisolve(Jvp *s, Val v, const Inst *i)
 /* The same, A being any square matrix. */
 Val jvp_solve(Jvp *s, Val v, const Inst *i)
 {
+  solve_attr attr = ir_solve_attr(s->r->src, i);
   Build *b = s->r->b;
-  bool trans = attr(s, i, 0) != 0;
+  bool trans = attr.trans != 0;
   Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
   if (ta.id) {
     static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
@@ -313,9 +324,10 @@ Val jvp_solve(Jvp *s, Val v, const Inst *i)
 
 Val jvp_proj(Jvp *s, Val v, const Inst *i)
 {
+  proj_attr attr = ir_proj_attr(s->r->src, i);
   (void)v;
   Val multi = operand(s, i, 0);
-  return s->multi[multi.id] ? s->multi[multi.id][attr(s, i, 0)] : VAL_NONE;
+  return s->multi[multi.id] ? s->multi[multi.id][attr.index] : VAL_NONE;
 }
 
 /* ---- the sweep -------------------------------------------------------------------------------------------- */

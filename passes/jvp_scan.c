@@ -140,7 +140,7 @@ static void forward_loop(Fwd *w, Val v)
   if (nin > inv) make_ports(w, &bb, &args, inv, nin, x, t);
   for (uint32_t id = 1; id < w->body->inst.n; id++) {
     const Inst *i = &w->body->inst.at[id];
-    map[id] = i->op == OP_in ? x[ir_attr(w->body, i, 0)] : store_copy(&bb, w->body, (Val){id}, map, false);
+    map[id] = i->op == OP_in ? x[ir_number(w->body, i)] : store_copy(&bb, w->body, (Val){id}, map, false);
   }
   if (sweep_body(w, &bb, x, t, map, tan)) {
     make_outputs(w, &bb, 0, sh->carry, map, tan, index);
@@ -165,7 +165,7 @@ static void forward_loop(Fwd *w, Val v)
 Val jvp_scan(Jvp *s, Val v, const Inst *i)
 {
   Region *r = jvp_region(s);
-  Fwd w = {.s = s, .i = i, .sh = scan_shape(r->src, i), .body = ir_body(r->src, i)};
+  Fwd w = {.s = s, .i = i, .sh = ir_scan_shape(r->src, i), .body = ir_body(r->src, i)};
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val a = ir_arg(r->src, i, k), t = jvp_tangent(s, a);
     if (t.id && ir_type(r->b->f, t).lane && !ir_type(r->src, a).lane) w.lanes = true;

@@ -47,7 +47,7 @@ static void average_into(Fn *out, const Fn *f) {
     const Inst *i = &f->inst.at[id];
     const Fn *body = ir_body(f, i);
     if (i->op == OP_in) {
-      map[id] = input[ir_attr(f, i, 0)];
+      map[id] = input[ir_number(f, i)];
     } else if (i->op == OP_batch_mean) {
       map[id] = map[ir_arg(f, i, 1).id];
     } else if (body && means_inside(body)) {
@@ -89,7 +89,7 @@ typedef struct Fission {
   bool *exact;               /* cleared when an average was not at hand outside */
 } Fission;
 
-static bool lags(const Fn *f, const Inst *i) { return i->op == OP_batch_mean && ir_attr(f, i, 1); }
+static bool lags(const Fn *f, const Inst *i) { return i->op == OP_batch_mean && ir_batch_mean_attr(f, i).lag; }
 
 static uint32_t e_level(const Fission *m, const Inst *i) { return m->level[ir_arg(m->body, i, 0).id]; }
 
@@ -106,7 +106,7 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
       level = a > level ? a : level;
     }
     m->level[id] = level;
-    piece[id] = mean || (ir_op[i->op].flags & OPF_LEAF) ? CUT_FREE : level;
+    piece[id] = mean || ir_has(i->op, OPF_LEAF) ? CUT_FREE : level;
     if (mean) root[ir_arg(body, i, 0).id] = true;
     uint32_t piece_of = mean ? e_level(m, i) : level;
     if ((mean || piece[id] != CUT_FREE) && piece_of > most) most = piece_of;
@@ -131,9 +131,9 @@ static Type turn_type(Type t) {
   return t;
 }
 
-static Val port(Piece *p, Val arg, Type t) {
+static Val port(Piece *p, const char *name, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
-  return ir_input(&p->b, NULL, IN_OTHER, 0, t);
+  return ir_input(&p->b, name, IN_OTHER, 0, t);
 }
 
 /* The xs, stacked values, invariants, means. What is not read goes with the next simplification. Returns the xs. */
@@ -142,18 +142,18 @@ static uint32_t make_ports(Piece *p) {
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
   Val *input = base_zeroed(body->in.n, sizeof *input);
-  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, m->arg[k], turn_type(ir_type(up, m->arg[k])));
+  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], turn_type(ir_type(up, m->arg[k])));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (!cut_reads(&m->cut, p->level, id)) continue;
     Type t = ir_type(body, (Val){id});
-    p->map[id] = cut_enter(&p->b, port(p, m->stack[id], cut_type(t)), t);
+    p->map[id] = cut_enter(&p->b, port(p, NULL, m->stack[id], cut_type(t)), t);
     xs++;
   }
-  for (uint32_t k = m->sh.xs; k < body->in.n; k++) input[k] = port(p, m->arg[k], ir_type(up, m->arg[k]));
+  for (uint32_t k = m->sh.xs; k < body->in.n; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], ir_type(up, m->arg[k]));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    if (i->op == OP_in) p->map[id] = input[ir_attr(body, i, 0)];
-    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, m->mean[id], i->type);
+    if (i->op == OP_in) p->map[id] = input[ir_number(body, i)];
+    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, "mean", m->mean[id], i->type);
   }
   free(input);
   return xs;
@@ -208,7 +208,7 @@ static void make_outputs(Piece *p, Outs *o) {
 static Val average_outside(Fission *m, const Inst *i) {
   Val v = ir_arg(m->body, i, 1);
   const Inst *a = ir_inst(m->body, v);
-  if (a->op == OP_in && ir_attr(m->body, a, 0) >= m->sh.xs) return m->arg[ir_attr(m->body, a, 0)];
+  if (a->op == OP_in && ir_number(m->body, a) >= m->sh.xs) return m->arg[ir_number(m->body, a)];
   if (a->op == OP_const || a->op == OP_table) return ir_copy_inst(m->b, m->body, v, NULL);
   *m->exact = false;
   return ir_splat(m->b, 0, i->type);
@@ -263,7 +263,7 @@ static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const 
   size_t n = body->inst.n;
   uint32_t *piece = base_zeroed(n, sizeof *piece);
   bool *root = base_zeroed(n, sizeof *root);
-  Fission m = {.b = b, .body = body, .i = i, .sh = scan_shape(f, i), .arg = arg, .exact = exact,
+  Fission m = {.b = b, .body = body, .i = i, .sh = ir_scan_shape(f, i), .arg = arg, .exact = exact,
                .level = base_zeroed(n, sizeof *m.level), .stack = base_zeroed(n, sizeof *m.stack),
                .mean = base_zeroed(n, sizeof *m.mean), .result = base_zeroed(body->out.n, sizeof *m.result)};
   m.cut = (Cut){.f = body, .piece = piece, .root = root};
@@ -294,7 +294,7 @@ static Span first_mean(const Fn *f) {
 }
 
 static bool refuse(const Fn *f, const Inst *i, Diag *diag) {
-  bool map = i->op == OP_scan && ir_attr(f, i, 1) == 0;
+  bool map = i->op == OP_scan && ir_scan_shape(f, i).carry == 0;
   if (map) return false;
   DiagMsg *m = diag_error(diag, first_mean(ir_body(f, i)), i->op == OP_scan
     ? "a mean over the batch cannot stand in a loop whose turns follow one another, nor in a trajectory"
@@ -316,7 +316,7 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
   for (uint32_t id = 1; id < f->inst.n && ok; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) {
-      map[id] = input[ir_attr(f, i, 0)];
+      map[id] = input[ir_number(f, i)];
     } else if (i->sub && means_inside(ir_body(f, i))) {
       Fn *body = refuse(f, i, diag) ? NULL : hoist(ir_body(f, i), exact, diag);
       Val *args = base_zeroed(i->nargs, sizeof *args);
@@ -326,7 +326,7 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
       ir_fn_destroy(body);
       free(args);
     } else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
-      map[id] = result[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+      map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
     } else {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
     }
@@ -397,12 +397,12 @@ static Fn *sum_means(const Fn *f, Running *running) {
     const Inst *i = &f->inst.at[id];
     if (!live[id]) continue;
     if (i->op == OP_in) {
-      map[id] = input[ir_attr(f, i, 0)];
+      map[id] = input[ir_number(f, i)];
     } else if (i->op == OP_batch_mean) {
       Val e = map[ir_arg(f, i, 0).id];
       b.at = i->at;
       Val mean = ir_type(out, e).lane ? ir_batch_sum(&b, ir_mul(&b, weight, e)) : e;
-      *vec_push(&means.v) = (Mean){(uint32_t)ir_attr(f, i, 0), mean};
+      *vec_push(&means.v) = (Mean){(uint32_t)ir_batch_mean_attr(f, i).param, mean};
       map[id] = lags(f, i) ? map[ir_arg(f, i, 1).id] : mean;
     } else {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);

@@ -44,12 +44,13 @@ static int64_t kept(const Fn *f)
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_reversible) {
       n = plus(n, values(ir_body(f, i)) / 2);            /* f and g are of a size */
-    } else if (i->op == OP_integrate && method_symmetric((Method)ir_attr(f, i, 0))) {
-      int64_t steps = ir_attr(f, i, 2), every = ir_attr(f, i, 3);
-      n = plus(n, times(results(f, i, (uint32_t)ir_attr(f, i, 1)), plus(steps / every, every)));
+    } else if (i->op == OP_integrate) {
+      integrate_attr a = ir_integrate_attr(f, i);
+      if (method_symmetric((Method)a.method))
+        n = plus(n, times(results(f, i, (uint32_t)a.states), plus(a.steps / a.every, a.every)));
     } else if (i->op == OP_scan) {
       int64_t inside = kept(ir_body(f, i));
-      if (inside) n = plus(n, plus(inside, times(ir_attr(f, i, 0), results(f, i, (uint32_t)ir_attr(f, i, 1)))));
+      if (inside) n = plus(n, plus(inside, times(ir_scan_shape(f, i).n, results(f, i, ir_scan_shape(f, i).carry))));
     }
   }
   return n;

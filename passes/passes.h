@@ -134,7 +134,10 @@ typedef struct PassOptions {
   const Source *src;
 } PassOptions;
 extern PassOptions pass_options;
-Fn *pass_run(const char *name, const Fn *f, Diag *diag);  /* NULL: unknown name or error */
+typedef VEC(Fn *) FnList;
+/* Adds what the pass makes of f to `out`: a function, or, of `split`, its parts. False after an error, also of a name that
+ * there is not. */
+bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag);
 extern const char *const pass_names[];                   /* NULL-terminated */
 void pass_timed(const char *name, double seconds);       /* also for work outside this floor */
 void pass_times_print(FILE *out);

@@ -77,12 +77,9 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
   if (i->op != OP_dot || deps_of(fr, i, 0).same || deps_of(fr, i, 1).same) return 0;
   n = type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
   Type b = ir_type(fr->f, ir_arg(fr->f, i, 1));
-  for (int k = 0; k < b.rank; k++) {
-    bool shared = false;
-    for (uint32_t j = 0; j < (uint32_t)ir_attr(fr->f, i, 1); j++)
-      shared = shared || ir_attr(fr->f, i, 3 + j) == ir_attr(fr->f, i, (uint32_t)(3 + ir_attr(fr->f, i, 1) + k));
-    if (!shared) n *= b.dim[k];
-  }
+  DotShape d = ir_dot_shape(fr->f, i);
+  for (int k = 0; k < b.rank; k++)
+    if (!ir_dot_has(&d, 0, d.label[1][k])) n *= b.dim[k];
   return n;
 }
 
@@ -120,7 +117,7 @@ bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
   p->sets.work += f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) fr.val[id] = in[ir_attr(f, i, 0)];
+    if (i->op == OP_in) fr.val[id] = in[ir_number(f, i)];
     else if (!visit(&fr, id)) return false;
   }
   for (uint32_t k = 0; k < f->out.n; k++) out[k] = fr.val[f->out.at[k].id];

@@ -77,7 +77,7 @@ static bool run_turns(Loop *l, Deps *result) {
 }
 
 bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
-  Loop l = {.fr = fr, .i = i, .body = ir_body(fr->f, i), .sh = scan_shape(fr->f, i)};
+  Loop l = {.fr = fr, .i = i, .body = ir_body(fr->f, i), .sh = ir_scan_shape(fr->f, i)};
   Pass *p = fr->pass;
   l.in = ARENA_ARRAY(p->mem, Deps, i->nargs + 1);
   l.out = ARENA_ARRAY(p->mem, Deps, l.body->out.n + 1);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t attr(const PFrame *fr, const Inst *i, uint32_t k) { return ir_attr(fr->f, i, k); }
 static Type arg_type(const PFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
 static Sets *sets(PFrame *fr) { return &fr->pass->sets; }
 
@@ -79,13 +78,15 @@ SMEAR_RULE(jac)
 SMEAR_RULE(divergence)
 
 Deps sparsity_const(PFrame *fr, const Inst *i) {
+  const_attr attr = ir_const_attr(fr->f, i);
   double v;
-  memcpy(&v, &(int64_t){attr(fr, i, 0)}, sizeof v);
+  memcpy(&v, &(int64_t){attr.bits}, sizeof v);
   return deps_same(fr->pass, v == 0 ? SET_ZERO : SET_NONE);
 }
 
 Deps sparsity_table(PFrame *fr, const Inst *i) {
-  const double *v = fr->f->table.at[attr(fr, i, 0)].v;
+  table_attr attr = ir_table_attr(fr->f, i);
+  const double *v = fr->f->table.at[attr.table].v;
   int64_t n = type_count(i->type);
   Deps out = deps_new(fr->pass, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = v[k] == 0 ? SET_ZERO : SET_NONE;
@@ -93,7 +94,8 @@ Deps sparsity_table(PFrame *fr, const Inst *i) {
 }
 
 Deps sparsity_proj(PFrame *fr, const Inst *i) {
-  return fr->result[ir_arg(fr->f, i, 0).id][attr(fr, i, 0)];
+  proj_attr attr = ir_proj_attr(fr->f, i);
+  return fr->result[ir_arg(fr->f, i, 0).id][attr.index];
 }
 
 /* ---- moves along one axis -------------------------------------------------------------------------------- */
@@ -118,11 +120,11 @@ static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
 static Deps picked(PFrame *fr, const Inst *i, bool listed) {
   Deps x = deps_of(fr, i, 0);
   if (x.same) return x;
-  int64_t n = type_count(i->type), axis = attr(fr, i, 0);
+  int64_t n = type_count(i->type), axis = listed ? ir_take_attr(fr->f, i).axis : ir_slice_attr(fr->f, i).axis;
   Deps out = deps_new(fr->pass, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t k = 0; k < t.n; k++)
-    move(out, t, k, x, f, listed ? attr(fr, i, (uint32_t)k + 1) : attr(fr, i, 1) + k * attr(fr, i, 3));
+    move(out, t, k, x, f, listed ? ir_list(fr->f, i).at[k] : ir_slice_attr(fr->f, i).start + k * ir_slice_attr(fr->f, i).step);
   return deps_close(out, n);
 }
 
@@ -130,28 +132,31 @@ Deps sparsity_slice(PFrame *fr, const Inst *i) { return picked(fr, i, false); }
 Deps sparsity_take(PFrame *fr, const Inst *i) { return picked(fr, i, true); }
 
 Deps sparsity_unslice(PFrame *fr, const Inst *i) {
-  int64_t n = type_count(i->type), axis = attr(fr, i, 0);
+  unslice_attr attr = ir_unslice_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis;
   Deps out = deps_new(fr->pass, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < f.n; k++) move(out, t, attr(fr, i, 1) + k * attr(fr, i, 2), deps_of(fr, i, 0), f, k);
+  for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, deps_of(fr, i, 0), f, k);
   return deps_close(out, n);
 }
 
 Deps sparsity_put(PFrame *fr, const Inst *i) {
-  int64_t n = type_count(i->type), axis = attr(fr, i, 0);
+  put_attr attr = ir_put_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis;
   Deps out = deps_new(fr->pass, n), x = deps_of(fr, i, 0);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t o = 0; o < t.outer; o++)
     for (int64_t k = 0; k < f.n; k++)
       for (int64_t j = 0; j < t.inner; j++) {
-        uint32_t *to = &out.id[(o * t.n + attr(fr, i, (uint32_t)k + 2)) * t.inner + j];
+        uint32_t *to = &out.id[(o * t.n + ir_list(fr->f, i).at[k]) * t.inner + j];
         *to = sets_union(sets(fr), *to, deps_at(x, (o * f.n + k) * f.inner + j));
       }
   return deps_close(out, n);
 }
 
 Deps sparsity_concat(PFrame *fr, const Inst *i) {
-  int64_t n = type_count(i->type), axis = attr(fr, i, 0), at = 0;
+  concat_attr attr = ir_concat_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis, at = 0;
   Deps out = deps_new(fr->pass, n);
   Axis t = axis_of(i->type, axis);
   for (uint32_t a = 0; a < i->nargs; a++) {
@@ -162,11 +167,12 @@ Deps sparsity_concat(PFrame *fr, const Inst *i) {
 }
 
 Deps sparsity_expand(PFrame *fr, const Inst *i) {
+  expand_attr attr = ir_expand_attr(fr->f, i);
   Deps x = deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type);
   Deps out = deps_new(fr->pass, n);
-  Axis t = axis_of(i->type, attr(fr, i, 0)), f = {t.outer, 1, t.inner};
+  Axis t = axis_of(i->type, attr.axis), f = {t.outer, 1, t.inner};
   for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, 0);
   return deps_close(out, n);
 }
@@ -177,7 +183,7 @@ static Deps along(PFrame *fr, const Inst *i) {
   if (x.same) return x;
   int64_t n = type_count(i->type);
   Deps out = deps_new(fr->pass, n);
-  Axis f = axis_of(arg_type(fr, i, 0), attr(fr, i, 0));
+  Axis f = axis_of(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
   for (int64_t o = 0; o < f.outer; o++)
     for (int64_t j = 0; j < f.inner; j++) {
       sets_open(sets(fr));
@@ -202,7 +208,7 @@ Deps sparsity_transpose(PFrame *fr, const Inst *i) {
   Deps out = deps_new(fr->pass, n);
   for (int64_t e = 0; e < n; e++) {
     int64_t rest = e, at = 0;
-    for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[attr(fr, i, (uint32_t)k)];
+    for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[ir_list(fr->f, i).at[k]];
     out.id[e] = deps_at(x, at);
   }
   return deps_close(out, n);
@@ -223,11 +229,12 @@ Deps sparsity_diagv(PFrame *fr, const Inst *i) {
 }
 
 Deps sparsity_tri(PFrame *fr, const Inst *i) {
+  tri_attr attr = ir_tri_attr(fr->f, i);
   int64_t n = type_count(i->type), rows = i->type.dim[i->type.rank - 2], cols = i->type.dim[i->type.rank - 1];
-  bool upper = attr(fr, i, 0) != 0;
+  bool upper = attr.upper != 0;
   Deps out = deps_new(fr->pass, n);
   for (int64_t e = 0; e < n; e++) {
-    int64_t row = e / cols % rows + attr(fr, i, 1), col = e % cols;
+    int64_t row = e / cols % rows + attr.k, col = e % cols;
     if (upper ? col >= row : col <= row) out.id[e] = deps_at(deps_of(fr, i, 0), e);
   }
   return deps_close(out, n);
@@ -243,12 +250,11 @@ typedef struct Einsum {
   int64_t out, summed;       /* how many elements and products each */
 } Einsum;
 
-static void strides(PFrame *fr, const Inst *i, uint32_t first, Type t, int64_t *size, int64_t *stride) {
+static void strides(const int *label, Type t, int64_t *size, int64_t *stride) {
   int64_t step = 1;
   for (int k = t.rank; k-- > 0; step *= t.dim[k]) {
-    int64_t l = attr(fr, i, first + (uint32_t)k);
-    size[l] = t.dim[k];
-    stride[l] = step;
+    size[label[k]] = t.dim[k];
+    stride[label[k]] = step;
   }
 }
 
@@ -256,10 +262,10 @@ static void strides(PFrame *fr, const Inst *i, uint32_t first, Type t, int64_t *
 static Einsum einsum(PFrame *fr, const Inst *i, bool a, bool b) {
   Einsum s = {.out = 1, .summed = 1};
   int64_t size[32] = {0}, sa[32] = {0}, sb[32] = {0}, so[32] = {0};
-  uint32_t na = (uint32_t)attr(fr, i, 1), nb = (uint32_t)attr(fr, i, 2);
-  strides(fr, i, 3, arg_type(fr, i, 0), size, sa);
-  strides(fr, i, 3 + na, arg_type(fr, i, 1), size, sb);
-  strides(fr, i, 3 + na + nb, i->type, size, so);
+  DotShape d = ir_dot_shape(fr->f, i);
+  strides(d.label[0], arg_type(fr, i, 0), size, sa);
+  strides(d.label[1], arg_type(fr, i, 1), size, sb);
+  strides(d.label[2], i->type, size, so);
   for (int pass = 0; pass < 2; pass++) {
     for (int l = 0; l < 32; l++) {
       bool counts = (a && sa[l]) || (b && sb[l]);
@@ -334,8 +340,9 @@ Deps sparsity_dot(PFrame *fr, const Inst *i) {
 
 /* x_r = (b_r - sum of A_rk x_k over the k before r)/A_rr */
 Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
+  trisolve_attr attr = ir_trisolve_attr(fr->f, i);
   Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
-  bool upper = attr(fr, i, 0) != 0, trans = attr(fr, i, 1) != 0, down = upper == trans;
+  bool upper = attr.upper != 0, trans = attr.trans != 0, down = upper == trans;
   int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
   Deps out = deps_new(fr->pass, n * cols);
   for (int64_t c = 0; c < cols; c++)

@@ -91,8 +91,8 @@ void region_error(Region *r, Span at, const char *help, const char *message)
 #define ZERO NULL
 
 static const char *const partial_text[OP_count][2] = {
-#define EW1(name, eval, d0) [OP_##name] = {d0, NULL},
-#define EW2(name, flags, eval, d0, d1) [OP_##name] = {d0, d1},
+#define EW1(name, cycles, traits, eval, d0) [OP_##name] = {d0, NULL},
+#define EW2(name, cycles, traits, eval, d0, d1) [OP_##name] = {d0, d1},
 #include "ir/ops.def"
 };
 
@@ -212,7 +212,7 @@ static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from)
 /* Results of a scan that depend on its active arguments: to a fixed point over the carries. */
 static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
 {
-  ScanShape s = scan_shape(f, i);
+  ScanShape s = ir_scan_shape(f, i);
   const Fn *body = ir_body(f, i);
   bool *in = calloc(i->nargs + 1, sizeof *in);
   for (uint32_t k = 0; k < i->nargs; k++) in[k] = a->on[ir_arg(f, i, k).id];
@@ -239,12 +239,12 @@ static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *res
 static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
 {
   const Fn *body = ir_body(f, i);
-  uint32_t states = (uint32_t)ir_attr(f, i, 0);
+  uint32_t states = (uint32_t)ir_reversible_attr(f, i).states;
   Active w;
   active_init(&w, body, body->inst.n);
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (body->inst.at[id].op != OP_in || body->inst.at[id].type.dt != DT_REAL) continue;
-    uint32_t k = (uint32_t)ir_attr(body, &body->inst.at[id], 0);
+    uint32_t k = ir_number(body, &body->inst.at[id]);
     if (k < states || k >= 2 * states) w.on[id] = a->on[ir_arg(f, i, k < states ? k : k - states).id];
   }
   active_spread(&w, body);
@@ -265,14 +265,14 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
     return false;
   case OPC_STRUCT: break;
   }
-  if (ir_op[i->op].flags & (OPF_LEAF | OPF_IMPURE)) return false;
+  if (ir_has(i->op, OPF_LEAF | OPF_IMPURE)) return false;
   if (i->op == OP_batch_mean || i->op == OP_require) return false;
   if (i->op == OP_root) return any_arg(a, f, i, 1);
   if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
   if (i->op == OP_proj) {
     Val multi = ir_arg(f, i, 0);
     bool *res = a->result[multi.id];
-    return i->type.dt == DT_REAL && a->on[multi.id] && (!res || res[ir_attr(f, i, 0)]);
+    return i->type.dt == DT_REAL && a->on[multi.id] && (!res || res[ir_number(f, i)]);
   }
   if (i->op == OP_scan && any_arg(a, f, i, 0)) {
     a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
@@ -314,28 +314,10 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
 
-ScanShape scan_shape(const Fn *f, const Inst *i)
-{
-  ScanShape s = {ir_attr(f, i, 0), ir_attr(f, i, 1), ir_attr(f, i, 2), ir_attr(f, i, 3), ir_attr(f, i, 4), 0,
-                 (uint32_t)ir_attr(f, i, 6), ir_attr(f, i, 5) != 0};
-  s.inv = i->nargs - s.carry - s.xs;
-  return s;
-}
-
-bool sums_batch(const Fn *f)
-{
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0))) return true;
-    if (i->sub && sums_batch(ir_body(f, i))) return true;
-  }
-  return false;
-}
-
 Val fn_input(const Fn *f, uint32_t index)
 {
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in && ir_attr(f, &f->inst.at[id], 0) == index) return (Val){id};
+    if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
   return VAL_NONE;
 }
 
@@ -369,11 +351,11 @@ bool *scan_kept(const Fn *f, const Inst *scan)
 {
   const Fn *body = ir_body(f, scan);
   bool *kept = calloc(body->inst.n + 1, sizeof *kept);
-  int64_t bytes = 0, turns = ir_attr(f, scan, 0);
+  int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
   if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    kept[id] = (ir_transcendental((Op)i->op) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
   if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);
@@ -396,7 +378,7 @@ static void insert_output(Fn *f, uint32_t at, Val v)
  * one that may end early. */
 static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args)
 {
-  ScanShape s = scan_shape(from, i);
+  ScanShape s = ir_scan_shape(from, i);
   Fn *body = ir_copy_fn(b->f, ir_body(from, i));
   uint32_t ys = s.ys;
   for (uint32_t k = 0; k < s.carry; k++) {
@@ -414,7 +396,7 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
  * does, region_saved stores what it asks for. */
 static bool stores(const Fn *f, const Inst *scan)
 {
-  return ir_attr(f, scan, 1) > 0 && ir_attr(f, scan, 6) != 2 && !undo_scan_can(f, scan);
+  return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
 }
 
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
@@ -431,9 +413,9 @@ Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
   Val w;
   if (i.op == OP_proj) {
     Val old = ir_arg(from, &i, 0), multi = map[old.id];
-    int64_t index = ir_attr(from, &i, 0);
+    int64_t index = ir_number(from, &i);
     if (ir_inst(from, old)->op == OP_scan && ir_inst(b->f, multi)->op == OP_scan) {
-      ScanShape s = scan_shape(from, ir_inst(from, old)), t = scan_shape(b->f, ir_inst(b->f, multi));
+      ScanShape s = ir_scan_shape(from, ir_inst(from, old)), t = ir_scan_shape(b->f, ir_inst(b->f, multi));
       if (index >= s.carry + s.ys) index += t.ys - s.ys;
     }
     w = ir_proj(b, multi, index);
@@ -441,7 +423,7 @@ Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
     for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(from, &i, k).id];
     w = storing_scan(b, from, &i, args);
-    ScanShape t = scan_shape(b->f, ir_inst(b->f, w));
+    ScanShape t = ir_scan_shape(b->f, ir_inst(b->f, w));
     for (uint32_t k = 0; k < t.ys; k++) ir_proj(b, w, t.carry + k);
     free(args);
   }
@@ -454,10 +436,10 @@ Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
 Val region_saved(Region *r, Val scan, Val inside)
 {
   Inst i = *ir_inst(r->src, scan);
-  int index = saved_index(ir_body(r->src, &i), scan_shape(r->src, &i), inside);
+  int index = saved_index(ir_body(r->src, &i), ir_scan_shape(r->src, &i), inside);
   for (uint32_t id = scan.id + 1; index >= 0 && id < r->n; id++) {
     const Inst *p = &r->src->inst.at[id];
-    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == scan.id && ir_attr(r->src, p, 0) == index)
+    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == scan.id && ir_number(r->src, p) == (uint32_t)index)
       return region_value(r, (Val){id});
   }
   if (r->scan.id != scan.id) {
@@ -468,6 +450,6 @@ Val region_saved(Region *r, Val scan, Val inside)
     free(args);
   }
   const Inst *w = ir_inst(r->b->f, r->storing);
-  index = saved_index(ir_body(r->b->f, w), scan_shape(r->b->f, w), inside);
+  index = saved_index(ir_body(r->b->f, w), ir_scan_shape(r->b->f, w), inside);
   return index < 0 ? VAL_NONE : ir_proj(r->b, r->storing, index);
 }

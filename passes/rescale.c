@@ -107,7 +107,7 @@ static bool apart(const Fn *f, const Unit *u, const Unit *w)
 
 static bool find_units(const Fn *f, const Inst *scan, Unit *unit)
 {
-  ScanShape s = scan_shape(f, scan);
+  ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
   bool *live = ir_live(body), any = false;
   for (uint32_t c = 0; c < s.carry && s.n >= FEWEST_TURNS && !s.converge; c++) {
@@ -158,7 +158,7 @@ static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val 
 static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, double *by)
 {
   const Fn *body = ir_body(f, i);
-  uint32_t n = (uint32_t)ir_attr(f, i, 1);
+  uint32_t n = ir_states(f, i);
   Unit *unit = base_zeroed(body->out.n, sizeof *unit);
   Val *arg = base_zeroed(i->nargs, sizeof *arg);
   find_units(f, i, unit);
@@ -187,11 +187,11 @@ static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n)
     Val v = VAL_NONE;
     b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
     for (uint32_t c = 0; c < n && !v.id; c++) v = changed(&b, f, id, &unit[c], map);
-    if (i->op == OP_in) v = in[ir_attr(f, i, 0)];
+    if (i->op == OP_in) v = in[ir_number(f, i)];
     if (i->op == OP_scan) v = copy_scan(&b, f, i, map, by[id] = base_zeroed(ir_body(f, i)->out.n, sizeof **by));
     map[id] = v.id ? v : ir_copy_inst(&b, f, (Val){id}, map);
     const double *d = i->op == OP_proj ? by[ir_arg(f, i, 0).id] : NULL;
-    if (d && d[ir_attr(f, i, 0)] != 0) map[id] = ir_div(&b, map[id], ir_const(&b, d[ir_attr(f, i, 0)]));
+    if (d && d[ir_number(f, i)] != 0) map[id] = ir_div(&b, map[id], ir_const(&b, d[ir_number(f, i)]));
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
   for (uint32_t id = 1; id < f->inst.n; id++) free(by[id]);

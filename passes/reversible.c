@@ -23,7 +23,7 @@ void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint
   for (uint32_t id = 1; id < callee->inst.n; id++) {
     const Inst *i = &callee->inst.at[id];
     if (!need[id]) continue;
-    map[id] = i->op == OP_in ? args[ir_attr(callee, i, 0)] : ir_copy_inst(b, callee, (Val){id}, map);
+    map[id] = i->op == OP_in ? args[ir_number(callee, i)] : ir_copy_inst(b, callee, (Val){id}, map);
   }
   free(need);
 }
@@ -41,7 +41,7 @@ Fn *step_forward(const Fn *body)
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     if (!need[id]) continue;
-    map[id] = i->op == OP_in ? in[ir_attr(body, i, 0)] : store_copy(&b, body, (Val){id}, map, true);
+    map[id] = i->op == OP_in ? in[ir_number(body, i)] : store_copy(&b, body, (Val){id}, map, true);
   }
   for (uint32_t k = 0; k < states; k++) ir_output(&b, map[body->out.at[k].id], NULL);
   ir_build_finish(&b);
@@ -69,7 +69,7 @@ static void copy_inputs(Build *b, const Fn *f, Val *map)
 {
   Val *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) map[id] = (Val){(uint32_t)ir_attr(f, &f->inst.at[id], 0) + 1};
+    if (f->inst.at[id].op == OP_in) map[id] = (Val){ir_number(f, &f->inst.at[id]) + 1};
   for (uint32_t k = 0; k < f->in.n; k++)
     in[k] = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
   for (uint32_t id = 1; id < f->inst.n; id++)
@@ -135,7 +135,7 @@ static void write_out(Build *b, const Fn *f, const bool *which, Val *map)
     bool chosen = !which || which[id];
     if (!live[id] || i->op == OP_in) continue;
     if (i->op == OP_reversible && chosen) result[id] = step_results(b, f, i, map);
-    else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) map[id] = result[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+    else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
     else if (chosen && i->sub && step_any(ir_body(f, i))) map[id] = with_body(b, f, i, map);
     else map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }

@@ -20,7 +20,7 @@ static bool output_reads(const Fn *f, uint32_t output, uint32_t index) {
   memset(from, 0, f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    from[id] = i->op == OP_in && ir_attr(f, i, 0) == index;
+    from[id] = i->op == OP_in && ir_number(f, i) == index;
     for (uint32_t k = 0; k < i->nargs; k++) from[id] |= from[ir_arg(f, i, k).id];
   }
   bool reads = from[f->out.at[output].id];

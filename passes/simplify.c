@@ -5,6 +5,7 @@
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
  * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
  * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
+#include "ir/num.h"
 #include "passes/pass.h"
 #include "passes/simplify.h"
 
@@ -19,7 +20,7 @@ static Fn *simplify(const Fn *f, bool powers);
 bool has_derivatives(const Fn *f)
 {
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (ir_op[f->inst.at[id].op].flags & OPF_DERIV) return true;
+    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
   return false;
 }
 
@@ -45,38 +46,24 @@ static Val dot_inst(Walk *w, const Inst *i)
 {
   Fn *g = w->b->f;
   Val x[2];
-  int label[3][IR_MAX_RANK], rank[3] = {0, 0, i->type.rank}, at = 3;
+  DotShape d = ir_dot_shape(w->from, i);
   for (int k = 0; k < 2; k++) {
     x[k] = w->map[ir_arg(w->from, i, k).id];
-    rank[k] = (int)ir_attr(w->from, i, 1 + k);
-  }
-  for (int k = 0; k < 3; k++)
-    for (int j = 0; j < rank[k]; j++) label[k][j] = (int)ir_attr(w->from, i, at++);
-  for (int k = 0; k < 2; k++)
     while (ir_inst(g, x[k])->op == OP_transpose) {
       const Inst *t = ir_inst(g, x[k]);
       int moved[IR_MAX_RANK];
-      for (int j = 0; j < rank[k]; j++) moved[ir_attr(g, t, j)] = label[k][j];
-      memcpy(label[k], moved, sizeof moved[0] * rank[k]);
+      for (int j = 0; j < d.rank[k]; j++) moved[ir_list(g, t).at[j]] = d.label[k][j];
+      memcpy(d.label[k], moved, sizeof moved[0] * (size_t)d.rank[k]);
       x[k] = ir_arg(g, t, 0);
     }
-  return ir_dot(w->b, x[0], x[1], ir_attr(w->from, i, 0) != 0, label[0], label[1], rank[2], label[2]);
+  }
+  return ir_dot(w->b, x[0], x[1], d.lanes, d.label[0], d.label[1], d.rank[2], d.label[2]);
 }
 
 static bool power_of_two(double v)
 {
   int exponent;
   return fabs(frexp(v, &exponent)) == 0.5;
-}
-
-static int64_t gcd(int64_t a, int64_t b)
-{
-  while (b) {
-    int64_t t = a % b;
-    a = b;
-    b = t;
-  }
-  return a < 0 ? -a : a;
 }
 
 /* The product of two constants of g, exact if both are known exactly and it fits. */
@@ -89,10 +76,10 @@ static Val const_product(Build *b, Val x, Val y)
   ir_is_const(g, x, &u);
   ir_is_const(g, y, &v);
   if (i->op == OP_const && j->op == OP_const &&
-      (__builtin_mul_overflow(ir_attr(g, i, 1), ir_attr(g, j, 1), &num) ||
-       __builtin_mul_overflow(ir_attr(g, i, 2), ir_attr(g, j, 2), &den)))
+      (__builtin_mul_overflow(ir_const_attr(g, i).num, ir_const_attr(g, j).num, &num) ||
+       __builtin_mul_overflow(ir_const_attr(g, i).den, ir_const_attr(g, j).den, &den)))
     num = den = 0;
-  int64_t d = gcd(num, den);
+  int64_t d = num_gcd(num, den);
   return ir_const_exact(b, u * v, d ? num / d : 0, d ? den / d : 0);
 }
 
@@ -137,8 +124,8 @@ static Val product_inst(Walk *w, const Inst *i)
 static Val slice_inst(Walk *w, const Inst *i)
 {
   Val x = w->map[ir_arg(w->from, i, 0).id];
-  if (ir_attr(w->from, i, 0) != 0 || ir_attr(w->from, i, 2) != 1) return VAL_NONE;
-  return stacked_element(w->b, x, (uint32_t)ir_attr(w->from, i, 1));
+  if (ir_slice_attr(w->from, i).axis != 0 || ir_slice_attr(w->from, i).n != 1) return VAL_NONE;
+  return stacked_element(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
 }
 
 /* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */
@@ -166,7 +153,7 @@ void walk_inst(Walk *w, uint32_t id)
   w->b->role = i->role;
   w->b->of = i->of;
   if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id])
-    v = w->result[ir_arg(w->from, i, 0).id][ir_attr(w->from, i, 0)];
+    v = w->result[ir_arg(w->from, i, 0).id][ir_number(w->from, i)];
   else if (i->op == OP_dot) v = dot_inst(w, i);
   else if (i->op == OP_add) v = sum_inst(w, i);
   else if (i->op == OP_mul) v = product_inst(w, i);
@@ -218,7 +205,7 @@ static uint64_t fingerprint(const Fn *f)
     const Inst *i = &f->inst.at[id];
     h = mix(h, i->op);
     for (uint32_t k = 0; k < i->nargs; k++) h = mix(h, ir_arg(f, i, k).id);
-    for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attr(f, i, k));
+    for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attrs(f, i).at[k]);
     if (i->sub) h = mix(h, fingerprint(ir_body(f, i)));
   }
   for (uint32_t k = 0; k < f->out.n; k++) h = mix(h, f->out.at[k].id);

@@ -32,7 +32,7 @@ static void find_used(Loop *l, uint32_t id)
   const Fn *f = l->up->from;
   for (uint32_t p = id + 1; p < f->inst.n; p++) {
     const Inst *i = &f->inst.at[p];
-    if (i->op == OP_proj && l->up->live[p] && ir_arg(f, i, 0).id == id) l->used[ir_attr(f, i, 0)] = true;
+    if (i->op == OP_proj && l->up->live[p] && ir_arg(f, i, 0).id == id) l->used[ir_number(f, i)] = true;
   }
 }
 
@@ -71,14 +71,14 @@ static Val constant_input(Loop *l, uint32_t k)
   if (k == 0 && l->sh.converge == 2) return VAL_NONE;
   if (k < l->sh.carry) return l->body->out.at[k].id == fn_input(l->body, k).id ? a : VAL_NONE;
   const Inst *i = ir_inst(g, a);
-  if (i->op == OP_expand && ir_attr(g, i, 0) == 0) return ir_arg(g, i, 0);
+  if (i->op == OP_expand && ir_expand_attr(g, i).axis == 0) return ir_arg(g, i, 0);
   if (i->op == OP_const) {
     double v;
     Type t = i->type;
     ir_is_const(g, a, &v);
     t.rank--;
     memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-    return ir_attr(g, i, 2) ? VAL_NONE : ir_splat(l->up->b, v, t);
+    return ir_const_attr(g, i).den ? VAL_NONE : ir_splat(l->up->b, v, t);
   }
   return VAL_NONE;
 }
@@ -90,18 +90,18 @@ static void find_outside(Loop *l)
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (i->op == OP_in) {
-      uint32_t k = (uint32_t)ir_attr(l->body, i, 0);
+      uint32_t k = ir_number(l->body, i);
       l->out.map[id] = constant_input(l, k);
       l->outside[id] = l->out.map[id].id != 0;
       continue;
     }
-    bool all = !named && !(ir_op[i->op].flags & OPF_IMPURE);
+    bool all = !named && !ir_has(i->op, OPF_IMPURE);
     for (uint32_t k = 0; k < i->nargs; k++) all = all && l->outside[ir_arg(l->body, i, k).id];
     l->outside[id] = all;
   }
 }
 
-static Val invariant(Loop *l, Val v)
+static Val invariant(Loop *l, Val v, const char *name)
 {
   Fn *g = l->up->b->f;
   const Inst *i = ir_inst(g, v);
@@ -111,8 +111,25 @@ static Val invariant(Loop *l, Val v)
   for (uint32_t k = 0; k < l->inv_arg.n; k++)
     if (l->inv_arg.at[k].id == v.id) return l->inv_in.at[k];
   *vec_push(&l->inv_arg) = v;
-  *vec_push(&l->inv_in) = ir_input(&l->nb, NULL, IN_OTHER, 0, i->type);
+  *vec_push(&l->inv_in) = ir_input(&l->nb, name, IN_OTHER, 0, i->type);
   return l->inv_in.at[l->inv_in.n - 1];
+}
+
+/* A literal stands where it is read, in the loop and before it: what nobody reads outside does not come to stand there. */
+static bool is_literal(const Fn *f, Val v)
+{
+  const Inst *i = ir_inst(f, v);
+  return i->op == OP_const || (i->op == OP_spread && ir_inst(f, ir_arg(f, i, 0))->op == OP_const);
+}
+
+/* An outer value before the loop. */
+static Val outer(Loop *l, Val v)
+{
+  const Inst *i = ir_inst(l->body, v);
+  if (l->out.map[v.id].id || l->out.result[v.id]) return l->out.map[v.id];
+  for (uint32_t k = 0; k < i->nargs; k++) outer(l, ir_arg(l->body, i, k));
+  walk_inst(&l->out, v.id);
+  return l->out.map[v.id];
 }
 
 /* An outer value inside the loop. */
@@ -121,11 +138,11 @@ static Val bring_in(Loop *l, Val v)
   Val *in = &l->in.map[v.id];
   if (in->id) return *in;
   const Inst *i = ir_inst(l->body, v);
-  if (i->op == OP_expand) {
-    bring_in(l, ir_arg(l->body, i, 0));
+  if (i->op == OP_expand || is_literal(l->body, v)) {
+    if (i->nargs) bring_in(l, ir_arg(l->body, i, 0));
     *in = ir_copy_inst(&l->nb, l->body, v, l->in.map);
   } else {
-    *in = invariant(l, l->out.map[v.id]);
+    *in = invariant(l, l->out.map[v.id], i->op == OP_in ? l->body->in.at[ir_number(l->body, i)].name : NULL);
   }
   return *in;
 }
@@ -151,7 +168,7 @@ static void make_ports(Loop *l)
     if (in.id && l->outside[in.id]) continue;
     if (carry ? !l->keep[k] : !in.id || !l->live[in.id]) continue;
     Type t = ir_type(l->up->b->f, a);
-    Val v = ir_input(&l->nb, NULL, IN_OTHER, 0, carry ? t : turn_type(t));
+    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : turn_type(t));
     if (in.id) l->in.map[in.id] = v;
     *vec_push(&l->arg) = a;
     ++*(carry ? &l->carry : &l->xs);
@@ -172,7 +189,7 @@ static void copy_body(Loop *l)
     const Inst *i = &l->body->inst.at[id];
     if (!l->live[id] || i->op == OP_in) continue;
     if (l->outside[id]) {
-      walk_inst(&l->out, id);
+      if (!is_literal(l->body, (Val){id})) outer(l, (Val){id});
       continue;
     }
     for (uint32_t k = 0; reads_inside(l, i) && k < i->nargs; k++) inside(l, ir_arg(l->body, i, k));
@@ -184,7 +201,7 @@ static void copy_body(Loop *l)
 static Val constant_result(Loop *l, uint32_t o)
 {
   Build *b = l->up->b;
-  Val v = l->out.map[l->body->out.at[o].id];
+  Val v = outer(l, l->body->out.at[o]);
   if (o < l->sh.carry + l->sh.ys) return o < l->sh.carry ? v : ir_expand(b, v, 0, l->sh.n);
   return ir_mul(b, v, ir_const(b, l->sh.n));
 }
@@ -247,11 +264,10 @@ static bool same_fn(const Fn *f, const Fn *g)
     for (uint32_t k = 0; k < i->nargs; k++)
       if (ir_arg(f, i, k).id != ir_arg(g, j, k).id) return false;
     if (i->op == OP_table) {
-      const Table *a = &f->table.at[ir_attr(f, i, 0)], *b = &g->table.at[ir_attr(g, j, 0)];
+      const Table *a = &f->table.at[ir_table_attr(f, i).table], *b = &g->table.at[ir_table_attr(g, j).table];
       if (!type_eq(a->type, b->type) || memcmp(a->v, b->v, sizeof *a->v * (size_t)type_count(a->type))) return false;
-    } else {
-      for (uint32_t k = 0; k < i->nattr; k++)
-        if (ir_attr(f, i, k) != ir_attr(g, j, k)) return false;
+    } else if (!ir_same_attrs(f, i, g, j)) {
+      return false;
     }
     if (i->op == OP_rand || (i->sub != 0) != (j->sub != 0)) return false;
     if (i->sub && !same_fn(ir_body(f, i), ir_body(g, j))) return false;
@@ -269,7 +285,7 @@ static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr)
     if (i->op != OP_scan || i->nargs != l->arg.n) continue;
     bool same = true;
     for (uint32_t k = 0; same && k < i->nargs; k++) same = ir_arg(g, i, k).id == l->arg.at[k].id;
-    for (uint32_t k = 0; same && k < i->nattr; k++) same = ir_attr(g, i, k) == attr[k];
+    same = same && memcmp(ir_attrs(g, i).at, attr, i->nattr * sizeof *attr) == 0;
     if (same && same_fn(ir_body(g, i), l->nb.f)) return (Val){id};
   }
   return VAL_NONE;
@@ -326,7 +342,7 @@ static void unroll(Loop *l, uint32_t id)
 void simplify_scan(Walk *w, uint32_t id)
 {
   Loop l = {.up = w, .i = w->from->inst.at[id]};
-  l.sh = scan_shape(w->from, &l.i);
+  l.sh = ir_scan_shape(w->from, &l.i);
   l.body = ir_body(w->from, &l.i);
   uint32_t n = l.body->inst.n;
   l.used = base_zeroed(l.body->out.n, sizeof *l.used);
@@ -369,9 +385,9 @@ Val stacked_element(Build *b, Val stack, uint32_t start)
   Val loop = ir_arg(g, p, 0);
   const Inst *i = ir_inst(g, loop);
   if (i->op != OP_scan) return VAL_NONE;
-  ScanShape s = scan_shape(g, i);
+  ScanShape s = ir_scan_shape(g, i);
   const Fn *body = ir_body(g, i);
-  uint32_t y = (uint32_t)ir_attr(g, p, 0), last = s.reverse ? 0 : s.n - 1, first = s.reverse ? s.n - 1 : 0;
+  uint32_t y = ir_number(g, p), last = s.reverse ? 0 : s.n - 1, first = s.reverse ? s.n - 1 : 0;
   if (y < s.carry || y >= s.carry + s.ys) return VAL_NONE;
   for (uint32_t c = 0; c < s.carry; c++) {
     Val in = fn_input(body, c);

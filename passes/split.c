@@ -44,7 +44,7 @@ static Class class_of_proj(const Splitter *s, const Inst *i) {
   const Fn *body = ir_body(s->f, multi);
   bool *from = base_realloc(NULL, body->out.n + 1);
   split_summed(body, from);
-  bool sum = from[ir_attr(s->f, i, 0)];
+  bool sum = from[ir_number(s->f, i)];
   free(from);
   return sum ? SUM : BATCH;
 }
@@ -77,7 +77,7 @@ static void classify(Splitter *s, uint32_t id) {
     sums |= sum;
     if (s->level[a] > *most) *most = s->level[a];
   }
-  bool sum = split_reduces(s->f, i) || (i->op == OP_add && sums_only(s, i));
+  bool sum = ir_sums_batch(s->f, i) || (i->op == OP_add && sums_only(s, i));
   s->cls[id] = sum ? SUM : batch ? BATCH : sums ? POST : PRE;
   s->level[id] = batch && sums && after + 1 > each ? after + 1 : batch ? each : after;
 }
@@ -182,7 +182,7 @@ static void original_inputs(Part *p) {
     input[k] = here ? part_input(p, in->name, in->kind, in->index, in->type, (PartRef){PART_INPUT, k}) : VAL_NONE;
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) p->map[id] = input[ir_attr(f, &f->inst.at[id], 0)];
+    if (f->inst.at[id].op == OP_in) p->map[id] = input[ir_number(f, &f->inst.at[id])];
   free(input);
 }
 
@@ -297,7 +297,7 @@ static void build(Splitter *s, Split *out) {
   for (uint32_t k = 0; k < f->out.n; k++) {
     uint32_t id = f->out.at[k].id;
     const Inst *i = &f->inst.at[id];
-    out->from[k] = i->op == OP_in ? (PartRef){PART_INPUT, (uint32_t)ir_attr(f, i, 0)}
+    out->from[k] = i->op == OP_in ? (PartRef){PART_INPUT, ir_number(f, i)}
                                   : (PartRef){(int)s->out_part[id], s->out_index[id] - 1};
   }
 }

@@ -4,7 +4,6 @@
 
 #include "passes/pass.h"
 
-bool split_reduces(const Fn *f, const Inst *i); /* i sums over the batch */
 bool split_has_lanes(const Fn *f);              /* anything per sample in it, at any depth */
 void split_summed(const Fn *body, bool *out);   /* which outputs of a body follow from a sum over the batch */
 

@@ -37,7 +37,7 @@ static Fn *build(const Fn *loss, const char *suffix, bool lowered, const uint32_
   ir_output(&b, mean, "loss");
   for (uint32_t k = 0; k < nmoved; k++) {
     Val p = param(loss, args, moved[k]);
-    ir_output(&b, ir_grad(&b, mean, p), f->in.at[ir_attr(f, ir_inst(f, p), 0)].name);
+    ir_output(&b, ir_grad(&b, mean, p), f->in.at[ir_number(f, ir_inst(f, p))].name);
   }
   for (uint32_t k = 1; means && k < loss->out.n; k++) ir_output(&b, out[k], loss->outname.at[k]);
   free(args);

@@ -29,17 +29,11 @@ static bool is_unit(const Fn *f, const Inst *i)
   return i->op == OP_reversible || (i->op == OP_scan && undo_scan_can(f, i));
 }
 
-/* States of a unit: results, and operands, of these numbers. */
-static uint32_t unit_states(const Fn *f, const Inst *i)
-{
-  return (uint32_t)ir_attr(f, i, i->op == OP_reversible ? 0 : 1);
-}
-
 /* May be computed again from its operands, at the price of computing it. */
 static bool repeatable(const Fn *f, const Inst *i, bool of_unit)
 {
-  if (i->op == OP_in || i->op == OP_ode || (ir_op[i->op].flags & OPF_IMPURE)) return false;
-  if (i->op == OP_scan && ir_attr(f, i, 1) > 0) return false;
+  if (i->op == OP_in || i->op == OP_ode || ir_has(i->op, OPF_IMPURE)) return false;
+  if (i->op == OP_scan && ir_scan_shape(f, i).carry > 0) return false;
   return i->op != OP_reversible && !(i->op == OP_proj && of_unit);
 }
 
@@ -73,10 +67,10 @@ static void trial_set(Trial *t, uint32_t id)
 static bool trial_unit(Trial *t, uint32_t id)
 {
   const Inst *i = &t->f->inst.at[id];
-  uint32_t states = unit_states(t->f, i);
+  uint32_t states = ir_states(t->f, i);
   bool *got = base_zeroed(states, sizeof *got), all = true;
   for (uint32_t p = t->proj[id]; p; p = t->next[p]) {
-    int64_t k = ir_attr(t->f, &t->f->inst.at[p], 0);
+    int64_t k = ir_number(t->f, &t->f->inst.at[p]);
     if (k < states && t->known[p]) got[k] = true;
   }
   for (uint32_t k = 0; k < states; k++) all = all && got[k];
@@ -102,7 +96,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live)
   bool any = false, ok = true;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    t->follows[id] = i->op == OP_in && ir_attr(f, i, 0) < carry;
+    t->follows[id] = i->op == OP_in && ir_number(f, i) < carry;
     for (uint32_t k = 0; k < i->nargs; k++) t->follows[id] |= t->follows[ir_arg(f, i, k).id];
     t->known[id] = !t->follows[id];
     t->unit[id] = live[id] && t->follows[id] && is_unit(f, i);
@@ -123,7 +117,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live)
 
 bool undo_scan_can(const Fn *f, const Inst *scan)
 {
-  ScanShape s = scan_shape(f, scan);
+  ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
   if (!s.carry || s.converge || !s.n || !step_any(body)) return false;
   uint32_t n = body->inst.n;
@@ -204,7 +198,7 @@ static Val inverse_view(Region *r, const Inst *i, Val again)
   int perm[IR_MAX_RANK];
   if (i->op == OP_reshape) return ir_reshape(r->b, again, t.rank, t.dim);
   if (i->op == OP_id) return again;
-  for (int k = 0; k < t.rank; k++) perm[ir_attr(r->src, i, (uint32_t)k)] = k;
+  for (int k = 0; k < t.rank; k++) perm[ir_list(r->src, i).at[k]] = k;
   return ir_transpose(r->b, again, perm);
 }
 
@@ -261,7 +255,7 @@ Val undo_value(Region *r, Val v)
 void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y)
 {
   Inst i = *ir_inst(r->src, v);
-  uint32_t states = unit_states(r->src, &i);
+  uint32_t states = ir_states(r->src, &i);
   for (uint32_t k = 0; k < states; k++) {
     Val p = ir_proj(r->b, r->prim ? r->prim[v.id] : v, k);
     Val known = r->undo ? undo_get(r, p) : VAL_NONE;
@@ -280,7 +274,7 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
 {
   Inst i = *ir_inst(r->src, v);
   const Fn *body = ir_body(r->src, &i);
-  uint32_t states = unit_states(r->src, &i), n = i.nargs - states;
+  uint32_t states = ir_states(r->src, &i), n = i.nargs - states;
   bool known = true;
   for (uint32_t k = 0; k < states; k++) {
     x[k] = undo_get(r, ir_arg(r->src, &i, k));
@@ -319,7 +313,7 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
 {
   Inst i = *ir_inst(r->src, v);
   const Fn *body = ir_body(r->src, &i);
-  ScanShape s = scan_shape(r->src, &i);
+  ScanShape s = ir_scan_shape(r->src, &i);
   Val *y = base_zeroed(s.carry, sizeof *y), *hold = base_zeroed(s.carry, sizeof *hold), *x = base_zeroed(i.nargs, sizeof *x);
   Val *map = base_zeroed(body->inst.n, sizeof *map);
   Region w;
@@ -336,7 +330,7 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
   }
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *j = &body->inst.at[id];
-    map[id] = j->op == OP_in ? x[ir_attr(body, j, 0)] : ir_copy_inst(sub, body, (Val){id}, map);
+    map[id] = j->op == OP_in ? x[ir_number(body, j)] : ir_copy_inst(sub, body, (Val){id}, map);
   }
   region_init(&w, sub->f, sub, r->diag);
   undo_hold(&w, hold, s.carry);
@@ -353,7 +347,7 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
 static void undo_loop(Region *r, Val v)
 {
   Inst i = *ir_inst(r->src, v);
-  ScanShape s = scan_shape(r->src, &i);
+  ScanShape s = ir_scan_shape(r->src, &i);
   Build sub;
   Ports ports = {0};
   ir_build_init(&sub, ir_sub_create(r->b->f, "undo"));
@@ -371,7 +365,7 @@ void undo_rest(Region *r)
     Inst i = r->src->inst.at[id];
     bool done = true;
     if (!is_unit(r->src, &i)) continue;
-    uint32_t states = unit_states(r->src, &i);
+    uint32_t states = ir_states(r->src, &i);
     for (uint32_t k = 0; k < states; k++) {
       Val a = ir_arg(r->src, &i, k);
       done = done && (!r->undo->dep[a.id] || undo_get(r, a).id);

@@ -24,8 +24,6 @@ typedef struct Turns {       /* a body on its way out of the map */
 
 /* ---- which maps ---------------------------------------------------------------------------------------- */
 
-static bool elementwise(Op op) { return ir_op[op].cls != OPC_STRUCT || op == OP_select; }
-
 /* Has a rule below, whatever its operands are. */
 static bool has_rule(const Fn *f, const Inst *i)
 {
@@ -35,9 +33,9 @@ static bool has_rule(const Fn *f, const Inst *i)
   case OP_tri:
     return true;
   case OP_dot:
-    return !ir_attr(f, i, 0);
+    return !ir_dot_attr(f, i).lanes;
   default:
-    return elementwise((Op)i->op);
+    return ir_elementwise(i->op);
   }
 }
 
@@ -54,7 +52,7 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
   for (uint32_t id = 1; id < body->inst.n && !found; id++) {
     const Inst *i = &body->inst.at[id];
     if (i->op == OP_in) {
-      uint32_t k = (uint32_t)ir_attr(body, i, 0);
+      uint32_t k = ir_number(body, i);
       weight[id] = k < sh.xs && !i->type.lane && !is_fixed(f, ir_arg(f, scan, k));
     }
     for (uint32_t k = 0; k < i->nargs; k++) weight[id] |= weight[ir_arg(body, i, k).id] && !i->type.lane;
@@ -69,7 +67,7 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
 static bool is_wanted(const Fn *f, const Inst *i, const Fn *body)
 {
   if (i->op != OP_scan) return false;
-  ScanShape sh = scan_shape(f, i);
+  ScanShape sh = ir_scan_shape(f, i);
   if (sh.carry || sh.zs || !sh.xs || !multiplies(f, i, body, sh)) return false;
   for (uint32_t id = 1; id < body->inst.n; id++)
     if (!has_rule(body, &body->inst.at[id]) || body->inst.at[id].type.rank == IR_MAX_RANK) return false;
@@ -95,33 +93,29 @@ static Val of_elements(Turns *t, const Inst *i)
 {
   Val x[3];
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = operand(t, ir_arg(t->body, i, k), i->type);
-  return ir_emit(t->b, (Op)i->op, x, i->nargs, NULL, 0, NULL);
+  return ir_emit(t->b, (Op)i->op, x, i->nargs, &t->body->attr.at[i->attr], i->nattr, NULL);
 }
 
 static Val product(Turns *t, const Inst *i)
 {
   Val x[2] = {ir_arg(t->body, i, 0), ir_arg(t->body, i, 1)};
-  int64_t attr[3 + 3 * (IR_MAX_RANK + 1)];
-  uint32_t na = (uint32_t)ir_attr(t->body, i, 1), nb = (uint32_t)ir_attr(t->body, i, 2), at = 3, from = 3;
-  int64_t turn = 0;
-  for (uint32_t k = 3; k < i->nattr; k++)
-    if (ir_attr(t->body, i, k) >= turn) turn = ir_attr(t->body, i, k) + 1;
-  attr[0] = 0, attr[1] = na + t->stacked[x[0].id], attr[2] = nb + t->stacked[x[1].id];
+  DotShape d = ir_dot_shape(t->body, i);
   const bool with[3] = {t->stacked[x[0].id], t->stacked[x[1].id], true};
-  const uint32_t count[3] = {na, nb, i->nattr - 3 - na - nb};
-  for (int k = 0; k < 3; k++) {
-    if (with[k]) attr[at++] = turn;
-    for (uint32_t j = 0; j < count[k]; j++) attr[at++] = ir_attr(t->body, i, from++);
+  int turn = 0, label[3][IR_MAX_RANK + 1];
+  for (int side = 0; side < 3; side++)
+    for (int k = 0; k < d.rank[side]; k++) turn = d.label[side][k] >= turn ? d.label[side][k] + 1 : turn;
+  for (int side = 0; side < 3; side++) {
+    label[side][0] = turn;
+    memcpy(label[side] + with[side], d.label[side], sizeof label[0][0] * (size_t)d.rank[side]);
   }
-  Val y[2] = {t->map[x[0].id], t->map[x[1].id]};
-  return ir_emit(t->b, OP_dot, y, 2, attr, at, NULL);
+  return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], false, label[0], label[1], d.rank[2] + 1, label[2]);
 }
 
 static Val joined(Turns *t, const Inst *i)
 {
   Val *x = base_realloc(NULL, sizeof *x * i->nargs);
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = in_turns(t, ir_arg(t->body, i, k));
-  Val v = ir_concat(t->b, x, i->nargs, (int)ir_attr(t->body, i, 0) + 1);
+  Val v = ir_concat(t->b, x, i->nargs, (int)ir_concat_attr(t->body, i).axis + 1);
   free(x);
   return v;
 }
@@ -130,7 +124,7 @@ static Val joined(Turns *t, const Inst *i)
 static Val along_axis(Turns *t, const Inst *i)
 {
   int64_t *attr = base_realloc(NULL, sizeof *attr * (i->nattr + 1));
-  for (uint32_t k = 0; k < i->nattr; k++) attr[k] = ir_attr(t->body, i, k) + (k == 0);
+  for (uint32_t k = 0; k < i->nattr; k++) attr[k] = t->body->attr.at[i->attr + k] + (k == 0);
   Val x = in_turns(t, ir_arg(t->body, i, 0)), v = ir_emit(t->b, (Op)i->op, &x, 1, attr, i->nattr, NULL);
   free(attr);
   return v;
@@ -139,7 +133,7 @@ static Val along_axis(Turns *t, const Inst *i)
 static Val turned(Turns *t, const Inst *i)
 {
   int perm[IR_MAX_RANK] = {0};
-  for (uint32_t k = 0; k < i->nattr; k++) perm[k + 1] = (int)ir_attr(t->body, i, k) + 1;
+  for (uint32_t k = 0; k < i->nattr; k++) perm[k + 1] = (int)ir_list(t->body, i).at[k] + 1;
   return ir_transpose(t->b, in_turns(t, ir_arg(t->body, i, 0)), perm);
 }
 
@@ -160,8 +154,8 @@ static Val all_turns(Turns *t, const Inst *i)
   case OP_transpose: return turned(t, i);
   case OP_concat: return joined(t, i);
   case OP_dot: return product(t, i);
-  case OP_tri: return ir_tri(t->b, t->map[x.id], ir_attr(t->body, i, 0), (int)ir_attr(t->body, i, 1));
-  default: return elementwise((Op)i->op) ? of_elements(t, i) : along_axis(t, i);
+  case OP_tri: return ir_tri(t->b, t->map[x.id], ir_tri_attr(t->body, i).upper, (int)ir_tri_attr(t->body, i).k);
+  default: return ir_elementwise(i->op) ? of_elements(t, i) : along_axis(t, i);
   }
 }
 
@@ -177,7 +171,7 @@ static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *o
     const Inst *i = &body->inst.at[id];
     b->at = i->at;
     if (i->op == OP_in) {
-      uint32_t k = (uint32_t)ir_attr(body, i, 0);
+      uint32_t k = ir_number(body, i);
       t.map[id] = args[k], t.stacked[id] = k < sh.xs;
       continue;
     }
@@ -196,7 +190,7 @@ static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **resul
   const Inst *i = &f->inst.at[id];
   b->at = i->at;
   if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
-    map[id] = result[ir_arg(f, i, 0).id][ir_attr(f, i, 0)];
+    map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
     return;
   }
   if (!i->sub) {
@@ -211,7 +205,7 @@ static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **resul
   if (is_wanted(f, i, body)) {
     *changed = true;
     result[id] = base_realloc(NULL, sizeof *result[id] * (body->out.n + 1));
-    emit(b, body, scan_shape(f, i), args, result[id]);
+    emit(b, body, ir_scan_shape(f, i), args, result[id]);
   } else {
     map[id] = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, body);
   }

@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool split_reduces(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(f, i, 0));
-}
-
 bool split_has_lanes(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if ((i->type.dt != DT_MULTI && i->type.lane) || split_reduces(f, i)) return true;
+    if ((i->type.dt != DT_MULTI && i->type.lane) || ir_sums_batch(f, i)) return true;
     if (i->sub && split_has_lanes(ir_body(f, i))) return true;
   }
   return false;
@@ -22,14 +18,14 @@ void split_summed(const Fn *body, bool *out) {
   memset(sum, 0, body->inst.n);
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    sum[id] = split_reduces(body, i);
+    sum[id] = ir_sums_batch(body, i);
     if (i->op == OP_proj) {
       const Inst *multi = ir_inst(body, ir_arg(body, i, 0));
       if (multi->op != OP_scan) continue;
       const Fn *inner = ir_body(body, multi);
       bool *from = base_realloc(NULL, inner->out.n + 1);
       split_summed(inner, from);
-      sum[id] = from[ir_attr(body, i, 0)];
+      sum[id] = from[ir_number(body, i)];
       free(from);
     }
     for (uint32_t k = 0; k < i->nargs && i->type.dt != DT_MULTI; k++) sum[id] |= sum[ir_arg(body, i, k).id];
@@ -85,12 +81,12 @@ static void unmix_into(Fn *out, const Fn *f) {
     b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
     Val from = i->op == OP_proj ? second[ir_arg(f, i, 0).id] : VAL_NONE;
     if (i->op == OP_in) {
-      map[id] = input[ir_attr(f, i, 0)];
+      map[id] = input[ir_number(f, i)];
     } else if (i->op == OP_scan && split_has_lanes(body)) {
       map[id] = emit_loop(&b, f, i, map);
       if (mixed(body)) second[id] = emit_loop(&b, f, i, map);
-    } else if (from.id && plain_result(ir_body(f, ir_inst(f, ir_arg(f, i, 0))), (uint32_t)ir_attr(f, i, 0))) {
-      map[id] = ir_proj(&b, from, (uint32_t)ir_attr(f, i, 0));
+    } else if (from.id && plain_result(ir_body(f, ir_inst(f, ir_arg(f, i, 0))), ir_number(f, i))) {
+      map[id] = ir_proj(&b, from, ir_number(f, i));
     } else {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
     }

@@ -234,7 +234,7 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c)
   if (!s->act.on[multi.id]) return;
   if (!s->multi[multi.id])
     s->multi[multi.id] = calloc(ir_result_count(src, ir_inst(src, multi)), sizeof(Cot));
-  Val *sum = &s->multi[multi.id][ir_attr(src, i, 0)].part[s->part];
+  Val *sum = &s->multi[multi.id][ir_number(src, i)].part[s->part];
   *sum = plus(s->r->b, *sum, c);
 }
 
@@ -242,14 +242,8 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c)
  * is partial until the batch ends, and must stay that simple (ir.h). */
 static bool passes_sums(const Inst *i)
 {
-  switch (i->op) {
-  case OP_in: case OP_const: case OP_table: case OP_id: case OP_reshape: case OP_transpose: case OP_expand: case OP_sum:
-  case OP_slice: case OP_unslice: case OP_concat: case OP_take: case OP_put: case OP_diag: case OP_diagv: case OP_tri:
-  case OP_dot:
-    return true;
-  default:
-    return ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2;
-  }
+  OpClass c = ir_op[i->op].cls;
+  return ir_has(i->op, OPF_LEAF | OPF_LINEAR) || i->op == OP_dot || c == OPC_EW1 || c == OPC_EW2;
 }
 
 /* Values whose cotangents are summed over the batch. */
@@ -259,7 +253,7 @@ static void mark_sums(Vjp *s, const bool *sum_input)
   for (uint32_t id = 1; id < s->r->n && s->mode != VJP_SAMPLE; id++) {
     const Inst *i = &f->inst.at[id];
     bool sum = i->type.dt == DT_MULTI || !i->type.lane;
-    if (s->mode == VJP_BODY && i->op == OP_in) sum = sum && sum_input[ir_attr(f, i, 0)];
+    if (s->mode == VJP_BODY && i->op == OP_in) sum = sum && sum_input[ir_number(f, i)];
     if (s->mode == VJP_BODY) sum = sum && passes_sums(i);
     for (uint32_t k = 0; s->mode == VJP_BODY && sum && k < i->nargs; k++) sum = s->sum[ir_arg(f, i, k).id];
     s->sum[id] = sum;

@@ -15,7 +15,7 @@ Region region_over(Region *r, const Fn *f, const Val *args)
   w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    w.prim[id] = i->op == OP_in ? args[ir_attr(f, i, 0)] : ir_copy_inst(r->b, f, (Val){id}, w.prim);
+    w.prim[id] = i->op == OP_in ? args[ir_number(f, i)] : ir_copy_inst(r->b, f, (Val){id}, w.prim);
   }
   return w;
 }
@@ -56,7 +56,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
 {
   (void)c;
   Region *r = vjp_region(s);
-  uint32_t states = (uint32_t)ir_attr(r->src, i, 0), n = 0;
+  uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, n = 0;
   const Cot *res = vjp_results(s, v);
   Val *after = base_zeroed(2 * states, sizeof *after), *args = base_zeroed(i->nargs, sizeof *args);
   for (uint32_t k = 0; k < states; k++)
@@ -81,7 +81,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
 Val jvp_reversible(Jvp *s, Val v, const Inst *i)
 {
   Region *r = jvp_region(s);
-  uint32_t states = (uint32_t)ir_attr(r->src, i, 0), nx = 0;
+  uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, nx = 0;
   Fn *f = step_forward(ir_body(r->src, i));
   Val *args = base_zeroed(i->nargs, sizeof *args), *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t);
   for (uint32_t k = 0; k < i->nargs; k++) {

@@ -190,7 +190,7 @@ static void recompute(Rev *w, Build *bb, const Val *x, Val *map)
 {
   for (uint32_t id = 1; id < w->body->inst.n; id++) {
     const Inst *i = &w->body->inst.at[id];
-    if (i->op == OP_in) map[id] = x[ir_attr(w->body, i, 0)];
+    if (i->op == OP_in) map[id] = x[ir_number(w->body, i)];
     else map[id] = store_copy(bb, w->body, (Val){id}, map, true);
   }
 }
@@ -217,7 +217,7 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
   for (uint32_t k = 0; k < nin; k++) {
     if (!x[k].id) continue;
     if (k >= sh->carry + sh->xs)
-      sum[ir_attr(bb->f, ir_inst(bb->f, x[k]), 0)] = vjp_sums(w->s, ir_arg(r->src, w->i, k));
+      sum[ir_number(bb->f, ir_inst(bb->f, x[k]))] = vjp_sums(w->s, ir_arg(r->src, w->i, k));
     if (!w->in[k] || ir_type(bb->f, x[k]).dt != DT_REAL) continue;
     vars[nx] = x[k];
     which[nx++] = k;
@@ -325,14 +325,14 @@ static void reverse_loop(Rev *w)
 /* Does anything per sample flow into the shared output o of the body? Through a sum over the batch alone. */
 static bool from_lanes(const Fn *body, uint32_t o)
 {
-  if (!sums_batch(body)) return false;
+  if (!ir_fn_sums_batch(body)) return false;
   bool *need = base_zeroed(body->inst.n, sizeof *need), found = false;
   need[body->out.at[o].id] = true;
   for (uint32_t id = body->inst.n; id-- > 1 && !found;) {
     const Inst *i = &body->inst.at[id];
     bool shared = i->type.dt == DT_MULTI || !i->type.lane;
     if (!need[id] || !shared) continue;
-    found = i->op == OP_batch_sum || (i->op == OP_dot && ir_attr(body, i, 0)) || (i->sub && sums_batch(ir_body(body, i)));
+    found = ir_sums_batch(body, i) || (i->sub && ir_fn_sums_batch(ir_body(body, i)));
     for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
   }
   free(need);
@@ -371,7 +371,7 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
       rc[o] = pass == WHOLE ? (lanes[o] ? VAL_NONE : res[o].part[WHOLE])
               : res[o].part[EACH].id ? res[o].part[EACH] : lanes[o] ? res[o].part[WHOLE] : VAL_NONE;
     if (!any(rc, nout)) continue;
-    Rev w = {.s = s, .v = v, .i = i, .sh = scan_shape(r->src, i), .body = body, .rc = rc};
+    Rev w = {.s = s, .v = v, .i = i, .sh = ir_scan_shape(r->src, i), .body = body, .rc = rc};
     w.lanes = pass == EACH && (vjp_mode(s) != VJP_SAMPLE || any_lane(&w));
     w.in = base_zeroed(i->nargs, sizeof *w.in);
     w.hot = base_zeroed(nout, sizeof *w.hot);

@@ -7,7 +7,6 @@
 
 static Val operand(Vjp *s, const Inst *i, uint32_t k) { return ir_arg(vjp_region(s)->src, i, k); }
 static Type operand_type(Vjp *s, const Inst *i, uint32_t k) { return ir_type(vjp_region(s)->src, operand(s, i, k)); }
-static int64_t attr(Vjp *s, const Inst *i, uint32_t k) { return ir_attr(vjp_region(s)->src, i, k); }
 static Val primal(Vjp *s, const Inst *i, uint32_t k) { return region_value(vjp_region(s), operand(s, i, k)); }
 
 static const char *const batch_message = "a derivative per sample cannot pass through a sum over the batch";
@@ -91,20 +90,22 @@ void vjp_transpose(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v);
   int inverse[IR_MAX_RANK];
-  for (uint32_t k = 0; k < i->nattr; k++) inverse[attr(s, i, k)] = (int)k;
+  for (uint32_t k = 0; k < i->nattr; k++) inverse[ir_list(vjp_region(s)->src, i).at[k]] = (int)k;
   vjp_push(s, operand(s, i, 0), ir_transpose(vjp_region(s)->b, c, inverse));
 }
 
 void vjp_expand(Vjp *s, Val v, const Inst *i, Val c)
 {
+  expand_attr attr = ir_expand_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  vjp_push(s, operand(s, i, 0), ir_sum(vjp_region(s)->b, c, (int)attr(s, i, 0)));
+  vjp_push(s, operand(s, i, 0), ir_sum(vjp_region(s)->b, c, (int)attr.axis));
 }
 
 void vjp_sum(Vjp *s, Val v, const Inst *i, Val c)
 {
+  sum_attr attr = ir_sum_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  int axis = (int)attr(s, i, 0);
+  int axis = (int)attr.axis;
   vjp_push(s, operand(s, i, 0), ir_expand(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis]));
 }
 
@@ -112,7 +113,7 @@ void vjp_sum(Vjp *s, Val v, const Inst *i, Val c)
 static void extremum(Vjp *s, Val v, const Inst *i, Val c)
 {
   Build *b = vjp_region(s)->b;
-  int axis = (int)attr(s, i, 0);
+  int axis = (int)ir_rmax_attr(vjp_region(s)->src, i).axis;
   uint32_t n = operand_type(s, i, 0).dim[axis];
   Val hit = ir_eq(b, primal(s, i, 0), ir_expand(b, region_value(vjp_region(s), v), axis, n));
   Val count = ir_sum(b, ir_select(b, hit, ir_const(b, 1), ir_const(b, 0)), axis);
@@ -125,25 +126,28 @@ void vjp_rmin(Vjp *s, Val v, const Inst *i, Val c) { extremum(s, v, i, c); }
 
 void vjp_slice(Vjp *s, Val v, const Inst *i, Val c)
 {
+  slice_attr attr = ir_slice_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  int axis = (int)attr(s, i, 0);
-  uint32_t start = attr(s, i, 1), n = attr(s, i, 2), step = attr(s, i, 3);
+  int axis = (int)attr.axis;
+  uint32_t start = attr.start, n = attr.n, step = attr.step;
   if (step == 1 || n == 1) vjp_push_slice(s, operand(s, i, 0), axis, start, n, c);
   else vjp_push(s, operand(s, i, 0), ir_unslice(vjp_region(s)->b, c, axis, start, step, operand_type(s, i, 0).dim[axis]));
 }
 
 void vjp_unslice(Vjp *s, Val v, const Inst *i, Val c)
 {
+  unslice_attr attr = ir_unslice_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  int axis = (int)attr(s, i, 0);
+  int axis = (int)attr.axis;
   vjp_push(s, operand(s, i, 0),
-           ir_slice(vjp_region(s)->b, c, axis, attr(s, i, 1), operand_type(s, i, 0).dim[axis], attr(s, i, 2)));
+           ir_slice(vjp_region(s)->b, c, axis, attr.start, operand_type(s, i, 0).dim[axis], attr.step));
 }
 
 void vjp_concat(Vjp *s, Val v, const Inst *i, Val c)
 {
+  concat_attr attr = ir_concat_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  int axis = (int)attr(s, i, 0);
+  int axis = (int)attr.axis;
   uint32_t at = 0;
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t n = operand_type(s, i, k).dim[axis];
@@ -152,28 +156,31 @@ void vjp_concat(Vjp *s, Val v, const Inst *i, Val c)
   }
 }
 
-static uint32_t *indices(Vjp *s, const Inst *i, uint32_t from)
+static uint32_t *indices(Vjp *s, const Inst *i, uint32_t *n)
 {
-  uint32_t *index = base_realloc(NULL, sizeof *index * (i->nattr + 1));
-  for (uint32_t k = from; k < i->nattr; k++) index[k - from] = attr(s, i, k);
+  IrList list = ir_list(vjp_region(s)->src, i);
+  uint32_t *index = base_realloc(NULL, sizeof *index * (list.n + 1));
+  for (*n = 0; *n < list.n; ++*n) index[*n] = (uint32_t)list.at[*n];
   return index;
 }
 
 void vjp_take(Vjp *s, Val v, const Inst *i, Val c)
 {
+  take_attr attr = ir_take_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  int axis = (int)attr(s, i, 0);
-  uint32_t *index = indices(s, i, 1);
+  int axis = (int)attr.axis;
+  uint32_t n, *index = indices(s, i, &n);
   vjp_push(s, operand(s, i, 0),
-           ir_put(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis], index, i->nattr - 1));
+           ir_put(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis], index, n));
   free(index);
 }
 
 void vjp_put(Vjp *s, Val v, const Inst *i, Val c)
 {
+  put_attr attr = ir_put_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  uint32_t *index = indices(s, i, 2);
-  vjp_push(s, operand(s, i, 0), ir_take(vjp_region(s)->b, c, (int)attr(s, i, 0), index, i->nattr - 2));
+  uint32_t n, *index = indices(s, i, &n);
+  vjp_push(s, operand(s, i, 0), ir_take(vjp_region(s)->b, c, (int)attr.axis, index, n));
   free(index);
 }
 
@@ -191,8 +198,9 @@ void vjp_diagv(Vjp *s, Val v, const Inst *i, Val c)
 
 void vjp_tri(Vjp *s, Val v, const Inst *i, Val c)
 {
+  tri_attr attr = ir_tri_attr(vjp_region(s)->src, i);
   UNUSED(v);
-  vjp_push(s, operand(s, i, 0), ir_tri(vjp_region(s)->b, c, attr(s, i, 0) != 0, (int)attr(s, i, 1)));
+  vjp_push(s, operand(s, i, 0), ir_tri(vjp_region(s)->b, c, attr.upper != 0, (int)attr.k));
 }
 
 /* ---- products ------------------------------------------------------------------------------------------- */
@@ -224,31 +232,30 @@ static void push_plain(Vjp *s, const Inst *i, Val to, Val c, bool whole)
 
 void vjp_dot(Vjp *s, Val v, const Inst *i, Val c)
 {
+  DotShape d = ir_dot_shape(vjp_region(s)->src, i);
   UNUSED(v);
-  if (attr(s, i, 0) && vjp_mode(s) == VJP_SAMPLE) {
+  if (d.lanes && vjp_mode(s) == VJP_SAMPLE) {
     region_error(vjp_region(s), i->at, batch_help, batch_message);
     return;
   }
-  int label[3][IR_MAX_RANK], rank[3] = {(int)attr(s, i, 1), (int)attr(s, i, 2), i->type.rank}, at = 3;
-  for (int k = 0; k < 3; k++)
-    for (int j = 0; j < rank[k]; j++) label[k][j] = (int)attr(s, i, at++);
   for (uint32_t k = 0; k < 2; k++)
     if (vjp_active(s, operand(s, i, k)))
-      push_dot(s, i, operand(s, i, k), c, label[2], primal(s, i, 1 - k), label[1 - k], rank[k], label[k], push_plain);
+      push_dot(s, i, operand(s, i, k), c, d.label[2], primal(s, i, 1 - k), d.label[1 - k], d.rank[k], d.label[k], push_plain);
 }
 
 /* The cotangent of a triangular matrix: minus the triangle of the product. */
 static void push_triangle(Vjp *s, const Inst *i, Val to, Val c, bool whole)
 {
   Build *b = vjp_region(s)->b;
-  push_plain(s, i, to, ir_neg(b, ir_tri(b, c, attr(s, i, 0) != 0, 0)), whole);
+  push_plain(s, i, to, ir_neg(b, ir_tri(b, c, ir_trisolve_attr(vjp_region(s)->src, i).upper != 0, 0)), whole);
 }
 
 /* v = A^-1 x: dx gains u = A^-T c, dA gains -u v^T (its triangle); transposed if `trans`. */
 void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c)
 {
+  trisolve_attr attr = ir_trisolve_attr(vjp_region(s)->src, i);
   Build *b = vjp_region(s)->b;
-  bool upper = attr(s, i, 0) != 0, trans = attr(s, i, 1) != 0;
+  bool upper = attr.upper != 0, trans = attr.trans != 0;
   Val u = ir_trisolve(b, primal(s, i, 0), c, upper, !trans);
   vjp_push(s, operand(s, i, 1), u);
   if (!vjp_active(s, operand(s, i, 0))) return;
@@ -264,8 +271,9 @@ static void push_minus(Vjp *s, const Inst *i, Val to, Val c, bool whole)
 /* The same, A being any square matrix. */
 void vjp_solve(Vjp *s, Val v, const Inst *i, Val c)
 {
+  solve_attr attr = ir_solve_attr(vjp_region(s)->src, i);
   Build *b = vjp_region(s)->b;
-  bool trans = attr(s, i, 0) != 0;
+  bool trans = attr.trans != 0;
   Val u = ir_solve(b, primal(s, i, 0), c, !trans);
   vjp_push(s, operand(s, i, 1), u);
   if (!vjp_active(s, operand(s, i, 0))) return;

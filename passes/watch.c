@@ -20,7 +20,7 @@ static Val plus(Build *b, Val sum, Val x) { return !sum.id ? x : !x.id ? sum : i
 static Val trajectory(Build *b, uint32_t id) {
   const Inst *i = &b->f->inst.at[id];
   bool stacked = i->op != OP_reversible;
-  uint32_t n = stacked ? (uint32_t)ir_attr(b->f, i, 1) : ir_result_count(b->f, i);
+  uint32_t n = stacked ? ir_states(b->f, i) : ir_result_count(b->f, i);
   Val sum = VAL_NONE;
   for (uint32_t k = 0; k < n; k++) {
     Val x = ir_proj(b, (Val){id}, k);
@@ -39,10 +39,10 @@ static bool holds_trajectory(const Fn *f) {
 
 /* The sum of all turns; the body, which other loops may share, gets its output once. */
 static Val loop(Build *b, uint32_t id, bool *watched) {
-  enum { ZS = 4, CONVERGE = 6 };
+  enum { ZS = 4 };
   Fn *f = b->f;
   uint32_t sub = f->inst.at[id].sub;
-  if (ir_attr(f, &f->inst.at[id], CONVERGE) || !holds_trajectory(ir_body(f, &f->inst.at[id]))) return VAL_NONE;
+  if (ir_scan_shape(f, &f->inst.at[id]).converge || !holds_trajectory(ir_body(f, &f->inst.at[id]))) return VAL_NONE;
   Fn *body = f->sub.at[sub - 1];
   if (!watched[sub - 1]) {
     Val sum = watch(body);

@@ -23,13 +23,6 @@ void text_add(Text *t, const char *fmt, ...) {
 
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
-
-static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
-  (void)ctx;
-  pass_pattern(f, e, x, out);
-}
-
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   (void)ctx;
   return pass_decide(a, b, r);
@@ -41,7 +34,7 @@ static FieldAnswer decide_lenient(void *ctx, const Fn *a, const Fn *b, FieldRepo
 }
 
 FrontOptions claims_options(Diag *diag, bool lenient) {
-  return (FrontOptions){.separable = separable, .decide = lenient ? decide_lenient : decide, .pattern = pattern, .ctx = diag};
+  return (FrontOptions){.decide = lenient ? decide_lenient : decide, .ctx = diag};
 }
 
 Loaded claims_load(const char *text, bool lenient) {

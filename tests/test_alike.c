@@ -2,8 +2,8 @@
  * the linker (codegen/image.c) on objects that are damaged. */
 #include "codegen/image.h"
 #include "codegen_util.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,18 +184,11 @@ static void test_damage(void) {
   free(object);
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"networks", test_networks}, {"flows", test_flows}, {"in pieces", test_long}, {"in loops", test_loops},
-  {"written once", test_once}, {"damaged objects", test_damage},
-};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("alike", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"alike", (CU_TestInfo[]){
+  {"networks", test_networks},
+  {"flows", test_flows},
+  {"in pieces", test_long},
+  {"in loops", test_loops},
+  {"written once", test_once},
+  {"damaged objects", test_damage},
+  CU_TEST_INFO_NULL}};

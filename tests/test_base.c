@@ -1,7 +1,7 @@
 /* The ground floor: arenas, interned strings, places in source text, drawn diagnostics, suggestions. */
 #include "ir/base.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -370,28 +370,22 @@ static void test_nearest(void) {
   CU_ASSERT_PTR_NULL(diag_nearest("energy", names, 0));
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("base", NULL, NULL);
-  CU_ADD_TEST(s, test_arena);
-  CU_ADD_TEST(s, test_vec);
-  CU_ADD_TEST(s, test_intern);
-  CU_ADD_TEST(s, test_places);
-  CU_ADD_TEST(s, test_load);
-  CU_ADD_TEST(s, test_characters);
-  CU_ADD_TEST(s, test_labels);
-  CU_ADD_TEST(s, test_labels_before_the_place);
-  CU_ADD_TEST(s, test_other_lines);
-  CU_ADD_TEST(s, test_other_files);
-  CU_ADD_TEST(s, test_wide_characters);
-  CU_ADD_TEST(s, test_spans);
-  CU_ADD_TEST(s, test_order_and_repeats);
-  CU_ADD_TEST(s, test_cap);
-  CU_ADD_TEST(s, test_colour);
-  CU_ADD_TEST(s, test_long_lines);
-  CU_ADD_TEST(s, test_nearest);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed > 0;
-}
+const Suite suite = {"base", (CU_TestInfo[]){
+  {"arena", test_arena},
+  {"vec", test_vec},
+  {"intern", test_intern},
+  {"places", test_places},
+  {"load", test_load},
+  {"characters", test_characters},
+  {"labels", test_labels},
+  {"labels before the place", test_labels_before_the_place},
+  {"other lines", test_other_lines},
+  {"other files", test_other_files},
+  {"wide characters", test_wide_characters},
+  {"spans", test_spans},
+  {"order and repeats", test_order_and_repeats},
+  {"cap", test_cap},
+  {"colour", test_colour},
+  {"long lines", test_long_lines},
+  {"nearest", test_nearest},
+  CU_TEST_INFO_NULL}};

@@ -6,9 +6,9 @@
  *
  * -v prints the programs whose valid claims are undecided, -p every program before it is loaded. */
 #include "tests/claims_gen.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,20 +245,17 @@ static void test_numbers(void) {
   }
 }
 
-int main(int argc, char **argv) {
+static CU_TestInfo *arguments(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "-v")) verbose = true;
     if (!strcmp(argv[i], "-p")) show = true;
     if (!strcmp(argv[i], "-n") && i + 1 < argc) count = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (!strcmp(argv[i], "-s") && i + 1 < argc) first = (uint32_t)strtoul(argv[++i], NULL, 10);
   }
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("claims", NULL, NULL);
-  CU_add_test(s, "numbers tell", test_numbers);
-  CU_add_test(s, "answers about changed flows against numbers", test_mutations);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
+  return suite.tests;
 }
+
+const Suite suite = {"claims", (CU_TestInfo[]){
+  {"numbers tell", test_numbers},
+  {"answers about changed flows against numbers", test_mutations},
+  CU_TEST_INFO_NULL}, .arguments = arguments};

@@ -1,9 +1,9 @@
 /* Compiled functions against the evaluator: a network, and random ones by the hundred. */
 #include "codegen_util.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +145,13 @@ static void test_random_isas(void) {
   }
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
+static CU_TestInfo *arguments(int argc, char **argv) {
+  static CU_TestInfo one[] = {{"one random function", test_hunt}, CU_TEST_INFO_NULL};
+  hunt = argv;
+  return argc == 5 ? one : suite.tests;
+}
+
+const Suite suite = {"codegen", (CU_TestInfo[]){
   {"a network and its gradients", test_network},
   {"the same one sample at a time", test_network_single},
   {"random functions, f64", test_random64},
@@ -154,17 +160,4 @@ static const struct { const char *name; CU_TestFunc run; } tests[] = {
   {"random functions on other vector widths", test_random_isas},
   {"random functions, one sample at a time", test_single},
   {"random functions of what is not finite", test_special},
-};
-
-int main(int argc, char **argv) {
-  CU_initialize_registry();
-  if (argc == 5) hunt = argv;
-  CU_pSuite s = CU_add_suite("codegen", NULL, NULL);
-  if (hunt) CU_add_test(s, "one", test_hunt);
-  for (size_t k = 0; !hunt && k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}, .arguments = arguments};

@@ -2,9 +2,9 @@
  * work, other machines; and the cache. */
 #include "codegen_util.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -454,23 +454,20 @@ static void test_unknown(void) {
   cg_destroy(cg);
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"products", test_products},       {"cubes of roots", test_cubes},
-  {"shared work", test_shared}, {"structure", test_structure},
+const Suite suite = {"codegen cases", (CU_TestInfo[]){
+  {"products", test_products},
+  {"cubes of roots", test_cubes},
+  {"shared work", test_shared},
+  {"structure", test_structure},
   {"rings", test_rings},
-  {"sums over turns", test_loops},   {"sums of sums", test_sums},
-  {"convergence", test_converge},    {"early end", test_converge_early}, {"NaN in a loop", test_converge_nan},
-  {"orbits", test_orbits},           {"adaptive trajectories", test_ode},
-  {"cache", test_cache},             {"aarch64", test_aarch64},    {"unknown names", test_unknown},
-};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("codegen cases", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  {"sums over turns", test_loops},
+  {"sums of sums", test_sums},
+  {"convergence", test_converge},
+  {"early end", test_converge_early},
+  {"NaN in a loop", test_converge_nan},
+  {"orbits", test_orbits},
+  {"adaptive trajectories", test_ode},
+  {"cache", test_cache},
+  {"aarch64", test_aarch64},
+  {"unknown names", test_unknown},
+  CU_TEST_INFO_NULL}};

@@ -1,8 +1,8 @@
 /* Compiled functions against the evaluator: dense linear systems, and loops that go on while some sample needs it. */
 #include "codegen_util.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,14 +63,7 @@ static void test_solve(void) {
       }
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("codegen solve", NULL, NULL);
-  CU_add_test(s, "linear systems", test_solve);
-  CU_add_test(s, "loops that may have no turn", test_while);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"codegen solve", (CU_TestInfo[]){
+  {"linear systems", test_solve},
+  {"loops that may have no turn", test_while},
+  CU_TEST_INFO_NULL}};

@@ -2,8 +2,8 @@
  * outside loops of the language, against the evaluator. */
 #include "codegen_util.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,20 +144,9 @@ static void test_plans(void) {
   }
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
+const Suite suite = {"codegen sweep", (CU_TestInfo[]){
   {"rings of many sizes", test_sizes},
   {"random lattices", test_random},
   {"random lattices on other machines", test_isas},
   {"what becomes one sweep", test_plans},
-};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("codegen sweep", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

@@ -1,9 +1,8 @@
-/* Differentiation: every op against differences, reverse against forward mode, nesting, loops, the
- * HNN loss and its count of products, random programs. */
+/* Differentiation: every op against differences, reverse against forward mode. */
+#include "tests/cunit_main.h"
 #include "tests/derive_cases.h"
 #include "tests/derive_util.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -65,15 +64,8 @@ static void test_transposed(void)
     }
 }
 
-int main(void)
-{
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("derive", NULL, NULL);
-  CU_add_test(s, "partials of elementwise ops", test_partials);
-  CU_add_test(s, "structural ops against differences", test_structural);
-  CU_add_test(s, "reverse mode is the transpose of forward mode", test_transposed);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"derive", (CU_TestInfo[]){
+  {"partials of elementwise ops", test_partials},
+  {"structural ops against differences", test_structural},
+  {"reverse mode is the transpose of forward mode", test_transposed},
+  CU_TEST_INFO_NULL}};

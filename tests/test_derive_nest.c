@@ -1,10 +1,10 @@
-/* Derivatives of derivatives, Jacobians, trajectories, the HNN loss with its count of products, and random
- * programs. */
+/* Derivatives of derivatives, Jacobians, trajectories, the gradient of the HNN loss, and random programs.
+ * That its step takes six products is in tests/passes/derive_six_products.hir. */
+#include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,39 +212,6 @@ static void test_trajectories(void)
     }
 }
 
-static void test_adaptive(void)
-{
-  Source *src = source_create();
-  uint32_t file = source_add(src, "orbit.hnn", "evolve x\n", 9);
-  Fn *f = ir_fn_create("adaptive", true);
-  Build b, rb;
-  ir_build_init(&b, f);
-  Val y = input(&b, dims(false, 1, 2, 0, 0)), times = input(&b, dims(false, 1, 3, 0, 0));
-  Fn *rates = ir_sub_create(f, "rates");
-  ir_build_init(&rb, rates);
-  Val x = input(&rb, dims(false, 1, 2, 0, 0));
-  input(&rb, dims(false, 0, 0, 0, 0));
-  ir_output(&rb, ir_neg(&rb, x), NULL);
-  ir_build_finish(&rb);
-  b.at = (Span){file, 0, 6};
-  Val t = ir_proj(&b, ir_ode(&b, M_DOPRI5, &y, 1, times, NULL, 0, 1e-6, 1e-6, 1000000, rates), 0);
-  ir_output(&b, ir_grad(&b, ir_sum_all(&b, t), y), NULL);
-  ir_build_finish(&b);
-  Diag *diag = diag_create(src);
-  CU_ASSERT_PTR_NULL(pass_derive(f, diag));
-  CU_ASSERT_EQUAL(diag_errors(diag), 1);
-  char text[512] = "";
-  FILE *out = fmemopen(text, sizeof text, "w");
-  diag_render(diag, out, false);
-  fclose(out);
-  CU_ASSERT_PTR_NOT_NULL(strstr(text, "error: adaptive methods cannot be differentiated through"));
-  CU_ASSERT_PTR_NOT_NULL(strstr(text, "orbit.hnn:1:1"));
-  CU_ASSERT_PTR_NOT_NULL(strstr(text, "help: use a fixed-step method"));
-  diag_destroy(diag);
-  ir_fn_destroy(f);
-  source_destroy(src);
-}
-
 /* ---- the HNN loss ------------------------------------------------------------------------------------------------ */
 
 /* |J grad H(x) - dx|^2, H a scalar net with two hidden layers of h. */
@@ -268,36 +235,6 @@ static Fn *hnn_loss(uint32_t h)
   ir_output(&b, ir_sum_all(&b, ir_mul(&b, d, d)), "loss");
   ir_build_finish(&b);
   return f;
-}
-
-static int big_products(const Fn *f, uint32_t h)
-{
-  int n = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op != OP_dot) continue;
-    Type t[3] = {ir_type(f, ir_arg(f, i, 0)), ir_type(f, ir_arg(f, i, 1)), i->type};
-    for (int k = 0; k < 3; k++)
-      if (t[k].rank == 2 && t[k].dim[0] == h && t[k].dim[1] == h && !t[k].lane) {
-        n++;
-        break;
-      }
-  }
-  return n;
-}
-
-static void test_hnn(void)
-{
-  Fn *loss = hnn_loss(200);
-  const uint32_t moved[] = {0, 1, 2, 3, 4, 5};
-  Fn *grad = pass_gradient(loss, moved, 6, NULL, NULL), *step = derive_or_fail(grad);
-  int n = big_products(step, 200);
-  CU_ASSERT_EQUAL(n, 6);
-  Flops flops = pass_flops(step);
-  CU_ASSERT(flops.per_sample > 12 * 200 * 200 && flops.per_sample < 12 * 200 * 200 * 1.05);
-  if (n != 6) ir_print(stdout, step, NULL);
-  ir_fn_destroy(step);
-  ir_fn_destroy(loss);
 }
 
 static void test_hnn_gradient(void)
@@ -348,20 +285,11 @@ static void test_random(void)
   printf(" %u programs, %u derivatives ", checked, numbers);
 }
 
-int main(void)
-{
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("derive_nest", NULL, NULL);
-  CU_add_test(s, "second and third derivatives", test_nested);
-  CU_add_test(s, "jac and divergence", test_jacobians);
-  CU_add_test(s, "the IR of a Jacobian does not grow with its size", test_size);
-  CU_add_test(s, "trajectories by fixed-step methods", test_trajectories);
-  CU_add_test(s, "adaptive methods are refused", test_adaptive);
-  CU_add_test(s, "the HNN step takes six products", test_hnn);
-  CU_add_test(s, "the gradient of the HNN loss", test_hnn_gradient);
-  CU_add_test(s, "random programs", test_random);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"derive_nest", (CU_TestInfo[]){
+  {"second and third derivatives", test_nested},
+  {"jac and divergence", test_jacobians},
+  {"the IR of a Jacobian does not grow with its size", test_size},
+  {"trajectories by fixed-step methods", test_trajectories},
+  {"the gradient of the HNN loss", test_hnn_gradient},
+  {"random programs", test_random},
+  CU_TEST_INFO_NULL}};

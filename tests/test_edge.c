@@ -5,8 +5,8 @@
  * A power counts three times: with an exponent per sample, with one that is a constant, and with one that is shared. */
 #include "codegen_util.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -255,15 +255,8 @@ static void test_exponents(void) {
                      .exponent = exponent[k]});
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("edge", NULL, NULL);
-  CU_add_test(s, "operators of one operand", test_unary);
-  CU_add_test(s, "operators of two", test_binary);
-  CU_add_test(s, "powers by their exponents", test_exponents);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"edge", (CU_TestInfo[]){
+  {"operators of one operand", test_unary},
+  {"operators of two", test_binary},
+  {"powers by their exponents", test_exponents},
+  CU_TEST_INFO_NULL}};

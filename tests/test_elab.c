@@ -2,8 +2,8 @@
  * value; and what the frontend makes of parameters, data, training and overrides. */
 #include "frontend/model.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,22 +220,15 @@ static void test_draws(void) {
   const Fn *body = f->sub.at[0];
   for (uint32_t id = 1, k = 0; id < body->inst.n; id++)
     if (body->inst.at[id].op == OP_rand)
-      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_attr(body, &body->inst.at[id], 1) == k++);
+      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_rand_attr(body, &body->inst.at[id]).site == k++);
   CU_ASSERT(ir_verify(f, stderr) == 0);
   unload(&l);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("elab", NULL, NULL);
-  CU_add_test(s, "values", test_values);
-  CU_add_test(s, "train", test_train);
-  CU_add_test(s, "overrides", test_overrides);
-  CU_add_test(s, "wrong overrides", test_wrong_overrides);
-  CU_add_test(s, "draws", test_draws);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"elab", (CU_TestInfo[]){
+  {"values", test_values},
+  {"train", test_train},
+  {"overrides", test_overrides},
+  {"wrong overrides", test_wrong_overrides},
+  {"draws", test_draws},
+  CU_TEST_INFO_NULL}};

@@ -1,9 +1,9 @@
 /* The reference evaluator against values computed here by hand, and the shape rules' refusals. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 enum { B = 2, MAX_IN = 8 };
@@ -438,25 +438,19 @@ static void test_environment(void) {
   case_finish(&c);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("eval", NULL, NULL);
-  CU_add_test(s, "elementwise ops", test_scalars);
-  CU_add_test(s, "broadcasts", test_broadcast);
-  CU_add_test(s, "moving", test_moving);
-  CU_add_test(s, "reductions", test_reductions);
-  CU_add_test(s, "products", test_products);
-  CU_add_test(s, "triangular solves", test_trisolve);
-  CU_add_test(s, "solves", test_solve);
-  CU_add_test(s, "scan", test_scan);
-  CU_add_test(s, "scan to convergence", test_converge);
-  CU_add_test(s, "scan to convergence, of sizes", test_converge_sizes);
-  CU_add_test(s, "scan while", test_while);
-  CU_add_test(s, "map, no turns", test_map_and_empty);
-  CU_add_test(s, "ode", test_ode);
-  CU_add_test(s, "draws, watching, errors", test_environment);
-  CU_basic_run_tests();
-  bool failed = CU_get_number_of_failures() != 0;
-  CU_cleanup_registry();
-  return failed;
-}
+const Suite suite = {"eval", (CU_TestInfo[]){
+  {"elementwise ops", test_scalars},
+  {"broadcasts", test_broadcast},
+  {"moving", test_moving},
+  {"reductions", test_reductions},
+  {"products", test_products},
+  {"triangular solves", test_trisolve},
+  {"solves", test_solve},
+  {"scan", test_scan},
+  {"scan to convergence", test_converge},
+  {"scan to convergence, of sizes", test_converge_sizes},
+  {"scan while", test_while},
+  {"map, no turns", test_map_and_empty},
+  {"ode", test_ode},
+  {"draws, watching, errors", test_environment},
+  CU_TEST_INFO_NULL}};

@@ -2,12 +2,12 @@
  * simplification exactly, and no false equality among mutations of random functions. */
 #include "ir/field.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/derive_cases.h"
 #include "tests/field_expr.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,19 +381,13 @@ static void test_mutations(void) {
          count[FIELD_UNDECIDED]);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("field", NULL, NULL);
-  CU_add_test(s, "arithmetic", test_axioms);
-  CU_add_test(s, "numbers", test_numbers);
-  CU_add_test(s, "identities", test_identities);
-  CU_add_test(s, "elementwise rules, reverse = forward", test_elementwise_rules);
-  CU_add_test(s, "structural rules, reverse = forward", test_structural_rules);
-  CU_add_test(s, "the HNN loss, reverse = forward", test_hnn);
-  CU_add_test(s, "random functions", test_random);
-  CU_add_test(s, "mutations", test_mutations);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"field", (CU_TestInfo[]){
+  {"arithmetic", test_axioms},
+  {"numbers", test_numbers},
+  {"identities", test_identities},
+  {"elementwise rules, reverse = forward", test_elementwise_rules},
+  {"structural rules, reverse = forward", test_structural_rules},
+  {"the HNN loss, reverse = forward", test_hnn},
+  {"random functions", test_random},
+  {"mutations", test_mutations},
+  CU_TEST_INFO_NULL}};

@@ -1,7 +1,7 @@
 /* Exact constants: roots of unity as the cosines and sines of fractions of pi, and functions of FN_EXACT. */
 #include "ir/field_fn.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 
 static const int orders[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 25, 27, 32, 48, 77, 128, 130, 256};
 
@@ -101,15 +101,9 @@ static void test_folding(void) {
   ir_fn_destroy(f);
 }
 
-int main(void) {
-  if (CU_initialize_registry() != CUE_SUCCESS) return CU_get_error();
-  CU_pSuite s = CU_add_suite("field_exact", NULL, NULL);
-  CU_add_test(s, "turns", test_turns);
-  CU_add_test(s, "known angles", test_known);
-  CU_add_test(s, "functions", test_functions);
-  CU_add_test(s, "folding", test_folding);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"field_exact", (CU_TestInfo[]){
+  {"turns", test_turns},
+  {"known angles", test_known},
+  {"functions", test_functions},
+  {"folding", test_folding},
+  CU_TEST_INFO_NULL}};

@@ -2,9 +2,9 @@
  * error bounds, real points; Hamiltonians that separate and those that nearly do. */
 #include "ir/field.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/field_expr.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -447,19 +447,13 @@ static void test_separable(void) {
   diag_destroy(diag);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("unknown functions", NULL, NULL);
-  CU_add_test(s, "laws, in every order", test_laws);
-  CU_add_test(s, "more arguments than atoms", test_neighbours);
-  CU_add_test(s, "signs", test_signs);
-  CU_add_test(s, "more signs than patterns", test_many_signs);
-  CU_add_test(s, "the bound", test_bound);
-  CU_add_test(s, "degrees", test_degrees);
-  CU_add_test(s, "real points", test_real);
-  CU_add_test(s, "separability", test_separable);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"unknown functions", (CU_TestInfo[]){
+  {"laws, in every order", test_laws},
+  {"more arguments than atoms", test_neighbours},
+  {"signs", test_signs},
+  {"more signs than patterns", test_many_signs},
+  {"the bound", test_bound},
+  {"degrees", test_degrees},
+  {"real points", test_real},
+  {"separability", test_separable},
+  CU_TEST_INFO_NULL}};

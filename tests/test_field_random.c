@@ -1,10 +1,10 @@
 /* Random expressions: rewritten by true identities they are never different, changed a little they are never
  * equal. The rates of what is left undecided are printed. */
 #include "ir/field.h"
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,13 +262,7 @@ static void test_changes(void) {
          100.0 * got[FIELD_UNDECIDED] / PAIRS);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("random expressions", NULL, NULL);
-  CU_add_test(s, "true identities", test_identities);
-  CU_add_test(s, "changes", test_changes);
-  CU_basic_run_tests();
-  int failed = (int)CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"random expressions", (CU_TestInfo[]){
+  {"true identities", test_identities},
+  {"changes", test_changes},
+  CU_TEST_INFO_NULL}};

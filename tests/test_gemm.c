@@ -2,10 +2,10 @@
  * of tails, f32 and f64, on each instruction set of this machine. With `--bench`, the speed of the shapes
  * that matter, as a share of the measured peak. */
 #include "codegen/gemm.h"
+#include "tests/cunit_main.h"
 #include "tests/jit.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 
 static uint64_t state = 88172645463325252ULL;
@@ -254,14 +254,7 @@ static void sums_on(JitTarget t, bool f64) {
 
 static void sums_over_lanes(void) { everywhere(sums_on); }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("gemm", NULL, NULL);
-  CU_add_test(s, "products", products);
-  CU_add_test(s, "sums over the lanes", sums_over_lanes);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"gemm", (CU_TestInfo[]){
+  {"products", products},
+  {"sums over the lanes", sums_over_lanes},
+  CU_TEST_INFO_NULL}};

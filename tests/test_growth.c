@@ -2,9 +2,9 @@
  * to it does not end with TURNS turns (2^40 paths), however fast the machine; nothing here is timed. */
 #include "codegen_util.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 
 enum { TURNS = 40 };
@@ -89,17 +89,6 @@ static void test_chains(void) {
   fclose(nowhere);
 }
 
-static CU_TestInfo tests[] = {
+const Suite suite = {"growth", (CU_TestInfo[]){
   {"chains that use each value twice", test_chains},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void) {
-  CU_SuiteInfo suites[] = {{"growth", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

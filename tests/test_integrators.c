@@ -1,11 +1,11 @@
 /* Fixed-step methods through pass_expand and the reference evaluator: order of convergence, energy
  * over 1e5 steps, stage times, samples of `every` and what their steps share, steps per sample, iterations that do not converge. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/expand.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
 typedef enum { FORCED, BREATHING, COUPLED, PENDULUM, STIFF, CUBIC, ESCAPE, WELL } Field;
@@ -342,21 +342,14 @@ static void test_lanes(void) {
   ir_fn_destroy(g);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("integrators", NULL, NULL);
-  CU_add_test(s, "order of convergence", test_order);
-  CU_add_test(s, "energy over 1e5 steps", test_energy);
-  CU_add_test(s, "every", test_every);
-  CU_add_test(s, "joined drifts", test_joined);
-  CU_add_test(s, "there and back", test_reversible);
-  CU_add_test(s, "no convergence is NaN", test_divergence);
-  CU_add_test(s, "a quadratic energy at any step", test_quadratic);
-  CU_add_test(s, "what an implicit step solves", test_residual);
-  CU_add_test(s, "lanes", test_lanes);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"integrators", (CU_TestInfo[]){
+  {"order of convergence", test_order},
+  {"energy over 1e5 steps", test_energy},
+  {"every", test_every},
+  {"joined drifts", test_joined},
+  {"there and back", test_reversible},
+  {"no convergence is NaN", test_divergence},
+  {"a quadratic energy at any step", test_quadratic},
+  {"what an implicit step solves", test_residual},
+  {"lanes", test_lanes},
+  CU_TEST_INFO_NULL}};

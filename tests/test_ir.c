@@ -1,10 +1,10 @@
 /* The builder: every fold rule gives the value of the program that it replaces, and the shape that it
  * promises; value numbering; types and their errors; copies. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 enum { SAMPLES = 5 };
@@ -322,8 +322,8 @@ static void test_stamps(void) {
 static void expect_exact(Build *b, Val v, int64_t num, int64_t den) {
   const Inst *i = ir_inst(b->f, v);
   CU_ASSERT_EQUAL_FATAL(i->op, OP_const);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 1), num);
-  CU_ASSERT_EQUAL(ir_attr(b->f, i, 2), den);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).num, num);
+  CU_ASSERT_EQUAL(ir_const_attr(b->f, i).den, den);
   double value;
   CU_ASSERT_TRUE(ir_is_const(b->f, v, &value));
   if (den) CU_ASSERT_EQUAL(value, (double)num / (double)den);
@@ -348,10 +348,13 @@ static void test_exact(void) {
   expect_exact(b, K(0.1), 0, 0);
   expect_exact(b, K(-0.0), 0, 0);
   expect_exact(b, ir_sum(b, ir_expand(b, third, 0, 3), 0), 1, 1);
-  Val big = K(9007199254740992.0);
-  expect_exact(b, ir_add(b, big, big), 0, 0);
-  expect_exact(b, ir_mul(b, big, K(3)), 0, 0);
-  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 0, 0);
+  const int64_t whole = (int64_t)1 << 53, most = (int64_t)1 << 62;
+  Val big = K(9007199254740992.0), huge = ir_const_exact(b, (double)most, most, 1);
+  expect_exact(b, ir_add(b, big, big), 2 * whole, 1);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), big), third), 1, 3 * whole);
+  expect_exact(b, ir_add(b, huge, huge), 0, 0);
+  expect_exact(b, ir_mul(b, huge, K(3)), 0, 0);
+  expect_exact(b, ir_mul(b, ir_div(b, K(1), huge), third), 0, 0);
   expect_exact(b, ir_sub(b, ir_const_exact(b, 1e18, INT64_MIN, 1), K(1)), 0, 0);
   expect_exact(b, ir_div(b, K(1), ir_div(b, K(1), K(3))), 3, 1);
   CU_ASSERT_TRUE(isinf(ir_eval_scalar(OP_div, 1, 0)));
@@ -381,19 +384,13 @@ static void test_types(void) {
   for (int k = 0; k < M_count; k++) CU_ASSERT_PTR_NOT_NULL(ir_method[k].name);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("ir", NULL, NULL);
-  CU_add_test(s, "fold rules", test_rules);
-  CU_add_test(s, "fold rules at NaN, infinities and zeros", test_special);
-  CU_add_test(s, "random programs of what is not finite", test_random_special);
-  CU_add_test(s, "folded random programs", test_random);
-  CU_add_test(s, "value numbers", test_numbering);
-  CU_add_test(s, "places and roles", test_stamps);
-  CU_add_test(s, "exact constants", test_exact);
-  CU_add_test(s, "types and ops", test_types);
-  CU_basic_run_tests();
-  bool failed = CU_get_number_of_failures() != 0;
-  CU_cleanup_registry();
-  return failed;
-}
+const Suite suite = {"ir", (CU_TestInfo[]){
+  {"fold rules", test_rules},
+  {"fold rules at NaN, infinities and zeros", test_special},
+  {"random programs of what is not finite", test_random_special},
+  {"folded random programs", test_random},
+  {"value numbers", test_numbering},
+  {"places and roles", test_stamps},
+  {"exact constants", test_exact},
+  {"types and ops", test_types},
+  CU_TEST_INFO_NULL}};

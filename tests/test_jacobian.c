@@ -2,10 +2,10 @@
  * what they cost. */
 #include "tests/claims_util.h"
 #include "tests/codegen_util.h"
+#include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/random_fn.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,16 +262,10 @@ static void test_cost(void) {
   claims_unload(&l);
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"against columns, exactly", test_exact}, {"against differences", test_differences}, {"compiled", test_compiled},
-  {"in the language", test_language}, {"cost", test_cost}};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("jacobian", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"jacobian", (CU_TestInfo[]){
+  {"against columns, exactly", test_exact},
+  {"against differences", test_differences},
+  {"compiled", test_compiled},
+  {"in the language", test_language},
+  {"cost", test_cost},
+  CU_TEST_INFO_NULL}};

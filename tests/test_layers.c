@@ -1,8 +1,8 @@
 /* Every layer of models/std/symplectic.hnn in numbers, f64: max |J^T Omega J - Omega| and both round trips at
  * rounding level, for several sizes, at random points and random parameters; and log|det| = 0. */
 #include "tests/claims_util.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,14 +136,7 @@ static void test_complete(void) {
   source_destroy(src);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("layers", NULL, NULL);
-  CU_add_test(s, "every layer is known", test_complete);
-  CU_add_test(s, "defects and round trips", test_numbers);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"layers", (CU_TestInfo[]){
+  {"every layer is known", test_complete},
+  {"defects and round trips", test_numbers},
+  CU_TEST_INFO_NULL}};

@@ -1,8 +1,8 @@
 /* logdet of flows that do not keep volume: against log|det| of the derived Jacobian (by elimination in C), of the inverse,
  * in a comprehension, and its derivatives by the parameters against differences. */
 #include "tests/claims_util.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,14 +186,7 @@ static void test_derivatives(void) {
   CU_ASSERT(looked > 100);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("logdet", NULL, NULL);
-  CU_add_test(s, "against the Jacobian", test_against_jacobian);
-  CU_add_test(s, "derivatives by parameters", test_derivatives);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"logdet", (CU_TestInfo[]){
+  {"against the Jacobian", test_against_jacobian},
+  {"derivatives by parameters", test_derivatives},
+  CU_TEST_INFO_NULL}};

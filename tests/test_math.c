@@ -2,17 +2,17 @@
  * values, and the table's own values for the simple rows; for each instruction set that this machine has.
  * jit_compile refuses code that calls a library. */
 #include "codegen/math.h"
+#include "tests/cunit_main.h"
 #include "tests/jit.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 
 enum { BLOCK = 4096, MAX_TARGETS = 5 };
 
 /* ---- reference values ------------------------------------------------------------------------------ */
 
-#define EW1(name, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
-#define EW2(name, flags, value, d0, d1) static double row_##name(double a, double b) { return value; }
+#define EW1(name, cycles, traits, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
+#define EW2(name, cycles, traits, value, d0, d1) static double row_##name(double a, double b) { return value; }
 #define CMP(name, value) static double row_##name(double a, double b) { return value; }
 #define LOG(name, arity, value) static double row_##name(double a, double b) { (void)b; return value; }
 #include "ir/ops.def"
@@ -530,18 +530,11 @@ static void special_values(void) {
   machines_close(s.m, s.n);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("math", NULL, NULL);
-  CU_add_test(s, "special values", special_values);
-  CU_add_test(s, "f32 against libm", sweep32);
-  CU_add_test(s, "f64 against libm", sweep64);
-  CU_add_test(s, "large angles", large_angles);
-  CU_add_test(s, "hopeless angles", hopeless_angles);
-  CU_add_test(s, "cubes of reciprocal roots", cubes);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"math", (CU_TestInfo[]){
+  {"special values", special_values},
+  {"f32 against libm", sweep32},
+  {"f64 against libm", sweep64},
+  {"large angles", large_angles},
+  {"hopeless angles", hopeless_angles},
+  {"cubes of reciprocal roots", cubes},
+  CU_TEST_INFO_NULL}};

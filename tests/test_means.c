@@ -1,10 +1,11 @@
-/* Means over the batch, lowered: exactly what is written by hand with sums; gradients against differences; phases. */
-#include <CUnit/Basic.h>
+/* Means over the batch, lowered: exactly what is written by hand with sums; gradients against differences; phases. How maps are
+ * cut, and what is refused, is in tests/passes/means_*.hir. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/field.h"
+#include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"
 
@@ -111,7 +112,7 @@ static void test_differences(void) {
   for (int k = 0; k < means_ncases; k++) check_differences(&means_cases[k]);
 }
 
-/* ---- phases and work ---- */
+/* ---- phases ---- */
 
 /* 2k + 1 phases for k means in a chain; with HNNC_VERIFY_EACH the parts are compared with the whole. */
 static void test_phases(void) {
@@ -131,90 +132,20 @@ static void test_phases(void) {
   }
 }
 
-static int64_t transcendental(const Fn *f) { return pass_flops(f).transcendental_per_sample; }
-
-/* However many means there are, no tanh is computed twice: not by cutting maps, and not by cutting the batch. */
-static void test_work(void) {
-  uint32_t moved[] = {0, 1, 2, 3};
-  const MeansCase *c = &means_cases[1];
-  CU_ASSERT_STRING_EQUAL_FATAL(c->name, "deep");
-  Fn *loss = c->make(LOSS, true), *step = derived(pass_step_mean(loss, diag)), *once = derived(pass_mean(loss)),
-     *g = derived(pass_gradient(loss, moved, c->nmoved, NULL, diag));
-  CU_ASSERT(transcendental(once) > 0);
-  CU_ASSERT_EQUAL(transcendental(step), transcendental(once));
-  uint32_t scans = 0;
-  for (uint32_t id = 1; id < step->inst.n; id++) scans += step->inst.at[id].op == OP_scan;
-  CU_ASSERT_EQUAL(scans, c->means + 1);
-  Split s;
-  int64_t parts = 0;
-  CU_ASSERT_FATAL(pass_split(g, &s, diag));
-  for (uint32_t p = 0; p < s.n; p++)
-    if (s.part[p].fn) parts += transcendental(s.part[p].fn);
-  CU_ASSERT_EQUAL(parts, transcendental(g));
-  pass_split_finish(&s);
-  Fn *const made[] = {loss, step, once, g};
-  for (size_t k = 0; k < sizeof made / sizeof *made; k++) ir_fn_destroy(made[k]);
-}
-
-/* ---- refusals ---- */
-
-static void refused(const char *text, const char *place, const char *message) {
-  Source *source = source_create();
-  Diag *said = diag_create(source);
-  Running running;
-  char *shown;
-  size_t size;
-  Fn *f = ir_parse(source, source_add(source, "t.hir", text, strlen(text)), said);
-  CU_ASSERT_PTR_NOT_NULL(f);
-  if (f) CU_ASSERT_PTR_NULL(pass_gradient(f, NULL, 0, &running, said));
-  FILE *out = open_memstream(&shown, &size);
-  diag_render(said, out, false);
-  fclose(out);
-  CU_ASSERT_PTR_NOT_NULL(strstr(shown, message));
-  CU_ASSERT_PTR_NOT_NULL(strstr(shown, place));
-  if (!strstr(shown, message) || !strstr(shown, place)) fprintf(stderr, "%s", shown);
-  if (f) free(running.param);
-  ir_fn_destroy(f);
-  free(shown);
-  diag_destroy(said);
-  source_destroy(source);
-}
-
-static void test_refuses(void) {
-  refused("fn f64 @loop(\"x\" field 0: f64[B], \"A\" param 0: f64) {\n"
-          "  %1 = in {index=0} : f64[B]\n  %2 = in {index=1} : f64\n"
-          "  sub 1 @turn(\"\" other 0: f64[B], \"\" other 0: f64) {\n"
-          "    %1 = in {index=0} : f64[B]\n    %2 = in {index=1} : f64\n    %3 = sin %1 : f64[B]\n"
-          "    %4 = batch_mean %3, %2 {param=0, lag=0} : f64\n"
-          "    %5 = sub %3, %4 : f64[B]\n    return %5\n  }\n"
-          "  %3 = scan %1, %2 {n=3, carry=1, xs=0, ys=0, zs=0, reverse=0, converge=0} @1 : (f64[B])\n"
-          "  %4 = proj %3 {index=0} : f64[B]\n  return %4\n}\n",
-          "t.hir:8", "a mean over the batch cannot stand in a loop whose turns follow one another");
-  refused("fn f64 @rates(\"x\" field 0: f64[B], \"t\" field 1: f64[2], \"A\" param 0: f64) {\n"
-          "  %1 = in {index=0} : f64[B]\n  %2 = in {index=1} : f64[2]\n  %3 = in {index=2} : f64\n"
-          "  sub 1 @rates(\"\" other 0: f64[B], \"\" other 0: f64[B], \"\" other 0: f64) {\n"
-          "    %1 = in {index=0} : f64[B]\n    %2 = in {index=2} : f64\n"
-          "    %3 = batch_mean %1, %2 {param=0, lag=0} : f64\n    %4 = sub %1, %3 : f64[B]\n    return %4\n  }\n"
-          "  %4 = ode %1, %2, %3 {method=10, states=1, rtol=4517329193108106637, atol=4517329193108106637, max_steps=1000000} @1 : (f64[B,2])\n"
-          "  %5 = proj %4 {index=0} : f64[B,2]\n  %6 = sum %5 {axis=0} : f64[B]\n  return %6\n}\n",
-          "t.hir:8", "a mean over the batch cannot stand in the rates of a trajectory");
-}
-
-int main(void) {
+static int open_source(void) {
   src = source_create();
   diag = diag_create(src);
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("means", NULL, NULL);
-  CU_add_test(s, "as by hand, exactly", test_exact);
-  CU_add_test(s, "gradients against differences", test_differences);
-  CU_add_test(s, "phases", test_phases);
-  CU_add_test(s, "nothing is computed twice", test_work);
-  CU_add_test(s, "refusals", test_refuses);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
+  return 0;
+}
+
+static int close_source(void) {
   diag_destroy(diag);
   source_destroy(src);
-  return failed != 0;
+  return 0;
 }
+
+const Suite suite = {"means", (CU_TestInfo[]){
+  {"as by hand, exactly", test_exact},
+  {"gradients against differences", test_differences},
+  {"phases", test_phases},
+  CU_TEST_INFO_NULL}, open_source, close_source};

@@ -1,11 +1,11 @@
 /* Random programs with means over the batch in the body of a map, against the same turns written out by hand: what
  * crosses a cut may be of any shape, a bool, a draw, the result of a loop. */
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/field.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
@@ -169,13 +169,6 @@ static void test_random(void) {
   CU_ASSERT(equal * 2 > tried);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("means, random", NULL, NULL);
-  CU_add_test(s, "random bodies", test_random);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"means, random", (CU_TestInfo[]){
+  {"random bodies", test_random},
+  CU_TEST_INFO_NULL}};

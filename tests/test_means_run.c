@@ -1,12 +1,12 @@
 /* Training steps in phases, compiled and run: against the reference evaluator for any size of batch, the same bits
  * for any number of threads; the averages that a training keeps, resumption to the bit; exported libraries. */
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codegen/codegen.h"
 #include "runtime/lib.h"
+#include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"
 
@@ -446,18 +446,11 @@ static void test_library(void) {
   for (int k = 0; k < means_ncases; k++) check_library(&means_cases[k]);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("means, running", NULL, NULL);
-  CU_add_test(s, "phases against the evaluator, any batch and threads", test_native);
-  CU_add_test(s, "values per sample between phases", test_lanes);
-  CU_add_test(s, "averages", test_averages);
-  CU_add_test(s, "resume", test_resume);
-  CU_add_test(s, "not finite", test_not_finite);
-  CU_add_test(s, "libraries", test_library);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"means, running", (CU_TestInfo[]){
+  {"phases against the evaluator, any batch and threads", test_native},
+  {"values per sample between phases", test_lanes},
+  {"averages", test_averages},
+  {"resume", test_resume},
+  {"not finite", test_not_finite},
+  {"libraries", test_library},
+  CU_TEST_INFO_NULL}};

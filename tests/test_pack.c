@@ -1,9 +1,9 @@
 /* Functions and messages as bytes: they come back the same, and what is cut off anywhere is noticed. */
 #include "ir/pack.h"
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,16 +104,9 @@ static void test_messages(void) {
   source_destroy(src);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("pack", NULL, NULL);
-  CU_add_test(s, "functions come back", test_functions);
-  CU_add_test(s, "places do not count", test_bare);
-  CU_add_test(s, "what is cut off is noticed", test_cut_off);
-  CU_add_test(s, "messages come back", test_messages);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failures = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failures != 0;
-}
+const Suite suite = {"pack", (CU_TestInfo[]){
+  {"functions come back", test_functions},
+  {"places do not count", test_bare},
+  {"what is cut off is noticed", test_cut_off},
+  {"messages come back", test_messages},
+  CU_TEST_INFO_NULL}};

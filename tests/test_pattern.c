@@ -1,12 +1,12 @@
 /* Sparsity: patterns of linear maps are found exactly, no derivative of a random function lies outside of what is found,
  * and colourings keep what they promise. */
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
 #include "passes/colour.h"
 #include "passes/derive.h"
 
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,16 +303,12 @@ static void test_known(void) {
   }
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"linear maps", test_tables}, {"moves and triangles", test_moves}, {"loops", test_loops}, {"bounded work", test_bounded},
-  {"random functions", test_random}, {"colourings", test_colourings}, {"known colourings", test_known}};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("pattern", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"pattern", (CU_TestInfo[]){
+  {"linear maps", test_tables},
+  {"moves and triangles", test_moves},
+  {"loops", test_loops},
+  {"bounded work", test_bounded},
+  {"random functions", test_random},
+  {"colourings", test_colourings},
+  {"known colourings", test_known},
+  CU_TEST_INFO_NULL}};

@@ -4,9 +4,9 @@
 #include "codegen_util.h"
 #include "passes/passes.h"
 #include "random_fn.h"
+#include "tests/cunit_main.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -200,7 +200,7 @@ static Fn *written(Fn *f) {
   b.fold = b.number = false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) map[id] = ir_input(&b, NULL, f->in.at[ir_attr(f, i, 0)].kind, (uint32_t)ir_attr(f, i, 0), i->type);
+    if (i->op == OP_in) map[id] = ir_input(&b, NULL, f->in.at[ir_number(f, i)].kind, ir_number(f, i), i->type);
     else if (live[id]) map[id] = ir_copy_inst(&b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], NULL);
@@ -356,18 +356,7 @@ static void test_native(void) {
   }
 }
 
-static CU_TestInfo tests[] = {
+const Suite suite = {"range", (CU_TestInfo[]){
   {"every step stays a normal number", test_steps},
   {"native code", test_native},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void) {
-  CU_SuiteInfo suites[] = {{"range", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

@@ -3,11 +3,11 @@
 #include "codegen/codegen.h"
 #include "ir/field.h"
 #include "tests/codegen_util.h"
+#include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/step_chain.h"
 #include "tests/often.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,27 +353,7 @@ static void test_compiled(void)
   compiled(mixed(80, 2, 8, true, false), false, 7);
 }
 
-/* A step may not read the states after it, nor its inverse those before. */
-static void test_refused(void)
-{
-  for (int wrong = 0; wrong < 4; wrong++) {
-    Fn *f = ir_fn_create("f", true), *body = ir_sub_create(f, "step");
-    Build b, bb;
-    ir_build_init(&b, f);
-    ir_build_init(&bb, body);
-    Val x = input(&bb, chain_vec(true, 3)), y = input(&bb, chain_vec(true, 3));
-    ir_output(&bb, ir_neg(&bb, wrong & 1 ? ir_add(&bb, x, y) : x), NULL);
-    ir_output(&bb, ir_neg(&bb, wrong & 2 ? x : y), NULL);
-    Val step = ir_reversible(&b, (Val[]){input(&b, chain_vec(true, 3))}, 1, 1, body);
-    ir_output(&b, ir_proj(&b, step, 0), NULL);
-    ir_build_finish(&b);
-    ir_build_finish(&bb);
-    CU_ASSERT_EQUAL(ir_verify(f, NULL), (wrong & 1) + (wrong >> 1));
-    ir_fn_destroy(f);
-  }
-}
-
-static CU_TestInfo tests[] = {
+const Suite suite = {"reversible", (CU_TestInfo[]){
   {"chains of steps", test_chains},
   {"steps in maps", test_maps},
   {"steps in loops", test_loops},
@@ -382,17 +362,4 @@ static CU_TestInfo tests[] = {
   {"the way that is chosen", test_choice},
   {"memory does not grow with depth", test_flat},
   {"compiled", test_compiled},
-  {"what is refused", test_refused},
-  CU_TEST_INFO_NULL,
-};
-
-int main(void)
-{
-  CU_SuiteInfo suites[] = {{"reversible", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-  if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) return 1;
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+  CU_TEST_INFO_NULL}};

@@ -1,8 +1,8 @@
 /* Data files: text tables good and bad with their exact messages, .npy and .npz round trips, every byte of
  * a good file changed or cut. */
 #include "runtime/runtime.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,22 +397,21 @@ static void test_mutations(void) {
   rt_array_finish(&a);
 }
 
-int main(void) {
-  if (!mkdtemp(dir)) return 1;
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("data files", NULL, NULL);
-  CU_add_test(s, "good tables", test_good_tables);
-  CU_add_test(s, "bad tables", test_bad_tables);
-  CU_add_test(s, "missing", test_missing);
-  CU_add_test(s, "npy", test_npy);
-  CU_add_test(s, "npy types", test_npy_types);
-  CU_add_test(s, "bad npy", test_bad_npy);
-  CU_add_test(s, "npz", test_npz);
-  CU_add_test(s, "mutations", test_mutations);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
+static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
+
+static int remove_folder(void) {
   char command[300];
   snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0 || failed != 0;
+  return system(command) != 0;
 }
+
+const Suite suite = {"data files", (CU_TestInfo[]){
+  {"good tables", test_good_tables},
+  {"bad tables", test_bad_tables},
+  {"missing", test_missing},
+  {"npy", test_npy},
+  {"npy types", test_npy_types},
+  {"bad npy", test_bad_npy},
+  {"npz", test_npz},
+  {"mutations", test_mutations},
+  CU_TEST_INFO_NULL}, make_folder, remove_folder};

@@ -3,8 +3,8 @@
  * and files in the place of directories do. */
 #include "runtime/progress.h"
 #include "runtime/rundir.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -317,24 +317,23 @@ static void test_progress(void) {
   fclose(f);
 }
 
-int main(void) {
-  if (!mkdtemp(dir)) return 1;
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("files", NULL, NULL);
-  CU_add_test(s, "checkpoint", test_checkpoint);
-  CU_add_test(s, "corrupt checkpoint", test_corrupt_checkpoint);
-  CU_add_test(s, "bad headers", test_bad_headers);
-  CU_add_test(s, "full", test_full);
-  CU_add_test(s, "unwritable", test_unwritable);
-  CU_add_test(s, "run", test_run);
-  CU_add_test(s, "out", test_out);
-  CU_add_test(s, "reports", test_reports);
-  CU_add_test(s, "full metrics", test_full_metrics);
-  CU_add_test(s, "progress", test_progress);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
+static int make_folder(void) { return mkdtemp(dir) ? 0 : 1; }
+
+static int remove_folder(void) {
   char command[300];
   snprintf(command, sizeof command, "rm -r '%s'", dir);
-  return system(command) != 0 || failed != 0;
+  return system(command) != 0;
 }
+
+const Suite suite = {"files", (CU_TestInfo[]){
+  {"checkpoint", test_checkpoint},
+  {"corrupt checkpoint", test_corrupt_checkpoint},
+  {"bad headers", test_bad_headers},
+  {"full", test_full},
+  {"unwritable", test_unwritable},
+  {"run", test_run},
+  {"out", test_out},
+  {"reports", test_reports},
+  {"full metrics", test_full_metrics},
+  {"progress", test_progress},
+  CU_TEST_INFO_NULL}, make_folder, remove_folder};

@@ -3,8 +3,8 @@
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
 #include "runtime/util.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -274,19 +274,13 @@ static void test_phases(void) {
   }
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("fn", NULL, NULL);
-  CU_add_test(s, "arrays", test_arrays);
-  CU_add_test(s, "finite", test_finite);
-  CU_add_test(s, "pool", test_pool);
-  CU_add_test(s, "float mode", test_float_mode);
-  CU_add_test(s, "threads", test_threads);
-  CU_add_test(s, "chunks", test_chunks);
-  CU_add_test(s, "shared", test_shared);
-  CU_add_test(s, "phases of different tiles", test_phases);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"fn", (CU_TestInfo[]){
+  {"arrays", test_arrays},
+  {"finite", test_finite},
+  {"pool", test_pool},
+  {"float mode", test_float_mode},
+  {"threads", test_threads},
+  {"chunks", test_chunks},
+  {"shared", test_shared},
+  {"phases of different tiles", test_phases},
+  CU_TEST_INFO_NULL}};

@@ -2,8 +2,8 @@
  * lanes independent of each other, failures counted. */
 #include "ir/ir.h"
 #include "runtime/runtime.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,20 +249,14 @@ static void test_f32(void) {
   }
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("ode", NULL, NULL);
-  CU_add_test(s, "oscillator", test_oscillator);
-  CU_add_test(s, "order", test_order);
-  CU_add_test(s, "dense order", test_dense_order);
-  CU_add_test(s, "kepler", test_kepler);
-  CU_add_test(s, "lanes apart", test_lanes_apart);
-  CU_add_test(s, "failures", test_failures);
-  CU_add_test(s, "causes", test_causes);
-  CU_add_test(s, "edges", test_edges);
-  CU_add_test(s, "f32", test_f32);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"ode", (CU_TestInfo[]){
+  {"oscillator", test_oscillator},
+  {"order", test_order},
+  {"dense order", test_dense_order},
+  {"kepler", test_kepler},
+  {"lanes apart", test_lanes_apart},
+  {"failures", test_failures},
+  {"causes", test_causes},
+  {"edges", test_edges},
+  {"f32", test_f32},
+  CU_TEST_INFO_NULL}};

@@ -1,8 +1,8 @@
 /* Philox: known answers, distributions, draws independent of tiles and order; permutations. */
 #include "runtime/rng.h"
 #include "runtime/runtime.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,19 +121,13 @@ static void test_streams(void) {
   CU_ASSERT_EQUAL(rt_random_u64(1, 2, 3), rt_random_u64(1, 2, 3));
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("rng", NULL, NULL);
-  CU_add_test(s, "known answers", test_known_answers);
-  CU_add_test(s, "layout", test_layout);
-  CU_add_test(s, "distributions", test_distributions);
-  CU_add_test(s, "uncorrelated", test_uncorrelated);
-  CU_add_test(s, "tiles", test_tiles);
-  CU_add_test(s, "f32", test_f32);
-  CU_add_test(s, "permutation", test_permutation);
-  CU_add_test(s, "streams", test_streams);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"rng", (CU_TestInfo[]){
+  {"known answers", test_known_answers},
+  {"layout", test_layout},
+  {"distributions", test_distributions},
+  {"uncorrelated", test_uncorrelated},
+  {"tiles", test_tiles},
+  {"f32", test_f32},
+  {"permutation", test_permutation},
+  {"streams", test_streams},
+  CU_TEST_INFO_NULL}};

@@ -2,8 +2,8 @@
  * schedules, clipping, stops, resumption to the bit, numbers that are not finite. */
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,22 +341,16 @@ static void test_schedules(void) {
   CU_ASSERT_DOUBLE_EQUAL(rt_sched_rate(&t, 60), 0.01, 1e-15);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("train", NULL, NULL);
-  CU_add_test(s, "adam", test_adam);
-  CU_add_test(s, "moments end", test_moments_end);
-  CU_add_test(s, "sgd by hand", test_sgd_matches_by_hand);
-  CU_add_test(s, "clip", test_clip);
-  CU_add_test(s, "epochs", test_batches_are_epochs);
-  CU_add_test(s, "resume", test_resume);
-  CU_add_test(s, "lbfgs", test_lbfgs);
-  CU_add_test(s, "not finite", test_not_finite);
-  CU_add_test(s, "stop flag", test_stop_flag);
-  CU_add_test(s, "refusals", test_refusals);
-  CU_add_test(s, "schedules", test_schedules);
-  CU_basic_run_tests();
-  const unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"train", (CU_TestInfo[]){
+  {"adam", test_adam},
+  {"moments end", test_moments_end},
+  {"sgd by hand", test_sgd_matches_by_hand},
+  {"clip", test_clip},
+  {"epochs", test_batches_are_epochs},
+  {"resume", test_resume},
+  {"lbfgs", test_lbfgs},
+  {"not finite", test_not_finite},
+  {"stop flag", test_stop_flag},
+  {"refusals", test_refusals},
+  {"schedules", test_schedules},
+  CU_TEST_INFO_NULL}};

@@ -3,8 +3,8 @@
 #include "codegen_util.h"
 #include "frontend/model.h"
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 
-#include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +14,10 @@ enum { MOST = 64 };              /* samples */
 /* The fn `f` of a program, derived. */
 typedef struct Program { Source *src; Diag *diag; Model *m; Fn *f; } Program;
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
-
 static Program program(const char *text) {
   Program p = {.src = source_create()};
   p.diag = diag_create(p.src);
-  FrontOptions o = {.separable = separable, .ctx = p.diag};
+  FrontOptions o = {0};
   p.m = model_load_text(p.src, "test.hnn", text, strlen(text), &o, p.diag);
   for (uint32_t k = 0; p.m && k < p.m->nexport; k++)
     if (!strcmp(p.m->export_[k].name, "f")) p.f = pass_derive(p.m->export_[k].fn, p.diag);
@@ -297,19 +295,14 @@ static void test_exact(void) {
   drop(&g);
 }
 
-static const struct { const char *name; CU_TestFunc run; } tests[] = {
-  {"order", test_order}, {"period of a pendulum", test_period}, {"directions", test_directions},
-  {"start on the surface", test_start_on_surface}, {"steps", test_steps}, {"names", test_names},
-  {"paces", test_paces}, {"compiled", test_compiled}, {"exact checks", test_exact},
-};
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("section", NULL, NULL);
-  for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) CU_add_test(s, tests[k].name, tests[k].run);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed > 0;
-}
+const Suite suite = {"section", (CU_TestInfo[]){
+  {"order", test_order},
+  {"period of a pendulum", test_period},
+  {"directions", test_directions},
+  {"start on the surface", test_start_on_surface},
+  {"steps", test_steps},
+  {"names", test_names},
+  {"paces", test_paces},
+  {"compiled", test_compiled},
+  {"exact checks", test_exact},
+  CU_TEST_INFO_NULL}};

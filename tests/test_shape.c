@@ -1,9 +1,9 @@
 /* What the shape rules refuse, each with its message. */
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/ir.h"
+#include "tests/cunit_main.h"
 
 /* Values: 1 scalar, 2 lane [3], 3 shared [4], 4 lane [3,4], 5 shared [4,4], 6 bool, 7 shared [2,2,2,2,2,2] */
 enum { SCALAR = 1, LANE3, VEC4, MAT, SQUARE, FLAG, SIX };
@@ -165,13 +165,7 @@ static void test_results(void) {
   ir_fn_destroy(f);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("shape", NULL, NULL);
-  CU_add_test(s, "refusals", test_refusals);
-  CU_add_test(s, "results", test_results);
-  CU_basic_run_tests();
-  bool failed = CU_get_number_of_failures() != 0;
-  CU_cleanup_registry();
-  return failed;
-}
+const Suite suite = {"shape", (CU_TestInfo[]){
+  {"refusals", test_refusals},
+  {"results", test_results},
+  CU_TEST_INFO_NULL}};

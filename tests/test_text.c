@@ -1,9 +1,9 @@
 /* The text form: what is printed reads back as the same function; what is wrong is told at its place;
  * the verifier finds what is broken in memory. */
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
@@ -11,7 +11,7 @@ static bool same_inst(const Fn *f, const Inst *a, const Fn *g, const Inst *b) {
   bool same = a->op == b->op && a->nargs == b->nargs && a->nattr == b->nattr && a->sub == b->sub &&
               type_eq(a->type, b->type);
   for (uint32_t k = 0; same && k < a->nargs; k++) same = ir_arg(f, a, k).id == ir_arg(g, b, k).id;
-  for (uint32_t k = 0; same && k < a->nattr; k++) same = ir_attr(f, a, k) == ir_attr(g, b, k);
+  same = same && ir_same_attrs(f, a, g, b);
   return same;
 }
 
@@ -284,18 +284,11 @@ static void test_dot_graph(void) {
   ir_fn_destroy(f);
 }
 
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("text", NULL, NULL);
-  CU_add_test(s, "round trip", test_round_trip);
-  CU_add_test(s, "numbers", test_numbers);
-  CU_add_test(s, "wrong texts", test_wrong);
-  CU_add_test(s, "deep nesting", test_deep);
-  CU_add_test(s, "verifier", test_verify);
-  CU_add_test(s, "dot graph", test_dot_graph);
-  CU_basic_set_mode(CU_BRM_VERBOSE);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"text", (CU_TestInfo[]){
+  {"round trip", test_round_trip},
+  {"numbers", test_numbers},
+  {"wrong texts", test_wrong},
+  {"deep nesting", test_deep},
+  {"verifier", test_verify},
+  {"dot graph", test_dot_graph},
+  CU_TEST_INFO_NULL}};

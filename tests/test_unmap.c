@@ -1,11 +1,11 @@
-/* Maps along stacked parameters as plain operations: random bodies give the same values, and nothing is a loop any more;
- * maps that are to stay, stay. */
-#include <CUnit/Basic.h>
+/* Maps along stacked parameters as plain operations: random bodies give the same values, and nothing is a loop any more.
+ * Which maps stay is in tests/passes/unmap_*.hir. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/passes.h"
+#include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 
 enum { N = 3, A = 2, C = 4, LANES = 3, PROGRAMS = 600, MOST = 64 };
@@ -159,49 +159,6 @@ static void test_random(void) {
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) CU_ASSERT(seen[all[k]] > 20);
 }
 
-/* shared: the matrices; otherwise per sample. carried: with a carry. Null where nothing is to be done. */
-static bool unmapped(bool shared, bool table, bool carried, bool draws) {
-  static const uint32_t w[] = {N, A, A}, x[] = {A};
-  Build b, in;
-  Fn *f = ir_fn_create("f", true), *body = ir_sub_create(f, "map");
-  ir_build_init(&b, f);
-  ir_build_init(&in, body);
-  double v[N * A * A] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  Val W = table ? ir_table(&b, type_real(false, 3, w), v) : ir_input(&b, "W", shared ? IN_PARAM : IN_FIELD, 0, type_real(!shared, 3, w));
-  Val X = ir_input(&b, "x", IN_FIELD, 1, type_real(true, 1, x)), turn[2], arg[2] = {carried ? X : W, carried ? W : X};
-  for (uint32_t k = 0; k < 2; k++) {
-    Type t = ir_type(f, arg[k]);
-    turn[k] = ir_input(&in, NULL, IN_OTHER, k, arg[k].id == W.id ? type_real(t.lane, 2, w + 1) : t);
-  }
-  Val y = ir_matmul(&in, turn[carried], turn[!carried]);
-  if (draws) y = ir_add(&in, y, ir_rand(&in, 0, 0, VAL_NONE, type_real(true, 1, x)));
-  ir_output(&in, y, NULL);
-  ir_output(&b, ir_proj(&b, ir_scan(&b, arg, 2, N, carried, 1, !carried, 0, false, false, body), 0), NULL);
-  ir_build_finish(&in);
-  ir_build_finish(&b);
-  Fn *g = pass_unmap(f);
-  bool done = g != NULL;
-  ir_fn_destroy(f);
-  ir_fn_destroy(g);
-  return done;
-}
-
-static void test_which(void) {
-  CU_ASSERT(unmapped(true, false, false, false));
-  CU_ASSERT(!unmapped(false, false, false, false));
-  CU_ASSERT(!unmapped(true, true, false, false));
-  CU_ASSERT(!unmapped(true, false, true, false));
-  CU_ASSERT(!unmapped(true, false, false, true));
-}
-
-int main(void) {
-  CU_initialize_registry();
-  CU_pSuite s = CU_add_suite("unmap", NULL, NULL);
-  CU_add_test(s, "random bodies", test_random);
-  CU_add_test(s, "which maps", test_which);
-  CU_basic_set_mode(CU_BRM_NORMAL);
-  CU_basic_run_tests();
-  unsigned failed = CU_get_number_of_failures();
-  CU_cleanup_registry();
-  return failed != 0;
-}
+const Suite suite = {"unmap", (CU_TestInfo[]){
+  {"random bodies", test_random},
+  CU_TEST_INFO_NULL}};

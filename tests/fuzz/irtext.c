@@ -81,7 +81,7 @@ static Val add_any(Build *b) {
   for (int tries = 0; tries < 20; tries++) {
     New n = {.op = (Op)(1 + fuzz_draw(OP_count - 1))};
     const OpInfo *o = &ir_op[n.op];
-    if (o->has_sub || o->flags & OPF_MULTI || n.op == OP_proj) continue;
+    if (o->has_sub || o->traits & OPF_MULTI || n.op == OP_proj) continue;
     n.nargs = o->arity < 0 ? 1 + (uint32_t)fuzz_draw(3) : (uint32_t)o->arity;
     const Val first = any_value(b->f, (Type){0}, false);
     for (uint32_t k = 0; first.id && k < n.nargs; k++) n.arg[k] = k && fuzz_chance(60) ? any_value(b->f, ir_type(b->f, first), true) : k ? any_value(b->f, (Type){0}, false) : first;
@@ -97,9 +97,9 @@ static bool same_class(Op a, Op b) { return ir_op[a].cls == ir_op[b].cls && ir_o
 /* Instruction i, changed. */
 static Val changed(Build *b, const Fn *f, const Inst *i, const Val *map) {
   New n = {.op = (Op)i->op, .nargs = i->nargs, .nattr = i->nattr};
-  if (n.nargs > 8 || n.nattr > 40 || i->sub || ir_op[i->op].flags & OPF_MULTI || i->op == OP_proj) return VAL_NONE;
+  if (n.nargs > 8 || n.nattr > 40 || i->sub || ir_op[i->op].traits & OPF_MULTI || i->op == OP_proj) return VAL_NONE;
   for (uint32_t k = 0; k < n.nargs; k++) n.arg[k] = map[ir_arg(f, i, k).id];
-  for (uint32_t k = 0; k < n.nattr; k++) n.attr[k] = ir_attr(f, i, k);
+  for (uint32_t k = 0; k < n.nattr; k++) n.attr[k] = ir_attrs(f, i).at[k];
   for (int tries = 0; tries < 10; tries++) {
     New m = n;
     const uint64_t how = fuzz_draw(3);
@@ -143,7 +143,7 @@ static Fn *mutant(const Fn *f) {
   for (uint32_t id = 1; good && id < f->inst.n; id++) {
     if (id == where && insert) added = add_any(&b);
     if (f->inst.at[id].op == OP_in) {
-      map[id] = input[ir_attr(f, &f->inst.at[id], 0)];
+      map[id] = input[ir_attrs(f, &f->inst.at[id]).at[0]];
       continue;
     }
     map[id] = id == where && !insert ? changed(&b, f, &f->inst.at[id], map) : VAL_NONE;

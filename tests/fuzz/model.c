@@ -7,14 +7,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool separable(void *ctx, const Fn *rates) { return pass_separable(rates, ctx); }
-
-/* Only what is small: a mutation may ask for a million layers. */
-static void pattern(void *ctx, const Fn *f, Val e, Val x, Pattern *out) {
-  (void)ctx;
-  pass_pattern(f, e, x, out);
-}
-
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   (void)ctx;
   if (ir_verify(a, stderr) || ir_verify(b, stderr)) abort();
@@ -58,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FILE *out = open_memstream(&text, &n);
   Source *src = source_create();
   Diag *diag = diag_create(src);
-  FrontOptions o = {.separable = separable, .decide = decide, .pattern = pattern, .ctx = diag};
+  FrontOptions o = {.decide = decide, .ctx = diag};
   Model *m = model_load_text(src, "input.hnn", (const char *)data, size, &o, diag);
   if (!m && !diag_errors(diag)) abort();
   if (m) lower_all(m, diag);

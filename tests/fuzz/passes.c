@@ -29,8 +29,8 @@ static int64_t elems(const Fn *f) {
 static bool turns_are_few(const Fn *f) {
   for (uint32_t k = 1; k < f->inst.n; k++) {
     const Inst *i = &f->inst.at[k];
-    if (i->op == OP_scan && ir_attr(f, i, 0) > 200) return false;
-    if (i->op == OP_integrate && ir_attr(f, i, 2) > 200) return false;
+    if (i->op == OP_scan && ir_attrs(f, i).at[0] > 200) return false;
+    if (i->op == OP_integrate && ir_attrs(f, i).at[2] > 200) return false;
     if (i->op == OP_ode) return false;
   }
   for (uint32_t k = 0; k < f->sub.n; k++)
@@ -95,11 +95,16 @@ static void compare(const Fn *f, const Fn *g, const char *pass, Tensor *in) {
 
 static bool keeps_values(const char *pass) { return !strcmp(pass, "simplify") || !strcmp(pass, "unmap") || !strcmp(pass, "rescale"); }
 
+/* What a pass makes, where that is one function, otherwise NULL. */
 static Fn *run(const char *pass, const Fn *f, Diag *diag) {
   const int before = diag_errors(diag);
-  Fn *g = pass_run(pass, f, diag);
-  if (!g && diag_errors(diag) == before && !diag_full(diag)) abort();
-  if (g && ir_verify(g, stderr)) fprintf(stderr, "after %s\n", pass), abort();
+  FnList made = {0};
+  if (!pass_run(pass, f, &made, diag) && diag_errors(diag) == before && !diag_full(diag)) abort();
+  for (uint32_t k = 0; k < made.n; k++)
+    if (ir_verify(made.at[k], stderr)) fprintf(stderr, "after %s\n", pass), abort();
+  Fn *g = made.n == 1 ? made.at[0] : NULL;
+  for (uint32_t k = 0; k < made.n && !g; k++) ir_fn_destroy(made.at[k]);
+  vec_free(&made);
   if (!g || !keeps_values(pass) || draws(f)) return g;
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
   int64_t n = 0;
