@@ -94,7 +94,11 @@ static int take_reports(Runner *r) {
     r->not_finite |= !isfinite(got->mean);
   }
   json_decref(root);
-  int code = missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
+  char hash[REPORTS_HASH];
+  reports_hash(m, r->result, r->at.action, hash);
+  int code = !missing && strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` has changed since it was written, and "
+                                    "reports made before the checkpoint are taken from it: put it back, or start a new run", path)
+             : missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
                                     "start a new run", path, missing) : 0;
   free(path);
   return code;

@@ -84,7 +84,9 @@ static bool on_checkpoint(void *ctx, int64_t step) {
   for (int i = 0; i < w->t->rt.nstates; i++)
     *vec_push(&tensor) = (RtTensor){.name = arena_printf(mem, "optimizer.%d", i), .f64 = m->f64, .rank = 1,
                                     .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
-  const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash};
+  char reports[REPORTS_HASH];
+  reports_hash(m, w->r->result, w->action, reports);
+  const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash, reports};
   bool ok = rt_run_checkpoint(w->r->run, &at, tensor.at, (int)tensor.n, step == w->t->rt.steps, &w->err);
   vec_free(&tensor);
   arena_destroy(mem);

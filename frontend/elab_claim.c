@@ -108,7 +108,10 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Build *b = &E->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
   uint32_t n = j->w->n;
+  int64_t total = 0;
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
+  if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
     for (uint32_t r = 0; r < n; r++) {
       uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])),

@@ -210,7 +210,7 @@ static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *st
   return value_tensor(l, inner);
 }
 
-/* base is made inside the loop: contracted with ones and zeros. */
+/* base is made inside the loop: contracted with ones and zeros, truths as such. */
 static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
                         Span at) {
   Val x = elab_use(E, base);
@@ -236,7 +236,10 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
     else if (width)
       lo[no++] = IR_MAX_RANK;
   }
-  return elab_value(E, ir_dot(elab_at(E, at), x, one, false, la, width ? lb : lb + 1, no, lo));
+  Build *b = elab_at(E, at);
+  if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), ir_const(b, 0));
+  Val y = ir_dot(b, x, one, false, la, width ? lb : lb + 1, no, lo);
+  return elab_value(E, t.dt == DT_BOOL ? ir_ne(b, y, ir_const(b, 0)) : y);
 }
 
 static bool is_outside(const Level *base, const Level *l) {

@@ -209,10 +209,12 @@ static void report_names(Elab *E) {
   }
 }
 
-/* Sizes and other static values are evaluated anywhere, hence the scratch function around all. */
+/* Sizes and other static values are evaluated anywhere, hence the scratch function and the body around all. */
 static void elaborate(Elab *E) {
   Scratch s;
+  Body body = {.path = ""};
   scratch_begin(E, &s);
+  E->body = &body;
   override_apply(E);
   precision(E);
   report_names(E);
@@ -220,6 +222,10 @@ static void elaborate(Elab *E) {
   export_globals(E);
   resolve_globals(E);
   scratch_end(E, &s, POISON, (Span){0});
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&body.used);
+  E->body = NULL;
 }
 
 /* ---- parameters ---------------------------------------------------------------------------------------- */

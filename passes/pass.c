@@ -131,8 +131,9 @@ bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
     if (near) diag_help(m, "did you mean `%s`?", near);
     return false;
   }
-  if (passes[k].takes == LOSS && !(f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL)) {
-    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is real, and `%s` has none", name, f->name);
+  const bool scalar = f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL && !ir_type(f, f->out.at[0]).rank;
+  if (passes[k].takes == LOSS && !scalar) {
+    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
     return false;
   }
   return passes[k].cut ? passes[k].cut(f, out, diag) : one(passes[k].run(f, diag), out);

@@ -90,7 +90,7 @@ def test_damaged_checkpoint():
         if k == 1:
             bad = bytearray(good.replace(b'"step":"', b'"step":"1'))
         if k == 2:
-            bad = bytearray(good.replace(b"hnnc-2", b"hnnc-3"))
+            bad = bytearray(good.replace(b"hnnc-3", b"hnnc-4"))
         write(path, bytes(bad))
         r = hnnc("resume", "r", code=4)
         check(r.err.startswith("error"), "a message", r)
@@ -125,6 +125,11 @@ def test_lost_report():
     until(lambda: os.path.exists("r/metrics.jsonl") and len(lines("r/metrics.jsonl")) > 12)
     p.send_signal(signal.SIGTERM)
     p.communicate()
+    good = load("r/reports.json")
+    for key in "mean", "sd", "n":
+        for value in good["reports"]["before"][key] + 1, None, "1":
+            write("r/reports.json", json.dumps(dict(good, reports={"before": dict(good["reports"]["before"], **{key: value})})))
+            hnnc("resume", "r", code=4, says="reports.json` has changed")
     write("r/reports.json", json.dumps({"reports": {}, "expects": [], "proofs": []}))
     hnnc("resume", "r", code=4, says="does not have the report `before`")
 

@@ -2,6 +2,7 @@
 #include "ir/pack.h"
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static Fn *read_back(const char *at, size_t n, Pack *p) {
 }
 
 static void test_functions(void) {
-  for (uint64_t seed = 0; seed < 200; seed++) {
+  for (uint64_t seed = 0; seed < OFTEN(200); seed++) {
     Fn *f = some(seed);
     for (uint32_t id = 1; id < f->inst.n; id++) f->inst.at[id].at = (Span){1, id, id + 1};
     Pack p = written(f, false), in;

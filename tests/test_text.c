@@ -5,6 +5,7 @@
 
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 static bool same_inst(const Fn *f, const Inst *a, const Fn *g, const Inst *b) {
   bool same = a->op == b->op && a->nargs == b->nargs && a->nattr == b->nattr && a->sub == b->sub &&
@@ -64,7 +65,7 @@ static void round_trip(const Fn *f) {
 }
 
 static void test_round_trip(void) {
-  for (uint64_t seed = 1; seed <= 200; seed++) {
+  for (uint64_t seed = 1; seed <= OFTEN(200); seed++) {
     RandomSpec spec = {.seed = seed,
                        .size = 10 + (int)(seed % 40),
                        .f64 = seed % 3,
