@@ -127,15 +127,16 @@ static bool measure(Fn *loss, Memory memory, Row *row) {
       row->weights += type_count(loss->in.at[k].type);
     }
   double start = now();
-  Fn *gradient = pass_gradient(loss, moved, n), *d = pass_derive_as(gradient, memory, NULL, NULL);
+  Fn *gradient = pass_gradient(loss, moved, n, NULL, NULL), *d = pass_derive_as(gradient, memory, NULL, NULL);
   Split split;
   if (!d || !pass_split(d, &split, NULL)) return false;
+  const Fn *batch = split.part[1].fn;                    /* between what is done before the samples and after them */
   row->derive = now() - start;
   start = now();
   Cg *cg = cg_create(&(CgOptions){.opt = 1}, err, sizeof err);
   bool ok = cg != NULL;
   if (ok) {
-    cg_add(cg, split.batch, "f");
+    cg_add(cg, batch, "f");
     if (getenv("BENCH_KERNELS")) cg_print_kernels(cg, stdout, NULL);
     ok = cg_compile(cg, err, sizeof err);
   }
@@ -143,7 +144,7 @@ static bool measure(Fn *loss, Memory memory, Row *row) {
   if (ok) {
     HnnKernelInfo info = cg_info(cg, "f");
     row->scratch = info.scratch_bytes;
-    row->us = time_kernel(split.batch, cg_kernel(cg, "f"), info);
+    row->us = time_kernel(batch, cg_kernel(cg, "f"), info);
   } else {
     fprintf(stderr, "%s\n", err);
   }

@@ -2,8 +2,10 @@
 #include "driver/report.h"
 #include "driver/nan.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 static double value_at(const RtArray *a, int64_t i) { return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i]; }
 
@@ -78,7 +80,7 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   free(in);
   free(v);
   ir_fn_destroy(f);
-  return ok ? 0 : session_fail(s, EXIT_FAULT, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
+  return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
 }
 
 uint32_t report_number(const Model *m, const Report *report) {
@@ -89,4 +91,20 @@ uint32_t report_number(const Model *m, const Report *report) {
     n++;
   }
   base_fault("a report is not in its model");
+}
+
+void reports_hash(const Model *m, const ReportResult *results, int action, char out[REPORTS_HASH]) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_64bits_reset(state);
+  for (int i = 0; i < action && i < (int)m->naction; i++) {
+    if (m->action[i].kind != DO_REPORT) continue;
+    const ReportResult *r = &results[report_number(m, m->action[i].report)];
+    double v[] = {r->mean, r->sd, r->min, r->max};
+    for (size_t k = 0; k < sizeof v / sizeof *v; k++)
+      if (!isfinite(v[k])) v[k] = NAN;
+    XXH3_64bits_update(state, v, sizeof v);
+    XXH3_64bits_update(state, &r->n, sizeof r->n);
+  }
+  snprintf(out, REPORTS_HASH, "%016" PRIx64, (uint64_t)XXH3_64bits_digest(state));
+  XXH3_freeState(state);
 }

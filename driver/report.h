@@ -11,5 +11,8 @@ int report_run(Session *s, const Report *report, ReportResult *out);
 int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *holds);
 /* The place of a report among the reports of the model, in the order of the file. */
 uint32_t report_number(const Model *m, const Report *report);
+/* Of the results of the reports before an action, as reports.json has them (what is not finite is null there). */
+enum { REPORTS_HASH = 20 };
+void reports_hash(const Model *m, const ReportResult *results, int action, char out[REPORTS_HASH]);
 
 #endif

@@ -177,6 +177,9 @@ static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
   Build *b = elab_at(E, s->stmt->at);
   Val row[FLOW_STATES], column[FLOW_STATES];
+  int64_t total = 0;
+  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k]));
+  if (!elab_fits(E, total * total, s->stmt->at)) return ir_const(b, 0);
   for (uint32_t j = 0; j < s->n; j++) {
     for (uint32_t k = 0; k < s->n; k++) {
       Val x = p->read[s->piece[j].slot];

@@ -204,6 +204,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
   if (c == 1) return x;
   if (c == -1) return ir_neg(b, x);
+  if (ir_is_const(b->f, x, NULL)) return VAL_NONE;       /* two constants that were not folded: 1/y would come back here */
   if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && ir_normal(b->f, c) && ir_normal(b->f, 1 / c))
     return ir_mul(b, x, ir_div(b, ir_const(b, 1), y));
   return VAL_NONE;

@@ -75,8 +75,9 @@ static Num power(Num a, Num b) {
 
 static Num root(Num a) {
   double v = sqrt(a.v);
+  if (a.num < 0) return inexact(v);
   int64_t num = (int64_t)sqrt((double)a.num), den = (int64_t)sqrt((double)a.den);
-  bool whole = a.den && a.num >= 0 && safe(a.num) && safe(a.den) && num * num == a.num && den * den == a.den;
+  bool whole = a.den && safe(a.num) && safe(a.den) && num * num == a.num && den * den == a.den;
   return whole ? num_ratio(num, den) : inexact(v);
 }
 

@@ -147,6 +147,8 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
   f->name = arena_strdup(mem, name);
   f->f64 = f64;
   *vec_push(&f->inst) = (Inst){.op = OP_none};
+  vec_reserve(&f->pool, 1);                              /* never NULL: `pool.at + i->args` is asked of functions without operands, too */
+  vec_reserve(&f->attr, 1);
   return f;
 }
 

@@ -426,10 +426,10 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   snprintf(step, sizeof step, "%" PRId64, at->step);
   snprintf(number, sizeof number, "%" PRId64, at->number);
   snprintf(seed, sizeof seed, "%" PRIu64, at->seed);
-  const char *const meta[][2] = {{"format", "hnnc-2"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
-                                 {"model_hash", at->model_hash ? at->model_hash : ""}};
+  const char *const meta[][2] = {{"format", "hnnc-3"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
+                                 {"model_hash", at->model_hash ? at->model_hash : ""}, {"reports", at->reports ? at->reports : ""}};
   char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
-  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, 6, err) : rt_fail(err, "not enough memory");
+  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, sizeof meta / sizeof *meta, err) : rt_fail(err, "not enough memory");
   ok = ok && rt_link_replace(strchr(name, '/') + 1, last, err);
   free(last);
   if (ok) retain(r, path, keep);
@@ -457,7 +457,9 @@ static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
              *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
   at->model_hash = rt_checkpoint_meta(c, "model_hash");
-  if (!format || strcmp(format, "hnnc-2") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed || !at->model_hash) return false;
+  at->reports = rt_checkpoint_meta(c, "reports");
+  if (!format || strcmp(format, "hnnc-3") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed || !at->model_hash || !at->reports)
+    return false;
   at->action = atoi(action);
   at->step = strtoll(step, NULL, 10);
   at->number = strtoll(number, NULL, 10);

@@ -67,9 +67,10 @@ typedef struct RtPosition {
   int64_t number;
   uint64_t seed;
   const char *model_hash;    /* of the text and the options that matter */
+  const char *reports;       /* of the reports made before, which lie in reports.json */
 } RtPosition;
 bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err);
-/* The last one (or the one named in rt_run_reopen); at->model_hash lives as long as the result. */
+/* The last one (or the one named in rt_run_reopen); at->model_hash, at->reports live as long as the result. */
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err);
 
 #endif

@@ -7,16 +7,13 @@
  * -v prints the programs whose valid claims are undecided, -p every program before it is loaded. */
 #include "tests/claims_gen.h"
 #include "tests/cunit_main.h"
+#include "tests/often.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __SANITIZE_ADDRESS__
-enum { PROGRAMS = 400 };
-#else
-enum { PROGRAMS = 2000 };
-#endif
+enum { PROGRAMS = SANITIZED ? 400 : 2000 };
 
 static uint32_t count = PROGRAMS, first = 0;
 static bool verbose, show;

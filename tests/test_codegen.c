@@ -2,6 +2,7 @@
 #include "codegen_util.h"
 #include "random_fn.h"
 #include "tests/cunit_main.h"
+#include "tests/often.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,12 +86,12 @@ static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
 }
 
 static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
-  for (int k = 0; k < count; k++) random_one(cpu, first + (uint64_t)k, f64, scans);
+  for (int k = 0; k < OFTEN(count); k++) random_one(cpu, first + (uint64_t)k, f64, scans);
 }
 
 /* The same functions one sample at a time: vectors along elements, of which there are fewer. */
 static void single_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
-  for (int k = 0; k < count; k++) {
+  for (int k = 0; k < OFTEN(count); k++) {
     RandomSpec spec = {.seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
     Fn *f = random_fn(&spec);
     codegen_check_form(cpu, CG_SINGLE, f, 1 + k % 5, spec.seed);
@@ -108,7 +109,7 @@ static void test_single(void) {
 
 /* NaN, infinities and zeros of either sign among the inputs, in every form and at every width: the same results are not finite. */
 static void special_many(const char *cpu, CgForm form, uint64_t first, int count, bool f64) {
-  for (int k = 0; k < count; k++) {
+  for (int k = 0; k < OFTEN(count); k++) {
     RandomSpec spec = {.seed = first + (uint64_t)k, .size = 4 + k % 24, .f64 = f64, .scans = k % 3 == 0, .special = true, .fold = k % 2};
     Fn *f = random_fn(&spec);
     uint64_t s = spec.seed;

@@ -3,6 +3,7 @@
 #include "codegen_util.h"
 #include "random_fn.h"
 #include "tests/cunit_main.h"
+#include "tests/often.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static void random_product(uint64_t seed, bool f64) {
 }
 
 static void test_products(void) {
-  for (uint64_t k = 0; k < 120; k++) random_product(k, k % 2);
+  for (uint64_t k = 0; k < OFTEN(120); k++) random_product(k, k % 2);
 }
 
 /* ---- cubes of reciprocal roots ----------------------------------------------------------------------------------- */

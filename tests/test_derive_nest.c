@@ -3,6 +3,7 @@
 #include "tests/cunit_main.h"
 #include "tests/derive_util.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -252,7 +253,7 @@ static void test_hnn_gradient(void)
 
 /* ---- random programs ------------------------------------------------------------------------------------------------- */
 
-enum { PROGRAMS = 200 };
+enum { PROGRAMS = OFTEN(200) };
 
 static void test_random(void)
 {

@@ -6,6 +6,7 @@
 #include "tests/derive_cases.h"
 #include "tests/field_expr.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -280,7 +281,7 @@ static void test_hnn(void) {
 /* ---- random functions ---- */
 
 static void test_random(void) {
-  enum { FUNCTIONS = 200, SMALL = 6 };
+  enum { FUNCTIONS = OFTEN(200), SMALL = 6 };
   int simplified = 0, derived = 0, tried = 0;
   for (uint64_t seed = 1; seed <= FUNCTIONS; seed++) {
     RandomSpec spec = {.seed = seed, .size = 8 + (int)(seed % 16), .f64 = true, .smooth = seed % 3 == 0,
@@ -354,7 +355,7 @@ static bool agree_numerically(const Fn *a, const Fn *b, uint64_t point) {
 }
 
 static void test_mutations(void) {
-  enum { MUTATIONS = 10000, EACH = 100 };
+  enum { MUTATIONS = OFTEN(10000), EACH = 100 };
   uint64_t s = 99;
   int count[3] = {0}, wrong = 0;
   for (uint64_t seed = 1; seed <= MUTATIONS / EACH; seed++) {

@@ -3,6 +3,7 @@
 #include "ir/field.h"
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -182,7 +183,7 @@ static FieldAnswer decide(const Node *a, const Node *b, uint64_t seed, FieldRepo
 }
 
 static void test_identities(void) {
-  enum { PAIRS = 5000, STEPS = 4 };
+  enum { PAIRS = OFTEN(5000), STEPS = 4 };
   int undecided = 0, branched = 0;
   Gen *g = malloc(sizeof *g);
   for (uint64_t seed = 1; seed <= PAIRS; seed++) {
@@ -233,7 +234,7 @@ static bool numerically(const Node *a, const Node *b) {
 }
 
 static void test_changes(void) {
-  enum { PAIRS = 10000 };
+  enum { PAIRS = OFTEN(10000) };
   int got[3] = {0}, wrong = 0;
   Gen *g = malloc(sizeof *g);
   for (uint64_t seed = 1; seed <= PAIRS; seed++) {

@@ -4,6 +4,7 @@
 #include "codegen/gemm.h"
 #include "tests/cunit_main.h"
 #include "tests/jit.h"
+#include "tests/often.h"
 
 #include <math.h>
 
@@ -121,7 +122,7 @@ static void check_product(const Product *p, Kernel4 f, bool f64) {
   free(a.p), free(x.p), free(bias.p), free(c.p), free(before.p);
 }
 
-enum { SHAPES = 40 };
+enum { SHAPES = OFTEN(40) };
 
 static void products_on(JitTarget t, bool f64) {
   Jit j;

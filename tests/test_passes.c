@@ -6,6 +6,7 @@
 #include "passes/passes.h"
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 /* Any numbers that depend on seed, sample, site, counter and element alone. */
 static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
@@ -286,7 +287,7 @@ static void check_split(const Fn *f, uint64_t seed) {
 }
 
 static void test_split(void) {
-  for (uint64_t seed = 1; seed <= 100; seed++) {
+  for (uint64_t seed = 1; seed <= OFTEN(100); seed++) {
     RandomSpec spec = {.seed = seed,
                        .size = 15 + (int)(seed % 30),
                        .f64 = true,

@@ -2,6 +2,7 @@
  * and colourings keep what they promise. */
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 #include "passes/colour.h"
 #include "passes/derive.h"
@@ -216,7 +217,7 @@ static uint32_t check_function(const RandomSpec *spec) {
 
 static void test_random(void) {
   uint32_t outside = 0;
-  for (uint64_t seed = 1; seed <= 300; seed++)
+  for (uint64_t seed = 1; seed <= OFTEN(300); seed++)
     outside += check_function(&(RandomSpec){.seed = seed, .size = 5 + (int)(seed % 30), .f64 = true, .scans = seed % 2, .fold = seed % 3});
   CU_ASSERT(outside > 1000);                             /* something was found */
 }

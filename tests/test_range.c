@@ -5,13 +5,14 @@
 #include "passes/passes.h"
 #include "random_fn.h"
 #include "tests/cunit_main.h"
+#include "tests/often.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 2, N = 64, TURNS = 40, MANY = 4000, OPS = 14, INPUTS = 8, RESULTS = 4, COMPILED = 80 };
+enum { LANES = 2, N = 64, TURNS = 40, MANY = 4000, OPS = 14, INPUTS = 8, RESULTS = 4, COMPILED = OFTEN(80) };
 
 /* ---- programs ---- */
 

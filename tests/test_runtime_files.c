@@ -152,7 +152,7 @@ static void test_unwritable(void) {
 }
 
 static RtPosition position(int64_t step) {
-  return (RtPosition){.action = 1, .step = step, .number = step + 100, .seed = UINT64_MAX, .model_hash = "abc"};
+  return (RtPosition){.action = 1, .step = step, .number = step + 100, .seed = UINT64_MAX, .model_hash = "abc", .reports = "def"};
 }
 
 static void test_run(void) {
@@ -199,6 +199,7 @@ static void test_run(void) {
   CU_ASSERT_PTR_NOT_NULL_FATAL(c);
   CU_ASSERT(p.action == 1 && p.step == 6 && p.number == 106 && p.seed == UINT64_MAX);
   CU_ASSERT_STRING_EQUAL(p.model_hash, "abc");
+  CU_ASSERT_STRING_EQUAL(p.reports, "def");
   rt_checkpoint_finish(c);
   path = rt_run_path(r, "metrics.jsonl");
   FILE *f = fopen(path, "a");

@@ -5,6 +5,7 @@
 
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
+#include "tests/often.h"
 
 static bool same_inst(const Fn *f, const Inst *a, const Fn *g, const Inst *b) {
   bool same = a->op == b->op && a->nargs == b->nargs && a->nattr == b->nattr && a->sub == b->sub &&
@@ -64,7 +65,7 @@ static void round_trip(const Fn *f) {
 }
 
 static void test_round_trip(void) {
-  for (uint64_t seed = 1; seed <= 200; seed++) {
+  for (uint64_t seed = 1; seed <= OFTEN(200); seed++) {
     RandomSpec spec = {.seed = seed,
                        .size = 10 + (int)(seed % 40),
                        .f64 = seed % 3,
@@ -178,10 +179,10 @@ static void test_wrong(void) {
     Fn *f = parsed(wrong[k].text, &said);
     snprintf(line, sizeof line, "--> t.hir%s\n", wrong[k].line);
     char *end = strchr(said, '\n');
-    bool good = !f && end && !strncmp(said, "error: ", 7) && strstr(said, line);
+    bool good = !f && end && !strncmp(said, "error[ir_text]: ", 16) && strstr(said, line);
     if (good && wrong[k].message)
-      good = strlen(wrong[k].message) == (size_t)(end - said) - 7 &&
-             !strncmp(said + 7, wrong[k].message, strlen(wrong[k].message));
+      good = strlen(wrong[k].message) == (size_t)(end - said) - 16 &&
+             !strncmp(said + 16, wrong[k].message, strlen(wrong[k].message));
     CU_ASSERT(good);
     if (!good)
       fprintf(stderr, "\ncase %zu: %s\nwanted %s: %s\nsaid %s\n", k, wrong[k].text, wrong[k].line,

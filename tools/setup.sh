@@ -5,6 +5,8 @@ packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev li
 libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
 optional="gnuplot-nox"      # draws plots; without it hnnc writes their numbers and scripts
 
+compilers="clang-19 libclang-rt-19-dev"       # the other compiler, and libFuzzer
+
 say() { printf '%s\n' "$*" >&2; }
 
 missing_packages() {
@@ -55,6 +57,24 @@ install_optional() {
   if command -v dpkg-query >/dev/null 2>&1 && { apt update </dev/null >/dev/null 2>&1 || true; } &&
      apt install -y --no-install-recommends "$optional" </dev/null >/dev/null 2>&1; then return 0; fi
   say "setup: gnuplot is not installed and could not be: plots will be numbers and scripts, without pictures"
+}
+
+# clang_with SANITIZER: prints the newest clang that has it (fuzzer, address, undefined), installing one where that can be done.
+clang_with() {
+  for try in once again; do
+    for c in clang-19 clang; do
+      command -v $c >/dev/null 2>&1 || continue
+      probe=$(mktemp -d)
+      echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n > 3; }' >"$probe/f.c"
+      [ "$1" = fuzzer ] || echo 'int main(void) { return 0; }' >"$probe/f.c"
+      if $c -fsanitize="$1" -o "$probe/f" "$probe/f.c" >/dev/null 2>&1; then rm -rf "$probe"; echo $c; return 0; fi
+      rm -rf "$probe"
+    done
+    [ $try = once ] || return 1
+    command -v dpkg-query >/dev/null 2>&1 || return 1
+    say "setup: installing $compilers (about a minute)"
+    { apt update || true; apt install -y --no-install-recommends $compilers || return 1; } </dev/null >/dev/null 2>&1
+  done
 }
 
 # configure DIR OPTIONS...: at first, or again with the same options.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Differential tests: random programs, compiled by hnnc and carried out by a reference that shares nothing with it.
 
-  tests/differential/run.py HNNC [--count N] [--first K] [--kinds algebra,flows] [--seed S] [--no-shrink] [--out DIR]
+  tests/differential/run.py HNNC [--count N] [--seconds S] [--first K] [--kinds algebra,flows] [--seed S] [--no-shrink] [--out DIR]
 
 writes N programs (seeds K, K + 1, ...), compiles them as libraries in f32 and f64, calls each function on batches of 1 to 100
 samples, and compares every number with the reference's, within a bound of rounding that the reference computes along (scalar.py).
@@ -139,6 +139,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("hnnc")
     p.add_argument("--count", type=int, default=60)
+    p.add_argument("--seconds", type=float, default=0, help="as many as this time allows, instead of a count")
     p.add_argument("--first", type=int, default=0)
     p.add_argument("--kinds", help="of %s" % ", ".join(generate.KINDS))
     p.add_argument("--seed", action="append", help="only this one, a number or kind:number")
@@ -159,16 +160,18 @@ def main():
     try:
         missed = planted(args.hnnc, folder) if args.planted else 0
         runner = Runner(args, folder)
-        seeds = args.seed or range(args.first, args.first + args.count)
-        cases = [generate.case(seed, kinds) for seed in seeds]
-        for k in range(0, len(cases), GROUP):
-            runner.group(cases[k:k + GROUP])
+        seeds = args.seed or range(args.first, args.first + (10**9 if args.seconds else args.count))
+        tried = 0
+        while tried < len(seeds) and (not args.seconds or time.time() - start < args.seconds):
+            part = seeds[tried:tried + GROUP]
+            runner.group([generate.case(seed, kinds) for seed in part])
+            tried += len(part)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     t = runner.tally
     print("%d programs, %d numbers compared, %d undecided, %d programs refused, %d differences; worst %.2f of the bound; %.0f s"
-          % (len(cases), t.compared, t.unknown, t.refused, len(runner.found), t.worst, time.time() - start))
-    print("%d passed, %d failed" % (len(cases) - len({d.case.seed for d in runner.found}), len({d.case.seed for d in runner.found})))
+          % (tried, t.compared, t.unknown, t.refused, len(runner.found), t.worst, time.time() - start))
+    print("%d passed, %d failed" % (tried - len({d.case.seed for d in runner.found}), len({d.case.seed for d in runner.found})))
     return 1 if runner.found or missed else 0
 
 

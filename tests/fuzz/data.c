@@ -1,6 +1,6 @@
-/* Data files: data [-n COUNT] [-s SEED]
+/* Data files: data [-n COUNT] [-t SECONDS] [-s SEED]
  *
- * COUNT times a table of known numbers is written as text, .npy or .npz, in one of the many ways in which that may be done,
+ * COUNT times, or as often as SECONDS allow, a table of known numbers is written as text, .npy or .npz, in one of the many ways in which that may be done,
  * and read as the command does: every number must come back, bit by bit. Then one element is made something that is no
  * number: its column, and no other, must say so, with the line and the cell. Then the file is damaged, where its structure
  * is weak: an answer or an error, never a read out of range, a value that is not finite, or, where a checksum stands in the
@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static char dir[64], path[96];
@@ -392,18 +393,20 @@ static void npz_case(Bytes *b) {
 
 int main(int argc, char **argv) {
   size_t count = 1000;
+  time_t end = 0;
   Bytes b = {0};
   for (int i = 1; i + 1 < argc; i += 2)
     if (!strcmp(argv[i], "-n")) count = strtoul(argv[i + 1], NULL, 10);
+    else if (!strcmp(argv[i], "-t")) end = time(NULL) + atol(argv[i + 1]), count = SIZE_MAX;
     else if (!strcmp(argv[i], "-s")) fuzz_state = strtoul(argv[i + 1], NULL, 10);
   snprintf(dir, sizeof dir, "%s/hnnc-fuzz-data-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");      /* nothing waits for a disk */
   if (!mkdtemp(dir)) return 1;
   signal(SIGABRT, on_crash);
   signal(SIGSEGV, on_crash);
-  for (number = 0; number < count; number++) (number % 3 == 0 ? text_case : number % 3 == 1 ? npy_case : npz_case)(&b);
-  printf("%zu tables; %zu damaged files were read, %zu refused\n", count, accepted, refused);
+  for (number = 0; number < count && (!end || time(NULL) < end); number++) (number % 3 == 0 ? text_case : number % 3 == 1 ? npy_case : npz_case)(&b);
+  printf("%zu tables; %zu damaged files were read, %zu refused\n", number, accepted, refused);
   free(b.at);
-  if (count >= 100 && (accepted < count / 10 || refused < count / 10)) return fprintf(stderr, "damage is too weak or too strong\n"), 1;
+  if (number >= 100 && (accepted < number / 10 || refused < number / 10)) return fprintf(stderr, "damage is too weak or too strong\n"), 1;
   char command[128];
   snprintf(command, sizeof command, "rm -r '%s'", dir);
   return system(command) != 0;

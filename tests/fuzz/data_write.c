@@ -6,29 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t fuzz_state = 1;
-
-uint64_t fuzz_draw(uint64_t below) {
-  uint64_t z = fuzz_state += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return (z ^ z >> 31) % below;
-}
-
-bool fuzz_chance(int percent) { return fuzz_draw(100) < (uint64_t)percent; }
-
-void fuzz_put(Bytes *b, const void *s, size_t n) {
-  if (b->n + n > b->room) {
-    b->room = 2 * (b->n + n);
-    b->at = realloc(b->at, b->room);
-    if (!b->at) abort();
-  }
-  if (n) memcpy(b->at + b->n, s, n);
-  b->n += n;
-}
-
-void fuzz_put_text(Bytes *b, const char *s) { fuzz_put(b, s, strlen(s)); }
-
 static void put_int(Bytes *b, uint64_t v, int bytes) {
   for (int k = 0; k < bytes; k++, v >>= 8) fuzz_put(b, &(unsigned char){(unsigned char)v}, 1);
 }

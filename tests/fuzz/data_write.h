@@ -2,18 +2,7 @@
 #ifndef FUZZ_DATA_WRITE_H
 #define FUZZ_DATA_WRITE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* The same draws in every run. */
-extern uint64_t fuzz_state;
-uint64_t fuzz_draw(uint64_t below);
-bool fuzz_chance(int percent);
-
-typedef struct Bytes { unsigned char *at; size_t n, room; } Bytes;
-void fuzz_put(Bytes *b, const void *s, size_t n);
-void fuzz_put_text(Bytes *b, const char *s);
+#include "tests/fuzz/bytes.h"
 
 enum { MOST_COLUMNS = 6, MOST_ROWS = 12, MOST_ELEMS = 12 };
 typedef struct Column {

@@ -1,56 +1,114 @@
-/* Runs a fuzz target without a fuzzing engine:
+/* Runs a fuzz target without libFuzzer:
  *
- *   target [-n MUTATIONS] FILE-OR-FOLDER...
+ *   target [-n MUTATIONS] [-t SECONDS] [-s SEED] [-o FOLDER] [-q] FILE-OR-FOLDER...
  *
- * gives the target every file (the corpus), then inputs that are extreme in one way, then MUTATIONS
- * inputs made of the corpus, the same ones in every run. The target ends the process if it fails; the
- * number of the input that is being tried is then in the message of the signal handler. */
+ * gives the target every file (the corpus), then inputs that are extreme in one way, then MUTATIONS inputs made of the
+ * corpus, the same ones in every run of one seed, or as many as SECONDS allow. -q: the files alone. A target ends the process
+ * if it fails; then the input lies in FOLDER, if that is given, and its number is on stderr. An input that takes more than
+ * 10 s of the processor, or 60 s, has failed, too.
+ *
+ * Compiled by afl-clang-fast, and started by afl-fuzz, it takes AFL++'s inputs. */
+#include "tests/fuzz/bytes.h"
+
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef struct Bytes {
-  char *at;
-  size_t n;
-} Bytes;
+enum { MOST_FILE = 1 << 20, MOST_SECONDS = 10, MOST_WAITING = 60 };
 
 static Bytes *corpus;
-static size_t ncorpus;
-static char trying[512];
+static size_t ncorpus, executions;
+static char trying[512], save_as[4096];
+static const uint8_t *input;
+static size_t input_size;
+
+/* ---- one input ------------------------------------------------------------------------------------------------------ */
+
+static void save(void) {
+  const int fd = save_as[0] ? open(save_as, O_WRONLY | O_CREAT | O_TRUNC, 0644) : -1;
+  if (fd < 0) return;
+  ssize_t ignored = write(fd, input, input_size);
+  (void)ignored;
+  close(fd);
+}
+
+static void say(const char *what) {
+  ssize_t ignored = write(STDERR_FILENO, what, strlen(what));
+  (void)ignored;
+}
 
 static void on_crash(int sig) {
-  ssize_t ignored = write(STDERR_FILENO, trying, strlen(trying));
-  (void)ignored;
+  const bool late = sig == SIGALRM || sig == SIGPROF;
+  if (late) say("timeout: longer than 10 s: ");
+  say(trying);
+  save();
   signal(sig, SIG_DFL);
+  if (late) _exit(98);
   raise(sig);
+}
+
+static void on_exit_within(void) {
+  if (input) save(), say(trying);                        /* a target returns: it does not call exit */
+}
+
+/* On a stack of its own: the other one may be what ran out. */
+static void handle(int sig) {
+  struct sigaction a = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK};
+  sigaction(sig, &a, NULL);
+}
+
+static void handle_all(void) {
+  static char stack[1 << 16];
+  const int sig[] = {SIGABRT, SIGSEGV, SIGALRM, SIGPROF, SIGFPE, SIGILL, SIGBUS};
+  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+  for (size_t k = 0; k < sizeof sig / sizeof *sig; k++) handle(sig[k]);
+  atexit(on_exit_within);
+}
+
+/* A sanitizer ends the process by itself. */
+void __asan_on_error(void);
+void __asan_on_error(void) {
+  say(trying);
+  save();
+}
+
+static void limit(time_t of_processor, unsigned waiting) {
+  setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {.tv_sec = of_processor}}, NULL);
+  alarm(waiting);
 }
 
 static void give(Bytes b, const char *what, size_t number) {
   uint8_t *exact = malloc(b.n ? b.n : 1); /* of its own, so that reading past the end is seen */
   snprintf(trying, sizeof trying, "failed on %s %zu\n", what, number);
-  memcpy(exact, b.at, b.n);
+  if (b.n) memcpy(exact, b.at, b.n);
+  input_size = b.n, input = exact;
+  limit(MOST_SECONDS, MOST_WAITING);
   LLVMFuzzerTestOneInput(exact, b.n);
+  limit(0, 0);
+  input = NULL;
   free(exact);
+  executions++;
 }
 
 /* ---- corpus ------------------------------------------------------------------------------------------ */
 
 static void load_file(const char *path) {
   FILE *in = fopen(path, "rb");
-  Bytes b = {malloc(1 << 20), 0};
+  Bytes b = {malloc(MOST_FILE), 0, MOST_FILE};
   if (!in || !b.at) {
     perror(path);
     exit(1);
   }
-  b.n = fread(b.at, 1, 1 << 20, in);
+  b.n = fread(b.at, 1, MOST_FILE, in);
   fclose(in);
+  fuzz_remember(b.at, b.n);
   corpus = realloc(corpus, (ncorpus + 1) * sizeof *corpus);
   corpus[ncorpus++] = b;
 }
@@ -79,150 +137,102 @@ static void load(const char *path) {
 /* ---- extremes ---------------------------------------------------------------------------------------- */
 
 static void repeated(const char *before, const char *unit, const char *after, size_t times, size_t number) {
-  size_t nb = strlen(before), nu = strlen(unit), na = strlen(after);
-  Bytes b = {malloc(nb + nu * times + na + 1), nb + nu * times + na};
-  memcpy(b.at, before, nb);
-  for (size_t i = 0; i < times; i++) memcpy(b.at + nb + i * nu, unit, nu);
-  memcpy(b.at + nb + nu * times, after, na);
+  Bytes b = {0};
+  fuzz_put_text(&b, before);
+  for (size_t i = 0; i < times; i++) fuzz_put_text(&b, unit);
+  fuzz_put_text(&b, after);
   give(b, "extreme", number);
   free(b.at);
 }
 
 static void extremes(void) {
-  static const char *const unit[] = {"(",
-                                     "[",
-                                     "{",
-                                     ")",
-                                     "]",
-                                     "}",
-                                     "-",
-                                     "not ",
-                                     "f(",
-                                     "x[",
-                                     "x.T",
-                                     ".T",
-                                     "(1)",
-                                     "[0]",
-                                     "a+",
-                                     "a^",
-                                     "a^-",
-                                     "1,",
-                                     "x = ",
-                                     "\n",
-                                     ";",
-                                     "\"",
-                                     "#",
-                                     "\xff",
-                                     "\xce\xb8",
-                                     "a ",
-                                     "9",
-                                     "e",
-                                     "inverse(",
-                                     "inverse (",
-                                     "inverse(a)\n",
-                                     "{ let x = (",
-                                     "for i in 0:1 {",
-                                     "fn f(x) {\n",
-                                     "let x = 1\n",
-                                     "fn f(x) = (\n",
-                                     "%",
-                                     "q̂",
-                                     "\t",
-                                     "data d {\n",
-                                     "[e for k in ",
-                                     "a == b and ",
-                                     "a + b\n + "};
+  static const char *const unit[] = {
+      "(",  "[",    "{",    ")",  "]",    "}",  "-", "not ", "f(",       "x[",        "x.T",          ".T",          "(1)",         "[0]",           "a+",
+      "a^", "a^-",  "1,",   "x = ", "\n", ";",  "\"", "#",   "\xff",     "\xce\xb8",  "a ",           "9",           "e",           "inverse(",      "inverse (",
+      "inverse(a)\n", "{ let x = (", "for i in 0:1 {", "fn f(x) {\n", "let x = 1\n", "fn f(x) = (\n", "%", "q̂", "\t", "data d {\n", "[e for k in ",
+      "a == b and ", "a + b\n + "};
   for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
     repeated("", unit[i], "", 20000, 4 * i);
     repeated("const a = ", unit[i], " 1", 20000, 4 * i + 1);
     repeated("fn f(x) {\n  return ", unit[i], "x\n}\n", 20000, 4 * i + 2);
     repeated("fn f(x) {\n  ", unit[i], "\n}\n", 300, 4 * i + 3);
   }
-  char all[256];
-  for (int i = 0; i < 256; i++) all[i] = (char)i;
-  give((Bytes){all, 0}, "extreme", 1000);
-  give((Bytes){all, 256}, "extreme", 1001);
+  unsigned char all[256];
+  for (int i = 0; i < 256; i++) all[i] = (unsigned char)i;
+  give((Bytes){.at = all}, "extreme", 1000);
+  give((Bytes){.at = all, .n = 256}, "extreme", 1001);
 }
 
 /* ---- mutations ----------------------------------------------------------------------------------------- */
 
-static uint64_t state = 1;
-
-static uint64_t draw(uint64_t below) {
-  uint64_t z = state += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return below ? (z ^ z >> 31) % below : 0;
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most) {
+  Bytes b = {0};
+  fuzz_copy(&b, data, size);
+  fuzz_mutate_bytes(&b);
+  const size_t n = b.n < most ? b.n : most;
+  if (n) memcpy(data, b.at, n);
+  free(b.at);
+  return n;
 }
 
-/* Replaces b[from, from + drop) by n bytes of s; s may not lie in b. */
-static void splice(Bytes *b, size_t from, size_t drop, const char *s, size_t n) {
-  char *out = malloc(b->n - drop + n + 1);
-  memcpy(out, b->at, from);
-  memcpy(out + from, s, n);
-  memcpy(out + from + n, b->at + from + drop, b->n - from - drop);
-  free(b->at);
-  *b = (Bytes){out, b->n - drop + n};
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void mutate(Bytes *b) {
-  static const char *const word[] = {
-      "(",  ")", "[",       "]",   "{",     "}",    "\n",  ",",       "=",    "+=",     ":",     ".",
-      "->", "~", "inverse", "for", "in",    "let ", "fn ", "return ", " on ", "yield ", "each ", "\"",
-      "#",  "-", "^",       "@",   "1e999", "0.1",  "θ",   "\xff",    "%1",   "\t",     ";"};
-  size_t from = draw(b->n + 1), len = draw(b->n - from + 1);
-  len = len > 40 ? len % 40 : len;
-  const char *w = word[draw(sizeof word / sizeof *word)];
-  const Bytes *other = &corpus[draw(ncorpus)];
-  size_t at = draw(other->n + 1), most = draw(200);
-  char byte = (char)draw(256);
-  switch (draw(6)) {
-  case 0:
-    splice(b, from, 0, w, strlen(w));
-    break;
-  case 1:
-    splice(b, from, len, "", 0);
-    break;
-  case 2:
-    splice(b, from, from < b->n, &byte, 1);
-    break;
-  case 3:
-    splice(b, from, len, other->at + at, other->n - at < most ? other->n - at : most);
-    break;
-  case 4:
-    splice(b, from, draw(8) ? len : b->n - from, w, strlen(w));
-    break;
-  case 5:
-    splice(b, from, from < b->n, w, strlen(w));
-    break;
+/* Each of them starts from a file, or from the one before, so that changes add up. */
+static void mutations(uint64_t seed, size_t count, double seconds) {
+  const double end = now() + seconds;
+  uint8_t *data = malloc(MOST_FILE);
+  size_t n = 0;
+  for (size_t i = 0; i < count && (seconds <= 0 || now() < end); i++) {
+    fuzz_state = seed + 1000003 * i;
+    if (!n || fuzz_chance(70)) {
+      const Bytes *from = &corpus[fuzz_draw(ncorpus)];
+      n = from->n;
+      if (n) memcpy(data, from->at, n);
+    }
+    n = LLVMFuzzerCustomMutator(data, n, MOST_FILE / 4, (unsigned)fuzz_draw(1u << 31));
+    give((Bytes){.at = data, .n = n}, "mutation", i);
   }
+  free(data);
 }
 
-static void mutations(size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    const Bytes *seed = &corpus[draw(ncorpus)];
-    Bytes b = {malloc(seed->n + 1), seed->n};
-    memcpy(b.at, seed->at, seed->n);
-    for (size_t k = 1 + draw(8); k > 0; k--) mutate(&b);
-    give(b, "mutation", i);
-    free(b.at);
-  }
+/* ---- AFL++ ------------------------------------------------------------------------------------------------ */
+
+#ifdef __AFL_COMPILER
+__AFL_FUZZ_INIT();
+static int persistent(void) {
+  const unsigned char *at = __AFL_FUZZ_TESTCASE_BUF;
+  while (__AFL_LOOP(10000)) LLVMFuzzerTestOneInput(at, (size_t)__AFL_FUZZ_TESTCASE_LEN);
+  return 0;
 }
+#else
+static int persistent(void) { return fprintf(stderr, "afl-fuzz needs a program that afl-clang-fast compiled\n"), 1; }
+#endif
 
 int main(int argc, char **argv) {
   size_t count = 0;
-  int first = 1;
-  if (argc > 2 && strcmp(argv[1], "-n") == 0) {
-    count = strtoul(argv[2], NULL, 10);
-    first = 3;
+  uint64_t seed = 1;
+  double seconds = 0;
+  bool files_only = false;
+  int opt;
+  if (getenv("__AFL_SHM_ID")) return persistent();
+  while ((opt = getopt(argc, argv, "n:t:s:o:q")) != -1) {
+    if (opt == 'n') count = strtoul(optarg, NULL, 10);
+    else if (opt == 't') seconds = strtod(optarg, NULL), count = count ? count : SIZE_MAX;
+    else if (opt == 's') seed = strtoull(optarg, NULL, 10);
+    else if (opt == 'o') snprintf(save_as, sizeof save_as, "%.4000s/input-%llu", optarg, (unsigned long long)seed);
+    else if (opt == 'q') files_only = true;
+    else return 2;
   }
-  signal(SIGABRT, on_crash);
-  signal(SIGSEGV, on_crash);
-  for (int i = first; i < argc; i++) load(argv[i]);
+  handle_all();
+  for (int i = optind; i < argc; i++) load(argv[i]);
   for (size_t i = 0; i < ncorpus; i++) give(corpus[i], "file", i);
-  extremes();
-  if (ncorpus) mutations(count);
-  printf("%zu files, %zu mutations\n", ncorpus, count);
+  if (!files_only) extremes();
+  if (ncorpus && !files_only) mutations(seed, count, seconds);
+  printf("%zu files, %zu executions\n", ncorpus, executions);
   for (size_t i = 0; i < ncorpus; i++) free(corpus[i].at);
   free(corpus);
   return 0;
