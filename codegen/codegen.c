@@ -109,6 +109,7 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
   for (uint32_t k = from; k < to; k++) {
     CgEmit e;
     if (cg->fn.at[k].compiled) continue;
+    if (cg->opt.at) cg->opt.at(cg->fn.at[k].symbol);
     cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
     cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, (PlanForm)cg->opt.form, cg->fn.at[k].samples);
     cg_emit_finish(&e);
@@ -323,6 +324,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled) continue;
+    if (cg->opt.at) cg->opt.at(f->symbol);
     unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
     PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {

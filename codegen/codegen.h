@@ -19,6 +19,7 @@ typedef struct CgOptions {
   const char *cache_dir;     /* NULL: no cache. Never fatal when unwritable or corrupt */
   bool time;                 /* report to cg_timed below */
   void (*timed)(const char *what, double seconds);
+  void (*at)(const char *symbol);        /* hears whose code is being made, from several threads; NULL: nobody */
 } CgOptions;
 
 typedef struct Cg Cg;

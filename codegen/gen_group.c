@@ -400,7 +400,7 @@ static void loops(Gen *g, Frame *fr, uint32_t k) {
   if (plan_sweep(fr->p, k, &sweep)) gen_sweep(g, fr, gr, &sweep);
   else if (plan_wide(fr->p, k, &cuts)) gen_wide_nest(g, (int)gr->rank, group_count(gr), &cuts, loop_body, &ctx);
   else nest(g, gr->rank, gr->dim, plan_flat(fr->p, k), loop_body, &ctx, true);
-  free(sweep.need);
+  plan_sweep_free(&sweep);
 }
 
 void gen_group_code(Gen *g, Frame *fr, uint32_t k) {

@@ -41,7 +41,9 @@ typedef struct Kind { uint64_t print; uint32_t groups, failures; bool matched; }
 
 typedef struct Leaving { const Plan *p; bool *yes; } Leaving;
 
+/* Trials are functions of a module of their own: to write one as text, LLVM walks through all of its module. */
 struct Outlines {
+  LLVMModuleRef trials;
   VEC(Leaving) leaving;
   VEC(Kind) kind;
   VEC(Written) written;
@@ -106,11 +108,13 @@ static void count_groups(Outlines *o, const Plan *p) {
 
 void gen_outlines_init(Gen *g, const Plan *p) {
   g->outlines = base_realloc(NULL, sizeof *g->outlines);
-  *g->outlines = (Outlines){0};
+  *g->outlines = (Outlines){.trials = LLVMModuleCreateWithNameInContext("trials", g->e->ctx)};
+  LLVMSetModuleDataLayout(g->outlines->trials, LLVMGetModuleDataLayout(g->e->mod));
   count_groups(g->outlines, p);
 }
 
 void gen_outlines_finish(Gen *g) {
+  LLVMDisposeModule(g->outlines->trials);
   for (uint32_t k = 0; k < g->outlines->written.n; k++) LLVMDisposeMessage(g->outlines->written.at[k].text);
   for (uint32_t k = 0; k < g->outlines->leaving.n; k++) free(g->outlines->leaving.at[k].yes);
   vec_free(&g->outlines->leaving);
@@ -280,9 +284,12 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   LLVMTypeRef arg[3] = {e->ptr, e->ptr, e->ptr};
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
   LLVMValueRef fn = e->fn;
+  LLVMModuleRef mod = e->mod;
   uint32_t inlined = g->inlined;
   LLVMTypeRef type = trial ? real_type(g, trial) : LLVMFunctionType(e->voidt, arg, 3, 0);
+  e->mod = trial ? mod : g->outlines->trials;
   o->fn = e->fn = cg_function(e, trial ? "group" : "trial", type, true);
+  e->mod = mod;
   o->call = LLVMGetParam(o->fn, 0), o->scratch = LLVMGetParam(o->fn, 1), o->table = LLVMGetParam(o->fn, 2);
   if (trial) take_parameters(o, trial);
   LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));

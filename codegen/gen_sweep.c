@@ -184,8 +184,10 @@ static bool in_loop(const Sweep *s, int64_t vector) { return vector >= s->plan.l
 
 /* What is behind a leading vector comes from the turn before; f is called for each such vector. */
 static void each_kept(Gen *g, Sweep *s, void (*f)(Gen *g, Sweep *s, Val v, int64_t lead, int64_t behind)) {
-  for (uint32_t v = 1; v < s->fr->p->f->inst.n; v++)
-    for (unsigned k = 1; k <= plan_sweep_behind(&s->plan, (Val){v}); k++) f(g, s, (Val){v}, plan_sweep_lead(&s->plan, (Val){v}), k);
+  for (uint32_t n = 0; n < s->plan.need.n; n++) {
+    const Val v = {s->plan.need.at[n].v};
+    for (unsigned k = 1; k <= plan_sweep_behind(&s->plan, v); k++) f(g, s, v, plan_sweep_lead(&s->plan, v), k);
+  }
 }
 
 static void first_kept(Gen *g, Sweep *s, Val v, int64_t lead, int64_t behind) { vector_of(g, s, v, s->plan.lo + lead - behind); }

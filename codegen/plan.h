@@ -154,11 +154,19 @@ bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n);  
 bool plan_flat(const Plan *p, uint32_t group); /* all that a loop reads can be read at the row-major position of its turn */
 
 /* A loop over elements as a sweep by whole vectors, of which there are n, the last perhaps a part: lo ... hi - 1 by a loop,
- * others written out. In the loop all that is read is at the distances that it has at vector `rep`; bit k of need: the vector
+ * others written out. In the loop all that is read is at the distances that it has at vector `rep`; bit k of a need: the vector
  * k - PLAN_REACH away is read. Of what is read at several distances the leading vector is loaded or computed, the
- * others are kept, `kept` in all. The caller frees `need`. plan_sweep.c */
+ * others are kept, `kept` in all. The caller frees it. plan_sweep.c */
 enum { PLAN_REACH = 15 };
-typedef struct PlanSweep { uint32_t group; bool fusing, shifted, slow; int64_t n, lo, hi, rep, work; uint32_t *need, kept; } PlanSweep;
+typedef struct PlanNeed { uint32_t v, bits; } PlanNeed;
+typedef struct PlanSweep {
+  uint32_t group, kept;
+  bool fusing, shifted, slow;
+  int64_t n, lo, hi, rep, work;
+  VEC(PlanNeed) need;        /* of what is read, the oldest first */
+  Index need_of;             /* in need, by value */
+} PlanSweep;
+void plan_sweep_free(PlanSweep *s);
 bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s);            /* all that is stored is known */
 bool plan_sweep_here(const Plan *p, const PlanSweep *s, Val v);          /* v is computed in the loop */
 int plan_sweep_lead(const PlanSweep *s, Val v);

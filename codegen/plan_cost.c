@@ -37,7 +37,7 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
     else each += op_cycles((Op)i->op);
   }
   bool sweeps = plan_sweep(p, k, &sweep);
-  free(sweep.need);
+  plan_sweep_free(&sweep);
   if (sweeps) return (double)sweep.n * (each + g->root.n) + START;
   if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
   return n * each + sums_cycles(p, g, n);

@@ -35,7 +35,7 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src);
 static void print_cuts(FILE *out, const Plan *p, uint32_t k, const PlanCuts *cuts) {
   PlanSweep s;
   bool sweeps = plan_sweep(p, k, &s);
-  free(s.need);
+  plan_sweep_free(&s);
   if (sweeps) fprintf(out, ", a sweep of %lld", (long long)s.n);
   if (sweeps && s.lo < s.hi) fprintf(out, ", %lld ... %lld in a loop", (long long)s.lo, (long long)s.hi - 1);
   if (sweeps) return;

@@ -89,10 +89,38 @@ static void within(Search *x, int64_t from, int64_t to) {
   x->s->hi = smaller(x->s->hi, x->s->rep + floor_div(to - x->vl, x->vl) + 1);
 }
 
+static PlanNeed *need_of(const PlanSweep *s, Val v) {
+  const uint32_t *k = index_find(&s->need_of, v.id);
+  return k ? &s->need.at[*k] : NULL;
+}
+
+static uint32_t bits_of(const PlanSweep *s, Val v) {
+  const PlanNeed *n = need_of(s, v);
+  return n ? n->bits : 0;
+}
+
+void plan_sweep_free(PlanSweep *s) {
+  vec_free(&s->need);
+  index_free(&s->need_of);
+}
+
+static int by_value(const void *a, const void *b) {
+  const uint32_t x = ((const PlanNeed *)a)->v, y = ((const PlanNeed *)b)->v;
+  return (x > y) - (x < y);
+}
+
+/* What may be read is known; of nothing it is known where. */
+static void no_needs(PlanSweep *s) {
+  qsort(s->need.at, s->need.n, sizeof *s->need.at, by_value);
+  for (uint32_t k = 0; k < s->need.n; k++) s->need.at[k].bits = 0, index_put(&s->need_of, s->need.at[k].v, k);
+}
+
 static bool add_need(Search *x, Val v, int64_t vector) {
   int64_t m = vector - x->s->rep;
   if (m < -PLAN_REACH || m > PLAN_REACH) return false;
-  x->s->need[v.id] |= 1u << (m + PLAN_REACH);
+  PlanNeed *n = need_of(x->s, v);
+  if (!n) return false;
+  n->bits |= 1u << (m + PLAN_REACH);
   return true;
 }
 
@@ -106,10 +134,13 @@ static bool ask(Search *x, Val v, int64_t pos) {
 
 static unsigned top(uint32_t bits) { return 31u - (unsigned)__builtin_clz(bits); }
 
-int plan_sweep_lead(const PlanSweep *s, Val v) { return s->need[v.id] ? (int)top(s->need[v.id]) - PLAN_REACH : -PLAN_REACH; }
+int plan_sweep_lead(const PlanSweep *s, Val v) {
+  const uint32_t n = bits_of(s, v);
+  return n ? (int)top(n) - PLAN_REACH : -PLAN_REACH;
+}
 
 unsigned plan_sweep_behind(const PlanSweep *s, Val v) {
-  uint32_t n = s->need[v.id];
+  const uint32_t n = bits_of(s, v);
   return n ? top(n) - (unsigned)__builtin_ctz(n) : 0;
 }
 
@@ -125,12 +156,12 @@ static bool lead(Search *x, Val v) {
   return true;
 }
 
-static bool find_loop(Search *x, const Val *root, uint32_t n, uint32_t last) {
+static bool find_loop(Search *x, const Val *root, uint32_t n) {
   if (x->s->hi == 0) return false;
   for (uint32_t r = 0; r < n; r++)
     if (!ask(x, root[r], x->s->rep * x->vl)) return false;
-  for (uint32_t v = last; v > 0; v--)
-    if (x->s->need[v] && !lead(x, (Val){v})) return false;
+  for (uint32_t k = x->s->need.n; k-- > 0;)          /* who reads comes before what is read */
+    if (x->s->need.at[k].bits && !lead(x, (Val){x->s->need.at[k].v})) return false;
   return x->s->lo <= x->s->rep && x->s->rep < x->s->hi;
 }
 
@@ -143,8 +174,9 @@ static bool reach(Search *x, Val v) {
   bool here = plan_sweep_here(p, x->s, v), view = q->cls == PC_VIEW;
   bool moves = (view && i->op == OP_slice) || (here && (i->op == OP_concat || i->op == OP_unslice));
   if (i->type.rank == 0) return type_count(ir_type(p->f, plan_root(p, v))) <= PLAN_TINY;
-  if (q->cls == PC_CONST || x->s->need[v.id]) return true;
-  x->s->need[v.id] = 1;
+  if (q->cls == PC_CONST || need_of(x->s, v)) return true;
+  index_put(&x->s->need_of, v.id, x->s->need.n);
+  *vec_push(&x->s->need) = (PlanNeed){v.id, 1};
   x->s->shifted |= moves;
   if ((moves || !(view || here)) && i->type.dt != DT_REAL) return false;
   x->s->slow |= here && ir_has(i->op, OPF_SLOW);
@@ -155,17 +187,19 @@ static bool reach(Search *x, Val v) {
 }
 
 /* Operations one after the other in a turn of the loop, a shuffle being one. */
-static int64_t chain(const Search *x, uint32_t last) {
+static int64_t chain(const Search *x) {
   const Plan *p = x->p;
-  int64_t longest = 0, *depth = base_zeroed(last, sizeof *depth);
-  for (uint32_t v = 1; v <= last; v++) {
-    if (!x->s->need[v] || !plan_sweep_here(p, x->s, (Val){v})) continue;
+  int64_t longest = 0, *depth = base_zeroed(x->s->need.n, sizeof *depth);
+  for (uint32_t n = 0; n < x->s->need.n; n++) {
+    const uint32_t v = x->s->need.at[n].v;
+    if (!x->s->need.at[n].bits || !plan_sweep_here(p, x->s, (Val){v})) continue;
     const Inst *i = &p->f->inst.at[v];
     for (uint32_t k = 0; k < i->nargs; k++) {
       PlanSpot s = plan_spot(p, x->s, ir_arg(p->f, i, k), (x->s->rep + plan_sweep_lead(x->s, (Val){v})) * x->vl);
-      if (s.kind == SPOT_VALUE) depth[v] = larger(depth[v], depth[s.base.id] + (s.pos % x->vl != 0));
+      const uint32_t *of = s.kind == SPOT_VALUE ? index_find(&x->s->need_of, s.base.id) : NULL;
+      if (of) depth[n] = larger(depth[n], depth[*of] + (s.pos % x->vl != 0));
     }
-    longest = larger(longest, ++depth[v]);
+    longest = larger(longest, ++depth[n]);
   }
   free(depth);
   return longest;
@@ -174,24 +208,20 @@ static int64_t chain(const Search *x, uint32_t last) {
 static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nroot, bool fusing, PlanSweep *s) {
   const Group *g = p->group.at[group];
   int64_t vl = p->target.wide, n = 1;
-  uint32_t last = 0;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2};
-  s->need = base_zeroed(p->f->inst.n, sizeof *s->need);
   Search x = {p, vl, s};
-  for (uint32_t r = 0; r < nroot; r++) {
+  for (uint32_t r = 0; r < nroot; r++)
     if (!reach(&x, root[r])) return false;
-    if (root[r].id > last) last = root[r].id;
-  }
   if (!s->shifted) return false;
-  memset(s->need, 0, sizeof *s->need * p->f->inst.n);
+  no_needs(s);
   if (s->n <= UNROLL && s->n * s->work <= WORK) {
     s->hi = 0;
     return true;
   }
-  if (!find_loop(&x, root, nroot, last)) return false;
+  if (!find_loop(&x, root, nroot)) return false;
   int64_t beside = s->n - (s->hi - s->lo);
-  if (fusing && (s->slow || chain(&x, last) > CHAIN)) return false;
+  if (fusing && (s->slow || chain(&x) > CHAIN)) return false;
   return beside <= BESIDE && beside * s->work <= WORK && s->kept <= p->target.regs / 2;
 }
 
@@ -209,8 +239,8 @@ bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s) {
 
 bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old) {
   PlanSweep s;
-  bool ok = plan_sweep(p, group, &s) && (s.lo == s.hi || !s.need[old.id] || plan_sweep_lead(&s, old) >= 0);
-  free(s.need);
+  bool ok = plan_sweep(p, group, &s) && (s.lo == s.hi || !bits_of(&s, old) || plan_sweep_lead(&s, old) >= 0);
+  plan_sweep_free(&s);
   return ok;
 }
 
@@ -292,7 +322,7 @@ static bool fits(const Plan *p, const Readers *r, uint32_t group) {
   for (uint32_t m = 0; m < g->member.n; m++)
     if (read_elsewhere(p, r, g->member.at[m], group)) root[n++] = g->member.at[m];
   bool ok = n && plan_wide_fused(p, group, root, n) && sweep_of(p, group, root, n, true, &s);
-  free(s.need);
+  plan_sweep_free(&s);
   free(root);
   return ok;
 }

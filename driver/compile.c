@@ -60,8 +60,11 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
   else if (ok && !strcmp(kind, "llvm")) ok = cg_print_llvm(cg, out, err, sizeof err);
   else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, err, sizeof err);
   else if (ok) {
+    OutFile o;
     const char *path = s->opt->out ? s->opt->out : arena_printf(s->model->mem, "%s.o", s->model->name);
-    ok = cg_write_object(cg, path, err, sizeof err);
+    out_begin(&o, path);
+    ok = cg_write_object(cg, o.made, err, sizeof err);
+    if (!out_end(&o, ok) && ok) ok = false, snprintf(err, sizeof err, "cannot write %s: %s", path, strerror(errno));
   }
   cg_destroy(cg);
   return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
@@ -98,10 +101,11 @@ static int emit_kind(Session *s, const char *kind) {
   bool file = !strcmp(kind, "so") || !strcmp(kind, "header"), object = !strcmp(kind, "obj");
   if (!known_kind(kind)) return unknown_kind(s, kind);
   if (file) return export_library(s, !strcmp(kind, "so"), !strcmp(kind, "header"));
-  FILE *out = s->opt->out && !object ? fopen(s->opt->out, "w") : stdout;
+  OutFile o;
+  FILE *out = out_open(&o, object ? NULL : s->opt->out);
   if (!out) return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   int code = emit(s, kind, out);
-  if (out != stdout && fclose(out) && !code)
+  if (!out_end(&o, !code) && !code)
     code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   return code;
 }
@@ -112,7 +116,8 @@ static int emit_ast(const Options *o) {
   Interner *names = intern_create();
   Diag *diag = diag_create(src);
   uint32_t file = source_load_any(src, o->file);
-  FILE *out = file && o->out ? fopen(o->out, "w") : stdout;
+  OutFile to = {0};
+  FILE *out = file ? out_open(&to, o->out) : NULL;
   int code = 0;
   if (!file || !out) {
     diag_error(diag, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
@@ -123,7 +128,7 @@ static int emit_ast(const Options *o) {
     ast_destroy(ast);
     code = diag_errors(diag) ? EXIT_FILE : 0;
   }
-  if (out && out != stdout && fclose(out)) diag_error(diag, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
+  if (out && !out_end(&to, true)) diag_error(diag, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
   diag_render(diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_destroy(diag);
   intern_destroy(names);

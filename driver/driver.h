@@ -10,6 +10,8 @@
 #include "passes/passes.h"
 #include "runtime/runtime.h"
 
+#include <sys/types.h>
+
 #define HNNC_VERSION "0.1.0"
 
 enum Exit { EXIT_FILE = 1, EXIT_USAGE = 2, EXIT_NUMBERS = 3, EXIT_IO = 4, EXIT_FAULT = 70 };
@@ -71,6 +73,29 @@ int session_fail(Session *s, int code, Span at, const char *fmt, ...) __attribut
 void session_render(Session *s);
 /* The seed that the program uses for a seed of the file: itself unless --seed is given. */
 uint64_t session_seed(const Session *s, uint64_t seed);
+
+/* ---- stop.c, outfile.c ---------------------------------------------------------------------------- */
+
+/* SIGINT, SIGTERM and SIGHUP end the command at once; what is half made then goes first. */
+void stop_catch(void);
+void stop_removes(const char *path);         /* a file or a folder that goes then */
+void stop_keeps(const char *path);           /* not any more: it is whole, or gone */
+void stop_child(pid_t pid);                  /* ends then, with the group that it leads; 0: there is none */
+void stop_clean(void);                       /* all of this, in a handler */
+
+/* A file that comes under its name when it is whole. path NULL: the standard output. */
+typedef struct OutFile { FILE *f; const char *path, *made; char *own; } OutFile;
+void out_begin(OutFile *o, const char *path);            /* whoever writes it opens o->made */
+FILE *out_open(OutFile *o, const char *path);            /* NULL and errno: nothing to end */
+bool out_end(OutFile *o, bool keep);                     /* false and errno: it is not there */
+
+/* ---- waiting.c --------------------------------------------------------------------------------------- */
+
+/* Between these two, whoever waits long for the compiler is told on stderr what it is at. */
+void waiting_begin(const char *command, Source *const *src);
+void waiting_at(const char *what, const char *name, Span at);      /* from any thread; "": it is not the compiler now */
+void waiting_code(const char *symbol);       /* the same, if it is the compiler that is waited for */
+void waiting_end(void);
 
 /* ---- init.c -------------------------------------------------------------------------------------- */
 

@@ -51,12 +51,16 @@ static bool write_text(const char *path, void (*print)(FILE *, const Glue *), co
 static int run_in(const char *dir, char *const argv[]) {
   pid_t pid = fork();
   if (pid == 0) {
+    setpgid(0, 0);                       /* so that all of it can be ended */
     if (!chdir(dir)) execvp(argv[0], argv);
     _exit(127);
   }
-  int status;
-  while (pid > 0 && waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR) return 126;
+  int status = 0;
+  bool waited = true;
+  if (pid > 0) setpgid(pid, pid), stop_child(pid);
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && waited) waited = errno == EINTR;
+  stop_child(0);
+  if (!waited) return 126;
   return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
@@ -116,14 +120,19 @@ static int link_library(Session *s, const Glue *g, const char *dir) {
     for (uint32_t part = 0; k == OBJECTS_AT && part < parts; part++) argv[n++] = arena_printf(m, "%u.o", part);
     argv[n++] = fixed[k];
   }
+  waiting_at("linking the library", NULL, (Span){0});
   int code = run_in(dir, argv);
+  waiting_at("", NULL, (Span){0});
   if (code == 127)
     return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
                         "gcc, set CC, or take --emit=obj", argv[0]);
   return code ? session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
 }
 
-static void remove_dir(const char *dir) { run_in(".", (char *[]){"rm", "-rf", "--", (char *)dir, NULL}); }
+static void remove_dir(const char *dir) {
+  run_in(".", (char *[]){"rm", "-rf", "--", (char *)dir, NULL});
+  stop_keeps(dir);
+}
 
 static bool copy_file(const char *from, const char *to) {
   RtError err;
@@ -141,21 +150,26 @@ static int make_library(Session *s, const Glue *g, const char *out) {
   Arena *m = s->model->mem;
   const char *tmp = getenv("TMPDIR"), *made = arena_printf(m, "%s.new", out);
   char *dir = arena_printf(m, "%s/hnncXXXXXX", tmp && *tmp ? tmp : "/tmp");
-  if (!write_file(made, "", 0)) return cannot_write(s, out);
-  if (!mkdtemp(dir)) return unlink(made), cannot_write(s, dir);
+  stop_removes(made);
+  if (!write_file(made, "", 0)) return stop_keeps(made), cannot_write(s, out);
+  if (!mkdtemp(dir)) return unlink(made), stop_keeps(made), cannot_write(s, dir);
+  stop_removes(dir);
   int code = write_parts(s, g, dir);
   if (!code) code = link_library(s, g, dir);
   if (!code && (!copy_file(arena_printf(m, "%s/library.so", dir), made) || rename(made, out))) code = cannot_write(s, out);
   if (code) unlink(made);
+  stop_keeps(made);
   remove_dir(dir);
   return code;
 }
 
 static int make_header(Session *s, const Glue *g, const char *out) {
   const char *made = arena_printf(s->model->mem, "%s.new", out);
-  if (write_text(made, glue_header, g) && !rename(made, out)) return 0;
-  int code = cannot_write(s, out);
-  unlink(made);
+  stop_removes(made);
+  const bool ok = write_text(made, glue_header, g) && !rename(made, out);
+  int code = ok ? 0 : cannot_write(s, out);
+  if (!ok) unlink(made);
+  stop_keeps(made);
   return code;
 }
 

@@ -91,11 +91,14 @@ bool gnuplot_run(const char *folder, const char *script, char *why, size_t size)
   if (pipe2(pipe_, O_CLOEXEC)) return snprintf(why, size, "gnuplot cannot be started: %s", strerror(errno)), false;
   int e = start(folder, script, pipe_[1], &pid);
   close(pipe_[1]);
+  if (!e) stop_child(pid);
   if (!e) listen_to(pipe_[0], deadline, text, sizeof text);
   close(pipe_[0]);
   if (e == ENOENT) return snprintf(why, size, "gnuplot is not installed, or not in PATH"), false;
   if (e) return snprintf(why, size, "gnuplot cannot be started: %s", strerror(e)), false;
-  if (!wait_for(pid, deadline, &status))
+  const bool ended = wait_for(pid, deadline, &status);
+  stop_child(0);
+  if (!ended)
     return snprintf(why, size, "gnuplot took more than %g seconds", seconds), false;
   if (WIFSIGNALED(status)) return snprintf(why, size, "gnuplot was ended by signal %d", WTERMSIG(status)), false;
   if (WEXITSTATUS(status)) return snprintf(why, size, "gnuplot failed: %.400s", complaint(text)), false;

@@ -38,6 +38,7 @@ int main(int argc, char **argv) {
   Options o;
   open_standard();
   keep_memory();
+  stop_catch();
   int code = options_parse(&o, argc, argv);
   for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)
     if (!strcmp(command[i].name, o.command)) code = command[i].run(&o);

@@ -128,13 +128,16 @@ static int end(Session *s, NativeBuild *b) {
 int native_begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   double start = pass_now();
   int code = begin(s, job, n, b);
+  waiting_at("", NULL, (Span){0});
   s->compiling += pass_now() - start;
   return code;
 }
 
 int native_end(Session *s, NativeBuild *b) {
   double start = pass_now();
+  if (b->n) waiting_at("the code of", b->job[0].name, (Span){0});
   int code = end(s, b);
+  waiting_at("", NULL, (Span){0});
   s->compiling += pass_now() - start;
   return code;
 }

@@ -39,6 +39,8 @@ int command_opt(const Options *o) {
   }
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,
                                .out = stderr, .src = src};
+  pass_options.at = waiting_at;
+  waiting_begin(o->command, &src);
   for (Fn *f; file && (f = ir_parse_next(src, file, &offset, diag));) {
     FnList list = {0};
     *vec_push(&list) = f;
@@ -47,6 +49,7 @@ int command_opt(const Options *o) {
     for (uint32_t k = 0; k < list.n; k++) ir_print(stdout, list.at[k], NULL);
     destroy(&list);
   }
+  waiting_end();
   diag_render(diag, stderr, false);
   if (!code && diag_errors(diag)) code = EXIT_FILE;
   if (o->time_passes) pass_times_print(stderr);

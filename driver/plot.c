@@ -201,12 +201,14 @@ void plot_draw(RtRun *run, const char *name, PlotResult *out) {
   char *svg = path_of(run, name, ".svg"), *folder = path_of(run, NULL, ""), *script = NULL;
   if (asprintf(&script, "%s.gp", name) < 0) base_fault("there is not enough memory for a path");
   unlink(svg);
+  stop_removes(svg);
   out->drawn = gnuplot_run(folder, script, out->why, sizeof out->why);
   if (out->drawn && access(svg, F_OK)) {
     snprintf(out->why, sizeof out->why, "gnuplot did not write it");
     out->drawn = false;
   }
   if (!out->drawn) unlink(svg);
+  stop_keeps(svg);
   free(script);
   free(folder);
   free(svg);

@@ -21,6 +21,7 @@ static void on_signal(int number) {
   (void)number;
   if (!interrupted++ && training) return;
   rt_run_stop_now(open_now);
+  stop_clean();
   (void)!write(STDERR_FILENO, "stopped\n", 8);
   _exit(130);
 }

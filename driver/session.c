@@ -38,6 +38,11 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
+static void at(void *ctx, const char *what, const char *name, Span place) {
+  (void)ctx;
+  waiting_at(what, name, place);
+}
+
 /* Where compiled objects are kept: $HNNC_CACHE_DIR, $XDG_CACHE_HOME/hnnc, ~/.cache/hnnc, or nowhere. */
 const char *session_cache_dir(char *buf, size_t size) {
   const char *dir = getenv("HNNC_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -70,7 +75,7 @@ uint64_t session_seed(const Session *s, uint64_t seed) {
 
 static void set_pass_options(const Options *o, const Source *src) {
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = o->verify_each,
-                               .time = o->time_passes, .out = stderr, .src = src};
+                               .time = o->time_passes, .out = stderr, .src = src, .at = waiting_at};
 }
 
 static bool make_params(Session *s) {
@@ -93,7 +98,7 @@ static double loading_seconds(void) {
 
 static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at, .noverride = s->opt->override_.n, .table = look_into_table,
-                     .decide = decide, .ctx = s};
+                     .decide = decide, .at = at, .ctx = s};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
                   : model_load(s->src, s->opt->file, &fo, s->diag);
   kept_put_model(s);
@@ -106,11 +111,13 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
   static char dir[4096];
-  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed,
+  if (!o->quiet) waiting_begin(o->command, &s->src);
+  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed, .at = waiting_code,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);
   if (!s->model) make_model(s, text, len);
+  waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
   pass_timed("frontend", pass_now() - begin);
   if (!s->model || diag_errors(s->diag)) {
@@ -127,6 +134,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 }
 
 void session_close(Session *s) {
+  waiting_end();
   if (s->cg.cache_dir) cache_keep_small(s->cg.cache_dir);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {

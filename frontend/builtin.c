@@ -234,8 +234,8 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
   if (E->exact && !whole) return b->call(E, b, &a);
   scratch_begin(E, &s);
-  Value r = scratch_end(E, &s, b->call(E, b, &a), a.call);
-  return !E->exact || exact_whole(r) ? r : b->call(E, b, &a);
+  Value r = b->call(E, b, &a);
+  return scratch_settles(E, &s, &r, a.call) && (!E->exact || exact_whole(r)) ? r : b->call(E, b, &a);
 }
 
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */

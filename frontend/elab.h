@@ -26,8 +26,14 @@ enum {
   ELAB_ELEMENTS = 1 << 22,       /* of one static array */
   ELAB_INSTS = 1000000,          /* of one function */
   ELAB_EXPANSIONS = 200000,      /* calls that are expanded, in all */
+  ELAB_EVALUATIONS = 20000000,   /* of expressions, and elements of static values, in all */
+  ELAB_WRITTEN = 4000000,        /* operations of all functions that are made */
+  ELAB_COST = 1 << 27,           /* operations on numbers in one evaluation while compiling */
   ELAB_TENSOR = 1 << 28,         /* elements of one tensor, per sample */
 };
+
+/* What was done so far; see elab_budget.c. */
+typedef struct Spent { uint64_t evaluated, written; } Spent;
 
 typedef struct Elab Elab;
 typedef struct Level Level;
@@ -108,6 +114,7 @@ struct Level {
   bool owns, unroll;             /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
   VEC(Walked) walked;
+  Index capture_of, walked_of;   /* by the outer value */
   VEC(WalkKey) keys;
 };
 
@@ -120,6 +127,7 @@ typedef struct Root {
   const Data *data;              /* whose fields are in scope */
   Val *field;                    /* made when first used */
   VEC(struct { uint32_t param; Val v; }) params;
+  Index param_of;                /* in params, by its number in the model + 1 */
   uint32_t sites;
   bool reversible;               /* a loss: flows keep the form in which a backward pass can undo them */
   VEC(struct { Report *report; Stat stat; Val v; }) uses;       /* expects */
@@ -133,6 +141,7 @@ struct Frame {
   Frame *up;                     /* NULL: the module's names follow */
   Module *module;
   VEC(Entry) entries;
+  Index index;                   /* of entries, once there are many */
   Frame *next_all;               /* for the final sweep */
 };
 
@@ -145,6 +154,7 @@ typedef struct Global {
   Value v;
   bool elaborated;               /* its body was seen at least once */
   bool broken;                   /* a recursion was reported */
+  uint32_t expansions;
   int active;                    /* calls of it under way */
   const Type *arg; uint32_t narg; bool fixed;   /* argument types of the first call, for exports */
 } Global;
@@ -154,6 +164,7 @@ struct Module {
   const char *path, *dir;         /* as shown; the folder of its file */
   Ast *ast;
   Global *global; uint32_t nglobal;
+  Index index;                   /* of global */
   Module **import; uint32_t nimport;
 };
 
@@ -189,9 +200,12 @@ typedef struct Yield {           /* what a data program gives */
   VEC(Entry) fields;
 } Yield;
 
-typedef struct Call { struct Call *up; Global *of; Span at; } Call;
+typedef struct Call { struct Call *up; Global *of; Span at; Spent before; } Call;
 
-typedef struct Wrt { const char *name; const Item *item; } Wrt;
+/* A loop that is run while compiling. */
+typedef struct Loop { struct Loop *up; Span at; const char *what; int64_t turns; bool maps; Spent before; } Loop;     /* maps: a comprehension */
+
+typedef struct Wrt { const char *name; const Item *item; uint32_t next; } Wrt;    /* next: one more than that of the same name, 0 */
 
 /* The decision of a flow's claims, for one instance of it. */
 typedef struct Claim {
@@ -211,7 +225,7 @@ struct Elab {
   Diag *diag;
   const FrontOptions *o;
   Module *modules, *main;
-  Frame *frame, *all_frames;
+  Frame *frame, *all_frames, *free_frames;
   Level *level;
   Root *root;
   Body *body;
@@ -219,11 +233,14 @@ struct Elab {
   Call *calls;
   Flow *flow;                    /* whose statements are being recorded, or NULL */
   bool exact;                    /* what rounds stays an operation: see elab_exact.c */
-  bool too_large;                /* a function of too many operations was reported */
+  uint64_t spent, written;       /* evaluations; operations of the functions that are done */
+  Loop *loop;                    /* the innermost that is running */
+  bool over;                     /* one of these was too much, which was said */
   Span returned;                 /* the value of the last `return` */
   int depth, ncalls, expansions;
   VEC(Param) params;
   VEC(Instance) instances;
+  Index param_at, instance_at;   /* by the interned path */
   VEC(Data *) data;
   VEC(Report *) reports;
   VEC(Action) actions;
@@ -236,6 +253,7 @@ struct Elab {
   Claim *judged;                 /* whose flow is asked for FLOW_CLAIM */
   VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */
+  Index wrt_at;
   bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
 };
@@ -269,10 +287,24 @@ void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
 bool elab_stop(Elab *E);                                         /* enough errors */
 
+/* ---- elab_budget.c ------------------------------------------------------------------------------------ */
+
+/* n evaluations or static elements more. False, once an error was said: the file takes too much. */
+bool elab_spend(Elab *E, uint64_t n);
+bool elab_expand(Elab *E, Global *g, Span at);                   /* one call more */
+void elab_tell(const Elab *E, const char *what, const char *name, Span at);      /* what is at hand, to who waits */
+bool elab_affords(Elab *E, const Fn *f, Span at);                /* to evaluate f while compiling; or an error */
+Spent elab_spent(const Elab *E);
+/* what: as messages name it, "`for i`". */
+void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns);
+void loop_end(Elab *E, const Loop *l);
+
 /* ---- elab_scope.c: names ------------------------------------------------------------------------- */
 
 /* a new innermost frame; pop by restoring E->frame */
 Frame *frame_push(Elab *E, Frame *up, Module *m);
+/* f, to which nothing refers any more: that of a turn. `back` is the innermost then. */
+void frame_pop(Elab *E, Frame *f, Frame *back);
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var);   /* in the innermost frame */
 Entry *frame_find(Frame *f, const char *name);
 Global *module_find(Module *m, const char *name);         /* own or imported */
@@ -315,6 +347,8 @@ bool elab_reaches(const Fn *f, Val e, Val x);             /* x is among what e w
 typedef struct Scratch { Root root; Root *old_root; Level *old_level; } Scratch;
 void scratch_begin(Elab *E, Scratch *s);
 Value scratch_end(Elab *E, Scratch *s, Value v, Span at);
+/* The same, unless it takes too long: false; it is then to be emitted where it stands. */
+bool scratch_settles(Elab *E, Scratch *s, Value *v, Span at);
 
 /* ---- elab_expr.c, elab_ew.c, elab_index.c, elab_loop.c, elab_stmt.c ------------------------------ */
 
@@ -371,6 +405,7 @@ void elab_param_stmt(Elab *E, const Stmt *s);
 /* The parameter of this path, made if it is new: its number. False after an error. */
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
+void instance_add(Elab *E, Instance in);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
 /* ---- elab_wrt.c, elab_names.c, elab_deriv.c, elab_traj.c ------------------------------------------------------- */

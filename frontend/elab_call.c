@@ -181,12 +181,7 @@ static bool takes_functions(const Actuals *a) {
 }
 
 static bool may_call(Elab *E, Global *g, const Actuals *a) {
-  if (g->broken || E->expansions > ELAB_EXPANSIONS) return false;
-  if (E->expansions++ == ELAB_EXPANSIONS) {
-    DiagMsg *m = elab_error(E, a->callee, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
-    elab_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
-    return false;
-  }
+  if (g->broken || !elab_expand(E, g, a->callee)) return false;
   if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, a->callee,
                             g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s",
@@ -264,7 +259,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   body.base = E->level;
   body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
   E->flow = NULL;
-  Call call = {E->calls, g, a->call};
+  Call call = {E->calls, g, a->call, elab_spent(E)};
   frame_push(E, f->targs, f->module);
   Value v = POISON;
   bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);

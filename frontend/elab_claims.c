@@ -25,6 +25,7 @@ FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
   uint64_t h = hash_of(a, b);
   for (uint32_t i = 0; i < E->decided.n; i++)
     if (E->decided.at[i].hash == h) return *r = E->decided.at[i].report, E->decided.at[i].answer;
+  elab_tell(E, "deciding a claim", NULL, E->level->b.at);
   FieldAnswer answer = E->o->decide(E->o->ctx, a, b, r);
   *vec_push(&E->decided) = (Decided){h, answer, *r};
   return answer;

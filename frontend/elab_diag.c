@@ -73,4 +73,4 @@ void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, s
 }
 
 /* Well after the last message that is shown, so that the number of the others can be told. */
-bool elab_stop(Elab *E) { return diag_errors(E->diag) >= ELAB_ERRORS; }
+bool elab_stop(Elab *E) { return E->over || diag_errors(E->diag) >= ELAB_ERRORS; }

@@ -118,9 +118,11 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
   Level *l = deeper(value_turns(a), value_turns(b));
   if (l) {
     Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
-    for (uint32_t t = 0; t < l->n; t++) turn[t] = compute(E, op, value_turn(a, l, t), value_turn(b, l, t));
+    for (uint32_t t = 0; t < l->n; t++)
+      if ((turn[t] = compute(E, op, value_turn(a, l, t), value_turn(b, l, t))).kind == V_POISON) return POISON;
     return (Value){.kind = V_TURNS, .turns = {l, turn}};
   }
+  if (!elab_spend(E, 1)) return POISON;
   if (compares(op)) return value_bool(ir_eval_scalar(op, a.num.v, b.num.v) != 0);
   return static_op(E, op, a, b);
 }
@@ -137,7 +139,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   }
   if (now(op, a, b)) {
     Value r = compute(E, op, a, b);
-    if (!E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
 }
@@ -153,7 +155,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   }
   if (now(op, v, v)) {
     Value r = compute(E, op, v, v);
-    if (!E->exact || (exact_value(v) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->exact || (exact_value(v) && exact_value(r))) return r;
   }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_emit(elab_at(E, at), op, &x, 1, NULL, 0, NULL));
@@ -165,10 +167,11 @@ Value elab_negate(Elab *E, Value v, Span at) { return elab_unary_op(E, OP_neg, v
 
 static Value choose(Elab *E, Value c, Value a, Value b) {
   Level *l = deeper(value_turns(c), deeper(value_turns(a), value_turns(b)));
+  if (!elab_spend(E, 1)) return POISON;
   if (!l) return c.b ? a : b;
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
   for (uint32_t t = 0; t < l->n; t++)
-    turn[t] = choose(E, value_turn(c, l, t), value_turn(a, l, t), value_turn(b, l, t));
+    if ((turn[t] = choose(E, value_turn(c, l, t), value_turn(a, l, t), value_turn(b, l, t))).kind == V_POISON) return POISON;
   return (Value){.kind = V_TURNS, .turns = {l, turn}};
 }
 
@@ -255,9 +258,11 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
   bool fixed = value_static(a) && value_static(b);
   if (E->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
   if (fixed) scratch_begin(E, &s);
-  Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);
-  Value r = elab_value(E, ir_matmul(elab_at(E, at), x, y));
-  return fixed ? scratch_end(E, &s, r, at) : r;
+  for (;; fixed = false) {
+    Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);
+    Value r = elab_value(E, ir_matmul(elab_at(E, at), x, y));
+    if (!fixed || scratch_settles(E, &s, &r, at)) return r;
+  }
 }
 
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {

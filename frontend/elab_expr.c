@@ -91,14 +91,9 @@ Value elab_expr(Elab *E, const Expr *e) {
     elab_error(E, e->at, "this is nested too deeply");
     return POISON;
   }
-  if (E->level->fn->inst.n > ELAB_INSTS) {
-    if (!E->too_large)
-      elab_error(E, e->at, "this makes a function of more than %d operations", (int)ELAB_INSTS);
-    E->too_large = true;
-    return POISON;
-  }
-  E->depth++;
   elab_at(E, e->at);
+  if (!elab_spend(E, 1)) return POISON;
+  E->depth++;
   Value v = dispatch(E, e);
   E->depth--;
   return v;
@@ -166,6 +161,7 @@ static Value list_turns(Elab *E, Level *l, const Value *at, const Span *span, ui
     return POISON;
   }
   for (uint32_t t = 0; t < l->n; t++) {
+    if (!elab_spend(E, n)) return POISON;
     for (uint32_t i = 0; i < n; i++) one[i] = value_turn(at[i], l, t);
     if ((turn[t] = elab_list(E, one, span, n, whole)).kind == V_POISON) return POISON;
   }

@@ -117,6 +117,7 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   Sub one[IR_MAX_RANK];
   Type first = {0}, t;
   for (uint32_t i = 0; i < l->n; i++) {
+    if (!elab_spend(E, n)) return POISON;
     for (uint32_t k = 0; k < n; k++)
       one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
     turn[i] = static_sub(E, value_turn(base, l, i), one, n);

@@ -26,11 +26,14 @@ static void start(Level *l, Fn *f) {
   l->b.number = false;
 }
 
-static void finish(Level *l) {
+static void finish(Elab *E, Level *l) {
+  E->written += l->fn->inst.n;
   ir_build_finish(&l->b);
   vec_free(&l->captures);
   vec_free(&l->walked);
   vec_free(&l->keys);
+  index_free(&l->capture_of);
+  index_free(&l->walked_of);
 }
 
 void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane) {
@@ -40,9 +43,10 @@ void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane) {
   E->level = &r->level;
 }
 
-static void root_finish(Root *r) {
-  finish(&r->level);
+static void root_finish(Elab *E, Root *r) {
+  finish(E, &r->level);
   vec_free(&r->params);
+  index_free(&r->param_of);
   vec_free(&r->uses);
 }
 
@@ -61,6 +65,8 @@ static void reorder(Fn *f, const uint32_t *to) {
   free(old);
 }
 
+typedef struct Place { uint64_t key; uint32_t from; } Place;
+
 static uint64_t root_key(const Input *in, uint32_t i) {
   switch (in->kind) {
   case IN_PARAM:
@@ -72,25 +78,30 @@ static uint64_t root_key(const Input *in, uint32_t i) {
   }
 }
 
+static int by_key(const void *a, const void *b) {
+  const uint64_t x = ((const Place *)a)->key, y = ((const Place *)b)->key;
+  return (x > y) - (x < y);
+}
+
 /* Parameters by number, then fields by number, then what else there is as made. */
 Fn *root_end(Elab *E, Root *r) {
-  (void)E;
   Fn *f = r->level.fn;
   uint32_t *to = base_realloc(NULL, sizeof *to * (f->in.n + 1));
-  for (uint32_t i = 0; i < f->in.n; i++) {
-    to[i] = 0;
-    for (uint32_t j = 0; j < f->in.n; j++) to[i] += root_key(&f->in.at[j], j) < root_key(&f->in.at[i], i);
-  }
+  Place *place = base_realloc(NULL, sizeof *place * (f->in.n + 1));
+  for (uint32_t i = 0; i < f->in.n; i++) place[i] = (Place){root_key(&f->in.at[i], i), i};
+  qsort(place, f->in.n, sizeof *place, by_key);
+  for (uint32_t i = 0; i < f->in.n; i++) to[place[i].from] = i;
   reorder(f, to);
+  free(place);
   free(to);
-  root_finish(r);
+  root_finish(E, r);
   return f;
 }
 
 void root_drop(Elab *E, Root *r) {
-  (void)E;
-  ir_fn_destroy(r->level.fn);
-  root_finish(r);
+  Fn *f = r->level.fn;
+  root_finish(E, r);
+  ir_fn_destroy(f);
 }
 
 void level_begin(Elab *E, Level *l, const char *name) {
@@ -103,7 +114,7 @@ void level_begin(Elab *E, Level *l, const char *name) {
 
 void level_end(Elab *E, Level *l) {
   E->level = l->up;
-  finish(l);
+  finish(E, l);
 }
 
 /* Its function stays with its parent, unused. */
@@ -127,8 +138,9 @@ static Val level_use(Level *at, Level *from, Val v) {
   if (at == from) return v;
   if (!at->up) base_fault("a value is used outside the function that it belongs to");
   Val outer = level_use(at->up, from, v);
-  for (uint32_t k = 0; k < at->captures.n; k++)
-    if (at->captures.at[k].outer.id == outer.id) return at->captures.at[k].inner;
+  const uint32_t *k = index_find(&at->capture_of, outer.id);
+  if (k && *k < at->captures.n && at->captures.at[*k].outer.id == outer.id) return at->captures.at[*k].inner;
+  index_put(&at->capture_of, outer.id, at->captures.n);
   Val inner = ir_input(&at->b, NULL, IN_OTHER, at->fn->in.n, ir_type(at->up->fn, outer));
   *vec_push(&at->captures) = (Capture){outer, inner};
   return inner;
@@ -138,8 +150,9 @@ Val elab_use(Elab *E, Value tensor) { return level_use(E->level, tensor.t.level,
 
 Val level_walk(Elab *E, Level *l, Val outer) {
   (void)E;
-  for (uint32_t k = 0; k < l->walked.n; k++)
-    if (l->walked.at[k].outer.id == outer.id) return l->walked.at[k].inner;
+  const uint32_t *k = index_find(&l->walked_of, outer.id);
+  if (k && *k < l->walked.n && l->walked.at[*k].outer.id == outer.id) return l->walked.at[*k].inner;
+  index_put(&l->walked_of, outer.id, l->walked.n);
   Type t = ir_type(l->up->fn, outer);
   Type slice = type_real(t.lane, t.rank - 1, t.dim + 1);
   slice.dt = t.dt;
@@ -246,8 +259,9 @@ Val elab_field(Elab *E, uint32_t field, Span at) {
 
 static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   Root *r = E->root;
-  for (uint32_t k = 0; k < r->params.n; k++)
-    if (r->params.at[k].param == param) return r->params.at[k].v;
+  const uint32_t *k = index_find(&r->param_of, (uint64_t)param + 1);
+  if (k && *k < r->params.n && r->params.at[*k].param == param) return r->params.at[*k].v;
+  index_put(&r->param_of, (uint64_t)param + 1, r->params.n);
   r->level.b.at = at;
   Val v = ir_input(&r->level.b, E->params.at[param].path, IN_PARAM, param, type);
   vec_reserve(&r->params, 1);
@@ -326,6 +340,7 @@ static Value evaluate(Elab *E, Fn *f, Span at) {
     elab_help(m, "make it a `fn`, and call it where it is needed");
     return POISON;
   }
+  if (!elab_affords(E, f, at)) return POISON;
   if (!ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
     elab_error(E, at, "this cannot be evaluated while compiling: %s", err);
     return POISON;
@@ -349,6 +364,12 @@ static Value settle(Elab *E, Scratch *s, Value v, Span at) {
   f->out.n = f->outname.n = 0;
   ir_output(&s->root.level.b, v.t.v, NULL);
   return evaluate(E, f, at);
+}
+
+bool scratch_settles(Elab *E, Scratch *s, Value *v, Span at) {
+  const bool dear = v->kind == V_TENSOR && ir_eval_cost(s->root.level.fn) > ELAB_COST;
+  *v = scratch_end(E, s, dear ? POISON : *v, at);
+  return !dear;
 }
 
 Value scratch_end(Elab *E, Scratch *s, Value v, Span at) {

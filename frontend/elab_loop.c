@@ -143,12 +143,12 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
   Frame *old = E->frame;
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1), *part = ARENA_ARRAY(E->mem, Value, n + 1);
   for (uint32_t i = 0; i < n; i++) {
-    frame_push(E, old, old->module);
+    Frame *own = frame_push(E, old, old->module);
     frame_define(E, e->name, e->name_at, turn[i], false);
     E->body->loops++;
     v[i] = elab_expr(E, e->a);
     E->body->loops--;
-    E->frame = old;
+    frame_pop(E, own, old);
     if (v[i].kind == V_POISON) return POISON;
     if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) ||
         (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
@@ -201,16 +201,25 @@ static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value li
   return unroll(E, e, turn, n);
 }
 
+static Value comprehension(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value list) {
+  Loop l;
+  loop_begin(E, &l, e->at, arena_printf(E->mem, "`for %s`", e->name), n);
+  l.maps = true;
+  Value v = turn && list.kind != V_POISON ? unroll(E, e, turn, n) : map(E, e, turn, n, list);
+  loop_end(E, &l);
+  return v;
+}
+
 Value elab_comprehension(Elab *E, const Expr *e) {
   const Value *turn;
   uint32_t n;
-  if (e->b->kind == EX_RANGE) return range_values(E, e->b, &turn, &n) ? map(E, e, turn, n, POISON) : POISON;
+  if (e->b->kind == EX_RANGE) return range_values(E, e->b, &turn, &n) ? comprehension(E, e, turn, n, POISON) : POISON;
   Value list = elab_expr(E, e->b);
   Type t;
   if (list.kind == V_POISON) return list;
   bool numeric = value_numeric(list);
   if (numeric && value_type(list, &t) && t.rank > 0 && list.kind != V_ARRAY)
-    return map(E, e, NULL, t.dim[0], list);
+    return comprehension(E, e, NULL, t.dim[0], list);
   if (!list_values(E, list, e->b->at, &turn, &n)) return POISON;
-  return numeric ? map(E, e, turn, n, POISON) : unroll(E, e, turn, n);
+  return comprehension(E, e, turn, n, numeric ? POISON : list);
 }

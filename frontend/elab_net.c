@@ -9,9 +9,24 @@
  */
 
 Instance *instance_find(Elab *E, const char *path) {
-  for (uint32_t i = 0; i < E->instances.n; i++)
-    if (!strcmp(E->instances.at[i].path, path)) return &E->instances.at[i];
-  return NULL;
+  const uint32_t *i = index_find(&E->instance_at, index_name(intern(E->m->names, path)));
+  return i ? &E->instances.at[*i] : NULL;
+}
+
+void instance_add(Elab *E, Instance in) {
+  index_put(&E->instance_at, index_name(intern(E->m->names, in.path)), E->instances.n);
+  *vec_push(&E->instances) = in;
+}
+
+/* The number of a parameter, that of the next if there is none. Turns that were taken back took theirs along. */
+static uint32_t param_find(Elab *E, const char *path) {
+  const uint32_t *i = index_find(&E->param_at, index_name(intern(E->m->names, path)));
+  return i && *i < E->params.n && !strcmp(E->params.at[*i].path, path) ? *i : E->params.n;
+}
+
+static void param_add(Elab *E, Param p) {
+  index_put(&E->param_at, index_name(intern(E->m->names, p.path)), E->params.n);
+  *vec_push(&E->params) = p;
 }
 
 /* What has one path is written at one place: files that import others may use a name twice. */
@@ -60,7 +75,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   const Instance *known = instance_find(E, g->path);
   if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
   if (!known)
-    *vec_push(&E->instances) = (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call};
+    instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
   return value_func(g);
 }
 
@@ -198,10 +213,9 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 }
 
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
-  uint32_t i = 0;
-  while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
+  uint32_t i = param_find(E, path);
   if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
-  if (i == E->params.n) start.path = path, *vec_push(&E->params) = start;
+  if (i == E->params.n) start.path = path, param_add(E, start);
   return *out = i, type_eq(E->params.at[i].type, start.type);
 }
 
@@ -214,7 +228,7 @@ static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type 
   if (!good) return false;
   p.type = whole, p.stacked = E->body->nstack;
   *out = E->params.n;
-  *vec_push(&E->params) = p;
+  param_add(E, p);
   return true;
 }
 
@@ -255,11 +269,10 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   char want[96], have[96];
   const Body *b = E->body;
   const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
-  uint32_t i = 0;
+  uint32_t i = param_find(E, path);
   Type whole;
   if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
   if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
-  while (i < E->params.n && strcmp(E->params.at[i].path, path) != 0) i++;
   if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
   if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
   if (!type_eq(E->params.at[i].type, whole)) {

@@ -47,8 +47,10 @@ static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
 }
 
 static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at) {
-  at[0] = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
+  uint32_t first = 1;
+  while (from && first < f->inst.n && !from[first]) first++;         /* nothing before is reached */
+  memset(at, 0, first);
+  for (uint32_t id = first; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     at[id] = through(f, i, at);
     if (in && i->op == OP_in) at[id] = in[ir_number(f, i)];

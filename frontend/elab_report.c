@@ -220,6 +220,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
 static void export_one(Elab *E, Global *g) {
   const Func *f = g->v.kind == V_FUNC && g->v.func->kind == F_USER && g->v.func->bound ? g->v.func : NULL;
   if (!f || g->broken) return;
+  elab_tell(E, "the function", g->name, g->item->name_at);
   switch (f->item->kind) {
   case IT_FLOW: {
     Func inverse = {.kind = F_INVERSE, .name = "inverse", .of = {f}}, logdet = {.kind = F_LOGDET, .name = "logdet", .of = {f}};

@@ -6,7 +6,13 @@
 #include <string.h>
 
 Frame *frame_push(Elab *E, Frame *up, Module *m) {
-  Frame *f = ARENA_NEW(E->mem, Frame);
+  Frame *f = E->free_frames;
+  if (f) {
+    E->free_frames = f->up;
+    f->up = up, f->module = m;
+    return E->frame = f;
+  }
+  f = ARENA_NEW(E->mem, Frame);
   f->up = up;
   f->module = m;
   f->next_all = E->all_frames;
@@ -15,36 +21,66 @@ Frame *frame_push(Elab *E, Frame *up, Module *m) {
   return f;
 }
 
-Entry *frame_find(Frame *f, const char *name) {
-  for (; f; f = f->up)
-    for (uint32_t i = f->entries.n; i-- > 0;)
-      if (f->entries.at[i].name == name) return &f->entries.at[i];
+void frame_pop(Elab *E, Frame *f, Frame *back) {
+  f->entries.n = 0;
+  index_free(&f->index);
+  f->up = E->free_frames;
+  E->free_frames = f;
+  E->frame = back;
+}
+
+/* From so many names on a frame has an index. */
+enum { MANY_NAMES = 16 };
+
+/* The one defined last. */
+static Entry *entry_of(const Frame *f, const char *name) {
+  if (f->index.n) {
+    const uint32_t *i = index_find(&f->index, index_name(name));
+    return i ? &f->entries.at[*i] : NULL;
+  }
+  for (uint32_t i = f->entries.n; i-- > 0;)
+    if (f->entries.at[i].name == name) return &f->entries.at[i];
   return NULL;
+}
+
+Entry *frame_find(Frame *f, const char *name) {
+  for (; f; f = f->up) {
+    Entry *e = entry_of(f, name);
+    if (e) return e;
+  }
+  return NULL;
+}
+
+static void entry_index(Frame *f) {
+  const uint32_t n = f->entries.n;
+  for (uint32_t i = n > MANY_NAMES ? n - 1 : 0; n >= MANY_NAMES && i < n; i++)
+    index_put(&f->index, index_name(f->entries.at[i].name), i);
 }
 
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
   Frame *f = E->frame;
-  for (uint32_t i = 0; i < f->entries.n; i++) {
-    Entry *old = &f->entries.at[i];
-    if (old->name != name || strcmp(name, "_") == 0) continue;
+  Entry *old = entry_of(f, name);
+  if (old && strcmp(name, "_") != 0) {
     DiagMsg *m = elab_error(E, at, "`%s` is defined twice here", name);
     elab_label(m, old->at, "first");
     if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
     old->v = v;
     return old;
   }
-  Entry *e = vec_push(&f->entries);
-  *e = (Entry){name, v, at, var, E->level};
-  return e;
+  *vec_push(&f->entries) = (Entry){name, v, at, var, E->level};
+  entry_index(f);
+  return &f->entries.at[f->entries.n - 1];
+}
+
+static Global *own_global(Module *m, const char *name) {
+  const uint32_t *i = index_find(&m->index, index_name(name));
+  return i ? &m->global[*i] : NULL;
 }
 
 Global *module_find(Module *m, const char *name) {
-  for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].name == name) return &m->global[i];
-  for (uint32_t k = m->nimport; k-- > 0;)
-    for (uint32_t i = 0; i < m->import[k]->nglobal; i++)
-      if (m->import[k]->global[i].name == name) return &m->import[k]->global[i];
-  return NULL;
+  Global *g = own_global(m, name);
+  for (uint32_t k = m->nimport; !g && k-- > 0;) g = own_global(m->import[k], name);
+  return g;
 }
 
 /* ---- unknown names --------------------------------------------------------------------------------- */
@@ -94,7 +130,7 @@ static Value item_func(Elab *E, Global *g) {
   f->bound = !g->item->templated;
   if ((g->item->kind == IT_NET || g->item->kind == IT_FLOW) && f->bound) {
     f->path = g->name;
-    *vec_push(&E->instances) = (Instance){.path = g->name, .func = f, .module = g->module, .at = g->item->name_at};
+    instance_add(E, (Instance){.path = g->name, .func = f, .module = g->module, .at = g->item->name_at});
   }
   return value_func(f);
 }

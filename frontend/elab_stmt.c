@@ -80,8 +80,8 @@ static void assign(Elab *E, const Stmt *s) {
 /* ---- loops --------------------------------------------------------------------------------------------- */
 
 static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
-  Frame *old = E->frame;
-  frame_push(E, old, old->module);
+  if (!elab_spend(E, 1)) return false;
+  Frame *old = E->frame, *own = frame_push(E, old, old->module);
   if (s->kind == ST_FOR) {
     bool several = s->nnames > 1;
     uint32_t i = 0;
@@ -94,9 +94,16 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
   E->body->loops++;
   bool returned = elab_block(E, s->body, result);
   E->body->loops--;
-  E->frame = old;
+  frame_pop(E, own, old);
   return returned;
 }
+
+static const char *loop_name(Elab *E, const Stmt *s) {
+  return s->kind == ST_REPEAT ? "`repeat`" : arena_printf(E->mem, "`for %s`", s->names->name);
+}
+
+/* Its head. */
+static Span loop_at(const Stmt *s) { return (Span){s->at.file, s->at.begin, s->value->at.end}; }
 
 static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
   if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
@@ -104,9 +111,12 @@ static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *resu
                (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
     return false;
   }
-  for (int64_t i = a; i < b && !elab_stop(E); i++)
-    if (run_turn(E, s, value_exact(i, 1), result)) return true;
-  return false;
+  Loop l;
+  bool returned = false;
+  loop_begin(E, &l, loop_at(s), loop_name(E, s), b > a ? b - a : 0);
+  for (int64_t i = a; i < b && !returned && !elab_stop(E); i++) returned = run_turn(E, s, value_exact(i, 1), result);
+  loop_end(E, &l);
+  return returned;
 }
 
 static bool loop_for(Elab *E, const Stmt *s, Value *result) {
@@ -129,9 +139,12 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
     if (v.kind == V_NUM) elab_help(m, "`0:%g` is a range", v.num.v);
     return false;
   }
-  for (uint32_t i = 0; i < n && !elab_stop(E); i++)
-    if (run_turn(E, s, elab_element(E, v, i, over->at), result)) return true;
-  return false;
+  Loop l;
+  bool returned = false;
+  loop_begin(E, &l, loop_at(s), loop_name(E, s), n);
+  for (uint32_t i = 0; i < n && !returned && !elab_stop(E); i++) returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
+  loop_end(E, &l);
+  return returned;
 }
 
 static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {

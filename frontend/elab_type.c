@@ -127,7 +127,7 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
       elab_error(E, t->at, "a tensor has at most %d axes", IR_MAX_RANK);
       return false;
     }
-    if (n < 1 || n > INT32_MAX || (count *= n) > INT32_MAX) {
+    if (n < 1 || n > ELAB_TENSOR || (count *= n) > ELAB_TENSOR) {
       elab_error(E, d->value->at,
                  n < 1 ? "a size is positive, found %lld"
                        : "this tensor has too many elements, with a size of %lld",

@@ -11,10 +11,11 @@
 static void block(Elab *E, const Item *it, const Block *b, int depth);
 
 const Item *elab_wrt_item(const Elab *E, const char *name, Span at) {
-  for (uint32_t i = 0; i < E->wrt.n; i++) {
-    const Wrt *w = &E->wrt.at[i];
+  const uint32_t *first = index_find(&E->wrt_at, index_name(name));
+  for (uint32_t i = first ? *first + 1 : 0; i; i = E->wrt.at[i - 1].next) {
+    const Wrt *w = &E->wrt.at[i - 1];
     Span item = w->item->at;
-    if (w->name == name && item.file == at.file && item.begin <= at.begin && at.end <= item.end) return w->item;
+    if (item.file == at.file && item.begin <= at.begin && at.end <= item.end) return w->item;
   }
   return NULL;
 }
@@ -26,7 +27,10 @@ static void add(Elab *E, const Item *it, const Expr *e) {
   if (!e) return;
   if (e->kind == EX_TUPLE)
     for (const Arg *a = e->args; a; a = a->next) add(E, it, a->value);
-  if (e->kind == EX_NAME && !is_variable(E, e->name, it->at)) *vec_push(&E->wrt) = (Wrt){e->name, it};
+  if (e->kind != EX_NAME || is_variable(E, e->name, it->at)) return;
+  const uint32_t *next = index_find(&E->wrt_at, index_name(e->name));
+  *vec_push(&E->wrt) = (Wrt){e->name, it, next ? *next + 1 : 0};
+  index_put(&E->wrt_at, index_name(e->name), E->wrt.n - 1);
 }
 
 static bool takes_variable(const Expr *f) {

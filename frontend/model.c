@@ -16,12 +16,13 @@ static const char *folder(Elab *E, const char *path) {
 }
 
 static void add_global(Elab *E, Module *m, const Item *it) {
-  for (uint32_t i = 0; i < m->nglobal; i++) {
-    if (m->global[i].name != it->name) continue;
-    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[i].item->name_at,
+  const uint32_t *i = index_find(&m->index, index_name(it->name));
+  if (i) {
+    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[*i].item->name_at,
                "first");
     return;
   }
+  index_put(&m->index, index_name(it->name), m->nglobal);
   m->global[m->nglobal++] = (Global){.name = it->name, .item = it, .module = m};
 }
 
@@ -141,7 +142,22 @@ static void precision(Elab *E) {
   }
 }
 
+static const char *item_text(const Item *it) {
+  switch (it->kind) {
+  case IT_CONST: return "the constant";
+  case IT_USE: return "the instance";
+  case IT_DATA: return "the data";
+  case IT_PROVE: return "a proof";
+  case IT_PLOT: return "the plot";
+  case IT_TRAIN: return "the training of";
+  case IT_REPORT: return "the report";
+  case IT_EXPECT: return "an expectation";
+  default: return "the definition of";
+  }
+}
+
 static void item(Elab *E, const Item *it) {
+  elab_tell(E, item_text(it), it->name, it->name_at);
   Frame *old = E->frame;
   frame_push(E, NULL, E->main);
   switch (it->kind) {
@@ -278,10 +294,13 @@ static void hand_over(Elab *E) {
 #undef COPY
 
 static void finish(Elab *E) {
-  for (Frame *f = E->all_frames; f; f = f->next_all) vec_free(&f->entries);
-  for (Module *m = E->modules; m; m = m->next) ast_destroy(m->ast);
+  for (Frame *f = E->all_frames; f; f = f->next_all) vec_free(&f->entries), index_free(&f->index);
+  for (Module *m = E->modules; m; m = m->next) ast_destroy(m->ast), index_free(&m->index);
   vec_free(&E->params);
   vec_free(&E->instances);
+  index_free(&E->param_at);
+  index_free(&E->instance_at);
+  index_free(&E->wrt_at);
   vec_free(&E->data);
   vec_free(&E->reports);
   vec_free(&E->actions);

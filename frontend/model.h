@@ -213,6 +213,8 @@ typedef struct FrontOptions {
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);
+  /* What is elaborated now: "the report", its name (or NULL) and place. NULL: nobody asks. */
+  void (*at)(void *ctx, const char *what, const char *name, Span at);
   void *ctx;
 } FrontOptions;
 

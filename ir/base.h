@@ -107,4 +107,14 @@ void intern_destroy(Interner *in);
 const char *intern(Interner *in, const char *s);
 const char *intern_n(Interner *in, const char *s, size_t n);
 
+/* ---- index.c ---------------------------------------------------------------------------------- */
+
+/* Numbers by key. A key is the address of an interned name, a hash, or a number; never 0. Nothing is taken out; who cuts the
+ * list that the numbers count looks whether the number still says what was asked for. `Index x = {0}` is empty. */
+typedef struct Index { struct IndexSlot { uint64_t key; uint32_t at; } *slot; uint32_t n, size; } Index;
+uint32_t *index_find(const Index *x, uint64_t key);      /* NULL: not there */
+void index_put(Index *x, uint64_t key, uint32_t at);     /* in place of an older one */
+void index_free(Index *x);
+static inline uint64_t index_name(const char *interned) { return (uint64_t)(uintptr_t)interned; }
+
 #endif

@@ -73,6 +73,14 @@ static void table_grow(Build *b) {
 
 /* ---- emission ---- */
 
+static _Thread_local uint64_t written;
+
+uint64_t ir_written(void) { return written; }
+const uint64_t *ir_written_here(void) { return &written; }
+
+/* Another thread may look at it. */
+void ir_write(uint64_t n) { __atomic_store_n(&written, written + n, __ATOMIC_RELAXED); }
+
 static uint32_t attach(Fn *f, Fn *sub) {
   if (!sub) return 0;
   for (uint32_t k = 0; k < f->sub.n; k++)
@@ -96,6 +104,7 @@ static Val append(Build *b, const Cand *c, uint32_t sub) {
   for (uint32_t k = 0; k < c->nargs; k++) *vec_push(&f->pool) = c->args[k];
   for (uint32_t k = 0; k < c->nattr; k++) *vec_push(&f->attr) = c->attr[k];
   *vec_push(&f->inst) = i;
+  ir_write(1);
   return (Val){f->inst.n - 1};
 }
 

@@ -20,6 +20,7 @@ static double *copy_table(Arena *mem, const Table *t) {
 
 Fn *ir_copy_fn(Fn *parent, const Fn *f) {
   Fn *g = parent ? ir_sub_create(parent, f->name) : ir_fn_create(f->name, f->f64);
+  ir_write(f->inst.n);
   COPY_VEC(g->inst, f->inst);
   COPY_VEC(g->pool, f->pool);
   COPY_VEC(g->attr, f->attr);

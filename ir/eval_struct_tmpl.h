@@ -198,12 +198,25 @@ static void dot_add(Node *n, const int64_t at[3]) {
     out[lo ? s : 0] = elem_add_mul(n->run, out[lo ? s : 0], x[lx ? s : 0], y[ly ? s : 0]);
 }
 
+/* All of the last label. Without lanes, in a loop of its own: most of an evaluation may be this. */
+static void dot_run(Node *n, const DotLoop *d, const int64_t at[3]) {
+  const int l = d->nlabels ? d->label[d->nlabels - 1] : 0;
+  const int64_t turns = d->nlabels ? d->size[l] : 1, sx = d->stride[0][l], sy = d->stride[1][l], so = d->stride[2][l];
+  if (n->arg[0]->type.lane || n->arg[1]->type.lane || n->out->type.lane) {
+    for (int64_t t = 0; t < turns; t++) dot_add(n, (int64_t[]){at[0] + t * sx, at[1] + t * sy, at[2] + t * so});
+    return;
+  }
+  const Elem *x = n->arg[0]->v + at[0], *y = n->arg[1]->v + at[1];
+  Elem *out = n->out->v + at[2];
+  for (int64_t t = 0; t < turns; t++) out[t * so] = elem_add_mul(n->run, out[t * so], x[t * sx], y[t * sy]);
+}
+
 static bool eval_dot(Node *n) {
   DotLoop d = dot_loop(n);
   int64_t index[DOT_LABELS] = {0}, at[3] = {0};
   for (;;) {
-    dot_add(n, at);
-    int k = d.nlabels;
+    dot_run(n, &d, at);
+    int k = d.nlabels - 1;
     while (k-- > 0) {
       int l = d.label[k];
       bool wrap = ++index[k] == d.size[l];

@@ -239,11 +239,17 @@ typedef struct Build {
   bool fold;                 /* fold constants and identities */
   bool number;               /* value-number (never IMPURE ops, id or barrier) */
   bool powers;               /* no derivative is to come: half and negative powers become roots and products */
+  bool stepless;             /* the function holds no `reversible`: known by who builds it */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
 void ir_build_init(Build *b, Fn *f);                     /* fold and number on */
 void ir_build_finish(Build *b);
+
+/* How many operations this thread has appended to functions so far, copies included: what budgets count. */
+uint64_t ir_written(void);
+const uint64_t *ir_written_here(void);                   /* where this thread counts: others may load it atomically */
+void ir_write(uint64_t n);                               /* n more, other than by emitting */
 
 /* Emits (or finds) an instruction. A type violation is a fault of the compiler. */
 Val ir_emit(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub);
@@ -369,6 +375,7 @@ typedef struct EvalEnv {
 /* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
  * ir_tensors_free). grad, jac, divergence and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
+double ir_eval_cost(const Fn *f);         /* operations on numbers that it takes for a sample, about */
 void ir_tensors_free(Tensor *t, uint32_t n);
 double ir_eval_scalar(Op op, double a, double b);        /* one elementwise op, from the table */
 

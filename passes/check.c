@@ -161,7 +161,8 @@ void check_level(const Fn *f, const bool *ready) {
     for (uint32_t k = 0; k < i->nargs; k++) whole = whole && l.map[ir_arg(f, i, k).id].id;
     if (i->op == OP_in) l.map[id] = in[ir_number(f, i)];
     else if (whole) l.map[id] = ir_copy_inst(&l.b, f, (Val){id}, l.map);
-    else if (ready[id]) ok = both_modes(&l, l.map[ir_arg(f, i, 0).id], l.map[ir_arg(f, i, 1).id]);
+    else if (ready[id] && l.map[ir_arg(f, i, 0).id].id && l.map[ir_arg(f, i, 1).id].id)
+      ok = both_modes(&l, l.map[ir_arg(f, i, 0).id], l.map[ir_arg(f, i, 1).id]);
   }
   ir_build_finish(&l.b);
   if (ok && l.by[0].n && affordable(g)) {

@@ -2,8 +2,8 @@
  *
  * Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it
  * is expanded before anything is differentiated through it. Within a function the operators are expanded
- * by levels; a level is what has no such operator among its operands' ancestors. The function is
- * simplified before and after each level. */
+ * by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
+ * gradient, is one. The function is simplified before and after each level. */
 #include "passes/derive.h"
 #include "passes/expand.h"
 #include "passes/pass.h"
@@ -18,6 +18,7 @@ typedef struct Level {
   bool *ready;               /* operators of this level */
   bool *store;               /* scans that must store their carries */
   Val *done;                 /* results of operators expanded ahead */
+  uint32_t *same;            /* the next operator of the same value, 0: none */
   Diag *diag;
   bool failed;
 } Level;
@@ -44,9 +45,9 @@ static void expand_grads(Level *l, uint32_t first)
   Val e = ir_arg(f, &f->inst.at[first], 0);
   VEC(uint32_t) which = {0};
   VEC(Val) x = {0};
-  for (uint32_t id = first; id < f->inst.n; id++) {
+  for (uint32_t id = first; id; id = l->same[id]) {
     const Inst *i = &f->inst.at[id];
-    if (i->op != OP_grad || !l->ready[id] || ir_arg(f, i, 0).id != e.id || l->done[id].id) continue;
+    if (i->op != OP_grad || !l->ready[id] || l->done[id].id) continue;
     if (ir_arg(f, i, 1).id > first) continue;            /* e cannot depend on it; its own turn comes */
     *vec_push(&which) = id;
     *vec_push(&x) = l->map[ir_arg(f, i, 1).id];
@@ -67,21 +68,41 @@ static void expand_grads(Level *l, uint32_t first)
   vec_free(&x);
 }
 
+static void find_same(const Fn *f, uint32_t *same)
+{
+  Index last = {0};
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!is_derivative(i)) continue;
+    const uint32_t *before = index_find(&last, ir_arg(f, i, 0).id);
+    if (before) same[*before] = id;
+    index_put(&last, ir_arg(f, i, 0).id, id);
+  }
+  index_free(&last);
+}
+
 /* ---- levels ------------------------------------------------------------------------------------------------------ */
 
-/* Operators without operators among their ancestors. Returns whether there are any. */
+/* Operators without operators between their variable and their value. Returns whether there are any. Where steps may be
+ * undone, none may be before the variable either: values there are computed again. */
 static bool find_ready(Level *l)
 {
   const Fn *f = l->f;
-  bool *after = calloc(f->inst.n, sizeof *after), found = false;
+  uint32_t *last = base_zeroed(f->inst.n, sizeof *last);       /* the last operator among the ancestors, itself too; 0: none */
+  const bool steps = step_any(f);
+  bool found = false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
-    for (uint32_t k = 0; k < i->nargs; k++) after[id] = after[id] || after[ir_arg(f, i, k).id];
-    l->ready[id] = is_derivative(i) && !after[id];
+    for (uint32_t k = 0; k < i->nargs; k++) {
+      const uint32_t before = last[ir_arg(f, i, k).id];
+      if (before > last[id]) last[id] = before;
+    }
+    if (!is_derivative(i)) continue;
+    l->ready[id] = steps ? !last[id] : last[ir_arg(f, i, 0).id] < ir_arg(f, i, 1).id;
     found = found || l->ready[id];
-    after[id] = after[id] || is_derivative(i);
+    last[id] = id;
   }
-  free(after);
+  free(last);
   return found;
 }
 
@@ -135,6 +156,10 @@ static void expand_inst(Level *l, uint32_t id)
   }
 }
 
+static const char *named(const Inst *i) {
+  return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
+}
+
 static void copy_inputs(const Fn *f, Build *b, Val *map)
 {
   for (uint32_t k = 0; k < f->in.n; k++) {
@@ -154,16 +179,24 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
   l.ready = calloc(n, sizeof *l.ready);
   l.store = calloc(n, sizeof *l.store);
   l.done = calloc(n, sizeof *l.done);
+  l.same = base_zeroed(n, sizeof *l.same);
   Fn *g = NULL;
   *found = find_ready(&l);
   if (*found) {
     g = ir_fn_create(f->name, f->f64);
     ir_build_init(&l.b, g);
+    l.b.stepless = !step_any(f);
+    find_same(f, l.same);
     check_level(f, l.ready);
     find_stores(&l);
     copy_inputs(f, &l.b, l.map);
-    for (uint32_t id = 1; id < n && !l.failed; id++)
-      if (f->inst.at[id].op != OP_in) expand_inst(&l, id);
+    const uint64_t before = ir_written();
+    for (uint32_t id = 1; id < n && !l.failed; id++) {
+      if (f->inst.at[id].op == OP_in) continue;
+      if (l.ready[id]) pass_at(named(&f->inst.at[id]), f->name, f->inst.at[id].at);
+      expand_inst(&l, id);
+      if (l.ready[id] && !l.failed) l.failed = pass_too_large(before, 0, named(&f->inst.at[id]), f->inst.at[id].at, diag);
+    }
     for (uint32_t k = 0; k < f->out.n && !l.failed; k++) ir_output(&l.b, l.map[f->out.at[k].id], f->outname.at[k]);
     ir_build_finish(&l.b);
     if (l.failed) {
@@ -175,6 +208,7 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
   free(l.ready);
   free(l.store);
   free(l.done);
+  free(l.same);
   return g;
 }
 

@@ -39,7 +39,7 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
 
 /* Which values depend differentiably on the marked ones. */
 typedef struct Active {
-  uint32_t n;
+  uint32_t n, from;          /* nothing before `from` is marked, once they are spread; not 0 */
   bool *on;                  /* by id */
   bool **result;             /* by id of a MULTI instruction: which of its results */
 } Active;

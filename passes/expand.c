@@ -146,15 +146,43 @@ bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
 
 /* ---- the walk ---- */
 
-static Fn *expand_sub(Fn *parent, const Fn *f, bool reversible);
-static Fn *expand_alone(const Fn *f, bool reversible);
+/* What the walks through a function and its bodies share. */
+typedef struct Walk {
+  bool reversible;           /* asked for; rates themselves are not */
+  uint64_t before;           /* ir_written() at the begin */
+  Diag *diag;
+  bool failed;               /* too large, which was said */
+} Walk;
 
-static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map, bool reversible) {
+static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f);
+static Fn *expand_alone(Walk *w, const Fn *f);
+
+static Fn *expand_rates_of(Walk *w, const Fn *body) {
+  const bool reversible = w->reversible;
+  w->reversible = false;
+  Fn *rates = expand_alone(w, body);
+  w->reversible = reversible;
+  return rates;
+}
+
+static uint64_t size_of(const Fn *f) {
+  uint64_t n = f->inst.n;
+  for (uint32_t k = 0; k < f->sub.n; k++) n += size_of(f->sub.at[k]);
+  return n;
+}
+
+/* Each of a few stages writes out the rates. */
+static bool affords(Walk *w, const Fn *rates, Span at) {
+  enum { FEW = 4 };
+  return !(w->failed = w->failed || pass_too_large(w->before, FEW * size_of(rates), "the trajectory", at, w->diag));
+}
+
+static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
   integrate_attr attr = ir_integrate_attr(f, i);
   uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
   Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
-  t.rates = expand_alone(ir_body(f, i), false);
-  t.reversible = reversible && method_symmetric(t.method);
+  t.rates = expand_rates_of(w, ir_body(f, i));
+  t.reversible = w->reversible && method_symmetric(t.method);
   t.timed = expand_follows(t.rates, 0, n, n);
   t.drift_timed = expand_follows(t.rates, 0, 1, n);
   t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
@@ -168,27 +196,28 @@ static Val *integrate(Build *b, const Fn *f, const Inst *i, const Val *map, bool
   for (uint32_t v = 0; v < t.ninv; v++) s.inv[v] = map[ir_arg(f, i, n + 1 + v).id];
   if (t.timed) s.k = ir_const(b, 0);
   Val start[2];
-  if (steps >= every) loop(&t, &s, steps / every, every, PIECE_WHOLE, result);
+  const bool moves = steps >= every && affords(w, t.rates, i->at);
+  if (moves) loop(&t, &s, steps / every, every, PIECE_WHOLE, result);
   for (uint32_t v = 0; v < n; v++) {
     start[0] = ir_expand(b, y[v], 0, 1);
     start[1] = result[v];
-    result[v] = steps >= every ? ir_concat(b, start, 2, 0) : start[0];
+    result[v] = moves ? ir_concat(b, start, 2, 0) : w->failed ? ir_expand(b, y[v], 0, steps/every + 1) : start[0];
   }
   ir_fn_destroy(t.rates);
   return result;
 }
 
-static Val copy_with_body(Build *b, const Fn *f, const Inst *i, const Val *map, bool reversible) {
+static Val copy_with_body(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
   Val v =
-      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(b->f, ir_body(f, i), reversible));
+      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
   free(args);
   return v;
 }
 
 /* f has its inputs mapped. */
-static void expand_body(Build *b, const Fn *f, Val *map, bool reversible) {
+static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
   Val **results = base_realloc(NULL, sizeof *results * f->inst.n);
   memset(results, 0, sizeof *results * f->inst.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -196,11 +225,11 @@ static void expand_body(Build *b, const Fn *f, Val *map, bool reversible) {
     b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
     if (i->op == OP_in) continue;
     if (i->op == OP_integrate)
-      results[id] = integrate(b, f, i, map, reversible);
+      results[id] = integrate(w, b, f, i, map);
     else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
       map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
     else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
-      map[id] = copy_with_body(b, f, i, map, reversible);
+      map[id] = copy_with_body(w, b, f, i, map);
     else
       map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
@@ -209,7 +238,7 @@ static void expand_body(Build *b, const Fn *f, Val *map, bool reversible) {
   free(results);
 }
 
-static void expand_into(Fn *out, const Fn *f, bool reversible) {
+static void expand_into(Walk *w, Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
   Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
@@ -221,28 +250,32 @@ static void expand_into(Fn *out, const Fn *f, bool reversible) {
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
-  expand_body(&b, f, map, reversible);
+  expand_body(w, &b, f, map);
   free(map);
   free(input);
   ir_build_finish(&b);
 }
 
-static Fn *expand_sub(Fn *parent, const Fn *f, bool reversible) {
+static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f) {
   Fn *out = ir_sub_create(parent, f->name);
-  expand_into(out, f, reversible);
+  expand_into(w, out, f);
   return out;
 }
 
-static Fn *expand_alone(const Fn *f, bool reversible) {
+static Fn *expand_alone(Walk *w, const Fn *f) {
   Fn *out = ir_fn_create(f->name, f->f64);
-  expand_into(out, f, reversible);
+  expand_into(w, out, f);
   return out;
 }
 
 Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
-  (void)diag;
   double start = pass_now();
-  return pass_done("expand", start, expand_alone(f, reversible));
+  pass_at("trajectories of", f->name, (Span){0});
+  Walk w = {.reversible = reversible, .before = ir_written(), .diag = diag};
+  Fn *out = expand_alone(&w, f);
+  if (!w.failed) return pass_done("expand", start, out);
+  ir_fn_destroy(out);
+  return NULL;
 }
 
 Fn *pass_expand(const Fn *f, Diag *diag) { return pass_expand_as(f, false, diag); }

@@ -67,6 +67,8 @@ Val jvp_literal(Build *b, Type t, const double *v)
   return exact && type_count(t) ? ir_splat(b, v[0], t) : ir_table(b, t, v);
 }
 
+enum { MOST_COMPUTED = 1 << 24 };         /* operations on numbers that this may take */
+
 /* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
 static Val computed(Build *b, Val v)
 {
@@ -79,24 +81,20 @@ static Val computed(Build *b, Val v)
   }
   if (!all || !tables || i.op == OP_batch_mean) return v;
   Fn *f = ir_fn_create("literal", b->f->f64);
-  Val *map = calloc(b->f->inst.n, sizeof *map);
+  Val *arg = base_realloc(NULL, i.nargs * sizeof *arg);
   Tensor out;
   Build bf;
   char err[64];
-  if (!map) base_fault("out of memory");
   ir_build_init(&bf, f);
   bf.fold = false;
-  for (uint32_t k = 0; k < i.nargs; k++) {
-    Val a = ir_arg(b->f, &i, k);
-    map[a.id] = ir_copy_inst(&bf, b->f, a, map);
-  }
-  ir_output(&bf, ir_copy_inst(&bf, b->f, v, map), NULL);
+  for (uint32_t k = 0; k < i.nargs; k++) arg[k] = ir_copy_inst(&bf, b->f, ir_arg(b->f, &i, k), NULL);
+  ir_output(&bf, ir_emit_as(&bf, (Op)i.op, arg, i.nargs, b->f->attr.at + i.attr, i.nattr, NULL, i.type), NULL);
   ir_build_finish(&bf);
-  if (ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
+  free(arg);
+  if (ir_eval_cost(f) <= MOST_COMPUTED && ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
     if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
   }
-  free(map);
   ir_fn_destroy(f);
   return v;
 }
@@ -374,7 +372,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   }
   active_spread(&s.act, r->src);
   mark_needed(&s.act, r->src, e, ne);
-  for (uint32_t id = 1; id < r->n && !r->failed; id++) {
+  for (uint32_t id = s.act.from; id < r->n && !r->failed; id++) {
     if (!s.act.on[id] || is_x[id]) continue;
     Inst i = r->src->inst.at[id];
     region_stamp(r, &i, ROLE_TANGENT);
@@ -383,7 +381,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
     if (r->chained) s.tan[id] = computed(r->b, s.tan[id]);
   }
   for (uint32_t k = 0; k < ne; k++) out[k] = jvp_tangent(&s, e[k]);
-  for (uint32_t id = 0; id < r->n; id++) free(s.multi[id]);
+  for (uint32_t id = s.act.from; id < r->n; id++) free(s.multi[id]);
   free(s.multi);
   free(s.tan);
   free(s.base);

@@ -158,6 +158,20 @@ void pass_times_print(FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
   for (uint32_t k = 0; k < ntimed; k++)
     fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  fprintf(out, "operations written: %llu\n", (unsigned long long)ir_written());
+}
+
+void pass_at(const char *what, const char *name, Span at) {
+  if (pass_options.at) pass_options.at(what, name, at);
+}
+
+bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag) {
+  if (ir_written() - before + more <= PASS_MOST) return false;
+  if (!diag) return true;
+  DiagMsg *m = diag_error(diag, at, "%s here makes a function of more than %d operations", what, (int)PASS_MOST);
+  diag_help(m, "each order of derivatives, and each stage of a method, writes out what it is taken of again: take fewer of one "
+               "another, or of less");
+  return true;
 }
 
 static bool verify_wanted(void) {

@@ -9,6 +9,14 @@
  * a fault of the compiler. NULL is passed through. */
 Fn *pass_done(const char *name, double start, Fn *out);
 
+/* To who waits: what is being done, of which function (or NULL), where. */
+void pass_at(const char *what, const char *name, Span at);
+
+/* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
+enum { PASS_MOST = 1000000 };
+/* Whether what was written since ir_written() was `before`, or will be, is more, which is said of what stands at `at`. */
+bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag);
+
 /* derive.c: pass_derive with every `batch_mean` left where it is. */
 Fn *derive_keeping(const Fn *f, Diag *diag);
 

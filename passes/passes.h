@@ -132,6 +132,7 @@ typedef struct PassOptions {
   bool verify_each, time;
   FILE *out;
   const Source *src;
+  void (*at)(const char *what, const char *name, Span at);       /* hears what is at hand; NULL: nobody */
 } PassOptions;
 extern PassOptions pass_options;
 typedef VEC(Fn *) FnList;

@@ -189,7 +189,7 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
 void active_init(Active *a, const Fn *f, uint32_t n)
 {
   (void)f;
-  a->n = n;
+  a->n = n, a->from = 1;
   a->on = calloc(n, sizeof *a->on);
   a->result = calloc(n, sizeof *a->result);
   if (!a->on || !a->result) base_fault("out of memory");
@@ -197,7 +197,7 @@ void active_init(Active *a, const Fn *f, uint32_t n)
 
 void active_finish(Active *a)
 {
-  for (uint32_t k = 0; k < a->n; k++) free(a->result[k]);
+  for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
   free(a->result);
   free(a->on);
 }
@@ -289,7 +289,9 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
 
 void active_spread(Active *a, const Fn *f)
 {
-  for (uint32_t id = 1; id < a->n; id++)
+  const bool *first = memchr(a->on + 1, true, a->n - 1);
+  a->from = first ? (uint32_t)(first - a->on) : a->n;
+  for (uint32_t id = a->from; id < a->n; id++)
     if (!a->on[id]) a->on[id] = depends(a, f, id);
 }
 
@@ -303,7 +305,7 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
     if (x[k].id <= e.id) a.on[x[k].id] = any = true;
   if (any) active_spread(&a, f);
   need[e.id] = any;
-  for (uint32_t id = e.id; id > 0; id--) {
+  for (uint32_t id = e.id; id >= a.from; id--) {
     if (!need[id] || !a.on[id]) continue;
     mark[id] = true;
     for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;

@@ -230,6 +230,7 @@ static Fn *simplify(const Fn *f, bool powers)
 static Fn *simplified(const Fn *f, bool powers)
 {
   double start = pass_now();
+  pass_at("simplifying", f->name, (Span){0});
   Fn *out = pass_done("simplify", start, simplify(f, powers));
   check_same("simplify", f, out);
   return out;

@@ -344,6 +344,7 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
 
 bool pass_split(const Fn *f, Split *out, Diag *diag) {
   double start = pass_now();
+  pass_at("splitting", f->name, (Span){0});
   Span at;
   *out = (Split){0};
   if (!split(f, out, &at) && !split_again(f, out, diag)) return false;

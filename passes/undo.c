@@ -149,7 +149,7 @@ static void spread(Region *r)
 void undo_open(Region *r)
 {
   Undo *u = NULL;
-  if (r->b->f != r->src || !step_any(r->src)) return;
+  if (r->b->f != r->src || r->b->stepless || !step_any(r->src)) return;
   for (uint32_t id = 1; id < r->n; id++) {
     if (!unit_at(r, id)) continue;
     if (!u) {

@@ -14,40 +14,36 @@ bool split_has_lanes(const Fn *f) {
 }
 
 void split_summed(const Fn *body, bool *out) {
-  bool *sum = base_realloc(NULL, body->inst.n);
-  memset(sum, 0, body->inst.n);
+  bool *sum = base_zeroed(body->inst.n, sizeof *sum), **from = base_zeroed(body->inst.n, sizeof *from);
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     sum[id] = ir_sums_batch(body, i);
     if (i->op == OP_proj) {
-      const Inst *multi = ir_inst(body, ir_arg(body, i, 0));
-      if (multi->op != OP_scan) continue;
-      const Fn *inner = ir_body(body, multi);
-      bool *from = base_realloc(NULL, inner->out.n + 1);
-      split_summed(inner, from);
-      sum[id] = from[ir_number(body, i)];
-      free(from);
+      const bool *results = from[ir_arg(body, i, 0).id];
+      if (!results) continue;
+      sum[id] = results[ir_number(body, i)];
+    }
+    if (i->op == OP_scan) {              /* once, however many of its results are read */
+      from[id] = base_zeroed(ir_body(body, i)->out.n, sizeof **from);
+      split_summed(ir_body(body, i), from[id]);
     }
     for (uint32_t k = 0; k < i->nargs && i->type.dt != DT_MULTI; k++) sum[id] |= sum[ir_arg(body, i, k).id];
   }
   for (uint32_t k = 0; k < body->out.n; k++) out[k] = sum[body->out.at[k].id];
+  for (uint32_t id = 1; id < body->inst.n; id++) free(from[id]);
+  free(from);
   free(sum);
 }
 
-/* Result `index` is shared and no sum. */
-static bool plain_result(const Fn *body, uint32_t index) {
-  bool *sum = base_realloc(NULL, body->out.n + 1);
-  split_summed(body, sum);
-  bool plain = !sum[index] && !ir_type(body, body->out.at[index]).lane;
-  free(sum);
-  return plain;
-}
-
-/* Both kinds of results are there. */
-static bool mixed(const Fn *body) {
-  uint32_t plain = 0;
-  for (uint32_t k = 0; k < body->out.n; k++) plain += plain_result(body, k);
-  return plain && plain < body->out.n;
+/* By result: it is shared and no sum. NULL unless both kinds of results are there. */
+static bool *plain_results(const Fn *body) {
+  bool *plain = base_zeroed(body->out.n, sizeof *plain);
+  uint32_t n = 0;
+  split_summed(body, plain);
+  for (uint32_t k = 0; k < body->out.n; k++) n += plain[k] = !plain[k] && !ir_type(body, body->out.at[k]).lane;
+  if (n && n < body->out.n) return plain;
+  free(plain);
+  return NULL;
 }
 
 static void unmix_into(Fn *out, const Fn *f);
@@ -70,6 +66,7 @@ static void unmix_into(Fn *out, const Fn *f) {
   Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
       *second = base_realloc(NULL, sizeof *second * f->inst.n);
   Val *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
+  bool **plain = base_zeroed(f->inst.n, sizeof *plain);        /* of loops that there are two of */
   memset(second, 0, sizeof *second * f->inst.n);
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
@@ -84,8 +81,9 @@ static void unmix_into(Fn *out, const Fn *f) {
       map[id] = input[ir_number(f, i)];
     } else if (i->op == OP_scan && split_has_lanes(body)) {
       map[id] = emit_loop(&b, f, i, map);
-      if (mixed(body)) second[id] = emit_loop(&b, f, i, map);
-    } else if (from.id && plain_result(ir_body(f, ir_inst(f, ir_arg(f, i, 0))), ir_number(f, i))) {
+      plain[id] = plain_results(body);
+      if (plain[id]) second[id] = emit_loop(&b, f, i, map);
+    } else if (from.id && plain[ir_arg(f, i, 0).id][ir_number(f, i)]) {
       map[id] = ir_proj(&b, from, ir_number(f, i));
     } else {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
@@ -94,6 +92,8 @@ static void unmix_into(Fn *out, const Fn *f) {
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
   free(map);
   free(second);
+  for (uint32_t id = 1; id < f->inst.n; id++) free(plain[id]);
+  free(plain);
   free(input);
   ir_build_finish(&b);
 }

@@ -18,9 +18,9 @@ typedef struct Acc { VEC(Val) val; VEC(Piece) piece; } Acc;
 struct Vjp {
   Region *r;
   VjpMode mode;
-  bool *sum;                 /* by id: vjp_sums */
+  bool *sum;                 /* by id, in bodies: vjp_sums */
   Active act;                /* depends on x and reaches a seed */
-  Acc (*acc)[2];
+  Acc (*acc)[2];             /* from act.from on */
   Cot **multi;               /* by id of a MULTI instruction */
   Part part;                 /* the part that the current rule propagates */
   bool per_sample;           /* the current instruction is per sample */
@@ -29,7 +29,9 @@ struct Vjp {
 Region *vjp_region(Vjp *s) { return s->r; }
 VjpMode vjp_mode(const Vjp *s) { return s->mode; }
 bool vjp_active(const Vjp *s, Val v) { return s->act.on[v.id]; }
-bool vjp_sums(const Vjp *s, Val v) { return s->sum[v.id]; }
+static bool sums_plainly(const Vjp *s, const Inst *i) { return s->mode != VJP_SAMPLE && (i->type.dt == DT_MULTI || !i->type.lane); }
+bool vjp_sums(const Vjp *s, Val v) { return s->mode == VJP_BODY ? s->sum[v.id] : sums_plainly(s, ir_inst(s->r->src, v)); }
+static Acc *acc_of(Vjp *s, uint32_t id) { return s->acc[id - s->act.from]; }
 Cot *vjp_results(Vjp *s, Val multi) { return s->multi[multi.id]; }
 
 /* ---- accumulating ----------------------------------------------------------------------------------- */
@@ -43,9 +45,9 @@ Val vjp_each(Vjp *s, Val c)
 static Acc *place(Vjp *s, Val operand, Val *c)
 {
   bool lane = ir_type(s->r->src, operand).lane;
-  if (s->mode == VJP_SAMPLE || lane) return &s->acc[operand.id][EACH];
+  if (s->mode == VJP_SAMPLE || lane) return &acc_of(s, operand.id)[EACH];
   *c = vjp_each(s, *c);
-  return &s->acc[operand.id][ir_type(s->r->b->f, *c).lane ? EACH : WHOLE];
+  return &acc_of(s, operand.id)[ir_type(s->r->b->f, *c).lane ? EACH : WHOLE];
 }
 
 /* Where values are computed again from the end, a cotangent that comes in many parts (of weights that
@@ -69,7 +71,7 @@ void vjp_push(Vjp *s, Val operand, Val c)
 
 void vjp_push_whole(Vjp *s, Val operand, Val c)
 {
-  if (s->act.on[operand.id]) add_to(s, &s->acc[operand.id][WHOLE], c);
+  if (s->act.on[operand.id]) add_to(s, &acc_of(s, operand.id)[WHOLE], c);
 }
 
 void vjp_push_part(Vjp *s, Val operand, Part part, Val c)
@@ -109,7 +111,7 @@ void vjp_push_product(Vjp *s, Val operand, Val p, Val c)
     return;
   }
   c = vjp_each(s, c);
-  if (s->sum[operand.id] && tp.lane && ir_type(b->f, c).lane)
+  if (vjp_sums(s, operand) && tp.lane && ir_type(b->f, c).lane)
     vjp_push_whole(s, operand, contract(b, p, c, true));
   else
     vjp_push(s, operand, contract(b, p, c, false));
@@ -190,11 +192,11 @@ static Cot settle(Vjp *s, Val v)
   Build *b = s->r->b;
   Type t = ir_type(s->r->src, v);
   Cot c;
-  for (int p = 0; p < 2; p++) c.part[p] = settle_part(b, t, &s->acc[v.id][p]);
+  for (int p = 0; p < 2; p++) c.part[p] = settle_part(b, t, &acc_of(s, v.id)[p]);
   if (s->mode == VJP_SAMPLE || t.lane) {
     c.part[EACH] = plus(b, c.part[EACH], c.part[WHOLE]);
     c.part[WHOLE] = VAL_NONE;
-  } else if (s->sum[v.id] && c.part[EACH].id) {
+  } else if (vjp_sums(s, v) && c.part[EACH].id) {
     c.part[WHOLE] = plus(b, ir_batch_sum(b, c.part[EACH]), c.part[WHOLE]);
     c.part[EACH] = VAL_NONE;
   }
@@ -250,12 +252,14 @@ static bool passes_sums(const Inst *i)
 static void mark_sums(Vjp *s, const bool *sum_input)
 {
   const Fn *f = s->r->src;
-  for (uint32_t id = 1; id < s->r->n && s->mode != VJP_SAMPLE; id++) {
+  if (s->mode != VJP_BODY) return;
+  s->sum = base_zeroed(s->r->n, sizeof *s->sum);
+  for (uint32_t id = 1; id < s->r->n; id++) {
     const Inst *i = &f->inst.at[id];
-    bool sum = i->type.dt == DT_MULTI || !i->type.lane;
-    if (s->mode == VJP_BODY && i->op == OP_in) sum = sum && sum_input[ir_number(f, i)];
-    if (s->mode == VJP_BODY) sum = sum && passes_sums(i);
-    for (uint32_t k = 0; s->mode == VJP_BODY && sum && k < i->nargs; k++) sum = s->sum[ir_arg(f, i, k).id];
+    bool sum = sums_plainly(s, i);
+    if (i->op == OP_in) sum = sum && sum_input[ir_number(f, i)];
+    sum = sum && passes_sums(i);
+    for (uint32_t k = 0; sum && k < i->nargs; k++) sum = s->sum[ir_arg(f, i, k).id];
     s->sum[id] = sum;
   }
 }
@@ -266,12 +270,12 @@ static void mark_needed(Vjp *s, const Seed *seed, uint32_t nseed)
   const Fn *f = s->r->src;
   bool *need = calloc(s->r->n, sizeof *need);
   for (uint32_t k = 0; k < nseed; k++) need[seed[k].v.id] = true;
-  for (uint32_t id = s->r->n; id-- > 1;) {
+  for (uint32_t id = s->r->n; id-- > s->act.from;) {
     const Inst *i = &f->inst.at[id];
     need[id] = need[id] && s->act.on[id];
     for (uint32_t k = 0; need[id] && k < i->nargs; k++) need[ir_arg(f, i, k).id] = true;
   }
-  for (uint32_t id = 0; id < s->r->n; id++) s->act.on[id] = s->act.on[id] && need[id];
+  for (uint32_t id = s->act.from; id < s->r->n; id++) s->act.on[id] = s->act.on[id] && need[id];
   free(need);
 }
 
@@ -293,17 +297,17 @@ static void visit(Vjp *s, uint32_t id)
   }
   /* kept for those who asked for it */
   for (int p = 0; p < 2; p++) {
-    s->acc[id][p].val.n = 0;
-    if (c.part[p].id) *vec_push(&s->acc[id][p].val) = c.part[p];
+    acc_of(s, id)[p].val.n = 0;
+    if (c.part[p].id) *vec_push(&acc_of(s, id)[p].val) = c.part[p];
   }
 }
 
 static void finish(Vjp *s)
 {
-  for (uint32_t id = 0; id < s->r->n; id++) {
+  for (uint32_t id = s->act.from; id < s->r->n; id++) {
     for (int p = 0; p < 2; p++) {
-      vec_free(&s->acc[id][p].val);
-      vec_free(&s->acc[id][p].piece);
+      vec_free(&acc_of(s, id)[p].val);
+      vec_free(&acc_of(s, id)[p].piece);
     }
     free(s->multi[id]);
   }
@@ -320,24 +324,22 @@ bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed,
   Role role = r->b->role;
   Op of = r->b->of;
   Span at = r->b->at;
-  s.sum = calloc(r->n, sizeof *s.sum);
-  s.acc = calloc(r->n, sizeof *s.acc);
-  s.multi = calloc(r->n, sizeof *s.multi);
-  if (!s.sum || !s.acc || !s.multi) base_fault("out of memory");
+  s.multi = base_zeroed(r->n, sizeof *s.multi);
   active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) s.act.on[x[k].id] = true;
   active_spread(&s.act, r->src);
+  s.acc = base_zeroed(r->n - s.act.from, sizeof *s.acc);
   mark_needed(&s, seed, nseed);
   mark_sums(&s, sum_input);
   for (uint32_t k = 0; k < nseed; k++)
     for (int p = 0; p < 2; p++)
       if (seed[k].cot.part[p].id && s.act.on[seed[k].v.id])
-        *vec_push(&s.acc[seed[k].v.id][p].val) = seed[k].cot.part[p];
-  for (uint32_t id = r->n; id-- > 1 && !r->failed;)
+        *vec_push(&acc_of(&s, seed[k].v.id)[p].val) = seed[k].cot.part[p];
+  for (uint32_t id = r->n; id-- > s.act.from && !r->failed;)
     if (s.act.on[id]) visit(&s, id);
   for (uint32_t k = 0; k < nx; k++)
     for (int p = 0; p < 2; p++) {
-      Acc *a = &s.acc[x[k].id][p];
+      Acc *a = &acc_of(&s, x[k].id)[p];
       out[k].part[p] = s.act.on[x[k].id] && a->val.n ? a->val.at[0] : VAL_NONE;
     }
   finish(&s);

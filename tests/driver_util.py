@@ -83,7 +83,7 @@ def model(name="m.hnn", precision="f32", limit="1e9", old="", new=""):
 
 
 def environment(**more):
-    env = dict(os.environ, HNNC_CACHE_DIR=CACHE)
+    env = dict(os.environ, HNNC_CACHE_DIR=CACHE, HNNC_PATIENCE="100000")      # what takes long depends on the machine
     env.pop("NO_COLOR", None)
     env.update(more)
     return env
@@ -97,9 +97,9 @@ class Result:
         return "exit code %d\n%s%s" % (self.code, self.out, self.err)
 
 
-def hnnc(*args, code=0, says=(), env=None, **more):
+def hnnc(*args, code=0, says=(), env=None, timeout_=120, **more):
     p = subprocess.run([HNNC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, errors="replace",
-                       timeout=120, env=env or environment(), **more)
+                       timeout=timeout_, env=env or environment(), **more)
     r = Result(p)
     check(code is None or r.code == code, "hnnc %s: expected exit code %s" % (" ".join(args), code), r)
     check("internal error" not in r.err and "Sanitizer" not in r.err and "runtime error" not in r.err, "a fault", r)

@@ -8,6 +8,7 @@ folder=$1
 tool=$(realpath "$2") || exit 2
 shift 2
 cd "$folder" || exit 2
+export HNNC_PATIENCE=100000      # what takes long depends on the machine
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 failed=0

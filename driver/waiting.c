@@ -1,0 +1,88 @@
+/* Whoever waits for the compiler for more than a second is told what it is at: a thread looks at the clock, and says what
+ * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on. */
+#include "driver/driver.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t ended;
+  bool running, over;
+  Source *const *src;        /* a kept model comes with one of its own */
+  const char *command;
+  const uint64_t *written;
+  double begun, patience;
+  char what[320];            /* "" where nobody is to wait for the compiler */
+} w = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* $HNNC_PATIENCE, in seconds. */
+static double patience(void) {
+  const char *text = getenv("HNNC_PATIENCE");
+  char *end;
+  double seconds = text ? strtod(text, &end) : 1;
+  return text && (end == text || *end || !(seconds > 0)) ? 1 : seconds < 1e6 ? seconds : 1e6;
+}
+
+static void say(void) {
+  const unsigned long long n = __atomic_load_n(w.written, __ATOMIC_RELAXED);
+  if (!*w.what) return;
+  fprintf(stderr, "%s: still at %s after %.0f s", w.command, w.what, pass_now() - w.begun);
+  if (n) fprintf(stderr, "; %llu operations were written so far", n);
+  fprintf(stderr, "\n");
+}
+
+static void *watch(void *unused) {
+  (void)unused;
+  pthread_mutex_lock(&w.lock);
+  for (double wait = w.patience; !w.over; wait *= 4) {
+    const double until = w.begun + wait;
+    struct timespec t = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
+    while (!w.over && pass_now() < until) pthread_cond_timedwait(&w.ended, &w.lock, &t);
+    if (!w.over) say();
+  }
+  pthread_mutex_unlock(&w.lock);
+  return NULL;
+}
+
+void waiting_begin(const char *command, Source *const *src) {
+  pthread_condattr_t clock;
+  if (w.running) return;
+  w.src = src, w.command = command, w.written = ir_written_here(), w.begun = pass_now(), w.patience = patience(), w.over = false;
+  pthread_condattr_init(&clock);
+  pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+  pthread_cond_init(&w.ended, &clock);
+  pthread_condattr_destroy(&clock);
+  w.running = pthread_create(&w.thread, NULL, watch, NULL) == 0;
+}
+
+void waiting_at(const char *what, const char *name, Span at) {
+  char place[256];
+  if (!w.running) return;
+  pthread_mutex_lock(&w.lock);
+  const bool placed = at.file && at.file <= (*w.src)->files.n;
+  snprintf(w.what, sizeof w.what, "%s%s%s%s%s%s%s", what, name ? " `" : "", name ? name : "", name ? "`" : "", placed ? " (" : "",
+           placed ? source_where(*w.src, at, place, sizeof place) : "", placed ? ")" : "");
+  pthread_mutex_unlock(&w.lock);
+}
+
+void waiting_code(const char *symbol) {
+  if (!w.running) return;
+  pthread_mutex_lock(&w.lock);
+  if (*w.what) snprintf(w.what, sizeof w.what, "the code of `%s`", !strncmp(symbol, "hnn_", 4) ? symbol + 4 : symbol);
+  pthread_mutex_unlock(&w.lock);
+}
+
+void waiting_end(void) {
+  if (!w.running) return;
+  pthread_mutex_lock(&w.lock);
+  w.over = true;
+  pthread_cond_signal(&w.ended);
+  pthread_mutex_unlock(&w.lock);
+  pthread_join(w.thread, NULL);
+  pthread_cond_destroy(&w.ended);
+  w.running = false;
+}

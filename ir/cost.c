@@ -1,0 +1,38 @@
+/* How many operations on numbers an evaluation takes, about: what a loop of the evaluator turns. */
+#include "ir/ir.h"
+
+static double elements(Type t) { return t.dt == DT_MULTI ? 0 : (double)type_count(t); }
+
+/* The product of the sizes of all labels. */
+static double dot_cost(const Fn *f, const Inst *i) {
+  const Type a = ir_type(f, ir_arg(f, i, 0)), b = ir_type(f, ir_arg(f, i, 1));
+  const int64_t *label = f->attr.at + i->attr + 3;
+  double n = elements(a);
+  for (int k = 0; k < b.rank; k++) {
+    bool in_a = false;
+    for (int j = 0; j < a.rank; j++) in_a |= label[j] == label[a.rank + k];
+    if (!in_a) n *= b.dim[k];
+  }
+  return n;
+}
+
+static double inst_cost(const Fn *f, const Inst *i) {
+  double n = elements(i->type);
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    const double in = elements(ir_type(f, ir_arg(f, i, k)));
+    if (in > n) n = in;
+  }
+  switch (i->op) {
+  case OP_dot: return dot_cost(f, i);
+  case OP_trisolve: return n * ir_type(f, ir_arg(f, i, 0)).dim[0];
+  case OP_solve: return (n + elements(ir_type(f, ir_arg(f, i, 0)))) * ir_type(f, ir_arg(f, i, 0)).dim[0];
+  case OP_scan: return (double)ir_turns(f, i) * ir_eval_cost(ir_body(f, i));
+  default: return i->sub ? ir_eval_cost(ir_body(f, i)) : n;
+  }
+}
+
+double ir_eval_cost(const Fn *f) {
+  double sum = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) sum += inst_cost(f, &f->inst.at[id]);
+  return sum;
+}
