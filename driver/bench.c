@@ -33,7 +33,7 @@ static double time_steps(Session *s, Trainer *t, int64_t steps) {
   RtStatus status = rt_train(&t->rt, &err);
   double seconds = pass_now() - start;
   if (status == RT_DONE) return seconds;
-  session_fail(s, EXIT_NUMBERS, (Span){0}, "the training step of `%s` failed: %s", t->spec->name, err.text);
+  session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "the training step of `%s` failed: %s", t->spec->name, err.text);
   return -1;
 }
 
@@ -42,7 +42,7 @@ enum { ROUNDS = 15 };
 static int measure(Session *s, Trainer *t, Figures *f) {
   char err[256];
   Cg *cg = cg_create(&s->cg, err, sizeof err);
-  if (!cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  if (!cg) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   double once = time_steps(s, t, 3), seconds[ROUNDS], peak = 0;
   if (once < 0) return EXIT_NUMBERS;
   int64_t steps = (int64_t)(0.06 / (once / 3 + 1e-9)) + 1;
@@ -112,7 +112,7 @@ int command_bench(const Options *o) {
   int code = session_open(&s, o), found = 0;
   for (uint32_t i = 0; !code && !found && i < s.model->naction; i++)
     if (s.model->action[i].kind == DO_TRAIN) found = 1, code = bench_train(&s, s.model->action[i].train, o->json);
-  if (!code && !found) code = session_fail(&s, EXIT_FILE, (Span){0}, "`%s` has no `train` to measure", o->file);
+  if (!code && !found) code = session_fail(&s, EXIT_FILE, CODE_nothing_to_train, (Span){0}, "`%s` has no `train` to measure", o->file);
   session_close(&s);
   return code;
 }

@@ -67,7 +67,7 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
     if (!out_end(&o, ok) && ok) ok = false, snprintf(err, sizeof err, "cannot write %s: %s", path, strerror(errno));
   }
   cg_destroy(cg);
-  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
+  return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err);
 }
 
 static int emit(Session *s, const char *kind, FILE *out) {
@@ -87,7 +87,7 @@ static int emit(Session *s, const char *kind, FILE *out) {
 static int unknown_kind(Session *s, const char *kind) {
   const char *near = diag_nearest(kind, emit_kinds, NKINDS), *all = emit_kinds[0];
   for (int i = 1; i < NKINDS; i++) all = arena_printf(s->model->mem, "%s, %s", all, emit_kinds[i]);
-  return session_fail(s, EXIT_USAGE, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
+  return session_fail(s, EXIT_USAGE, CODE_emit, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
                       near ? near : "", near ? "`?" : "", all);
 }
 
@@ -103,10 +103,10 @@ static int emit_kind(Session *s, const char *kind) {
   if (file) return export_library(s, !strcmp(kind, "so"), !strcmp(kind, "header"));
   OutFile o;
   FILE *out = out_open(&o, object ? NULL : s->opt->out);
-  if (!out) return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+  if (!out) return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   int code = emit(s, kind, out);
   if (!out_end(&o, !code) && !code)
-    code = session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
+    code = session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", s->opt->out, strerror(errno));
   return code;
 }
 
@@ -120,7 +120,7 @@ static int emit_ast(const Options *o) {
   FILE *out = file ? out_open(&to, o->out) : NULL;
   int code = 0;
   if (!file || !out) {
-    diag_error(diag, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
+    diag_add(diag, CODE_file, (Span){0}, "cannot %s `%s`: %s", file ? "write" : "read", file ? o->out : o->file, strerror(errno));
     code = EXIT_IO;
   } else {
     Ast *ast = ast_parse(src, file, names, diag);
@@ -128,7 +128,7 @@ static int emit_ast(const Options *o) {
     ast_destroy(ast);
     code = diag_errors(diag) ? EXIT_FILE : 0;
   }
-  if (out && !out_end(&to, true)) diag_error(diag, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
+  if (out && !out_end(&to, true)) diag_add(diag, CODE_output, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
   diag_render(diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_destroy(diag);
   intern_destroy(names);

@@ -25,11 +25,11 @@ static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
 }
 
 static int no_memory(Session *s, const Data *d) {
-  return session_fail(s, EXIT_IO, d->at, "there is not enough memory for the data set `%s`", d->name);
+  return session_fail(s, EXIT_IO, CODE_memory, d->at, "there is not enough memory for the data set `%s`", d->name);
 }
 
 static int no_samples(Session *s, const Data *d) {
-  return session_fail(s, EXIT_FILE, d->at, "the data set `%s` has no samples", d->name);
+  return session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples", d->name);
 }
 
 /* ---- programs ------------------------------------------------------------------------------------- */
@@ -182,10 +182,10 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
   for (uint32_t k = 0; k < d->nfield; k++) {
     column[k] = find_column(d, t, k);
     if (column[k] < 0 || !fits(d, k, &t->column[column[k]], rows))
-      return session_fail(s, EXIT_IO, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
+      return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
   }
   if (*rows < 0) return no_samples(s, d);
-  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_IO, d->at, "%s", err.text);
+  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
 }
 
 static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int64_t *start, int64_t n) {
@@ -203,7 +203,7 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, const in
   int code = 0;
   if (!start) code = no_memory(s, d);
   else if (n == 0)
-    code = session_fail(s, EXIT_FILE, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
+    code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
   else if (!alloc_set(set, d, n)) code = no_memory(s, d);
   for (uint32_t k = 0; !code && k < d->nfield; k++)
     fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
@@ -215,7 +215,7 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   RtTable t = {0};
   RtError err = {{0}};
   int64_t rows = 0;
-  if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, d->at, "%s", err.text);
+  if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
   int *column = calloc(d->nfield + 1, sizeof *column);
   int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d);
   if (!code) code = fill_from_table(s, d, &t, column, rows, set);
@@ -281,7 +281,7 @@ static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *nativ
       for (int64_t i = 0; i < to->n; i++) {
         const double v = ((double *)set->field[k].v)[e * to->ld + i];
         if (isinf(((float *)to->v)[e * to->ld + i]) && isfinite(v))
-          return session_fail(s, EXIT_NUMBERS, d->at, "`%s` of the data set `%s` is %g in sample %" PRId64
+          return session_fail(s, EXIT_NUMBERS, CODE_not_finite, d->at, "`%s` of the data set `%s` is %g in sample %" PRId64
                               ", which f32 does not hold; write `precision f64`, or use other units", to->name, d->name, v, i);
       }
   }

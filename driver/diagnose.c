@@ -121,7 +121,7 @@ static int run_checks(Check *c, const char *what, const Fn *named, const bool *w
   for (uint32_t k = 0; k < f->in.n; k++) free(c->in[k].v);
   free(grad);
   free(c->in);
-  return ok ? 0 : session_fail(c->s, EXIT_FAULT, (Span){0}, "the reference evaluator: %s", err);
+  return ok ? 0 : session_fail(c->s, EXIT_FAULT, CODE_internal, (Span){0}, "the reference evaluator: %s", err);
 }
 
 /* From f (-> a scalar, per sample or shared) the function of its gradients by the wanted inputs. */

@@ -74,7 +74,7 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
     if (d->in.at[k].kind != IN_FIELD) free(in[k].v);
   free(in);
   ir_fn_destroy(d);
-  return ok ? 0 : session_fail(s, EXIT_FAULT, (Span){0}, "the reference evaluator: %s", err);
+  return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "the reference evaluator: %s", err);
 }
 
 static int round_trip(Session *s, const Fn *flow, const Fn *inverse, const Tensor *x, double *worst) {

@@ -19,12 +19,13 @@ enum Exit { EXIT_FILE = 1, EXIT_USAGE = 2, EXIT_NUMBERS = 3, EXIT_IO = 4, EXIT_F
 /* ---- options.c --------------------------------------------------------------------------------- */
 
 typedef struct Options {
-  const char *command, *file;              /* FILE or DIR */
+  const char *command, *file;              /* FILE, DIR or a code */
   VEC(const char *) override_;             /* name=value */
   const char *out;                         /* --out DIR, -o OUT */
   const char *emit;                        /* --emit=KIND[,KIND] */
   const char *print_after, *cpu, *passes;
   bool time_passes, verify_each, no_cache, json, quiet, baseline;
+  bool werror, no_warn[DIAG_CODES];        /* warnings: an error after all; not said */
   int threads;                             /* 0: all cores */
   int64_t batch;                           /* bench; 0: as the file says */
   uint64_t seed;
@@ -57,6 +58,7 @@ typedef struct Session {
   VEC(Cg *) code;                          /* everything compiled so far */
   VEC(KeptTable) table;                    /* that the frontend looked into */
   double started;                          /* pass_now() when the process started */
+  int errors, warnings;                    /* messages that were printed */
   double compiling, making_data;           /* seconds so far that the command waited for either */
 } Session;
 
@@ -68,8 +70,8 @@ int session_open(Session *s, const Options *o);
 int session_open_text(Session *s, const Options *o, const char *text, size_t len);
 void session_close(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
-int session_fail(Session *s, int code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Prints what is in s->diag and empties it. */
+int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Prints what is in s->diag, less the warnings that are switched off, and empties it. */
 void session_render(Session *s);
 /* The seed that the program uses for a seed of the file: itself unless --seed is given. */
 uint64_t session_seed(const Session *s, uint64_t seed);
@@ -172,6 +174,7 @@ bool data_hash_file(struct XXH3_state_s *state, const char *path);     /* false:
 /* ---- commands -------------------------------------------------------------------------------------- */
 
 int command_check(const Options *o);
+int command_explain(const Options *o);
 int command_compile(const Options *o);
 int command_run(const Options *o);
 int command_resume(const Options *o);

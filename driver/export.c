@@ -74,13 +74,13 @@ static int write_objects(Session *s, const Glue *g, const char *dir) {
     ok = cg_write_objects(cg, dir, err, sizeof err);
   }
   cg_destroy(cg);
-  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err);
+  return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err);
 }
 
 static void print_exports(FILE *out, const Glue *g) { fprintf(out, "{ global: %s_*; local: *; };\n", g->name); }
 
 static int cannot_write(Session *s, const char *path) {
-  return session_fail(s, EXIT_IO, (Span){0}, "cannot write `%s`: %s", path, strerror(errno));
+  return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "cannot write `%s`: %s", path, strerror(errno));
 }
 
 /* Everything the linker needs, in `dir`. */
@@ -124,9 +124,9 @@ static int link_library(Session *s, const Glue *g, const char *dir) {
   int code = run_in(dir, argv);
   waiting_at("", NULL, (Span){0});
   if (code == 127)
-    return session_fail(s, EXIT_IO, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
+    return session_fail(s, EXIT_IO, CODE_library, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
                         "gcc, set CC, or take --emit=obj", argv[0]);
-  return code ? session_fail(s, EXIT_FAULT, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
+  return code ? session_fail(s, EXIT_FAULT, CODE_library, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
 }
 
 static void remove_dir(const char *dir) {
@@ -177,6 +177,7 @@ static int make_header(Session *s, const Glue *g, const char *out) {
 static char *base_path(Session *s) {
   Arena *m = s->model->mem;
   const char *path = s->opt->out ? s->opt->out : s->model->path;
+  if (!strcmp(path, SOURCE_STDIN)) path = s->model->name;
   size_t n = strlen(path);
   struct stat st;
   if (s->opt->out && ((n && path[n - 1] == '/') || (!stat(path, &st) && S_ISDIR(st.st_mode))))

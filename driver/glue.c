@@ -39,11 +39,19 @@ static bool taken(const Glue *g, const char *wrapper) {
   return false;
 }
 
-/* `f`, or `f_2`, `f_3`, ... where that name is another's already. */
+/* Whether a function of the file is called so without being transliterated: it keeps its name wherever it stands. */
+static bool plain_name_of_another(const Glue *g, const char *name, const char *out) {
+  const Model *m = g->s->model;
+  for (uint32_t i = 0; strcmp(name, out) && i < m->nexport; i++)
+    if (!strcmp(m->export_[i].name, out)) return true;
+  return false;
+}
+
+/* `f`, or `f_2`, `f_3`, ... where that name is another's. */
 static const char *wrapper_name(const Glue *g, const char *name) {
   Arena *mem = g->s->model->mem;
   const char *first = cname_ascii(mem, name), *out = first;
-  for (int k = 2; taken(g, out); k++) out = arena_printf(mem, "%s_%d", first, k);
+  for (int k = 2; taken(g, out) || plain_name_of_another(g, name, out); k++) out = arena_printf(mem, "%s_%d", first, k);
   return out;
 }
 
@@ -64,8 +72,8 @@ static void name_arguments(Arena *mem, GlueFn *f) {
     const char *first = cname_ascii(mem, f->whole->in.at[f->user[k]].name);
     if (argument_kept(first)) first = arena_printf(mem, "%s_", first);
     f->arg[k] = first;
-    for (int other = 0, count = 2; other < k;)
-      if (strcmp(f->arg[other], f->arg[k])) other++;
+    for (int other = 0, count = 2; other < f->nuser;)
+      if (other == k || strcmp(other < k ? f->arg[other] : f->whole->in.at[f->user[other]].name, f->arg[k])) other++;
       else f->arg[k] = arena_printf(mem, "%s_%d", first, count++), other = 0;
   }
 }

@@ -185,7 +185,7 @@ static Model *read_model(Session *s, const Pack *key, Source *src, Diag *diag) {
 }
 
 Model *kept_model(Session *s, const char *text, size_t len) {
-  if (!wanted(s)) return NULL;
+  if (!wanted(s) || !strcmp(s->opt->file, "-")) return NULL;
   Source *src = source_create();
   Diag *diag = diag_create(src);
   Pack key = {0};
@@ -204,7 +204,7 @@ Model *kept_model(Session *s, const char *text, size_t len) {
 }
 
 void kept_put_model(Session *s) {
-  if (!wanted(s) || !s->model || diag_errors(s->diag)) return;
+  if (!wanted(s) || !s->model || diag_errors(s->diag) || !strcmp(s->opt->file, "-")) return;
   Pack key = {0}, p = {0};
   model_key(s, s->src, &key);
   if (sources(&p, s->src) && looked(&p, s->model) && tables(&p, s)) {

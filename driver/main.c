@@ -32,7 +32,7 @@ static void open_standard(void) {
 
 int main(int argc, char **argv) {
   static const struct { const char *name; int (*run)(const Options *); } command[] = {
-    {"check", command_check}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
+    {"check", command_check}, {"explain", command_explain}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
     {"bench", command_bench}, {"cache", command_cache}, {"diagnose", command_diagnose}, {"opt", command_opt},
   };
   Options o;

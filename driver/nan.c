@@ -76,8 +76,8 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
   uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
   bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
   free(sample);
-  if (!found) return session_fail(s, EXIT_NUMBERS, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
-  DiagMsg *m = diag_error(s->diag, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
+  if (!found) return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
+  DiagMsg *m = diag_add(s->diag, CODE_not_finite, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
                           t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
   advise(m, &o);
   if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
@@ -93,7 +93,7 @@ void nan_test(Session *s, const Trainer *t, int64_t step) {
   for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
   bool found = sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
   free(sample);
-  DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the test loss of `%s` is not finite after %" PRId64 " steps",
+  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the test loss of `%s` is not finite after %" PRId64 " steps",
                           t->spec->name, step);
   if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), advise(m, &o);
   session_render(s);
@@ -104,7 +104,7 @@ void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sam
   char text[256];
   Origin o = {0};
   bool found = find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
-  DiagMsg *m = diag_error(s->diag, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
+  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
   if (found) origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
@@ -118,8 +118,8 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   char text[256];
   Origin o = {0};
   bool found = find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
-  DiagMsg *m = field ? diag_error(s->diag, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64, field, d->name, sample)
-                     : diag_error(s->diag, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64, d->name, draw_number);
+  DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64, field, d->name, sample)
+                     : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64, d->name, draw_number);
   if (found) {
     diag_label(m, origin_place(&o), "here");
     diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));

@@ -110,7 +110,7 @@ static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
   for (int i = 0; i < n; i++)
     if (!lower(s, &b->job[i])) return session_render(s), EXIT_FILE;
   b->cg = cg_create(&s->cg, err, sizeof err);
-  if (!b->cg) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  if (!b->cg) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   *vec_push(&s->code) = b->cg;
   for (int i = 0; i < n; i++) add_parts(b->cg, b->job[i].native, b->job[i].samples);
   return 0;
@@ -118,10 +118,10 @@ static int begin(Session *s, const NativeJob *job, int n, NativeBuild *b) {
 
 static int end(Session *s, NativeBuild *b) {
   char err[512] = "";
-  if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, (Span){0}, "%s", err);
+  if (!cg_compile(b->cg, err, sizeof err)) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
   for (int i = 0; i < b->n; i++)
     if (!make_callable(s, b->cg, b->job[i].native))
-      return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
+      return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", b->job[i].name);
   return 0;
 }
 

@@ -34,7 +34,7 @@ int command_opt(const Options *o) {
   uint32_t file = source_load_any(src, o->file), offset = 0;
   int code = 0;
   if (!file) {
-    diag_error(diag, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));
+    diag_add(diag, CODE_file, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));
     code = EXIT_IO;
   }
   pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,

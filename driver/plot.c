@@ -187,7 +187,7 @@ static int write_file(Session *s, RtRun *run, const PlotNumbers *d, const char *
   ok = rt_run_write(run, "plots", name, text, size, &err);
   free(text);
   free(name);
-  return ok ? 0 : session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  return ok ? 0 : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
 }
 
 static char *path_of(RtRun *run, const char *name, const char *suffix) {

@@ -28,12 +28,25 @@ void proofs_print(const Session *s, FILE *out, bool own) {
   fflush(out);
 }
 
+void proofs_lines(const Session *s, FILE *out) {
+  for (uint32_t i = 0; i < s->model->nproof; i++) {
+    const Proof *p = &s->model->proof[i];
+    fprintf(out, "{\"kind\":\"proof\",\"answer\":\"%s\",\"text\":", answer_text[p->answer]);
+    diag_json_string(out, p->text);
+    fputs(",\"detail\":", out);
+    diag_json_string(out, p->detail);
+    fputc(',', out);
+    diag_json_place(s->src, p->at, out);
+    fputs("}\n", out);
+  }
+}
+
 bool proofs_refuted(const Session *s) {
   bool any = false;
   for (uint32_t i = 0; i < s->model->nproof; i++) {
     const Proof *p = &s->model->proof[i];
     if (p->answer != ANSWER_REFUTED || !p->stated) continue;
-    diag_error(s->diag, p->at, "this does not hold: at %s", p->detail);
+    diag_add(s->diag, CODE_proof_refuted, p->at, "this does not hold: at %s", p->detail);
     any = true;
   }
   return any;

@@ -80,7 +80,7 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   free(in);
   free(v);
   ir_fn_destroy(f);
-  return ok ? 0 : session_fail(s, EXIT_FAULT, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
+  return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
 }
 
 uint32_t report_number(const Model *m, const Report *report) {

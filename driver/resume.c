@@ -63,7 +63,7 @@ static int take_params(Runner *r) {
       const RtTensor *t = rt_checkpoint_tensor(r->from, path);
       bool fits = t && t->f64 == a->f64 && t->rank == one.rank && !memcmp(t->dim, one.dim, sizeof(uint32_t) * one.rank);
       if (!fits)
-        session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`", rt_run_dir(r->run), path);
+        session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`", rt_run_dir(r->run), path);
       free(path);
       if (!fits) return EXIT_IO;
       memcpy((char *)a->v + (size_t)turn * bytes, t->v, bytes);
@@ -96,9 +96,9 @@ static int take_reports(Runner *r) {
   json_decref(root);
   char hash[REPORTS_HASH];
   reports_hash(m, r->result, r->at.action, hash);
-  int code = !missing && strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, (Span){0}, "`%s` has changed since it was written, and "
+  int code = !missing && strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` has changed since it was written, and "
                                     "reports made before the checkpoint are taken from it: put it back, or start a new run", path)
-             : missing ? session_fail(r->s, EXIT_IO, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
+             : missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
                                     "start a new run", path, missing) : 0;
   free(path);
   return code;
@@ -114,13 +114,13 @@ static int same_as_started(Runner *r) {
   data_fingerprint(s, data);
   runner_build(build);
   if (strcmp(text_of(r, "build"), build))
-    return session_fail(s, EXIT_IO, (Span){0}, "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
                         "that one, or start a new run", dir, text_of(r, "hnnc"));
   if (strcmp(text_of(r, "model_hash"), r->hash))
-    return session_fail(s, EXIT_IO, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
                         "with (`%s/sources/` has what it imported then): put it back, or start a new run", dir, dir);
   if (strcmp(text_of(r, "data_hash"), data))
-    return session_fail(s, EXIT_IO, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
                         "back, or start a new run", s->model->path);
   if (strcmp(text_of(r, "cpu"), cpu))
     fprintf(stderr, "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
@@ -138,11 +138,11 @@ static int go_on(Runner *r, const Options *o) {
   r->holds = calloc(s->model->naction + 1, sizeof *r->holds);
   r->judged = calloc(s->model->naction + 1, sizeof *r->judged);
   r->from = rt_run_resume(r->run, &r->at, &err);
-  if (!r->from) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))
-    return session_fail(s, EXIT_IO, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
   if ((code = take_params(r)) || (code = take_reports(r))) return code;
-  if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err)) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   return runner_run(r);
 }
 

@@ -37,7 +37,7 @@ static void catch_signals(void) {
   sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, (Span){0}, "%s", err->text); }
+static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
@@ -102,7 +102,7 @@ static int restore(Runner *r, Trainer *t) {
     snprintf(name, sizeof name, "optimizer.%d", i);
     const RtTensor *c = rt_checkpoint_tensor(r->from, name);
     if (!c || c->rank != 1 || c->dim[0] != t->rt.flat_n || c->f64 != r->s->model->f64)
-      return session_fail(r->s, EXIT_IO, (Span){0}, "the checkpoint in `%s` does not fit the optimizer of `%s`",
+      return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not fit the optimizer of `%s`",
                           rt_run_dir(r->run), t->spec->name);
     memcpy(t->rt.state[i], c->v, (size_t)t->rt.flat_n * size);
   }
@@ -157,11 +157,17 @@ static int run_train(Runner *r, const Train *spec, int action) {
 
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
+/* Blanks behind a name in a column: a byte of UTF-8 that begins no character, and a combining mark (U+0300 to U+036F), take none. */
+static int padding(const char *name, int column) {
+  for (const unsigned char *c = (const unsigned char *)name; *c; c++) column -= (*c & 0xC0) != 0x80 && *c != 0xCC && !(*c == 0xCD && c[1] < 0xB0);
+  return column > 0 ? column : 0;
+}
+
 static void print_report(const Report *report, const ReportResult *x) {
-  if (isnan(x->mean)) printf("report %-24s nan\n", report->name);
-  else if (!report->data) printf("report %-24s %.6g\n", report->name, x->mean);
-  else printf("report %-24s %.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", report->name, x->mean, x->sd, x->min,
-              x->max, x->n);
+  printf("report %s%*s ", report->name, padding(report->name, 24), "");
+  if (isnan(x->mean)) printf("nan\n");
+  else if (!report->data) printf("%.6g\n", x->mean);
+  else printf("%.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", x->mean, x->sd, x->min, x->max, x->n);
   fflush(stdout);
 }
 
@@ -238,7 +244,7 @@ static int say_plot(Runner *r, const Plot *p, const PlotResult *x) {
     fprintf(stderr, "plot %s: %s.svg was not made: %s\n", p->name, p->name, x->why);
   }
   if (!r->s->opt->quiet)
-    printf("plot %-26s %s/plots/%s.%s\n", p->name, rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
+    printf("plot %s%*s %s/plots/%s.%s\n", p->name, padding(p->name, 26), "", rt_run_dir(r->run), p->name, x->drawn ? "svg" : "dat");
   fflush(stdout);
   return rt_run_status(r->run, "running", &err) ? 0 : fail(r, &err);
 }
@@ -400,7 +406,7 @@ static int open_run(Runner *r, const Options *o) {
   r->run = rt_run_create("runs", s->model->name, o->out, f->text, f->len, &err);
   open_now = r->run;
   catch_signals();
-  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, (Span){0}, "%s", err.text);
+  if (!r->run || !keep_sources(r, &err)) return session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   if (!o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r->run));
   return 0;
 }
@@ -411,7 +417,6 @@ int command_run(const Options *o) {
   int code = session_open(&s, o);
   if (!code) code = open_run(&r, o);
   if (!code) {
-    session_render(&s);
     r.result = calloc(s.model->naction + 1, sizeof *r.result);
     r.holds = calloc(s.model->naction + 1, sizeof *r.holds);
     r.judged = calloc(s.model->naction + 1, sizeof *r.judged);

@@ -54,17 +54,21 @@ const char *session_cache_dir(char *buf, size_t size) {
 }
 
 void session_render(Session *s) {
-  diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
+  diag_switch_off(s->diag, s->opt->no_warn);
+  s->errors += diag_errors(s->diag);
+  s->warnings += diag_warnings(s->diag);
+  if (s->opt->json && !strcmp(s->opt->command, "check")) diag_json(s->diag, stdout);
+  else diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_clear(s->diag);
 }
 
-int session_fail(Session *s, int code, Span at, const char *fmt, ...) {
+int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, ...) {
   char text[1024];
   va_list ap;
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  diag_error(s->diag, at, "%s", text);
+  diag_add(s->diag, kind, at, "%s", text);
   session_render(s);
   return code;
 }
@@ -124,12 +128,14 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
     session_render(s);
     return source_file(s->src, 1) ? EXIT_FILE : EXIT_IO;
   }
+  session_render(s);
+  if (o->werror && s->warnings) return EXIT_FILE;
   s->pool = rt_pool_create(o->threads);
   s->set = base_realloc(NULL, sizeof *s->set * (s->model->ndata + 1));
   s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));
   memset(s->set, 0, sizeof *s->set * (s->model->ndata + 1));
   memset(s->native_set, 0, sizeof *s->native_set * (s->model->ndata + 1));
-  if (!make_params(s)) return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the parameters");
+  if (!make_params(s)) return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
   return 0;
 }
 

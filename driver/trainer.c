@@ -115,7 +115,7 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   Fn *fn[NPARTS] = {
     spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
-  const int64_t samples = spec->batch ? spec->batch : data_set(s, spec->data)->n;
+  const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
     if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, (Memory)spec->memory};
@@ -150,7 +150,7 @@ int trainer_mean(Session *s, Trainer *t) {
 }
 
 int64_t trainer_steps(const Train *t, int64_t samples) {
-  int64_t batch = t->batch ? t->batch : samples;
+  int64_t batch = t->batch && t->batch < samples ? t->batch : samples;
   return t->steps ? t->steps : (t->epochs * samples + batch - 1) / batch;
 }
 
@@ -158,7 +158,8 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   const Train *spec = t->spec;
   const RtSet *data = data_native(s, spec->data);
   RtTrain *rt = &t->rt;
-  int64_t batch = spec->batch == data->n ? 0 : spec->batch;
+  /* More than there are is all of them; `bench --batch` takes samples several times. */
+  int64_t batch = spec->batch == data->n || (spec->batch > data->n && !s->opt->batch) ? 0 : spec->batch;
   rt->f64 = s->model->f64;
   rt->nparam = (int)s->model->nparam;
   rt->moved = (const int32_t *)spec->moved;
@@ -199,7 +200,7 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.norm = t->native[NORM].run;
   t->rt.nstates = trainer_states(&o);
   if (!lay_out(s, t, spec) || !set_running(s, t))
-    return session_fail(s, EXIT_IO, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
+    return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);
   move_in(s, t);
   return 0;

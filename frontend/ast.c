@@ -88,7 +88,7 @@ Expr *ast_number(Parser *ps, Span at) {
   e->value = strtod(s, NULL);
   e->integer = !strpbrk(s, ".eE");
   if (!exact(s, &e->num, &e->den)) e->num = e->den = 0;
-  if (isinf(e->value)) diag_error(ps->diag, at, "this number is larger than any real");
+  if (isinf(e->value)) diag_add(ps->diag, CODE_number, at, "this number is larger than any real");
   return e;
 }
 
@@ -127,7 +127,7 @@ TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool l
   for (size_t i = 0; i < 4; i++)
     if (strcmp(base, known[i]) == 0) return t;
   const char *near = diag_nearest(base, known, 4), *other = synonym(base);
-  DiagMsg *m = diag_error(ps->diag, base_at, "there is no type `%s`", base);
+  DiagMsg *m = diag_add(ps->diag, CODE_unknown_type, base_at, "there is no type `%s`", base);
   if (other)
     diag_help(m, "%s", other);
   else if (near)
@@ -152,7 +152,7 @@ static bool is_target(const Expr *e) {
 }
 
 static void check_target(Parser *ps, const Expr *e) {
-  if (!is_target(e)) diag_error(ps->diag, e->at, "only a name, or a slice of one, can be assigned");
+  if (!is_target(e)) diag_add(ps->diag, CODE_assignment, e->at, "only a name, or a slice of one, can be assigned");
 }
 
 Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at) {
@@ -169,7 +169,7 @@ Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at) {
   Stmt *s = ast_stmt(ps, ST_UPDATE, at);
   s->op = op, s->target = targets.first->value, s->value = value;
   if (targets.n > 1)
-    diag_help(diag_error(ps->diag, targets.first->next->name_at, "an update moves one value"),
+    diag_help(diag_add(ps->diag, CODE_assignment, targets.first->next->name_at, "an update moves one value"),
               "write one update a line");
   check_target(ps, s->target);
   return s;
@@ -179,9 +179,21 @@ Stmt *ast_apply(Parser *ps, Args values, Span at) {
   Stmt *s = ast_stmt(ps, ST_APPLY, at);
   s->value = ast_listed(ps, values, at);
   if (s->value->kind != EX_CALL && s->value->kind != EX_ERROR)
-    diag_help(diag_error(ps->diag, at, "an expression alone does nothing"),
-              "return it, or give it a name with `let`");
+    diag_help(diag_add(ps->diag, CODE_lone_expression, at, "an expression alone does nothing"),
+              "return it, or give it a name with `let`"), s->value->kind = EX_ERROR;
   return s;
+}
+
+Stmts ast_append(Parser *ps, Stmts list, Stmt *s) {
+  (void)ps;
+  if (s->kind == ST_APPLY && s->value->kind == EX_ERROR) {
+    list.broken = true;
+    return list;
+  }
+  if (list.first) *list.last = s;
+  else list.first = s;
+  list.last = &s->next;
+  return list;
 }
 
 /* Blanks, newlines and comments between two characters become one blank; strings stay as they are. */
@@ -222,7 +234,7 @@ static void limit_expr(Parser *ps, Expr *e, int depth) {
   if (!e) return;
   if (depth >= MAX_TREE_DEPTH) {
     if (!ps->too_deep)
-      diag_help(diag_error(ps->diag, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
+      diag_help(diag_add(ps->diag, CODE_too_deep, e->at, "this expression has more than %d levels", MAX_TREE_DEPTH),
                 "name parts of it with `let`");
     ps->too_deep = true;
     *e = (Expr){.kind = EX_ERROR, .at = e->at};
@@ -267,13 +279,13 @@ void ast_limit_depth(Parser *ps, Item *items) {
 
 /* ---- the whole file ------------------------------------------------------------------------------------ */
 
-Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
+static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Interner *names, Diag *diag) {
   const SourceFile *f = source_file(src, file);
   Arena *mem = arena_create();
   Ast *ast = ARENA_NEW(mem, Ast);
   *ast = (Ast){.mem = mem, .file = file};
   Parser ps = {
-      .mem = mem, .src = src, .text = f->text, .len = f->len, .file = file, .names = names, .diag = diag};
+      .mem = mem, .src = src, .text = f->text, .len = f->len, .file = file, .names = names, .diag = diag, .constant = constant, .from = from};
   ps.last = &ps.first;
   tokens_read(&ps);
   hnn_parse(&ps);
@@ -285,6 +297,12 @@ Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) {
   for (uint32_t i = 0; i < ps.broken.n; i++) ast->broken[i] = ps.broken.at[i];
   vec_free(&ps.broken);
   return ast;
+}
+
+Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag) { return parse(src, file, false, 0, names, diag); }
+
+Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag) {
+  return parse(src, file, true, from, names, diag);
 }
 
 void ast_destroy(Ast *a) {

@@ -137,6 +137,7 @@ typedef struct Item {
   Expr *value;               /* = e; NULL with a body */
   Block *body;
   const char *on; Span on_at;    /* data ... on, train ... on, report ... on */
+  bool broken;               /* an option with a syntax error is left out */
   Arg *options;              /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
   const char *text;          /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
 } Item;
@@ -151,6 +152,8 @@ typedef struct Ast {
 /* Parses a file of src. Always returns a tree; errors go to diag, and what could not be read is left
  * out. `yield q, p, dq = v` gives names q, p, dq with values NULL, NULL, v. */
 Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag);
+/* The same of a file that holds `name = value` from the byte `from` on: one item, a const. */
+Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag);
 void ast_destroy(Ast *a);
 void ast_print(FILE *out, const Ast *a);                 /* an indented dump, stable, for tests and --emit=ast */
 

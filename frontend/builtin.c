@@ -143,10 +143,30 @@ static Params parse_params(Elab *E, const char *s) {
   return p;
 }
 
+/* "x, axis?, =k?" as a reader writes it: what may be left out in brackets behind the rest. */
+static const char *signature(Elab *E, const Builtin *b) {
+  const char *s = "";
+  for (const char *p = b->params; *p;) {
+    const size_t n = strcspn(p, ",");
+    const char *name = p + (*p == '=' || *p == '@');
+    const size_t k = strcspn(name, "?,");
+    const bool optional = *p == '=' || name[k] == '?';
+    s = arena_printf(E->mem, "%s%s%s%.*s%s", s, *s ? ", " : "", optional ? "[" : "", (int)k, name, optional ? "]" : "");
+    p += n + (p[n] == ',');
+    p += strspn(p, " ");
+  }
+  return arena_printf(E->mem, "`%s(%s)`", b->name, s);
+}
+
 static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t given) {
   DiagMsg *m =
-      elab_error(E, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
-  elab_help(m, "`%s(%s)`: %s", b->name, b->params, b->doc);
+      elab_error(E, CODE_argument_count, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
+  const bool derivative = b->call == bi_grad || b->call == bi_jac || b->call == bi_hess || b->call == bi_div;
+  if (derivative && a->n && a->at[0].v.kind == V_FUNC) {
+    elab_help(m, "it takes a value, and what that was computed from: `%s(%s(x), x)`", b->name, a->at[0].v.func->name);
+    return POISON;
+  }
+  elab_help(m, "%s: %s", signature(E, b), b->doc);
   return POISON;
 }
 
@@ -163,10 +183,10 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
       while (k < p.n && strcmp(p.name[k], x->name) != 0) k++;
       if (k == p.n || out->at[k].v.kind != V_NONE) {
         DiagMsg *m =
-            elab_error(E, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
+            elab_error(E, CODE_unknown_option, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
                        b->name, x->name);
-        elab_suggest(m, x->name, p.name, p.n);
-        elab_help(m, "`%s(%s)`", b->name, b->params);
+        elab_suggest_option(m, x->name, p.name, p.n);
+        elab_help(m, "%s", signature(E, b));
         return false;
       }
     } else {
@@ -206,7 +226,7 @@ static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
     if (v.kind == V_NONE) continue;
     if (!value_numeric(v)) {
       DiagMsg *m =
-          elab_error(E, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
+          elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
       if (v.kind == V_FUNC)
         elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
       return false;
@@ -244,34 +264,34 @@ bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (turns_int(a->v, out)) return true;
   if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
   if (a->v.kind == V_NUM)
-    elab_error(E, a->at, "%s is an integer, found %g", what, a->v.num.v);
+    elab_error(E, CODE_whole_number, a->at, "%s is an integer, found %g", what, a->v.num.v);
   else
-    elab_error(E, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
+    elab_error(E, CODE_not_constant, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
 
 bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
   if (a->v.kind == V_NUM) return *out = a->v.num.v, true;
   if (a->v.kind != V_POISON && !turns_unroll(E, a->v))
-    elab_error(E, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
+    elab_error(E, CODE_not_constant, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
 
 bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
   if (a->v.kind == V_STRING) return *out = a->v.string, true;
-  if (a->v.kind != V_POISON) elab_error(E, a->at, "%s is a string, found %s", what, value_kind(E, a->v));
+  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "%s is a string, found %s", what, value_kind(E, a->v));
   return false;
 }
 
 static bool shape_size(Elab *E, const Actual *a, Num n, uint32_t *out, int64_t *total) {
   if (n.den != 1 || n.num < 1 || n.num > ELAB_ELEMENTS) {
-    elab_error(E, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
+    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
     return false;
   }
   *out = (uint32_t)n.num;
   *total *= n.num;
   if (*total <= ELAB_ELEMENTS) return true;
-  elab_error(E, a->at, "this shape has more than %d elements", (int)ELAB_ELEMENTS);
+  elab_error(E, CODE_too_large, a->at, "this shape has more than %d elements", (int)ELAB_ELEMENTS);
   return false;
 }
 
@@ -280,7 +300,7 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
-    if (!turns_unroll(E, a->v)) elab_error(E, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
+    if (!turns_unroll(E, a->v)) elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
                IR_MAX_RANK, value_text(E, a->v));
     return false;
   }
@@ -292,6 +312,6 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
 
 Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs) {
   const char *t = value_text(E, a->v);
-  elab_label(elab_error(E, a->at, "`%s` needs %s, found %s", name, needs, t), a->at, "%s", t);
+  elab_label(elab_error(E, CODE_wrong_shape, a->at, "`%s` needs %s, found %s", name, needs, t), a->at, "%s", t);
   return POISON;
 }

@@ -17,7 +17,7 @@ static bool size_arg(Elab *E, const Actual *a, int64_t most, uint32_t *out) {
   int64_t n;
   if (!need_int(E, a, "a size", &n)) return false;
   if (n >= 1 && n <= most) return *out = (uint32_t)n, true;
-  elab_error(E, a->at, "a size is from 1 to %lld, found %lld", (long long)most, (long long)n);
+  elab_error(E, CODE_out_of_range, a->at, "a size is from 1 to %lld, found %lld", (long long)most, (long long)n);
   return false;
 }
 
@@ -51,12 +51,12 @@ Value bi_fill(Elab *E, const Builtin *b, Actuals *a) {
   int64_t total = 1;
   for (rank = 0; rank < a->n; rank++) {
     if (rank == IR_MAX_RANK) {
-      elab_error(E, a->at[rank].at, "a tensor has at most %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, a->at[rank].at, "a tensor has at most %d axes", IR_MAX_RANK);
       return POISON;
     }
     if (!size_arg(E, &a->at[rank], ELAB_ELEMENTS, &dim[rank])) return POISON;
     if ((total *= dim[rank]) > ELAB_ELEMENTS) {
-      elab_error(E, a->call, "this shape has more than %d elements", (int)ELAB_ELEMENTS);
+      elab_error(E, CODE_too_large, a->call, "this shape has more than %d elements", (int)ELAB_ELEMENTS);
       return POISON;
     }
   }
@@ -104,7 +104,7 @@ static bool may_draw(Elab *E, const Builtin *b, Span at) {
   const char *why = E->root->no_draws;
   for (Level *l = E->level; l && !why; l = l->up) why = l->no_draws;
   if (!why) return true;
-  elab_help(elab_error(E, at, "`%s` cannot be drawn here", b->name), "%s", why);
+  elab_help(elab_error(E, CODE_draws, at, "`%s` cannot be drawn here", b->name), "%s", why);
   return false;
 }
 
@@ -142,15 +142,15 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
   Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v,
         hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
   if (a->at[0].v.kind != V_NONE && a->at[1].v.kind == V_NONE && b->op == 0) {
-    elab_help(elab_error(E, a->call, "`uniform` needs both ends"), "`uniform(a, b)`");
+    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` is given its lower end alone"), "`uniform(a, b)`, or `uniform()` from 0 to 1");
     return POISON;
   }
   if (b->op == 1 && hi.kind == V_NUM && hi.num.v < 0) {
-    elab_error(E, s1, "a standard deviation is not negative, found %g", hi.num.v);
+    elab_error(E, CODE_out_of_range, s1, "a standard deviation is not negative, found %g", hi.num.v);
     return POISON;
   }
   if (b->op == 0 && lo.kind == V_NUM && hi.kind == V_NUM && hi.num.v < lo.num.v) {
-    elab_error(E, a->call, "`uniform` needs the lower end first, found %g and %g", lo.num.v, hi.num.v);
+    elab_error(E, CODE_out_of_range, a->call, "`uniform` needs the lower end first, found %g and %g", lo.num.v, hi.num.v);
     return POISON;
   }
   Value u = elab_value(E, draw(E, b->op, t, a->call));
@@ -190,6 +190,6 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
 /* ---- the misplaced ------------------------------------------------------------------------------------- */
 
 Value bi_misplaced(Elab *E, const Builtin *b, Actuals *a) {
-  elab_error(E, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");
+  elab_error(E, CODE_misplaced, a->call, "`%s` stands only in %s", b->name, b->op ? "`running`" : "`data`");
   return POISON;
 }

@@ -17,7 +17,7 @@ static Type type_of(const Actual *a) {
 static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs,
                       Span at) {
   const char *tx = value_text(E, x->v), *ty = value_text(E, y->v);
-  DiagMsg *m = elab_error(E, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);
   elab_label(m, x->at, "%s", tx);
   elab_label(m, y->at, "%s", ty);
   return POISON;
@@ -45,7 +45,7 @@ static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
   int64_t k;
   if (!need_int(E, a, "`axis`", &k)) return false;
   if (k >= -(int64_t)t.rank && k < t.rank) return *out = (uint32_t)(k < 0 ? k + t.rank : k), true;
-  elab_error(E, a->at, "a tensor of %d ax%s has no axis %lld", t.rank, t.rank == 1 ? "is" : "es",
+  elab_error(E, CODE_axis, a->at, "a tensor of %d ax%s has no axis %lld", t.rank, t.rank == 1 ? "is" : "es",
              (long long)k);
   return false;
 }
@@ -57,14 +57,14 @@ static Val flat(Elab *E, Val x) {
 
 static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
   if (value_numeric(a->v)) return true;
-  elab_error(E, a->at, "`%s` needs a tensor, found %s", b->name, value_text(E, a->v));
+  elab_error(E, CODE_wrong_kind, a->at, "`%s` needs a tensor, found %s", b->name, value_text(E, a->v));
   return false;
 }
 
 Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
   static const Stat stats[] = {STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX};
   if (a->at[0].v.kind != V_REPORT) {
-    elab_help(elab_error(E, a->at[0].at, "`%s` takes the name of a report in an `expect`, found %s", b->name,
+    elab_help(elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report in an `expect`, found %s", b->name,
                          value_text(E, a->at[0].v)),
               "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
     return POISON;
@@ -106,7 +106,7 @@ Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t axis = 0;
   if (x->v.kind == V_REPORT && !given(&a->at[1])) return bi_stat(E, b, a);
   if (given(&a->at[1]) && given(&a->at[2])) {
-    elab_error(E, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
+    elab_error(E, CODE_axis, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
     return POISON;
   }
   if (given(&a->at[1])) return bi_ew2(E, b, a);
@@ -196,7 +196,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   int axis;
   for (uint32_t i = 1; i <= n; i++)
     if (type_of(&a->at[i]).rank == 0) {
-      elab_help(elab_error(E, a->at[i].at, "`concat` joins tensors, found a scalar"),
+      elab_help(elab_error(E, CODE_wrong_shape, a->at[i].at, "`concat` joins tensors, found a scalar"),
                 "`[x]` makes a real[1] of it");
       return POISON;
     }
@@ -262,7 +262,7 @@ static bool shape_args(Elab *E, Actuals *a, uint32_t from, Num *size, uint32_t *
   }
   for (uint32_t i = from; i < a->n; i++) {
     if (a->at[i].v.kind != V_NUM || *rank == IR_MAX_RANK) {
-      elab_error(E, a->at[i].at, "a shape is at most %d integers, found %s", IR_MAX_RANK,
+      elab_error(E, CODE_too_large, a->at[i].at, "a shape is at most %d integers, found %s", IR_MAX_RANK,
                  value_text(E, a->at[i].v));
       return false;
     }
@@ -283,7 +283,7 @@ Value bi_reshape(Elab *E, const Builtin *b, Actuals *a) {
       continue;
     }
     if (size[k].den != 1 || size[k].num < 1 || size[k].num > have) {
-      elab_error(E, a->at[1].at, "%lld elements cannot be reshaped to a size of %g", (long long)have,
+      elab_error(E, CODE_reshape, a->at[1].at, "%lld elements cannot be reshaped to a size of %g", (long long)have,
                  size[k].v);
       return POISON;
     }
@@ -294,7 +294,7 @@ Value bi_reshape(Elab *E, const Builtin *b, Actuals *a) {
     dim[open] = (uint32_t)(have / want), want = have;
   if (want != have) {
     DiagMsg *m = elab_error(
-        E, a->at[1].at, "`reshape` keeps the number of elements: %lld are given, the shape does not fit them",
+        E, CODE_reshape, a->at[1].at, "`reshape` keeps the number of elements: %lld are given, the shape does not fit them",
         (long long)have);
     elab_label(m, a->at[0].at, "%s", value_text(E, a->at[0].v));
     return POISON;

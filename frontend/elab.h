@@ -166,6 +166,7 @@ struct Module {
   Global *global; uint32_t nglobal;
   Index index;                   /* of global */
   Module **import; uint32_t nimport;
+  bool lacking;                   /* an import failed: what is not defined may have been in it */
 };
 
 typedef struct Count { const char *name; uint32_t n; } Count;
@@ -194,6 +195,7 @@ typedef struct Instance {
 
 typedef struct Yield {           /* what a data program gives */
   bool seen;
+  uint32_t met;                  /* errors met before the program */
   YieldForm form;
   uint32_t window, orders;       /* rows of one sample; of SHUFFLED the number of orders */
   Span window_at;
@@ -254,6 +256,8 @@ struct Elab {
   VEC(Decided) decided;
   VEC(Wrt) wrt;                  /* names that are variables of derivatives */
   Index wrt_at;
+  VEC(const char *) unknown;     /* names of which was said that they are not defined: once each */
+  uint32_t met;                  /* errors met, also those that were said before */
   bool quiet, failed;            /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;            /* hashes of the errors reported: each is said once */
 };
@@ -281,10 +285,14 @@ bool value_equal(Value a, Value b);
 /* ---- elab_diag.c: messages ---------------------------------------------------------------------------- */
 
 /* Says an error once; returns NULL for a repetition. label and help accept NULL. */
-DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same of a warning, a code of that level. */
+DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void elab_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
+/* The same of arguments and options, which other languages call otherwise. */
+void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n);
 bool elab_stop(Elab *E);                                         /* enough errors */
 
 /* ---- elab_budget.c ------------------------------------------------------------------------------------ */
@@ -315,6 +323,7 @@ bool elab_defined(Elab *E, const char *name, Span *at);   /* where; false if it 
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);
+bool elab_unknown_first(Elab *E, const char *name);     /* it was not said before that this name is not defined */
 bool elab_broken(const Elab *E, const char *name);      /* its definition has a syntax error, which was said */    /* the error, with a suggestion */
 
 /* ---- elab_level.c: emission ---------------------------------------------------------------------- */

@@ -55,8 +55,8 @@ static void tell(Elab *E, bool written, uint64_t most) {
   const Call *call = loop ? NULL : heavy_call(E, written);
   const char *who = loop ? loop->what : call ? arena_printf(E->mem, "`%s`", call->of->name) : "this";
   const Span at = loop ? loop->at : call ? call->of->item->name_at : E->level->b.at;
-  DiagMsg *m = written ? diag_error(E->diag, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
-                       : diag_error(E->diag, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
+  DiagMsg *m = written ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
+                       : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
   if (loop) tell_loops(E, m, loop);
   else if (call) diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
 }
@@ -82,7 +82,7 @@ bool elab_expand(Elab *E, Global *g, Span at) {
       if (m->global[i].expansions > most->expansions) most = &m->global[i];
   E->over = true;
   const Loop *loop = heavy_loop(E, false);
-  DiagMsg *m = diag_error(E->diag, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
+  DiagMsg *m = diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
   diag_label(m, most->item->name_at, "expanded %u times", most->expansions);
   if (loop) tell_loops(E, m, loop);
   else diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
@@ -96,7 +96,7 @@ void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
 bool elab_affords(Elab *E, const Fn *f, Span at) {
   const double cost = ir_eval_cost(f);
   if (cost <= ELAB_COST) return true;
-  elab_help(elab_error(E, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done", cost, (double)ELAB_COST),
+  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done", cost, (double)ELAB_COST),
             "in a `fn`, with an argument in it, it is computed when the program runs");
   return false;
 }

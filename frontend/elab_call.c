@@ -15,7 +15,7 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
     bool lazy = b && g->name && builtin_lazy(b, g->name);
     const bool late = !g->name && a.n && a.at[a.n - 1].name;
     if (late)
-      elab_label(elab_error(E, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
+      elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
                  "by its name");
     Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
@@ -104,7 +104,7 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
   uint32_t next = 0, given = 0;
   for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
   if (given > n) {
-    DiagMsg *m = elab_error(E, a->call, "`%s` takes %s%u argument%s, found %u", name,
+    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", name,
                             required < n ? "at most " : "", n, plural(n), given);
     elab_label(m, defined, "defined here");
     return false;
@@ -121,13 +121,13 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
       const char *known[64];
       uint32_t nk = 0;
       for (; nk < n && nk < 64; nk++) known[nk] = slot[nk].f->name;
-      DiagMsg *m = elab_error(E, x->name_at, "`%s` has no parameter `%s`", name, x->name);
-      elab_suggest(m, x->name, known, nk);
+      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
+      elab_suggest_option(m, x->name, known, nk);
       elab_label(m, defined, "defined here");
       return false;
     }
     if (slot[k].a) {
-      elab_error(E, x->name_at, "`%s` is given twice", x->name);
+      elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
       return false;
     }
     slot[k].a = x;
@@ -137,7 +137,7 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
   for (uint32_t k = 0; k < n; k++) {
     if (slot[k].a || slot[k].f->init) continue;
     if (unknown) return false;
-    DiagMsg *m = elab_error(E, a->call, "`%s` needs `%s`", name, slot[k].f->name);
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, slot[k].f->name);
     elab_label(m, slot[k].f->at, "without a default");
     return false;
   }
@@ -183,7 +183,7 @@ static bool takes_functions(const Actuals *a) {
 static bool may_call(Elab *E, Global *g, const Actuals *a) {
   if (g->broken || !elab_expand(E, g, a->callee)) return false;
   if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
-    DiagMsg *m = elab_error(E, a->callee,
+    DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
                             g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s",
                             g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
@@ -217,7 +217,7 @@ static Value check_result(Elab *E, const Item *it, Value v) {
   if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
     if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
       DiagMsg *m =
-          elab_error(E, result_at(E, it), "%s `%s` must give a scalar, found %s",
+          elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must give a scalar, found %s",
                      it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
       if (value_type(v, &t) && t.dt == DT_REAL)
         elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
@@ -236,14 +236,14 @@ static bool conjugate(Elab *E, const Item *it) {
   Type q, p;
   if (it->kind != IT_HAMILTONIAN) return true;
   if (!it->formals || !it->formals->next) {
-    elab_help(elab_error(E, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
+    elab_help(elab_error(E, CODE_hamiltonian_arguments, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
                          it->name),
               "`fn %s(...)` is any function", it->name);
     return false;
   }
   Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
   if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
-  elab_error(E, it->name_at,
+  elab_error(E, CODE_hamiltonian_arguments, it->name_at,
              "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
              value_text(E, vq), value_text(E, vp));
   return false;
@@ -304,7 +304,7 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
     return builtin_apply(E, f->builtin, a);
   case F_USER:
     if (f->item->kind == IT_DATA) {
-      elab_help(elab_error(E, a->call, "`%s` is a data program and makes no value here", f->name),
+      elab_help(elab_error(E, CODE_not_data, a->call, "`%s` is a data program and makes no value here", f->name),
                 "`use name = %s(count = ..., seed = ...)`", f->name);
       return POISON;
     }
@@ -332,14 +332,18 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
 Value elab_call(Elab *E, const Expr *e) {
   Value f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
-    elab_help(elab_error(E, e->at, "`read` stands only in `data`"), "`data d = read(...)`");
+    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data`"), "`data d = read(...)`");
     return POISON;
   }
   Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
   if (f.kind == V_POISON) return f;
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
-  DiagMsg *m = elab_error(E, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  Type t;
   if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  else if (f.kind == V_STRING) elab_help(m, "a function is given by its name, without quotes: `%s`", f.string);
+  else if (e->a->kind == EX_NAME && ((value_type(f, &t) && t.rank) || f.kind == V_LIST) && a.n)
+    elab_help(m, "subscripts stand in `[ ]`: `%s[0]`; a product is written `*`", e->a->name);
   else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
   return POISON;
 }

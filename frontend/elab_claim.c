@@ -230,7 +230,7 @@ static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldRe
   const Item *it = j->w->f->item;
   bool quiet = E->quiet;
   E->quiet = false;
-  DiagMsg *m = elab_error(E, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
+  DiagMsg *m = elab_error(E, CODE_claim_refuted, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
                           form ? "symplectic" : "volume-preserving", *point ? point : "some point",
                           form                    ? "ω(Jᵀu, Jᵀv) is"
                           : s->kind == STEP_SCALE ? "log|det J| is"
@@ -311,7 +311,7 @@ static void decide_inverse(Judge *j, const Step *s) {
     const char *name = j->w->slot[s->piece[j->report.output].slot].name,
                *point = claim_point(E, j->left, j->report.point);
     E->quiet = false;
-    DiagMsg *m = elab_error(E, s->stmt->inverse->at,
+    DiagMsg *m = elab_error(E, CODE_inverse_refuted, s->stmt->inverse->at,
                             "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
                             *point ? point : "some point", name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
@@ -328,7 +328,7 @@ static bool two_conjugate(Elab *E, const Flow *w) {
   if (w->n == 2 && type_same_dims(w->slot[0].type, w->slot[1].type)) return true;
   bool quiet = E->quiet;
   E->quiet = false;
-  elab_error(E, w->f->item->name_at, "a symplectic flow has two states of one shape, q and p");
+  elab_error(E, CODE_claim_form, w->f->item->name_at, "a symplectic flow has two states of one shape, q and p");
   E->quiet = quiet;
   return false;
 }

@@ -7,7 +7,7 @@
 
 Data *data_new(Elab *E, const char *name, DataKind kind, Span at) {
   Data *d = ARENA_NEW(E->mem, Data);
-  *d = (Data){.name = name, .kind = kind, .at = at, .group = -1};
+  *d = (Data){.name = name, .kind = kind, .at = at, .group = -1, .rows = -1};
   *vec_push(&E->data) = d;
   return d;
 }
@@ -16,10 +16,10 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
   if (v.kind == V_DATA) return v.data;
   if (v.kind == V_POISON) return NULL;
   if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
-    DiagMsg *m = elab_error(E, at, "`%s` is a data program, not data", v.func->name);
+    DiagMsg *m = elab_error(E, CODE_not_data, at, "`%s` is a data program, not data", v.func->name);
     elab_help(m, "`use draws = %s(count = ..., seed = ...)` makes data of it", v.func->name);
   } else {
-    elab_error(E, at, "%s is data, found %s", what, value_kind(E, v));
+    elab_error(E, CODE_not_data, at, "%s is data, found %s", what, value_kind(E, v));
   }
   return NULL;
 }
@@ -32,7 +32,7 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE)
       *vec_push(&known) = m->global[i].name;
-  elab_suggest(elab_error(E, at, "there is no data `%s`", name), name, known.at, known.n);
+  elab_suggest(elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, known.at, known.n);
   vec_free(&known);
   return NULL;
 }
@@ -71,9 +71,9 @@ static uint32_t form_count(Elab *E, const Arg *a, const char *what, const char *
   if (!elab_int(E, a->value, arena_printf(E->mem, "`%s`", what), &n)) return 1;
   if (n >= 1 && n <= ELAB_TURNS) return (uint32_t)n;
   if (n < 1)
-    elab_error(E, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
+    elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
   else
-    elab_error(E, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
+    elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
   return 1;
 }
 
@@ -81,13 +81,13 @@ static bool form_option(Elab *E, const Stmt *s, const Arg *a, const Arg **orders
   static const char *const known[] = {"orders"};
   const char *word = form_word[s->yield];
   if (a->name && s->yield == YF_SHUFFLED && !strcmp(a->name, "orders")) {
-    if (*orders) return elab_label(elab_error(E, a->name_at, "`orders` is given twice"), (*orders)->name_at, "first"), false;
+    if (*orders) return elab_label(elab_error(E, CODE_given_twice, a->name_at, "`orders` is given twice"), (*orders)->name_at, "first"), false;
     *orders = a;
     return true;
   }
   Span at = a->name ? a->name_at : a->value->at;
-  DiagMsg *m = a->name ? elab_error(E, at, "`%s` has no option `%s`", word, a->name)
-                       : elab_error(E, at, "`%s` takes one number of rows, found another", word);
+  DiagMsg *m = a->name ? elab_error(E, CODE_unknown_option, at, "`%s` has no option `%s`", word, a->name)
+                       : elab_error(E, CODE_argument_count, at, "`%s` takes one number of rows, found another", word);
   if (s->yield != YF_SHUFFLED)
     elab_help(m, "`windows(32)` are all runs of 32 rows");
   else if (a->name)
@@ -108,7 +108,7 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
     else if (!form_option(E, s, a, &orders))
       return;
   if (!rows) {
-    elab_help(elab_error(E, s->at, "`%s` needs the number of rows in a sample", form_word[s->yield]),
+    elab_help(elab_error(E, CODE_missing_argument, s->at, "`%s` needs the number of rows in a sample", form_word[s->yield]),
               "`yield %s(32) ...`", form_word[s->yield]);
     return;
   }
@@ -120,11 +120,11 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
 void elab_yield(Elab *E, const Stmt *s) {
   Yield *y = E->yield;
   if (!y || E->calls || E->level != &E->root->level) {
-    elab_error(E, s->at, "`yield` stands only in a data program, outside comprehensions");
+    elab_error(E, CODE_misplaced, s->at, "`yield` stands only in a data program, outside comprehensions");
     return;
   }
   if (y->seen) {
-    elab_error(E, s->at, "a data program yields once");
+    elab_error(E, CODE_yield, s->at, "a data program yields once");
     return;
   }
   y->seen = true;
@@ -134,9 +134,9 @@ void elab_yield(Elab *E, const Stmt *s) {
     Value v = a->value ? elab_expr(E, a->value) : elab_name(E, a->name, a->name_at);
     for (uint32_t i = 0; i < y->fields.n; i++)
       if (y->fields.at[i].name == a->name)
-        elab_error(E, a->name_at, "the field `%s` is yielded twice", a->name);
+        elab_error(E, CODE_defined_twice, a->name_at, "the field `%s` is yielded twice", a->name);
     if (v.kind != V_POISON && !value_numeric(v)) {
-      elab_error(E, a->value ? a->value->at : a->name_at, "a field is a tensor, found %s", value_text(E, v));
+      elab_error(E, CODE_wrong_kind, a->value ? a->value->at : a->name_at, "a field is a tensor, found %s", value_text(E, v));
       v = POISON;
     }
     *vec_push(&y->fields) = (Entry){.name = a->name, .v = v, .at = a->value ? a->value->at : a->name_at};
@@ -149,12 +149,12 @@ static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t
   *out = t;
   if (y->form == YF_ONE) return true;
   if (t.rank == 0) {
-    elab_error(E, f->at, "`%s` has no axis that runs over samples: it is a scalar", f->name);
+    elab_error(E, CODE_yield, f->at, "`%s` has no axis that runs over samples: it is a scalar", f->name);
     return false;
   }
   if (*rows == 0) *rows = t.dim[0];
   if (*rows != t.dim[0]) {
-    DiagMsg *m = elab_error(E, f->at, "fields have equally many samples, found %u and %u", *rows, t.dim[0]);
+    DiagMsg *m = elab_error(E, CODE_unequal_rows, f->at, "fields have equally many samples, found %u and %u", *rows, t.dim[0]);
     elab_label(m, f->at, "%s", value_text(E, f->v));
     elab_label(m, y->fields.at[0].at, "%s", value_text(E, y->fields.at[0].v));
     return false;
@@ -164,7 +164,7 @@ static bool field_type(Elab *E, const Yield *y, const Entry *f, Type t, uint32_t
     return true;
   }
   if (y->window > t.dim[0]) {
-    DiagMsg *m = elab_error(E, f->at, "%s of %u rows are longer than `%s`, of %u",
+    DiagMsg *m = elab_error(E, CODE_window, f->at, "%s of %u rows are longer than `%s`, of %u",
                             y->form == YF_WINDOWS ? "windows" : "shuffled samples", y->window, f->name, t.dim[0]);
     elab_label(m, y->window_at, "%u", y->window);
     return false;
@@ -177,8 +177,8 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   uint32_t rows = 0;
   bool good = true;
   if (!y->seen) {
-    if (!elab_stop(E) && !it->body->broken)
-      elab_help(elab_error(E, it->name_at, "the data program `%s` yields nothing", it->name),
+    if (!elab_stop(E) && !it->body->broken && E->met == y->met)
+      elab_help(elab_error(E, CODE_yield, it->name_at, "the data program `%s` yields nothing", it->name),
                 "end it with `yield x, y, ...`");
     return false;
   }
@@ -217,7 +217,7 @@ static void scope_fields(Elab *E, Root *r, const Data *d) {
 /* Elaborates the program into d; false after an error. */
 static bool run_program(Elab *E, const Func *f, Data *d) {
   if (f->global->active) {
-    if (!f->global->broken) elab_error(E, f->item->name_at, "`%s` makes its draws from itself", f->name);
+    if (!f->global->broken) elab_error(E, CODE_recursion, f->item->name_at, "`%s` makes its draws from itself", f->name);
     f->global->broken = true;
     return false;
   }
@@ -225,7 +225,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   Saved old = elab_leave(E);
   Root root;
   Body body = {.path = f->name};
-  Yield y = {0};
+  Yield y = {.met = E->met};
   Value v;
   root_begin(E, &root, f->name, true, true);
   root.no_params = "a data program makes its draws before anything is trained";
@@ -238,7 +238,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   frame_push(E, E->frame, f->module);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
-    if (!good) elab_error(E, f->item->name_at, "a data program ends with `yield`, not `return`");
+    if (!good) elab_error(E, CODE_yield, f->item->name_at, "a data program ends with `yield`, not `return`");
     good = good && outputs(E, d, &y, f->item);
   }
   f->global->active--;
@@ -258,7 +258,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
 static bool seed_arg(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (!need_int(E, a, what, out)) return false;
   if (*out >= 0) return true;
-  elab_error(E, a->at, "%s is not negative, found %lld", what, (long long)*out);
+  elab_error(E, CODE_out_of_range, a->at, "%s is not negative, found %lld", what, (long long)*out);
   return false;
 }
 
@@ -277,24 +277,24 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
     } else if (!strcmp(name, "count") && !f->item->on) {
       if (!need_int(E, x, "`count`", &n)) return false;
       if (n < 1 || n > (int64_t)1 << 31) {
-        elab_error(E, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld", (long long)n);
+        elab_error(E, CODE_out_of_range, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld", (long long)n);
         return false;
       }
       d->count = n;
       has_count = true;
     } else {
-      DiagMsg *m = x->name ? elab_error(E, x->name_at, "`%s` has no option `%s`", f->name, name)
-                           : elab_error(E, x->at, "`%s` takes %s", f->name,
+      DiagMsg *m = x->name ? elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, name)
+                           : elab_error(E, CODE_argument_count, x->at, "`%s` takes %s", f->name,
                                         f->item->on ? "a seed" : "a count and a seed");
       if (!strcmp(name, "count"))
         elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
       else if (x->name)
-        elab_suggest(m, name, known, 2);
+        elab_suggest_option(m, name, known, 2);
       return false;
     }
   }
   if (has_count || f->item->on) return true;
-  elab_help(elab_error(E, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`",
+  elab_help(elab_error(E, CODE_missing_argument, a->call, "`%s` needs a number of draws", f->name), "`%s(count = 100, seed = 0)`",
             f->name);
   return false;
 }
@@ -303,6 +303,7 @@ Value data_instance(Elab *E, const Func *f, const Actuals *a) {
   for (uint32_t i = 0; i < a->n; i++)
     if (a->at[i].v.kind == V_POISON) return POISON;
   Data *d = data_new(E, f->name, DATA_PROGRAM, a->call);
+  d->source = f->item;
   bool good = program_args(E, f, a, d);
   good &= run_program(E, f, d);
   return good ? (Value){.kind = V_DATA, .data = d} : POISON;
@@ -335,7 +336,7 @@ Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
   }
   if (!need_number(E, &a->at[1], "a share", &share)) return POISON;
   if (!(share > 0) || (share > 1 && share != (double)(int64_t)share)) {
-    elab_error(E, a->at[1].at, "a share is above 0 and at most 1, or a whole count, found %g", share);
+    elab_error(E, CODE_out_of_range, a->at[1].at, "a share is above 0 and at most 1, or a whole count, found %g", share);
     return POISON;
   }
   d->share = share;

@@ -10,7 +10,7 @@
 
 static bool differentiable(Elab *E, const Actual *a, Value v, const char *who, const char *which) {
   if (value_numeric(v)) return true;
-  DiagMsg *m = elab_error(E, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
   if (v.kind == V_FUNC) elab_help(m, "`%s` takes values: `%s(%s(x), x)`; of functions there are `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`",
                                   who, who, v.func->name);
   return false;
@@ -27,7 +27,7 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   const char *what = elab_no_derivative(E->level->fn, ve, from);
   free(from);
   if (!what) return false;
-  elab_help(elab_error(E, e->at, "this goes through %s, which has no derivative", what),
+  elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s, which has no derivative", what),
             "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
   return true;
 }
@@ -43,7 +43,7 @@ static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, u
   }
   if (elab_names(E, e->e, ve, name, vx)) return true;
   const char *whole = x->v.kind == V_TUPLE ? arena_printf(E->mem, "component %u of this tuple", k) : NULL;
-  DiagMsg *m = elab_error(E, x->at, "%s does not depend on %s", shown(E, e, "the expression"),
+  DiagMsg *m = elab_error(E, CODE_independent, x->at, "%s does not depend on %s", shown(E, e, "the expression"),
                           whole ? whole : shown(E, x, "this value"));
   elab_label(m, e->at, "computed here");
   if (x->e && x->e->kind != EX_NAME && x->e->kind != EX_TUPLE)
@@ -56,7 +56,7 @@ static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v,
                      Val *out) {
   if (!differentiable(E, x, v, who, "the variable")) return false;
   if (v.kind != V_TENSOR) {
-    elab_help(elab_error(E, x->at, "%s is known while compiling, nothing is computed from it",
+    elab_help(elab_error(E, CODE_independent, x->at, "%s is known while compiling, nothing is computed from it",
                          shown(E, x, "this value")),
               "derivatives are by arguments, parameters and draws");
     return false;
@@ -98,7 +98,7 @@ static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
   w->te = elab_type(E, w->e);
   w->n = x->v.kind == V_TUPLE ? x->v.list.n : 1;
   if (w->n > 64) {
-    elab_error(E, x->at, "a derivative by at most 64 values, found %u", w->n);
+    elab_error(E, CODE_too_large, x->at, "a derivative by at most 64 values, found %u", w->n);
     return false;
   }
   bool good = true;
@@ -110,7 +110,7 @@ static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
 
 static bool scalar(Elab *E, const Actual *a, Type t, const char *who, const char *other) {
   if (t.rank == 0) return true;
-  DiagMsg *m = elab_error(E, a->at, "`%s` needs a scalar expression, found %s", who, value_text(E, a->v));
+  DiagMsg *m = elab_error(E, CODE_not_scalar, a->at, "`%s` needs a scalar expression, found %s", who, value_text(E, a->v));
   if (t.rank == 1 && t.dim[0] == 1)
     elab_help(m, "`[0]` takes the element of a real[1]");
   else
@@ -135,7 +135,7 @@ static Val jacobian(Elab *E, Span at, Val e, const Val *x, uint32_t n, bool *goo
   for (uint32_t k = 0; k < n; k++) {
     Type tx = elab_type(E, x[k]);
     if (te.rank + (n > 1 ? 1 : tx.rank) > IR_MAX_RANK || te.rank + tx.rank > IR_MAX_RANK) {
-      elab_error(E, at, "this derivative would have more than %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, at, "this derivative would have more than %d axes", IR_MAX_RANK);
       *good = false;
       return e;
     }
@@ -190,7 +190,7 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
   bool match =
       w.n == 1 ? type_same_dims(w.te, elab_type(E, w.x[0])) : w.te.rank == 1 && type_count(w.te) == total;
   if (!match) {
-    DiagMsg *m = elab_error(E, a->call, "`div` needs one component for each of the %lld variables, found %s",
+    DiagMsg *m = elab_error(E, CODE_wrong_shape, a->call, "`div` needs one component for each of the %lld variables, found %s",
                             (long long)total, value_text(E, a->at[0].v));
     elab_label(m, a->at[1].at, "%lld variables", (long long)total);
     return POISON;
@@ -213,7 +213,7 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
   for (uint32_t i = 0; i < a->n; i++) {
     if (a->at[i].v.kind != V_FUNC || a->at[i].v.func->kind == F_METHOD || a->at[i].v.func->kind == F_OPTION) {
       DiagMsg *m =
-          elab_error(E, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
+          elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` takes functions, found %s", b->name, value_kind(E, a->at[i].v));
       if (f->kind == F_NONZEROS) elab_help(m, "`nonzeros(jacobian(f))(x, ...)`: what it is taken at comes last");
       if (f->kind == F_FIELD) elab_help(m, "`field(H)(q, p)`: the Hamiltonian first, its arguments behind");
       return POISON;
@@ -221,7 +221,7 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
     f->of[i] = a->at[i].v.func;
   }
   if (f->kind == F_NONZEROS && f->of[0]->kind != F_JACOBIAN && f->of[0]->kind != F_HESSIAN) {
-    DiagMsg *m = elab_error(E, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`", f->of[0]->name);
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`", f->of[0]->name);
     elab_help(m, "`nonzeros(jacobian(%s))(x, ...)`, or of `hessian(%s)`", f->of[0]->name, f->of[0]->name);
     return POISON;
   }
@@ -235,7 +235,7 @@ bool deriv_fresh(Elab *E, const Func *f, const Actuals *a, uint32_t n, Actuals *
     out->at[i] = a->at[i];
     if (i >= n) continue;
     if (!value_numeric(a->at[i].v)) {
-      elab_error(E, a->at[i].at, "`%s` needs tensors, found %s", f->name, value_text(E, a->at[i].v));
+      elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs tensors, found %s", f->name, value_text(E, a->at[i].v));
       return false;
     }
     Val v = elab_tensor(E, a->at[i].v, a->at[i].at);
@@ -265,14 +265,14 @@ static Actuals spread(Elab *E, const Actuals *a) {
 static bool conjugate(Elab *E, const Func *f, const Actuals *a) {
   Type q, p;
   if (a->n < 2) {
-    elab_error(E, a->call, "`%s` needs q and p, found %u argument%s", f->name, a->n, a->n == 1 ? "" : "s");
+    elab_error(E, CODE_argument_count, a->call, "`%s` needs q and p, found %u argument%s", f->name, a->n, a->n == 1 ? "" : "s");
     return false;
   }
   for (uint32_t i = 0; i < a->n; i++)
     if (a->at[i].v.kind == V_POISON) return false;
   if (!value_type(a->at[0].v, &q) || !value_type(a->at[1].v, &p) || type_same_dims(q, p)) return true;
   const char *tq = value_text(E, a->at[0].v), *tp = value_text(E, a->at[1].v);
-  DiagMsg *m = elab_error(E, a->call, "`%s` needs q and p of one shape, found %s and %s", f->name, tq, tp);
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, a->call, "`%s` needs q and p of one shape, found %s and %s", f->name, tq, tp);
   elab_label(m, a->at[0].at, "%s", tq);
   elab_label(m, a->at[1].at, "%s", tp);
   return false;
@@ -299,7 +299,7 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
   Value e = elab_apply(E, f->of[0], &in);
   if (e.kind == V_POISON) return e;
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
-    DiagMsg *m = elab_error(E, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
+    DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
                             value_text(E, e));
     if (e.kind == V_TUPLE) elab_help(m, "`integrate` follows a function that gives rates");
     if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1)
@@ -335,7 +335,7 @@ static Val bracket_half(Elab *E, Val f, Val x, Val g, Val y, uint32_t nq, Span a
 static bool bracket_part(Elab *E, const Func *f, Value v, const Actuals *a, Val *out) {
   if (v.kind == V_POISON) return false;
   if (!value_numeric(v)) {
-    DiagMsg *m = elab_error(E, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->callee, "`poisson` needs functions that give tensors, `%s` gives %s", f->name,
                             value_text(E, v));
     if (v.kind == V_TUPLE) elab_help(m, "take a part of it: `fn Q(q, p) = %s(q, p)[0]`", f->name);
     return false;
@@ -352,7 +352,7 @@ static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
   if (!bracket_part(E, f->of[0], F, a, &vf) || !bracket_part(E, f->of[1], G, a, &vg)) return POISON;
   Type t = elab_type(E, vf), tg = elab_type(E, vg), tq = elab_type(E, x[0]);
   if (t.rank + tg.rank > IR_MAX_RANK || t.rank + tq.rank > IR_MAX_RANK || tg.rank + tq.rank > IR_MAX_RANK) {
-    elab_error(E, a->callee, "this bracket would have more than %d axes", IR_MAX_RANK);
+    elab_error(E, CODE_too_large, a->callee, "this bracket would have more than %d axes", IR_MAX_RANK);
     return POISON;
   }
   int64_t nf = type_count(t), ng = type_count(tg), nq = type_count(tq);

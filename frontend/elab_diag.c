@@ -21,22 +21,36 @@ static void label_call(const Elab *E, DiagMsg *m) {
     }
 }
 
-DiagMsg *elab_error(Elab *E, Span at, const char *fmt, ...) {
+static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap) {
   char text[1024];
-  va_list ap;
-  va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
+  E->met += diag_code_level(code) == DIAG_ERROR;
   if (E->quiet) {
-    E->failed = true;
+    E->failed |= diag_code_level(code) == DIAG_ERROR;
     return NULL;
   }
   uint64_t h = hash(at, text);
   for (uint32_t i = 0; i < E->said.n; i++)
     if (E->said.at[i] == h) return NULL;
   *vec_push(&E->said) = h;
-  DiagMsg *m = diag_error(E->diag, at, "%s", text);
+  DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
   if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
+  return m;
+}
+
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
+  return m;
+}
+
+DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
   return m;
 }
 
@@ -60,16 +74,26 @@ void elab_help(DiagMsg *m, const char *fmt, ...) {
   diag_help(m, "%s", text);
 }
 
+static const char *same_letters(const char *name, const char *const *candidates, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (candidates[i] && !strcasecmp(candidates[i], name)) return candidates[i];
+  return NULL;
+}
+
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n) {
-  const char *best = NULL, *other = synonym(name);
-  for (size_t i = 0; !best && i < n; i++)
-    if (candidates[i] && !strcasecmp(candidates[i], name)) best = candidates[i];
+  const char *best = same_letters(name, candidates, n), *other = synonym(name);
   if (other && !best) {
     elab_help(m, "%s", other);
     return;
   }
   if (!best) best = diag_nearest(name, candidates, n);
   if (best) elab_help(m, "did you mean `%s`?", best);
+}
+
+void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n) {
+  const char *here = same_letters(name, options, n) ? NULL : synonym_among(name, options, n);
+  if (here) elab_help(m, "it is called `%s` here", here);
+  else elab_suggest(m, name, options, n);
 }
 
 /* Well after the last message that is shown, so that the number of the others can be told. */

@@ -55,7 +55,7 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
                     const char *what) {
   if (type_same_dims(a, b) || a.rank == 0 || b.rank == 0) return true;
   const char *ta = value_text(E, va), *tb = value_text(E, vb);
-  DiagMsg *m = elab_error(E, at, "`%s` needs equal shapes or a scalar, found %s and %s", what, ta, tb);
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs equal shapes or a scalar, found %s and %s", what, ta, tb);
   elab_label(m, at_a, "%s", ta);
   elab_label(m, at_b, "%s", tb);
   if (type_count(a) == 1 || type_count(b) == 1)
@@ -66,7 +66,7 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
 static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   bool first = !value_numeric(a);
   const char *t = value_text(E, first ? a : b);
-  DiagMsg *m = elab_error(E, at, "`%s` needs numbers, found %s", what, t);
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` needs numbers, found %s", what, t);
   elab_label(m, first ? at_a : at_b, "%s", t);
   if ((first ? a : b).kind == V_FUNC)
     elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
@@ -127,6 +127,14 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
   return static_op(E, op, a, b);
 }
 
+/* Says so of a constant that is NaN although its operands are finite, such as a root of -1. */
+static Value not_a_number(Elab *E, Op op, Value a, Value b, Value r, Span at) {
+  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v)) return r;
+  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, a.num.v);
+  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", op == OP_pow ? "^" : ir_op[op].name, a.num.v, b.num.v);
+  return r;
+}
+
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   if (a.kind == V_POISON || b.kind == V_POISON) return POISON;
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, what);
@@ -134,11 +142,11 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   value_type(a, &ta), value_type(b, &tb);
   if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, what)) return POISON;
   if (op == OP_div && b.kind == V_NUM && b.num.v == 0) {
-    elab_label(elab_error(E, at, "division by zero"), at_b, "this is 0");
+    elab_label(elab_error(E, CODE_division_by_zero, at, "division by zero"), at_b, "this is 0");
     return POISON;
   }
   if (now(op, a, b)) {
-    Value r = compute(E, op, a, b);
+    Value r = not_a_number(E, op, a, b, compute(E, op, a, b), at);
     if (r.kind == V_POISON || !E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
@@ -149,12 +157,12 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
 Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   if (v.kind == V_POISON) return v;
   if (!value_numeric(v)) {
-    elab_error(E, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name,
+    elab_error(E, CODE_wrong_kind, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name,
                value_text(E, v));
     return POISON;
   }
   if (now(op, v, v)) {
-    Value r = compute(E, op, v, v);
+    Value r = not_a_number(E, op, v, v, compute(E, op, v, v), at);
     if (r.kind == V_POISON || !E->exact || (exact_value(v) && exact_value(r))) return r;
   }
   Val x = elab_tensor(E, v, at);
@@ -179,7 +187,7 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
   if (c.kind == V_POISON || a.kind == V_POISON || b.kind == V_POISON) return POISON;
   Type tc, ta, tb;
   if (!value_type(c, &tc) || tc.dt != DT_BOOL) {
-    elab_error(E, at_c, "the first argument of `where` is a condition, found %s", value_text(E, c));
+    elab_error(E, CODE_not_condition, at_c, "the first argument of `where` is a condition, found %s", value_text(E, c));
     return POISON;
   }
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, "where");
@@ -199,7 +207,7 @@ static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr
   bool fa = value_type(a, &ta) && ta.dt == DT_BOOL, fb = value_type(b, &tb) && tb.dt == DT_BOOL;
   if (!fa || !fb) {
     const char *t = value_text(E, fa ? b : a);
-    elab_label(elab_error(E, op_at, "`%s` needs truth values, found %s", ast_opr_text(op), t),
+    elab_label(elab_error(E, CODE_not_condition, op_at, "`%s` needs truth values, found %s", ast_opr_text(op), t),
                fa ? eb->at : ea->at, "%s", t);
     return POISON;
   }
@@ -232,14 +240,14 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, ea->at, eb->at, op_at, "@");
   value_type(a, &ta), value_type(b, &tb);
   if (ta.rank == 0 || tb.rank == 0) {
-    DiagMsg *m = elab_error(E, op_at, "`@` needs tensors, found a scalar");
+    DiagMsg *m = elab_error(E, CODE_wrong_shape, op_at, "`@` needs tensors, found a scalar");
     elab_label(m, ea->at, "%s", na);
     elab_label(m, eb->at, "%s", nb);
     elab_help(m, "`*` multiplies by a scalar");
     return POISON;
   }
   if (ta.dim[ta.rank - 1] != tb.dim[0]) {
-    DiagMsg *m = elab_error(E, op_at, "`@` needs inner sizes to agree, found %u and %u", ta.dim[ta.rank - 1],
+    DiagMsg *m = elab_error(E, CODE_shape_mismatch, op_at, "`@` needs inner sizes to agree, found %u and %u", ta.dim[ta.rank - 1],
                             tb.dim[0]);
     elab_label(m, ea->at, "%s", na);
     elab_label(m, eb->at, "%s", nb);
@@ -250,7 +258,7 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
     return POISON;
   }
   if (ta.rank + tb.rank - 2 > IR_MAX_RANK) {
-    elab_error(E, op_at, "a tensor has at most %d axes", IR_MAX_RANK);
+    elab_error(E, CODE_too_large, op_at, "a tensor has at most %d axes", IR_MAX_RANK);
     return POISON;
   }
   if (!elab_fits(E, type_count(ta) / tb.dim[0] * (type_count(tb) / tb.dim[0]), op_at)) return POISON;

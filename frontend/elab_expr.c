@@ -1,5 +1,6 @@
 /* Expressions: one function per kind of node; the operators themselves are in elab_ew.c. */
 #include "frontend/elab_turn.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@ static Value expr_unary(Elab *E, const Expr *e) {
   if (v.kind == V_BOOL) return value_bool(!v.b);
   Type t;
   if (!value_type(v, &t) || t.dt != DT_BOOL) {
-    elab_label(elab_error(E, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at,
+    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at,
                "%s", value_text(E, v));
     return POISON;
   }
@@ -33,12 +34,31 @@ static Value expr_items(Elab *E, const Expr *e, bool tuple) {
   return tuple ? value_tuple(E, v, n) : elab_list(E, v, at, n, e->at);
 }
 
+/* np.linalg.norm: what the last name is called here, or the general rule. */
+static bool module_member(Elab *E, const Expr *e) {
+  const Expr *root = e->a;
+  char lower[64];
+  while (root->kind == EX_MEMBER) root = root->a;
+  if (root->kind != EX_NAME || elab_known(E, root->name, true) || !synonym(root->name)) return false;
+  size_t n = 0;
+  for (; e->name[n] && n + 1 < sizeof lower; n++) lower[n] = (char)(e->name[n] >= 'A' && e->name[n] <= 'Z' ? e->name[n] + 32 : e->name[n]);
+  lower[n] = 0;
+  const char *here = elab_known(E, intern(E->m->names, lower), true) ? arena_printf(E->mem, "write `%s`, without a module", lower) : synonym(e->name);
+  DiagMsg *m = elab_unknown_first(E, root->name) ? elab_error(E, CODE_undefined, root->at, "`%s` is not defined", root->name) : NULL;
+  elab_help(m, "%s", here ? here : synonym(root->name));
+  return true;
+}
+
 static Value expr_member(Elab *E, const Expr *e) {
+  if (module_member(E, e)) return POISON;
   Value v = elab_expr(E, e->a);
   if (v.kind == V_POISON) return v;
   if (strcmp(e->name, "T") == 0) return elab_transpose(E, v, e->at);
-  DiagMsg *m = elab_error(E, e->name_at, "%s has no member `%s`", value_text(E, v), e->name);
-  elab_help(m, "`.T` is the only one: the transpose");
+  DiagMsg *m = elab_error(E, CODE_no_member, e->name_at, "%s has no member `%s`", value_text(E, v), e->name);
+  const char *other = synonym(e->name);
+  if (builtin_find(e->name)) elab_help(m, "functions stand before their arguments: `%s(x)`", e->name);
+  else if (other) elab_help(m, "%s", other);
+  else elab_help(m, "`.T` is the only one: the transpose");
   return POISON;
 }
 
@@ -77,7 +97,7 @@ static Value dispatch(Elab *E, const Expr *e) {
   case EX_BLOCK:
     return elab_block_value(E, e->block);
   case EX_RANGE: {
-    DiagMsg *m = elab_error(E, e->at, "a range stands only in subscripts, `for` and comprehensions");
+    DiagMsg *m = elab_error(E, CODE_range, e->at, "a range stands only in subscripts, `for` and comprehensions");
     elab_help(m, "`[k for k in a:b]` makes a list of it");
     return POISON;
   }
@@ -88,7 +108,7 @@ static Value dispatch(Elab *E, const Expr *e) {
 Value elab_expr(Elab *E, const Expr *e) {
   if (!e || elab_stop(E)) return POISON;
   if (E->depth >= ELAB_DEPTH) {
-    elab_error(E, e->at, "this is nested too deeply");
+    elab_error(E, CODE_too_deep, e->at, "this is nested too deeply");
     return POISON;
   }
   elab_at(E, e->at);
@@ -106,11 +126,11 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   if (turns_unroll(E, v)) return false;
   DiagMsg *m;
   if (v.kind == V_NUM)
-    m = elab_error(E, e->at, "%s needs an integer, found %g", what, v.num.v);
+    m = elab_error(E, CODE_whole_number, e->at, "%s needs an integer, found %g", what, v.num.v);
   else if (v.kind == V_TURNS)
-    m = elab_error(E, e->at, "%s needs one integer for all turns of the comprehension", what);
+    m = elab_error(E, CODE_not_constant, e->at, "%s needs one integer for all turns of the comprehension", what);
   else
-    m = elab_error(E, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+    m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
   Span defined;
   if (e->kind == EX_NAME && elab_defined(E, e->name, &defined)) elab_label(m, defined, "`%s` is defined here", e->name);
   return false;
@@ -120,7 +140,7 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
   DiagMsg *m =
-      elab_error(E, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
+      elab_error(E, CODE_unequal_elements, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
                  value_text(E, at[0]), value_text(E, at[bad]));
   if (span) {
     elab_label(m, span[0], "%s", value_text(E, at[0]));
@@ -133,7 +153,7 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
   uint32_t dim[IR_MAX_RANK] = {n}, rank = 1, each = 1;
   if (at[0].kind == V_ARRAY) {
     if (at[0].array->rank == IR_MAX_RANK) {
-      elab_error(E, whole, "a tensor has at most %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, whole, "a tensor has at most %d axes", IR_MAX_RANK);
       return POISON;
     }
     rank += at[0].array->rank;
@@ -141,7 +161,7 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
     memcpy(dim + 1, at[0].array->dim, sizeof *dim * at[0].array->rank);
   }
   if ((int64_t)each * n > ELAB_ELEMENTS) {
-    elab_error(E, whole, "this list has more than %d elements", (int)ELAB_ELEMENTS);
+    elab_error(E, CODE_too_large, whole, "this list has more than %d elements", (int)ELAB_ELEMENTS);
     return POISON;
   }
   Num *v = ARENA_ARRAY(E->mem, Num, each * n + 1);
@@ -157,7 +177,7 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
 static Value list_turns(Elab *E, Level *l, const Value *at, const Span *span, uint32_t n, Span whole) {
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1), *one = ARENA_ARRAY(E->mem, Value, n + 1);
   if ((int64_t)l->n * n > ELAB_ELEMENTS) {
-    elab_error(E, whole, "this list has more than %d elements in all turns", (int)ELAB_ELEMENTS);
+    elab_error(E, CODE_too_large, whole, "this list has more than %d elements in all turns", (int)ELAB_ELEMENTS);
     return POISON;
   }
   for (uint32_t t = 0; t < l->n; t++) {
@@ -172,7 +192,7 @@ static Value list_tensors(Elab *E, const Value *at, const Span *span, uint32_t n
   Val *x = ARENA_ARRAY(E->mem, Val, n + 1);
   for (uint32_t i = 0; i < n; i++) x[i] = elab_tensor(E, at[i], span ? span[i] : whole);
   if (elab_type(E, x[0]).rank == IR_MAX_RANK) {
-    elab_error(E, whole, "a tensor has at most %d axes", IR_MAX_RANK);
+    elab_error(E, CODE_too_large, whole, "a tensor has at most %d axes", IR_MAX_RANK);
     return POISON;
   }
   if (!elab_fits(E, type_count(elab_type(E, x[0])) * n, whole)) return POISON;

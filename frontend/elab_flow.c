@@ -12,11 +12,11 @@ static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
   Type t;
   if (e->v.kind == V_POISON) return false;
   if (w->n == FLOW_STATES) {
-    elab_error(E, x->at, "a flow has at most %d states", FLOW_STATES);
+    elab_error(E, CODE_flow_state, x->at, "a flow has at most %d states", FLOW_STATES);
     return false;
   }
   if (!value_numeric(e->v) || !value_type(e->v, &t) || t.dt != DT_REAL) {
-    elab_error(E, x->at, "a state of a flow is a tensor, found %s", value_text(E, e->v));
+    elab_error(E, CODE_flow_state, x->at, "a state of a flow is a tensor, found %s", value_text(E, e->v));
     return false;
   }
   Val v = elab_tensor(E, e->v, x->at);
@@ -45,7 +45,7 @@ bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
   first_readings(E, w);
   E->flow = w;
   if (f->item->body && elab_block(E, f->item->body, &none)) {
-    elab_error(E, E->returned, "a flow gives its last states: there is nothing to return");
+    elab_error(E, CODE_flow_state, E->returned, "a flow gives its last states: there is nothing to return");
     w->broken = true;
   }
   E->flow = old;
@@ -117,7 +117,7 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
     if (v.kind == V_POISON) return v;
   }
   if (a->n != 1 || v.kind != V_FUNC || !func_is_flow(v.func)) {
-    DiagMsg *m = elab_error(E, a->n ? a->at[0].at : a->call, "`%s` takes a flow, found %s", b->name,
+    DiagMsg *m = elab_error(E, CODE_not_flow, a->n ? a->at[0].at : a->call, "`%s` takes a flow, found %s", b->name,
                             a->n > 1 ? "several arguments"
                             : a->n   ? value_kind(E, v)
                                      : "nothing");

@@ -99,13 +99,32 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   return true;
 }
 
+/* Element e of a map's result: where it comes from, where the body only moves elements of what it walks along or has from outside. */
+static bool from_map(const Fn *f, const Inst *proj, int64_t e, Val *v, int64_t *element, bool *minus) {
+  const Inst *scan = ir_inst(f, ir_arg(f, proj, 0));
+  if (scan->op != OP_scan) return false;
+  const scan_attr loop = ir_scan_attr(f, scan);
+  if (loop.carry || loop.reverse) return false;
+  const Fn *body = ir_body(f, scan);
+  Val b = body->out.at[ir_proj_attr(f, proj).index];
+  const int64_t row = type_count(ir_type(body, b)), turn = e/row;
+  const Inst *i;
+  for (*element = e % row; (i = ir_inst(body, b))->op != OP_in;) {
+    *minus ^= i->op == OP_neg;
+    if (!comes_from(body, i, *element, &b, element)) return false;
+  }
+  const uint32_t k = (uint32_t)ir_in_attr(body, i).index;
+  if (k < (uint32_t)loop.xs) *element += turn*type_count(i->type);
+  return *v = ir_arg(f, scan, k), true;
+}
+
 bool flow_element(const Flow *w, Val v, int64_t e, uint32_t *slot, int64_t *element, bool *minus) {
   const Fn *f = w->level.fn;
   const Reading *r;
   for (*minus = false; !(r = flow_reading(w, v)); e = *element) {
     const Inst *i = ir_inst(f, v);
     *minus ^= i->op == OP_neg;
-    if (!comes_from(f, i, e, &v, element)) return false;
+    if (i->op == OP_proj ? !from_map(f, i, e, &v, element, minus) : !comes_from(f, i, e, &v, element)) return false;
   }
   *slot = r->slot;
   *element = e;

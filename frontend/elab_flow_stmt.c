@@ -38,7 +38,7 @@ static const char *states_text(Elab *E) {
 
 static bool no_state(Elab *E, const Expr *e) {
   DiagMsg *m =
-      elab_error(E, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
+      elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
   if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
   return false;
 }
@@ -49,7 +49,7 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
   const Expr *sub = e->args ? e->args->value : NULL;
   int64_t a = 0, b = t.dim[0];
   if (t.rank == 0 || e->nargs != 1 || !sub) {
-    elab_error(E, e->at, "a flow moves a slice of the first axis of a state");
+    elab_error(E, CODE_flow_state, e->at, "a flow moves a slice of the first axis of a state");
     return false;
   }
   bool range = sub->kind == EX_RANGE;
@@ -61,7 +61,7 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
   if (!range) b = a + 1;
   if (b < 0) b += t.dim[0];
   if (a < 0 || b > t.dim[0] || a >= b) {
-    elab_error(E, sub->at, "this slice is empty or leaves the axis of %u", t.dim[0]);
+    elab_error(E, CODE_index, sub->at, "this slice is empty or leaves the axis of %u", t.dim[0]);
     return false;
   }
   p->start = (uint32_t)a, p->n = (uint32_t)(b - a), p->index = !range;
@@ -113,13 +113,13 @@ static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piec
   if (!stale && !flow_depends(E, w, root, nroot, piece, n)) return true;
   DiagMsg *m;
   if (stale) {
-    m = elab_error(E, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
                    what, slot_text(w, r));
     if (r->number <= w->slot[r->slot].number && w->slot[r->slot].number > 0)
       elab_label(m, w->steps.at[w->slot[r->slot].number - 1].stmt->at, "moved here");
     elab_help(m, "compute it from the present state");
   } else {
-    m = elab_error(E, at, "%s reads `%s`, which it moves: it could not be undone", what, slot_text(w, r));
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves: it could not be undone", what, slot_text(w, r));
     elab_help(m, "a step that reads what it moves needs an `inverse` clause");
   }
   return w->broken = true, false;
@@ -134,7 +134,7 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
   if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
     return *out = elab_expr(E, e->args->value), true;
-  elab_help(elab_error(E, e->at, "a flow scales by `exp(...)`, which is never zero"),
+  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"),
             "write `%s %s exp(...)`", s->target->kind == EX_NAME ? s->target->name : "x",
             s->op == OPR_MUL ? "*=" : "/=");
   return false;
@@ -155,7 +155,7 @@ static void update(Elab *E, const Stmt *s) {
   Type want = piece_type(w, &p);
   if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || (t.rank && !type_same_dims(t, want))) {
     char have[128];
-    DiagMsg *m = elab_error(E, s->value->at, "an update of %s needs %s%s, found %s",
+    DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->value->at, "an update of %s needs %s%s, found %s",
                             type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "",
                             value_text(E, v));
     elab_label(m, s->target->at, "%s", have);
@@ -175,7 +175,7 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
   Value v = elab_expr(E, e);
   if (v.kind == V_POISON) return false;
   if (n > 1 && value_length(E, v) != n) {
-    elab_error(E, e->at, "%u states for %s", n, value_text(E, v));
+    elab_error(E, CODE_unpack, e->at, "%u states for %s", n, value_text(E, v));
     return false;
   }
   for (uint32_t k = 0; k < n; k++) {
@@ -184,7 +184,7 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
     if (one.kind == V_POISON) return false;
     if (!value_numeric(one) || !value_type(one, &t) || !type_same_dims(t, want)) {
       char text[128];
-      elab_error(E, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name,
+      elab_error(E, CODE_shape_mismatch, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name,
                  type_user(want, text, sizeof text), value_text(E, one));
       return false;
     }
@@ -217,7 +217,7 @@ static bool permutation(Elab *E, Step *s) {
 
 static void no_inverse(Elab *E, const Stmt *s) {
   E->flow->broken = true;
-  DiagMsg *m = elab_error(E, s->value->at, "this step has no inverse that follows from how it is written");
+  DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
   elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
                "permutations need none");
 }
@@ -234,7 +234,7 @@ static void assign(Elab *E, const Stmt *s) {
   Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
   for (const Arg *a = s->names; a; a = a->next) {
     if (a->value && a->value->kind != EX_NAME) {
-      elab_help(elab_error(E, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
+      elab_help(elab_error(E, CODE_assignment, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
                 "assign the whole state");
       return;
     }
@@ -242,7 +242,7 @@ static void assign(Elab *E, const Stmt *s) {
     if (!piece_of(E, a->value, p)) return;
     for (uint32_t k = 0; k + 1 < step.n; k++)
       if (step.piece[k].slot == p->slot) {
-        elab_error(E, a->value->at, "`%s` is assigned twice", a->name);
+        elab_error(E, CODE_assignment, a->value->at, "`%s` is assigned twice", a->name);
         return;
       }
   }
@@ -270,7 +270,7 @@ bool flow_assigns(Elab *E, const Stmt *s) {
   if (states == s->nnames)
     assign(E, s);
   else
-    elab_error(E, s->at, "states and other values are assigned apart"), E->flow->broken = true;
+    elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->flow->broken = true;
   return true;
 }
 
@@ -282,18 +282,18 @@ static bool apart(const Piece *a, const Piece *b) {
 
 static bool pieces(Elab *E, const Arg *args, uint32_t n, Step *s) {
   if (n > FLOW_STATES || n == 0) {
-    elab_error(E, s->stmt->at, "a flow has from 1 to %d states, found %u", FLOW_STATES, n);
+    elab_error(E, CODE_flow_state, s->stmt->at, "a flow has from 1 to %d states, found %u", FLOW_STATES, n);
     return false;
   }
   for (const Arg *a = args; a; a = a->next) {
     if (a->name) {
-      elab_error(E, a->name_at, "the states of a flow are given in their order");
+      elab_error(E, CODE_flow_state, a->name_at, "the states of a flow are given in their order");
       return false;
     }
     if (!piece_of(E, a->value, &s->piece[s->n])) return false;
     for (uint32_t k = 0; k < s->n; k++)
       if (!apart(&s->piece[k], &s->piece[s->n])) {
-        elab_error(E, a->value->at, "a state cannot be moved as two at once");
+        elab_error(E, CODE_flow_state, a->value->at, "a state cannot be moved as two at once");
         return false;
       }
     s->n++;
@@ -324,7 +324,7 @@ static void call(Elab *E, const Stmt *s) {
   }
   if (f.kind != V_FUNC || !func_is_flow(f.func)) {
     DiagMsg *m =
-        elab_error(E, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
+        elab_error(E, CODE_not_flow, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
     if (f.kind == V_FUNC && f.func->kind == F_USER && f.func->item->kind == IT_FLOW && !f.func->bound)
       elab_help(m, "`%s` is a template: `%s()(...)`, or with arguments in the first list", f.func->item->name, f.func->item->name);
     else elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
@@ -343,19 +343,19 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   if (v.kind == V_NONE) builtin_value(E, s->under ? "leapfrog" : "rk4", &v);
   if (v.kind == V_POISON) return false;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    elab_error(E, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
     return false;
   }
   step->method = v.func;
   const MethodInfo *m = &ir_method[v.func->method];
   if (m->adaptive) {
-    elab_help(elab_error(E, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
+    elab_help(elab_error(E, CODE_method, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
               s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..."
                        : "rk4, implicit_midpoint, gauss4, ...");
     return false;
   }
   if (!s->under || (m->symplectic && v.func->method != M_SYMPLECTIC_EULER)) return true;
-  DiagMsg *d = elab_error(E, s->method->at,
+  DiagMsg *d = elab_error(E, CODE_method, s->method->at,
                           m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it"
                                         : "`%s` is not symplectic",
                           m->name);
@@ -376,21 +376,21 @@ static void evolve(Elab *E, const Stmt *s) {
       !pieces(E, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, &step))
     return;
   if (law.kind != V_FUNC) {
-    elab_error(E, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
+    elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
     return;
   }
   if (s->under && step.n != 2) {
-    elab_error(E, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n,
+    elab_error(E, CODE_flow_state, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n,
                step.n == 1 ? "" : "s");
     return;
   }
   if (!value_numeric(time) || !value_type(time, &t) || t.rank) {
-    elab_error(E, s->duration->at, "the time is a scalar, found %s", value_text(E, time));
+    elab_error(E, CODE_not_scalar, s->duration->at, "the time is a scalar, found %s", value_text(E, time));
     return;
   }
   if (!elab_int(E, s->steps, "`steps`", &step.steps) || !evolve_method(E, s, &step)) return;
   if (step.steps < 1) {
-    elab_error(E, s->steps->at, "`steps` is at least 1, found %lld", (long long)step.steps);
+    elab_error(E, CODE_out_of_range, s->steps->at, "`steps` is at least 1, found %lld", (long long)step.steps);
     return;
   }
   step.func = law.func;
@@ -408,7 +408,7 @@ static bool running_decay(Elab *E, const Stmt *s, double *out) {
   Actual a = {.v = elab_expr(E, s->decay), .at = s->decay->at};
   if (!need_number(E, &a, "`decay`", out)) return false;
   if (*out > 0 && *out < 1) return true;
-  elab_error(E, s->decay->at, "`decay` lies between 0 and 1, found %g", *out);
+  elab_error(E, CODE_out_of_range, s->decay->at, "`decay` lies between 0 and 1, found %g", *out);
   return false;
 }
 
@@ -423,12 +423,12 @@ static void running(Elab *E, const Stmt *s) {
   bool call = e->kind == EX_CALL && e->a->kind == EX_NAME && e->nargs == 1 && !e->args->name;
   step.lag = call && !strcmp(e->a->name, "moving_mean");
   if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
-    elab_help(elab_error(E, e->at, "`running` keeps the mean of a value over the batch"),
+    elab_help(elab_error(E, CODE_batch_mean, e->at, "`running` keeps the mean of a value over the batch"),
               "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
   else if (running_decay(E, s, &p.decay))
     v = elab_expr(E, e->args->value);
   if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
-    elab_error(E, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
+    elab_error(E, CODE_wrong_kind, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
     v = POISON;
   }
   if (v.kind != V_POISON) {
@@ -455,7 +455,7 @@ static void running(Elab *E, const Stmt *s) {
 void flow_stmt(Elab *E, const Stmt *s) {
   uint32_t before = E->flow->steps.n;
   if (E->level != &E->flow->level) {
-    elab_error(E, s->at, "a step of a flow stands outside of comprehensions");
+    elab_error(E, CODE_misplaced, s->at, "a step of a flow stands outside of comprehensions");
     return;
   }
   switch (s->kind) {

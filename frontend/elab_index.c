@@ -5,6 +5,7 @@
  * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
  * from inside the loop is contracted with rows of zeros and ones. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ typedef struct Sub {
 /* ---- one subscript of one turn ------------------------------------------------------------------------ */
 
 static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
-  DiagMsg *m = elab_error(E, at, "index %lld is out of range for an axis of %u", (long long)i, n);
+  DiagMsg *m = elab_error(E, CODE_index, at, "index %lld is out of range for an axis of %u", (long long)i, n);
   if (n) elab_help(m, "indices run from 0 to %u, or from -1 backwards", n - 1);
   return POISON;
 }
@@ -26,9 +27,9 @@ static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
 static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
   if (value_is_int(v, out)) return true;
   if (v.kind == V_NUM)
-    elab_error(E, at, "a subscript needs an integer, found %g", v.num.v);
+    elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
   else
-    elab_error(E, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
+    elab_error(E, CODE_not_constant, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
   return false;
 }
 
@@ -48,7 +49,7 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t
   int64_t i0 = i < 0 ? i + n : i, j0 = j < 0 ? j + n : j;
   if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
     DiagMsg *m =
-        elab_error(E, s->at,
+        elab_error(E, CODE_index, s->at,
                    i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
                                                            : "the range %lld:%lld leaves an axis of %u",
                    (long long)i, (long long)j, n);
@@ -125,7 +126,7 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
     value_type(turn[i], &t);
     if (i == 0) first = t;
     if (!type_same_dims(first, t)) {
-      elab_error(E, s[0].at, "the length of this range differs from turn to turn");
+      elab_error(E, CODE_range, s[0].at, "the length of this range differs from turn to turn");
       return POISON;
     }
   }
@@ -139,13 +140,13 @@ static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int6
     uint32_t w;
     Value a = value_turn(s->a, l, t), b = value_turn(s->b, l, t);
     if (a.kind == V_TURNS || b.kind == V_TURNS) {
-      elab_help(elab_error(E, s->at, "this subscript depends on two loops"),
+      elab_help(elab_error(E, CODE_subscript, s->at, "this subscript depends on two loops"),
                 "index by one of them at a time, as in x[i][j]");
       return false;
     }
     if (!resolve(E, s, a, b, n, &start[t], &w)) return false;
     if (t > 0 && w != *width) {
-      elab_error(E, s->at, "the length of this range differs from turn to turn");
+      elab_error(E, CODE_range, s->at, "the length of this range differs from turn to turn");
       return false;
     }
     *width = w;
@@ -216,7 +217,7 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
   Type t = elab_type(E, x);
   uint32_t n = t.dim[axis], w = width ? width : 1, dim[2] = {w, n};
   if ((int64_t)n * w * l->n > ELAB_ELEMENTS) {
-    elab_error(E, at, "indexing a value made inside the loop by its index is too large here");
+    elab_error(E, CODE_too_large, at, "indexing a value made inside the loop by its index is too large here");
     return POISON;
   }
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
@@ -255,7 +256,7 @@ static Value turns_sub(Elab *E, Value base, const Sub *s, int axis) {
   uint32_t width = 0;
   if (!turns_starts(E, s, l, t.dim[axis], start, &width)) return POISON;
   if (width && t.rank == IR_MAX_RANK) {
-    elab_error(E, s->at, "a tensor has at most %d axes, the loop's included", IR_MAX_RANK);
+    elab_error(E, CODE_too_large, s->at, "a tensor has at most %d axes, the loop's included", IR_MAX_RANK);
     return POISON;
   }
   if (is_outside(base.t.level, l)) return walk_sub(E, base, axis, l, start, width, s->at);
@@ -321,12 +322,19 @@ Value elab_index(Elab *E, const Expr *e) {
   Type t = {0};
   bool list = base.kind == V_LIST || base.kind == V_TUPLE;
   if (good && !list && (!value_type(base, &t) || t.rank == 0)) {
-    elab_label(elab_error(E, e->a->at, "%s has no elements to index", value_text(E, base)), e->a->at, "%s",
-               value_text(E, base));
+    DiagMsg *m = elab_error(E, CODE_subscript, e->a->at, "%s has no elements to index", value_text(E, base));
+    elab_label(m, e->a->at, "%s", value_text(E, base));
+    if (base.kind == V_FUNC && e->a->kind == EX_NAME) elab_help(m, "arguments stand in `( )`: `%s(x)`", e->a->name);
+    if (base.kind == V_FUNC && e->a->kind == EX_CALL) elab_help(m, "it takes another list of arguments: `f(...)(x)[0]`");
     return POISON;
   }
+  for (const Arg *a = e->args; good && a; a = a->next)
+    if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) && !elab_known(E, a->value->name, true)) {
+      elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript makes no new axis"), "%s", synonym("newaxis"));
+      return POISON;
+    }
   if (good && e->nargs > (list ? 1u : t.rank)) {
-    elab_label(elab_error(E, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
+    elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
                e->a->at, "%s", value_text(E, base));
     return POISON;
   }
@@ -347,7 +355,7 @@ Value elab_index(Elab *E, const Expr *e) {
 Value elab_transpose(Elab *E, Value v, Span at) {
   Type t;
   if (!value_numeric(v) || !value_type(v, &t)) {
-    elab_error(E, at, "`.T` needs a matrix, found %s", value_text(E, v));
+    elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
     return POISON;
   }
   int perm[IR_MAX_RANK];

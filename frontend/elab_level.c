@@ -236,7 +236,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
 
 bool elab_fits(Elab *E, int64_t elements, Span at) {
   if (elements <= ELAB_TENSOR) return true;
-  elab_error(E, at, "a tensor of %lld elements is too large", (long long)elements);
+  elab_error(E, CODE_too_large, at, "a tensor of %lld elements is too large", (long long)elements);
   return false;
 }
 
@@ -336,13 +336,13 @@ static Value evaluate(Elab *E, Fn *f, Span at) {
   char err[256] = "";
   Tensor out;
   if (!plain(f)) {
-    DiagMsg *m = elab_error(E, at, "derivatives and trajectories cannot be evaluated while compiling");
+    DiagMsg *m = elab_error(E, CODE_not_constant, at, "derivatives and trajectories cannot be evaluated while compiling");
     elab_help(m, "make it a `fn`, and call it where it is needed");
     return POISON;
   }
   if (!elab_affords(E, f, at)) return POISON;
   if (!ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
-    elab_error(E, at, "this cannot be evaluated while compiling: %s", err);
+    elab_error(E, CODE_not_constant, at, "this cannot be evaluated while compiling: %s", err);
     return POISON;
   }
   Value v = from_tensor(E, &out);

@@ -11,18 +11,26 @@
 
 /* ---- what is run over ------------------------------------------------------------------------------- */
 
+/* One that differs from turn to turn of the loop around has that loop written out. */
+static bool range_end(Elab *E, const Expr *e, int64_t *out) {
+  if (e->kind == EX_NUMBER) return elab_int(E, e, "a range", out);
+  const Value v = elab_expr(E, e);
+  if (v.kind == V_POISON || (!turns_int(v, out) && turns_write_out(E, v))) return false;
+  return turns_int(v, out) || elab_int(E, e, "a range", out);
+}
+
 static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n) {
   int64_t a = 0, b;
   if (!e->b) {
-    elab_error(E, e->at, "this range needs an end");
+    elab_error(E, CODE_range, e->at, "this range needs an end");
     return false;
   }
-  if (e->a && !elab_int(E, e->a, "a range", &a)) return false;
-  if (!elab_int(E, e->b, "a range", &b)) return false;
+  if ((e->a && !range_end(E, e->a, &a)) || !range_end(E, e->b, &b)) return false;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_error(E, e->at,
-               b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
-               (long long)a, (long long)b, (int)ELAB_TURNS);
+    DiagMsg *m = elab_error(E, CODE_range, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
+                            (long long)a, (long long)b, (int)ELAB_TURNS);
+    if (b == a) elab_help(m, "it ends before %lld; a list has at least one element", (long long)b);
+    if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
     return false;
   }
   *n = (uint32_t)(b - a);
@@ -35,7 +43,7 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
 static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_t *n) {
   *n = value_length(E, list);
   if (*n == 0 || *n > ELAB_TURNS) {
-    elab_error(E, at,
+    elab_error(E, CODE_range, at,
                *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s",
                value_text(E, list));
     return false;
@@ -74,7 +82,7 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
   const Value *part = v.kind == V_TUPLE ? v.list.at : &v;
   s->n = v.kind == V_TUPLE ? v.list.n : 1;
   if (s->n > 64) {
-    elab_error(E, at, "a tuple of at most 64 can be stacked, found %u", s->n);
+    elab_error(E, CODE_too_large, at, "a tuple of at most 64 can be stacked, found %u", s->n);
     return false;
   }
   for (uint32_t i = 0; i < s->n; i++) {
@@ -85,14 +93,14 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
     } else if (value_type(part[i], &t)) {
       Val y = elab_tensor(E, part[i], at);
       if (elab_type(E, y).rank == IR_MAX_RANK || elab_type(E, y).dt != DT_REAL) {
-        elab_error(E, at, "%s cannot be stacked", value_text(E, part[i]));
+        elab_error(E, CODE_wrong_kind, at, "%s cannot be stacked", value_text(E, part[i]));
         return false;
       }
       if (!elab_fits(E, type_count(elab_type(E, y)) * l->n, at)) return false;
       ir_output(elab_at(E, at), y, NULL);
       s->y[i] = s->ny++;
     } else {
-      elab_error(E, at, "%s cannot be stacked", value_text(E, part[i]));
+      elab_error(E, CODE_wrong_kind, at, "%s cannot be stacked", value_text(E, part[i]));
       return false;
     }
   }
@@ -152,7 +160,7 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
     if (v[i].kind == V_POISON) return POISON;
     if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) ||
         (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
-      elab_error(E, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
+      elab_error(E, CODE_unequal_elements, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
                  value_text(E, v[i]));
       return POISON;
     }

@@ -24,7 +24,7 @@ static Value jacobian_apply(Elab *E, const Func *f, const Actuals *a) {
   for (uint32_t k = 0; k < a->n; k++) {
     Type t = elab_type(E, x[k]);
     if (t.rank == IR_MAX_RANK) {
-      elab_error(E, a->at[k].at, "a tensor has at most %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, a->at[k].at, "a tensor has at most %d axes", IR_MAX_RANK);
       return POISON;
     }
     uint32_t cols = (uint32_t)type_count(t);
@@ -63,7 +63,7 @@ static bool rows_of(Elab *E, const Func *f, const Actuals *a, Val *x, Val *e) {
   if (out.v.kind == V_POISON || !deriv_whole(E, &out, f->name, e)) return false;
   if (f->kind == F_HESSIAN) {
     if (elab_type(E, *e).rank) {
-      DiagMsg *m = elab_error(E, a->callee, "`hessian` needs a scalar function, `%s` gives %s", f->of[0]->name,
+      DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`hessian` needs a scalar function, `%s` gives %s", f->of[0]->name,
                               value_text(E, out.v));
       elab_help(m, "`jacobian(%s)` is the matrix of its first derivatives", f->of[0]->name);
       return false;
@@ -120,7 +120,7 @@ static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {
     remember(E, v, &p);
     out = elab_value(E, v);
   } else {
-    elab_error(E, a->callee, "this matrix of %u rows and %u columns has no element that is not zero", p.rows, p.cols);
+    elab_error(E, CODE_independent, a->callee, "this matrix of %u rows and %u columns has no element that is not zero", p.rows, p.cols);
   }
   pattern_finish(&p);
   return out;

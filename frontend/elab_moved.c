@@ -21,7 +21,7 @@ static bool turn_under(const Param *p, const char *prefix) {
 }
 
 static void one_turn(Elab *E, const char *path, const Param *p, Span at) {
-  DiagMsg *m = elab_error(E, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
+  DiagMsg *m = elab_error(E, CODE_only, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
   elab_label(m, p->at, "in a comprehension");
   elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k in 0:5]`");
 }
@@ -42,7 +42,7 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
   bool any = false, averages = false;
   if (v.kind == V_POISON) return;
   if (!path) {
-    elab_error(E, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
+    elab_error(E, CODE_only, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
     return;
   }
   const Fn *f = t->loss;
@@ -59,9 +59,9 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
     if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
   }
   if (!any && averages)
-    elab_help(elab_error(E, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
+    elab_help(elab_error(E, CODE_only, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
               "`only` names what is trained; averages follow the means over the batch by themselves");
-  else if (!any) elab_error(E, at, "`%s` does not depend on parameters of `%s`", t->name, path);
+  else if (!any) elab_error(E, CODE_only, at, "`%s` does not depend on parameters of `%s`", t->name, path);
 }
 
 void moved_only(Elab *E, Train *t, Value v, Span at) {
@@ -70,7 +70,7 @@ void moved_only(Elab *E, Train *t, Value v, Span at) {
     for (uint32_t i = 0; i < v.list.n; i++) only_one(E, t, v.list.at[i], at);
   else
     only_one(E, t, v, at);
-  if (v.kind == V_LIST && v.list.n == 0) elab_error(E, at, "`only` names nothing to train");
+  if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` names nothing to train");
 }
 
 static const char *no_derivative(const Fn *f) {
@@ -90,9 +90,9 @@ void moved_all(Elab *E, Train *t, Span at) {
   const char *what = no_derivative(f);
   if (what) {
     elab_help(
-        elab_error(E, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
+        elab_error(E, CODE_no_derivative, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
         "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
   }
   if (!t->nmoved)
-    elab_error(E, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
+    elab_error(E, CODE_nothing_to_train, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
 }

@@ -32,7 +32,7 @@ static void param_add(Elab *E, Param p) {
 /* What has one path is written at one place: files that import others may use a name twice. */
 static bool same_place(Elab *E, const char *path, Span one, Span other) {
   if (one.file == other.file && one.begin == other.begin) return true;
-  DiagMsg *m = elab_error(E, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
+  DiagMsg *m = elab_error(E, CODE_defined_twice, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
   elab_label(m, one, "the other");
   return false;
 }
@@ -42,7 +42,7 @@ static bool named_once(Elab *E, const char *name, Span at) {
   Body *b = E->body;
   for (uint32_t i = 0; i < b->used.n; i++)
     if (b->used.at[i] == name) {
-      elab_help(elab_error(E, at, "there is an instance `%s` in this body already", name),
+      elab_help(elab_error(E, CODE_defined_twice, at, "there is an instance `%s` in this body already", name),
                 "its parameters have paths by its name: give this one another");
       return false;
     }
@@ -81,7 +81,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
-  elab_help(elab_error(E, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
+  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
             "`%s %s = ...` names a value", E->body->top ? "const" : "let", name);
   return POISON;
 }
@@ -91,7 +91,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   if (e->kind != EX_CALL) {
     Value v = elab_expr(E, e);
     if (v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) {
-      elab_help(elab_error(E, e->at, "`%s` is a template and needs its arguments", v.func->name),
+      elab_help(elab_error(E, CODE_template, e->at, "`%s` is a template and needs its arguments", v.func->name),
                 "`use %s = %s(...)`", name, v.func->name);
       return POISON;
     }
@@ -109,6 +109,11 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   }
   Actuals a = elab_actuals(E, e);
   Value v;
+  if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
+    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it", f.func->name),
+              "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
+    return POISON;
+  }
   if (f.func->kind == F_USER && f.func->item->kind == IT_DATA)
     v = data_instance(E, f.func, &a);
   else if (f.func->kind == F_USER && !f.func->bound)
@@ -143,7 +148,7 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
     in->at = a->call;
   }
   if (same) return true;
-  DiagMsg *m = elab_error(E, a->call, "`%s` has parameters for %s, found %s", f->name,
+  DiagMsg *m = elab_error(E, CODE_instance_shape, a->call, "`%s` has parameters for %s, found %s", f->name,
                           types_text(E, in->arg, in->narg), types_text(E, t, a->n));
   elab_label(m, in->at, "its first call");
   elab_help(m, "an instance has one shape: make another by `use`");
@@ -159,14 +164,14 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
                                                                  : "";
   if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
     p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
-    if (d->kind == EX_CALL && d->nargs) elab_error(E, d->at, "`%s` takes no arguments", name);
-    if (p->init == INIT_ORTHOGONAL && p->type.rank < 2) elab_error(E, d->at, "`orthogonal` needs a matrix");
+    if (d->kind == EX_CALL && d->nargs) elab_error(E, CODE_parameter, d->at, "`%s` takes no arguments", name);
+    if (p->init == INIT_ORTHOGONAL && p->type.rank < 2) elab_error(E, CODE_parameter, d->at, "`orthogonal` needs a matrix");
     return true;
   }
   bool normal = !strcmp(name, "normal");
   if (!normal && strcmp(name, "uniform") != 0) {
     DiagMsg *m =
-        elab_error(E, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
+        elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
     elab_suggest(m, name, names, 4);
     return false;
   }
@@ -175,7 +180,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   if (d->kind != EX_CALL) return true;
   Actuals a = elab_actuals(E, d);
   if (a.n > 2) {
-    elab_error(E, d->at, "`%s` takes two numbers here", name);
+    elab_error(E, CODE_parameter, d->at, "`%s` takes two numbers here", name);
     return false;
   }
   if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
@@ -183,9 +188,9 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
     return false;
   if (normal ? p->b >= 0 : p->b >= p->a) return true;
   if (normal)
-    elab_error(E, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+    elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
   else
-    elab_error(E, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
+    elab_error(E, CODE_parameter, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
   return false;
 }
 
@@ -194,14 +199,14 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
   Type t;
   if (v.kind == V_POISON || turns_unroll(E, v)) return false;
   if (!value_static(v)) {
-    elab_error(E, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
+    elab_error(E, CODE_parameter, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
     return false;
   }
   if (v.kind == V_NUM) return p->a = v.num.v, true;
   value_type(v, &t);
   if (!type_same_dims(t, p->type)) {
     char want[96];
-    DiagMsg *m = elab_error(E, e->at, "a parameter of shape %s cannot start as %s",
+    DiagMsg *m = elab_error(E, CODE_parameter, e->at, "a parameter of shape %s cannot start as %s",
                             type_user(p->type, want, sizeof want), value_text(E, v));
     elab_label(m, p->at, "declared here");
     return false;
@@ -240,24 +245,24 @@ static Span outermost(Elab *E, Span at) {
 
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   if (!E->body->net) {
-    elab_help(elab_error(E, s->at, "`param` stands only in a `net`"),
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
               "a net with one parameter list is an instance of its own");
     return false;
   }
   if (E->root->no_params) {
-    elab_error(E, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
+    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
     return false;
   }
   uint32_t nstack;
   if (turns_here(E, &nstack) != E->body->stack) {
-    elab_help(elab_error(E, s->at, "`param` stands outside of comprehensions"),
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
               "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
               s->names->name, s->names->name);
     return false;
   }
   for (uint32_t i = 0; i < E->body->params.n; i++)
     if (E->body->params.at[i] == name) {
-      elab_error(E, s->names->name_at, "there is a parameter `%s` already", name);
+      elab_error(E, CODE_defined_twice, s->names->name_at, "there is a parameter `%s` already", name);
       *twice = true;
       return false;
     }
@@ -276,7 +281,7 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
   if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
   if (!type_eq(E->params.at[i].type, whole)) {
-    elab_error(E, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
+    elab_error(E, CODE_instance_shape, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
                type_user(type, want, sizeof want), type_user(param_turn_type(&E->params.at[i]), have, sizeof have));
     return POISON;
   }
@@ -289,7 +294,7 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   bool twice = false;
   const char *name = s->names->name;
   if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list))
-    elab_error(E, s->type->at, "a parameter is real, with a shape");
+    elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = find_or_make(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);

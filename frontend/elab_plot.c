@@ -43,7 +43,7 @@ static const char *text_of(Elab *E, const Expr *e) {
 static bool add_part(PlotJob *j, PlotParts *ps, Value v, Span at, const char *text) {
   if (v.kind == V_POISON || v.kind == V_NONE) return j->good = false;
   if (ps->n == PLOT_CURVES) {
-    elab_error(j->E, at, "a plot has at most %d curves", PLOT_CURVES);
+    elab_error(j->E, CODE_too_large, at, "a plot has at most %d curves", PLOT_CURVES);
     return j->good = false;
   }
   ps->at[ps->n++] = (PlotPart){v, at, text};
@@ -100,7 +100,7 @@ static bool numbers(PlotJob *j, const char *what, const PlotPart *part, uint32_t
   }
   const char *wanted = max_rank == 1 ? "a scalar or a vector"
                                      : "a scalar, a vector, or a matrix of a curve in each column";
-  DiagMsg *m = elab_error(j->E, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
+  DiagMsg *m = elab_error(j->E, CODE_plot_curve, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
   if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` makes numbers of it");
   if (part->v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called");
   return j->good = false;
@@ -125,7 +125,7 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
   Plot *p = j->p;
   if (!numbers(j, y == x ? "x" : "y", y, 2, &ty) || (x && !numbers(j, "x", x, 2, &tx))) return;
   if (!ty.rank && !p->data) {
-    elab_help(elab_error(E, y->at, "a plot without `on` draws vectors, found a scalar"),
+    elab_help(elab_error(E, CODE_plot_curve, y->at, "a plot without `on` draws vectors, found a scalar"),
               "`on` a data set there is one for each sample");
     j->good = false;
     return;
@@ -133,7 +133,7 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
   if (x && x != y &&
       ((tx.rank == 0) != (ty.rank == 0) || (tx.rank && tx.dim[0] != ty.dim[0]) ||
        (columns(tx) != 1 && columns(tx) != columns(ty)))) {
-    DiagMsg *m = elab_error(E, y->at, "`x` and `y` of a curve have equal lengths, found %s and %s",
+    DiagMsg *m = elab_error(E, CODE_plot_curve, y->at, "`x` and `y` of a curve have equal lengths, found %s and %s",
                             value_text(E, x->v), value_text(E, y->v));
     elab_label(m, x->at, "%s", value_text(E, x->v));
     j->good = false;
@@ -141,7 +141,7 @@ static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
   }
   for (uint32_t c = 0; c < columns(ty); c++) {
     if (p->ncurve == PLOT_CURVES) {
-      elab_error(E, y->at, "a plot has at most %d curves", PLOT_CURVES);
+      elab_error(E, CODE_too_large, y->at, "a plot has at most %d curves", PLOT_CURVES);
       j->good = false;
       return;
     }
@@ -160,10 +160,11 @@ void plot_label(PlotJob *j, int axis, const char *text) {
 }
 
 void plot_needs(PlotJob *j, const char *name, const char *help) {
-  elab_help(elab_error(j->E, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,
+  j->good = false;
+  if (j->it->broken) return;
+  elab_help(elab_error(j->E, CODE_missing_argument, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,
                        plot_kind_name[j->p->kind], name),
             "%s", help);
-  j->good = false;
 }
 
 /* The first curve has one point a sample. */
@@ -181,7 +182,7 @@ static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
   PlotParts y = parts_of(j, oy->value, vector);
   if (!j->good) return;
   if (x.n > 1 && x.n != y.n) {
-    DiagMsg *m = elab_error(E, oy->value->at, "`x` has %u curves and `y` %u", x.n, y.n);
+    DiagMsg *m = elab_error(E, CODE_plot_curve, oy->value->at, "`x` has %u curves and `y` %u", x.n, y.n);
     elab_label(m, ox->value->at, "%u", x.n);
     j->good = false;
     return;
@@ -219,8 +220,12 @@ static void pairs(PlotJob *j, const Arg *o) {
       pair(j, &ps.at[i]);
       continue;
     }
-    elab_help(elab_error(j->E, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v)),
-              "`xy = trajectory(H, q, p, ...)`, or several in brackets");
+    DiagMsg *m = elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v));
+    Type t;
+    const char *name = text_of(j->E, told(o->value));
+    if (value_type(ps.at[i].v, &t) && t.rank && t.rank < 3 && t.dim[t.rank - 1] == 2)
+      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`", name, name);
+    else elab_help(m, "`xy = (x, y)`, `xy = trajectory(H, q, p, ...)`, or several in brackets");
     j->good = false;
     return;
   }
@@ -230,7 +235,7 @@ static void curves(PlotJob *j) {
   const Item *it = j->it;
   const Arg *x = plot_option(it, "x"), *y = plot_option(it, "y"), *xy = plot_option(it, "xy");
   if (xy && (x || y)) {
-    elab_label(elab_error(j->E, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at, "given here");
+    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at, "given here");
     j->good = false;
   } else if (xy) {
     pairs(j, xy);
@@ -268,7 +273,7 @@ static void colour(PlotJob *j) {
   for (uint32_t i = 0; i < j->p->ncurve; i++) {
     Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
-    elab_error(j->E, part.at, "`colour` is a scalar, or has the length of the curve, found %s",
+    elab_error(j->E, CODE_plot_curve, part.at, "`colour` is a scalar, or has the length of the curve, found %s",
                value_text(j->E, part.v));
     j->good = false;
     return;
@@ -305,7 +310,7 @@ static void heat(PlotJob *j, PlotParts *functions) {
     plot_label(j, 0, j->p->ranged[0] ? "x" : "column");
     plot_label(j, 1, j->p->ranged[1] ? "y" : "row");
   } else {
-    elab_help(elab_error(j->E, part.at, "`z` needs a function or a matrix, found %s", value_kind(j->E, part.v)),
+    elab_help(elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a function or a matrix, found %s", value_kind(j->E, part.v)),
               "`z = H` draws a function of two variables over `xrange` and `yrange`");
     j->good = false;
   }
@@ -330,7 +335,7 @@ static void labels(PlotJob *j) {
   if (v.kind == V_POISON) return;
   for (uint32_t i = 0; strings && i < n; i++) strings = string_at(v, i) != NULL;
   if (!strings || n != p->ncurve) {
-    elab_help(elab_error(j->E, o->value->at, "`labels` is a string for each of the %u curve%s, found %s", p->ncurve,
+    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s", p->ncurve,
                          p->ncurve == 1 ? "" : "s",
                          strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
               "`labels = [\"learned\", \"true\"]`");

@@ -102,7 +102,7 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   if (f && f->kind == F_USER && (!f->bound || f->item->kind == IT_DATA)) f = NULL;
   if (f && (f->kind == F_METHOD || f->kind == F_OPTION)) f = NULL;
   if (!f) {
-    elab_help(elab_error(E, part->at, "`%s` needs a function of two variables, found %s", what,
+    elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function of two variables, found %s", what,
                          part->v.kind == V_FUNC ? "one without its arguments" : value_kind(E, part->v)),
               "`%s = H`, without arguments; %s", what, form_help);
     j->good = false;
@@ -110,7 +110,7 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   }
   Form form = form_of(j, f, part->at);
   if (form == FORM_NONE && owner(f)->kind == F_USER && func_arity(f, &required) != 2) {
-    elab_label(elab_error(E, part->at, "`%s` is no function of two variables", f->name), owner(f)->item->name_at,
+    elab_label(elab_error(E, CODE_plot_curve, part->at, "`%s` is no function of two variables", f->name), owner(f)->item->name_at,
                "defined here");
     j->good = false;
     return;
@@ -118,7 +118,7 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   Actuals a = coordinates(E, form == FORM_NONE ? FORM_SCALARS : form, xy[0], xy[1], part->at);
   Value v = elab_apply(E, f, &a);
   if (v.kind != V_POISON && (form == FORM_NONE || !gives_scalar(v)))
-    elab_help(elab_error(E, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
+    elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
               "%s", form_help);
   if (form == FORM_NONE || !gives_scalar(v)) {
     j->good = false;

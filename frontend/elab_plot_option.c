@@ -71,11 +71,11 @@ static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) 
   const char *known[NROWS];
   uint32_t n;
   const char *list = options_of(E, kinds, known, &n);
-  DiagMsg *m = elab_error(E, o->name_at, "`plot` has no option `%s`", o->name);
+  DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
   if (!strcmp(o->name, "color"))
     elab_help(m, "it is spelled `colour`");
   else if (diag_nearest(o->name, known, n))
-    elab_suggest(m, o->name, known, n);
+    elab_suggest_option(m, o->name, known, n);
   else
     elab_help(m, "options of %s: %s", whose, list);
 }
@@ -92,14 +92,14 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
     } else if (!(row->kinds & kinds)) {
       const char *known[NROWS];
       uint32_t n;
-      DiagMsg *m = elab_error(E, o->name_at, "%s has no `%s`", whose, o->name);
+      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
       elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds),
                 options_of(E, kinds, known, &n));
       good = false;
     }
     for (const Arg *p = it->options; p != o; p = p->next)
       if (p->name == o->name) {
-        elab_label(elab_error(E, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
+        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
         good = false;
         break;
       }
@@ -110,8 +110,9 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
 /* The kind is a word of its own, whatever else has its name. */
 static bool kind(Elab *E, Plot *p, const Item *it) {
   const Arg *o = plot_option(it, "kind");
+  if (!o && it->broken) return false;
   if (!o) {
-    elab_help(elab_error(E, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
+    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
               kinds_of(E, ALL));
     return false;
   }
@@ -120,8 +121,8 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
   for (int k = 0; e->kind == EX_NAME && k < PLOT_KINDS; k++)
     if (!strcmp(e->name, plot_kind_name[k])) return p->kind = (PlotKind)k, true;
   bool word = e->kind == EX_NAME || e->kind == EX_STRING;
-  DiagMsg *m = word ? elab_error(E, e->at, "there is no kind of plot `%s`", e->name)
-                    : elab_error(E, e->at, "the kind of a plot is a word");
+  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no kind of plot `%s`", e->name)
+                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
   for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
     if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
   if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS))
@@ -140,14 +141,14 @@ static bool want_text(Elab *E, const Actual *a, const char **out) {
 
 static bool want_bool(Elab *E, const Actual *a, bool *out) {
   if (a->v.kind == V_BOOL) return *out = a->v.b, true;
-  elab_error(E, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
+  elab_error(E, CODE_plot_option, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
   return false;
 }
 
 static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int64_t *out) {
   if (!need_int(E, a, arena_printf(E->mem, "`%s`", a->name), out)) return false;
   if (*out >= low && *out <= high) return true;
-  elab_error(E, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
+  elab_error(E, CODE_out_of_range, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
              (long long)*out);
   return false;
 }
@@ -155,7 +156,7 @@ static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int6
 static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
   const Array *r = a->v.kind == V_ARRAY && a->v.array->rank == 1 && a->v.array->n == 2 ? a->v.array : NULL;
   if (!r || !(r->at[0].v < r->at[1].v)) {
-    elab_help(elab_error(E, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
+    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
                          value_shown(E, a->v)),
               "`%s = [0, 1]`", a->name);
     return false;
@@ -203,7 +204,7 @@ static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
   static const char *const range[] = {"xrange", "yrange"}, *const log[] = {"logx", "logy"};
   for (int k = 0; k < 2; k++)
     if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
-      elab_label(elab_error(E, plot_option(it, range[k])->value->at,
+      elab_label(elab_error(E, CODE_plot_option, plot_option(it, range[k])->value->at,
                             "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
                  plot_option(it, log[k])->name_at, "logarithmic");
 }
@@ -243,12 +244,12 @@ void plot_aspect(PlotJob *j) {
   } else if (e && e->kind == EX_NAME && !strcmp(e->name, "equal")) {
     p->aspect = ASPECT_EQUAL;
     if (p->log[0] != p->log[1])
-      elab_label(elab_error(j->E, e->at, "equal lengths of a unit need two axes of one kind"),
+      elab_label(elab_error(j->E, CODE_plot_option, e->at, "equal lengths of a unit need two axes of one kind"),
                  plot_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
   } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
     bool word = e->kind == EX_NAME || e->kind == EX_STRING;
-    DiagMsg *m = word ? elab_error(j->E, e->at, "there is no aspect `%s`", e->name)
-                      : elab_error(j->E, e->at, "the aspect of a plot is a word");
+    DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no aspect `%s`", e->name)
+                      : elab_error(j->E, CODE_plot_option, e->at, "the aspect of a plot is a word");
     if (e->kind == EX_STRING && (!strcmp(e->name, "equal") || !strcmp(e->name, "auto")))
       elab_help(m, "without quotes: `aspect = %s`", e->name);
     else elab_help(m, "`aspect = equal`: one unit is as long along x as along y; `aspect = auto`: each axis fills its side");

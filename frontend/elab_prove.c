@@ -9,12 +9,12 @@ static bool inputs(Elab *E, const Item *it) {
   uint32_t k = 0, rank, dim[IR_MAX_RANK];
   for (const Formal *x = it->formals; x; x = x->next, k++) {
     if (!x->type || x->type->list || strcmp(x->type->base, "real") != 0) {
-      elab_help(elab_error(E, x->at, "what is proved is about tensors of declared shapes"), "`%s: real[3]`",
+      elab_help(elab_error(E, CODE_prove_form, x->at, "what is proved is about tensors of declared shapes"), "`%s: real[3]`",
                 x->name);
       return false;
     }
     if (x->init) {
-      elab_error(E, x->init->at, "what is proved holds for all `%s`: there is no default", x->name);
+      elab_error(E, CODE_prove_form, x->init->at, "what is proved holds for all `%s`: there is no default", x->name);
       return false;
     }
     if (!elab_dims(E, x->type, false, &rank, dim)) return false;
@@ -31,13 +31,13 @@ static bool pair(Elab *E, const Expr *e, Value a, Value b, Val *x, Val *y) {
   Type ta, tb;
   if (a.kind == V_POISON || b.kind == V_POISON) return false;
   if (!value_numeric(a) || !value_numeric(b)) {
-    elab_error(E, e->at, "`prove` compares tensors, found %s", value_kind(E, value_numeric(a) ? b : a));
+    elab_error(E, CODE_prove_form, e->at, "`prove` compares tensors, found %s", value_kind(E, value_numeric(a) ? b : a));
     return false;
   }
   value_type(a, &ta), value_type(b, &tb);
   if (ta.dt != tb.dt || !elab_same_dims(E, ta, tb, a, b, e->a->at, e->b->at, e->op_at, "==")) {
     if (ta.dt != tb.dt)
-      elab_error(E, e->at, "`prove` compares %s with %s", value_text(E, a), value_text(E, b));
+      elab_error(E, CODE_prove_form, e->at, "`prove` compares %s with %s", value_text(E, a), value_text(E, b));
     return false;
   }
   *x = elab_tensor(E, a, e->a->at), *y = elab_tensor(E, b, e->b->at);
@@ -52,7 +52,7 @@ static uint32_t sides(Elab *E, const Expr *e, Val *x, Val *y) {
   if (a.kind == V_POISON || b.kind == V_POISON) return 0;
   uint32_t na = a.kind == V_TUPLE ? a.list.n : 1, nb = b.kind == V_TUPLE ? b.list.n : 1;
   if (na > MOST_SIDES || (na != nb && b.kind == V_TUPLE) || (na != nb && a.kind != V_TUPLE)) {
-    elab_error(E, e->at, "`prove` compares a tuple of %u with one of %u", na, nb);
+    elab_error(E, CODE_prove_form, e->at, "`prove` compares a tuple of %u with one of %u", na, nb);
     return 0;
   }
   for (uint32_t k = 0; k < na; k++)

@@ -40,7 +40,7 @@ static bool look(Elab *E, Read *r) {
   char err[512] = "it cannot be opened";
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
-  DiagMsg *m = elab_error(E, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
+  DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
   if (access(r->d->path, F_OK) != 0)
     elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
@@ -57,7 +57,7 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
   const char *name = r->info.column[first].name;
   for (uint32_t k = first + 1; k < r->info.ncolumn; k++)
     if (r->info.column[k].name && !strcmp(r->info.column[k].name, name)) {
-      elab_help(elab_error(E, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
+      elab_help(elab_error(E, CODE_column, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
                 "take one by its number, `read(\"...\", x = %u)`", first);
       return false;
     }
@@ -71,7 +71,7 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
     if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
   headers(r, known, &n);
   DiagMsg *m = elab_error(
-      E, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+      E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
   elab_suggest(m, header, known, n);
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
@@ -80,9 +80,10 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
 static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
   if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
   if (r->known)
-    elab_error(E, at, "the table has %u columns, from 0, found %lld", r->info.ncolumn, (long long)k);
+    elab_error(E, CODE_column, at, "`%s` has %s, found %lld", r->d->path,
+               r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1), (long long)k);
   else
-    elab_error(E, at, "a column is a number from 0, found %lld", (long long)k);
+    elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
   return false;
 }
 
@@ -99,7 +100,7 @@ static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at)
     r->rows = rows;
   }
   if (r->rows == rows) return true;
-  DiagMsg *m = elab_error(E, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
+  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
                           (long long)r->rows);
   if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
   else
@@ -114,7 +115,7 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
   uint32_t h = 0;
   for (uint32_t i = 0; i < d->nfield; i++)
     if (!strcmp(d->field[i].name, name)) {
-      elab_error(E, at, "the field `%s` is named twice", name);
+      elab_error(E, CODE_given_twice, at, "the field `%s` is named twice", name);
       return false;
     }
   if (c.header && r->known) {
@@ -125,7 +126,7 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
   if (r->known) {
     const struct TableColumn *col = &r->info.column[k];
     if (col->fault) {
-      DiagMsg *m = elab_error(E, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      DiagMsg *m = elab_error(E, CODE_table_cell, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
       if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
       return false;
     }
@@ -133,7 +134,7 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
     t = type_real(false, (int)col->rank, col->dim);
   }
   if (d->nfield == r->room) {
-    elab_error(E, at, "too many columns");
+    elab_error(E, CODE_too_large, at, "too many columns");
     return false;
   }
   r->index[d->nfield] = (uint32_t)k;
@@ -159,7 +160,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
   } else {
-    elab_error(E, e->at, "a column is named by a number or by its header, found %s", value_kind(E, v));
+    elab_error(E, CODE_column, e->at, "a column is named by a number or by its header, found %s", value_kind(E, v));
     return false;
   }
   return add_column(E, r, a->name, c, e->at);
@@ -168,7 +169,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
 static bool plain_column(Elab *E, Read *r, const Arg *a) {
   const Expr *e = a->value;
   if (e->kind != EX_NAME && e->kind != EX_STRING) {
-    elab_help(elab_error(E, e->at, "a column is given by its name"), "`name = 2` names a column by number");
+    elab_help(elab_error(E, CODE_column, e->at, "a column is given by its name"), "`name = 2` names a column by number");
     return false;
   }
   return add_column(E, r, e->name, (ReadColumn){.name = e->name, .column = -1, .header = e->name}, e->at);
@@ -184,11 +185,11 @@ static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
     numbers += r->info.column[i].number;
   }
   if (!named)
-    elab_help(elab_error(E, call->at, "`%s` has no header, so its columns must be named", r->d->path),
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has no header, so its columns must be named", r->d->path),
               "`read(\"...\", x = 0, y = 1)`");
   const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16*MOST_COLUMNS;
   if (named && many)
-    elab_help(elab_error(E, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
               "`read(\"...\", x = 0, y = 1)`");
   return named && !many;
 }
@@ -196,7 +197,7 @@ static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
 /* No column is named: all of the header's that hold numbers. One that holds others, too, is no column to be passed over. */
 static bool all_columns(Elab *E, Read *r, const Expr *call) {
   if (!r->known) {
-    elab_error(E, call->at, "columns must be named here: the file was not looked into");
+    elab_error(E, CODE_column, call->at, "columns must be named here: the file was not looked into");
     return false;
   }
   if (!all_of_them(E, r, call)) return false;
@@ -205,7 +206,7 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
     const struct TableColumn *c = &r->info.column[i];
     if (!c->number) continue;
     if (!c->name) {
-      elab_help(elab_error(E, call->at, "%s of `%s` has no name in the header, so columns must be named", column_text(E, r, i), r->d->path),
+      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so columns must be named", column_text(E, r, i), r->d->path),
                 "`read(\"...\", x = %u)`", i);
       return false;
     }
@@ -225,10 +226,10 @@ static bool constant(const Read *r, uint32_t field) {
 static bool window_length(Elab *E, const Read *r, int64_t *n) {
   const Span at = r->window->value->at;
   if (!elab_int(E, r->window->value, "`window`", n)) return false;
-  if (*n < 1) elab_error(E, at, "a window has at least one row, found %lld", (long long)*n);
+  if (*n < 1) elab_error(E, CODE_window, at, "a window has at least one row, found %lld", (long long)*n);
   else if (r->known && *n > r->rows)
-    elab_error(E, at, "a window of %lld rows is longer than the table, of %lld", (long long)*n, (long long)r->rows);
-  else if (*n > 1 << 20) elab_error(E, at, "a window has at most %d rows, found %lld", 1 << 20, (long long)*n);
+    elab_error(E, CODE_window, at, "a window of %lld rows is longer than the table, of %lld", (long long)*n, (long long)r->rows);
+  else if (*n > 1 << 20) elab_error(E, CODE_window, at, "a window has at most %d rows, found %lld", 1 << 20, (long long)*n);
   else return true;
   return false;
 }
@@ -243,7 +244,7 @@ static bool window_arg(Elab *E, Read *r) {
     Type t = r->d->field[i].type;
     if (constant(r, i)) continue;
     if (t.rank == IR_MAX_RANK) {
-      elab_error(E, r->window->value->at, "a tensor has at most %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, r->window->value->at, "a tensor has at most %d axes", IR_MAX_RANK);
       return false;
     }
     uint32_t dim[IR_MAX_RANK] = {(uint32_t)n};
@@ -265,10 +266,10 @@ static bool group_arg(Elab *E, Read *r) {
   if (r->d->group >= 0) {
     const uint32_t group = (uint32_t)r->d->group;
     if (r->d->field[group].type.rank == (r->window && !constant(r, group))) return true;
-    elab_error(E, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
+    elab_error(E, CODE_column, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
     return false;
   }
-  DiagMsg *m = elab_error(E, e->at, "`group` is one of the fields that are read");
+  DiagMsg *m = elab_error(E, CODE_column, e->at, "`group` is one of the fields that are read");
   if (e->kind == EX_NAME) elab_suggest(m, e->name, known, n);
   return false;
 }
@@ -285,13 +286,14 @@ static bool read_columns(Elab *E, Read *r, const Expr *call) {
   }
   if (good && r->d->nfield == 0) good = all_columns(E, r, call);
   if (good && r->d->nfield == 0)
-    elab_error(E, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+    elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
   if (good && r->known && !r->rows_of) {
-    elab_help(elab_error(E, call->at, "`%s` is one value for every sample, and no array says how many samples there are",
+    elab_help(elab_error(E, CODE_unequal_rows, call->at, "`%s` is one value for every sample, and no array says how many samples there are",
                          r->d->field[0].name),
               "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
     good = false;
   }
+  if (good && r->known && !r->group) r->d->rows = r->rows;
   return good;
 }
 
@@ -300,7 +302,7 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
   Read r = {.room = 4096};
   const char *path = NULL;
   if (!call->args || call->args->name) {
-    elab_help(elab_error(E, call->at, "`read` needs the path of a file first"),
+    elab_help(elab_error(E, CODE_missing_argument, call->at, "`read` needs the path of a file first"),
               "`read(\"data.csv\", x = 0, y = 1)`");
     return POISON;
   }

@@ -11,7 +11,7 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0) return true;
   DiagMsg *m =
-      elab_error(E, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
+      elab_error(E, CODE_not_scalar, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
   if (value_type(v, &t) && t.dt == DT_BOOL)
     elab_help(m, "`where(..., 1, 0)` counts");
   else if (value_type(v, &t))
@@ -87,7 +87,7 @@ static bool is_condition(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_type(v, &t) && t.dt == DT_BOOL && t.rank == 0) return true;
-  elab_help(elab_error(E, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)),
+  elab_help(elab_error(E, CODE_not_condition, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)),
             "`expect max(name) < 1e-3`");
   return false;
 }

@@ -1,6 +1,7 @@
 /* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
 #include "frontend/elab.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,7 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
   Frame *f = E->frame;
   Entry *old = entry_of(f, name);
   if (old && strcmp(name, "_") != 0) {
-    DiagMsg *m = elab_error(E, at, "`%s` is defined twice here", name);
+    DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
     elab_label(m, old->at, "first");
     if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
     old->v = v;
@@ -92,8 +93,24 @@ bool elab_broken(const Elab *E, const char *name) {
   return false;
 }
 
+static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
+  enum { MOST = 12 };
+  const char *s = "";
+  for (uint32_t i = 0; i < d->nfield && i < MOST; i++) s = arena_printf(E->mem, "%s%s`%s`", s, i ? ", " : "", d->field[i].name);
+  if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
+}
+
+bool elab_unknown_first(Elab *E, const char *name) {
+  if (E->quiet) return true;
+  for (uint32_t i = 0; i < E->unknown.n; i++)
+    if (E->unknown.at[i] == name) return false;
+  *vec_push(&E->unknown) = name;
+  return true;
+}
+
 void elab_unknown(Elab *E, const char *name, Span at) {
-  if (elab_broken(E, name)) return;
+  E->met++;
+  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
   VEC(const char *) known = {0};
   for (Frame *f = E->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)
@@ -104,7 +121,11 @@ void elab_unknown(Elab *E, const char *name, Span at) {
     for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
   vec_reserve(&known, 256);
   known.n += builtin_names(known.at + known.n, 256);
-  elab_suggest(elab_error(E, at, "`%s` is not defined", name), name, known.at, known.n);
+  DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
+  const char *twin = synonym_letter(name, known.at, known.n);
+  if (twin) elab_help(msg, "did you mean `%s`?", twin);
+  else elab_suggest(msg, name, known.at, known.n);
+  if (E->root && E->root->data) fields_help(E, msg, E->root->data);
   vec_free(&known);
 }
 
@@ -161,7 +182,7 @@ void elab_return(Elab *E, Saved s) {
 Value global_value(Elab *E, Global *g, Span use) {
   if (g->state == G_DONE) return g->v;
   if (g->state == G_BUSY) {
-    elab_label(elab_error(E, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
+    elab_label(elab_error(E, CODE_recursion, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
     return POISON;
   }
   g->state = G_BUSY;

@@ -33,7 +33,7 @@ static bool take_direction(Elab *E, Section *s) {
   if (!s->direction) return true;
   if (!need_int(E, s->direction, "`direction`", &s->sign)) return false;
   if (s->sign >= -1 && s->sign <= 1) return true;
-  elab_help(elab_error(E, s->direction->at, "`direction` is 1, -1 or 0, found %lld", (long long)s->sign),
+  elab_help(elab_error(E, CODE_out_of_range, s->direction->at, "`direction` is 1, -1 or 0, found %lld", (long long)s->sign),
             "1: `on` rises through zero, -1: it falls, 0: both");
   return false;
 }
@@ -43,11 +43,11 @@ static bool take_step(Elab *E, Section *s) {
   Type t;
   s->dt = a ? a->v : value_exact(1, 20);
   if (!value_numeric(s->dt) || !value_type(s->dt, &t) || t.rank || t.dt != DT_REAL) {
-    elab_error(E, a->at, "`dt` is a scalar, found %s", value_text(E, s->dt));
+    elab_error(E, CODE_not_scalar, a->at, "`dt` is a scalar, found %s", value_text(E, s->dt));
     return false;
   }
   if (s->dt.kind != V_NUM || (s->dt.num.v != 0 && isfinite(s->dt.num.v))) return true;
-  elab_error(E, a->at, "`dt` is finite and not 0, found %g", s->dt.num.v);
+  elab_error(E, CODE_out_of_range, a->at, "`dt` is finite and not 0, found %g", s->dt.num.v);
   return false;
 }
 
@@ -57,7 +57,7 @@ static bool take_method(Elab *E, Section *s, Actual *otherwise) {
   if (!s->p.method) s->p.method = otherwise;
   if (!traj_check(E, &s->p, true)) return false;
   if (!ir_method[s->p.m].adaptive) return true;
-  elab_help(elab_error(E, s->p.method->at, "`section` needs a method of fixed steps, found `%s`",
+  elab_help(elab_error(E, CODE_method, s->p.method->at, "`section` needs a method of fixed steps, found `%s`",
                        ir_method[s->p.m].name),
             "a crossing is located by one step of the same method: yoshida4, gauss4, rk4, ...");
   return false;
@@ -77,7 +77,7 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
   if (!traj_need(E, &s->p, s->p.n > 0, "a start", form)) return false;
   if (!take_method(E, s, method)) return false;
   if (func_arity(s->p.given, &required) != UINT32_MAX && required > 2) {
-    elab_error(E, s->p.call, "`section` needs a Hamiltonian of q and p alone, and `%s` takes %u arguments",
+    elab_error(E, CODE_argument_count, s->p.call, "`section` needs a Hamiltonian of q and p alone, and `%s` takes %u arguments",
                s->p.given->name, required);
     return false;
   }
@@ -111,7 +111,7 @@ static bool is_level(Elab *E, const Section *s, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0 && t.dt == DT_REAL) return true;
-  DiagMsg *m = elab_error(E, s->on->at, "`on` is a scalar, zero on the surface, found %s", value_text(E, v));
+  DiagMsg *m = elab_error(E, CODE_not_scalar, s->on->at, "`on` is a scalar, zero on the surface, found %s", value_text(E, v));
   if (value_type(v, &t) && t.dt == DT_BOOL)
     elab_help(m, "`on = q[0]` is the surface q[0] == 0");
   else if (value_type(v, &t) && t.dt == DT_REAL)
@@ -137,7 +137,7 @@ static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
   x->g = traj_lane(E, elab_tensor(E, v, s->on->at), s->on->at);
   const Fn *f = E->level->fn;
   if (!from || elab_reaches(f, x->g, from->q) || elab_reaches(f, x->g, from->p)) return true;
-  DiagMsg *m = elab_error(E, s->on->at, "`on` does not depend on the moving point");
+  DiagMsg *m = elab_error(E, CODE_independent, s->on->at, "`on` does not depend on the moving point");
   elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; "
                "a function of (q, p) will do");
   return false;

@@ -11,7 +11,7 @@ static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
   uint32_t n = value_length(E, v);
   if (n != s->nnames) {
     DiagMsg *m =
-        elab_error(E, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+        elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
     elab_label(m, s->names->name_at, "%u names", s->nnames);
     return false;
   }
@@ -37,7 +37,7 @@ static void bind_names(Elab *E, const Stmt *s, bool var) {
 static void assign_one(Elab *E, const Arg *target, Value v) {
   const Expr *t = target->value;
   if (t && t->kind != EX_NAME) {
-    elab_help(elab_error(E, t->at, "a part of a value cannot be assigned"),
+    elab_help(elab_error(E, CODE_assignment, t->at, "a part of a value cannot be assigned"),
               "assign the whole, or `concat` its parts");
     return;
   }
@@ -46,17 +46,17 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   Entry *e = frame_find(E->frame, name);
   if (!e) {
     if (module_find(E->frame->module, name))
-      elab_error(E, at, "`%s` belongs to the file and cannot be assigned", name);
+      elab_error(E, CODE_assignment, at, "`%s` belongs to the file and cannot be assigned", name);
     else if (!elab_broken(E, name))
-      elab_help(elab_error(E, at, "`%s` is assigned before it is defined", name), "`var %s = ...` defines it",
-                name);
+      elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
+                "`let %s = ...` names a value, `var %s = ...` one that is assigned again", name, name);
     frame_define(E, name, at, POISON, true);
   } else if (!e->var) {
-    DiagMsg *m = elab_error(E, at, "`%s` cannot be reassigned", name);
+    DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
     elab_help(m, "define it by `var %s = ...`", name);
   } else if (e->level != E->level) {
-    elab_error(E, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
+    elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
   } else {
     e->v = elab_named(E, name, v, at);
   }
@@ -65,7 +65,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
 static void assign(Elab *E, const Stmt *s) {
   if (flow_assigns(E, s)) return;
   if (s->inverse) {
-    elab_error(E, s->inverse->at, "an `inverse` clause stands only in a flow");
+    elab_error(E, CODE_misplaced, s->inverse->at, "an `inverse` clause stands only in a flow");
     return;
   }
   Value v = elab_expr(E, s->value);
@@ -107,8 +107,13 @@ static Span loop_at(const Stmt *s) { return (Span){s->at.file, s->at.begin, s->v
 
 static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
   if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    elab_error(E, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
+    elab_error(E, CODE_too_large, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
                (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a);
+    return false;
+  }
+  if (b < a) {
+    elab_help(elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
+              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b, (long long)b);
     return false;
   }
   Loop l;
@@ -124,7 +129,7 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
   if (over->kind == EX_RANGE) {
     int64_t a = 0, b;
     if (!over->b) {
-      elab_error(E, over->at, "this range needs an end");
+      elab_error(E, CODE_range, over->at, "this range needs an end");
       return false;
     }
     if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b))
@@ -135,7 +140,7 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
   if (v.kind == V_POISON) return false;
   uint32_t n = value_length(E, v);
   if (n == 0 && !(v.kind == V_LIST)) {
-    DiagMsg *m = elab_error(E, over->at, "`for` runs over a range or a list, found %s", value_text(E, v));
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, over->at, "`for` runs over a range or a list, found %s", value_text(E, v));
     if (v.kind == V_NUM) elab_help(m, "`0:%g` is a range", v.num.v);
     return false;
   }
@@ -151,7 +156,7 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
   int64_t n;
   if (!elab_int(E, s->value, "`repeat`", &n)) return false;
   if (n >= 0) return loop_range(E, s, 0, n, result);
-  elab_error(E, s->value->at, "`repeat` cannot run %lld times", (long long)n);
+  elab_error(E, CODE_out_of_range, s->value->at, "`repeat` cannot run %lld times", (long long)n);
   return false;
 }
 
@@ -162,7 +167,17 @@ static void in_flows(Elab *E, const Stmt *s) {
                                      [ST_APPLY] = "a call as a statement",
                                      [ST_EVOLVE] = "`evolve`",
                                      [ST_RUNNING] = "`running`"};
-  DiagMsg *m = elab_error(E, s->at, "%s stands only in a flow", what[s->kind]);
+  const Expr *callee = s->kind == ST_APPLY && s->value->kind == EX_CALL ? s->value->a : NULL;
+  if (callee && callee->kind == EX_NAME && !elab_known(E, callee->name, true)) {        /* print(x) */
+    elab_unknown(E, callee->name, callee->at);
+    return;
+  }
+  if (callee && callee->kind == EX_MEMBER) {
+    elab_help(elab_error(E, CODE_no_member, callee->name_at, "values have no methods, found `.%s`", callee->name),
+              "a list is made at once, `[f(k) for k in 0:n]`; values that change are `var`");
+    return;
+  }
+  DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s stands only in a flow", what[s->kind]);
   if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
   if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
 }
@@ -209,13 +224,13 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
 bool elab_block(Elab *E, const Block *b, Value *result) {
   bool returned = false;
   if (E->depth >= ELAB_DEPTH) {
-    elab_error(E, b->at, "this is nested too deeply");
+    elab_error(E, CODE_too_deep, b->at, "this is nested too deeply");
     return false;
   }
   E->depth++;
   for (const Stmt *s = b->first; s && !returned && !elab_stop(E); s = s->next) {
     if ((returned = run(E, s, result)) && s->next && s->kind == ST_RETURN)
-      elab_label(elab_error(E, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
+      elab_label(elab_error(E, CODE_no_value, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
   }
   E->depth--;
   return returned;
@@ -223,8 +238,9 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
 
 static Value block_value(Elab *E, const Block *b, const char *what) {
   Value v = {.kind = V_NONE};
-  if (elab_block(E, b, &v) || elab_stop(E)) return v;
-  if (!b->broken) elab_help(elab_error(E, b->at, "%s gives no value", what), "end it with `return ...`");
+  const uint32_t met = E->met;
+  if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON;       /* what follows from an error is none of its own */
+  if (!b->broken && E->met == met) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
   return POISON;
 }
 

@@ -1,6 +1,7 @@
 /* train: the loss as a function of parameters and fields, and the options. */
 #include "frontend/elab.h"
 #include "frontend/synonym.h"
+#include "frontend/warn.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,16 +68,16 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
     while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
     if (k >= n) {
       DiagMsg *m =
-          elab_error(E, x->name ? x->name_at : x->at,
+          elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
                      x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
-      if (x->name) elab_suggest(m, x->name, known, n);
+      if (x->name) elab_suggest_option(m, x->name, known, n);
       if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
       return POISON;
     }
     args[i] = (OptionArg){known[k], x->v, x->at};
     for (uint32_t j = 0; j < i; j++)
       if (!strcmp(args[j].name, known[k])) {
-        elab_error(E, x->at, "`%s` is given twice", known[k]);
+        elab_error(E, CODE_given_twice, x->at, "`%s` is given twice", known[k]);
         return POISON;
       }
   }
@@ -97,7 +98,7 @@ static bool want_number(Elab *E, const Want *w, double low, bool open, double *o
   Actual a = {.v = w->v, .at = w->at};
   if (!need_number(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (open ? *out > low : *out >= low) return true;
-  elab_error(E, w->at, "`%s` is %s %g, found %g", w->name, open ? "above" : "at least", low, *out);
+  elab_error(E, CODE_out_of_range, w->at, "`%s` is %s %g, found %g", w->name, open ? "above" : "at least", low, *out);
   return false;
 }
 
@@ -105,7 +106,7 @@ static bool want_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   Actual a = {.v = w->v, .at = w->at};
   if (!need_int(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (*out >= low) return true;
-  elab_error(E, w->at, "`%s` is at least %lld, found %lld", w->name, (long long)low, (long long)*out);
+  elab_error(E, CODE_out_of_range, w->at, "`%s` is at least %lld, found %lld", w->name, (long long)low, (long long)*out);
   return false;
 }
 
@@ -114,7 +115,7 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
   bool good = a != NULL;
   for (int i = 0; a && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
   if (!good) {
-    elab_error(E, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_shown(E, w->v));
+    elab_error(E, CODE_wrong_kind, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_shown(E, w->v));
     return false;
   }
   o->beta1 = a->at[0].v;
@@ -145,7 +146,7 @@ static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
     if (w->v.kind == V_BOOL)
       o->nesterov = w->v.b;
     else
-      elab_error(E, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
+      elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
   }
 }
 
@@ -164,7 +165,7 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   else if (!strcmp(n, "factor"))
     want_number(E, w, 0, true, &s->factor);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
-    elab_error(E, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
+    elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
   else {
     double *at = ARENA_ARRAY(E->mem, double, w->v.array->n);
     for (uint32_t i = 0; i < w->v.array->n; i++) at[i] = w->v.array->at[i].v;
@@ -180,7 +181,8 @@ static const Func *option_func(Elab *E, const Want *w, const char *kind) {
   const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
                      : !strcmp(kind, "memory")  ? "reversible, stored or auto"
                                                 : "cosine(...), steps(...) or constant";
-  elab_error(E, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
+  if (w->v.kind == V_STRING) elab_help(m, "without quotes: `%s = %s`", w->name, w->v.string);
   return NULL;
 }
 
@@ -208,7 +210,7 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
   bool given = false;
   for (uint32_t i = 0; i < f->noption; i++) given |= !strcmp(f->option[i].name, "at");
   if (s->kind == SCHED_STEPS && !given)
-    elab_help(elab_error(E, w->at, "`steps` needs the steps at which the rate falls"),
+    elab_help(elab_error(E, CODE_missing_argument, w->at, "`steps` needs the steps at which the rate falls"),
               "`steps([1000, 2000], factor = 0.1)`");
 }
 
@@ -222,7 +224,7 @@ static void batch(Elab *E, const Want *w, Train *t) {
   if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all"))
     t->batch = 0;
   else if (w->v.kind == V_FUNC)
-    elab_error(E, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
+    elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
   else
     want_count(E, w, 1, &t->batch);
 }
@@ -240,7 +242,7 @@ static void test_data(Elab *E, Train *t, const Want *w) {
         type_eq(d->field[in->index].type, want->type))
       continue;
     char text[96];
-    elab_help(elab_error(E, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
+    elab_help(elab_error(E, CODE_missing_field, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
                          want->name, type_user(want->type, text, sizeof text)),
               "both come from the same program or file");
     return;
@@ -260,7 +262,7 @@ static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
       const char *known[64];
       uint32_t n = 0;
       for (; n < d->nfield && n < 64; n++) known[n] = d->field[n].name;
-      DiagMsg *m = elab_error(E, x->at, "`%s` has no field `%s`", d->name, x->name);
+      DiagMsg *m = elab_error(E, CODE_missing_field, x->at, "`%s` has no field `%s`", d->name, x->name);
       elab_label(m, a->call, "trained on it here");
       elab_suggest(m, x->name, known, n);
       good = false;
@@ -348,16 +350,16 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
 
 static void set_options(Elab *E, Train *t, const Item *it) {
   const Arg *steps = NULL, *epochs = NULL;
-  bool unknown = false;          /* which may be what says how long */
+  bool unknown = it->broken;     /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
     int k = 0;
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
     if (k == NOPTIONS) {
-      DiagMsg *m = elab_error(E, o->name_at, "`train` has no option `%s`", o->name);
+      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
       if (row_option(o->name))
         elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
       else if (synonym(o->name) || diag_nearest(o->name, option_names, NOPTIONS))
-        elab_suggest(m, o->name, option_names, NOPTIONS);
+        elab_suggest_option(m, o->name, option_names, NOPTIONS);
       else
         elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
       unknown = true;
@@ -365,16 +367,16 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     }
     for (const Arg *p = it->options; p != o; p = p->next)
       if (p->name == o->name)
-        elab_label(elab_error(E, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
+        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
     if (!strcmp(o->name, "steps")) steps = o;
     if (!strcmp(o->name, "epochs")) epochs = o;
     set_option(E, t, o);
   }
   if (steps && epochs) {
-    elab_label(elab_error(E, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
+    elab_label(elab_error(E, CODE_train_length, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
                "given here");
   } else if (!steps && !epochs && !unknown) {
-    elab_help(elab_error(E, it->name_at, "`train %s` does not say how long", it->name),
+    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", it->name),
               "`steps = 2000` or `epochs = 10`");
   }
 }
@@ -386,7 +388,7 @@ static const Func *loss_named(Elab *E, const Item *it) {
   VEC(const char *) known = {0};
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_LOSS) *vec_push(&known) = m->global[i].name;
-  DiagMsg *msg = elab_error(E, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
+  DiagMsg *msg = elab_error(E, CODE_undefined, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
   if (g)
     elab_label(msg, g->item->name_at, "defined here");
   else
@@ -409,6 +411,7 @@ void train_item(Elab *E, const Item *it) {
   t->data = elab_data_named(E, it->on, it->on_at);
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
+  if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   vec_free(&body.counts);

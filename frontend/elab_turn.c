@@ -72,11 +72,19 @@ bool turns_int(Value v, int64_t *out) {
   return true;
 }
 
-bool turns_unroll(Elab *E, Value v) {
+static bool inside(const Elab *E, const Level *of) {
   const Level *l = E->level;
-  if (v.kind != V_TURNS || !v.turns.level->owns) return false;
-  while (l && l != v.turns.level) l = l->up;
-  return l && (v.turns.level->unroll = true);
+  while (l && l != of) l = l->up;
+  return l != NULL;
+}
+
+bool turns_unroll(Elab *E, Value v) {
+  return v.kind == V_TURNS && v.turns.level->owns && inside(E, v.turns.level) && (v.turns.level->unroll = true);
+}
+
+bool turns_write_out(Elab *E, Value v) {
+  enum { MOST = 256 };
+  return v.kind == V_TURNS && v.turns.level->n <= MOST && inside(E, v.turns.level) && (v.turns.level->unroll = true);
 }
 
 /* ---- taking back --------------------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   const char *want = declared(E, t), *have = !strcmp(t->base, "int") ? value_shown(E, v)
                                              : number                ? value_text(E, v)
                                                                      : value_kind(E, v);
-  DiagMsg *m = elab_error(E, at, "%s needs %s, found %s", what, want, have);
+  DiagMsg *m = elab_error(E, CODE_argument_type, at, "%s needs %s, found %s", what, want, have);
   Type ty;
   elab_label(m, t->at, "declared here");
   if (t->list && v.kind == V_NUM) elab_help(m, "`[%s]` is a list of one", value_shown(E, v));
@@ -105,7 +105,7 @@ bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *w
   if (!strcmp(t->base, "real") || !strcmp(t->base, "int")) return check_numeric(E, t, v, at, what);
   bool is_bool = !strcmp(t->base, "bool");
   if (!is_bool && strcmp(t->base, "string") != 0) {
-    DiagMsg *m = elab_error(E, t->at, "`%s` is no type", t->base);
+    DiagMsg *m = elab_error(E, CODE_unknown_type, t->at, "`%s` is no type", t->base);
     elab_suggest(m, t->base, bases, 4);
     elab_help(m, "types are real, int, bool, string, and arrays of them");
     return false;
@@ -124,11 +124,11 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
     if (silent && open_names(E, d->value)) return false;
     if (!elab_int(E, d->value, "a shape", &n)) return false;
     if (*rank == IR_MAX_RANK) {
-      elab_error(E, t->at, "a tensor has at most %d axes", IR_MAX_RANK);
+      elab_error(E, CODE_too_large, t->at, "a tensor has at most %d axes", IR_MAX_RANK);
       return false;
     }
     if (n < 1 || n > ELAB_TENSOR || (count *= n) > ELAB_TENSOR) {
-      elab_error(E, d->value->at,
+      elab_error(E, CODE_out_of_range, d->value->at,
                  n < 1 ? "a size is positive, found %lld"
                        : "this tensor has too many elements, with a size of %lld",
                  (long long)n);

@@ -1,6 +1,6 @@
 /* From a file to a Model: the file and its imports are parsed, overrides put in, and the items taken from
  * top to bottom; then what is named but was not used is looked at. */
-#include "frontend/elab.h"
+#include "frontend/warn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static const char *folder(Elab *E, const char *path) {
 static void add_global(Elab *E, Module *m, const Item *it) {
   const uint32_t *i = index_find(&m->index, index_name(it->name));
   if (i) {
-    elab_label(elab_error(E, it->name_at, "`%s` is defined twice", it->name), m->global[*i].item->name_at,
+    elab_label(elab_error(E, CODE_defined_twice, it->name_at, "`%s` is defined twice", it->name), m->global[*i].item->name_at,
                "first");
     return;
   }
@@ -79,7 +79,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
     if (m) return m;
   }
   if (!path) {
-    DiagMsg *m = elab_error(E, it->name_at, "there is no file `%s.hnn`", it->name);
+    DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
     if (std)
       elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
     else
@@ -90,13 +90,13 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   if (m) return m;
   uint32_t file = source_load(E->src, path);
   if (file) return module_load(E, path, file);
-  elab_error(E, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
+  elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
 }
 
 static void definitions_only(Elab *E, const Item *it) {
   if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT)
-    elab_error(E, it->name_at, "a file that is imported holds definitions only");
+    elab_error(E, CODE_import, it->name_at, "a file that is imported holds definitions only");
 }
 
 Module *module_load(Elab *E, const char *path, uint32_t file) {
@@ -117,7 +117,8 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
     if (!main) definitions_only(E, it);
     if (defines(it)) add_global(E, m, it);
     Module *other = it->kind == IT_IMPORT ? import(E, m, it) : NULL;
-    if (other == m) elab_error(E, it->name_at, "this file imports itself");
+    m->lacking |= it->kind == IT_IMPORT && !other;
+    if (other == m) elab_error(E, CODE_import, it->name_at, "this file imports itself");
     if (other && other != m) m->import[m->nimport++] = other;
   }
   return m;
@@ -132,12 +133,12 @@ static void precision(Elab *E) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
     if (it->kind != IT_PRECISION || !it->name) continue;
     if (first)
-      elab_label(elab_error(E, it->name_at, "the precision is given twice"), first->name_at, "first");
+      elab_label(elab_error(E, CODE_precision, it->name_at, "the precision is given twice"), first->name_at, "first");
     first = it;
     if (!strcmp(it->name, "f32"))
       E->m->f64 = false;
     else if (strcmp(it->name, "f64") != 0)
-      elab_suggest(elab_error(E, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name,
+      elab_suggest(elab_error(E, CODE_precision, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name,
                    known, 2);
   }
 }
@@ -200,7 +201,7 @@ static void report_names(Elab *E) {
     if (it->kind != IT_REPORT && it->kind != IT_PLOT) continue;
     for (const Item *old = E->main->ast->first; old != it; old = old->next)
       if (old->kind == it->kind && old->name == it->name) {
-        elab_label(elab_error(E, it->name_at, "there are two %ss `%s`", it->kind == IT_PLOT ? "plot" : "report",
+        elab_label(elab_error(E, CODE_defined_twice, it->name_at, "there are two %ss `%s`", it->kind == IT_PLOT ? "plot" : "report",
                               it->name),
                    old->name_at, "first");
         break;
@@ -312,11 +313,16 @@ static void finish(Elab *E) {
   vec_free(&E->decided);
   vec_free(&E->wrt);
   vec_free(&E->said);
+  vec_free(&E->unknown);
 }
 
 static const char *base_name(Arena *mem, const char *path) {
   const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
   return arena_strndup(mem, base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
+}
+
+static const char *model_name(Arena *mem, const char *path) {
+  return strcmp(path, SOURCE_STDIN) ? base_name(mem, path) : "input";
 }
 
 static Model *load(Source *src, uint32_t file, const char *path, const FrontOptions *o, Diag *diag) {
@@ -325,10 +331,11 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   int before = diag_errors(diag);
   *m = (Model){.mem = arena_create(), .names = intern_create(), .f64 = true};
   m->path = arena_strdup(m->mem, path);
-  m->name = base_name(m->mem, path);
+  m->name = model_name(m->mem, path);
   Elab E = {.m = m, .mem = m->mem, .src = src, .diag = diag, .o = o ? o : &none};
   module_load(&E, m->path, file);
   elaborate(&E);
+  if (diag_errors(diag) == before) warn_model(&E);
   hand_over(&E);
   finish(&E);
   if (diag_errors(diag) == before) return m;
@@ -344,10 +351,10 @@ Model *model_load_text(Source *src, const char *path, const char *text, size_t l
 Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *diag) {
   uint32_t file = source_load_any(src, path);
   if (!file) {
-    diag_error(diag, (Span){0}, "cannot read `%s`: %s", path, source_fault(errno));
+    diag_add(diag, CODE_file, (Span){0}, "cannot read `%s`: %s", path, source_fault(errno));
     return NULL;
   }
-  return load(src, file, path, o, diag);
+  return load(src, file, source_file(src, file)->name, o, diag);
 }
 
 void model_destroy(Model *m) {

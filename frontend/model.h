@@ -52,12 +52,14 @@ struct Data {
   Fn *program;
   YieldKind yield;
   uint32_t window, orders;
+  const void *source;        /* which program: the same for its draws with other counts and seeds; not kept */
   int64_t count;             /* draws; with `on`, one for each of its samples */
   uint64_t seed;
   Data *on;
   /* DATA_READ: */
   const char *path;          /* resolved */
   ReadColumn *column; uint32_t ncolumn;   /* one per field; for .npz the names of arrays */
+  int64_t rows;              /* samples of the file as it was looked into, -1 unknown; not kept */
   uint32_t read_window;      /* 0: none; fields are then [window] */
   int group;                 /* index in `column` of the grouping column, or -1: windows stay inside a group */
   /* DATA_FIRST, DATA_LAST, DATA_SHUFFLE: */

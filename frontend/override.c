@@ -11,20 +11,18 @@ typedef struct Override {
   Span name_at;
 } Override;
 
-/* "const x = value": the shape in which the parser takes a value. */
 static bool parse_value(Elab *E, Override *o) {
-  const char *text = arena_printf(E->mem, "const %s = %s\n",
-                                  strrchr(o->name, '.') ? strrchr(o->name, '.') + 1 : o->name, o->value);
+  const char *text = arena_printf(E->mem, "%s=%s", o->name, o->value), *dot = strrchr(o->name, '.');
   uint32_t file = source_add(E->src, "command line", text, strlen(text));
   int before = diag_errors(E->diag);
   Module *m = ARENA_NEW(E->mem, Module);
-  m->ast = ast_parse(E->src, file, E->m->names, E->diag);
+  m->ast = ast_parse_const(E->src, file, dot ? (uint32_t)(dot + 1 - o->name) : 0, E->m->names, E->diag);
   m->next = E->modules;
   E->modules = m;
-  o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, 5};
+  o->name_at = m->ast->first ? m->ast->first->name_at : (Span){file, 0, (uint32_t)strlen(o->name)};
   if (diag_errors(E->diag) > before) return false;
   if (!m->ast->first || m->ast->first->kind != IT_CONST || m->ast->first->next) {
-    elab_error(E, o->name_at, "`%s=%s` is no single value", o->name, o->value);
+    elab_error(E, CODE_override, o->name_at, "`%s=%s` is no single value", o->name, o->value);
     return false;
   }
   o->expr = m->ast->first->value;
@@ -36,7 +34,7 @@ static bool split(Elab *E, const char *text, Override *o) {
   if (!eq || eq == text || !eq[1]) {
     uint32_t file = source_add(E->src, "command line", text, strlen(text));
     elab_help(
-        elab_error(E, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
+        elab_error(E, CODE_override, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
         "`n=5`, `train.steps=100`");
     return false;
   }
@@ -59,7 +57,7 @@ static void override_const(Elab *E, const Override *o) {
     }
     *vec_push(&known) = it->name;
   }
-  elab_suggest(elab_error(E, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
+  elab_suggest(elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
                known.n);
   vec_free(&known);
 }
@@ -97,9 +95,9 @@ static void override_train(Elab *E, const Override *o) {
   }
   if (any) return;
   if (loss && n)
-    elab_suggest(elab_error(E, o->name_at, "the file trains no `%s`", loss), loss, known, n);
+    elab_suggest(elab_error(E, CODE_override, o->name_at, "the file trains no `%s`", loss), loss, known, n);
   else
-    elab_error(E, o->name_at, "`%s`: the file trains nothing", o->name);
+    elab_error(E, CODE_override, o->name_at, "`%s`: the file trains nothing", o->name);
 }
 
 void override_apply(Elab *E) {

@@ -1,6 +1,6 @@
 /* What the lexer, the token filter, the grammar and the tree's constructors share; private to them.
  *
- * ast_parse runs in three steps: lexer.l cuts the text into raw tokens, tokens.c turns those into what
+ * ast_parse runs in three steps: lexer.l and raw.c cut the text into raw tokens, tokens.c turns those into what
  * the grammar reads (newlines that count, keywords, balanced brackets), parser.y builds the tree.
  *
  * What the grammar may rely on:
@@ -39,6 +39,7 @@ typedef struct Parser {
   Interner *names;
   Diag *diag;
   Tokens tokens;
+  bool constant; uint32_t from;  /* see ast_parse_const */
   uint32_t at; /* index of the next token */
   bool recovering, stopped;
   bool too_deep; /* said of the item whose depth is being limited */
@@ -51,6 +52,7 @@ typedef struct Parser {
 typedef struct Args {
   Arg *first, **last;
   uint32_t n;
+  bool broken; /* one with a syntax error is left out */
 } Args;
 typedef struct Formals {
   Formal *first, **last;
@@ -60,12 +62,22 @@ typedef struct Stmts {
   bool broken;
 } Stmts;
 
+/* raw.c: the tokens of the text, the last of kind 0; `match` of brackets that agree */
+void raw_read(Parser *ps, Tokens *out);
+bool token_ends_operand(int kind);
+
 /* tokens.c */
 void tokens_read(Parser *ps);
 Span token_span(const Parser *ps, const Token *t);
 
 /* syntax_error.c: words[] are the tokens expected at ps->tokens.at[found], as the grammar spells them. */
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n);
+
+const char *syntax_shown(Parser *ps, const Token *t);      /* a token as messages show it */
+
+/* habit.c: whether the error is plainly another language's, which was then said. start: of the statement; top: it is none of a body;
+ * operators, comma: could stand here */
+bool habit_said(Parser *ps, uint32_t found, uint32_t start, bool top, bool operators, bool comma);
 
 /* ast.c: constructors. Lists may be NULL-initialised; appending keeps their order. */
 Expr *ast_expr(Parser *ps, ExprKind kind, Span at);
@@ -80,6 +92,7 @@ Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);
 Stmt *ast_apply(Parser *ps, Args values, Span at);
 TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool list, Span at);
+Stmts ast_append(Parser *ps, Stmts list, Stmt *s);      /* less a statement that an error was said of */
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
 const char *ast_text(Parser *ps, Span at); /* the source as written: blanks squeezed, no comments */

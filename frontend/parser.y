@@ -112,7 +112,7 @@ item:
   | "data" T_NAME '=' expr         { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->value = $4; }
   | "data" T_NAME on_opt block     { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->on = $3; $$->on_at = @3; $$->body = $4; }
   | "train" T_NAME "on" T_NAME '{' options '}'
-      { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; }
+      { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; $$->broken = $6.broken; }
   | "report" T_NAME '=' expr on_opt
       { $$ = new_item(ps, IT_REPORT, $2, @2, @$); $$->value = $4; $$->on = $5; $$->on_at = @5; $$->text = ast_text(ps, @4); }
   | "expect" expr
@@ -121,7 +121,7 @@ item:
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
         check_equality(ps, $4); }
   | "plot" T_NAME '=' '{' options '}' on_opt
-      { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->on = $7; $$->on_at = @7; }
+      { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
   ;
 
 nl_opt: %empty | T_NL ;
@@ -189,9 +189,9 @@ type:
 
 options:
     %empty                     { $$ = (Args){0}; }
-  | options row T_NL           { $$ = $1; if ($1.n) *$1.last = $2.first; else $$ = $2; $$.last = $2.last; $$.n = $1.n + $2.n;
+  | options row T_NL           { $$ = $1; if ($1.n) *$1.last = $2.first; else $$ = $2; $$.last = $2.last; $$.n = $1.n + $2.n; $$.broken = $1.broken;
                                  ps->recovering = false; }
-  | options error T_NL         { $$ = $1; yyerrok; ps->recovering = false; }
+  | options error T_NL         { $$ = $1; $$.broken = true; yyerrok; ps->recovering = false; }
   ;
 
 row:
@@ -212,8 +212,7 @@ block:
 
 stmts:
     %empty                     { $$ = (Stmts){0}; }
-  | stmts stmt T_NL            { $$ = $1; if ($1.first) *$1.last = $2; else $$.first = $2; $$.last = &$2->next;
-                                 ps->recovering = false; }
+  | stmts stmt T_NL            { $$ = ast_append(ps, $1, $2); ps->recovering = false; }
   | stmts error T_NL           { $$ = $1; $$.broken = true; yyerrok; ps->recovering = false; }
   ;
 
@@ -419,7 +418,7 @@ static Item *new_item(Parser *ps, ItemKind kind, const char *name, Span name_at,
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at)
 {
   if (head->kind == IT_FLOW && value)
-    diag_help(diag_error(ps->diag, value->at, "flow `%s` is given as an expression", head->name),
+    diag_help(diag_add(ps->diag, CODE_flow_state, value->at, "flow `%s` is given as an expression", head->name),
               "write its updates in `{ }`, one a line");
   head->value = value;
   head->body = body;
@@ -431,13 +430,13 @@ static void check_equality(Parser *ps, const Expr *e)
 {
   if (e->kind == EX_ERROR || (e->kind == EX_BINARY && e->op == OPR_EQ))
     return;
-  diag_help(diag_error(ps->diag, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
+  diag_help(diag_add(ps->diag, CODE_prove_form, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
 }
 
 static void check_claim(Parser *ps, const Item *it, Span at)
 {
   if (it->kind != IT_FLOW)
-    diag_error(ps->diag, at, "only a flow can claim this");
+    diag_add(ps->diag, CODE_claim_form, at, "only a flow can claim this");
 }
 
 /* While an error is being skipped, bracketed groups are passed over whole, so that recovery meets only
@@ -462,7 +461,7 @@ static int yylex(YYSTYPE *value, YYLTYPE *at, Parser *ps)
 static void yyerror(YYLTYPE *at, Parser *ps, const char *what)
 {
   (void)what;                      /* only ever "memory exhausted" */
-  diag_error(ps->diag, *at, "this is nested too deep to be read");
+  diag_add(ps->diag, CODE_too_deep, *at, "this is nested too deep to be read");
   ps->stopped = true;
 }
 

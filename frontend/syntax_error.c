@@ -80,7 +80,7 @@ static const char *listed(Parser *ps, const char **words, int n) {
   return s;
 }
 
-static const char *shown(Parser *ps, const Token *t) {
+const char *syntax_shown(Parser *ps, const Token *t) {
   uint32_t i = t->begin;
   if (t->kind == 0) return "the end of the file";
   if (t->kind == T_NL && ps->text[t->begin] != ';') return "the end of the line";
@@ -111,6 +111,57 @@ static bool is_comparison(int kind) {
   return kind == '<' || kind == '>' || kind == T_LE || kind == T_GE || kind == T_EQ || kind == T_NE;
 }
 
+static bool starts_statement(int kind) {
+  return kind == T_LET || kind == T_VAR || kind == T_RETURN || kind == T_FOR || kind == T_REPEAT || kind == T_PARAM || kind == T_USE ||
+         kind == T_YIELD || kind == T_EVOLVE;
+}
+
+/* ---- where it happened ---- */
+
+static bool opens(int kind) { return kind == '(' || kind == '[' || kind == '{'; }
+static bool closes(int kind) { return kind == ')' || kind == ']' || kind == '}'; }
+
+/* The first token of the statement, row or item that token `found` is in. */
+static uint32_t statement_start(const Parser *ps, uint32_t found, bool *top) {
+  const Token *at = ps->tokens.at;
+  uint32_t start = found, depth = 0;
+  bool whole = false;
+  *top = true;
+  for (uint32_t i = found; i-- > 0 && *top;) {
+    if (closes(at[i].kind)) depth++;
+    else if (opens(at[i].kind) && depth) depth--;
+    else if (at[i].kind == '{') *top = false;
+    else if (at[i].kind == T_NL && !depth) whole = true;
+    if (!depth && *top && !whole) start = i;
+  }
+  return start;
+}
+
+/* How a statement or item of this keyword is written. */
+static const char *form_of(int keyword) {
+  switch (keyword) {
+  case T_TRAIN: return "`train loss on data { steps = 1000 }`";
+  case T_DATA: return "`data d { ... yield x, y }`, or `data d = read(\"file.csv\")`";
+  case T_REPORT: return "`report name = expression on data`";
+  case T_PLOT: return "`plot name = { kind = line, x = ..., y = ... }`";
+  case T_LOSS: return "`loss name(x, y) = ...`, with fields of the data";
+  case T_FN: return "`fn name(x) = ...`, or `fn name(x) { ... return y }`";
+  case T_NET: return "`net name(x: real[n]) { param W: real[n] = 0 ... return y }`";
+  case T_HAMILTONIAN: return "`hamiltonian H(q: real[n], p: real[n]) = ...`";
+  case T_CONST: return "`const n = 3`";
+  case T_USE: return "`use f = mlp([32], 1)`";
+  case T_FOR: return "`for k in 0:n { ... }`";
+  case T_ARROW: return "a type is `real`, `real[n]`, `int`, `bool`; several results have none: leave `->` out";
+  default: return NULL;
+  }
+}
+
+/* Whether the keyword at `at` begins its statement, or is an arrow. */
+static bool form_first(const Parser *ps, uint32_t at) {
+  bool top;
+  return ps->tokens.at[at].kind == T_ARROW || statement_start(ps, at, &top) == at;
+}
+
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
   const char *keyword = meant(ps, found);
@@ -118,6 +169,16 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
     diag_help(m, "did you mean `%s`?", keyword);
   else if (before && before->kind == T_LET && t->kind == ',')
     diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
+  else if (before && before->kind == T_ON && t[-1].kind == T_NAME && t->kind == '(')
+    diag_help(m, "`on` takes a name: `use part = %s(...)`, then `on part`", t[-1].name);
+  else if (t->kind == ':' && found > 0 && (t[-1].kind == ':' || (found > 1 && t[-2].kind == ':')))
+    diag_help(m, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element");
+  else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
+    diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
+  else if (found > 0 && form_of(t[-1].kind) && form_first(ps, found - 1))
+    diag_help(m, "%s", form_of(t[-1].kind));
+  else if (starts_statement(t->kind) && holds(w, "the end of the line"))
+    diag_help(m, "a new statement stands on a line of its own, or behind `;`");
   else if (before && before->kind == T_PARAM && t->kind == '=')
     diag_help(m, "a parameter has a type: `param %s: real = ...`", t[-1].name ? t[-1].name : "a");
   else if (is_comparison(t->kind) && holds(w, "and"))
@@ -132,8 +193,6 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   else if (holds(w, "import") && found > 0 && t[-1].kind == T_NL)
     diag_help(m, "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
               "next line after an operator, or inside brackets");
-  else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
-    diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
 }
 
 /* Whether the error follows from one that was reported when a bracket was closed for the user. */
@@ -147,26 +206,6 @@ static bool follows_mended(const Parser *ps, uint32_t found) {
   return false;
 }
 
-/* ---- where it happened ---- */
-
-static bool opens(int kind) { return kind == '(' || kind == '[' || kind == '{'; }
-static bool closes(int kind) { return kind == ')' || kind == ']' || kind == '}'; }
-
-/* The first token of the statement, row or item that token `found` is in. */
-static uint32_t statement_start(const Parser *ps, uint32_t found, bool *top) {
-  const Token *at = ps->tokens.at;
-  uint32_t start = found, depth = 0;
-  *top = true;
-  for (uint32_t i = found; i-- > 0;) {
-    if (closes(at[i].kind)) depth++;
-    else if (opens(at[i].kind) && depth) depth--;
-    else if (at[i].kind == '{') return *top = false, i + 1;
-    else if (at[i].kind == T_NL && !depth) return start;
-    if (!depth) start = i;
-  }
-  return start;
-}
-
 /* Names that the statement would have defined. */
 static void remember_names(Parser *ps, uint32_t start) {
   const Token *t = &ps->tokens.at[start], *end = &ps->tokens.at[ps->tokens.n - 1];
@@ -178,44 +217,12 @@ static void remember_names(Parser *ps, uint32_t start) {
       if (t->kind == T_NAME) *vec_push(&ps->broken) = t->name;
       if (t->kind == T_NAME && (t[-1].kind != '(' && t[-1].kind != ',')) break;
     }
+    break;
+  case T_NAME:                                                        /* y := x */
+    *vec_push(&ps->broken) = t->name;
   default:
     break;
   }
-}
-
-/* ---- habits of other languages ---- */
-
-/* One message for what is plainly another language; false: it is not. */
-static bool habit(Parser *ps, uint32_t found, uint32_t start) {
-  const Token *at = ps->tokens.at, *t = &at[found], *before = found ? t - 1 : NULL, *first = &at[start];
-  const bool twice = before && before->kind == t->kind && before->end == t->begin;
-  if (twice && (t->kind == '*' || t->kind == '/')) {
-    DiagMsg *m = diag_error(ps->diag, span_join(token_span(ps, before), token_span(ps, t)), "there is no `%s`", t->kind == '*' ? "**" : "//");
-    diag_help(m, t->kind == '*' ? "powers are written `^`: `x^2`" : "a comment begins with `#`");
-    return true;
-  }
-  if (before && before->kind == T_IMPORT && t->kind == T_NAME) {
-    diag_help(diag_error(ps->diag, token_span(ps, t), "an import is a string, found %s", shown(ps, t)),
-              "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
-    return true;
-  }
-  static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
-  for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
-    for (const Token *word = before ? before : t; word <= t; word++)
-      if (word->kind == T_NAME && !strcmp(word->name, inside[i]) && word != first) {
-        diag_help(diag_error(ps->diag, token_span(ps, word), "there is no `%s`", word->name), "%s", synonym(word->name));
-        return true;
-      }
-  const bool named = first->kind == T_NAME && first[1].kind != '=' && first[1].kind != T_ADD_TO && first[1].kind != ',';
-  if (named && synonym(first->name) && first[1].kind == T_NAME && first[2].kind == '(') {      /* float f(float x) */
-    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym("def"));
-    return true;
-  }
-  if (named && synonym(first->name) && (t == first || t == first + 1 || first[1].kind == '(')) {
-    diag_help(diag_error(ps->diag, token_span(ps, first), "there is no `%s`", first->name), "%s", synonym(first->name));
-    return true;
-  }
-  return false;
 }
 
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
@@ -223,20 +230,20 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   const char *out[MOST_NAMED];
   Words w = {.n = 0};
   bool top;
-  while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n) t = &ps->tokens.at[++found];
   uint32_t start = statement_start(ps, found, &top);
+  while (t->origin == TOK_IMPLIED && found + 1 < ps->tokens.n) t = &ps->tokens.at[++found];
   remember_names(ps, start);
   if (diag_full(ps->diag)) {
-    diag_error(ps->diag, token_span(ps, t), "syntax error"); /* to be counted, not shown */
+    diag_add(ps->diag, CODE_syntax, token_span(ps, t), "syntax error"); /* to be counted, not shown */
     return;
   }
   if (follows_mended(ps, found)) return;
   for (int i = 0; i < n && i < (int)(sizeof w.at / sizeof *w.at); i++) w.at[w.n++] = words[i];
   const bool known = ps->lost && holds(&w, "import");
   ps->lost |= top;
-  if (known || habit(ps, found, start)) return;
+  if (known || habit_said(ps, found, start, top, holds(&w, "'*'"), holds(&w, "','"))) return;
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
   DiagMsg *m =
-      diag_error(ps->diag, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown(ps, t));
+      diag_add(ps->diag, CODE_syntax, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), syntax_shown(ps, t));
   help(ps, m, found, &w);
 }

@@ -12,7 +12,6 @@
  * new statement inside ( ) or [ ], and a new definition inside { } close what is open in between, with
  * an error; a closer that pairs with nothing is left out, with an error. */
 #include "frontend/parse.h"
-#include "lexer.h"
 #include "parser.h"
 
 #include <stdlib.h>
@@ -76,220 +75,9 @@ typedef struct Filter {
   uint32_t at;        /* the raw token being looked at */
   bool fresh;         /* it is the first of its line */
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
-  uint32_t skip;      /* raw tokens before this offset were read as part of another */
-  uint32_t colon;     /* of `a ? b : c`, read as an operator like the `?` */
 } Filter;
 
 Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
-
-/* ---- raw tokens ------------------------------------------------------------------------------------ */
-
-static bool is_word_char(int32_t c, bool first) {
-  if (c < 0x80) return true; /* the lexer let only letters, digits and _ in */
-  if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d))
-    return !first; /* combining marks, subscripts */
-  return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) ||
-         (c >= 0x1e00 && c < 0x2000) || (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
-}
-
-static void push_raw(Filter *f, Token t) { *vec_push(&f->raw) = t; }
-
-static void push_word(Filter *f, const char *word, uint32_t at, uint32_t end) {
-  push_raw(f, (Token){.kind = T_NAME, .begin = at, .end = end, .name = intern_n(f->ps->names, word, strlen(word))});
-}
-
-/* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
-static bool stray_habit(Filter *f, uint32_t at) {
-  Parser *ps = f->ps;
-  const char *text = ps->text + at;
-  uint32_t n = 0;
-  if (at + 1 < ps->len && (*text == '&' || *text == '|') && text[1] == *text) {
-    const char *word = *text == '&' ? "and" : "or";
-    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text), "write `%s`", word);
-    push_word(f, word, at, at + 2);
-    f->skip = at + 2;
-    return true;
-  }
-  if (*text == '?') {
-    while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
-    diag_help(diag_error(ps->diag, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
-    push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
-    f->colon = at + n;
-    return true;
-  }
-  if (*text != '\'') return false;
-  for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
-  if (at + n >= ps->len || text[n] != '\'') return false;
-  diag_help(diag_error(ps->diag, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
-  push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
-  f->skip = at + n + 1;
-  return true;
-}
-
-/* Says so of a character that begins no token. Where it looks like an operator, that is read in its
- * place, so that one slip gives one message. */
-static void stray_char(Filter *f, uint32_t at, uint32_t n, int32_t c) {
-  static const struct {
-    int32_t code;
-    int kind;
-    const char *help;
-  } lookalike[] = {
-      {0xd7, '*', "write `*` instead"},     {0xb7, '*', "write `*` instead"},     {0x22c5, '*', "write `*` instead"},
-      {0x2212, '-', "write `-` instead"},   {0x2013, '-', "write `-` instead"},   {0x2014, '-', "write `-` instead"},
-      {0xf7, '/', "write `/` instead"},     {0x2264, T_LE, "write `<=` instead"}, {0x2265, T_GE, "write `>=` instead"},
-      {0x2260, T_NE, "write `!=` instead"}, {0x2192, T_ARROW, "write `->` instead"}, {'&', '*', "write `and` instead"},
-      {'|', '*', "write `or` instead"},     {'!', 0, "write `not` instead"},      {0x201c, 0, "write `\"` instead"},
-      {0x201d, 0, "write `\"` instead"},    {'\'', 0, "write `\"` instead"},      {0xb2, 0, "write `^2` instead"},
-      {0xb3, 0, "write `^3` instead"},      {0xa0, 0, "write a plain blank instead"},
-      {'%', '*', "remainders are not there yet; a comment begins with `#`"},
-      {'$', 0, "mathematics is written as it is, without `$`"},
-      {'\\', 0, "a line goes on after an operator or inside brackets, without `\\`"},
-  };
-  Parser *ps = f->ps;
-  Span span = {ps->file, at, at + n};
-  if (c < 0) return; /* not UTF-8: said once for the whole file */
-  DiagMsg *m =
-      c < 0x20 || (c >= 0x7f && c <= 0xa0)
-          ? diag_error(ps->diag, span, "character U+%04X has no meaning here", (unsigned)c)
-          : diag_error(ps->diag, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
-  for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
-    if (lookalike[i].code == c) {
-      diag_help(m, "%s", lookalike[i].help);
-      if (lookalike[i].kind) push_raw(f, (Token){.kind = lookalike[i].kind, .begin = at, .end = at + n});
-    }
-}
-
-/* The first character of a name that cannot be in one, or the name's end. */
-static uint32_t name_end(const Parser *ps, const Token *t, int32_t *code) {
-  uint32_t i = t->begin, n;
-  for (; i < t->end; i += n) {
-    n = source_char(ps->text, ps->len, i, code);
-    if (*code < 0 || !is_word_char(*code, i == t->begin)) break;
-  }
-  return i;
-}
-
-/* A run that the lexer took for a name, cut where a character is not one of a name's. */
-static void push_names(Filter *f, Token t) {
-  Parser *ps = f->ps;
-  while (t.begin < t.end) {
-    int32_t code;
-    Token part = t;
-    part.end = name_end(ps, &t, &code);
-    if (part.end > part.begin && (ps->text[part.begin] < '0' || ps->text[part.begin] > '9')) {
-      part.name = intern_n(ps->names, ps->text + part.begin, part.end - part.begin);
-      push_raw(f, part);
-    }
-    t.begin = part.end;
-    if (t.begin < t.end) {
-      uint32_t n = source_char(ps->text, ps->len, t.begin, &code);
-      stray_char(f, t.begin, n, code);
-      t.begin += n;
-    }
-  }
-}
-
-static const char *string_value(Parser *ps, const Token *t) {
-  uint32_t len = t->end - t->begin, n = 0;
-  char *s = arena_alloc(ps->mem, len);
-  for (uint32_t i = t->begin + 1; i + 1 < t->end; i++) {
-    char c = ps->text[i];
-    if (c == '\\') {
-      c = ps->text[++i];
-      if (c == 'n' || c == 't')
-        c = c == 'n' ? '\n' : '\t';
-      else if (c != '"' && c != '\\')
-        diag_error(ps->diag, (Span){ps->file, i - 1, i + 1},
-                   "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
-    } else if ((unsigned char)c < 0x20 && c != '\t')
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string",
-                 (unsigned)c);
-    s[n++] = c;
-  }
-  return intern_n(ps->names, s, strlen(s) < n ? strlen(s) : n);
-}
-
-/* What is wrong with `1_000`, `0x10`, `2x`. */
-static void after_number(Parser *ps, const Token *number, const Token *t) {
-  const char *text = ps->text;
-  bool zero = number->end - number->begin == 1 && text[number->begin] == '0';
-  if (text[t->begin] == '_')
-    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"), "write `%.*s%.*s`",
-              (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1), text + t->begin + 1);
-  else if (zero && strchr("xXbBoO", text[t->begin]))
-    diag_help(diag_error(ps->diag, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
-  else
-    diag_help(diag_error(ps->diag, token_span(ps, t), "a name directly after a number"), "write `*` between them");
-}
-
-static void raw_token(Filter *f, Token t) {
-  Parser *ps = f->ps;
-  if (t.begin < f->skip && t.kind != T_NL && t.kind) return;
-  if (f->colon && t.begin == f->colon && t.kind == ':') t.kind = '*';
-  if (t.kind == T_STRAY) {
-    if (stray_habit(f, t.begin)) return;
-    stray_char(f, t.begin, 1, (unsigned char)ps->text[t.begin]);
-    return;
-  }
-  if (t.kind == T_OPEN_STRING) {
-    diag_error(ps->diag, token_span(ps, &t), "this string is not closed on its line");
-    t.kind = T_STRING;
-    t.name = intern_n(ps->names, "", 0);
-    push_raw(f, t);
-    return;
-  }
-  if (t.kind == T_NAME) {
-    const Token *last = f->raw.n ? &f->raw.at[f->raw.n - 1] : NULL;
-    if (last && last->kind == T_NUMBER && last->end == t.begin)
-      after_number(ps, last, &t);
-    else
-      push_names(f, t);
-    return;
-  }
-  if (t.kind == T_STRING) t.name = string_value(ps, &t);
-  push_raw(f, t);
-}
-
-static void check_utf8(Parser *ps) {
-  int32_t code;
-  for (uint32_t i = 0; i < ps->len; i += source_char(ps->text, ps->len, i, &code)) {
-    source_char(ps->text, ps->len, i, &code);
-    if (code < 0) {
-      diag_error(ps->diag, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X",
-                 (unsigned char)ps->text[i]);
-      return;
-    }
-  }
-}
-
-static void lex(Filter *f) {
-  Parser *ps = f->ps;
-  Token place = {0};
-  yyscan_t scanner;
-  check_utf8(ps);
-  if (ps->len >= 3 && memcmp(ps->text, "\xef\xbb\xbf", 3) == 0) place.end = 3;
-  if (hnn_raw_lex_init_extra(&place, &scanner)) base_fault("out of memory for the lexer");
-  hnn_raw__scan_bytes(ps->text + place.end, (int)(ps->len - place.end), scanner);
-  while ((place.kind = hnn_raw_lex(scanner))) raw_token(f, place);
-  hnn_raw_lex_destroy(scanner);
-  push_raw(f, (Token){.begin = ps->len, .end = ps->len});
-}
-
-/* `match` of each opener to its closer where the two agree; 0 elsewhere. */
-static void match_raw(Filter *f) {
-  VEC(uint32_t) open = {0};
-  for (uint32_t i = 0; i < f->raw.n; i++) {
-    int k = f->raw.at[i].kind;
-    if (k == '(' || k == '[' || k == '{')
-      *vec_push(&open) = i;
-    else if ((k == ')' || k == ']' || k == '}') && open.n) {
-      uint32_t o = open.at[--open.n];
-      int want = f->raw.at[o].kind == '(' ? ')' : f->raw.at[o].kind == '[' ? ']' : '}';
-      f->raw.at[o].match = want == k ? i : 0;
-    }
-  }
-  vec_free(&open);
-}
 
 /* ---- what stands before and after ---------------------------------------------------------------- */
 
@@ -300,11 +88,6 @@ static const Token *previous(const Filter *f) {
 static bool at_start(const Filter *f) {
   const Token *p = previous(f);
   return !p || p->kind == T_NL || p->kind == '{';
-}
-
-static bool ends_operand(int kind) {
-  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' ||
-         kind == '}' || kind == T_TRUE || kind == T_FALSE;
 }
 
 static bool is_binary(int kind) {
@@ -356,7 +139,7 @@ static bool behind_prove(const Filter *f, uint32_t at) {
 /* Whether the raw name at f->at, which reads `inverse`, is the clause and not the function. */
 static bool is_inverse_clause(const Filter *f, uint32_t at, bool fresh) {
   const Token *t = &f->raw.at[at], *next = t + 1, *p = previous(f);
-  if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !ends_operand(p->kind)) return false;
+  if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !token_ends_operand(p->kind)) return false;
   if (behind_prove(f, at)) return false;
   return !(fresh && next->kind == '(' && next->match && f->raw.at[next->match + 1].kind == '(');
 }
@@ -379,7 +162,7 @@ static int keyword(const Filter *f, const Token *t) {
   case OPENING:
     return start && ((f->open.n == 0 && w->kind == T_USE) || next->kind == T_NAME) ? w->kind : T_NAME;
   case FOLLOWING:
-    return p && ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
+    return p && token_ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
   }
   return T_NAME;
 }
@@ -413,10 +196,21 @@ static void mend(Filter *f, uint32_t keep, const Token *by) {
   Parser *ps = f->ps;
   if (f->open.n <= keep) return;
   const Token *o = &ps->tokens.at[f->open.at[f->open.n - 1]];
-  DiagMsg *m = diag_error(ps->diag, token_span(ps, o), "this `%c` is not closed", o->kind);
+  DiagMsg *m = diag_add(ps->diag, CODE_bracket, token_span(ps, o), "this `%c` is not closed", o->kind);
   if (by->kind) diag_label(m, token_span(ps, by), "`%c` expected before this", closer_of(o->kind));
   uint32_t end = previous(f)->end;
   while (f->open.n > keep) give_closer(f, closer_of(bracket(f)), TOK_MENDED, end, end);
+}
+
+/* Whether the innermost bracket has its closer on the line of the raw token at hand. */
+static bool closed_later(const Filter *f) {
+  int depth = 0;
+  for (uint32_t i = f->at + 1; f->raw.at[i].kind && f->raw.at[i].kind != T_NL; i++) {
+    const int k = f->raw.at[i].kind;
+    if (k == '(' || k == '[' || k == '{') depth++;
+    else if ((k == ')' || k == ']' || k == '}') && depth-- == 0) return k == closer_of(bracket(f));
+  }
+  return false;
 }
 
 static void pair_closer(Filter *f, const Token *t) {
@@ -426,18 +220,40 @@ static void pair_closer(Filter *f, const Token *t) {
     if (closer_of(o) == t->kind) break;
     depth = o == '{' ? 0 : depth - 1; /* only a `}` reaches past a `{` */
   }
+  if (depth == 0 && t->kind != '}' && (bracket(f) == '(' || bracket(f) == '[') && !closed_later(f)) {      /* sum(x] */
+    const Token *o = &f->ps->tokens.at[f->open.at[f->open.n - 1]];
+    DiagMsg *m = diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "`%c` is closed by `%c`", o->kind, t->kind);
+    diag_label(m, token_span(f->ps, o), "opened here");
+    diag_help(m, "write `%c`", closer_of(o->kind));
+    give_closer(f, closer_of(o->kind), TOK_WRITTEN, t->begin, t->end);
+    return;
+  }
   if (depth == 0) {
-    diag_error(f->ps->diag, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
+    diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "this `%c` closes nothing", t->kind);
     return;
   }
   mend(f, depth, t);
   give_closer(f, t->kind, TOK_WRITTEN, t->begin, t->end);
 }
 
+static uint32_t indent(const Parser *ps, uint32_t at) {
+  uint32_t begin = at, blanks = 0;
+  while (begin && ps->text[begin - 1] != '\n') begin--;
+  while (ps->text[begin + blanks] == ' ' || ps->text[begin + blanks] == '\t') blanks++;
+  return blanks;
+}
+
+/* Whether raw token i, which begins an item, stands inside the body that is open: it stands further in than the line of the body's `{`. */
+static bool is_local(const Filter *f, uint32_t i) {
+  const struct Word *w = word(&f->raw.at[i]);
+  if (bracket(f) != '{' || !w) return false;
+  return indent(f->ps, f->raw.at[i].begin) > indent(f->ps, f->ps->tokens.at[f->open.at[f->open.n - 1]].begin);
+}
+
 /* Brackets to keep open when raw token i begins a line. */
 static uint32_t open_at_line(const Filter *f, uint32_t i) {
   uint32_t keep = f->open.n;
-  if (keep && begins_statement(f, i, true)) return 0;
+  if (keep && begins_statement(f, i, true)) return is_local(f, i) ? keep : 0;
   if (bracket(f) != '{' && begins_statement(f, i, false))
     while (keep && f->ps->tokens.at[f->open.at[keep - 1]].kind != '{') keep--;
   return keep;
@@ -482,7 +298,7 @@ static bool filter(Filter *f) {
   case '[':
   case '{':
     if (f->open.n >= MAX_NESTING) {
-      diag_error(ps->diag, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
+      diag_add(ps->diag, CODE_too_deep, token_span(ps, t), "brackets nest deeper than %d levels", MAX_NESTING);
       return false;
     }
     give_opener(f, t);
@@ -508,8 +324,7 @@ static bool filter(Filter *f) {
 
 void tokens_read(Parser *ps) {
   Filter f = {.ps = ps, .fresh = true};
-  lex(&f);
-  match_raw(&f);
+  raw_read(ps, &f.raw);
   bool whole = true;
   for (; whole && f.raw.at[f.at].kind; f.at++) whole = filter(&f);
   uint32_t end = ps->tokens.n ? previous(&f)->end : 0;

@@ -58,7 +58,9 @@ Source *source_create(void);
 void source_destroy(Source *s);
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len);  /* id >= 1; copies */
 uint32_t source_load(Source *s, const char *path);       /* a regular file; 0 + errno on failure, see source_fault */
-uint32_t source_load_any(Source *s, const char *path);   /* pipes and devices too: a file that the user named */
+uint32_t source_load_any(Source *s, const char *path);   /* pipes and devices too: a file that the user named;
+                                                            `-` is the standard input, of the name SOURCE_STDIN */
+#define SOURCE_STDIN "<stdin>"
 const char *source_fault(int error);                     /* as strerror */
 const SourceFile *source_file(const Source *s, uint32_t file);
 void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column);   /* both from 1; columns in characters */
@@ -69,7 +71,7 @@ uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code)
 
 /* ---- diag.c: collect, sort, render with carets ------------------------------------------------
  *
- *   error: `@` needs inner sizes to agree, found 3 and 4
+ *   error[shape_mismatch]: `@` needs inner sizes to agree, found 3 and 4
  *     --> pendulum.hnn:12:9
  *   12 |   y = A @ x
  *      |       - ^ - real[4]
@@ -80,14 +82,19 @@ uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code)
  * The message is lowercase, without a full stop, stands alone, never says "illegal"; the caret says
  * where, the text says why; only help lines propose a mend. */
 
-typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE } DiagLevel;
+typedef enum { DIAG_ERROR, DIAG_WARNING } DiagLevel;
+typedef enum DiagCode {                         /* the kind of a message, and by it its level: codes.def */
+#define CODE(name, level, title) CODE_##name,
+#include "ir/codes.def"
+#undef CODE
+  DIAG_CODES
+} DiagCode;
 typedef struct Diag Diag;                       /* a collection */
 typedef struct DiagMsg DiagMsg;                 /* one message being written; owned by the Diag */
 
 Diag *diag_create(Source *src);                 /* borrows src */
 void diag_destroy(Diag *d);
-DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+DiagMsg *diag_add(Diag *d, DiagCode code, Span at, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void diag_label(DiagMsg *m, Span at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void diag_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_clear(Diag *d);                       /* forgets the messages so far, once they are rendered */
@@ -95,6 +102,17 @@ int diag_errors(const Diag *d);                 /* number of errors so far */
 int diag_warnings(const Diag *d);
 bool diag_full(const Diag *d);                  /* the cap (20 errors) is reached: stop looking */
 void diag_render(const Diag *d, FILE *out, bool colour);   /* sorted by place, duplicates once; says how many were left out */
+void diag_json(const Diag *d, FILE *out);       /* the same as JSON, one object a line: docs/messages.md */
+void diag_json_string(FILE *out, const char *s);           /* in quotes; UTF-8 whatever s is */
+void diag_json_place(const Source *src, Span at, FILE *out);   /* the members file, begin, end */
+/* Forgets the warnings that are switched off: those of off[code], and those whose line, or a comment on the line above, says
+ * `# allow: name`. */
+void diag_switch_off(Diag *d, const bool off[DIAG_CODES]);
+const char *diag_code_name(DiagCode code);
+const char *diag_level_name(DiagLevel level);    /* "error" */
+const char *diag_code_title(DiagCode code);
+DiagLevel diag_code_level(DiagCode code);
+bool diag_code_find(const char *name, DiagCode *out);
 
 /* The best spelling suggestion for `name` among candidates, or NULL (edit distance <= max(1, len/3)). */
 const char *diag_nearest(const char *name, const char *const *candidates, size_t n);

@@ -31,31 +31,38 @@ static const char *format(Arena *mem, const char *fmt, va_list ap) {
   return text;
 }
 
-static DiagMsg *add(Diag *d, DiagLevel level, Span at, const char *fmt, va_list ap) {
+/* ---- codes --------------------------------------------------------------------------------------- */
+
+static const struct { const char *name, *title; DiagLevel level; } code_row[] = {
+#define CODE(name, level, title) {#name, title, DIAG_##level},
+#include "ir/codes.def"
+#undef CODE
+};
+
+const char *diag_code_name(DiagCode code) { return code_row[code].name; }
+const char *diag_code_title(DiagCode code) { return code_row[code].title; }
+const char *diag_level_name(DiagLevel level) { return level == DIAG_ERROR ? "error" : "warning"; }
+DiagLevel diag_code_level(DiagCode code) { return code_row[code].level; }
+
+bool diag_code_find(const char *name, DiagCode *out) {
+  for (int i = 0; i < DIAG_CODES; i++)
+    if (!strcmp(code_row[i].name, name)) return *out = (DiagCode)i, true;
+  return false;
+}
+
+/* ---- messages ------------------------------------------------------------------------------------ */
+
+DiagMsg *diag_add(Diag *d, DiagCode code, Span at, const char *fmt, ...) {
   DiagMsg *m = ARENA_NEW(d->mem, DiagMsg);
-  *m =
-      (DiagMsg){.mem = d->mem, .level = level, .at = at, .text = format(d->mem, fmt, ap), .order = d->msgs.n};
+  va_list ap;
+  va_start(ap, fmt);
+  *m = (DiagMsg){.mem = d->mem, .code = code, .at = at, .text = format(d->mem, fmt, ap), .order = d->msgs.n};
+  va_end(ap);
   m->labels_end = &m->labels;
   m->helps_end = &m->helps;
   *vec_push(&d->msgs) = m;
-  d->errors += level == DIAG_ERROR;
-  d->warnings += level == DIAG_WARNING;
-  return m;
-}
-
-DiagMsg *diag_add(Diag *d, DiagLevel level, Span at, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  DiagMsg *m = add(d, level, at, fmt, ap);
-  va_end(ap);
-  return m;
-}
-
-DiagMsg *diag_error(Diag *d, Span at, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  DiagMsg *m = add(d, DIAG_ERROR, at, fmt, ap);
-  va_end(ap);
+  d->errors += diag_code_level(code) == DIAG_ERROR;
+  d->warnings += diag_code_level(code) == DIAG_WARNING;
   return m;
 }
 
@@ -86,6 +93,47 @@ int diag_errors(const Diag *d) { return d->errors; }
 int diag_warnings(const Diag *d) { return d->warnings; }
 
 bool diag_full(const Diag *d) { return d->errors >= DIAG_CAP; }
+
+/* ---- warnings that are switched off ------------------------------------------------------------------ */
+
+static bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+
+/* Whether a comment of the line says `allow: ...` with the name; alone: where nothing stands before the comment. */
+static bool line_allows(const SourceFile *f, uint32_t line, const char *name, bool alone) {
+  static const char word[] = "allow:";
+  const char *s = f->text + f->line[line], *end = line + 1 < f->nlines ? f->text + f->line[line + 1] : f->text + f->len;
+  const size_t n = strlen(name);
+  bool quoted = false;
+  for (; s < end && (*s != '#' || quoted); s++) {
+    quoted ^= *s == '"' && s[-(s > f->text)] != '\\';
+    if (alone && *s != ' ' && *s != '\t') return false;
+  }
+  if (s >= end) return false;
+  for (s++; s < end && (*s == ' ' || *s == '#'); s++) {}
+  if ((size_t)(end - s) < sizeof word - 1 || memcmp(s, word, sizeof word - 1)) return false;
+  for (s += sizeof word - 1; s + n <= end; s++)
+    if (!memcmp(s, name, n) && !is_word(s[-1]) && !is_word(s[n])) return true;
+  return false;
+}
+
+static bool allowed(const Diag *d, const DiagMsg *m) {
+  const SourceFile *f = source_file(d->src, m->at.file);
+  uint32_t line, column;
+  if (!f) return false;
+  source_place(d->src, m->at, &line, &column);
+  return line_allows(f, line - 1, diag_code_name(m->code), false) ||
+         (line > 1 && line_allows(f, line - 2, diag_code_name(m->code), true));
+}
+
+void diag_switch_off(Diag *d, const bool off[DIAG_CODES]) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < d->msgs.n; i++) {
+    DiagMsg *m = d->msgs.at[i];
+    if (diag_code_level(m->code) == DIAG_WARNING && (off[m->code] || allowed(d, m))) d->warnings--;
+    else d->msgs.at[n++] = m;
+  }
+  d->msgs.n = n;
+}
 
 /* ---- spelling ---------------------------------------------------------------------------------- */
 
@@ -162,9 +210,11 @@ void diag_pack(Pack *p, Diag *d) {
   pack_count(p, &n, sizeof(Span));
   p->mem = d->mem;
   for (uint32_t k = 0; k < n; k++) {
-    DiagLevel level = p->reading ? DIAG_NOTE : d->msgs.at[k]->level;
-    PACK(p, level);
-    DiagMsg *m = p->reading ? diag_add(d, level, (Span){0}, "%s", "") : d->msgs.at[k];
+    DiagCode code = p->reading ? CODE_internal : d->msgs.at[k]->code;
+    PACK(p, code);
+    p->bad |= (unsigned)code >= DIAG_CODES;
+    if (p->bad) return;
+    DiagMsg *m = p->reading ? diag_add(d, code, (Span){0}, "%s", "") : d->msgs.at[k];
     PACK(p, m->at);
     pack_text(p, &m->text);
     pack_notes(p, &m->labels, &m->labels_end);

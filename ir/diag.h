@@ -14,7 +14,7 @@ typedef struct DiagNote { /* a label (with its place) or a help line */
 
 struct DiagMsg {
   Arena *mem; /* the collection's */
-  DiagLevel level;
+  DiagCode code;
   Span at;
   const char *text;
   uint32_t order; /* of arrival */
@@ -27,5 +27,8 @@ struct Diag {
   VEC(DiagMsg *) msgs;
   int errors, warnings;
 };
+
+/* sorted by place, each once; *n of them, *more errors left out; to be freed */
+DiagMsg **diag_sorted(const Diag *d, uint32_t *n, int *more);
 
 #endif

@@ -29,10 +29,7 @@ typedef struct Pen {
   int gutter; /* digits of the largest line number of the message */
 } Pen;
 
-static const char *const level_name[] = {
-    [DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "note"};
-static const char *const level_ink[] = {
-    [DIAG_ERROR] = "\33[1;31m", [DIAG_WARNING] = "\33[1;33m", [DIAG_NOTE] = "\33[1;36m"};
+static const char *const level_ink[] = {[DIAG_ERROR] = "\33[1;31m", [DIAG_WARNING] = "\33[1;33m"};
 static const char bold[] = "\33[1m", blue[] = "\33[1;34m", plain[] = "\33[0m";
 
 static void ink(const Pen *p, const char *code) {
@@ -227,8 +224,9 @@ static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Sp
 }
 
 static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg) {
-  ink(p, level_ink[msg->level]);
-  fprintf(p->out, "%s", level_name[msg->level]);
+  DiagLevel level = diag_code_level(msg->code);
+  ink(p, level_ink[level]);
+  fprintf(p->out, "%s[%s]", diag_level_name(level), diag_code_name(msg->code));
   ink(p, plain);
   ink(p, bold);
   fprintf(p->out, ": %s", msg->text);
@@ -245,7 +243,7 @@ static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg) {
   }
   if (own.n) {
     qsort(own.at, own.n, sizeof *own.at, compare_marks);
-    draw_file(p, d, own.at, own.n, msg->at, true, level_ink[msg->level]);
+    draw_file(p, d, own.at, own.n, msg->at, true, level_ink[level]);
   }
   if (far.n) qsort(far.at, far.n, sizeof *far.at, compare_marks);
   for (uint32_t i = 0, k; i < far.n; i = k) {
@@ -271,31 +269,40 @@ static int compare_messages(const void *pa, const void *pb) {
 }
 
 static bool same_message(const DiagMsg *a, const DiagMsg *b) {
-  return a->level == b->level && a->at.file == b->at.file && a->at.begin == b->at.begin &&
+  return a->code == b->code && a->at.file == b->at.file && a->at.begin == b->at.begin &&
          a->at.end == b->at.end && strcmp(a->text, b->text) == 0;
 }
 
-static bool said_before(DiagMsg *const *msgs, uint32_t i) {
-  for (uint32_t k = i;
-       k-- > 0 && msgs[k]->at.file == msgs[i]->at.file && msgs[k]->at.begin == msgs[i]->at.begin;)
-    if (same_message(msgs[k], msgs[i])) return true;
+/* Whether m is among the first n, which are sorted. */
+static bool said_before(DiagMsg *const *msgs, uint32_t n, const DiagMsg *m) {
+  for (uint32_t k = n; k-- > 0 && msgs[k]->at.file == m->at.file && msgs[k]->at.begin == m->at.begin;)
+    if (same_message(msgs[k], m)) return true;
   return false;
+}
+
+DiagMsg **diag_sorted(const Diag *d, uint32_t *n, int *more) {
+  DiagMsg **msgs = base_realloc(NULL, (d->msgs.n + 1) * sizeof *msgs);
+  int errors = 0;
+  *n = 0;
+  if (d->msgs.n) memcpy(msgs, d->msgs.at, d->msgs.n * sizeof *msgs);
+  qsort(msgs, d->msgs.n, sizeof *msgs, compare_messages);
+  for (uint32_t i = 0; i < d->msgs.n; i++) {
+    if (said_before(msgs, *n, msgs[i]) || (diag_code_level(msgs[i]->code) == DIAG_ERROR && ++errors > DIAG_CAP)) continue;
+    msgs[(*n)++] = msgs[i];
+  }
+  *more = errors > DIAG_CAP ? errors - DIAG_CAP : 0;
+  return msgs;
 }
 
 void diag_render(const Diag *d, FILE *out, bool colour) {
   Pen pen = {.out = out, .colour = colour, .gutter = 1};
-  uint32_t n = d->msgs.n, shown = 0;
-  int errors = 0;
-  if (n == 0) return;
-  DiagMsg **msgs = base_realloc(NULL, n * sizeof *msgs);
-  memcpy(msgs, d->msgs.at, n * sizeof *msgs);
-  qsort(msgs, n, sizeof *msgs, compare_messages);
+  uint32_t n;
+  int more;
+  DiagMsg **msgs = diag_sorted(d, &n, &more);
   for (uint32_t i = 0; i < n; i++) {
-    if (said_before(msgs, i) || (msgs[i]->level == DIAG_ERROR && ++errors > DIAG_CAP)) continue;
-    if (shown++) fputc('\n', out);
+    if (i) fputc('\n', out);
     draw_message(&pen, d, msgs[i]);
   }
-  if (errors > DIAG_CAP)
-    fprintf(out, "\n%d more error%s not shown\n", errors - DIAG_CAP, errors == DIAG_CAP + 1 ? "" : "s");
+  if (more) fprintf(out, "\n%d more error%s not shown\n", more, more == 1 ? "" : "s");
   free(msgs);
 }

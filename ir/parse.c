@@ -360,7 +360,7 @@ static bool verified(Parser *p, const Fn *f, uint32_t begin) {
   for (uint32_t k = 0; k < v.found.n; k++) {
     const IrViolation *one = &v.found.at[k];
     bool line = one->id > 0 && one->id < one->f->inst.n;
-    diag_error(p->diag, line ? one->f->inst.at[one->id].at : (Span){p->file, begin, begin + 2}, "%s",
+    diag_add(p->diag, CODE_ir_text, line ? one->f->inst.at[one->id].at : (Span){p->file, begin, begin + 2}, "%s",
                one->text);
   }
   bool good = v.found.n == 0;

@@ -16,7 +16,7 @@ bool read_mistake(Parser *p, uint32_t begin, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  diag_error(p->diag, read_from(p, begin), "%s", text);
+  diag_add(p->diag, CODE_ir_text, read_from(p, begin), "%s", text);
   return false;
 }
 

@@ -55,9 +55,18 @@ static FILE *open_text(const char *path, bool pipes) {
   return NULL;
 }
 
+static FILE *open_standard_input(void) {
+  int fd = dup(STDIN_FILENO);
+  FILE *in = fd < 0 ? NULL : fdopen(fd, "rb");
+  if (!in && fd >= 0) close(fd);
+  return in;
+}
+
 static uint32_t load(Source *s, const char *path, bool pipes) {
-  FILE *in = open_text(path, pipes);
+  const bool standard = pipes && !strcmp(path, "-");
+  FILE *in = standard ? open_standard_input() : open_text(path, pipes);
   if (!in) return 0;
+  if (standard) path = SOURCE_STDIN;
   VEC(char) buf = {0};
   int fault = 0;
   for (;;) {
@@ -72,7 +81,7 @@ static uint32_t load(Source *s, const char *path, bool pipes) {
   }
   fclose(in);
   uint32_t id = fault ? 0 : source_add(s, path, buf.at, buf.n);
-  if (id) s->files.at[id - 1].loaded = true;
+  if (id) s->files.at[id - 1].loaded = !standard;
   vec_free(&buf);
   errno = fault;
   return id;
@@ -81,6 +90,7 @@ static uint32_t load(Source *s, const char *path, bool pipes) {
 uint32_t source_load(Source *s, const char *path) { return load(s, path, false); }
 
 uint32_t source_load_any(Source *s, const char *path) {
+  if (!strcmp(path, "-")) return load(s, path, true);
   uint32_t id = load(s, path, false);
   return id || errno != ENXIO ? id : load(s, path, true);
 }

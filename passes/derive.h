@@ -31,7 +31,7 @@ void region_finish(Region *r);
 Val region_value(Region *r, Val v);                      /* the primal value v, readable in b->f; computed again, where
                                                           * that is possible without keeping it (undo.c) */
 void region_stamp(Region *r, const Inst *i, Role role);  /* what is emitted next derives from i */
-void region_error(Region *r, Span at, const char *help, const char *message);
+void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message);
 
 /* Partial derivative of elementwise instruction i (id v) by operand k, from its row of ops.def. */
 bool partial_exists(Op op, uint32_t k);

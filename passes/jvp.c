@@ -197,7 +197,7 @@ FAULT_RULE(divergence)
 Val jvp_ode(Jvp *s, Val v, const Inst *i)
 {
   (void)v;
-  region_error(s->r, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
+  region_error(s->r, CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
                "adaptive methods cannot be differentiated through");
   return VAL_NONE;
 }

@@ -127,13 +127,13 @@ bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
   while (k < NPASSES && strcmp(passes[k].name, name)) k++;
   if (k == NPASSES) {
     const char *near = diag_nearest(name, pass_names, NPASSES);
-    DiagMsg *m = diag_error(diag, (Span){0}, "there is no pass `%s`", name);
+    DiagMsg *m = diag_add(diag, CODE_no_pass, (Span){0}, "there is no pass `%s`", name);
     if (near) diag_help(m, "did you mean `%s`?", near);
     return false;
   }
   const bool scalar = f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL && !ir_type(f, f->out.at[0]).rank;
   if (passes[k].takes == LOSS && !scalar) {
-    diag_error(diag, (Span){0}, "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
+    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
     return false;
   }
   return passes[k].cut ? passes[k].cut(f, out, diag) : one(passes[k].run(f, diag), out);
@@ -168,7 +168,7 @@ void pass_at(const char *what, const char *name, Span at) {
 bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag) {
   if (ir_written() - before + more <= PASS_MOST) return false;
   if (!diag) return true;
-  DiagMsg *m = diag_error(diag, at, "%s here makes a function of more than %d operations", what, (int)PASS_MOST);
+  DiagMsg *m = diag_add(diag, CODE_too_large, at, "%s here makes a function of more than %d operations", what, (int)PASS_MOST);
   diag_help(m, "each order of derivatives, and each stage of a method, writes out what it is taken of again: take fewer of one "
                "another, or of less");
   return true;

@@ -49,11 +49,11 @@ void region_stamp(Region *r, const Inst *i, Role role)
   r->b->at = i->at;
 }
 
-void region_error(Region *r, Span at, const char *help, const char *message)
+void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message)
 {
   r->failed = true;
   if (!r->diag) return;
-  DiagMsg *m = diag_error(r->diag, at, "%s", message);
+  DiagMsg *m = diag_add(r->diag, code, at, "%s", message);
   if (help) diag_help(m, "%s", help);
 }
 

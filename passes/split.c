@@ -335,7 +335,7 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
   Fn *cut = split_unmix(f), *g = pass_simplify(cut);
   bool good = split(g, out, &at);
   if (!good)
-    diag_error(diag, at,
+    diag_add(diag, CODE_not_yet, at,
                "a shared value that is made in a loop over samples is used outside it (not supported yet)");
   ir_fn_destroy(cut);
   ir_fn_destroy(g);

@@ -312,7 +312,7 @@ static void reverse_loop(Rev *w)
     read_kept(w, rb, map);
     emit_loop(w, rb, &args, carry, xs, cot);
   } else
-    region_error(r, w->i->at, NULL, "a sum over the batch inside a loop may not change what the loop carries");
+    region_error(r, CODE_batch_mean, w->i->at, NULL, "a sum over the batch inside a loop may not change what the loop carries");
   ir_build_finish(&bb);
   vec_free(&args.v);
   free(x);

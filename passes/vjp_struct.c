@@ -26,7 +26,7 @@ LEAF_RULE(require)
 void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v), UNUSED(c);
-  region_error(vjp_region(s), i->at, "use a fixed-step method, such as rk4, in what is differentiated",
+  region_error(vjp_region(s), CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
                "adaptive methods cannot be differentiated through");
 }
 
@@ -73,7 +73,7 @@ void vjp_spread(Vjp *s, Val v, const Inst *i, Val c)
 void vjp_batch_sum(Vjp *s, Val v, const Inst *i, Val c)
 {
   UNUSED(v);
-  if (vjp_mode(s) == VJP_SAMPLE) region_error(vjp_region(s), i->at, batch_help, batch_message);
+  if (vjp_mode(s) == VJP_SAMPLE) region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
   else vjp_push(s, operand(s, i, 0), c);
 }
 
@@ -235,7 +235,7 @@ void vjp_dot(Vjp *s, Val v, const Inst *i, Val c)
   DotShape d = ir_dot_shape(vjp_region(s)->src, i);
   UNUSED(v);
   if (d.lanes && vjp_mode(s) == VJP_SAMPLE) {
-    region_error(vjp_region(s), i->at, batch_help, batch_message);
+    region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
     return;
   }
   for (uint32_t k = 0; k < 2; k++)

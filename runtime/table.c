@@ -195,6 +195,9 @@ static void bad_cell(Read *r, int c, Cell cell, Field f) {
   else fault(r, c, "line %ld: `%.*s` is not a finite number; remove the row or fill it in", r->line, n, f.at);
 }
 
+/* A number with a decimal comma: a column that begins with one is no column of text, which could be passed over. */
+static bool comma(Field f) { return memchr(f.at, ',', f.len) && !memchr(f.at, '.', f.len) && rt_cell_foreign(f.at, f.len); }
+
 /* A gap at the beginning of a column of text is no fault of it, so text that comes first takes its place. */
 static void store(Read *r, int c) {
   const Field f = r->field[c];
@@ -204,7 +207,7 @@ static void store(Read *r, int c) {
     free(r->t->column[c].fault);
     r->t->column[c].fault = NULL;
   }
-  if (r->kind[c] == KIND_UNKNOWN && cell != CELL_GAP) r->kind[c] = cell == CELL_TEXT ? KIND_TEXT : KIND_NUMBER;
+  if (r->kind[c] == KIND_UNKNOWN && cell != CELL_GAP) r->kind[c] = cell == CELL_TEXT && !comma(f) ? KIND_TEXT : KIND_NUMBER;
   if (cell != CELL_NUMBER) bad_cell(r, c, cell, f);
   if (!r->info_only) r->t->column[c].v[r->t->rows] = v;
 }

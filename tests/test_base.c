@@ -186,12 +186,12 @@ static void expect_page(Page p, bool colour, const char *expected) {
 static void test_labels(void) {
   Page p = page("let x = 3\n\n\n\n\n\n\n\n\n\n\n  y = A @ x\n");
   DiagMsg *m =
-      diag_error(p.diag, find(&p, "A", "@"), "`@` needs inner sizes to agree, found %d and %d", 3, 4);
+      diag_add(p.diag, CODE_syntax, find(&p, "A", "@"), "`@` needs inner sizes to agree, found %d and %d", 3, 4);
   diag_label(m, find(&p, "@", "x"), "real[4]");
   diag_label(m, find(&p, "A", "A"), "real[2, %d]", 3);
   diag_help(m, "declare `x` as real[3] to match `A`");
   expect_page(p, false,
-              "error: `@` needs inner sizes to agree, found 3 and 4\n"
+              "error[syntax]: `@` needs inner sizes to agree, found 3 and 4\n"
               "  --> m.hnn:12:9\n"
               "12 |   y = A @ x\n"
               "   |       - ^ - real[4]\n"
@@ -202,11 +202,11 @@ static void test_labels(void) {
 
 static void test_labels_before_the_place(void) {
   Page p = page("f(aa, bb, cc)\n");
-  DiagMsg *m = diag_error(p.diag, find(&p, "f", "cc"), "three things");
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "f", "cc"), "three things");
   diag_label(m, find(&p, "f", "aa"), "first");
   diag_label(m, find(&p, "f", "bb"), "second");
   expect_page(p, false,
-              "error: three things\n"
+              "error[syntax]: three things\n"
               " --> m.hnn:1:11\n"
               "1 | f(aa, bb, cc)\n"
               "  |   --  --  ^^\n"
@@ -217,11 +217,11 @@ static void test_labels_before_the_place(void) {
 
 static void test_other_lines(void) {
   Page p = page("use a = 1\nx\nuse a = 2\nb\n");
-  DiagMsg *m = diag_error(p.diag, find(&p, "x", "a"), "`a` is defined twice");
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "x", "a"), "`a` is defined twice");
   diag_label(m, find(&p, "u", "a"), "first here");
   diag_label(m, find(&p, "2", "b"), "not b");
   expect_page(p, false,
-              "error: `a` is defined twice\n"
+              "error[syntax]: `a` is defined twice\n"
               " --> m.hnn:3:5\n"
               "1 | use a = 1\n"
               "  |     - first here\n"
@@ -235,10 +235,10 @@ static void test_other_lines(void) {
 static void test_other_files(void) {
   Page p = page("use a = 1\n");
   uint32_t g = source_add(p.src, "std/nets.hnn", "net a() { }\n", 12);
-  DiagMsg *m = diag_error(p.diag, find(&p, "u", "a"), "clash");
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "u", "a"), "clash");
   diag_label(m, (Span){g, 4, 5}, "also here");
   expect_page(p, false,
-              "error: clash\n"
+              "error[syntax]: clash\n"
               " --> m.hnn:1:5\n"
               "1 | use a = 1\n"
               "  |     ^\n"
@@ -249,12 +249,12 @@ static void test_other_files(void) {
 
 static void test_wide_characters(void) {
   Page p = page("\tθ =\tq̂ + x\x01\xff # β\n");
-  DiagMsg *m = diag_error(p.diag, find(&p, "+", "x"), "odd");
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "+", "x"), "odd");
   diag_label(m, find(&p, "\t", "θ"), "theta");
   diag_label(m, find(&p, "\t", "q̂"), "q hat");
   diag_label(m, find(&p, "#", "β"), "beta");
   expect_page(p, false,
-              "error: odd\n"
+              "error[syntax]: odd\n"
               " --> m.hnn:1:11\n"
               "1 |     θ =    q̂ + x\xef\xbf\xbd\xef\xbf\xbd # β\n"
               "  |     -      -   ^     - beta\n"
@@ -265,31 +265,31 @@ static void test_wide_characters(void) {
 
 static void test_spans(void) {
   Page p = page("fn f(x) {\n  return\n\n}");
-  diag_error(p.diag, find(&p, "f", "f(x) {\n  return"), "over two lines");
-  diag_error(p.diag, (Span){1, 19, 20}, "on an empty line");
-  diag_add(p.diag, DIAG_WARNING, (Span){1, 21, 21}, "at the end");
-  diag_add(p.diag, DIAG_NOTE, (Span){1, 2, 2}, "of no length");
-  diag_error(p.diag, (Span){0}, "cannot read `x`: %s", "no such file");
+  diag_add(p.diag, CODE_syntax, find(&p, "f", "f(x) {\n  return"), "over two lines");
+  diag_add(p.diag, CODE_syntax, (Span){1, 19, 20}, "on an empty line");
+  diag_add(p.diag, CODE_kink, (Span){1, 21, 21}, "at the end");
+  diag_add(p.diag, CODE_unused, (Span){1, 2, 2}, "of no length");
+  diag_add(p.diag, CODE_syntax, (Span){0}, "cannot read `x`: %s", "no such file");
   CU_ASSERT_EQUAL(diag_errors(p.diag), 3);
-  CU_ASSERT_EQUAL(diag_warnings(p.diag), 1);
+  CU_ASSERT_EQUAL(diag_warnings(p.diag), 2);
   expect_page(p, false,
-              "error: cannot read `x`: no such file\n\n"
-              "note: of no length\n --> m.hnn:1:3\n1 | fn f(x) {\n  |   ^\n\n"
-              "error: over two lines\n --> m.hnn:1:4\n1 | fn f(x) {\n  |    ^^^^^^\n\n"
-              "error: on an empty line\n --> m.hnn:3:1\n3 |\n  | ^\n\n"
-              "warning: at the end\n --> m.hnn:4:2\n4 | }\n  |  ^\n");
+              "error[syntax]: cannot read `x`: no such file\n\n"
+              "warning[unused]: of no length\n --> m.hnn:1:3\n1 | fn f(x) {\n  |   ^\n\n"
+              "error[syntax]: over two lines\n --> m.hnn:1:4\n1 | fn f(x) {\n  |    ^^^^^^\n\n"
+              "error[syntax]: on an empty line\n --> m.hnn:3:1\n3 |\n  | ^\n\n"
+              "warning[kink]: at the end\n --> m.hnn:4:2\n4 | }\n  |  ^\n");
 }
 
 static void test_order_and_repeats(void) {
   Page p = page("a b\n");
-  diag_error(p.diag, find(&p, "a", "b"), "later");
-  diag_error(p.diag, find(&p, "a", "a"), "sooner");
-  diag_error(p.diag, find(&p, "a", "b"), "later");
-  diag_add(p.diag, DIAG_WARNING, find(&p, "a", "b"), "later");
+  diag_add(p.diag, CODE_syntax, find(&p, "a", "b"), "later");
+  diag_add(p.diag, CODE_syntax, find(&p, "a", "a"), "sooner");
+  diag_add(p.diag, CODE_syntax, find(&p, "a", "b"), "later");
+  diag_add(p.diag, CODE_kink, find(&p, "a", "b"), "later");
   expect_page(p, false,
-              "error: sooner\n --> m.hnn:1:1\n1 | a b\n  | ^\n\n"
-              "error: later\n --> m.hnn:1:3\n1 | a b\n  |   ^\n\n"
-              "warning: later\n --> m.hnn:1:3\n1 | a b\n  |   ^\n");
+              "error[syntax]: sooner\n --> m.hnn:1:1\n1 | a b\n  | ^\n\n"
+              "error[syntax]: later\n --> m.hnn:1:3\n1 | a b\n  |   ^\n\n"
+              "warning[kink]: later\n --> m.hnn:1:3\n1 | a b\n  |   ^\n");
 }
 
 static void test_cap(void) {
@@ -298,13 +298,13 @@ static void test_cap(void) {
   size_t n = 0, shown = 0;
   for (uint32_t i = 0; i < 23; i++) {
     CU_ASSERT_EQUAL(diag_full(p.diag), i >= 20);
-    diag_error(p.diag, (Span){1, i, i + 1}, "wrong");
+    diag_add(p.diag, CODE_syntax, (Span){1, i, i + 1}, "wrong");
   }
-  diag_error(p.diag, (Span){1, 3, 4}, "wrong");
+  diag_add(p.diag, CODE_syntax, (Span){1, 3, 4}, "wrong");
   FILE *out = open_memstream(&got, &n);
   diag_render(p.diag, out, false);
   fclose(out);
-  for (const char *s = got; (s = strstr(s, "error: wrong")); s++) shown++;
+  for (const char *s = got; (s = strstr(s, "error[syntax]: wrong")); s++) shown++;
   CU_ASSERT_EQUAL(shown, 20);
   CU_ASSERT_PTR_NOT_NULL(strstr(got, "\n\n3 more errors not shown\n"));
   free(got);
@@ -314,9 +314,9 @@ static void test_cap(void) {
 
 static void test_colour(void) {
   Page p = page("a\n");
-  diag_help(diag_error(p.diag, find(&p, "a", "a"), "wrong"), "mend it");
+  diag_help(diag_add(p.diag, CODE_syntax, find(&p, "a", "a"), "wrong"), "mend it");
   expect_page(p, true,
-              "\33[1;31merror\33[0m\33[1m: wrong\33[0m\n"
+              "\33[1;31merror[syntax]\33[0m\33[1m: wrong\33[0m\n"
               "\33[1;34m -->\33[0m m.hnn:1:1\n"
               "\33[1;34m1 |\33[0m a\n"
               "\33[1;34m  |\33[0m \33[1;31m^\33[0m\n"
@@ -333,8 +333,8 @@ static void test_long_lines(void) {
   memset(run, 'x', 120);
   run[120] = 0;
   run[40] = 'y';
-  snprintf(expected, sizeof expected, "error: far\n --> m.hnn:1:4001\n1 | %s\n  | %40s^\n", run, "");
-  diag_error(p.diag, (Span){1, 4000, 4001}, "far");
+  snprintf(expected, sizeof expected, "error[syntax]: far\n --> m.hnn:1:4001\n1 | %s\n  | %40s^\n", run, "");
+  diag_add(p.diag, CODE_syntax, (Span){1, 4000, 4001}, "far");
   expect_page(p, false, expected);
 }
 

@@ -99,8 +99,8 @@ def test_overrides():
     hnnc("check", "m.hnn", "widht=3", code=1, says=["widht", "did you mean `width`?"])
     hnnc("check", "m.hnn", "train.fitt.steps=3", code=1, says="fitt")
     hnnc("check", "m.hnn", "train.steps=many", code=1, says="many")
-    hnnc("check", "m.hnn", "width=(", code=1, says="error:")
-    hnnc("check", "m.hnn", "width=1.5", code=1, says="error:")
+    hnnc("check", "m.hnn", "width=(", code=1, says="error[")
+    hnnc("check", "m.hnn", "width=1.5", code=1, says="error[")
     hnnc("check", "m.hnn", "train.steps=-5", code=1, says="`steps` is at least 1, found -5")
 
 
@@ -248,7 +248,7 @@ net f(x: real) { param a: real = 1
 loss l(x, y) = (f(x) - y)^2
 train l on d { steps = 20 }
 """)
-    r = hnnc("run", "n.hnn", "--out", "r", "-q", code=3, says="error:")
+    r = hnnc("run", "n.hnn", "--out", "r", "-q", code=3, says="error[")
     check("`y`" in r.err or "y" in r.err.split(), "the field is named", r)
 
 

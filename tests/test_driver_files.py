@@ -159,10 +159,10 @@ def test_checkpoint_damaged():
     for name, bad in ("empty", b""), ("truncated", good[:-9]), ("a head cut off", good[:20]), ("a long head", b"\xff" * 8 + good[8:]), \
             ("a bit", good[:-40] + bytes([good[-40] ^ 16]) + good[-39:]), ("text", b"hello, this is not a checkpoint"):
         write(path, bad)
-        r = hnnc("resume", "r", "-q", code=4, says="error:")
+        r = hnnc("resume", "r", "-q", code=4, says="error[")
         check("step-200" in r.err or "last" in r.err, "the file is named: " + name, r)
     os.remove(path)
-    hnnc("resume", "r", "-q", code=4, says="error:")
+    hnnc("resume", "r", "-q", code=4, says="error[")
     write(path, good)
     hnnc("resume", "r", "-q")
     write("r/model.hnn", read("r/model.hnn") + b"# changed\n")
@@ -207,7 +207,7 @@ def test_table_not_finite():
     table("x,y\n1,2\n2,nan\n3,6\n", code=1, says=["t.csv", "line 3", "`y`", "nan"])
     table("x,y\n1,2\n2,inf\n3,6\n", code=1, says=["line 3", "`inf` is not a finite number"])
     bad = array.array("d", [1, 2, 3, float("nan")]).tobytes()
-    r = table(npy([2, 2], data=bad), name="t.npy", code=4, says="t.npy")
+    r = table(npy([2, 2], data=bad), name="t.npy", code=1, says="t.npy")
     check("finite" in r.err, "the NaN is named", r)
 
 
@@ -255,7 +255,7 @@ def test_full_disk():
     model()
     hnnc("run", "m.hnn", "--out", "warm", "-q")
     for size in 0, 200, 600, 3000:
-        r = hnnc("run", "m.hnn", "train.every=1", "--out", "r%d" % size, "-q", code=4, says="error:", preexec_fn=limit_files(size))
+        r = hnnc("run", "m.hnn", "train.every=1", "--out", "r%d" % size, "-q", code=4, says="error[", preexec_fn=limit_files(size))
         check("r%d/" % size in r.err and ("too large" in r.err or "No space" in r.err), "which file, and why", r)
         left = os.listdir("r%d" % size)
         check(not [x for x in left if x.endswith(".tmp") or ".tmp" in x], "nothing half-written is left", left)

@@ -94,7 +94,7 @@ int main(void) {
   return 0;
 }
 """, "m")
-    check(said == "20 30 40 10\n", "the functions", said)
+    check(said == "40 30 20 10\n", "the functions", said)
 
 
 def test_models_have_headers():

@@ -69,7 +69,7 @@ static const struct { const char *text, *want; } good[] = {
   /* what parts columns */
   {"a;b\n1;2\n", "a:1;b:2;"},
   {"a;b,c\n1;2\n", "a:1;b,c:2;"},
-  {"t;x\n0;1,5\n1;2\n", "t:0,1;x:text;"},
+  {"t;x\n0;1,5\n1;2\n", "t:0,1;x!line 2: expected a number, found `1,5`; write numbers with a decimal point, and no comma;"},
   {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
   {"a\tb\n1\t\n\t3\n", "a!line 3: the field is empty; fill it in or remove the row;b!line 2: the field is empty; fill it in or remove the row;"},
   {"a\tb\tc\n1   2\t3\n  4 5 6\n", "a:1,4;b:2,5;c:3,6;"},
@@ -80,7 +80,7 @@ static const struct { const char *text, *want; } good[] = {
   /* quotes */
   {"\"say \"\"a\"\"\",b\n\"1\",2\n", "say \"a\":1;b:2;"},
   {"a,b\n1,\"x \"\"y\"\", z\"\n", "a:1;b:text;"},
-  {"a,b\n1,\"2,5\"\n1,2\n", "a:1,1;b:text;"},
+  {"a,b\n1,\"2,5\"\n1,2\n", "a:1,1;b!line 2: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
   {"5\" pipe,3\n", ":text;:3;"},
   {"\"1,5\";\"2 000\"\n3;4\n", "1,5:3;2 000:4;"},
   /* cells */

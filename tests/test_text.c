@@ -179,10 +179,10 @@ static void test_wrong(void) {
     Fn *f = parsed(wrong[k].text, &said);
     snprintf(line, sizeof line, "--> t.hir%s\n", wrong[k].line);
     char *end = strchr(said, '\n');
-    bool good = !f && end && !strncmp(said, "error: ", 7) && strstr(said, line);
+    bool good = !f && end && !strncmp(said, "error[ir_text]: ", 16) && strstr(said, line);
     if (good && wrong[k].message)
-      good = strlen(wrong[k].message) == (size_t)(end - said) - 7 &&
-             !strncmp(said + 7, wrong[k].message, strlen(wrong[k].message));
+      good = strlen(wrong[k].message) == (size_t)(end - said) - 16 &&
+             !strncmp(said + 16, wrong[k].message, strlen(wrong[k].message));
     CU_ASSERT(good);
     if (!good)
       fprintf(stderr, "\ncase %zu: %s\nwanted %s: %s\nsaid %s\n", k, wrong[k].text, wrong[k].line,

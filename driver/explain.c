@@ -1,0 +1,70 @@
+/* `hnnc explain CODE`: the page of a kind of diagnostic, a section of docs/codes.md, which is built in. `hnnc explain` lists them. */
+#include "driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *codes_text(const char *name, size_t *len);    /* made by tools/embed.c */
+
+static int list(void) {
+  static const char *const head[] = {[DIAG_ERROR] = "Errors", [DIAG_WARNING] = "Warnings (`--no-warn=NAME`, or `# allow: NAME` in the file)"};
+  for (int level = DIAG_ERROR; level <= DIAG_WARNING; level++) {
+    printf("%s%s\n\n", level ? "\n" : "", head[level]);
+    for (int c = 0; c < DIAG_CODES; c++)
+      if ((int)diag_code_level((DiagCode)c) == level) printf("  %-22s %s\n", diag_code_name((DiagCode)c), diag_code_title((DiagCode)c));
+  }
+  printf("\n`hnnc explain NAME` says more.\n");
+  return 0;
+}
+
+/* The text below the heading `## name`, up to the next one. */
+static const char *section(const char *name, size_t *len) {
+  size_t all;
+  const char *text = codes_text("codes", &all);
+  char *head = base_realloc(NULL, strlen(name) + 16);
+  sprintf(head, "\n## %s\n", name);
+  const char *at = strstr(text, head);
+  if (at) at += strlen(head);
+  free(head);
+  const char *end = at ? strstr(at, "\n## ") : NULL;
+  *len = end ? (size_t)(end - at) : at ? strlen(at) : 0;
+  return at;
+}
+
+/* Programs are set in by four blanks; their fences say what they show. */
+static void print_page(const char *text, size_t len) {
+  bool program = false;
+  while (len && *text == '\n') text++, len--;
+  for (const char *end = text + len; text < end;) {
+    const char *stop = memchr(text, '\n', (size_t)(end - text));
+    const int n = (int)((stop ? stop : end) - text);
+    if (n >= 3 && !memcmp(text, "```", 3)) {
+      program = !program;
+      if (program) printf("%s:\n", !strncmp(text, "```csv ", 7) ? "A file beside it" : !strncmp(text, "```hnn fails", 12) ? "This gives it" : "Mended");
+    } else printf("%s%.*s\n", program && n ? "    " : "", n, text);
+    text += n + 1;
+  }
+}
+
+static const char *nearest(const char *name) {
+  const char *names[DIAG_CODES];
+  for (int c = 0; c < DIAG_CODES; c++) names[c] = diag_code_name((DiagCode)c);
+  return diag_nearest(name, names, DIAG_CODES);
+}
+
+int command_explain(const Options *o) {
+  DiagCode code;
+  size_t len;
+  if (!o->file) return list();
+  if (!diag_code_find(o->file, &code)) {
+    const char *near = nearest(o->file);
+    fprintf(stderr, "hnnc explain: there is no `%s`%s%s%s; `hnnc explain` lists all\n", o->file, near ? ", did you mean `" : "", near ? near : "",
+            near ? "`?" : "");
+    return EXIT_USAGE;
+  }
+  const char *page = section(o->file, &len);
+  if (!page) base_fault("docs/codes.md has no page `%s`", o->file);
+  printf("%s[%s]: %s\n\n", diag_level_name(diag_code_level(code)), o->file, diag_code_title(code));
+  print_page(page, len);
+  return 0;
+}
