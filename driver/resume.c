@@ -6,9 +6,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static int complain(const char *text) {
-  fprintf(stderr, "error: %s\n", text);
+/* A refusal before there is a session, in the style of the others. */
+static int refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int refuse(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fprintf(stderr, "error[%s]: ", diag_code_name(CODE_resume));
+  vfprintf(stderr, fmt, ap);
+  fputc('\n', stderr);
+  va_end(ap);
   return EXIT_IO;
 }
 
@@ -25,16 +33,14 @@ static bool manifest_fits(const RtRun *run) {
     const json_t *v = rt_run_get(run, want[i].key);
     if (!v && !want[i].must) continue;
     if (v && json_typeof(v) == want[i].type) continue;
-    fprintf(stderr, "error: %s/manifest.json is damaged: `%s` should be %s%s\n", rt_run_dir(run), want[i].key, kind[want[i].type],
-            v ? "" : ", and is missing");
+    refuse("%s/manifest.json is damaged: `%s` should be %s%s", rt_run_dir(run), want[i].key, kind[want[i].type], v ? "" : ", and is missing");
     return false;
   }
   json_array_foreach((json_t *)rt_run_get(run, "overrides"), k, x) if (!json_is_string(x)) break;
   bool texts = k == json_array_size(rt_run_get(run, "overrides"));
   json_array_foreach((json_t *)rt_run_get(run, "plots"), k, x) if (!json_is_object(x)) break;
   if (texts && k == json_array_size(rt_run_get(run, "plots"))) return true;
-  fprintf(stderr, "error: %s/manifest.json is damaged: `%s` should hold %s\n", rt_run_dir(run), texts ? "plots" : "overrides",
-          texts ? "objects" : "texts");
+  refuse("%s/manifest.json is damaged: `%s` should hold %s", rt_run_dir(run), texts ? "plots" : "overrides", texts ? "objects" : "texts");
   return false;
 }
 
@@ -106,6 +112,19 @@ static int take_reports(Runner *r) {
 
 static const char *text_of(const Runner *r, const char *key) { return json_string_value(rt_run_get(r->run, key)); }
 
+/* Imported files lie in sources/, if there were others than those of the library. */
+static int changed_model(const Runner *r) {
+  const char *dir = rt_run_dir(r->run);
+  char *sources = rt_run_path(r->run, "sources");
+  const bool kept = sources && access(sources, F_OK) == 0;
+  free(sources);
+  if (!kept)
+    return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn` is not what the run was started with: put it back, or start "
+                        "a new run", dir);
+  return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
+                      "with (`%s/sources/` has what it imported then): put it back, or start a new run", dir, dir);
+}
+
 /* Whatever decides the numbers must be what it was. The processor decides the last digits alone. */
 static int same_as_started(Runner *r) {
   Session *s = r->s;
@@ -116,9 +135,7 @@ static int same_as_started(Runner *r) {
   if (strcmp(text_of(r, "build"), build))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
                         "that one, or start a new run", dir, text_of(r, "hnnc"));
-  if (strcmp(text_of(r, "model_hash"), r->hash))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
-                        "with (`%s/sources/` has what it imported then): put it back, or start a new run", dir, dir);
+  if (strcmp(text_of(r, "model_hash"), r->hash)) return changed_model(r);
   if (strcmp(text_of(r, "data_hash"), data))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
                         "back, or start a new run", s->model->path);
@@ -149,7 +166,7 @@ static int go_on(Runner *r, const Options *o) {
 int command_resume(const Options *o) {
   RtError err = {{0}};
   RtRun *run = rt_run_reopen(o->file, &err);
-  if (!run) return complain(err.text);
+  if (!run) return refuse("%s", err.text);
   if (!manifest_fits(run)) return rt_run_destroy(run), EXIT_IO;
   char *path = rt_run_path(run, "model.hnn"), *text = NULL;
   size_t len = 0;
@@ -162,7 +179,7 @@ int command_resume(const Options *o) {
   }
   Options with = options_of_run(run, o);
   if (!text) {
-    fprintf(stderr, "error: `%s` is not a run that can be resumed: model.hnn is missing\n", o->file);
+    refuse("`%s` is not a run that can be resumed: model.hnn is missing", o->file);
     rt_run_destroy(run);
     return free(path), free(text), EXIT_IO;
   }

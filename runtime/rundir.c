@@ -437,22 +437,6 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   return ok;
 }
 
-/* The newest step-N beside the one that cannot be read; 0 if there is none. */
-static int64_t another_step(const RtRun *r, const char *not_this) {
-  char *path = rt_run_path(r, "checkpoints");
-  DIR *d = path ? opendir(path) : NULL;
-  free(path);
-  int64_t best = 0;
-  for (struct dirent *e; d && (e = readdir(d));) {
-    long long n;
-    int end = 0;
-    if (sscanf(e->d_name, "step-%lld.safetensors%n", &n, &end) == 1 && end && !e->d_name[end] && strcmp(e->d_name, not_this) && n > best)
-      best = n;
-  }
-  if (d) closedir(d);
-  return best;
-}
-
 static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
              *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
@@ -467,21 +451,57 @@ static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   return at->action >= 0 && at->step >= 0;
 }
 
-RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
-  char *path = r->from ? strdup(r->from) : rt_run_path(r, "checkpoints/last"), target[256] = "";
-  RtError why = {""};
-  RtCheckpoint *c = path ? rt_checkpoint_read(path, &why) : NULL;
-  if (c && !read_position(c, at)) {
-    rt_fail(&why, "%s: this checkpoint was not written by hnnc run", path);
-    rt_checkpoint_finish(c);
-    c = NULL;
+/* The checkpoint with its position, or NULL and why. */
+static RtCheckpoint *read_whole(const char *path, RtPosition *at, RtError *why) {
+  RtCheckpoint *c = rt_checkpoint_read(path, why);
+  if (!c || read_position(c, at)) return c;
+  rt_fail(why, "%s: this checkpoint was not written by hnnc run", path);
+  rt_checkpoint_finish(c);
+  return NULL;
+}
+
+/* The newest step-N of the folder below `below`; 0 if there is none. */
+static int64_t older_step(const RtRun *r, int64_t below) {
+  char *path = rt_run_path(r, "checkpoints");
+  DIR *d = path ? opendir(path) : NULL;
+  free(path);
+  int64_t best = 0;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    long long n;
+    int end = 0;
+    if (sscanf(e->d_name, "step-%lld.safetensors%n", &n, &end) == 1 && end && !e->d_name[end] && n < below && n > best) best = n;
   }
-  if (!c && path) {
-    const ssize_t n = readlink(path, target, sizeof target - 1);
-    target[n > 0 ? n : 0] = 0;
-    const int64_t other = another_step(r, n > 0 ? target : strrchr(path, '/') + 1);
+  if (d) closedir(d);
+  return best;
+}
+
+/* The newest step-N that is whole, 0: none; *any: there are some. */
+static int64_t whole_step(const RtRun *r, bool *any) {
+  for (int64_t n = INT64_MAX; (n = older_step(r, n)) > 0;) {
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", n);
+    *any = true;
+    RtPosition at;
+    RtError why;
+    char *path = rt_run_path(r, name);
+    RtCheckpoint *c = path ? read_whole(path, &at, &why) : NULL;
+    free(path);
+    rt_checkpoint_finish(c);
+    if (c) return n;
+  }
+  return 0;
+}
+
+RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
+  char *path = r->from ? strdup(r->from) : rt_run_path(r, "checkpoints/last");
+  RtError why = {"not enough memory"};
+  RtCheckpoint *c = path ? read_whole(path, at, &why) : NULL;
+  if (!c) {
+    bool any = false;
+    const int64_t other = whole_step(r, &any);
     if (other) rt_fail(err, "%.300s; try hnnc resume %.120s/checkpoints/step-%" PRId64 ".safetensors", why.text, r->dir, other);
-    else rt_fail(err, "%s", access(path, F_OK) ? "this run has no checkpoint yet; run the model again" : why.text);
+    else if (any) rt_fail(err, "%.300s; no other checkpoint of %.120s is whole: start a new run", why.text, r->dir);
+    else rt_fail(err, "this run has no checkpoint yet: start a new run");
   }
   free(path);
   return c;

@@ -80,7 +80,7 @@ bool rt_checkpoint_write(const char *path, const RtTensor *t, int n, const char 
 static bool damaged(RtError *err, const char *path, const char *format, const char *name) {
   char why[200];
   snprintf(why, sizeof why, format, name);
-  return rt_fail(err, "%s: the checkpoint is damaged (%s); use an older one of the same folder, or run the model again", path, why);
+  return rt_fail(err, "%s: the checkpoint is damaged (%s)", path, why);
 }
 
 static bool read_shape(const json_t *shape, RtTensor *t) {
