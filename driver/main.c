@@ -1,6 +1,5 @@
 #include "driver/driver.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 static int flushed(int code) {
   bool ok = fflush(stdout) == 0 && !ferror(stdout);
   if (ok) return code;
-  fprintf(stderr, "error: cannot write to the standard output: %s\n", strerror(errno ? errno : ENOSPC));
+  fprintf(stderr, "error[%s]: cannot write to the standard output: %s\n", diag_code_name(CODE_output), strerror(out_stdout_error()));
   return code ? code : EXIT_IO;
 }
 
@@ -38,6 +37,7 @@ int main(int argc, char **argv) {
   Options o;
   open_standard();
   keep_memory();
+  out_stdout();
   stop_catch();
   int code = options_parse(&o, argc, argv);
   for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)

@@ -3,9 +3,53 @@
 #include "driver/driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- streams that keep why a write failed ------------------------------------------------------------- */
+
+/* stdio says that an earlier write failed, not why; what errno holds by then is of something else. */
+struct Kept { int fd, error; };
+
+static ssize_t kept_write(void *cookie, const char *data, size_t size) {
+  struct Kept *k = cookie;
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = write(k->fd, data + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 && !k->error) k->error = n < 0 ? errno : ENOSPC;
+    if (n <= 0) break;
+    done += (size_t)n;
+  }
+  return (ssize_t)done;
+}
+
+static int kept_close(void *cookie) {
+  struct Kept *k = cookie;
+  if (close(k->fd) == 0) return 0;
+  if (!k->error) k->error = errno;
+  return -1;
+}
+
+static FILE *kept_stream(struct Kept *k) {
+  return fopencookie(k, "w", (cookie_io_functions_t){.write = kept_write, .close = kept_close});
+}
+
+static struct Kept standard = {.fd = STDOUT_FILENO};
+
+void out_stdout(void) {
+  FILE *f = kept_stream(&standard);
+  if (!f) return;
+  if (isatty(STDOUT_FILENO)) setvbuf(f, NULL, _IOLBF, BUFSIZ);
+  stdout = f;
+}
+
+int out_stdout_error(void) { return standard.error ? standard.error : ENOSPC; }
+
+/* ---- files ----------------------------------------------------------------------------------------- */
 
 static bool direct(const char *path) {
   struct stat st;
@@ -24,15 +68,24 @@ void out_begin(OutFile *o, const char *path) {
 
 FILE *out_open(OutFile *o, const char *path) {
   out_begin(o, path);
-  o->f = path ? fopen(o->made, "w") : stdout;
+  if (!path) return o->f = stdout;
+  const int fd = open(o->made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  o->kept = base_realloc(NULL, sizeof *o->kept);
+  *o->kept = (struct Kept){.fd = fd};
+  if (fd >= 0 && !(o->f = kept_stream(o->kept))) close(fd);
   if (!o->f) out_end(o, false);
   return o->f;
 }
 
 bool out_end(OutFile *o, bool keep) {
   int error = errno;
-  bool ok = o->f == stdout || !o->f || fclose(o->f) == 0;
-  if (!ok) error = errno;
+  bool ok = true;
+  if (o->f && o->kept) {
+    ok = fflush(o->f) == 0 && !ferror(o->f);
+    ok = fclose(o->f) == 0 && ok;
+    if (!ok) error = o->kept->error ? o->kept->error : errno;
+  }
+  free(o->kept);
   struct stat st;
   if (o->own && keep && ok && stat(o->path, &st) == 0) (void)!chmod(o->own, st.st_mode & 07777);
   if (o->own && keep && ok && rename(o->own, o->path) != 0) ok = false, error = errno;
