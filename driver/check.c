@@ -38,7 +38,7 @@ static void summary(const Model *m) {
 /* The last line of --json, whatever happened. */
 static void summary_json(const Session *s) {
   printf("{\"kind\":\"summary\",\"file\":");
-  diag_json_string(stdout, !strcmp(s->opt->file, "-") ? SOURCE_STDIN : s->opt->file);
+  diag_json_string(stdout, session_file(s));
   printf(",\"errors\":%d,\"warnings\":%d", s->errors, s->warnings);
   if (s->model) {
     Counts c = counts(s->model);
@@ -71,6 +71,7 @@ int command_check(const Options *o) {
     else proofs_print(&s, stdout, false);
     if (proofs_refuted(&s)) code = EXIT_FILE;
     session_render(&s);                    /* what was refuted */
+    if (!code && s.errors) code = EXIT_FILE;
     if (!code && !o->json) summary(s.model);
   }
   if (o->json) summary_json(&s);

@@ -71,6 +71,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 void session_close(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
 int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+const char *session_file(const Session *s);  /* the file as it is named to the user */
 /* Prints what is in s->diag, less the warnings that are switched off, and empties it. */
 void session_render(Session *s);
 /* The seed that the program uses for a seed of the file: itself unless --seed is given. */
@@ -86,9 +87,12 @@ void stop_child(pid_t pid);                  /* ends then, with the group that i
 void stop_clean(void);                       /* all of this, in a handler */
 
 /* A file that comes under its name when it is whole. path NULL: the standard output. */
-typedef struct OutFile { FILE *f; const char *path, *made; char *own; } OutFile;
+typedef struct OutFile { FILE *f; const char *path, *made; char *own; struct Kept *kept; } OutFile;
 void out_begin(OutFile *o, const char *path);            /* whoever writes it opens o->made */
 FILE *out_open(OutFile *o, const char *path);            /* NULL and errno: nothing to end */
+/* The standard output as a stream that keeps why it failed first: errno is another one's when a command ends. */
+void out_stdout(void);
+int out_stdout_error(void);                              /* an errno; ENOSPC if nothing is known */
 bool out_end(OutFile *o, bool keep);                     /* false and errno: it is not there */
 
 /* ---- waiting.c --------------------------------------------------------------------------------------- */

@@ -31,8 +31,24 @@ static const char *section(const char *name, size_t *len) {
   return at;
 }
 
+/* Whether the command line is part of some program: its fence has a name=value. */
+static bool named(const char *text, size_t len) {
+  for (const char *at = text; (at = strstr(at, "```hnn")) && at < text + len; at += 3)
+    if (memchr(at, '=', strcspn(at, "\n"))) return true;
+  return false;
+}
+
+/* What stands above a program, by its fence: "```hnn fails n=5". commands: with the command line that it is given to. */
+static void print_head(const char *fence, int n, bool commands) {
+  const bool fails = !strncmp(fence, "```hnn fails", 12);
+  const int skip = fails ? 12 : 6;
+  if (!strncmp(fence, "```csv ", 7)) printf("A file beside it:\n");
+  else if (!commands) printf(fails ? "This gives it:\n" : "Mended:\n");
+  else printf("%s, by `hnnc check FILE%.*s`:\n", fails ? "This gives it" : "Mended", n > skip ? n - skip : 0, fence + skip);
+}
+
 /* Programs are set in by four blanks; their fences say what they show. */
-static void print_page(const char *text, size_t len) {
+static void print_page(const char *text, size_t len, bool commands) {
   bool program = false;
   while (len && *text == '\n') text++, len--;
   for (const char *end = text + len; text < end;) {
@@ -40,7 +56,7 @@ static void print_page(const char *text, size_t len) {
     const int n = (int)((stop ? stop : end) - text);
     if (n >= 3 && !memcmp(text, "```", 3)) {
       program = !program;
-      if (program) printf("%s:\n", !strncmp(text, "```csv ", 7) ? "A file beside it" : !strncmp(text, "```hnn fails", 12) ? "This gives it" : "Mended");
+      if (program) print_head(text, n, commands);
     } else printf("%s%.*s\n", program && n ? "    " : "", n, text);
     text += n + 1;
   }
@@ -58,13 +74,13 @@ int command_explain(const Options *o) {
   if (!o->file) return list();
   if (!diag_code_find(o->file, &code)) {
     const char *near = nearest(o->file);
-    fprintf(stderr, "hnnc explain: there is no `%s`%s%s%s; `hnnc explain` lists all\n", o->file, near ? ", did you mean `" : "", near ? near : "",
-            near ? "`?" : "");
+    if (near) fprintf(stderr, "hnnc explain: there is no `%s`: did you mean `%s`?\n", o->file, near);
+    else fprintf(stderr, "hnnc explain: there is no `%s`; `hnnc explain` lists all\n", o->file);
     return EXIT_USAGE;
   }
   const char *page = section(o->file, &len);
   if (!page) base_fault("docs/codes.md has no page `%s`", o->file);
   printf("%s[%s]: %s\n\n", diag_level_name(diag_code_level(code)), o->file, diag_code_title(code));
-  print_page(page, len);
+  print_page(page, len, named(page, len));
   return 0;
 }

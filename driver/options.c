@@ -4,9 +4,10 @@
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum Key { KEY_EMIT = 256, KEY_PRINT_AFTER, KEY_TIME, KEY_VERIFY, KEY_CPU, KEY_NO_CACHE, KEY_JSON, KEY_BATCH,
-           KEY_THREADS, KEY_SEED, KEY_PASSES, KEY_NO_WARN, KEY_WERROR };
+           KEY_THREADS, KEY_SEED, KEY_PASSES, KEY_NO_WARN, KEY_WERROR, KEY_STEPS, KEY_LR };
 
 static const struct argp_option option_table[] = {
   {"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1},
@@ -18,6 +19,8 @@ static const struct argp_option option_table[] = {
   {"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
   {"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2},
   {NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1},
+  {"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1},        /* often tried: they are overrides */
+  {"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1},
   {"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3},
   {"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
   {"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3},
@@ -38,10 +41,45 @@ static const struct { const char *name, *takes, *does; } command_row[] = {
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step"},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects"},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes"},
-  {"cache", "[show|verify|trim|clear]", "what is kept of earlier compilations"},
+  {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear"},
   {"opt", "FILE", "run passes on IR text"},
 };
 enum { NCOMMANDS = sizeof command_row / sizeof *command_row };
+
+/* ---- mistakes in the command line ---------------------------------------------------------------------- */
+
+static struct { bool json, parsed, said; const char *command; char text[512]; DiagCode code; } usage;
+
+static void usage_json(void) {
+  printf("{\"kind\":\"diagnostic\",\"severity\":\"error\",\"code\":\"%s\",\"message\":", diag_code_name(usage.code));
+  diag_json_string(stdout, usage.text);
+  printf(",\"file\":\"command line\",\"labels\":[],\"help\":[]}\n"
+         "{\"kind\":\"summary\",\"file\":\"command line\",\"errors\":1,\"warnings\":0}\n");
+}
+
+/* argp ends the process where it is; what it said itself, it said on stderr alone. */
+static void at_exit(int status, void *unused) {
+  (void)unused;
+  if (status != EXIT_USAGE || usage.parsed || !usage.json) return;
+  if (!usage.said) {
+    snprintf(usage.text, sizeof usage.text, "an option is not known, or lacks its value: `hnnc %s --help` lists them", usage.command);
+    usage.code = CODE_unknown_option;
+  }
+  usage_json();
+  fflush(stdout);
+}
+
+/* Says what is wrong on stderr, for --json on stdout too, and ends with exit code 2. */
+static void usage_error(struct argp_state *state, DiagCode code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void usage_error(struct argp_state *state, DiagCode code, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(usage.text, sizeof usage.text, fmt, ap);
+  va_end(ap);
+  usage.code = code;
+  usage.said = true;
+  argp_error(state, "%s", usage.text);
+}
 
 static bool whole_number(const char *text, int64_t low, int64_t *out) {
   char *end;
@@ -52,7 +90,7 @@ static bool whole_number(const char *text, int64_t low, int64_t *out) {
 
 static void take_number(struct argp_state *state, const char *option, const char *text, int64_t low, int64_t *out) {
   if (!whole_number(text, low, out))
-    argp_error(state, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
+    usage_error(state, CODE_whole_number, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {
@@ -61,21 +99,27 @@ static const char *take_pass(struct argp_state *state, const char *name) {
   for (int i = 0; i < N; i++)
     if (!strcmp(passes[i], name)) return name;
   const char *near = diag_nearest(name, passes, N);
-  argp_error(state, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+  usage_error(state, CODE_unknown_option, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
   return name;
+}
+
+/* `m` where only m.hnn is there. */
+static const char *with_suffix(const char *path, char *buf, size_t size) {
+  snprintf(buf, size, "%s.hnn", path);
+  return access(path, F_OK) && !access(buf, R_OK) ? buf : NULL;
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
   if (!o->file) o->file = arg;
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
-  else argp_error(state, "unexpected argument `%s`: one FILE, then name=value", arg);
+  else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
 
 static void take_cache_action(const Options *o, struct argp_state *state) {
   static const char *const actions[] = {"show", "verify", "trim", "clear"};
   bool known = !o->file;
   for (size_t i = 0; !known && i < sizeof actions / sizeof *actions; i++) known = !strcmp(actions[i], o->file);
-  if (!known || o->override_.n) argp_error(state, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
+  if (!known || o->override_.n) usage_error(state, CODE_unknown_option, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
 }
 
 /* Options that mean something to some commands alone; elsewhere they are refused, not ignored. */
@@ -101,9 +145,21 @@ static const char *matters_to(int key, const char *command, const char **option)
   return NULL;
 }
 
+/* " a b c " as "a, b and c", in buf[128]. */
+static const char *commas(const char *words, char *buf) {
+  size_t n = 0;
+  for (const char *w = words + 1; *w; w += strcspn(w, " ") + 1) {
+    const int len = (int)strcspn(w, " ");
+    n += (size_t)snprintf(buf + n, 128 - n, "%s%.*s", w == words + 1 ? "" : w[len + 1] ? ", " : " and ", len, w);
+  }
+  return buf;
+}
+
 static void must_matter(int key, const Options *o, struct argp_state *state) {
   const char *option, *commands = matters_to(key, o->command, &option);
-  if (commands) argp_error(state, "%s does nothing for `hnnc %s`: it belongs to%s", option, o->command, commands);
+  char list[128];
+  if (commands)
+    usage_error(state, CODE_unknown_option, "%s does nothing for `hnnc %s`: it belongs to %s", option, o->command, commas(commands, list));
 }
 
 /* LIST of --no-warn: codes of warnings, or all. */
@@ -113,8 +169,14 @@ static void take_no_warn(Options *o, struct argp_state *state, char *list) {
     if ((next = strchr(name, ','))) *next++ = 0;
     if (!strcmp(name, "all")) memset(o->no_warn, true, sizeof o->no_warn);
     else if (diag_code_find(name, &code) && diag_code_level(code) == DIAG_WARNING) o->no_warn[code] = true;
-    else argp_error(state, "--no-warn knows no warning `%s`: `hnnc explain` lists them", name);
+    else usage_error(state, CODE_unknown_option, "--no-warn knows no warning `%s`: `hnnc explain` lists them", name);
   }
+}
+
+static bool takes_model(const char *command) {
+  for (int i = 0; i < NCOMMANDS; i++)
+    if (!strcmp(command_row[i].name, command)) return !strncmp(command_row[i].takes, "FILE [", 6);
+  return false;
 }
 
 static error_t take(int key, char *arg, struct argp_state *state) {
@@ -124,7 +186,10 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   switch (key) {
     case 'o': o->out = arg; break;
     case 'q': o->quiet = true; break;
-    case 'O': take_number(state, "-O", arg, 0, &v); o->opt = v > 2 ? 2 : (int)v; break;
+    case 'O':
+      if (!whole_number(arg, 0, &v) || v > 2) usage_error(state, CODE_out_of_range, "-O takes 0, 1 or 2, found `%s`", arg);
+      o->opt = (int)v;
+      break;
     case KEY_THREADS: take_number(state, "--threads", arg, 1, &v); o->threads = v > 1024 ? 1024 : (int)v; break;
     case KEY_SEED: take_number(state, "--seed", arg, 0, &v); o->seed = (uint64_t)v; break;
     case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
@@ -132,7 +197,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
     case KEY_PASSES: o->passes = arg; break;
     case KEY_CPU:
-      if (!cg_cpu_known(arg)) argp_error(state, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
+      if (!cg_cpu_known(arg)) usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
       o->cpu = arg;
       break;
     case KEY_TIME: o->time_passes = true; break;
@@ -145,10 +210,19 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_ARG: take_argument(o, state, arg); break;
     case ARGP_KEY_END:
       if (!strcmp(o->command, "cache")) take_cache_action(o, state);
-      else if (!o->file && strcmp(o->command, "explain")) argp_error(state, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
+      else if (!o->file && strcmp(o->command, "explain")) usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
+      char model[4096];
+      if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
+        usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);
       if (o->override_.n && !strcmp(o->command, "resume"))
-        argp_error(state, "a run is resumed as it was started, without `%s`: for other options start a new run", o->override_.at[0]);
+        usage_error(state, CODE_unknown_option, "a run is resumed as it was started, without `%s`: for other options start a new run", o->override_.at[0]);
       break;
+    case KEY_STEPS: case KEY_LR: {
+      const bool steps = key == KEY_STEPS;
+      usage_error(state, CODE_unknown_option, "--%s is no option: what the file says of a training is overridden by `train.%s%s%s`", steps ? "steps" : "lr",
+                  steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
+      break;
+    }
     default: return ARGP_ERR_UNKNOWN;
   }
   return 0;
@@ -168,9 +242,12 @@ static int no_command(const char *name) {
   const char *names[NCOMMANDS];
   for (int i = 0; i < NCOMMANDS; i++) names[i] = command_row[i].name;
   const char *near = diag_nearest(name, names, NCOMMANDS);
-  fprintf(stderr, "hnnc: there is no command `%s`%s%s%s; try `hnnc --help`\n", name, near ? ", did you mean `" : "",
-          near ? near : "", near ? "`?" : "");
-  return EXIT_USAGE;
+  snprintf(usage.text, sizeof usage.text, "there is no command `%s`%s%s%s", name, near ? ": did you mean `" : "", near ? near : "",
+           near ? "`?" : "");
+  usage.code = CODE_unknown_option;
+  usage.said = true;
+  fprintf(stderr, "hnnc: %s%s\n", usage.text, near ? "" : "; try `hnnc --help`");
+  return EXIT_USAGE;            /* and at_exit says it as JSON */
 }
 
 /* What --help says around the options: of one command, or of all (command < 0). */
@@ -178,7 +255,8 @@ static const char *help_text(int command, char *buf, size_t size) {
   size_t n = (size_t)snprintf(buf, size, "%s\v", command < 0 ? "hnnc: a compiler for physics-structured learning" : command_row[command].does);
   for (int i = 0; command < 0 && i < NCOMMANDS; i++) {
     char head[48];
-    snprintf(head, sizeof head, "%s %.*s", command_row[i].name, (int)strcspn(command_row[i].takes, " |"), command_row[i].takes);
+    const char *takes = command_row[i].takes;
+    snprintf(head, sizeof head, "%s %.*s", command_row[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "), takes);
     n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, command_row[i].does);
   }
   snprintf(buf + n, size - n, "%s%s", command < 0 ? "\n" : "", behind);
@@ -191,11 +269,14 @@ int options_parse(Options *o, int argc, char **argv) {
   const int command = argc > 1 ? known_command(argv[1]) : -1;
   const char *option;
   *o = (Options){.opt = 1};
+  usage.command = argc > 1 ? argv[1] : "";
+  for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
+  on_exit(at_exit, NULL);
   argp_err_exit_status = EXIT_USAGE;
   argp_program_version = "hnnc " HNNC_VERSION;
   if (argc < 2) {
     fprintf(stderr, "usage: hnnc COMMAND FILE [name=value ...] [options]; `hnnc --help` lists them\n");
-    return EXIT_USAGE;
+    return usage.parsed = true, EXIT_USAGE;
   }
   if (command < 0 && argv[1][0] != '-') return no_command(argv[1]);
   memcpy(shown, option_table, sizeof shown);
@@ -211,5 +292,6 @@ int options_parse(Options *o, int argc, char **argv) {
   snprintf(title, sizeof title, "hnnc %s", argv[1]);
   argv[1] = title;
   argp_parse(&argp, argc - 1, argv + 1, 0, NULL, o);
+  usage.parsed = true;
   return -1;
 }

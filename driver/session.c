@@ -53,11 +53,14 @@ const char *session_cache_dir(char *buf, size_t size) {
   return *buf ? buf : NULL;
 }
 
+const char *session_file(const Session *s) { return !strcmp(s->opt->file, "-") ? SOURCE_STDIN : s->opt->file; }
+
 void session_render(Session *s) {
   diag_switch_off(s->diag, s->opt->no_warn);
+  if (s->opt->werror) diag_strict(s->diag);
+  *(s->opt->werror ? &s->errors : &s->warnings) += diag_warnings(s->diag);
   s->errors += diag_errors(s->diag);
-  s->warnings += diag_warnings(s->diag);
-  if (s->opt->json && !strcmp(s->opt->command, "check")) diag_json(s->diag, stdout);
+  if (s->opt->json && !strcmp(s->opt->command, "check")) diag_json(s->diag, session_file(s), stdout);
   else diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_clear(s->diag);
 }
@@ -108,6 +111,13 @@ static void make_model(Session *s, const char *text, size_t len) {
   kept_put_model(s);
 }
 
+/* Warnings alone that are errors: without this line it could be missed why the command ended. */
+static int warnings_count(const Session *s) {
+  if (!s->opt->json) fprintf(stderr, "\n%s: %d warning%s, which --werror makes %s\n", session_file(s), s->errors, s->errors == 1 ? "" : "s",
+                             s->errors == 1 ? "an error" : "errors");
+  return EXIT_FILE;
+}
+
 int session_open(Session *s, const Options *o) { return session_open_text(s, o, NULL, 0); }
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
@@ -129,7 +139,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
     return source_file(s->src, 1) ? EXIT_FILE : EXIT_IO;
   }
   session_render(s);
-  if (o->werror && s->warnings) return EXIT_FILE;
+  if (s->errors) return warnings_count(s);
   s->pool = rt_pool_create(o->threads);
   s->set = base_realloc(NULL, sizeof *s->set * (s->model->ndata + 1));
   s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));

@@ -103,7 +103,9 @@ int diag_errors(const Diag *d);                 /* number of errors so far */
 int diag_warnings(const Diag *d);
 bool diag_full(const Diag *d);                  /* the cap (20 errors) is reached: stop looking */
 void diag_render(const Diag *d, FILE *out, bool colour);   /* sorted by place, duplicates once; says how many were left out */
-void diag_json(const Diag *d, FILE *out);       /* the same as JSON, one object a line: docs/messages.md */
+/* The same as JSON, one object a line: docs/messages.md; file: that a message without a place is about, or NULL. */
+void diag_json(const Diag *d, const char *file, FILE *out);
+void diag_strict(Diag *d);                      /* warnings are shown as errors */
 void diag_json_string(FILE *out, const char *s);           /* in quotes; UTF-8 whatever s is */
 void diag_json_place(const Source *src, Span at, FILE *out);   /* the members file, begin, end */
 /* Forgets the warnings that are switched off: those of off[code], and those whose line, or a comment on the line above, says

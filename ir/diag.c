@@ -92,6 +92,10 @@ int diag_errors(const Diag *d) { return d->errors; }
 
 int diag_warnings(const Diag *d) { return d->warnings; }
 
+void diag_strict(Diag *d) { d->strict = true; }
+
+DiagLevel diag_shown_level(const Diag *d, const DiagMsg *m) { return d->strict ? DIAG_ERROR : diag_code_level(m->code); }
+
 bool diag_full(const Diag *d) { return d->errors >= DIAG_CAP; }
 
 /* ---- warnings that are switched off ------------------------------------------------------------------ */

@@ -26,7 +26,10 @@ struct Diag {
   Arena *mem;
   VEC(DiagMsg *) msgs;
   int errors, warnings;
+  bool strict;    /* warnings are shown as errors */
 };
+
+DiagLevel diag_shown_level(const Diag *d, const DiagMsg *m);
 
 /* sorted by place, each once; *n of them, *more errors left out; to be freed */
 DiagMsg **diag_sorted(const Diag *d, uint32_t *n, int *more);

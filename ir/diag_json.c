@@ -39,12 +39,16 @@ void diag_json_place(const Source *src, Span at, FILE *out) {
   put_point(out, src, at.file, at.end);
 }
 
-static void put_message(FILE *out, const Source *src, const DiagMsg *m) {
-  fprintf(out, "{\"kind\":\"diagnostic\",\"severity\":\"%s\",\"code\":\"%s\",\"message\":", diag_level_name(diag_code_level(m->code)),
+static void put_message(FILE *out, const Diag *d, const char *file, const DiagMsg *m) {
+  const Source *src = d->src;
+  fprintf(out, "{\"kind\":\"diagnostic\",\"severity\":\"%s\",\"code\":\"%s\",\"message\":", diag_level_name(diag_shown_level(d, m)),
           diag_code_name(m->code));
   diag_json_string(out, m->text);
   fputc(',', out);
-  diag_json_place(src, m->at, out);
+  if (file && !source_file(src, m->at.file)) {
+    fputs("\"file\":", out);
+    diag_json_string(out, file);
+  } else diag_json_place(src, m->at, out);
   fputs(",\"labels\":[", out);
   for (const DiagNote *l = m->labels; l; l = l->next) {
     fputs("{\"message\":", out);
@@ -61,11 +65,11 @@ static void put_message(FILE *out, const Source *src, const DiagMsg *m) {
   fputs("]}\n", out);
 }
 
-void diag_json(const Diag *d, FILE *out) {
+void diag_json(const Diag *d, const char *file, FILE *out) {
   uint32_t n;
   int more;
   DiagMsg **msgs = diag_sorted(d, &n, &more);
-  for (uint32_t i = 0; i < n; i++) put_message(out, d->src, msgs[i]);
+  for (uint32_t i = 0; i < n; i++) put_message(out, d, file, msgs[i]);
   if (more) fprintf(out, "{\"kind\":\"more\",\"errors\":%d}\n", more);
   free(msgs);
 }

@@ -224,7 +224,7 @@ static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Sp
 }
 
 static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg) {
-  DiagLevel level = diag_code_level(msg->code);
+  DiagLevel level = diag_shown_level(d, msg);
   ink(p, level_ink[level]);
   fprintf(p->out, "%s[%s]", diag_level_name(level), diag_code_name(msg->code));
   ink(p, plain);

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""What the command says of a command line, a folder or a stream that is not as it should be: test_driver_words.py HNNC [TEST...]."""
+import json
+import os
+import subprocess
+
+from driver_util import check, environment, HNNC, hnnc, load, main, model, read, write
+
+UNUSED = "fn f(x: real) {\n  let lost = x + 1\n  return x\n}\nreport r = f(1)\n"
+
+
+def objects(r):
+    return [json.loads(line) for line in r.out.splitlines()]
+
+
+def checkpoints(run):
+    folder = os.path.join(run, "checkpoints")
+    return sorted((os.path.join(folder, n) for n in os.listdir(folder) if n.startswith("step-")), key=lambda p: int(p.split("step-")[1].split(".")[0]))
+
+
+def test_damaged_checkpoints():
+    """Only a checkpoint that is whole is named as the one to go on with."""
+    first = "train fit on train_set { steps = 10 }\n"
+    write("m.hnn", read(model()).decode().replace("train fit", first * 3 + "train fit", 1))
+    hnnc("run", "-q", "--out", "r", "m.hnn")
+    steps = checkpoints("r")
+    check(len(steps) == 4, "four trainings, four checkpoints", steps)
+    for k in (3, 2, 1):
+        write(steps[k], read(steps[k])[:-8])
+        r = hnnc("resume", "r", code=4, says=["error[resume]", "the checkpoint is damaged", "try hnnc resume " + steps[k - 1]])
+    hnnc("resume", "-q", steps[0])
+    for path in checkpoints("r"):
+        write(path, read(path)[:-8])
+    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is whole", "start a new run"])
+    check("try" not in r.err, "a damaged one is named", r)
+    os.unlink("r/checkpoints/last")
+    r = hnnc("resume", "r", code=4, says=["no other checkpoint of r is whole", "start a new run"])
+    check("try" not in r.err, "a damaged one is named", r)
+    for path in checkpoints("r"):
+        os.unlink(path)
+    hnnc("resume", "r", code=4, says=["has no checkpoint yet", "start a new run"])
+
+
+def test_last_is_missing():
+    hnnc("run", "-q", "--out", "r", model())
+    os.unlink("r/checkpoints/last")
+    hnnc("resume", "r", code=4, says="try hnnc resume " + checkpoints("r")[-1])
+
+
+def test_why_a_write_failed():
+    """The reason is that of the write, whatever failed since."""
+    model()
+    for command in ["check", "m.hnn"], ["run", "-q", "--out", "r", "m.hnn"], ["resume", "r"], ["compile", "--emit=ir", "m.hnn"], ["explain"]:
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([HNNC, *command], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=120)
+        check(p.returncode == 4 and b"No space left on device" in p.stderr and b"No such file" not in p.stderr, " ".join(command), p)
+    for command in ["run", "-q", "--out", "r", "m.hnn"], ["resume", "-q", "r"]:
+        out, into = os.pipe()
+        os.close(out)
+        p = subprocess.run([HNNC, *command], stdout=into, stderr=subprocess.PIPE, env=environment(), timeout=120)
+        os.close(into)
+        check(p.returncode == 4 and b"Broken pipe" in p.stderr, " ".join(command), p)
+    p = subprocess.run([HNNC, "compile", "--emit=llvm", "-o", "/dev/full", "m.hnn"], stderr=subprocess.PIPE, env=environment(), timeout=120)
+    check(p.returncode == 4 and b"No space left on device" in p.stderr, "a file", p)
+
+
+def test_werror():
+    """With --werror warnings are errors, in the text and in JSON."""
+    write("m.hnn", UNUSED)
+    for _ in range(2):                                   # the second time the model is a kept one
+        r = hnnc("check", "--werror", "m.hnn", code=1, says=["error[unused]", "m.hnn: 1 warning, which --werror makes an error"])
+        check("warning[" not in r.err, "a warning", r)
+        said = objects(hnnc("check", "--werror", "--json", "m.hnn", code=1))
+        check([m.get("severity") for m in said] == ["error", None], "severities", said)
+        check((said[-1]["errors"], said[-1]["warnings"]) == (1, 0), "the summary", said)
+    said = objects(hnnc("check", "--json", "m.hnn"))
+    check(said[0]["severity"] == "warning" and (said[-1]["errors"], said[-1]["warnings"]) == (0, 1), "without --werror", said)
+    hnnc("run", "-q", "--werror", "m.hnn", code=1, says="--werror makes an error")
+    check(not os.path.exists("runs"), "it ran")
+
+
+def test_usage_as_json():
+    """Whatever the mistake is, stdout has an object that tells it, and the summary."""
+    write("m.hnn", UNUSED)
+    for command in ["check"], ["check", "m"], ["check", "m.hnn", "--oops"], ["check", "m.hnn", "-O", "9"], ["chek", "m.hnn"], ["explain"], \
+                   ["check", "m.hnn", "--threads"], ["check", "m.hnn", "--no-warn=batchsize"], ["check", "m.hnn", "x"]:
+        said = objects(hnnc(*command, "--json", code=2))
+        check([m["kind"] for m in said] == ["diagnostic", "summary"], " ".join(command), said)
+        check(said[0]["severity"] == "error" and said[0]["message"] and said[-1]["errors"] == 1, " ".join(command), said)
+        check(not hnnc(*command, code=None).out.startswith("{"), "JSON that nobody asked for")
+    said = objects(hnnc("check", "--json", "nothing.hnn", code=4))
+    check(said[0]["file"] == said[-1]["file"] == "nothing.hnn", "the file's name", said)
+
+
+def test_command_line():
+    write("m.hnn", UNUSED)
+    write("t.hnn", read(model()))
+    hnnc("check", "m", code=2, says="did you mean `m.hnn`?")
+    hnnc("run", "t.hnn", "--steps", "10", code=2, says="`train.steps=10`")
+    hnnc("run", "t.hnn", "--lr=3", code=2, says="`train.optimizer=adam(lr = 3)`")
+    for level in "3", "9", "-1", "x":
+        hnnc("check", "-O", level, "m.hnn", code=2, says="-O takes 0, 1 or 2, found `%s`" % level)
+    for level in "012":
+        hnnc("check", "-O", level, "m.hnn")
+    hnnc("opt", "--json", "m.hnn", code=2, says="it belongs to check, bench and diagnose\n")
+    r = hnnc("explain", "undefind", code=2, says="did you mean `undefined`?\n")
+    r = hnnc("--help", says="cache [ACTION]  ")
+    check("[show" not in r.out, "the commands", r)
+
+
+def test_explain_with_command_lines():
+    """Where the command line is the mistake, it is shown."""
+    hnnc("explain", "override", says=["This gives it, by `hnnc check FILE m=5`:", "Mended, by `hnnc check FILE n=5`:"])
+    r = hnnc("explain", "undefined", says=["This gives it:", "Mended:"])
+    check("FILE" not in r.out, "a command line without need", r)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(globals()))
