@@ -24,8 +24,15 @@ static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
   return set->field != NULL;
 }
 
-static int no_memory(Session *s, const Data *d) {
-  return session_fail(s, EXIT_IO, CODE_memory, d->at, "there is not enough memory for the data set `%s`", d->name);
+static int no_memory(Session *s, const Data *d, int64_t samples) {
+  static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  double numbers = 0;
+  int u = 0;
+  for (uint32_t k = 0; k < d->nfield; k++) numbers += (double)type_count(d->field[k].type);
+  double size = (double)samples * numbers * (double)sizeof(double) / 1e3;
+  while (size >= 999.5 && u < (int)(sizeof unit / sizeof *unit) - 1) size /= 1e3, u++;
+  return session_fail(s, EXIT_IO, CODE_memory, d->at, "there is not enough memory for the data set `%s`: %" PRId64 " samples of %.0f numbers "
+                      "in f64 are %.3g %s; take fewer samples, or shorter ones", d->name, samples, numbers, size, unit[u]);
 }
 
 static int no_samples(Session *s, const Data *d) {
@@ -105,7 +112,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   Rows rows = rows_of(d);
   int64_t draws = on ? on->n : d->count, samples;
-  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d);
+  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d, INT64_MAX);
   if (samples <= 0) return no_samples(s, d);
   RtArray *out = calloc(f->out.n, sizeof *out);
   HnnArg *arg = calloc(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
@@ -123,7 +130,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
     ok = unpack_all(s, d, set, out, &rows, draws);
   }
-  int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d);
+  int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
   for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);
   free(out);
   free(arg);
@@ -201,10 +208,10 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, const in
   const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
   int64_t n = start ? window_starts(d, rows, group, start) : 0;
   int code = 0;
-  if (!start) code = no_memory(s, d);
+  if (!start) code = no_memory(s, d, rows);
   else if (n == 0)
     code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
-  else if (!alloc_set(set, d, n)) code = no_memory(s, d);
+  else if (!alloc_set(set, d, n)) code = no_memory(s, d, n);
   for (uint32_t k = 0; !code && k < d->nfield; k++)
     fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
   free(start);
@@ -217,7 +224,7 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   int64_t rows = 0;
   if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
   int *column = calloc(d->nfield + 1, sizeof *column);
-  int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d);
+  int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d, 0);
   if (!code) code = fill_from_table(s, d, &t, column, rows, set);
   free(column);
   rt_table_finish(&t);
@@ -236,7 +243,7 @@ static int make_part(Session *s, const Data *d, RtSet *set) {
   int64_t n = d->kind == DATA_SHUFFLE ? base->n : share_count(d, base->n);
   if (n <= 0) return no_samples(s, d);
   int64_t *from = calloc((size_t)base->n, sizeof *from);
-  if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d);
+  if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d, n);
   if (d->kind == DATA_SHUFFLE) rt_permutation(session_seed(s, d->seed), 0, n, from);
   else
     for (int64_t i = 0; i < n; i++) from[i] = d->kind == DATA_FIRST ? i : base->n - n + i;
@@ -273,10 +280,10 @@ static int make(Session *s, const Data *d) {
 /* The set in f32, whose numbers end at 3.4e38. */
 static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
   *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = calloc((size_t)set->nfield + 1, sizeof(RtArray))};
-  if (!native->field) return no_memory(s, d);
+  if (!native->field) return no_memory(s, d, set->n);
   for (int k = 0; k < set->nfield; k++) {
     RtArray *to = &native->field[k];
-    if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d);
+    if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d, set->n);
     for (int64_t e = 0; e < to->elems; e++)
       for (int64_t i = 0; i < to->n; i++) {
         const double v = ((double *)set->field[k].v)[e * to->ld + i];
