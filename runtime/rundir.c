@@ -143,6 +143,21 @@ static void remove_left_overs(const RtRun *r) {
   }
 }
 
+/* Files of others and a run would be mixed, and what belongs to whom could not be told. */
+static bool holds_nothing_else(const RtRun *r, RtError *err) {
+  static const char *const own[] = {".", "..", "model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "earlier"};
+  DIR *d = opendir(r->dir);
+  if (!d) return rt_fail_errno(err, "open", r->dir);
+  char foreign[256] = "";
+  for (struct dirent *e; !*foreign && (e = readdir(d));) {
+    bool known = false;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) known |= !strcmp(e->d_name, own[i]);
+    if (!known) snprintf(foreign, sizeof foreign, "%s", e->d_name);
+  }
+  closedir(d);
+  return !*foreign || rt_fail(err, "%s is no run directory, and holds other files (%.100s): choose a new directory with --out", r->dir, foreign);
+}
+
 /* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
 static bool set_aside(const RtRun *r, RtError *err) {
   static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "manifest.json"};
@@ -202,7 +217,7 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
     ok = r->dir && *r->dir ? make_directories(r->dir, false, err) : rt_fail(err, "`--out` needs the name of a directory");
     ok = ok && lock_directory(r, err);
     if (ok) remove_left_overs(r);
-    if (ok && exists(r, "manifest.json")) ok = set_aside(r, err);
+    if (ok) ok = exists(r, "manifest.json") ? set_aside(r, err) : holds_nothing_else(r, err);
   } else {
     r->dir = timed_name(root ? root : "runs", model, err);
     ok = r->dir && lock_directory(r, err);
@@ -216,12 +231,31 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
   return NULL;
 }
 
+static bool holds_run(const RtRun *r, const char *name) {
+  char *p = NULL;
+  const bool yes = asprintf(&p, "%s/%s/manifest.json", r->dir, name) >= 0 && access(p, F_OK) == 0;
+  free(p);
+  return yes;
+}
+
+/* The folder holds no run, but maybe runs: then the last one is to be named. Its name is the time when it began. */
+static bool no_manifest(const RtRun *r, RtError *err) {
+  char last[256] = "";
+  DIR *d = opendir(r->dir);
+  for (struct dirent *e; d && (e = readdir(d));)
+    if (strcmp(e->d_name, "..") && strcmp(e->d_name, "earlier") && strcmp(e->d_name, last) > 0 && holds_run(r, e->d_name))
+      snprintf(last, sizeof last, "%s", e->d_name);
+  if (d) closedir(d);
+  if (!d) return rt_fail(err, access(r->dir, F_OK) ? "there is no run directory %s" : "%s is no run directory", r->dir);
+  if (!*last) return rt_fail(err, "%s is no run directory: it has no readable manifest.json", r->dir);
+  return rt_fail(err, "%s is no run directory, but a folder of runs: try hnnc resume %s/%s", r->dir, r->dir, holds_run(r, "latest") ? "latest" : last);
+}
+
 static bool read_manifest(RtRun *r, RtError *err) {
   char *p = rt_run_path(r, "manifest.json");
   size_t size;
   char *text = p ? rt_file_read(p, &size, err) : NULL;
-  if (!text && access(r->dir, F_OK) == 0) rt_fail(err, "%s is no run directory: it has no readable manifest.json", r->dir);
-  if (!text && access(r->dir, F_OK) != 0) rt_fail(err, "there is no run directory %s", r->dir);
+  if (!text) no_manifest(r, err);
   json_error_t e;
   if (text) {
     r->manifest = json_loadb(text, size, 0, &e);

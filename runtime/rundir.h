@@ -21,7 +21,7 @@ typedef struct RtRun RtRun;
 
 /* A new directory, with `text` as model.hnn and status "running". out NULL: root/model/<time>[-k] and
  * root/model/latest; else `out` itself, made with its parents; a run that is in it already is moved to
- * out/earlier/<time>[-k]. root NULL: "runs". */
+ * out/earlier/<time>[-k], and a folder with other files is refused. root NULL: "runs". */
 /* Both lock the directory while the process lives (an error if another has it), and remove what a killed one left unfinished. */
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err);
 /* An existing one, to go on with. "DIR", or "DIR/checkpoints/step-N.safetensors" to go back to that. */
