@@ -5,7 +5,7 @@
  *     to its right; the other texts hang below on bars, rightmost first;
  *   - labels on other lines get an excerpt each, in order, `...` between lines that are not neighbours;
  *   - a tab is drawn as four blanks, what is not UTF-8 as U+FFFD, a combining mark takes no cell;
- *   - of a very long line, only a window around the first mark is drawn. */
+ *   - of a very long line, only a window around the first mark is drawn, with `…` where text is left out. */
 #include "ir/diag.h"
 
 #include <stdlib.h>
@@ -56,23 +56,33 @@ static uint32_t cell_at(const SourceFile *f, uint32_t line, uint32_t offset) {
 }
 
 static void put_char(FILE *out, const char *s, uint32_t n, int32_t code) {
-  if (code == '\t')
-    fprintf(out, "%*s", TAB, "");
-  else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+  if (code < 0x20 || (code >= 0x7f && code < 0xa0))
     fputs("\xef\xbf\xbd", out);
   else
     fwrite(s, 1, n, out);
 }
 
-/* Blanks at the end are not drawn. */
-static void put_line(FILE *out, const SourceFile *f, uint32_t line, uint32_t from, uint32_t to) {
-  uint32_t cell = 0, end = line_end(f, line);
+static uint32_t text_end(const SourceFile *f, uint32_t line) {
+  uint32_t end = line_end(f, line);
   while (end > f->line[line] && (f->text[end - 1] == ' ' || f->text[end - 1] == '\t')) end--;
+  return end;
+}
+
+/* Cells from..to of a line; the first and the last are `…` where text is left out there. Blanks at the end are not drawn. */
+static void put_line(FILE *out, const SourceFile *f, uint32_t line, uint32_t from, uint32_t to) {
+  uint32_t cell = 0, end = text_end(f, line);
+  const bool cut = cell_at(f, line, end) > to;
   for (uint32_t i = f->line[line], n; i < end && cell < to; i += n) {
     int32_t code;
     n = source_char(f->text, f->len, i, &code);
-    if (cell >= from) put_char(out, f->text + i, n, code);
-    cell += cells_of(code);
+    const uint32_t cells = cells_of(code), next = cell + cells;
+    if (!cells && cell > from) put_char(out, f->text + i, n, code);
+    for (; cell < next; cell++) {
+      if (cell < from || cell >= to) continue;
+      if ((from && cell == from) || (cut && cell == to - 1)) fputs("\xe2\x80\xa6", out);
+      else if (code == '\t') fputc(' ', out);
+      else put_char(out, f->text + i, n, code);
+    }
   }
 }
 
