@@ -88,6 +88,7 @@ void stop_clean(void);                       /* all of this, in a handler */
 
 /* A file that comes under its name when it is whole. path NULL: the standard output. */
 typedef struct OutFile { FILE *f; const char *path, *made; char *own; struct Kept *kept; } OutFile;
+void out_folders(const char *path);                      /* makes those above the file; whoever opens it meets what fails */
 void out_begin(OutFile *o, const char *path);            /* whoever writes it opens o->made */
 FILE *out_open(OutFile *o, const char *path);            /* NULL and errno: nothing to end */
 /* The standard output as a stream that keeps why it failed first: errno is another one's when a command ends. */

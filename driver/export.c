@@ -207,6 +207,8 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
     }
     if (g->fn[i].kind == GLUE_GRADIENT && *native_memory_text(g->fn[i].memory, text, sizeof text)) printf("    %s\n", text);
   }
+  for (uint32_t i = 0; i < s->model->nleft_out; i++)
+    printf("  left out: %s `%s`: %s\n", s->model->left_out[i].kind, s->model->left_out[i].name, s->model->left_out[i].why);
   char *so = arena_printf(s->model->mem, "%s.so", base);
   if (library && !stat(so, &st)) printf("  %s (%lld bytes)\n", so, (long long)st.st_size);
   if (header) printf("  %s.h\n", base);
@@ -219,6 +221,7 @@ int export_library(Session *s, bool library, bool header) {
   Glue g;
   char *base = base_path(s);
   const char *slash = strrchr(base, '/');
+  if (s->opt->out) out_folders(base);
   int code = glue_make(s, slash ? slash + 1 : base, &g);
   if (!code && library) code = make_library(s, &g, arena_printf(s->model->mem, "%s.so", base));
   if (!code && header) code = make_header(s, &g, arena_printf(s->model->mem, "%s.h", base));

@@ -75,11 +75,13 @@ static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
 
 void glue_header(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
-  fprintf(out, "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed.\n *\n"
+  fprintf(out, "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed:\n"
+          " *   cc use.c ./%s.so -Wl,-rpath,. -lm -lpthread -o use\n"
+          " * -Wl,-rpath,DIR says in which folder the program finds the library when it runs; LD_LIBRARY_PATH=DIR can say it too.\n *\n"
           " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory, or\n"
           " * n < 1 or too large. A model may be used by one thread at a time; several models are independent. */\n"
           "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-          cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), real_name(g), g->upper, g->upper);
+          cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), cname_comment(m->mem, g->file), real_name(g), g->upper, g->upper);
   fprintf(out, "typedef struct %s %s;\n\n"
           "/* A model with its parameters at their start values; NULL without memory, or on a processor that lacks what the code\n"
           " * needs%s%s%s error() says why the last create() of this thread gave NULL; \"\" if it did not. */\n"

@@ -56,9 +56,20 @@ static bool direct(const char *path) {
   return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
+void out_folders(const char *path) {
+  char *p = strcpy(base_realloc(NULL, strlen(path) + 1), path);
+  for (char *s = strchr(p + 1, '/'); *path && s; s = strchr(s + 1, '/')) {
+    *s = 0;
+    (void)mkdir(p, 0777);
+    *s = '/';
+  }
+  free(p);
+}
+
 void out_begin(OutFile *o, const char *path) {
   *o = (OutFile){.path = path, .made = path};
   if (!path || direct(path)) return;
+  out_folders(path);
   size_t n = strlen(path) + sizeof ".new";
   o->own = base_realloc(NULL, n);
   snprintf(o->own, n, "%s.new", path);

@@ -108,6 +108,7 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .decide = decide, .at = at, .ctx = s};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
                   : model_load(s->src, s->opt->file, &fo, s->diag);
+  for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
   kept_put_model(s);
 }
 

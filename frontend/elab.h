@@ -247,6 +247,7 @@ struct Elab {
   VEC(Report *) reports;
   VEC(Action) actions;
   VEC(Export) exports;
+  VEC(LeftOut) left_out;
   VEC(SparseValue) sparse;       /* of the export at hand */
   VEC(Proof) proofs;
   VEC(Looked) looked;
@@ -514,6 +515,7 @@ Saved elab_leave(Elab *E);                                /* what is elaborated 
 void elab_return(Elab *E, Saved s);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
 void train_item(Elab *E, const Item *it);
+bool train_option(const char *name);
 /* elab_moved.c: the parameters that t moves; at: of the training, of the option `only`. */
 void moved_all(Elab *E, Train *t, Span at);
 void moved_only(Elab *E, Train *t, Value v, Span at);

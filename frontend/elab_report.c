@@ -199,16 +199,31 @@ static const Pattern **patterns(Elab *E, const Fn *fn) {
   return p;
 }
 
+static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind) {
+  const Formal *x = f->item->formals;
+  while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
+  const char *why = !f->item->formals ? "it takes no arguments"
+                    : !x              ? "the shapes of its arguments are not known"
+                    : !x->type        ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
+                                      : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
+  *vec_push(&E->left_out) = (LeftOut){g->name, kind, why};
+}
+
 static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
   Type t[64];
   uint32_t n;
   bool declared;
-  if (!argument_types(E, g, f, t, &n, &declared)) return;
+  const bool main_part = callee == f && f->item->kind != IT_LOSS;     /* an inverse is told by its flow */
+  if (!argument_types(E, g, f, t, &n, &declared)) {
+    if (main_part) leave_out(E, g, f, kind);
+    return;
+  }
   E->quiet = !declared;
   E->failed = false;
   E->sparse.n = 0;
   Fn *fn = standalone(E, f, callee, name, t, n);
   E->quiet = false;
+  if (main_part && (!fn || n == 0 || E->failed)) leave_out(E, g, f, kind);
   if (!fn) return;
   if (f->item->kind == IT_LOSS || n == 0 || E->failed) {
     ir_fn_destroy(fn);

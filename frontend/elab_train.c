@@ -301,6 +301,12 @@ static const char *const option_names[] = {"optimizer", "schedule", "batch", "st
                                            "clip",      "only",     "test",  "every", "seed",   "memory"};
 enum { NOPTIONS = sizeof option_names / sizeof *option_names };
 
+bool train_option(const char *name) {
+  for (int k = 0; k < NOPTIONS; k++)
+    if (!strcmp(option_names[k], name)) return true;
+  return false;
+}
+
 static bool row_option(const char *name) {
   return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay");
 }

@@ -288,6 +288,7 @@ static void hand_over(Elab *E) {
   COPY(m->data, m->ndata, E->data);
   COPY(m->action, m->naction, E->actions);
   COPY(m->export_, m->nexport, E->exports);
+  COPY(m->left_out, m->nleft_out, E->left_out);
   COPY(m->proof, m->nproof, E->proofs);
   COPY(m->looked, m->nlooked, E->looked);
 }
@@ -306,6 +307,7 @@ static void finish(Elab *E) {
   vec_free(&E->reports);
   vec_free(&E->actions);
   vec_free(&E->exports);
+  vec_free(&E->left_out);
   vec_free(&E->sparse);
   vec_free(&E->proofs);
   vec_free(&E->looked);

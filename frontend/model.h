@@ -174,6 +174,9 @@ typedef struct Export {
   Span at;
 } Export;
 
+/* A function that cannot be in a library, and why: a text that follows its name. */
+typedef struct LeftOut { const char *name, *kind, *why; } LeftOut;
+
 /* Files that were looked for: what the model is depends on whether they were there. */
 typedef struct Looked { const char *path; int mode; bool there; } Looked;   /* mode as of access(2) */
 
@@ -186,6 +189,7 @@ typedef struct Model {
   Data **data; uint32_t ndata;
   Action *action; uint32_t naction;
   Export *export_; uint32_t nexport;
+  LeftOut *left_out; uint32_t nleft_out;
   Proof *proof; uint32_t nproof;
   Looked *looked; uint32_t nlooked;
 } Model;

@@ -249,4 +249,10 @@ void model_pack_exports(Pack *p, Model *m) {
   if (p->reading) p->mem = m->mem;
   PACK_ITEMS(p, m->export_, m->nexport);
   for (uint32_t k = 0; k < m->nexport; k++) export_(p, &m->export_[k]);
+  PACK_ITEMS(p, m->left_out, m->nleft_out);
+  for (uint32_t k = 0; k < m->nleft_out; k++) {
+    pack_text(p, &m->left_out[k].name);
+    pack_text(p, &m->left_out[k].kind);
+    pack_text(p, &m->left_out[k].why);
+  }
 }

@@ -57,8 +57,9 @@ static void override_const(Elab *E, const Override *o) {
     }
     *vec_push(&known) = it->name;
   }
-  elab_suggest(elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name), o->name, known.at,
-               known.n);
+  DiagMsg *m = elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name);
+  if (train_option(o->name)) elab_help(m, "did you mean `train.%s=%s`?", o->name, o->value);
+  else elab_suggest(m, o->name, known.at, known.n);
   vec_free(&known);
 }
 

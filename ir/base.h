@@ -110,6 +110,8 @@ void diag_json_string(FILE *out, const char *s);           /* in quotes; UTF-8 w
 void diag_json_place(const Source *src, Span at, FILE *out);   /* the members file, begin, end */
 /* Forgets the warnings that are switched off: those of off[code], and those whose line, or a comment on the line above, says
  * `# allow: name`. */
+/* Warns of names in such comments of a file that are of no warning. */
+void diag_check_allows(Diag *d, uint32_t file);
 void diag_switch_off(Diag *d, const bool off[DIAG_CODES]);
 const char *diag_code_name(DiagCode code);
 const char *diag_level_name(DiagLevel level);    /* "error" */

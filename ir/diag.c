@@ -102,22 +102,58 @@ bool diag_full(const Diag *d) { return d->errors >= DIAG_CAP; }
 
 static bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
-/* Whether a comment of the line says `allow: ...` with the name; alone: where nothing stands before the comment. */
-static bool line_allows(const SourceFile *f, uint32_t line, const char *name, bool alone) {
+/* What stands behind `# allow:` in a line, up to *end; NULL: nothing. alone: where nothing stands before the comment. */
+static const char *allow_list(const SourceFile *f, uint32_t line, bool alone, const char **end) {
   static const char word[] = "allow:";
-  const char *s = f->text + f->line[line], *end = line + 1 < f->nlines ? f->text + f->line[line + 1] : f->text + f->len;
-  const size_t n = strlen(name);
+  const char *s = f->text + f->line[line];
+  *end = line + 1 < f->nlines ? f->text + f->line[line + 1] : f->text + f->len;
   bool quoted = false;
-  for (; s < end && (*s != '#' || quoted); s++) {
+  for (; s < *end && (*s != '#' || quoted); s++) {
     quoted ^= *s == '"' && s[-(s > f->text)] != '\\';
-    if (alone && *s != ' ' && *s != '\t') return false;
+    if (alone && *s != ' ' && *s != '\t') return NULL;
   }
-  if (s >= end) return false;
-  for (s++; s < end && (*s == ' ' || *s == '#'); s++) {}
-  if ((size_t)(end - s) < sizeof word - 1 || memcmp(s, word, sizeof word - 1)) return false;
-  for (s += sizeof word - 1; s + n <= end; s++)
+  if (s >= *end) return NULL;
+  for (s++; s < *end && (*s == ' ' || *s == '#'); s++) {}
+  return (size_t)(*end - s) < sizeof word - 1 || memcmp(s, word, sizeof word - 1) ? NULL : s + sizeof word - 1;
+}
+
+static bool line_allows(const SourceFile *f, uint32_t line, const char *name, bool alone) {
+  const char *end, *s = allow_list(f, line, alone, &end);
+  const size_t n = strlen(name);
+  for (; s && s + n <= end; s++)
     if (!memcmp(s, name, n) && !is_word(s[-1]) && !is_word(s[n])) return true;
   return false;
+}
+
+static void no_such_warning(Diag *d, const char *name, Span at) {
+  DiagCode code;
+  const char *names[DIAG_CODES];
+  size_t n = 0;
+  for (int c = 0; c < DIAG_CODES; c++)
+    if (code_row[c].level == DIAG_WARNING) names[n++] = code_row[c].name;
+  const bool known = diag_code_find(name, &code);
+  if (known && code_row[code].level == DIAG_WARNING) return;
+  const char *near = diag_nearest(name, names, n);
+  DiagMsg *m = diag_add(d, CODE_unknown_warning, at, known ? "`%s` is an error, which cannot be allowed" : "there is no warning `%s`", name);
+  if (near) diag_help(m, "did you mean `%s`?", near);
+  else diag_help(m, "`hnnc explain` lists them");
+}
+
+/* Names with commas between; what follows is prose: `# allow: kink, nan because ...` has two. */
+void diag_check_allows(Diag *d, uint32_t file) {
+  const SourceFile *f = source_file(d->src, file);
+  for (uint32_t line = 0; f && line < f->nlines; line++) {
+    const char *end, *s = allow_list(f, line, false, &end);
+    while (s) {
+      for (; s < end && *s == ' '; s++) {}
+      const char *from = s;
+      for (; s < end && is_word(*s); s++) {}
+      const Span at = {file, (uint32_t)(from - f->text), (uint32_t)(s - f->text)};
+      if (s > from) no_such_warning(d, arena_strndup(d->mem, from, (size_t)(s - from)), at);
+      for (; s < end && *s == ' '; s++) {}
+      s = s > from && s < end && *s == ',' ? s + 1 : NULL;
+    }
+  }
 }
 
 static bool allowed(const Diag *d, const DiagMsg *m) {

@@ -115,5 +115,106 @@ def test_explain_with_command_lines():
     check("FILE" not in r.out, "a command line without need", r)
 
 
+def test_folder_of_runs():
+    """A folder of runs names the run to take."""
+    hnnc("run", "-q", model())
+    hnnc("resume", "runs/m", code=4, says=["error[resume]", "folder of runs", "try hnnc resume runs/m/latest"])
+    run = os.readlink("runs/m/latest")
+    os.unlink("runs/m/latest")
+    hnnc("resume", "runs/m/", code=4, says="try hnnc resume runs/m/" + run)
+    os.mkdir("empty")
+    r = hnnc("resume", "empty", code=4, says="it has no readable manifest.json")
+    check("try" not in r.err, "a run where none is", r)
+    hnnc("resume", "nothing", code=4, says="there is no run directory nothing")
+
+
+def test_changed_model():
+    """sources/ is named where it is."""
+    for name, text, sources in ("std", read(model()).decode(), False), ("own", 'import "other"\n' + read("m.hnn").decode(), True):
+        write("other.hnn", "const k = 1\n")
+        write("m.hnn", text.replace("steps = 200", "steps = 2"))
+        hnnc("run", "-q", "--out", name, "m.hnn")
+        write(name + "/model.hnn", read(name + "/model.hnn") + b"\n")
+        r = hnnc("resume", name, code=4, says="is not what the run was started with")
+        check((name + "/sources/" in r.err) == sources == os.path.exists(name + "/sources"), "sources/", r)
+
+
+def test_out_into_what_is_of_others():
+    model()
+    write("thesis/chapter.tex", "text")
+    r = hnnc("run", "-q", "--out", "thesis", "m.hnn", code=4, says=["error[output]", "chapter.tex", "choose a new directory with --out"])
+    check(os.listdir("thesis") == ["chapter.tex"], "it was written to", os.listdir("thesis"))
+    os.mkdir("empty")
+    hnnc("run", "-q", "--out", "empty", "m.hnn")
+    write("empty/notes.txt", "mine")                     # a run of ours with something beside it is still one
+    hnnc("run", "-q", "--out", "empty", "m.hnn")
+    check(os.path.exists("empty/earlier") and read("empty/notes.txt") == b"mine", "the earlier run", os.listdir("empty"))
+
+
+def test_compile_into_a_new_folder():
+    model()
+    hnnc("compile", "-q", "-o", "lib/", "m.hnn")
+    hnnc("compile", "-q", "-o", "a/b/n.so", "m.hnn")
+    hnnc("compile", "--emit=ir", "-o", "c/d/m.ir", "m.hnn")
+    hnnc("compile", "--emit=obj", "-o", "e/m.o", "m.hnn")
+    for path in "lib/m.so", "lib/m.h", "a/b/n.so", "a/b/n.h", "c/d/m.ir", "e/m.o":
+        check(os.path.exists(path), path + " was not made")
+    write("file", "")
+    hnnc("compile", "-q", "-o", "file/m.so", "m.hnn", code=4, says="cannot write `file/m.so`")
+
+
+def test_left_out():
+    """What is not in a library is said, and why."""
+    write("m.hnn", "fn generic(x) = x^2\nfn power(x: real, n: int) = x^n\nfn plain(x: real) = x + 1\nfn none() = 3\n")
+    for _ in range(2):
+        r = hnnc("compile", "m.hnn", says=["left out: fn `generic`: its argument `x` has no type", "left out: fn `power`: its argument `n` is no real",
+                                           "left out: fn `none`: it takes no arguments"])
+        check("`plain`" not in r.out and r.out.count("left out") == 3, "left out", r)
+
+
+def test_the_header_says_how_to_link():
+    """By its own line a program is made that runs."""
+    write("m.hnn", "fn plain(x: real) = x + 1\n")
+    hnnc("compile", "-q", "m.hnn")
+    line = [x for x in read("m.h").decode().splitlines() if x.startswith(" *   cc ")]
+    check(len(line) == 1, "the line", line)
+    write("use.c", '#include "m.h"\nint main(void) { double x = 1, y = 0; m *a = m_create(); return !a || m_plain(a, 1, &x, &y) || y != 2; }\n')
+    p = subprocess.run(line[0][3:].strip() + " && ./use", shell=True, capture_output=True, timeout=120)
+    check(p.returncode == 0, "it does not run", p)
+
+
+def test_allow_of_no_warning():
+    write("m.hnn", UNUSED.replace("x + 1", "x + 1  # allow: unuzed"))
+    hnnc("check", "m.hnn", says=["warning[unknown_warning]: there is no warning `unuzed`", "did you mean `unused`?", "warning[unused]"])
+    hnnc("check", "--werror", "m.hnn", code=1)
+    write("m.hnn", UNUSED.replace("x + 1", "x + 1  # allow: kink, unused because the author says so"))
+    check(not hnnc("check", "m.hnn").err, "a warning")
+    write("m.hnn", "# allow: undefined\n" + UNUSED.replace("x + 1", "x + 1  # allow: unused"))
+    hnnc("check", "m.hnn", says="`undefined` is an error, which cannot be allowed")
+
+
+def test_memory_of_data():
+    write("m.hnn", "data d {\n  let x = normal(0, 1, [6000])\n  yield x\n}\nuse s = d(count = 1000000000)\nreport r = sum(x) on s\n")
+    hnnc("run", "-q", "m.hnn", code=4, says=["error[memory]", "1000000000 samples of 6000 numbers in f64 are 48 TB", "take fewer samples"])
+
+
+def test_override_of_training():
+    hnnc("run", model(), "steps=100", code=1, says="did you mean `train.steps=100`?")
+    hnnc("run", "m.hnn", "widht=100", code=1, says="did you mean `width`?")
+
+
+def test_long_lines():
+    """What is left out of a line is shown as left out, and the marks stay below what they mark."""
+    long = " + ".join(["x"] * 100)
+    for text, left, right in ("fn f(x: real) = oops + " + long, False, True), ("fn f(x: real) = x + %s + oops" % " + ".join(["x"] * 100), True, False), \
+                             ("fn f(x: real) = x + %s + oops + %s" % (" + ".join(["x"] * 60), " + ".join(["x"] * 60)), True, True), \
+                             ("fn f(x: real) = x + oops", False, False):
+        write("m.hnn", text)
+        line, marks = [x.partition(" | ")[2] for x in hnnc("check", "m.hnn", code=1).err.splitlines()[2:4]]
+        check(line.startswith("…") == left and line.endswith("…") == right, "…", line)
+        check(line[marks.index("^"):].startswith("oops"), "the mark", line, marks)
+        check(len(line) <= 120, "too long", line)
+
+
 if __name__ == "__main__":
     raise SystemExit(main(globals()))
