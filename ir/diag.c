@@ -139,18 +139,20 @@ static void no_such_warning(Diag *d, const char *name, Span at) {
   else diag_help(m, "`hnnc explain` lists them");
 }
 
-/* Names with commas between; what follows is prose: `# allow: kink, nan because ...` has two. */
+/* Names with commas between, and then prose, maybe behind a comma too: `# allow: kink, nan, as we know`. */
 void diag_check_allows(Diag *d, uint32_t file) {
   const SourceFile *f = source_file(d->src, file);
   for (uint32_t line = 0; f && line < f->nlines; line++) {
     const char *end, *s = allow_list(f, line, false, &end);
-    while (s) {
+    for (bool first = true; s;) {
       for (; s < end && *s == ' '; s++) {}
       const char *from = s;
       for (; s < end && is_word(*s); s++) {}
       const Span at = {file, (uint32_t)(from - f->text), (uint32_t)(s - f->text)};
-      if (s > from) no_such_warning(d, arena_strndup(d->mem, from, (size_t)(s - from)), at);
       for (; s < end && *s == ' '; s++) {}
+      const bool alone = s >= end || *s == ',' || *s == '\n' || *s == '\r';
+      if (at.end > at.begin && (alone || first)) no_such_warning(d, arena_strndup(d->mem, f->text + at.begin, at.end - at.begin), at);
+      first = false;
       s = s > from && s < end && *s == ',' ? s + 1 : NULL;
     }
   }

@@ -123,7 +123,7 @@ def json_lines():
         lines, code = run(b"report r = 1\n# \xff\xfe\nlet\n\xc3\x28")
         check(code == 1 and lines[0]["code"] == "encoding", lines)
         lines, code = run(b"", "there\xffis.none".encode("latin-1"))
-        check(code == 4 and lines[0]["code"] == "file" and lines[0]["file"] is None, lines, code)
+        check(code == 4 and lines[0]["code"] == "file" and lines[0]["file"] == "there\ufffdis.none", "a file that is missing", lines, code)
         lines, code = run(b"prove (x: real) x + x == 2*x\nreport r = 1\n")
         check(code == 0 and [l["kind"] for l in lines] == ["proof", "summary"] and lines[0]["answer"] == "proved", lines)
         check(lines[-1]["reports"] == 1 and lines[-1]["file"] == "<stdin>", lines)
