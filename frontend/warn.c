@@ -308,7 +308,18 @@ static void pairings(Elab *E) {
     if (it->kind == IT_HAMILTONIAN) pairing(E, it);
 }
 
+/* Losses whose types nobody gives: only their names could be checked. */
+static void unchecked(Elab *E) {
+  for (uint32_t i = 0; i < E->main->nglobal; i++) {
+    const Global *g = &E->main->global[i];
+    if (g->item->kind == IT_LOSS && !g->elaborated)
+      elab_help(elab_warn(E, CODE_unused, g->item->name_at, "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
+                "with types, as in `x: real[2]`, it is checked all the same");
+  }
+}
+
 void warn_model(Elab *E) {
+  unchecked(E);
   values(E);
   pairings(E);
   parameters(E);
