@@ -9,6 +9,7 @@
  *   expm1    2     2.5        softplus              2     2
  *   log      1     1          erf                   1.5   2
  *   log1p    1     1          pow                   0.6   1.5
+ *   log2     2.5   2.5
  *   tanh     3     3          atan2                 2.5   2.5
  *   sin cos  2.5   2.5   |x| <= 1e5   rsqrt           1.5   1.5
  *   tan      4     4     |x| <= 1e5     its cube        3     3    with AVX-512, else 6

@@ -1,4 +1,4 @@
-/* exp, expm1, tanh, sigmoid, softplus, erf, log, log1p.
+/* exp, expm1, tanh, sigmoid, softplus, erf, log, log2, log1p.
  *
  * All of exp's family but tanh rest on math_exp_parts: x = k ln 2 + r, |r| <= ln 2 / 2, q = e^r - 1 = r + r^2 Q(r),
  * k found by adding 1.5 * 2^mant and the bias of exponents, which leaves the exponent of 2^k in the low bits.
@@ -160,6 +160,14 @@ V math_log(const Ew *m, V x) {
   V shift, scaled = math_log_scaled(m, x, &shift);
   LogParts p = math_log_parts(m, scaled);
   return log_special(m, x, log_sum(m, add(m, p.k, shift), p.f, NULL));
+}
+
+/* k + log(1 + f)/ln 2: whole for powers of two. */
+V math_log2(const Ew *m, V x) {
+  V shift, scaled = math_log_scaled(m, x, &shift);
+  LogParts p = math_log_parts(m, scaled);
+  V l = log_sum(m, K(m, 0), p.f, NULL);
+  return log_special(m, x, fma_(m, l, K(m, 1.4426950408889634), add(m, p.k, shift)));
 }
 
 /* u + c = 1 + x exactly; log u, and c/u put in before the last roundings. */

@@ -73,11 +73,14 @@ bool cname_kept(const char *name) {
     "linux", "unix", "i386", "arm", "sparc", "mips", "vax", "sun", "near", "far", "min", "max", "small", "interface", "major",
     "minor", "makedev", "assert", "complex", "imaginary", "errno", "stdin", "stdout", "stderr", "signals", "slots", "emit",
     "offsetof", "isnan", "isinf", "isfinite", "isnormal", "signbit", "alloca", "noreturn", "unreachable", "va_arg", "va_copy",
-    "va_end", "va_list", "va_start", "setjmp", "I", "main", "std"};
+    "va_end", "va_list", "va_start", "setjmp", "I", "main", "std", "EOF", "NULL", "BUFSIZ", "NAN", "INFINITY", "HUGE_VAL", "TRUE", "FALSE"};
   size_t n = strlen(name);
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!strcmp(words[i], name)) return true;
-  return n > 2 && !strcmp(name + n - 2, "_t");                  /* size_t, int8_t, ...: POSIX keeps them all */
+  static const char *const ends[] = {"_t", "_MAX", "_MIN", "_WIDTH"};       /* int8_t, PTRDIFF_MAX, ...: POSIX keeps them all */
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (n > strlen(ends[i]) && !strcmp(name + n - strlen(ends[i]), ends[i])) return true;
+  return false;
 }
 
 const char *cname_comment(Arena *mem, const char *text) {

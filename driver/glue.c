@@ -5,6 +5,7 @@
 #include "driver/trainer.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,9 +62,9 @@ static bool argument_kept(const char *name) {
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (!strcmp(own[i], name)) return true;
   if (!strncmp(name, "out", 3) && !name[3 + strspn(name + 3, "0123456789")]) return true;
-  size_t n = strlen(name), capital = 0;
+  size_t capital = 0;
   for (const char *c = name; *c; c++) capital += isupper((unsigned char)*c) != 0;
-  return cname_kept(name) || (capital > 1 && n == capital + strspn(name + 1, "_0123456789"));
+  return cname_kept(name) || (capital > 1 && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == strlen(name));
 }
 
 static void name_arguments(Arena *mem, GlueFn *f) {
@@ -126,7 +127,7 @@ static bool add_all(Glue *g) {
   return ok;
 }
 
-/* The prefix of everything in the library. Where that is a word of C, or would make names that the C library or the engine
+/* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
  * have (timer_create, rt_fn_run), it gets `_model` behind it or `m_` in front. */
 static const char *library_name(Arena *mem, const char *base) {
   static const char *const others[] = {"lib", "rt", "pthread", "timer", "thrd", "mtx", "cnd", "tss", "sem", "shm", "mq", "aio", "pkey"};
@@ -136,6 +137,7 @@ static const char *library_name(Arena *mem, const char *base) {
     if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return arena_printf(mem, "m_%s", name);
   bool kept = cname_kept(name);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) kept |= !strcmp(name, others[i]);
+  kept |= dlsym(RTLD_DEFAULT, name) != NULL;             /* printf, index, y0: what the C library of this machine has */
   return kept ? arena_printf(mem, "%s_model", name) : name;
 }
 

@@ -11,6 +11,7 @@ const Builtin builtin_rows[] = {
   /* name          params                   handler        op             flags           what it is */
   {"exp",          "x",                     bi_ew1,        OP_exp,        N,              "exponential"},
   {"log",          "x",                     bi_ew1,        OP_log,        N,              "natural logarithm"},
+  {"log2",         "x",                     bi_ew1,        OP_log2,       N,              "logarithm to base 2"},
   {"log1p",        "x",                     bi_ew1,        OP_log1p,      N,              "log(1 + x)"},
   {"expm1",        "x",                     bi_ew1,        OP_expm1,      N,              "exp(x) - 1"},
   {"sqrt",         "x",                     bi_ew1,        OP_sqrt,       N,              "square root"},

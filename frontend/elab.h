@@ -20,6 +20,7 @@
 
 enum {
   ELAB_ERRORS = 100,             /* enough of them to stop */
+  ELAB_WARNINGS = 100,           /* more are not shown */
   ELAB_DEPTH = 1000,             /* nesting of expressions and blocks */
   ELAB_CALLS = 100,              /* nesting of calls */
   ELAB_TURNS = 1000000,          /* of a compile-time loop or a comprehension */

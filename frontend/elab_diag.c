@@ -47,10 +47,12 @@ DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
 }
 
 DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  if (diag_warnings(E->diag) >= ELAB_WARNINGS) return NULL;
   va_list ap;
   va_start(ap, fmt);
   DiagMsg *m = say(E, code, at, fmt, ap);
   va_end(ap);
+  if (m && diag_warnings(E->diag) == ELAB_WARNINGS) diag_help(m, "this is the last of %d warnings that are shown", ELAB_WARNINGS);
   return m;
 }
 

@@ -210,16 +210,9 @@ static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *st
   return value_tensor(l, inner);
 }
 
-/* base is made inside the loop: contracted with ones and zeros, truths as such. */
-static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
-                        Span at) {
-  Val x = elab_use(E, base);
-  Type t = elab_type(E, x);
-  uint32_t n = t.dim[axis], w = width ? width : 1, dim[2] = {w, n};
-  if ((int64_t)n * w * l->n > ELAB_ELEMENTS) {
-    elab_error(E, CODE_too_large, at, "indexing a value made inside the loop by its index is too large here");
-    return POISON;
-  }
+/* Which elements of the axis a turn takes: truths [n], or [width, n]. */
+static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, uint32_t width, Span at) {
+  const uint32_t w = width ? width : 1, dim[2] = {w, n};
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
   for (uint32_t i = 0; i < l->n; i++) {
     Num *v = ARENA_ARRAY(E->mem, Num, w * n);
@@ -227,18 +220,27 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
     for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = num_of(1);
     turn[i] = value_array(E, width ? 2 : 1, width ? dim : dim + 1, v);
   }
-  Val one = elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at);
-  int la[IR_MAX_RANK], lb[2] = {IR_MAX_RANK, axis}, lo[IR_MAX_RANK], no = 0;
-  for (int k = 0; k < t.rank; k++) {
-    la[k] = k;
-    if (k != axis)
-      lo[no++] = k;
-    else if (width)
-      lo[no++] = IR_MAX_RANK;
+  Build *b = elab_at(E, at);
+  return ir_ne(b, elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at), ir_const(b, 0));
+}
+
+/* base is made inside the loop: a sum over the axis in which the elements that are not taken count as 0, whatever they are. */
+static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
+                        Span at) {
+  Val x = elab_use(E, base);
+  Type t = elab_type(E, x);
+  uint32_t n = t.dim[axis];
+  if ((int64_t)n * (width ? width : 1) * l->n > ELAB_ELEMENTS) {
+    elab_error(E, CODE_too_large, at, "indexing a value made inside the loop by its index is too large here");
+    return POISON;
   }
+  Val on = taken(E, l, start, n, width, at);
   Build *b = elab_at(E, at);
   if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), ir_const(b, 0));
-  Val y = ir_dot(b, x, one, false, la, width ? lb : lb + 1, no, lo);
+  if (width) x = ir_expand(b, x, axis, width);                /* [..., width, n, ...] */
+  for (int k = 0; k < axis; k++) on = ir_expand(b, on, k, t.dim[k]);
+  for (int k = axis + 1; k < t.rank; k++) on = ir_expand(b, on, k + (width != 0), t.dim[k]);
+  Val y = ir_sum(b, ir_select(b, on, x, ir_const(b, 0)), axis + (width != 0));
   return elab_value(E, t.dt == DT_BOOL ? ir_ne(b, y, ir_const(b, 0)) : y);
 }
 

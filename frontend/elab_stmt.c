@@ -98,6 +98,9 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
   return returned;
 }
 
+/* What is wrong in one turn is wrong in the next, or will be found when it is mended. */
+static bool goes_on(Elab *E, uint32_t met) { return E->met == met && !elab_stop(E); }
+
 static const char *loop_name(Elab *E, const Stmt *s) {
   return s->kind == ST_REPEAT ? "`repeat`" : arena_printf(E->mem, "`for %s`", s->names->name);
 }
@@ -118,9 +121,10 @@ static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *resu
     return false;
   }
   Loop l;
+  const uint32_t met = E->met;
   bool returned = false;
   loop_begin(E, &l, loop_at(s), loop_name(E, s), b > a ? b - a : 0);
-  for (int64_t i = a; i < b && !returned && !elab_stop(E); i++) returned = run_turn(E, s, value_exact(i, 1), result);
+  for (int64_t i = a; i < b && !returned && goes_on(E, met); i++) returned = run_turn(E, s, value_exact(i, 1), result);
   loop_end(E, &l);
   return returned;
 }
@@ -146,9 +150,10 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
     return false;
   }
   Loop l;
+  const uint32_t met = E->met;
   bool returned = false;
   loop_begin(E, &l, loop_at(s), loop_name(E, s), n);
-  for (uint32_t i = 0; i < n && !returned && !elab_stop(E); i++) returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
+  for (uint32_t i = 0; i < n && !returned && goes_on(E, met); i++) returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
   loop_end(E, &l);
   return returned;
 }

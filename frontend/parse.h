@@ -31,6 +31,8 @@ typedef struct Token {
 
 typedef VEC(Token) Tokens;
 
+typedef struct TokenStart { uint32_t token; bool top; } TokenStart;      /* top: not within braces */
+
 typedef struct Parser {
   Arena *mem;
   Source *src;
@@ -45,6 +47,7 @@ typedef struct Parser {
   bool too_deep; /* said of the item whose depth is being limited */
   bool lost;     /* at the top, after something that begins no definition: until one begins, there is nothing new to say */
   VEC(const char *) broken;      /* see Ast */
+  TokenStart *start;         /* of the statement each token is in; NULL until an error asks (syntax_error.c) */
   Item *first, **last;
 } Parser;
 

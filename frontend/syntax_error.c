@@ -6,6 +6,7 @@
 #include "frontend/synonym.h"
 #include "parser.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_NAMED = 6, LONGEST_SHOWN = 32 };
@@ -121,20 +122,28 @@ static bool starts_statement(int kind) {
 static bool opens(int kind) { return kind == '(' || kind == '[' || kind == '{'; }
 static bool closes(int kind) { return kind == ')' || kind == ']' || kind == '}'; }
 
-/* The first token of the statement, row or item that token `found` is in. */
-static uint32_t statement_start(const Parser *ps, uint32_t found, bool *top) {
+/* Where the statement, row or item begins that each token is in, found in one walk. Brackets are paired (tokens.c). */
+static void find_starts(Parser *ps) {
   const Token *at = ps->tokens.at;
-  uint32_t start = found, depth = 0;
-  bool whole = false;
-  *top = true;
-  for (uint32_t i = found; i-- > 0 && *top;) {
-    if (closes(at[i].kind)) depth++;
-    else if (opens(at[i].kind) && depth) depth--;
-    else if (at[i].kind == '{') *top = false;
-    else if (at[i].kind == T_NL && !depth) whole = true;
-    if (!depth && *top && !whole) start = i;
+  VEC(TokenStart) open = {0};
+  TokenStart here = {.top = true};
+  ps->start = ARENA_ARRAY(ps->mem, TokenStart, ps->tokens.n + 1);
+  for (uint32_t i = 0; i < ps->tokens.n; i++) {
+    if (closes(at[i].kind) && open.n) here = open.at[--open.n];
+    ps->start[i] = here;
+    if (opens(at[i].kind)) *vec_push(&open) = here;
+    if (at[i].kind == '{') here = (TokenStart){i + 1, false};
+    if (at[i].kind == T_NL) here.token = i + 1;
   }
-  return start;
+  ps->start[ps->tokens.n] = here;
+  vec_free(&open);
+}
+
+/* The first token of the statement, row or item that token `found` is in. */
+static uint32_t statement_start(Parser *ps, uint32_t found, bool *top) {
+  if (!ps->start) find_starts(ps);
+  *top = ps->start[found].top;
+  return ps->start[found].token;
 }
 
 /* How a statement or item of this keyword is written. */
@@ -157,7 +166,7 @@ static const char *form_of(int keyword) {
 }
 
 /* Whether the keyword at `at` begins its statement, or is an arrow. */
-static bool form_first(const Parser *ps, uint32_t at) {
+static bool form_first(Parser *ps, uint32_t at) {
   bool top;
   return ps->tokens.at[at].kind == T_ARROW || statement_start(ps, at, &top) == at;
 }

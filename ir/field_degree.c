@@ -90,7 +90,7 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));
   case OP_exp: case OP_expm1: case OP_tanh: case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
   case OP_sin: case OP_cos: case OP_tan: return atom(c, a[0], n, c->of.circle);
-  case OP_log: case OP_log1p: case OP_erf: return keyed(c, a[0]);
+  case OP_log: case OP_log2: case OP_log1p: case OP_erf: return keyed(c, a[0]);
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_atan2: return keyed(c, larger(a[0], a[1]));
   case OP_sqrt: return root(a[0]);

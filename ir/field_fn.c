@@ -127,6 +127,7 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_expm1: return field_sub(field_exp(e, a), FIELD_ONE);
   case OP_log: return field_log(e, a);
   case OP_log1p: return field_log(e, field_add(FIELD_ONE, a));
+  case OP_log2: return divide(e, field_log(e, a), field_log(e, field_int(2)));
   case OP_sqrt: return square_root(e, a);
   case OP_rsqrt: return divide(e, FIELD_ONE, square_root(e, a));
   case OP_sin: case OP_cos: case OP_tan: return circular(e, op, a);

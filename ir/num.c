@@ -104,7 +104,7 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_sign: return row(op, a, b, exact, (a.num > 0) - (a.num < 0), 1);
   case OP_sin: case OP_tan: case OP_tanh: case OP_erf: case OP_expm1: case OP_log1p: return row(op, a, b, zero, 0, 1);
   case OP_exp: case OP_cos: return row(op, a, b, zero, 1, 1);
-  case OP_log: return row(op, a, b, one, 0, 1);
+  case OP_log: case OP_log2: return row(op, a, b, one, 0, 1);
   case OP_sigmoid: return row(op, a, b, zero, 1, 2);
   default: return inexact(ir_eval_scalar(op, a.v, b.v));
   }

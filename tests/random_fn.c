@@ -107,7 +107,7 @@ static void unary(Gen *g) {
     push(g, ir_expm1(b, ir_sin(b, x)), 1.8);
     break;
   case 3:
-    push(g, ir_log(b, plus_one(g, x)), log(1 + m * m));
+    push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5*log(1 + m * m));
     break;
   case 4:
     push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m));

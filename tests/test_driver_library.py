@@ -29,8 +29,10 @@ def compilers():
 
 
 def headers_compile(path):
+    """Behind the headers of C, whose macros and functions are there then."""
+    others = [x for h in ("stdio", "stdlib", "string", "strings", "math", "limits", "signal", "time", "errno") for x in ("-include", h + ".h")]
     for c in compilers():
-        run(*c, *STRICT, "-fsyntax-only", path)
+        run(*c, *STRICT, *others, "-fsyntax-only", path)
 
 
 def program(text, library, name="use"):
@@ -55,12 +57,13 @@ fn F(m: real, n: real, lr: real, loss: real, out: real, out_: real, out0: real, 
 fn main(φ: real, phi: real, ϕ: real, q̂: real, x₁: real, x1: real, é: real) = φ + phi + ϕ + q̂ + x₁ + x1 + é
 fn EOF(NULL: real, PI: real, size_t: real, errno: real, class: real) = NULL + PI + size_t + errno + class
 fn Ж(Ж: real, ℏ: real) = Ж*ℏ
+fn limits(INT32_MAX: real, SIG_ATOMIC_MIN: real, UINT_FAST8_MAX: real, WCHAR_WIDTH: real, INT64_C: real) = INT32_MAX + SIG_ATOMIC_MIN + UINT_FAST8_MAX + WCHAR_WIDTH + INT64_C
 """
 
 
 def test_hostile_names():
     names = ["double", "int", "main", "linux", "class", "lib", "rt", "rt_fn", "hnnc_fn", "pthread", "timer", "0day", "a b", "-x", "φ",
-             "x*y", "q'", "new\"", "size_t", "in", "whole", "params", "EOF", "train", "std"]
+             "x*y", "q'", "new\"", "size_t", "in", "whole", "params", "EOF", "train", "std", "printf", "malloc", "index", "y0", "signal", "INT64_MAX"]
     for name in names:
         path = os.path.join("d", name + ".hnn")
         write(path, HOSTILE)

@@ -43,6 +43,7 @@ static const Case CASES[] = {
     UNARY(exp, 1.5, 1.5, 0, 750),
     UNARY(expm1, 2, 2.5, 0, 750),
     UNARY(log, 1, 1, 0, 100),
+    UNARY(log2, 2.5, 2.5, 0, 100),
     UNARY(log1p, 1, 1, 0, 10),
     UNARY(tanh, 3, 3, 0, 20),
     UNARY(sin, 2.5, 2.5, 1e5, 1e5),

@@ -80,6 +80,7 @@ ONE = {
     "exp": (lambda x: [mp.exp(x)] * 3, FAST, None),
     "expm1": (lambda x: [mp.exp(x)] * 3, FAST, None),
     "log": (lambda x: powers(x, [(1, -1), (-1, -2), (2, -3)]), FAR, 0),
+    "log2": (lambda x: [v/mp.log(2) for v in powers(x, [(1, -1), (-1, -2), (2, -3)])], FAR, 0),
     "log1p": (lambda x: powers(1 + x, [(1, -1), (-1, -2), (2, -3)]), FAR, -1),
     "sqrt": (lambda x: powers(x, [(.5, -.5), (-.25, -1.5), (.375, -2.5)]), FAR, 0),
     "rsqrt": (lambda x: powers(x, [(-.5, -1.5), (.75, -2.5), (-1.875, -3.5)]), FAR, 0),

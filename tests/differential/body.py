@@ -8,7 +8,7 @@ import re
 import tensor as t
 
 DIMS = [1, 2, 2, 3, 3, 3, 4, 4, 5]
-UNARY = ["exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf"]
+UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf"]
 
 
 def dims(shape):
@@ -146,12 +146,12 @@ class Body:
         if not self.wild:
             if f in ("exp", "expm1") and b > 3 or f == "tan" and b > 1.2:
                 text, b = "sin(%s)" % text, 1
-            if f in ("log", "sqrt"):
+            if f in ("log", "log2", "sqrt"):
                 text = "(%s + %s)^2" % (text, r.choice(["0.3", "1"])) if r.random() < 0.2 else "1 + (%s)^2" % text
                 b = 1 + b * b
             if f == "log1p":
                 text, b = "(%s)^2" % text, b * b
-        grows = {"exp": 20, "expm1": 20, "tan": 3, "log": 4, "log1p": 4}
+        grows = {"exp": 20, "expm1": 20, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
         return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus") else b if f == "sqrt" else 1)
 
     def binary(self, shape, d):

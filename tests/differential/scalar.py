@@ -300,6 +300,10 @@ def log(x):
     return -INF if x == 0 else safe(math.log)(x)
 
 
+def log2(x):
+    return -INF if x == 0 else safe(math.log2)(x)
+
+
 def log1p(x):
     return -INF if x == -1 else safe(math.log1p)(x)
 
@@ -308,6 +312,7 @@ UNARY = {
     # name: value, slope of the value for the bound of the error, derivative from (argument, value)
     "exp": (exp, exp, lambda x, y: y),
     "log": (log, lambda v: divided(1, v), lambda x, y: div(ONE, x)),
+    "log2": (log2, lambda v: divided(1.4426950408889634, v), lambda x, y: div(constant(1/math.log(2)), x)),
     "log1p": (log1p, lambda v: divided(1, 1 + v), lambda x, y: div(ONE, add(ONE, x))),
     "expm1": (safe(math.expm1), exp, lambda x, y: unary("exp", x)),
     "sqrt": (safe(math.sqrt), lambda v: divided(0.5, safe(math.sqrt)(v)), lambda x, y: div(Num(0.5), y)),
@@ -320,7 +325,7 @@ UNARY = {
     "erf": (math.erf, lambda v: 1.13 * math.exp(-v * v) if abs(v) < 30 else 0.0,
             lambda x, y: mul(constant(2 / math.sqrt(math.pi)), unary("exp", neg(mul(x, x))))),
 }
-EDGE = {"log": 0.0, "sqrt": 0.0, "log1p": -1.0}
+EDGE = {"log": 0.0, "log2": 0.0, "sqrt": 0.0, "log1p": -1.0}
 KINK = {"relu", "abs", "sign"}
 
 
