@@ -239,7 +239,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   frame_push(E, E->frame, f->module);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
-    if (!good) elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`");
+    if (!good) elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"), "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);
   }
   f->global->active--;

@@ -183,7 +183,7 @@ static bool in_subscript(const Parser *ps, uint32_t found) {
   return false;
 }
 
-static bool at_statement(const Parser *ps, uint32_t found, int keyword) {
+static bool at_statement(Parser *ps, uint32_t found, int keyword) {
   bool top;
   return ps->tokens.at[statement_start(ps, found, &top)].kind == keyword;
 }
