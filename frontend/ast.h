@@ -137,7 +137,8 @@ typedef struct Item {
   Expr *value;               /* = e; NULL with a body */
   Block *body;
   const char *on; Span on_at;    /* data ... on, train ... on, report ... on */
-  bool broken;               /* an option with a syntax error is left out */
+  bool broken;               /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
+  bool unread;               /* its parameters have a syntax error: it is in no list of items */
   Arg *options;              /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
   const char *text;          /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
 } Item;

@@ -29,6 +29,13 @@ static const Loop *heavy_loop(const Elab *E, bool written) {
   return most;
 }
 
+/* Where the work came in several runs, none of which did most: the loop that runs. */
+static const Loop *outermost(const Elab *E) {
+  const Loop *l = E->loop;
+  while (l && l->up) l = l->up;
+  return l;
+}
+
 static const Call *heavy_call(const Elab *E, bool written) {
   const Call *most = NULL;
   for (const Call *c = E->calls; c; c = c->up)
@@ -53,6 +60,7 @@ static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
 static void tell(Elab *E, bool written, uint64_t most) {
   const Loop *loop = heavy_loop(E, written);
   const Call *call = loop ? NULL : heavy_call(E, written);
+  if (!loop && !call) loop = outermost(E);
   const char *who = loop ? loop->what : call ? arena_printf(E->mem, "`%s`", call->of->name) : "this";
   const Span at = loop ? loop->at : call ? call->of->item->name_at : E->level->b.at;
   DiagMsg *m = written ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)

@@ -338,9 +338,13 @@ Value elab_call(Elab *E, const Expr *e) {
   Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
   if (f.kind == V_POISON) return f;
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
+  Span hidden;
   DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
   Type t;
-  if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  if (e->a->kind == EX_NAME && builtin_find(e->a->name) && elab_defined(E, e->a->name, &hidden)) {
+    elab_label(m, hidden, "hides the function");
+    elab_help(m, "give this value another name than that of the function `%s`", e->a->name);
+  } else if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
   else if (f.kind == V_STRING) elab_help(m, "a function is given by its name, without quotes: `%s`", f.string);
   else if (e->a->kind == EX_NAME && ((value_type(f, &t) && t.rank) || f.kind == V_LIST) && a.n)
     elab_help(m, "subscripts stand in `[ ]`: `%s[0]`; a product is written `*`", e->a->name);

@@ -27,6 +27,7 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
 Data *elab_data_named(Elab *E, const char *name, Span at) {
   Global *g = module_find(E->frame->module, name);
   if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
+  if (elab_broken(E, name)) return E->met++, NULL;
   VEC(const char *) known = {0};
   const Module *m = E->frame->module;
   for (uint32_t i = 0; i < m->nglobal; i++)
@@ -238,7 +239,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   frame_push(E, E->frame, f->module);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
-    if (!good) elab_error(E, CODE_yield, f->item->name_at, "a data program ends with `yield`, not `return`");
+    if (!good) elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"), "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);
   }
   f->global->active--;

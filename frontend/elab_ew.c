@@ -66,10 +66,14 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
 static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   bool first = !value_numeric(a);
   const char *t = value_text(E, first ? a : b);
+  Type type;
   DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` needs numbers, found %s", what, t);
   elab_label(m, first ? at_a : at_b, "%s", t);
   if ((first ? a : b).kind == V_FUNC)
     elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
+  if ((first ? a : b).kind == V_TUPLE)
+    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+  if (value_type(first ? a : b, &type) && type.dt == DT_BOOL) elab_help(m, "`where(c, x, 0)` is x where c holds, else 0");
   return POISON;
 }
 

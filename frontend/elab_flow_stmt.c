@@ -215,10 +215,21 @@ static bool permutation(Elab *E, Step *s) {
   return true;
 }
 
+/* p = p - sin(q): the update that is meant, or NULL. */
+static const char *as_update(Elab *E, const Stmt *s) {
+  const Expr *v = s->value;
+  const bool sum = s->kind == ST_ASSIGN && v->kind == EX_BINARY && (v->op == OPR_ADD || v->op == OPR_SUB);
+  if (!sum || s->nnames != 1 || !s->names->name || v->a->kind != EX_NAME || v->a->name != s->names->name) return NULL;
+  const char *text = source_file(E->src, v->at.file)->text;
+  return arena_printf(E->mem, "write `%s %s= %.*s`", s->names->name, ast_opr_text(v->op), (int)(v->b->at.end - v->b->at.begin), text + v->b->at.begin);
+}
+
 static void no_inverse(Elab *E, const Stmt *s) {
   E->flow->broken = true;
   DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
-  elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
+  const char *update = as_update(E, s);
+  if (update) elab_help(m, "%s", update);
+  else elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
                "permutations need none");
 }
 
@@ -343,7 +354,8 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   if (v.kind == V_NONE) builtin_value(E, s->under ? "leapfrog" : "rk4", &v);
   if (v.kind == V_POISON) return false;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    DiagMsg *m = elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method %s`", v.string);
     return false;
   }
   step->method = v.func;

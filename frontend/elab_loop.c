@@ -16,7 +16,12 @@ static bool range_end(Elab *E, const Expr *e, int64_t *out) {
   if (e->kind == EX_NUMBER) return elab_int(E, e, "a range", out);
   const Value v = elab_expr(E, e);
   if (v.kind == V_POISON || (!turns_int(v, out) && turns_write_out(E, v))) return false;
-  return turns_int(v, out) || elab_int(E, e, "a range", out);
+  if (turns_int(v, out)) return true;
+  if (v.kind != V_TURNS || v.turns.level->n <= TURNS_WRITTEN) return elab_int(E, e, "a range", out);
+  elab_help(elab_error(E, CODE_too_large, e->at, "a range that differs from turn to turn has the comprehension around written out turn by turn, at most %d of them, found %u",
+                       (int)TURNS_WRITTEN, v.turns.level->n),
+            "a range of one length for all turns is not written out: `where(j < i, ..., 0)` leaves out what is too much");
+  return false;
 }
 
 static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n) {
@@ -27,8 +32,9 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
   }
   if ((e->a && !range_end(E, e->a, &a)) || !range_end(E, e->b, &b)) return false;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    DiagMsg *m = elab_error(E, CODE_range, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
+    DiagMsg *m = elab_error(E, b <= a ? CODE_range : CODE_too_large, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
                             (long long)a, (long long)b, (int)ELAB_TURNS);
+    if (b > a) elab_help(m, "so many values are samples: `data d { ... yield x }`, then `use s = d(count = %llu)`", (unsigned long long)b - (unsigned long long)a);
     if (b == a) elab_help(m, "it ends before %lld; a list has at least one element", (long long)b);
     if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
     return false;

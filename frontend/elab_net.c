@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- instances ------------------------------------------------------------------------------------------
  */
@@ -157,6 +158,18 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
 
 /* ---- parameters ---------------------------------------------------------------------------------------- */
 
+/* What other languages call a distribution to start from, as it is written here. */
+static const char *init_other(const char *name) {
+  static const struct { const char *name, *here; } row[] = {
+    {"randn", "~ normal(0, 1)"}, {"gaussian", "~ normal(0, 1)"}, {"rand", "~ uniform(0, 1)"}, {"random", "~ uniform(0, 1)"},
+    {"xavier", "~ glorot"}, {"xavier_uniform", "~ glorot"}, {"xavier_normal", "~ glorot"}, {"glorot_uniform", "~ glorot"},
+    {"glorot_normal", "~ glorot"}, {"he", "~ glorot"}, {"kaiming", "~ glorot"}, {"lecun", "~ glorot"}, {"orthogonal_", "~ orthogonal"},
+    {"zeros", "= 0"}, {"zero", "= 0"}, {"ones", "= 1"}};
+  for (size_t k = 0; k < sizeof row / sizeof *row; k++)
+    if (!strcasecmp(name, row[k].name)) return row[k].here;
+  return NULL;
+}
+
 static bool init_named(Elab *E, const Expr *d, Param *p) {
   static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
   const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name
@@ -172,7 +185,9 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   if (!normal && strcmp(name, "uniform") != 0) {
     DiagMsg *m =
         elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
-    elab_suggest(m, name, names, 4);
+    const char *known = init_other(name);
+    if (known) elab_help(m, "write `%s`", known);
+    else elab_suggest(m, name, names, 4);
     return false;
   }
   p->init = normal ? INIT_NORMAL : INIT_UNIFORM;
@@ -194,7 +209,21 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
   return false;
 }
 
+/* `= normal(0, 1)`, where `~` is meant. */
+static bool is_draw(Elab *E, const Expr *e) {
+  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
+  const Expr *f = e && e->kind == EX_CALL ? e->a : e;
+  for (size_t k = 0; f && f->kind == EX_NAME && k < sizeof names / sizeof *names; k++)
+    if (!strcmp(f->name, names[k]) && !elab_known(E, f->name, false)) return true;
+  return false;
+}
+
 static bool init_value(Elab *E, const Expr *e, Param *p) {
+  if (is_draw(E, e)) {
+    const char *text = source_file(E->src, e->at.file)->text + e->at.begin;
+    elab_help(elab_error(E, CODE_parameter, e->at, "a parameter that starts at random has `~`, not `=`"), "write `~ %.*s`", (int)(e->at.end - e->at.begin), text);
+    return false;
+  }
   Value v = elab_expr(E, e);
   Type t;
   if (v.kind == V_POISON || turns_unroll(E, v)) return false;

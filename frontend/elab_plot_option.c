@@ -1,6 +1,7 @@
 /* plot: its kind, and the options that are known while compiling. What is drawn (x, y, xy, z, levels,
  * colour) is elab_plot.c's. */
 #include "frontend/elab_plot.h"
+#include "frontend/synonym.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) 
   DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
   if (!strcmp(o->name, "color"))
     elab_help(m, "it is spelled `colour`");
-  else if (diag_nearest(o->name, known, n))
+  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n))
     elab_suggest_option(m, o->name, known, n);
   else
     elab_help(m, "options of %s: %s", whose, list);

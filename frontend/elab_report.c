@@ -118,7 +118,9 @@ void expect_item(Elab *E, const Item *it) {
   E->body = &body;
   for (uint32_t i = 0; i < E->reports.n; i++) {
     Report *r = E->reports.at[i];
-    frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
+    uint32_t first = 0;
+    while (E->reports.at[first]->name != r->name) first++;
+    if (first == i) frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
   }
   Value v = elab_expr(E, it->value);
   if (is_condition(E, it, v))

@@ -86,11 +86,17 @@ Global *module_find(Module *m, const char *name) {
 
 /* ---- unknown names --------------------------------------------------------------------------------- */
 
-bool elab_broken(const Elab *E, const char *name) {
-  const Ast *ast = E->frame->module->ast;
-  for (uint32_t i = 0; i < ast->nbroken; i++)
+static bool broken_in(const Ast *ast, const char *name) {
+  for (uint32_t i = 0; ast && i < ast->nbroken; i++)
     if (ast->broken[i] == name) return true;
   return false;
+}
+
+bool elab_broken(const Elab *E, const char *name) {
+  const Module *m = E->frame->module;
+  bool broken = broken_in(m->ast, name);
+  for (uint32_t k = 0; k < m->nimport; k++) broken |= broken_in(m->import[k]->ast, name);
+  return broken;
 }
 
 static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
@@ -98,6 +104,29 @@ static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
   const char *s = "";
   for (uint32_t i = 0; i < d->nfield && i < MOST; i++) s = arena_printf(E->mem, "%s%s`%s`", s, i ? ", " : "", d->field[i].name);
   if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
+}
+
+/* ωt, where ω and t are known: `ω*t`; NULL if it is none such. */
+static const char *as_product(Elab *E, const char *name) {
+  for (size_t i = 1; name[i]; i++) {
+    if (((unsigned char)name[i] & 0xc0) == 0x80 || (name[i] >= '0' && name[i] <= '9')) continue;
+    const char *a = intern_n(E->m->names, name, i), *b = intern(E->m->names, name + i);
+    if (a != b && elab_known(E, a, false) && elab_known(E, b, false)) return arena_printf(E->mem, "%s*%s", a, b);
+  }
+  return NULL;
+}
+
+/* Where nothing stands on data: the program of the file that yields the name. */
+static bool field_of(Elab *E, DiagMsg *m, const char *name) {
+  if (!E->root || E->root->data || E->yield) return false;
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
+      for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
+        if (a->name == name) {
+          elab_help(m, "it is a field of `%s`: known where a report or plot stands `on` data of it, and as an argument of a loss", it->name);
+          return true;
+        }
+  return false;
 }
 
 bool elab_unknown_first(Elab *E, const char *name) {
@@ -123,7 +152,11 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   known.n += builtin_names(known.at + known.n, 256);
   DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
   const char *twin = synonym_letter(name, known.at, known.n);
+  const char *product = twin ? NULL : as_product(E, name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
+  else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
+  else if (field_of(E, msg, name)) {}
+  else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->root && E->root->data) fields_help(E, msg, E->root->data);
   vec_free(&known);

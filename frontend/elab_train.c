@@ -391,6 +391,7 @@ static const Func *loss_named(Elab *E, const Item *it) {
   const Module *m = E->frame->module;
   Global *g = module_find(E->frame->module, it->name);
   if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
+  if (!g && elab_broken(E, it->name)) return E->met++, NULL;
   VEC(const char *) known = {0};
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_LOSS) *vec_push(&known) = m->global[i].name;

@@ -81,7 +81,8 @@ static bool take_method(Elab *E, Plan *p) {
     return false;
   const Value v = p->method->v;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    elab_error(E, CODE_method, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    DiagMsg *m = elab_error(E, CODE_method, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method = %s`", v.string);
     return false;
   }
   p->m = v.func->method;

@@ -83,8 +83,7 @@ bool turns_unroll(Elab *E, Value v) {
 }
 
 bool turns_write_out(Elab *E, Value v) {
-  enum { MOST = 256 };
-  return v.kind == V_TURNS && v.turns.level->n <= MOST && inside(E, v.turns.level) && (v.turns.level->unroll = true);
+  return v.kind == V_TURNS && v.turns.level->n <= TURNS_WRITTEN && inside(E, v.turns.level) && (v.turns.level->unroll = true);
 }
 
 /* ---- taking back --------------------------------------------------------------------------------------- */

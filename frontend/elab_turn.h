@@ -4,6 +4,8 @@
 
 #include "frontend/elab.h"
 
+enum { TURNS_WRITTEN = 256 };      /* the most turns that are written out because something of them differs */
+
 /* The comprehensions in whose turns an instance made here is another each. */
 Level *const *turns_here(Elab *E, uint32_t *n);
 /* The next numbers of a name in this body: f.2, or f.2:7 for five turns. */

@@ -48,7 +48,8 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
     if (ty.rank == 2 && t->ndims == 1) elab_help(m, "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them");
-    if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0) elab_help(m, "`[0]` takes the element of a real[1]");
+    if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0) elab_help(m, "`[0]` takes the element of a real[1]; for vectors declare it `real[1]`");
+    if (ty.rank == 1 && ty.dim[0] > 1 && t->ndims == 0) elab_help(m, "it is declared a number; for vectors declare it `real[%u]`", ty.dim[0]);
   }
   return false;
 }

@@ -149,6 +149,13 @@ static bool shapes(const Seen *s) {
 
 static bool starts_with_d(const Token *t) { return t->kind == T_NAME && t->name[0] == 'd' && t->name[1] && !t->name[2]; }
 
+static bool is_function(const Token *t) {
+  static const char *const names[] = {"sin", "cos", "tan", "exp", "log", "sqrt", "abs", "tanh", "sign", "sigmoid", "softplus", "relu", "norm", "sum", "mean"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (is_name(t, names[i])) return true;
+  return false;
+}
+
 /* x y: a product, a unit, a derivative. */
 static bool products(const Seen *s) {
   const Token *t = s->t, *before = s->found ? t - 1 : t;
@@ -157,6 +164,7 @@ static bool products(const Seen *s) {
   const bool slash = s->found > 2 && before[-1].kind == '/' && is_name(before - 2, "d");
   const char *help = slash && starts_with_d(before) ? "a derivative is `grad(e, x)`; the equation of a motion is a function of its rates, for `integrate`"
                      : before->kind == T_NUMBER     ? "a product is written `*`; numbers have no units"
+                     : is_function(before)          ? arena_printf(s->ps->mem, "an argument stands in brackets: `%s(%s)`", before->name, t->name)
                                                     : "a product is written `*`";
   diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, t), "expected an operator, found %s", syntax_shown(s->ps, t)), "%s", help);
   return true;

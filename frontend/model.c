@@ -116,7 +116,7 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
   for (const Item *it = m->ast->first; it; it = it->next) {
     if (!main) definitions_only(E, it);
     if (defines(it)) add_global(E, m, it);
-    Module *other = it->kind == IT_IMPORT ? import(E, m, it) : NULL;
+    Module *other = it->kind == IT_IMPORT && !it->broken ? import(E, m, it) : NULL;
     m->lacking |= it->kind == IT_IMPORT && !other;
     if (other == m) elab_error(E, CODE_import, it->name_at, "this file imports itself");
     if (other && other != m) m->import[m->nimport++] = other;
@@ -127,8 +127,15 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
 /* ---- items ------------------------------------------------------------------------------------------------
  */
 
-static void precision(Elab *E) {
+/* float32, single; float64, double */
+static void suggest_precision(DiagMsg *m, const char *name) {
   static const char *const known[] = {"f32", "f64"};
+  const bool single = strstr(name, "32") || !strcmp(name, "single") || !strcmp(name, "float"), two = strstr(name, "64") || !strcmp(name, "double");
+  if (single || two) elab_help(m, "write `precision %s`", known[two]);
+  else elab_suggest(m, name, known, 2);
+}
+
+static void precision(Elab *E) {
   const Item *first = NULL;
   for (const Item *it = E->main->ast->first; it; it = it->next) {
     if (it->kind != IT_PRECISION || !it->name) continue;
@@ -138,8 +145,7 @@ static void precision(Elab *E) {
     if (!strcmp(it->name, "f32"))
       E->m->f64 = false;
     else if (strcmp(it->name, "f64") != 0)
-      elab_suggest(elab_error(E, CODE_precision, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name,
-                   known, 2);
+      suggest_precision(elab_error(E, CODE_precision, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name);
   }
 }
 

@@ -59,6 +59,7 @@ typedef struct Args {
 } Args;
 typedef struct Formals {
   Formal *first, **last;
+  bool broken; /* one with a syntax error: what has them is left out */
 } Formals;
 typedef struct Stmts {
   Stmt *first, **last;

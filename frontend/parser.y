@@ -15,6 +15,7 @@ static Item *new_item(Parser *ps, ItemKind kind, const char *name, Span name_at,
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at);
 static Expr *error_expr(Parser *ps, Span at);
 static void check_equality(Parser *ps, const Expr *e);
+static bool closed(const Parser *ps, Span string);
 static void check_claim(Parser *ps, const Item *it, Span at);
 
 #define YYLLOC_DEFAULT(cur, rhs, n)                                                                \
@@ -96,13 +97,13 @@ file:
 
 items:
     %empty
-  | items item T_NL    { *ps->last = $2; ps->last = &$2->next; ps->recovering = ps->lost = false; }
+  | items item T_NL    { if (!$2->unread) *ps->last = $2, ps->last = &$2->next; ps->recovering = ps->lost = false; }
   | items error T_NL   { yyerrok; ps->recovering = false; }
   ;
 
 item:
     "precision" T_NAME             { $$ = new_item(ps, IT_PRECISION, $2, @2, @$); }
-  | "import" T_STRING              { $$ = new_item(ps, IT_IMPORT, $2, @2, @$); }
+  | "import" T_STRING              { $$ = new_item(ps, IT_IMPORT, $2, @2, @$); $$->broken = !closed(ps, @2); }
   | "const" T_NAME '=' expr        { $$ = new_item(ps, IT_CONST, $2, @2, @$); $$->value = $4; }
   | "use" T_NAME '=' expr          { $$ = new_item(ps, IT_USE, $2, @2, @$); $$->value = $4; }
   | defined '=' expr               { $$ = define(ps, $1, $3, NULL, @$); }
@@ -119,7 +120,7 @@ item:
       { $$ = new_item(ps, IT_EXPECT, NULL, @1, @$); $$->value = $2; $$->text = ast_text(ps, @2); }
   | "prove" formals nl_opt expr
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
-        check_equality(ps, $4); }
+        $$->unread = $2.broken; check_equality(ps, $4); }
   | "plot" T_NAME '=' '{' options '}' on_opt
       { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
   ;
@@ -133,10 +134,11 @@ on_opt:
 
 defined:
     definer T_NAME formals result_opt
-      { $$ = new_item(ps, $1, $2, @2, @$); $$->formals = $3.first; $$->result = $4; }
+      { $$ = new_item(ps, $1, $2, @2, @$); $$->formals = $3.first; $$->result = $4; $$->unread = $3.broken; }
   | definer T_NAME formals formals result_opt
       { $$ = new_item(ps, $1, $2, @2, @$); $$->templated = true;
-        $$->tformals = $3.first; $$->formals = $4.first; $$->result = $5; }
+        $$->tformals = $3.first; $$->formals = $4.first; $$->result = $5;
+        $$->unread = $3.broken || $4.broken; }
   ;
 
 definer:
@@ -150,12 +152,12 @@ definer:
 formals:
     '(' formal_list ')'   { $$ = $2; }
   | '(' ')'               { $$ = (Formals){0}; }
-  | '(' error ')'         { $$ = (Formals){0}; yyerrok; ps->recovering = false; }
+  | '(' error ')'         { $$ = (Formals){.broken = true}; yyerrok; ps->recovering = false; }
   ;
 
 formal_list:
     formal                   { $$ = $1; $$.last = &$1.first->next; }
-  | formal_list ',' formal   { *$1.last = $3.first; $$.first = $1.first; $$.last = &$3.first->next; }
+  | formal_list ',' formal   { *$1.last = $3.first; $$ = $1; $$.last = &$3.first->next; }
   ;
 
 formal:
@@ -431,6 +433,12 @@ static void check_equality(Parser *ps, const Expr *e)
   if (e->kind == EX_ERROR || (e->kind == EX_BINARY && e->op == OPR_EQ))
     return;
   diag_help(diag_add(ps->diag, CODE_prove_form, e->at, "`prove` needs an equality"), "write what is to be proved as `a == b`");
+}
+
+/* Whether a string has its second quote. */
+static bool closed(const Parser *ps, Span string)
+{
+  return string.end > string.begin + 1 && ps->text[string.end - 1] == ps->text[string.begin];
 }
 
 static void check_claim(Parser *ps, const Item *it, Span at)

@@ -68,6 +68,13 @@ static bool stray_habit(Raw *f, uint32_t at) {
     f->skip = at + 2;
     return true;
   }
+  if (*text == '|' && at + 1 < ps->len && text[1] == '>') {      /* x |> f: what it is is not read on */
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "there is no `|>`"), "a function stands before its argument: `sin(x)`");
+    push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 2});
+    f->skip = at + 2;
+    f->glue = true;
+    return true;
+  }
   if (*text == '?') {
     while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
     diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
@@ -148,6 +155,15 @@ static void primed(Raw *f, uint32_t at, uint32_t n) {
   last->end += n;
 }
 
+/* ½ is a value of which nothing more is said, and a factor of what stands beside it. */
+static void fraction(Raw *f, uint32_t at, uint32_t n) {
+  const char next = at + n < f->ps->len ? f->ps->text[at + n] : ' ';
+  if (value_before(f)) push_raw(f, (Token){.kind = '*', .begin = at, .end = at});
+  push_word(f, "a fraction'", at, at + n);
+  if (next == '(' || next == '_' || (next & 0x80) || (next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z'))
+    push_raw(f, (Token){.kind = '*', .begin = at + n, .end = at + n});
+}
+
 /* A run that the lexer took for a name, cut where a character is not one of a name's. */
 static void push_names(Raw *f, Token t) {
   Parser *ps = f->ps;
@@ -170,6 +186,7 @@ static void push_names(Raw *f, Token t) {
       stray_char(f, t.begin, n, code);
       if (is_prime(code)) primed(f, t.begin, n);
       f->glue = code == 0x2202 || code == 0x2207 || code == 0x2206 || code == 0x2211 || code == 0x220f || code == 0x222b || code == 0x221a;
+      if (code >= 0xbc && code <= 0xbe) fraction(f, t.begin, n);
       if (code == 0x221e) push_word(f, "inf", t.begin, t.begin + n);
       t.begin += n;
     }

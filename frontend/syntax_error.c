@@ -171,15 +171,71 @@ static bool form_first(Parser *ps, uint32_t at) {
   return ps->tokens.at[at].kind == T_ARROW || statement_start(ps, at, &top) == at;
 }
 
+/* ---- what is told of it ---- */
+
+static bool in_subscript(const Parser *ps, uint32_t found) {
+  int depth = 0;
+  for (uint32_t i = found; i-- > 0;) {
+    const int k = ps->tokens.at[i].kind;
+    depth += closes(k) - opens(k);
+    if (depth < 0) return k == '[';
+  }
+  return false;
+}
+
+static bool at_statement(Parser *ps, uint32_t found, int keyword) {
+  bool top;
+  return ps->tokens.at[statement_start(ps, found, &top)].kind == keyword;
+}
+
+/* (3, 4) as [3, 4] */
+static const char *shape_text(Parser *ps, const Token *open) {
+  const Token *close = &ps->tokens.at[open->match];
+  if (close->begin - open->end > LONGEST_SHOWN) return "[n]";
+  return arena_printf(ps->mem, "[%.*s]", (int)(close->begin - open->end), ps->text + open->end);
+}
+
+/* g = 9.81, let g = 9.81, param g: real = 9.81: at the top of a file. */
+static bool names_value(const Token *t) {
+  return t->kind == T_LET || t->kind == T_VAR || t->kind == T_PARAM || (t->kind == T_NAME && t[1].kind == '=');
+}
+
+static const char *constant_text(Parser *ps, const Token *t) {
+  const char *where = t->kind == T_PARAM ? "a parameter stands in a `net`; " : t->kind == T_LET || t->kind == T_VAR ? "in a body; at the top of a file " : "";
+  const Token *name = t->kind == T_NAME ? t : t + 1, *from = name, *end;
+  while (from->kind && from->kind != T_NL && from->kind != '=') from++;
+  for (end = from; end->kind && end->kind != T_NL;) end++;
+  const uint32_t begin = from->kind == '=' ? from->end : 0, length = begin ? end[-1].end - begin : 0;
+  if (t->kind == T_LET || t->kind == T_VAR) where = arena_printf(ps->mem, "`%s` stands %s", t->name, where);
+  if (t->kind == T_PARAM) where = arena_printf(ps->mem, "%sa constant: ", where);
+  if (name->kind != T_NAME) return arena_printf(ps->mem, "%swrite `const a = ...`, one a line", where);
+  if (!length || length > 2*LONGEST_SHOWN) return arena_printf(ps->mem, "%swrite `const %s = ...`", where, name->name);
+  return arena_printf(ps->mem, "%swrite `const %s =%.*s`", where, name->name, (int)length, ps->text + begin);
+}
+
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
   const char *keyword = meant(ps, found);
-  if (keyword)
+  if (holds(w, "import") && names_value(t))
+    diag_help(m, "%s", constant_text(ps, t));
+  else if (keyword)
     diag_help(m, "did you mean `%s`?", keyword);
   else if (before && before->kind == T_LET && t->kind == ',')
     diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
   else if (before && before->kind == T_ON && t[-1].kind == T_NAME && t->kind == '(')
     diag_help(m, "`on` takes a name: `use part = %s(...)`, then `on part`", t[-1].name);
+  else if (t->kind == ':' && before && t[-1].kind == ':' && before->kind == T_NAME && !in_subscript(ps, found))
+    diag_help(m, "a type stands behind one `:`: `%s: real`", before->name);
+  else if (t->kind == '(' && before && before->kind == ':' && t[-1].kind == T_NAME)
+    diag_help(m, "a shape stands in `[ ]`: `real%s`", shape_text(ps, t));
+  else if (t->kind == ':' && before && before->kind == T_CONST)
+    diag_help(m, "a constant has no type: `const %s = 3`", t[-1].name);
+  else if (t->kind == ',' && holds(w, "the end of the line") && at_statement(ps, found, T_CONST))
+    diag_help(m, "one `const` a line: `const a = 1`, and below it `const b = 2`");
+  else if (found > 0 && t[-1].kind == T_PROVE)
+    diag_help(m, "its variables stand first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, `prove () 1 + 1 == 2` without any");
+  else if (t->kind == T_ON && at_statement(ps, found, T_EXPECT))
+    diag_help(m, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`");
   else if (t->kind == ':' && found > 0 && (t[-1].kind == ':' || (found > 1 && t[-2].kind == ':')))
     diag_help(m, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element");
   else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
@@ -219,6 +275,7 @@ static bool follows_mended(const Parser *ps, uint32_t found) {
 static void remember_names(Parser *ps, uint32_t start) {
   const Token *t = &ps->tokens.at[start], *end = &ps->tokens.at[ps->tokens.n - 1];
   if (t->kind == T_SYMPLECTIC || t->kind == T_VOLUME) t++;
+  const bool constants = t->kind == T_CONST || t->kind == T_LET || t->kind == T_VAR;
   switch (t->kind) {
   case T_LET: case T_VAR: case T_CONST: case T_USE: case T_FN: case T_HAMILTONIAN: case T_NET: case T_FLOW: case T_LOSS: case T_DATA:
   case T_PARAM: case T_RUNNING: case T_REPORT: case T_FOR:
@@ -226,6 +283,8 @@ static void remember_names(Parser *ps, uint32_t start) {
       if (t->kind == T_NAME) *vec_push(&ps->broken) = t->name;
       if (t->kind == T_NAME && (t[-1].kind != '(' && t[-1].kind != ',')) break;
     }
+    for (; constants && t < end && t->kind != T_NL; t++)              /* const a = 1, b = 2 */
+      if (t->kind == ',' && t[1].kind == T_NAME && t[2].kind == '=') *vec_push(&ps->broken) = t[1].name;
     break;
   case T_NAME:                                                        /* y := x */
     *vec_push(&ps->broken) = t->name;

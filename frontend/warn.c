@@ -1,4 +1,4 @@
-/* Warnings: options of trainings, data that overlap, parameters and values that nothing uses. */
+/* Warnings: options of trainings, data that overlap, parameters and values that nothing uses, arguments named against their meaning. */
 #include "frontend/warn.h"
 
 #include <stdlib.h>
@@ -260,8 +260,68 @@ static void values(Elab *E) {
   }
 }
 
+/* ---- the pairs of a Hamiltonian ------------------------------------------------------------------------------- */
+
+/* Behind a letter: nothing, a number, an index, or one more letter: `q`, `q1`, `p_x`, `pr`, `pθ`. */
+static bool indexed(const char *s) {
+  return !*s || *s == '_' || (*s >= '0' && *s <= '9') || (unsigned char)*s >= 0x80 || !s[1] || (s[1] >= '0' && s[1] <= '9');
+}
+
+static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+static bool is_angle(const char *s) {
+  static const char *const names[] = {"theta", "phi", "psi", "varphi", "angle", "θ", "ϑ", "φ", "ϕ", "ψ"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    if (starts(s, names[k])) return true;
+  return false;
+}
+
+static bool is_q(const char *s) { return (*s == 'q' || *s == 'Q') && indexed(s + 1); }
+static bool is_position(const char *s) { return is_q(s) || is_angle(s) || starts(s, "pos") || (*s && strchr("xXyYzrR", *s) && indexed(s + 1)); }
+static bool is_momentum(const char *s) { return starts(s, "mom") || (!is_angle(s) && (*s == 'p' || *s == 'P') && indexed(s + 1)); }
+
+static bool momentum_behind(const Formal *f) {
+  for (f = f->next; f; f = f->next)
+    if (is_momentum(f->name)) return true;
+  return false;
+}
+
+/* Whether the names of a pair, of which b is the second, speak against its being one. */
+static bool unlike(const Formal *a, const Formal *b) {
+  return is_position(b->name) && (is_momentum(a->name) || (is_position(a->name) && momentum_behind(b)) || (is_q(a->name) && is_q(b->name)));
+}
+
+static void pairing(Elab *E, const Item *it) {
+  for (const Formal *a = it->formals; a && a->next; a = a->next->next) {
+    const Formal *b = a->next;
+    if (!unlike(a, b)) continue;
+    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments are pairs, a q and its p", b->name, a->name, it->name);
+    elab_label(m, a->at, "taken as its position");
+    if (is_momentum(a->name)) elab_help(m, "the position stands first: `%s(%s, %s)`", it->name, b->name, a->name);
+    else elab_help(m, "several coordinates are one vector: `%s(q: real[2], p: real[2])`, with q[0] and q[1]", it->name);
+    return;
+  }
+}
+
+static void pairings(Elab *E) {
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    if (it->kind == IT_HAMILTONIAN) pairing(E, it);
+}
+
+/* Losses whose types nobody gives: only their names could be checked. */
+static void unchecked(Elab *E) {
+  for (uint32_t i = 0; i < E->main->nglobal; i++) {
+    const Global *g = &E->main->global[i];
+    if (g->item->kind == IT_LOSS && !g->elaborated)
+      elab_help(elab_warn(E, CODE_unused, g->item->name_at, "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
+                "with types, as in `x: real[2]`, it is checked all the same");
+  }
+}
+
 void warn_model(Elab *E) {
+  unchecked(E);
   values(E);
+  pairings(E);
   parameters(E);
   if (!hamiltonians(E)) losses(E);
 }
