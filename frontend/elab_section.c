@@ -9,7 +9,9 @@
  * A sample that does not cross in time, or is lost (g not finite), goes on as NaN.
  *
  * Neither loop may end before it is done: a sample under way moves a carry in each turn (`status`
- * changes sign, the interval shrinks); one that is done moves none. */
+ * changes sign, the interval shrinks); one that is done moves none.
+ *
+ * Instructions are made in one order under every compiler: a call has at most one argument that makes some. */
 #include "frontend/elab_traj.h"
 
 #include <math.h>
@@ -168,12 +170,14 @@ static Val length(Elab *E, const Section *s) { return elab_tensor(E, s->dt, s->p
  * crossing, and the step from there on is none. */
 static Val crosses(Build *b, const Section *s, Val x, Val y) {
   Val zero = ir_const(b, 0);
-  Val up = ir_and(b, ir_lt(b, x, zero), ir_le(b, zero, y)), down = ir_and(b, ir_lt(b, zero, x), ir_le(b, y, zero));
+  Val below = ir_le(b, zero, y), from_below = ir_lt(b, x, zero), up = ir_and(b, from_below, below);
+  Val above = ir_le(b, y, zero), from_above = ir_lt(b, zero, x), down = ir_and(b, from_above, above);
   return s->sign > 0 ? up : s->sign < 0 ? down : ir_or(b, up, down);
 }
 
 static Point choose(Build *b, Val c, Point x, Point y) {
-  return (Point){ir_select(b, c, x.q, y.q), ir_select(b, c, x.p, y.p), ir_select(b, c, x.g, y.g)};
+  Val q = ir_select(b, c, x.q, y.q), p = ir_select(b, c, x.p, y.p);
+  return (Point){q, p, ir_select(b, c, x.g, y.g)};
 }
 
 static Val carried(Elab *E, const Section *s, const char *name, Type t) {
@@ -215,11 +219,12 @@ static bool search_turn(Elab *E, const Section *s, Point before, Point at, Val s
   if (!step(E, s, at, length(E, s), &next) || !surface(E, s, &next, &at)) return false;
   Build *b = builder(E, s);
   Val busy = ir_ne(b, status, ir_const(b, 0));
-  Val finite = ir_le(b, ir_abs(b, next.g), ir_const(b, b->f->f64 ? 1e300 : 1e37));
+  Val most = ir_const(b, b->f->f64 ? 1e300 : 1e37), finite = ir_le(b, ir_abs(b, next.g), most);
   Val on = ir_and(b, busy, ir_and(b, finite, ir_not(b, crosses(b, s, at.g, next.g))));
   before = choose(b, busy, at, before);
   at = choose(b, busy, next, at);
-  status = ir_select(b, on, ir_neg(b, status), ir_const(b, 0));
+  Val done = ir_const(b, 0);
+  status = ir_select(b, on, ir_neg(b, status), done);
   returned(E, s, (Val[]){before.q, before.p, before.g, at.q, at.p, at.g, status}, 7);
   return true;
 }
@@ -264,12 +269,13 @@ static Val ridders(Build *b, Bracket k, Val m, Val gm) {
   Val x = ir_div(b, gm, k.ga), y = ir_div(b, k.gb, k.ga);
   Val part = ir_div(b, x, ir_sqrt(b, ir_sub(b, ir_mul(b, x, x), y)));
   Val t = ir_add(b, m, ir_mul(b, ir_sub(b, m, k.a), part));
-  return ir_select(b, ir_and(b, ir_lt(b, k.a, t), ir_lt(b, t, k.b)), t, m);
+  Val before_b = ir_lt(b, t, k.b);
+  return ir_select(b, ir_and(b, ir_lt(b, k.a, t), before_b), t, m);
 }
 
 static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
   Build *b = builder(E, s);
-  Val zero = ir_const(b, 0), gm, gt, m = ir_mul(b, ir_add(b, k.a, k.b), ir_const(b, 0.5));
+  Val zero = ir_const(b, 0), half = ir_const(b, 0.5), gm, gt, m = ir_mul(b, ir_add(b, k.a, k.b), half);
   if (!probe(E, s, from, m, &gm)) return false;
   Val t = ridders(builder(E, s), k, m, gm);
   if (!probe(E, s, from, t, &gt)) return false;
@@ -283,7 +289,7 @@ static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
                .b = ir_select(b, t_low, ir_select(b, high, m, k.b), t),
                .gb = ir_select(b, t_low, ir_select(b, high, gm, k.gb), gt)};
   Val still = ir_le(b, ir_abs(b, ir_sub(b, t, k.t)), tol), narrow = ir_le(b, ir_sub(b, n.b, n.a), tol);
-  Val done = ir_or(b, ir_eq(b, gt, zero), ir_or(b, still, narrow));
+  Val small = ir_or(b, still, narrow), done = ir_or(b, ir_eq(b, gt, zero), small);
   n.a = ir_select(b, done, t, n.a), n.b = ir_select(b, done, t, n.b);
   Val out[] = {ir_select(b, busy, n.a, k.a), ir_select(b, busy, n.b, k.b), ir_select(b, busy, n.ga, k.ga),
                ir_select(b, busy, n.gb, k.gb), ir_select(b, busy, t, k.t)};
@@ -337,8 +343,8 @@ static bool start(Elab *E, const Section *s, Point *x) {
   x->p = traj_lane(E, elab_tensor(E, a[1].v, a[1].at), a[1].at);
   if (!step(E, s, *x, length(E, s), &next) || !surface(E, s, x, NULL) || !surface(E, s, &next, NULL)) return false;
   Build *b = builder(E, s);
-  Val way = ir_mul(b, ir_const(b, b->f->f64 ? 1e-9 : 1e-4), ir_abs(b, ir_sub(b, next.g, x->g)));
-  x->g = ir_select(b, ir_le(b, ir_abs(b, x->g), way), ir_const(b, 0), x->g);
+  Val far = ir_abs(b, ir_sub(b, next.g, x->g)), way = ir_mul(b, ir_const(b, b->f->f64 ? 1e-9 : 1e-4), far), zero = ir_const(b, 0);
+  x->g = ir_select(b, ir_le(b, ir_abs(b, x->g), way), zero, x->g);
   x->g = traj_lane(E, x->g, s->p.call);
   return true;
 }
