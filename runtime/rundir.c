@@ -1,5 +1,6 @@
 /* See rundir.h. */
 #include "runtime/rundir.h"
+#include "runtime/folder.h"
 #include "runtime/util.h"
 
 #include <dirent.h>
@@ -143,21 +144,6 @@ static void remove_left_overs(const RtRun *r) {
   }
 }
 
-/* Files of others and a run would be mixed, and what belongs to whom could not be told. */
-static bool holds_nothing_else(const RtRun *r, RtError *err) {
-  static const char *const own[] = {".", "..", "model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "earlier"};
-  DIR *d = opendir(r->dir);
-  if (!d) return rt_fail_errno(err, "open", r->dir);
-  char foreign[256] = "";
-  for (struct dirent *e; !*foreign && (e = readdir(d));) {
-    bool known = false;
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) known |= !strcmp(e->d_name, own[i]);
-    if (!known) snprintf(foreign, sizeof foreign, "%s", e->d_name);
-  }
-  closedir(d);
-  return !*foreign || rt_fail(err, "%s is no run directory, and holds other files (%.100s): choose a new directory with --out", r->dir, foreign);
-}
-
 /* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
 static bool set_aside(const RtRun *r, RtError *err) {
   static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "manifest.json"};
@@ -217,7 +203,7 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
     ok = r->dir && *r->dir ? make_directories(r->dir, false, err) : rt_fail(err, "`--out` needs the name of a directory");
     ok = ok && lock_directory(r, err);
     if (ok) remove_left_overs(r);
-    if (ok) ok = exists(r, "manifest.json") ? set_aside(r, err) : holds_nothing_else(r, err);
+    if (ok) ok = exists(r, "manifest.json") ? set_aside(r, err) : rt_folder_ours(r->dir, err);
   } else {
     r->dir = timed_name(root ? root : "runs", model, err);
     ok = r->dir && lock_directory(r, err);
@@ -231,31 +217,11 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
   return NULL;
 }
 
-static bool holds_run(const RtRun *r, const char *name) {
-  char *p = NULL;
-  const bool yes = asprintf(&p, "%s/%s/manifest.json", r->dir, name) >= 0 && access(p, F_OK) == 0;
-  free(p);
-  return yes;
-}
-
-/* The folder holds no run, but maybe runs: then the last one is to be named. Its name is the time when it began. */
-static bool no_manifest(const RtRun *r, RtError *err) {
-  char last[256] = "";
-  DIR *d = opendir(r->dir);
-  for (struct dirent *e; d && (e = readdir(d));)
-    if (strcmp(e->d_name, "..") && strcmp(e->d_name, "earlier") && strcmp(e->d_name, last) > 0 && holds_run(r, e->d_name))
-      snprintf(last, sizeof last, "%s", e->d_name);
-  if (d) closedir(d);
-  if (!d) return rt_fail(err, access(r->dir, F_OK) ? "there is no run directory %s" : "%s is no run directory", r->dir);
-  if (!*last) return rt_fail(err, "%s is no run directory: it has no readable manifest.json", r->dir);
-  return rt_fail(err, "%s is no run directory, but a folder of runs: try hnnc resume %s/%s", r->dir, r->dir, holds_run(r, "latest") ? "latest" : last);
-}
-
 static bool read_manifest(RtRun *r, RtError *err) {
   char *p = rt_run_path(r, "manifest.json");
   size_t size;
   char *text = p ? rt_file_read(p, &size, err) : NULL;
-  if (!text) no_manifest(r, err);
+  if (!text) rt_folder_no_run(r->dir, err);
   json_error_t e;
   if (text) {
     r->manifest = json_loadb(text, size, 0, &e);
@@ -494,24 +460,9 @@ static RtCheckpoint *read_whole(const char *path, RtPosition *at, RtError *why) 
   return NULL;
 }
 
-/* The newest step-N of the folder below `below`; 0 if there is none. */
-static int64_t older_step(const RtRun *r, int64_t below) {
-  char *path = rt_run_path(r, "checkpoints");
-  DIR *d = path ? opendir(path) : NULL;
-  free(path);
-  int64_t best = 0;
-  for (struct dirent *e; d && (e = readdir(d));) {
-    long long n;
-    int end = 0;
-    if (sscanf(e->d_name, "step-%lld.safetensors%n", &n, &end) == 1 && end && !e->d_name[end] && n < below && n > best) best = n;
-  }
-  if (d) closedir(d);
-  return best;
-}
-
 /* The newest step-N that is whole, 0: none; *any: there are some. */
 static int64_t whole_step(const RtRun *r, bool *any) {
-  for (int64_t n = INT64_MAX; (n = older_step(r, n)) > 0;) {
+  for (int64_t n = INT64_MAX; (n = rt_folder_step(r->dir, n)) > 0;) {
     char name[64];
     snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", n);
     *any = true;
