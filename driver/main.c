@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ int main(int argc, char **argv) {
   };
   Options o;
   open_standard();
+  signal(SIGXFSZ, SIG_IGN);                              /* a limit on sizes is an error of the write that meets it */
   keep_memory();
   out_stdout();
   stop_catch();

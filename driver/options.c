@@ -2,8 +2,10 @@
 #include "driver/driver.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum Key { KEY_EMIT = 256, KEY_PRINT_AFTER, KEY_TIME, KEY_VERIFY, KEY_CPU, KEY_NO_CACHE, KEY_JSON, KEY_BATCH,
@@ -83,14 +85,26 @@ static void usage_error(struct argp_state *state, DiagCode code, const char *fmt
 
 static bool whole_number(const char *text, int64_t low, int64_t *out) {
   char *end;
+  errno = 0;
   int64_t v = strtoll(text, &end, 10);
-  if (end == text || *end || v < low) return false;
+  if (end == text || *end || errno == ERANGE || v < low) return false;
   return *out = v, true;
 }
 
 static void take_number(struct argp_state *state, const char *option, const char *text, int64_t low, int64_t *out) {
-  if (!whole_number(text, low, out))
-    usage_error(state, CODE_whole_number, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
+  if (whole_number(text, low, out)) return;
+  if (errno == ERANGE) usage_error(state, CODE_whole_number, "%s needs a whole number below 2^63, found `%s`", option, text);
+  usage_error(state, CODE_whole_number, "%s needs a whole number of at least %lld, found `%s`", option, (long long)low, text);
+}
+
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static void check_out(const Options *o, struct argp_state *state) {
+  if (o->out && !*o->out) usage_error(state, CODE_missing_argument, "-o needs the name of a file or directory, found an empty one");
+  if (o->out && o->file && same_file(o->out, o->file)) usage_error(state, CODE_output, "-o `%s` would replace the program itself", o->out);
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {
@@ -209,6 +223,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case 'h': argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); break;
     case ARGP_KEY_ARG: take_argument(o, state, arg); break;
     case ARGP_KEY_END:
+      check_out(o, state);
       if (!strcmp(o->command, "cache")) take_cache_action(o, state);
       else if (!o->file && strcmp(o->command, "explain")) usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
       char model[4096];

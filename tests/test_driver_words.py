@@ -2,7 +2,9 @@
 """What the command says of a command line, a folder or a stream that is not as it should be: test_driver_words.py HNNC [TEST...]."""
 import json
 import os
+import resource
 import subprocess
+import time
 
 from driver_util import check, environment, HNNC, hnnc, load, main, model, read, write
 
@@ -201,6 +203,29 @@ def test_memory_of_data():
 def test_override_of_training():
     hnnc("run", model(), "steps=100", code=1, says="did you mean `train.steps=100`?")
     hnnc("run", "m.hnn", "widht=100", code=1, says="did you mean `width`?")
+
+
+def test_check_makes_no_start_values():
+    """They would take 2 GB and minutes here."""
+    write("m.hnn", 'net big(x: real) -> real[1] { param W: real[16384, 16384] ~ orthogonal; return [W[0, 0]*x] }\n')
+    begin = time.time()
+    hnnc("check", "m.hnn")
+    check(time.time() - begin < 20, "check took", time.time() - begin)
+
+
+def test_out_spares_the_program():
+    model()
+    before = read("m.hnn")
+    hnnc("compile", "m.hnn", "--emit=ir", "-o", "m.hnn", code=2, says="would replace the program")
+    check(read("m.hnn") == before, "the program is what it was")
+    hnnc("compile", "m.hnn", "-o", "", code=2, says="-o needs")
+    hnnc("run", "m.hnn", "--seed=%d" % 2**63, code=2, says="below 2^63")
+
+
+def test_file_size_limit_of_libraries():
+    model()
+    hnnc("compile", "m.hnn", "-o", "lib", code=4, says="error[output]", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, 20 << 10)))
+    check(not [x for x in os.listdir(".") if x.startswith("lib")], "nothing half made", os.listdir("."))
 
 
 def test_long_lines():
