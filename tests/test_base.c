@@ -329,11 +329,11 @@ static void test_long_lines(void) {
   text[4000] = 'y';
   text[5000] = 0;
   Page p = page(text);
-  char expected[512], run[121];
-  memset(run, 'x', 120);
-  run[120] = 0;
-  run[40] = 'y';
-  snprintf(expected, sizeof expected, "error[syntax]: far\n --> m.hnn:1:4001\n1 | %s\n  | %40s^\n", run, "");
+  char expected[512], run[119];                          /* and … where text is left out */
+  memset(run, 'x', 118);
+  run[118] = 0;
+  run[39] = 'y';
+  snprintf(expected, sizeof expected, "error[syntax]: far\n --> m.hnn:1:4001\n1 | …%s…\n  | %40s^\n", run, "");
   diag_add(p.diag, CODE_syntax, (Span){1, 4000, 4001}, "far");
   expect_page(p, false, expected);
 }
