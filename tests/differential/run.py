@@ -118,7 +118,7 @@ class Runner:
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
 
-PLANTED = [("algebra:3", "tanh", "sin"), ("derivatives:5", "+", "-"), ("trajectories:4", "0.05", "0.051"), ("flows:5", "sin((q", "cos((q"),
+PLANTED = [("algebra:3", "tanh", "sin"), ("derivatives:5", "+", "-"), ("trajectories:4", "0.05", "0.051"), ("flows:7", "sin((q", "cos((q"),
            ("trainings:2", "0.", "0.9"), ("runs:1", "sigmoid", "tanh")]
 
 
