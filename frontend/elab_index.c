@@ -220,8 +220,8 @@ static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, uint32_t w
     for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = num_of(1);
     turn[i] = value_array(E, width ? 2 : 1, width ? dim : dim + 1, v);
   }
-  Build *b = elab_at(E, at);
-  return ir_ne(b, elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at), ir_const(b, 0));
+  Val zero = ir_const(elab_at(E, at), 0), one = elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at);
+  return ir_ne(elab_at(E, at), one, zero);
 }
 
 /* base is made inside the loop: a sum over the axis in which the elements that are not taken count as 0, whatever they are. */
@@ -236,12 +236,13 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
   }
   Val on = taken(E, l, start, n, width, at);
   Build *b = elab_at(E, at);
-  if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), ir_const(b, 0));
+  Val zero = ir_const(b, 0);
+  if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), zero);
   if (width) x = ir_expand(b, x, axis, width);                /* [..., width, n, ...] */
   for (int k = 0; k < axis; k++) on = ir_expand(b, on, k, t.dim[k]);
   for (int k = axis + 1; k < t.rank; k++) on = ir_expand(b, on, k + (width != 0), t.dim[k]);
-  Val y = ir_sum(b, ir_select(b, on, x, ir_const(b, 0)), axis + (width != 0));
-  return elab_value(E, t.dt == DT_BOOL ? ir_ne(b, y, ir_const(b, 0)) : y);
+  Val y = ir_sum(b, ir_select(b, on, x, zero), axis + (width != 0));
+  return elab_value(E, t.dt == DT_BOOL ? ir_ne(b, y, zero) : y);
 }
 
 static bool is_outside(const Level *base, const Level *l) {
