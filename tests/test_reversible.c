@@ -349,6 +349,7 @@ static void test_compiled(void)
   compiled(mixed(5, 14, 17, true, false), true, 2);
   compiled(trajectory(M_LEAPFROG, 6, 6, true, true), true, 3);
   compiled(trajectory(M_GAUSS4, 6, 1, true, true), true, 4);
+  if (SANITIZED) return;                                 /* the rest is more of the same, and long */
   compiled(mixed(24, 14, 17, false, true), false, 5);
   compiled(mixed(60, 2, 4, true, true), false, 6);
   compiled(mixed(80, 2, 8, true, false), false, 7);
