@@ -314,15 +314,6 @@ void scratch_begin(Elab *E, Scratch *s) {
   s->root.no_draws = "draws belong into `data` or a `loss`";
 }
 
-static bool plain(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_integrate || i->op == OP_ode || ir_has(i->op, OPF_DERIV)) return false;
-    if (i->sub && !plain(ir_body(f, i))) return false;
-  }
-  return true;
-}
-
 static Value from_tensor(Elab *E, const Tensor *t) {
   uint32_t n = (uint32_t)type_count(t->type);
   if (t->type.dt == DT_BOOL && t->type.rank == 0) return value_bool(t->v[0] != 0);
@@ -335,7 +326,7 @@ static Value from_tensor(Elab *E, const Tensor *t) {
 static Value evaluate(Elab *E, Fn *f, Span at) {
   char err[256] = "";
   Tensor out;
-  if (!plain(f)) {
+  if (!ir_fn_plain(f)) {
     DiagMsg *m = elab_error(E, CODE_not_constant, at, "derivatives and trajectories cannot be evaluated while compiling");
     elab_help(m, "make it a `fn`, and call it where it is needed");
     return POISON;

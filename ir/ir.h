@@ -141,6 +141,7 @@ static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
   return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
 }
 
+bool ir_fn_plain(const Fn *f);                           /* nothing in f, or in a body in it, is a derivative or a trajectory */
 bool ir_fn_sums_batch(const Fn *f);                      /* some instruction of f, or of a body in it, does */
 
 typedef struct IrList { const int64_t *at; uint32_t n; } IrList;

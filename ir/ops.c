@@ -77,6 +77,15 @@ uint32_t ir_states(const Fn *f, const Inst *i) {
   }
 }
 
+bool ir_fn_plain(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (ir_has(i->op, OPF_DERIV) || i->op == OP_integrate || i->op == OP_ode) return false;
+    if (i->sub && !ir_fn_plain(ir_body(f, i))) return false;
+  }
+  return true;
+}
+
 bool ir_fn_sums_batch(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];

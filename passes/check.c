@@ -18,17 +18,8 @@ bool check_wanted(void) {
   return pass_options.verify_each || always;
 }
 
-static bool plain(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (ir_has(i->op, OPF_DERIV) || i->op == OP_integrate || i->op == OP_ode) return false;
-    if (i->sub && !plain(ir_body(f, i))) return false;
-  }
-  return true;
-}
-
 static bool affordable(const Fn *f) {
-  if (!plain(f)) return false;
+  if (!ir_fn_plain(f)) return false;
   Flops n = pass_flops(f);
   return n.per_sample + n.once <= (pass_options.verify_each ? MOST_FLOPS : MOST_ALWAYS);
 }

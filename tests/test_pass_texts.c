@@ -63,17 +63,8 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
   }
 }
 
-static bool plain(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (ir_has(i->op, OPF_DERIV) || i->op == OP_integrate || i->op == OP_ode) return false;
-    if (i->sub && !plain(ir_body(f, i))) return false;
-  }
-  return true;
-}
-
 static bool comparable(const Fn *f, const Fn *g) {
-  if (!plain(f) || !plain(g) || f->in.n != g->in.n || f->out.n != g->out.n) return false;
+  if (!ir_fn_plain(f) || !ir_fn_plain(g) || f->in.n != g->in.n || f->out.n != g->out.n) return false;
   for (uint32_t k = 0; k < f->in.n; k++)
     if (!type_eq(f->in.at[k].type, g->in.at[k].type)) return false;
   for (uint32_t k = 0; k < f->out.n; k++)
