@@ -4,9 +4,9 @@
  *
  * Products as a share of the measured peak (best of many runs, everything in cache; `tanh` counts only the
  * product that it follows), elementwise ops in ns an element. */
-#include "codegen/gemm.h"
-#include "codegen/math.h"
-#include "codegen/peak.h"
+#include "codegen/kernels/gemm.h"
+#include "codegen/math/math.h"
+#include "codegen/kernels/peak.h"
 #include "tests/jit.h"
 
 #include <time.h>

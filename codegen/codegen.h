@@ -1,8 +1,8 @@
 /* Native code: derived, split functions -> fused kernels -> LLVM IR -> machine code in memory, an
  * object, assembly. All state is in a Cg; functions are added, then compiled together or found in
  * the cache. Thread-safe across Cgs. See docs/codegen.md. */
-#ifndef HNNC_CODEGEN_H
-#define HNNC_CODEGEN_H
+#ifndef HNNC_CODEGEN_CODEGEN_H
+#define HNNC_CODEGEN_CODEGEN_H
 
 #include "ir/abi.h"
 #include "ir/ir.h"

@@ -1,8 +1,8 @@
 /* The hnnc command: the only floor that links all others. One file a command; what commands share is
  * in session.c (model, machine, threads), native.c (IR to callable), data.c (data sets), init.c
  * (parameters). Exit codes are in enum Exit. */
-#ifndef HNNC_DRIVER_H
-#define HNNC_DRIVER_H
+#ifndef HNNC_DRIVER_DRIVER_H
+#define HNNC_DRIVER_DRIVER_H
 
 #include "codegen/codegen.h"
 #include "frontend/model.h"

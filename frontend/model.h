@@ -1,12 +1,12 @@
 /* What the frontend makes of a file: parameters, data, and the list of things to do, each with its
  * functions as graph IR (derivatives still as operators). Owned by the Model's arena; the Fns by the
  * Model. The driver consumes it; nothing here runs anything. */
-#ifndef HNNC_MODEL_H
-#define HNNC_MODEL_H
+#ifndef HNNC_FRONTEND_MODEL_H
+#define HNNC_FRONTEND_MODEL_H
 
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "ir/ir.h"
-#include "ir/pattern.h"
+#include "ir/core/pattern.h"
 
 /* ---- parameters ------------------------------------------------------------------------------------ */
 
@@ -231,7 +231,7 @@ Model *model_load(Source *src, const char *path, const FrontOptions *o, Diag *di
 Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag);
 void model_destroy(Model *m);
 
-/* model_pack.c: a model that was made without errors as bytes, and back (ir/pack.h); all but exports, which come after it. */
+/* model_pack.c: a model that was made without errors as bytes, and back (ir/text/pack.h); all but exports, which come after it. */
 struct Pack;
 void model_pack(struct Pack *p, Model **m);
 void model_pack_exports(struct Pack *p, Model *m);

@@ -7,8 +7,8 @@
  * T, and the padding holds finite copies of a real sample, so that whole tiles may be read and
  * written. Padded samples have weight 0. Shared arrays are contiguous, row-major. Reals have the
  * function's precision; bools are bytes. */
-#ifndef HNNC_ABI_H
-#define HNNC_ABI_H
+#ifndef HNNC_IR_ABI_H
+#define HNNC_IR_ABI_H
 
 #include <stdint.h>
 

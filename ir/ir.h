@@ -10,11 +10,11 @@
  *
  * Passes copy forward: they walk the input and emit through a Build, which infers types, folds
  * constants and identities, and value-numbers. There are no use lists and no surgery. */
-#ifndef HNNC_IR_H
-#define HNNC_IR_H
+#ifndef HNNC_IR_IR_H
+#define HNNC_IR_IR_H
 
 #include "ir/abi.h"
-#include "ir/base.h"
+#include "ir/base/base.h"
 
 /* ---- ops ---------------------------------------------------------------------------------------- */
 
@@ -174,7 +174,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
  *   turns of the maps (scans without carries) that it stands in; elsewhere `average`, which is what the
  *   evaluators give. Parameter `param` of the Model keeps the average. It counts as a constant of the
- *   sample: its derivative by anything is zero, until passes/means.c lowers it for training. lag = 1: `average` in
+ *   sample: its derivative by anything is zero, until passes/loops/means.c lowers it for training. lag = 1: `average` in
  *   training, too; the mean is then taken for it alone.
  *
  * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.
@@ -197,7 +197,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *
  * root (k, inv...) @body: the vector k, found by whatever means, as a solution of r(k, inv) = 0. body takes (k, inv...)
  *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
- *   (passes/root.c); k itself is constant.
+ *   (passes/derive/root.c); k itself is constant.
  *
  * barrier (x, c...): the value x. No pass looks through it or takes two for one, so what is computed from it
  *   is computed anew and not kept from an earlier time; the code for it comes after that of c....
@@ -210,7 +210,7 @@ typedef enum Method {
   M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6, M_DOPRI5, M_DOP853, M_count
 } Method;
 typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
-extern const MethodInfo ir_method[M_count];              /* ir/method.c */
+extern const MethodInfo ir_method[M_count];              /* ir/core/method.c */
 
 typedef enum Cause {
   CAUSE_NOT_CONVERGED,       /* the iteration of the implicit method `about` in a step of length x */

@@ -1,11 +1,11 @@
 /* Passes over the graph IR. Each is a file with its contract on top and its public function last.
  * A pass returns a new function (its own arena) and leaves its input alone. */
-#ifndef HNNC_PASSES_H
-#define HNNC_PASSES_H
+#ifndef HNNC_PASSES_PASSES_H
+#define HNNC_PASSES_PASSES_H
 
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "ir/ir.h"
-#include "ir/pattern.h"
+#include "ir/core/pattern.h"
 
 /* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
  * sub-functions too. */

@@ -1,8 +1,8 @@
 /* The runtime: drives native functions. Knows no other floor but the calling convention (ir/abi.h).
  * Every function that can fail returns false (or NULL) and leaves a message, which says what to do,
  * in RtError; files are left untouched by a failure. */
-#ifndef HNNC_RUNTIME_H
-#define HNNC_RUNTIME_H
+#ifndef HNNC_RUNTIME_RUNTIME_H
+#define HNNC_RUNTIME_RUNTIME_H
 
 #include "ir/abi.h"
 
@@ -190,6 +190,6 @@ void *rt_zeroed(size_t size);             /* 64-byte aligned, freed with free() 
 
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by
- * the runtime's author; see runtime/rundir.h and runtime/progress.h. */
+ * the runtime's author; see runtime/rundir/rundir.h and runtime/train/progress.h. */
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef HNNC_TESTS_DERIVE_UTIL_H
 #define HNNC_TESTS_DERIVE_UTIL_H
 
-#include "passes/derive.h"
+#include "passes/derive/derive.h"
 
 enum { SAMPLES = 3 };
 

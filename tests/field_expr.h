@@ -2,7 +2,7 @@
 #ifndef HNNC_TESTS_FIELD_EXPR_H
 #define HNNC_TESTS_FIELD_EXPR_H
 
-#include "ir/field.h"
+#include "ir/field/field.h"
 
 #define F1(op, a) ir_##op(b, a)
 #define F2(op, a, c) ir_##op(b, a, c)

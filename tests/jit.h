@@ -2,7 +2,7 @@
 #ifndef HNNC_TESTS_JIT_H
 #define HNNC_TESTS_JIT_H
 
-#include "codegen/emit.h"
+#include "codegen/target/emit.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>

@@ -1,5 +1,5 @@
 /* Prints the syntax tree of each file, then what was said about them; exit code 1 after an error. */
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 
 #include <errno.h>
 #include <string.h>

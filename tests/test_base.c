@@ -1,5 +1,5 @@
 /* The ground floor: arenas, interned strings, places in source text, drawn diagnostics, suggestions. */
-#include "ir/base.h"
+#include "ir/base/base.h"
 #include "tests/cunit_main.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* The finite field: arithmetic, what is decided and what is not, every derivative rule exactly,
  * simplification exactly, and no false equality among mutations of random functions. */
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "passes/passes.h"
 #include "tests/cunit_main.h"
 #include "tests/derive_cases.h"

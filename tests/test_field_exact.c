@@ -1,5 +1,5 @@
 /* Exact constants: roots of unity as the cosines and sines of fractions of pi, and functions of FN_EXACT. */
-#include "ir/field_fn.h"
+#include "ir/field/field_fn.h"
 #include "tests/cunit_main.h"
 
 

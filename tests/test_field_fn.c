@@ -1,6 +1,6 @@
 /* What unknown functions keep, in every order in which their values are met; what may not follow; signs,
  * error bounds, real points; Hamiltonians that separate and those that nearly do. */
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "passes/passes.h"
 #include "tests/cunit_main.h"
 #include "tests/field_expr.h"

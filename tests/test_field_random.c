@@ -1,6 +1,6 @@
 /* Random expressions: rewritten by true identities they are never different, changed a little they are never
  * equal. The rates of what is left undecided are printed. */
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"

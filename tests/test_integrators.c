@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/expand.h"
+#include "passes/loops/expand.h"
 #include "tests/cunit_main.h"
 #include "tests/often.h"
 

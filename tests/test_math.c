@@ -1,7 +1,7 @@
-/* Elementwise ops of the code generator against libm: the bounds that codegen/math.c states, special
+/* Elementwise ops of the code generator against libm: the bounds that codegen/math/math.c states, special
  * values, and the table's own values for the simple rows; for each instruction set that this machine has.
  * jit_compile refuses code that calls a library. */
-#include "codegen/math.h"
+#include "codegen/math/math.h"
 #include "tests/cunit_main.h"
 #include "tests/jit.h"
 
@@ -28,7 +28,7 @@ static double softplus_(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(ex
 typedef struct Case {
   const char *name;
   Op op;
-  double ulp32, ulp64;       /* bounds, as in codegen/math.c */
+  double ulp32, ulp64;       /* bounds, as in codegen/math/math.c */
   double range;              /* |x| up to this is held to the bound; 0: everything */
   double typical;            /* f64 samples are drawn up to here, too */
   double (*one)(double);
@@ -279,7 +279,7 @@ static void sweep64(void) {
   machines_close(m, n);
 }
 
-/* sin and cos beyond the range of all machines, where codegen/math.c still claims the bound. */
+/* sin and cos beyond the range of all machines, where codegen/math/math.c still claims the bound. */
 static double far_angle(const CgEmit *e) { return !e->fma ? 1e6 : e->f64 ? 1e12 : 1e5; }
 
 static double angle_error(Machine *m, Op op, double range, bool f64) {

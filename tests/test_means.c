@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"

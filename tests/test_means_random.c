@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "passes/passes.h"
 #include "tests/cunit_main.h"
 #include "tests/means_cases.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "codegen/codegen.h"
-#include "runtime/lib.h"
+#include "runtime/library/lib.h"
 #include "tests/cunit_main.h"
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"

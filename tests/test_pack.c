@@ -1,5 +1,5 @@
 /* Functions and messages as bytes: they come back the same, and what is cut off anywhere is noticed. */
-#include "ir/pack.h"
+#include "ir/text/pack.h"
 #include "tests/cunit_main.h"
 #include "tests/random_fn.h"
 #include "tests/often.h"

@@ -4,8 +4,8 @@
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-#include "passes/colour.h"
-#include "passes/derive.h"
+#include "passes/sparsity/colour.h"
+#include "passes/derive/derive.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Reversible steps and symmetric trajectories: the gradient of training with states computed again from the
  * end is the one with states kept; in the finite field where the inverse is exact there. */
 #include "codegen/codegen.h"
-#include "ir/field.h"
+#include "ir/field/field.h"
 #include "tests/codegen_util.h"
 #include "tests/cunit_main.h"
 #include "tests/derive_util.h"

@@ -1,8 +1,8 @@
 /* Checkpoints, run directories, progress: round trips, corrupt files, full disks, places that cannot be
  * written. The tests may run as root, so permissions do not bite: limits on the size of files, /dev/full
  * and files in the place of directories do. */
-#include "runtime/progress.h"
-#include "runtime/rundir.h"
+#include "runtime/train/progress.h"
+#include "runtime/rundir/rundir.h"
 #include "tests/cunit_main.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Philox: known answers, distributions, draws independent of tiles and order; permutations. */
-#include "runtime/rng.h"
+#include "runtime/steppers/rng.h"
 #include "runtime/runtime.h"
 #include "tests/cunit_main.h"
 

@@ -107,7 +107,7 @@ def unary(name, x):
     if math.isinf(x):
         return [NAN] * 3 if far is None else f(far if x > 0 else -far)
     if name in CIRCULAR and abs(x) > 1e5:
-        return [ANY] * 3                     # reduced to [-1, 1] only (codegen/math.c)
+        return [ANY] * 3                     # reduced to [-1, 1] only (codegen/math/math.c)
     if name in ("exp", "expm1", "tanh", "sigmoid", "softplus", "erf") and abs(x) > FAST:
         x = math.copysign(FAST, x)
     return f(mp.mpf(x))

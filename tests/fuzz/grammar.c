@@ -1,7 +1,7 @@
 /* Mutator of the language: a program is parsed, and a part of its tree, an item, statement, expression, type, name, number or
  * operator, becomes another of its kind: one of the same program, of another one, or a generated one. So what comes out
  * parses, mostly, and has names that are defined. */
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 #include "tests/fuzz/bytes.h"
 
 #include <stdio.h>

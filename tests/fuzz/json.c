@@ -22,7 +22,7 @@ static void set_length(Bytes *b, uint64_t n) {
   for (size_t k = 0; k < 8 && k < b->n; k++) b->at[k] = (unsigned char)(n >> 8 * k);
 }
 
-/* As runtime/safetensors.c defines it. */
+/* As runtime/rundir/safetensors.c defines it. */
 static void mend_hash(Bytes *b) {
   static const char key[] = "\"xxh3\":\"";
   char hash[17];

@@ -1,5 +1,5 @@
 /* Fuzz target: any bytes as the manifest and the metrics of a run that is gone on with. */
-#include "runtime/rundir.h"
+#include "runtime/rundir/rundir.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/scratch.h"
 

@@ -1,6 +1,6 @@
 /* Fuzz target: any bytes as a file of the cache, for the key whose object is "object\n" 100 times. That or nothing is taken
  * from it, and a look through the folder removes what is not sound. */
-#include "codegen/cache.h"
+#include "codegen/object/cache.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/scratch.h"
 

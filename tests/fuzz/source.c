@@ -1,7 +1,7 @@
 /* Fuzz target: any bytes as a source file. The parser must come back with a tree that can be printed,
  * and with places inside the file; what it says about the bytes is free. Link with an engine
  * (clang -fsanitize=fuzzer) or with replay.c. */
-#include "frontend/ast.h"
+#include "frontend/syntax/ast.h"
 
 #include <stdlib.h>
 

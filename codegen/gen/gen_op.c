@@ -1,0 +1,348 @@
+/* The value of an op at one index of its result, from its operands at the indices it asks for. */
+#include "codegen/gen/gen.h"
+#include "codegen/math/math.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- elementwise ------------------------------------------------------------------------------------------ */
+
+CgVec gen_real(Gen *g, double v, bool lane) {
+  CgVec x = {.lane = lane};
+  for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) x.v[k] = cg_real(g->e, v, lane ? g->e->vl : 1);
+  return x;
+}
+
+CgVec gen_ew(Gen *g, Op op, CgVec *arg, uint32_t n, bool lane) {
+  CgVec x = {.lane = lane};
+  bool any = false;
+  for (uint32_t k = 0; k < n; k++) any |= arg[k].lane;
+  x.lane = any;              /* a per-sample result of shared operands is the same for all samples */
+  for (uint32_t k = 0; k < n; k++) arg[k] = gen_lanes(g, (Type){.lane = any}, arg[k]);
+  for (unsigned v = 0; v < (any ? g->e->nv : 1); v++) {
+    LLVMValueRef a[3] = {0};
+    for (uint32_t k = 0; k < n; k++) a[k] = arg[k].v[v];
+    x.v[v] = gen_ew_value(g, op, a, n);
+  }
+  return x;
+}
+
+CgVec gen_fma(Gen *g, CgVec a, CgVec b, CgVec c) {
+  Type lane = {.lane = a.lane || b.lane || c.lane};
+  CgVec x = {.lane = lane.lane};
+  a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b), c = gen_lanes(g, lane, c);
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) x.v[v] = cg_fma(g->e, a.v[v], b.v[v], c.v[v]);
+  return x;
+}
+
+static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) {   /* one condition for all lanes */
+  Type lane = {.lane = a.lane || b.lane};
+  CgVec x = {.lane = lane.lane};
+  a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b);
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++)
+    x.v[v] = LLVMIsAConstantInt(cond) ? (LLVMConstIntGetZExtValue(cond) ? a.v[v] : b.v[v])
+                                      : LLVMBuildSelect(g->e->b, cond, a.v[v], b.v[v], "");
+  return x;
+}
+
+/* Neither in memory nor in registers of another group. */
+static bool computed_here(const Gen *g, const Frame *fr, Val v) {
+  const PVal *q = &fr->p->val[v.id];
+  if (q->alias || q->stored) return false;
+  return q->cls == PC_POINT || (q->cls == PC_SSA && g->group_frame == fr && q->group == g->group);
+}
+
+/* An operand at the index of the result; that of a scalar is its own. */
+static CgVec operand(Gen *g, Frame *fr, const Inst *i, Val a, Idx *at) {
+  Idx scalar = {.axes = true, .lin = cg_i64(g->e, 0)};
+  return gen_at(g, fr, a, ir_type(fr->p->f, a).rank == 0 && i->type.rank ? &scalar : at);
+}
+
+/* Operand k of a product or a sum is a product that nothing else needs and that is computed here. */
+static bool lone_product(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
+  Val a = ir_arg(fr->p->f, i, k);
+  const Inst *m = ir_inst(fr->p->f, a);
+  return m->op == OP_mul && fr->p->val[a.id].uses == 1 && m->type.rank == i->type.rank && computed_here(g, fr, a);
+}
+
+static bool sums_products(const Frame *fr, Val v) {
+  uint16_t op = ir_inst(fr->p->f, plan_strip(fr->p, v))->op;
+  return op == OP_mul || op == OP_dot;
+}
+
+static CgVec negated(Gen *g, CgVec x) { return gen_ew(g, OP_neg, &x, 1, x.lane); }
+
+/* x y + c, x y - c, c - x y, rounded once. Not of two products: x y - y x must be 0, and x^2 - y^2 not below it for x = y. */
+static bool fused(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
+  const Fn *f = fr->p->f;
+  if (i->op != OP_add && i->op != OP_sub) return false;
+  uint32_t k = lone_product(g, fr, i, 0) ? 0 : 1;
+  Val other = ir_arg(f, i, 1 - k);
+  if (!lone_product(g, fr, i, k) || sums_products(fr, other)) return false;
+  const Inst *m = ir_inst(f, ir_arg(f, i, k));
+  CgVec x[3];
+  Val of[3] = {ir_arg(f, m, 0), ir_arg(f, m, 1), other};
+  for (int n = 0; n < 3; n++) x[n] = operand(g, fr, i, of[n], at);
+  if (i->op == OP_sub) x[k ? 0 : 2] = negated(g, x[k ? 0 : 2]);
+  *out = gen_fma(g, x[0], x[1], x[2]);
+  return true;
+}
+
+/* ---- cubes of reciprocal roots ---- */
+
+enum { FACTORS = 8 };
+typedef struct Factors { Val at[FACTORS]; uint32_t n; double c; } Factors;
+
+/* Of a product: its operands, and those of operands that are lone products. */
+static bool take_factors(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
+  for (uint32_t k = 0; k < 2; k++) {
+    Val a = plan_strip(fr->p, ir_arg(fr->p->f, i, k));
+    double c;
+    if (lone_product(g, fr, i, k)) {
+      if (!take_factors(g, fr, ir_inst(fr->p->f, ir_arg(fr->p->f, i, k)), x)) return false;
+    } else if (ir_is_const(fr->p->f, a, &c)) {
+      x->c *= c;
+    } else if (x->n < FACTORS) {
+      x->at[x->n++] = a;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* A factor that is 1/sqrt, is there three times, and is not needed elsewhere; the others are left. */
+static Val take_cube(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
+  for (uint32_t k = 0; k + 2 < x->n; k++) {
+    Val r = x->at[k];
+    const Inst *j = ir_inst(fr->p->f, r);
+    const PVal *q = &fr->p->val[r.id];
+    uint32_t times = 0, n = 0;
+    for (uint32_t m = 0; m < x->n; m++) times += x->at[m].id == r.id;
+    if (j->op != OP_rsqrt || times != 3 || q->uses != 3 || !computed_here(g, fr, r) || j->type.rank != i->type.rank) continue;
+    for (uint32_t m = 0; m < x->n; m++)
+      if (x->at[m].id != r.id) x->at[n++] = x->at[m];
+    x->n = n;
+    return ir_arg(fr->p->f, j, 0);
+  }
+  return VAL_NONE;
+}
+
+/* c r^3 by one expansion (cg_rsqrt_cube), which makes r^3 first. In written products (not derivatives, see ir/build/fold.c) that
+ * must be no larger than the product, and no other factor's turn comes before it. */
+static bool cube(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
+  Factors x = {.c = 1};
+  if (i->op != OP_mul || !take_factors(g, fr, i, &x) || !(fabs(x.c) >= 0x1p-20 && fabs(x.c) <= 0x1p20)) return false;
+  Val a = take_cube(g, fr, i, &x);
+  if (!a.id || (i->role == ROLE_PRIMAL && (x.n || fabs(x.c) < 1))) return false;
+  CgVec r = operand(g, fr, i, a, at), y = {.lane = r.lane};
+  for (unsigned v = 0; v < (y.lane ? g->e->nv : 1); v++) y.v[v] = cg_rsqrt_cube(g->e, r.v[v], x.c);
+  for (uint32_t k = 0; k < x.n; k++) y = gen_ew(g, OP_mul, (CgVec[]){y, operand(g, fr, i, x.at[k], at)}, 2, true);
+  *out = y;
+  return true;
+}
+
+static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  CgVec arg[3];
+  if (fused(g, fr, i, at, arg) || cube(g, fr, i, at, arg)) return arg[0];
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k), at);
+  return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------------------- */
+
+static Op reducer(uint16_t op) { return op == OP_rmax ? OP_max : op == OP_rmin ? OP_min : OP_add; }
+
+static CgVec reduce(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  Val x = ir_arg(fr->p->f, i, 0);
+  Type t = ir_type(fr->p->f, x);
+  int axis = (int)ir_sum_attr(fr->p->f, i).axis;
+  CgVec sum = {0};
+  gen_axes(g, i->type, at);
+  if (t.dim[axis] == 0) return gen_real(g, i->op == OP_sum ? 0 : i->op == OP_rmax ? -INFINITY : INFINITY, false);
+  for (uint32_t k = 0; k < t.dim[axis]; k++) {
+    Idx to = {.axes = true};
+    for (int d = 0; d < t.rank; d++) to.ax[d] = d == axis ? cg_i64(g->e, k) : at->ax[d > axis ? d - 1 : d];
+    CgVec y = gen_at(g, fr, x, &to);
+    sum = k ? gen_ew(g, reducer(i->op), (CgVec[]){sum, y}, 2, t.lane) : y;
+  }
+  return sum;
+}
+
+void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out) {
+  memset(out, 0, sizeof *out);
+  out->a.axes = out->b.axes = out->out.axes = true;
+  for (int l = 0; l < d->n; l++) {
+    if (d->label[l].in_a >= 0) out->a.ax[d->label[l].in_a] = label[l];
+    if (d->label[l].in_b >= 0) out->b.ax[d->label[l].in_b] = label[l];
+    if (d->label[l].in_out >= 0) out->out.ax[d->label[l].in_out] = label[l];
+  }
+}
+
+static CgVec dot(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  Dot d;
+  LLVMValueRef label[3 * IR_MAX_RANK];
+  DotIdx x;
+  CgVec sum = {0};
+  plan_dot(fr->p->f, i, &d);
+  gen_axes(g, i->type, at);
+  for (int l = 0; l < d.n; l++)
+    if (d.label[l].in_out >= 0) label[l] = at->ax[d.label[l].in_out];
+  if (d.contraction == 0) return gen_real(g, 0, false);
+  for (int64_t k = 0; k < d.contraction; k++) {
+    int64_t rest = k;
+    for (int l = d.n; l-- > 0;)
+      if (d.label[l].in_out < 0) label[l] = cg_i64(g->e, rest % d.label[l].n), rest /= d.label[l].n;
+    gen_dot_idx(&d, label, &x);
+    CgVec a = gen_at(g, fr, d.a, &x.a), b = gen_at(g, fr, d.b, &x.b);
+    sum = k ? gen_fma(g, a, b, sum) : gen_ew(g, OP_mul, (CgVec[]){a, b}, 2, true);
+  }
+  return sum;
+}
+
+/* ---- ops that look at the index ---------------------------------------------------------------------------------- */
+
+static LLVMValueRef compare(Gen *g, LLVMIntPredicate p, LLVMValueRef a, LLVMValueRef b) {
+  return LLVMBuildICmp(g->e->b, p, a, b, "");
+}
+
+static CgVec tri(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  gen_axes(g, i->type, at);
+  int r = i->type.rank;
+  LLVMValueRef row = at->ax[r - 2], col = at->ax[r - 1], edge = cg_iadd(g->e, row, cg_i64(g->e, ir_tri_attr(fr->p->f, i).k));
+  LLVMValueRef keep = compare(g, ir_tri_attr(fr->p->f, i).upper ? LLVMIntSGE : LLVMIntSLE, col, edge);
+  return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), at), gen_real(g, 0, false));
+}
+
+static CgVec diag(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  gen_axes(g, i->type, at);
+  Idx to = {.axes = true, .ax = {at->ax[0]}};
+  LLVMValueRef keep = compare(g, LLVMIntEQ, at->ax[0], at->ax[1]);
+  return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), &to), gen_real(g, 0, false));
+}
+
+static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const Fn *f = fr->p->f;
+  Val x = ir_arg(f, i, 0);
+  int64_t axis = ir_unslice_attr(f, i).axis, start = ir_unslice_attr(f, i).start, step = ir_unslice_attr(f, i).step, k;
+  int64_t n = ir_type(f, x).dim[axis];
+  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) {
+    int64_t row = type_count(ir_type(f, x)) / n;
+    if (k < start * row || k >= (start + n) * row) return gen_real(g, 0, false);
+    Idx from = gen_wide_idx(ir_type(f, x), gen_shift(g, at->lin, -start * row));
+    return gen_at(g, fr, x, &from);
+  }
+  gen_axes(g, i->type, at);
+  Idx to = {.axes = true};
+  memcpy(to.ax, at->ax, sizeof to.ax);
+  if (cg_is_int(at->ax[axis], &k)) {
+    if (k < start || (k - start) % step || (k - start) / step >= n) return gen_real(g, 0, false);
+    to.ax[axis] = cg_i64(g->e, (k - start) / step);
+    return gen_at(g, fr, x, &to);
+  }
+  LLVMValueRef off = cg_iadd(g->e, at->ax[axis], cg_i64(g->e, -start)), zero = cg_i64(g->e, 0);
+  LLVMValueRef in = compare(g, LLVMIntULT, off, cg_i64(g->e, (n - 1) * step + 1));
+  if (step > 1) {
+    LLVMValueRef rem = LLVMBuildURem(g->e->b, off, cg_i64(g->e, step), "");
+    in = LLVMBuildAnd(g->e->b, in, compare(g, LLVMIntEQ, rem, zero), "");
+    off = LLVMBuildUDiv(g->e->b, off, cg_i64(g->e, step), "");
+  }
+  to.ax[axis] = LLVMBuildSelect(g->e->b, in, off, zero, "");
+  return choose(g, in, gen_at(g, fr, x, &to), gen_real(g, 0, false));
+}
+
+/* In a wide loop a concatenation is one of its operands, at a constant distance. */
+static CgVec concat_wide(Gen *g, Frame *fr, const Inst *i, LLVMValueRef lin, int64_t first) {
+  int64_t at = 0;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Val a = ir_arg(fr->p->f, i, k);
+    Type t = ir_type(fr->p->f, a);
+    if (first < at + type_count(t)) {
+      Idx to = gen_wide_idx(t, gen_shift(g, lin, -at));
+      return gen_at(g, fr, a, &to);
+    }
+    at += type_count(t);
+  }
+  base_fault("codegen: concat beyond its end");
+}
+
+/* At an index that only the code knows: every operand, and a choice. */
+static CgVec concat_any(Gen *g, Frame *fr, const Inst *i, Idx *at, int64_t axis) {
+  CgVec x = {0};
+  LLVMValueRef k = at->ax[axis];
+  for (uint32_t j = 0; j < i->nargs; j++) {
+    Val a = ir_arg(fr->p->f, i, j);
+    int64_t n = ir_type(fr->p->f, a).dim[axis];
+    if (n == 0) continue;
+    LLVMValueRef in = compare(g, LLVMIntULT, k, cg_i64(g->e, n));
+    Idx to = {.axes = true};
+    memcpy(to.ax, at->ax, sizeof to.ax);
+    to.ax[axis] = LLVMBuildSelect(g->e->b, in, k, cg_i64(g->e, 0), "");
+    CgVec y = gen_at(g, fr, a, &to);
+    x = x.v[0] ? choose(g, in, y, x) : y;
+    k = cg_iadd(g->e, k, cg_i64(g->e, -n));
+  }
+  return x;
+}
+
+static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  int64_t axis = ir_concat_attr(fr->p->f, i).axis, k = 0;
+  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) return concat_wide(g, fr, i, at->lin, k);
+  gen_axes(g, i->type, at);
+  if (!cg_is_int(at->ax[axis], &k)) return concat_any(g, fr, i, at, axis);
+  for (uint32_t j = 0; j < i->nargs; j++) {
+    Val a = ir_arg(fr->p->f, i, j);
+    int64_t n = ir_type(fr->p->f, a).dim[axis];
+    if (k < n) {
+      Idx to = {.axes = true};
+      memcpy(to.ax, at->ax, sizeof to.ax);
+      to.ax[axis] = cg_i64(g->e, k);
+      return gen_at(g, fr, a, &to);
+    }
+    k -= n;
+  }
+  base_fault("codegen: concat beyond its end");
+}
+
+/* ---- tiny results only: every index is a constant ------------------------------------------------------------------ */
+
+static CgVec put(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const Fn *f = fr->p->f;
+  int64_t axis = ir_put_attr(f, i).axis, k = 0;
+  CgVec sum = gen_real(g, 0, false);
+  bool any = false;
+  gen_axes(g, i->type, at);
+  if (!cg_is_int(at->ax[axis], &k)) base_fault("codegen: put at an index that is not constant");
+  IrList index = ir_list(f, i);
+  for (uint32_t j = 0; j < index.n; j++) {
+    if (index.at[j] != k) continue;
+    Idx to = {.axes = true};
+    memcpy(to.ax, at->ax, sizeof to.ax);
+    to.ax[axis] = cg_i64(g->e, j);
+    CgVec y = gen_at(g, fr, ir_arg(f, i, 0), &to);
+    sum = any ? gen_ew(g, OP_add, (CgVec[]){sum, y}, 2, true) : y;
+    any = true;
+  }
+  return sum;
+}
+
+static CgVec barrier(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  CgVec x = gen_lanes(g, i->type, gen_at(g, fr, ir_arg(fr->p->f, i, 0), at));
+  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++) x.v[v] = cg_hide(g->e, x.v[v]);
+  return x;
+}
+
+CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Inst *i = ir_inst(fr->p->f, v);
+  switch (i->op) {
+  case OP_sum: case OP_rmax: case OP_rmin: return reduce(g, fr, i, at);
+  case OP_dot: return dot(g, fr, i, at);
+  case OP_tri: return tri(g, fr, i, at);
+  case OP_diag: return diag(g, fr, i, at);
+  case OP_unslice: return unslice(g, fr, i, at);
+  case OP_concat: return concat(g, fr, i, at);
+  case OP_put: return put(g, fr, i, at);
+  case OP_barrier: return barrier(g, fr, i, at);
+  default: return elementwise(g, fr, i, at);
+  }
+}

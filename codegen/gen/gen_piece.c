@@ -1,0 +1,106 @@
+/* A long tile in pieces: functions of (call, tile) that run some groups each (plan_store.c cuts). What one leaves to
+ * another is in memory: scratch, or the caller's arrays, whose pointers a piece loads as it needs them. */
+#include "codegen/gen/gen.h"
+
+#include <string.h>
+
+/* Emits at the end of the entry block of the piece, or the function, which every use comes after. */
+static LLVMBasicBlockRef to_entry(Gen *g) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->e->b);
+  LLVMPositionBuilderBefore(g->e->b, LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->piece ? g->piece : g->main)));
+  return here;
+}
+
+static void argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+  size_t field = in ? offsetof(HnnCall, in) : offsetof(HnnCall, out);
+  if (gen_buffered(g, p, in, k, base, ld)) return;
+  LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
+  *ld = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
+  *base = gen_tile_start(g, gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p)), t);
+}
+
+/* The buffer that the last turn of a loop in an earlier piece wrote (gen_scan.c). */
+static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
+  const Plan *p = fr->p;
+  const Inst *i = ir_inst(p->f, v), *loop = ir_inst(p->f, ir_arg(p->f, i, 0));
+  int64_t n = type_count(i->type) * (i->type.dt == DT_BOOL ? 1 : g->e->es) * (i->type.lane ? g->e->tile : 1);
+  const Plan *body = p->group.at[p->val[v.id].group]->body;
+  bool odd = ir_scan_shape(p->f, loop).n % 2 && !ir_scan_shape(p->f, loop).converge && !body->carry_one[ir_number(p->f, i)];
+  int64_t at = body->carry_buf[ir_number(p->f, i)];
+  return gen_scratch(g, at + (odd ? (n + 63) / 64 * 64 : 0));
+}
+
+void gen_piece_memory(Gen *g, Frame *fr, Val v) {
+  const PVal *q = &fr->p->val[v.id];
+  const Inst *i = ir_inst(fr->p->f, v);
+  bool carried = g->piece && q->home == HOME_CARRY;
+  if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
+  LLVMBasicBlockRef here = to_entry(g);
+  if (q->cls == PC_IN)
+    argument(g, fr->p, true, ir_number(fr->p->f, i), i->type, &fr->base[v.id], &fr->ld[v.id]);
+  else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
+  else fr->base[v.id] = carry_memory(g, fr, v);
+  LLVMPositionBuilderAtEnd(g->e->b, here);
+}
+
+/* Nothing is known of values but where tables are. */
+static void forget(Gen *g, Frame *fr) {
+  for (uint32_t v = 1; v < fr->p->f->inst.n; v++) {
+    fr->ssa[v] = NULL;
+    if (fr->p->val[v].cls != PC_TABLE) fr->base[v] = fr->ld[v] = NULL;
+  }
+  gen_forget(g);
+}
+
+static void copies(Gen *g, Frame *fr) {
+  const Plan *p = fr->p;
+  for (uint32_t k = 0; k < p->copy.n; k++) {
+    const Copy *c = &p->copy.at[k];
+    Type t = ir_type(p->f, c->v);
+    LLVMValueRef base, ld;
+    if (p->val[c->v.id].section != SEC_TILE) continue;
+    LLVMBasicBlockRef here = to_entry(g);
+    argument(g, p, false, c->k, t, &base, &ld);
+    LLVMPositionBuilderAtEnd(g->e->b, here);
+    gen_forget(g);
+    gen_copy(g, fr, c->v, t, base, ld, false);
+  }
+}
+
+/* Piece n, counted from 1; the last one copies results to where they are wanted. */
+static void piece(Gen *g, Frame *fr, uint32_t n, bool last) {
+  const Plan *p = fr->p;
+  LLVMPositionBuilderAtEnd(g->e->b, cg_block(g->e, ""));
+  g->call = LLVMGetParam(g->piece, 0), g->tile = LLVMGetParam(g->piece, 1);
+  g->scratch = gen_member(g, g->call, g->e->ptr, offsetof(HnnCall, scratch));
+  LLVMBasicBlockRef body = cg_block(g->e, "");
+  LLVMBuildBr(g->e->b, body);
+  LLVMPositionBuilderAtEnd(g->e->b, body);
+  forget(g, fr);
+  for (uint32_t k = 1; k < p->group.n; k++)
+    if (p->group.at[k]->section == SEC_TILE && plan_piece(p, p->group.at[k]->t0) == n) gen_group(g, fr, k);
+  if (last) copies(g, fr);
+  LLVMBuildRetVoid(g->e->b);
+}
+
+void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
+  CgEmit *e = g->e;
+  LLVMTypeRef arg[2] = {e->ptr, e->i64}, type = LLVMFunctionType(e->voidt, arg, 2, 0);
+  Frame *fr = gen_frame(g, p, NULL);
+  Gen main = *g;
+  LLVMValueRef fn = e->fn;
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
+  for (uint32_t n = 1; n <= p->ncut; n++) {
+    char name[512];
+    snprintf(name, sizeof name, "%s.piece%u", symbol, n);
+    g->piece = e->fn = cg_function(e, name, type, true);
+    piece(g, fr, n, n == p->ncut);
+    LLVMValueRef part = g->piece;
+    e->fn = fn;
+    LLVMPositionBuilderAtEnd(e->b, here);
+    LLVMBuildCall2(e->b, type, part, (LLVMValueRef[]){main.call, main.tile}, 2, "");
+  }
+  g->piece = NULL;
+  g->call = main.call, g->tile = main.tile, g->scratch = main.scratch;
+  gen_forget(g);
+}

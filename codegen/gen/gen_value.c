@@ -1,0 +1,377 @@
+/* Elements of values: found in SSA, in memory, through views, or computed on the spot (gen_op.c). */
+#include "codegen/gen/gen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Frame frame_over(const Plan *p, Frame *up, LLVMValueRef **refs, LLVMValueRef *values) {
+  uint32_t n = p->f->inst.n;
+  return (Frame){.p = p, .up = up, .ssa = refs, .vec = refs + n, .base = values, .ld = values + n};
+}
+
+Frame *gen_frame(Gen *g, const Plan *p, Frame *up) {
+  Frame *fr = ARENA_NEW(g->mem, Frame);
+  size_t n = 2 * (size_t)p->f->inst.n;
+  *fr = frame_over(p, up, ARENA_ARRAY(g->mem, LLVMValueRef *, n), ARENA_ARRAY(g->mem, LLVMValueRef, n));
+  return fr;
+}
+
+Frame *gen_frame_brief(const Plan *p, Frame *up) {
+  Frame *fr = base_zeroed(1, sizeof *fr);
+  size_t n = 2 * (size_t)p->f->inst.n;
+  *fr = frame_over(p, up, base_zeroed(n, sizeof *fr->ssa), base_zeroed(n, sizeof *fr->base));
+  return fr;
+}
+
+void gen_frame_end(Gen *g, Frame *fr) {
+  gen_forget(g);             /* its address may come to be another's */
+  for (Frame *up; fr; fr = up) {
+    up = fr->up;
+    free(fr->ssa);
+    free(fr->base);
+    free(fr);
+  }
+}
+
+/* ---- memo: values already computed in this stretch of code ------------------------------------------------- */
+
+void gen_forget(Gen *g) {
+  if (g->nmemo) memset(g->memo, 0, sizeof *g->memo * g->memo_size);
+  g->nmemo = g->nadded = 0;
+}
+
+static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t wide, const LLVMValueRef *key) {
+  uint64_t h = (uintptr_t)fr ^ (v.id * 2 + wide) * 0x9e3779b97f4a7c15u;
+  for (int k = 0; k < IR_MAX_RANK; k++) h = (h ^ (uintptr_t)key[k] >> 3) * 0x9e3779b97f4a7c15u;
+  for (uint32_t i = (uint32_t)(h >> 32);; i++) {
+    Memo *m = &g->memo[i & (g->memo_size - 1)];
+    if (!m->fr || (m->fr == fr && m->v == v.id && m->wide == wide && !memcmp(m->key, key, sizeof m->key))) return m;
+  }
+}
+
+static void memo_key(const Idx *at, Type t, LLVMValueRef *key) {
+  memset(key, 0, sizeof *key * IR_MAX_RANK);
+  if (at->axes) memcpy(key, at->ax, sizeof *key * t.rank);
+  else key[0] = at->lin;
+}
+
+static bool memo_get(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVec *out) {
+  LLVMValueRef key[IR_MAX_RANK];
+  if (!g->memo_size) return false;
+  memo_key(at, t, key);
+  const Memo *m = memo_find(g, fr, v, g->wide, key);
+  if (!m->fr) return false;
+  *out = m->val;
+  return true;
+}
+
+static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVec x) {
+  Memo m = {.fr = fr, .v = v.id, .wide = g->wide, .val = x};
+  memo_key(at, t, m.key);
+  if (g->nmemo * 2 >= g->memo_size) {
+    Memo *old = g->memo;
+    uint32_t n = g->memo_size;
+    g->memo_size = n ? n * 2 : 256;
+    g->memo = base_realloc(NULL, sizeof *g->memo * g->memo_size);
+    memset(g->memo, 0, sizeof *g->memo * g->memo_size);
+    for (uint32_t i = 0; i < n; i++)
+      if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].wide, old[i].key) = old[i];
+    free(old);
+  }
+  *memo_find(g, fr, v, m.wide, m.key) = m;
+  g->nmemo++;
+}
+
+/* ---- indices --------------------------------------------------------------------------------------------------- */
+
+LLVMValueRef gen_lin(Gen *g, Type t, Idx *at) {
+  if (at->lin) return at->lin;
+  LLVMValueRef lin = cg_i64(g->e, 0);
+  for (int k = 0; k < t.rank; k++) lin = cg_iadd(g->e, cg_imul(g->e, lin, cg_i64(g->e, t.dim[k])), at->ax[k]);
+  return at->lin = lin;
+}
+
+void gen_axes(Gen *g, Type t, Idx *at) {
+  if (at->axes) return;
+  LLVMValueRef rest = at->lin;
+  for (int k = t.rank; k-- > 0;) {
+    LLVMValueRef n = cg_i64(g->e, t.dim[k]);
+    if (t.dim[k] == 1) at->ax[k] = cg_i64(g->e, 0);
+    else if (k == 0) at->ax[k] = rest;
+    else {
+      at->ax[k] = LLVMBuildURem(g->e->b, rest, n, "");
+      rest = LLVMBuildUDiv(g->e->b, rest, n, "");
+    }
+  }
+  at->axes = true;
+}
+
+Idx gen_const_idx(Gen *g, Type t, int64_t lin) {
+  Idx at = {.lin = cg_i64(g->e, lin), .axes = true};
+  for (int k = t.rank; k-- > 0; lin /= t.dim[k]) at.ax[k] = cg_i64(g->e, lin % t.dim[k]);
+  return at;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+LLVMValueRef gen_scratch(Gen *g, int64_t off) {
+  return g->outline ? gen_outline_scratch(g, off) : cg_gep_bytes(g->e, g->scratch, cg_i64(g->e, off));
+}
+LLVMValueRef gen_tile_ld(Gen *g) { return cg_i64(g->e, g->e->tile); }
+
+void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
+  const PVal *q = &fr->p->val[v.id];
+  if (q->alias) v.id = q->alias, q = &fr->p->val[v.id];
+  if (fr->of) {
+    gen_outline_memory(g, fr, v, base, ld);
+    return;
+  }
+  *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
+  if (q->cls == PC_TABLE && !fr->base[v.id]) {
+    const Table *t = &fr->p->f->table.at[ir_table_attr(fr->p->f, ir_inst(fr->p->f, v)).table];
+    fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
+  }
+  if (!fr->p->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
+  if (fr->base[v.id]) *base = fr->base[v.id];
+  else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
+  else base_fault("codegen: value %%%u has no memory", v.id);
+}
+
+static LLVMValueRef address(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
+  LLVMValueRef off = t.lane ? cg_imul(g->e, lin, ld) : lin;
+  return t.dt == DT_BOOL ? cg_gep_bytes(g->e, base, off) : cg_gep(g->e, base, off);
+}
+
+static LLVMValueRef vector_at(Gen *g, Type t, LLVMValueRef p, unsigned k) {
+  LLVMValueRef off = cg_i64(g->e, (int64_t)k * g->e->vl);
+  return t.dt == DT_BOOL ? cg_gep_bytes(g->e, p, off) : cg_gep(g->e, p, off);
+}
+
+CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
+  CgVec x = {.lane = t.lane || (g->wide && t.rank > 0)};
+  LLVMValueRef p = address(g, t, base, ld, lin);
+  unsigned lanes = x.lane ? g->e->vl : 1, part = x.lane && g->part ? g->part : lanes;
+  for (unsigned k = 0; k < (x.lane ? g->e->nv : 1); k++) {
+    LLVMValueRef q = vector_at(g, t, p, k);
+    x.v[k] = t.dt == DT_BOOL ? cg_load_bool_part(g->e, q, lanes, part) : cg_load_part(g->e, q, lanes, part);
+  }
+  return x;
+}
+
+CgVec gen_lanes(Gen *g, Type t, CgVec v) {
+  if (!t.lane || v.lane) return v;
+  LLVMValueRef s = cg_splat(g->e, v.v[0], g->e->vl);
+  for (unsigned k = 0; k < g->e->nv; k++) v.v[k] = s;
+  v.lane = true;
+  return v;
+}
+
+void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v) {
+  bool lane = t.lane || (g->wide && t.rank > 0);
+  CgVec x = gen_lanes(g, (Type){.lane = lane}, *v);
+  LLVMValueRef p = address(g, t, base, ld, lin);
+  unsigned lanes = lane ? g->e->vl : 1, part = lane && g->part ? g->part : lanes;
+  for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) {
+    LLVMValueRef q = vector_at(g, t, p, k);
+    if (t.dt == DT_BOOL) cg_store_bool_part(g->e, x.v[k], q, lanes, part);
+    else cg_store_part(g->e, x.v[k], q, lanes, part);
+  }
+}
+
+void gen_add(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v) {
+  CgVec arg[2] = {gen_load(g, t, base, ld, lin), *v};
+  CgVec sum = gen_ew(g, OP_add, arg, 2, t.lane);
+  gen_store(g, t, base, ld, lin, &sum);
+}
+
+LLVMValueRef gen_affine(Gen *g, Frame *fr, const Affine *a, LLVMValueRef *ld) {
+  Frame *home = fr;
+  while (home->p != a->p) home = home->up;
+  LLVMValueRef base, off = cg_i64(g->e, a->off);
+  gen_memory(g, home, a->root, &base, ld);
+  for (int k = 0; k < a->nturn; k++) {
+    const Frame *at = fr;
+    while (at->p != a->turn[k].body) at = at->up;
+    off = cg_iadd(g->e, off, cg_imul(g->e, at->turn, cg_i64(g->e, a->turn[k].mul)));
+  }
+  if (!ir_type(a->p->f, a->root).lane) *ld = cg_i64(g->e, 1);
+  return cg_gep(g->e, base, cg_imul(g->e, off, *ld));
+}
+
+/* ---- tiny values --------------------------------------------------------------------------------------------------- */
+
+LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v) {
+  if (!fr->ssa[v.id])
+    fr->ssa[v.id] = ARENA_ARRAY(g->mem, LLVMValueRef, type_count(ir_type(fr->p->f, v)) * CG_MAX_NV);
+  return fr->ssa[v.id];
+}
+
+CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element) {
+  CgVec x = {.lane = ir_type(fr->p->f, v).lane};
+  LLVMValueRef *s = gen_ssa(g, fr, v) + element * CG_MAX_NV;
+  if (!s[0] && fr->of) return gen_outline_ssa(g, fr, v, element);
+  if (!s[0]) base_fault("codegen: %%%u is read before it is computed", v.id);
+  memcpy(x.v, s, sizeof x.v);
+  return x;
+}
+
+void gen_ssa_set(Gen *g, Frame *fr, Val v, int64_t element, CgVec x) {
+  x = gen_lanes(g, ir_type(fr->p->f, v), x);
+  memcpy(gen_ssa(g, fr, v) + element * CG_MAX_NV, x.v, sizeof x.v);
+}
+
+void gen_ssa_store(Gen *g, Frame *fr, Val v) {
+  Type t = ir_type(fr->p->f, v);
+  LLVMValueRef base, ld;
+  if (!fr->p->val[v.id].stored) return;
+  gen_memory(g, fr, v, &base, &ld);
+  for (int64_t k = 0; k < type_count(t); k++) {
+    CgVec x = gen_ssa_get(g, fr, v, k);
+    gen_store(g, t, base, ld, cg_i64(g->e, k), &x);
+  }
+}
+
+/* ---- views ----------------------------------------------------------------------------------------------------------- */
+
+static LLVMValueRef taken(Gen *g, Frame *fr, const Inst *i, LLVMValueRef k) {
+  int64_t c;
+  const Fn *f = fr->p->f;
+  IrList index = ir_list(f, i);
+  if (cg_is_int(k, &c)) return cg_i64(g->e, index.at[c]);
+  LLVMValueRef table = cg_const_ints(g->e, index.at, index.n);
+  LLVMValueRef p = LLVMBuildInBoundsGEP2(g->e->b, g->e->i64, table, &k, 1, "");
+  return LLVMBuildLoad2(g->e->b, g->e->i64, p, "");
+}
+
+static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const Fn *f = fr->p->f;
+  Val x = ir_arg(f, i, 0);
+  Idx to = {.axes = true};
+  if (g->wide && i->op == OP_slice) {      /* of the first axis */
+    Type t = ir_type(f, x);
+    int64_t row = type_count(t) / t.dim[0];
+    to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_slice_attr(f, i).start * row));
+    return gen_at(g, fr, x, &to);
+  }
+  if (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier) return gen_at(g, fr, x, at);
+  if (i->op == OP_reshape) {
+    to = (Idx){.lin = gen_lin(g, i->type, at)};
+    if (ir_type(f, x).rank == 1) to.ax[0] = to.lin, to.axes = true;
+    if (ir_type(f, x).rank == 0) to.axes = true;
+    return gen_at(g, fr, x, &to);
+  }
+  gen_axes(g, i->type, at);
+  memcpy(to.ax, at->ax, sizeof to.ax);
+  int64_t axis = i->nattr ? ir_attrs(f, i).at[0] : 0;
+  switch (i->op) {
+  case OP_transpose:
+    for (uint32_t k = 0; k < i->type.rank; k++) to.ax[ir_list(f, i).at[k]] = at->ax[k];
+    break;
+  case OP_expand:
+    for (int k = (int)axis; k + 1 < i->type.rank; k++) to.ax[k] = at->ax[k + 1];
+    break;
+  case OP_slice:
+    to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_slice_attr(f, i).step)), cg_i64(g->e, ir_slice_attr(f, i).start));
+    break;
+  case OP_take: to.ax[axis] = taken(g, fr, i, at->ax[axis]); break;
+  case OP_diagv: to.ax[1] = at->ax[0]; break;
+  default: base_fault("codegen: `%s` is no view", ir_op[i->op].name);
+  }
+  return gen_at(g, fr, x, &to);
+}
+
+/* An input of a body that is a value around it, or a slice of one. */
+static CgVec up_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Inst *call = ir_inst(fr->up->p->f, fr->p->call);
+  uint32_t k = ir_number(fr->p->f, ir_inst(fr->p->f, v));
+  Val outer = ir_arg(fr->up->p->f, call, k);
+  if (k >= (uint32_t)(ir_scan_shape(fr->up->p->f, call).carry + ir_scan_shape(fr->up->p->f, call).xs)) return gen_at(g, fr->up, outer, at);
+  Type t = ir_type(fr->p->f, v);
+  Idx to = {.axes = at->axes};
+  if (at->axes) {
+    to.ax[0] = fr->turn;
+    memcpy(to.ax + 1, at->ax, sizeof *to.ax * t.rank);
+  } else to.lin = cg_iadd(g->e, cg_imul(g->e, fr->turn, cg_i64(g->e, type_count(t))), at->lin);
+  return gen_at(g, fr->up, outer, &to);
+}
+
+/* ---- any value ----------------------------------------------------------------------------------------------------------- */
+
+static CgVec point_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
+  CgVec x;
+  if (g->dot_frame == fr && g->dot.id == v.id) return g->dot_value;
+  if (memo_get(g, fr, v, t, at, &x)) return x;
+  x = gen_compute(g, fr, v, at);
+  memo_put(g, fr, v, t, at, x);
+  return x;
+}
+
+static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
+  CgVec x;
+  LLVMValueRef base, ld;
+  if (memo_get(g, fr, v, t, at, &x)) return x;
+  Idx key = *at;
+  gen_memory(g, fr, v, &base, &ld);
+  x = gen_load(g, t, base, ld, gen_lin(g, t, at));
+  memo_put(g, fr, v, t, &key, x);
+  return x;
+}
+
+/* One element in a wide loop, wherever it comes from. */
+static CgVec scalar_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  unsigned vl = g->e->vl;
+  g->wide = false, g->e->vl = 1;
+  CgVec x = gen_at(g, fr, v, at);
+  g->wide = true, g->e->vl = vl;
+  x.lane = false;
+  return x;
+}
+
+/* Tiny values at consecutive positions. */
+static CgVec ssa_vector(Gen *g, Frame *fr, Val v, int64_t first) {
+  unsigned n = g->part ? g->part : g->e->vl;
+  if (g->e->vl == 1) return gen_ssa_get(g, fr, v, first);
+  LLVMValueRef x = gen_ssa_get(g, fr, v, first).v[0];
+  LLVMTypeRef t = LLVMTypeOf(x);
+  CgVec out = {.v = {LLVMConstNull(LLVMVectorType(t, g->e->vl))}, .lane = true};
+  for (unsigned k = 0; k < n; k++)
+    out.v[0] = LLVMBuildInsertElement(g->e->b, out.v[0], gen_ssa_get(g, fr, v, first + k).v[0], cg_i32(g->e, (int32_t)k), "");
+  return out;
+}
+
+static bool of_another_piece(const Gen *g, const Frame *fr, Val v) {
+  return g->piece && !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id] && !(fr->of && fr->of->ssa[v.id]);
+}
+
+CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  const Fn *f = fr->p->f;
+  const PVal *q = &fr->p->val[v.id];
+  if (q->alias) v.id = q->alias, q = &fr->p->val[v.id];
+  const Inst *i = ir_inst(f, v);
+  double c;
+  int64_t k;
+  if (g->wide && i->type.rank == 0) return scalar_at(g, fr, v, at);
+  if (g->wide && g->sweep) return gen_sweep_at(g, v, at);
+  switch (q->cls) {
+  case PC_CONST:
+    if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");
+    if (i->type.dt == DT_BOOL) return (CgVec){{LLVMConstInt(g->e->i1, c != 0, 0)}, false};
+    return gen_real(g, c, false);
+  case PC_TABLE:
+    if (!(g->wide && g->e->vl > 1) && cg_is_int(gen_lin(g, i->type, at), &k))
+      return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
+    return memory_at(g, fr, v, i->type, at);
+  case PC_VIEW: return view_at(g, fr, i, at);
+  case PC_UP: return up_at(g, fr, v, at);
+  case PC_SSA:
+    if (of_another_piece(g, fr, v)) return memory_at(g, fr, v, i->type, at);
+    if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
+    if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->wide ? ssa_vector(g, fr, v, k) : gen_ssa_get(g, fr, v, k);
+    return memory_at(g, fr, v, i->type, at);
+  case PC_POINT:
+    if (q->stored && (g->group_frame != fr || g->group != q->group)) return memory_at(g, fr, v, i->type, at);
+    return point_at(g, fr, v, i->type, at);
+  case PC_IN: case PC_BUF: return memory_at(g, fr, v, i->type, at);
+  default: base_fault("codegen: %%%u (%s) has no elements", v.id, ir_op[i->op].name);
+  }
+}

@@ -1,0 +1,238 @@
+/* C = A X with A shared and X per sample: a register tile of rows by vectors of lanes, the sum over k innermost.
+ * A needs no packing: each of its elements is broadcast from memory once and used for all vectors of the row.
+ *
+ * Tiles, as rows x vectors: 12 x 2 with 32 registers, 6 x 2 with 16, 4 x 2 without FMA. A row tile too
+ * small to hide the latency of the multiply-adds keeps several sums for each element, of k = 0, s, 2s ...
+ * and so on. A^T whose columns are apart by a large power of two (1024 wide, say) has them all in a few sets of the
+ * cache: no line is there any more for the next row tile, so a tile is one line of rows. */
+#include "codegen/kernels/gemm_priv.h"
+
+/* ---- shared by gemm_*.c ---------------------------------------------------------------------------- */
+
+int64_t gemm_max_rows(const CgEmit *e, int nv) {
+  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6);      /* two-address products and sums need copies */
+  int64_t rows = (e->regs > 16 ? (free_regs < 24 ? free_regs : 24) : free_regs) / nv;
+  int64_t most = e->regs > 16 ? 12 : 8;          /* more would hide no latency */
+  return rows > most ? most : rows < 1 ? 1 : rows;
+}
+
+int64_t gemm_rows(int64_t M, int64_t most) {
+  if (M <= most) return M;
+  for (int64_t r = most; 3 * r >= 2 * most; r--)
+    if (M % r == 0) return r;
+  int64_t tiles = (M + most - 1) / most;
+  return (M + tiles - 1) / tiles;
+}
+
+void gemm_sum_upto(CgEmit *e, LLVMValueRef count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
+  CgLoop l;
+  cg_loop_begin(e, &l, cg_i64(e, 0), count, unroll);
+  for (int i = 0; i < n; i++) acc[i] = cg_loop_phi(e, &l, acc[i]);
+  for (int q = 0; q < unroll; q++) step(e, ctx, l.iv, q, acc);
+  for (int i = 0; i < n; i++) cg_loop_next(&l, (unsigned)i, acc[i]);
+  cg_loop_end(e, &l);
+}
+
+void gemm_sum(CgEmit *e, int64_t count, int unroll, LLVMValueRef *acc, int n, GemmStep step, void *ctx) {
+  int64_t turns = count / unroll, done = 0;
+  if (turns > 1) {
+    done = turns * unroll;
+    gemm_sum_upto(e, cg_i64(e, done), unroll, acc, n, step, ctx);
+  }
+  for (int q = 0; done + q < count; q++) step(e, ctx, cg_i64(e, done), q, acc);
+}
+
+void gemm_each(CgEmit *e, int64_t count, int64_t step, GemmBody body, void *ctx) {
+  if (count == 1) body(e, ctx, cg_i64(e, 0));
+  if (count <= 1) return;
+  CgLoop l;
+  cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, count * step), step);
+  body(e, ctx, l.iv);
+  cg_loop_end(e, &l);
+}
+
+LLVMValueRef gemm_load_unless(CgEmit *e, LLVMValueRef set, LLVMValueRef p, unsigned lanes) {
+  LLVMValueRef v = cg_load(e, p, lanes);
+  return set ? LLVMBuildSelect(e->b, cg_splat(e, set, lanes), cg_real(e, 0, lanes), v, "") : v;
+}
+
+void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLVMValueRef p, bool add, LLVMValueRef set) {
+  for (unsigned at = 0, w = lanes; at < n; w /= 2) {
+    if (w > n - at) continue;
+    int mask[64];
+    for (unsigned i = 0; i < w; i++) mask[i] = (int)(at + i);
+    LLVMValueRef piece = v, to = cg_gep(e, p, cg_i64(e, at));
+    if (w == 1 && lanes > 1) piece = LLVMBuildExtractElement(e->b, v, cg_i32(e, (int32_t)at), "");
+    else if (w < lanes) piece = cg_shuffle(e, v, LLVMGetPoison(LLVMTypeOf(v)), mask, w);
+    if (add) piece = LLVMBuildFAdd(e->b, gemm_load_unless(e, set, to, w), piece, "");
+    cg_store(e, piece, to);
+    at += w;
+  }
+}
+
+/* ---- one register tile ------------------------------------------------------------------------------ */
+
+typedef struct Tile {
+  const CgGemm *g;
+  int64_t rows;
+  int nv, splits;                        /* splits: sums kept for each element */
+  LLVMValueRef row, lane;
+  const CgGemmTerm *term;
+  LLVMValueRef a, x;                     /* of the term, at the tile's first row and lane */
+} Tile;
+
+static CgRow row_of(CgEmit *e, const Tile *t, LLVMValueRef offset, LLVMValueRef *v) {
+  return (CgRow){cg_iadd(e, t->row, offset), t->lane, t->nv, v};
+}
+
+static void start_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  int n = (int)t->rows * t->nv;
+  LLVMValueRef zero = cg_real(e, 0, e->vl);
+  for (int i = 0; i < n * t->splits; i++) acc[i] = zero;
+  if (!t->g->init) return;
+  for (int64_t r = 0; r < t->rows; r++) {
+    CgRow row = row_of(e, t, cg_i64(e, r), acc + r * t->nv);
+    t->g->init(e, t->g->ctx, &row);
+  }
+}
+
+static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *acc) {
+  const Tile *t = ctx;
+  const CgGemmTerm *m = t->term;
+  LLVMValueRef a = cg_gep(e, t->a, cg_imul(e, k, cg_i64(e, m->as_k)));
+  LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, k, m->ldx));
+  x = cg_gep(e, x, cg_imul(e, m->ldx, cg_i64(e, q)));
+  LLVMValueRef xv[GEMM_MAX_ACC];
+  for (int j = 0; j < t->nv; j++) xv[j] = cg_load(e, cg_gep(e, x, cg_i64(e, j * (int64_t)e->vl)), e->vl);
+  acc += (q % t->splits) * t->rows * t->nv;
+  for (int64_t r = 0; r < t->rows; r++) {
+    LLVMValueRef s = cg_load(e, cg_gep(e, a, cg_i64(e, r * m->as_i + q * m->as_k)), 1);
+    s = cg_splat(e, s, e->vl);
+    for (int j = 0; j < t->nv; j++) acc[r * t->nv + j] = cg_fma(e, s, xv[j], acc[r * t->nv + j]);
+  }
+}
+
+static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  int n = (int)t->rows * t->nv;
+  for (int half = t->splits / 2; half >= 1; half /= 2)
+    for (int i = 0; i < half * n; i++) acc[i] = LLVMBuildFAdd(e->b, acc[i], acc[i + half * n], "");
+}
+
+static void finish_rolled(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  int64_t vl = e->vl, width = t->nv * vl;
+  LLVMValueRef sums = cg_alloca(e, t->rows * width * e->es), v[GEMM_MAX_ACC];
+  for (int64_t i = 0; i < t->rows * t->nv; i++) cg_store(e, acc[i], cg_gep(e, sums, cg_i64(e, i * vl)));
+  CgLoop l;
+  cg_loop_begin(e, &l, cg_i64(e, 0), cg_i64(e, t->rows), 1);
+  LLVMValueRef from = cg_gep(e, sums, cg_imul(e, l.iv, cg_i64(e, width)));
+  for (int j = 0; j < t->nv; j++) v[j] = cg_load(e, cg_gep(e, from, cg_i64(e, j * vl)), e->vl);
+  CgRow row = row_of(e, t, l.iv, v);
+  t->g->done(e, t->g->ctx, &row);
+  cg_loop_end(e, &l);
+}
+
+static void finish(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  if (t->g->roll && t->rows > 1) {
+    finish_rolled(e, t, acc);
+    return;
+  }
+  for (int64_t r = 0; r < t->rows; r++) {
+    CgRow row = row_of(e, t, cg_i64(e, r), acc + r * t->nv);
+    t->g->done(e, t->g->ctx, &row);
+  }
+}
+
+static int splits_for(const CgEmit *e, int64_t sums) {
+  int limit = e->regs > 16 ? 16 : 8;
+  return sums * 4 <= limit ? 4 : sums * 2 <= limit ? 2 : 1;
+}
+
+static void tile(CgEmit *e, Tile *t) {
+  LLVMValueRef acc[GEMM_MAX_ACC * 2];
+  t->splits = splits_for(e, t->rows * t->nv);
+  int n = (int)t->rows * t->nv * t->splits;
+  start_sums(e, t, acc);
+  for (int i = 0; i < t->g->nterm; i++) {
+    t->term = &t->g->term[i];
+    t->a = cg_gep(e, t->term->a, cg_imul(e, t->row, cg_i64(e, t->term->as_i)));
+    t->x = cg_gep(e, t->term->x, t->lane);
+    gemm_sum(e, t->term->K, t->splits > 2 ? t->splits : 2, acc, n, add_term, t);
+  }
+  join_splits(e, t, acc);
+  finish(e, t, acc);
+}
+
+/* ---- the nest ---------------------------------------------------------------------------------------- */
+
+typedef struct Nest {
+  const CgGemm *g;
+  int64_t row0, rows;
+  LLVMValueRef lane0, lane;
+  int nv;
+} Nest;
+
+static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
+  const Nest *n = ctx;
+  Tile t = {.g = n->g, .rows = n->rows, .nv = n->nv, .lane = n->lane};
+  t.row = cg_iadd(e, at, cg_i64(e, n->row0));
+  tile(e, &t);
+}
+
+/* True if L2 (2048 sets of 8 lines; more elsewhere) cannot hold the K lines that a row tile of A^T reads. */
+static bool columns_collide(const CgEmit *e, const CgGemmTerm *t) {
+  enum { LINE = 64, SETS = 2048, WAYS = 8 };
+  int64_t bytes = t->as_k * e->es;
+  if (t->as_i != 1 || bytes <= 0 || bytes % LINE) return false;
+  int64_t sets = SETS;
+  for (int64_t lines = bytes / LINE; lines % 2 == 0 && sets > 1; lines /= 2) sets /= 2;
+  return t->K > sets * WAYS;
+}
+
+static int64_t tile_rows(const CgEmit *e, const Nest *n) {
+  int64_t M = n->g->M, line = 64 / e->es, most = gemm_max_rows(e, n->nv);
+  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->regs) return line;
+  return gemm_rows(M, most);
+}
+
+static void lane_block(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Nest *n = ctx;
+  int64_t M = n->g->M, rows = tile_rows(e, n), full = M / rows * rows;
+  n->lane = cg_iadd(e, at, n->lane0);
+  n->row0 = 0;
+  n->rows = rows;
+  gemm_each(e, full / rows, rows, row_tile, n);
+  n->row0 = full;
+  n->rows = M - full;
+  if (n->rows) row_tile(e, n, cg_i64(e, 0));
+}
+
+/* Blocks of two vectors of lanes; an odd number of vectors ends in a block of three, or is one. */
+void cg_gemm(CgEmit *e, const CgGemm *g) {
+  int64_t vl = e->vl, vectors = g->lanes / vl;
+  int last = vectors % 2 == 0 ? 0 : vectors >= 3 ? 3 : 1;
+  Nest n = {.g = g, .nv = 2, .lane0 = cg_i64(e, 0)};
+  gemm_each(e, (vectors - last) / 2, 2 * vl, lane_block, &n);
+  n.nv = last;
+  n.lane0 = cg_i64(e, (vectors - last) * vl);
+  if (last) lane_block(e, &n, cg_i64(e, 0));
+}
+
+/* ---- ready-made callbacks ------------------------------------------------------------------------------ */
+
+static LLVMValueRef place(CgEmit *e, const CgRows *c, const CgRow *r, int j) {
+  LLVMValueRef at = cg_iadd(e, cg_imul(e, r->row, c->ld), r->lane);
+  return cg_gep(e, cg_gep(e, c->p, at), cg_i64(e, j * (int64_t)e->vl));
+}
+
+void cg_rows_store(CgEmit *e, void *rows, CgRow *r) {
+  for (int j = 0; j < r->n; j++) cg_store(e, r->v[j], place(e, rows, r, j));
+}
+
+void cg_rows_load(CgEmit *e, void *rows, CgRow *r) {
+  for (int j = 0; j < r->n; j++) r->v[j] = cg_load(e, place(e, rows, r, j), e->vl);
+}
+
+void cg_rows_bias(CgEmit *e, void *pointer, CgRow *r) {
+  LLVMValueRef b = cg_splat(e, cg_load(e, cg_gep(e, *(LLVMValueRef *)pointer, r->row), 1), e->vl);
+  for (int j = 0; j < r->n; j++) r->v[j] = b;
+}

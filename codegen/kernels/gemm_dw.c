@@ -1,0 +1,204 @@
+/* Sums over the samples of products of two per-sample values: D += G X^T.
+ *
+ * cg_dw: with X transposed to [lane][k], the product is one with contiguous k: vectors over k, G broadcast, a
+ * register tile of rows by vectors (6 x 4 with 32 registers, 6 x 2 with 16), the sum over the lanes innermost.
+ * cg_dw_lanes: for few k, where vectors over k would be mostly empty. */
+#include "codegen/kernels/gemm_priv.h"
+
+/* ---- one register tile --------------------------------------------------------------------------------- */
+
+enum { DW_MAX_VECTORS = 5 };
+
+typedef struct Block {                   /* of consecutive k */
+  int nv;
+  unsigned width[DW_MAX_VECTORS];        /* lanes of each vector */
+  unsigned used[DW_MAX_VECTORS];         /* of these, the ones with k < K */
+} Block;
+
+typedef struct Tile {
+  const CgDw *w;
+  Block blk;
+  int64_t row0, rows, k0;
+  LLVMValueRef row, k;
+  const CgDwPair *pair;
+  LLVMValueRef g, xt;                    /* of the pair (and r), at the tile's first row and k */
+} Tile;
+
+static int64_t offset_of(const Tile *t, int j) {
+  int64_t at = 0;
+  for (int i = 0; i < j; i++) at += t->blk.width[i];
+  return at;
+}
+
+static LLVMValueRef place(CgEmit *e, const Tile *t, int64_t r, int j) {
+  LLVMValueRef row = cg_imul(e, t->row, cg_i64(e, t->w->ldd));
+  LLVMValueRef p = cg_gep(e, t->w->d, cg_iadd(e, row, t->k));
+  return cg_gep(e, p, cg_i64(e, r * t->w->ldd + offset_of(t, j)));
+}
+
+static bool whole(const Tile *t, int j) { return t->blk.used[j] == t->blk.width[j]; }
+
+static void start_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  for (int64_t r = 0; r < t->rows; r++)
+    for (int j = 0; j < t->blk.nv; j++)
+      acc[r * t->blk.nv + j] = whole(t, j) ? gemm_load_unless(e, t->w->set, place(e, t, r, j), t->blk.width[j])
+                                           : cg_real(e, 0, t->blk.width[j]);
+}
+
+static void store_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
+  for (int64_t r = 0; r < t->rows; r++)
+    for (int j = 0; j < t->blk.nv; j++)
+      gemm_store_first(e, acc[r * t->blk.nv + j], t->blk.width[j], t->blk.used[j], place(e, t, r, j), !whole(t, j), t->w->set);
+}
+
+static void add_lane(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *acc) {
+  const Tile *t = ctx;
+  int64_t ldt = cg_dw_ldt(e, t->w->K);
+  LLVMValueRef g = cg_gep(e, cg_gep(e, t->g, l), cg_i64(e, q));
+  LLVMValueRef xt = cg_gep(e, cg_gep(e, t->xt, cg_imul(e, l, cg_i64(e, ldt))), cg_i64(e, q * ldt));
+  LLVMValueRef x[DW_MAX_VECTORS];
+  for (int j = 0; j < t->blk.nv; j++)
+    x[j] = cg_load(e, cg_gep(e, xt, cg_i64(e, offset_of(t, j))), t->blk.width[j]);
+  for (int64_t r = 0; r < t->rows; r++) {
+    LLVMValueRef at = cg_imul(e, t->pair->ldg, cg_i64(e, r)), s = cg_load(e, cg_gep(e, g, at), 1), wide = NULL;
+    for (int j = 0; j < t->blk.nv; j++) {
+      if (j == 0 || t->blk.width[j] != t->blk.width[j - 1]) wide = cg_splat(e, s, t->blk.width[j]);
+      acc[r * t->blk.nv + j] = cg_fma(e, wide, x[j], acc[r * t->blk.nv + j]);
+    }
+  }
+}
+
+static void add_pair(CgEmit *e, void *ctx, LLVMValueRef r, int q, LLVMValueRef *acc) {
+  Tile *t = ctx, at_r = *t;
+  LLVMValueRef n = cg_iadd(e, r, cg_i64(e, q));
+  at_r.g = cg_gep(e, t->g, cg_imul(e, n, cg_i64(e, t->pair->g_r)));
+  at_r.xt = cg_gep(e, t->xt, cg_imul(e, n, cg_i64(e, t->pair->xt_r)));
+  int sums = (int)t->rows * t->blk.nv;
+  if (t->w->used) gemm_sum_upto(e, t->w->used, CG_DW_STEP, acc, sums, add_lane, &at_r);
+  else gemm_sum(e, t->w->lanes, CG_DW_STEP, acc, sums, add_lane, &at_r);
+}
+
+static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Tile *t = ctx;
+  LLVMValueRef acc[GEMM_MAX_ACC];
+  t->row = cg_iadd(e, at, cg_i64(e, t->row0));
+  start_sums(e, t, acc);
+  for (int i = 0; i < t->w->npair; i++) {
+    t->pair = &t->w->pair[i];
+    t->g = cg_gep(e, t->pair->g, cg_imul(e, t->row, t->pair->ldg));
+    t->xt = cg_gep(e, t->pair->xt, t->k);
+    gemm_sum(e, t->pair->R, 1, acc, (int)t->rows * t->blk.nv, add_pair, t);
+  }
+  store_sums(e, t, acc);
+}
+
+/* ---- the nest ------------------------------------------------------------------------------------------- */
+
+static void column_block(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Tile *t = ctx;
+  int64_t M = t->w->M, rows = gemm_rows(M, gemm_max_rows(e, t->blk.nv)), full = M / rows * rows;
+  t->k = cg_iadd(e, at, cg_i64(e, t->k0));
+  t->row0 = 0;
+  t->rows = rows;
+  gemm_each(e, full / rows, rows, row_tile, t);
+  t->row0 = full;
+  t->rows = M - full;
+  if (t->rows) row_tile(e, t, cg_i64(e, 0));
+}
+
+static unsigned power_of_two_from(unsigned n) {
+  unsigned w = 1;
+  while (w < n) w *= 2;
+  return w;
+}
+
+void cg_dw(CgEmit *e, const CgDw *w) {
+  int64_t vl = e->vl, vectors = w->K / vl;
+  unsigned tail = (unsigned)(w->K % vl);
+  int most = e->regs > 16 ? 4 : 2;
+  Tile t = {.w = w, .blk = {.nv = most}};
+  for (int j = 0; j < DW_MAX_VECTORS; j++) t.blk.width[j] = t.blk.used[j] = e->vl;
+  gemm_each(e, vectors / most, most * vl, column_block, &t);
+  t.k0 = vectors / most * most * vl;
+  t.blk.nv = (int)(vectors % most);
+  if (tail) {
+    t.blk.width[t.blk.nv] = power_of_two_from(tail);
+    t.blk.used[t.blk.nv++] = tail;
+  }
+  if (t.blk.nv) column_block(e, &t, cg_i64(e, 0));
+}
+
+int64_t cg_dw_ldt(const CgEmit *e, int64_t K) {
+  int64_t vl = e->vl, ldt = (K + vl - 1) / vl * vl;
+  return ldt * e->es % 1024 == 0 ? ldt + vl : ldt;
+}
+
+bool cg_dw_prefers_lanes(const CgEmit *e, int64_t M, int64_t K) { return 4 * K <= (int64_t)e->vl || M < 4; }
+
+/* ---- over lanes ------------------------------------------------------------------------------------------- */
+
+typedef struct Lanes {
+  int64_t M, K, lanes;
+  const CgLanePair *pair;
+  int npair;
+  LLVMValueRef acc;
+  int64_t row0, rows, k0, ks;
+  LLVMValueRef row, k;
+  LLVMValueRef g, x, ldg, ldx;           /* of the pair, at the tile's first row and k */
+} Lanes;
+
+static LLVMValueRef lane_place(CgEmit *e, const Lanes *t, int64_t r, int64_t k) {
+  int64_t vl = e->vl;
+  LLVMValueRef at = cg_iadd(e, cg_imul(e, t->row, cg_i64(e, t->K * vl)), cg_imul(e, t->k, cg_i64(e, vl)));
+  return cg_gep(e, cg_gep(e, t->acc, at), cg_i64(e, (r * t->K + k) * vl));
+}
+
+static void lanes_add(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *acc) {
+  const Lanes *t = ctx;
+  LLVMValueRef x[GEMM_MAX_ACC], off = cg_iadd(e, cg_imul(e, l, cg_i64(e, e->vl)), cg_i64(e, q * (int64_t)e->vl));
+  LLVMValueRef xb = cg_gep(e, t->x, off), gb = cg_gep(e, t->g, off);
+  for (int64_t k = 0; k < t->ks; k++) x[k] = cg_load(e, cg_gep(e, xb, cg_imul(e, t->ldx, cg_i64(e, k))), e->vl);
+  for (int64_t r = 0; r < t->rows; r++) {
+    LLVMValueRef g = cg_load(e, cg_gep(e, gb, cg_imul(e, t->ldg, cg_i64(e, r))), e->vl);
+    for (int64_t k = 0; k < t->ks; k++) acc[r * t->ks + k] = cg_fma(e, g, x[k], acc[r * t->ks + k]);
+  }
+}
+
+static void lanes_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Lanes *t = ctx;
+  LLVMValueRef acc[GEMM_MAX_ACC];
+  t->row = cg_iadd(e, at, cg_i64(e, t->row0));
+  for (int64_t i = 0; i < t->rows * t->ks; i++)
+    acc[i] = cg_load(e, lane_place(e, t, i / t->ks, i % t->ks), e->vl);
+  for (int i = 0; i < t->npair; i++) {
+    const CgLanePair *p = &t->pair[i];
+    t->ldg = p->ldg;
+    t->ldx = p->ldx;
+    t->g = cg_gep(e, p->g, cg_imul(e, t->row, p->ldg));
+    t->x = cg_gep(e, p->x, cg_imul(e, t->k, p->ldx));
+    gemm_sum(e, t->lanes / (int64_t)e->vl, 2, acc, (int)(t->rows * t->ks), lanes_add, t);
+  }
+  for (int64_t i = 0; i < t->rows * t->ks; i++) cg_store(e, acc[i], lane_place(e, t, i / t->ks, i % t->ks));
+}
+
+static void lanes_columns(CgEmit *e, void *ctx, LLVMValueRef at) {
+  Lanes *t = ctx;
+  int64_t most = gemm_max_rows(e, (int)t->ks), rows = gemm_rows(t->M, most), full = t->M / rows * rows;
+  t->k = cg_iadd(e, at, cg_i64(e, t->k0));
+  t->row0 = 0;
+  t->rows = rows;
+  gemm_each(e, full / rows, rows, lanes_tile, t);
+  t->row0 = full;
+  t->rows = t->M - full;
+  if (t->rows) lanes_tile(e, t, cg_i64(e, 0));
+}
+
+void cg_dw_lanes(CgEmit *e, int64_t M, int64_t K, int64_t lanes, const CgLanePair *pair, int npair,
+                 LLVMValueRef acc) {
+  int64_t ks = K < 4 ? K : 4;
+  Lanes t = {.M = M, .K = K, .lanes = lanes, .pair = pair, .npair = npair, .acc = acc, .ks = ks};
+  gemm_each(e, K / ks, ks, lanes_columns, &t);
+  t.k0 = K / ks * ks;
+  t.ks = K % ks;
+  if (t.ks) lanes_columns(e, &t, cg_i64(e, 0));
+}

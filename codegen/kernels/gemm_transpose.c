@@ -1,0 +1,138 @@
+/* Transposition in registers, and the sums over lanes built on it.
+ *
+ * A block of VL x VL: first within each 128 bits, by interleaving rows (unpack instructions), then the
+ * 128-bit pieces among the rows, in shuffles that the machine has as single instructions. */
+#include "codegen/kernels/gemm_priv.h"
+
+enum { MAX_VL = 16 };
+
+/* Interleaves the low (high) halves of each 128-bit piece of a and b, `unit` reals at a time. */
+static LLVMValueRef interleave(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int piece, int unit, bool high) {
+  int mask[MAX_VL], n = (int)e->vl;
+  for (int l = 0; l < n; l++) {
+    int in = l % piece, pair = in / (2 * unit), second = in / unit % 2;
+    mask[l] = second * n + l / piece * piece + (high ? piece / 2 : 0) + pair * unit + in % unit;
+  }
+  return cg_shuffle(e, a, b, mask, (unsigned)n);
+}
+
+/* Rows [0, piece) of v: transposes the piece x piece squares of each 128 bits. */
+static void transpose_pieces(CgEmit *e, LLVMValueRef *v, int piece) {
+  LLVMValueRef t[4];
+  if (piece == 2) {
+    t[0] = interleave(e, v[0], v[1], 2, 1, false);
+    t[1] = interleave(e, v[0], v[1], 2, 1, true);
+  } else {
+    LLVMValueRef lo[2], hi[2];
+    for (int i = 0; i < 2; i++) {
+      lo[i] = interleave(e, v[2 * i], v[2 * i + 1], 4, 1, false);
+      hi[i] = interleave(e, v[2 * i], v[2 * i + 1], 4, 1, true);
+    }
+    t[0] = interleave(e, lo[0], lo[1], 4, 2, false);
+    t[1] = interleave(e, lo[0], lo[1], 4, 2, true);
+    t[2] = interleave(e, hi[0], hi[1], 4, 2, false);
+    t[3] = interleave(e, hi[0], hi[1], 4, 2, true);
+  }
+  for (int i = 0; i < piece; i++) v[i] = t[i];
+}
+
+/* Pieces p[0], p[1], ... of the result, numbered through a then b. */
+static LLVMValueRef choose(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int piece, const int *p) {
+  int mask[MAX_VL], n = (int)e->vl;
+  for (int l = 0; l < n; l++) mask[l] = p[l / piece] * piece + l % piece;
+  return cg_shuffle(e, a, b, mask, (unsigned)n);
+}
+
+/* Transposes the pieces of x[0], x[step], ...: two or four rows of two or four pieces. */
+static void exchange_pieces(CgEmit *e, LLVMValueRef *x, int step, int piece) {
+  static const int LOW[] = {0, 1, 4, 5}, HIGH[] = {2, 3, 6, 7}, EVEN[] = {0, 2, 4, 6}, ODD[] = {1, 3, 5, 7};
+  static const int FIRST[] = {0, 2}, SECOND[] = {1, 3};
+  LLVMValueRef a = x[0], b = x[step];
+  if ((int)e->vl / piece == 2) {
+    x[0] = choose(e, a, b, piece, FIRST);
+    x[step] = choose(e, a, b, piece, SECOND);
+    return;
+  }
+  LLVMValueRef c = x[2 * step], d = x[3 * step];
+  LLVMValueRef ab = choose(e, a, b, piece, LOW), ab2 = choose(e, a, b, piece, HIGH);
+  LLVMValueRef cd = choose(e, c, d, piece, LOW), cd2 = choose(e, c, d, piece, HIGH);
+  x[0] = choose(e, ab, cd, piece, EVEN);
+  x[step] = choose(e, ab, cd, piece, ODD);
+  x[2 * step] = choose(e, ab2, cd2, piece, EVEN);
+  x[3 * step] = choose(e, ab2, cd2, piece, ODD);
+}
+
+static void transpose_block(CgEmit *e, LLVMValueRef *v) {
+  int n = (int)e->vl, piece = 16 / (int)e->es;
+  if (n == 1) return;
+  for (int i = 0; i < n; i += piece) transpose_pieces(e, v + i, piece);
+  if (n > piece)
+    for (int r = 0; r < piece; r++) exchange_pieces(e, v + r, piece, piece);
+}
+
+/* ---- a matrix ---------------------------------------------------------------------------------------------- */
+
+typedef struct Transpose {
+  LLVMValueRef x, ldx, xt, l;
+  int64_t K, k0, ldt;
+  int rows;
+} Transpose;
+
+static void transpose_at(CgEmit *e, void *ctx, LLVMValueRef at) {
+  const Transpose *t = ctx;
+  LLVMValueRef v[MAX_VL], k = cg_iadd(e, at, cg_i64(e, t->k0));
+  LLVMValueRef from = cg_gep(e, t->x, cg_iadd(e, cg_imul(e, k, t->ldx), t->l));
+  LLVMValueRef to = cg_gep(e, t->xt, cg_iadd(e, cg_imul(e, t->l, cg_i64(e, t->ldt)), k));
+  for (int i = 0; i < (int)e->vl; i++)
+    v[i] = i < t->rows ? cg_load(e, cg_gep(e, from, cg_imul(e, t->ldx, cg_i64(e, i))), e->vl) : cg_real(e, 0, e->vl);
+  transpose_block(e, v);
+  for (int i = 0; i < (int)e->vl; i++) cg_store(e, v[i], cg_gep(e, to, cg_i64(e, i * t->ldt)));
+}
+
+static void transpose_lanes(CgEmit *e, void *ctx, LLVMValueRef l) {
+  Transpose *t = ctx;
+  int64_t vl = e->vl, full = t->K / vl;
+  t->l = l;
+  t->k0 = 0;
+  t->rows = (int)vl;
+  gemm_each(e, full, vl, transpose_at, t);
+  t->k0 = full * vl;
+  t->rows = (int)(t->K % vl);
+  if (t->rows) transpose_at(e, t, cg_i64(e, 0));
+}
+
+void cg_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t K, int64_t lanes, LLVMValueRef xt,
+                  int64_t ldt) {
+  Transpose t = {.x = x, .ldx = ldx, .xt = xt, .K = K, .ldt = ldt};
+  gemm_each(e, lanes / (int64_t)e->vl, e->vl, transpose_lanes, &t);
+}
+
+/* ---- sums of lanes ------------------------------------------------------------------------------------------ */
+
+typedef struct Reduce {
+  LLVMValueRef acc, dst;
+  int64_t first;
+  unsigned rows;
+  bool add;
+} Reduce;
+
+static void reduce_at(CgEmit *e, void *ctx, LLVMValueRef at) {
+  const Reduce *t = ctx;
+  LLVMValueRef v[MAX_VL], row = cg_iadd(e, at, cg_i64(e, t->first));
+  LLVMValueRef from = cg_gep(e, t->acc, cg_imul(e, row, cg_i64(e, e->vl)));
+  for (unsigned i = 0; i < e->vl; i++)
+    v[i] = i < t->rows ? cg_load(e, cg_gep(e, from, cg_i64(e, i * (int64_t)e->vl)), e->vl) : cg_real(e, 0, e->vl);
+  transpose_block(e, v);
+  for (unsigned half = e->vl / 2; half >= 1; half /= 2)
+    for (unsigned i = 0; i < half; i++) v[i] = LLVMBuildFAdd(e->b, v[i], v[i + half], "");
+  gemm_store_first(e, v[0], e->vl, t->rows, cg_gep(e, t->dst, row), t->add, NULL);
+}
+
+void cg_lane_reduce(CgEmit *e, LLVMValueRef acc, int64_t n, LLVMValueRef dst, bool add) {
+  int64_t vl = e->vl, full = n / vl;
+  Reduce t = {.acc = acc, .dst = dst, .rows = e->vl, .add = add};
+  gemm_each(e, full, vl, reduce_at, &t);
+  t.first = full * vl;
+  t.rows = (unsigned)(n % vl);
+  if (t.rows) reduce_at(e, &t, cg_i64(e, 0));
+}

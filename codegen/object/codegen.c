@@ -1,0 +1,419 @@
+/* The public face: functions are collected, compiled (each a module of its own, on several threads) or
+ * taken from the cache, and linked into the process. */
+#include "codegen/codegen.h"
+#include "codegen/object/image.h"
+#include "codegen/kernels/peak.h"
+#include "codegen/plan/plan.h"
+#include "codegen/target/target.h"
+#include "ir/text/pack.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert((int)CG_TILES == (int)PLAN_TILES && (int)CG_SINGLE == (int)PLAN_SINGLE, "forms are passed on by number");
+
+typedef struct CgFn {
+  const Fn *f;
+  Fn *own;                   /* f, if it is a copy */
+  char *symbol;
+  int64_t samples;           /* it is compiled for; 0: unknown */
+  bool compiled, cached;
+  char *key;
+  size_t keylen;
+  CgObject object;                     /* between compiling and linking */
+  CgImage *image;
+  double seconds;
+  HnnKernel kernel;
+  HnnKernelInfo info;
+} CgFn;
+
+typedef struct Work Work;
+
+struct Cg {
+  CgMachine machine;
+  CgOptions opt;
+  char *cache_dir;
+  VEC(CgFn) fn;
+  bool cached;
+  Work *work;                /* objects that are being made, or NULL */
+  CgImage *peak[2];          /* the loop of cg_measure_peak, once it is there */
+  int64_t peak_flop[2];      /* of one turn of it */
+};
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void timed(const Cg *cg, const char *what, double start) {
+  if (cg->opt.time && cg->opt.timed) cg->opt.timed(what, now() - start);
+}
+
+static void end_work(Cg *cg, bool drop);
+
+Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
+  Cg *cg = base_realloc(NULL, sizeof *cg);
+  memset(cg, 0, sizeof *cg);
+  cg->opt = *o;
+  if (!cg_machine_init(&cg->machine, o, err, errsize)) {
+    cg_destroy(cg);
+    return NULL;
+  }
+  if (o->cache_dir) cg->cache_dir = strdup(o->cache_dir);
+  cg->opt.triple = cg->machine.triple;   /* what workers are set up with; the caller's text may go */
+  cg->opt.cpu = o->cpu ? cg->machine.cpu : NULL;
+  cg->opt.features = o->features ? cg->machine.features : NULL;
+  cg->opt.cache_dir = cg->cache_dir;
+  return cg;
+}
+
+void cg_destroy(Cg *cg) {
+  if (!cg) return;
+  if (cg->work) end_work(cg, true);
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    cg_image_destroy(cg->fn.at[k].image);
+    ir_fn_destroy(cg->fn.at[k].own);
+    free(cg->fn.at[k].symbol);
+    free(cg->fn.at[k].object.p);
+  }
+  vec_free(&cg->fn);
+  for (int k = 0; k < 2; k++) cg_image_destroy(cg->peak[k]);
+  cg_machine_finish(&cg->machine);
+  free(cg->cache_dir);
+  free(cg);
+}
+
+/* From MANY samples on, how many there are makes no difference to the code. */
+enum { MANY = 64 };
+
+void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
+  *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = strdup(symbol), .samples = samples < MANY ? samples : MANY};
+}
+
+void cg_add(Cg *cg, const Fn *f, const char *symbol) {
+  Fn *copy = ir_copy_fn(NULL, f);
+  cg_add_for(cg, copy, symbol, 0);
+  cg->fn.at[cg->fn.n - 1].own = copy;
+}
+
+/* ---- modules ------------------------------------------------------------------------------------------------ */
+
+/* Writes functions [from, to) that are not compiled yet. */
+static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx, uint32_t from, uint32_t to) {
+  LLVMModuleRef mod = cg_module(m, ctx);
+  for (uint32_t k = from; k < to; k++) {
+    CgEmit e;
+    if (cg->fn.at[k].compiled) continue;
+    if (cg->opt.at) cg->opt.at(cg->fn.at[k].symbol);
+    cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
+    cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, (PlanForm)cg->opt.form, cg->fn.at[k].samples);
+    cg_emit_finish(&e);
+  }
+  return mod;
+}
+
+static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out,
+                          char *err, size_t errsize) {
+  if (!cg_machine_start(m, err, errsize)) return false;
+  LLVMContextRef ctx = LLVMContextCreate();
+  LLVMModuleRef mod = write_module(cg, m, ctx, from, to);
+  bool ok = cg_object(m, mod, kind, out, err, errsize);
+  LLVMDisposeModule(mod);
+  LLVMContextDispose(ctx);
+  return ok;
+}
+
+static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
+  return compile_range(cg, &cg->machine, 0, cg->fn.n, kind, out, err, errsize);
+}
+
+/* Everything the object of a function depends on. */
+static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
+  const char *text[] = {cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
+  int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples};
+  Pack p = {.bare = true};
+  Fn *fn = (Fn *)f->f;                 /* which is only read */
+  for (size_t k = 0; k < sizeof text / sizeof *text; k++) pack_text(&p, &text[k]);
+  PACK(&p, number);
+  pack_fn(&p, &fn);
+  *len = p.out.n;
+  if (!p.bad) return p.out.at;
+  pack_finish(&p);
+  return NULL;
+}
+
+/* ---- compiling: a function an object, several at a time, the longest first ------------------------------------ */
+
+enum { MAX_WORKERS = 8 };
+
+struct Work {
+  Cg *cg;
+  uint32_t *order, n;
+  atomic_uint next;
+  pthread_t thread[MAX_WORKERS];
+  uint32_t threads;
+  bool fetched, failed;
+  pthread_mutex_t lock;      /* of failed, err */
+  char err[512];
+};
+
+/* From the cache; else it is to be made, by threads that may be at it when the caller's function is gone. */
+static void fetch(Cg *cg, CgFn *f) {
+  f->key = cg->cache_dir ? cache_key(cg, f, &f->keylen) : NULL;
+  if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen);
+  f->cached = f->object.p != NULL;
+  if (!f->cached && !f->own) f->f = f->own = ir_copy_fn(NULL, f->f);
+}
+
+static void compile_one(Work *w, CgMachine *m, CgFn *f) {
+  Cg *cg = w->cg;
+  char err[512] = "";
+  uint32_t k = (uint32_t)(f - cg->fn.at);
+  double start = now();
+  bool ok = compile_range(cg, m, k, k + 1, LLVMObjectFile, &f->object, err, sizeof err);
+  if (ok && f->key) cg_cache_put(cg->cache_dir, f->key, f->keylen, &f->object);
+  f->seconds = now() - start;
+  if (ok) return;
+  pthread_mutex_lock(&w->lock);
+  if (!w->failed) snprintf(w->err, sizeof w->err, "%s: %s", f->symbol, err);
+  w->failed = true;
+  pthread_mutex_unlock(&w->lock);
+}
+
+static void *worker(void *arg) {
+  Work *w = arg;
+  CgMachine own;
+  char err[256];
+  if (!cg_machine_init(&own, &w->cg->opt, err, sizeof err)) return NULL;
+  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &own, &w->cg->fn.at[w->order[k]]);
+  cg_machine_finish(&own);
+  return NULL;
+}
+
+static uint32_t weight(const Fn *f) {
+  uint32_t n = f->inst.n;
+  for (uint32_t k = 0; k < f->sub.n; k++) n += weight(f->sub.at[k]);
+  return n;
+}
+
+static void pending(Cg *cg, Work *w) {
+  w->order = base_realloc(NULL, sizeof *w->order * (cg->fn.n + 1));
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    if (cg->fn.at[k].compiled || cg->fn.at[k].object.p) continue;
+    uint32_t at = w->n++;
+    for (; at > 0 && weight(cg->fn.at[w->order[at - 1]].f) < weight(cg->fn.at[k].f); at--) w->order[at] = w->order[at - 1];
+    w->order[at] = k;
+  }
+}
+
+static void start_workers(Work *w, uint32_t most) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  uint32_t want = cores > 1 ? (uint32_t)cores - 1 : 0;
+  if (want > MAX_WORKERS) want = MAX_WORKERS;
+  if (want > most) want = most;
+  while (w->threads < want && pthread_create(&w->thread[w->threads], NULL, worker, w) == 0) w->threads++;
+}
+
+/* Takes from the cache what it has, and leaves the rest to other threads; `here`: this one will help at once. */
+static void begin_work(Cg *cg, bool here) {
+  double start = now();
+  Work *w = cg->work = base_realloc(NULL, sizeof *w);
+  memset(w, 0, sizeof *w);
+  w->cg = cg;
+  pthread_mutex_init(&w->lock, NULL);
+  for (uint32_t k = 0; k < cg->fn.n; k++)
+    if (!cg->fn.at[k].compiled) fetch(cg, &cg->fn.at[k]), w->fetched = true;
+  if (w->fetched && cg->cache_dir) timed(cg, "cache", start);
+  pending(cg, w);
+  if (w->n > here) start_workers(w, w->n - here);
+}
+
+/* Waits for the workers; `drop`: they take up nothing more. */
+static void end_work(Cg *cg, bool drop) {
+  Work *w = cg->work;
+  if (drop) atomic_store(&w->next, w->n);
+  while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
+  for (uint32_t k = 0; k < cg->fn.n; k++) free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
+  pthread_mutex_destroy(&w->lock);
+  free(w->order);
+  free(w);
+  cg->work = NULL;
+}
+
+/* Objects for all that are not compiled: from the cache, or made. */
+static bool make_objects(Cg *cg, char *err, size_t errsize) {
+  if (!cg->work) begin_work(cg, true);
+  Work *w = cg->work;
+  for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &cg->machine, &cg->fn.at[w->order[k]]);
+  while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
+  for (uint32_t k = 0; k < w->n; k++) {
+    const CgFn *f = &cg->fn.at[w->order[k]];
+    if (cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
+  }
+  cg->cached = w->fetched && w->n == 0;
+  bool failed = w->failed;
+  if (failed) snprintf(err, errsize, "%s", w->err);
+  end_work(cg, false);
+  return !failed;
+}
+
+void cg_begin(Cg *cg) {
+  if (!cg->work) begin_work(cg, false);
+}
+
+/* ---- linking ---------------------------------------------------------------------------------------------------- */
+
+static bool link_object(CgFn *f, char *err, size_t errsize) {
+  char name[512];
+  snprintf(name, sizeof name, "%s_info", f->symbol);
+  f->image = cg_image_load(f->object.p, f->object.n, err, errsize);
+  if (!f->image) return false;
+  void *code = cg_image_symbol(f->image, f->symbol), *info = cg_image_symbol(f->image, name);
+  if (!code || !info) return snprintf(err, errsize, "an object does not hold `%s`", f->symbol), false;
+  f->kernel = (HnnKernel)(uintptr_t)code;
+  memcpy(&f->info, info, sizeof f->info);
+  f->compiled = true;
+  return true;
+}
+
+static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    CgFn *f = &cg->fn.at[k];
+    ok = ok && (f->compiled || link_object(f, err, errsize));
+    free(f->object.p);
+    f->object = (CgObject){0};
+  }
+  return ok;
+}
+
+bool cg_compile(Cg *cg, char *err, size_t errsize) {
+  bool ok = make_objects(cg, err, errsize);
+  double start = now();
+  ok = link_objects(cg, ok, err, errsize);
+  timed(cg, "link", start);
+  return ok;
+}
+
+static const CgFn *find(const Cg *cg, const char *symbol) {
+  for (uint32_t k = cg->fn.n; k-- > 0;)
+    if (!strcmp(cg->fn.at[k].symbol, symbol)) return &cg->fn.at[k];
+  return NULL;
+}
+
+HnnKernel cg_kernel(Cg *cg, const char *symbol) {
+  const CgFn *f = find(cg, symbol);
+  return f ? f->kernel : NULL;
+}
+
+HnnKernelInfo cg_info(Cg *cg, const char *symbol) {
+  const CgFn *f = find(cg, symbol);
+  return f ? f->info : (HnnKernelInfo){0};
+}
+
+bool cg_cached(const Cg *cg) { return cg->cached; }
+int cg_vector_bits(const Cg *cg) { return (int)cg->machine.bits; }
+
+/* ---- text and files ---------------------------------------------------------------------------------------------- */
+
+void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    const CgFn *f = &cg->fn.at[k];
+    if (f->compiled) continue;
+    if (cg->opt.at) cg->opt.at(f->symbol);
+    unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
+    PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
+    for (uint32_t n = 0; n < forms.n; n++) {
+      if (n) fprintf(out, "for at most %lld samples: ", (long long)forms.most);
+      plan_print(out, forms.plan[n], f->symbol, src);
+      plan_destroy(forms.plan[n]);
+    }
+  }
+}
+
+bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
+  if (!cg_machine_start(&cg->machine, err, errsize)) return false;
+  LLVMContextRef ctx = LLVMContextCreate();
+  LLVMModuleRef mod = write_module(cg, &cg->machine, ctx, 0, cg->fn.n);
+  char *text = LLVMPrintModuleToString(mod);
+  bool ok = fputs(text, out) >= 0;
+  if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
+  LLVMDisposeMessage(text);
+  LLVMDisposeModule(mod);
+  LLVMContextDispose(ctx);
+  return ok;
+}
+
+static bool write_all(CgObject *o, FILE *out, char *err, size_t errsize) {
+  bool ok = fwrite(o->p, 1, o->n, out) == o->n && fflush(out) == 0;
+  if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
+  free(o->p);
+  return ok;
+}
+
+bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize) {
+  CgObject o;
+  return compile_pending(cg, LLVMAssemblyFile, &o, err, errsize) && write_all(&o, out, err, errsize);
+}
+
+static bool write_file(const char *path, CgObject *o, char *err, size_t errsize) {
+  FILE *out = fopen(path, "wb");
+  if (!out) {
+    snprintf(err, errsize, "cannot write %s: %s", path, strerror(errno));
+    free(o->p);
+    return false;
+  }
+  bool ok = write_all(o, out, err, errsize);
+  if (fclose(out) != 0 && ok) snprintf(err, errsize, "cannot write %s: %s", path, strerror(errno)), ok = false;
+  return ok;
+}
+
+bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize) {
+  CgObject o;
+  return compile_pending(cg, LLVMObjectFile, &o, err, errsize) && write_file(path, &o, err, errsize);
+}
+
+bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize) {
+  bool ok = make_objects(cg, err, errsize);
+  for (uint32_t k = 0; k < cg->fn.n; k++) {
+    char path[4096];
+    CgObject o = cg->fn.at[k].object;
+    cg->fn.at[k].object = (CgObject){0};
+    snprintf(path, sizeof path, "%s/%u.o", dir, k);
+    if (ok) ok = write_file(path, &o, err, errsize);
+    else free(o.p);
+  }
+  return ok;
+}
+
+/* ---- the machine's peak ---------------------------------------------------------------------------------------------- */
+
+static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
+  char err[256];
+  CgEmit e;
+  CgObject object;
+  if (!cg_machine_start(&cg->machine, err, sizeof err)) return NULL;
+  LLVMContextRef ctx = LLVMContextCreate();
+  LLVMModuleRef mod = cg_module(&cg->machine, ctx);
+  cg_emit_init(&e, &cg->machine, ctx, mod, f64);
+  cg_emit_peak(&e, name);
+  cg->peak_flop[f64] = cg_peak_flop(&e);
+  bool ok = cg_object(&cg->machine, mod, LLVMObjectFile, &object, err, sizeof err);
+  cg_emit_finish(&e);
+  LLVMDisposeModule(mod);
+  LLVMContextDispose(ctx);
+  if (!ok) return NULL;
+  CgImage *image = cg_image_load(object.p, object.n, err, sizeof err);
+  free(object.p);
+  return image;
+}
+
+double cg_measure_peak(Cg *cg, bool f64) {
+  if (!cg->peak[f64]) cg->peak[f64] = peak_image(cg, f64, "hnnc_peak");
+  if (!cg->peak[f64]) return 0;
+  return cg_peak_rate((CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], "hnnc_peak"), cg->peak_flop[f64]);
+}

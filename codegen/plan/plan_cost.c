@@ -1,0 +1,139 @@
+/* How a function runs over a batch: in tiles, whose lanes are samples, or one sample at a time, whose lanes are elements.
+ * Both are planned, and what their groups take is estimated in cycles of a core that starts one operation of a whole
+ * vector a cycle. The figures are measured ones of a Zen 4, rounded: they decide between ways that differ by factors. */
+#include "codegen/plan/plan.h"
+
+/* Bytes of the first-level cache that a tile may fill; cycles that a vector takes more which is read or stored beyond it. */
+enum { NEAR = 32 << 10, START = 30 };      /* START: a loop waits for what the one before it stored */
+static const double far_vector = 4;
+
+/* What is put together or held back is placed, not computed. */
+static double op_cycles(Op op) { return op == OP_concat || op == OP_barrier ? 0 : ir_op[op].cycles; }
+
+static double plan_cycles(const Plan *p, bool near);
+
+/* A sum over a long stretch for each element: scalar, one after the other, where lanes do not run over samples. */
+static double sums_cycles(const Plan *p, const Group *g, double n) {
+  double c = 0;
+  for (uint32_t r = 0; r < g->root.n; r++) {
+    const Root *root = &g->root.at[r];
+    double each = root->kind == ROOT_DOT || root->kind == ROOT_LANES ? (double)type_count(ir_type(p->f, root->v)) : 1;
+    if (root->kind == ROOT_VALUE) c += 1;
+    else c += (p->target.single ? 4 : 1) * (each < PLAN_TINY ? each : PLAN_TINY);
+  }
+  return c * n;
+}
+
+static double loop_cycles(const Plan *p, uint32_t k, double n) {
+  const Group *g = p->group.at[k];
+  PlanCuts cuts;
+  PlanSweep sweep;
+  double each = 0;
+  for (uint32_t m = 0; m < g->member.n; m++) {
+    const Inst *i = ir_inst(p->f, g->member.at[m]);
+    Dot d;
+    if (g->main.id == g->member.at[m].id) continue;
+    if (i->op == OP_dot) plan_dot(p->f, i, &d), each += (double)d.contraction;
+    else each += op_cycles((Op)i->op);
+  }
+  bool sweeps = plan_sweep(p, k, &sweep);
+  plan_sweep_free(&sweep);
+  if (sweeps) return (double)sweep.n * (each + g->root.n) + START;
+  if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
+  return n * each + sums_cycles(p, g, n);
+}
+
+/* A loop reads about one vector, and stores those of its roots. */
+static double far_cycles(const Plan *p, const Group *g, double n) {
+  return far_vector * n / (p->target.single ? p->target.wide : 1) * (1 + g->root.n);
+}
+
+static double straight_cycles(const Plan *p, const Group *g) {
+  double c = 0;
+  for (uint32_t m = 0; m < g->member.n; m++) {
+    const Inst *i = ir_inst(p->f, g->member.at[m]);
+    Dot d;
+    double n = (double)type_count(i->type);
+    if (i->op == OP_dot) plan_dot(p->f, i, &d), c += n * (double)d.contraction;
+    else c += n * op_cycles((Op)i->op);
+  }
+  return c + g->root.n;
+}
+
+/* Multiply-adds by whole vectors; one sample alone reads a vector of weights for each, mostly from the second-level
+ * cache. */
+static double product_cycles(const Plan *p, const Group *g) {
+  const Inst *i = ir_inst(p->f, g->main);
+  Dot d;
+  plan_dot(p->f, i, &d);
+  double macs = (double)type_count(i->type) * (double)d.contraction;
+  if (!p->target.single || !(i->type.lane || d.lanes)) return macs;
+  if (g->kind == G_DOT || (g->kind == G_GEMM && !g->gemv)) return 4 * macs;
+  return START + (g->kind == G_DW ? 1.1 : 1.8) * macs / p->target.wide;
+}
+
+static double group_cycles(const Plan *p, uint32_t k, bool near) {
+  const Group *g = p->group.at[k];
+  double n = 1;
+  for (uint32_t d = 0; d < g->rank; d++) n *= g->dim[d];
+  switch (g->kind) {
+  case G_TINY: return straight_cycles(p, g);
+  case G_LOOP: return g->root.n ? loop_cycles(p, k, n) + (near ? 0 : far_cycles(p, g, n)) : 0;
+  case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
+  case G_DW: return product_cycles(p, g);
+  case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
+  case G_ODE: return 1000 * plan_cycles(g->body, near);
+  case G_SOLVE: return n * g->dim[0] * (g->dim[0] / 3.0 / (g->rank > 1 ? g->dim[1] : 1) + 1) + START;
+  case G_RAND: return 20 * n * p->target.tile;
+  default: return 2 * n;
+  }
+}
+
+static double plan_cycles(const Plan *p, bool near) {
+  double c = 0, vectors = p->target.tile / p->target.vl;
+  for (uint32_t k = 1; k < p->group.n; k++)
+    if (p->group.at[k]->section == SEC_TILE) c += group_cycles(p, k, near) * (p->lane && !p->up ? vectors : 1);
+  return c;
+}
+
+static double tile_cycles(const Plan *p) { return 20 + plan_cycles(p, p->scratch <= NEAR); }
+
+/* ---- the choice ----------------------------------------------------------------------------------------------------- */
+
+enum { LONG = 16 };          /* elements of a value that vectors may run along */
+
+/* Nothing is gained one sample at a time where all values are short. */
+static bool has_long(const Fn *f) {
+  for (uint32_t v = 1; v < f->inst.n; v++)
+    if (f->inst.at[v].type.dt != DT_MULTI && f->inst.at[v].type.lane && type_count(f->inst.at[v].type) >= LONG) return true;
+  for (uint32_t k = 0; k < f->sub.n; k++)
+    if (has_long(f->sub.at[k])) return true;
+  return false;
+}
+
+/* Functions that only draw (data sets) run in tiles. */
+static bool takes_lanes(const Fn *f) {
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (f->in.at[k].type.lane) return true;
+  return false;
+}
+
+/* With an unknown number of samples, a form of its own for a few of them has to pay: at least this gain for one. */
+static const double few_gain = 2;
+
+static PlanForms one_form(Plan *p, Plan *other) {
+  plan_destroy(other);
+  return (PlanForms){.plan = {p}, .n = 1};
+}
+
+PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
+  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
+  Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
+  if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
+  Plan *alone = plan_create(f, single);
+  double tile = tile_cycles(p), one = tile_cycles(alone);
+  double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;
+  if (one <= all) return one_form(alone, p);
+  if (samples || tile < few_gain * one) return one_form(p, alone);
+  return (PlanForms){.plan = {p, alone}, .n = 2, .most = (int64_t)(tile / one)};
+}

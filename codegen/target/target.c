@@ -1,0 +1,214 @@
+/* The machine: names, vector width and registers from its features; LLVM set up for it. */
+#include "codegen/target/target.h"
+#include "codegen/cg_generation.h"
+
+#include <llvm-c/Analysis.h>
+#include <pthread.h>
+#include <string.h>
+
+static void init_targets(void) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+#ifdef HNNC_AARCH64
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeAArch64AsmParser();
+#endif
+}
+
+static char *copy_message(char *m) {
+  char *s = strdup(m);
+  LLVMDisposeMessage(m);
+  return s;
+}
+
+const char *cg_host_cpu(void) {
+  static char name[64];
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&lock);
+  if (!name[0]) {
+    char *m = LLVMGetHostCPUName();
+    snprintf(name, sizeof name, "%s", m);
+    LLVMDisposeMessage(m);
+  }
+  pthread_mutex_unlock(&lock);
+  return name;
+}
+
+const char *cg_version(void) {
+  static char text[64];
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  unsigned a, b, c;
+  LLVMGetVersion(&a, &b, &c);
+  pthread_mutex_lock(&lock);
+  snprintf(text, sizeof text, "llvm %u.%u.%u hnnc %s", a, b, c, CG_GENERATION);
+  pthread_mutex_unlock(&lock);
+  return text;
+}
+
+/* Asks LLVM itself what a cpu has: a function compiled for it would use it. */
+static bool has_feature(const CgMachine *m, const char *name) {
+  char want[64];
+  snprintf(want, sizeof want, "+%s", name);
+  size_t n = strlen(want);
+  for (const char *p = m->features; (p = strstr(p, want)); p += n)
+    if ((p == m->features || p[-1] == ',') && (p[n] == 0 || p[n] == ',')) return true;
+  return false;
+}
+
+/* Beyond plain x86-64; what a later row has, those before it had. */
+#define V2 "sse3 ssse3 sse4.1 sse4.2 popcnt"
+#define V3 V2 " avx avx2 fma bmi bmi2"
+#define V4 V3 " avx512f avx512vl avx512dq avx512bw avx512cd"
+#define ICE V4 " avx512vbmi avx512ifma avx512vpopcntdq avx512vbmi2 avx512vnni avx512bitalg gfni"
+
+typedef struct CpuRow { const char *cpu; unsigned bits; bool fma; const char *needs; } CpuRow;
+static const CpuRow cpu_row[] = {      /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
+  {"x86-64", 128, false, ""},           {"x86-64-v2", 128, false, V2},       {"x86-64-v3", 256, true, V3},
+  {"x86-64-v4", 512, true, V4},         {"haswell", 256, true, V3},          {"broadwell", 256, true, V3},
+  {"skylake", 256, true, V3},           {"alderlake", 256, true, V3 " gfni"}, {"skylake-avx512", 512, true, V4},
+  {"cascadelake", 512, true, V4 " avx512vnni"}, {"icelake-server", 512, true, ICE}, {"icelake-client", 512, true, ICE},
+  {"sapphirerapids", 512, true, ICE},   {"tigerlake", 512, true, ICE},       {"znver1", 256, true, V3},
+  {"znver2", 256, true, V3},            {"znver3", 256, true, V3},           {"znver4", 512, true, ICE},
+  {"znver5", 512, true, ICE},           {"sandybridge", 256, false, V2 " avx"}, {"ivybridge", 256, false, V2 " avx"},
+};
+
+/* LLVM stops the process at a name that it does not know, so names are looked at before. */
+bool cg_cpu_known(const char *name) {
+#ifdef __x86_64__
+  for (size_t k = 0; k < sizeof cpu_row / sizeof *cpu_row; k++)
+    if (!strcmp(cpu_row[k].cpu, name)) return true;
+  return !strcmp(name, cg_host_cpu());
+#else
+  return name[0] != 0;
+#endif
+}
+
+static void width(CgMachine *m, bool explicit_cpu) {
+  m->x86 = !strncmp(m->triple, "x86_64", 6);
+  m->bits = 128, m->regs = m->x86 ? 16 : 32, m->fma = !m->x86;
+  if (!m->x86) return;
+  if (explicit_cpu)
+    for (size_t k = 0; k < sizeof cpu_row / sizeof *cpu_row; k++)
+      if (!strcmp(cpu_row[k].cpu, m->cpu)) m->bits = cpu_row[k].bits, m->fma = cpu_row[k].fma;
+  if (has_feature(m, "avx")) m->bits = m->bits < 256 ? 256 : m->bits;
+  if (has_feature(m, "avx512f") && has_feature(m, "avx512vl") && has_feature(m, "avx512dq")) m->bits = 512;
+  if (has_feature(m, "fma")) m->fma = true;
+  if (m->bits == 512) m->regs = 32;
+}
+
+bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize) {
+  memset(m, 0, sizeof *m);
+  char *host = copy_message(LLVMGetDefaultTargetTriple());
+  m->triple = o->triple ? strdup(o->triple) : strdup(host);
+  bool native = !strncmp(host, m->triple, strcspn(m->triple, "-") + 1);
+  free(host);
+  m->opt = o->opt;
+  m->cpu = strdup(o->cpu ? o->cpu : native ? cg_host_cpu() : "generic");
+  m->features = o->features ? strdup(o->features) : o->cpu || !native ? strdup("") : copy_message(LLVMGetHostCPUFeatures());
+  width(m, o->cpu != NULL);
+  return native || cg_machine_start(m, err, errsize);      /* this machine's code generator is there */
+}
+
+bool cg_machine_start(CgMachine *m, char *err, size_t errsize) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  LLVMTargetRef target;
+  char *message = NULL;
+  if (m->tm) return true;
+  pthread_once(&once, init_targets);
+  if (LLVMGetTargetFromTriple(m->triple, &target, &message)) {
+    snprintf(err, errsize, "no code generator for %s: %s", m->triple, message);
+    LLVMDisposeMessage(message);
+    return false;
+  }
+  LLVMCodeGenOptLevel level = m->opt <= 0 ? LLVMCodeGenLevelNone : m->opt == 1 ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault;
+  m->tm = LLVMCreateTargetMachine(target, m->triple, m->cpu, m->features, level, LLVMRelocPIC, LLVMCodeModelSmall);
+  if (!m->tm) snprintf(err, errsize, "no code generator for %s on %s", m->cpu, m->triple);
+  return m->tm != NULL;
+}
+
+void cg_processor(const CgOptions *o, CgProcessor *out) {
+  CgMachine m;
+  char err[64], name[24];
+  size_t n = 0;
+  *out = (CgProcessor){.cpu = ""};
+  cg_machine_init(&m, o, err, sizeof err);
+  snprintf(out->cpu, sizeof out->cpu, "%s", m.cpu);
+  const char *at = ICE;                      /* all that may be asked for: of it what the machine has */
+  bool row = false;
+  for (size_t k = 0; o->cpu && k < sizeof cpu_row / sizeof *cpu_row; k++)
+    if (!strcmp(cpu_row[k].cpu, o->cpu)) row = true, at = cpu_row[k].needs;
+  while (m.x86 && *at) {
+    size_t length = strcspn(at, " ");
+    snprintf(name, sizeof name, "%.*s", (int)length, at);
+    if (row || has_feature(&m, name))
+      n += (size_t)snprintf(out->needs + n, sizeof out->needs - n, "%s%s", n ? " " : "", name);
+    at += length + (at[length] == ' ');
+  }
+  cg_machine_finish(&m);
+}
+
+void cg_machine_finish(CgMachine *m) {
+  if (m->tm) LLVMDisposeTargetMachine(m->tm);
+  free(m->triple);
+  free(m->cpu);
+  free(m->features);
+  memset(m, 0, sizeof *m);
+}
+
+LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx) {
+  LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("hnnc", ctx);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->tm);
+  LLVMSetTarget(mod, m->triple);
+  LLVMSetModuleDataLayout(mod, layout);
+  LLVMDisposeTargetData(layout);
+  return mod;
+}
+
+void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleRef mod, bool f64) {
+  memset(e, 0, sizeof *e);
+  e->ctx = ctx, e->mod = mod, e->f64 = f64;
+  e->b = LLVMCreateBuilderInContext(ctx);
+  e->es = f64 ? 8 : 4;
+  e->bits = m->bits, e->regs = m->regs, e->fma = m->fma, e->x86 = m->x86;
+  e->vl = e->bits / 8 / e->es;
+  e->nv = 1, e->tile = e->vl;            /* until a function is planned: plan_target */
+  e->real = f64 ? LLVMDoubleTypeInContext(ctx) : LLVMFloatTypeInContext(ctx);
+  e->i1 = LLVMInt1TypeInContext(ctx), e->i8 = LLVMInt8TypeInContext(ctx);
+  e->i32 = LLVMInt32TypeInContext(ctx), e->i64 = LLVMInt64TypeInContext(ctx);
+  e->ptr = LLVMPointerTypeInContext(ctx, 0), e->voidt = LLVMVoidTypeInContext(ctx);
+}
+
+void cg_emit_finish(CgEmit *e) {
+  if (e->b) LLVMDisposeBuilder(e->b);
+  e->b = NULL;
+}
+
+bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
+  char *message = NULL;
+  LLVMMemoryBufferRef made;
+#ifndef NDEBUG
+  if (LLVMVerifyModule(mod, LLVMReturnStatusAction, &message)) {
+    snprintf(err, errsize, "invalid code was generated: %s", message);
+    LLVMDisposeMessage(message);
+    return false;
+  }
+  if (message) LLVMDisposeMessage(message);
+  message = NULL;
+#endif
+  if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, mod, kind, &message, &made)) {
+    snprintf(err, errsize, "%s", message ? message : "no code was generated");
+    if (message) LLVMDisposeMessage(message);
+    return false;
+  }
+  out->n = LLVMGetBufferSize(made);
+  out->p = base_realloc(NULL, out->n + 1);
+  memcpy(out->p, LLVMGetBufferStart(made), out->n);
+  LLVMDisposeMemoryBuffer(made);
+  return true;
+}

@@ -1,0 +1,118 @@
+/* `hnnc bench FILE`: what a training step costs, and how much of the machine's peak it uses. The peak
+ * is measured in the same run, between the rounds, since clocks drift. */
+#include "driver/session/trainer.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Figures {
+  double us_per_step, samples_per_s, gflops, peak_gflops, peak_share;
+  int64_t flop_per_step, batch;
+} Figures;
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static int64_t step_flop(const Trainer *t, int64_t batch) {
+  Flops g = pass_flops(trainer_gradient(t));
+  int64_t flop = g.per_sample * batch + g.once;
+  if (trainer_update(t)) flop += pass_flops(trainer_update(t)).per_sample * t->rt.flat_n;
+  return flop;
+}
+
+/* Seconds of `steps` more steps; < 0 when training failed. */
+static double time_steps(Session *s, Trainer *t, int64_t steps) {
+  RtError err = {{0}};
+  t->rt.steps = t->rt.step + steps;
+  t->rt.every = t->rt.steps + 1;
+  double start = pass_now();
+  RtStatus status = rt_train(&t->rt, &err);
+  double seconds = pass_now() - start;
+  if (status == RT_DONE) return seconds;
+  session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "the training step of `%s` failed: %s", t->spec->name, err.text);
+  return -1;
+}
+
+enum { ROUNDS = 15 };
+
+static int measure(Session *s, Trainer *t, Figures *f) {
+  char err[256];
+  Cg *cg = cg_create(&s->cg, err, sizeof err);
+  if (!cg) return session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "%s", err);
+  double once = time_steps(s, t, 3), seconds[ROUNDS], peak = 0;
+  if (once < 0) return EXIT_NUMBERS;
+  int64_t steps = (int64_t)(0.06 / (once / 3 + 1e-9)) + 1;
+  for (int r = 0; r < ROUNDS; r++) {
+    double p = cg_measure_peak(cg, s->model->f64);
+    if (p > peak) peak = p;
+    if ((seconds[r] = time_steps(s, t, steps)) < 0) return cg_destroy(cg), EXIT_NUMBERS;
+  }
+  cg_destroy(cg);
+  qsort(seconds, ROUNDS, sizeof *seconds, ascending);
+  double step = seconds[ROUNDS / 2] / (double)steps;
+  f->batch = t->rt.batch ? t->rt.batch : t->rt.data->n;
+  f->flop_per_step = step_flop(t, f->batch);
+  f->us_per_step = step * 1e6;
+  f->samples_per_s = (double)f->batch / step;
+  f->gflops = (double)f->flop_per_step / step * 1e-9;
+  f->peak_gflops = peak * rt_pool_threads(s->pool);
+  f->peak_share = f->gflops / f->peak_gflops;
+  return 0;
+}
+
+static void print_text(const Session *s, const Trainer *t, const Figures *f) {
+  printf("%s: training step of `%s`, batch %" PRId64 ", %s, %d thread%s\n", s->model->path, t->spec->name, f->batch,
+         s->model->f64 ? "f64" : "f32", rt_pool_threads(s->pool), rt_pool_threads(s->pool) > 1 ? "s" : "");
+  printf("  %12.2f us a step (median of %d rounds)\n", f->us_per_step, ROUNDS);
+  printf("  %12.0f samples/s\n", f->samples_per_s);
+  printf("  %12" PRId64 " FLOP a step, counted from the IR\n", f->flop_per_step);
+  printf("  %12.1f GFLOP/s\n", f->gflops);
+  printf("  %12.1f GFLOP/s peak of fused multiply-adds, measured in this run\n", f->peak_gflops);
+  printf("  %12.1f %% of the peak\n", 100 * f->peak_share);
+  char text[128];
+  if (*native_memory_text(t->native[0].memory, text, sizeof text)) printf("  %s\n", text);
+  printf("  %12.1f ms to compile\n", 1e3 * t->compile_seconds);
+}
+
+static json_t *figures_json(const Session *s, const Trainer *t, const Figures *f) {
+  return json_pack("{s:s, s:I, s:i, s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f}", "loss", t->spec->name, "batch",
+                   (json_int_t)f->batch, "threads", rt_pool_threads(s->pool), "precision",
+                   s->model->f64 ? "f64" : "f32", "us_per_step", f->us_per_step, "samples_per_s", f->samples_per_s,
+                   "flop_per_step", (json_int_t)f->flop_per_step, "gflops", f->gflops, "peak_gflops",
+                   f->peak_gflops, "peak_share", f->peak_share, "compile_ms", 1e3 * t->compile_seconds);
+}
+
+static int bench_train(Session *s, const Train *spec, bool json) {
+  Trainer t;
+  Figures f = {0};
+  Train with = *spec;
+  if (s->opt->batch) with.batch = s->opt->batch;
+  int code = data_make(s, spec->data);       /* before, so that the time to compile is the whole */
+  if (code) return code;
+  code = trainer_open(s, &with, &t);
+  if (!code) code = measure(s, &t, &f);
+  if (!code && !json) print_text(s, &t, &f);
+  if (!code && json) {
+    json_t *j = figures_json(s, &t, &f);
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(j);
+  }
+  trainer_close(&t);
+  return code;
+}
+
+/* The first `train` of the file, or the one that `train=NAME` names on the command line. */
+int command_bench(const Options *o) {
+  Session s;
+  int code = session_open(&s, o), found = 0;
+  for (uint32_t i = 0; !code && !found && i < s.model->naction; i++)
+    if (s.model->action[i].kind == DO_TRAIN) found = 1, code = bench_train(&s, s.model->action[i].train, o->json);
+  if (!code && !found) code = session_fail(&s, EXIT_FILE, CODE_nothing_to_train, (Span){0}, "`%s` has no `train` to measure", o->file);
+  session_close(&s);
+  return code;
+}

@@ -1,0 +1,275 @@
+/* `hnnc diagnose FILE`: derivatives against differences, in f64 of the reference evaluator.
+ *
+ * For every training: the gradient of its loss by each parameter, on a few samples of its data, means over the
+ * batch taken over these. For
+ * every Hamiltonian with parameters: dH/dx by its arguments, and the mixed second derivatives
+ * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
+ * extrapolated once (Richardson, error O(h^4)) at random elements of the block, with shorter steps where they do not
+ * agree; the error is relative to the largest derivative seen in the block. */
+#include "driver/commands/diagnose.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = DIAGNOSE_SAMPLES, ELEMENTS = 24 };
+static const double BOUND = 1e-6;          /* a block fails above it */
+
+typedef struct Check {
+  Session *s;
+  const Fn *value, *gradient;              /* value: -> scalar; gradient: -> one output per checked input */
+  Tensor *in;                              /* inputs of both */
+  json_t *rows;
+  bool failed;
+} Check;
+
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems, double *out) {
+  rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
+}
+
+/* Draws are the same in each evaluation: differences are of one function. */
+EvalEnv diagnose_environment(void) { return (EvalEnv){.ode = rt_ode, .draw = draw, .seed = 11}; }
+
+static double value_at(Check *c, double *x, double moved) {
+  char err[256];
+  Tensor out;
+  EvalEnv env = diagnose_environment();
+  double keep = *x;
+  *x = moved;
+  bool ok = ir_eval(c->value, SAMPLES, c->in, &out, &env, err, sizeof err);
+  *x = keep;
+  if (!ok) base_fault("the reference evaluator: %s", err);
+  double v = 0;
+  int64_t n = out.type.lane ? SAMPLES : 1;
+  for (int64_t i = 0; i < n; i++) v += out.v[i];
+  ir_tensors_free(&out, 1);
+  return v;
+}
+
+static double difference(Check *c, double *x, double h) {
+  h *= fmax(1, fabs(*x));
+  double d1 = (value_at(c, x, *x + h) - value_at(c, x, *x - h)) / (2 * h);
+  double d2 = (value_at(c, x, *x + h / 2) - value_at(c, x, *x - h / 2)) / h;
+  return (4 * d2 - d1) / 3;
+}
+
+static void row(void *ctx, const char *what, const char *block, double worst, int64_t n) {
+  Check *c = ctx;
+  bool ok = worst <= BOUND;
+  c->failed |= !ok;
+  if (c->rows)
+    json_array_append_new(c->rows, json_pack("{s:s, s:s, s:o, s:I, s:b}", "derivative", what, "block", block, "worst",
+                                             isfinite(worst) ? json_real(worst) : json_null(), "checked", (json_int_t)n, "holds", ok));
+  else
+    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst, ok ? "ok" : isfinite(worst) ? "WRONG" : "not finite");
+}
+
+/* Of a derivative d against differences, relative to `scale`. A difference that steps over a kink (relu, max) is off, and no
+ * longer so with a step that is short enough; where the derivative is wrong the error stays. */
+static double error_of(Check *c, double d, double *x, double scale) {
+  double least = INFINITY, h = 1e-3;
+  for (int k = 0; k < 4 && !(least <= BOUND); k++, h /= 8) {
+    double error = fabs(d - difference(c, x, h)) / scale;
+    if (!(error >= least)) least = error;
+  }
+  return least;
+}
+
+/* Input k of the value against output `out` of the gradient. */
+static void check_block(Check *c, const char *what, const char *block, uint32_t k, const Tensor *grad) {
+  int64_t lanes = c->in[k].type.lane ? SAMPLES : 1, n = type_count(c->in[k].type) * lanes;
+  double worst = 0, scale = 1e-12;
+  int64_t checked = n < ELEMENTS ? n : ELEMENTS;
+  for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(grad->v[i]));
+  for (int64_t j = 0; j < checked; j++) {
+    int64_t i = n <= ELEMENTS ? j : (int64_t)(rt_random_u64(1, k, (uint64_t)j) % (uint64_t)n);
+    double error = error_of(c, grad->v[i], &c->in[k].v[i], scale);
+    worst = error > worst || isnan(error) ? error : worst;
+  }
+  row(c, what, block, worst, checked);
+}
+
+void diagnose_fill(Session *s, const Input *in, const RtSet *set, Tensor *t) {
+  int64_t elems = type_count(in->type), lanes = in->type.lane ? SAMPLES : 1;
+  *t = (Tensor){in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
+  if (in->kind == IN_PARAM) {
+    const RtArray *a = &s->param[in->index];
+    for (int64_t e = 0; e < elems; e++) t->v[e] = a->f64 ? ((double *)a->v)[e] : (double)((float *)a->v)[e];
+  } else if (in->kind == IN_WEIGHT) {
+    for (int64_t i = 0; i < lanes; i++) t->v[i] = 1.0 / SAMPLES;
+  } else if (set) {
+    const RtArray *a = &set->field[in->index];
+    for (int64_t e = 0; e < elems; e++)
+      for (int64_t i = 0; i < lanes; i++) t->v[e * lanes + i] = ((double *)a->v)[e * a->ld + i * (a->n - 1) / SAMPLES];
+  } else {
+    rt_draw64(1, 7, 0, (int32_t)lanes, in->index, 0, elems, t->v, lanes);
+  }
+}
+
+static int run_checks(Check *c, const char *what, const Fn *named, const bool *wanted, const RtSet *set) {
+  char err[256];
+  const Fn *f = c->gradient;
+  c->in = calloc(f->in.n + 1, sizeof *c->in);
+  Tensor *grad = calloc(f->out.n + 1, sizeof *grad);
+  for (uint32_t k = 0; k < f->in.n; k++) diagnose_fill(c->s, &f->in.at[k], set, &c->in[k]);
+  EvalEnv env = diagnose_environment();
+  bool ok = ir_eval(f, SAMPLES, c->in, grad, &env, err, sizeof err);
+  for (uint32_t k = 0, out = 0; ok && k < f->in.n; k++)
+    if (wanted[k]) check_block(c, what, named->in.at[k].name, k, &grad[out++]);
+  if (ok) ir_tensors_free(grad, f->out.n);
+  for (uint32_t k = 0; k < f->in.n; k++) free(c->in[k].v);
+  free(grad);
+  free(c->in);
+  return ok ? 0 : session_fail(c->s, EXIT_FAULT, CODE_internal, (Span){0}, "the reference evaluator: %s", err);
+}
+
+/* From f (-> a scalar, per sample or shared) the function of its gradients by the wanted inputs. */
+static Fn *gradients_of(const Fn *f, const bool *wanted, Diag *diag) {
+  Fn *g = ir_fn_create("gradients", f->f64);
+  Build b;
+  ir_build_init(&b, g);
+  b.number = false;
+  Val *arg = calloc(f->in.n + 1, sizeof *arg), out;
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    arg[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
+  }
+  ir_inline(&b, f, arg, &out);
+  bool lane = ir_type(g, out).lane;
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (wanted[k]) {
+      Val total = lane && !f->in.at[k].type.lane ? ir_batch_sum(&b, out) : out;
+      ir_output(&b, ir_grad(&b, total, arg[k]), f->in.at[k].name);
+    }
+  ir_build_finish(&b);
+  free(arg);
+  Fn *derived = pass_derive(g, diag);
+  ir_fn_destroy(g);
+  return derived;
+}
+
+static int check_function(Session *s, json_t *rows, const char *what, const Fn *f, const bool *wanted,
+                          const RtSet *set, bool *failed) {
+  Fn *gradient = gradients_of(f, wanted, s->diag), *value = pass_derive(f, s->diag);
+  if (!gradient || !value) return session_render(s), EXIT_FILE;
+  Check c = {.s = s, .value = value, .gradient = gradient, .rows = rows};
+  int code = run_checks(&c, what, f, wanted, set);
+  *failed |= c.failed;
+  ir_fn_destroy(gradient);
+  ir_fn_destroy(value);
+  return code;
+}
+
+static bool *inputs_of_kind(const Fn *f, InKind kind, uint32_t *n) {
+  bool *wanted = calloc(f->in.n + 1, sizeof *wanted);
+  *n = 0;
+  for (uint32_t k = 0; k < f->in.n; k++) *n += wanted[k] = f->in.at[k].kind == kind;
+  return wanted;
+}
+
+static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
+  char what[128];
+  uint32_t n;
+  int code = data_make(s, t->data);
+  if (code) return code;
+  snprintf(what, sizeof what, "d %s", t->name);
+  Fn *mean = pass_step_mean(t->loss, s->diag);
+  if (!mean) return session_render(s), EXIT_FILE;
+  bool *wanted = inputs_of_kind(mean, IN_PARAM, &n);
+  for (uint32_t k = 0; k < mean->in.n; k++)    /* averages are not trained */
+    if (wanted[k] && s->model->param[mean->in.at[k].index].decay > 0) wanted[k] = false, n--;
+  if (n) code = check_function(s, rows, what, mean, wanted, data_set(s, t->data), failed);
+  free(wanted);
+  ir_fn_destroy(mean);
+  return code;
+}
+
+/* v . dH/dx summed over the arguments, as a function of the same inputs; v fixed, from 0.3 to 1. */
+static Fn *directional(const Fn *f) {
+  Fn *g = ir_fn_create("directional", f->f64);
+  Build b;
+  ir_build_init(&b, g);
+  b.number = false;
+  Val *arg = calloc(f->in.n + 1, sizeof *arg), e, sum = VAL_NONE;
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    arg[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
+  }
+  ir_inline(&b, f, arg, &e);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    if (f->in.at[k].kind == IN_PARAM) continue;
+    Type t = f->in.at[k].type;
+    t.lane = 0;
+    double *v = calloc((size_t)type_count(t) + 1, sizeof *v);
+    for (int64_t i = 0; i < type_count(t); i++) v[i] = 0.3 + 0.7 * (double)(rt_random_u64(2, k, (uint64_t)i) >> 40) / (1 << 24);
+    Val term = ir_sum_all(&b, ir_mul(&b, ir_table(&b, t, v), ir_grad(&b, e, arg[k])));
+    sum = sum.id ? ir_add(&b, sum, term) : term;
+    free(v);
+  }
+  if (sum.id) ir_output(&b, sum, "directional");
+  ir_build_finish(&b);
+  free(arg);
+  if (sum.id) return g;
+  ir_fn_destroy(g);
+  return NULL;
+}
+
+static int check_hamiltonian(Session *s, json_t *rows, const Export *x, bool *failed) {
+  char what[128];
+  uint32_t nparam, nfield;
+  bool *param = inputs_of_kind(x->fn, IN_PARAM, &nparam), *field = inputs_of_kind(x->fn, IN_FIELD, &nfield);
+  int code = 0;
+  if (nparam && nfield) {
+    Fn *mixed = directional(x->fn);
+    snprintf(what, sizeof what, "d %s/dx", x->name);
+    code = check_function(s, rows, what, x->fn, field, NULL, failed);
+    snprintf(what, sizeof what, "d2 %s/dx dtheta", x->name);
+    if (!code && mixed) code = check_function(s, rows, what, mixed, param, NULL, failed);
+    ir_fn_destroy(mixed);
+  }
+  free(param);
+  free(field);
+  return code;
+}
+
+static int check_flows(Session *s, json_t *rows, bool *failed) {
+  Check c = {.s = s, .rows = rows};
+  const Model *m = s->model;
+  int code = 0;
+  for (uint32_t i = 0; !code && i + 1 < m->nexport; i++)
+    if (!strcmp(m->export_[i].kind, "flow") && !strcmp(m->export_[i + 1].kind, "inverse"))
+      code = diagnose_flow(s, row, &c, &m->export_[i], &m->export_[i + 1]);
+  *failed |= c.failed;
+  return code;
+}
+
+/* The same loss on the same data in an earlier training. */
+static bool trained_before(const Model *m, uint32_t action) {
+  const Train *t = m->action[action].train;
+  for (uint32_t i = 0; i < action; i++)
+    if (m->action[i].kind == DO_TRAIN && !strcmp(m->action[i].train->name, t->name) && m->action[i].train->data == t->data) return true;
+  return false;
+}
+
+int command_diagnose(const Options *o) {
+  Session s;
+  bool failed = false;
+  int code = session_open(&s, o);
+  json_t *rows = o->json ? json_array() : NULL;
+  if (!code && !o->json) printf("%s: derivatives against differences, f64, %d samples\n  %-28s %-28s %5s  %9s\n",
+                                s.model->path, SAMPLES, "derivative", "by", "of", "worst");
+  for (uint32_t i = 0; !code && i < s.model->naction; i++)
+    if (s.model->action[i].kind == DO_TRAIN && !trained_before(s.model, i)) code = check_train(&s, rows, s.model->action[i].train, &failed);
+  for (uint32_t i = 0; !code && i < s.model->nexport; i++)
+    if (!strcmp(s.model->export_[i].kind, "hamiltonian"))
+      code = check_hamiltonian(&s, rows, &s.model->export_[i], &failed);
+  if (!code) code = check_flows(&s, rows, &failed);
+  if (rows && !code) {
+    json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+  }
+  json_decref(rows);
+  session_close(&s);
+  return code ? code : failed ? EXIT_NUMBERS : 0;
+}

@@ -1,0 +1,181 @@
+/* Lowers the functions that an exported library has. */
+#include "driver/export/glue.h"
+
+#include "driver/export/cname.h"
+#include "driver/session/trainer.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *capitals(Arena *mem, const char *text) {
+  char *out = arena_strdup(mem, text);
+  for (char *c = out; *c; c++) *c = (char)toupper((unsigned char)*c);
+  return out;
+}
+
+/* The user's arrays in the order of their numbers (arguments as declared, fields as in the data). */
+static void order_inputs(Arena *mem, GlueFn *g) {
+  const Fn *f = g->whole;
+  g->user = ARENA_ARRAY(mem, int, f->in.n + 1);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    if (f->in.at[k].kind != IN_FIELD) continue;
+    int at = g->nuser++;
+    for (; at > 0 && f->in.at[g->user[at - 1]].index > f->in.at[k].index; at--) g->user[at] = g->user[at - 1];
+    g->user[at] = (int)k;
+  }
+}
+
+/* Names of the library that a model's function may not have. */
+static bool taken(const Glue *g, const char *wrapper) {
+  static const char *const reserved[] = {"create", "destroy", "error", "param", "param_name", "param_size"};
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+    if (!strcmp(reserved[i], wrapper)) return true;
+  size_t n = strlen(wrapper);                            /* of the arrays that hold patterns of nonzeros */
+  bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
+  if (array && !strncmp(wrapper, "pattern_", 8)) return true;
+  for (int i = 0; i < g->n; i++)
+    if (!strcmp(g->fn[i].wrapper, wrapper)) return true;
+  return false;
+}
+
+/* Whether a function of the file is called so without being transliterated: it keeps its name wherever it stands. */
+static bool plain_name_of_another(const Glue *g, const char *name, const char *out) {
+  const Model *m = g->s->model;
+  for (uint32_t i = 0; strcmp(name, out) && i < m->nexport; i++)
+    if (!strcmp(m->export_[i].name, out)) return true;
+  return false;
+}
+
+/* `f`, or `f_2`, `f_3`, ... where that name is another's. */
+static const char *wrapper_name(const Glue *g, const char *name) {
+  Arena *mem = g->s->model->mem;
+  const char *first = cname_ascii(mem, name), *out = first;
+  for (int k = 2; taken(g, out) || plain_name_of_another(g, name, out); k++) out = arena_printf(mem, "%s_%d", first, k);
+  return out;
+}
+
+/* Names that the wrappers have for arguments of their own, and names in capitals, which are macros by custom. */
+static bool argument_kept(const char *name) {
+  static const char *const own[] = {"m", "n", "lr", "loss"};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    if (!strcmp(own[i], name)) return true;
+  if (!strncmp(name, "out", 3) && !name[3 + strspn(name + 3, "0123456789")]) return true;
+  size_t capital = 0;
+  for (const char *c = name; *c; c++) capital += isupper((unsigned char)*c) != 0;
+  return cname_kept(name) || (capital > 1 && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == strlen(name));
+}
+
+static void name_arguments(Arena *mem, GlueFn *f) {
+  f->arg = ARENA_ARRAY(mem, const char *, f->nuser + 1);
+  for (int k = 0; k < f->nuser; k++) {
+    const char *first = cname_ascii(mem, f->whole->in.at[f->user[k]].name);
+    if (argument_kept(first)) first = arena_printf(mem, "%s_", first);
+    f->arg[k] = first;
+    for (int other = 0, count = 2; other < f->nuser;)
+      if (other == k || strcmp(other < k ? f->arg[other] : f->whole->in.at[f->user[other]].name, f->arg[k])) other++;
+      else f->arg[k] = arena_printf(mem, "%s_%d", first, count++), other = 0;
+  }
+}
+
+static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
+  Arena *mem = g->s->model->mem;
+  GlueFn *out = &g->fn[g->n];
+  *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
+  out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
+  Memory memory = kind == GLUE_GRADIENT ? (Memory)train->memory : MEMORY_STORED;
+  out->whole = pass_lower(fn, memory, &out->memory, g->s->diag);
+  if (!out->whole) return false;
+  g->n++;
+  order_inputs(mem, out);
+  name_arguments(mem, out);
+  return pass_split(out->whole, &out->split, g->s->diag);
+}
+
+static bool add_train(Glue *g, const Train *t) {
+  Arena *mem = g->s->model->mem;
+  Optim o = trainer_optim(&t->opt);
+  Running running;
+  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
+  Fn *update = pass_optim_update(&o, g->s->model->f64);
+  int at = g->n;
+  bool ok = gradient && add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
+                            arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
+  if (g->n > at) g->fn[at].running = running;
+  else free(running.param);
+  if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
+  ir_fn_destroy(gradient);
+  ir_fn_destroy(update);
+  return ok;
+}
+
+static bool add_all(Glue *g) {
+  const Model *m = g->s->model;
+  bool ok = true;
+  for (uint32_t i = 0; ok && i < m->naction; i++)
+    if (m->action[i].kind == DO_TRAIN) ok = add_train(g, m->action[i].train);
+  for (uint32_t i = 0; ok && i < m->nexport; i++) {
+    ok = add(g, GLUE_FUNCTION, NULL, m->export_[i].fn, m->export_[i].name,
+             arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
+    if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
+  }
+  for (uint32_t i = 0; ok && i < m->naction; i++)
+    if (m->action[i].kind == DO_REPORT)
+      ok = add(g, GLUE_FUNCTION, NULL, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
+               arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
+  return ok;
+}
+
+/* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
+ * have (timer_create, rt_fn_run), it gets `_model` behind it or `m_` in front. */
+static const char *library_name(Arena *mem, const char *base) {
+  static const char *const others[] = {"lib", "rt", "pthread", "timer", "thrd", "mtx", "cnd", "tss", "sem", "shm", "mq", "aio", "pkey"};
+  static const char *const prefixes[] = {"hnnc_", "lib_", "rt_", "pthread_"};
+  const char *name = cname_ascii(mem, base);
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+    if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return arena_printf(mem, "m_%s", name);
+  bool kept = cname_kept(name);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) kept |= !strcmp(name, others[i]);
+  kept |= dlsym(RTLD_DEFAULT, name) != NULL;             /* printf, index, y0: what the C library of this machine has */
+  return kept ? arena_printf(mem, "%s_model", name) : name;
+}
+
+int glue_make(Session *s, const char *base, Glue *g) {
+  Arena *mem = s->model->mem;
+  *g = (Glue){.s = s, .file = base, .name = library_name(mem, base)};
+  g->upper = capitals(mem, g->name);
+  CgProcessor processor;
+  cg_processor(&s->cg, &processor);
+  g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
+  g->fn = ARENA_ARRAY(mem, GlueFn, 2 * s->model->naction + s->model->nexport + 1);
+  if (add_all(g)) return 0;
+  session_render(s);
+  return EXIT_FILE;
+}
+
+void glue_finish(Glue *g) {
+  for (int i = 0; i < g->n; i++) {
+    pass_split_finish(&g->fn[i].split);
+    ir_fn_destroy(g->fn[i].whole);
+    free(g->fn[i].running.param);
+  }
+}
+
+uint32_t glue_parts(const Glue *g) {
+  uint32_t n = 0;
+  for (int i = 0; i < g->n; i++)
+    for (uint32_t k = 0; k < g->fn[i].split.n; k++) n += g->fn[i].split.part[k].fn != NULL;
+  return n;
+}
+
+void glue_add(Cg *cg, const Glue *g) {
+  char suffix[SPLIT_NAME];
+  for (int i = 0; i < g->n; i++) {
+    const Split *s = &g->fn[i].split;
+    for (uint32_t k = 0; k < s->n; k++)
+      if (s->part[k].fn)
+        cg_add(cg, s->part[k].fn,
+               arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
+  }
+}

@@ -1,0 +1,329 @@
+/* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
+ * when something first needs it. */
+#include "driver/session/nan.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static int index_of(const Session *s, const Data *d) {
+  for (uint32_t i = 0; i < s->model->ndata; i++)
+    if (s->model->data[i] == d) return (int)i;
+  base_fault("a data set is not in its model");
+}
+
+const RtSet *data_set(Session *s, const Data *d) { return &s->set[index_of(s, d)]; }
+
+static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
+  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = calloc(d->nfield + 1, sizeof(RtArray))};
+  for (uint32_t k = 0; set->field && k < d->nfield; k++)
+    if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n))
+      return false;
+  return set->field != NULL;
+}
+
+static int no_memory(Session *s, const Data *d, int64_t samples) {
+  static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  double numbers = 0;
+  int u = 0;
+  for (uint32_t k = 0; k < d->nfield; k++) numbers += (double)type_count(d->field[k].type);
+  double size = (double)samples * numbers * (double)sizeof(double) / 1e3;
+  while (size >= 999.5 && u < (int)(sizeof unit / sizeof *unit) - 1) size /= 1e3, u++;
+  return session_fail(s, EXIT_IO, CODE_memory, d->at, "there is not enough memory for the data set `%s`: %" PRId64 " samples of %.0f numbers "
+                      "in f64 are %.3g %s; take fewer samples, or shorter ones", d->name, samples, numbers, size, unit[u]);
+}
+
+static int no_samples(Session *s, const Data *d) {
+  return session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples", d->name);
+}
+
+/* ---- programs ------------------------------------------------------------------------------------- */
+
+/* Which rows of its draw stand in a sample: row r of sample j is at[j * step + r]. */
+typedef struct Rows { int64_t *at, n, per_draw, step, window; } Rows;
+
+enum { ORDERS = 0x6f72 };      /* a stream of the data's seed apart from others */
+
+/* Every field of a draw takes its rows in the same order, which follows from the data's seed, the number of the draw and
+ * that of the order. What is left over at the end of an order is dropped. */
+static void rows_of_draw(const Session *s, const Data *d, Rows *r, int64_t draw, int64_t *order) {
+  int64_t each = r->n / r->window * r->window;
+  if (d->yield != YIELD_SHUFFLED) return;
+  uint64_t seed = rt_random_u64(session_seed(s, d->seed), ORDERS, (uint64_t)draw);
+  for (uint32_t k = 0; k < d->orders; k++) {
+    rt_permutation(seed, k, r->n, order);
+    memcpy(r->at + k * each, order, (size_t)each * sizeof *order);
+  }
+}
+
+static Rows rows_of(const Data *d) {
+  int64_t n = d->yield == YIELD_ONE ? 1 : ir_type(d->program, d->program->out.at[0]).dim[0];
+  if (d->yield == YIELD_WINDOWS) return (Rows){.n = n, .per_draw = n - d->window + 1, .step = 1, .window = d->window};
+  if (d->yield == YIELD_SHUFFLED)
+    return (Rows){.n = n, .per_draw = n / d->window * d->orders, .step = d->window, .window = d->window};
+  return (Rows){.n = n, .per_draw = n, .step = 1, .window = 1};
+}
+
+/* The samples of draw i of an output [rows, ...]. `out` has the draws as lanes; the set has the samples as lanes. */
+static void unpack(RtArray *field, const RtArray *out, const Rows *r, int64_t i) {
+  int64_t row_elems = field->elems / r->window;
+  double *to = (double *)field->v + i * r->per_draw;
+  const double *from = (const double *)out->v + i;
+  const int64_t row = row_elems * out->ld;
+  for (int64_t k = 0; k < r->window; k++)
+    for (int64_t e = 0; e < row_elems; e++, to += field->ld)
+      for (int64_t j = 0; j < r->per_draw; j++) to[j] = from[r->at[j * r->step + k] * row + e * out->ld];
+}
+
+static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, int64_t draws) {
+  int64_t n = d->yield == YIELD_SHUFFLED ? r->per_draw * r->window : r->n;
+  int64_t *order = calloc((size_t)r->n, sizeof *order);
+  r->at = calloc((size_t)n, sizeof *r->at);
+  bool ok = order && r->at;
+  for (int64_t k = 0; ok && k < n; k++) r->at[k] = k;
+  for (int k = 0; ok && k < set->nfield; k++) {
+    for (int64_t i = 0; i < draws; i++) {
+      rows_of_draw(s, d, r, i, order);
+      unpack(&set->field[k], &out[k], r, i);
+    }
+    rt_array_pad(&set->field[k]);
+  }
+  free(order);
+  free(r->at);
+  return ok;
+}
+
+/* `lost`: of the trajectories on the way, by draw; NULL if there are none. */
+static int check_finite(Session *s, const Data *d, const Native *native, const RtSet *set, const RtArray *lost, int64_t draws) {
+  for (int k = 0; k < set->nfield; k++)
+    for (int64_t e = 0; e < set->field[k].elems; e++)
+      for (int64_t i = 0; i < set->n; i++)
+        if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
+          return nan_data(s, d, native->fn, i / rows_of(d).per_draw, set->field[k].name, i);
+  for (int64_t i = 0; lost && i < draws; i++)
+    if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
+  return 0;
+}
+
+static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
+  const Fn *f = native->fn;
+  const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  Rows rows = rows_of(d);
+  int64_t draws = on ? on->n : d->count, samples;
+  if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d, INT64_MAX);
+  if (samples <= 0) return no_samples(s, d);
+  RtArray *out = calloc(f->out.n, sizeof *out);
+  HnnArg *arg = calloc(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
+  bool ok = out && arg && alloc_set(set, d, samples);
+  for (uint32_t k = 0; ok && k < f->out.n; k++) {
+    Type t = ir_type(f, f->out.at[k]);
+    ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
+    if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
+  }
+  for (uint32_t k = 0; ok && k < f->in.n; k++) {
+    const RtArray *field = &on->field[f->in.at[k].index];
+    in[k] = (HnnArg){field->v, field->ld};
+  }
+  if (ok) {
+    rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
+    ok = unpack_all(s, d, set, out, &rows, draws);
+  }
+  int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
+  for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);
+  free(out);
+  free(arg);
+  return code;
+}
+
+static int make_program(Session *s, const Data *d, RtSet *set) {
+  Native native;
+  Fn *program = pass_watch(d->program);
+  NativeJob job = {program, d->name, &native, .samples = d->on ? data_set(s, d->on)->n : d->count};
+  int code = native_build(s, &job, 1);
+  if (!code) {
+    code = run_program(s, d, &native, set);
+    native_finish(&native);
+  }
+  ir_fn_destroy(program);
+  return code;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+/* Rows at which a window starts: all of its rows lie in one group. */
+static int64_t window_starts(const Data *d, int64_t rows, const RtColumn *group, int64_t *start) {
+  int64_t window = d->read_window ? d->read_window : 1, n = 0;
+  if (group && group->rows == RT_EVERY_ROW) group = NULL;
+  for (int64_t i = 0; i + window <= rows; i++) {
+    bool together = true;
+    for (int64_t j = 1; group && together && j < window; j++) together = group->v[i + j] == group->v[i];
+    if (together) start[n++] = i;
+  }
+  return n;
+}
+
+static int find_column(const Data *d, const RtTable *t, uint32_t k) {
+  const ReadColumn *c = &d->column[k];
+  if (c->column >= 0) return c->column < t->ncolumn ? c->column : -1;
+  for (int i = 0; i < t->ncolumn; i++)
+    if (!strcmp(t->column[i].name, c->header)) return i;
+  return -1;
+}
+
+/* Whether a column is what the field was made for when the file was looked into, and has as many rows as those before. */
+static bool fits(const Data *d, uint32_t k, const RtColumn *c, int64_t *rows) {
+  const Type *t = &d->field[k].type;
+  const int windows = d->read_window && c->rows != RT_EVERY_ROW;
+  if (c->fault || t->rank != c->rank + windows || memcmp(t->dim + windows, c->dim, sizeof *c->dim * (size_t)c->rank)) return false;
+  if (c->rows == RT_EVERY_ROW) return true;
+  if (*rows < 0) *rows = c->rows;
+  return *rows == c->rows;
+}
+
+/* The columns of the fields; the rows that they have in common. */
+static int select_columns(Session *s, const Data *d, RtTable *t, int *column, int64_t *rows) {
+  RtError err = {{0}};
+  *rows = -1;
+  for (uint32_t k = 0; k < d->nfield; k++) {
+    column[k] = find_column(d, t, k);
+    if (column[k] < 0 || !fits(d, k, &t->column[column[k]], rows))
+      return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
+  }
+  if (*rows < 0) return no_samples(s, d);
+  return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
+}
+
+static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int64_t *start, int64_t n) {
+  const bool same = c->rows == RT_EVERY_ROW;
+  const int64_t row = a->elems / window;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t e = 0; e < a->elems; e++) ((double *)a->v)[e * a->ld + i] = same ? c->v[0] : c->v[start[i] * row + e];
+  rt_array_pad(a);
+}
+
+static int fill_from_table(Session *s, const Data *d, const RtTable *t, const int *column, int64_t rows, RtSet *set) {
+  int64_t *start = calloc((size_t)rows + 1, sizeof *start);
+  const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
+  int64_t n = start ? window_starts(d, rows, group, start) : 0;
+  int code = 0;
+  if (!start) code = no_memory(s, d, rows);
+  else if (n == 0)
+    code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
+  else if (!alloc_set(set, d, n)) code = no_memory(s, d, n);
+  for (uint32_t k = 0; !code && k < d->nfield; k++)
+    fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
+  free(start);
+  return code;
+}
+
+static int make_read(Session *s, const Data *d, RtSet *set) {
+  RtTable t = {0};
+  RtError err = {{0}};
+  int64_t rows = 0;
+  if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
+  int *column = calloc(d->nfield + 1, sizeof *column);
+  int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d, 0);
+  if (!code) code = fill_from_table(s, d, &t, column, rows, set);
+  free(column);
+  rt_table_finish(&t);
+  return code;
+}
+
+/* ---- parts -------------------------------------------------------------------------------------------- */
+
+static int64_t share_count(const Data *d, int64_t n) {
+  int64_t k = d->share >= 1 ? (int64_t)d->share : (int64_t)(d->share * (double)n + 0.5);
+  return k > n ? n : k;
+}
+
+static int make_part(Session *s, const Data *d, RtSet *set) {
+  const RtSet *base = data_set(s, d->base);
+  int64_t n = d->kind == DATA_SHUFFLE ? base->n : share_count(d, base->n);
+  if (n <= 0) return no_samples(s, d);
+  int64_t *from = calloc((size_t)base->n, sizeof *from);
+  if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d, n);
+  if (d->kind == DATA_SHUFFLE) rt_permutation(session_seed(s, d->seed), 0, n, from);
+  else
+    for (int64_t i = 0; i < n; i++) from[i] = d->kind == DATA_FIRST ? i : base->n - n + i;
+  for (int k = 0; k < set->nfield; k++) {
+    RtArray *a = &set->field[k];
+    const RtArray *b = &base->field[k];
+    for (int64_t e = 0; e < a->elems; e++)
+      for (int64_t i = 0; i < n; i++) ((double *)a->v)[e * a->ld + i] = ((double *)b->v)[e * b->ld + from[i]];
+    rt_array_pad(a);
+  }
+  free(from);
+  return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------- */
+
+static int make(Session *s, const Data *d) {
+  RtSet *set = &s->set[index_of(s, d)];
+  if (set->n) return 0;
+  const Data *needs = d->kind == DATA_PROGRAM ? d->on : d->kind == DATA_READ ? NULL : d->base;
+  int code = needs ? make(s, needs) : 0;
+  if (code) return code;
+  double start = pass_now(), compiling = s->compiling;
+  switch (d->kind) {
+    case DATA_PROGRAM: code = make_program(s, d, set); break;
+    case DATA_READ: code = make_read(s, d, set); break;
+    default: code = make_part(s, d, set);
+  }
+  s->making_data += pass_now() - start - (s->compiling - compiling);
+  pass_timed("data", pass_now() - start);
+  return code;
+}
+
+/* The set in f32, whose numbers end at 3.4e38. */
+static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
+  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = calloc((size_t)set->nfield + 1, sizeof(RtArray))};
+  if (!native->field) return no_memory(s, d, set->n);
+  for (int k = 0; k < set->nfield; k++) {
+    RtArray *to = &native->field[k];
+    if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d, set->n);
+    for (int64_t e = 0; e < to->elems; e++)
+      for (int64_t i = 0; i < to->n; i++) {
+        const double v = ((double *)set->field[k].v)[e * to->ld + i];
+        if (isinf(((float *)to->v)[e * to->ld + i]) && isfinite(v))
+          return session_fail(s, EXIT_NUMBERS, CODE_not_finite, d->at, "`%s` of the data set `%s` is %g in sample %" PRId64
+                              ", which f32 does not hold; write `precision f64`, or use other units", to->name, d->name, v, i);
+      }
+  }
+  return 0;
+}
+
+int data_make(Session *s, const Data *d) {
+  int code = make(s, d);
+  RtSet *native = &s->native_set[index_of(s, d)];
+  if (code || s->model->f64 || native->n) return code;
+  code = make_native(s, d, data_set(s, d), native);
+  if (code) rt_set_finish(native);
+  return code;
+}
+
+const RtSet *data_native(Session *s, const Data *d) { return s->model->f64 ? data_set(s, d) : &s->native_set[index_of(s, d)]; }
+
+bool data_hash_file(struct XXH3_state_s *state, const char *path) {
+  char buf[1 << 16];
+  RtError e;
+  FILE *f = rt_file_regular(path, &e) ? fopen(path, "rb") : NULL;
+  if (!f) return false;
+  for (size_t n; (n = fread(buf, 1, sizeof buf, f)) > 0;) XXH3_128bits_update(state, buf, n);
+  bool ok = !ferror(f);
+  fclose(f);
+  return ok;
+}
+
+/* A file that cannot be read counts as empty: making its set will say so. */
+void data_fingerprint(const Session *s, char *out) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (uint32_t i = 0; i < s->model->ndata; i++)
+    if (s->model->data[i]->kind == DATA_READ) (void)data_hash_file(state, s->model->data[i]->path);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}

@@ -1,0 +1,296 @@
+/* The origin of what is not finite, by the reference evaluator: each value that is not finite has a source, that of the operand
+ * it got it from; one whose operands are finite is a source itself. So a NaN that is computed and not taken (by `where`)
+ * is not blamed. In loops a carry has the source of the turn before; stacked results that of any turn. */
+#include "driver/session/origin.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Flow Flow;
+struct Flow {                /* one function, the whole or a body */
+  const Fn *f;
+  const Flow *up;
+  uint32_t call;             /* the instruction of `up` whose body it is */
+  uint32_t *now, *ever;      /* by instruction: its source, 0 if finite; now, and the first in any turn */
+  HnnOdeFailure *failure;    /* by instruction: of an ode */
+  double *time;
+};
+
+typedef struct Hunt {
+  double limit;
+  int64_t samples;
+  VEC(Flow *) flow;
+  VEC(Origin) origin;        /* source k is origin.at[k - 1] */
+} Hunt;
+
+static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
+  size_t n = f->inst.n;
+  Flow *w = base_realloc(NULL, sizeof *w);
+  *w = (Flow){f, up, call, calloc(n, sizeof *w->now), calloc(n, sizeof *w->ever), calloc(n, sizeof *w->failure),
+              calloc(n, sizeof *w->time)};
+  if (!w->now || !w->ever || !w->failure || !w->time) base_fault("there is not enough memory to look for what is not finite");
+  *vec_push(&h->flow) = w;
+  for (uint32_t id = 1; id < n; id++)
+    if (f->inst.at[id].sub) add_flows(h, ir_body(f, &f->inst.at[id]), w, id);
+}
+
+static Flow *flow_of(Hunt *h, const Fn *f) {
+  for (uint32_t k = 0; k < h->flow.n; k++)
+    if (h->flow.at[k]->f == f) return h->flow.at[k];
+  return NULL;
+}
+
+/* ---- sources ---------------------------------------------------------------------------------------- */
+
+static double element(const Hunt *h, const Tensor *t, int64_t e, int64_t s) {
+  return t->v[(t->type.rank ? e : 0) * (t->type.lane ? h->samples : 1) + (t->type.lane ? s : 0)];
+}
+
+static bool lost(const Hunt *h, double v) { return !(fabs(v) <= h->limit); }
+
+/* The first element that is not finite, -1 if none. */
+static int64_t first_lost(const Hunt *h, const Tensor *t) {
+  int64_t n = type_count(t->type) * (t->type.lane ? h->samples : 1);
+  for (int64_t k = 0; k < n; k++)
+    if (lost(h, t->v[k])) return k;
+  return -1;
+}
+
+
+/* An instruction is a source once, whatever the turn. */
+static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
+  const Inst *i = &w->f->inst.at[id];
+  int64_t width = t->type.lane ? h->samples : 1;
+  for (uint32_t k = 0; k < h->origin.n; k++)
+    if (h->origin.at[k].f == w->f && h->origin.at[k].v.id == id) return k + 1;
+  Origin o = {.f = w->f, .v = {id}, .value = t->v[at]};
+  if (i->op == OP_require) o.arg[0] = element(h, args[1], 0, at % width);
+  for (uint32_t k = 0; i->op != OP_require && args && ir_elementwise(i->op) && k < i->nargs && k < 2; k++)
+    o.arg[k] = element(h, args[k], at / width, at % width);
+  *vec_push(&h->origin) = o;
+  return h->origin.n;
+}
+
+/* The first that a body ever returned. */
+static uint32_t of_outputs(const Flow *body) {
+  uint32_t from = 0;
+  for (uint32_t k = 0; k < body->f->out.n && !from; k++) from = body->ever[body->f->out.at[k].id];
+  return from;
+}
+
+static uint32_t of_input(const Flow *w, uint32_t id) {
+  const Flow *up = w->up;
+  uint32_t k = ir_number(w->f, &w->f->inst.at[id]);
+  if (!up) return 0;
+  const Inst *call = &up->f->inst.at[w->call];
+  if (call->op == OP_reversible && k >= (uint32_t)ir_reversible_attr(up->f, call).states) k -= (uint32_t)ir_reversible_attr(up->f, call).states;
+  uint32_t from = k < call->nargs ? up->now[ir_arg(up->f, call, k).id] : 0;
+  if (!from && call->op == OP_ode) return of_outputs(w);
+  bool carried = call->op == OP_scan && k < ir_scan_shape(up->f, call).carry;
+  return from || !carried ? from : w->now[w->f->out.at[k].id];
+}
+
+static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_t at) {
+  const Inst *i = &w->f->inst.at[id];
+  uint32_t multi = ir_arg(w->f, i, 0).id, index = ir_number(w->f, i);
+  const Flow *body = flow_of(h, ir_body(w->f, &w->f->inst.at[multi]));
+  HnnOdeFailure failure = w->failure[multi];
+  uint32_t made = body && index < body->f->out.n ? body->f->out.at[index].id : 0;
+  uint32_t from = !made ? 0 : failure ? of_outputs(body) : body->now[made] ? body->now[made] : body->ever[made];
+  for (uint32_t k = 0; failure && k < w->f->inst.at[multi].nargs; k++)
+    if (w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id]) return w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id];
+  if (failure && (failure != HNN_ODE_RATES || !from)) {
+    from = new_source(h, w, multi, t, at, NULL);
+    h->origin.at[from - 1].failure = failure, h->origin.at[from - 1].time = w->time[multi];
+  }
+  return from ? from : new_source(h, w, multi, t, at, NULL);
+}
+
+static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
+  const Inst *i = &w->f->inst.at[id];
+  int64_t width = t->type.lane ? h->samples : 1;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    uint32_t from = w->now[ir_arg(w->f, i, k).id];
+    if (from && (!ir_elementwise(i->op) || lost(h, element(h, args[k], at / width, at % width)))) return from;
+  }
+  return 0;
+}
+
+static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
+  Hunt *h = ctx;
+  Flow *w = flow_of(h, f);
+  const Inst *i = ir_inst(f, v);
+  if (!w || i->type.dt != DT_REAL) return true;
+  int64_t at = first_lost(h, t);
+  uint32_t from = 0;
+  if (at >= 0) {
+    from = i->op == OP_in ? of_input(w, v.id) : i->op == OP_proj ? of_result(h, w, v.id, t, at) : of_operands(h, w, v.id, t, at, args);
+    if (!from) from = new_source(h, w, v.id, t, at, args);
+  }
+  w->now[v.id] = from;
+  if (!w->ever[v.id]) w->ever[v.id] = from;
+  return true;
+}
+
+static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
+  Flow *w = flow_of(ctx, f);
+  if (!w || w->failure[v.id]) return;
+  w->failure[v.id] = (HnnOdeFailure)ode->failure;
+  w->time[v.id] = ode->failed_at;
+}
+
+bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
+  Hunt h = {.limit = limit, .samples = n};
+  EvalEnv e = *env;
+  char err[256];
+  uint32_t source = 0;
+  e.watch = watch, e.failed = failed, e.ctx = &h;
+  add_flows(&h, f, NULL, 0);
+  Tensor *result = calloc(f->out.n + 1, sizeof *result);
+  if (result && ir_eval(f, n, in, result, &e, err, sizeof err)) {
+    for (uint32_t k = 0; k < f->out.n && !source; k++) source = h.flow.at[0]->now[f->out.at[k].id];
+    ir_tensors_free(result, f->out.n);
+  }
+  if (source) *out = h.origin.at[source - 1];
+  for (uint32_t k = 0; k < h.flow.n; k++) {
+    Flow *w = h.flow.at[k];
+    free(w->now), free(w->ever), free(w->failure), free(w->time), free(w);
+  }
+  vec_free(&h.flow);
+  vec_free(&h.origin);
+  free(result);
+  return source != 0;
+}
+
+/* ---- words ------------------------------------------------------------------------------------------- */
+
+Span origin_place(const Origin *o) { return ir_inst(o->f, o->v)->at; }
+
+static bool in_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
+
+/* The function that is called at a place, as it was written: `f` of `f(x, y)`; or the operator that stands there; or "". */
+static const char *called(const Source *src, Span at, char *buf, size_t size) {
+  const SourceFile *file = at.file ? source_file(src, at.file) : NULL;
+  uint32_t n = 0, depth = 0, k;
+  *buf = 0;
+  if (!file || at.end > file->len || at.begin >= at.end) return buf;
+  const char *text = file->text + at.begin;
+  uint32_t len = at.end - at.begin;
+  if (len <= 2 && strcspn(text, "+-*/^@<>=") == 0) return snprintf(buf, size, "%.*s", (int)len, text), buf;
+  while (n < len && in_name(text[n])) n++;
+  if (n == 0 || n >= len || n >= size || text[n] != '(' || (text[0] >= '0' && text[0] <= '9')) return buf;
+  for (k = n; k < len; k++) {
+    depth += text[k] == '(' || text[k] == '[', depth -= text[k] == ')' || text[k] == ']';
+    if (depth == 0 && text[k + 1 < len ? k + 1 : k] != '(') break;
+  }
+  if (k + 1 == len) memcpy(buf, text, n), buf[n] = 0;
+  return buf;
+}
+
+static const char *value_name(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
+
+/* An elementwise operation on numbers: "1/sqrt(0)". */
+static void formula(const Origin *o, char *buf, size_t size) {
+  const Inst *i = ir_inst(o->f, o->v);
+  double a = o->arg[0], b = o->arg[1];
+  switch (i->op) {
+  case OP_neg: snprintf(buf, size, "-(%g)", a); break;
+  case OP_rsqrt: snprintf(buf, size, "1/sqrt(%g)", a); break;
+  case OP_add: snprintf(buf, size, "%g + %g", a, b); break;
+  case OP_sub: snprintf(buf, size, "%g - %g", a, b); break;
+  case OP_mul: snprintf(buf, size, "%g * %g", a, b); break;
+  case OP_div: snprintf(buf, size, "%g/%g", a, b); break;
+  case OP_pow: snprintf(buf, size, a < 0 ? "(%g)^%g" : "%g^%g", a, b); break;
+  default:
+    if (i->nargs > 1) snprintf(buf, size, "%s(%g, %g)", ir_op[i->op].name, a, b);
+    else snprintf(buf, size, "%s(%g)", ir_op[i->op].name, a);
+  }
+}
+
+static const char *requirement(const Origin *o, char *buf, size_t size) {
+  const Inst *i = ir_inst(o->f, o->v);
+  int64_t about = ir_require_attr(o->f, i).about;
+  if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
+    snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
+  else
+    snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
+  return buf;
+}
+
+static const char *adaptive(const Origin *o, char *buf, size_t size) {
+  const Inst *i = ir_inst(o->f, o->v);
+  const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
+  switch (o->failure) {
+  case HNN_ODE_STEPS:
+    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps, o->time);
+    break;
+  case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
+  case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
+  default: snprintf(buf, size, "the times of `%s` are not finite, or not in order", method);
+  }
+  return buf;
+}
+
+/* Names of operators that have none in the language. */
+static const char *shown(Op op) {
+  switch (op) {
+  case OP_dot: return "@";
+  case OP_add: return "+";
+  case OP_sub: case OP_neg: return "-";
+  case OP_mul: return "*";
+  case OP_div: return "/";
+  case OP_pow: return "^";
+  case OP_scan: case OP_batch_sum: return "sum";
+  case OP_rmax: return "max";
+  case OP_rmin: return "min";
+  case OP_trisolve: return "solve_lower";
+  default: return ir_op[op].name;
+  }
+}
+
+static const char *derived(const Inst *i, const char *name, const char *what, char *buf, size_t size) {
+  if (*name) snprintf(buf, size, "the derivative of `%s` is not finite: %s", name, what);
+  else snprintf(buf, size, "the derivative of `%s` is not finite: %s", shown((Op)i->of), what);
+  return buf;
+}
+
+const char *origin_text(const Source *src, const Origin *o, char *buf, size_t size) {
+  const Inst *i = ir_inst(o->f, o->v);
+  char name[64], numbers[128], what[160];
+  called(src, i->at, name, sizeof name);
+  if (i->op == OP_require) return requirement(o, buf, size);
+  if (i->op == OP_ode && o->failure) return adaptive(o, buf, size);
+  if (i->op == OP_in) {
+    snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
+    return buf;
+  }
+  if (i->op == OP_const || i->op == OP_table) {
+    snprintf(buf, size, "a constant is %s", value_name(o->value));
+    return buf;
+  }
+  if (!ir_elementwise(i->op)) {
+    snprintf(what, sizeof what, "it gave %s", value_name(o->value));
+    if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
+    snprintf(buf, size, "`%s` gave %s", *name ? name : shown((Op)i->op), value_name(o->value));
+    return buf;
+  }
+  formula(o, numbers, sizeof numbers);
+  snprintf(what, sizeof what, "%s is %s", numbers, value_name(o->value));
+  if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
+  snprintf(buf, size, "`%s` gave %s: %s", *name ? name : shown((Op)i->op), value_name(o->value), numbers);
+  return buf;
+}
+
+const char *origin_advice(const Origin *o) {
+  const Inst *i = ir_inst(o->f, o->v);
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
+  if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
+  switch (o->failure) {
+  case HNN_ODE_STEPS: return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";
+  case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
+  default: return NULL;
+  }
+}

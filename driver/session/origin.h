@@ -1,0 +1,24 @@
+/* Where the first number that is not finite comes from. */
+#ifndef HNNC_DRIVER_SESSION_ORIGIN_H
+#define HNNC_DRIVER_SESSION_ORIGIN_H
+
+#include "ir/ir.h"
+
+typedef struct Origin {
+  const Fn *f;               /* instruction v of f made it of finite numbers */
+  Val v;
+  double value, arg[2];      /* it, and what it was made of (elementwise ops; arg[0]: what `require` quotes) */
+  HnnOdeFailure failure;     /* of an `ode`, 0 if none */
+  double time;
+} Origin;
+
+/* Evaluates f on n samples and follows what is not finite in its outputs, or is beyond `limit`, back to its origin. env:
+ * the generators. False: the outputs are finite, or f cannot be evaluated. */
+bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
+Span origin_place(const Origin *o);
+/* "`log` of -0.3 gave nan", "the iteration of `gauss4` did not converge at dt = 0.3", ... in buf. */
+const char *origin_text(const Source *src, const Origin *o, char *buf, size_t size);
+/* What may help, or NULL. */
+const char *origin_advice(const Origin *o);
+
+#endif

@@ -1,0 +1,222 @@
+/* One `train` of a model, ready to run: its gradient, test loss and update compiled, its moved
+ * parameters laid end to end. */
+#include "driver/session/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GRADIENT, MEAN, UPDATE, NORM, NPARTS };
+enum { ALIGN = 64 };         /* elements: every parameter starts on a cache line */
+
+Optim trainer_optim(const OptSpec *o) {
+  Optim out = {.lr = o->lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .weight_decay = o->weight_decay,
+               .momentum = o->momentum, .alpha = o->alpha, .nesterov = o->nesterov, .history = o->history,
+               .max_iter = o->max_iter};
+  for (int k = 0; k < OPT_count; k++)
+    if (!strcmp(pass_optim_name[k], o->name)) out.kind = (OptKind)k;
+  return out;
+}
+
+int trainer_states(const Optim *o) {
+  return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o);
+}
+
+bool trainer_careful(const Optim *o) {
+  const bool momentum = fabs(o->momentum) < 1;
+  switch (o->kind) {
+  case OPT_ADAM:
+  case OPT_ADAMW:
+    return !(o->eps > 0 && o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1);
+  case OPT_RMSPROP:
+    return !(o->eps > 0 && o->alpha >= 0 && o->alpha < 1 && momentum);
+  default:
+    return !momentum;
+  }
+}
+
+static int32_t *input_map(const Fn *f) {
+  int32_t *map = calloc(f->in.n + 1, sizeof *map);
+  for (uint32_t k = 0; map && k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    map[k] = in->kind == IN_PARAM ? (int32_t)in->index : in->kind == IN_FIELD ? -1 - (int32_t)in->index : INT32_MIN;
+  }
+  return map;
+}
+
+static bool set_running(Session *s, Trainer *t) {
+  double *decay = calloc(t->running.n + 1, sizeof *decay);
+  if (!decay) return false;
+  for (uint32_t k = 0; k < t->running.n; k++) decay[k] = s->model->param[t->running.param[k]].decay;
+  t->rt.running = (const int32_t *)t->running.param;
+  t->rt.nrunning = (int)t->running.n;
+  t->rt.decay = decay;
+  return true;
+}
+
+static bool lay_out(Session *s, Trainer *t, const Train *spec) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  t->offset = calloc(spec->nmoved + 1, sizeof *t->offset);
+  if (!t->offset) return false;
+  int64_t n = 0;
+  for (uint32_t k = 0; k < spec->nmoved; k++) {
+    t->offset[k] = n;
+    n += (s->param[spec->moved[k]].elems + ALIGN - 1) / ALIGN * ALIGN;
+  }
+  t->rt.flat_n = n ? n : ALIGN;
+  t->rt.flat = aligned_alloc(64, (size_t)t->rt.flat_n * size);
+  t->rt.state = calloc((size_t)t->rt.nstates + 1, sizeof *t->rt.state);
+  if (!t->rt.flat || !t->rt.state) return false;
+  memset(t->rt.flat, 0, (size_t)t->rt.flat_n * size);
+  for (int i = 0; i < t->rt.nstates; i++) {
+    t->rt.state[i] = aligned_alloc(64, (size_t)t->rt.flat_n * size);
+    if (!t->rt.state[i]) return false;
+    memset(t->rt.state[i], 0, (size_t)t->rt.flat_n * size);
+  }
+  return true;
+}
+
+/* Parameters that move live inside `flat` while training, so that a step updates them in place. */
+static void move_in(Session *s, Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  t->param = calloc(s->model->nparam + 1, sizeof *t->param);
+  if (!t->param) base_fault("there is not enough memory for the parameters");
+  memcpy(t->param, s->param, sizeof *t->param * s->model->nparam);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    RtArray *a = &t->param[t->spec->moved[k]];
+    void *place = (char *)t->rt.flat + (size_t)t->offset[k] * size;
+    memcpy(place, a->v, (size_t)a->elems * size);
+    a->v = place;
+  }
+  t->rt.param = t->param;
+}
+
+void trainer_publish(Session *s, const Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    uint32_t p = t->spec->moved[k];
+    memcpy(s->param[p].v, t->param[p].v, (size_t)t->param[p].elems * size);
+  }
+}
+
+void trainer_adopt(Session *s, Trainer *t) {
+  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
+    uint32_t p = t->spec->moved[k];
+    memcpy(t->param[p].v, s->param[p].v, (size_t)t->param[p].elems * size);
+  }
+}
+
+static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
+  const Train *spec = t->spec;
+  bool f64 = s->model->f64;
+  static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
+  for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
+  Fn *fn[NPARTS] = {
+    spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+  NativeJob job[NPARTS];
+  const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
+  int n = 0;
+  for (int k = 0; k < NPARTS; k++)
+    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, (Memory)spec->memory};
+  job[0].gradient = true;
+  job[0].moved = spec->moved, job[0].nmoved = spec->nmoved;
+  int code = native_begin(s, job, n, b);
+  for (int k = MEAN; k < NPARTS; k++) ir_fn_destroy(fn[k]);
+  if (code) return code;
+  t->rt.in_of = input_map(t->native[GRADIENT].fn);
+  t->rt.nin = (int)t->native[GRADIENT].fn->in.n;
+  t->running = t->native[GRADIENT].running;
+  return 0;
+}
+
+/* The loss of a test set is computed after many steps: it is compiled while the first ones run. */
+static int begin_late(Session *s, Trainer *t) {
+  if (!t->spec->test) return 0;
+  Fn *mean = pass_mean(t->spec->loss);
+  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = (Memory)t->spec->memory};
+  int code = native_begin(s, &job, 1, &t->late);
+  ir_fn_destroy(mean);
+  if (!code) cg_begin(t->late.cg);
+  return code;
+}
+
+int trainer_mean(Session *s, Trainer *t) {
+  if (!t->late.job) return 0;
+  int code = native_end(s, &t->late);
+  t->late.job = NULL;
+  t->rt.mean = t->native[MEAN].run;
+  return code;
+}
+
+int64_t trainer_steps(const Train *t, int64_t samples) {
+  int64_t batch = t->batch && t->batch < samples ? t->batch : samples;
+  return t->steps ? t->steps : (t->epochs * samples + batch - 1) / batch;
+}
+
+static void set_options(Session *s, Trainer *t, const Optim *o) {
+  const Train *spec = t->spec;
+  const RtSet *data = data_native(s, spec->data);
+  RtTrain *rt = &t->rt;
+  /* More than there are is all of them; `bench --batch` takes samples several times. */
+  int64_t batch = spec->batch == data->n || (spec->batch > data->n && !s->opt->batch) ? 0 : spec->batch;
+  rt->f64 = s->model->f64;
+  rt->nparam = (int)s->model->nparam;
+  rt->moved = (const int32_t *)spec->moved;
+  rt->nmoved = (int)spec->nmoved;
+  rt->offset = t->offset;
+  rt->lr = o->lr, rt->beta1 = o->beta1, rt->beta2 = o->beta2, rt->clip = spec->clip;
+  rt->weight_decay = o->weight_decay, rt->careful = trainer_careful(o);
+  rt->sched = (RtSchedKind)spec->sched.kind;
+  rt->to = spec->sched.to, rt->warmup = spec->sched.warmup, rt->factor = spec->sched.factor;
+  rt->at = spec->sched.at, rt->nat = (int)spec->sched.nat;
+  rt->lbfgs = o->kind == OPT_LBFGS, rt->history = o->history, rt->max_iter = o->max_iter;
+  rt->data = data;
+  rt->test = spec->test ? data_native(s, spec->test) : NULL;
+  rt->batch = batch;
+  rt->steps = trainer_steps(spec, data->n);
+  rt->every = spec->every ? spec->every : rt->steps >= 20 ? rt->steps / 20 : 1;
+  rt->seed = session_seed(s, spec->seed);
+}
+
+_Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSINE == (int)RT_SCHED_COSINE &&
+                 (int)SCHED_STEPS == (int)RT_SCHED_STEPS, "schedules are passed on by number");
+
+int trainer_open(Session *s, const Train *spec, Trainer *t) {
+  *t = (Trainer){.spec = spec};
+  NativeBuild b;
+  Optim o = trainer_optim(&spec->opt);
+  double start = pass_now();
+  int code = begin(s, t, &o, &b);
+  if (code) return code;
+  cg_begin(b.cg);
+  t->compile_seconds = pass_now() - start;
+  if ((code = data_make(s, spec->data)) || (spec->test && (code = data_make(s, spec->test)))) return code;
+  start = pass_now();
+  if ((code = native_end(s, &b)) || (code = begin_late(s, t))) return code;
+  t->compile_seconds += pass_now() - start;
+  t->rt.gradient = t->native[GRADIENT].run;
+  t->rt.update = t->native[UPDATE].run;
+  t->rt.norm = t->native[NORM].run;
+  t->rt.nstates = trainer_states(&o);
+  if (!lay_out(s, t, spec) || !set_running(s, t))
+    return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
+  set_options(s, t, &o);
+  move_in(s, t);
+  return 0;
+}
+
+const Fn *trainer_gradient(const Trainer *t) { return t->native[GRADIENT].fn; }
+const Fn *trainer_test(const Trainer *t) { return t->native[MEAN].fn; }
+const Fn *trainer_update(const Trainer *t) { return t->native[UPDATE].fn; }
+
+void trainer_close(Trainer *t) {
+  for (int k = 0; k < NPARTS; k++) native_finish(&t->native[k]);
+  for (int i = 0; t->rt.state && i < t->rt.nstates; i++) free(t->rt.state[i]);
+  free(t->rt.state);
+  free(t->rt.flat);
+  free((void *)t->rt.in_of);
+  free((void *)t->rt.decay);
+  free(t->offset);
+  free(t->param);
+}

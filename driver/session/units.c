@@ -1,0 +1,49 @@
+/* The functions of a model, each under the name it has in dumps and symbols. */
+#include "driver/session/units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name, Span at) {
+  if (!fn) return;
+  *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at, MEMORY_STORED};
+}
+
+static bool add_train(Units *u, const Train *t, Span at, bool f64, Diag *diag) {
+  Optim o = trainer_optim(&t->opt);
+  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, NULL, diag);
+  if (!gradient) return false;
+  add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
+  u->list.at[u->list.n - 1].memory = (Memory)t->memory;
+  add(u, pass_mean(t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
+  add(u, pass_optim_update(&o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
+  return true;
+}
+
+Units *units_create(const Model *m, Diag *diag) {
+  Arena *mem = arena_create();
+  Units *u = ARENA_NEW(mem, Units);
+  u->mem = mem;
+  for (uint32_t i = 0; i < m->naction; i++) {
+    const Action *a = &m->action[i];
+    if (a->kind == DO_TRAIN && !add_train(u, a->train, a->at, m->f64, diag)) return units_destroy(u), NULL;
+    if (a->kind == DO_PLOT) {
+      add(u, a->plot->fn, false, "plot", a->plot->name, a->at);
+      add(u, a->plot->grid, false, "plot", arena_printf(u->mem, "%s_grid", a->plot->name), a->at);
+    }
+    if (a->kind == DO_REPORT) add(u, a->report->fn, false, "report", a->report->name, a->at);
+  }
+  for (uint32_t i = 0; i < m->ndata; i++)
+    if (m->data[i]->kind == DATA_PROGRAM) add(u, m->data[i]->program, false, "data", m->data[i]->name, m->data[i]->at);
+  for (uint32_t i = 0; i < m->nexport; i++)
+    add(u, m->export_[i].fn, false, m->export_[i].kind, m->export_[i].name, m->export_[i].at);
+  return u;
+}
+
+void units_destroy(Units *u) {
+  if (!u) return;
+  for (uint32_t i = 0; i < u->list.n; i++)
+    if (u->list.at[i].owned) ir_fn_destroy(u->list.at[i].fn);
+  vec_free(&u->list);
+  arena_destroy(u->mem);
+}

@@ -1,0 +1,318 @@
+/* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
+#include "frontend/elab/turn.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N = BF_NUMERIC };
+
+/* clang-format off */
+const Builtin builtin_rows[] = {
+  /* name          params                   handler        op             flags           what it is */
+  {"exp",          "x",                     bi_ew1,        OP_exp,        N,              "exponential"},
+  {"log",          "x",                     bi_ew1,        OP_log,        N,              "natural logarithm"},
+  {"log2",         "x",                     bi_ew1,        OP_log2,       N,              "logarithm to base 2"},
+  {"log1p",        "x",                     bi_ew1,        OP_log1p,      N,              "log(1 + x)"},
+  {"expm1",        "x",                     bi_ew1,        OP_expm1,      N,              "exp(x) - 1"},
+  {"sqrt",         "x",                     bi_ew1,        OP_sqrt,       N,              "square root"},
+  {"sin",          "x",                     bi_ew1,        OP_sin,        N,              "sine"},
+  {"cos",          "x",                     bi_ew1,        OP_cos,        N,              "cosine"},
+  {"tan",          "x",                     bi_ew1,        OP_tan,        N,              "tangent"},
+  {"tanh",         "x",                     bi_ew1,        OP_tanh,       N,              "hyperbolic tangent"},
+  {"sigmoid",      "x",                     bi_ew1,        OP_sigmoid,    N,              "1/(1 + exp(-x))"},
+  {"softplus",     "x",                     bi_ew1,        OP_softplus,   N,              "log(1 + exp(x))"},
+  {"relu",         "x",                     bi_ew1,        OP_relu,       N,              "max(x, 0)"},
+  {"abs",          "x",                     bi_ew1,        OP_abs,        N,              "absolute value"},
+  {"sign",         "x",                     bi_ew1,        OP_sign,       N,              "-1, 0 or 1"},
+  {"erf",          "x",                     bi_ew1,        OP_erf,        N,              "error function"},
+  {"atan2",        "y, x",                  bi_ew2,        OP_atan2,      N,              "angle of (x, y)"},
+  {"where",        "condition, a, b",       bi_where,      0,             0,              "a where the condition holds, else b"},
+  {"max",          "x, y?, =axis",          bi_minmax,     OP_max,        0,              "largest element, or the larger of two"},
+  {"min",          "x, y?, =axis",          bi_minmax,     OP_min,        0,              "smallest element, or the smaller of two"},
+  {"maxabs",       "x",                     bi_maxabs,     0,             N,              "largest absolute value"},
+  {"sum",          "x, axis?",              bi_reduce,     0,             N,              "sum over all elements, or over an axis"},
+  {"mean",         "x, axis?",              bi_reduce,     1,             0,              "mean over all elements, or over an axis"},
+  {"prod",         "x, axis?",              bi_prod,       0,             N,              "product of the elements"},
+  {"sd",           "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
+  {"std",          "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
+  {"len",          "x",                     bi_length,     0,             0,              "size of the first axis"},
+  {"concat",       "=axis, a, ...",         bi_concat,     0,             N | BF_SPREAD,  "joined along an axis, the first by default"},
+  {"stack",        "=axis, a, ...",         bi_stack,      0,             N | BF_SPREAD,  "joined along a new axis"},
+  {"roll",         "x, shift, axis?",       bi_roll,       0,             N,              "elements moved on by shift, around the end"},
+  {"reshape",      "x, shape, ...",         bi_reshape,    0,             N,              "the same elements in another shape"},
+  {"transpose",    "x",                     bi_transpose,  0,             N,              "axes in reverse order"},
+  {"outer",        "x, y",                  bi_outer,      0,             N,              "all products"},
+  {"cross",        "x, y",                  bi_cross,      0,             N,              "cross product of real[3], or of real[2]"},
+  {"dot",          "x, y",                  bi_dot,        0,             N,              "scalar product of vectors"},
+  {"norm",         "x",                     bi_norm,       0,             N,              "sqrt(sum(x^2))"},
+  {"tril",         "x, k?",                 bi_tri,        0,             N,              "lower triangle"},
+  {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
+  {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
+  {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
+  {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
+  {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},
+  {"linspace",     "a, b, n",               bi_linspace,   0,             0,              "n equally spaced numbers from a to b"},
+  {"omega",        "n",                     bi_omega,      0,             0,              "[[0, 1], [-1, 0]] of size 2n"},
+  {"solve_lower",  "L, x",                  bi_solve,      0,             N,              "L^-1 x, L lower triangular"},
+  {"solve_upper",  "U, x",                  bi_solve,      1,             N,              "U^-1 x, U upper triangular"},
+  {"grad",         "e, x",                  bi_grad,       0,             0,              "derivative of a scalar"},
+  {"jac",          "e, x",                  bi_jac,        0,             0,              "matrix of first derivatives"},
+  {"hess",         "e, x",                  bi_hess,       0,             0,              "matrix of second derivatives"},
+  {"div",          "e, x",                  bi_div,        0,             0,              "divergence"},
+  {"field",        "H",                     bi_functional, F_FIELD,       0,              "(dH/dp, -dH/dq)"},
+  {"poisson",      "F, G",                  bi_functional, F_POISSON,     0,              "Poisson bracket"},
+  {"jacobian",     "f",                     bi_functional, F_JACOBIAN,    0,              "matrix of a function on its joined arguments"},
+  {"hessian",      "f",                     bi_functional, F_HESSIAN,     0,              "second derivatives of a scalar function by its joined arguments"},
+  {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
+  {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
+  {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
+  {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
+  {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
+  {"choice",       "list",                  bi_choice,     0,             0,              "one of a list, drawn"},
+  {"first",        "data, share",           bi_part,       DATA_FIRST,    0,              "the first part of data"},
+  {"last",         "data, share",           bi_part,       DATA_LAST,     0,              "the last part of data"},
+  {"shuffle",      "data, seed",            bi_part,       DATA_SHUFFLE,  0,              "data in another order"},
+  {"read",         "file, ...",             bi_misplaced,  0,             BF_RAW,         "a table of a file"},
+  {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
+  {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
+  {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
+  {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
+  {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
+};
+/* clang-format on */
+const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
+
+const Builtin *builtin_find(const char *name) {
+  for (uint32_t i = 0; i < builtin_count; i++)
+    if (!strcmp(builtin_rows[i].name, name)) return &builtin_rows[i];
+  return NULL;
+}
+
+bool builtin_lazy(const Builtin *b, const char *name) {
+  const char *at = strchr(b->params, '@');
+  size_t n = strlen(name);
+  return at && !strncmp(at + 1, name, n) && (at[1 + n] == 0 || at[1 + n] == ',');
+}
+
+bool builtin_value(Elab *E, const char *name, Value *out) {
+  if (!strcmp(name, "pi")) return *out = value_num(3.14159265358979323846), true;
+  if (!strcmp(name, "inf")) return *out = value_num(HUGE_VAL), true;
+  const Builtin *b = builtin_find(name);
+  int m = 0;
+  while (m < M_count && strcmp(ir_method[m].name, name) != 0) m++;
+  if (!b && m == M_count) return false;
+  Func *f = ARENA_NEW(E->mem, Func);
+  *f = (Func){.kind = b ? F_BUILTIN : F_METHOD, .name = name, .builtin = b};
+  if (m < M_count) f->method = (Method)m, f->rtol = 1e-6, f->atol = 1e-8, f->max_steps = 1000000;
+  *out = value_func(f);
+  return true;
+}
+
+uint32_t builtin_names(const char **out, uint32_t max) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < builtin_count && n < max; i++) out[n++] = builtin_rows[i].name;
+  for (uint32_t m = 0; m < M_count && n < max; m++) out[n++] = ir_method[m].name;
+  if (n < max) out[n++] = "pi";
+  return n;
+}
+
+/* ---- binding ---------------------------------------------------------------------------------------------
+ */
+
+typedef struct Params {
+  const char *name[8];
+  bool optional[8], named[8];
+  uint32_t n, required;
+  bool more;
+} Params;
+
+static Params parse_params(Elab *E, const char *s) {
+  Params p = {0};
+  while (*s) {
+    size_t n = strcspn(s, ",");
+    if (!strncmp(s, "...", 3)) {
+      p.more = true;
+    } else {
+      p.named[p.n] = *s == '=';
+      p.optional[p.n] = *s == '=' || s[n - 1] == '?';
+      p.name[p.n] = arena_strndup(E->mem, s + (*s == '='), n - (*s == '=') - (s[n - 1] == '?'));
+      p.required += !p.optional[p.n++];
+    }
+    s += n;
+    s += strspn(s, ", ");
+  }
+  return p;
+}
+
+/* "x, axis?, =k?" as a reader writes it: what may be left out in brackets behind the rest. */
+static const char *signature(Elab *E, const Builtin *b) {
+  const char *s = "";
+  for (const char *p = b->params; *p;) {
+    const size_t n = strcspn(p, ",");
+    const char *name = p + (*p == '=' || *p == '@');
+    const size_t k = strcspn(name, "?,");
+    const bool optional = *p == '=' || name[k] == '?';
+    s = arena_printf(E->mem, "%s%s%s%.*s%s", s, *s ? ", " : "", optional ? "[" : "", (int)k, name, optional ? "]" : "");
+    p += n + (p[n] == ',');
+    p += strspn(p, " ");
+  }
+  return arena_printf(E->mem, "`%s(%s)`", b->name, s);
+}
+
+static Value arity_error(Elab *E, const Builtin *b, const Actuals *a, uint32_t given) {
+  DiagMsg *m =
+      elab_error(E, CODE_argument_count, a->call, "`%s` does not take %u argument%s", b->name, given, given == 1 ? "" : "s");
+  const bool derivative = b->call == bi_grad || b->call == bi_jac || b->call == bi_hess || b->call == bi_div;
+  if (derivative && a->n && a->at[0].v.kind == V_FUNC) {
+    elab_help(m, "it takes a value, and what that was computed from: `%s(%s(x), x)`", b->name, a->at[0].v.func->name);
+    return POISON;
+  }
+  elab_help(m, "%s: %s", signature(E, b), b->doc);
+  return POISON;
+}
+
+static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
+  Params p = parse_params(E, b->params);
+  *out = (Actuals){.call = a->call, .callee = a->callee, .n = p.n};
+  out->at = ARENA_ARRAY(E->mem, Actual, p.n + a->n + 1);
+  for (uint32_t k = 0; k < p.n; k++) out->at[k] = (Actual){.v = {.kind = V_NONE}, .at = a->call};
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    uint32_t k = 0;
+    if (x->name) {
+      while (k < p.n && strcmp(p.name[k], x->name) != 0) k++;
+      if (k == p.n || out->at[k].v.kind != V_NONE) {
+        DiagMsg *m =
+            elab_error(E, CODE_unknown_option, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
+                       b->name, x->name);
+        elab_suggest_option(m, x->name, p.name, p.n);
+        elab_help(m, "%s", signature(E, b));
+        return false;
+      }
+    } else {
+      while (next < p.n && p.named[next]) next++;
+      if (next == p.n && !p.more) return arity_error(E, b, a, a->n), false;
+      k = next < p.n ? next++ : out->n++;
+    }
+    out->at[k] = *x;
+  }
+  for (uint32_t k = 0; k < p.n; k++)
+    if (out->at[k].v.kind == V_NONE && !p.optional[k]) return arity_error(E, b, a, a->n), false;
+  return true;
+}
+
+static Actuals spread(Elab *E, const Builtin *b, const Actuals *a) {
+  uint32_t total = 0;
+  for (uint32_t i = 0; i < a->n; i++) total += a->at[i].v.kind == V_TUPLE ? a->at[i].v.list.n : 1;
+  if (total == a->n || (!(b->flags & BF_SPREAD) && a->n >= parse_params(E, b->params).required)) return *a;
+  Actuals r = {.call = a->call, .callee = a->callee};
+  r.at = ARENA_ARRAY(E->mem, Actual, total + 1);
+  for (uint32_t i = 0; i < a->n; i++) {
+    bool tuple = a->at[i].v.kind == V_TUPLE;
+    for (uint32_t k = 0; k < (tuple ? a->at[i].v.list.n : 1); k++) {
+      r.at[r.n] = a->at[i];
+      if (tuple) r.at[r.n].v = a->at[i].v.list.at[k];
+      r.n++;
+    }
+  }
+  return r;
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------ */
+
+static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
+  for (uint32_t i = 0; i < a->n; i++) {
+    Value v = a->at[i].v;
+    if (v.kind == V_NONE) continue;
+    if (!value_numeric(v)) {
+      DiagMsg *m =
+          elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
+      if (v.kind == V_FUNC)
+        elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+      return false;
+    }
+    *fixed &= value_static(v);
+  }
+  return true;
+}
+
+Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
+  for (uint32_t i = 0; i < given->n; i++)
+    if (given->at[i].v.kind == V_POISON) return POISON;
+  Actuals a = *given;
+  if (b->flags & BF_RAW) return b->call(E, b, &a);
+  Actuals flat = spread(E, b, given);
+  for (uint32_t i = 0; i < flat.n; i++)
+    if (flat.at[i].v.kind == V_POISON) return POISON;
+  if (!bind(E, b, &flat, &a)) return POISON;
+  bool fixed = true;
+  if (!(b->flags & BF_NUMERIC)) return b->call(E, b, &a);
+  if (!numeric(E, b, &a, &fixed)) return POISON;
+  Scratch s;
+  if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, &a);
+  bool whole = true;
+  for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
+  if (E->exact && !whole) return b->call(E, b, &a);
+  scratch_begin(E, &s);
+  Value r = b->call(E, b, &a);
+  return scratch_settles(E, &s, &r, a.call) && (!E->exact || exact_whole(r)) ? r : b->call(E, b, &a);
+}
+
+/* ---- what handlers ask of an argument ------------------------------------------------------------------ */
+
+bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
+  if (turns_int(a->v, out)) return true;
+  if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
+  if (a->v.kind == V_NUM)
+    elab_error(E, CODE_whole_number, a->at, "%s is an integer, found %g", what, a->v.num.v);
+  else
+    elab_error(E, CODE_not_constant, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
+  return false;
+}
+
+bool need_number(Elab *E, const Actual *a, const char *what, double *out) {
+  if (a->v.kind == V_NUM) return *out = a->v.num.v, true;
+  if (a->v.kind != V_POISON && !turns_unroll(E, a->v))
+    elab_error(E, CODE_not_constant, a->at, "%s is a number known while compiling, found %s", what, value_text(E, a->v));
+  return false;
+}
+
+bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
+  if (a->v.kind == V_STRING) return *out = a->v.string, true;
+  if (a->v.kind != V_POISON) elab_error(E, CODE_wrong_kind, a->at, "%s is a string, found %s", what, value_kind(E, a->v));
+  return false;
+}
+
+static bool shape_size(Elab *E, const Actual *a, Num n, uint32_t *out, int64_t *total) {
+  if (n.den != 1 || n.num < 1 || n.num > ELAB_ELEMENTS) {
+    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
+    return false;
+  }
+  *out = (uint32_t)n.num;
+  *total *= n.num;
+  if (*total <= ELAB_ELEMENTS) return true;
+  elab_error(E, CODE_too_large, a->at, "this shape has more than %d elements", (int)ELAB_ELEMENTS);
+  return false;
+}
+
+bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
+  int64_t total = 1;
+  if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
+  if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
+  if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
+    if (!turns_unroll(E, a->v)) elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
+               IR_MAX_RANK, value_text(E, a->v));
+    return false;
+  }
+  *rank = a->v.array->n;
+  for (uint32_t k = 0; k < *rank; k++)
+    if (!shape_size(E, a, a->v.array->at[k], &dim[k], &total)) return false;
+  return true;
+}
+
+Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs) {
+  const char *t = value_text(E, a->v);
+  elab_label(elab_error(E, CODE_wrong_shape, a->at, "`%s` needs %s, found %s", name, needs, t), a->at, "%s", t);
+  return POISON;
+}

@@ -1,0 +1,98 @@
+/* Which parameters a training moves: all that the loss depends on, or those that `only` names. */
+#include "frontend/elab/elab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool under(const char *path, const char *prefix) {
+  size_t n = strlen(prefix);
+  return !strncmp(path, prefix, n) && (path[n] == 0 || path[n] == '/');
+}
+
+/* Whether some turn of a stack lies under the prefix. */
+static bool turn_under(const Param *p, const char *prefix) {
+  bool some = false;
+  for (int64_t turn = 0; p->stacked && !some && turn < param_turns(p); turn++) {
+    char *path = param_turn_path(p, turn);
+    some = under(path, prefix);
+    free(path);
+  }
+  return some;
+}
+
+static void one_turn(Elab *E, const char *path, const Param *p, Span at) {
+  DiagMsg *m = elab_error(E, CODE_only, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
+  elab_label(m, p->at, "in a comprehension");
+  elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k in 0:5]`");
+}
+
+static bool in_moved(const Train *t, uint32_t p) {
+  for (uint32_t i = 0; i < t->nmoved; i++)
+    if (t->moved[i] == p) return true;
+  return false;
+}
+
+/* Averages of means over the batch are parameters that nothing moves by a gradient. */
+static bool is_average(const Elab *E, const Input *in) { return E->params.at[in->index].decay > 0; }
+
+static void only_one(Elab *E, Train *t, Value v, Span at) {
+  const char *path = v.kind == V_STRING                           ? v.string
+                     : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path
+                                                                  : NULL;
+  bool any = false, averages = false;
+  if (v.kind == V_POISON) return;
+  if (!path) {
+    elab_error(E, CODE_only, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
+    return;
+  }
+  const Fn *f = t->loss;
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    if (f->in.at[i].kind != IN_PARAM) continue;
+    const Param *p = &E->params.at[f->in.at[i].index];
+    if (!under(p->path, path)) {
+      if (turn_under(p, path)) return one_turn(E, path, p, at);
+      continue;
+    }
+    averages |= is_average(E, &f->in.at[i]);
+    if (is_average(E, &f->in.at[i])) continue;
+    any = true;
+    if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
+  }
+  if (!any && averages)
+    elab_help(elab_error(E, CODE_only, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
+              "`only` names what is trained; averages follow the means over the batch by themselves");
+  else if (!any) elab_error(E, CODE_only, at, "`%s` does not depend on parameters of `%s`", t->name, path);
+}
+
+void moved_only(Elab *E, Train *t, Value v, Span at) {
+  t->nmoved = 0;
+  if (v.kind == V_LIST)
+    for (uint32_t i = 0; i < v.list.n; i++) only_one(E, t, v.list.at[i], at);
+  else
+    only_one(E, t, v, at);
+  if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` names nothing to train");
+}
+
+static const char *no_derivative(const Fn *f) {
+  bool *from = base_realloc(NULL, f->inst.n);
+  for (uint32_t id = 0; id < f->inst.n; id++)
+    from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
+  const char *what = elab_no_derivative(f, f->out.at[0], from);
+  free(from);
+  return what;
+}
+
+void moved_all(Elab *E, Train *t, Span at) {
+  const Fn *f = t->loss;
+  t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
+  for (uint32_t i = 0; i < f->in.n; i++)
+    if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
+  const char *what = no_derivative(f);
+  if (what) {
+    elab_help(
+        elab_error(E, CODE_no_derivative, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
+        "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
+  }
+  if (!t->nmoved)
+    elab_error(E, CODE_nothing_to_train, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
+}

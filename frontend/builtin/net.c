@@ -1,0 +1,330 @@
+/* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
+ * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
+#include "frontend/elab/turn.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- instances ------------------------------------------------------------------------------------------
+ */
+
+Instance *instance_find(Elab *E, const char *path) {
+  const uint32_t *i = index_find(&E->instance_at, index_name(intern(E->m->names, path)));
+  return i ? &E->instances.at[*i] : NULL;
+}
+
+void instance_add(Elab *E, Instance in) {
+  index_put(&E->instance_at, index_name(intern(E->m->names, in.path)), E->instances.n);
+  *vec_push(&E->instances) = in;
+}
+
+/* The number of a parameter, that of the next if there is none. Turns that were taken back took theirs along. */
+static uint32_t param_find(Elab *E, const char *path) {
+  const uint32_t *i = index_find(&E->param_at, index_name(intern(E->m->names, path)));
+  return i && *i < E->params.n && !strcmp(E->params.at[*i].path, path) ? *i : E->params.n;
+}
+
+static void param_add(Elab *E, Param p) {
+  index_put(&E->param_at, index_name(intern(E->m->names, p.path)), E->params.n);
+  *vec_push(&E->params) = p;
+}
+
+/* What has one path is written at one place: files that import others may use a name twice. */
+static bool same_place(Elab *E, const char *path, Span one, Span other) {
+  if (one.file == other.file && one.begin == other.begin) return true;
+  DiagMsg *m = elab_error(E, CODE_defined_twice, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
+  elab_label(m, one, "the other");
+  return false;
+}
+
+/* A name of its own, in this body and outside of loops: given once. */
+static bool named_once(Elab *E, const char *name, Span at) {
+  Body *b = E->body;
+  for (uint32_t i = 0; i < b->used.n; i++)
+    if (b->used.at[i] == name) {
+      elab_help(elab_error(E, CODE_defined_twice, at, "there is an instance `%s` in this body already", name),
+                "its parameters have paths by its name: give this one another");
+      return false;
+    }
+  *vec_push(&b->used) = name;
+  return true;
+}
+
+/* name NULL: none. */
+static const char *path_here(Elab *E, const Func *f, const char *name, Level *const *stack, uint32_t nstack, Span at) {
+  const Body *b = E->body;
+  if (!name || b->loops || nstack > b->nstack) return turns_path(E, name ? name : f->item->name, stack, nstack);
+  if (b->top) return name;
+  return named_once(E, name, at) ? arena_printf(E->mem, "%s/%s", b->path, name) : NULL;
+}
+
+Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
+  Frame *old = E->frame;
+  Func *g = ARENA_NEW(E->mem, Func);
+  *g = *f;
+  g->bound = true;
+  g->targs = frame_push(E, NULL, f->module);
+  bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
+  E->frame = old;
+  if (!good) return POISON;
+  if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
+  g->stack = turns_here(E, &g->nstack);
+  g->path = path_here(E, f, name, g->stack, g->nstack, a->call);
+  if (!g->path) return POISON;
+  if (name) g->name = name;
+  const Instance *known = instance_find(E, g->path);
+  if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (!known)
+    instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
+  return value_func(g);
+}
+
+static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
+  if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
+  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
+            "`%s %s = ...` names a value", E->body->top ? "const" : "let", name);
+  return POISON;
+}
+
+Value elab_use_value(Elab *E, const Expr *e, const char *name) {
+  if (!e) return POISON;
+  if (e->kind != EX_CALL) {
+    Value v = elab_expr(E, e);
+    if (v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound) {
+      elab_help(elab_error(E, CODE_template, e->at, "`%s` is a template and needs its arguments", v.func->name),
+                "`use %s = %s(...)`", name, v.func->name);
+      return POISON;
+    }
+    if (v.kind == V_FUNC && v.func->kind == F_USER && v.func->item->kind == IT_DATA) {
+      Actuals none = {.call = e->at, .callee = e->at};
+      return data_instance(E, v.func, &none);
+    }
+    return named_thing(E, v, e, name);
+  }
+  Value f = elab_expr(E, e->a);
+  if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
+    Value v = elab_expr(E, e);
+    if (v.kind == V_DATA && E->body->top) v.data->name = name;
+    return named_thing(E, v, e, name);
+  }
+  Actuals a = elab_actuals(E, e);
+  Value v;
+  if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
+    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it", f.func->name),
+              "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
+    return POISON;
+  }
+  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA)
+    v = data_instance(E, f.func, &a);
+  else if (f.func->kind == F_USER && !f.func->bound)
+    v = elab_instance(E, f.func, &a, name);
+  else
+    v = elab_apply(E, f.func, &a);
+  if (v.kind == V_DATA && E->body->top) v.data->name = name;
+  return named_thing(E, v, e, name);
+}
+
+static const char *types_text(Elab *E, const Type *t, uint32_t n) {
+  char buf[128];
+  const char *s = "(";
+  for (uint32_t i = 0; i < n; i++)
+    s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", type_user(t[i], buf, sizeof buf));
+  return arena_printf(E->mem, "%s)", s);
+}
+
+bool instance_called(Elab *E, const Func *f, const Actuals *a) {
+  Instance *in = instance_find(E, f->path);
+  Type *t = ARENA_ARRAY(E->mem, Type, a->n + 1);
+  bool same = true;
+  for (uint32_t i = 0; i < a->n; i++) {
+    if (!value_type(a->at[i].v, &t[i])) return true;
+    t[i].lane = 0;
+    if (in->called) same &= i < in->narg && type_same_dims(t[i], in->arg[i]);
+  }
+  if (!in->called) {
+    in->called = true;
+    in->arg = t;
+    in->narg = a->n;
+    in->at = a->call;
+  }
+  if (same) return true;
+  DiagMsg *m = elab_error(E, CODE_instance_shape, a->call, "`%s` has parameters for %s, found %s", f->name,
+                          types_text(E, in->arg, in->narg), types_text(E, t, a->n));
+  elab_label(m, in->at, "its first call");
+  elab_help(m, "an instance has one shape: make another by `use`");
+  return false;
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------------- */
+
+/* What other languages call a distribution to start from, as it is written here. */
+static const char *init_other(const char *name) {
+  static const struct { const char *name, *here; } row[] = {
+    {"randn", "~ normal(0, 1)"}, {"gaussian", "~ normal(0, 1)"}, {"rand", "~ uniform(0, 1)"}, {"random", "~ uniform(0, 1)"},
+    {"xavier", "~ glorot"}, {"xavier_uniform", "~ glorot"}, {"xavier_normal", "~ glorot"}, {"glorot_uniform", "~ glorot"},
+    {"glorot_normal", "~ glorot"}, {"he", "~ glorot"}, {"kaiming", "~ glorot"}, {"lecun", "~ glorot"}, {"orthogonal_", "~ orthogonal"},
+    {"zeros", "= 0"}, {"zero", "= 0"}, {"ones", "= 1"}};
+  for (size_t k = 0; k < sizeof row / sizeof *row; k++)
+    if (!strcasecmp(name, row[k].name)) return row[k].here;
+  return NULL;
+}
+
+static bool init_named(Elab *E, const Expr *d, Param *p) {
+  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
+  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name
+                     : d->kind == EX_NAME                        ? d->name
+                                                                 : "";
+  if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
+    p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
+    if (d->kind == EX_CALL && d->nargs) elab_error(E, CODE_parameter, d->at, "`%s` takes no arguments", name);
+    if (p->init == INIT_ORTHOGONAL && p->type.rank < 2) elab_error(E, CODE_parameter, d->at, "`orthogonal` needs a matrix");
+    return true;
+  }
+  bool normal = !strcmp(name, "normal");
+  if (!normal && strcmp(name, "uniform") != 0) {
+    DiagMsg *m =
+        elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
+    const char *known = init_other(name);
+    if (known) elab_help(m, "write `%s`", known);
+    else elab_suggest(m, name, names, 4);
+    return false;
+  }
+  p->init = normal ? INIT_NORMAL : INIT_UNIFORM;
+  p->a = 0, p->b = 1;
+  if (d->kind != EX_CALL) return true;
+  Actuals a = elab_actuals(E, d);
+  if (a.n > 2) {
+    elab_error(E, CODE_parameter, d->at, "`%s` takes two numbers here", name);
+    return false;
+  }
+  if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
+  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b))
+    return false;
+  if (normal ? p->b >= 0 : p->b >= p->a) return true;
+  if (normal)
+    elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+  else
+    elab_error(E, CODE_parameter, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
+  return false;
+}
+
+/* `= normal(0, 1)`, where `~` is meant. */
+static bool is_draw(Elab *E, const Expr *e) {
+  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
+  const Expr *f = e && e->kind == EX_CALL ? e->a : e;
+  for (size_t k = 0; f && f->kind == EX_NAME && k < sizeof names / sizeof *names; k++)
+    if (!strcmp(f->name, names[k]) && !elab_known(E, f->name, false)) return true;
+  return false;
+}
+
+static bool init_value(Elab *E, const Expr *e, Param *p) {
+  if (is_draw(E, e)) {
+    const char *text = source_file(E->src, e->at.file)->text + e->at.begin;
+    elab_help(elab_error(E, CODE_parameter, e->at, "a parameter that starts at random has `~`, not `=`"), "write `~ %.*s`", (int)(e->at.end - e->at.begin), text);
+    return false;
+  }
+  Value v = elab_expr(E, e);
+  Type t;
+  if (v.kind == V_POISON || turns_unroll(E, v)) return false;
+  if (!value_static(v)) {
+    elab_error(E, CODE_parameter, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
+    return false;
+  }
+  if (v.kind == V_NUM) return p->a = v.num.v, true;
+  value_type(v, &t);
+  if (!type_same_dims(t, p->type)) {
+    char want[96];
+    DiagMsg *m = elab_error(E, CODE_parameter, e->at, "a parameter of shape %s cannot start as %s",
+                            type_user(p->type, want, sizeof want), value_text(E, v));
+    elab_label(m, p->at, "declared here");
+    return false;
+  }
+  double *d = ARENA_ARRAY(E->mem, double, v.array->n + 1);
+  for (uint32_t i = 0; i < v.array->n; i++) d[i] = v.array->at[i].v;
+  p->values = d;
+  return true;
+}
+
+bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
+  uint32_t i = param_find(E, path);
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
+  if (i == E->params.n) start.path = path, param_add(E, start);
+  return *out = i, type_eq(E->params.at[i].type, start.type);
+}
+
+static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
+  Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
+  bool exact = E->exact;
+  E->exact = false;              /* starts are numbers, whatever they are for */
+  bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
+  E->exact = exact;
+  if (!good) return false;
+  p.type = whole, p.stacked = E->body->nstack;
+  *out = E->params.n;
+  param_add(E, p);
+  return true;
+}
+
+/* The outermost call: the place in the file where a network is used. */
+static Span outermost(Elab *E, Span at) {
+  for (const Call *c = E->calls; c; c = c->up) at = c->at;
+  return at;
+}
+
+static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
+  if (!E->body->net) {
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
+              "a net with one parameter list is an instance of its own");
+    return false;
+  }
+  if (E->root->no_params) {
+    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
+    return false;
+  }
+  uint32_t nstack;
+  if (turns_here(E, &nstack) != E->body->stack) {
+    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
+              "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
+              s->names->name, s->names->name);
+    return false;
+  }
+  for (uint32_t i = 0; i < E->body->params.n; i++)
+    if (E->body->params.at[i] == name) {
+      elab_error(E, CODE_defined_twice, s->names->name_at, "there is a parameter `%s` already", name);
+      *twice = true;
+      return false;
+    }
+  *vec_push(&E->body->params) = name;
+  return true;
+}
+
+static Value find_or_make(Elab *E, const Stmt *s, Type type) {
+  char want[96], have[96];
+  const Body *b = E->body;
+  const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
+  uint32_t i = param_find(E, path);
+  Type whole;
+  if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
+  if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
+  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
+  if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
+  if (!type_eq(E->params.at[i].type, whole)) {
+    elab_error(E, CODE_instance_shape, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
+               type_user(type, want, sizeof want), type_user(param_turn_type(&E->params.at[i]), have, sizeof have));
+    return POISON;
+  }
+  return elab_value(E, elab_param(E, i, b->stack, b->nstack, s->at));
+}
+
+void elab_param_stmt(Elab *E, const Stmt *s) {
+  uint32_t rank = 0, dim[IR_MAX_RANK];
+  Value v = POISON;
+  bool twice = false;
+  const char *name = s->names->name;
+  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list))
+    elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
+  else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
+    v = find_or_make(E, s, type_real(false, (int)rank, dim));
+  if (!twice) frame_define(E, name, s->names->name_at, v, false);
+}

@@ -1,0 +1,348 @@
+/* What a flow claims is decided, for each instance of it: that it is symplectic, that it keeps volume, and
+ * that its inverse clauses undo their steps.
+ *
+ * The flow is recorded once more, in a function of its own, in exact arithmetic (elab/exact.c), with the
+ * states, the parameters and what it was made with as free inputs. Then it is looked at step by step. A map S
+ * with Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) =
+ * ω(u, v) for all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is
+ * looked at: a scaling of q is canonical with that of p behind it. */
+#include "frontend/flow/flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Judge {
+  Elab *E;
+  Flow *w;
+  const Val *state; /* inputs of the function at hand */
+  Val u[FLOW_STATES], v[FLOW_STATES];
+  uint32_t first, behind; /* the steps that are looked at as one */
+  FieldReport report;     /* of the last decision */
+  Fn *left;               /* and what it was of: for its point */
+} Judge;
+
+static FieldAnswer same(Judge *j, const Val *x, const Val *y, uint32_t n) {
+  return claim_same(j->E, x, y, n, &j->report, &j->left);
+}
+
+/* ---- the symplectic form ------------------------------------------------------------------------------- */
+
+static Val paired(Build *b, const Val *x, const Val *y, uint32_t n) {
+  Val sum = VAL_NONE;
+  for (uint32_t k = 0; k < n; k++) {
+    Val term = ir_sum_all(b, ir_mul(b, x[k], y[k]));
+    sum = sum.id ? ir_add(b, sum, term) : term;
+  }
+  return sum;
+}
+
+static Val form(Build *b, const Val *x, const Val *y) {
+  Val forth = ir_sum_all(b, ir_mul(b, x[0], y[1])), back = ir_sum_all(b, ir_mul(b, x[1], y[0]));
+  return ir_sub(b, forth, back);
+}
+
+/* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
+static bool played(Judge *j, const Step *s, Val *x, Val *y) {
+  Play p;
+  for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->level->b, j->state[k]);
+  play_init(&p, j->E, j->w, false, x);
+  if (s) play_step(&p, s);
+  for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
+  memcpy(y, p.known, sizeof *y * j->w->n);
+  play_finish(&p);
+  return !p.failed;
+}
+
+static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
+  for (uint32_t k = 0; k < n; k++)
+    out[k] = elab_reaches(b->f, e, x[k]) ? ir_grad(b, e, x[k]) : ir_splat(b, 0, ir_type(b->f, x[k]));
+}
+
+static FieldAnswer keeps_form(Judge *j, const Step *s) {
+  Build *b = &j->E->level->b;
+  Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
+  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  pulled(b, paired(b, j->u, y, 2), x, 2, ju);
+  pulled(b, paired(b, j->v, y, 2), x, 2, jv);
+  Val left = form(b, ju, jv), right = form(b, j->u, j->v);
+  return same(j, &left, &right, 1);
+}
+
+/* ---- volume -------------------------------------------------------------------------------------------- */
+
+/* An input of the question, not of the flow. */
+static Val asked(Elab *E, Type t) { return ir_input(&E->level->b, NULL, IN_WEIGHT, E->level->fn->in.n, t); }
+
+static Val unit_triangular(Elab *E, uint32_t n, bool upper) {
+  Build *b = &E->level->b;
+  Type t = type_real(false, 2, (uint32_t[]){n, n}), row = type_real(false, 1, &n);
+  return ir_add(b, ir_tri(b, asked(E, t), upper, upper ? 1 : -1), ir_diag(b, ir_splat(b, 1, row)));
+}
+
+/* det A by elimination, of U A L with unit triangular U, L, free to be anything: leading minors do not vanish
+ * then. */
+static Val determinant(Elab *E, Val a, Span at) {
+  Build *up = elab_at(E, at), b;
+  uint32_t n = ir_type(up->f, a).dim[0];
+  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
+  if (n == 1) return ir_reshape(up, a, 0, NULL);
+  Val left = unit_triangular(E, n, true), right = unit_triangular(E, n, false);
+  a = ir_matmul(up, left, ir_matmul(up, a, right));
+  Fn *body = ir_sub_create(up->f, "det");
+  ir_build_init(&b, body);
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)),
+      d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
+      unit = ir_input(&b, NULL, IN_OTHER, 2, type_real(false, 1, &n));
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second),
+      column = ir_dot(&b, m, unit, false, rows, second, 1, one);
+  Val pivot = ir_dot(&b, row, unit, false, one, one, 0, none), scaled = ir_div(&b, row, pivot);
+  ir_output(&b, ir_sub(&b, m, ir_dot(&b, column, scaled, false, one, second, 2, rows)), NULL);
+  ir_output(&b, ir_mul(&b, d, pivot), NULL);
+  ir_build_finish(&b);
+  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[3] = {a, ir_const(up, 1), units};
+  return ir_proj(up, ir_scan(up, args, 3, n, 2, 1, 0, 0, false, false, body), 1);
+}
+
+static FieldAnswer keeps_volume(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  Build *b = &E->level->b;
+  Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
+  uint32_t n = j->w->n;
+  int64_t total = 0;
+  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
+  if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
+  for (uint32_t c = 0; c < n; c++) {
+    for (uint32_t r = 0; r < n; r++) {
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])),
+                         (uint32_t)type_count(ir_type(b->f, x[c]))};
+      Val flat = ir_reshape(b, y[r], 1, dim);
+      row[r] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
+                                              : ir_splat(b, 0, type_real(false, 2, dim));
+    }
+    column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
+  }
+  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at),
+      want = ir_const(b, 1);
+  return same(j, &det, &want, 1);
+}
+
+static FieldAnswer keeps_scale(Judge *j, const Step *s) {
+  Build *b = &j->E->level->b;
+  Play p;
+  play_init(&p, j->E, j->w, false, j->state);
+  p.want_logdet = true;
+  play_step(&p, s);
+  Val sum = p.logdet, zero = ir_const(b, 0);
+  play_finish(&p);
+  return same(j, &sum, &zero, 1);
+}
+
+static bool odd(const Judge *j, const Step *s) {
+  int64_t total = 0, swaps = 0;
+  bool sign = false;
+  for (uint32_t k = 0; k < s->n; k++) total += type_count(j->w->slot[s->piece[k].slot].type);
+  bool *seen = base_realloc(NULL, (size_t)total);
+  memset(seen, 0, (size_t)total);
+  for (int64_t i = 0; i < total; i++) {
+    sign ^= s->minus[i];
+    for (int64_t k = i; !seen[k]; k = s->from[k]) seen[k] = true, swaps += k != i;
+  }
+  free(seen);
+  return sign != (swaps & 1);
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------- */
+
+/* q and p of the other flow are conjugate parts of ours. */
+static bool conjugate(const Step *s) {
+  const Piece *a = &s->piece[0], *b = &s->piece[1];
+  return s->n == 2 && a->slot + b->slot == 1 && a->start == b->start && a->n == b->n;
+}
+
+static const Claim *claim_of_call(Judge *j, const Step *s) {
+  Type t[FLOW_STATES];
+  for (uint32_t k = 0; k < s->n; k++) t[k] = piece_type(j->w, &s->piece[k]), t[k].lane = 0;
+  return claim_of(j->E, s->func, t, s->n);
+}
+
+static FieldAnswer step_symplectic(Judge *j, const Step *s) {
+  if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
+  if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL; /* by the method */
+  if (s->kind == STEP_CALL && conjugate(s)) {
+    const Claim *c = claim_of_call(j, s);
+    if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
+  }
+  return keeps_form(j, s);
+}
+
+static FieldAnswer step_volume(Judge *j, const Step *s) {
+  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under))
+    return FIELD_EQUAL;
+  if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
+  if (s->kind == STEP_SCALE) return keeps_scale(j, s);
+  const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
+  if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
+  return keeps_volume(j, s);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
+
+static Answer answer_of(FieldAnswer a) {
+  return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
+}
+
+/* One row for all instances: the worst answer counts. */
+static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
+  for (uint32_t i = 0; i < E->proofs.n; i++) {
+    Proof *p = &E->proofs.at[i];
+    if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;
+    bool worse = a == ANSWER_REFUTED || (a == ANSWER_UNDECIDED && p->answer == ANSWER_PROVED);
+    if (worse) p->answer = a, p->detail = detail;
+    return;
+  }
+  Proof p = {.text = text, .detail = detail, .at = at, .answer = a, .own = it->at.file == E->main->ast->file};
+  *vec_push(&E->proofs) = p;
+}
+
+void claim_note(Elab *E, const Item *it, const char *why) {
+  if (it->symplectic)
+    note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->volume)
+    note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
+}
+
+typedef FieldAnswer Property(Judge *j, const Step *s);
+
+static const char *advice(const Step *s, bool form) {
+  if (form && s->kind == STEP_SHIFT)
+    return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be "
+           "symmetric";
+  if (form && s->kind == STEP_SCALE)
+    return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
+  if (!form && s->kind == STEP_SCALE) return "the exponents must add up to 0";
+  return NULL;
+}
+
+/* `last`: s and the steps up to it were judged as one; NULL: s alone. */
+static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldReport r, const char *point) {
+  Elab *E = j->E;
+  const Item *it = j->w->f->item;
+  bool quiet = E->quiet;
+  E->quiet = false;
+  DiagMsg *m = elab_error(E, CODE_claim_refuted, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
+                          form ? "symplectic" : "volume-preserving", *point ? point : "some point",
+                          form                    ? "ω(Jᵀu, Jᵀv) is"
+                          : s->kind == STEP_SCALE ? "log|det J| is"
+                                                  : "det J is",
+                          r.left, r.right);
+  elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
+  if (last) elab_label(m, last->stmt->at, "nor are the steps up to here, together");
+  if (advice(s, form)) elab_help(m, "%s", advice(s, form));
+  E->quiet = quiet;
+}
+
+static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t behind) {
+  j->first = first, j->behind = behind;
+  return whole(j, NULL);
+}
+
+/* Steps that hold by themselves at both ends do not matter for those between. What fails between must fail
+ * from the start, too: not all states may be reached there. */
+static Answer decide(Judge *j, bool form) {
+  const Item *it = j->w->f->item;
+  Property *step = form ? step_symplectic : step_volume, *whole = form ? keeps_form : keeps_volume;
+  FieldAnswer a = FIELD_EQUAL;
+  FieldReport r = {0}, sure = {0};
+  uint32_t n = j->w->steps.n, first = n, behind = 0;
+  const char *point = "", *detail = "";
+  for (uint32_t k = 0; k < n; k++) {
+    FieldAnswer one = step(j, &j->w->steps.at[k]);
+    if (one == FIELD_EQUAL && j->report.points) sure = j->report;
+    if (one == FIELD_EQUAL) continue;
+    if (first == n) {
+      first = k, a = one, r = j->report;
+      if (a == FIELD_DIFFERENT) point = claim_point(j->E, j->left, r.point);
+    }
+    behind = k + 1;
+  }
+  if (behind > first + 1) a = together(j, whole, first, behind);
+  if (a != FIELD_EQUAL && (first > 0 || (behind < n && a != FIELD_DIFFERENT))) {
+    FieldAnswer all = together(j, whole, 0, n);
+    a = all == FIELD_EQUAL || all == a ? all : FIELD_UNDECIDED;
+  }
+  if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
+  const Step *step_at = j->w->steps.at;
+  if (a == FIELD_DIFFERENT)
+    refuse(j, &step_at[first], behind > first + 1 ? &step_at[behind - 1] : NULL, form, r, point);
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
+  const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
+  note(j->E, it, it->name_at, text, answer_of(a), detail);
+  return answer_of(a);
+}
+
+/* ---- inverse clauses ----------------------------------------------------------------------------------- */
+
+static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
+  Play p;
+  Val x[FLOW_STATES], y[FLOW_STATES], want[FLOW_STATES];
+  memcpy(x, j->state, sizeof *x * j->w->n);
+  for (int k = 0; k < 2; k++) {
+    play_init(&p, j->E, j->w, (k == 0) == back_first, x);
+    play_step(&p, s);
+    memcpy(x, p.known, sizeof *x * j->w->n);
+    bool failed = p.failed;
+    play_finish(&p);
+    if (failed) return FIELD_UNDECIDED;
+  }
+  for (uint32_t k = 0; k < s->n; k++) y[k] = x[s->piece[k].slot], want[k] = j->state[s->piece[k].slot];
+  return same(j, y, want, s->n);
+}
+
+static void decide_inverse(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  const Item *it = j->w->f->item;
+  const char *detail = "", *text = arena_printf(E->mem, "inverse clause in %s", it->name);
+  FieldAnswer a = there_and_back(j, s, false);
+  if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
+  if (a == FIELD_DIFFERENT) {
+    bool quiet = E->quiet;
+    const char *name = j->w->slot[s->piece[j->report.output].slot].name,
+               *point = claim_point(E, j->left, j->report.point);
+    E->quiet = false;
+    DiagMsg *m = elab_error(E, CODE_inverse_refuted, s->stmt->inverse->at,
+                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
+                            *point ? point : "some point", name, j->report.left, j->report.right);
+    elab_label(m, s->stmt->value->at, "the step");
+    E->quiet = quiet;
+  }
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
+  note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
+}
+
+/* ---- a flow -------------------------------------------------------------------------------------------- */
+
+static bool two_conjugate(Elab *E, const Flow *w) {
+  if (w->n == 2 && type_same_dims(w->slot[0].type, w->slot[1].type)) return true;
+  bool quiet = E->quiet;
+  E->quiet = false;
+  elab_error(E, CODE_claim_form, w->f->item->name_at, "a symplectic flow has two states of one shape, q and p");
+  E->quiet = quiet;
+  return false;
+}
+
+void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c) {
+  Judge j = {.E = E, .w = w, .state = state};
+  const Item *it = w->f->item;
+  for (uint32_t k = 0; k < w->steps.n; k++)
+    if (w->steps.at[k].kind == STEP_ASSIGN) decide_inverse(&j, &w->steps.at[k]);
+  for (uint32_t k = 0; k < w->n && it->symplectic; k++) {
+    j.u[k] = asked(E, w->slot[k].type);
+    j.v[k] = asked(E, w->slot[k].type);
+  }
+  if (it->symplectic && two_conjugate(E, w)) c->symplectic = decide(&j, true);
+  if (it->volume) c->volume = decide(&j, false);
+  ir_fn_destroy(j.left);
+}

@@ -1,0 +1,315 @@
+/* Which flows are judged, and when: each instance once, where it is first used; those of the file that
+ * nothing uses, with sizes chosen for them. */
+#include "frontend/flow/flow.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+const char *const answer_text[] = {"undecided", "proved", "refuted"};
+
+/* ---- decisions, each once ------------------------------------------------------------------------------ */
+
+static uint64_t hash_of(const Fn *a, const Fn *b) {
+  char *ta = ir_text(a), *tb = ir_text(b);
+  uint64_t h = XXH3_64bits_withSeed(tb, strlen(tb), XXH3_64bits(ta, strlen(ta)));
+  free(ta);
+  free(tb);
+  return h;
+}
+
+FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
+  *r = (FieldReport){.reason = "nothing decides here"};
+  if (!E->o->decide) return FIELD_UNDECIDED;
+  uint64_t h = hash_of(a, b);
+  for (uint32_t i = 0; i < E->decided.n; i++)
+    if (E->decided.at[i].hash == h) return *r = E->decided.at[i].report, E->decided.at[i].answer;
+  elab_tell(E, "deciding a claim", NULL, E->level->b.at);
+  FieldAnswer answer = E->o->decide(E->o->ctx, a, b, r);
+  *vec_push(&E->decided) = (Decided){h, answer, *r};
+  return answer;
+}
+
+static void mark_live(const Fn *f, bool *live) {
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++)
+      live[ir_arg(f, &f->inst.at[id], k).id] = true;
+}
+
+/* The function of the inputs of f that either side needs. Inputs keep the names of states alone. */
+static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
+  Fn *g = ir_fn_create("claim", f->f64);
+  Build b;
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n);
+  ir_build_init(&b, g);
+  b.number = false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!live[id]) continue;
+    const Input *in = i->op == OP_in ? &f->in.at[ir_number(f, i)] : NULL;
+    map[id] = in ? ir_input(&b, in->kind == IN_STATE ? in->name : NULL, in->kind, g->in.n, in->type)
+                 : ir_copy_inst(&b, f, (Val){id}, map);
+  }
+  for (uint32_t k = 0; k < n; k++) ir_output(&b, map[out[k].id], NULL);
+  ir_build_finish(&b);
+  free(map);
+  return g;
+}
+
+FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, FieldReport *r, Fn **left) {
+  const Fn *f = E->level->fn;
+  bool *live = base_realloc(NULL, f->inst.n);
+  memset(live, 0, f->inst.n);
+  for (uint32_t k = 0; k < n; k++) live[x[k].id] = live[y[k].id] = true;
+  mark_live(f, live);
+  ir_fn_destroy(*left);
+  *left = carve(f, live, x, n);
+  Fn *right = carve(f, live, y, n);
+  FieldAnswer a = claim_decide(E, *left, right, r);
+  ir_fn_destroy(right);
+  free(live);
+  return a;
+}
+
+/* "q = [0.31, 1.2], p = [0.5, -0.2]": the states at the point that refutes. */
+const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
+  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
+  const char *s = "";
+  bool more = false;
+  ir_field_point(f, point, in);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    int64_t n = type_count(in[k].type), lanes = in[k].type.lane ? FIELD_LANES : 1;
+    if (!f->in.at[k].name || !*f->in.at[k].name) {
+      more |= f->in.at[k].kind == IN_PARAM;
+      continue;
+    }
+    s = arena_printf(E->mem, "%s%s%s = %s", s, *s ? ", " : "", f->in.at[k].name, in[k].type.rank ? "[" : "");
+    for (int64_t e = 0; e < n && e < 6; e++)
+      s = arena_printf(E->mem, "%s%s%.4g", s, e ? ", " : "", in[k].v[e * lanes]);
+    s = arena_printf(E->mem, "%s%s%s", s, n > 6 ? ", ..." : "", in[k].type.rank ? "]" : "");
+  }
+  ir_tensors_free(in, f->in.n);
+  free(in);
+  return more && *s ? arena_printf(E->mem, "%s and some parameters", s) : s;
+}
+
+const char *claim_certainty(Elab *E, const FieldReport *r) {
+  if (r->points == 0) return "";
+  const char *bound = arena_printf(E->mem, "error below 2^-%.0f", floor(fmin(r->bits, 99999)));
+  return r->branched
+             ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound)
+             : bound;
+}
+
+/* ---- an instance --------------------------------------------------------------------------------------- */
+
+static bool same_func(const Func *f, const Func *g);
+
+/* Whether two template arguments, kept by `closed`, make the same claim. */
+static bool same_value(Value a, Value b) {
+  bool same = a.kind == b.kind;
+  if (!same) return false;
+  switch (a.kind) {
+  case V_NUM:
+    return a.num.v == b.num.v && a.num.num == b.num.num && a.num.den == b.num.den;
+  case V_BOOL:
+    return a.b == b.b;
+  case V_STRING:
+    return !strcmp(a.string, b.string);
+  case V_ARRAY:
+    same = a.array->n == b.array->n && a.array->rank == b.array->rank &&
+           !memcmp(a.array->dim, b.array->dim, sizeof *a.array->dim * a.array->rank);
+    for (uint32_t i = 0; same && i < a.array->n; i++)
+      same = same_value((Value){.kind = V_NUM, .num = a.array->at[i]},
+                        (Value){.kind = V_NUM, .num = b.array->at[i]});
+    return same;
+  case V_LIST:
+  case V_TUPLE:
+    same = a.list.n == b.list.n;
+    for (uint32_t i = 0; same && i < a.list.n; i++) same = same_value(a.list.at[i], b.list.at[i]);
+    return same;
+  case V_FUNC:
+    return same_func(a.func, b.func);
+  default:
+    return false;
+  }
+}
+
+static bool same_func(const Func *f, const Func *g) {
+  if (f == g) return true;
+  if (f->kind != g->kind || f->item != g->item || f->builtin != g->builtin || f->method != g->method)
+    return false;
+  if (f->kind == F_OPTION || !f->path != !g->path || (f->path && strcmp(f->path, g->path) != 0) ||
+      !f->targs != !g->targs)
+    return false;
+  for (int k = 0; k < 2; k++)
+    if (!f->of[k] != !g->of[k] || (f->of[k] && !same_func(f->of[k], g->of[k]))) return false;
+  if (!f->targs) return true;
+  bool same = f->targs->entries.n == g->targs->entries.n;
+  for (uint32_t i = 0; same && i < f->targs->entries.n; i++)
+    same = same_value(f->targs->entries.at[i].v, g->targs->entries.at[i].v);
+  return same;
+}
+
+static Claim *find(Elab *E, const Func *f, const Type *t, uint32_t n) {
+  for (uint32_t i = 0; i < E->claims.n; i++) {
+    Claim *c = E->claims.at[i];
+    bool same = c->n == n && same_func(c->func, f);
+    for (uint32_t k = 0; k < n && same; k++) same = type_same_dims(c->type[k], t[k]);
+    if (same) return c;
+  }
+  return NULL;
+}
+
+/* What varies is free in a claim, and counts by its type. */
+static Value closed(void *ctx, Value v) {
+  Elab *E = ctx;
+  char text[128];
+  Type t;
+  if ((v.kind != V_TENSOR && v.kind != V_TURNS) || !value_type(v, &t) || t.dt != DT_REAL) return v;
+  return (Value){.kind = V_STRING, .string = arena_printf(E->mem, "any %s", type_user(t, text, sizeof text))};
+}
+
+/* What varies becomes a free input. */
+static Value opened(void *ctx, Value v) {
+  Elab *E = ctx;
+  Type t;
+  if ((v.kind != V_TENSOR && v.kind != V_TURNS) || !value_type(v, &t) || t.dt != DT_REAL) return v;
+  t.lane = 0;
+  return elab_value(E, ir_input(&E->level->b, NULL, IN_OTHER, E->level->fn->in.n, t));
+}
+
+static void judge(Elab *E, const Func *f, Claim *c) {
+  Saved old = elab_leave(E);
+  bool quiet = E->quiet, failed = E->failed, exact = E->exact;
+  int active = f->global->active, depth = E->depth;
+  Root root;
+  Value v[FLOW_STATES];
+  frame_push(E, NULL, f->module);
+  root_begin(E, &root, f->name, FN_EXACT, false);
+  root.no_draws = "a claim is about all states";
+  E->quiet = E->exact = true;
+  E->failed = false;
+  f->global->active = 0;
+  const Formal *x = f->item->formals;
+  for (uint32_t k = 0; k < c->n; k++, x = x->next)
+    v[k] = elab_value(E, ir_input(&root.level.b, x->name, IN_STATE, k, c->type[k]));
+  Actuals a = actuals_of(E, v, c->n, f->item->name_at);
+  E->judged = c;
+  flow_apply(E, func_map(E, f, opened, E), &a, FLOW_CLAIM);
+  if (E->failed) claim_note(E, f->item, "it cannot be elaborated in exact arithmetic");
+  root_drop(E, &root);
+  f->global->active = active;
+  E->quiet = quiet, E->failed = failed, E->exact = exact, E->depth = depth;
+  elab_return(E, old);
+}
+
+static uint32_t formals(const Func *f) {
+  uint32_t n = 0;
+  for (const Formal *x = f->item->formals; x; x = x->next) n++;
+  return n;
+}
+
+/* NULL also where the flow has another number of states, which is said when it is called. */
+const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
+  if (!E->o->decide || n > FLOW_STATES || n != formals(f)) return NULL;
+  const Func *key = func_map(E, f, closed, E);
+  Claim *c = find(E, key, t, n);
+  if (c) return c;
+  c = ARENA_NEW(E->mem, Claim);
+  Type *types = ARENA_ARRAY(E->mem, Type, n + 1);
+  for (uint32_t k = 0; k < n; k++) types[k] = t[k], types[k].lane = 0;
+  *c = (Claim){.func = key, .type = types, .n = n};
+  *vec_push(&E->claims) = c;
+  judge(E, f, c);
+  return c;
+}
+
+/* ---- flows that nothing uses --------------------------------------------------------------------------- */
+
+static bool used(const Elab *E, const Item *it) {
+  for (uint32_t i = 0; i < E->claims.n; i++)
+    if (E->claims.at[i]->func->item == it) return true;
+  return false;
+}
+
+/* Some argument for a parameter of a template: free if it is real. */
+static bool some_argument(Elab *E, const Formal *x, Actual *out) {
+  *out = (Actual){.name = x->name, .name_at = x->at, .at = x->at};
+  if (x->init || !x->type) return false;
+  bool integer = !strcmp(x->type->base, "int") && !x->type->list;
+  E->sized |= integer;
+  if (integer)
+    out->v = value_exact(CLAIM_SIZE, 1);
+  else if (!strcmp(x->type->base, "bool") && !x->type->list)
+    out->v = value_bool(true);
+  else if (!strcmp(x->type->base, "real") && !x->type->list && !x->type->ndims)
+    out->v = elab_value(E, ir_input(&E->level->b, x->name, IN_OTHER, E->level->fn->in.n, type_scalar(false)));
+  else
+    return false;
+  return true;
+}
+
+static bool some_type(Elab *E, const Formal *x, Type *t) {
+  uint32_t dim[IR_MAX_RANK], rank = 0;
+  if (!x->type || strcmp(x->type->base, "real") != 0 || x->type->list) return false;
+  for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
+    bool open = elab_shape_variable(E, d->value);
+    int64_t n = CLAIM_SIZE;
+    if (!open && (!elab_int(E, d->value, "a shape", &n) || n < 1 || n > 4096)) return false;
+    E->sized |= open;
+    dim[rank++] = (uint32_t)n;
+  }
+  *t = type_real(false, (int)rank, dim);
+  return true;
+}
+
+static const Func *some_instance(Elab *E, const Func *f) {
+  Actual at[64];
+  Actuals a = {.at = at, .call = f->item->name_at, .callee = f->item->name_at};
+  if (f->bound) return f;
+  for (const Formal *x = f->item->tformals; x; x = x->next) {
+    if (x->init) continue;
+    if (a.n == 64 || !some_argument(E, x, &at[a.n])) return NULL;
+    a.n++;
+  }
+  Value v = elab_instance(E, f, &a, NULL);
+  return v.kind == V_FUNC ? v.func : NULL;
+}
+
+/* Elaborates the flow once, in a function that is thrown away; its claims are decided on the way. */
+void claim_item(Elab *E, Global *g) {
+  Value v = global_value(E, g, g->item->name_at);
+  if (v.kind != V_FUNC || used(E, g->item)) return;
+  Saved old = elab_leave(E);
+  Root root;
+  Body body = {.path = g->name, .net = true};
+  Type t[FLOW_STATES];
+  Value arg[FLOW_STATES];
+  uint32_t n = 0;
+  frame_push(E, NULL, g->module);
+  root_begin(E, &root, g->name, true, false);
+  root.no_draws = "a flow has no draws";
+  E->body = &body;
+  const Func *f = some_instance(E, v.func);
+  Frame *frame = E->frame;
+  if (f && f->targs) E->frame = f->targs;
+  bool good = f != NULL;
+  for (const Formal *x = g->item->formals; good && x; x = x->next, n++)
+    good = n < FLOW_STATES && some_type(E, x, &t[n]);
+  E->frame = frame;
+  for (uint32_t k = 0; k < n && good; k++)
+    arg[k] = elab_value(E, ir_input(&root.level.b, NULL, IN_STATE, k, t[k]));
+  if (good) {
+    Actuals a = actuals_of(E, arg, n, g->item->name_at);
+    flow_apply(E, f, &a, FLOW_STATE);
+    g->elaborated = true;
+  }
+  E->sized = false;
+  root_drop(E, &root);
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&body.used);
+  elab_return(E, old);
+}

@@ -1,0 +1,110 @@
+/* How much a file may take while it is elaborated: expressions evaluated, static elements made, operations written out. All
+ * loops, functions and calls of the file count together. Who goes beyond is told which loop, or else which function, took most
+ * of it, and elaboration stops: what comes behind would only say the same. */
+#include "frontend/elab/elab.h"
+
+#include <inttypes.h>
+
+static Spent spent(const Elab *E) { return (Spent){E->spent, E->written + E->level->fn->inst.n}; }
+
+void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns) {
+  *l = (Loop){.up = E->loop, .at = at, .what = what, .turns = turns, .before = spent(E)};
+  E->loop = l;
+}
+
+void loop_end(Elab *E, const Loop *l) { E->loop = l->up; }
+
+Spent elab_spent(const Elab *E) { return spent(E); }
+
+/* Most of what was written, or evaluated, came since then. */
+static bool heavy(const Elab *E, Spent before, bool written) {
+  const Spent now = spent(E);
+  return written ? now.written - before.written >= now.written / 2 : now.evaluated - before.evaluated >= now.evaluated / 2;
+}
+
+static const Loop *heavy_loop(const Elab *E, bool written) {
+  const Loop *most = NULL;
+  for (const Loop *l = E->loop; l; l = l->up)
+    if (heavy(E, l->before, written)) most = l;
+  return most;
+}
+
+/* Where the work came in several runs, none of which did most: the loop that runs. */
+static const Loop *outermost(const Elab *E) {
+  const Loop *l = E->loop;
+  while (l && l->up) l = l->up;
+  return l;
+}
+
+static const Call *heavy_call(const Elab *E, bool written) {
+  const Call *most = NULL;
+  for (const Call *c = E->calls; c; c = c->up)
+    if (heavy(E, c->before, written)) most = c;
+  return most;
+}
+
+/* `for i`, 1000 turns of 20 of `for j`, and so on inwards. */
+static const char *turns_text(Elab *E, const Loop *inner, const Loop *outer) {
+  if (inner == outer) return arena_printf(E->mem, "%" PRId64 " turn%s", outer->turns, outer->turns == 1 ? "" : "s");
+  const char *around = turns_text(E, inner->up, outer);
+  return arena_printf(E->mem, "%s, with %" PRId64 " of %s in each", around, inner->turns, inner->what);
+}
+
+static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
+  diag_label(m, outer->at, "%s", turns_text(E, E->loop, outer));
+  if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
+  else diag_help(m, "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
+               "runs, in a loop of the program");
+}
+
+static void tell(Elab *E, bool written, uint64_t most) {
+  const Loop *loop = heavy_loop(E, written);
+  const Call *call = loop ? NULL : heavy_call(E, written);
+  if (!loop && !call) loop = outermost(E);
+  const char *who = loop ? loop->what : call ? arena_printf(E->mem, "`%s`", call->of->name) : "this";
+  const Span at = loop ? loop->at : call ? call->of->item->name_at : E->level->b.at;
+  DiagMsg *m = written ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
+                       : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
+  if (loop) tell_loops(E, m, loop);
+  else if (call) diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
+}
+
+bool elab_spend(Elab *E, uint64_t n) {
+  if (E->over) return false;
+  E->spent += n;
+  const Spent now = spent(E);
+  const bool one = E->level->fn->inst.n > ELAB_INSTS, all = now.written > ELAB_WRITTEN, long_ = now.evaluated > ELAB_EVALUATIONS;
+  if (!one && !all && !long_) return true;
+  E->over = true;
+  tell(E, one || all, one ? ELAB_INSTS : all ? ELAB_WRITTEN : ELAB_EVALUATIONS);
+  return false;
+}
+
+/* Calls are counted apart: each costs more than what it spends. */
+bool elab_expand(Elab *E, Global *g, Span at) {
+  g->expansions++;
+  if (E->over || E->expansions++ < ELAB_EXPANSIONS) return !E->over;
+  const Global *most = g;
+  for (const Module *m = E->modules; m; m = m->next)
+    for (uint32_t i = 0; i < m->nglobal; i++)
+      if (m->global[i].expansions > most->expansions) most = &m->global[i];
+  E->over = true;
+  const Loop *loop = heavy_loop(E, false);
+  DiagMsg *m = diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
+  diag_label(m, most->item->name_at, "expanded %u times", most->expansions);
+  if (loop) tell_loops(E, m, loop);
+  else diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
+  return false;
+}
+
+void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
+  if (E->o->at) E->o->at(E->o->ctx, what, name, at);
+}
+
+bool elab_affords(Elab *E, const Fn *f, Span at) {
+  const double cost = ir_eval_cost(f);
+  if (cost <= ELAB_COST) return true;
+  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done", cost, (double)ELAB_COST),
+            "in a `fn`, with an argument in it, it is computed when the program runs");
+  return false;
+}

@@ -1,0 +1,353 @@
+/* Calls. The body of a user's function is elaborated anew at each call, in a frame that binds its
+ * parameters; templates are bound first. */
+#include "frontend/elab/elab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- arguments -------------------------------------------------------------------------------------- */
+
+/* What the builtin b, if any, takes unelaborated stays V_NONE. */
+static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
+  Actuals a = {.call = call->at, .callee = call->a->at};
+  a.at = ARENA_ARRAY(E->mem, Actual, call->nargs + 1);
+  for (const Arg *g = call->args; g; g = g->next) {
+    bool lazy = b && g->name && builtin_lazy(b, g->name);
+    const bool late = !g->name && a.n && a.at[a.n - 1].name;
+    if (late)
+      elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
+                 "by its name");
+    Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
+    a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
+  }
+  return a;
+}
+
+Actuals elab_actuals(Elab *E, const Expr *call) { return actuals(E, call, NULL); }
+
+Actuals actuals_of(Elab *E, const Value *v, uint32_t n, Span at) {
+  Actuals a = {.call = at, .callee = at, .n = n};
+  a.at = ARENA_ARRAY(E->mem, Actual, n + 1);
+  for (uint32_t i = 0; i < n; i++) a.at[i] = (Actual){.v = v[i], .at = at};
+  return a;
+}
+
+static bool any_poison(const Actuals *a) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].v.kind == V_POISON) return true;
+  return false;
+}
+
+static uint32_t count_formals(const Formal *f, uint32_t *required) {
+  uint32_t n = 0;
+  for (*required = 0; f; f = f->next) n++, *required += !f->init;
+  return n;
+}
+
+uint32_t func_arity(const Func *f, uint32_t *required) {
+  switch (f->kind) {
+  case F_USER:
+    return count_formals(f->item->formals, required);
+  case F_FIELD:
+  case F_POISSON:
+  case F_JACOBIAN:
+  case F_HESSIAN:
+  case F_NONZEROS:
+  case F_INVERSE:
+  case F_LOGDET:
+    return func_arity(f->of[0], required);
+  case F_SPREADING: {
+    uint32_t n = func_arity(f->of[0], required);
+    ++*required;
+    return n == UINT32_MAX ? n : n + 1;
+  }
+  default:
+    *required = 0;
+    return UINT32_MAX;
+  }
+}
+
+/* The positional arguments; tuples among them spread where more are expected. */
+static Actuals positional(Elab *E, const Actuals *a, uint32_t n) {
+  uint32_t given = 0, total = 0;
+  for (uint32_t i = 0; i < a->n; i++) {
+    given++;
+    total += a->at[i].v.kind == V_TUPLE && !a->at[i].name ? a->at[i].v.list.n : 1;
+  }
+  if (given >= n || total == given) return *a;
+  Actuals r = {.call = a->call, .callee = a->callee};
+  r.at = ARENA_ARRAY(E->mem, Actual, total + 1);
+  for (uint32_t i = 0; i < a->n; i++) {
+    Actual one = a->at[i];
+    if (one.v.kind != V_TUPLE || one.name) {
+      r.at[r.n++] = one;
+      continue;
+    }
+    for (uint32_t k = 0; k < a->at[i].v.list.n; k++) {
+      one.v = a->at[i].v.list.at[k];
+      one.e = NULL;
+      r.at[r.n++] = one;
+    }
+  }
+  return r;
+}
+
+typedef struct Slot {
+  const Formal *f;
+  const Actual *a;
+} Slot;
+
+static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
+
+static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name,
+                 Span defined) {
+  uint32_t next = 0, given = 0;
+  for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
+  if (given > n) {
+    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", name,
+                            required < n ? "at most " : "", n, plural(n), given);
+    elab_label(m, defined, "defined here");
+    return false;
+  }
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    uint32_t k = 0;
+    if (!x->name) {
+      slot[next++].a = x;
+      continue;
+    }
+    while (k < n && slot[k].f->name != x->name) k++;
+    if (k == n) {
+      const char *known[64];
+      uint32_t nk = 0;
+      for (; nk < n && nk < 64; nk++) known[nk] = slot[nk].f->name;
+      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
+      elab_suggest_option(m, x->name, known, nk);
+      elab_label(m, defined, "defined here");
+      return false;
+    }
+    if (slot[k].a) {
+      elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
+      return false;
+    }
+    slot[k].a = x;
+  }
+  bool unknown = false;              /* an argument that failed may have been a tuple */
+  for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
+  for (uint32_t k = 0; k < n; k++) {
+    if (slot[k].a || slot[k].f->init) continue;
+    if (unknown) return false;
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, slot[k].f->name);
+    elab_label(m, slot[k].f->at, "without a default");
+    return false;
+  }
+  return true;
+}
+
+bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char *name, Span defined) {
+  uint32_t required, n = count_formals(formals, &required), k = 0;
+  Actuals a = positional(E, given, required);
+  Slot *slot = ARENA_ARRAY(E->mem, Slot, n + 1);
+  for (const Formal *f = formals; f; f = f->next) slot[k++].f = f;
+  if (!fill(E, slot, n, required, &a, name, defined)) return false;
+  bool good = true;
+  for (k = 0; k < n; k++) {
+    const Formal *f = slot[k].f;
+    Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
+    Span at = slot[k].a ? slot[k].a->at : f->init->at;
+    if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name)))
+      good = false, v = POISON;
+    if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
+    frame_define(E, f->name, f->at, v, false);
+  }
+  return good;
+}
+
+/* ---- a user's function --------------------------------------------------------------------------------- */
+
+static const char *chain(Elab *E, const Global *to) {
+  const char *s = to->name;
+  for (const Call *c = E->calls; c; c = c->up) {
+    s = arena_printf(E->mem, "%s -> %s", c->of->name, s);
+    if (c->of == to) break;
+  }
+  return s;
+}
+
+static bool takes_functions(const Actuals *a) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].v.kind == V_FUNC) return true;
+  return false;
+}
+
+static bool may_call(Elab *E, Global *g, const Actuals *a) {
+  if (g->broken || !elab_expand(E, g, a->callee)) return false;
+  if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
+    DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
+                            g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s",
+                            g->name, chain(E, g));
+    elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
+    g->broken = true;
+    return false;
+  }
+  return true;
+}
+
+/* The argument types of the first call, so that a function without declared types can be exported. */
+static void fix_types(Elab *E, Global *g, const Actuals *a) {
+  if (g->fixed) return;
+  Type *t = ARENA_ARRAY(E->mem, Type, a->n + 1);
+  for (uint32_t i = 0; i < a->n; i++) {
+    if (a->at[i].name || !value_numeric(a->at[i].v) || !value_type(a->at[i].v, &t[i])) return;
+    t[i].lane = 0;
+  }
+  g->arg = t;
+  g->narg = a->n;
+  g->fixed = true;
+}
+
+/* Where the value of a definition was computed; its last `return` with a body. */
+static Span result_at(const Elab *E, const Item *it) {
+  return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at;
+}
+
+static Value check_result(Elab *E, const Item *it, Value v) {
+  if (v.kind == V_POISON) return v;
+  Type t;
+  if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
+    if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
+      DiagMsg *m =
+          elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must give a scalar, found %s",
+                     it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
+      if (value_type(v, &t) && t.dt == DT_REAL)
+        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
+                                                  : "`sum` or `mean` makes one of it");
+      return POISON;
+    }
+  }
+  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it),
+                                     arena_printf(E->mem, "the result of `%s`", it->name)))
+    return POISON;
+  return v;
+}
+
+/* q and p stand first, of one shape. */
+static bool conjugate(Elab *E, const Item *it) {
+  Type q, p;
+  if (it->kind != IT_HAMILTONIAN) return true;
+  if (!it->formals || !it->formals->next) {
+    elab_help(elab_error(E, CODE_hamiltonian_arguments, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
+                         it->name),
+              "`fn %s(...)` is any function", it->name);
+    return false;
+  }
+  Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
+  if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
+  elab_error(E, CODE_hamiltonian_arguments, it->name_at,
+             "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
+             value_text(E, vq), value_text(E, vp));
+  return false;
+}
+
+/* `ask`: of a flow. */
+static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
+  Global *g = f->global;
+  if (!may_call(E, g, a)) return POISON;
+  Frame *old_frame = E->frame;
+  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
+  Flow *old_flow = E->flow;
+  body.base = E->level;
+  body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
+  E->flow = NULL;
+  Call call = {E->calls, g, a->call, elab_spent(E)};
+  frame_push(E, f->targs, f->module);
+  Value v = POISON;
+  bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);
+  E->body = &body;
+  E->calls = &call;
+  E->ncalls++;
+  g->active++;
+  if (good && f->path) good = instance_called(E, f, a);
+  good = good && conjugate(E, f->item);
+  if (good) {
+    if (!f->targs) fix_types(E, g, a);
+    v = check_result(E, f->item, f->item->kind == IT_FLOW ? flow_body(E, f, ask) : elab_body(E, f->item));
+    g->elaborated = true;
+  }
+  g->active--;
+  E->ncalls--;
+  E->calls = call.up;
+  E->body = old_body;
+  E->flow = old_flow;
+  E->frame = old_frame;
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&body.used);
+  return v.kind == V_NONE ? POISON : v;
+}
+
+Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask) {
+  for (; f->kind == F_INVERSE; f = f->of[0]) ask ^= FLOW_UNDO;
+  return call_user(E, f, a, ask);
+}
+
+/* A template without parameters of its own, given what its instance takes: `zero_center(q, p)` for `zero_center()(q, p)`. */
+static Value call_anonymous(Elab *E, const Func *f, const Actuals *a) {
+  Actuals none = {.call = a->call, .callee = a->callee};
+  Value v = elab_instance(E, f, &none, NULL);
+  return v.kind == V_FUNC ? elab_apply(E, v.func, a) : v;
+}
+
+Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
+  switch (f->kind) {
+  case F_BUILTIN:
+    return builtin_apply(E, f->builtin, a);
+  case F_USER:
+    if (f->item->kind == IT_DATA) {
+      elab_help(elab_error(E, CODE_not_data, a->call, "`%s` is a data program and makes no value here", f->name),
+                "`use name = %s(count = ..., seed = ...)`", f->name);
+      return POISON;
+    }
+    if (!f->bound && !f->item->tformals && a->n) return call_anonymous(E, f, a);
+    return f->bound ? call_user(E, f, a, FLOW_STATE) : elab_instance(E, f, a, NULL);
+  case F_FIELD:
+  case F_POISSON:
+  case F_JACOBIAN:
+  case F_HESSIAN:
+  case F_NONZEROS:
+  case F_SPREADING:
+    return deriv_apply(E, f, a);
+  case F_INVERSE:
+    return flow_apply(E, f, a, FLOW_STATE);
+  case F_LOGDET:
+    return flow_apply(E, f->of[0], a, FLOW_LOGDET);
+  case F_METHOD:
+    return method_apply(E, f, a);
+  case F_OPTION:
+    return option_apply(E, f, a);
+  }
+  return POISON;
+}
+
+Value elab_call(Elab *E, const Expr *e) {
+  Value f = elab_expr(E, e->a);
+  if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
+    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data`"), "`data d = read(...)`");
+    return POISON;
+  }
+  Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
+  if (f.kind == V_POISON) return f;
+  if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
+  Span hidden;
+  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  Type t;
+  if (e->a->kind == EX_NAME && builtin_find(e->a->name) && elab_defined(E, e->a->name, &hidden)) {
+    elab_label(m, hidden, "hides the function");
+    elab_help(m, "give this value another name than that of the function `%s`", e->a->name);
+  } else if (f.kind == V_NUM) elab_help(m, "`*` multiplies");
+  else if (f.kind == V_STRING) elab_help(m, "a function is given by its name, without quotes: `%s`", f.string);
+  else if (e->a->kind == EX_NAME && ((value_type(f, &t) && t.rank) || f.kind == V_LIST) && a.n)
+    elab_help(m, "subscripts stand in `[ ]`: `%s[0]`; a product is written `*`", e->a->name);
+  else if (e->a->kind == EX_MEMBER) elab_help(m, "`.%s` stands without `()`", e->a->name);
+  return POISON;
+}

@@ -1,0 +1,102 @@
+/* Messages of the elaborator. A body is elaborated at each call, so that its errors come again and
+ * again: each is said once, by the hash of its place and text. */
+#include "frontend/elab/elab.h"
+#include "frontend/syntax/synonym.h"
+
+#include <string.h>
+#include <strings.h>
+
+static uint64_t hash(Span at, const char *text) {
+  uint64_t h = 14695981039346656037u ^ ((uint64_t)at.file << 40 ^ (uint64_t)at.begin << 20 ^ at.end);
+  for (; *text; text++) h = (h ^ (unsigned char)*text) * 1099511628211u;
+  return h;
+}
+
+/* A mistake that shows only inside an imported file: where the model calls into it. */
+static void label_call(const Elab *E, DiagMsg *m) {
+  for (const Call *c = E->calls; c; c = c->up)
+    if (c->at.file == E->main->ast->file) {
+      diag_label(m, c->at, "called here");
+      return;
+    }
+}
+
+static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap) {
+  char text[1024];
+  vsnprintf(text, sizeof text, fmt, ap);
+  E->met += diag_code_level(code) == DIAG_ERROR;
+  if (E->quiet) {
+    E->failed |= diag_code_level(code) == DIAG_ERROR;
+    return NULL;
+  }
+  uint64_t h = hash(at, text);
+  for (uint32_t i = 0; i < E->said.n; i++)
+    if (E->said.at[i] == h) return NULL;
+  *vec_push(&E->said) = h;
+  DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
+  if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
+  return m;
+}
+
+DiagMsg *elab_error(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
+  return m;
+}
+
+DiagMsg *elab_warn(Elab *E, DiagCode code, Span at, const char *fmt, ...) {
+  if (diag_warnings(E->diag) >= ELAB_WARNINGS) return NULL;
+  va_list ap;
+  va_start(ap, fmt);
+  DiagMsg *m = say(E, code, at, fmt, ap);
+  va_end(ap);
+  if (m && diag_warnings(E->diag) == ELAB_WARNINGS) diag_help(m, "this is the last of %d warnings that are shown", ELAB_WARNINGS);
+  return m;
+}
+
+void elab_label(DiagMsg *m, Span at, const char *fmt, ...) {
+  char text[512];
+  if (!m || !at.file) return;
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  diag_label(m, at, "%s", text);
+}
+
+void elab_help(DiagMsg *m, const char *fmt, ...) {
+  char text[512];
+  if (!m) return;
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  diag_help(m, "%s", text);
+}
+
+static const char *same_letters(const char *name, const char *const *candidates, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (candidates[i] && !strcasecmp(candidates[i], name)) return candidates[i];
+  return NULL;
+}
+
+void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n) {
+  const char *best = same_letters(name, candidates, n), *other = synonym(name);
+  if (other && !best) {
+    elab_help(m, "%s", other);
+    return;
+  }
+  if (!best) best = diag_nearest(name, candidates, n);
+  if (best) elab_help(m, "did you mean `%s`?", best);
+}
+
+void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n) {
+  const char *here = same_letters(name, options, n) ? NULL : synonym_among(name, options, n);
+  if (here) elab_help(m, "it is called `%s` here", here);
+  else elab_suggest(m, name, options, n);
+}
+
+/* Well after the last message that is shown, so that the number of the others can be told. */
+bool elab_stop(Elab *E) { return E->over || diag_errors(E->diag) >= ELAB_ERRORS; }

@@ -1,0 +1,227 @@
+/* Expressions: one function per kind of node; the operators themselves are in builtin/elementwise.c. */
+#include "frontend/elab/turn.h"
+#include "frontend/syntax/synonym.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Value expr_unary(Elab *E, const Expr *e) {
+  Value v = elab_expr(E, e->a);
+  if (v.kind == V_POISON) return v;
+  if (e->op == OPR_NEG) return elab_negate(E, v, e->a->at);
+  if (v.kind == V_BOOL) return value_bool(!v.b);
+  Type t;
+  if (!value_type(v, &t) || t.dt != DT_BOOL) {
+    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at,
+               "%s", value_text(E, v));
+    return POISON;
+  }
+  Val x = elab_tensor(E, v, e->a->at);
+  return elab_value(E, ir_not(elab_at(E, e->at), x));
+}
+
+static Value expr_items(Elab *E, const Expr *e, bool tuple) {
+  Value *v = ARENA_ARRAY(E->mem, Value, e->nargs + 1);
+  Span *at = ARENA_ARRAY(E->mem, Span, e->nargs + 1);
+  uint32_t n = 0;
+  bool poison = false;
+  for (const Arg *a = e->args; a; a = a->next) {
+    v[n] = elab_expr(E, a->value);
+    at[n] = a->value->at;
+    poison |= v[n++].kind == V_POISON;
+  }
+  if (poison) return POISON;
+  return tuple ? value_tuple(E, v, n) : elab_list(E, v, at, n, e->at);
+}
+
+/* np.linalg.norm: what the last name is called here, or the general rule. */
+static bool module_member(Elab *E, const Expr *e) {
+  const Expr *root = e->a;
+  char lower[64];
+  while (root->kind == EX_MEMBER) root = root->a;
+  if (root->kind != EX_NAME || elab_known(E, root->name, true) || !synonym(root->name)) return false;
+  size_t n = 0;
+  for (; e->name[n] && n + 1 < sizeof lower; n++) lower[n] = (char)(e->name[n] >= 'A' && e->name[n] <= 'Z' ? e->name[n] + 32 : e->name[n]);
+  lower[n] = 0;
+  const char *here = elab_known(E, intern(E->m->names, lower), true) ? arena_printf(E->mem, "write `%s`, without a module", lower) : synonym(e->name);
+  DiagMsg *m = elab_unknown_first(E, root->name) ? elab_error(E, CODE_undefined, root->at, "`%s` is not defined", root->name) : NULL;
+  elab_help(m, "%s", here ? here : synonym(root->name));
+  return true;
+}
+
+static Value expr_member(Elab *E, const Expr *e) {
+  if (module_member(E, e)) return POISON;
+  Value v = elab_expr(E, e->a);
+  if (v.kind == V_POISON) return v;
+  if (strcmp(e->name, "T") == 0) return elab_transpose(E, v, e->at);
+  DiagMsg *m = elab_error(E, CODE_no_member, e->name_at, "%s has no member `%s`", value_text(E, v), e->name);
+  const char *other = synonym(e->name);
+  if (builtin_find(e->name)) elab_help(m, "functions stand before their arguments: `%s(x)`", e->name);
+  else if (other) elab_help(m, "%s", other);
+  else elab_help(m, "`.T` is the only one: the transpose");
+  return POISON;
+}
+
+static Value expr_string(const Expr *e) { return (Value){.kind = V_STRING, .string = e->name}; }
+
+static Value dispatch(Elab *E, const Expr *e) {
+  switch (e->kind) {
+  case EX_ERROR:
+    return POISON;
+  case EX_NUMBER:
+    return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
+  case EX_STRING:
+    return expr_string(e);
+  case EX_BOOL:
+    return value_bool(e->value != 0);
+  case EX_NAME:
+    return elab_name(E, e->name, e->at);
+  case EX_UNARY:
+    return expr_unary(E, e);
+  case EX_BINARY: {
+    Value a = elab_expr(E, e->a), b = elab_expr(E, e->b);
+    return elab_binary(E, e->op, a, b, e->a, e->b, e->at, e->op_at);
+  }
+  case EX_CALL:
+    return elab_call(E, e);
+  case EX_INDEX:
+    return elab_index(E, e);
+  case EX_MEMBER:
+    return expr_member(E, e);
+  case EX_LIST:
+    return expr_items(E, e, false);
+  case EX_COMPREHENSION:
+    return elab_comprehension(E, e);
+  case EX_TUPLE:
+    return expr_items(E, e, true);
+  case EX_BLOCK:
+    return elab_block_value(E, e->block);
+  case EX_RANGE: {
+    DiagMsg *m = elab_error(E, CODE_range, e->at, "a range stands only in subscripts, `for` and comprehensions");
+    elab_help(m, "`[k for k in a:b]` makes a list of it");
+    return POISON;
+  }
+  }
+  return POISON;
+}
+
+Value elab_expr(Elab *E, const Expr *e) {
+  if (!e || elab_stop(E)) return POISON;
+  if (E->depth >= ELAB_DEPTH) {
+    elab_error(E, CODE_too_deep, e->at, "this is nested too deeply");
+    return POISON;
+  }
+  elab_at(E, e->at);
+  if (!elab_spend(E, 1)) return POISON;
+  E->depth++;
+  Value v = dispatch(E, e);
+  E->depth--;
+  return v;
+}
+
+bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
+  Value v = elab_expr(E, e);
+  if (v.kind == V_POISON) return false;
+  if (turns_int(v, out)) return true;
+  if (turns_unroll(E, v)) return false;
+  DiagMsg *m;
+  if (v.kind == V_NUM)
+    m = elab_error(E, CODE_whole_number, e->at, "%s needs an integer, found %g", what, v.num.v);
+  else if (v.kind == V_TURNS)
+    m = elab_error(E, CODE_not_constant, e->at, "%s needs one integer for all turns of the comprehension", what);
+  else
+    m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+  Span defined;
+  if (e->kind == EX_NAME && elab_defined(E, e->name, &defined)) elab_label(m, defined, "`%s` is defined here", e->name);
+  return false;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------- */
+
+static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
+  DiagMsg *m =
+      elab_error(E, CODE_unequal_elements, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
+                 value_text(E, at[0]), value_text(E, at[bad]));
+  if (span) {
+    elab_label(m, span[0], "%s", value_text(E, at[0]));
+    elab_label(m, span[bad], "%s", value_text(E, at[bad]));
+  }
+  return POISON;
+}
+
+static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
+  uint32_t dim[IR_MAX_RANK] = {n}, rank = 1, each = 1;
+  if (at[0].kind == V_ARRAY) {
+    if (at[0].array->rank == IR_MAX_RANK) {
+      elab_error(E, CODE_too_large, whole, "a tensor has at most %d axes", IR_MAX_RANK);
+      return POISON;
+    }
+    rank += at[0].array->rank;
+    each = at[0].array->n;
+    memcpy(dim + 1, at[0].array->dim, sizeof *dim * at[0].array->rank);
+  }
+  if ((int64_t)each * n > ELAB_ELEMENTS) {
+    elab_error(E, CODE_too_large, whole, "this list has more than %d elements", (int)ELAB_ELEMENTS);
+    return POISON;
+  }
+  Num *v = ARENA_ARRAY(E->mem, Num, each * n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    if (at[i].kind == V_NUM)
+      v[i] = at[i].num;
+    else
+      memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
+  }
+  return value_array(E, rank, dim, v);
+}
+
+static Value list_turns(Elab *E, Level *l, const Value *at, const Span *span, uint32_t n, Span whole) {
+  Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1), *one = ARENA_ARRAY(E->mem, Value, n + 1);
+  if ((int64_t)l->n * n > ELAB_ELEMENTS) {
+    elab_error(E, CODE_too_large, whole, "this list has more than %d elements in all turns", (int)ELAB_ELEMENTS);
+    return POISON;
+  }
+  for (uint32_t t = 0; t < l->n; t++) {
+    if (!elab_spend(E, n)) return POISON;
+    for (uint32_t i = 0; i < n; i++) one[i] = value_turn(at[i], l, t);
+    if ((turn[t] = elab_list(E, one, span, n, whole)).kind == V_POISON) return POISON;
+  }
+  return (Value){.kind = V_TURNS, .turns = {l, turn}};
+}
+
+static Value list_tensors(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole) {
+  Val *x = ARENA_ARRAY(E->mem, Val, n + 1);
+  for (uint32_t i = 0; i < n; i++) x[i] = elab_tensor(E, at[i], span ? span[i] : whole);
+  if (elab_type(E, x[0]).rank == IR_MAX_RANK) {
+    elab_error(E, CODE_too_large, whole, "a tensor has at most %d axes", IR_MAX_RANK);
+    return POISON;
+  }
+  if (!elab_fits(E, type_count(elab_type(E, x[0])) * n, whole)) return POISON;
+  return elab_value(E, ir_stack(elab_at(E, whole), x, n));
+}
+
+Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole) {
+  bool numeric = n > 0, fixed = true;
+  Level *deepest = NULL;
+  Type first = {0}, t;
+  for (uint32_t i = 0; i < n; i++) {
+    if (at[i].kind == V_POISON) return POISON;
+    if (!value_numeric(at[i])) numeric = false;
+    fixed &= at[i].kind != V_TENSOR && at[i].kind != V_REPORT;
+    Level *l = value_turns(at[i]);
+    if (l && (!deepest || level_depth(l) > level_depth(deepest))) deepest = l;
+  }
+  if (!numeric) {
+    Value *copy = ARENA_ARRAY(E->mem, Value, n + 1);
+    if (n) memcpy(copy, at, sizeof *at * n);
+    return (Value){.kind = V_LIST, .list = {copy, n}};
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    value_type(at[i], &t);
+    if (i == 0)
+      first = t;
+    else if (!type_same_dims(first, t))
+      return list_ragged(E, at, span, i, whole);
+  }
+  if (!fixed) return list_tensors(E, at, span, n, whole);
+  return deepest ? list_turns(E, deepest, at, span, n, whole) : list_static(E, at, n, whole);
+}

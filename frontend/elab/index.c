@@ -1,0 +1,393 @@
+/* Subscripts, transposes and elements.
+ *
+ * Subscripts are known while compiling, but may differ from turn to turn of a comprehension. A tensor
+ * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
+ * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
+ * from inside the loop is contracted with rows of zeros and ones. */
+#include "frontend/elab/elab.h"
+#include "frontend/syntax/synonym.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Sub {
+  bool range;
+  Value a, b; /* NUM or TURNS of them; V_NONE where a range is open */
+  Span at;
+} Sub;
+
+/* ---- one subscript of one turn ------------------------------------------------------------------------ */
+
+static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
+  DiagMsg *m = elab_error(E, CODE_index, at, "index %lld is out of range for an axis of %u", (long long)i, n);
+  if (n) elab_help(m, "indices run from 0 to %u, or from -1 backwards", n - 1);
+  return POISON;
+}
+
+static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
+  if (value_is_int(v, out)) return true;
+  if (v.kind == V_NUM)
+    elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
+  else
+    elab_error(E, CODE_not_constant, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
+  return false;
+}
+
+/* start and width of the subscript on an axis of n; width 0 means a single index. */
+static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t *start, uint32_t *width) {
+  int64_t i, j;
+  if (!s->range) {
+    if (!sub_int(E, a, s->at, &i)) return false;
+    if (i < -(int64_t)n || i >= (int64_t)n) return bad_index(E, s->at, i, n), false;
+    *start = i < 0 ? i + n : i;
+    *width = 0;
+    return true;
+  }
+  i = 0, j = n;
+  if (a.kind != V_NONE && !sub_int(E, a, s->at, &i)) return false;
+  if (b.kind != V_NONE && !sub_int(E, b, s->at, &j)) return false;
+  int64_t i0 = i < 0 ? i + n : i, j0 = j < 0 ? j + n : j;
+  if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
+    DiagMsg *m =
+        elab_error(E, CODE_index, s->at,
+                   i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
+                                                           : "the range %lld:%lld leaves an axis of %u",
+                   (long long)i, (long long)j, n);
+    elab_help(m, "ranges are half-open: %u:%u is the whole axis", 0u, n);
+    return false;
+  }
+  *start = i0;
+  *width = (uint32_t)(j0 - i0);
+  return true;
+}
+
+static bool parse_sub(Elab *E, const Expr *e, Sub *s) {
+  *s = (Sub){.at = e->at, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}};
+  if (e->kind != EX_RANGE) {
+    s->a = elab_expr(E, e);
+  } else {
+    s->range = true;
+    if (e->a) s->a = elab_expr(E, e->a);
+    if (e->b) s->b = elab_expr(E, e->b);
+  }
+  return s->a.kind != V_POISON && s->b.kind != V_POISON;
+}
+
+static Level *sub_level(const Sub *s) {
+  Level *a = value_turns(s->a), *b = value_turns(s->b);
+  if (!a || !b) return a ? a : b;
+  return level_depth(a) > level_depth(b) ? a : b;
+}
+
+/* ---- static arrays ---------------------------------------------------------------------------------------
+ */
+
+/* All subscripts plain: element or block of an array. */
+static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
+  uint32_t dim[IR_MAX_RANK], rank = 0, width[IR_MAX_RANK], stride[IR_MAX_RANK], total = 1;
+  int64_t start[IR_MAX_RANK];
+  for (uint32_t k = 0; k < a->rank; k++) {
+    start[k] = 0, width[k] = a->dim[k];
+    if (k < n && !resolve(E, &s[k], s[k].a, s[k].b, a->dim[k], &start[k], &width[k])) return POISON;
+    if (width[k])
+      dim[rank++] = width[k];
+    else
+      width[k] = 1;
+    total *= width[k];
+  }
+  uint32_t step = 1;
+  for (uint32_t k = a->rank; k-- > 0; step *= a->dim[k]) stride[k] = step;
+  Num *v = ARENA_ARRAY(E->mem, Num, total + 1);
+  for (uint32_t i = 0; i < total; i++) {
+    uint32_t rest = i, at = 0;
+    for (uint32_t k = a->rank; k-- > 0; rest /= width[k])
+      at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
+    v[i] = a->at[at];
+  }
+  return rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
+}
+
+static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
+  Level *l = value_turns(base);
+  for (uint32_t k = 0; k < n; k++) {
+    Level *m = sub_level(&s[k]);
+    if (m && (!l || level_depth(m) > level_depth(l))) l = m;
+  }
+  if (!l) return array_sub(E, base.array, s, n);
+  Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
+  Sub one[IR_MAX_RANK];
+  Type first = {0}, t;
+  for (uint32_t i = 0; i < l->n; i++) {
+    if (!elab_spend(E, n)) return POISON;
+    for (uint32_t k = 0; k < n; k++)
+      one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
+    turn[i] = static_sub(E, value_turn(base, l, i), one, n);
+    if (turn[i].kind == V_POISON) return POISON;
+    value_type(turn[i], &t);
+    if (i == 0) first = t;
+    if (!type_same_dims(first, t)) {
+      elab_error(E, CODE_range, s[0].at, "the length of this range differs from turn to turn");
+      return POISON;
+    }
+  }
+  return (Value){.kind = V_TURNS, .turns = {l, turn}};
+}
+
+/* ---- tensors: a subscript that differs from turn to turn ----------------------------------------------- */
+
+static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int64_t *start, uint32_t *width) {
+  for (uint32_t t = 0; t < l->n; t++) {
+    uint32_t w;
+    Value a = value_turn(s->a, l, t), b = value_turn(s->b, l, t);
+    if (a.kind == V_TURNS || b.kind == V_TURNS) {
+      elab_help(elab_error(E, CODE_subscript, s->at, "this subscript depends on two loops"),
+                "index by one of them at a time, as in x[i][j]");
+      return false;
+    }
+    if (!resolve(E, s, a, b, n, &start[t], &w)) return false;
+    if (t > 0 && w != *width) {
+      elab_error(E, CODE_range, s->at, "the length of this range differs from turn to turn");
+      return false;
+    }
+    *width = w;
+  }
+  return true;
+}
+
+static Val move_axis(Build *b, Val x, int from, int to) {
+  int rank = ir_type(b->f, x).rank, perm[IR_MAX_RANK + 1], n = 0;
+  if (from == to) return x;
+  for (int k = 0; k < rank; k++)
+    if (k != from) perm[n++] = k;
+  for (int k = rank - 1; k > to; k--) perm[k] = perm[k - 1];
+  perm[to] = from;
+  return ir_transpose(b, x, perm);
+}
+
+static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, uint32_t width) {
+  int64_t step = n > 1 ? start[1] - start[0] : 1;
+  bool even = step >= 1 && width == 0;
+  for (uint32_t t = 1; t < n; t++) even &= start[t] - start[t - 1] == step;
+  if (even) return ir_slice(b, x, 0, (uint32_t)start[0], n, (uint32_t)step);
+  uint32_t w = width ? width : 1, *index = base_realloc(NULL, sizeof *index * n * w);
+  for (uint32_t t = 0; t < n; t++)
+    for (uint32_t j = 0; j < w; j++) index[t * w + j] = (uint32_t)start[t] + j;
+  Val r = ir_take(b, x, 0, index, n * w);
+  free(index);
+  if (!width) return r;
+  Type t = ir_type(b->f, x);
+  uint32_t dim[IR_MAX_RANK + 1] = {n, w};
+  for (uint32_t k = 1; k < t.rank; k++) dim[k + 1] = t.dim[k];
+  return ir_reshape(b, r, t.rank + 1, dim);
+}
+
+static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_t *start, uint32_t width) {
+  for (uint32_t k = 0; k < l->keys.n; k++) {
+    const WalkKey *w = &l->keys.at[k];
+    if (w->base.id == base.id && w->axis == axis && w->width == width &&
+        !memcmp(w->start, start, sizeof *start * l->n))
+      return w;
+  }
+  return NULL;
+}
+
+/* base lies outside l: its rows become what the loop walks along. Emits into l->up. */
+static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
+                      Span at) {
+  Level *here = E->level;
+  E->level = l->up;
+  Val outer = elab_use(E, base);
+  const WalkKey *found = walk_find(l, outer, axis, start, width);
+  Val inner = found ? found->inner : VAL_NONE;
+  if (!found) {
+    Build *b = elab_at(E, at);
+    inner = level_walk(E, l, rows(b, move_axis(b, outer, axis, 0), start, l->n, width));
+    E->level = l;
+    if (width) inner = move_axis(elab_at(E, at), inner, 0, axis);
+    *vec_push(&l->keys) = (WalkKey){outer, axis, start, width, NULL, inner};
+  }
+  E->level = here;
+  return value_tensor(l, inner);
+}
+
+/* Which elements of the axis a turn takes: truths [n], or [width, n]. */
+static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, uint32_t width, Span at) {
+  const uint32_t w = width ? width : 1, dim[2] = {w, n};
+  Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
+  for (uint32_t i = 0; i < l->n; i++) {
+    Num *v = ARENA_ARRAY(E->mem, Num, w * n);
+    for (uint32_t j = 0; j < w * n; j++) v[j] = num_of(0);
+    for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = num_of(1);
+    turn[i] = value_array(E, width ? 2 : 1, width ? dim : dim + 1, v);
+  }
+  Val zero = ir_const(elab_at(E, at), 0), one = elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at);
+  return ir_ne(elab_at(E, at), one, zero);
+}
+
+/* base is made inside the loop: a sum over the axis in which the elements that are not taken count as 0, whatever they are. */
+static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
+                        Span at) {
+  Val x = elab_use(E, base);
+  Type t = elab_type(E, x);
+  uint32_t n = t.dim[axis];
+  if ((int64_t)n * (width ? width : 1) * l->n > ELAB_ELEMENTS) {
+    elab_error(E, CODE_too_large, at, "indexing a value made inside the loop by its index is too large here");
+    return POISON;
+  }
+  Val on = taken(E, l, start, n, width, at);
+  Build *b = elab_at(E, at);
+  Val zero = ir_const(b, 0);
+  if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), zero);
+  if (width) x = ir_expand(b, x, axis, width);                /* [..., width, n, ...] */
+  for (int k = 0; k < axis; k++) on = ir_expand(b, on, k, t.dim[k]);
+  for (int k = axis + 1; k < t.rank; k++) on = ir_expand(b, on, k + (width != 0), t.dim[k]);
+  Val y = ir_sum(b, ir_select(b, on, x, zero), axis + (width != 0));
+  return elab_value(E, t.dt == DT_BOOL ? ir_ne(b, y, zero) : y);
+}
+
+static bool is_outside(const Level *base, const Level *l) {
+  for (l = l->up; l; l = l->up)
+    if (l == base) return true;
+  return false;
+}
+
+static Value turns_sub(Elab *E, Value base, const Sub *s, int axis) {
+  Level *l = sub_level(s);
+  Type t;
+  value_type(base, &t);
+  int64_t *start = ARENA_ARRAY(E->mem, int64_t, l->n + 1);
+  uint32_t width = 0;
+  if (!turns_starts(E, s, l, t.dim[axis], start, &width)) return POISON;
+  if (width && t.rank == IR_MAX_RANK) {
+    elab_error(E, CODE_too_large, s->at, "a tensor has at most %d axes, the loop's included", IR_MAX_RANK);
+    return POISON;
+  }
+  if (is_outside(base.t.level, l)) return walk_sub(E, base, axis, l, start, width, s->at);
+  return onehot_sub(E, base, axis, l, start, width, s->at);
+}
+
+/* ---- tensors ------------------------------------------------------------------------------------------- */
+
+static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
+  Type t;
+  int64_t start;
+  uint32_t width;
+  value_type(base, &t);
+  if (!resolve(E, s, s->a, s->b, t.dim[axis], &start, &width)) return POISON;
+  if (width == t.dim[axis]) return base;
+  Val x = elab_use(E, base);
+  Build *b = elab_at(E, s->at);
+  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1)
+                             : ir_index(b, x, axis, (uint32_t)start));
+}
+
+/* The subscripts that differ from turn to turn come first, the outermost loop's before the inner ones',
+ * so that each is met while its base still lies outside. */
+static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
+  int axis[IR_MAX_RANK];
+  bool done[IR_MAX_RANK] = {false};
+  for (uint32_t k = 0; k < n; k++) axis[k] = (int)k;
+  for (uint32_t turn = 0; turn < n; turn++) {
+    uint32_t best = n;
+    for (uint32_t k = 0; k < n; k++) {
+      if (done[k]) continue;
+      Level *l = sub_level(&s[k]), *m = best < n ? sub_level(&s[best]) : NULL;
+      if (best == n || (l && (!m || level_depth(l) < level_depth(m)))) best = k;
+    }
+    base = sub_level(&s[best]) ? turns_sub(E, base, &s[best], axis[best])
+                               : plain_sub(E, base, &s[best], axis[best]);
+    if (base.kind == V_POISON) return base;
+    done[best] = true;
+    for (uint32_t k = best + 1; k < n && !s[best].range; k++) axis[k]--;
+  }
+  return base;
+}
+
+static bool all_static(Value v) {
+  return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0]));
+}
+
+static Value list_sub(Elab *E, Value v, const Sub *s) {
+  int64_t start;
+  uint32_t width;
+  if (!resolve(E, s, s->a, s->b, v.list.n, &start, &width)) return POISON;
+  if (!width) return v.list.at[start];
+  v.list.at += start;
+  v.list.n = width;
+  return v;
+}
+
+Value elab_index(Elab *E, const Expr *e) {
+  Value base = elab_expr(E, e->a);
+  Sub s[IR_MAX_RANK];
+  uint32_t n = 0;
+  bool good = base.kind != V_POISON;
+  Type t = {0};
+  bool list = base.kind == V_LIST || base.kind == V_TUPLE;
+  if (good && !list && (!value_type(base, &t) || t.rank == 0)) {
+    DiagMsg *m = elab_error(E, CODE_subscript, e->a->at, "%s has no elements to index", value_text(E, base));
+    elab_label(m, e->a->at, "%s", value_text(E, base));
+    if (base.kind == V_FUNC && e->a->kind == EX_NAME) elab_help(m, "arguments stand in `( )`: `%s(x)`", e->a->name);
+    if (base.kind == V_FUNC && e->a->kind == EX_CALL) elab_help(m, "it takes another list of arguments: `f(...)(x)[0]`");
+    return POISON;
+  }
+  for (const Arg *a = e->args; good && a; a = a->next)
+    if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) && !elab_known(E, a->value->name, true)) {
+      elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript makes no new axis"), "%s", synonym("newaxis"));
+      return POISON;
+    }
+  if (good && e->nargs > (list ? 1u : t.rank)) {
+    elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
+               e->a->at, "%s", value_text(E, base));
+    return POISON;
+  }
+  for (const Arg *a = e->args; a; a = a->next) {
+    Sub one;
+    good &= parse_sub(E, a->value, &one);
+    if (n < IR_MAX_RANK) s[n++] = one;
+  }
+  if (!good) return POISON;
+  if (list) return list_sub(E, base, s);
+  if (all_static(base)) return static_sub(E, base, s, n);
+  if (base.kind == V_TURNS) base = elab_value(E, elab_tensor(E, base, e->a->at));
+  return tensor_sub(E, base, s, n);
+}
+
+/* ---- whole values -------------------------------------------------------------------------------------- */
+
+Value elab_transpose(Elab *E, Value v, Span at) {
+  Type t;
+  if (!value_numeric(v) || !value_type(v, &t)) {
+    elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
+    return POISON;
+  }
+  int perm[IR_MAX_RANK];
+  for (int k = 0; k < t.rank; k++) perm[k] = t.rank - 1 - k;
+  if (t.rank < 2) return v;
+  Scratch s;
+  bool fixed = value_static(v);
+  if (fixed) scratch_begin(E, &s);
+  Val x = elab_tensor(E, v, at);
+  Value r = elab_value(E, ir_transpose(elab_at(E, at), x, perm));
+  return fixed ? scratch_end(E, &s, r, at) : r;
+}
+
+uint32_t value_length(Elab *E, Value v) {
+  (void)E;
+  Type t;
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.n;
+  return value_type(v, &t) && t.rank > 0 ? t.dim[0] : 0;
+}
+
+Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.at[i];
+  if (v.kind == V_ARRAY) return array_element(E, v.array, i);
+  if (v.kind == V_TURNS && all_static(v)) {
+    Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+    for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_element(E, v.turns.at[t], i, at);
+    v.turns.at = turn;
+    return v;
+  }
+  Val x = elab_tensor(E, v, at);
+  return elab_value(E, ir_index(elab_at(E, at), x, 0, i));
+}

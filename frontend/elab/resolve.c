@@ -1,0 +1,107 @@
+/* Names in bodies that nothing elaborates: templates and functions without types that are never used.
+ * Shapes cannot be checked there, but a name that means nothing is an error all the same. */
+#include "frontend/elab/elab.h"
+
+#include <string.h>
+
+static void expr(Elab *E, const Expr *e, int depth);
+static void block(Elab *E, const Block *b, int depth);
+
+static void define(Elab *E, const char *name, Span at) {
+  if (name && !frame_find(E->frame, name)) frame_define(E, name, at, (Value){.kind = V_NONE}, true);
+}
+
+static void inner(Elab *E, const Expr *e, const char *name, Span at, int depth) {
+  Frame *old = E->frame;
+  frame_push(E, old, old->module);
+  define(E, name, at);
+  expr(E, e, depth);
+  E->frame = old;
+}
+
+static void expr(Elab *E, const Expr *e, int depth) {
+  if (!e || depth > ELAB_DEPTH) return;
+  if (e->kind == EX_NAME && !elab_known(E, e->name, true)) elab_unknown(E, e->name, e->at);
+  if (e->kind == EX_COMPREHENSION) {
+    expr(E, e->b, depth + 1);
+    inner(E, e->a, e->name, e->name_at, depth + 1);
+    return;
+  }
+  expr(E, e->a, depth + 1);
+  expr(E, e->b, depth + 1);
+  for (const Arg *a = e->args; a; a = a->next) expr(E, a->value, depth + 1);
+  if (e->block) {
+    Frame *old = E->frame;
+    frame_push(E, old, old->module);
+    block(E, e->block, depth + 1);
+    E->frame = old;
+  }
+}
+
+static void targets(Elab *E, const Stmt *s, int depth) {
+  for (const Arg *a = s->names; a; a = a->next) {
+    if (s->kind == ST_ASSIGN)
+      expr(E, a->value, depth);
+    else
+      define(E, a->name, a->name_at);
+  }
+}
+
+static void stmt(Elab *E, const Stmt *s, int depth) {
+  Frame *old = E->frame;
+  expr(E, s->value, depth);
+  const Expr *const part[] = {s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
+  for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, part[k], depth);
+  for (const Arg *a = s->how; a; a = a->next) expr(E, a->value, depth);
+  if (s->kind == ST_YIELD) {
+    for (const Arg *a = s->names; a; a = a->next)
+      if (a->value)
+        expr(E, a->value, depth);
+      else if (!elab_known(E, a->name, true))
+        elab_unknown(E, a->name, a->name_at);
+    return;
+  }
+  if (s->body) frame_push(E, old, old->module);
+  targets(E, s, depth);
+  if (s->type)
+    for (const Arg *d = s->type->dims; d; d = d->next) expr(E, d->value, depth);
+  if (s->body) block(E, s->body, depth + 1);
+  E->frame = old;
+}
+
+static void block(Elab *E, const Block *b, int depth) {
+  if (depth > ELAB_DEPTH) return;
+  for (const Stmt *s = b->first; s && !elab_stop(E); s = s->next) stmt(E, s, depth);
+}
+
+static void formals(Elab *E, const Formal *f) {
+  for (; f; f = f->next) {
+    expr(E, f->init, 0);
+    if (f->type)
+      for (const Arg *d = f->type->dims; d; d = d->next) {
+        if (d->value->kind == EX_NAME)
+          define(E, d->value->name, d->value->at);
+        else
+          expr(E, d->value, 0);
+      }
+    define(E, f->name, f->at);
+  }
+}
+
+static void definition(Elab *E, const Item *it) {
+  frame_push(E, NULL, E->main);
+  formals(E, it->tformals);
+  formals(E, it->formals);
+  frame_push(E, E->frame, E->main);
+  expr(E, it->value, 0);
+  if (it->body) block(E, it->body, 0);
+}
+
+void resolve_globals(Elab *E) {
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) {
+    Global *g = &E->main->global[i];
+    ItemKind k = g->item->kind;
+    bool body = k == IT_FN || k == IT_HAMILTONIAN || k == IT_NET || k == IT_FLOW || k == IT_LOSS;
+    if (body && !g->elaborated && !g->broken) definition(E, g->item);
+  }
+}

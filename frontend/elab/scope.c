@@ -1,0 +1,268 @@
+/* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
+ * Constants and instances are evaluated when first asked for, in a scope of their own. */
+#include "frontend/elab/elab.h"
+#include "frontend/syntax/synonym.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Frame *frame_push(Elab *E, Frame *up, Module *m) {
+  Frame *f = E->free_frames;
+  if (f) {
+    E->free_frames = f->up;
+    f->up = up, f->module = m;
+    return E->frame = f;
+  }
+  f = ARENA_NEW(E->mem, Frame);
+  f->up = up;
+  f->module = m;
+  f->next_all = E->all_frames;
+  E->all_frames = f;
+  E->frame = f;
+  return f;
+}
+
+void frame_pop(Elab *E, Frame *f, Frame *back) {
+  f->entries.n = 0;
+  index_free(&f->index);
+  f->up = E->free_frames;
+  E->free_frames = f;
+  E->frame = back;
+}
+
+/* From so many names on a frame has an index. */
+enum { MANY_NAMES = 16 };
+
+/* The one defined last. */
+static Entry *entry_of(const Frame *f, const char *name) {
+  if (f->index.n) {
+    const uint32_t *i = index_find(&f->index, index_name(name));
+    return i ? &f->entries.at[*i] : NULL;
+  }
+  for (uint32_t i = f->entries.n; i-- > 0;)
+    if (f->entries.at[i].name == name) return &f->entries.at[i];
+  return NULL;
+}
+
+Entry *frame_find(Frame *f, const char *name) {
+  for (; f; f = f->up) {
+    Entry *e = entry_of(f, name);
+    if (e) return e;
+  }
+  return NULL;
+}
+
+static void entry_index(Frame *f) {
+  const uint32_t n = f->entries.n;
+  for (uint32_t i = n > MANY_NAMES ? n - 1 : 0; n >= MANY_NAMES && i < n; i++)
+    index_put(&f->index, index_name(f->entries.at[i].name), i);
+}
+
+Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
+  Frame *f = E->frame;
+  Entry *old = entry_of(f, name);
+  if (old && strcmp(name, "_") != 0) {
+    DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
+    elab_label(m, old->at, "first");
+    if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
+    old->v = v;
+    return old;
+  }
+  *vec_push(&f->entries) = (Entry){name, v, at, var, E->level};
+  entry_index(f);
+  return &f->entries.at[f->entries.n - 1];
+}
+
+static Global *own_global(Module *m, const char *name) {
+  const uint32_t *i = index_find(&m->index, index_name(name));
+  return i ? &m->global[*i] : NULL;
+}
+
+Global *module_find(Module *m, const char *name) {
+  Global *g = own_global(m, name);
+  for (uint32_t k = m->nimport; !g && k-- > 0;) g = own_global(m->import[k], name);
+  return g;
+}
+
+/* ---- unknown names --------------------------------------------------------------------------------- */
+
+static bool broken_in(const Ast *ast, const char *name) {
+  for (uint32_t i = 0; ast && i < ast->nbroken; i++)
+    if (ast->broken[i] == name) return true;
+  return false;
+}
+
+bool elab_broken(const Elab *E, const char *name) {
+  const Module *m = E->frame->module;
+  bool broken = broken_in(m->ast, name);
+  for (uint32_t k = 0; k < m->nimport; k++) broken |= broken_in(m->import[k]->ast, name);
+  return broken;
+}
+
+static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
+  enum { MOST = 12 };
+  const char *s = "";
+  for (uint32_t i = 0; i < d->nfield && i < MOST; i++) s = arena_printf(E->mem, "%s%s`%s`", s, i ? ", " : "", d->field[i].name);
+  if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
+}
+
+/* ωt, where ω and t are known: `ω*t`; NULL if it is none such. */
+static const char *as_product(Elab *E, const char *name) {
+  for (size_t i = 1; name[i]; i++) {
+    if (((unsigned char)name[i] & 0xc0) == 0x80 || (name[i] >= '0' && name[i] <= '9')) continue;
+    const char *a = intern_n(E->m->names, name, i), *b = intern(E->m->names, name + i);
+    if (a != b && elab_known(E, a, false) && elab_known(E, b, false)) return arena_printf(E->mem, "%s*%s", a, b);
+  }
+  return NULL;
+}
+
+/* Where nothing stands on data: the program of the file that yields the name. */
+static bool field_of(Elab *E, DiagMsg *m, const char *name) {
+  if (!E->root || E->root->data || E->yield) return false;
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
+      for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
+        if (a->name == name) {
+          elab_help(m, "it is a field of `%s`: known where a report or plot stands `on` data of it, and as an argument of a loss", it->name);
+          return true;
+        }
+  return false;
+}
+
+bool elab_unknown_first(Elab *E, const char *name) {
+  if (E->quiet) return true;
+  for (uint32_t i = 0; i < E->unknown.n; i++)
+    if (E->unknown.at[i] == name) return false;
+  *vec_push(&E->unknown) = name;
+  return true;
+}
+
+void elab_unknown(Elab *E, const char *name, Span at) {
+  E->met++;
+  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
+  VEC(const char *) known = {0};
+  for (Frame *f = E->frame; f; f = f->up)
+    for (uint32_t i = 0; i < f->entries.n; i++)
+      if (f->entries.at[i].v.kind != V_POISON) *vec_push(&known) = f->entries.at[i].name;
+  Module *m = E->frame->module;
+  for (uint32_t i = 0; i < m->nglobal; i++) *vec_push(&known) = m->global[i].name;
+  for (uint32_t k = 0; k < m->nimport; k++)
+    for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
+  vec_reserve(&known, 256);
+  known.n += builtin_names(known.at + known.n, 256);
+  DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
+  const char *twin = synonym_letter(name, known.at, known.n);
+  const char *product = twin ? NULL : as_product(E, name);
+  if (twin) elab_help(msg, "did you mean `%s`?", twin);
+  else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
+  else if (field_of(E, msg, name)) {}
+  else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else elab_suggest(msg, name, known.at, known.n);
+  if (E->root && E->root->data) fields_help(E, msg, E->root->data);
+  vec_free(&known);
+}
+
+bool elab_known(Elab *E, const char *name, bool builtins) {
+  Value v;
+  return frame_find(E->frame, name) || module_find(E->frame->module, name) ||
+         (builtins && builtin_value(E, name, &v));
+}
+
+bool elab_defined(Elab *E, const char *name, Span *at) {
+  const Entry *e = frame_find(E->frame, name);
+  const Global *g = e ? NULL : module_find(E->frame->module, name);
+  if (e) *at = e->at;
+  if (g) *at = g->item->name_at;
+  return e || g;
+}
+
+/* ---- globals ---------------------------------------------------------------------------------------- */
+
+static Value item_func(Elab *E, Global *g) {
+  Func *f = ARENA_NEW(E->mem, Func);
+  *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g};
+  f->bound = !g->item->templated;
+  if ((g->item->kind == IT_NET || g->item->kind == IT_FLOW) && f->bound) {
+    f->path = g->name;
+    instance_add(E, (Instance){.path = g->name, .func = f, .module = g->module, .at = g->item->name_at});
+  }
+  return value_func(f);
+}
+
+static Value evaluate(Elab *E, Global *g) {
+  Scratch s;
+  scratch_begin(E, &s);
+  Value v =
+      g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name) : elab_expr(E, g->item->value);
+  v = scratch_end(E, &s, v, g->item->value ? g->item->value->at : g->item->at);
+  if (v.kind == V_NONE) v = POISON;
+  return v;
+}
+
+Saved elab_leave(Elab *E) {
+  Saved s = {E->frame, E->level, E->root, E->body, E->yield, E->calls, E->flow};
+  E->flow = NULL;
+  E->yield = NULL;
+  E->calls = NULL;
+  return s;
+}
+
+void elab_return(Elab *E, Saved s) {
+  E->frame = s.frame, E->level = s.level, E->root = s.root;
+  E->body = s.body, E->yield = s.yield, E->calls = s.calls, E->flow = s.flow;
+}
+
+Value global_value(Elab *E, Global *g, Span use) {
+  if (g->state == G_DONE) return g->v;
+  if (g->state == G_BUSY) {
+    elab_label(elab_error(E, CODE_recursion, use, "`%s` is defined by itself", g->name), g->item->name_at, "defined here");
+    return POISON;
+  }
+  g->state = G_BUSY;
+  Saved old = elab_leave(E);
+  frame_push(E, NULL, g->module);
+  Body body = {.path = g->name, .top = true};
+  E->body = &body;
+  switch (g->item->kind) {
+  case IT_CONST:
+  case IT_USE:
+    g->v = evaluate(E, g);
+    break;
+  case IT_FN:
+  case IT_HAMILTONIAN:
+  case IT_NET:
+  case IT_FLOW:
+  case IT_LOSS:
+    g->v = item_func(E, g);
+    break;
+  case IT_DATA:
+    g->v = data_item(E, g, use);
+    break;
+  default:
+    g->v = POISON;
+    break;
+  }
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&body.used);
+  elab_return(E, old);
+  g->state = G_DONE;
+  return g->v;
+}
+
+Value elab_name(Elab *E, const char *name, Span at) {
+  Entry *e = frame_find(E->frame, name);
+  if (e) {
+    if (e->v.kind == V_FIELD) return elab_value(E, elab_field(E, e->v.field, at));
+    return e->v;
+  }
+  Global *g = module_find(E->frame->module, name);
+  if (g) {
+    Value v = global_value(E, g, at);
+    return E->exact && g->item->kind == IT_CONST && !exact_value(v) ? exact_const(E, g) : v;
+  }
+  Value v;
+  if (builtin_value(E, name, &v)) return v;
+  elab_unknown(E, name, at);
+  return POISON;
+}

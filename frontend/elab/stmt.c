@@ -1,0 +1,268 @@
+/* Statements of bodies. Loops run while compiling: each turn has a frame of its own. */
+#include "frontend/elab/elab.h"
+
+#include <string.h>
+
+/* ---- binding names --------------------------------------------------------------------------------------
+ */
+
+static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
+  if (v.kind == V_POISON) return *out = POISON, true;
+  uint32_t n = value_length(E, v);
+  if (n != s->nnames) {
+    DiagMsg *m =
+        elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+    elab_label(m, s->names->name_at, "%u names", s->nnames);
+    return false;
+  }
+  *out = elab_element(E, v, i, s->value->at);
+  return true;
+}
+
+static void bind_names(Elab *E, const Stmt *s, bool var) {
+  Value v = elab_expr(E, s->value);
+  if (v.kind == V_NONE) v = POISON;
+  uint32_t i = 0;
+  bool good = true;
+  for (const Arg *a = s->names; a; a = a->next, i++) {
+    Value one = v;
+    if (s->nnames > 1 && (!good || !(good = unpack(E, v, s, i, &one)))) one = POISON;
+    if (s->type && one.kind != V_POISON &&
+        !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
+      one = POISON;
+    frame_define(E, a->name, a->name_at, elab_named(E, a->name, one, a->name_at), var);
+  }
+}
+
+static void assign_one(Elab *E, const Arg *target, Value v) {
+  const Expr *t = target->value;
+  if (t && t->kind != EX_NAME) {
+    elab_help(elab_error(E, CODE_assignment, t->at, "a part of a value cannot be assigned"),
+              "assign the whole, or `concat` its parts");
+    return;
+  }
+  const char *name = t ? t->name : target->name;
+  Span at = t ? t->at : target->name_at;
+  Entry *e = frame_find(E->frame, name);
+  if (!e) {
+    if (module_find(E->frame->module, name))
+      elab_error(E, CODE_assignment, at, "`%s` belongs to the file and cannot be assigned", name);
+    else if (!elab_broken(E, name))
+      elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
+                "`let %s = ...` names a value, `var %s = ...` one that is assigned again", name, name);
+    frame_define(E, name, at, POISON, true);
+  } else if (!e->var) {
+    DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
+    elab_label(m, e->at, "defined here");
+    elab_help(m, "define it by `var %s = ...`", name);
+  } else if (e->level != E->level) {
+    elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
+  } else {
+    e->v = elab_named(E, name, v, at);
+  }
+}
+
+static void assign(Elab *E, const Stmt *s) {
+  if (flow_assigns(E, s)) return;
+  if (s->inverse) {
+    elab_error(E, CODE_misplaced, s->inverse->at, "an `inverse` clause stands only in a flow");
+    return;
+  }
+  Value v = elab_expr(E, s->value);
+  uint32_t i = 0;
+  for (const Arg *a = s->names; a; a = a->next, i++) {
+    Value one = v;
+    if (s->nnames > 1 && !unpack(E, v, s, i, &one)) return;
+    assign_one(E, a, one);
+  }
+}
+
+/* ---- loops --------------------------------------------------------------------------------------------- */
+
+static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
+  if (!elab_spend(E, 1)) return false;
+  Frame *old = E->frame, *own = frame_push(E, old, old->module);
+  if (s->kind == ST_FOR) {
+    bool several = s->nnames > 1;
+    uint32_t i = 0;
+    for (const Arg *a = s->names; a; a = a->next, i++) {
+      Value one = k;
+      if (several && !unpack(E, k, s, i, &one)) one = POISON;
+      frame_define(E, a->name, a->name_at, one, false);
+    }
+  }
+  E->body->loops++;
+  bool returned = elab_block(E, s->body, result);
+  E->body->loops--;
+  frame_pop(E, own, old);
+  return returned;
+}
+
+/* What is wrong in one turn is wrong in the next, or will be found when it is mended. */
+static bool goes_on(Elab *E, uint32_t met) { return E->met == met && !elab_stop(E); }
+
+static const char *loop_name(Elab *E, const Stmt *s) {
+  return s->kind == ST_REPEAT ? "`repeat`" : arena_printf(E->mem, "`for %s`", s->names->name);
+}
+
+/* Its head. */
+static Span loop_at(const Stmt *s) { return (Span){s->at.file, s->at.begin, s->value->at.end}; }
+
+static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *result) {
+  if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
+    elab_help(elab_error(E, CODE_too_large, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
+                         (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a),
+              "`integrate` and `trajectory` take steps, and `sum([... for k in a:b])` adds, in a loop of the program");
+    return false;
+  }
+  if (b < a) {
+    elab_help(elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
+              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b, (long long)b);
+    return false;
+  }
+  Loop l;
+  const uint32_t met = E->met;
+  bool returned = false;
+  loop_begin(E, &l, loop_at(s), loop_name(E, s), b > a ? b - a : 0);
+  for (int64_t i = a; i < b && !returned && goes_on(E, met); i++) returned = run_turn(E, s, value_exact(i, 1), result);
+  loop_end(E, &l);
+  return returned;
+}
+
+static bool loop_for(Elab *E, const Stmt *s, Value *result) {
+  const Expr *over = s->value;
+  if (over->kind == EX_RANGE) {
+    int64_t a = 0, b;
+    if (!over->b) {
+      elab_error(E, CODE_range, over->at, "this range needs an end");
+      return false;
+    }
+    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b))
+      return false;
+    return loop_range(E, s, a, b, result);
+  }
+  Value v = elab_expr(E, over);
+  if (v.kind == V_POISON) return false;
+  uint32_t n = value_length(E, v);
+  if (n == 0 && !(v.kind == V_LIST)) {
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, over->at, "`for` runs over a range or a list, found %s", value_text(E, v));
+    if (v.kind == V_NUM) elab_help(m, "`0:%g` is a range", v.num.v);
+    return false;
+  }
+  Loop l;
+  const uint32_t met = E->met;
+  bool returned = false;
+  loop_begin(E, &l, loop_at(s), loop_name(E, s), n);
+  for (uint32_t i = 0; i < n && !returned && goes_on(E, met); i++) returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
+  loop_end(E, &l);
+  return returned;
+}
+
+static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
+  int64_t n;
+  if (!elab_int(E, s->value, "`repeat`", &n)) return false;
+  if (n >= 0) return loop_range(E, s, 0, n, result);
+  elab_error(E, CODE_out_of_range, s->value->at, "`repeat` cannot run %lld times", (long long)n);
+  return false;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------- */
+
+static void in_flows(Elab *E, const Stmt *s) {
+  static const char *const what[] = {[ST_UPDATE] = "an update in place",
+                                     [ST_APPLY] = "a call as a statement",
+                                     [ST_EVOLVE] = "`evolve`",
+                                     [ST_RUNNING] = "`running`"};
+  const Expr *callee = s->kind == ST_APPLY && s->value->kind == EX_CALL ? s->value->a : NULL;
+  if (callee && callee->kind == EX_NAME && !elab_known(E, callee->name, true)) {        /* print(x) */
+    elab_unknown(E, callee->name, callee->at);
+    return;
+  }
+  if (callee && callee->kind == EX_MEMBER) {
+    elab_help(elab_error(E, CODE_no_member, callee->name_at, "values have no methods, found `.%s`", callee->name),
+              "a list is made at once, `[f(k) for k in 0:n]`; values that change are `var`");
+    return;
+  }
+  DiagMsg *m = elab_error(E, CODE_misplaced, s->at, "%s stands only in a flow", what[s->kind]);
+  if (s->kind == ST_UPDATE) elab_help(m, "`var x = ...`, then `x = x %s ...`", ast_opr_text(s->op));
+  if (s->kind == ST_APPLY) elab_help(m, "`let y = ...` keeps its value");
+}
+
+static bool run(Elab *E, const Stmt *s, Value *result) {
+  switch (s->kind) {
+  case ST_LET:
+    bind_names(E, s, false);
+    return false;
+  case ST_VAR:
+    bind_names(E, s, true);
+    return false;
+  case ST_ASSIGN:
+    assign(E, s);
+    return false;
+  case ST_RETURN:
+    *result = elab_expr(E, s->value);
+    E->returned = s->value ? s->value->at : s->at;
+    return true;
+  case ST_FOR:
+    return loop_for(E, s, result);
+  case ST_REPEAT:
+    return loop_repeat(E, s, result);
+  case ST_PARAM:
+    elab_param_stmt(E, s);
+    return false;
+  case ST_USE:
+    frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false);
+    return false;
+  case ST_YIELD:
+    elab_yield(E, s);
+    return false;
+  case ST_UPDATE:
+  case ST_APPLY:
+  case ST_EVOLVE:
+  case ST_RUNNING:
+    if (E->flow) flow_stmt(E, s);
+    else in_flows(E, s);
+    return false;
+  }
+  return false;
+}
+
+bool elab_block(Elab *E, const Block *b, Value *result) {
+  bool returned = false;
+  if (E->depth >= ELAB_DEPTH) {
+    elab_error(E, CODE_too_deep, b->at, "this is nested too deeply");
+    return false;
+  }
+  E->depth++;
+  for (const Stmt *s = b->first; s && !returned && !elab_stop(E); s = s->next) {
+    if ((returned = run(E, s, result)) && s->next && s->kind == ST_RETURN)
+      elab_label(elab_error(E, CODE_no_value, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
+  }
+  E->depth--;
+  return returned;
+}
+
+static Value block_value(Elab *E, const Block *b, const char *what) {
+  Value v = {.kind = V_NONE};
+  const uint32_t met = E->met;
+  if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON;       /* what follows from an error is none of its own */
+  if (!b->broken && E->met == met) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
+  return POISON;
+}
+
+Value elab_block_value(Elab *E, const Block *b) {
+  Frame *old = E->frame;
+  Flow *flow = E->flow;
+  frame_push(E, old, old->module);
+  E->flow = NULL;
+  Value v = block_value(E, b, "this block");
+  E->flow = flow;
+  E->frame = old;
+  return v;
+}
+
+Value elab_body(Elab *E, const Item *it) {
+  if (it->value) return elab_expr(E, it->value);
+  if (it->body) return block_value(E, it->body, arena_printf(E->mem, "`%s`", it->name));
+  return POISON;
+}

@@ -1,0 +1,133 @@
+/* Flows as functions: recorded, then played forwards or undone. */
+#include "frontend/flow/flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- recording -------------------------------------------------------------------------------------------
+ */
+
+static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
+  Entry *e = frame_find(E->frame, x->name);
+  Type t;
+  if (e->v.kind == V_POISON) return false;
+  if (w->n == FLOW_STATES) {
+    elab_error(E, CODE_flow_state, x->at, "a flow has at most %d states", FLOW_STATES);
+    return false;
+  }
+  if (!value_numeric(e->v) || !value_type(e->v, &t) || t.dt != DT_REAL) {
+    elab_error(E, CODE_flow_state, x->at, "a state of a flow is a tensor, found %s", value_text(E, e->v));
+    return false;
+  }
+  Val v = elab_tensor(E, e->v, x->at);
+  *state = elab_lane(E) ? ir_spread(elab_at(E, x->at), v) : v;
+  w->slot[w->n++] =
+      (Slot){.name = x->name, .entry = (uint32_t)(e - E->frame->entries.at), .type = elab_type(E, *state)};
+  return true;
+}
+
+static void first_readings(Elab *E, Flow *w) {
+  for (uint32_t k = 0; k < w->n; k++) {
+    Val in = ir_input(&w->level.b, w->slot[k].name, IN_STATE, k, w->slot[k].type), v = ir_id(&w->level.b, in);
+    *vec_push(&w->readings) = (Reading){v, k, 0};
+    w->frame->entries.at[w->slot[k].entry].v = elab_value(E, v);
+  }
+}
+
+bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
+  Flow *old = E->flow;
+  Value none = {.kind = V_NONE};
+  *w = (Flow){.f = f, .frame = E->frame};
+  for (const Formal *x = f->item->formals; x; x = x->next)
+    if (!state_slot(E, w, x, &state[w->n < FLOW_STATES ? w->n : 0])) return false;
+  level_begin(E, &w->level, f->name);
+  w->level.no_draws = "a flow is a map of its states, and has no draws of its own";
+  first_readings(E, w);
+  E->flow = w;
+  if (f->item->body && elab_block(E, f->item->body, &none)) {
+    elab_error(E, CODE_flow_state, E->returned, "a flow gives its last states: there is nothing to return");
+    w->broken = true;
+  }
+  E->flow = old;
+  E->level = w->level.up;
+  if (!w->broken) return true;
+  flow_end(E, w);
+  return false;
+}
+
+void flow_end(Elab *E, Flow *w) {
+  level_drop(E, &w->level);
+  vec_free(&w->steps);
+  vec_free(&w->readings);
+  vec_free(&w->stamp);
+}
+
+/* ---- being called -----------------------------------------------------------------------------------------
+ */
+
+bool func_is_flow(const Func *f) {
+  while (f->kind == F_INVERSE) f = f->of[0];
+  return f->kind == F_USER && f->bound && f->item->kind == IT_FLOW;
+}
+
+static Value results(Elab *E, Play *p, int ask, Span at) {
+  Value v[FLOW_STATES + 1];
+  uint32_t n = 0;
+  for (uint32_t k = 0; (ask & FLOW_STATE) && k < p->w->n; k++) v[n++] = elab_value(E, p->known[k]);
+  if (ask & FLOW_LOGDET) {
+    Val zero = ir_const(elab_at(E, at), 0), sum = p->logdet.id ? p->logdet : zero;
+    v[n++] = elab_value(E, elab_lane(E) ? ir_spread(elab_at(E, at), sum) : sum);
+  }
+  return value_tuple(E, v, n);
+}
+
+Value flow_body(Elab *E, const Func *f, int ask) {
+  Flow w;
+  Play p;
+  Val state[FLOW_STATES];
+  Type t[FLOW_STATES];
+  Span at = f->item->name_at;
+  if (!flow_begin(E, f, &w, state)) return POISON;
+  if (ask & FLOW_CLAIM) {
+    claim_judge(E, &w, state, E->judged);
+    flow_end(E, &w);
+    return POISON;
+  }
+  for (uint32_t k = 0; k < w.n; k++) t[k] = w.slot[k].type, t[k].lane = 0;
+  claim_of(E, f, t, w.n);
+  play_init(&p, E, &w, ask & FLOW_UNDO, state);
+  p.want_logdet = ask & FLOW_LOGDET;
+  p.reversible = E->root->reversible;
+  play_all(&p);
+  Value v = p.failed || elab_stop(E) ? POISON : results(E, &p, ask, at);
+  play_finish(&p);
+  flow_end(E, &w);
+  return v;
+}
+
+/* inverse(T) and logdet(T) */
+Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
+  Func *f = ARENA_NEW(E->mem, Func);
+  Value v = a->n ? a->at[0].v : (Value){.kind = V_NONE};
+  bool inverse = b->op == F_INVERSE;
+  if (a->n == 1 && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound &&
+      v.func->item->kind == IT_FLOW && !v.func->item->tformals) {
+    Actuals none = {.call = a->call, .callee = a->callee};
+    v = elab_instance(E, v.func, &none, NULL);
+    if (v.kind == V_POISON) return v;
+  }
+  if (a->n != 1 || v.kind != V_FUNC || !func_is_flow(v.func)) {
+    DiagMsg *m = elab_error(E, CODE_not_flow, a->n ? a->at[0].at : a->call, "`%s` takes a flow, found %s", b->name,
+                            a->n > 1 ? "several arguments"
+                            : a->n   ? value_kind(E, v)
+                                     : "nothing");
+    if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound)
+      elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
+    else
+      elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
+    return POISON;
+  }
+  if (inverse && v.func->kind == F_INVERSE) return value_func(v.func->of[0]);
+  *f = (Func){.kind = inverse ? F_INVERSE : F_LOGDET, .name = b->name, .of = {v.func}};
+  return value_func(f);
+}

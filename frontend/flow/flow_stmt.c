@@ -1,0 +1,488 @@
+/* The statements of a flow become steps of its recording. */
+#include "frontend/flow/flow.h"
+#include "frontend/elab/turn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- states and their pieces --------------------------------------------------------------------------- */
+
+Type piece_type(const Flow *w, const Piece *p) {
+  Type t = w->slot[p->slot].type;
+  if (p->n == 0) return t;
+  if (!p->index) return t.dim[0] = p->n, t;
+  t.rank--;
+  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
+  t.dim[IR_MAX_RANK - 1] = 0;
+  return t;
+}
+
+static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
+  const Flow *w = E->flow;
+  Entry *e = frame_find(E->frame, name);
+  for (*slot = 0; *slot < w->n; ++*slot)
+    if (e == &w->frame->entries.at[w->slot[*slot].entry]) return true;
+  return false;
+}
+
+static const char *states_text(Elab *E) {
+  const char *s = "";
+  for (uint32_t k = 0; k < E->flow->n; k++)
+    s = arena_printf(E->mem, "%s%s`%s`", s,
+                     k == 0                ? ""
+                     : k + 1 == E->flow->n ? " and "
+                                           : ", ",
+                     E->flow->slot[k].name);
+  return s;
+}
+
+static bool no_state(Elab *E, const Expr *e) {
+  DiagMsg *m =
+      elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
+  if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
+  return false;
+}
+
+/* x[a:b] or x[i] of the first axis. */
+static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
+  Type t = E->flow->slot[p->slot].type;
+  const Expr *sub = e->args ? e->args->value : NULL;
+  int64_t a = 0, b = t.dim[0];
+  if (t.rank == 0 || e->nargs != 1 || !sub) {
+    elab_error(E, CODE_flow_state, e->at, "a flow moves a slice of the first axis of a state");
+    return false;
+  }
+  bool range = sub->kind == EX_RANGE;
+  if (range
+          ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
+          : !elab_int(E, sub, "a subscript", &a))
+    return false;
+  if (a < 0) a += t.dim[0];
+  if (!range) b = a + 1;
+  if (b < 0) b += t.dim[0];
+  if (a < 0 || b > t.dim[0] || a >= b) {
+    elab_error(E, CODE_index, sub->at, "this slice is empty or leaves the axis of %u", t.dim[0]);
+    return false;
+  }
+  p->start = (uint32_t)a, p->n = (uint32_t)(b - a), p->index = !range;
+  return true;
+}
+
+static bool piece_of(Elab *E, const Expr *e, Piece *p) {
+  *p = (Piece){0};
+  if (e->kind == EX_NAME) return slot_named(E, e->name, &p->slot) || no_state(E, e);
+  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot))
+    return no_state(E, e);
+  return piece_slice(E, e, p);
+}
+
+/* ---- recording a step ---------------------------------------------------------------------------------- */
+
+static void new_reading(Elab *E, Flow *w, uint32_t k) {
+  Entry *e = &w->frame->entries.at[w->slot[k].entry];
+  if (e->v.kind != V_TENSOR || e->v.t.level != &w->level) { /* defined twice */
+    w->broken = true;
+    return;
+  }
+  Val v = ir_id(&w->level.b, e->v.t.v);
+  *vec_push(&w->readings) = (Reading){v, k, w->slot[k].number};
+  e->v = elab_value(E, v);
+}
+
+static void renew(Elab *E, Flow *w, const Step *s) {
+  for (uint32_t k = 0; k < s->n; k++) w->slot[s->piece[k].slot].number = w->steps.n;
+  for (uint32_t k = 0; k < w->n; k++) new_reading(E, w, k);
+}
+
+static Step *add_step(Flow *w, StepKind kind, const Stmt *stmt, const Piece *piece, uint32_t n) {
+  Step *s = vec_push(&w->steps);
+  *s = (Step){.kind = kind, .stmt = stmt, .n = n};
+  if (n) memcpy(s->piece, piece, sizeof *piece * n);
+  return s;
+}
+
+static const char *slot_text(const Flow *w, const Reading *r) { return w->slot[r->slot].name; }
+
+/* What is computed from the states must be there again when the step is undone. */
+static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at,
+                     const char *what) {
+  Flow *w = E->flow;
+  const Reading *r = NULL;
+  bool stale;
+  if (!flow_reads(w, root, nroot, piece, n, &r, &stale)) return true;
+  if (!stale && !flow_depends(E, w, root, nroot, piece, n)) return true;
+  DiagMsg *m;
+  if (stale) {
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
+                   what, slot_text(w, r));
+    if (r->number <= w->slot[r->slot].number && w->slot[r->slot].number > 0)
+      elab_label(m, w->steps.at[w->slot[r->slot].number - 1].stmt->at, "moved here");
+    elab_help(m, "compute it from the present state");
+  } else {
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves: it could not be undone", what, slot_text(w, r));
+    elab_help(m, "a step that reads what it moves needs an `inverse` clause");
+  }
+  return w->broken = true, false;
+}
+
+/* ---- x += e, x *= exp(e) ------------------------------------------------------------------------------- */
+
+/* The e of exp(e), of the language's own `exp`. */
+static bool exponent(Elab *E, const Stmt *s, Value *out) {
+  const Expr *e = s->value;
+  Value f = POISON;
+  if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
+  if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
+    return *out = elab_expr(E, e->args->value), true;
+  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"),
+            "write `%s %s exp(...)`", s->target->kind == EX_NAME ? s->target->name : "x",
+            s->op == OPR_MUL ? "*=" : "/=");
+  return false;
+}
+
+static void update(Elab *E, const Stmt *s) {
+  Flow *w = E->flow;
+  bool scale = s->op == OPR_MUL || s->op == OPR_DIV;
+  Piece p;
+  Value v;
+  Type t;
+  if (!piece_of(E, s->target, &p)) return;
+  if (!scale)
+    v = elab_expr(E, s->value);
+  else if (!exponent(E, s, &v))
+    return;
+  if (v.kind == V_POISON) return;
+  Type want = piece_type(w, &p);
+  if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || (t.rank && !type_same_dims(t, want))) {
+    char have[128];
+    DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->value->at, "an update of %s needs %s%s, found %s",
+                            type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "",
+                            value_text(E, v));
+    elab_label(m, s->target->at, "%s", have);
+    return;
+  }
+  Val e = elab_tensor(E, v, s->value->at);
+  if (!undoable(E, &e, 1, &p, 1, s->value->at, "this update")) return;
+  Step *step = add_step(w, scale ? STEP_SCALE : STEP_SHIFT, s, &p, 1);
+  step->e = e;
+  step->negative = s->op == OPR_SUB || s->op == OPR_DIV;
+  renew(E, w, step);
+}
+
+/* ---- q, p = ... inverse ... ---------------------------------------------------------------------------- */
+
+static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n, Val *out) {
+  Value v = elab_expr(E, e);
+  if (v.kind == V_POISON) return false;
+  if (n > 1 && value_length(E, v) != n) {
+    elab_error(E, CODE_unpack, e->at, "%u states for %s", n, value_text(E, v));
+    return false;
+  }
+  for (uint32_t k = 0; k < n; k++) {
+    Value one = n > 1 ? elab_element(E, v, k, e->at) : v;
+    Type want = E->flow->slot[piece[k].slot].type, t;
+    if (one.kind == V_POISON) return false;
+    if (!value_numeric(one) || !value_type(one, &t) || !type_same_dims(t, want)) {
+      char text[128];
+      elab_error(E, CODE_shape_mismatch, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name,
+                 type_user(want, text, sizeof text), value_text(E, one));
+      return false;
+    }
+    out[k] = elab_tensor(E, one, e->at);
+  }
+  return true;
+}
+
+/* Whether the moved states, laid end to end, only change places and signs. */
+static bool permutation(Elab *E, Step *s) {
+  const Flow *w = E->flow;
+  int64_t total = 0, first[FLOW_STATES], i = 0;
+  for (uint32_t k = 0; k < s->n; k++) first[k] = total, total += type_count(w->slot[s->piece[k].slot].type);
+  uint32_t *from = ARENA_ARRAY(E->mem, uint32_t, total + 1);
+  bool *minus = ARENA_ARRAY(E->mem, bool, total + 1), *taken = ARENA_ARRAY(E->mem, bool, total + 1);
+  for (uint32_t k = 0; k < s->n; k++)
+    for (int64_t e = 0; e < type_count(w->slot[s->piece[k].slot].type); e++, i++) {
+      uint32_t slot, j = 0;
+      int64_t element;
+      if (!flow_element(w, s->after[k], e, &slot, &element, &minus[i])) return false;
+      while (j < s->n && s->piece[j].slot != slot) j++;
+      if (j == s->n || taken[first[j] + element]) return false;
+      from[i] = (uint32_t)(first[j] + element);
+      taken[from[i]] = true;
+    }
+  s->from = from;
+  s->minus = minus;
+  return true;
+}
+
+/* p = p - sin(q): the update that is meant, or NULL. */
+static const char *as_update(Elab *E, const Stmt *s) {
+  const Expr *v = s->value;
+  const bool sum = s->kind == ST_ASSIGN && v->kind == EX_BINARY && (v->op == OPR_ADD || v->op == OPR_SUB);
+  if (!sum || s->nnames != 1 || !s->names->name || v->a->kind != EX_NAME || v->a->name != s->names->name) return NULL;
+  const char *text = source_file(E->src, v->at.file)->text;
+  return arena_printf(E->mem, "write `%s %s= %.*s`", s->names->name, ast_opr_text(v->op), (int)(v->b->at.end - v->b->at.begin), text + v->b->at.begin);
+}
+
+static void no_inverse(Elab *E, const Stmt *s) {
+  E->flow->broken = true;
+  DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
+  const char *update = as_update(E, s);
+  if (update) elab_help(m, "%s", update);
+  else elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
+               "permutations need none");
+}
+
+/* The expressions of the inverse clause, from the readings behind the step. */
+static bool inverse_values(Elab *E, Step *s) {
+  const Stmt *st = s->stmt;
+  if (!state_values(E, st->inverse, s->piece, s->n, s->before)) return false;
+  return undoable(E, s->before, s->n, NULL, 0, st->inverse->at, "this inverse");
+}
+
+static void assign(Elab *E, const Stmt *s) {
+  Flow *w = E->flow;
+  Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
+  for (const Arg *a = s->names; a; a = a->next) {
+    if (a->value && a->value->kind != EX_NAME) {
+      elab_help(elab_error(E, CODE_assignment, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
+                "assign the whole state");
+      return;
+    }
+    Piece *p = &step.piece[step.n++];
+    if (!piece_of(E, a->value, p)) return;
+    for (uint32_t k = 0; k + 1 < step.n; k++)
+      if (step.piece[k].slot == p->slot) {
+        elab_error(E, CODE_assignment, a->value->at, "`%s` is assigned twice", a->name);
+        return;
+      }
+  }
+  if (!state_values(E, s->value, step.piece, step.n, step.after) ||
+      !undoable(E, step.after, step.n, NULL, 0, s->value->at, "this step"))
+    return;
+  if (!s->inverse && !permutation(E, &step)) {
+    no_inverse(E, s);
+    return;
+  }
+  *vec_push(&w->steps) = step;
+  renew(E, w, &step);
+  if (s->inverse && !inverse_values(E, &w->steps.at[w->steps.n - 1])) w->broken = true;
+}
+
+bool flow_assigns(Elab *E, const Stmt *s) {
+  uint32_t slot, states = 0;
+  if (!E->flow) return false;
+  for (const Arg *a = s->names; a; a = a->next) {
+    const Expr *t = a->value;
+    while (t && t->kind == EX_INDEX) t = t->a;
+    states += t && t->kind == EX_NAME && slot_named(E, t->name, &slot);
+  }
+  if (!states) return false;
+  if (states == s->nnames)
+    assign(E, s);
+  else
+    elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->flow->broken = true;
+  return true;
+}
+
+/* ---- T(q, p), evolve ----------------------------------------------------------------------------------- */
+
+static bool apart(const Piece *a, const Piece *b) {
+  return a->slot != b->slot || (a->n && b->n && (a->start + a->n <= b->start || b->start + b->n <= a->start));
+}
+
+static bool pieces(Elab *E, const Arg *args, uint32_t n, Step *s) {
+  if (n > FLOW_STATES || n == 0) {
+    elab_error(E, CODE_flow_state, s->stmt->at, "a flow has from 1 to %d states, found %u", FLOW_STATES, n);
+    return false;
+  }
+  for (const Arg *a = args; a; a = a->next) {
+    if (a->name) {
+      elab_error(E, CODE_flow_state, a->name_at, "the states of a flow are given in their order");
+      return false;
+    }
+    if (!piece_of(E, a->value, &s->piece[s->n])) return false;
+    for (uint32_t k = 0; k < s->n; k++)
+      if (!apart(&s->piece[k], &s->piece[s->n])) {
+        elab_error(E, CODE_flow_state, a->value->at, "a state cannot be moved as two at once");
+        return false;
+      }
+    s->n++;
+  }
+  return true;
+}
+
+/* What a function was made with is read by the step. */
+static bool made_of(Elab *E, const Step *s, Value f, Val more, Span at, const char *what) {
+  ValList list = {0};
+  flow_tensors(E->flow, f, &list);
+  if (more.id) *vec_push(&list.v) = more;
+  bool good = undoable(E, list.v.at, list.v.n, s->piece, s->n, at, what);
+  vec_free(&list.v);
+  return good;
+}
+
+static void call(Elab *E, const Stmt *s) {
+  Flow *w = E->flow;
+  const Expr *e = s->value;
+  if (e->kind != EX_CALL) return;
+  Value f = elab_expr(E, e->a);
+  if (f.kind == V_POISON) return;
+  if (f.kind == V_FUNC && f.func->kind == F_USER && !f.func->bound && !f.func->item->tformals &&
+      f.func->item->kind == IT_FLOW) {
+    Actuals none = {.call = e->at, .callee = e->a->at};
+    f = elab_instance(E, f.func, &none, NULL);
+  }
+  if (f.kind != V_FUNC || !func_is_flow(f.func)) {
+    DiagMsg *m =
+        elab_error(E, CODE_not_flow, e->a->at, "a call as a statement applies a flow in place, found %s", value_kind(E, f));
+    if (f.kind == V_FUNC && f.func->kind == F_USER && f.func->item->kind == IT_FLOW && !f.func->bound)
+      elab_help(m, "`%s` is a template: `%s()(...)`, or with arguments in the first list", f.func->item->name, f.func->item->name);
+    else elab_help(m, f.kind == V_FUNC ? "`x += f(y)` uses a function" : "`let y = ...` keeps a value");
+    return;
+  }
+  Step step = {.kind = STEP_CALL, .stmt = s, .func = f.func};
+  if (!pieces(E, e->args, e->nargs, &step)) return;
+  while (step.func->kind == F_INVERSE) step.func = step.func->of[0], step.negative = !step.negative;
+  if (!made_of(E, &step, value_func(step.func), VAL_NONE, e->a->at, "this flow")) return;
+  *vec_push(&w->steps) = step;
+  renew(E, w, &step);
+}
+
+static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
+  Value v = s->method ? elab_expr(E, s->method) : (Value){.kind = V_NONE};
+  if (v.kind == V_NONE) builtin_value(E, s->under ? "leapfrog" : "rk4", &v);
+  if (v.kind == V_POISON) return false;
+  if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
+    DiagMsg *m = elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method %s`", v.string);
+    return false;
+  }
+  step->method = v.func;
+  const MethodInfo *m = &ir_method[v.func->method];
+  if (m->adaptive) {
+    elab_help(elab_error(E, CODE_method, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
+              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..."
+                       : "rk4, implicit_midpoint, gauss4, ...");
+    return false;
+  }
+  if (!s->under || (m->symplectic && v.func->method != M_SYMPLECTIC_EULER)) return true;
+  DiagMsg *d = elab_error(E, CODE_method, s->method->at,
+                          m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it"
+                                        : "`%s` is not symplectic",
+                          m->name);
+  elab_help(
+      d,
+      "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
+  return false;
+}
+
+static void evolve(Elab *E, const Stmt *s) {
+  Flow *w = E->flow;
+  Step step = {.kind = STEP_EVOLVE, .stmt = s, .under = s->under};
+  Type t;
+  Value law = elab_expr(E, s->law), time = elab_expr(E, s->duration);
+  Arg one = {.value = s->target};
+  bool tuple = s->target->kind == EX_TUPLE;
+  if (law.kind == V_POISON || time.kind == V_POISON ||
+      !pieces(E, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, &step))
+    return;
+  if (law.kind != V_FUNC) {
+    elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
+    return;
+  }
+  if (s->under && step.n != 2) {
+    elab_error(E, CODE_flow_state, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n,
+               step.n == 1 ? "" : "s");
+    return;
+  }
+  if (!value_numeric(time) || !value_type(time, &t) || t.rank) {
+    elab_error(E, CODE_not_scalar, s->duration->at, "the time is a scalar, found %s", value_text(E, time));
+    return;
+  }
+  if (!elab_int(E, s->steps, "`steps`", &step.steps) || !evolve_method(E, s, &step)) return;
+  if (step.steps < 1) {
+    elab_error(E, CODE_out_of_range, s->steps->at, "`steps` is at least 1, found %lld", (long long)step.steps);
+    return;
+  }
+  step.func = law.func;
+  step.e = elab_tensor(E, time, s->duration->at);
+  if (!made_of(E, &step, law, step.e, s->at, "this motion")) return;
+  *vec_push(&w->steps) = step;
+  renew(E, w, &step);
+}
+
+/* ---- running m = mean_over_batch(e) | moving_mean(e) decay d ------------------------------------------- */
+
+static bool running_decay(Elab *E, const Stmt *s, double *out) {
+  *out = 0.99;
+  if (!s->decay) return true;
+  Actual a = {.v = elab_expr(E, s->decay), .at = s->decay->at};
+  if (!need_number(E, &a, "`decay`", out)) return false;
+  if (*out > 0 && *out < 1) return true;
+  elab_error(E, CODE_out_of_range, s->decay->at, "`decay` lies between 0 and 1, found %g", *out);
+  return false;
+}
+
+static void running(Elab *E, const Stmt *s) {
+  Flow *w = E->flow;
+  const Expr *e = s->value;
+  const char *name = s->names->name;
+  Param p = {.path = name, .at = s->names->name_at};
+  Value v = POISON;
+  Type t;
+  Step step = {.kind = STEP_RUNNING, .stmt = s, .running = w->nrunning};
+  bool call = e->kind == EX_CALL && e->a->kind == EX_NAME && e->nargs == 1 && !e->args->name;
+  step.lag = call && !strcmp(e->a->name, "moving_mean");
+  if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
+    elab_help(elab_error(E, CODE_batch_mean, e->at, "`running` keeps the mean of a value over the batch"),
+              "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
+  else if (running_decay(E, s, &p.decay))
+    v = elab_expr(E, e->args->value);
+  if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
+    elab_error(E, CODE_wrong_kind, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
+    v = POISON;
+  }
+  if (v.kind != V_POISON) {
+    turns_unroll_stack(E->body->stack, E->body->nstack);     /* an average of its own for each turn */
+    step.e = elab_tensor(E, v, e->at);
+    p.type = t, p.type.lane = 0;
+    if (E->body->nstack || !undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
+        !elab_param_at(E, arena_printf(E->mem, "%s/%s", E->body->path, name), p, &step.param))
+      v = POISON;
+  }
+  if (v.kind == V_POISON) {
+    w->broken = true;
+    frame_define(E, name, s->names->name_at, POISON, false);
+    return;
+  }
+  Val mean = ir_id(elab_at(E, s->at), elab_param(E, step.param, NULL, 0, s->at));
+  *vec_push(&w->readings) = (Reading){mean, FLOW_STATES + w->nrunning++, 0};
+  *vec_push(&w->steps) = step;
+  frame_define(E, name, s->names->name_at, elab_value(E, mean), false);
+}
+
+/* ---- all ----------------------------------------------------------------------------------------------- */
+
+void flow_stmt(Elab *E, const Stmt *s) {
+  uint32_t before = E->flow->steps.n;
+  if (E->level != &E->flow->level) {
+    elab_error(E, CODE_misplaced, s->at, "a step of a flow stands outside of comprehensions");
+    return;
+  }
+  switch (s->kind) {
+  case ST_UPDATE:
+    update(E, s);
+    break;
+  case ST_APPLY:
+    call(E, s);
+    break;
+  case ST_EVOLVE:
+    evolve(E, s);
+    break;
+  default:
+    running(E, s);
+    break;
+  }
+  E->flow->broken |= E->flow->steps.n == before; /* an error was said */
+}

@@ -1,0 +1,397 @@
+/* plot: what is drawn. The curves are outputs of one function of parameters and fields, a map or level
+ * lines come from another one of two coordinates. */
+#include "frontend/items/plot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_LENGTH = 60 };
+
+/* ---- the text of an expression, for labels --------------------------------------------------------------- */
+
+/* A block is what it returns. */
+static const Expr *told(const Expr *e) {
+  if (e->kind != EX_BLOCK) return e;
+  for (const Stmt *s = e->block->first; s; s = s->next)
+    if (s->kind == ST_RETURN && s->value) e = s->value;
+  return e;
+}
+
+/* As written, blanks squeezed, cut where it is long. */
+static const char *text_of(Elab *E, const Expr *e) {
+  e = told(e);
+  const SourceFile *f = source_file(E->src, e->at.file);
+  if (!f) return "";
+  char *s = arena_alloc(E->mem, e->at.end - e->at.begin + 8);
+  uint32_t n = 0, chars = 0;
+  for (uint32_t i = e->at.begin, len; i < e->at.end; i += len) {
+    int32_t code;
+    len = source_char(f->text, f->len, i, &code);
+    bool blank = code >= 0 && code <= ' ';
+    if (blank && (n == 0 || s[n - 1] == ' ')) continue;
+    if (chars++ == TEXT_LENGTH) return strcpy(s + n, "…"), s;
+    if (blank)
+      s[n++] = ' ';
+    else
+      memcpy(s + n, f->text + i, len), n += len;
+  }
+  return s;
+}
+
+/* ---- several curves -------------------------------------------------------------------------------------- */
+
+static bool add_part(PlotJob *j, PlotParts *ps, Value v, Span at, const char *text) {
+  if (v.kind == V_POISON || v.kind == V_NONE) return j->good = false;
+  if (ps->n == PLOT_CURVES) {
+    elab_error(j->E, CODE_too_large, at, "a plot has at most %d curves", PLOT_CURVES);
+    return j->good = false;
+  }
+  ps->at[ps->n++] = (PlotPart){v, at, text};
+  return true;
+}
+
+static bool all_scalars(const PlotParts *ps, bool fixed) {
+  Type t;
+  for (uint32_t i = 0; i < ps->n; i++)
+    if (!value_type(ps->at[i].v, &t) || t.rank || (fixed && ps->at[i].v.kind != V_NUM)) return false;
+  return ps->n > 0;
+}
+
+static Value as_vector(PlotJob *j, const PlotParts *ps, Span whole) {
+  Value v[PLOT_CURVES];
+  for (uint32_t i = 0; i < ps->n; i++) v[i] = ps->at[i].v;
+  return elab_list(j->E, v, NULL, ps->n, whole);
+}
+
+/* `(a, b)` and `[a, b]` written out are several, and so is a tuple that a call gives; but numbers in
+ * brackets are a vector, and so are scalars where `vector` says. */
+static PlotParts parts_of(PlotJob *j, const Expr *e, bool vector) {
+  PlotParts ps = {.n = 0};
+  bool several = e->kind == EX_TUPLE || (e->kind == EX_LIST && e->nargs <= PLOT_CURVES);
+  if (several) {
+    for (const Arg *a = e->args; a; a = a->next)
+      add_part(j, &ps, elab_expr(j->E, a->value), a->value->at, text_of(j->E, a->value));
+    if (j->good && e->kind == EX_LIST && all_scalars(&ps, !vector)) {
+      Value v = as_vector(j, &ps, e->at);
+      ps.n = 0;
+      add_part(j, &ps, v, e->at, text_of(j->E, e));
+    }
+    return ps;
+  }
+  Value v = elab_expr(j->E, e);
+  const char *text = text_of(j->E, e);
+  if (v.kind != V_TUPLE && v.kind != V_LIST) {
+    add_part(j, &ps, v, e->at, text);
+    return ps;
+  }
+  for (uint32_t i = 0; i < v.list.n; i++)
+    add_part(j, &ps, v.list.at[i], e->at, arena_printf(j->E->mem, "%s[%u]", text, i));
+  return ps;
+}
+
+/* ---- outputs --------------------------------------------------------------------------------------------- */
+
+/* On a data set a real[1] is a scalar: `x = q`. */
+static bool numbers(PlotJob *j, const char *what, const PlotPart *part, uint32_t max_rank, Type *t) {
+  bool typed = value_type(part->v, t);
+  if (typed && t->dt == DT_REAL && t->rank <= max_rank) {
+    if (t->rank == 1 && t->dim[0] == 1 && j->p->data) t->rank = 0;
+    return true;
+  }
+  const char *wanted = max_rank == 1 ? "a scalar or a vector"
+                                     : "a scalar, a vector, or a matrix of a curve in each column";
+  DiagMsg *m = elab_error(j->E, CODE_plot_curve, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
+  if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` makes numbers of it");
+  if (part->v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called");
+  return j->good = false;
+}
+
+static int output(PlotJob *j, Value v, Span at, int column, const char *name) {
+  Elab *E = j->E;
+  Build *b = elab_at(E, at);
+  Val x = elab_tensor(E, v, at);
+  Type t = elab_type(E, x);
+  if (column >= 0 && t.rank == 2) x = ir_index(b, x, 1, (uint32_t)column);
+  if (j->p->data && t.rank == 1 && t.dim[0] == 1) x = ir_index(b, x, 0, 0);
+  ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->level->fn->out.n));
+  return (int)E->level->fn->out.n - 1;
+}
+
+static uint32_t columns(Type t) { return t.rank == 2 ? t.dim[1] : 1; }
+
+static void curve(PlotJob *j, const PlotPart *x, const PlotPart *y) {
+  Type tx, ty;
+  Elab *E = j->E;
+  Plot *p = j->p;
+  if (!numbers(j, y == x ? "x" : "y", y, 2, &ty) || (x && !numbers(j, "x", x, 2, &tx))) return;
+  if (!ty.rank && !p->data) {
+    elab_help(elab_error(E, CODE_plot_curve, y->at, "a plot without `on` draws vectors, found a scalar"),
+              "`on` a data set there is one for each sample");
+    j->good = false;
+    return;
+  }
+  if (x && x != y &&
+      ((tx.rank == 0) != (ty.rank == 0) || (tx.rank && tx.dim[0] != ty.dim[0]) ||
+       (columns(tx) != 1 && columns(tx) != columns(ty)))) {
+    DiagMsg *m = elab_error(E, CODE_plot_curve, y->at, "`x` and `y` of a curve have equal lengths, found %s and %s",
+                            value_text(E, x->v), value_text(E, y->v));
+    elab_label(m, x->at, "%s", value_text(E, x->v));
+    j->good = false;
+    return;
+  }
+  for (uint32_t c = 0; c < columns(ty); c++) {
+    if (p->ncurve == PLOT_CURVES) {
+      elab_error(E, CODE_too_large, y->at, "a plot has at most %d curves", PLOT_CURVES);
+      j->good = false;
+      return;
+    }
+    PlotCurve *out = &p->curve[p->ncurve++];
+    out->label = columns(ty) > 1 ? arena_printf(E->mem, "%s[:, %u]", y->text, c) : y->text;
+    bool shared = x && c > 0 && columns(tx) == 1;
+    out->x = !x ? -1 : shared ? out[-1].x : output(j, x->v, x->at, (int)c, "x");
+    out->y = y == x ? out->x : output(j, y->v, y->at, (int)c, "y");
+  }
+}
+
+/* ---- x and y --------------------------------------------------------------------------------------------- */
+
+void plot_label(PlotJob *j, int axis, const char *text) {
+  if (!j->p->label[axis]) j->p->label[axis] = text;
+}
+
+void plot_needs(PlotJob *j, const char *name, const char *help) {
+  j->good = false;
+  if (j->it->broken) return;
+  elab_help(elab_error(j->E, CODE_missing_argument, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,
+                       plot_kind_name[j->p->kind], name),
+            "%s", help);
+}
+
+/* The first curve has one point a sample. */
+static bool through_samples(const PlotJob *j) {
+  const Fn *f = j->E->level->fn;
+  return j->p->ncurve && ir_type(f, f->out.at[j->p->curve[0].y]).rank == 0;
+}
+
+static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
+  Elab *E = j->E;
+  Type t = {0};
+  PlotParts x = {.n = 0};
+  if (ox) x = parts_of(j, ox->value, !j->p->data);
+  bool vector = x.n ? value_type(x.at[0].v, &t) && t.rank : !j->p->data;
+  PlotParts y = parts_of(j, oy->value, vector);
+  if (!j->good) return;
+  if (x.n > 1 && x.n != y.n) {
+    DiagMsg *m = elab_error(E, CODE_plot_curve, oy->value->at, "`x` has %u curves and `y` %u", x.n, y.n);
+    elab_label(m, ox->value->at, "%u", x.n);
+    j->good = false;
+    return;
+  }
+  for (uint32_t i = 0; i < y.n; i++) curve(j, !x.n ? NULL : x.n == 1 ? &x.at[0] : &x.at[i], &y.at[i]);
+  if (x.n == 1) plot_label(j, 0, x.at[0].text);
+  if (!x.n && j->good) plot_label(j, 0, through_samples(j) ? "sample" : "number");
+  if (y.n == 1) plot_label(j, 1, y.at[0].text);
+}
+
+static bool is_pair(Value v) {
+  return v.kind == V_TUPLE && v.list.n == 2 && value_numeric(v.list.at[0]) && value_numeric(v.list.at[1]);
+}
+
+static void pair(PlotJob *j, const PlotPart *of) {
+  PlotPart x = {of->v.list.at[0], of->at, of->text}, y = {of->v.list.at[1], of->at, of->text};
+  curve(j, &x, &y);
+}
+
+static void pairs(PlotJob *j, const Arg *o) {
+  PlotParts ps = parts_of(j, o->value, false);
+  if (!j->good) return;
+  const Expr *e = told(o->value);
+  bool one = ps.n == 2 && value_numeric(ps.at[0].v) && value_numeric(ps.at[1].v);
+  if (one) {
+    ps.at[1].text = text_of(j->E, o->value);
+    curve(j, &ps.at[0], &ps.at[1]);
+    if (e->kind != EX_TUPLE || e->nargs != 2) return;
+    plot_label(j, 0, text_of(j->E, e->args->value));
+    plot_label(j, 1, text_of(j->E, e->args->next->value));
+    return;
+  }
+  for (uint32_t i = 0; i < ps.n; i++) {
+    if (is_pair(ps.at[i].v)) {
+      pair(j, &ps.at[i]);
+      continue;
+    }
+    DiagMsg *m = elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v));
+    Type t;
+    const char *name = text_of(j->E, told(o->value));
+    if (value_type(ps.at[i].v, &t) && t.rank && t.rank < 3 && t.dim[t.rank - 1] == 2)
+      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`", name, name);
+    else elab_help(m, "`xy = (x, y)`, `xy = trajectory(H, q, p, ...)`, or several in brackets");
+    j->good = false;
+    return;
+  }
+}
+
+static void curves(PlotJob *j) {
+  const Item *it = j->it;
+  const Arg *x = plot_option(it, "x"), *y = plot_option(it, "y"), *xy = plot_option(it, "xy");
+  if (xy && (x || y)) {
+    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at, "given here");
+    j->good = false;
+  } else if (xy) {
+    pairs(j, xy);
+  } else if (y && (x || j->p->kind == PLOT_LINE)) {
+    x_and_y(j, x, y);
+  } else if (x || y) {
+    plot_needs(j, x ? "y" : "x", "`x` and `y`, or both at once: `xy`");
+  } else if (j->p->kind != PLOT_PHASE || !plot_option(it, "levels")) {
+    plot_needs(j, j->p->kind == PLOT_LINE ? "y" : "xy", "`x = ..., y = ...`, or both at once: `xy = trajectory(...)`");
+  }
+}
+
+static void histogram(PlotJob *j) {
+  const Arg *x = plot_option(j->it, "x");
+  if (!x) {
+    plot_needs(j, "x", "what is counted: `x = energy(q, p)`");
+    return;
+  }
+  PlotParts ps = parts_of(j, x->value, !j->p->data);
+  for (uint32_t i = 0; j->good && i < ps.n; i++) curve(j, &ps.at[i], &ps.at[i]);
+  if (ps.n == 1) plot_label(j, 0, ps.at[0].text);
+  plot_label(j, 1, "count");
+}
+
+static void colour(PlotJob *j) {
+  const Arg *o = plot_option(j->it, "colour");
+  Type t;
+  if (!o || !j->good) return;
+  PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  if (part.v.kind == V_POISON || part.v.kind == V_NONE || !numbers(j, "colour", &part, 1, &t)) {
+    j->good = false;
+    return;
+  }
+  const Fn *f = j->E->level->fn;
+  for (uint32_t i = 0; i < j->p->ncurve; i++) {
+    Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
+    if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
+    elab_error(j->E, CODE_plot_curve, part.at, "`colour` is a scalar, or has the length of the curve, found %s",
+               value_text(j->E, part.v));
+    j->good = false;
+    return;
+  }
+  j->p->colour = output(j, part.v, part.at, -1, "colour");
+  plot_label(j, 2, part.text);
+}
+
+/* ---- maps and level lines -------------------------------------------------------------------------------- */
+
+static void ranges_given(PlotJob *j, const char *why) {
+  if (j->p->ranged[0] && j->p->ranged[1]) return;
+  if (plot_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return;      /* a wrong one, which was reported */
+  plot_needs(j, j->p->ranged[0] ? "yrange" : "xrange", why);
+}
+
+static void heat(PlotJob *j, PlotParts *functions) {
+  const Arg *o = plot_option(j->it, "z");
+  Type t;
+  if (!o) {
+    plot_needs(j, "z", "`z = f`, a function of two variables, or a matrix");
+    return;
+  }
+  PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  plot_label(j, 2, part.text);
+  if (part.v.kind == V_POISON || part.v.kind == V_NONE) {
+    j->good = false;
+  } else if (part.v.kind == V_FUNC) {
+    functions->at[functions->n++] = part;
+    ranges_given(j, "where the function is drawn: `xrange = [-1, 1], yrange = [-1, 1]`");
+  } else if (value_type(part.v, &t) && t.dt == DT_REAL && t.rank == 2) {
+    *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
+    j->p->ncurve = 1;
+    plot_label(j, 0, j->p->ranged[0] ? "x" : "column");
+    plot_label(j, 1, j->p->ranged[1] ? "y" : "row");
+  } else {
+    elab_help(elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a function or a matrix, found %s", value_kind(j->E, part.v)),
+              "`z = H` draws a function of two variables over `xrange` and `yrange`");
+    j->good = false;
+  }
+}
+
+/* ---- labels ---------------------------------------------------------------------------------------------- */
+
+static const char *string_at(Value v, uint32_t i) {
+  if (v.kind == V_STRING) return v.string;
+  return v.list.at[i].kind == V_STRING ? v.list.at[i].string : NULL;
+}
+
+static void labels(PlotJob *j) {
+  Plot *p = j->p;
+  const Arg *o = plot_option(j->it, "labels");
+  p->legend = o || p->ncurve + p->ngrid > 1;
+  if (p->kind == PLOT_PHASE && p->ncurve == 1 && !o) p->curve[0].label = NULL;
+  if (!o || !j->good) return;
+  Value v = elab_expr(j->E, o->value);
+  uint32_t n = v.kind == V_LIST || v.kind == V_TUPLE ? v.list.n : 1;
+  bool strings = v.kind == V_STRING || v.kind == V_LIST || v.kind == V_TUPLE;
+  if (v.kind == V_POISON) return;
+  for (uint32_t i = 0; strings && i < n; i++) strings = string_at(v, i) != NULL;
+  if (!strings || n != p->ncurve) {
+    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s", p->ncurve,
+                         p->ncurve == 1 ? "" : "s",
+                         strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
+              "`labels = [\"learned\", \"true\"]`");
+    return;
+  }
+  for (uint32_t i = 0; i < n; i++) p->curve[i].label = string_at(v, i);
+}
+
+/* ---- the item -------------------------------------------------------------------------------------------- */
+
+static void drawn(PlotJob *j) {
+  PlotParts functions = {.n = 0};
+  Plot *p = j->p;
+  const Arg *levels = plot_option(j->it, "levels");
+  p->curve = ARENA_ARRAY(j->E->mem, PlotCurve, PLOT_CURVES);
+  p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
+  if (p->kind == PLOT_HEAT)
+    heat(j, &functions);
+  else if (p->kind == PLOT_HISTOGRAM)
+    histogram(j);
+  else
+    curves(j);
+  colour(j);
+  if (!p->samples && j->good) p->samples = through_samples(j) ? 2000 : 16;
+  if (levels) functions = parts_of(j, levels->value, false);
+  if (levels && j->good && !p->ncurve) ranges_given(j, "without curves the level lines need `xrange` and `yrange`");
+  if (j->good && functions.n) plot_grid(j, &functions);
+  labels(j);
+  bool phase = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION;
+  plot_label(j, 0, phase ? "q" : p->kind == PLOT_HISTOGRAM ? "" : "x");
+  plot_label(j, 1, phase ? "p" : p->ncurve > 1 ? "" : "y");
+  plot_aspect(j);
+}
+
+void plot_item(Elab *E, const Item *it) {
+  Saved old = elab_leave(E);
+  Root root;
+  Body body = {.path = it->name};
+  Plot *p = ARENA_NEW(E->mem, Plot);
+  *p = (Plot){.name = it->name, .colour = -1};
+  PlotJob j = {.E = E, .p = p, .it = it, .good = true};
+  frame_push(E, NULL, E->main);
+  root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
+  root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
+  E->body = &body;
+  if (it->on && !(p->data = elab_on_data(E, &root, it)))
+    j.good = false;
+  else if ((j.good = plot_options(&j)))
+    drawn(&j);
+  if (j.good && p->ncurve)
+    p->fn = root_end(E, &root);
+  else
+    root_drop(E, &root);
+  *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
+  vec_free(&body.counts);
+  vec_free(&body.params);
+  vec_free(&body.used);
+  elab_return(E, old);
+}

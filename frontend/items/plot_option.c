@@ -1,0 +1,279 @@
+/* plot: its kind, and the options that are known while compiling. What is drawn (x, y, xy, z, levels,
+ * colour) is items/plot.c's. */
+#include "frontend/items/plot.h"
+#include "frontend/syntax/synonym.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const plot_kind_name[PLOT_KINDS] = {"line", "scatter", "section", "phase", "heat", "histogram"};
+
+enum {
+  LINE = 1 << PLOT_LINE,
+  SCATTER = 1 << PLOT_SCATTER,
+  SECTION = 1 << PLOT_SECTION,
+  PHASE = 1 << PLOT_PHASE,
+  HEAT = 1 << PLOT_HEAT,
+  HISTOGRAM = 1 << PLOT_HISTOGRAM,
+  POINTS = SCATTER | SECTION,
+  CURVES = LINE | POINTS | PHASE,
+  ALL = CURVES | HEAT | HISTOGRAM,
+};
+
+typedef struct OptionRow {
+  const char *name;
+  int kinds;
+} OptionRow;
+
+static const OptionRow rows[] = {
+    {"kind", ALL},      {"x", CURVES | HISTOGRAM}, {"y", CURVES},
+    {"xy", CURVES},     {"z", HEAT},               {"levels", PHASE},
+    {"colour", POINTS}, {"labels", ALL & ~HEAT},   {"title", ALL},
+    {"xlabel", ALL},    {"ylabel", ALL},           {"xrange", ALL},
+    {"yrange", ALL},    {"logx", ALL & ~(PHASE | HEAT)}, {"logy", ALL & ~(PHASE | HEAT)},
+    {"samples", ALL & ~HEAT}, {"n", PHASE | HEAT}, {"contours", PHASE},
+    {"bins", HISTOGRAM}, {"aspect", ALL},
+};
+enum { NROWS = sizeof rows / sizeof *rows, MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
+
+const Arg *plot_option(const Item *it, const char *name) {
+  for (const Arg *o = it->options; o; o = o->next)
+    if (!strcmp(o->name, name)) return o;
+  return NULL;
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------- */
+
+static const OptionRow *row_named(const char *name) {
+  for (int i = 0; i < NROWS; i++)
+    if (!strcmp(rows[i].name, name)) return &rows[i];
+  return NULL;
+}
+
+static const char *options_of(Elab *E, int kinds, const char **name, uint32_t *n) {
+  const char *s = "";
+  *n = 0;
+  for (int i = 0; i < NROWS; i++) {
+    if (!(rows[i].kinds & kinds)) continue;
+    name[(*n)++] = rows[i].name;
+    s = arena_printf(E->mem, "%s%s%s", s, *s ? ", " : "", rows[i].name);
+  }
+  return s;
+}
+
+static const char *kinds_of(Elab *E, int kinds) {
+  const char *s = "";
+  for (int k = 0; k < PLOT_KINDS; k++)
+    if (kinds >> k & 1) s = arena_printf(E->mem, "%s%s`%s`", s, *s ? ", " : "", plot_kind_name[k]);
+  return s;
+}
+
+static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) {
+  const char *known[NROWS];
+  uint32_t n;
+  const char *list = options_of(E, kinds, known, &n);
+  DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
+  if (!strcmp(o->name, "color"))
+    elab_help(m, "it is spelled `colour`");
+  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n))
+    elab_suggest_option(m, o->name, known, n);
+  else
+    elab_help(m, "options of %s: %s", whose, list);
+}
+
+/* kinds: that of the plot, or all where it is not known. */
+static bool check_names(Elab *E, const Item *it, int kinds) {
+  bool good = true;
+  const char *whose = kinds == ALL ? "`plot`" : arena_printf(E->mem, "a plot of kind %s", kinds_of(E, kinds));
+  for (const Arg *o = it->options; o; o = o->next) {
+    const OptionRow *row = row_named(o->name);
+    if (!row) {
+      unknown_option(E, o, kinds, whose);
+      good = false;
+    } else if (!(row->kinds & kinds)) {
+      const char *known[NROWS];
+      uint32_t n;
+      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
+      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds),
+                options_of(E, kinds, known, &n));
+      good = false;
+    }
+    for (const Arg *p = it->options; p != o; p = p->next)
+      if (p->name == o->name) {
+        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
+        good = false;
+        break;
+      }
+  }
+  return good;
+}
+
+/* The kind is a word of its own, whatever else has its name. */
+static bool kind(Elab *E, Plot *p, const Item *it) {
+  const Arg *o = plot_option(it, "kind");
+  if (!o && it->broken) return false;
+  if (!o) {
+    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
+              kinds_of(E, ALL));
+    return false;
+  }
+  const Expr *e = o->value;
+  if (!e || e->kind == EX_ERROR) return false;
+  for (int k = 0; e->kind == EX_NAME && k < PLOT_KINDS; k++)
+    if (!strcmp(e->name, plot_kind_name[k])) return p->kind = (PlotKind)k, true;
+  bool word = e->kind == EX_NAME || e->kind == EX_STRING;
+  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no kind of plot `%s`", e->name)
+                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
+  for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
+    if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
+  if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS))
+    elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
+  else
+    elab_help(m, "kinds are %s", kinds_of(E, ALL));
+  return false;
+}
+
+/* ---- values ---------------------------------------------------------------------------------------------- */
+
+static bool want_text(Elab *E, const Actual *a, const char **out) {
+  const char *what = arena_printf(E->mem, "`%s`", a->name);
+  return need_string(E, a, what, out);
+}
+
+static bool want_bool(Elab *E, const Actual *a, bool *out) {
+  if (a->v.kind == V_BOOL) return *out = a->v.b, true;
+  elab_error(E, CODE_plot_option, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
+  return false;
+}
+
+static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int64_t *out) {
+  if (!need_int(E, a, arena_printf(E->mem, "`%s`", a->name), out)) return false;
+  if (*out >= low && *out <= high) return true;
+  elab_error(E, CODE_out_of_range, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
+             (long long)*out);
+  return false;
+}
+
+static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
+  const Array *r = a->v.kind == V_ARRAY && a->v.array->rank == 1 && a->v.array->n == 2 ? a->v.array : NULL;
+  if (!r || !(r->at[0].v < r->at[1].v)) {
+    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
+                         value_shown(E, a->v)),
+              "`%s = [0, 1]`", a->name);
+    return false;
+  }
+  p->ranged[axis] = true;
+  p->range[axis][0] = r->at[0].v;
+  p->range[axis][1] = r->at[1].v;
+  return true;
+}
+
+static void static_option(Elab *E, Plot *p, const Actual *a) {
+  const char *n = a->name;
+  if (!strcmp(n, "title"))
+    want_text(E, a, &p->title);
+  else if (!strcmp(n, "xlabel"))
+    want_text(E, a, &p->label[0]);
+  else if (!strcmp(n, "ylabel"))
+    want_text(E, a, &p->label[1]);
+  else if (!strcmp(n, "xrange"))
+    want_range(E, a, p, 0);
+  else if (!strcmp(n, "yrange"))
+    want_range(E, a, p, 1);
+  else if (!strcmp(n, "logx"))
+    want_bool(E, a, &p->log[0]);
+  else if (!strcmp(n, "logy"))
+    want_bool(E, a, &p->log[1]);
+  else if (!strcmp(n, "samples"))
+    want_count(E, a, 1, MAX_SAMPLES, &p->samples);
+  else if (!strcmp(n, "n"))
+    want_count(E, a, 2, MAX_GRID, &p->n);
+  else if (!strcmp(n, "contours"))
+    want_count(E, a, 1, 100, &p->contours);
+  else if (!strcmp(n, "bins"))
+    want_count(E, a, 1, 10000, &p->bins);
+}
+
+static bool is_static(const char *name) {
+  static const char *const drawn[] = {"kind", "x", "y", "xy", "z", "levels", "colour", "labels", "aspect"};
+  for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++)
+    if (!strcmp(drawn[i], name)) return false;
+  return true;
+}
+
+static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
+  static const char *const range[] = {"xrange", "yrange"}, *const log[] = {"logx", "logy"};
+  for (int k = 0; k < 2; k++)
+    if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
+      elab_label(elab_error(E, CODE_plot_option, plot_option(it, range[k])->value->at,
+                            "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
+                 plot_option(it, log[k])->name_at, "logarithmic");
+}
+
+/* ---- aspect ---------------------------------------------------------------------------------------------- */
+
+/* What follows the letter of q, Q, p or P where the text is no more than the name of a coordinate: nothing, a hat, digits
+ * or an index. NULL: it is something else. */
+static const char *behind_letter(const char *text, char letter) {
+  static const char *const hats[] = {"^", "\u0302"};
+  if (!text || (*text | 0x20) != letter) return NULL;
+  const char *rest = ++text;
+  for (int k = 0; k < 2; k++)
+    if (!strncmp(text, hats[k], strlen(hats[k]))) text += strlen(hats[k]);
+  if (*text == '_') text++;
+  while (*text >= '0' && *text <= '9' && text[-1] != '^') text++;      /* q^2 is a square */
+  while (!strncmp(text, "\xe2\x82", 2) && (unsigned char)text[2] >= 0x80 && (unsigned char)text[2] <= 0x89) text += 3;
+  if (*text == '[') text += strcspn(text, "]");
+  if (*text == ']') text++;
+  return *text ? NULL : rest;
+}
+
+/* q beside p, Q beside P, q^ beside p^, q[0] beside p[0], in either order. */
+static bool conjugate(const char *x, const char *y) {
+  const char *a = behind_letter(x, 'q'), *b = behind_letter(y, 'p');
+  if (!a) a = behind_letter(x, 'p'), b = behind_letter(y, 'q');
+  return a && b && (*x & 0x20) == (*y & 0x20) && !strcmp(a, b);
+}
+
+void plot_aspect(PlotJob *j) {
+  Plot *p = j->p;
+  const Arg *o = plot_option(j->it, "aspect");
+  const Expr *e = o ? o->value : NULL;
+  if (!o) {
+    bool likely = p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]);
+    p->aspect = likely && !p->log[0] && !p->log[1] ? ASPECT_LIKELY : ASPECT_AUTO;
+  } else if (e && e->kind == EX_NAME && !strcmp(e->name, "equal")) {
+    p->aspect = ASPECT_EQUAL;
+    if (p->log[0] != p->log[1])
+      elab_label(elab_error(j->E, CODE_plot_option, e->at, "equal lengths of a unit need two axes of one kind"),
+                 plot_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
+  } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
+    bool word = e->kind == EX_NAME || e->kind == EX_STRING;
+    DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no aspect `%s`", e->name)
+                      : elab_error(j->E, CODE_plot_option, e->at, "the aspect of a plot is a word");
+    if (e->kind == EX_STRING && (!strcmp(e->name, "equal") || !strcmp(e->name, "auto")))
+      elab_help(m, "without quotes: `aspect = %s`", e->name);
+    else elab_help(m, "`aspect = equal`: one unit is as long along x as along y; `aspect = auto`: each axis fills its side");
+  }
+}
+
+bool plot_options(PlotJob *j) {
+  Elab *E = j->E;
+  Plot *p = j->p;
+  const Item *it = j->it;
+  static const int64_t samples[PLOT_KINDS] = {    /* 0: as long as the curves are not known */
+      [PLOT_SCATTER] = 2000, [PLOT_SECTION] = 64, [PLOT_HEAT] = 1, [PLOT_HISTOGRAM] = 100000};
+  bool known = kind(E, p, it);
+  if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;
+  p->samples = samples[p->kind];
+  p->n = 101;
+  p->contours = 12;
+  for (const Arg *o = it->options; o; o = o->next) {
+    if (!is_static(o->name)) continue;
+    Actual a = {.name = o->name, .name_at = o->name_at, .at = o->value ? o->value->at : o->name_at,
+                .v = elab_expr(E, o->value)};
+    if (a.v.kind != V_POISON) static_option(E, p, &a);
+  }
+  positive_ranges(E, p, it);
+  return true;
+}

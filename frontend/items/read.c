@@ -1,0 +1,328 @@
+/* read("file", name = column, ..., window = m, group = column): what is looked for in a data file.
+ * Columns are named by position or by the header, so the arguments are not evaluated like others:
+ * a bare name that means nothing in the file of the model is a column's. */
+#include "frontend/elab/elab.h"
+
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Read {
+  Data *d;
+  TableInfo info;
+  bool known; /* info was filled in */
+  Span path_at;
+  const Arg *window, *group;
+  uint32_t room;
+  uint32_t *index;       /* by field: its column in info */
+  bool all;              /* no column is named */
+  int64_t rows;          /* of the fields, said first by this one; NULL: none has rows yet */
+  const char *rows_of;
+} Read;
+
+static const char *resolve_path(Elab *E, const char *path) {
+  if (path[0] == '/' || !strcmp(E->frame->module->dir, ".")) return path;
+  const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
+  return elab_look(E, beside, F_OK) || !elab_look(E, path, F_OK) ? beside : path;
+}
+
+/* The reader's message without the path, which is said already: "PATH:3: why" and "cannot open PATH: why". */
+static const char *reason(Elab *E, const char *err, const char *path) {
+  const char *at = strstr(err, path);
+  size_t n = strlen(path);
+  if (!at || at[n] != ':') return err;
+  at += n + 1;
+  size_t digits = strspn(at, "0123456789");
+  if (digits && at[digits] == ':') return arena_printf(E->mem, "line %s", at);
+  return at + strspn(at, " ");
+}
+
+static bool look(Elab *E, Read *r) {
+  char err[512] = "it cannot be opened";
+  if (!E->o->table) return true;
+  if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
+  DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
+  if (access(r->d->path, F_OK) != 0)
+    elab_help(m, "a path is relative to the model's file, then to the working directory");
+  return false;
+}
+
+static void headers(const Read *r, const char **out, uint32_t *n) {
+  *n = 0;
+  for (uint32_t i = 0; i < r->info.ncolumn && *n < 128; i++)
+    if (r->info.column[i].name) out[(*n)++] = r->info.column[i].name;
+}
+
+/* Several columns of one name are taken by their numbers. */
+static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
+  const char *name = r->info.column[first].name;
+  for (uint32_t k = first + 1; k < r->info.ncolumn; k++)
+    if (r->info.column[k].name && !strcmp(r->info.column[k].name, name)) {
+      elab_help(elab_error(E, CODE_column, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
+                "take one by its number, `read(\"...\", x = %u)`", first);
+      return false;
+    }
+  return true;
+}
+
+static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
+  const char *known[128];
+  uint32_t n;
+  for (*out = 0; *out < r->info.ncolumn; ++*out)
+    if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
+  headers(r, known, &n);
+  DiagMsg *m = elab_error(
+      E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  elab_suggest(m, header, known, n);
+  if (!n) elab_help(m, "name columns by number, from 0");
+  return false;
+}
+
+static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
+  if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
+  if (r->known)
+    elab_error(E, CODE_column, at, "`%s` has %s, found %lld", r->d->path,
+               r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1), (long long)k);
+  else
+    elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
+  return false;
+}
+
+static const char *column_text(Elab *E, const Read *r, uint32_t k) {
+  const char *name = r->info.column[k].name;
+  return name ? arena_printf(E->mem, "`%s`", name) : arena_printf(E->mem, "column %u, from 0,", k);
+}
+
+/* Samples that the column gives: as many as those before it. */
+static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at) {
+  if (rows == TABLE_EVERY_ROW) return true;
+  if (!r->rows_of) {
+    r->rows_of = name;
+    r->rows = rows;
+  }
+  if (r->rows == rows) return true;
+  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
+                          (long long)r->rows);
+  if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
+  else
+    elab_help(m, "what all samples share is saved as a 0-d array if it is a number, and else repeated for each: "
+                 "np.broadcast_to(t, (len(x), *t.shape))");
+  return false;
+}
+
+static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at) {
+  Data *d = r->d;
+  int k = c.column;
+  uint32_t h = 0;
+  for (uint32_t i = 0; i < d->nfield; i++)
+    if (!strcmp(d->field[i].name, name)) {
+      elab_error(E, CODE_given_twice, at, "the field `%s` is named twice", name);
+      return false;
+    }
+  if (c.header && r->known) {
+    if (!by_header(E, r, c.header, at, &h)) return false;
+    k = (int)h;
+  }
+  Type t = type_scalar(false);
+  if (r->known) {
+    const struct TableColumn *col = &r->info.column[k];
+    if (col->fault) {
+      DiagMsg *m = elab_error(E, CODE_table_cell, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
+      return false;
+    }
+    if (!same_rows(E, r, name, col->rows, at)) return false;
+    t = type_real(false, (int)col->rank, col->dim);
+  }
+  if (d->nfield == r->room) {
+    elab_error(E, CODE_too_large, at, "too many columns");
+    return false;
+  }
+  r->index[d->nfield] = (uint32_t)k;
+  d->field[d->nfield++] = (DataField){name, t};
+  d->column[d->ncolumn++] = c;
+  return true;
+}
+
+/* name = 3, name = "header", name = header */
+static bool named_column(Elab *E, Read *r, const Arg *a) {
+  const Expr *e = a->value;
+  ReadColumn c = {.name = a->name, .column = -1};
+  if (e->kind == EX_NAME && !elab_known(E, e->name, false)) {
+    c.header = e->name;
+    return add_column(E, r, a->name, c, e->at);
+  }
+  Value v = elab_expr(E, e);
+  int64_t k;
+  if (v.kind == V_POISON) return false;
+  if (v.kind == V_STRING)
+    c.header = v.string;
+  else if (value_is_int(v, &k)) {
+    if (!by_number(E, r, k, e->at)) return false;
+    c.column = (int)k;
+  } else {
+    elab_error(E, CODE_column, e->at, "a column is named by a number or by its header, found %s", value_kind(E, v));
+    return false;
+  }
+  return add_column(E, r, a->name, c, e->at);
+}
+
+static bool plain_column(Elab *E, Read *r, const Arg *a) {
+  const Expr *e = a->value;
+  if (e->kind != EX_NAME && e->kind != EX_STRING) {
+    elab_help(elab_error(E, CODE_column, e->at, "a column is given by its name"), "`name = 2` names a column by number");
+    return false;
+  }
+  return add_column(E, r, e->name, (ReadColumn){.name = e->name, .column = -1, .header = e->name}, e->at);
+}
+
+/* Names are looked up for each column: more than this are not all meant. */
+enum { MOST_COLUMNS = 4096 };
+
+static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
+  uint32_t named = 0, numbers = 0;
+  for (uint32_t i = 0; i < r->info.ncolumn; i++) {
+    named += r->info.column[i].name != NULL;
+    numbers += r->info.column[i].number;
+  }
+  if (!named)
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has no header, so its columns must be named", r->d->path),
+              "`read(\"...\", x = 0, y = 1)`");
+  const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16*MOST_COLUMNS;
+  if (named && many)
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
+              "`read(\"...\", x = 0, y = 1)`");
+  return named && !many;
+}
+
+/* No column is named: all of the header's that hold numbers. One that holds others, too, is no column to be passed over. */
+static bool all_columns(Elab *E, Read *r, const Expr *call) {
+  if (!r->known) {
+    elab_error(E, CODE_column, call->at, "columns must be named here: the file was not looked into");
+    return false;
+  }
+  if (!all_of_them(E, r, call)) return false;
+  r->all = true;
+  for (uint32_t i = 0; i < r->info.ncolumn; i++) {
+    const struct TableColumn *c = &r->info.column[i];
+    if (!c->number) continue;
+    if (!c->name) {
+      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so columns must be named", column_text(E, r, i), r->d->path),
+                "`read(\"...\", x = %u)`", i);
+      return false;
+    }
+    const char *name = arena_strdup(E->mem, c->name);
+    if (only_one(E, r, i, call->at) && add_column(E, r, intern(E->m->names, name),
+                                                  (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
+      continue;
+    return false;
+  }
+  return true;
+}
+
+static bool constant(const Read *r, uint32_t field) {
+  return r->known && r->info.column[r->index[field]].rows == TABLE_EVERY_ROW;
+}
+
+static bool window_length(Elab *E, const Read *r, int64_t *n) {
+  const Span at = r->window->value->at;
+  if (!elab_int(E, r->window->value, "`window`", n)) return false;
+  if (*n < 1) elab_error(E, CODE_window, at, "a window has at least one row, found %lld", (long long)*n);
+  else if (r->known && *n > r->rows)
+    elab_error(E, CODE_window, at, "a window of %lld rows is longer than the table, of %lld", (long long)*n, (long long)r->rows);
+  else if (*n > 1 << 20) elab_error(E, CODE_window, at, "a window has at most %d rows, found %lld", 1 << 20, (long long)*n);
+  else return true;
+  return false;
+}
+
+/* Fields get a first axis; one value for every sample is one for every window. */
+static bool window_arg(Elab *E, Read *r) {
+  int64_t n;
+  if (!r->window) return true;
+  if (!window_length(E, r, &n)) return false;
+  r->d->read_window = (uint32_t)n;
+  for (uint32_t i = 0; i < r->d->nfield; i++) {
+    Type t = r->d->field[i].type;
+    if (constant(r, i)) continue;
+    if (t.rank == IR_MAX_RANK) {
+      elab_error(E, CODE_too_large, r->window->value->at, "a tensor has at most %d axes", IR_MAX_RANK);
+      return false;
+    }
+    uint32_t dim[IR_MAX_RANK] = {(uint32_t)n};
+    memcpy(dim + 1, t.dim, sizeof *dim * t.rank);
+    r->d->field[i].type = type_real(false, t.rank + 1, dim);
+  }
+  return true;
+}
+
+static bool group_arg(Elab *E, Read *r) {
+  const char *known[64];
+  uint32_t n = 0;
+  if (!r->group) return true;
+  const Expr *e = r->group->value;
+  for (; n < r->d->nfield && n < 64; n++) {
+    known[n] = r->d->field[n].name;
+    if ((e->kind == EX_NAME || e->kind == EX_STRING) && !strcmp(known[n], e->name)) r->d->group = (int)n;
+  }
+  if (r->d->group >= 0) {
+    const uint32_t group = (uint32_t)r->d->group;
+    if (r->d->field[group].type.rank == (r->window && !constant(r, group))) return true;
+    elab_error(E, CODE_column, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
+    return false;
+  }
+  DiagMsg *m = elab_error(E, CODE_column, e->at, "`group` is one of the fields that are read");
+  if (e->kind == EX_NAME) elab_suggest(m, e->name, known, n);
+  return false;
+}
+
+static bool read_columns(Elab *E, Read *r, const Expr *call) {
+  bool good = true;
+  for (const Arg *a = call->args->next; a; a = a->next) {
+    if (a->name && !strcmp(a->name, "window"))
+      r->window = a;
+    else if (a->name && !strcmp(a->name, "group"))
+      r->group = a;
+    else
+      good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
+  }
+  if (good && r->d->nfield == 0) good = all_columns(E, r, call);
+  if (good && r->d->nfield == 0)
+    elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+  if (good && r->known && !r->rows_of) {
+    elab_help(elab_error(E, CODE_unequal_rows, call->at, "`%s` is one value for every sample, and no array says how many samples there are",
+                         r->d->field[0].name),
+              "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
+    good = false;
+  }
+  if (good && r->known && !r->group) r->d->rows = r->rows;
+  return good;
+}
+
+Value data_read(Elab *E, const Expr *call, const char *name) {
+  Scratch s;
+  Read r = {.room = 4096};
+  const char *path = NULL;
+  if (!call->args || call->args->name) {
+    elab_help(elab_error(E, CODE_missing_argument, call->at, "`read` needs the path of a file first"),
+              "`read(\"data.csv\", x = 0, y = 1)`");
+    return POISON;
+  }
+  scratch_begin(E, &s);
+  Actual first = {.v = elab_expr(E, call->args->value), .at = call->args->value->at};
+  bool good = need_string(E, &first, "a path", &path);
+  if (good) {
+    r.d = data_new(E, name, DATA_READ, call->at);
+    r.d->path = resolve_path(E, path);
+    r.path_at = first.at;
+    good = look(E, &r);
+    if (r.known)
+      r.room = r.info.ncolumn + call->nargs;
+    else
+      r.room = call->nargs;
+    r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
+    r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
+    r.index = ARENA_ARRAY(E->mem, uint32_t, r.room + 1);
+    good = good && read_columns(E, &r, call) && window_arg(E, &r) && group_arg(E, &r);
+  }
+  scratch_end(E, &s, POISON, call->at);
+  return good ? (Value){.kind = V_DATA, .data = r.d} : POISON;
+}

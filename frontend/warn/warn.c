@@ -1,0 +1,327 @@
+/* Warnings: options of trainings, data that overlap, parameters and values that nothing uses, arguments named against their meaning. */
+#include "frontend/warn/warn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- trainings ------------------------------------------------------------------------------------------------ */
+
+static Span option_at(const Item *it, const char *name) {
+  for (const Arg *o = it->options; o; o = o->next)
+    if (!strcmp(o->name, name)) return o->value ? o->value->at : o->name_at;
+  return it->name_at;
+}
+
+static void rate(Elab *E, const Train *t, const Item *it) {
+  const bool steps_of_lr = !strcmp(t->opt.name, "adam") || !strcmp(t->opt.name, "adamw") || !strcmp(t->opt.name, "rmsprop");
+  if (!steps_of_lr || t->opt.lr <= 1) return;
+  elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step", t->opt.name, t->opt.lr),
+            "usual are 1e-4 to 1e-2");
+}
+
+/* ---- data that overlap ---------------------------------------------------------------------------------------- */
+
+/* The same samples in the same order. */
+static bool same_data(const Data *a, const Data *b) {
+  if (a == b) return true;
+  if (a->kind != b->kind) return false;
+  if (a->kind == DATA_READ) return !strcmp(a->path, b->path) && a->read_window == b->read_window;
+  if (a->kind == DATA_PROGRAM) return a->source && a->source == b->source && a->seed == b->seed && (!a->on || same_data(a->on, b->on));
+  return same_data(a->base, b->base) && (a->kind == DATA_SHUFFLE ? a->seed == b->seed : a->share == b->share);
+}
+
+/* Whether a is b, or a part of it. */
+static bool part_of(const Data *a, const Data *b) {
+  for (; a; a = a->kind == DATA_PROGRAM || a->kind == DATA_READ ? NULL : a->base)
+    if (same_data(a, b)) return true;
+  return false;
+}
+
+/* Whether they surely have samples in common. */
+static bool overlap(const Data *a, const Data *b) {
+  if (part_of(a, b) || part_of(b, a)) return true;
+  if (!a->base || !b->base || a->kind == DATA_SHUFFLE || b->kind == DATA_SHUFFLE || !same_data(a->base, b->base)) return false;
+  return a->kind == b->kind || (a->share < 1 && b->share < 1 && a->share + b->share > 1 + 1e-9);
+}
+
+static const char *why(const Data *a, const Data *b) {
+  return a->kind == DATA_PROGRAM && b->kind == DATA_PROGRAM && a != b
+             ? "both are draws of one program with one seed: give one of them another, `seed = 1`"
+             : "`first(d, 0.8)` and `last(d, 0.2)` part a set; `shuffle(d, 0)` mixes it before";
+}
+
+static void test(Elab *E, const Train *t, const Item *it) {
+  if (!t->test || !overlap(t->data, t->test)) return;
+  DiagMsg *m = elab_warn(E, CODE_test_seen, option_at(it, "test"), "samples of the test set are trained on");
+  elab_label(m, it->on_at, "trained on this");
+  elab_help(m, "%s", why(t->data, t->test));
+}
+
+/* -1: only the file that is read knows. */
+static int64_t samples(const Data *d) {
+  if (d->kind == DATA_READ) return d->rows < 0 ? -1 : d->read_window ? d->rows - d->read_window + 1 : d->rows;
+  if (d->kind != DATA_PROGRAM) {
+    const int64_t n = samples(d->base);
+    if (d->kind == DATA_SHUFFLE || n < 0) return n;
+    return d->share >= 1 ? (d->share < (double)n ? (int64_t)d->share : n) : (int64_t)(d->share*(double)n);
+  }
+  const int64_t count = d->on ? samples(d->on) : d->count;
+  if (count < 0 || d->yield == YIELD_ONE) return count;
+  const int64_t rows = ir_type(d->program, d->program->out.at[0]).dim[0];
+  return d->yield == YIELD_EACH ? count*rows : d->yield == YIELD_WINDOWS ? count*(rows - d->window + 1) : count*d->orders*(rows/d->window);
+}
+
+static void batch(Elab *E, const Train *t, const Item *it) {
+  const int64_t n = samples(t->data);
+  if (n <= 0 || t->batch <= n) return;
+  elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is more than the %lld sample%s of `%s`", (long long)t->batch,
+                      (long long)n, n == 1 ? "" : "s", it->on),
+            "every step takes all of them: `batch = all`");
+}
+
+static void loss(Elab *E, const Train *t, const Item *it) {
+  const Fn *f = t->loss;
+  const Val v = f->out.at[0];
+  bool fields = false;
+  for (uint32_t i = 0; i < f->in.n; i++) fields |= f->in.at[i].kind == IN_FIELD;
+  if (fields && !graph_reads_fields(f, v))
+    elab_warn(E, CODE_constant_loss, it->name_at, "the loss `%s` does not depend on the data: every sample gives the same", t->name);
+  else if (graph_vanishes(f, v, t->moved, t->nmoved))
+    elab_help(elab_warn(E, CODE_collapse, it->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", t->name),
+              "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
+}
+
+void warn_train(Elab *E, const Train *t, const Item *it) {
+  rate(E, t, it);
+  test(E, t, it);
+  batch(E, t, it);
+  if (t->loss && t->nmoved) loss(E, t, it);
+}
+
+/* ---- kinks ---------------------------------------------------------------------------------------------- */
+
+static void kink_at(DiagMsg *m, Span kink, const char *op) {
+  elab_label(m, kink, "`%s` here", op);
+  elab_help(m, "`tanh`, `softplus` and `swish` are smooth");
+}
+
+static bool hamiltonians(Elab *E) {
+  bool any = false;
+  for (uint32_t i = 0; i < E->exports.n; i++) {
+    const Export *x = &E->exports.at[i];
+    Span kink;
+    const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
+    if (!op) continue;
+    any = true;
+    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op), kink, op);
+  }
+  return any;
+}
+
+/* Where no Hamiltonian was told of. */
+static void losses(Elab *E) {
+  for (uint32_t i = 0; i < E->actions.n; i++) {
+    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+    Span kink, derivative;
+    const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
+    if (op) kink_at(elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op), kink, op);
+  }
+}
+
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
+
+static size_t owner(const char *path) { return strcspn(path, "/"); }
+
+/* A template that is only looked at: no instance of it has this path. */
+static bool is_template(const Elab *E, const Param *p) {
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    if (it->templated && it->name && strlen(it->name) == owner(p->path) && !strncmp(it->name, p->path, owner(p->path))) return true;
+  return false;
+}
+
+static Span owner_at(const Elab *E, const Param *p) {
+  const size_t n = owner(p->path);
+  for (uint32_t i = 0; i < E->instances.n; i++) {
+    const Instance *x = &E->instances.at[i];
+    if (strlen(x->path) == n && !strncmp(x->path, p->path, n)) return x->at;
+  }
+  return p->at;
+}
+
+typedef struct Owner { const char *name; bool used, told; } Owner;     /* used: a parameter of it is */
+typedef VEC(Owner) Owners;
+
+static Owner *owner_of(Elab *E, Owners *o, const Param *p) {
+  const char *name = intern_n(E->m->names, p->path, owner(p->path));
+  uint32_t i = o->n;
+  while (i-- > 0)
+    if (o->at[i].name == name) return &o->at[i];
+  Owner *new = vec_push(o);
+  *new = (Owner){.name = name};
+  return new;
+}
+
+static void parameters(Elab *E) {
+  bool *used = base_zeroed(E->params.n, sizeof(bool)), trains = false;
+  for (uint32_t i = 0; i < E->actions.n; i++) {
+    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+    if (t && t->loss) graph_used_params(t->loss, t->loss->out.at[0], used), trains = true;
+  }
+  Owners o = {0};
+  for (uint32_t i = 0; trains && i < E->params.n; i++) owner_of(E, &o, &E->params.at[i])->used |= used[i];
+  for (uint32_t i = 0; trains && i < E->params.n; i++) {
+    const Param *p = &E->params.at[i];
+    Owner *of = owner_of(E, &o, p);
+    if (used[i] || p->decay > 0 || is_template(E, p)) continue;
+    if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
+    else if (!of->told)
+      elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p), "no loss that is trained depends on `%.*s`: it stays as it starts",
+                          (int)owner(p->path), p->path),
+                "was another network meant in the loss?");
+    of->told = true;
+  }
+  vec_free(&o);
+  free(used);
+}
+
+/* ---- names that nothing reads ----------------------------------------------------------------------------------- */
+
+typedef VEC(const char *) Names;
+
+static int by_address(const void *a, const void *b) {
+  const uintptr_t x = (uintptr_t) * (const char *const *)a, y = (uintptr_t) * (const char *const *)b;
+  return (x > y) - (x < y);
+}
+
+/* Names are interned; n is sorted. */
+static bool among(const Names *n, const char *name) { return n->n && bsearch(&name, n->at, n->n, sizeof *n->at, by_address); }
+
+static void read_block(Names *n, const Block *b, int depth);
+
+static void read_expr(Names *n, const Expr *e, int depth) {
+  if (!e || depth > ELAB_DEPTH) return;
+  if (e->kind == EX_NAME) *vec_push(n) = e->name;
+  read_expr(n, e->a, depth + 1);
+  read_expr(n, e->b, depth + 1);
+  for (const Arg *a = e->args; a; a = a->next) read_expr(n, a->value, depth + 1);
+  if (e->block) read_block(n, e->block, depth + 1);
+}
+
+static void read_type(Names *n, const TypeExpr *t) {
+  for (const Arg *a = t ? t->dims : NULL; a; a = a->next) read_expr(n, a->value, 0);
+}
+
+static void read_block(Names *n, const Block *b, int depth) {
+  for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
+    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay, s->init_dist};
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++) read_expr(n, part[k], depth);
+    for (const Arg *a = s->names; a; a = a->next) {
+      read_expr(n, a->value, depth);
+      if (s->kind == ST_YIELD && !a->value) *vec_push(n) = a->name;
+    }
+    for (const Arg *a = s->how; a; a = a->next) read_expr(n, a->value, depth);
+    read_type(n, s->type);
+    read_block(n, s->body, depth + 1);
+  }
+}
+
+/* A `let` of one name: of several, some may be there to take the others. */
+static void lets(Elab *E, const Names *n, const Block *b, int depth);
+
+static void lets_in(Elab *E, const Names *n, const Expr *e, int depth) {
+  if (!e || depth > ELAB_DEPTH) return;
+  lets_in(E, n, e->a, depth + 1);
+  lets_in(E, n, e->b, depth + 1);
+  for (const Arg *a = e->args; a; a = a->next) lets_in(E, n, a->value, depth + 1);
+  if (e->block) lets(E, n, e->block, depth + 1);
+}
+
+static void lets(Elab *E, const Names *n, const Block *b, int depth) {
+  for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
+    if (s->kind == ST_LET && s->names && !s->names->next && s->names->name[0] != '_' && !among(n, s->names->name))
+      elab_warn(E, CODE_unused, s->names->name_at, "nothing uses `%s`", s->names->name);
+    lets_in(E, n, s->value, depth + 1);
+    lets(E, n, s->body, depth + 1);
+  }
+}
+
+static void values(Elab *E) {
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    Names n = {0};
+    read_expr(&n, it->value, 0);
+    read_block(&n, it->body, 0);
+    read_type(&n, it->result);
+    for (const Arg *o = it->options; o; o = o->next) read_expr(&n, o->value, 0);
+    if (n.n) qsort(n.at, n.n, sizeof *n.at, by_address);
+    lets_in(E, &n, it->value, 0);
+    lets(E, &n, it->body, 0);
+    for (const Arg *o = it->options; o; o = o->next) lets_in(E, &n, o->value, 0);
+    vec_free(&n);
+  }
+}
+
+/* ---- the pairs of a Hamiltonian ------------------------------------------------------------------------------- */
+
+/* Behind a letter: nothing, a number, an index, or one more letter: `q`, `q1`, `p_x`, `pr`, `pθ`. */
+static bool indexed(const char *s) {
+  return !*s || *s == '_' || (*s >= '0' && *s <= '9') || (unsigned char)*s >= 0x80 || !s[1] || (s[1] >= '0' && s[1] <= '9');
+}
+
+static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+static bool is_angle(const char *s) {
+  static const char *const names[] = {"theta", "phi", "psi", "varphi", "angle", "θ", "ϑ", "φ", "ϕ", "ψ"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    if (starts(s, names[k])) return true;
+  return false;
+}
+
+static bool is_q(const char *s) { return (*s == 'q' || *s == 'Q') && indexed(s + 1); }
+static bool is_position(const char *s) { return is_q(s) || is_angle(s) || starts(s, "pos") || (*s && strchr("xXyYzrR", *s) && indexed(s + 1)); }
+static bool is_momentum(const char *s) { return starts(s, "mom") || (!is_angle(s) && (*s == 'p' || *s == 'P') && indexed(s + 1)); }
+
+static bool momentum_behind(const Formal *f) {
+  for (f = f->next; f; f = f->next)
+    if (is_momentum(f->name)) return true;
+  return false;
+}
+
+/* Whether the names of a pair, of which b is the second, speak against its being one. */
+static bool unlike(const Formal *a, const Formal *b) {
+  return is_position(b->name) && (is_momentum(a->name) || (is_position(a->name) && momentum_behind(b)) || (is_q(a->name) && is_q(b->name)));
+}
+
+static void pairing(Elab *E, const Item *it) {
+  for (const Formal *a = it->formals; a && a->next; a = a->next->next) {
+    const Formal *b = a->next;
+    if (!unlike(a, b)) continue;
+    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments are pairs, a q and its p", b->name, a->name, it->name);
+    elab_label(m, a->at, "taken as its position");
+    if (is_momentum(a->name)) elab_help(m, "the position stands first: `%s(%s, %s)`", it->name, b->name, a->name);
+    else elab_help(m, "several coordinates are one vector: `%s(q: real[2], p: real[2])`, with q[0] and q[1]", it->name);
+    return;
+  }
+}
+
+static void pairings(Elab *E) {
+  for (const Item *it = E->main->ast->first; it; it = it->next)
+    if (it->kind == IT_HAMILTONIAN) pairing(E, it);
+}
+
+/* Losses whose types nobody gives: only their names could be checked. */
+static void unchecked(Elab *E) {
+  for (uint32_t i = 0; i < E->main->nglobal; i++) {
+    const Global *g = &E->main->global[i];
+    if (g->item->kind == IT_LOSS && !g->elaborated)
+      elab_help(elab_warn(E, CODE_unused, g->item->name_at, "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
+                "with types, as in `x: real[2]`, it is checked all the same");
+  }
+}
+
+void warn_model(Elab *E) {
+  unchecked(E);
+  values(E);
+  pairings(E);
+  parameters(E);
+  if (!hamiltonians(E)) losses(E);
+}

@@ -1,0 +1,80 @@
+/* Folding of `take` and `put`: lists of constant indices along an axis. */
+#include "ir/build/fold.h"
+
+#include <stdlib.h>
+
+/* index[0 .. n) = start, start + step, ... with step >= 1 */
+static bool progression(const int64_t *index, uint32_t n, int64_t *step) {
+  *step = n > 1 ? index[1] - index[0] : 1;
+  for (uint32_t k = 1; k < n; k++)
+    if (index[k] - index[k - 1] != *step) return false;
+  return *step >= 1;
+}
+
+static bool ascending(const int64_t *index, uint32_t n) {
+  for (uint32_t k = 1; k < n; k++)
+    if (index[k] <= index[k - 1]) return false;
+  return true;
+}
+
+/* Where `what` is among index[0 .. n), which ascend; n if it is not. */
+static uint32_t find_index(const int64_t *index, uint32_t n, int64_t what) {
+  uint32_t low = 0, high = n;
+  while (low < high) {
+    uint32_t mid = low + (high - low) / 2;
+    if (index[mid] < what) low = mid + 1;
+    else high = mid;
+  }
+  return low < n && index[low] == what ? low : n;
+}
+
+static Val take_of_take(Build *b, const Cand *c, Val x) {
+  uint32_t n = c->nattr - 1, *index = base_realloc(NULL, n * sizeof *index);
+  for (uint32_t k = 0; k < n; k++)
+    index[k] = (uint32_t)ir_list(b->f, ir_inst(b->f, c->args[0])).at[c->attr[1 + k]];
+  Val v = ir_take(b, x, (int)c->attr[0], index, n);
+  free(index);
+  return v;
+}
+
+/* What was put is taken from where it came from; the rest is zero. */
+static Val take_of_put(Build *b, const Cand *c, Val x) {
+  Type one = ir_type(b->f, x);
+  uint32_t n = c->nattr - 1, size = one.dim[c->attr[0]];
+  const int64_t *put = ir_list(b->f, ir_inst(b->f, c->args[0])).at;
+  if (!ascending(put, size)) return VAL_NONE;
+  uint32_t *index = base_realloc(NULL, n * sizeof *index);
+  bool zero = false;
+  for (uint32_t k = 0; k < n; k++) {
+    index[k] = find_index(put, size, c->attr[1 + k]);
+    zero = zero || index[k] == size;
+  }
+  one.dim[c->attr[0]] = 1;
+  if (zero) x = ir_concat(b, (Val[]){x, fold_zeros(b, one)}, 2, (int)c->attr[0]);
+  Val v = ir_take(b, x, (int)c->attr[0], index, n);
+  free(index);
+  return v;
+}
+
+Val fold_take(Build *b, const Cand *c) {
+  const Inst *i = ir_inst(b->f, c->args[0]);
+  uint32_t n = c->nattr - 1;
+  int64_t step;
+  bool same_axis = i->nattr && ir_take_attr(b->f, i).axis == c->attr[0];
+  Op op = (Op)i->op;
+  Val x = i->nargs ? ir_arg(b->f, i, 0) : VAL_NONE;
+  if (op == OP_put && same_axis) {
+    Val v = take_of_put(b, c, x);
+    if (v.id) return v;
+  }
+  if (progression(c->attr + 1, n, &step))
+    return ir_slice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[1], n, (uint32_t)step);
+  if (op == OP_expand && same_axis) return ir_expand(b, x, (int)c->attr[0], n);
+  return op == OP_take && same_axis ? take_of_take(b, c, x) : VAL_NONE;
+}
+
+Val fold_put(Build *b, const Cand *c) {
+  int64_t step;
+  if (!progression(c->attr + 2, c->nattr - 2, &step)) return VAL_NONE;
+  return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[2], (uint32_t)step, (uint32_t)c->attr[1]);
+}

@@ -1,0 +1,204 @@
+/* The reference evaluator in f64. */
+#include "ir/ir.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef double Elem;
+typedef Tensor ElemTensor;
+typedef const EvalEnv ElemEnv;
+
+#include "ir/eval/eval.h"
+
+/* ---- elementwise ops, from the table ---- */
+
+#define EW1(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
+#define EW2(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { return eval; }
+#define CMP(name, eval) static double value_##name(double a, double b) { return eval; }
+#define LOG(name, arity, eval) static double value_##name(double a, double b) { (void)b; return eval; }
+#include "ir/ops.def"
+
+typedef double Value(double a, double b);
+
+static Value *const value[OP_count] = {
+#define EW1(name, ...) [OP_##name] = value_##name,
+#define EW2(name, ...) [OP_##name] = value_##name,
+#define CMP(name, ...) [OP_##name] = value_##name,
+#define LOG(name, ...) [OP_##name] = value_##name,
+#include "ir/ops.def"
+};
+
+double ir_eval_scalar(Op op, double a, double b) {
+  if (op >= OP_count || !value[op])
+    base_fault("`%s` is no elementwise op", op < OP_count ? ir_op[op].name : "?");
+  return value[op](a, b);
+}
+
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) {
+  (void)r;
+  return value[op](a, b);
+}
+
+static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
+  (void)r;
+  return sum + a * b;
+}
+
+static inline bool elem_true(Elem a) { return a != 0; }
+static inline bool elem_pivot(Elem now, Elem other) { return fabs(other) > fabs(now); }
+static inline bool elem_on(Elem a) { return a > 0; }
+
+/* No lane moves by more than 4 ulp of the largest. */
+static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
+  int64_t lanes = now->type.lane ? B : 1, n = type_count(now->type);
+  for (int64_t s = 0; s < lanes; s++) {
+    double largest = 0, moved = 0;
+    for (int64_t e = s; e < n * lanes; e += lanes) {
+      if (isnan(now->v[e]) != isnan(was->v[e])) return false;
+      largest = fmax(largest, fabs(now->v[e]));
+      moved = fmax(moved, fabs(now->v[e] - was->v[e]));
+    }
+    if (moved > 4 * DBL_EPSILON * largest) return false;
+  }
+  return true;
+}
+
+static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, const ElemTensor *const *args) {
+  if (!r->env || !r->env->watch || !t->v || r->env->watch(r->env->ctx, f, (Val){id}, t, args)) return true;
+  return eval_fail(r, "stopped at %%%u of @%s", id, f->name);
+}
+
+#include "ir/eval/eval_fn_tmpl.h"
+#include "ir/eval/eval_scan_tmpl.h"
+#include "ir/eval/eval_struct_tmpl.h"
+
+/* ---- leaves ---- */
+
+static bool eval_const(Node *n) {
+  const_attr attr = const_attr_at(n->attr);
+  double v;
+  memcpy(&v, &attr.bits, sizeof v);
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = v;
+  return true;
+}
+
+static bool eval_table(Node *n) {
+  table_attr attr = table_attr_at(n->attr);
+  const Table *t = &n->f->table.at[attr.table];
+  memcpy(n->out->v, t->v, (size_t)type_count(t->type) * sizeof(double));
+  return true;
+}
+
+static bool eval_rand(Node *n) {
+  rand_attr attr = rand_attr_at(n->attr);
+  const EvalEnv *env = n->run->env;
+  if (!env || !env->draw) return eval_fail(n->run, "`rand` without a generator");
+  uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
+  env->draw((int)attr.kind, env->seed, env->sample0, n->run->B, (uint32_t)attr.site, counter,
+            type_count(n->i->type), n->out->v);
+  return true;
+}
+
+static bool eval_require(Node *n) {
+  int64_t B = n->run->B, w = eval_width(n->out, B);
+  for (int64_t e = type_count(n->i->type); e-- > 0;)
+    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_true(element(n->arg[0], e, s, B)) ? 1 : NAN;
+  return true;
+}
+
+/* ---- adaptive trajectories ---- */
+
+typedef struct Rates {
+  Node *n;
+  const Fn *body;
+  Tensor *in, *out;          /* of the body; the first `states` inputs and the time are set by each call */
+  uint32_t states;
+  bool failed;
+} Rates;
+
+static void rates(void *ctx, const void *t, const void *y, void *dy) {
+  Rates *r = ctx;
+  int64_t B = r->n->run->B;
+  double *at = (double *)y, *to = dy;
+  size_t total = 0;
+  for (uint32_t k = 0; k < r->states; k++) {
+    r->in[k].v = at + total;
+    total += elem_total(&r->in[k], B);
+  }
+  r->in[r->states].v = (double *)t;
+  if (r->failed || !eval_fn(r->n->run, r->body, r->in, r->out)) {
+    for (size_t e = 0; e < total; e++) to[e] = NAN;
+    r->failed = true;
+    return;
+  }
+  for (uint32_t k = 0; k < r->states; k++) {
+    size_t size = elem_total(&r->out[k], B);
+    memcpy(to, r->out[k].v, size * sizeof *to);
+    to += size;
+  }
+  eval_free(r->out, r->states);
+}
+
+/* [ntimes][dim][lanes] of all states apart into one tensor a state. */
+static void unpack(Node *n, const double *out, uint32_t states, int64_t ntimes) {
+  for (int64_t t = 0; t < ntimes; t++)
+    for (uint32_t k = 0; k < states; k++) {
+      size_t size = elem_total(n->args[k], n->run->B);
+      memcpy(n->results[k].v + (size_t)t * size, out, size * sizeof *out);
+      out += size;
+    }
+}
+
+static bool eval_ode(Node *n) {
+  ode_attr attr = ode_attr_at(n->attr);
+  const EvalEnv *env = n->run->env;
+  if (!env || !env->ode) return eval_fail(n->run, "`ode` without a stepper");
+  uint32_t states = (uint32_t)attr.states;
+  const Tensor *times = n->args[states];
+  int64_t lanes = n->args[0]->type.lane ? n->run->B : 1;
+  Rates r = {.n = n, .body = ir_body(n->f, n->i), .states = states};
+  HnnOde o = {.method = (int32_t)attr.method,
+              .f64 = 1,
+              .lanes = (int32_t)lanes,
+              .ntimes = (int32_t)times->type.dim[0],
+              .times = times->v,
+              .max_steps = (int32_t)attr.max_steps,
+              .rates = rates,
+              .ctx = &r};
+  memcpy(&o.rtol, &attr.rtol, sizeof o.rtol);
+  memcpy(&o.atol, &attr.atol, sizeof o.atol);
+  size_t total = 0;
+  for (uint32_t k = 0; k < states; k++) total += elem_total(n->args[k], n->run->B);
+  o.dim = (int32_t)(total / (size_t)lanes);
+  double *y0 = base_realloc(NULL, total * sizeof *y0), *at = y0;
+  double *out = base_realloc(NULL, total * (size_t)o.ntimes * sizeof *out);
+  r.in = base_realloc(NULL, n->i->nargs * sizeof *r.in);
+  r.out = base_realloc(NULL, states * sizeof *r.out);
+  for (uint32_t k = 0; k < n->i->nargs; k++) r.in[k] = *n->args[k];
+  r.in[states].type = r.body->in.at[states].type;
+  for (uint32_t k = 0; k < states; k++) {
+    memcpy(at, n->args[k]->v, elem_total(n->args[k], n->run->B) * sizeof *at);
+    at += elem_total(n->args[k], n->run->B);
+  }
+  o.y0 = y0;
+  o.out = out;
+  if (env->ode(&o) && env->failed) env->failed(env->ctx, n->f, (Val){(uint32_t)(n->i - n->f->inst.at)}, &o);
+  unpack(n, out, states, o.ntimes);
+  free(y0);
+  free(out);
+  free(r.in);
+  free(r.out);
+  return !r.failed;
+}
+
+/* ---- all ---- */
+
+void ir_tensors_free(Tensor *t, uint32_t n) { eval_free(t, n); }
+
+bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err,
+             size_t errsize) {
+  Run r = {B, env, err, errsize};
+  return eval_top(&r, f, in, out);
+}

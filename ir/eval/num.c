@@ -1,0 +1,111 @@
+/* Numbers with exact fractions beside the f64 (num.h). */
+#include "ir/eval/num.h"
+
+#include <math.h>
+
+static const double SAFE = 9007199254740992.0;           /* 2^53: whole numbers below are f64 */
+
+int64_t num_gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t t = a % b;
+    a = b;
+    b = t;
+  }
+  return a < 0 ? -a : a;
+}
+
+static Num inexact(double v) { return (Num){v, 0, 0}; }
+
+static bool safe(int64_t n) { return fabs((double)n) <= SAFE; }
+
+/* v: the value where num or den does not fit a double. */
+static Num fraction(int64_t num, int64_t den, double v) {
+  if (den == 0 || num == INT64_MIN || den == INT64_MIN) return inexact(v);
+  if (den < 0) num = -num, den = -den;
+  int64_t g = num_gcd(num, den);
+  if (g > 1) num /= g, den /= g;
+  return (Num){safe(num) && safe(den) ? (double)num / (double)den : v, num, den};
+}
+
+Num num_ratio(int64_t num, int64_t den) { return fraction(num, den, (double)num / (double)den); }
+
+/* A longer fraction than those of DYADIC rather stands for a real that f64 cannot hold. */
+Num num_of(double v) {
+  enum { DYADIC = 1024 };
+  double scaled = v * DYADIC;
+  if (signbit(v) && v == 0) return inexact(v);
+  if (fabs(v) <= SAFE && v == floor(v)) return num_ratio((int64_t)v, 1);
+  if (fabs(scaled) <= SAFE && scaled == floor(scaled)) return num_ratio((int64_t)scaled, DYADIC);
+  return inexact(v);
+}
+
+Num num_neg(Num a) { return (Num){-a.v, -a.num, a.den}; }
+
+static bool times(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+
+static Num sum(Num a, Num b) {
+  int64_t x, y, num, den;
+  double v = a.v + b.v;
+  bool fits = a.den && b.den && times(a.num, b.den, &x) && times(b.num, a.den, &y) &&
+              !__builtin_add_overflow(x, y, &num) && times(a.den, b.den, &den);
+  return fits ? fraction(num, den, v) : inexact(v);
+}
+
+static Num product(Num a, Num b) {
+  int64_t num, den;
+  bool fits = a.den && b.den && times(a.num, b.num, &num) && times(a.den, b.den, &den);
+  return fits ? fraction(num, den, a.v * b.v) : inexact(a.v * b.v);
+}
+
+static Num quotient(Num a, Num b) {
+  int64_t num, den;
+  bool fits = a.den && b.den && b.num && times(a.num, b.den, &num) && times(a.den, b.num, &den);
+  return fits ? fraction(num, den, a.v / b.v) : inexact(a.v / b.v);
+}
+
+static Num power(Num a, Num b) {
+  enum { EXPONENT = 4096 };
+  double v = ir_eval_scalar(OP_pow, a.v, b.v);
+  if (b.den != 1 || !a.den || b.num > EXPONENT || b.num < -EXPONENT) return inexact(v);
+  Num r = num_ratio(1, 1);
+  for (int64_t k = b.num < 0 ? -b.num : b.num; k > 0 && r.den; k--) r = product(r, a);
+  if (r.den && b.num < 0) r = quotient(num_ratio(1, 1), r);
+  return r.den ? r : inexact(v);
+}
+
+static Num root(Num a) {
+  double v = sqrt(a.v);
+  if (a.num < 0) return inexact(v);
+  int64_t num = (int64_t)sqrt((double)a.num), den = (int64_t)sqrt((double)a.den);
+  bool whole = a.den && safe(a.num) && safe(a.den) && num * num == a.num && den * den == a.den;
+  return whole ? num_ratio(num, den) : inexact(v);
+}
+
+/* The value of the row, exact = num/den where `known`. */
+static Num row(Op op, Num a, Num b, bool known, int64_t num, int64_t den) {
+  return known ? num_ratio(num, den) : inexact(ir_eval_scalar(op, a.v, b.v));
+}
+
+Num num_apply(Op op, Num a, Num b) {
+  bool exact = a.den > 0, zero = exact && a.num == 0, one = exact && a.num == 1 && a.den == 1;
+  switch (op) {
+  case OP_add: return sum(a, b);
+  case OP_sub: return sum(a, num_neg(b));
+  case OP_mul: return product(a, b);
+  case OP_div: return quotient(a, b);
+  case OP_pow: return power(a, b);
+  case OP_neg: return num_neg(a);
+  case OP_abs: return signbit(a.v) ? num_neg(a) : a;
+  case OP_min: return a.v < b.v || isnan(a.v) ? a : b;
+  case OP_max: return a.v > b.v || isnan(a.v) ? a : b;
+  case OP_relu: return a.v < 0 ? num_ratio(0, 1) : a;
+  case OP_sqrt: return root(a);
+  case OP_rsqrt: return quotient(num_ratio(1, 1), root(a));
+  case OP_sign: return row(op, a, b, exact, (a.num > 0) - (a.num < 0), 1);
+  case OP_sin: case OP_tan: case OP_tanh: case OP_erf: case OP_expm1: case OP_log1p: return row(op, a, b, zero, 0, 1);
+  case OP_exp: case OP_cos: return row(op, a, b, zero, 1, 1);
+  case OP_log: case OP_log2: return row(op, a, b, one, 0, 1);
+  case OP_sigmoid: return row(op, a, b, zero, 1, 2);
+  default: return inexact(ir_eval_scalar(op, a.v, b.v));
+  }
+}

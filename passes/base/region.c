@@ -1,0 +1,467 @@
+/* Regions of differentiation: reading primal values, partial derivatives of elementwise ops,
+ * activity, and scans that store their carries. */
+#include "passes/derive/derive.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void region_init(Region *r, const Fn *src, Build *b, Diag *diag)
+{
+  memset(r, 0, sizeof *r);
+  r->src = src;
+  r->n = src->inst.n;
+  r->b = b;
+  r->diag = diag;
+  undo_open(r);
+  if (b->f != src) {
+    r->prim = base_realloc(NULL, sizeof *r->prim * r->n);
+    memset(r->prim, 0, sizeof *r->prim * r->n);
+  }
+}
+
+void region_finish(Region *r)
+{
+  undo_close(r);
+  free(r->prim);
+  vec_free(&r->captured);
+}
+
+Val region_value(Region *r, Val v)
+{
+  if (!r->prim) return undo_on(r) ? undo_value(r, v) : v;
+  if (r->prim[v.id].id) return r->prim[v.id];
+  const Inst *i = ir_inst(r->src, v);
+  Val w;
+  if (i->op == OP_const || i->op == OP_table) {
+    w = ir_copy_inst(r->b, r->src, v, r->prim);
+  } else {
+    w = ir_input(r->b, NULL, IN_OTHER, 0, i->type);
+    *vec_push(&r->captured) = v;
+  }
+  return r->prim[v.id] = w;
+}
+
+void region_stamp(Region *r, const Inst *i, Role role)
+{
+  r->b->role = role;
+  r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op;        /* as the source has it */
+  r->b->at = i->at;
+}
+
+void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message)
+{
+  r->failed = true;
+  if (!r->diag) return;
+  DiagMsg *m = diag_add(r->diag, code, at, "%s", message);
+  if (help) diag_help(m, "%s", help);
+}
+
+/* ---- partial derivatives ------------------------------------------------------------------------ */
+
+/* The columns of ops.def become postfix text: a letter per operation, `x y z` for operands and result,
+ * `#number ` for a constant, `t` for the smallest normal number. Text has one order of evaluation, so value numbers do not depend on
+ * the C compiler's. */
+#define X0 "x"
+#define X1 "y"
+#define Y "z"
+#define K(c) "#" #c " "
+#define ADD(a, b) a b "+"
+#define SUB(a, b) a b "-"
+#define MUL(a, b) a b "*"
+#define DIV(a, b) a b "/"
+#define POW(a, b) a b "^"
+#define POWLOG(a, b) a b "p"
+#define POWLOG2(a, b) a b "P"
+#define LT(a, b) a b "<"
+#define EQ(a, b) a b "="
+#define AND(a, b) a b "&"
+#define OR(a, b) a b "|"
+#define ABS(a) a "a"
+#define TINY "t"
+#define LE(a, b) a b "L"
+#define NEG(a) a "n"
+#define EXP(a) a "e"
+#define LOGF(a) a "l"
+#define SIN(a) a "s"
+#define COS(a) a "c"
+#define SIGMOID(a) a "g"
+#define SIGN(a) a "S"
+#define SELECT(c, a, b) c a b "?"
+#define ZERO NULL
+
+static const char *const partial_text[OP_count][2] = {
+#define EW1(name, cycles, traits, eval, d0) [OP_##name] = {d0, NULL},
+#define EW2(name, cycles, traits, eval, d0, d1) [OP_##name] = {d0, d1},
+#include "ir/ops.def"
+};
+
+#undef X0
+#undef X1
+#undef Y
+#undef K
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef POW
+#undef POWLOG
+#undef POWLOG2
+#undef LT
+#undef LE
+#undef NEG
+#undef EXP
+#undef LT
+#undef LE
+#undef EQ
+#undef AND
+#undef OR
+#undef ABS
+#undef TINY
+#undef LOGF
+#undef SIN
+#undef COS
+#undef SIGMOID
+#undef SIGN
+#undef SELECT
+#undef ZERO
+
+bool partial_exists(Op op, uint32_t k)
+{
+  return partial_text[op][k] != NULL;
+}
+
+/* Dyadic rationals stay exact. */
+static Val constant(Build *b, double v)
+{
+  for (int64_t den = 1; den <= 1024; den *= 2)
+    if (v * (double)den == nearbyint(v * (double)den) && fabs(v) < 1e9)
+      return ir_const_exact(b, v, (int64_t)(v * (double)den), den);
+  return ir_const_exact(b, v, 0, 0);
+}
+
+Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
+{
+  Build *b = r->b;
+  Val st[16];
+  int n = 0;
+  for (const char *p = partial_text[i->op][k]; *p; p++) {
+    switch (*p) {
+    case 'x': st[n++] = region_value(r, ir_arg(r->src, i, 0)); break;
+    case 'y': st[n++] = region_value(r, ir_arg(r->src, i, 1)); break;
+    case 'z': st[n++] = region_value(r, v); break;
+    case '#': {
+      char *end;
+      st[n++] = constant(b, strtod(p + 1, &end));
+      p = end;
+      break;
+    }
+    case '+': n--; st[n - 1] = ir_add(b, st[n - 1], st[n]); break;
+    case '-': n--; st[n - 1] = ir_sub(b, st[n - 1], st[n]); break;
+    case '*': n--; st[n - 1] = ir_mul(b, st[n - 1], st[n]); break;
+    case '/': n--; st[n - 1] = ir_div(b, st[n - 1], st[n]); break;
+    case '^': n--; st[n - 1] = ir_pow(b, st[n - 1], st[n]); break;
+    case '<': n--; st[n - 1] = ir_lt(b, st[n - 1], st[n]); break;
+    case 'L': n--; st[n - 1] = ir_le(b, st[n - 1], st[n]); break;
+    case 'p': n--; st[n - 1] = ir_powlog(b, st[n - 1], st[n]); break;
+    case 'P': n--; st[n - 1] = ir_powlog2(b, st[n - 1], st[n]); break;
+    case '=': n--; st[n - 1] = ir_eq(b, st[n - 1], st[n]); break;
+    case '&': n--; st[n - 1] = ir_and(b, st[n - 1], st[n]); break;
+    case '|': n--; st[n - 1] = ir_or(b, st[n - 1], st[n]); break;
+    case 'a': st[n - 1] = ir_abs(b, st[n - 1]); break;
+    case 't': st[n++] = ir_const_exact(b, b->f->f64 == FN_F32 ? 0x1p-126 : 0x1p-1022, 0, 0); break;
+    case 'n': st[n - 1] = ir_neg(b, st[n - 1]); break;
+    case 'e': st[n - 1] = ir_exp(b, st[n - 1]); break;
+    case 'l': st[n - 1] = ir_log(b, st[n - 1]); break;
+    case 's': st[n - 1] = ir_sin(b, st[n - 1]); break;
+    case 'c': st[n - 1] = ir_cos(b, st[n - 1]); break;
+    case 'g': st[n - 1] = ir_sigmoid(b, st[n - 1]); break;
+    case 'S': st[n - 1] = ir_sign(b, st[n - 1]); break;
+    case '?': n -= 2; st[n - 1] = ir_select(b, st[n - 1], st[n], st[n + 1]); break;
+    default: base_fault("partial of %s: `%c`", ir_op[i->op].name, *p);
+    }
+  }
+  return st[0];
+}
+
+/* ---- activity ------------------------------------------------------------------------------------ */
+
+void active_init(Active *a, const Fn *f, uint32_t n)
+{
+  (void)f;
+  a->n = n, a->from = 1;
+  a->on = calloc(n, sizeof *a->on);
+  a->result = calloc(n, sizeof *a->result);
+  if (!a->on || !a->result) base_fault("out of memory");
+}
+
+void active_finish(Active *a)
+{
+  for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
+  free(a->result);
+  free(a->on);
+}
+
+static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from)
+{
+  for (uint32_t k = from; k < i->nargs; k++)
+    if (a->on[ir_arg(f, i, k).id]) return true;
+  return false;
+}
+
+/* Results of a scan that depend on its active arguments: to a fixed point over the carries. */
+static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
+{
+  ScanShape s = ir_scan_shape(f, i);
+  const Fn *body = ir_body(f, i);
+  bool *in = calloc(i->nargs + 1, sizeof *in);
+  for (uint32_t k = 0; k < i->nargs; k++) in[k] = a->on[ir_arg(f, i, k).id];
+  for (bool changed = true; changed;) {
+    changed = false;
+    Active w;
+    active_init(&w, body, body->inst.n);
+    for (uint32_t k = 0; k < i->nargs; k++) {
+      Val v = fn_input(body, k);
+      if (v.id && in[k] && ir_type(body, v).dt == DT_REAL) w.on[v.id] = true;
+    }
+    active_spread(&w, body);
+    for (uint32_t k = 0; k < body->out.n; k++) {
+      bool on = w.on[body->out.at[k].id] || (k < s.carry && in[k]);
+      result[k] = on;
+      if (k < s.carry && on && !in[k]) in[k] = changed = true;
+    }
+    active_finish(&w);
+  }
+  free(in);
+}
+
+/* Results of a step that depend on its active arguments. */
+static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
+{
+  const Fn *body = ir_body(f, i);
+  uint32_t states = (uint32_t)ir_reversible_attr(f, i).states;
+  Active w;
+  active_init(&w, body, body->inst.n);
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    if (body->inst.at[id].op != OP_in || body->inst.at[id].type.dt != DT_REAL) continue;
+    uint32_t k = ir_number(body, &body->inst.at[id]);
+    if (k < states || k >= 2 * states) w.on[id] = a->on[ir_arg(f, i, k < states ? k : k - states).id];
+  }
+  active_spread(&w, body);
+  for (uint32_t k = 0; k < states; k++) result[k] = w.on[body->out.at[k].id];
+  active_finish(&w);
+}
+
+static bool depends(Active *a, const Fn *f, uint32_t id)
+{
+  const Inst *i = &f->inst.at[id];
+  switch (ir_op[i->op].cls) {
+  case OPC_CMP:
+  case OPC_LOGIC: return false;
+  case OPC_EW1:
+  case OPC_EW2:
+    for (uint32_t k = 0; k < i->nargs; k++)
+      if (partial_exists(i->op, k) && a->on[ir_arg(f, i, k).id]) return true;
+    return false;
+  case OPC_STRUCT: break;
+  }
+  if (ir_has(i->op, OPF_LEAF | OPF_IMPURE)) return false;
+  if (i->op == OP_batch_mean || i->op == OP_require) return false;
+  if (i->op == OP_root) return any_arg(a, f, i, 1);
+  if (i->op == OP_select) return i->type.dt == DT_REAL && any_arg(a, f, i, 1);
+  if (i->op == OP_proj) {
+    Val multi = ir_arg(f, i, 0);
+    bool *res = a->result[multi.id];
+    return i->type.dt == DT_REAL && a->on[multi.id] && (!res || res[ir_number(f, i)]);
+  }
+  if (i->op == OP_scan && any_arg(a, f, i, 0)) {
+    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    scan_activity(a, f, i, a->result[id]);
+    return true;
+  }
+  if (i->op == OP_reversible && any_arg(a, f, i, 0)) {
+    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    step_activity(a, f, i, a->result[id]);
+    return true;
+  }
+  return (i->type.dt == DT_REAL || i->type.dt == DT_MULTI) && any_arg(a, f, i, 0);
+}
+
+void active_spread(Active *a, const Fn *f)
+{
+  const bool *first = memchr(a->on + 1, true, a->n - 1);
+  a->from = first ? (uint32_t)(first - a->on) : a->n;
+  for (uint32_t id = a->from; id < a->n; id++)
+    if (!a->on[id]) a->on[id] = depends(a, f, id);
+}
+
+void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
+{
+  Active a;
+  bool *need = calloc(e.id + 1, sizeof *need), any = false;
+  if (!need) base_fault("out of memory");
+  active_init(&a, f, e.id + 1);
+  for (uint32_t k = 0; k < nx; k++)
+    if (x[k].id <= e.id) a.on[x[k].id] = any = true;
+  if (any) active_spread(&a, f);
+  need[e.id] = any;
+  for (uint32_t id = e.id; id >= a.from; id--) {
+    if (!need[id] || !a.on[id]) continue;
+    mark[id] = true;
+    for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+  }
+  active_finish(&a);
+  free(need);
+}
+
+/* ---- scans ----------------------------------------------------------------------------------------- */
+
+Val *fn_inputs(const Fn *f)
+{
+  Val *in = base_zeroed(f->in.n, sizeof *in);
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
+  return in;
+}
+
+Val fn_input(const Fn *f, uint32_t index)
+{
+  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL;     /* where passes write them */
+  if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
+  return VAL_NONE;
+}
+
+Type type_with(Type t, bool lane)
+{
+  t.lane = lane;
+  return t;
+}
+
+Val with_lane(Build *b, Val v, bool lane)
+{
+  return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v;
+}
+
+Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
+
+Val zero_like(Build *b, Type t)
+{
+  return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane);
+}
+
+/* The index among the results under which body `f` stacks value v, or -1. */
+static int saved_index(const Fn *body, ScanShape s, Val v)
+{
+  for (uint32_t j = s.carry; v.id && j < s.carry + s.ys; j++)
+    if (body->out.at[j].id == v.id) return (int)j;
+  return -1;
+}
+
+bool *scan_kept(const Fn *f, const Inst *scan)
+{
+  const Fn *body = ir_body(f, scan);
+  bool *kept = calloc(body->inst.n + 1, sizeof *kept);
+  int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
+  if (!kept) base_fault("out of memory");
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    const Inst *i = &body->inst.at[id];
+    kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
+  }
+  if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);
+  return kept;
+}
+
+static void insert_output(Fn *f, uint32_t at, Val v)
+{
+  *vec_push(&f->out) = VAL_NONE;
+  *vec_push(&f->outname) = NULL;
+  for (uint32_t k = f->out.n - 1; k > at; k--) {
+    f->out.at[k] = f->out.at[k - 1];
+    f->outname.at[k] = f->outname.at[k - 1];
+  }
+  f->out.at[at] = v;
+  f->outname.at[at] = NULL;
+}
+
+/* Emits scan i of `from` with its carries, and what is kept of each turn, stored: arguments are in `args`. A scan that stores is not
+ * one that may end early. */
+static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args)
+{
+  ScanShape s = ir_scan_shape(from, i);
+  Fn *body = ir_copy_fn(b->f, ir_body(from, i));
+  uint32_t ys = s.ys;
+  for (uint32_t k = 0; k < s.carry; k++) {
+    Val in = fn_input(body, k);
+    if (in.id && saved_index(body, s, in) < 0) insert_output(body, s.carry + ys++, in);
+  }
+  bool *kept = scan_kept(from, i);
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (kept[id] && saved_index(body, s, (Val){id}) < 0) insert_output(body, s.carry + ys++, (Val){id});
+  free(kept);
+  return ir_scan(b, args, i->nargs, s.n, s.carry, s.xs, ys, s.zs, s.reverse, false, body);
+}
+
+/* Loops that end when their samples are done look for a solution, which `root` names: no sweep goes through them. If one
+ * does, region_saved stores what it asks for. */
+static bool stores(const Fn *f, const Inst *scan)
+{
+  return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
+}
+
+Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
+{
+  Inst i = *ir_inst(from, v);
+  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i)))
+    return ir_copy_inst(b, from, v, map);
+  Role role = b->role;
+  Op of = b->of;
+  Span at = b->at;
+  b->role = i.role;
+  b->of = i.of;
+  b->at = i.at;
+  Val w;
+  if (i.op == OP_proj) {
+    Val old = ir_arg(from, &i, 0), multi = map[old.id];
+    int64_t index = ir_number(from, &i);
+    if (ir_inst(from, old)->op == OP_scan && ir_inst(b->f, multi)->op == OP_scan) {
+      ScanShape s = ir_scan_shape(from, ir_inst(from, old)), t = ir_scan_shape(b->f, ir_inst(b->f, multi));
+      if (index >= s.carry + s.ys) index += t.ys - s.ys;
+    }
+    w = ir_proj(b, multi, index);
+  } else {
+    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+    for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(from, &i, k).id];
+    w = storing_scan(b, from, &i, args);
+    ScanShape t = ir_scan_shape(b->f, ir_inst(b->f, w));
+    for (uint32_t k = 0; k < t.ys; k++) ir_proj(b, w, t.carry + k);
+    free(args);
+  }
+  b->role = role;
+  b->of = of;
+  b->at = at;
+  return w;
+}
+
+Val region_saved(Region *r, Val scan, Val inside)
+{
+  Inst i = *ir_inst(r->src, scan);
+  int index = saved_index(ir_body(r->src, &i), ir_scan_shape(r->src, &i), inside);
+  for (uint32_t id = scan.id + 1; index >= 0 && id < r->n; id++) {
+    const Inst *p = &r->src->inst.at[id];
+    if (p->op == OP_proj && ir_arg(r->src, p, 0).id == scan.id && ir_number(r->src, p) == (uint32_t)index)
+      return region_value(r, (Val){id});
+  }
+  if (r->scan.id != scan.id) {
+    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+    for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
+    r->storing = storing_scan(r->b, r->src, &i, args);
+    r->scan = scan;
+    free(args);
+  }
+  const Inst *w = ir_inst(r->b->f, r->storing);
+  index = saved_index(ir_body(r->b->f, w), ir_scan_shape(r->b->f, w), inside);
+  return index < 0 ? VAL_NONE : ir_proj(r->b, r->storing, index);
+}

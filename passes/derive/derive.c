@@ -1,0 +1,345 @@
+/* Expands grad, jac and divergence (and `integrate`, `reversible`, on the way), innermost first.
+ *
+ * Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it
+ * is expanded before anything is differentiated through it. Within a function the operators are expanded
+ * by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
+ * gradient, is one. The function is simplified before and after each level. */
+#include "passes/derive/derive.h"
+#include "passes/loops/expand.h"
+#include "passes/base/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Level {
+  const Fn *f;               /* before */
+  Build b;                   /* after */
+  Val *map;
+  bool *ready;               /* operators of this level */
+  bool *store;               /* scans that must store their carries */
+  Val *done;                 /* results of operators expanded ahead */
+  uint32_t *same;            /* the next operator of the same value, 0: none */
+  Diag *diag;
+  bool failed;
+} Level;
+
+static bool is_derivative(const Inst *i) { return ir_has(i->op, OPF_DERIV); }
+
+/* Holds an operator that is to be expanded, itself or a body of it. */
+static bool is_open(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (is_derivative(i) || i->op == OP_integrate || (i->sub && is_open(ir_body(f, i)))) return true;
+  }
+  return false;
+}
+
+/* ---- gradients ------------------------------------------------------------------------------------------------- */
+
+/* All gradients of one value on this level, by one sweep. `first` is the first of them. */
+static void expand_grads(Level *l, uint32_t first)
+{
+  const Fn *f = l->f;
+  Build *b = &l->b;
+  Val e = ir_arg(f, &f->inst.at[first], 0);
+  VEC(uint32_t) which = {0};
+  VEC(Val) x = {0};
+  for (uint32_t id = first; id; id = l->same[id]) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op != OP_grad || !l->ready[id] || l->done[id].id) continue;
+    if (ir_arg(f, i, 1).id > first) continue;            /* e cannot depend on it; its own turn comes */
+    *vec_push(&which) = id;
+    *vec_push(&x) = l->map[ir_arg(f, i, 1).id];
+  }
+  Val *out = base_realloc(NULL, sizeof *out * x.n);
+  Region r;
+  b->at = f->inst.at[first].at;
+  b->role = ROLE_ADJOINT;
+  b->of = f->inst.at[e.id].op;
+  region_init(&r, b->f, b, l->diag);
+  if (!vjp_pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
+  for (uint32_t k = 0; k < x.n && !l->failed; k++)
+    l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
+  region_finish(&r);
+  b->role = ROLE_PRIMAL;
+  free(out);
+  vec_free(&which);
+  vec_free(&x);
+}
+
+static void find_same(const Fn *f, uint32_t *same)
+{
+  Index last = {0};
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!is_derivative(i)) continue;
+    const uint32_t *before = index_find(&last, ir_arg(f, i, 0).id);
+    if (before) same[*before] = id;
+    index_put(&last, ir_arg(f, i, 0).id, id);
+  }
+  index_free(&last);
+}
+
+/* ---- levels ------------------------------------------------------------------------------------------------------ */
+
+/* Operators without operators between their variable and their value. Returns whether there are any. Where steps may be
+ * undone, none may be before the variable either: values there are computed again. */
+static bool find_ready(Level *l)
+{
+  const Fn *f = l->f;
+  uint32_t *last = base_zeroed(f->inst.n, sizeof *last);       /* the last operator among the ancestors, itself too; 0: none */
+  const bool steps = step_any(f);
+  bool found = false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs; k++) {
+      const uint32_t before = last[ir_arg(f, i, k).id];
+      if (before > last[id]) last[id] = before;
+    }
+    if (!is_derivative(i)) continue;
+    l->ready[id] = steps ? !last[id] : last[ir_arg(f, i, 0).id] < ir_arg(f, i, 1).id;
+    found = found || l->ready[id];
+    last[id] = id;
+  }
+  free(last);
+  return found;
+}
+
+static bool has_scan(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_scan) return true;
+  return false;
+}
+
+/* Marks what lies between the variables and values of the operators in `ready`; with `reverse`, of
+ * those taken in reverse mode alone. Operators of one value are taken together. */
+static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark)
+{
+  bool *done = calloc(f->inst.n, sizeof *done);
+  VEC(Val) x = {0};
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    if (!ready[id] || done[id]) continue;
+    Val e = ir_arg(f, &f->inst.at[id], 0);
+    x.n = 0;
+    for (uint32_t k = id; k < f->inst.n; k++) {
+      const Inst *i = &f->inst.at[k];
+      if (!ready[k] || ir_arg(f, i, 0).id != e.id) continue;
+      Val v = ir_arg(f, i, 1);
+      done[k] = true;
+      if (!reverse || i->op == OP_grad || !jacobian_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
+    }
+    region_between(f, e, x.at, x.n, mark);
+  }
+  vec_free(&x);
+  free(done);
+}
+
+static void find_stores(Level *l)
+{
+  if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
+}
+
+static void expand_inst(Level *l, uint32_t id)
+{
+  Inst i = l->f->inst.at[id];
+  if (!l->ready[id]) {
+    l->map[id] = store_copy(&l->b, l->f, (Val){id}, l->map, l->store[id]);
+  } else if (i.op == OP_grad) {
+    if (!l->done[id].id) expand_grads(l, id);
+    l->map[id] = l->failed ? VAL_NONE : l->done[id];
+    if (!l->failed && !l->map[id].id) l->map[id] = zero_like(&l->b, i.type);
+  } else {
+    Val e = l->map[ir_arg(l->f, &i, 0).id], x = l->map[ir_arg(l->f, &i, 1).id];
+    if (!jacobian_expand(&l->b, l->f, &i, e, x, l->diag, &l->map[id])) l->failed = true;
+  }
+}
+
+static const char *named(const Inst *i) {
+  return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
+}
+
+static void copy_inputs(const Fn *f, Build *b, Val *map)
+{
+  Val *in = fn_inputs(f);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    Val old = in[k], v;
+    if (old.id) b->at = ir_inst(f, old)->at;
+    v = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+    if (old.id) map[old.id] = v;
+  }
+  free(in);
+}
+
+/* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */
+static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
+{
+  Level l = {.f = f, .diag = diag};
+  uint32_t n = f->inst.n;
+  l.map = calloc(n, sizeof *l.map);
+  l.ready = calloc(n, sizeof *l.ready);
+  l.store = calloc(n, sizeof *l.store);
+  l.done = calloc(n, sizeof *l.done);
+  l.same = base_zeroed(n, sizeof *l.same);
+  Fn *g = NULL;
+  *found = find_ready(&l);
+  if (*found) {
+    g = ir_fn_create(f->name, f->f64);
+    ir_build_init(&l.b, g);
+    l.b.stepless = !step_any(f);
+    find_same(f, l.same);
+    check_level(f, l.ready);
+    find_stores(&l);
+    copy_inputs(f, &l.b, l.map);
+    const uint64_t before = ir_written();
+    for (uint32_t id = 1; id < n && !l.failed; id++) {
+      if (f->inst.at[id].op == OP_in) continue;
+      if (l.ready[id]) pass_at(named(&f->inst.at[id]), f->name, f->inst.at[id].at);
+      expand_inst(&l, id);
+      if (l.ready[id] && !l.failed) l.failed = pass_too_large(before, 0, named(&f->inst.at[id]), f->inst.at[id].at, diag);
+    }
+    for (uint32_t k = 0; k < f->out.n && !l.failed; k++) ir_output(&l.b, l.map[f->out.at[k].id], f->outname.at[k]);
+    ir_build_finish(&l.b);
+    if (l.failed) {
+      ir_fn_destroy(g);
+      g = NULL;
+    }
+  }
+  free(l.map);
+  free(l.ready);
+  free(l.store);
+  free(l.done);
+  free(l.same);
+  return g;
+}
+
+/* ---- reversible steps ------------------------------------------------------------------------------------------------ */
+
+/* A gradient of training: of a value of the whole batch by a parameter, for its own sake. */
+static void find_training(const Fn *f, bool *training)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; k < i->nargs; k++) training[ir_arg(f, i, k).id] = false;
+    if (i->op != OP_grad || ir_type(f, ir_arg(f, i, 0)).lane) continue;
+    const Inst *x = ir_inst(f, ir_arg(f, i, 1));
+    training[id] = x->op == OP_in && f->in.at[ir_number(f, x)].kind == IN_PARAM;
+  }
+}
+
+/* f with those steps written out that something other than a gradient of training is taken through. */
+static Fn *keep_steps(const Fn *f, bool top)
+{
+  bool *other = calloc(f->inst.n, sizeof *other), *training = calloc(f->inst.n, sizeof *training);
+  bool *mark = calloc(f->inst.n, sizeof *mark);
+  if (!other || !training || !mark) base_fault("out of memory");
+  if (top) find_training(f, training);
+  for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
+  mark_between(f, other, false, mark);
+  Fn *g = step_inline(f, mark);
+  free(other);
+  free(training);
+  free(mark);
+  return g;
+}
+
+/* ---- functions --------------------------------------------------------------------------------------------------------- */
+
+/* reversible: steps stay for the gradients of training, or, in a body, for those that go through it. */
+static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag);
+
+/* f with its bodies derived. */
+static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag)
+{
+  Fn *g = ir_fn_create(f->name, f->f64);
+  Build b;
+  Val *map = calloc(f->inst.n, sizeof *map);
+  bool ok = true;
+  ir_build_init(&b, g);
+  copy_inputs(f, &b, map);
+  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
+    Inst i = f->inst.at[id];
+    if (i.op == OP_in) continue;
+    if (!i.sub || !is_open(ir_body(f, &i))) {
+      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+      continue;
+    }
+    Fn *body = derive(ir_body(f, &i), reversible, false, diag);
+    ok = body != NULL;
+    if (!ok) break;
+    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
+    for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(f, &i, k).id];
+    b.at = i.at;
+    map[id] = ir_emit(&b, i.op, args, i.nargs, f->attr.at + i.attr, i.nattr, ir_copy_fn(g, body));
+    ir_fn_destroy(body);
+    free(args);
+  }
+  for (uint32_t k = 0; k < f->out.n && ok; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
+  ir_build_finish(&b);
+  free(map);
+  if (ok) return g;
+  ir_fn_destroy(g);
+  return NULL;
+}
+
+/* Replaces *f, which is owned; NULL stays NULL. */
+static void replace(Fn **f, Fn *by)
+{
+  ir_fn_destroy(*f);
+  *f = by;
+}
+
+static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
+{
+  Fn *g = derive_bodies(f, reversible, diag);
+  if (g) replace(&g, pass_expand_as(g, reversible, diag));
+  if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
+  if (g) replace(&g, pass_simplify(g));
+  Fn *plain = g ? pass_unmap(g) : NULL;
+  if (plain) replace(&g, pass_simplify(plain));
+  ir_fn_destroy(plain);
+  for (bool found = true; g && found;) {
+    jacobian_mark(g);
+    Fn *h = expand_level(g, diag, &found);
+    if (!found) break;
+    replace(&g, h);
+    if (g) replace(&g, pass_simplify(g));
+  }
+  return g;
+}
+
+/* With means over the batch and reversible steps still in it. */
+Fn *derive_keeping(const Fn *f, Diag *diag)
+{
+  double start = pass_now();
+  return pass_done("derive", start, derive(f, true, true, diag));
+}
+
+static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag)
+{
+  Fn *g = derive(f, reversible, true, diag);
+  if (g && step_any(g)) {
+    replace(&g, step_inline(g, NULL));
+    replace(&g, pass_simplify(g));
+  }
+  if (g && root_any(g)) {
+    replace(&g, root_forget(g));
+    replace(&g, pass_simplify(g));
+  }
+  return g;
+}
+
+Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
+{
+  double start = pass_now();
+  MemoryChoice c = {memory, pass_memory_bytes(f)};
+  if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
+  Fn *averaged = means_inside(f) ? means_averaged(f) : NULL;
+  Fn *g = derive_plainly(averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, diag);
+  ir_fn_destroy(averaged);
+  if (chosen) *chosen = c;
+  return pass_done("derive", start, g);
+}
+
+Fn *pass_derive(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_STORED, NULL, diag); }

@@ -1,0 +1,281 @@
+/* Expands fixed-step trajectories into loops.
+ *
+ *   integrate (y0..., dt, inv...) @rates
+ *     -> scan of steps/every turns { scan of `every` turns { one step } }, the start put in front;
+ *        no inner loop when every = 1.
+ *
+ * If asked for, the step of a symmetric method is a `reversible` of what the loop carries, the inverse being the
+ * step of -dt from the other end.
+ *
+ * The loop carries the states and, if the rates use the time, the number of the step: t = k*dt, so
+ * that the time gathers no round-off. The rates are inlined at each stage; if they hold derivative
+ * operators, the states go in through `id`, a variable of their own: at a stage, p may depend on q,
+ * and d/dq must not see that way. */
+#include "passes/loops/expand.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/base/pass.h"
+
+/* ---- reversible steps ---- */
+
+/* The states of the step: y, then the number of the step if there is one. */
+static void half_step(const Traj *t, Scope *s, Piece piece, const Type *like) {
+  if (s->back && t->timed) s->k = ir_sub(s->b, s->k, ir_const(s->b, 1));
+  expand_step(t, s, piece);
+  if (!s->back && t->timed) s->k = ir_add(s->b, s->k, ir_const(s->b, 1));
+  for (uint32_t v = 0; v < t->states; v++) ir_output(s->b, expand_lanes(s->b, s->y[v], like[v].lane), "y");
+  if (t->timed) ir_output(s->b, s->k, "k");
+}
+
+/* Inputs of the body: y, k, y, k, dt, inv. f and g are the step of the same code. */
+static void step_reversible(const Traj *t, Scope *s, Piece piece) {
+  uint32_t n = t->states, states = n + t->timed;
+  Fn *body = ir_sub_create(s->b->f, "reversible");
+  Build b;
+  Vals args = {0};
+  Type *like = base_realloc(NULL, sizeof *like * n);
+  Val *hold = base_realloc(NULL, sizeof *hold * 2 * (n + t->ninv)), dt;
+  Scope way[2];
+  ir_build_init(&b, body);
+  b.at = s->b->at;
+  for (uint32_t v = 0; v < n; v++) like[v] = ir_type(s->b->f, s->y[v]);
+  for (int w = 0; w < 2; w++) {
+    way[w] = (Scope){.b = &b, .y = hold + (uint32_t)w * n, .inv = hold + 2 * n + (uint32_t)w * t->ninv, .back = w};
+    for (uint32_t v = 0; v < n; v++) way[w].y[v] = ir_input(&b, "y", IN_STATE, v, like[v]);
+    if (t->timed) way[w].k = ir_input(&b, "k", IN_OTHER, 0, ir_type(s->b->f, s->k));
+  }
+  dt = ir_input(&b, "dt", IN_OTHER, 1, ir_type(s->b->f, s->dt));
+  for (uint32_t v = 0; v < t->ninv; v++)
+    way[0].inv[v] = way[1].inv[v] = ir_input(&b, "inv", IN_OTHER, 2 + v, ir_type(s->b->f, s->inv[v]));
+  for (int w = 0; w < 2; w++) {
+    way[w].dt = dt;
+    half_step(t, &way[w], piece, like);
+  }
+  ir_build_finish(&b);
+  for (uint32_t v = 0; v < n; v++) *vec_push(&args) = s->y[v];
+  if (t->timed) *vec_push(&args) = s->k;
+  *vec_push(&args) = s->dt;
+  for (uint32_t v = 0; v < t->ninv; v++) *vec_push(&args) = s->inv[v];
+  Val op = ir_reversible(s->b, args.at, args.n, states, body);
+  for (uint32_t v = 0; v < n; v++) s->y[v] = ir_proj(s->b, op, v);
+  if (t->timed) s->k = ir_proj(s->b, op, n);
+  vec_free(&args);
+  free(hold);
+  free(like);
+}
+
+/* ---- loops ---- */
+
+static void one_step(const Traj *t, Scope *s, Piece piece) {
+  if (t->reversible) {
+    step_reversible(t, s, piece);
+  } else {
+    expand_step(t, s, piece);
+    if (t->timed) s->k = ir_add(s->b, s->k, ir_const(s->b, 1));
+  }
+}
+
+/* A drift before or after the steps, which does not know of the time. */
+static void edge(const Traj *t, Scope *s, Piece piece) {
+  Traj still = *t;
+  still.timed = false;
+  one_step(&still, s, piece);
+}
+
+/* `turns` turns from the values of s, each of `inner` steps; stacked[v]: the states after each turn.
+ * With stacked NULL, s->y and s->k are left at the end. */
+static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece piece, Val *stacked) {
+  Fn *body = ir_sub_create(s->b->f, inner > 1 ? "every" : "step");
+  Build b;
+  Vals args = {0};
+  Val *hold = base_realloc(NULL, sizeof *hold * (t->states + t->ninv));
+  ir_build_init(&b, body);
+  b.at = s->b->at;
+  Scope in = expand_enter(t, s, &b, true, &args, hold);
+  bool joined = inner > 2 && expand_joins(t);             /* two steps have as many drifts either way */
+  if (joined) edge(t, &in, PIECE_BEFORE);
+  if (inner > 1)
+    loop(t, &in, inner, 1, joined ? PIECE_BETWEEN : PIECE_WHOLE, NULL);
+  else
+    one_step(t, &in, piece);
+  if (joined) edge(t, &in, PIECE_AFTER);
+  uint32_t n = t->states, carry = n + t->timed;
+  for (uint32_t v = 0; v < n; v++)
+    ir_output(&b, in.y[v] = expand_lanes(&b, in.y[v], ir_type(s->b->f, s->y[v]).lane), "y");
+  if (t->timed) ir_output(&b, in.k, "k");
+  for (uint32_t v = 0; stacked && v < n; v++) ir_output(&b, in.y[v], "y");
+  ir_build_finish(&b);
+  Val scan = ir_scan(s->b, args.at, args.n, turns, carry, 0, stacked ? n : 0, 0, false, false, body);
+  for (uint32_t v = 0; v < n; v++) {
+    if (stacked)
+      stacked[v] = ir_proj(s->b, scan, carry + v);
+    else
+      s->y[v] = ir_proj(s->b, scan, v);
+  }
+  if (!stacked && t->timed) s->k = ir_proj(s->b, scan, n);
+  vec_free(&args);
+  free(hold);
+}
+
+/* ---- what the rates are like ---- */
+
+static bool has_op(const Fn *f, unsigned traits, Op op) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == op || ir_has(i->op, traits)) return true;
+    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
+  }
+  return false;
+}
+
+/* Whether outputs [from, to) follow from input `index`. */
+bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
+  bool *yes = base_realloc(NULL, f->inst.n), any = false;
+  memset(yes, 0, f->inst.n);
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    yes[id] = i->op == OP_in && ir_number(f, i) == index;
+    for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
+  }
+  for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
+  free(yes);
+  return any;
+}
+
+/* ---- the walk ---- */
+
+/* What the walks through a function and its bodies share. */
+typedef struct Walk {
+  bool reversible;           /* asked for; rates themselves are not */
+  uint64_t before;           /* ir_written() at the begin */
+  Diag *diag;
+  bool failed;               /* too large, which was said */
+} Walk;
+
+static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f);
+static Fn *expand_alone(Walk *w, const Fn *f);
+
+static Fn *expand_rates_of(Walk *w, const Fn *body) {
+  const bool reversible = w->reversible;
+  w->reversible = false;
+  Fn *rates = expand_alone(w, body);
+  w->reversible = reversible;
+  return rates;
+}
+
+static uint64_t size_of(const Fn *f) {
+  uint64_t n = f->inst.n;
+  for (uint32_t k = 0; k < f->sub.n; k++) n += size_of(f->sub.at[k]);
+  return n;
+}
+
+/* Each of a few stages writes out the rates. */
+static bool affords(Walk *w, const Fn *rates, Span at) {
+  enum { FEW = 4 };
+  return !(w->failed = w->failed || pass_too_large(w->before, FEW * size_of(rates), "the trajectory", at, w->diag));
+}
+
+static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
+  integrate_attr attr = ir_integrate_attr(f, i);
+  uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
+  Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
+  t.rates = expand_rates_of(w, ir_body(f, i));
+  t.reversible = w->reversible && method_symmetric(t.method);
+  t.timed = expand_follows(t.rates, 0, n, n);
+  t.drift_timed = expand_follows(t.rates, 0, 1, n);
+  t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
+  Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
+  Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};
+  for (uint32_t v = 0; v < n; v++) {
+    Type type;
+    if (!ir_result_type(f, i, v, &type)) base_fault("integrate: state %u has no type", v);
+    y[v] = expand_lanes(b, map[ir_arg(f, i, v).id], type.lane || ir_type(b->f, s.dt).lane);
+  }
+  for (uint32_t v = 0; v < t.ninv; v++) s.inv[v] = map[ir_arg(f, i, n + 1 + v).id];
+  if (t.timed) s.k = ir_const(b, 0);
+  Val start[2];
+  const bool moves = steps >= every && affords(w, t.rates, i->at);
+  if (moves) loop(&t, &s, steps / every, every, PIECE_WHOLE, result);
+  for (uint32_t v = 0; v < n; v++) {
+    start[0] = ir_expand(b, y[v], 0, 1);
+    start[1] = result[v];
+    result[v] = moves ? ir_concat(b, start, 2, 0) : w->failed ? ir_expand(b, y[v], 0, steps/every + 1) : start[0];
+  }
+  ir_fn_destroy(t.rates);
+  return result;
+}
+
+static Val copy_with_body(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
+  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
+  Val v =
+      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
+  free(args);
+  return v;
+}
+
+/* f has its inputs mapped. */
+static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
+  Val **results = base_realloc(NULL, sizeof *results * f->inst.n);
+  memset(results, 0, sizeof *results * f->inst.n);
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
+    if (i->op == OP_in) continue;
+    if (i->op == OP_integrate)
+      results[id] = integrate(w, b, f, i, map);
+    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
+      map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
+    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
+      map[id] = copy_with_body(w, b, f, i, map);
+    else
+      map[id] = ir_copy_inst(b, f, (Val){id}, map);
+  }
+  for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);
+  for (uint32_t id = 1; id < f->inst.n; id++) free(results[id]);
+  free(results);
+}
+
+static void expand_into(Walk *w, Fn *out, const Fn *f) {
+  Build b;
+  ir_build_init(&b, out);
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
+      *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
+  memset(map, 0, sizeof *map * f->inst.n);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    const Input *in = &f->in.at[k];
+    input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
+  }
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
+  expand_body(w, &b, f, map);
+  free(map);
+  free(input);
+  ir_build_finish(&b);
+}
+
+static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f) {
+  Fn *out = ir_sub_create(parent, f->name);
+  expand_into(w, out, f);
+  return out;
+}
+
+static Fn *expand_alone(Walk *w, const Fn *f) {
+  Fn *out = ir_fn_create(f->name, f->f64);
+  expand_into(w, out, f);
+  return out;
+}
+
+Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
+  double start = pass_now();
+  pass_at("trajectories of", f->name, (Span){0});
+  Walk w = {.reversible = reversible, .before = ir_written(), .diag = diag};
+  Fn *out = expand_alone(&w, f);
+  if (!w.failed) return pass_done("expand", start, out);
+  ir_fn_destroy(out);
+  return NULL;
+}
+
+Fn *pass_expand(const Fn *f, Diag *diag) { return pass_expand_as(f, false, diag); }

@@ -1,0 +1,66 @@
+/* expand.c, the steps of its loops (expand_step.c, expand_implicit.c) and the tables of its methods (methods.c). */
+#ifndef HNNC_PASSES_LOOPS_EXPAND_H
+#define HNNC_PASSES_LOOPS_EXPAND_H
+
+#include "passes/passes.h"
+
+/* Replaces every `integrate` by scans, in sub-functions too. NULL after an error. */
+Fn *pass_expand(const Fn *f, Diag *diag);
+/* The same; steps of symmetric methods become `reversible`. */
+Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag);
+bool method_symmetric(Method m); /* a step is undone by one of -dt */
+
+enum { MAX_STAGES = 4, MAX_SUBSTEPS = 15 };
+
+typedef struct Tableau { /* Runge-Kutta; implicit if a has entries on or above the diagonal */
+  int stages;
+  double a[MAX_STAGES][MAX_STAGES], b[MAX_STAGES], c[MAX_STAGES];
+} Tableau;
+
+/* A symmetric composition of leapfrog steps of lengths w[k] * dt. */
+typedef struct Composition {
+  int n;
+  double w[MAX_SUBSTEPS];
+} Composition;
+
+bool method_tableau(Method m, Tableau *out); /* false if m is none */
+bool method_composition(Method m, Composition *out);
+
+/* One `integrate` while it is expanded. */
+typedef struct Traj {
+  Fn *rates; /* already expanded itself */
+  Method method;
+  uint32_t states, ninv;
+  bool timed, drift_timed, derivs; /* the time is used; by f_q; derivative operators in the rates */
+  bool reversible;                 /* steps are to be reversible */
+} Traj;
+
+/* The values a step sees, in the function that is being built. */
+typedef struct Scope {
+  Build *b;
+  Val *y, k, dt, *inv; /* k: number of the step, none unless timed */
+  bool back;           /* step k is undone: from t = (k+1)*dt by -dt */
+} Scope;
+
+/* What of a step: all; or, where steps join their drifts, what comes before all of them, one that begins with the kick
+ * and ends with the whole drift, what takes back the half that the last one drifted too far. */
+typedef enum { PIECE_WHOLE, PIECE_BEFORE, PIECE_BETWEEN, PIECE_AFTER } Piece;
+
+/* For the steps: */
+Val expand_combine(Build *b, const double *c, const Val *x, int n, uint32_t stride);   /* sum_j c[j] * x[j*stride] */
+Val expand_add_scaled(Build *b, Val y, Val h, Val rate);                               /* y + h*rate, rate may be none */
+Val expand_length(const Scope *s);                                                     /* of the step, with its sign */
+void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy);     /* at y, c*dt after its begin */
+bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);          /* outputs, from an input */
+void expand_implicit(const Traj *t, Scope *s, const Tableau *rk);                      /* replaces s->y */
+
+bool expand_joins(const Traj *t);
+void expand_step(const Traj *t, Scope *s, Piece piece); /* replaces s->y */
+
+typedef VEC(Val) Vals;
+
+/* A body whose inputs are args and whose scope names them: y (unless carried elsewhere), k, dt, inv. */
+Scope expand_enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals *args, Val *hold);
+Val expand_lanes(Build *b, Val x, bool lane);
+
+#endif

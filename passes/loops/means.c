@@ -1,0 +1,431 @@
+/* Lowers `batch_mean` (ir.h), the mean over the batch of a training step.
+ *
+ * Everywhere but in training it is its average: means_averaged. A loss that is trained is lowered before it is
+ * differentiated by parameters, after its inner derivatives, which take the mean as a constant:
+ *
+ *   1. Maps are cut. Values of a map have a level: the number of means that follow one another up to them.
+ *      One map for each level makes what belongs to it; values that later ones need are stacked (cut.h), so
+ *      nothing large is computed twice; the mean of e over the turns leaves its map as a sum, and enters the
+ *      later maps as an invariant:
+ *
+ *        ys = map(x: y = g(x), m = batch_mean(y), h(y - m))
+ *          ->  y, s = map(x: g(x), summed g(x));  m = batch_mean(s / n);  ys = map(y, m: h(y - m))
+ *
+ *      The innermost come first, so that in the end every mean stands outside of loops. In a loop whose
+ *      turns depend on each other, or in rates, a mean would need all samples at every turn: an error.
+ *   2. batch_mean(e) becomes batch_sum(weight e). The weight is 1/B, and 0 for padding (train.c).
+ *
+ * The lowered loss: (params..., fields..., weight) -> loss per sample, then for every parameter that keeps an
+ * average, in the order of their numbers, the mean of this step (of several with one parameter, their mean).
+ *
+ * A mean with lag is its average also in training: nothing waits for it, so it makes no level; it is taken for the
+ * average's sake alone, though no value of the loss follows from it. */
+#include "passes/base/cut.h"
+#include "passes/derive/derive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool means_inside(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_batch_mean || (i->sub && means_inside(ir_body(f, i)))) return true;
+  }
+  return false;
+}
+
+/* ---- elsewhere than in training ---- */
+
+static void average_into(Fn *out, const Fn *f) {
+  Build b;
+  ir_build_init(&b, out);
+  b.fold = b.number = false;
+  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    const Fn *body = ir_body(f, i);
+    if (i->op == OP_in) {
+      map[id] = input[ir_number(f, i)];
+    } else if (i->op == OP_batch_mean) {
+      map[id] = map[ir_arg(f, i, 1).id];
+    } else if (body && means_inside(body)) {
+      Fn *copy = ir_sub_create(out, body->name);
+      Val *args = base_zeroed(i->nargs, sizeof *args);
+      average_into(copy, body);
+      for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
+      b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
+      map[id] = ir_emit(&b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, copy);
+      free(args);
+    } else {
+      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+    }
+  }
+  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
+  ir_build_finish(&b);
+  free(map);
+  free(input);
+}
+
+Fn *means_averaged(const Fn *f) {
+  Fn *out = ir_fn_create(f->name, f->f64);
+  average_into(out, f);
+  return out;
+}
+
+/* ---- cutting a map ---- */
+
+typedef struct Fission {
+  Build *b;                  /* where the map stands */
+  const Fn *body;            /* its means stand in it directly */
+  const Inst *i;             /* the map, */
+  ScanShape sh;
+  const Val *arg;            /* its arguments in b */
+  uint32_t *level;           /* by id of the body: of a value; of a mean: that of its e */
+  Cut cut;
+  Val *stack, *mean;         /* by id of the body: in b */
+  Val *result;               /* of the whole map, in b */
+  bool *exact;               /* cleared when an average was not at hand outside */
+} Fission;
+
+static bool lags(const Fn *f, const Inst *i) { return i->op == OP_batch_mean && ir_batch_mean_attr(f, i).lag; }
+
+static uint32_t e_level(const Fission *m, const Inst *i) { return m->level[ir_arg(m->body, i, 0).id]; }
+
+/* Levels, pieces and their roots; the number of levels. */
+static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
+  const Fn *body = m->body;
+  uint32_t most = 0;
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    const Inst *i = &body->inst.at[id];
+    bool mean = i->op == OP_batch_mean;
+    uint32_t level = mean && !lags(body, i) ? e_level(m, i) + 1 : 0;
+    for (uint32_t k = 0; k < i->nargs && !mean; k++) {
+      uint32_t a = m->level[ir_arg(body, i, k).id];
+      level = a > level ? a : level;
+    }
+    m->level[id] = level;
+    piece[id] = mean || ir_has(i->op, OPF_LEAF) ? CUT_FREE : level;
+    if (mean) root[ir_arg(body, i, 0).id] = true;
+    uint32_t piece_of = mean ? e_level(m, i) : level;
+    if ((mean || piece[id] != CUT_FREE) && piece_of > most) most = piece_of;
+  }
+  for (uint32_t k = 0; k < body->out.n; k++) root[body->out.at[k].id] = true;
+  return most + 1;
+}
+
+/* One piece on its way. */
+typedef struct Piece {
+  Fission *m;
+  uint32_t level;
+  Build b;
+  Val *map;                  /* by id of the body */
+  VEC(Val) arg;
+} Piece;
+
+static Type turn_type(Type t) {
+  t.rank--;
+  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
+  t.dim[IR_MAX_RANK - 1] = 0;
+  return t;
+}
+
+static Val port(Piece *p, const char *name, Val arg, Type t) {
+  *vec_push(&p->arg) = arg;
+  return ir_input(&p->b, name, IN_OTHER, 0, t);
+}
+
+/* The xs, stacked values, invariants, means. What is not read goes with the next simplification. Returns the xs. */
+static uint32_t make_ports(Piece *p) {
+  Fission *m = p->m;
+  const Fn *body = m->body, *up = m->b->f;
+  uint32_t xs = m->sh.xs;
+  Val *input = base_zeroed(body->in.n, sizeof *input);
+  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], turn_type(ir_type(up, m->arg[k])));
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    if (!cut_reads(&m->cut, p->level, id)) continue;
+    Type t = ir_type(body, (Val){id});
+    p->map[id] = cut_enter(&p->b, port(p, NULL, m->stack[id], cut_type(t)), t);
+    xs++;
+  }
+  for (uint32_t k = m->sh.xs; k < body->in.n; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], ir_type(up, m->arg[k]));
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    const Inst *i = &body->inst.at[id];
+    if (i->op == OP_in) p->map[id] = input[ir_number(body, i)];
+    else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, "mean", m->mean[id], i->type);
+  }
+  free(input);
+  return xs;
+}
+
+static Val need(Piece *p, Val v) {
+  const Fn *body = p->m->body;
+  const Inst *i = ir_inst(body, v);
+  if (p->map[v.id].id) return p->map[v.id];
+  if (lags(body, i)) return p->map[v.id] = need(p, ir_arg(body, i, 1));
+  for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(body, i, k));
+  return p->map[v.id] = ir_copy_inst(&p->b, body, v, p->map);
+}
+
+/* The piece that output k of the body leaves; UINT32_MAX if it is a mean. */
+static uint32_t output_piece(const Fission *m, uint32_t k) {
+  Val v = m->body->out.at[k];
+  const Inst *i = ir_inst(m->body, v);
+  if (i->op == OP_batch_mean) return lags(m->body, i) ? 0 : UINT32_MAX;
+  return m->level[v.id];
+}
+
+/* Outputs of the piece, in order; `of` gets for each: the id of a stacked value, or of a mean, or the number
+ * of an output of the whole. */
+enum { OUT_WHOLE, OUT_STACK, OUT_MEAN };
+typedef struct Out { int kind; uint32_t of; } Out;
+typedef struct Outs { VEC(Out) v; uint32_t ys; } Outs;
+
+static void add_out(Piece *p, Outs *o, Val v, int kind, uint32_t of) {
+  ir_output(&p->b, v, NULL);
+  *vec_push(&o->v) = (Out){kind, of};
+}
+
+static void make_outputs(Piece *p, Outs *o) {
+  Fission *m = p->m;
+  const Fn *body = m->body;
+  for (uint32_t k = 0; k < m->sh.ys; k++)
+    if (output_piece(m, k) == p->level) add_out(p, o, need(p, body->out.at[k]), OUT_WHOLE, k);
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (m->cut.carried[id] && m->cut.piece[id] == p->level)
+      add_out(p, o, cut_leave(&p->b, need(p, (Val){id})), OUT_STACK, id);
+  o->ys = o->v.n;
+  for (uint32_t k = m->sh.ys; k < body->out.n; k++)
+    if (output_piece(m, k) == p->level) add_out(p, o, need(p, body->out.at[k]), OUT_WHOLE, k);
+  for (uint32_t id = 1; id < body->inst.n; id++) {
+    const Inst *i = &body->inst.at[id];
+    if (i->op == OP_batch_mean && e_level(m, i) == p->level) add_out(p, o, need(p, ir_arg(body, i, 0)), OUT_MEAN, id);
+  }
+}
+
+/* The average of mean i where the map stands. It is lowered away, but keeps the cut function comparable. */
+static Val average_outside(Fission *m, const Inst *i) {
+  Val v = ir_arg(m->body, i, 1);
+  const Inst *a = ir_inst(m->body, v);
+  if (a->op == OP_in && ir_number(m->body, a) >= m->sh.xs) return m->arg[ir_number(m->body, a)];
+  if (a->op == OP_const || a->op == OP_table) return ir_copy_inst(m->b, m->body, v, NULL);
+  *m->exact = false;
+  return ir_splat(m->b, 0, i->type);
+}
+
+static void take_results(Fission *m, const Outs *o, Val loop) {
+  Build *b = m->b;
+  for (uint32_t k = 0; k < o->v.n; k++) {
+    Val v = ir_proj(b, loop, k);
+    uint32_t of = o->v.at[k].of;
+    if (o->v.at[k].kind == OUT_WHOLE) m->result[of] = v;
+    if (o->v.at[k].kind == OUT_STACK) m->stack[of] = v;
+    if (o->v.at[k].kind != OUT_MEAN) continue;
+    const Inst *i = &m->body->inst.at[of];
+    b->at = i->at;
+    Val e = ir_mul(b, v, ir_const_exact(b, 1.0 / m->sh.n, 1, m->sh.n));
+    m->mean[of] = ir_emit(b, OP_batch_mean, (Val[]){e, average_outside(m, i)}, 2, m->body->attr.at + i->attr, 2, NULL);
+    b->at = m->i->at;
+  }
+}
+
+static void emit_piece(Fission *m, uint32_t level) {
+  const Fn *body = m->body;
+  Piece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
+  Outs o = {.ys = 0};
+  ir_build_init(&p.b, ir_sub_create(m->b->f, body->name));
+  uint32_t xs = make_ports(&p);
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    if (m->cut.made[id] && m->cut.piece[id] == level) need(&p, (Val){id});
+  make_outputs(&p, &o);
+  ir_build_finish(&p.b);
+  if (o.v.n) {
+    Val loop = ir_scan(m->b, p.arg.at, p.arg.n, m->sh.n, 0, xs, o.ys, o.v.n - o.ys, m->sh.reverse, false, p.b.f);
+    take_results(m, &o, loop);
+  }
+  vec_free(&o.v);
+  vec_free(&p.arg);
+  free(p.map);
+}
+
+/* Outputs that are a mean, the same in every turn. */
+static void constant_results(Fission *m) {
+  for (uint32_t k = 0; k < m->body->out.n; k++) {
+    if (output_piece(m, k) != UINT32_MAX) continue;
+    Val v = m->mean[m->body->out.at[k].id];
+    m->result[k] = k < m->sh.ys ? ir_expand(m->b, v, 0, m->sh.n) : ir_mul(m->b, v, ir_const(m->b, m->sh.n));
+  }
+}
+
+/* Emits the maps of i, whose body is given, into b; their results. */
+static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const Val *arg, bool *exact) {
+  size_t n = body->inst.n;
+  uint32_t *piece = base_zeroed(n, sizeof *piece);
+  bool *root = base_zeroed(n, sizeof *root);
+  Fission m = {.b = b, .body = body, .i = i, .sh = ir_scan_shape(f, i), .arg = arg, .exact = exact,
+               .level = base_zeroed(n, sizeof *m.level), .stack = base_zeroed(n, sizeof *m.stack),
+               .mean = base_zeroed(n, sizeof *m.mean), .result = base_zeroed(body->out.n, sizeof *m.result)};
+  m.cut = (Cut){.f = body, .piece = piece, .root = root};
+  m.cut.n = find_levels(&m, piece, root);
+  cut_cross(&m.cut);
+  b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
+  for (uint32_t k = 0; k < m.cut.n; k++) emit_piece(&m, k);
+  constant_results(&m);
+  b->role = ROLE_PRIMAL;
+  cut_finish(&m.cut);
+  free(piece);
+  free(root);
+  free(m.level);
+  free(m.stack);
+  free(m.mean);
+  return m.result;
+}
+
+/* ---- means out of loops ---- */
+
+static Span first_mean(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_batch_mean) return i->at;
+    if (i->sub && means_inside(ir_body(f, i))) return first_mean(ir_body(f, i));
+  }
+  return (Span){0};
+}
+
+static bool refuse(const Fn *f, const Inst *i, Diag *diag) {
+  bool map = i->op == OP_scan && ir_scan_shape(f, i).carry == 0;
+  if (map) return false;
+  DiagMsg *m = diag_add(diag, CODE_batch_mean, first_mean(ir_body(f, i)), i->op == OP_scan
+    ? "a mean over the batch cannot stand in a loop whose turns follow one another, nor in a trajectory"
+    : "a mean over the batch cannot stand in the rates of a trajectory");
+  diag_help(m, "all samples would have to wait for it at every turn; put it before the loop or after it");
+  return true;
+}
+
+/* A copy of f in which all means stand outside of loops; NULL after an error. */
+static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
+  Fn *out = ir_fn_create(f->name, f->f64);
+  Build b;
+  bool ok = true;
+  Val *map = base_zeroed(f->inst.n, sizeof *map), **result = base_zeroed(f->inst.n, sizeof *result);
+  Val *input = base_zeroed(f->in.n, sizeof *input);
+  ir_build_init(&b, out);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_in) {
+      map[id] = input[ir_number(f, i)];
+    } else if (i->sub && means_inside(ir_body(f, i))) {
+      Fn *body = refuse(f, i, diag) ? NULL : hoist(ir_body(f, i), exact, diag);
+      Val *args = base_zeroed(i->nargs, sizeof *args);
+      ok = body != NULL;
+      for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
+      if (ok) result[id] = cut_map(&b, f, i, body, args, exact);
+      ir_fn_destroy(body);
+      free(args);
+    } else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
+      map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
+    } else {
+      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+    }
+  }
+  for (uint32_t k = 0; k < f->out.n && ok; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
+  ir_build_finish(&b);
+  for (uint32_t id = 0; id < f->inst.n; id++) free(result[id]);
+  free(map);
+  free(result);
+  free(input);
+  if (ok) return out;
+  ir_fn_destroy(out);
+  return NULL;
+}
+
+/* ---- means as weighted sums ---- */
+
+typedef struct Mean { uint32_t param; Val v; } Mean;
+typedef struct Means { VEC(Mean) v; } Means;
+
+static int by_param(const void *a, const void *b) {
+  const Mean *p = a, *q = b;
+  if (p->param != q->param) return p->param < q->param ? -1 : 1;
+  return (p->v.id > q->v.id) - (p->v.id < q->v.id);
+}
+
+static const char *param_name(const Fn *f, uint32_t param) {
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (f->in.at[k].kind == IN_PARAM && f->in.at[k].index == param) return f->in.at[k].name;
+  return NULL;
+}
+
+static void output_means(Build *b, Means *means, Running *running) {
+  if (means->v.n) qsort(means->v.at, means->v.n, sizeof *means->v.at, by_param);
+  running->param = base_zeroed(means->v.n, sizeof *running->param);
+  for (uint32_t k = 0; k < means->v.n;) {
+    uint32_t first = k, param = means->v.at[k].param;
+    Val sum = means->v.at[k++].v;
+    for (; k < means->v.n && means->v.at[k].param == param; k++) sum = ir_add(b, sum, means->v.at[k].v);
+    if (k - first > 1) sum = ir_mul(b, sum, ir_const_exact(b, 1.0 / (k - first), 1, k - first));
+    running->param[running->n++] = param;
+    ir_output(b, sum, param_name(b->f, param));
+  }
+}
+
+/* What reaches an output, or a mean with lag, which reaches none. */
+static bool *live_with_means(const Fn *f) {
+  bool *live = ir_live(f);
+  for (uint32_t id = f->inst.n; id-- > 1;) {
+    const Inst *i = &f->inst.at[id];
+    live[id] = live[id] || lags(f, i);
+    for (uint32_t k = 0; live[id] && k < i->nargs; k++) live[ir_arg(f, i, k).id] = true;
+  }
+  return live;
+}
+
+static Fn *sum_means(const Fn *f, Running *running) {
+  Fn *out = ir_fn_create(f->name, f->f64);
+  Build b;
+  Means means = {0};
+  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
+  bool *live = live_with_means(f);
+  ir_build_init(&b, out);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  Val weight = ir_input(&b, "weight", IN_WEIGHT, 0, type_scalar(true));
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!live[id]) continue;
+    if (i->op == OP_in) {
+      map[id] = input[ir_number(f, i)];
+    } else if (i->op == OP_batch_mean) {
+      Val e = map[ir_arg(f, i, 0).id];
+      b.at = i->at;
+      Val mean = ir_type(out, e).lane ? ir_batch_sum(&b, ir_mul(&b, weight, e)) : e;
+      *vec_push(&means.v) = (Mean){(uint32_t)ir_batch_mean_attr(f, i).param, mean};
+      map[id] = lags(f, i) ? map[ir_arg(f, i, 1).id] : mean;
+    } else {
+      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
+    }
+  }
+  ir_output(&b, map[f->out.at[0].id], f->outname.at[0]);
+  output_means(&b, &means, running);
+  ir_build_finish(&b);
+  vec_free(&means.v);
+  free(live);
+  free(map);
+  free(input);
+  return out;
+}
+
+Fn *means_lower(const Fn *loss, Running *running, Diag *diag) {
+  double start = pass_now();
+  bool exact = true;
+  *running = (Running){0};
+  Fn *derived = derive_keeping(loss, diag), *cut = derived ? hoist(derived, &exact, diag) : NULL, *out = NULL;
+  if (cut && exact) check_same("means", derived, cut);
+  if (cut) out = sum_means(cut, running);
+  ir_fn_destroy(derived);
+  ir_fn_destroy(cut);
+  return pass_done("means", start, out);
+}

@@ -1,0 +1,250 @@
+/* Simplification: a copy through the folding, numbering builder that leaves out what is dead, in rounds
+ * until nothing changes.
+ *
+ * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
+ * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
+ * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
+ * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
+#include "ir/eval/num.h"
+#include "passes/base/pass.h"
+#include "passes/simplify/simplify.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 12 };
+
+static Fn *simplify(const Fn *f, bool powers);
+
+bool has_derivatives(const Fn *f)
+{
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
+  return false;
+}
+
+/* ---- one copy ------------------------------------------------------------------------------------------- */
+
+void walk_init(Walk *w, const Fn *from, Build *b, const bool *live)
+{
+  *w = (Walk){.from = from, .b = b, .live = live, .named = has_derivatives(from)};
+  w->map = calloc(from->inst.n, sizeof *w->map);
+  w->result = calloc(from->inst.n, sizeof *w->result);
+  if (!w->map || !w->result) base_fault("out of memory");
+}
+
+void walk_finish(Walk *w)
+{
+  for (uint32_t id = 0; id < w->from->inst.n; id++) free(w->result[id]);
+  free(w->result);
+  free(w->map);
+}
+
+/* A product with a transposed factor reads the factor itself. */
+static Val dot_inst(Walk *w, const Inst *i)
+{
+  Fn *g = w->b->f;
+  Val x[2];
+  DotShape d = ir_dot_shape(w->from, i);
+  for (int k = 0; k < 2; k++) {
+    x[k] = w->map[ir_arg(w->from, i, k).id];
+    while (ir_inst(g, x[k])->op == OP_transpose) {
+      const Inst *t = ir_inst(g, x[k]);
+      int moved[IR_MAX_RANK];
+      for (int j = 0; j < d.rank[k]; j++) moved[ir_list(g, t).at[j]] = d.label[k][j];
+      memcpy(d.label[k], moved, sizeof moved[0] * (size_t)d.rank[k]);
+      x[k] = ir_arg(g, t, 0);
+    }
+  }
+  return ir_dot(w->b, x[0], x[1], d.lanes, d.label[0], d.label[1], d.rank[2], d.label[2]);
+}
+
+static bool power_of_two(double v)
+{
+  int exponent;
+  return fabs(frexp(v, &exponent)) == 0.5;
+}
+
+/* The product of two constants of g, exact if both are known exactly and it fits. */
+static Val const_product(Build *b, Val x, Val y)
+{
+  Fn *g = b->f;
+  double u, v;
+  int64_t num = 0, den = 0;
+  const Inst *i = ir_inst(g, x), *j = ir_inst(g, y);
+  ir_is_const(g, x, &u);
+  ir_is_const(g, y, &v);
+  if (i->op == OP_const && j->op == OP_const &&
+      (__builtin_mul_overflow(ir_const_attr(g, i).num, ir_const_attr(g, j).num, &num) ||
+       __builtin_mul_overflow(ir_const_attr(g, i).den, ir_const_attr(g, j).den, &den)))
+    num = den = 0;
+  int64_t d = num_gcd(num, den);
+  return ir_const_exact(b, u * v, d ? num / d : 0, d ? den / d : 0);
+}
+
+/* x + x is 2 x, and 2^k (c x) is (2^k c) x: both exact. So the halves and twos of quadratic forms and their
+ * derivatives cancel. Signs move out of products, to where they meet a constant or a sum. */
+static Val scale(Walk *w, Val x, Val by)
+{
+  Build *b = w->b;
+  double c, d;
+  ir_is_const(b->f, by, &c);
+  const Inst *i = ir_inst(b->f, x);
+  for (uint32_t k = 0; i->op == OP_mul && k < 2; k++) {
+    Val inner = ir_arg(b->f, i, k), rest = ir_arg(b->f, i, 1 - k);
+    if (!ir_is_const(b->f, inner, &d) || !type_eq(ir_type(b->f, rest), i->type)) continue;
+    if (b->f->f64 != FN_EXACT && !ir_normal(b->f, c * d)) continue;
+    if (power_of_two(c) || power_of_two(d)) return ir_mul(b, rest, const_product(b, inner, by));
+  }
+  return VAL_NONE;
+}
+
+static Val sum_inst(Walk *w, const Inst *i)
+{
+  Val x = w->map[ir_arg(w->from, i, 0).id], y = w->map[ir_arg(w->from, i, 1).id];
+  if (x.id != y.id) return VAL_NONE;
+  Val two = ir_const(w->b, 2), v = scale(w, x, two);
+  return v.id ? v : ir_mul(w->b, x, two);
+}
+
+static Val product_inst(Walk *w, const Inst *i)
+{
+  for (uint32_t k = 0; k < 2; k++) {
+    Val by = w->map[ir_arg(w->from, i, k).id], x = w->map[ir_arg(w->from, i, 1 - k).id];
+    Type t = ir_type(w->b->f, x);
+    if (!type_eq(t, i->type)) continue;
+    if (ir_is_const(w->b->f, by, NULL)) return scale(w, x, by);
+    const Inst *n = ir_inst(w->b->f, x);
+    if (n->op == OP_neg) return ir_neg(w->b, ir_mul(w->b, ir_arg(w->b->f, n, 0), by));
+  }
+  return VAL_NONE;
+}
+
+static Val slice_inst(Walk *w, const Inst *i)
+{
+  Val x = w->map[ir_arg(w->from, i, 0).id];
+  if (ir_slice_attr(w->from, i).axis != 0 || ir_slice_attr(w->from, i).n != 1) return VAL_NONE;
+  return stacked_element(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
+}
+
+/* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */
+static Val with_body(Walk *w, const Inst *i)
+{
+  Fn *body = simplify(ir_body(w->from, i), w->b->powers);
+  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = w->map[ir_arg(w->from, i, k).id];
+  Val v = ir_emit(w->b, i->op, args, i->nargs, w->from->attr.at + i->attr, i->nattr, ir_copy_fn(w->b->f, body));
+  ir_fn_destroy(body);
+  free(args);
+  return v;
+}
+
+void walk_inst(Walk *w, uint32_t id)
+{
+  const Inst *i = &w->from->inst.at[id];
+  Build was = *w->b;
+  Val v = VAL_NONE;
+  if (i->op == OP_scan) {
+    simplify_scan(w, id);
+    return;
+  }
+  w->b->at = i->at;
+  w->b->role = i->role;
+  w->b->of = i->of;
+  if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id])
+    v = w->result[ir_arg(w->from, i, 0).id][ir_number(w->from, i)];
+  else if (i->op == OP_dot) v = dot_inst(w, i);
+  else if (i->op == OP_add) v = sum_inst(w, i);
+  else if (i->op == OP_mul) v = product_inst(w, i);
+  else if (i->op == OP_slice) v = slice_inst(w, i);
+  else if (i->op == OP_id && !w->named) v = w->map[ir_arg(w->from, i, 0).id];
+  else if (i->op == OP_integrate || i->op == OP_ode || i->op == OP_reversible || i->op == OP_root) v = with_body(w, i);
+  w->b->at = was.at;
+  w->b->role = was.role;
+  w->b->of = was.of;
+  w->map[id] = v.id ? v : ir_copy_inst(w->b, w->from, (Val){id}, w->map);
+}
+
+static Fn *simplify_round(const Fn *f, bool powers)
+{
+  Fn *g = ir_fn_create(f->name, f->f64);
+  Build b;
+  Walk w;
+  bool *live = ir_live(f);
+  ir_build_init(&b, g);
+  b.powers = powers;
+  walk_init(&w, f, &b, live);
+  Val *in = fn_inputs(f);
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    Val old = in[k];
+    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
+    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+    if (old.id) w.map[old.id] = v;
+  }
+  free(in);
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (live[id] && f->inst.at[id].op != OP_in) walk_inst(&w, id);
+  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, w.map[f->out.at[k].id], f->outname.at[k]);
+  walk_finish(&w);
+  ir_build_finish(&b);
+  free(live);
+  return g;
+}
+
+/* ---- to a fixed point ------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+  h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
+  return h ^ (h >> 29);
+}
+
+static uint64_t fingerprint(const Fn *f)
+{
+  uint64_t h = mix(f->in.n, f->out.n);
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    h = mix(h, i->op);
+    for (uint32_t k = 0; k < i->nargs; k++) h = mix(h, ir_arg(f, i, k).id);
+    for (uint32_t k = 0; k < i->nattr; k++) h = mix(h, (uint64_t)ir_attrs(f, i).at[k]);
+    if (i->sub) h = mix(h, fingerprint(ir_body(f, i)));
+  }
+  for (uint32_t k = 0; k < f->out.n; k++) h = mix(h, f->out.at[k].id);
+  return h;
+}
+
+static Fn *simplify(const Fn *f, bool powers)
+{
+  Fn *g = simplify_round(f, powers);
+  uint64_t was = fingerprint(g);
+  for (int round = 1; round < ROUNDS; round++) {
+    Fn *h = simplify_round(g, powers);
+    uint64_t now = fingerprint(h);
+    ir_fn_destroy(g);
+    g = h;
+    if (now == was) break;
+    was = now;
+  }
+  return g;
+}
+
+static Fn *simplified(const Fn *f, bool powers)
+{
+  double start = pass_now();
+  pass_at("simplifying", f->name, (Span){0});
+  Fn *out = pass_done("simplify", start, simplify(f, powers));
+  check_same("simplify", f, out);
+  return out;
+}
+
+Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
+
+Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
+{
+  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? simplified(derived, true) : NULL;
+  ir_fn_destroy(derived);
+  Fn *out = g ? pass_rescale(g) : NULL;
+  ir_fn_destroy(g);
+  return out;
+}

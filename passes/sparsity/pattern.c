@@ -1,0 +1,216 @@
+/* Sparsity of a Jacobian: which elements of x each element of e depends on.
+ *
+ * One walk forwards over the graph between x and e, as in forward mode, with a set of columns in place of a
+ * number: every element of every value has the set of those elements of x that its derivative may not vanish
+ * by (A. Griewank, A. Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, section 7.1: index domains). Sets are
+ * interned, and unions of two remembered, so that a stencil over n elements costs n look-ups an operation; values
+ * whose elements are all alike have one set. Elements that are known to be 0 (of tables, of triangles, between
+ * slices) annihilate what they are multiplied with.
+ *
+ * The sets are those of the derivative: what passes through `sign` or a condition does not count. They
+ * may be too large, never too small. After a fixed amount of work the search is given up, so its time is bounded; it is
+ * work that is counted, so that the answer is always the same. */
+#include "passes/sparsity/pattern_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  WORK = 1 << 20,            /* about 10 ms */
+  MOST = 1 << 18             /* nonzeros: their indices become attributes of the IR */
+};
+
+/* ---- values ------------------------------------------------------------------------------------------------ */
+
+Deps deps_same(Pass *p, uint32_t id) {
+  Deps d = {ARENA_NEW(p->mem, uint32_t), true};
+  d.id[0] = id;
+  return d;
+}
+
+Deps deps_new(Pass *p, int64_t n) {
+  p->sets.work += n;
+  return (Deps){ARENA_ARRAY(p->mem, uint32_t, n + 1), false};
+}
+
+Deps deps_close(Deps d, int64_t n) {
+  for (int64_t k = 1; k < n; k++)
+    if (d.id[k] != d.id[0]) return d;
+  d.same = true;
+  return d;
+}
+
+void deps_add_all(Pass *p, Deps d, int64_t n) {
+  for (int64_t k = 0; k < (d.same ? 1 : n); k++) sets_add(&p->sets, d.id[k]);
+}
+
+Deps sparsity_smear(PFrame *fr, const Inst *i) {
+  sets_open(&fr->pass->sets);
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    Type t = ir_type(fr->f, ir_arg(fr->f, i, k));
+    if (t.dt != DT_MULTI) deps_add_all(fr->pass, deps_of(fr, i, k), type_count(t));
+  }
+  uint32_t all = sets_close(&fr->pass->sets);
+  return deps_same(fr->pass, all ? all : SET_NONE);
+}
+
+/* ---- functions ----------------------------------------------------------------------------------------------- */
+
+static Deps no_derivative(PFrame *fr, const Inst *i) {
+  (void)i;
+  return deps_same(fr->pass, SET_NONE);
+}
+
+static SparsityRule *const rule[OP_count] = {
+#define EW1(name, ...) [OP_##name] = sparsity_elementwise,
+#define EW2(name, ...) [OP_##name] = sparsity_elementwise,
+#define CMP(name, ...) [OP_##name] = no_derivative,
+#define LOG(name, ...) [OP_##name] = no_derivative,
+#define ST(name, ...) [OP_##name] = sparsity_##name,
+#include "ir/ops.def"
+};
+
+/* What an operation costs beyond the elements of its result: rules that read much more than they write. */
+static int64_t reads(const PFrame *fr, const Inst *i) {
+  int64_t n = 0;
+  if (i->op == OP_trisolve || i->op == OP_solve) return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
+  if (i->op != OP_dot || deps_of(fr, i, 0).same || deps_of(fr, i, 1).same) return 0;
+  n = type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
+  Type b = ir_type(fr->f, ir_arg(fr->f, i, 1));
+  DotShape d = ir_dot_shape(fr->f, i);
+  for (int k = 0; k < b.rank; k++)
+    if (!ir_dot_has(&d, 0, d.label[1][k])) n *= b.dim[k];
+  return n;
+}
+
+/* All elements of the result are alike if those of each operand are; but where zeros come in. */
+static bool alike(const PFrame *fr, const Inst *i) {
+  for (uint32_t k = 0; k < i->nargs; k++)
+    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !deps_of(fr, i, k).same) return false;
+  return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
+}
+
+/* The sets of one instruction. False: given up. */
+static bool visit(PFrame *fr, uint32_t id) {
+  Pass *p = fr->pass;
+  const Inst *i = &fr->f->inst.at[id];
+  bool multi = i->type.dt == DT_MULTI;
+  p->sets.work += 1 + reads(fr, i);
+  if (p->sets.work > p->limit || (!multi && type_count(i->type) > p->limit && !alike(fr, i))) return false;
+  if (!multi) {
+    fr->val[id] = rule[i->op](fr, i);
+    return true;
+  }
+  uint32_t n = ir_result_count(fr->f, i);
+  fr->result[id] = ARENA_ARRAY(p->mem, Deps, n + 1);
+  if (i->op == OP_scan) return sparsity_loop(fr, i, fr->result[id]);
+  for (uint32_t k = 0; k < n; k++) fr->result[id][k] = sparsity_smear(fr, i);
+  return true;
+}
+
+static PFrame frame(Pass *p, const Fn *f) {
+  return (PFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
+}
+
+bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
+  PFrame fr = frame(p, f);
+  p->sets.work += f->inst.n;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == OP_in) fr.val[id] = in[ir_number(f, i)];
+    else if (!visit(&fr, id)) return false;
+  }
+  for (uint32_t k = 0; k < f->out.n; k++) out[k] = fr.val[f->out.at[k].id];
+  return true;
+}
+
+/* ---- the region between x and e ------------------------------------------------------------------------------- */
+
+/* What e is computed from. */
+static bool *cone(const Fn *f, Val e, Val x) {
+  bool *need = calloc(f->inst.n, sizeof *need);
+  if (!need) base_fault("out of memory");
+  need[e.id] = true;
+  for (uint32_t id = e.id; id > 0; id--)
+    for (uint32_t k = 0; need[id] && id != x.id && k < f->inst.at[id].nargs; k++)
+      need[ir_arg(f, &f->inst.at[id], k).id] = true;
+  return need;
+}
+
+/* False: too many nonzeros. */
+static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
+  uint32_t n, count = 0;
+  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[deps_at(e, i)].n;
+  if (count > MOST) return false;
+  pattern_init(out, rows, s->ncol, count);
+  for (uint32_t i = 0; i < rows; i++) {
+    const uint32_t *col = sets_columns(s, deps_at(e, i), &n);
+    if (n) memcpy(out->col + out->start[i], col, n * sizeof *col);
+    out->start[i + 1] = out->start[i] + n;
+  }
+  return true;
+}
+
+static bool walk(PFrame *fr, Val e, Val x) {
+  Pass *p = fr->pass;
+  uint32_t cols = p->sets.ncol;
+  bool *need = cone(fr->f, e, x), ok = true;
+  for (uint32_t id = 1; id <= e.id && ok; id++) {
+    if (!need[id]) continue;
+    if (id != x.id) {
+      ok = visit(fr, id);
+      continue;
+    }
+    fr->val[id] = deps_new(p, cols);
+    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sets_single(&p->sets, j);
+    fr->val[id].same = cols == 1;
+  }
+  free(need);
+  return ok;
+}
+
+bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
+  Pass p = {.mem = arena_create(), .limit = WORK};
+  uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
+  sets_init(&p.sets, cols);
+  PFrame fr = frame(&p, f);
+  bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
+  sets_finish(&p.sets);
+  arena_destroy(p.mem);
+  return found;
+}
+
+/* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
+
+/* What e is computed from, as a function of x. */
+static Fn *function_of(const Fn *f, Val e, Val x) {
+  Fn *g = ir_fn_create("pattern", f->f64);
+  Val *map = calloc(f->inst.n, sizeof *map);
+  bool *need = cone(f, e, x);
+  Build b;
+  if (!map) base_fault("out of memory");
+  ir_build_init(&b, g);
+  map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
+  for (uint32_t id = 1; id <= e.id; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (!need[id] || id == x.id) continue;
+    map[id] = i->op == OP_in ? ir_input(&b, NULL, IN_OTHER, 0, i->type) : ir_copy_inst(&b, f, (Val){id}, map);
+  }
+  ir_output(&b, map[e.id], NULL);
+  ir_build_finish(&b);
+  free(need);
+  free(map);
+  return g;
+}
+
+void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
+  uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
+  Diag *unheard = diag_create(NULL);
+  Fn *g = function_of(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
+  Val v = h ? fn_input(h, 0) : VAL_NONE;
+  if (h && !v.id) pattern_init(out, rows, cols, 0);
+  else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
+  diag_destroy(unheard);
+  ir_fn_destroy(g);
+  ir_fn_destroy(h);
+}

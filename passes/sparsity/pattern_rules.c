@@ -1,0 +1,384 @@
+/* Sparsity, a rule for each operator: the sets of a result's elements from those of its operands.
+ *
+ * What moves elements moves sets; what adds up unites them; a product with an element that is known to be 0
+ * is 0. Elements on an axis are addressed as [outer][k][inner]. */
+#include "passes/sparsity/pattern_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Type arg_type(const PFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
+static Sets *sets(PFrame *fr) { return &fr->pass->sets; }
+
+/* ---- elementwise ---------------------------------------------------------------------------------------- */
+
+/* The part of operand k: none where there is no derivative by it. */
+static uint32_t through(const Inst *i, uint32_t k, uint32_t id) {
+  return id >= SET_FIRST && !partial_exists((Op)i->op, k) ? SET_NONE : id;
+}
+
+static uint32_t element(PFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
+  switch (i->op) {
+  case OP_mul: return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
+  case OP_div: return a == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
+  case OP_add: case OP_sub: return sets_union(sets(fr), a, b);
+  default: break;
+  }
+  if (i->nargs == 1) return a == SET_ZERO && ir_eval_scalar((Op)i->op, 0, 0) == 0 ? SET_ZERO : through(i, 0, a ? a : SET_NONE);
+  uint32_t both = sets_union(sets(fr), through(i, 0, a), through(i, 1, b));
+  return both ? both : SET_NONE;
+}
+
+Deps sparsity_elementwise(PFrame *fr, const Inst *i) {
+  Deps a = deps_of(fr, i, 0), b = i->nargs > 1 ? deps_of(fr, i, 1) : a;
+  if (a.same && b.same) return deps_same(fr->pass, element(fr, i, deps_at(a, 0), deps_at(b, 0)));
+  int64_t n = type_count(i->type);
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = element(fr, i, deps_at(a, k), deps_at(b, k));
+  return deps_close(out, n);
+}
+
+Deps sparsity_select(PFrame *fr, const Inst *i) {
+  Deps a = deps_of(fr, i, 1), b = deps_of(fr, i, 2);
+  int64_t n = a.same && b.same ? 1 : type_count(i->type);
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = sets_union(sets(fr), deps_at(a, k), deps_at(b, k));
+  return deps_close(out, n);
+}
+
+/* ---- leaves, and what stands for its operand ------------------------------------------------------------- */
+
+#define NONE_RULE(name)                                                                            \
+  Deps sparsity_##name(PFrame *fr, const Inst *i) {                                                 \
+    (void)i;                                                                                       \
+    return deps_same(fr->pass, SET_NONE);                                                          \
+  }
+NONE_RULE(in)
+NONE_RULE(rand)
+NONE_RULE(batch_mean)
+NONE_RULE(require)
+
+#define SAME_RULE(name)                                                                            \
+  Deps sparsity_##name(PFrame *fr, const Inst *i) { return deps_of(fr, i, 0); }
+SAME_RULE(id)
+SAME_RULE(barrier)
+SAME_RULE(spread)
+SAME_RULE(batch_sum)
+SAME_RULE(reshape)
+
+#define SMEAR_RULE(name)                                                                           \
+  Deps sparsity_##name(PFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
+SMEAR_RULE(scan)
+SMEAR_RULE(integrate)
+SMEAR_RULE(ode)
+SMEAR_RULE(reversible)
+SMEAR_RULE(root)
+SMEAR_RULE(grad)
+SMEAR_RULE(jac)
+SMEAR_RULE(divergence)
+
+Deps sparsity_const(PFrame *fr, const Inst *i) {
+  const_attr attr = ir_const_attr(fr->f, i);
+  double v;
+  memcpy(&v, &(int64_t){attr.bits}, sizeof v);
+  return deps_same(fr->pass, v == 0 ? SET_ZERO : SET_NONE);
+}
+
+Deps sparsity_table(PFrame *fr, const Inst *i) {
+  table_attr attr = ir_table_attr(fr->f, i);
+  const double *v = fr->f->table.at[attr.table].v;
+  int64_t n = type_count(i->type);
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = v[k] == 0 ? SET_ZERO : SET_NONE;
+  return deps_close(out, n);
+}
+
+Deps sparsity_proj(PFrame *fr, const Inst *i) {
+  proj_attr attr = ir_proj_attr(fr->f, i);
+  return fr->result[ir_arg(fr->f, i, 0).id][attr.index];
+}
+
+/* ---- moves along one axis -------------------------------------------------------------------------------- */
+
+typedef struct Axis { int64_t outer, n, inner; } Axis;
+
+static Axis axis_of(Type t, int64_t axis) {
+  Axis a = {1, t.dim[axis], 1};
+  for (int k = 0; k < axis; k++) a.outer *= t.dim[k];
+  for (int k = (int)axis + 1; k < t.rank; k++) a.inner *= t.dim[k];
+  return a;
+}
+
+/* to[o][k0][.] = from[o][k1][.] for all o. */
+static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
+  for (int64_t o = 0; o < t.outer; o++)
+    for (int64_t j = 0; j < t.inner; j++)
+      to.id[(o * t.n + k0) * t.inner + j] = deps_at(from, (o * f.n + k1) * f.inner + j);
+}
+
+/* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
+static Deps picked(PFrame *fr, const Inst *i, bool listed) {
+  Deps x = deps_of(fr, i, 0);
+  if (x.same) return x;
+  int64_t n = type_count(i->type), axis = listed ? ir_take_attr(fr->f, i).axis : ir_slice_attr(fr->f, i).axis;
+  Deps out = deps_new(fr->pass, n);
+  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
+  for (int64_t k = 0; k < t.n; k++)
+    move(out, t, k, x, f, listed ? ir_list(fr->f, i).at[k] : ir_slice_attr(fr->f, i).start + k * ir_slice_attr(fr->f, i).step);
+  return deps_close(out, n);
+}
+
+Deps sparsity_slice(PFrame *fr, const Inst *i) { return picked(fr, i, false); }
+Deps sparsity_take(PFrame *fr, const Inst *i) { return picked(fr, i, true); }
+
+Deps sparsity_unslice(PFrame *fr, const Inst *i) {
+  unslice_attr attr = ir_unslice_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis;
+  Deps out = deps_new(fr->pass, n);
+  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
+  for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, deps_of(fr, i, 0), f, k);
+  return deps_close(out, n);
+}
+
+Deps sparsity_put(PFrame *fr, const Inst *i) {
+  put_attr attr = ir_put_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis;
+  Deps out = deps_new(fr->pass, n), x = deps_of(fr, i, 0);
+  Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
+  for (int64_t o = 0; o < t.outer; o++)
+    for (int64_t k = 0; k < f.n; k++)
+      for (int64_t j = 0; j < t.inner; j++) {
+        uint32_t *to = &out.id[(o * t.n + ir_list(fr->f, i).at[k]) * t.inner + j];
+        *to = sets_union(sets(fr), *to, deps_at(x, (o * f.n + k) * f.inner + j));
+      }
+  return deps_close(out, n);
+}
+
+Deps sparsity_concat(PFrame *fr, const Inst *i) {
+  concat_attr attr = ir_concat_attr(fr->f, i);
+  int64_t n = type_count(i->type), axis = attr.axis, at = 0;
+  Deps out = deps_new(fr->pass, n);
+  Axis t = axis_of(i->type, axis);
+  for (uint32_t a = 0; a < i->nargs; a++) {
+    Axis f = axis_of(arg_type(fr, i, a), axis);
+    for (int64_t k = 0; k < f.n; k++) move(out, t, at++, deps_of(fr, i, a), f, k);
+  }
+  return deps_close(out, n);
+}
+
+Deps sparsity_expand(PFrame *fr, const Inst *i) {
+  expand_attr attr = ir_expand_attr(fr->f, i);
+  Deps x = deps_of(fr, i, 0);
+  if (x.same) return x;
+  int64_t n = type_count(i->type);
+  Deps out = deps_new(fr->pass, n);
+  Axis t = axis_of(i->type, attr.axis), f = {t.outer, 1, t.inner};
+  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, 0);
+  return deps_close(out, n);
+}
+
+/* Sums and extrema. */
+static Deps along(PFrame *fr, const Inst *i) {
+  Deps x = deps_of(fr, i, 0);
+  if (x.same) return x;
+  int64_t n = type_count(i->type);
+  Deps out = deps_new(fr->pass, n);
+  Axis f = axis_of(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
+  for (int64_t o = 0; o < f.outer; o++)
+    for (int64_t j = 0; j < f.inner; j++) {
+      sets_open(sets(fr));
+      for (int64_t k = 0; k < f.n; k++) sets_add(sets(fr), deps_at(x, (o * f.n + k) * f.inner + j));
+      out.id[o * f.inner + j] = sets_close(sets(fr));
+    }
+  return deps_close(out, n);
+}
+
+Deps sparsity_sum(PFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmax(PFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmin(PFrame *fr, const Inst *i) { return along(fr, i); }
+
+/* ---- matrices -------------------------------------------------------------------------------------------- */
+
+Deps sparsity_transpose(PFrame *fr, const Inst *i) {
+  Deps x = deps_of(fr, i, 0);
+  if (x.same) return x;
+  Type from = arg_type(fr, i, 0);
+  int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
+  for (int k = from.rank; k-- > 0; step *= from.dim[k]) stride[k] = step;
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t e = 0; e < n; e++) {
+    int64_t rest = e, at = 0;
+    for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[ir_list(fr->f, i).at[k]];
+    out.id[e] = deps_at(x, at);
+  }
+  return deps_close(out, n);
+}
+
+Deps sparsity_diag(PFrame *fr, const Inst *i) {
+  int64_t n = i->type.dim[0];
+  Deps out = deps_new(fr->pass, n * n);
+  for (int64_t k = 0; k < n; k++) out.id[k * n + k] = deps_at(deps_of(fr, i, 0), k);
+  return deps_close(out, n * n);
+}
+
+Deps sparsity_diagv(PFrame *fr, const Inst *i) {
+  int64_t n = i->type.dim[0];
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = deps_at(deps_of(fr, i, 0), k * n + k);
+  return deps_close(out, n);
+}
+
+Deps sparsity_tri(PFrame *fr, const Inst *i) {
+  tri_attr attr = ir_tri_attr(fr->f, i);
+  int64_t n = type_count(i->type), rows = i->type.dim[i->type.rank - 2], cols = i->type.dim[i->type.rank - 1];
+  bool upper = attr.upper != 0;
+  Deps out = deps_new(fr->pass, n);
+  for (int64_t e = 0; e < n; e++) {
+    int64_t row = e / cols % rows + attr.k, col = e % cols;
+    if (upper ? col >= row : col <= row) out.id[e] = deps_at(deps_of(fr, i, 0), e);
+  }
+  return deps_close(out, n);
+}
+
+/* ---- dot --------------------------------------------------------------------------------------------------- */
+
+typedef struct Label { int64_t n, a, b, out; } Label;    /* size; strides in the operands and the result, 0 where absent */
+
+typedef struct Einsum {
+  Label label[3 * IR_MAX_RANK];
+  int n, kept;               /* labels that count; those of the result come first */
+  int64_t out, summed;       /* how many elements and products each */
+} Einsum;
+
+static void strides(const int *label, Type t, int64_t *size, int64_t *stride) {
+  int64_t step = 1;
+  for (int k = t.rank; k-- > 0; step *= t.dim[k]) {
+    size[label[k]] = t.dim[k];
+    stride[label[k]] = step;
+  }
+}
+
+/* Labels of operands whose elements are all alike count once. */
+static Einsum einsum(PFrame *fr, const Inst *i, bool a, bool b) {
+  Einsum s = {.out = 1, .summed = 1};
+  int64_t size[32] = {0}, sa[32] = {0}, sb[32] = {0}, so[32] = {0};
+  DotShape d = ir_dot_shape(fr->f, i);
+  strides(d.label[0], arg_type(fr, i, 0), size, sa);
+  strides(d.label[1], arg_type(fr, i, 1), size, sb);
+  strides(d.label[2], i->type, size, so);
+  for (int pass = 0; pass < 2; pass++) {
+    for (int l = 0; l < 32; l++) {
+      bool counts = (a && sa[l]) || (b && sb[l]);
+      if (!size[l] || !counts || (so[l] != 0) == (pass != 0)) continue;
+      s.label[s.n++] = (Label){size[l], a ? sa[l] : 0, b ? sb[l] : 0, so[l]};
+      *(pass ? &s.summed : &s.out) *= size[l];
+    }
+    if (!pass) s.kept = s.n;
+  }
+  return s;
+}
+
+static void offsets(const Einsum *s, int from, int to, int64_t k, Label *at) {
+  for (int l = to; l-- > from; k /= s->label[l].n) {
+    int64_t j = k % s->label[l].n;
+    at->a += j * s->label[l].a;
+    at->b += j * s->label[l].b;
+    at->out += j * s->label[l].out;
+  }
+}
+
+static uint32_t product(PFrame *fr, uint32_t a, uint32_t b) {
+  return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
+}
+
+static uint32_t contraction(PFrame *fr, const Einsum *s, Deps a, Deps b, Label at) {
+  sets_open(sets(fr));
+  for (int64_t k = 0; k < s->summed; k++) {
+    Label to = at;
+    offsets(s, s->kept, s->n, k, &to);
+    uint32_t x = deps_at(a, to.a), y = deps_at(b, to.b);
+    if (x == SET_ZERO || y == SET_ZERO) continue;
+    sets_add(sets(fr), x);
+    sets_add(sets(fr), y);
+  }
+  return sets_close(sets(fr));
+}
+
+/* The result's elements where labels that do not count vary, too. */
+static Deps broadcast(PFrame *fr, const Inst *i, const Einsum *s, const uint32_t *of) {
+  int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
+  Deps out = deps_new(fr->pass, n);
+  for (int l = s->kept; l-- > 0; step *= s->label[l].n) {
+    int64_t own = 1;
+    for (int k = i->type.rank; k-- > 0; own *= i->type.dim[k])
+      if (own == s->label[l].out && i->type.dim[k] == s->label[l].n) stride[k] = step;
+  }
+  for (int64_t e = 0; e < n; e++) {
+    int64_t rest = e, at = 0;
+    for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[k];
+    out.id[e] = of[at];
+  }
+  return deps_close(out, n);
+}
+
+Deps sparsity_dot(PFrame *fr, const Inst *i) {
+  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+  if (a.same && b.same) return deps_same(fr->pass, product(fr, deps_at(a, 0), deps_at(b, 0)));
+  Einsum s = einsum(fr, i, !a.same, !b.same);
+  uint32_t *of = base_realloc(NULL, sizeof *of * (size_t)(s.out + 1));
+  for (int64_t k = 0; k < s.out; k++) {
+    Label at = {0, 0, 0, 0};
+    offsets(&s, 0, s.kept, k, &at);
+    of[k] = contraction(fr, &s, a, b, at);
+  }
+  Deps out = broadcast(fr, i, &s, of);
+  free(of);
+  return out;
+}
+
+/* ---- triangular systems -------------------------------------------------------------------------------------- */
+
+/* x_r = (b_r - sum of A_rk x_k over the k before r)/A_rr */
+Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
+  trisolve_attr attr = ir_trisolve_attr(fr->f, i);
+  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+  bool upper = attr.upper != 0, trans = attr.trans != 0, down = upper == trans;
+  int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
+  Deps out = deps_new(fr->pass, n * cols);
+  for (int64_t c = 0; c < cols; c++)
+    for (int64_t s = 0; s < n; s++) {
+      int64_t r = down ? s : n - 1 - s;
+      sets_open(sets(fr));
+      sets_add(sets(fr), deps_at(b, r * cols + c));
+      for (int64_t t = 0; t < s; t++) {
+        int64_t k = down ? t : n - 1 - t;
+        uint32_t x = deps_at(a, trans ? k * n + r : r * n + k), y = out.id[k * cols + c];
+        if (x == SET_ZERO || y == SET_ZERO) continue;
+        sets_add(sets(fr), x);
+        sets_add(sets(fr), y);
+      }
+      uint32_t sum = sets_close(sets(fr));
+      out.id[r * cols + c] = sum == SET_ZERO ? sum : sets_union(sets(fr), sum, deps_at(a, r * n + r));
+    }
+  return deps_close(out, n * cols);
+}
+
+/* Each column of the result follows from all of A and its own right-hand side. */
+Deps sparsity_solve(PFrame *fr, const Inst *i) {
+  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+  int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
+  Deps out = deps_new(fr->pass, n * cols);
+  for (int64_t c = 0; c < cols; c++) {
+    bool zero = true;
+    sets_open(sets(fr));
+    for (int64_t k = 0; k < n; k++) {
+      uint32_t id = deps_at(b, k * cols + c);
+      zero = zero && id == SET_ZERO;
+      sets_add(sets(fr), id);
+    }
+    for (int64_t k = 0; !zero && k < n * n; k++) sets_add(sets(fr), deps_at(a, k));
+    uint32_t all = sets_close(sets(fr));
+    for (int64_t k = 0; k < n; k++) out.id[k * cols + c] = zero ? SET_ZERO : all ? all : SET_NONE;
+  }
+  return deps_close(out, n * cols);
+}

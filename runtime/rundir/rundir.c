@@ -1,0 +1,493 @@
+/* See rundir.h. */
+#include "runtime/rundir/rundir.h"
+#include "runtime/rundir/folder.h"
+#include "runtime/util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct RtRun {
+  char *dir;
+  char *from;                /* NULL, or the checkpoint to go back to */
+  json_t *manifest;
+  FILE *metrics;
+  int lock;                  /* the directory, locked while the process lives; -1: not yet */
+  char *stopped, *stopped_path, *stopped_tmp;    /* the manifest of a run that is stopped this moment; see rt_run_stop_now */
+  size_t stopped_size;
+  bool settled;              /* what was written is on the disk, and what will be has to be */
+  char *kept[RT_RUN_KEEP];   /* paths of the newest, the oldest first */
+};
+
+const char *rt_run_dir(const RtRun *r) { return r->dir; }
+
+char *rt_run_path(const RtRun *r, const char *name) {
+  char *p = NULL;
+  return asprintf(&p, "%s/%s", r->dir, name) < 0 ? NULL : p;
+}
+
+/* ---- making and opening -------------------------------------------------------------------------------- */
+
+/* Makes a directory and its parents; `fresh`: the last one must be new (EEXIST). */
+static bool make_directories(const char *path, bool fresh, RtError *err) {
+  char *p = strdup(path);
+  if (!p) return rt_fail(err, "not enough memory");
+  bool ok = true;
+  for (char *s = p + 1; ok && *s; s++) {
+    if (*s != '/') continue;
+    *s = 0;
+    ok = mkdir(p, 0777) == 0 || errno == EEXIST;
+    *s = '/';
+  }
+  if (ok) {
+    ok = mkdir(p, 0777) == 0;
+    struct stat st;
+    if (!ok && errno == EEXIST && !fresh) {
+      ok = stat(p, &st) == 0 && S_ISDIR(st.st_mode);
+      if (!ok) errno = ENOTDIR;
+    }
+  }
+  const int e = errno;
+  if (!ok && !(fresh && e == EEXIST)) rt_fail_errno(err, "make the directory", path);
+  free(p);
+  errno = e;
+  return ok;
+}
+
+static char *timed_name(const char *root, const char *model, RtError *err) {
+  char stamp[32], *dir = NULL;
+  const time_t now = time(NULL);
+  struct tm tm;
+  localtime_r(&now, &tm);
+  strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
+  for (int k = 1; k < 1000; k++) {
+    const int n = k == 1 ? asprintf(&dir, "%s/%s/%s", root, model, stamp) : asprintf(&dir, "%s/%s/%s-%d", root, model, stamp, k);
+    if (n < 0) { rt_fail(err, "not enough memory"); return NULL; }
+    if (make_directories(dir, true, err)) return dir;
+    const bool taken = errno == EEXIST;
+    free(dir);
+    if (!taken) return NULL;
+  }
+  rt_fail(err, "cannot find a free name in %s/%s", root, model);
+  return NULL;
+}
+
+static bool link_latest(const RtRun *r, RtError *err) {
+  const char *name = strrchr(r->dir, '/') + 1;
+  char *path = NULL;
+  if (asprintf(&path, "%.*slatest", (int)(name - r->dir), r->dir) < 0) return rt_fail(err, "not enough memory");
+  const bool ok = rt_link_replace(name, path, err);
+  free(path);
+  return ok;
+}
+
+static bool exists(const RtRun *r, const char *name) {
+  char *p = rt_run_path(r, name);
+  const bool yes = p && access(p, F_OK) == 0;
+  free(p);
+  return yes;
+}
+
+static bool put(const RtRun *r, const char *name, const void *data, size_t size, RtError *err) {
+  char *p = rt_run_path(r, name);
+  const bool ok = p ? (r->settled ? rt_file_write : rt_file_put)(p, data, size, err) : rt_fail(err, "not enough memory");
+  free(p);
+  return ok;
+}
+
+static bool settle(RtRun *r, RtError *err) {
+  static const char *const part[] = {"model.hnn", "manifest.json", "reports.json"};
+  bool ok = true;
+  for (size_t i = 0; ok && !r->settled && i < sizeof part / sizeof *part; i++) {
+    char *p = rt_run_path(r, part[i]);
+    ok = p ? rt_file_settle(p, err) : rt_fail(err, "not enough memory");
+    free(p);
+  }
+  r->settled |= ok;
+  return ok;
+}
+
+/* ---- one process at a time ---- */
+
+/* The lock is the system's, on the directory: a process that is killed has none. Where a file system has no locks there is none. */
+static bool lock_directory(RtRun *r, RtError *err) {
+  r->lock = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (r->lock < 0) return rt_fail_errno(err, "open", r->dir);
+  if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
+  return rt_fail(err, "another run is at work in %s: wait for it, or choose another directory with --out", r->dir);
+}
+
+/* `.NAME.tmp-PID`, as file.c names what it has not finished. */
+static bool is_left_over(const char *name) {
+  const char *tmp = strstr(name, ".tmp-");
+  return name[0] == '.' && tmp && tmp[5] && !tmp[5 + strspn(tmp + 5, "0123456789")];
+}
+
+/* What a killed process had not finished; nobody else is at work here. */
+static void remove_left_overs(const RtRun *r) {
+  static const char *const part[] = {".", "checkpoints", "plots", "sources"};
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    char *path = rt_run_path(r, part[i]);
+    DIR *d = path ? opendir(path) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+      if (is_left_over(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+    free(path);
+  }
+}
+
+/* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
+static bool set_aside(const RtRun *r, RtError *err) {
+  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "manifest.json"};
+  char *away = timed_name(r->dir, "earlier", err);
+  bool ok = away != NULL;
+  for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {
+    char *from = rt_run_path(r, part[i]), *to = NULL;
+    ok = from && asprintf(&to, "%s/%s", away, part[i]) >= 0;
+    if (ok && rename(from, to) != 0 && errno != ENOENT) ok = rt_fail_errno(err, "move aside", from);
+    free(from);
+    free(to);
+  }
+  free(away);
+  return ok;
+}
+
+static bool open_metrics(RtRun *r, RtError *err) {
+  char *p = rt_run_path(r, "metrics.jsonl");
+  r->metrics = p ? fopen(p, "ae") : NULL;
+  const bool ok = r->metrics || rt_fail_errno(err, "open", p ? p : "metrics.jsonl");
+  free(p);
+  return ok;
+}
+
+static bool make_folder(const RtRun *r, const char *name, RtError *err) {
+  char *p = rt_run_path(r, name);
+  const bool ok = p ? make_directories(p, false, err) : rt_fail(err, "not enough memory");
+  free(p);
+  return ok;
+}
+
+bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err) {
+  char *path = NULL;
+  if (asprintf(&path, "%s/%s", folder, name) < 0) return rt_fail(err, "not enough memory");
+  const bool ok = make_folder(r, folder, err) && put(r, path, data, size, err);
+  free(path);
+  return ok;
+}
+
+static void stamp(json_t *manifest, const char *key) {
+  char text[40];
+  const time_t now = time(NULL);
+  struct tm tm;
+  gmtime_r(&now, &tm);
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+  json_object_set_new(manifest, key, json_string(text));
+}
+
+RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err) {
+  RtRun *r = calloc(1, sizeof *r);
+  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  r->lock = -1;
+  bool ok;
+  if (out) {
+    r->dir = strdup(out);
+    for (size_t n = r->dir ? strlen(r->dir) : 0; n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
+    ok = r->dir && *r->dir ? make_directories(r->dir, false, err) : rt_fail(err, "`--out` needs the name of a directory");
+    ok = ok && lock_directory(r, err);
+    if (ok) remove_left_overs(r);
+    if (ok) ok = exists(r, "manifest.json") ? set_aside(r, err) : rt_folder_ours(r->dir, err);
+  } else {
+    r->dir = timed_name(root ? root : "runs", model, err);
+    ok = r->dir && lock_directory(r, err);
+  }
+  r->manifest = json_object();
+  stamp(r->manifest, "created");
+  ok = ok && make_folder(r, "checkpoints", err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err)
+    && rt_run_status(r, "running", err) && (out || link_latest(r, err));
+  if (ok) return r;
+  rt_run_destroy(r);
+  return NULL;
+}
+
+static bool read_manifest(RtRun *r, RtError *err) {
+  char *p = rt_run_path(r, "manifest.json");
+  size_t size;
+  char *text = p ? rt_file_read(p, &size, err) : NULL;
+  if (!text) rt_folder_no_run(r->dir, err);
+  json_error_t e;
+  if (text) {
+    r->manifest = json_loadb(text, size, 0, &e);
+    if (!json_is_object(r->manifest)) rt_fail(err, "%s is damaged: %s", p, r->manifest ? "no JSON object" : e.text);
+  }
+  free(text);
+  free(p);
+  return json_is_object(r->manifest);
+}
+
+RtRun *rt_run_reopen(const char *dir, RtError *err) {
+  RtRun *r = calloc(1, sizeof *r);
+  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  r->lock = -1;
+  r->dir = strdup(dir);
+  char *checkpoints = strstr(r->dir, "/checkpoints/");
+  if (checkpoints && checkpoints[13]) {
+    r->from = strdup(dir);
+    *checkpoints = 0;
+  }
+  for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--) r->dir[n - 1] = 0;
+  r->settled = true;
+  if (read_manifest(r, err) && lock_directory(r, err) && make_folder(r, "checkpoints", err) && open_metrics(r, err))
+    return remove_left_overs(r), r;
+  rt_run_destroy(r);
+  return NULL;
+}
+
+void rt_run_destroy(RtRun *r) {
+  if (!r) return;
+  if (r->metrics) fclose(r->metrics);
+  for (int i = 0; i < RT_RUN_KEEP; i++) free(r->kept[i]);
+  json_decref(r->manifest);
+  if (r->lock >= 0) close(r->lock);
+  free(r->stopped), free(r->stopped_path), free(r->stopped_tmp);
+  free(r->from);
+  free(r->dir);
+  free(r);
+}
+
+/* ---- the manifest ---------------------------------------------------------------------------------------- */
+
+void rt_run_set(RtRun *r, const char *key, json_t *value) { json_object_set_new(r->manifest, key, value); }
+
+const json_t *rt_run_get(const RtRun *r, const char *key) { return json_object_get(r->manifest, key); }
+
+/* The manifest with a status, as text; NULL without memory. */
+static char *manifest_text(RtRun *r, const char *status) {
+  json_object_set_new(r->manifest, "status", json_string(status));
+  stamp(r->manifest, "updated");
+  char *text = json_dumps(r->manifest, JSON_INDENT(2)), *line = NULL;
+  if (text && asprintf(&line, "%s\n", text) < 0) line = NULL;
+  free(text);
+  return line;
+}
+
+/* What rt_run_stop_now writes, made while there is time. */
+static bool prepare_stop(RtRun *r) {
+  char *text = manifest_text(r, "stopped"), *path = rt_run_path(r, "manifest.json"), *tmp = NULL;
+  if (text && path && asprintf(&tmp, "%s/.manifest.json.tmp-%ld", r->dir, (long)getpid()) >= 0) {
+    char *old[] = {r->stopped, r->stopped_path, r->stopped_tmp};
+    r->stopped_size = strlen(text);
+    r->stopped = text, r->stopped_path = path, r->stopped_tmp = tmp;
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) free(old[i]);
+    return true;
+  }
+  free(text);
+  free(path);
+  return false;
+}
+
+bool rt_run_status(RtRun *r, const char *status, RtError *err) {
+  const bool running = !strcmp(status, "running");
+  if (!running && !settle(r, err)) return false;
+  if (running && !prepare_stop(r)) return rt_fail(err, "not enough memory");
+  char *text = manifest_text(r, status);
+  const bool ok = text ? put(r, "manifest.json", text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
+  return ok;
+}
+
+void rt_run_stop_now(const RtRun *r) {
+  if (!r || !r->stopped) return;
+  const int fd = open(r->stopped_tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return;
+  size_t done = 0;
+  for (ssize_t n = 1; n > 0 && done < r->stopped_size; done += n > 0 ? (size_t)n : 0) n = write(fd, r->stopped + done, r->stopped_size - done);
+  close(fd);
+  if (done == r->stopped_size && rename(r->stopped_tmp, r->stopped_path) == 0) return;
+  unlink(r->stopped_tmp);
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------ */
+
+static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
+  json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
+                        "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+  json_decref(o);
+  if (!text) return rt_fail(err, "not enough memory");
+  const bool ok = fprintf(r->metrics, "%s\n", text) > 0 && fflush(r->metrics) == 0;
+  free(text);
+  if (ok) return true;
+  char *p = rt_run_path(r, "metrics.jsonl");
+  rt_fail_errno(err, "write", p ? p : "metrics.jsonl");
+  clearerr(r->metrics);
+  free(p);
+  return false;
+}
+
+static bool keeps_line(const char *s, size_t n, int action, int64_t step) {
+  json_error_t e;
+  json_t *o = json_loadb(s, n, 0, &e);
+  const json_int_t a = json_integer_value(json_object_get(o, "action")), k = json_integer_value(json_object_get(o, "step"));
+  const bool keep = json_is_object(o) && (a < action || (a == action && k <= step));
+  json_decref(o);
+  return keep;
+}
+
+bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
+  char *p = rt_run_path(r, "metrics.jsonl");
+  size_t size, kept = 0;
+  char *text = p ? rt_file_read(p, &size, err) : NULL;
+  free(p);
+  if (!text) return false;
+  for (char *s = text, *end = text + size, *eol; s < end && (eol = memchr(s, '\n', (size_t)(end - s))); s = eol + 1) {
+    const size_t n = (size_t)(eol - s);
+    if (!keeps_line(s, n, action, step)) continue;
+    memmove(text + kept, s, n + 1);
+    kept += n + 1;
+  }
+  bool ok = true;
+  if (kept != size) {
+    ok = put(r, "metrics.jsonl", text, kept, err);
+    if (ok) {
+      fclose(r->metrics);
+      ok = open_metrics(r, err);
+    }
+  }
+  free(text);
+  return ok;
+}
+
+/* ---- reports ------------------------------------------------------------------------------------------------ */
+
+/* malloc'ed; NULL: not enough memory. */
+static char *reports_text(const RtReport *report, int nreport, const RtExpect *expect, int nexpect, const RtProof *proof,
+                          int nproof) {
+  json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
+  for (int i = 0; i < nreport; i++) {
+    const RtReport *q = &report[i];
+    json_object_set_new(reports, q->name, json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd),
+                                                    "min", real(q->min), "max", real(q->max), "n", (json_int_t)q->n));
+  }
+  for (int i = 0; i < nexpect; i++)
+    json_array_append_new(expects, json_pack("{s:s, s:b}", "text", expect[i].text, "holds", expect[i].holds));
+  for (int i = 0; i < nproof; i++)
+    json_array_append_new(proofs, json_pack("{s:s, s:s}", "text", proof[i].text, "answer", proof[i].answer));
+  json_t *o = json_pack("{s:o, s:o, s:o}", "reports", reports, "expects", expects, "proofs", proofs);
+  char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL, *line = NULL;
+  json_decref(o);
+  if (text && asprintf(&line, "%s\n", text) < 0) line = NULL;
+  free(text);
+  return line;
+}
+
+bool rt_reports_write(const char *path, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
+                      const RtProof *proof, int nproof, RtError *err) {
+  char *text = reports_text(report, nreport, expect, nexpect, proof, nproof);
+  const bool ok = text ? rt_file_write(path, text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
+  return ok;
+}
+
+bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
+                    const RtProof *proof, int nproof, RtError *err) {
+  char *text = reports_text(report, nreport, expect, nexpect, proof, nproof);
+  const bool ok = text ? put(r, "reports.json", text, strlen(text), err) : rt_fail(err, "not enough memory");
+  free(text);
+  return ok;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------------- */
+
+/* Makes room for `path` among the newest; the oldest one's file goes, unless it was to be kept. */
+static void retain(RtRun *r, char *path, bool keep) {
+  for (int i = 0; i < RT_RUN_KEEP; i++)
+    if (r->kept[i] && !strcmp(r->kept[i], path)) { free(r->kept[i]); r->kept[i] = NULL; }
+  if (keep) { free(path); return; }
+  if (r->kept[0]) unlink(r->kept[0]);
+  free(r->kept[0]);
+  memmove(r->kept, r->kept + 1, (RT_RUN_KEEP - 1) * sizeof *r->kept);
+  r->kept[RT_RUN_KEEP - 1] = path;
+}
+
+bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err) {
+  char name[64], link[] = "checkpoints/last", action[16], step[32], number[32], seed[32];
+  snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", at->number);
+  snprintf(action, sizeof action, "%d", at->action);
+  snprintf(step, sizeof step, "%" PRId64, at->step);
+  snprintf(number, sizeof number, "%" PRId64, at->number);
+  snprintf(seed, sizeof seed, "%" PRIu64, at->seed);
+  const char *const meta[][2] = {{"format", "hnnc-3"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
+                                 {"model_hash", at->model_hash ? at->model_hash : ""}, {"reports", at->reports ? at->reports : ""}};
+  char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
+  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, sizeof meta / sizeof *meta, err) : rt_fail(err, "not enough memory");
+  ok = ok && rt_link_replace(strchr(name, '/') + 1, last, err);
+  free(last);
+  if (ok) retain(r, path, keep);
+  else free(path);
+  return ok;
+}
+
+static bool read_position(const RtCheckpoint *c, RtPosition *at) {
+  const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
+             *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
+  at->model_hash = rt_checkpoint_meta(c, "model_hash");
+  at->reports = rt_checkpoint_meta(c, "reports");
+  if (!format || strcmp(format, "hnnc-3") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed || !at->model_hash || !at->reports)
+    return false;
+  at->action = atoi(action);
+  at->step = strtoll(step, NULL, 10);
+  at->number = strtoll(number, NULL, 10);
+  at->seed = strtoull(seed, NULL, 10);
+  return at->action >= 0 && at->step >= 0;
+}
+
+/* The checkpoint with its position, or NULL and why. */
+static RtCheckpoint *read_whole(const char *path, RtPosition *at, RtError *why) {
+  RtCheckpoint *c = rt_checkpoint_read(path, why);
+  if (!c || read_position(c, at)) return c;
+  rt_fail(why, "%s: this checkpoint was not written by hnnc run", path);
+  rt_checkpoint_finish(c);
+  return NULL;
+}
+
+/* The newest step-N that is whole, 0: none; *any: there are some. */
+static int64_t whole_step(const RtRun *r, bool *any) {
+  for (int64_t n = INT64_MAX; (n = rt_folder_step(r->dir, n)) > 0;) {
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%" PRId64 ".safetensors", n);
+    *any = true;
+    RtPosition at;
+    RtError why;
+    char *path = rt_run_path(r, name);
+    RtCheckpoint *c = path ? read_whole(path, &at, &why) : NULL;
+    free(path);
+    rt_checkpoint_finish(c);
+    if (c) return n;
+  }
+  return 0;
+}
+
+RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
+  char *path = r->from ? strdup(r->from) : rt_run_path(r, "checkpoints/last");
+  RtError why = {"not enough memory"};
+  RtCheckpoint *c = path ? read_whole(path, at, &why) : NULL;
+  if (!c) {
+    bool any = false;
+    const int64_t other = whole_step(r, &any);
+    if (other) rt_fail(err, "%.300s; try hnnc resume %.120s/checkpoints/step-%" PRId64 ".safetensors", why.text, r->dir, other);
+    else if (any) rt_fail(err, "%.300s; no other checkpoint of %.120s is whole: start a new run", why.text, r->dir);
+    else rt_fail(err, "this run has no checkpoint yet: start a new run");
+  }
+  free(path);
+  return c;
+}

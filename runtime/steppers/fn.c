@@ -1,0 +1,229 @@
+/* A compiled function run over any number of samples. The samples are cut into chunks of whole tiles by
+ * n and the work alone, a power of two of them, and the batch sums of the chunks are added as a binary tree: so the
+ * result is the same to the bit for any number of threads. A thread takes a whole subtree (a group) and adds in
+ * buffers of its own, which stay in its cache; only the sums of the groups go from one core to another. Small work
+ * is one chunk, which runs on the caller's thread and writes to the outputs directly.
+ *
+ * An RtFn has one run at a time. Outputs may be the same memory as inputs of the same tile (the optimizer
+ * updates in place). */
+#include "runtime/steppers/split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CHUNKS = 64,
+       CHUNK_FLOP = 1000000,       /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
+       CHUNK_FLOP_PER_SUM = 1024,  /* keeps the addition of chunks under 2 percent of the work */
+       CHUNKS_A_THREAD = 4,
+       REDUCE_PIECE = 8192 };
+
+struct RtFn {
+  RtSplit *split;            /* a function in parts; everything else is then unused */
+  RtFnSpec spec;
+  int64_t *out_elems;
+  bool *out_lane;
+  RtPool *pool;
+  int64_t sums;              /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
+  char *partial;             /* buffers of sums: of the groups but the first, then those of each thread */
+  int buffers;
+  char *scratch, *memory;    /* on 64 bytes, and where it begins */
+  size_t scratch_size;       /* of one thread */
+  HnnArg *arg;               /* outputs of the chunk that each thread runs */
+  /* the run at hand: */
+  const HnnArg *in, *out;
+  HnnKernel kernel;
+  int chunks, groups, depth; /* depth: of the tree of one group */
+  int64_t tiles, samples;
+  uint64_t seed, sample0;
+};
+
+/* The form that n samples run in. */
+static bool few(const RtFn *f, int64_t n) { return f->spec.info.few && n <= f->spec.info.few_most; }
+
+int64_t rt_fn_tile(const RtFn *f, int64_t n) {
+  if (f->split) return rt_split_tile(f->split, n);
+  return few(f, n) ? f->spec.info.few_tile : f->spec.info.tile ? f->spec.info.tile : 1;
+}
+
+static size_t real_size(const RtFn *f) { return f->spec.info.f64 ? 8 : 4; }
+static int64_t padded(const RtFn *f, int64_t elems) {
+  const int64_t line = 64 / (int64_t)real_size(f);
+  return (elems + line - 1) / line * line;
+}
+
+RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
+  RtFn *f = calloc(1, sizeof *f);
+  if (!f) return NULL;
+  f->spec = *spec;
+  f->pool = pool;
+  const size_t nout = spec->nout > 0 ? (size_t)spec->nout : 1;
+  f->out_elems = calloc(nout, sizeof *f->out_elems);
+  f->out_lane = calloc(nout, sizeof *f->out_lane);
+  f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
+  f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
+  f->memory = calloc(f->scratch_size * (size_t)rt_pool_threads(pool) + 64, 1);     /* pages that no tile needs stay away */
+  f->scratch = f->memory ? f->memory + (-(uintptr_t)f->memory & 63) : NULL;
+  if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) { rt_fn_destroy(f); return NULL; }
+  for (int i = 0; i < spec->nout; i++) {
+    f->out_elems[i] = spec->out_elems[i];
+    f->out_lane[i] = spec->out_lane[i];
+    if (!spec->out_lane[i]) f->sums += padded(f, spec->out_elems[i]);
+  }
+  f->spec.out_elems = f->out_elems;
+  f->spec.out_lane = f->out_lane;
+  return f;
+}
+
+RtFn *rt_fn_create_split(const RtSplitSpec *spec) {
+  RtFn *f = calloc(1, sizeof *f);
+  if (f && !(f->split = rt_split_create(spec))) { free(f); return NULL; }
+  return f;
+}
+
+void rt_fn_destroy(RtFn *f) {
+  if (!f) return;
+  rt_split_destroy(f->split);
+  free(f->out_elems);
+  free(f->out_lane);
+  free(f->arg);
+  free(f->partial);
+  free(f->memory);
+  free(f);
+}
+
+/* A power of two, so that the chunks share out evenly among 2, 4, 8 ... threads. Where nothing is summed, any number
+ * gives the same result, and long chunks are faster: kernels may do several tiles at once. */
+static int chunks_for(const RtFn *f, int64_t n, int64_t tiles) {
+  const HnnKernelInfo *k = &f->spec.info;
+  double least = CHUNK_FLOP;
+  if (least < (double)CHUNK_FLOP_PER_SUM * (double)f->sums) least = (double)CHUNK_FLOP_PER_SUM * (double)f->sums;
+  if (least < 16 * (double)k->flop_once) least = 16 * (double)k->flop_once;
+  const double by_work = (double)k->flop_per_sample * (double)n / least;
+  const int threads = rt_pool_threads(f->pool), most = f->sums ? MAX_CHUNKS : threads > 1 ? CHUNKS_A_THREAD * threads : 1;
+  int c = 1;
+  while (2 * c <= MAX_CHUNKS && 2 * c <= most && 2 * c <= by_work && 2 * c <= tiles) c *= 2;
+  return c;
+}
+
+/* As many groups as threads; where that is no power of two, more, so that none waits long at the end. */
+static int groups_for(const RtFn *f, int chunks) {
+  const int threads = rt_pool_threads(f->pool), want = threads & (threads - 1) ? 4 * threads : threads;
+  int g = 1;
+  while (g < chunks && (g < want || !f->sums)) g *= 2;
+  return g;
+}
+
+static bool room_for(RtFn *f) {
+  const int want = f->sums ? f->groups - 1 + rt_pool_threads(f->pool) * f->depth : 0;
+  if (want <= f->buffers) return true;
+  free(f->partial);
+  f->partial = rt_zeroed((size_t)f->sums * real_size(f) * (size_t)want);
+  f->buffers = f->partial ? want : 0;
+  return f->partial != NULL;
+}
+
+static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
+  const HnnCall c = {.in = f->in, .out = out, .tile0 = tile0, .tile1 = tile1,
+    .scratch = f->scratch + f->scratch_size * (size_t)thread,
+    .seed = f->seed, .sample0 = f->sample0, .host = &rt_host, .samples = f->samples};
+  f->kernel(&c);
+}
+
+enum { OUTPUTS = -1 };       /* for a number of a buffer: where the sums belong in the end */
+
+static char *buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * real_size(f); }
+static int group_buffer(int group) { return group - 1; }
+static int thread_buffer(const RtFn *f, int thread, int level) { return f->groups - 1 + thread * f->depth + level; }
+
+/* The outputs of a chunk whose sums go to buffer b. */
+static const HnnArg *outputs(RtFn *f, int thread, int b) {
+  HnnArg *arg = f->arg + (size_t)thread * (size_t)f->spec.nout;
+  char *p = b == OUTPUTS || !f->sums ? NULL : buffer(f, b);
+  for (int i = 0; i < f->spec.nout; i++) {
+    arg[i] = f->out[i];
+    if (f->out_lane[i] || !p) continue;
+    arg[i].p = p;
+    p += (size_t)padded(f, f->out_elems[i]) * real_size(f);
+  }
+  return arg;
+}
+
+static void add(const RtFn *f, void *to, const void *from, int64_t n) {
+  if (f->spec.info.f64) {
+    double *restrict o = to;
+    const double *restrict v = from;
+    for (int64_t i = 0; i < n; i++) o[i] += v[i];
+  } else {
+    float *restrict o = to;
+    const float *restrict v = from;
+    for (int64_t i = 0; i < n; i++) o[i] += v[i];
+  }
+}
+
+/* Sums [from, to) of buffer b to those of buffer `into`. */
+static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
+  const size_t size = real_size(f);
+  if (into != OUTPUTS) {
+    add(f, buffer(f, into) + (size_t)from * size, buffer(f, b) + (size_t)from * size, to - from);
+    return;
+  }
+  int64_t offset = 0;
+  for (int k = 0; k < f->spec.nout; k++) {
+    if (f->out_lane[k]) continue;
+    const int64_t first = from > offset ? from - offset : 0, end = to - offset;
+    const int64_t last = end < f->out_elems[k] ? end : f->out_elems[k];
+    if (first < last)
+      add(f, (char *)f->out[k].p + (size_t)first * size, buffer(f, b) + (size_t)(offset + first) * size, last - first);
+    offset += padded(f, f->out_elems[k]);
+  }
+}
+
+/* Chunks [c, c + n), n a power of two, into buffer b. */
+static void subtree(RtFn *f, int c, int n, int b, int thread, int level) {
+  if (n == 1) {
+    call(f, outputs(f, thread, b), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
+    return;
+  }
+  const int other = thread_buffer(f, thread, level);
+  subtree(f, c, n / 2, b, thread, level + 1);
+  subtree(f, c + n / 2, n / 2, other, thread, level + 1);
+  if (f->sums) add_range(f, b, other, 0, f->sums);
+}
+
+static void group_job(void *ctx, int group, int thread) {
+  RtFn *f = ctx;
+  const int n = f->chunks / f->groups;
+  subtree(f, group * n, n, group_buffer(group), thread, 0);
+}
+
+/* The top of the tree, for a piece of the sums. */
+static void reduce_job(void *ctx, int piece, int thread) {
+  (void)thread;
+  RtFn *f = ctx;
+  const int64_t from = (int64_t)piece * REDUCE_PIECE, to = from + REDUCE_PIECE;
+  for (int step = 1; step < f->groups; step *= 2)
+    for (int g = 0; g < f->groups; g += 2 * step)
+      add_range(f, group_buffer(g), group_buffer(g + step), from, to < f->sums ? to : f->sums);
+}
+
+static void clear_sums(RtFn *f) {
+  for (int i = 0; i < f->spec.nout; i++)
+    if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * real_size(f));
+}
+
+void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  if (f->split) { rt_split_run(f->split, in, out, n, seed, sample0); return; }
+  const int64_t tile = rt_fn_tile(f, n);
+  f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
+  f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
+  if (!f->spec.info.tile) { call(f, out, 0, 1, 0); return; }
+  if (n <= 0) { clear_sums(f); return; }
+  f->tiles = (n + tile - 1) / tile;
+  f->chunks = chunks_for(f, n, f->tiles);
+  f->groups = groups_for(f, f->chunks);
+  f->depth = 0;
+  for (int c = f->groups; c < f->chunks; c *= 2) f->depth++;
+  if (!room_for(f)) abort();
+  rt_pool_run(f->pool, f->groups, group_job, f);
+  if (f->sums && f->groups > 1) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
+}
