@@ -7,20 +7,19 @@ typedef int (*Train1)(void *, int64_t, const void *, double, double *);
 typedef int (*Train2)(void *, int64_t, const void *, const void *, double, double *);
 typedef int (*Train3)(void *, int64_t, const void *, const void *, const void *, double, double *);
 typedef int (*Train4)(void *, int64_t, const void *, const void *, const void *, const void *, double, double *);
-typedef int (*Train5)(void *, int64_t, const void *, const void *, const void *, const void *, const void *, double,
+typedef int (*Train5)(void *, int64_t, const void *, const void *, const void *, const void *, const void *, double, double *);
+typedef int (*Train6)(void *, int64_t, const void *, const void *, const void *, const void *, const void *, const void *, double,
                       double *);
-typedef int (*Train6)(void *, int64_t, const void *, const void *, const void *, const void *, const void *,
-                      const void *, double, double *);
 
 static int train(void *f, void *m, int64_t n, int nin, const void *const *in, double *loss) {
   switch (nin) {
-    case 1: return ((Train1)f)(m, n, in[0], 0, loss);
-    case 2: return ((Train2)f)(m, n, in[0], in[1], 0, loss);
-    case 3: return ((Train3)f)(m, n, in[0], in[1], in[2], 0, loss);
-    case 4: return ((Train4)f)(m, n, in[0], in[1], in[2], in[3], 0, loss);
-    case 5: return ((Train5)f)(m, n, in[0], in[1], in[2], in[3], in[4], 0, loss);
-    case MOST_INPUTS: return ((Train6)f)(m, n, in[0], in[1], in[2], in[3], in[4], in[5], 0, loss);
-    default: return -2;
+  case 1: return ((Train1)f)(m, n, in[0], 0, loss);
+  case 2: return ((Train2)f)(m, n, in[0], in[1], 0, loss);
+  case 3: return ((Train3)f)(m, n, in[0], in[1], in[2], 0, loss);
+  case 4: return ((Train4)f)(m, n, in[0], in[1], in[2], in[3], 0, loss);
+  case 5: return ((Train5)f)(m, n, in[0], in[1], in[2], in[3], in[4], 0, loss);
+  case MOST_INPUTS: return ((Train6)f)(m, n, in[0], in[1], in[2], in[3], in[4], in[5], 0, loss);
+  default: return -2;
   }
 }
 

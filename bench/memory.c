@@ -21,7 +21,7 @@ static const char *const kind_text[NKINDS] = {
 
 static double now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);            /* other work on the machine does not count */
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* other work on the machine does not count */
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -80,7 +80,10 @@ static Fn *loss_of(Kind k, uint32_t depth) {
   }
 }
 
-typedef struct Row { int64_t scratch, weights; double us, derive, compile; } Row;
+typedef struct Row {
+  int64_t scratch, weights;
+  double us, derive, compile;
+} Row;
 
 static void *filled(int64_t n, double scale) {
   double *v = aligned_alloc(64, ((size_t)n * sizeof *v + 127) / 64 * 64);
@@ -130,7 +133,7 @@ static bool measure(Fn *loss, Memory memory, Row *row) {
   Fn *gradient = pass_gradient(loss, moved, n, NULL, NULL), *d = pass_derive_as(gradient, memory, NULL, NULL);
   Split split;
   if (!d || !pass_split(d, &split, NULL)) return false;
-  const Fn *batch = split.part[1].fn;                    /* between what is done before the samples and after them */
+  const Fn *batch = split.part[1].fn; /* between what is done before the samples and after them */
   row->derive = now() - start;
   start = now();
   Cg *cg = cg_create(&(CgOptions){.opt = 1}, err, sizeof err);
@@ -167,9 +170,9 @@ static bool table(Kind k, uint32_t most) {
     bool ok = measure(loss, MEMORY_STORED, &row[0]) && measure(loss, MEMORY_REVERSIBLE, &row[1]);
     ir_fn_destroy(loss);
     if (!ok) return false;
-    printf("  %6u %9lld | %12lld %12lld | %10.1f %10.1f %6.2f | %7.2f+%7.2f %7.2f+%7.2f\n", depths[i],
-           (long long)row[0].weights, (long long)row[0].scratch, (long long)row[1].scratch, row[0].us, row[1].us,
-           row[1].us / row[0].us, row[0].derive, row[0].compile, row[1].derive, row[1].compile);
+    printf("  %6u %9lld | %12lld %12lld | %10.1f %10.1f %6.2f | %7.2f+%7.2f %7.2f+%7.2f\n", depths[i], (long long)row[0].weights,
+           (long long)row[0].scratch, (long long)row[1].scratch, row[0].us, row[1].us, row[1].us / row[0].us, row[0].derive,
+           row[0].compile, row[1].derive, row[1].compile);
     fflush(stdout);
   }
   return true;

@@ -11,15 +11,15 @@
 typedef enum { CG_AUTO, CG_TILES, CG_SINGLE } CgForm;
 
 typedef struct CgOptions {
-  const char *cpu;           /* NULL: the host; "x86-64", "haswell", "znver4", ... */
-  const char *features;      /* NULL: the host's, or none when cpu is given */
-  const char *triple;        /* NULL: the host's */
-  int opt;                   /* 0..2, code generation only; 1 is the default of the driver */
-  CgForm form;               /* for tests: CG_AUTO chooses by cost */
-  const char *cache_dir;     /* NULL: no cache. Never fatal when unwritable or corrupt */
-  bool time;                 /* report to cg_timed below */
+  const char *cpu;       /* NULL: the host; "x86-64", "haswell", "znver4", ... */
+  const char *features;  /* NULL: the host's, or none when cpu is given */
+  const char *triple;    /* NULL: the host's */
+  int opt;               /* 0..2, code generation only; 1 is the default of the driver */
+  CgForm form;           /* for tests: CG_AUTO chooses by cost */
+  const char *cache_dir; /* NULL: no cache. Never fatal when unwritable or corrupt */
+  bool time;             /* report to cg_timed below */
   void (*timed)(const char *what, double seconds);
-  void (*at)(const char *symbol);        /* hears whose code is being made, from several threads; NULL: nobody */
+  void (*at)(const char *symbol); /* hears whose code is being made, from several threads; NULL: nobody */
 } CgOptions;
 
 typedef struct Cg Cg;
@@ -38,28 +38,30 @@ void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples);
 void cg_begin(Cg *cg);
 /* Compiles what was added since the last call (from the cache where it can) and links it. */
 bool cg_compile(Cg *cg, char *err, size_t errsize);
-HnnKernel cg_kernel(Cg *cg, const char *symbol);         /* NULL if unknown */
+HnnKernel cg_kernel(Cg *cg, const char *symbol); /* NULL if unknown */
 HnnKernelInfo cg_info(Cg *cg, const char *symbol);
-bool cg_cached(const Cg *cg);                            /* the last cg_compile was served by the cache */
+bool cg_cached(const Cg *cg); /* the last cg_compile was served by the cache */
 
 /* Text and files, of what was added so far and not yet compiled: */
-void cg_print_kernels(Cg *cg, FILE *out, const Source *src);   /* the fused loop nests */
+void cg_print_kernels(Cg *cg, FILE *out, const Source *src); /* the fused loop nests */
 bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize);
 bool cg_print_asm(Cg *cg, FILE *out, char *err, size_t errsize);
-bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize);   /* position independent */
+bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* position independent */
 /* The same in DIR/0.o, DIR/1.o, ..., a function each in the order in which they were added; made on several threads, and
  * taken from the cache where it has them. */
 bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
 const char *cg_host_cpu(void);
-const char *cg_version(void);             /* of LLVM and of this generator: part of every cache key */
-bool cg_cpu_known(const char *name);      /* one that --cpu takes */
+const char *cg_version(void);        /* of LLVM and of this generator: part of every cache key */
+bool cg_cpu_known(const char *name); /* one that --cpu takes */
 /* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
  * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */
-typedef struct CgProcessor { char cpu[64], needs[384]; } CgProcessor;
+typedef struct CgProcessor {
+  char cpu[64], needs[384];
+} CgProcessor;
 void cg_processor(const CgOptions *o, CgProcessor *out);
-int cg_vector_bits(const Cg *cg);                        /* 128, 256 or 512 */
+int cg_vector_bits(const Cg *cg); /* 128, 256 or 512 */
 
 /* The measured peak of fused multiply-adds on one core, GFLOP/s; generated code, ~20 ms. */
 double cg_measure_peak(Cg *cg, bool f64);

@@ -13,13 +13,13 @@
 typedef enum { INIT_VALUE, INIT_NORMAL, INIT_UNIFORM, INIT_GLOROT, INIT_ORTHOGONAL } InitKind;
 
 typedef struct Param {
-  const char *path;          /* "energy/dense.0/W"; of a stack a pattern, "committee/mlp.0:5/dense.0/W" */
-  Type type;                 /* shared */
-  uint32_t stacked;          /* so many first axes count the turns of comprehensions, each with a parameter of its own */
+  const char *path; /* "energy/dense.0/W"; of a stack a pattern, "committee/mlp.0:5/dense.0/W" */
+  Type type;        /* shared */
+  uint32_t stacked; /* so many first axes count the turns of comprehensions, each with a parameter of its own */
   InitKind init;
-  double a, b;               /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
-  const double *values;      /* INIT_VALUE with a tensor */
-  double decay;              /* > 0: no parameter but the moving average of a mean over the batch (`batch_mean`), which
+  double a, b;          /* normal(mean a, sd b), uniform(a, b), value a when `values` is NULL */
+  const double *values; /* INIT_VALUE with a tensor */
+  double decay;         /* > 0: no parameter but the moving average of a mean over the batch (`batch_mean`), which
                                 no training moves by its gradient; starts at zeros */
   Span at;
 } Param;
@@ -27,23 +27,31 @@ typedef struct Param {
 /* Of a stack each turn has its path, its start and its place in a checkpoint; what is no stack is one turn. */
 int64_t param_turns(const Param *p);
 Type param_turn_type(const Param *p);
-char *param_turn_path(const Param *p, int64_t turn);      /* the caller's, malloc'ed */
+char *param_turn_path(const Param *p, int64_t turn); /* the caller's, malloc'ed */
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
-typedef struct DataField { const char *name; Type type; } DataField;   /* of one sample; lane unset */
+typedef struct DataField {
+  const char *name;
+  Type type;
+} DataField; /* of one sample; lane unset */
 
 typedef enum { DATA_PROGRAM, DATA_READ, DATA_FIRST, DATA_LAST, DATA_SHUFFLE } DataKind;
 typedef enum { YIELD_ONE, YIELD_EACH, YIELD_WINDOWS, YIELD_SHUFFLED } YieldKind;
 
-typedef struct ReadColumn { const char *name; int column; const char *header; } ReadColumn;
-                             /* column >= 0, or -1 and the header's name */
+typedef struct ReadColumn {
+  const char *name;
+  int column;
+  const char *header;
+} ReadColumn;
+/* column >= 0, or -1 and the header's name */
 
 typedef struct Data Data;
 struct Data {
   const char *name;
   DataKind kind;
-  DataField *field; uint32_t nfield;
+  DataField *field;
+  uint32_t nfield;
   Span at;
   /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
    * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
@@ -52,19 +60,20 @@ struct Data {
   Fn *program;
   YieldKind yield;
   uint32_t window, orders;
-  const void *source;        /* which program: the same for its draws with other counts and seeds; not kept */
-  int64_t count;             /* draws; with `on`, one for each of its samples */
+  const void *source; /* which program: the same for its draws with other counts and seeds; not kept */
+  int64_t count;      /* draws; with `on`, one for each of its samples */
   uint64_t seed;
   Data *on;
   /* DATA_READ: */
-  const char *path;          /* resolved */
-  ReadColumn *column; uint32_t ncolumn;   /* one per field; for .npz the names of arrays */
-  int64_t rows;              /* samples of the file as it was looked into, -1 unknown; not kept */
-  uint32_t read_window;      /* 0: none; fields are then [window] */
-  int group;                 /* index in `column` of the grouping column, or -1: windows stay inside a group */
+  const char *path; /* resolved */
+  ReadColumn *column;
+  uint32_t ncolumn;     /* one per field; for .npz the names of arrays */
+  int64_t rows;         /* samples of the file as it was looked into, -1 unknown; not kept */
+  uint32_t read_window; /* 0: none; fields are then [window] */
+  int group;            /* index in `column` of the grouping column, or -1: windows stay inside a group */
   /* DATA_FIRST, DATA_LAST, DATA_SHUFFLE: */
   Data *base;
-  double share;              /* first/last: share in (0, 1], or a count when >= 1 and integer */
+  double share; /* first/last: share in (0, 1], or a count when >= 1 and integer */
 };
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
@@ -72,12 +81,14 @@ struct Data {
 typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS } SchedKind;
 typedef struct Schedule {
   SchedKind kind;
-  double to, warmup;         /* cosine: last rate; both: steps of linear warm-up */
-  const double *at; uint32_t nat; double factor;   /* steps([...], factor) */
+  double to, warmup; /* cosine: last rate; both: steps of linear warm-up */
+  const double *at;
+  uint32_t nat;
+  double factor; /* steps([...], factor) */
 } Schedule;
 
-typedef struct OptSpec {     /* mirrors passes.h Optim by value; the driver converts */
-  const char *name;          /* "adam" ... */
+typedef struct OptSpec { /* mirrors passes.h Optim by value; the driver converts */
+  const char *name;      /* "adam" ... */
   double lr, beta1, beta2, eps, weight_decay, momentum, alpha;
   bool nesterov;
   int history, max_iter;
@@ -88,31 +99,36 @@ typedef struct OptSpec {     /* mirrors passes.h Optim by value; the driver conv
 typedef enum { TRAIN_AUTO, TRAIN_STORED, TRAIN_REVERSIBLE } TrainMemory;
 
 typedef struct Train {
-  const char *name;          /* of the loss */
-  Fn *loss;                  /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
-  Data *data, *test;         /* test may be NULL */
+  const char *name;  /* of the loss */
+  Fn *loss;          /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
+  Data *data, *test; /* test may be NULL */
   OptSpec opt;
   Schedule sched;
-  int64_t batch;             /* 0: all */
-  int64_t steps, epochs;     /* one of them, the other 0 */
-  int64_t every;             /* 0: chosen by the driver */
-  double clip;               /* 0: none */
+  int64_t batch;         /* 0: all */
+  int64_t steps, epochs; /* one of them, the other 0 */
+  int64_t every;         /* 0: chosen by the driver */
+  double clip;           /* 0: none */
   uint64_t seed;
   TrainMemory memory;
-  uint32_t *moved; uint32_t nmoved;     /* parameters to move, by number */
+  uint32_t *moved;
+  uint32_t nmoved; /* parameters to move, by number */
 } Train;
 
 typedef struct Report {
   const char *name;
-  Fn *fn;                    /* params, fields -> one scalar per sample (or shared without data) */
-  Data *data;                /* NULL: a constant of the trained model */
+  Fn *fn;     /* params, fields -> one scalar per sample (or shared without data) */
+  Data *data; /* NULL: a constant of the trained model */
 } Report;
 
 typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX } Stat;
 typedef struct Expect {
-  const char *text;          /* as written */
-  Fn *fn;                    /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
-  struct { Report *report; Stat stat; } *use; uint32_t nuse;
+  const char *text; /* as written */
+  Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
+  struct {
+    Report *report;
+    Stat stat;
+  } *use;
+  uint32_t nuse;
 } Expect;
 
 typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
@@ -121,23 +137,26 @@ extern const char *const plot_kind_name[PLOT_KINDS];
 /* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
 typedef enum { ASPECT_AUTO, ASPECT_EQUAL, ASPECT_LIKELY } Aspect;
 
-typedef struct PlotCurve {   /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
-  const char *label;         /* for the legend; NULL: none */
-  int x, y;                  /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
+typedef struct PlotCurve { /* outputs of Plot.fn by number, -1: none. Of one length: scalars or vectors */
+  const char *label;       /* for the legend; NULL: none */
+  int x, y;                /* x -1: the point's number; histogram: x alone; heat: y is the matrix */
 } PlotCurve;
 
 typedef struct Plot {
   const char *name;
   PlotKind kind;
-  Data *data;                /* NULL: a constant of the trained model */
-  Fn *fn;                    /* params, fields -> the outputs; per sample with data. NULL without curves */
-  PlotCurve *curve; uint32_t ncurve;
-  int colour;                /* an output: a scalar, or one for each point; -1: none */
-  Fn *grid;                  /* params, two coordinates (IN_FIELD 0 and 1) -> a scalar for each function whose
+  Data *data; /* NULL: a constant of the trained model */
+  Fn *fn;     /* params, fields -> the outputs; per sample with data. NULL without curves */
+  PlotCurve *curve;
+  uint32_t ncurve;
+  int colour; /* an output: a scalar, or one for each point; -1: none */
+  Fn *grid;   /* params, two coordinates (IN_FIELD 0 and 1) -> a scalar for each function whose
                                 level lines or map are drawn, all lanes; NULL: none */
-  const char **grid_label; uint32_t ngrid;
-  const char *title, *label[3];           /* of the axes x, y and of the colour; title may be NULL */
-  bool ranged[2]; double range[2][2];     /* xrange, yrange */
+  const char **grid_label;
+  uint32_t ngrid;
+  const char *title, *label[3]; /* of the axes x, y and of the colour; title may be NULL */
+  bool ranged[2];
+  double range[2][2]; /* xrange, yrange */
   bool log[2], legend;
   Aspect aspect;
   int64_t samples;           /* drawn at most, spread evenly over the set */
@@ -148,71 +167,91 @@ typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT } ActionKind;
 typedef struct Action {
   ActionKind kind;
   Span at;
-  union { Train *train; Report *report; Expect *expect; Plot *plot; };
+  union {
+    Train *train;
+    Report *report;
+    Expect *expect;
+    Plot *plot;
+  };
 } Action;
 
 /* ---- what was decided ------------------------------------------------------------------------------------- */
 
 typedef enum { ANSWER_UNDECIDED, ANSWER_PROVED, ANSWER_REFUTED } Answer;
-extern const char *const answer_text[];  /* "undecided", "proved", "refuted" */
+extern const char *const answer_text[]; /* "undecided", "proved", "refuted" */
 
 typedef struct Proof {
-  const char *text;          /* "symplectic flow to_circles"; of a `prove` its equality, as written */
-  const char *detail;        /* how sure, or why not; "" if there is nothing to say */
+  const char *text;   /* "symplectic flow to_circles"; of a `prove` its equality, as written */
+  const char *detail; /* how sure, or why not; "" if there is nothing to say */
   Span at;
   Answer answer;
-  bool stated;               /* by a `prove`; else claimed by a flow */
-  bool own;                  /* of the file itself, not of an import */
+  bool stated; /* by a `prove`; else claimed by a flow */
+  bool own;    /* of the file itself, not of an import */
 } Proof;
 
 /* Named functions, for `hnnc compile`: every fn/hamiltonian/net instance of the file whose argument
  * types are known (declared, or a use fixes them). */
 typedef struct Export {
-  const char *name; const char *kind;   /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
-  Fn *fn;                    /* params, arguments (IN_FIELD, lane) -> results (lane) */
-  const Pattern **pattern;   /* by result: of the matrix that it is the nonzeros of, or NULL */
+  const char *name;
+  const char *kind;        /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
+  Fn *fn;                  /* params, arguments (IN_FIELD, lane) -> results (lane) */
+  const Pattern **pattern; /* by result: of the matrix that it is the nonzeros of, or NULL */
   Span at;
 } Export;
 
 /* A function that cannot be in a library, and why: a text that follows its name. */
-typedef struct LeftOut { const char *name, *kind, *why; } LeftOut;
+typedef struct LeftOut {
+  const char *name, *kind, *why;
+} LeftOut;
 
 /* Files that were looked for: what the model is depends on whether they were there. */
-typedef struct Looked { const char *path; int mode; bool there; } Looked;   /* mode as of access(2) */
+typedef struct Looked {
+  const char *path;
+  int mode;
+  bool there;
+} Looked; /* mode as of access(2) */
 
 typedef struct Model {
   Arena *mem;
   Interner *names;
-  const char *path, *name;   /* "models/kepler.hnn", "kepler" */
+  const char *path, *name; /* "models/kepler.hnn", "kepler" */
   bool f64;
-  Param *param; uint32_t nparam;
-  Data **data; uint32_t ndata;
-  Action *action; uint32_t naction;
-  Export *export_; uint32_t nexport;
-  LeftOut *left_out; uint32_t nleft_out;
-  Proof *proof; uint32_t nproof;
-  Looked *looked; uint32_t nlooked;
+  Param *param;
+  uint32_t nparam;
+  Data **data;
+  uint32_t ndata;
+  Action *action;
+  uint32_t naction;
+  Export *export_;
+  uint32_t nexport;
+  LeftOut *left_out;
+  uint32_t nleft_out;
+  Proof *proof;
+  uint32_t nproof;
+  Looked *looked;
+  uint32_t nlooked;
 } Model;
 
-int64_t model_params(const Model *m);    /* how many, each turn of a stack counted */
+int64_t model_params(const Model *m); /* how many, each turn of a stack counted */
 
 /* ---- making one ------------------------------------------------------------------------------------------------ */
 
-typedef struct TableInfo {   /* what the frontend must know of a data file */
+typedef struct TableInfo { /* what the frontend must know of a data file */
   uint32_t ncolumn;
   struct TableColumn {
-    const char *name;        /* NULL: none */
-    bool number;             /* false: text */
-    const char *fault;       /* why it cannot be read as numbers, with the place in the file; NULL: it can */
-    uint32_t rank, dim[IR_MAX_RANK];   /* of one row */
-    int64_t rows;            /* TABLE_EVERY_ROW: one value, the same for every sample */
+    const char *name;                /* NULL: none */
+    bool number;                     /* false: text */
+    const char *fault;               /* why it cannot be read as numbers, with the place in the file; NULL: it can */
+    uint32_t rank, dim[IR_MAX_RANK]; /* of one row */
+    int64_t rows;                    /* TABLE_EVERY_ROW: one value, the same for every sample */
   } *column;
 } TableInfo;
 enum { TABLE_EVERY_ROW = -1 };
 
 typedef struct FrontOptions {
-  const char *const *override_; uint32_t noverride;   /* "n=5", "train.steps=100", "train.hnn.batch=all" */
-  const char *std_dir;       /* where import "std/..." is looked for after the file's own directory;
+  const char *const *override_;
+  uint32_t noverride;  /* "n=5", "train.steps=100", "train.hnn.batch=all" */
+  const char *std_dir; /* where import "std/..." is looked for after the file's own directory;
                                 NULL: the copies built into the program */
   /* Looks into a data file (runtime's reader). False + a message when it cannot. */
   bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);

@@ -14,63 +14,63 @@
 
 typedef struct HnnArg {
   void *p;
-  int64_t ld;                /* lane arrays only */
+  int64_t ld; /* lane arrays only */
 } HnnArg;
 
-typedef struct HnnOde {      /* one adaptive integration of a tile of trajectories, always [row][lanes] */
-  int32_t method;            /* Method (M_DOPRI5, M_DOP853) */
-  int32_t f64;               /* 1: every real below is a double; 0: a float */
-  int32_t lanes;             /* samples in the tile */
-  int32_t dim;               /* elements of the whole state */
+typedef struct HnnOde { /* one adaptive integration of a tile of trajectories, always [row][lanes] */
+  int32_t method;       /* Method (M_DOPRI5, M_DOP853) */
+  int32_t f64;          /* 1: every real below is a double; 0: a float */
+  int32_t lanes;        /* samples in the tile */
+  int32_t dim;          /* elements of the whole state */
   int32_t ntimes;
-  int32_t max_steps;         /* 10^6 if it is not above 0 */
+  int32_t max_steps; /* 10^6 if it is not above 0 */
   double rtol, atol;
-  const void *times;         /* [ntimes], shared, increasing or decreasing; times[0] is the start */
-  const void *y0;            /* [dim][lanes] */
-  void *out;                 /* [ntimes][dim][lanes] */
+  const void *times; /* [ntimes], shared, increasing or decreasing; times[0] is the start */
+  const void *y0;    /* [dim][lanes] */
+  void *out;         /* [ntimes][dim][lanes] */
   void (*rates)(void *ctx, const void *t /* [lanes] */, const void *y /* [dim][lanes] */, void *dy);
   void *ctx;
-  int32_t failure, failed;   /* set if lanes failed: HnnOdeFailure of the first of them, and which */
-  double failed_at;          /* and at which time */
+  int32_t failure, failed; /* set if lanes failed: HnnOdeFailure of the first of them, and which */
+  double failed_at;        /* and at which time */
 } HnnOde;
 
 typedef enum HnnOdeFailure {
-  HNN_ODE_STEPS = 1,         /* max_steps are used up */
-  HNN_ODE_SMALL,             /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
-  HNN_ODE_RATES,             /* the state or the rates are not finite at the start */
-  HNN_ODE_TIMES              /* the times are not finite or not in order */
+  HNN_ODE_STEPS = 1, /* max_steps are used up */
+  HNN_ODE_SMALL,     /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
+  HNN_ODE_RATES,     /* the state or the rates are not finite at the start */
+  HNN_ODE_TIMES      /* the times are not finite or not in order */
 } HnnOdeFailure;
 
-typedef struct HnnHost {     /* what generated code calls back */
+typedef struct HnnHost { /* what generated code calls back */
   /* Draws elems x lanes reals: out[e*ld + s] belongs to sample sample0 + s. */
-  void (*draw64)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out, int64_t ld);
-  void (*draw32)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, float *out, int64_t ld);
-  int32_t (*ode)(HnnOde *);  /* 0, or the number of lanes that failed (their output is NaN) */
+  void (*draw64)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out, int64_t ld);
+  void (*draw32)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 float *out, int64_t ld);
+  int32_t (*ode)(HnnOde *); /* 0, or the number of lanes that failed (their output is NaN) */
 } HnnHost;
 
 typedef struct HnnCall {
-  const HnnArg *in;          /* one per input of the function */
-  const HnnArg *out;         /* one per output. Lane outputs are written for the tiles run; shared
+  const HnnArg *in;       /* one per input of the function */
+  const HnnArg *out;      /* one per output. Lane outputs are written for the tiles run; shared
                                 outputs (batch sums) are *written* with the sum over the tiles run */
-  int64_t tile0, tile1;      /* tiles to run: samples [tile0*T, tile1*T); ignored by shared functions */
-  void *scratch;             /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
-  uint64_t seed, sample0;    /* for draws: key; number of sample 0 of tile 0 */
+  int64_t tile0, tile1;   /* tiles to run: samples [tile0*T, tile1*T); ignored by shared functions */
+  void *scratch;          /* scratch_bytes of HnnKernelInfo, aligned to 64, one per thread */
+  uint64_t seed, sample0; /* for draws: key; number of sample 0 of tile 0 */
   const HnnHost *host;
-  int64_t samples;           /* what lies behind them in the last tile is padding, and may be left out of sums */
+  int64_t samples; /* what lies behind them in the last tile is padding, and may be left out of sums */
 } HnnCall;
 
 typedef void (*HnnKernel)(const HnnCall *);
 
-typedef struct HnnKernelInfo {   /* exported as the constant <symbol>_info beside each function */
-  int32_t tile;              /* T; 0 for a shared function */
+typedef struct HnnKernelInfo { /* exported as the constant <symbol>_info beside each function */
+  int32_t tile;                /* T; 0 for a shared function */
   int32_t f64;
-  HnnKernel few;             /* the same with other tiles, faster for at most few_most samples, or NULL */
+  HnnKernel few; /* the same with other tiles, faster for at most few_most samples, or NULL */
   int32_t few_tile, few_most;
-  int64_t scratch_bytes;     /* enough for both */
-  int64_t flop_per_sample;   /* counted from the IR, per sample of a tile */
-  int64_t flop_once;         /* and per call */
+  int64_t scratch_bytes;   /* enough for both */
+  int64_t flop_per_sample; /* counted from the IR, per sample of a tile */
+  int64_t flop_once;       /* and per call */
 } HnnKernelInfo;
 
 #endif

@@ -4,9 +4,11 @@
 
 #define FIELDS(...) int64_t __VA_ARGS__;
 #define ST0(name, ...)
-#define ST(name, arity, attributes, ...)                                                                       \
-  typedef struct name##_attr { FIELDS attributes } name##_attr;                                                \
-  static inline name##_attr name##_attr_at(const int64_t *at) { return *(const name##_attr *)at; }              \
+#define ST(name, arity, attributes, ...)                                                           \
+  typedef struct name##_attr {                                                                     \
+    FIELDS attributes                                                                              \
+  } name##_attr;                                                                                   \
+  static inline name##_attr name##_attr_at(const int64_t *at) { return *(const name##_attr *)at; } \
   static inline name##_attr ir_##name##_attr(const Fn *f, const Inst *i) { return name##_attr_at(&f->attr.at[i->attr]); }
 #include "ir/ops.def"
 #undef FIELDS

@@ -29,50 +29,61 @@ typedef enum Op {
   OP_count
 } Op;
 
-enum OpTrait {               /* what each means: ops.def */
-  OPF_COMM = 1, OPF_LEAF = 2, OPF_IMPURE = 4, OPF_MULTI = 8, OPF_DERIV = 16, OPF_EACH = 32, OPF_SIMPLE = 64, OPF_SLOW = 128,
-  OPF_VIEW = 256, OPF_PLACES = 512, OPF_LINEAR = 1024
+enum OpTrait { /* what each means: ops.def */
+               OPF_COMM = 1,
+               OPF_LEAF = 2,
+               OPF_IMPURE = 4,
+               OPF_MULTI = 8,
+               OPF_DERIV = 16,
+               OPF_EACH = 32,
+               OPF_SIMPLE = 64,
+               OPF_SLOW = 128,
+               OPF_VIEW = 256,
+               OPF_PLACES = 512,
+               OPF_LINEAR = 1024
 };
 typedef enum OpClass { OPC_EW1, OPC_EW2, OPC_CMP, OPC_LOGIC, OPC_STRUCT } OpClass;
 
 typedef struct OpInfo {
   const char *name;
   OpClass cls;
-  int8_t arity;              /* -1: any number */
-  uint8_t cycles;            /* of elementwise ones */
-  uint16_t traits;           /* OpTrait */
-  uint8_t nattr;             /* attributes that have names */
-  const char *attributes;    /* these names: "(axis, start, n, step)", or NULL */
-  const char *list;          /* the name of what follows them, or NULL */
+  int8_t arity;           /* -1: any number */
+  uint8_t cycles;         /* of elementwise ones */
+  uint16_t traits;        /* OpTrait */
+  uint8_t nattr;          /* attributes that have names */
+  const char *attributes; /* these names: "(axis, start, n, step)", or NULL */
+  const char *list;       /* the name of what follows them, or NULL */
   bool has_sub;
 } OpInfo;
 
 extern const OpInfo ir_op[OP_count];
-static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; }         /* any of them */
+static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; } /* any of them */
 static inline bool ir_elementwise(unsigned op) { return ir_op[op].cls != OPC_STRUCT || ir_has(op, OPF_EACH); }
-Op ir_op_named(const char *name, size_t len);           /* OP_none if unknown */
+Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
 
 enum { IR_MAX_RANK = 6 };
-typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType;       /* DT_MULTI: read through `proj` only */
+typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType; /* DT_MULTI: read through `proj` only */
 
 typedef struct Type {
   uint8_t dt, lane, rank, pad;
-  uint32_t dim[IR_MAX_RANK];                             /* dims beyond rank are 0 */
+  uint32_t dim[IR_MAX_RANK]; /* dims beyond rank are 0 */
 } Type;
 
 Type type_real(bool lane, int rank, const uint32_t *dim);
 Type type_scalar(bool lane);
 bool type_eq(Type a, Type b);
 bool type_same_dims(Type a, Type b);
-int64_t type_count(Type t);                              /* elements of one sample */
-const char *type_text(Type t, bool f64, char *buf, size_t size);     /* "f64[B,3]", "f32", "bool[2]" */
-const char *type_user(Type t, char *buf, size_t size);   /* as the language writes it: "real[2, 3]" */
+int64_t type_count(Type t);                                      /* elements of one sample */
+const char *type_text(Type t, bool f64, char *buf, size_t size); /* "f64[B,3]", "f32", "bool[2]" */
+const char *type_user(Type t, char *buf, size_t size);           /* as the language writes it: "real[2, 3]" */
 
 /* ---- functions ---------------------------------------------------------------------------------- */
 
-typedef struct Val { uint32_t id; } Val;
+typedef struct Val {
+  uint32_t id;
+} Val;
 #define VAL_NONE ((Val){0})
 
 /* What an instruction is, beside its primal meaning: derivative code keeps the place (`at`) and the
@@ -80,33 +91,36 @@ typedef struct Val { uint32_t id; } Val;
 typedef enum { ROLE_PRIMAL, ROLE_ADJOINT, ROLE_TANGENT } Role;
 
 typedef struct Inst {
-  uint16_t op;               /* Op */
-  uint8_t role;              /* Role */
-  uint8_t of;                /* Op of the primal instruction, when role != ROLE_PRIMAL */
-  uint32_t args, nargs;      /* fn->pool[args .. args+nargs) */
-  uint32_t attr, nattr;      /* fn->attr[attr .. attr+nattr) */
-  uint32_t sub;              /* fn->sub[sub - 1], 0 none */
+  uint16_t op;          /* Op */
+  uint8_t role;         /* Role */
+  uint8_t of;           /* Op of the primal instruction, when role != ROLE_PRIMAL */
+  uint32_t args, nargs; /* fn->pool[args .. args+nargs) */
+  uint32_t attr, nattr; /* fn->attr[attr .. attr+nattr) */
+  uint32_t sub;         /* fn->sub[sub - 1], 0 none */
   Type type;
   Span at;
 } Inst;
 
 typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_OTHER } InKind;
 
-typedef struct Input {       /* of a function */
-  const char *name;          /* parameter path `energy/dense.0/W`, field name, ... */
+typedef struct Input { /* of a function */
+  const char *name;    /* parameter path `energy/dense.0/W`, field name, ... */
   InKind kind;
-  uint32_t index;            /* meaning depends on kind: number of the parameter in the model, ... */
+  uint32_t index; /* meaning depends on kind: number of the parameter in the model, ... */
   Type type;
 } Input;
 
-typedef struct Table { Type type; const double *v; } Table;   /* row-major */
+typedef struct Table {
+  Type type;
+  const double *v;
+} Table; /* row-major */
 
 typedef struct Fn Fn;
 struct Fn {
-  Arena *mem;                /* a sub-function has its parent's arena */
+  Arena *mem; /* a sub-function has its parent's arena */
   const char *name;
-  uint8_t f64;               /* precision of its reals: FN_F32 = 0, ...; sub-functions agree with their parent */
-  VEC(Inst) inst;            /* inst.at[0] is a placeholder */
+  uint8_t f64;    /* precision of its reals: FN_F32 = 0, ...; sub-functions agree with their parent */
+  VEC(Inst) inst; /* inst.at[0] is a placeholder */
   VEC(Val) pool;
   VEC(int64_t) attr;
   VEC(Input) in;
@@ -118,9 +132,9 @@ struct Fn {
 
 /* FN_EXACT: f64 where it is run; for deciding: operations on constants that would round are not folded. */
 enum { FN_F32, FN_F64, FN_EXACT };
-Fn *ir_fn_create(const char *name, uint8_t f64);         /* own arena */
-Fn *ir_sub_create(Fn *parent, const char *name);         /* in the parent's arena; not yet attached */
-void ir_fn_destroy(Fn *f);                               /* NULL is fine; destroys sub-functions too */
+Fn *ir_fn_create(const char *name, uint8_t f64); /* own arena */
+Fn *ir_sub_create(Fn *parent, const char *name); /* in the parent's arena; not yet attached */
+void ir_fn_destroy(Fn *f);                       /* NULL is fine; destroys sub-functions too */
 
 static inline const Inst *ir_inst(const Fn *f, Val v) { return &f->inst.at[v.id]; }
 static inline Type ir_type(const Fn *f, Val v) { return f->inst.at[v.id].type; }
@@ -128,12 +142,18 @@ static inline Val ir_arg(const Fn *f, const Inst *i, uint32_t k) { return f->poo
 static inline Fn *ir_body(const Fn *f, const Inst *i) { return i->sub ? f->sub.at[i->sub - 1] : NULL; }
 #include "ir/attr.h"
 
-static inline uint32_t ir_number(const Fn *f, const Inst *i) { return (uint32_t)f->attr.at[i->attr]; }       /* of in, proj */
+static inline uint32_t ir_number(const Fn *f, const Inst *i) { return (uint32_t)f->attr.at[i->attr]; } /* of in, proj */
 
 /* A scan that has been verified: its attributes, and how many operands are the same in all turns. */
-typedef struct ScanShape { uint32_t n, carry, xs, ys, zs, inv, converge; bool reverse; } ScanShape;
+typedef struct ScanShape {
+  uint32_t n, carry, xs, ys, zs, inv, converge;
+  bool reverse;
+} ScanShape;
 ScanShape ir_scan_shape(const Fn *f, const Inst *i);
-typedef struct DotShape { bool lanes; int rank[3], label[3][IR_MAX_RANK]; } DotShape;      /* of a, b, and the result */
+typedef struct DotShape {
+  bool lanes;
+  int rank[3], label[3][IR_MAX_RANK];
+} DotShape; /* of a, b, and the result */
 DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
@@ -141,13 +161,16 @@ static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
   return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
 }
 
-bool ir_fn_plain(const Fn *f);                           /* nothing in f, or in a body in it, is a derivative or a trajectory */
-bool ir_fn_sums_batch(const Fn *f);                      /* some instruction of f, or of a body in it, does */
+bool ir_fn_plain(const Fn *f);      /* nothing in f, or in a body in it, is a derivative or a trajectory */
+bool ir_fn_sums_batch(const Fn *f); /* some instruction of f, or of a body in it, does */
 
-typedef struct IrList { const int64_t *at; uint32_t n; } IrList;
+typedef struct IrList {
+  const int64_t *at;
+  uint32_t n;
+} IrList;
 /* Until f grows: */
-IrList ir_list(const Fn *f, const Inst *i);              /* what follows the attributes that have names */
-static inline IrList ir_attrs(const Fn *f, const Inst *i) { return (IrList){f->attr.at + i->attr, i->nattr}; }      /* all */
+IrList ir_list(const Fn *f, const Inst *i); /* what follows the attributes that have names */
+static inline IrList ir_attrs(const Fn *f, const Inst *i) { return (IrList){f->attr.at + i->attr, i->nattr}; } /* all */
 bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
 
 /* Structural ops whose meaning needs more than a line:
@@ -206,15 +229,30 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   do not count. If e is per sample and x shared, the result is per sample. */
 
 typedef enum Method {
-  M_EULER, M_SYMPLECTIC_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8,
-  M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6, M_DOPRI5, M_DOP853, M_count
+  M_EULER,
+  M_SYMPLECTIC_EULER,
+  M_RK4,
+  M_LEAPFROG,
+  M_YOSHIDA4,
+  M_YOSHIDA6,
+  M_YOSHIDA8,
+  M_IMPLICIT_MIDPOINT,
+  M_GAUSS4,
+  M_GAUSS6,
+  M_DOPRI5,
+  M_DOP853,
+  M_count
 } Method;
-typedef struct MethodInfo { const char *name; int order; bool adaptive, symplectic, separable; } MethodInfo;
-extern const MethodInfo ir_method[M_count];              /* ir/core/method.c */
+typedef struct MethodInfo {
+  const char *name;
+  int order;
+  bool adaptive, symplectic, separable;
+} MethodInfo;
+extern const MethodInfo ir_method[M_count]; /* ir/core/method.c */
 
 typedef enum Cause {
-  CAUSE_NOT_CONVERGED,       /* the iteration of the implicit method `about` in a step of length x */
-  CAUSE_NO_CROSSING,         /* a section met its surface not once in `about` steps of length x */
+  CAUSE_NOT_CONVERGED, /* the iteration of the implicit method `about` in a step of length x */
+  CAUSE_NO_CROSSING,   /* a section met its surface not once in `about` steps of length x */
   CAUSE_count
 } Cause;
 extern const char *const ir_cause[CAUSE_count];
@@ -223,18 +261,18 @@ extern const char *const ir_cause[CAUSE_count];
 
 /* The type of op(args){attrs}@sub. On a violation returns false and says it in err. A const's dims and
  * a rand's type do not follow from operands: for these two *out holds the declared type on entry. */
-bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr,
-              const Fn *sub, Type *out, char *err, size_t errsize);
+bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, const Fn *sub, Type *out,
+              char *err, size_t errsize);
 /* The type of result `index` of a MULTI instruction. */
 bool ir_result_type(const Fn *f, const Inst *multi, uint32_t index, Type *out);
 uint32_t ir_result_count(const Fn *f, const Inst *multi);
-int64_t ir_turns(const Fn *f, const Inst *scan);         /* to count work by: how many a loop has, or is taken to have */
+int64_t ir_turns(const Fn *f, const Inst *scan); /* to count work by: how many a loop has, or is taken to have */
 
 /* ---- building (build.c, fold.c) --------------------------------------------------------------------- */
 
 typedef struct Build {
   Fn *f;
-  Span at;                   /* stamped on what is emitted */
+  Span at; /* stamped on what is emitted */
   Role role;
   Op of;
   bool fold;                 /* fold constants and identities */
@@ -244,32 +282,31 @@ typedef struct Build {
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
 } Build;
 
-void ir_build_init(Build *b, Fn *f);                     /* fold and number on */
+void ir_build_init(Build *b, Fn *f); /* fold and number on */
 void ir_build_finish(Build *b);
 
 /* How many operations this thread has appended to functions so far, copies included: what budgets count. */
 uint64_t ir_written(void);
-const uint64_t *ir_written_here(void);                   /* where this thread counts: others may load it atomically */
-void ir_write(uint64_t n);                               /* n more, other than by emitting */
+const uint64_t *ir_written_here(void); /* where this thread counts: others may load it atomically */
+void ir_write(uint64_t n);             /* n more, other than by emitting */
 
 /* Emits (or finds) an instruction. A type violation is a fault of the compiler. */
 Val ir_emit(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub);
 
 /* The same for const and rand, whose type is declared (ir_emit makes scalars of them). */
-Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub,
-               Type declared);
+Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub, Type declared);
 
 /* Inputs and outputs. */
 Val ir_input(Build *b, const char *name, InKind kind, uint32_t index, Type type);
 void ir_output(Build *b, Val v, const char *name);
 
 /* Constants. Exact rationals are kept: num/den with den > 0; den = 0 if only the f64 is known. */
-Val ir_const(Build *b, double v);                        /* scalar; exact if v is an integer below 2^53 or plainly dyadic (1/2) */
+Val ir_const(Build *b, double v); /* scalar; exact if v is an integer below 2^53 or plainly dyadic (1/2) */
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
-Val ir_splat(Build *b, double v, Type like);             /* shared constant with the dims of `like` */
-Val ir_table(Build *b, Type type, const double *v);      /* copies v */
-bool ir_normal(const Fn *f, double v);                   /* neither 0, nor subnormal, nor infinite in the precision of f */
-bool ir_is_const(const Fn *f, Val v, double *value);     /* a splat constant, also a spread one */
+Val ir_splat(Build *b, double v, Type like);         /* shared constant with the dims of `like` */
+Val ir_table(Build *b, Type type, const double *v);  /* copies v */
+bool ir_normal(const Fn *f, double v);               /* neither 0, nor subnormal, nor infinite in the precision of f */
+bool ir_is_const(const Fn *f, Val v, double *value); /* a splat constant, also a spread one */
 
 /* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */
 #define EW1(name, ...) Val ir_##name(Build *b, Val x);
@@ -280,44 +317,44 @@ Val ir_and(Build *b, Val x, Val y);
 Val ir_or(Build *b, Val x, Val y);
 Val ir_not(Build *b, Val x);
 
-Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type);   /* counter may be VAL_NONE */
+Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type); /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
 Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about);
 Val ir_id(Build *b, Val x);
-Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter);   /* those of `after` that are per sample count */
-Val ir_spread(Build *b, Val x);                          /* x itself if per sample already */
+Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter); /* those of `after` that are per sample count */
+Val ir_spread(Build *b, Val x);                                     /* x itself if per sample already */
 Val ir_batch_sum(Build *b, Val x);
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
-Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param);    /* batch_mean with lag */
+Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param); /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
-Val ir_transpose(Build *b, Val x, const int *perm);      /* rank(x) entries */
+Val ir_transpose(Build *b, Val x, const int *perm); /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);
-Val ir_expand_to(Build *b, Val scalar, Type dims);       /* rank-0 value to the dims of a type */
+Val ir_expand_to(Build *b, Val scalar, Type dims); /* rank-0 value to the dims of a type */
 Val ir_sum(Build *b, Val x, int axis);
-Val ir_sum_all(Build *b, Val x);                         /* to a scalar, per sample */
+Val ir_sum_all(Build *b, Val x); /* to a scalar, per sample */
 Val ir_rmax(Build *b, Val x, int axis);
 Val ir_rmin(Build *b, Val x, int axis);
 Val ir_slice(Build *b, Val x, int axis, uint32_t start, uint32_t n, uint32_t step);
 Val ir_unslice(Build *b, Val x, int axis, uint32_t start, uint32_t step, uint32_t total);
-Val ir_index(Build *b, Val x, int axis, uint32_t i);     /* slice of one, axis removed */
+Val ir_index(Build *b, Val x, int axis, uint32_t i); /* slice of one, axis removed */
 Val ir_concat(Build *b, const Val *x, uint32_t n, int axis);
-Val ir_stack(Build *b, const Val *x, uint32_t n);        /* along a new first axis */
+Val ir_stack(Build *b, const Val *x, uint32_t n); /* along a new first axis */
 Val ir_take(Build *b, Val x, int axis, const uint32_t *index, uint32_t n);
 Val ir_put(Build *b, Val x, int axis, uint32_t total, const uint32_t *index, uint32_t n);
 Val ir_diag(Build *b, Val x);
 Val ir_diagv(Build *b, Val x);
 Val ir_tri(Build *b, Val x, bool upper, int k);
 Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo);
-Val ir_matmul(Build *b, Val x, Val y);                   /* the language's `@`: last with first axis */
+Val ir_matmul(Build *b, Val x, Val y); /* the language's `@`: last with first axis */
 Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans);
 Val ir_solve(Build *b, Val a, Val x, bool trans);
-Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
-            uint32_t zs, bool reverse, uint32_t converge, Fn *body);
+Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys, uint32_t zs,
+            bool reverse, uint32_t converge, Fn *body);
 Val ir_proj(Build *b, Val multi, uint32_t index);
-Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
-                 uint32_t steps, uint32_t every, Fn *rates);
-Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, int64_t max_steps, Fn *rates);
+Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv, uint32_t steps,
+                 uint32_t every, Fn *rates);
+Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv, double rtol, double atol,
+           int64_t max_steps, Fn *rates);
 Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn *body);
 Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
@@ -331,7 +368,7 @@ Val ir_divergence(Build *b, Val e, Val x);
 Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map);
 /* Emits the body of `callee` with its inputs bound to args; writes its outputs. */
 void ir_inline(Build *b, const Fn *callee, const Val *args, Val *out);
-Fn *ir_copy_fn(Fn *parent_or_null, const Fn *f);         /* deep copy; without folding or numbering */
+Fn *ir_copy_fn(Fn *parent_or_null, const Fn *f); /* deep copy; without folding or numbering */
 /* Which instructions reach an output (or a carry, ys, zs that does): live[id]. Caller frees. */
 bool *ir_live(const Fn *f);
 
@@ -340,10 +377,10 @@ bool *ir_live(const Fn *f);
 /* fn @circles(%1 "q": f64[B,32,3], ...) -> (f64[B]) { one instruction a line, its type, its place };
  * parse(print(f)) equals f. With src, places are comments `# kepler.hnn:50:11, adjoint of mul`. */
 void ir_print(FILE *out, const Fn *f, const Source *src);
-char *ir_text(const Fn *f);                              /* the same without places, malloc'ed: the cache key */
-Fn *ir_parse(Source *src, uint32_t file, Diag *diag);    /* NULL after an error */
-Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag);  /* one of several; NULL at the end */
-void ir_dot_graph(FILE *out, const Fn *f);               /* graphviz */
+char *ir_text(const Fn *f);                                                  /* the same without places, malloc'ed: the cache key */
+Fn *ir_parse(Source *src, uint32_t file, Diag *diag);                        /* NULL after an error */
+Fn *ir_parse_next(Source *src, uint32_t file, uint32_t *offset, Diag *diag); /* one of several; NULL at the end */
+void ir_dot_graph(FILE *out, const Fn *f);                                   /* graphviz */
 
 /* ---- verifying (verify.c) ----------------------------------------------------------------------------- */
 
@@ -355,14 +392,14 @@ int ir_verify(const Fn *f, FILE *out);
 
 typedef struct Tensor {
   Type type;
-  double *v;                 /* lane: v[element * B + sample]; shared: v[element]; bools are 0 or 1 */
+  double *v; /* lane: v[element * B + sample]; shared: v[element]; bools are 0 or 1 */
 } Tensor;
 
 typedef struct EvalEnv {
-  uint64_t seed, sample0;    /* for rand: key, number of the first sample */
+  uint64_t seed, sample0; /* for rand: key, number of the first sample */
   /* The generator: elems x lanes values, out[e * lanes + s] for sample sample0 + s. */
-  void (*draw)(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
-               int64_t elems, double *out);
+  void (*draw)(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+               double *out);
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
   /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops
@@ -376,8 +413,8 @@ typedef struct EvalEnv {
 /* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
  * ir_tensors_free). grad, jac, divergence and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
-double ir_eval_cost(const Fn *f);         /* operations on numbers that it takes for a sample, about */
+double ir_eval_cost(const Fn *f); /* operations on numbers that it takes for a sample, about */
 void ir_tensors_free(Tensor *t, uint32_t n);
-double ir_eval_scalar(Op op, double a, double b);        /* one elementwise op, from the table */
+double ir_eval_scalar(Op op, double a, double b); /* one elementwise op, from the table */
 
 #endif

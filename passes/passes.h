@@ -21,7 +21,10 @@ Fn *pass_derive(const Fn *f, Diag *diag);
  * derivative keeps states. `chosen` (may be NULL): the way taken; bytes: what keeping them takes for one
  * sample, by the estimate, 0 where nothing could be computed again. */
 typedef enum { MEMORY_AUTO, MEMORY_STORED, MEMORY_REVERSIBLE } Memory;
-typedef struct MemoryChoice { Memory way; int64_t bytes; } MemoryChoice;
+typedef struct MemoryChoice {
+  Memory way;
+  int64_t bytes;
+} MemoryChoice;
 Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 int64_t pass_memory_bytes(const Fn *gradient);
 /* Beyond this, one sample's states outgrow the second-level cache. */
@@ -49,7 +52,10 @@ Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
  * means of this step, one for each parameter that keeps an average, which `running` lists in that order (NULL:
  * not asked; its array is malloc'ed). Without such means the list is empty and there are no errors; NULL after an
  * error. */
-typedef struct Running { uint32_t *param; uint32_t n; } Running;
+typedef struct Running {
+  uint32_t *param;
+  uint32_t n;
+} Running;
 Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag);
 /* The mean alone, as outside of training: (params..., fields..., weight) -> batch_sum(weight*loss). */
 Fn *pass_mean(const Fn *loss);
@@ -72,14 +78,18 @@ Fn *pass_watch(const Fn *f);
  * between: shared values, and in a phase also values per sample of earlier phases. Outputs of a phase that are
  * shared are sums over the batch. `in` and `from` say where inputs and the original outputs come from. */
 enum { PART_INPUT = -1 };
-typedef struct PartRef { int part; uint32_t index; } PartRef;  /* of a part's outputs; PART_INPUT: of the inputs */
+typedef struct PartRef {
+  int part;
+  uint32_t index;
+} PartRef; /* of a part's outputs; PART_INPUT: of the inputs */
 typedef struct SplitPart {
-  Fn *fn;                    /* NULL: nothing to do */
+  Fn *fn; /* NULL: nothing to do */
   PartRef *in;
 } SplitPart;
 typedef struct Split {
-  SplitPart *part; uint32_t n;                           /* n is odd, at least 3 */
-  PartRef *from;                                         /* one per output of the original */
+  SplitPart *part;
+  uint32_t n;    /* n is odd, at least 3 */
+  PartRef *from; /* one per output of the original */
 } Split;
 bool pass_split(const Fn *f, Split *out, Diag *diag);
 void pass_split_finish(Split *s);
@@ -98,13 +108,13 @@ typedef struct Optim {
   OptKind kind;
   double lr, beta1, beta2, eps, weight_decay, momentum, alpha;
   bool nesterov;
-  int history, max_iter;     /* lbfgs */
+  int history, max_iter; /* lbfgs */
 } Optim;
 extern const char *const pass_optim_name[OPT_count];
-int pass_optim_states(const Optim *o);                   /* number of state arrays: adam 2, ... */
+int pass_optim_states(const Optim *o); /* number of state arrays: adam 2, ... */
 /* scalars: lr (scheduled), scale (clipping: multiplies g), bias1 = 1/(1-beta1^t), bias2 = 1/(1-beta2^t) */
 Fn *pass_optim_update(const Optim *o, bool f64);
-Fn *pass_optim_norm(bool f64);                           /* g -> batch_sum(g^2); padding of g must be zeros */
+Fn *pass_optim_norm(bool f64); /* g -> batch_sum(g^2); padding of g must be zeros */
 
 /* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
  * for how that is decided. Errors of deriving go to diag. */
@@ -116,32 +126,34 @@ void pass_pattern(const Fn *f, Val e, Val x, Pattern *out);
 
 /* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
 FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
-const char *pass_decide_version(void);    /* a hash of what its answers follow from, next to the functions */
+const char *pass_decide_version(void); /* a hash of what its answers follow from, next to the functions */
 
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan
  * counts its turns. */
-typedef struct Flops { int64_t per_sample, once, transcendental_per_sample; } Flops;
+typedef struct Flops {
+  int64_t per_sample, once, transcendental_per_sample;
+} Flops;
 Flops pass_flops(const Fn *f);
-void pass_flops_print(FILE *out, const Fn *f);           /* a line per op with its share */
+void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
 
 /* pass.c: the table of passes by name, for --print-after, --time-passes, --verify-each and
  * `hnnc opt --passes=derive,simplify FILE.hir`. Every pass above reports to it. */
 typedef struct PassOptions {
-  const char *print_after;   /* a pass, "all" or NULL */
+  const char *print_after; /* a pass, "all" or NULL */
   bool verify_each, time;
   FILE *out;
   const Source *src;
-  void (*at)(const char *what, const char *name, Span at);       /* hears what is at hand; NULL: nobody */
+  void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
 } PassOptions;
 extern PassOptions pass_options;
 typedef VEC(Fn *) FnList;
 /* Adds what the pass makes of f to `out`: a function, or, of `split`, its parts. False after an error, also of a name that
  * there is not. */
 bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag);
-extern const char *const pass_names[];                   /* NULL-terminated */
-void pass_timed(const char *name, double seconds);       /* also for work outside this floor */
+extern const char *const pass_names[];             /* NULL-terminated */
+void pass_timed(const char *name, double seconds); /* also for work outside this floor */
 void pass_times_print(FILE *out);
-double pass_now(void);                                   /* monotonic seconds */
+double pass_now(void); /* monotonic seconds */
 
 #endif

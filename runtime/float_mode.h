@@ -8,11 +8,11 @@
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
-#define FLOAT_FLUSH 0x8040u            /* MXCSR: results, operands */
+#define FLOAT_FLUSH 0x8040u /* MXCSR: results, operands */
 static inline uint64_t float_mode(void) { return _mm_getcsr(); }
 static inline void float_mode_set(uint64_t mode) { _mm_setcsr((unsigned)mode); }
 #elif defined(__aarch64__)
-#define FLOAT_FLUSH (1u << 24)         /* FPCR.FZ */
+#define FLOAT_FLUSH (1u << 24) /* FPCR.FZ */
 static inline uint64_t float_mode(void) {
   uint64_t mode;
   __asm__ volatile("mrs %0, fpcr" : "=r"(mode));

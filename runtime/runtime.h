@@ -11,55 +11,68 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef struct RtError { char text[512]; } RtError;
+typedef struct RtError {
+  char text[512];
+} RtError;
 
 /* ---- rng.c: Philox4x32-10 (Random123), Salmon et al. 2011 ------------------------------------------------
  * A draw depends on (seed, sample, site, counter, element) alone.
  * counter words: {sample lo, sample hi, counter, site << 20 | element/2}; key = seed lo, hi.
  * uniform: 53 bits on [0, 1); normal: Box-Muller on two uniforms of the same block. */
-void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-               int64_t elems, double *out, int64_t ld);
-void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-               int64_t elems, float *out, int64_t ld);
+void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+               double *out, int64_t ld);
+void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+               float *out, int64_t ld);
 uint64_t rt_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
-void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out);   /* keyed Fisher-Yates */
+void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out); /* keyed Fisher-Yates */
 
 /* ---- ode.c: dopri5 and dop853 (Hairer, Norsett, Wanner), tiles of trajectories with masks ------------- */
 int32_t rt_ode(HnnOde *ode);
-extern const HnnHost rt_host;                            /* rt_draw*, rt_ode */
+extern const HnnHost rt_host; /* rt_draw*, rt_ode */
 
 /* ---- tensors in memory: sets of samples ------------------------------------------------------------------- */
 
-typedef struct RtArray {     /* one field of a data set, one parameter, ... */
-  const char *name;          /* malloc'ed */
+typedef struct RtArray { /* one field of a data set, one parameter, ... */
+  const char *name;      /* malloc'ed */
   bool f64;
-  int rank; uint32_t dim[6]; /* of one sample */
-  int64_t elems;             /* product of dims */
-  int64_t n, ld;             /* samples; 0 and elems for shared */
-  void *v;                   /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
+  int rank;
+  uint32_t dim[6]; /* of one sample */
+  int64_t elems;   /* product of dims */
+  int64_t n, ld;   /* samples; 0 and elems for shared */
+  void *v;         /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
 } RtArray;
 bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
 void rt_array_finish(RtArray *a);
-void rt_array_pad(RtArray *a);                           /* refresh the padding */
-bool rt_array_convert(const RtArray *a, bool f64, RtArray *out);   /* precision */
+void rt_array_pad(RtArray *a);                                   /* refresh the padding */
+bool rt_array_convert(const RtArray *a, bool f64, RtArray *out); /* precision */
 
-typedef struct RtSet { RtArray *field; int nfield; int64_t n; } RtSet;
+typedef struct RtSet {
+  RtArray *field;
+  int nfield;
+  int64_t n;
+} RtSet;
 void rt_set_finish(RtSet *s);
-enum { RT_PAD = 64 };                                    /* ld is a multiple of this: every tile width divides it */
+enum { RT_PAD = 64 }; /* ld is a multiple of this: every tile width divides it */
 
 /* ---- table.c, npy.c, npz.c: reading data files --------------------------------------------------------------- */
 
-enum { RT_EVERY_ROW = -1 };                              /* rows of a 0-d array: a constant of every sample */
+enum { RT_EVERY_ROW = -1 }; /* rows of a 0-d array: a constant of every sample */
 typedef struct RtColumn {
-  char *name;                /* never NULL: "" without a header */
-  bool number;               /* false: text, which nobody but a reader of this very column minds */
-  char *fault;               /* why it cannot be read as numbers, with the place (and the cell) in the file; NULL: it can */
-  int rank; uint32_t dim[6]; /* of one row */
+  char *name;  /* never NULL: "" without a header */
+  bool number; /* false: text, which nobody but a reader of this very column minds */
+  char *fault; /* why it cannot be read as numbers, with the place (and the cell) in the file; NULL: it can */
+  int rank;
+  uint32_t dim[6]; /* of one row */
   int64_t rows;
-  double *v;                 /* [rows][elems]; NULL until it is read */
-  int64_t member;            /* of the archive */
+  double *v;      /* [rows][elems]; NULL until it is read */
+  int64_t member; /* of the archive */
 } RtColumn;
-typedef struct RtTable { char *path; RtColumn *column; int ncolumn; int64_t rows; } RtTable;
+typedef struct RtTable {
+  char *path;
+  RtColumn *column;
+  int ncolumn;
+  int64_t rows;
+} RtTable;
 /* Text tables (# % comments, CSV, blanks, header), .npy, .npz, by extension and magic. An .npy of shape [n], [n, k],
  * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; those
  * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
@@ -69,17 +82,23 @@ bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err)
  * f64 does not hold exactly are refused with their place. */
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
-bool rt_file_regular(const char *path, RtError *err);    /* not a directory, a pipe, a device */
+bool rt_file_regular(const char *path, RtError *err); /* not a directory, a pipe, a device */
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
 
 /* ---- safetensors.c: checkpoints ----------------------------------------------------------------------------------- */
 
-typedef struct RtTensor { const char *name; bool f64; int rank; uint32_t dim[6]; const void *v; } RtTensor;
+typedef struct RtTensor {
+  const char *name;
+  bool f64;
+  int rank;
+  uint32_t dim[6];
+  const void *v;
+} RtTensor;
 /* Atomic: written beside, fsync'ed, renamed. Metadata: strings "key", "value". */
 bool rt_checkpoint_write(const char *path, const RtTensor *t, int n, const char *const (*meta)[2], int nmeta, RtError *err);
 typedef struct RtCheckpoint RtCheckpoint;
-RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err);   /* everything validated */
+RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err); /* everything validated */
 const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name);
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key);
 void rt_checkpoint_finish(RtCheckpoint *c);
@@ -87,7 +106,7 @@ void rt_checkpoint_finish(RtCheckpoint *c);
 /* ---- pool.c: threads that take chunks of tiles; results do not depend on their number --------------------- */
 
 typedef struct RtPool RtPool;
-RtPool *rt_pool_create(int threads);                     /* 0: all cores */
+RtPool *rt_pool_create(int threads); /* 0: all cores */
 void rt_pool_destroy(RtPool *p);
 int rt_pool_threads(const RtPool *p);
 void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread), void *ctx);
@@ -96,9 +115,10 @@ void rt_pool_run(RtPool *p, int jobs, void (*job)(void *ctx, int job, int thread
  * n and the work alone, runs them on the pool, adds their batch sums in chunk order. */
 typedef struct RtFn RtFn;
 typedef struct RtFnSpec {
-  HnnKernel kernel; HnnKernelInfo info;
+  HnnKernel kernel;
+  HnnKernelInfo info;
   int nin, nout;
-  const int64_t *out_elems;  /* elements of each output (one sample's, for lane outputs) */
+  const int64_t *out_elems; /* elements of each output (one sample's, for lane outputs) */
   const bool *out_lane;
 } RtFnSpec;
 RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool);
@@ -114,23 +134,26 @@ void rt_average(void *average, const void *mean, int64_t n, bool f64, double dec
 
 /* A function in parts (passes.h, Split), as one RtFn: parts 0, 2, ... are shared work, 1, 3, ... phases of the
  * batch. Arrays are borrowed and must outlive it, but for `part` itself; the parts' RtFns become its own. */
-typedef struct RtRef { int part, index; } RtRef;         /* of a part's outputs; part < 0: of the function's inputs */
+typedef struct RtRef {
+  int part, index;
+} RtRef; /* of a part's outputs; part < 0: of the function's inputs */
 typedef struct RtPart {
-  RtFn *fn;                  /* NULL where there is nothing to do */
+  RtFn *fn; /* NULL where there is nothing to do */
   int nin, nout;
   const RtRef *in;
   const int64_t *out_elems;
   const bool *out_lane;
 } RtPart;
 typedef struct RtSplitSpec {
-  int nparts; const RtPart *part;
+  int nparts;
+  const RtPart *part;
   bool f64;
-  int nin, nout;             /* of the whole function */
+  int nin, nout; /* of the whole function */
   const bool *out_lane;
   const int64_t *out_elems;
-  const RtRef *from;         /* of each output */
+  const RtRef *from; /* of each output */
 } RtSplitSpec;
-RtFn *rt_fn_create_split(const RtSplitSpec *spec);       /* NULL without memory: the parts stay the caller's */
+RtFn *rt_fn_create_split(const RtSplitSpec *spec); /* NULL without memory: the parts stay the caller's */
 
 /* ---- train.c, sched.c, lbfgs.c: the training loop ------------------------------------------------------------------------ */
 
@@ -139,21 +162,32 @@ typedef struct RtTrain {
   /* gradient: (params..., fields..., weight) -> (loss, grads...); mean: the same -> loss. Both take the
    * parameters in `in` order; `param_of[k]` >= 0: input k is that parameter, -1 - f: field f, INT32_MIN: weight */
   RtFn *gradient, *mean;
-  const int32_t *in_of; int nin;
-  RtArray *param; int nparam;             /* shared arrays inside `flat` */
-  void *flat; int64_t flat_n; bool f64;   /* all moved parameters, contiguous, padded with zeros */
-  const int32_t *moved; int nmoved;       /* numbers of parameters; their offsets in flat: */
+  const int32_t *in_of;
+  int nin;
+  RtArray *param;
+  int nparam; /* shared arrays inside `flat` */
+  void *flat;
+  int64_t flat_n;
+  bool f64; /* all moved parameters, contiguous, padded with zeros */
+  const int32_t *moved;
+  int nmoved; /* numbers of parameters; their offsets in flat: */
   const int64_t *offset;
-  const int32_t *running; int nrunning;   /* parameters that keep averages of means over the batch: outputs of */
-  const double *decay;                    /* `gradient` after the gradients; rt_average moves them after each step */
-  RtFn *update; int nstates;              /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
-  RtFn *norm;                             /* NULL without clipping */
+  const int32_t *running;
+  int nrunning;        /* parameters that keep averages of means over the batch: outputs of */
+  const double *decay; /* `gradient` after the gradients; rt_average moves them after each step */
+  RtFn *update;
+  int nstates; /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
+  RtFn *norm;  /* NULL without clipping */
   double lr, beta1, beta2, clip, weight_decay;
-  bool careful;                           /* an update that may overflow whatever the gradient: look at each */
-  RtSchedKind sched; double to, warmup, factor; const double *at; int nat;
-  bool lbfgs; int history, max_iter;
-  const RtSet *data, *test;               /* precision of the model */
-  int64_t batch, steps, every;            /* batch 0: all */
+  bool careful; /* an update that may overflow whatever the gradient: look at each */
+  RtSchedKind sched;
+  double to, warmup, factor;
+  const double *at;
+  int nat;
+  bool lbfgs;
+  int history, max_iter;
+  const RtSet *data, *test;    /* precision of the model */
+  int64_t batch, steps, every; /* batch 0: all */
   uint64_t seed;
   /* NULL, or called before each test, after which `mean` must be set; false stops. */
   bool (*test_ready)(void *ctx);
@@ -164,13 +198,13 @@ typedef struct RtTrain {
    * false is RT_FAILED (the callback has said why). */
   bool (*checkpoint)(void *ctx, int64_t step);
   void *ctx;
-  double checkpoint_seconds;              /* 0: after each progress */
-  const volatile int *stop;               /* NULL, or set by a signal handler: stop after this step */
+  double checkpoint_seconds; /* 0: after each progress */
+  const volatile int *stop;  /* NULL, or set by a signal handler: stop after this step */
   /* resumable state, the caller's: with `flat` and `step` the training continues bit for bit. */
-  int64_t step;                           /* steps done */
-  void **state;                           /* nstates arrays of flat_n, zero at the start, 64-byte aligned;
+  int64_t step; /* steps done */
+  void **state; /* nstates arrays of flat_n, zero at the start, 64-byte aligned;
                                              lbfgs may change their order */
-  double loss;                            /* of the last step */
+  double loss;  /* of the last step */
 } RtTrain;
 typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
 
@@ -181,12 +215,12 @@ typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
  * update makes) leaves parameters and states as before that step. */
 RtStatus rt_train(RtTrain *t, RtError *err);
 enum { RT_STREAM_DRAWS = 1 };
-double rt_sched_rate(const RtTrain *t, int64_t step);    /* of step 0, 1, ... */
+double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
 
 /* lbfgs: a step is up to max_iter iterations on the step's batch, each with a strong-Wolfe line search;
  * nstates = rt_lbfgs_states(history), update and norm are not used, clip is ignored. */
 int rt_lbfgs_states(int history);
-void *rt_zeroed(size_t size);             /* 64-byte aligned, freed with free() */
+void *rt_zeroed(size_t size); /* 64-byte aligned, freed with free() */
 
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by

@@ -4,14 +4,14 @@
 
 #include "runtime/runtime.h"
 
-bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* false */
-bool rt_fail_errno(RtError *err, const char *doing, const char *path);   /* "cannot <doing> <path>: why; what to do" */
-double rt_now(void);                                     /* monotonic seconds */
-bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);   /* false: too large */
+bool rt_fail(RtError *err, const char *format, ...) __attribute__((format(printf, 2, 3))); /* false */
+bool rt_fail_errno(RtError *err, const char *doing, const char *path); /* "cannot <doing> <path>: why; what to do" */
+double rt_now(void);                                                   /* monotonic seconds */
+bool rt_elems(int rank, const uint32_t *dim, int64_t *elems);          /* false: too large */
 
 static inline int64_t rt_padded(int64_t n) { return (n + RT_PAD - 1) / RT_PAD * RT_PAD; }
 
-bool rt_finite(const void *v, int64_t n, bool f64);      /* every real */
+bool rt_finite(const void *v, int64_t n, bool f64); /* every real */
 /* Every real is below 2^40 (2^400 in f64). From such a gradient and a rate below it no optimizer whose averages are bounded
  * makes anything that is not finite: its square, and their product, are far from overflow, and what a step adds is then below
  * half an ulp of a parameter that is near it. */
@@ -19,8 +19,11 @@ bool rt_moderate(const void *v, int64_t n, bool f64);
 static inline bool rt_moderate_rate(double lr, bool f64) { return lr < (f64 ? 0x1p400 : 0x1p40) && lr > -(f64 ? 0x1p400 : 0x1p40); }
 
 /* Arrays that are changed in place, all of them or none. */
-typedef struct RtSpan { void *p; int64_t n; } RtSpan;
-void *rt_spans_copy(const RtSpan *s, int n, bool f64);   /* malloc'ed; NULL without memory */
+typedef struct RtSpan {
+  void *p;
+  int64_t n;
+} RtSpan;
+void *rt_spans_copy(const RtSpan *s, int n, bool f64); /* malloc'ed; NULL without memory */
 void rt_spans_restore(const RtSpan *s, int n, bool f64, const void *copy);
 bool rt_spans_finite(const RtSpan *s, int n, bool f64);
 
@@ -31,6 +34,6 @@ bool rt_file_write(const char *path, const void *data, size_t size, RtError *err
 /* The same without waiting for the disk; rt_file_settle does that, for a file that may be missing. */
 bool rt_file_put(const char *path, const void *data, size_t size, RtError *err);
 bool rt_file_settle(const char *path, RtError *err);
-bool rt_link_replace(const char *target, const char *path, RtError *err);   /* symlink, atomically */
+bool rt_link_replace(const char *target, const char *path, RtError *err); /* symlink, atomically */
 
 #endif

@@ -18,8 +18,7 @@ void gen_matrix(Made *m, Text *t, uint32_t rows, uint32_t columns, int kind) {
   for (uint32_t r = 0; r < rows; r++)
     for (uint32_t c = 0; c < columns; c++) {
       int x = (int)rng_below(&m->rng, 5) - 2;
-      if (kind == MATRIX_LOWER || kind == MATRIX_UNIT_LOWER)
-        x = c > r ? 0 : c == r ? (kind == MATRIX_LOWER ? 1 + (x > 0) : 1) : x;
+      if (kind == MATRIX_LOWER || kind == MATRIX_UNIT_LOWER) x = c > r ? 0 : c == r ? (kind == MATRIX_LOWER ? 1 + (x > 0) : 1) : x;
       if (kind == MATRIX_SYMMETRIC && c < r) x = v[c][r];
       if (kind == MATRIX_SKEW) x = c < r ? -v[c][r] : c == r ? 0 : x;
       v[r][c] = x;
@@ -35,11 +34,29 @@ void gen_matrix(Made *m, Text *t, uint32_t rows, uint32_t columns, int kind) {
 
 /* Of elements i and j. */
 static void local(Made *m, Text *t, const char *x, uint32_t i, uint32_t j) {
-  static const char *const form[] = {
-    "sin(X[i])", "X[i]^2*X[j]", "cos(X[i] - X[j])", "exp(0.3*X[i])", "log(1 + X[i]^2)", "sqrt(1 + X[i]^2 + X[j]^2)",
-    "tanh(X[i] + 0.5*X[j])", "softplus(X[i] - X[j])", "1/(1 + X[i]^2)", "sigmoid(2*X[i] - X[j])", "erf(X[i]*X[j])",
-    "atan2(X[i], 2 + X[j]^2)", "X[i]^4/4", "X[j]*cosine(X[i])", "exp(-X[i]^2)", "X[i]*X[j]", "tan(0.2*X[i])", "log1p(exp(X[j]))",
-    "X[j]*abs(X[i])", "relu(X[i])^2", "max(X[i], X[j])^2", "where(X[i] > 0.1, X[i]^3, X[j])", "expm1(0.2*X[i]*X[j])"};
+  static const char *const form[] = {"sin(X[i])",
+                                     "X[i]^2*X[j]",
+                                     "cos(X[i] - X[j])",
+                                     "exp(0.3*X[i])",
+                                     "log(1 + X[i]^2)",
+                                     "sqrt(1 + X[i]^2 + X[j]^2)",
+                                     "tanh(X[i] + 0.5*X[j])",
+                                     "softplus(X[i] - X[j])",
+                                     "1/(1 + X[i]^2)",
+                                     "sigmoid(2*X[i] - X[j])",
+                                     "erf(X[i]*X[j])",
+                                     "atan2(X[i], 2 + X[j]^2)",
+                                     "X[i]^4/4",
+                                     "X[j]*cosine(X[i])",
+                                     "exp(-X[i]^2)",
+                                     "X[i]*X[j]",
+                                     "tan(0.2*X[i])",
+                                     "log1p(exp(X[j]))",
+                                     "X[j]*abs(X[i])",
+                                     "relu(X[i])^2",
+                                     "max(X[i], X[j])^2",
+                                     "where(X[i] > 0.1, X[i]^3, X[j])",
+                                     "expm1(0.2*X[i]*X[j])"};
   uint32_t many = sizeof form / sizeof *form, smooth = 18;
   const char *f = form[rng_below(&m->rng, rng_below(&m->rng, 6) ? smooth : many)];
   for (; *f; f++) {
@@ -74,9 +91,10 @@ void gen_scalar(Made *m, Text *t, const char *x, uint32_t n) {
 }
 
 static void elementwise(Made *m, Text *t, const char *x) {
-  static const struct { const char *before, *behind; } form[] = {
-    {"tanh(", ")"}, {"sin(", ")"}, {"", "^3"}, {"exp(-0.5*", ")"}, {"sigmoid(", ")"}, {"cos(2*", ")"}, {"1/(2 + sin(", "))"}, {"softplus(", ")"},
-    {"sqrt(3 + cos(", "))"}};
+  static const struct {
+    const char *before, *behind;
+  } form[] = {{"tanh(", ")"},  {"sin(", ")"},         {"", "^3"},         {"exp(-0.5*", ")"},     {"sigmoid(", ")"},
+              {"cos(2*", ")"}, {"1/(2 + sin(", "))"}, {"softplus(", ")"}, {"sqrt(3 + cos(", "))"}};
   if (rng_below(&m->rng, 2)) gen_number(m, t), text_add(t, "*");
   uint32_t k = rng_below(&m->rng, sizeof form / sizeof *form);
   text_add(t, "%s%s%s", form[k].before, x, form[k].behind);
@@ -92,7 +110,7 @@ static void by_derivative(Made *m, Text *before, Text *t, const char *x, uint32_
     text_add(before, "let %s = %s\n", y, x), text_add(before, "let f%u = ", id), gen_scalar(m, before, y, n);
     text_add(before, "\n"), text_add(t, "grad(f%u, %s)", id, y);
     break;
-  case 2:                    /* a row of the Hessian is a gradient, too */
+  case 2: /* a row of the Hessian is a gradient, too */
     text_add(t, "hess("), gen_scalar(m, t, x, n), text_add(t, ", %s)[%u]", x, rng_below(&m->rng, n));
     break;
   }
@@ -103,7 +121,9 @@ void gen_gradient(Made *m, Text *before, Text *t, const char *x, uint32_t n) {
   uint32_t id = gen_name(m), width = 2 + rng_below(&m->rng, 2);
   uint32_t which = rng_below(&m->rng, 9);
   switch (which == 6 && m->no_params ? 3 : which) {
-  case 0: case 1: case 2: by_derivative(m, before, t, x, n); break;
+  case 0:
+  case 1:
+  case 2: by_derivative(m, before, t, x, n); break;
   case 3: elementwise(m, t, x); break;
   case 4: gen_matrix(m, t, n, n, MATRIX_SYMMETRIC), text_add(t, " @ %s", x); break;
   case 5:
@@ -144,18 +164,22 @@ static void flow(Made *m, bool symplectic, uint32_t n, uint32_t steps) {
 
 /* A template with arguments that are numbers: each use is an instance of its own. */
 static void template_flow(Made *m, uint32_t n) {
-  static const struct { const char *formals, *body, *call; } some[] = {
+  static const struct {
+    const char *formals, *body, *call;
+  } some[] = {
     {"s: real, t: real", "q *= exp(s)\np *= exp(t)", "0.5, -0.5"},
     {"t: real", "q, p = cos(t)*q + sin(t)*p, cos(t)*p - sin(t)*q\n  inverse\ncos(t)*q - sin(t)*p, cos(t)*p + sin(t)*q", "0.3"},
     {"t: real",
      "q, p = ((1 - t^2)*q + 2*t*p)/(1 + t^2), ((1 - t^2)*p - 2*t*q)/(1 + t^2)\n  inverse\n"
-     "((1 - t^2)*q - 2*t*p)/(1 + t^2), ((1 - t^2)*p + 2*t*q)/(1 + t^2)", "1/3"},
+     "((1 - t^2)*q - 2*t*p)/(1 + t^2), ((1 - t^2)*p + 2*t*q)/(1 + t^2)",
+     "1/3"},
     {"a: real, b: real", "p += a*sin(q)\nq -= b*tanh(p)", "2, 0.3"},
     {"k: int", "repeat k { p += 0.1*tanh(q) }\nq += p", "2"}};
   uint32_t id = gen_name(m), which = rng_below(&m->rng, sizeof some / sizeof *some);
   char call[32];
   snprintf(call, sizeof call, "S%u(%s)", id, some[which].call);
-  text_add(&m->head, "symplectic flow S%u(%s)(q: real[%u], p: real[%u]) {\n%s\n}\n", id, some[which].formals, n, n, some[which].body);
+  text_add(&m->head, "symplectic flow S%u(%s)(q: real[%u], p: real[%u]) {\n%s\n}\n", id, some[which].formals, n, n,
+           some[which].body);
   add_flow(m, true, n, call, id, true);
 }
 
@@ -169,7 +193,7 @@ void made_flows(Made *m, uint64_t seed) {
     else flow(m, true, n, 1 + rng_below(&m->rng, 2));
   }
   if (symplectic) flow(m, true, n, 1 + rng_below(&m->rng, 3));
-  else flow(m, false, m->nflow ? 2*n : 1 + rng_below(&m->rng, 5), 1 + rng_below(&m->rng, 3));
+  else flow(m, false, m->nflow ? 2 * n : 1 + rng_below(&m->rng, 5), 1 + rng_below(&m->rng, 3));
 }
 
 void made_text(const Made *m, Text *out) {

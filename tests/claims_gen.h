@@ -7,30 +7,31 @@
 enum { FLOWS_MOST = 8 };
 
 typedef struct MadeFlow {
-  char name[16], call[32];   /* "S1"; as a function: "S1", "S1(1/4)" */
-  bool symplectic;           /* of q, p: real[n] each; else volume, of x: real[n] */
+  char name[16], call[32]; /* "S1"; as a function: "S1", "S1(1/4)" */
+  bool symplectic;         /* of q, p: real[n] each; else volume, of x: real[n] */
   uint32_t n;
-  bool template;             /* it has other instances, too */
+  bool template; /* it has other instances, too */
 } MadeFlow;
 
-typedef struct Made {        /* a program */
+typedef struct Made { /* a program */
   Rng rng;
-  bool nets, layers;         /* imports */
-  Text head;                 /* flows and what they use: what is changed */
-  MadeFlow flow[FLOWS_MOST]; uint32_t nflow;     /* the last is the one that is meant */
+  bool nets, layers; /* imports */
+  Text head;         /* flows and what they use: what is changed */
+  MadeFlow flow[FLOWS_MOST];
+  uint32_t nflow; /* the last is the one that is meant */
   uint32_t names;
-  bool no_params;            /* inside of a loop */
+  bool no_params; /* inside of a loop */
 } Made;
 
-void made_flows(Made *m, uint64_t seed);                 /* claims_gen.c */
-void made_change(Made *m);                               /* claims_mutate.c: one detail of the head */
+void made_flows(Made *m, uint64_t seed); /* claims_gen.c */
+void made_change(Made *m);               /* claims_mutate.c: one detail of the head */
 /* The program with functions J_NAME, there_NAME, back_NAME, forth_NAME, logdet_NAME of each flow behind it: the Jacobian,
  * the flow, inverse(T)(T(x)), T(inverse(T)(x)). */
 void made_text(const Made *m, Text *out);
 
 /* ---- inside claims_gen*.c ------------------------------------------------------------------------------------- */
 
-uint32_t gen_name(Made *m);                              /* a number for a new name */
+uint32_t gen_name(Made *m); /* a number for a new name */
 /* A scalar of the vector x, of n elements, smooth or nearly so. */
 void gen_scalar(Made *m, Text *t, const char *x, uint32_t n);
 /* A vector of n elements, a gradient in x: a statement or two before it go to `before`. */

@@ -20,7 +20,8 @@ static void shift(Made *m, Text *t, uint32_t n) {
   before = e = (Text){.n = 0};
   pick(m, &x, &y);
   gen_gradient(m, &before, &e, y, n);
-  if (below(m, 4) == 0) text_add(t, "%slet g%u = %s\n%s %s g%u\n", before.at, m->names, e.at, x, below(m, 2) ? "+=" : "-=", m->names), m->names++;
+  if (below(m, 4) == 0)
+    text_add(t, "%slet g%u = %s\n%s %s g%u\n", before.at, m->names, e.at, x, below(m, 2) ? "+=" : "-=", m->names), m->names++;
   else text_add(t, "%s%s %s %s\n", before.at, x, below(m, 2) ? "+=" : "-=", e.at);
 }
 
@@ -52,17 +53,16 @@ static void scaling(Made *m, Text *t, uint32_t n) {
     break;
   case 1: text_add(t, "param s%u: real[%u] = 0\n%s *= exp(s%u)\n%s *= exp(-s%u)\n", id, n, x, id, y, id); break;
   case 2: text_add(t, "param s%u: real = 0\n%s[%u] *= exp(tanh(s%u))\n%s[%u] /= exp(tanh(s%u))\n", id, x, i, id, y, i, id); break;
-  case 3:                    /* a shear between does not disturb it */
-    text_add(t, "q *= exp(0.5)\np[%u] += sin(q[%u])\np /= exp(0.5)\n", i, i);
-    break;
+  case 3: /* a shear between does not disturb it */ text_add(t, "q *= exp(0.5)\np[%u] += sin(q[%u])\np /= exp(0.5)\n", i, i); break;
   }
 }
 
 /* (q0, q1) -> (q0 exp f(q1), q1) with what it does to p. */
 static void point_map(Made *m, Text *t, uint32_t n) {
   uint32_t i = below(m, n), j = (i + 1 + below(m, n - 1)) % n;
-  static const struct { const char *f, *slope; } some[] = {
-    {"sin(q[%u])", "cos(q[%u])"}, {"tanh(q[%u])", "(1 - tanh(q[%u])^2)"}, {"0.5*q[%u]", "0.5*q[%u]^0"}};
+  static const struct {
+    const char *f, *slope;
+  } some[] = {{"sin(q[%u])", "cos(q[%u])"}, {"tanh(q[%u])", "(1 - tanh(q[%u])^2)"}, {"0.5*q[%u]", "0.5*q[%u]^0"}};
   uint32_t k = below(m, 3);
   char f[40], slope[40];
   snprintf(f, sizeof f, k == 0 ? some[0].f : k == 1 ? some[1].f : some[2].f, j);
@@ -90,8 +90,12 @@ static void orthogonal(Made *m, Text *t, uint32_t n, const char *first, const ch
   text_add(t, "let v%u = [", id);
   for (uint32_t k = 0; k < n; k++) text_add(t, "%s%u", k ? ", " : "", 1 + below(m, 3));
   text_add(t, "]\nlet R%u = eye(%u) - 2*outer(v%u, v%u)/dot(v%u, v%u)\n", id, n, id, id, id, id);
-  if (second) text_add(t, "%s, %s = R%u @ %s, R%u @ %s  inverse  R%u @ %s, R%u @ %s\n", first, second, id, first, id, second, id, first, id, second);
-  else text_add(t, "%s = R%u @ %s  inverse  R%u @ %s\n%s = -R%u @ %s  inverse  -R%u @ %s\n", first, id, first, id, first, first, id, first, id, first);
+  if (second)
+    text_add(t, "%s, %s = R%u @ %s, R%u @ %s  inverse  R%u @ %s, R%u @ %s\n", first, second, id, first, id, second, id, first, id,
+             second);
+  else
+    text_add(t, "%s = R%u @ %s  inverse  R%u @ %s\n%s = -R%u @ %s  inverse  -R%u @ %s\n", first, id, first, id, first, first, id,
+             first, id, first);
 }
 
 static void linear(Made *m, Text *t, uint32_t n) {
@@ -136,7 +140,8 @@ static void motion(Made *m, Text *t, uint32_t n) {
   static const char *const explicit_[] = {"leapfrog", "yoshida4", "leapfrog"}, *const implicit[] = {"implicit_midpoint", "gauss4"};
   uint32_t id = gen_name(m), k = 1 + below(m, 2);
   switch (below(m, 4)) {
-  case 0: case 1:
+  case 0:
+  case 1:
     hamiltonian(m, id, n, true);
     text_add(t, "evolve(q, p) under H%u for 0.3 steps %u method %s\n", id, k, explicit_[below(m, 3)]);
     break;
@@ -146,14 +151,24 @@ static void motion(Made *m, Text *t, uint32_t n) {
     break;
   case 3:
     hamiltonian(m, id, n, true);
-    text_add(t, "repeat %u {\np -= 0.05*grad(H%u(q, p), q)\nq += 0.1*grad(H%u(q, p), p)\np -= 0.05*grad(H%u(q, p), q)\n}\n", k, id, id, id);
+    text_add(t, "repeat %u {\np -= 0.05*grad(H%u(q, p), q)\nq += 0.1*grad(H%u(q, p), p)\np -= 0.05*grad(H%u(q, p), q)\n}\n", k, id,
+             id, id);
     break;
   }
 }
 
 static void layer(Made *m, Text *t) {
-  static const char *const some[] = {"henon(2)", "gradient_low(2)", "gradient_up(2)", "phases()", "shear()", "triangular()", "reflection()",
-                                     "symplectic_scaling()", "irrotational_coupling(2)", "gradient_coupling([3])", "zero_center()",
+  static const char *const some[] = {"henon(2)",
+                                     "gradient_low(2)",
+                                     "gradient_up(2)",
+                                     "phases()",
+                                     "shear()",
+                                     "triangular()",
+                                     "reflection()",
+                                     "symplectic_scaling()",
+                                     "irrotational_coupling(2)",
+                                     "gradient_coupling([3])",
+                                     "zero_center()",
                                      "linear_symplectic(reflections = 1)"};
   const char *s = some[below(m, sizeof some / sizeof *some)];
   m->layers = true;
@@ -177,7 +192,8 @@ void gen_symplectic_step(Made *m, Text *t, uint32_t n, int depth) {
   case 6: scaling(m, t, n); break;
   case 7: n > 1 ? point_map(m, t, n) : scaling(m, t, n); break;
   case 8: permutation(m, t, n); break;
-  case 9: case 10: linear(m, t, n); break;
+  case 9:
+  case 10: linear(m, t, n); break;
   case 11: motion(m, t, n); break;
   case 12: layer(m, t); break;
   case 13:
@@ -230,16 +246,17 @@ static void volume_linear(Made *m, Text *t, uint32_t n) {
     text_add(t, "\nx = L%u @ x  inverse  solve_lower(L%u, x)\n", id, id);
     break;
   case 1:
-    text_add(t, "param l%u: real[%u, %u] ~ glorot\nlet L%u = triu(l%u, 1) + eye(%u)\nx = L%u @ x  inverse  solve_upper(L%u, x)\n", id, n, n, id,
-             id, n, id, id);
+    text_add(t, "param l%u: real[%u, %u] ~ glorot\nlet L%u = triu(l%u, 1) + eye(%u)\nx = L%u @ x  inverse  solve_upper(L%u, x)\n",
+             id, n, n, id, id, n, id, id);
     break;
   case 2:
     if (n % 2 == 0) orthogonal(m, t, n, "x", NULL);
-    else text_add(t, "x = roll(x, 1)\n");                /* odd n: an even permutation */
+    else text_add(t, "x = roll(x, 1)\n"); /* odd n: an even permutation */
     break;
   case 3:
-    if (n == 2) text_add(t, "x = [x[0]*cos(1) - x[1]*sin(1), x[0]*sin(1) + x[1]*cos(1)]\n  inverse\n"
-                            "[x[0]*cos(1) + x[1]*sin(1), x[1]*cos(1) - x[0]*sin(1)]\n");
+    if (n == 2)
+      text_add(t, "x = [x[0]*cos(1) - x[1]*sin(1), x[0]*sin(1) + x[1]*cos(1)]\n  inverse\n"
+                  "[x[0]*cos(1) + x[1]*sin(1), x[1]*cos(1) - x[0]*sin(1)]\n");
     else if (n == 4) text_add(t, "x = concat(x[2:], x[:2])\n");
     else text_add(t, "x[0] += 0.1\n");
     break;
@@ -268,7 +285,8 @@ void gen_volume_step(Made *m, Text *t, uint32_t n, int depth) {
   switch (below(m, 9)) {
   default: volume_shift(m, t, n); break;
   case 4: volume_scale(m, t, n); break;
-  case 5: case 6: volume_linear(m, t, n); break;
+  case 5:
+  case 6: volume_linear(m, t, n); break;
   case 7: volume_motion(m, t, n); break;
   case 8:
     if (depth) return;

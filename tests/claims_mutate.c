@@ -8,7 +8,10 @@
 
 enum { TOKENS_MOST = 4096 };
 typedef enum { TK_NAME, TK_NUMBER, TK_OP, TK_LINE } TokenKind;
-typedef struct Token { size_t at, n; TokenKind kind; } Token;
+typedef struct Token {
+  size_t at, n;
+  TokenKind kind;
+} Token;
 static Token token[TOKENS_MOST];
 static uint32_t ntoken;
 
@@ -66,11 +69,23 @@ static uint32_t choose(Made *m, Test *test) {
   return found;
 }
 
-static const char *const sets[][8] = {
-  {"+", "-", "*", "/"}, {"+=", "-="}, {"*=", "/="}, {"tanh", "sin", "cos", "exp", "sigmoid", "softplus", "log", "sqrt"},
-  {"solve_lower", "solve_upper"}, {"tril", "triu"}, {"sum", "norm", "mean", "max"}, {"q", "p"}, {"leapfrog", "yoshida4", "implicit_midpoint"},
-  {"grad", "hess"}, {"abs", "relu", "sign"}, {"henon", "gradient_low", "gradient_up"}, {"phases", "reflection", "triangular", "shear"},
-  {"i", "j", "k"}, {"symplectic", "volume"}, {"ones", "zeros", "eye"}, {"max", "min"}};
+static const char *const sets[][8] = {{"+", "-", "*", "/"},
+                                      {"+=", "-="},
+                                      {"*=", "/="},
+                                      {"tanh", "sin", "cos", "exp", "sigmoid", "softplus", "log", "sqrt"},
+                                      {"solve_lower", "solve_upper"},
+                                      {"tril", "triu"},
+                                      {"sum", "norm", "mean", "max"},
+                                      {"q", "p"},
+                                      {"leapfrog", "yoshida4", "implicit_midpoint"},
+                                      {"grad", "hess"},
+                                      {"abs", "relu", "sign"},
+                                      {"henon", "gradient_low", "gradient_up"},
+                                      {"phases", "reflection", "triangular", "shear"},
+                                      {"i", "j", "k"},
+                                      {"symplectic", "volume"},
+                                      {"ones", "zeros", "eye"},
+                                      {"max", "min"}};
 enum { SETS = sizeof sets / sizeof *sets };
 
 static int set_of(const Text *t, uint32_t k, int from) {
@@ -82,9 +97,18 @@ static int set_of(const Text *t, uint32_t k, int from) {
 
 static bool in_a_set(const Text *t, uint32_t k) { return set_of(t, k, 0) >= 0; }
 static bool is_state(const Text *t, uint32_t k) { return is(t, k, "q") || is(t, k, "p"); }
-static bool is_number(const Text *t, uint32_t k) { (void)t; return token[k].kind == TK_NUMBER; }
-static bool is_name(const Text *t, uint32_t k) { (void)t; return token[k].kind == TK_NAME; }
-static bool is_any(const Text *t, uint32_t k) { (void)t; return token[k].kind != TK_LINE; }
+static bool is_number(const Text *t, uint32_t k) {
+  (void)t;
+  return token[k].kind == TK_NUMBER;
+}
+static bool is_name(const Text *t, uint32_t k) {
+  (void)t;
+  return token[k].kind == TK_NAME;
+}
+static bool is_any(const Text *t, uint32_t k) {
+  (void)t;
+  return token[k].kind != TK_LINE;
+}
 static bool is_transposed(const Text *t, uint32_t k) { return is(t, k, ".T"); }
 static bool is_comma(const Text *t, uint32_t k) {
   return is(t, k, ",") && k > 0 && k + 1 < ntoken && token[k - 1].kind != TK_LINE && token[k + 1].kind != TK_LINE;
@@ -98,11 +122,11 @@ static bool is_operand(const Text *t, uint32_t k) {
   return false;
 }
 static bool is_factor(const Text *t, uint32_t k) { return token[k].kind == TK_NUMBER && is(t, k + 1, "*"); }
-static bool is_statement(const Text *t, uint32_t k) {    /* the first token of a line inside a body */
+static bool is_statement(const Text *t, uint32_t k) { /* the first token of a line inside a body */
   return k > 0 && token[k - 1].kind == TK_LINE && token[k].kind == TK_NAME && !is(t, k, "symplectic") && !is(t, k, "volume") &&
          !is(t, k, "hamiltonian") && !is(t, k, "fn");
 }
-static bool is_called(const Text *t, uint32_t k) {       /* a flow in place */
+static bool is_called(const Text *t, uint32_t k) { /* a flow in place */
   return is_statement(t, k) && t->at[token[k].at] == 'S' && is(t, k + 1, "(");
 }
 
@@ -123,9 +147,9 @@ static bool change_number(Made *m, uint32_t k) {
   switch (rng_below(&m->rng, 6)) {
   case 0: snprintf(text, sizeof text, "%.10g", v + 1); break;
   case 1: snprintf(text, sizeof text, "%.10g", v > 0 ? v - 1 : v + 2); break;
-  case 2: snprintf(text, sizeof text, "%.10g", 2*v); break;
+  case 2: snprintf(text, sizeof text, "%.10g", 2 * v); break;
   case 3: snprintf(text, sizeof text, "0"); break;
-  case 4: snprintf(text, sizeof text, "%.10g", 1.01*v); break;
+  case 4: snprintf(text, sizeof text, "%.10g", 1.01 * v); break;
   default: snprintf(text, sizeof text, "(%s%.10g)", form[rng_below(&m->rng, 3)], v); break;
   }
   splice(&m->head, token[k].at, token[k].n, text);
@@ -193,7 +217,7 @@ static bool change_line(Made *m, uint32_t k) {
   switch (rng_below(&m->rng, 3)) {
   case 0: splice(&m->head, at, n, ""); break;
   case 1: splice(&m->head, at, 0, line); break;
-  case 2: {                  /* exchanged with the next line */
+  case 2: { /* exchanged with the next line */
     const char *next = m->head.at + at + n, *stop = strchr(next, '\n');
     if (!stop || *next == '}') return false;
     size_t more = (size_t)(stop - next) + 1;
@@ -217,10 +241,23 @@ static bool put_inverse(Made *m, uint32_t k) {
 typedef bool Change(Made *m, uint32_t k);
 
 void made_change(Made *m) {
-  static const struct { Test *test; Change *change; uint32_t weight; } row[] = {
-    {in_a_set, exchange_word, 24}, {is_number, change_number, 14}, {is_operand, put_before, 12}, {is_name, put_behind, 6}, {is_any, drop, 5},
-    {is_transposed, drop, 4}, {is_factor, drop_factor, 5}, {is_comma, exchange_around, 8}, {is_name, another_name, 6},
-    {is_state, exchange_word, 8}, {is_statement, change_line, 12}, {is_inverse, drop_inverse, 3}, {is_called, put_inverse, 3}};
+  static const struct {
+    Test *test;
+    Change *change;
+    uint32_t weight;
+  } row[] = {{in_a_set, exchange_word, 24},
+             {is_number, change_number, 14},
+             {is_operand, put_before, 12},
+             {is_name, put_behind, 6},
+             {is_any, drop, 5},
+             {is_transposed, drop, 4},
+             {is_factor, drop_factor, 5},
+             {is_comma, exchange_around, 8},
+             {is_name, another_name, 6},
+             {is_state, exchange_word, 8},
+             {is_statement, change_line, 12},
+             {is_inverse, drop_inverse, 3},
+             {is_called, put_inverse, 3}};
   for (int tries = 0; tries < 50; tries++) {
     uint32_t r = rng_below(&m->rng, 110), j = 0;
     while (r >= row[j].weight) r -= row[j++].weight;

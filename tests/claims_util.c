@@ -162,7 +162,7 @@ double jacobian_size(const Tensor *j, int sample) {
   double most = 0;
   for (int64_t e = 0; e < type_count(j->type); e++) {
     double v = fabs(claims_value(j, e, sample));
-    if (!(v <= most)) most = v;                          /* NaN stays */
+    if (!(v <= most)) most = v; /* NaN stays */
     if (isnan(most)) return most;
   }
   return most;
@@ -173,7 +173,7 @@ double defect_symplectic(const Tensor *j, int sample) {
   double most = 0;
   for (int64_t a = 0; a < d; a++)
     for (int64_t b = 0; b < a; b++) {
-      double sum = a == b + n ? 1 : 0;                   /* omega(a, b) = -1 there */
+      double sum = a == b + n ? 1 : 0; /* omega(a, b) = -1 there */
       for (int64_t k = 0; k < n; k++)
         sum += claims_value(j, k * d + a, sample) * claims_value(j, (k + n) * d + b, sample) -
                claims_value(j, (k + n) * d + a, sample) * claims_value(j, k * d + b, sample);

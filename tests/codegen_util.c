@@ -209,7 +209,8 @@ double codegen_check_form(const char *cpu, CgForm form, const Fn *f, int64_t B, 
   double bound = f->f64 ? 1e-12 : 1e-5, off = compile_and_compare(cpu, form, f, B, seed, false);
   CU_ASSERT(off <= bound);
   if (off <= bound) return off;
-  fprintf(stderr, "seed %llu, cpu %s, form %d, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", form, (long long)B, off);
+  fprintf(stderr, "seed %llu, cpu %s, form %d, %lld samples, off by %g\n", (unsigned long long)seed, cpu ? cpu : "host", form,
+          (long long)B, off);
   if (!getenv("HNNC_BLAME")) return off;
   ir_print(stderr, f, NULL);
   compile_and_compare(cpu, form, f, B, seed, true);

@@ -5,9 +5,9 @@
 #include "codegen/codegen.h"
 #include "ir/ir.h"
 
-extern const HnnHost codegen_host;       /* draws and steps that the evaluator uses too */
+extern const HnnHost codegen_host; /* draws and steps that the evaluator uses too */
 
-Cg *codegen_start(const char *cpu, const char *cache);   /* cpu NULL: the host; a failed assertion if it cannot */
+Cg *codegen_start(const char *cpu, const char *cache); /* cpu NULL: the host; a failed assertion if it cannot */
 
 /* Largest difference between compiled and evaluated, relative to the largest element of each output
  * (or to 1: sums cancel). The function must be compiled in cg; it is run in each of its

@@ -14,8 +14,8 @@
 typedef struct Suite {
   const char *name;
   CU_TestInfo *tests;
-  int (*begin)(void);        /* before the first test; NULL: nothing to do. Other than 0: failed. */
-  int (*end)(void);          /* after the last, likewise */
+  int (*begin)(void); /* before the first test; NULL: nothing to do. Other than 0: failed. */
+  int (*end)(void);   /* after the last, likewise */
   /* Of a program with arguments of its own: reads them, gives the tests to run. */
   CU_TestInfo *(*arguments)(int argc, char **argv);
 } Suite;

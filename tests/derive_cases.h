@@ -6,8 +6,11 @@
 
 /* Takes two inputs [3,3] and gives a value to be differentiated. */
 typedef Val DeriveCaseMake(Build *b, Val x, Val y);
-typedef struct DeriveCase { Op op; DeriveCaseMake *make; } DeriveCase;
-extern const DeriveCase derive_cases[];                  /* every structural op; make is NULL for some */
+typedef struct DeriveCase {
+  Op op;
+  DeriveCaseMake *make;
+} DeriveCase;
+extern const DeriveCase derive_cases[]; /* every structural op; make is NULL for some */
 extern const int derive_ncases;
 
 /* Bits of lanes: x, y per sample. Output: the value, or a scalar of it. */

@@ -10,8 +10,7 @@ enum { B = SAMPLES };
 
 static uint64_t rng = 88172645463325252u;
 
-uint32_t pick(uint32_t n)
-{
+uint32_t pick(uint32_t n) {
   rng ^= rng << 13;
   rng ^= rng >> 7;
   rng ^= rng << 17;
@@ -20,8 +19,7 @@ uint32_t pick(uint32_t n)
 
 double uniform(double lo, double hi) { return lo + (hi - lo) * (pick(1u << 30) + 0.5) / (1u << 30); }
 
-Type dims(bool lane, int rank, uint32_t a, uint32_t b, uint32_t c)
-{
+Type dims(bool lane, int rank, uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d[] = {a, b, c};
   return type_real(lane, rank, d);
 }
@@ -32,8 +30,7 @@ Val input(Build *b, Type t) { return ir_input(b, "x", IN_OTHER, 0, t); }
 
 size_t size_of(Type t) { return (size_t)type_count(t) * (t.lane ? B : 1); }
 
-Tensor *draw_inputs(const Fn *f, double lo, double hi)
-{
+Tensor *draw_inputs(const Fn *f, double lo, double hi) {
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) {
     in[k].type = f->in.at[k].type;
@@ -43,14 +40,12 @@ Tensor *draw_inputs(const Fn *f, double lo, double hi)
   return in;
 }
 
-void free_inputs(Tensor *in, uint32_t n)
-{
+void free_inputs(Tensor *in, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) free(in[k].v);
   free(in);
 }
 
-Tensor *evaluate(const Fn *f, const Tensor *in)
-{
+Tensor *evaluate(const Fn *f, const Tensor *in) {
   Tensor *out = calloc(f->out.n + 1, sizeof *out);
   char err[256] = "";
   EvalEnv env = {0};
@@ -62,14 +57,12 @@ Tensor *evaluate(const Fn *f, const Tensor *in)
   return out;
 }
 
-void free_outputs(const Fn *f, Tensor *out)
-{
+void free_outputs(const Fn *f, Tensor *out) {
   ir_tensors_free(out, f->out.n);
   free(out);
 }
 
-Fn *derive_or_fail(Fn *f)
-{
+Fn *derive_or_fail(Fn *f) {
   Diag *diag = diag_create(NULL);
   Fn *g = pass_derive(f, diag);
   if (!g) {
@@ -86,8 +79,7 @@ bool near(double a, double b, double tol) { return fabs(a - b) <= tol * (1 + fab
 
 /* d out[0] / d (element j of input k), by differences of order 4; for a per-sample input of all samples at
  * once (sample < 0) or of one. d: an entry for each element of out[0]. */
-void differences(const Fn *f, Tensor *in, uint32_t k, size_t j, int sample, double h, double *d)
-{
+void differences(const Fn *f, Tensor *in, uint32_t k, size_t j, int sample, double h, double *d) {
   static const double at[] = {1, -1, 2, -2}, weight[] = {8, -8, -1, 1};
   size_t n = size_of(ir_type(f, f->out.at[0]));
   for (size_t e = 0; e < n; e++) d[e] = 0;
@@ -105,8 +97,7 @@ void differences(const Fn *f, Tensor *in, uint32_t k, size_t j, int sample, doub
 /* ---- gradients against differences ------------------------------------------------------------------------ */
 
 /* f with outputs: e, then its gradient by every input. `total`: of the sum over the batch. */
-Fn *gradient_of(const Fn *f, bool total)
-{
+Fn *gradient_of(const Fn *f, bool total) {
   Fn *g = ir_fn_create("gradient", true);
   Build b;
   ir_build_init(&b, g);
@@ -122,8 +113,7 @@ Fn *gradient_of(const Fn *f, bool total)
   return g;
 }
 
-int check_gradients(const Fn *f, const Fn *g, Tensor *in, bool total, double tol)
-{
+int check_gradients(const Fn *f, const Fn *g, Tensor *in, bool total, double tol) {
   int bad = 0;
   Tensor *val = evaluate(f, in), *out = evaluate(g, in);
   size_t ne = size_of(val[0].type);
@@ -132,13 +122,13 @@ int check_gradients(const Fn *f, const Fn *g, Tensor *in, bool total, double tol
     Type t = in[k].type, tg = out[k + 1].type;
     CU_ASSERT_EQUAL(tg.lane, t.lane || (!total && val[0].type.lane));
     CU_ASSERT(type_same_dims(t, tg));
-    size_t stride = type_count(t) > 9 ? (size_t)type_count(t) / 5 : 1;   /* a few of many */
+    size_t stride = type_count(t) > 9 ? (size_t)type_count(t) / 5 : 1; /* a few of many */
     for (size_t j = 0; j < (size_t)type_count(t); j += stride)
       for (int s = 0; s < (tg.lane ? B : 1); s++) {
         int sample = (total || !val[0].type.lane) && t.lane ? s : -1;
         double want = 0, got = out[k + 1].v[tg.lane ? j * B + (size_t)s : j];
         bool same = false;
-        for (double h = 1e-3; !same && h > 1e-5; h /= 4) {   /* smaller where higher derivatives are large */
+        for (double h = 1e-3; !same && h > 1e-5; h /= 4) { /* smaller where higher derivatives are large */
           differences(f, in, k, j, sample, h, d);
           want = d[!total && tg.lane && ne > 1 ? s : 0];
           for (size_t e = 1; total && e < ne; e++) want += d[e];
@@ -153,8 +143,7 @@ int check_gradients(const Fn *f, const Fn *g, Tensor *in, bool total, double tol
 }
 
 /* Per sample and in total. Takes f. */
-void check_gradient(Fn *f, double lo, double hi, double tol)
-{
+void check_gradient(Fn *f, double lo, double hi, double tol) {
   Tensor *in = draw_inputs(f, lo, hi);
   for (int total = 0; total < 2; total++) {
     Fn *g = derive_or_fail(gradient_of(f, total));
@@ -171,8 +160,7 @@ void check_gradient(Fn *f, double lo, double hi, double tol)
   ir_fn_destroy(f);
 }
 
-Val to_scalar(Build *b, Val y)
-{
+Val to_scalar(Build *b, Val y) {
   /* uneven weights, so that no error cancels */
   Type t = ir_type(b->f, y);
   double *w = malloc(size_of(t) * sizeof *w);
@@ -183,8 +171,7 @@ Val to_scalar(Build *b, Val y)
 }
 
 /* <v, J u> = <J^T v, u>, in each sample or over all. */
-void check_transposed(const Fn *f)
-{
+void check_transposed(const Fn *f) {
   Fn *g = ir_fn_create("transposed", true);
   Build b;
   uint32_t n = f->in.n;
@@ -229,8 +216,7 @@ void check_transposed(const Fn *f)
   free(c);
 }
 
-Fn *keep_output(const Fn *f, uint32_t k)
-{
+Fn *keep_output(const Fn *f, uint32_t k) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Val *x = calloc(f->in.n + 1, sizeof *x), *out = calloc(f->out.n + 1, sizeof *out);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct JitTarget {
-  const char *cpu;           /* "" is the host */
+  const char *cpu; /* "" is the host */
   unsigned bits, regs;
   bool fma;
 } JitTarget;
@@ -49,8 +49,7 @@ static inline void jit_open(Jit *j, JitTarget t, bool f64) {
   char *features = *t.cpu ? LLVMCreateMessage("") : LLVMGetHostCPUFeatures();
   LLVMTargetRef target;
   if (LLVMGetTargetFromTriple(triple, &target, &err)) base_fault("%s", err);
-  j->tm = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess, LLVMRelocPIC,
-                                  LLVMCodeModelSmall);
+  j->tm = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelSmall);
   CgEmit *e = &j->e;
   e->ctx = LLVMContextCreate();
   e->mod = LLVMModuleCreateWithNameInContext("test", e->ctx);
@@ -105,7 +104,7 @@ static inline void jit_check_imports(Jit *j, LLVMMemoryBufferRef object) {
     const char *name = LLVMGetSymbolName(s);
     LLVMMoveToContainingSection(section, s);
     if (LLVMObjectFileIsSectionIteratorAtEnd(bin, section) && *name && *name != '_' &&
-        strcmp(name, "test") != 0)                   /* the module itself */
+        strcmp(name, "test") != 0) /* the module itself */
       base_fault("the code calls %s", name);
   }
   LLVMDisposeSymbolIterator(s);

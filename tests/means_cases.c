@@ -58,13 +58,12 @@ static Fn *chain(Form form, bool f64) {
   begin(&c, "chain", form, f64);
   Val W = ir_input(b, "W", IN_PARAM, 0, shape(false, 2, D, D, 0)), s = ir_input(b, "s", IN_PARAM, 1, type_scalar(false)),
       A = ir_input(b, "A", IN_PARAM, 2, shape(false, 1, D, 0, 0)), V = ir_input(b, "V", IN_PARAM, 3, type_scalar(false)),
-      x = ir_id(b, ir_input(b, "x", IN_FIELD, 0, shape(true, 1, D, 0, 0))),
-      t = ir_input(b, "t", IN_FIELD, 1, type_scalar(true));
+      x = ir_id(b, ir_input(b, "x", IN_FIELD, 0, shape(true, 1, D, 0, 0))), t = ir_input(b, "t", IN_FIELD, 1, type_scalar(true));
   weigh(&c);
   Val y = ir_tanh(b, ir_matmul(b, W, x)), m = mean(&c, y, A, 2), z = ir_sub(b, y, m);
   Val v = mean(&c, ir_sum_all(b, square(b, z)), V, 3), e = ir_mul(b, ir_sum_all(b, ir_sin(b, z)), ir_add(b, v, s));
   Val slope;
-  if (form == LOSS) slope = ir_grad(b, e, x);              /* m and v are constants of the sample */
+  if (form == LOSS) slope = ir_grad(b, e, x); /* m and v are constants of the sample */
   else {
     Val dy = ir_sub(b, ir_const(b, 1), square(b, y));
     slope = ir_mul(b, ir_matmul(b, ir_mul(b, ir_cos(b, z), dy), W), ir_add(b, v, s));
@@ -191,7 +190,7 @@ static Fn *slopes_by_hand(Form form, bool f64) {
   weigh(&c);
   Val u = ir_dot(b, x, W, false, (int[]){0, 1}, (int[]){2, 1}, 2, (int[]){0, 2}), m = mean_along(&c, u, 1, A);
   Val z = ir_sub(b, u, ir_expand(b, m, 0, N));
-  Val g = ir_dot(b, ir_cos(b, z), W, false, (int[]){0, 1}, (int[]){1, 2}, 2, (int[]){0, 2});   /* d sum(sin z)/dx */
+  Val g = ir_dot(b, ir_cos(b, z), W, false, (int[]){0, 1}, (int[]){1, 2}, 2, (int[]){0, 2}); /* d sum(sin z)/dx */
   Val n = mean(&c, t, A, 1), e = ir_sub(b, g, ir_expand(b, ir_mul(b, t, n), 0, N));
   return end(&c, ir_sum_all(b, square(b, e)));
 }
@@ -207,14 +206,15 @@ static Fn *slopes(Form form, bool f64) {
   Fn *map = ir_sub_create(c.f, "point");
   ir_build_init(&body, map);
   Val xk = ir_id(&body, ir_input(&body, NULL, IN_OTHER, 0, shape(true, 1, D, 0, 0))),
-      w = ir_input(&body, NULL, IN_OTHER, 0, shape(false, 2, D, D, 0)), a = ir_input(&body, NULL, IN_OTHER, 0, shape(false, 1, D, 0, 0));
+      w = ir_input(&body, NULL, IN_OTHER, 0, shape(false, 2, D, D, 0)),
+      a = ir_input(&body, NULL, IN_OTHER, 0, shape(false, 1, D, 0, 0));
   Val u = ir_matmul(&body, w, xk), z = ir_sub(&body, u, ir_batch_mean(&body, u, a, 1));
   Val e = ir_sum_all(&body, ir_sin(&body, z));
   ir_output(&body, ir_grad(&body, e, xk), NULL);
   ir_output(&body, e, NULL);
   ir_build_finish(&body);
   Val scan = ir_scan(b, (Val[]){x, W, A}, 3, N, 0, 1, 1, 1, false, false, map);
-  Val again = ir_grad(b, ir_proj(b, scan, 1), x), half = ir_const_exact(b, 0.5, 1, 2);         /* the same once more */
+  Val again = ir_grad(b, ir_proj(b, scan, 1), x), half = ir_const_exact(b, 0.5, 1, 2); /* the same once more */
   Val g = ir_mul(b, half, ir_add(b, ir_proj(b, scan, 0), again));
   Val n = ir_batch_mean(b, t, A, 1);
   return end(&c, ir_sum_all(b, square(b, ir_sub(b, g, ir_expand(b, ir_mul(b, t, n), 0, N)))));
@@ -235,8 +235,8 @@ static Fn *plain(Form form, bool f64) {
 }
 
 const MeansCase means_cases[] = {
-  {"chain", chain, 2, 2, 2}, {"deep", deep, DEEP, DEEP, DEEP}, {"nested", nested, 2, 1, 2}, {"slopes", slopes, 1, 1, 1},
-  {"plain", plain, 1, 1, 2},
+  {"chain", chain, 2, 2, 2},   {"deep", deep, DEEP, DEEP, DEEP}, {"nested", nested, 2, 1, 2},
+  {"slopes", slopes, 1, 1, 1}, {"plain", plain, 1, 1, 2},
 };
 const int means_ncases = sizeof means_cases / sizeof *means_cases;
 

@@ -5,7 +5,7 @@
 
 #include "passes/passes.h"
 
-typedef enum { LOSS, BY_HAND, AVERAGED } Form;           /* BY_HAND: with the weight as last input */
+typedef enum { LOSS, BY_HAND, AVERAGED } Form; /* BY_HAND: with the weight as last input */
 
 typedef struct MeansCase {
   const char *name;
@@ -17,6 +17,6 @@ typedef struct MeansCase {
 extern const MeansCase means_cases[];
 extern const int means_ncases;
 
-Fn *means_derived(Fn *f, Diag *diag);      /* f derived, simplified and verified; takes f, which must not be NULL */
+Fn *means_derived(Fn *f, Diag *diag); /* f derived, simplified and verified; takes f, which must not be NULL */
 
 #endif

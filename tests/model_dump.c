@@ -15,7 +15,9 @@ static bool table(void *ctx, Arena *mem, const char *path, TableInfo *out, char 
   *out = (TableInfo){.ncolumn = 5};
   out->column = ARENA_ARRAY(mem, struct TableColumn, 5);
   for (int i = 0; i < 5; i++)
-    out->column[i] = (struct TableColumn){.name = strstr(path, ".txt") ? NULL : names[i], .number = i < 4, .rows = 8,
+    out->column[i] = (struct TableColumn){.name = strstr(path, ".txt") ? NULL : names[i],
+                                          .number = i < 4,
+                                          .rows = 8,
                                           .fault = i < 4 ? NULL : "it holds text, in line 2 `run1`"};
   return true;
 }
@@ -30,10 +32,8 @@ static void print_params(const Model *m) {
   for (uint32_t i = 0; i < m->nparam; i++) {
     const Param *p = &m->param[i];
     printf("param %s: %s ~ %s", p->path, shape(p->type), inits[p->init]);
-    if (p->values)
-      printf(" of a tensor\n");
-    else
-      printf(" %g %g\n", p->a, p->b);
+    if (p->values) printf(" of a tensor\n");
+    else printf(" %g %g\n", p->a, p->b);
   }
 }
 
@@ -44,29 +44,25 @@ static void print_data(const Data *d, const Source *src) {
   for (uint32_t i = 0; i < d->nfield; i++) printf(" %s: %s", d->field[i].name, shape(d->field[i].type));
   if (d->kind == DATA_PROGRAM && d->yield == YIELD_SHUFFLED) printf(" orders %u", d->orders);
   if (d->kind == DATA_PROGRAM)
-    printf(" yield %s count %lld seed %llu\n", yields[d->yield], (long long)d->count,
-           (unsigned long long)d->seed);
-  else if (d->kind == DATA_READ)
-    printf(" from %s window %u group %d\n", d->path, d->read_window, d->group);
-  else
-    printf(" of %s share %g\n", d->base->name, d->share);
+    printf(" yield %s count %lld seed %llu\n", yields[d->yield], (long long)d->count, (unsigned long long)d->seed);
+  else if (d->kind == DATA_READ) printf(" from %s window %u group %d\n", d->path, d->read_window, d->group);
+  else printf(" of %s share %g\n", d->base->name, d->share);
   if (d->program) ir_print(stdout, d->program, src);
 }
 
 static void print_train(const Train *t, const Source *src) {
-  printf("train %s on %s test %s: %s lr %g wd %g batch %lld steps %lld epochs %lld clip %g seed %llu moves",
-         t->name, t->data->name, t->test ? t->test->name : "-", t->opt.name, t->opt.lr, t->opt.weight_decay,
-         (long long)t->batch, (long long)t->steps, (long long)t->epochs, t->clip,
-         (unsigned long long)t->seed);
+  printf("train %s on %s test %s: %s lr %g wd %g batch %lld steps %lld epochs %lld clip %g seed %llu moves", t->name, t->data->name,
+         t->test ? t->test->name : "-", t->opt.name, t->opt.lr, t->opt.weight_decay, (long long)t->batch, (long long)t->steps,
+         (long long)t->epochs, t->clip, (unsigned long long)t->seed);
   for (uint32_t i = 0; i < t->nmoved; i++) printf(" %u", t->moved[i]);
   printf("\n");
   ir_print(stdout, t->loss, src);
 }
 
 static void print_plot(const Plot *p, const Source *src) {
-  printf("plot %s %s on %s: x \"%s\" y \"%s\" samples %lld n %lld contours %lld bins %lld%s", p->name,
-         plot_kind_name[p->kind], p->data ? p->data->name : "-", p->label[0], p->label[1], (long long)p->samples,
-         (long long)p->n, (long long)p->contours, (long long)p->bins, p->legend ? " legend" : "");
+  printf("plot %s %s on %s: x \"%s\" y \"%s\" samples %lld n %lld contours %lld bins %lld%s", p->name, plot_kind_name[p->kind],
+         p->data ? p->data->name : "-", p->label[0], p->label[1], (long long)p->samples, (long long)p->n, (long long)p->contours,
+         (long long)p->bins, p->legend ? " legend" : "");
   for (uint32_t i = 0; i < p->ncurve; i++)
     printf(" (%d, %d) \"%s\"", p->curve[i].x, p->curve[i].y, p->curve[i].label ? p->curve[i].label : "");
   for (uint32_t i = 0; i < p->ngrid; i++) printf(" \"%s\"", p->grid_label[i]);
@@ -85,8 +81,7 @@ static void print_action(const Action *a, const Source *src) {
   }
   if (a->kind == DO_EXPECT) {
     printf("expect %s:", a->expect->text);
-    for (uint32_t i = 0; i < a->expect->nuse; i++)
-      printf(" %s(%s)", stats[a->expect->use[i].stat], a->expect->use[i].report->name);
+    for (uint32_t i = 0; i < a->expect->nuse; i++) printf(" %s(%s)", stats[a->expect->use[i].stat], a->expect->use[i].report->name);
     printf("\n");
     ir_print(stdout, a->expect->fn, src);
   }
@@ -94,8 +89,7 @@ static void print_action(const Action *a, const Source *src) {
 
 static int verify_all(const Model *m) {
   int bad = 0;
-  for (uint32_t i = 0; i < m->ndata; i++)
-    bad += m->data[i]->program ? ir_verify(m->data[i]->program, stdout) : 0;
+  for (uint32_t i = 0; i < m->ndata; i++) bad += m->data[i]->program ? ir_verify(m->data[i]->program, stdout) : 0;
   for (uint32_t i = 0; i < m->nexport; i++) bad += ir_verify(m->export_[i].fn, stdout);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
@@ -104,10 +98,7 @@ static int verify_all(const Model *m) {
       bad += a->plot->grid ? ir_verify(a->plot->grid, stdout) : 0;
       continue;
     }
-    bad += ir_verify(a->kind == DO_TRAIN    ? a->train->loss
-                     : a->kind == DO_REPORT ? a->report->fn
-                                            : a->expect->fn,
-                     stdout);
+    bad += ir_verify(a->kind == DO_TRAIN ? a->train->loss : a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
   }
   return bad;
 }
@@ -116,8 +107,7 @@ int main(int argc, char **argv) {
   bool check = argc > 1 && !strcmp(argv[1], "-c");
   char **file = argv + 1 + check;
   if (argc < 2 + check) return 2;
-  FrontOptions o = {
-      .override_ = (const char *const *)file + 1, .noverride = (uint32_t)(argc - 2 - check), .table = table};
+  FrontOptions o = {.override_ = (const char *const *)file + 1, .noverride = (uint32_t)(argc - 2 - check), .table = table};
   Source *src = source_create();
   Diag *diag = diag_create(src);
   Model *m = model_load(src, file[0], &o, diag);

@@ -22,9 +22,7 @@ uint64_t random_bits(uint64_t *state) {
 
 uint32_t random_below(uint64_t *state, uint32_t n) { return (uint32_t)(random_bits(state) >> 33) % n; }
 
-double random_real(uint64_t *state, double lo, double hi) {
-  return lo + (hi - lo) * (double)(random_bits(state) >> 11) * 0x1p-53;
-}
+double random_real(uint64_t *state, double lo, double hi) { return lo + (hi - lo) * (double)(random_bits(state) >> 11) * 0x1p-53; }
 
 static void sprinkle(Tensor *t, int64_t B, uint64_t *seed) {
   static const double special[] = {NAN, INFINITY, -INFINITY, 0, -0.0};
@@ -40,8 +38,7 @@ void random_inputs(const Fn *f, int64_t B, uint64_t seed, Tensor *in) {
     Type t = f->in.at[k].type;
     int64_t n = type_count(t) * (t.lane ? B : 1);
     in[k] = (Tensor){t, base_realloc(NULL, sizeof(double) * (size_t)(n + 1))};
-    for (int64_t e = 0; e < n; e++)
-      in[k].v[e] = f->f64 ? random_real(&seed, -1, 1) : (float)random_real(&seed, -1, 1);
+    for (int64_t e = 0; e < n; e++) in[k].v[e] = f->f64 ? random_real(&seed, -1, 1) : (float)random_real(&seed, -1, 1);
     if (special) sprinkle(&in[k], B, &seed);
   }
 }
@@ -97,57 +94,23 @@ static void unary(Gen *g) {
   double m;
   Val x = pick(g, &m);
   switch (below(g, g->spec->smooth ? 14 : 17)) {
-  case 0:
-    push(g, ir_neg(b, x), m);
-    break;
-  case 1:
-    push(g, ir_exp(b, ir_tanh(b, x)), 2.8);
-    break;
-  case 2:
-    push(g, ir_expm1(b, ir_sin(b, x)), 1.8);
-    break;
-  case 3:
-    push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5*log(1 + m * m));
-    break;
-  case 4:
-    push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m));
-    break;
-  case 5:
-    push(g, m > 1 ? ir_sqrt(b, plus_one(g, x)) : ir_rsqrt(b, plus_one(g, x)), 1 + m);
-    break;
-  case 6:
-    push(g, ir_sin(b, x), 1);
-    break;
-  case 7:
-    push(g, ir_cos(b, x), 1);
-    break;
-  case 8:
-    push(g, ir_tan(b, ir_sin(b, x)), 1.6);
-    break;
-  case 9:
-    push(g, ir_tanh(b, x), 1);
-    break;
-  case 10:
-    push(g, ir_sigmoid(b, x), 1);
-    break;
-  case 11:
-    push(g, ir_softplus(b, x), 1 + m);
-    break;
-  case 12:
-    push(g, ir_erf(b, x), 1);
-    break;
-  case 13:
-    push(g, ir_id(b, x), m);
-    break;
-  case 14:
-    push(g, ir_abs(b, x), m);
-    break;
-  case 15:
-    push(g, ir_sign(b, x), 1);
-    break;
-  default:
-    push(g, ir_relu(b, x), m);
-    break;
+  case 0: push(g, ir_neg(b, x), m); break;
+  case 1: push(g, ir_exp(b, ir_tanh(b, x)), 2.8); break;
+  case 2: push(g, ir_expm1(b, ir_sin(b, x)), 1.8); break;
+  case 3: push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5 * log(1 + m * m)); break;
+  case 4: push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m)); break;
+  case 5: push(g, m > 1 ? ir_sqrt(b, plus_one(g, x)) : ir_rsqrt(b, plus_one(g, x)), 1 + m); break;
+  case 6: push(g, ir_sin(b, x), 1); break;
+  case 7: push(g, ir_cos(b, x), 1); break;
+  case 8: push(g, ir_tan(b, ir_sin(b, x)), 1.6); break;
+  case 9: push(g, ir_tanh(b, x), 1); break;
+  case 10: push(g, ir_sigmoid(b, x), 1); break;
+  case 11: push(g, ir_softplus(b, x), 1 + m); break;
+  case 12: push(g, ir_erf(b, x), 1); break;
+  case 13: push(g, ir_id(b, x), m); break;
+  case 14: push(g, ir_abs(b, x), m); break;
+  case 15: push(g, ir_sign(b, x), 1); break;
+  default: push(g, ir_relu(b, x), m); break;
   }
 }
 
@@ -157,43 +120,23 @@ static void binary(Gen *g) {
   Val x = pick(g, &m), y = pick_like(g, type_of(g, x), &n);
   if (!type_of(g, x).rank) y = pick(g, &n);
   switch (below(g, g->spec->smooth ? 6 : g->spec->special ? 12 : 10)) {
-  case 0:
-    push(g, ir_add(b, x, y), m + n);
-    break;
-  case 1:
-    push(g, ir_sub(b, x, y), m + n);
-    break;
-  case 2:
-    push(g, ir_mul(b, x, y), m * n);
-    break;
-  case 3:
-    push(g, ir_div(b, x, plus_one(g, y)), m);
-    break;
-  case 4:
-    push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1));
-    break;
-  case 5:
-    push(g, ir_atan2(b, x, plus_one(g, y)), 1.6);
-    break;
-  case 6:
-    push(g, ir_min(b, x, y), fmax(m, n));
-    break;
-  case 7:
-    push(g, ir_max(b, x, y), fmax(m, n));
-    break;
-  case 8:
-    push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2));
-    break;
-  case 10: case 11: {
+  case 0: push(g, ir_add(b, x, y), m + n); break;
+  case 1: push(g, ir_sub(b, x, y), m + n); break;
+  case 2: push(g, ir_mul(b, x, y), m * n); break;
+  case 3: push(g, ir_div(b, x, plus_one(g, y)), m); break;
+  case 4: push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1)); break;
+  case 5: push(g, ir_atan2(b, x, plus_one(g, y)), 1.6); break;
+  case 6: push(g, ir_min(b, x, y), fmax(m, n)); break;
+  case 7: push(g, ir_max(b, x, y), fmax(m, n)); break;
+  case 8: push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2)); break;
+  case 10:
+  case 11: {
     Val ok = ir_not(b, ir_lt(b, y, ir_const(b, -0.8 * n)));
     push(g, ir_mul(b, x, ir_require(b, ok, ir_const(b, 0.1), CAUSE_NOT_CONVERGED, M_GAUSS4)), m);
     break;
   }
   default:
-    push(g,
-         ir_select(
-             b, ir_or(b, ir_le(b, y, x), ir_and(b, ir_ne(b, x, ir_const(b, 0)), ir_not(b, ir_eq(b, x, y)))),
-             y, x),
+    push(g, ir_select(b, ir_or(b, ir_le(b, y, x), ir_and(b, ir_ne(b, x, ir_const(b, 0)), ir_not(b, ir_eq(b, x, y)))), y, x),
          fmax(m, n));
   }
 }
@@ -203,21 +146,12 @@ static void leaf(Gen *g) {
   uint64_t *r = g->rng;
   Type t = random_type(g, false);
   double v[125];
-  for (int64_t k = 0; k < type_count(t); k++)
-    v[k] = b->f->f64 ? random_real(r, -2, 2) : (float)random_real(r, -2, 2);
+  for (int64_t k = 0; k < type_count(t); k++) v[k] = b->f->f64 ? random_real(r, -2, 2) : (float)random_real(r, -2, 2);
   switch (below(g, g->spec->draws && !g->depth ? 4 : 3)) {
-  case 0:
-    push(g, ir_const(b, v[0]), 2);
-    break;
-  case 1:
-    push(g, ir_splat(b, -3, t), 3);
-    break;
-  case 2:
-    push(g, ir_table(b, t, v), 2);
-    break;
-  default:
-    push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4);
-    break;
+  case 0: push(g, ir_const(b, v[0]), 2); break;
+  case 1: push(g, ir_splat(b, -3, t), 3); break;
+  case 2: push(g, ir_table(b, t, v), 2); break;
+  default: push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4); break;
   }
 }
 
@@ -229,10 +163,8 @@ static void move(Gen *g) {
   uint32_t n, index[8], dim[3];
   int perm[IR_MAX_RANK], axis = t.rank ? (int)below(g, t.rank) : 0;
   if (!t.rank) {
-    if (below(g, 2))
-      push(g, ir_expand(b, x, 0, random_dim(g)), m);
-    else
-      push(g, ir_expand_to(b, x, random_type(g, false)), m);
+    if (below(g, 2)) push(g, ir_expand(b, x, 0, random_dim(g)), m);
+    else push(g, ir_expand_to(b, x, random_type(g, false)), m);
     return;
   }
   n = t.dim[axis];
@@ -249,8 +181,7 @@ static void move(Gen *g) {
     if (t.rank < 3) push(g, ir_expand(b, x, axis, random_dim(g)), m);
     break;
   case 3: {
-    uint32_t start = below(g, n), left = n - start, count = 1 + below(g, left),
-             step = count > 1 ? (left - 1) / (count - 1) : 1;
+    uint32_t start = below(g, n), left = n - start, count = 1 + below(g, left), step = count > 1 ? (left - 1) / (count - 1) : 1;
     push(g, ir_slice(b, x, axis, start, count, step), m);
     break;
   }
@@ -280,17 +211,13 @@ static void move(Gen *g) {
     push(g, ir_put(b, x, axis, n + 1, index, n), m * n);
     break;
   case 9:
-    if (t.rank == 1 && n <= 6)
-      push(g, ir_diag(b, x), m);
-    else if (t.rank == 2 && t.dim[0] == t.dim[1])
-      push(g, ir_diagv(b, x), m);
+    if (t.rank == 1 && n <= 6) push(g, ir_diag(b, x), m);
+    else if (t.rank == 2 && t.dim[0] == t.dim[1]) push(g, ir_diagv(b, x), m);
     break;
   case 10:
     if (t.rank >= 2) push(g, ir_tri(b, x, below(g, 2), (int)below(g, 3) - 1), m);
     break;
-  default:
-    push(g, ir_index(b, x, axis, below(g, n)), m);
-    break;
+  default: push(g, ir_index(b, x, axis, below(g, n)), m); break;
   }
 }
 
@@ -302,18 +229,10 @@ static void reduce(Gen *g) {
   if (!t.rank) return;
   int axis = (int)below(g, t.rank);
   switch (below(g, g->spec->smooth ? 2 : 4)) {
-  case 0:
-    push(g, ir_sum(b, x, axis), m * t.dim[axis]);
-    break;
-  case 1:
-    push(g, ir_sum_all(b, x), m * (double)type_count(t));
-    break;
-  case 2:
-    push(g, ir_rmax(b, x, axis), m);
-    break;
-  default:
-    push(g, ir_rmin(b, x, axis), m);
-    break;
+  case 0: push(g, ir_sum(b, x, axis), m * t.dim[axis]); break;
+  case 1: push(g, ir_sum_all(b, x), m * (double)type_count(t)); break;
+  case 2: push(g, ir_rmax(b, x, axis), m); break;
+  default: push(g, ir_rmin(b, x, axis), m); break;
   }
 }
 
@@ -355,7 +274,8 @@ static void solve(Gen *g) {
   uint32_t turned[5];
   for (uint32_t k = 0; k < a.dim[0]; k++) turned[k] = (k + 1) % a.dim[0];
   if (below(g, 2)) push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
-  else push(g, ir_solve(b, ir_take(b, ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), 0, turned, a.dim[0]), y, below(g, 2)), n * 2);
+  else
+    push(g, ir_solve(b, ir_take(b, ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), 0, turned, a.dim[0]), y, below(g, 2)), n * 2);
 }
 
 static void steps(Gen *g, int n);
@@ -403,29 +323,15 @@ static void steps(Gen *g, int n) {
     switch (below(g, 12)) {
     case 0:
     case 1:
-    case 2:
-      unary(g);
-      break;
+    case 2: unary(g); break;
     case 3:
-    case 4:
-      binary(g);
-      break;
-    case 5:
-      leaf(g);
-      break;
+    case 4: binary(g); break;
+    case 5: leaf(g); break;
     case 6:
-    case 7:
-      move(g);
-      break;
-    case 8:
-      reduce(g);
-      break;
-    case 9:
-      product(g);
-      break;
-    case 10:
-      solve(g);
-      break;
+    case 7: move(g); break;
+    case 8: reduce(g); break;
+    case 9: product(g); break;
+    case 10: solve(g); break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }
@@ -447,8 +353,7 @@ Fn *random_fn(const RandomSpec *spec) {
          1);
   steps(&g, spec->size);
   Val sum = ir_sum_all(&b, g.v.at[2]);
-  for (uint32_t k = 3; k < g.v.n; k++)
-    sum = ir_add(&b, sum, ir_mul(&b, ir_const(&b, 0.25), ir_sin(&b, ir_sum_all(&b, g.v.at[k]))));
+  for (uint32_t k = 3; k < g.v.n; k++) sum = ir_add(&b, sum, ir_mul(&b, ir_const(&b, 0.25), ir_sin(&b, ir_sum_all(&b, g.v.at[k]))));
   sum = ir_spread(&b, sum);
   ir_output(&b, sum, "scalar");
   ir_output(&b, ir_batch_sum(&b, sum), "total");

@@ -13,7 +13,7 @@ typedef struct RandomSpec {
   bool smooth; /* no kinks: abs, min, select, ... are left out */
   bool scans, draws;
   bool special; /* `require` is among the ops; for inputs with RANDOM_SPECIAL */
-  bool fold; /* build with folding and value numbering */
+  bool fold;    /* build with folding and value numbering */
 } RandomSpec;
 
 /* Inputs: parameters (shared), fields (per sample). Outputs: a scalar per sample that depends on

@@ -86,12 +86,17 @@ static void test_long(void) {
 static void in_loop(uint32_t d, uint32_t width, bool reverse, bool f64) {
   Build b, t;
   start(&b, f64);
-  Val arg[8] = {input(&b, true, 1, d, 0), input(&b, true, 1, width, 0), input(&b, true, 2, 4, d), input(&b, false, 2, 4, width),
-                input(&b, false, 2, width, d), input(&b, false, 2, d, width), input(&b, false, 2, width, width), input(&b, false, 1, width, 0)};
+  Val arg[8] = {input(&b, true, 1, d, 0),          input(&b, true, 1, width, 0),  input(&b, true, 2, 4, d),
+                input(&b, false, 2, 4, width),     input(&b, false, 2, width, d), input(&b, false, 2, d, width),
+                input(&b, false, 2, width, width), input(&b, false, 1, width, 0)};
   ir_build_init(&t, ir_sub_create(b.f, "turn"));
-  Val q = input(&t, true, 1, d, 0), h = input(&t, true, 1, width, 0), x = input(&t, true, 1, d, 0), c = input(&t, false, 1, width, 0);
-  Val w = input(&t, false, 2, width, d), v = input(&t, false, 2, d, width), u = input(&t, false, 2, width, width), e = input(&t, false, 1, width, 0);
-  for (int k = 0; k < 3; k++) q = ir_add(&t, q, ir_mul(&t, coupling(&t, ir_add(&t, q, x), w, v, k ? c : e), ir_const(&t, 0.0625)));      /* rounding grows slowly */
+  Val q = input(&t, true, 1, d, 0), h = input(&t, true, 1, width, 0), x = input(&t, true, 1, d, 0),
+      c = input(&t, false, 1, width, 0);
+  Val w = input(&t, false, 2, width, d), v = input(&t, false, 2, d, width), u = input(&t, false, 2, width, width),
+      e = input(&t, false, 1, width, 0);
+  for (int k = 0; k < 3; k++)
+    q = ir_add(&t, q,
+               ir_mul(&t, coupling(&t, ir_add(&t, q, x), w, v, k ? c : e), ir_const(&t, 0.0625))); /* rounding grows slowly */
   Val y = h;
   for (int k = 0; k < 3; k++) y = ir_tanh(&t, ir_add(&t, ir_mul(&t, ir_matmul(&t, u, y), ir_const(&t, 0.125)), c));
   ir_output(&t, q, "q");
@@ -171,12 +176,12 @@ static void test_damage(void) {
   CU_ASSERT_PTR_NULL(cg_image_symbol(im, "g"));
   cg_image_destroy(im);
   for (size_t cut = 0; cut < n; cut += 1 + cut / 8) {
-    char *part = malloc(cut + 1);                        /* of its own size: a sanitizer sees what is read beyond it */
+    char *part = malloc(cut + 1); /* of its own size: a sanitizer sees what is read beyond it */
     memcpy(part, object, cut);
     CU_ASSERT_PTR_NULL(cg_image_load(part, cut, err, sizeof err));
     free(part);
   }
-  for (size_t at = 0; at < n; at += 1 + n / 3000) {        /* loads or does not: it is not run */
+  for (size_t at = 0; at < n; at += 1 + n / 3000) { /* loads or does not: it is not run */
     object[at] ^= 0x55;
     cg_image_destroy(cg_image_load(object, n, err, sizeof err));
     object[at] ^= 0x55;
@@ -184,11 +189,10 @@ static void test_damage(void) {
   free(object);
 }
 
-const Suite suite = {"alike", (CU_TestInfo[]){
-  {"networks", test_networks},
-  {"flows", test_flows},
-  {"in pieces", test_long},
-  {"in loops", test_loops},
-  {"written once", test_once},
-  {"damaged objects", test_damage},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"alike", (CU_TestInfo[]){{"networks", test_networks},
+                                              {"flows", test_flows},
+                                              {"in pieces", test_long},
+                                              {"in loops", test_loops},
+                                              {"written once", test_once},
+                                              {"damaged objects", test_damage},
+                                              CU_TEST_INFO_NULL}};

@@ -20,8 +20,7 @@ static void test_arena(void) {
     CU_ASSERT_EQUAL(set, 0);
     memset(held[i], (int)(i % 251), n + 1);
   }
-  for (size_t i = 0; i < 2000; i++)
-    CU_ASSERT_EQUAL((unsigned char)held[i][i % 7 == 0 ? i * 40 : i % 33], i % 251);
+  for (size_t i = 0; i < 2000; i++) CU_ASSERT_EQUAL((unsigned char)held[i][i % 7 == 0 ? i * 40 : i % 33], i % 251);
   CU_ASSERT_STRING_EQUAL(arena_printf(a, "%d-%s", 42, "x"), "42-x");
   CU_ASSERT_STRING_EQUAL(arena_strndup(a, "hello", 4), "hell");
   CU_ASSERT_STRING_EQUAL(arena_strdup(a, ""), "");
@@ -127,19 +126,19 @@ static void test_characters(void) {
     uint32_t n;
     int32_t code;
   } row[] = {
-      {"a", 1, 'a'},
-      {"θ", 2, 0x3b8},
-      {"ℏ", 3, 0x210f},
-      {"𝑞", 4, 0x1d45e},
-      {"\x80", 1, -1},
-      {"\xff", 1, -1},
-      {"\xc3(", 1, -1},
-      {"\xce", 1, -1},
-      {"\xc0\x80", 1, -1},
-      {"\xe0\x80\x80", 1, -1},
-      {"\xed\xa0\x80", 1, -1},
-      {"\xf4\x90\x80\x80", 1, -1},
-      {"\xf8\x88\x80\x80\x80", 1, -1},
+    {"a", 1, 'a'},
+    {"θ", 2, 0x3b8},
+    {"ℏ", 3, 0x210f},
+    {"𝑞", 4, 0x1d45e},
+    {"\x80", 1, -1},
+    {"\xff", 1, -1},
+    {"\xc3(", 1, -1},
+    {"\xce", 1, -1},
+    {"\xc0\x80", 1, -1},
+    {"\xe0\x80\x80", 1, -1},
+    {"\xed\xa0\x80", 1, -1},
+    {"\xf4\x90\x80\x80", 1, -1},
+    {"\xf8\x88\x80\x80\x80", 1, -1},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     int32_t code;
@@ -185,8 +184,7 @@ static void expect_page(Page p, bool colour, const char *expected) {
 
 static void test_labels(void) {
   Page p = page("let x = 3\n\n\n\n\n\n\n\n\n\n\n  y = A @ x\n");
-  DiagMsg *m =
-      diag_add(p.diag, CODE_syntax, find(&p, "A", "@"), "`@` needs inner sizes to agree, found %d and %d", 3, 4);
+  DiagMsg *m = diag_add(p.diag, CODE_syntax, find(&p, "A", "@"), "`@` needs inner sizes to agree, found %d and %d", 3, 4);
   diag_label(m, find(&p, "@", "x"), "real[4]");
   diag_label(m, find(&p, "A", "A"), "real[2, %d]", 3);
   diag_help(m, "declare `x` as real[3] to match `A`");
@@ -329,7 +327,7 @@ static void test_long_lines(void) {
   text[4000] = 'y';
   text[5000] = 0;
   Page p = page(text);
-  char expected[512], run[119];                          /* and … where text is left out */
+  char expected[512], run[119]; /* and … where text is left out */
   memset(run, 'x', 118);
   run[118] = 0;
   run[39] = 'y';
@@ -343,25 +341,23 @@ static void test_nearest(void) {
   static const struct {
     const char *name, *nearest;
   } row[] = {
-      {"hamiltonain", "hamiltonian"},
-      {"Energy", "energy"},
-      {"enrgy", "energy"},
-      {"energyy", "energy"},
-      {"engrey", "energy"},
-      {"momentum", NULL},
-      {"θ2", "θ1"},
-      {"p", NULL},
-      {"", NULL},
-      {"observd", "observed"},
-      {"obsvd", NULL},
-      {"qq", "q"},
+    {"hamiltonain", "hamiltonian"},
+    {"Energy", "energy"},
+    {"enrgy", "energy"},
+    {"energyy", "energy"},
+    {"engrey", "energy"},
+    {"momentum", NULL},
+    {"θ2", "θ1"},
+    {"p", NULL},
+    {"", NULL},
+    {"observd", "observed"},
+    {"obsvd", NULL},
+    {"qq", "q"},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     const char *got = diag_nearest(row[i].name, names, 7);
-    if (row[i].nearest)
-      CU_ASSERT_STRING_EQUAL(got ? got : "(none)", row[i].nearest)
-    else
-      CU_ASSERT_PTR_NULL(got);
+    if (row[i].nearest) CU_ASSERT_STRING_EQUAL(got ? got : "(none)", row[i].nearest)
+    else CU_ASSERT_PTR_NULL(got);
   }
   char lengthy[400];
   memset(lengthy, 'a', sizeof lengthy - 1);
@@ -370,22 +366,21 @@ static void test_nearest(void) {
   CU_ASSERT_PTR_NULL(diag_nearest("energy", names, 0));
 }
 
-const Suite suite = {"base", (CU_TestInfo[]){
-  {"arena", test_arena},
-  {"vec", test_vec},
-  {"intern", test_intern},
-  {"places", test_places},
-  {"load", test_load},
-  {"characters", test_characters},
-  {"labels", test_labels},
-  {"labels before the place", test_labels_before_the_place},
-  {"other lines", test_other_lines},
-  {"other files", test_other_files},
-  {"wide characters", test_wide_characters},
-  {"spans", test_spans},
-  {"order and repeats", test_order_and_repeats},
-  {"cap", test_cap},
-  {"colour", test_colour},
-  {"long lines", test_long_lines},
-  {"nearest", test_nearest},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"base", (CU_TestInfo[]){{"arena", test_arena},
+                                             {"vec", test_vec},
+                                             {"intern", test_intern},
+                                             {"places", test_places},
+                                             {"load", test_load},
+                                             {"characters", test_characters},
+                                             {"labels", test_labels},
+                                             {"labels before the place", test_labels_before_the_place},
+                                             {"other lines", test_other_lines},
+                                             {"other files", test_other_files},
+                                             {"wide characters", test_wide_characters},
+                                             {"spans", test_spans},
+                                             {"order and repeats", test_order_and_repeats},
+                                             {"cap", test_cap},
+                                             {"colour", test_colour},
+                                             {"long lines", test_long_lines},
+                                             {"nearest", test_nearest},
+                                             CU_TEST_INFO_NULL}};

@@ -19,7 +19,7 @@ static uint32_t count = PROGRAMS, first = 0;
 static bool verbose, show;
 
 static struct Tally {
-  uint32_t programs, refused, unjudged;          /* refused by another error; refuted beside one */
+  uint32_t programs, refused, unjudged; /* refused by another error; refuted beside one */
   uint32_t proved, refuted, undecided_true, undecided_false, unclear, unclaimed;
   uint32_t false_proofs, false_refutations, not_undone, wrong_logdet, unchanged_refused;
 } tally;
@@ -27,9 +27,14 @@ static struct Tally {
 /* ---- the truth ---------------------------------------------------------------------------------------------- */
 
 typedef enum { TRUTH_UNCLEAR, TRUTH_HOLDS, TRUTH_FAILS } Truth;
-typedef struct Numbers { Truth symplectic, volume, undone, logdet; } Numbers;
+typedef struct Numbers {
+  Truth symplectic, volume, undone, logdet;
+} Numbers;
 
-typedef struct Verdict { int points; double worst; } Verdict;
+typedef struct Verdict {
+  int points;
+  double worst;
+} Verdict;
 
 static Truth truth_of(Verdict v, double rounding, double wrong) {
   if (v.worst > wrong) return TRUTH_FAILS;
@@ -48,7 +53,9 @@ static bool usable(const Values *j, int s) {
   return isfinite(size) && j->largest[s] < 1e3 && fabs(jacobian_det(j->out, s)) > 1e-4;
 }
 
-typedef struct Parts { Fn *j, *back, *forth, *logdet; } Parts;
+typedef struct Parts {
+  Fn *j, *back, *forth, *logdet;
+} Parts;
 
 static Fn *part(const Model *m, const char *what, const char *flow) {
   char name[48];
@@ -56,7 +63,8 @@ static Fn *part(const Model *m, const char *what, const char *flow) {
   return claims_fn(m, name);
 }
 
-static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *form, Verdict *volume, Verdict *undone, Verdict *logdet) {
+static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *form, Verdict *volume, Verdict *undone,
+                    Verdict *logdet) {
   Values j = {0}, back = {0}, forth = {0}, ld = {0};
   bool good = claims_eval(p->j, seed, &j);
   bool has_back = p->back && claims_eval(p->back, seed, &back), has_forth = p->forth && claims_eval(p->forth, seed, &forth),
@@ -64,7 +72,7 @@ static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *f
   for (int s = 0; s < POINTS && good; s++) {
     if (!usable(&j, s)) continue;
     double size = jacobian_size(j.out, s), det = jacobian_det(j.out, s);
-    if (f->symplectic) weigh(form, defect_symplectic(j.out, s) / (1 + size*size));
+    if (f->symplectic) weigh(form, defect_symplectic(j.out, s) / (1 + size * size));
     weigh(volume, fabs(det - 1) / (1 + size));
     if (has_back && back.largest[s] < 1e3) weigh(undone, claims_away(p->back, &back, seed, s));
     if (has_forth && forth.largest[s] < 1e3) weigh(undone, claims_away(p->forth, &forth, seed, s));
@@ -86,8 +94,8 @@ static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed, bool lo
   ir_fn_destroy(p.forth);
   ir_fn_destroy(p.logdet);
   double wide = loose ? 1e3 : 1;
-  return (Numbers){truth_of(form, 1e-12, 1e-7*wide), truth_of(volume, 1e-10, 1e-6*wide), truth_of(undone, 1e-7, 1e-4*wide),
-                   truth_of(logdet, 1e-7, 1e-5*wide)};
+  return (Numbers){truth_of(form, 1e-12, 1e-7 * wide), truth_of(volume, 1e-10, 1e-6 * wide), truth_of(undone, 1e-7, 1e-4 * wide),
+                   truth_of(logdet, 1e-7, 1e-5 * wide)};
 }
 
 static bool implicit(const Text *t) { return strstr(t->at, "method implicit") || strstr(t->at, "method gauss"); }
@@ -133,7 +141,7 @@ static void judge_loaded(const Model *m, const Made *made, uint64_t seed, const 
     if (symplectic && f->symplectic) judge_claim(m, f, true, &x, seed, t);
     if (volume) judge_claim(m, f, false, &x, seed, t);
     if (!symplectic && !volume) tally.unclaimed++;
-    bool open = false;                                   /* a clause that may be wrong */
+    bool open = false; /* a clause that may be wrong */
     for (uint32_t i = 0; i < m->nproof; i++)
       open |= m->proof[i].answer != ANSWER_PROVED && !strncmp(m->proof[i].text, "inverse clause", 14);
     if (!open && x.undone == TRUTH_FAILS) tally.not_undone++, complain("NOT UNDONE", seed, f->name, t->at, NULL);
@@ -149,7 +157,8 @@ static bool names(const char *said, const char *flow, bool symplectic) {
 }
 
 static bool refutes(const char *said) {
-  return strstr(said, "` is not symplectic") || strstr(said, "` is not volume-preserving") || strstr(said, "this does not undo its step");
+  return strstr(said, "` is not symplectic") || strstr(said, "` is not volume-preserving") ||
+         strstr(said, "this does not undo its step");
 }
 
 /* A clause that is wrong twice may be right: what the message shows must differ then. */
@@ -202,12 +211,12 @@ static void one_program(uint64_t seed) {
 static void figures(void) {
   const struct Tally *t = &tally;
   uint32_t valid = t->proved + t->undecided_true;
-  printf("\n%u programs: %u refused for another reason, %u refuted (%u of them not to be judged)\n", t->programs, t->refused, t->refuted,
-         t->unjudged);
+  printf("\n%u programs: %u refused for another reason, %u refuted (%u of them not to be judged)\n", t->programs, t->refused,
+         t->refuted, t->unjudged);
   printf("claims of the others: %u proved, %u undecided (%u hold, %u fail, %u unclear); %u flows without a claim\n", t->proved,
          t->undecided_true + t->undecided_false + t->unclear, t->undecided_true, t->undecided_false, t->unclear, t->unclaimed);
-  printf("false: %u proofs, %u refutations, %u not undone, %u log-determinants; undecided among claims that hold: %.3f %%\n", t->false_proofs,
-         t->false_refutations, t->not_undone, t->wrong_logdet, valid ? 100.0 * t->undecided_true / valid : 0.0);
+  printf("false: %u proofs, %u refutations, %u not undone, %u log-determinants; undecided among claims that hold: %.3f %%\n",
+         t->false_proofs, t->false_refutations, t->not_undone, t->wrong_logdet, valid ? 100.0 * t->undecided_true / valid : 0.0);
 }
 
 static void test_mutations(void) {
@@ -218,16 +227,24 @@ static void test_mutations(void) {
   CU_ASSERT(tally.not_undone == 0);
   CU_ASSERT(tally.wrong_logdet == 0);
   CU_ASSERT(tally.unchanged_refused == 0);
-  CU_ASSERT(tally.proved > count / 8 && tally.refuted > count / 8);      /* it looks at something */
+  CU_ASSERT(tally.proved > count / 8 && tally.refuted > count / 8); /* it looks at something */
 }
 
 /* What the numbers say of flows whose answer is known: this test would not see a false proof otherwise. */
 static void test_numbers(void) {
-  static const struct { const char *body; bool symplectic, volume, undone; } known[] = {
-    {"p += tanh(q)", true, true, true}, {"p += [q[1], 2*q[0]]", false, true, true}, {"q *= exp(0.1)", false, false, true},
-    {"q *= exp(0.1)\np /= exp(0.1)", true, true, true}, {"q, p = q/2, 2.002*p  inverse  2*q, p/2.002", false, false, true},
-    {"q, p = p, -q", true, true, true}, {"q, p = p, q", false, true, true}, {"q, p = 2*q, p/2  inverse  q/2, 1.999*p", true, true, false},
-    {"q, p = exp(q), p*exp(-q)  inverse  log(q), p*q", true, true, true}, {"q[0] *= exp(p[1])\nq[1] /= exp(p[1])", false, true, true}};
+  static const struct {
+    const char *body;
+    bool symplectic, volume, undone;
+  } known[] = {{"p += tanh(q)", true, true, true},
+               {"p += [q[1], 2*q[0]]", false, true, true},
+               {"q *= exp(0.1)", false, false, true},
+               {"q *= exp(0.1)\np /= exp(0.1)", true, true, true},
+               {"q, p = q/2, 2.002*p  inverse  2*q, p/2.002", false, false, true},
+               {"q, p = p, -q", true, true, true},
+               {"q, p = p, q", false, true, true},
+               {"q, p = 2*q, p/2  inverse  q/2, 1.999*p", true, true, false},
+               {"q, p = exp(q), p*exp(-q)  inverse  log(q), p*q", true, true, true},
+               {"q[0] *= exp(p[1])\nq[1] /= exp(p[1])", false, true, true}};
   for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
     static Made made;
     static Text text;
@@ -255,7 +272,8 @@ static CU_TestInfo *arguments(int argc, char **argv) {
   return suite.tests;
 }
 
-const Suite suite = {"claims", (CU_TestInfo[]){
-  {"numbers tell", test_numbers},
-  {"answers about changed flows against numbers", test_mutations},
-  CU_TEST_INFO_NULL}, .arguments = arguments};
+const Suite suite = {"claims",
+                     (CU_TestInfo[]){{"numbers tell", test_numbers},
+                                     {"answers about changed flows against numbers", test_mutations},
+                                     CU_TEST_INFO_NULL},
+                     .arguments = arguments};

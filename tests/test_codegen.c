@@ -14,9 +14,7 @@ static uint32_t dims(uint32_t *d, uint32_t a, uint32_t b) {
   return 2;
 }
 
-static Val dense(Build *b, Val w, Val x, Val bias) {
-  return ir_add(b, ir_matmul(b, w, x), bias);
-}
+static Val dense(Build *b, Val w, Val x, Val bias) { return ir_add(b, ir_matmul(b, w, x), bias); }
 
 /* A two-layer network, the gradient of its energy by its input written by hand, all with sums over
  * the batch: the shape of a training step. */
@@ -65,7 +63,10 @@ static void test_network(void) {
 
 /* Wide enough for several blocks of a product, and for tails of each. */
 static void test_network_single(void) {
-  static const struct { uint32_t width; const char *cpu; } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
+  static const struct {
+    uint32_t width;
+    const char *cpu;
+  } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
   for (size_t k = 0; k < sizeof run / sizeof *run; k++)
     for (int f64 = 0; f64 < 2; f64++) {
       Fn *f = network(run[k].width, 3 + (uint32_t)k, f64);
@@ -92,7 +93,8 @@ static void random_many(const char *cpu, uint64_t first, int count, bool f64, bo
 /* The same functions one sample at a time: vectors along elements, of which there are fewer. */
 static void single_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
   for (int k = 0; k < OFTEN(count); k++) {
-    RandomSpec spec = {.seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
+    RandomSpec spec = {
+      .seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
     Fn *f = random_fn(&spec);
     codegen_check_form(cpu, CG_SINGLE, f, 1 + k % 5, spec.seed);
     ir_fn_destroy(f);
@@ -110,7 +112,8 @@ static void test_single(void) {
 /* NaN, infinities and zeros of either sign among the inputs, in every form and at every width: the same results are not finite. */
 static void special_many(const char *cpu, CgForm form, uint64_t first, int count, bool f64) {
   for (int k = 0; k < OFTEN(count); k++) {
-    RandomSpec spec = {.seed = first + (uint64_t)k, .size = 4 + k % 24, .f64 = f64, .scans = k % 3 == 0, .special = true, .fold = k % 2};
+    RandomSpec spec = {
+      .seed = first + (uint64_t)k, .size = 4 + k % 24, .f64 = f64, .scans = k % 3 == 0, .special = true, .fold = k % 2};
     Fn *f = random_fn(&spec);
     uint64_t s = spec.seed;
     codegen_check_form(cpu, form, f, form == CG_SINGLE ? 1 + k % 5 : 1 + (int64_t)random_below(&s, 60), spec.seed | RANDOM_SPECIAL);
@@ -128,7 +131,7 @@ static void test_special(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) special_many("haswell", CG_AUTO, 5601, 40, true);
 }
 
-static char **hunt;          /* cpu seed f64 scans: one random function only */
+static char **hunt; /* cpu seed f64 scans: one random function only */
 static void test_hunt(void) {
   random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, strtoull(hunt[2], NULL, 10), atoi(hunt[3]), atoi(hunt[4]));
 }
@@ -151,13 +154,14 @@ static CU_TestInfo *arguments(int argc, char **argv) {
   return argc == 5 ? one : suite.tests;
 }
 
-const Suite suite = {"codegen", (CU_TestInfo[]){
-  {"a network and its gradients", test_network},
-  {"the same one sample at a time", test_network_single},
-  {"random functions, f64", test_random64},
-  {"random functions, f32", test_random32},
-  {"random functions with loops", test_random_loops},
-  {"random functions on other vector widths", test_random_isas},
-  {"random functions, one sample at a time", test_single},
-  {"random functions of what is not finite", test_special},
-  CU_TEST_INFO_NULL}, .arguments = arguments};
+const Suite suite = {"codegen",
+                     (CU_TestInfo[]){{"a network and its gradients", test_network},
+                                     {"the same one sample at a time", test_network_single},
+                                     {"random functions, f64", test_random64},
+                                     {"random functions, f32", test_random32},
+                                     {"random functions with loops", test_random_loops},
+                                     {"random functions on other vector widths", test_random_isas},
+                                     {"random functions, one sample at a time", test_single},
+                                     {"random functions of what is not finite", test_special},
+                                     CU_TEST_INFO_NULL},
+                     .arguments = arguments};

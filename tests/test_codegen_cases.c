@@ -75,7 +75,8 @@ static void test_products(void) {
 static void cube(uint32_t n, bool lane, int way, int more, bool f64, int64_t B) {
   Build b;
   start(&b, f64);
-  Val x = input(&b, lane, n > 0, n, 0, 0), y = input(&b, true, n > 0, n, 0, 0), c = ir_const(&b, -0.3), k = input(&b, false, 0, 0, 0, 0);
+  Val x = input(&b, lane, n > 0, n, 0, 0), y = input(&b, true, n > 0, n, 0, 0), c = ir_const(&b, -0.3),
+      k = input(&b, false, 0, 0, 0, 0);
   Val r = ir_rsqrt(&b, ir_add(&b, ir_mul(&b, x, x), ir_const(&b, 1))), r2 = ir_mul(&b, r, r), v;
   if (way == 0) v = ir_mul(&b, y, ir_mul(&b, c, ir_mul(&b, r, r2)));
   else if (way == 1) v = ir_mul(&b, ir_mul(&b, ir_mul(&b, r, k), r2), y);
@@ -404,11 +405,13 @@ static void test_cache(void) {
   CU_ASSERT_FALSE(cached(deep, 2));
   CU_ASSERT_TRUE(cached(deep, 2));
   only_file(deep, path, sizeof path);
-  static const struct { long at; bool cut; } harm[] = {{0, false}, {20, false}, {45, false}, {-9, false}, {200, false},
-                                                       {0, true},  {17, true},  {-1, true}};
+  static const struct {
+    long at;
+    bool cut;
+  } harm[] = {{0, false}, {20, false}, {45, false}, {-9, false}, {200, false}, {0, true}, {17, true}, {-1, true}};
   for (size_t k = 0; k < sizeof harm / sizeof *harm; k++) {
     spoil(path, harm[k].at, harm[k].cut);
-    CU_ASSERT_FALSE(cached(deep, 2));      /* seen, and mended */
+    CU_ASSERT_FALSE(cached(deep, 2)); /* seen, and mended */
     CU_ASSERT_TRUE(cached(deep, 2));
   }
   CU_ASSERT_FALSE(cached(deep, 3));
@@ -454,20 +457,19 @@ static void test_unknown(void) {
   cg_destroy(cg);
 }
 
-const Suite suite = {"codegen cases", (CU_TestInfo[]){
-  {"products", test_products},
-  {"cubes of roots", test_cubes},
-  {"shared work", test_shared},
-  {"structure", test_structure},
-  {"rings", test_rings},
-  {"sums over turns", test_loops},
-  {"sums of sums", test_sums},
-  {"convergence", test_converge},
-  {"early end", test_converge_early},
-  {"NaN in a loop", test_converge_nan},
-  {"orbits", test_orbits},
-  {"adaptive trajectories", test_ode},
-  {"cache", test_cache},
-  {"aarch64", test_aarch64},
-  {"unknown names", test_unknown},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"codegen cases", (CU_TestInfo[]){{"products", test_products},
+                                                      {"cubes of roots", test_cubes},
+                                                      {"shared work", test_shared},
+                                                      {"structure", test_structure},
+                                                      {"rings", test_rings},
+                                                      {"sums over turns", test_loops},
+                                                      {"sums of sums", test_sums},
+                                                      {"convergence", test_converge},
+                                                      {"early end", test_converge_early},
+                                                      {"NaN in a loop", test_converge_nan},
+                                                      {"orbits", test_orbits},
+                                                      {"adaptive trajectories", test_ode},
+                                                      {"cache", test_cache},
+                                                      {"aarch64", test_aarch64},
+                                                      {"unknown names", test_unknown},
+                                                      CU_TEST_INFO_NULL}};

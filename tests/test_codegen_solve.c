@@ -63,7 +63,5 @@ static void test_solve(void) {
       }
 }
 
-const Suite suite = {"codegen solve", (CU_TestInfo[]){
-  {"linear systems", test_solve},
-  {"loops that may have no turn", test_while},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {
+  "codegen solve", (CU_TestInfo[]){{"linear systems", test_solve}, {"loops that may have no turn", test_while}, CU_TEST_INFO_NULL}};

@@ -8,9 +8,9 @@
 #include <string.h>
 
 typedef struct Lattice {
-  uint32_t n, inner;         /* sites, numbers a site: 0: one, without an axis */
-  int shift[3];              /* of each kick */
-  int kicks, ends;           /* 0: a ring; 1: beyond the ends is 0; 2: the first or last site again */
+  uint32_t n, inner; /* sites, numbers a site: 0: one, without an axis */
+  int shift[3];      /* of each kick */
+  int kicks, ends;   /* 0: a ring; 1: beyond the ends is 0; 2: the first or last site again */
   bool slow, kinks, f64;
 } Lattice;
 
@@ -97,7 +97,7 @@ static void random_lattice(const char *cpu, uint64_t seed) {
   Lattice l = {.n = 4 + random_below(&s, random_below(&s, 2) ? 60 : 300)};
   l.kicks = 1 + (int)random_below(&s, 3), l.ends = (int)random_below(&s, 3);
   l.inner = random_below(&s, 4) ? 0 : 1 + random_below(&s, 4);
-  if (!l.inner) l.n += 9;    /* not tiny */
+  if (!l.inner) l.n += 9; /* not tiny */
   for (int k = 0; k < 3; k++) l.shift[k] = (int)random_below(&s, 7) - 3;
   if (random_below(&s, 4) == 0) l.shift[0] = (int)random_below(&s, l.n);
   l.slow = random_below(&s, 3) == 0, l.kinks = random_below(&s, 3) == 0, l.f64 = random_below(&s, 2);
@@ -132,9 +132,16 @@ static bool planned(const Fn *f, const char *words) {
 /* A turn is one sweep, and short states stay in registers. */
 static void test_plans(void) {
   Lattice l = {.n = 256, .shift = {1}, .kicks = 1, .f64 = true};
-  static const struct { uint32_t n; int kicks, way; const char *words; } plan[] = {
-    {256, 1, 0, "a sweep of 32, 1 ... 30 in a loop\n"}, {1024, 3, 0, "in a loop\n"},    {32, 1, 0, "carry 1, in registers"},
-    {32, 1, 0, "carry 0, in registers"},                {64, 1, 4, "a sweep of 8\n"},
+  static const struct {
+    uint32_t n;
+    int kicks, way;
+    const char *words;
+  } plan[] = {
+    {256, 1, 0, "a sweep of 32, 1 ... 30 in a loop\n"},
+    {1024, 3, 0, "in a loop\n"},
+    {32, 1, 0, "carry 1, in registers"},
+    {32, 1, 0, "carry 0, in registers"},
+    {64, 1, 4, "a sweep of 8\n"},
   };
   for (size_t k = 0; k < sizeof plan / sizeof *plan; k++) {
     l.n = plan[k].n, l.kicks = plan[k].kicks, l.shift[1] = l.shift[2] = 1;
@@ -144,9 +151,8 @@ static void test_plans(void) {
   }
 }
 
-const Suite suite = {"codegen sweep", (CU_TestInfo[]){
-  {"rings of many sizes", test_sizes},
-  {"random lattices", test_random},
-  {"random lattices on other machines", test_isas},
-  {"what becomes one sweep", test_plans},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"codegen sweep", (CU_TestInfo[]){{"rings of many sizes", test_sizes},
+                                                      {"random lattices", test_random},
+                                                      {"random lattices on other machines", test_isas},
+                                                      {"what becomes one sweep", test_plans},
+                                                      CU_TEST_INFO_NULL}};

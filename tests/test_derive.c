@@ -10,8 +10,7 @@ enum { B = SAMPLES };
 
 /* ---- elementwise ops --------------------------------------------------------------------------------------- */
 
-static void check_partial(Op op, double sign)
-{
+static void check_partial(Op op, double sign) {
   for (int shape = 0; shape < 6; shape++) {
     Fn *f = ir_fn_create(ir_op[op].name, true);
     Build b;
@@ -28,8 +27,7 @@ static void check_partial(Op op, double sign)
   }
 }
 
-static void test_partials(void)
-{
+static void test_partials(void) {
   int n = 0;
   for (int op = 1; op < OP_count; op++) {
     if (ir_op[op].cls != OPC_EW1 && ir_op[op].cls != OPC_EW2) continue;
@@ -42,8 +40,7 @@ static void test_partials(void)
 
 /* ---- structural ops ------------------------------------------------------------------------------------------ */
 
-static void test_structural(void)
-{
+static void test_structural(void) {
   bool seen[OP_count] = {0};
   for (int k = 0; k < derive_ncases; k++) {
     seen[derive_cases[k].op] = true;
@@ -54,8 +51,7 @@ static void test_structural(void)
     if (ir_op[op].cls == OPC_STRUCT) CU_ASSERT_FATAL(seen[op]);
 }
 
-static void test_transposed(void)
-{
+static void test_transposed(void) {
   for (int k = 0; k < derive_ncases; k++)
     for (int lanes = 0; lanes < 4 && derive_cases[k].make; lanes++) {
       Fn *f = derive_case(derive_cases[k].make, lanes, true);
@@ -64,8 +60,7 @@ static void test_transposed(void)
     }
 }
 
-const Suite suite = {"derive", (CU_TestInfo[]){
-  {"partials of elementwise ops", test_partials},
-  {"structural ops against differences", test_structural},
-  {"reverse mode is the transpose of forward mode", test_transposed},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"derive", (CU_TestInfo[]){{"partials of elementwise ops", test_partials},
+                                               {"structural ops against differences", test_structural},
+                                               {"reverse mode is the transpose of forward mode", test_transposed},
+                                               CU_TEST_INFO_NULL}};

@@ -12,8 +12,7 @@
 /* ---- higher derivatives ------------------------------------------------------------------------------------- */
 
 /* sin(w x0 x1) exp(x0) + x1^3 / (1 + x0^2), and a product of all */
-static Val nested_value(Build *b, Val x, Val w)
-{
+static Val nested_value(Build *b, Val x, Val w) {
   Val x0 = ir_index(b, x, 0, 0), x1 = ir_index(b, x, 0, 1);
   Val u = ir_mul(b, ir_sin(b, ir_mul(b, w, ir_mul(b, x0, x1))), ir_exp(b, x0));
   Val v = ir_div(b, ir_pow(b, x1, ir_const(b, 3)), ir_add(b, ir_const(b, 1), ir_mul(b, x0, x0)));
@@ -21,8 +20,7 @@ static Val nested_value(Build *b, Val x, Val w)
 }
 
 /* The order-th derivative: |grad(...)|^2 over and over, so that each level depends on the one before. */
-static Fn *nested_fn(int order, int lanes)
-{
+static Fn *nested_fn(int order, int lanes) {
   Fn *f = ir_fn_create("nested", true);
   Build b;
   ir_build_init(&b, f);
@@ -35,8 +33,7 @@ static Fn *nested_fn(int order, int lanes)
 }
 
 /* The same with the derivative not yet expanded, so that all levels are expanded in one run. */
-static Fn *nested_gradient(int order, int lanes)
-{
+static Fn *nested_gradient(int order, int lanes) {
   Fn *f = ir_fn_create("nested", true);
   Build b;
   ir_build_init(&b, f);
@@ -53,8 +50,7 @@ static Fn *nested_gradient(int order, int lanes)
   return derive_or_fail(f);
 }
 
-static void test_nested(void)
-{
+static void test_nested(void) {
   for (int lanes = 0; lanes < 4; lanes++) {
     for (int order = 0; order < 3; order++) check_gradient(nested_fn(order, lanes), 0.2, 0.8, 1e-6);
     for (int order = 1; order < 3; order++) {
@@ -80,8 +76,7 @@ static void test_nested(void)
 
 /* ---- Jacobians ---------------------------------------------------------------------------------------------- */
 
-static Val curve(Build *b, Val x, Val w, int rows)
-{
+static Val curve(Build *b, Val x, Val w, int rows) {
   /* [rows] from [n]: sin(A x) * w + sum(x^2) */
   Type t = ir_type(b->f, x);
   double *a = malloc(sizeof *a * (size_t)rows * t.dim[0]);
@@ -92,8 +87,7 @@ static Val curve(Build *b, Val x, Val w, int rows)
 }
 
 /* jac against differences; lanes: bit 0 x, bit 1 w. */
-static void check_jac(int rows, int n, int lanes)
-{
+static void check_jac(int rows, int n, int lanes) {
   Fn *f = ir_fn_create("jac", true);
   Build b;
   ir_build_init(&b, f);
@@ -133,24 +127,21 @@ static void check_jac(int rows, int n, int lanes)
   ir_fn_destroy(g);
 }
 
-static void test_jacobians(void)
-{
+static void test_jacobians(void) {
   static const int sizes[][2] = {{1, 1}, {2, 3}, {3, 2}, {1, 6}, {6, 1}, {5, 7}, {7, 5}, {6, 6}, {3, 3}};
   for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
     for (int lanes = 0; lanes < 4; lanes++) check_jac(sizes[k][0], sizes[k][1], lanes);
 }
 
 /* The IR of a Jacobian does not grow with its size. */
-static uint32_t size_of_fn(const Fn *f)
-{
+static uint32_t size_of_fn(const Fn *f) {
   uint32_t n = f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].sub) n += size_of_fn(ir_body(f, &f->inst.at[id]));
   return n;
 }
 
-static uint32_t jac_size(uint32_t n)
-{
+static uint32_t jac_size(uint32_t n) {
   Fn *f = ir_fn_create("size", true);
   Build b;
   ir_build_init(&b, f);
@@ -168,8 +159,7 @@ static void test_size(void) { CU_ASSERT_EQUAL(jac_size(8), jac_size(80)); }
 /* ---- trajectories --------------------------------------------------------------------------------------------- */
 
 /* The last state and the sum over a trajectory of field(H), H given by its gradient: a derivative in the rates. */
-static Fn *trajectory_fn(Method m, int lanes)
-{
+static Fn *trajectory_fn(Method m, int lanes) {
   Fn *f = ir_fn_create("trajectory", true);
   Build b, rb;
   ir_build_init(&b, f);
@@ -194,8 +184,7 @@ static Fn *trajectory_fn(Method m, int lanes)
   return f;
 }
 
-static void test_trajectories(void)
-{
+static void test_trajectories(void) {
   static const Method methods[] = {M_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_IMPLICIT_MIDPOINT};
   for (size_t k = 0; k < sizeof methods / sizeof *methods; k++)
     for (int lanes = 0; lanes < 4; lanes++) {
@@ -215,8 +204,7 @@ static void test_trajectories(void)
 /* ---- the HNN loss ------------------------------------------------------------------------------------------------ */
 
 /* |J grad H(x) - dx|^2, H a scalar net with two hidden layers of h. */
-static Fn *hnn_loss(uint32_t h)
-{
+static Fn *hnn_loss(uint32_t h) {
   Fn *f = ir_fn_create("hnn", true);
   Build b;
   ir_build_init(&b, f);
@@ -237,8 +225,7 @@ static Fn *hnn_loss(uint32_t h)
   return f;
 }
 
-static void test_hnn_gradient(void)
-{
+static void test_hnn_gradient(void) {
   Fn *loss = hnn_loss(5), *plain = derive_or_fail(ir_copy_fn(NULL, loss));
   Tensor *in = draw_inputs(loss, -0.9, 0.9);
   for (int total = 0; total < 2; total++) {
@@ -255,8 +242,7 @@ static void test_hnn_gradient(void)
 
 enum { PROGRAMS = OFTEN(200) };
 
-static void test_random(void)
-{
+static void test_random(void) {
   uint32_t checked = 0, numbers = 0;
   for (uint64_t seed = 1; seed <= PROGRAMS; seed++) {
     RandomSpec spec = {.seed = seed, .size = 6 + (int)(seed % 30), .f64 = true, .smooth = true, .scans = true, .fold = seed & 1};
@@ -285,11 +271,10 @@ static void test_random(void)
   printf(" %u programs, %u derivatives ", checked, numbers);
 }
 
-const Suite suite = {"derive_nest", (CU_TestInfo[]){
-  {"second and third derivatives", test_nested},
-  {"jac and divergence", test_jacobians},
-  {"the IR of a Jacobian does not grow with its size", test_size},
-  {"trajectories by fixed-step methods", test_trajectories},
-  {"the gradient of the HNN loss", test_hnn_gradient},
-  {"random programs", test_random},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"derive_nest", (CU_TestInfo[]){{"second and third derivatives", test_nested},
+                                                    {"jac and divergence", test_jacobians},
+                                                    {"the IR of a Jacobian does not grow with its size", test_size},
+                                                    {"trajectories by fixed-step methods", test_trajectories},
+                                                    {"the gradient of the HNN loss", test_hnn_gradient},
+                                                    {"random programs", test_random},
+                                                    CU_TEST_INFO_NULL}};

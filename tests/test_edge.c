@@ -15,10 +15,13 @@
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 enum { MOST = 9 };
-typedef struct Row { uint8_t op, f64, two; double a, b, want[MOST]; } Row;
+typedef struct Row {
+  uint8_t op, f64, two;
+  double a, b, want[MOST];
+} Row;
 
-#define INF INFINITY                                     /* inf or NaN is right */
-#define ANY (-INFINITY)                                  /* not compared */
+#define INF INFINITY    /* inf or NaN is right */
+#define ANY (-INFINITY) /* not compared */
 static const Row ROWS[] = {
 #define U(op, f64, a, ...) {OP_##op, f64, 0, a, 0, {__VA_ARGS__}},
 #define B(op, f64, a, b, ...) {OP_##op, f64, 1, a, b, {__VA_ARGS__}},
@@ -35,7 +38,10 @@ static double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1; }
 /* What the terms of a derivative are of, which may cancel. */
 static double size_of_terms(const Row *r, int order, double want) {
   switch (r->op) {
-  case OP_tanh: case OP_sigmoid: case OP_softplus: case OP_expm1: return fmax(1, fabs(want));    /* 1 - y^2, y + 1 */
+  case OP_tanh:
+  case OP_sigmoid:
+  case OP_softplus:
+  case OP_expm1: return fmax(1, fabs(want)); /* 1 - y^2, y + 1 */
   case OP_atan2: {
     double big = hypot(r->a, r->b), scale = factorial(order - 1);
     for (int k = 0; k < order; k++) scale /= big;
@@ -50,14 +56,19 @@ static bool right(const Row *r, int order, double want, double got) {
   if (isnan(want)) return isnan(got);
   if (want == INF) return !isfinite(got);
   double ulp = r->f64 ? DBL_EPSILON : FLT_EPSILON, least = r->f64 ? DBL_MIN : FLT_MIN;
-  double ulps = r->op == OP_erf ? 2000 : 100;            /* e^-x^2: x^2 rounds */
+  double ulps = r->op == OP_erf ? 2000 : 100; /* e^-x^2: x^2 rounds */
   return fabs(got - want) <= ulps * ulp * size_of_terms(r, order, want) + 64 * least;
 }
 
 /* ---- functions of derivatives ------------------------------------------------------------------------------------------- */
 
-typedef enum { EACH_SAMPLE, SHARED, CONSTANT } Second;          /* what the second operand is */
-typedef struct Form { Op op; bool f64, two, forward, late; Second second; double exponent; } Form;
+typedef enum { EACH_SAMPLE, SHARED, CONSTANT } Second; /* what the second operand is */
+typedef struct Form {
+  Op op;
+  bool f64, two, forward, late;
+  Second second;
+  double exponent;
+} Form;
 
 static const uint32_t ONE[] = {1};
 
@@ -106,9 +117,9 @@ static Fn *derivatives(const Form *form) {
 typedef struct Run {
   Form form;
   const Row **row;
-  int n;                     /* rows */
+  int n; /* rows */
   Fn *f;
-  double *got;               /* [column][row] */
+  double *got; /* [column][row] */
   int failed;
 } Run;
 
@@ -126,8 +137,8 @@ static void compare(Run *r, const char *how) {
       CU_ASSERT(good);
       if (good || r->failed++ >= 12) continue;
       printf("\n  %s, %s: %s(%.9g, %.9g), %d by a, %d by b%s%s: %.17g, not %.17g", how, row->f64 ? "f64" : "f32",
-             ir_op[row->op].name, row->a, row->b, by[0], by[1], r->form.forward ? ", forward" : "",
-             r->form.late ? ", b first" : "", got, want);
+             ir_op[row->op].name, row->a, row->b, by[0], by[1], r->form.forward ? ", forward" : "", r->form.late ? ", b first" : "",
+             got, want);
     }
 }
 
@@ -193,8 +204,7 @@ static void compiled(Run *r, const char *cpu) {
   HnnCall call = {in, out, 0, (r->n + info.tile - 1) / info.tile, scratch, 0, 0, &codegen_host, r->n};
   cg_kernel(cg, "f")(&call);
   for (int k = 0; k < columns(r); k++)
-    for (int s = 0; s < r->n; s++)
-      r->got[k * r->n + s] = r->form.f64 ? ((double *)out[k].p)[s] : (double)((float *)out[k].p)[s];
+    for (int s = 0; s < r->n; s++) r->got[k * r->n + s] = r->form.f64 ? ((double *)out[k].p)[s] : (double)((float *)out[k].p)[s];
   for (int k = 0; k < 2 + columns(r); k++) free(k < 2 ? in[k].p : out[k - 2].p);
   free(scratch);
   cg_destroy(cg);
@@ -205,7 +215,7 @@ static void everywhere(Run *r) {
   r->f = derivatives(&r->form);
   evaluated(r);
   folded(r);
-  bool native = !r->form.forward && !r->form.late && r->form.second != SHARED;      /* other orders are the same instructions */
+  bool native = !r->form.forward && !r->form.late && r->form.second != SHARED; /* other orders are the same instructions */
   if (native) compiled(r, NULL);
   if (native) compiled(r, "x86-64");
 #ifdef __x86_64__
@@ -251,12 +261,15 @@ static void test_exponents(void) {
   static const double exponent[] = {0, 1, 2, 3, 4, 17, 0.5, 1.5, 2.5, 3.5, -0.5, -1, -1.5, -2, -3, 1.75, -0.75};
   for (size_t k = 0; k < sizeof exponent / sizeof *exponent; k++)
     for (int form = 0; form < 8; form++)
-      rows_of((Form){.op = OP_pow, .f64 = form & 1, .two = true, .forward = form & 2, .second = form & 4 ? SHARED : CONSTANT,
+      rows_of((Form){.op = OP_pow,
+                     .f64 = form & 1,
+                     .two = true,
+                     .forward = form & 2,
+                     .second = form & 4 ? SHARED : CONSTANT,
                      .exponent = exponent[k]});
 }
 
-const Suite suite = {"edge", (CU_TestInfo[]){
-  {"operators of one operand", test_unary},
-  {"operators of two", test_binary},
-  {"powers by their exponents", test_exponents},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"edge", (CU_TestInfo[]){{"operators of one operand", test_unary},
+                                             {"operators of two", test_binary},
+                                             {"powers by their exponents", test_exponents},
+                                             CU_TEST_INFO_NULL}};

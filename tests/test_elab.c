@@ -166,33 +166,27 @@ static void test_train(void) {
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
   CU_ASSERT(!l.m->f64 && !t->loss->f64 && l.m->nparam == 10);
-  CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE &&
-            l.m->param[0].type.dim[0] == 4);
+  CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE && l.m->param[0].type.dim[0] == 4);
   CU_ASSERT(t->nmoved == 6 && t->moved[0] == 4 && !strcmp(l.m->param[4].path, "net2/dense.0/W"));
-  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 &&
-            !strcmp(t->opt.name, "sgd"));
-  CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 &&
-            t->sched.at[1] == 9);
-  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH &&
-            t->data->program->f64 && t->test->seed == 4);
+  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && !strcmp(t->opt.name, "sgd"));
+  CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 && t->sched.at[1] == 9);
+  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH && t->data->program->f64 &&
+            t->test->seed == 4);
   CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
   const Expect *x = l.m->action[2].expect;
   CU_ASSERT(x->nuse == 2 && x->use[0].stat == STAT_MAX && x->use[1].stat == STAT_SD && x->fn->f64);
   bool net = false;
-  for (uint32_t i = 0; i < l.m->nexport; i++)
-    net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
+  for (uint32_t i = 0; i < l.m->nexport; i++) net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
   CU_ASSERT(net);
   unload(&l);
 }
 
 static void test_overrides(void) {
-  static const char *const o[] = {"width=6", "train.steps=9", "train.fit.batch=all",
-                                  "train.optimizer=adam(lr = 1/8)"};
+  static const char *const o[] = {"width=6", "train.steps=9", "train.fit.batch=all", "train.optimizer=adam(lr = 1/8)"};
   Loaded l = load(trained, o, 4);
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
-  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 &&
-            l.m->param[0].type.dim[0] == 6);
+  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 && l.m->param[0].type.dim[0] == 6);
   unload(&l);
 }
 
@@ -214,8 +208,7 @@ static void test_draws(void) {
   CU_ASSERT_FATAL(l.m != NULL);
   const Fn *f = l.m->data[0]->program;
   uint32_t draws = 0, scans = 0;
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    draws += f->inst.at[id].op == OP_rand, scans += f->inst.at[id].op == OP_scan;
+  for (uint32_t id = 1; id < f->inst.n; id++) draws += f->inst.at[id].op == OP_rand, scans += f->inst.at[id].op == OP_scan;
   CU_ASSERT(draws == 2 && scans == 1 && f->sub.n == 1);
   const Fn *body = f->sub.at[0];
   for (uint32_t id = 1, k = 0; id < body->inst.n; id++)
@@ -225,10 +218,9 @@ static void test_draws(void) {
   unload(&l);
 }
 
-const Suite suite = {"elab", (CU_TestInfo[]){
-  {"values", test_values},
-  {"train", test_train},
-  {"overrides", test_overrides},
-  {"wrong overrides", test_wrong_overrides},
-  {"draws", test_draws},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"elab", (CU_TestInfo[]){{"values", test_values},
+                                             {"train", test_train},
+                                             {"overrides", test_overrides},
+                                             {"wrong overrides", test_wrong_overrides},
+                                             {"draws", test_draws},
+                                             CU_TEST_INFO_NULL}};

@@ -8,7 +8,7 @@
 
 enum { B = 2, MAX_IN = 8 };
 
-typedef struct Case {        /* a function under construction with its inputs' values */
+typedef struct Case { /* a function under construction with its inputs' values */
   Fn *f;
   Build b;
   Tensor in[MAX_IN], out;
@@ -36,12 +36,13 @@ static Val given(Case *c, Type t, const double *v) {
   return ir_input(&c->b, "in", IN_OTHER, 0, t);
 }
 
-#define DIMS(...) (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]){__VA_ARGS__}
+#define DIMS(...) \
+  (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) { __VA_ARGS__ }
 #define SHARED(...) type_real(false, DIMS(__VA_ARGS__))
 #define LANE(...) type_real(true, DIMS(__VA_ARGS__))
-#define VALUES(...) (double[]){__VA_ARGS__}
-#define EXPECT(c, v, ...) \
-  expect(c, v, VALUES(__VA_ARGS__), sizeof(VALUES(__VA_ARGS__)) / sizeof(double), __LINE__)
+#define VALUES(...) \
+  (double[]) { __VA_ARGS__ }
+#define EXPECT(c, v, ...) expect(c, v, VALUES(__VA_ARGS__), sizeof(VALUES(__VA_ARGS__)) / sizeof(double), __LINE__)
 
 /* The value v of the case is `want`, laid out [element][sample]; ends the case. */
 static void expect(Case *c, Val v, const double *want, size_t n, int line) {
@@ -65,58 +66,59 @@ static void expect(Case *c, Val v, const double *want, size_t n, int line) {
 /* ---- elementwise ---- */
 
 static void test_scalars(void) {
-  static const struct { Op op; double a, b, want;
+  static const struct {
+    Op op;
+    double a, b, want;
   } t[] = {
-      {OP_neg, 2, 0, -2},
-      {OP_abs, -2, 0, 2},
-      {OP_sign, -3, 0, -1},
-      {OP_sign, 0, 0, 0},
-      {OP_exp, 1, 0, 2.718281828459045},
-      {OP_expm1, 1e-9, 0, 1.0000000005e-9},
-      {OP_log, 10, 0, 2.302585092994046},
-      {OP_log2, 8, 0, 3},
-      {OP_log1p, 1e-9, 0, 9.999999995e-10},
-      {OP_sqrt, 2, 0, 1.4142135623730951},
-      {OP_rsqrt, 4, 0, 0.5},
-      {OP_sin, 1, 0, 0.8414709848078965},
-      {OP_cos, 1, 0, 0.5403023058681398},
-      {OP_tan, 1, 0, 1.5574077246549023},
-      {OP_tanh, 1, 0, 0.7615941559557649},
-      {OP_sigmoid, 1, 0, 0.7310585786300049},
-      {OP_sigmoid, -800, 0, 0},
-      {OP_softplus, 1, 0, 1.3132616875182228},
-      {OP_softplus, 800, 0, 800},
-      {OP_softplus, -800, 0, 0},
-      {OP_relu, -1, 0, 0},
-      {OP_relu, 2, 0, 2},
-      {OP_erf, 0.5, 0, 0.5204998778130465},
-      {OP_add, 2, 3, 5},
-      {OP_sub, 2, 3, -1},
-      {OP_mul, 2, 3, 6},
-      {OP_div, 3, 2, 1.5},
-      {OP_pow, 2, 10, 1024},
-      {OP_powlog, 2, 3, 5.5451774444795623},
-      {OP_powlog, 0, 2, 0},
-      {OP_powlog2, 2, 3, 3.8436241113456115},
-      {OP_min, 2, 3, 2},
-      {OP_max, 2, 3, 3},
-      {OP_atan2, 1, -1, 2.356194490192345},
-      {OP_lt, 1, 2, 1},
-      {OP_lt, 2, 2, 0},
-      {OP_le, 2, 2, 1},
-      {OP_eq, 2, 2, 1},
-      {OP_ne, 2, 2, 0},
-      {OP_and, 1, 0, 0},
-      {OP_and, 1, 1, 1},
-      {OP_or, 0, 1, 1},
-      {OP_or, 0, 0, 0},
-      {OP_not, 0, 0, 1},
+    {OP_neg, 2, 0, -2},
+    {OP_abs, -2, 0, 2},
+    {OP_sign, -3, 0, -1},
+    {OP_sign, 0, 0, 0},
+    {OP_exp, 1, 0, 2.718281828459045},
+    {OP_expm1, 1e-9, 0, 1.0000000005e-9},
+    {OP_log, 10, 0, 2.302585092994046},
+    {OP_log2, 8, 0, 3},
+    {OP_log1p, 1e-9, 0, 9.999999995e-10},
+    {OP_sqrt, 2, 0, 1.4142135623730951},
+    {OP_rsqrt, 4, 0, 0.5},
+    {OP_sin, 1, 0, 0.8414709848078965},
+    {OP_cos, 1, 0, 0.5403023058681398},
+    {OP_tan, 1, 0, 1.5574077246549023},
+    {OP_tanh, 1, 0, 0.7615941559557649},
+    {OP_sigmoid, 1, 0, 0.7310585786300049},
+    {OP_sigmoid, -800, 0, 0},
+    {OP_softplus, 1, 0, 1.3132616875182228},
+    {OP_softplus, 800, 0, 800},
+    {OP_softplus, -800, 0, 0},
+    {OP_relu, -1, 0, 0},
+    {OP_relu, 2, 0, 2},
+    {OP_erf, 0.5, 0, 0.5204998778130465},
+    {OP_add, 2, 3, 5},
+    {OP_sub, 2, 3, -1},
+    {OP_mul, 2, 3, 6},
+    {OP_div, 3, 2, 1.5},
+    {OP_pow, 2, 10, 1024},
+    {OP_powlog, 2, 3, 5.5451774444795623},
+    {OP_powlog, 0, 2, 0},
+    {OP_powlog2, 2, 3, 3.8436241113456115},
+    {OP_min, 2, 3, 2},
+    {OP_max, 2, 3, 3},
+    {OP_atan2, 1, -1, 2.356194490192345},
+    {OP_lt, 1, 2, 1},
+    {OP_lt, 2, 2, 0},
+    {OP_le, 2, 2, 1},
+    {OP_eq, 2, 2, 1},
+    {OP_ne, 2, 2, 0},
+    {OP_and, 1, 0, 0},
+    {OP_and, 1, 1, 1},
+    {OP_or, 0, 1, 1},
+    {OP_or, 0, 0, 0},
+    {OP_not, 0, 0, 1},
   };
   bool seen[OP_count] = {false};
   for (size_t k = 0; k < sizeof t / sizeof t[0]; k++) {
     double v = ir_eval_scalar(t[k].op, t[k].a, t[k].b);
-    if (!(fabs(v - t[k].want) <= 4e-16 * fabs(t[k].want)))
-      fprintf(stderr, "%s: %.17g\n", ir_op[t[k].op].name, v);
+    if (!(fabs(v - t[k].want) <= 4e-16 * fabs(t[k].want))) fprintf(stderr, "%s: %.17g\n", ir_op[t[k].op].name, v);
     CU_ASSERT_TRUE(fabs(v - t[k].want) <= 4e-16 * fabs(t[k].want));
     seen[t[k].op] = true;
   }
@@ -139,12 +141,12 @@ static void test_broadcast(void) {
 static Val matrix(Case *c) { return given(c, SHARED(2, 3), VALUES(1, 2, 3, 4, 5, 6)); }
 static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)); }
 
-#define ONE(operand, make, ...)                                                                    \
-  do {                                                                                             \
-    Case c;                                                                                        \
-    case_init(&c);                                                                                 \
-    Val x = operand(&c);                                                                           \
-    EXPECT(&c, make, __VA_ARGS__);                                                                 \
+#define ONE(operand, make, ...)    \
+  do {                             \
+    Case c;                        \
+    case_init(&c);                 \
+    Val x = operand(&c);           \
+    EXPECT(&c, make, __VA_ARGS__); \
   } while (0)
 
 static void test_moving(void) {
@@ -163,8 +165,7 @@ static void test_moving(void) {
   ONE(lanes, ir_sum(&c.b, ir_diag(&c.b, x), 0), 1, -1, 2, -2, 3, -3);
   ONE(lanes, ir_stack(&c.b, (Val[]){x, ir_neg(&c.b, x)}, 2), 1, -1, 2, -2, 3, -3, -1, 1, -2, 2, -3, 3);
   ONE(lanes, ir_id(&c.b, x), 1, -1, 2, -2, 3, -3);
-  ONE(matrix, ir_concat(&c.b, (Val[]){ir_index(&c.b, x, 0, 0), lanes(&c)}, 2, 0), 1, 1, 2, 2, 3, 3, 1, -1, 2,
-      -2, 3, -3);
+  ONE(matrix, ir_concat(&c.b, (Val[]){ir_index(&c.b, x, 0, 0), lanes(&c)}, 2, 0), 1, 1, 2, 2, 3, 3, 1, -1, 2, -2, 3, -3);
   ONE(matrix, ir_spread(&c.b, ir_index(&c.b, x, 0, 0)), 1, 1, 2, 2, 3, 3);
   ONE(matrix, ir_mul(&c.b, ir_table(&c.b, SHARED(2, 3), VALUES(1, 0, 1, 0, 1, 0)), x), 1, 0, 3, 0, 5, 0);
 }
@@ -182,8 +183,7 @@ static void test_reductions(void) {
 static void test_products(void) {
   ONE(matrix, ir_matmul(&c.b, x, lanes(&c)), 14, -14, 32, -32);
   ONE(lanes, ir_matmul(&c.b, x, x), 14, 14);
-  ONE(lanes, ir_dot(&c.b, x, x, true, (int[]){0}, (int[]){1}, 2, (int[]){1, 0}), 2, 4, 6, 4, 8, 12, 6, 12,
-      18);
+  ONE(lanes, ir_dot(&c.b, x, x, true, (int[]){0}, (int[]){1}, 2, (int[]){1, 0}), 2, 4, 6, 4, 8, 12, 6, 12, 18);
   ONE(lanes, ir_dot(&c.b, x, x, true, (int[]){0}, (int[]){0}, 0, NULL), 28);
   ONE(lanes, ir_dot(&c.b, x, x, false, (int[]){0}, (int[]){0}, 1, (int[]){0}), 1, 1, 4, 4, 9, 9);
   ONE(matrix, ir_dot(&c.b, x, x, false, (int[]){0, 1}, (int[]){2, 1}, 2, (int[]){2, 0}), 14, 32, 32, 77);
@@ -222,8 +222,7 @@ static Fn *recurrence(Case *c, bool lane) {
   Fn *f = ir_sub_create(c->f, "turn");
   Build b;
   ir_build_init(&b, f);
-  Val h = ir_input(&b, "h", IN_STATE, 0, type_scalar(lane)),
-      x = ir_input(&b, "x", IN_OTHER, 0, type_scalar(lane));
+  Val h = ir_input(&b, "h", IN_STATE, 0, type_scalar(lane)), x = ir_input(&b, "x", IN_OTHER, 0, type_scalar(lane));
   Val s = ir_input(&b, "s", IN_OTHER, 0, type_scalar(false));
   ir_output(&b, ir_add(&b, ir_mul(&b, s, h), x), NULL);
   ir_output(&b, ir_add(&b, h, x), NULL);
@@ -243,12 +242,12 @@ static void scan_case(bool reverse, bool lane, uint32_t result, const double *wa
 }
 
 static void test_scan(void) {
-  scan_case(false, false, 0, VALUES(19), 1);             /* 1 3 8 19 */
+  scan_case(false, false, 0, VALUES(19), 1); /* 1 3 8 19 */
   scan_case(false, false, 1, VALUES(2, 5, 11), 3);
   scan_case(false, false, 2, VALUES(6), 1);
-  scan_case(true, false, 0, VALUES(25), 1);              /* 1 5 12 25 */
+  scan_case(true, false, 0, VALUES(25), 1); /* 1 5 12 25 */
   scan_case(true, false, 1, VALUES(13, 7, 4), 3);
-  scan_case(false, true, 0, VALUES(19, 126), 2);         /* 2 14 48 126 */
+  scan_case(false, true, 0, VALUES(19, 126), 2); /* 2 14 48 126 */
   scan_case(false, true, 1, VALUES(2, 12, 5, 34, 11, 78), 6);
   scan_case(true, true, 2, VALUES(6, 60), 2);
 }
@@ -381,8 +380,7 @@ static void test_ode(void) {
   Build b;
   ir_build_init(&b, body);
   Val x = ir_input(&b, "x", IN_STATE, 0, LANE(2)), y = ir_input(&b, "y", IN_STATE, 1, type_scalar(true));
-  Val t = ir_input(&b, "t", IN_SCALAR, 0, type_scalar(true)),
-      k = ir_input(&b, "k", IN_OTHER, 0, type_scalar(false));
+  Val t = ir_input(&b, "t", IN_SCALAR, 0, type_scalar(true)), k = ir_input(&b, "k", IN_OTHER, 0, type_scalar(false));
   ir_output(&b, ir_mul(&b, k, ir_neg(&b, x)), NULL);
   ir_output(&b, ir_add(&b, t, ir_mul(&b, y, ir_const(&b, 0))), NULL);
   ir_build_finish(&b);
@@ -402,12 +400,11 @@ static void test_ode(void) {
   case_finish(&c);
 }
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t n, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t n, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   for (int64_t e = 0; e < elems; e++)
     for (int64_t s = 0; s < n; s++)
-      out[e * n + s] = kind + 10.0 * (double)(seed + sample0 + (uint64_t)s) + site * 100.0 +
-                       counter * 1000.0 + (double)e / 10;
+      out[e * n + s] = kind + 10.0 * (double)(seed + sample0 + (uint64_t)s) + site * 100.0 + counter * 1000.0 + (double)e / 10;
 }
 
 static bool stop_at_tanh(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *const *args) {
@@ -439,19 +436,18 @@ static void test_environment(void) {
   case_finish(&c);
 }
 
-const Suite suite = {"eval", (CU_TestInfo[]){
-  {"elementwise ops", test_scalars},
-  {"broadcasts", test_broadcast},
-  {"moving", test_moving},
-  {"reductions", test_reductions},
-  {"products", test_products},
-  {"triangular solves", test_trisolve},
-  {"solves", test_solve},
-  {"scan", test_scan},
-  {"scan to convergence", test_converge},
-  {"scan to convergence, of sizes", test_converge_sizes},
-  {"scan while", test_while},
-  {"map, no turns", test_map_and_empty},
-  {"ode", test_ode},
-  {"draws, watching, errors", test_environment},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"eval", (CU_TestInfo[]){{"elementwise ops", test_scalars},
+                                             {"broadcasts", test_broadcast},
+                                             {"moving", test_moving},
+                                             {"reductions", test_reductions},
+                                             {"products", test_products},
+                                             {"triangular solves", test_trisolve},
+                                             {"solves", test_solve},
+                                             {"scan", test_scan},
+                                             {"scan to convergence", test_converge},
+                                             {"scan to convergence, of sizes", test_converge_sizes},
+                                             {"scan while", test_while},
+                                             {"map, no turns", test_map_and_empty},
+                                             {"ode", test_ode},
+                                             {"draws, watching, errors", test_environment},
+                                             CU_TEST_INFO_NULL}};

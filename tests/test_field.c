@@ -63,65 +63,71 @@ typedef struct Claim {
   FieldAnswer answer;
 } Claim;
 
-#define CLAIMS                                                                                               \
-  TRUE(circle, ADD(SQ(SIN(x)), SQ(COS(x))), K(1))                                                            \
-  TRUE(tangent, MUL(F1(tan, x), COS(x)), SIN(x))                                                             \
-  TRUE(sine, SIN(NEG(x)), NEG(SIN(x)))                                                                       \
-  TRUE(cosine, COS(SUB(x, y)), COS(SUB(y, x)))                                                               \
-  TRUE(reciprocal, MUL(EXP(SUB(x, y)), EXP(SUB(y, x))), K(1))                                                \
-  TRUE(expm1, ADD(F1(expm1, x), K(1)), EXP(x))                                                               \
-  TRUE(log_exp, LOG(EXP(MUL(x, y))), MUL(x, y))                                                              \
-  TRUE(log_inverse, LOG(DIV(y, x)), NEG(LOG(DIV(x, y))))                                                     \
-  TRUE(tanh_odd, F1(tanh, NEG(x)), NEG(F1(tanh, x)))                                                         \
-  TRUE(tanh_sigmoid, F1(tanh, x), SUB(MUL(K(2), F1(sigmoid, ADD(x, x))), K(1)))                              \
-  TRUE(sigmoid, ADD(F1(sigmoid, x), F1(sigmoid, NEG(x))), K(1))                                              \
-  TRUE(softplus, SUB(F1(softplus, x), F1(softplus, NEG(x))), x)                                              \
-  TRUE(softplus_log, F1(softplus, x), F1(log1p, EXP(x)))                                                     \
-  TRUE(log_sigmoid, LOG(F1(sigmoid, x)), NEG(F1(softplus, NEG(x))))                                          \
-  TRUE(erf, F1(erf, SUB(x, y)), NEG(F1(erf, SUB(y, x))))                                                     \
-  TRUE(atan2, F2(atan2, NEG(x), y), NEG(F2(atan2, x, y)))                                                    \
-  TRUE(magnitude, F1(abs, MUL(x, y)), MUL(F1(abs, x), F1(abs, y)))                                           \
-  TRUE(root_square, F1(sqrt, SQ(x)), F1(abs, x))                                                             \
-  TRUE(root_product, F1(sqrt, MUL(x, y)), MUL(F1(sqrt, x), F1(sqrt, y)))                                     \
-  TRUE(root_quotient, DIV(K(1), F1(sqrt, x)), F1(sqrt, DIV(K(1), x)))                                        \
-  TRUE(extrema, ADD(F2(max, x, y), F2(min, x, y)), ADD(x, y))                                                \
-  TRUE(maximum, F2(max, x, y), MUL(K(0.5), ADD(ADD(x, y), F1(abs, SUB(x, y)))))                              \
-  TRUE(relu, SUB(F1(relu, x), F1(relu, NEG(x))), x)                                                          \
-  TRUE(relu_max, F1(relu, x), F2(max, x, K(0)))                                                              \
-  TRUE(order, SEL(F2(lt, x, ADD(x, K(1))), x, y), x)                                                         \
-  TRUE(power, F2(pow, x, K(-3)), DIV(K(1), MUL(x, SQ(x))))                                                   \
-  TRUE(half_power, SQ(F2(pow, x, K(2.5))), MUL(SQ(SQ(x)), x))                                                \
-  TRUE(any_power, MUL(F2(pow, x, y), F2(pow, x, NEG(y))), K(1))                                              \
-  TRUE(binomial, MUL(ADD(x, y), SUB(x, y)), SUB(SQ(x), SQ(y)))                                               \
-  TRUE(thirds, MUL(K(3), MUL(x, RATIO(1, 3))), x)                                                            \
-  TRUE(folded, MUL(EXP(K(0.5)), x), MUL(x, K(exp(0.5))))                                                     \
-  TRUE(late_constant, F1(tan, ADD(SUB(x, x), K(0.5))), K(tan(0.5)))                                          \
-  FALSE(swapped, SIN(x), COS(x))                                                                             \
-  FALSE(hyperbola, SUB(SQ(COS(x)), SQ(SIN(x))), K(1))                                                        \
-  FALSE(exp_sum, EXP(ADD(x, y)), ADD(EXP(x), EXP(y)))                                                        \
-  FALSE(tanh_even, F1(tanh, NEG(x)), F1(tanh, x))                                                            \
-  FALSE(softplus_sum, ADD(F1(softplus, x), F1(softplus, NEG(x))), x)                                         \
-  FALSE(square_sum, SQ(ADD(x, y)), ADD(SQ(x), SQ(y)))                                                        \
-  FALSE(quotient, DIV(x, y), DIV(y, x))                                                                      \
-  FALSE(magnitude_itself, F1(abs, x), x)                                                                     \
-  FALSE(root_of_square, F1(sqrt, SQ(x)), x)                                                                  \
-  FALSE(root_sum, F1(sqrt, ADD(SQ(x), SQ(y))), ADD(F1(abs, x), F1(abs, y)))                                  \
-  FALSE(max_first, F2(max, x, y), x)                                                                         \
-  FALSE(relu_itself, F1(relu, x), x)                                                                         \
-  FALSE(nearly, MUL(x, K(1.00000001)), x)                                                                    \
-  FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                                                          \
-  FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                                                           \
-  TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                                                     \
-  TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))                                     \
-  TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))                                         \
+#define CLAIMS                                                                  \
+  TRUE(circle, ADD(SQ(SIN(x)), SQ(COS(x))), K(1))                               \
+  TRUE(tangent, MUL(F1(tan, x), COS(x)), SIN(x))                                \
+  TRUE(sine, SIN(NEG(x)), NEG(SIN(x)))                                          \
+  TRUE(cosine, COS(SUB(x, y)), COS(SUB(y, x)))                                  \
+  TRUE(reciprocal, MUL(EXP(SUB(x, y)), EXP(SUB(y, x))), K(1))                   \
+  TRUE(expm1, ADD(F1(expm1, x), K(1)), EXP(x))                                  \
+  TRUE(log_exp, LOG(EXP(MUL(x, y))), MUL(x, y))                                 \
+  TRUE(log_inverse, LOG(DIV(y, x)), NEG(LOG(DIV(x, y))))                        \
+  TRUE(tanh_odd, F1(tanh, NEG(x)), NEG(F1(tanh, x)))                            \
+  TRUE(tanh_sigmoid, F1(tanh, x), SUB(MUL(K(2), F1(sigmoid, ADD(x, x))), K(1))) \
+  TRUE(sigmoid, ADD(F1(sigmoid, x), F1(sigmoid, NEG(x))), K(1))                 \
+  TRUE(softplus, SUB(F1(softplus, x), F1(softplus, NEG(x))), x)                 \
+  TRUE(softplus_log, F1(softplus, x), F1(log1p, EXP(x)))                        \
+  TRUE(log_sigmoid, LOG(F1(sigmoid, x)), NEG(F1(softplus, NEG(x))))             \
+  TRUE(erf, F1(erf, SUB(x, y)), NEG(F1(erf, SUB(y, x))))                        \
+  TRUE(atan2, F2(atan2, NEG(x), y), NEG(F2(atan2, x, y)))                       \
+  TRUE(magnitude, F1(abs, MUL(x, y)), MUL(F1(abs, x), F1(abs, y)))              \
+  TRUE(root_square, F1(sqrt, SQ(x)), F1(abs, x))                                \
+  TRUE(root_product, F1(sqrt, MUL(x, y)), MUL(F1(sqrt, x), F1(sqrt, y)))        \
+  TRUE(root_quotient, DIV(K(1), F1(sqrt, x)), F1(sqrt, DIV(K(1), x)))           \
+  TRUE(extrema, ADD(F2(max, x, y), F2(min, x, y)), ADD(x, y))                   \
+  TRUE(maximum, F2(max, x, y), MUL(K(0.5), ADD(ADD(x, y), F1(abs, SUB(x, y))))) \
+  TRUE(relu, SUB(F1(relu, x), F1(relu, NEG(x))), x)                             \
+  TRUE(relu_max, F1(relu, x), F2(max, x, K(0)))                                 \
+  TRUE(order, SEL(F2(lt, x, ADD(x, K(1))), x, y), x)                            \
+  TRUE(power, F2(pow, x, K(-3)), DIV(K(1), MUL(x, SQ(x))))                      \
+  TRUE(half_power, SQ(F2(pow, x, K(2.5))), MUL(SQ(SQ(x)), x))                   \
+  TRUE(any_power, MUL(F2(pow, x, y), F2(pow, x, NEG(y))), K(1))                 \
+  TRUE(binomial, MUL(ADD(x, y), SUB(x, y)), SUB(SQ(x), SQ(y)))                  \
+  TRUE(thirds, MUL(K(3), MUL(x, RATIO(1, 3))), x)                               \
+  TRUE(folded, MUL(EXP(K(0.5)), x), MUL(x, K(exp(0.5))))                        \
+  TRUE(late_constant, F1(tan, ADD(SUB(x, x), K(0.5))), K(tan(0.5)))             \
+  FALSE(swapped, SIN(x), COS(x))                                                \
+  FALSE(hyperbola, SUB(SQ(COS(x)), SQ(SIN(x))), K(1))                           \
+  FALSE(exp_sum, EXP(ADD(x, y)), ADD(EXP(x), EXP(y)))                           \
+  FALSE(tanh_even, F1(tanh, NEG(x)), F1(tanh, x))                               \
+  FALSE(softplus_sum, ADD(F1(softplus, x), F1(softplus, NEG(x))), x)            \
+  FALSE(square_sum, SQ(ADD(x, y)), ADD(SQ(x), SQ(y)))                           \
+  FALSE(quotient, DIV(x, y), DIV(y, x))                                         \
+  FALSE(magnitude_itself, F1(abs, x), x)                                        \
+  FALSE(root_of_square, F1(sqrt, SQ(x)), x)                                     \
+  FALSE(root_sum, F1(sqrt, ADD(SQ(x), SQ(y))), ADD(F1(abs, x), F1(abs, y)))     \
+  FALSE(max_first, F2(max, x, y), x)                                            \
+  FALSE(relu_itself, F1(relu, x), x)                                            \
+  FALSE(nearly, MUL(x, K(1.00000001)), x)                                       \
+  FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                             \
+  FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                              \
+  TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                        \
+  TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))        \
+  TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))            \
   OPEN(rounded, MUL(x, K(0.1)), MUL(x, RATIO(1, 10)))
 
 #define TRUE(name, l, r) CLAIM(name, l, r)
 #define FALSE(name, l, r) CLAIM(name, l, r)
 #define OPEN(name, l, r) CLAIM(name, l, r)
-#define CLAIM(name, l, r)                                                                                    \
-  static Val name##_left(Build *b, Val x, Val y) { (void)b, (void)x, (void)y; return l; }                    \
-  static Val name##_right(Build *b, Val x, Val y) { (void)b, (void)x, (void)y; return r; }
+#define CLAIM(name, l, r)                           \
+  static Val name##_left(Build *b, Val x, Val y) {  \
+    (void)b, (void)x, (void)y;                      \
+    return l;                                       \
+  }                                                 \
+  static Val name##_right(Build *b, Val x, Val y) { \
+    (void)b, (void)x, (void)y;                      \
+    return r;                                       \
+  }
 CLAIMS
 #undef TRUE
 #undef FALSE
@@ -174,8 +180,7 @@ static Fn *jacobian(const Fn *f, uint32_t k, bool forward) {
   Build b;
   ir_build_init(&b, g);
   Val *x = calloc(f->in.n + 1, sizeof *x), *out = calloc(f->out.n + 1, sizeof *out), part[200];
-  for (uint32_t j = 0; j < f->in.n; j++)
-    x[j] = ir_id(&b, ir_input(&b, NULL, IN_OTHER, j, f->in.at[j].type));
+  for (uint32_t j = 0; j < f->in.n; j++) x[j] = ir_id(&b, ir_input(&b, NULL, IN_OTHER, j, f->in.at[j].type));
   ir_inline(&b, f, x, out);
   Val y = flat(&b, out[0]), v;
   uint32_t rows = (uint32_t)type_count(ir_type(g, y)), columns = (uint32_t)type_count(f->in.at[k].type), n = 0;
@@ -246,7 +251,7 @@ static void test_structural_rules(void) {
     for (int lanes = 0; lanes < 4 && derive_cases[c].make; lanes++) {
       Fn *f = derive_case(derive_cases[c].make, lanes, false);
       bool batch = derive_cases[c].op == OP_batch_sum || !ir_type(f, f->out.at[0]).lane;
-      for (uint32_t k = 0; k < 2; k++)   /* a column of a shared value by a sample moves all samples */
+      for (uint32_t k = 0; k < 2; k++) /* a column of a shared value by a sample moves all samples */
         if (!batch || !f->in.at[k].type.lane) CU_ASSERT(modes_agree(ir_op[derive_cases[c].op].name, f, k));
       ir_fn_destroy(f);
     }
@@ -258,10 +263,8 @@ static Fn *hnn_loss(uint32_t h) {
   Fn *f = ir_fn_create("hnn", true);
   Build b;
   ir_build_init(&b, f);
-  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)),
-      b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1)),
-      W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)),
-      W3 = ir_input(&b, "W3", IN_PARAM, 3, type_real(false, 1, w1)),
+  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)), b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1)),
+      W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)), W3 = ir_input(&b, "W3", IN_PARAM, 3, type_real(false, 1, w1)),
       x = ir_id(&b, ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, w1 + 1))),
       dx = ir_input(&b, "dx", IN_FIELD, 1, type_real(true, 1, w1 + 1));
   Val y = ir_tanh(&b, ir_add(&b, ir_matmul(&b, W1, x), b1));
@@ -284,8 +287,13 @@ static void test_random(void) {
   enum { FUNCTIONS = OFTEN(200), SMALL = 6 };
   int simplified = 0, derived = 0, tried = 0;
   for (uint64_t seed = 1; seed <= FUNCTIONS; seed++) {
-    RandomSpec spec = {.seed = seed, .size = 8 + (int)(seed % 16), .f64 = true, .smooth = seed % 3 == 0,
-                       .scans = true, .draws = seed % 5 == 0, .fold = seed % 2};
+    RandomSpec spec = {.seed = seed,
+                       .size = 8 + (int)(seed % 16),
+                       .f64 = true,
+                       .smooth = seed % 3 == 0,
+                       .scans = true,
+                       .draws = seed % 5 == 0,
+                       .fold = seed % 2};
     char name[40];
     snprintf(name, sizeof name, "random function %d", (int)seed);
     Fn *f = random_fn(&spec), *g = pass_simplify(f);
@@ -377,17 +385,15 @@ static void test_mutations(void) {
   CU_ASSERT_EQUAL(wrong, 0);
   CU_ASSERT(count[FIELD_DIFFERENT] > MUTATIONS / 2);
   CU_ASSERT(count[FIELD_UNDECIDED] < MUTATIONS / 20);
-  printf(" %d equal, %d different, %d undecided ", count[FIELD_EQUAL], count[FIELD_DIFFERENT],
-         count[FIELD_UNDECIDED]);
+  printf(" %d equal, %d different, %d undecided ", count[FIELD_EQUAL], count[FIELD_DIFFERENT], count[FIELD_UNDECIDED]);
 }
 
-const Suite suite = {"field", (CU_TestInfo[]){
-  {"arithmetic", test_axioms},
-  {"numbers", test_numbers},
-  {"identities", test_identities},
-  {"elementwise rules, reverse = forward", test_elementwise_rules},
-  {"structural rules, reverse = forward", test_structural_rules},
-  {"the HNN loss, reverse = forward", test_hnn},
-  {"random functions", test_random},
-  {"mutations", test_mutations},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"field", (CU_TestInfo[]){{"arithmetic", test_axioms},
+                                              {"numbers", test_numbers},
+                                              {"identities", test_identities},
+                                              {"elementwise rules, reverse = forward", test_elementwise_rules},
+                                              {"structural rules, reverse = forward", test_structural_rules},
+                                              {"the HNN loss, reverse = forward", test_hnn},
+                                              {"random functions", test_random},
+                                              {"mutations", test_mutations},
+                                              CU_TEST_INFO_NULL}};

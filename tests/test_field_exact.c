@@ -2,7 +2,6 @@
 #include "ir/field/field_fn.h"
 #include "tests/cunit_main.h"
 
-
 static const int orders[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 25, 27, 32, 48, 77, 128, 130, 256};
 
 static bool turn(const FieldEnv *e, int64_t num, int64_t den, FieldElem *c, FieldElem *s) {
@@ -47,7 +46,7 @@ static void test_known(void) {
   CU_ASSERT(turn(&e, 1, 4, &c, &s) && field_eq(c, s));
   CU_ASSERT(field_sqrt(field_ratio(1, 2), &root) && field_eq(c, root));
   CU_ASSERT(turn(&e, -1, 6, &c, &s) && field_eq(s, field_ratio(-1, 2)));
-  CU_ASSERT(turn(&e, 1001, 3, &c, &s) && field_eq(c, field_ratio(1, 2)));     /* 1001/3 = 333 + 2/3 turns of pi */
+  CU_ASSERT(turn(&e, 1001, 3, &c, &s) && field_eq(c, field_ratio(1, 2))); /* 1001/3 = 333 + 2/3 turns of pi */
   CU_ASSERT_FALSE(turn(&e, 2, 17, &c, &s));
   CU_ASSERT_FALSE(turn(&e, 1, 1024, &c, &s));
   int found = 0;
@@ -101,9 +100,8 @@ static void test_folding(void) {
   ir_fn_destroy(f);
 }
 
-const Suite suite = {"field_exact", (CU_TestInfo[]){
-  {"turns", test_turns},
-  {"known angles", test_known},
-  {"functions", test_functions},
-  {"folding", test_folding},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"field_exact", (CU_TestInfo[]){{"turns", test_turns},
+                                                    {"known angles", test_known},
+                                                    {"functions", test_functions},
+                                                    {"folding", test_folding},
+                                                    CU_TEST_INFO_NULL}};

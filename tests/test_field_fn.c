@@ -32,93 +32,83 @@ typedef struct Law {
 #define EXPX EXP(x)
 #define EXPY EXP(y)
 
-#define LAWS                                                                                                 \
-  LAW(exp_sum, 3, P3(EXP(ADD(x, y)), EXPX, EXPY), SUB(t[0], MUL(t[1], t[2])), EQUAL)                         \
-  LAW(exp_difference, 3, P3(EXP(SUB(x, y)), EXPX, EXPY), SUB(MUL(t[0], t[2]), t[1]), EQUAL)                  \
-  LAW(exp_three, 4, P4(EXP(ADD(x, ADD(y, z))), EXPX, EXPY, EXP(z)),                                          \
-      SUB(t[0], MUL(t[1], MUL(t[2], t[3]))), EQUAL)                                                          \
-  LAW(exp_twice, 2, P2(EXP(ADD(x, x)), EXPX), SUB(t[0], SQ(t[1])), EQUAL)                                    \
-  LAW(exp_half, 2, P2(EXP(MUL(RATIO(1, 2), x)), EXPX), SUB(SQ(t[0]), t[1]), EQUAL)                           \
-  LAW(exp_third, 2, P2(EXP(MUL(RATIO(1, 3), x)), EXPX), SUB(MUL(t[0], SQ(t[0])), t[1]), EQUAL)               \
-  LAW(exp_two_thirds, 3, P3(EXP(MUL(RATIO(2, 3), x)), EXPX, EXP(MUL(RATIO(1, 2), x))),                       \
-      SUB(MUL(t[0], SQ(t[0])), SQ(SQ(t[2]))), EQUAL)                                                         \
-  LAW(exp_mean, 3, P3(EXP(MUL(RATIO(1, 2), ADD(x, y))), EXPX, EXPY), SUB(SQ(t[0]), MUL(t[1], t[2])), EQUAL)  \
-  LAW(exp_root, 2, P2(SQRT(EXPX), EXP(MUL(RATIO(1, 2), x))), SUB(t[0], t[1]), EQUAL)                         \
-  LAW(exp_pairs, 4, P4(EXP(ADD(x, y)), EXP(ADD(y, z)), EXP(ADD(x, z)), EXP(ADD(x, ADD(y, z)))),              \
-      SUB(MUL(t[0], MUL(t[1], t[2])), SQ(t[3])), EQUAL)                                                      \
-  LAW(sine_sum, 3, P3(SIN(ADD(x, y)), ADD(SIN(x), K(0)), SIN(y)),                                            \
-      SUB(t[0], ADD(MUL(t[1], COS(y)), MUL(COS(x), t[2]))), EQUAL)                                           \
-  LAW(cosine_sum, 3, P3(COS(ADD(x, y)), COS(x), COS(SUB(x, y))),                                             \
-      SUB(ADD(t[0], t[2]), MUL(K(2), MUL(t[1], COS(y)))), EQUAL)                                             \
-  LAW(cosine_twice, 2, P2(COS(ADD(x, x)), COS(x)), SUB(t[0], SUB(MUL(K(2), SQ(t[1])), K(1))), EQUAL)         \
-  LAW(sine_thrice, 2, P2(SIN(MUL(K(3), x)), SIN(x)),                                                         \
-      SUB(t[0], SUB(MUL(K(3), t[1]), MUL(K(4), MUL(t[1], SQ(t[1]))))), EQUAL)                                \
-  LAW(sine_half, 2, P2(SIN(MUL(RATIO(1, 2), x)), COS(x)), SUB(MUL(K(2), SQ(t[0])), SUB(K(1), t[1])), EQUAL)  \
-  LAW(tangent_half, 2, P2(F1(tan, MUL(RATIO(1, 2), x)), SIN(x)), SUB(MUL(t[0], ADD(K(1), COS(x))), t[1]), EQUAL) \
-  LAW(quarter_turn, 2, P2(SIN(ADD(x, PI_OVER(2))), COS(x)), SUB(t[0], t[1]), EQUAL)                          \
-  LAW(half_turn, 2, P2(COS(SUB(x, PI_OVER(1))), COS(x)), ADD(t[0], t[1]), EQUAL)                             \
-  LAW(whole_turn, 2, P2(SIN(ADD(x, PI_OVER(0.5))), SIN(x)), SUB(t[0], t[1]), EQUAL)                          \
-  LAW(three_phases, 3, P3(COS(x), COS(ADD(x, PI_OVER(1.5))), COS(SUB(x, PI_OVER(1.5)))),                     \
-      ADD(t[0], ADD(t[1], t[2])), EQUAL)                                                                     \
-  LAW(sixths, 3, P3(COS(ADD(x, PI_OVER(3))), COS(SUB(x, PI_OVER(3))), COS(x)), SUB(ADD(t[0], t[1]), t[2]), EQUAL) \
-  LAW(log_product, 3, P3(LOG(MUL(x, y)), LOG(x), LOG(y)), SUB(t[0], ADD(t[1], t[2])), EQUAL)                 \
-  LAW(log_quotient, 3, P3(LOG(DIV(x, y)), LOG(x), LOG(y)), SUB(t[0], SUB(t[1], t[2])), EQUAL)                \
-  LAW(log_three, 4, P4(LOG(MUL(x, MUL(y, z))), LOG(x), LOG(y), LOG(z)),                                      \
-      SUB(t[0], ADD(t[1], ADD(t[2], t[3]))), EQUAL)                                                          \
-  LAW(log_cube, 2, P2(LOG(MUL(x, SQ(x))), LOG(x)), SUB(t[0], MUL(K(3), t[1])), EQUAL)                        \
-  LAW(log_root, 2, P2(LOG(SQRT(x)), LOG(x)), SUB(ADD(t[0], t[0]), t[1]), EQUAL)                              \
-  LAW(log_exp_product, 3, P3(LOG(MUL(EXPX, EXPY)), EXPX, EXPY), SUB(t[0], ADD(x, y)), EQUAL)                 \
-  LAW(log_exp_square, 2, P2(LOG(SQ(EXPX)), EXPX), SUB(t[0], ADD(x, x)), EQUAL)                               \
-  LAW(log_mixed, 2, P2(LOG(MUL(y, EXPX)), LOG(y)), SUB(t[0], ADD(t[1], x)), EQUAL)                           \
-  LAW(log_scaled, 2, P2(LOG(MUL(K(3), x)), LOG(x)), SUB(t[0], ADD(t[1], K(log(3)))), EQUAL)                  \
-  LAW(power_sum, 3, P3(F2(pow, x, ADD(y, z)), F2(pow, x, y), F2(pow, x, z)), SUB(t[0], MUL(t[1], t[2])), EQUAL) \
-  LAW(power_product, 3, P3(F2(pow, MUL(x, y), z), F2(pow, x, z), F2(pow, y, z)),                             \
-      SUB(t[0], MUL(t[1], t[2])), EQUAL)                                                                     \
-  LAW(cube_root, 2, P2(F2(pow, x, RATIO(1, 3)), LOG(x)), SUB(MUL(t[0], SQ(t[0])), x), EQUAL)                 \
-  LAW(tanh_sum, 3, P3(F1(tanh, ADD(x, y)), F1(tanh, x), F1(tanh, y)),                                        \
-      SUB(MUL(t[0], ADD(K(1), MUL(t[1], t[2]))), ADD(t[1], t[2])), EQUAL)                                    \
-  LAW(tanh_sigmoid, 3, P3(F1(tanh, x), F1(sigmoid, x), F1(sigmoid, ADD(x, x))),                              \
-      ADD(MUL(K(0), t[1]), SUB(t[0], SUB(MUL(K(2), t[2]), K(1)))), EQUAL)                                    \
-  LAW(sigmoid_half, 2, P2(F1(sigmoid, x), F1(tanh, MUL(RATIO(1, 2), x))),                                    \
-      SUB(t[0], MUL(K(0.5), ADD(K(1), t[1]))), EQUAL)                                                        \
-  LAW(softplus_log, 3, P3(F1(softplus, SUB(x, y)), LOG(ADD(EXPX, EXPY)), EXP(SUB(x, y))),                    \
-      ADD(MUL(K(0), t[2]), SUB(EXP(t[0]), ADD(K(1), DIV(EXPX, EXPY)))), EQUAL)                               \
-  LAW(hyperbola, 2, P2(COSH(x), SINH(x)), SUB(SUB(SQ(t[0]), SQ(t[1])), K(1)), EQUAL)                         \
-  LAW(cosh_twice, 2, P2(COSH(ADD(x, x)), COSH(x)), SUB(t[0], SUB(MUL(K(2), SQ(t[1])), K(1))), EQUAL)         \
-  LAW(cosh_sum, 3, P3(COSH(ADD(x, y)), COSH(x), SINH(y)),                                                    \
-      SUB(t[0], ADD(MUL(t[1], COSH(y)), MUL(SINH(x), t[2]))), EQUAL)                                         \
-  LAW(ray, 2, P2(F2(atan2, MUL(EXP(z), y), MUL(EXP(z), x)), F2(atan2, y, x)), SUB(t[0], t[1]), EQUAL)        \
-  LAW(ray_norm, 2, P2(F2(atan2, DIV(y, NORM), DIV(x, NORM)), F2(atan2, y, x)), SUB(t[0], t[1]), EQUAL)       \
-  LAW(angle_sine, 1, P1(F2(atan2, y, x)), SUB(SIN(t[0]), DIV(y, NORM)), EQUAL)                               \
-  LAW(angle_cosine, 1, P1(F2(atan2, y, x)), SUB(MUL(NORM, COS(t[0])), x), EQUAL)                             \
-  LAW(angle_turned, 1, P1(F2(atan2, y, x)),                                                                  \
-      SUB(MUL(NORM, COS(ADD(t[0], z))), SUB(MUL(x, COS(z)), MUL(y, SIN(z)))), EQUAL)                         \
-  LAW(erf_odd, 2, P2(F1(erf, SUB(x, y)), F1(erf, SUB(y, x))), ADD(t[0], t[1]), EQUAL)                        \
-  LAW(not_exp_sum, 3, P3(EXP(ADD(x, y)), EXPX, EXPY), SUB(t[0], ADD(t[1], t[2])), DIFFERENT)                 \
-  LAW(not_sine_sum, 3, P3(SIN(ADD(x, y)), SIN(x), SIN(y)), SUB(t[0], ADD(t[1], t[2])), DIFFERENT)            \
-  LAW(not_exp_half, 2, P2(EXP(MUL(RATIO(1, 2), x)), EXPX), SUB(SQ(t[0]), NEG(t[1])), DIFFERENT)              \
-  LAW(not_log_minus, 2, P2(LOG(NEG(x)), LOG(x)), SUB(t[0], t[1]), UNDECIDED)                                 \
-  LAW(not_log_minus_double, 2, P2(LOG(NEG(SUB(x, y))), LOG(SUB(x, y))), SUB(t[0], t[1]), UNDECIDED)          \
-  LAW(not_log_square, 2, P2(LOG(SQ(x)), LOG(ABS(x))), SUB(t[0], t[1]), DIFFERENT)                            \
-  LAW(not_ray, 2, P2(F2(atan2, MUL(z, y), MUL(z, x)), F2(atan2, y, x)), SUB(t[0], t[1]), DIFFERENT)          \
-  LAW(not_quarter, 2, P2(SIN(ADD(x, PI_OVER(2))), COS(x)), ADD(t[0], t[1]), DIFFERENT)                       \
+#define LAWS                                                                                                                       \
+  LAW(exp_sum, 3, P3(EXP(ADD(x, y)), EXPX, EXPY), SUB(t[0], MUL(t[1], t[2])), EQUAL)                                               \
+  LAW(exp_difference, 3, P3(EXP(SUB(x, y)), EXPX, EXPY), SUB(MUL(t[0], t[2]), t[1]), EQUAL)                                        \
+  LAW(exp_three, 4, P4(EXP(ADD(x, ADD(y, z))), EXPX, EXPY, EXP(z)), SUB(t[0], MUL(t[1], MUL(t[2], t[3]))), EQUAL)                  \
+  LAW(exp_twice, 2, P2(EXP(ADD(x, x)), EXPX), SUB(t[0], SQ(t[1])), EQUAL)                                                          \
+  LAW(exp_half, 2, P2(EXP(MUL(RATIO(1, 2), x)), EXPX), SUB(SQ(t[0]), t[1]), EQUAL)                                                 \
+  LAW(exp_third, 2, P2(EXP(MUL(RATIO(1, 3), x)), EXPX), SUB(MUL(t[0], SQ(t[0])), t[1]), EQUAL)                                     \
+  LAW(exp_two_thirds, 3, P3(EXP(MUL(RATIO(2, 3), x)), EXPX, EXP(MUL(RATIO(1, 2), x))), SUB(MUL(t[0], SQ(t[0])), SQ(SQ(t[2]))),     \
+      EQUAL)                                                                                                                       \
+  LAW(exp_mean, 3, P3(EXP(MUL(RATIO(1, 2), ADD(x, y))), EXPX, EXPY), SUB(SQ(t[0]), MUL(t[1], t[2])), EQUAL)                        \
+  LAW(exp_root, 2, P2(SQRT(EXPX), EXP(MUL(RATIO(1, 2), x))), SUB(t[0], t[1]), EQUAL)                                               \
+  LAW(exp_pairs, 4, P4(EXP(ADD(x, y)), EXP(ADD(y, z)), EXP(ADD(x, z)), EXP(ADD(x, ADD(y, z)))),                                    \
+      SUB(MUL(t[0], MUL(t[1], t[2])), SQ(t[3])), EQUAL)                                                                            \
+  LAW(sine_sum, 3, P3(SIN(ADD(x, y)), ADD(SIN(x), K(0)), SIN(y)), SUB(t[0], ADD(MUL(t[1], COS(y)), MUL(COS(x), t[2]))), EQUAL)     \
+  LAW(cosine_sum, 3, P3(COS(ADD(x, y)), COS(x), COS(SUB(x, y))), SUB(ADD(t[0], t[2]), MUL(K(2), MUL(t[1], COS(y)))), EQUAL)        \
+  LAW(cosine_twice, 2, P2(COS(ADD(x, x)), COS(x)), SUB(t[0], SUB(MUL(K(2), SQ(t[1])), K(1))), EQUAL)                               \
+  LAW(sine_thrice, 2, P2(SIN(MUL(K(3), x)), SIN(x)), SUB(t[0], SUB(MUL(K(3), t[1]), MUL(K(4), MUL(t[1], SQ(t[1]))))), EQUAL)       \
+  LAW(sine_half, 2, P2(SIN(MUL(RATIO(1, 2), x)), COS(x)), SUB(MUL(K(2), SQ(t[0])), SUB(K(1), t[1])), EQUAL)                        \
+  LAW(tangent_half, 2, P2(F1(tan, MUL(RATIO(1, 2), x)), SIN(x)), SUB(MUL(t[0], ADD(K(1), COS(x))), t[1]), EQUAL)                   \
+  LAW(quarter_turn, 2, P2(SIN(ADD(x, PI_OVER(2))), COS(x)), SUB(t[0], t[1]), EQUAL)                                                \
+  LAW(half_turn, 2, P2(COS(SUB(x, PI_OVER(1))), COS(x)), ADD(t[0], t[1]), EQUAL)                                                   \
+  LAW(whole_turn, 2, P2(SIN(ADD(x, PI_OVER(0.5))), SIN(x)), SUB(t[0], t[1]), EQUAL)                                                \
+  LAW(three_phases, 3, P3(COS(x), COS(ADD(x, PI_OVER(1.5))), COS(SUB(x, PI_OVER(1.5)))), ADD(t[0], ADD(t[1], t[2])), EQUAL)        \
+  LAW(sixths, 3, P3(COS(ADD(x, PI_OVER(3))), COS(SUB(x, PI_OVER(3))), COS(x)), SUB(ADD(t[0], t[1]), t[2]), EQUAL)                  \
+  LAW(log_product, 3, P3(LOG(MUL(x, y)), LOG(x), LOG(y)), SUB(t[0], ADD(t[1], t[2])), EQUAL)                                       \
+  LAW(log_quotient, 3, P3(LOG(DIV(x, y)), LOG(x), LOG(y)), SUB(t[0], SUB(t[1], t[2])), EQUAL)                                      \
+  LAW(log_three, 4, P4(LOG(MUL(x, MUL(y, z))), LOG(x), LOG(y), LOG(z)), SUB(t[0], ADD(t[1], ADD(t[2], t[3]))), EQUAL)              \
+  LAW(log_cube, 2, P2(LOG(MUL(x, SQ(x))), LOG(x)), SUB(t[0], MUL(K(3), t[1])), EQUAL)                                              \
+  LAW(log_root, 2, P2(LOG(SQRT(x)), LOG(x)), SUB(ADD(t[0], t[0]), t[1]), EQUAL)                                                    \
+  LAW(log_exp_product, 3, P3(LOG(MUL(EXPX, EXPY)), EXPX, EXPY), SUB(t[0], ADD(x, y)), EQUAL)                                       \
+  LAW(log_exp_square, 2, P2(LOG(SQ(EXPX)), EXPX), SUB(t[0], ADD(x, x)), EQUAL)                                                     \
+  LAW(log_mixed, 2, P2(LOG(MUL(y, EXPX)), LOG(y)), SUB(t[0], ADD(t[1], x)), EQUAL)                                                 \
+  LAW(log_scaled, 2, P2(LOG(MUL(K(3), x)), LOG(x)), SUB(t[0], ADD(t[1], K(log(3)))), EQUAL)                                        \
+  LAW(power_sum, 3, P3(F2(pow, x, ADD(y, z)), F2(pow, x, y), F2(pow, x, z)), SUB(t[0], MUL(t[1], t[2])), EQUAL)                    \
+  LAW(power_product, 3, P3(F2(pow, MUL(x, y), z), F2(pow, x, z), F2(pow, y, z)), SUB(t[0], MUL(t[1], t[2])), EQUAL)                \
+  LAW(cube_root, 2, P2(F2(pow, x, RATIO(1, 3)), LOG(x)), SUB(MUL(t[0], SQ(t[0])), x), EQUAL)                                       \
+  LAW(tanh_sum, 3, P3(F1(tanh, ADD(x, y)), F1(tanh, x), F1(tanh, y)), SUB(MUL(t[0], ADD(K(1), MUL(t[1], t[2]))), ADD(t[1], t[2])), \
+      EQUAL)                                                                                                                       \
+  LAW(tanh_sigmoid, 3, P3(F1(tanh, x), F1(sigmoid, x), F1(sigmoid, ADD(x, x))),                                                    \
+      ADD(MUL(K(0), t[1]), SUB(t[0], SUB(MUL(K(2), t[2]), K(1)))), EQUAL)                                                          \
+  LAW(sigmoid_half, 2, P2(F1(sigmoid, x), F1(tanh, MUL(RATIO(1, 2), x))), SUB(t[0], MUL(K(0.5), ADD(K(1), t[1]))), EQUAL)          \
+  LAW(softplus_log, 3, P3(F1(softplus, SUB(x, y)), LOG(ADD(EXPX, EXPY)), EXP(SUB(x, y))),                                          \
+      ADD(MUL(K(0), t[2]), SUB(EXP(t[0]), ADD(K(1), DIV(EXPX, EXPY)))), EQUAL)                                                     \
+  LAW(hyperbola, 2, P2(COSH(x), SINH(x)), SUB(SUB(SQ(t[0]), SQ(t[1])), K(1)), EQUAL)                                               \
+  LAW(cosh_twice, 2, P2(COSH(ADD(x, x)), COSH(x)), SUB(t[0], SUB(MUL(K(2), SQ(t[1])), K(1))), EQUAL)                               \
+  LAW(cosh_sum, 3, P3(COSH(ADD(x, y)), COSH(x), SINH(y)), SUB(t[0], ADD(MUL(t[1], COSH(y)), MUL(SINH(x), t[2]))), EQUAL)           \
+  LAW(ray, 2, P2(F2(atan2, MUL(EXP(z), y), MUL(EXP(z), x)), F2(atan2, y, x)), SUB(t[0], t[1]), EQUAL)                              \
+  LAW(ray_norm, 2, P2(F2(atan2, DIV(y, NORM), DIV(x, NORM)), F2(atan2, y, x)), SUB(t[0], t[1]), EQUAL)                             \
+  LAW(angle_sine, 1, P1(F2(atan2, y, x)), SUB(SIN(t[0]), DIV(y, NORM)), EQUAL)                                                     \
+  LAW(angle_cosine, 1, P1(F2(atan2, y, x)), SUB(MUL(NORM, COS(t[0])), x), EQUAL)                                                   \
+  LAW(angle_turned, 1, P1(F2(atan2, y, x)), SUB(MUL(NORM, COS(ADD(t[0], z))), SUB(MUL(x, COS(z)), MUL(y, SIN(z)))), EQUAL)         \
+  LAW(erf_odd, 2, P2(F1(erf, SUB(x, y)), F1(erf, SUB(y, x))), ADD(t[0], t[1]), EQUAL)                                              \
+  LAW(not_exp_sum, 3, P3(EXP(ADD(x, y)), EXPX, EXPY), SUB(t[0], ADD(t[1], t[2])), DIFFERENT)                                       \
+  LAW(not_sine_sum, 3, P3(SIN(ADD(x, y)), SIN(x), SIN(y)), SUB(t[0], ADD(t[1], t[2])), DIFFERENT)                                  \
+  LAW(not_exp_half, 2, P2(EXP(MUL(RATIO(1, 2), x)), EXPX), SUB(SQ(t[0]), NEG(t[1])), DIFFERENT)                                    \
+  LAW(not_log_minus, 2, P2(LOG(NEG(x)), LOG(x)), SUB(t[0], t[1]), UNDECIDED)                                                       \
+  LAW(not_log_minus_double, 2, P2(LOG(NEG(SUB(x, y))), LOG(SUB(x, y))), SUB(t[0], t[1]), UNDECIDED)                                \
+  LAW(not_log_square, 2, P2(LOG(SQ(x)), LOG(ABS(x))), SUB(t[0], t[1]), DIFFERENT)                                                  \
+  LAW(not_ray, 2, P2(F2(atan2, MUL(z, y), MUL(z, x)), F2(atan2, y, x)), SUB(t[0], t[1]), DIFFERENT)                                \
+  LAW(not_quarter, 2, P2(SIN(ADD(x, PI_OVER(2))), COS(x)), ADD(t[0], t[1]), DIFFERENT)                                             \
   LAW(not_phase, 2, P2(SIN(ADD(x, PI_OVER(3))), COS(x)), SUB(t[0], t[1]), DIFFERENT)
 
-#define LAW(name, n, terms, sum, answer)                                                                      \
-  static Val name##_term(Build *b, const Val *v, int k) {                                                     \
-    Val x = v[0], y = v[1], z = v[2];                                                                         \
-    (void)x, (void)y, (void)z, (void)k;                                                                       \
-    return terms;                                                                                             \
-  }                                                                                                           \
-  static Val name##_sum(Build *b, const Val *t) {                                                             \
-    Val x = t[4], y = t[5], z = t[6];                                                                         \
-    (void)x, (void)y, (void)z;                                                                                \
-    return sum;                                                                                               \
+#define LAW(name, n, terms, sum, answer)                  \
+  static Val name##_term(Build *b, const Val *v, int k) { \
+    Val x = v[0], y = v[1], z = v[2];                     \
+    (void)x, (void)y, (void)z, (void)k;                   \
+    return terms;                                         \
+  }                                                       \
+  static Val name##_sum(Build *b, const Val *t) {         \
+    Val x = t[4], y = t[5], z = t[6];                     \
+    (void)x, (void)y, (void)z;                            \
+    return sum;                                           \
   }
 LAWS
 #undef LAW
 #define LAW(name, n, terms, sum, answer) {#name, n, name##_term, name##_sum, FIELD_##answer},
-static const Law laws[] = {LAWS};
+    static const Law laws[] = {LAWS};
 enum { NLAWS = sizeof laws / sizeof *laws };
 
 static Fn *begin(Build *b, Val *v, int n) {
@@ -162,7 +152,7 @@ static void test_laws(void) {
   Fn *nothing = zero(3);
   for (int k = 0; k < NLAWS; k++) {
     int order[] = {0, 1, 2, 3};
-    for (int code = 0; code < 256; code++) {         /* all permutations of n terms */
+    for (int code = 0; code < 256; code++) { /* all permutations of n terms */
       bool used[4] = {false}, ok = true;
       for (int i = 0, c = code; i < laws[k].n; i++, c /= 4) {
         order[i] = c % 4;
@@ -243,18 +233,14 @@ static Val relu_product(Build *b, const Val *v, int n, bool root) {
 static Val relu_two(Build *b, const Val *v) { return relu_product(b, v, 2, false); }
 static Val roots_two(Build *b, const Val *v) { return MUL(K(0.25), relu_product(b, v, 2, true)); }
 static Val roots_eight(Build *b, const Val *v) { return relu_product(b, v, 8, true); }
-static Val hidden(Build *b, const Val *v) {
-  return MUL(SQRT(v[0]), SQRT(MUL(v[0], SQ(v[1]))));
-}
+static Val hidden(Build *b, const Val *v) { return MUL(SQRT(v[0]), SQRT(MUL(v[0], SQ(v[1])))); }
 static Val plain(Build *b, const Val *v) { return MUL(v[0], v[1]); }
 static Val plain_size(Build *b, const Val *v) { return MUL(v[0], ABS(v[1])); }
 static Val nothing(Build *b, const Val *v) { return MUL(K(0), v[0]); }
 static Val root_square(Build *b, const Val *v) { return SQRT(SQ(v[0])); }
 static Val size(Build *b, const Val *v) { return ABS(v[0]); }
 static Val itself(Build *b, const Val *v) { return (void)b, v[0]; }
-static Val norms(Build *b, const Val *v) {
-  return ADD(MUL(norm_of(b, v, 3), norm_of(b, v + 1, 3)), SQ(norm_of(b, v + 2, 3)));
-}
+static Val norms(Build *b, const Val *v) { return ADD(MUL(norm_of(b, v, 3), norm_of(b, v + 1, 3)), SQ(norm_of(b, v + 2, 3))); }
 static Val norms_again(Build *b, const Val *v) {
   Val s = ADD(SQ(v[2]), ADD(SQ(v[3]), SQ(v[4])));
   return ADD(s, MUL(norm_of(b, v + 1, 3), norm_of(b, v, 3)));
@@ -263,14 +249,14 @@ static Val nested(Build *b, const Val *v) { return SQ(SQRT(ADD(v[0], norm_of(b, 
 static Val nested_again(Build *b, const Val *v) { return ADD(norm_of(b, v + 1, 2), v[0]); }
 
 static const Signs signs[] = {
-    {"x + |x| times y + |y|", relu_two, roots_two, FIELD_EQUAL, false},
-    {"eight relus by roots are not zero", roots_eight, nothing, FIELD_DIFFERENT, false},
-    {"sqrt(x) sqrt(x y^2) is not x y", hidden, plain, FIELD_DIFFERENT, false},
-    {"sqrt(x) sqrt(x y^2) is x |y|", hidden, plain_size, FIELD_EQUAL, false},
-    {"sqrt(x^2) is |x|", root_square, size, FIELD_EQUAL, false},
-    {"sqrt(x^2) is not x", root_square, itself, FIELD_DIFFERENT, false},
-    {"three norms", norms, norms_again, FIELD_EQUAL, false},
-    {"nested roots", nested, nested_again, FIELD_EQUAL, false},
+  {"x + |x| times y + |y|", relu_two, roots_two, FIELD_EQUAL, false},
+  {"eight relus by roots are not zero", roots_eight, nothing, FIELD_DIFFERENT, false},
+  {"sqrt(x) sqrt(x y^2) is not x y", hidden, plain, FIELD_DIFFERENT, false},
+  {"sqrt(x) sqrt(x y^2) is x |y|", hidden, plain_size, FIELD_EQUAL, false},
+  {"sqrt(x^2) is |x|", root_square, size, FIELD_EQUAL, false},
+  {"sqrt(x^2) is not x", root_square, itself, FIELD_DIFFERENT, false},
+  {"three norms", norms, norms_again, FIELD_EQUAL, false},
+  {"nested roots", nested, nested_again, FIELD_EQUAL, false},
 };
 
 static void test_signs(void) {
@@ -340,8 +326,10 @@ static void test_bound(void) {
 }
 
 static void test_degrees(void) {
-  static const struct { Val (*make)(Build *, const Val *); double degree; } *c, cases[] = {
-      {plain, 2}, {itself, 1}, {nested_again, 1}, {nothing, 1}};
+  static const struct {
+    Val (*make)(Build *, const Val *);
+    double degree;
+  } *c, cases[] = {{plain, 2}, {itself, 1}, {nested_again, 1}, {nothing, 1}};
   for (c = cases; c < cases + sizeof cases / sizeof *cases; c++) {
     Fn *f = law(c->make);
     CU_ASSERT_EQUAL(ir_field_degree(f, 1, (FieldDegree){2, 2, false}), c->degree);
@@ -350,7 +338,7 @@ static void test_degrees(void) {
   Val v[2];
   Build b0, *b = &b0;
   Fn *f = begin(b, v, 2);
-  f = end(b, f, ADD(DIV(v[0], v[1]), DIV(K(1), ADD(v[0], v[1]))));     /* (x (x+y) + y)/(y (x+y)) */
+  f = end(b, f, ADD(DIV(v[0], v[1]), DIV(K(1), ADD(v[0], v[1])))); /* (x (x+y) + y)/(y (x+y)) */
   double d = ir_field_degree(f, 1, (FieldDegree){2, 2, false});
   CU_ASSERT(d >= 2 && d <= 3);
   ir_fn_destroy(f);
@@ -358,9 +346,7 @@ static void test_degrees(void) {
 
 /* ---- real points ---- */
 
-static Val cancels(Build *b, const Val *v) {         /* (x + 2^40) - 2^40 */
-  return SUB(ADD(v[0], K(0x1p40)), K(0x1p40));
-}
+static Val cancels(Build *b, const Val *v) { /* (x + 2^40) - 2^40 */ return SUB(ADD(v[0], K(0x1p40)), K(0x1p40)); }
 static Val unstable(Build *b, const Val *v) { return DIV(SUB(EXP(v[0]), EXP(NEG(v[0]))), v[0]); }
 static Val stable(Build *b, const Val *v) { return DIV(SUB(F1(expm1, v[0]), F1(expm1, NEG(v[0]))), v[0]); }
 static Val nearly(Build *b, const Val *v) { return MUL(v[0], ir_const_exact(b, 1 + 0x1p-30, (1 << 30) + 1, 1 << 30)); }
@@ -372,9 +358,8 @@ static void test_real(void) {
   static const struct {
     Val (*left)(Build *, const Val *), (*right)(Build *, const Val *);
     FieldAnswer answer;
-  } cases[] = {
-      {cancels, itself, FIELD_EQUAL},  {unstable, stable, FIELD_EQUAL},    {nearly, itself, FIELD_DIFFERENT},
-      {far_away, itself, FIELD_DIFFERENT}, {tenth, exact_tenth, FIELD_UNDECIDED}, {cancels, nearly, FIELD_UNDECIDED}};
+  } cases[] = {{cancels, itself, FIELD_EQUAL},      {unstable, stable, FIELD_EQUAL},       {nearly, itself, FIELD_DIFFERENT},
+               {far_away, itself, FIELD_DIFFERENT}, {tenth, exact_tenth, FIELD_UNDECIDED}, {cancels, nearly, FIELD_UNDECIDED}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     FieldReport r;
     Fn *f = law(cases[k].left), *g = law(cases[k].right);
@@ -403,7 +388,7 @@ static Val kinetic(Build *b, Val p) { return MUL(K(0.5), SQ(p)); }
 static Val h_square(Build *b, Val q, Val p) { return SUB(SQ(ADD(q, p)), MUL(K(2), MUL(q, p))); }
 static Val h_log(Build *b, Val q, Val p) { return ADD(LOG(MUL(EXP(q), EXP(p))), kinetic(b, p)); }
 static Val h_circle(Build *b, Val q, Val p) { return ADD(ADD(SQ(SIN(p)), SQ(COS(p))), ADD(SIN(q), kinetic(b, p))); }
-static Val h_addition(Build *b, Val q, Val p) {     /* sin q sin p = (cos(q-p) - cos(q+p))/2 */
+static Val h_addition(Build *b, Val q, Val p) { /* sin q sin p = (cos(q-p) - cos(q+p))/2 */
   Val w = SUB(MUL(K(2), MUL(SIN(q), SIN(p))), SUB(COS(SUB(q, p)), COS(ADD(q, p))));
   return ADD(w, ADD(kinetic(b, p), COS(q)));
 }
@@ -430,12 +415,15 @@ static Fn *rates(Energy *h) {
 }
 
 static void test_separable(void) {
-  static const struct { const char *text; Energy *h; bool separable; } cases[] = {
-      {"(q+p)^2 - 2qp", h_square, true},       {"log(exp q exp p)", h_log, true},
-      {"sin^2 p + cos^2 p + V", h_circle, true}, {"addition theorem", h_addition, true},
-      {"exp(q+p)/exp p", h_exp, true},         {"log((1+q^2)(1+p^2))", h_product, true},
-      {"1e-9 q p", h_coupled, false},          {"(q+p)^3 - 3 q^2 p", h_cubic, false},
-      {"tanh(q+p)", h_tanh, false},            {"sqrt(1+p^2+q^2)", h_root, false}};
+  static const struct {
+    const char *text;
+    Energy *h;
+    bool separable;
+  } cases[] = {
+    {"(q+p)^2 - 2qp", h_square, true},      {"log(exp q exp p)", h_log, true},     {"sin^2 p + cos^2 p + V", h_circle, true},
+    {"addition theorem", h_addition, true}, {"exp(q+p)/exp p", h_exp, true},       {"log((1+q^2)(1+p^2))", h_product, true},
+    {"1e-9 q p", h_coupled, false},         {"(q+p)^3 - 3 q^2 p", h_cubic, false}, {"tanh(q+p)", h_tanh, false},
+    {"sqrt(1+p^2+q^2)", h_root, false}};
   Diag *diag = diag_create(NULL);
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     Fn *f = rates(cases[k].h);
@@ -447,13 +435,12 @@ static void test_separable(void) {
   diag_destroy(diag);
 }
 
-const Suite suite = {"unknown functions", (CU_TestInfo[]){
-  {"laws, in every order", test_laws},
-  {"more arguments than atoms", test_neighbours},
-  {"signs", test_signs},
-  {"more signs than patterns", test_many_signs},
-  {"the bound", test_bound},
-  {"degrees", test_degrees},
-  {"real points", test_real},
-  {"separability", test_separable},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"unknown functions", (CU_TestInfo[]){{"laws, in every order", test_laws},
+                                                          {"more arguments than atoms", test_neighbours},
+                                                          {"signs", test_signs},
+                                                          {"more signs than patterns", test_many_signs},
+                                                          {"the bound", test_bound},
+                                                          {"degrees", test_degrees},
+                                                          {"real points", test_real},
+                                                          {"separability", test_separable},
+                                                          CU_TEST_INFO_NULL}};

@@ -14,7 +14,7 @@
 enum { INPUTS = 3, NODES = 4000, DEPTH = 4 };
 
 typedef struct Node {
-  Op op;                     /* OP_in: input `k`; OP_const: num/den */
+  Op op; /* OP_in: input `k`; OP_const: num/den */
   int k, den;
   const struct Node *l, *r;
 } Node;
@@ -56,14 +56,13 @@ static bool constant(const Node *n) { return !n || (n->op != OP_in && constant(n
 
 /* No function of a constant: it would be rounded. */
 static const Node *expression(Gen *g, int depth) {
-  static const Op unary[] = {OP_exp,      OP_sin, OP_cos, OP_tanh, OP_sigmoid,
-                             OP_softplus, OP_neg, OP_abs, OP_erf,  OP_expm1};
-  if (depth == 0 || below(g, 6) == 0)
-    return below(g, 5) ? input(g, below(g, INPUTS)) : number(g, 1 + (int)below(g, 3), 2);
+  static const Op unary[] = {OP_exp, OP_sin, OP_cos, OP_tanh, OP_sigmoid, OP_softplus, OP_neg, OP_abs, OP_erf, OP_expm1};
+  if (depth == 0 || below(g, 6) == 0) return below(g, 5) ? input(g, below(g, INPUTS)) : number(g, 1 + (int)below(g, 3), 2);
   const Node *l = expression(g, depth - 1);
   if (constant(l)) l = input(g, below(g, INPUTS));
   switch (below(g, 9)) {
-  case 0: case 1: return N2(add, l, expression(g, depth - 1));
+  case 0:
+  case 1: return N2(add, l, expression(g, depth - 1));
   case 2: return N2(sub, l, expression(g, depth - 1));
   case 3: return N2(mul, l, expression(g, depth - 1));
   case 4: return N2(div, l, N2(add, ONE_, SQUARE(expression(g, depth - 1))));
@@ -109,12 +108,13 @@ static const Node *identity(Gen *g, const Node *n) {
   case 1: return N2(mul, N2(mul, n, N1(exp, b)), N1(exp, N1(neg, b)));
   case 2: return N2(mul, n, N2(add, SQUARE(N1(sin, b)), SQUARE(N1(cos, b))));
   case 3: return n->op == OP_add || n->op == OP_mul ? node(g, n->op, r, l) : n;
-  case 4: case 5:
+  case 4:
+  case 5:
     if (n->op != OP_exp) return n;
     return sum ? node(g, plus ? OP_mul : OP_div, N1(exp, u), N1(exp, v)) : SQUARE(N1(exp, HALF(l)));
-  case 6: case 7:
-    if (n->op == OP_sin && sum)
-      return node(g, l->op, N2(mul, N1(sin, u), N1(cos, v)), N2(mul, N1(cos, u), N1(sin, v)));
+  case 6:
+  case 7:
+    if (n->op == OP_sin && sum) return node(g, l->op, N2(mul, N1(sin, u), N1(cos, v)), N2(mul, N1(cos, u), N1(sin, v)));
     if (n->op == OP_cos && sum)
       return node(g, plus ? OP_sub : OP_add, N2(mul, N1(cos, u), N1(cos, v)), N2(mul, N1(sin, u), N1(sin, v)));
     if (n->op == OP_sin) return N2(mul, number(g, 2, 1), N2(mul, N1(sin, HALF(l)), N1(cos, HALF(l))));
@@ -137,9 +137,8 @@ static const Node *identity(Gen *g, const Node *n) {
 /* ---- changes ---- */
 
 static const Node *change(Gen *g, const Node *n) {
-  static const Op swap[][2] = {{OP_sin, OP_cos},      {OP_cos, OP_sin},      {OP_add, OP_sub},
-                               {OP_sub, OP_add},      {OP_exp, OP_expm1},    {OP_tanh, OP_sigmoid},
-                               {OP_sigmoid, OP_tanh}, {OP_abs, OP_neg},      {OP_mul, OP_add}};
+  static const Op swap[][2] = {{OP_sin, OP_cos},      {OP_cos, OP_sin},      {OP_add, OP_sub}, {OP_sub, OP_add}, {OP_exp, OP_expm1},
+                               {OP_tanh, OP_sigmoid}, {OP_sigmoid, OP_tanh}, {OP_abs, OP_neg}, {OP_mul, OP_add}};
   switch (below(g, 4)) {
   case 0: return N2(mul, n, number(g, 1000001, 1000000));
   case 1: return N2(add, n, N2(mul, number(g, 1, 1000), input(g, below(g, INPUTS))));
@@ -262,7 +261,5 @@ static void test_changes(void) {
          100.0 * got[FIELD_UNDECIDED] / PAIRS);
 }
 
-const Suite suite = {"random expressions", (CU_TestInfo[]){
-  {"true identities", test_identities},
-  {"changes", test_changes},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"random expressions",
+                     (CU_TestInfo[]){{"true identities", test_identities}, {"changes", test_changes}, CU_TEST_INFO_NULL}};

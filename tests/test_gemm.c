@@ -24,7 +24,7 @@ static double unit(void) { return (double)(next_random() >> 11) * 0x1p-52 - 1; }
 typedef struct Buf {
   bool f64;
   int64_t n;
-  void *p;                   /* malloc'ed to the size, so that ASan sees every overrun of the tests' loops */
+  void *p; /* malloc'ed to the size, so that ASan sees every overrun of the tests' loops */
 } Buf;
 
 static Buf buf_new(bool f64, int64_t n, bool random) {
@@ -59,10 +59,14 @@ typedef void (*Kernel4)(void *, void *, void *, void *, int64_t);
 typedef struct Product {
   int64_t M, K1, K2, lanes, as_i, as_k, ldx, ldc;
   enum { START_ZERO, START_BIAS, START_LOAD } start;
-  bool roll, twice;          /* twice: a second term, with A transposed */
+  bool roll, twice; /* twice: a second term, with A transposed */
 } Product;
 
-typedef struct Ends { CgRows c; LLVMValueRef bias; int start; } Ends;
+typedef struct Ends {
+  CgRows c;
+  LLVMValueRef bias;
+  int start;
+} Ends;
 
 static void begin_rows(CgEmit *e, void *ctx, CgRow *r) {
   Ends *x = ctx;
@@ -80,8 +84,14 @@ static void emit_product(Jit *j, const char *name, const Product *p) {
   CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx},
                         {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx}};
   Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc)}, jit_param(j, 3), p->start};
-  CgGemm g = {.M = p->M, .lanes = p->lanes, .term = term, .nterm = p->twice ? 2 : 1, .done = end_rows, .ctx = &ends,
-              .init = p->start == START_ZERO ? NULL : begin_rows, .roll = p->roll};
+  CgGemm g = {.M = p->M,
+              .lanes = p->lanes,
+              .term = term,
+              .nterm = p->twice ? 2 : 1,
+              .done = end_rows,
+              .ctx = &ends,
+              .init = p->start == START_ZERO ? NULL : begin_rows,
+              .roll = p->roll};
   cg_gemm(e, &g);
   LLVMBuildRetVoid(e->b);
 }
@@ -157,7 +167,7 @@ static void products(void) { everywhere(products_on); }
 typedef struct Dw {
   int64_t M, K, lanes, used, ldg, ldx, ldd, R;
   int npair;
-  bool asks, set;            /* asks: whether D is set is known only when it runs, from n */
+  bool asks, set; /* asks: whether D is set is known only when it runs, from n */
 } Dw;
 
 static Dw random_dw(const CgEmit *e) {
@@ -179,8 +189,8 @@ static void emit_dw(Jit *j, const char *name, const Dw *d) {
   LLVMValueRef g = jit_param(j, 0), x = jit_param(j, 1), xt = jit_param(j, 3);
   int64_t ldt = cg_dw_ldt(e, d->K), one = ldt * d->lanes;
   for (int64_t r = 0; r < d->R; r++)
-    cg_transpose(e, cg_gep(e, x, cg_i64(e, r * d->lanes)), cg_i64(e, d->ldx), d->K, d->lanes,
-                 cg_gep(e, xt, cg_i64(e, r * one)), ldt);
+    cg_transpose(e, cg_gep(e, x, cg_i64(e, r * d->lanes)), cg_i64(e, d->ldx), d->K, d->lanes, cg_gep(e, xt, cg_i64(e, r * one)),
+                 ldt);
   CgDwPair pair[2] = {{g, cg_i64(e, d->ldg), xt, 1, 0, 0}, {g, cg_i64(e, d->ldg), xt, d->R, d->lanes, one}};
   CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, d->used < d->lanes ? cg_i64(e, d->used) : NULL, NULL};
   if (d->asks) w.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
@@ -200,7 +210,8 @@ static void emit_dw_lanes(Jit *j, const char *name, const Dw *d) {
 
 static long double dw_term(const Dw *d, Buf g, Buf x, int64_t m, int64_t k, int64_t R, int64_t used) {
   long double sum = 0;
-  for (int64_t l = 0; l < R * d->lanes; l++) if (l % d->lanes < used) sum += (long double)at(g, m * d->ldg + l) * at(x, k * d->ldx + l);
+  for (int64_t l = 0; l < R * d->lanes; l++)
+    if (l % d->lanes < used) sum += (long double)at(g, m * d->ldg + l) * at(x, k * d->ldx + l);
   return sum;
 }
 
@@ -254,7 +265,4 @@ static void sums_on(JitTarget t, bool f64) {
 
 static void sums_over_lanes(void) { everywhere(sums_on); }
 
-const Suite suite = {"gemm", (CU_TestInfo[]){
-  {"products", products},
-  {"sums over the lanes", sums_over_lanes},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"gemm", (CU_TestInfo[]){{"products", products}, {"sums over the lanes", sums_over_lanes}, CU_TEST_INFO_NULL}};

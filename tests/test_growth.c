@@ -73,9 +73,10 @@ static void test_chains(void) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
   CU_ASSERT_PTR_NOT_NULL_FATAL(nowhere);
-  for (int n = 0; n < LINKS * SHAPES * 8; n += SANITIZED ? 3 : 1) {        /* 3: all kinds of each, one in turn */
+  for (int n = 0; n < LINKS * SHAPES * 8; n += SANITIZED ? 3 : 1) { /* 3: all kinds of each, one in turn */
     bool lane = n & 1, looped = n & 2, gradient = n & 4;
-    Fn *f = chain((Link)(n / 8 % LINKS), (Shape)(n / 8 / LINKS), lane, looped, gradient), *g = pass_lower(f, MEMORY_AUTO, NULL, diag);
+    Fn *f = chain((Link)(n / 8 % LINKS), (Shape)(n / 8 / LINKS), lane, looped, gradient),
+       *g = pass_lower(f, MEMORY_AUTO, NULL, diag);
     Split s;
     CU_ASSERT_PTR_NOT_NULL_FATAL(g);
     if (pass_split(g, &s, diag)) pass_split_finish(&s);
@@ -89,6 +90,4 @@ static void test_chains(void) {
   fclose(nowhere);
 }
 
-const Suite suite = {"growth", (CU_TestInfo[]){
-  {"chains that use each value twice", test_chains},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"growth", (CU_TestInfo[]){{"chains that use each value twice", test_chains}, CU_TEST_INFO_NULL}};

@@ -14,9 +14,7 @@ typedef enum { FORCED, BREATHING, COUPLED, PENDULUM, STIFF, CUBIC, ESCAPE, WELL 
 static void emit_rates(Build *b, Field field, Val q, Val p, Val t, Val c) {
   Val dq = p, dp = ir_neg(b, ir_sin(b, q));
   switch (field) {
-  case FORCED:
-    dp = ir_add(b, dp, ir_mul(b, c, ir_cos(b, ir_mul(b, ir_const(b, 2), t))));
-    break;
+  case FORCED: dp = ir_add(b, dp, ir_mul(b, c, ir_cos(b, ir_mul(b, ir_const(b, 2), t)))); break;
   case BREATHING:
     dq = ir_mul(b, p, ir_add(b, c, ir_mul(b, ir_const(b, 0.3), ir_sin(b, t))));
     dp = ir_mul(b, dp, ir_add(b, c, ir_mul(b, ir_const(b, 0.2), ir_cos(b, t))));
@@ -25,27 +23,17 @@ static void emit_rates(Build *b, Field field, Val q, Val p, Val t, Val c) {
     dq = ir_mul(b, p, ir_add(b, ir_mul(b, q, q), c));
     dp = ir_neg(b, ir_mul(b, q, ir_add(b, ir_mul(b, p, p), c)));
     break;
-  case STIFF:
-    dp = ir_mul(b, ir_const(b, -1e6), q);
-    break;
-  case CUBIC:                                            /* rational, pushed in time */
-    dp = ir_sub(b, ir_mul(b, c, t), ir_mul(b, q, ir_mul(b, q, q)));
-    break;
-  case ESCAPE: /* no step of length 1 has a solution */
-    dq = ir_mul(b, ir_const(b, 1000), ir_mul(b, q, q));
-    break;
-  case WELL:
-    dp = ir_sub(b, q, ir_mul(b, q, ir_mul(b, q, q)));
-    break;
-  case PENDULUM:
-    break;
+  case STIFF: dp = ir_mul(b, ir_const(b, -1e6), q); break;
+  case CUBIC: /* rational, pushed in time */ dp = ir_sub(b, ir_mul(b, c, t), ir_mul(b, q, ir_mul(b, q, q))); break;
+  case ESCAPE: /* no step of length 1 has a solution */ dq = ir_mul(b, ir_const(b, 1000), ir_mul(b, q, q)); break;
+  case WELL: dp = ir_sub(b, q, ir_mul(b, q, ir_mul(b, q, q))); break;
+  case PENDULUM: break;
   }
   ir_output(b, dq, NULL);
   ir_output(b, dp, NULL);
 }
 
-static void field_value(Field field, long double q, long double p, long double t, long double *dq,
-                        long double *dp) {
+static void field_value(Field field, long double q, long double p, long double t, long double *dq, long double *dp) {
   *dq = p, *dp = -sinl(q);
   if (field == FORCED) *dp += cosl(2 * t);
   if (field == BREATHING) *dq *= 1 + 0.3L * sinl(t), *dp *= 1 + 0.2L * cosl(t);
@@ -79,15 +67,12 @@ static Fn *trajectory(Method m, Field field, uint32_t steps, uint32_t every, boo
 
 static bool has_integrate(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_integrate ||
-        (f->inst.at[id].sub && has_integrate(ir_body(f, &f->inst.at[id]))))
-      return true;
+    if (f->inst.at[id].op == OP_integrate || (f->inst.at[id].sub && has_integrate(ir_body(f, &f->inst.at[id])))) return true;
   return false;
 }
 
 /* Expands and runs; q[k], p[k] at the samples (allocated). */
-static void run(Method m, Field field, double q0, double p0, double dt, uint32_t steps, uint32_t every,
-                Tensor out[2]) {
+static void run(Method m, Field field, double q0, double p0, double dt, uint32_t steps, uint32_t every, Tensor out[2]) {
   Fn *f = trajectory(m, field, steps, every, true), *g = pass_expand(f, NULL);
   char err[200] = "";
   Tensor in[3] = {{type_scalar(true), &q0}, {type_scalar(true), &p0}, {type_scalar(false), &dt}};
@@ -123,11 +108,7 @@ static double order(Method m, Field field) {
   double sx = 0, sy = 0, sxx = 0, sxy = 0;
   int n = 0, top = ir_method[m].order;
   exact(field, T, &q, &p);
-  for (uint32_t steps = top >= 8   ? 16
-                        : top >= 4 ? 24
-                                   : 64,
-                k = 0;
-       k < 24 && n < 5; k++, steps += (steps + 3) / 4) {
+  for (uint32_t steps = top >= 8 ? 16 : top >= 4 ? 24 : 64, k = 0; k < 24 && n < 5; k++, steps += (steps + 3) / 4) {
     Tensor out[2];
     run(m, field, q0, p0, T / steps, steps, steps, out);
     double e = hypot(out[0].v[1] - (double)q, out[1].v[1] - (double)p);
@@ -144,8 +125,7 @@ static double order(Method m, Field field) {
 static void check_order(Method m, Field field) {
   double slope = order(m, field);
   CU_ASSERT_DOUBLE_EQUAL(slope, ir_method[m].order, 0.15);
-  if (!(fabs(slope - ir_method[m].order) <= 0.15))
-    fprintf(stderr, "%s on field %d: order %g\n", ir_method[m].name, field, slope);
+  if (!(fabs(slope - ir_method[m].order) <= 0.15)) fprintf(stderr, "%s on field %d: order %g\n", ir_method[m].name, field, slope);
 }
 
 static bool implicit(Method m) { return m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6; }
@@ -247,8 +227,7 @@ static void test_joined(void) {
 }
 
 static void test_reversible(void) {
-  static const Method m[] = {M_LEAPFROG,          M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8,
-                             M_IMPLICIT_MIDPOINT, M_GAUSS4,   M_GAUSS6};
+  static const Method m[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6};
   for (size_t k = 0; k < sizeof m / sizeof *m; k++) {
     Tensor there[2], back[2];
     run(m[k], PENDULUM, 0.8, 0.4, 0.1, 50, 50, there);
@@ -314,8 +293,7 @@ static void test_lanes(void) {
   Fn *f = ir_fn_create("rotation", true);
   Build b, r;
   ir_build_init(&b, f);
-  Val y = ir_input(&b, "y", IN_FIELD, 0, type_real(true, 1, dim)),
-      dt = ir_input(&b, "dt", IN_FIELD, 1, type_scalar(true));
+  Val y = ir_input(&b, "y", IN_FIELD, 0, type_real(true, 1, dim)), dt = ir_input(&b, "dt", IN_FIELD, 1, type_scalar(true));
   static const double turn[] = {0, 1, -1, 0};
   Val A = ir_table(&b, type_real(false, 2, mat), turn);
   Fn *rates = ir_sub_create(f, "rates");
@@ -342,14 +320,13 @@ static void test_lanes(void) {
   ir_fn_destroy(g);
 }
 
-const Suite suite = {"integrators", (CU_TestInfo[]){
-  {"order of convergence", test_order},
-  {"energy over 1e5 steps", test_energy},
-  {"every", test_every},
-  {"joined drifts", test_joined},
-  {"there and back", test_reversible},
-  {"no convergence is NaN", test_divergence},
-  {"a quadratic energy at any step", test_quadratic},
-  {"what an implicit step solves", test_residual},
-  {"lanes", test_lanes},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"integrators", (CU_TestInfo[]){{"order of convergence", test_order},
+                                                    {"energy over 1e5 steps", test_energy},
+                                                    {"every", test_every},
+                                                    {"joined drifts", test_joined},
+                                                    {"there and back", test_reversible},
+                                                    {"no convergence is NaN", test_divergence},
+                                                    {"a quadratic energy at any step", test_quadratic},
+                                                    {"what an implicit step solves", test_residual},
+                                                    {"lanes", test_lanes},
+                                                    CU_TEST_INFO_NULL}};

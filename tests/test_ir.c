@@ -13,12 +13,14 @@ enum { SAMPLES = 5 };
 enum { IN_X, IN_Y, IN_S, IN_V, IN_U, IN_W, IN_L, IN_M, IN_N, IN_A, IN_Q, IN_count };
 
 static Type type_of(int k) {
-  static const struct { bool lane; int rank; uint32_t dim[2];
+  static const struct {
+    bool lane;
+    int rank;
+    uint32_t dim[2];
   } t[IN_count] = {
-      [IN_X] = {true, 0, {0}},     [IN_Y] = {true, 0, {0}},    [IN_S] = {false, 0, {0}},
-      [IN_V] = {true, 1, {3}},     [IN_U] = {true, 1, {3}},    [IN_W] = {false, 1, {3}},
-      [IN_L] = {true, 1, {6}},     [IN_M] = {true, 2, {3, 4}}, [IN_N] = {true, 2, {3, 4}},
-      [IN_A] = {false, 2, {4, 3}}, [IN_Q] = {true, 2, {4, 4}},
+    [IN_X] = {true, 0, {0}},    [IN_Y] = {true, 0, {0}},     [IN_S] = {false, 0, {0}},   [IN_V] = {true, 1, {3}},
+    [IN_U] = {true, 1, {3}},    [IN_W] = {false, 1, {3}},    [IN_L] = {true, 1, {6}},    [IN_M] = {true, 2, {3, 4}},
+    [IN_N] = {true, 2, {3, 4}}, [IN_A] = {false, 2, {4, 3}}, [IN_Q] = {true, 2, {4, 4}},
   };
   return type_real(t[k].lane, t[k].rank, t[k].dim);
 }
@@ -37,19 +39,22 @@ static Type type_of(int k) {
 #define K(c) ir_const(b, c)
 #define K3(c) ir_splat(b, c, type_of(IN_W))
 #define DERIVED(...) (b->role = ROLE_ADJOINT, b->of = OP_mul, __VA_ARGS__)
-#define DIMS(...) (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]){__VA_ARGS__}
-#define PERM(...) (int[]){__VA_ARGS__}
+#define DIMS(...) \
+  (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) { __VA_ARGS__ }
+#define PERM(...) \
+  (int[]) { __VA_ARGS__ }
 #define IDX(...) (uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)
 #define CAT(axis, ...) ir_concat(b, (Val[]){__VA_ARGS__}, sizeof((Val[]){__VA_ARGS__}) / sizeof(Val), axis)
 #define SL(x, start, n, step) ir_slice(b, x, 0, start, n, step)
 #define UN(x, start, step, total) ir_unslice(b, x, 0, start, step, total)
 
-#define AX(...) (sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (int[]){__VA_ARGS__}
+#define AX(...) \
+  (sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (int[]) { __VA_ARGS__ }
 #define DOT(x, y, ...) einsum(b, x, y, false, __VA_ARGS__)
 #define DOTL(x, y, ...) einsum(b, x, y, true, __VA_ARGS__)
 
-static Val einsum(Build *b, Val x, Val y, bool lanes, size_t na, const int *la, size_t nb, const int *lb,
-                  size_t nout, const int *lo) {
+static Val einsum(Build *b, Val x, Val y, bool lanes, size_t na, const int *la, size_t nb, const int *lb, size_t nout,
+                  const int *lo) {
   (void)na, (void)nb;
   return ir_dot(b, x, y, lanes, la, lb, (int)nout, lo);
 }
@@ -62,7 +67,7 @@ typedef struct Rule {
 } Rule;
 
 #define GLUE2(a, b) a##b
-#define GLUE(a, b) GLUE2(a, b)                            /* fold_rules.def: a rule is named by its line */
+#define GLUE(a, b) GLUE2(a, b) /* fold_rules.def: a rule is named by its line */
 
 #define R(op, most, ...)                                       \
   static Val GLUE(rule_, __LINE__)(Build * b, const Val *in) { \
@@ -99,8 +104,7 @@ static Fn *build_rule(const Rule *r, bool fold) {
 static void positive_inputs(const Fn *f, Tensor *in) {
   random_inputs(f, SAMPLES, 7, in);
   for (uint32_t k = 0; k < f->in.n; k++)
-    for (int64_t e = type_count(in[k].type) * (in[k].type.lane ? SAMPLES : 1); e-- > 0;)
-      in[k].v[e] = fabs(in[k].v[e]) + 0.1;
+    for (int64_t e = type_count(in[k].type) * (in[k].type.lane ? SAMPLES : 1); e-- > 0;) in[k].v[e] = fabs(in[k].v[e]) + 0.1;
 }
 
 static double worst(const Tensor *p, const Tensor *q) {
@@ -155,7 +159,9 @@ static void special_inputs(const Fn *f, uint64_t seed, Tensor *in) {
 }
 
 /* Zeros of a matrix that has a diagonal alone are no factors; C's pow(-inf, -0.5) is 0, 1/sqrt(-inf) is not. */
-static bool differs(const Rule *r) { return strstr(r->text, "DERIVED(") || strstr(r->text, "ir_diag(") || strstr(r->text, "K(-0.5)") || strstr(r->text, "K(-1.5)"); }
+static bool differs(const Rule *r) {
+  return strstr(r->text, "DERIVED(") || strstr(r->text, "ir_diag(") || strstr(r->text, "K(-0.5)") || strstr(r->text, "K(-1.5)");
+}
 
 static bool same_special(const Tensor *p, const Tensor *q, double within) {
   for (int64_t e = type_count(p->type) * (p->type.lane ? SAMPLES : 1); e-- > 0;) {
@@ -204,12 +210,10 @@ static Fn *refolded(const Fn *f) {
 }
 
 static void same_values(const Fn *f, const Fn *g, uint64_t seed) {
-  Tensor *in = calloc(f->in.n + 1, sizeof *in), *p = calloc(f->out.n, sizeof *p),
-         *q = calloc(f->out.n, sizeof *q);
+  Tensor *in = calloc(f->in.n + 1, sizeof *in), *p = calloc(f->out.n, sizeof *p), *q = calloc(f->out.n, sizeof *q);
   char err[256];
   random_inputs(f, SAMPLES, seed, in);
-  bool ok =
-      ir_eval(f, SAMPLES, in, p, NULL, err, sizeof err) && ir_eval(g, SAMPLES, in, q, NULL, err, sizeof err);
+  bool ok = ir_eval(f, SAMPLES, in, p, NULL, err, sizeof err) && ir_eval(g, SAMPLES, in, q, NULL, err, sizeof err);
   CU_ASSERT_FATAL(ok);
   for (uint32_t k = 0; k < f->out.n; k++) {
     double d = worst(&p[k], &q[k]);
@@ -226,8 +230,7 @@ static void same_values(const Fn *f, const Fn *g, uint64_t seed) {
 
 static void test_random(void) {
   for (uint64_t seed = 1; seed <= 200; seed++) {
-    RandomSpec spec = {
-        .seed = seed, .size = 10 + (int)(seed % 50), .f64 = true, .smooth = seed & 1, .scans = seed % 3 == 0};
+    RandomSpec spec = {.seed = seed, .size = 10 + (int)(seed % 50), .f64 = true, .smooth = seed & 1, .scans = seed % 3 == 0};
     Fn *f = random_fn(&spec), *g = refolded(f), *h = ir_copy_fn(NULL, f);
     CU_ASSERT_EQUAL(ir_verify(g, stderr), 0);
     CU_ASSERT_TRUE(reached(g) <= reached(f));
@@ -279,8 +282,7 @@ static void test_numbering(void) {
   CU_ASSERT_NOT_EQUAL(ir_id(&b, x).id, ir_id(&b, x).id);
   Type t = type_scalar(true);
   CU_ASSERT_NOT_EQUAL(ir_rand(&b, 0, 1, VAL_NONE, t).id, ir_rand(&b, 0, 1, VAL_NONE, t).id);
-  CU_ASSERT_EQUAL(ir_table(&b, type_of(IN_W), (double[]){1, 2, 3}).id,
-                  ir_table(&b, type_of(IN_W), (double[]){1, 2, 3}).id);
+  CU_ASSERT_EQUAL(ir_table(&b, type_of(IN_W), (double[]){1, 2, 3}).id, ir_table(&b, type_of(IN_W), (double[]){1, 2, 3}).id);
   CU_ASSERT_EQUAL(ir_tanh(&b, x).id, ir_tanh(&b, x).id);
   for (int k = 0; k < 500; k++) ir_slice(&b, ir_add(&b, x, ir_const(&b, k)), 0, 1, 1, 1);
   uint32_t n = f->inst.n;
@@ -308,8 +310,7 @@ static void test_stamps(void) {
   ir_build_init(&c, g);
   Val map[3] = {VAL_NONE, ir_input(&c, "x", IN_FIELD, 0, type_of(IN_V))};
   const Inst *i = ir_inst(g, ir_copy_inst(&c, f, y, map));
-  CU_ASSERT_TRUE(i->role == ROLE_ADJOINT && i->of == OP_dot && i->at.file == 1 && i->at.begin == 2 &&
-                 i->at.end == 3);
+  CU_ASSERT_TRUE(i->role == ROLE_ADJOINT && i->of == OP_dot && i->at.file == 1 && i->at.begin == 2 && i->at.end == 3);
   CU_ASSERT_TRUE(c.role == ROLE_PRIMAL && c.at.file == 0);
   ir_build_finish(&b);
   ir_build_finish(&c);
@@ -376,21 +377,19 @@ static void test_types(void) {
   CU_ASSERT_EQUAL(type_count(type_of(IN_M)), 12);
   CU_ASSERT_FALSE(type_eq(type_of(IN_V), type_of(IN_W)));
   CU_ASSERT_TRUE(type_same_dims(type_of(IN_V), type_of(IN_W)));
-  for (int k = OP_none + 1; k < OP_count; k++)
-    CU_ASSERT_EQUAL(ir_op_named(ir_op[k].name, strlen(ir_op[k].name)), (Op)k);
+  for (int k = OP_none + 1; k < OP_count; k++) CU_ASSERT_EQUAL(ir_op_named(ir_op[k].name, strlen(ir_op[k].name)), (Op)k);
   CU_ASSERT_EQUAL(ir_op_named("tan", 3), OP_tan);
   CU_ASSERT_EQUAL(ir_op_named("tanhh", 5), OP_none);
   CU_ASSERT_TRUE(ir_op[OP_scan].has_sub && !ir_op[OP_sum].has_sub && !ir_op[OP_select].has_sub);
   for (int k = 0; k < M_count; k++) CU_ASSERT_PTR_NOT_NULL(ir_method[k].name);
 }
 
-const Suite suite = {"ir", (CU_TestInfo[]){
-  {"fold rules", test_rules},
-  {"fold rules at NaN, infinities and zeros", test_special},
-  {"random programs of what is not finite", test_random_special},
-  {"folded random programs", test_random},
-  {"value numbers", test_numbering},
-  {"places and roles", test_stamps},
-  {"exact constants", test_exact},
-  {"types and ops", test_types},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"ir", (CU_TestInfo[]){{"fold rules", test_rules},
+                                           {"fold rules at NaN, infinities and zeros", test_special},
+                                           {"random programs of what is not finite", test_random_special},
+                                           {"folded random programs", test_random},
+                                           {"value numbers", test_numbering},
+                                           {"places and roles", test_stamps},
+                                           {"exact constants", test_exact},
+                                           {"types and ops", test_types},
+                                           CU_TEST_INFO_NULL}};

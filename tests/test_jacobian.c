@@ -108,8 +108,8 @@ static void check_equal(const Shape *s, bool trace) {
   FieldAnswer answer = ir_field_equal(f, g, FIELD_QUICK, 7, &r);
   CU_ASSERT_EQUAL(answer, FIELD_EQUAL);
   if (answer != FIELD_EQUAL)
-    printf("\nkind %d, %u x %u, lanes %d %d, %s%s: %s\n", s->kind, s->rows, s->cols, s->lane, !s->param, s->hessian ? "hessian" : "jacobian",
-           trace ? ", trace" : "", r.reason);
+    printf("\nkind %d, %u x %u, lanes %d %d, %s%s: %s\n", s->kind, s->rows, s->cols, s->lane, !s->param,
+           s->hessian ? "hessian" : "jacobian", trace ? ", trace" : "", r.reason);
   ir_fn_destroy(f);
   ir_fn_destroy(g);
 }
@@ -154,7 +154,8 @@ static void numeric(const Shape *s) {
   int bad = 0;
   for (uint32_t c = 0; c < s->cols; c++) {
     differences(f, in, 0, c, -1, 1e-3, d);
-    for (uint32_t i = 0; i < rows * SAMPLES; i++) bad += !near(out[0].v[(i / SAMPLES * s->cols + c) * SAMPLES + i % SAMPLES], d[i], 1e-7);
+    for (uint32_t i = 0; i < rows * SAMPLES; i++)
+      bad += !near(out[0].v[(i / SAMPLES * s->cols + c) * SAMPLES + i % SAMPLES], d[i], 1e-7);
   }
   CU_ASSERT_EQUAL(bad, 0);
   if (bad) printf("\nkind %d, %u x %u: %d elements differ from differences", s->kind, s->rows, s->cols, bad);
@@ -221,15 +222,15 @@ static void check_nonzeros(const Loaded *l, const char *sparse, const char *dens
 
 static void test_language(void) {
   Loaded l = program(
-    "hamiltonian H(q: real[7], p: real[7]) {\nlet d = roll(q, -1) - q\nreturn sum(p^2/2 + d^2/2 + d^4/4)\n}\n"
-    "fn force(q: real[7]) = -grad(sum((roll(q, -1) - q)^4), q)\n"
-    "fn a(q: real[7], p: real[7]) = jacobian(field(H))(q, p)\nfn A(q: real[7], p: real[7]) = nonzeros(jacobian(field(H)))(q, p)\n"
-    "fn b(q: real[7]) = jacobian(force)(q)\nfn B(q: real[7]) = nonzeros(jacobian(force))(q)\n"
-    "fn c(q: real[7], p: real[7]) = hessian(H)(q, p)\nfn C(q: real[7], p: real[7]) = nonzeros(hessian(H))(q, p)\n"
-    "fn V(x: real[3, 4]) = sum(x[1:, :]^2*x[:-1, :]) + sum(x[:, 0])^2\n"
-    "fn d(x: real[3, 4]) = reshape(hess(V(x), x), 12, 12)\nfn D(x: real[3, 4]) = nonzeros(hessian(V))(x)\n"
-    "fn f(x: real[9]) = [sum(x[k:k + 2])^3 for k in 0:8]\n"
-    "fn e(x: real[9]) = jacobian(f)(x)\nfn E(x: real[9]) = nonzeros(jacobian(f))(x)\n");
+      "hamiltonian H(q: real[7], p: real[7]) {\nlet d = roll(q, -1) - q\nreturn sum(p^2/2 + d^2/2 + d^4/4)\n}\n"
+      "fn force(q: real[7]) = -grad(sum((roll(q, -1) - q)^4), q)\n"
+      "fn a(q: real[7], p: real[7]) = jacobian(field(H))(q, p)\nfn A(q: real[7], p: real[7]) = nonzeros(jacobian(field(H)))(q, p)\n"
+      "fn b(q: real[7]) = jacobian(force)(q)\nfn B(q: real[7]) = nonzeros(jacobian(force))(q)\n"
+      "fn c(q: real[7], p: real[7]) = hessian(H)(q, p)\nfn C(q: real[7], p: real[7]) = nonzeros(hessian(H))(q, p)\n"
+      "fn V(x: real[3, 4]) = sum(x[1:, :]^2*x[:-1, :]) + sum(x[:, 0])^2\n"
+      "fn d(x: real[3, 4]) = reshape(hess(V(x), x), 12, 12)\nfn D(x: real[3, 4]) = nonzeros(hessian(V))(x)\n"
+      "fn f(x: real[9]) = [sum(x[k:k + 2])^3 for k in 0:8]\n"
+      "fn e(x: real[9]) = jacobian(f)(x)\nfn E(x: real[9]) = nonzeros(jacobian(f))(x)\n");
   check_nonzeros(&l, "A", "a", 7 + 21);
   check_nonzeros(&l, "B", "b", 21);
   check_nonzeros(&l, "C", "c", 21 + 7);
@@ -249,23 +250,23 @@ static int64_t flops(const Loaded *l, const char *name) {
 
 /* The Fermi-Pasta-Ulam-Tsingou ring: matrices of three diagonals for at most four evaluations, their divergence for two. */
 static void test_cost(void) {
-  Loaded l = program(
-    "const N = 1024\nfn V(q: real[N]) {\nlet d = roll(q, -1) - q\nreturn sum(d^2/2 + d^4/4)\n}\n"
-    "fn force(q: real[N]) {\nlet d = roll(q, -1) - q\nlet f = d + d^3\nreturn f - roll(f, 1)\n}\nfn slope(q: real[N]) = grad(V(q), q)\n"
-    "fn J(q: real[N]) = nonzeros(jacobian(force))(q)\nfn H(q: real[N]) = nonzeros(hessian(V))(q)\nfn dense(q: real[N]) = jacobian(force)(q)\n"
-    "fn spread(q: real[N]) = div(force(q), q)\n");
-  CU_ASSERT(flops(&l, "J") <= 4*flops(&l, "force"));
-  CU_ASSERT(flops(&l, "dense") <= 4*flops(&l, "force") + 3*1024);      /* and putting the nonzeros in place */
-  CU_ASSERT(flops(&l, "H") <= 4*flops(&l, "slope"));
-  CU_ASSERT(flops(&l, "spread") <= 4*flops(&l, "force"));
+  Loaded l = program("const N = 1024\nfn V(q: real[N]) {\nlet d = roll(q, -1) - q\nreturn sum(d^2/2 + d^4/4)\n}\n"
+                     "fn force(q: real[N]) {\nlet d = roll(q, -1) - q\nlet f = d + d^3\nreturn f - roll(f, 1)\n}\nfn slope(q: "
+                     "real[N]) = grad(V(q), q)\n"
+                     "fn J(q: real[N]) = nonzeros(jacobian(force))(q)\nfn H(q: real[N]) = nonzeros(hessian(V))(q)\nfn dense(q: "
+                     "real[N]) = jacobian(force)(q)\n"
+                     "fn spread(q: real[N]) = div(force(q), q)\n");
+  CU_ASSERT(flops(&l, "J") <= 4 * flops(&l, "force"));
+  CU_ASSERT(flops(&l, "dense") <= 4 * flops(&l, "force") + 3 * 1024); /* and putting the nonzeros in place */
+  CU_ASSERT(flops(&l, "H") <= 4 * flops(&l, "slope"));
+  CU_ASSERT(flops(&l, "spread") <= 4 * flops(&l, "force"));
   CU_ASSERT(flops(&l, "J") < flops(&l, "dense") && flops(&l, "J") > flops(&l, "force"));
   claims_unload(&l);
 }
 
-const Suite suite = {"jacobian", (CU_TestInfo[]){
-  {"against columns, exactly", test_exact},
-  {"against differences", test_differences},
-  {"compiled", test_compiled},
-  {"in the language", test_language},
-  {"cost", test_cost},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"jacobian", (CU_TestInfo[]){{"against columns, exactly", test_exact},
+                                                 {"against differences", test_differences},
+                                                 {"compiled", test_compiled},
+                                                 {"in the language", test_language},
+                                                 {"cost", test_cost},
+                                                 CU_TEST_INFO_NULL}};

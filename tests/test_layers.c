@@ -98,19 +98,16 @@ static void test_numbers(void) {
         double back = most(l.m, "back", k, seed, away), forth = most(l.m, "forth", k, seed, away), t = fmax(back, forth),
                d = most(l.m, "J", k, seed, defect), g = most(l.m, "logdet", k, seed, log_det);
         bool still = sizes[s] == 1 && !strcmp(layer[k].name, "fourier_modes");
-        bool good = d <= 1e-13 && back <= 1e-13 && forth <= 1e-13 && g <= 1e-14 &&
-                    (most(l.m, "there", k, seed, motion) > 1e-3 || still);
+        bool good =
+            d <= 1e-13 && back <= 1e-13 && forth <= 1e-13 && g <= 1e-14 && (most(l.m, "there", k, seed, motion) > 1e-3 || still);
         CU_ASSERT(good);
-        if (!good)
-          printf("\n%s, n = %u: defect %.3g, round trip %.3g, log|det| %.3g\n", layer[k].call, sizes[s], d, t,
-                 g);
+        if (!good) printf("\n%s, n = %u: defect %.3g, round trip %.3g, log|det| %.3g\n", layer[k].call, sizes[s], d, t, g);
         worst_form = fmax(worst_form, d), worst_trip = fmax(worst_trip, t), worst_log = fmax(worst_log, g);
       }
     claims_unload(&l);
   }
-  printf(
-      "\n%d layers, n = 1 ... 8: max |J^T Omega J - Omega| / |J|^2 %.2g, round trips %.2g, log|det| %.2g\n",
-      LAYERS, worst_form, worst_trip, worst_log);
+  printf("\n%d layers, n = 1 ... 8: max |J^T Omega J - Omega| / |J|^2 %.2g, round trips %.2g, log|det| %.2g\n", LAYERS, worst_form,
+         worst_trip, worst_log);
 }
 
 /* Every flow of the file is in the table, and is proved. */
@@ -136,7 +133,5 @@ static void test_complete(void) {
   source_destroy(src);
 }
 
-const Suite suite = {"layers", (CU_TestInfo[]){
-  {"every layer is known", test_complete},
-  {"defects and round trips", test_numbers},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {
+  "layers", (CU_TestInfo[]){{"every layer is known", test_complete}, {"defects and round trips", test_numbers}, CU_TEST_INFO_NULL}};

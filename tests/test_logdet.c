@@ -9,36 +9,45 @@
 
 typedef struct Case {
   const char *name;
-  uint32_t least;            /* sizes of x: real[n] from this to 3 */
-  const char *more, *body;   /* what stands before the flow; its statements; @ is n */
+  uint32_t least;          /* sizes of x: real[n] from this to 3 */
+  const char *more, *body; /* what stands before the flow; its statements; @ is n */
   double tolerance;
 } Case;
 
 static const Case cases[] = {
   {"one scale", 1, "", "param s: real = 0\nx *= exp(s)", 1e-12},
   {"scales", 1, "", "param s: real[@] = 0\nx /= exp(tanh(s))\nx *= exp(2*s)", 1e-12},
-  {"a scale by others", 2, "import \"std/nets\"\n", "x[0] *= exp(mlp([3], 1)(x[1:])[0])\nx[1:] += x[0]^2\nx[1:] /= exp(sin(x[0]))", 1e-11},
+  {"a scale by others", 2, "import \"std/nets\"\n", "x[0] *= exp(mlp([3], 1)(x[1:])[0])\nx[1:] += x[0]^2\nx[1:] /= exp(sin(x[0]))",
+   1e-11},
   {"exp", 1, "", "x = exp(x)  inverse  log(x)", 1e-12},
   {"sinh", 1, "", "x = (exp(x) - exp(-x))/2  inverse  log(x + sqrt(1 + x^2))", 1e-10},
   {"a matrix", 1, "",
    "param a: real[@, @] ~ glorot\nparam d: real[@] = 0\nlet L = tril(a, -1) + diag(exp(d))\nlet U = triu(a, 1) + eye(@)\n"
-   "x = L @ (U @ x)  inverse  solve_upper(U, solve_lower(L, x))", 1e-11},
+   "x = L @ (U @ x)  inverse  solve_upper(U, solve_lower(L, x))",
+   1e-11},
   {"turned over", 1, "", "x = -3*x  inverse  -x/3", 1e-12},
   {"exchanged", 2, "", "x = roll(x, 1)\nx[0] *= exp(x[1])", 1e-12},
   {"coupled steps", 2, "",
-   "x = concat(x[0:1]*exp(x[1]), x[1:])  inverse  concat(x[0:1]*exp(-x[1]), x[1:])\nx[1:] += sin(x[0])\nx = exp(0.3*x)  inverse  log(x)/0.3", 1e-11},
+   "x = concat(x[0:1]*exp(x[1]), x[1:])  inverse  concat(x[0:1]*exp(-x[1]), x[1:])\nx[1:] += sin(x[0])\nx = exp(0.3*x)  inverse  "
+   "log(x)/0.3",
+   1e-11},
   {"another flow", 1, "flow S(x: real[@]) {\nparam s: real[@] = 0\nx *= exp(s)\nx = exp(x/2)  inverse  2*log(x)\n}\n",
    "S(x)\nx += 0.3\nS(x)\ninverse(S)(x)\nx *= exp(0.1)", 1e-11},
-  {"parts", 2, "flow S(a: real[1], b: real[1]) {\nparam s: real = 0\na *= exp(s*sin(b))\nb += a^2\n}\n", "S(x[0:1], x[1:2])\ninverse(S)(x[1:2], x[0:1])",
-   1e-10},
-  {"of a template", 1, "flow S(t: real)(x: real[@]) {\nx *= exp(t)\nx = t*x  inverse  x/t\nx = exp(x)  inverse  log(x)\n}\n", "S(0.3)(x)\nx -= 1\nS(-0.7)(x)\nrepeat 2 { S(1/2)(x) }", 1e-10},
+  {"parts", 2, "flow S(a: real[1], b: real[1]) {\nparam s: real = 0\na *= exp(s*sin(b))\nb += a^2\n}\n",
+   "S(x[0:1], x[1:2])\ninverse(S)(x[1:2], x[0:1])", 1e-10},
+  {"of a template", 1, "flow S(t: real)(x: real[@]) {\nx *= exp(t)\nx = t*x  inverse  x/t\nx = exp(x)  inverse  log(x)\n}\n",
+   "S(0.3)(x)\nx -= 1\nS(-0.7)(x)\nrepeat 2 { S(1/2)(x) }", 1e-10},
   {"along a field", 1, "fn f(x: real[d]) = sin(x) - x^3/3\n", "evolve x along f for 0.4 steps 40 method gauss6", 1e-8},
-  {"along a net", 1, "import \"std/nets\"\nuse rate = mlp([4], @)\nfn f(x: real[@]) = rate(x)\n", "evolve x along f for 0.5 steps 30 method gauss6", 1e-8},
-  {"along a field in time", 1, "fn f(x: real[d], t: real) = sin(x + t)*x\n", "evolve x along f for 0.4 steps 40 method gauss6\nx *= exp(0.2)", 1e-8},
+  {"along a net", 1, "import \"std/nets\"\nuse rate = mlp([4], @)\nfn f(x: real[@]) = rate(x)\n",
+   "evolve x along f for 0.5 steps 30 method gauss6", 1e-8},
+  {"along a field in time", 1, "fn f(x: real[d], t: real) = sin(x + t)*x\n",
+   "evolve x along f for 0.4 steps 40 method gauss6\nx *= exp(0.2)", 1e-8},
   {"of a Hamiltonian", 2, "hamiltonian H(q: real[1], p: real[1]) = p[0]^2/2 + q[0]^4/4\n",
    "evolve(x[0:1], x[1:2]) under H for 0.3 steps 3 method leapfrog\nx *= exp(tanh(0.2))", 1e-11},
   {"centred", 1, "", "running m = mean_over_batch(x) decay 0.9\nx -= m\nx = exp(x)  inverse  log(x)", 1e-12},
-  {"claimed", 2, "volume flow S(x: real[@]) {\nparam a: real[@, @] ~ glorot\nx = (tril(a, -1) + eye(@)) @ x  inverse  solve_lower(tril(a, -1) + eye(@), x)\n}\n",
+  {"claimed", 2,
+   "volume flow S(x: real[@]) {\nparam a: real[@, @] ~ glorot\nx = (tril(a, -1) + eye(@)) @ x  inverse  solve_lower(tril(a, -1) + "
+   "eye(@), x)\n}\n",
    "S(x)\nx *= exp(0.5)\nx = 2*x  inverse  x/2", 1e-12}};
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -59,7 +68,10 @@ static Loaded program(const Case *c, uint32_t n) {
   text_add(&t, "fn ld(x: real[%u]) = logdet(T)(x)\nfn back(x: real[%u]) = logdet(inverse(T))(T(x))\n", n, n);
   text_add(&t, "fn each(x: real[%u]) = [logdet(T)(k*x/4) for k in 0:5]\nfn alone(x: real[%u]) = logdet(T)(3*x/4)\n", n, n);
   text_add(&t, "fn slope(x: real[%u]) = grad(logdet(T)(x) + sum(x), x)\n", n);
-  text_add(&t, "fn differences(x: real[%u]) = [(logdet(T)(x + eye(%u)[k]/32768) - logdet(T)(x - eye(%u)[k]/32768))*16384 for k in 0:%u]\n", n, n, n, n);
+  text_add(
+      &t,
+      "fn differences(x: real[%u]) = [(logdet(T)(x + eye(%u)[k]/32768) - logdet(T)(x - eye(%u)[k]/32768))*16384 for k in 0:%u]\n",
+      n, n, n, n);
   Loaded l = claims_load(t.at, false);
   if (!l.m) printf("\n%s\n", t.at), diag_render(l.diag, stdout, false);
   CU_ASSERT_FATAL(l.m != NULL);
@@ -94,8 +106,8 @@ static int check_points(const Model *m, const Case *c, uint64_t seed) {
     }
     CU_ASSERT(same && inverse && inside);
     if (!same || !inverse || !inside)
-      printf("\n%s, sample %d: logdet %.15g, log|det J| %.15g, of the inverse %.15g; alone %.15g, in a comprehension %.15g\n", c->name, s, got,
-             want, claims_value(back.out, 0, s), claims_value(alone.out, 0, s), claims_value(each.out, 3, s));
+      printf("\n%s, sample %d: logdet %.15g, log|det J| %.15g, of the inverse %.15g; alone %.15g, in a comprehension %.15g\n",
+             c->name, s, got, want, claims_value(back.out, 0, s), claims_value(alone.out, 0, s), claims_value(each.out, 3, s));
     good += same && inverse && inside;
   }
   claims_values_free(&j), claims_values_free(&ld), claims_values_free(&back), claims_values_free(&each), claims_values_free(&alone);
@@ -148,7 +160,7 @@ static int check_parameter(const Fn *mean, uint32_t param, const Tensor *slope, 
       d[side] = v.out[0].v[0];
       claims_values_free(&v);
     }
-    double want = (d[1] - d[0])/2e-5;
+    double want = (d[1] - d[0]) / 2e-5;
     bool same = close_to(want, slope->v[e], 1e-5);
     CU_ASSERT(same);
     if (!same) printf("\n%s: by parameter %u[%lld]: %.12g, differences %.12g\n", c->name, param, (long long)e, slope->v[e], want);
@@ -186,7 +198,6 @@ static void test_derivatives(void) {
   CU_ASSERT(looked > 100);
 }
 
-const Suite suite = {"logdet", (CU_TestInfo[]){
-  {"against the Jacobian", test_against_jacobian},
-  {"derivatives by parameters", test_derivatives},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"logdet", (CU_TestInfo[]){{"against the Jacobian", test_against_jacobian},
+                                               {"derivatives by parameters", test_derivatives},
+                                               CU_TEST_INFO_NULL}};

@@ -11,10 +11,20 @@ enum { BLOCK = 4096, MAX_TARGETS = 5 };
 
 /* ---- reference values ------------------------------------------------------------------------------ */
 
-#define EW1(name, cycles, traits, value, d0) static double row_##name(double a, double b) { (void)a, (void)b; return value; }
-#define EW2(name, cycles, traits, value, d0, d1) static double row_##name(double a, double b) { return value; }
-#define CMP(name, value) static double row_##name(double a, double b) { return value; }
-#define LOG(name, arity, value) static double row_##name(double a, double b) { (void)b; return value; }
+#define EW1(name, cycles, traits, value, d0)     \
+  static double row_##name(double a, double b) { \
+    (void)a, (void)b;                            \
+    return value;                                \
+  }
+#define EW2(name, cycles, traits, value, d0, d1) \
+  static double row_##name(double a, double b) { return value; }
+#define CMP(name, value) \
+  static double row_##name(double a, double b) { return value; }
+#define LOG(name, arity, value)                  \
+  static double row_##name(double a, double b) { \
+    (void)b;                                     \
+    return value;                                \
+  }
 #include "ir/ops.def"
 
 typedef long double Wide;
@@ -28,9 +38,9 @@ static double softplus_(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(ex
 typedef struct Case {
   const char *name;
   Op op;
-  double ulp32, ulp64;       /* bounds, as in codegen/math/math.c */
-  double range;              /* |x| up to this is held to the bound; 0: everything */
-  double typical;            /* f64 samples are drawn up to here, too */
+  double ulp32, ulp64; /* bounds, as in codegen/math/math.c */
+  double range;        /* |x| up to this is held to the bound; 0: everything */
+  double typical;      /* f64 samples are drawn up to here, too */
   double (*one)(double);
   Wide (*one_wide)(Wide);
   double (*two)(double, double);
@@ -40,21 +50,21 @@ typedef struct Case {
 #define UNARY(n, u32, u64, range, typical) {#n, OP_##n, u32, u64, range, typical, n, n##l, NULL, NULL}
 #define BINARY(n, u32, u64, typical) {#n, OP_##n, u32, u64, 0, typical, NULL, NULL, n, n##l}
 static const Case CASES[] = {
-    UNARY(exp, 1.5, 1.5, 0, 750),
-    UNARY(expm1, 2, 2.5, 0, 750),
-    UNARY(log, 1, 1, 0, 100),
-    UNARY(log2, 2.5, 2.5, 0, 100),
-    UNARY(log1p, 1, 1, 0, 10),
-    UNARY(tanh, 3, 3, 0, 20),
-    UNARY(sin, 2.5, 2.5, 1e5, 1e5),
-    UNARY(cos, 2.5, 2.5, 1e5, 1e5),
-    UNARY(tan, 4, 4, 1e5, 1e5),
-    UNARY(erf, 1.5, 2, 0, 7),
-    {"sigmoid", OP_sigmoid, 2.5, 2.5, 0, 750, sigmoid_, sigmoid_wide, NULL, NULL},
-    {"softplus", OP_softplus, 2, 2, 0, 750, softplus_, softplus_wide, NULL, NULL},
-    {"rsqrt", OP_rsqrt, 1.5, 1.5, 0, 100, rsqrt_, rsqrt_wide, NULL, NULL},
-    BINARY(pow, 0.6, 1.5, 30),
-    BINARY(atan2, 2.5, 2.5, 10),
+  UNARY(exp, 1.5, 1.5, 0, 750),
+  UNARY(expm1, 2, 2.5, 0, 750),
+  UNARY(log, 1, 1, 0, 100),
+  UNARY(log2, 2.5, 2.5, 0, 100),
+  UNARY(log1p, 1, 1, 0, 10),
+  UNARY(tanh, 3, 3, 0, 20),
+  UNARY(sin, 2.5, 2.5, 1e5, 1e5),
+  UNARY(cos, 2.5, 2.5, 1e5, 1e5),
+  UNARY(tan, 4, 4, 1e5, 1e5),
+  UNARY(erf, 1.5, 2, 0, 7),
+  {"sigmoid", OP_sigmoid, 2.5, 2.5, 0, 750, sigmoid_, sigmoid_wide, NULL, NULL},
+  {"softplus", OP_softplus, 2, 2, 0, 750, softplus_, softplus_wide, NULL, NULL},
+  {"rsqrt", OP_rsqrt, 1.5, 1.5, 0, 100, rsqrt_, rsqrt_wide, NULL, NULL},
+  BINARY(pow, 0.6, 1.5, 30),
+  BINARY(atan2, 2.5, 2.5, 10),
 };
 enum { NCASES = sizeof CASES / sizeof *CASES };
 
@@ -68,7 +78,7 @@ typedef struct Machine {
   Jit jit;
   const char *label;
   Map map[OP_count];
-  Map bound[2][NBOUNDS][2];  /* min, max of a constant, and with one */
+  Map bound[2][NBOUNDS][2]; /* min, max of a constant, and with one */
   double worst[NCASES], where[NCASES][2];
 } Machine;
 
@@ -250,7 +260,9 @@ static void run64(Machine *m, int n, int k, const double *a, const double *b) {
   for (int t = 0; t < n; t++) {
     m[t].map[c->op](a, b, got, BLOCK);
     for (int i = 0; i < BLOCK; i++) {
-      double err = held(c, a[i]) ? ulps64(got[i], want[i]) : far_good(&m[t], c->op, true, a[i], got[i], (double)want[i]) ? 0 : INFINITY;
+      double err = held(c, a[i])                                                 ? ulps64(got[i], want[i])
+                   : far_good(&m[t], c->op, true, a[i], got[i], (double)want[i]) ? 0
+                                                                                 : INFINITY;
       note(&m[t], k, err, a[i], b[i]);
     }
   }
@@ -330,11 +342,60 @@ static void hopeless_angles(void) {
   }
 }
 
-static const double SPECIAL[] = {
-    0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1.5, -1.5, INFINITY, -INFINITY, NAN, 1e-30, -1e-30, 1e30, -1e30,
-    88.5, -88.5, 89, -89, -103.5, -104, 127, 128, -127, -150, 709.5, 710, -709, -745, -746, 1023, 1024, 4503599627370495.5,
-    9007199254740993.0, 0x1p-149, -0x1p-149, 0x1p-126, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffep127,
-    0x1.fffffffffffffp1023, 0x1.fffffep-1, 0x1.000002p0, 8388607.5, 16777215, 16777216, 0.625, 0.92, 3.14159265358979};
+static const double SPECIAL[] = {0.0,
+                                 -0.0,
+                                 1,
+                                 -1,
+                                 2,
+                                 -2,
+                                 3,
+                                 -3,
+                                 0.5,
+                                 -0.5,
+                                 1.5,
+                                 -1.5,
+                                 INFINITY,
+                                 -INFINITY,
+                                 NAN,
+                                 1e-30,
+                                 -1e-30,
+                                 1e30,
+                                 -1e30,
+                                 88.5,
+                                 -88.5,
+                                 89,
+                                 -89,
+                                 -103.5,
+                                 -104,
+                                 127,
+                                 128,
+                                 -127,
+                                 -150,
+                                 709.5,
+                                 710,
+                                 -709,
+                                 -745,
+                                 -746,
+                                 1023,
+                                 1024,
+                                 4503599627370495.5,
+                                 9007199254740993.0,
+                                 0x1p-149,
+                                 -0x1p-149,
+                                 0x1p-126,
+                                 0x1p-1074,
+                                 -0x1p-1074,
+                                 0x1p-1022,
+                                 0x1.fffffep127,
+                                 0x1.fffffffffffffp1023,
+                                 0x1.fffffep-1,
+                                 0x1.000002p0,
+                                 8388607.5,
+                                 16777215,
+                                 16777216,
+                                 0.625,
+                                 0.92,
+                                 3.14159265358979};
 enum { NSPECIAL = sizeof SPECIAL / sizeof *SPECIAL };
 
 /* ---- cubes of reciprocal roots ------------------------------------------------------------------------- */
@@ -342,7 +403,11 @@ enum { NSPECIAL = sizeof SPECIAL / sizeof *SPECIAL };
 static const double CUBE_FACTOR[] = {1, -0.3, 0x1p-90};
 enum { NCUBES = sizeof CUBE_FACTOR / sizeof *CUBE_FACTOR };
 
-typedef struct Cubes { Jit jit; Map map[NCUBES]; double bound; } Cubes;
+typedef struct Cubes {
+  Jit jit;
+  Map map[NCUBES];
+  double bound;
+} Cubes;
 
 /* By one expansion where there is an estimate, else of three roots and two products. */
 static void cubes_open(Cubes *m, JitTarget t, bool f64, bool vector) {
@@ -376,7 +441,7 @@ static double cube_error(const Cubes *m, int k, const double *a, bool f64) {
   double worst = 0;
   for (int i = 0; i < BLOCK; i++) {
     Wide x = f64 ? a[i] : a32[i], r = 1 / sqrtl(x), r3 = r * r * r;
-    if (fabsl(r3) >= ldexpl(1, f64 ? 1024 : 128)) r3 = copysignl(INFINITY, r3);              /* before the factor */
+    if (fabsl(r3) >= ldexpl(1, f64 ? 1024 : 128)) r3 = copysignl(INFINITY, r3); /* before the factor */
     Wide want = (Wide)(f64 ? CUBE_FACTOR[k] : (float)CUBE_FACTOR[k]) * r3;
     double err = f64 ? ulps64(got[i], want) : ulps32(got32[i], (double)want);
     if (err > worst) worst = err;
@@ -404,7 +469,8 @@ static void cubes(void) {
       for (int i = 0; i <= n; i++) worst[i] = fmax(worst[i], cube_error(&m[i], round % NCUBES, a, f64));
     }
     for (int i = 0; i <= n; i++) {
-      if (worst[i] > m[i].bound || getenv("HNNC_TEST_VERBOSE")) printf("  %s cube, machine %d: %.3f ulp\n", f64 ? "f64" : "f32", i, worst[i]);
+      if (worst[i] > m[i].bound || getenv("HNNC_TEST_VERBOSE"))
+        printf("  %s cube, machine %d: %.3f ulp\n", f64 ? "f64" : "f32", i, worst[i]);
       CU_ASSERT(worst[i] <= m[i].bound);
       jit_close(&m[i].jit);
     }
@@ -423,7 +489,10 @@ static void special_pairs(void (*check)(void *ctx, const double *a, const double
   check(ctx, a, b);
 }
 
-typedef struct Machines { Machine m[MAX_TARGETS]; int n; } Machines;
+typedef struct Machines {
+  Machine m[MAX_TARGETS];
+  int n;
+} Machines;
 
 static void check_special64(void *ctx, const double *a, const double *b) {
   Machines *s = ctx;
@@ -438,11 +507,14 @@ static void check_special32(void *ctx, const double *a, const double *b) {
 }
 
 static double row_select(double a, double b) { return a < 0 ? a : b; }
-static double row_require(double a, double b) { (void)b; return a < 0 ? 1 : NAN; }
+static double row_require(double a, double b) {
+  (void)b;
+  return a < 0 ? 1 : NAN;
+}
 
 static double (*const ROW[OP_count])(double, double) = {
-    [OP_select] = row_select,
-    [OP_require] = row_require,
+  [OP_select] = row_select,
+  [OP_require] = row_require,
 #define EW1(name, ...) [OP_##name] = row_##name,
 #define EW2(name, ...) [OP_##name] = row_##name,
 #define CMP(name, ...) [OP_##name] = row_##name,
@@ -531,11 +603,10 @@ static void special_values(void) {
   machines_close(s.m, s.n);
 }
 
-const Suite suite = {"math", (CU_TestInfo[]){
-  {"special values", special_values},
-  {"f32 against libm", sweep32},
-  {"f64 against libm", sweep64},
-  {"large angles", large_angles},
-  {"hopeless angles", hopeless_angles},
-  {"cubes of reciprocal roots", cubes},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"math", (CU_TestInfo[]){{"special values", special_values},
+                                             {"f32 against libm", sweep32},
+                                             {"f64 against libm", sweep64},
+                                             {"large angles", large_angles},
+                                             {"hopeless angles", hopeless_angles},
+                                             {"cubes of reciprocal roots", cubes},
+                                             CU_TEST_INFO_NULL}};

@@ -52,7 +52,8 @@ static void check_exact(const MeansCase *c) {
   CU_ASSERT_EQUAL(running.n, c->nrunning);
   for (uint32_t k = 0; k < running.n; k++) CU_ASSERT_EQUAL(running.param[k], c->nmoved + k);
   CU_ASSERT_EQUAL_FATAL(g->out.n, 1 + c->nmoved + c->nrunning);
-  for (uint32_t k = 0; k < running.n; k++) CU_ASSERT_STRING_EQUAL(g->outname.at[1 + c->nmoved + k], g->in.at[running.param[k]].name);
+  for (uint32_t k = 0; k < running.n; k++)
+    CU_ASSERT_STRING_EQUAL(g->outname.at[1 + c->nmoved + k], g->in.at[running.param[k]].name);
   Fn *without = ir_copy_fn(NULL, g);
   without->out.n = without->outname.n = 1 + c->nmoved;
   same(c->name, "the gradient", without, all);
@@ -85,7 +86,7 @@ static void check_differences(const MeansCase *c) {
      *g = derived(pass_gradient(loss, moved, c->nmoved, NULL, diag));
   Tensor in[16], out[16];
   random_inputs(g, B, 3, in);
-  for (int s = 0; s < B; s++) in[g->in.n - 1].v[s] = s < B - 1 ? 1.0 / (B - 1) : 0;       /* one of padding */
+  for (int s = 0; s < B; s++) in[g->in.n - 1].v[s] = s < B - 1 ? 1.0 / (B - 1) : 0; /* one of padding */
   CU_ASSERT_FATAL(ir_eval(g, B, in, out, &(EvalEnv){0}, err, sizeof err));
   CU_ASSERT_DOUBLE_EQUAL(out[0].v[0], step_loss(step, in), 1e-12);
   double largest = 0;
@@ -144,8 +145,9 @@ static int close_source(void) {
   return 0;
 }
 
-const Suite suite = {"means", (CU_TestInfo[]){
-  {"as by hand, exactly", test_exact},
-  {"gradients against differences", test_differences},
-  {"phases", test_phases},
-  CU_TEST_INFO_NULL}, open_source, close_source};
+const Suite suite = {"means",
+                     (CU_TestInfo[]){{"as by hand, exactly", test_exact},
+                                     {"gradients against differences", test_differences},
+                                     {"phases", test_phases},
+                                     CU_TEST_INFO_NULL},
+                     open_source, close_source};

@@ -10,14 +10,16 @@
 #include "tests/random_fn.h"
 #include "tests/often.h"
 
-enum { TURNS = 3, STAGES = 3, NIN = 5, LANES = 2 };        /* inputs of a random function: LANES shared, then per sample */
+enum { TURNS = 3, STAGES = 3, NIN = 5, LANES = 2 }; /* inputs of a random function: LANES shared, then per sample */
 
 typedef struct Program {
-  Fn *stage[STAGES];         /* each reads the deviation of the one before from its mean as its last input */
+  Fn *stage[STAGES]; /* each reads the deviation of the one before from its mean as its last input */
 } Program;
 
 /* What a turn has come to. */
-typedef struct Turn { Val s, m, sum, some[2]; } Turn;
+typedef struct Turn {
+  Val s, m, sum, some[2];
+} Turn;
 
 /* Stage k on the arguments of its inputs. */
 static void run_stage(Build *b, const Program *p, int k, const Val *arg, Turn *t) {
@@ -25,7 +27,7 @@ static void run_stage(Build *b, const Program *p, int k, const Val *arg, Turn *t
   memcpy(in, arg, sizeof in);
   if (k) in[NIN - 1] = ir_sin(b, ir_sub(b, t->s, t->m));
   ir_inline(b, p->stage[k], in, out);
-  for (int j = 0; j < 2 && k; j++) {       /* values from before the mean meet it */
+  for (int j = 0; j < 2 && k; j++) { /* values from before the mean meet it */
     bool flag = ir_type(b->f, t->some[j]).dt == DT_BOOL;
     Val v = flag ? ir_select(b, t->some[j], t->m, ir_const(b, 0.5)) : ir_sin(b, ir_mul(b, t->some[j], t->m));
     t->sum = ir_add(b, t->sum, ir_sum_all(b, v));
@@ -63,7 +65,7 @@ static Fn *with_means(const Program *p) {
   ir_build_init(&b, f);
   ir_build_init(&bb, body);
   top_inputs(&b, p, in, average);
-  for (int pass = 0; pass < 2; pass++)                   /* xs, then invariants */
+  for (int pass = 0; pass < 2; pass++) /* xs, then invariants */
     for (int k = 0; k < N; k++) {
       if ((k % NIN < LANES) != pass) continue;
       arg[n++] = in[k];
@@ -139,8 +141,13 @@ static FieldAnswer check(uint64_t seed) {
   FieldReport r;
   bool smooth = seed % 2;
   for (uint64_t k = 0; k < STAGES; k++) {
-    RandomSpec spec = {.seed = 10 * seed + k, .size = 6 + (int)(seed % 10), .f64 = true, .scans = seed % 3 == 0, .smooth = smooth,
-                       .draws = seed % 5 == 0, .fold = seed % 2};
+    RandomSpec spec = {.seed = 10 * seed + k,
+                       .size = 6 + (int)(seed % 10),
+                       .f64 = true,
+                       .scans = seed % 3 == 0,
+                       .smooth = smooth,
+                       .draws = seed % 5 == 0,
+                       .fold = seed % 2};
     p.stage[k] = random_fn(&spec);
   }
   Fn *loss = with_means(&p), *step = means_derived(pass_step_mean(loss, diag), diag), *hand = means_derived(by_hand(&p), diag);
@@ -169,6 +176,4 @@ static void test_random(void) {
   CU_ASSERT(equal * 2 > tried);
 }
 
-const Suite suite = {"means, random", (CU_TestInfo[]){
-  {"random bodies", test_random},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"means, random", (CU_TestInfo[]){{"random bodies", test_random}, CU_TEST_INFO_NULL}};

@@ -10,12 +10,12 @@
 #include "tests/means_cases.h"
 #include "tests/random_fn.h"
 
-enum { MOST = 9, PAD = 64 };  /* moved parameters and averages of a case; elements */
+enum { MOST = 9, PAD = 64 }; /* moved parameters and averages of a case; elements */
 
 /* ---- making functions callable ------------------------------------------------------------------------------ */
 
 typedef struct Callable {
-  Fn *fn;                    /* whole */
+  Fn *fn; /* whole */
   Split split;
   Cg *cg;
   Arena *mem;
@@ -61,13 +61,21 @@ static Callable callable(Fn *f, RtPool *pool) {
     *info = cg_info(c.cg, symbol);
     part[p] = (RtPart){.nin = (int)g->in.n, .nout = (int)g->out.n, .in = refs(c.mem, c.split.part[p].in, g->in.n)};
     sizes(c.mem, g, &part[p].out_elems, &part[p].out_lane);
-    RtFnSpec spec = {.kernel = cg_kernel(c.cg, symbol), .info = *info, .nin = part[p].nin, .nout = part[p].nout,
-                     .out_elems = part[p].out_elems, .out_lane = part[p].out_lane};
+    RtFnSpec spec = {.kernel = cg_kernel(c.cg, symbol),
+                     .info = *info,
+                     .nin = part[p].nin,
+                     .nout = part[p].nout,
+                     .out_elems = part[p].out_elems,
+                     .out_lane = part[p].out_lane};
     part[p].fn = rt_fn_create(&spec, pool);
     lib[p] = (LibPart){spec.kernel, info, part[p].nin, part[p].nout, part[p].in, part[p].out_elems, part[p].out_lane};
   }
-  RtSplitSpec spec = {.nparts = (int)c.split.n, .part = part, .f64 = c.fn->f64, .nin = (int)c.fn->in.n,
-                      .nout = (int)c.fn->out.n, .from = refs(c.mem, c.split.from, c.fn->out.n)};
+  RtSplitSpec spec = {.nparts = (int)c.split.n,
+                      .part = part,
+                      .f64 = c.fn->f64,
+                      .nin = (int)c.fn->in.n,
+                      .nout = (int)c.fn->out.n,
+                      .from = refs(c.mem, c.split.from, c.fn->out.n)};
   sizes(c.mem, c.fn, &spec.out_elems, &spec.out_lane);
   bool whole = pass_split_whole(&c.split, c.fn);
   c.run = whole ? part[1].fn : rt_fn_create_split(&spec);
@@ -233,8 +241,8 @@ typedef struct Rig {
   int32_t in_of[16], moved[MOST], running[MOST];
   int64_t offset[MOST];
   double decay[MOST];
-  double *seen;              /* by step: all parameters, PAD each */
-  double test;               /* the last one */
+  double *seen; /* by step: all parameters, PAD each */
+  double test;  /* the last one */
 } Rig;
 
 static void snapshot(Rig *r, int64_t step) {
@@ -284,12 +292,37 @@ static void rig_init(Rig *r, const MeansCase *c, bool lbfgs) {
     a->v = all + r->offset[in->index];
     memcpy(a->v, start, (size_t)a->elems * 8);
   }
-  r->t = (RtTrain){.gradient = r->gradient.run, .mean = r->mean.run, .in_of = r->in_of, .nin = (int)g->in.n,
-    .param = r->param, .nparam = (int)(c->nmoved + c->nrunning), .flat = all, .flat_n = flat, .f64 = true, .moved = r->moved,
-    .nmoved = (int)c->nmoved, .offset = r->offset, .running = r->running, .nrunning = (int)c->nrunning, .decay = r->decay,
-    .update = r->update.run, .nstates = lbfgs ? rt_lbfgs_states(3) : 2, .lr = lbfgs ? 0.5 : 0.05, .beta1 = 0.9, .beta2 = 0.999,
-    .lbfgs = lbfgs, .history = 3, .max_iter = 2, .data = &r->data, .test = &r->data, .batch = BATCH, .steps = STEPS, .every = 1,
-    .seed = 5, .progress = progress, .ctx = r};
+  r->t = (RtTrain){.gradient = r->gradient.run,
+                   .mean = r->mean.run,
+                   .in_of = r->in_of,
+                   .nin = (int)g->in.n,
+                   .param = r->param,
+                   .nparam = (int)(c->nmoved + c->nrunning),
+                   .flat = all,
+                   .flat_n = flat,
+                   .f64 = true,
+                   .moved = r->moved,
+                   .nmoved = (int)c->nmoved,
+                   .offset = r->offset,
+                   .running = r->running,
+                   .nrunning = (int)c->nrunning,
+                   .decay = r->decay,
+                   .update = r->update.run,
+                   .nstates = lbfgs ? rt_lbfgs_states(3) : 2,
+                   .lr = lbfgs ? 0.5 : 0.05,
+                   .beta1 = 0.9,
+                   .beta2 = 0.999,
+                   .lbfgs = lbfgs,
+                   .history = 3,
+                   .max_iter = 2,
+                   .data = &r->data,
+                   .test = &r->data,
+                   .batch = BATCH,
+                   .steps = STEPS,
+                   .every = 1,
+                   .seed = 5,
+                   .progress = progress,
+                   .ctx = r};
   r->t.state = calloc((size_t)r->t.nstates, sizeof *r->t.state);
   for (int k = 0; k < r->t.nstates; k++) r->t.state[k] = rt_zeroed((size_t)flat * 8);
   free(start);
@@ -326,9 +359,11 @@ static void evaluate(const Rig *r, const Fn *f, int64_t step, bool all, Tensor *
       int64_t place = step * BATCH + s;
       if (x->type.lane && !all) rt_permutation(5, (uint64_t)(place / SAMPLES), SAMPLES, perm);
       for (int64_t e = 0; e < elems; e++)
-        in[k].v[e * lanes + s] = x->kind == IN_WEIGHT ? 1.0 / (double)n
-                                 : x->kind == IN_PARAM ? r->seen[((size_t)step * MOST + x->index) * PAD + (size_t)e]
-                                 : ((double *)r->data.field[x->index].v)[e * r->data.field[x->index].ld + (all ? s : perm[place % SAMPLES])];
+        in[k].v[e * lanes + s] =
+            x->kind == IN_WEIGHT ? 1.0 / (double)n
+            : x->kind == IN_PARAM
+                ? r->seen[((size_t)step * MOST + x->index) * PAD + (size_t)e]
+                : ((double *)r->data.field[x->index].v)[e * r->data.field[x->index].ld + (all ? s : perm[place % SAMPLES])];
     }
   }
   CU_ASSERT_FATAL(ir_eval(f, n, in, out, &(EvalEnv){0}, err, sizeof err));
@@ -358,7 +393,7 @@ static void check_averages(const MeansCase *c, bool lbfgs) {
   }
   CU_ASSERT(moved > 1e-2);
   Tensor test;
-  evaluate(&r, r.mean.fn, STEPS, true, &test);             /* the test loss is of the averages */
+  evaluate(&r, r.mean.fn, STEPS, true, &test); /* the test loss is of the averages */
   CU_ASSERT_DOUBLE_EQUAL(r.test, test.v[0], 1e-11);
   ir_tensors_free(&test, 1);
   rig_finish(&r);
@@ -390,7 +425,7 @@ static void test_not_finite(void) {
   RtError err = {""};
   rig_init(&r, &means_cases[4], false);
   CU_ASSERT_STRING_EQUAL_FATAL(r.c->name, "plain");
-  *(double *)r.param[0].v = 1e4;                           /* exp of it */
+  *(double *)r.param[0].v = 1e4; /* exp of it */
   snapshot(&r, 0);
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_NOT_FINITE);
   for (uint32_t p = 0; p < r.c->nmoved + r.c->nrunning; p++)
@@ -415,7 +450,9 @@ static void check_library(const MeansCase *c) {
     memcpy(start + (size_t)p * PAD, r.param[p].v, (size_t)r.param[p].elems * 8);
   }
   for (uint32_t k = 0; k < g->in.n; k++)
-    in[k] = (LibInput){g->in.at[k].kind == IN_PARAM ? LIB_PARAM : g->in.at[k].kind == IN_FIELD ? LIB_FIELD : LIB_WEIGHT,
+    in[k] = (LibInput){g->in.at[k].kind == IN_PARAM   ? LIB_PARAM
+                       : g->in.at[k].kind == IN_FIELD ? LIB_FIELD
+                                                      : LIB_WEIGHT,
                        (int)g->in.at[k].index, type_count(g->in.at[k].type), g->in.at[k].type.lane};
   for (int k = 0; k < r.data.nfield; k++) {
     const RtArray *a = &r.data.field[k];
@@ -427,8 +464,17 @@ static void check_library(const MeansCase *c) {
   int moved[MOST], running[MOST];
   for (uint32_t k = 0; k < MOST; k++) moved[k] = (int)k, running[k] = (int)(c->nmoved + k);
   fn[0].in = in;
-  LibTrain train = {.gradient = 0, .update = 1, .nmoved = (int)c->nmoved, .moved = moved, .nstates = 2, .lr = 0.05, .beta1 = 0.9,
-                    .beta2 = 0.999, .nrunning = (int)c->nrunning, .running = running, .decay = r.decay};
+  LibTrain train = {.gradient = 0,
+                    .update = 1,
+                    .nmoved = (int)c->nmoved,
+                    .moved = moved,
+                    .nstates = 2,
+                    .lr = 0.05,
+                    .beta1 = 0.9,
+                    .beta2 = 0.999,
+                    .nrunning = (int)c->nrunning,
+                    .running = running,
+                    .decay = r.decay};
   LibModel model = {true, (int)n, param, 2, fn, 1, &train, start};
   Lib *lib = lib_create(&model);
   CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
@@ -446,11 +492,10 @@ static void test_library(void) {
   for (int k = 0; k < means_ncases; k++) check_library(&means_cases[k]);
 }
 
-const Suite suite = {"means, running", (CU_TestInfo[]){
-  {"phases against the evaluator, any batch and threads", test_native},
-  {"values per sample between phases", test_lanes},
-  {"averages", test_averages},
-  {"resume", test_resume},
-  {"not finite", test_not_finite},
-  {"libraries", test_library},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"means, running", (CU_TestInfo[]){{"phases against the evaluator, any batch and threads", test_native},
+                                                       {"values per sample between phases", test_lanes},
+                                                       {"averages", test_averages},
+                                                       {"resume", test_resume},
+                                                       {"not finite", test_not_finite},
+                                                       {"libraries", test_library},
+                                                       CU_TEST_INFO_NULL}};

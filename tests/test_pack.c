@@ -104,9 +104,8 @@ static void test_messages(void) {
   source_destroy(src);
 }
 
-const Suite suite = {"pack", (CU_TestInfo[]){
-  {"functions come back", test_functions},
-  {"places do not count", test_bare},
-  {"what is cut off is noticed", test_cut_off},
-  {"messages come back", test_messages},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"pack", (CU_TestInfo[]){{"functions come back", test_functions},
+                                             {"places do not count", test_bare},
+                                             {"what is cut off is noticed", test_cut_off},
+                                             {"messages come back", test_messages},
+                                             CU_TEST_INFO_NULL}};

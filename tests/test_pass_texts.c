@@ -56,7 +56,8 @@ static void close_text(Halves *h) {
 
 /* ---- values ---- */
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   for (int64_t k = 0; k < elems * lanes; k++) {
     uint64_t s = seed + 31 * (sample0 + (uint64_t)(k % lanes)) + 1009 * site + 100003 * counter + 7 * (uint64_t)(k / lanes);
     out[k] = random_real(&s, kind ? -2 : 0, kind ? 2 : 1);
@@ -72,10 +73,13 @@ static bool comparable(const Fn *f, const Fn *g) {
   return true;
 }
 
-static bool near(double x, double y, double tolerance) { return (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= tolerance * (1 + fabs(x)); }
+static bool near(double x, double y, double tolerance) {
+  return (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= tolerance * (1 + fabs(x));
+}
 
 static bool same_values(const Fn *f, const Fn *g, uint64_t seed) {
-  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in), *x = base_zeroed(f->out.n + 1, sizeof *x), *y = base_zeroed(f->out.n + 1, sizeof *y);
+  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in), *x = base_zeroed(f->out.n + 1, sizeof *x),
+         *y = base_zeroed(f->out.n + 1, sizeof *y);
   EvalEnv env = {.draw = draw};
   char err[200] = "";
   bool good = true;
@@ -142,7 +146,5 @@ static void test_exact(void) {
   close_text(&h);
 }
 
-const Suite suite = {"texts of passes", (CU_TestInfo[]){
-  {"values", test_values},
-  {"not in exact functions", test_exact},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"texts of passes",
+                     (CU_TestInfo[]){{"values", test_values}, {"not in exact functions", test_exact}, CU_TEST_INFO_NULL}};

@@ -9,11 +9,10 @@
 #include "tests/often.h"
 
 /* Any numbers that depend on seed, sample, site, counter and element alone. */
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   for (int64_t k = 0; k < elems * lanes; k++) {
-    uint64_t s = seed + 31 * (sample0 + (uint64_t)(k % lanes)) + 1009 * site + 100003 * counter +
-                 7 * (uint64_t)(k / lanes);
+    uint64_t s = seed + 31 * (sample0 + (uint64_t)(k % lanes)) + 1009 * site + 100003 * counter + 7 * (uint64_t)(k / lanes);
     out[k] = random_real(&s, kind ? -2 : 0, kind ? 2 : 1);
   }
 }
@@ -47,10 +46,8 @@ static Fn *hnn_loss(uint32_t h) {
   Fn *f = ir_fn_create("hnn", true);
   Build b;
   ir_build_init(&b, f);
-  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)),
-      b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1));
-  Val W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)),
-      b2 = ir_input(&b, "b2", IN_PARAM, 3, type_real(false, 1, w1));
+  Val W1 = ir_input(&b, "W1", IN_PARAM, 0, type_real(false, 2, w1)), b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, w1));
+  Val W2 = ir_input(&b, "W2", IN_PARAM, 2, type_real(false, 2, w2)), b2 = ir_input(&b, "b2", IN_PARAM, 3, type_real(false, 1, w1));
   Val W3 = ir_input(&b, "W3", IN_PARAM, 4, type_real(false, 1, w1));
   Val x = ir_id(&b, ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, two))),
       dx = ir_input(&b, "dx", IN_FIELD, 1, type_real(true, 1, two));
@@ -84,8 +81,7 @@ static Fn *hnn_gradient(uint32_t h) {
 /* Inputs of the gradient on B samples, the weight 1/live for the first `live` and 0 for the others. */
 static void weigh(const Fn *f, int64_t B, int64_t live, Tensor *in) {
   for (uint32_t k = 0; k < f->in.n; k++)
-    for (int64_t s = 0; f->in.at[k].kind == IN_WEIGHT && s < B; s++)
-      in[k].v[s] = s < live ? 1.0 / (double)live : 0;
+    for (int64_t s = 0; f->in.at[k].kind == IN_WEIGHT && s < B; s++) in[k].v[s] = s < live ? 1.0 / (double)live : 0;
 }
 
 static void test_gradient(void) {
@@ -147,8 +143,7 @@ static void test_flops(void) {
   Fn *f = ir_fn_create("f", true), *body = ir_sub_create(f, "turn");
   Build b, in;
   ir_build_init(&b, f);
-  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, ab)),
-      x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, v));
+  Val A = ir_input(&b, "A", IN_PARAM, 0, type_real(false, 2, ab)), x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, v));
   ir_build_init(&in, body);
   Val y = ir_input(&in, "y", IN_STATE, 0, type_real(true, 1, v));
   ir_output(&in, ir_tanh(&in, y), NULL);
@@ -181,8 +176,7 @@ static Fn *trajectory_loss(Method m, bool coupled) {
   Val s = ir_input(&r, "k", IN_OTHER, 1, type_scalar(false)), half = ir_const_exact(&r, 0.5, 1, 2);
   Val H = ir_sub(&r, ir_mul(&r, half, ir_mul(&r, p, p)), ir_mul(&r, s, ir_cos(&r, q)));
   Val qp = ir_mul(&r, q, p);
-  if (coupled)
-    H = ir_add(&r, H, ir_mul(&r, ir_const_exact(&r, 0.1, 1, 10), ir_mul(&r, s, ir_mul(&r, qp, qp))));
+  if (coupled) H = ir_add(&r, H, ir_mul(&r, ir_const_exact(&r, 0.1, 1, 10), ir_mul(&r, s, ir_mul(&r, qp, qp))));
   ir_output(&r, ir_grad(&r, H, p), NULL);
   ir_output(&r, ir_neg(&r, ir_grad(&r, H, q)), NULL);
   ir_build_finish(&r);
@@ -196,8 +190,7 @@ static Fn *trajectory_loss(Method m, bool coupled) {
 static void check_trajectory(Method m, bool coupled) {
   enum { B = 2 };
   static const uint32_t moved[] = {0};
-  Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(loss)),
-     *g = derived(pass_gradient(loss, moved, 1, NULL, NULL));
+  Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(loss)), *g = derived(pass_gradient(loss, moved, 1, NULL, NULL));
   double k = 0.7, q[B] = {0.4, -0.3}, p[B] = {0.5, 1}, w[B] = {0.5, 0.5}, h = 1e-5;
   Type lane = type_scalar(true);
   Tensor in[] = {{type_scalar(false), &k}, {lane, q}, {lane, p}, {lane, w}}, out[2], lo, hi;
@@ -261,8 +254,7 @@ static void check_split(const Fn *f, uint64_t seed) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
   Split s;
-  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)),
-         *want = base_realloc(NULL, sizeof *want * (f->out.n + 1));
+  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), *want = base_realloc(NULL, sizeof *want * (f->out.n + 1));
   Tensor *got = base_realloc(NULL, sizeof *got * (f->out.n + 1));
   random_inputs(f, B, seed, in);
   weigh(f, B, B, in);
@@ -288,12 +280,7 @@ static void check_split(const Fn *f, uint64_t seed) {
 
 static void test_split(void) {
   for (uint64_t seed = 1; seed <= OFTEN(100); seed++) {
-    RandomSpec spec = {.seed = seed,
-                       .size = 15 + (int)(seed % 30),
-                       .f64 = true,
-                       .scans = true,
-                       .draws = true,
-                       .fold = seed % 2};
+    RandomSpec spec = {.seed = seed, .size = 15 + (int)(seed % 30), .f64 = true, .scans = true, .draws = true, .fold = seed % 2};
     Fn *f = random_fn(&spec);
     check_split(f, seed);
     ir_fn_destroy(f);
@@ -311,10 +298,8 @@ static void torch_step(const Optim *o, double g, int t, double *p, double *m, do
   switch (o->kind) {
   case OPT_ADAMW:
   case OPT_ADAM:
-    if (o->kind == OPT_ADAM)
-      G += o->weight_decay * *p;
-    else
-      *p -= o->lr * o->weight_decay * *p;
+    if (o->kind == OPT_ADAM) G += o->weight_decay * *p;
+    else *p -= o->lr * o->weight_decay * *p;
     *m = o->beta1 * *m + (1 - o->beta1) * G;
     *v = o->beta2 * *v + (1 - o->beta2) * G * G;
     *p -= o->lr * (*m / (1 - pow(o->beta1, t))) / (sqrt(*v / (1 - pow(o->beta2, t))) + o->eps);
@@ -366,14 +351,14 @@ static void check_optim(const Optim *o) {
 
 static void test_optim(void) {
   static const Optim all[] = {
-      {OPT_ADAM, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
-      {OPT_ADAM, .lr = 1e-2, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 0.1},
-      {OPT_ADAMW, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1},
-      {OPT_SGD, .lr = 0.1},
-      {OPT_SGD, .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01},
-      {OPT_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true},
-      {OPT_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8},
-      {OPT_RMSPROP, .lr = 0.01, .alpha = 0.9, .eps = 1e-8, .momentum = 0.5, .weight_decay = 0.1},
+    {OPT_ADAM, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+    {OPT_ADAM, .lr = 1e-2, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 0.1},
+    {OPT_ADAMW, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1},
+    {OPT_SGD, .lr = 0.1},
+    {OPT_SGD, .lr = 0.1, .momentum = 0.9, .weight_decay = 0.01},
+    {OPT_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true},
+    {OPT_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8},
+    {OPT_RMSPROP, .lr = 0.01, .alpha = 0.9, .eps = 1e-8, .momentum = 0.5, .weight_decay = 0.1},
   };
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) check_optim(&all[k]);
   Optim lbfgs = {.kind = OPT_LBFGS};
@@ -423,12 +408,11 @@ static void test_table(void) {
   source_destroy(src);
 }
 
-const Suite suite = {"passes", (CU_TestInfo[]){
-  {"mean and gradient", test_gradient},
-  {"FLOPs of the HNN step", test_hnn_flops},
-  {"FLOPs", test_flops},
-  {"gradient of trajectories", test_trajectory},
-  {"split of random functions", test_split},
-  {"optimizers", test_optim},
-  {"table", test_table},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"passes", (CU_TestInfo[]){{"mean and gradient", test_gradient},
+                                               {"FLOPs of the HNN step", test_hnn_flops},
+                                               {"FLOPs", test_flops},
+                                               {"gradient of trajectories", test_trajectory},
+                                               {"split of random functions", test_split},
+                                               {"optimizers", test_optim},
+                                               {"table", test_table},
+                                               CU_TEST_INFO_NULL}};

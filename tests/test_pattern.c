@@ -91,7 +91,7 @@ static void test_moves(void) {
   Val left = ir_take(&b, x, 0, (uint32_t[]){8, 0, 1, 2, 3, 4, 5, 6, 7}, 9);
   check_found(&b, ir_add(&b, ir_mul(&b, left, right), ir_exp(&b, x)), x, &cyclic, "a ring");
 
-  ir_build_init(&b, ir_fn_create("triangle", true));          /* (tril of a parameter) @ x */
+  ir_build_init(&b, ir_fn_create("triangle", true)); /* (tril of a parameter) @ x */
   x = vector_input(&b, 9);
   Val a = ir_input(&b, "a", IN_PARAM, 0, type_real(false, 2, (uint32_t[]){9, 9}));
   check_found(&b, ir_matmul(&b, ir_tri(&b, a, false, 0), x), x, &lower, "a triangle");
@@ -218,8 +218,9 @@ static uint32_t check_function(const RandomSpec *spec) {
 static void test_random(void) {
   uint32_t outside = 0;
   for (uint64_t seed = 1; seed <= OFTEN(300); seed++)
-    outside += check_function(&(RandomSpec){.seed = seed, .size = 5 + (int)(seed % 30), .f64 = true, .scans = seed % 2, .fold = seed % 3});
-  CU_ASSERT(outside > 1000);                             /* something was found */
+    outside +=
+        check_function(&(RandomSpec){.seed = seed, .size = 5 + (int)(seed % 30), .f64 = true, .scans = seed % 2, .fold = seed % 3});
+  CU_ASSERT(outside > 1000); /* something was found */
 }
 
 /* ---- colourings --------------------------------------------------------------------------------------------------- */
@@ -281,9 +282,12 @@ static void test_colourings(void) {
 
 /* kind, size, and how many colours of columns, stars, the diagonal */
 static void test_known(void) {
-  static const struct { Kind kind; uint32_t n, columns, star, diagonal; } known[] = {
-    {CYCLIC, 1024, 4, 3, 2}, {CYCLIC, 1023, 3, 3, 3}, {BAND, 200, 5, 5, 3}, {ARROW, 300, 300, 2, 2}, {ARROW, 1500, 1500, 2, 2}, {BLOCKS, 99, 3, 3, 3},
-    {DIAGONAL, 50, 1, 1, 1}, {DENSE, 20, 20, 20, 20}, {LOWER, 30, 30, 30, 30}, {NOTHING, 9, 0, 0, 0}};
+  static const struct {
+    Kind kind;
+    uint32_t n, columns, star, diagonal;
+  } known[] = {{CYCLIC, 1024, 4, 3, 2},   {CYCLIC, 1023, 3, 3, 3}, {BAND, 200, 5, 5, 3},    {ARROW, 300, 300, 2, 2},
+               {ARROW, 1500, 1500, 2, 2}, {BLOCKS, 99, 3, 3, 3},   {DIAGONAL, 50, 1, 1, 1}, {DENSE, 20, 20, 20, 20},
+               {LOWER, 30, 30, 30, 30},   {NOTHING, 9, 0, 0, 0}};
   for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
     Pattern p = matrix(known[k].kind, known[k].n, known[k].n, 0), s;
     Colouring c;
@@ -303,12 +307,11 @@ static void test_known(void) {
   }
 }
 
-const Suite suite = {"pattern", (CU_TestInfo[]){
-  {"linear maps", test_tables},
-  {"moves and triangles", test_moves},
-  {"loops", test_loops},
-  {"bounded work", test_bounded},
-  {"random functions", test_random},
-  {"colourings", test_colourings},
-  {"known colourings", test_known},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"pattern", (CU_TestInfo[]){{"linear maps", test_tables},
+                                                {"moves and triangles", test_moves},
+                                                {"loops", test_loops},
+                                                {"bounded work", test_bounded},
+                                                {"random functions", test_random},
+                                                {"colourings", test_colourings},
+                                                {"known colourings", test_known},
+                                                CU_TEST_INFO_NULL}};

@@ -16,7 +16,7 @@ enum { LANES = 2, N = 64, TURNS = 40, MANY = 4000, OPS = 14, INPUTS = 8, RESULTS
 
 /* ---- programs ---- */
 
-typedef struct Made {        /* a value, the binary logarithms between which its size lies, its sign, its error in ulp */
+typedef struct Made { /* a value, the binary logarithms between which its size lies, its sign, its error in ulp */
   Val v;
   double lo, hi, err;
   int sign;
@@ -25,9 +25,9 @@ typedef struct Made {        /* a value, the binary logarithms between which its
 typedef struct Gen {
   Build *b;
   uint64_t rng;
-  double lo, hi;             /* where normal numbers end */
+  double lo, hi; /* where normal numbers end */
   VEC(Made) made;
-  VEC(double) datum;         /* of the inputs, one after the other */
+  VEC(double) datum; /* of the inputs, one after the other */
 } Gen;
 
 static uint32_t below(Gen *g, uint32_t n) { return random_below(&g->rng, n); }
@@ -87,7 +87,10 @@ static void input(Gen *g, bool lane, int rank) {
 }
 
 static bool product(Gen *g, Made x, Made y) {
-  if (below(g, 2)) { Made t = x; x = y, y = t; }
+  if (below(g, 2)) {
+    Made t = x;
+    x = y, y = t;
+  }
   return keep(g, ir_mul(g->b, x.v, y.v), x.lo + y.lo, x.hi + y.hi, x.sign * y.sign, x.err + y.err + 1);
 }
 
@@ -131,8 +134,7 @@ static bool cube(Gen *g, Made x, Made y) {
 
 static bool reduction(Gen *g, Made x, Made y) {
   if (!vector(g, x)) return false;
-  if (below(g, 2) || !vector(g, y))
-    return keep(g, ir_sum(g->b, x.v, 0), x.lo, x.hi + LOG_N, x.sign, x.err + N);
+  if (below(g, 2) || !vector(g, y)) return keep(g, ir_sum(g->b, x.v, 0), x.lo, x.hi + LOG_N, x.sign, x.err + N);
   return keep(g, ir_matmul(g->b, x.v, y.v), x.lo + y.lo, x.hi + y.hi + LOG_N, x.sign * y.sign, x.err + y.err + N + 1);
 }
 
@@ -150,7 +152,8 @@ static bool turns(Gen *g, Made z, Made w) {
   double e = between(g, -20, 20), f = -(w.lo + w.hi) / 2 - e, spread = (w.hi - w.lo) / 2 * TURNS + 1;
   if (below(g, 2)) e = anywhere(g), f = -(w.lo + w.hi) / 2 - e;
   double lo = z.lo - spread, hi = z.hi + spread, c = round_to(g, exp2(e)), d = round_to(g, exp2(f));
-  bool in_range = fits(g, e, e) && fits(g, f, f) && fits(g, lo + e, hi + e) && fits(g, lo - f - 1, hi - f + 1) && fits(g, lo, hi + 6);
+  bool in_range =
+      fits(g, e, e) && fits(g, f, f) && fits(g, lo + e, hi + e) && fits(g, lo - f - 1, hi - f + 1) && fits(g, lo, hi + 6);
   if (!in_range || vector(g, w) || z.err + (w.err + 4) * TURNS > 1e6) return false;
   double err = z.err + (w.err + 4) * TURNS;
   bool lane = ir_type(b->f, z.v).lane || ir_type(b->f, w.v).lane, loop = below(g, 2);
@@ -158,14 +161,16 @@ static bool turns(Gen *g, Made z, Made w) {
   if (loop) {
     ir_build_init(&body, ir_sub_create(b->f, "turn"));
     body.fold = body.number = false;
-    Val args[2] = {v, w.v}, y = ir_input(&body, NULL, IN_OTHER, 0, ir_type(b->f, v)), x = ir_input(&body, NULL, IN_OTHER, 0, ir_type(b->f, w.v));
+    Val args[2] = {v, w.v}, y = ir_input(&body, NULL, IN_OTHER, 0, ir_type(b->f, v)),
+        x = ir_input(&body, NULL, IN_OTHER, 0, ir_type(b->f, w.v));
     y = ir_mul(&body, ir_mul(&body, ir_mul(&body, y, ir_const(&body, c)), x), ir_const(&body, d));
     ir_output(&body, y, NULL);
     ir_output(&body, y, NULL);
     v = ir_scan(b, args, 2, TURNS, 1, 0, 0, 1, false, false, body.f);
     ir_build_finish(&body);
     bool all = below(g, 2);
-    return keep(g, ir_proj(b, v, all), lo, hi + 6 * all, z.sign * (all || TURNS % 2 == 0 ? 1 : w.sign), all && w.sign < 0 ? INFINITY : err);
+    return keep(g, ir_proj(b, v, all), lo, hi + 6 * all, z.sign * (all || TURNS % 2 == 0 ? 1 : w.sign),
+                all && w.sign < 0 ? INFINITY : err);
   }
   for (int k = 0; k < TURNS; k++) v = ir_mul(b, ir_mul(b, ir_mul(b, v, ir_const(b, c)), w.v), ir_const(b, d));
   return keep(g, v, lo, hi, z.sign, err);
@@ -241,7 +246,11 @@ static Fn *program(uint64_t seed, bool f64, Tensor *in, double *err) {
 
 /* `room`: 1 for normal numbers alone. x^-n is 1/x^n, and where that ends, x^n is up to 4 times smaller than they: two of its bits
  * are lost, as many as by other roundings. */
-typedef struct Watched { bool f64; double room; uint32_t bad; } Watched;
+typedef struct Watched {
+  bool f64;
+  double room;
+  uint32_t bad;
+} Watched;
 
 static bool normal(const Watched *w, double v) {
   return fabs(v) * w->room >= (w->f64 ? DBL_MIN : FLT_MIN) && fabs(v) <= (w->f64 ? DBL_MAX : FLT_MAX);
@@ -318,7 +327,8 @@ static Fn *near_one(const Fn *f, const Tensor *result) {
   b.fold = b.number = false;
   for (uint32_t k = 0; k < RESULTS; k++) {
     double most = 0;
-    for (int64_t e = 0; e < type_count(result[k].type) * (result[k].type.lane ? LANES : 1); e++) most = fmax(most, fabs(result[k].v[e]));
+    for (int64_t e = 0; e < type_count(result[k].type) * (result[k].type.lane ? LANES : 1); e++)
+      most = fmax(most, fabs(result[k].v[e]));
     out->out.at[k] = ir_mul(&b, out->out.at[k], ir_const(&b, exp2(-ilogb(most))));
   }
   ir_build_finish(&b);
@@ -347,7 +357,8 @@ static void test_native(void) {
     for (uint32_t k = 0; k < n; k++) {
       snprintf(name, sizeof name, "f%u", k);
       double off = codegen_difference(cg, f[k], name, LANES, in[k], false) / (f64 ? DBL_EPSILON : FLT_EPSILON);
-      if (!(off <= 4 * (10 + err[k]))) fprintf(stderr, "f%d, off by %g ulp, not %g\n", f64 ? 64 : 32, off, err[k]), ir_print(stderr, f[k], NULL);
+      if (!(off <= 4 * (10 + err[k])))
+        fprintf(stderr, "f%d, off by %g ulp, not %g\n", f64 ? 64 : 32, off, err[k]), ir_print(stderr, f[k], NULL);
       CU_ASSERT(off <= 4 * (10 + err[k]));
       free_inputs(in[k], f[k]->in.n);
       ir_fn_destroy(f[k]);
@@ -356,7 +367,5 @@ static void test_native(void) {
   }
 }
 
-const Suite suite = {"range", (CU_TestInfo[]){
-  {"every step stays a normal number", test_steps},
-  {"native code", test_native},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {
+  "range", (CU_TestInfo[]){{"every step stays a normal number", test_steps}, {"native code", test_native}, CU_TEST_INFO_NULL}};

@@ -14,8 +14,7 @@
 
 enum { ROUNDS = 2, MAX_PARAMS = 256 };
 
-static Fn *derived(Fn *loss, Memory memory)
-{
+static Fn *derived(Fn *loss, Memory memory) {
   uint32_t moved[MAX_PARAMS], n = 0;
   for (uint32_t k = 0; k < loss->in.n; k++)
     if (loss->in.at[k].kind == IN_PARAM && n < MAX_PARAMS) moved[n++] = loss->in.at[k].index;
@@ -32,15 +31,14 @@ static Fn *derived(Fn *loss, Memory memory)
   return d;
 }
 
-static Fn *derived_of(Fn *loss, Memory memory)            /* takes the loss */
+static Fn *derived_of(Fn *loss, Memory memory) /* takes the loss */
 {
   Fn *d = derived(loss, memory);
   ir_fn_destroy(loss);
   return d;
 }
 
-static uint32_t count(const Fn *f, Op op)
-{
+static uint32_t count(const Fn *f, Op op) {
   uint32_t n = 0;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     n += f->inst.at[id].op == op;
@@ -49,8 +47,7 @@ static uint32_t count(const Fn *f, Op op)
   return n;
 }
 
-static double worst(const Fn *a, const Fn *b)
-{
+static double worst(const Fn *a, const Fn *b) {
   Tensor *in = draw_inputs(a, -0.5, 0.5), *x = evaluate(a, in), *y = evaluate(b, in);
   double most = 0;
   for (uint32_t k = 0; k < a->out.n; k++)
@@ -65,8 +62,7 @@ static double worst(const Fn *a, const Fn *b)
 }
 
 /* Takes the loss. exact: the inverses are, in the field. */
-static void check(Fn *loss, bool exact, double tol)
-{
+static void check(Fn *loss, bool exact, double tol) {
   FieldReport r = {0};
   Fn *kept = derived(loss, MEMORY_STORED), *again = derived(loss, MEMORY_REVERSIBLE);
   CU_ASSERT_EQUAL(count(kept, OP_barrier), 0);
@@ -87,8 +83,7 @@ static void check(Fn *loss, bool exact, double tol)
   ir_fn_destroy(loss);
 }
 
-static void test_chains(void)
-{
+static void test_chains(void) {
   for (int round = 0; round < 24; round++) {
     Chain c;
     Val w[3];
@@ -109,8 +104,7 @@ static void test_chains(void)
 
 /* A loop over `turns`, its body a chain of steps. With `map`, each turn moves states of its own; else the states
  * are carried through all. peek: the body also reads the states it begins with, which then must be kept. */
-static Fn *loop_loss(uint32_t turns, uint32_t steps, bool map, bool peek)
-{
+static Fn *loop_loss(uint32_t turns, uint32_t steps, bool map, bool peek) {
   Chain c;
   Val w[3], args[6], x[2], v[4], context;
   chain_open(&c, 1 + pick(3), 1 + pick(4));
@@ -118,7 +112,7 @@ static Fn *loop_loss(uint32_t turns, uint32_t steps, bool map, bool peek)
   for (uint32_t k = 0; k < 2; k++)
     args[k] = ir_input(&c.b, "x", IN_FIELD, k, map ? dims(true, 2, turns, c.n, 0) : chain_vec(true, c.n));
   chain_weights(&c, w);
-  if (!map) chain_step(&c.b, ADD_NET, 0, c.n, args, c.context, w);    /* what is undone is not an input */
+  if (!map) chain_step(&c.b, ADD_NET, 0, c.n, args, c.context, w); /* what is undone is not an input */
   args[2] = c.context;
   memcpy(args + 3, w, sizeof w);
   Fn *body = ir_sub_create(c.f, "turn");
@@ -142,14 +136,12 @@ static Fn *loop_loss(uint32_t turns, uint32_t steps, bool map, bool peek)
   return c.f;
 }
 
-static void test_maps(void)
-{
+static void test_maps(void) {
   for (int round = 0; round < 12; round++) check(loop_loss(2 + pick(3), 1 + pick(3), true, pick(2)), true, 1e-9);
 }
 
 /* Whether some loop stacks a state: a result of the dims of a state with an axis more. */
-static bool stacks(const Fn *f)
-{
+static bool stacks(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_proj && ir_inst(f, ir_arg(f, i, 0))->op == OP_scan && i->type.lane && i->type.rank == 2) return true;
@@ -158,8 +150,7 @@ static bool stacks(const Fn *f)
   return false;
 }
 
-static void test_loops(void)
-{
+static void test_loops(void) {
   for (int round = 0; round < 12; round++) {
     bool peek = round % 3 == 0;
     Fn *loss = loop_loss(2 + pick(3), 2 + pick(2), false, peek);
@@ -175,8 +166,7 @@ static void test_loops(void)
 /* ---- what is not a gradient of training --------------------------------------------------------------------- */
 
 /* A derivative by a state inside of the loss goes through steps: those are kept, the ones before are not. */
-static void test_inner_derivative(void)
-{
+static void test_inner_derivative(void) {
   for (int round = 0; round < 6; round++) {
     Chain c;
     Val w[3];
@@ -195,8 +185,7 @@ static void test_inner_derivative(void)
 /* ---- trajectories ---------------------------------------------------------------------------------------------- */
 
 /* dH/dp, -dH/dq of H = T(p) + V(q) (1 + t), T and V sums of tanh; or of one that does not separate. */
-static Fn *rates(Fn *parent, uint32_t n, const Type *inv, bool separable, bool timed)
-{
+static Fn *rates(Fn *parent, uint32_t n, const Type *inv, bool separable, bool timed) {
   Fn *f = ir_sub_create(parent, "rates");
   Build b;
   Val x[2], w[2];
@@ -214,8 +203,7 @@ static Fn *rates(Fn *parent, uint32_t n, const Type *inv, bool separable, bool t
   return f;
 }
 
-static Fn *trajectory(Method m, uint32_t steps, uint32_t every, bool timed, bool all)
-{
+static Fn *trajectory(Method m, uint32_t steps, uint32_t every, bool timed, bool all) {
   Chain c;
   Val w[2];
   Type inv[2];
@@ -234,15 +222,14 @@ static Fn *trajectory(Method m, uint32_t steps, uint32_t every, bool timed, bool
   return chain_close(&c);
 }
 
-static void test_trajectories(void)
-{
+static void test_trajectories(void) {
   static const Method method[] = {M_LEAPFROG, M_YOSHIDA4, M_YOSHIDA6, M_YOSHIDA8, M_IMPLICIT_MIDPOINT, M_GAUSS4, M_GAUSS6};
   static const uint32_t every[] = {1, 2, 3, 6};
   for (size_t i = 0; i < sizeof method / sizeof *method; i++)
     for (size_t j = 0; j < 4; j++)
       for (int timed = 0; timed < 2; timed++) {
         bool implicit = !ir_method[method[i]].separable;
-        if (implicit && j % 3) continue;                 /* slow to evaluate */
+        if (implicit && j % 3) continue; /* slow to evaluate */
         /* with the time, only leapfrog meets the same times from both ends without rounding */
         check(trajectory(method[i], implicit ? every[j] * 2 : 6, every[j], timed, j < 3),
               !implicit && (!timed || method[i] == M_LEAPFROG), 1e-9);
@@ -251,11 +238,11 @@ static void test_trajectories(void)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static void test_choice(void)
-{
+static void test_choice(void) {
   Diag *diag = diag_create(NULL);
   for (int deep = 0; deep < 2; deep++) {
-    Fn *loss = trajectory(M_LEAPFROG, deep ? 100000 : 10, 1, false, false), *g = pass_gradient(loss, (uint32_t[]){0, 1}, 2, NULL, NULL);
+    Fn *loss = trajectory(M_LEAPFROG, deep ? 100000 : 10, 1, false, false),
+       *g = pass_gradient(loss, (uint32_t[]){0, 1}, 2, NULL, NULL);
     MemoryChoice c;
     Fn *d = pass_derive_as(g, MEMORY_AUTO, &c, diag);
     CU_ASSERT_EQUAL(c.way, deep ? MEMORY_REVERSIBLE : MEMORY_STORED);
@@ -269,8 +256,7 @@ static void test_choice(void)
 }
 
 /* Bytes of scratch of the compiled gradient of a chain whose steps have one set of weights. */
-static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory)
-{
+static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory) {
   Chain c;
   Val w[3];
   char err[512];
@@ -293,10 +279,9 @@ static int64_t scratch(uint32_t depth, uint32_t n, uint32_t h, Memory memory)
   return bytes;
 }
 
-static void test_flat(void)
-{
+static void test_flat(void) {
   const uint32_t deepest = SANITIZED ? 320 : 1000;
-  for (uint32_t h = 6; h <= 24; h += 18) {               /* tiny values in registers; big ones */
+  for (uint32_t h = 6; h <= 24; h += 18) { /* tiny values in registers; big ones */
     int64_t kept = scratch(32, h, 2 * h, MEMORY_STORED), deep = scratch(256, h, 2 * h, MEMORY_STORED);
     int64_t again = scratch(32, h, 2 * h, MEMORY_REVERSIBLE);
     CU_ASSERT(h < 12 || deep > 3 * kept);
@@ -310,8 +295,7 @@ static void test_flat(void)
 }
 
 /* Takes the loss. Compiled code does what the evaluator does; what takes long is compiled for one machine each way. */
-static void compiled(Fn *loss, bool both, uint64_t seed)
-{
+static void compiled(Fn *loss, bool both, uint64_t seed) {
   for (int m = 0; m < 2; m++) {
     Fn *d = derived(loss, m ? MEMORY_REVERSIBLE : MEMORY_STORED);
     if (both || m) codegen_check(NULL, d, 11, seed);
@@ -322,8 +306,7 @@ static void compiled(Fn *loss, bool both, uint64_t seed)
 }
 
 /* deep: the code is cut into pieces; loops among them, whose last carries cross. */
-static Fn *mixed(uint32_t depth, uint32_t n, uint32_t h, bool tied, bool loops)
-{
+static Fn *mixed(uint32_t depth, uint32_t n, uint32_t h, bool tied, bool loops) {
   Chain c;
   Val w[3];
   chain_open(&c, n, h);
@@ -343,25 +326,23 @@ static Fn *mixed(uint32_t depth, uint32_t n, uint32_t h, bool tied, bool loops)
   return chain_close(&c);
 }
 
-static void test_compiled(void)
-{
+static void test_compiled(void) {
   compiled(mixed(5, 2, 4, false, false), true, 1);
   compiled(mixed(5, 14, 17, true, false), true, 2);
   compiled(trajectory(M_LEAPFROG, 6, 6, true, true), true, 3);
   compiled(trajectory(M_GAUSS4, 6, 1, true, true), true, 4);
-  if (SANITIZED) return;                                 /* the rest is more of the same, and long */
+  if (SANITIZED) return; /* the rest is more of the same, and long */
   compiled(mixed(24, 14, 17, false, true), false, 5);
   compiled(mixed(60, 2, 4, true, true), false, 6);
   compiled(mixed(80, 2, 8, true, false), false, 7);
 }
 
-const Suite suite = {"reversible", (CU_TestInfo[]){
-  {"chains of steps", test_chains},
-  {"steps in maps", test_maps},
-  {"steps in loops", test_loops},
-  {"derivatives inside of the loss", test_inner_derivative},
-  {"trajectories of symmetric methods", test_trajectories},
-  {"the way that is chosen", test_choice},
-  {"memory does not grow with depth", test_flat},
-  {"compiled", test_compiled},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"reversible", (CU_TestInfo[]){{"chains of steps", test_chains},
+                                                   {"steps in maps", test_maps},
+                                                   {"steps in loops", test_loops},
+                                                   {"derivatives inside of the loss", test_inner_derivative},
+                                                   {"trajectories of symmetric methods", test_trajectories},
+                                                   {"the way that is chosen", test_choice},
+                                                   {"memory does not grow with depth", test_flat},
+                                                   {"compiled", test_compiled},
+                                                   CU_TEST_INFO_NULL}};

@@ -45,14 +45,19 @@ static bool table(const char *text, RtTable *t, RtError *err) {
 }
 
 /* text -> "name:v,v,...;" per column, text columns as "name:text;", a column's fault as "name!fault;" */
-static const struct { const char *text, *want; } good[] = {
+static const struct {
+  const char *text, *want;
+} good[] = {
   {"t,q\n0,1\n1,2.5\n", "t:0,1;q:1,2.5;"},
   {"# a comment\n% another\n\n1 2 3\n4 5 6\n", ":1,4;:2,5;:3,6;"},
-  {"%o v\n  0.0e+000  5.0e+000  1.1383885512243586e+000 \n  1.0e+000  5.5e+000  9.1875000000000000e-001 \n", ":0,1;:5,5.5;:1.13838855122436,0.91875;"},
+  {"%o v\n  0.0e+000  5.0e+000  1.1383885512243586e+000 \n  1.0e+000  5.5e+000  9.1875000000000000e-001 \n",
+   ":0,1;:5,5.5;:1.13838855122436,0.91875;"},
   {"# t q\n0 1\n1 2\n", "t:0,1;q:1,2;"},
   {"# two words more\n0 1\n1 2\n", ":0,1;:1,2;"},
   {"planet,a,e\nMars,1.5,0.09\nVenus,0.7,0.007", "planet:text;a:1.5,0.7;e:0.09,0.007;"},
-  {"\xEF\xBB\xBF" "a,b\r\n1,2\r\n3,4\r\n", "a:1,3;b:2,4;"},
+  {"\xEF\xBB\xBF"
+   "a,b\r\n1,2\r\n3,4\r\n",
+   "a:1,3;b:2,4;"},
   {"\"a, b\";c\n1;2\n", "a, b:1;c:2;"},
   {"Mercury,0.38\nVenus,0.72\n", ":text;:0.38,0.72;"},
   {"x\n1.0D+3\n-2.5d0\n+7\n.5\n", "x:1000,-2.5,7,0.5;"},
@@ -71,7 +76,8 @@ static const struct { const char *text, *want; } good[] = {
   {"a;b,c\n1;2\n", "a:1;b,c:2;"},
   {"t;x\n0;1,5\n1;2\n", "t:0,1;x!line 2: expected a number, found `1,5`; write numbers with a decimal point, and no comma;"},
   {"t;x\n0;1.5\n1;2,5\n", "t:0,1;x!line 3: expected a number, found `2,5`; write numbers with a decimal point, and no comma;"},
-  {"a\tb\n1\t\n\t3\n", "a!line 3: the field is empty; fill it in or remove the row;b!line 2: the field is empty; fill it in or remove the row;"},
+  {"a\tb\n1\t\n\t3\n",
+   "a!line 3: the field is empty; fill it in or remove the row;b!line 2: the field is empty; fill it in or remove the row;"},
   {"a\tb\tc\n1   2\t3\n  4 5 6\n", "a:1,4;b:2,5;c:3,6;"},
   {"1\t2\t\n3\t4\t\n", ":1,3;:2,4;"},
   {"1\t\t2\n3\t4\n", ":1,3;:2,4;"},
@@ -85,10 +91,16 @@ static const struct { const char *text, *want; } good[] = {
   {"\"1,5\";\"2 000\"\n3;4\n", "1,5:3;2 000:4;"},
   /* cells */
   {"x;y\n1;2\n1 000;3\n", "x!line 3: expected a number, found `1 000`; write it without marks between its digits;y:2,3;"},
-  {"x,y\n1,2\n\xE2\x88\x92" "1,3\n", "x!line 3: expected a number, found `\xE2\x88\x92" "1`; its sign is a typesetter's, write `-`;y:2,3;"},
+  {"x,y\n1,2\n\xE2\x88\x92"
+   "1,3\n",
+   "x!line 3: expected a number, found `\xE2\x88\x92"
+   "1`; its sign is a typesetter's, write `-`;y:2,3;"},
   {"x\n1\n1_000\n", "x!line 3: expected a number, found `1_000`; write it without marks between its digits;"},
   {"x\n1\n1'000\n", "x!line 3: expected a number, found `1'000`; write it without marks between its digits;"},
-  {"x,y\n1,2\n1\xC2\xA0" "000,3\n", "x!line 3: expected a number, found `1\xC2\xA0" "000`; write it without marks between its digits;y:2,3;"},
+  {"x,y\n1,2\n1\xC2\xA0"
+   "000,3\n",
+   "x!line 3: expected a number, found `1\xC2\xA0"
+   "000`; write it without marks between its digits;y:2,3;"},
   {"x\n1\n0x10\n", "x!line 3: expected a number, found `0x10`; write it as a decimal number;"},
   {"x\n1\n1e5.3\n", "x!line 3: expected a number, found `1e5.3`;"},
   {"x\n1\n1.2.3\n", "x!line 3: expected a number, found `1.2.3`;"},
@@ -102,17 +114,25 @@ static const struct { const char *text, *want; } good[] = {
   {"x,y\nNA,2\n1,3\n", "x!line 2: `NA` is not a finite number; remove the row or fill it in;y:2,3;"},
   {"Na,K\n1,2\n", "Na:1;K:2;"},
   {"NA,K\n1,2\n", "NA:1;K:2;"},
-  {"NA NA\n1 2\n", "!line 1: `NA` is not a finite number; remove the row or fill it in;!line 1: `NA` is not a finite number; remove the row or fill it in;"},
+  {"NA NA\n1 2\n", "!line 1: `NA` is not a finite number; remove the row or fill it in;!line 1: `NA` is not a finite number; "
+                   "remove the row or fill it in;"},
   {"NA\nNA\n", ":text;"},
   {"x\nnan\nNaN\n", "x!line 2: `nan` is not a finite number; remove the row or fill it in;"},
   {"x\n9007199254740992\n18014398509481984\n-0009007199254740991\n100000000000000000000\n9007199254740993.\n",
    "x:9.00719925474099e+15,1.8014398509482e+16,-9.00719925474099e+15,1e+20,9.00719925474099e+15;"},
-  {"x\n1\n9007199254740993\n", "x!line 3: `9007199254740993` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
-  {"x\n1\n-36893488147419103231\n", "x!line 3: `-36893488147419103231` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
-  {"x\n0.0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001e150\n", "x:1e-16;"},
-  {"a,b\n1,2\n#N/A,3\n# note, more\n4,#DIV/0!\n", "a!line 3: expected a number, found `#N/A`;b!line 5: expected a number, found `#DIV/0!`;"},
+  {"x\n1\n9007199254740993\n",
+   "x!line 3: `9007199254740993` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded;"},
+  {"x\n1\n-36893488147419103231\n", "x!line 3: `-36893488147419103231` is a whole number that f64 does not hold exactly; give it a "
+                                    "decimal point to have it rounded;"},
+  {"x\n0."
+   "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+   "000000000000000000000000000000000000001e150\n",
+   "x:1e-16;"},
+  {"a,b\n1,2\n#N/A,3\n# note, more\n4,#DIV/0!\n",
+   "a!line 3: expected a number, found `#N/A`;b!line 5: expected a number, found `#DIV/0!`;"},
   {"x\n1\n\x1b[2J\n", "x!line 3: expected a number, found `?[2J`;"},
-  {"x\n1\n123456789012345678901234567890123456789\xE2\x82\xAC\n", "x!line 3: expected a number, found `123456789012345678901234567890123456789`;"},
+  {"x\n1\n123456789012345678901234567890123456789\xE2\x82\xAC\n",
+   "x!line 3: expected a number, found `123456789012345678901234567890123456789`;"},
   {"x\n1e-400\n-0\n", "x:0,-0;"},
 };
 
@@ -147,7 +167,9 @@ static void test_good_tables(void) {
   }
 }
 
-static const struct { const char *text, *message; } bad[] = {
+static const struct {
+  const char *text, *message;
+} bad[] = {
   {"", ": the file is empty: no header, no rows"},
   {"# only comments\n\n", ": the file is empty: no header, no rows"},
   {"a,b\n", ": a header but no rows"},
@@ -158,17 +180,32 @@ static const struct { const char *text, *message; } bad[] = {
   {"a,b\n\"1\"x,2\n", ":2: expected `,` after the quoted field `1`"},
   {"\"1\"2\n", ":1: expected a blank after the quoted field `1`"},
   {"1,2\n\"1\" x,2\n", ":2: expected `,` after the quoted field `1`"},
-  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write numbers with a decimal point, and no comma; a name like this stands in double quotes"},
+  {"1,5;2,5\n3;4\n", ":1: `1,5` is neither a number nor the name of a column; write numbers with a decimal point, and no comma; a "
+                     "name like this stands in double quotes"},
   {"x\n1\n1 000\n", ":3: found 2 columns, the rows above have 1; it is the last line: is the file cut off?"},
-  {"1,5 2,5\n3,5 4,5\n", ":1: found `5 2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
-  {"1,5\t2,5\n3,5\t4,5\n", ":1: found `5\t2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
-  {"\xE2\x88\x92" "1\n2\n", ":1: `\xE2\x88\x92" "1` is neither a number nor the name of a column; its sign is a typesetter's, write `-`; a name like this stands in double quotes"},
-  {"Venus;1 000\nMars;2\n", ":1: `1 000` is neither a number nor the name of a column; write it without marks between its digits; a name like this stands in double quotes"},
-  {"0x10\n16\n", ":1: `0x10` is neither a number nor the name of a column; write it as a decimal number; a name like this stands in double quotes"},
-  {"\xFF\xFE" "1\n", ": the file is in UTF-16; save it as UTF-8"},
-  {"\xFE\xFF" "1\n", ": the file is in UTF-16; save it as UTF-8"},
-  {"t,1,2\n0,5,6\n", ":2: `0` is a number, where the first row has text: if that is the header, none of its names may be a number; if not, every field must be one"},
-  {"\"\",\"1\",\"b\"\n0,5,6\n", ":2: `6` is a number, where the first row has text: if that is the header, none of its names may be a number; if not, every field must be one"},
+  {"1,5 2,5\n3,5 4,5\n",
+   ":1: found `5 2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
+  {"1,5\t2,5\n3,5\t4,5\n",
+   ":1: found `5\t2` between commas; write decimal points for decimal commas, or part columns by commas alone"},
+  {"\xE2\x88\x92"
+   "1\n2\n",
+   ":1: `\xE2\x88\x92"
+   "1` is neither a number nor the name of a column; its sign is a typesetter's, write `-`; a name like this stands in double "
+   "quotes"},
+  {"Venus;1 000\nMars;2\n", ":1: `1 000` is neither a number nor the name of a column; write it without marks between its digits; "
+                            "a name like this stands in double quotes"},
+  {"0x10\n16\n", ":1: `0x10` is neither a number nor the name of a column; write it as a decimal number; a name like this stands "
+                 "in double quotes"},
+  {"\xFF\xFE"
+   "1\n",
+   ": the file is in UTF-16; save it as UTF-8"},
+  {"\xFE\xFF"
+   "1\n",
+   ": the file is in UTF-16; save it as UTF-8"},
+  {"t,1,2\n0,5,6\n", ":2: `0` is a number, where the first row has text: if that is the header, none of its names may be a number; "
+                     "if not, every field must be one"},
+  {"\"\",\"1\",\"b\"\n0,5,6\n", ":2: `6` is a number, where the first row has text: if that is the header, none of its names may "
+                                "be a number; if not, every field must be one"},
   {"a,b\r1,2\r3\r4,5\r", ":3: found 1 column, the rows above have 2"},
 };
 
@@ -230,7 +267,7 @@ static void test_npy(void) {
     rt_table_finish(&t);
     rt_array_finish(&a);
   }
-  RtArray a = sample_array("a", true, 2, cube, 4, 0);          /* [4, 2, 3]: two columns of [3] */
+  RtArray a = sample_array("a", true, 2, cube, 4, 0); /* [4, 2, 3]: two columns of [3] */
   CU_ASSERT_TRUE(rt_npy_write(file("b.npy"), &a, &err));
   CU_ASSERT_TRUE_FATAL(read_all("b.npy", &t, &err));
   CU_ASSERT_EQUAL(t.ncolumn, 2);
@@ -254,7 +291,10 @@ static void check_npy(const char *descr, const char *order, const char *shape, c
   RtError err = {""};
   npy(descr, order, shape, data, n);
   CU_ASSERT_TRUE(read_all("x.npy", &t, &err));
-  if (!t.ncolumn) { printf("%s: %s\n", descr, err.text); return; }
+  if (!t.ncolumn) {
+    printf("%s: %s\n", descr, err.text);
+    return;
+  }
   CU_ASSERT_EQUAL(t.column[0].v[0], v0);
   CU_ASSERT_EQUAL(t.column[t.ncolumn - 1].v[t.rows - 1], v1);
   rt_table_finish(&t);
@@ -275,7 +315,7 @@ static void test_npy_types(void) {
   check_npy("<f8", "False", "1, 1", "\0\0\0\0\0\0\xF8\x3F", 8, 1.5, 1.5);
   RtTable t;
   RtError err;
-  npy("|u1", "True", "2, 3", "\1\2\3\4\5\6", 6);               /* columns are contiguous */
+  npy("|u1", "True", "2, 3", "\1\2\3\4\5\6", 6); /* columns are contiguous */
   CU_ASSERT_TRUE_FATAL(read_all("x.npy", &t, &err));
   CU_ASSERT_EQUAL(t.column[0].v[1], 2);
   CU_ASSERT_EQUAL(t.column[2].v[0], 5);
@@ -294,23 +334,30 @@ static void expect_npy_error(const char *descr, const char *shape, size_t n, con
 }
 
 static void test_bad_npy(void) {
-  expect_npy_error("<f8", "3,", 16, "the file is cut off: 3 elements of 8 bytes are announced, 16 bytes follow; copy or save it again");
+  expect_npy_error("<f8", "3,", 16,
+                   "the file is cut off: 3 elements of 8 bytes are announced, 16 bytes follow; copy or save it again");
   expect_npy_error("<f8", "1,", 16, "not a good .npy file (there are bytes after the elements); save it again with numpy.save");
   expect_npy_error("<c16", "1,", 16, "it holds complex numbers (`<c16`); save x.real and x.imag as two arrays");
   expect_npy_error("|O", "1,", 8, "it holds Python objects (`|O`); save numbers, e.g. x.astype(\"f8\"), under a name of their own");
   expect_npy_error("<M8[ns]", "1,", 8, "it holds dates (`<M8[ns]`); save them as numbers, e.g. seconds");
-  expect_npy_error("<f16", "1,", 16, "its elements are of type `<f16`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
-  expect_npy_error("|V8", "1,", 8, "its elements are of type `|V8`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
-  expect_npy_error("<i3", "1,", 3, "its elements are of type `<i3`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
+  expect_npy_error("<f16", "1,", 16,
+                   "its elements are of type `<f16`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
+  expect_npy_error("|V8", "1,", 8,
+                   "its elements are of type `|V8`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
+  expect_npy_error("<i3", "1,", 3,
+                   "its elements are of type `<i3`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")");
   expect_npy_error("<U3", "1,", 12, "the array holds text");
   expect_npy_error("<f8", "-1,", 8, "not a good .npy file (the header cannot be understood); save it again with numpy.save");
   expect_npy_error("<f8", "0, 4000000000, 4000000000, 4000000000", 0, "the array is empty");
   expect_npy_error("<f8", "3, 0", 0, "the array is empty");
-  expect_npy_error("<f8", "1, 70000", 0, "the file is cut off: 70000 elements of 8 bytes are announced, 0 bytes follow; copy or save it again");
+  expect_npy_error("<f8", "1, 70000", 0,
+                   "the file is cut off: 70000 elements of 8 bytes are announced, 0 bytes follow; copy or save it again");
   expect_npy_error("<f8", "0,", 0, "the array is empty");
   expect_npy_error("<f8", "", 8, "an array of rank 0 is no table; rows come along the first axis");
-  expect_npy_error("<f8", "4000000000, 4000000000, 4000000000", 8, "not a good .npy file (the shape is too large); save it again with numpy.save");
-  expect_npy_error("<f8", "99999999999,", 8, "not a good .npy file (the header cannot be understood); save it again with numpy.save");
+  expect_npy_error("<f8", "4000000000, 4000000000, 4000000000", 8,
+                   "not a good .npy file (the shape is too large); save it again with numpy.save");
+  expect_npy_error("<f8", "99999999999,", 8,
+                   "not a good .npy file (the header cannot be understood); save it again with numpy.save");
   RtTable t;
   RtError err;
   npy("<f8", "False", "2, 1", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xF8\x7F", 16);
@@ -346,7 +393,7 @@ static void test_npz(void) {
   CU_ASSERT_EQUAL(t.column[1].rows, 9);
   CU_ASSERT_EQUAL(t.column[1].v[8], 13);
   rt_table_finish(&t);
-  int code;                                                    /* stored instead of deflated */
+  int code; /* stored instead of deflated */
   zip_t *z = zip_open(file("d.npz"), 0, &code);
   CU_ASSERT_PTR_NOT_NULL_FATAL(z);
   for (zip_uint64_t i = 0; i < 2; i++) zip_set_file_compression(z, i, ZIP_CM_STORE, 0);
@@ -405,13 +452,14 @@ static int remove_folder(void) {
   return system(command) != 0;
 }
 
-const Suite suite = {"data files", (CU_TestInfo[]){
-  {"good tables", test_good_tables},
-  {"bad tables", test_bad_tables},
-  {"missing", test_missing},
-  {"npy", test_npy},
-  {"npy types", test_npy_types},
-  {"bad npy", test_bad_npy},
-  {"npz", test_npz},
-  {"mutations", test_mutations},
-  CU_TEST_INFO_NULL}, make_folder, remove_folder};
+const Suite suite = {"data files",
+                     (CU_TestInfo[]){{"good tables", test_good_tables},
+                                     {"bad tables", test_bad_tables},
+                                     {"missing", test_missing},
+                                     {"npy", test_npy},
+                                     {"npy types", test_npy_types},
+                                     {"bad npy", test_bad_npy},
+                                     {"npz", test_npz},
+                                     {"mutations", test_mutations},
+                                     CU_TEST_INFO_NULL},
+                     make_folder, remove_folder};

@@ -39,8 +39,10 @@ static void spill(const char *path, const void *data, size_t n) {
 
 static const double w[6] = {1, -2, 3.5, 1e-300, INFINITY, 0.1};
 static const float b[3] = {0.5f, 0, -1};
-static const RtTensor tensors[] = {
-  {"energy/dense.0/W", true, 2, {2, 3}, w}, {"energy/dense.0/b", false, 1, {3}, b}, {"m", true, 0, {0}, w}, {"none", true, 1, {0}, w}};
+static const RtTensor tensors[] = {{"energy/dense.0/W", true, 2, {2, 3}, w},
+                                   {"energy/dense.0/b", false, 1, {3}, b},
+                                   {"m", true, 0, {0}, w},
+                                   {"none", true, 1, {0}, w}};
 static const char *const meta[][2] = {{"step", "12"}, {"text", "a \"quoted\"\nline"}};
 
 static void test_checkpoint(void) {
@@ -80,7 +82,7 @@ static void test_corrupt_checkpoint(void) {
       spill(place[1], image, n);
       image[i] = before;
       RtCheckpoint *c = rt_checkpoint_read(place[1], &err);
-      if (c && i >= n - 68) taken++;                   /* an element of the 6 + 1 doubles and 3 floats */
+      if (c && i >= n - 68) taken++; /* an element of the 6 + 1 doubles and 3 floats */
       rt_checkpoint_finish(c);
       spill(place[1], image, i);
       CU_ASSERT_PTR_NULL(rt_checkpoint_read(place[1], &err));
@@ -102,11 +104,15 @@ static void expect_damage(const char *header, size_t data, const char *why) {
 }
 
 static void test_bad_headers(void) {
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 8, "tensor `w` lies outside the file: it is cut off");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "the size of tensor `w` does not fit its shape");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", 8,
+                "tensor `w` lies outside the file: it is cut off");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+                "the size of tensor `w` does not fit its shape");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "tensor `w` has no good shape");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[4294967295,4294967295,4294967295],\"data_offsets\":[0,8]}}", 8, "the size of tensor `w` does not fit its shape");
-  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,0]}}", 8, "tensor `w` lies outside the file: it is cut off");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[4294967295,4294967295,4294967295],\"data_offsets\":[0,8]}}", 8,
+                "the size of tensor `w` does not fit its shape");
+  expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,0]}}", 8,
+                "tensor `w` lies outside the file: it is cut off");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":8}}", 8, "tensor `w` has no good data_offsets");
   expect_damage("{\"w\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 16, "the tensors do not fill the file");
   expect_damage("{\"w\":7}", 0, "tensor `w` has no dtype");
@@ -142,7 +148,8 @@ static void test_unwritable(void) {
   spill(at(0, "plain"), "x", 1);
   at(1, "plain/run");
   CU_ASSERT_PTR_NULL(rt_run_create(NULL, "m", place[1], "x", 1, &err));
-  snprintf(want, sizeof want, "cannot make the directory %s: Not a directory; a part of the path is a file, choose another place", place[1]);
+  snprintf(want, sizeof want, "cannot make the directory %s: Not a directory; a part of the path is a file, choose another place",
+           place[1]);
   CU_ASSERT_STRING_EQUAL(err.text, want);
   CU_ASSERT_PTR_NULL(rt_run_create(NULL, "m", place[0], "x", 1, &err));
   CU_ASSERT_PTR_NULL(rt_run_create(place[0], "m", NULL, "x", 1, &err));
@@ -169,7 +176,8 @@ static void test_run(void) {
   rt_run_destroy(second);
   rt_run_set(r, "seed", json_integer(3));
   CU_ASSERT_TRUE(rt_run_status(r, "done", &err));
-  const RtMetric m[] = {{"hnn", 0, 10, 0.5, NAN, 1e-3, 100}, {"hnn", 1, 5, INFINITY, 0.25, 1e-3, 100}, {"hnn", 1, 9, 1, 0.25, 1e-3, 100}};
+  const RtMetric m[] = {
+    {"hnn", 0, 10, 0.5, NAN, 1e-3, 100}, {"hnn", 1, 5, INFINITY, 0.25, 1e-3, 100}, {"hnn", 1, 9, 1, 0.25, 1e-3, 100}};
   for (int i = 0; i < 3; i++) CU_ASSERT_TRUE(rt_run_metric(r, &m[i], &err));
   for (int64_t k = 1; k <= 6; k++) {
     const RtPosition p = position(k);
@@ -209,22 +217,23 @@ static void test_run(void) {
   CU_ASSERT_TRUE(rt_run_metric(r, &m[2], &err));
   size_t n = 0;
   char *text = slurp(path, &n);
-  CU_ASSERT_STRING_EQUAL(text,
-    "{\"train\":\"hnn\",\"action\":0,\"step\":10,\"loss\":0.5,\"test\":null,\"lr\":0.001,\"samples_per_s\":100.0}\n"
-    "{\"train\":\"hnn\",\"action\":1,\"step\":5,\"loss\":null,\"test\":0.25,\"lr\":0.001,\"samples_per_s\":100.0}\n"
-    "{\"train\":\"hnn\",\"action\":1,\"step\":9,\"loss\":1.0,\"test\":0.25,\"lr\":0.001,\"samples_per_s\":100.0}\n");
+  CU_ASSERT_STRING_EQUAL(
+      text, "{\"train\":\"hnn\",\"action\":0,\"step\":10,\"loss\":0.5,\"test\":null,\"lr\":0.001,\"samples_per_s\":100.0}\n"
+            "{\"train\":\"hnn\",\"action\":1,\"step\":5,\"loss\":null,\"test\":0.25,\"lr\":0.001,\"samples_per_s\":100.0}\n"
+            "{\"train\":\"hnn\",\"action\":1,\"step\":9,\"loss\":1.0,\"test\":0.25,\"lr\":0.001,\"samples_per_s\":100.0}\n");
   free(text);
   free(path);
 
-  path = rt_run_path(r, "checkpoints/last");                   /* a damaged last one names another */
+  path = rt_run_path(r, "checkpoints/last"); /* a damaged last one names another */
   spill(path, "damage", 6);
   CU_ASSERT_PTR_NULL(rt_run_resume(r, &p, &err));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the checkpoint is damaged"));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/checkpoints/step-105.safetensors"));
-  unlink(path);                                                /* a lost one too */
+  unlink(path); /* a lost one too */
   CU_ASSERT_PTR_NULL(rt_run_resume(r, &p, &err));
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/checkpoints/step-106.safetensors") ? strstr(err.text, "/checkpoints/step-106.safetensors")
-                                                                               : strstr(err.text, "/checkpoints/step-105.safetensors"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/checkpoints/step-106.safetensors")
+                             ? strstr(err.text, "/checkpoints/step-106.safetensors")
+                             : strstr(err.text, "/checkpoints/step-105.safetensors"));
   free(path);
   rt_run_destroy(r);
   strncat(run_dir, "/checkpoints/step-102.safetensors", sizeof run_dir - strlen(run_dir) - 1);
@@ -270,10 +279,10 @@ static void test_reports(void) {
   json_t *o = json_loads(text, 0, NULL);
   char *compact = json_dumps(o, JSON_COMPACT);
   CU_ASSERT_STRING_EQUAL(compact,
-    "{\"reports\":{\"energy\":{\"mean\":0.5,\"sd\":0.25,\"min\":-1.0,\"max\":2.0,\"n\":10},"
-    "\"bad\":{\"mean\":null,\"sd\":null,\"min\":0.0,\"max\":0.0,\"n\":1}},"
-    "\"expects\":[{\"text\":\"max(energy) < 3\",\"holds\":true},{\"text\":\"mean(bad) < 1\",\"holds\":false}],"
-    "\"proofs\":[{\"text\":\"a == b\",\"answer\":\"proved\"}]}");
+                         "{\"reports\":{\"energy\":{\"mean\":0.5,\"sd\":0.25,\"min\":-1.0,\"max\":2.0,\"n\":10},"
+                         "\"bad\":{\"mean\":null,\"sd\":null,\"min\":0.0,\"max\":0.0,\"n\":1}},"
+                         "\"expects\":[{\"text\":\"max(energy) < 3\",\"holds\":true},{\"text\":\"mean(bad) < 1\",\"holds\":false}],"
+                         "\"proofs\":[{\"text\":\"a == b\",\"answer\":\"proved\"}]}");
   free(compact);
   json_decref(o);
   free(text);
@@ -329,15 +338,16 @@ static int remove_folder(void) {
   return system(command) != 0;
 }
 
-const Suite suite = {"files", (CU_TestInfo[]){
-  {"checkpoint", test_checkpoint},
-  {"corrupt checkpoint", test_corrupt_checkpoint},
-  {"bad headers", test_bad_headers},
-  {"full", test_full},
-  {"unwritable", test_unwritable},
-  {"run", test_run},
-  {"out", test_out},
-  {"reports", test_reports},
-  {"full metrics", test_full_metrics},
-  {"progress", test_progress},
-  CU_TEST_INFO_NULL}, make_folder, remove_folder};
+const Suite suite = {"files",
+                     (CU_TestInfo[]){{"checkpoint", test_checkpoint},
+                                     {"corrupt checkpoint", test_corrupt_checkpoint},
+                                     {"bad headers", test_bad_headers},
+                                     {"full", test_full},
+                                     {"unwritable", test_unwritable},
+                                     {"run", test_run},
+                                     {"out", test_out},
+                                     {"reports", test_reports},
+                                     {"full metrics", test_full_metrics},
+                                     {"progress", test_progress},
+                                     CU_TEST_INFO_NULL},
+                     make_folder, remove_folder};

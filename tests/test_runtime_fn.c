@@ -56,7 +56,11 @@ static void test_finite(void) {
   }
 }
 
-typedef struct Marks { atomic_int count[1000]; atomic_int wrong; int threads; } Marks;
+typedef struct Marks {
+  atomic_int count[1000];
+  atomic_int wrong;
+  int threads;
+} Marks;
 
 static void mark(void *ctx, int job, int thread) {
   Marks *m = ctx;
@@ -75,7 +79,8 @@ static void test_pool(void) {
       const int jobs = round % 50 == 0 ? 1000 : round % 7;
       rt_pool_run(p, jobs, mark, m);
       total += jobs;
-      if (round == 1500) for (volatile int i = 0; i < 2000000; i++) {}      /* lets the threads fall asleep */
+      if (round == 1500)
+        for (volatile int i = 0; i < 2000000; i++) {} /* lets the threads fall asleep */
     }
     int sum = 0;
     for (int i = 0; i < 1000; i++) sum += m->count[i];
@@ -127,14 +132,20 @@ static void kernel(const HnnCall *c) {
   }
 }
 
-typedef struct Result { float *y, *draw, sums[OUT]; } Result;
+typedef struct Result {
+  float *y, *draw, sums[OUT];
+} Result;
 
 static void run_kernel(int threads, int64_t n, int64_t flop, Result *r) {
   RtPool *pool = rt_pool_create(threads);
   const int64_t elems[] = {1, OUT, 1};
   const bool lane[] = {true, false, true};
-  const RtFnSpec spec = {.kernel = kernel, .info = {.tile = T, .scratch_bytes = T * 4, .flop_per_sample = flop},
-                         .nin = 3, .nout = 3, .out_elems = elems, .out_lane = lane};
+  const RtFnSpec spec = {.kernel = kernel,
+                         .info = {.tile = T, .scratch_bytes = T * 4, .flop_per_sample = flop},
+                         .nin = 3,
+                         .nout = 3,
+                         .out_elems = elems,
+                         .out_lane = lane};
   RtFn *f = rt_fn_create(&spec, pool);
   const uint32_t two[] = {2};
   RtArray x, weight, y, draw;
@@ -233,8 +244,12 @@ static void second_phase(const HnnCall *c) {
 }
 
 static RtFn *phase(HnnKernel k, int32_t tile, int nin, int nout, const int64_t *elems, const bool *lane, RtPool *pool) {
-  const RtFnSpec spec = {.kernel = k, .info = {.tile = tile, .f64 = 1, .flop_per_sample = 5000}, .nin = nin, .nout = nout,
-                         .out_elems = elems, .out_lane = lane};
+  const RtFnSpec spec = {.kernel = k,
+                         .info = {.tile = tile, .f64 = 1, .flop_per_sample = 5000},
+                         .nin = nin,
+                         .nout = nout,
+                         .out_elems = elems,
+                         .out_lane = lane};
   return rt_fn_create(&spec, pool);
 }
 
@@ -244,9 +259,8 @@ static void test_phases(void) {
   static const RtRef first_in[] = {{-1, 0}, {-1, 1}}, second_in[] = {{-1, 0}, {1, 0}, {1, 1}}, from[] = {{3, 0}, {1, 0}};
   for (int threads = 1; threads <= 3; threads++) {
     RtPool *pool = rt_pool_create(threads);
-    const RtPart part[5] = {
-      [1] = {phase(first_phase, NARROW, 2, 2, one, first_lane, pool), 2, 2, first_in, one, first_lane},
-      [3] = {phase(second_phase, WIDE, 3, 1, one, shared, pool), 3, 1, second_in, one, shared}};
+    const RtPart part[5] = {[1] = {phase(first_phase, NARROW, 2, 2, one, first_lane, pool), 2, 2, first_in, one, first_lane},
+                            [3] = {phase(second_phase, WIDE, 3, 1, one, shared, pool), 3, 1, second_in, one, shared}};
     const RtSplitSpec spec = {5, part, true, 2, 2, shared, one, from};
     RtFn *f = rt_fn_create_split(&spec);
     static const int64_t n[] = {5, 8, 32, 200, 40, 1000, 3};
@@ -274,13 +288,12 @@ static void test_phases(void) {
   }
 }
 
-const Suite suite = {"fn", (CU_TestInfo[]){
-  {"arrays", test_arrays},
-  {"finite", test_finite},
-  {"pool", test_pool},
-  {"float mode", test_float_mode},
-  {"threads", test_threads},
-  {"chunks", test_chunks},
-  {"shared", test_shared},
-  {"phases of different tiles", test_phases},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"fn", (CU_TestInfo[]){{"arrays", test_arrays},
+                                           {"finite", test_finite},
+                                           {"pool", test_pool},
+                                           {"float mode", test_float_mode},
+                                           {"threads", test_threads},
+                                           {"chunks", test_chunks},
+                                           {"shared", test_shared},
+                                           {"phases of different tiles", test_phases},
+                                           CU_TEST_INFO_NULL}};

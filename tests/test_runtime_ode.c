@@ -47,14 +47,23 @@ static void mixed(void *ctx, const void *t, const void *y, void *dy) {
   const int n = *(const int *)ctx;
   const double *v = y, *s = t;
   double *d = dy;
-  for (int l = 0; l < n; l++)
-    d[l] = l % 3 == 0 ? 5 * pow(s[l], 4) * cos(pow(s[l], 5)) : l % 3 == 1 ? v[l] * v[l] : sqrt(1 - s[l]);
+  for (int l = 0; l < n; l++) d[l] = l % 3 == 0 ? 5 * pow(s[l], 4) * cos(pow(s[l], 5)) : l % 3 == 1 ? v[l] * v[l] : sqrt(1 - s[l]);
 }
 
-static int32_t integrate(int method, void (*f)(void *, const void *, const void *, void *), int lanes, int dim,
-                         int n, const double *times, const double *y0, double *out, double rtol) {
-  HnnOde o = {.method = method, .f64 = 1, .lanes = lanes, .dim = dim, .ntimes = n, .rtol = rtol, .atol = rtol,
-              .times = times, .y0 = y0, .out = out, .rates = f, .ctx = &lanes};
+static int32_t integrate(int method, void (*f)(void *, const void *, const void *, void *), int lanes, int dim, int n,
+                         const double *times, const double *y0, double *out, double rtol) {
+  HnnOde o = {.method = method,
+              .f64 = 1,
+              .lanes = lanes,
+              .dim = dim,
+              .ntimes = n,
+              .rtol = rtol,
+              .atol = rtol,
+              .times = times,
+              .y0 = y0,
+              .out = out,
+              .rates = f,
+              .ctx = &lanes};
   return rt_ode(&o);
 }
 
@@ -83,7 +92,7 @@ static void test_oscillator(void) {
     CU_ASSERT(oscillator_error(DOP853, 1e-12, end, 777) < 1e-10);
     CU_ASSERT(oscillator_error(DOP853, 1e-10, end, 2) < 1e-8);
   }
-  CU_ASSERT(oscillator_error(DOPRI5, 1e-5, 20, 300) > 1e-10);      /* the tolerance is heard */
+  CU_ASSERT(oscillator_error(DOPRI5, 1e-5, 20, 300) > 1e-10); /* the tolerance is heard */
 }
 
 /* Error falls as tol; work grows as tol^(-1/order): the order of the method from the calls it makes. */
@@ -133,7 +142,7 @@ static void test_kepler(void) {
   enum { LANES = 4, N = 401 };
   const double ecc[LANES] = {0, 0.2056, 0.5, 0.8};
   double times[N], y0[4 * LANES], *out = malloc(sizeof *out * N * 4 * LANES), exact[4], worst[2] = {0, 0};
-  for (int i = 0; i < N; i++) times[i] = 0.05 * i;         /* three revolutions */
+  for (int i = 0; i < N; i++) times[i] = 0.05 * i; /* three revolutions */
   for (int l = 0; l < LANES; l++) {
     kepler_at(ecc[l], 0, exact);
     for (int d = 0; d < 4; d++) y0[d * LANES + l] = exact[d];
@@ -146,7 +155,7 @@ static void test_kepler(void) {
         for (int d = 0; d < 4; d++) worst[m] = fmax(worst[m], fabs(out[(i * 4 + d) * LANES + l] - exact[d]));
       }
   }
-  CU_ASSERT(worst[0] < 1e-6);        /* of the orbit with e = 0.8, whose perihelion multiplies errors */
+  CU_ASSERT(worst[0] < 1e-6); /* of the orbit with e = 0.8, whose perihelion multiplies errors */
   CU_ASSERT(worst[1] < 3e-7);
   CU_ASSERT_EQUAL(integrate(DOP853, kepler, LANES, 4, N, times, y0, out, 1e-12), 0);
   worst[0] = worst[1] = 0;
@@ -198,10 +207,22 @@ static void test_failures(void) {
 }
 
 /* Why, and when; of the first lane that failed. */
-static HnnOdeFailure failure(int lanes, int32_t max_steps, int n, const double *times, const double *y0, double *at, int32_t *lane) {
+static HnnOdeFailure failure(int lanes, int32_t max_steps, int n, const double *times, const double *y0, double *at,
+                             int32_t *lane) {
   double out[4 * 3];
-  HnnOde o = {.method = DOPRI5, .f64 = 1, .lanes = lanes, .dim = 1, .ntimes = n, .rtol = 1e-9, .atol = 1e-9, .max_steps = max_steps,
-              .times = times, .y0 = y0, .out = out, .rates = mixed, .ctx = &lanes};
+  HnnOde o = {.method = DOPRI5,
+              .f64 = 1,
+              .lanes = lanes,
+              .dim = 1,
+              .ntimes = n,
+              .rtol = 1e-9,
+              .atol = 1e-9,
+              .max_steps = max_steps,
+              .times = times,
+              .y0 = y0,
+              .out = out,
+              .rates = mixed,
+              .ctx = &lanes};
   CU_ASSERT(rt_ode(&o) > 0);
   *at = o.failed_at, *lane = o.failed;
   return (HnnOdeFailure)o.failure;
@@ -240,8 +261,18 @@ static void test_f32(void) {
   int lanes = LANES;
   for (int i = 0; i < N; i++) times[i] = 0.2f * (float)i;
   for (int method = DOPRI5; method <= DOP853; method++) {
-    HnnOde o = {.method = method, .f64 = 0, .lanes = LANES, .dim = 2, .ntimes = N, .rtol = 1e-10, .atol = 1e-10,
-                .times = times, .y0 = y0, .out = out, .rates = oscillator32, .ctx = &lanes};
+    HnnOde o = {.method = method,
+                .f64 = 0,
+                .lanes = LANES,
+                .dim = 2,
+                .ntimes = N,
+                .rtol = 1e-10,
+                .atol = 1e-10,
+                .times = times,
+                .y0 = y0,
+                .out = out,
+                .rates = oscillator32,
+                .ctx = &lanes};
     CU_ASSERT_EQUAL(rt_ode(&o), 0);
     double worst = 0;
     for (int i = 0; i < N; i++) worst = fmax(worst, fabs(out[i * 2 * LANES] - cos((double)times[i])));
@@ -249,14 +280,13 @@ static void test_f32(void) {
   }
 }
 
-const Suite suite = {"ode", (CU_TestInfo[]){
-  {"oscillator", test_oscillator},
-  {"order", test_order},
-  {"dense order", test_dense_order},
-  {"kepler", test_kepler},
-  {"lanes apart", test_lanes_apart},
-  {"failures", test_failures},
-  {"causes", test_causes},
-  {"edges", test_edges},
-  {"f32", test_f32},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"ode", (CU_TestInfo[]){{"oscillator", test_oscillator},
+                                            {"order", test_order},
+                                            {"dense order", test_dense_order},
+                                            {"kepler", test_kepler},
+                                            {"lanes apart", test_lanes_apart},
+                                            {"failures", test_failures},
+                                            {"causes", test_causes},
+                                            {"edges", test_edges},
+                                            {"f32", test_f32},
+                                            CU_TEST_INFO_NULL}};

@@ -43,7 +43,7 @@ static void moments(int kind, double m[4]) {
 
 static void test_distributions(void) {
   double m[4];
-  moments(0, m);                     /* thresholds: five standard errors */
+  moments(0, m); /* thresholds: five standard errors */
   for (int k = 0; k < 4; k++) CU_ASSERT_DOUBLE_EQUAL(m[k], 1.0 / (k + 2), 0.0034);
   moments(1, m);
   CU_ASSERT_DOUBLE_EQUAL(m[0], 0, 0.0112);
@@ -121,13 +121,12 @@ static void test_streams(void) {
   CU_ASSERT_EQUAL(rt_random_u64(1, 2, 3), rt_random_u64(1, 2, 3));
 }
 
-const Suite suite = {"rng", (CU_TestInfo[]){
-  {"known answers", test_known_answers},
-  {"layout", test_layout},
-  {"distributions", test_distributions},
-  {"uncorrelated", test_uncorrelated},
-  {"tiles", test_tiles},
-  {"f32", test_f32},
-  {"permutation", test_permutation},
-  {"streams", test_streams},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"rng", (CU_TestInfo[]){{"known answers", test_known_answers},
+                                            {"layout", test_layout},
+                                            {"distributions", test_distributions},
+                                            {"uncorrelated", test_uncorrelated},
+                                            {"tiles", test_tiles},
+                                            {"f32", test_f32},
+                                            {"permutation", test_permutation},
+                                            {"streams", test_streams},
+                                            CU_TEST_INFO_NULL}};

@@ -67,7 +67,11 @@ static void norm(const HnnCall *c) {
   for (int64_t i = c->tile0 * T; i < c->tile1 * T; i++) *out += g[i] * g[i];
 }
 
-typedef struct Seen { int calls, checkpoints; double loss, test, lr; int64_t step, stop_at; } Seen;
+typedef struct Seen {
+  int calls, checkpoints;
+  double loss, test, lr;
+  int64_t step, stop_at;
+} Seen;
 
 static bool progress(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s) {
   Seen *s = ctx;
@@ -85,8 +89,12 @@ static bool checkpoint(void *ctx, int64_t step) {
 }
 
 static RtFn *make(HnnKernel k, int nin, int nout, const int64_t *elems, const bool *lane, RtPool *pool) {
-  const RtFnSpec spec = {.kernel = k, .info = {.tile = T, .f64 = 1, .flop_per_sample = 5000}, .nin = nin, .nout = nout,
-                         .out_elems = elems, .out_lane = lane};
+  const RtFnSpec spec = {.kernel = k,
+                         .info = {.tile = T, .f64 = 1, .flop_per_sample = 5000},
+                         .nin = nin,
+                         .nout = nout,
+                         .out_elems = elems,
+                         .out_lane = lane};
   return rt_fn_create(&spec, pool);
 }
 
@@ -122,11 +130,30 @@ static void rig_init(Rig *r, int threads, int nstates) {
   r->param[0] = (RtArray){.f64 = true, .rank = 1, .dim = {DIM}, .elems = DIM, .ld = DIM, .v = r->flat};
   r->param[1] = (RtArray){.f64 = true, .elems = 1, .ld = 1, .v = r->flat + 32};
   quartic = 0;
-  r->t = (RtTrain){.gradient = make(gradient, 5, 3, gout, shared, r->pool), .mean = make(mean, 5, 1, gout, shared, r->pool),
-    .in_of = in_of, .nin = 5, .param = r->param, .nparam = 2, .flat = r->flat, .flat_n = FLAT, .f64 = true,
-    .moved = moved, .nmoved = 2, .offset = offset, .nstates = nstates, .lr = 0.05, .beta1 = 0.9, .beta2 = 0.999,
-    .data = &r->data, .test = &r->held, .steps = 400, .every = 100, .seed = 7,
-    .progress = progress, .checkpoint = checkpoint, .ctx = &r->seen};
+  r->t = (RtTrain){.gradient = make(gradient, 5, 3, gout, shared, r->pool),
+                   .mean = make(mean, 5, 1, gout, shared, r->pool),
+                   .in_of = in_of,
+                   .nin = 5,
+                   .param = r->param,
+                   .nparam = 2,
+                   .flat = r->flat,
+                   .flat_n = FLAT,
+                   .f64 = true,
+                   .moved = moved,
+                   .nmoved = 2,
+                   .offset = offset,
+                   .nstates = nstates,
+                   .lr = 0.05,
+                   .beta1 = 0.9,
+                   .beta2 = 0.999,
+                   .data = &r->data,
+                   .test = &r->held,
+                   .steps = 400,
+                   .every = 100,
+                   .seed = 7,
+                   .progress = progress,
+                   .checkpoint = checkpoint,
+                   .ctx = &r->seen};
   r->t.norm = make(norm, 1, 1, ones, shared, r->pool);
   r->t.update = nstates == 2 ? make(adam, 8, 3, ones, lane, r->pool) : make(sgd, 6, 1, ones, lane, r->pool);
   r->t.state = calloc((size_t)nstates + 1, sizeof *r->t.state);
@@ -226,8 +253,8 @@ static void test_batches_are_epochs(void) {
   Rig r;
   RtError err;
   rig_init(&r, 1, 0);
-  r.t.batch = 29;                    /* 7 x 29 = 203: seven steps are an epoch */
-  r.t.lr = 1e-9;                     /* gradients stay those at zero */
+  r.t.batch = 29; /* 7 x 29 = 203: seven steps are an epoch */
+  r.t.lr = 1e-9;  /* gradients stay those at zero */
   r.t.steps = 7;
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
   double want = 0;
@@ -341,16 +368,15 @@ static void test_schedules(void) {
   CU_ASSERT_DOUBLE_EQUAL(rt_sched_rate(&t, 60), 0.01, 1e-15);
 }
 
-const Suite suite = {"train", (CU_TestInfo[]){
-  {"adam", test_adam},
-  {"moments end", test_moments_end},
-  {"sgd by hand", test_sgd_matches_by_hand},
-  {"clip", test_clip},
-  {"epochs", test_batches_are_epochs},
-  {"resume", test_resume},
-  {"lbfgs", test_lbfgs},
-  {"not finite", test_not_finite},
-  {"stop flag", test_stop_flag},
-  {"refusals", test_refusals},
-  {"schedules", test_schedules},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"train", (CU_TestInfo[]){{"adam", test_adam},
+                                              {"moments end", test_moments_end},
+                                              {"sgd by hand", test_sgd_matches_by_hand},
+                                              {"clip", test_clip},
+                                              {"epochs", test_batches_are_epochs},
+                                              {"resume", test_resume},
+                                              {"lbfgs", test_lbfgs},
+                                              {"not finite", test_not_finite},
+                                              {"stop flag", test_stop_flag},
+                                              {"refusals", test_refusals},
+                                              {"schedules", test_schedules},
+                                              CU_TEST_INFO_NULL}};

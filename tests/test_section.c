@@ -10,10 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 64 };              /* samples */
+enum { MOST = 64 }; /* samples */
 
 /* The fn `f` of a program, derived. */
-typedef struct Program { Source *src; Diag *diag; Model *m; Fn *f; } Program;
+typedef struct Program {
+  Source *src;
+  Diag *diag;
+  Model *m;
+  Fn *f;
+} Program;
 
 static Program program(const char *text) {
   Program p = {.src = source_create()};
@@ -83,9 +88,12 @@ static double oscillators(const char *method, double dt) {
 }
 
 static void test_order(void) {
-  static const struct { Method m; double dt; } rows[] = {
-    {M_EULER, 0.01}, {M_SYMPLECTIC_EULER, 0.02}, {M_LEAPFROG, 0.1}, {M_IMPLICIT_MIDPOINT, 0.1}, {M_RK4, 0.1},
-    {M_YOSHIDA4, 0.1}, {M_GAUSS4, 0.2}, {M_YOSHIDA6, 0.2}, {M_GAUSS6, 0.2}, {M_YOSHIDA8, 0.4},
+  static const struct {
+    Method m;
+    double dt;
+  } rows[] = {
+    {M_EULER, 0.01}, {M_SYMPLECTIC_EULER, 0.02}, {M_LEAPFROG, 0.1}, {M_IMPLICIT_MIDPOINT, 0.1}, {M_RK4, 0.1}, {M_YOSHIDA4, 0.1},
+    {M_GAUSS4, 0.2}, {M_YOSHIDA6, 0.2},          {M_GAUSS6, 0.2},   {M_YOSHIDA8, 0.4},
   };
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
     const MethodInfo *m = &ir_method[rows[k].m];
@@ -118,13 +126,16 @@ static void test_period(void) {
 /* ---- meaning --------------------------------------------------------------------------------------------- */
 
 static void test_directions(void) {
-  static const struct { const char *text; double p[4]; } rows[] = {
+  static const struct {
+    const char *text;
+    double p[4];
+  } rows[] = {
     {OSC FN("on = q[0], crossings = 4"), {1, 1, 1, 1}},
     {OSC FN("on = q[0], crossings = 4, direction = 1"), {1, 1, 1, 1}},
     {OSC FN("on = q[0], crossings = 4, direction = -1"), {-1, -1, -1, -1}},
     {OSC FN("on = q[0], crossings = 4, direction = 0"), {-1, 1, -1, 1}},
     {OSC FN("on = -q[0], crossings = 4, direction = 1"), {-1, -1, -1, -1}},
-    {OSC FN("on = q[0], crossings = 4, dt = -0.05"), {-1, -1, -1, -1}},       /* rises as it runs: backwards */
+    {OSC FN("on = q[0], crossings = 4, dt = -0.05"), {-1, -1, -1, -1}}, /* rises as it runs: backwards */
     {OSC FN("on = q[0], crossings = 4, direction = 0, dt = -0.05"), {1, -1, 1, -1}},
   };
   double q[4], p[4];
@@ -177,7 +188,9 @@ static void test_steps(void) {
   crossings(OSC FN("on = q[0], crossings = 3, direction = 0, steps = 62"), 0.3, 1, 3, q, p);
   CU_ASSERT(!isnan(q[0]) && !isnan(q[1]) && isnan(q[2]));
   /* lost to infinity, long before the steps are over */
-  crossings("hamiltonian H(q: real[1], p: real[1]) = p[0]^2/2 - q[0]^4\n" FN("on = q[0] + 2, crossings = 3, method = leapfrog, steps = 100000000"), 1, 1, 3, q, p);
+  crossings("hamiltonian H(q: real[1], p: real[1]) = p[0]^2/2 - q[0]^4\n" FN(
+                "on = q[0] + 2, crossings = 3, method = leapfrog, steps = 100000000"),
+            1, 1, 3, q, p);
   CU_ASSERT(isnan(q[0]) && isnan(q[2]));
 }
 
@@ -185,20 +198,23 @@ static void test_names(void) {
   static const char *const texts[] = {
     OSC "fn f(x: real[1], y: real[1]) = section(H, x, y, on = x[0], crossings = 2)\n",
     OSC "fn f(x: real[1], y: real[1]) = section(H, x, y, on = q[0], crossings = 2)\n",
-    OSC "fn f(p: real[1], q: real[1]) = section(H, p, q, on = p[0], crossings = 2)\n",         /* the call's names win */
+    OSC "fn f(p: real[1], q: real[1]) = section(H, p, q, on = p[0], crossings = 2)\n", /* the call's names win */
     OSC "fn f(x: real[1], y: real[1]) = section(H, 1*x, 1*y, on = q[0], crossings = 2)\n",
     OSC "fn f(x: real[1], y: real[1]) = section(H, (x, y), on = q[0], crossings = 2)\n",
     OSC "fn g(a, b) = a[0] + 0*b[0]\nfn f(x: real[1], y: real[1]) = section(H, x, y, on = g, crossings = 2)\n",
-    OSC "fn f(x: real[1], y: real[1]) { let x0 = x[0]\n let c = x0 - x0\n return section(H, x, y, on = x[0] - c, crossings = 2) }\n",
+    OSC
+    "fn f(x: real[1], y: real[1]) { let x0 = x[0]\n let c = x0 - x0\n return section(H, x, y, on = x[0] - c, crossings = 2) }\n",
     OSC "fn f(x: real[1], y: real[1]) = section(H, x, y, crossings = 2, on = grad(q[0]^2, q)[0])\n",
-    OSC "fn f(x: real[1], y: real[1]) { let (a, b) = [section(H, x, y, on = q[0], crossings = 2) for k in 0:3]\n return (a[2], b[2]) }\n",
+    OSC "fn f(x: real[1], y: real[1]) { let (a, b) = [section(H, x, y, on = q[0], crossings = 2) for k in 0:3]\n return (a[2], "
+        "b[2]) }\n",
     OSC "fn f(x: real[1], y: real[1]) { let s = section\n return s(H, x, y, on = q[0], crossings = 2) }\n",
-    OSC "fn f(x: real[1], y: real[1]) { let c = 1\n return section(poisson(H, H), x, y, on = c*q[0], crossings = 2, method = rk4, steps = 3) }\n",
+    OSC "fn f(x: real[1], y: real[1]) { let c = 1\n return section(poisson(H, H), x, y, on = c*q[0], crossings = 2, method = rk4, "
+        "steps = 3) }\n",
   };
   double q[2], p[2];
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
     crossings(texts[k], 0.3, 1, 2, q, p);
-    if (k == sizeof texts / sizeof *texts - 1) {       /* {H, H} = 0 moves nothing */
+    if (k == sizeof texts / sizeof *texts - 1) { /* {H, H} = 0 moves nothing */
       CU_ASSERT(isnan(q[0]) && isnan(p[1]));
       continue;
     }
@@ -212,7 +228,8 @@ static void test_names(void) {
 /* ---- samples ---------------------------------------------------------------------------------------------- */
 
 /* An oscillator with its frequency as a second coordinate, which rests. */
-#define PACED "hamiltonian H(q: real[2], p: real[2]) = (p[0]^2 + q[1]^2*q[0]^2)/2\n" \
+#define PACED                                                            \
+  "hamiltonian H(q: real[2], p: real[2]) = (p[0]^2 + q[1]^2*q[0]^2)/2\n" \
   "fn f(q: real[2], p: real[2]) = section(H, q, p, on = q[0] - 0.1, crossings = 3, direction = 0, steps = 300)\n"
 
 /* Frequencies from 0.1, too slow for 300 steps, to 12. */
@@ -267,7 +284,8 @@ static double compiled(const char *text, int64_t B, double *q, double *p) {
 }
 
 static void test_compiled(void) {
-#define HH "hamiltonian H(q: real[2], p: real[2]) = dot(p, p)/2 + dot(q, q)/2 + q[0]^2*q[1] - q[1]^3/3\n" \
+#define HH                                                                                       \
+  "hamiltonian H(q: real[2], p: real[2]) = dot(p, p)/2 + dot(q, q)/2 + q[0]^2*q[1] - q[1]^3/3\n" \
   "fn f(q: real[2], p: real[2]) = section(H, q, p, on = q[0], crossings = 5, method = "
   static const int64_t sizes[] = {1, 7, 21, MOST};
   double q[2 * MOST], p[2 * MOST];
@@ -290,20 +308,20 @@ static void test_compiled(void) {
 
 /* Small enough that every pass on it is compared with its input in the finite field. */
 static void test_exact(void) {
-  Program g = program(OSC "fn f(x: real[1], y: real[1]) = section(H, x, y, on = q[0], crossings = 2, steps = 5, method = leapfrog)\n");
+  Program g =
+      program(OSC "fn f(x: real[1], y: real[1]) = section(H, x, y, on = q[0], crossings = 2, steps = 5, method = leapfrog)\n");
   Flops n = pass_flops(g.f);
   CU_ASSERT(n.per_sample + n.once < 100000);
   drop(&g);
 }
 
-const Suite suite = {"section", (CU_TestInfo[]){
-  {"order", test_order},
-  {"period of a pendulum", test_period},
-  {"directions", test_directions},
-  {"start on the surface", test_start_on_surface},
-  {"steps", test_steps},
-  {"names", test_names},
-  {"paces", test_paces},
-  {"compiled", test_compiled},
-  {"exact checks", test_exact},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"section", (CU_TestInfo[]){{"order", test_order},
+                                                {"period of a pendulum", test_period},
+                                                {"directions", test_directions},
+                                                {"start on the surface", test_start_on_surface},
+                                                {"steps", test_steps},
+                                                {"names", test_names},
+                                                {"paces", test_paces},
+                                                {"compiled", test_compiled},
+                                                {"exact checks", test_exact},
+                                                CU_TEST_INFO_NULL}};

@@ -8,7 +8,8 @@
 /* Values: 1 scalar, 2 lane [3], 3 shared [4], 4 lane [3,4], 5 shared [4,4], 6 bool, 7 shared [2,2,2,2,2,2] */
 enum { SCALAR = 1, LANE3, VEC4, MAT, SQUARE, FLAG, SIX };
 
-#define DIMS(...) (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]){__VA_ARGS__}
+#define DIMS(...) \
+  (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) { __VA_ARGS__ }
 
 static Fn *values(void) {
   Fn *f = ir_fn_create("f", true);
@@ -66,7 +67,12 @@ static const Bad bad[] = {
   {"`batch_sum` needs a value per sample, found a shared one", OP_batch_sum, {VEC4}, 0, {0}, false},
   {"`batch_mean` needs reals as operand 1, found bool", OP_batch_mean, {SCALAR, FLAG}, 2, {0, 0}, false},
   {"`batch_mean` needs a shared average, found one per sample", OP_batch_mean, {LANE3, LANE3}, 2, {0, 0}, false},
-  {"`batch_mean` needs an average with the dims of what is averaged, found f64[4] and f64[B,3]", OP_batch_mean, {LANE3, VEC4}, 2, {0, 0}, false},
+  {"`batch_mean` needs an average with the dims of what is averaged, found f64[4] and f64[B,3]",
+   OP_batch_mean,
+   {LANE3, VEC4},
+   2,
+   {0, 0},
+   false},
   {"`batch_mean` has a lag of 0 or 1, found 2", OP_batch_mean, {VEC4, VEC4}, 2, {0, 2}, false},
   {"`batch_mean` names parameter -1", OP_batch_mean, {VEC4, VEC4}, 2, {-1, 0}, false},
   {"`reshape` must keep the number of elements, found f64[B,3] to f64[B,2,2]", OP_reshape, {LANE3}, 2, {2, 2}, false},
@@ -96,7 +102,12 @@ static const Bad bad[] = {
   {"`dot` has label 1 in one list only", OP_dot, {LANE3, VEC4}, 6, {0, 1, 1, 0, 1, 0}, false},
   {"`dot` names label 0 twice in one list", OP_dot, {SQUARE, VEC4}, 6, {0, 2, 1, 0, 0, 0}, false},
   {"`dot` has labels 0 to 31", OP_dot, {VEC4, VEC4}, 5, {0, 1, 1, 32, 32}, false},
-  {"`trisolve` needs a square matrix and as many rows, found f64[4,4] and f64[B,3]", OP_trisolve, {SQUARE, LANE3}, 2, {0, 0}, false},
+  {"`trisolve` needs a square matrix and as many rows, found f64[4,4] and f64[B,3]",
+   OP_trisolve,
+   {SQUARE, LANE3},
+   2,
+   {0, 0},
+   false},
   {"`solve` needs a square matrix and as many rows, found f64[4,4] and f64[B,3]", OP_solve, {SQUARE, LANE3}, 1, {0}, false},
   {"`solve` has `trans` 0 or 1", OP_solve, {SQUARE, VEC4}, 1, {2}, false},
   {"`grad` needs a scalar, found f64[4]", OP_grad, {VEC4, SCALAR}, 0, {0}, false},
@@ -111,7 +122,12 @@ static const Bad bad[] = {
   {"`scan` of no turns has nothing to stack", OP_scan, {SCALAR, VEC4}, 7, {0, 1, 0, 1, 0, 0, 0}, true},
   {"`scan` to convergence has carries only", OP_scan, {SCALAR, VEC4}, 7, {4, 1, 0, 1, 0, 0, 1}, true},
   {"`scan` has `reverse` 0 or 1 and `converge` 0, 1 or 2", OP_scan, {SCALAR, VEC4}, 7, {4, 1, 0, 0, 0, 0, 3}, true},
-  {"`scan` that goes on while carry 0 is positive needs a real scalar there", OP_scan, {VEC4, VEC4}, 7, {4, 2, 0, 0, 0, 0, 2}, true},
+  {"`scan` that goes on while carry 0 is positive needs a real scalar there",
+   OP_scan,
+   {VEC4, VEC4},
+   7,
+   {4, 2, 0, 0, 0, 0, 2},
+   true},
   {"`scan` carry 1 must keep its type, found f64[4] and then f64", OP_scan, {SCALAR, VEC4}, 7, {4, 2, 0, 0, 0, 0, 0}, true},
   {"`integrate` needs a method of fixed steps, found dopri5", OP_integrate, {SCALAR, VEC4}, 4, {M_DOPRI5, 1, 10, 1}, true},
   {"`integrate` has 1 states, but 2 rates", OP_integrate, {SCALAR, SCALAR}, 4, {M_RK4, 1, 10, 1}, true},
@@ -165,7 +181,4 @@ static void test_results(void) {
   ir_fn_destroy(f);
 }
 
-const Suite suite = {"shape", (CU_TestInfo[]){
-  {"refusals", test_refusals},
-  {"results", test_results},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"shape", (CU_TestInfo[]){{"refusals", test_refusals}, {"results", test_results}, CU_TEST_INFO_NULL}};

@@ -11,8 +11,8 @@
 enum { N = 3, A = 2, C = 4, LANES = 3, PROGRAMS = 600, MOST = 64 };
 
 typedef struct Gen {
-  Build b;                     /* of the body */
-  Val v[MOST];                 /* reals of the body, as made */
+  Build b;     /* of the body */
+  Val v[MOST]; /* reals of the body, as made */
   uint32_t n;
   uint64_t seed;
   uint32_t seen[OP_count];
@@ -145,8 +145,9 @@ static uint32_t loops(const Fn *f) {
 
 static void test_random(void) {
   uint32_t seen[OP_count] = {0};
-  static const Op all[] = {OP_tanh, OP_add, OP_mul, OP_lt, OP_select, OP_id, OP_spread, OP_reshape, OP_transpose, OP_expand,
-                           OP_sum, OP_rmax, OP_rmin, OP_slice, OP_unslice, OP_concat, OP_take, OP_put, OP_tri, OP_dot};
+  static const Op all[] = {OP_tanh,    OP_add,       OP_mul,    OP_lt,  OP_select, OP_id,   OP_spread,
+                           OP_reshape, OP_transpose, OP_expand, OP_sum, OP_rmax,   OP_rmin, OP_slice,
+                           OP_unslice, OP_concat,    OP_take,   OP_put, OP_tri,    OP_dot};
   for (uint64_t seed = 0; seed < PROGRAMS; seed++) {
     Fn *f = program(seed, seen), *g = pass_unmap(f);
     CU_ASSERT_FATAL(g != NULL);
@@ -159,6 +160,4 @@ static void test_random(void) {
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) CU_ASSERT(seen[all[k]] > 20);
 }
 
-const Suite suite = {"unmap", (CU_TestInfo[]){
-  {"random bodies", test_random},
-  CU_TEST_INFO_NULL}};
+const Suite suite = {"unmap", (CU_TestInfo[]){{"random bodies", test_random}, CU_TEST_INFO_NULL}};

@@ -6,7 +6,7 @@
 typedef struct Fill {
   Frame *fr;
   Val v, x;
-  Type t;                    /* of what is filled */
+  Type t; /* of what is filled */
   LLVMValueRef base, ld;
   int64_t axis, off;
   bool add;
@@ -85,7 +85,9 @@ void gen_put(Gen *g, Frame *fr, const Group *gr) {
 /* ---- triangular solves ------------------------------------------------------------------------------------------- */
 
 /* Substitution runs downwards for a lower A and for the transpose of an upper one. */
-static bool forward(const Fn *f, const Inst *i) { return (ir_trisolve_attr(f, i).upper != 0) == (ir_trisolve_attr(f, i).trans != 0); }
+static bool forward(const Fn *f, const Inst *i) {
+  return (ir_trisolve_attr(f, i).upper != 0) == (ir_trisolve_attr(f, i).trans != 0);
+}
 
 static CgVec coefficient(Gen *g, Frame *fr, const Inst *i, LLVMValueRef row, LLVMValueRef col) {
   bool trans = ir_trisolve_attr(fr->p->f, i).trans != 0;
@@ -114,7 +116,11 @@ void gen_trisolve_tiny(Gen *g, Frame *fr, Val v) {
     }
 }
 
-typedef struct Solve { Fill *f; const Inst *i; LLVMValueRef row, col; } Solve;
+typedef struct Solve {
+  Fill *f;
+  const Inst *i;
+  LLVMValueRef row, col;
+} Solve;
 
 static LLVMValueRef solve_lin(Gen *g, const Solve *s, LLVMValueRef row, LLVMValueRef c) {
   int64_t m = s->i->type.rank > 1 ? s->i->type.dim[1] : 1;
@@ -186,8 +192,15 @@ void gen_rand(Gen *g, Frame *fr, const Group *gr) {
     LLVMValueRef one = c.lane ? LLVMBuildExtractElement(e->b, c.v[0], cg_i32(e, 0), "") : c.v[0];
     counter = LLVMBuildTrunc(e->b, LLVMBuildFPToSI(e->b, one, e->i64, ""), e->i32, "");
   }
-  LLVMValueRef arg[9] = {cg_i32(e, (int32_t)ir_rand_attr(fn, i).kind), seed, sample, cg_i32(e, (int32_t)e->tile),
-                         cg_i32(e, (int32_t)ir_rand_attr(fn, i).site), counter, cg_i64(e, type_count(i->type)), f.base, f.ld};
+  LLVMValueRef arg[9] = {cg_i32(e, (int32_t)ir_rand_attr(fn, i).kind),
+                         seed,
+                         sample,
+                         cg_i32(e, (int32_t)e->tile),
+                         cg_i32(e, (int32_t)ir_rand_attr(fn, i).site),
+                         counter,
+                         cg_i64(e, type_count(i->type)),
+                         f.base,
+                         f.ld};
   LLVMTypeRef type[9] = {e->i32, e->i64, e->i64, e->i32, e->i32, e->i32, e->i64, e->ptr, e->i64};
   LLVMBuildCall2(e->b, LLVMFunctionType(e->voidt, type, 9, 0), draw, arg, 9, "");
 }

@@ -170,9 +170,13 @@ static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, c
   snprintf(name, sizeof name, "%s_info", symbol);
   const Plan *main = forms->plan[0], *other = forms->plan[forms->n - 1];
   int64_t scratch = main->scratch > other->scratch ? main->scratch : other->scratch;
-  LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->target.tile : 0), cg_i32(e, e->f64),
-                          few ? few : LLVMConstNull(e->ptr), cg_i32(e, few ? (int32_t)other->target.tile : 0),
-                          cg_i32(e, few ? (int32_t)forms->most : 0), cg_i64(e, scratch), cg_i64(e, main->flop_tile),
+  LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->target.tile : 0),
+                          cg_i32(e, e->f64),
+                          few ? few : LLVMConstNull(e->ptr),
+                          cg_i32(e, few ? (int32_t)other->target.tile : 0),
+                          cg_i32(e, few ? (int32_t)forms->most : 0),
+                          cg_i64(e, scratch),
+                          cg_i64(e, main->flop_tile),
                           cg_i64(e, main->flop_once)};
   LLVMValueRef init = LLVMConstStructInContext(e->ctx, field, sizeof field / sizeof *field, 0);
   LLVMValueRef info = LLVMAddGlobal(e->mod, LLVMTypeOf(init), name);

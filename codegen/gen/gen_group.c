@@ -86,7 +86,11 @@ static void root_memory(Gen *g, Frame *fr, const Root *r, LLVMValueRef *base, LL
 
 static double start_value(uint16_t op) { return op == OP_rmax ? -INFINITY : op == OP_rmin ? INFINITY : 0; }
 
-typedef struct Fill { LLVMValueRef base, ld; Type t; double v; } Fill;
+typedef struct Fill {
+  LLVMValueRef base, ld;
+  Type t;
+  double v;
+} Fill;
 static void fill_one(Gen *g, void *ctx, Idx *at) {
   Fill *f = ctx;
   CgVec x = gen_real(g, f->v, f->t.lane);
@@ -195,7 +199,8 @@ static Added added_open(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at)
     cg_erase(g->e, now.store);
     return now;
   }
-  now = (Added){.acc = at->axes ? acc : -1, .place = cg_gep(g->e, gen_scratch(g, acc), cg_imul(g->e, gen_lin(g, t, at), cg_i64(g->e, g->e->vl)))};
+  now = (Added){.acc = at->axes ? acc : -1,
+                .place = cg_gep(g->e, gen_scratch(g, acc), cg_imul(g->e, gen_lin(g, t, at), cg_i64(g->e, g->e->vl)))};
   if (at->axes) memcpy(now.ax, at->ax, sizeof now.ax);
   else g->nadded = 0;
   now.sum = cg_load(g->e, now.place, g->e->vl);
@@ -246,7 +251,13 @@ static void root_reduce(Gen *g, Frame *fr, const Root *r, Idx *at) {
 }
 
 /* One product of a dot whose labels are loops of this group, or unrolled here, or loops here. */
-typedef struct DotRoot { Frame *fr; const Root *r; Dot d; LLVMValueRef label[3 * IR_MAX_RANK]; int open[3 * IR_MAX_RANK], nopen; } DotRoot;
+typedef struct DotRoot {
+  Frame *fr;
+  const Root *r;
+  Dot d;
+  LLVMValueRef label[3 * IR_MAX_RANK];
+  int open[3 * IR_MAX_RANK], nopen;
+} DotRoot;
 
 static void dot_product(Gen *g, DotRoot *x) {
   const Inst *i = ir_inst(x->fr->p->f, x->r->v);
@@ -283,7 +294,7 @@ static void dot_open_labels(Gen *g, DotRoot *x) {
     CgLoop *loop = base_realloc(NULL, sizeof *loop);
     cg_loop_begin(g->e, loop, cg_i64(g->e, 0), cg_i64(g->e, x->d.label[l].n), 1);
     x->label[l] = loop->iv;
-    gen_forget(g);           /* what is computed in here does not dominate what follows */
+    gen_forget(g); /* what is computed in here does not dominate what follows */
     dot_open_labels(g, x);
     gen_forget(g);
     cg_loop_end(g->e, loop);
@@ -380,7 +391,10 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
   }
 }
 
-typedef struct LoopCtx { Frame *fr; const Group *gr; } LoopCtx;
+typedef struct LoopCtx {
+  Frame *fr;
+  const Group *gr;
+} LoopCtx;
 static void loop_body(Gen *g, void *ctx, Idx *at) {
   LoopCtx *c = ctx;
   Type t = c->gr->gemv ? ir_type(c->fr->p->f, c->gr->main) : (Type){0};

@@ -12,7 +12,7 @@ typedef struct Ode {
   const Inst *i;
   uint32_t states;
   int64_t dim, times;
-  int64_t *off;              /* scratch offset of each operand; states by their rows */
+  int64_t *off; /* scratch offset of each operand; states by their rows */
   int64_t trajectory;
 } Ode;
 
@@ -66,7 +66,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
   for (uint32_t k = 0; k < p->copy.n; k++) {
     Val v = p->copy.at[k].v;
     Type t = ir_type(p->f, v);
-    t.lane = p->f->in.at[k].type.lane;       /* a rate is of the type of its state */
+    t.lane = p->f->in.at[k].type.lane; /* a rate is of the type of its state */
     gen_forget(g);
     gen_copy(g, fr, v, t, cg_gep_bytes(e, LLVMGetParam(fn, 3), cg_i64(e, row)), gen_tile_ld(g), false);
     row += type_count(t) * (int64_t)(e->tile * e->es);
@@ -113,7 +113,12 @@ static void call_host(Gen *g, const Ode *o, LLVMValueRef fn) {
   LLVMBuildCall2(e->b, LLVMFunctionType(e->i32, &e->ptr, 1, 0), step, &ode, 1, "");
 }
 
-typedef struct Unpack { const Ode *o; LLVMValueRef time, base, ld; uint32_t k; Type t; } Unpack;
+typedef struct Unpack {
+  const Ode *o;
+  LLVMValueRef time, base, ld;
+  uint32_t k;
+  Type t;
+} Unpack;
 
 static void unpack_row(Gen *g, void *ctx, Idx *at) {
   Unpack *u = ctx;
@@ -152,8 +157,7 @@ void gen_ode(Gen *g, Frame *fr, const Group *gr) {
   o.states = (uint32_t)ir_ode_attr(fr->p->f, o.i).states;
   o.off = ARENA_ARRAY(g->mem, int64_t, o.i->nargs + 1);
   layout(g, &o);
-  for (uint32_t k = 0; k < o.i->nargs; k++)
-    pack(g, &o, k);
+  for (uint32_t k = 0; k < o.i->nargs; k++) pack(g, &o, k);
   call_host(g, &o, rates(g, &o));
   for (uint32_t k = 0; k < o.states; k++) unpack(g, &o, k);
 }

@@ -17,7 +17,7 @@ CgVec gen_ew(Gen *g, Op op, CgVec *arg, uint32_t n, bool lane) {
   CgVec x = {.lane = lane};
   bool any = false;
   for (uint32_t k = 0; k < n; k++) any |= arg[k].lane;
-  x.lane = any;              /* a per-sample result of shared operands is the same for all samples */
+  x.lane = any; /* a per-sample result of shared operands is the same for all samples */
   for (uint32_t k = 0; k < n; k++) arg[k] = gen_lanes(g, (Type){.lane = any}, arg[k]);
   for (unsigned v = 0; v < (any ? g->e->nv : 1); v++) {
     LLVMValueRef a[3] = {0};
@@ -35,7 +35,7 @@ CgVec gen_fma(Gen *g, CgVec a, CgVec b, CgVec c) {
   return x;
 }
 
-static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) {   /* one condition for all lanes */
+static CgVec choose(Gen *g, LLVMValueRef cond, CgVec a, CgVec b) { /* one condition for all lanes */
   Type lane = {.lane = a.lane || b.lane};
   CgVec x = {.lane = lane.lane};
   a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b);
@@ -91,7 +91,11 @@ static bool fused(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
 /* ---- cubes of reciprocal roots ---- */
 
 enum { FACTORS = 8 };
-typedef struct Factors { Val at[FACTORS]; uint32_t n; double c; } Factors;
+typedef struct Factors {
+  Val at[FACTORS];
+  uint32_t n;
+  double c;
+} Factors;
 
 /* Of a product: its operands, and those of operands that are lone products. */
 static bool take_factors(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
@@ -335,7 +339,9 @@ static CgVec barrier(Gen *g, Frame *fr, const Inst *i, Idx *at) {
 CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *i = ir_inst(fr->p->f, v);
   switch (i->op) {
-  case OP_sum: case OP_rmax: case OP_rmin: return reduce(g, fr, i, at);
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin: return reduce(g, fr, i, at);
   case OP_dot: return dot(g, fr, i, at);
   case OP_tri: return tri(g, fr, i, at);
   case OP_diag: return diag(g, fr, i, at);

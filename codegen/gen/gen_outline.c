@@ -22,24 +22,35 @@ typedef enum { SLOT_SCRATCH, SLOT_IN, SLOT_OUT, SLOT_TABLE = SLOT_OUT, SLOT_BASE
 
 typedef struct Slot {
   SlotKind kind;
-  Frame *fr;                 /* handed over: the frame around the group, or one further out */
+  Frame *fr; /* handed over: the frame around the group, or one further out */
   Val v;
-  int64_t n;                 /* what is in the table; SLOT_SSA: element */
+  int64_t n; /* what is in the table; SLOT_SSA: element */
   unsigned nvalue;
-  LLVMValueRef value[CG_MAX_NV];       /* as the function sees it */
+  LLVMValueRef value[CG_MAX_NV]; /* as the function sees it */
 } Slot;
 
-struct Outline {             /* a function while it is written */
+struct Outline { /* a function while it is written */
   LLVMValueRef fn, call, scratch, table;
   VEC(Slot) slot;
-  int64_t ntable, nplace;    /* a trial: things in its block of memory */
+  int64_t ntable, nplace; /* a trial: things in its block of memory */
   VEC(LLVMValueRef) result;
 };
 
-typedef struct Written { uint64_t hash; char *text; LLVMValueRef fn; } Written;
-typedef struct Kind { uint64_t print; uint32_t groups, failures; bool matched; } Kind;
+typedef struct Written {
+  uint64_t hash;
+  char *text;
+  LLVMValueRef fn;
+} Written;
+typedef struct Kind {
+  uint64_t print;
+  uint32_t groups, failures;
+  bool matched;
+} Kind;
 
-typedef struct Leaving { const Plan *p; bool *yes; } Leaving;
+typedef struct Leaving {
+  const Plan *p;
+  bool *yes;
+} Leaving;
 
 /* Trials are functions of a module of their own: to write one as text, LLVM walks through all of its module. */
 struct Outlines {
@@ -85,8 +96,14 @@ static uint64_t print_of(const Plan *p, const Group *g) {
 
 static bool can_be_called(const Group *g) {
   switch (g->kind) {
-  case G_TINY: case G_LOOP: case G_GEMM: case G_DOT: case G_CONCAT: case G_PUT: case G_TRISOLVE: return true;
-  default: return false;     /* loops around groups, draws; weight gradients are calls already (gen_shared.c) */
+  case G_TINY:
+  case G_LOOP:
+  case G_GEMM:
+  case G_DOT:
+  case G_CONCAT:
+  case G_PUT:
+  case G_TRISOLVE: return true;
+  default: return false; /* loops around groups, draws; weight gradients are calls already (gen_shared.c) */
   }
 }
 
@@ -393,7 +410,7 @@ bool gen_outlined(Gen *g, Frame *fr, uint32_t group) {
   if (good) call(g, fr, group, &trial, function_for(g, fr, group, kind, &trial));
   if (!good || (!kind->matched && kind->failures >= MOST_FAILURES)) kind->groups = 0;
   LLVMDeleteFunction(trial.fn);
-  g->e->counted = NULL;      /* another block may come to lie where one of its blocks was */
+  g->e->counted = NULL; /* another block may come to lie where one of its blocks was */
   vec_free(&trial.slot);
   vec_free(&trial.result);
   return good;

@@ -36,8 +36,7 @@ void gen_piece_memory(Gen *g, Frame *fr, Val v) {
   bool carried = g->piece && q->home == HOME_CARRY;
   if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
   LLVMBasicBlockRef here = to_entry(g);
-  if (q->cls == PC_IN)
-    argument(g, fr->p, true, ir_number(fr->p->f, i), i->type, &fr->base[v.id], &fr->ld[v.id]);
+  if (q->cls == PC_IN) argument(g, fr->p, true, ir_number(fr->p->f, i), i->type, &fr->base[v.id], &fr->ld[v.id]);
   else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
   else fr->base[v.id] = carry_memory(g, fr, v);
   LLVMPositionBuilderAtEnd(g->e->b, here);

@@ -10,10 +10,10 @@ typedef struct Product {
   Dot d;
   GemmShape m;
   DwShape w;
-  int outer[3 * IR_MAX_RANK], nouter;    /* labels looped over around the kernel */
+  int outer[3 * IR_MAX_RANK], nouter; /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
-  LLVMValueRef dst, used, set;           /* of a weight gradient: as in CgDw */
-  DwTerm term[PLAN_JOIN];                /* of groups that are done along with this one, then its own */
+  LLVMValueRef dst, used, set; /* of a weight gradient: as in CgDw */
+  DwTerm term[PLAN_JOIN];      /* of groups that are done along with this one, then its own */
   uint32_t nterm;
 } Product;
 
@@ -76,7 +76,10 @@ static bool long_epilogue(const Plan *p, const Group *gr, uint32_t group) {
 
 static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
   (void)e;
-  struct { Gen *g; Product *x; } *c = ctx;
+  struct {
+    Gen *g;
+    Product *x;
+  } *c = ctx;
   Gen *g = c->g;
   Product *x = c->x;
   Idx at = {.axes = true};
@@ -94,7 +97,10 @@ static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
 }
 
 static void gemm_inner(Gen *g, Product *x) {
-  struct { Gen *g; Product *x; } ctx = {g, x};
+  struct {
+    Gen *g;
+    Product *x;
+  } ctx = {g, x};
   CgGemmTerm term = {.K = x->m.k, .as_k = x->m.a_k};
   LLVMValueRef one;
   int row = label_axis(&x->d.label[x->m.row], x->m.a_shared);

@@ -10,11 +10,11 @@
 typedef struct Carry {
   Type t;
   bool big;
-  Val in;                    /* the body's input, or none */
-  CgVec *first;              /* tiny: one for each element */
-  LLVMValueRef buf[2];       /* big */
-  LLVMValueRef *vec;         /* big, in registers: its vectors, at first and then after a turn */
-  unsigned phi;              /* number of the first phi; big: current buffer, then the other; in registers: of the vectors */
+  Val in;              /* the body's input, or none */
+  CgVec *first;        /* tiny: one for each element */
+  LLVMValueRef buf[2]; /* big */
+  LLVMValueRef *vec;   /* big, in registers: its vectors, at first and then after a turn */
+  unsigned phi;        /* number of the first phi; big: current buffer, then the other; in registers: of the vectors */
 } Carry;
 
 typedef struct Scan {
@@ -23,7 +23,7 @@ typedef struct Scan {
   Val v;
   uint32_t n, carry, ys, nout;
   Carry *c;
-  LLVMValueRef *base, *ld;   /* of ys and zs, by result */
+  LLVMValueRef *base, *ld; /* of ys and zs, by result */
   CgLoop loop;
 } Scan;
 
@@ -69,7 +69,7 @@ static void result_places(Gen *g, Scan *s) {
     if (!r.id) continue;
     gen_memory(g, s->fr, r, &s->base[k], &s->ld[k]);
     const PVal *q = &s->fr->p->val[r.id];
-    bool over_tiles = q->bsum && !s->fr->p->up;      /* then it was zeroed before the first tile */
+    bool over_tiles = q->bsum && !s->fr->p->up; /* then it was zeroed before the first tile */
     Type t = ir_type(s->fr->p->f, r);
     if (k < s->carry + s->ys || over_tiles) continue;
     gen_fill(g, t, s->base[k], s->ld[k], 0);
@@ -163,7 +163,9 @@ static LLVMValueRef any_lane(Gen *g, const CgVec *x) {
   return x->lane && g->e->vl > 1 ? cg_intrinsic(g->e, "llvm.vector.reduce.or", &t, 1, &any, 1) : any;
 }
 
-typedef struct Moved { CgVec moved, size; } Moved;   /* largest change and largest element, by lane */
+typedef struct Moved {
+  CgVec moved, size;
+} Moved; /* largest change and largest element, by lane */
 
 /* |b - a|; 0 where both are NaN, infinite where one is. */
 static CgVec change(Gen *g, CgVec a, CgVec b, bool lane) {
@@ -277,7 +279,7 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
     s->fr->base[r.id] = c->buf[0];
     return;
   }
-  if (c->big && g->piece && !s->fr->up) {                /* where other pieces look for it */
+  if (c->big && g->piece && !s->fr->up) { /* where other pieces look for it */
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
     bool early = ir_scan_shape(s->fr->p->f, s->i).converge, one = s->body->p->carry_one[k];
     s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-typedef struct Saved { LLVMBasicBlockRef at; LLVMValueRef fn; } Saved;
+typedef struct Saved {
+  LLVMBasicBlockRef at;
+  LLVMValueRef fn;
+} Saved;
 
 /* True if the function is new: the builder then stands at its start, until shared_end. */
 static bool shared_begin(CgEmit *e, const char *name, unsigned nargs, LLVMTypeRef *args, LLVMValueRef *fn, Saved *s) {
@@ -52,7 +55,8 @@ static void hand_over_terms(const CgEmit *e, const DwTerm *term, uint32_t n, LLV
 
 static void take_terms(LLVMValueRef fn, uint32_t n, CgDwPair *pair) {
   for (uint32_t t = 0; t < n; t++)
-    pair[t] = (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
+    pair[t] =
+        (CgDwPair){.g = LLVMGetParam(fn, 3 * t), .ldg = LLVMGetParam(fn, 3 * t + 1), .xt = LLVMGetParam(fn, 3 * t + 2), .R = 1};
 }
 
 /* d[m*ldd + k] += sum over terms, lanes of a tile of g[m*ldg + lane] * xt[lane*ldt + k] */
@@ -96,7 +100,14 @@ void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n
   snprintf(name, sizeof name, "outer.%u.%lld.%lld.%lld.%u.%d", e->es * 8, (long long)m, (long long)k, (long long)ldd, n, set);
   if (shared_begin(e, name, 3 * n + 1, type, &fn, &s)) {
     take_terms(fn, n, pair);
-    CgDw w = {.M = m, .K = k, .lanes = 1, .pair = pair, .npair = (int)n, .d = LLVMGetParam(fn, 3 * n), .ldd = ldd, .set = set ? LLVMConstInt(e->i1, 1, 0) : NULL};
+    CgDw w = {.M = m,
+              .K = k,
+              .lanes = 1,
+              .pair = pair,
+              .npair = (int)n,
+              .d = LLVMGetParam(fn, 3 * n),
+              .ldd = ldd,
+              .set = set ? LLVMConstInt(e->i1, 1, 0) : NULL};
     e->vl = g->machine_vl;
     cg_outer(e, &w);
     e->vl = vl;
@@ -186,5 +197,7 @@ void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
   CgEmit *e = g->e;
   int64_t full = n / e->vl, rest = n % e->vl;
   if (full) gen_lane_reduce_part(g, acc, cg_i64(e, full), dst, true);
-  if (rest) gen_lane_reduce_part(g, cg_gep(e, acc, cg_i64(e, full * e->vl * e->vl)), cg_i64(e, rest), cg_gep(e, dst, cg_i64(e, full * e->vl)), false);
+  if (rest)
+    gen_lane_reduce_part(g, cg_gep(e, acc, cg_i64(e, full * e->vl * e->vl)), cg_i64(e, rest),
+                         cg_gep(e, dst, cg_i64(e, full * e->vl)), false);
 }

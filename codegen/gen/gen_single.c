@@ -28,7 +28,7 @@ void gen_gemv(Gen *g, Frame *fr, const Group *gr) {
 typedef struct Outer {
   Dot d;
   DwShape w;
-  int outer[3 * IR_MAX_RANK], nouter;    /* labels looped over around the kernel */
+  int outer[3 * IR_MAX_RANK], nouter; /* labels looped over around the kernel */
 } Outer;
 
 static Outer outer_of(Frame *fr, const Group *gr) {
@@ -70,7 +70,15 @@ static DwTerm term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVMVa
   return (DwTerm){cg_gep(g->e, gp, goff), cg_i64(g->e, stride_of(x, &w->ga, w->g_is_a, w->row)), xp};
 }
 
-typedef struct OuterSum { Frame *fr; const Group *gr; Outer x; LLVMValueRef dst, label[3 * IR_MAX_RANK]; DwTerm term[PLAN_JOIN]; uint32_t n; bool set; } OuterSum;
+typedef struct OuterSum {
+  Frame *fr;
+  const Group *gr;
+  Outer x;
+  LLVMValueRef dst, label[3 * IR_MAX_RANK];
+  DwTerm term[PLAN_JOIN];
+  uint32_t n;
+  bool set;
+} OuterSum;
 
 /* The first sample of a call sets the sum, others add. */
 static void set_or_add(Gen *g, const OuterSum *s, int64_t m, int64_t k, LLVMValueRef dst, int64_t ldd) {

@@ -35,7 +35,10 @@ static CgVec over(Gen *g, CgVec x, CgVec y) { return gen_ew(g, OP_div, (CgVec[])
 /* ---- straight code ------------------------------------------------------------------------------------------------- */
 
 /* Rows of A and, behind them, of the right-hand sides. */
-typedef struct Rows { CgVec at[PLAN_SMALL][PLAN_SMALL + PLAN_TINY]; int64_t n, width; } Rows;
+typedef struct Rows {
+  CgVec at[PLAN_SMALL][PLAN_SMALL + PLAN_TINY];
+  int64_t n, width;
+} Rows;
 
 static void straight_swap(Gen *g, Rows *r, int64_t k, int64_t i) {
   CgVec want = larger(g, r->at[k][k], r->at[i][k]);
@@ -64,7 +67,8 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
   r->n = n, r->width = n + m;
   for (int64_t row = 0; row < n; row++)
     for (int64_t j = 0; j < n + m; j++) {
-      Idx at = j < n ? gen_const_idx(g, ir_type(f, a), trans ? j * n + row : row * n + j) : gen_const_idx(g, i->type, row * m + j - n);
+      Idx at =
+          j < n ? gen_const_idx(g, ir_type(f, a), trans ? j * n + row : row * n + j) : gen_const_idx(g, i->type, row * m + j - n);
       r->at[row][j] = gen_at(g, fr, j < n ? a : x, &at);
     }
   for (int64_t k = 0; k < n; k++) straight_column(g, r, k);
@@ -79,8 +83,18 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
 
 /* ---- loops ----------------------------------------------------------------------------------------------------------- */
 
-typedef struct Block { Type t; LLVMValueRef base, ld; int64_t cols; } Block;    /* a matrix in memory */
-typedef struct System { Frame *fr; Val a; bool trans; Block A, x; int64_t n; } System;
+typedef struct Block {
+  Type t;
+  LLVMValueRef base, ld;
+  int64_t cols;
+} Block; /* a matrix in memory */
+typedef struct System {
+  Frame *fr;
+  Val a;
+  bool trans;
+  Block A, x;
+  int64_t n;
+} System;
 
 static CgVec load(Gen *g, const Block *b, LLVMValueRef row, LLVMValueRef col) {
   return gen_load(g, b->t, b->base, b->ld, cg_iadd(g->e, cg_imul(g->e, row, cg_i64(g->e, b->cols)), col));

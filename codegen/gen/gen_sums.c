@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 64 };           /* written out, which is faster */
+enum { FEW = 64 }; /* written out, which is faster */
 
-typedef struct TileSum { Val to; int64_t acc, n; } TileSum;        /* lane accumulators of n elements, for value `to` of the function */
-typedef struct Sums { VEC(TileSum) sum; } Sums;
+typedef struct TileSum {
+  Val to;
+  int64_t acc, n;
+} TileSum; /* lane accumulators of n elements, for value `to` of the function */
+typedef struct Sums {
+  VEC(TileSum) sum;
+} Sums;
 
 static bool summed_in_place(const Plan *p, uint32_t v) {
   const PVal *q = &p->val[v];
@@ -39,7 +44,9 @@ static void collect(Sums *s, const Plan *top, const Plan *p) {
 /* ---- tables ------------------------------------------------------------------------------------------------------- */
 
 enum { COLUMNS = 4 };
-typedef struct Rows { VEC(int64_t) at; } Rows;
+typedef struct Rows {
+  VEC(int64_t) at;
+} Rows;
 
 static void row(Rows *t, int64_t a, int64_t b, int64_t c, int64_t d) {
   *vec_push(&t->at) = a, *vec_push(&t->at) = b, *vec_push(&t->at) = c, *vec_push(&t->at) = d;

@@ -5,16 +5,20 @@
 
 #include <string.h>
 
-typedef struct Known { uint32_t v; int64_t vector; LLVMValueRef x; } Known;
+typedef struct Known {
+  uint32_t v;
+  int64_t vector;
+  LLVMValueRef x;
+} Known;
 
 /* Vectors of values by number: those at constant places; in the loop, all as if it were at vector `rep`. */
 struct Sweep {
   Frame *fr;
   PlanSweep plan;
   int64_t vl;
-  bool loop;                 /* being written */
-  LLVMValueRef at;           /* position of vector `rep` then */
-  VEC(Known) fixed, known;   /* `known`: in this turn of the loop */
+  bool loop;               /* being written */
+  LLVMValueRef at;         /* position of vector `rep` then */
+  VEC(Known) fixed, known; /* `known`: in this turn of the loop */
   CgLoop turns;
   unsigned next;
 };
@@ -65,9 +69,16 @@ static LLVMValueRef vector_of(Gen *g, Sweep *s, Val v, int64_t vector) {
 
 /* ---- a vector that begins anywhere ---------------------------------------------------------------------------------- */
 
-typedef struct Piece { PlanSpot spot; int64_t vector; } Piece;
-enum { SOURCES = 32 };       /* a vector has no more lanes */
-typedef struct Mix { Piece from[SOURCES]; unsigned n; int source[SOURCES], lane[SOURCES]; } Mix;
+typedef struct Piece {
+  PlanSpot spot;
+  int64_t vector;
+} Piece;
+enum { SOURCES = 32 }; /* a vector has no more lanes */
+typedef struct Mix {
+  Piece from[SOURCES];
+  unsigned n;
+  int source[SOURCES], lane[SOURCES];
+} Mix;
 
 static unsigned source(Mix *m, const PlanSpot *s, int64_t vector) {
   for (unsigned k = 0; k < m->n; k++) {

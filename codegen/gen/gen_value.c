@@ -24,7 +24,7 @@ Frame *gen_frame_brief(const Plan *p, Frame *up) {
 }
 
 void gen_frame_end(Gen *g, Frame *fr) {
-  gen_forget(g);             /* its address may come to be another's */
+  gen_forget(g); /* its address may come to be another's */
   for (Frame *up; fr; fr = up) {
     up = fr->up;
     free(fr->ssa);
@@ -201,8 +201,7 @@ LLVMValueRef gen_affine(Gen *g, Frame *fr, const Affine *a, LLVMValueRef *ld) {
 /* ---- tiny values --------------------------------------------------------------------------------------------------- */
 
 LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v) {
-  if (!fr->ssa[v.id])
-    fr->ssa[v.id] = ARENA_ARRAY(g->mem, LLVMValueRef, type_count(ir_type(fr->p->f, v)) * CG_MAX_NV);
+  if (!fr->ssa[v.id]) fr->ssa[v.id] = ARENA_ARRAY(g->mem, LLVMValueRef, type_count(ir_type(fr->p->f, v)) * CG_MAX_NV);
   return fr->ssa[v.id];
 }
 
@@ -247,7 +246,7 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
   Val x = ir_arg(f, i, 0);
   Idx to = {.axes = true};
-  if (g->wide && i->op == OP_slice) {      /* of the first axis */
+  if (g->wide && i->op == OP_slice) { /* of the first axis */
     Type t = ir_type(f, x);
     int64_t row = type_count(t) / t.dim[0];
     to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_slice_attr(f, i).start * row));
@@ -271,7 +270,8 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
     for (int k = (int)axis; k + 1 < i->type.rank; k++) to.ax[k] = at->ax[k + 1];
     break;
   case OP_slice:
-    to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_slice_attr(f, i).step)), cg_i64(g->e, ir_slice_attr(f, i).start));
+    to.ax[axis] =
+        cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_slice_attr(f, i).step)), cg_i64(g->e, ir_slice_attr(f, i).start));
     break;
   case OP_take: to.ax[axis] = taken(g, fr, i, at->ax[axis]); break;
   case OP_diagv: to.ax[1] = at->ax[0]; break;
@@ -285,7 +285,8 @@ static CgVec up_at(Gen *g, Frame *fr, Val v, Idx *at) {
   const Inst *call = ir_inst(fr->up->p->f, fr->p->call);
   uint32_t k = ir_number(fr->p->f, ir_inst(fr->p->f, v));
   Val outer = ir_arg(fr->up->p->f, call, k);
-  if (k >= (uint32_t)(ir_scan_shape(fr->up->p->f, call).carry + ir_scan_shape(fr->up->p->f, call).xs)) return gen_at(g, fr->up, outer, at);
+  if (k >= (uint32_t)(ir_scan_shape(fr->up->p->f, call).carry + ir_scan_shape(fr->up->p->f, call).xs))
+    return gen_at(g, fr->up, outer, at);
   Type t = ir_type(fr->p->f, v);
   Idx to = {.axes = at->axes};
   if (at->axes) {
@@ -371,7 +372,8 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_POINT:
     if (q->stored && (g->group_frame != fr || g->group != q->group)) return memory_at(g, fr, v, i->type, at);
     return point_at(g, fr, v, i->type, at);
-  case PC_IN: case PC_BUF: return memory_at(g, fr, v, i->type, at);
+  case PC_IN:
+  case PC_BUF: return memory_at(g, fr, v, i->type, at);
   default: base_fault("codegen: %%%u (%s) has no elements", v.id, ir_op[i->op].name);
   }
 }

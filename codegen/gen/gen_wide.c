@@ -41,7 +41,10 @@ bool gen_wide_first(const Gen *g, LLVMValueRef lin, int64_t *first) {
 
 /* ---- loops ---------------------------------------------------------------------------------------------------------- */
 
-typedef struct Wide { NestFn body; void *ctx; } Wide;
+typedef struct Wide {
+  NestFn body;
+  void *ctx;
+} Wide;
 
 static void at_position(Gen *g, const Wide *w, LLVMValueRef iv, unsigned vl, unsigned part, int rank) {
   g->wide_iv = iv, g->shift[0].v = iv, g->shift[0].c = 0, g->nshift = 1;

@@ -10,9 +10,9 @@
 /* ---- shared by gemm_*.c ---------------------------------------------------------------------------- */
 
 int64_t gemm_max_rows(const CgEmit *e, int nv) {
-  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6);      /* two-address products and sums need copies */
+  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6); /* two-address products and sums need copies */
   int64_t rows = (e->regs > 16 ? (free_regs < 24 ? free_regs : 24) : free_regs) / nv;
-  int64_t most = e->regs > 16 ? 12 : 8;          /* more would hide no latency */
+  int64_t most = e->regs > 16 ? 12 : 8; /* more would hide no latency */
   return rows > most ? most : rows < 1 ? 1 : rows;
 }
 
@@ -75,10 +75,10 @@ void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLV
 typedef struct Tile {
   const CgGemm *g;
   int64_t rows;
-  int nv, splits;                        /* splits: sums kept for each element */
+  int nv, splits; /* splits: sums kept for each element */
   LLVMValueRef row, lane;
   const CgGemmTerm *term;
-  LLVMValueRef a, x;                     /* of the term, at the tile's first row and lane */
+  LLVMValueRef a, x; /* of the term, at the tile's first row and lane */
 } Tile;
 
 static CgRow row_of(CgEmit *e, const Tile *t, LLVMValueRef offset, LLVMValueRef *v) {

@@ -18,9 +18,9 @@
 
 typedef struct CgGemmTerm {
   int64_t K;
-  LLVMValueRef a;            /* shared; A(i,k) = a[i*as_i + k*as_k]; A^T is a swap of the strides */
+  LLVMValueRef a; /* shared; A(i,k) = a[i*as_i + k*as_k]; A^T is a swap of the strides */
   int64_t as_i, as_k;
-  LLVMValueRef x, ldx;       /* X(k,l) = x[k*ldx + l] */
+  LLVMValueRef x, ldx; /* X(k,l) = x[k*ldx + l] */
 } CgGemmTerm;
 
 /* What a callback sees of one row: n consecutive vectors of VL lanes, the first lane being `lane`.
@@ -50,7 +50,9 @@ typedef struct CgGemm {
 void cg_gemm(CgEmit *e, const CgGemm *g);
 
 /* A ready-made `done`: C[row*ldc + lane]; ctx is the CgStoreRows. Also usable for `init` (loads). */
-typedef struct CgRows { LLVMValueRef p, ld; } CgRows;
+typedef struct CgRows {
+  LLVMValueRef p, ld;
+} CgRows;
 void cg_rows_store(CgEmit *e, void *rows, CgRow *r);
 void cg_rows_load(CgEmit *e, void *rows, CgRow *r);
 /* A ready-made `init`: bias b[row], splat. ctx is an LLVMValueRef *, the pointer to b. */
@@ -60,7 +62,7 @@ void cg_rows_bias(CgEmit *e, void *pointer, CgRow *r);
 
 typedef struct CgGemv {
   int64_t M, K;
-  LLVMValueRef a, x, y;      /* A(i,k) = a[i*as_i + k*as_k], x(k) = x[k*x_k], y contiguous */
+  LLVMValueRef a, x, y; /* A(i,k) = a[i*as_i + k*as_k], x(k) = x[k*x_k], y contiguous */
   int64_t as_i, as_k, x_k;
 } CgGemv;
 
@@ -73,19 +75,19 @@ enum { CG_DW_STEP = 4 };
 
 /* The X of a pair is read transposed, from cg_transpose: XT[l][k], one for each r. */
 typedef struct CgDwPair {
-  LLVMValueRef g, ldg;       /* G(m,r,l) = g[m*ldg + r*g_r + l] */
-  LLVMValueRef xt;           /* XT(r,l,k) = xt[r*xt_r + l*ldt + k], ldt = cg_dw_ldt(e, K) */
-  int64_t R, g_r, xt_r;      /* R = 1 for a plain product; then g_r and xt_r do not matter */
+  LLVMValueRef g, ldg;  /* G(m,r,l) = g[m*ldg + r*g_r + l] */
+  LLVMValueRef xt;      /* XT(r,l,k) = xt[r*xt_r + l*ldt + k], ldt = cg_dw_ldt(e, K) */
+  int64_t R, g_r, xt_r; /* R = 1 for a plain product; then g_r and xt_r do not matter */
 } CgDwPair;
 
 typedef struct CgDw {
-  int64_t M, K, lanes;       /* lanes: the number of l, usually T; any number >= 1 */
+  int64_t M, K, lanes; /* lanes: the number of l, usually T; any number >= 1 */
   const CgDwPair *pair;
-  int npair;                 /* stacked: D is read and written once for all of them */
+  int npair; /* stacked: D is read and written once for all of them */
   LLVMValueRef d;
-  int64_t ldd;               /* D(m,k) = d[m*ldd + k], ldd >= K; nothing beyond K is touched */
-  LLVMValueRef used;         /* i64, at run time: only the first lanes count, a positive multiple of CG_DW_STEP; NULL: all */
-  LLVMValueRef set;          /* i1, at run time: D = instead of D +=; NULL: never */
+  int64_t ldd;       /* D(m,k) = d[m*ldd + k], ldd >= K; nothing beyond K is touched */
+  LLVMValueRef used; /* i64, at run time: only the first lanes count, a positive multiple of CG_DW_STEP; NULL: all */
+  LLVMValueRef set;  /* i1, at run time: D = instead of D +=; NULL: never */
 } CgDw;
 
 void cg_dw(CgEmit *e, const CgDw *w);
@@ -105,7 +107,7 @@ bool cg_dw_prefers_lanes(const CgEmit *e, int64_t M, int64_t K);
 /* ---- Lane accumulators: narrow products and sums over the batch, reduced once per call ------------ */
 
 typedef struct CgLanePair {
-  LLVMValueRef g, ldg, x, ldx;   /* G(m,l) = g[m*ldg + l], X(k,l) = x[k*ldx + l] */
+  LLVMValueRef g, ldg, x, ldx; /* G(m,l) = g[m*ldg + l], X(k,l) = x[k*ldx + l] */
 } CgLanePair;
 
 /* acc[(m*K + k)*VL + v] += sum over pairs, l = v mod VL of G(m,l) * X(k,l). The caller zeroes acc before the

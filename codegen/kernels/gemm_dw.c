@@ -9,10 +9,10 @@
 
 enum { DW_MAX_VECTORS = 5 };
 
-typedef struct Block {                   /* of consecutive k */
+typedef struct Block { /* of consecutive k */
   int nv;
-  unsigned width[DW_MAX_VECTORS];        /* lanes of each vector */
-  unsigned used[DW_MAX_VECTORS];         /* of these, the ones with k < K */
+  unsigned width[DW_MAX_VECTORS]; /* lanes of each vector */
+  unsigned used[DW_MAX_VECTORS];  /* of these, the ones with k < K */
 } Block;
 
 typedef struct Tile {
@@ -21,7 +21,7 @@ typedef struct Tile {
   int64_t row0, rows, k0;
   LLVMValueRef row, k;
   const CgDwPair *pair;
-  LLVMValueRef g, xt;                    /* of the pair (and r), at the tile's first row and k */
+  LLVMValueRef g, xt; /* of the pair (and r), at the tile's first row and k */
 } Tile;
 
 static int64_t offset_of(const Tile *t, int j) {
@@ -41,8 +41,8 @@ static bool whole(const Tile *t, int j) { return t->blk.used[j] == t->blk.width[
 static void start_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
   for (int64_t r = 0; r < t->rows; r++)
     for (int j = 0; j < t->blk.nv; j++)
-      acc[r * t->blk.nv + j] = whole(t, j) ? gemm_load_unless(e, t->w->set, place(e, t, r, j), t->blk.width[j])
-                                           : cg_real(e, 0, t->blk.width[j]);
+      acc[r * t->blk.nv + j] =
+          whole(t, j) ? gemm_load_unless(e, t->w->set, place(e, t, r, j), t->blk.width[j]) : cg_real(e, 0, t->blk.width[j]);
 }
 
 static void store_sums(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
@@ -57,8 +57,7 @@ static void add_lane(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *
   LLVMValueRef g = cg_gep(e, cg_gep(e, t->g, l), cg_i64(e, q));
   LLVMValueRef xt = cg_gep(e, cg_gep(e, t->xt, cg_imul(e, l, cg_i64(e, ldt))), cg_i64(e, q * ldt));
   LLVMValueRef x[DW_MAX_VECTORS];
-  for (int j = 0; j < t->blk.nv; j++)
-    x[j] = cg_load(e, cg_gep(e, xt, cg_i64(e, offset_of(t, j))), t->blk.width[j]);
+  for (int j = 0; j < t->blk.nv; j++) x[j] = cg_load(e, cg_gep(e, xt, cg_i64(e, offset_of(t, j))), t->blk.width[j]);
   for (int64_t r = 0; r < t->rows; r++) {
     LLVMValueRef at = cg_imul(e, t->pair->ldg, cg_i64(e, r)), s = cg_load(e, cg_gep(e, g, at), 1), wide = NULL;
     for (int j = 0; j < t->blk.nv; j++) {
@@ -144,7 +143,7 @@ typedef struct Lanes {
   LLVMValueRef acc;
   int64_t row0, rows, k0, ks;
   LLVMValueRef row, k;
-  LLVMValueRef g, x, ldg, ldx;           /* of the pair, at the tile's first row and k */
+  LLVMValueRef g, x, ldg, ldx; /* of the pair, at the tile's first row and k */
 } Lanes;
 
 static LLVMValueRef lane_place(CgEmit *e, const Lanes *t, int64_t r, int64_t k) {
@@ -168,8 +167,7 @@ static void lanes_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
   Lanes *t = ctx;
   LLVMValueRef acc[GEMM_MAX_ACC];
   t->row = cg_iadd(e, at, cg_i64(e, t->row0));
-  for (int64_t i = 0; i < t->rows * t->ks; i++)
-    acc[i] = cg_load(e, lane_place(e, t, i / t->ks, i % t->ks), e->vl);
+  for (int64_t i = 0; i < t->rows * t->ks; i++) acc[i] = cg_load(e, lane_place(e, t, i / t->ks, i % t->ks), e->vl);
   for (int i = 0; i < t->npair; i++) {
     const CgLanePair *p = &t->pair[i];
     t->ldg = p->ldg;
@@ -193,8 +191,7 @@ static void lanes_columns(CgEmit *e, void *ctx, LLVMValueRef at) {
   if (t->rows) lanes_tile(e, t, cg_i64(e, 0));
 }
 
-void cg_dw_lanes(CgEmit *e, int64_t M, int64_t K, int64_t lanes, const CgLanePair *pair, int npair,
-                 LLVMValueRef acc) {
+void cg_dw_lanes(CgEmit *e, int64_t M, int64_t K, int64_t lanes, const CgLanePair *pair, int npair, LLVMValueRef acc) {
   int64_t ks = K < 4 ? K : 4;
   Lanes t = {.M = M, .K = K, .lanes = lanes, .pair = pair, .npair = npair, .acc = acc, .ks = ks};
   gemm_each(e, K / ks, ks, lanes_columns, &t);

@@ -4,7 +4,7 @@
 
 #include "codegen/kernels/gemm.h"
 
-enum { GEMM_MAX_ACC = 32 };              /* accumulators of a register tile */
+enum { GEMM_MAX_ACC = 32 }; /* accumulators of a register tile */
 
 /* Rows of a register tile of nv vectors a row: the sums, one operand row and a broadcast (and the product,
  * without FMA) fit the registers. */

@@ -101,8 +101,7 @@ static void transpose_lanes(CgEmit *e, void *ctx, LLVMValueRef l) {
   if (t->rows) transpose_at(e, t, cg_i64(e, 0));
 }
 
-void cg_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t K, int64_t lanes, LLVMValueRef xt,
-                  int64_t ldt) {
+void cg_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t K, int64_t lanes, LLVMValueRef xt, int64_t ldt) {
   Transpose t = {.x = x, .ldx = ldx, .xt = xt, .K = K, .ldt = ldt};
   gemm_each(e, lanes / (int64_t)e->vl, e->vl, transpose_lanes, &t);
 }

@@ -15,7 +15,11 @@ bool cg_gemv_takes(unsigned vl, int64_t as_i, int64_t as_k, int64_t x_k) {
 
 /* ---- contiguous rows ---------------------------------------------------------------------------------------------- */
 
-typedef struct Rows { const CgGemv *g; int64_t rows, row0; LLVMValueRef a; } Rows;
+typedef struct Rows {
+  const CgGemv *g;
+  int64_t rows, row0;
+  LLVMValueRef a;
+} Rows;
 
 static void add_part(CgEmit *e, const Rows *t, LLVMValueRef k, unsigned n, LLVMValueRef *acc) {
   LLVMValueRef x = cg_load_part(e, cg_gep(e, t->g->x, k), e->vl, n), a = cg_gep(e, t->a, k);
@@ -68,7 +72,13 @@ static void by_rows(CgEmit *e, const CgGemv *g) {
 
 /* ---- contiguous columns ----------------------------------------------------------------------------------------------- */
 
-typedef struct Columns { const CgGemv *g; int nv, splits; unsigned last; int64_t first; LLVMValueRef i; } Columns;
+typedef struct Columns {
+  const CgGemv *g;
+  int nv, splits;
+  unsigned last;
+  int64_t first;
+  LLVMValueRef i;
+} Columns;
 
 /* n reals that are `stride` apart. */
 static LLVMValueRef load_strided(CgEmit *e, LLVMValueRef p, int64_t stride, unsigned n) {

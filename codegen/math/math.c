@@ -102,9 +102,7 @@ static V rsqrt_refined(const Ew *m, V x) {
   return fma_(m, mul(m, e, y), p, y);
 }
 
-V math_rsqrt(const Ew *m, V x) {
-  return is_zmm(m) ? rsqrt_refined(m, x) : divide(m, K(m, 1), math_call1(m, "llvm.sqrt", x));
-}
+V math_rsqrt(const Ew *m, V x) { return is_zmm(m) ? rsqrt_refined(m, x) : divide(m, K(m, 1), math_call1(m, "llvm.sqrt", x)); }
 
 /* c y^3 (1 + 3/2 e + 15/8 e^2 + 35/16 e^3 + ...), c in the coefficients: no more to do than for 1/sqrt(x) alone. The term that
  * is left out, 315/128 e^4, is met by the second one, within 2^-13 to a sixth. */
@@ -138,7 +136,10 @@ V math_sign(const Ew *m, V x) {
 /* x where it beats y, else y, and so y where either is NaN: one instruction on x86. A NaN of x is put back; if one operand is a
  * constant, it stands there, and nothing is left to do. */
 static V extremum(const Ew *m, LLVMRealPredicate beats, V x, V y) {
-  if (LLVMIsConstant(y)) { V t = x; x = y, y = t; }
+  if (LLVMIsConstant(y)) {
+    V t = x;
+    x = y, y = t;
+  }
   V r = pick(m, cmp(m, beats, x, y), x, y), lost = cmp(m, LLVMRealUNO, x, x);
   return LLVMIsConstant(lost) && LLVMIsNull(lost) ? r : pick(m, lost, x, r);
 }
@@ -157,10 +158,14 @@ static V math_select(const Ew *m, const V *a) { return pick(m, a[0], a[1], a[2])
 V cg_ew(CgEmit *e, Op op, const V *a) {
   Ew w = math_ew(e, a[0]), *m = &w;
   switch (op) {
-#define EW1(name, ...) case OP_##name: return math_##name(m, a[0]);
-#define EW2(name, ...) case OP_##name: return math_##name(m, a[0], a[1]);
-#define CMP(name, ...) case OP_##name: return math_##name(m, a[0], a[1]);
-#define LOG(name, ...) case OP_##name: return math_##name(m, a);
+#define EW1(name, ...) \
+  case OP_##name: return math_##name(m, a[0]);
+#define EW2(name, ...) \
+  case OP_##name: return math_##name(m, a[0], a[1]);
+#define CMP(name, ...) \
+  case OP_##name: return math_##name(m, a[0], a[1]);
+#define LOG(name, ...) \
+  case OP_##name: return math_##name(m, a);
 #include "ir/ops.def"
   case OP_select: return math_select(m, a);
   case OP_require: return pick(m, a[0], K(m, 1), K(m, NAN));

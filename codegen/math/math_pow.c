@@ -5,20 +5,21 @@
 #include <math.h>
 
 /* log(m) = s (2 + z (2/3 + z P(z))), s = (m - 1)/(m + 1), z = s^2. */
-static const double POW64[] = {0.400000000000022726, 0.285714285700913981, 0.222222225214231348,
-                               0.181817842322920914, 0.153867637045556454, 0.132566656259405378,
-                               0.131977741691323659};
+static const double POW64[] = {0.400000000000022726, 0.285714285700913981, 0.222222225214231348, 0.181817842322920914,
+                               0.153867637045556454, 0.132566656259405378, 0.131977741691323659};
 
 /* ---- arithmetic on unevaluated sums ------------------------------------------------------------- */
 
-typedef struct Two { V hi, lo; } Two;
+typedef struct Two {
+  V hi, lo;
+} Two;
 
-static V split(const Ew *m, V x) {               /* the upper 26 bits (Veltkamp) */
+static V split(const Ew *m, V x) { /* the upper 26 bits (Veltkamp) */
   V c = mul(m, x, K(m, 0x1.0000002p27));
   return sub(m, c, sub(m, c, x));
 }
 
-static Two product(const Ew *m, V x, V y) {      /* exact */
+static Two product(const Ew *m, V x, V y) { /* exact */
   V p = mul(m, x, y);
   if (m->fma) return (Two){p, fma_(m, x, y, neg(m, p))};
   V xh = split(m, x), yh = split(m, y), xl = sub(m, x, xh), yl = sub(m, y, yh);
@@ -33,7 +34,7 @@ static Two multiply(const Ew *m, Two x, Two y) {
   return (Two){p.hi, add(m, p.lo, cross)};
 }
 
-static Two fast_sum(const Ew *m, V large, V small) {     /* exact if large is 0 or the larger */
+static Two fast_sum(const Ew *m, V large, V small) { /* exact if large is 0 or the larger */
   V s = add(m, large, small);
   return (Two){s, sub(m, small, sub(m, s, large))};
 }
@@ -52,7 +53,7 @@ static Two log_two(const Ew *m, LogParts p) {
   Two w = fast_sum(m, K(m, 2), v.hi);
   w.lo = add(m, w.lo, v.lo);
   Two l = multiply(m, s, w);
-  Two sum = fast_sum(m, mul(m, p.k, K(m, 0x1.62e42fefa3800p-1)), l.hi);     /* 42 bits: exact */
+  Two sum = fast_sum(m, mul(m, p.k, K(m, 0x1.62e42fefa3800p-1)), l.hi); /* 42 bits: exact */
   sum.lo = add(m, sum.lo, fma_(m, p.k, K(m, 0x1.ef35793c76730p-45), l.lo));
   return fast_sum(m, sum.hi, sum.lo);
 }

@@ -12,16 +12,16 @@ typedef LLVMValueRef V;
 typedef struct Ew {
   CgEmit *e;
   LLVMBuilderRef b;
-  unsigned n;                /* lanes; 1 is a scalar */
+  unsigned n; /* lanes; 1 is a scalar */
   bool f64, fma;
-  int mant;                  /* explicit mantissa bits: 23 or 52 */
-  int64_t bias;              /* of the exponent */
-  double magic;              /* 1.5 * 2^mant: adding it rounds to an integer, held in the low bits */
+  int mant;     /* explicit mantissa bits: 23 or 52 */
+  int64_t bias; /* of the exponent */
+  double magic; /* 1.5 * 2^mant: adding it rounds to an integer, held in the low bits */
 } Ew;
 
-Ew math_ew(CgEmit *e, V like);           /* for operands like this one */
+Ew math_ew(CgEmit *e, V like); /* for operands like this one */
 
-CgEmit math_double(const CgEmit *e);     /* a copy whose reals are double */
+CgEmit math_double(const CgEmit *e); /* a copy whose reals are double */
 
 static inline V K(const Ew *m, double v) { return cg_real(m->e, v, m->n); }
 static inline V KI(const Ew *m, uint64_t v) { return cg_bits(m->e, v, m->n); }
@@ -53,20 +53,24 @@ V math_poly(const Ew *m, V x, const double *c, int n);
 /* x is one whole register of AVX-512, which has instructions for more than arithmetic. */
 static inline bool is_zmm(const Ew *m) { return m->e->x86 && m->e->bits == 512 && m->n * (m->f64 ? 64 : 32) == 512; }
 static inline V zmm_mask(const Ew *m) { return LLVMConstAllOnes(m->f64 ? m->e->i8 : LLVMInt16TypeInContext(m->e->ctx)); }
-static inline V zmm_rounding(const Ew *m) { return cg_i32(m->e, 4); }    /* as the control register says */
+static inline V zmm_rounding(const Ew *m) { return cg_i32(m->e, 4); } /* as the control register says */
 
 /* e^x = 2^k (1 + q): k an integral real within +-2^11, z = pow2_magic + k, |q| < 0.42. x within the range of exp. */
-typedef struct ExpParts { V q, k, z; } ExpParts;
-ExpParts math_exp_parts(const Ew *m, V x, V low);        /* of x + low, low NULL or tiny against x */
+typedef struct ExpParts {
+  V q, k, z;
+} ExpParts;
+ExpParts math_exp_parts(const Ew *m, V x, V low); /* of x + low, low NULL or tiny against x */
 static inline double pow2_magic(const Ew *m) { return m->magic + (double)m->bias; }
-V math_pow2(const Ew *m, V z);                           /* 2^k from z = pow2_magic + k, exponent in the normal range */
-V math_exp_scale(const Ew *m, ExpParts p);               /* the whole value: rounds to subnormals, 0, infinity */
-V math_exp_clamped(const Ew *m, V x, V low);             /* exp of any x */
+V math_pow2(const Ew *m, V z);               /* 2^k from z = pow2_magic + k, exponent in the normal range */
+V math_exp_scale(const Ew *m, ExpParts p);   /* the whole value: rounds to subnormals, 0, infinity */
+V math_exp_clamped(const Ew *m, V x, V low); /* exp of any x */
 
 /* x = 2^k (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1], for normal x > 0. */
-typedef struct LogParts { V f, k; } LogParts;
+typedef struct LogParts {
+  V f, k;
+} LogParts;
 LogParts math_log_parts(const Ew *m, V x);
-V math_log_scaled(const Ew *m, V x, V *shift);           /* subnormals made normal; *shift to add to k */
+V math_log_scaled(const Ew *m, V x, V *shift); /* subnormals made normal; *shift to add to k */
 
 /* One function a row of the op table. */
 #define EW1(name, ...) V math_##name(const Ew *m, V x);

@@ -129,7 +129,11 @@ void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObjec
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
-typedef struct Entry { char name[64]; struct timespec used; int64_t bytes; } Entry;
+typedef struct Entry {
+  char name[64];
+  struct timespec used;
+  int64_t bytes;
+} Entry;
 typedef VEC(Entry) Entries;
 
 /* HASH.o, or HASH.o.XXXXXX of a write that was cut off; names that others gave are not ours to touch. */

@@ -6,14 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct CgObject { char *p; size_t n; } CgObject;      /* malloc'ed; p NULL: none */
+typedef struct CgObject {
+  char *p;
+  size_t n;
+} CgObject; /* malloc'ed; p NULL: none */
 
 CgObject cg_cache_get(const char *dir, const char *key, size_t keylen);
 void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObject *object);
 
 /* Goes through a directory: keeps the objects used last, up to `most` bytes (< 0: all), and with `verify` reads each and
  * removes what is damaged or not this user's. Files that are no objects are left alone. False: it cannot be read. */
-typedef struct CgCacheCount { int64_t files, bytes, removed, freed, damaged; } CgCacheCount;
+typedef struct CgCacheCount {
+  int64_t files, bytes, removed, freed, damaged;
+} CgCacheCount;
 bool cg_cache_tidy(const char *dir, int64_t most, bool verify, CgCacheCount *out);
 
 #endif

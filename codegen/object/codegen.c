@@ -18,13 +18,13 @@ _Static_assert((int)CG_TILES == (int)PLAN_TILES && (int)CG_SINGLE == (int)PLAN_S
 
 typedef struct CgFn {
   const Fn *f;
-  Fn *own;                   /* f, if it is a copy */
+  Fn *own; /* f, if it is a copy */
   char *symbol;
-  int64_t samples;           /* it is compiled for; 0: unknown */
+  int64_t samples; /* it is compiled for; 0: unknown */
   bool compiled, cached;
   char *key;
   size_t keylen;
-  CgObject object;                     /* between compiling and linking */
+  CgObject object; /* between compiling and linking */
   CgImage *image;
   double seconds;
   HnnKernel kernel;
@@ -39,9 +39,9 @@ struct Cg {
   char *cache_dir;
   VEC(CgFn) fn;
   bool cached;
-  Work *work;                /* objects that are being made, or NULL */
-  CgImage *peak[2];          /* the loop of cg_measure_peak, once it is there */
-  int64_t peak_flop[2];      /* of one turn of it */
+  Work *work;           /* objects that are being made, or NULL */
+  CgImage *peak[2];     /* the loop of cg_measure_peak, once it is there */
+  int64_t peak_flop[2]; /* of one turn of it */
 };
 
 static double now(void) {
@@ -65,7 +65,7 @@ Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
     return NULL;
   }
   if (o->cache_dir) cg->cache_dir = strdup(o->cache_dir);
-  cg->opt.triple = cg->machine.triple;   /* what workers are set up with; the caller's text may go */
+  cg->opt.triple = cg->machine.triple; /* what workers are set up with; the caller's text may go */
   cg->opt.cpu = o->cpu ? cg->machine.cpu : NULL;
   cg->opt.features = o->features ? cg->machine.features : NULL;
   cg->opt.cache_dir = cg->cache_dir;
@@ -117,8 +117,8 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
   return mod;
 }
 
-static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out,
-                          char *err, size_t errsize) {
+static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out, char *err,
+                          size_t errsize) {
   if (!cg_machine_start(m, err, errsize)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMModuleRef mod = write_module(cg, m, ctx, from, to);
@@ -137,7 +137,7 @@ static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
   const char *text[] = {cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
   int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples};
   Pack p = {.bare = true};
-  Fn *fn = (Fn *)f->f;                 /* which is only read */
+  Fn *fn = (Fn *)f->f; /* which is only read */
   for (size_t k = 0; k < sizeof text / sizeof *text; k++) pack_text(&p, &text[k]);
   PACK(&p, number);
   pack_fn(&p, &fn);
@@ -158,7 +158,7 @@ struct Work {
   pthread_t thread[MAX_WORKERS];
   uint32_t threads;
   bool fetched, failed;
-  pthread_mutex_t lock;      /* of failed, err */
+  pthread_mutex_t lock; /* of failed, err */
   char err[512];
 };
 

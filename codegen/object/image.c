@@ -16,7 +16,10 @@
 
 enum { STUB = 16 };
 
-typedef struct Global { const char *name; void *at; } Global;
+typedef struct Global {
+  const char *name;
+  void *at;
+} Global;
 
 struct CgImage {
   char *base;
@@ -26,16 +29,16 @@ struct CgImage {
 };
 
 typedef struct Load {
-  const char *p;             /* the object */
+  const char *p; /* the object */
   size_t n;
   const Elf64_Ehdr *eh;
   const Elf64_Shdr *sh;
   const Elf64_Sym *sym;
   uint32_t nsym;
-  const char *str;           /* names of symbols, and their end */
+  const char *str; /* names of symbols, and their end */
   size_t strsize;
-  size_t *at;                /* by section: offset in the image, or NOWHERE */
-  char **value;              /* by symbol: its address, or NULL */
+  size_t *at;   /* by section: offset in the image, or NOWHERE */
+  char **value; /* by symbol: its address, or NULL */
   CgImage *im;
   size_t stubs, nstub, code, end;
   char *err;
@@ -123,10 +126,10 @@ static bool lay_out(Load *l) {
 static char *write_stub(Load *l, void *to) {
   char *at = l->im->base + l->stubs + STUB * l->nstub++;
 #ifdef __aarch64__
-  static const uint32_t jump[2] = {0x58000050, 0xd61f0200};      /* ldr x16, +8; br x16 */
+  static const uint32_t jump[2] = {0x58000050, 0xd61f0200}; /* ldr x16, +8; br x16 */
   memcpy(at, jump, 8), memcpy(at + 8, &to, 8);
 #else
-  static const unsigned char jump[6] = {0xff, 0x25, 0, 0, 0, 0};  /* jmp *0(%rip) */
+  static const unsigned char jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
   memcpy(at, jump, 6), memcpy(at + 6, &to, 8);
 #endif
   return at;
@@ -175,12 +178,14 @@ static bool refer(Load *l, char *p, uint32_t type, int64_t s) {
     if (!fits(d, 32)) return fail(l, "a place is too far", "");
     word = 0, field = (uint32_t)d;
     break;
-  case R_AARCH64_CALL26: case R_AARCH64_JUMP26:
+  case R_AARCH64_CALL26:
+  case R_AARCH64_JUMP26:
     if (!fits(d, 28)) return fail(l, "a call is too far", "");
     field = (uint32_t)(d >> 2) & 0x3ffffff;
     break;
   case R_AARCH64_ADR_PREL_PG_HI21: field = ((uint32_t)pages & 3) << 29 | ((uint32_t)(pages >> 2) & 0x7ffff) << 5; break;
-  case R_AARCH64_ADD_ABS_LO12_NC: case R_AARCH64_LDST8_ABS_LO12_NC: field = (uint32_t)low << 10; break;
+  case R_AARCH64_ADD_ABS_LO12_NC:
+  case R_AARCH64_LDST8_ABS_LO12_NC: field = (uint32_t)low << 10; break;
   case R_AARCH64_LDST16_ABS_LO12_NC: field = (uint32_t)(low >> 1) << 10; break;
   case R_AARCH64_LDST32_ABS_LO12_NC: field = (uint32_t)(low >> 2) << 10; break;
   case R_AARCH64_LDST64_ABS_LO12_NC: field = (uint32_t)(low >> 3) << 10; break;

@@ -22,8 +22,7 @@ Val plan_strip(const Plan *p, Val v) {
 Val plan_result(const Plan *p, Val multi, uint32_t index) {
   for (uint32_t v = multi.id + 1; v < p->f->inst.n; v++) {
     const Inst *i = &p->f->inst.at[v];
-    if (i->op == OP_proj && p->live[v] && ir_arg(p->f, i, 0).id == multi.id && ir_number(p->f, i) == index)
-      return (Val){v};
+    if (i->op == OP_proj && p->live[v] && ir_arg(p->f, i, 0).id == multi.id && ir_number(p->f, i) == index) return (Val){v};
   }
   return VAL_NONE;
 }
@@ -240,8 +239,8 @@ static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
 static void place_batch_sum(Plan *p, Val v, Section s) {
   Val x = ir_arg(p->f, ir_inst(p->f, v), 0);
   Type t = ir_type(p->f, x);
-  uint32_t g = type_count(t) <= PLAN_TINY ? find_tiny(p, earliest(p, x, false), s)
-                                          : place_reduce(p, x, VAL_NONE, s, true, t.rank, t.dim);
+  uint32_t g =
+      type_count(t) <= PLAN_TINY ? find_tiny(p, earliest(p, x, false), s) : place_reduce(p, x, VAL_NONE, s, true, t.rank, t.dim);
   p->val[v.id].group = g;
   add_root(p, g, ROOT_BATCH, v, !p->up);
 }
@@ -403,11 +402,18 @@ static void plan_inst(Plan *p, Val v) {
   case OP_in: plan_input(p, v); break;
   case OP_const: set(p, v, PC_CONST); break;
   case OP_table: set(p, v, PC_TABLE); break;
-  case OP_reshape: case OP_transpose: case OP_expand: case OP_slice: case OP_take: case OP_diagv: case OP_id:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_slice:
+  case OP_take:
+  case OP_diagv:
+  case OP_id:
   case OP_spread: set(p, v, PC_VIEW); break;
   case OP_proj: plan_proj(p, v); break;
   case OP_barrier: plan_barrier(p, v, s); break;
-  case OP_scan: case OP_ode: plan_multi(p, v); break;
+  case OP_scan:
+  case OP_ode: plan_multi(p, v); break;
   case OP_rand: plan_own(p, v, s, G_RAND); break;
   case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
@@ -419,7 +425,9 @@ static void plan_inst(Plan *p, Val v) {
     if (!p->up) q->section = SEC_LAST;
     break;
   case OP_dot: plan_dot_inst(p, v, s); break;
-  case OP_sum: case OP_rmax: case OP_rmin: plan_reduce(p, v, s); break;
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin: plan_reduce(p, v, s); break;
   default:
     if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice)
       base_fault("codegen: `%s` must have been expanded", ir_op[i->op].name);

@@ -16,14 +16,16 @@
 enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4, PLAN_STRAIGHT = 256 };
 
 typedef enum {
-  PC_DEAD, PC_CONST, PC_TABLE,
-  PC_IN,                     /* input of the function, in the caller's memory */
-  PC_UP,                     /* input of a body that is (a slice of) a value of the function around it */
-  PC_VIEW,                   /* renames the elements of its operand */
-  PC_SSA,                    /* tiny */
-  PC_POINT,                  /* big, computed element by element */
-  PC_BUF,                    /* big, filled by a group of its own kind; always in memory */
-  PC_MULTI                   /* scan, ode: read through proj */
+  PC_DEAD,
+  PC_CONST,
+  PC_TABLE,
+  PC_IN,    /* input of the function, in the caller's memory */
+  PC_UP,    /* input of a body that is (a slice of) a value of the function around it */
+  PC_VIEW,  /* renames the elements of its operand */
+  PC_SSA,   /* tiny */
+  PC_POINT, /* big, computed element by element */
+  PC_BUF,   /* big, filled by a group of its own kind; always in memory */
+  PC_MULTI  /* scan, ode: read through proj */
 } PClass;
 
 typedef enum { SUM_NONE, SUM_PRODUCT, SUM_LANES } SumKind;
@@ -31,26 +33,29 @@ typedef enum { SUM_NONE, SUM_PRODUCT, SUM_LANES } SumKind;
 typedef enum { SEC_ONCE, SEC_TILE, SEC_LAST, SEC_count } Section;
 
 typedef enum {
-  HOME_NONE, HOME_SCRATCH,
-  HOME_OUT,                  /* output `homeidx` of the function */
-  HOME_YS, HOME_NEXT, HOME_ZS,   /* in a body: this turn's slice of a ys; the next carry; a zs, added to */
-  HOME_CARRY                 /* set by the scan: the buffer its last turn wrote */
+  HOME_NONE,
+  HOME_SCRATCH,
+  HOME_OUT, /* output `homeidx` of the function */
+  HOME_YS,
+  HOME_NEXT,
+  HOME_ZS,   /* in a body: this turn's slice of a ys; the next carry; a zs, added to */
+  HOME_CARRY /* set by the scan: the buffer its last turn wrote */
 } Home;
 
 typedef struct PVal {
   uint8_t cls, home, section, depth;
-  bool slow;                 /* in its group, comes after a function of many instructions or is one */
-  bool stored;               /* has memory */
-  bool in_place;             /* HOME_NEXT: takes the place of the carry's old value */
-  bool bsum;                 /* depends on a sum over the batch */
+  bool slow;     /* in its group, comes after a function of many instructions or is one */
+  bool stored;   /* has memory */
+  bool in_place; /* HOME_NEXT: takes the place of the carry's old value */
+  bool bsum;     /* depends on a sum over the batch */
   uint32_t homeidx, uses, group, alias;
-  uint32_t walked;           /* the last group that computes it for itself and whose operands were looked through */
-  uint32_t after;            /* a barrier that is a view: the last group that must come before its readers */
-  uint8_t sum;               /* SumKind: others accumulate into it (plan_sums.c) */
-  uint32_t into;             /* accumulates into that value, has no memory of its own */
-  int64_t acc;               /* SUM_LANES: scratch of the accumulators that the others share */
-  int64_t off;               /* HOME_SCRATCH: bytes */
-  uint32_t t0, t1;           /* first and last group that touches it */
+  uint32_t walked; /* the last group that computes it for itself and whose operands were looked through */
+  uint32_t after;  /* a barrier that is a view: the last group that must come before its readers */
+  uint8_t sum;     /* SumKind: others accumulate into it (plan_sums.c) */
+  uint32_t into;   /* accumulates into that value, has no memory of its own */
+  int64_t acc;     /* SUM_LANES: scratch of the accumulators that the others share */
+  int64_t off;     /* HOME_SCRATCH: bytes */
+  uint32_t t0, t1; /* first and last group that touches it */
 } PVal;
 
 typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_SOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
@@ -58,11 +63,11 @@ extern const char *const plan_group_name[];
 
 typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;
 
-typedef struct Root {        /* what a group leaves behind */
+typedef struct Root { /* what a group leaves behind */
   RootKind kind;
   Val v;
-  int64_t acc;               /* scratch of its accumulators, if it has any of its own */
-  bool persist;              /* accumulates over all tiles of a call */
+  int64_t acc;  /* scratch of its accumulators, if it has any of its own */
+  bool persist; /* accumulates over all tiles of a call */
 } Root;
 
 typedef struct Plan Plan;
@@ -70,41 +75,48 @@ typedef struct Plan Plan;
 typedef struct Group {
   uint8_t kind, section;
   bool lane;
-  bool fused;                /* G_LOOP: of several, which is a sweep as long as no other group's values are computed again in it */
-  bool gemv;                 /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
-  uint32_t rank, dim[IR_MAX_RANK];        /* the loops */
-  Val main;                  /* the instruction of a group that is not G_TINY or G_LOOP */
-  VEC(Val) member;           /* in order */
+  bool fused; /* G_LOOP: of several, which is a sweep as long as no other group's values are computed again in it */
+  bool gemv;  /* G_GEMM: a kernel of its own (gemv.c), whose result a loop reads */
+  uint32_t rank, dim[IR_MAX_RANK]; /* the loops */
+  Val main;                        /* the instruction of a group that is not G_TINY or G_LOOP */
+  VEC(Val) member;                 /* in order */
   VEC(Root) root;
-  int64_t work;              /* scratch of its own (transposes, a scan's second carry buffers, a matrix under elimination) */
-  uint32_t joined;           /* G_DW: the later group that does its work along with its own, or 0 */
+  int64_t work;    /* scratch of its own (transposes, a scan's second carry buffers, a matrix under elimination) */
+  uint32_t joined; /* G_DW: the later group that does its work along with its own, or 0 */
   uint32_t t0, t1;
-  Plan *body;                /* G_SCAN, G_ODE */
+  Plan *body; /* G_SCAN, G_ODE */
 } Group;
 
-typedef struct Copy { Val v; Home home; uint32_t k; } Copy;   /* what no group writes where it is wanted */
+typedef struct Copy {
+  Val v;
+  Home home;
+  uint32_t k;
+} Copy; /* what no group writes where it is wanted */
 
 /* single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide` the lanes of a vector. Scratch has room for
  * `together` tiles, which are done at once where a call has that many. regs: vector registers. */
-typedef struct Target { unsigned tile, vl, es, wide, together, regs; bool single; } Target;
+typedef struct Target {
+  unsigned tile, vl, es, wide, together, regs;
+  bool single;
+} Target;
 
 struct Plan {
   Arena *mem;
   const Fn *f;
-  Plan *up;                  /* of the function around */
-  Val call;                  /* the scan or ode in it */
-  bool lane;                 /* tiles of samples; else everything is shared */
+  Plan *up;  /* of the function around */
+  Val call;  /* the scan or ode in it */
+  bool lane; /* tiles of samples; else everything is shared */
   Target target;
-  PVal *val;                 /* by Val id */
-  VEC(Group *) group;        /* [0] is a placeholder: "at the start" */
+  PVal *val;          /* by Val id */
+  VEC(Group *) group; /* [0] is a placeholder: "at the start" */
   VEC(Copy) copy;
-  int64_t scratch;           /* bytes; of the whole function, in the outermost plan */
-  int64_t flop_tile, flop_once;           /* per sample, per call */
-  uint32_t *cut, ncut;       /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
-  int64_t *carry_buf;        /* bodies: scratch of the two buffers of each big carry, or of the one */
-  bool *carry_one;           /* one buffer: plan_carry.c */
-  bool *carry_regs;          /* stays in vector registers from turn to turn, and goes to its buffer after the last */
-  int64_t *in_buf, *out_buf; /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
+  int64_t scratch;              /* bytes; of the whole function, in the outermost plan */
+  int64_t flop_tile, flop_once; /* per sample, per call */
+  uint32_t *cut, ncut;          /* the times at which the pieces of a tile begin, and the time after the last; none: one piece */
+  int64_t *carry_buf;           /* bodies: scratch of the two buffers of each big carry, or of the one */
+  bool *carry_one;              /* one buffer: plan_carry.c */
+  bool *carry_regs;             /* stays in vector registers from turn to turn, and goes to its buffer after the last */
+  int64_t *in_buf, *out_buf;    /* single: scratch of per-sample inputs and outputs, by their number; -1: none */
   bool *live;
 };
 
@@ -113,7 +125,11 @@ Target plan_target(const Fn *f, unsigned vl, unsigned regs);
 /* The forms in which f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
  * for at most `most` samples. The caller destroys the n plans. plan_cost.c */
 typedef enum { PLAN_AUTO, PLAN_TILES, PLAN_SINGLE } PlanForm;
-typedef struct PlanForms { Plan *plan[2]; uint32_t n; int64_t most; } PlanForms;
+typedef struct PlanForms {
+  Plan *plan[2];
+  uint32_t n;
+  int64_t most;
+} PlanForms;
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples);
 /* Plans f for a target; freed by plan_destroy. */
 Plan *plan_create(const Fn *f, Target target);
@@ -122,24 +138,29 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 
 /* ---- asked by the emitters ---------------------------------------------------------------------------- */
 
-Val plan_result(const Plan *p, Val multi, uint32_t index);      /* the proj that holds a result; none: dead */
-Val plan_sink(const Plan *p, Val v);           /* what a sum accumulates into: another value, or itself */
+Val plan_result(const Plan *p, Val multi, uint32_t index); /* the proj that holds a result; none: dead */
+Val plan_sink(const Plan *p, Val v);                       /* what a sum accumulates into: another value, or itself */
 /* True if a sum over the tiles is made in memory by one weight gradient alone (with those that are joined to it), so that
  * the first tile of a call can set it. */
 bool plan_first_sets(const Plan *p, Val sink);
-int64_t plan_acc(const Plan *p, const Root *r);          /* scratch of a root's lane accumulators */
-uint32_t plan_piece(const Plan *p, uint32_t t);          /* of the function, by time: 0 is before the tiles */
-Val plan_root(const Plan *p, Val v);           /* through aliases and views, to what has elements of its own */
+int64_t plan_acc(const Plan *p, const Root *r); /* scratch of a root's lane accumulators */
+uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 is before the tiles */
+Val plan_root(const Plan *p, Val v);            /* through aliases and views, to what has elements of its own */
 int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);
-bool plan_is_elementwise(Op op);                                /* operands at the index of the result */
-Val plan_strip(const Plan *p, Val v);                           /* through id and spread */
+bool plan_is_elementwise(Op op);      /* operands at the index of the result */
+Val plan_strip(const Plan *p, Val v); /* through id and spread */
 
 /* A value in memory with a stride for each axis, seen through views and scan boundaries. */
 typedef struct Affine {
-  const Plan *p; Val root;   /* where the memory is */
-  int64_t off;               /* in elements of root */
-  int nturn; struct { const Plan *body; int64_t mul; } turn[IR_MAX_RANK];   /* + turn of `body` * mul */
+  const Plan *p;
+  Val root;    /* where the memory is */
+  int64_t off; /* in elements of root */
+  int nturn;
+  struct {
+    const Plan *body;
+    int64_t mul;
+  } turn[IR_MAX_RANK]; /* + turn of `body` * mul */
   int64_t stride[IR_MAX_RANK];
 } Affine;
 bool plan_affine(const Plan *p, Val v, Affine *out);
@@ -147,10 +168,13 @@ bool plan_affine(const Plan *p, Val v, Affine *out);
 /* Loops over elements with vectors along the elements (plan_wide.c). Cuts: positions at which what is read changes, so
  * that between two of them every operand of a concatenation is at a constant distance. */
 enum { PLAN_CUTS = 32 };
-typedef struct PlanCuts { int n; int64_t at[PLAN_CUTS]; } PlanCuts;
-bool plan_along(const Plan *p);                /* all of p is such: one sample at a time, or shared alone */
+typedef struct PlanCuts {
+  int n;
+  int64_t at[PLAN_CUTS];
+} PlanCuts;
+bool plan_along(const Plan *p); /* all of p is such: one sample at a time, or shared alone */
 bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts);
-bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n);    /* these of it, if all others' values are stored */
+bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n); /* these of it, if all others' values are stored */
 bool plan_flat(const Plan *p, uint32_t group); /* all that a loop reads can be read at the row-major position of its turn */
 
 /* A loop over elements as a sweep by whole vectors, of which there are n, the last perhaps a part: lo ... hi - 1 by a loop,
@@ -158,46 +182,53 @@ bool plan_flat(const Plan *p, uint32_t group); /* all that a loop reads can be r
  * k - PLAN_REACH away is read. Of what is read at several distances the leading vector is loaded or computed, the
  * others are kept, `kept` in all. The caller frees it. plan_sweep.c */
 enum { PLAN_REACH = 15 };
-typedef struct PlanNeed { uint32_t v, bits; } PlanNeed;
+typedef struct PlanNeed {
+  uint32_t v, bits;
+} PlanNeed;
 typedef struct PlanSweep {
   uint32_t group, kept;
   bool fusing, shifted, slow;
   int64_t n, lo, hi, rep, work;
-  VEC(PlanNeed) need;        /* of what is read, the oldest first */
-  Index need_of;             /* in need, by value */
+  VEC(PlanNeed) need; /* of what is read, the oldest first */
+  Index need_of;      /* in need, by value */
 } PlanSweep;
 void plan_sweep_free(PlanSweep *s);
-bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s);            /* all that is stored is known */
-bool plan_sweep_here(const Plan *p, const PlanSweep *s, Val v);          /* v is computed in the loop */
+bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s);   /* all that is stored is known */
+bool plan_sweep_here(const Plan *p, const PlanSweep *s, Val v); /* v is computed in the loop */
 int plan_sweep_lead(const PlanSweep *s, Val v);
-unsigned plan_sweep_behind(const PlanSweep *s, Val v);                   /* vectors kept behind the leading one */
+unsigned plan_sweep_behind(const PlanSweep *s, Val v); /* vectors kept behind the leading one */
 /* Where element `pos` of v comes from: element `pos` of `base`, which is in memory or computed; 0; or the same for all
  * elements, being a scalar. It is so for positions pos + from ... pos + to - 1 of v too. */
 typedef enum { SPOT_VALUE, SPOT_ZERO, SPOT_SAME } SpotKind;
-typedef struct PlanSpot { SpotKind kind; Val base; int64_t pos, from, to; } PlanSpot;
+typedef struct PlanSpot {
+  SpotKind kind;
+  Val base;
+  int64_t pos, from, to;
+} PlanSpot;
 PlanSpot plan_spot(const Plan *p, const PlanSweep *s, Val v, int64_t pos);
 
 /* The shape of a dot. */
 typedef struct DotLabel {
   int64_t label;
   uint32_t n;
-  int in_a, in_b, in_out;    /* axis, or -1 */
+  int in_a, in_b, in_out; /* axis, or -1 */
 } DotLabel;
 typedef struct Dot {
   Val a, b;
   bool lanes;
-  int n; DotLabel label[3 * IR_MAX_RANK];
-  int64_t contraction;       /* elements of one sum, lanes not counted */
+  int n;
+  DotLabel label[3 * IR_MAX_RANK];
+  int64_t contraction; /* elements of one sum, lanes not counted */
 } Dot;
 void plan_dot(const Fn *f, const Inst *i, Dot *out);
 
 /* A dot as a register-tiled product: `row` only in the shared operand and the result, `sum` one
  * stretch of contraction; the other labels are loops around it. */
 typedef struct GemmShape {
-  Val shared, lane;          /* the operands */
+  Val shared, lane; /* the operands */
   bool a_shared;
-  int row;                   /* index of a label */
-  int64_t k, a_k, x_k;       /* contraction: length, strides in elements */
+  int row;             /* index of a label */
+  int64_t k, a_k, x_k; /* contraction: length, strides in elements */
   Affine a, x;
 } GemmShape;
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
@@ -205,8 +236,13 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
 /* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
-typedef struct DwShape { Val g, x; bool g_is_a; int row, col; Affine ga, xa; } DwShape;
+typedef struct DwShape {
+  Val g, x;
+  bool g_is_a;
+  int row, col;
+  Affine ga, xa;
+} DwShape;
 bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
-int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w);    /* scratch for its transposed tile */
+int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w); /* scratch for its transposed tile */
 
 #endif

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Reads { const Plan *p; Val old; uint32_t group; uint8_t *seen; } Reads;   /* seen: bit `same` */
+typedef struct Reads {
+  const Plan *p;
+  Val old;
+  uint32_t group;
+  uint8_t *seen;
+} Reads; /* seen: bit `same` */
 
 static bool reads(Reads *r, Val v, bool same);
 
@@ -97,7 +102,6 @@ int64_t plan_carry_vectors(const Plan *p, uint32_t carry) {
   Type t = ir_type(p->f, next);
   bool all = plan_sweep(p, p->val[next.id].group, &s) && s.lo == s.hi && t.dt == DT_REAL && lone_result(p, next);
   plan_sweep_free(&s);
-  for (uint32_t k = 1; all && k < p->group.n; k++)
-    all = k == p->val[next.id].group || !group_reads(p, k, old, false);
+  for (uint32_t k = 1; all && k < p->group.n; k++) all = k == p->val[next.id].group || !group_reads(p, k, old, false);
   return all ? (type_count(t) + p->target.wide - 1) / p->target.wide : 0;
 }

@@ -4,7 +4,7 @@
 #include "codegen/plan/plan.h"
 
 /* Bytes of the first-level cache that a tile may fill; cycles that a vector takes more which is read or stored beyond it. */
-enum { NEAR = 32 << 10, START = 30 };      /* START: a loop waits for what the one before it stored */
+enum { NEAR = 32 << 10, START = 30 }; /* START: a loop waits for what the one before it stored */
 static const double far_vector = 4;
 
 /* What is put together or held back is placed, not computed. */
@@ -79,7 +79,8 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   switch (g->kind) {
   case G_TINY: return straight_cycles(p, g);
   case G_LOOP: return g->root.n ? loop_cycles(p, k, n) + (near ? 0 : far_cycles(p, g, n)) : 0;
-  case G_GEMM: case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
+  case G_GEMM:
+  case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
   case G_ODE: return 1000 * plan_cycles(g->body, near);
@@ -100,7 +101,7 @@ static double tile_cycles(const Plan *p) { return 20 + plan_cycles(p, p->scratch
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------- */
 
-enum { LONG = 16 };          /* elements of a value that vectors may run along */
+enum { LONG = 16 }; /* elements of a value that vectors may run along */
 
 /* Nothing is gained one sample at a time where all values are short. */
 static bool has_long(const Fn *f) {
@@ -127,7 +128,8 @@ static PlanForms one_form(Plan *p, Plan *other) {
 }
 
 PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
-  Target tiles = plan_target(f, vl, regs), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
+  Target tiles = plan_target(f, vl, regs),
+         single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
   Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
   if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
   Plan *alone = plan_create(f, single);

@@ -13,16 +13,26 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* Bytes that values of one size take one after the other: their first and last times, in order. */
-typedef struct Life { uint32_t t0, t1; } Life;
+typedef struct Life {
+  uint32_t t0, t1;
+} Life;
 /* full: of SPANS equal spans of time, those that one life covers whole. */
-typedef struct Place { int64_t off, bytes; VEC(Life) life; uint64_t full; } Place;
+typedef struct Place {
+  int64_t off, bytes;
+  VEC(Life) life;
+  uint64_t full;
+} Place;
 
 /* BLOCK places one after the other. full: spans at which all of them are taken; tight: no byte between them is free. */
 enum { SPANS = 64, BLOCK = 32 };
-typedef struct Block { uint64_t full; int64_t end; bool tight; } Block;
+typedef struct Block {
+  uint64_t full;
+  int64_t end;
+  bool tight;
+} Block;
 
 typedef struct Places {
-  VEC(Place) v;              /* lowest first */
+  VEC(Place) v; /* lowest first */
   VEC(Block) block;
   uint64_t times;
 } Places;

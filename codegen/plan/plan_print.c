@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "weight gradient", "concat", "put",
-                                       "trisolve", "solve", "rand", "scan", "ode"};
+const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "weight gradient", "concat", "put", "trisolve",
+                                       "solve",    "rand", "scan",    "ode"};
 static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
 static const char *const section_name[] = {"once", "for each tile", "after the tiles"}, each_sample[] = "for each sample";
 
@@ -79,8 +79,9 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) 
 
 void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src) {
   char tile[64];
-  snprintf(tile, sizeof tile, p->target.single && p->lane ? "one sample, lanes are elements" : "tile %u", p->lane ? p->target.tile : 0);
-  fprintf(out, "kernel %s: %s, %s, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol,
-          p->f->f64 ? "f64" : "f32", tile, (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
+  snprintf(tile, sizeof tile, p->target.single && p->lane ? "one sample, lanes are elements" : "tile %u",
+           p->lane ? p->target.tile : 0);
+  fprintf(out, "kernel %s: %s, %s, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol, p->f->f64 ? "f64" : "f32", tile,
+          (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
   print_plan(out, p, 0, src);
 }

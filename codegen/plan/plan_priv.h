@@ -4,18 +4,21 @@
 
 #include "codegen/plan/plan.h"
 
-enum { PLAN_DW_MIN = 16 };   /* narrower weight gradients keep lane accumulators */
+enum { PLAN_DW_MIN = 16 }; /* narrower weight gradients keep lane accumulators */
 
 Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool lane);
-bool plan_in_place(const Plan *p, uint32_t carry);         /* plan_carry.c: of the loop p; all homes are known */
+bool plan_in_place(const Plan *p, uint32_t carry); /* plan_carry.c: of the loop p; all homes are known */
 /* plan_carry.c: vectors of a carry with one buffer that one sweep alone reads and writes, all of them written out; 0: another. */
 int64_t plan_carry_vectors(const Plan *p, uint32_t carry);
-bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old);         /* a sweep may store where it reads `old` */
-void plan_fuse(Plan *p);                       /* plan_sweep.c: loops that read each other shifted become one */
-void plan_sums(Plan *p);                       /* plan_sums.c */
+bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old); /* a sweep may store where it reads `old` */
+void plan_fuse(Plan *p);                                          /* plan_sweep.c: loops that read each other shifted become one */
+void plan_sums(Plan *p);                                          /* plan_sums.c */
 /* plan_pack.c: writes *off of each; returns the bytes of all. `order`: among those of one size. */
-typedef struct PlanItem { int64_t bytes, *off; uint32_t t0, t1, order; } PlanItem;
+typedef struct PlanItem {
+  int64_t bytes, *off;
+  uint32_t t0, t1, order;
+} PlanItem;
 int64_t plan_pack(PlanItem *item, uint32_t n);
-void plan_finish(Plan *p);                     /* plan_store.c: homes, what is stored, scratch */
+void plan_finish(Plan *p); /* plan_store.c: homes, what is stored, scratch */
 
 #endif

@@ -38,7 +38,7 @@ static bool reshape_strides(Type from, const int64_t *in, Type to, int64_t *out)
     int64_t have = 1, want = 1, s = 1, unit = 0;
     int i1 = i, o1 = o;
     while (i > 0 && have == 1) have = from.dim[--i], unit = in[i];
-    if (have == 1) {                       /* only ones are left */
+    if (have == 1) { /* only ones are left */
       while (o > 0) out[--o] = 0;
       return true;
     }
@@ -66,7 +66,9 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
   memcpy(in, a->stride, sizeof in);
   Type from = ir_type(f, ir_arg(f, i, 0));
   switch (i->op) {
-  case OP_id: case OP_spread: case OP_barrier: return true;
+  case OP_id:
+  case OP_spread:
+  case OP_barrier: return true;
   case OP_reshape: return reshape_strides(from, in, i->type, a->stride);
   case OP_transpose:
     for (uint32_t k = 0; k < i->type.rank; k++) a->stride[k] = in[ir_list(f, i).at[k]];
@@ -82,9 +84,7 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
     a->stride[axis] = in[axis] * ir_slice_attr(f, i).step;
     return true;
   }
-  case OP_diagv:
-    a->stride[0] = in[0] + in[1];
-    return true;
+  case OP_diagv: a->stride[0] = in[0] + in[1]; return true;
   default: return false;
   }
 }
@@ -94,7 +94,11 @@ bool plan_affine(const Plan *p, Val v, Affine *out) {
   if (pv->alias) return plan_affine(p, (Val){pv->alias}, out);
   const Inst *i = ir_inst(p->f, v);
   switch (pv->cls) {
-  case PC_TABLE: case PC_IN: case PC_SSA: case PC_POINT: case PC_BUF:
+  case PC_TABLE:
+  case PC_IN:
+  case PC_SSA:
+  case PC_POINT:
+  case PC_BUF:
     *out = (Affine){.p = p, .root = v};
     contiguous(i->type, out->stride);
     return i->type.dt == DT_REAL;
@@ -164,7 +168,7 @@ bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   if (d->lanes || !plan_along(p)) return false;
   for (int side = 0; side < 2; side++) {
     if (!gemm_shape(p, d, side == 0, g)) continue;
-    bool alone = true;       /* no loops around it */
+    bool alone = true; /* no loops around it */
     for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
     int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;
     if (alone && cg_gemv_takes(p->target.wide, g->a.stride[axis], g->a_k, g->x_k)) return true;

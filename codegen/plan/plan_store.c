@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Finish { uint32_t clock; PlanItem *item; uint32_t n, cap; } Finish;
+typedef struct Finish {
+  uint32_t clock;
+  PlanItem *item;
+  uint32_t n, cap;
+} Finish;
 
 /* ---- time --------------------------------------------------------------------------------------------------- */
 
@@ -93,7 +97,7 @@ static bool clonable(Plan *p, Val v) {
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
     if (p->val[r.id].cls == PC_CONST || ir_type(p->f, r).rank == 0) continue;
-    if (i->type.lane && !ir_type(p->f, r).lane) continue;         /* one real for all samples of a tile */
+    if (i->type.lane && !ir_type(p->f, r).lane) continue; /* one real for all samples of a tile */
     bool seen = false;
     for (uint32_t j = 0; j < n; j++) seen |= big[j] == r.id;
     if (!seen) big[n++] = r.id;
@@ -302,7 +306,8 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
     Type t = ir_type(p->f, root->v);
     bool sums = root->kind == ROOT_BATCH || root->kind == ROOT_LANES;
     if (sums && p->val[root->v.id].into) continue;
-    if (sums) item(x, type_count(t) * p->target.vl * p->target.es, &root->acc, root->persist ? 0 : g->t0, root->persist ? end : g->t1);
+    if (sums)
+      item(x, type_count(t) * p->target.vl * p->target.es, &root->acc, root->persist ? 0 : g->t0, root->persist ? end : g->t1);
     else if (root->kind != ROOT_VALUE && p->val[root->v.id].cls == PC_SSA) item(x, value_bytes(p, t), &root->acc, g->t0, g->t1);
   }
 }

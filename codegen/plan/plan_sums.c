@@ -3,7 +3,10 @@
  * the leaves accumulate: a result of the function, or a zs of a loop, then over all its turns too. */
 #include "codegen/plan/plan_priv.h"
 
-typedef struct Tree { VEC(Val) leaf, add; uint8_t sum; } Tree;
+typedef struct Tree {
+  VEC(Val) leaf, add;
+  uint8_t sum;
+} Tree;
 
 static void tree_free(Tree *t) {
   vec_free(&t->leaf);

@@ -69,7 +69,8 @@ PlanSpot plan_spot(const Plan *p, const PlanSweep *sweep, Val v, int64_t pos) {
     if (q->alias) s.base.id = q->alias, q = &p->val[s.base.id];
     const Inst *i = ir_inst(p->f, s.base);
     if (i->type.rank == 0 || q->cls == PC_CONST) s.kind = SPOT_SAME;
-    else if (q->cls == PC_VIEW && i->op == OP_slice) s.pos += ir_slice_attr(p->f, i).start * inner(i->type), s.base = ir_arg(p->f, i, 0);
+    else if (q->cls == PC_VIEW && i->op == OP_slice)
+      s.pos += ir_slice_attr(p->f, i).start * inner(i->type), s.base = ir_arg(p->f, i, 0);
     else if (q->cls == PC_VIEW) s.base = ir_arg(p->f, i, 0);
     else if (!plan_sweep_here(p, sweep, s.base)) break;
     else if (i->op == OP_concat) through_concat(p, &s, i);
@@ -81,7 +82,11 @@ PlanSpot plan_spot(const Plan *p, const PlanSweep *sweep, Val v, int64_t pos) {
 
 /* ---- what the loop reads ------------------------------------------------------------------------------------------ */
 
-typedef struct Search { const Plan *p; int64_t vl; PlanSweep *s; } Search;
+typedef struct Search {
+  const Plan *p;
+  int64_t vl;
+  PlanSweep *s;
+} Search;
 
 /* The loop is over those vectors alone for which `from` ... `to` - 1, counted from the first element of vector `rep`, hold. */
 static void within(Search *x, int64_t from, int64_t to) {
@@ -160,7 +165,7 @@ static bool find_loop(Search *x, const Val *root, uint32_t n) {
   if (x->s->hi == 0) return false;
   for (uint32_t r = 0; r < n; r++)
     if (!ask(x, root[r], x->s->rep * x->vl)) return false;
-  for (uint32_t k = x->s->need.n; k-- > 0;)          /* who reads comes before what is read */
+  for (uint32_t k = x->s->need.n; k-- > 0;) /* who reads comes before what is read */
     if (x->s->need.at[k].bits && !lead(x, (Val){x->s->need.at[k].v})) return false;
   return x->s->lo <= x->s->rep && x->s->rep < x->s->hi;
 }
@@ -247,7 +252,10 @@ bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old) {
 /* ---- loops that become one ------------------------------------------------------------------------------------------ */
 
 /* Who reads what: of value v (that others may be views of) list[first[v] ... first[v + 1] - 1]. */
-typedef struct Readers { uint32_t *first, *list; bool *result; } Readers;
+typedef struct Readers {
+  uint32_t *first, *list;
+  bool *result;
+} Readers;
 
 static Readers find_readers(const Plan *p) {
   uint32_t n = p->f->inst.n;

@@ -25,7 +25,7 @@ static uint32_t length(const Fn *f) {
   return n;
 }
 
-enum { LONG = 800, CHAIN_MOST = 200 };   /* instructions */
+enum { LONG = 800, CHAIN_MOST = 200 }; /* instructions */
 
 /* Straight code in loops of many turns, with at most `room` reals a sample from turn to turn. One turn waits for another,
  * so that only other samples fill the time. */

@@ -7,10 +7,10 @@
 
 typedef struct Walk {
   PlanCuts *cuts;
-  uint64_t *seen;            /* a hash table of value << 32 | shift: what was found to be readable */
+  uint64_t *seen; /* a hash table of value << 32 | shift: what was found to be readable */
   uint32_t nseen, size;
-  bool fusing;               /* what other groups compute counts as in memory: it will be, if the loops are joined */
-  int64_t n;                 /* positions of the loop */
+  bool fusing; /* what other groups compute counts as in memory: it will be, if the loops are joined */
+  int64_t n;   /* positions of the loop */
 } Walk;
 
 static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shift);
@@ -57,7 +57,10 @@ static bool cut(Walk *w, int64_t at) {
 static bool readable_view(Walk *w, const Plan *p, uint32_t group, const Inst *i, int64_t shift) {
   Val x = ir_arg(p->f, i, 0);
   switch (i->op) {
-  case OP_id: case OP_spread: case OP_barrier: case OP_reshape: return readable(w, p, group, x, shift);
+  case OP_id:
+  case OP_spread:
+  case OP_barrier:
+  case OP_reshape: return readable(w, p, group, x, shift);
   case OP_expand: return ir_type(p->f, x).rank == 0;
   case OP_slice:
     if (ir_slice_attr(p->f, i).axis != 0 || ir_slice_attr(p->f, i).step != 1) return false;
@@ -104,12 +107,15 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   const Inst *i = ir_inst(p->f, v);
   if (i->type.rank == 0) return true;
   switch (q->cls) {
-  case PC_CONST: case PC_TABLE: case PC_BUF: case PC_SSA: return true;
+  case PC_CONST:
+  case PC_TABLE:
+  case PC_BUF:
+  case PC_SSA: return true;
   case PC_IN: return !i->type.lane || p->target.single;
   case PC_VIEW: return readable_view(w, p, group, i, shift);
   case PC_UP: {
     if (!first_seen(w, v, 0)) return true;
-    Walk up = {.cuts = &(PlanCuts){0}, .fusing = w->fusing};     /* of what is read at a place that turns choose */
+    Walk up = {.cuts = &(PlanCuts){0}, .fusing = w->fusing}; /* of what is read at a place that turns choose */
     bool ok = readable(&up, p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), ir_number(p->f, i)), 0);
     free(up.seen);
     return ok;
@@ -150,7 +156,11 @@ static bool flat(const Plan *p, uint32_t group, Val v, bool *seen) {
   const Inst *i = ir_inst(p->f, v);
   if (q->alias) v.id = q->alias, q = &p->val[v.id], i = ir_inst(p->f, v);
   switch (q->cls) {
-  case PC_CONST: case PC_TABLE: case PC_IN: case PC_BUF: case PC_SSA: return true;
+  case PC_CONST:
+  case PC_TABLE:
+  case PC_IN:
+  case PC_BUF:
+  case PC_SSA: return true;
   case PC_VIEW:
     return (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier || i->op == OP_reshape || i->type.rank == 0) &&
            flat(p, group, ir_arg(p->f, i, 0), seen);

@@ -20,9 +20,7 @@ static LLVMValueRef const_splat(LLVMValueRef c, unsigned lanes) {
 }
 
 LLVMValueRef cg_real(CgEmit *e, double v, unsigned lanes) { return const_splat(LLVMConstReal(e->real, v), lanes); }
-LLVMValueRef cg_bits(CgEmit *e, uint64_t v, unsigned lanes) {
-  return const_splat(LLVMConstInt(cg_int_type(e, 1), v, 0), lanes);
-}
+LLVMValueRef cg_bits(CgEmit *e, uint64_t v, unsigned lanes) { return const_splat(LLVMConstInt(cg_int_type(e, 1), v, 0), lanes); }
 LLVMValueRef cg_i64(CgEmit *e, int64_t v) { return LLVMConstInt(e->i64, (uint64_t)v, 1); }
 LLVMValueRef cg_i32(CgEmit *e, int32_t v) { return LLVMConstInt(e->i32, (uint64_t)(int64_t)v, 1); }
 
@@ -68,8 +66,7 @@ LLVMValueRef cg_splat(CgEmit *e, LLVMValueRef scalar, unsigned lanes) {
   return LLVMBuildShuffleVector(e->b, one, LLVMGetPoison(v), zeros, "");
 }
 
-LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args,
-                          unsigned nargs) {
+LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args, unsigned nargs) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   if (!id) base_fault("LLVM does not know the intrinsic %s", name);
   LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->mod, id, types, ntypes);
@@ -82,7 +79,7 @@ LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c) {
 }
 
 LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v) {
-  const char *constraint = e->x86 ? "=x,0" : "=w,0";     /* any vector register */
+  const char *constraint = e->x86 ? "=x,0" : "=w,0"; /* any vector register */
   LLVMTypeRef t = LLVMTypeOf(v), type = LLVMFunctionType(t, &t, 1, 0);
   LLVMValueRef nothing = LLVMGetInlineAsm(type, "", 0, constraint, strlen(constraint), 1, 0, LLVMInlineAsmDialectATT, 0);
   return LLVMBuildCall2(e->b, type, nothing, &v, 1, "");

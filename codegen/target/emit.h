@@ -15,25 +15,25 @@
 #include <llvm-c/TargetMachine.h>
 #include <stdlib.h>
 
-enum { CG_MAX_NV = 4 };                /* most vectors of a tile */
-enum { CG_BLOCK_LIMIT = 800 };         /* instructions after which cg_break_block starts a new block */
+enum { CG_MAX_NV = 4 };        /* most vectors of a tile */
+enum { CG_BLOCK_LIMIT = 800 }; /* instructions after which cg_break_block starts a new block */
 
 typedef struct CgEmit {
   LLVMContextRef ctx;
   LLVMModuleRef mod;
   LLVMBuilderRef b;
-  LLVMValueRef fn;                     /* the LLVM function being written */
-  bool f64;                            /* reals are double; else float */
-  unsigned vl;                         /* lanes of one vector of reals, from the machine's width */
-  unsigned nv;                         /* vectors a tile */
-  unsigned tile;                       /* nv * vl: samples a tile; 1 in shared functions */
-  unsigned bits;                       /* vector width: 128, 256, 512 */
-  unsigned regs;                       /* vector registers: 16 or 32 */
-  bool fma;                            /* the machine fuses multiply-adds */
-  bool x86;                            /* x86-64; else another machine, generic code only */
-  unsigned es;                         /* bytes of a real */
+  LLVMValueRef fn; /* the LLVM function being written */
+  bool f64;        /* reals are double; else float */
+  unsigned vl;     /* lanes of one vector of reals, from the machine's width */
+  unsigned nv;     /* vectors a tile */
+  unsigned tile;   /* nv * vl: samples a tile; 1 in shared functions */
+  unsigned bits;   /* vector width: 128, 256, 512 */
+  unsigned regs;   /* vector registers: 16 or 32 */
+  bool fma;        /* the machine fuses multiply-adds */
+  bool x86;        /* x86-64; else another machine, generic code only */
+  unsigned es;     /* bytes of a real */
   LLVMTypeRef real, i1, i8, i32, i64, ptr, voidt;
-  LLVMBasicBlockRef counted;           /* cg_break_block: a block, its last instruction when it was counted, their number */
+  LLVMBasicBlockRef counted; /* cg_break_block: a block, its last instruction when it was counted, their number */
   LLVMValueRef counted_last;
   unsigned ncounted;
 } CgEmit;
@@ -41,48 +41,47 @@ typedef struct CgEmit {
 /* ---- types and constants ----------------------------------------------------------------------- */
 
 LLVMTypeRef cg_real_type(CgEmit *e, unsigned lanes);
-LLVMTypeRef cg_int_type(CgEmit *e, unsigned lanes);     /* integers as wide as a real: i32 or i64 */
-LLVMTypeRef cg_bool_type(CgEmit *e, unsigned lanes);    /* i1 */
-LLVMValueRef cg_real(CgEmit *e, double v, unsigned lanes);      /* splat constant */
-LLVMValueRef cg_bits(CgEmit *e, uint64_t v, unsigned lanes);    /* splat constant of cg_int_type */
+LLVMTypeRef cg_int_type(CgEmit *e, unsigned lanes);          /* integers as wide as a real: i32 or i64 */
+LLVMTypeRef cg_bool_type(CgEmit *e, unsigned lanes);         /* i1 */
+LLVMValueRef cg_real(CgEmit *e, double v, unsigned lanes);   /* splat constant */
+LLVMValueRef cg_bits(CgEmit *e, uint64_t v, unsigned lanes); /* splat constant of cg_int_type */
 LLVMValueRef cg_i64(CgEmit *e, int64_t v);
 LLVMValueRef cg_i32(CgEmit *e, int32_t v);
 /* A private constant array of the module, 64-byte aligned: reals in the precision of e. */
 LLVMValueRef cg_const_array(CgEmit *e, const double *v, size_t n);
-LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n);       /* the same of i64 */
+LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n); /* the same of i64 */
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
-LLVMValueRef cg_splat(CgEmit *e, LLVMValueRef scalar, unsigned lanes);   /* any scalar type; lanes 1: itself */
-LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c);  /* a*x + c, fused if the machine can */
+LLVMValueRef cg_splat(CgEmit *e, LLVMValueRef scalar, unsigned lanes);          /* any scalar type; lanes 1: itself */
+LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c); /* a*x + c, fused if the machine can */
 /* An overloaded intrinsic on `ntypes` types: cg_intrinsic(e, "llvm.fabs", &ty, 1, args, 1). */
-LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args,
-                          unsigned nargs);
-LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v);        /* reals: v, but LLVM does not know that it is v */
+LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args, unsigned nargs);
+LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v); /* reals: v, but LLVM does not know that it is v */
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n);
 /* Lanes first ... first + n - 1 of the n reals of a and the n of b behind them, 0 < first < n. */
 LLVMValueRef cg_align(CgEmit *e, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned n);
-LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes);    /* horizontal sum, fixed order */
+LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes); /* horizontal sum, fixed order */
 
 /* i64 arithmetic that folds constants and skips +0, *1. */
 LLVMValueRef cg_iadd(CgEmit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef cg_imul(CgEmit *e, LLVMValueRef a, LLVMValueRef b);
-bool cg_is_int(LLVMValueRef v, int64_t *out);           /* an i64 constant */
+bool cg_is_int(LLVMValueRef v, int64_t *out); /* an i64 constant */
 
 /* ---- memory -------------------------------------------------------------------------------------- */
 
-LLVMValueRef cg_gep(CgEmit *e, LLVMValueRef p, LLVMValueRef reals);      /* p + reals * es */
+LLVMValueRef cg_gep(CgEmit *e, LLVMValueRef p, LLVMValueRef reals); /* p + reals * es */
 LLVMValueRef cg_gep_bytes(CgEmit *e, LLVMValueRef p, LLVMValueRef bytes);
-LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes);         /* reals; aligned to one real only */
+LLVMValueRef cg_load(CgEmit *e, LLVMValueRef p, unsigned lanes); /* reals; aligned to one real only */
 LLVMValueRef cg_store(CgEmit *e, LLVMValueRef v, LLVMValueRef p);
 /* The first n of `lanes` reals; memory beyond them is not touched, lanes beyond them are 0. */
 LLVMValueRef cg_load_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n);
 void cg_store_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n);
 LLVMValueRef cg_load_bool_part(CgEmit *e, LLVMValueRef p, unsigned lanes, unsigned n);
 void cg_store_bool_part(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned n);
-LLVMValueRef cg_load_bool(CgEmit *e, LLVMValueRef p, unsigned lanes);    /* bytes -> i1 */
+LLVMValueRef cg_load_bool(CgEmit *e, LLVMValueRef p, unsigned lanes); /* bytes -> i1 */
 void cg_store_bool(CgEmit *e, LLVMValueRef v, LLVMValueRef p, unsigned lanes);
-LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes);       /* in the entry block, 64-byte aligned */
+LLVMValueRef cg_alloca(CgEmit *e, int64_t bytes); /* in the entry block, 64-byte aligned */
 
 /* ---- control --------------------------------------------------------------------------------------- */
 
@@ -93,21 +92,21 @@ typedef struct CgLoop {
   LLVMValueRef iv;
   LLVMValueRef lo, hi, step;
   LLVMBasicBlockRef pre, body, after;
-  LLVMValueRef enter;        /* i1 or NULL: no turn unless it holds */
+  LLVMValueRef enter; /* i1 or NULL: no turn unless it holds */
   LLVMValueRef phi[CG_LOOP_PHIS], next[CG_LOOP_PHIS], init[CG_LOOP_PHIS];
   unsigned nphi;
-  LLVMValueRef stop;         /* i1 or NULL: leave after this turn */
+  LLVMValueRef stop; /* i1 or NULL: leave after this turn */
 } CgLoop;
 
 void cg_loop_begin(CgEmit *e, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step);
 void cg_loop_begin_if(CgEmit *e, CgLoop *l, LLVMValueRef enter, LLVMValueRef lo, LLVMValueRef hi, int64_t step);
-LLVMValueRef cg_loop_phi(CgEmit *e, CgLoop *l, LLVMValueRef init);       /* number = order of calls */
+LLVMValueRef cg_loop_phi(CgEmit *e, CgLoop *l, LLVMValueRef init); /* number = order of calls */
 void cg_loop_next(CgLoop *l, unsigned number, LLVMValueRef v);
-void cg_loop_end(CgEmit *e, CgLoop *l);   /* leaves the builder after the loop; next[k] are the final values */
+void cg_loop_end(CgEmit *e, CgLoop *l); /* leaves the builder after the loop; next[k] are the final values */
 
-LLVMBasicBlockRef cg_block(CgEmit *e, const char *name);                 /* appended to e->fn */
-void cg_break_block(CgEmit *e);           /* a new block if the current one has grown past the limit */
-void cg_erase(CgEmit *e, LLVMValueRef inst);           /* of this function; cg_break_block may hold it */
+LLVMBasicBlockRef cg_block(CgEmit *e, const char *name); /* appended to e->fn */
+void cg_break_block(CgEmit *e);                          /* a new block if the current one has grown past the limit */
+void cg_erase(CgEmit *e, LLVMValueRef inst);             /* of this function; cg_break_block may hold it */
 
 /* ---- the module ------------------------------------------------------------------------------------- */
 

@@ -67,15 +67,35 @@ static bool has_feature(const CgMachine *m, const char *name) {
 #define V4 V3 " avx512f avx512vl avx512dq avx512bw avx512cd"
 #define ICE V4 " avx512vbmi avx512ifma avx512vpopcntdq avx512vbmi2 avx512vnni avx512bitalg gfni"
 
-typedef struct CpuRow { const char *cpu; unsigned bits; bool fma; const char *needs; } CpuRow;
-static const CpuRow cpu_row[] = {      /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
-  {"x86-64", 128, false, ""},           {"x86-64-v2", 128, false, V2},       {"x86-64-v3", 256, true, V3},
-  {"x86-64-v4", 512, true, V4},         {"haswell", 256, true, V3},          {"broadwell", 256, true, V3},
-  {"skylake", 256, true, V3},           {"alderlake", 256, true, V3 " gfni"}, {"skylake-avx512", 512, true, V4},
-  {"cascadelake", 512, true, V4 " avx512vnni"}, {"icelake-server", 512, true, ICE}, {"icelake-client", 512, true, ICE},
-  {"sapphirerapids", 512, true, ICE},   {"tigerlake", 512, true, ICE},       {"znver1", 256, true, V3},
-  {"znver2", 256, true, V3},            {"znver3", 256, true, V3},           {"znver4", 512, true, ICE},
-  {"znver5", 512, true, ICE},           {"sandybridge", 256, false, V2 " avx"}, {"ivybridge", 256, false, V2 " avx"},
+typedef struct CpuRow {
+  const char *cpu;
+  unsigned bits;
+  bool fma;
+  const char *needs;
+} CpuRow;
+static const CpuRow cpu_row[] = {
+  /* when only a cpu is given; the host, if not here, counts as plain x86-64 */
+  {"x86-64", 128, false, ""},
+  {"x86-64-v2", 128, false, V2},
+  {"x86-64-v3", 256, true, V3},
+  {"x86-64-v4", 512, true, V4},
+  {"haswell", 256, true, V3},
+  {"broadwell", 256, true, V3},
+  {"skylake", 256, true, V3},
+  {"alderlake", 256, true, V3 " gfni"},
+  {"skylake-avx512", 512, true, V4},
+  {"cascadelake", 512, true, V4 " avx512vnni"},
+  {"icelake-server", 512, true, ICE},
+  {"icelake-client", 512, true, ICE},
+  {"sapphirerapids", 512, true, ICE},
+  {"tigerlake", 512, true, ICE},
+  {"znver1", 256, true, V3},
+  {"znver2", 256, true, V3},
+  {"znver3", 256, true, V3},
+  {"znver4", 512, true, ICE},
+  {"znver5", 512, true, ICE},
+  {"sandybridge", 256, false, V2 " avx"},
+  {"ivybridge", 256, false, V2 " avx"},
 };
 
 /* LLVM stops the process at a name that it does not know, so names are looked at before. */
@@ -112,7 +132,7 @@ bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize
   m->cpu = strdup(o->cpu ? o->cpu : native ? cg_host_cpu() : "generic");
   m->features = o->features ? strdup(o->features) : o->cpu || !native ? strdup("") : copy_message(LLVMGetHostCPUFeatures());
   width(m, o->cpu != NULL);
-  return native || cg_machine_start(m, err, errsize);      /* this machine's code generator is there */
+  return native || cg_machine_start(m, err, errsize); /* this machine's code generator is there */
 }
 
 bool cg_machine_start(CgMachine *m, char *err, size_t errsize) {
@@ -139,15 +159,14 @@ void cg_processor(const CgOptions *o, CgProcessor *out) {
   *out = (CgProcessor){.cpu = ""};
   cg_machine_init(&m, o, err, sizeof err);
   snprintf(out->cpu, sizeof out->cpu, "%s", m.cpu);
-  const char *at = ICE;                      /* all that may be asked for: of it what the machine has */
+  const char *at = ICE; /* all that may be asked for: of it what the machine has */
   bool row = false;
   for (size_t k = 0; o->cpu && k < sizeof cpu_row / sizeof *cpu_row; k++)
     if (!strcmp(cpu_row[k].cpu, o->cpu)) row = true, at = cpu_row[k].needs;
   while (m.x86 && *at) {
     size_t length = strcspn(at, " ");
     snprintf(name, sizeof name, "%.*s", (int)length, at);
-    if (row || has_feature(&m, name))
-      n += (size_t)snprintf(out->needs + n, sizeof out->needs - n, "%s%s", n ? " " : "", name);
+    if (row || has_feature(&m, name)) n += (size_t)snprintf(out->needs + n, sizeof out->needs - n, "%s%s", n ? " " : "", name);
     at += length + (at[length] == ' ');
   }
   cg_machine_finish(&m);
@@ -177,7 +196,7 @@ void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleR
   e->es = f64 ? 8 : 4;
   e->bits = m->bits, e->regs = m->regs, e->fma = m->fma, e->x86 = m->x86;
   e->vl = e->bits / 8 / e->es;
-  e->nv = 1, e->tile = e->vl;            /* until a function is planned: plan_target */
+  e->nv = 1, e->tile = e->vl; /* until a function is planned: plan_target */
   e->real = f64 ? LLVMDoubleTypeInContext(ctx) : LLVMFloatTypeInContext(ctx);
   e->i1 = LLVMInt1TypeInContext(ctx), e->i8 = LLVMInt8TypeInContext(ctx);
   e->i32 = LLVMInt32TypeInContext(ctx), e->i64 = LLVMInt64TypeInContext(ctx);

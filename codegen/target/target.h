@@ -8,15 +8,15 @@
 #include "codegen/plan/plan.h"
 
 typedef struct CgMachine {
-  char *triple, *cpu, *features;       /* malloc'ed */
+  char *triple, *cpu, *features; /* malloc'ed */
   int opt;
-  LLVMTargetMachineRef tm;             /* NULL until cg_machine_start */
+  LLVMTargetMachineRef tm; /* NULL until cg_machine_start */
   unsigned bits, regs;
   bool fma, x86;
 } CgMachine;
 
 bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize);
-bool cg_machine_start(CgMachine *m, char *err, size_t errsize);      /* LLVM's part: before modules are made */
+bool cg_machine_start(CgMachine *m, char *err, size_t errsize); /* LLVM's part: before modules are made */
 void cg_machine_finish(CgMachine *m);
 /* Whether the code of another machine runs here is the caller's business. */
 void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleRef mod, bool f64);

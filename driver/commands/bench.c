@@ -79,11 +79,10 @@ static void print_text(const Session *s, const Trainer *t, const Figures *f) {
 }
 
 static json_t *figures_json(const Session *s, const Trainer *t, const Figures *f) {
-  return json_pack("{s:s, s:I, s:i, s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f}", "loss", t->spec->name, "batch",
-                   (json_int_t)f->batch, "threads", rt_pool_threads(s->pool), "precision",
-                   s->model->f64 ? "f64" : "f32", "us_per_step", f->us_per_step, "samples_per_s", f->samples_per_s,
-                   "flop_per_step", (json_int_t)f->flop_per_step, "gflops", f->gflops, "peak_gflops",
-                   f->peak_gflops, "peak_share", f->peak_share, "compile_ms", 1e3 * t->compile_seconds);
+  return json_pack("{s:s, s:I, s:i, s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f}", "loss", t->spec->name, "batch", (json_int_t)f->batch,
+                   "threads", rt_pool_threads(s->pool), "precision", s->model->f64 ? "f64" : "f32", "us_per_step", f->us_per_step,
+                   "samples_per_s", f->samples_per_s, "flop_per_step", (json_int_t)f->flop_per_step, "gflops", f->gflops,
+                   "peak_gflops", f->peak_gflops, "peak_share", f->peak_share, "compile_ms", 1e3 * t->compile_seconds);
 }
 
 static int bench_train(Session *s, const Train *spec, bool json) {
@@ -91,7 +90,7 @@ static int bench_train(Session *s, const Train *spec, bool json) {
   Figures f = {0};
   Train with = *spec;
   if (s->opt->batch) with.batch = s->opt->batch;
-  int code = data_make(s, spec->data);       /* before, so that the time to compile is the whole */
+  int code = data_make(s, spec->data); /* before, so that the time to compile is the whole */
   if (code) return code;
   code = trainer_open(s, &with, &t);
   if (!code) code = measure(s, &t, &f);
@@ -112,7 +111,8 @@ int command_bench(const Options *o) {
   int code = session_open(&s, o), found = 0;
   for (uint32_t i = 0; !code && !found && i < s.model->naction; i++)
     if (s.model->action[i].kind == DO_TRAIN) found = 1, code = bench_train(&s, s.model->action[i].train, o->json);
-  if (!code && !found) code = session_fail(&s, EXIT_FILE, CODE_nothing_to_train, (Span){0}, "`%s` has no `train` to measure", o->file);
+  if (!code && !found)
+    code = session_fail(&s, EXIT_FILE, CODE_nothing_to_train, (Span){0}, "`%s` has no `train` to measure", o->file);
   session_close(&s);
   return code;
 }

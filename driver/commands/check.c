@@ -12,7 +12,9 @@ static int64_t numbers(const Model *m) {
 
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
-typedef struct Counts { int64_t trains, reports, expects, plots; } Counts;
+typedef struct Counts {
+  int64_t trains, reports, expects, plots;
+} Counts;
 
 static Counts counts(const Model *m) {
   Counts c = {0};
@@ -27,10 +29,10 @@ static Counts counts(const Model *m) {
 
 static void summary(const Model *m) {
   Counts c = counts(m);
-  printf("%s: no errors; %" PRId64 " number%s in %" PRId64 " parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64 " report%s, %" PRId64
-         " expectation%s",
-         m->path, numbers(m), plural(numbers(m)), model_params(m), plural(model_params(m)), m->ndata, plural(m->ndata), c.trains, plural(c.trains),
-         c.reports, plural(c.reports), c.expects, plural(c.expects));
+  printf("%s: no errors; %" PRId64 " number%s in %" PRId64 " parameter%s, %u data set%s, %" PRId64 " training%s, %" PRId64
+         " report%s, %" PRId64 " expectation%s",
+         m->path, numbers(m), plural(numbers(m)), model_params(m), plural(model_params(m)), m->ndata, plural(m->ndata), c.trains,
+         plural(c.trains), c.reports, plural(c.reports), c.expects, plural(c.expects));
   if (c.plots) printf(", %" PRId64 " plot%s", c.plots, plural(c.plots));
   printf("\n");
 }
@@ -70,7 +72,7 @@ int command_check(const Options *o) {
     if (o->json) proofs_lines(&s, stdout);
     else proofs_print(&s, stdout, false);
     if (proofs_refuted(&s)) code = EXIT_FILE;
-    session_render(&s);                    /* what was refuted */
+    session_render(&s); /* what was refuted */
     if (!code && s.errors) code = EXIT_FILE;
     if (!code && !o->json) summary(s.model);
   }

@@ -21,7 +21,7 @@ static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryCh
 static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
   MemoryChoice memory;
   pass_jacobians_print(NULL, NULL, s->src);
-  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag);     /* not split */
+  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag); /* not split */
   if (!f) return false;
   fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
   print_memory(out, strcmp(kind, "dot") ? "#" : "//", u, memory);
@@ -37,14 +37,13 @@ static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
 static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
   Split split;
   MemoryChoice memory;
-  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag);     /* not split */
+  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag); /* not split */
   if (f && said) print_memory(said, "#", u, memory);
   bool ok = f && pass_split(f, &split, s->diag);
   char suffix[SPLIT_NAME];
   for (uint32_t k = 0; ok && k < split.n; k++)
     if (split.part[k].fn)
-      cg_add(cg, split.part[k].fn,
-             arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
+      cg_add(cg, split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
   if (ok) pass_split_finish(&split);
   ir_fn_destroy(f);
   return ok;
@@ -55,7 +54,8 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
   Cg *cg = cg_create(&s->cg, err, sizeof err);
   bool ok = cg != NULL;
   for (uint32_t i = 0; ok && i < units->list.n; i++)
-    if (!add_unit(s, cg, &units->list.at[i], strcmp(kind, "kernels") ? NULL : out)) return cg_destroy(cg), session_render(s), EXIT_FILE;
+    if (!add_unit(s, cg, &units->list.at[i], strcmp(kind, "kernels") ? NULL : out))
+      return cg_destroy(cg), session_render(s), EXIT_FILE;
   if (ok && !strcmp(kind, "kernels")) cg_print_kernels(cg, out, s->src);
   else if (ok && !strcmp(kind, "llvm")) ok = cg_print_llvm(cg, out, err, sizeof err);
   else if (ok && !strcmp(kind, "asm")) ok = cg_print_asm(cg, out, err, sizeof err);
@@ -87,8 +87,8 @@ static int emit(Session *s, const char *kind, FILE *out) {
 static int unknown_kind(Session *s, const char *kind) {
   const char *near = diag_nearest(kind, emit_kinds, NKINDS), *all = emit_kinds[0];
   for (int i = 1; i < NKINDS; i++) all = arena_printf(s->model->mem, "%s, %s", all, emit_kinds[i]);
-  return session_fail(s, EXIT_USAGE, CODE_emit, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind, near ? ", did you mean `" : "",
-                      near ? near : "", near ? "`?" : "", all);
+  return session_fail(s, EXIT_USAGE, CODE_emit, (Span){0}, "--emit does not know `%s`%s%s%s; there are %s", kind,
+                      near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "", all);
 }
 
 static bool known_kind(const char *kind) {
@@ -128,7 +128,8 @@ static int emit_ast(const Options *o) {
     ast_destroy(ast);
     code = diag_errors(diag) ? EXIT_FILE : 0;
   }
-  if (out && !out_end(&to, true)) diag_add(diag, CODE_output, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
+  if (out && !out_end(&to, true))
+    diag_add(diag, CODE_output, (Span){0}, "cannot write `%s`: %s", o->out, strerror(errno)), code = EXIT_IO;
   diag_render(diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_destroy(diag);
   intern_destroy(names);

@@ -14,17 +14,18 @@
 #include <string.h>
 
 enum { SAMPLES = DIAGNOSE_SAMPLES, ELEMENTS = 24 };
-static const double BOUND = 1e-6;          /* a block fails above it */
+static const double BOUND = 1e-6; /* a block fails above it */
 
 typedef struct Check {
   Session *s;
-  const Fn *value, *gradient;              /* value: -> scalar; gradient: -> one output per checked input */
-  Tensor *in;                              /* inputs of both */
+  const Fn *value, *gradient; /* value: -> scalar; gradient: -> one output per checked input */
+  Tensor *in;                 /* inputs of both */
   json_t *rows;
   bool failed;
 } Check;
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
@@ -59,10 +60,14 @@ static void row(void *ctx, const char *what, const char *block, double worst, in
   bool ok = worst <= BOUND;
   c->failed |= !ok;
   if (c->rows)
-    json_array_append_new(c->rows, json_pack("{s:s, s:s, s:o, s:I, s:b}", "derivative", what, "block", block, "worst",
-                                             isfinite(worst) ? json_real(worst) : json_null(), "checked", (json_int_t)n, "holds", ok));
+    json_array_append_new(c->rows,
+                          json_pack("{s:s, s:s, s:o, s:I, s:b}", "derivative", what, "block", block, "worst",
+                                    isfinite(worst) ? json_real(worst) : json_null(), "checked", (json_int_t)n, "holds", ok));
   else
-    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst, ok ? "ok" : isfinite(worst) ? "WRONG" : "not finite");
+    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst,
+           ok                ? "ok"
+           : isfinite(worst) ? "WRONG"
+                             : "not finite");
 }
 
 /* Of a derivative d against differences, relative to `scale`. A difference that steps over a kink (relu, max) is off, and no
@@ -149,8 +154,8 @@ static Fn *gradients_of(const Fn *f, const bool *wanted, Diag *diag) {
   return derived;
 }
 
-static int check_function(Session *s, json_t *rows, const char *what, const Fn *f, const bool *wanted,
-                          const RtSet *set, bool *failed) {
+static int check_function(Session *s, json_t *rows, const char *what, const Fn *f, const bool *wanted, const RtSet *set,
+                          bool *failed) {
   Fn *gradient = gradients_of(f, wanted, s->diag), *value = pass_derive(f, s->diag);
   if (!gradient || !value) return session_render(s), EXIT_FILE;
   Check c = {.s = s, .value = value, .gradient = gradient, .rows = rows};
@@ -177,7 +182,7 @@ static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
   Fn *mean = pass_step_mean(t->loss, s->diag);
   if (!mean) return session_render(s), EXIT_FILE;
   bool *wanted = inputs_of_kind(mean, IN_PARAM, &n);
-  for (uint32_t k = 0; k < mean->in.n; k++)    /* averages are not trained */
+  for (uint32_t k = 0; k < mean->in.n; k++) /* averages are not trained */
     if (wanted[k] && s->model->param[mean->in.at[k].index].decay > 0) wanted[k] = false, n--;
   if (n) code = check_function(s, rows, what, mean, wanted, data_set(s, t->data), failed);
   free(wanted);
@@ -248,7 +253,8 @@ static int check_flows(Session *s, json_t *rows, bool *failed) {
 static bool trained_before(const Model *m, uint32_t action) {
   const Train *t = m->action[action].train;
   for (uint32_t i = 0; i < action; i++)
-    if (m->action[i].kind == DO_TRAIN && !strcmp(m->action[i].train->name, t->name) && m->action[i].train->data == t->data) return true;
+    if (m->action[i].kind == DO_TRAIN && !strcmp(m->action[i].train->name, t->name) && m->action[i].train->data == t->data)
+      return true;
   return false;
 }
 
@@ -257,13 +263,14 @@ int command_diagnose(const Options *o) {
   bool failed = false;
   int code = session_open(&s, o);
   json_t *rows = o->json ? json_array() : NULL;
-  if (!code && !o->json) printf("%s: derivatives against differences, f64, %d samples\n  %-28s %-28s %5s  %9s\n",
-                                s.model->path, SAMPLES, "derivative", "by", "of", "worst");
+  if (!code && !o->json)
+    printf("%s: derivatives against differences, f64, %d samples\n  %-28s %-28s %5s  %9s\n", s.model->path, SAMPLES, "derivative",
+           "by", "of", "worst");
   for (uint32_t i = 0; !code && i < s.model->naction; i++)
-    if (s.model->action[i].kind == DO_TRAIN && !trained_before(s.model, i)) code = check_train(&s, rows, s.model->action[i].train, &failed);
+    if (s.model->action[i].kind == DO_TRAIN && !trained_before(s.model, i))
+      code = check_train(&s, rows, s.model->action[i].train, &failed);
   for (uint32_t i = 0; !code && i < s.model->nexport; i++)
-    if (!strcmp(s.model->export_[i].kind, "hamiltonian"))
-      code = check_hamiltonian(&s, rows, &s.model->export_[i], &failed);
+    if (!strcmp(s.model->export_[i].kind, "hamiltonian")) code = check_hamiltonian(&s, rows, &s.model->export_[i], &failed);
   if (!code) code = check_flows(&s, rows, &failed);
   if (rows && !code) {
     json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));

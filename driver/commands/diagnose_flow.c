@@ -29,16 +29,13 @@ static Fn *defect_of(const Fn *f) {
   }
   ir_inline(&b, f, arg, y);
   for (int c = 0; c < 2; c++) {
-    for (int r = 0; r < 2; r++)
-      row[r] = ir_reshape(&b, ir_jac(&b, ir_reshape(&b, y[r], 1, dim), x[c]), 2, dim);
+    for (int r = 0; r < 2; r++) row[r] = ir_reshape(&b, ir_jac(&b, ir_reshape(&b, y[r], 1, dim), x[c]), 2, dim);
     column[c] = ir_concat(&b, row, 2, 0);
   }
   Val j = ir_concat(&b, column, 2, 1), unit = ir_diag(&b, ir_splat(&b, 1, type_real(false, 1, dim))),
       zero = ir_mul(&b, ir_const(&b, 0), unit);
-  Val form = ir_concat(
-      &b,
-      (Val[]){ir_concat(&b, (Val[]){zero, unit}, 2, 1), ir_concat(&b, (Val[]){ir_neg(&b, unit), zero}, 2, 1)},
-      2, 0);
+  Val form =
+      ir_concat(&b, (Val[]){ir_concat(&b, (Val[]){zero, unit}, 2, 1), ir_concat(&b, (Val[]){ir_neg(&b, unit), zero}, 2, 1)}, 2, 0);
   Val jt = ir_transpose(&b, j, (int[]){1, 0});
   ir_output(&b, ir_sub(&b, ir_matmul(&b, jt, ir_matmul(&b, form, j)), ir_spread(&b, form)), NULL);
   ir_output(&b, j, NULL);
@@ -63,10 +60,8 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
   if (!d) return session_render(s), EXIT_FILE;
   Tensor *in = calloc(d->in.n + 1, sizeof *in);
   for (uint32_t k = 0, i = 0; k < d->in.n; k++) {
-    if (d->in.at[k].kind == IN_FIELD)
-      in[k] = (Tensor){d->in.at[k].type, state[i++].v};
-    else
-      diagnose_fill(s, &d->in.at[k], NULL, &in[k]);
+    if (d->in.at[k].kind == IN_FIELD) in[k] = (Tensor){d->in.at[k].type, state[i++].v};
+    else diagnose_fill(s, &d->in.at[k], NULL, &in[k]);
   }
   EvalEnv env = diagnose_environment();
   bool ok = ir_eval(d, DIAGNOSE_SAMPLES, in, out, &env, err, sizeof err);
@@ -116,8 +111,7 @@ int diagnose_flow(Session *s, DiagnoseRow *row, void *ctx, const Export *flow, c
   Fn *defect = code ? NULL : defect_of(f);
   if (defect && !(code = evaluate(s, defect, x, out))) {
     double scale = fmax(1, largest(&out[1]));
-    row(ctx, what, "symplectic defect", largest(&out[0]) / (scale * scale),
-        type_count(out[0].type) * DIAGNOSE_SAMPLES);
+    row(ctx, what, "symplectic defect", largest(&out[0]) / (scale * scale), type_count(out[0].type) * DIAGNOSE_SAMPLES);
     ir_tensors_free(out, 2);
   }
   ir_fn_destroy(defect);

@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *codes_text(const char *name, size_t *len);    /* made by tools/embed.c */
+const char *codes_text(const char *name, size_t *len); /* made by tools/embed.c */
 
 static int list(void) {
-  static const char *const head[] = {[DIAG_ERROR] = "Errors", [DIAG_WARNING] = "Warnings (`--no-warn=NAME`, or `# allow: NAME` in the file)"};
+  static const char *const head[] = {
+    [DIAG_ERROR] = "Errors", [DIAG_WARNING] = "Warnings (`--no-warn=NAME`, or `# allow: NAME` in the file)"};
   for (int level = DIAG_ERROR; level <= DIAG_WARNING; level++) {
     printf("%s%s\n\n", level ? "\n" : "", head[level]);
     for (int c = 0; c < DIAG_CODES; c++)
-      if ((int)diag_code_level((DiagCode)c) == level) printf("  %-22s %s\n", diag_code_name((DiagCode)c), diag_code_title((DiagCode)c));
+      if ((int)diag_code_level((DiagCode)c) == level)
+        printf("  %-22s %s\n", diag_code_name((DiagCode)c), diag_code_title((DiagCode)c));
   }
   printf("\n`hnnc explain NAME` says more.\n");
   return 0;

@@ -11,7 +11,8 @@
 static int flushed(int code) {
   bool ok = fflush(stdout) == 0 && !ferror(stdout);
   if (ok) return code;
-  fprintf(stderr, "error[%s]: cannot write to the standard output: %s\n", diag_code_name(CODE_output), strerror(out_stdout_error()));
+  fprintf(stderr, "error[%s]: cannot write to the standard output: %s\n", diag_code_name(CODE_output),
+          strerror(out_stdout_error()));
   return code ? code : EXIT_IO;
 }
 
@@ -31,13 +32,17 @@ static void open_standard(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct { const char *name; int (*run)(const Options *); } command[] = {
-    {"check", command_check}, {"explain", command_explain}, {"compile", command_compile}, {"run", command_run}, {"resume", command_resume},
-    {"bench", command_bench}, {"cache", command_cache}, {"diagnose", command_diagnose}, {"opt", command_opt},
+  static const struct {
+    const char *name;
+    int (*run)(const Options *);
+  } command[] = {
+    {"check", command_check}, {"explain", command_explain},   {"compile", command_compile},
+    {"run", command_run},     {"resume", command_resume},     {"bench", command_bench},
+    {"cache", command_cache}, {"diagnose", command_diagnose}, {"opt", command_opt},
   };
   Options o;
   open_standard();
-  signal(SIGXFSZ, SIG_IGN);                              /* a limit on sizes is an error of the write that meets it */
+  signal(SIGXFSZ, SIG_IGN); /* a limit on sizes is an error of the write that meets it */
   keep_memory();
   out_stdout();
   stop_catch();

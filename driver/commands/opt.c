@@ -37,8 +37,8 @@ int command_opt(const Options *o) {
     diag_add(diag, CODE_file, (Span){0}, "cannot read `%s`: %s", o->file, strerror(errno));
     code = EXIT_IO;
   }
-  pass_options = (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes,
-                               .out = stderr, .src = src};
+  pass_options =
+      (PassOptions){.print_after = o->print_after, .verify_each = true, .time = o->time_passes, .out = stderr, .src = src};
   pass_options.at = waiting_at;
   waiting_begin(o->command, &src);
   for (Fn *f; file && (f = ir_parse_next(src, file, &offset, diag));) {

@@ -8,8 +8,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum Key { KEY_EMIT = 256, KEY_PRINT_AFTER, KEY_TIME, KEY_VERIFY, KEY_CPU, KEY_NO_CACHE, KEY_JSON, KEY_BATCH,
-           KEY_THREADS, KEY_SEED, KEY_PASSES, KEY_NO_WARN, KEY_WERROR, KEY_STEPS, KEY_LR };
+enum Key {
+  KEY_EMIT = 256,
+  KEY_PRINT_AFTER,
+  KEY_TIME,
+  KEY_VERIFY,
+  KEY_CPU,
+  KEY_NO_CACHE,
+  KEY_JSON,
+  KEY_BATCH,
+  KEY_THREADS,
+  KEY_SEED,
+  KEY_PASSES,
+  KEY_NO_WARN,
+  KEY_WERROR,
+  KEY_STEPS,
+  KEY_LR
+};
 
 static const struct argp_option option_table[] = {
   {"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1},
@@ -21,7 +36,7 @@ static const struct argp_option option_table[] = {
   {"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
   {"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2},
   {NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1},
-  {"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1},        /* often tried: they are overrides */
+  {"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, /* often tried: they are overrides */
   {"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1},
   {"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3},
   {"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
@@ -31,11 +46,12 @@ static const struct argp_option option_table[] = {
   {"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
   {NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
   {"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-  {0}
-};
+  {0}};
 
 /* What a command takes, and what it does. */
-static const struct { const char *name, *takes, *does; } command_row[] = {
+static const struct {
+  const char *name, *takes, *does;
+} command_row[] = {
   {"check", "FILE [name=value ...]", "names, shapes, claims; many errors a run"},
   {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)"},
   {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/"},
@@ -50,7 +66,12 @@ enum { NCOMMANDS = sizeof command_row / sizeof *command_row };
 
 /* ---- mistakes in the command line ---------------------------------------------------------------------- */
 
-static struct { bool json, parsed, said; const char *command; char text[512]; DiagCode code; } usage;
+static struct {
+  bool json, parsed, said;
+  const char *command;
+  char text[512];
+  DiagCode code;
+} usage;
 
 static void usage_json(void) {
   printf("{\"kind\":\"diagnostic\",\"severity\":\"error\",\"code\":\"%s\",\"message\":", diag_code_name(usage.code));
@@ -64,7 +85,8 @@ static void at_exit(int status, void *unused) {
   (void)unused;
   if (status != EXIT_USAGE || usage.parsed || !usage.json) return;
   if (!usage.said) {
-    snprintf(usage.text, sizeof usage.text, "an option is not known, or lacks its value: `hnnc %s --help` lists them", usage.command);
+    snprintf(usage.text, sizeof usage.text, "an option is not known, or lacks its value: `hnnc %s --help` lists them",
+             usage.command);
     usage.code = CODE_unknown_option;
   }
   usage_json();
@@ -104,16 +126,19 @@ static bool same_file(const char *a, const char *b) {
 
 static void check_out(const Options *o, struct argp_state *state) {
   if (o->out && !*o->out) usage_error(state, CODE_missing_argument, "-o needs the name of a file or directory, found an empty one");
-  if (o->out && o->file && same_file(o->out, o->file)) usage_error(state, CODE_output, "-o `%s` would replace the program itself", o->out);
+  if (o->out && o->file && same_file(o->out, o->file))
+    usage_error(state, CODE_output, "-o `%s` would replace the program itself", o->out);
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {
-  static const char *const passes[] = {"all", "derive", "expand", "gradient", "mean", "means", "optimizer", "rescale", "simplify", "split", "unmap"};
+  static const char *const passes[] = {"all",       "derive",  "expand",   "gradient", "mean", "means",
+                                       "optimizer", "rescale", "simplify", "split",    "unmap"};
   enum { N = sizeof passes / sizeof *passes };
   for (int i = 0; i < N; i++)
     if (!strcmp(passes[i], name)) return name;
   const char *near = diag_nearest(name, passes, N);
-  usage_error(state, CODE_unknown_option, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+  usage_error(state, CODE_unknown_option, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "",
+              near ? near : "", near ? "`?" : "");
   return name;
 }
 
@@ -133,21 +158,31 @@ static void take_cache_action(const Options *o, struct argp_state *state) {
   static const char *const actions[] = {"show", "verify", "trim", "clear"};
   bool known = !o->file;
   for (size_t i = 0; !known && i < sizeof actions / sizeof *actions; i++) known = !strcmp(actions[i], o->file);
-  if (!known || o->override_.n) usage_error(state, CODE_unknown_option, "`hnnc cache` takes show, verify, trim or clear, found `%s`", known ? o->override_.at[0] : o->file);
+  if (!known || o->override_.n)
+    usage_error(state, CODE_unknown_option, "`hnnc cache` takes show, verify, trim or clear, found `%s`",
+                known ? o->override_.at[0] : o->file);
 }
 
 /* Options that mean something to some commands alone; elsewhere they are refused, not ignored. */
-static const struct { int key; const char *option, *commands; } row[] = {
-  {'o', "--out", " run compile "}, {'q', "--quiet", " run resume compile "}, {KEY_BATCH, "--batch", " bench "},
-  {KEY_JSON, "--json", " check bench diagnose "}, {KEY_EMIT, "--emit", " compile "}, {KEY_PASSES, "--passes", " opt "},
-  {KEY_SEED, "--seed", " run compile bench diagnose check "},
-  {KEY_NO_WARN, "--no-warn", " check compile run resume bench diagnose "}, {KEY_WERROR, "--werror", " check compile run bench diagnose "},
-  {KEY_THREADS, "--threads", " run resume compile bench diagnose check "},
-  {'O', "-O", " check compile run resume bench diagnose opt cache "}, {KEY_CPU, "--cpu", " check compile run resume bench diagnose opt cache "},
-  {KEY_PRINT_AFTER, "--print-after", " check compile run resume bench diagnose opt cache "},
-  {KEY_TIME, "--time-passes", " check compile run resume bench diagnose opt cache "},
-  {KEY_VERIFY, "--verify-each", " check compile run resume bench diagnose opt cache "},
-  {KEY_NO_CACHE, "--no-cache", " check compile run resume bench diagnose opt cache "}};
+static const struct {
+  int key;
+  const char *option, *commands;
+} row[] = {{'o', "--out", " run compile "},
+           {'q', "--quiet", " run resume compile "},
+           {KEY_BATCH, "--batch", " bench "},
+           {KEY_JSON, "--json", " check bench diagnose "},
+           {KEY_EMIT, "--emit", " compile "},
+           {KEY_PASSES, "--passes", " opt "},
+           {KEY_SEED, "--seed", " run compile bench diagnose check "},
+           {KEY_NO_WARN, "--no-warn", " check compile run resume bench diagnose "},
+           {KEY_WERROR, "--werror", " check compile run bench diagnose "},
+           {KEY_THREADS, "--threads", " run resume compile bench diagnose check "},
+           {'O', "-O", " check compile run resume bench diagnose opt cache "},
+           {KEY_CPU, "--cpu", " check compile run resume bench diagnose opt cache "},
+           {KEY_PRINT_AFTER, "--print-after", " check compile run resume bench diagnose opt cache "},
+           {KEY_TIME, "--time-passes", " check compile run resume bench diagnose opt cache "},
+           {KEY_VERIFY, "--verify-each", " check compile run resume bench diagnose opt cache "},
+           {KEY_NO_CACHE, "--no-cache", " check compile run resume bench diagnose opt cache "}};
 
 /* NULL: it matters; else the row that says to whom it does. */
 static const char *matters_to(int key, const char *command, const char **option) {
@@ -173,7 +208,8 @@ static void must_matter(int key, const Options *o, struct argp_state *state) {
   const char *option, *commands = matters_to(key, o->command, &option);
   char list[128];
   if (commands)
-    usage_error(state, CODE_unknown_option, "%s does nothing for `hnnc %s`: it belongs to %s", option, o->command, commas(commands, list));
+    usage_error(state, CODE_unknown_option, "%s does nothing for `hnnc %s`: it belongs to %s", option, o->command,
+                commas(commands, list));
 }
 
 /* LIST of --no-warn: codes of warnings, or all. */
@@ -198,54 +234,64 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   int64_t v = 0;
   must_matter(key, o, state);
   switch (key) {
-    case 'o': o->out = arg; break;
-    case 'q': o->quiet = true; break;
-    case 'O':
-      if (!whole_number(arg, 0, &v) || v > 2) usage_error(state, CODE_out_of_range, "-O takes 0, 1 or 2, found `%s`", arg);
-      o->opt = (int)v;
-      break;
-    case KEY_THREADS: take_number(state, "--threads", arg, 1, &v); o->threads = v > 1024 ? 1024 : (int)v; break;
-    case KEY_SEED: take_number(state, "--seed", arg, 0, &v); o->seed = (uint64_t)v; break;
-    case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
-    case KEY_EMIT: o->emit = arg; break;
-    case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
-    case KEY_PASSES: o->passes = arg; break;
-    case KEY_CPU:
-      if (!cg_cpu_known(arg)) usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
-      o->cpu = arg;
-      break;
-    case KEY_TIME: o->time_passes = true; break;
-    case KEY_VERIFY: o->verify_each = true; break;
-    case KEY_NO_CACHE: o->no_cache = true; break;
-    case KEY_JSON: o->json = true; break;
-    case KEY_NO_WARN: take_no_warn(o, state, arg); break;
-    case KEY_WERROR: o->werror = true; break;
-    case 'h': argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); break;
-    case ARGP_KEY_ARG: take_argument(o, state, arg); break;
-    case ARGP_KEY_END:
-      check_out(o, state);
-      if (!strcmp(o->command, "cache")) take_cache_action(o, state);
-      else if (!o->file && strcmp(o->command, "explain")) usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
-      char model[4096];
-      if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
-        usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);
-      if (o->override_.n && !strcmp(o->command, "resume"))
-        usage_error(state, CODE_unknown_option, "a run is resumed as it was started, without `%s`: for other options start a new run", o->override_.at[0]);
-      break;
-    case KEY_STEPS: case KEY_LR: {
-      const bool steps = key == KEY_STEPS;
-      usage_error(state, CODE_unknown_option, "--%s is no option: what the file says of a training is overridden by `train.%s%s%s`", steps ? "steps" : "lr",
-                  steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
-      break;
-    }
-    default: return ARGP_ERR_UNKNOWN;
+  case 'o': o->out = arg; break;
+  case 'q': o->quiet = true; break;
+  case 'O':
+    if (!whole_number(arg, 0, &v) || v > 2) usage_error(state, CODE_out_of_range, "-O takes 0, 1 or 2, found `%s`", arg);
+    o->opt = (int)v;
+    break;
+  case KEY_THREADS:
+    take_number(state, "--threads", arg, 1, &v);
+    o->threads = v > 1024 ? 1024 : (int)v;
+    break;
+  case KEY_SEED:
+    take_number(state, "--seed", arg, 0, &v);
+    o->seed = (uint64_t)v;
+    break;
+  case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
+  case KEY_EMIT: o->emit = arg; break;
+  case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
+  case KEY_PASSES: o->passes = arg; break;
+  case KEY_CPU:
+    if (!cg_cpu_known(arg))
+      usage_error(state, CODE_unknown_option, "--cpu does not know `%s`: x86-64, x86-64-v3, haswell, znver4, ...", arg);
+    o->cpu = arg;
+    break;
+  case KEY_TIME: o->time_passes = true; break;
+  case KEY_VERIFY: o->verify_each = true; break;
+  case KEY_NO_CACHE: o->no_cache = true; break;
+  case KEY_JSON: o->json = true; break;
+  case KEY_NO_WARN: take_no_warn(o, state, arg); break;
+  case KEY_WERROR: o->werror = true; break;
+  case 'h': argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); break;
+  case ARGP_KEY_ARG: take_argument(o, state, arg); break;
+  case ARGP_KEY_END:
+    check_out(o, state);
+    if (!strcmp(o->command, "cache")) take_cache_action(o, state);
+    else if (!o->file && strcmp(o->command, "explain"))
+      usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
+    char model[4096];
+    if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
+      usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);
+    if (o->override_.n && !strcmp(o->command, "resume"))
+      usage_error(state, CODE_unknown_option, "a run is resumed as it was started, without `%s`: for other options start a new run",
+                  o->override_.at[0]);
+    break;
+  case KEY_STEPS:
+  case KEY_LR: {
+    const bool steps = key == KEY_STEPS;
+    usage_error(state, CODE_unknown_option, "--%s is no option: what the file says of a training is overridden by `train.%s%s%s`",
+                steps ? "steps" : "lr", steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
+    break;
+  }
+  default: return ARGP_ERR_UNKNOWN;
   }
   return 0;
 }
 
-static const char behind[] =
-  "FILE `-` is the standard input. Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a refuted prove or numbers that are "
-  "not finite; 4 files or device; 70 a fault of the compiler.";
+static const char behind[] = "FILE `-` is the standard input. Exit codes: 0; 1 errors in the file; 2 usage; 3 a failed expect, a "
+                             "refuted prove or numbers that are "
+                             "not finite; 4 files or device; 70 a fault of the compiler.";
 
 static int known_command(const char *name) {
   for (int i = 0; i < NCOMMANDS; i++)
@@ -262,16 +308,18 @@ static int no_command(const char *name) {
   usage.code = CODE_unknown_option;
   usage.said = true;
   fprintf(stderr, "hnnc: %s%s\n", usage.text, near ? "" : "; try `hnnc --help`");
-  return EXIT_USAGE;            /* and at_exit says it as JSON */
+  return EXIT_USAGE; /* and at_exit says it as JSON */
 }
 
 /* What --help says around the options: of one command, or of all (command < 0). */
 static const char *help_text(int command, char *buf, size_t size) {
-  size_t n = (size_t)snprintf(buf, size, "%s\v", command < 0 ? "hnnc: a compiler for physics-structured learning" : command_row[command].does);
+  size_t n = (size_t)snprintf(buf, size, "%s\v",
+                              command < 0 ? "hnnc: a compiler for physics-structured learning" : command_row[command].does);
   for (int i = 0; command < 0 && i < NCOMMANDS; i++) {
     char head[48];
     const char *takes = command_row[i].takes;
-    snprintf(head, sizeof head, "%s %.*s", command_row[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "), takes);
+    snprintf(head, sizeof head, "%s %.*s", command_row[i].name, takes[0] == '[' ? (int)strlen(takes) : (int)strcspn(takes, " "),
+             takes);
     n += (size_t)snprintf(buf + n, size - n, "%s  %-16s%s\n", i ? "" : "Commands:\n", head, command_row[i].does);
   }
   snprintf(buf + n, size - n, "%s%s", command < 0 ? "\n" : "", behind);
@@ -297,9 +345,14 @@ int options_parse(Options *o, int argc, char **argv) {
   memcpy(shown, option_table, sizeof shown);
   for (struct argp_option *s = shown; command >= 0 && (s->name || s->key); s++)
     if (matters_to(s->key, argv[1], &option)) s->flags |= OPTION_HIDDEN;
-  struct argp argp = {shown, take, command < 0 ? "COMMAND FILE [name=value ...]" : command_row[command].takes,
-                      help_text(command, text, sizeof text), NULL, NULL, NULL};
-  if (command < 0) {                       /* --help, --version */
+  struct argp argp = {shown,
+                      take,
+                      command < 0 ? "COMMAND FILE [name=value ...]" : command_row[command].takes,
+                      help_text(command, text, sizeof text),
+                      NULL,
+                      NULL,
+                      NULL};
+  if (command < 0) { /* --help, --version */
     argp_parse(&argp, argc, argv, ARGP_NO_ARGS, NULL, o);
     return EXIT_USAGE;
   }

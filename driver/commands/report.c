@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-static double value_at(const RtArray *a, int64_t i) { return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i]; }
+static double value_at(const RtArray *a, int64_t i) {
+  return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i];
+}
 
 /* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. Of what is not
  * finite they are what NumPy gives: the mean of an infinity is infinite, min and max of a NaN are NaN. */

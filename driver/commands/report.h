@@ -3,7 +3,11 @@
 
 #include "driver/driver.h"
 
-typedef struct ReportResult { double mean, sd, min, max; int64_t n; bool made; } ReportResult;
+typedef struct ReportResult {
+  double mean, sd, min, max;
+  int64_t n;
+  bool made;
+} ReportResult;
 
 /* Runs a report with the session's parameters; 0, or the exit code after messages. */
 int report_run(Session *s, const Report *report, ReportResult *out);

@@ -22,10 +22,13 @@ static int refuse(const char *fmt, ...) {
 
 /* Whether the manifest has what a run needs to go on, each of its kind: what is edited or damaged is met here. */
 static bool manifest_fits(const RtRun *run) {
-  static const struct { const char *key; json_type type; bool must; } want[] = {
-    {"model", JSON_STRING, true}, {"model_hash", JSON_STRING, true}, {"data_hash", JSON_STRING, true}, {"build", JSON_STRING, true},
-    {"hnnc", JSON_STRING, true}, {"cpu", JSON_STRING, true}, {"overrides", JSON_ARRAY, true}, {"seed", JSON_INTEGER, true},
-    {"plots", JSON_ARRAY, false}};
+  static const struct {
+    const char *key;
+    json_type type;
+    bool must;
+  } want[] = {{"model", JSON_STRING, true},    {"model_hash", JSON_STRING, true}, {"data_hash", JSON_STRING, true},
+              {"build", JSON_STRING, true},    {"hnnc", JSON_STRING, true},       {"cpu", JSON_STRING, true},
+              {"overrides", JSON_ARRAY, true}, {"seed", JSON_INTEGER, true},      {"plots", JSON_ARRAY, false}};
   static const char *const kind[] = {"an object", "a list", "a text", "a whole number"};
   size_t k;
   json_t *x;
@@ -33,14 +36,16 @@ static bool manifest_fits(const RtRun *run) {
     const json_t *v = rt_run_get(run, want[i].key);
     if (!v && !want[i].must) continue;
     if (v && json_typeof(v) == want[i].type) continue;
-    refuse("%s/manifest.json is damaged: `%s` should be %s%s", rt_run_dir(run), want[i].key, kind[want[i].type], v ? "" : ", and is missing");
+    refuse("%s/manifest.json is damaged: `%s` should be %s%s", rt_run_dir(run), want[i].key, kind[want[i].type],
+           v ? "" : ", and is missing");
     return false;
   }
   json_array_foreach((json_t *)rt_run_get(run, "overrides"), k, x) if (!json_is_string(x)) break;
   bool texts = k == json_array_size(rt_run_get(run, "overrides"));
   json_array_foreach((json_t *)rt_run_get(run, "plots"), k, x) if (!json_is_object(x)) break;
   if (texts && k == json_array_size(rt_run_get(run, "plots"))) return true;
-  refuse("%s/manifest.json is damaged: `%s` should hold %s", rt_run_dir(run), texts ? "plots" : "overrides", texts ? "objects" : "texts");
+  refuse("%s/manifest.json is damaged: `%s` should hold %s", rt_run_dir(run), texts ? "plots" : "overrides",
+         texts ? "objects" : "texts");
   return false;
 }
 
@@ -52,7 +57,7 @@ static Options options_of_run(const RtRun *run, const Options *o) {
   out.file = json_string_value(rt_run_get(run, "model"));
   out.seed = (uint64_t)json_integer_value(rt_run_get(run, "seed"));
   memset(&out.override_, 0, sizeof out.override_);
-  json_array_foreach((json_t *)rt_run_get(run, "overrides"), i, text) *vec_push(&out.override_) = json_string_value(text);
+  json_array_foreach((json_t *)rt_run_get(run, "overrides"), i, text) * vec_push(&out.override_) = json_string_value(text);
   return out;
 }
 
@@ -69,7 +74,8 @@ static int take_params(Runner *r) {
       const RtTensor *t = rt_checkpoint_tensor(r->from, path);
       bool fits = t && t->f64 == a->f64 && t->rank == one.rank && !memcmp(t->dim, one.dim, sizeof(uint32_t) * one.rank);
       if (!fits)
-        session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`", rt_run_dir(r->run), path);
+        session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`",
+                     rt_run_dir(r->run), path);
       free(path);
       if (!fits) return EXIT_IO;
       memcpy((char *)a->v + (size_t)turn * bytes, t->v, bytes);
@@ -95,17 +101,27 @@ static int take_reports(Runner *r) {
     const json_t *x = json_object_get(reports, m->action[i].report->name);
     if (!json_is_object(x)) missing = m->action[i].report->name;
     ReportResult *got = &r->result[report_number(m, m->action[i].report)];
-    *got = (ReportResult){number_of(x, "mean"), number_of(x, "sd"), number_of(x, "min"), number_of(x, "max"),
-                          json_integer_value(json_object_get(x, "n")), true};
+    *got = (ReportResult){number_of(x, "mean"),
+                          number_of(x, "sd"),
+                          number_of(x, "min"),
+                          number_of(x, "max"),
+                          json_integer_value(json_object_get(x, "n")),
+                          true};
     r->not_finite |= !isfinite(got->mean);
   }
   json_decref(root);
   char hash[REPORTS_HASH];
   reports_hash(m, r->result, r->at.action, hash);
-  int code = !missing && strcmp(hash, r->at.reports) ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` has changed since it was written, and "
-                                    "reports made before the checkpoint are taken from it: put it back, or start a new run", path)
-             : missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s` does not have the report `%s`, which was made before the checkpoint: "
-                                    "start a new run", path, missing) : 0;
+  int code = !missing && strcmp(hash, r->at.reports)
+                 ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                "`%s` has changed since it was written, and "
+                                "reports made before the checkpoint are taken from it: put it back, or start a new run",
+                                path)
+             : missing ? session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                                      "`%s` does not have the report `%s`, which was made before the checkpoint: "
+                                      "start a new run",
+                                      path, missing)
+                       : 0;
   free(path);
   return code;
 }
@@ -119,10 +135,14 @@ static int changed_model(const Runner *r) {
   const bool kept = sources && access(sources, F_OK) == 0;
   free(sources);
   if (!kept)
-    return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn` is not what the run was started with: put it back, or start "
-                        "a new run", dir);
-  return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "`%s/model.hnn`, or a file that it imports, is not what the run was started "
-                      "with (`%s/sources/` has what it imported then): put it back, or start a new run", dir, dir);
+    return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                        "`%s/model.hnn` is not what the run was started with: put it back, or start "
+                        "a new run",
+                        dir);
+  return session_fail(r->s, EXIT_IO, CODE_resume, (Span){0},
+                      "`%s/model.hnn`, or a file that it imports, is not what the run was started "
+                      "with (`%s/sources/` has what it imported then): put it back, or start a new run",
+                      dir, dir);
 }
 
 /* Whatever decides the numbers must be what it was. The processor decides the last digits alone. */
@@ -133,15 +153,21 @@ static int same_as_started(Runner *r) {
   data_fingerprint(s, data);
   runner_build(build);
   if (strcmp(text_of(r, "build"), build))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
-                        "that one, or start a new run", dir, text_of(r, "hnnc"));
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0},
+                        "`%s` was started by another build of hnnc (%s, this is " HNNC_VERSION "): resume it with "
+                        "that one, or start a new run",
+                        dir, text_of(r, "hnnc"));
   if (strcmp(text_of(r, "model_hash"), r->hash)) return changed_model(r);
   if (strcmp(text_of(r, "data_hash"), data))
-    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the data that `%s` reads are not what the run was started with: put them "
-                        "back, or start a new run", s->model->path);
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0},
+                        "the data that `%s` reads are not what the run was started with: put them "
+                        "back, or start a new run",
+                        s->model->path);
   if (strcmp(text_of(r, "cpu"), cpu))
-    fprintf(stderr, "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
-            "stopped\n", dir, text_of(r, "cpu"), cpu);
+    fprintf(stderr,
+            "warning: `%s` was started on %s, this is %s: the last digits will differ from those of a run that was not "
+            "stopped\n",
+            dir, text_of(r, "cpu"), cpu);
   return 0;
 }
 
@@ -159,7 +185,8 @@ static int go_on(Runner *r, const Options *o) {
   if (strcmp(r->at.model_hash, r->hash))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` is of another model", rt_run_dir(r->run));
   if ((code = take_params(r)) || (code = take_reports(r))) return code;
-  if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err)) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
+  if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err))
+    return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   return runner_run(r);
 }
 
@@ -173,7 +200,7 @@ int command_resume(const Options *o) {
   FILE *f = path ? fopen(path, "rb") : NULL;
   if (f) {
     size_t cap = 0;
-    ssize_t got = getdelim(&text, &cap, EOF, f);   /* the text has no byte 255: it is UTF-8 */
+    ssize_t got = getdelim(&text, &cap, EOF, f); /* the text has no byte 255: it is UTF-8 */
     len = got > 0 ? (size_t)got : 0;
     fclose(f);
   }

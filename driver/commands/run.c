@@ -13,7 +13,7 @@
 #include <xxhash.h>
 
 static volatile int interrupted;
-static volatile sig_atomic_t training;     /* stops after its step when asked to */
+static volatile sig_atomic_t training; /* stops after its step when asked to */
 static const RtRun *volatile open_now;
 
 /* Training ends with a checkpoint. Everything else, and a second signal, ends at once, with the manifest saying so. */
@@ -41,7 +41,14 @@ static int fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_
 
 /* ---- training --------------------------------------------------------------------------------------- */
 
-typedef struct Watch { Runner *r; Trainer *t; RtProgress progress; int action, code; bool test_lost; RtError err; } Watch;
+typedef struct Watch {
+  Runner *r;
+  Trainer *t;
+  RtProgress progress;
+  int action, code;
+  bool test_lost;
+  RtError err;
+} Watch;
 
 static bool on_test(void *ctx) {
   Watch *w = ctx;
@@ -66,8 +73,7 @@ static RtTensor turn_tensor(Arena *mem, const Param *p, int64_t turn, const RtAr
   Type t = param_turn_type(p);
   char *path = param_turn_path(p, turn);
   size_t bytes = (size_t)type_count(t) * (a->f64 ? sizeof(double) : sizeof(float));
-  RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank,
-                .v = (char *)a->v + (size_t)turn * bytes};
+  RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank, .v = (char *)a->v + (size_t)turn * bytes};
   memcpy(r.dim, t.dim, sizeof t.dim);
   free(path);
   return r;
@@ -82,8 +88,11 @@ static bool on_checkpoint(void *ctx, int64_t step) {
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++)
       *vec_push(&tensor) = turn_tensor(mem, &m->param[k], turn, &w->t->param[k]);
   for (int i = 0; i < w->t->rt.nstates; i++)
-    *vec_push(&tensor) = (RtTensor){.name = arena_printf(mem, "optimizer.%d", i), .f64 = m->f64, .rank = 1,
-                                    .dim = {(uint32_t)w->t->rt.flat_n}, .v = w->t->rt.state[i]};
+    *vec_push(&tensor) = (RtTensor){.name = arena_printf(mem, "optimizer.%d", i),
+                                    .f64 = m->f64,
+                                    .rank = 1,
+                                    .dim = {(uint32_t)w->t->rt.flat_n},
+                                    .v = w->t->rt.state[i]};
   char reports[REPORTS_HASH];
   reports_hash(m, w->r->result, w->action, reports);
   const RtPosition at = {w->action, step, w->r->steps_before + step, w->r->s->opt->seed, w->r->hash, reports};
@@ -112,10 +121,10 @@ static int restore(Runner *r, Trainer *t) {
 static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *err) {
   if (w->code) return w->code;
   switch (status) {
-    case RT_DONE: return 0;
-    case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
-    case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
-    default: return fail(r, w->err.text[0] ? &w->err : err);
+  case RT_DONE: return 0;
+  case RT_STOPPED: return interrupted ? -1 : fail(r, &w->err);
+  case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
+  default: return fail(r, w->err.text[0] ? &w->err : err);
   }
 }
 
@@ -159,7 +168,8 @@ static int run_train(Runner *r, const Train *spec, int action) {
 
 /* Blanks behind a name in a column: a byte of UTF-8 that begins no character, and a combining mark (U+0300 to U+036F), take none. */
 static int padding(const char *name, int column) {
-  for (const unsigned char *c = (const unsigned char *)name; *c; c++) column -= (*c & 0xC0) != 0x80 && *c != 0xCC && !(*c == 0xCD && c[1] < 0xB0);
+  for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+    column -= (*c & 0xC0) != 0x80 && *c != 0xCC && !(*c == 0xCD && c[1] < 0xB0);
   return column > 0 ? column : 0;
 }
 
@@ -272,15 +282,15 @@ static int run_action(Runner *r, uint32_t i) {
   const Action *a = &r->s->model->action[i];
   bool done = r->from && (int)i < r->at.action;
   switch (a->kind) {
-    case DO_TRAIN: {
-      if (!done) return run_train(r, a->train, (int)i);
-      int code = data_make(r->s, a->train->data);
-      r->steps_before += code ? 0 : trainer_steps(a->train, data_set(r->s, a->train->data)->n);
-      return code;
-    }
-    case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
-    case DO_EXPECT: return run_expect(r, a->expect, i);
-    case DO_PLOT: return run_plot(r, a->plot, done);
+  case DO_TRAIN: {
+    if (!done) return run_train(r, a->train, (int)i);
+    int code = data_make(r->s, a->train->data);
+    r->steps_before += code ? 0 : trainer_steps(a->train, data_set(r->s, a->train->data)->n);
+    return code;
+  }
+  case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
+  case DO_EXPECT: return run_expect(r, a->expect, i);
+  case DO_PLOT: return run_plot(r, a->plot, done);
   }
   return 0;
 }
@@ -320,8 +330,7 @@ static int finish(Runner *r, int code) {
   if (!rt_run_status(r->run, status, &err) && code <= 0) return fail(r, &err);
   if (code == -1 && has_checkpoint(r))
     fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
-  else if (code == -1)
-    fprintf(stderr, "stopped before the first checkpoint: there is nothing to resume\n");
+  else if (code == -1) fprintf(stderr, "stopped before the first checkpoint: there is nothing to resume\n");
   return code == -1 ? 130 : code ? code : failed ? EXIT_NUMBERS : 0;
 }
 
@@ -384,7 +393,8 @@ static bool keep_sources(Runner *r, RtError *err) {
     const SourceFile *f = source_file(src, k);
     if (!f->loaded) continue;
     const char *slash = strrchr(f->name, '/');
-    ok = rt_run_write(r->run, "sources", arena_printf(r->s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len, err);
+    ok = rt_run_write(r->run, "sources", arena_printf(r->s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len,
+                      err);
   }
   return ok;
 }

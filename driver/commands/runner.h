@@ -10,13 +10,15 @@
 typedef struct Runner {
   Session *s;
   RtRun *run;
-  ReportResult *result;      /* by report_number */
-  bool *holds; bool *judged; /* by action: expectations */
-  char hash[40];             /* of all sources and the options that decide numbers */
-  int64_t steps_before;      /* of the trainings that are done */
-  bool failed_expect, not_finite;         /* the exit code is then 3 */
+  ReportResult *result; /* by report_number */
+  bool *holds;
+  bool *judged;                   /* by action: expectations */
+  char hash[40];                  /* of all sources and the options that decide numbers */
+  int64_t steps_before;           /* of the trainings that are done */
+  bool failed_expect, not_finite; /* the exit code is then 3 */
   /* where to go on: actions before `action` are done; the training there starts at `step` */
-  RtCheckpoint *from; RtPosition at;
+  RtCheckpoint *from;
+  RtPosition at;
 } Runner;
 
 /* Runs every action from the top (or from r->at); 0 or the exit code. Closes the manifest. */
@@ -28,7 +30,7 @@ void runner_hash(const Source *src, const Options *o, char *out);
 enum { BUILD_TEXT = 20 };
 void runner_build(char out[BUILD_TEXT]);
 /* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
-int nan_hunt(Session *s, Trainer *t, const char *said);      /* said: by the runtime, where the hunt finds nothing */
+int nan_hunt(Session *s, Trainer *t, const char *said); /* said: by the runtime, where the hunt finds nothing */
 /* The same of the loss of the test set, after `step` steps. */
 void nan_test(Session *s, const Trainer *t, int64_t step);
 

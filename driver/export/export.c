@@ -51,7 +51,7 @@ static bool write_text(const char *path, void (*print)(FILE *, const Glue *), co
 static int run_in(const char *dir, char *const argv[]) {
   pid_t pid = fork();
   if (pid == 0) {
-    setpgid(0, 0);                       /* so that all of it can be ended */
+    setpgid(0, 0); /* so that all of it can be ended */
     if (!chdir(dir)) execvp(argv[0], argv);
     _exit(127);
   }
@@ -92,8 +92,7 @@ static int write_parts(Session *s, const Glue *g, const char *dir) {
             write_text(arena_printf(m, "%s/%s.h", dir, g->name), glue_header, g) &&
             write_text(arena_printf(m, "%s/exports.map", dir), print_exports, g) &&
             write_start(s, arena_printf(m, "%s/start.bin", dir)) &&
-            write_file(arena_printf(m, "%s/engine.a", dir), hnnc_lib_archive,
-                       (size_t)(hnnc_lib_archive_end - hnnc_lib_archive));
+            write_file(arena_printf(m, "%s/engine.a", dir), hnnc_lib_archive, (size_t)(hnnc_lib_archive_end - hnnc_lib_archive));
   return ok ? 0 : cannot_write(s, dir);
 }
 
@@ -110,8 +109,20 @@ static int compiler_words(Arena *m, char **argv, int most) {
 /* `library.so` in dir. The compiler runs there and sees names of ours alone, none of the user's paths. */
 static int link_library(Session *s, const Glue *g, const char *dir) {
   Arena *m = s->model->mem;
-  char *fixed[] = {"-shared", "-fPIC", "-O1", "-o", "library.so", "glue.c", "engine.a", "-I.", "-DHNN_START=\"start.bin\"",
-                   "-Wl,--version-script=exports.map", "-Xlinker", arena_printf(m, "-soname=%s.so", g->file), "-lpthread", "-lm"};
+  char *fixed[] = {"-shared",
+                   "-fPIC",
+                   "-O1",
+                   "-o",
+                   "library.so",
+                   "glue.c",
+                   "engine.a",
+                   "-I.",
+                   "-DHNN_START=\"start.bin\"",
+                   "-Wl,--version-script=exports.map",
+                   "-Xlinker",
+                   arena_printf(m, "-soname=%s.so", g->file),
+                   "-lpthread",
+                   "-lm"};
   enum { FIXED = sizeof fixed / sizeof *fixed, WORDS = 32, OBJECTS_AT = 6 };
   uint32_t parts = glue_parts(g);
   char **argv = ARENA_ARRAY(m, char *, WORDS + FIXED + parts + 1);
@@ -124,9 +135,13 @@ static int link_library(Session *s, const Glue *g, const char *dir) {
   int code = run_in(dir, argv);
   waiting_at("", NULL, (Span){0});
   if (code == 127)
-    return session_fail(s, EXIT_IO, CODE_library, (Span){0}, "making a library needs a C compiler, and `%s` is not there: install "
-                        "gcc, set CC, or take --emit=obj", argv[0]);
-  return code ? session_fail(s, EXIT_FAULT, CODE_library, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code) : 0;
+    return session_fail(s, EXIT_IO, CODE_library, (Span){0},
+                        "making a library needs a C compiler, and `%s` is not there: install "
+                        "gcc, set CC, or take --emit=obj",
+                        argv[0]);
+  return code
+             ? session_fail(s, EXIT_FAULT, CODE_library, (Span){0}, "`%s` could not link the library (exit code %d)", argv[0], code)
+             : 0;
 }
 
 static void remove_dir(const char *dir) {

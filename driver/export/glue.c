@@ -32,7 +32,7 @@ static bool taken(const Glue *g, const char *wrapper) {
   static const char *const reserved[] = {"create", "destroy", "error", "param", "param_name", "param_size"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(reserved[i], wrapper)) return true;
-  size_t n = strlen(wrapper);                            /* of the arrays that hold patterns of nonzeros */
+  size_t n = strlen(wrapper); /* of the arrays that hold patterns of nonzeros */
   bool array = n > 13 && (!strcmp(wrapper + n - 5, "_rows") || !strcmp(wrapper + n - 5, "_cols"));
   if (array && !strncmp(wrapper, "pattern_", 8)) return true;
   for (int i = 0; i < g->n; i++)
@@ -130,14 +130,15 @@ static bool add_all(Glue *g) {
 /* The prefix of everything in the library, and its type. Where that is a word of C or a name of its library, or would make names that the C library or the engine
  * have (timer_create, rt_fn_run), it gets `_model` behind it or `m_` in front. */
 static const char *library_name(Arena *mem, const char *base) {
-  static const char *const others[] = {"lib", "rt", "pthread", "timer", "thrd", "mtx", "cnd", "tss", "sem", "shm", "mq", "aio", "pkey"};
+  static const char *const others[] = {"lib", "rt",  "pthread", "timer", "thrd", "mtx", "cnd",
+                                       "tss", "sem", "shm",     "mq",    "aio",  "pkey"};
   static const char *const prefixes[] = {"hnnc_", "lib_", "rt_", "pthread_"};
   const char *name = cname_ascii(mem, base);
   for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
     if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return arena_printf(mem, "m_%s", name);
   bool kept = cname_kept(name);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) kept |= !strcmp(name, others[i]);
-  kept |= dlsym(RTLD_DEFAULT, name) != NULL;             /* printf, index, y0: what the C library of this machine has */
+  kept |= dlsym(RTLD_DEFAULT, name) != NULL; /* printf, index, y0: what the C library of this machine has */
   return kept ? arena_printf(mem, "%s_model", name) : name;
 }
 
@@ -175,7 +176,6 @@ void glue_add(Cg *cg, const Glue *g) {
     const Split *s = &g->fn[i].split;
     for (uint32_t k = 0; k < s->n; k++)
       if (s->part[k].fn)
-        cg_add(cg, s->part[k].fn,
-               arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
+        cg_add(cg, s->part[k].fn, arena_printf(g->s->model->mem, "%s%s", g->fn[i].symbol, pass_split_suffix(s, k, suffix)));
   }
 }

@@ -53,10 +53,14 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
       fprintf(out, k + 1 < f->whole->out.n ? "," : ".");
     }
   else
-    fprintf(out, " *loss gets the mean loss before the step.\n * lr <= 0 takes the file's %g. Returns 1, with the "
-            "parameters as they were, when a number is not finite:\n * the loss, its gradient, lr, or what the step would make of the "
-            "parameters.%s", f->train->opt.lr, trainer_optim(&f->train->opt).kind == OPT_LBFGS
-            ? " A step is up to the file's max_iter\n * iterations on these samples." : "");
+    fprintf(
+        out,
+        " *loss gets the mean loss before the step.\n * lr <= 0 takes the file's %g. Returns 1, with the "
+        "parameters as they were, when a number is not finite:\n * the loss, its gradient, lr, or what the step would make of the "
+        "parameters.%s",
+        f->train->opt.lr,
+        trainer_optim(&f->train->opt).kind == OPT_LBFGS ? " A step is up to the file's max_iter\n * iterations on these samples."
+                                                        : "");
   fprintf(out, " */\n");
 }
 
@@ -66,7 +70,8 @@ static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
     const Pattern *p = pattern_of(f, k);
     if (!p) continue;
     const char *name = pattern_name(g, f, k);
-    fprintf(out, "\n/* %s has %u elements of a matrix of %u rows and %u columns, the others are 0. Those of row i are numbers\n"
+    fprintf(out,
+            "\n/* %s has %u elements of a matrix of %u rows and %u columns, the others are 0. Those of row i are numbers\n"
             " * rows[i] to rows[i + 1] - 1; they stand in the columns cols[...]. */\n"
             "extern const int32_t %s_rows[%u], %s_cols[%u];\n",
             output_name(g, f, k), pattern_count(p), p->rows, p->cols, name, p->rows + 1, name, pattern_count(p));
@@ -75,19 +80,24 @@ static void declare_patterns(FILE *out, const Glue *g, const GlueFn *f) {
 
 void glue_header(FILE *out, const Glue *g) {
   const Model *m = g->s->model;
-  fprintf(out, "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed:\n"
-          " *   cc use.c ./%s.so -Wl,-rpath,. -lm -lpthread -o use\n"
-          " * -Wl,-rpath,DIR says in which folder the program finds the library when it runs; LD_LIBRARY_PATH=DIR can say it too.\n *\n"
-          " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory, or\n"
-          " * n < 1 or too large. A model may be used by one thread at a time; several models are independent. */\n"
-          "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-          cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), cname_comment(m->mem, g->file), real_name(g), g->upper, g->upper);
-  fprintf(out, "typedef struct %s %s;\n\n"
+  fprintf(
+      out,
+      "/* %s, compiled by hnnc %s for %s. Link with %s.so, -lm and -lpthread; nothing else is needed:\n"
+      " *   cc use.c ./%s.so -Wl,-rpath,. -lm -lpthread -o use\n"
+      " * -Wl,-rpath,DIR says in which folder the program finds the library when it runs; LD_LIBRARY_PATH=DIR can say it too.\n *\n"
+      " * Arrays are row-major with the sample first, in %s. Functions return 0; -1 when there is no memory, or\n"
+      " * n < 1 or too large. A model may be used by one thread at a time; several models are independent. */\n"
+      "#ifndef HNNC_%s_H\n#define HNNC_%s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+      cname_comment(m->mem, m->path), HNNC_VERSION, g->cpu, cname_comment(m->mem, g->file), cname_comment(m->mem, g->file),
+      real_name(g), g->upper, g->upper);
+  fprintf(out,
+          "typedef struct %s %s;\n\n"
           "/* A model with its parameters at their start values; NULL without memory, or on a processor that lacks what the code\n"
           " * needs%s%s%s error() says why the last create() of this thread gave NULL; \"\" if it did not. */\n"
           "%s *%s_create(void);\nconst char *%s_error(void);\nvoid %s_destroy(%s *m);\n\n"
           "/* Parameters, in and out: arrays to read and to write in place.\n",
-          g->name, g->name, *g->needs ? ":\n *   " : ".", g->needs, *g->needs ? "\n *" : "", g->name, g->name, g->name, g->name, g->name);
+          g->name, g->name, *g->needs ? ":\n *   " : ".", g->needs, *g->needs ? "\n *" : "", g->name, g->name, g->name, g->name,
+          g->name);
   uint32_t number = 0;
   for (uint32_t k = 0; k < m->nparam; k++)
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) {
@@ -97,8 +107,10 @@ void glue_header(FILE *out, const Glue *g) {
       print_dims(out, param_turn_type(&m->param[k]), "  ");
       fprintf(out, "\n");
     }
-  fprintf(out, " */\nenum { %s_PARAMS = %u };\n%s *%s_param(%s *m, int k);\nconst char *%s_param_name(int k);\n"
-          "int64_t %s_param_size(int k);\n", g->upper, number, real_name(g), g->name, g->name, g->name, g->name);
+  fprintf(out,
+          " */\nenum { %s_PARAMS = %u };\n%s *%s_param(%s *m, int k);\nconst char *%s_param_name(int k);\n"
+          "int64_t %s_param_size(int k);\n",
+          g->upper, number, real_name(g), g->name, g->name, g->name, g->name);
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind == GLUE_UPDATE) continue;
     describe(out, g, &g->fn[i]);
@@ -114,23 +126,24 @@ void glue_header(FILE *out, const Glue *g) {
 /* The engine's types, as runtime/library/lib.h and ir/abi.h have them; static assertions there would need those
  * files on the user's machine, so the build checks the two against each other (tests/test_export.sh). */
 static const char types[] =
-  "typedef struct HnnCall HnnCall;\n"
-  "typedef struct { int32_t tile, f64; void (*few)(const HnnCall *); int32_t few_tile, few_most;\n"
-  "                 int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
-  "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
-  "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
-  "typedef struct { int part, index; } RtRef;\n"
-  "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const RtRef *in;\n"
-  "                 const int64_t *out_elems; const _Bool *out_lane; } LibPart;\n"
-  "typedef struct { int nparts; const LibPart *part; _Bool whole; int nin, nout; const LibInput *in; const _Bool *out_lane;\n"
-  "                 const int64_t *out_elems; const RtRef *from; } LibFn;\n"
-  "typedef struct { int gradient, update, nmoved; const int *moved; int nstates, history, max_iter; _Bool careful;\n"
-  "                 double lr, beta1, beta2, clip, weight_decay; int nrunning; const int *running; const double *decay; } LibTrain;\n"
-  "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
-  "                 const LibTrain *train; const void *start; } LibModel;\n"
-  "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
-  "int lib_call(void *l, int fn, int64_t n, const void *const *in, void *const *out);\n"
-  "int lib_step(void *l, int train, int64_t n, const void *const *in, double lr, double *loss);\n\n";
+    "typedef struct HnnCall HnnCall;\n"
+    "typedef struct { int32_t tile, f64; void (*few)(const HnnCall *); int32_t few_tile, few_most;\n"
+    "                 int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
+    "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
+    "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
+    "typedef struct { int part, index; } RtRef;\n"
+    "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const RtRef *in;\n"
+    "                 const int64_t *out_elems; const _Bool *out_lane; } LibPart;\n"
+    "typedef struct { int nparts; const LibPart *part; _Bool whole; int nin, nout; const LibInput *in; const _Bool *out_lane;\n"
+    "                 const int64_t *out_elems; const RtRef *from; } LibFn;\n"
+    "typedef struct { int gradient, update, nmoved; const int *moved; int nstates, history, max_iter; _Bool careful;\n"
+    "                 double lr, beta1, beta2, clip, weight_decay; int nrunning; const int *running; const double *decay; } "
+    "LibTrain;\n"
+    "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
+    "                 const LibTrain *train; const void *start; } LibModel;\n"
+    "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
+    "int lib_call(void *l, int fn, int64_t n, const void *const *in, void *const *out);\n"
+    "int lib_step(void *l, int train, int64_t n, const void *const *in, double lr, double *loss);\n\n";
 
 static void print_outputs(FILE *out, const char *name, int i, const Fn *f) {
   fprintf(out, "static const int64_t hnnc_%s_elems_%d[] = {", name, i);
@@ -151,7 +164,10 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
   for (uint32_t k = 0; k < f->whole->in.n; k++) {
     const Input *in = &f->whole->in.at[k];
     int kind = in->kind == IN_PARAM ? 0 : in->kind == IN_FIELD ? 1 : 2;
-    fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind, kind == 0 ? (int)in->index : kind == 1 ? user_number(f, k) : 0,
+    fprintf(out, "{%d, %d, %" PRId64 ", %d}, ", kind,
+            kind == 0   ? (int)in->index
+            : kind == 1 ? user_number(f, k)
+                        : 0,
             type_count(in->type), in->type.lane);
   }
   fprintf(out, "{0, 0, 0, 0}};\n");
@@ -179,8 +195,8 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
     const Fn *part = f->split.part[k].fn;
     const char *n = pass_split_name(&f->split, k, name), *tail = pass_split_suffix(&f->split, k, suffix);
     if (part)
-      fprintf(out, "  {%s%s, &%s%s_info, %u, %u, hnnc_%s_in_%d, hnnc_%s_elems_%d, hnnc_%s_lane_%d},\n", f->symbol, tail, f->symbol, tail,
-              part->in.n, part->out.n, n, i, n, i, n, i);
+      fprintf(out, "  {%s%s, &%s%s_info, %u, %u, hnnc_%s_in_%d, hnnc_%s_elems_%d, hnnc_%s_lane_%d},\n", f->symbol, tail, f->symbol,
+              tail, part->in.n, part->out.n, n, i, n, i, n, i);
     else fprintf(out, "  {0},\n");
   }
   fprintf(out, "};\n");
@@ -191,8 +207,8 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
 }
 
 static void print_function_row(FILE *out, int i, const GlueFn *f) {
-  fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d},\n", f->split.n, i,
-          pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
+  fprintf(out, "  {%u, hnnc_parts_%d, %d, %u, %u, hnnc_in_%d, hnnc_whole_lane_%d, hnnc_whole_elems_%d, hnnc_from_%d},\n",
+          f->split.n, i, pass_split_whole(&f->split, f->whole), f->whole->in.n, f->whole->out.n, i, i, i, i);
 }
 
 static void print_params(FILE *out, const Glue *g) {
@@ -201,13 +217,14 @@ static void print_params(FILE *out, const Glue *g) {
   fprintf(out, "static const LibParam hnnc_params[] = {\n");
   for (uint32_t k = 0; k < m->nparam; k++) {
     Type t = m->param[k].type;
-    fprintf(out, "  {%s, %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n", cname_string(g->s->model->mem, m->param[k].path), t.rank,
-            t.dim[0], t.dim[1], t.dim[2], t.dim[3], t.dim[4], t.dim[5], type_count(t), offset);
+    fprintf(out, "  {%s, %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n",
+            cname_string(g->s->model->mem, m->param[k].path), t.rank, t.dim[0], t.dim[1], t.dim[2], t.dim[3], t.dim[4], t.dim[5],
+            type_count(t), offset);
     offset += type_count(t);
   }
   fprintf(out, "  {0}};\n\n__asm__(\".section .rodata\\n.balign 64\\nhnnc_start_values: .incbin \\\"\" HNN_START "
-          "\"\\\"\\n.byte 0\\n.previous\\n\");\nextern const char hnnc_start_values[] "
-          "__attribute__((visibility(\"hidden\")));\n\n");
+               "\"\\\"\\n.byte 0\\n.previous\\n\");\nextern const char hnnc_start_values[] "
+               "__attribute__((visibility(\"hidden\")));\n\n");
 }
 
 /* Parameters as the library shows them: each turn of a stack is one. Their number. */
@@ -237,8 +254,7 @@ static int print_trains(FILE *out, const Glue *g) {
     fprintf(out, "0};\nstatic const int hnnc_running_%d[] = {", i);
     for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%u, ", g->fn[i].running.param[k]);
     fprintf(out, "0};\nstatic const double hnnc_decay_%d[] = {", i);
-    for (uint32_t k = 0; k < g->fn[i].running.n; k++)
-      fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
+    for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
     fprintf(out, "0};\n");
   }
   fprintf(out, "static const LibTrain hnnc_trains[] = {\n");
@@ -247,9 +263,11 @@ static int print_trains(FILE *out, const Glue *g) {
     const Train *t = g->fn[i].train;
     Optim o = trainer_optim(&t->opt);
     const bool lbfgs = o.kind == OPT_LBFGS;
-    fprintf(out, "  {%d, %d, %u, hnnc_moved_%d, %d, %d, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g, %u, hnnc_running_%d, hnnc_decay_%d},\n",
-            i, lbfgs ? -1 : i + 1, t->nmoved, i, trainer_states(&o), lbfgs ? o.history : 0, lbfgs ? o.max_iter : 0, trainer_careful(&o), t->opt.lr,
-            t->opt.beta1, t->opt.beta2, t->clip, o.weight_decay, g->fn[i].running.n, i, i);
+    fprintf(
+        out,
+        "  {%d, %d, %u, hnnc_moved_%d, %d, %d, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g, %u, hnnc_running_%d, hnnc_decay_%d},\n",
+        i, lbfgs ? -1 : i + 1, t->nmoved, i, trainer_states(&o), lbfgs ? o.history : 0, lbfgs ? o.max_iter : 0, trainer_careful(&o),
+        t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip, o.weight_decay, g->fn[i].running.n, i, i);
     n++;
   }
   fprintf(out, "  {0}};\n\n");
@@ -296,8 +314,11 @@ static void print_check(FILE *out, const Glue *g) {
   if (*at) fprintf(out, "  __builtin_cpu_init();\n");
   while (*at) {
     int n = (int)strcspn(at, " ");
-    fprintf(out, "  if (!__builtin_cpu_supports(\"%.*s\"))\n    return \"compiled for %s, which has %.*s; this processor has not: compile "
-            "it here, or with --cpu=x86-64\";\n", n, at, g->cpu, n, at);
+    fprintf(
+        out,
+        "  if (!__builtin_cpu_supports(\"%.*s\"))\n    return \"compiled for %s, which has %.*s; this processor has not: compile "
+        "it here, or with --cpu=x86-64\";\n",
+        n, at, g->cpu, n, at);
     at += n + (at[n] == ' ');
   }
   fprintf(out, "  return 0;\n}\n\n");
@@ -317,15 +338,18 @@ void glue_print(FILE *out, const Glue *g) {
   fprintf(out, "static const LibModel hnnc_model = {%d, %u, hnnc_params, %d, hnnc_fns, %d, hnnc_trains, hnnc_start_values};\n\n",
           g->s->model->f64, g->s->model->nparam, g->n, trains);
   print_check(out, g);
-  fprintf(out, "API %s *%s_create(void) {\n  void *made = 0;\n  if (!(hnnc_reason = hnnc_check())) {\n    made = lib_create(&hnnc_model);\n"
-          "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
-          "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
-          "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
-          "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param(m, hnnc_turns[k].param) + hnnc_turns[k].first; }\n"
-          "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].name; }\n"
-          "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].elems; }\n\n",
-          g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, turns, real_name(g), g->name,
-          turns, g->name, turns);
+  fprintf(
+      out,
+      "API %s *%s_create(void) {\n  void *made = 0;\n  if (!(hnnc_reason = hnnc_check())) {\n    made = lib_create(&hnnc_model);\n"
+      "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
+      "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
+      "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
+      "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param(m, hnnc_turns[k].param) + "
+      "hnnc_turns[k].first; }\n"
+      "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].name; }\n"
+      "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].elems; }\n\n",
+      g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, turns, real_name(g), g->name, turns, g->name,
+      turns);
   for (int i = 0; i < g->n; i++)
     if (g->fn[i].kind != GLUE_UPDATE) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
 }

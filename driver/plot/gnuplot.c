@@ -98,8 +98,7 @@ bool gnuplot_run(const char *folder, const char *script, char *why, size_t size)
   if (e) return snprintf(why, size, "gnuplot cannot be started: %s", strerror(e)), false;
   const bool ended = wait_for(pid, deadline, &status);
   stop_child(0);
-  if (!ended)
-    return snprintf(why, size, "gnuplot took more than %g seconds", seconds), false;
+  if (!ended) return snprintf(why, size, "gnuplot took more than %g seconds", seconds), false;
   if (WIFSIGNALED(status)) return snprintf(why, size, "gnuplot was ended by signal %d", WTERMSIG(status)), false;
   if (WEXITSTATUS(status)) return snprintf(why, size, "gnuplot failed: %.400s", complaint(text)), false;
   return true;

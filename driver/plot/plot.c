@@ -30,8 +30,7 @@ static void *take(size_t n, size_t size, const Plot *p) {
 }
 
 static void make_array(RtArray *a, const Plot *p, bool f64, Type t, int64_t n) {
-  if (!rt_array_init(a, p->name, f64, t.rank, t.dim, n))
-    base_fault("there is not enough memory for the plot `%s`", p->name);
+  if (!rt_array_init(a, p->name, f64, t.rank, t.dim, n)) base_fault("there is not enough memory for the plot `%s`", p->name);
 }
 
 static void put(RtArray *a, int64_t e, int64_t i, double v) {
@@ -74,7 +73,10 @@ static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
   return 0;
 }
 
-typedef struct Chosen { const RtSet *set; const int64_t *sample; } Chosen;
+typedef struct Chosen {
+  const RtSet *set;
+  const int64_t *sample;
+} Chosen;
 
 static double chosen(void *ctx, uint32_t k, int64_t e, int64_t i) {
   const Chosen *c = ctx;
@@ -220,10 +222,10 @@ static void look_for_something(const PlotNumbers *d, PlotResult *out) {
   for (uint32_t g = 0; d->levels && g < p->ngrid; g++) lines |= d->levels[g].n > 0;
   out->not_finite = !d->points;
   out->nothing = !d->points || !lines;
-  const char *why = !out->nothing               ? ""
-                    : !out->not_finite          ? "no level line goes through its range"
-                    : p->log[0] || p->log[1]    ? "no point of it is finite and above 0 on its logarithmic axes"
-                                                : "no point of it is finite";
+  const char *why = !out->nothing            ? ""
+                    : !out->not_finite       ? "no level line goes through its range"
+                    : p->log[0] || p->log[1] ? "no point of it is finite and above 0 on its logarithmic axes"
+                                             : "no point of it is finite";
   snprintf(out->why, sizeof out->why, "%s", why);
 }
 

@@ -116,14 +116,12 @@ static void counts(FILE *out, const PlotNumbers *d, uint32_t c) {
 
 void plot_data(FILE *out, const PlotNumbers *d) {
   const Plot *p = d->p;
-  fprintf(out, "# %s: a plot of kind %s, from %s by hnnc %s\n", p->name, plot_kind_name[p->kind], d->s->model->path,
-          HNNC_VERSION);
+  fprintf(out, "# %s: a plot of kind %s, from %s by hnnc %s\n", p->name, plot_kind_name[p->kind], d->s->model->path, HNNC_VERSION);
   if (p->data)
     fprintf(out, "# %lld of the %lld samples of `%s`\n", (long long)d->nsample, (long long)d->total,
             p->data->name ? p->data->name : "data");
   if (d->left_out)
-    fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n",
-            (long long)d->left_out);
+    fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n", (long long)d->left_out);
   for (uint32_t c = 0; c < p->ncurve; c++) {
     heading(out, "curve", c, p->curve[c].label);
     if (p->kind == PLOT_HEAT) matrix(out, d);

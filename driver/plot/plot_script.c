@@ -6,10 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLOURS = 7, CELLS = 2500, STRIP = 10 };      /* a matrix of more cells is an image, not cells */
+enum { COLOURS = 7, CELLS = 2500, STRIP = 10 }; /* a matrix of more cells is an image, not cells */
 
-static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                            "#E69F00", "#56B4E9", "#000000"};
+static const char *const colour[COLOURS] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
 static const char *const level_style[] = {"lw 2.2 lc rgb '#B8B8B8'", "lw 1.1 dt (6,4) lc rgb '#202020'",
                                           "lw 1.1 dt (2,3) lc rgb '#8C5A00'", "lw 1.1 dt (8,3,2,3) lc rgb '#5A3A7A'"};
 
@@ -80,7 +79,7 @@ static void axis(FILE *out, const PlotNumbers *d, int k) {
   const Plot *p = d->p;
   char c = k ? 'y' : 'x', name[] = {c, 'l', 'a', 'b', 'e', 'l', 0};
   put_label(out, name, p->label[k]);
-  bool counted = p->kind == PLOT_HISTOGRAM && k == 1;      /* its range is that of the counts */
+  bool counted = p->kind == PLOT_HISTOGRAM && k == 1; /* its range is that of the counts */
   if (p->log[k] && !counted) log_axis(out, d, k, c);
   if (p->log[k] && counted) fprintf(out, "set logscale y\nset yrange [0.5:*]\n");
   if (p->kind == PLOT_PHASE || p->kind == PLOT_HEAT) {
@@ -106,8 +105,7 @@ static void matrix_axes(FILE *out, const PlotNumbers *d) {
     if (d->p->ranged[k]) low = d->p->range[k][0], high = d->p->range[k][1];
     double half = n > 1 ? (high - low) / (n - 1) / 2 : 0.5;
     bool down = k == 1 && !d->p->ranged[1];
-    fprintf(out, "set %crange [%.9g:%.9g]\n", k ? 'y' : 'x', down ? high + half : low - half,
-            down ? low - half : high + half);
+    fprintf(out, "set %crange [%.9g:%.9g]\n", k ? 'y' : 'x', down ? high + half : low - half, down ? low - half : high + half);
     if (!d->p->ranged[k] && n <= 12) fprintf(out, "set %ctics 1\n", k ? 'y' : 'x');
   }
 }
@@ -116,7 +114,8 @@ static void matrix_axes(FILE *out, const PlotNumbers *d) {
 
 static void palette(FILE *out) {
   fputs("set palette defined (0 '#440154', 1 '#482878', 2 '#3E4A89', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', "
-        "6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')\nset autoscale cbfix\n", out);
+        "6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')\nset autoscale cbfix\n",
+        out);
 }
 
 /* Above the graph, under the title, in one row where the names are short. */
@@ -131,7 +130,7 @@ static void key(FILE *out, const Plot *p) {
   }
   fprintf(out, "set key tmargin %s noenhanced reverse Left samplen 2.5 spacing 1.15 font ',13'\n",
           chars < 78 ? "center horizontal" : "left vertical maxcols 1");
-  put_label(out, "key title", p->title);   /* a title would stand between the key and the graph */
+  put_label(out, "key title", p->title); /* a title would stand between the key and the graph */
 }
 
 /* What the axis covers, about. */
@@ -152,13 +151,13 @@ static void head(FILE *out, const PlotNumbers *d) {
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
   fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\n", p->name, p->name, p->name);
   fputs("set encoding utf8\n"
-        "set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n", out);
+        "set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n",
+        out);
   fprintf(out, "set output '%s.svg'\n", p->name);
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
   fprintf(out, "set linetype cycle %d\n", COLOURS);
-  fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics out nomirror scale 0.6 tc rgb '#202020'\n",
-          box ? 31 : 3);
+  fprintf(out, "set border %d lw 0.8 lc rgb '#404040'\nset tics out nomirror scale 0.6 tc rgb '#202020'\n", box ? 31 : 3);
   if (p->kind != PLOT_HEAT) fputs("set grid back lt 1 lw 0.6 lc rgb '#E4E4E4'\n", out);
   key(out, p);
   axis(out, d, 0);
@@ -172,7 +171,11 @@ static void head(FILE *out, const PlotNumbers *d) {
 
 /* ---- what is drawn --------------------------------------------------------------------------------------- */
 
-typedef struct Drawing { FILE *out; const PlotNumbers *d; bool more; } Drawing;
+typedef struct Drawing {
+  FILE *out;
+  const PlotNumbers *d;
+  bool more;
+} Drawing;
 
 static void next(Drawing *g, const char *source, uint32_t index) {
   fputs(g->more ? ", \\\n     " : "plot ", g->out);
@@ -225,9 +228,7 @@ static void lines(Drawing *g) {
     next(g, NULL, c);
     if (p->ncurve == 1 && p->kind == PLOT_LINE)
       fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
-    else
-      fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2",
-              c % COLOURS + 1);
+    else fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
     title(g, p->curve[c].label);
   }
 }
@@ -245,7 +246,10 @@ static void points(Drawing *g) {
     bool orbits = p->kind == PLOT_SECTION && p->ncurve == 1 && plot_length(d, &p->curve[c]) > 1;
     next(g, NULL, c);
     fprintf(g->out, " using 2:3%s with points pt 7 ps %.2f lc ",
-            p->colour >= 0 ? ":4" : orbits ? ":(column(-1) + 1)" : "", point_size(d));
+            p->colour >= 0 ? ":4"
+            : orbits       ? ":(column(-1) + 1)"
+                           : "",
+            point_size(d));
     if (p->colour >= 0) fputs("palette", g->out);
     else if (orbits) fputs("variable", g->out);
     else fprintf(g->out, "rgb '%s'", colour[c % COLOURS]);
@@ -278,11 +282,12 @@ void plot_script(FILE *out, const PlotNumbers *d) {
   head(out, d);
   if (d->levels) level_tables(out, d);
   switch (d->p->kind) {
-    case PLOT_PHASE: levels(&g), lines(&g); break;
-    case PLOT_SCATTER: case PLOT_SECTION: points(&g); break;
-    case PLOT_HEAT: map(&g); break;
-    case PLOT_HISTOGRAM: boxes(&g); break;
-    default: lines(&g);
+  case PLOT_PHASE: levels(&g), lines(&g); break;
+  case PLOT_SCATTER:
+  case PLOT_SECTION: points(&g); break;
+  case PLOT_HEAT: map(&g); break;
+  case PLOT_HISTOGRAM: boxes(&g); break;
+  default: lines(&g);
   }
   fputs("\n", out);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MEGA = 1 << 20, USUAL_LIMIT = 1024 };             /* MiB */
+enum { MEGA = 1 << 20, USUAL_LIMIT = 1024 }; /* MiB */
 
 /* Of $HNNC_CACHE_MB; < 0: none. */
 static int64_t limit(void) {
@@ -26,11 +26,12 @@ void cache_keep_small(const char *dir) {
   CgCacheCount count;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  if (now.tv_nsec / 1000 % 16 == 0) (void)cg_cache_tidy(dir, limit(), false, &count);      /* one process in 16 looks */
+  if (now.tv_nsec / 1000 % 16 == 0) (void)cg_cache_tidy(dir, limit(), false, &count); /* one process in 16 looks */
 }
 
 static void show(const char *dir, const CgCacheCount *c) {
-  printf("%s: %" PRId64 " files, %.1f MB, limit %.0f MB (HNNC_CACHE_MB)\n", dir, c->files, (double)c->bytes / MEGA, (double)limit() / MEGA);
+  printf("%s: %" PRId64 " files, %.1f MB, limit %.0f MB (HNNC_CACHE_MB)\n", dir, c->files, (double)c->bytes / MEGA,
+         (double)limit() / MEGA);
 }
 
 int command_cache(const Options *o) {
@@ -43,7 +44,8 @@ int command_cache(const Options *o) {
     fprintf(stderr, "error: cannot read the cache %s: %s\n", dir, strerror(errno));
     return EXIT_IO;
   }
-  if (verify) printf("%" PRId64 " files are sound, %" PRId64 " were damaged or not this user's and are removed\n", c.files, c.damaged);
+  if (verify)
+    printf("%" PRId64 " files are sound, %" PRId64 " were damaged or not this user's and are removed\n", c.files, c.damaged);
   if (trim || clear) printf("%" PRId64 " files are removed, %.1f MB\n", c.removed, (double)c.freed / MEGA);
   show(dir, &c);
   return 0;

@@ -19,8 +19,7 @@ const RtSet *data_set(Session *s, const Data *d) { return &s->set[index_of(s, d)
 static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
   *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = calloc(d->nfield + 1, sizeof(RtArray))};
   for (uint32_t k = 0; set->field && k < d->nfield; k++)
-    if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n))
-      return false;
+    if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n)) return false;
   return set->field != NULL;
 }
 
@@ -31,8 +30,10 @@ static int no_memory(Session *s, const Data *d, int64_t samples) {
   for (uint32_t k = 0; k < d->nfield; k++) numbers += (double)type_count(d->field[k].type);
   double size = (double)samples * numbers * (double)sizeof(double) / 1e3;
   while (size >= 999.5 && u < (int)(sizeof unit / sizeof *unit) - 1) size /= 1e3, u++;
-  return session_fail(s, EXIT_IO, CODE_memory, d->at, "there is not enough memory for the data set `%s`: %" PRId64 " samples of %.0f numbers "
-                      "in f64 are %.3g %s; take fewer samples, or shorter ones", d->name, samples, numbers, size, unit[u]);
+  return session_fail(s, EXIT_IO, CODE_memory, d->at,
+                      "there is not enough memory for the data set `%s`: %" PRId64 " samples of %.0f numbers "
+                      "in f64 are %.3g %s; take fewer samples, or shorter ones",
+                      d->name, samples, numbers, size, unit[u]);
 }
 
 static int no_samples(Session *s, const Data *d) {
@@ -42,9 +43,11 @@ static int no_samples(Session *s, const Data *d) {
 /* ---- programs ------------------------------------------------------------------------------------- */
 
 /* Which rows of its draw stand in a sample: row r of sample j is at[j * step + r]. */
-typedef struct Rows { int64_t *at, n, per_draw, step, window; } Rows;
+typedef struct Rows {
+  int64_t *at, n, per_draw, step, window;
+} Rows;
 
-enum { ORDERS = 0x6f72 };      /* a stream of the data's seed apart from others */
+enum { ORDERS = 0x6f72 }; /* a stream of the data's seed apart from others */
 
 /* Every field of a draw takes its rows in the same order, which follows from the data's seed, the number of the draw and
  * that of the order. What is left over at the end of an order is dropped. */
@@ -189,7 +192,8 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
   for (uint32_t k = 0; k < d->nfield; k++) {
     column[k] = find_column(d, t, k);
     if (column[k] < 0 || !fits(d, k, &t->column[column[k]], rows))
-      return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another", d->path, d->field[k].name);
+      return session_fail(s, EXIT_IO, CODE_file, d->at, "the file `%s` has changed while it was read: its column `%s` is another",
+                          d->path, d->field[k].name);
   }
   if (*rows < 0) return no_samples(s, d);
   return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
@@ -210,7 +214,8 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, const in
   int code = 0;
   if (!start) code = no_memory(s, d, rows);
   else if (n == 0)
-    code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at, "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
+    code = session_fail(s, EXIT_FILE, CODE_no_samples, d->at,
+                        "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
   else if (!alloc_set(set, d, n)) code = no_memory(s, d, n);
   for (uint32_t k = 0; !code && k < d->nfield; k++)
     fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
@@ -268,9 +273,9 @@ static int make(Session *s, const Data *d) {
   if (code) return code;
   double start = pass_now(), compiling = s->compiling;
   switch (d->kind) {
-    case DATA_PROGRAM: code = make_program(s, d, set); break;
-    case DATA_READ: code = make_read(s, d, set); break;
-    default: code = make_part(s, d, set);
+  case DATA_PROGRAM: code = make_program(s, d, set); break;
+  case DATA_READ: code = make_read(s, d, set); break;
+  default: code = make_part(s, d, set);
   }
   s->making_data += pass_now() - start - (s->compiling - compiling);
   pass_timed("data", pass_now() - start);
@@ -288,8 +293,10 @@ static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *nativ
       for (int64_t i = 0; i < to->n; i++) {
         const double v = ((double *)set->field[k].v)[e * to->ld + i];
         if (isinf(((float *)to->v)[e * to->ld + i]) && isfinite(v))
-          return session_fail(s, EXIT_NUMBERS, CODE_not_finite, d->at, "`%s` of the data set `%s` is %g in sample %" PRId64
-                              ", which f32 does not hold; write `precision f64`, or use other units", to->name, d->name, v, i);
+          return session_fail(s, EXIT_NUMBERS, CODE_not_finite, d->at,
+                              "`%s` of the data set `%s` is %g in sample %" PRId64
+                              ", which f32 does not hold; write `precision f64`, or use other units",
+                              to->name, d->name, v, i);
       }
   }
   return 0;

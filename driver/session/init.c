@@ -29,7 +29,7 @@ static double glorot_bound(Type t) {
 #define WIDE
 #endif
 
-enum { COLUMNS = 32 };       /* handled together: their sums stay in registers */
+enum { COLUMNS = 32 }; /* handled together: their sums stay in registers */
 
 /* Takes from n of the columns at v what they have of the direction x. */
 static inline __attribute__((always_inline)) void project(double *restrict v, int64_t n, int64_t count, int64_t length,
@@ -79,8 +79,7 @@ static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, d
   if (p->init == INIT_GLOROT) hi = glorot_bound(t), lo = -hi;
   if (p->init == INIT_ORTHOGONAL) init_orthogonal(a, first, t, draw);
   else
-    for (int64_t i = 0; i < n; i++)
-      store(a, first + i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
+    for (int64_t i = 0; i < n; i++) store(a, first + i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
   free(path);
 }
 

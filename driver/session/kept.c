@@ -38,7 +38,9 @@ static void keep(const Session *s, const Pack *key, Pack *p) {
 
 /* ---- files ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Hash { uint64_t high, low; } Hash;
+typedef struct Hash {
+  uint64_t high, low;
+} Hash;
 
 static Hash hash_of(XXH128_hash_t h) { return (Hash){h.high64, h.low64}; }
 static bool same(Hash a, Hash b) { return a.high == b.high && a.low == b.low; }

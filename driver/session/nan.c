@@ -16,7 +16,10 @@ static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
   int64_t *out = calloc((size_t)*n, sizeof *out), *perm = calloc((size_t)total, sizeof *perm), epoch = -1;
   for (int64_t j = 0; out && perm && j < *n; j++) {
     int64_t position = rt->step * *n + j;
-    if (!rt->batch) { out[j] = j; continue; }
+    if (!rt->batch) {
+      out[j] = j;
+      continue;
+    }
     if (position / total != epoch) rt_permutation(rt->seed, (uint64_t)(epoch = position / total), total, perm);
     out[j] = perm[position % total];
   }
@@ -32,20 +35,20 @@ static Tensor input(const RtArray *param, const RtSet *set, const Input *in, con
   Tensor out = {in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
-      out.v[e * lanes + i] = in->kind == IN_PARAM ? real_at(&param[in->index], e)
+      out.v[e * lanes + i] = in->kind == IN_PARAM    ? real_at(&param[in->index], e)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
-                             : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
+                                                     : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
   return out;
 }
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
 /* The origin of what is not finite in f on n samples, numbered from `first`. */
-static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n,
-                 uint64_t seed, int64_t first, Origin *out) {
+static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed,
+                 int64_t first, Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
   Tensor *in = calloc(f->in.n + 1, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
@@ -56,7 +59,8 @@ static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int6
 }
 
 /* A few samples at a time, which is soon done if one of the first fails; together, if none fails alone. */
-static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, Origin *out) {
+static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed,
+                          Origin *out) {
   enum { FEW = 32 };
   for (int64_t at = 0; n > FEW && at < n; at += FEW)
     if (find(f, t->param, set, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
@@ -76,9 +80,11 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
   uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
   bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
   free(sample);
-  if (!found) return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
-  DiagMsg *m = diag_add(s->diag, CODE_not_finite, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
-                          t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
+  if (!found)
+    return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
+  DiagMsg *m =
+      diag_add(s->diag, CODE_not_finite, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
+               t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
   advise(m, &o);
   if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
   else diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
@@ -91,10 +97,11 @@ void nan_test(Session *s, const Trainer *t, int64_t step) {
   char text[256];
   Origin o = {0};
   for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
-  bool found = sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
+  bool found =
+      sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
   free(sample);
-  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the test loss of `%s` is not finite after %" PRId64 " steps",
-                          t->spec->name, step);
+  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0},
+                        "the test loss of `%s` is not finite after %" PRId64 " steps", t->spec->name, step);
   if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), advise(m, &o);
   session_render(s);
 }
@@ -104,12 +111,14 @@ void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sam
   char text[256];
   Origin o = {0};
   bool found = find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
-  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
+  DiagMsg *m =
+      diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
   if (found) origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
   if (found) advise(m, &o);
-  else if (!s->model->f64) diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
+  else if (!s->model->f64)
+    diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
   session_render(s);
 }
 
@@ -118,8 +127,10 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   char text[256];
   Origin o = {0};
   bool found = find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
-  DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64, field, d->name, sample)
-                     : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64, d->name, draw_number);
+  DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
+                                field, d->name, sample)
+                     : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,
+                                d->name, draw_number);
   if (found) {
     diag_label(m, origin_place(&o), "here");
     diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));

@@ -14,13 +14,15 @@ static const char *part_symbol(char *buf, size_t size, const Native *n, uint32_t
 }
 
 _Static_assert((int)TRAIN_AUTO == (int)MEMORY_AUTO && (int)TRAIN_STORED == (int)MEMORY_STORED &&
-                 (int)TRAIN_REVERSIBLE == (int)MEMORY_REVERSIBLE, "the way to keep states is passed on by number");
+                   (int)TRAIN_REVERSIBLE == (int)MEMORY_REVERSIBLE,
+               "the way to keep states is passed on by number");
 
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
   if (c.bytes == 0) *buf = 0;
   else
-    snprintf(buf, size, c.way == MEMORY_REVERSIBLE ? "memory = reversible: about %lld bytes of states a sample are computed again"
-                                                   : "memory = stored: about %lld bytes of states a sample are kept",
+    snprintf(buf, size,
+             c.way == MEMORY_REVERSIBLE ? "memory = reversible: about %lld bytes of states a sample are computed again"
+                                        : "memory = stored: about %lld bytes of states a sample are kept",
              (long long)c.bytes);
   return buf;
 }
@@ -85,16 +87,20 @@ static bool part_create(Session *s, Cg *cg, Native *n, uint32_t which, RtPart *o
   out->nin = (int)f->in.n;
   out->nout = (int)f->out.n;
   out->in = refs(n->mem, n->split.part[which].in, f->in.n);
-  RtFnSpec spec = {.kernel = cg_kernel(cg, symbol), .info = cg_info(cg, symbol), .nin = (int)f->in.n,
-                   .nout = out->nout, .out_elems = out->out_elems, .out_lane = out->out_lane};
+  RtFnSpec spec = {.kernel = cg_kernel(cg, symbol),
+                   .info = cg_info(cg, symbol),
+                   .nin = (int)f->in.n,
+                   .nout = out->nout,
+                   .out_elems = out->out_elems,
+                   .out_lane = out->out_lane};
   if (!spec.kernel) base_fault("the compiled function `%s` is missing", symbol);
   return (out->fn = rt_fn_create(&spec, s->pool)) != NULL;
 }
 
 static bool make_callable(Session *s, Cg *cg, Native *n) {
   RtPart *part = ARENA_ARRAY(n->mem, RtPart, n->split.n);
-  RtSplitSpec spec = {.nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n,
-                      .nout = (int)n->fn->out.n};
+  RtSplitSpec spec = {
+    .nparts = (int)n->split.n, .part = part, .f64 = n->fn->f64, .nin = (int)n->fn->in.n, .nout = (int)n->fn->out.n};
   for (uint32_t k = 0; k < n->split.n; k++)
     if (!part_create(s, cg, n, k, &part[k])) return false;
   if (pass_split_whole(&n->split, n->fn)) return n->run = part[1].fn, true;

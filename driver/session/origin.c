@@ -8,12 +8,12 @@
 #include <string.h>
 
 typedef struct Flow Flow;
-struct Flow {                /* one function, the whole or a body */
+struct Flow { /* one function, the whole or a body */
   const Fn *f;
   const Flow *up;
-  uint32_t call;             /* the instruction of `up` whose body it is */
-  uint32_t *now, *ever;      /* by instruction: its source, 0 if finite; now, and the first in any turn */
-  HnnOdeFailure *failure;    /* by instruction: of an ode */
+  uint32_t call;          /* the instruction of `up` whose body it is */
+  uint32_t *now, *ever;   /* by instruction: its source, 0 if finite; now, and the first in any turn */
+  HnnOdeFailure *failure; /* by instruction: of an ode */
   double *time;
 };
 
@@ -21,14 +21,14 @@ typedef struct Hunt {
   double limit;
   int64_t samples;
   VEC(Flow *) flow;
-  VEC(Origin) origin;        /* source k is origin.at[k - 1] */
+  VEC(Origin) origin; /* source k is origin.at[k - 1] */
 } Hunt;
 
 static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   size_t n = f->inst.n;
   Flow *w = base_realloc(NULL, sizeof *w);
-  *w = (Flow){f, up, call, calloc(n, sizeof *w->now), calloc(n, sizeof *w->ever), calloc(n, sizeof *w->failure),
-              calloc(n, sizeof *w->time)};
+  *w = (Flow){
+    f, up, call, calloc(n, sizeof *w->now), calloc(n, sizeof *w->ever), calloc(n, sizeof *w->failure), calloc(n, sizeof *w->time)};
   if (!w->now || !w->ever || !w->failure || !w->time) base_fault("there is not enough memory to look for what is not finite");
   *vec_push(&h->flow) = w;
   for (uint32_t id = 1; id < n; id++)
@@ -57,7 +57,6 @@ static int64_t first_lost(const Hunt *h, const Tensor *t) {
   return -1;
 }
 
-
 /* An instruction is a source once, whatever the turn. */
 static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
   const Inst *i = &w->f->inst.at[id];
@@ -84,7 +83,8 @@ static uint32_t of_input(const Flow *w, uint32_t id) {
   uint32_t k = ir_number(w->f, &w->f->inst.at[id]);
   if (!up) return 0;
   const Inst *call = &up->f->inst.at[w->call];
-  if (call->op == OP_reversible && k >= (uint32_t)ir_reversible_attr(up->f, call).states) k -= (uint32_t)ir_reversible_attr(up->f, call).states;
+  if (call->op == OP_reversible && k >= (uint32_t)ir_reversible_attr(up->f, call).states)
+    k -= (uint32_t)ir_reversible_attr(up->f, call).states;
   uint32_t from = k < call->nargs ? up->now[ir_arg(up->f, call, k).id] : 0;
   if (!from && call->op == OP_ode) return of_outputs(w);
   bool carried = call->op == OP_scan && k < ir_scan_shape(up->f, call).carry;
@@ -125,7 +125,9 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *t, const Tensor *
   int64_t at = first_lost(h, t);
   uint32_t from = 0;
   if (at >= 0) {
-    from = i->op == OP_in ? of_input(w, v.id) : i->op == OP_proj ? of_result(h, w, v.id, t, at) : of_operands(h, w, v.id, t, at, args);
+    from = i->op == OP_in     ? of_input(w, v.id)
+           : i->op == OP_proj ? of_result(h, w, v.id, t, at)
+                              : of_operands(h, w, v.id, t, at, args);
     if (!from) from = new_source(h, w, v.id, t, at, args);
   }
   w->now[v.id] = from;
@@ -215,8 +217,7 @@ static const char *requirement(const Origin *o, char *buf, size_t size) {
   int64_t about = ir_require_attr(o->f, i).about;
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
-  else
-    snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
+  else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
   return buf;
 }
 
@@ -225,7 +226,8 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
   const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
   switch (o->failure) {
   case HNN_ODE_STEPS:
-    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps, o->time);
+    snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps,
+             o->time);
     break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
@@ -239,11 +241,13 @@ static const char *shown(Op op) {
   switch (op) {
   case OP_dot: return "@";
   case OP_add: return "+";
-  case OP_sub: case OP_neg: return "-";
+  case OP_sub:
+  case OP_neg: return "-";
   case OP_mul: return "*";
   case OP_div: return "/";
   case OP_pow: return "^";
-  case OP_scan: case OP_batch_sum: return "sum";
+  case OP_scan:
+  case OP_batch_sum: return "sum";
   case OP_rmax: return "max";
   case OP_rmin: return "min";
   case OP_trisolve: return "solve_lower";
@@ -286,10 +290,12 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
 
 const char *origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
-  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED) return "the step is too large: take a smaller `dt`";
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
+    return "the step is too large: take a smaller `dt`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   switch (o->failure) {
-  case HNN_ODE_STEPS: return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";
+  case HNN_ODE_STEPS:
+    return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";
   case HNN_ODE_SMALL: return "a singularity is near, or the tolerances are below what rounding allows";
   default: return NULL;
   }

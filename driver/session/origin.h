@@ -5,10 +5,10 @@
 #include "ir/ir.h"
 
 typedef struct Origin {
-  const Fn *f;               /* instruction v of f made it of finite numbers */
+  const Fn *f; /* instruction v of f made it of finite numbers */
   Val v;
-  double value, arg[2];      /* it, and what it was made of (elementwise ops; arg[0]: what `require` quotes) */
-  HnnOdeFailure failure;     /* of an `ode`, 0 if none */
+  double value, arg[2];  /* it, and what it was made of (elementwise ops; arg[0]: what `require` quotes) */
+  HnnOdeFailure failure; /* of an `ode`, 0 if none */
   double time;
 } Origin;
 

@@ -12,7 +12,9 @@
 /* ---- streams that keep why a write failed ------------------------------------------------------------- */
 
 /* stdio says that an earlier write failed, not why; what errno holds by then is of something else. */
-struct Kept { int fd, error; };
+struct Kept {
+  int fd, error;
+};
 
 static ssize_t kept_write(void *cookie, const char *data, size_t size) {
   struct Kept *k = cookie;

@@ -55,8 +55,7 @@ bool proofs_refuted(const Session *s) {
 RtProof *proofs_list(const Session *s) {
   const Model *m = s->model;
   RtProof *list = ARENA_ARRAY(m->mem, RtProof, m->nproof + 1);
-  for (uint32_t i = 0; i < m->nproof; i++)
-    list[i] = (RtProof){m->proof[i].text, answer_text[m->proof[i].answer]};
+  for (uint32_t i = 0; i < m->nproof; i++) list[i] = (RtProof){m->proof[i].text, answer_text[m->proof[i].answer]};
   return list;
 }
 
@@ -65,9 +64,8 @@ json_t *proofs_json(const Session *s) {
   for (uint32_t i = 0; i < s->model->nproof; i++) {
     const Proof *p = &s->model->proof[i];
     char where[256];
-    json_array_append_new(
-        list, json_pack("{s:s, s:s, s:s, s:s}", "text", p->text, "answer", answer_text[p->answer], "at",
-                        source_where(s->src, p->at, where, sizeof where), "detail", p->detail));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "text", p->text, "answer", answer_text[p->answer], "at",
+                                          source_where(s->src, p->at, where, sizeof where), "detail", p->detail));
   }
   return list;
 }

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Kept { FieldAnswer answer; FieldReport report; } Kept;
+typedef struct Kept {
+  FieldAnswer answer;
+  FieldReport report;
+} Kept;
 
 static char *key_of(const Fn *a, const Fn *b, size_t *n) {
   char *key = NULL, *x = ir_text(a), *y = ir_text(b);

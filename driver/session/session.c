@@ -76,13 +76,15 @@ int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, 
   return code;
 }
 
-uint64_t session_seed(const Session *s, uint64_t seed) {
-  return s->opt->seed ? rt_random_u64(seed, s->opt->seed, 0) : seed;
-}
+uint64_t session_seed(const Session *s, uint64_t seed) { return s->opt->seed ? rt_random_u64(seed, s->opt->seed, 0) : seed; }
 
 static void set_pass_options(const Options *o, const Source *src) {
-  pass_options = (PassOptions){.print_after = o->print_after, .verify_each = o->verify_each,
-                               .time = o->time_passes, .out = stderr, .src = src, .at = waiting_at};
+  pass_options = (PassOptions){.print_after = o->print_after,
+                               .verify_each = o->verify_each,
+                               .time = o->time_passes,
+                               .out = stderr,
+                               .src = src,
+                               .at = waiting_at};
 }
 
 static bool make_params(Session *s) {
@@ -104,18 +106,22 @@ static double loading_seconds(void) {
 }
 
 static void make_model(Session *s, const char *text, size_t len) {
-  FrontOptions fo = {.override_ = s->opt->override_.at, .noverride = s->opt->override_.n, .table = look_into_table,
-                     .decide = decide, .at = at, .ctx = s};
-  s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag)
-                  : model_load(s->src, s->opt->file, &fo, s->diag);
+  FrontOptions fo = {.override_ = s->opt->override_.at,
+                     .noverride = s->opt->override_.n,
+                     .table = look_into_table,
+                     .decide = decide,
+                     .at = at,
+                     .ctx = s};
+  s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
   kept_put_model(s);
 }
 
 /* Warnings alone that are errors: without this line it could be missed why the command ended. */
 static int warnings_count(const Session *s) {
-  if (!s->opt->json) fprintf(stderr, "\n%s: %d warning%s, which --werror makes %s\n", session_file(s), s->errors, s->errors == 1 ? "" : "s",
-                             s->errors == 1 ? "an error" : "errors");
+  if (!s->opt->json)
+    fprintf(stderr, "\n%s: %d warning%s, which --werror makes %s\n", session_file(s), s->errors, s->errors == 1 ? "" : "s",
+            s->errors == 1 ? "an error" : "errors");
   return EXIT_FILE;
 }
 
@@ -127,7 +133,11 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->diag = diag_create(s->src);
   static char dir[4096];
   if (!o->quiet) waiting_begin(o->command, &s->src);
-  s->cg = (CgOptions){.cpu = o->cpu, .opt = o->opt, .time = o->time_passes, .timed = pass_timed, .at = waiting_code,
+  s->cg = (CgOptions){.cpu = o->cpu,
+                      .opt = o->opt,
+                      .time = o->time_passes,
+                      .timed = pass_timed,
+                      .at = waiting_code,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);
@@ -146,7 +156,8 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));
   memset(s->set, 0, sizeof *s->set * (s->model->ndata + 1));
   memset(s->native_set, 0, sizeof *s->native_set * (s->model->ndata + 1));
-  if (strcmp(s->opt->command, "check") != 0 && !make_params(s)) return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
+  if (strcmp(s->opt->command, "check") != 0 && !make_params(s))
+    return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
   return 0;
 }
 

@@ -34,7 +34,7 @@ void stop_child(pid_t pid) { child = pid; }
 /* Another thread may make a file in a folder that is being emptied: once more. */
 static void remove_folder(const char *path) {
   for (int again = 0; again < 3 && access(path, F_OK) == 0; again++) {
-    pid_t pid = vfork();                 /* fork would take the locks of malloc, which this thread may hold */
+    pid_t pid = vfork(); /* fork would take the locks of malloc, which this thread may hold */
     if (pid == 0) {
       execl("/bin/rm", "rm", "-rf", "--", path, (char *)NULL);
       _exit(127);
@@ -48,7 +48,7 @@ void stop_clean(void) {
   const int error = errno;
   const pid_t pid = child;
   if (pid > 0) {
-    kill(-pid, SIGTERM), kill(pid, SIGTERM);               /* the group that it leads, if it does */
+    kill(-pid, SIGTERM), kill(pid, SIGTERM); /* the group that it leads, if it does */
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
   }
   for (int k = 0; k < PLACES; k++)

@@ -7,31 +7,33 @@
 #include <string.h>
 
 enum { GRADIENT, MEAN, UPDATE, NORM, NPARTS };
-enum { ALIGN = 64 };         /* elements: every parameter starts on a cache line */
+enum { ALIGN = 64 }; /* elements: every parameter starts on a cache line */
 
 Optim trainer_optim(const OptSpec *o) {
-  Optim out = {.lr = o->lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .weight_decay = o->weight_decay,
-               .momentum = o->momentum, .alpha = o->alpha, .nesterov = o->nesterov, .history = o->history,
+  Optim out = {.lr = o->lr,
+               .beta1 = o->beta1,
+               .beta2 = o->beta2,
+               .eps = o->eps,
+               .weight_decay = o->weight_decay,
+               .momentum = o->momentum,
+               .alpha = o->alpha,
+               .nesterov = o->nesterov,
+               .history = o->history,
                .max_iter = o->max_iter};
   for (int k = 0; k < OPT_count; k++)
     if (!strcmp(pass_optim_name[k], o->name)) out.kind = (OptKind)k;
   return out;
 }
 
-int trainer_states(const Optim *o) {
-  return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o);
-}
+int trainer_states(const Optim *o) { return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o); }
 
 bool trainer_careful(const Optim *o) {
   const bool momentum = fabs(o->momentum) < 1;
   switch (o->kind) {
   case OPT_ADAM:
-  case OPT_ADAMW:
-    return !(o->eps > 0 && o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1);
-  case OPT_RMSPROP:
-    return !(o->eps > 0 && o->alpha >= 0 && o->alpha < 1 && momentum);
-  default:
-    return !momentum;
+  case OPT_ADAMW: return !(o->eps > 0 && o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1);
+  case OPT_RMSPROP: return !(o->eps > 0 && o->alpha >= 0 && o->alpha < 1 && momentum);
+  default: return !momentum;
   }
 }
 
@@ -112,8 +114,8 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   bool f64 = s->model->f64;
   static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
   for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
-  Fn *fn[NPARTS] = {
-    spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64), spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+  Fn *fn[NPARTS] = {spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64),
+                    spec->clip > 0 ? pass_optim_norm(f64) : NULL};
   NativeJob job[NPARTS];
   const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
   int n = 0;
@@ -180,7 +182,8 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
 }
 
 _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSINE == (int)RT_SCHED_COSINE &&
-                 (int)SCHED_STEPS == (int)RT_SCHED_STEPS, "schedules are passed on by number");
+                   (int)SCHED_STEPS == (int)RT_SCHED_STEPS,
+               "schedules are passed on by number");
 
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
   *t = (Trainer){.spec = spec};

@@ -4,17 +4,20 @@
 #include "driver/session/trainer.h"
 
 typedef struct Unit {
-  Fn *fn;                    /* derivatives still as operators */
+  Fn *fn; /* derivatives still as operators */
   bool owned;
-  const char *kind;          /* gradient, mean, update, report, plot, data, fn, hamiltonian, net */
+  const char *kind; /* gradient, mean, update, report, plot, data, fn, hamiltonian, net */
   const char *name;
   Span at;
-  Memory memory;             /* gradients */
+  Memory memory; /* gradients */
 } Unit;
 
-typedef struct Units { Arena *mem; VEC(Unit) list; } Units;
+typedef struct Units {
+  Arena *mem;
+  VEC(Unit) list;
+} Units;
 
-Units *units_create(const Model *m, Diag *diag);        /* NULL after an error */
+Units *units_create(const Model *m, Diag *diag); /* NULL after an error */
 void units_destroy(Units *u);
 
 #endif

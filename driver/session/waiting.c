@@ -12,11 +12,11 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t ended;
   bool running, over;
-  Source *const *src;        /* a kept model comes with one of its own */
+  Source *const *src; /* a kept model comes with one of its own */
   const char *command;
   const uint64_t *written;
   double begun, patience;
-  char what[320];            /* "" where nobody is to wait for the compiler */
+  char what[320]; /* "" where nobody is to wait for the compiler */
 } w = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* $HNNC_PATIENCE, in seconds. */

@@ -183,9 +183,8 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
     if (x->name) {
       while (k < p.n && strcmp(p.name[k], x->name) != 0) k++;
       if (k == p.n || out->at[k].v.kind != V_NONE) {
-        DiagMsg *m =
-            elab_error(E, CODE_unknown_option, x->name_at, k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice",
-                       b->name, x->name);
+        DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at,
+                                k == p.n ? "`%s` has no parameter `%s`" : "`%s` is given `%s` twice", b->name, x->name);
         elab_suggest_option(m, x->name, p.name, p.n);
         elab_help(m, "%s", signature(E, b));
         return false;
@@ -228,8 +227,7 @@ static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
     if (!value_numeric(v)) {
       DiagMsg *m =
           elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
-      if (v.kind == V_FUNC)
-        elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+      if (v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
       return false;
     }
     *fixed &= value_static(v);
@@ -264,10 +262,8 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out) {
   if (turns_int(a->v, out)) return true;
   if (a->v.kind == V_POISON || turns_unroll(E, a->v)) return false;
-  if (a->v.kind == V_NUM)
-    elab_error(E, CODE_whole_number, a->at, "%s is an integer, found %g", what, a->v.num.v);
-  else
-    elab_error(E, CODE_not_constant, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
+  if (a->v.kind == V_NUM) elab_error(E, CODE_whole_number, a->at, "%s is an integer, found %g", what, a->v.num.v);
+  else elab_error(E, CODE_not_constant, a->at, "%s is an integer known while compiling, found %s", what, value_text(E, a->v));
   return false;
 }
 
@@ -286,7 +282,8 @@ bool need_string(Elab *E, const Actual *a, const char *what, const char **out) {
 
 static bool shape_size(Elab *E, const Actual *a, Num n, uint32_t *out, int64_t *total) {
   if (n.den != 1 || n.num < 1 || n.num > ELAB_ELEMENTS) {
-    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g", (int)ELAB_ELEMENTS, n.v);
+    elab_error(E, n.den != 1 ? CODE_whole_number : CODE_out_of_range, a->at, "a size is an integer from 1 to %d, found %g",
+               (int)ELAB_ELEMENTS, n.v);
     return false;
   }
   *out = (uint32_t)n.num;
@@ -301,8 +298,9 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
   if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
-    if (!turns_unroll(E, a->v)) elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
-               IR_MAX_RANK, value_text(E, a->v));
+    if (!turns_unroll(E, a->v))
+      elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
+                 IR_MAX_RANK, value_text(E, a->v));
     return false;
   }
   *rank = a->v.array->n;

@@ -11,8 +11,9 @@
 static bool differentiable(Elab *E, const Actual *a, Value v, const char *who, const char *which) {
   if (value_numeric(v)) return true;
   DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at, "%s of `%s` is a tensor, found %s", which, who, value_text(E, v));
-  if (v.kind == V_FUNC) elab_help(m, "`%s` takes values: `%s(%s(x), x)`; of functions there are `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`",
-                                  who, who, v.func->name);
+  if (v.kind == V_FUNC)
+    elab_help(m, "`%s` takes values: `%s(%s(x), x)`; of functions there are `jacobian(f)(x)`, `hessian(f)(x)`, `field(H)(q, p)`",
+              who, who, v.func->name);
   return false;
 }
 
@@ -52,8 +53,7 @@ static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, u
 }
 
 /* One variable of the derivative as a value of the innermost level. */
-static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v, uint32_t k, const char *who,
-                     Val *out) {
+static bool variable(Elab *E, const Actual *e, Val ve, const Actual *x, Value v, uint32_t k, const char *who, Val *out) {
   if (!differentiable(E, x, v, who, "the variable")) return false;
   if (v.kind != V_TENSOR) {
     elab_help(elab_error(E, CODE_independent, x->at, "%s is known while compiling, nothing is computed from it",
@@ -111,19 +111,15 @@ static bool prepare(Elab *E, const char *who, Actuals *a, By *w) {
 static bool scalar(Elab *E, const Actual *a, Type t, const char *who, const char *other) {
   if (t.rank == 0) return true;
   DiagMsg *m = elab_error(E, CODE_not_scalar, a->at, "`%s` needs a scalar expression, found %s", who, value_text(E, a->v));
-  if (t.rank == 1 && t.dim[0] == 1)
-    elab_help(m, "`[0]` takes the element of a real[1]");
-  else
-    elab_help(m, "%s", other);
+  if (t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
+  else elab_help(m, "%s", other);
   return false;
 }
 
 Value bi_grad(Elab *E, const Builtin *b, Actuals *a) {
   By w;
   Value out[64];
-  if (!prepare(E, b->name, a, &w) ||
-      !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives"))
-    return POISON;
+  if (!prepare(E, b->name, a, &w) || !scalar(E, &a->at[0], w.te, b->name, "`jac` gives the matrix of derivatives")) return POISON;
   for (uint32_t k = 0; k < w.n; k++) out[k] = elab_value(E, ir_grad(elab_at(E, a->call), w.e, w.x[k]));
   return value_tuple(E, out, w.n);
 }
@@ -187,8 +183,7 @@ Value bi_div(Elab *E, const Builtin *b, Actuals *a) {
   if (!prepare(E, b->name, a, &w)) return POISON;
   int64_t total = 0;
   for (uint32_t k = 0; k < w.n; k++) total += type_count(elab_type(E, w.x[k]));
-  bool match =
-      w.n == 1 ? type_same_dims(w.te, elab_type(E, w.x[0])) : w.te.rank == 1 && type_count(w.te) == total;
+  bool match = w.n == 1 ? type_same_dims(w.te, elab_type(E, w.x[0])) : w.te.rank == 1 && type_count(w.te) == total;
   if (!match) {
     DiagMsg *m = elab_error(E, CODE_wrong_shape, a->call, "`div` needs one component for each of the %lld variables, found %s",
                             (long long)total, value_text(E, a->at[0].v));
@@ -221,7 +216,8 @@ Value bi_functional(Elab *E, const Builtin *b, Actuals *a) {
     f->of[i] = a->at[i].v.func;
   }
   if (f->kind == F_NONZEROS && f->of[0]->kind != F_JACOBIAN && f->of[0]->kind != F_HESSIAN) {
-    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`", f->of[0]->name);
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`nonzeros` takes a matrix of derivatives, found the function `%s`",
+                            f->of[0]->name);
     elab_help(m, "`nonzeros(jacobian(%s))(x, ...)`, or of `hessian(%s)`", f->of[0]->name, f->of[0]->name);
     return POISON;
   }
@@ -302,8 +298,7 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
     DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
                             value_text(E, e));
     if (e.kind == V_TUPLE) elab_help(m, "`integrate` follows a function that gives rates");
-    if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1)
-      elab_help(m, "`[0]` takes the element of a real[1]");
+    if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
     return POISON;
   }
   Val ve = elab_tensor(E, e, a->call);
@@ -356,10 +351,8 @@ static Value poisson_apply(Elab *E, const Func *f, const Actuals *a) {
     return POISON;
   }
   int64_t nf = type_count(t), ng = type_count(tg), nq = type_count(tq);
-  if (!elab_fits(E, nf * ng, a->call) || !elab_fits(E, nf * nq, a->call) || !elab_fits(E, ng * nq, a->call))
-    return POISON;
-  Val plus = bracket_half(E, vf, x[0], vg, x[1], tq.rank, a->call),
-      minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
+  if (!elab_fits(E, nf * ng, a->call) || !elab_fits(E, nf * nq, a->call) || !elab_fits(E, ng * nq, a->call)) return POISON;
+  Val plus = bracket_half(E, vf, x[0], vg, x[1], tq.rank, a->call), minus = bracket_half(E, vf, x[1], vg, x[0], tq.rank, a->call);
   Build *b = elab_at(E, a->call);
   for (int k = 0; k < tg.rank; k++) t.dim[t.rank++] = tg.dim[k];
   if (!plus.id && !minus.id) return elab_value(E, deriv_zeros(E, t, a->call));

@@ -13,9 +13,7 @@ int level_depth(const Level *l) {
 
 Level *value_turns(Value v) { return v.kind == V_TURNS ? v.turns.level : NULL; }
 
-Value value_turn(Value v, const Level *l, uint32_t t) {
-  return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v;
-}
+Value value_turn(Value v, const Level *l, uint32_t t) { return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v; }
 
 static Level *deeper(Level *a, Level *b) {
   if (!a || !b) return a ? a : b;
@@ -51,8 +49,7 @@ static bool now(Op op, Value a, Value b) {
 
 /* ---- shapes -------------------------------------------------------------------------------------------- */
 
-bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at,
-                    const char *what) {
+bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what) {
   if (type_same_dims(a, b) || a.rank == 0 || b.rank == 0) return true;
   const char *ta = value_text(E, va), *tb = value_text(E, vb);
   DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs equal shapes or a scalar, found %s and %s", what, ta, tb);
@@ -133,7 +130,8 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
 
 /* Says so of a constant that is NaN although its operands are finite, such as a root of -1. */
 static Value not_a_number(Elab *E, Op op, Value a, Value b, Value r, Span at) {
-  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v)) return r;
+  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v))
+    return r;
   if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, a.num.v);
   else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", op == OP_pow ? "^" : ir_op[op].name, a.num.v, b.num.v);
   return r;
@@ -196,12 +194,10 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
   }
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, "where");
   value_type(a, &ta), value_type(b, &tb);
-  if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, "where") ||
-      !elab_same_dims(E, tc, ta, c, a, at_c, at_a, at, "where") ||
+  if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, "where") || !elab_same_dims(E, tc, ta, c, a, at_c, at_a, at, "where") ||
       !elab_same_dims(E, tc, tb, c, b, at_c, at_b, at, "where"))
     return POISON;
-  if (constant(c) && constant(a) && constant(b) && tc.rank == 0 && type_same_dims(ta, tb))
-    return choose(E, c, a, b);
+  if (constant(c) && constant(a) && constant(b) && tc.rank == 0 && type_same_dims(ta, tb)) return choose(E, c, a, b);
   Val vc = elab_tensor(E, c, at_c), va = elab_tensor(E, a, at_a), vb = elab_tensor(E, b, at_b);
   return elab_value(E, ir_select(elab_at(E, at), vc, va, vb));
 }
@@ -224,13 +220,9 @@ static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr
 
 static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span op_at) {
   bool eq = op == OPR_EQ || op == OPR_NE;
-  if (eq && (a.kind == V_STRING || a.kind == V_BOOL) && b.kind == a.kind)
-    return value_bool(value_equal(a, b) == (op == OPR_EQ));
+  if (eq && (a.kind == V_STRING || a.kind == V_BOOL) && b.kind == a.kind) return value_bool(value_equal(a, b) == (op == OPR_EQ));
   bool swap = op == OPR_GT || op == OPR_GE;
-  Op o = op == OPR_LT || op == OPR_GT   ? OP_lt
-         : op == OPR_LE || op == OPR_GE ? OP_le
-         : op == OPR_EQ                 ? OP_eq
-                                        : OP_ne;
+  Op o = op == OPR_LT || op == OPR_GT ? OP_lt : op == OPR_LE || op == OPR_GE ? OP_le : op == OPR_EQ ? OP_eq : OP_ne;
   const char *what = ast_opr_text(op);
   if (swap) return elab_binary_op(E, o, b, a, eb->at, ea->at, op_at, what);
   return elab_binary_op(E, o, a, b, ea->at, eb->at, op_at, what);
@@ -278,22 +270,17 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
 }
 
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
-  static const Op arith[] = {
-      [OPR_ADD] = OP_add, [OPR_SUB] = OP_sub, [OPR_MUL] = OP_mul, [OPR_DIV] = OP_div, [OPR_POW] = OP_pow};
+  static const Op arith[] = {[OPR_ADD] = OP_add, [OPR_SUB] = OP_sub, [OPR_MUL] = OP_mul, [OPR_DIV] = OP_div, [OPR_POW] = OP_pow};
   if (a.kind == V_POISON || b.kind == V_POISON) return POISON;
   switch (op) {
   case OPR_ADD:
   case OPR_SUB:
   case OPR_MUL:
   case OPR_DIV:
-  case OPR_POW:
-    return elab_binary_op(E, arith[op], a, b, ea->at, eb->at, op_at, ast_opr_text(op));
-  case OPR_MATMUL:
-    return elab_matmul(E, a, b, ea, eb, at, op_at);
+  case OPR_POW: return elab_binary_op(E, arith[op], a, b, ea->at, eb->at, op_at, ast_opr_text(op));
+  case OPR_MATMUL: return elab_matmul(E, a, b, ea, eb, at, op_at);
   case OPR_AND:
-  case OPR_OR:
-    return logic(E, op, a, b, ea, eb, at, op_at);
-  default:
-    return compare(E, op, a, b, ea, eb, op_at);
+  case OPR_OR: return logic(E, op, a, b, ea, eb, at, op_at);
+  default: return compare(E, op, a, b, ea, eb, op_at);
   }
 }

@@ -46,8 +46,7 @@ Value bi_omega(Elab *E, const Builtin *b, Actuals *a) {
 /* zeros(2, 3) and zeros([2, 3]) */
 Value bi_fill(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t rank, dim[IR_MAX_RANK];
-  if (a->n == 1)
-    return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, num_of(b->op)) : POISON;
+  if (a->n == 1) return need_shape(E, &a->at[0], &rank, dim) ? filled(E, rank, dim, num_of(b->op)) : POISON;
   int64_t total = 1;
   for (rank = 0; rank < a->n; rank++) {
     if (rank == IR_MAX_RANK) {
@@ -125,11 +124,9 @@ static bool draw_shape(Elab *E, const Builtin *b, Actuals *a, Type *t) {
   for (int i = 0; i < 2; i++) {
     Type x;
     if (a->at[i].v.kind == V_NONE) continue;
-    if (!value_numeric(a->at[i].v) || !value_type(a->at[i].v, &x))
-      return error_shape(E, &a->at[i], b->name, "numbers"), false;
+    if (!value_numeric(a->at[i].v) || !value_type(a->at[i].v, &x)) return error_shape(E, &a->at[i], b->name, "numbers"), false;
     if (x.rank && !given && !t->rank) *t = type_real(true, x.rank, x.dim);
-    if (x.rank && !type_same_dims(x, *t))
-      return error_shape(E, &a->at[i], b->name, "scalars, or the shape of the draw"), false;
+    if (x.rank && !type_same_dims(x, *t)) return error_shape(E, &a->at[i], b->name, "scalars, or the shape of the draw"), false;
   }
   return true;
 }
@@ -139,10 +136,10 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
   Type t;
   if (!may_draw(E, b, a->call) || !draw_shape(E, b, a, &t)) return POISON;
   Span s0 = a->at[0].at, s1 = a->at[1].at;
-  Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v,
-        hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
+  Value lo = a->at[0].v.kind == V_NONE ? value_num(0) : a->at[0].v, hi = a->at[1].v.kind == V_NONE ? value_num(1) : a->at[1].v;
   if (a->at[0].v.kind != V_NONE && a->at[1].v.kind == V_NONE && b->op == 0) {
-    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` is given its lower end alone"), "`uniform(a, b)`, or `uniform()` from 0 to 1");
+    elab_help(elab_error(E, CODE_missing_argument, a->call, "`uniform` is given its lower end alone"),
+              "`uniform(a, b)`, or `uniform()` from 0 to 1");
     return POISON;
   }
   if (b->op == 1 && hi.kind == V_NUM && hi.num.v < 0) {

@@ -120,7 +120,8 @@ static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {
     remember(E, v, &p);
     out = elab_value(E, v);
   } else {
-    elab_error(E, CODE_independent, a->callee, "this matrix of %u rows and %u columns has no element that is not zero", p.rows, p.cols);
+    elab_error(E, CODE_independent, a->callee, "this matrix of %u rows and %u columns has no element that is not zero", p.rows,
+               p.cols);
   }
   pattern_finish(&p);
   return out;

@@ -23,7 +23,8 @@ static bool turn_under(const Param *p, const char *prefix) {
 static void one_turn(Elab *E, const char *path, const Param *p, Span at) {
   DiagMsg *m = elab_error(E, CODE_only, at, "`%s` is a part of `%s`, whose turns are trained together", path, p->path);
   elab_label(m, p->at, "in a comprehension");
-  elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k in 0:5]`");
+  elab_help(m, "instances that `for` or `repeat` makes are trained apart; so are those of a list of networks, `[mlp([32], 1) for k "
+               "in 0:5]`");
 }
 
 static bool in_moved(const Train *t, uint32_t p) {
@@ -36,9 +37,7 @@ static bool in_moved(const Train *t, uint32_t p) {
 static bool is_average(const Elab *E, const Input *in) { return E->params.at[in->index].decay > 0; }
 
 static void only_one(Elab *E, Train *t, Value v, Span at) {
-  const char *path = v.kind == V_STRING                           ? v.string
-                     : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path
-                                                                  : NULL;
+  const char *path = v.kind == V_STRING ? v.string : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path : NULL;
   bool any = false, averages = false;
   if (v.kind == V_POISON) return;
   if (!path) {
@@ -68,8 +67,7 @@ void moved_only(Elab *E, Train *t, Value v, Span at) {
   t->nmoved = 0;
   if (v.kind == V_LIST)
     for (uint32_t i = 0; i < v.list.n; i++) only_one(E, t, v.list.at[i], at);
-  else
-    only_one(E, t, v, at);
+  else only_one(E, t, v, at);
   if (v.kind == V_LIST && v.list.n == 0) elab_error(E, CODE_only, at, "`only` names nothing to train");
 }
 
@@ -89,9 +87,8 @@ void moved_all(Elab *E, Train *t, Span at) {
     if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
   const char *what = no_derivative(f);
   if (what) {
-    elab_help(
-        elab_error(E, CODE_no_derivative, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
-        "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
+    elab_help(elab_error(E, CODE_no_derivative, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
+              "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
   }
   if (!t->nmoved)
     elab_error(E, CODE_nothing_to_train, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);

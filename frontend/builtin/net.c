@@ -33,7 +33,8 @@ static void param_add(Elab *E, Param p) {
 /* What has one path is written at one place: files that import others may use a name twice. */
 static bool same_place(Elab *E, const char *path, Span one, Span other) {
   if (one.file == other.file && one.begin == other.begin) return true;
-  DiagMsg *m = elab_error(E, CODE_defined_twice, other, "`%s` is the path of two things: rename what it begins with in one of the files", path);
+  DiagMsg *m = elab_error(E, CODE_defined_twice, other,
+                          "`%s` is the path of two things: rename what it begins with in one of the files", path);
   elab_label(m, one, "the other");
   return false;
 }
@@ -75,8 +76,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   if (name) g->name = name;
   const Instance *known = instance_find(E, g->path);
   if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
-  if (!known)
-    instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
+  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
   return value_func(g);
 }
 
@@ -111,16 +111,14 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   Actuals a = elab_actuals(E, e);
   Value v;
   if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
-    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it", f.func->name),
+    elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it",
+                         f.func->name),
               "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
     return POISON;
   }
-  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA)
-    v = data_instance(E, f.func, &a);
-  else if (f.func->kind == F_USER && !f.func->bound)
-    v = elab_instance(E, f.func, &a, name);
-  else
-    v = elab_apply(E, f.func, &a);
+  if (f.func->kind == F_USER && f.func->item->kind == IT_DATA) v = data_instance(E, f.func, &a);
+  else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
+  else v = elab_apply(E, f.func, &a);
   if (v.kind == V_DATA && E->body->top) v.data->name = name;
   return named_thing(E, v, e, name);
 }
@@ -128,8 +126,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
 static const char *types_text(Elab *E, const Type *t, uint32_t n) {
   char buf[128];
   const char *s = "(";
-  for (uint32_t i = 0; i < n; i++)
-    s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", type_user(t[i], buf, sizeof buf));
+  for (uint32_t i = 0; i < n; i++) s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", type_user(t[i], buf, sizeof buf));
   return arena_printf(E->mem, "%s)", s);
 }
 
@@ -160,11 +157,24 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
 
 /* What other languages call a distribution to start from, as it is written here. */
 static const char *init_other(const char *name) {
-  static const struct { const char *name, *here; } row[] = {
-    {"randn", "~ normal(0, 1)"}, {"gaussian", "~ normal(0, 1)"}, {"rand", "~ uniform(0, 1)"}, {"random", "~ uniform(0, 1)"},
-    {"xavier", "~ glorot"}, {"xavier_uniform", "~ glorot"}, {"xavier_normal", "~ glorot"}, {"glorot_uniform", "~ glorot"},
-    {"glorot_normal", "~ glorot"}, {"he", "~ glorot"}, {"kaiming", "~ glorot"}, {"lecun", "~ glorot"}, {"orthogonal_", "~ orthogonal"},
-    {"zeros", "= 0"}, {"zero", "= 0"}, {"ones", "= 1"}};
+  static const struct {
+    const char *name, *here;
+  } row[] = {{"randn", "~ normal(0, 1)"},
+             {"gaussian", "~ normal(0, 1)"},
+             {"rand", "~ uniform(0, 1)"},
+             {"random", "~ uniform(0, 1)"},
+             {"xavier", "~ glorot"},
+             {"xavier_uniform", "~ glorot"},
+             {"xavier_normal", "~ glorot"},
+             {"glorot_uniform", "~ glorot"},
+             {"glorot_normal", "~ glorot"},
+             {"he", "~ glorot"},
+             {"kaiming", "~ glorot"},
+             {"lecun", "~ glorot"},
+             {"orthogonal_", "~ orthogonal"},
+             {"zeros", "= 0"},
+             {"zero", "= 0"},
+             {"ones", "= 1"}};
   for (size_t k = 0; k < sizeof row / sizeof *row; k++)
     if (!strcasecmp(name, row[k].name)) return row[k].here;
   return NULL;
@@ -172,9 +182,7 @@ static const char *init_other(const char *name) {
 
 static bool init_named(Elab *E, const Expr *d, Param *p) {
   static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
-  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name
-                     : d->kind == EX_NAME                        ? d->name
-                                                                 : "";
+  const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name : d->kind == EX_NAME ? d->name : "";
   if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
     p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
     if (d->kind == EX_CALL && d->nargs) elab_error(E, CODE_parameter, d->at, "`%s` takes no arguments", name);
@@ -199,13 +207,10 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
     return false;
   }
   if (a.n > 0 && !need_number(E, &a.at[0], normal ? "the mean" : "the lower end", &p->a)) return false;
-  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b))
-    return false;
+  if (a.n > 1 && !need_number(E, &a.at[1], normal ? "the standard deviation" : "the upper end", &p->b)) return false;
   if (normal ? p->b >= 0 : p->b >= p->a) return true;
-  if (normal)
-    elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
-  else
-    elab_error(E, CODE_parameter, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
+  if (normal) elab_error(E, CODE_parameter, a.at[1].at, "a standard deviation is not negative, found %g", p->b);
+  else elab_error(E, CODE_parameter, d->at, "`uniform` needs the lower end first, found %g and %g", p->a, p->b);
   return false;
 }
 
@@ -221,7 +226,8 @@ static bool is_draw(Elab *E, const Expr *e) {
 static bool init_value(Elab *E, const Expr *e, Param *p) {
   if (is_draw(E, e)) {
     const char *text = source_file(E->src, e->at.file)->text + e->at.begin;
-    elab_help(elab_error(E, CODE_parameter, e->at, "a parameter that starts at random has `~`, not `=`"), "write `~ %.*s`", (int)(e->at.end - e->at.begin), text);
+    elab_help(elab_error(E, CODE_parameter, e->at, "a parameter that starts at random has `~`, not `=`"), "write `~ %.*s`",
+              (int)(e->at.end - e->at.begin), text);
     return false;
   }
   Value v = elab_expr(E, e);
@@ -256,7 +262,7 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
   bool exact = E->exact;
-  E->exact = false;              /* starts are numbers, whatever they are for */
+  E->exact = false; /* starts are numbers, whatever they are for */
   bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
   E->exact = exact;
   if (!good) return false;
@@ -284,9 +290,10 @@ static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
   }
   uint32_t nstack;
   if (turns_here(E, &nstack) != E->body->stack) {
-    elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
-              "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
-              s->names->name, s->names->name);
+    elab_help(
+        elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
+        "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
+        s->names->name, s->names->name);
     return false;
   }
   for (uint32_t i = 0; i < E->body->params.n; i++)

@@ -21,8 +21,7 @@ static uint8_t outputs(const Fn *body, const uint8_t *in, uint8_t *each) {
 /* A loop's state feeds back into it, until nothing new is reached. */
 static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t states) {
   const Fn *body = ir_body(f, i);
-  uint8_t *in = base_realloc(NULL, body->in.n + 1), *out = base_realloc(NULL, body->out.n + 1), all = 0,
-          before;
+  uint8_t *in = base_realloc(NULL, body->in.n + 1), *out = base_realloc(NULL, body->out.n + 1), all = 0, before;
   memset(in, 0, body->in.n + 1);
   memset(out, 0, body->out.n + 1);
   for (uint32_t k = 0; k < i->nargs && k < body->in.n; k++) in[k] = at[ir_arg(f, i, k).id];
@@ -48,7 +47,7 @@ static uint8_t through(const Fn *f, const Inst *i, const uint8_t *at) {
 
 static void follow(const Fn *f, const uint8_t *in, const bool *from, uint8_t *at) {
   uint32_t first = 1;
-  while (from && first < f->inst.n && !from[first]) first++;         /* nothing before is reached */
+  while (from && first < f->inst.n && !from[first]) first++; /* nothing before is reached */
   memset(at, 0, first);
   for (uint32_t id = first; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];

@@ -17,16 +17,18 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOCATE_TURNS = 64 };      /* the interval at least halves in each */
+enum { LOCATE_TURNS = 64 }; /* the interval at least halves in each */
 
 typedef struct Section {
   Plan p;
   const Actual *on, *direction, *crossings;
   int64_t sign, count, steps;
-  Value dt;                      /* of the level in which the section stands */
+  Value dt; /* of the level in which the section stands */
 } Section;
 
-typedef struct Point { Val q, p, g; } Point;
+typedef struct Point {
+  Val q, p, g;
+} Point;
 
 /* ---- arguments --------------------------------------------------------------------------------------- */
 
@@ -59,15 +61,15 @@ static bool take_method(Elab *E, Section *s, Actual *otherwise) {
   if (!s->p.method) s->p.method = otherwise;
   if (!traj_check(E, &s->p, true)) return false;
   if (!ir_method[s->p.m].adaptive) return true;
-  elab_help(elab_error(E, CODE_method, s->p.method->at, "`section` needs a method of fixed steps, found `%s`",
-                       ir_method[s->p.m].name),
-            "a crossing is located by one step of the same method: yoshida4, gauss4, rk4, ...");
+  elab_help(
+      elab_error(E, CODE_method, s->p.method->at, "`section` needs a method of fixed steps, found `%s`", ir_method[s->p.m].name),
+      "a crossing is located by one step of the same method: yoshida4, gauss4, rk4, ...");
   return false;
 }
 
 static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
-  const TrajOption option[] = {{"on", &s->on},         {"direction", &s->direction}, {"crossings", &s->crossings},
-                               {"dt", &s->p.dt},       {"steps", &s->p.steps},       {"method", &s->p.method}};
+  const TrajOption option[] = {{"on", &s->on},   {"direction", &s->direction}, {"crossings", &s->crossings},
+                               {"dt", &s->p.dt}, {"steps", &s->p.steps},       {"method", &s->p.method}};
   const char *form = "`section(H, q, p, on = q[0], direction = 1, crossings = 100)`";
   uint32_t required;
   s->p.option = option;
@@ -83,8 +85,7 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
                s->p.given->name, required);
     return false;
   }
-  return traj_need(E, &s->p, s->on, "a surface",
-                   "`on = q[0]`: an expression in the moving point, zero on the surface") &&
+  return traj_need(E, &s->p, s->on, "a surface", "`on = q[0]`: an expression in the moving point, zero on the surface") &&
          traj_need(E, &s->p, s->crossings, "a number of crossings", "`crossings = 100`") &&
          traj_positive(E, s->crossings, "`crossings`", 0, &s->count) &&
          traj_positive(E, s->p.steps, "`steps`", 100000, &s->steps) && take_direction(E, s) && take_step(E, s);
@@ -114,10 +115,8 @@ static bool is_level(Elab *E, const Section *s, Value v) {
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0 && t.dt == DT_REAL) return true;
   DiagMsg *m = elab_error(E, CODE_not_scalar, s->on->at, "`on` is a scalar, zero on the surface, found %s", value_text(E, v));
-  if (value_type(v, &t) && t.dt == DT_BOOL)
-    elab_help(m, "`on = q[0]` is the surface q[0] == 0");
-  else if (value_type(v, &t) && t.dt == DT_REAL)
-    elab_help(m, "`q[0]` takes one element");
+  if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`on = q[0]` is the surface q[0] == 0");
+  else if (value_type(v, &t) && t.dt == DT_REAL) elab_help(m, "`q[0]` takes one element");
   return false;
 }
 
@@ -251,7 +250,9 @@ static bool search(Elab *E, const Section *s, Point x, Point *before, Point *aft
 /* ---- locate --------------------------------------------------------------------------------------------- */
 
 /* The interval [a, b] of step lengths, g at its ends, the last length tried. a == b when done. */
-typedef struct Bracket { Val a, b, ga, gb, t; } Bracket;
+typedef struct Bracket {
+  Val a, b, ga, gb, t;
+} Bracket;
 
 static bool probe(Elab *E, const Section *s, Point from, Val t, Val *g) {
   Point x;
@@ -282,8 +283,8 @@ static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
   builder(E, s);
   Val tol = ir_const(b, b->f->f64 ? 0x1p-51 : 0x1p-22), busy = ir_lt(b, k.a, k.b);
   Val m_low = ir_lt(b, zero, ir_div(b, gm, k.ga)), t_low = ir_lt(b, zero, ir_div(b, gt, k.ga));
-  Val high = ir_and(b, t_low, ir_not(b, m_low));          /* t is below m, the crossing between them */
-  Val mid = ir_and(b, m_low, ir_not(b, t_low));           /* m is below t */
+  Val high = ir_and(b, t_low, ir_not(b, m_low)); /* t is below m, the crossing between them */
+  Val mid = ir_and(b, m_low, ir_not(b, t_low));  /* m is below t */
   Bracket n = {.a = ir_select(b, t_low, t, ir_select(b, mid, m, k.a)),
                .ga = ir_select(b, t_low, gt, ir_select(b, mid, gm, k.ga)),
                .b = ir_select(b, t_low, ir_select(b, high, m, k.b), t),
@@ -302,8 +303,7 @@ static bool locate(Elab *E, const Section *s, Point before, Point after, Val fou
   const Fn *up = E->level->fn;
   Build *b = builder(E, s);
   Val zero = traj_lane(E, ir_const(b, 0), s->p.call);
-  Val first[] = {zero, ir_select(b, found, ir_const(b, 1), zero), before.g, after.g,
-                 ir_select(b, found, ir_const(b, -1), zero)};
+  Val first[] = {zero, ir_select(b, found, ir_const(b, 1), zero), before.g, after.g, ir_select(b, found, ir_const(b, -1), zero)};
   Value q = elab_value(E, before.q), p = elab_value(E, before.p);
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "locate");
@@ -315,7 +315,7 @@ static bool locate(Elab *E, const Section *s, Point before, Point after, Val fou
     level_drop(E, l);
     return false;
   }
-  Val turns = loop(E, s, l, first, 5, 0, LOCATE_TURNS);      /* leaves a level: the builder of now is another */
+  Val turns = loop(E, s, l, first, 5, 0, LOCATE_TURNS); /* leaves a level: the builder of now is another */
   Val t = ir_proj(builder(E, s), turns, 4);
   return step(E, s, before, ir_mul(builder(E, s), t, length(E, s)), out);
 }

@@ -14,8 +14,7 @@ static Type type_of(const Actual *a) {
   return t;
 }
 
-static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs,
-                      Span at) {
+static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
   const char *tx = value_text(E, x->v), *ty = value_text(E, y->v);
   DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);
   elab_label(m, x->at, "%s", tx);
@@ -26,9 +25,7 @@ static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *
 /* ---- elementwise ------------------------------------------------------------------------------------------
  */
 
-Value bi_ew1(Elab *E, const Builtin *b, Actuals *a) {
-  return elab_unary_op(E, (Op)b->op, a->at[0].v, a->call);
-}
+Value bi_ew1(Elab *E, const Builtin *b, Actuals *a) { return elab_unary_op(E, (Op)b->op, a->at[0].v, a->call); }
 
 Value bi_ew2(Elab *E, const Builtin *b, Actuals *a) {
   return elab_binary_op(E, (Op)b->op, a->at[0].v, a->at[1].v, a->at[0].at, a->at[1].at, a->call, b->name);
@@ -45,8 +42,7 @@ static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
   int64_t k;
   if (!need_int(E, a, "`axis`", &k)) return false;
   if (k >= -(int64_t)t.rank && k < t.rank) return *out = (uint32_t)(k < 0 ? k + t.rank : k), true;
-  elab_error(E, CODE_axis, a->at, "a tensor of %d ax%s has no axis %lld", t.rank, t.rank == 1 ? "is" : "es",
-             (long long)k);
+  elab_error(E, CODE_axis, a->at, "a tensor of %d ax%s has no axis %lld", t.rank, t.rank == 1 ? "is" : "es", (long long)k);
   return false;
 }
 
@@ -70,12 +66,9 @@ Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
     return POISON;
   }
   Stat s = (Stat)b->op;
-  if (!strcmp(b->name, "mean"))
-    s = STAT_MEAN;
-  else if (!strcmp(b->name, "max"))
-    s = STAT_MAX;
-  else if (!strcmp(b->name, "min"))
-    s = STAT_MIN;
+  if (!strcmp(b->name, "mean")) s = STAT_MEAN;
+  else if (!strcmp(b->name, "max")) s = STAT_MAX;
+  else if (!strcmp(b->name, "min")) s = STAT_MIN;
   return report_stat(E, a->at[0].v.report, stats[s], a->call);
 }
 
@@ -134,8 +127,7 @@ static Val product(Elab *E, Val x, int axis) {
   for (;;) {
     uint32_t n = elab_type(E, x).dim[axis], half = n / 2;
     if (n == 1) return ir_index(b, x, axis, 0);
-    Val lo = ir_slice(b, x, axis, 0, half, 1), hi = ir_slice(b, x, axis, half, half, 1),
-        r = ir_mul(b, lo, hi);
+    Val lo = ir_slice(b, x, axis, 0, half, 1), hi = ir_slice(b, x, axis, half, half, 1), r = ir_mul(b, lo, hi);
     if (n % 2) {
       Val last = ir_slice(b, x, axis, n - 1, 1, 1), both[2] = {r, last};
       r = ir_concat(b, both, 2, axis);
@@ -208,8 +200,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   if (!elab_fits(E, total, a->call)) return POISON;
   for (uint32_t i = 0; i < n; i++) {
     if (!same_but(first, type_of(&a->at[i + 1]), axis))
-      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined",
-                      a->at[i + 1].at);
+      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   return elab_value(E, ir_concat(elab_at(E, a->call), x, n, axis));
@@ -220,8 +211,7 @@ Value bi_stack(Elab *E, const Builtin *b, Actuals *a) {
   Type first = type_of(&a->at[1]);
   int axis, perm[IR_MAX_RANK];
   if (first.rank == IR_MAX_RANK) return error_shape(E, &a->at[1], b->name, "fewer axes");
-  if (!joined_axis(E, &a->at[0], first.rank + 1, &axis) || !elab_fits(E, type_count(first) * n, a->call))
-    return POISON;
+  if (!joined_axis(E, &a->at[0], first.rank + 1, &axis) || !elab_fits(E, type_count(first) * n, a->call)) return POISON;
   Val *x = ARENA_ARRAY(E->mem, Val, n);
   for (uint32_t i = 0; i < n; i++) {
     if (!type_same_dims(first, type_of(&a->at[i + 1])))
@@ -255,8 +245,7 @@ Value bi_roll(Elab *E, const Builtin *b, Actuals *a) {
 static bool shape_args(Elab *E, Actuals *a, uint32_t from, Num *size, uint32_t *rank) {
   *rank = 0;
   const Actual *first = &a->at[from];
-  if (first->v.kind == V_ARRAY && first->v.array->rank == 1 && a->n == from + 1 &&
-      first->v.array->n <= IR_MAX_RANK) {
+  if (first->v.kind == V_ARRAY && first->v.array->rank == 1 && a->n == from + 1 && first->v.array->n <= IR_MAX_RANK) {
     for (; *rank < first->v.array->n; ++*rank) size[*rank] = first->v.array->at[*rank];
     return true;
   }
@@ -283,19 +272,16 @@ Value bi_reshape(Elab *E, const Builtin *b, Actuals *a) {
       continue;
     }
     if (size[k].den != 1 || size[k].num < 1 || size[k].num > have) {
-      elab_error(E, CODE_reshape, a->at[1].at, "%lld elements cannot be reshaped to a size of %g", (long long)have,
-                 size[k].v);
+      elab_error(E, CODE_reshape, a->at[1].at, "%lld elements cannot be reshaped to a size of %g", (long long)have, size[k].v);
       return POISON;
     }
     want *= dim[k] = (uint32_t)size[k].num;
     if (want > have) break;
   }
-  if (open < IR_MAX_RANK && want <= have && have % want == 0)
-    dim[open] = (uint32_t)(have / want), want = have;
+  if (open < IR_MAX_RANK && want <= have && have % want == 0) dim[open] = (uint32_t)(have / want), want = have;
   if (want != have) {
-    DiagMsg *m = elab_error(
-        E, CODE_reshape, a->at[1].at, "`reshape` keeps the number of elements: %lld are given, the shape does not fit them",
-        (long long)have);
+    DiagMsg *m = elab_error(E, CODE_reshape, a->at[1].at,
+                            "`reshape` keeps the number of elements: %lld are given, the shape does not fit them", (long long)have);
     elab_label(m, a->at[0].at, "%s", value_text(E, a->at[0].v));
     return POISON;
   }
@@ -341,8 +327,7 @@ Value bi_cross(Elab *E, const Builtin *b, Actuals *a) {
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
   Build *bl = elab_at(E, a->call);
   if (x.dim[0] == 2) {
-    Val x0 = ir_index(bl, vx, 0, 0), x1 = ir_index(bl, vx, 0, 1), y0 = ir_index(bl, vy, 0, 0),
-        y1 = ir_index(bl, vy, 0, 1);
+    Val x0 = ir_index(bl, vx, 0, 0), x1 = ir_index(bl, vx, 0, 1), y0 = ir_index(bl, vy, 0, 0), y1 = ir_index(bl, vy, 0, 1);
     Val p = ir_mul(bl, x0, y1), m = ir_mul(bl, x1, y0);
     return elab_value(E, ir_sub(bl, p, m));
   }

@@ -76,12 +76,12 @@ bool traj_need(Elab *E, const Plan *p, bool have, const char *what, const char *
 }
 
 static bool take_method(Elab *E, Plan *p) {
-  if (!traj_need(E, p, p->method, "a method",
-            "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
+  if (!traj_need(E, p, p->method, "a method", "method = leapfrog, yoshida4, implicit_midpoint, rk4, dopri5(rtol = 1e-9), ..."))
     return false;
   const Value v = p->method->v;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    DiagMsg *m = elab_error(E, CODE_method, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    DiagMsg *m =
+        elab_error(E, CODE_method, p->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
     if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method = %s`", v.string);
     return false;
   }
@@ -93,16 +93,17 @@ static bool take_method(Elab *E, Plan *p) {
 }
 
 bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
-  if (!traj_need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`"))
-    return false;
+  if (!traj_need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`")) return false;
   if (!traj_need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
   if (hamiltonian && p->n != 2) {
     DiagMsg *m =
         elab_error(E, CODE_argument_count, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
     uint32_t required, arity = p->given->kind == F_USER ? func_arity(p->given, &required) : 0;
     if (p->n > 2 && arity == p->n && !strcmp(p->name, "trajectory"))
-      elab_help(m, "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
-                p->given->name, p->given->name, p->given->name);
+      elab_help(
+          m,
+          "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
+          p->given->name, p->given->name, p->given->name);
     else if (p->n > 2 && !strcmp(p->name, "trajectory"))
       elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
     else if (p->any_states) elab_help(m, "%s", p->any_states);
@@ -139,8 +140,7 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
 static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Value v = p->times->v;
   if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n < 2) {
-    elab_help(elab_error(E, CODE_times, p->times->at,
-                         "`times` is a list of at least two numbers known while compiling, found %s",
+    elab_help(elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers known while compiling, found %s",
                          value_text(E, v)),
               "`linspace(0, 10, 101)` makes one");
     return false;
@@ -148,8 +148,7 @@ static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Num *t = v.array->at;
   for (uint32_t i = 1; i < v.array->n; i++)
     if (!(t[i].v != t[i - 1].v) || (t[i].v > t[i - 1].v) != (t[1].v > t[0].v)) {
-      elab_error(E, CODE_times, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v,
-                 t[i].v);
+      elab_error(E, CODE_times, p->times->at, "`times` must rise or fall throughout: %g is followed by %g", t[i - 1].v, t[i].v);
       return false;
     }
   if (!isfinite(t[0].v) || !isfinite(t[v.array->n - 1].v)) {
@@ -166,9 +165,9 @@ static bool even_times(Elab *E, const Plan *p, double *dt, uint32_t *n) {
   double h = (t->at[t->n - 1].v - t->at[0].v) / (t->n - 1);
   for (uint32_t i = 1; i < t->n; i++)
     if (fabs(t->at[i].v - t->at[i - 1].v - h) > 1e-9 * fabs(h)) {
-      elab_help(elab_error(E, CODE_times, p->times->at, "`%s` has a fixed step and needs equally spaced times",
-                           ir_method[p->m].name),
-                "adaptive methods take any times: dopri5, dop853");
+      elab_help(
+          elab_error(E, CODE_times, p->times->at, "`%s` has a fixed step and needs equally spaced times", ir_method[p->m].name),
+          "adaptive methods take any times: dopri5, dop853");
       return false;
     }
   *dt = h;
@@ -194,8 +193,7 @@ static bool both_ways(Elab *E, const Plan *p) {
     return false;
   }
   if (p->times) return true;
-  return traj_need(E, p, p->dt && p->steps, "times, or dt and steps",
-              "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
+  return traj_need(E, p, p->dt && p->steps, "times, or dt and steps", "`times = linspace(0, 1, 11)`, or `dt = 0.1, steps = 10`");
 }
 
 /* ---- rates --------------------------------------------------------------------------------------------- */
@@ -270,7 +268,8 @@ static void warn_time(Elab *E, const Plan *p) {
     if (!strcmp(f->name, names[k])) return;
   DiagMsg *m = elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` is given the time", f->name, p->given->name);
   elab_label(m, f->at, "behind the states");
-  elab_help(m, "name it `t` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(2.5)`", p->given->name, f->name, p->given->name);
+  elab_help(m, "name it `t` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(2.5)`",
+            p->given->name, f->name, p->given->name);
 }
 
 bool traj_rates(Elab *E, const Plan *p, Level *l) {
@@ -300,8 +299,8 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
   if (!ir_method[p->m].separable || pass_separable(l->fn, E->diag)) return true;
   DiagMsg *m = elab_error(E, CODE_not_separable, p->method->at,
-                          "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not",
-                          ir_method[p->m].name, p->given->name);
+                          "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name,
+                          p->given->name);
   elab_help(m, "implicit_midpoint, gauss4 and gauss6 take any Hamiltonian");
   return false;
 }
@@ -314,13 +313,15 @@ static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
   const char *name = ir_method[p->m].name;
   const bool euler = !strcmp(name, "euler"), rk4 = !strcmp(name, "rk4");
   if (!(euler && steps >= EULER_MANY) && !(rk4 && steps >= RK4_MANY)) return;
-  elab_help(elab_warn(E, CODE_energy_drift, p->method->at, "the energy %s over %lld steps of `%s`", euler ? "grows" : "drifts", (long long)steps, name),
+  elab_help(elab_warn(E, CODE_energy_drift, p->method->at, "the energy %s over %lld steps of `%s`", euler ? "grows" : "drifts",
+                      (long long)steps, name),
             "`leapfrog`, `yoshida4`, `implicit_midpoint` and `gauss4` keep it within bounds");
 }
 
 static void warn_tolerance(Elab *E, const Plan *p) {
   if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->level->fn->f64 != FN_F32) return;
-  elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol), "`precision f64`, or a larger `rtol`");
+  elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol),
+            "`precision f64`, or a larger `rtol`");
 }
 
 /* ---- emission ------------------------------------------------------------------------------------------ */
@@ -347,8 +348,7 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
     elab_error(E, CODE_times, p->substeps->name_at, "`substeps` goes with `times`");
     return false;
   }
-  if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every))
-    return false;
+  if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every)) return false;
   if (*steps % *every) {
     elab_error(E, CODE_times, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
                (long long)*steps);
@@ -366,8 +366,7 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   if (p->times) return static_times(E, p, out);
   int64_t steps, every;
   double dt, start = 0;
-  if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every))
-    return false;
+  if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every)) return false;
   if (!need_number(E, p->dt, "`dt` of an adaptive method", &dt)) return false;
   if (p->start && !need_number(E, p->start, "`start` with an adaptive method", &start)) return false;
   if (dt == 0 || steps % every || steps / every >= ELAB_ELEMENTS) {
@@ -389,25 +388,22 @@ static Val *captured(Elab *E, const Level *l) {
 }
 
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every) {
-  return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, captured(E, l), l->captures.n, (uint32_t)steps,
-                      (uint32_t)every, l->fn);
+  return ir_integrate(elab_at(E, p->call), p->m, y0, p->n, dt, captured(E, l), l->captures.n, (uint32_t)steps, (uint32_t)every,
+                      l->fn);
 }
 
 static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
   Val y0[MAX_STATES];
-  for (uint32_t i = 0; i < p->n; i++)
-    y0[i] = traj_lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
+  for (uint32_t i = 0; i < p->n; i++) y0[i] = traj_lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
   if (!times) return traj_steps(E, p, l, y0, dt, steps, every);
   Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
-  return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, captured(E, l), l->captures.n, p->rtol, p->atol,
-                p->max_steps, l->fn);
+  return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, captured(E, l), l->captures.n, p->rtol, p->atol, p->max_steps, l->fn);
 }
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Plan p = {.name = b->name, .call = a->call, .any_states = "`integrate` takes any states"};
-  p.option = (TrajOption[]){{"dt", &p.dt},       {"steps", &p.steps},   {"every", &p.every},
-                            {"times", &p.times}, {"method", &p.method}, {"substeps", &p.substeps},
-                            {"start", &p.start}};
+  p.option = (TrajOption[]){{"dt", &p.dt},         {"steps", &p.steps},       {"every", &p.every}, {"times", &p.times},
+                            {"method", &p.method}, {"substeps", &p.substeps}, {"start", &p.start}};
   p.noptions = 7;
   Func field = {.kind = F_FIELD, .name = "field"};
   bool hamiltonian = b->op != 0;
@@ -417,8 +413,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Val dt = VAL_NONE;
   int64_t steps = 0, every = 1;
   const Array *times = NULL;
-  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every))
-    return POISON;
+  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every)) return POISON;
   if (hamiltonian) warn_drift(E, &p, steps);
   warn_tolerance(E, &p);
   Level *l = ARENA_NEW(E->mem, Level);
@@ -464,7 +459,8 @@ static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool 
   int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
   while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
   if (option == KNOWN && x->name)
-    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known, KNOWN);
+    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known,
+                        KNOWN);
   else if (option == KNOWN)
     elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
   else if (given[option]) {
@@ -480,8 +476,8 @@ Value method_apply(Elab *E, const Func *f, const Actuals *a) {
   bool given[KNOWN] = {false};
   *g = *f;
   if (!ir_method[f->method].adaptive) {
-    elab_help(elab_error(E, CODE_method, a->call, "`%s` has a fixed step and takes no tolerances", f->name),
-              "write `method = %s`", f->name);
+    elab_help(elab_error(E, CODE_method, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`",
+              f->name);
     return POISON;
   }
   for (uint32_t i = 0; i < a->n; i++) {

@@ -6,35 +6,39 @@
 
 enum { MAX_STATES = 16, MAX_STEPS = 100000000, TRAJ_OPTIONS = 8 };
 
-typedef struct TrajOption { const char *name; const Actual **slot; } TrajOption;   /* name = value */
+typedef struct TrajOption {
+  const char *name;
+  const Actual **slot;
+} TrajOption; /* name = value */
 
 typedef struct Plan {
   const char *name;
-  const TrajOption *option; uint32_t noptions;
-  const Func *f;                 /* gives the rates: field(H) for a trajectory */
-  const Func *given;             /* what the user wrote */
-  Actual state[MAX_STATES];      /* `e` is NULL for a part of a tuple */
+  const TrajOption *option;
+  uint32_t noptions;
+  const Func *f;            /* gives the rates: field(H) for a trajectory */
+  const Func *given;        /* what the user wrote */
+  Actual state[MAX_STATES]; /* `e` is NULL for a part of a tuple */
   uint32_t n;
   const Actual *dt, *steps, *every, *times, *method, *substeps, *start;
   Method m;
   double rtol, atol;
   int64_t max_steps;
-  const char *any_states;        /* help where there are others than q and p */
+  const char *any_states; /* help where there are others than q and p */
   Span call;
 } Plan;
 
 /* Each says what is wrong and returns false after an error. */
-bool traj_take(Elab *E, Plan *p, const Actuals *a);              /* function, states, options */
+bool traj_take(Elab *E, Plan *p, const Actuals *a); /* function, states, options */
 bool traj_need(Elab *E, const Plan *p, bool have, const char *what, const char *help);
-bool traj_check(Elab *E, Plan *p, bool hamiltonian);             /* states and method; sets m */
+bool traj_check(Elab *E, Plan *p, bool hamiltonian); /* states and method; sets m */
 bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback, int64_t *out);
 
 /* Begins l, in which the rates of p->f are a function of (states..., t, captures); l stays the innermost
  * level, also after an error, until it is ended or dropped. */
 bool traj_rates(Elab *E, const Plan *p, Level *l);
-bool traj_separable(Elab *E, const Plan *p, const Level *l);     /* or the method needs no such thing */
+bool traj_separable(Elab *E, const Plan *p, const Level *l); /* or the method needs no such thing */
 /* `integrate` of the rates in l, emitted into the innermost level, l->up. */
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every);
-Val traj_lane(Elab *E, Val v, Span at);                          /* per sample, where samples are lanes */
+Val traj_lane(Elab *E, Val v, Span at); /* per sample, where samples are lanes */
 
 #endif

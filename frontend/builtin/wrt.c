@@ -80,6 +80,4 @@ static Value identity(Elab *E, Value v, Span at) {
   return value_tuple(E, part, v.list.n);
 }
 
-Value elab_named(Elab *E, const char *name, Value v, Span at) {
-  return is_variable(E, name, at) ? identity(E, v, at) : v;
-}
+Value elab_named(Elab *E, const char *name, Value v, Span at) { return is_variable(E, name, at) ? identity(E, v, at) : v; }

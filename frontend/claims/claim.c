@@ -54,8 +54,7 @@ static bool played(Judge *j, const Step *s, Val *x, Val *y) {
 }
 
 static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
-  for (uint32_t k = 0; k < n; k++)
-    out[k] = elab_reaches(b->f, e, x[k]) ? ir_grad(b, e, x[k]) : ir_splat(b, 0, ir_type(b->f, x[k]));
+  for (uint32_t k = 0; k < n; k++) out[k] = elab_reaches(b->f, e, x[k]) ? ir_grad(b, e, x[k]) : ir_splat(b, 0, ir_type(b->f, x[k]));
 }
 
 static FieldAnswer keeps_form(Judge *j, const Step *s) {
@@ -90,11 +89,9 @@ static Val determinant(Elab *E, Val a, Span at) {
   a = ir_matmul(up, left, ir_matmul(up, a, right));
   Fn *body = ir_sub_create(up->f, "det");
   ir_build_init(&b, body);
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)),
-      d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)), d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
       unit = ir_input(&b, NULL, IN_OTHER, 2, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second),
-      column = ir_dot(&b, m, unit, false, rows, second, 1, one);
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second), column = ir_dot(&b, m, unit, false, rows, second, 1, one);
   Val pivot = ir_dot(&b, row, unit, false, one, one, 0, none), scaled = ir_div(&b, row, pivot);
   ir_output(&b, ir_sub(&b, m, ir_dot(&b, column, scaled, false, one, second, 2, rows)), NULL);
   ir_output(&b, ir_mul(&b, d, pivot), NULL);
@@ -114,16 +111,14 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
   for (uint32_t c = 0; c < n; c++) {
     for (uint32_t r = 0; r < n; r++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])),
-                         (uint32_t)type_count(ir_type(b->f, x[c]))};
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
       Val flat = ir_reshape(b, y[r], 1, dim);
-      row[r] = elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim)
-                                              : ir_splat(b, 0, type_real(false, 2, dim));
+      row[r] =
+          elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim) : ir_splat(b, 0, type_real(false, 2, dim));
     }
     column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
   }
-  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at),
-      want = ir_const(b, 1);
+  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at), want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }
 
@@ -177,8 +172,7 @@ static FieldAnswer step_symplectic(Judge *j, const Step *s) {
 }
 
 static FieldAnswer step_volume(Judge *j, const Step *s) {
-  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under))
-    return FIELD_EQUAL;
+  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
   if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
@@ -206,10 +200,8 @@ static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, c
 }
 
 void claim_note(Elab *E, const Item *it, const char *why) {
-  if (it->symplectic)
-    note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
-  if (it->volume)
-    note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->symplectic) note(E, it, it->name_at, arena_printf(E->mem, "symplectic flow %s", it->name), ANSWER_UNDECIDED, why);
+  if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
 
 typedef FieldAnswer Property(Judge *j, const Step *s);
@@ -218,8 +210,7 @@ static const char *advice(const Step *s, bool form) {
   if (form && s->kind == STEP_SHIFT)
     return "a shift is canonical if it moves one of q and p by a gradient in the other: its Jacobian must be "
            "symmetric";
-  if (form && s->kind == STEP_SCALE)
-    return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
+  if (form && s->kind == STEP_SCALE) return "what scales q by exp(s) must scale p by exp(-s), with a constant s";
   if (!form && s->kind == STEP_SCALE) return "the exponents must add up to 0";
   return NULL;
 }
@@ -273,8 +264,7 @@ static Answer decide(Judge *j, bool form) {
   }
   if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
   const Step *step_at = j->w->steps.at;
-  if (a == FIELD_DIFFERENT)
-    refuse(j, &step_at[first], behind > first + 1 ? &step_at[behind - 1] : NULL, form, r, point);
+  if (a == FIELD_DIFFERENT) refuse(j, &step_at[first], behind > first + 1 ? &step_at[behind - 1] : NULL, form, r, point);
   if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
@@ -308,12 +298,11 @@ static void decide_inverse(Judge *j, const Step *s) {
   if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
   if (a == FIELD_DIFFERENT) {
     bool quiet = E->quiet;
-    const char *name = j->w->slot[s->piece[j->report.output].slot].name,
-               *point = claim_point(E, j->left, j->report.point);
+    const char *name = j->w->slot[s->piece[j->report.output].slot].name, *point = claim_point(E, j->left, j->report.point);
     E->quiet = false;
     DiagMsg *m = elab_error(E, CODE_inverse_refuted, s->stmt->inverse->at,
-                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g",
-                            *point ? point : "some point", name, j->report.left, j->report.right);
+                            "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g", *point ? point : "some point",
+                            name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
     E->quiet = quiet;
   }

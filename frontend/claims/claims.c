@@ -33,8 +33,7 @@ FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
 
 static void mark_live(const Fn *f, bool *live) {
   for (uint32_t id = f->inst.n; id-- > 1;)
-    for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++)
-      live[ir_arg(f, &f->inst.at[id], k).id] = true;
+    for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++) live[ir_arg(f, &f->inst.at[id], k).id] = true;
 }
 
 /* The function of the inputs of f that either side needs. Inputs keep the names of states alone. */
@@ -85,8 +84,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
       continue;
     }
     s = arena_printf(E->mem, "%s%s%s = %s", s, *s ? ", " : "", f->in.at[k].name, in[k].type.rank ? "[" : "");
-    for (int64_t e = 0; e < n && e < 6; e++)
-      s = arena_printf(E->mem, "%s%s%.4g", s, e ? ", " : "", in[k].v[e * lanes]);
+    for (int64_t e = 0; e < n && e < 6; e++) s = arena_printf(E->mem, "%s%s%.4g", s, e ? ", " : "", in[k].v[e * lanes]);
     s = arena_printf(E->mem, "%s%s%s", s, n > 6 ? ", ..." : "", in[k].type.rank ? "]" : "");
   }
   ir_tensors_free(in, f->in.n);
@@ -97,9 +95,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
 const char *claim_certainty(Elab *E, const FieldReport *r) {
   if (r->points == 0) return "";
   const char *bound = arena_printf(E->mem, "error below 2^-%.0f", floor(fmin(r->bits, 99999)));
-  return r->branched
-             ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound)
-             : bound;
+  return r->branched ? arena_printf(E->mem, "%s; of the cases that signs decide, some may not have been met", bound) : bound;
 }
 
 /* ---- an instance --------------------------------------------------------------------------------------- */
@@ -111,37 +107,29 @@ static bool same_value(Value a, Value b) {
   bool same = a.kind == b.kind;
   if (!same) return false;
   switch (a.kind) {
-  case V_NUM:
-    return a.num.v == b.num.v && a.num.num == b.num.num && a.num.den == b.num.den;
-  case V_BOOL:
-    return a.b == b.b;
-  case V_STRING:
-    return !strcmp(a.string, b.string);
+  case V_NUM: return a.num.v == b.num.v && a.num.num == b.num.num && a.num.den == b.num.den;
+  case V_BOOL: return a.b == b.b;
+  case V_STRING: return !strcmp(a.string, b.string);
   case V_ARRAY:
     same = a.array->n == b.array->n && a.array->rank == b.array->rank &&
            !memcmp(a.array->dim, b.array->dim, sizeof *a.array->dim * a.array->rank);
     for (uint32_t i = 0; same && i < a.array->n; i++)
-      same = same_value((Value){.kind = V_NUM, .num = a.array->at[i]},
-                        (Value){.kind = V_NUM, .num = b.array->at[i]});
+      same = same_value((Value){.kind = V_NUM, .num = a.array->at[i]}, (Value){.kind = V_NUM, .num = b.array->at[i]});
     return same;
   case V_LIST:
   case V_TUPLE:
     same = a.list.n == b.list.n;
     for (uint32_t i = 0; same && i < a.list.n; i++) same = same_value(a.list.at[i], b.list.at[i]);
     return same;
-  case V_FUNC:
-    return same_func(a.func, b.func);
-  default:
-    return false;
+  case V_FUNC: return same_func(a.func, b.func);
+  default: return false;
   }
 }
 
 static bool same_func(const Func *f, const Func *g) {
   if (f == g) return true;
-  if (f->kind != g->kind || f->item != g->item || f->builtin != g->builtin || f->method != g->method)
-    return false;
-  if (f->kind == F_OPTION || !f->path != !g->path || (f->path && strcmp(f->path, g->path) != 0) ||
-      !f->targs != !g->targs)
+  if (f->kind != g->kind || f->item != g->item || f->builtin != g->builtin || f->method != g->method) return false;
+  if (f->kind == F_OPTION || !f->path != !g->path || (f->path && strcmp(f->path, g->path) != 0) || !f->targs != !g->targs)
     return false;
   for (int k = 0; k < 2; k++)
     if (!f->of[k] != !g->of[k] || (f->of[k] && !same_func(f->of[k], g->of[k]))) return false;
@@ -193,8 +181,7 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   E->failed = false;
   f->global->active = 0;
   const Formal *x = f->item->formals;
-  for (uint32_t k = 0; k < c->n; k++, x = x->next)
-    v[k] = elab_value(E, ir_input(&root.level.b, x->name, IN_STATE, k, c->type[k]));
+  for (uint32_t k = 0; k < c->n; k++, x = x->next) v[k] = elab_value(E, ir_input(&root.level.b, x->name, IN_STATE, k, c->type[k]));
   Actuals a = actuals_of(E, v, c->n, f->item->name_at);
   E->judged = c;
   flow_apply(E, func_map(E, f, opened, E), &a, FLOW_CLAIM);
@@ -240,14 +227,11 @@ static bool some_argument(Elab *E, const Formal *x, Actual *out) {
   if (x->init || !x->type) return false;
   bool integer = !strcmp(x->type->base, "int") && !x->type->list;
   E->sized |= integer;
-  if (integer)
-    out->v = value_exact(CLAIM_SIZE, 1);
-  else if (!strcmp(x->type->base, "bool") && !x->type->list)
-    out->v = value_bool(true);
+  if (integer) out->v = value_exact(CLAIM_SIZE, 1);
+  else if (!strcmp(x->type->base, "bool") && !x->type->list) out->v = value_bool(true);
   else if (!strcmp(x->type->base, "real") && !x->type->list && !x->type->ndims)
     out->v = elab_value(E, ir_input(&E->level->b, x->name, IN_OTHER, E->level->fn->in.n, type_scalar(false)));
-  else
-    return false;
+  else return false;
   return true;
 }
 
@@ -296,11 +280,9 @@ void claim_item(Elab *E, Global *g) {
   Frame *frame = E->frame;
   if (f && f->targs) E->frame = f->targs;
   bool good = f != NULL;
-  for (const Formal *x = g->item->formals; good && x; x = x->next, n++)
-    good = n < FLOW_STATES && some_type(E, x, &t[n]);
+  for (const Formal *x = g->item->formals; good && x; x = x->next, n++) good = n < FLOW_STATES && some_type(E, x, &t[n]);
   E->frame = frame;
-  for (uint32_t k = 0; k < n && good; k++)
-    arg[k] = elab_value(E, ir_input(&root.level.b, NULL, IN_STATE, k, t[k]));
+  for (uint32_t k = 0; k < n && good; k++) arg[k] = elab_value(E, ir_input(&root.level.b, NULL, IN_STATE, k, t[k]));
   if (good) {
     Actuals a = actuals_of(E, arg, n, g->item->name_at);
     flow_apply(E, f, &a, FLOW_STATE);

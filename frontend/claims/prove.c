@@ -36,8 +36,7 @@ static bool pair(Elab *E, const Expr *e, Value a, Value b, Val *x, Val *y) {
   }
   value_type(a, &ta), value_type(b, &tb);
   if (ta.dt != tb.dt || !elab_same_dims(E, ta, tb, a, b, e->a->at, e->b->at, e->op_at, "==")) {
-    if (ta.dt != tb.dt)
-      elab_error(E, CODE_prove_form, e->at, "`prove` compares %s with %s", value_text(E, a), value_text(E, b));
+    if (ta.dt != tb.dt) elab_error(E, CODE_prove_form, e->at, "`prove` compares %s with %s", value_text(E, a), value_text(E, b));
     return false;
   }
   *x = elab_tensor(E, a, e->a->at), *y = elab_tensor(E, b, e->b->at);
@@ -56,20 +55,17 @@ static uint32_t sides(Elab *E, const Expr *e, Val *x, Val *y) {
     return 0;
   }
   for (uint32_t k = 0; k < na; k++)
-    if (!pair(E, e, a.kind == V_TUPLE ? a.list.at[k] : a, b.kind == V_TUPLE ? b.list.at[k] : b, &x[k], &y[k]))
-      return 0;
+    if (!pair(E, e, a.kind == V_TUPLE ? a.list.at[k] : a, b.kind == V_TUPLE ? b.list.at[k] : b, &x[k], &y[k])) return 0;
   return na;
 }
 
 static void answer(Elab *E, const Item *it, FieldAnswer a, const FieldReport *r, const Fn *left) {
-  Proof p = {
-      .text = arena_strdup(E->mem, it->text), .at = it->value->at, .stated = true, .own = true, .detail = ""};
+  Proof p = {.text = arena_strdup(E->mem, it->text), .at = it->value->at, .stated = true, .own = true, .detail = ""};
   p.answer = a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
   if (a == FIELD_UNDECIDED) p.detail = arena_strdup(E->mem, r->reason);
   if (a == FIELD_DIFFERENT) {
     const char *point = claim_point(E, left, r->point);
-    p.detail = arena_printf(E->mem, "%s%s%.6g on the left, %.6g on the right", point, *point ? ": " : "",
-                            r->left, r->right);
+    p.detail = arena_printf(E->mem, "%s%s%.6g on the left, %.6g on the right", point, *point ? ": " : "", r->left, r->right);
   }
   if (a == FIELD_EQUAL) p.detail = claim_certainty(E, r);
   *vec_push(&E->proofs) = p;

@@ -53,8 +53,10 @@ static const char *turns_text(Elab *E, const Loop *inner, const Loop *outer) {
 static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
   diag_label(m, outer->at, "%s", turns_text(E, E->loop, outer));
   if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
-  else diag_help(m, "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
-               "runs, in a loop of the program");
+  else
+    diag_help(m,
+              "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
+              "runs, in a loop of the program");
 }
 
 static void tell(Elab *E, bool written, uint64_t most) {
@@ -63,8 +65,9 @@ static void tell(Elab *E, bool written, uint64_t most) {
   if (!loop && !call) loop = outermost(E);
   const char *who = loop ? loop->what : call ? arena_printf(E->mem, "`%s`", call->of->name) : "this";
   const Span at = loop ? loop->at : call ? call->of->item->name_at : E->level->b.at;
-  DiagMsg *m = written ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
-                       : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
+  DiagMsg *m = written
+                   ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
+                   : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
   if (loop) tell_loops(E, m, loop);
   else if (call) diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
 }
@@ -90,7 +93,8 @@ bool elab_expand(Elab *E, Global *g, Span at) {
       if (m->global[i].expansions > most->expansions) most = &m->global[i];
   E->over = true;
   const Loop *loop = heavy_loop(E, false);
-  DiagMsg *m = diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
+  DiagMsg *m =
+      diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);
   diag_label(m, most->item->name_at, "expanded %u times", most->expansions);
   if (loop) tell_loops(E, m, loop);
   else diag_help(m, "functions are expanded where they are called; name a value by `let` to use it twice");
@@ -104,7 +108,8 @@ void elab_tell(const Elab *E, const char *what, const char *name, Span at) {
 bool elab_affords(Elab *E, const Fn *f, Span at) {
   const double cost = ir_eval_cost(f);
   if (cost <= ELAB_COST) return true;
-  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done", cost, (double)ELAB_COST),
+  elab_help(elab_error(E, CODE_too_large, at, "this takes %.2g operations on numbers while compiling, and at most %.2g are done",
+                       cost, (double)ELAB_COST),
             "in a `fn`, with an argument in it, it is computed when the program runs");
   return false;
 }

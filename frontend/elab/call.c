@@ -15,8 +15,8 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
     bool lazy = b && g->name && builtin_lazy(b, g->name);
     const bool late = !g->name && a.n && a.at[a.n - 1].name;
     if (late)
-      elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"), a.at[a.n - 1].name_at,
-                 "by its name");
+      elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"),
+                 a.at[a.n - 1].name_at, "by its name");
     Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
@@ -46,24 +46,20 @@ static uint32_t count_formals(const Formal *f, uint32_t *required) {
 
 uint32_t func_arity(const Func *f, uint32_t *required) {
   switch (f->kind) {
-  case F_USER:
-    return count_formals(f->item->formals, required);
+  case F_USER: return count_formals(f->item->formals, required);
   case F_FIELD:
   case F_POISSON:
   case F_JACOBIAN:
   case F_HESSIAN:
   case F_NONZEROS:
   case F_INVERSE:
-  case F_LOGDET:
-    return func_arity(f->of[0], required);
+  case F_LOGDET: return func_arity(f->of[0], required);
   case F_SPREADING: {
     uint32_t n = func_arity(f->of[0], required);
     ++*required;
     return n == UINT32_MAX ? n : n + 1;
   }
-  default:
-    *required = 0;
-    return UINT32_MAX;
+  default: *required = 0; return UINT32_MAX;
   }
 }
 
@@ -99,8 +95,7 @@ typedef struct Slot {
 
 static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 
-static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name,
-                 Span defined) {
+static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
   uint32_t next = 0, given = 0;
   for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
   if (given > n) {
@@ -132,7 +127,7 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
     }
     slot[k].a = x;
   }
-  bool unknown = false;              /* an argument that failed may have been a tuple */
+  bool unknown = false; /* an argument that failed may have been a tuple */
   for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
     if (slot[k].a || slot[k].f->init) continue;
@@ -184,8 +179,7 @@ static bool may_call(Elab *E, Global *g, const Actuals *a) {
   if (g->broken || !elab_expand(E, g, a->callee)) return false;
   if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
-                            g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s",
-                            g->name, chain(E, g));
+                            g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
     g->broken = true;
     return false;
@@ -216,17 +210,14 @@ static Value check_result(Elab *E, const Item *it, Value v) {
   Type t;
   if (it->kind == IT_HAMILTONIAN || it->kind == IT_LOSS) {
     if (!value_numeric(v) || !value_type(v, &t) || t.rank != 0) {
-      DiagMsg *m =
-          elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must give a scalar, found %s",
-                     it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
+      DiagMsg *m = elab_error(E, CODE_not_scalar, result_at(E, it), "%s `%s` must give a scalar, found %s",
+                              it->kind == IT_LOSS ? "the loss" : "the Hamiltonian", it->name, value_text(E, v));
       if (value_type(v, &t) && t.dt == DT_REAL)
-        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
-                                                  : "`sum` or `mean` makes one of it");
+        elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`sum` or `mean` makes one of it");
       return POISON;
     }
   }
-  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it),
-                                     arena_printf(E->mem, "the result of `%s`", it->name)))
+  if (it->result && !elab_check_type(E, it->result, v, result_at(E, it), arena_printf(E->mem, "the result of `%s`", it->name)))
     return POISON;
   return v;
 }
@@ -236,16 +227,16 @@ static bool conjugate(Elab *E, const Item *it) {
   Type q, p;
   if (it->kind != IT_HAMILTONIAN) return true;
   if (!it->formals || !it->formals->next) {
-    elab_help(elab_error(E, CODE_hamiltonian_arguments, it->name_at, "the Hamiltonian `%s` has no p: its first two arguments are q and p",
-                         it->name),
+    elab_help(elab_error(E, CODE_hamiltonian_arguments, it->name_at,
+                         "the Hamiltonian `%s` has no p: its first two arguments are q and p", it->name),
               "`fn %s(...)` is any function", it->name);
     return false;
   }
   Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
   if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
   elab_error(E, CODE_hamiltonian_arguments, it->name_at,
-             "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name,
-             value_text(E, vq), value_text(E, vp));
+             "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name, value_text(E, vq),
+             value_text(E, vp));
   return false;
 }
 
@@ -300,8 +291,7 @@ static Value call_anonymous(Elab *E, const Func *f, const Actuals *a) {
 
 Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   switch (f->kind) {
-  case F_BUILTIN:
-    return builtin_apply(E, f->builtin, a);
+  case F_BUILTIN: return builtin_apply(E, f->builtin, a);
   case F_USER:
     if (f->item->kind == IT_DATA) {
       elab_help(elab_error(E, CODE_not_data, a->call, "`%s` is a data program and makes no value here", f->name),
@@ -315,16 +305,11 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   case F_JACOBIAN:
   case F_HESSIAN:
   case F_NONZEROS:
-  case F_SPREADING:
-    return deriv_apply(E, f, a);
-  case F_INVERSE:
-    return flow_apply(E, f, a, FLOW_STATE);
-  case F_LOGDET:
-    return flow_apply(E, f->of[0], a, FLOW_LOGDET);
-  case F_METHOD:
-    return method_apply(E, f, a);
-  case F_OPTION:
-    return option_apply(E, f, a);
+  case F_SPREADING: return deriv_apply(E, f, a);
+  case F_INVERSE: return flow_apply(E, f, a, FLOW_STATE);
+  case F_LOGDET: return flow_apply(E, f->of[0], a, FLOW_LOGDET);
+  case F_METHOD: return method_apply(E, f, a);
+  case F_OPTION: return option_apply(E, f, a);
   }
   return POISON;
 }

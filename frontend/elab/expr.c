@@ -12,8 +12,8 @@ static Value expr_unary(Elab *E, const Expr *e) {
   if (v.kind == V_BOOL) return value_bool(!v.b);
   Type t;
   if (!value_type(v, &t) || t.dt != DT_BOOL) {
-    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at,
-               "%s", value_text(E, v));
+    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at, "%s",
+               value_text(E, v));
     return POISON;
   }
   Val x = elab_tensor(E, v, e->a->at);
@@ -41,10 +41,13 @@ static bool module_member(Elab *E, const Expr *e) {
   while (root->kind == EX_MEMBER) root = root->a;
   if (root->kind != EX_NAME || elab_known(E, root->name, true) || !synonym(root->name)) return false;
   size_t n = 0;
-  for (; e->name[n] && n + 1 < sizeof lower; n++) lower[n] = (char)(e->name[n] >= 'A' && e->name[n] <= 'Z' ? e->name[n] + 32 : e->name[n]);
+  for (; e->name[n] && n + 1 < sizeof lower; n++)
+    lower[n] = (char)(e->name[n] >= 'A' && e->name[n] <= 'Z' ? e->name[n] + 32 : e->name[n]);
   lower[n] = 0;
-  const char *here = elab_known(E, intern(E->m->names, lower), true) ? arena_printf(E->mem, "write `%s`, without a module", lower) : synonym(e->name);
-  DiagMsg *m = elab_unknown_first(E, root->name) ? elab_error(E, CODE_undefined, root->at, "`%s` is not defined", root->name) : NULL;
+  const char *here = elab_known(E, intern(E->m->names, lower), true) ? arena_printf(E->mem, "write `%s`, without a module", lower)
+                                                                     : synonym(e->name);
+  DiagMsg *m =
+      elab_unknown_first(E, root->name) ? elab_error(E, CODE_undefined, root->at, "`%s` is not defined", root->name) : NULL;
   elab_help(m, "%s", here ? here : synonym(root->name));
   return true;
 }
@@ -66,36 +69,23 @@ static Value expr_string(const Expr *e) { return (Value){.kind = V_STRING, .stri
 
 static Value dispatch(Elab *E, const Expr *e) {
   switch (e->kind) {
-  case EX_ERROR:
-    return POISON;
-  case EX_NUMBER:
-    return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
-  case EX_STRING:
-    return expr_string(e);
-  case EX_BOOL:
-    return value_bool(e->value != 0);
-  case EX_NAME:
-    return elab_name(E, e->name, e->at);
-  case EX_UNARY:
-    return expr_unary(E, e);
+  case EX_ERROR: return POISON;
+  case EX_NUMBER: return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
+  case EX_STRING: return expr_string(e);
+  case EX_BOOL: return value_bool(e->value != 0);
+  case EX_NAME: return elab_name(E, e->name, e->at);
+  case EX_UNARY: return expr_unary(E, e);
   case EX_BINARY: {
     Value a = elab_expr(E, e->a), b = elab_expr(E, e->b);
     return elab_binary(E, e->op, a, b, e->a, e->b, e->at, e->op_at);
   }
-  case EX_CALL:
-    return elab_call(E, e);
-  case EX_INDEX:
-    return elab_index(E, e);
-  case EX_MEMBER:
-    return expr_member(E, e);
-  case EX_LIST:
-    return expr_items(E, e, false);
-  case EX_COMPREHENSION:
-    return elab_comprehension(E, e);
-  case EX_TUPLE:
-    return expr_items(E, e, true);
-  case EX_BLOCK:
-    return elab_block_value(E, e->block);
+  case EX_CALL: return elab_call(E, e);
+  case EX_INDEX: return elab_index(E, e);
+  case EX_MEMBER: return expr_member(E, e);
+  case EX_LIST: return expr_items(E, e, false);
+  case EX_COMPREHENSION: return elab_comprehension(E, e);
+  case EX_TUPLE: return expr_items(E, e, true);
+  case EX_BLOCK: return elab_block_value(E, e->block);
   case EX_RANGE: {
     DiagMsg *m = elab_error(E, CODE_range, e->at, "a range stands only in subscripts, `for` and comprehensions");
     elab_help(m, "`[k for k in a:b]` makes a list of it");
@@ -125,12 +115,10 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   if (turns_int(v, out)) return true;
   if (turns_unroll(E, v)) return false;
   DiagMsg *m;
-  if (v.kind == V_NUM)
-    m = elab_error(E, CODE_whole_number, e->at, "%s needs an integer, found %g", what, v.num.v);
+  if (v.kind == V_NUM) m = elab_error(E, CODE_whole_number, e->at, "%s needs an integer, found %g", what, v.num.v);
   else if (v.kind == V_TURNS)
     m = elab_error(E, CODE_not_constant, e->at, "%s needs one integer for all turns of the comprehension", what);
-  else
-    m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
+  else m = elab_error(E, CODE_not_constant, e->at, "%s needs an integer known while compiling, found %s", what, value_text(E, v));
   Span defined;
   if (e->kind == EX_NAME && elab_defined(E, e->name, &defined)) elab_label(m, defined, "`%s` is defined here", e->name);
   return false;
@@ -139,9 +127,8 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
-  DiagMsg *m =
-      elab_error(E, CODE_unequal_elements, span ? span[bad] : whole, "elements of a list need equal shapes, found %s and %s",
-                 value_text(E, at[0]), value_text(E, at[bad]));
+  DiagMsg *m = elab_error(E, CODE_unequal_elements, span ? span[bad] : whole,
+                          "elements of a list need equal shapes, found %s and %s", value_text(E, at[0]), value_text(E, at[bad]));
   if (span) {
     elab_label(m, span[0], "%s", value_text(E, at[0]));
     elab_label(m, span[bad], "%s", value_text(E, at[bad]));
@@ -166,10 +153,8 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
   }
   Num *v = ARENA_ARRAY(E->mem, Num, each * n + 1);
   for (uint32_t i = 0; i < n; i++) {
-    if (at[i].kind == V_NUM)
-      v[i] = at[i].num;
-    else
-      memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
+    if (at[i].kind == V_NUM) v[i] = at[i].num;
+    else memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
   }
   return value_array(E, rank, dim, v);
 }
@@ -217,10 +202,8 @@ Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span who
   }
   for (uint32_t i = 0; i < n; i++) {
     value_type(at[i], &t);
-    if (i == 0)
-      first = t;
-    else if (!type_same_dims(first, t))
-      return list_ragged(E, at, span, i, whole);
+    if (i == 0) first = t;
+    else if (!type_same_dims(first, t)) return list_ragged(E, at, span, i, whole);
   }
   if (!fixed) return list_tensors(E, at, span, n, whole);
   return deepest ? list_turns(E, deepest, at, span, n, whole) : list_static(E, at, n, whole);

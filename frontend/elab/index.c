@@ -26,10 +26,8 @@ static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
 
 static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
   if (value_is_int(v, out)) return true;
-  if (v.kind == V_NUM)
-    elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
-  else
-    elab_error(E, CODE_not_constant, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
+  if (v.kind == V_NUM) elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
+  else elab_error(E, CODE_not_constant, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
   return false;
 }
 
@@ -48,11 +46,10 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t
   if (b.kind != V_NONE && !sub_int(E, b, s->at, &j)) return false;
   int64_t i0 = i < 0 ? i + n : i, j0 = j < 0 ? j + n : j;
   if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
-    DiagMsg *m =
-        elab_error(E, CODE_index, s->at,
-                   i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
-                                                           : "the range %lld:%lld leaves an axis of %u",
-                   (long long)i, (long long)j, n);
+    DiagMsg *m = elab_error(E, CODE_index, s->at,
+                            i0 >= j0 && i0 >= 0 && j0 <= (int64_t)n ? "the range %lld:%lld is empty on an axis of %u"
+                                                                    : "the range %lld:%lld leaves an axis of %u",
+                            (long long)i, (long long)j, n);
     elab_help(m, "ranges are half-open: %u:%u is the whole axis", 0u, n);
     return false;
   }
@@ -89,10 +86,8 @@ static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
   for (uint32_t k = 0; k < a->rank; k++) {
     start[k] = 0, width[k] = a->dim[k];
     if (k < n && !resolve(E, &s[k], s[k].a, s[k].b, a->dim[k], &start[k], &width[k])) return POISON;
-    if (width[k])
-      dim[rank++] = width[k];
-    else
-      width[k] = 1;
+    if (width[k]) dim[rank++] = width[k];
+    else width[k] = 1;
     total *= width[k];
   }
   uint32_t step = 1;
@@ -100,8 +95,7 @@ static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
   Num *v = ARENA_ARRAY(E->mem, Num, total + 1);
   for (uint32_t i = 0; i < total; i++) {
     uint32_t rest = i, at = 0;
-    for (uint32_t k = a->rank; k-- > 0; rest /= width[k])
-      at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
+    for (uint32_t k = a->rank; k-- > 0; rest /= width[k]) at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
     v[i] = a->at[at];
   }
   return rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
@@ -119,8 +113,7 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   Type first = {0}, t;
   for (uint32_t i = 0; i < l->n; i++) {
     if (!elab_spend(E, n)) return POISON;
-    for (uint32_t k = 0; k < n; k++)
-      one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
+    for (uint32_t k = 0; k < n; k++) one[k] = s[k], one[k].a = value_turn(s[k].a, l, i), one[k].b = value_turn(s[k].b, l, i);
     turn[i] = static_sub(E, value_turn(base, l, i), one, n);
     if (turn[i].kind == V_POISON) return POISON;
     value_type(turn[i], &t);
@@ -184,16 +177,13 @@ static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, uint32_t widt
 static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_t *start, uint32_t width) {
   for (uint32_t k = 0; k < l->keys.n; k++) {
     const WalkKey *w = &l->keys.at[k];
-    if (w->base.id == base.id && w->axis == axis && w->width == width &&
-        !memcmp(w->start, start, sizeof *start * l->n))
-      return w;
+    if (w->base.id == base.id && w->axis == axis && w->width == width && !memcmp(w->start, start, sizeof *start * l->n)) return w;
   }
   return NULL;
 }
 
 /* base lies outside l: its rows become what the loop walks along. Emits into l->up. */
-static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
-                      Span at) {
+static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
   Level *here = E->level;
   E->level = l->up;
   Val outer = elab_use(E, base);
@@ -225,8 +215,7 @@ static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, uint32_t w
 }
 
 /* base is made inside the loop: a sum over the axis in which the elements that are not taken count as 0, whatever they are. */
-static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width,
-                        Span at) {
+static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
   Val x = elab_use(E, base);
   Type t = elab_type(E, x);
   uint32_t n = t.dim[axis];
@@ -238,7 +227,7 @@ static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *
   Build *b = elab_at(E, at);
   Val zero = ir_const(b, 0);
   if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), zero);
-  if (width) x = ir_expand(b, x, axis, width);                /* [..., width, n, ...] */
+  if (width) x = ir_expand(b, x, axis, width); /* [..., width, n, ...] */
   for (int k = 0; k < axis; k++) on = ir_expand(b, on, k, t.dim[k]);
   for (int k = axis + 1; k < t.rank; k++) on = ir_expand(b, on, k + (width != 0), t.dim[k]);
   Val y = ir_sum(b, ir_select(b, on, x, zero), axis + (width != 0));
@@ -277,8 +266,7 @@ static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
   if (width == t.dim[axis]) return base;
   Val x = elab_use(E, base);
   Build *b = elab_at(E, s->at);
-  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1)
-                             : ir_index(b, x, axis, (uint32_t)start));
+  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1) : ir_index(b, x, axis, (uint32_t)start));
 }
 
 /* The subscripts that differ from turn to turn come first, the outermost loop's before the inner ones',
@@ -294,8 +282,7 @@ static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
       Level *l = sub_level(&s[k]), *m = best < n ? sub_level(&s[best]) : NULL;
       if (best == n || (l && (!m || level_depth(l) < level_depth(m)))) best = k;
     }
-    base = sub_level(&s[best]) ? turns_sub(E, base, &s[best], axis[best])
-                               : plain_sub(E, base, &s[best], axis[best]);
+    base = sub_level(&s[best]) ? turns_sub(E, base, &s[best], axis[best]) : plain_sub(E, base, &s[best], axis[best]);
     if (base.kind == V_POISON) return base;
     done[best] = true;
     for (uint32_t k = best + 1; k < n && !s[best].range; k++) axis[k]--;
@@ -303,9 +290,7 @@ static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   return base;
 }
 
-static bool all_static(Value v) {
-  return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0]));
-}
+static bool all_static(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0])); }
 
 static Value list_sub(Elab *E, Value v, const Sub *s) {
   int64_t start;
@@ -332,13 +317,14 @@ Value elab_index(Elab *E, const Expr *e) {
     return POISON;
   }
   for (const Arg *a = e->args; good && a; a = a->next)
-    if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) && !elab_known(E, a->value->name, true)) {
+    if (a->value->kind == EX_NAME && (!strcmp(a->value->name, "None") || !strcmp(a->value->name, "newaxis")) &&
+        !elab_known(E, a->value->name, true)) {
       elab_help(elab_error(E, CODE_subscript, a->value->at, "a subscript makes no new axis"), "%s", synonym("newaxis"));
       return POISON;
     }
   if (good && e->nargs > (list ? 1u : t.rank)) {
-    elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)),
-               e->a->at, "%s", value_text(E, base));
+    elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)), e->a->at,
+               "%s", value_text(E, base));
     return POISON;
   }
   for (const Arg *a = e->args; a; a = a->next) {

@@ -65,16 +65,16 @@ static void reorder(Fn *f, const uint32_t *to) {
   free(old);
 }
 
-typedef struct Place { uint64_t key; uint32_t from; } Place;
+typedef struct Place {
+  uint64_t key;
+  uint32_t from;
+} Place;
 
 static uint64_t root_key(const Input *in, uint32_t i) {
   switch (in->kind) {
-  case IN_PARAM:
-    return in->index;
-  case IN_FIELD:
-    return ((uint64_t)1 << 32) + in->index;
-  default:
-    return ((uint64_t)2 << 32) + i;
+  case IN_PARAM: return in->index;
+  case IN_FIELD: return ((uint64_t)1 << 32) + in->index;
+  default: return ((uint64_t)2 << 32) + i;
   }
 }
 
@@ -126,8 +126,7 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   uint32_t *to = base_realloc(NULL, sizeof *to * (f->in.n + 1));
   for (uint32_t i = 0; i < first; i++) to[i] = i;
   for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
-  for (uint32_t k = 0; k < l->captures.n; k++)
-    to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
+  for (uint32_t k = 0; k < l->captures.n; k++) to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
   reorder(f, to);
   free(to);
 }
@@ -194,8 +193,7 @@ static Value as_numbers(Elab *E, Value v) {
 static Val turns_tensor(Elab *E, Value v, Span at) {
   Level *l = v.turns.level, *here = E->level;
   for (uint32_t k = 0; k < l->keys.n; k++)
-    if (l->keys.at[k].axis < 0 && l->keys.at[k].turns == v.turns.at)
-      return elab_use(E, value_tensor(l, l->keys.at[k].inner));
+    if (l->keys.at[k].axis < 0 && l->keys.at[k].turns == v.turns.at) return elab_use(E, value_tensor(l, l->keys.at[k].inner));
   E->level = l->up;
   Value stacked = elab_list(E, v.turns.at, NULL, l->n, at);
   Val outer = stacked.kind == V_POISON ? ir_const(&E->level->b, 0) : elab_tensor(E, stacked, at);
@@ -209,18 +207,14 @@ static Val turns_tensor(Elab *E, Value v, Span at) {
 Val elab_tensor(Elab *E, Value v, Span at) {
   Build *b = elab_at(E, at);
   switch (v.kind) {
-  case V_NUM:
-    return v.num.den ? ir_const_exact(b, v.num.v, v.num.num, v.num.den) : ir_const(b, v.num.v);
+  case V_NUM: return v.num.den ? ir_const_exact(b, v.num.v, v.num.num, v.num.den) : ir_const(b, v.num.v);
   case V_BOOL: {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT:
-    return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
-  case V_ARRAY:
-    return array_tensor(E, v.array);
-  case V_TENSOR:
-    return elab_use(E, v);
+  case V_REPORT: return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
+  case V_ARRAY: return array_tensor(E, v.array);
+  case V_TENSOR: return elab_use(E, v);
   case V_TURNS: {
     Type t;
     if (value_type(v, &t) && t.dt == DT_BOOL) {
@@ -229,8 +223,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     }
     return turns_tensor(E, v, at);
   }
-  default:
-    base_fault("a value that is not numeric meets a tensor");
+  default: base_fault("a value that is not numeric meets a tensor");
   }
 }
 

@@ -18,7 +18,9 @@ static bool range_end(Elab *E, const Expr *e, int64_t *out) {
   if (v.kind == V_POISON || (!turns_int(v, out) && turns_write_out(E, v))) return false;
   if (turns_int(v, out)) return true;
   if (v.kind != V_TURNS || v.turns.level->n <= TURNS_WRITTEN) return elab_int(E, e, "a range", out);
-  elab_help(elab_error(E, CODE_too_large, e->at, "a range that differs from turn to turn has the comprehension around written out turn by turn, at most %d of them, found %u",
+  elab_help(elab_error(E, CODE_too_large, e->at,
+                       "a range that differs from turn to turn has the comprehension around written out turn by turn, at most %d "
+                       "of them, found %u",
                        (int)TURNS_WRITTEN, v.turns.level->n),
             "a range of one length for all turns is not written out: `where(j < i, ..., 0)` leaves out what is too much");
   return false;
@@ -32,9 +34,12 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
   }
   if ((e->a && !range_end(E, e->a, &a)) || !range_end(E, e->b, &b)) return false;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
-    DiagMsg *m = elab_error(E, b <= a ? CODE_range : CODE_too_large, e->at, b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns",
-                            (long long)a, (long long)b, (int)ELAB_TURNS);
-    if (b > a) elab_help(m, "so many values are samples: `data d { ... yield x }`, then `use s = d(count = %llu)`", (unsigned long long)b - (unsigned long long)a);
+    DiagMsg *m = elab_error(E, b <= a ? CODE_range : CODE_too_large, e->at,
+                            b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns", (long long)a,
+                            (long long)b, (int)ELAB_TURNS);
+    if (b > a)
+      elab_help(m, "so many values are samples: `data d { ... yield x }`, then `use s = d(count = %llu)`",
+                (unsigned long long)b - (unsigned long long)a);
     if (b == a) elab_help(m, "it ends before %lld; a list has at least one element", (long long)b);
     if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
     return false;
@@ -49,8 +54,7 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
 static bool list_values(Elab *E, Value list, Span at, const Value **out, uint32_t *n) {
   *n = value_length(E, list);
   if (*n == 0 || *n > ELAB_TURNS) {
-    elab_error(E, CODE_range, at,
-               *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s",
+    elab_error(E, CODE_range, at, *n ? "there are too many turns here" : "a comprehension runs over a range or a list, found %s",
                value_text(E, list));
     return false;
   }
@@ -140,10 +144,8 @@ static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
   E->level = l->up;
   for (uint32_t i = 0; i < s.n; i++)
     if (s.y[i] == UINT32_MAX) s.out[i] = gather(E, l, s.out[i], e->a->at);
-  if (s.ny)
-    level_end(E, l);
-  else
-    level_drop(E, l);
+  if (s.ny) level_end(E, l);
+  else level_drop(E, l);
   return value_tuple(E, s.out, s.n);
 }
 
@@ -164,8 +166,7 @@ static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
     E->body->loops--;
     frame_pop(E, own, old);
     if (v[i].kind == V_POISON) return POISON;
-    if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) ||
-        (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
+    if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) || (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
       elab_error(E, CODE_unequal_elements, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
                  value_text(E, v[i]));
       return POISON;
@@ -232,8 +233,7 @@ Value elab_comprehension(Elab *E, const Expr *e) {
   Type t;
   if (list.kind == V_POISON) return list;
   bool numeric = value_numeric(list);
-  if (numeric && value_type(list, &t) && t.rank > 0 && list.kind != V_ARRAY)
-    return comprehension(E, e, NULL, t.dim[0], list);
+  if (numeric && value_type(list, &t) && t.rank > 0 && list.kind != V_ARRAY) return comprehension(E, e, NULL, t.dim[0], list);
   if (!list_values(E, list, e->b->at, &turn, &n)) return POISON;
   return comprehension(E, e, turn, n, numeric ? POISON : list);
 }

@@ -11,7 +11,7 @@
 
 typedef struct Names {
   VEC(const char *) known;
-  const char *x;             /* the variable: bindings are counted */
+  const char *x; /* the variable: bindings are counted */
   int bound;
   bool grew;
 } Names;

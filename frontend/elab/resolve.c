@@ -40,10 +40,8 @@ static void expr(Elab *E, const Expr *e, int depth) {
 
 static void targets(Elab *E, const Stmt *s, int depth) {
   for (const Arg *a = s->names; a; a = a->next) {
-    if (s->kind == ST_ASSIGN)
-      expr(E, a->value, depth);
-    else
-      define(E, a->name, a->name_at);
+    if (s->kind == ST_ASSIGN) expr(E, a->value, depth);
+    else define(E, a->name, a->name_at);
   }
 }
 
@@ -55,10 +53,8 @@ static void stmt(Elab *E, const Stmt *s, int depth) {
   for (const Arg *a = s->how; a; a = a->next) expr(E, a->value, depth);
   if (s->kind == ST_YIELD) {
     for (const Arg *a = s->names; a; a = a->next)
-      if (a->value)
-        expr(E, a->value, depth);
-      else if (!elab_known(E, a->name, true))
-        elab_unknown(E, a->name, a->name_at);
+      if (a->value) expr(E, a->value, depth);
+      else if (!elab_known(E, a->name, true)) elab_unknown(E, a->name, a->name_at);
     return;
   }
   if (s->body) frame_push(E, old, old->module);
@@ -79,10 +75,8 @@ static void formals(Elab *E, const Formal *f) {
     expr(E, f->init, 0);
     if (f->type)
       for (const Arg *d = f->type->dims; d; d = d->next) {
-        if (d->value->kind == EX_NAME)
-          define(E, d->value->name, d->value->at);
-        else
-          expr(E, d->value, 0);
+        if (d->value->kind == EX_NAME) define(E, d->value->name, d->value->at);
+        else expr(E, d->value, 0);
       }
     define(E, f->name, f->at);
   }

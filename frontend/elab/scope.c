@@ -123,7 +123,8 @@ static bool field_of(Elab *E, DiagMsg *m, const char *name) {
     for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
       for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
         if (a->name == name) {
-          elab_help(m, "it is a field of `%s`: known where a report or plot stands `on` data of it, and as an argument of a loss", it->name);
+          elab_help(m, "it is a field of `%s`: known where a report or plot stands `on` data of it, and as an argument of a loss",
+                    it->name);
           return true;
         }
   return false;
@@ -139,7 +140,8 @@ bool elab_unknown_first(Elab *E, const char *name) {
 
 void elab_unknown(Elab *E, const char *name, Span at) {
   E->met++;
-  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name)) return;      /* x': see tokens.c */
+  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name))
+    return; /* x': see tokens.c */
   VEC(const char *) known = {0};
   for (Frame *f = E->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)
@@ -155,8 +157,8 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   const char *product = twin ? NULL : as_product(E, name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
-  else if (field_of(E, msg, name)) {}
-  else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else if (field_of(E, msg, name)) {
+  } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->root && E->root->data) fields_help(E, msg, E->root->data);
   vec_free(&known);
@@ -164,8 +166,7 @@ void elab_unknown(Elab *E, const char *name, Span at) {
 
 bool elab_known(Elab *E, const char *name, bool builtins) {
   Value v;
-  return frame_find(E->frame, name) || module_find(E->frame->module, name) ||
-         (builtins && builtin_value(E, name, &v));
+  return frame_find(E->frame, name) || module_find(E->frame->module, name) || (builtins && builtin_value(E, name, &v));
 }
 
 bool elab_defined(Elab *E, const char *name, Span *at) {
@@ -192,8 +193,7 @@ static Value item_func(Elab *E, Global *g) {
 static Value evaluate(Elab *E, Global *g) {
   Scratch s;
   scratch_begin(E, &s);
-  Value v =
-      g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name) : elab_expr(E, g->item->value);
+  Value v = g->item->kind == IT_USE ? elab_use_value(E, g->item->value, g->name) : elab_expr(E, g->item->value);
   v = scratch_end(E, &s, v, g->item->value ? g->item->value->at : g->item->at);
   if (v.kind == V_NONE) v = POISON;
   return v;
@@ -225,22 +225,14 @@ Value global_value(Elab *E, Global *g, Span use) {
   E->body = &body;
   switch (g->item->kind) {
   case IT_CONST:
-  case IT_USE:
-    g->v = evaluate(E, g);
-    break;
+  case IT_USE: g->v = evaluate(E, g); break;
   case IT_FN:
   case IT_HAMILTONIAN:
   case IT_NET:
   case IT_FLOW:
-  case IT_LOSS:
-    g->v = item_func(E, g);
-    break;
-  case IT_DATA:
-    g->v = data_item(E, g, use);
-    break;
-  default:
-    g->v = POISON;
-    break;
+  case IT_LOSS: g->v = item_func(E, g); break;
+  case IT_DATA: g->v = data_item(E, g, use); break;
+  default: g->v = POISON; break;
   }
   vec_free(&body.counts);
   vec_free(&body.params);

@@ -10,8 +10,7 @@ static bool unpack(Elab *E, Value v, const Stmt *s, uint32_t i, Value *out) {
   if (v.kind == V_POISON) return *out = POISON, true;
   uint32_t n = value_length(E, v);
   if (n != s->nnames) {
-    DiagMsg *m =
-        elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
+    DiagMsg *m = elab_error(E, CODE_unpack, s->value ? s->value->at : s->at, "%u names for %s", s->nnames, value_text(E, v));
     elab_label(m, s->names->name_at, "%u names", s->nnames);
     return false;
   }
@@ -27,8 +26,7 @@ static void bind_names(Elab *E, const Stmt *s, bool var) {
   for (const Arg *a = s->names; a; a = a->next, i++) {
     Value one = v;
     if (s->nnames > 1 && (!good || !(good = unpack(E, v, s, i, &one)))) one = POISON;
-    if (s->type && one.kind != V_POISON &&
-        !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
+    if (s->type && one.kind != V_POISON && !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
       one = POISON;
     frame_define(E, a->name, a->name_at, elab_named(E, a->name, one, a->name_at), var);
   }
@@ -117,7 +115,8 @@ static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *resu
   }
   if (b < a) {
     elab_help(elab_error(E, CODE_range, s->value->at, "the range %lld:%lld falls", (long long)a, (long long)b),
-              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b, (long long)b);
+              "ranges rise, and `%lld:%lld` would run no turn; backwards: `for k in 0:n { ... x[n - 1 - k] ... }`", (long long)b,
+              (long long)b);
     return false;
   }
   Loop l;
@@ -137,8 +136,7 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
       elab_error(E, CODE_range, over->at, "this range needs an end");
       return false;
     }
-    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b))
-      return false;
+    if ((over->a && !elab_int(E, over->a, "a range", &a)) || !elab_int(E, over->b, "a range", &b)) return false;
     return loop_range(E, s, a, b, result);
   }
   Value v = elab_expr(E, over);
@@ -153,7 +151,8 @@ static bool loop_for(Elab *E, const Stmt *s, Value *result) {
   const uint32_t met = E->met;
   bool returned = false;
   loop_begin(E, &l, loop_at(s), loop_name(E, s), n);
-  for (uint32_t i = 0; i < n && !returned && goes_on(E, met); i++) returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
+  for (uint32_t i = 0; i < n && !returned && goes_on(E, met); i++)
+    returned = run_turn(E, s, elab_element(E, v, i, over->at), result);
   loop_end(E, &l);
   return returned;
 }
@@ -169,12 +168,10 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
 /* ---- blocks -------------------------------------------------------------------------------------------- */
 
 static void in_flows(Elab *E, const Stmt *s) {
-  static const char *const what[] = {[ST_UPDATE] = "an update in place",
-                                     [ST_APPLY] = "a call as a statement",
-                                     [ST_EVOLVE] = "`evolve`",
-                                     [ST_RUNNING] = "`running`"};
+  static const char *const what[] = {
+    [ST_UPDATE] = "an update in place", [ST_APPLY] = "a call as a statement", [ST_EVOLVE] = "`evolve`", [ST_RUNNING] = "`running`"};
   const Expr *callee = s->kind == ST_APPLY && s->value->kind == EX_CALL ? s->value->a : NULL;
-  if (callee && callee->kind == EX_NAME && !elab_known(E, callee->name, true)) {        /* print(x) */
+  if (callee && callee->kind == EX_NAME && !elab_known(E, callee->name, true)) { /* print(x) */
     elab_unknown(E, callee->name, callee->at);
     return;
   }
@@ -190,32 +187,18 @@ static void in_flows(Elab *E, const Stmt *s) {
 
 static bool run(Elab *E, const Stmt *s, Value *result) {
   switch (s->kind) {
-  case ST_LET:
-    bind_names(E, s, false);
-    return false;
-  case ST_VAR:
-    bind_names(E, s, true);
-    return false;
-  case ST_ASSIGN:
-    assign(E, s);
-    return false;
+  case ST_LET: bind_names(E, s, false); return false;
+  case ST_VAR: bind_names(E, s, true); return false;
+  case ST_ASSIGN: assign(E, s); return false;
   case ST_RETURN:
     *result = elab_expr(E, s->value);
     E->returned = s->value ? s->value->at : s->at;
     return true;
-  case ST_FOR:
-    return loop_for(E, s, result);
-  case ST_REPEAT:
-    return loop_repeat(E, s, result);
-  case ST_PARAM:
-    elab_param_stmt(E, s);
-    return false;
-  case ST_USE:
-    frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false);
-    return false;
-  case ST_YIELD:
-    elab_yield(E, s);
-    return false;
+  case ST_FOR: return loop_for(E, s, result);
+  case ST_REPEAT: return loop_repeat(E, s, result);
+  case ST_PARAM: elab_param_stmt(E, s); return false;
+  case ST_USE: frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false); return false;
+  case ST_YIELD: elab_yield(E, s); return false;
   case ST_UPDATE:
   case ST_APPLY:
   case ST_EVOLVE:
@@ -245,8 +228,9 @@ bool elab_block(Elab *E, const Block *b, Value *result) {
 static Value block_value(Elab *E, const Block *b, const char *what) {
   Value v = {.kind = V_NONE};
   const uint32_t met = E->met;
-  if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON;       /* what follows from an error is none of its own */
-  if (!b->broken && E->met == met) elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
+  if (elab_block(E, b, &v) || elab_stop(E)) return E->met == met ? v : POISON; /* what follows from an error is none of its own */
+  if (!b->broken && E->met == met)
+    elab_help(elab_error(E, CODE_no_value, b->at, "%s gives no value", what), "end it with `return ...`");
   return POISON;
 }
 

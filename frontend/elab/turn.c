@@ -36,7 +36,7 @@ const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t 
   while (i < b->counts.n && b->counts.at[i].name != name) i++;
   if (i == b->counts.n) *vec_push(&b->counts) = (Count){name, 0};
   uint32_t first = b->counts.at[i].n;
-  if (turns > ELAB_TURNS) turns = ELAB_TURNS;               /* too large, which is said of its parameters */
+  if (turns > ELAB_TURNS) turns = ELAB_TURNS; /* too large, which is said of its parameters */
   b->counts.at[i].n += (uint32_t)turns;
   if (nstack == b->nstack) return arena_printf(E->mem, "%s/%s.%u", b->path, name, first);
   return arena_printf(E->mem, "%s/%s.%u:%u", b->path, name, first, first + (uint32_t)turns);
@@ -95,15 +95,19 @@ struct LevelMark {
 
 TurnsMark turns_mark(Elab *E) {
   const Body *b = E->body;
-  TurnsMark m = {.ncount = b->counts.n, .nused = b->used.n, .nparams = E->params.n, .root_params = E->root->params.n,
-                 .sites = E->root->sites, .sparse = E->sparse.n};
+  TurnsMark m = {.ncount = b->counts.n,
+                 .nused = b->used.n,
+                 .nparams = E->params.n,
+                 .root_params = E->root->params.n,
+                 .sites = E->root->sites,
+                 .sparse = E->sparse.n};
   for (Level *l = E->level; l; l = l->up) m.nlevel++;
   m.level = ARENA_ARRAY(E->mem, struct LevelMark, m.nlevel);
   struct LevelMark *k = m.level;
   for (Level *l = E->level; l; l = l->up) {
     const Fn *f = l->fn;
-    *k++ = (struct LevelMark){l, f->inst.n, f->pool.n, f->attr.n, f->in.n, f->sub.n, f->table.n, l->captures.n,
-                              l->walked.n, l->keys.n};
+    *k++ = (struct LevelMark){l,        f->inst.n,  f->pool.n,     f->attr.n,   f->in.n,
+                              f->sub.n, f->table.n, l->captures.n, l->walked.n, l->keys.n};
   }
   m.count = ARENA_ARRAY(E->mem, Count, m.ncount + 1);
   if (m.ncount) memcpy(m.count, b->counts.at, sizeof *m.count * m.ncount);

@@ -27,10 +27,8 @@ static const char *declared(Elab *E, const TypeExpr *t) {
   for (const Arg *a = t->dims; a; a = a->next) {
     Value v = POISON;
     if (!open_names(E, a->value)) v = elab_expr(E, a->value);
-    if (v.kind == V_NUM)
-      s = arena_printf(E->mem, "%s%g", s, v.num.v);
-    else
-      s = arena_printf(E->mem, "%s%s", s, a->value->kind == EX_NAME ? a->value->name : "?");
+    if (v.kind == V_NUM) s = arena_printf(E->mem, "%s%g", s, v.num.v);
+    else s = arena_printf(E->mem, "%s%s", s, a->value->kind == EX_NAME ? a->value->name : "?");
     s = arena_printf(E->mem, "%s%s", s, a->next ? ", " : "]");
   }
   return s;
@@ -48,8 +46,10 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
     if (ty.rank == 2 && t->ndims == 1) elab_help(m, "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them");
-    if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0) elab_help(m, "`[0]` takes the element of a real[1]; for vectors declare it `real[1]`");
-    if (ty.rank == 1 && ty.dim[0] > 1 && t->ndims == 0) elab_help(m, "it is declared a number; for vectors declare it `real[%u]`", ty.dim[0]);
+    if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0)
+      elab_help(m, "`[0]` takes the element of a real[1]; for vectors declare it `real[1]`");
+    if (ty.rank == 1 && ty.dim[0] > 1 && t->ndims == 0)
+      elab_help(m, "it is declared a number; for vectors declare it `real[%u]`", ty.dim[0]);
   }
   return false;
 }
@@ -130,9 +130,7 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
     }
     if (n < 1 || n > ELAB_TENSOR || (count *= n) > ELAB_TENSOR) {
       elab_error(E, CODE_out_of_range, d->value->at,
-                 n < 1 ? "a size is positive, found %lld"
-                       : "this tensor has too many elements, with a size of %lld",
-                 (long long)n);
+                 n < 1 ? "a size is positive, found %lld" : "this tensor has too many elements, with a size of %lld", (long long)n);
       return false;
     }
     dim[(*rank)++] = (uint32_t)n;

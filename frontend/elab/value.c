@@ -7,9 +7,7 @@
 /* ---- making values ------------------------------------------------------------------------------- */
 
 Value value_num(double v) { return (Value){.kind = V_NUM, .num = num_of(v)}; }
-Value value_exact(int64_t num, int64_t den) {
-  return (Value){.kind = V_NUM, .num = num_ratio(num, den)};
-}
+Value value_exact(int64_t num, int64_t den) { return (Value){.kind = V_NUM, .num = num_ratio(num, den)}; }
 Value value_bool(bool b) { return (Value){.kind = V_BOOL, .b = b}; }
 Value value_func(const Func *f) { return (Value){.kind = V_FUNC, .func = f}; }
 Value value_tensor(Level *l, Val v) { return (Value){.kind = V_TENSOR, .t = {l, v}}; }
@@ -47,23 +45,15 @@ bool value_static(Value v) { return v.kind == V_NUM || v.kind == V_ARRAY; }
 bool value_type(Value v, Type *out) {
   switch (v.kind) {
   case V_NUM:
-  case V_REPORT:
-    *out = type_scalar(false);
-    return true;
+  case V_REPORT: *out = type_scalar(false); return true;
   case V_BOOL:
     *out = type_scalar(false);
     out->dt = DT_BOOL;
     return true;
-  case V_ARRAY:
-    *out = type_real(false, (int)v.array->rank, v.array->dim);
-    return true;
-  case V_TENSOR:
-    *out = ir_type(v.t.level->fn, v.t.v);
-    return true;
-  case V_TURNS:
-    return value_type(v.turns.at[0], out);
-  default:
-    return false;
+  case V_ARRAY: *out = type_real(false, (int)v.array->rank, v.array->dim); return true;
+  case V_TENSOR: *out = ir_type(v.t.level->fn, v.t.v); return true;
+  case V_TURNS: return value_type(v.turns.at[0], out);
+  default: return false;
   }
 }
 
@@ -81,19 +71,15 @@ Value array_element(Elab *E, const Array *a, uint32_t i) {
 bool value_equal(Value a, Value b) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
-  case V_NUM:
-    return a.num.v == b.num.v;
-  case V_BOOL:
-    return a.b == b.b;
-  case V_STRING:
-    return !strcmp(a.string, b.string);
+  case V_NUM: return a.num.v == b.num.v;
+  case V_BOOL: return a.b == b.b;
+  case V_STRING: return !strcmp(a.string, b.string);
   case V_ARRAY:
     if (a.array->rank != b.array->rank || a.array->n != b.array->n) return false;
     for (uint32_t i = 0; i < a.array->n; i++)
       if (a.array->at[i].v != b.array->at[i].v) return false;
     return true;
-  default:
-    return false;
+  default: return false;
   }
 }
 
@@ -102,25 +88,17 @@ const char *value_text(Elab *E, Value v) {
   Type t;
   if (value_type(v, &t)) return arena_strdup(E->mem, type_user(t, buf, sizeof buf));
   switch (v.kind) {
-  case V_STRING:
-    return "a string";
-  case V_LIST:
-    return "a list";
-  case V_TUPLE:
-    return arena_printf(E->mem, "a tuple of %u", v.list.n);
+  case V_STRING: return "a string";
+  case V_LIST: return "a list";
+  case V_TUPLE: return arena_printf(E->mem, "a tuple of %u", v.list.n);
   case V_FUNC:
     switch (v.func->kind) {
-    case F_METHOD:
-      return "a method";
-    case F_OPTION:
-      return "an option";
-    default:
-      return "a function";
+    case F_METHOD: return "a method";
+    case F_OPTION: return "an option";
+    default: return "a function";
     }
-  case V_DATA:
-    return "data";
-  default:
-    return "nothing";
+  case V_DATA: return "data";
+  default: return "nothing";
   }
 }
 
@@ -132,7 +110,6 @@ const char *value_shown(Elab *E, Value v) {
   if (v.kind == V_NUM) return arena_printf(E->mem, "%g", v.num.v);
   if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n > 6) return value_text(E, v);
   const char *s = "[";
-  for (uint32_t i = 0; i < v.array->n; i++)
-    s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
+  for (uint32_t i = 0; i < v.array->n; i++) s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
   return arena_printf(E->mem, "%s]", s);
 }

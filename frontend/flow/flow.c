@@ -21,8 +21,7 @@ static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
   }
   Val v = elab_tensor(E, e->v, x->at);
   *state = elab_lane(E) ? ir_spread(elab_at(E, x->at), v) : v;
-  w->slot[w->n++] =
-      (Slot){.name = x->name, .entry = (uint32_t)(e - E->frame->entries.at), .type = elab_type(E, *state)};
+  w->slot[w->n++] = (Slot){.name = x->name, .entry = (uint32_t)(e - E->frame->entries.at), .type = elab_type(E, *state)};
   return true;
 }
 
@@ -110,8 +109,8 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
   Func *f = ARENA_NEW(E->mem, Func);
   Value v = a->n ? a->at[0].v : (Value){.kind = V_NONE};
   bool inverse = b->op == F_INVERSE;
-  if (a->n == 1 && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound &&
-      v.func->item->kind == IT_FLOW && !v.func->item->tformals) {
+  if (a->n == 1 && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound && v.func->item->kind == IT_FLOW &&
+      !v.func->item->tformals) {
     Actuals none = {.call = a->call, .callee = a->callee};
     v = elab_instance(E, v.func, &none, NULL);
     if (v.kind == V_POISON) return v;
@@ -123,8 +122,7 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
                                      : "nothing");
     if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound)
       elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
-    else
-      elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
+    else elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
     return POISON;
   }
   if (inverse && v.func->kind == F_INVERSE) return value_func(v.func->of[0]);

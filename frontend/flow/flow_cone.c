@@ -8,10 +8,8 @@ const Reading *flow_reading(const Flow *w, Val v) {
   uint32_t lo = 0, hi = w->readings.n;
   while (lo < hi) {
     uint32_t mid = (lo + hi) / 2;
-    if (w->readings.at[mid].v.id < v.id)
-      lo = mid + 1;
-    else
-      hi = mid;
+    if (w->readings.at[mid].v.id < v.id) lo = mid + 1;
+    else hi = mid;
   }
   return lo < w->readings.n && w->readings.at[lo].v.id == v.id ? &w->readings.at[lo] : NULL;
 }
@@ -63,14 +61,11 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   case OP_id:
   case OP_spread:
   case OP_neg:
-  case OP_reshape:
-    return *element = e, true;
+  case OP_reshape: return *element = e, true;
   case OP_slice:
     at[ir_slice_attr(f, i).axis] = ir_slice_attr(f, i).start + at[ir_slice_attr(f, i).axis] * ir_slice_attr(f, i).step;
     break;
-  case OP_take:
-    at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]];
-    break;
+  case OP_take: at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]]; break;
   case OP_expand: {
     int axis = (int)ir_expand_attr(f, i).axis;
     memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));
@@ -85,14 +80,12 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
   case OP_concat: {
     int64_t axis = ir_concat_attr(f, i).axis;
     uint32_t k = 0;
-    while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis])
-      at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
+    while (at[axis] >= ir_type(f, ir_arg(f, i, k)).dim[axis]) at[axis] -= ir_type(f, ir_arg(f, i, k++)).dim[axis];
     *v = ir_arg(f, i, k);
     in = ir_type(f, *v);
     break;
   }
-  default:
-    return false;
+  default: return false;
   }
   *element = 0;
   for (int k = 0; k < in.rank; k++) *element = *element * in.dim[k] + at[k];
@@ -107,14 +100,14 @@ static bool from_map(const Fn *f, const Inst *proj, int64_t e, Val *v, int64_t *
   if (loop.carry || loop.reverse) return false;
   const Fn *body = ir_body(f, scan);
   Val b = body->out.at[ir_proj_attr(f, proj).index];
-  const int64_t row = type_count(ir_type(body, b)), turn = e/row;
+  const int64_t row = type_count(ir_type(body, b)), turn = e / row;
   const Inst *i;
   for (*element = e % row; (i = ir_inst(body, b))->op != OP_in;) {
     *minus ^= i->op == OP_neg;
     if (!comes_from(body, i, *element, &b, element)) return false;
   }
   const uint32_t k = (uint32_t)ir_in_attr(body, i).index;
-  if (k < (uint32_t)loop.xs) *element += turn*type_count(i->type);
+  if (k < (uint32_t)loop.xs) *element += turn * type_count(i->type);
   return *v = ir_arg(f, scan, k), true;
 }
 
@@ -171,8 +164,7 @@ static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piec
   int64_t count = count_of(f, id), element;
   bool *t = base_realloc(NULL, (size_t)count + 1), any = false;
   Val v;
-  for (uint32_t k = 0; !r && k < i->nargs; k++)
-    any |= any_of(taint[ir_arg(f, i, k).id], count_of(f, ir_arg(f, i, k).id));
+  for (uint32_t k = 0; !r && k < i->nargs; k++) any |= any_of(taint[ir_arg(f, i, k).id], count_of(f, ir_arg(f, i, k).id));
   for (int64_t e = 0; e < count; e++) {
     t[e] = r ? moved(w, piece, n, r, e) : any;
     if (!r && any && i->type.dt != DT_MULTI && comes_from(f, i, e, &v, &element)) t[e] = taint[v.id][element];
@@ -180,8 +172,7 @@ static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piec
   return t;
 }
 
-static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroot, const Piece *piece,
-                    uint32_t n) {
+static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n) {
   const Fn *f = w->level.fn;
   bool **taint = base_realloc(NULL, sizeof *taint * f->inst.n), found = false;
   memset(taint, 0, sizeof *taint * f->inst.n);
@@ -192,8 +183,7 @@ static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroo
   return found;
 }
 
-bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n,
-                const Reading **which, bool *stale) {
+bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which, bool *stale) {
   Cone c = {0};
   bool reads = false, whole = false, part = false;
   *stale = false;
@@ -201,10 +191,8 @@ bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, ui
   for (uint32_t j = 0; j < c.ids.n && !*stale; j++) {
     const Reading *r = flow_reading(w, (Val){c.ids.at[j]});
     if (!r || r->slot >= FLOW_STATES) continue;
-    if (r->number != w->slot[r->slot].number)
-      *stale = true, *which = r;
-    else if (slot_moved(piece, n, r, &whole))
-      part = true, *which = r;
+    if (r->number != w->slot[r->slot].number) *stale = true, *which = r;
+    else if (slot_moved(piece, n, r, &whole)) part = true, *which = r;
   }
   if (!*stale && part) reads = whole || tainted(w, &c, root, nroot, piece, n);
   vec_free(&c.ids);
@@ -220,8 +208,7 @@ void flow_tensors(const Flow *w, Value v, ValList *out) {
   if (v.kind != V_FUNC) return;
   for (int k = 0; k < 2; k++)
     if (v.func->of[k]) flow_tensors(w, value_func(v.func->of[k]), out);
-  for (uint32_t i = 0; v.func->targs && i < v.func->targs->entries.n; i++)
-    flow_tensors(w, v.func->targs->entries.at[i].v, out);
+  for (uint32_t i = 0; v.func->targs && i < v.func->targs->entries.n; i++) flow_tensors(w, v.func->targs->entries.at[i].v, out);
 }
 
 static Value mapped(Elab *E, Value v, ValueMap *map, void *ctx) {

@@ -38,12 +38,9 @@ static void emit(Copy *c, const Val *reading, const Val *root, uint32_t nroot) {
   for (uint32_t j = 0; j < c->cone.ids.n; j++) {
     Val v = {c->cone.ids.at[j]};
     const Reading *r = flow_reading(c->w, v);
-    if (r && r->slot < FLOW_STATES)
-      map[v.id] = ir_id(&c->b, reading[r->slot]);
-    else if (r || ir_inst(f, v)->op == OP_in)
-      map[v.id] = c->input[v.id];
-    else
-      map[v.id] = ir_copy_inst(&c->b, f, v, map);
+    if (r && r->slot < FLOW_STATES) map[v.id] = ir_id(&c->b, reading[r->slot]);
+    else if (r || ir_inst(f, v)->op == OP_in) map[v.id] = c->input[v.id];
+    else map[v.id] = ir_copy_inst(&c->b, f, v, map);
   }
   for (uint32_t k = 0; k < nroot; k++) ir_output(&c->b, map[root[k].id], NULL);
   free(map);
@@ -55,13 +52,11 @@ static Fn *made(Copy *c, bool other, const Val *root, uint32_t nroot, const Piec
   Fn *g = ir_fn_create("step", FN_EXACT);
   ir_build_init(&c->b, g);
   c->b.number = false;
-  for (uint32_t k = 0; k < c->w->n; k++)
-    c->state[k] = input(c, c->w->slot[k].type), c->other[k] = input(c, c->w->slot[k].type);
+  for (uint32_t k = 0; k < c->w->n; k++) c->state[k] = input(c, c->w->slot[k].type), c->other[k] = input(c, c->w->slot[k].type);
   for (uint32_t j = 0; j < c->cone.ids.n; j++) {
     uint32_t id = c->cone.ids.at[j];
     const Reading *r = flow_reading(c->w, (Val){id});
-    if ((r && r->slot >= FLOW_STATES) || (!r && f->inst.at[id].op == OP_in))
-      c->input[id] = input(c, f->inst.at[id].type);
+    if ((r && r->slot >= FLOW_STATES) || (!r && f->inst.at[id].op == OP_in)) c->input[id] = input(c, f->inst.at[id].type);
   }
   for (uint32_t k = 0; k < c->w->n; k++) reading[k] = other ? changed(c, k, piece, n) : c->state[k];
   emit(c, reading, root, nroot);

@@ -13,14 +13,12 @@
 
 static Val captured(Elab *E, Flow *w, Val inner) {
   for (uint32_t k = 0; k < w->level.captures.n; k++)
-    if (w->level.captures.at[k].inner.id == inner.id)
-      return elab_use(E, value_tensor(w->level.up, w->level.captures.at[k].outer));
+    if (w->level.captures.at[k].inner.id == inner.id) return elab_use(E, value_tensor(w->level.up, w->level.captures.at[k].outer));
   base_fault("a flow's recording reads an input that it does not have");
 }
 
 static Val current(const Play *p, const Reading *r) {
-  return r->slot < FLOW_STATES ? p->read[r->slot]
-                               : elab_use(p->E, value_tensor(p->home, p->mean[r->slot - FLOW_STATES]));
+  return r->slot < FLOW_STATES ? p->read[r->slot] : elab_use(p->E, value_tensor(p->home, p->mean[r->slot - FLOW_STATES]));
 }
 
 /* Copies what the roots are computed from; they become values of the innermost level. */
@@ -33,12 +31,9 @@ static void copy_out(Play *p, Val *root, uint32_t n) {
   for (uint32_t j = 0; j < c.ids.n; j++) {
     Val v = {c.ids.at[j]};
     const Reading *r = flow_reading(w, v);
-    if (r)
-      map[v.id] = current(p, r);
-    else if (ir_inst(f, v)->op == OP_in)
-      map[v.id] = captured(p->E, w, v);
-    else
-      map[v.id] = ir_copy_inst(&p->E->level->b, f, v, map);
+    if (r) map[v.id] = current(p, r);
+    else if (ir_inst(f, v)->op == OP_in) map[v.id] = captured(p->E, w, v);
+    else map[v.id] = ir_copy_inst(&p->E->level->b, f, v, map);
   }
   for (uint32_t k = 0; k < n; k++)
     if (root[k].id) root[k] = map[root[k].id];
@@ -116,8 +111,7 @@ static Val flattened(Play *p, const Step *s) {
 }
 
 /* A whole state in another's place, with one sign. */
-static bool whole_state(const Play *p, const Step *s, const uint32_t *from, const bool *minus, int64_t n,
-                        uint32_t *which) {
+static bool whole_state(const Play *p, const Step *s, const uint32_t *from, const bool *minus, int64_t n, uint32_t *which) {
   int64_t first = 0;
   for (*which = 0; *which < s->n; ++*which) {
     int64_t m = type_count(p->w->slot[s->piece[*which].slot].type);
@@ -135,10 +129,8 @@ static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *m
   double *sign = base_realloc(NULL, sizeof *sign * (size_t)n);
   for (int64_t i = 0; i < n; i++) sign[i] = minus[i] ? -1 : 1, mixed |= minus[i] != minus[0];
   Val v = ir_take(b, flat, 0, from, (uint32_t)n);
-  if (mixed)
-    v = ir_mul(b, v, ir_table(b, type_real(false, 1, (uint32_t[]){(uint32_t)n}), sign));
-  else if (minus[0])
-    v = ir_neg(b, v);
+  if (mixed) v = ir_mul(b, v, ir_table(b, type_real(false, 1, (uint32_t[]){(uint32_t)n}), sign));
+  else if (minus[0]) v = ir_neg(b, v);
   free(sign);
   return ir_reshape(b, v, t.rank, t.dim);
 }
@@ -183,8 +175,7 @@ static Val step_log_det(Play *p, const Step *s, const Val *next) {
   for (uint32_t j = 0; j < s->n; j++) {
     for (uint32_t k = 0; k < s->n; k++) {
       Val x = p->read[s->piece[j].slot];
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, next[k])),
-                         (uint32_t)type_count(ir_type(b->f, x))};
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, next[k])), (uint32_t)type_count(ir_type(b->f, x))};
       Val flat = ir_reshape(b, next[k], 1, dim);
       if (elab_reaches(b->f, flat, x)) {
         row[k] = ir_reshape(b, ir_jac(b, flat, x), 2, dim);
@@ -253,8 +244,7 @@ static Value motion(Play *p, const Step *s, const Func *f, Value *state, uint32_
   x[n + 1] = (Actual){.name = "dt", .v = elab_value(E, dt), .at = at};
   x[n + 2] = (Actual){.name = "steps", .v = steps, .at = at};
   x[n + 3] = (Actual){.name = "every", .v = steps, .at = at};
-  x[n + 4] = (Actual){
-      .name = "method", .v = value_func(s->method), .at = s->stmt->method ? s->stmt->method->at : at};
+  x[n + 4] = (Actual){.name = "method", .v = value_func(s->method), .at = s->stmt->method ? s->stmt->method->at : at};
   x[n + 5] = (Actual){.name = "start", .v = elab_value(E, time), .at = at};
   Actuals a = {.at = x, .n = n + 5 + p->undo, .call = at, .callee = s->stmt->law->at};
   return builtin_apply(E, builtin_find(s->under ? "trajectory" : "integrate"), &a);
@@ -262,8 +252,7 @@ static Value motion(Play *p, const Step *s, const Func *f, Value *state, uint32_
 
 static void evolve(Play *p, const Step *s) {
   Elab *E = p->E;
-  bool in_turn =
-      ir_method[s->method->method].separable; /* q and p, rates free of what they move: no divergence */
+  bool in_turn = ir_method[s->method->method].separable; /* q and p, rates free of what they move: no divergence */
   bool traced = p->want_logdet && !s->under && !in_turn;
   const Func *f = func_map(E, s->func, value_out, p);
   Value *state = piece_values(p, s, 1);
@@ -281,10 +270,8 @@ static void evolve(Play *p, const Step *s) {
   const Value *end = r.kind == V_TUPLE ? r.list.at : &r;
   for (uint32_t k = 0; k < s->n + traced; k++) {
     Val last = ir_index(&E->level->b, elab_tensor(E, end[k], s->stmt->at), 0, 1);
-    if (k < s->n)
-      put(p, &s->piece[k], last);
-    else
-      add_logdet(p, last, false);
+    if (k < s->n) put(p, &s->piece[k], last);
+    else add_logdet(p, last, false);
   }
 }
 
@@ -295,8 +282,7 @@ static void running(Play *p, const Step *s) {
   Val average = p->mean[s->running];
   Val e = out_of(p, s->e);
   Build *b = &p->E->level->b;
-  p->mean[s->running] =
-      s->lag ? ir_moving_mean(b, e, average, s->param) : ir_batch_mean(b, e, average, s->param);
+  p->mean[s->running] = s->lag ? ir_moving_mean(b, e, average, s->param) : ir_batch_mean(b, e, average, s->param);
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
@@ -314,10 +300,8 @@ void play_finish(Play *p) { free(p->mean); }
 
 void play_step(Play *p, const Step *s) {
   if (p->failed) return;
-  if (step_is_wrapped(p, s))
-    step_wrapped(p, s);
-  else
-    play_plain(p, s);
+  if (step_is_wrapped(p, s)) step_wrapped(p, s);
+  else play_plain(p, s);
 }
 
 void play_plain(Play *p, const Step *s) {
@@ -326,34 +310,19 @@ void play_plain(Play *p, const Step *s) {
   if (s->kind == STEP_ASSIGN)
     for (uint32_t k = 0; k < p->w->n; k++) p->known[k] = p->read[k];
   switch (s->kind) {
-  case STEP_SHIFT:
-    shift(p, s);
-    break;
-  case STEP_SCALE:
-    scale(p, s);
-    break;
-  case STEP_PERMUTE:
-    permute(p, s);
-    break;
-  case STEP_ASSIGN:
-    assign(p, s);
-    break;
-  case STEP_CALL:
-    call(p, s);
-    break;
-  case STEP_EVOLVE:
-    evolve(p, s);
-    break;
-  case STEP_RUNNING:
-    running(p, s);
-    break;
+  case STEP_SHIFT: shift(p, s); break;
+  case STEP_SCALE: scale(p, s); break;
+  case STEP_PERMUTE: permute(p, s); break;
+  case STEP_ASSIGN: assign(p, s); break;
+  case STEP_CALL: call(p, s); break;
+  case STEP_EVOLVE: evolve(p, s); break;
+  case STEP_RUNNING: running(p, s); break;
   }
 }
 
 void play_all(Play *p) {
   uint32_t n = p->w->steps.n;
-  for (uint32_t k = 0; k < n && !p->failed && !elab_stop(p->E); k++)
-    play_step(p, &p->w->steps.at[p->undo ? n - 1 - k : k]);
+  for (uint32_t k = 0; k < n && !p->failed && !elab_stop(p->E); k++) play_step(p, &p->w->steps.at[p->undo ? n - 1 - k : k]);
 }
 
 /* Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part

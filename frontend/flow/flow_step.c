@@ -27,8 +27,7 @@ static bool half(const Play *outer, const Step *s, bool undo, const Val *in) {
   p.logdet = p.want_logdet ? in[n] : VAL_NONE;
   play_plain(&p, s);
   for (uint32_t k = 0; k < n && !p.failed; k++) ir_output(&E->level->b, p.known[k], NULL);
-  if (p.want_logdet && !p.failed)
-    ir_output(&E->level->b, elab_lane(E) ? ir_spread(&E->level->b, p.logdet) : p.logdet, NULL);
+  if (p.want_logdet && !p.failed) ir_output(&E->level->b, elab_lane(E) ? ir_spread(&E->level->b, p.logdet) : p.logdet, NULL);
   return !p.failed;
 }
 

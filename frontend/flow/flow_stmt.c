@@ -28,17 +28,12 @@ static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
 static const char *states_text(Elab *E) {
   const char *s = "";
   for (uint32_t k = 0; k < E->flow->n; k++)
-    s = arena_printf(E->mem, "%s%s`%s`", s,
-                     k == 0                ? ""
-                     : k + 1 == E->flow->n ? " and "
-                                           : ", ",
-                     E->flow->slot[k].name);
+    s = arena_printf(E->mem, "%s%s`%s`", s, k == 0 ? "" : k + 1 == E->flow->n ? " and " : ", ", E->flow->slot[k].name);
   return s;
 }
 
 static bool no_state(Elab *E, const Expr *e) {
-  DiagMsg *m =
-      elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
+  DiagMsg *m = elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
   if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
   return false;
 }
@@ -53,9 +48,8 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
     return false;
   }
   bool range = sub->kind == EX_RANGE;
-  if (range
-          ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
-          : !elab_int(E, sub, "a subscript", &a))
+  if (range ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
+            : !elab_int(E, sub, "a subscript", &a))
     return false;
   if (a < 0) a += t.dim[0];
   if (!range) b = a + 1;
@@ -71,8 +65,7 @@ static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
 static bool piece_of(Elab *E, const Expr *e, Piece *p) {
   *p = (Piece){0};
   if (e->kind == EX_NAME) return slot_named(E, e->name, &p->slot) || no_state(E, e);
-  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot))
-    return no_state(E, e);
+  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot)) return no_state(E, e);
   return piece_slice(E, e, p);
 }
 
@@ -104,8 +97,7 @@ static Step *add_step(Flow *w, StepKind kind, const Stmt *stmt, const Piece *pie
 static const char *slot_text(const Flow *w, const Reading *r) { return w->slot[r->slot].name; }
 
 /* What is computed from the states must be there again when the step is undone. */
-static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at,
-                     const char *what) {
+static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at, const char *what) {
   Flow *w = E->flow;
   const Reading *r = NULL;
   bool stale;
@@ -134,9 +126,8 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
   if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
     return *out = elab_expr(E, e->args->value), true;
-  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"),
-            "write `%s %s exp(...)`", s->target->kind == EX_NAME ? s->target->name : "x",
-            s->op == OPR_MUL ? "*=" : "/=");
+  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"), "write `%s %s exp(...)`",
+            s->target->kind == EX_NAME ? s->target->name : "x", s->op == OPR_MUL ? "*=" : "/=");
   return false;
 }
 
@@ -147,17 +138,14 @@ static void update(Elab *E, const Stmt *s) {
   Value v;
   Type t;
   if (!piece_of(E, s->target, &p)) return;
-  if (!scale)
-    v = elab_expr(E, s->value);
-  else if (!exponent(E, s, &v))
-    return;
+  if (!scale) v = elab_expr(E, s->value);
+  else if (!exponent(E, s, &v)) return;
   if (v.kind == V_POISON) return;
   Type want = piece_type(w, &p);
   if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || (t.rank && !type_same_dims(t, want))) {
     char have[128];
     DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->value->at, "an update of %s needs %s%s, found %s",
-                            type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "",
-                            value_text(E, v));
+                            type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "", value_text(E, v));
     elab_label(m, s->target->at, "%s", have);
     return;
   }
@@ -221,7 +209,8 @@ static const char *as_update(Elab *E, const Stmt *s) {
   const bool sum = s->kind == ST_ASSIGN && v->kind == EX_BINARY && (v->op == OPR_ADD || v->op == OPR_SUB);
   if (!sum || s->nnames != 1 || !s->names->name || v->a->kind != EX_NAME || v->a->name != s->names->name) return NULL;
   const char *text = source_file(E->src, v->at.file)->text;
-  return arena_printf(E->mem, "write `%s %s= %.*s`", s->names->name, ast_opr_text(v->op), (int)(v->b->at.end - v->b->at.begin), text + v->b->at.begin);
+  return arena_printf(E->mem, "write `%s %s= %.*s`", s->names->name, ast_opr_text(v->op), (int)(v->b->at.end - v->b->at.begin),
+                      text + v->b->at.begin);
 }
 
 static void no_inverse(Elab *E, const Stmt *s) {
@@ -229,8 +218,9 @@ static void no_inverse(Elab *E, const Stmt *s) {
   DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
   const char *update = as_update(E, s);
   if (update) elab_help(m, "%s", update);
-  else elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
-               "permutations need none");
+  else
+    elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
+                 "permutations need none");
 }
 
 /* The expressions of the inverse clause, from the readings behind the step. */
@@ -278,10 +268,8 @@ bool flow_assigns(Elab *E, const Stmt *s) {
     states += t && t->kind == EX_NAME && slot_named(E, t->name, &slot);
   }
   if (!states) return false;
-  if (states == s->nnames)
-    assign(E, s);
-  else
-    elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->flow->broken = true;
+  if (states == s->nnames) assign(E, s);
+  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->flow->broken = true;
   return true;
 }
 
@@ -328,8 +316,7 @@ static void call(Elab *E, const Stmt *s) {
   if (e->kind != EX_CALL) return;
   Value f = elab_expr(E, e->a);
   if (f.kind == V_POISON) return;
-  if (f.kind == V_FUNC && f.func->kind == F_USER && !f.func->bound && !f.func->item->tformals &&
-      f.func->item->kind == IT_FLOW) {
+  if (f.kind == V_FUNC && f.func->kind == F_USER && !f.func->bound && !f.func->item->tformals && f.func->item->kind == IT_FLOW) {
     Actuals none = {.call = e->at, .callee = e->a->at};
     f = elab_instance(E, f.func, &none, NULL);
   }
@@ -354,7 +341,8 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   if (v.kind == V_NONE) builtin_value(E, s->under ? "leapfrog" : "rk4", &v);
   if (v.kind == V_POISON) return false;
   if (v.kind != V_FUNC || v.func->kind != F_METHOD) {
-    DiagMsg *m = elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
+    DiagMsg *m =
+        elab_error(E, CODE_method, s->method->at, "`method` is the name of an integration method, found %s", value_kind(E, v));
     if (v.kind == V_STRING) elab_help(m, "a name stands without quotes: `method %s`", v.string);
     return false;
   }
@@ -362,18 +350,14 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
   const MethodInfo *m = &ir_method[v.func->method];
   if (m->adaptive) {
     elab_help(elab_error(E, CODE_method, s->method->at, "`%s` adapts its steps and cannot be undone", m->name),
-              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..."
-                       : "rk4, implicit_midpoint, gauss4, ...");
+              s->under ? "leapfrog, yoshida4, implicit_midpoint, gauss4, ..." : "rk4, implicit_midpoint, gauss4, ...");
     return false;
   }
   if (!s->under || (m->symplectic && v.func->method != M_SYMPLECTIC_EULER)) return true;
-  DiagMsg *d = elab_error(E, CODE_method, s->method->at,
-                          m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it"
-                                        : "`%s` is not symplectic",
-                          m->name);
-  elab_help(
-      d,
-      "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
+  DiagMsg *d =
+      elab_error(E, CODE_method, s->method->at,
+                 m->symplectic ? "`%s` is not symmetric: a step of -t does not undo it" : "`%s` is not symplectic", m->name);
+  elab_help(d, "leapfrog, yoshida4, yoshida6, yoshida8 where H separates; implicit_midpoint, gauss4, gauss6 for any");
   return false;
 }
 
@@ -392,8 +376,7 @@ static void evolve(Elab *E, const Stmt *s) {
     return;
   }
   if (s->under && step.n != 2) {
-    elab_error(E, CODE_flow_state, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n,
-               step.n == 1 ? "" : "s");
+    elab_error(E, CODE_flow_state, s->target->at, "a Hamiltonian moves q and p, found %u state%s", step.n, step.n == 1 ? "" : "s");
     return;
   }
   if (!value_numeric(time) || !value_type(time, &t) || t.rank) {
@@ -437,14 +420,13 @@ static void running(Elab *E, const Stmt *s) {
   if (!step.lag && !(call && !strcmp(e->a->name, "mean_over_batch")))
     elab_help(elab_error(E, CODE_batch_mean, e->at, "`running` keeps the mean of a value over the batch"),
               "`running m = mean_over_batch(x) decay 0.99`, or moving_mean");
-  else if (running_decay(E, s, &p.decay))
-    v = elab_expr(E, e->args->value);
+  else if (running_decay(E, s, &p.decay)) v = elab_expr(E, e->args->value);
   if (v.kind != V_POISON && (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL)) {
     elab_error(E, CODE_wrong_kind, e->args->value->at, "`%s` needs a tensor, found %s", e->a->name, value_text(E, v));
     v = POISON;
   }
   if (v.kind != V_POISON) {
-    turns_unroll_stack(E->body->stack, E->body->nstack);     /* an average of its own for each turn */
+    turns_unroll_stack(E->body->stack, E->body->nstack); /* an average of its own for each turn */
     step.e = elab_tensor(E, v, e->at);
     p.type = t, p.type.lane = 0;
     if (E->body->nstack || !undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
@@ -471,18 +453,10 @@ void flow_stmt(Elab *E, const Stmt *s) {
     return;
   }
   switch (s->kind) {
-  case ST_UPDATE:
-    update(E, s);
-    break;
-  case ST_APPLY:
-    call(E, s);
-    break;
-  case ST_EVOLVE:
-    evolve(E, s);
-    break;
-  default:
-    running(E, s);
-    break;
+  case ST_UPDATE: update(E, s); break;
+  case ST_APPLY: call(E, s); break;
+  case ST_EVOLVE: evolve(E, s); break;
+  default: running(E, s); break;
   }
   E->flow->broken |= E->flow->steps.n == before; /* an error was said */
 }

@@ -31,32 +31,28 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   VEC(const char *) known = {0};
   const Module *m = E->frame->module;
   for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE)
-      *vec_push(&known) = m->global[i].name;
+    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
   elab_suggest(elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, known.at, known.n);
   vec_free(&known);
   return NULL;
 }
 
 bool is_read(Elab *E, const Expr *e) {
-  return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") &&
-         !elab_known(E, e->a->name, false);
+  return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") && !elab_known(E, e->a->name, false);
 }
 
 Value data_item(Elab *E, Global *g, Span use) {
   (void)use;
   if (g->item->body) {
     Func *f = ARENA_NEW(E->mem, Func);
-    *f = (Func){
-        .kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g, .bound = true};
+    *f = (Func){.kind = F_USER, .name = g->name, .item = g->item, .module = g->module, .global = g, .bound = true};
     return value_func(f);
   }
   if (is_read(E, g->item->value)) return data_read(E, g->item->value, g->name);
   Scratch s;
   scratch_begin(E, &s);
   Value v = scratch_end(E, &s, elab_expr(E, g->item->value), g->item->at);
-  Data *d = elab_data_value(E, v, g->item->value ? g->item->value->at : g->item->at,
-                            arena_printf(E->mem, "`%s`", g->name));
+  Data *d = elab_data_value(E, v, g->item->value ? g->item->value->at : g->item->at, arena_printf(E->mem, "`%s`", g->name));
   if (!d) return POISON;
   if (!d->name) d->name = g->name;
   return v;
@@ -71,10 +67,8 @@ static uint32_t form_count(Elab *E, const Arg *a, const char *what, const char *
   int64_t n;
   if (!elab_int(E, a->value, arena_printf(E->mem, "`%s`", what), &n)) return 1;
   if (n >= 1 && n <= ELAB_TURNS) return (uint32_t)n;
-  if (n < 1)
-    elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
-  else
-    elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
+  if (n < 1) elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at least one %s, found %lld", what, unit, (long long)n);
+  else elab_error(E, CODE_out_of_range, a->value->at, "`%s` has at most %d %ss, found %lld", what, ELAB_TURNS, unit, (long long)n);
   return 1;
 }
 
@@ -82,19 +76,17 @@ static bool form_option(Elab *E, const Stmt *s, const Arg *a, const Arg **orders
   static const char *const known[] = {"orders"};
   const char *word = form_word[s->yield];
   if (a->name && s->yield == YF_SHUFFLED && !strcmp(a->name, "orders")) {
-    if (*orders) return elab_label(elab_error(E, CODE_given_twice, a->name_at, "`orders` is given twice"), (*orders)->name_at, "first"), false;
+    if (*orders)
+      return elab_label(elab_error(E, CODE_given_twice, a->name_at, "`orders` is given twice"), (*orders)->name_at, "first"), false;
     *orders = a;
     return true;
   }
   Span at = a->name ? a->name_at : a->value->at;
   DiagMsg *m = a->name ? elab_error(E, CODE_unknown_option, at, "`%s` has no option `%s`", word, a->name)
                        : elab_error(E, CODE_argument_count, at, "`%s` takes one number of rows, found another", word);
-  if (s->yield != YF_SHUFFLED)
-    elab_help(m, "`windows(32)` are all runs of 32 rows");
-  else if (a->name)
-    elab_suggest(m, a->name, known, 1);
-  else
-    elab_help(m, "`shuffled(32, orders = 16)` takes every row once in each of 16 orders");
+  if (s->yield != YF_SHUFFLED) elab_help(m, "`windows(32)` are all runs of 32 rows");
+  else if (a->name) elab_suggest(m, a->name, known, 1);
+  else elab_help(m, "`shuffled(32, orders = 16)` takes every row once in each of 16 orders");
   return false;
 }
 
@@ -104,10 +96,8 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
   y->window = y->orders = 1;
   if (s->yield != YF_WINDOWS && s->yield != YF_SHUFFLED) return;
   for (const Arg *a = s->how; a; a = a->next)
-    if (!a->name && !rows)
-      rows = a;
-    else if (!form_option(E, s, a, &orders))
-      return;
+    if (!a->name && !rows) rows = a;
+    else if (!form_option(E, s, a, &orders)) return;
   if (!rows) {
     elab_help(elab_error(E, CODE_missing_argument, s->at, "`%s` needs the number of rows in a sample", form_word[s->yield]),
               "`yield %s(32) ...`", form_word[s->yield]);
@@ -183,8 +173,8 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
                 "end it with `yield x, y, ...`");
     return false;
   }
-  static const YieldKind kinds[] = {[YF_ONE] = YIELD_ONE, [YF_EACH] = YIELD_EACH, [YF_WINDOWS] = YIELD_WINDOWS,
-                                    [YF_SHUFFLED] = YIELD_SHUFFLED};
+  static const YieldKind kinds[] = {
+    [YF_ONE] = YIELD_ONE, [YF_EACH] = YIELD_EACH, [YF_WINDOWS] = YIELD_WINDOWS, [YF_SHUFFLED] = YIELD_SHUFFLED};
   d->yield = kinds[y->form];
   d->window = y->window;
   d->orders = y->orders;
@@ -211,8 +201,7 @@ static void scope_fields(Elab *E, Root *r, const Data *d) {
   r->data = d;
   r->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
   frame_push(E, E->frame, E->frame->module);
-  for (uint32_t i = 0; i < d->nfield; i++)
-    frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
+  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
 }
 
 /* Elaborates the program into d; false after an error. */
@@ -239,15 +228,15 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   frame_push(E, E->frame, f->module);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
-    if (!good) elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"), "write `yield` and the names of its fields");
+    if (!good)
+      elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"),
+                "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);
   }
   f->global->active--;
   f->global->elaborated = true;
-  if (good)
-    d->program = root_end(E, &root);
-  else
-    root_drop(E, &root);
+  if (good) d->program = root_end(E, &root);
+  else root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   vec_free(&body.used);
@@ -269,16 +258,15 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
   for (uint32_t i = 0; i < a->n; i++) {
     const Actual *x = &a->at[i];
     int64_t n;
-    const char *name = x->name                         ? x->name
-                       : i + (f->item->on != NULL) < 2 ? known[i + (f->item->on != NULL)]
-                                                       : "";
+    const char *name = x->name ? x->name : i + (f->item->on != NULL) < 2 ? known[i + (f->item->on != NULL)] : "";
     if (!strcmp(name, "seed")) {
       if (!seed_arg(E, x, "`seed`", &n)) return false;
       d->seed = (uint64_t)n;
     } else if (!strcmp(name, "count") && !f->item->on) {
       if (!need_int(E, x, "`count`", &n)) return false;
       if (n < 1 || n > (int64_t)1 << 31) {
-        elab_error(E, CODE_out_of_range, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld", (long long)n);
+        elab_error(E, CODE_out_of_range, x->at, n < 1 ? "`count` is at least 1, found %lld" : "`count` is at most 2^31, found %lld",
+                   (long long)n);
         return false;
       }
       d->count = n;
@@ -287,10 +275,8 @@ static bool program_args(Elab *E, const Func *f, const Actuals *a, Data *d) {
       DiagMsg *m = x->name ? elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, name)
                            : elab_error(E, CODE_argument_count, x->at, "`%s` takes %s", f->name,
                                         f->item->on ? "a seed" : "a count and a seed");
-      if (!strcmp(name, "count"))
-        elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
-      else if (x->name)
-        elab_suggest_option(m, name, known, 2);
+      if (!strcmp(name, "count")) elab_help(m, "it makes one draw for each sample of `%s`", f->item->on);
+      else if (x->name) elab_suggest_option(m, name, known, 2);
       return false;
     }
   }
@@ -321,8 +307,7 @@ void data_check(Elab *E, Global *g) {
 
 /* first(d, share), last(d, share), shuffle(d, seed) */
 Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
-  Data *base = elab_data_value(E, a->at[0].v, a->at[0].at,
-                               arena_printf(E->mem, "the first argument of `%s`", b->name));
+  Data *base = elab_data_value(E, a->at[0].v, a->at[0].at, arena_printf(E->mem, "the first argument of `%s`", b->name));
   int64_t seed;
   double share;
   if (!base) return POISON;

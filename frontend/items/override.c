@@ -33,9 +33,8 @@ static bool split(Elab *E, const char *text, Override *o) {
   const char *eq = strchr(text, '=');
   if (!eq || eq == text || !eq[1]) {
     uint32_t file = source_add(E->src, "command line", text, strlen(text));
-    elab_help(
-        elab_error(E, CODE_override, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
-        "`n=5`, `train.steps=100`");
+    elab_help(elab_error(E, CODE_override, (Span){file, 0, (uint32_t)strlen(text)}, "`%s` is not of the form name=value", text),
+              "`n=5`, `train.steps=100`");
     return false;
   }
   o->name = arena_strndup(E->mem, text, (size_t)(eq - text));
@@ -67,10 +66,8 @@ static void override_const(Elab *E, const Override *o) {
 
 static void drop_option(Item *it, const char *name) {
   for (Arg **a = &it->options; *a;)
-    if (!strcmp((*a)->name, name))
-      *a = (*a)->next;
-    else
-      a = &(*a)->next;
+    if (!strcmp((*a)->name, name)) *a = (*a)->next;
+    else a = &(*a)->next;
 }
 
 static void set_option(Elab *E, Item *it, const char *name, const Override *o) {
@@ -95,19 +92,15 @@ static void override_train(Elab *E, const Override *o) {
     any = true;
   }
   if (any) return;
-  if (loss && n)
-    elab_suggest(elab_error(E, CODE_override, o->name_at, "the file trains no `%s`", loss), loss, known, n);
-  else
-    elab_error(E, CODE_override, o->name_at, "`%s`: the file trains nothing", o->name);
+  if (loss && n) elab_suggest(elab_error(E, CODE_override, o->name_at, "the file trains no `%s`", loss), loss, known, n);
+  else elab_error(E, CODE_override, o->name_at, "`%s`: the file trains nothing", o->name);
 }
 
 void override_apply(Elab *E) {
   for (uint32_t i = 0; i < E->o->noverride; i++) {
     Override o = {0};
     if (!split(E, E->o->override_[i], &o)) continue;
-    if (!strncmp(o.name, "train.", 6))
-      override_train(E, &o);
-    else
-      override_const(E, &o);
+    if (!strncmp(o.name, "train.", 6)) override_train(E, &o);
+    else override_const(E, &o);
   }
 }

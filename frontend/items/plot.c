@@ -30,10 +30,8 @@ static const char *text_of(Elab *E, const Expr *e) {
     bool blank = code >= 0 && code <= ' ';
     if (blank && (n == 0 || s[n - 1] == ' ')) continue;
     if (chars++ == TEXT_LENGTH) return strcpy(s + n, "…"), s;
-    if (blank)
-      s[n++] = ' ';
-    else
-      memcpy(s + n, f->text + i, len), n += len;
+    if (blank) s[n++] = ' ';
+    else memcpy(s + n, f->text + i, len), n += len;
   }
   return s;
 }
@@ -69,8 +67,7 @@ static PlotParts parts_of(PlotJob *j, const Expr *e, bool vector) {
   PlotParts ps = {.n = 0};
   bool several = e->kind == EX_TUPLE || (e->kind == EX_LIST && e->nargs <= PLOT_CURVES);
   if (several) {
-    for (const Arg *a = e->args; a; a = a->next)
-      add_part(j, &ps, elab_expr(j->E, a->value), a->value->at, text_of(j->E, a->value));
+    for (const Arg *a = e->args; a; a = a->next) add_part(j, &ps, elab_expr(j->E, a->value), a->value->at, text_of(j->E, a->value));
     if (j->good && e->kind == EX_LIST && all_scalars(&ps, !vector)) {
       Value v = as_vector(j, &ps, e->at);
       ps.n = 0;
@@ -84,8 +81,7 @@ static PlotParts parts_of(PlotJob *j, const Expr *e, bool vector) {
     add_part(j, &ps, v, e->at, text);
     return ps;
   }
-  for (uint32_t i = 0; i < v.list.n; i++)
-    add_part(j, &ps, v.list.at[i], e->at, arena_printf(j->E->mem, "%s[%u]", text, i));
+  for (uint32_t i = 0; i < v.list.n; i++) add_part(j, &ps, v.list.at[i], e->at, arena_printf(j->E->mem, "%s[%u]", text, i));
   return ps;
 }
 
@@ -98,8 +94,7 @@ static bool numbers(PlotJob *j, const char *what, const PlotPart *part, uint32_t
     if (t->rank == 1 && t->dim[0] == 1 && j->p->data) t->rank = 0;
     return true;
   }
-  const char *wanted = max_rank == 1 ? "a scalar or a vector"
-                                     : "a scalar, a vector, or a matrix of a curve in each column";
+  const char *wanted = max_rank == 1 ? "a scalar or a vector" : "a scalar, a vector, or a matrix of a curve in each column";
   DiagMsg *m = elab_error(j->E, CODE_plot_curve, part->at, "`%s` needs %s, found %s", what, wanted, value_kind(j->E, part->v));
   if (typed && t->dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` makes numbers of it");
   if (part->v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called");
@@ -224,7 +219,8 @@ static void pairs(PlotJob *j, const Arg *o) {
     Type t;
     const char *name = text_of(j->E, told(o->value));
     if (value_type(ps.at[i].v, &t) && t.rank && t.rank < 3 && t.dim[t.rank - 1] == 2)
-      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`", name, name);
+      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`",
+                name, name);
     else elab_help(m, "`xy = (x, y)`, `xy = trajectory(H, q, p, ...)`, or several in brackets");
     j->good = false;
     return;
@@ -235,7 +231,8 @@ static void curves(PlotJob *j) {
   const Item *it = j->it;
   const Arg *x = plot_option(it, "x"), *y = plot_option(it, "y"), *xy = plot_option(it, "xy");
   if (xy && (x || y)) {
-    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at, "given here");
+    elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at,
+               "given here");
     j->good = false;
   } else if (xy) {
     pairs(j, xy);
@@ -286,7 +283,7 @@ static void colour(PlotJob *j) {
 
 static void ranges_given(PlotJob *j, const char *why) {
   if (j->p->ranged[0] && j->p->ranged[1]) return;
-  if (plot_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return;      /* a wrong one, which was reported */
+  if (plot_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return; /* a wrong one, which was reported */
   plot_needs(j, j->p->ranged[0] ? "yrange" : "xrange", why);
 }
 
@@ -335,9 +332,8 @@ static void labels(PlotJob *j) {
   if (v.kind == V_POISON) return;
   for (uint32_t i = 0; strings && i < n; i++) strings = string_at(v, i) != NULL;
   if (!strings || n != p->ncurve) {
-    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s", p->ncurve,
-                         p->ncurve == 1 ? "" : "s",
-                         strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
+    elab_help(elab_error(j->E, CODE_plot_option, o->value->at, "`labels` is a string for each of the %u curve%s, found %s",
+                         p->ncurve, p->ncurve == 1 ? "" : "s", strings ? arena_printf(j->E->mem, "%u", n) : value_kind(j->E, v)),
               "`labels = [\"learned\", \"true\"]`");
     return;
   }
@@ -352,12 +348,9 @@ static void drawn(PlotJob *j) {
   const Arg *levels = plot_option(j->it, "levels");
   p->curve = ARENA_ARRAY(j->E->mem, PlotCurve, PLOT_CURVES);
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
-  if (p->kind == PLOT_HEAT)
-    heat(j, &functions);
-  else if (p->kind == PLOT_HISTOGRAM)
-    histogram(j);
-  else
-    curves(j);
+  if (p->kind == PLOT_HEAT) heat(j, &functions);
+  else if (p->kind == PLOT_HISTOGRAM) histogram(j);
+  else curves(j);
   colour(j);
   if (!p->samples && j->good) p->samples = through_samples(j) ? 2000 : 16;
   if (levels) functions = parts_of(j, levels->value, false);
@@ -381,14 +374,10 @@ void plot_item(Elab *E, const Item *it) {
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
   E->body = &body;
-  if (it->on && !(p->data = elab_on_data(E, &root, it)))
-    j.good = false;
-  else if ((j.good = plot_options(&j)))
-    drawn(&j);
-  if (j.good && p->ncurve)
-    p->fn = root_end(E, &root);
-  else
-    root_drop(E, &root);
+  if (it->on && !(p->data = elab_on_data(E, &root, it))) j.good = false;
+  else if ((j.good = plot_options(&j))) drawn(&j);
+  if (j.good && p->ncurve) p->fn = root_end(E, &root);
+  else root_drop(E, &root);
   *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
   vec_free(&body.counts);
   vec_free(&body.params);

@@ -7,24 +7,31 @@
 
 enum { PLOT_CURVES = 32 };
 
-typedef struct PlotPart { Value v; Span at; const char *text; } PlotPart;      /* text: for the legend, an axis */
-typedef struct PlotParts { PlotPart at[PLOT_CURVES]; uint32_t n; } PlotParts;
+typedef struct PlotPart {
+  Value v;
+  Span at;
+  const char *text;
+} PlotPart; /* text: for the legend, an axis */
+typedef struct PlotParts {
+  PlotPart at[PLOT_CURVES];
+  uint32_t n;
+} PlotParts;
 
 typedef struct PlotJob {
   Elab *E;
   Plot *p;
   const Item *it;
-  bool good;                     /* no error so far */
+  bool good; /* no error so far */
 } PlotJob;
 
-const Arg *plot_option(const Item *it, const char *name);   /* NULL: not given */
+const Arg *plot_option(const Item *it, const char *name); /* NULL: not given */
 /* kind, names of options, and those known while compiling; false after an error that hides the rest */
 bool plot_options(PlotJob *j);
 /* p->aspect, when the axes have their labels */
 void plot_aspect(PlotJob *j);
 /* functions -> p->grid; j->good is false after an error */
 void plot_grid(PlotJob *j, const PlotParts *functions);
-void plot_label(PlotJob *j, int axis, const char *text);    /* unless it has one */
-void plot_needs(PlotJob *j, const char *option, const char *help);    /* the error that it is missing */
+void plot_label(PlotJob *j, int axis, const char *text);           /* unless it has one */
+void plot_needs(PlotJob *j, const char *option, const char *help); /* the error that it is missing */
 
 #endif

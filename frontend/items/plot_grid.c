@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-typedef enum Form { FORM_NONE, FORM_SCALARS, FORM_VECTORS, FORM_POINT } Form;   /* (x, y), ([x], [y]), ([x, y]) */
+typedef enum Form { FORM_NONE, FORM_SCALARS, FORM_VECTORS, FORM_POINT } Form; /* (x, y), ([x], [y]), ([x, y]) */
 
 static const char *const form_help = "it takes two scalars, two of real[1], or one real[2]";
 
@@ -118,8 +118,9 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   Actuals a = coordinates(E, form == FORM_NONE ? FORM_SCALARS : form, xy[0], xy[1], part->at);
   Value v = elab_apply(E, f, &a);
   if (v.kind != V_POISON && (form == FORM_NONE || !gives_scalar(v)))
-    elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
-              "%s", form_help);
+    elab_help(
+        elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
+        "%s", form_help);
   if (form == FORM_NONE || !gives_scalar(v)) {
     j->good = false;
     return;
@@ -141,10 +142,8 @@ void plot_grid(PlotJob *j, const PlotParts *ps) {
   E->body = &body;
   begin_grid(j, &root, xy);
   for (uint32_t i = 0; i < ps->n; i++) grid_function(j, &ps->at[i], xy);
-  if (j->good)
-    j->p->grid = root_end(E, &root);
-  else
-    root_drop(E, &root);
+  if (j->good) j->p->grid = root_end(E, &root);
+  else root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   vec_free(&body.used);

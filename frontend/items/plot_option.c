@@ -26,13 +26,26 @@ typedef struct OptionRow {
 } OptionRow;
 
 static const OptionRow rows[] = {
-    {"kind", ALL},      {"x", CURVES | HISTOGRAM}, {"y", CURVES},
-    {"xy", CURVES},     {"z", HEAT},               {"levels", PHASE},
-    {"colour", POINTS}, {"labels", ALL & ~HEAT},   {"title", ALL},
-    {"xlabel", ALL},    {"ylabel", ALL},           {"xrange", ALL},
-    {"yrange", ALL},    {"logx", ALL & ~(PHASE | HEAT)}, {"logy", ALL & ~(PHASE | HEAT)},
-    {"samples", ALL & ~HEAT}, {"n", PHASE | HEAT}, {"contours", PHASE},
-    {"bins", HISTOGRAM}, {"aspect", ALL},
+  {"kind", ALL},
+  {"x", CURVES | HISTOGRAM},
+  {"y", CURVES},
+  {"xy", CURVES},
+  {"z", HEAT},
+  {"levels", PHASE},
+  {"colour", POINTS},
+  {"labels", ALL & ~HEAT},
+  {"title", ALL},
+  {"xlabel", ALL},
+  {"ylabel", ALL},
+  {"xrange", ALL},
+  {"yrange", ALL},
+  {"logx", ALL & ~(PHASE | HEAT)},
+  {"logy", ALL & ~(PHASE | HEAT)},
+  {"samples", ALL & ~HEAT},
+  {"n", PHASE | HEAT},
+  {"contours", PHASE},
+  {"bins", HISTOGRAM},
+  {"aspect", ALL},
 };
 enum { NROWS = sizeof rows / sizeof *rows, MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
 
@@ -73,12 +86,9 @@ static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) 
   uint32_t n;
   const char *list = options_of(E, kinds, known, &n);
   DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
-  if (!strcmp(o->name, "color"))
-    elab_help(m, "it is spelled `colour`");
-  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n))
-    elab_suggest_option(m, o->name, known, n);
-  else
-    elab_help(m, "options of %s: %s", whose, list);
+  if (!strcmp(o->name, "color")) elab_help(m, "it is spelled `colour`");
+  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n)) elab_suggest_option(m, o->name, known, n);
+  else elab_help(m, "options of %s: %s", whose, list);
 }
 
 /* kinds: that of the plot, or all where it is not known. */
@@ -94,8 +104,7 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
       const char *known[NROWS];
       uint32_t n;
       DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
-      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds),
-                options_of(E, kinds, known, &n));
+      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds), options_of(E, kinds, known, &n));
       good = false;
     }
     for (const Arg *p = it->options; p != o; p = p->next)
@@ -126,10 +135,8 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
                     : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
   for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
     if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
-  if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS))
-    elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
-  else
-    elab_help(m, "kinds are %s", kinds_of(E, ALL));
+  if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS)) elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
+  else elab_help(m, "kinds are %s", kinds_of(E, ALL));
   return false;
 }
 
@@ -170,28 +177,17 @@ static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
 
 static void static_option(Elab *E, Plot *p, const Actual *a) {
   const char *n = a->name;
-  if (!strcmp(n, "title"))
-    want_text(E, a, &p->title);
-  else if (!strcmp(n, "xlabel"))
-    want_text(E, a, &p->label[0]);
-  else if (!strcmp(n, "ylabel"))
-    want_text(E, a, &p->label[1]);
-  else if (!strcmp(n, "xrange"))
-    want_range(E, a, p, 0);
-  else if (!strcmp(n, "yrange"))
-    want_range(E, a, p, 1);
-  else if (!strcmp(n, "logx"))
-    want_bool(E, a, &p->log[0]);
-  else if (!strcmp(n, "logy"))
-    want_bool(E, a, &p->log[1]);
-  else if (!strcmp(n, "samples"))
-    want_count(E, a, 1, MAX_SAMPLES, &p->samples);
-  else if (!strcmp(n, "n"))
-    want_count(E, a, 2, MAX_GRID, &p->n);
-  else if (!strcmp(n, "contours"))
-    want_count(E, a, 1, 100, &p->contours);
-  else if (!strcmp(n, "bins"))
-    want_count(E, a, 1, 10000, &p->bins);
+  if (!strcmp(n, "title")) want_text(E, a, &p->title);
+  else if (!strcmp(n, "xlabel")) want_text(E, a, &p->label[0]);
+  else if (!strcmp(n, "ylabel")) want_text(E, a, &p->label[1]);
+  else if (!strcmp(n, "xrange")) want_range(E, a, p, 0);
+  else if (!strcmp(n, "yrange")) want_range(E, a, p, 1);
+  else if (!strcmp(n, "logx")) want_bool(E, a, &p->log[0]);
+  else if (!strcmp(n, "logy")) want_bool(E, a, &p->log[1]);
+  else if (!strcmp(n, "samples")) want_count(E, a, 1, MAX_SAMPLES, &p->samples);
+  else if (!strcmp(n, "n")) want_count(E, a, 2, MAX_GRID, &p->n);
+  else if (!strcmp(n, "contours")) want_count(E, a, 1, 100, &p->contours);
+  else if (!strcmp(n, "bins")) want_count(E, a, 1, 10000, &p->bins);
 }
 
 static bool is_static(const char *name) {
@@ -221,7 +217,7 @@ static const char *behind_letter(const char *text, char letter) {
   for (int k = 0; k < 2; k++)
     if (!strncmp(text, hats[k], strlen(hats[k]))) text += strlen(hats[k]);
   if (*text == '_') text++;
-  while (*text >= '0' && *text <= '9' && text[-1] != '^') text++;      /* q^2 is a square */
+  while (*text >= '0' && *text <= '9' && text[-1] != '^') text++; /* q^2 is a square */
   while (!strncmp(text, "\xe2\x82", 2) && (unsigned char)text[2] >= 0x80 && (unsigned char)text[2] <= 0x89) text += 3;
   if (*text == '[') text += strcspn(text, "]");
   if (*text == ']') text++;
@@ -261,8 +257,11 @@ bool plot_options(PlotJob *j) {
   Elab *E = j->E;
   Plot *p = j->p;
   const Item *it = j->it;
-  static const int64_t samples[PLOT_KINDS] = {    /* 0: as long as the curves are not known */
-      [PLOT_SCATTER] = 2000, [PLOT_SECTION] = 64, [PLOT_HEAT] = 1, [PLOT_HISTOGRAM] = 100000};
+  static const int64_t samples[PLOT_KINDS] = {/* 0: as long as the curves are not known */
+                                              [PLOT_SCATTER] = 2000,
+                                              [PLOT_SECTION] = 64,
+                                              [PLOT_HEAT] = 1,
+                                              [PLOT_HISTOGRAM] = 100000};
   bool known = kind(E, p, it);
   if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;
   p->samples = samples[p->kind];
@@ -270,8 +269,7 @@ bool plot_options(PlotJob *j) {
   p->contours = 12;
   for (const Arg *o = it->options; o; o = o->next) {
     if (!is_static(o->name)) continue;
-    Actual a = {.name = o->name, .name_at = o->name_at, .at = o->value ? o->value->at : o->name_at,
-                .v = elab_expr(E, o->value)};
+    Actual a = {.name = o->name, .name_at = o->name_at, .at = o->value ? o->value->at : o->name_at, .v = elab_expr(E, o->value)};
     if (a.v.kind != V_POISON) static_option(E, p, &a);
   }
   positive_ranges(E, p, it);

@@ -13,9 +13,9 @@ typedef struct Read {
   Span path_at;
   const Arg *window, *group;
   uint32_t room;
-  uint32_t *index;       /* by field: its column in info */
-  bool all;              /* no column is named */
-  int64_t rows;          /* of the fields, said first by this one; NULL: none has rows yet */
+  uint32_t *index; /* by field: its column in info */
+  bool all;        /* no column is named */
+  int64_t rows;    /* of the fields, said first by this one; NULL: none has rows yet */
   const char *rows_of;
 } Read;
 
@@ -41,8 +41,7 @@ static bool look(Elab *E, Read *r) {
   if (!E->o->table) return true;
   if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
   DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
-  if (access(r->d->path, F_OK) != 0)
-    elab_help(m, "a path is relative to the model's file, then to the working directory");
+  if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
 }
 
@@ -57,8 +56,9 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
   const char *name = r->info.column[first].name;
   for (uint32_t k = first + 1; k < r->info.ncolumn; k++)
     if (r->info.column[k].name && !strcmp(r->info.column[k].name, name)) {
-      elab_help(elab_error(E, CODE_column, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
-                "take one by its number, `read(\"...\", x = %u)`", first);
+      elab_help(
+          elab_error(E, CODE_column, at, "`%s` has several columns `%s`: %u and %u, counted from 0", r->d->path, name, first, k),
+          "take one by its number, `read(\"...\", x = %u)`", first);
       return false;
     }
   return true;
@@ -70,8 +70,8 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
   for (*out = 0; *out < r->info.ncolumn; ++*out)
     if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
   headers(r, known, &n);
-  DiagMsg *m = elab_error(
-      E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  DiagMsg *m =
+      elab_error(E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
   elab_suggest(m, header, known, n);
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
@@ -81,9 +81,9 @@ static bool by_number(Elab *E, const Read *r, int64_t k, Span at) {
   if (k >= 0 && (!r->known || k < (int64_t)r->info.ncolumn)) return true;
   if (r->known)
     elab_error(E, CODE_column, at, "`%s` has %s, found %lld", r->d->path,
-               r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1), (long long)k);
-  else
-    elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
+               r->info.ncolumn == 1 ? "one column, number 0" : arena_printf(E->mem, "columns 0 to %u", r->info.ncolumn - 1),
+               (long long)k);
+  else elab_error(E, CODE_column, at, "a column is a number from 0, found %lld", (long long)k);
   return false;
 }
 
@@ -100,8 +100,8 @@ static bool same_rows(Elab *E, Read *r, const char *name, int64_t rows, Span at)
     r->rows = rows;
   }
   if (r->rows == rows) return true;
-  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows, r->rows_of,
-                          (long long)r->rows);
+  DiagMsg *m = elab_error(E, CODE_unequal_rows, at, "`%s` has %lld samples (its first axis), `%s` has %lld", name, (long long)rows,
+                          r->rows_of, (long long)r->rows);
   if (r->all) elab_help(m, "name those that belong together: `read(\"...\", x, y)`");
   else
     elab_help(m, "what all samples share is saved as a 0-d array if it is a number, and else repeated for each: "
@@ -154,8 +154,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
   Value v = elab_expr(E, e);
   int64_t k;
   if (v.kind == V_POISON) return false;
-  if (v.kind == V_STRING)
-    c.header = v.string;
+  if (v.kind == V_STRING) c.header = v.string;
   else if (value_is_int(v, &k)) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
@@ -187,9 +186,10 @@ static bool all_of_them(Elab *E, const Read *r, const Expr *call) {
   if (!named)
     elab_help(elab_error(E, CODE_column, call->at, "`%s` has no header, so its columns must be named", r->d->path),
               "`read(\"...\", x = 0, y = 1)`");
-  const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16*MOST_COLUMNS;
+  const bool many = numbers > MOST_COLUMNS || r->info.ncolumn > 16 * MOST_COLUMNS;
   if (named && many)
-    elab_help(elab_error(E, CODE_column, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path, r->info.ncolumn),
+    elab_help(elab_error(E, CODE_column, call->at, "`%s` has %u columns: the ones that are needed must be named", r->d->path,
+                         r->info.ncolumn),
               "`read(\"...\", x = 0, y = 1)`");
   return named && !many;
 }
@@ -206,22 +206,21 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
     const struct TableColumn *c = &r->info.column[i];
     if (!c->number) continue;
     if (!c->name) {
-      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so columns must be named", column_text(E, r, i), r->d->path),
+      elab_help(elab_error(E, CODE_column, call->at, "%s of `%s` has no name in the header, so columns must be named",
+                           column_text(E, r, i), r->d->path),
                 "`read(\"...\", x = %u)`", i);
       return false;
     }
     const char *name = arena_strdup(E->mem, c->name);
-    if (only_one(E, r, i, call->at) && add_column(E, r, intern(E->m->names, name),
-                                                  (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
+    if (only_one(E, r, i, call->at) &&
+        add_column(E, r, intern(E->m->names, name), (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
       continue;
     return false;
   }
   return true;
 }
 
-static bool constant(const Read *r, uint32_t field) {
-  return r->known && r->info.column[r->index[field]].rows == TABLE_EVERY_ROW;
-}
+static bool constant(const Read *r, uint32_t field) { return r->known && r->info.column[r->index[field]].rows == TABLE_EVERY_ROW; }
 
 static bool window_length(Elab *E, const Read *r, int64_t *n) {
   const Span at = r->window->value->at;
@@ -277,19 +276,15 @@ static bool group_arg(Elab *E, Read *r) {
 static bool read_columns(Elab *E, Read *r, const Expr *call) {
   bool good = true;
   for (const Arg *a = call->args->next; a; a = a->next) {
-    if (a->name && !strcmp(a->name, "window"))
-      r->window = a;
-    else if (a->name && !strcmp(a->name, "group"))
-      r->group = a;
-    else
-      good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
+    if (a->name && !strcmp(a->name, "window")) r->window = a;
+    else if (a->name && !strcmp(a->name, "group")) r->group = a;
+    else good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
   }
   if (good && r->d->nfield == 0) good = all_columns(E, r, call);
-  if (good && r->d->nfield == 0)
-    elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
+  if (good && r->d->nfield == 0) elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
   if (good && r->known && !r->rows_of) {
-    elab_help(elab_error(E, CODE_unequal_rows, call->at, "`%s` is one value for every sample, and no array says how many samples there are",
-                         r->d->field[0].name),
+    elab_help(elab_error(E, CODE_unequal_rows, call->at,
+                         "`%s` is one value for every sample, and no array says how many samples there are", r->d->field[0].name),
               "read it together with an array whose first axis runs over samples, or save it with one, x.reshape(1, ...)");
     good = false;
   }
@@ -314,10 +309,8 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
     r.d->path = resolve_path(E, path);
     r.path_at = first.at;
     good = look(E, &r);
-    if (r.known)
-      r.room = r.info.ncolumn + call->nargs;
-    else
-      r.room = call->nargs;
+    if (r.known) r.room = r.info.ncolumn + call->nargs;
+    else r.room = call->nargs;
     r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
     r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
     r.index = ARENA_ARRAY(E->mem, uint32_t, r.room + 1);

@@ -12,11 +12,9 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   if (value_numeric(v) && value_type(v, &t) && t.rank == 0) return true;
   DiagMsg *m =
       elab_error(E, CODE_not_scalar, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
-  if (value_type(v, &t) && t.dt == DT_BOOL)
-    elab_help(m, "`where(..., 1, 0)` counts");
+  if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` counts");
   else if (value_type(v, &t))
-    elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element"
-                                              : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
+    elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
   return false;
 }
 
@@ -72,8 +70,7 @@ Value report_stat(Elab *E, Report *r, Stat s, Span at) {
   Level *l = E->level;
   while (l->up) l = l->up;
   for (uint32_t i = 0; i < root->uses.n; i++)
-    if (root->uses.at[i].report == r && root->uses.at[i].stat == s)
-      return value_tensor(l, root->uses.at[i].v);
+    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
   l->b.at = at;
   Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
   vec_reserve(&root->uses, 1);
@@ -123,10 +120,8 @@ void expect_item(Elab *E, const Item *it) {
     if (first == i) frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
   }
   Value v = elab_expr(E, it->value);
-  if (is_condition(E, it, v))
-    add_expect(E, it, &root, v);
-  else
-    root_drop(E, &root);
+  if (is_condition(E, it, v)) add_expect(E, it, &root, v);
+  else root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   vec_free(&body.used);
@@ -160,15 +155,12 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   for (uint32_t i = 0; i < n; i++, x = x ? x->next : NULL) {
     Type ty = t[i];
     ty.lane = 1;
-    v[i] = elab_value(
-        E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
+    v[i] = elab_value(E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
   }
   Actuals a = actuals_of(E, v, n, f->item->name_at);
   Value r = elab_apply(E, callee, &a);
-  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites)
-    fn = root_end(E, &root);
-  else
-    root_drop(E, &root);
+  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) fn = root_end(E, &root);
+  else root_drop(E, &root);
   vec_free(&body.counts);
   vec_free(&body.params);
   vec_free(&body.used);
@@ -206,8 +198,8 @@ static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind)
   while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
   const char *why = !f->item->formals ? "it takes no arguments"
                     : !x              ? "the shapes of its arguments are not known"
-                    : !x->type        ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
-                                      : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
+                    : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
+                               : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
   *vec_push(&E->left_out) = (LeftOut){g->name, kind, why};
 }
 
@@ -215,7 +207,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
   Type t[64];
   uint32_t n;
   bool declared;
-  const bool main_part = callee == f && f->item->kind != IT_LOSS;     /* an inverse is told by its flow */
+  const bool main_part = callee == f && f->item->kind != IT_LOSS; /* an inverse is told by its flow */
   if (!argument_types(E, g, f, t, &n, &declared)) {
     if (main_part) leave_out(E, g, f, kind);
     return;
@@ -275,11 +267,10 @@ void export_globals(Elab *E) {
     case IT_DATA:
       if (g->item->body && !g->elaborated) data_check(E, g);
       break;
-    default:
-      break;
+    default: break;
     }
   }
-  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++)     /* last: all uses are known */
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) /* last: all uses are known */
     if (E->main->global[i].item->kind == IT_FLOW) claim_item(E, &E->main->global[i]);
   E->frame = NULL;
 }

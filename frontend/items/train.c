@@ -67,9 +67,8 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
     if (x->v.kind == V_POISON) return POISON;
     while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
     if (k >= n) {
-      DiagMsg *m =
-          elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
-                     x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
+      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
+                              x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
       if (x->name) elab_suggest_option(m, x->name, known, n);
       if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
       return POISON;
@@ -126,27 +125,17 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
 static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
   const char *n = w->name;
   int64_t k;
-  if (!strcmp(n, "lr"))
-    want_number(E, w, 0, true, &o->lr);
-  else if (!strcmp(n, "eps"))
-    want_number(E, w, 0, true, &o->eps);
-  else if (!strcmp(n, "weight_decay"))
-    want_number(E, w, 0, false, &o->weight_decay);
-  else if (!strcmp(n, "momentum"))
-    want_number(E, w, 0, false, &o->momentum);
-  else if (!strcmp(n, "alpha"))
-    want_number(E, w, 0, false, &o->alpha);
-  else if (!strcmp(n, "betas"))
-    want_betas(E, w, o);
-  else if (!strcmp(n, "history") && want_count(E, w, 1, &k))
-    o->history = k > 1000 ? 1000 : (int)k;
-  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k))
-    o->max_iter = k > 1000000 ? 1000000 : (int)k;
+  if (!strcmp(n, "lr")) want_number(E, w, 0, true, &o->lr);
+  else if (!strcmp(n, "eps")) want_number(E, w, 0, true, &o->eps);
+  else if (!strcmp(n, "weight_decay")) want_number(E, w, 0, false, &o->weight_decay);
+  else if (!strcmp(n, "momentum")) want_number(E, w, 0, false, &o->momentum);
+  else if (!strcmp(n, "alpha")) want_number(E, w, 0, false, &o->alpha);
+  else if (!strcmp(n, "betas")) want_betas(E, w, o);
+  else if (!strcmp(n, "history") && want_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
+  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
-    if (w->v.kind == V_BOOL)
-      o->nesterov = w->v.b;
-    else
-      elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
+    if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
+    else elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
   }
 }
 
@@ -158,12 +147,9 @@ static bool rising(const Array *a) {
 
 static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   const char *n = w->name;
-  if (!strcmp(n, "to"))
-    want_number(E, w, 0, false, &s->to);
-  else if (!strcmp(n, "warmup"))
-    want_number(E, w, 0, false, &s->warmup);
-  else if (!strcmp(n, "factor"))
-    want_number(E, w, 0, true, &s->factor);
+  if (!strcmp(n, "to")) want_number(E, w, 0, false, &s->to);
+  else if (!strcmp(n, "warmup")) want_number(E, w, 0, false, &s->warmup);
+  else if (!strcmp(n, "factor")) want_number(E, w, 0, true, &s->factor);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
     elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
   else {
@@ -175,8 +161,7 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
 }
 
 static const Func *option_func(Elab *E, const Want *w, const char *kind) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind))
-    return w->v.func;
+  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind)) return w->v.func;
   if (w->v.kind == V_POISON) return NULL;
   const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
                      : !strcmp(kind, "memory")  ? "reversible, stored or auto"
@@ -199,9 +184,7 @@ static void optimizer(Elab *E, const Want *w, OptSpec *o) {
 static void schedule(Elab *E, const Want *w, Schedule *s) {
   const Func *f = option_func(E, w, "schedule");
   if (!f) return;
-  s->kind = !strcmp(f->name, "cosine")  ? SCHED_COSINE
-            : !strcmp(f->name, "steps") ? SCHED_STEPS
-                                        : SCHED_CONSTANT;
+  s->kind = !strcmp(f->name, "cosine") ? SCHED_COSINE : !strcmp(f->name, "steps") ? SCHED_STEPS : SCHED_CONSTANT;
   s->factor = 0.1;
   for (uint32_t i = 0; i < f->noption; i++) {
     Want x = {f->option[i].name, f->option[i].v, f->option[i].at};
@@ -221,12 +204,10 @@ static void memory(Elab *E, const Want *w, Train *t) {
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all"))
-    t->batch = 0;
+  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
   else if (w->v.kind == V_FUNC)
     elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
-  else
-    want_count(E, w, 1, &t->batch);
+  else want_count(E, w, 1, &t->batch);
 }
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
@@ -238,8 +219,7 @@ static void test_data(Elab *E, Train *t, const Want *w) {
     const Input *in = &t->loss->in.at[i];
     if (in->kind != IN_FIELD) continue;
     const DataField *want = &t->data->field[in->index];
-    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) &&
-        type_eq(d->field[in->index].type, want->type))
+    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) && type_eq(d->field[in->index].type, want->type))
       continue;
     char text[96];
     elab_help(elab_error(E, CODE_missing_field, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
@@ -256,8 +236,7 @@ static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
     uint32_t k = 0;
     while (k < d->nfield && strcmp(d->field[k].name, x->name) != 0) k++;
     if (k < d->nfield) {
-      a->at[a->n++] = (Actual){
-          .name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
+      a->at[a->n++] = (Actual){.name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
     } else if (!x->init) {
       const char *known[64];
       uint32_t n = 0;
@@ -297,8 +276,8 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
 
 /* ---- the item ------------------------------------------------------------------------------------------ */
 
-static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs",
-                                           "clip",      "only",     "test",  "every", "seed",   "memory"};
+static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip",
+                                           "only",      "test",     "every", "seed",  "memory"};
 enum { NOPTIONS = sizeof option_names / sizeof *option_names };
 
 bool train_option(const char *name) {
@@ -307,15 +286,13 @@ bool train_option(const char *name) {
   return false;
 }
 
-static bool row_option(const char *name) {
-  return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay");
-}
+static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
 
 static Value option_value(Elab *E, const Arg *o) {
   Frame *old = E->frame;
   frame_push(E, old, old->module);
-  bool named = !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") ||
-               !strcmp(o->name, "memory");
+  bool named =
+      !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") || !strcmp(o->name, "memory");
   for (int i = 0; named && i < NROWS; i++) {
     Func *f = ARENA_NEW(E->mem, Func);
     *f = (Func){.kind = F_OPTION, .name = rows[i].name};
@@ -330,44 +307,32 @@ static void set_option(Elab *E, Train *t, const Arg *o) {
   Want w = {o->name, option_value(E, o), o->value ? o->value->at : o->name_at};
   int64_t n;
   if (w.v.kind == V_POISON) return;
-  if (!strcmp(o->name, "optimizer"))
-    optimizer(E, &w, &t->opt);
-  else if (!strcmp(o->name, "schedule"))
-    schedule(E, &w, &t->sched);
-  else if (!strcmp(o->name, "batch"))
-    batch(E, &w, t);
-  else if (!strcmp(o->name, "memory"))
-    memory(E, &w, t);
-  else if (!strcmp(o->name, "steps"))
-    want_count(E, &w, 1, &t->steps);
-  else if (!strcmp(o->name, "epochs"))
-    want_count(E, &w, 1, &t->epochs);
-  else if (!strcmp(o->name, "every"))
-    want_count(E, &w, 1, &t->every);
-  else if (!strcmp(o->name, "clip"))
-    want_number(E, &w, 0, true, &t->clip);
+  if (!strcmp(o->name, "optimizer")) optimizer(E, &w, &t->opt);
+  else if (!strcmp(o->name, "schedule")) schedule(E, &w, &t->sched);
+  else if (!strcmp(o->name, "batch")) batch(E, &w, t);
+  else if (!strcmp(o->name, "memory")) memory(E, &w, t);
+  else if (!strcmp(o->name, "steps")) want_count(E, &w, 1, &t->steps);
+  else if (!strcmp(o->name, "epochs")) want_count(E, &w, 1, &t->epochs);
+  else if (!strcmp(o->name, "every")) want_count(E, &w, 1, &t->every);
+  else if (!strcmp(o->name, "clip")) want_number(E, &w, 0, true, &t->clip);
   else if (!strcmp(o->name, "seed")) {
     if (want_count(E, &w, 0, &n)) t->seed = (uint64_t)n;
-  } else if (t->loss && !strcmp(o->name, "only"))
-    moved_only(E, t, w.v, w.at);
-  else if (t->loss && !strcmp(o->name, "test"))
-    test_data(E, t, &w);
+  } else if (t->loss && !strcmp(o->name, "only")) moved_only(E, t, w.v, w.at);
+  else if (t->loss && !strcmp(o->name, "test")) test_data(E, t, &w);
 }
 
 static void set_options(Elab *E, Train *t, const Item *it) {
   const Arg *steps = NULL, *epochs = NULL;
-  bool unknown = it->broken;     /* which may be what says how long */
+  bool unknown = it->broken; /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
     int k = 0;
     while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
     if (k == NOPTIONS) {
       DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
-      if (row_option(o->name))
-        elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
+      if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
       else if (synonym(o->name) || diag_nearest(o->name, option_names, NOPTIONS))
         elab_suggest_option(m, o->name, option_names, NOPTIONS);
-      else
-        elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
+      else elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
       unknown = true;
       continue;
     }
@@ -396,10 +361,8 @@ static const Func *loss_named(Elab *E, const Item *it) {
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_LOSS) *vec_push(&known) = m->global[i].name;
   DiagMsg *msg = elab_error(E, CODE_undefined, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
-  if (g)
-    elab_label(msg, g->item->name_at, "defined here");
-  else
-    elab_suggest(msg, it->name, known.at, known.n);
+  if (g) elab_label(msg, g->item->name_at, "defined here");
+  else elab_suggest(msg, it->name, known.at, known.n);
   vec_free(&known);
   return NULL;
 }

@@ -35,10 +35,8 @@ static bool defines(const Item *it) {
   case IT_FLOW:
   case IT_USE:
   case IT_DATA:
-  case IT_LOSS:
-    return it->name != NULL;
-  default:
-    return false;
+  case IT_LOSS: return it->name != NULL;
+  default: return false;
   }
 }
 
@@ -80,10 +78,8 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   if (!path) {
     DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
-    if (std)
-      elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
-    else
-      elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
+    if (std) elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
+    else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
     return NULL;
   }
   Module *m = loaded(E, path);
@@ -130,7 +126,8 @@ Module *module_load(Elab *E, const char *path, uint32_t file) {
 /* float32, single; float64, double */
 static void suggest_precision(DiagMsg *m, const char *name) {
   static const char *const known[] = {"f32", "f64"};
-  const bool single = strstr(name, "32") || !strcmp(name, "single") || !strcmp(name, "float"), two = strstr(name, "64") || !strcmp(name, "double");
+  const bool single = strstr(name, "32") || !strcmp(name, "single") || !strcmp(name, "float"),
+             two = strstr(name, "64") || !strcmp(name, "double");
   if (single || two) elab_help(m, "write `precision %s`", known[two]);
   else elab_suggest(m, name, known, 2);
 }
@@ -139,11 +136,9 @@ static void precision(Elab *E) {
   const Item *first = NULL;
   for (const Item *it = E->main->ast->first; it; it = it->next) {
     if (it->kind != IT_PRECISION || !it->name) continue;
-    if (first)
-      elab_label(elab_error(E, CODE_precision, it->name_at, "the precision is given twice"), first->name_at, "first");
+    if (first) elab_label(elab_error(E, CODE_precision, it->name_at, "the precision is given twice"), first->name_at, "first");
     first = it;
-    if (!strcmp(it->name, "f32"))
-      E->m->f64 = false;
+    if (!strcmp(it->name, "f32")) E->m->f64 = false;
     else if (strcmp(it->name, "f64") != 0)
       suggest_precision(elab_error(E, CODE_precision, it->name_at, "the precision is f32 or f64, found `%s`", it->name), it->name);
   }
@@ -179,25 +174,13 @@ static void item(Elab *E, const Item *it) {
     if (g && g->item == it && !it->body) global_value(E, g, it->name_at);
     break;
   }
-  case IT_FLOW:
-    break;
-  case IT_PROVE:
-    prove_item(E, it);
-    break;
-  case IT_PLOT:
-    plot_item(E, it);
-    break;
-  case IT_TRAIN:
-    train_item(E, it);
-    break;
-  case IT_REPORT:
-    report_item(E, it);
-    break;
-  case IT_EXPECT:
-    expect_item(E, it);
-    break;
-  default:
-    break;
+  case IT_FLOW: break;
+  case IT_PROVE: prove_item(E, it); break;
+  case IT_PLOT: plot_item(E, it); break;
+  case IT_TRAIN: train_item(E, it); break;
+  case IT_REPORT: report_item(E, it); break;
+  case IT_EXPECT: expect_item(E, it); break;
+  default: break;
   }
   E->frame = old;
 }
@@ -248,9 +231,7 @@ int64_t model_params(const Model *m) {
   return n;
 }
 
-Type param_turn_type(const Param *p) {
-  return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked);
-}
+Type param_turn_type(const Param *p) { return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked); }
 
 /* The next range `a:b` at or behind s, and where it ends; NULL if there is none. */
 static const char *next_range(const char *s, int64_t *a, int64_t *b, const char **end) {
@@ -329,9 +310,7 @@ static const char *base_name(Arena *mem, const char *path) {
   return arena_strndup(mem, base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
-static const char *model_name(Arena *mem, const char *path) {
-  return strcmp(path, SOURCE_STDIN) ? base_name(mem, path) : "input";
-}
+static const char *model_name(Arena *mem, const char *path) { return strcmp(path, SOURCE_STDIN) ? base_name(mem, path) : "input"; }
 
 static Model *load(Source *src, uint32_t file, const char *path, const FrontOptions *o, Diag *diag) {
   static const FrontOptions none;
@@ -351,8 +330,7 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   return NULL;
 }
 
-Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o,
-                       Diag *diag) {
+Model *model_load_text(Source *src, const char *path, const char *text, size_t len, const FrontOptions *o, Diag *diag) {
   return load(src, source_add(src, path, text, len), path, o, diag);
 }
 

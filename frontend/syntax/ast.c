@@ -9,10 +9,9 @@
 
 const char *ast_opr_text(Opr o) {
   static const char *const text[] = {
-      [OPR_ADD] = "+",   [OPR_SUB] = "-",    [OPR_MUL] = "*", [OPR_DIV] = "/",
-      [OPR_POW] = "^",   [OPR_MATMUL] = "@", [OPR_LT] = "<",  [OPR_LE] = "<=",
-      [OPR_GT] = ">",    [OPR_GE] = ">=",    [OPR_EQ] = "==", [OPR_NE] = "!=",
-      [OPR_AND] = "and", [OPR_OR] = "or",    [OPR_NEG] = "-", [OPR_NOT] = "not",
+    [OPR_ADD] = "+",   [OPR_SUB] = "-", [OPR_MUL] = "*", [OPR_DIV] = "/",   [OPR_POW] = "^", [OPR_MATMUL] = "@",
+    [OPR_LT] = "<",    [OPR_LE] = "<=", [OPR_GT] = ">",  [OPR_GE] = ">=",   [OPR_EQ] = "==", [OPR_NE] = "!=",
+    [OPR_AND] = "and", [OPR_OR] = "or", [OPR_NEG] = "-", [OPR_NOT] = "not",
   };
   return text[o];
 }
@@ -22,18 +21,14 @@ const char *ast_opr_text(Opr o) {
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value) {
   Arg *a = ARENA_NEW(ps->mem, Arg);
   *a = (Arg){.name = name, .name_at = name_at, .value = value};
-  if (list.n)
-    *list.last = a;
-  else
-    list.first = a;
+  if (list.n) *list.last = a;
+  else list.first = a;
   list.last = &a->next;
   list.n++;
   return list;
 }
 
-Args args_named(Parser *ps, const char *name, Span name_at, Expr *value) {
-  return args_add(ps, (Args){0}, name, name_at, value);
-}
+Args args_named(Parser *ps, const char *name, Span name_at, Expr *value) { return args_add(ps, (Args){0}, name, name_at, value); }
 
 /* ---- expressions --------------------------------------------------------------------------------------- */
 
@@ -72,10 +67,8 @@ static bool exact(const char *s, int64_t *num, int64_t *den) {
   for (; power > 0; power--)
     if (!times_ten(num, 0)) return false;
   for (; power < 0 && m; power++) {
-    if (*num % 10 == 0)
-      *num /= 10;
-    else if (!times_ten(den, 0))
-      return false;
+    if (*num % 10 == 0) *num /= 10;
+    else if (!times_ten(den, 0)) return false;
   }
   int64_t g = num_gcd(*num, *den);
   *num /= g, *den /= g;
@@ -128,12 +121,9 @@ TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool l
     if (strcmp(base, known[i]) == 0) return t;
   const char *near = diag_nearest(base, known, 4), *other = synonym(base);
   DiagMsg *m = diag_add(ps->diag, CODE_unknown_type, base_at, "there is no type `%s`", base);
-  if (other)
-    diag_help(m, "%s", other);
-  else if (near)
-    diag_help(m, "did you mean `%s`?", near);
-  else
-    diag_help(m, "the types are `real`, `int`, `bool` and `string`, each with or without a shape in `[ ]`");
+  if (other) diag_help(m, "%s", other);
+  else if (near) diag_help(m, "did you mean `%s`?", near);
+  else diag_help(m, "the types are `real`, `int`, `bool` and `string`, each with or without a shape in `[ ]`");
   t->base = intern(ps->names, "real");
   return t;
 }
@@ -180,7 +170,8 @@ Stmt *ast_apply(Parser *ps, Args values, Span at) {
   s->value = ast_listed(ps, values, at);
   if (s->value->kind != EX_CALL && s->value->kind != EX_ERROR)
     diag_help(diag_add(ps->diag, CODE_lone_expression, at, "an expression alone does nothing"),
-              "return it, or give it a name with `let`"), s->value->kind = EX_ERROR;
+              "return it, or give it a name with `let`"),
+        s->value->kind = EX_ERROR;
   return s;
 }
 
@@ -215,10 +206,8 @@ const char *ast_text(Parser *ps, Span at) {
     if (gap && n) out[n++] = ' ';
     gap = false;
     out[n++] = c;
-    if (string && c == '\\' && i + 1 < at.end)
-      out[n++] = ps->text[++i];
-    else if (c == '"')
-      string = !string;
+    if (string && c == '\\' && i + 1 < at.end) out[n++] = ps->text[++i];
+    else if (c == '"') string = !string;
   }
   return out;
 }
@@ -255,8 +244,7 @@ static void limit_formals(Parser *ps, Formal *f) {
 
 static void limit_block(Parser *ps, Block *b, int depth) {
   for (Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    Expr *const parts[] = {s->target, s->value,    s->inverse, s->init_dist,
-                           s->law,    s->duration, s->steps,   s->method,    s->decay};
+    Expr *const parts[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) limit_expr(ps, parts[i], depth);
     for (Arg *a = s->names; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->how; a; a = a->next) limit_expr(ps, a->value, depth);
@@ -284,8 +272,15 @@ static Ast *parse(Source *src, uint32_t file, bool constant, uint32_t from, Inte
   Arena *mem = arena_create();
   Ast *ast = ARENA_NEW(mem, Ast);
   *ast = (Ast){.mem = mem, .file = file};
-  Parser ps = {
-      .mem = mem, .src = src, .text = f->text, .len = f->len, .file = file, .names = names, .diag = diag, .constant = constant, .from = from};
+  Parser ps = {.mem = mem,
+               .src = src,
+               .text = f->text,
+               .len = f->len,
+               .file = file,
+               .names = names,
+               .diag = diag,
+               .constant = constant,
+               .from = from};
   ps.last = &ps.first;
   tokens_read(&ps);
   hnn_parse(&ps);

@@ -13,76 +13,100 @@ typedef struct Block Block;
 /* ---- expressions ------------------------------------------------------------------------------------ */
 
 typedef enum ExprKind {
-  EX_ERROR,                  /* stands where a syntax error was */
-  EX_NUMBER,                 /* num: value, and num/den exact when den > 0 */
-  EX_STRING, EX_BOOL,
+  EX_ERROR,  /* stands where a syntax error was */
+  EX_NUMBER, /* num: value, and num/den exact when den > 0 */
+  EX_STRING,
+  EX_BOOL,
   EX_NAME,
-  EX_UNARY,                  /* op a: OPR_NEG, OPR_NOT */
-  EX_BINARY,                 /* a op b */
-  EX_CALL,                   /* a(args): positional and name = value */
-  EX_INDEX,                  /* a[subs] */
-  EX_MEMBER,                 /* a.name: only `.T` means something today */
-  EX_LIST,                   /* [args] */
-  EX_COMPREHENSION,          /* [a for name in b]; b an EX_RANGE or any list */
-  EX_TUPLE,                  /* (args), two or more */
-  EX_RANGE,                  /* a:b, either may be NULL; only in subscripts, `for` and comprehensions */
-  EX_BLOCK                   /* { let ...; return e } as a value */
+  EX_UNARY,         /* op a: OPR_NEG, OPR_NOT */
+  EX_BINARY,        /* a op b */
+  EX_CALL,          /* a(args): positional and name = value */
+  EX_INDEX,         /* a[subs] */
+  EX_MEMBER,        /* a.name: only `.T` means something today */
+  EX_LIST,          /* [args] */
+  EX_COMPREHENSION, /* [a for name in b]; b an EX_RANGE or any list */
+  EX_TUPLE,         /* (args), two or more */
+  EX_RANGE,         /* a:b, either may be NULL; only in subscripts, `for` and comprehensions */
+  EX_BLOCK          /* { let ...; return e } as a value */
 } ExprKind;
 
 typedef enum Opr {
-  OPR_ADD, OPR_SUB, OPR_MUL, OPR_DIV, OPR_POW, OPR_MATMUL,
-  OPR_LT, OPR_LE, OPR_GT, OPR_GE, OPR_EQ, OPR_NE, OPR_AND, OPR_OR,
-  OPR_NEG, OPR_NOT
+  OPR_ADD,
+  OPR_SUB,
+  OPR_MUL,
+  OPR_DIV,
+  OPR_POW,
+  OPR_MATMUL,
+  OPR_LT,
+  OPR_LE,
+  OPR_GT,
+  OPR_GE,
+  OPR_EQ,
+  OPR_NE,
+  OPR_AND,
+  OPR_OR,
+  OPR_NEG,
+  OPR_NOT
 } Opr;
 const char *ast_opr_text(Opr o);
 
-typedef struct Arg { struct Arg *next; const char *name; Span name_at; Expr *value; } Arg;   /* name NULL: positional */
+typedef struct Arg {
+  struct Arg *next;
+  const char *name;
+  Span name_at;
+  Expr *value;
+} Arg; /* name NULL: positional */
 
 struct Expr {
   ExprKind kind;
   Span at;
-  Opr op; Span op_at;        /* EX_UNARY, EX_BINARY: the operator's own place */
-  const char *name;          /* EX_NAME, EX_MEMBER, EX_COMPREHENSION's variable, EX_STRING's bytes */
-  Span name_at;              /* EX_MEMBER, EX_COMPREHENSION */
-  double value; int64_t num, den;   /* EX_NUMBER; EX_BOOL: value 0 or 1 */
-  bool integer;              /* EX_NUMBER written without point or exponent */
+  Opr op;
+  Span op_at;       /* EX_UNARY, EX_BINARY: the operator's own place */
+  const char *name; /* EX_NAME, EX_MEMBER, EX_COMPREHENSION's variable, EX_STRING's bytes */
+  Span name_at;     /* EX_MEMBER, EX_COMPREHENSION */
+  double value;
+  int64_t num, den; /* EX_NUMBER; EX_BOOL: value 0 or 1 */
+  bool integer;     /* EX_NUMBER written without point or exponent */
   Expr *a, *b;
-  Arg *args; uint32_t nargs; /* EX_CALL, EX_INDEX (subscripts), EX_LIST, EX_TUPLE */
-  Block *block;              /* EX_BLOCK */
+  Arg *args;
+  uint32_t nargs; /* EX_CALL, EX_INDEX (subscripts), EX_LIST, EX_TUPLE */
+  Block *block;   /* EX_BLOCK */
 };
 
 /* ---- types and parameter lists ---------------------------------------------------------------------------- */
 
-typedef struct TypeExpr {    /* real, real[n, m], int, int[], bool, string ... */
+typedef struct TypeExpr { /* real, real[n, m], int, int[], bool, string ... */
   Span at;
-  const char *base;          /* "real", "int", "bool", "string" */
-  bool list;                 /* `int[]` */
-  Arg *dims; uint32_t ndims;
+  const char *base; /* "real", "int", "bool", "string" */
+  bool list;        /* `int[]` */
+  Arg *dims;
+  uint32_t ndims;
 } TypeExpr;
 
-typedef struct Formal {      /* a parameter of a definition */
+typedef struct Formal { /* a parameter of a definition */
   struct Formal *next;
-  const char *name; Span at;
-  TypeExpr *type;            /* NULL: any */
-  Expr *init;                /* default value or NULL */
+  const char *name;
+  Span at;
+  TypeExpr *type; /* NULL: any */
+  Expr *init;     /* default value or NULL */
 } Formal;
 
 /* ---- statements (bodies of definitions, flows, data programs) ----------------------------------------------- */
 
 typedef enum StmtKind {
-  ST_LET,                    /* let names = e; several names: let (a, b) = e */
-  ST_VAR,                    /* var h = e */
-  ST_ASSIGN,                 /* h = e   (also a, b = e1, e2 in a flow, with an optional inverse clause) */
-  ST_UPDATE,                 /* x[..] += e, -=, *=, /=  (flows) */
+  ST_LET,    /* let names = e; several names: let (a, b) = e */
+  ST_VAR,    /* var h = e */
+  ST_ASSIGN, /* h = e   (also a, b = e1, e2 in a flow, with an optional inverse clause) */
+  ST_UPDATE, /* x[..] += e, -=, *=, /=  (flows) */
   ST_RETURN,
-  ST_FOR,                    /* for x in e { } */
-  ST_REPEAT,                 /* repeat e { } */
-  ST_PARAM,                  /* param W: real[out, d] ~ glorot | = e */
-  ST_USE,                    /* use energy = mlp(...) */
-  ST_YIELD,                  /* yield [each | windows(m) | shuffled(m, orders = k)] fields */
-  ST_APPLY,                  /* T(q, p) as a statement (flows), inverse(T)(q, p) */
-  ST_EVOLVE,                 /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
-  ST_RUNNING                 /* running m = mean_over_batch(e) decay d */
+  ST_FOR,    /* for x in e { } */
+  ST_REPEAT, /* repeat e { } */
+  ST_PARAM,  /* param W: real[out, d] ~ glorot | = e */
+  ST_USE,    /* use energy = mlp(...) */
+  ST_YIELD,  /* yield [each | windows(m) | shuffled(m, orders = k)] fields */
+  ST_APPLY,  /* T(q, p) as a statement (flows), inverse(T)(q, p) */
+  ST_EVOLVE, /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
+  ST_RUNNING /* running m = mean_over_batch(e) decay d */
 } StmtKind;
 
 typedef enum YieldForm { YF_ONE, YF_EACH, YF_WINDOWS, YF_SHUFFLED } YieldForm;
@@ -91,63 +115,76 @@ struct Stmt {
   Stmt *next;
   StmtKind kind;
   Span at;
-  Arg *names; uint32_t nnames;       /* LET, VAR, ASSIGN targets (Arg.name; Arg.value = target expression for
+  Arg *names;
+  uint32_t nnames; /* LET, VAR, ASSIGN targets (Arg.name; Arg.value = target expression for
                                         ASSIGN), FOR variable, USE, PARAM, RUNNING name */
-  Opr op;                            /* UPDATE: OPR_ADD, OPR_SUB, OPR_MUL, OPR_DIV */
-  Expr *target;                      /* UPDATE: x or x[..]; EVOLVE: the state (EX_TUPLE or name) */
-  Expr *value;                       /* the right-hand side; several for `q, p = a, b`: an EX_TUPLE */
-  Expr *inverse;                     /* the inverse clause or NULL */
-  TypeExpr *type;                    /* PARAM, optional on LET/VAR */
-  Expr *init_dist;                   /* PARAM ~ glorot / normal(0, 1): EX_NAME or EX_CALL */
-  Block *body;                       /* FOR, REPEAT */
-  YieldForm yield; Arg *how;         /* YIELD, and what stands in the parentheses of its form; its fields are `names`: value NULL
+  Opr op;          /* UPDATE: OPR_ADD, OPR_SUB, OPR_MUL, OPR_DIV */
+  Expr *target;    /* UPDATE: x or x[..]; EVOLVE: the state (EX_TUPLE or name) */
+  Expr *value;     /* the right-hand side; several for `q, p = a, b`: an EX_TUPLE */
+  Expr *inverse;   /* the inverse clause or NULL */
+  TypeExpr *type;  /* PARAM, optional on LET/VAR */
+  Expr *init_dist; /* PARAM ~ glorot / normal(0, 1): EX_NAME or EX_CALL */
+  Block *body;     /* FOR, REPEAT */
+  YieldForm yield;
+  Arg *how; /* YIELD, and what stands in the parentheses of its form; its fields are `names`: value NULL
                                         means the variable of that name, `f, g = e` fields sharing one e: see ast_parse */
-  bool under; Expr *law, *duration, *steps, *method;   /* EVOLVE: under H | along f */
-  Expr *decay;                       /* RUNNING */
+  bool under;
+  Expr *law, *duration, *steps, *method; /* EVOLVE: under H | along f */
+  Expr *decay;                           /* RUNNING */
 };
 
-struct Block { Stmt *first; Span at; bool broken; };      /* broken: a statement with a syntax error is left out */
+struct Block {
+  Stmt *first;
+  Span at;
+  bool broken;
+}; /* broken: a statement with a syntax error is left out */
 
 /* ---- the top level ------------------------------------------------------------------------------------------------ */
 
 typedef enum ItemKind {
-  IT_PRECISION,              /* precision f32: name */
-  IT_IMPORT,                 /* import "std/nets": name */
-  IT_CONST,                  /* const n = e */
-  IT_FN, IT_HAMILTONIAN, IT_NET, IT_FLOW,
-  IT_USE,                    /* use a = e */
-  IT_DATA,                   /* data d [on other] { ... } | data d = read(...) */
+  IT_PRECISION, /* precision f32: name */
+  IT_IMPORT,    /* import "std/nets": name */
+  IT_CONST,     /* const n = e */
+  IT_FN,
+  IT_HAMILTONIAN,
+  IT_NET,
+  IT_FLOW,
+  IT_USE,  /* use a = e */
+  IT_DATA, /* data d [on other] { ... } | data d = read(...) */
   IT_LOSS,
-  IT_TRAIN,                  /* train loss on data { options } */
-  IT_REPORT,                 /* report name = e [on data] */
+  IT_TRAIN,  /* train loss on data { options } */
+  IT_REPORT, /* report name = e [on data] */
   IT_EXPECT,
-  IT_PROVE,                  /* prove (formals) a == b: value is the EX_BINARY */
-  IT_PLOT                    /* plot name = { options } [on data] */
+  IT_PROVE, /* prove (formals) a == b: value is the EX_BINARY */
+  IT_PLOT   /* plot name = { options } [on data] */
 } ItemKind;
 
 typedef struct Item {
   struct Item *next;
   ItemKind kind;
-  Span at;                   /* the whole item */
-  const char *name; Span name_at;
-  bool symplectic, volume;   /* IT_FLOW prefixes */
-  bool templated;            /* two parameter lists: tformals, then formals */
+  Span at; /* the whole item */
+  const char *name;
+  Span name_at;
+  bool symplectic, volume; /* IT_FLOW prefixes */
+  bool templated;          /* two parameter lists: tformals, then formals */
   Formal *tformals, *formals;
-  TypeExpr *result;          /* -> type, or NULL */
-  Expr *value;               /* = e; NULL with a body */
+  TypeExpr *result; /* -> type, or NULL */
+  Expr *value;      /* = e; NULL with a body */
   Block *body;
-  const char *on; Span on_at;    /* data ... on, train ... on, report ... on */
-  bool broken;               /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
-  bool unread;               /* its parameters have a syntax error: it is in no list of items */
-  Arg *options;              /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
-  const char *text;          /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
+  const char *on;
+  Span on_at;       /* data ... on, train ... on, report ... on */
+  bool broken;      /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
+  bool unread;      /* its parameters have a syntax error: it is in no list of items */
+  Arg *options;     /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
+  const char *text; /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
 } Item;
 
 typedef struct Ast {
   Arena *mem;
   uint32_t file;
   Item *first;
-  const char **broken; uint32_t nbroken;   /* names that a statement with a syntax error would have defined: no use of them is an error */
+  const char **broken;
+  uint32_t nbroken; /* names that a statement with a syntax error would have defined: no use of them is an error */
 } Ast;
 
 /* Parses a file of src. Always returns a tree; errors go to diag, and what could not be read is left
@@ -156,6 +193,6 @@ Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag);
 /* The same of a file that holds `name = value` from the byte `from` on: one item, a const. */
 Ast *ast_parse_const(Source *src, uint32_t file, uint32_t from, Interner *names, Diag *diag);
 void ast_destroy(Ast *a);
-void ast_print(FILE *out, const Ast *a);                 /* an indented dump, stable, for tests and --emit=ast */
+void ast_print(FILE *out, const Ast *a); /* an indented dump, stable, for tests and --emit=ast */
 
 #endif

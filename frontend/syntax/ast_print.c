@@ -14,10 +14,8 @@ static void indent(FILE *out, int depth) { fprintf(out, "%*s", 2 * depth, ""); }
 static void put_string(FILE *out, const char *s) {
   fputc('"', out);
   for (; *s; s++) {
-    if (*s == '\n' || *s == '\t')
-      fputs(*s == '\n' ? "\\n" : "\\t", out);
-    else
-      fprintf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+    if (*s == '\n' || *s == '\t') fputs(*s == '\n' ? "\\n" : "\\t", out);
+    else fprintf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
   }
   fputc('"', out);
 }
@@ -32,53 +30,34 @@ static void put_args(FILE *out, const Arg *a, const char *before, int depth) {
 }
 
 static void put_number(FILE *out, const Expr *e) {
-  if (e->den == 0)
-    fprintf(out, "%.17g", e->value);
-  else if (e->den == 1)
-    fprintf(out, "%lld%s", (long long)e->num, e->integer ? "" : ".");
-  else
-    fprintf(out, "%lld/%lld", (long long)e->num, (long long)e->den);
+  if (e->den == 0) fprintf(out, "%.17g", e->value);
+  else if (e->den == 1) fprintf(out, "%lld%s", (long long)e->num, e->integer ? "" : ".");
+  else fprintf(out, "%lld/%lld", (long long)e->num, (long long)e->den);
 }
 
 static void put_pair(FILE *out, const char *head, const Expr *a, const Expr *b, int depth) {
   fprintf(out, "(%s ", head);
-  if (a)
-    put_expr(out, a, depth);
-  else
-    fputc('_', out);
+  if (a) put_expr(out, a, depth);
+  else fputc('_', out);
   fputc(' ', out);
-  if (b)
-    put_expr(out, b, depth);
-  else
-    fputc('_', out);
+  if (b) put_expr(out, b, depth);
+  else fputc('_', out);
   fputc(')', out);
 }
 
 static void put_expr(FILE *out, const Expr *e, int depth) {
   switch (e->kind) {
-  case EX_ERROR:
-    fputs("<error>", out);
-    break;
-  case EX_NUMBER:
-    put_number(out, e);
-    break;
-  case EX_STRING:
-    put_string(out, e->name);
-    break;
-  case EX_BOOL:
-    fputs(e->value != 0 ? "true" : "false", out);
-    break;
-  case EX_NAME:
-    fputs(e->name, out);
-    break;
+  case EX_ERROR: fputs("<error>", out); break;
+  case EX_NUMBER: put_number(out, e); break;
+  case EX_STRING: put_string(out, e->name); break;
+  case EX_BOOL: fputs(e->value != 0 ? "true" : "false", out); break;
+  case EX_NAME: fputs(e->name, out); break;
   case EX_UNARY:
     fprintf(out, "(%s ", ast_opr_text(e->op));
     put_expr(out, e->a, depth);
     fputc(')', out);
     break;
-  case EX_BINARY:
-    put_pair(out, ast_opr_text(e->op), e->a, e->b, depth);
-    break;
+  case EX_BINARY: put_pair(out, ast_opr_text(e->op), e->a, e->b, depth); break;
   case EX_CALL:
     fputc('(', out);
     put_expr(out, e->a, depth);
@@ -113,12 +92,8 @@ static void put_expr(FILE *out, const Expr *e, int depth) {
     put_args(out, e->args, " ", depth);
     fputc(')', out);
     break;
-  case EX_RANGE:
-    put_pair(out, ":", e->a, e->b, depth);
-    break;
-  case EX_BLOCK:
-    put_block(out, e->block, depth);
-    break;
+  case EX_RANGE: put_pair(out, ":", e->a, e->b, depth); break;
+  case EX_BLOCK: put_block(out, e->block, depth); break;
   }
 }
 
@@ -153,10 +128,8 @@ static void put_clause(FILE *out, const char *word, const Expr *e, int depth) {
 static void put_names(FILE *out, const Stmt *s, int depth) {
   for (const Arg *a = s->names; a; a = a->next) {
     fputc(' ', out);
-    if (s->kind == ST_ASSIGN && a->value)
-      put_expr(out, a->value, depth);
-    else
-      fputs(a->name, out);
+    if (s->kind == ST_ASSIGN && a->value) put_expr(out, a->value, depth);
+    else fputs(a->name, out);
   }
   if (s->type) {
     fputs(": ", out);
@@ -166,10 +139,9 @@ static void put_names(FILE *out, const Stmt *s, int depth) {
 
 static void put_stmt(FILE *out, const Stmt *s, int depth) {
   static const char *const word[] = {
-      [ST_LET] = "let",         [ST_VAR] = "var",     [ST_ASSIGN] = "assign", [ST_UPDATE] = "update",
-      [ST_RETURN] = "return",   [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",
-      [ST_USE] = "use",         [ST_YIELD] = "yield", [ST_APPLY] = "apply",   [ST_EVOLVE] = "evolve",
-      [ST_RUNNING] = "running",
+    [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
+    [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
+    [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
   };
   static const char *const form[] = {[YF_ONE] = "", [YF_EACH] = " each", [YF_WINDOWS] = " windows", [YF_SHUFFLED] = " shuffled"};
   indent(out, depth);
@@ -178,8 +150,7 @@ static void put_stmt(FILE *out, const Stmt *s, int depth) {
     fputs(form[s->yield], out);
     put_args(out, s->how, " ", depth);
     put_args(out, s->names, " ", depth);
-  } else
-    put_names(out, s, depth);
+  } else put_names(out, s, depth);
   put_clause(out, " ", s->target, depth);
   if (s->kind == ST_UPDATE) fprintf(out, " %s=", ast_opr_text(s->op));
   bool defines = s->kind != ST_RETURN && s->kind != ST_REPEAT && s->kind != ST_APPLY && s->kind != ST_UPDATE;
@@ -217,31 +188,29 @@ static void put_options(FILE *out, const Arg *a) {
 
 static void put_item(FILE *out, const Item *it) {
   static const char *const word[] = {
-      [IT_PRECISION] = "precision",
-      [IT_IMPORT] = "import",
-      [IT_CONST] = "const",
-      [IT_FN] = "fn",
-      [IT_HAMILTONIAN] = "hamiltonian",
-      [IT_NET] = "net",
-      [IT_FLOW] = "flow",
-      [IT_USE] = "use",
-      [IT_DATA] = "data",
-      [IT_LOSS] = "loss",
-      [IT_TRAIN] = "train",
-      [IT_REPORT] = "report",
-      [IT_EXPECT] = "expect",
-      [IT_PROVE] = "prove",
-      [IT_PLOT] = "plot",
+    [IT_PRECISION] = "precision",
+    [IT_IMPORT] = "import",
+    [IT_CONST] = "const",
+    [IT_FN] = "fn",
+    [IT_HAMILTONIAN] = "hamiltonian",
+    [IT_NET] = "net",
+    [IT_FLOW] = "flow",
+    [IT_USE] = "use",
+    [IT_DATA] = "data",
+    [IT_LOSS] = "loss",
+    [IT_TRAIN] = "train",
+    [IT_REPORT] = "report",
+    [IT_EXPECT] = "expect",
+    [IT_PROVE] = "prove",
+    [IT_PLOT] = "plot",
   };
   fprintf(out, "%s%s%s", it->symplectic ? "symplectic " : "", it->volume ? "volume " : "", word[it->kind]);
   if (it->kind == IT_IMPORT) {
     fputc(' ', out);
     put_string(out, it->name);
-  } else if (it->name)
-    fprintf(out, " %s", it->name);
+  } else if (it->name) fprintf(out, " %s", it->name);
   if (it->templated) put_formals(out, it->tformals, 0);
-  if (it->formals || it->templated || (it->kind >= IT_FN && it->kind <= IT_FLOW) || it->kind == IT_LOSS ||
-      it->kind == IT_PROVE)
+  if (it->formals || it->templated || (it->kind >= IT_FN && it->kind <= IT_FLOW) || it->kind == IT_LOSS || it->kind == IT_PROVE)
     put_formals(out, it->formals, 0);
   if (it->result) {
     fputs(" -> ", out);

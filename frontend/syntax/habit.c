@@ -10,12 +10,14 @@ typedef struct Seen {
   Parser *ps;
   const Token *at, *t, *first; /* all tokens, the one found, the statement's first */
   uint32_t found, start;
-  bool top, operators, comma;  /* no body's; what could stand here */
+  bool top, operators, comma; /* no body's; what could stand here */
 } Seen;
 
 static bool say(const Seen *s, const Token *from, const Token *to, const char *help) {
   const Span span = span_join(token_span(s->ps, from), token_span(s->ps, to));
-  diag_help(diag_add(s->ps->diag, CODE_other_language, span, "there is no `%.*s`", (int)(span.end - span.begin), s->ps->text + span.begin), "%s", help);
+  diag_help(diag_add(s->ps->diag, CODE_other_language, span, "there is no `%.*s`", (int)(span.end - span.begin),
+                     s->ps->text + span.begin),
+            "%s", help);
   return true;
 }
 
@@ -40,7 +42,10 @@ static const Token *enclosing(const Seen *s) {
 
 /* Two tokens that are one in another language: `**`, `//`, `:=`, `++`, `--`, `.*`. */
 static bool pairs(const Seen *s) {
-  static const struct { int a, b; const char *help; } row[] = {
+  static const struct {
+    int a, b;
+    const char *help;
+  } row[] = {
     {'*', '*', "powers are written `^`: `x^2`"},
     {'/', '/', "a comment begins with `#`"},
     {'/', '*', "a comment begins with `#`, on each of its lines"},
@@ -57,13 +62,16 @@ static bool pairs(const Seen *s) {
   };
   for (uint32_t i = s->start; i <= s->found; i++)
     for (size_t k = 0; k < sizeof row / sizeof *row; k++)
-      if (s->at[i].kind == row[k].a && s->at[i + 1].kind == row[k].b && adjacent(&s->at[i], &s->at[i + 1]) && i + 1 >= s->found - (s->found > s->start))
+      if (s->at[i].kind == row[k].a && s->at[i + 1].kind == row[k].b && adjacent(&s->at[i], &s->at[i + 1]) &&
+          i + 1 >= s->found - (s->found > s->start))
         return say(s, &s->at[i], &s->at[i + 1], row[k].help);
-  for (const Token *t = s->first; s->t == s->first && s->top && t->kind && t->kind != T_NL; t++)      /* f[x_] := x^2 */
-    if (t->kind == ':' && t[1].kind == '=' && adjacent(t, t + 1)) return say(s, t, t + 1, "`fn f(x) = x^2` and `const n = 3` define");
+  for (const Token *t = s->first; s->t == s->first && s->top && t->kind && t->kind != T_NL; t++) /* f[x_] := x^2 */
+    if (t->kind == ':' && t[1].kind == '=' && adjacent(t, t + 1))
+      return say(s, t, t + 1, "`fn f(x) = x^2` and `const n = 3` define");
   for (const Token *t = s->first; s->found > s->start && t < s->t; t++) {
     if ((t->kind != '+' && t->kind != '-') || t[1].kind != t->kind || !adjacent(t, t + 1)) continue;
-    if (t[2].kind == T_NL || t[2].kind == '}' || t[2].kind == ')' || t[2].kind == 0) return say(s, t, t + 1, "`var n = 0`, then `n = n + 1`");
+    if (t[2].kind == T_NL || t[2].kind == '}' || t[2].kind == ')' || t[2].kind == 0)
+      return say(s, t, t + 1, "`var n = 0`, then `n = n + 1`");
     return say(s, t, t + 1, "a comment begins with `#`");
   }
   return false;
@@ -71,8 +79,9 @@ static bool pairs(const Seen *s) {
 
 static bool imports(const Seen *s) {
   if (s->found == 0 || s->t[-1].kind != T_IMPORT || s->t->kind != T_NAME) return false;
-  diag_help(diag_add(s->ps->diag, CODE_import, token_span(s->ps, s->t), "an import is a string, found %s", syntax_shown(s->ps, s->t)),
-            "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
+  diag_help(
+      diag_add(s->ps->diag, CODE_import, token_span(s->ps, s->t), "an import is a string, found %s", syntax_shown(s->ps, s->t)),
+      "`import \"std/nets\"` brings networks; functions such as `sin` need no import");
   return true;
 }
 
@@ -83,10 +92,13 @@ static bool local(const Seen *s) {
   if (k == T_FN || k == T_NET || k == T_HAMILTONIAN || k == T_FLOW || k == T_LOSS) {
     const char *name = s->t[1].kind == T_NAME ? s->t[1].name : "g";
     diag_help(diag_add(s->ps->diag, CODE_not_yet, token_span(s->ps, s->t), "a definition inside a body does not work yet"),
-              "define it at the top of the file; what it uses stands in a list of its own: `fn %s(k)(x) = ...`, and `%s(k)` is the function", name, name);
+              "define it at the top of the file; what it uses stands in a list of its own: `fn %s(k)(x) = ...`, and `%s(k)` is the "
+              "function",
+              name, name);
     return true;
   }
-  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_PRECISION) return false;
+  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_PRECISION)
+    return false;
   DiagMsg *m = diag_add(s->ps->diag, CODE_misplaced, token_span(s->ps, s->t), "`%s` stands at the top of a file", s->t->name);
   if (k == T_CONST) diag_help(m, "in a body `let` names a value, `var` one that changes");
   return true;
@@ -105,7 +117,8 @@ static bool words(const Seen *s) {
 }
 
 static bool is_type_word(const Token *t) {
-  static const char *const names[] = {"real", "int", "bool", "string", "float", "double", "void", "auto", "char", "integer", "complex"};
+  static const char *const names[] = {"real", "int",  "bool", "string",  "float",  "double",
+                                      "void", "auto", "char", "integer", "complex"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (is_name(t, names[i])) return true;
   return false;
@@ -114,15 +127,22 @@ static bool is_type_word(const Token *t) {
 /* A statement that begins with a word of another language: `def`, `print(x)`, `float f(float x)`. */
 static bool beginnings(const Seen *s) {
   const Token *first = s->first;
-  if (first->kind == '@') return say(s, first, first[1].kind == T_NAME ? first + 1 : first, "there are no decorators: everything is compiled, and written for one sample");
-  if (first->kind == T_STRING && s->top) return message(s, CODE_lone_expression, "a string alone does nothing", "a comment begins with `#`");
+  if (first->kind == '@')
+    return say(s, first, first[1].kind == T_NAME ? first + 1 : first,
+               "there are no decorators: everything is compiled, and written for one sample");
+  if (first->kind == T_STRING && s->top)
+    return message(s, CODE_lone_expression, "a string alone does nothing", "a comment begins with `#`");
   if (first->kind != T_NAME || first[1].kind == '=' || first[1].kind == T_ADD_TO || first[1].kind == ',') return false;
-  if (first[1].kind == T_NAME && (is_type_word(first) || synonym(first->name)) && (first[2].kind == '(' || is_name(first + 1, "function")))
+  if (first[1].kind == T_NAME && (is_type_word(first) || synonym(first->name)) &&
+      (first[2].kind == '(' || is_name(first + 1, "function")))
     return say(s, first, first, synonym("def"));
-  if (first[1].kind == T_NAME && is_type_word(first) && !s->top) return say(s, first, first, "`let x = ...` names a value; its type follows from it");
-  if (synonym(first->name) && (s->t == first || s->t == first + 1 || first[1].kind == '(')) return say(s, first, first, synonym(first->name));
+  if (first[1].kind == T_NAME && is_type_word(first) && !s->top)
+    return say(s, first, first, "`let x = ...` names a value; its type follows from it");
+  if (synonym(first->name) && (s->t == first || s->t == first + 1 || first[1].kind == '('))
+    return say(s, first, first, synonym(first->name));
   if (s->t->kind == '~' && s->t == first + 1) {
-    diag_help(diag_add(s->ps->diag, CODE_other_language, token_span(s->ps, s->t), "`~` stands in `param` alone"), "a draw is a value: `let %s = normal(0, 1)`", first->name);
+    diag_help(diag_add(s->ps->diag, CODE_other_language, token_span(s->ps, s->t), "`~` stands in `param` alone"),
+              "a draw is a value: `let %s = normal(0, 1)`", first->name);
     return true;
   }
   return false;
@@ -135,22 +155,28 @@ static bool ends_operand(const Token *t) { return t->kind == T_NAME || t->kind =
 static bool shapes(const Seen *s) {
   const Token *o = enclosing(s), *t = s->t, *before = s->found ? t - 1 : t;
   const bool list = o && o->kind == '[';
-  if (list && t->kind == ';') return message(s, CODE_other_language, "rows are not parted by `;`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
+  if (list && t->kind == ';')
+    return message(s, CODE_other_language, "rows are not parted by `;`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
   if (list && s->comma && before > o && operand(t) && ends_operand(before) && before->kind != T_NAME && t->kind != T_NAME)
     return message(s, CODE_syntax, "elements are parted by `,`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
-  if (list && t->kind == '.' && t[1].kind == '.') return message(s, CODE_other_language, "there is no `...`", "`:` stands for a whole axis: `x[:, 0]`");
-  if (t->kind == T_NUMBER && s->ps->text[t->begin] == '.' && before->kind == T_NUMBER && s->ps->text[before->end - 1] == '.' && adjacent(before, t))
+  if (list && t->kind == '.' && t[1].kind == '.')
+    return message(s, CODE_other_language, "there is no `...`", "`:` stands for a whole axis: `x[:, 0]`");
+  if (t->kind == T_NUMBER && s->ps->text[t->begin] == '.' && before->kind == T_NUMBER && s->ps->text[before->end - 1] == '.' &&
+      adjacent(before, t))
     return message(s, CODE_other_language, "there is no `..`", "a range is `0:4`: from 0 to 3");
-  if (t->kind == '(' && before->kind == '.') return message(s, CODE_other_language, "there is no `.(`", "functions go element by element: `sin(x)`");
+  if (t->kind == '(' && before->kind == '.')
+    return message(s, CODE_other_language, "there is no `.(`", "functions go element by element: `sin(x)`");
   if (t->kind == ':' && before->kind == T_STRING && o && o->kind == '{')
-    return message(s, CODE_other_language, "there are no dictionaries", "options stand where they are used, `train l on d { steps = 10 }`; constants are `const n = 3`");
+    return message(s, CODE_other_language, "there are no dictionaries",
+                   "options stand where they are used, `train l on d { steps = 10 }`; constants are `const n = 3`");
   return false;
 }
 
 static bool starts_with_d(const Token *t) { return t->kind == T_NAME && t->name[0] == 'd' && t->name[1] && !t->name[2]; }
 
 static bool is_function(const Token *t) {
-  static const char *const names[] = {"sin", "cos", "tan", "exp", "log", "sqrt", "abs", "tanh", "sign", "sigmoid", "softplus", "relu", "norm", "sum", "mean"};
+  static const char *const names[] = {"sin",  "cos",     "tan",      "exp",  "log",  "sqrt", "abs", "tanh",
+                                      "sign", "sigmoid", "softplus", "relu", "norm", "sum",  "mean"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (is_name(t, names[i])) return true;
   return false;
@@ -159,14 +185,19 @@ static bool is_function(const Token *t) {
 /* x y: a product, a unit, a derivative. */
 static bool products(const Seen *s) {
   const Token *t = s->t, *before = s->found ? t - 1 : t;
-  if (!s->operators || t->kind != T_NAME || t == s->first || (before->kind != T_NUMBER && before->kind != ')' && before->kind != ']' && before->kind != T_NAME)) return false;
+  if (!s->operators || t->kind != T_NAME || t == s->first ||
+      (before->kind != T_NUMBER && before->kind != ')' && before->kind != ']' && before->kind != T_NAME))
+    return false;
   if (before->kind == T_NAME && (before == s->first || synonym(before->name))) return false;
   const bool slash = s->found > 2 && before[-1].kind == '/' && is_name(before - 2, "d");
-  const char *help = slash && starts_with_d(before) ? "a derivative is `grad(e, x)`; the equation of a motion is a function of its rates, for `integrate`"
-                     : before->kind == T_NUMBER     ? "a product is written `*`; numbers have no units"
-                     : is_function(before)          ? arena_printf(s->ps->mem, "an argument stands in brackets: `%s(%s)`", before->name, t->name)
-                                                    : "a product is written `*`";
-  diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, t), "expected an operator, found %s", syntax_shown(s->ps, t)), "%s", help);
+  const char *help = slash && starts_with_d(before)
+                         ? "a derivative is `grad(e, x)`; the equation of a motion is a function of its rates, for `integrate`"
+                     : before->kind == T_NUMBER ? "a product is written `*`; numbers have no units"
+                     : is_function(before)
+                         ? arena_printf(s->ps->mem, "an argument stands in brackets: `%s(%s)`", before->name, t->name)
+                         : "a product is written `*`";
+  diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, t), "expected an operator, found %s", syntax_shown(s->ps, t)),
+            "%s", help);
   return true;
 }
 

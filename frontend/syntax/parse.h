@@ -31,7 +31,10 @@ typedef struct Token {
 
 typedef VEC(Token) Tokens;
 
-typedef struct TokenStart { uint32_t token; bool top; } TokenStart;      /* top: not within braces */
+typedef struct TokenStart {
+  uint32_t token;
+  bool top;
+} TokenStart; /* top: not within braces */
 
 typedef struct Parser {
   Arena *mem;
@@ -41,13 +44,14 @@ typedef struct Parser {
   Interner *names;
   Diag *diag;
   Tokens tokens;
-  bool constant; uint32_t from;  /* see ast_parse_const */
-  uint32_t at; /* index of the next token */
+  bool constant;
+  uint32_t from; /* see ast_parse_const */
+  uint32_t at;   /* index of the next token */
   bool recovering, stopped;
   bool too_deep; /* said of the item whose depth is being limited */
   bool lost;     /* at the top, after something that begins no definition: until one begins, there is nothing new to say */
-  VEC(const char *) broken;      /* see Ast */
-  TokenStart *start;         /* of the statement each token is in; NULL until an error asks (syntax_error.c) */
+  VEC(const char *) broken; /* see Ast */
+  TokenStart *start;        /* of the statement each token is in; NULL until an error asks (syntax_error.c) */
   Item *first, **last;
 } Parser;
 
@@ -77,7 +81,7 @@ Span token_span(const Parser *ps, const Token *t);
 /* syntax_error.c: words[] are the tokens expected at ps->tokens.at[found], as the grammar spells them. */
 void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n);
 
-const char *syntax_shown(Parser *ps, const Token *t);      /* a token as messages show it */
+const char *syntax_shown(Parser *ps, const Token *t); /* a token as messages show it */
 
 /* habit.c: whether the error is plainly another language's, which was then said. start: of the statement; top: it is none of a body;
  * operators, comma: could stand here */
@@ -96,10 +100,10 @@ Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);
 Stmt *ast_apply(Parser *ps, Args values, Span at);
 TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool list, Span at);
-Stmts ast_append(Parser *ps, Stmts list, Stmt *s);      /* less a statement that an error was said of */
+Stmts ast_append(Parser *ps, Stmts list, Stmt *s); /* less a statement that an error was said of */
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
-const char *ast_text(Parser *ps, Span at); /* the source as written: blanks squeezed, no comments */
+const char *ast_text(Parser *ps, Span at);                                /* the source as written: blanks squeezed, no comments */
 void ast_limit_depth(Parser *ps, Item *items);
 
 /* parser.y */

@@ -10,24 +10,23 @@
 typedef struct Raw {
   Parser *ps;
   Tokens *out;
-  uint32_t skip;      /* raw tokens before this offset were read as part of another */
-  VEC(int32_t) told;  /* characters that were told of: each once in a file */
-  bool bars;          /* inside |x| */
-  bool glue;          /* behind a sign such as ∂: the next name is of something that was not understood */
-  uint32_t colon;     /* of `a ? b : c`, read as an operator like the `?` */
+  uint32_t skip;     /* raw tokens before this offset were read as part of another */
+  VEC(int32_t) told; /* characters that were told of: each once in a file */
+  bool bars;         /* inside |x| */
+  bool glue;         /* behind a sign such as ∂: the next name is of something that was not understood */
+  uint32_t colon;    /* of `a ? b : c`, read as an operator like the `?` */
 } Raw;
 
 bool token_ends_operand(int kind) {
-  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' ||
-         kind == '}' || kind == T_TRUE || kind == T_FALSE;
+  return kind == T_NAME || kind == T_NUMBER || kind == T_STRING || kind == ')' || kind == ']' || kind == '}' || kind == T_TRUE ||
+         kind == T_FALSE;
 }
 
 static bool is_word_char(int32_t c, bool first) {
-  if (c < 0x80) return true; /* the lexer let only letters, digits and _ in */
-  if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d))
-    return !first; /* combining marks, subscripts */
-  return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) ||
-         (c >= 0x1e00 && c < 0x2000) || (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
+  if (c < 0x80) return true;                                                   /* the lexer let only letters, digits and _ in */
+  if ((c >= 0x300 && c < 0x370) || (c >= 0x2080 && c < 0x209d)) return !first; /* combining marks, subscripts */
+  return (c >= 0xc0 && c < 0x530 && c != 0xd7 && c != 0xf7 && c != 0x37e && c != 0x387) || (c >= 0x1e00 && c < 0x2000) ||
+         (c >= 0x2100 && c < 0x2150) || (c >= 0x1d400 && c < 0x1d800);
 }
 
 static void push_raw(Raw *f, Token t) { *vec_push(f->out) = t; }
@@ -53,7 +52,8 @@ static bool told_before(Raw *f, int32_t c) {
 /* Whether a name, a number or a closing bracket stands right before: `x'` is no string. */
 static bool follows_value(const Parser *ps, uint32_t at) {
   const char c = at ? ps->text[at - 1] : ' ';
-  return c == '_' || c == ')' || c == ']' || c == '\'' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80);
+  return c == '_' || c == ')' || c == ']' || c == '\'' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+         (c >= 'A' && c <= 'Z') || (c & 0x80);
 }
 
 /* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
@@ -63,13 +63,15 @@ static bool stray_habit(Raw *f, uint32_t at) {
   uint32_t n = 0;
   if (at + 1 < ps->len && (*text == '&' || *text == '|') && text[1] == *text) {
     const char *word = *text == '&' ? "and" : "or";
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text), "write `%s`", word);
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text),
+              "write `%s`", word);
     push_word(f, word, at, at + 2);
     f->skip = at + 2;
     return true;
   }
-  if (*text == '|' && at + 1 < ps->len && text[1] == '>') {      /* x |> f: what it is is not read on */
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "there is no `|>`"), "a function stands before its argument: `sin(x)`");
+  if (*text == '|' && at + 1 < ps->len && text[1] == '>') { /* x |> f: what it is is not read on */
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "there is no `|>`"),
+              "a function stands before its argument: `sin(x)`");
     push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 2});
     f->skip = at + 2;
     f->glue = true;
@@ -77,27 +79,31 @@ static bool stray_habit(Raw *f, uint32_t at) {
   }
   if (*text == '?') {
     while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`?` has no meaning here"), "`where(c, a, b)` is a where c holds, else b");
+    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`?` has no meaning here"),
+              "`where(c, a, b)` is a where c holds, else b");
     push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
     f->colon = at + n;
     return true;
   }
   if (*text == '%' && at_line_start(ps, at)) {
-    if (!told_before(f, '%')) diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
+    if (!told_before(f, '%'))
+      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
     while (at + n < ps->len && text[n] != '\n') n++;
     f->skip = at + n;
     return true;
   }
-  if (*text == '|' && text[1] != '|' && (f->bars || !value_before(f))) {         /* |x| */
+  if (*text == '|' && text[1] != '|' && (f->bars || !value_before(f))) { /* |x| */
     if (!f->bars && !told_before(f, '|'))
-      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`|` has no meaning here"), "|x| is `abs(x)`, of vectors `norm(x)`");
+      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`|` has no meaning here"),
+                "|x| is `abs(x)`, of vectors `norm(x)`");
     f->bars = !f->bars;
     return true;
   }
   if (*text != '\'' || follows_value(ps, at)) return false;
   for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
   if (at + n >= ps->len || text[n] != '\'') return false;
-  diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"), "write `\"%.*s\"`", (int)n - 1, text + 1);
+  diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"),
+            "write `\"%.*s\"`", (int)n - 1, text + 1);
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
   return true;
@@ -118,10 +124,10 @@ static void stray_char(Raw *f, uint32_t at, uint32_t n, int32_t c) {
   Parser *ps = f->ps;
   Span span = {ps->file, at, at + n};
   if (c < 0) return; /* not UTF-8: said once for the whole file */
-  DiagMsg *m = told_before(f, c) ? NULL :
-      c < 0x20 || (c >= 0x7f && c <= 0xa0)
-          ? diag_add(ps->diag, CODE_character, span, "character U+%04X has no meaning here", (unsigned)c)
-          : diag_add(ps->diag, CODE_character, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
+  DiagMsg *m = told_before(f, c) ? NULL
+               : c < 0x20 || (c >= 0x7f && c <= 0xa0)
+                   ? diag_add(ps->diag, CODE_character, span, "character U+%04X has no meaning here", (unsigned)c)
+                   : diag_add(ps->diag, CODE_character, span, "character `%.*s` has no meaning here", (int)n, ps->text + at);
   for (size_t i = 0; i < sizeof lookalike / sizeof *lookalike; i++)
     if (lookalike[i].code == c) {
       if (m) diag_help(m, "%s", lookalike[i].help);
@@ -176,7 +182,7 @@ static void push_names(Raw *f, Token t) {
       if (f->glue) part.name = intern(ps->names, arena_printf(ps->mem, "%s'", part.name));
       f->glue = false;
       push_raw(f, part);
-    } else if (part.end > part.begin && all_digits(ps, &part)) {       /* behind a character that is none of a name's */
+    } else if (part.end > part.begin && all_digits(ps, &part)) { /* behind a character that is none of a name's */
       part.kind = T_NUMBER;
       push_raw(f, part);
     }
@@ -185,7 +191,8 @@ static void push_names(Raw *f, Token t) {
       uint32_t n = source_char(ps->text, ps->len, t.begin, &code);
       stray_char(f, t.begin, n, code);
       if (is_prime(code)) primed(f, t.begin, n);
-      f->glue = code == 0x2202 || code == 0x2207 || code == 0x2206 || code == 0x2211 || code == 0x220f || code == 0x222b || code == 0x221a;
+      f->glue = code == 0x2202 || code == 0x2207 || code == 0x2206 || code == 0x2211 || code == 0x220f || code == 0x222b ||
+                code == 0x221a;
       if (code >= 0xbc && code <= 0xbe) fraction(f, t.begin, n);
       if (code == 0x221e) push_word(f, "inf", t.begin, t.begin + n);
       t.begin += n;
@@ -200,14 +207,11 @@ static const char *string_value(Parser *ps, const Token *t) {
     char c = ps->text[i];
     if (c == '\\') {
       c = ps->text[++i];
-      if (c == 'n' || c == 't')
-        c = c == 'n' ? '\n' : '\t';
+      if (c == 'n' || c == 't') c = c == 'n' ? '\n' : '\t';
       else if (c != '"' && c != '\\')
-        diag_add(ps->diag, CODE_string, (Span){ps->file, i - 1, i + 1},
-                   "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
+        diag_add(ps->diag, CODE_string, (Span){ps->file, i - 1, i + 1}, "a string knows the escapes \\n, \\t, \\\" and \\\\ only");
     } else if ((unsigned char)c < 0x20 && c != '\t')
-      diag_add(ps->diag, CODE_string, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string",
-                 (unsigned)c);
+      diag_add(ps->diag, CODE_string, (Span){ps->file, i, i + 1}, "character U+%04X cannot stand in a string", (unsigned)c);
     s[n++] = c;
   }
   return intern_n(ps->names, s, strlen(s) < n ? strlen(s) : n);
@@ -218,12 +222,12 @@ static void after_number(Parser *ps, const Token *number, const Token *t) {
   const char *text = ps->text;
   bool zero = number->end - number->begin == 1 && text[number->begin] == '0';
   if (text[t->begin] == '_')
-    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"), "write `%.*s%.*s`",
-              (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1), text + t->begin + 1);
+    diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers have no `_` between their digits"),
+              "write `%.*s%.*s`", (int)(number->end - number->begin), text + number->begin, (int)(t->end - t->begin - 1),
+              text + t->begin + 1);
   else if (zero && strchr("xXbBoO", text[t->begin]))
     diag_help(diag_add(ps->diag, CODE_number, (Span){ps->file, number->begin, t->end}, "numbers are decimal"), "1, 0.5, 1e-3");
-  else
-    diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name directly after a number"), "write `*` between them");
+  else diag_help(diag_add(ps->diag, CODE_number, token_span(ps, t), "a name directly after a number"), "write `*` between them");
 }
 
 /* f"...", r"...": one slip, read as the plain string. */
@@ -265,10 +269,8 @@ static void raw_token(Raw *f, Token t) {
   }
   if (t.kind == T_NAME) {
     const Token *last = f->out->n ? &f->out->at[f->out->n - 1] : NULL;
-    if (last && last->kind == T_NUMBER && last->end == t.begin && begins_word(ps, &t))
-      after_number(ps, last, &t);
-    else
-      push_names(f, t);
+    if (last && last->kind == T_NUMBER && last->end == t.begin && begins_word(ps, &t)) after_number(ps, last, &t);
+    else push_names(f, t);
     return;
   }
   if (t.kind == T_STRING) {
@@ -284,7 +286,7 @@ static void check_utf8(Parser *ps) {
     source_char(ps->text, ps->len, i, &code);
     if (code < 0) {
       diag_add(ps->diag, CODE_encoding, (Span){ps->file, i, i + 1}, "the file is not UTF-8: byte 0x%02X",
-                 (unsigned char)ps->text[i]);
+               (unsigned char)ps->text[i]);
       return;
     }
   }
@@ -312,8 +314,7 @@ static void match_raw(Raw *f) {
   VEC(uint32_t) open = {0};
   for (uint32_t i = 0; i < f->out->n; i++) {
     int k = f->out->at[i].kind;
-    if (k == '(' || k == '[' || k == '{')
-      *vec_push(&open) = i;
+    if (k == '(' || k == '[' || k == '{') *vec_push(&open) = i;
     else if ((k == ')' || k == ']' || k == '}') && open.n) {
       uint32_t o = open.at[--open.n];
       int want = f->out->at[o].kind == '(' ? ')' : f->out->at[o].kind == '[' ? ']' : '}';

@@ -6,7 +6,9 @@
 #include <strings.h>
 
 const char *synonym_among(const char *name, const char *const *candidates, size_t n) {
-  static const struct { const char *name, *here; } row[] = {
+  static const struct {
+    const char *name, *here;
+  } row[] = {
 #define ALIAS(name, here) {name, here},
 #define SYN(name, help)
 #include "frontend/syntax/synonyms.def"
@@ -20,7 +22,9 @@ const char *synonym_among(const char *name, const char *const *candidates, size_
 }
 
 const char *synonym(const char *name) {
-  static const struct { const char *name, *help; } row[] = {
+  static const struct {
+    const char *name, *help;
+  } row[] = {
 #define ALIAS(name, here)
 #define SYN(name, help) {name, help},
 #include "frontend/syntax/synonyms.def"
@@ -33,11 +37,14 @@ const char *synonym(const char *name) {
 }
 
 const char *synonym_letter(const char *name, const char *const *candidates, size_t n) {
-  static const struct { const char *greek, *latin, *spelled; } row[] = {
-    {"α", "a", "alpha"}, {"β", "b", "beta"}, {"γ", "y", "gamma"}, {"δ", "d", "delta"}, {"ε", "e", "epsilon"}, {"ζ", "z", "zeta"},
-    {"η", "n", "eta"}, {"θ", "th", "theta"}, {"κ", "k", "kappa"}, {"λ", "l", "lambda_"}, {"μ", "u", "mu"}, {"µ", "u", "mu"}, {"ν", "v", "nu"},
-    {"ξ", "xi", "xi"}, {"ρ", "p", "rho"}, {"σ", "s", "sigma"}, {"τ", "t", "tau"}, {"φ", "f", "phi"}, {"ϕ", "f", "phi"}, {"χ", "x", "chi"},
-    {"ψ", "psi", "psi"}, {"ω", "w", "omega"}, {"Δ", "D", "Delta"}, {"Ω", "O", "Omega"}, {"Φ", "F", "Phi"}, {"Σ", "S", "Sigma"}};
+  static const struct {
+    const char *greek, *latin, *spelled;
+  } row[] = {{"α", "a", "alpha"}, {"β", "b", "beta"},  {"γ", "y", "gamma"},  {"δ", "d", "delta"}, {"ε", "e", "epsilon"},
+             {"ζ", "z", "zeta"},  {"η", "n", "eta"},   {"θ", "th", "theta"}, {"κ", "k", "kappa"}, {"λ", "l", "lambda_"},
+             {"μ", "u", "mu"},    {"µ", "u", "mu"},    {"ν", "v", "nu"},     {"ξ", "xi", "xi"},   {"ρ", "p", "rho"},
+             {"σ", "s", "sigma"}, {"τ", "t", "tau"},   {"φ", "f", "phi"},    {"ϕ", "f", "phi"},   {"χ", "x", "chi"},
+             {"ψ", "psi", "psi"}, {"ω", "w", "omega"}, {"Δ", "D", "Delta"},  {"Ω", "O", "Omega"}, {"Φ", "F", "Phi"},
+             {"Σ", "S", "Sigma"}};
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     const char *all[] = {row[i].greek, row[i].latin, row[i].spelled};
     bool one = false;

@@ -17,20 +17,17 @@ typedef struct Words {
 } Words;
 
 static const char *const definitions[] = {
-    "precision", "import",     "const",  "fn",    "hamiltonian", "net",
-    "flow",      "symplectic", "volume", "use",   "data",        "loss",
-    "train",     "report",     "expect", "prove", "plot",        "the end of the file",
-    NULL};
+  "precision", "import", "const", "fn",     "hamiltonian", "net",   "flow", "symplectic",          "volume", "use",
+  "data",      "loss",   "train", "report", "expect",      "prove", "plot", "the end of the file", NULL};
 static const char *const operands[] = {"a name", "a number", "a string", "'('",  "'['",   "'{'",
                                        "'-'",    "'+'",      "not",      "true", "false", NULL};
-static const char *const statements[] = {
-    "let",      "var",      "return", "for", "repeat", "param", "use", "yield", "evolve", "running", "a name",
-    "a number", "a string", "'('",    "'['", "'{'",    "'-'",   "'+'", "not",   "true",   "false",   NULL};
-static const char *const operators[] = {"'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=",
-                                        ">=",  "==",  "!=",  "and", "or",  "'('", "'['", "'.'", NULL};
+static const char *const statements[] = {"let",    "var",     "return", "for",      "repeat",   "param", "use", "yield",
+                                         "evolve", "running", "a name", "a number", "a string", "'('",   "'['", "'{'",
+                                         "'-'",    "'+'",     "not",    "true",     "false",    NULL};
+static const char *const operators[] = {
+  "'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=", ">=", "==", "!=", "and", "or", "'('", "'['", "'.'", NULL};
 static const char *const updates[] = {"+=", "-=", "*=", "/=", NULL};
-static const char *const defining[] = {"fn",         "hamiltonian", "net",  "flow",
-                                       "symplectic", "volume",      "loss", NULL};
+static const char *const defining[] = {"fn", "hamiltonian", "net", "flow", "symplectic", "volume", "loss", NULL};
 
 static bool holds(const Words *w, const char *s) {
   for (int i = 0; i < w->n; i++)
@@ -52,14 +49,10 @@ static void drop(Words *w, const char *const *list) {
 static int phrases(Words w, const char **out, int room, bool at_operator) {
   int n = 0;
   bool operator= holds(&w, "'*'");
-  if (holds(&w, "import"))
-    out[n++] = "a definition", drop(&w, definitions);
-  else if (holds(&w, "let"))
-    out[n++] = "a statement", drop(&w, statements);
-  else if (holds(&w, "a number"))
-    out[n++] = "an expression", drop(&w, operands);
-  else if (holds(&w, "fn"))
-    out[n++] = "`flow`", drop(&w, defining);
+  if (holds(&w, "import")) out[n++] = "a definition", drop(&w, definitions);
+  else if (holds(&w, "let")) out[n++] = "a statement", drop(&w, statements);
+  else if (holds(&w, "a number")) out[n++] = "an expression", drop(&w, operands);
+  else if (holds(&w, "fn")) out[n++] = "`flow`", drop(&w, defining);
   if (operator) drop(&w, operators);
   if (holds(&w, "+=")) drop(&w, updates);
   for (int i = 0; i < w.n && n < room - 1; i++) out[n++] = w.at[i];
@@ -76,8 +69,7 @@ static const char *quoted(Parser *ps, const char *word) {
 
 static const char *listed(Parser *ps, const char **words, int n) {
   const char *s = quoted(ps, words[0]);
-  for (int i = 1; i < n; i++)
-    s = arena_printf(ps->mem, "%s%s%s", s, i + 1 < n ? ", " : " or ", quoted(ps, words[i]));
+  for (int i = 1; i < n; i++) s = arena_printf(ps->mem, "%s%s%s", s, i + 1 < n ? ", " : " or ", quoted(ps, words[i]));
   return s;
 }
 
@@ -96,14 +88,12 @@ const char *syntax_shown(Parser *ps, const Token *t) {
 static const char *meant(const Parser *ps, uint32_t found) {
   const Token *t = &ps->tokens.at[found];
   if (found > 0 && t[-1].kind == T_NAME) t--, found--;
-  bool starts = found == 0 || t[-1].kind == T_NL || t[-1].kind == '{' || t[-1].kind == T_SYMPLECTIC ||
-                t[-1].kind == T_VOLUME;
+  bool starts = found == 0 || t[-1].kind == T_NL || t[-1].kind == '{' || t[-1].kind == T_SYMPLECTIC || t[-1].kind == T_VOLUME;
   if (t->kind != T_NAME || !starts) return NULL;
   bool top = true;
   for (uint32_t i = 0; i < found && top; i++)
     if (ps->tokens.at[i].kind == '{' && ps->tokens.at[i].match > found) top = false;
-  static const char *const inner[] = {"let",   "var", "return", "for",    "repeat",
-                                      "param", "use", "yield",  "evolve", "running"};
+  static const char *const inner[] = {"let", "var", "return", "for", "repeat", "param", "use", "yield", "evolve", "running"};
   return top ? diag_nearest(t->name, definitions, sizeof definitions / sizeof *definitions - 2)
              : diag_nearest(t->name, inner, sizeof inner / sizeof *inner);
 }
@@ -113,8 +103,8 @@ static bool is_comparison(int kind) {
 }
 
 static bool starts_statement(int kind) {
-  return kind == T_LET || kind == T_VAR || kind == T_RETURN || kind == T_FOR || kind == T_REPEAT || kind == T_PARAM || kind == T_USE ||
-         kind == T_YIELD || kind == T_EVOLVE;
+  return kind == T_LET || kind == T_VAR || kind == T_RETURN || kind == T_FOR || kind == T_REPEAT || kind == T_PARAM ||
+         kind == T_USE || kind == T_YIELD || kind == T_EVOLVE;
 }
 
 /* ---- where it happened ---- */
@@ -201,7 +191,9 @@ static bool names_value(const Token *t) {
 }
 
 static const char *constant_text(Parser *ps, const Token *t) {
-  const char *where = t->kind == T_PARAM ? "a parameter stands in a `net`; " : t->kind == T_LET || t->kind == T_VAR ? "in a body; at the top of a file " : "";
+  const char *where = t->kind == T_PARAM                     ? "a parameter stands in a `net`; "
+                      : t->kind == T_LET || t->kind == T_VAR ? "in a body; at the top of a file "
+                                                             : "";
   const Token *name = t->kind == T_NAME ? t : t + 1, *from = name, *end;
   while (from->kind && from->kind != T_NL && from->kind != '=') from++;
   for (end = from; end->kind && end->kind != T_NL;) end++;
@@ -209,27 +201,23 @@ static const char *constant_text(Parser *ps, const Token *t) {
   if (t->kind == T_LET || t->kind == T_VAR) where = arena_printf(ps->mem, "`%s` stands %s", t->name, where);
   if (t->kind == T_PARAM) where = arena_printf(ps->mem, "%sa constant: ", where);
   if (name->kind != T_NAME) return arena_printf(ps->mem, "%swrite `const a = ...`, one a line", where);
-  if (!length || length > 2*LONGEST_SHOWN) return arena_printf(ps->mem, "%swrite `const %s = ...`", where, name->name);
+  if (!length || length > 2 * LONGEST_SHOWN) return arena_printf(ps->mem, "%swrite `const %s = ...`", where, name->name);
   return arena_printf(ps->mem, "%swrite `const %s =%.*s`", where, name->name, (int)length, ps->text + begin);
 }
 
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
   const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
   const char *keyword = meant(ps, found);
-  if (holds(w, "import") && names_value(t))
-    diag_help(m, "%s", constant_text(ps, t));
-  else if (keyword)
-    diag_help(m, "did you mean `%s`?", keyword);
-  else if (before && before->kind == T_LET && t->kind == ',')
-    diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
+  if (holds(w, "import") && names_value(t)) diag_help(m, "%s", constant_text(ps, t));
+  else if (keyword) diag_help(m, "did you mean `%s`?", keyword);
+  else if (before && before->kind == T_LET && t->kind == ',') diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
   else if (before && before->kind == T_ON && t[-1].kind == T_NAME && t->kind == '(')
     diag_help(m, "`on` takes a name: `use part = %s(...)`, then `on part`", t[-1].name);
   else if (t->kind == ':' && before && t[-1].kind == ':' && before->kind == T_NAME && !in_subscript(ps, found))
     diag_help(m, "a type stands behind one `:`: `%s: real`", before->name);
   else if (t->kind == '(' && before && before->kind == ':' && t[-1].kind == T_NAME)
     diag_help(m, "a shape stands in `[ ]`: `real%s`", shape_text(ps, t));
-  else if (t->kind == ':' && before && before->kind == T_CONST)
-    diag_help(m, "a constant has no type: `const %s = 3`", t[-1].name);
+  else if (t->kind == ':' && before && before->kind == T_CONST) diag_help(m, "a constant has no type: `const %s = 3`", t[-1].name);
   else if (t->kind == ',' && holds(w, "the end of the line") && at_statement(ps, found, T_CONST))
     diag_help(m, "one `const` a line: `const a = 1`, and below it `const b = 2`");
   else if (found > 0 && t[-1].kind == T_PROVE)
@@ -240,24 +228,21 @@ static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
     diag_help(m, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element");
   else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
     diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
-  else if (found > 0 && form_of(t[-1].kind) && form_first(ps, found - 1))
-    diag_help(m, "%s", form_of(t[-1].kind));
+  else if (found > 0 && form_of(t[-1].kind) && form_first(ps, found - 1)) diag_help(m, "%s", form_of(t[-1].kind));
   else if (starts_statement(t->kind) && holds(w, "the end of the line"))
     diag_help(m, "a new statement stands on a line of its own, or behind `;`");
   else if (before && before->kind == T_PARAM && t->kind == '=')
     diag_help(m, "a parameter has a type: `param %s: real = ...`", t[-1].name ? t[-1].name : "a");
-  else if (is_comparison(t->kind) && holds(w, "and"))
-    diag_help(m, "comparisons do not chain: write `a < b and b < c`");
-  else if ((t->kind == '=' && holds(w, "==")) || (t->kind == T_EQ && holds(w, "'='")))
-    diag_help(m, "`=` defines, `==` compares");
-  else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' &&
-           holds(w, "'{'"))
+  else if (is_comparison(t->kind) && holds(w, "and")) diag_help(m, "comparisons do not chain: write `a < b and b < c`");
+  else if ((t->kind == '=' && holds(w, "==")) || (t->kind == T_EQ && holds(w, "'='"))) diag_help(m, "`=` defines, `==` compares");
+  else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' && holds(w, "'{'"))
     diag_help(m, "the `{` stands at the end of this line, not on the next one");
   else if ((t->kind == ':' || t->kind == T_NL) && holds(w, "'{'") && holds(w, "'='") && holds(w, "->"))
     diag_help(m, "a body of several statements stands in `{ }`, an expression behind `=`");
   else if (holds(w, "import") && found > 0 && t[-1].kind == T_NL)
-    diag_help(m, "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
-              "next line after an operator, or inside brackets");
+    diag_help(m, "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression "
+                 "goes on in the "
+                 "next line after an operator, or inside brackets");
 }
 
 /* Whether the error follows from one that was reported when a bracket was closed for the user. */
@@ -265,9 +250,7 @@ static bool follows_mended(const Parser *ps, uint32_t found) {
   const Token *at = ps->tokens.at;
   if (at[found].origin == TOK_MENDED || (found > 0 && at[found - 1].origin == TOK_MENDED)) return true;
   for (uint32_t i = 0; i < found; i++)
-    if ((at[i].kind == '(' || at[i].kind == '[') && at[i].match >= found &&
-        at[at[i].match].origin == TOK_MENDED)
-      return true;
+    if ((at[i].kind == '(' || at[i].kind == '[') && at[i].match >= found && at[at[i].match].origin == TOK_MENDED) return true;
   return false;
 }
 
@@ -277,19 +260,29 @@ static void remember_names(Parser *ps, uint32_t start) {
   if (t->kind == T_SYMPLECTIC || t->kind == T_VOLUME) t++;
   const bool constants = t->kind == T_CONST || t->kind == T_LET || t->kind == T_VAR;
   switch (t->kind) {
-  case T_LET: case T_VAR: case T_CONST: case T_USE: case T_FN: case T_HAMILTONIAN: case T_NET: case T_FLOW: case T_LOSS: case T_DATA:
-  case T_PARAM: case T_RUNNING: case T_REPORT: case T_FOR:
+  case T_LET:
+  case T_VAR:
+  case T_CONST:
+  case T_USE:
+  case T_FN:
+  case T_HAMILTONIAN:
+  case T_NET:
+  case T_FLOW:
+  case T_LOSS:
+  case T_DATA:
+  case T_PARAM:
+  case T_RUNNING:
+  case T_REPORT:
+  case T_FOR:
     for (t++; t < end && (t->kind == T_NAME || t->kind == '(' || t->kind == ','); t++) {
       if (t->kind == T_NAME) *vec_push(&ps->broken) = t->name;
       if (t->kind == T_NAME && (t[-1].kind != '(' && t[-1].kind != ',')) break;
     }
-    for (; constants && t < end && t->kind != T_NL; t++)              /* const a = 1, b = 2 */
+    for (; constants && t < end && t->kind != T_NL; t++) /* const a = 1, b = 2 */
       if (t->kind == ',' && t[1].kind == T_NAME && t[2].kind == '=') *vec_push(&ps->broken) = t[1].name;
     break;
-  case T_NAME:                                                        /* y := x */
-    *vec_push(&ps->broken) = t->name;
-  default:
-    break;
+  case T_NAME: /* y := x */ *vec_push(&ps->broken) = t->name;
+  default: break;
   }
 }
 

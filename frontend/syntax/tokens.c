@@ -17,56 +17,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum WordClass {
-  HARD,
-  ITEM,
-  OPENING,
-  FOLLOWING
-} WordClass; /* ITEM: OPENING, at the top level only */
+typedef enum WordClass { HARD, ITEM, OPENING, FOLLOWING } WordClass; /* ITEM: OPENING, at the top level only */
 
 static const struct Word {
   const char *text;
   int kind;
   WordClass class;
 } words[] = {
-    {"precision", T_PRECISION, ITEM},
-    {"import", T_IMPORT, ITEM},
-    {"const", T_CONST, ITEM},
-    {"fn", T_FN, HARD},
-    {"hamiltonian", T_HAMILTONIAN, ITEM},
-    {"net", T_NET, ITEM},
-    {"flow", T_FLOW, ITEM},
-    {"symplectic", T_SYMPLECTIC, ITEM},
-    {"volume", T_VOLUME, ITEM},
-    {"use", T_USE, OPENING},
-    {"data", T_DATA, ITEM},
-    {"loss", T_LOSS, ITEM},
-    {"train", T_TRAIN, ITEM},
-    {"report", T_REPORT, ITEM},
-    {"expect", T_EXPECT, HARD},
-    {"prove", T_PROVE, HARD},
-    {"plot", T_PLOT, ITEM},
-    {"let", T_LET, HARD},
-    {"var", T_VAR, HARD},
-    {"return", T_RETURN, HARD},
-    {"for", T_FOR, HARD},
-    {"in", T_IN, HARD},
-    {"repeat", T_REPEAT, HARD},
-    {"param", T_PARAM, HARD},
-    {"yield", T_YIELD, HARD},
-    {"evolve", T_EVOLVE, HARD},
-    {"running", T_RUNNING, OPENING},
-    {"under", T_UNDER, FOLLOWING},
-    {"along", T_ALONG, FOLLOWING},
-    {"steps", T_STEPS, FOLLOWING},
-    {"method", T_METHOD, FOLLOWING},
-    {"decay", T_DECAY, FOLLOWING},
-    {"on", T_ON, FOLLOWING},
-    {"true", T_TRUE, HARD},
-    {"false", T_FALSE, HARD},
-    {"and", T_AND, HARD},
-    {"or", T_OR, HARD},
-    {"not", T_NOT, HARD},
+  {"precision", T_PRECISION, ITEM},
+  {"import", T_IMPORT, ITEM},
+  {"const", T_CONST, ITEM},
+  {"fn", T_FN, HARD},
+  {"hamiltonian", T_HAMILTONIAN, ITEM},
+  {"net", T_NET, ITEM},
+  {"flow", T_FLOW, ITEM},
+  {"symplectic", T_SYMPLECTIC, ITEM},
+  {"volume", T_VOLUME, ITEM},
+  {"use", T_USE, OPENING},
+  {"data", T_DATA, ITEM},
+  {"loss", T_LOSS, ITEM},
+  {"train", T_TRAIN, ITEM},
+  {"report", T_REPORT, ITEM},
+  {"expect", T_EXPECT, HARD},
+  {"prove", T_PROVE, HARD},
+  {"plot", T_PLOT, ITEM},
+  {"let", T_LET, HARD},
+  {"var", T_VAR, HARD},
+  {"return", T_RETURN, HARD},
+  {"for", T_FOR, HARD},
+  {"in", T_IN, HARD},
+  {"repeat", T_REPEAT, HARD},
+  {"param", T_PARAM, HARD},
+  {"yield", T_YIELD, HARD},
+  {"evolve", T_EVOLVE, HARD},
+  {"running", T_RUNNING, OPENING},
+  {"under", T_UNDER, FOLLOWING},
+  {"along", T_ALONG, FOLLOWING},
+  {"steps", T_STEPS, FOLLOWING},
+  {"method", T_METHOD, FOLLOWING},
+  {"decay", T_DECAY, FOLLOWING},
+  {"on", T_ON, FOLLOWING},
+  {"true", T_TRUE, HARD},
+  {"false", T_FALSE, HARD},
+  {"and", T_AND, HARD},
+  {"or", T_OR, HARD},
+  {"not", T_NOT, HARD},
 };
 
 typedef struct Filter {
@@ -81,9 +76,7 @@ Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->b
 
 /* ---- what stands before and after ---------------------------------------------------------------- */
 
-static const Token *previous(const Filter *f) {
-  return f->ps->tokens.n ? &f->ps->tokens.at[f->ps->tokens.n - 1] : NULL;
-}
+static const Token *previous(const Filter *f) { return f->ps->tokens.n ? &f->ps->tokens.at[f->ps->tokens.n - 1] : NULL; }
 
 static bool at_start(const Filter *f) {
   const Token *p = previous(f);
@@ -91,13 +84,13 @@ static bool at_start(const Filter *f) {
 }
 
 static bool is_binary(int kind) {
-  return (kind > 0 && kind < 256 && strchr("+-*/^@<>", kind)) || kind == T_LE || kind == T_GE ||
-         kind == T_EQ || kind == T_NE || kind == T_AND || kind == T_OR;
+  return (kind > 0 && kind < 256 && strchr("+-*/^@<>", kind)) || kind == T_LE || kind == T_GE || kind == T_EQ || kind == T_NE ||
+         kind == T_AND || kind == T_OR;
 }
 
 static bool wants_more(int kind) {
-  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW ||
-         kind == T_INVERSE || kind == T_ADD_TO || kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
+  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW || kind == T_INVERSE || kind == T_ADD_TO ||
+         kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
 }
 
 static const struct Word *word(const Token *t) {
@@ -106,9 +99,7 @@ static const struct Word *word(const Token *t) {
   return NULL;
 }
 
-static int bracket(const Filter *f) {
-  return f->open.n ? f->ps->tokens.at[f->open.at[f->open.n - 1]].kind : 0;
-}
+static int bracket(const Filter *f) { return f->open.n ? f->ps->tokens.at[f->open.at[f->open.n - 1]].kind : 0; }
 
 /* Whether raw token i begins a statement that could stand nowhere else; item: one of the top level. */
 static bool begins_statement(const Filter *f, uint32_t i, bool item) {
@@ -116,13 +107,11 @@ static bool begins_statement(const Filter *f, uint32_t i, bool item) {
   const Token *next = &f->raw.at[i + (f->raw.at[i].kind != 0)];
   if (!w || w->class == FOLLOWING) return false;
   if (w->class != HARD)
-    return (w->class == ITEM || !item) &&
-           (next->kind == T_NAME || (w->kind == T_IMPORT && next->kind == T_STRING));
+    return (w->class == ITEM || !item) && (next->kind == T_NAME || (w->kind == T_IMPORT && next->kind == T_STRING));
   if (w->kind == T_FN) return next->kind == T_NAME;
   if (item) return w->kind == T_EXPECT || w->kind == T_PROVE;
-  return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM ||
-         w->kind == T_YIELD || w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT ||
-         w->kind == T_EVOLVE;
+  return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM || w->kind == T_YIELD ||
+         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT || w->kind == T_EVOLVE;
 }
 
 /* Whether `prove (variables)` ends before the raw token. */
@@ -155,14 +144,10 @@ static int keyword(const Filter *f, const Token *t) {
   if (p && p->kind == T_YIELD && strcmp(t->name, "shuffled") == 0 && next->kind == '(') return T_SHUFFLED;
   if (!w) return T_NAME;
   switch (w->class) {
-  case HARD:
-    return w->kind;
-  case ITEM:
-    return start && (f->open.n == 0 || next->kind == T_NAME) ? w->kind : T_NAME;
-  case OPENING:
-    return start && ((f->open.n == 0 && w->kind == T_USE) || next->kind == T_NAME) ? w->kind : T_NAME;
-  case FOLLOWING:
-    return p && token_ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
+  case HARD: return w->kind;
+  case ITEM: return start && (f->open.n == 0 || next->kind == T_NAME) ? w->kind : T_NAME;
+  case OPENING: return start && ((f->open.n == 0 && w->kind == T_USE) || next->kind == T_NAME) ? w->kind : T_NAME;
+  case FOLLOWING: return p && token_ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
   }
   return T_NAME;
 }
@@ -220,7 +205,7 @@ static void pair_closer(Filter *f, const Token *t) {
     if (closer_of(o) == t->kind) break;
     depth = o == '{' ? 0 : depth - 1; /* only a `}` reaches past a `{` */
   }
-  if (depth == 0 && t->kind != '}' && (bracket(f) == '(' || bracket(f) == '[') && !closed_later(f)) {      /* sum(x] */
+  if (depth == 0 && t->kind != '}' && (bracket(f) == '(' || bracket(f) == '[') && !closed_later(f)) { /* sum(x] */
     const Token *o = &f->ps->tokens.at[f->open.at[f->open.n - 1]];
     DiagMsg *m = diag_add(f->ps->diag, CODE_bracket, token_span(f->ps, t), "`%c` is closed by `%c`", o->kind, t->kind);
     diag_label(m, token_span(f->ps, o), "opened here");
@@ -285,14 +270,10 @@ static bool filter(Filter *f) {
   Parser *ps = f->ps;
   const Token *t = &f->raw.at[f->at];
   switch (t->kind) {
-  case T_NL:
-    newline(f);
-    return true;
+  case T_NL: newline(f); return true;
   case ';':
-    if (f->open.n && bracket(f) != '{')
-      give(f, ';', TOK_WRITTEN, t->begin, t->end);
-    else
-      give_line_end(f, TOK_WRITTEN, t->begin, t->end);
+    if (f->open.n && bracket(f) != '{') give(f, ';', TOK_WRITTEN, t->begin, t->end);
+    else give_line_end(f, TOK_WRITTEN, t->begin, t->end);
     break;
   case '(':
   case '[':
@@ -305,18 +286,14 @@ static bool filter(Filter *f) {
     break;
   case ')':
   case ']':
-  case '}':
-    pair_closer(f, t);
-    break;
+  case '}': pair_closer(f, t); break;
   case T_NAME: {
     int kind = keyword(f, t);
     give(f, kind, TOK_WRITTEN, t->begin, t->end);
     ps->tokens.at[ps->tokens.n - 1].name = t->name;
     break;
   }
-  default:
-    give(f, t->kind, TOK_WRITTEN, t->begin, t->end);
-    ps->tokens.at[ps->tokens.n - 1].name = t->name;
+  default: give(f, t->kind, TOK_WRITTEN, t->begin, t->end); ps->tokens.at[ps->tokens.n - 1].name = t->name;
   }
   f->fresh = false;
   return true;

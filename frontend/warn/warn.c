@@ -15,7 +15,8 @@ static Span option_at(const Item *it, const char *name) {
 static void rate(Elab *E, const Train *t, const Item *it) {
   const bool steps_of_lr = !strcmp(t->opt.name, "adam") || !strcmp(t->opt.name, "adamw") || !strcmp(t->opt.name, "rmsprop");
   if (!steps_of_lr || t->opt.lr <= 1) return;
-  elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step", t->opt.name, t->opt.lr),
+  elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step",
+                      t->opt.name, t->opt.lr),
             "usual are 1e-4 to 1e-2");
 }
 
@@ -26,7 +27,8 @@ static bool same_data(const Data *a, const Data *b) {
   if (a == b) return true;
   if (a->kind != b->kind) return false;
   if (a->kind == DATA_READ) return !strcmp(a->path, b->path) && a->read_window == b->read_window;
-  if (a->kind == DATA_PROGRAM) return a->source && a->source == b->source && a->seed == b->seed && (!a->on || same_data(a->on, b->on));
+  if (a->kind == DATA_PROGRAM)
+    return a->source && a->source == b->source && a->seed == b->seed && (!a->on || same_data(a->on, b->on));
   return same_data(a->base, b->base) && (a->kind == DATA_SHUFFLE ? a->seed == b->seed : a->share == b->share);
 }
 
@@ -63,19 +65,21 @@ static int64_t samples(const Data *d) {
   if (d->kind != DATA_PROGRAM) {
     const int64_t n = samples(d->base);
     if (d->kind == DATA_SHUFFLE || n < 0) return n;
-    return d->share >= 1 ? (d->share < (double)n ? (int64_t)d->share : n) : (int64_t)(d->share*(double)n);
+    return d->share >= 1 ? (d->share < (double)n ? (int64_t)d->share : n) : (int64_t)(d->share * (double)n);
   }
   const int64_t count = d->on ? samples(d->on) : d->count;
   if (count < 0 || d->yield == YIELD_ONE) return count;
   const int64_t rows = ir_type(d->program, d->program->out.at[0]).dim[0];
-  return d->yield == YIELD_EACH ? count*rows : d->yield == YIELD_WINDOWS ? count*(rows - d->window + 1) : count*d->orders*(rows/d->window);
+  return d->yield == YIELD_EACH      ? count * rows
+         : d->yield == YIELD_WINDOWS ? count * (rows - d->window + 1)
+                                     : count * d->orders * (rows / d->window);
 }
 
 static void batch(Elab *E, const Train *t, const Item *it) {
   const int64_t n = samples(t->data);
   if (n <= 0 || t->batch <= n) return;
-  elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is more than the %lld sample%s of `%s`", (long long)t->batch,
-                      (long long)n, n == 1 ? "" : "s", it->on),
+  elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is more than the %lld sample%s of `%s`",
+                      (long long)t->batch, (long long)n, n == 1 ? "" : "s", it->on),
             "every step takes all of them: `batch = all`");
 }
 
@@ -85,10 +89,12 @@ static void loss(Elab *E, const Train *t, const Item *it) {
   bool fields = false;
   for (uint32_t i = 0; i < f->in.n; i++) fields |= f->in.at[i].kind == IN_FIELD;
   if (fields && !graph_reads_fields(f, v))
-    elab_warn(E, CODE_constant_loss, it->name_at, "the loss `%s` does not depend on the data: every sample gives the same", t->name);
+    elab_warn(E, CODE_constant_loss, it->name_at, "the loss `%s` does not depend on the data: every sample gives the same",
+              t->name);
   else if (graph_vanishes(f, v, t->moved, t->nmoved))
-    elab_help(elab_warn(E, CODE_collapse, it->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", t->name),
-              "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
+    elab_help(
+        elab_warn(E, CODE_collapse, it->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", t->name),
+        "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
 }
 
 void warn_train(Elab *E, const Train *t, const Item *it) {
@@ -113,7 +119,8 @@ static bool hamiltonians(Elab *E) {
     const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
     if (!op) continue;
     any = true;
-    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op), kink, op);
+    kink_at(elab_warn(E, CODE_kink, x->at, "the Hamiltonian `%s` has a kink, that of `%s`: its field jumps there", x->name, op),
+            kink, op);
   }
   return any;
 }
@@ -124,7 +131,9 @@ static void losses(Elab *E) {
     const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
     Span kink, derivative;
     const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
-    if (op) kink_at(elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op), kink, op);
+    if (op)
+      kink_at(elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op),
+              kink, op);
   }
 }
 
@@ -148,7 +157,10 @@ static Span owner_at(const Elab *E, const Param *p) {
   return p->at;
 }
 
-typedef struct Owner { const char *name; bool used, told; } Owner;     /* used: a parameter of it is */
+typedef struct Owner {
+  const char *name;
+  bool used, told;
+} Owner; /* used: a parameter of it is */
 typedef VEC(Owner) Owners;
 
 static Owner *owner_of(Elab *E, Owners *o, const Param *p) {
@@ -175,8 +187,8 @@ static void parameters(Elab *E) {
     if (used[i] || p->decay > 0 || is_template(E, p)) continue;
     if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
     else if (!of->told)
-      elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p), "no loss that is trained depends on `%.*s`: it stays as it starts",
-                          (int)owner(p->path), p->path),
+      elab_help(elab_warn(E, CODE_unused_parameter, owner_at(E, p),
+                          "no loss that is trained depends on `%.*s`: it stays as it starts", (int)owner(p->path), p->path),
                 "was another network meant in the loss?");
     of->told = true;
   }
@@ -189,7 +201,7 @@ static void parameters(Elab *E) {
 typedef VEC(const char *) Names;
 
 static int by_address(const void *a, const void *b) {
-  const uintptr_t x = (uintptr_t) * (const char *const *)a, y = (uintptr_t) * (const char *const *)b;
+  const uintptr_t x = (uintptr_t)*(const char *const *)a, y = (uintptr_t)*(const char *const *)b;
   return (x > y) - (x < y);
 }
 
@@ -277,7 +289,9 @@ static bool is_angle(const char *s) {
 }
 
 static bool is_q(const char *s) { return (*s == 'q' || *s == 'Q') && indexed(s + 1); }
-static bool is_position(const char *s) { return is_q(s) || is_angle(s) || starts(s, "pos") || (*s && strchr("xXyYzrR", *s) && indexed(s + 1)); }
+static bool is_position(const char *s) {
+  return is_q(s) || is_angle(s) || starts(s, "pos") || (*s && strchr("xXyYzrR", *s) && indexed(s + 1));
+}
 static bool is_momentum(const char *s) { return starts(s, "mom") || (!is_angle(s) && (*s == 'p' || *s == 'P') && indexed(s + 1)); }
 
 static bool momentum_behind(const Formal *f) {
@@ -288,14 +302,16 @@ static bool momentum_behind(const Formal *f) {
 
 /* Whether the names of a pair, of which b is the second, speak against its being one. */
 static bool unlike(const Formal *a, const Formal *b) {
-  return is_position(b->name) && (is_momentum(a->name) || (is_position(a->name) && momentum_behind(b)) || (is_q(a->name) && is_q(b->name)));
+  return is_position(b->name) &&
+         (is_momentum(a->name) || (is_position(a->name) && momentum_behind(b)) || (is_q(a->name) && is_q(b->name)));
 }
 
 static void pairing(Elab *E, const Item *it) {
   for (const Formal *a = it->formals; a && a->next; a = a->next->next) {
     const Formal *b = a->next;
     if (!unlike(a, b)) continue;
-    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments are pairs, a q and its p", b->name, a->name, it->name);
+    DiagMsg *m = elab_warn(E, CODE_pairing, b->at, "`%s` is the momentum of `%s` in `%s`: arguments are pairs, a q and its p",
+                           b->name, a->name, it->name);
     elab_label(m, a->at, "taken as its position");
     if (is_momentum(a->name)) elab_help(m, "the position stands first: `%s(%s, %s)`", it->name, b->name, a->name);
     else elab_help(m, "several coordinates are one vector: `%s(q: real[2], p: real[2])`, with q[0] and q[1]", it->name);
@@ -313,7 +329,8 @@ static void unchecked(Elab *E) {
   for (uint32_t i = 0; i < E->main->nglobal; i++) {
     const Global *g = &E->main->global[i];
     if (g->item->kind == IT_LOSS && !g->elaborated)
-      elab_help(elab_warn(E, CODE_unused, g->item->name_at, "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
+      elab_help(elab_warn(E, CODE_unused, g->item->name_at,
+                          "no `train` uses the loss `%s`: its body is not checked, but for its names", g->name),
                 "with types, as in `x: real[2]`, it is checked all the same");
   }
 }

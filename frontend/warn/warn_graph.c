@@ -41,7 +41,8 @@ bool graph_reads_fields(const Fn *f, Val v) {
   for (uint32_t id = 1; id <= v.id && !found; id++) {
     const Inst *i = &f->inst.at[id];
     const Input *x = input_of(f, i);
-    found = in[id] && ((x && x->kind == IN_FIELD) || i->op == OP_rand || i->op == OP_batch_mean || (ir_body(f, i) && draws(ir_body(f, i))));
+    found = in[id] &&
+            ((x && x->kind == IN_FIELD) || i->op == OP_rand || i->op == OP_batch_mean || (ir_body(f, i) && draws(ir_body(f, i))));
   }
   free(in);
   return found;
@@ -61,11 +62,37 @@ void graph_used_params(const Fn *f, Val v, bool *used) {
 /* Operations of one operand that are 0 at 0, or move elements. */
 static bool keeps_zero(Op op) {
   switch (op) {
-  case OP_neg: case OP_abs: case OP_sign: case OP_expm1: case OP_log1p: case OP_sqrt: case OP_sin: case OP_tan: case OP_tanh: case OP_relu:
-  case OP_erf: case OP_id: case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_sum: case OP_rmax: case OP_rmin:
-  case OP_slice: case OP_unslice: case OP_take: case OP_put: case OP_diag: case OP_diagv: case OP_tri: case OP_add: case OP_sub:
-  case OP_min: case OP_max: case OP_concat:
-    return true;
+  case OP_neg:
+  case OP_abs:
+  case OP_sign:
+  case OP_expm1:
+  case OP_log1p:
+  case OP_sqrt:
+  case OP_sin:
+  case OP_tan:
+  case OP_tanh:
+  case OP_relu:
+  case OP_erf:
+  case OP_id:
+  case OP_spread:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_slice:
+  case OP_unslice:
+  case OP_take:
+  case OP_put:
+  case OP_diag:
+  case OP_diagv:
+  case OP_tri:
+  case OP_add:
+  case OP_sub:
+  case OP_min:
+  case OP_max:
+  case OP_concat: return true;
   default: return false;
   }
 }
@@ -78,15 +105,19 @@ static bool zero_value(const Fn *f, const Inst *i, const bool *zero) {
   }
   double b;
   switch (i->op) {
-  case OP_mul: case OP_dot: return any;
-  case OP_div: case OP_grad: case OP_jac: case OP_divergence: return zero[ir_arg(f, i, 0).id];
+  case OP_mul:
+  case OP_dot: return any;
+  case OP_div:
+  case OP_grad:
+  case OP_jac:
+  case OP_divergence: return zero[ir_arg(f, i, 0).id];
   case OP_select: return zero[ir_arg(f, i, 1).id] && zero[ir_arg(f, i, 2).id];
   case OP_pow: return zero[ir_arg(f, i, 0).id] && ir_is_const(f, ir_arg(f, i, 1), &b) && b > 0;
   default: return all && keeps_zero((Op)i->op);
   }
 }
 
-static bool even(double x) { return x == 2*(double)(int64_t)(x/2); }
+static bool even(double x) { return x == 2 * (double)(int64_t)(x / 2); }
 
 /* A sum of squares, and no product of a matrix with itself. */
 static bool same_elements(const Fn *f, const Inst *i) {
@@ -100,13 +131,28 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   const Val a = i->nargs > 0 ? ir_arg(f, i, 0) : (Val){0}, b = i->nargs > 1 ? ir_arg(f, i, 1) : (Val){0};
   double c;
   switch (i->op) {
-  case OP_abs: case OP_exp: case OP_sigmoid: case OP_softplus: case OP_relu: case OP_sqrt: return true;
+  case OP_abs:
+  case OP_exp:
+  case OP_sigmoid:
+  case OP_softplus:
+  case OP_relu:
+  case OP_sqrt: return true;
   case OP_mul: return a.id == b.id || (pos[a.id] && pos[b.id]);
   case OP_dot: return (a.id == b.id && same_elements(f, i)) || (pos[a.id] && pos[b.id]);
-  case OP_add: case OP_div: case OP_min: return pos[a.id] && pos[b.id];
+  case OP_add:
+  case OP_div:
+  case OP_min: return pos[a.id] && pos[b.id];
   case OP_max: return pos[a.id] || pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
-  case OP_id: case OP_spread: case OP_reshape: case OP_transpose: case OP_expand: case OP_sum: case OP_rmax: case OP_rmin: case OP_slice:
+  case OP_id:
+  case OP_spread:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_slice:
   case OP_take: return pos[a.id];
   default: return false;
   }
@@ -134,7 +180,8 @@ bool graph_vanishes(const Fn *f, Val v, const uint32_t *param, uint32_t n) {
 /* ---- kinks ---------------------------------------------------------------------------------------------------- */
 
 static bool has_kink(const Inst *i) {
-  return i->op == OP_relu || i->op == OP_abs || i->op == OP_sign || i->op == OP_min || i->op == OP_max || i->op == OP_rmax || i->op == OP_rmin;
+  return i->op == OP_relu || i->op == OP_abs || i->op == OP_sign || i->op == OP_min || i->op == OP_max || i->op == OP_rmax ||
+         i->op == OP_rmin;
 }
 
 /* Among what v depends on: a kink behind what both marks mark. */

@@ -33,7 +33,10 @@ static const char *format(Arena *mem, const char *fmt, va_list ap) {
 
 /* ---- codes --------------------------------------------------------------------------------------- */
 
-static const struct { const char *name, *title; DiagLevel level; } code_row[] = {
+static const struct {
+  const char *name, *title;
+  DiagLevel level;
+} code_row[] = {
 #define CODE(name, level, title) {#name, title, DIAG_##level},
 #include "ir/codes.def"
 #undef CODE
@@ -134,7 +137,8 @@ static void no_such_warning(Diag *d, const char *name, Span at) {
   const bool known = diag_code_find(name, &code);
   if (known && code_row[code].level == DIAG_WARNING) return;
   const char *near = diag_nearest(name, names, n);
-  DiagMsg *m = diag_add(d, CODE_unknown_warning, at, known ? "`%s` is an error, which cannot be allowed" : "there is no warning `%s`", name);
+  DiagMsg *m =
+      diag_add(d, CODE_unknown_warning, at, known ? "`%s` is an error, which cannot be allowed" : "there is no warning `%s`", name);
   if (near) diag_help(m, "did you mean `%s`?", near);
   else diag_help(m, "`hnnc explain` lists them");
 }
@@ -151,7 +155,8 @@ void diag_check_allows(Diag *d, uint32_t file) {
       const Span at = {file, (uint32_t)(from - f->text), (uint32_t)(s - f->text)};
       for (; s < end && *s == ' '; s++) {}
       const bool alone = s >= end || *s == ',' || *s == '\n' || *s == '\r';
-      if (at.end > at.begin && (alone || first)) no_such_warning(d, arena_strndup(d->mem, f->text + at.begin, at.end - at.begin), at);
+      if (at.end > at.begin && (alone || first))
+        no_such_warning(d, arena_strndup(d->mem, f->text + at.begin, at.end - at.begin), at);
       first = false;
       s = s > from && s < end && *s == ',' ? s + 1 : NULL;
     }
@@ -203,8 +208,7 @@ static uint32_t distance(const int32_t *a, uint32_t na, const int32_t *b, uint32
     row[0] = i;
     for (uint32_t j = 1; j <= nb; j++) {
       row[j] = least(least(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        row[j] = least(row[j], before[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = least(row[j], before[j - 2] + 1);
     }
     uint32_t *old = before;
     before = last, last = row, row = old;

@@ -26,7 +26,7 @@ struct Diag {
   Arena *mem;
   VEC(DiagMsg *) msgs;
   int errors, warnings;
-  bool strict;    /* warnings are shown as errors */
+  bool strict; /* warnings are shown as errors */
 };
 
 DiagLevel diag_shown_level(const Diag *d, const DiagMsg *m);

@@ -56,10 +56,8 @@ static uint32_t cell_at(const SourceFile *f, uint32_t line, uint32_t offset) {
 }
 
 static void put_char(FILE *out, const char *s, uint32_t n, int32_t code) {
-  if (code < 0x20 || (code >= 0x7f && code < 0xa0))
-    fputs("\xef\xbf\xbd", out);
-  else
-    fwrite(s, 1, n, out);
+  if (code < 0x20 || (code >= 0x7f && code < 0xa0)) fputs("\xef\xbf\xbd", out);
+  else fwrite(s, 1, n, out);
 }
 
 static uint32_t text_end(const SourceFile *f, uint32_t line) {
@@ -143,8 +141,7 @@ static void row_text(Row *r, uint32_t cell, const char *code, const char *text) 
 
 /* The marks' own row: the place's mark wins where marks overlap. Returns the index of the mark whose
  * text was written at the end, or n. */
-static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t from, uint32_t to,
-                           const char *ink_primary) {
+static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t from, uint32_t to, const char *ink_primary) {
   uint32_t right = 0, last = n;
   for (uint32_t i = 0; i < n; i++)
     if (m[i].end > right) right = m[i].end;
@@ -178,8 +175,7 @@ static uint32_t draw_marks(const Pen *p, const Mark *m, uint32_t n, uint32_t fro
   return last;
 }
 
-static void draw_bars(const Pen *p, const Mark *m, uint32_t n, uint32_t last, uint32_t from,
-                      const char *text) {
+static void draw_bars(const Pen *p, const Mark *m, uint32_t n, uint32_t last, uint32_t from, const char *text) {
   gutter(p);
   fputc(' ', p->out);
   Row row = {p, from};
@@ -218,16 +214,14 @@ static void draw_line(const Pen *p, const Mark *m, uint32_t n, const char *ink_p
 
 /* ---- messages ---------------------------------------------------------------------------------------- */
 
-static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Span at, bool own,
-                      const char *ink_primary) {
+static void draw_file(const Pen *p, const Diag *d, const Mark *m, uint32_t n, Span at, bool own, const char *ink_primary) {
   char where[512];
   ink(p, blue);
   fprintf(p->out, "%*s%s", p->gutter, "", own ? "-->" : ":::");
   ink(p, plain);
   fprintf(p->out, " %s\n", source_where(d->src, at, where, sizeof where));
   for (uint32_t i = 0, k; i < n; i = k) {
-    for (k = i + 1; k < n && m[k].line == m[i].line; k++)
-      ;
+    for (k = i + 1; k < n && m[k].line == m[i].line; k++);
     if (i > 0 && m[i].line > m[i - 1].line + 1) fputs("...\n", p->out);
     draw_line(p, m + i, k - i, ink_primary);
   }
@@ -257,8 +251,7 @@ static void draw_message(Pen *p, const Diag *d, const DiagMsg *msg) {
   }
   if (far.n) qsort(far.at, far.n, sizeof *far.at, compare_marks);
   for (uint32_t i = 0, k; i < far.n; i = k) {
-    for (k = i + 1; k < far.n && far.at[k].file == far.at[i].file; k++)
-      ;
+    for (k = i + 1; k < far.n && far.at[k].file == far.at[i].file; k++);
     draw_file(p, d, far.at + i, k - i, far.at[i].at, false, blue);
   }
   for (const DiagNote *h = msg->helps; h; h = h->next) {
@@ -279,8 +272,8 @@ static int compare_messages(const void *pa, const void *pb) {
 }
 
 static bool same_message(const DiagMsg *a, const DiagMsg *b) {
-  return a->code == b->code && a->at.file == b->at.file && a->at.begin == b->at.begin &&
-         a->at.end == b->at.end && strcmp(a->text, b->text) == 0;
+  return a->code == b->code && a->at.file == b->at.file && a->at.begin == b->at.begin && a->at.end == b->at.end &&
+         strcmp(a->text, b->text) == 0;
 }
 
 /* Whether m is among the first n, which are sorted. */

@@ -32,7 +32,7 @@ static void find_lines(Arena *mem, SourceFile *f) {
     if (f->text[i] == '\n') f->line[k++] = i + 1;
 }
 
-enum { MARK = 512 };         /* bytes from one to the next */
+enum { MARK = 512 }; /* bytes from one to the next */
 
 static void find_marks(Arena *mem, SourceFile *f) {
   f->mark = ARENA_ARRAY(mem, struct SourceMark, f->len / MARK + 1);
@@ -45,7 +45,7 @@ static void find_marks(Arena *mem, SourceFile *f) {
 static uint32_t chars_before(const SourceFile *f, uint32_t at) {
   uint32_t k = at / MARK < f->nmarks ? at / MARK : f->nmarks - 1;
   int32_t code;
-  if (f->mark[k].at > at) k--;                     /* the mark is behind the character across */
+  if (f->mark[k].at > at) k--; /* the mark is behind the character across */
   uint32_t chars = f->mark[k].chars;
   for (uint32_t i = f->mark[k].at; i < at; i += source_char(f->text, f->len, i, &code)) chars++;
   return chars;
@@ -53,8 +53,7 @@ static uint32_t chars_before(const SourceFile *f, uint32_t at) {
 
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len) {
   if (len > MAX_SOURCE) base_fault("source text of %zu bytes", len);
-  SourceFile f = {
-      .name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
+  SourceFile f = {.name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
   find_lines(s->mem, &f);
   find_marks(s->mem, &f);
   *vec_push(&s->files) = f;
@@ -93,10 +92,8 @@ static uint32_t load(Source *s, const char *path, bool pipes) {
     vec_reserve(&buf, 1 << 16);
     size_t got = fread(buf.at + buf.n, 1, 1 << 16, in);
     buf.n += (uint32_t)got;
-    if (buf.n > MAX_SOURCE)
-      fault = EFBIG;
-    else if (ferror(in))
-      fault = errno ? errno : EIO;
+    if (buf.n > MAX_SOURCE) fault = EFBIG;
+    else if (ferror(in)) fault = errno ? errno : EIO;
     if (got == 0 || fault) break;
   }
   fclose(in);
@@ -124,11 +121,7 @@ const SourceFile *source_file(const Source *s, uint32_t file) {
 
 uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code) {
   const unsigned char *p = (const unsigned char *)text + at;
-  uint32_t left = len - at, n = p[0] < 0x80       ? 1
-                                : p[0] >> 5 == 6  ? 2
-                                : p[0] >> 4 == 14 ? 3
-                                : p[0] >> 3 == 30 ? 4
-                                                  : 0;
+  uint32_t left = len - at, n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
   static const int32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
   *code = -1;
   if (n == 0 || n > left) return 1;
@@ -149,10 +142,8 @@ void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column) {
   uint32_t end = at.begin < f->len ? at.begin : f->len, lo = 0, hi = f->nlines;
   while (hi - lo > 1) {
     uint32_t mid = lo + (hi - lo) / 2;
-    if (f->line[mid] <= end)
-      lo = mid;
-    else
-      hi = mid;
+    if (f->line[mid] <= end) lo = mid;
+    else hi = mid;
   }
   *line = lo + 1;
   *column = 1 + chars_before(f, end) - chars_before(f, f->line[lo]);
@@ -162,10 +153,8 @@ const char *source_where(const Source *s, Span at, char *buf, size_t size) {
   const SourceFile *f = source_file(s, at.file);
   uint32_t line, column;
   source_place(s, at, &line, &column);
-  if (f)
-    snprintf(buf, size, "%s:%u:%u", f->name, line, column);
-  else
-    snprintf(buf, size, "-");
+  if (f) snprintf(buf, size, "%s:%u:%u", f->name, line, column);
+  else snprintf(buf, size, "-");
   return buf;
 }
 

@@ -35,9 +35,7 @@ static uint64_t key_hash(const Cand *c, uint32_t sub) {
 }
 
 static bool key_eq(const Fn *f, const Inst *i, const Cand *c, uint32_t sub) {
-  if (i->op != c->op || i->sub != sub || i->nargs != c->nargs || i->nattr != c->nattr ||
-      !type_eq(i->type, c->type))
-    return false;
+  if (i->op != c->op || i->sub != sub || i->nargs != c->nargs || i->nattr != c->nattr || !type_eq(i->type, c->type)) return false;
   for (uint32_t k = 0; k < c->nargs; k++)
     if (ir_arg(f, i, k).id != c->args[k].id) return false;
   return c->nattr == 0 || memcmp(f->attr.at + i->attr, c->attr, c->nattr * sizeof *c->attr) == 0;
@@ -50,8 +48,7 @@ static Cand cand_of(const Fn *f, const Inst *i) {
 /* The bucket that holds an equal value, or the empty one where it belongs. */
 static uint32_t *bucket_of(const Build *b, const Cand *c, uint32_t sub) {
   uint32_t at = (uint32_t)key_hash(c, sub) & (b->nbucket - 1);
-  while (b->bucket[at] && !key_eq(b->f, &b->f->inst.at[b->bucket[at]], c, sub))
-    at = (at + 1) & (b->nbucket - 1);
+  while (b->bucket[at] && !key_eq(b->f, &b->f->inst.at[b->bucket[at]], c, sub)) at = (at + 1) & (b->nbucket - 1);
   return &b->bucket[at];
 }
 
@@ -137,17 +134,15 @@ static Val emit(Build *b, const Cand *c, Fn *sub) {
   return v;
 }
 
-Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub,
-               Type declared) {
+Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, Fn *sub, Type declared) {
   enum { FEW = 16 };
   Val few_args[FEW], *a = nargs <= FEW ? few_args : base_realloc(NULL, nargs * sizeof *a);
   int64_t few_attr[FEW], *t = nattr <= FEW ? few_attr : base_realloc(NULL, nattr * sizeof *t);
   char err[256];
-  if (nargs) memcpy(a, args, nargs * sizeof *a);         /* they may lie in vectors that are about to move */
+  if (nargs) memcpy(a, args, nargs * sizeof *a); /* they may lie in vectors that are about to move */
   if (nattr) memcpy(t, attr, nattr * sizeof *t);
   Cand c = {op, a, nargs, t, nattr, declared};
-  if (!ir_infer(b->f, op, a, nargs, t, nattr, sub, &c.type, err, sizeof err))
-    base_fault("in @%s: %s", b->f->name, err);
+  if (!ir_infer(b->f, op, a, nargs, t, nattr, sub, &c.type, err, sizeof err)) base_fault("in @%s: %s", b->f->name, err);
   if (b->fold || b->number) order_operands(b, op, a);
   Val v = emit(b, &c, sub);
   if (a != few_args) free(a);
@@ -190,16 +185,13 @@ Val ir_splat(Build *b, double v, Type like) {
   return emit_const(b, n.v, n.num, n.den, like);
 }
 
-Val fold_splat(Build *b, Num n, Type want) {
-  return fold_coerce(b, emit_const(b, n.v, n.num, n.den, want), want);
-}
+Val fold_splat(Build *b, Num n, Type want) { return fold_coerce(b, emit_const(b, n.v, n.num, n.den, want), want); }
 
 Val ir_table(Build *b, Type type, const double *v) {
   Fn *f = b->f;
   size_t n = (size_t)type_count(type);
   int64_t at = 0;
-  while (b->number && at < f->table.n &&
-         !(type_eq(f->table.at[at].type, type) && memcmp(f->table.at[at].v, v, n * sizeof *v) == 0))
+  while (b->number && at < f->table.n && !(type_eq(f->table.at[at].type, type) && memcmp(f->table.at[at].v, v, n * sizeof *v) == 0))
     at++;
   if (!b->number || at == f->table.n) {
     double *own = ARENA_ARRAY(f->mem, double, n);

@@ -11,11 +11,11 @@ static double *copy_table(Arena *mem, const Table *t) {
   return v;
 }
 
-#define COPY_VEC(to, from)                                                                         \
-  do {                                                                                             \
-    vec_reserve(&(to), (from).n);                                                                  \
-    if ((from).n) memcpy((to).at, (from).at, (from).n * sizeof *(from).at);                        \
-    (to).n = (from).n;                                                                             \
+#define COPY_VEC(to, from)                                                  \
+  do {                                                                      \
+    vec_reserve(&(to), (from).n);                                           \
+    if ((from).n) memcpy((to).at, (from).at, (from).n * sizeof *(from).at); \
+    (to).n = (from).n;                                                      \
   } while (0)
 
 Fn *ir_copy_fn(Fn *parent, const Fn *f) {
@@ -28,8 +28,7 @@ Fn *ir_copy_fn(Fn *parent, const Fn *f) {
   COPY_VEC(g->out, f->out);
   COPY_VEC(g->outname, f->outname);
   COPY_VEC(g->table, f->table);
-  for (uint32_t k = 0; k < g->in.n; k++)
-    g->in.at[k].name = f->in.at[k].name ? arena_strdup(g->mem, f->in.at[k].name) : NULL;
+  for (uint32_t k = 0; k < g->in.n; k++) g->in.at[k].name = f->in.at[k].name ? arena_strdup(g->mem, f->in.at[k].name) : NULL;
   for (uint32_t k = 0; k < g->outname.n; k++)
     if (g->outname.at[k]) g->outname.at[k] = arena_strdup(g->mem, f->outname.at[k]);
   for (uint32_t k = 0; k < g->table.n; k++) g->table.at[k].v = copy_table(g->mem, &f->table.at[k]);
@@ -42,8 +41,8 @@ static Val copy_plain(Build *b, const Fn *from, const Inst *i, const Val *map) {
   Val few[FEW] = {{0}}, *args = i->nargs <= FEW ? few : base_realloc(NULL, i->nargs * sizeof *args);
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(from, i, k).id];
   const Fn *body = ir_body(from, i);
-  Val v = ir_emit_as(b, (Op)i->op, args, i->nargs, from->attr.at + i->attr, i->nattr,
-                     body ? ir_copy_fn(b->f, body) : NULL, i->type);
+  Val v =
+      ir_emit_as(b, (Op)i->op, args, i->nargs, from->attr.at + i->attr, i->nattr, body ? ir_copy_fn(b->f, body) : NULL, i->type);
   if (args != few) free(args);
   return v;
 }
@@ -71,8 +70,7 @@ Val ir_copy_inst(Build *b, const Fn *from, Val v, const Val *map) {
 /* A shared value given where the callee has one per sample is spread. */
 static Val bind(Build *b, const Fn *callee, uint32_t k, Val arg) {
   Type have = ir_type(b->f, arg), want = callee->in.at[k].type;
-  if (!type_same_dims(have, want) || have.dt != want.dt)
-    base_fault("@%s inlined with a wrong operand %u", callee->name, k);
+  if (!type_same_dims(have, want) || have.dt != want.dt) base_fault("@%s inlined with a wrong operand %u", callee->name, k);
   return want.lane && !have.lane ? ir_spread(b, arg) : arg;
 }
 

@@ -37,7 +37,7 @@ static bool is_finite(const Fn *f, Val x, int depth) {
     for (int64_t e = type_count(t->type); e-- > 0;)
       if (!isfinite(t->v[e])) return false;
     return true;
-  case OP_put: return false;               /* it adds */
+  case OP_put: return false; /* it adds */
   default:
     if (!ir_has(i->op, OPF_VIEW | OPF_PLACES) && !(ir_op[i->op].cls == OPC_EW1 && ir_has(i->op, OPF_SIMPLE))) return false;
     return is_finite(f, ir_arg(f, i, 0), depth + 1);
@@ -83,8 +83,7 @@ static bool moderate(double c) { return fabs(c) >= 0x1p-20 && fabs(c) <= 0x1p20;
 static Val scalar_of(Build *b, Val v) {
   Num n;
   if (ir_type(b->f, v).rank == 0) return VAL_NONE;
-  if (ir_inst(b->f, v)->op == OP_const && fold_is_splat(b->f, v, &n))
-    return fold_splat(b, n, type_scalar(false));
+  if (ir_inst(b->f, v)->op == OP_const && fold_is_splat(b->f, v, &n)) return fold_splat(b, n, type_scalar(false));
   while (is_op(b, v, OP_expand, &v) || is_op(b, v, OP_reshape, &v))
     if (ir_type(b->f, v).rank == 0) return v;
   return VAL_NONE;
@@ -151,7 +150,7 @@ static Val scalar_first(Build *b, Val x, Val c) {
   if (ir_type(b->f, v).rank == 0) t = v, v = s, s = t;
   if (ir_type(b->f, s).rank || !ir_type(b->f, v).rank) return VAL_NONE;
   const Role role = b->role;
-  b->role = i->role == ROLE_PRIMAL ? role : (Role)i->role;      /* nor did anybody write what comes of it */
+  b->role = i->role == ROLE_PRIMAL ? role : (Role)i->role; /* nor did anybody write what comes of it */
   Val all = ir_mul(b, v, ir_mul(b, s, c));
   b->role = role;
   return all;
@@ -162,7 +161,10 @@ static bool scaled(const Build *b, Val v, Val *u, Val *c, double *by) {
   const Inst *i = ir_inst(b->f, v);
   if (i->op != OP_mul) return false;
   *u = ir_arg(b->f, i, 0), *c = ir_arg(b->f, i, 1);
-  if (ir_is_const(b->f, *u, NULL)) { Val t = *u; *u = *c, *c = t; }
+  if (ir_is_const(b->f, *u, NULL)) {
+    Val t = *u;
+    *u = *c, *c = t;
+  }
   return ir_is_const(b->f, *c, by);
 }
 
@@ -204,7 +206,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;
   if (c == 1) return x;
   if (c == -1) return ir_neg(b, x);
-  if (ir_is_const(b->f, x, NULL)) return VAL_NONE;       /* two constants that were not folded: 1/y would come back here */
+  if (ir_is_const(b->f, x, NULL)) return VAL_NONE; /* two constants that were not folded: 1/y would come back here */
   if (isfinite(c) && c != 0 && fabs(frexp(c, &exponent)) == 0.5 && ir_normal(b->f, c) && ir_normal(b->f, 1 / c))
     return ir_mul(b, x, ir_div(b, ir_const(b, 1), y));
   return VAL_NONE;
@@ -275,7 +277,7 @@ static bool known_bool(const Fn *f, Val v, int depth, bool *value) {
   bool first = known_bool(f, ir_arg(f, i, 0), depth + 1, &p);
   bool second = i->nargs > 1 && known_bool(f, ir_arg(f, i, 1), depth + 1, &q);
   if (i->nargs == 1) return *value = !p, first;
-  bool decides = i->op == OP_or;                         /* alone */
+  bool decides = i->op == OP_or; /* alone */
   if ((first && p == decides) || (second && q == decides)) return *value = decides, true;
   return *value = !decides, first && second;
 }
@@ -285,9 +287,7 @@ static Val fold_select(Build *b, Val c, Val x, Val y) {
   Val z;
   bool value;
   if (x.id == y.id) return x;
-  if (fold_is_splat(b->f, x, &p) && fold_is_splat(b->f, y, &q) && p.v == q.v && p.num == q.num &&
-      p.den == q.den)
-    return x;
+  if (fold_is_splat(b->f, x, &p) && fold_is_splat(b->f, y, &q) && p.v == q.v && p.num == q.num && p.den == q.den) return x;
   if (known_bool(b->f, c, 0, &value)) return value ? x : y;
   return is_op(b, c, OP_not, &z) ? ir_select(b, z, y, x) : VAL_NONE;
 }
@@ -310,7 +310,10 @@ static Val identity(Build *b, const Cand *c) {
   case OP_neg: return fold_neg(b, x);
   case OP_abs: return is_op(b, x, OP_neg, &z) ? ir_abs(b, z) : is_op(b, x, OP_abs, &z) ? x : VAL_NONE;
   case OP_cos: return is_op(b, x, OP_neg, &z) ? ir_cos(b, z) : VAL_NONE;
-  case OP_min: case OP_max: case OP_and: case OP_or: return x.id == y.id ? x : VAL_NONE;
+  case OP_min:
+  case OP_max:
+  case OP_and:
+  case OP_or: return x.id == y.id ? x : VAL_NONE;
   case OP_not: return is_op(b, x, OP_not, &z) ? z : VAL_NONE;
   case OP_select: return fold_select(b, x, y, c->args[2]);
   default: return VAL_NONE;
@@ -321,8 +324,7 @@ static bool fold_constant(Build *b, const Cand *c, Val *out) {
   Num x, y = {0};
   OpClass cls = ir_op[c->op].cls;
   if (cls != OPC_EW1 && cls != OPC_EW2) return false;
-  if (!fold_is_splat(b->f, c->args[0], &x) || (c->nargs > 1 && !fold_is_splat(b->f, c->args[1], &y)))
-    return false;
+  if (!fold_is_splat(b->f, c->args[0], &x) || (c->nargs > 1 && !fold_is_splat(b->f, c->args[1], &y))) return false;
   Num r = num_apply(c->op, x, y);
   if (b->f->f64 == FN_EXACT && r.den == 0) return false;
   *out = fold_splat(b, r, c->type);

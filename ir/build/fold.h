@@ -4,7 +4,7 @@
 
 #include "ir/eval/num.h"
 
-typedef struct Cand {        /* an instruction about to be emitted; its arrays stay put meanwhile */
+typedef struct Cand { /* an instruction about to be emitted; its arrays stay put meanwhile */
   Op op;
   const Val *args;
   uint32_t nargs;
@@ -15,11 +15,11 @@ typedef struct Cand {        /* an instruction about to be emitted; its arrays s
 
 /* A value of the type of `c` that is equal to it and no more work, or VAL_NONE. */
 Val ir_fold(Build *b, const Cand *c);
-Val fold_elementwise(Build *b, const Cand *c);           /* fold.c */
-Val fold_take(Build *b, const Cand *c);                  /* fold_index.c */
+Val fold_elementwise(Build *b, const Cand *c); /* fold.c */
+Val fold_take(Build *b, const Cand *c);        /* fold_index.c */
 Val fold_put(Build *b, const Cand *c);
-Val fold_structural(Build *b, const Cand *c);            /* fold_struct.c */
-Val fold_dot(Build *b, const Cand *c);                   /* fold_dot.c */
+Val fold_structural(Build *b, const Cand *c); /* fold_struct.c */
+Val fold_dot(Build *b, const Cand *c);        /* fold_dot.c */
 
 /* x + y of two unslices that fit together; or VAL_NONE (fold_struct.c). */
 Val fold_join(Build *b, Val x, Val y);
@@ -36,7 +36,7 @@ Val fold_zeros(Build *b, Type want);
 /* Whether 0 times x, or x - x, may be taken for 0: so it is, or x is finite whatever the numbers (literals, draws). */
 bool fold_vanishes(const Build *b, Val x);
 
-Val fold_splat(Build *b, Num n, Type want);              /* dims and lane of want */
-bool fold_is_splat(const Fn *f, Val v, Num *n);          /* a const, or a spread one */
+Val fold_splat(Build *b, Num n, Type want);     /* dims and lane of want */
+bool fold_is_splat(const Fn *f, Val v, Num *n); /* a const, or a spread one */
 
 #endif

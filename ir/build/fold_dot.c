@@ -108,7 +108,7 @@ static Val dot_expanded(Build *b, Dot d, int w) {
   uint32_t size = (uint32_t)ir_expand_attr(b->f, i).n;
   int other = place(d.label[o], d.n[o], label), out = place(d.out, d.nout, label);
   if (other < 0 && d.lanes) return VAL_NONE;
-  if (other >= 0 && out < 0 && !fold_unwritten(b)) return VAL_NONE;     /* x y_1 + x y_2 ...: x leaves the sum */
+  if (other >= 0 && out < 0 && !fold_unwritten(b)) return VAL_NONE; /* x y_1 + x y_2 ...: x leaves the sum */
   drop_axis(&d, w, at, ir_arg(b->f, i, 0));
   if (other >= 0 && out < 0) drop_axis(&d, o, other, ir_sum(b, d.x[o], other));
   if (other >= 0) return emit_dot(b, &d);
@@ -186,9 +186,8 @@ Val fold_dot(Build *b, const Cand *c) {
   Val v = VAL_NONE;
   for (int w = 0; w < 2 && !v.id; w++) v = dot_zero(b, d, w, c->type);
   for (int w = 0; w < 2 && !v.id; w++) {
-    if (!(v = dot_spread(b, d, w)).id && !(v = dot_splat(b, d, w, c->type)).id &&
-        !(v = dot_transposed(b, d, w)).id && !(v = dot_expanded(b, d, w)).id &&
-        !(v = dot_diagonal(b, d, w)).id)
+    if (!(v = dot_spread(b, d, w)).id && !(v = dot_splat(b, d, w, c->type)).id && !(v = dot_transposed(b, d, w)).id &&
+        !(v = dot_expanded(b, d, w)).id && !(v = dot_diagonal(b, d, w)).id)
       v = dot_padded(b, d, w);
   }
   if (!v.id) v = dot_narrow(b, d, c->type);

@@ -30,8 +30,7 @@ static uint32_t find_index(const int64_t *index, uint32_t n, int64_t what) {
 
 static Val take_of_take(Build *b, const Cand *c, Val x) {
   uint32_t n = c->nattr - 1, *index = base_realloc(NULL, n * sizeof *index);
-  for (uint32_t k = 0; k < n; k++)
-    index[k] = (uint32_t)ir_list(b->f, ir_inst(b->f, c->args[0])).at[c->attr[1 + k]];
+  for (uint32_t k = 0; k < n; k++) index[k] = (uint32_t)ir_list(b->f, ir_inst(b->f, c->args[0])).at[c->attr[1 + k]];
   Val v = ir_take(b, x, (int)c->attr[0], index, n);
   free(index);
   return v;
@@ -67,8 +66,7 @@ Val fold_take(Build *b, const Cand *c) {
     Val v = take_of_put(b, c, x);
     if (v.id) return v;
   }
-  if (progression(c->attr + 1, n, &step))
-    return ir_slice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[1], n, (uint32_t)step);
+  if (progression(c->attr + 1, n, &step)) return ir_slice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[1], n, (uint32_t)step);
   if (op == OP_expand && same_axis) return ir_expand(b, x, (int)c->attr[0], n);
   return op == OP_take && same_axis ? take_of_take(b, c, x) : VAL_NONE;
 }

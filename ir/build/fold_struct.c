@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Look {        /* a copy of an operand's instruction */
+typedef struct Look { /* a copy of an operand's instruction */
   Op op;
-  Val x;                     /* its first operand */
-  int64_t a[4];              /* its first attributes */
+  Val x;        /* its first operand */
+  int64_t a[4]; /* its first attributes */
   uint32_t nattr;
-  Type type, xtype;          /* of it and of x */
+  Type type, xtype; /* of it and of x */
 } Look;
 
 static Look look(const Build *b, Val v) {
@@ -46,23 +46,36 @@ static Val fold_of_splat(Build *b, const Cand *c, Num n) {
   case OP_take:
   case OP_rmax:
   case OP_rmin:
-  case OP_diagv:
-    return fold_splat(b, n, c->type);
+  case OP_diagv: return fold_splat(b, n, c->type);
   case OP_sum: {
     Type t = ir_type(b->f, c->args[0]);
     Num r = num_apply(OP_mul, n, num_ratio(t.dim[c->attr[0]], 1));
     return b->f->f64 == FN_EXACT && r.den == 0 ? VAL_NONE : fold_splat(b, r, c->type);
   }
-  case OP_unslice: case OP_put: case OP_diag: case OP_tri: case OP_batch_sum:
-    return n.v == 0 ? fold_zeros(b, c->type) : VAL_NONE;
+  case OP_unslice:
+  case OP_put:
+  case OP_diag:
+  case OP_tri:
+  case OP_batch_sum: return n.v == 0 ? fold_zeros(b, c->type) : VAL_NONE;
   default: return VAL_NONE;
   }
 }
 
 static bool passes_spread(Op op) {
   switch (op) {
-  case OP_reshape: case OP_transpose: case OP_expand: case OP_sum: case OP_rmax: case OP_rmin: case OP_slice:
-  case OP_unslice: case OP_take: case OP_put: case OP_diag: case OP_diagv: case OP_tri: return true;
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_slice:
+  case OP_unslice:
+  case OP_take:
+  case OP_put:
+  case OP_diag:
+  case OP_diagv:
+  case OP_tri: return true;
   default: return false;
   }
 }
@@ -104,9 +117,7 @@ static Val fold_transpose(Build *b, const Cand *c) {
   return ir_expand(b, ir_transpose(b, l.x, perm), at, (uint32_t)l.a[1]);
 }
 
-static Val fold_expand(Build *b, const Cand *c) {
-  return c->attr[1] == 1 ? to_dims(b, c->args[0], c->type) : VAL_NONE;
-}
+static Val fold_expand(Build *b, const Cand *c) { return c->attr[1] == 1 ? to_dims(b, c->args[0], c->type) : VAL_NONE; }
 
 /* sum of a product over an axis of both: a dot. A scalar leaves the sum. */
 static Val sum_of_mul(Build *b, Val product, int64_t axis) {
@@ -167,11 +178,11 @@ static Val fold_extremum(Build *b, const Cand *c) {
 
 /* ---- slices ---- */
 
-typedef struct Range { int64_t start, n, step; } Range;
+typedef struct Range {
+  int64_t start, n, step;
+} Range;
 
-static bool one_of(Range r, int64_t at) {
-  return at >= r.start && (at - r.start) % r.step == 0 && (at - r.start) / r.step < r.n;
-}
+static bool one_of(Range r, int64_t at) { return at >= r.start && (at - r.start) % r.step == 0 && (at - r.start) / r.step < r.n; }
 
 /* Elements of r as indices into the elements of `of`; false if one is not among them. */
 static bool range_in(Range r, Range of, Range *out) {
@@ -208,8 +219,7 @@ static Val slice_of_concat(Build *b, const Cand *c, Range r) {
 static Val slice_of_unslice(Build *b, const Cand *c, const Look *l, Range r) {
   Range has = {l->a[1], l->xtype.dim[l->a[0]], l->a[2]}, in;
   if (l->a[0] != c->attr[0])
-    return ir_unslice(b, again(b, c, l->x), (int)l->a[0], (uint32_t)l->a[1], (uint32_t)l->a[2],
-                      (uint32_t)l->a[3]);
+    return ir_unslice(b, again(b, c, l->x), (int)l->a[0], (uint32_t)l->a[1], (uint32_t)l->a[2], (uint32_t)l->a[3]);
   if (range_in(r, has, &in)) return slice_range(b, l->x, c->attr[0], in);
   return ranges_meet(r, has) ? VAL_NONE : fold_zeros(b, c->type);
 }
@@ -217,8 +227,7 @@ static Val slice_of_unslice(Build *b, const Cand *c, const Look *l, Range r) {
 static Val slice_of_take(Build *b, const Cand *c, Range r) {
   const Inst *i = ir_inst(b->f, c->args[0]);
   uint32_t *index = base_realloc(NULL, (size_t)r.n * sizeof *index);
-  for (int64_t k = 0; k < r.n; k++)
-    index[k] = (uint32_t)ir_list(b->f, i).at[r.start + k * r.step];
+  for (int64_t k = 0; k < r.n; k++) index[k] = (uint32_t)ir_list(b->f, i).at[r.start + k * r.step];
   Val v = ir_take(b, ir_arg(b->f, i, 0), (int)c->attr[0], index, (uint32_t)r.n);
   free(index);
   return v;
@@ -249,15 +258,13 @@ static Val fold_unslice(Build *b, const Cand *c) {
   const int64_t *a = c->attr;
   if (l.type.dim[a[0]] == a[3]) return c->args[0];
   if (l.op != OP_unslice || l.a[0] != a[0]) return VAL_NONE;
-  return ir_unslice(b, l.x, (int)a[0], (uint32_t)(a[1] + l.a[1] * a[2]), (uint32_t)(l.a[2] * a[2]),
-                    (uint32_t)a[3]);
+  return ir_unslice(b, l.x, (int)a[0], (uint32_t)(a[1] + l.a[1] * a[2]), (uint32_t)(l.a[2] * a[2]), (uint32_t)a[3]);
 }
 
 /* Neighbours along one axis become one unslice of their concatenation. */
 Val fold_join(Build *b, Val x, Val y) {
   Look p = look(b, x), q = look(b, y);
-  if (p.op != OP_unslice || q.op != OP_unslice || !type_same_dims(p.type, q.type) || p.a[0] != q.a[0])
-    return VAL_NONE;
+  if (p.op != OP_unslice || q.op != OP_unslice || !type_same_dims(p.type, q.type) || p.a[0] != q.a[0]) return VAL_NONE;
   if (p.a[1] > q.a[1]) {
     Look t = p;
     p = q;
@@ -272,7 +279,10 @@ Val fold_join(Build *b, Val x, Val y) {
 
 /* ---- concat ---- */
 
-typedef struct Parts { VEC(Val) v; bool changed; } Parts;
+typedef struct Parts {
+  VEC(Val) v;
+  bool changed;
+} Parts;
 
 /* x before y as one value, or VAL_NONE: slices that touch, equal constants. */
 static Val merge(Build *b, Val x, Val y, int64_t axis) {
@@ -284,10 +294,8 @@ static Val merge(Build *b, Val x, Val y, int64_t axis) {
     return fold_splat(b, m, t);
   }
   Look p = look(b, x), q = look(b, y);
-  if (p.op != OP_slice || q.op != OP_slice || p.x.id != q.x.id || p.a[0] != axis || q.a[0] != axis)
-    return VAL_NONE;
-  if ((p.a[3] != 1 && p.a[2] > 1) || (q.a[3] != 1 && q.a[2] > 1) || p.a[1] + p.a[2] != q.a[1])
-    return VAL_NONE;
+  if (p.op != OP_slice || q.op != OP_slice || p.x.id != q.x.id || p.a[0] != axis || q.a[0] != axis) return VAL_NONE;
+  if ((p.a[3] != 1 && p.a[2] > 1) || (q.a[3] != 1 && q.a[2] > 1) || p.a[1] + p.a[2] != q.a[1]) return VAL_NONE;
   return slice_range(b, p.x, axis, (Range){p.a[1], p.a[2] + q.a[2], 1});
 }
 
@@ -297,18 +305,16 @@ static void parts_add(Build *b, Parts *p, Val x, int64_t axis) {
   else *vec_push(&p->v) = x;
 }
 
-enum { FLATTEN = 64 };       /* a concat of more parts is not opened up */
+enum { FLATTEN = 64 }; /* a concat of more parts is not opened up */
 
 static void parts_gather(Build *b, const Cand *c, Parts *p) {
   for (uint32_t k = 0; k < c->nargs; k++) {
     Look l = look(b, c->args[k]);
     uint32_t n = ir_inst(b->f, c->args[k])->nargs;
-    bool open =
-        l.op == OP_concat && l.a[0] == c->attr[0] && c->nargs + n <= FLATTEN && l.type.lane == c->type.lane;
+    bool open = l.op == OP_concat && l.a[0] == c->attr[0] && c->nargs + n <= FLATTEN && l.type.lane == c->type.lane;
     p->changed |= open;
     if (!open) parts_add(b, p, c->args[k], c->attr[0]);
-    for (uint32_t j = 0; open && j < n; j++)
-      parts_add(b, p, ir_arg(b->f, ir_inst(b->f, c->args[k]), j), c->attr[0]);
+    for (uint32_t j = 0; open && j < n; j++) parts_add(b, p, ir_arg(b->f, ir_inst(b->f, c->args[k]), j), c->attr[0]);
   }
 }
 
@@ -380,8 +386,7 @@ static Val fold_trisolve(Build *b, const Cand *c) {
   if (is_zero(b, c->args[1]) && fold_unwritten(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
-  return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]),
-                     c->type);
+  return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]), c->type);
 }
 
 static Val fold_solve(Build *b, const Cand *c) {
@@ -403,9 +408,7 @@ static Val fold_batch_sum(Build *b, const Cand *c) {
   Val x = ir_arg(b->f, i, 0), y = ir_arg(b->f, i, 1);
   bool lx = ir_type(b->f, x).lane, ly = ir_type(b->f, y).lane;
   if (i->op == OP_mul)
-    return lx && ly ? VAL_NONE
-                    : fold_coerce(b, lx ? ir_mul(b, ir_batch_sum(b, x), y) : ir_mul(b, x, ir_batch_sum(b, y)),
-                                  c->type);
+    return lx && ly ? VAL_NONE : fold_coerce(b, lx ? ir_mul(b, ir_batch_sum(b, x), y) : ir_mul(b, x, ir_batch_sum(b, y)), c->type);
   if (!lx || !ly) return VAL_NONE;
   int64_t attr[3 + 3 * IR_MAX_RANK];
   uint32_t nattr = i->nattr;
@@ -422,7 +425,8 @@ static Val rule(Build *b, const Cand *c) {
   case OP_transpose: return fold_transpose(b, c);
   case OP_expand: return fold_expand(b, c);
   case OP_sum: return fold_sum(b, c);
-  case OP_rmax: case OP_rmin: return fold_extremum(b, c);
+  case OP_rmax:
+  case OP_rmin: return fold_extremum(b, c);
   case OP_slice: return fold_slice(b, c);
   case OP_unslice: return fold_unslice(b, c);
   case OP_concat: return fold_concat(b, c);

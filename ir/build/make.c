@@ -4,15 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EW1(name, ...) Val ir_##name(Build *b, Val x) { return ir_emit(b, OP_##name, &x, 1, NULL, 0, NULL); }
-#define EW2(name, ...)                                                                             \
+#define EW1(name, ...) \
+  Val ir_##name(Build *b, Val x) { return ir_emit(b, OP_##name, &x, 1, NULL, 0, NULL); }
+#define EW2(name, ...) \
   Val ir_##name(Build *b, Val x, Val y) { return ir_emit(b, OP_##name, (Val[]){x, y}, 2, NULL, 0, NULL); }
 #define CMP(name, ...) EW2(name)
 #include "ir/ops.def"
 
-static Val unary(Build *b, Op op, Val x, const int64_t *attr, uint32_t nattr) {
-  return ir_emit(b, op, &x, 1, attr, nattr, NULL);
-}
+static Val unary(Build *b, Op op, Val x, const int64_t *attr, uint32_t nattr) { return ir_emit(b, op, &x, 1, attr, nattr, NULL); }
 
 static Val binary(Build *b, Op op, Val x, Val y) { return ir_emit(b, op, (Val[]){x, y}, 2, NULL, 0, NULL); }
 
@@ -24,9 +23,7 @@ Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
   return ir_emit_as(b, OP_rand, &counter, counter.id != 0, (int64_t[]){kind, site}, 2, NULL, type);
 }
 
-Val ir_select(Build *b, Val c, Val x, Val y) {
-  return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL);
-}
+Val ir_select(Build *b, Val c, Val x, Val y) { return ir_emit(b, OP_select, (Val[]){c, x, y}, 3, NULL, 0, NULL); }
 
 Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about) {
   return ir_emit(b, OP_require, (Val[]){ok, x}, 2, (int64_t[]){cause, about}, 2, NULL);
@@ -58,9 +55,7 @@ Val ir_transpose(Build *b, Val x, const int *perm) {
   return unary(b, OP_transpose, x, attr, rank);
 }
 
-Val ir_expand(Build *b, Val x, int axis, uint32_t n) {
-  return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2);
-}
+Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
 
 Val ir_expand_to(Build *b, Val scalar, Type dims) {
   if (ir_type(b->f, scalar).rank) base_fault("expand_to of a tensor");
@@ -95,9 +90,7 @@ Val ir_index(Build *b, Val x, int axis, uint32_t i) {
   return ir_reshape(b, ir_slice(b, x, axis, i, 1, 1), rank, dim);
 }
 
-Val ir_concat(Build *b, const Val *x, uint32_t n, int axis) {
-  return ir_emit(b, OP_concat, x, n, (int64_t[]){axis}, 1, NULL);
-}
+Val ir_concat(Build *b, const Val *x, uint32_t n, int axis) { return ir_emit(b, OP_concat, x, n, (int64_t[]){axis}, 1, NULL); }
 
 Val ir_stack(Build *b, const Val *x, uint32_t n) {
   Val *part = base_realloc(NULL, (n + !n) * sizeof *part);
@@ -109,8 +102,7 @@ Val ir_stack(Build *b, const Val *x, uint32_t n) {
 
 /* ---- indices ---- */
 
-static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, const uint32_t *index,
-                   uint32_t n) {
+static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, const uint32_t *index, uint32_t n) {
   int64_t *attr = base_realloc(NULL, (nlead + n) * sizeof *attr);
   memcpy(attr, lead, nlead * sizeof *attr);
   for (uint32_t k = 0; k < n; k++) attr[nlead + k] = index[k];
@@ -148,8 +140,7 @@ Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int
 }
 
 Val ir_matmul(Build *b, Val x, Val y) {
-  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank, la[IR_MAX_RANK], lb[IR_MAX_RANK],
-      lo[2 * IR_MAX_RANK];
+  int na = ir_type(b->f, x).rank, nb = ir_type(b->f, y).rank, la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[2 * IR_MAX_RANK];
   int nout = 0;
   if (!na || !nb) base_fault("matmul of a scalar");
   for (int k = 0; k < na; k++) la[k] = k;
@@ -163,21 +154,19 @@ Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans) {
   return ir_emit(b, OP_trisolve, (Val[]){a, x}, 2, (int64_t[]){upper, trans}, 2, NULL);
 }
 
-Val ir_solve(Build *b, Val a, Val x, bool trans) {
-  return ir_emit(b, OP_solve, (Val[]){a, x}, 2, (int64_t[]){trans}, 1, NULL);
-}
+Val ir_solve(Build *b, Val a, Val x, bool trans) { return ir_emit(b, OP_solve, (Val[]){a, x}, 2, (int64_t[]){trans}, 1, NULL); }
 
 /* ---- loops ---- */
 
-Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys,
-            uint32_t zs, bool reverse, uint32_t converge, Fn *body) {
+Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys, uint32_t zs,
+            bool reverse, uint32_t converge, Fn *body) {
   return ir_emit(b, OP_scan, args, nargs, (int64_t[]){n, carry, xs, ys, zs, reverse, converge}, 7, body);
 }
 
 Val ir_proj(Build *b, Val multi, uint32_t index) { return unary(b, OP_proj, multi, (int64_t[]){index}, 1); }
 
-static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv,
-                      uint32_t ninv, const int64_t *attr, uint32_t nattr, Fn *rates) {
+static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock, const Val *inv, uint32_t ninv,
+                      const int64_t *attr, uint32_t nattr, Fn *rates) {
   Val *args = base_realloc(NULL, (states + 1 + ninv) * sizeof *args);
   if (states) memcpy(args, y0, states * sizeof *args);
   args[states] = clock;
@@ -187,13 +176,13 @@ static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock
   return v;
 }
 
-Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv,
-                 uint32_t steps, uint32_t every, Fn *rates) {
+Val ir_integrate(Build *b, Method m, const Val *y0, uint32_t states, Val dt, const Val *inv, uint32_t ninv, uint32_t steps,
+                 uint32_t every, Fn *rates) {
   return trajectory(b, OP_integrate, y0, states, dt, inv, ninv, (int64_t[]){m, states, steps, every}, 4, rates);
 }
 
-Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv,
-           double rtol, double atol, int64_t max_steps, Fn *rates) {
+Val ir_ode(Build *b, Method m, const Val *y0, uint32_t states, Val times, const Val *inv, uint32_t ninv, double rtol, double atol,
+           int64_t max_steps, Fn *rates) {
   int64_t attr[5] = {m, states, [4] = max_steps};
   memcpy(&attr[2], &rtol, sizeof rtol);
   memcpy(&attr[3], &atol, sizeof atol);
@@ -204,9 +193,7 @@ Val ir_reversible(Build *b, const Val *args, uint32_t nargs, uint32_t states, Fn
   return ir_emit(b, OP_reversible, args, nargs, (int64_t[]){states}, 1, body);
 }
 
-Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body) {
-  return ir_emit(b, OP_root, args, nargs, NULL, 0, body);
-}
+Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body) { return ir_emit(b, OP_root, args, nargs, NULL, 0, body); }
 
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {
   Val *args = base_realloc(NULL, (nafter + 1) * sizeof *args);

@@ -27,19 +27,15 @@ static void node(FILE *out, const Fn *f, const char *prefix, uint32_t id) {
     if (i->op == OP_proj) fprintf(out, " %" PRIu32, ir_number(f, i));
   }
   if (i->type.dt != DT_MULTI) fprintf(out, "\\n%s", type_text(i->type, f->f64, buf, sizeof buf));
-  const char *colour = i->role == ROLE_ADJOINT   ? "mistyrose"
-                       : i->role == ROLE_TANGENT ? "lightcyan"
-                                                 : "white";
-  fprintf(out, "\", shape=%s, style=filled, fillcolor=%s];\n",
-          i->op == OP_in || i->op == OP_const ? "ellipse" : "box", colour);
+  const char *colour = i->role == ROLE_ADJOINT ? "mistyrose" : i->role == ROLE_TANGENT ? "lightcyan" : "white";
+  fprintf(out, "\", shape=%s, style=filled, fillcolor=%s];\n", i->op == OP_in || i->op == OP_const ? "ellipse" : "box", colour);
 }
 
 static void graph(FILE *out, const Fn *f, const char *prefix) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     node(out, f, prefix, id);
-    for (uint32_t k = 0; k < i->nargs; k++)
-      fprintf(out, "  %s_%u -> %s_%u;\n", prefix, ir_arg(f, i, k).id, prefix, id);
+    for (uint32_t k = 0; k < i->nargs; k++) fprintf(out, "  %s_%u -> %s_%u;\n", prefix, ir_arg(f, i, k).id, prefix, id);
     if (!i->sub) continue;
     char inner[256];
     snprintf(inner, sizeof inner, "%.200s_%u", prefix, id);
@@ -52,8 +48,7 @@ static void graph(FILE *out, const Fn *f, const char *prefix) {
   for (uint32_t k = 0; k < f->out.n; k++) {
     fprintf(out, "  %s_out%u [label=\"", prefix, k);
     escaped(out, k < f->outname.n && f->outname.at[k] ? f->outname.at[k] : "result");
-    fprintf(out, "\", shape=ellipse, penwidth=2];\n  %s_%u -> %s_out%u;\n", prefix, f->out.at[k].id, prefix,
-            k);
+    fprintf(out, "\", shape=ellipse, penwidth=2];\n  %s_%u -> %s_out%u;\n", prefix, f->out.at[k].id, prefix, k);
   }
 }
 

@@ -4,18 +4,12 @@
 
 const MethodInfo ir_method[M_count] = {
   /*                      name                order adaptive symplectic separable */
-  [M_EULER]             = {"euler",             1, false, false, false},
-  [M_SYMPLECTIC_EULER]  = {"symplectic_euler",  1, false, true,  true},
-  [M_RK4]               = {"rk4",               4, false, false, false},
-  [M_LEAPFROG]          = {"leapfrog",          2, false, true,  true},
-  [M_YOSHIDA4]          = {"yoshida4",          4, false, true,  true},
-  [M_YOSHIDA6]          = {"yoshida6",          6, false, true,  true},
-  [M_YOSHIDA8]          = {"yoshida8",          8, false, true,  true},
-  [M_IMPLICIT_MIDPOINT] = {"implicit_midpoint", 2, false, true,  false},
-  [M_GAUSS4]            = {"gauss4",            4, false, true,  false},
-  [M_GAUSS6]            = {"gauss6",            6, false, true,  false},
-  [M_DOPRI5]            = {"dopri5",            5, true,  false, false},
-  [M_DOP853]            = {"dop853",            8, true,  false, false},
+  [M_EULER] = {"euler", 1, false, false, false},     [M_SYMPLECTIC_EULER] = {"symplectic_euler", 1, false, true, true},
+  [M_RK4] = {"rk4", 4, false, false, false},         [M_LEAPFROG] = {"leapfrog", 2, false, true, true},
+  [M_YOSHIDA4] = {"yoshida4", 4, false, true, true}, [M_YOSHIDA6] = {"yoshida6", 6, false, true, true},
+  [M_YOSHIDA8] = {"yoshida8", 8, false, true, true}, [M_IMPLICIT_MIDPOINT] = {"implicit_midpoint", 2, false, true, false},
+  [M_GAUSS4] = {"gauss4", 4, false, true, false},    [M_GAUSS6] = {"gauss6", 6, false, true, false},
+  [M_DOPRI5] = {"dopri5", 5, true, false, false},    [M_DOP853] = {"dop853", 8, true, false, false},
 };
 
 const char *const ir_cause[CAUSE_count] = {[CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing"};

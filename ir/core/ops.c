@@ -5,8 +5,17 @@
 #include <string.h>
 
 enum {
-  COMM = OPF_COMM, LEAF = OPF_LEAF, IMPURE = OPF_IMPURE, MULTI = OPF_MULTI, DERIV = OPF_DERIV, EACH = OPF_EACH, SIMPLE = OPF_SIMPLE,
-  SLOW = OPF_SLOW, VIEW = OPF_VIEW, PLACES = OPF_PLACES, LINEAR = OPF_LINEAR
+  COMM = OPF_COMM,
+  LEAF = OPF_LEAF,
+  IMPURE = OPF_IMPURE,
+  MULTI = OPF_MULTI,
+  DERIV = OPF_DERIV,
+  EACH = OPF_EACH,
+  SIMPLE = OPF_SIMPLE,
+  SLOW = OPF_SLOW,
+  VIEW = OPF_VIEW,
+  PLACES = OPF_PLACES,
+  LINEAR = OPF_LINEAR
 };
 
 #define END NULL, false
@@ -19,8 +28,8 @@ const OpInfo ir_op[OP_count] = {
 #define CMP(name, ...) [OP_##name] = {#name, OPC_CMP, 2, 1, SIMPLE, 0, NULL, END},
 #define LOG(name, n, ...) [OP_##name] = {#name, OPC_LOGIC, n, 1, SIMPLE, 0, NULL, END},
 #define ST0(name, n, rest, traits) [OP_##name] = {#name, OPC_STRUCT, n, 1, traits, 0, NULL, rest},
-#define ST(name, n, attributes, rest, traits)                                                                     \
-  [OP_##name] = {#name, OPC_STRUCT, n, 1, traits, sizeof(name##_attr)/sizeof(int64_t), #attributes, rest},
+#define ST(name, n, attributes, rest, traits) \
+  [OP_##name] = {#name, OPC_STRUCT, n, 1, traits, sizeof(name##_attr) / sizeof(int64_t), #attributes, rest},
 #include "ir/ops.def"
 };
 
@@ -47,8 +56,13 @@ IrList ir_list(const Fn *f, const Inst *i) {
 
 ScanShape ir_scan_shape(const Fn *f, const Inst *i) {
   scan_attr a = ir_scan_attr(f, i);
-  return (ScanShape){.n = (uint32_t)a.n, .carry = (uint32_t)a.carry, .xs = (uint32_t)a.xs, .ys = (uint32_t)a.ys,
-                     .zs = (uint32_t)a.zs, .inv = i->nargs - (uint32_t)(a.carry + a.xs), .converge = (uint32_t)a.converge,
+  return (ScanShape){.n = (uint32_t)a.n,
+                     .carry = (uint32_t)a.carry,
+                     .xs = (uint32_t)a.xs,
+                     .ys = (uint32_t)a.ys,
+                     .zs = (uint32_t)a.zs,
+                     .inv = i->nargs - (uint32_t)(a.carry + a.xs),
+                     .converge = (uint32_t)a.converge,
                      .reverse = a.reverse != 0};
 }
 
@@ -109,9 +123,7 @@ Type type_real(bool lane, int rank, const uint32_t *dim) {
 
 Type type_scalar(bool lane) { return type_real(lane, 0, NULL); }
 
-bool type_same_dims(Type a, Type b) {
-  return a.rank == b.rank && memcmp(a.dim, b.dim, a.rank * sizeof a.dim[0]) == 0;
-}
+bool type_same_dims(Type a, Type b) { return a.rank == b.rank && memcmp(a.dim, b.dim, a.rank * sizeof a.dim[0]) == 0; }
 
 bool type_eq(Type a, Type b) { return a.dt == b.dt && a.lane == b.lane && type_same_dims(a, b); }
 
@@ -125,8 +137,7 @@ static void type_write(Type t, const char *base, const char *sep, char *buf, siz
   size_t at = (size_t)snprintf(buf, size, "%s", base);
   const char *lead = "[";
   if (t.lane && at < size) at += (size_t)snprintf(buf + at, size - at, "[B"), lead = sep;
-  for (int k = 0; k < t.rank && at < size; k++, lead = sep)
-    at += (size_t)snprintf(buf + at, size - at, "%s%u", lead, t.dim[k]);
+  for (int k = 0; k < t.rank && at < size; k++, lead = sep) at += (size_t)snprintf(buf + at, size - at, "%s%u", lead, t.dim[k]);
   if (lead == sep && at < size) snprintf(buf + at, size - at, "]");
 }
 
@@ -156,7 +167,7 @@ static Fn *fn_init(Arena *mem, const char *name, uint8_t f64) {
   f->name = arena_strdup(mem, name);
   f->f64 = f64;
   *vec_push(&f->inst) = (Inst){.op = OP_none};
-  vec_reserve(&f->pool, 1);                              /* never NULL: `pool.at + i->args` is asked of functions without operands, too */
+  vec_reserve(&f->pool, 1); /* never NULL: `pool.at + i->args` is asked of functions without operands, too */
   vec_reserve(&f->attr, 1);
   return f;
 }

@@ -6,14 +6,14 @@
 
 typedef struct Pattern {
   uint32_t rows, cols;
-  uint32_t *start;           /* row i has col[start[i]] ... col[start[i + 1] - 1], ascending; rows + 1 entries */
+  uint32_t *start; /* row i has col[start[i]] ... col[start[i + 1] - 1], ascending; rows + 1 entries */
   uint32_t *col;
 } Pattern;
 
 static inline uint32_t pattern_count(const Pattern *p) { return p->start[p->rows]; }
 static inline uint32_t pattern_row(const Pattern *p, uint32_t i) { return p->start[i + 1] - p->start[i]; }
 
-void pattern_init(Pattern *p, uint32_t rows, uint32_t cols, uint32_t count);   /* allocates; entries unset */
+void pattern_init(Pattern *p, uint32_t rows, uint32_t cols, uint32_t count); /* allocates; entries unset */
 void pattern_finish(Pattern *p);
 void pattern_dense(Pattern *p, uint32_t rows, uint32_t cols);
 void pattern_transpose(const Pattern *p, Pattern *out);

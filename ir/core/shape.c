@@ -44,8 +44,8 @@ static bool broadcast(const Sig *s, DType dt, Type *out) {
     if (t.rank && !type_same_dims(t, a)) {
       uint32_t with = 0;
       while (!s->type[with].rank) with++;
-      return shape_bad(s, "needs operands of equal dims or a scalar, found %s and %s",
-                       shape_text(s, s->type[with], x), shape_text(s, a, y));
+      return shape_bad(s, "needs operands of equal dims or a scalar, found %s and %s", shape_text(s, s->type[with], x),
+                       shape_text(s, a, y));
     }
     t.rank = a.rank;
     memcpy(t.dim, a.dim, sizeof t.dim);
@@ -57,8 +57,7 @@ static bool broadcast(const Sig *s, DType dt, Type *out) {
 static bool want_kind(const Sig *s, uint32_t k, DType dt) {
   char x[SHAPE_TEXT];
   if (s->type[k].dt == dt) return true;
-  return shape_bad(s, "needs %s as operand %u, found %s", dt == DT_BOOL ? "bools" : "reals", k,
-                   shape_text(s, s->type[k], x));
+  return shape_bad(s, "needs %s as operand %u, found %s", dt == DT_BOOL ? "bools" : "reals", k, shape_text(s, s->type[k], x));
 }
 
 static bool elementwise(const Sig *s, DType from, DType to, Type *out) {
@@ -77,8 +76,7 @@ static bool shape_require(const Sig *s, Type *out) {
   require_attr attr = require_attr_at(s->attr);
   if (!want_kind(s, 0, DT_BOOL) || !want_kind(s, 1, DT_REAL)) return false;
   if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
-  if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 ||
-      (attr.cause == CAUSE_NOT_CONVERGED && attr.about >= M_count))
+  if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 || (attr.cause == CAUSE_NOT_CONVERGED && attr.about >= M_count))
     return shape_bad(s, "has a cause and what it is about");
   return broadcast(s, DT_REAL, out);
 }
@@ -87,8 +85,7 @@ static bool shape_require(const Sig *s, Type *out) {
 
 static bool shape_in(const Sig *s, Type *out) {
   in_attr attr = in_attr_at(s->attr);
-  if (attr.index < 0 || attr.index >= s->f->in.n)
-    return shape_bad(s, "names input %lld of %u", (long long)attr.index, s->f->in.n);
+  if (attr.index < 0 || attr.index >= s->f->in.n) return shape_bad(s, "names input %lld of %u", (long long)attr.index, s->f->in.n);
   *out = s->f->in.at[attr.index].type;
   if (out->dt == DT_MULTI) return shape_bad(s, "cannot hold several results");
   return shape_sane(s, *out);
@@ -115,8 +112,7 @@ static bool shape_rand(const Sig *s, Type *out) {
   if (s->nargs > 1) return shape_bad(s, "takes a counter at most, found %u operands", s->nargs);
   if (s->nargs && (s->type[0].dt != DT_REAL || s->type[0].lane || s->type[0].rank))
     return shape_bad(s, "needs a shared scalar counter");
-  if (attr.kind < 0 || attr.kind > 1)
-    return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)attr.kind);
+  if (attr.kind < 0 || attr.kind > 1) return shape_bad(s, "has kinds 0 and 1, found %lld", (long long)attr.kind);
   if (attr.site < 0 || attr.site > UINT32_MAX) return shape_bad(s, "has a site outside 32 bits");
   if (out->dt != DT_REAL || !out->lane) return shape_bad(s, "draws reals per sample");
   return shape_sane(s, *out);
@@ -157,8 +153,8 @@ static bool shape_batch_mean(const Sig *s, Type *out) {
   if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
   if (s->type[1].lane) return shape_bad(s, "needs a shared average, found one per sample");
   if (!type_same_dims(s->type[0], s->type[1]))
-    return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s",
-                     shape_text(s, s->type[1], x), shape_text(s, s->type[0], y));
+    return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s", shape_text(s, s->type[1], x),
+                     shape_text(s, s->type[0], y));
   if (attr.param < 0 || attr.param > UINT32_MAX) return shape_bad(s, "names parameter %lld", (long long)attr.param);
   if (attr.lag & ~INT64_C(1)) return shape_bad(s, "has a lag of 0 or 1, found %lld", (long long)attr.lag);
   *out = s->type[1];
@@ -190,8 +186,7 @@ static bool shape_reshape(const Sig *s, Type *out) {
   }
   if (!shape_sane(s, t)) return false;
   if (type_count(t) != type_count(s->type[0]))
-    return shape_bad(s, "must keep the number of elements, found %s to %s", shape_text(s, s->type[0], x),
-                     shape_text(s, t, y));
+    return shape_bad(s, "must keep the number of elements, found %s to %s", shape_text(s, s->type[0], x), shape_text(s, t, y));
   *out = t;
   return true;
 }
@@ -230,12 +225,11 @@ static bool shape_rmin(const Sig *s, Type *out) { return reduction(s, out); }
 
 static bool shape_slice(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
-  if (!axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a size") || !dim_attr(s, a[3], "a step"))
-    return false;
+  if (!axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a size") || !dim_attr(s, a[3], "a step")) return false;
   uint32_t dim = s->type[0].dim[a[0]];
   if (a[1] < 0 || a[1] >= dim || a[2] > dim || a[1] + (a[2] - 1) * a[3] >= dim)
-    return shape_bad(s, "of %lld from %lld by %lld leaves axis %lld of size %u", (long long)a[2],
-                     (long long)a[1], (long long)a[3], (long long)a[0], dim);
+    return shape_bad(s, "of %lld from %lld by %lld leaves axis %lld of size %u", (long long)a[2], (long long)a[1], (long long)a[3],
+                     (long long)a[0], dim);
   *out = s->type[0];
   out->dim[a[0]] = (uint32_t)a[2];
   return true;
@@ -248,8 +242,7 @@ static bool shape_unslice(const Sig *s, Type *out) {
     return false;
   uint32_t n = s->type[0].dim[a[0]];
   if (a[1] < 0 || a[1] >= a[3] || a[1] + (int64_t)(n - 1) * a[2] >= a[3])
-    return shape_bad(s, "of %u from %lld by %lld leaves a size of %lld", n, (long long)a[1], (long long)a[2],
-                     (long long)a[3]);
+    return shape_bad(s, "of %u from %lld by %lld leaves a size of %lld", n, (long long)a[1], (long long)a[2], (long long)a[3]);
   *out = s->type[0];
   out->dim[a[0]] = (uint32_t)a[3];
   return shape_sane(s, *out);
@@ -268,8 +261,8 @@ static bool shape_concat(const Sig *s, Type *out) {
     bool same = a.rank == t.rank && a.dt == t.dt;
     for (int d = 0; same && d < t.rank; d++) same = d == axis || a.dim[d] == t.dim[d];
     if (!same)
-      return shape_bad(s, "along axis %d needs operands alike in the others, found %s and %s", axis,
-                       shape_text(s, s->type[0], x), shape_text(s, a, y));
+      return shape_bad(s, "along axis %d needs operands alike in the others, found %s and %s", axis, shape_text(s, s->type[0], x),
+                       shape_text(s, a, y));
     t.lane |= a.lane;
     total += a.dim[axis];
   }
@@ -286,8 +279,7 @@ static bool shape_take(const Sig *s, Type *out) {
   uint32_t dim = s->type[0].dim[attr.axis];
   for (uint32_t k = 1; k < s->nattr; k++)
     if (s->attr[k] < 0 || s->attr[k] >= dim)
-      return shape_bad(s, "index %lld leaves axis %lld of size %u", (long long)s->attr[k],
-                       (long long)attr.axis, dim);
+      return shape_bad(s, "index %lld leaves axis %lld of size %u", (long long)s->attr[k], (long long)attr.axis, dim);
   *out = s->type[0];
   out->dim[attr.axis] = s->nattr - 1;
   return shape_sane(s, *out);
@@ -295,9 +287,7 @@ static bool shape_take(const Sig *s, Type *out) {
 
 static bool shape_put(const Sig *s, Type *out) {
   put_attr attr = put_attr_at(s->attr);
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, attr.axis, s->type[0].rank) ||
-      !dim_attr(s, attr.total, "a total"))
-    return false;
+  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, attr.axis, s->type[0].rank) || !dim_attr(s, attr.total, "a total")) return false;
   uint32_t n = s->type[0].dim[attr.axis];
   if (s->nattr - 2 != n) return shape_bad(s, "needs an index for each of %u, found %u", n, s->nattr - 2);
   for (uint32_t k = 2; k < s->nattr; k++)
@@ -345,24 +335,20 @@ static bool shape_dot(const Sig *s, Type *out) {
   if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
   if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
   if (a[1] != x.rank || a[2] != y.rank)
-    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2],
-                     x.rank, y.rank);
+    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
   uint32_t n = s->nattr - 3, nin = (uint32_t)(x.rank + y.rank);
-  if (n < nin || n - nin > IR_MAX_RANK)
-    return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
+  if (n < nin || n - nin > IR_MAX_RANK) return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
   t.rank = (uint8_t)(n - nin);
   t.lane = !a[0] && (x.lane || y.lane);
   for (uint32_t k = 0; k < n; k++) {
     if (label[k] < 0 || label[k] >= DOT_LABELS) return shape_bad(s, "has labels 0 to %d", DOT_LABELS - 1);
     uint8_t list = k < x.rank ? 1 : k < nin ? 2 : 4;
-    if (lists[label[k]] & list)
-      return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
+    if (lists[label[k]] & list) return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
     lists[label[k]] |= list;
     if (list == 4) continue;
     uint32_t d = list == 1 ? x.dim[k] : y.dim[k - x.rank];
     if (size[label[k]] && size[label[k]] != d)
-      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k],
-                       size[label[k]], d);
+      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k], size[label[k]], d);
     size[label[k]] = d;
   }
   for (int l = 0; l < DOT_LABELS; l++)
@@ -378,8 +364,7 @@ static bool linear_system(const Sig *s, Type *out) {
   Type a = s->type[0], x = s->type[1];
   if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
   if (a.rank != 2 || a.dim[0] != a.dim[1] || x.rank < 1 || x.rank > 2 || x.dim[0] != a.dim[0])
-    return shape_bad(s, "needs a square matrix and as many rows, found %s and %s", shape_text(s, a, y),
-                     shape_text(s, x, z));
+    return shape_bad(s, "needs a square matrix and as many rows, found %s and %s", shape_text(s, a, y), shape_text(s, x, z));
   *out = x;
   out->lane |= a.lane;
   return true;
@@ -413,8 +398,7 @@ static bool shape_grad(const Sig *s, Type *out) {
 static bool shape_jac(const Sig *s, Type *out) {
   Type e = s->type[0], x = s->type[1], t = e;
   if (!derivative(s)) return false;
-  if (e.rank + x.rank > IR_MAX_RANK)
-    return shape_bad(s, "has rank %d, more than %d", e.rank + x.rank, IR_MAX_RANK);
+  if (e.rank + x.rank > IR_MAX_RANK) return shape_bad(s, "has rank %d, more than %d", e.rank + x.rank, IR_MAX_RANK);
   memcpy(t.dim + e.rank, x.dim, x.rank * sizeof x.dim[0]);
   t.rank = (uint8_t)(e.rank + x.rank);
   t.lane |= x.lane;
@@ -426,8 +410,7 @@ static bool shape_divergence(const Sig *s, Type *out) {
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
   if (!derivative(s)) return false;
   if (!type_same_dims(s->type[0], s->type[1]))
-    return shape_bad(s, "needs equal dims, found %s by %s", shape_text(s, s->type[0], x),
-                     shape_text(s, s->type[1], y));
+    return shape_bad(s, "needs equal dims, found %s by %s", shape_text(s, s->type[0], x), shape_text(s, s->type[1], y));
   *out = type_scalar(s->type[0].lane || s->type[1].lane);
   return true;
 }
@@ -436,36 +419,37 @@ static bool shape_divergence(const Sig *s, Type *out) {
 
 static bool well_formed(const Sig *s) {
   const OpInfo *o = &ir_op[s->op];
-  if (o->arity >= 0 && s->nargs != (uint32_t)o->arity)
-    return shape_bad(s, "takes %d operands, found %u", o->arity, s->nargs);
+  if (o->arity >= 0 && s->nargs != (uint32_t)o->arity) return shape_bad(s, "takes %d operands, found %u", o->arity, s->nargs);
   if (o->list ? s->nattr < o->nattr : s->nattr != o->nattr)
     return shape_bad(s, "takes %u attributes, found %u", o->nattr, s->nattr);
-  if (o->has_sub != (s->sub != NULL))
-    return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
+  if (o->has_sub != (s->sub != NULL)) return shape_bad(s, o->has_sub ? "needs a sub-function" : "takes no sub-function");
   for (uint32_t k = 0; k < s->nargs; k++) {
-    if (s->args[k].id == 0 || s->args[k].id >= s->f->inst.n)
-      return shape_bad(s, "names value %%%u, which is none", s->args[k].id);
+    if (s->args[k].id == 0 || s->args[k].id >= s->f->inst.n) return shape_bad(s, "names value %%%u, which is none", s->args[k].id);
     if ((s->type[k].dt == DT_MULTI) != (s->op == OP_proj))
-      return shape_bad(
-          s, s->op == OP_proj ? "needs an op with several results" : "needs `proj` of operand %u", k);
+      return shape_bad(s, s->op == OP_proj ? "needs an op with several results" : "needs `proj` of operand %u", k);
   }
   return true;
 }
 
 static bool shape_op(const Sig *s, Type *out) {
   switch (s->op) {
-#define EW1(name, ...) case OP_##name: return elementwise(s, DT_REAL, DT_REAL, out);
-#define EW2(name, ...) case OP_##name: return elementwise(s, DT_REAL, DT_REAL, out);
-#define CMP(name, ...) case OP_##name: return elementwise(s, DT_REAL, DT_BOOL, out);
-#define LOG(name, ...) case OP_##name: return elementwise(s, DT_BOOL, DT_BOOL, out);
-#define ST(name, ...) case OP_##name: return shape_##name(s, out);
+#define EW1(name, ...) \
+  case OP_##name: return elementwise(s, DT_REAL, DT_REAL, out);
+#define EW2(name, ...) \
+  case OP_##name: return elementwise(s, DT_REAL, DT_REAL, out);
+#define CMP(name, ...) \
+  case OP_##name: return elementwise(s, DT_REAL, DT_BOOL, out);
+#define LOG(name, ...) \
+  case OP_##name: return elementwise(s, DT_BOOL, DT_BOOL, out);
+#define ST(name, ...) \
+  case OP_##name: return shape_##name(s, out);
 #include "ir/ops.def"
   default: return shape_bad(s, "is no op");
   }
 }
 
-bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr,
-              const Fn *sub, Type *out, char *err, size_t errsize) {
+bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t *attr, uint32_t nattr, const Fn *sub, Type *out,
+              char *err, size_t errsize) {
   if (errsize) *err = 0;
   Sig s = {f, op, args, NULL, nargs, attr, nattr, sub, err, errsize};
   if (op <= OP_none || op >= OP_count) {
@@ -473,8 +457,7 @@ bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t
     return false;
   }
   Type few[8], *type = nargs <= 8 ? few : base_realloc(NULL, nargs * sizeof *type);
-  for (uint32_t k = 0; k < nargs; k++)
-    type[k] = args[k].id < f->inst.n ? f->inst.at[args[k].id].type : (Type){0};
+  for (uint32_t k = 0; k < nargs; k++) type[k] = args[k].id < f->inst.n ? f->inst.at[args[k].id].type : (Type){0};
   s.type = type;
   bool ok = well_formed(&s) && shape_op(&s, out);
   if (type != few) free(type);

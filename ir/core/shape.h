@@ -9,11 +9,11 @@
 
 enum { SHAPE_TEXT = 96, DOT_LABELS = 32 };
 
-typedef struct Sig {         /* an instruction not yet made */
+typedef struct Sig { /* an instruction not yet made */
   const Fn *f;
   Op op;
   const Val *args;
-  const Type *type;          /* of the operands */
+  const Type *type; /* of the operands */
   uint32_t nargs;
   const int64_t *attr;
   uint32_t nattr;
@@ -24,8 +24,8 @@ typedef struct Sig {         /* an instruction not yet made */
 
 /* Writes "`op` <text>" to err; always false. */
 bool shape_bad(const Sig *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *shape_text(const Sig *s, Type t, char *buf);  /* buf of SHAPE_TEXT */
-bool shape_sane(const Sig *s, Type t);                    /* rank and number of elements are in range */
+const char *shape_text(const Sig *s, Type t, char *buf); /* buf of SHAPE_TEXT */
+bool shape_sane(const Sig *s, Type t);                   /* rank and number of elements are in range */
 
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);

@@ -29,8 +29,8 @@ static bool body_returns(const Sig *s, uint32_t n, const char *what) {
     Type t;
     if (!body_out(s->sub, k, &t)) return shape_bad(s, "has a body without output %u", k);
     if (!type_eq(t, s->type[k]))
-      return shape_bad(s, "%s %u must keep its type, found %s and then %s", what, k,
-                       shape_text(s, s->type[k], x), shape_text(s, t, y));
+      return shape_bad(s, "%s %u must keep its type, found %s and then %s", what, k, shape_text(s, s->type[k], x),
+                       shape_text(s, t, y));
   }
   return true;
 }
@@ -50,16 +50,12 @@ static bool scan_counts(const Sig *s) {
   if ((a.reverse & ~INT64_C(1)) || a.converge < 0 || a.converge > 2)
     return shape_bad(s, "has `reverse` 0 or 1 and `converge` 0, 1 or 2");
   if (a.n == 0 && (a.xs || a.ys)) return shape_bad(s, "of no turns has nothing to stack");
-  if (a.converge && (a.xs || a.ys || a.zs || !a.carry))
-    return shape_bad(s, "to convergence has carries only");
+  if (a.converge && (a.xs || a.ys || a.zs || !a.carry)) return shape_bad(s, "to convergence has carries only");
   if (a.carry + a.xs > s->nargs)
-    return shape_bad(s, "has %lld carries and %lld sequences, found %u operands", (long long)a.carry,
-                     (long long)a.xs, s->nargs);
-  if (s->sub->in.n != s->nargs)
-    return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
+    return shape_bad(s, "has %lld carries and %lld sequences, found %u operands", (long long)a.carry, (long long)a.xs, s->nargs);
+  if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
   if (s->sub->out.n != a.carry + a.ys + a.zs)
-    return shape_bad(s, "has %lld results, but its body returns %u",
-                     (long long)(a.carry + a.ys + a.zs), s->sub->out.n);
+    return shape_bad(s, "has %lld results, but its body returns %u", (long long)(a.carry + a.ys + a.zs), s->sub->out.n);
   return true;
 }
 
@@ -73,8 +69,7 @@ bool shape_scan(const Sig *s, Type *out) {
     Type t = s->type[k];
     if (k >= carry && k < seq) {
       if (t.rank == 0 || t.dim[0] != a.n)
-        return shape_bad(s, "of %lld turns needs a first axis of that size in operand %u",
-                         (long long)a.n, k);
+        return shape_bad(s, "of %lld turns needs a first axis of that size in operand %u", (long long)a.n, k);
       t = type_without_axis(t, 0);
     }
     if (!body_in(s, k, t, k < carry ? "carry" : k < seq ? "sequence" : "invariant")) return false;
@@ -92,22 +87,18 @@ bool shape_scan(const Sig *s, Type *out) {
 }
 
 static bool method_attr(const Sig *s, bool adaptive) {
-  if (s->attr[0] < 0 || s->attr[0] >= M_count)
-    return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
+  if (s->attr[0] < 0 || s->attr[0] >= M_count) return shape_bad(s, "has no method %lld", (long long)s->attr[0]);
   if (ir_method[s->attr[0]].adaptive == adaptive) return true;
-  return shape_bad(
-      s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
-      ir_method[s->attr[0]].name);
+  return shape_bad(s, adaptive ? "needs an adaptive method, found %s" : "needs a method of fixed steps, found %s",
+                   ir_method[s->attr[0]].name);
 }
 
 /* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state. */
 static bool rates(const Sig *s, uint32_t stacked) {
   if (!small_attr(s, s->attr[1], 1, "states")) return false;
-  if (s->attr[1] + 1 > s->nargs)
-    return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[1], s->nargs);
+  if (s->attr[1] + 1 > s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[1], s->nargs);
   uint32_t n = (uint32_t)s->attr[1];
-  if (s->sub->in.n != s->nargs)
-    return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
+  if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
   if (s->sub->out.n != n) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
   for (uint32_t k = 0; k < s->nargs; k++) {
     if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
@@ -124,14 +115,12 @@ static uint32_t integrate_points(const int64_t *a) { return (uint32_t)(a[2] / a[
 
 bool shape_integrate(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
-  if (!method_attr(s, false) || !small_attr(s, a[2], 0, "steps") || !small_attr(s, a[3], 1, "`every`"))
-    return false;
+  if (!method_attr(s, false) || !small_attr(s, a[2], 0, "steps") || !small_attr(s, a[3], 1, "`every`")) return false;
   if (!rates(s, integrate_points(a))) return false;
   uint32_t n = (uint32_t)a[1];
   Type dt = s->type[n];
   if (dt.dt != DT_REAL || dt.rank) return shape_bad(s, "needs a scalar step, operand %u", n);
-  if (ir_method[a[0]].symplectic && ir_method[a[0]].separable &&
-      (n != 2 || !type_same_dims(s->type[0], s->type[1])))
+  if (ir_method[a[0]].symplectic && ir_method[a[0]].separable && (n != 2 || !type_same_dims(s->type[0], s->type[1])))
     return shape_bad(s, "by %s needs two states alike", ir_method[a[0]].name);
   if (dt.lane && !any_lane(s, n)) return shape_bad(s, "with a step per sample needs states per sample");
   *out = (Type){.dt = DT_MULTI, .lane = any_lane(s, n)};
@@ -146,12 +135,10 @@ bool shape_ode(const Sig *s, Type *out) {
   if (!(tol[0] >= 0) || !(tol[1] >= 0) || !(tol[0] + tol[1] > 0) || isinf(tol[0] + tol[1]))
     return shape_bad(s, "needs a positive tolerance");
   if (a[4] < 1 || a[4] > INT32_MAX) return shape_bad(s, "needs a number of steps");
-  if (a[1] < 1 || a[1] >= s->nargs)
-    return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
+  if (a[1] < 1 || a[1] >= s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
-  if (times.dt != DT_REAL || times.rank != 1 || times.lane)
-    return shape_bad(s, "needs a shared vector of times, operand %u", n);
+  if (times.dt != DT_REAL || times.rank != 1 || times.lane) return shape_bad(s, "needs a shared vector of times, operand %u", n);
   if (!rates(s, times.dim[0])) return false;
   for (uint32_t k = 1; k < n; k++)
     if (s->type[k].lane != s->type[0].lane) return shape_bad(s, "needs all states per sample, or none");
@@ -166,8 +153,7 @@ bool shape_reversible(const Sig *s, Type *out) {
   reversible_attr attr = reversible_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
   if (!small_attr(s, attr.states, 1, "states")) return false;
-  if (attr.states > s->nargs)
-    return shape_bad(s, "has %lld states, found %u operands", (long long)attr.states, s->nargs);
+  if (attr.states > s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)attr.states, s->nargs);
   uint32_t n = (uint32_t)attr.states;
   if (s->sub->in.n != s->nargs + n)
     return shape_bad(s, "has %u operands and %u states, but its body takes %u", s->nargs, n, s->sub->in.n);
@@ -180,8 +166,8 @@ bool shape_reversible(const Sig *s, Type *out) {
     Type t;
     if (!body_out(s->sub, k, &t)) return shape_bad(s, "has a body without output %u", k);
     if (!type_eq(t, s->type[k % n]))
-      return shape_bad(s, "state %u must keep its type, found %s and then %s", k % n,
-                       shape_text(s, s->type[k % n], x), shape_text(s, t, y));
+      return shape_bad(s, "state %u must keep its type, found %s and then %s", k % n, shape_text(s, s->type[k % n], x),
+                       shape_text(s, t, y));
   }
   *out = (Type){.dt = DT_MULTI, .lane = any_lane(s, n)};
   return true;
@@ -191,8 +177,7 @@ bool shape_reversible(const Sig *s, Type *out) {
 bool shape_root(const Sig *s, Type *out) {
   Type r, jacobian;
   if (!s->nargs || s->type[0].dt != DT_REAL || s->type[0].rank != 1) return shape_bad(s, "needs a vector");
-  if (s->sub->in.n != s->nargs)
-    return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
+  if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its body takes %u", s->nargs, s->sub->in.n);
   for (uint32_t k = 0; k < s->nargs; k++)
     if (!body_in(s, k, s->type[k], "operand")) return false;
   Type t = s->type[0], square = type_with_axis(t, 0, t.dim[0]);
@@ -204,7 +189,7 @@ bool shape_root(const Sig *s, Type *out) {
 }
 
 int64_t ir_turns(const Fn *f, const Inst *scan) {
-  enum { WHILE_TURNS = 8 };  /* of a loop that ends when its samples are done */
+  enum { WHILE_TURNS = 8 }; /* of a loop that ends when its samples are done */
   ScanShape s = ir_scan_shape(f, scan);
   return s.converge == 2 && s.n > WHILE_TURNS ? WHILE_TURNS : s.n;
 }
@@ -252,8 +237,7 @@ bool shape_proj(const Sig *s, Type *out) {
   proj_attr attr = proj_attr_at(s->attr);
   const Inst *m = ir_inst(s->f, s->args[0]);
   uint32_t n = ir_result_count(s->f, m);
-  if (attr.index < 0 || attr.index >= n)
-    return shape_bad(s, "asks for result %lld of %u", (long long)attr.index, n);
+  if (attr.index < 0 || attr.index >= n) return shape_bad(s, "asks for result %lld of %u", (long long)attr.index, n);
   if (!ir_result_type(s->f, m, (uint32_t)attr.index, out)) return shape_bad(s, "has a broken operand");
   return true;
 }

@@ -14,10 +14,20 @@ typedef const EvalEnv ElemEnv;
 
 /* ---- elementwise ops, from the table ---- */
 
-#define EW1(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { (void)b; return eval; }
-#define EW2(name, cycles, traits, eval, ...) static double value_##name(double a, double b) { return eval; }
-#define CMP(name, eval) static double value_##name(double a, double b) { return eval; }
-#define LOG(name, arity, eval) static double value_##name(double a, double b) { (void)b; return eval; }
+#define EW1(name, cycles, traits, eval, ...)       \
+  static double value_##name(double a, double b) { \
+    (void)b;                                       \
+    return eval;                                   \
+  }
+#define EW2(name, cycles, traits, eval, ...) \
+  static double value_##name(double a, double b) { return eval; }
+#define CMP(name, eval) \
+  static double value_##name(double a, double b) { return eval; }
+#define LOG(name, arity, eval)                     \
+  static double value_##name(double a, double b) { \
+    (void)b;                                       \
+    return eval;                                   \
+  }
 #include "ir/ops.def"
 
 typedef double Value(double a, double b);
@@ -31,8 +41,7 @@ static Value *const value[OP_count] = {
 };
 
 double ir_eval_scalar(Op op, double a, double b) {
-  if (op >= OP_count || !value[op])
-    base_fault("`%s` is no elementwise op", op < OP_count ? ir_op[op].name : "?");
+  if (op >= OP_count || !value[op]) base_fault("`%s` is no elementwise op", op < OP_count ? ir_op[op].name : "?");
   return value[op](a, b);
 }
 
@@ -96,8 +105,7 @@ static bool eval_rand(Node *n) {
   const EvalEnv *env = n->run->env;
   if (!env || !env->draw) return eval_fail(n->run, "`rand` without a generator");
   uint32_t counter = n->i->nargs ? (uint32_t)(int64_t)n->arg[0]->v[0] : 0;
-  env->draw((int)attr.kind, env->seed, env->sample0, n->run->B, (uint32_t)attr.site, counter,
-            type_count(n->i->type), n->out->v);
+  env->draw((int)attr.kind, env->seed, env->sample0, n->run->B, (uint32_t)attr.site, counter, type_count(n->i->type), n->out->v);
   return true;
 }
 
@@ -113,7 +121,7 @@ static bool eval_require(Node *n) {
 typedef struct Rates {
   Node *n;
   const Fn *body;
-  Tensor *in, *out;          /* of the body; the first `states` inputs and the time are set by each call */
+  Tensor *in, *out; /* of the body; the first `states` inputs and the time are set by each call */
   uint32_t states;
   bool failed;
 } Rates;
@@ -197,8 +205,7 @@ static bool eval_ode(Node *n) {
 
 void ir_tensors_free(Tensor *t, uint32_t n) { eval_free(t, n); }
 
-bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err,
-             size_t errsize) {
+bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize) {
   Run r = {B, env, err, errsize};
   return eval_top(&r, f, in, out);
 }

@@ -4,22 +4,22 @@
  * and after it, before the three eval_*_tmpl.h, the functions that are declared here as its own. */
 #include "ir/core/shape.h"
 
-typedef struct Run {         /* one evaluation, through all sub-functions */
+typedef struct Run { /* one evaluation, through all sub-functions */
   int64_t B;
   ElemEnv *env;
   char *err;
   size_t errsize;
 } Run;
 
-typedef struct Node {        /* one instruction being evaluated */
+typedef struct Node { /* one instruction being evaluated */
   Run *run;
   const Fn *f;
   const Inst *i;
   const int64_t *attr;
-  const ElemTensor *arg[3];  /* the first three operands */
+  const ElemTensor *arg[3];      /* the first three operands */
   const ElemTensor *const *args; /* all */
-  ElemTensor *out;           /* allocated, not yet written */
-  ElemTensor *results;       /* MULTI ops: one per result, allocated */
+  ElemTensor *out;               /* allocated, not yet written */
+  ElemTensor *results;           /* MULTI ops: one per result, allocated */
   uint32_t nresults;
 } Node;
 
@@ -29,11 +29,11 @@ typedef struct Node {        /* one instruction being evaluated */
 
 /* ---- the instance's own ---- */
 
-static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b);        /* an elementwise op */
+static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b); /* an elementwise op */
 static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b);
-static inline bool elem_true(Elem a);                                /* of a bool */
-static inline bool elem_on(Elem a);                                  /* positive, or not known to be otherwise */
-static inline bool elem_pivot(Elem now, Elem other);                 /* `other` is to be divided by rather than `now` */
+static inline bool elem_true(Elem a);                /* of a bool */
+static inline bool elem_on(Elem a);                  /* positive, or not known to be otherwise */
+static inline bool elem_pivot(Elem now, Elem other); /* `other` is to be divided by rather than `now` */
 /* Whether a fixed-point iteration may stop. */
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B);
 /* After each instruction; t->v is NULL for MULTI ops, args for inputs. False + eval_fail ends the evaluation. */
@@ -50,9 +50,7 @@ static bool eval_part(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out
 /* The same for a whole function: in[] are compared with the inputs' types first. */
 static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out);
 
-static ElemTensor eval_tensor(Type t, int64_t B);                    /* zeros */
+static ElemTensor eval_tensor(Type t, int64_t B); /* zeros */
 static void eval_free(ElemTensor *t, uint32_t n);
 static inline int64_t eval_width(const ElemTensor *t, int64_t B) { return t->type.lane ? B : 1; }
-static inline size_t elem_total(const ElemTensor *t, int64_t B) {
-  return (size_t)(type_count(t->type) * eval_width(t, B));
-}
+static inline size_t elem_total(const ElemTensor *t, int64_t B) { return (size_t)(type_count(t->type) * eval_width(t, B)); }

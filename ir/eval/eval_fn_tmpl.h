@@ -43,33 +43,36 @@ static bool eval_ew(Node *n) {
   const ElemTensor *x = n->arg[0], *y = n->i->nargs > 1 ? n->arg[1] : n->arg[0];
   Op op = (Op)n->i->op;
   for (int64_t e = 0; e < count; e++)
-    for (int64_t s = 0; s < w; s++)
-      n->out->v[e * w + s] = elem_apply(n->run, op, element(x, e, s, B), element(y, e, s, B));
+    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_apply(n->run, op, element(x, e, s, B), element(y, e, s, B));
   return true;
 }
 
 static bool eval_select(Node *n) {
   int64_t B = n->run->B, w = eval_width(n->out, B), count = type_count(n->i->type);
   for (int64_t e = 0; e < count; e++)
-    for (int64_t s = 0; s < w; s++)
-      n->out->v[e * w + s] = element(n->arg[elem_true(element(n->arg[0], e, s, B)) ? 1 : 2], e, s, B);
+    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = element(n->arg[elem_true(element(n->arg[0], e, s, B)) ? 1 : 2], e, s, B);
   return true;
 }
 
 typedef struct Slot {
   ElemTensor t;
-  ElemTensor *results;           /* of a MULTI instruction */
-  uint32_t nresults, last;   /* last user; UINT32_MAX for outputs */
+  ElemTensor *results;     /* of a MULTI instruction */
+  uint32_t nresults, last; /* last user; UINT32_MAX for outputs */
   bool borrowed;
 } Slot;
 
 static bool eval_op(Node *n) {
   switch (n->i->op) {
-#define EW1(name, ...) case OP_##name: return eval_ew(n);
-#define EW2(name, ...) case OP_##name: return eval_ew(n);
-#define CMP(name, ...) case OP_##name: return eval_ew(n);
-#define LOG(name, ...) case OP_##name: return eval_ew(n);
-#define ST(name, ...) case OP_##name: return eval_##name(n);
+#define EW1(name, ...) \
+  case OP_##name: return eval_ew(n);
+#define EW2(name, ...) \
+  case OP_##name: return eval_ew(n);
+#define CMP(name, ...) \
+  case OP_##name: return eval_ew(n);
+#define LOG(name, ...) \
+  case OP_##name: return eval_ew(n);
+#define ST(name, ...) \
+  case OP_##name: return eval_##name(n);
 #include "ir/ops.def"
   default: return eval_fail(n->run, "unknown op %d", n->i->op);
   }
@@ -105,8 +108,7 @@ static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
   s->results = base_realloc(NULL, (s->nresults + 1) * sizeof *s->results);
   for (uint32_t k = 0; k < s->nresults; k++) {
     Type t;
-    if (!ir_result_type(f, i, k, &t))
-      base_fault("in @%s: result %u of %%%u has no type", f->name, k, (uint32_t)(i - f->inst.at));
+    if (!ir_result_type(f, i, k, &t)) base_fault("in @%s: result %u of %%%u has no type", f->name, k, (uint32_t)(i - f->inst.at));
     s->results[k] = eval_tensor(t, r->B);
   }
 }
@@ -120,7 +122,7 @@ static bool eval_inst(Run *r, const Fn *f, uint32_t id, Slot *slot) {
   allocate(r, f, i, &slot[id]);
   n.results = slot[id].results;
   n.nresults = slot[id].nresults;
-  if (i->op == OP_proj) {    /* its operand is no tensor */
+  if (i->op == OP_proj) { /* its operand is no tensor */
     const Slot *multi = &slot[ir_arg(f, i, 0).id];
     n.results = multi->results;
     n.nresults = multi->nresults;
@@ -168,9 +170,7 @@ static bool eval_part(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out
   return ok;
 }
 
-static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) {
-  return eval_part(r, f, in, out, f->out.n, NULL);
-}
+static bool eval_fn(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) { return eval_part(r, f, in, out, f->out.n, NULL); }
 
 static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out) {
   char have[96], want[96];
@@ -178,8 +178,7 @@ static bool eval_top(Run *r, const Fn *f, const ElemTensor *in, ElemTensor *out)
   if (r->B < 1) return eval_fail(r, "needs a sample at least");
   for (uint32_t k = 0; k < f->in.n; k++)
     if (!type_eq(in[k].type, f->in.at[k].type))
-      return eval_fail(r, "@%s takes %s as input %u, found %s", f->name,
-                       type_text(f->in.at[k].type, f->f64, want, sizeof want), k,
+      return eval_fail(r, "@%s takes %s as input %u, found %s", f->name, type_text(f->in.at[k].type, f->f64, want, sizeof want), k,
                        type_text(in[k].type, f->f64, have, sizeof have));
   return eval_fn(r, f, in, out);
 }

@@ -15,8 +15,7 @@ static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
       continue;
     }
     Elem *to = n->results[k].v;
-    if (k < scan.carry + scan.ys)
-      memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
+    if (k < scan.carry + scan.ys) memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
     else
       for (size_t e = 0; e < size; e++) to[e] = elem_apply(n->run, OP_add, to[e], out[k].v[e]);
     free(out[k].v);
@@ -72,8 +71,7 @@ static bool eval_reversible(Node *n) {
   memset(wanted, 0, body->inst.n);
   for (uint32_t k = 0; k < s; k++) wanted[body->out.at[k].id] = true;
   for (uint32_t id = body->inst.n; id-- > 1;)
-    for (uint32_t k = 0; wanted[id] && k < body->inst.at[id].nargs; k++)
-      wanted[ir_arg(body, &body->inst.at[id], k).id] = true;
+    for (uint32_t k = 0; wanted[id] && k < body->inst.at[id].nargs; k++) wanted[ir_arg(body, &body->inst.at[id], k).id] = true;
   for (uint32_t k = 0; k < body->in.n; k++) in[k] = *n->args[k < s ? k : k - s];
   bool ok = eval_part(n->run, body, in, out, s, wanted);
   for (uint32_t k = 0; ok && k < s; k++) {

@@ -12,7 +12,9 @@ static bool eval_barrier(Node *n) { return copy_all(n); }
 static bool eval_spread(Node *n) { return copy_all(n); }
 static bool eval_reshape(Node *n) { return copy_all(n); }
 
-typedef struct Axis { int64_t outer, size, inner; } Axis;
+typedef struct Axis {
+  int64_t outer, size, inner;
+} Axis;
 
 static Axis axis_of(Type t, int64_t axis) {
   Axis a = {1, t.dim[axis], 1};
@@ -38,8 +40,7 @@ static bool eval_expand(Node *n) {
   Axis a = axis_of(n->i->type, attr.axis);
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
-      for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * a.size + k) * a.inner + i, n->arg[0], o * a.inner + i);
+      for (int64_t i = 0; i < a.inner; i++) eval_move(n->run, n->out, (o * a.size + k) * a.inner + i, n->arg[0], o * a.inner + i);
   return true;
 }
 
@@ -50,8 +51,7 @@ static bool eval_slice(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * size + k) * a.inner + i, n->arg[0],
-                  (o * a.size + start + k * step) * a.inner + i);
+        eval_move(n->run, n->out, (o * size + k) * a.inner + i, n->arg[0], (o * a.size + start + k * step) * a.inner + i);
   return true;
 }
 
@@ -62,8 +62,7 @@ static bool eval_unslice(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < a.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * total + start + k * step) * a.inner + i, n->arg[0],
-                  (o * a.size + k) * a.inner + i);
+        eval_move(n->run, n->out, (o * total + start + k * step) * a.inner + i, n->arg[0], (o * a.size + k) * a.inner + i);
   return true;
 }
 
@@ -87,8 +86,7 @@ static bool eval_take(Node *n) {
   for (int64_t o = 0; o < a.outer; o++)
     for (int64_t k = 0; k < to.size; k++)
       for (int64_t i = 0; i < a.inner; i++)
-        eval_move(n->run, n->out, (o * to.size + k) * a.inner + i, n->arg[0],
-                  (o * a.size + n->attr[1 + k]) * a.inner + i);
+        eval_move(n->run, n->out, (o * to.size + k) * a.inner + i, n->arg[0], (o * a.size + n->attr[1 + k]) * a.inner + i);
   return true;
 }
 
@@ -110,8 +108,7 @@ static bool eval_put(Node *n) {
 static bool eval_batch_sum(Node *n) {
   int64_t B = n->run->B;
   for (int64_t e = type_count(n->i->type); e-- > 0;)
-    for (int64_t s = 0; s < B; s++)
-      n->out->v[e] = elem_apply(n->run, OP_add, n->out->v[e], n->arg[0]->v[e * B + s]);
+    for (int64_t s = 0; s < B; s++) n->out->v[e] = elem_apply(n->run, OP_add, n->out->v[e], n->arg[0]->v[e * B + s]);
   return true;
 }
 
@@ -194,8 +191,7 @@ static void dot_add(Node *n, const int64_t at[3]) {
   y += at[1] * (ly ? B : 1);
   Elem *out = n->out->v + at[2] * (lo ? B : 1);
   int64_t turns = lx || ly ? B : 1;
-  for (int64_t s = 0; s < turns; s++)
-    out[lo ? s : 0] = elem_add_mul(n->run, out[lo ? s : 0], x[lx ? s : 0], y[ly ? s : 0]);
+  for (int64_t s = 0; s < turns; s++) out[lo ? s : 0] = elem_add_mul(n->run, out[lo ? s : 0], x[lx ? s : 0], y[ly ? s : 0]);
 }
 
 /* All of the last label. Without lanes, in a loop of its own: most of an evaluation may be this. */
@@ -229,8 +225,7 @@ static bool eval_dot(Node *n) {
 }
 
 /* One column of x for one sample, in place. */
-static void solve_column(Run *r, const Elem *a, int64_t da, Elem *x, int64_t dx, int64_t size, bool upper,
-                         bool trans) {
+static void solve_column(Run *r, const Elem *a, int64_t da, Elem *x, int64_t dx, int64_t size, bool upper, bool trans) {
   bool backward = upper != trans;
   for (int64_t t = 0; t < size; t++) {
     int64_t i = backward ? size - 1 - t : t;
@@ -253,13 +248,15 @@ static bool eval_trisolve(Node *n) {
   for (int64_t e = size * cols; e-- > 0;) eval_move(n->run, n->out, e, n->arg[1], e);
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < w; s++)
-      solve_column(n->run, a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size,
-                   attr.upper, attr.trans);
+      solve_column(n->run, a->v + (a->type.lane ? s : 0), wa, n->out->v + c * w + s, cols * w, size, attr.upper, attr.trans);
   return true;
 }
 
 /* A and right-hand sides of one sample, row by row in one array of n x (n + cols). */
-typedef struct System { Elem *at; int64_t n, width; } System;
+typedef struct System {
+  Elem *at;
+  int64_t n, width;
+} System;
 
 static void system_swap(const System *s, int64_t k, int64_t i) {
   for (int64_t j = k; j < s->width; j++) {

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static const double SAFE = 9007199254740992.0;           /* 2^53: whole numbers below are f64 */
+static const double SAFE = 9007199254740992.0; /* 2^53: whole numbers below are f64 */
 
 int64_t num_gcd(int64_t a, int64_t b) {
   while (b) {
@@ -46,8 +46,8 @@ static bool times(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_ov
 static Num sum(Num a, Num b) {
   int64_t x, y, num, den;
   double v = a.v + b.v;
-  bool fits = a.den && b.den && times(a.num, b.den, &x) && times(b.num, a.den, &y) &&
-              !__builtin_add_overflow(x, y, &num) && times(a.den, b.den, &den);
+  bool fits = a.den && b.den && times(a.num, b.den, &x) && times(b.num, a.den, &y) && !__builtin_add_overflow(x, y, &num) &&
+              times(a.den, b.den, &den);
   return fits ? fraction(num, den, v) : inexact(v);
 }
 
@@ -102,9 +102,16 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_sqrt: return root(a);
   case OP_rsqrt: return quotient(num_ratio(1, 1), root(a));
   case OP_sign: return row(op, a, b, exact, (a.num > 0) - (a.num < 0), 1);
-  case OP_sin: case OP_tan: case OP_tanh: case OP_erf: case OP_expm1: case OP_log1p: return row(op, a, b, zero, 0, 1);
-  case OP_exp: case OP_cos: return row(op, a, b, zero, 1, 1);
-  case OP_log: case OP_log2: return row(op, a, b, one, 0, 1);
+  case OP_sin:
+  case OP_tan:
+  case OP_tanh:
+  case OP_erf:
+  case OP_expm1:
+  case OP_log1p: return row(op, a, b, zero, 0, 1);
+  case OP_exp:
+  case OP_cos: return row(op, a, b, zero, 1, 1);
+  case OP_log:
+  case OP_log2: return row(op, a, b, one, 0, 1);
   case OP_sigmoid: return row(op, a, b, zero, 1, 2);
   default: return inexact(ir_eval_scalar(op, a.v, b.v));
   }

@@ -90,8 +90,7 @@ static bool eval_ode(Node *n) { return eval_fail(n->run, "an adaptive trajectory
 
 void ir_field_tensors_free(FieldTensor *t, uint32_t n) { eval_free(t, n); }
 
-bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTensor *out, FieldEnv *e, char *err,
-                   size_t errsize) {
+bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTensor *out, FieldEnv *e, char *err, size_t errsize) {
   Run r = {lanes, e, err, errsize};
   e->why = NULL;
   e->exact = f->f64 == FN_EXACT;

@@ -40,17 +40,19 @@
 #define FIELD_P ((UINT64_C(1) << 61) - FIELD_C)
 #define FIELD_C UINT64_C(12226564353)
 
-typedef struct FieldElem { uint64_t re, im; } FieldElem;     /* each below FIELD_P */
+typedef struct FieldElem {
+  uint64_t re, im;
+} FieldElem; /* each below FIELD_P */
 
 FieldElem field_int(int64_t n);
-FieldElem field_ratio(int64_t num, int64_t den);             /* den > 0 */
-FieldElem field_double(double v);                            /* v finite: its dyadic value */
-uint64_t field_bits(uint64_t *state);                        /* splitmix64 */
-FieldElem field_random(uint64_t *state);                     /* of F_p */
+FieldElem field_ratio(int64_t num, int64_t den); /* den > 0 */
+FieldElem field_double(double v);                /* v finite: its dyadic value */
+uint64_t field_bits(uint64_t *state);            /* splitmix64 */
+FieldElem field_random(uint64_t *state);         /* of F_p */
 FieldElem field_power(FieldElem a, uint64_t n);
-FieldElem field_inverse(FieldElem a);                        /* a != 0 */
-bool field_sqrt(FieldElem a, FieldElem *root);               /* the positive root of a positive a; false: none */
-int field_sign(FieldElem a);                                 /* -1, 0, 1; see above */
+FieldElem field_inverse(FieldElem a);          /* a != 0 */
+bool field_sqrt(FieldElem a, FieldElem *root); /* the positive root of a positive a; false: none */
+int field_sign(FieldElem a);                   /* -1, 0, 1; see above */
 
 __extension__ typedef unsigned __int128 FieldWide;
 
@@ -90,44 +92,46 @@ static inline bool field_is_zero(FieldElem a) { return !(a.re | a.im); }
 
 /* What is the same in all evaluations at one point, and in all functions that are compared. */
 typedef struct FieldEnv {
-  uint64_t seed;             /* keys the unknown functions and the draws */
-  struct FieldState *state;  /* private: constants, functions met, signs asked for (field_fn.h) */
-  bool exact;                /* of a function of FN_EXACT: operations on constants that would round are unknown */
-  bool related;              /* addition theorems are looked for, which takes time */
-  uint32_t learned;          /* constants met for the first time; what was computed before may not hold */
-  bool imaginary;            /* outside the real domain: a root or logarithm of an element that is not positive */
-  bool branched;             /* a sign was asked for that is not a constant's */
-  bool rounded;              /* a constant was rounded */
-  bool unknown, unequal;     /* kept from point to point: an unknown function was met; == was asked of what differs */
-  const char *why;           /* this point cannot be used; NULL while it can */
+  uint64_t seed;            /* keys the unknown functions and the draws */
+  struct FieldState *state; /* private: constants, functions met, signs asked for (field_fn.h) */
+  bool exact;               /* of a function of FN_EXACT: operations on constants that would round are unknown */
+  bool related;             /* addition theorems are looked for, which takes time */
+  uint32_t learned;         /* constants met for the first time; what was computed before may not hold */
+  bool imaginary;           /* outside the real domain: a root or logarithm of an element that is not positive */
+  bool branched;            /* a sign was asked for that is not a constant's */
+  bool rounded;             /* a constant was rounded */
+  bool unknown, unequal;    /* kept from point to point: an unknown function was met; == was asked of what differs */
+  const char *why;          /* this point cannot be used; NULL while it can */
 } FieldEnv;
 
 void field_env_init(FieldEnv *e, uint64_t seed);
-void field_env_point(FieldEnv *e, uint64_t seed);            /* another point: forgets all but the constants */
+void field_env_point(FieldEnv *e, uint64_t seed); /* another point: forgets all but the constants */
 void field_env_finish(FieldEnv *e);
-FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den);  /* den = 0: v; learns it */
-FieldElem field_table(const FieldEnv *e, double v);          /* not to be learned */
-FieldElem field_keyed(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b);  /* random of F_p */
+FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den);           /* den = 0: v; learns it */
+FieldElem field_table(const FieldEnv *e, double v);                               /* not to be learned */
+FieldElem field_keyed(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b); /* random of F_p */
 
 /* One op on elements; bools are 0 and 1. Sets e->why where it has no value. */
 FieldElem field_apply(FieldEnv *e, Op op, FieldElem a, FieldElem b);
 
 /* ---- eval_field.c: functions ------------------------------------------------------------------------ */
 
-typedef struct FieldTensor { Type type; FieldElem *v; } FieldTensor;     /* laid out as Tensor */
+typedef struct FieldTensor {
+  Type type;
+  FieldElem *v;
+} FieldTensor; /* laid out as Tensor */
 
 /* As ir_eval. False: this point cannot be used, err says why (e->why), or the function cannot be
  * evaluated at all (e->why is NULL): `ode`, operators that are not expanded. Fixed points run all turns. */
-bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTensor *out, FieldEnv *e, char *err,
-                   size_t errsize);
+bool ir_eval_field(const Fn *f, int64_t lanes, const FieldTensor *in, FieldTensor *out, FieldEnv *e, char *err, size_t errsize);
 void ir_field_tensors_free(FieldTensor *t, uint32_t n);
 
 /* ---- field_degree.c: how large a field a claim needs --------------------------------------------------- */
 
 /* Degrees of the values of unknown functions in what is drawn. */
 typedef struct FieldDegree {
-  double exp, circle;        /* of exp x, and of a point of the circle */
-  bool mixed;                /* times the degree of an argument of log and atan2, as exp(a log x) is x^a */
+  double exp, circle; /* of exp x, and of a point of the circle */
+  bool mixed;         /* times the degree of an argument of log and atan2, as exp(a log x) is x^a */
 } FieldDegree;
 
 /* An upper bound of the degree of the outputs, as a polynomial in what is drawn at random once it has a common
@@ -140,25 +144,25 @@ double ir_field_degree(const Fn *f, int64_t lanes, FieldDegree of);
 typedef enum { FIELD_UNDECIDED, FIELD_EQUAL, FIELD_DIFFERENT } FieldAnswer;
 
 typedef struct FieldReport {
-  char reason[200];          /* for people: of FIELD_UNDECIDED, and of FIELD_DIFFERENT */
-  uint32_t output;           /* FIELD_DIFFERENT: where, with both values at a real point */
+  char reason[200]; /* for people: of FIELD_UNDECIDED, and of FIELD_DIFFERENT */
+  uint32_t output;  /* FIELD_DIFFERENT: where, with both values at a real point */
   int64_t element, sample;
   double left, right;
-  uint64_t point;            /* ir_field_point makes it again */
-  int points;                /* points of the field at which the functions agreed */
-  double bits;               /* FIELD_EQUAL: the probability of error is below 2^-bits ... */
-  double sign_bits;          /* ... unless a pattern of signs was left out, which has probability 2^-sign_bits */
-  bool branched;             /* sign_bits < FIELD_BITS: branches that no point took have not been compared */
-  bool differs;              /* FIELD_UNDECIDED although some point of the field tells them apart */
-  bool related;              /* an addition theorem was needed */
-  int real_points;           /* real points at which both have values ... */
-  double agreement;          /* ... and the largest difference there, relative to the larger value */
+  uint64_t point;   /* ir_field_point makes it again */
+  int points;       /* points of the field at which the functions agreed */
+  double bits;      /* FIELD_EQUAL: the probability of error is below 2^-bits ... */
+  double sign_bits; /* ... unless a pattern of signs was left out, which has probability 2^-sign_bits */
+  bool branched;    /* sign_bits < FIELD_BITS: branches that no point took have not been compared */
+  bool differs;     /* FIELD_UNDECIDED although some point of the field tells them apart */
+  bool related;     /* an addition theorem was needed */
+  int real_points;  /* real points at which both have values ... */
+  double agreement; /* ... and the largest difference there, relative to the larger value */
 } FieldReport;
 
 enum {
-  FIELD_LANES = 2,           /* samples of a real point; one suffices in the field without sums over the batch */
-  FIELD_QUICK = 2,           /* rounds of a check of the compiler */
-  FIELD_BITS = 100           /* of a proof */
+  FIELD_LANES = 2, /* samples of a real point; one suffices in the field without sums over the batch */
+  FIELD_QUICK = 2, /* rounds of a check of the compiler */
+  FIELD_BITS = 100 /* of a proof */
 };
 
 /* Whether a and b, of the same inputs and types of outputs, are the same function.

@@ -12,17 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Degree { double d, m; } Degree;
+typedef struct Degree {
+  double d, m;
+} Degree;
 
 typedef struct Count {
-  double common;             /* deg L */
-  double argument;           /* of unknown functions, the largest */
+  double common;   /* deg L */
+  double argument; /* of unknown functions, the largest */
   FieldDegree of;
-  double met;                /* of arguments that exp x or a point of the circle may be a value in: of log, atan2 */
+  double met; /* of arguments that exp x or a point of the circle may be a value in: of log, atan2 */
   int64_t lanes;
 } Count;
 
-typedef struct Slot { Degree t, *result; } Slot;
+typedef struct Slot {
+  Degree t, *result;
+} Slot;
 
 static Degree larger(Degree a, Degree b) { return (Degree){fmax(a.d, b.d), fmax(a.m, b.m)}; }
 static Degree product(Degree a, Degree b) { return (Degree){a.d + b.d, a.m + b.m}; }
@@ -88,9 +92,17 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_pow: return general_power(c, f, i, a, n);
   case OP_powlog: return product(general_power(c, f, i, a, n), keyed(c, a[0]));
   case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));
-  case OP_exp: case OP_expm1: case OP_tanh: case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
-  case OP_sin: case OP_cos: case OP_tan: return atom(c, a[0], n, c->of.circle);
-  case OP_log: case OP_log2: case OP_log1p: case OP_erf: return keyed(c, a[0]);
+  case OP_exp:
+  case OP_expm1:
+  case OP_tanh:
+  case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
+  case OP_sin:
+  case OP_cos:
+  case OP_tan: return atom(c, a[0], n, c->of.circle);
+  case OP_log:
+  case OP_log2:
+  case OP_log1p:
+  case OP_erf: return keyed(c, a[0]);
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_atan2: return keyed(c, larger(a[0], a[1]));
   case OP_sqrt: return root(a[0]);
@@ -148,7 +160,7 @@ static void instruction(Count *c, const Fn *f, uint32_t id, Slot *slot, const De
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     loop(c, f, i, a, slot[id].result, results);
   } else if (ir_has(i->op, OPF_MULTI)) {
-    uint32_t results = ir_result_count(f, i);    /* not to be evaluated */
+    uint32_t results = ir_result_count(f, i); /* not to be evaluated */
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     for (uint32_t k = 0; k < results; k++) slot[id].result[k] = (Degree){INFINITY, 0};
   } else if (ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2) slot[id].t = elementwise(c, f, i, a, n);

@@ -19,8 +19,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 12, BRANCHED = 6, SEARCH = 96, REAL = 2, AGREEMENT = 1000, SETTLE = 6, POINTS = 1100, WORK = 200000,
-       REAL_WORK = 8000000, QUICK_BITS = 16, QUICK_WORK = 6000 };
+enum {
+  TRIES = 12,
+  BRANCHED = 6,
+  SEARCH = 96,
+  REAL = 2,
+  AGREEMENT = 1000,
+  SETTLE = 6,
+  POINTS = 1100,
+  WORK = 200000,
+  REAL_WORK = 8000000,
+  QUICK_BITS = 16,
+  QUICK_WORK = 6000
+};
 
 typedef struct Pair {
   const Fn *f[2];
@@ -29,7 +40,7 @@ typedef struct Pair {
   FieldEnv env;
   FieldTensor *in, *out[2];
   FieldReport *report;
-  double cost;               /* of a point, in elements, about */
+  double cost; /* of a point, in elements, about */
 } Pair;
 
 static bool proof(const Pair *p) { return p->rounds > FIELD_QUICK; }
@@ -112,13 +123,13 @@ static bool agree(Pair *p) {
 /* ---- how many points ---- */
 
 typedef struct Tally {
-  int tries;                 /* points drawn */
-  int any, real;             /* points of agreement; those inside the real domain */
-  bool doubtful;             /* they differ at a point outside of it */
-  FieldDegree of;            /* the largest met */
-  double bits;               /* of one point */
+  int tries;      /* points drawn */
+  int any, real;  /* points of agreement; those inside the real domain */
+  bool doubtful;  /* they differ at a point outside of it */
+  FieldDegree of; /* the largest met */
+  double bits;    /* of one point */
   FieldSigns signs;
-  int patterns, counted;     /* of signs, when that many points were known */
+  int patterns, counted; /* of signs, when that many points were known */
 } Tally;
 
 static void count_bits(const Pair *p, Tally *t) {
@@ -143,7 +154,7 @@ static int wanted(const Pair *p, Tally *t) {
   FieldReport *r = p->report;
   int want = p->rounds;
   double points = ceil((FIELD_BITS + 1) / usable_bits(t, r->points));
-  if (proof(p) && points <= POINTS) want = (int)fmax(want, points);       /* more would not be a proof either */
+  if (proof(p) && points <= POINTS) want = (int)fmax(want, points); /* more would not be a proof either */
   if (r->points < want) return want;
   if (t->signs.row.n && (uint32_t)t->counted * 5 / 4 < t->signs.row.n) {
     t->patterns = field_signs_patterns(&t->signs);
@@ -167,9 +178,8 @@ static bool differ_really(const Pair *p, uint64_t seed, int points) {
 static void undecided(const Pair *p) {
   FieldReport *r = p->report;
   r->differs = true;
-  snprintf(r->reason, sizeof r->reason,
-           "output %u, element %lld differs in the field%s, but agrees to %.0e at %d real points", r->output,
-           (long long)r->element,
+  snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but agrees to %.0e at %d real points",
+           r->output, (long long)r->element,
            p->env.rounded     ? ", with rounded constants"
            : p->env.imaginary ? ", with imaginary roots"
                               : "",
@@ -229,8 +239,7 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
     return FIELD_UNDECIDED;
   }
   if (r->bits >= FIELD_BITS) return FIELD_EQUAL;
-  snprintf(r->reason, sizeof r->reason, "agrees at %d points of the field, but its degree is too high for a proof",
-           r->points);
+  snprintf(r->reason, sizeof r->reason, "agrees at %d points of the field, but its degree is too high for a proof", r->points);
   return FIELD_UNDECIDED;
 }
 

@@ -94,9 +94,7 @@ static FieldElem general_power(FieldEnv *e, FieldElem a, FieldElem b) {
 
 static FieldElem of_bool(bool b) { return (FieldElem){b, 0}; }
 
-static bool arithmetic(Op op) {
-  return ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2;
-}
+static bool arithmetic(Op op) { return ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2; }
 
 /* On constants as fold.c does. */
 static bool constant(FieldEnv *e, Op op, FieldElem a, FieldElem b, FieldElem *out) {
@@ -130,7 +128,9 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_log2: return divide(e, field_log(e, a), field_log(e, field_int(2)));
   case OP_sqrt: return square_root(e, a);
   case OP_rsqrt: return divide(e, FIELD_ONE, square_root(e, a));
-  case OP_sin: case OP_cos: case OP_tan: return circular(e, op, a);
+  case OP_sin:
+  case OP_cos:
+  case OP_tan: return circular(e, op, a);
   case OP_tanh: return hyperbolic_tangent(e, a);
   case OP_sigmoid: return logistic(e, a);
   case OP_softplus: return field_softplus(e, a);

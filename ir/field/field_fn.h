@@ -10,12 +10,15 @@
 
 /* ---- maps from elements to numbers > 0 (field_env.c): open addressing, never more than half full ---- */
 
-typedef struct FieldSlot { FieldElem key; uint32_t to; } FieldSlot;
+typedef struct FieldSlot {
+  FieldElem key;
+  uint32_t to;
+} FieldSlot;
 
 typedef struct FieldMap {
   FieldSlot *at;
-  uint32_t n, cap;           /* cap a power of two */
-  uint64_t filter[64];       /* bit re mod 4096 of each key: most elements are in no map */
+  uint32_t n, cap;     /* cap a power of two */
+  uint64_t filter[64]; /* bit re mod 4096 of each key: most elements are in no map */
 } FieldMap;
 
 void field_map_clear(FieldMap *m);
@@ -32,14 +35,14 @@ static inline uint32_t field_map_find(const FieldMap *m, FieldElem key) {
 /* exp: v = exp x, w = 1/v once asked for (else 0). Circle: v = cos x, w = sin x. */
 typedef struct FieldPair {
   FieldElem x, v, w;
-  bool drawn;                /* v was drawn from a group in which roots are unique, or follows from such */
-  double degree;             /* of v in what was drawn, over a common denominator of the same degree */
+  bool drawn;    /* v was drawn from a group in which roots are unique, or follows from such */
+  double degree; /* of v in what was drawn, over a common denominator of the same degree */
 } FieldPair;
 
 typedef struct FieldHom {
-  FieldMap by_x, by_v;       /* x is stored with the sign that field_positive gives it; by_v is exp's alone */
-  VEC(FieldPair) pair;       /* [0] is a placeholder */
-  VEC(uint32_t) atom;        /* pairs that follow from no others */
+  FieldMap by_x, by_v; /* x is stored with the sign that field_positive gives it; by_v is exp's alone */
+  VEC(FieldPair) pair; /* [0] is a placeholder */
+  VEC(uint32_t) atom;  /* pairs that follow from no others */
 } FieldHom;
 
 enum { FIELD_SITES = 192 };
@@ -47,27 +50,27 @@ enum { FIELD_SITES = 192 };
 /* Signs asked for at a point, each element once, in the order of the first time. */
 typedef struct FieldSites {
   FieldMap of;
-  uint32_t n, valid;         /* those from `valid` on were asked of elements outside of F_p */
-  bool many;                 /* more than FIELD_SITES */
+  uint32_t n, valid; /* those from `valid` on were asked of elements outside of F_p */
+  bool many;         /* more than FIELD_SITES */
   bool negative[FIELD_SITES], root[FIELD_SITES];
 } FieldSites;
 
 typedef struct FieldState {
-  FieldMap known;            /* constants: element -> index into num */
+  FieldMap known; /* constants: element -> index into num */
   VEC(Num) num;
   FieldHom exp, circle;
   FieldSites sites;
-  bool mixed;                /* exp x or a point of the circle was one that log or atan2 brought */
-  int64_t work;              /* look-ups left in searches, at all points */
+  bool mixed;   /* exp x or a point of the circle was one that log or atan2 brought */
+  int64_t work; /* look-ups left in searches, at all points */
 } FieldState;
 
 /* ---- field_env.c ---- */
 
 static const double FIELD_PI = 3.14159265358979323846;
-FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den);      /* num/den pi, without learning it */
+FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den); /* num/den pi, without learning it */
 FieldElem field_no_value(FieldEnv *e, const char *why);
-FieldElem field_positive(FieldElem x, bool *negative);       /* of x and -x, one */
-FieldElem field_odd(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b);  /* a random odd function of a */
+FieldElem field_positive(FieldElem x, bool *negative);                          /* of x and -x, one */
+FieldElem field_odd(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b); /* a random odd function of a */
 static inline const Num *field_known(const FieldEnv *e, FieldElem x) {
   uint32_t k = field_map_find(&e->state->known, x);
   return k ? &e->state->num.at[k] : NULL;
@@ -79,11 +82,11 @@ FieldElem field_exp(FieldEnv *e, FieldElem x);
 FieldElem field_log(FieldEnv *e, FieldElem x);
 FieldElem field_softplus(FieldEnv *e, FieldElem x);
 void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine);
-FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x);        /* atan2(y, x) */
+FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x); /* atan2(y, x) */
 /* field_turn.c: cos x, sin x of a rational multiple of pi; false if it is none, or not in the field. */
 bool field_turn(const FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine);
-bool field_is_exp(const FieldEnv *e, FieldElem v);                   /* of a value that was drawn: a square */
-void field_hom_degree(const FieldEnv *e, FieldDegree *d);            /* makes it as large as at this point */
+bool field_is_exp(const FieldEnv *e, FieldElem v);        /* of a value that was drawn: a square */
+void field_hom_degree(const FieldEnv *e, FieldDegree *d); /* makes it as large as at this point */
 void field_hom_clear(FieldHom *h);
 void field_hom_free(FieldHom *h);
 
@@ -104,13 +107,13 @@ bool field_relate(FieldEnv *e, FieldRelation *r, FieldElem x, const int *c);
 
 /* ---- field_sign.c ---- */
 
-int field_decide_sign(FieldEnv *e, FieldElem x);                     /* field_sign, noted */
-void field_note_root(FieldEnv *e, FieldElem x, bool negative);       /* x was the radicand of a root */
+int field_decide_sign(FieldEnv *e, FieldElem x);               /* field_sign, noted */
+void field_note_root(FieldEnv *e, FieldElem x, bool negative); /* x was the radicand of a root */
 
 /* Signs at many points. */
 typedef struct FieldSigns {
   VEC(struct FieldRow) row;
-  uint32_t n;                /* the most sites of a point */
+  uint32_t n; /* the most sites of a point */
   bool many;
 } FieldSigns;
 

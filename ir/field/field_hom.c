@@ -140,7 +140,7 @@ static uint32_t exp_shifted(FieldEnv *e, FieldElem x) {
       of = num_apply(OP_exp, c, c);
       if (!id || (e->exact && of.den == 0) || !isfinite(of.v) || of.v == 0) continue;
       FieldElem factor = field_const(e, of.v, of.num, of.den);
-      if (field_sign(factor) < 0) continue;        /* it has not the sign that exp x has */
+      if (field_sign(factor) < 0) continue; /* it has not the sign that exp x has */
       FieldPair like = s->exp.pair.at[id];
       e->rounded |= of.den == 0;
       return pair_of(e, x, field_mul(value(&s->exp.pair.at[id], negative ? -1 : 1), factor), like, false);
@@ -344,15 +344,14 @@ static uint32_t circle_of(FieldEnv *e, FieldElem x, const FieldRelation *r, cons
   int angle = 0;
   for (uint32_t k = 0; k < nangles; k++) angle += r->of[k] * twelfths[k];
   for (uint32_t k = nangles; k < r->n; k++)
-    if (r->of[k])
-      z = turn(z, turns(h->pair.at[h->atom.at[k - nangles]], (uint64_t)abs(r->of[k]), r->of[k] < 0));
+    if (r->of[k]) z = turn(z, turns(h->pair.at[h->atom.at[k - nangles]], (uint64_t)abs(r->of[k]), r->of[k] < 0));
   if (r->c > 1 && (!z.drawn || angle % r->c)) return 0;
   double degree = z.degree * r->c;
   if (r->c > 1) z = turns(z, part((FIELD_P + 1) / CIRCLE, r->c), false);
   z = turn(z, twelfth(angle / r->c));
   z.degree = degree;
   z.x = x;
-  z.drawn = z.drawn && angle == 0;       /* of others and of an angle no part is taken */
+  z.drawn = z.drawn && angle == 0; /* of others and of an angle no part is taken */
   return insert(h, z, false);
 }
 
@@ -387,7 +386,7 @@ static uint32_t circle_related(FieldEnv *e, FieldElem x) {
 /* (1 + it)/(1 - it) for a random t, with `related` to the power that has unique halves and thirds. */
 static uint32_t circle_drawn(FieldEnv *e, FieldElem x) {
   FieldElem t = field_keyed(e, OP_sin, x, FIELD_ONE), square = field_mul(t, t), scale = field_add(FIELD_ONE, square);
-  FieldElem n = field_inverse(scale);          /* 1 + t^2 is not 0 in F_p */
+  FieldElem n = field_inverse(scale); /* 1 + t^2 is not 0 in F_p */
   FieldPair z = {.v = field_mul(field_sub(FIELD_ONE, square), n), .w = field_mul(field_add(t, t), n), .degree = 2};
   if (e->related) z = turns(z, CIRCLE, false);
   z.drawn = e->related;
@@ -438,7 +437,6 @@ FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem n = field_inverse(r), at = field_positive(angle, &negative);
   if (field_map_find(&e->state->circle.by_x, at)) return angle;
   FieldElem s = field_mul(y, n);
-  insert(&e->state->circle,
-         (FieldPair){.x = at, .v = field_mul(x, n), .w = negative ? field_neg(s) : s, .degree = 2}, true);
+  insert(&e->state->circle, (FieldPair){.x = at, .v = field_mul(x, n), .w = negative ? field_neg(s) : s, .degree = 2}, true);
   return angle;
 }

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 3, SHAKES = 16 };  /* noise is a whole number of units: a few shakes may all return to it */
+enum { FEW = 3, SHAKES = 16 }; /* noise is a whole number of units: a few shakes may all return to it */
 static const double SHAKE = 0x1p-50, EXCESS = 64, FLOOR = 1e-13, CLOSE = 1e-9;
-static const double ITERATED = 1e-6;    /* what a fixed point may be off by, with its derivatives */
+static const double ITERATED = 1e-6; /* what a fixed point may be off by, with its derivatives */
 
 static double uniform(uint64_t *state) { return (double)(field_bits(state) >> 11) * 0x1p-53; }
 
@@ -38,13 +38,12 @@ void ir_field_point(const Fn *f, uint64_t point, Tensor *in) {
   for (uint32_t k = 0; k < f->in.n; k++) {
     Type t = f->in.at[k].type;
     in[k] = (Tensor){t, base_realloc(NULL, sizeof(double) * (size_t)(total(t) + 1))};
-    for (int64_t e = 0; e < total(t); e++)
-      in[k].v[e] = t.dt == DT_BOOL ? uniform(&state) < 0.5 : draw_real(range, &state);
+    for (int64_t e = 0; e < total(t); e++) in[k].v[e] = t.dt == DT_BOOL ? uniform(&state) < 0.5 : draw_real(range, &state);
   }
 }
 
-static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter,
-                 int64_t elems, double *out) {
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
   (void)sample0;
   uint64_t state = seed ^ (uint64_t)site << 32 ^ counter;
   for (int64_t k = 0; k < elems * lanes; k++) {
@@ -56,23 +55,28 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 /* ---- one side ---- */
 
 /* A value that an equality is asked of; v: a copy, NULL before it was met. */
-typedef struct Asked { const Fn *f; uint32_t id; Type type; double *v; } Asked;
+typedef struct Asked {
+  const Fn *f;
+  uint32_t id;
+  Type type;
+  double *v;
+} Asked;
 
 typedef struct Watch {
   uint64_t state;
   VEC(Asked) asked;
   bool shakes;
-  bool extreme;              /* a value was so large or small that arithmetic is none of real numbers any more */
-  bool close;                /* rounding decides an equality */
+  bool extreme; /* a value was so large or small that arithmetic is none of real numbers any more */
+  bool close;   /* rounding decides an equality */
 } Watch;
 
 /* Products and quotients of values within these bounds neither overflow nor lose digits. */
 static bool extreme(const Inst *i, double v) {
   static const double LARGEST = 0x1p500, SMALLEST = 0x1p-500;
-  bool exponential = i->op == OP_exp || i->op == OP_expm1 || i->op == OP_sigmoid || i->op == OP_softplus ||
-                     i->op == OP_pow || i->op == OP_powlog || i->op == OP_powlog2;
+  bool exponential = i->op == OP_exp || i->op == OP_expm1 || i->op == OP_sigmoid || i->op == OP_softplus || i->op == OP_pow ||
+                     i->op == OP_powlog || i->op == OP_powlog2;
   if (i->op == OP_const || i->op == OP_table || isnan(v)) return false;
-  if (i->op == OP_atan2 && fabs(v) > 3.1415926535897) return true;       /* on the cut: the sign of zero decides */
+  if (i->op == OP_atan2 && fabs(v) > 3.1415926535897) return true; /* on the cut: the sign of zero decides */
   if (isinf(v) || v == 0) return exponential && (isinf(v) || i->op == OP_exp || i->op == OP_sigmoid);
   return !(fabs(v) <= LARGEST && fabs(v) >= SMALLEST);
 }
@@ -80,7 +84,12 @@ static bool extreme(const Inst *i, double v) {
 /* Ops whose results are rounded, constants that are, too. */
 static bool rounds(const Fn *f, const Inst *i) {
   switch (i->op) {
-  case OP_dot: case OP_sum: case OP_batch_sum: case OP_trisolve: case OP_solve: case OP_table: return true;
+  case OP_dot:
+  case OP_sum:
+  case OP_batch_sum:
+  case OP_trisolve:
+  case OP_solve:
+  case OP_table: return true;
   case OP_const: return ir_const_attr(f, i).den <= 0;
   default: return ir_op[i->op].cls != OPC_STRUCT;
   }
@@ -154,8 +163,7 @@ static Tensor *copy_in(const Fn *f, const Tensor *in, uint64_t *state) {
   for (uint32_t k = 0; k < f->in.n; k++) {
     size_t n = (size_t)total(in[k].type);
     to[k] = (Tensor){in[k].type, base_realloc(NULL, sizeof(double) * (n + 1))};
-    for (size_t e = 0; e < n; e++)
-      to[k].v[e] = in[k].v[e] * (in[k].type.dt == DT_REAL ? 1 + SHAKE * (2 * uniform(state) - 1) : 1);
+    for (size_t e = 0; e < n; e++) to[k].v[e] = in[k].v[e] * (in[k].type.dt == DT_REAL ? 1 + SHAKE * (2 * uniform(state) - 1) : 1);
   }
   return to;
 }
@@ -241,8 +249,7 @@ static bool exceeds(const Tensor *x, const Tensor *y, uint32_t n, double *const 
 }
 
 /* They may be apart: by more than rounding? */
-static bool differ(const Fn *a, const Fn *b, const Tensor *in, uint64_t point, const Tensor *x, const Tensor *y,
-                   FieldReport *r) {
+static bool differ(const Fn *a, const Fn *b, const Tensor *in, uint64_t point, const Tensor *x, const Tensor *y, FieldReport *r) {
   uint32_t n = a->out.n;
   bool iterated = iterates(a) || iterates(b), finite = false, close = !exceeds(x, y, n, NULL, iterated, r), differ = false;
   double **spread = base_realloc(NULL, sizeof *spread * (n + 1));

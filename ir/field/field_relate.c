@@ -7,19 +7,15 @@
 
 typedef struct Search {
   FieldRelation *r;
-  int most;                  /* of a coefficient's size */
+  int most; /* of a coefficient's size */
   uint32_t half;
   FieldElem multiple[FIELD_ATOMS][32];
-  FieldMap table;            /* combination -> 1 + code of coefficients, base 2 most + 1 */
+  FieldMap table; /* combination -> 1 + code of coefficients, base 2 most + 1 */
 } Search;
 
-static FieldElem join(const FieldRelation *r, FieldElem a, FieldElem b) {
-  return r->product ? field_mul(a, b) : field_add(a, b);
-}
+static FieldElem join(const FieldRelation *r, FieldElem a, FieldElem b) { return r->product ? field_mul(a, b) : field_add(a, b); }
 
-static FieldElem opposite(const FieldRelation *r, FieldElem a) {
-  return r->product ? field_inverse(a) : field_neg(a);
-}
+static FieldElem opposite(const FieldRelation *r, FieldElem a) { return r->product ? field_inverse(a) : field_neg(a); }
 
 static FieldElem unit(const FieldRelation *r) { return r->product ? FIELD_ONE : FIELD_ZERO; }
 
@@ -56,7 +52,7 @@ static bool look(Search *s, uint32_t k, FieldElem rest, int64_t *work) {
   FieldRelation *r = s->r;
   if (k < r->n) {
     for (int c = 0; c <= 2 * s->most; c++) {
-      int of = c & 1 ? -(c + 1) / 2 : c / 2;     /* small ones first */
+      int of = c & 1 ? -(c + 1) / 2 : c / 2; /* small ones first */
       r->of[k] = of;
       if (look(s, k + 1, join(r, rest, s->multiple[k][s->most - of]), work)) return true;
     }

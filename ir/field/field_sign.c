@@ -60,13 +60,14 @@ void field_signs_free(FieldSigns *s) { vec_free(&s->row); }
 
 /* ---- columns of signs: one bit a point ---- */
 
-typedef struct Column { uint64_t bit[ROW_WORDS]; } Column;
+typedef struct Column {
+  uint64_t bit[ROW_WORDS];
+} Column;
 
 static Column column(const FieldSigns *s, uint32_t k, uint32_t upto) {
   Column c = {{0}};
   for (uint32_t r = 0; r < s->row.n; r++)
-    if (s->row.at[r].valid > upto)
-      c.bit[r / 64] |= (s->row.at[r].negative[k / 64] >> k % 64 & 1) << r % 64;
+    if (s->row.at[r].valid > upto) c.bit[r / 64] |= (s->row.at[r].negative[k / 64] >> k % 64 & 1) << r % 64;
   return c;
 }
 

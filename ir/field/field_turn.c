@@ -15,8 +15,7 @@ typedef struct Point {
 } Point;
 
 static Point join(Point a, Point b) {
-  return (Point){field_sub(field_mul(a.c, b.c), field_mul(a.s, b.s)),
-                 field_add(field_mul(a.c, b.s), field_mul(a.s, b.c))};
+  return (Point){field_sub(field_mul(a.c, b.c), field_mul(a.s, b.s)), field_add(field_mul(a.c, b.s), field_mul(a.s, b.c))};
 }
 
 static Point power(Point a, uint64_t n) {
@@ -48,12 +47,10 @@ static bool reconstruct(uint64_t u, int64_t *num, int64_t *den) {
 static const struct Root {
   uint64_t prime, order;
   Point at;
-} roots[] = {{2, 256, {{219954292812456181u, 0}, {1905945113641297938u, 0}}},
-             {3, 27, {{105531487331932697u, 0}, {154996364635302546u, 0}}},
-             {5, 25, {{1099728252911722824u, 0}, {1116857348254785015u, 0}}},
-             {7, 7, {{698933068299097371u, 0}, {1983252428570751768u, 0}}},
-             {11, 11, {{1718048134089634930u, 0}, {485602733713893836u, 0}}},
-             {13, 13, {{1909516168051683327u, 0}, {329788801172309340u, 0}}}};
+} roots[] = {
+  {2, 256, {{219954292812456181u, 0}, {1905945113641297938u, 0}}}, {3, 27, {{105531487331932697u, 0}, {154996364635302546u, 0}}},
+  {5, 25, {{1099728252911722824u, 0}, {1116857348254785015u, 0}}}, {7, 7, {{698933068299097371u, 0}, {1983252428570751768u, 0}}},
+  {11, 11, {{1718048134089634930u, 0}, {485602733713893836u, 0}}}, {13, 13, {{1909516168051683327u, 0}, {329788801172309340u, 0}}}};
 enum { ROOTS = sizeof roots / sizeof *roots };
 
 /* The power of its prime in n; 0 if it has none so large. */
@@ -85,8 +82,7 @@ bool field_turn(const FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *si
   int64_t num, den;
   Point z;
   if (x.im || !reconstruct(field_mul(x, field_inverse(field_pi(e, 1, 1))).re, &num, &den)) return false;
-  uint64_t turns = 2 * (uint64_t)den, at = (uint64_t)(num % (int64_t)turns + (int64_t)turns) % turns,
-           d = gcd(at, turns);
+  uint64_t turns = 2 * (uint64_t)den, at = (uint64_t)(num % (int64_t)turns + (int64_t)turns) % turns, d = gcd(at, turns);
   if (!fraction(at / d, turns / d, &z)) return false;
   *cosine = z.c;
   *sine = z.s;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1 << 28 };     /* bytes that are written */
+enum { MOST = 1 << 28 }; /* bytes that are written */
 
 void pack_bytes(Pack *p, void *v, size_t n) {
   size_t room = p->reading ? (size_t)(p->end - p->at) : MOST - p->out.n;
@@ -55,15 +55,15 @@ void pack_finish(Pack *p) { vec_free(&p->out); }
 /* ---- functions -------------------------------------------------------------------------------------------- */
 
 /* Its elements are the caller's to pack. */
-#define ROOM(p, v, size)                                                                           \
-  do {                                                                                             \
-    pack_count((p), &(v).n, (size));                                                               \
-    if ((p)->reading) (v).cap = (v).n, (v).at = base_realloc((v).at, sizeof *(v).at * (v).n);      \
+#define ROOM(p, v, size)                                                                      \
+  do {                                                                                        \
+    pack_count((p), &(v).n, (size));                                                          \
+    if ((p)->reading) (v).cap = (v).n, (v).at = base_realloc((v).at, sizeof *(v).at * (v).n); \
   } while (0)
-#define PLAIN(p, v)                                                                                \
-  do {                                                                                             \
-    ROOM(p, v, sizeof *(v).at);                                                                    \
-    pack_bytes((p), (v).at, sizeof *(v).at * (v).n);                                               \
+#define PLAIN(p, v)                                 \
+  do {                                              \
+    ROOM(p, v, sizeof *(v).at);                     \
+    pack_bytes((p), (v).at, sizeof *(v).at *(v).n); \
   } while (0)
 
 _Static_assert(sizeof(Inst) == 64, "instructions have no padding: equal ones are equal bytes");

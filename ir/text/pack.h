@@ -8,20 +8,20 @@
 #include "ir/ir.h"
 
 typedef struct Pack {
-  Arena *mem;                /* reading: of all but functions */
-  const char *at, *end;      /* reading: what is left */
+  Arena *mem;           /* reading: of all but functions */
+  const char *at, *end; /* reading: what is left */
   bool reading, bad;
-  bool bare;                 /* writing: without places and origins, on which no code depends */
-  VEC(char) out;             /* writing */
+  bool bare;     /* writing: without places and origins, on which no code depends */
+  VEC(char) out; /* writing */
 } Pack;
 
 void pack_bytes(Pack *p, void *v, size_t n);
-void pack_count(Pack *p, uint32_t *n, size_t size);      /* of things of at least `size` bytes each that follow */
-void pack_text(Pack *p, const char **s);                 /* NULL is fine */
-void *pack_array(Pack *p, void *at, uint32_t *n, size_t size);     /* things without pointers; at, or a new array */
-void *pack_items(Pack *p, void *at, uint32_t *n, size_t size);     /* the same, whose contents the caller packs */
-void pack_fn(Pack *p, Fn **f);                           /* NULL is fine; its own arena */
-void diag_pack(Pack *p, Diag *d);                        /* messages; reading: adds them */
+void pack_count(Pack *p, uint32_t *n, size_t size);            /* of things of at least `size` bytes each that follow */
+void pack_text(Pack *p, const char **s);                       /* NULL is fine */
+void *pack_array(Pack *p, void *at, uint32_t *n, size_t size); /* things without pointers; at, or a new array */
+void *pack_items(Pack *p, void *at, uint32_t *n, size_t size); /* the same, whose contents the caller packs */
+void pack_fn(Pack *p, Fn **f);                                 /* NULL is fine; its own arena */
+void diag_pack(Pack *p, Diag *d);                              /* messages; reading: adds them */
 void pack_finish(Pack *p);
 
 #define PACK(p, x) pack_bytes((p), &(x), sizeof(x))

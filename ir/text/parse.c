@@ -16,8 +16,7 @@ static bool type(Parser *p, const Fn *f, Type *out) {
   read_space(p);
   uint32_t begin = p->pos;
   Type t = {0};
-  if (read_accept_word(p, "bool"))
-    t.dt = DT_BOOL;
+  if (read_accept_word(p, "bool")) t.dt = DT_BOOL;
   else if (!read_accept_word(p, f->f64 ? "f64" : "f32"))
     return read_mistake(p, begin, "expected a type, %s[...] or bool[...]", f->f64 ? "f64" : "f32");
   if (read_accept(p, "[") && !read_accept(p, "]")) {
@@ -31,8 +30,7 @@ static bool type(Parser *p, const Fn *f, Type *out) {
     if (!read_expect(p, "]")) return false;
   }
   for (int64_t n = 1, k = 0; k < t.rank; k++)
-    if ((n *= t.dim[k]) > INT32_MAX)
-      return read_mistake(p, begin, "a value of this type has more than 2^31 elements");
+    if ((n *= t.dim[k]) > INT32_MAX) return read_mistake(p, begin, "a value of this type has more than 2^31 elements");
   *out = t;
   return true;
 }
@@ -54,9 +52,7 @@ static bool const_attrs(Parser *p, Attrs *a) {
     if (!read_real(p, &v)) return false;
   } else {
     den = 1;
-    if (!read_integer(p, INT64_MIN, INT64_MAX, &num) ||
-        (read_accept(p, "/") && !read_integer(p, 1, INT64_MAX, &den)))
-      return false;
+    if (!read_integer(p, INT64_MIN, INT64_MAX, &num) || (read_accept(p, "/") && !read_integer(p, 1, INT64_MAX, &den))) return false;
     v = (double)num / (double)den;
     if (read_accept(p, "=") && !read_real(p, &v)) return false;
   }
@@ -67,8 +63,7 @@ static bool const_attrs(Parser *p, Attrs *a) {
 }
 
 static bool labels(Parser *p, Attrs *a) {
-  while (p->pos < p->len && p->text[p->pos] >= 'a' && p->text[p->pos] <= 'z')
-    *vec_push(a) = p->text[p->pos++] - 'a';
+  while (p->pos < p->len && p->text[p->pos] >= 'a' && p->text[p->pos] <= 'z') *vec_push(a) = p->text[p->pos++] - 'a';
   return true;
 }
 
@@ -136,11 +131,8 @@ static bool named_attrs(Parser *p, Op op, Attrs *a) {
 static bool attributes(Parser *p, Op op, Attrs *a) {
   if (!read_accept(p, "{")) return true;
   size_t n = read_word(p);
-  bool named = n && p->pos + n < p->len && p->text[p->pos + n] == '=' &&
-               (p->text[p->pos] < '0' || p->text[p->pos] > '9');
-  bool good = op == OP_const && !named ? const_attrs(p, a)
-              : op == OP_dot && !named ? einsum_attrs(p, a)
-                                       : named_attrs(p, op, a);
+  bool named = n && p->pos + n < p->len && p->text[p->pos + n] == '=' && (p->text[p->pos] < '0' || p->text[p->pos] > '9');
+  bool good = op == OP_const && !named ? const_attrs(p, a) : op == OP_dot && !named ? einsum_attrs(p, a) : named_attrs(p, op, a);
   return good && read_expect(p, "}");
 }
 
@@ -151,8 +143,7 @@ static bool value(Parser *p, const Fn *f, Val *out) {
   if (!read_expect(p, "%")) return false;
   uint32_t begin = p->pos - 1;
   if (!read_integer(p, 0, UINT32_MAX, &id)) return false;
-  if (id < 1 || id >= f->inst.n)
-    return read_mistake(p, begin, "there is no value %%%" PRId64 " above this line", id);
+  if (id < 1 || id >= f->inst.n) return read_mistake(p, begin, "there is no value %%%" PRId64 " above this line", id);
   *out = (Val){(uint32_t)id};
   return true;
 }
@@ -165,9 +156,8 @@ static bool operands(Parser *p, Fn *f, Op op, Inst *i) {
     uint32_t begin = p->pos;
     if (!value(p, f, &v)) return false;
     if ((ir_type(f, v).dt == DT_MULTI) != (op == OP_proj))
-      return read_mistake(
-          p, begin,
-          op == OP_proj ? "%%%u has one result" : "%%%u has several results, to be read through proj", v.id);
+      return read_mistake(p, begin, op == OP_proj ? "%%%u has one result" : "%%%u has several results, to be read through proj",
+                          v.id);
     *vec_push(&f->pool) = v;
     i->nargs++;
   } while (read_accept(p, ","));
@@ -205,8 +195,8 @@ static bool typed(Parser *p, const Fn *f, Inst *i, uint32_t begin) {
   uint32_t at = p->pos;
   if (!multi && !type(p, f, &written)) return false;
   i->type = written;
-  if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i),
-                &i->type, err, sizeof err)) {
+  if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &i->type, err,
+                sizeof err)) {
     p->pos = at;
     return read_mistake(p, begin, "%s", err);
   }
@@ -219,15 +209,12 @@ static bool instruction(Parser *p, Fn *f) {
   uint32_t begin = p->pos;
   int64_t id, sub = 0;
   if (!read_expect(p, "%") || !read_integer(p, 0, UINT32_MAX, &id)) return false;
-  if (id != f->inst.n)
-    return read_mistake(p, begin, "the next value is %%%u, found %%%" PRId64, f->inst.n, id);
+  if (id != f->inst.n) return read_mistake(p, begin, "the next value is %%%u, found %%%" PRId64, f->inst.n, id);
   if (!read_expect(p, "=")) return false;
   size_t n = read_word(p);
   Op op = ir_op_named(p->text + p->pos, n);
   p->pos += (uint32_t)n;
-  if (op == OP_none)
-    return read_mistake(p, p->pos - (uint32_t)n, "unknown op `%.*s`", n > 60 ? 60 : (int)n,
-                        p->text + p->pos - n);
+  if (op == OP_none) return read_mistake(p, p->pos - (uint32_t)n, "unknown op `%.*s`", n > 60 ? 60 : (int)n, p->text + p->pos - n);
   Inst i = {.op = (uint16_t)op, .args = f->pool.n, .attr = f->attr.n};
   if (!operands(p, f, op, &i)) return false;
   Attrs a = {0};
@@ -236,13 +223,11 @@ static bool instruction(Parser *p, Fn *f) {
   i.nattr = a.n;
   vec_free(&a);
   if (!good || (read_accept(p, "@") && !read_integer(p, 1, f->sub.n, &sub))) return false;
-  if (sub && !f->sub.at[sub - 1])
-    return read_mistake(p, begin, "sub-function %" PRId64 " is not defined above this line", sub);
+  if (sub && !f->sub.at[sub - 1]) return read_mistake(p, begin, "sub-function %" PRId64 " is not defined above this line", sub);
   i.sub = (uint32_t)sub;
   i.at = read_from(p, begin);
   if (!ir_well_formed(f, &i))
-    return read_mistake(p, begin, "operands, attributes or sub-function of `%s` are not as its row says",
-                        ir_op[op].name);
+    return read_mistake(p, begin, "operands, attributes or sub-function of `%s` are not as its row says", ir_op[op].name);
   if (!typed(p, f, &i, begin)) return false;
   *vec_push(&f->inst) = i;
   return true;
@@ -259,8 +244,7 @@ static bool table(Parser *p, Fn *f) {
   uint32_t begin = p->pos;
   if (!read_integer(p, 0, UINT32_MAX, &k)) return false;
   if (k != f->table.n) return read_mistake(p, begin, "the next table is %u", f->table.n);
-  if (!read_expect(p, ":") || !type(p, f, &t.type) || !read_expect(p, "=") || !read_expect(p, "["))
-    return false;
+  if (!read_expect(p, ":") || !type(p, f, &t.type) || !read_expect(p, "=") || !read_expect(p, "[")) return false;
   int64_t n = type_count(t.type);
   if (t.type.lane) return read_mistake(p, begin, "a table is shared");
   if (n > p->len - p->pos) return read_mistake(p, begin, "the table ends early");
@@ -278,8 +262,7 @@ static bool sub_function(Parser *p, Fn *f) {
   read_space(p);
   uint32_t begin = p->pos;
   if (!read_integer(p, 1, MAX_SUBS, &k)) return false;
-  if (k <= f->sub.n && f->sub.at[k - 1])
-    return read_mistake(p, begin, "sub-function %" PRId64 " is defined twice", k);
+  if (k <= f->sub.n && f->sub.at[k - 1]) return read_mistake(p, begin, "sub-function %" PRId64 " is defined twice", k);
   if (p->depth == MAX_DEPTH) return read_mistake(p, begin, "sub-functions are nested too deeply");
   if (!read_name(p, f->mem, &s)) return false;
   while (f->sub.n < k) *vec_push(&f->sub) = NULL;
@@ -300,11 +283,9 @@ static bool inputs(Parser *p, Fn *f) {
     if (!read_string(p, f->mem, &in.name)) return false;
     while (kind <= IN_OTHER && !read_accept_word(p, ir_in_kind[kind])) kind++;
     if (kind > IN_OTHER)
-      return read_mistake(p, p->pos,
-                          "expected the kind of the input: param, field, weight, scalar, state or other");
+      return read_mistake(p, p->pos, "expected the kind of the input: param, field, weight, scalar, state or other");
     in.kind = (InKind)kind;
-    if (!read_integer(p, 0, UINT32_MAX, &index) || !read_expect(p, ":") || !type(p, f, &in.type))
-      return false;
+    if (!read_integer(p, 0, UINT32_MAX, &index) || !read_expect(p, ":") || !type(p, f, &in.type)) return false;
     in.index = (uint32_t)index;
     *vec_push(&f->in) = in;
   } while (read_accept(p, ","));
@@ -319,8 +300,7 @@ static bool outputs(Parser *p, Fn *f) {
     read_space(p);
     uint32_t begin = p->pos;
     if (!value(p, f, &v)) return false;
-    if (ir_type(f, v).dt == DT_MULTI)
-      return read_mistake(p, begin, "%%%u has several results, to be read through proj", v.id);
+    if (ir_type(f, v).dt == DT_MULTI) return read_mistake(p, begin, "%%%u has several results, to be read through proj", v.id);
     if (read_ahead(p, "\"") && !read_string(p, f->mem, &s)) return false;
     *vec_push(&f->out) = v;
     *vec_push(&f->outname) = s;
@@ -331,9 +311,7 @@ static bool outputs(Parser *p, Fn *f) {
 static bool body(Parser *p, Fn *f) {
   if (!inputs(p, f) || !read_expect(p, "{")) return false;
   while (!read_accept_word(p, "return")) {
-    bool good = read_accept_word(p, "table") ? table(p, f)
-                : read_accept_word(p, "sub") ? sub_function(p, f)
-                                             : instruction(p, f);
+    bool good = read_accept_word(p, "table") ? table(p, f) : read_accept_word(p, "sub") ? sub_function(p, f) : instruction(p, f);
     if (!good) return false;
   }
   if (!outputs(p, f) || !read_expect(p, "}")) return false;
@@ -344,8 +322,7 @@ static bool body(Parser *p, Fn *f) {
 
 static bool function(Parser *p, Fn **out) {
   const char *s;
-  if (!read_accept_word(p, "fn"))
-    return read_mistake(p, p->pos, "expected a function: `fn f64 @name(...) {`");
+  if (!read_accept_word(p, "fn")) return read_mistake(p, p->pos, "expected a function: `fn f64 @name(...) {`");
   bool f64 = read_accept_word(p, "f64");
   if (!f64 && !read_accept_word(p, "f32")) return read_mistake(p, p->pos, "expected f64 or f32");
   Fn *f = *out = ir_fn_create("", f64);
@@ -360,8 +337,7 @@ static bool verified(Parser *p, const Fn *f, uint32_t begin) {
   for (uint32_t k = 0; k < v.found.n; k++) {
     const IrViolation *one = &v.found.at[k];
     bool line = one->id > 0 && one->id < one->f->inst.n;
-    diag_add(p->diag, CODE_ir_text, line ? one->f->inst.at[one->id].at : (Span){p->file, begin, begin + 2}, "%s",
-               one->text);
+    diag_add(p->diag, CODE_ir_text, line ? one->f->inst.at[one->id].at : (Span){p->file, begin, begin + 2}, "%s", one->text);
   }
   bool good = v.found.n == 0;
   vec_free(&v.found);

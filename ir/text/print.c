@@ -49,12 +49,9 @@ static void print_string(FILE *out, const char *s) {
   fputc('"', out);
   for (; s && *s; s++) {
     unsigned char c = (unsigned char)*s;
-    if (c == '"' || c == '\\')
-      fprintf(out, "\\%c", c);
-    else if (c < 0x20 || c == 0x7f)
-      fprintf(out, "\\x%02x", c);
-    else
-      fputc(c, out);
+    if (c == '"' || c == '\\') fprintf(out, "\\%c", c);
+    else if (c < 0x20 || c == 0x7f) fprintf(out, "\\x%02x", c);
+    else fputc(c, out);
   }
   fputc('"', out);
 }
@@ -62,10 +59,8 @@ static void print_string(FILE *out, const char *s) {
 static void print_name(FILE *out, const char *s) {
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
   fputc('@', out);
-  if (s && *s && s[strspn(s, plain)] == 0)
-    fputs(s, out);
-  else
-    print_string(out, s);
+  if (s && *s && s[strspn(s, plain)] == 0) fputs(s, out);
+  else print_string(out, s);
 }
 
 /* The shortest decimal that reads back as v. */
@@ -73,10 +68,8 @@ static void print_real(FILE *out, double v) {
   uint64_t bits;
   memcpy(&bits, &v, sizeof bits);
   if (isnan(v)) {
-    if (bits == UINT64_C(0x7ff8000000000000))
-      fputs("nan", out);
-    else
-      fprintf(out, "nan(0x%016" PRIx64 ")", bits);
+    if (bits == UINT64_C(0x7ff8000000000000)) fputs("nan", out);
+    else fprintf(out, "nan(0x%016" PRIx64 ")", bits);
     return;
   }
   char buf[40];
@@ -102,10 +95,8 @@ static void print_result_type(FILE *out, const Fn *f, const Inst *i) {
   for (uint32_t k = 0; k < n; k++) {
     Type t;
     if (k) fputs(", ", out);
-    if (ir_result_type(f, i, k, &t))
-      print_type(out, t, f->f64);
-    else
-      fputc('?', out);
+    if (ir_result_type(f, i, k, &t)) print_type(out, t, f->f64);
+    else fputc('?', out);
   }
   fputc(')', out);
 }
@@ -135,8 +126,7 @@ static bool print_const(FILE *out, const int64_t *a, uint32_t n) {
 }
 
 static bool print_einsum(FILE *out, const int64_t *a, uint32_t n) {
-  if (n < 3 || a[0] < 0 || a[0] > 1 || a[1] < 0 || a[2] < 0 || a[1] > n || a[2] > n || a[1] + a[2] > n - 3)
-    return false;
+  if (n < 3 || a[0] < 0 || a[0] > 1 || a[1] < 0 || a[2] < 0 || a[1] > n || a[2] > n || a[1] + a[2] > n - 3) return false;
   for (uint32_t k = 3; k < n; k++)
     if (a[k] < 0 || a[k] >= 26) return false;
   fputs(" {", out);
@@ -149,9 +139,7 @@ static bool print_einsum(FILE *out, const int64_t *a, uint32_t n) {
   return true;
 }
 
-static bool attr_is(const char *name, size_t len, const char *what) {
-  return strlen(what) == len && !memcmp(name, what, len);
-}
+static bool attr_is(const char *name, size_t len, const char *what) { return strlen(what) == len && !memcmp(name, what, len); }
 
 static void print_attr(FILE *out, const char *name, size_t len, int64_t a) {
   if (attr_is(name, len, "method") && a >= 0 && a < M_count) {
@@ -187,8 +175,7 @@ static void print_attrs(FILE *out, const Fn *f, const Inst *i) {
       continue;
     }
     fputc('[', out);
-    for (bool first = true; k < i->nattr; k++, first = false)
-      fprintf(out, "%s%" PRId64, first ? "" : ",", a[k]);
+    for (bool first = true; k < i->nattr; k++, first = false) fprintf(out, "%s%" PRId64, first ? "" : ",", a[k]);
     fputc(']', out);
   }
   /* An empty list has no attribute to hang on: it is printed as nothing and read back as nothing. */
@@ -214,9 +201,7 @@ static void print_comment(Printer *p, const Fn *f, const Inst *i, long column) {
     if (place || derived) fputs(", ", p->out);
   }
   if (place) fputs(source_where(p->src, i->at, buf, sizeof buf), p->out);
-  if (derived)
-    fprintf(p->out, "%s%s of %s", place ? ", " : "", role[i->role],
-            i->of < OP_count ? ir_op[i->of].name : "?");
+  if (derived) fprintf(p->out, "%s%s of %s", place ? ", " : "", role[i->role], i->of < OP_count ? ir_op[i->of].name : "?");
 }
 
 static void print_inst(Printer *p, const Fn *f, uint32_t id) {

@@ -25,8 +25,7 @@ void read_space(Parser *p) {
     char c = p->text[p->pos];
     if (c == '#')
       while (p->pos + 1 < p->len && p->text[p->pos + 1] != '\n') p->pos++;
-    else if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
-      return;
+    else if (c != ' ' && c != '\n' && c != '\t' && c != '\r') return;
   }
 }
 
@@ -46,9 +45,7 @@ bool read_accept(Parser *p, const char *s) {
   return true;
 }
 
-bool read_expect(Parser *p, const char *s) {
-  return read_accept(p, s) || read_mistake(p, p->pos, "expected `%s`", s);
-}
+bool read_expect(Parser *p, const char *s) { return read_accept(p, s) || read_mistake(p, p->pos, "expected `%s`", s); }
 
 size_t read_word(Parser *p) {
   read_space(p);
@@ -73,8 +70,7 @@ bool read_integer(Parser *p, int64_t lo, int64_t hi, int64_t *out) {
   errno = 0;
   *out = strtoll(p->text + p->pos, &end, 10);
   p->pos = (uint32_t)(end - p->text);
-  if (errno || *out < lo || *out > hi)
-    return read_mistake(p, begin, "integer out of range [%" PRId64 ", %" PRId64 "]", lo, hi);
+  if (errno || *out < lo || *out > hi) return read_mistake(p, begin, "integer out of range [%" PRId64 ", %" PRId64 "]", lo, hi);
   return true;
 }
 
@@ -98,24 +94,20 @@ bool read_real(Parser *p, double *out) {
   return true;
 }
 
-static int hex_digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
 bool read_string(Parser *p, Arena *mem, const char **out) {
   uint32_t begin = p->pos, n = 0;
   if (!read_accept(p, "\"")) return read_mistake(p, begin, "expected a name in quotes");
   begin = p->pos - 1;
   uint32_t end = p->pos;
-  while (end < p->len && p->text[end] != '"' && p->text[end] != '\n')
-    end += p->text[end] == '\\' && end + 1 < p->len ? 2 : 1;
+  while (end < p->len && p->text[end] != '"' && p->text[end] != '\n') end += p->text[end] == '\\' && end + 1 < p->len ? 2 : 1;
   char *s = arena_alloc(mem, end - begin + 1);
   while (p->pos < p->len && p->text[p->pos] != '"' && p->text[p->pos] != '\n') {
     char c = p->text[p->pos++];
     if (c == '\\') {
       c = p->pos < p->len ? p->text[p->pos++] : 0;
-      if (c == 'x' && p->pos + 2 <= p->len && hex_digit(p->text[p->pos]) >= 0 &&
-          hex_digit(p->text[p->pos + 1]) >= 0) {
+      if (c == 'x' && p->pos + 2 <= p->len && hex_digit(p->text[p->pos]) >= 0 && hex_digit(p->text[p->pos + 1]) >= 0) {
         c = (char)(hex_digit(p->text[p->pos]) * 16 + hex_digit(p->text[p->pos + 1]));
         p->pos += 2;
       } else if (c != '"' && c != '\\') {

@@ -13,8 +13,7 @@
 
 typedef IrViolations Verify;
 
-static void fail(Verify *v, const Fn *f, uint32_t id, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+static void fail(Verify *v, const Fn *f, uint32_t id, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 static void fail(Verify *v, const Fn *f, uint32_t id, const char *fmt, ...) {
   char text[512];
@@ -39,14 +38,10 @@ static bool check_operands(Verify *v, const Fn *f, uint32_t id) {
   bool good = true;
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t a = ir_arg(f, i, k).id;
-    if (a == 0 || a >= f->inst.n)
-      fail(v, f, id, "operand %u is %%%u, which does not exist", k, a), good = false;
-    else if (a >= id)
-      fail(v, f, id, "operand %u is %%%u, which stands behind its user", k, a), good = false;
+    if (a == 0 || a >= f->inst.n) fail(v, f, id, "operand %u is %%%u, which does not exist", k, a), good = false;
+    else if (a >= id) fail(v, f, id, "operand %u is %%%u, which stands behind its user", k, a), good = false;
     else if ((ir_type(f, ir_arg(f, i, k)).dt == DT_MULTI) != (i->op == OP_proj))
-      fail(v, f, id,
-           i->op == OP_proj ? "proj of %%%u, which has one result"
-                            : "%%%u has several results, to be read through proj",
+      fail(v, f, id, i->op == OP_proj ? "proj of %%%u, which has one result" : "%%%u has several results, to be read through proj",
            a),
           good = false;
   }
@@ -56,18 +51,15 @@ static bool check_operands(Verify *v, const Fn *f, uint32_t id) {
 static void check_leaf(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
   int64_t index = i->nattr ? ir_attrs(f, i).at[0] : 0;
-  if (i->op == OP_in && (index < 0 || index >= f->in.n))
-    fail(v, f, id, "there is no input %" PRId64, index);
-  else if (i->op == OP_table && (index < 0 || index >= f->table.n))
-    fail(v, f, id, "there is no table %" PRId64, index);
+  if (i->op == OP_in && (index < 0 || index >= f->in.n)) fail(v, f, id, "there is no input %" PRId64, index);
+  else if (i->op == OP_table && (index < 0 || index >= f->table.n)) fail(v, f, id, "there is no table %" PRId64, index);
 }
 
 static void check_type(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
   Type t = i->type;
   char err[256] = "", have[128], want[128];
-  if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i),
-                &t, err, sizeof err))
+  if (!ir_infer(f, (Op)i->op, f->pool.at + i->args, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &t, err, sizeof err))
     fail(v, f, id, "%s", err);
   else if (!type_eq(t, i->type))
     fail(v, f, id, "type is %s, inferred %s", type_text(i->type, f->f64, have, sizeof have),
@@ -92,11 +84,8 @@ static void check_inst(Verify *v, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
   size_t before = v->found.n;
   if (!ir_well_formed(f, i)) {
-    if (i->op == OP_none || i->op >= OP_count)
-      fail(v, f, id, "unknown op %u", i->op);
-    else
-      fail(v, f, id, "operands, attributes or sub-function of `%s` are not as its row says",
-           ir_op[i->op].name);
+    if (i->op == OP_none || i->op >= OP_count) fail(v, f, id, "unknown op %u", i->op);
+    else fail(v, f, id, "operands, attributes or sub-function of `%s` are not as its row says", ir_op[i->op].name);
     return;
   }
   if (!sane_type(i->type)) fail(v, f, id, "type has a wrong rank or size");
@@ -134,14 +123,12 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
       tainted[id] = true;
     } else {
       tainted[id] = from && linear_in(body, i, tainted);
-      if (from && !tainted[id])
-        fail(v, body, id, "inside a loop, only linear ops may follow a sum over the batch");
+      if (from && !tainted[id]) fail(v, body, id, "inside a loop, only linear ops may follow a sum over the batch");
     }
   }
   for (uint32_t k = 0; k < body->out.n && k < first; k++)
     if (body->out.at[k].id < body->inst.n && tainted[body->out.at[k].id])
-      fail(v, body, UINT32_MAX,
-           "output %u holds a sum over the batch, which may leave a loop through zs alone", k);
+      fail(v, body, UINT32_MAX, "output %u holds a sum over the batch, which may leave a loop through zs alone", k);
   free(tainted);
 }
 
@@ -172,8 +159,7 @@ static void check_outputs(Verify *v, const Fn *f) {
   if (f->outname.n != f->out.n) fail(v, f, UINT32_MAX, "%u outputs have %u names", f->out.n, f->outname.n);
   for (uint32_t k = 0; k < f->out.n; k++) {
     uint32_t id = f->out.at[k].id;
-    if (id == 0 || id >= f->inst.n)
-      fail(v, f, UINT32_MAX, "output %u is %%%u, which does not exist", k, id);
+    if (id == 0 || id >= f->inst.n) fail(v, f, UINT32_MAX, "output %u is %%%u, which does not exist", k, id);
     else if (f->inst.at[id].type.dt == DT_MULTI)
       fail(v, f, UINT32_MAX, "output %u has several results, to be read through proj", k);
   }
@@ -184,11 +170,9 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
   if (parent && f->f64 != parent->f64) fail(v, f, 0, "precision differs from the parent's");
   if (parent && f->mem != parent->mem) fail(v, f, 0, "memory is not the parent's");
   for (uint32_t k = 0; k < f->in.n; k++)
-    if (!sane_type(f->in.at[k].type) || f->in.at[k].type.dt == DT_MULTI)
-      fail(v, f, 0, "input %u has a wrong type", k);
+    if (!sane_type(f->in.at[k].type) || f->in.at[k].type.dt == DT_MULTI) fail(v, f, 0, "input %u has a wrong type", k);
   for (uint32_t k = 0; k < f->table.n; k++)
-    if (!sane_type(f->table.at[k].type) || f->table.at[k].type.lane)
-      fail(v, f, 0, "table %u has a wrong type", k);
+    if (!sane_type(f->table.at[k].type) || f->table.at[k].type.lane) fail(v, f, 0, "table %u has a wrong type", k);
   for (uint32_t k = 0; k < f->sub.n; k++) check_fn(v, f->sub.at[k], f);
   for (uint32_t id = 1; id < f->inst.n; id++) check_inst(v, f, id);
   check_inputs(v, f);
@@ -198,19 +182,18 @@ static void check_fn(Verify *v, const Fn *f, const Fn *parent) {
     const Inst *i = &f->inst.at[id];
     const Fn *body = ir_body(f, i);
     if (body && i->op == OP_reversible) check_apart(v, f, id, body);
-    if (body && i->op == OP_scan)
-      check_sums(v, body, (uint32_t)(ir_scan_attr(f, i).carry + ir_scan_attr(f, i).ys));
+    if (body && i->op == OP_scan) check_sums(v, body, (uint32_t)(ir_scan_attr(f, i).carry + ir_scan_attr(f, i).ys));
     else if (body && ir_fn_sums_batch(body))
-      fail(v, f, id, i->op == OP_reversible ? "a reversible step holds a sum over the batch"
-                                            : "the rates of a trajectory hold a sum over the batch");
+      fail(v, f, id,
+           i->op == OP_reversible ? "a reversible step holds a sum over the batch"
+                                  : "the rates of a trajectory hold a sum over the batch");
   }
 }
 
 static void show(void *ctx, FILE *out, const Fn *f, uint32_t id, int indent) {
   const Verify *v = ctx;
   for (uint32_t k = 0; k < v->found.n; k++)
-    if (v->found.at[k].f == f && v->found.at[k].id == id)
-      fprintf(out, "%*s# violation: %s\n", 2 * indent, "", v->found.at[k].text);
+    if (v->found.at[k].f == f && v->found.at[k].id == id) fprintf(out, "%*s# violation: %s\n", 2 * indent, "", v->found.at[k].text);
 }
 
 void ir_violations(const Fn *f, IrViolations *v) { check_fn(v, f, NULL); }

@@ -16,10 +16,10 @@ enum { CHEAP = 4, DEAR = 1000 };
 
 typedef struct Crossing {
   Cut *c;
-  uint32_t piece;            /* the one that reads */
-  bool *stored;              /* by id: enters it */
-  uint16_t *cost;            /* by id: simple operations to make it again; DEAR: cannot be */
-  bool *provided;            /* by id */
+  uint32_t piece; /* the one that reads */
+  bool *stored;   /* by id: enters it */
+  uint16_t *cost; /* by id: simple operations to make it again; DEAR: cannot be */
+  bool *provided; /* by id */
 } Crossing;
 
 bool cut_reads(const Cut *c, uint32_t piece, uint32_t id) { return c->reads[(size_t)piece * c->f->inst.n + id]; }
@@ -38,7 +38,8 @@ static bool outer_product(const Fn *f, const Inst *i) {
 
 /* Not larger before than after: what it is made of is carried over instead. */
 static bool grows(const Fn *f, const Inst *i) {
-  bool placed = ir_has(i->op, OPF_VIEW | OPF_PLACES) && i->op != OP_slice && i->op != OP_take && i->op != OP_diagv && i->op != OP_tri;
+  bool placed =
+      ir_has(i->op, OPF_VIEW | OPF_PLACES) && i->op != OP_slice && i->op != OP_take && i->op != OP_diagv && i->op != OP_tri;
   return placed || outer_product(f, i);
 }
 
@@ -105,7 +106,10 @@ static void find_made(Cut *c, uint32_t piece, bool *direct) {
 static void cross(Cut *c, uint32_t piece) {
   size_t n = c->f->inst.n;
   bool *direct = base_realloc(NULL, n);
-  Crossing x = {.c = c, .piece = piece, .stored = c->reads + piece * n, .cost = base_realloc(NULL, n * sizeof *x.cost),
+  Crossing x = {.c = c,
+                .piece = piece,
+                .stored = c->reads + piece * n,
+                .cost = base_realloc(NULL, n * sizeof *x.cost),
                 .provided = base_zeroed(n, sizeof *x.provided)};
   memset(direct, 0, n);
   find_made(c, piece, direct);

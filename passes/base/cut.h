@@ -6,19 +6,19 @@
 
 #include "passes/base/pass.h"
 
-#define CUT_FREE UINT32_MAX  /* at hand in every piece: inputs, constants */
+#define CUT_FREE UINT32_MAX /* at hand in every piece: inputs, constants */
 
 typedef struct Cut {
   const Fn *f;
-  uint32_t n;                /* pieces */
-  const uint32_t *piece;     /* by id: which makes it; operands come from this piece or earlier ones */
-  const bool *root;          /* by id: an output of its piece in any case */
-  const bool *dear;          /* by id, may be NULL: never made again */
-  bool once;                 /* shared values of rank > 0 are made once: pieces are run for each tile of samples */
+  uint32_t n;            /* pieces */
+  const uint32_t *piece; /* by id: which makes it; operands come from this piece or earlier ones */
+  const bool *root;      /* by id: an output of its piece in any case */
+  const bool *dear;      /* by id, may be NULL: never made again */
+  bool once;             /* shared values of rank > 0 are made once: pieces are run for each tile of samples */
   /* by cut_cross: */
-  bool *made;                /* by id: made in its own piece */
-  bool *carried;             /* by id: leaves it */
-  bool *reads;               /* [piece * f->inst.n + id]: enters that piece as an input */
+  bool *made;    /* by id: made in its own piece */
+  bool *carried; /* by id: leaves it */
+  bool *reads;   /* [piece * f->inst.n + id]: enters that piece as an input */
 } Cut;
 
 void cut_cross(Cut *c);

@@ -9,8 +9,7 @@
 #include <math.h>
 
 static const Tableau euler = {1, {{0}}, {1}, {0}};
-static const Tableau rk4 = {
-    4, {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}, {0, 0.5, 0.5, 1}};
+static const Tableau rk4 = {4, {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}, {0, 0.5, 0.5, 1}};
 static const Tableau midpoint = {1, {{0.5}}, {1}, {0.5}};
 
 /* A step keeps quadratic invariants if b_i a_ij + b_j a_ji = b_i b_j. With coefficients rounded to doubles that fails in the last
@@ -25,33 +24,21 @@ static Tableau gauss4(void) {
 
 static Tableau gauss6(void) {
   double b = multiple(1.0 / 18, 52), t = multiple(sqrt(15) / 120, 53), u = multiple(sqrt(15) / 30, 53), r = sqrt(15);
-  return (Tableau){3,
-                   {{2.5 * b, 4 * b - 8 * t, 2.5 * b - u},
-                    {2.5 * b + 5 * t, 4 * b, 2.5 * b - 5 * t},
-                    {2.5 * b + u, 4 * b + 8 * t, 2.5 * b}},
-                   {5 * b, 8 * b, 5 * b},
-                   {0.5 - r / 10, 0.5, 0.5 + r / 10}};
+  return (Tableau){
+    3,
+    {{2.5 * b, 4 * b - 8 * t, 2.5 * b - u}, {2.5 * b + 5 * t, 4 * b, 2.5 * b - 5 * t}, {2.5 * b + u, 4 * b + 8 * t, 2.5 * b}},
+    {5 * b, 8 * b, 5 * b},
+    {0.5 - r / 10, 0.5, 0.5 + r / 10}};
 }
 
 bool method_tableau(Method m, Tableau *out) {
   switch (m) {
-  case M_EULER:
-    *out = euler;
-    return true;
-  case M_RK4:
-    *out = rk4;
-    return true;
-  case M_IMPLICIT_MIDPOINT:
-    *out = midpoint;
-    return true;
-  case M_GAUSS4:
-    *out = gauss4();
-    return true;
-  case M_GAUSS6:
-    *out = gauss6();
-    return true;
-  default:
-    return false;
+  case M_EULER: *out = euler; return true;
+  case M_RK4: *out = rk4; return true;
+  case M_IMPLICIT_MIDPOINT: *out = midpoint; return true;
+  case M_GAUSS4: *out = gauss4(); return true;
+  case M_GAUSS6: *out = gauss6(); return true;
+  default: return false;
   }
 }
 
@@ -72,20 +59,11 @@ bool method_composition(Method m, Composition *out) {
                                  -1.44485223686048, 0.253693336566229, 0.914844246229740};
   double four = 1 / (2 - cbrt(2));
   switch (m) {
-  case M_LEAPFROG:
-    *out = symmetric(NULL, 0);
-    return true;
-  case M_YOSHIDA4:
-    *out = symmetric(&four, 1);
-    return true;
-  case M_YOSHIDA6:
-    *out = symmetric(six, 3);
-    return true;
-  case M_YOSHIDA8:
-    *out = symmetric(eight, 7);
-    return true;
-  default:
-    return false;
+  case M_LEAPFROG: *out = symmetric(NULL, 0); return true;
+  case M_YOSHIDA4: *out = symmetric(&four, 1); return true;
+  case M_YOSHIDA6: *out = symmetric(six, 3); return true;
+  case M_YOSHIDA8: *out = symmetric(eight, 7); return true;
+  default: return false;
   }
 }
 

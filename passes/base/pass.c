@@ -10,7 +10,7 @@
 PassOptions pass_options;
 
 typedef struct Timed {
-  char name[64];   /* a copy: symbols of kernels end with their compiler */
+  char name[64]; /* a copy: symbols of kernels end with their compiler */
   double seconds;
   uint32_t runs;
 } Timed;
@@ -60,18 +60,14 @@ static Fn *run_means(const Fn *f, Diag *diag) {
   return out;
 }
 
-static Fn *run_reversible(const Fn *f, Diag *diag) {
-  return pass_derive_as(f, MEMORY_REVERSIBLE, NULL, diag);
-}
+static Fn *run_reversible(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_REVERSIBLE, NULL, diag); }
 
 static Fn *run_rescale(const Fn *f, Diag *diag) {
   (void)diag;
   return pass_rescale(f);
 }
 
-static Fn *run_lower(const Fn *f, Diag *diag) {
-  return pass_lower(f, MEMORY_STORED, NULL, diag);
-}
+static Fn *run_lower(const Fn *f, Diag *diag) { return pass_lower(f, MEMORY_STORED, NULL, diag); }
 
 static bool one(Fn *f, FnList *out) {
   if (f) *vec_push(out) = f;
@@ -90,20 +86,20 @@ static bool run_split(const Fn *f, FnList *out, Diag *diag) {
   return true;
 }
 
-typedef enum { ANY, LOSS } Takes;     /* LOSS: a function with a loss, the first output */
+typedef enum { ANY, LOSS } Takes; /* LOSS: a function with a loss, the first output */
 
 /* name, what it takes, what makes one function of one, or what makes several */
-#define PASSES(P) \
-  P("mean", LOSS, run_mean, NULL) \
-  P("gradient", LOSS, run_gradient, NULL) \
-  P("means", LOSS, run_means, NULL) \
-  P("expand", ANY, pass_expand, NULL) \
-  P("derive", ANY, pass_derive, NULL) \
+#define PASSES(P)                                   \
+  P("mean", LOSS, run_mean, NULL)                   \
+  P("gradient", LOSS, run_gradient, NULL)           \
+  P("means", LOSS, run_means, NULL)                 \
+  P("expand", ANY, pass_expand, NULL)               \
+  P("derive", ANY, pass_derive, NULL)               \
   P("derive-reversible", ANY, run_reversible, NULL) \
-  P("simplify", ANY, run_simplify, NULL) \
-  P("unmap", ANY, run_unmap, NULL) \
-  P("rescale", ANY, run_rescale, NULL) \
-  P("lower", ANY, run_lower, NULL) \
+  P("simplify", ANY, run_simplify, NULL)            \
+  P("unmap", ANY, run_unmap, NULL)                  \
+  P("rescale", ANY, run_rescale, NULL)              \
+  P("lower", ANY, run_lower, NULL)                  \
   P("split", ANY, NULL, run_split)
 
 static const struct {
@@ -113,14 +109,12 @@ static const struct {
   bool (*cut)(const Fn *, FnList *, Diag *);
 } passes[] = {
 #define ROW(name, takes, run, cut) {name, takes, run, cut},
-    PASSES(ROW)
-};
+  PASSES(ROW)};
 enum { NPASSES = sizeof passes / sizeof *passes };
 
 const char *const pass_names[] = {
 #define NAME(name, takes, run, cut) name,
-    PASSES(NAME) NULL
-};
+  PASSES(NAME) NULL};
 
 bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
   int k = 0;
@@ -133,7 +127,8 @@ bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
   }
   const bool scalar = f->out.n && ir_type(f, f->out.at[0]).dt == DT_REAL && !ir_type(f, f->out.at[0]).rank;
   if (passes[k].takes == LOSS && !scalar) {
-    diag_add(diag, CODE_no_pass, (Span){0}, "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
+    diag_add(diag, CODE_no_pass, (Span){0},
+             "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
     return false;
   }
   return passes[k].cut ? passes[k].cut(f, out, diag) : one(passes[k].run(f, diag), out);
@@ -156,8 +151,7 @@ void pass_timed(const char *name, double seconds) {
 
 void pass_times_print(FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
-  for (uint32_t k = 0; k < ntimed; k++)
-    fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  for (uint32_t k = 0; k < ntimed; k++) fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
   fprintf(out, "operations written: %llu\n", (unsigned long long)ir_written());
 }
 
@@ -191,7 +185,6 @@ Fn *pass_done(const char *name, double start, Fn *out) {
     fprintf(to, "# after %s\n", name);
     ir_print(to, out, pass_options.src);
   }
-  if (verify_wanted() && ir_verify(out, stderr))
-    base_fault("pass `%s` made a function that breaks the rules of the IR", name);
+  if (verify_wanted() && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
   return out;
 }

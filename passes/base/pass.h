@@ -21,15 +21,15 @@ bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, D
 Fn *derive_keeping(const Fn *f, Diag *diag);
 
 /* means.c, see there: */
-bool means_inside(const Fn *f);                          /* holds a `batch_mean`, itself or a body of it */
-Fn *means_averaged(const Fn *f);                         /* every `batch_mean` replaced by its average */
-Fn *means_lower(const Fn *loss, Running *running, Diag *diag);       /* NULL after an error */
+bool means_inside(const Fn *f);                                /* holds a `batch_mean`, itself or a body of it */
+Fn *means_averaged(const Fn *f);                               /* every `batch_mean` replaced by its average */
+Fn *means_lower(const Fn *loss, Running *running, Diag *diag); /* NULL after an error */
 
 /* check.c: under verify_each, and when HNNC_VERIFY_EACH is in the environment (as in the tests), what passes
  * make is compared with what they were given. A difference is a fault of the compiler; both functions
  * are printed. */
 void check_same(const char *pass, const Fn *before, const Fn *after);
 void check_split(const Fn *f, const Split *s);
-void check_level(const Fn *f, const bool *ready);        /* ready: the operators about to be expanded, by id */
+void check_level(const Fn *f, const bool *ready); /* ready: the operators about to be expanded, by id */
 
 #endif

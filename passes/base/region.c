@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void region_init(Region *r, const Fn *src, Build *b, Diag *diag)
-{
+void region_init(Region *r, const Fn *src, Build *b, Diag *diag) {
   memset(r, 0, sizeof *r);
   r->src = src;
   r->n = src->inst.n;
@@ -20,15 +19,13 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag)
   }
 }
 
-void region_finish(Region *r)
-{
+void region_finish(Region *r) {
   undo_close(r);
   free(r->prim);
   vec_free(&r->captured);
 }
 
-Val region_value(Region *r, Val v)
-{
+Val region_value(Region *r, Val v) {
   if (!r->prim) return undo_on(r) ? undo_value(r, v) : v;
   if (r->prim[v.id].id) return r->prim[v.id];
   const Inst *i = ir_inst(r->src, v);
@@ -42,15 +39,13 @@ Val region_value(Region *r, Val v)
   return r->prim[v.id] = w;
 }
 
-void region_stamp(Region *r, const Inst *i, Role role)
-{
+void region_stamp(Region *r, const Inst *i, Role role) {
   r->b->role = role;
-  r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op;        /* as the source has it */
+  r->b->of = i->op == OP_powlog || i->op == OP_powlog2 ? OP_pow : (Op)i->op; /* as the source has it */
   r->b->at = i->at;
 }
 
-void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message)
-{
+void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message) {
   r->failed = true;
   if (!r->diag) return;
   DiagMsg *m = diag_add(r->diag, code, at, "%s", message);
@@ -126,22 +121,17 @@ static const char *const partial_text[OP_count][2] = {
 #undef SELECT
 #undef ZERO
 
-bool partial_exists(Op op, uint32_t k)
-{
-  return partial_text[op][k] != NULL;
-}
+bool partial_exists(Op op, uint32_t k) { return partial_text[op][k] != NULL; }
 
 /* Dyadic rationals stay exact. */
-static Val constant(Build *b, double v)
-{
+static Val constant(Build *b, double v) {
   for (int64_t den = 1; den <= 1024; den *= 2)
     if (v * (double)den == nearbyint(v * (double)den) && fabs(v) < 1e9)
       return ir_const_exact(b, v, (int64_t)(v * (double)den), den);
   return ir_const_exact(b, v, 0, 0);
 }
 
-Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
-{
+Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
   Build *b = r->b;
   Val st[16];
   int n = 0;
@@ -156,18 +146,54 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
       p = end;
       break;
     }
-    case '+': n--; st[n - 1] = ir_add(b, st[n - 1], st[n]); break;
-    case '-': n--; st[n - 1] = ir_sub(b, st[n - 1], st[n]); break;
-    case '*': n--; st[n - 1] = ir_mul(b, st[n - 1], st[n]); break;
-    case '/': n--; st[n - 1] = ir_div(b, st[n - 1], st[n]); break;
-    case '^': n--; st[n - 1] = ir_pow(b, st[n - 1], st[n]); break;
-    case '<': n--; st[n - 1] = ir_lt(b, st[n - 1], st[n]); break;
-    case 'L': n--; st[n - 1] = ir_le(b, st[n - 1], st[n]); break;
-    case 'p': n--; st[n - 1] = ir_powlog(b, st[n - 1], st[n]); break;
-    case 'P': n--; st[n - 1] = ir_powlog2(b, st[n - 1], st[n]); break;
-    case '=': n--; st[n - 1] = ir_eq(b, st[n - 1], st[n]); break;
-    case '&': n--; st[n - 1] = ir_and(b, st[n - 1], st[n]); break;
-    case '|': n--; st[n - 1] = ir_or(b, st[n - 1], st[n]); break;
+    case '+':
+      n--;
+      st[n - 1] = ir_add(b, st[n - 1], st[n]);
+      break;
+    case '-':
+      n--;
+      st[n - 1] = ir_sub(b, st[n - 1], st[n]);
+      break;
+    case '*':
+      n--;
+      st[n - 1] = ir_mul(b, st[n - 1], st[n]);
+      break;
+    case '/':
+      n--;
+      st[n - 1] = ir_div(b, st[n - 1], st[n]);
+      break;
+    case '^':
+      n--;
+      st[n - 1] = ir_pow(b, st[n - 1], st[n]);
+      break;
+    case '<':
+      n--;
+      st[n - 1] = ir_lt(b, st[n - 1], st[n]);
+      break;
+    case 'L':
+      n--;
+      st[n - 1] = ir_le(b, st[n - 1], st[n]);
+      break;
+    case 'p':
+      n--;
+      st[n - 1] = ir_powlog(b, st[n - 1], st[n]);
+      break;
+    case 'P':
+      n--;
+      st[n - 1] = ir_powlog2(b, st[n - 1], st[n]);
+      break;
+    case '=':
+      n--;
+      st[n - 1] = ir_eq(b, st[n - 1], st[n]);
+      break;
+    case '&':
+      n--;
+      st[n - 1] = ir_and(b, st[n - 1], st[n]);
+      break;
+    case '|':
+      n--;
+      st[n - 1] = ir_or(b, st[n - 1], st[n]);
+      break;
     case 'a': st[n - 1] = ir_abs(b, st[n - 1]); break;
     case 't': st[n++] = ir_const_exact(b, b->f->f64 == FN_F32 ? 0x1p-126 : 0x1p-1022, 0, 0); break;
     case 'n': st[n - 1] = ir_neg(b, st[n - 1]); break;
@@ -177,7 +203,10 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
     case 'c': st[n - 1] = ir_cos(b, st[n - 1]); break;
     case 'g': st[n - 1] = ir_sigmoid(b, st[n - 1]); break;
     case 'S': st[n - 1] = ir_sign(b, st[n - 1]); break;
-    case '?': n -= 2; st[n - 1] = ir_select(b, st[n - 1], st[n], st[n + 1]); break;
+    case '?':
+      n -= 2;
+      st[n - 1] = ir_select(b, st[n - 1], st[n], st[n + 1]);
+      break;
     default: base_fault("partial of %s: `%c`", ir_op[i->op].name, *p);
     }
   }
@@ -186,8 +215,7 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k)
 
 /* ---- activity ------------------------------------------------------------------------------------ */
 
-void active_init(Active *a, const Fn *f, uint32_t n)
-{
+void active_init(Active *a, const Fn *f, uint32_t n) {
   (void)f;
   a->n = n, a->from = 1;
   a->on = calloc(n, sizeof *a->on);
@@ -195,23 +223,20 @@ void active_init(Active *a, const Fn *f, uint32_t n)
   if (!a->on || !a->result) base_fault("out of memory");
 }
 
-void active_finish(Active *a)
-{
+void active_finish(Active *a) {
   for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
   free(a->result);
   free(a->on);
 }
 
-static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from)
-{
+static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from) {
   for (uint32_t k = from; k < i->nargs; k++)
     if (a->on[ir_arg(f, i, k).id]) return true;
   return false;
 }
 
 /* Results of a scan that depend on its active arguments: to a fixed point over the carries. */
-static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
-{
+static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result) {
   ScanShape s = ir_scan_shape(f, i);
   const Fn *body = ir_body(f, i);
   bool *in = calloc(i->nargs + 1, sizeof *in);
@@ -236,8 +261,7 @@ static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *res
 }
 
 /* Results of a step that depend on its active arguments. */
-static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *result)
-{
+static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *result) {
   const Fn *body = ir_body(f, i);
   uint32_t states = (uint32_t)ir_reversible_attr(f, i).states;
   Active w;
@@ -252,8 +276,7 @@ static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *res
   active_finish(&w);
 }
 
-static bool depends(Active *a, const Fn *f, uint32_t id)
-{
+static bool depends(Active *a, const Fn *f, uint32_t id) {
   const Inst *i = &f->inst.at[id];
   switch (ir_op[i->op].cls) {
   case OPC_CMP:
@@ -287,16 +310,14 @@ static bool depends(Active *a, const Fn *f, uint32_t id)
   return (i->type.dt == DT_REAL || i->type.dt == DT_MULTI) && any_arg(a, f, i, 0);
 }
 
-void active_spread(Active *a, const Fn *f)
-{
+void active_spread(Active *a, const Fn *f) {
   const bool *first = memchr(a->on + 1, true, a->n - 1);
   a->from = first ? (uint32_t)(first - a->on) : a->n;
   for (uint32_t id = a->from; id < a->n; id++)
     if (!a->on[id]) a->on[id] = depends(a, f, id);
 }
 
-void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
-{
+void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
   Active a;
   bool *need = calloc(e.id + 1, sizeof *need), any = false;
   if (!need) base_fault("out of memory");
@@ -316,51 +337,40 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark)
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
 
-Val *fn_inputs(const Fn *f)
-{
+Val *fn_inputs(const Fn *f) {
   Val *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t id = f->inst.n; id-- > 1;)
     if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
   return in;
 }
 
-Val fn_input(const Fn *f, uint32_t index)
-{
-  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL;     /* where passes write them */
+Val fn_input(const Fn *f, uint32_t index) {
+  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL; /* where passes write them */
   if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
   return VAL_NONE;
 }
 
-Type type_with(Type t, bool lane)
-{
+Type type_with(Type t, bool lane) {
   t.lane = lane;
   return t;
 }
 
-Val with_lane(Build *b, Val v, bool lane)
-{
-  return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v;
-}
+Val with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
 
 Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
 
-Val zero_like(Build *b, Type t)
-{
-  return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane);
-}
+Val zero_like(Build *b, Type t) { return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane); }
 
 /* The index among the results under which body `f` stacks value v, or -1. */
-static int saved_index(const Fn *body, ScanShape s, Val v)
-{
+static int saved_index(const Fn *body, ScanShape s, Val v) {
   for (uint32_t j = s.carry; v.id && j < s.carry + s.ys; j++)
     if (body->out.at[j].id == v.id) return (int)j;
   return -1;
 }
 
-bool *scan_kept(const Fn *f, const Inst *scan)
-{
+bool *scan_kept(const Fn *f, const Inst *scan) {
   const Fn *body = ir_body(f, scan);
   bool *kept = calloc(body->inst.n + 1, sizeof *kept);
   int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
@@ -374,8 +384,7 @@ bool *scan_kept(const Fn *f, const Inst *scan)
   return kept;
 }
 
-static void insert_output(Fn *f, uint32_t at, Val v)
-{
+static void insert_output(Fn *f, uint32_t at, Val v) {
   *vec_push(&f->out) = VAL_NONE;
   *vec_push(&f->outname) = NULL;
   for (uint32_t k = f->out.n - 1; k > at; k--) {
@@ -388,8 +397,7 @@ static void insert_output(Fn *f, uint32_t at, Val v)
 
 /* Emits scan i of `from` with its carries, and what is kept of each turn, stored: arguments are in `args`. A scan that stores is not
  * one that may end early. */
-static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args)
-{
+static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args) {
   ScanShape s = ir_scan_shape(from, i);
   Fn *body = ir_copy_fn(b->f, ir_body(from, i));
   uint32_t ys = s.ys;
@@ -406,16 +414,13 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
 
 /* Loops that end when their samples are done look for a solution, which `root` names: no sweep goes through them. If one
  * does, region_saved stores what it asks for. */
-static bool stores(const Fn *f, const Inst *scan)
-{
+static bool stores(const Fn *f, const Inst *scan) {
   return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
 }
 
-Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
-{
+Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store) {
   Inst i = *ir_inst(from, v);
-  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i)))
-    return ir_copy_inst(b, from, v, map);
+  if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i))) return ir_copy_inst(b, from, v, map);
   Role role = b->role;
   Op of = b->of;
   Span at = b->at;
@@ -445,8 +450,7 @@ Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store)
   return w;
 }
 
-Val region_saved(Region *r, Val scan, Val inside)
-{
+Val region_saved(Region *r, Val scan, Val inside) {
   Inst i = *ir_inst(r->src, scan);
   int index = saved_index(ir_body(r->src, &i), ir_scan_shape(r->src, &i), inside);
   for (uint32_t id = scan.id + 1; index >= 0 && id < r->n; id++) {

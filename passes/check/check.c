@@ -85,7 +85,7 @@ void check_split(const Fn *f, const Split *s) {
 typedef struct Level {
   Build b;
   Val *map;
-  VEC(Val) by[2];            /* <v, J u> by forward and by reverse mode */
+  VEC(Val) by[2]; /* <v, J u> by forward and by reverse mode */
 } Level;
 
 static Val dot(Level *l, Val x, Val y, bool lane) {
@@ -105,8 +105,7 @@ static bool both_modes(Level *l, Val e, Val x) {
   Region r;
   seed.cot.part[te.lane ? EACH : WHOLE] = v;
   region_init(&r, b->f, b, diag);
-  bool ok = jvp_sweep(&r, &x, &u, 1, &e, 1, &t) &&
-            vjp_sweep(&r, te.lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, &x, 1, &c);
+  bool ok = jvp_sweep(&r, &x, &u, 1, &e, 1, &t) && vjp_sweep(&r, te.lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, &x, 1, &c);
   region_finish(&r);
   diag_destroy(diag);
   if (!ok) return false;
@@ -127,7 +126,7 @@ static Fn *with_outputs(const Fn *g, const Val *out, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) ir_output(&b, out[k], NULL);
   ir_build_finish(&b);
   Val *in = base_realloc(NULL, sizeof *in * (g->in.n + 1)), *of = base_realloc(NULL, sizeof *of * (n + 1));
-  trimmed = with_inputs(&b, copy, in);   /* inlining drops what is dead */
+  trimmed = with_inputs(&b, copy, in); /* inlining drops what is dead */
   ir_inline(&b, copy, in, of);
   for (uint32_t k = 0; k < n; k++) ir_output(&b, of[k], NULL);
   ir_build_finish(&b);

@@ -47,20 +47,15 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   if (ir_op[i->op].cls == OPC_LOGIC) return 0;
   if (ir_elementwise(i->op)) return type_count(i->type);
   switch (i->op) {
-  case OP_dot:
-    return dot_flops(f, i);
+  case OP_dot: return dot_flops(f, i);
   case OP_batch_sum:
   case OP_sum:
   case OP_rmax:
   case OP_rmin:
-  case OP_put:
-    return type_count(ir_type(f, ir_arg(f, i, 0)));
-  case OP_trisolve:
-    return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
-  case OP_solve:
-    return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));
-  default:
-    return 0;
+  case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
+  case OP_trisolve: return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
+  case OP_solve: return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));
+  default: return 0;
   }
 }
 
@@ -107,8 +102,7 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
       count(rows, body, n);
       for (uint32_t k = (uint32_t)(ir_scan_shape(f, i).carry + ir_scan_shape(f, i).ys); k < body->out.n; k++) {
         int64_t each = times(n, type_count(ir_type(body, body->out.at[k])));
-        add(rows, "scan sums",
-            ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
+        add(rows, "scan sums", ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
       }
       continue;
     }
@@ -116,9 +110,8 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     if (!n) continue;
     char what[96];
     describe(f, i, what, sizeof what);
-    Flops one = {.per_sample = lane ? n : 0,
-                 .once = lane ? 0 : n,
-                 .transcendental_per_sample = lane && ir_has(i->op, OPF_SLOW) ? n : 0};
+    Flops one = {
+      .per_sample = lane ? n : 0, .once = lane ? 0 : n, .transcendental_per_sample = lane && ir_has(i->op, OPF_SLOW) ? n : 0};
     add(rows, what, one, turns);
   }
 }
@@ -158,10 +151,10 @@ void pass_flops_print(FILE *out, const Fn *f) {
   for (uint32_t k = 0; k < rows.n; k++) {
     const Row *r = &rows.at[k];
     double share = sum.per_sample ? 100.0 * (double)r->flops.per_sample / (double)sum.per_sample : 0;
-    fprintf(out, "%14" PRId64 " %5.1f%% %14" PRId64 " %8" PRId64 "  %s\n", r->flops.per_sample, share,
-            r->flops.once, r->times, r->what);
+    fprintf(out, "%14" PRId64 " %5.1f%% %14" PRId64 " %8" PRId64 "  %s\n", r->flops.per_sample, share, r->flops.once, r->times,
+            r->what);
   }
-  fprintf(out, "%14" PRId64 " %6s %14" PRId64 " %8s  total, of it %" PRId64 " transcendental a sample\n",
-          sum.per_sample, "", sum.once, "", sum.transcendental_per_sample);
+  fprintf(out, "%14" PRId64 " %6s %14" PRId64 " %8s  total, of it %" PRId64 " transcendental a sample\n", sum.per_sample, "",
+          sum.once, "", sum.transcendental_per_sample);
   vec_free(&rows);
 }

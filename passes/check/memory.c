@@ -15,8 +15,7 @@ static int64_t plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, 
 static int64_t times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
 
 /* Elements that arithmetic makes. */
-static int64_t values(const Fn *f)
-{
+static int64_t values(const Fn *f) {
   int64_t n = 0;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -29,21 +28,19 @@ static int64_t values(const Fn *f)
   return n;
 }
 
-static int64_t results(const Fn *f, const Inst *i, uint32_t n)
-{
+static int64_t results(const Fn *f, const Inst *i, uint32_t n) {
   int64_t sum = 0;
   const Fn *body = ir_body(f, i);
   for (uint32_t k = 0; k < n && k < body->out.n; k++) sum = plus(sum, type_count(ir_type(body, body->out.at[k])));
   return sum;
 }
 
-static int64_t kept(const Fn *f)
-{
+static int64_t kept(const Fn *f) {
   int64_t n = 0;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_reversible) {
-      n = plus(n, values(ir_body(f, i)) / 2);            /* f and g are of a size */
+      n = plus(n, values(ir_body(f, i)) / 2); /* f and g are of a size */
     } else if (i->op == OP_integrate) {
       integrate_attr a = ir_integrate_attr(f, i);
       if (method_symmetric((Method)a.method))

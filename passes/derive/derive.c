@@ -12,13 +12,13 @@
 #include <string.h>
 
 typedef struct Level {
-  const Fn *f;               /* before */
-  Build b;                   /* after */
+  const Fn *f; /* before */
+  Build b;     /* after */
   Val *map;
-  bool *ready;               /* operators of this level */
-  bool *store;               /* scans that must store their carries */
-  Val *done;                 /* results of operators expanded ahead */
-  uint32_t *same;            /* the next operator of the same value, 0: none */
+  bool *ready;    /* operators of this level */
+  bool *store;    /* scans that must store their carries */
+  Val *done;      /* results of operators expanded ahead */
+  uint32_t *same; /* the next operator of the same value, 0: none */
   Diag *diag;
   bool failed;
 } Level;
@@ -26,8 +26,7 @@ typedef struct Level {
 static bool is_derivative(const Inst *i) { return ir_has(i->op, OPF_DERIV); }
 
 /* Holds an operator that is to be expanded, itself or a body of it. */
-static bool is_open(const Fn *f)
-{
+static bool is_open(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (is_derivative(i) || i->op == OP_integrate || (i->sub && is_open(ir_body(f, i)))) return true;
@@ -38,8 +37,7 @@ static bool is_open(const Fn *f)
 /* ---- gradients ------------------------------------------------------------------------------------------------- */
 
 /* All gradients of one value on this level, by one sweep. `first` is the first of them. */
-static void expand_grads(Level *l, uint32_t first)
-{
+static void expand_grads(Level *l, uint32_t first) {
   const Fn *f = l->f;
   Build *b = &l->b;
   Val e = ir_arg(f, &f->inst.at[first], 0);
@@ -48,7 +46,7 @@ static void expand_grads(Level *l, uint32_t first)
   for (uint32_t id = first; id; id = l->same[id]) {
     const Inst *i = &f->inst.at[id];
     if (i->op != OP_grad || !l->ready[id] || l->done[id].id) continue;
-    if (ir_arg(f, i, 1).id > first) continue;            /* e cannot depend on it; its own turn comes */
+    if (ir_arg(f, i, 1).id > first) continue; /* e cannot depend on it; its own turn comes */
     *vec_push(&which) = id;
     *vec_push(&x) = l->map[ir_arg(f, i, 1).id];
   }
@@ -59,8 +57,7 @@ static void expand_grads(Level *l, uint32_t first)
   b->of = f->inst.at[e.id].op;
   region_init(&r, b->f, b, l->diag);
   if (!vjp_pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
-  for (uint32_t k = 0; k < x.n && !l->failed; k++)
-    l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
+  for (uint32_t k = 0; k < x.n && !l->failed; k++) l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
   region_finish(&r);
   b->role = ROLE_PRIMAL;
   free(out);
@@ -68,8 +65,7 @@ static void expand_grads(Level *l, uint32_t first)
   vec_free(&x);
 }
 
-static void find_same(const Fn *f, uint32_t *same)
-{
+static void find_same(const Fn *f, uint32_t *same) {
   Index last = {0};
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -85,10 +81,9 @@ static void find_same(const Fn *f, uint32_t *same)
 
 /* Operators without operators between their variable and their value. Returns whether there are any. Where steps may be
  * undone, none may be before the variable either: values there are computed again. */
-static bool find_ready(Level *l)
-{
+static bool find_ready(Level *l) {
   const Fn *f = l->f;
-  uint32_t *last = base_zeroed(f->inst.n, sizeof *last);       /* the last operator among the ancestors, itself too; 0: none */
+  uint32_t *last = base_zeroed(f->inst.n, sizeof *last); /* the last operator among the ancestors, itself too; 0: none */
   const bool steps = step_any(f);
   bool found = false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -106,8 +101,7 @@ static bool find_ready(Level *l)
   return found;
 }
 
-static bool has_scan(const Fn *f)
-{
+static bool has_scan(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_scan) return true;
   return false;
@@ -115,8 +109,7 @@ static bool has_scan(const Fn *f)
 
 /* Marks what lies between the variables and values of the operators in `ready`; with `reverse`, of
  * those taken in reverse mode alone. Operators of one value are taken together. */
-static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark)
-{
+static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark) {
   bool *done = calloc(f->inst.n, sizeof *done);
   VEC(Val) x = {0};
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -136,13 +129,11 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
   free(done);
 }
 
-static void find_stores(Level *l)
-{
+static void find_stores(Level *l) {
   if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
 }
 
-static void expand_inst(Level *l, uint32_t id)
-{
+static void expand_inst(Level *l, uint32_t id) {
   Inst i = l->f->inst.at[id];
   if (!l->ready[id]) {
     l->map[id] = store_copy(&l->b, l->f, (Val){id}, l->map, l->store[id]);
@@ -160,8 +151,7 @@ static const char *named(const Inst *i) {
   return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
 }
 
-static void copy_inputs(const Fn *f, Build *b, Val *map)
-{
+static void copy_inputs(const Fn *f, Build *b, Val *map) {
   Val *in = fn_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
     Val old = in[k], v;
@@ -173,8 +163,7 @@ static void copy_inputs(const Fn *f, Build *b, Val *map)
 }
 
 /* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */
-static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
-{
+static Fn *expand_level(const Fn *f, Diag *diag, bool *found) {
   Level l = {.f = f, .diag = diag};
   uint32_t n = f->inst.n;
   l.map = calloc(n, sizeof *l.map);
@@ -217,8 +206,7 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found)
 /* ---- reversible steps ------------------------------------------------------------------------------------------------ */
 
 /* A gradient of training: of a value of the whole batch by a parameter, for its own sake. */
-static void find_training(const Fn *f, bool *training)
-{
+static void find_training(const Fn *f, bool *training) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     for (uint32_t k = 0; k < i->nargs; k++) training[ir_arg(f, i, k).id] = false;
@@ -229,8 +217,7 @@ static void find_training(const Fn *f, bool *training)
 }
 
 /* f with those steps written out that something other than a gradient of training is taken through. */
-static Fn *keep_steps(const Fn *f, bool top)
-{
+static Fn *keep_steps(const Fn *f, bool top) {
   bool *other = calloc(f->inst.n, sizeof *other), *training = calloc(f->inst.n, sizeof *training);
   bool *mark = calloc(f->inst.n, sizeof *mark);
   if (!other || !training || !mark) base_fault("out of memory");
@@ -250,8 +237,7 @@ static Fn *keep_steps(const Fn *f, bool top)
 static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag);
 
 /* f with its bodies derived. */
-static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag)
-{
+static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Val *map = calloc(f->inst.n, sizeof *map);
@@ -284,14 +270,12 @@ static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag)
 }
 
 /* Replaces *f, which is owned; NULL stays NULL. */
-static void replace(Fn **f, Fn *by)
-{
+static void replace(Fn **f, Fn *by) {
   ir_fn_destroy(*f);
   *f = by;
 }
 
-static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
-{
+static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag) {
   Fn *g = derive_bodies(f, reversible, diag);
   if (g) replace(&g, pass_expand_as(g, reversible, diag));
   if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
@@ -310,14 +294,12 @@ static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag)
 }
 
 /* With means over the batch and reversible steps still in it. */
-Fn *derive_keeping(const Fn *f, Diag *diag)
-{
+Fn *derive_keeping(const Fn *f, Diag *diag) {
   double start = pass_now();
   return pass_done("derive", start, derive(f, true, true, diag));
 }
 
-static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag)
-{
+static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag) {
   Fn *g = derive(f, reversible, true, diag);
   if (g && step_any(g)) {
     replace(&g, step_inline(g, NULL));
@@ -330,8 +312,7 @@ static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag)
   return g;
 }
 
-Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
-{
+Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   double start = pass_now();
   MemoryChoice c = {memory, pass_memory_bytes(f)};
   if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;

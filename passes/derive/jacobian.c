@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNROLL = 4 };         /* so many sweeps are written out instead of looped over */
+enum { UNROLL = 4 }; /* so many sweeps are written out instead of looped over */
 
 typedef enum { BY_UNITS, BY_COLUMNS, BY_ROWS, BY_STARS, BY_DIAGONAL } Way;
 
@@ -28,9 +28,9 @@ typedef struct Jac {
   Type te, tx;
   bool forward, trace;
   Way way;
-  Pattern pattern;           /* of dims(e) by dims(x), unless BY_UNITS */
+  Pattern pattern; /* of dims(e) by dims(x), unless BY_UNITS */
   Colouring colours;
-  int64_t n;                 /* sweeps */
+  int64_t n; /* sweeps */
 } Jac;
 
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
@@ -39,27 +39,24 @@ typedef struct Swept {
   Span at;
   Way way;
   uint32_t rows, cols, nonzeros;
-  int64_t sweeps, plainly;   /* as many as without structure */
+  int64_t sweeps, plainly; /* as many as without structure */
 } Swept;
 
 static VEC(Swept) notes;
 
-static void note(const Jac *j, Span at, int64_t plainly)
-{
+static void note(const Jac *j, Span at, int64_t plainly) {
   if (j->way == BY_UNITS) return;
   *vec_push(&notes) = (Swept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
 }
 
-void pass_jacobians_print(FILE *out, const char *comment, const Source *src)
-{
+void pass_jacobians_print(FILE *out, const char *comment, const Source *src) {
   static const char *const what[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
                                      "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
   char where[256];
   for (uint32_t k = 0; out && k < notes.n; k++) {
     const Swept *s = &notes.at[k];
-    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment,
-            source_where(src, s->at, where, sizeof where), s->nonzeros, s->rows, s->cols, (long long)s->sweeps,
-            (long long)s->plainly, what[s->way]);
+    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
+            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
   }
   vec_free(&notes);
 }
@@ -70,16 +67,14 @@ static Type vector(int64_t n) { return type_real(false, 1, (uint32_t[]){(uint32_
 
 static Type seed_type(const Jac *j) { return type_with(j->forward ? j->tx : j->te, false); }
 
-static Type stacked_type(Type t, int64_t n)
-{
+static Type stacked_type(Type t, int64_t n) {
   memmove(t.dim + 1, t.dim, sizeof t.dim[0] * t.rank);
   t.dim[0] = (uint32_t)n;
   t.rank++;
   return t;
 }
 
-static Val one_hot(Build *b, Type t, int64_t k)
-{
+static Val one_hot(Build *b, Type t, int64_t k) {
   int64_t n = type_count(t);
   if (n == 1) return ir_splat(b, 1, t);
   Val v = ir_unslice(b, ir_splat(b, 1, vector(1)), 0, (uint32_t)k, 1, (uint32_t)n);
@@ -87,8 +82,7 @@ static Val one_hot(Build *b, Type t, int64_t k)
 }
 
 /* 1 at the elements of colours [first, first + n), a row each. */
-static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t)
-{
+static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t) {
   uint32_t size = (uint32_t)type_count(seed_type(j));
   double *v = calloc((size_t)n * size + 1, sizeof *v);
   if (!v) base_fault("out of memory");
@@ -101,14 +95,12 @@ static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t)
   return seeds;
 }
 
-static Val seed_at(Jac *j, int64_t k)
-{
+static Val seed_at(Jac *j, int64_t k) {
   Type t = seed_type(j);
   return j->way == BY_UNITS ? one_hot(j->b, t, k) : colour_seeds(j, (uint32_t)k, 1, t);
 }
 
-static Val all_seeds(Jac *j)
-{
+static Val all_seeds(Jac *j) {
   Type t = stacked_type(seed_type(j), j->n);
   if (j->way != BY_UNITS) return colour_seeds(j, 0, (uint32_t)j->n, t);
   return ir_reshape(j->b, ir_diag(j->b, ir_splat(j->b, 1, vector(j->n))), t.rank, t.dim);
@@ -117,21 +109,16 @@ static Val all_seeds(Jac *j)
 /* ---- sweeps ------------------------------------------------------------------------------------------------------ */
 
 /* J seed or seed J; VAL_NONE where zero. */
-static Val apply(Jac *j, Region *r, Val seed)
-{
+static Val apply(Jac *j, Region *r, Val seed) {
   Val out = VAL_NONE;
   r->chained = j->forward && j->way != BY_UNITS && j->n > 1;
   bool ok = j->forward ? jvp_sweep(r, &j->x, &seed, 1, &j->e, 1, &out) : vjp_pull(r, j->e, seed, &j->x, 1, &out);
   return ok ? out : VAL_NONE;
 }
 
-static Val seed_trace(Build *b, Val seed, Val row)
-{
-  return ir_sum_all(b, ir_mul(b, row, seed));
-}
+static Val seed_trace(Build *b, Val seed, Val row) { return ir_sum_all(b, ir_mul(b, row, seed)); }
 
-static bool unrolled(Jac *j, Val *out)
-{
+static bool unrolled(Jac *j, Val *out) {
   Build *b = j->b;
   Type trow = type_with(j->forward ? j->te : j->tx, false);
   Val *row = base_realloc(NULL, sizeof *row * (size_t)(j->n + 1)), sum = VAL_NONE;
@@ -153,8 +140,7 @@ static bool unrolled(Jac *j, Val *out)
 }
 
 /* A map over the seeds. */
-static bool mapped(Jac *j, Val *out)
-{
+static bool mapped(Jac *j, Val *out) {
   Build *b = j->b, bb;
   Fn *body = ir_sub_create(b->f, j->trace ? "divergence" : "jacobian");
   Region r;
@@ -184,15 +170,13 @@ static bool mapped(Jac *j, Val *out)
 
 /* ---- structure ---------------------------------------------------------------------------------------------------- */
 
-bool jacobian_forward(Type te, Type tx)
-{
-  if (!te.lane && tx.lane) return false;                 /* a tangent would move all samples at once */
+bool jacobian_forward(Type te, Type tx) {
+  if (!te.lane && tx.lane) return false; /* a tangent would move all samples at once */
   return type_count(tx) <= type_count(te);
 }
 
 /* Takes the colouring if it has fewer sweeps than the way at hand. */
-static void consider(Jac *j, Way way, bool found, Colouring *c)
-{
+static void consider(Jac *j, Way way, bool found, Colouring *c) {
   if (!found) return;
   if (c->n >= j->n) {
     colour_finish(c);
@@ -205,8 +189,7 @@ static void consider(Jac *j, Way way, bool found, Colouring *c)
   j->forward = way != BY_ROWS;
 }
 
-static void colour_matrix(Jac *j, bool symmetric, bool forward)
-{
+static void colour_matrix(Jac *j, bool symmetric, bool forward) {
   Colouring c;
   Pattern other;
   if (forward) consider(j, BY_COLUMNS, colour_columns(&j->pattern, (uint32_t)j->n - 1, &c), &c);
@@ -221,8 +204,7 @@ static void colour_matrix(Jac *j, bool symmetric, bool forward)
   }
 }
 
-static void find_structure(Jac *j, bool symmetric)
-{
+static void find_structure(Jac *j, bool symmetric) {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
   if (j->n <= UNROLL || !pattern_find(j->b->f, j->e, j->x, &j->pattern)) return;
@@ -236,23 +218,20 @@ static void find_structure(Jac *j, bool symmetric)
 /* ---- results ------------------------------------------------------------------------------------------------------- */
 
 /* Column `col` is the only one of its colour in this row. */
-static bool alone(const Jac *j, uint32_t row, uint32_t col)
-{
+static bool alone(const Jac *j, uint32_t row, uint32_t col) {
   for (uint32_t k = j->pattern.start[row]; k < j->pattern.start[row + 1]; k++)
     if (j->pattern.col[k] != col && j->colours.of[j->pattern.col[k]] == j->colours.of[col]) return false;
   return true;
 }
 
 /* Where element (row, col) is among the results of all sweeps. */
-static uint32_t place(const Jac *j, uint32_t row, uint32_t col)
-{
+static uint32_t place(const Jac *j, uint32_t row, uint32_t col) {
   if (j->way == BY_ROWS) return j->colours.of[row] * j->pattern.cols + col;
   if (j->way == BY_STARS && !alone(j, row, col)) return j->colours.of[row] * j->pattern.rows + col;
   return j->colours.of[col] * j->pattern.rows + row;
 }
 
-static Val spread_out(Jac *j, Val swept)
-{
+static Val spread_out(Jac *j, Val swept) {
   const Pattern *p = &j->pattern;
   uint32_t n = pattern_count(p), size = (uint32_t)type_count(ir_type(j->b->f, swept));
   uint32_t *from = base_realloc(NULL, sizeof *from * (n + 1)), *to = base_realloc(NULL, sizeof *to * (n + 1));
@@ -269,8 +248,7 @@ static Val spread_out(Jac *j, Val swept)
 }
 
 /* To dims(e) ++ dims(x). */
-static Val matrix(Jac *j, Val v)
-{
+static Val matrix(Jac *j, Val v) {
   Build *b = j->b;
   Type t = j->te;
   memcpy(t.dim + t.rank, j->tx.dim, sizeof t.dim[0] * j->tx.rank);
@@ -288,8 +266,7 @@ static Val matrix(Jac *j, Val v)
   return with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
 }
 
-bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out)
-{
+bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
   Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .trace = i->op == OP_divergence};
   j.forward = jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
@@ -311,46 +288,42 @@ bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *d
 /* ---- symmetry ------------------------------------------------------------------------------------------------------- */
 
 /* The gradient that v is, but for a factor and its dims; VAL_NONE if it is none. */
-static Val gradient_in(const Fn *f, Val v)
-{
+static Val gradient_in(const Fn *f, Val v) {
   double c;
   for (;;) {
     const Inst *i = ir_inst(f, v);
     if (i->op == OP_grad) return v;
     if (i->op == OP_mul && ir_is_const(f, ir_arg(f, i, 0), &c)) v = ir_arg(f, i, 1);
     else if (i->op == OP_neg || i->op == OP_reshape || i->op == OP_id || i->op == OP_spread ||
-             ((i->op == OP_mul || i->op == OP_div) && ir_is_const(f, ir_arg(f, i, 1), &c))) v = ir_arg(f, i, 0);
+             ((i->op == OP_mul || i->op == OP_div) && ir_is_const(f, ir_arg(f, i, 1), &c)))
+      v = ir_arg(f, i, 0);
     else return VAL_NONE;
   }
 }
 
 /* v depends on x otherwise than through y. */
-static bool around(const Fn *f, Val v, Val x, Val y)
-{
+static bool around(const Fn *f, Val v, Val x, Val y) {
   bool *from = calloc(f->inst.n, sizeof *from);
   if (!from) base_fault("out of memory");
   from[x.id] = true;
   for (uint32_t id = x.id + 1; id <= v.id; id++)
-    for (uint32_t k = 0; id != y.id && k < f->inst.at[id].nargs; k++)
-      from[id] = from[id] || from[ir_arg(f, &f->inst.at[id], k).id];
+    for (uint32_t k = 0; id != y.id && k < f->inst.at[id].nargs; k++) from[id] = from[id] || from[ir_arg(f, &f->inst.at[id], k).id];
   bool yes = from[v.id];
   free(from);
   return yes;
 }
 
-static bool is_hessian(const Fn *f, const Inst *jac)
-{
+static bool is_hessian(const Fn *f, const Inst *jac) {
   Val g = gradient_in(f, ir_arg(f, jac, 0)), x = ir_arg(f, jac, 1);
   if (!g.id) return false;
   Val s = ir_arg(f, ir_inst(f, g), 0), y = ir_arg(f, ir_inst(f, g), 1), z = y;
-  if (!ir_type(f, s).lane && ir_type(f, x).lane) return false;       /* samples would mix */
+  if (!ir_type(f, s).lane && ir_type(f, x).lane) return false; /* samples would mix */
   while (z.id != x.id && (ir_inst(f, z)->op == OP_id || ir_inst(f, z)->op == OP_spread || ir_inst(f, z)->op == OP_reshape))
     z = ir_arg(f, ir_inst(f, z), 0);
   return z.id == x.id && (y.id == x.id || !around(f, s, x, y));
 }
 
-void jacobian_mark(Fn *f)
-{
+void jacobian_mark(Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_jac && !ir_jac_attr(f, i).symmetric && is_hessian(f, i)) f->attr.at[i->attr] = 1;

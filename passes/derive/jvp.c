@@ -17,15 +17,14 @@
 struct Jvp {
   Region *r;
   Active act;
-  Val *tan;                  /* by id */
-  Val *base, *factor;        /* by id, `chained`: the tangent is factor * base, unless it is in `tan`, too */
-  Val **multi;               /* by id of a MULTI instruction: by result */
+  Val *tan;           /* by id */
+  Val *base, *factor; /* by id, `chained`: the tangent is factor * base, unless it is in `tan`, too */
+  Val **multi;        /* by id of a MULTI instruction: by result */
 };
 
 Region *jvp_region(Jvp *s) { return s->r; }
 
-Val *jvp_results(Jvp *s, Val multi)
-{
+Val *jvp_results(Jvp *s, Val multi) {
   if (!s->multi[multi.id]) {
     s->multi[multi.id] = calloc(ir_result_count(s->r->src, ir_inst(s->r->src, multi)) + 1, sizeof(Val));
     if (!s->multi[multi.id]) base_fault("out of memory");
@@ -33,33 +32,26 @@ Val *jvp_results(Jvp *s, Val multi)
   return s->multi[multi.id];
 }
 
-static Val plus(Build *b, Val x, Val y)
-{
-  return !x.id ? y : !y.id ? x : ir_add(b, x, y);
-}
+static Val plus(Build *b, Val x, Val y) { return !x.id ? y : !y.id ? x : ir_add(b, x, y); }
 
-static Val fit(Build *b, Val t, Type like)
-{
+static Val fit(Build *b, Val t, Type like) {
   return t.id && ir_type(b->f, t).rank == 0 && like.rank > 0 ? ir_expand_to(b, t, like) : t;
 }
 
 /* ---- of constants -------------------------------------------------------------------------------------- */
 
-static bool literal(const Fn *f, Val v)
-{
+static bool literal(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
   return i->op == OP_const || i->op == OP_table;
 }
 
-static bool whole_numbers(const double *v, int64_t n)
-{
+static bool whole_numbers(const double *v, int64_t n) {
   for (int64_t k = 0; k < n; k++)
     if (v[k] != nearbyint(v[k]) || fabs(v[k]) > 1e9) return false;
   return true;
 }
 
-Val jvp_literal(Build *b, Type t, const double *v)
-{
+Val jvp_literal(Build *b, Type t, const double *v) {
   int exponent;
   for (int64_t k = 1; k < type_count(t); k++)
     if (v[k] != v[0]) return ir_table(b, t, v);
@@ -67,11 +59,10 @@ Val jvp_literal(Build *b, Type t, const double *v)
   return exact && type_count(t) ? ir_splat(b, v[0], t) : ir_table(b, t, v);
 }
 
-enum { MOST_COMPUTED = 1 << 24 };         /* operations on numbers that this may take */
+enum { MOST_COMPUTED = 1 << 24 }; /* operations on numbers that this may take */
 
 /* v as a table, where it is computed from tables and comes out in whole numbers, that is exactly. */
-static Val computed(Build *b, Val v)
-{
+static Val computed(Build *b, Val v) {
   Inst i = v.id ? *ir_inst(b->f, v) : (Inst){0};
   bool tables = false, all = v.id && i.nargs > 0 && i.type.dt == DT_REAL && !i.type.lane && !i.sub;
   for (uint32_t k = 0; all && k < i.nargs; k++) {
@@ -101,8 +92,7 @@ static Val computed(Build *b, Val v)
 
 /* ---- chains of elementwise ops ----------------------------------------------------------------------------- */
 
-Val jvp_tangent(Jvp *s, Val v)
-{
+Val jvp_tangent(Jvp *s, Val v) {
   if (!s->tan[v.id].id && s->base && s->base[v.id].id) {
     Val t = s->base[v.id];
     if (s->factor[v.id].id) t = computed(s->r->b, ir_mul(s->r->b, s->factor[v.id], t));
@@ -115,21 +105,18 @@ static Val operand(Jvp *s, const Inst *i, uint32_t k) { return ir_arg(s->r->src,
 static Val tangent(Jvp *s, const Inst *i, uint32_t k) { return jvp_tangent(s, operand(s, i, k)); }
 static Val primal(Jvp *s, const Inst *i, uint32_t k) { return region_value(s->r, operand(s, i, k)); }
 
-static Val jvp_elementwise(Jvp *s, Val v, const Inst *i)
-{
+static Val jvp_elementwise(Jvp *s, Val v, const Inst *i) {
   Build *b = s->r->b;
   Val sum = VAL_NONE;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val t = tangent(s, i, k);
-    if (t.id && partial_exists(i->op, k))
-      sum = plus(b, sum, fit(b, ir_mul(b, partial_emit(s->r, v, i, k), t), i->type));
+    if (t.id && partial_exists(i->op, k)) sum = plus(b, sum, fit(b, ir_mul(b, partial_emit(s->r, v, i, k), t), i->type));
   }
   return sum;
 }
 
 /* Instruction i continues a chain or ends two, or is left to jvp_elementwise (false): where shapes differ. */
-static bool continue_chain(Jvp *s, Val v, const Inst *i)
-{
+static bool continue_chain(Jvp *s, Val v, const Inst *i) {
   Build *b = s->r->b;
   Val base[2], factor[2];
   uint32_t n = 0;
@@ -156,8 +143,7 @@ static bool continue_chain(Jvp *s, Val v, const Inst *i)
   return true;
 }
 
-static Val jvp_none(Jvp *s, Val v, const Inst *i)
-{
+static Val jvp_none(Jvp *s, Val v, const Inst *i) {
   (void)s, (void)v, (void)i;
   return VAL_NONE;
 }
@@ -165,8 +151,7 @@ static Val jvp_none(Jvp *s, Val v, const Inst *i)
 /* ---- structural rules --------------------------------------------------------------------------------- */
 
 /* The same op on other operands. */
-static Val again(Jvp *s, const Inst *i, const Val *args)
-{
+static Val again(Jvp *s, const Inst *i, const Val *args) {
   int64_t *attrs = base_realloc(NULL, sizeof *attrs * (i->nattr + 1));
   for (uint32_t k = 0; k < i->nattr; k++) attrs[k] = ir_attrs(s->r->src, i).at[k];
   Val v = ir_emit(s->r->b, i->op, args, i->nargs, attrs, i->nattr, NULL);
@@ -174,7 +159,7 @@ static Val again(Jvp *s, const Inst *i, const Val *args)
   return v;
 }
 
-#define NONE_RULE(name)                                                                            \
+#define NONE_RULE(name) \
   Val jvp_##name(Jvp *s, Val v, const Inst *i) { return jvp_none(s, v, i); }
 NONE_RULE(in)
 NONE_RULE(const)
@@ -183,31 +168,28 @@ NONE_RULE(rand)
 NONE_RULE(batch_mean)
 NONE_RULE(require)
 
-#define FAULT_RULE(op_name)                                                                        \
-  Val jvp_##op_name(Jvp *s, Val v, const Inst *i)                                                  \
-  {                                                                                                \
-    (void)s, (void)v;                                                                              \
-    base_fault("%s in a region of differentiation", ir_op[i->op].name);                            \
+#define FAULT_RULE(op_name)                                             \
+  Val jvp_##op_name(Jvp *s, Val v, const Inst *i) {                     \
+    (void)s, (void)v;                                                   \
+    base_fault("%s in a region of differentiation", ir_op[i->op].name); \
   }
 FAULT_RULE(integrate)
 FAULT_RULE(grad)
 FAULT_RULE(jac)
 FAULT_RULE(divergence)
 
-Val jvp_ode(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_ode(Jvp *s, Val v, const Inst *i) {
   (void)v;
   region_error(s->r, CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
                "adaptive methods cannot be differentiated through");
   return VAL_NONE;
 }
 
-#define LINEAR_RULE(name)                                                                          \
-  Val jvp_##name(Jvp *s, Val v, const Inst *i)                                                     \
-  {                                                                                                \
-    (void)v;                                                                                       \
-    Val t = tangent(s, i, 0);                                                                      \
-    return t.id ? again(s, i, &t) : VAL_NONE;                                                      \
+#define LINEAR_RULE(name)                        \
+  Val jvp_##name(Jvp *s, Val v, const Inst *i) { \
+    (void)v;                                     \
+    Val t = tangent(s, i, 0);                    \
+    return t.id ? again(s, i, &t) : VAL_NONE;    \
   }
 LINEAR_RULE(reshape)
 LINEAR_RULE(transpose)
@@ -221,19 +203,26 @@ LINEAR_RULE(diag)
 LINEAR_RULE(diagv)
 LINEAR_RULE(tri)
 
-Val jvp_id(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
-Val jvp_barrier(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
-Val jvp_spread(Jvp *s, Val v, const Inst *i) { (void)v; return tangent(s, i, 0); }
+Val jvp_id(Jvp *s, Val v, const Inst *i) {
+  (void)v;
+  return tangent(s, i, 0);
+}
+Val jvp_barrier(Jvp *s, Val v, const Inst *i) {
+  (void)v;
+  return tangent(s, i, 0);
+}
+Val jvp_spread(Jvp *s, Val v, const Inst *i) {
+  (void)v;
+  return tangent(s, i, 0);
+}
 
-Val jvp_batch_sum(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_batch_sum(Jvp *s, Val v, const Inst *i) {
   (void)v;
   Val t = tangent(s, i, 0);
   return t.id ? ir_batch_sum(s->r->b, with_lane(s->r->b, t, true)) : VAL_NONE;
 }
 
-Val jvp_select(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_select(Jvp *s, Val v, const Inst *i) {
   (void)v;
   Build *b = s->r->b;
   Val x = tangent(s, i, 1), y = tangent(s, i, 2);
@@ -242,8 +231,7 @@ Val jvp_select(Jvp *s, Val v, const Inst *i)
   return ir_select(b, primal(s, i, 0), x.id ? x : zero, y.id ? y : zero);
 }
 
-Val jvp_concat(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_concat(Jvp *s, Val v, const Inst *i) {
   (void)v;
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   bool some = false;
@@ -258,8 +246,7 @@ Val jvp_concat(Jvp *s, Val v, const Inst *i)
 }
 
 /* The mean of the tangents of those elements that attain the extremum. */
-static Val extremum(Jvp *s, Val v, const Inst *i)
-{
+static Val extremum(Jvp *s, Val v, const Inst *i) {
   Build *b = s->r->b;
   Val t = tangent(s, i, 0);
   if (!t.id) return VAL_NONE;
@@ -273,8 +260,7 @@ static Val extremum(Jvp *s, Val v, const Inst *i)
 Val jvp_rmax(Jvp *s, Val v, const Inst *i) { return extremum(s, v, i); }
 Val jvp_rmin(Jvp *s, Val v, const Inst *i) { return extremum(s, v, i); }
 
-Val jvp_dot(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_dot(Jvp *s, Val v, const Inst *i) {
   dot_attr attr = ir_dot_attr(s->r->src, i);
   (void)v;
   Build *b = s->r->b;
@@ -290,24 +276,21 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i)
 }
 
 /* dv = A^-1 (dx - dA v); A transposed if `trans`. */
-Val jvp_trisolve(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_trisolve(Jvp *s, Val v, const Inst *i) {
   trisolve_attr attr = ir_trisolve_attr(s->r->src, i);
   Build *b = s->r->b;
   bool upper = attr.upper != 0, trans = attr.trans != 0;
   Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
   if (ta.id) {
     static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
-    Val moved = ir_dot(b, ir_tri(b, ta, upper, 0), region_value(s->r, v), false, trans ? col_row : row_col, col,
-                       i->type.rank, row);
+    Val moved = ir_dot(b, ir_tri(b, ta, upper, 0), region_value(s->r, v), false, trans ? col_row : row_col, col, i->type.rank, row);
     rhs = rhs.id ? ir_sub(b, rhs, moved) : ir_neg(b, moved);
   }
   return rhs.id ? ir_trisolve(b, primal(s, i, 0), rhs, upper, trans) : VAL_NONE;
 }
 
 /* The same, A being any square matrix. */
-Val jvp_solve(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_solve(Jvp *s, Val v, const Inst *i) {
   solve_attr attr = ir_solve_attr(s->r->src, i);
   Build *b = s->r->b;
   bool trans = attr.trans != 0;
@@ -320,8 +303,7 @@ Val jvp_solve(Jvp *s, Val v, const Inst *i)
   return rhs.id ? ir_solve(b, primal(s, i, 0), rhs, trans) : VAL_NONE;
 }
 
-Val jvp_proj(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_proj(Jvp *s, Val v, const Inst *i) {
   proj_attr attr = ir_proj_attr(s->r->src, i);
   (void)v;
   Val multi = operand(s, i, 0);
@@ -339,8 +321,7 @@ static JvpRule *const rule[OP_count] = {
 #include "ir/ops.def"
 };
 
-static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne)
-{
+static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne) {
   bool *need = calloc(act->n, sizeof *need);
   for (uint32_t k = 0; k < ne; k++) need[e[k].id] = true;
   for (uint32_t id = act->n; id-- > 1;) {
@@ -351,8 +332,7 @@ static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne)
   free(need);
 }
 
-bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out)
-{
+bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out) {
   Jvp s = {.r = r};
   Role role = r->b->role;
   Op of = r->b->of;

@@ -15,13 +15,12 @@ typedef struct Fwd {
   const Inst *i;
   ScanShape sh;
   const Fn *body;
-  bool *out;                 /* by result: has a tangent */
-  bool lanes;                /* tangents of shared carries are per sample */
+  bool *out;  /* by result: has a tangent */
+  bool lanes; /* tangents of shared carries are per sample */
 } Fwd;
 
 /* Which results have a tangent: a fixed point over the carries. */
-static void find_active(Fwd *w)
-{
+static void find_active(Fwd *w) {
   Region *r = jvp_region(w->s);
   for (bool changed = true; changed;) {
     changed = false;
@@ -40,25 +39,24 @@ static void find_active(Fwd *w)
   }
 }
 
-static Type turn_type(Type t)
-{
+static Type turn_type(Type t) {
   t.rank--;
   memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
   t.dim[IR_MAX_RANK - 1] = 0;
   return t;
 }
 
-typedef struct Args { VEC(Val) v; } Args;
+typedef struct Args {
+  VEC(Val) v;
+} Args;
 
-static Type carry_type(const Fwd *w, uint32_t c)
-{
+static Type carry_type(const Fwd *w, uint32_t c) {
   Type t = ir_type(w->body, w->body->out.at[c]);
   return type_with(t, t.lane || w->lanes);
 }
 
 /* x[k], t[k]: primal input k and its tangent in the new body. Returns how many carries or xs there are. */
-static uint32_t make_ports(Fwd *w, Build *bb, Args *args, uint32_t from, uint32_t to, Val *x, Val *t)
-{
+static uint32_t make_ports(Fwd *w, Build *bb, Args *args, uint32_t from, uint32_t to, Val *x, Val *t) {
   Region *r = jvp_region(w->s);
   Build *b = r->b;
   bool carry = from < w->sh.carry, xs = !carry && from < w->sh.carry + w->sh.xs;
@@ -81,8 +79,7 @@ static uint32_t make_ports(Fwd *w, Build *bb, Args *args, uint32_t from, uint32_
   return n;
 }
 
-static bool sweep_body(Fwd *w, Build *bb, const Val *x, const Val *t, const Val *map, Val *tan)
-{
+static bool sweep_body(Fwd *w, Build *bb, const Val *x, const Val *t, const Val *map, Val *tan) {
   Region br;
   uint32_t n = 0, nout = w->body->out.n;
   Val *vars = base_zeroed(w->i->nargs, sizeof *vars), *tans = base_zeroed(w->i->nargs, sizeof *tans);
@@ -103,8 +100,7 @@ static bool sweep_body(Fwd *w, Build *bb, const Val *x, const Val *t, const Val 
 }
 
 /* Outputs [from, to) and their tangents; index[o]: where the tangent of o is. Returns how many. */
-static uint32_t make_outputs(Fwd *w, Build *bb, uint32_t from, uint32_t to, const Val *map, const Val *tan, int *index)
-{
+static uint32_t make_outputs(Fwd *w, Build *bb, uint32_t from, uint32_t to, const Val *map, const Val *tan, int *index) {
   uint32_t start = bb->f->out.n;
   for (uint32_t o = from; o < to; o++) {
     bool carry = o < w->sh.carry;
@@ -122,8 +118,7 @@ static uint32_t make_outputs(Fwd *w, Build *bb, uint32_t from, uint32_t to, cons
   return bb->f->out.n - start;
 }
 
-static void forward_loop(Fwd *w, Val v)
-{
+static void forward_loop(Fwd *w, Val v) {
   Region *r = jvp_region(w->s);
   const ScanShape *sh = &w->sh;
   uint32_t nin = w->i->nargs, nout = w->body->out.n, inv = sh->carry + sh->xs;
@@ -162,8 +157,7 @@ static void forward_loop(Fwd *w, Val v)
   free(index);
 }
 
-Val jvp_scan(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_scan(Jvp *s, Val v, const Inst *i) {
   Region *r = jvp_region(s);
   Fwd w = {.s = s, .i = i, .sh = ir_scan_shape(r->src, i), .body = ir_body(r->src, i)};
   for (uint32_t k = 0; k < i->nargs; k++) {

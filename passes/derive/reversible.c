@@ -8,8 +8,7 @@
 #include <string.h>
 
 /* What outputs [first, first + n) follow from, by id. */
-static bool *wanted(const Fn *f, uint32_t first, uint32_t n)
-{
+static bool *wanted(const Fn *f, uint32_t first, uint32_t n) {
   bool *need = base_zeroed(f->inst.n, sizeof *need);
   for (uint32_t k = 0; k < n; k++) need[f->out.at[first + k].id] = true;
   for (uint32_t id = f->inst.n; id-- > 1;)
@@ -17,8 +16,7 @@ static bool *wanted(const Fn *f, uint32_t first, uint32_t n)
   return need;
 }
 
-void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map)
-{
+void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map) {
   bool *need = wanted(callee, first, n);
   for (uint32_t id = 1; id < callee->inst.n; id++) {
     const Inst *i = &callee->inst.at[id];
@@ -28,8 +26,7 @@ void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint
   free(need);
 }
 
-Fn *step_forward(const Fn *body)
-{
+Fn *step_forward(const Fn *body) {
   uint32_t states = body->out.n / 2;
   Fn *f = ir_fn_create(body->name, body->f64);
   Build b;
@@ -53,8 +50,7 @@ Fn *step_forward(const Fn *body)
 
 /* ---- writing out ---------------------------------------------------------------------------------------- */
 
-bool step_any(const Fn *f)
-{
+bool step_any(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_reversible || (i->sub && step_any(ir_body(f, i)))) return true;
@@ -65,8 +61,7 @@ bool step_any(const Fn *f)
 static void write_out(Build *b, const Fn *f, const bool *which, Val *map);
 
 /* Inputs of f in b, mapped. */
-static void copy_inputs(Build *b, const Fn *f, Val *map)
-{
+static void copy_inputs(Build *b, const Fn *f, Val *map) {
   Val *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in) map[id] = (Val){ir_number(f, &f->inst.at[id]) + 1};
@@ -80,8 +75,7 @@ static void copy_inputs(Build *b, const Fn *f, Val *map)
   free(in);
 }
 
-static void write_fn(Fn *to, const Fn *f, const bool *which)
-{
+static void write_fn(Fn *to, const Fn *f, const bool *which) {
   Build b;
   Val *map = base_zeroed(f->inst.n, sizeof *map);
   ir_build_init(&b, to);
@@ -93,8 +87,7 @@ static void write_fn(Fn *to, const Fn *f, const bool *which)
 }
 
 /* Step i in place: results[k] is state k after it. Steps inside of it are written out too. */
-static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map)
-{
+static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map) {
   const Fn *body = ir_body(f, i);
   uint32_t states = body->out.n / 2;
   Fn *flat = NULL;
@@ -114,8 +107,7 @@ static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map)
   return out;
 }
 
-static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
-{
+static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
   Fn *body = ir_sub_create(b->f, ir_body(f, i)->name);
   Val *args = base_zeroed(i->nargs, sizeof *args);
   write_fn(body, ir_body(f, i), NULL);
@@ -126,8 +118,7 @@ static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
   return v;
 }
 
-static void write_out(Build *b, const Fn *f, const bool *which, Val *map)
-{
+static void write_out(Build *b, const Fn *f, const bool *which, Val *map) {
   Val **result = base_zeroed(f->inst.n, sizeof *result);
   bool *live = ir_live(f);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -144,8 +135,7 @@ static void write_out(Build *b, const Fn *f, const bool *which, Val *map)
   free(live);
 }
 
-Fn *step_inline(const Fn *f, const bool *which)
-{
+Fn *step_inline(const Fn *f, const bool *which) {
   Fn *g = ir_fn_create(f->name, f->f64);
   write_fn(g, f, which);
   return g;

@@ -8,8 +8,7 @@
 #include <string.h>
 
 /* The system of root v at its solution, all of it emitted. */
-static Region at_root(Region *r, Val v, const Inst *i)
-{
+static Region at_root(Region *r, Val v, const Inst *i) {
   Val *args = base_zeroed(i->nargs, sizeof *args);
   args[0] = region_value(r, v);
   for (uint32_t k = 1; k < i->nargs; k++) args[k] = region_value(r, ir_arg(r->src, i, k));
@@ -18,13 +17,11 @@ static Region at_root(Region *r, Val v, const Inst *i)
   return w;
 }
 
-static Val solved(Region *r, const Region *w, Val c, bool trans)
-{
+static Val solved(Region *r, const Region *w, Val c, bool trans) {
   return ir_neg(r->b, ir_solve(r->b, w->prim[w->src->out.at[1].id], c, trans));
 }
 
-Val jvp_root(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_root(Jvp *s, Val v, const Inst *i) {
   Region *r = jvp_region(s);
   const Fn *body = ir_body(r->src, i);
   uint32_t nx = 0;
@@ -42,8 +39,7 @@ Val jvp_root(Jvp *s, Val v, const Inst *i)
   return out;
 }
 
-void vjp_root(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
   Region *r = vjp_region(s);
   const Fn *body = ir_body(r->src, i);
   Region w = at_root(r, v, i);
@@ -74,8 +70,7 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c)
 
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */
 
-bool root_any(const Fn *f)
-{
+bool root_any(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_root || (i->sub && root_any(ir_body(f, i)))) return true;
@@ -85,8 +80,7 @@ bool root_any(const Fn *f)
 
 static void drop_into(Fn *to, const Fn *f);
 
-static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
-{
+static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
   Fn *body = ir_sub_create(b->f, ir_body(f, i)->name);
   Val *args = base_zeroed(i->nargs, sizeof *args);
   drop_into(body, ir_body(f, i));
@@ -97,8 +91,7 @@ static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map)
   return v;
 }
 
-static void drop_into(Fn *to, const Fn *f)
-{
+static void drop_into(Fn *to, const Fn *f) {
   Build b;
   Val *map = base_zeroed(f->inst.n, sizeof *map);
   ir_build_init(&b, to);
@@ -121,8 +114,7 @@ static void drop_into(Fn *to, const Fn *f)
   free(map);
 }
 
-Fn *root_forget(const Fn *f)
-{
+Fn *root_forget(const Fn *f) {
   Fn *g = ir_fn_create(f->name, f->f64);
   drop_into(g, f);
   return g;

@@ -15,23 +15,19 @@
 #include <string.h>
 
 typedef struct Undo {
-  Val *again;                /* by id: the value computed again */
-  bool *dep;                 /* by id: follows from a unit, or from what is held */
+  Val *again; /* by id: the value computed again */
+  bool *dep;  /* by id: follows from a unit, or from what is held */
   bool *held;
-  bool *can;                 /* by id: known to be computable again */
-  uint32_t *failed, epoch;   /* by id: the epoch in which it was not; an epoch ends when something is set */
-  bool any;                  /* something is set */
-  Val *map;                  /* operands of what is being copied */
+  bool *can;               /* by id: known to be computable again */
+  uint32_t *failed, epoch; /* by id: the epoch in which it was not; an epoch ends when something is set */
+  bool any;                /* something is set */
+  Val *map;                /* operands of what is being copied */
 } Undo;
 
-static bool is_unit(const Fn *f, const Inst *i)
-{
-  return i->op == OP_reversible || (i->op == OP_scan && undo_scan_can(f, i));
-}
+static bool is_unit(const Fn *f, const Inst *i) { return i->op == OP_reversible || (i->op == OP_scan && undo_scan_can(f, i)); }
 
 /* May be computed again from its operands, at the price of computing it. */
-static bool repeatable(const Fn *f, const Inst *i, bool of_unit)
-{
+static bool repeatable(const Fn *f, const Inst *i, bool of_unit) {
   if (i->op == OP_in || i->op == OP_ode || ir_has(i->op, OPF_IMPURE)) return false;
   if (i->op == OP_scan && ir_scan_shape(f, i).carry > 0) return false;
   return i->op != OP_reversible && !(i->op == OP_proj && of_unit);
@@ -42,12 +38,11 @@ static bool repeatable(const Fn *f, const Inst *i, bool of_unit)
 /* The sweep of vjp_scan over a body, without emitting: what is known when. */
 typedef struct Trial {
   const Fn *f;
-  bool *unit, *follows, *known;     /* follows: from a carry */
-  uint32_t *proj, *next;     /* by unit: the last of its proj; by proj: the one before */
+  bool *unit, *follows, *known; /* follows: from a carry */
+  uint32_t *proj, *next;        /* by unit: the last of its proj; by proj: the one before */
 } Trial;
 
-static bool trial_can(Trial *t, uint32_t id)
-{
+static bool trial_can(Trial *t, uint32_t id) {
   const Inst *i = &t->f->inst.at[id];
   if (t->known[id]) return true;
   if (!repeatable(t->f, i, i->op == OP_proj && t->unit[ir_arg(t->f, i, 0).id])) return false;
@@ -58,14 +53,12 @@ static bool trial_can(Trial *t, uint32_t id)
 
 static bool one_to_one(const Inst *i) { return i->op == OP_id || i->op == OP_reshape || i->op == OP_transpose; }
 
-static void trial_set(Trial *t, uint32_t id)
-{
+static void trial_set(Trial *t, uint32_t id) {
   t->known[id] = true;
   while (one_to_one(&t->f->inst.at[id])) t->known[id = ir_arg(t->f, &t->f->inst.at[id], 0).id] = true;
 }
 
-static bool trial_unit(Trial *t, uint32_t id)
-{
+static bool trial_unit(Trial *t, uint32_t id) {
   const Inst *i = &t->f->inst.at[id];
   uint32_t states = ir_states(t->f, i);
   bool *got = base_zeroed(states, sizeof *got), all = true;
@@ -80,18 +73,16 @@ static bool trial_unit(Trial *t, uint32_t id)
   return all;
 }
 
-static bool trial_inst(Trial *t, uint32_t id)
-{
+static bool trial_inst(Trial *t, uint32_t id) {
   const Inst *i = &t->f->inst.at[id];
   if (!t->follows[id] || i->op == OP_in) return true;
   if (t->unit[id]) return trial_unit(t, id);
   if (i->op == OP_proj && t->unit[ir_arg(t->f, i, 0).id]) return true;
-  if (i->type.dt != DT_REAL && i->type.dt != DT_MULTI) return true;      /* read by those that are checked */
+  if (i->type.dt != DT_REAL && i->type.dt != DT_MULTI) return true; /* read by those that are checked */
   return trial_can(t, id);
 }
 
-static bool try_body(Trial *t, uint32_t carry, const bool *live)
-{
+static bool try_body(Trial *t, uint32_t carry, const bool *live) {
   const Fn *f = t->f;
   bool any = false, ok = true;
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -115,14 +106,17 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live)
   return any && ok;
 }
 
-bool undo_scan_can(const Fn *f, const Inst *scan)
-{
+bool undo_scan_can(const Fn *f, const Inst *scan) {
   ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
   if (!s.carry || s.converge || !s.n || !step_any(body)) return false;
   uint32_t n = body->inst.n;
-  Trial t = {.f = body, .unit = base_zeroed(n, 1), .follows = base_zeroed(n, 1), .known = base_zeroed(n, 1),
-             .proj = base_zeroed(n, sizeof *t.proj), .next = base_zeroed(n, sizeof *t.next)};
+  Trial t = {.f = body,
+             .unit = base_zeroed(n, 1),
+             .follows = base_zeroed(n, 1),
+             .known = base_zeroed(n, 1),
+             .proj = base_zeroed(n, sizeof *t.proj),
+             .next = base_zeroed(n, sizeof *t.next)};
   bool *live = ir_live(body), ok = try_body(&t, s.carry, live);
   free(live);
   free(t.unit);
@@ -137,8 +131,7 @@ bool undo_scan_can(const Fn *f, const Inst *scan)
 
 static bool unit_at(const Region *r, uint32_t id) { return is_unit(r->src, &r->src->inst.at[id]); }
 
-static void spread(Region *r)
-{
+static void spread(Region *r) {
   Undo *u = r->undo;
   for (uint32_t id = 1; id < r->n; id++) {
     const Inst *i = &r->src->inst.at[id];
@@ -146,8 +139,7 @@ static void spread(Region *r)
   }
 }
 
-void undo_open(Region *r)
-{
+void undo_open(Region *r) {
   Undo *u = NULL;
   if (r->b->f != r->src || r->b->stepless || !step_any(r->src)) return;
   for (uint32_t id = 1; id < r->n; id++) {
@@ -169,8 +161,7 @@ void undo_open(Region *r)
   spread(r);
 }
 
-void undo_close(Region *r)
-{
+void undo_close(Region *r) {
   Undo *u = r->undo;
   if (!u) return;
   free(u->again);
@@ -185,14 +176,12 @@ void undo_close(Region *r)
 
 bool undo_on(const Region *r) { return r->undo != NULL; }
 
-void undo_hold(Region *r, const Val *hold, uint32_t n)
-{
+void undo_hold(Region *r, const Val *hold, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) r->undo->held[hold[k].id] = r->undo->dep[hold[k].id] = true;
   spread(r);
 }
 
-static Val inverse_view(Region *r, const Inst *i, Val again)
-{
+static Val inverse_view(Region *r, const Inst *i, Val again) {
   Val x = ir_arg(r->src, i, 0);
   Type t = ir_type(r->src, x);
   int perm[IR_MAX_RANK];
@@ -202,8 +191,7 @@ static Val inverse_view(Region *r, const Inst *i, Val again)
   return ir_transpose(r->b, again, perm);
 }
 
-void undo_set(Region *r, Val v, Val again)
-{
+void undo_set(Region *r, Val v, Val again) {
   Undo *u = r->undo;
   while (v.id < r->n && u->dep[v.id] && !u->again[v.id].id) {
     Inst i = *ir_inst(r->src, v);
@@ -218,8 +206,7 @@ void undo_set(Region *r, Val v, Val again)
 
 Val undo_get(const Region *r, Val v) { return v.id < r->n ? r->undo->again[v.id] : VAL_NONE; }
 
-static bool can(Region *r, uint32_t id)
-{
+static bool can(Region *r, uint32_t id) {
   Undo *u = r->undo;
   const Inst *i = &r->src->inst.at[id];
   if (!u->dep[id] || u->again[id].id || u->can[id]) return true;
@@ -230,8 +217,7 @@ static bool can(Region *r, uint32_t id)
   return u->can[id] = ok;
 }
 
-static Val repeat(Region *r, Val v)
-{
+static Val repeat(Region *r, Val v) {
   Undo *u = r->undo;
   if (!u->dep[v.id]) return v;
   if (u->again[v.id].id) return u->again[v.id];
@@ -243,8 +229,7 @@ static Val repeat(Region *r, Val v)
   return u->again[v.id] = ir_copy_inst(r->b, r->src, v, u->map);
 }
 
-Val undo_value(Region *r, Val v)
-{
+Val undo_value(Region *r, Val v) {
   Undo *u = r->undo;
   if (v.id >= r->n || !u->any || !can(r, v.id)) return v;
   return repeat(r, v);
@@ -252,8 +237,7 @@ Val undo_value(Region *r, Val v)
 
 /* ---- undoing --------------------------------------------------------------------------------------------------- */
 
-void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y)
-{
+void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y) {
   Inst i = *ir_inst(r->src, v);
   uint32_t states = ir_states(r->src, &i);
   for (uint32_t k = 0; k < states; k++) {
@@ -264,14 +248,12 @@ void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y)
 }
 
 /* Values per sample are computed with anew. */
-static Val apart(Region *r, Val v, const Val *after, uint32_t nafter)
-{
+static Val apart(Region *r, Val v, const Val *after, uint32_t nafter) {
   Type t = ir_type(r->b->f, v);
   return t.dt == DT_REAL && t.lane && !ir_is_const(r->b->f, v, NULL) ? ir_barrier(r->b, v, after, nafter) : v;
 }
 
-void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val *inv)
-{
+void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val *inv) {
   Inst i = *ir_inst(r->src, v);
   const Fn *body = ir_body(r->src, &i);
   uint32_t states = ir_states(r->src, &i), n = i.nargs - states;
@@ -292,16 +274,16 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
   free(map);
 }
 
-typedef struct Ports { VEC(Val) arg; } Ports;
+typedef struct Ports {
+  VEC(Val) arg;
+} Ports;
 
-static Val port(Build *b, Ports *p, Val arg, Type t)
-{
+static Val port(Build *b, Ports *p, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
   return ir_input(b, NULL, IN_OTHER, 0, t);
 }
 
-static Type turn_type(Type t)
-{
+static Type turn_type(Type t) {
   t.rank--;
   memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
   t.dim[IR_MAX_RANK - 1] = 0;
@@ -309,8 +291,7 @@ static Type turn_type(Type t)
 }
 
 /* The turns of loop v, undone from the last one; `sub` is the loop's body again. */
-static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
-{
+static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
   Inst i = *ir_inst(r->src, v);
   const Fn *body = ir_body(r->src, &i);
   ScanShape s = ir_scan_shape(r->src, &i);
@@ -344,8 +325,7 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports)
   free(map);
 }
 
-static void undo_loop(Region *r, Val v)
-{
+static void undo_loop(Region *r, Val v) {
   Inst i = *ir_inst(r->src, v);
   ScanShape s = ir_scan_shape(r->src, &i);
   Build sub;
@@ -359,8 +339,7 @@ static void undo_loop(Region *r, Val v)
   vec_free(&ports.arg);
 }
 
-void undo_rest(Region *r)
-{
+void undo_rest(Region *r) {
   for (uint32_t id = r->n; id-- > 1;) {
     Inst i = r->src->inst.at[id];
     bool done = true;

@@ -9,8 +9,7 @@
 #include <string.h>
 
 /* A region over the step f, all of whose values (the carries that its loops store, too) are emitted to r->b. */
-Region region_over(Region *r, const Fn *f, const Val *args)
-{
+Region region_over(Region *r, const Fn *f, const Val *args) {
   Region w = {.src = f, .n = f->inst.n, .b = r->b, .diag = r->diag};
   w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
   for (uint32_t id = 1; id < f->inst.n; id++) {
@@ -23,8 +22,7 @@ Region region_over(Region *r, const Fn *f, const Val *args)
 /* ---- backwards ----------------------------------------------------------------------------------------- */
 
 /* Sweeps over f from the cotangents of its results. */
-static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot *res)
-{
+static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot *res) {
   Region *r = vjp_region(s);
   uint32_t states = f->out.n, nseed = 0, nx = 0;
   Seed *seed = base_zeroed(states, sizeof *seed);
@@ -52,8 +50,7 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
   free(sum);
 }
 
-void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
   (void)c;
   Region *r = vjp_region(s);
   uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, n = 0;
@@ -78,8 +75,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c)
 
 /* ---- forwards ------------------------------------------------------------------------------------------- */
 
-Val jvp_reversible(Jvp *s, Val v, const Inst *i)
-{
+Val jvp_reversible(Jvp *s, Val v, const Inst *i) {
   Region *r = jvp_region(s);
   uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, nx = 0;
   Fn *f = step_forward(ir_body(r->src, i));

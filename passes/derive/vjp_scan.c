@@ -27,21 +27,20 @@ typedef struct Rev {
   const Inst *i;
   ScanShape sh;
   const Fn *body;
-  bool lanes;                /* cotangents carried are per sample */
-  Val *rc;                   /* by result: cotangent in, VAL_NONE if zero */
-  bool *in;                  /* by argument: active */
-  bool *hot;                 /* by result: has a cotangent in some turn */
-  Val *cot_in;               /* by result: its cotangent inside the reverse body */
-  bool *carried;             /* by carry: has a cotangent carry */
-  bool undo;                 /* the turns are undone: */
-  Val *y;                    /* by carry: the state after the turn, inside the reverse body */
-  Val *kept;                 /* by id of the body: the stacked value, inside the reverse body */
+  bool lanes;    /* cotangents carried are per sample */
+  Val *rc;       /* by result: cotangent in, VAL_NONE if zero */
+  bool *in;      /* by argument: active */
+  bool *hot;     /* by result: has a cotangent in some turn */
+  Val *cot_in;   /* by result: its cotangent inside the reverse body */
+  bool *carried; /* by carry: has a cotangent carry */
+  bool undo;     /* the turns are undone: */
+  Val *y;        /* by carry: the state after the turn, inside the reverse body */
+  Val *kept;     /* by id of the body: the stacked value, inside the reverse body */
   uint32_t nkept;
 } Rev;
 
 /* Does result o of the body depend on input k? One row of flags by result for each input. */
-static bool *dependence(const Fn *body, uint32_t nin)
-{
+static bool *dependence(const Fn *body, uint32_t nin) {
   bool *dep = base_zeroed((size_t)nin * body->out.n, sizeof *dep);
   for (uint32_t k = 0; k < nin; k++) {
     Val v = fn_input(body, k);
@@ -57,8 +56,7 @@ static bool *dependence(const Fn *body, uint32_t nin)
 }
 
 /* Which carries are active, and which results have a cotangent: fixed points around the loop. */
-static void find_hot(Rev *w)
-{
+static void find_hot(Rev *w) {
   uint32_t nin = w->i->nargs, nout = w->body->out.n;
   bool *dep = dependence(w->body, nin);
   for (uint32_t k = 0; k < nin; k++) w->in[k] = vjp_active(w->s, ir_arg(vjp_region(w->s)->src, w->i, k));
@@ -79,8 +77,7 @@ static void find_hot(Rev *w)
   free(dep);
 }
 
-static Type turn_type(Type t)
-{
+static Type turn_type(Type t) {
   t.rank--;
   memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
   t.dim[IR_MAX_RANK - 1] = 0;
@@ -89,13 +86,14 @@ static Type turn_type(Type t)
 
 /* ---- the body of the reverse loop ----------------------------------------------------------------------- */
 
-typedef struct Args { VEC(Val) v; } Args;
+typedef struct Args {
+  VEC(Val) v;
+} Args;
 
 static Val port(Build *b, Type t) { return ir_input(b, NULL, IN_OTHER, 0, t); }
 
 /* The states after the turn are carried; x[c] stands for the state before it, which the sweep will find. */
-static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x)
-{
+static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x) {
   Region *r = vjp_region(w->s);
   Val *y = base_zeroed(w->sh.carry, sizeof *y), *after = base_zeroed(w->body->out.n, sizeof *after);
   uint32_t n = 0;
@@ -113,8 +111,7 @@ static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x)
 }
 
 /* What each turn has kept of its values. */
-static void kept_inputs(Rev *w, Build *bb, Args *args)
-{
+static void kept_inputs(Rev *w, Build *bb, Args *args) {
   Region *r = vjp_region(w->s);
   bool *keep = scan_kept(r->src, w->i);
   for (uint32_t id = 1; id < w->body->inst.n; id++) {
@@ -128,8 +125,7 @@ static void kept_inputs(Rev *w, Build *bb, Args *args)
 }
 
 /* The sweep goes through the instructions that compute such a value again; what reads it then reads the kept one. */
-static void read_kept(const Rev *w, Fn *rb, const Val *map)
-{
+static void read_kept(const Rev *w, Fn *rb, const Val *map) {
   Val *now = base_zeroed(rb->inst.n, sizeof *now);
   for (uint32_t id = 1; id < w->body->inst.n; id++)
     if (w->kept[id].id) now[map[id].id] = w->kept[id];
@@ -144,8 +140,7 @@ static void read_kept(const Rev *w, Fn *rb, const Val *map)
 }
 
 /* Inputs of the reverse body and arguments of the reverse loop, in step. x[k] is the primal input k. */
-static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
-{
+static void make_inputs(Rev *w, Build *bb, Args *args, Val *x) {
   Region *r = vjp_region(w->s);
   Build *b = r->b;
   const ScanShape *sh = &w->sh;
@@ -186,8 +181,7 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x)
 }
 
 /* The primal body again; map by id of the body. */
-static void recompute(Rev *w, Build *bb, const Val *x, Val *map)
-{
+static void recompute(Rev *w, Build *bb, const Val *x, Val *map) {
   for (uint32_t id = 1; id < w->body->inst.n; id++) {
     const Inst *i = &w->body->inst.at[id];
     if (i->op == OP_in) map[id] = x[ir_number(w->body, i)];
@@ -196,8 +190,7 @@ static void recompute(Rev *w, Build *bb, const Val *x, Val *map)
 }
 
 /* Sweeps backwards over the recomputed turn. out[k]: the cotangent of primal input k. */
-static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out)
-{
+static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out) {
   Region *r = vjp_region(w->s), br;
   const ScanShape *sh = &w->sh;
   uint32_t nin = w->i->nargs, nout = w->body->out.n, nseed = 0, nx = 0;
@@ -216,8 +209,7 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
   }
   for (uint32_t k = 0; k < nin; k++) {
     if (!x[k].id) continue;
-    if (k >= sh->carry + sh->xs)
-      sum[ir_number(bb->f, ir_inst(bb->f, x[k]))] = vjp_sums(w->s, ir_arg(r->src, w->i, k));
+    if (k >= sh->carry + sh->xs) sum[ir_number(bb->f, ir_inst(bb->f, x[k]))] = vjp_sums(w->s, ir_arg(r->src, w->i, k));
     if (!w->in[k] || ir_type(bb->f, x[k]).dt != DT_REAL) continue;
     vars[nx] = x[k];
     which[nx++] = k;
@@ -242,8 +234,7 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
 
 /* The outputs of the reverse body, in order: next cotangents, states before the turn, cotangents of xs, of
  * invariants. */
-static bool make_outputs(Rev *w, Build *bb, const Cot *cot)
-{
+static bool make_outputs(Rev *w, Build *bb, const Cot *cot) {
   for (uint32_t c = 0; c < w->sh.carry; c++) {
     if (!w->carried[c]) continue;
     Val each = cot[c].part[EACH], whole = cot[c].part[WHOLE];
@@ -259,16 +250,14 @@ static bool make_outputs(Rev *w, Build *bb, const Cot *cot)
   return true;
 }
 
-static uint32_t count_parts(const Cot *cot, uint32_t from, uint32_t to)
-{
+static uint32_t count_parts(const Cot *cot, uint32_t from, uint32_t to) {
   uint32_t n = 0;
   for (uint32_t k = from; k < to; k++) n += (cot[k].part[EACH].id != 0) + (cot[k].part[WHOLE].id != 0);
   return n;
 }
 
 /* Emits the loop and hands its results to the operands. */
-static void emit_loop(Rev *w, Fn *rb, const Args *args, uint32_t carry, uint32_t xs, const Cot *cot)
-{
+static void emit_loop(Rev *w, Fn *rb, const Args *args, uint32_t carry, uint32_t xs, const Cot *cot) {
   Region *r = vjp_region(w->s);
   uint32_t ninv = w->sh.carry + w->sh.xs;
   uint32_t ys = count_parts(cot, w->sh.carry, ninv), zs = count_parts(cot, ninv, w->i->nargs), at = 0;
@@ -286,8 +275,7 @@ static void emit_loop(Rev *w, Fn *rb, const Args *args, uint32_t carry, uint32_t
     }
 }
 
-static void reverse_loop(Rev *w)
-{
+static void reverse_loop(Rev *w) {
   Region *r = vjp_region(w->s);
   uint32_t nin = w->i->nargs;
   Args args = {0};
@@ -323,8 +311,7 @@ static void reverse_loop(Rev *w)
 /* ---- the two parts ------------------------------------------------------------------------------------------ */
 
 /* Does anything per sample flow into the shared output o of the body? Through a sum over the batch alone. */
-static bool from_lanes(const Fn *body, uint32_t o)
-{
+static bool from_lanes(const Fn *body, uint32_t o) {
   if (!ir_fn_sums_batch(body)) return false;
   bool *need = base_zeroed(body->inst.n, sizeof *need), found = false;
   need[body->out.at[o].id] = true;
@@ -339,8 +326,7 @@ static bool from_lanes(const Fn *body, uint32_t o)
   return found;
 }
 
-static bool any_lane(const Rev *w)
-{
+static bool any_lane(const Rev *w) {
   const Region *r = vjp_region(w->s);
   for (uint32_t o = 0; o < w->body->out.n; o++)
     if (w->rc[o].id && ir_type(r->b->f, w->rc[o]).lane) return true;
@@ -349,15 +335,13 @@ static bool any_lane(const Rev *w)
   return false;
 }
 
-static bool any(const Val *v, uint32_t n)
-{
+static bool any(const Val *v, uint32_t n) {
   for (uint32_t k = 0; k < n; k++)
     if (v[k].id) return true;
   return false;
 }
 
-void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
   (void)c;
   Region *r = vjp_region(s);
   const Fn *body = ir_body(r->src, i);
@@ -368,8 +352,10 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c)
   for (uint32_t o = 0; o < nout; o++) lanes[o] = res[o].part[WHOLE].id && from_lanes(body, o);
   for (int pass = EACH; pass <= WHOLE; pass++) {
     for (uint32_t o = 0; o < nout; o++)
-      rc[o] = pass == WHOLE ? (lanes[o] ? VAL_NONE : res[o].part[WHOLE])
-              : res[o].part[EACH].id ? res[o].part[EACH] : lanes[o] ? res[o].part[WHOLE] : VAL_NONE;
+      rc[o] = pass == WHOLE          ? (lanes[o] ? VAL_NONE : res[o].part[WHOLE])
+              : res[o].part[EACH].id ? res[o].part[EACH]
+              : lanes[o]             ? res[o].part[WHOLE]
+                                     : VAL_NONE;
     if (!any(rc, nout)) continue;
     Rev w = {.s = s, .v = v, .i = i, .sh = ir_scan_shape(r->src, i), .body = body, .rc = rc};
     w.lanes = pass == EACH && (vjp_mode(s) != VJP_SAMPLE || any_lane(&w));

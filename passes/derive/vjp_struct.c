@@ -14,7 +14,7 @@ static const char *const batch_help = "take the derivative of a mean over the ba
 
 /* ---- leaves, and ops without a derivative ------------------------------------------------------------- */
 
-#define LEAF_RULE(name)                                                                            \
+#define LEAF_RULE(name) \
   void vjp_##name(Vjp *s, Val v, const Inst *i, Val c) { UNUSED(s), UNUSED(v), UNUSED(i), UNUSED(c); }
 LEAF_RULE(in)
 LEAF_RULE(const)
@@ -23,8 +23,7 @@ LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
 LEAF_RULE(require)
 
-void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_ode(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v), UNUSED(c);
   region_error(vjp_region(s), CODE_no_derivative, i->at, "use a fixed-step method, such as rk4, in what is differentiated",
                "adaptive methods cannot be differentiated through");
@@ -32,7 +31,7 @@ void vjp_ode(Vjp *s, Val v, const Inst *i, Val c)
 
 /* Derive expands these before anything is differentiated through them. */
 static void unexpanded(const Inst *i) { base_fault("%s in a region of differentiation", ir_op[i->op].name); }
-#define FAULT_RULE(name)                                                                           \
+#define FAULT_RULE(name) \
   void vjp_##name(Vjp *s, Val v, const Inst *i, Val c) { UNUSED(s), UNUSED(v), UNUSED(c), unexpanded(i); }
 FAULT_RULE(integrate)
 FAULT_RULE(grad)
@@ -41,8 +40,7 @@ FAULT_RULE(divergence)
 
 /* ---- selection, identity, the batch ------------------------------------------------------------------- */
 
-void vjp_select(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_select(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   Build *b = vjp_region(s)->b;
   for (uint32_t k = 1; k <= 2; k++) {
@@ -52,26 +50,22 @@ void vjp_select(Vjp *s, Val v, const Inst *i, Val c)
   }
 }
 
-void vjp_id(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_id(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), c);
 }
 
-void vjp_barrier(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_barrier(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), c);
 }
 
-void vjp_spread(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_spread(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), c);
 }
 
-void vjp_batch_sum(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_batch_sum(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   if (vjp_mode(s) == VJP_SAMPLE) region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
   else vjp_push(s, operand(s, i, 0), c);
@@ -79,30 +73,26 @@ void vjp_batch_sum(Vjp *s, Val v, const Inst *i, Val c)
 
 /* ---- shapes ------------------------------------------------------------------------------------------- */
 
-void vjp_reshape(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_reshape(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   Type t = operand_type(s, i, 0);
   vjp_push(s, operand(s, i, 0), ir_reshape(vjp_region(s)->b, c, t.rank, t.dim));
 }
 
-void vjp_transpose(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_transpose(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   int inverse[IR_MAX_RANK];
   for (uint32_t k = 0; k < i->nattr; k++) inverse[ir_list(vjp_region(s)->src, i).at[k]] = (int)k;
   vjp_push(s, operand(s, i, 0), ir_transpose(vjp_region(s)->b, c, inverse));
 }
 
-void vjp_expand(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_expand(Vjp *s, Val v, const Inst *i, Val c) {
   expand_attr attr = ir_expand_attr(vjp_region(s)->src, i);
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), ir_sum(vjp_region(s)->b, c, (int)attr.axis));
 }
 
-void vjp_sum(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_sum(Vjp *s, Val v, const Inst *i, Val c) {
   sum_attr attr = ir_sum_attr(vjp_region(s)->src, i);
   UNUSED(v);
   int axis = (int)attr.axis;
@@ -110,8 +100,7 @@ void vjp_sum(Vjp *s, Val v, const Inst *i, Val c)
 }
 
 /* Shared equally among the elements that attain the extremum. */
-static void extremum(Vjp *s, Val v, const Inst *i, Val c)
-{
+static void extremum(Vjp *s, Val v, const Inst *i, Val c) {
   Build *b = vjp_region(s)->b;
   int axis = (int)ir_rmax_attr(vjp_region(s)->src, i).axis;
   uint32_t n = operand_type(s, i, 0).dim[axis];
@@ -124,8 +113,7 @@ static void extremum(Vjp *s, Val v, const Inst *i, Val c)
 void vjp_rmax(Vjp *s, Val v, const Inst *i, Val c) { extremum(s, v, i, c); }
 void vjp_rmin(Vjp *s, Val v, const Inst *i, Val c) { extremum(s, v, i, c); }
 
-void vjp_slice(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_slice(Vjp *s, Val v, const Inst *i, Val c) {
   slice_attr attr = ir_slice_attr(vjp_region(s)->src, i);
   UNUSED(v);
   int axis = (int)attr.axis;
@@ -134,17 +122,14 @@ void vjp_slice(Vjp *s, Val v, const Inst *i, Val c)
   else vjp_push(s, operand(s, i, 0), ir_unslice(vjp_region(s)->b, c, axis, start, step, operand_type(s, i, 0).dim[axis]));
 }
 
-void vjp_unslice(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_unslice(Vjp *s, Val v, const Inst *i, Val c) {
   unslice_attr attr = ir_unslice_attr(vjp_region(s)->src, i);
   UNUSED(v);
   int axis = (int)attr.axis;
-  vjp_push(s, operand(s, i, 0),
-           ir_slice(vjp_region(s)->b, c, axis, attr.start, operand_type(s, i, 0).dim[axis], attr.step));
+  vjp_push(s, operand(s, i, 0), ir_slice(vjp_region(s)->b, c, axis, attr.start, operand_type(s, i, 0).dim[axis], attr.step));
 }
 
-void vjp_concat(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_concat(Vjp *s, Val v, const Inst *i, Val c) {
   concat_attr attr = ir_concat_attr(vjp_region(s)->src, i);
   UNUSED(v);
   int axis = (int)attr.axis;
@@ -156,27 +141,23 @@ void vjp_concat(Vjp *s, Val v, const Inst *i, Val c)
   }
 }
 
-static uint32_t *indices(Vjp *s, const Inst *i, uint32_t *n)
-{
+static uint32_t *indices(Vjp *s, const Inst *i, uint32_t *n) {
   IrList list = ir_list(vjp_region(s)->src, i);
   uint32_t *index = base_realloc(NULL, sizeof *index * (list.n + 1));
   for (*n = 0; *n < list.n; ++*n) index[*n] = (uint32_t)list.at[*n];
   return index;
 }
 
-void vjp_take(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_take(Vjp *s, Val v, const Inst *i, Val c) {
   take_attr attr = ir_take_attr(vjp_region(s)->src, i);
   UNUSED(v);
   int axis = (int)attr.axis;
   uint32_t n, *index = indices(s, i, &n);
-  vjp_push(s, operand(s, i, 0),
-           ir_put(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis], index, n));
+  vjp_push(s, operand(s, i, 0), ir_put(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis], index, n));
   free(index);
 }
 
-void vjp_put(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_put(Vjp *s, Val v, const Inst *i, Val c) {
   put_attr attr = ir_put_attr(vjp_region(s)->src, i);
   UNUSED(v);
   uint32_t n, *index = indices(s, i, &n);
@@ -184,20 +165,17 @@ void vjp_put(Vjp *s, Val v, const Inst *i, Val c)
   free(index);
 }
 
-void vjp_diag(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_diag(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), ir_diagv(vjp_region(s)->b, c));
 }
 
-void vjp_diagv(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_diagv(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), ir_diag(vjp_region(s)->b, c));
 }
 
-void vjp_tri(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_tri(Vjp *s, Val v, const Inst *i, Val c) {
   tri_attr attr = ir_tri_attr(vjp_region(s)->src, i);
   UNUSED(v);
   vjp_push(s, operand(s, i, 0), ir_tri(vjp_region(s)->b, c, attr.upper != 0, (int)attr.k));
@@ -209,9 +187,8 @@ void vjp_tri(Vjp *s, Val v, const Inst *i, Val c)
  * batch happens inside the product, or before it where one factor is shared. */
 typedef void Push(Vjp *s, const Inst *i, Val to, Val c, bool whole);
 
-static void push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y, const int *ly, int rank,
-                     const int *lo, Push *push)
-{
+static void push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y, const int *ly, int rank, const int *lo,
+                     Push *push) {
   Build *b = vjp_region(s)->b;
   if (!vjp_sums(s, to)) {
     push(s, i, to, ir_dot(b, x, y, false, lx, ly, rank, lo), false);
@@ -224,14 +201,12 @@ static void push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y,
   push(s, i, to, ir_dot(b, x, y, both, lx, ly, rank, lo), true);
 }
 
-static void push_plain(Vjp *s, const Inst *i, Val to, Val c, bool whole)
-{
+static void push_plain(Vjp *s, const Inst *i, Val to, Val c, bool whole) {
   UNUSED(i);
   (whole ? vjp_push_whole : vjp_push)(s, to, c);
 }
 
-void vjp_dot(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_dot(Vjp *s, Val v, const Inst *i, Val c) {
   DotShape d = ir_dot_shape(vjp_region(s)->src, i);
   UNUSED(v);
   if (d.lanes && vjp_mode(s) == VJP_SAMPLE) {
@@ -244,15 +219,13 @@ void vjp_dot(Vjp *s, Val v, const Inst *i, Val c)
 }
 
 /* The cotangent of a triangular matrix: minus the triangle of the product. */
-static void push_triangle(Vjp *s, const Inst *i, Val to, Val c, bool whole)
-{
+static void push_triangle(Vjp *s, const Inst *i, Val to, Val c, bool whole) {
   Build *b = vjp_region(s)->b;
   push_plain(s, i, to, ir_neg(b, ir_tri(b, c, ir_trisolve_attr(vjp_region(s)->src, i).upper != 0, 0)), whole);
 }
 
 /* v = A^-1 x: dx gains u = A^-T c, dA gains -u v^T (its triangle); transposed if `trans`. */
-void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c) {
   trisolve_attr attr = ir_trisolve_attr(vjp_region(s)->src, i);
   Build *b = vjp_region(s)->b;
   bool upper = attr.upper != 0, trans = attr.trans != 0;
@@ -263,14 +236,12 @@ void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c)
   push_dot(s, i, operand(s, i, 0), u, row, region_value(vjp_region(s), v), col, 2, trans ? out_trans : out, push_triangle);
 }
 
-static void push_minus(Vjp *s, const Inst *i, Val to, Val c, bool whole)
-{
+static void push_minus(Vjp *s, const Inst *i, Val to, Val c, bool whole) {
   push_plain(s, i, to, ir_neg(vjp_region(s)->b, c), whole);
 }
 
 /* The same, A being any square matrix. */
-void vjp_solve(Vjp *s, Val v, const Inst *i, Val c)
-{
+void vjp_solve(Vjp *s, Val v, const Inst *i, Val c) {
   solve_attr attr = ir_solve_attr(vjp_region(s)->src, i);
   Build *b = vjp_region(s)->b;
   bool trans = attr.trans != 0;

@@ -94,25 +94,20 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
   ir_build_init(&b, body);
   b.at = s->b->at;
   Scope in = expand_enter(t, s, &b, true, &args, hold);
-  bool joined = inner > 2 && expand_joins(t);             /* two steps have as many drifts either way */
+  bool joined = inner > 2 && expand_joins(t); /* two steps have as many drifts either way */
   if (joined) edge(t, &in, PIECE_BEFORE);
-  if (inner > 1)
-    loop(t, &in, inner, 1, joined ? PIECE_BETWEEN : PIECE_WHOLE, NULL);
-  else
-    one_step(t, &in, piece);
+  if (inner > 1) loop(t, &in, inner, 1, joined ? PIECE_BETWEEN : PIECE_WHOLE, NULL);
+  else one_step(t, &in, piece);
   if (joined) edge(t, &in, PIECE_AFTER);
   uint32_t n = t->states, carry = n + t->timed;
-  for (uint32_t v = 0; v < n; v++)
-    ir_output(&b, in.y[v] = expand_lanes(&b, in.y[v], ir_type(s->b->f, s->y[v]).lane), "y");
+  for (uint32_t v = 0; v < n; v++) ir_output(&b, in.y[v] = expand_lanes(&b, in.y[v], ir_type(s->b->f, s->y[v]).lane), "y");
   if (t->timed) ir_output(&b, in.k, "k");
   for (uint32_t v = 0; stacked && v < n; v++) ir_output(&b, in.y[v], "y");
   ir_build_finish(&b);
   Val scan = ir_scan(s->b, args.at, args.n, turns, carry, 0, stacked ? n : 0, 0, false, false, body);
   for (uint32_t v = 0; v < n; v++) {
-    if (stacked)
-      stacked[v] = ir_proj(s->b, scan, carry + v);
-    else
-      s->y[v] = ir_proj(s->b, scan, v);
+    if (stacked) stacked[v] = ir_proj(s->b, scan, carry + v);
+    else s->y[v] = ir_proj(s->b, scan, v);
   }
   if (!stacked && t->timed) s->k = ir_proj(s->b, scan, n);
   vec_free(&args);
@@ -148,10 +143,10 @@ bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
 
 /* What the walks through a function and its bodies share. */
 typedef struct Walk {
-  bool reversible;           /* asked for; rates themselves are not */
-  uint64_t before;           /* ir_written() at the begin */
+  bool reversible; /* asked for; rates themselves are not */
+  uint64_t before; /* ir_written() at the begin */
   Diag *diag;
-  bool failed;               /* too large, which was said */
+  bool failed; /* too large, which was said */
 } Walk;
 
 static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f);
@@ -201,7 +196,7 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   for (uint32_t v = 0; v < n; v++) {
     start[0] = ir_expand(b, y[v], 0, 1);
     start[1] = result[v];
-    result[v] = moves ? ir_concat(b, start, 2, 0) : w->failed ? ir_expand(b, y[v], 0, steps/every + 1) : start[0];
+    result[v] = moves ? ir_concat(b, start, 2, 0) : w->failed ? ir_expand(b, y[v], 0, steps / every + 1) : start[0];
   }
   ir_fn_destroy(t.rates);
   return result;
@@ -210,8 +205,7 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
 static Val copy_with_body(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  Val v =
-      ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
+  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
   free(args);
   return v;
 }
@@ -224,14 +218,10 @@ static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
     const Inst *i = &f->inst.at[id];
     b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
     if (i->op == OP_in) continue;
-    if (i->op == OP_integrate)
-      results[id] = integrate(w, b, f, i, map);
-    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id])
-      map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
-    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate))
-      map[id] = copy_with_body(w, b, f, i, map);
-    else
-      map[id] = ir_copy_inst(b, f, (Val){id}, map);
+    if (i->op == OP_integrate) results[id] = integrate(w, b, f, i, map);
+    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id]) map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
+    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(w, b, f, i, map);
+    else map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);
   for (uint32_t id = 1; id < f->inst.n; id++) free(results[id]);
@@ -241,8 +231,7 @@ static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
 static void expand_into(Walk *w, Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
-      *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
   memset(map, 0, sizeof *map * f->inst.n);
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];

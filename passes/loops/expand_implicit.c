@@ -26,20 +26,23 @@
 #include <string.h>
 
 enum { MOST = 48, DIRECT = 4, EXACT_TURNS = 50, PLAIN_TURNS = 50, LATE = 14, NEWTON_TURNS = 60 };
-static const double TICK = 1.0/64, GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000;     /* LOOSE: units, without Newton */
+static const double TICK = 1.0 / 64, GOOD_START = 0.1, SHORTEST = 1e-6, LOOSE = 1000; /* LOOSE: units, without Newton */
 
 typedef struct Implicit {
   const Traj *t;
   Scope *s;
   const Tableau *rk;
-  uint32_t n, nk;            /* states; stages of all states: number i*n + v */
-  bool lane;                 /* the states that are solved for now */
-  uint32_t size;             /* unknowns */
-  Val *start, *k;            /* by stage: f(t, y); the solution, VAL_NONE as long as it is not known */
+  uint32_t n, nk; /* states; stages of all states: number i*n + v */
+  bool lane;      /* the states that are solved for now */
+  uint32_t size;  /* unknowns */
+  Val *start, *k; /* by stage: f(t, y); the solution, VAL_NONE as long as it is not known */
 } Implicit;
 
 /* The same inside of a body: its scope, and the stages known before as inputs. */
-typedef struct Within { Scope in; Val *hold, *k; } Within;
+typedef struct Within {
+  Scope in;
+  Val *hold, *k;
+} Within;
 
 static Type type_in(const Implicit *m, uint32_t j) { return ir_type(m->s->b->f, m->start[j]); }
 static bool unknown(const Implicit *m, uint32_t j) { return type_in(m, j).lane == m->lane; }
@@ -88,9 +91,7 @@ static Val largest(Build *b, Val max, Val x) {
 static Val both(Build *b, Val x, Val y) { return !x.id ? y : !y.id ? x : ir_and(b, x, y); }
 
 /* Of x >= 0, without a huge constant. */
-static Val is_finite(Build *b, Val x) {
-  return ir_lt(b, ir_mul(b, ir_const(b, 0.5), x), ir_add(b, x, ir_const(b, 1)));
-}
+static Val is_finite(Build *b, Val x) { return ir_lt(b, ir_mul(b, ir_const(b, 0.5), x), ir_add(b, x, ir_const(b, 1))); }
 
 /* x <= bound, which must be finite: what runs away moves by no more than an infinite part of itself. */
 static Val within(Build *b, Val x, Val bound) { return ir_and(b, ir_le(b, x, bound), is_finite(b, bound)); }
@@ -166,7 +167,9 @@ static Fn *system_of(const Implicit *m, Vals *args) {
 }
 
 /* r and dr/dk at x. */
-typedef struct Equation { Val r, jacobian; } Equation;
+typedef struct Equation {
+  Val r, jacobian;
+} Equation;
 
 static Equation equation_at(Build *b, const Fn *system, Val x, const Val *args) {
   Val *in = base_zeroed(system->in.n, sizeof *in), out[2];
@@ -224,7 +227,8 @@ static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status)
   if (status.id) {
     Val still = rests(m, w, next, ir_lt(b, status, ir_const(b, 1 - LATE * TICK)));
     on = ir_lt(b, zero, status);
-    ir_output(b, with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane), "status");
+    ir_output(b, with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane),
+              "status");
   }
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) ir_output(b, on.id ? ir_select(b, on, next[j], w->k[j]) : next[j], "K");
@@ -264,7 +268,9 @@ static Val plainly(Implicit *m, Val *k, uint32_t turns, bool stops) {
 
 /* ---- Newton -------------------------------------------------------------------------------------------------------- */
 
-typedef struct Newton { Val status, k, d, way, size; } Newton;    /* d: the step from k; way: the part of it that is tried,
+typedef struct Newton {
+  Val status, k, d, way, size;
+} Newton; /* d: the step from k; way: the part of it that is tried,
                                                                     * negative at first, 0: anything will do; size: |r(k)| */
 
 /* One turn: r and the step at k + way*d. If |r| is smaller there, on from there, else a shorter way. */
@@ -282,7 +288,8 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
   Val floor = ir_and(b, ir_eq(b, x->way, one), small(m, in, k, d, sqrt(unit(b))));
   Val lost = ir_lt(b, x->way, ir_const(b, SHORTEST));
   Val worse = ir_select(b, first, one, ir_select(b, floor, zero, ir_select(b, lost, ir_const(b, -1), one)));
-  Val from = ir_select(b, first, start, ir_select(b, floor, at, x->k)), shorter = ir_select(b, first, zero, ir_mul(b, ir_const(b, 0.25), x->way));
+  Val from = ir_select(b, first, start, ir_select(b, floor, at, x->k)),
+      shorter = ir_select(b, first, zero, ir_mul(b, ir_const(b, 0.25), x->way));
   Newton y = {
     .status = ir_select(b, better, ir_select(b, done, zero, one), worse),
     .k = ir_select(b, better, ir_select(b, done, ir_add(b, at, step), at), from),
@@ -312,8 +319,10 @@ static Val newton(const Implicit *m, const Fn *system, const Val *k, Val *status
   *vec_push(&args) = scalar(out, -1, m->lane);
   *vec_push(&args) = with_lane(out, ir_mul(out, ir_const(out, GOOD_START), largest(out, VAL_NONE, start)), m->lane);
   *vec_push(&args) = start;
-  Newton x = {.status = ir_input(&b, "status", IN_STATE, 0, s), .k = ir_input(&b, "k", IN_STATE, 1, t),
-              .d = ir_input(&b, "step", IN_STATE, 2, t), .way = ir_input(&b, "way", IN_STATE, 3, s),
+  Newton x = {.status = ir_input(&b, "status", IN_STATE, 0, s),
+              .k = ir_input(&b, "k", IN_STATE, 1, t),
+              .d = ir_input(&b, "step", IN_STATE, 2, t),
+              .way = ir_input(&b, "way", IN_STATE, 3, s),
               .size = ir_input(&b, "size", IN_STATE, 4, s)};
   Val from = ir_input(&b, "start", IN_OTHER, 0, t), *in = base_zeroed(system->in.n, sizeof *in);
   uint32_t first = b.f->in.n;

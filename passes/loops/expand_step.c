@@ -38,9 +38,7 @@ Val expand_combine(Build *b, const double *c, const Val *x, int n, uint32_t stri
   return sum;
 }
 
-Val expand_add_scaled(Build *b, Val y, Val h, Val rate) {
-  return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y;
-}
+Val expand_add_scaled(Build *b, Val y, Val h, Val rate) { return rate.id ? ir_add(b, y, ir_mul(b, h, rate)) : y; }
 
 /* The length of the step, with its sign. */
 Val expand_length(const Scope *s) { return s->back ? ir_neg(s->b, s->dt) : s->dt; }
@@ -69,8 +67,7 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
   uint32_t n = t->states;
   Val *k = base_realloc(NULL, sizeof *k * n * (MAX_STAGES + 1)), *at = k + n * MAX_STAGES;
   for (int i = 0; i < rk->stages; i++) {
-    for (uint32_t v = 0; v < n; v++)
-      at[v] = expand_add_scaled(s->b, s->y[v], s->dt, expand_combine(s->b, rk->a[i], k + v, i, n));
+    for (uint32_t v = 0; v < n; v++) at[v] = expand_add_scaled(s->b, s->y[v], s->dt, expand_combine(s->b, rk->a[i], k + v, i, n));
     expand_rates(t, s, at, rk->c[i], k + (uint32_t)i * n);
   }
   for (uint32_t v = 0; v < n; v++)
@@ -155,14 +152,9 @@ Val expand_lanes(Build *b, Val x, bool lane) { return lane ? ir_spread(b, x) : x
 void expand_step(const Traj *t, Scope *s, Piece piece) {
   Tableau rk;
   Composition c;
-  if (t->method == M_SYMPLECTIC_EULER)
-    step_symplectic_euler(t, s);
-  else if (method_composition(t->method, &c))
-    step_composition(t, s, &c, piece);
-  else if (!method_tableau(t->method, &rk))
-    base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
-  else if (t->method == M_EULER || t->method == M_RK4)
-    step_explicit(t, s, &rk);
-  else
-    expand_implicit(t, s, &rk);
+  if (t->method == M_SYMPLECTIC_EULER) step_symplectic_euler(t, s);
+  else if (method_composition(t->method, &c)) step_composition(t, s, &c, piece);
+  else if (!method_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
+  else if (t->method == M_EULER || t->method == M_RK4) step_explicit(t, s, &rk);
+  else expand_implicit(t, s, &rk);
 }

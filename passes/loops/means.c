@@ -77,16 +77,16 @@ Fn *means_averaged(const Fn *f) {
 /* ---- cutting a map ---- */
 
 typedef struct Fission {
-  Build *b;                  /* where the map stands */
-  const Fn *body;            /* its means stand in it directly */
-  const Inst *i;             /* the map, */
+  Build *b;       /* where the map stands */
+  const Fn *body; /* its means stand in it directly */
+  const Inst *i;  /* the map, */
   ScanShape sh;
-  const Val *arg;            /* its arguments in b */
-  uint32_t *level;           /* by id of the body: of a value; of a mean: that of its e */
+  const Val *arg;  /* its arguments in b */
+  uint32_t *level; /* by id of the body: of a value; of a mean: that of its e */
   Cut cut;
-  Val *stack, *mean;         /* by id of the body: in b */
-  Val *result;               /* of the whole map, in b */
-  bool *exact;               /* cleared when an average was not at hand outside */
+  Val *stack, *mean; /* by id of the body: in b */
+  Val *result;       /* of the whole map, in b */
+  bool *exact;       /* cleared when an average was not at hand outside */
 } Fission;
 
 static bool lags(const Fn *f, const Inst *i) { return i->op == OP_batch_mean && ir_batch_mean_attr(f, i).lag; }
@@ -120,7 +120,7 @@ typedef struct Piece {
   Fission *m;
   uint32_t level;
   Build b;
-  Val *map;                  /* by id of the body */
+  Val *map; /* by id of the body */
   VEC(Val) arg;
 } Piece;
 
@@ -179,8 +179,14 @@ static uint32_t output_piece(const Fission *m, uint32_t k) {
 /* Outputs of the piece, in order; `of` gets for each: the id of a stacked value, or of a mean, or the number
  * of an output of the whole. */
 enum { OUT_WHOLE, OUT_STACK, OUT_MEAN };
-typedef struct Out { int kind; uint32_t of; } Out;
-typedef struct Outs { VEC(Out) v; uint32_t ys; } Outs;
+typedef struct Out {
+  int kind;
+  uint32_t of;
+} Out;
+typedef struct Outs {
+  VEC(Out) v;
+  uint32_t ys;
+} Outs;
 
 static void add_out(Piece *p, Outs *o, Val v, int kind, uint32_t of) {
   ir_output(&p->b, v, NULL);
@@ -193,8 +199,7 @@ static void make_outputs(Piece *p, Outs *o) {
   for (uint32_t k = 0; k < m->sh.ys; k++)
     if (output_piece(m, k) == p->level) add_out(p, o, need(p, body->out.at[k]), OUT_WHOLE, k);
   for (uint32_t id = 1; id < body->inst.n; id++)
-    if (m->cut.carried[id] && m->cut.piece[id] == p->level)
-      add_out(p, o, cut_leave(&p->b, need(p, (Val){id})), OUT_STACK, id);
+    if (m->cut.carried[id] && m->cut.piece[id] == p->level) add_out(p, o, cut_leave(&p->b, need(p, (Val){id})), OUT_STACK, id);
   o->ys = o->v.n;
   for (uint32_t k = m->sh.ys; k < body->out.n; k++)
     if (output_piece(m, k) == p->level) add_out(p, o, need(p, body->out.at[k]), OUT_WHOLE, k);
@@ -263,9 +268,16 @@ static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const 
   size_t n = body->inst.n;
   uint32_t *piece = base_zeroed(n, sizeof *piece);
   bool *root = base_zeroed(n, sizeof *root);
-  Fission m = {.b = b, .body = body, .i = i, .sh = ir_scan_shape(f, i), .arg = arg, .exact = exact,
-               .level = base_zeroed(n, sizeof *m.level), .stack = base_zeroed(n, sizeof *m.stack),
-               .mean = base_zeroed(n, sizeof *m.mean), .result = base_zeroed(body->out.n, sizeof *m.result)};
+  Fission m = {.b = b,
+               .body = body,
+               .i = i,
+               .sh = ir_scan_shape(f, i),
+               .arg = arg,
+               .exact = exact,
+               .level = base_zeroed(n, sizeof *m.level),
+               .stack = base_zeroed(n, sizeof *m.stack),
+               .mean = base_zeroed(n, sizeof *m.mean),
+               .result = base_zeroed(body->out.n, sizeof *m.result)};
   m.cut = (Cut){.f = body, .piece = piece, .root = root};
   m.cut.n = find_levels(&m, piece, root);
   cut_cross(&m.cut);
@@ -296,9 +308,10 @@ static Span first_mean(const Fn *f) {
 static bool refuse(const Fn *f, const Inst *i, Diag *diag) {
   bool map = i->op == OP_scan && ir_scan_shape(f, i).carry == 0;
   if (map) return false;
-  DiagMsg *m = diag_add(diag, CODE_batch_mean, first_mean(ir_body(f, i)), i->op == OP_scan
-    ? "a mean over the batch cannot stand in a loop whose turns follow one another, nor in a trajectory"
-    : "a mean over the batch cannot stand in the rates of a trajectory");
+  DiagMsg *m =
+      diag_add(diag, CODE_batch_mean, first_mean(ir_body(f, i)),
+               i->op == OP_scan ? "a mean over the batch cannot stand in a loop whose turns follow one another, nor in a trajectory"
+                                : "a mean over the batch cannot stand in the rates of a trajectory");
   diag_help(m, "all samples would have to wait for it at every turn; put it before the loop or after it");
   return true;
 }
@@ -344,8 +357,13 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
 
 /* ---- means as weighted sums ---- */
 
-typedef struct Mean { uint32_t param; Val v; } Mean;
-typedef struct Means { VEC(Mean) v; } Means;
+typedef struct Mean {
+  uint32_t param;
+  Val v;
+} Mean;
+typedef struct Means {
+  VEC(Mean) v;
+} Means;
 
 static int by_param(const void *a, const void *b) {
   const Mean *p = a, *q = b;

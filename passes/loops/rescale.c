@@ -21,7 +21,7 @@ enum { FEWEST_TURNS = 16 };
 /* One carry of a loop: the values of the body, the factor, and the product in x whose constant takes it up. */
 typedef struct Unit {
   Val in, next, x, home;
-  double k;                  /* 0: as it is */
+  double k; /* 0: as it is */
 } Unit;
 
 /* ---- which carries ----------------------------------------------------------------------------------------- */
@@ -29,8 +29,7 @@ typedef struct Unit {
 static bool is_either(const Unit *u, Val v) { return v.id == u->in.id || v.id == u->next.id; }
 
 /* i is v k or k v; the other factor. */
-static bool times_constant(const Fn *f, const Inst *i, Val *other, double *k)
-{
+static bool times_constant(const Fn *f, const Inst *i, Val *other, double *k) {
   if (i->op != OP_mul) return false;
   for (uint32_t a = 0; a < 2; a++) {
     *other = ir_arg(f, i, a);
@@ -39,15 +38,13 @@ static bool times_constant(const Fn *f, const Inst *i, Val *other, double *k)
   return false;
 }
 
-static bool good_factor(const Fn *f, double k)
-{
+static bool good_factor(const Fn *f, double k) {
   double most = f->f64 == FN_F32 ? 0x1p20 : 0x1p30;
   return fabs(k) > 1 / most && fabs(k) < most;
 }
 
 /* The product u c of a constant that x is, or has as a factor, if that is a product in no written order. */
-static Val constant_home(const Fn *f, Val x)
-{
+static Val constant_home(const Fn *f, Val x) {
   Val u;
   double c;
   const Inst *i = ir_inst(f, x);
@@ -58,8 +55,7 @@ static Val constant_home(const Fn *f, Val x)
 }
 
 /* next is in + x, or in - x. */
-static bool moves(const Fn *f, Unit *u)
-{
+static bool moves(const Fn *f, Unit *u) {
   const Inst *i = ir_inst(f, u->next);
   if (i->op != OP_add && i->op != OP_sub) return false;
   uint32_t a = ir_arg(f, i, 0).id == u->in.id ? 0 : 1;
@@ -70,8 +66,7 @@ static bool moves(const Fn *f, Unit *u)
 }
 
 /* Every other reader multiplies by one constant. */
-static bool one_factor(const Fn *f, const bool *live, uint32_t c, Unit *u)
-{
+static bool one_factor(const Fn *f, const bool *live, uint32_t c, Unit *u) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     Val of = VAL_NONE;
@@ -79,7 +74,8 @@ static bool one_factor(const Fn *f, const bool *live, uint32_t c, Unit *u)
     bool reads = false;
     for (uint32_t a = 0; live[id] && a < i->nargs; a++) reads = reads || is_either(u, ir_arg(f, i, a));
     if (!reads || id == u->next.id) continue;
-    if (!times_constant(f, i, &of, &k) || !is_either(u, of) || !good_factor(f, k) || !type_eq(i->type, ir_type(f, of))) return false;
+    if (!times_constant(f, i, &of, &k) || !is_either(u, of) || !good_factor(f, k) || !type_eq(i->type, ir_type(f, of)))
+      return false;
     if (u->k != 0 && u->k != k) return false;
     u->k = k;
   }
@@ -89,24 +85,21 @@ static bool one_factor(const Fn *f, const bool *live, uint32_t c, Unit *u)
 }
 
 /* The constant that takes up k stays a normal number. */
-static bool takes_up(const Fn *f, const Unit *u)
-{
+static bool takes_up(const Fn *f, const Unit *u) {
   Val of;
   double c;
   return times_constant(f, ir_inst(f, u->home), &of, &c) && ir_normal(f, c * u->k);
 }
 
 /* The constant that takes up k is not itself the one that another carry's unit does away with. */
-static bool apart(const Fn *f, const Unit *u, const Unit *w)
-{
+static bool apart(const Fn *f, const Unit *u, const Unit *w) {
   Val a, b;
   double k;
   return times_constant(f, ir_inst(f, u->home), &a, &k) && times_constant(f, ir_inst(f, w->home), &b, &k) && !is_either(w, a) &&
          !is_either(u, b);
 }
 
-static bool find_units(const Fn *f, const Inst *scan, Unit *unit)
-{
+static bool find_units(const Fn *f, const Inst *scan, Unit *unit) {
   ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
   bool *live = ir_live(body), any = false;
@@ -120,8 +113,7 @@ static bool find_units(const Fn *f, const Inst *scan, Unit *unit)
   return any;
 }
 
-static bool anywhere(const Fn *f)
-{
+static bool anywhere(const Fn *f) {
   bool any = false;
   for (uint32_t id = 1; id < f->inst.n && !any; id++) {
     const Inst *i = &f->inst.at[id];
@@ -138,8 +130,7 @@ static bool anywhere(const Fn *f)
 static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n);
 
 /* The value of i in the new units, if it is one that they change. */
-static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val *map)
-{
+static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val *map) {
   const Inst *i = &f->inst.at[id];
   Val of;
   double k;
@@ -155,8 +146,7 @@ static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val 
 }
 
 /* Scan i; from[k] is set to what result k is to be divided by, or 0. */
-static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, double *by)
-{
+static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, double *by) {
   const Fn *body = ir_body(f, i);
   uint32_t n = ir_states(f, i);
   Unit *unit = base_zeroed(body->out.n, sizeof *unit);
@@ -174,8 +164,7 @@ static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, doubl
 }
 
 /* f, of whose first inputs and outputs `unit` says the units. */
-static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n)
-{
+static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n) {
   Build b;
   Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
   double **by = base_zeroed(f->inst.n, sizeof *by);
@@ -201,8 +190,7 @@ static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n)
   free(in);
 }
 
-Fn *pass_rescale(const Fn *f)
-{
+Fn *pass_rescale(const Fn *f) {
   double start = pass_now();
   bool any = f->f64 != FN_EXACT && anywhere(f);
   Fn *out = any ? ir_fn_create(f->name, f->f64) : ir_copy_fn(NULL, f);

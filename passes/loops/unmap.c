@@ -13,41 +13,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-typedef struct Turns {       /* a body on its way out of the map */
+typedef struct Turns { /* a body on its way out of the map */
   Build *b;
   const Fn *body;
   uint32_t n;
-  Val *map;                  /* by id of body: the value, or the values of all turns */
-  bool *stacked;             /* by id of body: the second */
+  Val *map;      /* by id of body: the value, or the values of all turns */
+  bool *stacked; /* by id of body: the second */
 } Turns;
 
 /* ---- which maps ---------------------------------------------------------------------------------------- */
 
 /* Has a rule below, whatever its operands are. */
-static bool has_rule(const Fn *f, const Inst *i)
-{
+static bool has_rule(const Fn *f, const Inst *i) {
   switch (i->op) {
-  case OP_in: case OP_const: case OP_table: case OP_id: case OP_spread: case OP_reshape: case OP_transpose: case OP_expand:
-  case OP_sum: case OP_rmax: case OP_rmin: case OP_slice: case OP_unslice: case OP_concat: case OP_take: case OP_put:
-  case OP_tri:
-    return true;
-  case OP_dot:
-    return !ir_dot_attr(f, i).lanes;
-  default:
-    return ir_elementwise(i->op);
+  case OP_in:
+  case OP_const:
+  case OP_table:
+  case OP_id:
+  case OP_spread:
+  case OP_reshape:
+  case OP_transpose:
+  case OP_expand:
+  case OP_sum:
+  case OP_rmax:
+  case OP_rmin:
+  case OP_slice:
+  case OP_unslice:
+  case OP_concat:
+  case OP_take:
+  case OP_put:
+  case OP_tri: return true;
+  case OP_dot: return !ir_dot_attr(f, i).lanes;
+  default: return ir_elementwise(i->op);
   }
 }
 
-static bool is_fixed(const Fn *f, Val v)
-{
+static bool is_fixed(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
   return i->op == OP_const || i->op == OP_table;
 }
 
 /* Some product of a shared value that differs between turns, and not as a table does, with a value per sample. */
-static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape sh)
-{
+static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape sh) {
   bool *weight = base_zeroed(body->inst.n, sizeof *weight), found = false;
   for (uint32_t id = 1; id < body->inst.n && !found; id++) {
     const Inst *i = &body->inst.at[id];
@@ -64,8 +71,7 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
   return found;
 }
 
-static bool is_wanted(const Fn *f, const Inst *i, const Fn *body)
-{
+static bool is_wanted(const Fn *f, const Inst *i, const Fn *body) {
   if (i->op != OP_scan) return false;
   ScanShape sh = ir_scan_shape(f, i);
   if (sh.carry || sh.zs || !sh.xs || !multiplies(f, i, body, sh)) return false;
@@ -80,8 +86,7 @@ static bool is_wanted(const Fn *f, const Inst *i, const Fn *body)
 static Val in_turns(Turns *t, Val v) { return t->stacked[v.id] ? t->map[v.id] : ir_expand(t->b, t->map[v.id], 0, t->n); }
 
 /* An operand of an elementwise instruction: scalars of a turn are spread over the elements of the result. */
-static Val operand(Turns *t, Val v, Type result)
-{
+static Val operand(Turns *t, Val v, Type result) {
   Type have = ir_type(t->body, v);
   if (!t->stacked[v.id]) return have.rank == 0 ? t->map[v.id] : in_turns(t, v);
   Val x = t->map[v.id];
@@ -89,15 +94,13 @@ static Val operand(Turns *t, Val v, Type result)
   return x;
 }
 
-static Val of_elements(Turns *t, const Inst *i)
-{
+static Val of_elements(Turns *t, const Inst *i) {
   Val x[3];
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = operand(t, ir_arg(t->body, i, k), i->type);
   return ir_emit(t->b, (Op)i->op, x, i->nargs, &t->body->attr.at[i->attr], i->nattr, NULL);
 }
 
-static Val product(Turns *t, const Inst *i)
-{
+static Val product(Turns *t, const Inst *i) {
   Val x[2] = {ir_arg(t->body, i, 0), ir_arg(t->body, i, 1)};
   DotShape d = ir_dot_shape(t->body, i);
   const bool with[3] = {t->stacked[x[0].id], t->stacked[x[1].id], true};
@@ -111,8 +114,7 @@ static Val product(Turns *t, const Inst *i)
   return ir_dot(t->b, t->map[x[0].id], t->map[x[1].id], false, label[0], label[1], d.rank[2] + 1, label[2]);
 }
 
-static Val joined(Turns *t, const Inst *i)
-{
+static Val joined(Turns *t, const Inst *i) {
   Val *x = base_realloc(NULL, sizeof *x * i->nargs);
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = in_turns(t, ir_arg(t->body, i, k));
   Val v = ir_concat(t->b, x, i->nargs, (int)ir_concat_attr(t->body, i).axis + 1);
@@ -121,8 +123,7 @@ static Val joined(Turns *t, const Inst *i)
 }
 
 /* Attributes begin with an axis, which moves. */
-static Val along_axis(Turns *t, const Inst *i)
-{
+static Val along_axis(Turns *t, const Inst *i) {
   int64_t *attr = base_realloc(NULL, sizeof *attr * (i->nattr + 1));
   for (uint32_t k = 0; k < i->nattr; k++) attr[k] = t->body->attr.at[i->attr + k] + (k == 0);
   Val x = in_turns(t, ir_arg(t->body, i, 0)), v = ir_emit(t->b, (Op)i->op, &x, 1, attr, i->nattr, NULL);
@@ -130,22 +131,19 @@ static Val along_axis(Turns *t, const Inst *i)
   return v;
 }
 
-static Val turned(Turns *t, const Inst *i)
-{
+static Val turned(Turns *t, const Inst *i) {
   int perm[IR_MAX_RANK] = {0};
   for (uint32_t k = 0; k < i->nattr; k++) perm[k + 1] = (int)ir_list(t->body, i).at[k] + 1;
   return ir_transpose(t->b, in_turns(t, ir_arg(t->body, i, 0)), perm);
 }
 
-static Val reshaped(Turns *t, const Inst *i)
-{
+static Val reshaped(Turns *t, const Inst *i) {
   uint32_t dim[IR_MAX_RANK] = {t->n};
   memcpy(dim + 1, i->type.dim, sizeof *dim * i->type.rank);
   return ir_reshape(t->b, in_turns(t, ir_arg(t->body, i, 0)), i->type.rank + 1, dim);
 }
 
-static Val all_turns(Turns *t, const Inst *i)
-{
+static Val all_turns(Turns *t, const Inst *i) {
   Val x = ir_arg(t->body, i, 0);
   switch (i->op) {
   case OP_id: return ir_id(t->b, t->map[x.id]);
@@ -162,8 +160,7 @@ static Val all_turns(Turns *t, const Inst *i)
 /* ---- a map ------------------------------------------------------------------------------------------------- */
 
 /* out: its results. */
-static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out)
-{
+static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out) {
   Turns t = {.b = b, .body = body, .n = sh.n};
   t.map = base_zeroed(body->inst.n, sizeof *t.map);
   t.stacked = base_zeroed(body->inst.n, sizeof *t.stacked);
@@ -185,8 +182,7 @@ static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *o
 
 static Fn *unmap(Fn *parent, const Fn *f, bool *changed);
 
-static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **result, bool *changed)
-{
+static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **result, bool *changed) {
   const Inst *i = &f->inst.at[id];
   b->at = i->at;
   if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
@@ -213,8 +209,7 @@ static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **resul
 }
 
 /* A copy of f; with a parent in its arena. */
-static Fn *unmap(Fn *parent, const Fn *f, bool *changed)
-{
+static Fn *unmap(Fn *parent, const Fn *f, bool *changed) {
   Fn *g = parent ? ir_sub_create(parent, f->name) : ir_fn_create(f->name, f->f64);
   Build b;
   ir_build_init(&b, g);
@@ -237,8 +232,7 @@ static Fn *unmap(Fn *parent, const Fn *f, bool *changed)
   return g;
 }
 
-static bool any(const Fn *f)
-{
+static bool any(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->sub && (is_wanted(f, i, ir_body(f, i)) || any(ir_body(f, i)))) return true;
@@ -246,8 +240,7 @@ static bool any(const Fn *f)
   return false;
 }
 
-Fn *pass_unmap(const Fn *f)
-{
+Fn *pass_unmap(const Fn *f) {
   double start = pass_now();
   bool changed = false;
   Fn *g = any(f) ? unmap(NULL, f, &changed) : NULL;

@@ -23,7 +23,7 @@ void split_summed(const Fn *body, bool *out) {
       if (!results) continue;
       sum[id] = results[ir_number(body, i)];
     }
-    if (i->op == OP_scan) {              /* once, however many of its results are read */
+    if (i->op == OP_scan) { /* once, however many of its results are read */
       from[id] = base_zeroed(ir_body(body, i)->out.n, sizeof **from);
       split_summed(ir_body(body, i), from[id]);
     }
@@ -63,10 +63,9 @@ static void unmix_into(Fn *out, const Fn *f) {
   Build b;
   ir_build_init(&b, out);
   b.fold = b.number = false;
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n),
-      *second = base_realloc(NULL, sizeof *second * f->inst.n);
+  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *second = base_realloc(NULL, sizeof *second * f->inst.n);
   Val *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
-  bool **plain = base_zeroed(f->inst.n, sizeof *plain);        /* of loops that there are two of */
+  bool **plain = base_zeroed(f->inst.n, sizeof *plain); /* of loops that there are two of */
   memset(second, 0, sizeof *second * f->inst.n);
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];

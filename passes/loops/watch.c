@@ -70,8 +70,11 @@ static Val watch(Fn *f) {
     if (!live[id]) continue;
     b.at = i->at;
     switch (i->op) {
-    case OP_integrate: case OP_ode: sum = plus(&b, sum, trajectory(&b, id)); break;
-    case OP_reversible: if (holds_trajectory(ir_body(f, i))) sum = plus(&b, sum, trajectory(&b, id)); break;
+    case OP_integrate:
+    case OP_ode: sum = plus(&b, sum, trajectory(&b, id)); break;
+    case OP_reversible:
+      if (holds_trajectory(ir_body(f, i))) sum = plus(&b, sum, trajectory(&b, id));
+      break;
     case OP_require: sum = plus(&b, sum, lost(&b, (Val){id})); break;
     case OP_scan: sum = plus(&b, sum, loop(&b, id, watched)); break;
     default: break;

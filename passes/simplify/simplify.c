@@ -17,8 +17,7 @@ enum { ROUNDS = 12 };
 
 static Fn *simplify(const Fn *f, bool powers);
 
-bool has_derivatives(const Fn *f)
-{
+bool has_derivatives(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
   return false;
@@ -26,24 +25,21 @@ bool has_derivatives(const Fn *f)
 
 /* ---- one copy ------------------------------------------------------------------------------------------- */
 
-void walk_init(Walk *w, const Fn *from, Build *b, const bool *live)
-{
+void walk_init(Walk *w, const Fn *from, Build *b, const bool *live) {
   *w = (Walk){.from = from, .b = b, .live = live, .named = has_derivatives(from)};
   w->map = calloc(from->inst.n, sizeof *w->map);
   w->result = calloc(from->inst.n, sizeof *w->result);
   if (!w->map || !w->result) base_fault("out of memory");
 }
 
-void walk_finish(Walk *w)
-{
+void walk_finish(Walk *w) {
   for (uint32_t id = 0; id < w->from->inst.n; id++) free(w->result[id]);
   free(w->result);
   free(w->map);
 }
 
 /* A product with a transposed factor reads the factor itself. */
-static Val dot_inst(Walk *w, const Inst *i)
-{
+static Val dot_inst(Walk *w, const Inst *i) {
   Fn *g = w->b->f;
   Val x[2];
   DotShape d = ir_dot_shape(w->from, i);
@@ -60,15 +56,13 @@ static Val dot_inst(Walk *w, const Inst *i)
   return ir_dot(w->b, x[0], x[1], d.lanes, d.label[0], d.label[1], d.rank[2], d.label[2]);
 }
 
-static bool power_of_two(double v)
-{
+static bool power_of_two(double v) {
   int exponent;
   return fabs(frexp(v, &exponent)) == 0.5;
 }
 
 /* The product of two constants of g, exact if both are known exactly and it fits. */
-static Val const_product(Build *b, Val x, Val y)
-{
+static Val const_product(Build *b, Val x, Val y) {
   Fn *g = b->f;
   double u, v;
   int64_t num = 0, den = 0;
@@ -85,8 +79,7 @@ static Val const_product(Build *b, Val x, Val y)
 
 /* x + x is 2 x, and 2^k (c x) is (2^k c) x: both exact. So the halves and twos of quadratic forms and their
  * derivatives cancel. Signs move out of products, to where they meet a constant or a sum. */
-static Val scale(Walk *w, Val x, Val by)
-{
+static Val scale(Walk *w, Val x, Val by) {
   Build *b = w->b;
   double c, d;
   ir_is_const(b->f, by, &c);
@@ -100,16 +93,14 @@ static Val scale(Walk *w, Val x, Val by)
   return VAL_NONE;
 }
 
-static Val sum_inst(Walk *w, const Inst *i)
-{
+static Val sum_inst(Walk *w, const Inst *i) {
   Val x = w->map[ir_arg(w->from, i, 0).id], y = w->map[ir_arg(w->from, i, 1).id];
   if (x.id != y.id) return VAL_NONE;
   Val two = ir_const(w->b, 2), v = scale(w, x, two);
   return v.id ? v : ir_mul(w->b, x, two);
 }
 
-static Val product_inst(Walk *w, const Inst *i)
-{
+static Val product_inst(Walk *w, const Inst *i) {
   for (uint32_t k = 0; k < 2; k++) {
     Val by = w->map[ir_arg(w->from, i, k).id], x = w->map[ir_arg(w->from, i, 1 - k).id];
     Type t = ir_type(w->b->f, x);
@@ -121,16 +112,14 @@ static Val product_inst(Walk *w, const Inst *i)
   return VAL_NONE;
 }
 
-static Val slice_inst(Walk *w, const Inst *i)
-{
+static Val slice_inst(Walk *w, const Inst *i) {
   Val x = w->map[ir_arg(w->from, i, 0).id];
   if (ir_slice_attr(w->from, i).axis != 0 || ir_slice_attr(w->from, i).n != 1) return VAL_NONE;
   return stacked_element(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
 }
 
 /* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */
-static Val with_body(Walk *w, const Inst *i)
-{
+static Val with_body(Walk *w, const Inst *i) {
   Fn *body = simplify(ir_body(w->from, i), w->b->powers);
   Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = w->map[ir_arg(w->from, i, k).id];
@@ -140,8 +129,7 @@ static Val with_body(Walk *w, const Inst *i)
   return v;
 }
 
-void walk_inst(Walk *w, uint32_t id)
-{
+void walk_inst(Walk *w, uint32_t id) {
   const Inst *i = &w->from->inst.at[id];
   Build was = *w->b;
   Val v = VAL_NONE;
@@ -152,8 +140,7 @@ void walk_inst(Walk *w, uint32_t id)
   w->b->at = i->at;
   w->b->role = i->role;
   w->b->of = i->of;
-  if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id])
-    v = w->result[ir_arg(w->from, i, 0).id][ir_number(w->from, i)];
+  if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id]) v = w->result[ir_arg(w->from, i, 0).id][ir_number(w->from, i)];
   else if (i->op == OP_dot) v = dot_inst(w, i);
   else if (i->op == OP_add) v = sum_inst(w, i);
   else if (i->op == OP_mul) v = product_inst(w, i);
@@ -166,8 +153,7 @@ void walk_inst(Walk *w, uint32_t id)
   w->map[id] = v.id ? v : ir_copy_inst(w->b, w->from, (Val){id}, w->map);
 }
 
-static Fn *simplify_round(const Fn *f, bool powers)
-{
+static Fn *simplify_round(const Fn *f, bool powers) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Walk w;
@@ -194,14 +180,12 @@ static Fn *simplify_round(const Fn *f, bool powers)
 
 /* ---- to a fixed point ------------------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t h, uint64_t x)
-{
+static uint64_t mix(uint64_t h, uint64_t x) {
   h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
   return h ^ (h >> 29);
 }
 
-static uint64_t fingerprint(const Fn *f)
-{
+static uint64_t fingerprint(const Fn *f) {
   uint64_t h = mix(f->in.n, f->out.n);
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -214,8 +198,7 @@ static uint64_t fingerprint(const Fn *f)
   return h;
 }
 
-static Fn *simplify(const Fn *f, bool powers)
-{
+static Fn *simplify(const Fn *f, bool powers) {
   Fn *g = simplify_round(f, powers);
   uint64_t was = fingerprint(g);
   for (int round = 1; round < ROUNDS; round++) {
@@ -229,8 +212,7 @@ static Fn *simplify(const Fn *f, bool powers)
   return g;
 }
 
-static Fn *simplified(const Fn *f, bool powers)
-{
+static Fn *simplified(const Fn *f, bool powers) {
   double start = pass_now();
   pass_at("simplifying", f->name, (Span){0});
   Fn *out = pass_done("simplify", start, simplify(f, powers));
@@ -240,8 +222,7 @@ static Fn *simplified(const Fn *f, bool powers)
 
 Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
 
-Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag)
-{
+Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? simplified(derived, true) : NULL;
   ir_fn_destroy(derived);
   Fn *out = g ? pass_rescale(g) : NULL;

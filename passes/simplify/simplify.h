@@ -8,17 +8,17 @@
 typedef struct Walk {
   const Fn *from;
   Build *b;
-  Val *map;                  /* by id of from */
-  Val **result;              /* by id of a MULTI instruction that was taken apart: its results */
+  Val *map;     /* by id of from */
+  Val **result; /* by id of a MULTI instruction that was taken apart: its results */
   const bool *live;
-  bool named;                /* `id` stays: a derivative may name it */
+  bool named; /* `id` stays: a derivative may name it */
 } Walk;
 
-bool has_derivatives(const Fn *f);                       /* itself, not its bodies */
+bool has_derivatives(const Fn *f); /* itself, not its bodies */
 
 void walk_init(Walk *w, const Fn *from, Build *b, const bool *live);
 void walk_finish(Walk *w);
-void walk_inst(Walk *w, uint32_t id);                    /* sets map[id]; operands are mapped */
+void walk_inst(Walk *w, uint32_t id); /* sets map[id]; operands are mapped */
 
 /* simplify_loop.c: fills w->result[id]. */
 void simplify_scan(Walk *w, uint32_t id);

@@ -10,25 +10,24 @@
 #include <string.h>
 
 typedef struct Loop {
-  Walk *up;                  /* the copy that the loop is part of */
+  Walk *up; /* the copy that the loop is part of */
   Inst i;
   ScanShape sh;
   const Fn *body;
-  bool *used;                /* by result: read after the loop */
-  bool *keep;                /* by result: needed (carries: also inside) */
-  bool *live;                /* by id of the body */
-  bool *outside;             /* by id of the body: follows from invariants alone */
-  Walk out, in;              /* outer values, in up->b; the rest, in nb */
+  bool *used;    /* by result: read after the loop */
+  bool *keep;    /* by result: needed (carries: also inside) */
+  bool *live;    /* by id of the body */
+  bool *outside; /* by id of the body: follows from invariants alone */
+  Walk out, in;  /* outer values, in up->b; the rest, in nb */
   Build nb;
-  VEC(Val) arg;              /* arguments of the new loop */
-  uint32_t carry, xs;        /* of the new loop */
-  VEC(Val) inv_arg, inv_in;  /* an outer value and the input of the new body that it became */
+  VEC(Val) arg;             /* arguments of the new loop */
+  uint32_t carry, xs;       /* of the new loop */
+  VEC(Val) inv_arg, inv_in; /* an outer value and the input of the new body that it became */
 } Loop;
 
 /* ---- what is needed ----------------------------------------------------------------------------------- */
 
-static void find_used(Loop *l, uint32_t id)
-{
+static void find_used(Loop *l, uint32_t id) {
   const Fn *f = l->up->from;
   for (uint32_t p = id + 1; p < f->inst.n; p++) {
     const Inst *i = &f->inst.at[p];
@@ -36,15 +35,13 @@ static void find_used(Loop *l, uint32_t id)
   }
 }
 
-static void mark_live(const Fn *f, bool *live)
-{
+static void mark_live(const Fn *f, bool *live) {
   for (uint32_t id = f->inst.n; id-- > 1;)
     for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++) live[ir_arg(f, &f->inst.at[id], k).id] = true;
 }
 
 /* Used results need what they read; a carry that is read needs its next value. */
-static void find_live(Loop *l)
-{
+static void find_live(Loop *l) {
   const Fn *body = l->body;
   memcpy(l->keep, l->used, sizeof *l->keep * body->out.n);
   for (uint32_t o = 0; o < l->sh.carry && l->sh.converge; o++) l->keep[o] = true;
@@ -63,8 +60,7 @@ static void find_live(Loop *l)
 /* ---- inside and outside ----------------------------------------------------------------------------------- */
 
 /* The value before the loop that input k of the body has in every turn, or VAL_NONE. */
-static Val constant_input(Loop *l, uint32_t k)
-{
+static Val constant_input(Loop *l, uint32_t k) {
   Fn *g = l->up->b->f;
   Val a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
   if (k >= l->sh.carry + l->sh.xs) return a;
@@ -84,8 +80,7 @@ static Val constant_input(Loop *l, uint32_t k)
 }
 
 /* What lies between a derivative's x and its e stays together: nothing moves out of a body with such. */
-static void find_outside(Loop *l)
-{
+static void find_outside(Loop *l) {
   bool named = has_derivatives(l->body);
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
@@ -101,8 +96,7 @@ static void find_outside(Loop *l)
   }
 }
 
-static Val invariant(Loop *l, Val v, const char *name)
-{
+static Val invariant(Loop *l, Val v, const char *name) {
   Fn *g = l->up->b->f;
   const Inst *i = ir_inst(g, v);
   if (i->op == OP_const) return ir_copy_inst(&l->nb, g, v, NULL);
@@ -116,15 +110,13 @@ static Val invariant(Loop *l, Val v, const char *name)
 }
 
 /* A literal stands where it is read, in the loop and before it: what nobody reads outside does not come to stand there. */
-static bool is_literal(const Fn *f, Val v)
-{
+static bool is_literal(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
   return i->op == OP_const || (i->op == OP_spread && ir_inst(f, ir_arg(f, i, 0))->op == OP_const);
 }
 
 /* An outer value before the loop. */
-static Val outer(Loop *l, Val v)
-{
+static Val outer(Loop *l, Val v) {
   const Inst *i = ir_inst(l->body, v);
   if (l->out.map[v.id].id || l->out.result[v.id]) return l->out.map[v.id];
   for (uint32_t k = 0; k < i->nargs; k++) outer(l, ir_arg(l->body, i, k));
@@ -133,8 +125,7 @@ static Val outer(Loop *l, Val v)
 }
 
 /* An outer value inside the loop. */
-static Val bring_in(Loop *l, Val v)
-{
+static Val bring_in(Loop *l, Val v) {
   Val *in = &l->in.map[v.id];
   if (in->id) return *in;
   const Inst *i = ir_inst(l->body, v);
@@ -151,16 +142,14 @@ static Val inside(Loop *l, Val v) { return l->outside[v.id] ? bring_in(l, v) : l
 
 /* ---- the new loop ------------------------------------------------------------------------------------------ */
 
-static Type turn_type(Type t)
-{
+static Type turn_type(Type t) {
   t.rank--;
   memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
   t.dim[IR_MAX_RANK - 1] = 0;
   return t;
 }
 
-static void make_ports(Loop *l)
-{
+static void make_ports(Loop *l) {
   uint32_t ninv = l->sh.carry + l->sh.xs;
   for (uint32_t k = 0; k < ninv; k++) {
     Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
@@ -175,16 +164,14 @@ static void make_ports(Loop *l)
   }
 }
 
-static bool reads_inside(const Loop *l, const Inst *i)
-{
-  if (i->op == OP_proj) return false;                    /* of a scan that was taken apart, or mapped with it */
+static bool reads_inside(const Loop *l, const Inst *i) {
+  if (i->op == OP_proj) return false; /* of a scan that was taken apart, or mapped with it */
   for (uint32_t k = 0; k < i->nargs; k++)
     if (l->outside[ir_arg(l->body, i, k).id]) return true;
   return false;
 }
 
-static void copy_body(Loop *l)
-{
+static void copy_body(Loop *l) {
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (!l->live[id] || i->op == OP_in) continue;
@@ -198,8 +185,7 @@ static void copy_body(Loop *l)
 }
 
 /* A result that is the same in every turn. */
-static Val constant_result(Loop *l, uint32_t o)
-{
+static Val constant_result(Loop *l, uint32_t o) {
   Build *b = l->up->b;
   Val v = outer(l, l->body->out.at[o]);
   if (o < l->sh.carry + l->sh.ys) return o < l->sh.carry ? v : ir_expand(b, v, 0, l->sh.n);
@@ -208,15 +194,13 @@ static Val constant_result(Loop *l, uint32_t o)
 
 /* ---- what moves out of sums ---- */
 
-static bool moves_out(Op op)
-{
+static bool moves_out(Op op) {
   return op == OP_neg || op == OP_reshape || op == OP_transpose || op == OP_expand || op == OP_unslice;
 }
 
 /* What a sum over the turns sums: signs and places in a bigger value come after the loop. So its sums are small, and a sum
  * over samples is the last thing in the body, which is kept for each lane. */
-static Val summand(const Loop *l, uint32_t o)
-{
+static Val summand(const Loop *l, uint32_t o) {
   Val v = l->body->out.at[o];
   const Inst *i = ir_inst(l->body, v);
   if (o < l->sh.carry + l->sh.ys || has_derivatives(l->body)) return v;
@@ -225,8 +209,7 @@ static Val summand(const Loop *l, uint32_t o)
 }
 
 /* v of the body after the loop, from the sum of what it is made of. */
-static Val after_sum(Loop *l, Val v, Val from, Val sum)
-{
+static Val after_sum(Loop *l, Val v, Val from, Val sum) {
   if (v.id == from.id) return sum;
   Val a = ir_arg(l->body, ir_inst(l->body, v), 0);
   l->out.map[a.id] = after_sum(l, a, from, sum);
@@ -236,8 +219,7 @@ static Val after_sum(Loop *l, Val v, Val from, Val sum)
 /* ---- results ---- */
 
 /* Outputs of the new body; index[o]: where result o of the old one is, or -1. */
-static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs)
-{
+static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs) {
   for (uint32_t o = 0; o < l->body->out.n; o++) {
     index[o] = -1;
     Val old = l->body->out.at[o];
@@ -255,8 +237,7 @@ static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs)
   }
 }
 
-static bool same_fn(const Fn *f, const Fn *g)
-{
+static bool same_fn(const Fn *f, const Fn *g) {
   if (f->inst.n != g->inst.n || f->out.n != g->out.n || f->in.n != g->in.n) return false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id], *j = &g->inst.at[id];
@@ -278,8 +259,7 @@ static bool same_fn(const Fn *f, const Fn *g)
 }
 
 /* An equal loop that exists already. */
-static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr)
-{
+static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr) {
   for (uint32_t id = 1; id < g->inst.n; id++) {
     const Inst *i = &g->inst.at[id];
     if (i->op != OP_scan || i->nargs != l->arg.n) continue;
@@ -291,8 +271,7 @@ static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr)
   return VAL_NONE;
 }
 
-static void emit_loop(Loop *l, uint32_t id)
-{
+static void emit_loop(Loop *l, uint32_t id) {
   Build *b = l->up->b;
   uint32_t ys = 0, zs = 0, nout = l->body->out.n;
   int *index = base_zeroed(nout, sizeof *index);
@@ -305,21 +284,20 @@ static void emit_loop(Loop *l, uint32_t id)
   if (l->carry + ys + zs > 0) {
     int64_t attr[] = {l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge};
     loop = find_equal(b->f, l, attr);
-    if (!loop.id)
-      loop = ir_scan(b, l->arg.at, l->arg.n, l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge, l->nb.f);
+    if (!loop.id) loop = ir_scan(b, l->arg.at, l->arg.n, l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge, l->nb.f);
   }
   Val *res = l->up->result[id] = base_zeroed(nout, sizeof *res);
   for (uint32_t o = 0; o < nout; o++) {
     if (!l->used[o]) continue;
-    res[o] = index[o] < 0 ? constant_result(l, o) : after_sum(l, l->body->out.at[o], summand(l, o), ir_proj(b, loop, (uint32_t)index[o]));
+    res[o] = index[o] < 0 ? constant_result(l, o)
+                          : after_sum(l, l->body->out.at[o], summand(l, o), ir_proj(b, loop, (uint32_t)index[o]));
   }
   free(index);
 }
 
 /* ---- loops of one turn ---------------------------------------------------------------------------------------- */
 
-static void unroll(Loop *l, uint32_t id)
-{
+static void unroll(Loop *l, uint32_t id) {
   Walk w;
   Build *b = l->up->b;
   walk_init(&w, l->body, b, l->live);
@@ -339,8 +317,7 @@ static void unroll(Loop *l, uint32_t id)
   walk_finish(&w);
 }
 
-void simplify_scan(Walk *w, uint32_t id)
-{
+void simplify_scan(Walk *w, uint32_t id) {
   Loop l = {.up = w, .i = w->from->inst.at[id]};
   l.sh = ir_scan_shape(w->from, &l.i);
   l.body = ir_body(w->from, &l.i);
@@ -377,8 +354,7 @@ void simplify_scan(Walk *w, uint32_t id)
 
 /* ---- elements of stacks ------------------------------------------------------------------------------------------ */
 
-Val stacked_element(Build *b, Val stack, uint32_t start)
-{
+Val stacked_element(Build *b, Val stack, uint32_t start) {
   Fn *g = b->f;
   const Inst *p = ir_inst(g, stack);
   if (p->op != OP_proj) return VAL_NONE;

@@ -18,15 +18,15 @@
 #include <string.h>
 
 typedef struct Greedy {
-  const Pattern *p, *t;      /* the pattern and its transpose, the same where it is symmetric */
-  uint32_t *of, *banned;     /* by column; by colour: the column that may not have it, + 1 */
-  uint32_t *once, *twice;    /* by colour: the column that has a neighbour of it, two, + 1 */
-  uint32_t *size;            /* by colour: columns */
+  const Pattern *p, *t;   /* the pattern and its transpose, the same where it is symmetric */
+  uint32_t *of, *banned;  /* by column; by colour: the column that may not have it, + 1 */
+  uint32_t *once, *twice; /* by colour: the column that has a neighbour of it, two, + 1 */
+  uint32_t *size;         /* by colour: columns */
   uint32_t n, most;
   int64_t work;
 } Greedy;
 
-enum { WORK = 1 << 22 };     /* steps of one order; beyond, a colouring counts as not found */
+enum { WORK = 1 << 22 }; /* steps of one order; beyond, a colouring counts as not found */
 
 static void ban(Greedy *g, uint32_t column, uint32_t other) {
   g->work++;
@@ -74,7 +74,7 @@ static void ban_stars(Greedy *g, uint32_t j) {
   count_neighbours(g, j);
   for (uint32_t a = g->p->start[j]; a < g->p->start[j + 1]; a++) {
     uint32_t w = g->p->col[a];
-    if (w == j || g->of[w] == COLOUR_NONE || g->size[g->of[w]] == 1) continue;       /* alone: no path has it twice */
+    if (w == j || g->of[w] == COLOUR_NONE || g->size[g->of[w]] == 1) continue; /* alone: no path has it twice */
     bool inside = g->twice[g->of[w]] == j + 1;
     for (uint32_t b = g->p->start[w]; b < g->p->start[w + 1]; b++) {
       uint32_t x = g->p->col[b];
@@ -117,8 +117,7 @@ static void by_degree(const Pattern *t, uint32_t *order) {
   free(first);
 }
 
-static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t least, uint32_t most, Ban *forbid,
-                 Colouring *out) {
+static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t least, uint32_t most, Ban *forbid, Colouring *out) {
   Greedy g = {.p = p, .t = t, .most = most};
   size_t n = (size_t)p->cols + 1;
   uint32_t *order = base_realloc(NULL, sizeof *order * n);

@@ -6,8 +6,8 @@
 
 enum { COLOUR_NONE = UINT32_MAX };
 typedef struct Colouring {
-  uint32_t n;                /* colours */
-  uint32_t *of;              /* by column; COLOUR_NONE: not needed */
+  uint32_t n;   /* colours */
+  uint32_t *of; /* by column; COLOUR_NONE: not needed */
 } Colouring;
 
 /* Each of the three: false if more than `most` colours would be needed; then *out is empty. */

@@ -16,8 +16,8 @@
 #include <string.h>
 
 enum {
-  WORK = 1 << 20,            /* about 10 ms */
-  MOST = 1 << 18             /* nonzeros: their indices become attributes of the IR */
+  WORK = 1 << 20, /* about 10 ms */
+  MOST = 1 << 18  /* nonzeros: their indices become attributes of the IR */
 };
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
@@ -73,7 +73,8 @@ static SparsityRule *const rule[OP_count] = {
 /* What an operation costs beyond the elements of its result: rules that read much more than they write. */
 static int64_t reads(const PFrame *fr, const Inst *i) {
   int64_t n = 0;
-  if (i->op == OP_trisolve || i->op == OP_solve) return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
+  if (i->op == OP_trisolve || i->op == OP_solve)
+    return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
   if (i->op != OP_dot || deps_of(fr, i, 0).same || deps_of(fr, i, 1).same) return 0;
   n = type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
   Type b = ir_type(fr->f, ir_arg(fr->f, i, 1));
@@ -132,8 +133,7 @@ static bool *cone(const Fn *f, Val e, Val x) {
   if (!need) base_fault("out of memory");
   need[e.id] = true;
   for (uint32_t id = e.id; id > 0; id--)
-    for (uint32_t k = 0; need[id] && id != x.id && k < f->inst.at[id].nargs; k++)
-      need[ir_arg(f, &f->inst.at[id], k).id] = true;
+    for (uint32_t k = 0; need[id] && id != x.id && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
   return need;
 }
 

@@ -9,7 +9,7 @@ typedef struct Loop {
   const Inst *i;
   const Fn *body;
   ScanShape sh;
-  Deps *in, *out, *carry;    /* of one turn; the carries at hand */
+  Deps *in, *out, *carry; /* of one turn; the carries at hand */
 } Loop;
 
 static Type in_type(const Loop *l, uint32_t k) { return l->body->in.at[k].type; }

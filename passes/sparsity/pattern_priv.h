@@ -10,26 +10,31 @@
 /* SET_ZERO: of an element that is known to be 0; SET_NONE: of one that may have any value but no derivative. */
 enum { SET_ZERO, SET_NONE, SET_FIRST };
 
-typedef struct ColumnSet { uint32_t at, n, hash; } ColumnSet;        /* column[at .. at + n), ascending */
-typedef struct UnionPair { uint32_t a, b, both; } UnionPair;
+typedef struct ColumnSet {
+  uint32_t at, n, hash;
+} ColumnSet; /* column[at .. at + n), ascending */
+typedef struct UnionPair {
+  uint32_t a, b, both;
+} UnionPair;
 
 typedef struct Sets {
   uint32_t ncol;
-  VEC(ColumnSet) set;        /* by id */
+  VEC(ColumnSet) set; /* by id */
   VEC(uint32_t) column;
-  uint32_t *slot, nslot;     /* ids by content */
-  UnionPair *pair; uint32_t npair, npairs;
-  uint32_t *stamp, now;      /* by column: the union at hand has it */
-  VEC(uint32_t) seen, got;   /* by set: it has been added; columns of the union at hand */
+  uint32_t *slot, nslot; /* ids by content */
+  UnionPair *pair;
+  uint32_t npair, npairs;
+  uint32_t *stamp, now;    /* by column: the union at hand has it */
+  VEC(uint32_t) seen, got; /* by set: it has been added; columns of the union at hand */
   uint32_t many;
-  int64_t work;              /* elements looked at so far */
+  int64_t work; /* elements looked at so far */
 } Sets;
 
 void sets_init(Sets *s, uint32_t ncol);
 void sets_finish(Sets *s);
 uint32_t sets_single(Sets *s, uint32_t column);
-uint32_t sets_union(Sets *s, uint32_t a, uint32_t b);    /* of two; what is added to 0 stays as it is */
-void sets_open(Sets *s);                                 /* a union of many, one at a time */
+uint32_t sets_union(Sets *s, uint32_t a, uint32_t b); /* of two; what is added to 0 stays as it is */
+void sets_open(Sets *s);                              /* a union of many, one at a time */
 void sets_add(Sets *s, uint32_t id);
 uint32_t sets_close(Sets *s);
 const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n);
@@ -37,30 +42,33 @@ const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n);
 /* ---- pattern.c: values and functions ------------------------------------------------------------ */
 
 /* The sets of a value's elements. `same`: one entry stands for all. */
-typedef struct Deps { uint32_t *id; bool same; } Deps;
+typedef struct Deps {
+  uint32_t *id;
+  bool same;
+} Deps;
 
 static inline uint32_t deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
 
 typedef struct Pass {
   Sets sets;
   Arena *mem;
-  int64_t limit;             /* of sets.work; beyond it the search is given up */
+  int64_t limit; /* of sets.work; beyond it the search is given up */
 } Pass;
 
 /* One function under analysis. */
 typedef struct PFrame {
   Pass *pass;
   const Fn *f;
-  Deps *val;                 /* by id */
-  Deps **result;             /* by id of a MULTI instruction: by result */
+  Deps *val;     /* by id */
+  Deps **result; /* by id of a MULTI instruction: by result */
 } PFrame;
 
 static inline Deps deps_of(const PFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
 
 Deps deps_same(Pass *p, uint32_t id);
-Deps deps_new(Pass *p, int64_t n);                       /* all SET_ZERO */
-Deps deps_close(Deps d, int64_t n);                      /* `same`, where all entries are equal */
-void deps_add_all(Pass *p, Deps d, int64_t n);           /* sets_add of every element */
+Deps deps_new(Pass *p, int64_t n);             /* all SET_ZERO */
+Deps deps_close(Deps d, int64_t n);            /* `same`, where all entries are equal */
+void deps_add_all(Pass *p, Deps d, int64_t n); /* sets_add of every element */
 /* Sets of f's outputs from those of its inputs. False: given up. */
 bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
 
@@ -74,7 +82,7 @@ typedef Deps SparsityRule(PFrame *fr, const Inst *i);
 #define ST(name, ...) SparsityRule sparsity_##name;
 #include "ir/ops.def"
 SparsityRule sparsity_elementwise;
-Deps sparsity_smear(PFrame *fr, const Inst *i);           /* depends on all that the operands depend on */
+Deps sparsity_smear(PFrame *fr, const Inst *i); /* depends on all that the operands depend on */
 /* Results of a scan. False: given up. */
 bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result);
 

@@ -21,7 +21,8 @@ static uint32_t element(PFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
   switch (i->op) {
   case OP_mul: return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
   case OP_div: return a == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
-  case OP_add: case OP_sub: return sets_union(sets(fr), a, b);
+  case OP_add:
+  case OP_sub: return sets_union(sets(fr), a, b);
   default: break;
   }
   if (i->nargs == 1) return a == SET_ZERO && ir_eval_scalar((Op)i->op, 0, 0) == 0 ? SET_ZERO : through(i, 0, a ? a : SET_NONE);
@@ -48,17 +49,17 @@ Deps sparsity_select(PFrame *fr, const Inst *i) {
 
 /* ---- leaves, and what stands for its operand ------------------------------------------------------------- */
 
-#define NONE_RULE(name)                                                                            \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) {                                                 \
-    (void)i;                                                                                       \
-    return deps_same(fr->pass, SET_NONE);                                                          \
+#define NONE_RULE(name)                             \
+  Deps sparsity_##name(PFrame *fr, const Inst *i) { \
+    (void)i;                                        \
+    return deps_same(fr->pass, SET_NONE);           \
   }
 NONE_RULE(in)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
 NONE_RULE(require)
 
-#define SAME_RULE(name)                                                                            \
+#define SAME_RULE(name) \
   Deps sparsity_##name(PFrame *fr, const Inst *i) { return deps_of(fr, i, 0); }
 SAME_RULE(id)
 SAME_RULE(barrier)
@@ -66,7 +67,7 @@ SAME_RULE(spread)
 SAME_RULE(batch_sum)
 SAME_RULE(reshape)
 
-#define SMEAR_RULE(name)                                                                           \
+#define SMEAR_RULE(name) \
   Deps sparsity_##name(PFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
 SMEAR_RULE(scan)
 SMEAR_RULE(integrate)
@@ -100,7 +101,9 @@ Deps sparsity_proj(PFrame *fr, const Inst *i) {
 
 /* ---- moves along one axis -------------------------------------------------------------------------------- */
 
-typedef struct Axis { int64_t outer, n, inner; } Axis;
+typedef struct Axis {
+  int64_t outer, n, inner;
+} Axis;
 
 static Axis axis_of(Type t, int64_t axis) {
   Axis a = {1, t.dim[axis], 1};
@@ -112,8 +115,7 @@ static Axis axis_of(Type t, int64_t axis) {
 /* to[o][k0][.] = from[o][k1][.] for all o. */
 static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
   for (int64_t o = 0; o < t.outer; o++)
-    for (int64_t j = 0; j < t.inner; j++)
-      to.id[(o * t.n + k0) * t.inner + j] = deps_at(from, (o * f.n + k1) * f.inner + j);
+    for (int64_t j = 0; j < t.inner; j++) to.id[(o * t.n + k0) * t.inner + j] = deps_at(from, (o * f.n + k1) * f.inner + j);
 }
 
 /* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
@@ -242,12 +244,14 @@ Deps sparsity_tri(PFrame *fr, const Inst *i) {
 
 /* ---- dot --------------------------------------------------------------------------------------------------- */
 
-typedef struct Label { int64_t n, a, b, out; } Label;    /* size; strides in the operands and the result, 0 where absent */
+typedef struct Label {
+  int64_t n, a, b, out;
+} Label; /* size; strides in the operands and the result, 0 where absent */
 
 typedef struct Einsum {
   Label label[3 * IR_MAX_RANK];
-  int n, kept;               /* labels that count; those of the result come first */
-  int64_t out, summed;       /* how many elements and products each */
+  int n, kept;         /* labels that count; those of the result come first */
+  int64_t out, summed; /* how many elements and products each */
 } Einsum;
 
 static void strides(const int *label, Type t, int64_t *size, int64_t *stride) {

@@ -16,8 +16,8 @@ static uint32_t mix(uint64_t x) {
 void sets_init(Sets *s, uint32_t ncol) {
   memset(s, 0, sizeof *s);
   s->ncol = ncol;
-  vec_reserve(&s->column, 1);                           /* never NULL: places in it are pointers also where a set is empty */
-  *vec_push(&s->set) = (ColumnSet){0, 0, 0};             /* SET_ZERO and SET_NONE: empty, not in the table */
+  vec_reserve(&s->column, 1);                /* never NULL: places in it are pointers also where a set is empty */
+  *vec_push(&s->set) = (ColumnSet){0, 0, 0}; /* SET_ZERO and SET_NONE: empty, not in the table */
   *vec_push(&s->set) = (ColumnSet){0, 0, 0};
   s->nslot = s->npair = FIRST_SLOTS;
   s->slot = calloc(s->nslot, sizeof *s->slot);

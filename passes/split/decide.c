@@ -35,7 +35,7 @@ FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r) {
   const uint64_t before = ir_written();
   Fn *x = lowered(a), *y = x ? lowered(b) : NULL;
   const char *why = ir_written() - before > PASS_MOST ? "its derivatives are too large" : "it has no derivative";
-  FieldAnswer answer = !x || !y                            ? undecided(r, why)
+  FieldAnswer answer = !x || !y                           ? undecided(r, why)
                        : !affordable(x) || !affordable(y) ? undecided(r, "it would take too long to evaluate exactly")
                                                           : ir_field_equal(x, y, ROUNDS, UINT64_C(0x9e3779b97f4a7c15), r);
   ir_fn_destroy(x);

@@ -31,8 +31,8 @@ typedef struct Splitter {
   uint32_t *piece;
   bool *root, *dear;
   Cut cut;
-  uint32_t *out_part, *out_index;     /* by id, of an output of the original: where it is, index + 1 */
-  uint32_t *carry_index;              /* by id, of a carried value: its output + 1 */
+  uint32_t *out_part, *out_index; /* by id, of an output of the original: where it is, index + 1 */
+  uint32_t *carry_index;          /* by id, of a carried value: its output + 1 */
 } Splitter;
 
 /* ---- classes ---- */
@@ -62,7 +62,7 @@ static bool sums_only(const Splitter *s, const Inst *i) {
 static void classify(Splitter *s, uint32_t id) {
   const Inst *i = &s->f->inst.at[id];
   bool batch = i->type.dt == DT_MULTI ? i->sub && split_has_lanes(ir_body(s->f, i)) : i->type.lane;
-  uint32_t each = 0, after = 0;  /* levels that values per sample, and sums, ask for */
+  uint32_t each = 0, after = 0; /* levels that values per sample, and sums, ask for */
   bool sums = false;
   if (i->op == OP_proj) {
     s->cls[id] = class_of_proj(s, i);
@@ -297,8 +297,7 @@ static void build(Splitter *s, Split *out) {
   for (uint32_t k = 0; k < f->out.n; k++) {
     uint32_t id = f->out.at[k].id;
     const Inst *i = &f->inst.at[id];
-    out->from[k] = i->op == OP_in ? (PartRef){PART_INPUT, ir_number(f, i)}
-                                  : (PartRef){(int)s->out_part[id], s->out_index[id] - 1};
+    out->from[k] = i->op == OP_in ? (PartRef){PART_INPUT, ir_number(f, i)} : (PartRef){(int)s->out_part[id], s->out_index[id] - 1};
   }
 }
 
@@ -335,8 +334,7 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
   Fn *cut = split_unmix(f), *g = pass_simplify(cut);
   bool good = split(g, out, &at);
   if (!good)
-    diag_add(diag, CODE_not_yet, at,
-               "a shared value that is made in a loop over samples is used outside it (not supported yet)");
+    diag_add(diag, CODE_not_yet, at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
   ir_fn_destroy(cut);
   ir_fn_destroy(g);
   return good;

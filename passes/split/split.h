@@ -4,8 +4,8 @@
 
 #include "passes/base/pass.h"
 
-bool split_has_lanes(const Fn *f);              /* anything per sample in it, at any depth */
-void split_summed(const Fn *body, bool *out);   /* which outputs of a body follow from a sum over the batch */
+bool split_has_lanes(const Fn *f);            /* anything per sample in it, at any depth */
+void split_summed(const Fn *body, bool *out); /* which outputs of a body follow from a sum over the batch */
 
 /* A copy in which no loop over samples makes results that are shared and no sums: such a loop stands
  * twice, the second time for those results alone, and simplify drops from each what is not read. */

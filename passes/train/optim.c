@@ -14,14 +14,10 @@ typedef struct Update {
 int pass_optim_states(const Optim *o) {
   switch (o->kind) {
   case OPT_ADAM:
-  case OPT_ADAMW:
-    return 2;
-  case OPT_SGD:
-    return o->momentum != 0;
-  case OPT_RMSPROP:
-    return 1 + (o->momentum > 0);
-  default:
-    return 0;
+  case OPT_ADAMW: return 2;
+  case OPT_SGD: return o->momentum != 0;
+  case OPT_RMSPROP: return 1 + (o->momentum > 0);
+  default: return 0;
   }
 }
 
@@ -38,10 +34,8 @@ static void step(Update *u, Val direction) { u->p = ir_sub(&u->b, u->p, ir_mul(&
 
 static void adam(Update *u, const Optim *o) {
   Build *b = &u->b;
-  if (o->kind == OPT_ADAMW)
-    u->p = ir_mul(b, u->p, ir_sub(b, ir_const(b, 1), ir_mul(b, u->lr, ir_const(b, o->weight_decay))));
-  else
-    u->g = decayed(b, o, u->g, u->p);
+  if (o->kind == OPT_ADAMW) u->p = ir_mul(b, u->p, ir_sub(b, ir_const(b, 1), ir_mul(b, u->lr, ir_const(b, o->weight_decay))));
+  else u->g = decayed(b, o, u->g, u->p);
   u->state[0] = blend(b, o->beta1, u->state[0], u->g);
   u->state[1] = blend(b, o->beta2, u->state[1], ir_mul(b, u->g, u->g));
   Val root = ir_add(b, ir_sqrt(b, ir_mul(b, u->state[1], u->bias2)), ir_const(b, o->eps));
@@ -63,8 +57,7 @@ static void rmsprop(Update *u, const Optim *o) {
   Val g = decayed(b, o, u->g, u->p);
   u->state[0] = blend(b, o->alpha, u->state[0], ir_mul(b, g, g));
   Val direction = ir_div(b, g, ir_add(b, ir_sqrt(b, u->state[0]), ir_const(b, o->eps)));
-  if (o->momentum > 0)
-    direction = u->state[1] = ir_add(b, ir_mul(b, ir_const(b, o->momentum), u->state[1]), direction);
+  if (o->momentum > 0) direction = u->state[1] = ir_add(b, ir_mul(b, ir_const(b, o->momentum), u->state[1]), direction);
   step(u, direction);
 }
 
@@ -79,18 +72,14 @@ Fn *pass_optim_update(const Optim *o, bool f64) {
   int n = pass_optim_states(o);
   u.p = ir_input(b, "p", IN_STATE, 0, type_scalar(true));
   u.g = ir_input(b, "g", IN_STATE, 1, type_scalar(true));
-  for (int k = 0; k < n; k++)
-    u.state[k] = ir_input(b, state[k], IN_STATE, 2 + (uint32_t)k, type_scalar(true));
+  for (int k = 0; k < n; k++) u.state[k] = ir_input(b, state[k], IN_STATE, 2 + (uint32_t)k, type_scalar(true));
   u.lr = ir_input(b, "lr", IN_SCALAR, 0, type_scalar(false));
   u.g = ir_mul(b, u.g, ir_input(b, "scale", IN_SCALAR, 1, type_scalar(false)));
   u.bias1 = ir_input(b, "bias1", IN_SCALAR, 2, type_scalar(false));
   u.bias2 = ir_input(b, "bias2", IN_SCALAR, 3, type_scalar(false));
-  if (o->kind == OPT_SGD)
-    sgd(&u, o);
-  else if (o->kind == OPT_RMSPROP)
-    rmsprop(&u, o);
-  else
-    adam(&u, o);
+  if (o->kind == OPT_SGD) sgd(&u, o);
+  else if (o->kind == OPT_RMSPROP) rmsprop(&u, o);
+  else adam(&u, o);
   ir_output(b, u.p, "p");
   for (int k = 0; k < n; k++) ir_output(b, u.state[k], state[k]);
   ir_build_finish(b);

@@ -26,8 +26,7 @@ static Val param(const Fn *loss, const Val *args, uint32_t number) {
 
 /* lowered: the means of the step, which means.c put behind the loss, come out too, if `means`. */
 static Fn *build(const Fn *loss, const char *suffix, bool lowered, const uint32_t *moved, uint32_t nmoved, bool means) {
-  if (loss->out.n < 1 || ir_type(loss, loss->out.at[0]).rank)
-    base_fault("the loss `%s` is not a scalar", loss->name);
+  if (loss->out.n < 1 || ir_type(loss, loss->out.at[0]).rank) base_fault("the loss `%s` is not a scalar", loss->name);
   Fn *f = ir_fn_create(loss->name, loss->f64);
   f->name = arena_printf(f->mem, "%s.%s", loss->name, suffix);
   Build b;

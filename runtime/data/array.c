@@ -77,8 +77,10 @@ bool rt_array_convert(const RtArray *a, bool f64, RtArray *out) {
   if (!rt_array_init(out, a->name, f64, a->rank, a->dim, a->n)) return false;
   const int64_t count = a->n ? a->elems * a->ld : a->elems;
   if (f64 == a->f64) memcpy(out->v, a->v, (size_t)count * real_size(f64));
-  else if (f64) for (int64_t i = 0; i < count; i++) ((double *)out->v)[i] = ((const float *)a->v)[i];
-  else for (int64_t i = 0; i < count; i++) ((float *)out->v)[i] = (float)((const double *)a->v)[i];
+  else if (f64)
+    for (int64_t i = 0; i < count; i++) ((double *)out->v)[i] = ((const float *)a->v)[i];
+  else
+    for (int64_t i = 0; i < count; i++) ((float *)out->v)[i] = (float)((const double *)a->v)[i];
   return true;
 }
 

@@ -104,7 +104,8 @@ const char *rt_cell_help(const char *s, size_t n) {
   if (!rt_cell_foreign(s, n)) return "";
   if (has(s, n, "\xE2\x88\x92") || has(s, n, "\xE2\x80\x93")) return "; its sign is a typesetter's, write `-`";
   if (hexadecimal(s + sign(s, s + n), s + n)) return "; write it as a decimal number";
-  if (has(s, n, " ") || has(s, n, "_") || has(s, n, "'") || has(s, n, "\xC2") || has(s, n, "\xE2")) return "; write it without marks between its digits";
+  if (has(s, n, " ") || has(s, n, "_") || has(s, n, "'") || has(s, n, "\xC2") || has(s, n, "\xE2"))
+    return "; write it without marks between its digits";
   if (has(s, n, ",")) return "; write numbers with a decimal point, and no comma";
   return "";
 }

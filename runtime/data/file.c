@@ -12,11 +12,14 @@
 
 static const char *help_for(int error) {
   switch (error) {
-    case ENOSPC: case EDQUOT: return "; free some space or choose another place with --out";
-    case EACCES: case EPERM: case EROFS: return "; choose a writable place with --out";
-    case ENOTDIR: return "; a part of the path is a file, choose another place";
-    case EFBIG: return "; the limit on the size of files (ulimit -f) is too small";
-    default: return "";
+  case ENOSPC:
+  case EDQUOT: return "; free some space or choose another place with --out";
+  case EACCES:
+  case EPERM:
+  case EROFS: return "; choose a writable place with --out";
+  case ENOTDIR: return "; a part of the path is a file, choose another place";
+  case EFBIG: return "; the limit on the size of files (ulimit -f) is too small";
+  default: return "";
   }
 }
 
@@ -36,8 +39,11 @@ bool rt_file_regular(const char *path, RtError *err) {
 }
 
 char *rt_file_read(const char *path, size_t *size, RtError *err) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe would wait for somebody to write */
-  if (fd < 0) { rt_fail_errno(err, "open", path); return NULL; }
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for somebody to write */
+  if (fd < 0) {
+    rt_fail_errno(err, "open", path);
+    return NULL;
+  }
   struct stat st;
   char *text = NULL;
   size_t have = 0, room = 0;
@@ -48,7 +54,11 @@ char *rt_file_read(const char *path, size_t *size, RtError *err) {
     if (!text || have == room) {
       room = text ? 2 * room + 4096 : room + 1;
       char *more = realloc(text, room + 1);
-      if (!more) { errno = ENOMEM; ok = false; break; }
+      if (!more) {
+        errno = ENOMEM;
+        ok = false;
+        break;
+      }
       text = more;
     }
     const ssize_t got = read(fd, text + have, room - have);
@@ -59,7 +69,10 @@ char *rt_file_read(const char *path, size_t *size, RtError *err) {
   }
   if (!ok) rt_fail_errno(err, "read", path);
   close(fd);
-  if (!ok) { free(text); return NULL; }
+  if (!ok) {
+    free(text);
+    return NULL;
+  }
   text[have] = 0;
   *size = have;
   return text;
@@ -88,7 +101,10 @@ static char *beside(const char *path, const char **name) {
 static void sync_directory(const char *path, const char *name) {
   char *dir = name == path ? strdup(".") : strndup(path, (size_t)(name - path));
   const int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (fd >= 0) { fsync(fd); close(fd); }
+  if (fd >= 0) {
+    fsync(fd);
+    close(fd);
+  }
   free(dir);
 }
 

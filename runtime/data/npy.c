@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-typedef struct Scan { const char *s, *end; } Scan;
+typedef struct Scan {
+  const char *s, *end;
+} Scan;
 
 static void blank(Scan *c) {
   while (c->s < c->end && (*c->s == ' ' || *c->s == '\n' || *c->s == '\t')) c->s++;
@@ -42,7 +44,7 @@ static bool shape(Scan *c, Npy *a) {
     blank(c);
     if (c->s == c->end || *c->s < '0' || *c->s > '9' || a->rank == 8) return false;
     for (; c->s < c->end && *c->s >= '0' && *c->s <= '9'; c->s++)
-      if ((v = v * 10 + (uint64_t)(*c->s - '0')) > UINT32_MAX) return false;      /* no file holds as many */
+      if ((v = v * 10 + (uint64_t)(*c->s - '0')) > UINT32_MAX) return false; /* no file holds as many */
     a->dim[a->rank++] = (uint32_t)v;
     eat(c, "L");
     if (eat(c, ",")) continue;
@@ -61,7 +63,10 @@ static bool dict(Scan *c, Npy *a, char *descr, size_t room, bool *plain) {
     if (!quoted(c, key, sizeof key) || !eat(c, ":")) return false;
     if (!strcmp(key, "descr")) {
       blank(c);
-      if (c->s < c->end && *c->s == '[') { *plain = false; return true; }
+      if (c->s < c->end && *c->s == '[') {
+        *plain = false;
+        return true;
+      }
       if (!quoted(c, descr, room)) return false;
       seen |= 1;
     } else if (!strcmp(key, "fortran_order")) {
@@ -81,7 +86,10 @@ static bool dict(Scan *c, Npy *a, char *descr, size_t room, bool *plain) {
 
 /* What numpy calls a type, where it is no number: said by its letter. */
 static bool other_type(const char *d, const char *descr, RtError *err) {
-  static const struct { char letter; const char *what; } known[] = {
+  static const struct {
+    char letter;
+    const char *what;
+  } known[] = {
     {'O', "Python objects (`%.20s`); save numbers, e.g. x.astype(\"f8\"), under a name of their own"},
     {'c', "complex numbers (`%.20s`); save x.real and x.imag as two arrays"},
     {'M', "dates (`%.20s`); save them as numbers, e.g. seconds"},
@@ -93,7 +101,8 @@ static bool other_type(const char *d, const char *descr, RtError *err) {
       snprintf(format, sizeof format, "it holds %s", known[i].what);
       return rt_fail(err, format, descr);
     }
-  return rt_fail(err, "its elements are of type `%.20s`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")", descr);
+  return rt_fail(err, "its elements are of type `%.20s`, not numbers that can be read; save it as float64, e.g. x.astype(\"f8\")",
+                 descr);
 }
 
 static bool element_type(Npy *a, const char *descr, RtError *err) {
@@ -103,8 +112,10 @@ static bool element_type(Npy *a, const char *descr, RtError *err) {
   a->kind = *d == 'T' ? 'U' : *d;
   a->size = *d && d[1] >= '1' && d[1] <= '8' && !d[2] ? d[1] - '0' : 0;
   const bool power = a->size == 1 || a->size == 2 || a->size == 4 || a->size == 8;
-  const bool ok = a->kind == 'f' ? power && a->size > 1 : a->kind == 'b' ? a->size == 1
-                : a->kind == 'U' || a->kind == 'S' ? true : (a->kind == 'i' || a->kind == 'u') && power;
+  const bool ok = a->kind == 'f'                     ? power && a->size > 1
+                  : a->kind == 'b'                   ? a->size == 1
+                  : a->kind == 'U' || a->kind == 'S' ? true
+                                                     : (a->kind == 'i' || a->kind == 'u') && power;
   return ok || other_type(d, descr, err);
 }
 
@@ -167,9 +178,18 @@ static int64_t whole(const Npy *a, uint64_t w) {
 
 static double element(const Npy *a, int64_t i) {
   const uint64_t w = word(a, i);
-  if (a->kind == 'f' && a->size == 8) { double v; memcpy(&v, &w, 8); return v; }
+  if (a->kind == 'f' && a->size == 8) {
+    double v;
+    memcpy(&v, &w, 8);
+    return v;
+  }
   if (a->kind == 'f' && a->size == 2) return half((uint32_t)w);
-  if (a->kind == 'f') { const uint32_t u = (uint32_t)w; float v; memcpy(&v, &u, 4); return (double)v; }
+  if (a->kind == 'f') {
+    const uint32_t u = (uint32_t)w;
+    float v;
+    memcpy(&v, &u, 4);
+    return (double)v;
+  }
   if (a->kind == 'b') return w != 0;
   return a->kind == 'u' ? (double)w : (double)whole(a, w);
 }
@@ -189,8 +209,10 @@ static bool refused(const Npy *a, const uint32_t *index, int64_t i, RtError *err
   if (exact(a, i)) return rt_fail(err, "the element [%s] is not a finite number; remove that row or fill it in", text);
   if (a->kind == 'u') snprintf(value, sizeof value, "%llu", (unsigned long long)word(a, i));
   else snprintf(value, sizeof value, "%lld", (long long)word(a, i));
-  return rt_fail(err, "the element [%s] is %s, a whole number that f64 does not hold exactly; subtract a constant before, or "
-                      "save it rounded, x.astype(\"f8\")", text, value);
+  return rt_fail(err,
+                 "the element [%s] is %s, a whole number that f64 does not hold exactly; subtract a constant before, or "
+                 "save it rounded, x.astype(\"f8\")",
+                 text, value);
 }
 
 bool npy_values(const Npy *a, int second, double *out, RtError *err) {
@@ -240,7 +262,10 @@ static bool columns_of(const Npy *a, RtTable *t, RtError *err) {
 static unsigned char *head_of(const char *path, size_t *have, uint64_t *total, RtError *err) {
   struct stat st;
   FILE *f = fopen(path, "rb");
-  if (!f) { rt_fail_errno(err, "open", path); return NULL; }
+  if (!f) {
+    rt_fail_errno(err, "open", path);
+    return NULL;
+  }
   if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
     fclose(f);
     unsigned char *all = (unsigned char *)rt_file_read(path, have, err);
@@ -295,7 +320,8 @@ unsigned char *npy_image(const RtArray *a, size_t *size) {
   size_t n = 0;
   if (a->n) n += (size_t)snprintf(dims, sizeof dims, "%lld,", (long long)a->n);
   for (int d = 0; d < a->rank; d++) n += (size_t)snprintf(dims + n, sizeof dims - n, d || a->n ? " %u," : "%u,", a->dim[d]);
-  int len = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a->f64 ? "<f8" : "<f4", dims);
+  int len =
+      snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a->f64 ? "<f8" : "<f4", dims);
   while ((10 + len + 1) % 64) header[len++] = ' ';
   header[len++] = '\n';
   const int64_t rows = a->n ? a->n : 1, bytes = a->f64 ? 8 : 4;

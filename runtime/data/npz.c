@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const RtZip *zip;     /* once an archive was asked for */
+static const RtZip *zip; /* once an archive was asked for */
 
 static bool zip_failed(RtError *err, const char *path, const char *doing, const char *why) {
   return rt_fail(err, "%s: cannot %s the archive (%s); save it again with numpy.savez", path, doing, why);
@@ -18,7 +18,10 @@ static bool open_library(const char *path, const char *doing, RtError *err) {
   return zip || rt_fail(err, "%s: cannot %s the archive: %s", path, doing, why);
 }
 
-typedef struct Bytes { unsigned char *at; size_t n, room; } Bytes;
+typedef struct Bytes {
+  unsigned char *at;
+  size_t n, room;
+} Bytes;
 
 /* Reads on up to `most` bytes. Room grows with what comes, not with what is announced. */
 static bool read_on(zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
@@ -41,13 +44,13 @@ static bool read_on(zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
 static bool member(zip_t *z, int64_t i, bool all, Bytes *b, uint64_t *total, RtError *why) {
   zip_stat_t st;
   zip_file_t *f = NULL;
-  const bool open = zip->stat_index(z, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) && st.size < (zip_uint64_t)1 << 40
-                 && (f = zip->fopen_index(z, (zip_uint64_t)i, 0)) != NULL;
+  const bool open = zip->stat_index(z, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) &&
+                    st.size < (zip_uint64_t)1 << 40 && (f = zip->fopen_index(z, (zip_uint64_t)i, 0)) != NULL;
   if (!open) return rt_fail(why, "cannot be read (%s); save it again with numpy.savez", zip->strerror(z));
   char more;
   *total = st.size;
   bool ok = read_on(f, b, all || st.size < NPY_HEAD ? st.size : NPY_HEAD, why);
-  if (ok && b->n == st.size && zip->fread(f, &more, 1) != 0)         /* 0: the end, checksum good */
+  if (ok && b->n == st.size && zip->fread(f, &more, 1) != 0) /* 0: the end, checksum good */
     ok = rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
   zip->fclose(f);
   return ok;
@@ -88,8 +91,11 @@ static bool add_member(zip_t *z, zip_int64_t i, Bytes *b, RtTable *t) {
 
 static zip_t *open_archive(const char *path, RtError *err) {
   int code;
-  FILE *f = fopen(path, "rb");                 /* says "no such file" better than libzip */
-  if (!f) { rt_fail_errno(err, "open", path); return NULL; }
+  FILE *f = fopen(path, "rb"); /* says "no such file" better than libzip */
+  if (!f) {
+    rt_fail_errno(err, "open", path);
+    return NULL;
+  }
   fclose(f);
   if (!open_library(path, "open", err)) return NULL;
   zip_t *z = zip->open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
@@ -119,7 +125,8 @@ static bool member_values(zip_t *z, RtColumn *k, Bytes *b, RtError *why) {
   Npy a;
   RtColumn now = {0};
   if (!array_of(z, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
-  if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim)) return rt_fail(why, "it is being changed");
+  if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim))
+    return rt_fail(why, "it is being changed");
   k->v = malloc((size_t)a.count * sizeof *k->v);
   return k->v ? npy_values(&a, -1, k->v, why) : rt_fail(why, "not enough memory");
 }
@@ -174,8 +181,8 @@ bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err) {
   zip_stat_t st;
   char *image = NULL;
   if (ok) {
-    ok = zip->source_stat(mem, &st) == 0 && (image = malloc((size_t)st.size + 1)) != NULL && zip->source_open(mem) == 0
-      && zip->source_read(mem, image, st.size) == (zip_int64_t)st.size && zip->source_close(mem) == 0;
+    ok = zip->source_stat(mem, &st) == 0 && (image = malloc((size_t)st.size + 1)) != NULL && zip->source_open(mem) == 0 &&
+         zip->source_read(mem, image, st.size) == (zip_int64_t)st.size && zip->source_close(mem) == 0;
     if (!ok) zip_failed(err, path, "make", "not enough memory");
   }
   ok = ok && rt_file_write(path, image, (size_t)st.size, err);

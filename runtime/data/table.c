@@ -12,17 +12,22 @@
 #include <string.h>
 
 typedef enum { KIND_UNKNOWN, KIND_NUMBER, KIND_TEXT } Kind;
-typedef struct Field { const char *at; size_t len; bool quoted; } Field;
+typedef struct Field {
+  const char *at;
+  size_t len;
+  bool quoted;
+} Field;
 typedef struct Read {
   const char *path;
   RtError *err;
   bool info_only;
   long line;
-  char separator;            /* ',', ';', '\t', 0: white space, 1: not known yet */
-  bool started;              /* the header or a row was seen */
-  bool named;                /* by a header */
+  char separator; /* ',', ';', '\t', 0: white space, 1: not known yet */
+  bool started;   /* the header or a row was seen */
+  bool named;     /* by a header */
   bool no_memory;
-  Field *field; int nfield, room;
+  Field *field;
+  int nfield, room;
   Kind *kind;
   RtTable *t;
   int64_t capacity;
@@ -70,7 +75,10 @@ static bool one_field(Read *r, const char **p, const char *end) {
     *p = e + 1;
     if (*p < end && !is_space(**p) && !parts(r, **p))
       return rt_fail(r->err, "%s:%ld: expected %s after the quoted field `%.*s`", r->path, r->line,
-                     r->separator == ',' ? "`,`" : r->separator == ';' ? "`;`" : "a blank", shown(s, (size_t)(e - s)), s);
+                     r->separator == ','   ? "`,`"
+                     : r->separator == ';' ? "`;`"
+                                           : "a blank",
+                     shown(s, (size_t)(e - s)), s);
     return add_field(r, s, (size_t)(e - s), true);
   }
   for (e = s; e < end && !parts(r, *e); e++) {}
@@ -178,7 +186,7 @@ static void __attribute__((format(printf, 3, 4))) fault(Read *r, int c, const ch
   vsnprintf(text.text, sizeof text.text, format, ap);
   va_end(ap);
   for (char *s = text.text; *s; s++)
-    if ((unsigned char)*s < ' ' || *s == 0x7F) *s = '?';                    /* no escape of a file moves a cursor */
+    if ((unsigned char)*s < ' ' || *s == 0x7F) *s = '?'; /* no escape of a file moves a cursor */
   r->t->column[c].fault = strdup(text.text);
   r->no_memory |= !r->t->column[c].fault;
 }
@@ -191,7 +199,8 @@ static void bad_cell(Read *r, int c, Cell cell, Field f) {
   else if (cell == CELL_TEXT) fault(r, c, "line %ld: expected a number, found `%.*s`%s", r->line, n, f.at, help);
   else if (cell == CELL_RANGE) fault(r, c, "line %ld: `%.*s` is out of range", r->line, n, f.at);
   else if (cell == CELL_INEXACT)
-    fault(r, c, "line %ld: `%.*s` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded", r->line, n, f.at);
+    fault(r, c, "line %ld: `%.*s` is a whole number that f64 does not hold exactly; give it a decimal point to have it rounded",
+          r->line, n, f.at);
   else fault(r, c, "line %ld: `%.*s` is not a finite number; remove the row or fill it in", r->line, n, f.at);
 }
 
@@ -228,15 +237,17 @@ static bool first_was_row(const Read *r) {
   double v;
   for (int c = 0; c < r->nfield; c++)
     if (r->kind[c] == KIND_TEXT && rt_cell(r->field[c].at, r->field[c].len, &v) == CELL_NUMBER)
-      return rt_fail(r->err, "%s:%ld: `%.*s` is a number, where the first row has text: if that is the header, none of its names may "
-                             "be a number; if not, every field must be one", r->path, r->line, shown(r->field[c].at, r->field[c].len), r->field[c].at);
+      return rt_fail(r->err,
+                     "%s:%ld: `%.*s` is a number, where the first row has text: if that is the header, none of its names may "
+                     "be a number; if not, every field must be one",
+                     r->path, r->line, shown(r->field[c].at, r->field[c].len), r->field[c].at);
   return true;
 }
 
 static bool row(Read *r, bool last) {
   if (r->nfield != r->t->ncolumn)
-    return rt_fail(r->err, "%s:%ld: found %d column%s, the rows above have %d%s", r->path, r->line, r->nfield, r->nfield == 1 ? "" : "s",
-                   r->t->ncolumn, last ? "; it is the last line: is the file cut off?" : "");
+    return rt_fail(r->err, "%s:%ld: found %d column%s, the rows above have %d%s", r->path, r->line, r->nfield,
+                   r->nfield == 1 ? "" : "s", r->t->ncolumn, last ? "; it is the last line: is the file cut off?" : "");
   if (!grow(r) || (r->t->rows == 1 && !r->named && !first_was_row(r))) return false;
   for (int c = 0; c < r->nfield; c++) store(r, c);
   r->t->rows++;
@@ -263,11 +274,14 @@ static bool doubtful(Read *r, bool header) {
     const Field f = r->field[c];
     if (f.quoted) continue;
     if (header && rt_cell_foreign(f.at, f.len))
-      return !rt_fail(r->err, "%s:%ld: `%.*s` is neither a number nor the name of a column%s; a name like this stands in double quotes",
+      return !rt_fail(r->err,
+                      "%s:%ld: `%.*s` is neither a number nor the name of a column%s; a name like this stands in double quotes",
                       r->path, r->line, shown(f.at, f.len), f.at, rt_cell_help(f.at, f.len));
     if (!header && r->separator == ',' && several_numbers(f))
-      return !rt_fail(r->err, "%s:%ld: found `%.*s` between commas; write decimal points for decimal commas, or part columns by "
-                              "commas alone", r->path, r->line, shown(f.at, f.len), f.at);
+      return !rt_fail(r->err,
+                      "%s:%ld: found `%.*s` between commas; write decimal points for decimal commas, or part columns by "
+                      "commas alone",
+                      r->path, r->line, shown(f.at, f.len), f.at);
   }
   return false;
 }
@@ -285,7 +299,10 @@ static bool first_line(Read *r, const char *s, const char *end, const char *comm
   if (comment && names_from_comment(r, comment, comment_end))
     for (int c = 0; c < r->nfield; c++) {
       char *name = strndup(r->field[c].at, r->field[c].len);
-      if (name) { free(r->t->column[c].name); r->t->column[c].name = name; }
+      if (name) {
+        free(r->t->column[c].name);
+        r->t->column[c].name = name;
+      }
     }
   r->err = err;
   return split_line(r, s, end) && row(r, false);
@@ -308,7 +325,8 @@ static bool is_comment(const char *s, const char *end) {
   static const char *const error[] = {"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NULL!"};
   for (size_t i = 0; i < sizeof error / sizeof *error; i++) {
     const size_t n = strlen(error[i]);
-    if ((size_t)(end - s) >= n && !memcmp(s, error[i], n) && (s + n == end || is_space(s[n]) || s[n] == ',' || s[n] == ';')) return false;
+    if ((size_t)(end - s) >= n && !memcmp(s, error[i], n) && (s + n == end || is_space(s[n]) || s[n] == ',' || s[n] == ';'))
+      return false;
   }
   return s < end && (*s == '#' || *s == '%');
 }
@@ -340,7 +358,10 @@ static bool finish(Read *r) {
     RtColumn *k = &r->t->column[c];
     k->number = r->kind[c] == KIND_NUMBER;
     k->rows = r->t->rows;
-    if (k->fault) { free(k->v); k->v = NULL; }
+    if (k->fault) {
+      free(k->v);
+      k->v = NULL;
+    }
   }
   return true;
 }
@@ -352,8 +373,8 @@ static bool read_text(const char *path, bool info_only, RtTable *out, RtError *e
   Read r = {.path = path, .err = err, .info_only = info_only, .separator = 1, .t = out};
   const size_t bom = size >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0;
   const bool wide = size >= 2 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2));
-  const bool ok = wide ? rt_fail(err, "%s: the file is in UTF-16; save it as UTF-8", path)
-                       : lines(&r, text + bom, text + size) && finish(&r);
+  const bool ok =
+      wide ? rt_fail(err, "%s: the file is in UTF-16; save it as UTF-8", path) : lines(&r, text + bom, text + size) && finish(&r);
   free(r.field);
   free(r.kind);
   free(text);
@@ -388,9 +409,10 @@ bool rt_table_values(RtTable *t, const int *column, int n, RtError *err) {
 
 bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err) {
   *out = (RtTable){.path = strdup(path)};
-  const bool ok = !out->path ? rt_fail(err, "%s: not enough memory", path)
-                : is_npy(path) ? rt_npy_open(path, out, err)
-                : is_npz(path) ? rt_npz_open(path, out, err) : read_text(path, info_only, out, err);
+  const bool ok = !out->path     ? rt_fail(err, "%s: not enough memory", path)
+                  : is_npy(path) ? rt_npy_open(path, out, err)
+                  : is_npz(path) ? rt_npz_open(path, out, err)
+                                 : read_text(path, info_only, out, err);
   if (!ok) rt_table_finish(out);
   return ok;
 }

@@ -8,10 +8,11 @@
 
 typedef enum {
   CELL_NUMBER,
-  CELL_GAP,                  /* empty, or NA */
-  CELL_NAN, CELL_INFINITE,
-  CELL_RANGE,                /* a number beyond f64 */
-  CELL_INEXACT,              /* a whole number that f64 does not hold, without point and exponent */
+  CELL_GAP, /* empty, or NA */
+  CELL_NAN,
+  CELL_INFINITE,
+  CELL_RANGE,   /* a number beyond f64 */
+  CELL_INEXACT, /* a whole number that f64 does not hold, without point and exponent */
   CELL_TEXT
 } Cell;
 Cell rt_cell(const char *s, size_t n, double *v);
@@ -28,9 +29,10 @@ bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err);
 bool rt_npz_open(const char *path, RtTable *t, RtError *err);
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err);
 
-enum { NPY_HEAD = 1 << 16 };                             /* what is read of an array to know its type and shape */
+enum { NPY_HEAD = 1 << 16 }; /* what is read of an array to know its type and shape */
 typedef struct Npy {
-  int rank; uint32_t dim[8];
+  int rank;
+  uint32_t dim[8];
   bool fortran, big_endian;
   char kind;                 /* 'f', 'i', 'u', 'b'; 'U', 'S': text, not to be read */
   int size;                  /* bytes of an element */

@@ -12,7 +12,7 @@ const RtZip *rt_zip(const char **why) {
   if (there) return &zip;
   *why = RT_LIBZIP " cannot be loaded";
   if (!lib) return NULL;
-#define X(f)                                                                                       \
+#define X(f)                                                                                        \
   if (!(at = dlsym(lib, "zip_" #f))) return *why = RT_LIBZIP " has no zip_" #f, dlclose(lib), NULL; \
   memcpy(&zip.f, &at, sizeof at);
   RT_ZIP(X)

@@ -94,10 +94,10 @@ void *lib_param(Lib *l, int k) { return l->param[k]; }
 
 /* [n][elems] of the user <-> [elems][ld], the padding filled with the last sample. */
 #define TO_LANES(real)                                                            \
-  for (int64_t e = 0; e < elems; e++) {                                            \
-    real *row = (real *)to + e * ld;                                               \
-    for (int64_t i = 0; i < n; i++) row[i] = ((const real *)from)[i * elems + e];  \
-    for (int64_t i = n; i < ld; i++) row[i] = row[n - 1];                          \
+  for (int64_t e = 0; e < elems; e++) {                                           \
+    real *row = (real *)to + e * ld;                                              \
+    for (int64_t i = 0; i < n; i++) row[i] = ((const real *)from)[i * elems + e]; \
+    for (int64_t i = n; i < ld; i++) row[i] = row[n - 1];                         \
   }
 
 static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
@@ -126,13 +126,11 @@ static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
 }
 
 /* Shared outputs follow one another, each rounded up to RT_PAD. */
-static int64_t out_reals(const LibFn *f, int k, int64_t ld) {
-  return rt_padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1));
-}
+static int64_t out_reals(const LibFn *f, int k, int64_t ld) { return rt_padded(f->out_elems[k] * (f->out_lane[k] ? ld : 1)); }
 
 /* Whether all arrays of n samples together have a size that memory can have. */
 static bool sizes_fit(const LibFn *f, int64_t n) {
-  const int64_t most = INT64_MAX / 64;                   /* of reals; padding and the bytes of a real are below 64 */
+  const int64_t most = INT64_MAX / 64; /* of reals; padding and the bytes of a real are below 64 */
   int64_t elems = 1;
   for (int k = 0; k < f->nin; k++) elems += f->in[k].lane ? f->in[k].elems : 0;
   for (int k = 0; k < f->nout; k++) elems += f->out_elems[k];

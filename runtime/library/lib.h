@@ -7,18 +7,34 @@
 
 #include "runtime/runtime.h"
 
-typedef struct LibParam { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;
-                             /* offset: in the start values, in reals */
+typedef struct LibParam {
+  const char *name;
+  int rank;
+  uint32_t dim[6];
+  int64_t elems, offset;
+} LibParam;
+/* offset: in the start values, in reals */
 
-typedef struct LibInput { int kind, index; int64_t elems; bool lane; } LibInput;
-enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT };               /* index: parameter, number of the user's array */
+typedef struct LibInput {
+  int kind, index;
+  int64_t elems;
+  bool lane;
+} LibInput;
+enum { LIB_PARAM, LIB_FIELD, LIB_WEIGHT }; /* index: parameter, number of the user's array */
 
-typedef struct LibPart { HnnKernel kernel; const HnnKernelInfo *info; int nin, nout; const RtRef *in;
-                         const int64_t *out_elems; const bool *out_lane; } LibPart;
+typedef struct LibPart {
+  HnnKernel kernel;
+  const HnnKernelInfo *info;
+  int nin, nout;
+  const RtRef *in;
+  const int64_t *out_elems;
+  const bool *out_lane;
+} LibPart;
 
 typedef struct LibFn {
-  int nparts; const LibPart *part;       /* as in RtSplitSpec; kernel NULL where absent */
-  bool whole;                /* part 1 alone makes every output in order */
+  int nparts;
+  const LibPart *part; /* as in RtSplitSpec; kernel NULL where absent */
+  bool whole;          /* part 1 alone makes every output in order */
   int nin, nout;
   const LibInput *in;
   const bool *out_lane;
@@ -27,25 +43,30 @@ typedef struct LibFn {
 } LibFn;
 
 typedef struct LibTrain {
-  int gradient, update;                  /* numbers of functions; update -1: lbfgs */
-  int nmoved; const int *moved;
-  int nstates, history, max_iter;        /* the last two of lbfgs */
-  bool careful;                          /* as in RtTrain */
+  int gradient, update; /* numbers of functions; update -1: lbfgs */
+  int nmoved;
+  const int *moved;
+  int nstates, history, max_iter; /* the last two of lbfgs */
+  bool careful;                   /* as in RtTrain */
   double lr, beta1, beta2, clip, weight_decay;
-  int nrunning; const int *running;      /* parameters that keep averages of means over the batch, which the gradient */
-  const double *decay;                   /* function gives after the gradients; see rt_average */
+  int nrunning;
+  const int *running;  /* parameters that keep averages of means over the batch, which the gradient */
+  const double *decay; /* function gives after the gradients; see rt_average */
 } LibTrain;
 
 typedef struct LibModel {
   bool f64;
-  int nparam; const LibParam *param;
-  int nfn; const LibFn *fn;
-  int ntrain; const LibTrain *train;
-  const void *start;                     /* parameters' start values, end to end */
+  int nparam;
+  const LibParam *param;
+  int nfn;
+  const LibFn *fn;
+  int ntrain;
+  const LibTrain *train;
+  const void *start; /* parameters' start values, end to end */
 } LibModel;
 
 typedef struct Lib Lib;
-Lib *lib_create(const LibModel *m);                      /* NULL without memory */
+Lib *lib_create(const LibModel *m); /* NULL without memory */
 void lib_destroy(Lib *l);
 void *lib_param(Lib *l, int k);
 /* in: the user's arrays, out: likewise. 0, or -1 without memory, with n < 1, or with an n whose arrays have no size. */

@@ -9,17 +9,17 @@
 typedef struct Arguments {
   HnnArg *in, *out;
   void *memory;
-  int64_t ld, n;             /* of the last call; 0: none yet */
+  int64_t ld, n; /* of the last call; 0: none yet */
 } Arguments;
 
 struct Lib {
   const LibModel *m;
   RtPool *pool;
   RtFn **fn;
-  Arguments *arguments;      /* of each function */
-  void *params, **param;     /* one allocation, each parameter rounded up to RT_PAD */
-  int64_t *steps;            /* of each training */
-  void ***state;             /* of each training, nstates arrays of its parameters end to end */
+  Arguments *arguments;  /* of each function */
+  void *params, **param; /* one allocation, each parameter rounded up to RT_PAD */
+  int64_t *steps;        /* of each training */
+  void ***state;         /* of each training, nstates arrays of its parameters end to end */
 };
 
 static inline size_t real_size(const Lib *l) { return l->m->f64 ? 8 : 4; }

@@ -66,8 +66,7 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
     for (int j = k; j < k + n; j++) ld += rt_padded(l->m->param[t->moved[j]].elems);
     in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
     in[1] = (HnnArg){grad[k].p, ld};
-    for (int i = 0; i < ns; i++)
-      in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
+    for (int i = 0; i < ns; i++) in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
     rt_fn_run(l->fn[t->update], in, out, ld, 0, 0);
     at += ld;
   }
@@ -154,7 +153,7 @@ static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, do
 typedef struct Flat {
   RtTrain t;
   Loop loop;
-  HnnArg *arg, *mean;        /* inputs of the gradient; the step's means */
+  HnnArg *arg, *mean; /* inputs of the gradient; the step's means */
 } Flat;
 
 static bool flat_alloc(Flat *q, const Lib *l, const LibTrain *t, int nin) {
@@ -173,8 +172,16 @@ static bool flat_alloc(Flat *q, const Lib *l, const LibTrain *t, int nin) {
 static bool flat_init(Flat *q, Lib *l, int train, const Arguments *a, int64_t n, double lr) {
   const LibTrain *t = &l->m->train[train];
   const LibFn *f = &l->m->fn[t->gradient];
-  q->t = (RtTrain){.gradient = l->fn[t->gradient], .nmoved = t->nmoved, .f64 = l->m->f64, .flat_n = lib_moved_size(l, t), .lr = lr,
-                   .lbfgs = true, .history = t->history, .max_iter = t->max_iter, .step = l->steps[train], .state = l->state[train],
+  q->t = (RtTrain){.gradient = l->fn[t->gradient],
+                   .nmoved = t->nmoved,
+                   .f64 = l->m->f64,
+                   .flat_n = lib_moved_size(l, t),
+                   .lr = lr,
+                   .lbfgs = true,
+                   .history = t->history,
+                   .max_iter = t->max_iter,
+                   .step = l->steps[train],
+                   .state = l->state[train],
                    .nstates = t->nstates};
   q->loop = (Loop){.t = &q->t, .batch.n = n};
   if (!flat_alloc(q, l, t, f->nin)) return false;

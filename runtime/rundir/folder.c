@@ -24,12 +24,14 @@ bool rt_folder_no_run(const char *dir, RtError *err) {
   if (d) closedir(d);
   if (!d) return rt_fail(err, access(dir, F_OK) ? "there is no run directory %s" : "%s is no run directory", dir);
   if (!*last) return rt_fail(err, "%s is no run directory: it has no readable manifest.json", dir);
-  return rt_fail(err, "%s is no run directory, but a folder of runs: try hnnc resume %s/%s", dir, dir, holds_run(dir, "latest") ? "latest" : last);
+  return rt_fail(err, "%s is no run directory, but a folder of runs: try hnnc resume %s/%s", dir, dir,
+                 holds_run(dir, "latest") ? "latest" : last);
 }
 
 /* Files of others and a run would be mixed, and what belongs to whom could not be told. */
 bool rt_folder_ours(const char *dir, RtError *err) {
-  static const char *const own[] = {".", "..", "model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "earlier"};
+  static const char *const own[] = {".",           "..",    "model.hnn", "metrics.jsonl", "reports.json",
+                                    "checkpoints", "plots", "sources",   "earlier"};
   DIR *d = opendir(dir);
   if (!d) return rt_fail_errno(err, "open", dir);
   char foreign[256] = "";
@@ -39,7 +41,8 @@ bool rt_folder_ours(const char *dir, RtError *err) {
     if (!known) snprintf(foreign, sizeof foreign, "%s", e->d_name);
   }
   closedir(d);
-  return !*foreign || rt_fail(err, "%s is no run directory, and holds other files (%.100s): choose a new directory with --out", dir, foreign);
+  return !*foreign ||
+         rt_fail(err, "%s is no run directory, and holds other files (%.100s): choose a new directory with --out", dir, foreign);
 }
 
 /* The newest step-N of the folder below `below`; 0 if there is none. */

@@ -17,14 +17,14 @@
 
 struct RtRun {
   char *dir;
-  char *from;                /* NULL, or the checkpoint to go back to */
+  char *from; /* NULL, or the checkpoint to go back to */
   json_t *manifest;
   FILE *metrics;
-  int lock;                  /* the directory, locked while the process lives; -1: not yet */
-  char *stopped, *stopped_path, *stopped_tmp;    /* the manifest of a run that is stopped this moment; see rt_run_stop_now */
+  int lock;                                   /* the directory, locked while the process lives; -1: not yet */
+  char *stopped, *stopped_path, *stopped_tmp; /* the manifest of a run that is stopped this moment; see rt_run_stop_now */
   size_t stopped_size;
-  bool settled;              /* what was written is on the disk, and what will be has to be */
-  char *kept[RT_RUN_KEEP];   /* paths of the newest, the oldest first */
+  bool settled;            /* what was written is on the disk, and what will be has to be */
+  char *kept[RT_RUN_KEEP]; /* paths of the newest, the oldest first */
 };
 
 const char *rt_run_dir(const RtRun *r) { return r->dir; }
@@ -70,7 +70,10 @@ static char *timed_name(const char *root, const char *model, RtError *err) {
   strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
   for (int k = 1; k < 1000; k++) {
     const int n = k == 1 ? asprintf(&dir, "%s/%s/%s", root, model, stamp) : asprintf(&dir, "%s/%s/%s-%d", root, model, stamp, k);
-    if (n < 0) { rt_fail(err, "not enough memory"); return NULL; }
+    if (n < 0) {
+      rt_fail(err, "not enough memory");
+      return NULL;
+    }
     if (make_directories(dir, true, err)) return dir;
     const bool taken = errno == EEXIST;
     free(dir);
@@ -146,7 +149,8 @@ static void remove_left_overs(const RtRun *r) {
 
 /* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
 static bool set_aside(const RtRun *r, RtError *err) {
-  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints", "plots", "sources", "manifest.json"};
+  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints",
+                                     "plots",     "sources",       "manifest.json"};
   char *away = timed_name(r->dir, "earlier", err);
   bool ok = away != NULL;
   for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {
@@ -194,7 +198,10 @@ static void stamp(json_t *manifest, const char *key) {
 
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err) {
   RtRun *r = calloc(1, sizeof *r);
-  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  if (!r) {
+    rt_fail(err, "not enough memory");
+    return NULL;
+  }
   r->lock = -1;
   bool ok;
   if (out) {
@@ -210,8 +217,8 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
   }
   r->manifest = json_object();
   stamp(r->manifest, "created");
-  ok = ok && make_folder(r, "checkpoints", err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err)
-    && rt_run_status(r, "running", err) && (out || link_latest(r, err));
+  ok = ok && make_folder(r, "checkpoints", err) && put(r, "model.hnn", text, size, err) && open_metrics(r, err) &&
+       rt_run_status(r, "running", err) && (out || link_latest(r, err));
   if (ok) return r;
   rt_run_destroy(r);
   return NULL;
@@ -234,7 +241,10 @@ static bool read_manifest(RtRun *r, RtError *err) {
 
 RtRun *rt_run_reopen(const char *dir, RtError *err) {
   RtRun *r = calloc(1, sizeof *r);
-  if (!r) { rt_fail(err, "not enough memory"); return NULL; }
+  if (!r) {
+    rt_fail(err, "not enough memory");
+    return NULL;
+  }
   r->lock = -1;
   r->dir = strdup(dir);
   char *checkpoints = strstr(r->dir, "/checkpoints/");
@@ -308,7 +318,8 @@ void rt_run_stop_now(const RtRun *r) {
   const int fd = open(r->stopped_tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return;
   size_t done = 0;
-  for (ssize_t n = 1; n > 0 && done < r->stopped_size; done += n > 0 ? (size_t)n : 0) n = write(fd, r->stopped + done, r->stopped_size - done);
+  for (ssize_t n = 1; n > 0 && done < r->stopped_size; done += n > 0 ? (size_t)n : 0)
+    n = write(fd, r->stopped + done, r->stopped_size - done);
   close(fd);
   if (done == r->stopped_size && rename(r->stopped_tmp, r->stopped_path) == 0) return;
   unlink(r->stopped_tmp);
@@ -375,8 +386,9 @@ static char *reports_text(const RtReport *report, int nreport, const RtExpect *e
   json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
   for (int i = 0; i < nreport; i++) {
     const RtReport *q = &report[i];
-    json_object_set_new(reports, q->name, json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd),
-                                                    "min", real(q->min), "max", real(q->max), "n", (json_int_t)q->n));
+    json_object_set_new(reports, q->name,
+                        json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd), "min", real(q->min), "max",
+                                  real(q->max), "n", (json_int_t)q->n));
   }
   for (int i = 0; i < nexpect; i++)
     json_array_append_new(expects, json_pack("{s:s, s:b}", "text", expect[i].text, "holds", expect[i].holds));
@@ -398,8 +410,8 @@ bool rt_reports_write(const char *path, const RtReport *report, int nreport, con
   return ok;
 }
 
-bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
-                    const RtProof *proof, int nproof, RtError *err) {
+bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect, const RtProof *proof,
+                    int nproof, RtError *err) {
   char *text = reports_text(report, nreport, expect, nexpect, proof, nproof);
   const bool ok = text ? put(r, "reports.json", text, strlen(text), err) : rt_fail(err, "not enough memory");
   free(text);
@@ -411,8 +423,14 @@ bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpec
 /* Makes room for `path` among the newest; the oldest one's file goes, unless it was to be kept. */
 static void retain(RtRun *r, char *path, bool keep) {
   for (int i = 0; i < RT_RUN_KEEP; i++)
-    if (r->kept[i] && !strcmp(r->kept[i], path)) { free(r->kept[i]); r->kept[i] = NULL; }
-  if (keep) { free(path); return; }
+    if (r->kept[i] && !strcmp(r->kept[i], path)) {
+      free(r->kept[i]);
+      r->kept[i] = NULL;
+    }
+  if (keep) {
+    free(path);
+    return;
+  }
   if (r->kept[0]) unlink(r->kept[0]);
   free(r->kept[0]);
   memmove(r->kept, r->kept + 1, (RT_RUN_KEEP - 1) * sizeof *r->kept);
@@ -426,10 +444,16 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   snprintf(step, sizeof step, "%" PRId64, at->step);
   snprintf(number, sizeof number, "%" PRId64, at->number);
   snprintf(seed, sizeof seed, "%" PRIu64, at->seed);
-  const char *const meta[][2] = {{"format", "hnnc-3"}, {"action", action}, {"step", step}, {"number", number}, {"seed", seed},
-                                 {"model_hash", at->model_hash ? at->model_hash : ""}, {"reports", at->reports ? at->reports : ""}};
+  const char *const meta[][2] = {{"format", "hnnc-3"},
+                                 {"action", action},
+                                 {"step", step},
+                                 {"number", number},
+                                 {"seed", seed},
+                                 {"model_hash", at->model_hash ? at->model_hash : ""},
+                                 {"reports", at->reports ? at->reports : ""}};
   char *path = rt_run_path(r, name), *last = rt_run_path(r, link);
-  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, sizeof meta / sizeof *meta, err) : rt_fail(err, "not enough memory");
+  bool ok = path && last ? settle(r, err) && rt_checkpoint_write(path, t, n, meta, sizeof meta / sizeof *meta, err)
+                         : rt_fail(err, "not enough memory");
   ok = ok && rt_link_replace(strchr(name, '/') + 1, last, err);
   free(last);
   if (ok) retain(r, path, keep);
@@ -439,10 +463,12 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
 
 static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
-             *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"), *seed = rt_checkpoint_meta(c, "seed");
+             *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"),
+             *seed = rt_checkpoint_meta(c, "seed");
   at->model_hash = rt_checkpoint_meta(c, "model_hash");
   at->reports = rt_checkpoint_meta(c, "reports");
-  if (!format || strcmp(format, "hnnc-3") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed || !at->model_hash || !at->reports)
+  if (!format || strcmp(format, "hnnc-3") || !rt_checkpoint_meta(c, "xxh3") || !action || !step || !number || !seed ||
+      !at->model_hash || !at->reports)
     return false;
   at->action = atoi(action);
   at->step = strtoll(step, NULL, 10);

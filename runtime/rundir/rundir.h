@@ -26,9 +26,9 @@ typedef struct RtRun RtRun;
 RtRun *rt_run_create(const char *root, const char *model, const char *out, const char *text, size_t size, RtError *err);
 /* An existing one, to go on with. "DIR", or "DIR/checkpoints/step-N.safetensors" to go back to that. */
 RtRun *rt_run_reopen(const char *dir, RtError *err);
-void rt_run_destroy(RtRun *r);                           /* closes; the status stays as it is */
+void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
-char *rt_run_path(const RtRun *r, const char *name);     /* DIR/name, malloc'ed */
+char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
 /* DIR/folder/name, whole or not at all; the folder is made. */
 bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err);
 
@@ -41,20 +41,29 @@ bool rt_run_status(RtRun *r, const char *status, RtError *err);
 void rt_run_stop_now(const RtRun *r);
 
 typedef struct RtMetric {
-  const char *train;         /* name of the loss */
-  int action;                /* which `train` of the file */
+  const char *train; /* name of the loss */
+  int action;        /* which `train` of the file */
   int64_t step;
-  double loss, test, lr, samples_per_s;      /* not finite: null */
+  double loss, test, lr, samples_per_s; /* not finite: null */
 } RtMetric;
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
-typedef struct RtReport { const char *name; double mean, sd, min, max; int64_t n; } RtReport;
-typedef struct RtExpect { const char *text; bool holds; } RtExpect;
-typedef struct RtProof { const char *text, *answer; } RtProof;
-bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
-                    const RtProof *proof, int nproof, RtError *err);
+typedef struct RtReport {
+  const char *name;
+  double mean, sd, min, max;
+  int64_t n;
+} RtReport;
+typedef struct RtExpect {
+  const char *text;
+  bool holds;
+} RtExpect;
+typedef struct RtProof {
+  const char *text, *answer;
+} RtProof;
+bool rt_run_reports(RtRun *r, const RtReport *report, int nreport, const RtExpect *expect, int nexpect, const RtProof *proof,
+                    int nproof, RtError *err);
 bool rt_reports_write(const char *path, const RtReport *report, int nreport, const RtExpect *expect, int nexpect,
                       const RtProof *proof, int nproof, RtError *err);
 
@@ -62,12 +71,12 @@ bool rt_reports_write(const char *path, const RtReport *report, int nreport, con
  * process stay, and all that were written with keep = true. */
 enum { RT_RUN_KEEP = 3 };
 typedef struct RtPosition {
-  int action;                /* the training at hand, counted from 0 */
-  int64_t step;              /* of it, done */
+  int action;   /* the training at hand, counted from 0 */
+  int64_t step; /* of it, done */
   int64_t number;
   uint64_t seed;
-  const char *model_hash;    /* of the text and the options that matter */
-  const char *reports;       /* of the reports made before, which lie in reports.json */
+  const char *model_hash; /* of the text and the options that matter */
+  const char *reports;    /* of the reports made before, which lie in reports.json */
 } RtPosition;
 bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err);
 /* The last one (or the one named in rt_run_reopen); at->model_hash, at->reports live as long as the result. */

@@ -11,7 +11,8 @@
 #include <xxhash.h>
 
 struct RtCheckpoint {
-  RtTensor *tensor; int n;
+  RtTensor *tensor;
+  int n;
   json_t *header;
 };
 
@@ -25,8 +26,8 @@ static int64_t tensor_bytes(const RtTensor *t) {
 static json_t *describe(const RtTensor *t, int64_t at, int64_t bytes) {
   json_t *shape = json_array();
   for (int d = 0; d < t->rank; d++) json_array_append_new(shape, json_integer(t->dim[d]));
-  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->f64 ? "F64" : "F32", "shape", shape,
-                   "data_offsets", (json_int_t)at, (json_int_t)(at + bytes));
+  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->f64 ? "F64" : "F32", "shape", shape, "data_offsets", (json_int_t)at,
+                   (json_int_t)(at + bytes));
 }
 
 static const char hash_key[] = "\"xxh3\":\"";
@@ -95,14 +96,15 @@ static bool read_shape(const json_t *shape, RtTensor *t) {
 }
 
 /* One tensor, copied out of `data` into aligned memory. *covered sums the bytes of all. */
-static bool read_tensor(const char *path, const char *name, const json_t *o, const char *data, uint64_t size,
-                        uint64_t *covered, RtTensor *t, RtError *err) {
+static bool read_tensor(const char *path, const char *name, const json_t *o, const char *data, uint64_t size, uint64_t *covered,
+                        RtTensor *t, RtError *err) {
   const char *dtype = json_string_value(json_object_get(o, "dtype"));
   const json_t *offsets = json_object_get(o, "data_offsets");
   const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
   if (!dtype) return damaged(err, path, "tensor `%s` has no dtype", name);
   t->f64 = !strcmp(dtype, "F64");
-  if (!t->f64 && strcmp(dtype, "F32")) return rt_fail(err, "%s: tensor `%s` is %s; only F32 and F64 can be read", path, name, dtype);
+  if (!t->f64 && strcmp(dtype, "F32"))
+    return rt_fail(err, "%s: tensor `%s` is %s; only F32 and F64 can be read", path, name, dtype);
   if (!read_shape(json_object_get(o, "shape"), t)) return damaged(err, path, "tensor `%s` has no good shape", name);
   if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
     return damaged(err, path, "tensor `%s` has no good data_offsets", name);
@@ -157,10 +159,10 @@ RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err) {
     const char *name;
     json_t *o;
     if (ok) json_object_foreach(c->header, name, o) {
-      if (!strcmp(name, "__metadata__")) continue;
-      ok = read_tensor(path, name, o, image + at, size - at, &covered, &c->tensor[c->n++], err);
-      if (!ok) break;
-    }
+        if (!strcmp(name, "__metadata__")) continue;
+        ok = read_tensor(path, name, o, image + at, size - at, &covered, &c->tensor[c->n++], err);
+        if (!ok) break;
+      }
     if (ok && covered != size - at) ok = damaged(err, path, "%s", "the tensors do not fill the file");
     if (ok && !hash_holds(c, image, (size_t)at - 8, size)) ok = damaged(err, path, "%s", "it has changed since it was written");
   }

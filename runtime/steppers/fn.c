@@ -11,24 +11,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CHUNKS = 64,
-       CHUNK_FLOP = 1000000,       /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
-       CHUNK_FLOP_PER_SUM = 1024,  /* keeps the addition of chunks under 2 percent of the work */
-       CHUNKS_A_THREAD = 4,
-       REDUCE_PIECE = 8192 };
+enum {
+  MAX_CHUNKS = 64,
+  CHUNK_FLOP =
+      1000000, /* ten microseconds of products, more of elementwise work: below, what other cores have in their caches costs more */
+  CHUNK_FLOP_PER_SUM = 1024, /* keeps the addition of chunks under 2 percent of the work */
+  CHUNKS_A_THREAD = 4,
+  REDUCE_PIECE = 8192
+};
 
 struct RtFn {
-  RtSplit *split;            /* a function in parts; everything else is then unused */
+  RtSplit *split; /* a function in parts; everything else is then unused */
   RtFnSpec spec;
   int64_t *out_elems;
   bool *out_lane;
   RtPool *pool;
-  int64_t sums;              /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
-  char *partial;             /* buffers of sums: of the groups but the first, then those of each thread */
+  int64_t sums;  /* elements of one chunk's shared outputs, each rounded up to 64 bytes */
+  char *partial; /* buffers of sums: of the groups but the first, then those of each thread */
   int buffers;
-  char *scratch, *memory;    /* on 64 bytes, and where it begins */
-  size_t scratch_size;       /* of one thread */
-  HnnArg *arg;               /* outputs of the chunk that each thread runs */
+  char *scratch, *memory; /* on 64 bytes, and where it begins */
+  size_t scratch_size;    /* of one thread */
+  HnnArg *arg;            /* outputs of the chunk that each thread runs */
   /* the run at hand: */
   const HnnArg *in, *out;
   HnnKernel kernel;
@@ -61,9 +64,12 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   f->out_lane = calloc(nout, sizeof *f->out_lane);
   f->arg = calloc(nout * (size_t)rt_pool_threads(pool), sizeof *f->arg);
   f->scratch_size = ((size_t)spec->info.scratch_bytes + 127) / 64 * 64;
-  f->memory = calloc(f->scratch_size * (size_t)rt_pool_threads(pool) + 64, 1);     /* pages that no tile needs stay away */
+  f->memory = calloc(f->scratch_size * (size_t)rt_pool_threads(pool) + 64, 1); /* pages that no tile needs stay away */
   f->scratch = f->memory ? f->memory + (-(uintptr_t)f->memory & 63) : NULL;
-  if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) { rt_fn_destroy(f); return NULL; }
+  if (!f->out_elems || !f->out_lane || !f->arg || !f->scratch) {
+    rt_fn_destroy(f);
+    return NULL;
+  }
   for (int i = 0; i < spec->nout; i++) {
     f->out_elems[i] = spec->out_elems[i];
     f->out_lane[i] = spec->out_lane[i];
@@ -76,7 +82,10 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
 
 RtFn *rt_fn_create_split(const RtSplitSpec *spec) {
   RtFn *f = calloc(1, sizeof *f);
-  if (f && !(f->split = rt_split_create(spec))) { free(f); return NULL; }
+  if (f && !(f->split = rt_split_create(spec))) {
+    free(f);
+    return NULL;
+  }
   return f;
 }
 
@@ -123,13 +132,19 @@ static bool room_for(RtFn *f) {
 }
 
 static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
-  const HnnCall c = {.in = f->in, .out = out, .tile0 = tile0, .tile1 = tile1,
-    .scratch = f->scratch + f->scratch_size * (size_t)thread,
-    .seed = f->seed, .sample0 = f->sample0, .host = &rt_host, .samples = f->samples};
+  const HnnCall c = {.in = f->in,
+                     .out = out,
+                     .tile0 = tile0,
+                     .tile1 = tile1,
+                     .scratch = f->scratch + f->scratch_size * (size_t)thread,
+                     .seed = f->seed,
+                     .sample0 = f->sample0,
+                     .host = &rt_host,
+                     .samples = f->samples};
   f->kernel(&c);
 }
 
-enum { OUTPUTS = -1 };       /* for a number of a buffer: where the sums belong in the end */
+enum { OUTPUTS = -1 }; /* for a number of a buffer: where the sums belong in the end */
 
 static char *buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * real_size(f); }
 static int group_buffer(int group) { return group - 1; }
@@ -212,12 +227,21 @@ static void clear_sums(RtFn *f) {
 }
 
 void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
-  if (f->split) { rt_split_run(f->split, in, out, n, seed, sample0); return; }
+  if (f->split) {
+    rt_split_run(f->split, in, out, n, seed, sample0);
+    return;
+  }
   const int64_t tile = rt_fn_tile(f, n);
   f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
   f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
-  if (!f->spec.info.tile) { call(f, out, 0, 1, 0); return; }
-  if (n <= 0) { clear_sums(f); return; }
+  if (!f->spec.info.tile) {
+    call(f, out, 0, 1, 0);
+    return;
+  }
+  if (n <= 0) {
+    clear_sums(f);
+    return;
+  }
   f->tiles = (n + tile - 1) / tile;
   f->chunks = chunks_for(f, n, f->tiles);
   f->groups = groups_for(f, f->chunks);

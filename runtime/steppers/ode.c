@@ -11,18 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ODE_DOPRI5 = 10, ODE_DOP853 = 11,       /* Method of ir/ir.h, see tests/test_runtime_ode.c */
-       ODE_MAX_STEPS = 1000000, ODE_MIN_RTOL = 10 };
+enum {
+  ODE_DOPRI5 = 10,
+  ODE_DOP853 = 11, /* Method of ir/ir.h, see tests/test_runtime_ode.c */
+  ODE_MAX_STEPS = 1000000,
+  ODE_MIN_RTOL = 10
+};
 
 #include "runtime/steppers/ode_tables.inc"
 
 typedef enum { LANE_RUNS, LANE_DONE, LANE_FAILED } LaneState;
 typedef struct Lane {
   double t, h, err_old;
-  int32_t next, upto;        /* first output time not written yet; the end of those in this step */
+  int32_t next, upto; /* first output time not written yet; the end of those in this step */
   int32_t steps;
   LaneState state;
-  HnnOdeFailure why;         /* of a lane that failed */
+  HnnOdeFailure why; /* of a lane that failed */
   bool last, accepted, rejected;
 } Lane;
 
@@ -43,10 +47,19 @@ static bool ode_prepare(Lane *lane, int64_t n, double end, double dir, int32_t m
   bool any = false;
   for (int64_t l = 0; l < n; l++) {
     Lane *q = &lane[l];
-    if (q->state != LANE_RUNS) { q->h = 0; continue; }
-    if (q->steps == max_steps) { ode_lane_fail(q, HNN_ODE_STEPS); continue; }
+    if (q->state != LANE_RUNS) {
+      q->h = 0;
+      continue;
+    }
+    if (q->steps == max_steps) {
+      ode_lane_fail(q, HNN_ODE_STEPS);
+      continue;
+    }
     q->steps++;
-    if (0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) { ode_lane_fail(q, HNN_ODE_SMALL); continue; }
+    if (0.1 * fabs(q->h) <= fabs(q->t) * DBL_EPSILON) {
+      ode_lane_fail(q, HNN_ODE_SMALL);
+      continue;
+    }
     q->last = (q->t + 1.01 * q->h - end) * dir > 0;
     if (q->last) q->h = end - q->t;
     any = true;
@@ -58,7 +71,7 @@ static bool ode_prepare(Lane *lane, int64_t n, double end, double dir, int32_t m
 static void ode_control(Lane *q, const OdeMethod *m, double err, double span) {
   if (q->state != LANE_RUNS) return;
   const double safe = 0.9, expo = 1.0 / m->order - m->beta * 0.75;
-  if (!isfinite(err)) {                        /* outside the domain: come closer */
+  if (!isfinite(err)) { /* outside the domain: come closer */
     q->h *= 0.1;
     q->rejected = true;
     if (q->h == 0) ode_lane_fail(q, HNN_ODE_SMALL);
@@ -70,7 +83,11 @@ static void ode_control(Lane *q, const OdeMethod *m, double err, double span) {
     q->rejected = true;
     return;
   }
-  if (q->last) { q->state = LANE_DONE; q->h = 0; return; }
+  if (q->last) {
+    q->state = LANE_DONE;
+    q->h = 0;
+    return;
+  }
   const double pi = fac / pow(q->err_old, m->beta) / safe;
   double h = q->h / fmax(1 / m->fac_max, fmin(1 / m->fac_min, pi));
   if (fabs(h) > span) h = copysign(span, h);

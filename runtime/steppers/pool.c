@@ -26,7 +26,10 @@ typedef void (*Job)(void *ctx, int job, int thread);
 struct RtPool {
   int threads, spin;
   pthread_t *tid;
-  struct Worker { RtPool *pool; int thread; } *worker;
+  struct Worker {
+    RtPool *pool;
+    int thread;
+  } *worker;
   _Atomic(uint64_t) ticket;
   _Atomic(Job) job;
   _Atomic(void *) ctx;
@@ -61,9 +64,7 @@ static uint32_t work(RtPool *p, int thread) {
   }
 }
 
-static bool changed(RtPool *p, uint32_t seen) {
-  return (uint32_t)(atomic_load(&p->ticket) >> 32) != seen || atomic_load(&p->stop);
-}
+static bool changed(RtPool *p, uint32_t seen) { return (uint32_t)(atomic_load(&p->ticket) >> 32) != seen || atomic_load(&p->stop); }
 
 static void wait_for_run(RtPool *p, uint32_t seen) {
   for (int i = 0; i < p->spin; i++) {
@@ -106,8 +107,11 @@ RtPool *rt_pool_create(int threads) {
   p->worker = calloc((size_t)threads, sizeof *p->worker);
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
-  if (!p->tid || !p->worker) { rt_pool_destroy(p); return NULL; }
-  for (int i = 1; i < threads; i++) {          /* fewer than asked for is no error: results are the same */
+  if (!p->tid || !p->worker) {
+    rt_pool_destroy(p);
+    return NULL;
+  }
+  for (int i = 1; i < threads; i++) { /* fewer than asked for is no error: results are the same */
     p->worker[i] = (struct Worker){p, i};
     if (pthread_create(&p->tid[i], NULL, thread_main, &p->worker[i]) != 0) break;
     p->threads = i + 1;

@@ -43,8 +43,8 @@ static void normal_pair(const uint64_t w[2], double out[2]) {
  * elements would share values with the next site. */
 static uint32_t last_word(uint32_t site, int64_t e) { return (site << 20) + (uint32_t)(e / 2); }
 
-void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-               int64_t elems, double *out, int64_t ld) {
+void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+               double *out, int64_t ld) {
   for (int64_t e = 0; e < elems; e += 2)
     for (int32_t s = 0; s < lanes; s++) {
       uint64_t w[2];
@@ -58,8 +58,8 @@ void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uin
 }
 
 /* The same draws; a uniform one is cut to 24 bits, so that it stays below 1. */
-void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter,
-               int64_t elems, float *out, int64_t ld) {
+void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+               float *out, int64_t ld) {
   for (int64_t e = 0; e < elems; e += 2)
     for (int32_t s = 0; s < lanes; s++) {
       uint64_t w[2];

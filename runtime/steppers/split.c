@@ -10,19 +10,19 @@
 #include <string.h>
 
 typedef struct Buffer {
-  void *p;                   /* of a shared value from the beginning; of one per sample from the first run */
-  bool read;                 /* by a later part */
+  void *p;   /* of a shared value from the beginning; of one per sample from the first run */
+  bool read; /* by a later part */
 } Buffer;
 
 struct RtSplit {
   RtSplitSpec spec;
-  RtPart *part;              /* the spec's, copied */
-  HnnArg **in, **out;        /* by part */
-  Buffer **buffer;           /* by part and output */
-  HnnArg *arg;               /* what in and out point into */
-  Buffer *buffers;           /* what buffer points into */
+  RtPart *part;       /* the spec's, copied */
+  HnnArg **in, **out; /* by part */
+  Buffer **buffer;    /* by part and output */
+  HnnArg *arg;        /* what in and out point into */
+  Buffer *buffers;    /* what buffer points into */
   size_t nbuffers;
-  int64_t ld;                /* of the buffers per sample; 0: none yet */
+  int64_t ld; /* of the buffers per sample; 0: none yet */
 };
 
 static size_t real_size(const RtSplit *s) { return s->spec.f64 ? 8 : 4; }
@@ -89,7 +89,7 @@ RtSplit *rt_split_create(const RtSplitSpec *spec) {
   s->part = calloc((size_t)spec->nparts + 1, sizeof *s->part);
   if (s->part) memcpy(s->part, spec->part, (size_t)spec->nparts * sizeof *s->part);
   if (s->part && make_tables(s) && make_buffers(s)) return s;
-  for (int p = 0; s->part && p < spec->nparts; p++) s->part[p].fn = NULL;      /* the caller's still */
+  for (int p = 0; s->part && p < spec->nparts; p++) s->part[p].fn = NULL; /* the caller's still */
   rt_split_destroy(s);
   return NULL;
 }
@@ -150,11 +150,14 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
   for (int k = 0; k < s->spec.nout; k++) {
     const HnnArg from = *source(s, s->spec.from[k], in);
     if (from.p == out[k].p) continue;
-    if (!s->spec.out_lane[k]) { memcpy(out[k].p, from.p, (size_t)s->spec.out_elems[k] * real_size(s)); continue; }
+    if (!s->spec.out_lane[k]) {
+      memcpy(out[k].p, from.p, (size_t)s->spec.out_elems[k] * real_size(s));
+      continue;
+    }
     const int64_t ld = from.ld < out[k].ld ? from.ld : out[k].ld;
     for (int64_t e = 0; e < s->spec.out_elems[k]; e++)
-      memcpy((char *)out[k].p + (size_t)(e * out[k].ld) * real_size(s),
-             (const char *)from.p + (size_t)(e * from.ld) * real_size(s), (size_t)ld * real_size(s));
+      memcpy((char *)out[k].p + (size_t)(e * out[k].ld) * real_size(s), (const char *)from.p + (size_t)(e * from.ld) * real_size(s),
+             (size_t)ld * real_size(s));
   }
 }
 

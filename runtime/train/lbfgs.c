@@ -16,11 +16,11 @@ enum { MAX_EVALUATIONS = 25 };
 
 int rt_lbfgs_states(int history) { return 2 * history; }
 
-typedef struct Search {      /* f along x + t d */
+typedef struct Search { /* f along x + t d */
   Loop *l;
-  double *x, *d, *g;         /* where it starts, the direction, the gradient there */
+  double *x, *d, *g; /* where it starts, the direction, the gradient there */
   double lr;
-  double f, slope;           /* at the point evaluated last, which t->flat and l->grad hold */
+  double f, slope; /* at the point evaluated last, which t->flat and l->grad hold */
 } Search;
 
 static double at(const void *v, int64_t i, bool f64) { return f64 ? ((const double *)v)[i] : (double)((const float *)v)[i]; }
@@ -103,7 +103,7 @@ static double line_search(Search *q, double f0, double slope0, double t) {
     lo = t, flo = q->f, glo = q->slope;
     if (!bracket) t *= 2;
   }
-  if (lo > 0) evaluate(q, lo);                 /* lower, if not a Wolfe point */
+  if (lo > 0) evaluate(q, lo); /* lower, if not a Wolfe point */
   return lo;
 }
 
@@ -159,14 +159,20 @@ static bool iterate(Search *q, double *f) {
 
 bool rt_lbfgs_step(Loop *l) {
   RtTrain *t = l->t;
-  if (t->history < 1 || t->history > 256) { l->status = RT_FAILED; return rt_fail(l->err, "lbfgs: history must be 1 to 256"); }
+  if (t->history < 1 || t->history > 256) {
+    l->status = RT_FAILED;
+    return rt_fail(l->err, "lbfgs: history must be 1 to 256");
+  }
   double f;
   const bool finite = rt_train_gradient(l, &f);
   l->first_loss = f;
   if (!finite) return false;
   rt_train_keep_means(l);
   double *mem = malloc(3 * (size_t)t->flat_n * sizeof *mem);
-  if (!mem) { l->status = RT_FAILED; return rt_fail(l->err, "not enough memory for lbfgs"); }
+  if (!mem) {
+    l->status = RT_FAILED;
+    return rt_fail(l->err, "not enough memory for lbfgs");
+  }
   Search q = {.l = l, .x = mem, .d = mem + t->flat_n, .g = mem + 2 * t->flat_n, .lr = rt_sched_rate(t, t->step)};
   for (int i = 0; i < (t->max_iter > 0 ? t->max_iter : 1) && iterate(&q, &f); i++) {}
   free(mem);

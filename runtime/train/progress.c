@@ -11,7 +11,8 @@
 
 void rt_progress_init(RtProgress *p, FILE *out, bool quiet, const char *name, int64_t step, int64_t steps) {
   const char *term = getenv("TERM");
-  *p = (RtProgress){.out = out, .quiet = quiet, .name = name, .steps = steps, .first = step, .last_step = step, .started = rt_now()};
+  *p =
+      (RtProgress){.out = out, .quiet = quiet, .name = name, .steps = steps, .first = step, .last_step = step, .started = rt_now()};
   p->terminal = isatty(fileno(out)) && term && strcmp(term, "dumb");
   p->shown = p->terminal ? 0 : p->started;
 }
@@ -31,8 +32,8 @@ static void amount(double v, char *out, size_t size) {
   snprintf(out, size, v < 9.995 && u ? "%.2f%s" : v < 99.95 && u ? "%.1f%s" : "%.0f%s", v, unit[u]);
 }
 
-void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr,
-                      double samples_per_s, char *out, size_t size) {
+void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr, double samples_per_s,
+                      char *out, size_t size) {
   char left[32], rate[32], held[40] = "";
   const double spent = now - p->started;
   duration(step > p->first ? spent * (double)(p->steps - step) / (double)(step - p->first) : 0, left, sizeof left);

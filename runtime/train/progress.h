@@ -9,19 +9,19 @@
 
 typedef struct RtProgress {
   FILE *out;
-  bool terminal, quiet, tested;    /* tested: a test loss is shown, whatever it is */
+  bool terminal, quiet, tested; /* tested: a test loss is shown, whatever it is */
   const char *name;
   int64_t steps, first, last_step;
-  double started, shown;     /* seconds; when the last line was written */
-  bool open;                 /* a line on the terminal is not ended yet */
+  double started, shown; /* seconds; when the last line was written */
+  bool open;             /* a line on the terminal is not ended yet */
 } RtProgress;
 
 void rt_progress_init(RtProgress *p, FILE *out, bool quiet, const char *name, int64_t step, int64_t steps);
 /* test NaN: there is none, unless p->tested. */
 void rt_progress_step(RtProgress *p, int64_t step, double loss, double test, double lr, double samples_per_s);
-void rt_progress_finish(RtProgress *p);                  /* ends the line: before any other message */
+void rt_progress_finish(RtProgress *p); /* ends the line: before any other message */
 /* The text of a line; at most size - 1 bytes. */
-void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr,
-                      double samples_per_s, char *out, size_t size);
+void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr, double samples_per_s,
+                      char *out, size_t size);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STATES = 8 };     /* of a compiled update */
+enum { MAX_STATES = 8 }; /* of a compiled update */
 
 double rt_train_real(const void *p, bool f64) { return f64 ? *(const double *)p : (double)*(const float *)p; }
 
@@ -42,8 +42,7 @@ static bool batch_init(Batch *b, const RtTrain *t, const RtSet *set, int64_t n) 
   }
   for (int i = 0; i < t->nin; i++) {
     const int32_t k = t->in_of[i];
-    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight
-                     : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
+    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
     b->arg[i] = (HnnArg){a->v, k >= 0 ? 0 : a->ld};
   }
   return true;
@@ -73,8 +72,8 @@ static void gather(Loop *l, int64_t first) {
 
 static bool not_finite(Loop *l, const char *what) {
   l->status = RT_NOT_FINITE;
-  return rt_fail(l->err, "the %s is not finite at step %lld; a smaller learning rate, `clip = 1` or f64 may help",
-                 what, (long long)l->t->step + 1);
+  return rt_fail(l->err, "the %s is not finite at step %lld; a smaller learning rate, `clip = 1` or f64 may help", what,
+                 (long long)l->t->step + 1);
 }
 
 bool rt_train_gradient(Loop *l, double *loss) {
@@ -106,7 +105,10 @@ static bool clip_scale(Loop *l, double *scale) {
   RtTrain *t = l->t;
   *scale = 1;
   if (!t->norm || !(t->clip > 0)) return true;
-  union { double d; float f; } square = {0};
+  union {
+    double d;
+    float f;
+  } square = {0};
   const HnnArg in = {l->grad, t->flat_n}, out = {&square, 0};
   rt_fn_run(t->norm, &in, &out, t->flat_n, 0, 0);
   const double norm = sqrt(rt_train_real(&square, t->f64));
@@ -132,7 +134,10 @@ static bool update(Loop *l, const HnnArg *in, const HnnArg *out, double lr) {
     return true;
   }
   void *before = rt_spans_copy(span, 1 + t->nstates, t->f64);
-  if (!before) { l->status = RT_FAILED; return rt_fail(l->err, "not enough memory for the optimizer"); }
+  if (!before) {
+    l->status = RT_FAILED;
+    return rt_fail(l->err, "not enough memory for the optimizer");
+  }
   rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
   const bool ok = rt_spans_finite(span, 1 + t->nstates, t->f64);
   if (!ok) rt_spans_restore(span, 1 + t->nstates, t->f64, before);
@@ -143,13 +148,19 @@ static bool update(Loop *l, const HnnArg *in, const HnnArg *out, double lr) {
 static bool compiled_step(Loop *l) {
   RtTrain *t = l->t;
   double loss, scale;
-  if (t->nstates > MAX_STATES) { l->status = RT_FAILED; return rt_fail(l->err, "an optimizer with %d states", t->nstates); }
+  if (t->nstates > MAX_STATES) {
+    l->status = RT_FAILED;
+    return rt_fail(l->err, "an optimizer with %d states", t->nstates);
+  }
   if (!rt_train_gradient(l, &loss) || !clip_scale(l, &scale)) return false;
   rt_train_keep_means(l);
   t->loss = loss;
   const double k = (double)t->step + 1;
   const double v[4] = {rt_sched_rate(t, t->step), scale, 1 / (1 - pow(t->beta1, k)), 1 / (1 - pow(t->beta2, k))};
-  union { double d; float f; } scalar[4];
+  union {
+    double d;
+    float f;
+  } scalar[4];
   HnnArg in[2 + MAX_STATES + 4] = {{t->flat, t->flat_n}, {l->grad, t->flat_n}}, out[1 + MAX_STATES] = {{t->flat, t->flat_n}};
   for (int i = 0; i < t->nstates; i++) in[2 + i] = out[1 + i] = (HnnArg){t->state[i], t->flat_n};
   for (int i = 0; i < 4; i++) {
@@ -194,7 +205,8 @@ static bool loop_init(Loop *l) {
   for (int k = 0; k < t->nrunning; k++) l->nmeans += t->param[t->running[k]].elems;
   l->means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
   l->step_means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
-  if (!ok || (!all && !l->perm) || !l->grad || !l->gout || !l->means || !l->step_means) return rt_fail(l->err, "not enough memory for a batch");
+  if (!ok || (!all && !l->perm) || !l->grad || !l->gout || !l->means || !l->step_means)
+    return rt_fail(l->err, "not enough memory for a batch");
   l->gout[0].p = &l->loss;
   int64_t at = 0;
   for (int k = 0; k < t->nrunning; k++) {

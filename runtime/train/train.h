@@ -6,25 +6,28 @@
 
 /* A set of samples as arguments: the data in place, or the buffers that a batch is gathered into. */
 typedef struct Batch {
-  int64_t n;                 /* samples */
-  RtArray *field;            /* NULL: in place */
-  RtArray weight;            /* 1/n, 0 in the padding */
-  HnnArg *arg;               /* one per input of gradient and mean */
+  int64_t n;      /* samples */
+  RtArray *field; /* NULL: in place */
+  RtArray weight; /* 1/n, 0 in the padding */
+  HnnArg *arg;    /* one per input of gradient and mean */
 } Batch;
 
 typedef struct Loop {
   RtTrain *t;
   RtError *err;
   Batch batch, test;
-  int64_t *perm;             /* of epoch `epoch`; NULL: all samples at each step */
+  int64_t *perm; /* of epoch `epoch`; NULL: all samples at each step */
   int64_t epoch;
-  void *grad;                /* flat_n */
-  bool moderate;             /* it is, see rt_moderate */
-  HnnArg *gout;              /* (loss, grads..., means...) */
-  void *means, *step_means;  /* of the last evaluation; those that the averages will take: nmeans */
+  void *grad;               /* flat_n */
+  bool moderate;            /* it is, see rt_moderate */
+  HnnArg *gout;             /* (loss, grads..., means...) */
+  void *means, *step_means; /* of the last evaluation; those that the averages will take: nmeans */
   int64_t nmeans;
-  union { double d; float f; } loss, mean;
-  double first_loss;         /* of lbfgs: before its step */
+  union {
+    double d;
+    float f;
+  } loss, mean;
+  double first_loss; /* of lbfgs: before its step */
   RtStatus status;
 } Loop;
 

@@ -60,10 +60,10 @@ const Bytes *fuzz_remembered(void) { return &seen[fuzz_draw(nseen)]; }
 /* ---- bytes ------------------------------------------------------------------------------------------------------ */
 
 void fuzz_mutate_bytes(Bytes *b) {
-  static const char *const word[] = {
-      "(",  ")", "[",       "]",   "{",     "}",    "\n",  ",",       "=",    "+=",     ":",     ".",
-      "->", "~", "inverse", "for", "in",    "let ", "fn ", "return ", " on ", "yield ", "each ", "\"",
-      "#",  "-", "^",       "@",   "1e999", "0.1",  "θ",   "\xff",    "%1",   "\t",     ";"};
+  static const char *const word[] = {"(",   ")",       "[",    "]",      "{",     "}",       "\n",  ",",  "=",
+                                     "+=",  ":",       ".",    "->",     "~",     "inverse", "for", "in", "let ",
+                                     "fn ", "return ", " on ", "yield ", "each ", "\"",      "#",   "-",  "^",
+                                     "@",   "1e999",   "0.1",  "θ",      "\xff",  "%1",      "\t",  ";"};
   const size_t from = fuzz_draw(b->n + 1), rest = b->n - from, drawn = fuzz_draw(rest + 1);
   const size_t len = drawn > 40 ? drawn % 40 : drawn, one = rest > 0;
   const char *w = FUZZ_PICK(word);
@@ -74,9 +74,13 @@ void fuzz_mutate_bytes(Bytes *b) {
   case 0: fuzz_splice_text(b, from, 0, w); break;
   case 1: fuzz_splice_text(b, from, len, ""); break;
   case 2: fuzz_splice(b, from, one, &byte, 1); break;
-  case 3: if (part) fuzz_splice(b, from, len, other->at + at, part); break;
+  case 3:
+    if (part) fuzz_splice(b, from, len, other->at + at, part);
+    break;
   case 4: fuzz_splice_text(b, from, fuzz_draw(8) ? len : rest, w); break;
   case 5: fuzz_splice_text(b, from, one, w); break;
-  default: if (one) b->at[from] ^= (unsigned char)(1 << fuzz_draw(8)); break;
+  default:
+    if (one) b->at[from] ^= (unsigned char)(1 << fuzz_draw(8));
+    break;
   }
 }

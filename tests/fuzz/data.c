@@ -126,15 +126,39 @@ static void try_damaged(const Bytes *b) {
 
 /* One cell is no number. The first row of a table without header may say something else as a whole. */
 static void spoil_cell(Bytes *b, const Style *s, const Table *t) {
-  static const char *const cells[] = {"x", "0x10", "nan", "-inf", "NA", "1_000", "\xE2\x88\x92" "1", "1e5.3", "1e999", "9007199254740993",
-                                      "1.2.3", "--1", "1e", "+", ".", "5%", "1'000", "1e+", "\xEF\xBC\x91", "1\xC2\xA0" "000", "", "1 000", "1,5"};
+  static const char *const cells[] = {"x",
+                                      "0x10",
+                                      "nan",
+                                      "-inf",
+                                      "NA",
+                                      "1_000",
+                                      "\xE2\x88\x92"
+                                      "1",
+                                      "1e5.3",
+                                      "1e999",
+                                      "9007199254740993",
+                                      "1.2.3",
+                                      "--1",
+                                      "1e",
+                                      "+",
+                                      ".",
+                                      "5%",
+                                      "1'000",
+                                      "1e+",
+                                      "\xEF\xBC\x91",
+                                      "1\xC2\xA0"
+                                      "000",
+                                      "",
+                                      "1 000",
+                                      "1,5"};
   const char *cell = cells[fuzz_draw(sizeof cells / sizeof *cells)];
   const int64_t row = (int64_t)fuzz_draw((uint64_t)t->rows);
   const int c = (int)fuzz_draw((uint64_t)t->n);
   long line = 0;
   char where[32], quoted[64];
   if (t->column[c].text || (!s->separator && (!*cell || strchr(cell, ' '))) || (s->separator == ',' && strchr(cell, ',')) ||
-      (!s->separator && strchr(cell, ',')) || (t->n == 1 && (!*cell || strpbrk(cell, ", ")))) return;
+      (!s->separator && strchr(cell, ',')) || (t->n == 1 && (!*cell || strpbrk(cell, ", "))))
+    return;
   if (s->separator == '\t' && (!*cell || strpbrk(cell, ", "))) return;
   fuzz_write_text(b, s, t, row, c, cell, &line);
   RtTable got;
@@ -159,11 +183,13 @@ static void spoil_cell(Bytes *b, const Style *s, const Table *t) {
 }
 
 static void damage_text(Bytes *b) {
-  static const char *const word[] = {"\n", "\r", ",", ";", "\t", "\"", "#", "%", "nan", "1e999", "\xff", "\xEF\xBB\xBF", "e", "D", "-", "0x", "\0\0",
-                                     "NA", "\xC2\xA0", "1,5;2,5", "\n\n", "\"\"", "1 000"};
+  static const char *const word[] = {"\n",   "\r",           ",",    ";", "\t", "\"", "#",    "%",  "nan",      "1e999",
+                                     "\xff", "\xEF\xBB\xBF", "e",    "D", "-",  "0x", "\0\0", "NA", "\xC2\xA0", "1,5;2,5",
+                                     "\n\n", "\"\"",         "1 000"};
   for (uint64_t k = 1 + fuzz_draw(4); k > 0; k--) {
     const char *w = word[fuzz_draw(sizeof word / sizeof *word)];
-    const size_t from = (size_t)fuzz_draw(b->n + 1), n = *w ? strlen(w) : 1, drop = fuzz_chance(50) ? 0 : (size_t)fuzz_draw(b->n - from + 1) % 5;
+    const size_t from = (size_t)fuzz_draw(b->n + 1), n = *w ? strlen(w) : 1,
+                 drop = fuzz_chance(50) ? 0 : (size_t)fuzz_draw(b->n - from + 1) % 5;
     Bytes out = {0};
     fuzz_put(&out, b->at, from);
     if (fuzz_chance(80)) fuzz_put(&out, w, n);
@@ -201,7 +227,8 @@ static void join(const Table *t, int *rank, uint32_t *dim, double *v) {
   dim[0] = (uint32_t)t->rows, dim[1] = (uint32_t)t->n;
   memcpy(dim + 2, c->dim, sizeof *dim * (size_t)c->rank);
   for (int64_t r = 0; r < t->rows; r++)
-    for (int k = 0; k < t->n; k++) memcpy(v + (r * t->n + k) * c->elems, t->column[k].v + r * c->elems, (size_t)c->elems * sizeof *v);
+    for (int k = 0; k < t->n; k++)
+      memcpy(v + (r * t->n + k) * c->elems, t->column[k].v + r * c->elems, (size_t)c->elems * sizeof *v);
 }
 
 static void replace(Bytes *b, const char *old, const char *new) {
@@ -218,13 +245,34 @@ static void replace(Bytes *b, const char *old, const char *new) {
 }
 
 static void damage_npy(Bytes *b) {
-  static const char *const pair[][2] = {
-    {"'shape': (", "'shape': (-"}, {"'shape': (", "'shape': (0, "}, {"'shape': (", "'shape': (4294967295, 4294967295, "}, {"'shape': (", "'shape': (99999999999999999999, "},
-    {"'shape': (", "'shape': ((((((("}, {"'shape': (", "'shape': (1, 1, 1, 1, 1, 1, 1, "}, {"'shape'", "'shapes'"}, {"f8", "O8"}, {"f8", "c8"}, {"f8", "U9"},
-    {"f8", "f9"}, {"'<", "'"}, {"False", "True"}, {"True", "Maybe"}, {"}", ""}, {"}", ", 'more': 1}"}, {"'descr': '", "'descr': [('a', '"}, {"\n", ""}, {"(", "(4294967296,"},
-    {"), }", "), 'shape': (1,)}"}, {"'shape': (", "'shape': (2147483648, 2147483648, 4, "}, {"u", "i"}, {"i", "f"}, {"1", "2"}};
+  static const char *const pair[][2] = {{"'shape': (", "'shape': (-"},
+                                        {"'shape': (", "'shape': (0, "},
+                                        {"'shape': (", "'shape': (4294967295, 4294967295, "},
+                                        {"'shape': (", "'shape': (99999999999999999999, "},
+                                        {"'shape': (", "'shape': ((((((("},
+                                        {"'shape': (", "'shape': (1, 1, 1, 1, 1, 1, 1, "},
+                                        {"'shape'", "'shapes'"},
+                                        {"f8", "O8"},
+                                        {"f8", "c8"},
+                                        {"f8", "U9"},
+                                        {"f8", "f9"},
+                                        {"'<", "'"},
+                                        {"False", "True"},
+                                        {"True", "Maybe"},
+                                        {"}", ""},
+                                        {"}", ", 'more': 1}"},
+                                        {"'descr': '", "'descr': [('a', '"},
+                                        {"\n", ""},
+                                        {"(", "(4294967296,"},
+                                        {"), }", "), 'shape': (1,)}"},
+                                        {"'shape': (", "'shape': (2147483648, 2147483648, 4, "},
+                                        {"u", "i"},
+                                        {"i", "f"},
+                                        {"1", "2"}};
   for (uint64_t k = 1 + fuzz_draw(2); k > 0 && b->n; k--) {
-    const size_t p = (size_t)fuzz_draw(sizeof pair / sizeof *pair), at = (size_t)fuzz_draw(fuzz_chance(50) ? b->n : b->n < 12 ? b->n : 12);
+    const size_t p = (size_t)fuzz_draw(sizeof pair / sizeof *pair), at = (size_t)fuzz_draw(fuzz_chance(50) ? b->n
+                                                                                           : b->n < 12     ? b->n
+                                                                                                           : 12);
     const uint64_t how = fuzz_draw(8);
     if (how < 4) replace(b, pair[p][0], pair[p][1]);
     else if (how == 4) b->at[at] = (unsigned char)fuzz_draw(256);
@@ -243,7 +291,9 @@ static void npy_case(Bytes *b) {
   RtError err = {""};
   snprintf(path, sizeof path, "%s/a.npy", dir);
   fuzz_table(&t, 2);
-  for (int c = 1; c < t.n; c++) t.column[c].rank = t.column->rank, memcpy(t.column[c].dim, t.column->dim, sizeof t.column->dim), t.column[c].elems = t.column->elems;
+  for (int c = 1; c < t.n; c++)
+    t.column[c].rank = t.column->rank, memcpy(t.column[c].dim, t.column->dim, sizeof t.column->dim),
+    t.column[c].elems = t.column->elems;
   for (int c = 0; c < t.n; c++)
     for (int64_t k = 0; k < t.rows * t.column->elems; k++) t.column[c].v[k] = fuzz_value();
   join(&t, &rank, dim, v);
@@ -287,7 +337,7 @@ static void write_npz(Bytes *out, const Table *t, bool bad) {
   for (int c = 0; c < t->n; c++) {
     array_image(&b, &t->column[c]);
     snprintf(name, sizeof name, "%s.npy", t->column[c].name);
-    if (fuzz_chance(5)) fuzz_add_member(&z, t->column[c].name, &b, wide);            /* no array: its name says no .npy */
+    if (fuzz_chance(5)) fuzz_add_member(&z, t->column[c].name, &b, wide); /* no array: its name says no .npy */
     fuzz_add_member(&z, name, &b, wide);
     if (!bad || c + 1 < t->n) continue;
     if (fuzz_chance(30)) replace(&b, "'shape': (", "'shape': (0, ");
@@ -339,7 +389,8 @@ static void damage_zip(Bytes *b) {
     if (how < 4 && n) {
       at = record[fuzz_draw(n)] + 4 + (size_t)fuzz_draw(42);
       const uint32_t v = fuzz_chance(50) ? odd[fuzz_draw(8)] : (uint32_t)fuzz_draw(b->n);
-      for (size_t j = 0, bytes = fuzz_chance(50) ? 2 : 4; j < bytes && at + j < b->n; j++) b->at[at + j] = (unsigned char)(v >> 8 * j);
+      for (size_t j = 0, bytes = fuzz_chance(50) ? 2 : 4; j < bytes && at + j < b->n; j++)
+        b->at[at + j] = (unsigned char)(v >> 8 * j);
     } else if (how == 4) {
       b->n = at;
     } else {
@@ -356,7 +407,8 @@ static void flip_one(Bytes *b, const Table *t) {
   if (!try_reading(b, &got)) return;
   for (int c = 0; c < t->n; c++) {
     const int at = find(&got, t->column[c].name);
-    if (at >= 0 && read_column(&got, at, &err)) require(same(&got.column[at], &t->column[c]), "one bit is another, and so are the numbers");
+    if (at >= 0 && read_column(&got, at, &err))
+      require(same(&got.column[at], &t->column[c]), "one bit is another, and so are the numbers");
   }
   rt_table_finish(&got);
 }
@@ -379,7 +431,7 @@ static void npz_case(Bytes *b) {
     else write_npz(b, &t, false);
     flip_one(b, &t);
   }
-  write_npz(b, &t, true);                                  /* what is wrong with one member hinders no other */
+  write_npz(b, &t, true); /* what is wrong with one member hinders no other */
   RtTable got;
   RtError err = {""};
   save(b);
@@ -399,14 +451,17 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[i], "-n")) count = strtoul(argv[i + 1], NULL, 10);
     else if (!strcmp(argv[i], "-t")) end = time(NULL) + atol(argv[i + 1]), count = SIZE_MAX;
     else if (!strcmp(argv[i], "-s")) fuzz_state = strtoul(argv[i + 1], NULL, 10);
-  snprintf(dir, sizeof dir, "%s/hnnc-fuzz-data-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");      /* nothing waits for a disk */
+  snprintf(dir, sizeof dir, "%s/hnnc-fuzz-data-XXXXXX",
+           access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* nothing waits for a disk */
   if (!mkdtemp(dir)) return 1;
   signal(SIGABRT, on_crash);
   signal(SIGSEGV, on_crash);
-  for (number = 0; number < count && (!end || time(NULL) < end); number++) (number % 3 == 0 ? text_case : number % 3 == 1 ? npy_case : npz_case)(&b);
+  for (number = 0; number < count && (!end || time(NULL) < end); number++)
+    (number % 3 == 0 ? text_case : number % 3 == 1 ? npy_case : npz_case)(&b);
   printf("%zu tables; %zu damaged files were read, %zu refused\n", number, accepted, refused);
   free(b.at);
-  if (number >= 100 && (accepted < number / 10 || refused < number / 10)) return fprintf(stderr, "damage is too weak or too strong\n"), 1;
+  if (number >= 100 && (accepted < number / 10 || refused < number / 10))
+    return fprintf(stderr, "damage is too weak or too strong\n"), 1;
   char command[128];
   snprintf(command, sizeof command, "rm -r '%s'", dir);
   return system(command) != 0;

@@ -37,7 +37,7 @@ static void print_number(char *out, size_t size, double v) {
   static const char *const format[] = {"%.17g", "%+.17g", "%.3f", "%.6e", "%.1E", "%03.0f"};
   const size_t k = fuzz_draw(sizeof format / sizeof *format);
   snprintf(out, size, format[k], v);
-  if (k == 4 && strtod(out, NULL) != v) snprintf(out, size, "%.17g", v);      /* two digits are not enough */
+  if (k == 4 && strtod(out, NULL) != v) snprintf(out, size, "%.17g", v); /* two digits are not enough */
   for (char *s = out; k == 3 && *s; s++)
     if (*s == 'e' && fuzz_chance(30)) *s = 'D';
 }
@@ -84,8 +84,14 @@ void fuzz_write_text(Bytes *b, const Style *s, const Table *t, int64_t row, int 
 
 Style fuzz_style(const Table *t) {
   static const char *const eol[] = {"\n", "\r\n", "\r"};
-  Style s = {.separator = ",;\t\0"[fuzz_draw(4)], .eol = eol[fuzz_draw(3)], .header = (int)fuzz_draw(3), .bom = fuzz_chance(10), .comments = fuzz_chance(30),
-             .quotes = fuzz_chance(20), .blanks = fuzz_chance(30), .last_eol = fuzz_chance(70)};
+  Style s = {.separator = ",;\t\0"[fuzz_draw(4)],
+             .eol = eol[fuzz_draw(3)],
+             .header = (int)fuzz_draw(3),
+             .bom = fuzz_chance(10),
+             .comments = fuzz_chance(30),
+             .quotes = fuzz_chance(20),
+             .blanks = fuzz_chance(30),
+             .last_eol = fuzz_chance(70)};
   if (s.header == 2 && s.separator) s.header = 1;
   for (int c = 0; c < t->n; c++)
     if (t->column[c].text && s.header != 1) s.header = 1;
@@ -126,7 +132,11 @@ void fuzz_write_npy(Bytes *b, int rank, const uint32_t *dim, const double *v, in
   const int size = type[1] - '0', version = 1 + (int)fuzz_draw(3);
   const bool big = fuzz_chance(30), fortran = rank > 1 && fuzz_chance(40);
   char header[256];
-  int n = snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': %s, 'shape': (", size == 1 ? '|' : big ? '>' : '<', type, fortran ? "True" : "False");
+  int n = snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': %s, 'shape': (",
+                   size == 1 ? '|'
+                   : big     ? '>'
+                             : '<',
+                   type, fortran ? "True" : "False");
   int64_t count = 1;
   for (int d = 0; d < rank; d++) {
     n += snprintf(header + n, sizeof header - (size_t)n, d ? ", %u" : "%u,", dim[d]);
@@ -140,7 +150,8 @@ void fuzz_write_npy(Bytes *b, int rank, const uint32_t *dim, const double *v, in
   fuzz_put(b, header, (size_t)n);
   uint64_t *word = calloc((size_t)count, sizeof *word);
   if (!word) abort();
-  for (int64_t i = 0; i < count; i++) word[fortran ? fortran_place(i, rank, dim) : i] = i == odd ? odd_word : bits_of(v[i], type[0], size);
+  for (int64_t i = 0; i < count; i++)
+    word[fortran ? fortran_place(i, rank, dim) : i] = i == odd ? odd_word : bits_of(v[i], type[0], size);
   for (int64_t i = 0; i < count; i++)
     for (int k = 0; k < size; k++) put_int(b, word[i] >> 8 * (big ? size - 1 - k : k), 1);
   free(word);
@@ -188,4 +199,3 @@ void fuzz_end_zip(Zip *z) {
   put_int(&z->out, 0, 2);
   free(z->central.at);
 }
-

@@ -9,8 +9,13 @@
 #include <string.h>
 
 typedef enum Form { ITEM, STATEMENT, EXPRESSION, TYPE, NAME, NUMBER, OPERATOR, FORMS } Form;
-typedef struct Piece { uint32_t begin, end; } Piece;
-typedef struct Tree { const char *text; VEC(Piece) piece[FORMS]; } Tree;
+typedef struct Piece {
+  uint32_t begin, end;
+} Piece;
+typedef struct Tree {
+  const char *text;
+  VEC(Piece) piece[FORMS];
+} Tree;
 
 /* ---- the parts of a program --------------------------------------------------------------------------------------- */
 
@@ -98,19 +103,57 @@ static const Piece *draw(const Tree *t, Form form) {
 
 /* ---- what is written anew ------------------------------------------------------------------------------------------ */
 
-static const char *const unary[] = {
-  "sin", "cos", "exp", "log", "log1p", "expm1", "sqrt", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "sum", "mean", "prod", "sd",
-  "std", "max", "min", "maxabs", "norm", "diag", "logdet", "tril", "triu", "transpose", "len", "field", "omega", "eye", "zeros", "ones", "first", "last",
-  "inverse", "nonzeros", "reshape", "stack", "mean_over_batch", "not", "-"};
-static const char *const binary[] = {
-  "atan2", "max", "min", "grad", "jac", "hess", "div", "dot", "cross", "outer", "concat", "roll", "solve_lower", "solve_upper", "poisson", "jacobian",
-  "hessian", "stack", "moving_mean", "where", "reshape", "normal", "uniform"};
+static const char *const unary[] = {"sin",       "cos",    "exp",     "log",      "log1p",   "expm1", "sqrt",
+                                    "tan",       "tanh",   "sigmoid", "softplus", "relu",    "abs",   "sign",
+                                    "erf",       "sum",    "mean",    "prod",     "sd",      "std",   "max",
+                                    "min",       "maxabs", "norm",    "diag",     "logdet",  "tril",  "triu",
+                                    "transpose", "len",    "field",   "omega",    "eye",     "zeros", "ones",
+                                    "first",     "last",   "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
+                                    "not",       "-"};
+static const char *const binary[] = {"atan2",       "max",         "min",     "grad",     "jac",     "hess",
+                                     "div",         "dot",         "cross",   "outer",    "concat",  "roll",
+                                     "solve_lower", "solve_upper", "poisson", "jacobian", "hessian", "stack",
+                                     "moving_mean", "where",       "reshape", "normal",   "uniform"};
 static const char *const operator_[] = {"+", "-", "*", "/", "^", "@", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
-static const char *const number[] = {
-  "0", "1", "2", "3", "-1", "0.5", "1e-3", "1/3", "7", "10", "1e308", "1e-308", "1e999", "0.1", "2.5", "1e16", "9007199254740993", "100", "65536",
-  "2147483648", "4294967296", "9223372036854775808", "1e-20", "00", "1."};
-static const char *const type[] = {"real", "real[2]", "real[3]", "real[1]", "real[n]", "real[2, 2]", "real[3, 2]", "int", "int[]", "bool", "string", "real[0]",
-                                   "real[1, 1, 1, 1, 1, 1, 1]", "real[2*n]"};
+static const char *const number[] = {"0",
+                                     "1",
+                                     "2",
+                                     "3",
+                                     "-1",
+                                     "0.5",
+                                     "1e-3",
+                                     "1/3",
+                                     "7",
+                                     "10",
+                                     "1e308",
+                                     "1e-308",
+                                     "1e999",
+                                     "0.1",
+                                     "2.5",
+                                     "1e16",
+                                     "9007199254740993",
+                                     "100",
+                                     "65536",
+                                     "2147483648",
+                                     "4294967296",
+                                     "9223372036854775808",
+                                     "1e-20",
+                                     "00",
+                                     "1."};
+static const char *const type[] = {"real",
+                                   "real[2]",
+                                   "real[3]",
+                                   "real[1]",
+                                   "real[n]",
+                                   "real[2, 2]",
+                                   "real[3, 2]",
+                                   "int",
+                                   "int[]",
+                                   "bool",
+                                   "string",
+                                   "real[0]",
+                                   "real[1, 1, 1, 1, 1, 1, 1]",
+                                   "real[2*n]"};
 
 static void put_name(Bytes *out, const Tree *t) {
   const Piece *p = draw(t, NAME);
@@ -132,30 +175,54 @@ static void put_call(Bytes *out, const Tree *t, int depth, const char *f, int n)
 static void generate(Bytes *out, const Tree *t, int depth) {
   const Piece *p = draw(t, EXPRESSION);
   switch (depth > 0 ? fuzz_draw(14) : fuzz_draw(4)) {
-  case 0: case 1: put_name(out, t); break;
+  case 0:
+  case 1: put_name(out, t); break;
   case 2: fuzz_put_text(out, FUZZ_PICK(number)); break;
-  case 3: if (p && p->end - p->begin < 60) fuzz_put(out, t->text + p->begin, p->end - p->begin); else put_name(out, t); break;
+  case 3:
+    if (p && p->end - p->begin < 60) fuzz_put(out, t->text + p->begin, p->end - p->begin);
+    else put_name(out, t);
+    break;
   case 4: put_call(out, t, depth - 1, FUZZ_PICK(unary), 1); break;
   case 5: put_call(out, t, depth - 1, FUZZ_PICK(binary), 2 + fuzz_chance(20)); break;
-  case 6: case 7:
+  case 6:
+  case 7:
     fuzz_put_text(out, "(");
     generate(out, t, depth - 1);
     fuzz_put_text(out, " "), fuzz_put_text(out, FUZZ_PICK(operator_)), fuzz_put_text(out, " ");
     generate(out, t, depth - 1);
     fuzz_put_text(out, ")");
     break;
-  case 8: generate(out, t, depth - 1), fuzz_put_text(out, "["), generate(out, t, 0), fuzz_put_text(out, fuzz_chance(30) ? ":]" : "]"); break;
-  case 9: fuzz_put_text(out, "["), generate(out, t, depth - 1), fuzz_put_text(out, ", "), generate(out, t, depth - 1), fuzz_put_text(out, "]"); break;
+  case 8:
+    generate(out, t, depth - 1), fuzz_put_text(out, "["), generate(out, t, 0), fuzz_put_text(out, fuzz_chance(30) ? ":]" : "]");
+    break;
+  case 9:
+    fuzz_put_text(out, "["), generate(out, t, depth - 1), fuzz_put_text(out, ", "), generate(out, t, depth - 1),
+        fuzz_put_text(out, "]");
+    break;
   case 10: fuzz_put_text(out, "["), generate(out, t, depth - 1), fuzz_put_text(out, " for i in 0:3]"); break;
   case 11: put_name(out, t), put_call(out, t, depth - 1, "", (int)fuzz_draw(3) + 1); break;
   case 12: fuzz_put_text(out, "{ let x = "), generate(out, t, depth - 1), fuzz_put_text(out, "\n return x }"); break;
-  default: fuzz_put_text(out, FUZZ_PICK(binary)), fuzz_put_text(out, "("), put_name(out, t), fuzz_put_text(out, ")("), generate(out, t, depth - 1), fuzz_put_text(out, ")");
+  default:
+    fuzz_put_text(out, FUZZ_PICK(binary)), fuzz_put_text(out, "("), put_name(out, t), fuzz_put_text(out, ")("),
+        generate(out, t, depth - 1), fuzz_put_text(out, ")");
   }
 }
 
 static void statement(Bytes *out, const Tree *t) {
-  static const char *const begin[] = {"let x = ", "var x = ", "x = ", "return ", "for i in ", "repeat ", "param W: real[2] = ", "param w: real ~ normal(0, ",
-                                      "yield x = ", "x += ", "q -= ", "let (a, b) = ", "running m = ", "use u = "};
+  static const char *const begin[] = {"let x = ",
+                                      "var x = ",
+                                      "x = ",
+                                      "return ",
+                                      "for i in ",
+                                      "repeat ",
+                                      "param W: real[2] = ",
+                                      "param w: real ~ normal(0, ",
+                                      "yield x = ",
+                                      "x += ",
+                                      "q -= ",
+                                      "let (a, b) = ",
+                                      "running m = ",
+                                      "use u = "};
   const char *b = FUZZ_PICK(begin);
   fuzz_put_text(out, b);
   if (!strncmp(b, "for", 3)) {
@@ -169,12 +236,20 @@ static void statement(Bytes *out, const Tree *t) {
 }
 
 static void item(Bytes *out, const Tree *t) {
-  static const char *const shape[][2] = {
-    {"\nconst c = ", "\n"}, {"\nfn f(x: real[2]) = ", "\n"}, {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"}, {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
-    {"\nreport r = ", "\n"}, {"\nexpect ", " < 1\n"}, {"\nprove (x: real[2]) ", " == 0\n"}, {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
-    {"\nloss l(x) = ", "\n"}, {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"}, {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
-    {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"}, {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
-    {"\nplot p = {\n  y = ", "\n}\n"}};
+  static const char *const shape[][2] = {{"\nconst c = ", "\n"},
+                                         {"\nfn f(x: real[2]) = ", "\n"},
+                                         {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"},
+                                         {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
+                                         {"\nreport r = ", "\n"},
+                                         {"\nexpect ", " < 1\n"},
+                                         {"\nprove (x: real[2]) ", " == 0\n"},
+                                         {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
+                                         {"\nloss l(x) = ", "\n"},
+                                         {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"},
+                                         {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
+                                         {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
+                                         {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
+                                         {"\nplot p = {\n  y = ", "\n}\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
   generate(out, t, 3);
@@ -208,11 +283,19 @@ static void wrap(Bytes *out, const Tree *t, Piece at) {
   const size_t n = at.end - at.begin;
   switch (fuzz_draw(6)) {
   case 0: fuzz_put_text(out, FUZZ_PICK(unary)), fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, ")"); break;
-  case 1: fuzz_put_text(out, FUZZ_PICK(binary)), fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, ", "), generate(out, t, 1), fuzz_put_text(out, ")"); break;
-  case 2: fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, " "), fuzz_put_text(out, FUZZ_PICK(operator_)), fuzz_put_text(out, " "), generate(out, t, 1), fuzz_put_text(out, ")"); break;
+  case 1:
+    fuzz_put_text(out, FUZZ_PICK(binary)), fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, ", "),
+        generate(out, t, 1), fuzz_put_text(out, ")");
+    break;
+  case 2:
+    fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, " "), fuzz_put_text(out, FUZZ_PICK(operator_)),
+        fuzz_put_text(out, " "), generate(out, t, 1), fuzz_put_text(out, ")");
+    break;
   case 3: fuzz_put_text(out, "["), fuzz_put(out, text, n), fuzz_put_text(out, " for k in 0:2]"); break;
   case 4: fuzz_put_text(out, "("), fuzz_put(out, text, n), fuzz_put_text(out, fuzz_chance(50) ? ").T" : ")[0]"); break;
-  default: fuzz_put_text(out, "where("), generate(out, t, 1), fuzz_put_text(out, " < 0, "), fuzz_put(out, text, n), fuzz_put_text(out, ", "), generate(out, t, 1), fuzz_put_text(out, ")");
+  default:
+    fuzz_put_text(out, "where("), generate(out, t, 1), fuzz_put_text(out, " < 0, "), fuzz_put(out, text, n),
+        fuzz_put_text(out, ", "), generate(out, t, 1), fuzz_put_text(out, ")");
   }
 }
 
@@ -237,7 +320,7 @@ static void change(Bytes *b, const Tree *t, const Tree *other) {
       fuzz_splice(b, p->begin, 0, new.at, new.n);
     }
   } else if (fuzz_chance(15) && (q->end <= p->begin || p->end <= q->begin)) {
-    const Piece first = p->begin < q->begin ? *p : *q, then = p->begin < q->begin ? *q : *p;      /* the two change places */
+    const Piece first = p->begin < q->begin ? *p : *q, then = p->begin < q->begin ? *q : *p; /* the two change places */
     fuzz_put(&new, b->at, b->n);
     fuzz_splice(b, then.begin, then.end - then.begin, new.at + first.begin, first.end - first.begin);
     fuzz_splice(b, first.begin, first.end - first.begin, new.at + then.begin, then.end - then.begin);

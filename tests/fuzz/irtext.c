@@ -13,9 +13,35 @@
 static bool is_word(unsigned char c) { return isalnum(c) || c == '_' || c == '%' || c == '@' || c == '.' || c == '-' || c == '~'; }
 
 static void new_word(Bytes *out, const unsigned char *old, size_t n) {
-  static const char *const odd[] = {"0", "1", "2", "-1", "3", "7", "255", "256", "65535", "2147483647", "2147483648", "4294967295", "-9223372036854775808",
-                                    "9223372036854775807", "nan", "inf", "~nan", "~0.5", "1e999", "f32", "f64", "bool", "B", "rk4", "dopri5", "gauss4",
-                                    "implicit_midpoint", "yoshida8", "leapfrog"};
+  static const char *const odd[] = {"0",
+                                    "1",
+                                    "2",
+                                    "-1",
+                                    "3",
+                                    "7",
+                                    "255",
+                                    "256",
+                                    "65535",
+                                    "2147483647",
+                                    "2147483648",
+                                    "4294967295",
+                                    "-9223372036854775808",
+                                    "9223372036854775807",
+                                    "nan",
+                                    "inf",
+                                    "~nan",
+                                    "~0.5",
+                                    "1e999",
+                                    "f32",
+                                    "f64",
+                                    "bool",
+                                    "B",
+                                    "rk4",
+                                    "dopri5",
+                                    "gauss4",
+                                    "implicit_midpoint",
+                                    "yoshida8",
+                                    "leapfrog"};
   char text[40];
   if (n && *old == '%') snprintf(text, sizeof text, "%%%u", 1 + (unsigned)fuzz_draw(20));
   else if (n && isalpha(*old) && fuzz_chance(70)) snprintf(text, sizeof text, "%s", ir_op[1 + fuzz_draw(OP_count - 1)].name);
@@ -45,7 +71,13 @@ static Val any_value(const Fn *f, Type like, bool same) {
   return VAL_NONE;
 }
 
-typedef struct New { Op op; Val arg[8]; uint32_t nargs; int64_t attr[40]; uint32_t nattr; } New;
+typedef struct New {
+  Op op;
+  Val arg[8];
+  uint32_t nargs;
+  int64_t attr[40];
+  uint32_t nattr;
+} New;
 
 /* Emits it if it has a type. */
 static Val emit(Build *b, New *n, Fn *sub, const Type *declared) {
@@ -54,7 +86,8 @@ static Val emit(Build *b, New *n, Fn *sub, const Type *declared) {
   for (uint32_t k = 0; k < n->nargs; k++)
     if (!n->arg[k].id || n->arg[k].id >= b->f->inst.n) return VAL_NONE;
   if (n->op == OP_in || n->op == OP_table || n->op == OP_none || (ir_op[n->op].has_sub && !sub)) return VAL_NONE;
-  if (!ir_infer(b->f, n->op, n->arg, n->nargs, n->attr, n->nattr, sub, &t, err, sizeof err) || type_count(t) > 4096) return VAL_NONE;
+  if (!ir_infer(b->f, n->op, n->arg, n->nargs, n->attr, n->nattr, sub, &t, err, sizeof err) || type_count(t) > 4096)
+    return VAL_NONE;
   return ir_emit_as(b, n->op, n->arg, n->nargs, n->attr, n->nattr, sub, t);
 }
 
@@ -84,7 +117,8 @@ static Val add_any(Build *b) {
     if (o->has_sub || o->traits & OPF_MULTI || n.op == OP_proj) continue;
     n.nargs = o->arity < 0 ? 1 + (uint32_t)fuzz_draw(3) : (uint32_t)o->arity;
     const Val first = any_value(b->f, (Type){0}, false);
-    for (uint32_t k = 0; first.id && k < n.nargs; k++) n.arg[k] = k && fuzz_chance(60) ? any_value(b->f, ir_type(b->f, first), true) : k ? any_value(b->f, (Type){0}, false) : first;
+    for (uint32_t k = 0; first.id && k < n.nargs; k++)
+      n.arg[k] = k && fuzz_chance(60) ? any_value(b->f, ir_type(b->f, first), true) : k ? any_value(b->f, (Type){0}, false) : first;
     any_attrs(&n);
     const Val v = emit(b, &n, NULL, NULL);
     if (v.id) return v;
@@ -92,7 +126,9 @@ static Val add_any(Build *b) {
   return VAL_NONE;
 }
 
-static bool same_class(Op a, Op b) { return ir_op[a].cls == ir_op[b].cls && ir_op[a].arity == ir_op[b].arity && ir_op[a].cls != OPC_STRUCT; }
+static bool same_class(Op a, Op b) {
+  return ir_op[a].cls == ir_op[b].cls && ir_op[a].arity == ir_op[b].arity && ir_op[a].cls != OPC_STRUCT;
+}
 
 /* Instruction i, changed. */
 static Val changed(Build *b, const Fn *f, const Inst *i, const Val *map) {
@@ -124,7 +160,8 @@ static Val kept(Build *b, const Fn *f, uint32_t id, const Val *map) {
   for (uint32_t k = 0; k < i->nargs; k++)
     if (!(arg[k] = map[ir_arg(f, i, k).id]).id || ((ir_type(b->f, arg[k]).dt == DT_MULTI) != (i->op == OP_proj))) return VAL_NONE;
   if (i->op == OP_table) return ir_copy_inst(b, f, (Val){id}, map);
-  if (!ir_infer(b->f, (Op)i->op, arg, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &t, err, sizeof err)) return VAL_NONE;
+  if (!ir_infer(b->f, (Op)i->op, arg, i->nargs, f->attr.at + i->attr, i->nattr, ir_body(f, i), &t, err, sizeof err))
+    return VAL_NONE;
   return ir_copy_inst(b, f, (Val){id}, map);
 }
 
@@ -138,7 +175,8 @@ static Fn *mutant(const Fn *f) {
   bool good = true;
   ir_build_init(&b, out);
   b.fold = b.number = false;
-  for (uint32_t k = 0; k < f->in.n; k++) input[k] = ir_input(&b, f->in.at[k].name ? f->in.at[k].name : "", f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
+  for (uint32_t k = 0; k < f->in.n; k++)
+    input[k] = ir_input(&b, f->in.at[k].name ? f->in.at[k].name : "", f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
   Val added = VAL_NONE;
   for (uint32_t id = 1; good && id < f->inst.n; id++) {
     if (id == where && insert) added = add_any(&b);

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-typedef struct Range { size_t begin, end; } Range;
+typedef struct Range {
+  size_t begin, end;
+} Range;
 
 static bool is_json(const Bytes *b) { return b->n && b->at[0] == '{'; }
 
@@ -50,8 +52,9 @@ static size_t value_end(const Bytes *b, size_t at, size_t end) {
     const unsigned char c = b->at[at];
     if (c == '"') at = string_end(b, at, end) - 1;
     else if (c == '{' || c == '[') depth++;
-    else if (c == '}' || c == ']') { if (--depth <= 0) return depth < 0 ? at : at + 1; }
-    else if (!depth && (c == ',' || c == ':' || isspace(c))) return at;
+    else if (c == '}' || c == ']') {
+      if (--depth <= 0) return depth < 0 ? at : at + 1;
+    } else if (!depth && (c == ',' || c == ':' || isspace(c))) return at;
   }
   return end;
 }
@@ -65,13 +68,45 @@ static Range some_value(const Bytes *b, size_t begin, size_t end) {
 }
 
 static void change_text(Bytes *b, size_t begin, size_t end) {
-  static const char *const odd[] = {
-    "null", "true", "false", "0", "-1", "1", "4294967295", "4294967296", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "1e308", "1.5",
-    "\"\"", "\"F64\"", "\"F32\"", "\"BF16\"", "\"\\u0000\"", "\"../../x\"", "\"a\\nb\"", "[]", "{}", "[[]]", "[1,1,1,1,1,1,1]", "[0]", "[4294967295,4294967295]",
-    "[0,8]", "[8,0]", "[-8,8]", "[null]", "{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}", "nan", "1e999", "\"done\"", "\"%s%n%s\""};
+  static const char *const odd[] = {"null",
+                                    "true",
+                                    "false",
+                                    "0",
+                                    "-1",
+                                    "1",
+                                    "4294967295",
+                                    "4294967296",
+                                    "9223372036854775807",
+                                    "9223372036854775808",
+                                    "-9223372036854775808",
+                                    "1e308",
+                                    "1.5",
+                                    "\"\"",
+                                    "\"F64\"",
+                                    "\"F32\"",
+                                    "\"BF16\"",
+                                    "\"\\u0000\"",
+                                    "\"../../x\"",
+                                    "\"a\\nb\"",
+                                    "[]",
+                                    "{}",
+                                    "[[]]",
+                                    "[1,1,1,1,1,1,1]",
+                                    "[0]",
+                                    "[4294967295,4294967295]",
+                                    "[0,8]",
+                                    "[8,0]",
+                                    "[-8,8]",
+                                    "[null]",
+                                    "{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}",
+                                    "nan",
+                                    "1e999",
+                                    "\"done\"",
+                                    "\"%s%n%s\""};
   const Range x = some_value(b, begin, end), y = some_value(b, begin, end);
   switch (fuzz_draw(6)) {
-  case 0: case 1: fuzz_splice_text(b, x.begin, x.end - x.begin, FUZZ_PICK(odd)); break;
+  case 0:
+  case 1: fuzz_splice_text(b, x.begin, x.end - x.begin, FUZZ_PICK(odd)); break;
   case 2: fuzz_splice(b, x.begin, x.end - x.begin, b->at + y.begin, y.end - y.begin); break;
   case 3: fuzz_splice(b, x.begin, x.end - x.begin + (x.end < end && b->at[x.end] == ','), "", 0); break;
   case 4:

@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!got.p && size == good.n && !memcmp(data, good.at, size)) abort();
   free(got.p);
   CgCacheCount count;
-  if (!cg_cache_tidy(scratch(), -1, true, &count) || (same && count.files != 1) || (access(path, F_OK) == 0 && count.files != 1)) abort();
+  if (!cg_cache_tidy(scratch(), -1, true, &count) || (same && count.files != 1) || (access(path, F_OK) == 0 && count.files != 1))
+    abort();
   return 0;
 }
 

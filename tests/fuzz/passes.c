@@ -70,7 +70,9 @@ static void drop(Tensor *t, uint32_t n) {
 static int64_t count(const Tensor *t) { return type_count(t->type) * (t->type.lane ? SAMPLES : 1); }
 
 /* Where a small change of the inputs makes no small one of the value, rounding may do so, too. */
-static bool firm(double x, double near, double size) { return isfinite(x) && isfinite(near) && fabs(x - near) <= 1e-7 * (size + 1); }
+static bool firm(double x, double near, double size) {
+  return isfinite(x) && isfinite(near) && fabs(x - near) <= 1e-7 * (size + 1);
+}
 
 static void compare(const Fn *f, const Fn *g, const char *pass, Tensor *in) {
   Tensor *x = values(f, in), *y = values(g, in);
@@ -93,7 +95,9 @@ static void compare(const Fn *f, const Fn *g, const char *pass, Tensor *in) {
 
 /* ---- passes ----------------------------------------------------------------------------------------------------------- */
 
-static bool keeps_values(const char *pass) { return !strcmp(pass, "simplify") || !strcmp(pass, "unmap") || !strcmp(pass, "rescale"); }
+static bool keeps_values(const char *pass) {
+  return !strcmp(pass, "simplify") || !strcmp(pass, "unmap") || !strcmp(pass, "rescale");
+}
 
 /* What a pass makes, where that is one function, otherwise NULL. */
 static Fn *run(const char *pass, const Fn *f, Diag *diag) {
@@ -129,7 +133,9 @@ static void chain(const Fn *f, const char *const *pass, Diag *diag) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const turn[][4] = {{"gradient", "derive", "simplify"}, {"mean", "derive", "simplify"}, {"derive", "simplify", "rescale"},
+  static const char *const turn[][4] = {{"gradient", "derive", "simplify"},
+                                        {"mean", "derive", "simplify"},
+                                        {"derive", "simplify", "rescale"},
                                         {"gradient", "derive-reversible", "simplify"}};
   if (size > 1 << 15) return 0;
   Source *src = source_create();

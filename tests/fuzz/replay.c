@@ -55,7 +55,7 @@ static void on_crash(int sig) {
 }
 
 static void on_exit_within(void) {
-  if (input) save(), say(trying);                        /* a target returns: it does not call exit */
+  if (input) save(), say(trying); /* a target returns: it does not call exit */
 }
 
 /* On a stack of its own: the other one may be what ran out. */
@@ -146,11 +146,49 @@ static void repeated(const char *before, const char *unit, const char *after, si
 }
 
 static void extremes(void) {
-  static const char *const unit[] = {
-      "(",  "[",    "{",    ")",  "]",    "}",  "-", "not ", "f(",       "x[",        "x.T",          ".T",          "(1)",         "[0]",           "a+",
-      "a^", "a^-",  "1,",   "x = ", "\n", ";",  "\"", "#",   "\xff",     "\xce\xb8",  "a ",           "9",           "e",           "inverse(",      "inverse (",
-      "inverse(a)\n", "{ let x = (", "for i in 0:1 {", "fn f(x) {\n", "let x = 1\n", "fn f(x) = (\n", "%", "q̂", "\t", "data d {\n", "[e for k in ",
-      "a == b and ", "a + b\n + "};
+  static const char *const unit[] = {"(",
+                                     "[",
+                                     "{",
+                                     ")",
+                                     "]",
+                                     "}",
+                                     "-",
+                                     "not ",
+                                     "f(",
+                                     "x[",
+                                     "x.T",
+                                     ".T",
+                                     "(1)",
+                                     "[0]",
+                                     "a+",
+                                     "a^",
+                                     "a^-",
+                                     "1,",
+                                     "x = ",
+                                     "\n",
+                                     ";",
+                                     "\"",
+                                     "#",
+                                     "\xff",
+                                     "\xce\xb8",
+                                     "a ",
+                                     "9",
+                                     "e",
+                                     "inverse(",
+                                     "inverse (",
+                                     "inverse(a)\n",
+                                     "{ let x = (",
+                                     "for i in 0:1 {",
+                                     "fn f(x) {\n",
+                                     "let x = 1\n",
+                                     "fn f(x) = (\n",
+                                     "%",
+                                     "q̂",
+                                     "\t",
+                                     "data d {\n",
+                                     "[e for k in ",
+                                     "a == b and ",
+                                     "a + b\n + "};
   for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
     repeated("", unit[i], "", 20000, 4 * i);
     repeated("const a = ", unit[i], " 1", 20000, 4 * i + 1);
