@@ -5,7 +5,7 @@ packages="gcc g++ meson ninja-build pkg-config flex bison python3 llvm-19-dev li
 libxml2-dev libjansson-dev libxxhash-dev libzip-dev libcunit1-dev"
 optional="gnuplot-nox"      # draws plots; without it hnnc writes their numbers and scripts
 
-compilers="clang-19 libclang-rt-19-dev"       # the other compiler, and libFuzzer
+compilers="clang-19 libclang-rt-19-dev clang-format-19"       # the other compiler, libFuzzer, the format of the sources
 
 say() { printf '%s\n' "$*" >&2; }
 

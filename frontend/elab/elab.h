@@ -428,7 +428,7 @@ bool elab_look(Elab *E, const char *path, int mode);
 void elab_unknown(Elab *E, const char *name, Span at);
 bool elab_unknown_first(Elab *E, const char *name); /* it was not said before that this name is not defined */
 bool elab_broken(const Elab *E, const char *name);
-    /* its definition has a syntax error, which was said */ /* the error, with a suggestion */
+/* its definition has a syntax error, which was said */ /* the error, with a suggestion */
 
 /* ---- elab/level.c: emission ---------------------------------------------------------------------- */
 

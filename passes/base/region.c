@@ -131,6 +131,40 @@ static Val constant(Build *b, double v) {
   return ir_const_exact(b, v, 0, 0);
 }
 
+/* One letter of the text, of two operands; none: the letter is another's. */
+static Val binary(Build *b, char letter, Val x, Val y) {
+  switch (letter) {
+  case '+': return ir_add(b, x, y);
+  case '-': return ir_sub(b, x, y);
+  case '*': return ir_mul(b, x, y);
+  case '/': return ir_div(b, x, y);
+  case '^': return ir_pow(b, x, y);
+  case '<': return ir_lt(b, x, y);
+  case 'L': return ir_le(b, x, y);
+  case 'p': return ir_powlog(b, x, y);
+  case 'P': return ir_powlog2(b, x, y);
+  case '=': return ir_eq(b, x, y);
+  case '&': return ir_and(b, x, y);
+  case '|': return ir_or(b, x, y);
+  default: return (Val){0};
+  }
+}
+
+/* Of one operand. */
+static Val unary(Build *b, char letter, Val x) {
+  switch (letter) {
+  case 'a': return ir_abs(b, x);
+  case 'n': return ir_neg(b, x);
+  case 'e': return ir_exp(b, x);
+  case 'l': return ir_log(b, x);
+  case 's': return ir_sin(b, x);
+  case 'c': return ir_cos(b, x);
+  case 'g': return ir_sigmoid(b, x);
+  case 'S': return ir_sign(b, x);
+  default: return (Val){0};
+  }
+}
+
 Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
   Build *b = r->b;
   Val st[16];
@@ -140,74 +174,24 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
     case 'x': st[n++] = region_value(r, ir_arg(r->src, i, 0)); break;
     case 'y': st[n++] = region_value(r, ir_arg(r->src, i, 1)); break;
     case 'z': st[n++] = region_value(r, v); break;
+    case 't': st[n++] = ir_const_exact(b, b->f->f64 == FN_F32 ? 0x1p-126 : 0x1p-1022, 0, 0); break;
     case '#': {
       char *end;
       st[n++] = constant(b, strtod(p + 1, &end));
       p = end;
       break;
     }
-    case '+':
-      n--;
-      st[n - 1] = ir_add(b, st[n - 1], st[n]);
-      break;
-    case '-':
-      n--;
-      st[n - 1] = ir_sub(b, st[n - 1], st[n]);
-      break;
-    case '*':
-      n--;
-      st[n - 1] = ir_mul(b, st[n - 1], st[n]);
-      break;
-    case '/':
-      n--;
-      st[n - 1] = ir_div(b, st[n - 1], st[n]);
-      break;
-    case '^':
-      n--;
-      st[n - 1] = ir_pow(b, st[n - 1], st[n]);
-      break;
-    case '<':
-      n--;
-      st[n - 1] = ir_lt(b, st[n - 1], st[n]);
-      break;
-    case 'L':
-      n--;
-      st[n - 1] = ir_le(b, st[n - 1], st[n]);
-      break;
-    case 'p':
-      n--;
-      st[n - 1] = ir_powlog(b, st[n - 1], st[n]);
-      break;
-    case 'P':
-      n--;
-      st[n - 1] = ir_powlog2(b, st[n - 1], st[n]);
-      break;
-    case '=':
-      n--;
-      st[n - 1] = ir_eq(b, st[n - 1], st[n]);
-      break;
-    case '&':
-      n--;
-      st[n - 1] = ir_and(b, st[n - 1], st[n]);
-      break;
-    case '|':
-      n--;
-      st[n - 1] = ir_or(b, st[n - 1], st[n]);
-      break;
-    case 'a': st[n - 1] = ir_abs(b, st[n - 1]); break;
-    case 't': st[n++] = ir_const_exact(b, b->f->f64 == FN_F32 ? 0x1p-126 : 0x1p-1022, 0, 0); break;
-    case 'n': st[n - 1] = ir_neg(b, st[n - 1]); break;
-    case 'e': st[n - 1] = ir_exp(b, st[n - 1]); break;
-    case 'l': st[n - 1] = ir_log(b, st[n - 1]); break;
-    case 's': st[n - 1] = ir_sin(b, st[n - 1]); break;
-    case 'c': st[n - 1] = ir_cos(b, st[n - 1]); break;
-    case 'g': st[n - 1] = ir_sigmoid(b, st[n - 1]); break;
-    case 'S': st[n - 1] = ir_sign(b, st[n - 1]); break;
     case '?':
       n -= 2;
       st[n - 1] = ir_select(b, st[n - 1], st[n], st[n + 1]);
       break;
-    default: base_fault("partial of %s: `%c`", ir_op[i->op].name, *p);
+    default: {
+      bool two = strchr("+-*/^<LpP=&|", *p) != NULL;
+      n -= two;
+      Val made = n < 1 ? (Val){0} : two ? binary(b, *p, st[n - 1], st[n]) : unary(b, *p, st[n - 1]);
+      if (!made.id) base_fault("partial of %s: `%c`", ir_op[i->op].name, *p);
+      st[n - 1] = made;
+    }
     }
   }
   return st[0];

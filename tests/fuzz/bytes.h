@@ -1,6 +1,6 @@
 /* What the fuzz programs share: draws, bytes that grow, changes of bytes, and inputs seen before, of which parts are taken. */
-#ifndef FUZZ_BYTES_H
-#define FUZZ_BYTES_H
+#ifndef HNNC_TESTS_FUZZ_BYTES_H
+#define HNNC_TESTS_FUZZ_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Known tables, and the many ways to write them: text, .npy, .npz. */
-#ifndef FUZZ_DATA_WRITE_H
-#define FUZZ_DATA_WRITE_H
+#ifndef HNNC_TESTS_FUZZ_DATA_WRITE_H
+#define HNNC_TESTS_FUZZ_DATA_WRITE_H
 
 #include "tests/fuzz/bytes.h"
 

@@ -1,6 +1,6 @@
 /* A folder in memory, if there is one, for targets that read files; it is one process's, and stays until the process ends. */
-#ifndef FUZZ_SCRATCH_H
-#define FUZZ_SCRATCH_H
+#ifndef HNNC_TESTS_FUZZ_SCRATCH_H
+#define HNNC_TESTS_FUZZ_SCRATCH_H
 
 #include <ftw.h>
 #include <stdio.h>
