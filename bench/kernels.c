@@ -7,7 +7,7 @@
 #include "codegen/kernels/gemm.h"
 #include "codegen/math/math.h"
 #include "codegen/kernels/peak.h"
-#include "tests/jit.h"
+#include "tests/common/jit.h"
 
 #include <time.h>
 

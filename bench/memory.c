@@ -5,7 +5,7 @@
  *   bench_memory [KIND...]      all kinds if none is named; `-d N` stops at depth N */
 #include "codegen/codegen.h"
 #include "passes/passes.h"
-#include "tests/step_chain.h"
+#include "tests/common/step_chain.h"
 
 #include <stdio.h>
 #include <stdlib.h>

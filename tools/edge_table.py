@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/edge_table.def: derivatives of the elementwise operators at the edge, of order 1 to 3, in 60 digits (needs mpmath).
+"""Writes tests/codegen/edge_table.def: derivatives of the elementwise operators at the edge, of order 1 to 3, in 60 digits (needs mpmath).
 
-  python3 tools/edge_table.py > tests/edge_table.def
+  python3 tools/edge_table.py > tests/codegen/edge_table.def
 
 The formulas are written here once more, from calculus, and owe nothing to ir/ops.def. What is written for a derivative:
   a number   the limit from within the domain, rounded to f64; beyond the range of the format it is INF

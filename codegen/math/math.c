@@ -2,7 +2,7 @@
  * Transcendental functions are in math_exp.c, math_pow.c and math_trig.c, with polynomials from fit/fit.py.
  *
  * Largest errors in units of the last place, over all finite arguments unless a range is given; asserted
- * by tests/test_math.c (f32 against every 2011th bit pattern, f64 against long double).
+ * by tests/codegen/test_math.c (f32 against every 2011th bit pattern, f64 against long double).
  *
  *            f32   f64                              f32   f64
  *   exp      1.5   1.5        sigmoid               2.5   2.5

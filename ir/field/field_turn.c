@@ -43,7 +43,7 @@ static bool reconstruct(uint64_t u, int64_t *num, int64_t *den) {
   return true;
 }
 
-/* exp(2 pi i/order) for the largest powers of primes; tests/test_field_exact.c tells how these are known. */
+/* exp(2 pi i/order) for the largest powers of primes; tests/ir/test_field_exact.c tells how these are known. */
 static const struct Root {
   uint64_t prime, order;
   Point at;

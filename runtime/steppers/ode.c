@@ -13,7 +13,7 @@
 
 enum {
   ODE_DOPRI5 = 10,
-  ODE_DOP853 = 11, /* Method of ir/ir.h, see tests/test_runtime_ode.c */
+  ODE_DOP853 = 11, /* Method of ir/ir.h, see tests/runtime/test_runtime_ode.c */
   ODE_MAX_STEPS = 1000000,
   ODE_MIN_RTOL = 10
 };

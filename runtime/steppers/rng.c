@@ -1,7 +1,7 @@
 /* Philox4x32-10: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy
  * as 1, 2, 3", SC'11. A block of four words is a pure function of a 128-bit counter and a 64-bit key, so
  * every draw can be made anywhere, in any order. Counter layout in runtime.h; the known answers of the
- * paper's authors are in tests/test_runtime_rng.c. */
+ * paper's authors are in tests/runtime/test_runtime_rng.c. */
 #include "runtime/steppers/rng.h"
 #include "runtime/runtime.h"
 

@@ -3,7 +3,7 @@
 #include "ir/ir.h"
 #include "passes/passes.h"
 #include "tests/fuzz/bytes.h"
-#include "tests/random_fn.h"
+#include "tests/common/random_fn.h"
 
 #include <math.h>
 #include <stdlib.h>

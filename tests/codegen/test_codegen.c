@@ -1,0 +1,167 @@
+/* Compiled functions against the evaluator: a network, and random ones by the hundred. */
+#include "tests/common/codegen_util.h"
+#include "tests/common/random_fn.h"
+#include "tests/common/cunit_main.h"
+#include "tests/common/often.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a network ------------------------------------------------------------------------------------------------- */
+
+static uint32_t dims(uint32_t *d, uint32_t a, uint32_t b) {
+  d[0] = a, d[1] = b;
+  return 2;
+}
+
+static Val dense(Build *b, Val w, Val x, Val bias) { return ir_add(b, ir_matmul(b, w, x), bias); }
+
+/* A two-layer network, the gradient of its energy by its input written by hand, all with sums over
+ * the batch: the shape of a training step. */
+static Fn *network(uint32_t h, uint32_t d, bool f64) {
+  Fn *f = ir_fn_create("network", f64);
+  Build b;
+  uint32_t n[2];
+  ir_build_init(&b, f);
+  Val w1 = ir_input(&b, "w1", IN_PARAM, 0, type_real(false, (int)dims(n, h, d), n));
+  Val b1 = ir_input(&b, "b1", IN_PARAM, 1, type_real(false, 1, &h));
+  Val w2 = ir_input(&b, "w2", IN_PARAM, 2, type_real(false, (int)dims(n, h, h), n));
+  Val b2 = ir_input(&b, "b2", IN_PARAM, 3, type_real(false, 1, &h));
+  Val w3 = ir_input(&b, "w3", IN_PARAM, 4, type_real(false, 1, &h));
+  Val x = ir_input(&b, "x", IN_FIELD, 0, type_real(true, 1, &d));
+  Val weight = ir_input(&b, "weight", IN_WEIGHT, 0, type_scalar(true));
+  Val one = ir_const(&b, 1);
+  Val h1 = ir_tanh(&b, dense(&b, w1, x, b1)), h2 = ir_tanh(&b, dense(&b, w2, h1, b2));
+  Val e = ir_matmul(&b, w3, h2);
+  Val u2 = ir_mul(&b, w3, ir_sub(&b, one, ir_mul(&b, h2, h2)));
+  int perm[2] = {1, 0};
+  Val v1 = ir_matmul(&b, ir_transpose(&b, w2, perm), u2);
+  Val u1 = ir_mul(&b, v1, ir_sub(&b, one, ir_mul(&b, h1, h1)));
+  Val g = ir_matmul(&b, ir_transpose(&b, w1, perm), u1);
+  ir_output(&b, e, "e");
+  ir_output(&b, g, "g");
+  Val wu = ir_mul(&b, u2, weight), wu1 = ir_mul(&b, u1, weight);
+  ir_output(&b, ir_dot(&b, wu, h1, true, (int[]){0}, (int[]){1}, 2, (int[]){0, 1}), "dw2");
+  ir_output(&b, ir_dot(&b, wu1, x, true, (int[]){0}, (int[]){1}, 2, (int[]){0, 1}), "dw1");
+  ir_output(&b, ir_batch_sum(&b, wu), "db2");
+  ir_output(&b, ir_batch_sum(&b, ir_mul(&b, e, weight)), "loss");
+  ir_build_finish(&b);
+  return f;
+}
+
+static void test_network(void) {
+  static const uint32_t width[] = {1, 3, 13, 32, 50};
+  for (size_t k = 0; k < sizeof width / sizeof *width; k++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Fn *f = network(width[k], 2 + (uint32_t)k, f64);
+      codegen_check(NULL, f, 37, k);
+      codegen_check(NULL, f, 200, k);
+      codegen_check_form(NULL, CG_SINGLE, f, 1 + (int64_t)k, k);
+      ir_fn_destroy(f);
+    }
+}
+
+/* Wide enough for several blocks of a product, and for tails of each. */
+static void test_network_single(void) {
+  static const struct {
+    uint32_t width;
+    const char *cpu;
+  } run[] = {{140, NULL}, {270, NULL}, {67, "x86-64"}};
+  for (size_t k = 0; k < sizeof run / sizeof *run; k++)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Fn *f = network(run[k].width, 3 + (uint32_t)k, f64);
+      codegen_check_form(run[k].cpu, CG_SINGLE, f, 1 + (int64_t)k, k);
+      ir_fn_destroy(f);
+    }
+}
+
+/* ---- random functions ----------------------------------------------------------------------------------------------- */
+
+static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
+  int k = (int)(seed % 100);
+  RandomSpec spec = {.seed = seed, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
+  Fn *f = random_fn(&spec);
+  uint64_t s = seed;
+  codegen_check(cpu, f, 1 + random_below(&s, 100), seed);
+  ir_fn_destroy(f);
+}
+
+static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
+  for (int k = 0; k < OFTEN(count); k++) random_one(cpu, first + (uint64_t)k, f64, scans);
+}
+
+/* The same functions one sample at a time: vectors along elements, of which there are fewer. */
+static void single_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
+  for (int k = 0; k < OFTEN(count); k++) {
+    RandomSpec spec = {
+      .seed = first + (uint64_t)k, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
+    Fn *f = random_fn(&spec);
+    codegen_check_form(cpu, CG_SINGLE, f, 1 + k % 5, spec.seed);
+    ir_fn_destroy(f);
+  }
+}
+
+static void test_single(void) {
+  single_many(NULL, 1, 30, true, false);
+  single_many(NULL, 1001, 30, false, false);
+  single_many(NULL, 2001, 50, true, true);
+  single_many("x86-64", 3001, 20, false, true);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) single_many("haswell", 3201, 20, true, true);
+}
+
+/* NaN, infinities and zeros of either sign among the inputs, in every form and at every width: the same results are not finite. */
+static void special_many(const char *cpu, CgForm form, uint64_t first, int count, bool f64) {
+  for (int k = 0; k < OFTEN(count); k++) {
+    RandomSpec spec = {
+      .seed = first + (uint64_t)k, .size = 4 + k % 24, .f64 = f64, .scans = k % 3 == 0, .special = true, .fold = k % 2};
+    Fn *f = random_fn(&spec);
+    uint64_t s = spec.seed;
+    codegen_check_form(cpu, form, f, form == CG_SINGLE ? 1 + k % 5 : 1 + (int64_t)random_below(&s, 60), spec.seed | RANDOM_SPECIAL);
+    ir_fn_destroy(f);
+  }
+}
+
+static void test_special(void) {
+  special_many(NULL, CG_AUTO, 5001, 60, true);
+  special_many(NULL, CG_AUTO, 5101, 60, false);
+  special_many(NULL, CG_SINGLE, 5201, 30, true);
+  special_many(NULL, CG_SINGLE, 5301, 30, false);
+  special_many("x86-64", CG_AUTO, 5401, 40, false);
+  special_many("x86-64", CG_SINGLE, 5501, 15, true);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) special_many("haswell", CG_AUTO, 5601, 40, true);
+}
+
+static char **hunt; /* cpu seed f64 scans: one random function only */
+static void test_hunt(void) {
+  random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, strtoull(hunt[2], NULL, 10), atoi(hunt[3]), atoi(hunt[4]));
+}
+
+static void test_random64(void) { random_many(NULL, 1, 100, true, false); }
+static void test_random32(void) { random_many(NULL, 1001, 100, false, false); }
+static void test_random_loops(void) { random_many(NULL, 2001, 100, true, true); }
+static void test_random_isas(void) {
+  random_many("x86-64", 3001, 30, true, true);
+  random_many("x86-64", 3101, 30, false, true);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    random_many("haswell", 3201, 30, true, true);
+    random_many("haswell", 3301, 30, false, true);
+  }
+}
+
+static CU_TestInfo *arguments(int argc, char **argv) {
+  static CU_TestInfo one[] = {{"one random function", test_hunt}, CU_TEST_INFO_NULL};
+  hunt = argv;
+  return argc == 5 ? one : suite.tests;
+}
+
+const Suite suite = {"codegen",
+                     (CU_TestInfo[]){{"a network and its gradients", test_network},
+                                     {"the same one sample at a time", test_network_single},
+                                     {"random functions, f64", test_random64},
+                                     {"random functions, f32", test_random32},
+                                     {"random functions with loops", test_random_loops},
+                                     {"random functions on other vector widths", test_random_isas},
+                                     {"random functions, one sample at a time", test_single},
+                                     {"random functions of what is not finite", test_special},
+                                     CU_TEST_INFO_NULL},
+                     .arguments = arguments};

@@ -1,0 +1,268 @@
+/* Matrix products of the code generator against plain loops in long double: random shapes with all kinds
+ * of tails, f32 and f64, on each instruction set of this machine. With `--bench`, the speed of the shapes
+ * that matter, as a share of the measured peak. */
+#include "codegen/kernels/gemm.h"
+#include "tests/common/cunit_main.h"
+#include "tests/common/jit.h"
+#include "tests/common/often.h"
+
+#include <math.h>
+
+static uint64_t state = 88172645463325252ULL;
+
+static uint64_t next_random(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  return state ^= state << 17;
+}
+
+static int64_t pick(int64_t lo, int64_t hi) { return lo + (int64_t)(next_random() % (uint64_t)(hi - lo + 1)); }
+static double unit(void) { return (double)(next_random() >> 11) * 0x1p-52 - 1; }
+
+/* ---- buffers of either precision --------------------------------------------------------------------- */
+
+typedef struct Buf {
+  bool f64;
+  int64_t n;
+  void *p; /* malloc'ed to the size, so that ASan sees every overrun of the tests' loops */
+} Buf;
+
+static Buf buf_new(bool f64, int64_t n, bool random) {
+  Buf b = {f64, n, aligned_alloc(64, ((size_t)n * (f64 ? 8 : 4) + 63) / 64 * 64)};
+  for (int64_t i = 0; i < n; i++) {
+    double v = random ? unit() : 0;
+    if (f64) ((double *)b.p)[i] = v;
+    else ((float *)b.p)[i] = (float)v;
+  }
+  return b;
+}
+
+static double at(Buf b, int64_t i) { return b.f64 ? ((double *)b.p)[i] : ((float *)b.p)[i]; }
+static void put(Buf b, int64_t i, double v) {
+  if (b.f64) ((double *)b.p)[i] = v;
+  else ((float *)b.p)[i] = (float)v;
+}
+
+static void buf_fill(Buf b, double v) {
+  for (int64_t i = 0; i < b.n; i++) put(b, i, v);
+}
+
+static bool close_to(Buf b, int64_t i, long double want, long double scale) {
+  long double err = fabsl(at(b, i) - want);
+  return err <= (b.f64 ? 1e-15L : 6e-7L) * (scale + 1);
+}
+
+/* ---- products ------------------------------------------------------------------------------------------- */
+
+typedef void (*Kernel4)(void *, void *, void *, void *, int64_t);
+
+typedef struct Product {
+  int64_t M, K1, K2, lanes, as_i, as_k, ldx, ldc;
+  enum { START_ZERO, START_BIAS, START_LOAD } start;
+  bool roll, twice; /* twice: a second term, with A transposed */
+} Product;
+
+typedef struct Ends {
+  CgRows c;
+  LLVMValueRef bias;
+  int start;
+} Ends;
+
+static void begin_rows(CgEmit *e, void *ctx, CgRow *r) {
+  Ends *x = ctx;
+  if (x->start == START_BIAS) cg_rows_bias(e, &x->bias, r);
+  else cg_rows_load(e, &x->c, r);
+}
+
+static void end_rows(CgEmit *e, void *ctx, CgRow *r) { cg_rows_store(e, &((Ends *)ctx)->c, r); }
+
+/* void f(A, X, C, bias, n): the second term reads A by [k][i] and X from its start. */
+static void emit_product(Jit *j, const char *name, const Product *p) {
+  CgEmit *e = &j->e;
+  jit_begin(j, name, 4);
+  LLVMValueRef ldx = cg_i64(e, p->ldx);
+  CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx},
+                        {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx}};
+  Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc)}, jit_param(j, 3), p->start};
+  CgGemm g = {.M = p->M,
+              .lanes = p->lanes,
+              .term = term,
+              .nterm = p->twice ? 2 : 1,
+              .done = end_rows,
+              .ctx = &ends,
+              .init = p->start == START_ZERO ? NULL : begin_rows,
+              .roll = p->roll};
+  cg_gemm(e, &g);
+  LLVMBuildRetVoid(e->b);
+}
+
+static Product random_product(const CgEmit *e) {
+  Product p = {.M = pick(1, 40), .K1 = pick(1, 25), .K2 = pick(1, 9), .lanes = e->vl * pick(1, 6)};
+  if (next_random() % 4 == 0) p.M = pick(41, 90);
+  bool transposed = next_random() % 2;
+  p.as_i = transposed ? 1 : p.K1 + pick(0, 2);
+  p.as_k = transposed ? p.M + pick(0, 2) : 1;
+  p.ldx = p.lanes + pick(0, 5);
+  p.ldc = p.lanes + pick(0, 5);
+  p.start = (int)pick(0, 2);
+  p.roll = next_random() % 2;
+  p.twice = next_random() % 2;
+  return p;
+}
+
+static void check_product(const Product *p, Kernel4 f, bool f64) {
+  int64_t kmax = p->K1 > p->K2 ? p->K1 : p->K2;
+  int64_t na = p->M * p->as_i + kmax * p->as_k + p->M * p->K2;
+  Buf a = buf_new(f64, na, true), x = buf_new(f64, kmax * p->ldx, true), bias = buf_new(f64, p->M, true);
+  Buf c = buf_new(f64, p->M * p->ldc, true), before = buf_new(f64, c.n, false);
+  for (int64_t i = 0; i < c.n; i++) put(before, i, at(c, i));
+  f(a.p, x.p, c.p, bias.p, 0);
+  int bad = 0;
+  for (int64_t i = 0; i < p->M; i++)
+    for (int64_t l = 0; l < p->ldc; l++) {
+      long double sum = p->start == START_BIAS ? at(bias, i) : p->start == START_LOAD ? at(before, i * p->ldc + l) : 0;
+      for (int64_t k = 0; k < p->K1 && l < p->lanes; k++)
+        sum += (long double)at(a, i * p->as_i + k * p->as_k) * at(x, k * p->ldx + l);
+      for (int64_t k = 0; k < p->K2 && p->twice && l < p->lanes; k++)
+        sum += (long double)at(a, i + k * p->M) * at(x, k * p->ldx + l);
+      if (l >= p->lanes) bad += at(c, i * p->ldc + l) != at(before, i * p->ldc + l);
+      else bad += !close_to(c, i * p->ldc + l, sum, (long double)(p->K1 + p->K2));
+    }
+  CU_ASSERT_EQUAL(bad, 0);
+  free(a.p), free(x.p), free(bias.p), free(c.p), free(before.p);
+}
+
+enum { SHAPES = OFTEN(40) };
+
+static void products_on(JitTarget t, bool f64) {
+  Jit j;
+  Product p[SHAPES];
+  char name[32];
+  jit_open(&j, t, f64);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    p[i] = random_product(&j.e);
+    emit_product(&j, name, &p[i]);
+  }
+  jit_compile(&j);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    check_product(&p[i], (Kernel4)jit_find(&j, name), f64);
+  }
+  jit_close(&j);
+}
+
+static void everywhere(void (*check)(JitTarget t, bool f64)) {
+  JitTarget t[4];
+  int n = jit_targets(t);
+  for (int i = 0; i < n; i++)
+    for (int f64 = 0; f64 < 2; f64++) check(t[i], f64);
+}
+
+static void products(void) { everywhere(products_on); }
+
+/* ---- sums over the lanes ---------------------------------------------------------------------------------- */
+
+/* D += G0 X0^T + G1 X1^T; the second pair sums over R, too. */
+typedef struct Dw {
+  int64_t M, K, lanes, used, ldg, ldx, ldd, R;
+  int npair;
+  bool asks, set; /* asks: whether D is set is known only when it runs, from n */
+} Dw;
+
+static Dw random_dw(const CgEmit *e) {
+  Dw d = {.M = pick(1, 30), .K = pick(1, 40), .lanes = e->vl * pick(1, 4), .npair = (int)pick(1, 2), .R = pick(1, 3)};
+  if (next_random() % 4 == 0) d.K = pick(60, 150);
+  d.used = next_random() % 2 ? d.lanes : pick(1, (d.lanes + CG_DW_STEP - 1) / CG_DW_STEP) * CG_DW_STEP;
+  d.ldg = d.lanes * d.R + pick(0, 3);
+  d.ldx = d.lanes * d.R + pick(0, 3);
+  d.ldd = d.K + pick(0, 3);
+  d.set = next_random() % 2;
+  d.asks = d.set || next_random() % 2;
+  return d;
+}
+
+/* void f(G, X, D, scratch, n): pair 1 reads G and X from their starts with R terms, pair 0 with one. */
+static void emit_dw(Jit *j, const char *name, const Dw *d) {
+  CgEmit *e = &j->e;
+  jit_begin(j, name, 4);
+  LLVMValueRef g = jit_param(j, 0), x = jit_param(j, 1), xt = jit_param(j, 3);
+  int64_t ldt = cg_dw_ldt(e, d->K), one = ldt * d->lanes;
+  for (int64_t r = 0; r < d->R; r++)
+    cg_transpose(e, cg_gep(e, x, cg_i64(e, r * d->lanes)), cg_i64(e, d->ldx), d->K, d->lanes, cg_gep(e, xt, cg_i64(e, r * one)),
+                 ldt);
+  CgDwPair pair[2] = {{g, cg_i64(e, d->ldg), xt, 1, 0, 0}, {g, cg_i64(e, d->ldg), xt, d->R, d->lanes, one}};
+  CgDw w = {d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 2), d->ldd, d->used < d->lanes ? cg_i64(e, d->used) : NULL, NULL};
+  if (d->asks) w.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
+  cg_dw(e, &w);
+  LLVMBuildRetVoid(e->b);
+}
+
+static void emit_dw_lanes(Jit *j, const char *name, const Dw *d) {
+  CgEmit *e = &j->e;
+  jit_begin(j, name, 4);
+  CgLanePair pair[2] = {{jit_param(j, 0), cg_i64(e, d->ldg), jit_param(j, 1), cg_i64(e, d->ldx)}};
+  pair[1] = pair[0];
+  cg_dw_lanes(e, d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 3));
+  cg_lane_reduce(e, jit_param(j, 3), d->M * d->K, jit_param(j, 2), !d->set);
+  LLVMBuildRetVoid(e->b);
+}
+
+static long double dw_term(const Dw *d, Buf g, Buf x, int64_t m, int64_t k, int64_t R, int64_t used) {
+  long double sum = 0;
+  for (int64_t l = 0; l < R * d->lanes; l++)
+    if (l % d->lanes < used) sum += (long double)at(g, m * d->ldg + l) * at(x, k * d->ldx + l);
+  return sum;
+}
+
+/* The two kernels: by transposition, and over lanes (R = 1, D without padding). */
+static void check_dw(const Dw *d, Kernel4 f, bool over_lanes, bool f64, int64_t scratch) {
+  int64_t ldd = over_lanes ? d->K : d->ldd;
+  Buf g = buf_new(f64, d->M * d->ldg, true), x = buf_new(f64, d->K * d->ldx, true), s = buf_new(f64, scratch, false);
+  Buf out = buf_new(f64, d->M * ldd, true), before = buf_new(f64, out.n, false);
+  for (int64_t i = 0; i < out.n; i++) put(before, i, at(out, i));
+  if (!over_lanes) buf_fill(s, NAN);
+  for (int64_t i = 0; i < out.n && d->set; i++)
+    if (i % ldd < d->K) put(out, i, NAN);
+  f(g.p, x.p, out.p, s.p, d->set);
+  int bad = 0;
+  for (int64_t m = 0; m < d->M; m++)
+    for (int64_t k = 0; k < ldd; k++) {
+      int64_t i = m * ldd + k;
+      if (k >= d->K) {
+        bad += at(out, i) != at(before, i);
+        continue;
+      }
+      long double want = d->set ? 0 : at(before, i);
+      int64_t used = over_lanes ? d->lanes : d->used;
+      want += dw_term(d, g, x, m, k, 1, used);
+      if (d->npair > 1) want += dw_term(d, g, x, m, k, over_lanes ? 1 : d->R, used);
+      bad += !close_to(out, i, want, (long double)(2 * d->R * d->lanes));
+    }
+  CU_ASSERT_EQUAL(bad, 0);
+  free(g.p), free(x.p), free(s.p), free(out.p), free(before.p);
+}
+
+static void sums_on(JitTarget t, bool f64) {
+  Jit j;
+  Dw d[SHAPES];
+  char name[32];
+  jit_open(&j, t, f64);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    d[i] = random_dw(&j.e);
+    if (i % 2) emit_dw_lanes(&j, name, &d[i]);
+    else emit_dw(&j, name, &d[i]);
+  }
+  jit_compile(&j);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    int64_t scratch = i % 2 ? d[i].M * d[i].K * j.e.vl : d[i].R * d[i].lanes * cg_dw_ldt(&j.e, d[i].K);
+    check_dw(&d[i], (Kernel4)jit_find(&j, name), i % 2, f64, scratch);
+  }
+  jit_close(&j);
+}
+
+static void sums_over_lanes(void) { everywhere(sums_on); }
+
+const Suite suite = {"gemm", (CU_TestInfo[]){{"products", products}, {"sums over the lanes", sums_over_lanes}, CU_TEST_INFO_NULL}};

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Exported libraries: names, paths, sizes, processors, trainings. test_driver_library.py HNNC [TEST...]"""
+import glob
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+from driver_util import check, environment, HNNC, hnnc, last, lines, main, read, tensors, write
+
+MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "models")
+STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+
+
+def run(*args, code=0, **more):
+    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=120, **more)
+    check(p.returncode == code, " ".join(args), p.returncode, p.stdout)
+    return p.stdout
+
+
+def compilers():
+    """Each compiler that is here, with its options: C and C++ of gcc and clang."""
+    found = [[c, "-x", language, *more] for c, language, more in (
+        ("gcc", "c", ["-std=c11"]), ("gcc", "c", ["-std=gnu17"]), ("clang", "c", ["-std=c11"]), ("g++", "c++", ["-std=c++11"]),
+        ("g++", "c++", ["-std=gnu++20"]), ("clang++", "c++", ["-std=c++11"])) if shutil.which(c)]
+    check(found, "there is no compiler")
+    return found
+
+
+def headers_compile(path):
+    """Behind the headers of C, whose macros and functions are there then."""
+    others = [x for h in ("stdio", "stdlib", "string", "strings", "math", "limits", "signal", "time", "errno") for x in ("-include", h + ".h")]
+    for c in compilers():
+        run(*c, *STRICT, *others, "-fsyntax-only", path)
+
+
+def program(text, library, name="use"):
+    """What a C program that uses the library prints."""
+    write(name + ".c", text)
+    run("gcc", "-std=c11", *STRICT, name + ".c", "./" + library + ".so", "-Wl,-rpath,.", "-o", name, "-lm", "-lpthread")
+    return run("./" + name)
+
+
+# ---- names ----------------------------------------------------------------------------------------------------
+
+HOSTILE = """\
+fn φ(x: real) = 2*x
+fn ψ(x: real) = 3*x
+fn phi(x: real) = 4*x
+fn create(a: real) = a
+fn error(a: real) = a
+fn param_name(a: real) = a
+fn pattern_x_rows(a: real) = a
+fn double(linux: real, unix: real, int: real, I: real, complex: real) = linux + unix + int + I + complex
+fn F(m: real, n: real, lr: real, loss: real, out: real, out_: real, out0: real, _x: real) = m + n + lr + loss + out + out_ + out0 + _x
+fn main(φ: real, phi: real, ϕ: real, q̂: real, x₁: real, x1: real, é: real) = φ + phi + ϕ + q̂ + x₁ + x1 + é
+fn EOF(NULL: real, PI: real, size_t: real, errno: real, class: real) = NULL + PI + size_t + errno + class
+fn Ж(Ж: real, ℏ: real) = Ж*ℏ
+fn limits(INT32_MAX: real, SIG_ATOMIC_MIN: real, UINT_FAST8_MAX: real, WCHAR_WIDTH: real, INT64_C: real) = INT32_MAX + SIG_ATOMIC_MIN + UINT_FAST8_MAX + WCHAR_WIDTH + INT64_C
+"""
+
+
+def test_hostile_names():
+    names = ["double", "int", "main", "linux", "class", "lib", "rt", "rt_fn", "hnnc_fn", "pthread", "timer", "0day", "a b", "-x", "φ",
+             "x*y", "q'", "new\"", "size_t", "in", "whole", "params", "EOF", "train", "std", "printf", "malloc", "index", "y0", "signal", "INT64_MAX"]
+    for name in names:
+        path = os.path.join("d", name + ".hnn")
+        write(path, HOSTILE)
+        hnnc("compile", path, "-q")
+        headers_compile(os.path.join("d", name + ".h"))
+        soname = run("readelf", "-d", os.path.join("d", name + ".so"))
+        check("[%s.so]" % name in soname, "the SONAME", name, soname)
+    exported = run("nm", "-D", "--defined-only", "d/params.so")
+    for f in "phi psi phi_2 create_2 error_2 param_name_2 double main EOF u0416 create error".split():
+        check(" params_%s\n" % f in exported + "\n", "there is no params_" + f, exported)
+    check("lib_" not in exported and "rt_" not in exported and "hnnc_" not in exported, "the engine is hidden", exported)
+
+
+def test_names_mean_their_function():
+    """A name that had to change still calls its own function."""
+    write("m.hnn", HOSTILE)
+    hnnc("compile", "m.hnn", "-q")
+    said = program("""#include <complex.h>
+#include <errno.h>
+#include <stdio.h>
+#include "m.h"
+int main(void) {
+  double x = 10, out = 0;
+  m *l = m_create();
+  if (!l || *m_error()) return 1;
+  m_phi(l, 1, &x, &out), printf("%g ", out);
+  m_psi(l, 1, &x, &out), printf("%g ", out);
+  m_phi_2(l, 1, &x, &out), printf("%g ", out);
+  m_create_2(l, 1, &x, &out), printf("%g\\n", out);
+  m_destroy(l);
+  return 0;
+}
+""", "m")
+    check(said == "40 30 20 10\n", "the functions", said)
+
+
+def test_models_have_headers():
+    for path in sorted(glob.glob(os.path.join(MODELS, "*.hnn"))):
+        name = os.path.splitext(os.path.basename(path))[0]
+        if name == "real_pendulum":                      # needs its data
+            continue
+        hnnc("compile", path, "--emit=header", "-o", name + ".h")
+        headers_compile(name + ".h")
+
+
+def test_paths_are_text():
+    """Nothing of a path is ever code, and a directory is a place."""
+    for folder in "b*/ int x = 1; /*", "a ?" + "?/ b", "-Wl,evil", "x\\", "new\nline", "q\"uote'":
+        path = os.path.join(folder, "m.hnn")
+        write(path, "fn f(x: real) = 2*x\n")
+        hnnc("compile", path if not path.startswith("-") else "./" + path, "-q")
+        headers_compile(os.path.join(".", folder, "m.h"))
+    os.mkdir("out")
+    hnnc("compile", "./-Wl,evil/m.hnn", "-o", "out/", "-q")
+    hnnc("compile", "./-Wl,evil/m.hnn", "-o", "out", "-q")
+    check(sorted(os.listdir("out")) == ["m.h", "m.so"], "the files", os.listdir("out"))
+    check(not os.path.exists("out.so"), "a directory is no name")
+    hnnc("compile", "./-Wl,evil/m.hnn", "-o", "./-Wl,evil/m.hnn/", code=4, says="cannot write")
+    os.makedirs("tmp dir'\"", exist_ok=True)
+    hnnc("compile", "./-Wl,evil/m.hnn", "-o", "t.so", "-q", env=environment(TMPDIR="tmp dir'\""))
+    check(os.listdir("tmp dir'\"") == [], "nothing is left in TMPDIR", os.listdir("tmp dir'\""))
+    hnnc("compile", "./-Wl,evil/m.hnn", "-o", "t.so", "-q", env=environment(CC="gcc -O0"))
+
+
+# ---- processors ----------------------------------------------------------------------------------------------
+
+def test_processor():
+    """A processor that lacks what the code needs is told so. Here the compiler of the glue says that this one lacks it all."""
+    write("m.hnn", "fn f(x: real) = 2*x\n")
+    use = """#include "m.h"
+#include <stdio.h>
+int main(void) {
+  m *l = m_create();
+  printf("%s: %s\\n", l ? "made" : "none", m_error());
+  m_destroy(l);
+  return 0;
+}
+"""
+    hnnc("compile", "m.hnn", "--cpu=haswell", "-q", env=environment(CC="cc -D__builtin_cpu_supports(x)=0"))
+    check("for haswell." in read("m.h").decode(), "the header names the processor")
+    said = program(use, "m")
+    check(said.startswith("none: compiled for haswell, which has sse3"), "why", said)
+    hnnc("compile", "m.hnn", "--cpu=x86-64", "-q", env=environment(CC="cc -D__builtin_cpu_supports(x)=0"))
+    check(program(use, "m") == "made: \n", "plain x86-64 needs nothing")
+    hnnc("compile", "m.hnn", "-q")
+    check(program(use, "m") == "made: \n", "this processor is one that it was compiled for")
+
+
+# ---- sizes and steps -----------------------------------------------------------------------------------------
+
+FIT = """\
+precision PRECISION
+import "std/nets"
+use e = mlp([8], 1)
+data d {
+  let a = uniform(0, 1)
+  yield x = [a], y = a^2
+}
+use s = d(count = 20)
+loss l(x, y) = SCALE*(e(x)[0] - y)^2
+train l on s { optimizer = OPTIMIZER, steps = 5, every = 1 }
+"""
+STEPS = """#include "m.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+typedef REAL real;
+static real before[4][64];
+static void keep(m *l) {
+  for (int k = 0; k < M_PARAMS; k++) memcpy(before[k], m_param(l, k), sizeof(real)*(size_t)m_param_size(k));
+}
+static int same(m *l) {
+  int ok = 1;
+  for (int k = 0; k < M_PARAMS; k++) ok &= !memcmp(before[k], m_param(l, k), sizeof(real)*(size_t)m_param_size(k));
+  return ok;
+}
+int main(void) {
+  real x[20], y[20];
+  double loss = 0;
+  m *l = m_create();
+  if (!l) return 1;
+  keep(l);
+  if (!same(l)) return 3;
+  for (int k = 0; k < 20; k++) x[k] = (real)k/20, y[k] = x[k]*x[k];
+  BODY
+  m_destroy(l);
+  return 0;
+}
+"""
+
+
+def steps(body, precision="f64", optimizer="adam()", scale="1"):
+    write("m.hnn", FIT.replace("PRECISION", precision).replace("OPTIMIZER", optimizer).replace("SCALE", scale))
+    hnnc("compile", "m.hnn", "-q")
+    return program(STEPS.replace("REAL", "double" if precision == "f64" else "float").replace("BODY", body), "m")
+
+
+def test_sizes():
+    said = steps("""
+  int64_t n[] = {0, -1, INT64_MIN, INT64_MAX, (int64_t)1 << 62, (int64_t)1 << 58, (int64_t)1 << 55};
+  for (int k = 0; k < 7; k++) printf("%d ", m_train_l(l, n[k], x, y, 0, &loss));
+  printf("%d", m_train_l(l, 20, x, y, 0, &loss));
+""")
+    check(said == "-1 -1 -1 -1 -1 -1 -1 0", "sizes that cannot be", said)
+
+
+def test_step_all_or_nothing():
+    """A step whose rate, gradient or result is not finite changes nothing, and the next one is as if it had not been."""
+    for precision in "f32", "f64":
+        for optimizer in "adam()", "adamw()", "sgd(momentum = 0.9)", "rmsprop()", "lbfgs()":
+            said = steps("""
+  m *other = m_create();
+  const double bad[] = {INFINITY, NAN};
+  for (int k = 0; k < 2; k++) {
+    keep(l);
+    printf("%d%d ", m_train_l(l, 20, x, y, bad[k], &loss), same(l));
+  }
+  x[3] = NAN, keep(l);
+  printf("%d%d ", m_train_l(l, 20, x, y, 0, &loss), same(l));
+  x[3] = 3.0f/20;
+  if (m_train_l(l, 20, x, y, 0, &loss) || m_train_l(other, 20, x, y, 0, &loss)) return 2;
+  keep(l);
+  printf("%d", same(other));
+  m_destroy(other);
+""", precision, optimizer)
+            check(said == "11 11 11 1", "%s, %s" % (precision, optimizer), said)
+
+
+def test_step_overflow():
+    """What overflows in the optimizer alone: the square of a gradient, a rate times it."""
+    for optimizer, scale, lr in ("adam()", "1e25", 0), ("rmsprop()", "1e25", 0), ("sgd()", "1e20", 1e30), ("sgd()", "1", 1e39):
+        said = steps("keep(l); printf(\"%%d%%d\", m_train_l(l, 20, x, y, %r, &loss), same(l));" % lr, "f32", optimizer, scale)
+        check(said == "11", "%s with a loss times %s, rate %g" % (optimizer, scale, lr), said)
+    write("m.hnn", FIT.replace("PRECISION", "f32").replace("OPTIMIZER", "adam()").replace("SCALE", "1e25"))
+    hnnc("run", "m.hnn", "--out", "r", code=3, says="the update is not finite at step 1")
+
+
+def test_lbfgs_is_exported():
+    """The library takes the same steps as `hnnc run`, bit for bit."""
+    write("m.hnn", FIT.replace("PRECISION", "f64").replace("OPTIMIZER", "lbfgs()").replace("SCALE", "1").replace(
+        "data d {\n  let a = uniform(0, 1)\n  yield x = [a], y = a^2\n}\nuse s = d(count = 20)",
+        "data t = read(\"t.csv\")\ndata d on t { yield x = [a], y = a^2 }\nuse s = d()"))
+    write("t.csv", "a\n" + "".join("%r\n" % (k/20) for k in range(20)))
+    hnnc("run", "m.hnn", "--out", "r", "-q")
+    hnnc("compile", "m.hnn", "-q")
+    said = program(STEPS.replace("REAL", "double").replace("BODY", """
+  for (int k = 0; k < 5; k++) if (m_train_l(l, 20, x, y, 0, &loss)) return 2;
+  keep(l);
+  for (int k = 0; k < M_PARAMS; k++)
+    for (int i = 0; i < m_param_size(k); i++) printf("%s %a\\n", m_param_name(k), before[k][i]);
+  printf("%d\\n", same(l));
+"""), "m")
+    want = []
+    for name, (_, _, b) in sorted(tensors(last("r"))[0].items()):
+        if "/" in name and not name.startswith("state"):
+            want += ["%s %r" % (name, v) for v in struct.unpack("<%dd" % (len(b)//8), b)]
+    got = ["%s %r" % (x.split()[0], float.fromhex(x.split()[1])) for x in said.splitlines()[:-1]]
+    check(sorted(got) == sorted(w for w in want if w.split()[0] in {g.split()[0] for g in got}), "parameters", got, want)
+    check(lines("r/metrics.jsonl")[-1]["loss"] < 1e-3, "it learns")
+
+
+sys.exit(main(globals()))

@@ -1,0 +1,226 @@
+/* What the language means: expressions as reports without data, derived, evaluated and compared with a
+ * value; and what the frontend makes of parameters, data, training and overrides. */
+#include "frontend/model.h"
+#include "passes/passes.h"
+#include "tests/common/cunit_main.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Loaded {
+  Source *src;
+  Diag *diag;
+  Model *m;
+} Loaded;
+
+static Loaded load(const char *text, const char *const *overrides, uint32_t n) {
+  Loaded l = {.src = source_create()};
+  FrontOptions o = {.override_ = overrides, .noverride = n};
+  l.diag = diag_create(l.src);
+  l.m = model_load_text(l.src, "test.hnn", text, strlen(text), &o, l.diag);
+  return l;
+}
+
+static void unload(Loaded *l) {
+  model_destroy(l->m);
+  diag_destroy(l->diag);
+  source_destroy(l->src);
+}
+
+/* clang-format off */
+static const char *const prelude =
+  "const n = 3\n"
+  "fn square(x: real[d]) = x^2\n"
+  "fn pair(x, y) = (x + y, x - y)\n"
+  "fn twice(f, x) = f(f(x))\n"
+  "fn scaled(x: real[d], by: real = 10) -> real[d] = by*x\n"
+  "fn cubes(x: real[d]) { var s = 0*x[0]\n for i in 0:d { s = s + x[i]^3 }\n return s }\n"
+  "fn table(k) = [1, 10, 100][k]\n"
+  "hamiltonian osc(q: real[m], p: real[m]) = dot(p, p)/2 + 2*dot(q, q)\n"
+  "hamiltonian driven(q: real[1], p: real[1], t: real) = p[0]*t + 0*q[0]\n"
+  "fn momentum(q: real[d], p: real[d]) = p\n"
+  "fn place(q: real[d], p: real[d]) = q\n"
+  "fn spin(q: real[3], p: real[3]) = cross(q, p)\n"
+  "fn stiff(x: real[1]) = 1000*x^2\n"
+  "fn stiff_slope(x: real[1]) = grad(integrate(stiff, x, dt = 1, steps = 1, method = implicit_midpoint)[1, 0], x)\n"
+  "fn ramp(x: real[1], t: real) = [t]\n"
+  "fn decay(x: real[d]) = -x\n"
+  "fn two(x: real[d], y: real[d]) = (y, -x)\n"
+  "fn dsum(x: real[d]) { let s = x^2\n let e = sum(s)\n return grad(e, s) }\n"
+  "fn dx(x: real[d]) = grad(sum(x^3), x)\n"
+  "fn d3(x: real) = grad(grad(grad(x^5, x), x), x)\n"
+  "fn dboth(q: real[d], p: real[d]) { let (a, b) = grad(dot(q, p) + sum(q), (q, p))\n return concat(a, b) }\n"
+  "fn divs(q: real[d], p: real[d]) = div(concat(q^2, p*q), (q, p))\n"
+  "fn dloop(x: real[3]) = grad(sum([x[k]^2*(k + 1) for k in 0:3]), x)\n"
+  "fn rows(x: real[4]) = [grad(x[k]^2 + x[k], x[k]) for k in 0:4]\n"
+  "fn norm2(x: real[d]) = dot(x, x)/2\n"
+  "fn quart(x: real[d]) = sum(x^4)\n"
+  "fn hq(x: real[d]) = hess(quart(x), x)\n"
+  "fn jq(x: real[d]) = jac(x[0]*x, x)\n";
+
+static const struct { const char *expr; double want; } values[] = {
+  /* numbers stay exact */
+  {"0.1 + 0.2 - 0.3", 0}, {"1/3*3", 1}, {"2^10", 1024}, {"2^-2", 0.25}, {"-2^2", -4}, {"4*pi^2", 39.478417604357432},
+  {"10/4", 2.5}, {"exp(1)", 2.718281828459045}, {"min(2, 3) + max(2, 3)", 5}, {"abs(-3)", 3}, {"sign(-2)", -1},
+  /* arrays */
+  {"sum([1, 2, 3])", 6}, {"mean([1, 2, 3, 6])", 3}, {"prod([1, 2, 3, 4, 5])", 120}, {"max([3, 7, 5])", 7}, {"min([[3, 7], [2, 5]])", 2},
+  {"maxabs([1, -9, 3])", 9}, {"norm([3, 4])", 5}, {"dot([1, 2], [3, 4])", 11}, {"sum(outer([1, 2], [3, 4]))", 21},
+  {"cross([1, 0, 0], [0, 1, 0])[2]", 1}, {"cross([1, 2], [3, 5])", -1}, {"([[1, 2], [3, 4]] @ [1, 1])[1]", 7},
+  {"([[1, 2], [3, 4]].T @ [1, 1])[1]", 6}, {"[1, 2] @ [3, 4]", 11}, {"([[1, 2], [3, 4]] @ [[0, 1], [1, 0]])[0, 0]", 2},
+  {"sum(eye(4))", 4}, {"sum(zeros(2, 3) + 1)", 6}, {"sum(ones([2, 2]))", 4}, {"linspace(0, 1, 5)[3]", 0.75},
+  {"sum(linspace(0, 1, 11)^2)", 3.85}, {"omega(2)[0, 2] + omega(2)[3, 1]", 0}, {"diag([1, 2])[1, 1]", 2}, {"sum(diag([[1, 2], [3, 4]]))", 5},
+  {"sum(tril([[1, 2], [3, 4]]))", 8}, {"sum(triu([[1, 2], [3, 4]], 1))", 2}, {"roll([1, 2, 3], 1)[0]", 3}, {"roll([1, 2, 3], -1)[0]", 2},
+  {"reshape([1, 2, 3, 4, 5, 6], [2, 3])[1, 0]", 4}, {"reshape([1, 2, 3, 4], 2, -1)[1, 0]", 3}, {"concat([1], [2, 3])[2]", 3},
+  {"stack([1, 2], [3, 4])[1, 0]", 3}, {"stack([1, 2], [3, 4], axis = 1)[1, 0]", 2}, {"concat([[1, 2]], [[3, 4]], axis = 1)[0, 3]", 4},
+  {"solve_lower([[2, 0], [1, 4]], [2, 5])[1]", 1}, {"solve_upper([[2, 1], [0, 4]], [4, 8])[0]", 1}, {"len([1, 2, 3])", 3},
+  {"sum([[1, 2], [3, 4]], axis = 0)[1]", 6}, {"mean([[1, 2], [3, 4]], axis = 1)[1]", 3.5}, {"max([[1, 2], [3, 0]], axis = 1)[1]", 3},
+  /* subscripts */
+  {"[1, 2, 3][-1]", 3}, {"sum([1, 2, 3][1:])", 5}, {"sum([1, 2, 3][:-1])", 3}, {"sum([[1, 2], [3, 4]][:, 1])", 6},
+  {"[[1, 2], [3, 4]][1][0]", 3}, {"sum([[1, 2, 3], [4, 5, 6]][0, 1:3])", 5}, {"table(2)", 100},
+  /* conditions */
+  {"where(1 < 2, 5, 6)", 5}, {"where(not (1 < 2) or 2 >= 3, 5, 6)", 6}, {"sum(where([1, 5, 2] > 1.5, [1, 1, 1], 0))", 2},
+  {"where(n == 3 and true, 1, 0)", 1},
+  /* functions */
+  {"sum(square([1, 2]))", 5}, {"sum(scaled([1, 2]))", 30}, {"sum(scaled(by = 2, x = [1, 2]))", 6}, {"twice(square, [2])[0]", 16},
+  {"cubes([1, 2, 3])", 36}, {"{ let (a, b) = pair(5, 3)\n return a*b }", 16}, {"sum(concat(pair([1], [2])))", 2},
+  {"{ var s = 0\n for w in [1, 2, 3] { s = s + w }\n repeat 2 { s = 2*s }\n return s }", 24},
+  {"{ let s = [sin, cos]\n return s[1](0) }", 1},
+  /* comprehensions: static, mapped, nested, tuples */
+  {"sum([k^2 for k in 0:4])", 14}, {"sum([2*k for k in [1, 2, 5]])", 16}, {"sum([[i*j for i in 0:3] for j in 0:3])", 9},
+  {"sum([square([k, 2*k])[1] for k in 0:3])", 20}, {"{ let (a, b) = [(k, k^2) for k in 0:4]\n return a[3] + b[2] }", 7},
+  {"sum([f(0.0) for f in [sin, cos, exp]])", 2}, {"sum([x*2 for x in [[1, 2], [3, 4]]][1])", 14},
+  {"sum([where(k == 1, 5, 0) for k in 0:3])", 5},
+  /* derivatives */
+  {"dx([1, 2])[1]", 12}, {"d3(2)", 240}, {"dsum([3, 4])[0]", 1}, {"sum(dboth([1, 2], [3, 4]))", 12}, {"divs([1, 2], [3, 4])", 9},
+  {"dloop([1, 2, 3])[2]", 18}, {"sum(rows([1, 2, 3, 4]))", 24}, {"hq([1, 2])[1, 1]", 48}, {"hq([1, 2])[0, 1]", 0}, {"jq([2, 3])[1, 0]", 3},
+  {"{ let (a, b) = field(osc)([1, 2], [3, 4])\n return a[1]*10 + b[0] }", 36}, {"poisson(place, momentum)([1, 2], [3, 4])[1, 1]", 1},
+  {"poisson(osc, osc)([1, 2], [3, 4])", 0}, {"poisson(spin, osc)([1, 2, 3], [4, 5, 6])[0]", 0}, {"poisson(momentum, osc)([1, 2], [3, 4])[1]", -8},
+  {"poisson(osc, poisson(osc, osc))([1, 2], [3, 4])", 0}, {"jacobian(two)([1, 2], [3, 4])[2, 0]", -1}, {"sum(jacobian(two)([1, 2], [3, 4]))", 0},
+  {"maxabs(jacobian(two)([1], [2]) - omega(1))", 0},
+  /* trajectories */
+  {"{ let (a, b) = trajectory(osc, [1], [0], dt = 0.001, steps = 1000, method = yoshida4)\n return a[-1, 0] }", -0.41614683654714241},
+  {"{ let (a, b) = trajectory(osc, [1], [0], times = linspace(0, 1, 11), substeps = 100, method = gauss4)\n return a[10, 0] }", -0.41614683654714241},
+  {"integrate(decay, [1, 2], dt = 0.01, steps = 100, method = rk4)[-1, 1]", 0.73575888234288467},
+  {"integrate(decay, [1], dt = 0.01, steps = 100, every = 50, method = rk4)[1, 0]", 0.60653065971263342},
+  {"{ let (a, b) = integrate(two, [0], [1], times = linspace(0, 1, 101), method = rk4)\n return a[100, 0] }", 0.8414709848078965},
+  {"integrate(ramp, [0], times = linspace(1, 2, 11), method = rk4)[10, 0]", 1.5},
+  {"integrate(ramp, [0], dt = 0.1, steps = 10, start = 1, method = rk4)[10, 0]", 1.5},
+  {"stiff_slope([1])[0]", NAN},
+  {"integrate(ramp, [1.5], dt = -0.1, steps = 10, start = 2, method = gauss4)[10, 0]", 0},
+  {"{ let (a, b) = trajectory(driven, [0], [0], dt = 0.01, steps = 100, method = rk4)\n return a[100, 0] }", 0.5},
+};
+
+/* clang-format on */
+
+static bool evaluate(const Fn *f, double *out, char *err, size_t n) {
+  Loaded none = {.src = source_create()};
+  none.diag = diag_create(none.src);
+  Fn *g = pass_derive(f, none.diag);
+  Tensor t = {0};
+  bool good = g && g->in.n == 0 && ir_eval(g, 1, NULL, &t, &(EvalEnv){0}, err, n);
+  if (good) *out = t.v[0], ir_tensors_free(&t, 1);
+  ir_fn_destroy(g);
+  unload(&none);
+  return good;
+}
+
+static bool value_of(const char *expr, double *out) {
+  char text[8192], err[256] = "";
+  snprintf(text, sizeof text, "%sreport r = %s\n", prelude, expr);
+  Loaded l = load(text, NULL, 0);
+  bool good = l.m != NULL && evaluate(l.m->action[0].report->fn, out, err, sizeof err);
+  if (!good) {
+    fprintf(stderr, "\n%s: %s\n", expr, err);
+    diag_render(l.diag, stderr, false);
+  }
+  unload(&l);
+  return good;
+}
+
+static void test_values(void) {
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    double got = INFINITY, want = values[i].want;
+    bool good = value_of(values[i].expr, &got) && (isnan(want) ? isnan(got) : fabs(got - want) <= 1e-9 * (1 + fabs(want)));
+    if (!good) fprintf(stderr, "%s: got %.17g, want %.17g\n", values[i].expr, got, want);
+    CU_ASSERT(good);
+  }
+}
+
+/* ---- what a file makes --------------------------------------------------------------------------------- */
+
+static const char *const trained =
+    "precision f32\nimport \"std/nets\"\nconst width = 4\n"
+    "data d { let a = uniform(0, 1)\n yield each q = a*ones(5, 2), e = [a, a, a, a, a] }\n"
+    "use s = d(count = 7, seed = 3)\nuse t = d(count = 2, seed = 4)\n"
+    "use net1 = mlp([width], 1)\nuse net2 = mlp([width, width], 1)\n"
+    "loss fit(q, e) = (net1(q)[0] + net2(q)[0] - e)^2\n"
+    "train fit on s { optimizer = sgd(lr = 0.5, momentum = 0.9)\n batch = 10\n epochs = 4\n only = [net2]\n "
+    "test = t\n"
+    "  schedule = steps([5, 9], factor = 0.5)\n seed = 11\n clip = 2 }\n"
+    "report r = fit(q, e) on t\nexpect max(r) < 1 and sd(r) > 0\n";
+
+static void test_train(void) {
+  Loaded l = load(trained, NULL, 0);
+  if (!l.m) diag_render(l.diag, stderr, false);
+  CU_ASSERT_FATAL(l.m != NULL);
+  const Train *t = l.m->action[0].train;
+  CU_ASSERT(!l.m->f64 && !t->loss->f64 && l.m->nparam == 10);
+  CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE && l.m->param[0].type.dim[0] == 4);
+  CU_ASSERT(t->nmoved == 6 && t->moved[0] == 4 && !strcmp(l.m->param[4].path, "net2/dense.0/W"));
+  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && !strcmp(t->opt.name, "sgd"));
+  CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 && t->sched.at[1] == 9);
+  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH && t->data->program->f64 &&
+            t->test->seed == 4);
+  CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
+  const Expect *x = l.m->action[2].expect;
+  CU_ASSERT(x->nuse == 2 && x->use[0].stat == STAT_MAX && x->use[1].stat == STAT_SD && x->fn->f64);
+  bool net = false;
+  for (uint32_t i = 0; i < l.m->nexport; i++) net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
+  CU_ASSERT(net);
+  unload(&l);
+}
+
+static void test_overrides(void) {
+  static const char *const o[] = {"width=6", "train.steps=9", "train.fit.batch=all", "train.optimizer=adam(lr = 1/8)"};
+  Loaded l = load(trained, o, 4);
+  CU_ASSERT_FATAL(l.m != NULL);
+  const Train *t = l.m->action[0].train;
+  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 && l.m->param[0].type.dim[0] == 6);
+  unload(&l);
+}
+
+static void test_wrong_overrides(void) {
+  static const char *const wrong[] = {"widht=6", "train.step=9",    "train.fti.steps=9",    "width",
+                                      "width=",  "train.steps=x y", "width=1\nconst z = 2", "train.steps=-1"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    Loaded l = load(trained, &wrong[i], 1);
+    CU_ASSERT(l.m == NULL && diag_errors(l.diag) > 0);
+    unload(&l);
+  }
+}
+
+static void test_draws(void) {
+  Loaded l = load("data d { let x = [normal(0, 1) + uniform(0, k + 1) for k in 0:4]\n yield x, y = "
+                  "choice([1, 2, 5]), z = normal(0, 2, [3]) }\n"
+                  "use s = d(count = 5)\n",
+                  NULL, 0);
+  CU_ASSERT_FATAL(l.m != NULL);
+  const Fn *f = l.m->data[0]->program;
+  uint32_t draws = 0, scans = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) draws += f->inst.at[id].op == OP_rand, scans += f->inst.at[id].op == OP_scan;
+  CU_ASSERT(draws == 2 && scans == 1 && f->sub.n == 1);
+  const Fn *body = f->sub.at[0];
+  for (uint32_t id = 1, k = 0; id < body->inst.n; id++)
+    if (body->inst.at[id].op == OP_rand)
+      CU_ASSERT(body->inst.at[id].nargs == 1 && ir_rand_attr(body, &body->inst.at[id]).site == k++);
+  CU_ASSERT(ir_verify(f, stderr) == 0);
+  unload(&l);
+}
+
+const Suite suite = {"elab", (CU_TestInfo[]){{"values", test_values},
+                                             {"train", test_train},
+                                             {"overrides", test_overrides},
+                                             {"wrong overrides", test_wrong_overrides},
+                                             {"draws", test_draws},
+                                             CU_TEST_INFO_NULL}};
