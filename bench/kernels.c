@@ -4,7 +4,7 @@
  *
  * Products as a share of the measured peak (best of many runs, everything in cache; `tanh` counts only the
  * product that it follows), elementwise ops in ns an element. */
-#include "codegen/kernels/gemm.h"
+#include "codegen/kernels/kernels.h"
 #include "codegen/math/math.h"
 #include "codegen/kernels/peak.h"
 #include "tests/common/jit.h"

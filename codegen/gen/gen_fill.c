@@ -1,5 +1,5 @@
 /* Groups of their own kind that fill memory: concat, put, triangular solves, draws, copies. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* A whole function: what is done once, the loop over tiles, what follows the batch sums, and the
  * constant that describes it. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 #include "codegen/target/target.h"
 
 #include <stdlib.h>

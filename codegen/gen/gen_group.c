@@ -1,6 +1,6 @@
 /* Groups: loops over the elements of big values with everything computed inside, straight code for tiny
  * ones, and the accumulators that loops leave behind. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it
  * in scratch: states [dim][tile], times, invariants, trajectory [ntimes][dim][tile], each at a
  * multiple of 64 bytes, in this order but the trajectory last. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  * asks its surroundings for, loaded from a block of memory; two groups are alike if their trials are the same text.
  * The first of its kind is then written for good, with the slots as parameters, and all are calls with their slots.
  * Groups that are certainly alone are not tried. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 #include <xxhash.h>

@@ -1,6 +1,6 @@
 /* A long tile in pieces: functions of (call, tile) that run some groups each (plan_store.c cuts). What one leaves to
  * another is in memory: scratch, or the caller's arrays, whose pointers a piece loads as it needs them. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Groups around a product: what loops over a dot's labels and what each register tile is followed by. */
-#include "codegen/kernels/gemm.h"
-#include "codegen/gen/gen.h"
+#include "codegen/kernels/kernels.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Scans: a loop of n turns around the groups of the body. Tiny carries are SSA values carried around the
  * loop; big ones live in two buffers that change places each turn, so that nothing is copied, in one, or in vector
  * registers (plan_carry.c). */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Products of one sample, or of shared values: vectors run along elements. */
-#include "codegen/kernels/gemm.h"
-#include "codegen/gen/gen.h"
+#include "codegen/kernels/kernels.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <stdlib.h>
 

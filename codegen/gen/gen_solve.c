@@ -5,7 +5,7 @@
  * what a sample gets does not depend on the others. Up to PLAN_SMALL rows this is straight code in registers; beyond,
  * loops over a copy of A in scratch and the right-hand sides in the place of the result. A shared A is eliminated once
  * for all samples of a tile. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Sums over the tiles of a call: zero before the first tile, complete after the last. Lane accumulators are zeroed and
  * added up; what accumulates in the caller's arrays is zeroed. A function has as many of them as it has parameters, so
  * they are rows of constant tables, with a loop over each table. */
-#include "codegen/gen/gen.h"
+#include "codegen/gen/gen_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

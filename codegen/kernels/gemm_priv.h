@@ -2,7 +2,7 @@
 #ifndef HNNC_CODEGEN_KERNELS_GEMM_PRIV_H
 #define HNNC_CODEGEN_KERNELS_GEMM_PRIV_H
 
-#include "codegen/kernels/gemm.h"
+#include "codegen/kernels/kernels.h"
 
 enum { GEMM_MAX_ACC = 32 }; /* accumulators of a register tile */
 

@@ -2,7 +2,7 @@
 #ifndef HNNC_CODEGEN_KERNELS_PEAK_H
 #define HNNC_CODEGEN_KERNELS_PEAK_H
 
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 
 /* Emits `void name(real *sink, i64 turns)`: turns >= 1 of cg_peak_flop(e) operations each. */
 void cg_emit_peak(CgEmit *e, const char *name);

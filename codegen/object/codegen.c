@@ -1,7 +1,7 @@
 /* The public face: functions are collected, compiled (each a module of its own, on several threads) or
  * taken from the cache, and linked into the process. */
 #include "codegen/codegen.h"
-#include "codegen/object/image.h"
+#include "codegen/object/image_priv.h"
 #include "codegen/kernels/peak.h"
 #include "codegen/plan/plan.h"
 #include "codegen/target/target.h"

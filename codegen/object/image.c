@@ -4,7 +4,7 @@
  *
  * The image: code, then stubs (a jump each, for functions farther away than a call reaches), then constants on pages
  * of their own. Offsets in an object are not trusted: one that does not fit is an error. */
-#include "codegen/object/image.h"
+#include "codegen/object/image_priv.h"
 #include "ir/ir.h"
 
 #include <dlfcn.h>

@@ -11,7 +11,7 @@
 #ifndef HNNC_CODEGEN_PLAN_PLAN_H
 #define HNNC_CODEGEN_PLAN_PLAN_H
 
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 
 enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4, PLAN_STRAIGHT = 256 };
 

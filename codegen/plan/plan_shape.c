@@ -1,5 +1,5 @@
 /* What the plan knows of shapes: dots taken apart, and values seen as strided memory through views. */
-#include "codegen/kernels/gemm.h"
+#include "codegen/kernels/kernels.h"
 #include "codegen/plan/plan.h"
 
 #include <string.h>

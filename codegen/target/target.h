@@ -4,7 +4,7 @@
 
 #include "codegen/object/cache.h"
 #include "codegen/codegen.h"
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 #include "codegen/plan/plan.h"
 
 typedef struct CgMachine {

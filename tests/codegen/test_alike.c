@@ -1,6 +1,6 @@
 /* Groups that are alike and written once (codegen/gen/gen_outline.c), against the evaluator; that they are written once; and
  * the linker (codegen/object/image.c) on objects that are damaged. */
-#include "codegen/object/image.h"
+#include "codegen/object/image_priv.h"
 #include "tests/common/codegen_util.h"
 #include "tests/common/cunit_main.h"
 

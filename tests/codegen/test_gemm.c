@@ -1,7 +1,7 @@
 /* Matrix products of the code generator against plain loops in long double: random shapes with all kinds
  * of tails, f32 and f64, on each instruction set of this machine. With `--bench`, the speed of the shapes
  * that matter, as a share of the measured peak. */
-#include "codegen/kernels/gemm.h"
+#include "codegen/kernels/kernels.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/jit.h"
 #include "tests/common/often.h"

@@ -2,7 +2,7 @@
 #ifndef HNNC_TESTS_COMMON_JIT_H
 #define HNNC_TESTS_COMMON_JIT_H
 
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>

@@ -9,10 +9,10 @@
  * the size of trailing axes that are shared by the weights: W[i,k] X[k,n,lane] has lanes = n*T.
  *
  * Summation order is fixed by the shapes and the target alone. */
-#ifndef HNNC_CODEGEN_KERNELS_GEMM_H
-#define HNNC_CODEGEN_KERNELS_GEMM_H
+#ifndef HNNC_CODEGEN_KERNELS_KERNELS_H
+#define HNNC_CODEGEN_KERNELS_KERNELS_H
 
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 
 /* ---- C[i][l] = init + sum over terms t, k of A_t[i][k] * X_t[k][l] ------------------------------- */
 

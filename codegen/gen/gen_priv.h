@@ -1,6 +1,6 @@
 /* From a plan to LLVM IR: the state shared by the files gen_*.c. */
-#ifndef HNNC_CODEGEN_GEN_GEN_H
-#define HNNC_CODEGEN_GEN_GEN_H
+#ifndef HNNC_CODEGEN_GEN_GEN_PRIV_H
+#define HNNC_CODEGEN_GEN_GEN_PRIV_H
 
 #include "codegen/plan/plan.h"
 

@@ -1,6 +1,6 @@
 /* An object of the code generator in memory, ready to run. */
-#ifndef HNNC_CODEGEN_OBJECT_IMAGE_H
-#define HNNC_CODEGEN_OBJECT_IMAGE_H
+#ifndef HNNC_CODEGEN_OBJECT_IMAGE_PRIV_H
+#define HNNC_CODEGEN_OBJECT_IMAGE_PRIV_H
 
 #include <stdbool.h>
 #include <stddef.h>

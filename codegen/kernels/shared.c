@@ -1,7 +1,7 @@
 /* Pieces of code that several places of a module need alike: written once as internal functions, found
  * again by a name that holds everything that is fixed in them. */
-#include "codegen/kernels/gemm.h"
-#include "codegen/gen/gen.h"
+#include "codegen/kernels/kernels.h"
+#include "codegen/gen/gen_priv.h"
 #include "codegen/math/math.h"
 
 #include <string.h>

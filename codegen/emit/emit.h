@@ -5,8 +5,8 @@
  * `lanes` in every helper is 1 (a plain scalar) or a vector length, normally e->vl. A per-sample
  * value at one element is e->nv vectors of e->vl lanes (one tile of e->tile = nv * vl samples);
  * a shared value is one scalar. */
-#ifndef HNNC_CODEGEN_TARGET_EMIT_H
-#define HNNC_CODEGEN_TARGET_EMIT_H
+#ifndef HNNC_CODEGEN_EMIT_EMIT_H
+#define HNNC_CODEGEN_EMIT_EMIT_H
 
 #include "ir/ir.h"
 

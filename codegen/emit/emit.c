@@ -1,5 +1,5 @@
 /* The helpers of emit.h: types, constants, memory, loops. Nothing here knows the graph IR. */
-#include "codegen/target/emit.h"
+#include "codegen/emit/emit.h"
 
 #include <string.h>
 #include <xxhash.h>
