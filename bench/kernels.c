@@ -6,30 +6,28 @@
  * product that it follows), elementwise ops in ns an element. */
 #include "codegen/kernels/kernels.h"
 #include "codegen/math/math.h"
-#include "codegen/kernels/peak.h"
 #include "tests/common/jit.h"
+#include "tests/common/rows.h"
 
 #include <time.h>
 
 typedef struct Shape {
   int64_t M, K, lanes;
-  enum { FORWARD, TRANSPOSED, TANH, TANH_ROLLED, DW, DW_STACKED, DW_LANES, TRANSPOSE } kind;
+  enum { FORWARD, TRANSPOSED, TANH, TANH_ROLLED, DW, DW_STACKED, TRANSPOSE } kind;
 } Shape;
-static const char *const KIND[] = {"A X", "A^T X", "tanh", "tanh rolled", "dW", "dW stacked", "dW lanes", "transpose"};
+static const char *const KIND[] = {"A X", "A^T X", "tanh", "tanh rolled", "dW", "dW stacked", "transpose"};
 
 static const Shape SHAPES[] = {
-  {200, 200, 0, FORWARD},   {200, 200, 0, TRANSPOSED}, {128, 128, 0, FORWARD},     {64, 64, 0, FORWARD},
-  {32, 32, 0, FORWARD},     {200, 2, 0, FORWARD},      {2, 200, 0, FORWARD},       {1, 200, 0, FORWARD},
-  {30, 30, 0, FORWARD},     {200, 200, 0, DW},         {200, 200, 0, DW_STACKED},  {128, 128, 0, DW},
-  {64, 64, 0, DW},          {32, 32, 0, DW},           {200, 2, 0, DW_LANES},      {1, 200, 0, DW_LANES},
-  {200, 200, 0, TRANSPOSE}, {200, 200, 0, TANH},       {200, 200, 0, TANH_ROLLED}, {64, 64, 0, TANH},
-  {64, 64, 0, TANH_ROLLED},
+  {200, 200, 0, FORWARD},    {200, 200, 0, TRANSPOSED},  {128, 128, 0, FORWARD}, {64, 64, 0, FORWARD},     {32, 32, 0, FORWARD},
+  {200, 2, 0, FORWARD},      {2, 200, 0, FORWARD},       {1, 200, 0, FORWARD},   {30, 30, 0, FORWARD},     {200, 200, 0, DW},
+  {200, 200, 0, DW_STACKED}, {128, 128, 0, DW},          {64, 64, 0, DW},        {32, 32, 0, DW},          {200, 200, 0, TRANSPOSE},
+  {200, 200, 0, TANH},       {200, 200, 0, TANH_ROLLED}, {64, 64, 0, TANH},      {64, 64, 0, TANH_ROLLED},
 };
 enum { NSHAPES = sizeof SHAPES / sizeof *SHAPES };
 
 static void tanh_store(CgEmit *e, void *rows, CgRow *r) {
   for (int i = 0; i < r->n; i++) r->v[i] = cg_ew(e, OP_tanh, &r->v[i]);
-  cg_rows_store(e, rows, r);
+  rows_store(e, rows, r);
 }
 
 static void product(Jit *j, const Shape *s) {
@@ -37,8 +35,8 @@ static void product(Jit *j, const Shape *s) {
   bool t = s->kind == TRANSPOSED;
   LLVMValueRef ld = cg_i64(e, e->tile);
   CgGemmTerm term = {s->K, jit_param(j, 0), t ? 1 : s->K, t ? s->M : 1, jit_param(j, 1), ld};
-  CgRows c = {jit_param(j, 2), ld};
-  CgGemm g = {.M = s->M, .lanes = e->tile, .term = &term, .nterm = 1, .done = cg_rows_store, .ctx = &c};
+  Rows c = {jit_param(j, 2), ld};
+  CgGemm g = {.M = s->M, .lanes = e->tile, .term = &term, .nterm = 1, .done = rows_store, .ctx = &c};
   if (s->kind == TANH || s->kind == TANH_ROLLED) g.done = tanh_store;
   g.roll = s->kind == TANH_ROLLED;
   cg_gemm(e, &g);
@@ -47,11 +45,6 @@ static void product(Jit *j, const Shape *s) {
 static void sums(Jit *j, const Shape *s) {
   CgEmit *e = &j->e;
   LLVMValueRef ld = cg_i64(e, e->tile);
-  if (s->kind == DW_LANES) {
-    CgLanePair p = {jit_param(j, 0), ld, jit_param(j, 1), ld};
-    cg_dw_lanes(e, s->M, s->K, e->tile, &p, 1, jit_param(j, 2));
-    return;
-  }
   CgDwPair p = {jit_param(j, 0), ld, jit_param(j, 1), 1, 0, 0}, two[2] = {p, p};
   CgDw w = {s->M, s->K, e->tile, two, s->kind == DW_STACKED ? 2 : 1, jit_param(j, 2), s->K, NULL, NULL};
   cg_dw(e, &w);
@@ -125,7 +118,7 @@ int main(int argc, char **argv) {
       if (op) emit_op(&j, op);
   cg_emit_peak(&j.e, "peak");
   jit_compile(&j);
-  double peak = cg_peak_rate((CgPeakLoop)jit_find(&j, "peak"), cg_peak_flop(&j.e));
+  double peak = cg_peak_rate(j.target.tune, (CgPeakLoop)jit_find(&j, "peak"), cg_peak_flop(&j.e));
   printf("%s %s: peak %.1f GFLOP/s\n", *t[k].cpu ? t[k].cpu : "host", argc > 2 ? "f64" : "f32", peak);
   void *a = filled(&j.e, 65536, 0.1), *b = filled(&j.e, 65536, -0.5), *c = filled(&j.e, 65536, 0);
   for (int i = 0; i < NSHAPES; i++) {

@@ -19,8 +19,18 @@ typedef struct CgOptions {
   const char *cache_dir; /* NULL: no cache. Never fatal when unwritable or corrupt */
   bool time;             /* report to cg_timed below */
   void (*timed)(const char *what, double seconds);
-  void (*at)(const char *symbol); /* hears whose code is being made, from several threads; NULL: nobody */
+  void (*at)(const char *symbol);    /* hears whose code is being made, from several threads; NULL: nobody */
+  void (*refused)(const char *path); /* hears of files of the cache that others can write to, from several threads; NULL: nobody */
 } CgOptions;
+
+typedef struct CgName {
+  char text[64];
+} CgName;
+
+typedef struct CgObject {
+  char *p;
+  size_t n;
+} CgObject; /* bytes, malloc'ed; p NULL: none */
 
 typedef struct Cg Cg;
 
@@ -52,8 +62,8 @@ bool cg_write_object(Cg *cg, const char *path, char *err, size_t errsize); /* po
 bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize);
 
 /* Features of the machine, for the manifest and the tile choices. */
-const char *cg_host_cpu(void);
-const char *cg_version(void);        /* of LLVM and of this generator: part of every cache key */
+CgName cg_host_cpu(void);
+CgName cg_version(void);             /* of LLVM and of this generator: part of every cache key */
 bool cg_cpu_known(const char *name); /* one that --cpu takes */
 /* The processor that these options stand for, and what its code may need of one, as names that __builtin_cpu_supports of gcc 8 and
  * clang 9 knows, blanks between; "" where nothing can be missing or it is not known. */

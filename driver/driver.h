@@ -37,6 +37,7 @@ int options_parse(Options *o, int argc, char **argv);
 
 /* ---- cache.c ------------------------------------------------------------------------------------- */
 
+void cache_refused(const char *path);   /* a file that others can write to: said once */
 void cache_keep_small(const char *dir); /* now and then: the objects used last, up to the limit */
 
 /* ---- session.c ----------------------------------------------------------------------------------- */

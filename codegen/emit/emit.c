@@ -73,35 +73,10 @@ LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsig
   return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(f), f, args, nargs, "");
 }
 
-LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c) {
-  LLVMTypeRef t = LLVMTypeOf(c);
-  return cg_intrinsic(e, e->fma ? "llvm.fma" : "llvm.fmuladd", &t, 1, (LLVMValueRef[]){a, x, c}, 3);
-}
-
-LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v) {
-  const char *constraint = e->x86 ? "=x,0" : "=w,0"; /* any vector register */
-  LLVMTypeRef t = LLVMTypeOf(v), type = LLVMFunctionType(t, &t, 1, 0);
-  LLVMValueRef nothing = LLVMGetInlineAsm(type, "", 0, constraint, strlen(constraint), 1, 0, LLVMInlineAsmDialectATT, 0);
-  return LLVMBuildCall2(e->b, type, nothing, &v, 1, "");
-}
-
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n) {
   LLVMValueRef m[64];
   for (unsigned i = 0; i < n; i++) m[i] = mask[i] < 0 ? LLVMGetPoison(e->i32) : cg_i32(e, mask[i]);
   return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(m, n), "");
-}
-
-/* LLVM makes a permutation by a register of indices of such a shuffle of reals, whatever type it is written in. That takes
- * a Zen 4 twice as long as the alignment, and a copy of a. */
-LLVMValueRef cg_align(CgEmit *e, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned n) {
-  char text[64];
-  int mask[64];
-  LLVMTypeRef t = LLVMTypeOf(a), type = LLVMFunctionType(t, (LLVMTypeRef[]){t, t}, 2, 0);
-  for (unsigned k = 0; k < n; k++) mask[k] = (int)(first + k);
-  if (!e->x86 || e->bits != 512 || n * e->es != 64) return cg_shuffle(e, a, b, mask, n);
-  snprintf(text, sizeof text, "valign%c $$%u, $1, $2, $0", e->f64 ? 'q' : 'd', first);
-  LLVMValueRef align = LLVMGetInlineAsm(type, text, strlen(text), "=v,v,v", 6, 0, 0, LLVMInlineAsmDialectATT, 0);
-  return LLVMBuildCall2(e->b, type, align, (LLVMValueRef[]){a, b}, 2, "");
 }
 
 LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes) {
@@ -230,7 +205,7 @@ void cg_break_block(CgEmit *e) {
   if (e->counted != b) e->counted = b, e->counted_last = NULL, e->ncounted = 0;
   LLVMValueRef i = e->counted_last ? LLVMGetNextInstruction(e->counted_last) : LLVMGetFirstInstruction(b);
   for (; i; i = LLVMGetNextInstruction(i)) e->counted_last = i, e->ncounted++;
-  if (e->ncounted <= CG_BLOCK_LIMIT) return;
+  if (e->ncounted <= e->block_limit) return;
   LLVMBasicBlockRef next = cg_block(e, "");
   LLVMBuildBr(e->b, next);
   LLVMPositionBuilderAtEnd(e->b, next);
@@ -288,27 +263,4 @@ void cg_loop_end(CgEmit *e, CgLoop *l) {
   for (unsigned k = 0; k < l->nphi; k++) LLVMAddIncoming(l->phi[k], &l->next[k], &cur, 1);
   LLVMPositionBuilderAtEnd(e->b, after);
   if (l->enter) loop_merge(e, l, cur);
-}
-
-/* ---- the module ------------------------------------------------------------------------------------------- */
-
-static void attribute(CgEmit *e, LLVMValueRef f, unsigned at, const char *name) {
-  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-  if (kind) LLVMAddAttributeAtIndex(f, at, LLVMCreateEnumAttribute(e->ctx, kind, 0));
-}
-
-static void attribute_text(CgEmit *e, LLVMValueRef f, const char *name, const char *value) {
-  LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex,
-                          LLVMCreateStringAttribute(e->ctx, name, (unsigned)strlen(name), value, (unsigned)strlen(value)));
-}
-
-LLVMValueRef cg_function(CgEmit *e, const char *name, LLVMTypeRef type, bool internal) {
-  LLVMValueRef f = LLVMAddFunction(e->mod, name, type);
-  char width[16];
-  snprintf(width, sizeof width, "%u", e->bits);
-  if (internal) LLVMSetLinkage(f, LLVMInternalLinkage);
-  attribute(e, f, LLVMAttributeFunctionIndex, "nounwind");
-  attribute_text(e, f, "prefer-vector-width", width);
-  attribute_text(e, f, "min-legal-vector-width", width);
-  return f;
 }

@@ -1,4 +1,4 @@
-/* Private ground of the code generator: one LLVM function being written, and the few helpers that
+/* The ground of the code generator: one LLVM function being written, and the few helpers that
  * every emitter uses. Values are explicit vectors; there is no mid-level pass behind us, so what is
  * emitted here is what runs: loops rolled, accumulators as phis, constants folded by hand.
  *
@@ -11,12 +11,11 @@
 #include "ir/ir.h"
 
 #include <llvm-c/Core.h>
-#include <llvm-c/Target.h>
-#include <llvm-c/TargetMachine.h>
 #include <stdlib.h>
 
-enum { CG_MAX_NV = 4 };        /* most vectors of a tile */
-enum { CG_BLOCK_LIMIT = 800 }; /* instructions after which cg_break_block starts a new block */
+enum { CG_MAX_NV = 4 }; /* most vectors of a tile */
+
+typedef struct CgTarget CgTarget; /* the machine: codegen/target/target.h. Nothing here looks into it */
 
 typedef struct CgEmit {
   LLVMContextRef ctx;
@@ -24,15 +23,13 @@ typedef struct CgEmit {
   LLVMBuilderRef b;
   LLVMValueRef fn; /* the LLVM function being written */
   bool f64;        /* reals are double; else float */
-  unsigned vl;     /* lanes of one vector of reals, from the machine's width */
-  unsigned nv;     /* vectors a tile */
-  unsigned tile;   /* nv * vl: samples a tile; 1 in shared functions */
-  unsigned bits;   /* vector width: 128, 256, 512 */
-  unsigned regs;   /* vector registers: 16 or 32 */
-  bool fma;        /* the machine fuses multiply-adds */
-  bool x86;        /* x86-64; else another machine, generic code only */
-  unsigned es;     /* bytes of a real */
+  const CgTarget *target;
+  unsigned vl;   /* lanes of one vector of reals */
+  unsigned nv;   /* vectors a tile */
+  unsigned tile; /* nv * vl: samples a tile; 1 in shared functions */
+  unsigned es;   /* bytes of a real */
   LLVMTypeRef real, i1, i8, i32, i64, ptr, voidt;
+  unsigned block_limit;      /* instructions after which cg_break_block starts a new block */
   LLVMBasicBlockRef counted; /* cg_break_block: a block, its last instruction when it was counted, their number */
   LLVMValueRef counted_last;
   unsigned ncounted;
@@ -53,14 +50,10 @@ LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n); /* the same o
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
-LLVMValueRef cg_splat(CgEmit *e, LLVMValueRef scalar, unsigned lanes);          /* any scalar type; lanes 1: itself */
-LLVMValueRef cg_fma(CgEmit *e, LLVMValueRef a, LLVMValueRef x, LLVMValueRef c); /* a*x + c, fused if the machine can */
+LLVMValueRef cg_splat(CgEmit *e, LLVMValueRef scalar, unsigned lanes); /* any scalar type; lanes 1: itself */
 /* An overloaded intrinsic on `ntypes` types: cg_intrinsic(e, "llvm.fabs", &ty, 1, args, 1). */
 LLVMValueRef cg_intrinsic(CgEmit *e, const char *name, LLVMTypeRef *types, unsigned ntypes, LLVMValueRef *args, unsigned nargs);
-LLVMValueRef cg_hide(CgEmit *e, LLVMValueRef v); /* reals: v, but LLVM does not know that it is v */
 LLVMValueRef cg_shuffle(CgEmit *e, LLVMValueRef a, LLVMValueRef b, const int *mask, unsigned n);
-/* Lanes first ... first + n - 1 of the n reals of a and the n of b behind them, 0 < first < n. */
-LLVMValueRef cg_align(CgEmit *e, LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned n);
 LLVMValueRef cg_sum_lanes(CgEmit *e, LLVMValueRef v, unsigned lanes); /* horizontal sum, fixed order */
 
 /* i64 arithmetic that folds constants and skips +0, *1. */
@@ -107,10 +100,5 @@ void cg_loop_end(CgEmit *e, CgLoop *l); /* leaves the builder after the loop; ne
 LLVMBasicBlockRef cg_block(CgEmit *e, const char *name); /* appended to e->fn */
 void cg_break_block(CgEmit *e);                          /* a new block if the current one has grown past the limit */
 void cg_erase(CgEmit *e, LLVMValueRef inst);             /* of this function; cg_break_block may hold it */
-
-/* ---- the module ------------------------------------------------------------------------------------- */
-
-/* Declares a function with the attributes generated code carries (nounwind, vector width, cpu). */
-LLVMValueRef cg_function(CgEmit *e, const char *name, LLVMTypeRef type, bool internal);
 
 #endif

@@ -23,7 +23,7 @@ static void copy_one(Gen *g, void *ctx, Idx *at) {
 
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add) {
   Fill f = {.fr = fr, .x = v, .t = t, .base = base, .ld = ld, .add = add};
-  if (type_count(t) > PLAN_TINY) {
+  if (!plan_is_tiny(fr->p, t)) {
     gen_nest(g, t.rank, t.dim, false, copy_one, &f);
     return;
   }

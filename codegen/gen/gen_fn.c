@@ -1,7 +1,7 @@
 /* A whole function: what is done once, the loop over tiles, what follows the batch sums, and the
  * constant that describes it. */
+#include "codegen/gen/gen.h"
 #include "codegen/gen/gen_priv.h"
-#include "codegen/target/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static void move_argument(Gen *g, const Plan *p, bool in, uint32_t k) {
   LLVMBasicBlockRef near = cg_block(g->e, ""), far = cg_block(g->e, ""), after = cg_block(g->e, "");
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntEQ, stride, one, ""), near, far);
   LLVMPositionBuilderAtEnd(g->e->b, near);
-  LLVMBuildMemCpy(g->e->b, in ? buf : user, (unsigned)es, in ? user : buf, (unsigned)es, bytes);
+  g->kernel->copy(g->e, in ? buf : user, in ? user : buf, (unsigned)es, bytes);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, far);
   move_strided(g, in, t, buf, user, stride);
@@ -149,7 +149,7 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
 static void tiles(Gen *g, Frame *fr, const char *symbol) {
   LLVMValueRef lo = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
   LLVMValueRef hi = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile1));
-  unsigned together = fr->p->ncut ? 1 : fr->p->target.together;
+  unsigned together = fr->p->ncut ? 1 : fr->p->form.together;
   LLVMBasicBlockRef none = cg_block(g->e, ""), start = cg_block(g->e, "");
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, ""), start, none);
   LLVMPositionBuilderAtEnd(g->e->b, none);
@@ -170,10 +170,10 @@ static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, c
   snprintf(name, sizeof name, "%s_info", symbol);
   const Plan *main = forms->plan[0], *other = forms->plan[forms->n - 1];
   int64_t scratch = main->scratch > other->scratch ? main->scratch : other->scratch;
-  LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->target.tile : 0),
+  LLVMValueRef field[] = {cg_i32(e, main->lane ? (int32_t)main->form.tile : 0),
                           cg_i32(e, e->f64),
                           few ? few : LLVMConstNull(e->ptr),
-                          cg_i32(e, few ? (int32_t)other->target.tile : 0),
+                          cg_i32(e, few ? (int32_t)other->form.tile : 0),
                           cg_i32(e, few ? (int32_t)forms->most : 0),
                           cg_i64(e, scratch),
                           cg_i64(e, main->flop_tile),
@@ -187,9 +187,10 @@ static void info_constant(CgEmit *e, const PlanForms *forms, LLVMValueRef few, c
 static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) {
   const Fn *f = p->f;
   CgEmit own = *e;
-  own.tile = p->target.tile, own.vl = p->target.vl;
+  own.tile = p->form.tile, own.vl = p->form.vl;
   own.nv = own.tile / own.vl;
   Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile};
+  g.tune = own.target->tune, g.kernel = own.target->kernel;
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), internal);
   own.fn = g.main = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
@@ -218,8 +219,8 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
   return fn;
 }
 
-void cg_gen_function(CgEmit *e, const Fn *f, const char *symbol, PlanForm wanted, int64_t samples) {
-  PlanForms forms = plan_forms(f, e->vl, e->regs, wanted, samples);
+void gen_function(CgEmit *e, const Fn *f, const char *symbol, CgForm wanted, int64_t samples) {
+  PlanForms forms = plan_forms(f, e->target, wanted, samples);
   LLVMValueRef few = NULL;
   char name[512];
   snprintf(name, sizeof name, "%s.few", symbol);

@@ -68,7 +68,7 @@ void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body
 }
 
 void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes) {
-  if (bytes) LLVMBuildMemSet(g->e->b, base, LLVMConstInt(g->e->i8, 0, 0), cg_i64(g->e, bytes), g->e->es);
+  if (bytes) g->kernel->zero(g->e, base, cg_i64(g->e, bytes));
 }
 
 static int64_t group_count(const Group *gr) {
@@ -116,7 +116,7 @@ static Sum *sum_of(Gen *g, const Root *r) {
 /* The tiny sums of plain loops go around them in registers, a quarter of those there are: through memory, each turn
  * would wait for the store of the one before. */
 static void open_sums(Gen *g, Frame *fr, const Group *gr) {
-  unsigned room = g->e->regs / 4;
+  unsigned room = g->e->target->regs / 4;
   g->sum = ARENA_ARRAY(g->mem, Sum, gr->root.n + 1), g->nsum = 0;
   for (uint32_t k = 0; gr->kind == G_LOOP && k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];
@@ -138,7 +138,7 @@ static void open_roots(Gen *g, Frame *fr, const Group *gr) {
     const Inst *i = ir_inst(fr->p->f, r->v);
     if (r->kind == ROOT_VALUE || r->persist || sum_of(g, r)) continue;
     if (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) {
-      gen_zero(g, gen_scratch(g, r->acc), type_count(i->type) * g->e->vl * g->e->es);
+      gen_zero(g, gen_scratch(g, r->acc), g->kernel->sum_bytes(g->e->vl, g->e->es, type_count(i->type)));
       continue;
     }
     LLVMValueRef base, ld;
@@ -151,7 +151,7 @@ static void open_roots(Gen *g, Frame *fr, const Group *gr) {
 static void finish_sum(Gen *g, Frame *fr, const Root *r) {
   LLVMValueRef base, ld;
   gen_memory(g, fr, r->v, &base, &ld);
-  gen_lane_reduce(g, gen_scratch(g, r->acc), type_count(ir_type(fr->p->f, r->v)), base);
+  gen_close_sum(g, gen_scratch(g, r->acc), type_count(ir_type(fr->p->f, r->v)), base);
 }
 
 static void close_roots(Gen *g, Frame *fr, const Group *gr) {
@@ -199,16 +199,16 @@ static Added added_open(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at)
     cg_erase(g->e, now.store);
     return now;
   }
-  now = (Added){.acc = at->axes ? acc : -1,
-                .place = cg_gep(g->e, gen_scratch(g, acc), cg_imul(g->e, gen_lin(g, t, at), cg_i64(g->e, g->e->vl)))};
+  LLVMValueRef off = g->kernel->sum_at(g->e, gen_lin(g, t, at), 1);
+  now = (Added){.acc = at->axes ? acc : -1, .place = cg_gep(g->e, gen_scratch(g, acc), off)};
   if (at->axes) memcpy(now.ax, at->ax, sizeof now.ax);
   else g->nadded = 0;
-  now.sum = cg_load(g->e, now.place, g->e->vl);
+  now.sum = g->kernel->sum_load(g->e, now.place);
   return now;
 }
 
 static void added_close(Gen *g, Added a) {
-  a.store = cg_store(g->e, a.sum, a.place);
+  a.store = g->kernel->sum_store(g->e, a.sum, a.place);
   if (a.acc >= 0 && g->nadded < GEN_ADDED) g->added[g->nadded++] = a;
 }
 
@@ -216,14 +216,14 @@ static void added_close(Gen *g, Added a) {
 static void add_lanes(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at, CgVec x) {
   Added a = added_open(g, fr, r, t, at);
   x = gen_lanes(g, (Type){.lane = true}, x);
-  for (unsigned v = 0; v < g->e->nv; v++) a.sum = LLVMBuildFAdd(g->e->b, a.sum, x.v[v], "");
+  a.sum = g->kernel->sum_add(g->e, a.sum, x.v);
   added_close(g, a);
 }
 
 static void add_product_lanes(Gen *g, const Frame *fr, const Root *r, Type t, Idx *at, CgVec x, CgVec y) {
   Added a = added_open(g, fr, r, t, at);
   x = gen_lanes(g, (Type){.lane = true}, x), y = gen_lanes(g, (Type){.lane = true}, y);
-  for (unsigned v = 0; v < g->e->nv; v++) a.sum = cg_fma(g->e, x.v[v], y.v[v], a.sum);
+  a.sum = g->kernel->sum_add_product(g->e, a.sum, x.v, y.v);
   added_close(g, a);
 }
 
@@ -288,7 +288,7 @@ static void dot_open_labels(Gen *g, DotRoot *x) {
     return;
   }
   int l = x->open[--x->nopen];
-  if (x->d.label[l].n <= PLAN_TINY)
+  if (x->d.label[l].n <= g->tune->tiny)
     for (uint32_t k = 0; k < x->d.label[l].n; k++) x->label[l] = cg_i64(g->e, k), dot_open_labels(g, x);
   else {
     CgLoop *loop = base_realloc(NULL, sizeof *loop);
@@ -433,7 +433,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
     break;
   case G_DOT: gen_dot_loops(g, fr, gr); break;
   case G_DW:
-    if (fr->p->target.single) gen_outer(g, fr, k);
+    if (fr->p->form.single) gen_outer(g, fr, k);
     else gen_dw(g, fr, k);
     break;
   case G_CONCAT: gen_concat(g, fr, gr); break;

@@ -1,7 +1,7 @@
 /* Adaptive trajectories: the body becomes a function rates(ctx, t, y, dy) that the host's stepper calls.
  * ctx is a pair {call, number of the tile}: the body finds everything else where the group packed it
  * in scratch: states [dim][tile], times, invariants, trajectory [ntimes][dim][tile], each at a
- * multiple of 64 bytes, in this order but the trajectory last. */
+ * multiple of `align`, in this order but the trajectory last. */
 #include "codegen/gen/gen_priv.h"
 
 #include <string.h>
@@ -16,8 +16,6 @@ typedef struct Ode {
   int64_t trajectory;
 } Ode;
 
-static int64_t align64(int64_t n) { return (n + 63) / 64 * 64; }
-
 static void layout(Gen *g, Ode *o) {
   const Fn *f = o->fr->p->f;
   int64_t row = (int64_t)g->e->tile * g->e->es, at = o->gr->work;
@@ -25,10 +23,10 @@ static void layout(Gen *g, Ode *o) {
     o->off[k] = at + o->dim * row;
     o->dim += type_count(ir_type(f, ir_arg(f, o->i, k)));
   }
-  at += align64(o->dim * row);
+  at += plan_round_up(o->dim * row, g->tune->align);
   for (uint32_t k = o->states; k < o->i->nargs; k++) {
     o->off[k] = at;
-    at += align64(type_count(ir_type(f, ir_arg(f, o->i, k))) * row);
+    at += plan_round_up(type_count(ir_type(f, ir_arg(f, o->i, k))) * row, g->tune->align);
   }
   o->times = type_count(ir_type(f, ir_arg(f, o->i, o->states)));
   o->trajectory = at;

@@ -7,6 +7,29 @@
 
 /* ---- elementwise ------------------------------------------------------------------------------------------ */
 
+/* Long ops are written out where they stand, which is fastest, until a function has many of them: then
+ * the time to compile counts more, and the rest become calls. Those of shared values, which run once a call and not
+ * once a tile, are soon many. */
+LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n) {
+  CgEmit *e = g->e;
+  char name[96];
+  LLVMTypeRef t = LLVMTypeOf(args[0]), types[2] = {t, t};
+  unsigned lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
+  if (!ir_has(op, OPF_SLOW) || g->inlined++ < (lanes > 1 ? g->tune->inline_vectors : g->tune->inline_scalars))
+    return cg_ew(e, op, args);
+  snprintf(name, sizeof name, "%s.%u.%u", ir_op[op].name, e->es * 8, lanes);
+  LLVMValueRef fn = LLVMGetNamedFunction(e->mod, name), outer = e->fn;
+  if (!fn) {
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
+    fn = e->fn = cg_function(e, name, LLVMFunctionType(t, types, n, 0), true);
+    LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));
+    LLVMBuildRet(e->b, cg_ew(e, op, (LLVMValueRef[]){LLVMGetParam(fn, 0), n > 1 ? LLVMGetParam(fn, 1) : NULL}));
+    e->fn = outer;
+    LLVMPositionBuilderAtEnd(e->b, here);
+  }
+  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(fn), fn, args, n, "");
+}
+
 CgVec gen_real(Gen *g, double v, bool lane) {
   CgVec x = {.lane = lane};
   for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) x.v[k] = cg_real(g->e, v, lane ? g->e->vl : 1);

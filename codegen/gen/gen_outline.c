@@ -15,8 +15,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { SMALLEST = 48, STRAIGHT = 16, MOST_FAILURES = 2 };
-
 /* Up to SLOT_TABLE by number in the table, the others handed over. */
 typedef enum { SLOT_SCRATCH, SLOT_IN, SLOT_OUT, SLOT_TABLE = SLOT_OUT, SLOT_BASE, SLOT_LD, SLOT_TURN, SLOT_SSA } SlotKind;
 
@@ -103,7 +101,7 @@ static bool can_be_called(const Group *g) {
   case G_CONCAT:
   case G_PUT:
   case G_TRISOLVE: return true;
-  default: return false; /* loops around groups, draws; weight gradients are calls already (gen_shared.c) */
+  default: return false; /* loops around groups, draws; weight gradients are calls already */
   }
 }
 
@@ -334,10 +332,10 @@ static uint32_t length(LLVMValueRef fn) {
 }
 
 /* Longer than what a call costs: straight code hands over its values once for each time that it runs. */
-static bool pays(const Group *g, const Outline *trial) {
+static bool pays(const CgTuning *t, const Group *g, const Outline *trial) {
   uint32_t n = length(trial->fn), handed = trial->result.n;
   for (uint32_t k = 0; k < trial->slot.n; k++) handed += trial->slot.at[k].kind == SLOT_SSA ? trial->slot.at[k].nvalue : 0;
-  return n >= SMALLEST && (g->kind != G_TINY || n >= STRAIGHT * handed);
+  return n >= t->outline_least && (g->kind != G_TINY || n >= t->outline_straight * handed);
 }
 
 /* The function for what the trial does: there already, or written now. */
@@ -406,9 +404,9 @@ bool gen_outlined(Gen *g, Frame *fr, uint32_t group) {
   if (kind->groups < 2) return false;
   cg_break_block(g->e);
   write_function(g, fr, group, &trial, NULL);
-  bool good = pays(gr, &trial);
+  bool good = pays(g->tune, gr, &trial);
   if (good) call(g, fr, group, &trial, function_for(g, fr, group, kind, &trial));
-  if (!good || (!kind->matched && kind->failures >= MOST_FAILURES)) kind->groups = 0;
+  if (!good || (!kind->matched && kind->failures >= g->tune->outline_failures)) kind->groups = 0;
   LLVMDeleteFunction(trial.fn);
   g->e->counted = NULL; /* another block may come to lie where one of its blocks was */
   vec_free(&trial.slot);

@@ -27,7 +27,7 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   const Plan *body = p->group.at[p->val[v.id].group]->body;
   bool odd = ir_scan_shape(p->f, loop).n % 2 && !ir_scan_shape(p->f, loop).converge && !body->carry_one[ir_number(p->f, i)];
   int64_t at = body->carry_buf[ir_number(p->f, i)];
-  return gen_scratch(g, at + (odd ? (n + 63) / 64 * 64 : 0));
+  return gen_scratch(g, at + (odd ? plan_round_up(n, g->tune->align) : 0));
 }
 
 void gen_piece_memory(Gen *g, Frame *fr, Val v) {

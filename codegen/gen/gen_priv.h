@@ -60,7 +60,9 @@ typedef struct Gen {
   uint32_t nmemo, memo_size; /* open addressing; emptied at each loop body */
   LLVMValueRef main, piece;  /* the function; that which is a piece of a tile, while one is written */
   Outlines *outlines;
-  Outline *outline;     /* gen_outline.c: of the module; the one being written */
+  Outline *outline; /* gen_outline.c: of the module; the one being written */
+  const CgTuning *tune;
+  const CgKernels *kernel;
   unsigned machine_vl;  /* lanes of the machine, also where e->vl is 1 */
   bool wide;            /* values of any rank but 0 are read vl elements at a time, `part` of them */
   unsigned part;        /* the first lanes that count; 0: all */
@@ -180,24 +182,8 @@ void gen_open_sums(Gen *g, Frame *fr);
 void gen_zero_sums(Gen *g, Frame *fr, bool first_sets);
 void gen_close_sums(Gen *g, Frame *fr);
 
-/* gen_shared.c */
-void gen_transpose(Gen *g, LLVMValueRef x, LLVMValueRef ldx, int64_t k, LLVMValueRef xt, int64_t ldt);
-typedef struct DwTerm {
-  LLVMValueRef g, ldg, xt;
-} DwTerm;
-typedef struct DwSum {
-  LLVMValueRef d;
-  int64_t ldd;
-  LLVMValueRef used, set;
-} DwSum; /* as in CgDw; used, set may be NULL */
-void gen_dw_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, const DwSum *sum);
-void gen_outer_call(Gen *g, int64_t m, int64_t k, const DwTerm *term, uint32_t n, LLVMValueRef d, int64_t ldd, bool set);
-struct CgGemv;
-void gen_gemv_call(Gen *g, const struct CgGemv *m);
-LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);
-void gen_lane_reduce(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst);
-/* The same of n blocks of vl sums, or of n sums; n may be 0. */
-void gen_lane_reduce_part(Gen *g, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef dst, bool blocks);
+LLVMValueRef gen_ew_value(Gen *g, Op op, LLVMValueRef *args, uint32_t n);  /* gen_op.c */
+void gen_close_sum(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst); /* gen_sums.c: n accumulators to dst */
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr);
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr);

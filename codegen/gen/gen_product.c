@@ -1,5 +1,4 @@
 /* Groups around a product: what loops over a dot's labels and what each register tile is followed by. */
-#include "codegen/kernels/kernels.h"
 #include "codegen/gen/gen_priv.h"
 
 #include <string.h>
@@ -13,7 +12,7 @@ typedef struct Product {
   int outer[3 * IR_MAX_RANK], nouter; /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
   LLVMValueRef dst, used, set; /* of a weight gradient: as in CgDw */
-  DwTerm term[PLAN_JOIN];      /* of groups that are done along with this one, then its own */
+  CgDwPair term[CG_DW_TERMS];  /* of groups that are done along with this one, then its own */
   uint32_t nterm;
 } Product;
 
@@ -59,19 +58,19 @@ static int cost(const Plan *p, uint32_t group, Val v, int budget) {
   const PVal *q = &p->val[v.id];
   const Inst *i = ir_inst(p->f, v);
   if (q->cls != PC_POINT || (q->stored && q->group != group) || p->group.at[group]->main.id == v.id || budget <= 0) return 1;
-  int c = ir_has(i->op, OPF_SIMPLE) ? 1 : 12;
+  int c = ir_has(i->op, OPF_SIMPLE) ? 1 : p->tune->epilogue_long;
   for (uint32_t k = 0; k < i->nargs && c < budget; k++) c += cost(p, group, ir_arg(p->f, i, k), budget - c);
   return c;
 }
 
 static bool long_epilogue(const Plan *p, const Group *gr, uint32_t group) {
-  int c = 0;
-  for (uint32_t k = 0; k < gr->root.n && c < 16; k++) {
+  int c = 0, most = p->tune->epilogue_most;
+  for (uint32_t k = 0; k < gr->root.n && c < most; k++) {
     const Root *r = &gr->root.at[k];
-    if (r->kind == ROOT_VALUE) c += cost(p, group, r->v, 16);
-    else c += 2 + cost(p, group, ir_arg(p->f, ir_inst(p->f, r->v), 0), 16);
+    if (r->kind == ROOT_VALUE) c += cost(p, group, r->v, most);
+    else c += 2 + cost(p, group, ir_arg(p->f, ir_inst(p->f, r->v), 0), most);
   }
-  return c > 10;
+  return c > p->tune->epilogue;
 }
 
 static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
@@ -110,7 +109,7 @@ static void gemm_inner(Gen *g, Product *x) {
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));
   CgGemm m = {.M = x->d.label[x->m.row].n, .lanes = g->e->tile, .term = &term, .nterm = 1, .done = gemm_rows, .ctx = &ctx};
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
-  cg_gemm(g->e, &m);
+  g->kernel->gemm(g->e, &m);
 }
 
 void gen_gemm(Gen *g, Frame *fr, const Group *gr) {
@@ -166,16 +165,17 @@ void gen_dot_loops(Gen *g, Frame *fr, const Group *gr) {
 /* ---- weight gradients -------------------------------------------------------------------------------------------------- */
 
 /* Row m of a term starts at g + m * ldg; its other operand is brought into xt. */
-static void dw_term(Gen *g, Product *x, DwTerm *t) {
+static void dw_term(Gen *g, Product *x, CgDwPair *t) {
   const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
   LLVMValueRef ldx, xp;
-  int64_t ldt = cg_dw_ldt(g->e, col->n);
+  int64_t ldt = g->kernel->dw_row(g->e, col->n);
+  t->R = 1;
   t->g = operand(g, x, &x->w.ga, x->w.g_is_a, &t->ldg), xp = operand(g, x, &x->w.xa, !x->w.g_is_a, &ldx);
   t->ldg = cg_imul(g->e, t->ldg, cg_i64(g->e, x->w.ga.stride[label_axis(row, x->w.g_is_a)]));
   ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
   t->xt = gen_scratch(g, x->gr->work);
   if (ldt * g->e->tile * g->e->es > plan_dw_bytes(x->fr->p, &x->d, &x->w)) base_fault("codegen: a transposed tile has no room");
-  gen_transpose(g, xp, ldx, col->n, t->xt, ldt);
+  g->kernel->transpose(g->e, xp, ldx, col->n, t->xt);
 }
 
 static void dw_inner(Gen *g, Product *x) {
@@ -188,8 +188,10 @@ static void dw_inner(Gen *g, Product *x) {
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
   }
   dw_term(g, x, &x->term[x->nterm]);
-  DwSum sum = {cg_gep(g->e, x->dst, dst), stride[row->in_out], x->used, x->set};
-  gen_dw_call(g, row->n, col->n, x->term, x->nterm + 1, &sum);
+  CgDw w = {
+    .M = row->n, .K = col->n, .lanes = g->e->tile, .pair = x->term, .npair = (int)x->nterm + 1, .used = x->used, .set = x->set};
+  w.d = cg_gep(g->e, x->dst, dst), w.ldd = stride[row->in_out];
+  g->kernel->dw(g->e, &w);
 }
 
 static Product dw_product(Frame *fr, const Group *gr) {
@@ -201,13 +203,14 @@ static Product dw_product(Frame *fr, const Group *gr) {
   return x;
 }
 
-/* Lanes of the tile that hold samples, rounded up to CG_DW_STEP: the padding has weight 0. */
+/* Lanes of the tile that hold samples, rounded up to dw_step: the padding has weight 0. */
 static LLVMValueRef used_lanes(Gen *g) {
   CgEmit *e = g->e;
-  if (e->tile % CG_DW_STEP || e->tile == CG_DW_STEP) return NULL;
+  const int64_t step = g->tune->dw_step;
+  if (e->tile % step || e->tile == step) return NULL;
   LLVMValueRef all = cg_i64(e, e->tile), samples = gen_member(g, g->call, e->i64, offsetof(HnnCall, samples));
   LLVMValueRef left = LLVMBuildSub(e->b, samples, cg_imul(e, g->tile, cg_i64(e, g->unit)), "");
-  left = LLVMBuildAnd(e->b, cg_iadd(e, left, cg_i64(e, CG_DW_STEP - 1)), cg_i64(e, -CG_DW_STEP), "");
+  left = LLVMBuildAnd(e->b, cg_iadd(e, left, cg_i64(e, step - 1)), cg_i64(e, -step), "");
   return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, left, all, ""), left, all, "");
 }
 

@@ -37,7 +37,7 @@ static unsigned vectors(Gen *g, Type t) { return t.lane ? g->e->nv : 1; }
 
 static int64_t buffer_bytes(Gen *g, Type t) {
   int64_t n = type_count(t) * (t.dt == DT_BOOL ? 1 : g->e->es) * (t.lane ? g->e->tile : 1);
-  return (n + 63) / 64 * 64;
+  return plan_round_up(n, g->tune->align);
 }
 
 /* ---- before the loop ------------------------------------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static void first_carry(Gen *g, Scan *s, uint32_t k) {
   Carry *c = &s->c[k];
   const Fn *f = s->body->p->f;
   Val a = ir_arg(s->fr->p->f, s->i, k);
-  c->t = ir_type(f, f->out.at[k]), c->in = body_input(f, k), c->big = type_count(c->t) > PLAN_TINY;
+  c->t = ir_type(f, f->out.at[k]), c->in = body_input(f, k), c->big = !plan_is_tiny(s->body->p, c->t);
   if (c->big) {
     c->buf[0] = gen_scratch(g, s->body->p->carry_buf[k]);
     c->buf[1] = s->body->p->carry_one[k] ? c->buf[0] : gen_scratch(g, s->body->p->carry_buf[k] + buffer_bytes(g, c->t));

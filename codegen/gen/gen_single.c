@@ -1,5 +1,4 @@
 /* Products of one sample, or of shared values: vectors run along elements. */
-#include "codegen/kernels/kernels.h"
 #include "codegen/gen/gen_priv.h"
 
 #include <stdlib.h>
@@ -16,7 +15,7 @@ void gen_gemv(Gen *g, Frame *fr, const Group *gr) {
   int axis = m.a_shared ? d.label[m.row].in_a : d.label[m.row].in_b;
   CgGemv v = {.M = d.label[m.row].n, .K = m.k, .as_i = m.a.stride[axis], .as_k = m.a_k, .x_k = m.x_k};
   v.a = gen_affine(g, fr, &m.a, &ld), v.x = gen_affine(g, fr, &m.x, &ld), v.y = gen_scratch(g, gr->work);
-  gen_gemv_call(g, &v);
+  g->kernel->gemv(g->e, &v);
   if (fr->p->val[gr->main.id].cls != PC_SSA) return;
   for (int64_t k = 0; k < type_count(t); k++)
     gen_ssa_set(g, fr, gr->main, k, gen_load(g, t, v.y, cg_i64(g->e, 1), cg_i64(g->e, k)));
@@ -57,7 +56,7 @@ static LLVMValueRef contiguous(Gen *g, const Group *gr, LLVMValueRef x, int64_t 
   return to;
 }
 
-static DwTerm term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVMValueRef *label) {
+static CgDwPair term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVMValueRef *label) {
   LLVMValueRef gp, xp, ld, goff = cg_i64(g->e, 0), xoff = goff;
   const DwShape *w = &x->w;
   gp = gen_affine(g, fr, &w->ga, &ld), xp = gen_affine(g, fr, &w->xa, &ld);
@@ -67,7 +66,7 @@ static DwTerm term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVMVa
     xoff = cg_iadd(g->e, xoff, cg_imul(g->e, label[l], cg_i64(g->e, stride_of(x, &w->xa, !w->g_is_a, l))));
   }
   xp = contiguous(g, gr, cg_gep(g->e, xp, xoff), stride_of(x, &w->xa, !w->g_is_a, w->col), x->d.label[w->col].n);
-  return (DwTerm){cg_gep(g->e, gp, goff), cg_i64(g->e, stride_of(x, &w->ga, w->g_is_a, w->row)), xp};
+  return (CgDwPair){.g = cg_gep(g->e, gp, goff), .ldg = cg_i64(g->e, stride_of(x, &w->ga, w->g_is_a, w->row)), .xt = xp, .R = 1};
 }
 
 typedef struct OuterSum {
@@ -75,21 +74,23 @@ typedef struct OuterSum {
   const Group *gr;
   Outer x;
   LLVMValueRef dst, label[3 * IR_MAX_RANK];
-  DwTerm term[PLAN_JOIN];
+  CgDwPair term[CG_DW_TERMS];
   uint32_t n;
   bool set;
 } OuterSum;
 
 /* The first sample of a call sets the sum, others add. */
-static void set_or_add(Gen *g, const OuterSum *s, int64_t m, int64_t k, LLVMValueRef dst, int64_t ldd) {
+static void set_or_add(Gen *g, CgDw w) {
   LLVMBasicBlockRef set = cg_block(g->e, ""), add = cg_block(g->e, ""), after = cg_block(g->e, "");
   LLVMValueRef first = gen_member(g, g->call, g->e->i64, offsetof(HnnCall, tile0));
   LLVMBuildCondBr(g->e->b, LLVMBuildICmp(g->e->b, LLVMIntEQ, g->tile, first, ""), set, add);
   LLVMPositionBuilderAtEnd(g->e->b, set);
-  gen_outer_call(g, m, k, s->term, s->n + 1, dst, ldd, true);
+  w.set = LLVMConstInt(g->e->i1, 1, 0);
+  g->kernel->outer(g->e, &w);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, add);
-  gen_outer_call(g, m, k, s->term, s->n + 1, dst, ldd, false);
+  w.set = NULL;
+  g->kernel->outer(g->e, &w);
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
 }
@@ -113,9 +114,10 @@ static void over_labels(Gen *g, OuterSum *s, int k) {
     if (axis >= 0) off = cg_iadd(g->e, off, cg_imul(g->e, s->label[l], cg_i64(g->e, stride[axis])));
   }
   s->term[s->n] = term_of(g, s->fr, s->gr, &s->x, s->label);
-  LLVMValueRef dst = cg_gep(g->e, s->dst, off);
-  if (!s->set) gen_outer_call(g, row->n, col->n, s->term, s->n + 1, dst, stride[row->in_out], false);
-  else set_or_add(g, s, row->n, col->n, dst, stride[row->in_out]);
+  CgDw w = {.M = row->n, .K = col->n, .lanes = 1, .pair = s->term, .npair = (int)s->n + 1, .ldd = stride[row->in_out]};
+  w.d = cg_gep(g->e, s->dst, off);
+  if (s->set) set_or_add(g, w);
+  else g->kernel->outer(g->e, &w);
 }
 
 void gen_outer(Gen *g, Frame *fr, uint32_t group) {

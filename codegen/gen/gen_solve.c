@@ -2,7 +2,7 @@
  *
  * Each sample chooses its own pivots: going down a column, a row whose element is larger than that of the pivot row
  * changes places with it, by selects, where some sample of the tile wants it. So the pivot row ends with the largest, and
- * what a sample gets does not depend on the others. Up to PLAN_SMALL rows this is straight code in registers; beyond,
+ * what a sample gets does not depend on the others. Up to `small` rows (tuning.def) this is straight code in registers; beyond,
  * loops over a copy of A in scratch and the right-hand sides in the place of the result. A shared A is eliminated once
  * for all samples of a tile. */
 #include "codegen/gen/gen_priv.h"
@@ -36,7 +36,7 @@ static CgVec over(Gen *g, CgVec x, CgVec y) { return gen_ew(g, OP_div, (CgVec[])
 
 /* Rows of A and, behind them, of the right-hand sides. */
 typedef struct Rows {
-  CgVec at[PLAN_SMALL][PLAN_SMALL + PLAN_TINY];
+  CgVec **at;
   int64_t n, width;
 } Rows;
 
@@ -64,7 +64,8 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
   bool trans = ir_solve_attr(f, i).trans != 0;
   int64_t n = i->type.dim[0], m = i->type.rank > 1 ? i->type.dim[1] : 1;
   Rows *r = ARENA_NEW(g->mem, Rows);
-  r->n = n, r->width = n + m;
+  r->n = n, r->width = n + m, r->at = ARENA_ARRAY(g->mem, CgVec *, n);
+  for (int64_t row = 0; row < n; row++) r->at[row] = ARENA_ARRAY(g->mem, CgVec, n + m);
   for (int64_t row = 0; row < n; row++)
     for (int64_t j = 0; j < n + m; j++) {
       Idx at =

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 64 }; /* written out, which is faster */
-
 typedef struct TileSum {
   Val to;
   int64_t acc, n;
@@ -77,9 +75,7 @@ static LLVMValueRef result(Gen *g, LLVMValueRef bytes) {
   return gen_member(g, cg_gep_bytes(g->e, out, bytes), g->e->ptr, offsetof(HnnArg, p));
 }
 
-static void zero(Gen *g, LLVMValueRef p, LLVMValueRef bytes) {
-  LLVMBuildMemSet(g->e->b, p, LLVMConstInt(g->e->i8, 0, 0), bytes, g->e->es);
-}
+static void zero(Gen *g, LLVMValueRef p, LLVMValueRef bytes) { g->kernel->zero(g->e, p, bytes); }
 
 /* ---- before ------------------------------------------------------------------------------------------------------- */
 
@@ -97,8 +93,9 @@ static void open_lanes(Gen *g, Sums *s) {
   if (s->sum.n) qsort(s->sum.at, s->sum.n, sizeof *s->sum.at, by_place);
   for (uint32_t k = 0; k < s->sum.n;) {
     int64_t from = s->sum.at[k].acc, end = from;
-    for (; k < s->sum.n && s->sum.at[k].acc == end; k++) end += (s->sum.at[k].n * g->e->vl * g->e->es + 63) / 64 * 64;
-    if (s->sum.n <= FEW) gen_zero(g, gen_scratch(g, from), end - from);
+    for (; k < s->sum.n && s->sum.at[k].acc == end; k++)
+      end += plan_round_up(g->kernel->sum_bytes(g->e->vl, g->e->es, s->sum.at[k].n), g->tune->align);
+    if (s->sum.n <= g->tune->table_from) gen_zero(g, gen_scratch(g, from), end - from);
     else row(&t, from, end - from, 0, 0);
   }
   each_row(g, &t, zero_scratch);
@@ -113,7 +110,7 @@ void gen_zero_sums(Gen *g, Frame *fr, bool first_sets) {
     LLVMValueRef base, ld;
     Type type = p->f->inst.at[v].type;
     if (!summed_in_place(p, v) || plan_first_sets(p, (Val){v}) != first_sets) continue;
-    if (n > FEW && p->val[v].home == HOME_OUT && !type.lane && type.dt == DT_REAL) {
+    if (n > g->tune->table_from && p->val[v].home == HOME_OUT && !type.lane && type.dt == DT_REAL) {
       row(&t, p->val[v].homeidx * (int64_t)sizeof(HnnArg), type_count(type) * g->e->es, 0, 0);
       continue;
     }
@@ -133,13 +130,22 @@ void gen_open_sums(Gen *g, Frame *fr) {
 
 /* ---- after -------------------------------------------------------------------------------------------------------- */
 
+void gen_close_sum(Gen *g, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
+  CgEmit *e = g->e;
+  int64_t full = n / e->vl, rest = n % e->vl;
+  if (full) g->kernel->sum_close(e, acc, cg_i64(e, full), dst, true);
+  if (!rest) return;
+  LLVMValueRef to = cg_gep(e, dst, cg_i64(e, full * e->vl));
+  g->kernel->sum_close(e, cg_gep(e, acc, g->kernel->sum_at(e, cg_i64(e, full * e->vl), 1)), cg_i64(e, rest), to, false);
+}
+
 /* accumulators, blocks of vl, the rest, result */
 static void reduce_row(Gen *g, const LLVMValueRef *cell) {
   int64_t vl = g->e->vl;
   LLVMValueRef acc = in_scratch(g, cell[0]), dst = result(g, cell[3]);
-  gen_lane_reduce_part(g, acc, cell[1], dst, true);
-  acc = cg_gep(g->e, acc, cg_imul(g->e, cell[1], cg_i64(g->e, vl * vl)));
-  gen_lane_reduce_part(g, acc, cell[2], cg_gep(g->e, dst, cg_imul(g->e, cell[1], cg_i64(g->e, vl))), false);
+  g->kernel->sum_close(g->e, acc, cell[1], dst, true);
+  acc = cg_gep(g->e, acc, g->kernel->sum_at(g->e, cell[1], vl));
+  g->kernel->sum_close(g->e, acc, cell[2], cg_gep(g->e, dst, cg_imul(g->e, cell[1], cg_i64(g->e, vl))), false);
 }
 
 void gen_close_sums(Gen *g, Frame *fr) {
@@ -151,12 +157,12 @@ void gen_close_sums(Gen *g, Frame *fr) {
     TileSum x = s.sum.at[k];
     if (!x.to.id) continue;
     const PVal *q = &fr->p->val[x.to.id];
-    if (s.sum.n > FEW && q->home == HOME_OUT && !q->alias) {
+    if (s.sum.n > g->tune->table_from && q->home == HOME_OUT && !q->alias) {
       row(&t, x.acc, x.n / g->e->vl, x.n % g->e->vl, q->homeidx * (int64_t)sizeof(HnnArg));
       continue;
     }
     gen_memory(g, fr, x.to, &base, &ld);
-    gen_lane_reduce(g, gen_scratch(g, x.acc), x.n, base);
+    gen_close_sum(g, gen_scratch(g, x.acc), x.n, base);
   }
   each_row(g, &t, reduce_row);
   vec_free(&s.sum);

@@ -153,7 +153,7 @@ CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef 
   unsigned lanes = x.lane ? g->e->vl : 1, part = x.lane && g->part ? g->part : lanes;
   for (unsigned k = 0; k < (x.lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
-    x.v[k] = t.dt == DT_BOOL ? cg_load_bool_part(g->e, q, lanes, part) : cg_load_part(g->e, q, lanes, part);
+    x.v[k] = g->kernel->load(g->e, t.dt == DT_BOOL, q, lanes, part);
   }
   return x;
 }
@@ -173,8 +173,7 @@ void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef 
   unsigned lanes = lane ? g->e->vl : 1, part = lane && g->part ? g->part : lanes;
   for (unsigned k = 0; k < (lane ? g->e->nv : 1); k++) {
     LLVMValueRef q = vector_at(g, t, p, k);
-    if (t.dt == DT_BOOL) cg_store_bool_part(g->e, x.v[k], q, lanes, part);
-    else cg_store_part(g->e, x.v[k], q, lanes, part);
+    g->kernel->store(g->e, t.dt == DT_BOOL, x.v[k], q, lanes, part);
   }
 }
 

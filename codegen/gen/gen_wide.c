@@ -70,7 +70,7 @@ static void rest(Gen *g, const Wide *w, int64_t lo, int64_t n, int rank) {
 
 static void stretch(Gen *g, const Wide *w, int64_t lo, int64_t hi, int rank) {
   int64_t vl = g->machine_vl, from = (lo + vl - 1) / vl * vl, to;
-  if (hi - lo < 4 * vl) from = lo;
+  if (hi - lo < g->tune->aligned_from * vl) from = lo;
   to = from + (hi - from) / vl * vl;
   g->wide_lo = lo, g->wide_hi = hi;
   rest(g, w, lo, from - lo, rank);

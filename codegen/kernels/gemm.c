@@ -10,9 +10,10 @@
 /* ---- shared by gemm_*.c ---------------------------------------------------------------------------- */
 
 int64_t gemm_max_rows(const CgEmit *e, int nv) {
-  int free_regs = (int)e->regs - nv - (e->fma ? 1 : 6); /* two-address products and sums need copies */
-  int64_t rows = (e->regs > 16 ? (free_regs < 24 ? free_regs : 24) : free_regs) / nv;
-  int64_t most = e->regs > 16 ? 12 : 8; /* more would hide no latency */
+  const CgTarget *t = e->target;
+  int free_regs = (int)t->regs - nv - (t->fma ? t->tune->copies_fma : t->tune->copies_plain);
+  if (cg_many_regs(t) && free_regs > t->tune->gemm_sums_many) free_regs = t->tune->gemm_sums_many;
+  int64_t rows = free_regs / nv, most = GEMM_TUNED(e, gemm_rows);
   return rows > most ? most : rows < 1 ? 1 : rows;
 }
 
@@ -143,7 +144,7 @@ static void finish(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
 }
 
 static int splits_for(const CgEmit *e, int64_t sums) {
-  int limit = e->regs > 16 ? 16 : 8;
+  int limit = GEMM_TUNED(e, gemm_splits);
   return sums * 4 <= limit ? 4 : sums * 2 <= limit ? 2 : 1;
 }
 
@@ -178,19 +179,19 @@ static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
   tile(e, &t);
 }
 
-/* True if L2 (2048 sets of 8 lines; more elsewhere) cannot hold the K lines that a row tile of A^T reads. */
+/* True if the second-level cache cannot hold the K lines that a row tile of A^T reads. */
 static bool columns_collide(const CgEmit *e, const CgGemmTerm *t) {
-  enum { LINE = 64, SETS = 2048, WAYS = 8 };
-  int64_t bytes = t->as_k * e->es;
-  if (t->as_i != 1 || bytes <= 0 || bytes % LINE) return false;
-  int64_t sets = SETS;
-  for (int64_t lines = bytes / LINE; lines % 2 == 0 && sets > 1; lines /= 2) sets /= 2;
-  return t->K > sets * WAYS;
+  const CgTuning *tune = e->target->tune;
+  int64_t bytes = t->as_k * e->es, line = tune->align;
+  if (t->as_i != 1 || bytes <= 0 || bytes % line) return false;
+  int64_t sets = tune->l2_sets;
+  for (int64_t lines = bytes / line; lines % 2 == 0 && sets > 1; lines /= 2) sets /= 2;
+  return t->K > sets * tune->l2_ways;
 }
 
 static int64_t tile_rows(const CgEmit *e, const Nest *n) {
-  int64_t M = n->g->M, line = 64 / e->es, most = gemm_max_rows(e, n->nv);
-  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->regs) return line;
+  int64_t M = n->g->M, line = e->target->tune->align / e->es, most = gemm_max_rows(e, n->nv);
+  if (columns_collide(e, &n->g->term[0]) && M % line == 0 && line * n->nv + n->nv < (int64_t)e->target->regs) return line;
   return gemm_rows(M, most);
 }
 
@@ -215,24 +216,4 @@ void cg_gemm(CgEmit *e, const CgGemm *g) {
   n.nv = last;
   n.lane0 = cg_i64(e, (vectors - last) * vl);
   if (last) lane_block(e, &n, cg_i64(e, 0));
-}
-
-/* ---- ready-made callbacks ------------------------------------------------------------------------------ */
-
-static LLVMValueRef place(CgEmit *e, const CgRows *c, const CgRow *r, int j) {
-  LLVMValueRef at = cg_iadd(e, cg_imul(e, r->row, c->ld), r->lane);
-  return cg_gep(e, cg_gep(e, c->p, at), cg_i64(e, j * (int64_t)e->vl));
-}
-
-void cg_rows_store(CgEmit *e, void *rows, CgRow *r) {
-  for (int j = 0; j < r->n; j++) cg_store(e, r->v[j], place(e, rows, r, j));
-}
-
-void cg_rows_load(CgEmit *e, void *rows, CgRow *r) {
-  for (int j = 0; j < r->n; j++) r->v[j] = cg_load(e, place(e, rows, r, j), e->vl);
-}
-
-void cg_rows_bias(CgEmit *e, void *pointer, CgRow *r) {
-  LLVMValueRef b = cg_splat(e, cg_load(e, cg_gep(e, *(LLVMValueRef *)pointer, r->row), 1), e->vl);
-  for (int j = 0; j < r->n; j++) r->v[j] = b;
 }

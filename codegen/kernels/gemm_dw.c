@@ -1,8 +1,7 @@
 /* Sums over the samples of products of two per-sample values: D += G X^T.
  *
  * cg_dw: with X transposed to [lane][k], the product is one with contiguous k: vectors over k, G broadcast, a
- * register tile of rows by vectors (6 x 4 with 32 registers, 6 x 2 with 16), the sum over the lanes innermost.
- * cg_dw_lanes: for few k, where vectors over k would be mostly empty. */
+ * register tile of rows by vectors (6 x 4 with 32 registers, 6 x 2 with 16), the sum over the lanes innermost. */
 #include "codegen/kernels/gemm_priv.h"
 
 /* ---- one register tile --------------------------------------------------------------------------------- */
@@ -73,8 +72,8 @@ static void add_pair(CgEmit *e, void *ctx, LLVMValueRef r, int q, LLVMValueRef *
   at_r.g = cg_gep(e, t->g, cg_imul(e, n, cg_i64(e, t->pair->g_r)));
   at_r.xt = cg_gep(e, t->xt, cg_imul(e, n, cg_i64(e, t->pair->xt_r)));
   int sums = (int)t->rows * t->blk.nv;
-  if (t->w->used) gemm_sum_upto(e, t->w->used, CG_DW_STEP, acc, sums, add_lane, &at_r);
-  else gemm_sum(e, t->w->lanes, CG_DW_STEP, acc, sums, add_lane, &at_r);
+  if (t->w->used) gemm_sum_upto(e, t->w->used, (int)e->target->tune->dw_step, acc, sums, add_lane, &at_r);
+  else gemm_sum(e, t->w->lanes, (int)e->target->tune->dw_step, acc, sums, add_lane, &at_r);
 }
 
 static void row_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
@@ -114,7 +113,7 @@ static unsigned power_of_two_from(unsigned n) {
 void cg_dw(CgEmit *e, const CgDw *w) {
   int64_t vl = e->vl, vectors = w->K / vl;
   unsigned tail = (unsigned)(w->K % vl);
-  int most = e->regs > 16 ? 4 : 2;
+  int most = GEMM_TUNED(e, dw_vectors);
   Tile t = {.w = w, .blk = {.nv = most}};
   for (int j = 0; j < DW_MAX_VECTORS; j++) t.blk.width[j] = t.blk.used[j] = e->vl;
   gemm_each(e, vectors / most, most * vl, column_block, &t);
@@ -129,73 +128,5 @@ void cg_dw(CgEmit *e, const CgDw *w) {
 
 int64_t cg_dw_ldt(const CgEmit *e, int64_t K) {
   int64_t vl = e->vl, ldt = (K + vl - 1) / vl * vl;
-  return ldt * e->es % 1024 == 0 ? ldt + vl : ldt;
-}
-
-bool cg_dw_prefers_lanes(const CgEmit *e, int64_t M, int64_t K) { return 4 * K <= (int64_t)e->vl || M < 4; }
-
-/* ---- over lanes ------------------------------------------------------------------------------------------- */
-
-typedef struct Lanes {
-  int64_t M, K, lanes;
-  const CgLanePair *pair;
-  int npair;
-  LLVMValueRef acc;
-  int64_t row0, rows, k0, ks;
-  LLVMValueRef row, k;
-  LLVMValueRef g, x, ldg, ldx; /* of the pair, at the tile's first row and k */
-} Lanes;
-
-static LLVMValueRef lane_place(CgEmit *e, const Lanes *t, int64_t r, int64_t k) {
-  int64_t vl = e->vl;
-  LLVMValueRef at = cg_iadd(e, cg_imul(e, t->row, cg_i64(e, t->K * vl)), cg_imul(e, t->k, cg_i64(e, vl)));
-  return cg_gep(e, cg_gep(e, t->acc, at), cg_i64(e, (r * t->K + k) * vl));
-}
-
-static void lanes_add(CgEmit *e, void *ctx, LLVMValueRef l, int q, LLVMValueRef *acc) {
-  const Lanes *t = ctx;
-  LLVMValueRef x[GEMM_MAX_ACC], off = cg_iadd(e, cg_imul(e, l, cg_i64(e, e->vl)), cg_i64(e, q * (int64_t)e->vl));
-  LLVMValueRef xb = cg_gep(e, t->x, off), gb = cg_gep(e, t->g, off);
-  for (int64_t k = 0; k < t->ks; k++) x[k] = cg_load(e, cg_gep(e, xb, cg_imul(e, t->ldx, cg_i64(e, k))), e->vl);
-  for (int64_t r = 0; r < t->rows; r++) {
-    LLVMValueRef g = cg_load(e, cg_gep(e, gb, cg_imul(e, t->ldg, cg_i64(e, r))), e->vl);
-    for (int64_t k = 0; k < t->ks; k++) acc[r * t->ks + k] = cg_fma(e, g, x[k], acc[r * t->ks + k]);
-  }
-}
-
-static void lanes_tile(CgEmit *e, void *ctx, LLVMValueRef at) {
-  Lanes *t = ctx;
-  LLVMValueRef acc[GEMM_MAX_ACC];
-  t->row = cg_iadd(e, at, cg_i64(e, t->row0));
-  for (int64_t i = 0; i < t->rows * t->ks; i++) acc[i] = cg_load(e, lane_place(e, t, i / t->ks, i % t->ks), e->vl);
-  for (int i = 0; i < t->npair; i++) {
-    const CgLanePair *p = &t->pair[i];
-    t->ldg = p->ldg;
-    t->ldx = p->ldx;
-    t->g = cg_gep(e, p->g, cg_imul(e, t->row, p->ldg));
-    t->x = cg_gep(e, p->x, cg_imul(e, t->k, p->ldx));
-    gemm_sum(e, t->lanes / (int64_t)e->vl, 2, acc, (int)(t->rows * t->ks), lanes_add, t);
-  }
-  for (int64_t i = 0; i < t->rows * t->ks; i++) cg_store(e, acc[i], lane_place(e, t, i / t->ks, i % t->ks));
-}
-
-static void lanes_columns(CgEmit *e, void *ctx, LLVMValueRef at) {
-  Lanes *t = ctx;
-  int64_t most = gemm_max_rows(e, (int)t->ks), rows = gemm_rows(t->M, most), full = t->M / rows * rows;
-  t->k = cg_iadd(e, at, cg_i64(e, t->k0));
-  t->row0 = 0;
-  t->rows = rows;
-  gemm_each(e, full / rows, rows, lanes_tile, t);
-  t->row0 = full;
-  t->rows = t->M - full;
-  if (t->rows) lanes_tile(e, t, cg_i64(e, 0));
-}
-
-void cg_dw_lanes(CgEmit *e, int64_t M, int64_t K, int64_t lanes, const CgLanePair *pair, int npair, LLVMValueRef acc) {
-  int64_t ks = K < 4 ? K : 4;
-  Lanes t = {.M = M, .K = K, .lanes = lanes, .pair = pair, .npair = npair, .acc = acc, .ks = ks};
-  gemm_each(e, K / ks, ks, lanes_columns, &t);
-  t.k0 = K / ks * ks;
-  t.ks = K % ks;
-  if (t.ks) lanes_columns(e, &t, cg_i64(e, 0));
+  return ldt * e->es % e->target->tune->row_period == 0 ? ldt + vl : ldt;
 }

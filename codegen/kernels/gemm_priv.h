@@ -29,4 +29,7 @@ void gemm_store_first(CgEmit *e, LLVMValueRef v, unsigned lanes, unsigned n, LLV
 /* What is at p, or 0 where `set` is true. */
 LLVMValueRef gemm_load_unless(CgEmit *e, LLVMValueRef set, LLVMValueRef p, unsigned lanes);
 
+/* Few registers, or many: the row of the tuning table that counts. */
+#define GEMM_TUNED(e, name) (cg_many_regs((e)->target) ? (e)->target->tune->name##_many : (e)->target->tune->name##_few)
+
 #endif

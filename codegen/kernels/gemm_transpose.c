@@ -112,7 +112,6 @@ typedef struct Reduce {
   LLVMValueRef acc, dst;
   int64_t first;
   unsigned rows;
-  bool add;
 } Reduce;
 
 static void reduce_at(CgEmit *e, void *ctx, LLVMValueRef at) {
@@ -124,12 +123,12 @@ static void reduce_at(CgEmit *e, void *ctx, LLVMValueRef at) {
   transpose_block(e, v);
   for (unsigned half = e->vl / 2; half >= 1; half /= 2)
     for (unsigned i = 0; i < half; i++) v[i] = LLVMBuildFAdd(e->b, v[i], v[i + half], "");
-  gemm_store_first(e, v[0], e->vl, t->rows, cg_gep(e, t->dst, row), t->add, NULL);
+  gemm_store_first(e, v[0], e->vl, t->rows, cg_gep(e, t->dst, row), false, NULL);
 }
 
-void cg_lane_reduce(CgEmit *e, LLVMValueRef acc, int64_t n, LLVMValueRef dst, bool add) {
+void cg_lane_reduce(CgEmit *e, LLVMValueRef acc, int64_t n, LLVMValueRef dst) {
   int64_t vl = e->vl, full = n / vl;
-  Reduce t = {.acc = acc, .dst = dst, .rows = e->vl, .add = add};
+  Reduce t = {.acc = acc, .dst = dst, .rows = e->vl};
   gemm_each(e, full, vl, reduce_at, &t);
   t.first = full * vl;
   t.rows = (unsigned)(n % vl);

@@ -5,12 +5,14 @@
  * k. Short columns keep several sums for each element, so that the latency of a multiply-add is covered. */
 #include "codegen/kernels/gemm_priv.h"
 
-enum { MAX_LANES = 64, MAX_STRIDE = 4 };
+enum { MAX_LANES = 64 };
 
-static bool short_stride(unsigned vl, int64_t as_i) { return as_i > 1 && as_i <= MAX_STRIDE && as_i * vl <= MAX_LANES; }
+static bool short_stride(const CgTuning *t, unsigned vl, int64_t as_i) {
+  return as_i > 1 && as_i <= t->gemv_stride && as_i * vl <= MAX_LANES;
+}
 
-bool cg_gemv_takes(unsigned vl, int64_t as_i, int64_t as_k, int64_t x_k) {
-  return as_i == 1 || (as_k == 1 && x_k == 1) || short_stride(vl, as_i);
+bool cg_gemv_takes(const CgTuning *t, unsigned vl, int64_t as_i, int64_t as_k, int64_t x_k) {
+  return as_i == 1 || (as_k == 1 && x_k == 1) || short_stride(t, vl, as_i);
 }
 
 /* ---- contiguous rows ---------------------------------------------------------------------------------------------- */
@@ -103,7 +105,7 @@ static void add_column(CgEmit *e, void *ctx, LLVMValueRef base, int q, LLVMValue
 }
 
 static int splits_for(const CgEmit *e, const CgGemv *g, int nv) {
-  int splits = 8, most = e->regs > 16 ? 16 : 8;
+  int splits = e->target->tune->gemv_splits, most = (int)GEMM_TUNED(e, gemv_vectors);
   while (splits > 1 && (splits * nv > most || splits > g->K)) splits /= 2;
   return splits;
 }
@@ -125,7 +127,7 @@ static void columns_at(CgEmit *e, void *ctx, LLVMValueRef at) {
 }
 
 static void by_columns(CgEmit *e, const CgGemv *g) {
-  int64_t vl = e->vl, vectors = (g->M + vl - 1) / vl, most = e->regs > 16 ? 16 : 8, blocks = (vectors + most - 1) / most;
+  int64_t vl = e->vl, vectors = (g->M + vl - 1) / vl, most = GEMM_TUNED(e, gemv_vectors), blocks = (vectors + most - 1) / most;
   int64_t per = (vectors + blocks - 1) / blocks, whole = g->M / vl / per;
   Columns t = {.g = g, .nv = (int)per, .last = e->vl};
   gemm_each(e, whole, per * vl, columns_at, &t);
@@ -136,24 +138,25 @@ static void by_columns(CgEmit *e, const CgGemv *g) {
 }
 
 void cg_gemv(CgEmit *e, const CgGemv *g) {
-  bool rows = g->as_k == 1 && g->x_k == 1, few = g->K <= MAX_STRIDE && short_stride(e->vl, g->as_i);
+  const CgTuning *t = e->target->tune;
+  bool rows = g->as_k == 1 && g->x_k == 1, few = g->K <= t->gemv_stride && short_stride(t, e->vl, g->as_i);
   if (g->as_i == 1 || !rows || few) by_columns(e, g);
   else by_rows(e, g);
 }
 
 /* ---- outer products ------------------------------------------------------------------------------------------------------ */
 
-enum { OUTER_ROWS = 2, OUTER_STRAIGHT = 16, OUTER_TERMS = 8 };
+enum { MAX_ROWS = 8 };
 
 typedef struct Outer {
   const CgDw *w;
   int64_t row0, rows;
-  LLVMValueRef d, g[OUTER_ROWS][OUTER_TERMS];
+  LLVMValueRef d, g[MAX_ROWS][CG_DW_TERMS];
 } Outer;
 
 /* n elements from k on; a number that is a vector's length is one (stores of a part are slow). */
 static void outer_part(CgEmit *e, const Outer *t, LLVMValueRef k, unsigned n) {
-  LLVMValueRef x[OUTER_TERMS];
+  LLVMValueRef x[CG_DW_TERMS];
   unsigned vl = n & (n - 1) ? e->vl : n;
   for (int p = 0; p < t->w->npair; p++) x[p] = cg_load_part(e, cg_gep(e, t->w->pair[p].xt, k), vl, n);
   for (int64_t r = 0; r < t->rows; r++) {
@@ -177,16 +180,17 @@ static void outer_rows(CgEmit *e, void *ctx, LLVMValueRef at) {
       LLVMValueRef g = cg_gep(e, t->w->pair[p].g, cg_imul(e, cg_iadd(e, row, cg_i64(e, r)), t->w->pair[p].ldg));
       t->g[r][p] = cg_load(e, g, 1);
     }
-  if (full <= OUTER_STRAIGHT)
+  if (full <= e->target->tune->outer_straight)
     for (int64_t k = 0; k < full; k++) outer_part(e, t, cg_i64(e, k * vl), e->vl);
   else gemm_each(e, full, vl, outer_vector, t);
   if (t->w->K % vl) outer_part(e, t, cg_i64(e, full * vl), (unsigned)(t->w->K % vl));
 }
 
 void cg_outer(CgEmit *e, const CgDw *w) {
-  Outer t = {.w = w, .rows = OUTER_ROWS};
-  if (w->npair > OUTER_TERMS) base_fault("codegen: too many outer products in one sum");
-  gemm_each(e, w->M / OUTER_ROWS, OUTER_ROWS, outer_rows, &t);
-  t.row0 = w->M / OUTER_ROWS * OUTER_ROWS, t.rows = w->M % OUTER_ROWS;
+  int64_t rows = e->target->tune->outer_rows;
+  Outer t = {.w = w, .rows = rows};
+  if (w->npair > CG_DW_TERMS || rows > MAX_ROWS) base_fault("codegen: too many outer products in one sum");
+  gemm_each(e, w->M / rows, rows, outer_rows, &t);
+  t.row0 = w->M / rows * rows, t.rows = w->M % rows;
   if (t.rows) outer_rows(e, &t, cg_i64(e, 0));
 }

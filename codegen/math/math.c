@@ -32,7 +32,7 @@ Ew math_ew(CgEmit *e, V like) {
               .b = e->b,
               .n = is_vector(t) ? LLVMGetVectorSize(t) : 1,
               .f64 = e->f64,
-              .fma = e->fma,
+              .fma = e->target->fma,
               .mant = e->f64 ? 52 : 23,
               .bias = e->f64 ? 1023 : 127,
               .magic = e->f64 ? 0x1.8p52 : 0x1.8p23};
@@ -80,19 +80,13 @@ V math_sqrt(const Ew *m, V x) { return math_call1(m, "llvm.sqrt", x); }
 
 /* ---- reciprocal roots ------------------------------------------------------------------------------ */
 
-/* The machine's estimate y of 1/sqrt(x): 14 bits, exact in its special values. */
-static V estimate(const Ew *m, V x) {
-  const char *name = m->f64 ? "llvm.x86.avx512.rsqrt14.pd.512" : "llvm.x86.avx512.rsqrt14.ps.512";
-  return cg_intrinsic(m->e, name, NULL, 0, (V[]){x, LLVMConstNull(LLVMTypeOf(x)), zmm_mask(m)}, 3);
+/* 1 - s y, at most 2^-13. Where the estimate y is 0 or infinite it may be NaN or infinite: then 2^-12, so that y stays what it is. */
+static V estimate_error(const Ew *m, V s, V y) {
+  V e = fma_(m, neg(m, s), y, K(m, 1));
+  return m->e->target->instruction->smaller(m->e, e, K(m, 0x1p-12));
 }
 
-/* 1 - s y, at most 2^-13. Where y is 0 or infinite it may be NaN or infinite: then 2^-12, so that y stays what it is. */
-static V estimate_error(const Ew *m, V s, V y) {
-  enum { SMALLER = 2, ITS_SIGN = 4 };
-  const char *name = m->f64 ? "llvm.x86.avx512.mask.range.pd.512" : "llvm.x86.avx512.mask.range.ps.512";
-  V e = fma_(m, neg(m, s), y, K(m, 1)), imm = cg_i32(m->e, SMALLER | ITS_SIGN);
-  return cg_intrinsic(m->e, name, NULL, 0, (V[]){e, K(m, 0x1p-12), imm, e, zmm_mask(m), zmm_rounding(m)}, 6);
-}
+static V estimate(const Ew *m, V x) { return m->e->target->instruction->rsqrt(m->e, x); }
 
 /* 1/sqrt(x) = y (1 + e/2 + 3/8 e^2 + ...), as far as it counts. A division by a root takes three times as long, and none of
  * the multipliers. */
@@ -102,13 +96,15 @@ static V rsqrt_refined(const Ew *m, V x) {
   return fma_(m, mul(m, e, y), p, y);
 }
 
-V math_rsqrt(const Ew *m, V x) { return is_zmm(m) ? rsqrt_refined(m, x) : divide(m, K(m, 1), math_call1(m, "llvm.sqrt", x)); }
+V math_rsqrt(const Ew *m, V x) {
+  return cg_estimates(m->e, m->n) ? rsqrt_refined(m, x) : divide(m, K(m, 1), math_call1(m, "llvm.sqrt", x));
+}
 
 /* c y^3 (1 + 3/2 e + 15/8 e^2 + 35/16 e^3 + ...), c in the coefficients: no more to do than for 1/sqrt(x) alone. The term that
  * is left out, 315/128 e^4, is met by the second one, within 2^-13 to a sixth. */
 V cg_rsqrt_cube(CgEmit *e, V x, double c) {
   Ew w = math_ew(e, x), *m = &w;
-  if (!is_zmm(m)) {
+  if (!cg_estimates(m->e, m->n)) {
     V r = math_rsqrt(m, x), r3 = mul(m, r, mul(m, r, r));
     return c == 1 ? r3 : mul(m, r3, K(m, c));
   }

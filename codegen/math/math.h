@@ -2,7 +2,7 @@
 #ifndef HNNC_CODEGEN_MATH_MATH_H
 #define HNNC_CODEGEN_MATH_MATH_H
 
-#include "codegen/emit/emit.h"
+#include "codegen/target/target.h"
 #include "ir/ir.h"
 
 /* The value of an elementwise op (EW1, EW2, CMP, LOG, OP_select or OP_require) at the builder's position. Reals have

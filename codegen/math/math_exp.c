@@ -43,15 +43,9 @@ ExpParts math_exp_parts(const Ew *m, V x, V low) {
 /* The shift drops all of z but the exponent. */
 V math_pow2(const Ew *m, V z) { return real(m, LLVMBuildShl(m->b, bits(m, z), KI(m, (uint64_t)m->mant), "")); }
 
-/* x 2^k */
-static V scaled(const Ew *m, V x, V k) {
-  const char *name = m->f64 ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512";
-  return cg_intrinsic(m->e, name, NULL, 0, (V[]){x, k, LLVMConstNull(LLVMTypeOf(x)), zmm_mask(m), zmm_rounding(m)}, 5);
-}
-
-/* Elsewhere than with AVX-512, 2^k is 2^h * 2^(k - h), h = k/2 rounded: each factor is normal, and only the last product rounds. */
+/* Without an instruction for it, 2^k is 2^h * 2^(k - h), h = k/2 rounded: each factor is normal, and only the last product rounds. */
 V math_exp_scale(const Ew *m, ExpParts p) {
-  if (is_zmm(m)) return scaled(m, add(m, p.q, K(m, 1)), p.k);
+  if (cg_estimates(m->e, m->n)) return m->e->target->instruction->scale(m->e, add(m, p.q, K(m, 1)), p.k);
   V magic = K(m, pow2_magic(m)), zh = fma_(m, p.k, K(m, 0.5), magic), h = sub(m, zh, magic);
   V half = math_pow2(m, zh), rest = math_pow2(m, add(m, sub(m, p.k, h), magic));
   return mul(m, fma_(m, half, p.q, half), rest);

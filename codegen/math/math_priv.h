@@ -50,11 +50,6 @@ V math_at_least(const Ew *m, V x, double bound);
 V math_poly(const Ew *m, V x, const double *c, int n);
 #define POLY(m, x, c) math_poly((m), (x), (c), (int)(sizeof(c) / sizeof *(c)))
 
-/* x is one whole register of AVX-512, which has instructions for more than arithmetic. */
-static inline bool is_zmm(const Ew *m) { return m->e->x86 && m->e->bits == 512 && m->n * (m->f64 ? 64 : 32) == 512; }
-static inline V zmm_mask(const Ew *m) { return LLVMConstAllOnes(m->f64 ? m->e->i8 : LLVMInt16TypeInContext(m->e->ctx)); }
-static inline V zmm_rounding(const Ew *m) { return cg_i32(m->e, 4); } /* as the control register says */
-
 /* e^x = 2^k (1 + q): k an integral real within +-2^11, z = pow2_magic + k, |q| < 0.42. x within the range of exp. */
 typedef struct ExpParts {
   V q, k, z;

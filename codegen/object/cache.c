@@ -12,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,12 +65,6 @@ static bool trusted(const struct stat *st) {
   return S_ISREG(st->st_mode) && (st->st_uid == geteuid() || st->st_uid == 0) && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static void warn_once(const char *path) {
-  static atomic_flag said = ATOMIC_FLAG_INIT;
-  if (!atomic_flag_test_and_set(&said))
-    fprintf(stderr, "warning: %s in the cache is not a file that only this user can write to: such files are not used\n", path);
-}
-
 /* The object in an open file; `key` NULL: whatever it is of. */
 static CgObject read_object(int fd, const XXH128_hash_t *key) {
   Header h;
@@ -93,7 +86,7 @@ static void used_now(int fd, const struct stat *st) {
   if (now.tv_sec - st->st_mtim.tv_sec > USED_SECONDS) (void)futimens(fd, NULL);
 }
 
-CgObject cg_cache_get(const char *dir, const char *key, size_t keylen) {
+CgObject cg_cache_get(const char *dir, const char *key, size_t keylen, void (*refused)(const char *path)) {
   char path[4096];
   struct stat st;
   CgObject out = {0};
@@ -101,13 +94,13 @@ CgObject cg_cache_get(const char *dir, const char *key, size_t keylen) {
   file_name(path, sizeof path, dir, hash);
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
   if (fd < 0) {
-    if (errno == ELOOP) warn_once(path);
+    if (errno == ELOOP && refused) refused(path);
     return out;
   }
   if (fstat(fd, &st) == 0 && trusted(&st)) {
     out = read_object(fd, &hash);
     if (out.p) used_now(fd, &st);
-  } else warn_once(path);
+  } else if (refused) refused(path);
   close(fd);
   return out;
 }

@@ -2,16 +2,10 @@
 #ifndef HNNC_CODEGEN_OBJECT_CACHE_H
 #define HNNC_CODEGEN_OBJECT_CACHE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "codegen/codegen.h"
 
-typedef struct CgObject {
-  char *p;
-  size_t n;
-} CgObject; /* malloc'ed; p NULL: none */
-
-CgObject cg_cache_get(const char *dir, const char *key, size_t keylen);
+/* `refused` hears the path of a file that is not used because others can write to it; NULL: nobody. */
+CgObject cg_cache_get(const char *dir, const char *key, size_t keylen, void (*refused)(const char *path));
 void cg_cache_put(const char *dir, const char *key, size_t keylen, const CgObject *object);
 
 /* Goes through a directory: keeps the objects used last, up to `most` bytes (< 0: all), and with `verify` reads each and

@@ -2,9 +2,9 @@
  * taken from the cache, and linked into the process. */
 #include "codegen/codegen.h"
 #include "codegen/object/image_priv.h"
-#include "codegen/kernels/peak.h"
-#include "codegen/plan/plan.h"
-#include "codegen/target/target.h"
+#include "codegen/gen/gen.h"
+#include "codegen/kernels/kernels.h"
+#include "codegen/object/cache.h"
 #include "ir/text/pack.h"
 
 #include <errno.h>
@@ -13,8 +13,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-_Static_assert((int)CG_TILES == (int)PLAN_TILES && (int)CG_SINGLE == (int)PLAN_SINGLE, "forms are passed on by number");
 
 typedef struct CgFn {
   const Fn *f;
@@ -60,11 +58,11 @@ Cg *cg_create(const CgOptions *o, char *err, size_t errsize) {
   Cg *cg = base_realloc(NULL, sizeof *cg);
   memset(cg, 0, sizeof *cg);
   cg->opt = *o;
-  if (!cg_machine_init(&cg->machine, o, err, errsize)) {
+  if (!cg_machine_init(&cg->machine, o, &cg_vector_kernels, err, errsize)) {
     cg_destroy(cg);
     return NULL;
   }
-  if (o->cache_dir) cg->cache_dir = strdup(o->cache_dir);
+  if (o->cache_dir) cg->cache_dir = base_strdup(o->cache_dir);
   cg->opt.triple = cg->machine.triple; /* what workers are set up with; the caller's text may go */
   cg->opt.cpu = o->cpu ? cg->machine.cpu : NULL;
   cg->opt.features = o->features ? cg->machine.features : NULL;
@@ -88,11 +86,9 @@ void cg_destroy(Cg *cg) {
   free(cg);
 }
 
-/* From MANY samples on, how many there are makes no difference to the code. */
-enum { MANY = 64 };
-
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
-  *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = strdup(symbol), .samples = samples < MANY ? samples : MANY};
+  const int64_t many = cg->machine.target.tune->many_samples;
+  *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = base_strdup(symbol), .samples = samples < many ? samples : many};
 }
 
 void cg_add(Cg *cg, const Fn *f, const char *symbol) {
@@ -110,8 +106,8 @@ static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx
     CgEmit e;
     if (cg->fn.at[k].compiled) continue;
     if (cg->opt.at) cg->opt.at(cg->fn.at[k].symbol);
-    cg_emit_init(&e, m, ctx, mod, cg->fn.at[k].f->f64);
-    cg_gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, (PlanForm)cg->opt.form, cg->fn.at[k].samples);
+    cg_emit_init(&e, &m->target, ctx, mod, cg->fn.at[k].f->f64);
+    gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, cg->opt.form, cg->fn.at[k].samples);
     cg_emit_finish(&e);
   }
   return mod;
@@ -134,7 +130,8 @@ static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, cha
 
 /* Everything the object of a function depends on. */
 static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
-  const char *text[] = {cg_version(), cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
+  const CgName version = cg_version();
+  const char *text[] = {version.text, cg->machine.triple, cg->machine.cpu, cg->machine.features, f->symbol};
   int64_t number[] = {cg->opt.opt, cg->opt.form, f->samples};
   Pack p = {.bare = true};
   Fn *fn = (Fn *)f->f; /* which is only read */
@@ -149,7 +146,7 @@ static char *cache_key(const Cg *cg, const CgFn *f, size_t *len) {
 
 /* ---- compiling: a function an object, several at a time, the longest first ------------------------------------ */
 
-enum { MAX_WORKERS = 8 };
+enum { MAX_WORKERS = 64 };
 
 struct Work {
   Cg *cg;
@@ -165,7 +162,7 @@ struct Work {
 /* From the cache; else it is to be made, by threads that may be at it when the caller's function is gone. */
 static void fetch(Cg *cg, CgFn *f) {
   f->key = cg->cache_dir ? cache_key(cg, f, &f->keylen) : NULL;
-  if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen);
+  if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen, cg->opt.refused);
   f->cached = f->object.p != NULL;
   if (!f->cached && !f->own) f->f = f->own = ir_copy_fn(NULL, f->f);
 }
@@ -189,7 +186,7 @@ static void *worker(void *arg) {
   Work *w = arg;
   CgMachine own;
   char err[256];
-  if (!cg_machine_init(&own, &w->cg->opt, err, sizeof err)) return NULL;
+  if (!cg_machine_init(&own, &w->cg->opt, &cg_vector_kernels, err, sizeof err)) return NULL;
   for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &own, &w->cg->fn.at[w->order[k]]);
   cg_machine_finish(&own);
   return NULL;
@@ -214,6 +211,7 @@ static void pending(Cg *cg, Work *w) {
 static void start_workers(Work *w, uint32_t most) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint32_t want = cores > 1 ? (uint32_t)cores - 1 : 0;
+  if (want > w->cg->machine.target.tune->threads) want = w->cg->machine.target.tune->threads;
   if (want > MAX_WORKERS) want = MAX_WORKERS;
   if (want > most) want = most;
   while (w->threads < want && pthread_create(&w->thread[w->threads], NULL, worker, w) == 0) w->threads++;
@@ -316,7 +314,7 @@ HnnKernelInfo cg_info(Cg *cg, const char *symbol) {
 }
 
 bool cg_cached(const Cg *cg) { return cg->cached; }
-int cg_vector_bits(const Cg *cg) { return (int)cg->machine.bits; }
+int cg_vector_bits(const Cg *cg) { return (int)cg->machine.target.bits; }
 
 /* ---- text and files ---------------------------------------------------------------------------------------------- */
 
@@ -325,8 +323,7 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
     const CgFn *f = &cg->fn.at[k];
     if (f->compiled) continue;
     if (cg->opt.at) cg->opt.at(f->symbol);
-    unsigned vl = cg->machine.bits / 8 / (f->f->f64 ? 8 : 4);
-    PlanForms forms = plan_forms(f->f, vl, cg->machine.regs, (PlanForm)cg->opt.form, f->samples);
+    PlanForms forms = plan_forms(f->f, &cg->machine.target, cg->opt.form, f->samples);
     for (uint32_t n = 0; n < forms.n; n++) {
       if (n) fprintf(out, "for at most %lld samples: ", (long long)forms.most);
       plan_print(out, forms.plan[n], f->symbol, src);
@@ -399,7 +396,7 @@ static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
   if (!cg_machine_start(&cg->machine, err, sizeof err)) return NULL;
   LLVMContextRef ctx = LLVMContextCreate();
   LLVMModuleRef mod = cg_module(&cg->machine, ctx);
-  cg_emit_init(&e, &cg->machine, ctx, mod, f64);
+  cg_emit_init(&e, &cg->machine.target, ctx, mod, f64);
   cg_emit_peak(&e, name);
   cg->peak_flop[f64] = cg_peak_flop(&e);
   bool ok = cg_object(&cg->machine, mod, LLVMObjectFile, &object, err, sizeof err);
@@ -415,5 +412,6 @@ static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
 double cg_measure_peak(Cg *cg, bool f64) {
   if (!cg->peak[f64]) cg->peak[f64] = peak_image(cg, f64, "hnnc_peak");
   if (!cg->peak[f64]) return 0;
-  return cg_peak_rate((CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], "hnnc_peak"), cg->peak_flop[f64]);
+  return cg_peak_rate(cg->machine.target.tune, (CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], "hnnc_peak"),
+                      cg->peak_flop[f64]);
 }

@@ -82,7 +82,7 @@ static uint32_t find_loop(Plan *p, uint32_t from, uint32_t by, Section s, bool l
   for (uint32_t k = from ? from : 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
     bool product = g->kind == G_GEMM || g->kind == G_DOT;
-    bool loop = g->kind == G_LOOP && g->member.n < PLAN_STRAIGHT;
+    bool loop = g->kind == G_LOOP && g->member.n < p->tune->straight;
     if ((loop || (product && k == by)) && group_fits(g, s, lane, rank, dim)) return k;
   }
   group_new(p, G_LOOP, s, lane, rank, dim);
@@ -91,7 +91,7 @@ static uint32_t find_loop(Plan *p, uint32_t from, uint32_t by, Section s, bool l
 
 static uint32_t find_tiny(Plan *p, uint32_t from, Section s) {
   for (uint32_t k = from ? from : 1; k < p->group.n; k++)
-    if (p->group.at[k]->kind == G_TINY && p->group.at[k]->section == s && p->group.at[k]->member.n < PLAN_STRAIGHT) return k;
+    if (p->group.at[k]->kind == G_TINY && p->group.at[k]->section == s && p->group.at[k]->member.n < p->tune->straight) return k;
   group_new(p, G_TINY, s, false, 0, NULL);
   return p->group.n - 1;
 }
@@ -213,8 +213,8 @@ static void place_dot_reduce(Plan *p, Val v, const Dot *d, Section s) {
 static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   DwShape w;
   bool persist = !p->up;
-  bool wide = plan_dw(p, d, &w), single = p->target.single && type_count(ir_type(p->f, v)) > PLAN_TINY;
-  if (wide && (single || (d->label[w.row].n >= PLAN_DW_MIN && d->label[w.col].n >= PLAN_DW_MIN))) {
+  bool wide = plan_dw(p, d, &w), single = p->form.single && !plan_is_tiny(p, ir_type(p->f, v));
+  if (wide && (single || (d->label[w.row].n >= p->tune->dw_min && d->label[w.col].n >= p->tune->dw_min))) {
     p->val[v.id].group = own_group(p, G_DW, s, v);
     p->group.at[p->group.n - 1]->lane = true;
     return;
@@ -223,7 +223,7 @@ static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   bool use_b = type_count(tb) > type_count(ta);
   Type t = use_b ? tb : ta;
   uint32_t g;
-  if (type_count(ta) <= PLAN_TINY && type_count(tb) <= PLAN_TINY) {
+  if (plan_is_tiny(p, ta) && plan_is_tiny(p, tb)) {
     uint32_t from = 0;
     const Inst *i = ir_inst(p->f, v);
     for (uint32_t k = 0; k < 2; k++) {
@@ -239,15 +239,12 @@ static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
 static void place_batch_sum(Plan *p, Val v, Section s) {
   Val x = ir_arg(p->f, ir_inst(p->f, v), 0);
   Type t = ir_type(p->f, x);
-  uint32_t g =
-      type_count(t) <= PLAN_TINY ? find_tiny(p, earliest(p, x, false), s) : place_reduce(p, x, VAL_NONE, s, true, t.rank, t.dim);
+  uint32_t g = plan_is_tiny(p, t) ? find_tiny(p, earliest(p, x, false), s) : place_reduce(p, x, VAL_NONE, s, true, t.rank, t.dim);
   p->val[v.id].group = g;
   add_root(p, g, ROOT_BATCH, v, !p->up);
 }
 
 /* ---- classes -------------------------------------------------------------------------------------------------- */
-
-static bool tiny(Type t) { return type_count(t) <= PLAN_TINY; }
 
 static void set(Plan *p, Val v, PClass c) { p->val[v.id].cls = (uint8_t)c; }
 
@@ -262,7 +259,7 @@ static void plan_input(Plan *p, Val v) {
   bool ode = call->op == OP_ode;
   uint32_t own = ir_states(p->up->f, call);
   if (k >= own && !ode) set(p, v, PC_UP);
-  else if (!ode && tiny(i->type)) set(p, v, PC_SSA);
+  else if (!ode && plan_is_tiny(p, i->type)) set(p, v, PC_SSA);
   else set(p, v, PC_BUF), p->val[v.id].home = HOME_CARRY;
 }
 
@@ -283,7 +280,7 @@ static void plan_proj(Plan *p, Val v) {
   if (m->op != OP_scan) return;
   uint32_t carry = ir_scan_shape(p->f, m).carry;
   if (k < carry) {
-    if (tiny(i->type)) set(p, v, PC_SSA);
+    if (plan_is_tiny(p, i->type)) set(p, v, PC_SSA);
     else q->home = HOME_CARRY;
     return;
   }
@@ -311,28 +308,28 @@ static void plan_multi(Plan *p, Val v) {
   Group *g = group_new(p, i->op == OP_scan ? G_SCAN : G_ODE, s, false, 0, NULL);
   g->main = v;
   p->val[v.id].group = p->group.n - 1;
-  g->body = plan_walk(p->mem, body, p, v, p->target, p->lane);
+  g->body = plan_walk(&(Plan){.mem = p->mem, .f = body, .up = p, .call = v, .form = p->form, .target = p->target, .lane = p->lane});
 }
 
 static void plan_dot_inst(Plan *p, Val v, Section s) {
   Dot d;
   const Inst *i = ir_inst(p->f, v);
   plan_dot(p->f, i, &d);
-  int64_t n = type_count(i->type);
+  const int64_t n = type_count(i->type), tiny = p->tune->tiny, unroll = p->tune->unroll;
   GemmShape shape;
   if (d.lanes) {
     set(p, v, PC_BUF), p->val[v.id].bsum = true;
     place_lanes_dot(p, v, &d, s);
     if (!p->up) p->val[v.id].section = SEC_LAST;
-  } else if (n <= PLAN_TINY && (n * d.contraction <= PLAN_UNROLL || d.contraction == 1)) {
+  } else if (n <= tiny && (n * d.contraction <= unroll || d.contraction == 1)) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
-  } else if (n * d.contraction >= PLAN_UNROLL && plan_gemv(p, &d, &shape)) {
+  } else if (n * d.contraction >= unroll && plan_gemv(p, &d, &shape)) {
     p->val[v.id].group = own_group(p, G_GEMM, s, v);
     p->group.at[p->group.n - 1]->gemv = true;
-    set(p, v, n <= PLAN_TINY ? PC_SSA : PC_POINT);
-  } else if (n <= PLAN_TINY) {
+    set(p, v, n <= tiny ? PC_SSA : PC_POINT);
+  } else if (n <= tiny) {
     set(p, v, PC_SSA), place_dot_reduce(p, v, &d, s);
-  } else if (d.contraction <= PLAN_SMALL) {
+  } else if (d.contraction <= p->tune->small) {
     set(p, v, PC_POINT), place_point(p, v, s);
   } else {
     bool gemm = plan_gemm(p, &d, &shape);
@@ -345,12 +342,12 @@ static void plan_reduce(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
   Val x = ir_arg(p->f, i, 0);
   Type t = ir_type(p->f, x);
-  if (tiny(i->type) && type_count(t) <= PLAN_UNROLL) {
+  if (plan_is_tiny(p, i->type) && type_count(t) <= p->tune->unroll) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
-  } else if (!tiny(i->type) && t.dim[ir_sum_attr(p->f, i).axis] <= PLAN_SMALL) {
+  } else if (!plan_is_tiny(p, i->type) && t.dim[ir_sum_attr(p->f, i).axis] <= p->tune->small) {
     set(p, v, PC_POINT), place_point(p, v, s);
   } else {
-    set(p, v, tiny(i->type) ? PC_SSA : PC_BUF);
+    set(p, v, plan_is_tiny(p, i->type) ? PC_SSA : PC_BUF);
     uint32_t g = place_reduce(p, x, VAL_NONE, s, t.lane, t.rank, t.dim);
     p->val[v.id].group = g;
     add_root(p, g, ROOT_REDUCE, v, false);
@@ -359,8 +356,8 @@ static void plan_reduce(Plan *p, Val v, Section s) {
 
 static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   Type t = ir_type(p->f, v);
-  bool unrolled = kind == G_CONCAT || kind == G_PUT || ((kind == G_TRISOLVE || kind == G_SOLVE) && t.dim[0] <= PLAN_SMALL);
-  if (tiny(t) && unrolled) {
+  bool unrolled = kind == G_CONCAT || kind == G_PUT || ((kind == G_TRISOLVE || kind == G_SOLVE) && t.dim[0] <= p->tune->small);
+  if (plan_is_tiny(p, t) && unrolled) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
     return;
   }
@@ -372,14 +369,14 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
 static void plan_concat(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
   bool place = plan_along(p) && ir_concat_attr(p->f, i).axis == 0 && i->nargs < PLAN_CUTS / 2;
-  if (place && !tiny(i->type)) set(p, v, PC_POINT), place_point(p, v, s);
+  if (place && !plan_is_tiny(p, i->type)) set(p, v, PC_POINT), place_point(p, v, s);
   else plan_own(p, v, s, G_CONCAT);
 }
 
 /* Big values are not looked through in memory anyway; registers need an instruction that hides them. */
 static void plan_barrier(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
-  if (tiny(i->type)) {
+  if (plan_is_tiny(p, i->type)) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
     return;
   }
@@ -431,15 +428,17 @@ static void plan_inst(Plan *p, Val v) {
   default:
     if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice)
       base_fault("codegen: `%s` must have been expanded", ir_op[i->op].name);
-    if (tiny(i->type)) set(p, v, PC_SSA), place_tiny(p, v, s);
+    if (plan_is_tiny(p, i->type)) set(p, v, PC_SSA), place_tiny(p, v, s);
     else set(p, v, PC_POINT), place_point(p, v, s);
   }
 }
 
-Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool lane) {
-  Plan *p = ARENA_NEW(mem, Plan);
-  p->mem = mem, p->f = f, p->up = up, p->call = call, p->target = target, p->lane = lane;
-  p->val = ARENA_ARRAY(mem, PVal, f->inst.n);
+Plan *plan_walk(const Plan *like) {
+  const Fn *f = like->f;
+  Plan *p = ARENA_NEW(like->mem, Plan);
+  *p = *like;
+  p->tune = p->target->tune;
+  p->val = ARENA_ARRAY(p->mem, PVal, f->inst.n);
   p->live = ir_live(f);
   *vec_push(&p->group) = NULL;
   for (uint32_t v = 1; v < f->inst.n; v++)
@@ -452,11 +451,11 @@ Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool
   return p;
 }
 
-Plan *plan_create(const Fn *f, Target target) {
+Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t) {
   bool lane = has_lane(f);
   for (uint32_t k = 0; k < f->in.n; k++) lane |= f->in.at[k].type.lane;
-  if (!lane) target.tile = 1, target.vl = 1, target.together = 1;
-  Plan *p = plan_walk(arena_create(), f, NULL, VAL_NONE, target, lane);
+  if (!lane) form.tile = 1, form.vl = 1, form.together = 1;
+  Plan *p = plan_walk(&(Plan){.mem = arena_create(), .f = f, .form = form, .target = t, .lane = lane});
   plan_finish(p);
   return p;
 }

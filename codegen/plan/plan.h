@@ -1,6 +1,6 @@
 /* The fusion plan: a Fn -> an ordered list of loop nests ("groups") and a place for every value.
  *
- * A value is *tiny* (at most PLAN_TINY elements): its elements are SSA values of the generated code, and
+ * A value is *tiny* (at most `tiny` elements, tuning.def): its elements are SSA values of the generated code, and
  * every structural op on it is renaming at compile time. Or it is *big*: pointwise big values are
  * computed in registers inside loops over their elements, together with everything else of the same
  * dims that can be (one group), and stored only if another group needs them and cannot recompute
@@ -11,9 +11,7 @@
 #ifndef HNNC_CODEGEN_PLAN_PLAN_H
 #define HNNC_CODEGEN_PLAN_PLAN_H
 
-#include "codegen/emit/emit.h"
-
-enum { PLAN_TINY = 12, PLAN_SMALL = 4, PLAN_UNROLL = 64, PLAN_JOIN = 4, PLAN_STRAIGHT = 256 };
+#include "codegen/target/target.h"
 
 typedef enum {
   PC_DEAD,
@@ -93,12 +91,12 @@ typedef struct Copy {
   uint32_t k;
 } Copy; /* what no group writes where it is wanted */
 
-/* single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide` the lanes of a vector. Scratch has room for
- * `together` tiles, which are done at once where a call has that many. regs: vector registers. */
-typedef struct Target {
-  unsigned tile, vl, es, wide, together, regs;
+/* The form of a function: what its lanes are. single: a tile is one sample, and vectors run over elements: `vl` is 1, `wide`
+ * the lanes of a vector. Scratch has room for `together` tiles, which are done at once where a call has that many. */
+typedef struct PlanForm {
+  unsigned tile, vl, es, wide, together;
   bool single;
-} Target;
+} PlanForm;
 
 struct Plan {
   Arena *mem;
@@ -106,9 +104,11 @@ struct Plan {
   Plan *up;  /* of the function around */
   Val call;  /* the scan or ode in it */
   bool lane; /* tiles of samples; else everything is shared */
-  Target target;
-  PVal *val;          /* by Val id */
-  VEC(Group *) group; /* [0] is a placeholder: "at the start" */
+  PlanForm form;
+  const CgTarget *target;
+  const CgTuning *tune; /* its */
+  PVal *val;            /* by Val id */
+  VEC(Group *) group;   /* [0] is a placeholder: "at the start" */
   VEC(Copy) copy;
   int64_t scratch;              /* bytes; of the whole function, in the outermost plan */
   int64_t flop_tile, flop_once; /* per sample, per call */
@@ -120,19 +120,18 @@ struct Plan {
   bool *live;
 };
 
-/* The tile that suits f on a machine with vectors of vl reals. */
-Target plan_target(const Fn *f, unsigned vl, unsigned regs);
+/* The tile that suits f. */
+PlanForm plan_tiles(const Fn *f, const CgTarget *t);
 /* The forms in which f is compiled for a number of samples (0: unknown): the first, and where it pays the second, which is
  * for at most `most` samples. The caller destroys the n plans. plan_cost.c */
-typedef enum { PLAN_AUTO, PLAN_TILES, PLAN_SINGLE } PlanForm;
 typedef struct PlanForms {
   Plan *plan[2];
   uint32_t n;
   int64_t most;
 } PlanForms;
-PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples);
-/* Plans f for a target; freed by plan_destroy. */
-Plan *plan_create(const Fn *f, Target target);
+PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples);
+/* Plans f in a form; freed by plan_destroy. */
+Plan *plan_create(const Fn *f, PlanForm form, const CgTarget *t);
 void plan_destroy(Plan *p);
 void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src);
 
@@ -148,6 +147,8 @@ uint32_t plan_piece(const Plan *p, uint32_t t); /* of the function, by time: 0 i
 Val plan_root(const Plan *p, Val v);            /* through aliases and views, to what has elements of its own */
 int64_t plan_ode_bytes(const Plan *p, const Inst *ode);
 bool plan_is_point(const Plan *p, Val v);
+static inline bool plan_is_tiny(const Plan *p, Type t) { return type_count(t) <= p->tune->tiny; }
+static inline int64_t plan_round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
 bool plan_is_elementwise(Op op);      /* operands at the index of the result */
 Val plan_strip(const Plan *p, Val v); /* through id and spread */
 

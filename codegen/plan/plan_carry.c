@@ -103,5 +103,5 @@ int64_t plan_carry_vectors(const Plan *p, uint32_t carry) {
   bool all = plan_sweep(p, p->val[next.id].group, &s) && s.lo == s.hi && t.dt == DT_REAL && lone_result(p, next);
   plan_sweep_free(&s);
   for (uint32_t k = 1; all && k < p->group.n; k++) all = k == p->val[next.id].group || !group_reads(p, k, old, false);
-  return all ? (type_count(t) + p->target.wide - 1) / p->target.wide : 0;
+  return all ? (type_count(t) + p->form.wide - 1) / p->form.wide : 0;
 }

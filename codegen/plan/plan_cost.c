@@ -1,11 +1,7 @@
 /* How a function runs over a batch: in tiles, whose lanes are samples, or one sample at a time, whose lanes are elements.
  * Both are planned, and what their groups take is estimated in cycles of a core that starts one operation of a whole
- * vector a cycle. The figures are measured ones of a Zen 4, rounded: they decide between ways that differ by factors. */
+ * vector a cycle. The figures (tuning.def) decide between ways that differ by factors. */
 #include "codegen/plan/plan.h"
-
-/* Bytes of the first-level cache that a tile may fill; cycles that a vector takes more which is read or stored beyond it. */
-enum { NEAR = 32 << 10, START = 30 }; /* START: a loop waits for what the one before it stored */
-static const double far_vector = 4;
 
 /* What is put together or held back is placed, not computed. */
 static double op_cycles(Op op) { return op == OP_concat || op == OP_barrier ? 0 : ir_op[op].cycles; }
@@ -19,7 +15,7 @@ static double sums_cycles(const Plan *p, const Group *g, double n) {
     const Root *root = &g->root.at[r];
     double each = root->kind == ROOT_DOT || root->kind == ROOT_LANES ? (double)type_count(ir_type(p->f, root->v)) : 1;
     if (root->kind == ROOT_VALUE) c += 1;
-    else c += (p->target.single ? 4 : 1) * (each < PLAN_TINY ? each : PLAN_TINY);
+    else c += (p->form.single ? p->tune->scalar_sum : 1) * (each < p->tune->tiny ? each : p->tune->tiny);
   }
   return c * n;
 }
@@ -38,14 +34,14 @@ static double loop_cycles(const Plan *p, uint32_t k, double n) {
   }
   bool sweeps = plan_sweep(p, k, &sweep);
   plan_sweep_free(&sweep);
-  if (sweeps) return (double)sweep.n * (each + g->root.n) + START;
-  if (plan_wide(p, k, &cuts)) return (n / p->target.wide + 1 + 2 * cuts.n) * (each + g->root.n) + START;
+  if (sweeps) return (double)sweep.n * (each + g->root.n) + p->tune->start;
+  if (plan_wide(p, k, &cuts)) return (n / p->form.wide + 1 + 2 * cuts.n) * (each + g->root.n) + p->tune->start;
   return n * each + sums_cycles(p, g, n);
 }
 
 /* A loop reads about one vector, and stores those of its roots. */
 static double far_cycles(const Plan *p, const Group *g, double n) {
-  return far_vector * n / (p->target.single ? p->target.wide : 1) * (1 + g->root.n);
+  return p->tune->far_vector * n / (p->form.single ? p->form.wide : 1) * (1 + g->root.n);
 }
 
 static double straight_cycles(const Plan *p, const Group *g) {
@@ -67,9 +63,9 @@ static double product_cycles(const Plan *p, const Group *g) {
   Dot d;
   plan_dot(p->f, i, &d);
   double macs = (double)type_count(i->type) * (double)d.contraction;
-  if (!p->target.single || !(i->type.lane || d.lanes)) return macs;
-  if (g->kind == G_DOT || (g->kind == G_GEMM && !g->gemv)) return 4 * macs;
-  return START + (g->kind == G_DW ? 1.1 : 1.8) * macs / p->target.wide;
+  if (!p->form.single || !(i->type.lane || d.lanes)) return macs;
+  if (g->kind == G_DOT || (g->kind == G_GEMM && !g->gemv)) return p->tune->scalar_mac * macs;
+  return p->tune->start + (g->kind == G_DW ? p->tune->outer_mac : p->tune->gemv_mac) * macs / p->form.wide;
 }
 
 static double group_cycles(const Plan *p, uint32_t k, bool near) {
@@ -83,32 +79,30 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_DOT: return product_cycles(p, g) + loop_cycles(p, k, n);
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
-  case G_ODE: return 1000 * plan_cycles(g->body, near);
-  case G_SOLVE: return n * g->dim[0] * (g->dim[0] / 3.0 / (g->rank > 1 ? g->dim[1] : 1) + 1) + START;
-  case G_RAND: return 20 * n * p->target.tile;
-  default: return 2 * n;
+  case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near);
+  case G_SOLVE: return n * g->dim[0] * (g->dim[0] / 3.0 / (g->rank > 1 ? g->dim[1] : 1) + 1) + p->tune->start;
+  case G_RAND: return p->tune->draw * n * p->form.tile;
+  default: return p->tune->moved_element * n;
   }
 }
 
 static double plan_cycles(const Plan *p, bool near) {
-  double c = 0, vectors = p->target.tile / p->target.vl;
+  double c = 0, vectors = p->form.tile / p->form.vl;
   for (uint32_t k = 1; k < p->group.n; k++)
     if (p->group.at[k]->section == SEC_TILE) c += group_cycles(p, k, near) * (p->lane && !p->up ? vectors : 1);
   return c;
 }
 
-static double tile_cycles(const Plan *p) { return 20 + plan_cycles(p, p->scratch <= NEAR); }
+static double tile_cycles(const Plan *p) { return p->tune->tile_start + plan_cycles(p, p->scratch <= p->tune->near_bytes); }
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------- */
 
-enum { LONG = 16 }; /* elements of a value that vectors may run along */
-
 /* Nothing is gained one sample at a time where all values are short. */
-static bool has_long(const Fn *f) {
+static bool has_long(const CgTuning *t, const Fn *f) {
   for (uint32_t v = 1; v < f->inst.n; v++)
-    if (f->inst.at[v].type.dt != DT_MULTI && f->inst.at[v].type.lane && type_count(f->inst.at[v].type) >= LONG) return true;
+    if (f->inst.at[v].type.dt != DT_MULTI && f->inst.at[v].type.lane && type_count(f->inst.at[v].type) >= t->long_from) return true;
   for (uint32_t k = 0; k < f->sub.n; k++)
-    if (has_long(f->sub.at[k])) return true;
+    if (has_long(t, f->sub.at[k])) return true;
   return false;
 }
 
@@ -119,23 +113,20 @@ static bool takes_lanes(const Fn *f) {
   return false;
 }
 
-/* With an unknown number of samples, a form of its own for a few of them has to pay: at least this gain for one. */
-static const double few_gain = 2;
-
 static PlanForms one_form(Plan *p, Plan *other) {
   plan_destroy(other);
   return (PlanForms){.plan = {p}, .n = 1};
 }
 
-PlanForms plan_forms(const Fn *f, unsigned vl, unsigned regs, PlanForm form, int64_t samples) {
-  Target tiles = plan_target(f, vl, regs),
-         single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = vl, .together = 1, .regs = regs, .single = true};
-  Plan *p = plan_create(f, form == PLAN_SINGLE ? single : tiles);
-  if (form != PLAN_AUTO || vl < 2 || !takes_lanes(f) || !has_long(f)) return one_form(p, NULL);
-  Plan *alone = plan_create(f, single);
+/* With an unknown number of samples, a form of its own for a few of them has to pay. */
+PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples) {
+  PlanForm tiles = plan_tiles(f, t), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
+  Plan *p = plan_create(f, form == CG_SINGLE ? single : tiles, t);
+  if (form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f)) return one_form(p, NULL);
+  Plan *alone = plan_create(f, single, t);
   double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;
   if (one <= all) return one_form(alone, p);
-  if (samples || tile < few_gain * one) return one_form(p, alone);
+  if (samples || tile < t->tune->few_gain * one) return one_form(p, alone);
   return (PlanForms){.plan = {p, alone}, .n = 2, .most = (int64_t)(tile / one)};
 }

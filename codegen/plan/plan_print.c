@@ -53,7 +53,7 @@ static void print_group(FILE *out, const Plan *p, uint32_t k, int indent, const 
   if (g->rank) {
     fprintf(out, " [");
     for (uint32_t d = 0; d < g->rank; d++) fprintf(out, "%s%u", d ? "," : "", g->dim[d]);
-    fprintf(out, "]%s", g->lane && !p->target.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
+    fprintf(out, "]%s", g->lane && !p->form.single ? " x lanes" : plan_wide(p, k, &cuts) ? " by vectors" : "");
     print_cuts(out, p, k, &cuts);
   }
   fputc('\n', out);
@@ -70,7 +70,7 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) 
     bool any = false;
     for (uint32_t k = 1; k < p->group.n; k++) {
       if (p->group.at[k]->section != s) continue;
-      if (!any && !p->up) fprintf(out, "%*s%s:\n", indent, "", s == SEC_TILE && p->target.single ? each_sample : section_name[s]);
+      if (!any && !p->up) fprintf(out, "%*s%s:\n", indent, "", s == SEC_TILE && p->form.single ? each_sample : section_name[s]);
       any = true;
       print_group(out, p, k, indent + 2, src);
     }
@@ -79,8 +79,7 @@ static void print_plan(FILE *out, const Plan *p, int indent, const Source *src) 
 
 void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src) {
   char tile[64];
-  snprintf(tile, sizeof tile, p->target.single && p->lane ? "one sample, lanes are elements" : "tile %u",
-           p->lane ? p->target.tile : 0);
+  snprintf(tile, sizeof tile, p->form.single && p->lane ? "one sample, lanes are elements" : "tile %u", p->lane ? p->form.tile : 0);
   fprintf(out, "kernel %s: %s, %s, scratch %lld bytes, %lld flop a sample, %lld a call\n", symbol, p->f->f64 ? "f64" : "f32", tile,
           (long long)p->scratch, (long long)p->flop_tile, (long long)p->flop_once);
   print_plan(out, p, 0, src);

@@ -4,9 +4,8 @@
 
 #include "codegen/plan/plan.h"
 
-enum { PLAN_DW_MIN = 16 }; /* narrower weight gradients keep lane accumulators */
-
-Plan *plan_walk(Arena *mem, const Fn *f, Plan *up, Val call, Target target, bool lane);
+/* `like`: an outline of the plan: arena, function, form, target, lanes, and in a body what is around it. */
+Plan *plan_walk(const Plan *like);
 bool plan_in_place(const Plan *p, uint32_t carry); /* plan_carry.c: of the loop p; all homes are known */
 /* plan_carry.c: vectors of a carry with one buffer that one sweep alone reads and writes, all of them written out; 0: another. */
 int64_t plan_carry_vectors(const Plan *p, uint32_t carry);

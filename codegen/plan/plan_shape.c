@@ -1,5 +1,4 @@
 /* What the plan knows of shapes: dots taken apart, and values seen as strided memory through views. */
-#include "codegen/kernels/kernels.h"
 #include "codegen/plan/plan.h"
 
 #include <string.h>
@@ -171,7 +170,7 @@ bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
     bool alone = true; /* no loops around it */
     for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
     int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;
-    if (alone && cg_gemv_takes(p->target.wide, g->a.stride[axis], g->a_k, g->x_k)) return true;
+    if (alone && p->target->kernel->gemv_takes(p->tune, p->form.wide, g->a.stride[axis], g->a_k, g->x_k)) return true;
   }
   return false;
 }

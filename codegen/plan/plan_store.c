@@ -38,26 +38,24 @@ static uint32_t section_end(const Plan *p, Section s) {
 /* ---- pieces ---------------------------------------------------------------------------------------------------- */
 
 /* LLVM's time grows faster than a function, and it keeps in registers, or spills, what it moves out of the loop over
- * the tiles. So a long tile is cut into functions (gen_piece.c): groups in order, about PIECE in each. */
-enum { PIECE = 40, PIECES_FROM = 4 * PIECE, MEMBERS = 12 };
-
-static uint32_t weight(const Group *g) {
-  uint32_t n = 1 + g->member.n / MEMBERS * (g->kind == G_TINY);
-  for (uint32_t k = 1; g->body && k < g->body->group.n; k++) n += weight(g->body->group.at[k]);
+ * the tiles. So a long tile is cut into functions (gen_piece.c): groups in order, about tune->piece in each. */
+static uint32_t weight(const CgTuning *t, const Group *g) {
+  uint32_t n = 1 + g->member.n / t->piece_members * (g->kind == G_TINY);
+  for (uint32_t k = 1; g->body && k < g->body->group.n; k++) n += weight(t, g->body->group.at[k]);
   return n;
 }
 
 static void cut(Plan *p) {
   uint32_t all = 0, n = 0, end = 0;
   for (uint32_t k = 1; k < p->group.n; k++)
-    if (p->group.at[k]->section == SEC_TILE) all += weight(p->group.at[k]);
-  if (all < PIECES_FROM) return;
+    if (p->group.at[k]->section == SEC_TILE) all += weight(p->tune, p->group.at[k]);
+  if (all < p->tune->pieces_from) return;
   p->cut = ARENA_ARRAY(p->mem, uint32_t, p->group.n + 1);
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
     if (g->section != SEC_TILE) continue;
-    if (!p->ncut || n + weight(g) > PIECE) p->cut[p->ncut++] = g->t0, n = 0;
-    n += weight(g);
+    if (!p->ncut || n + weight(p->tune, g) > p->tune->piece) p->cut[p->ncut++] = g->t0, n = 0;
+    n += weight(p->tune, g);
     end = g->t1;
   }
   p->cut[p->ncut++] = end + 1;
@@ -83,16 +81,14 @@ static Group *call_group(const Plan *body) { return body->up->group.at[body->up-
 
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 
-enum { CLONE_DEPTH = 3 };
-
 /* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
 static bool clonable(Plan *p, Val v) {
   PVal *q = &p->val[v.id];
-  if (q->depth) return q->depth <= CLONE_DEPTH;
+  if (q->depth) return q->depth <= p->tune->clone_depth;
   const Inst *i = ir_inst(p->f, v);
   uint32_t big[8], n = 0, depth = 0;
   bool ready = true;
-  q->depth = CLONE_DEPTH + 1;
+  q->depth = (uint8_t)(p->tune->clone_depth + 1);
   if (!ir_has(i->op, OPF_SIMPLE)) return false;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val r = plan_root(p, ir_arg(p->f, i, k));
@@ -107,7 +103,7 @@ static bool clonable(Plan *p, Val v) {
     if (d > depth) depth = d;
   }
   if (n > 1 && !(ready && q->uses == 1)) return false;
-  if (depth >= CLONE_DEPTH) return false;
+  if (depth >= p->tune->clone_depth) return false;
   q->depth = (uint8_t)(depth + 1);
   return true;
 }
@@ -199,7 +195,7 @@ static void need_group(Plan *p, uint32_t k) {
   for (uint32_t j = 0; j < m->nargs; j++) {
     Val a = ir_arg(p->f, m, j);
     if (g->kind == G_RAND) need(p, a, 0, g->t1, false);
-    else if (g->kind == G_SCAN) need(p, a, 0, g->t1, type_count(ir_type(p->f, a)) > PLAN_TINY);
+    else if (g->kind == G_SCAN) need(p, a, 0, g->t1, !plan_is_tiny(p, ir_type(p->f, a)));
     else need_memory(p, a, end);
   }
 }
@@ -259,7 +255,7 @@ static void need_body(Plan *p) {
   p->carry_regs = ARENA_ARRAY(p->mem, bool, carry + 1);
   for (uint32_t k = 0; k < p->f->out.n; k++) {
     Val v = p->f->out.at[k];
-    if (k < carry && type_count(ir_type(p->f, v)) <= PLAN_TINY) need(p, v, 0, g->t1, false);
+    if (k < carry && plan_is_tiny(p, ir_type(p->f, v))) need(p, v, 0, g->t1, false);
     else if (k < carry) deliver(p, k, HOME_NEXT, g->t1);
     else if (plan_result(p->up, p->call, k).id) deliver(p, k, k < carry + ys ? HOME_YS : HOME_ZS, g->t1);
   }
@@ -268,30 +264,25 @@ static void need_body(Plan *p) {
 
 /* ---- memory --------------------------------------------------------------------------------------------------------- */
 
-/* A core takes a load for one of what an earlier store wrote as long as it compares the low 12 bits of their addresses
- * alone, and then waits for nothing. So arrays that one loop walks along must not start at the same place of a page. */
-enum { ARRAY = 1024, SKEW = 13 * 64 };
-
-static void item(Finish *x, int64_t bytes, int64_t *off, uint32_t t0, uint32_t t1) {
+static void item(Finish *x, const Plan *p, int64_t bytes, int64_t *off, uint32_t t0, uint32_t t1) {
   if (x->n == x->cap) x->cap = x->cap * 2 + 64, x->item = base_realloc(x->item, sizeof *x->item * x->cap);
-  x->item[x->n] = (PlanItem){(bytes + 63) / 64 * 64 + (bytes >= ARRAY ? SKEW : 0), off, t0, t1, x->n};
+  x->item[x->n] = (PlanItem){p->target->kernel->array_bytes(p->tune, bytes), off, t0, t1, x->n};
   x->n++;
 }
 
-static int64_t lanes(const Plan *p) { return (int64_t)p->target.tile * p->target.together; }
+static int64_t lanes(const Plan *p) { return (int64_t)p->form.tile * p->form.together; }
 
 static int64_t value_bytes(const Plan *p, Type t) {
-  int64_t one = t.dt == DT_BOOL ? 1 : p->target.es;
+  int64_t one = t.dt == DT_BOOL ? 1 : p->form.es;
   return type_count(t) * one * (t.lane ? lanes(p) : 1);
 }
 
-static int64_t round_up(int64_t n, int64_t k) { return (n + k - 1) / k * k; }
-
-/* Lanes x columns, rows padded as the product wants them (see cg_dw_ldt, which the emitter asserts). */
+/* Lanes x columns, rows as long as the product wants them. */
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w) {
-  int64_t ldt = round_up(d->label[w->col].n, p->target.vl) + 16 * (int64_t)p->target.vl;
-  return ldt * lanes(p) * p->target.es;
+  return p->target->kernel->dw_bytes(p->form.vl, p->form.es, lanes(p), d->label[w->col].n);
 }
+
+static int64_t sum_bytes(const Plan *p, Type t) { return p->target->kernel->sum_bytes(p->form.vl, p->form.es, type_count(t)); }
 
 static int64_t dw_work(const Plan *p, const Inst *i) {
   Dot d;
@@ -306,43 +297,42 @@ static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
     Type t = ir_type(p->f, root->v);
     bool sums = root->kind == ROOT_BATCH || root->kind == ROOT_LANES;
     if (sums && p->val[root->v.id].into) continue;
-    if (sums)
-      item(x, type_count(t) * p->target.vl * p->target.es, &root->acc, root->persist ? 0 : g->t0, root->persist ? end : g->t1);
-    else if (root->kind != ROOT_VALUE && p->val[root->v.id].cls == PC_SSA) item(x, value_bytes(p, t), &root->acc, g->t0, g->t1);
+    if (sums) item(x, p, sum_bytes(p, t), &root->acc, root->persist ? 0 : g->t0, root->persist ? end : g->t1);
+    else if (root->kind != ROOT_VALUE && p->val[root->v.id].cls == PC_SSA) item(x, p, value_bytes(p, t), &root->acc, g->t0, g->t1);
   }
 }
 
 /* Packed states, packed trajectory, times, invariants: each contiguous (see gen_ode.c). */
 int64_t plan_ode_bytes(const Plan *p, const Inst *m) {
-  int64_t dim = 0, bytes = 0, states = ir_ode_attr(p->f, m).states, es = p->target.es, tile = lanes(p);
+  int64_t dim = 0, bytes = 0, states = ir_ode_attr(p->f, m).states, es = p->form.es, tile = lanes(p);
   for (uint32_t k = 0; k < m->nargs; k++) {
     Type t = ir_type(p->f, ir_arg(p->f, m, k));
     if (k < (uint32_t)states) dim += type_count(t);
-    else bytes += round_up(type_count(t) * tile * es, 64);
+    else bytes += plan_round_up(type_count(t) * tile * es, p->tune->align);
   }
   int64_t times = type_count(ir_type(p->f, ir_arg(p->f, m, (uint32_t)states)));
-  return bytes + round_up(dim * tile * es, 64) + dim * times * tile * es;
+  return bytes + plan_round_up(dim * tile * es, p->tune->align) + dim * times * tile * es;
 }
 
 static void carry_items(Finish *x, Plan *p, Group *g) {
   const Inst *m = ir_inst(p->f, g->main);
   if (m->op == OP_ode) {
-    item(x, plan_ode_bytes(p, m), &g->work, g->t0, g->t1);
+    item(x, p, plan_ode_bytes(p, m), &g->work, g->t0, g->t1);
     return;
   }
-  int64_t room = p->target.regs / 2;
+  int64_t room = p->target->regs / 2;
   for (uint32_t k = 0; k < ir_states(p->f, m); k++) {
     Type t = ir_type(g->body->f, g->body->f->out.at[k]);
-    if (type_count(t) <= PLAN_TINY) continue;
+    if (plan_is_tiny(p, t)) continue;
     Val result = plan_result(p, g->main, k);
     uint32_t t1 = g->t1;
     if (result.id && p->val[result.id].t1 > t1) t1 = p->val[result.id].t1;
     if (result.id && p->val[result.id].section == SEC_ONCE && !p->up && p->lane) t1 = section_end(p, SEC_LAST);
-    int64_t bytes = round_up(value_bytes(p, t), 64);
+    int64_t bytes = plan_round_up(value_bytes(p, t), p->tune->align);
     if (plan_in_place(g->body, k)) g->body->carry_one[k] = g->body->val[g->body->f->out.at[k].id].in_place = true;
     int64_t vectors = g->body->carry_one[k] ? plan_carry_vectors(g->body, k) : 0;
     if (vectors && vectors <= room) g->body->carry_regs[k] = true, room -= vectors;
-    item(x, g->body->carry_one[k] ? bytes : 2 * bytes, &g->body->carry_buf[k], g->t0, t1);
+    item(x, p, g->body->carry_one[k] ? bytes : 2 * bytes, &g->body->carry_buf[k], g->t0, t1);
   }
 }
 
@@ -355,7 +345,7 @@ static void argument_items(Finish *x, Plan *p, uint32_t end) {
     Type t = in ? f->in.at[k].type : ir_type(f, f->out.at[k - f->in.n]);
     int64_t *off = in ? &p->in_buf[k] : &p->out_buf[k - f->in.n];
     *off = -1;
-    if (p->target.single && t.lane && type_count(t) > 1) item(x, value_bytes(p, t), off, 0, end);
+    if (p->form.single && t.lane && type_count(t) > 1) item(x, p, value_bytes(p, t), off, 0, end);
   }
 }
 
@@ -364,9 +354,10 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     Group *g = p->group.at[k];
     reduce_items(x, p, g, end);
     const Group *at = g->joined ? p->group.at[g->joined] : g;
-    if (g->kind == G_DW) item(x, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
-    if (g->kind == G_SOLVE) item(x, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
-    if (g->gemv) item(x, type_count(ir_type(p->f, g->main)) * p->target.es, &g->work, g->t0, g->t1);
+    if (g->kind == G_DW) item(x, p, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
+    if (g->kind == G_SOLVE)
+      item(x, p, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
+    if (g->gemv) item(x, p, type_count(ir_type(p->f, g->main)) * p->form.es, &g->work, g->t0, g->t1);
     if (!g->body) continue;
     carry_items(x, p, g);
     plan_items(x, g->body, end);
@@ -374,11 +365,11 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
     PVal *q = &p->val[v];
     if (p->live[v] && q->sum == SUM_LANES && ir_op[p->f->inst.at[v].op].cls != OPC_STRUCT)
-      item(x, type_count(p->f->inst.at[v].type) * p->target.vl * p->target.es, &q->acc, 0, end);
+      item(x, p, sum_bytes(p, p->f->inst.at[v].type), &q->acc, 0, end);
     if (!p->live[v] || q->alias || !q->stored || q->home != HOME_SCRATCH) continue;
     if (!p->up && q->section == SEC_ONCE && p->lane && q->t1 > section_end(p, SEC_ONCE)) q->t1 = section_end(p, SEC_LAST);
     if (!p->up && q->bsum) q->t0 = 0, q->t1 = end;
-    item(x, value_bytes(p, p->f->inst.at[v].type), &q->off, q->t0, q->t1);
+    item(x, p, value_bytes(p, p->f->inst.at[v].type), &q->off, q->t0, q->t1);
   }
 }
 
@@ -433,7 +424,7 @@ void plan_finish(Plan *p) {
   born(p);
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
-  p->scratch = plan_pack(x.item, x.n) + 64;
+  p->scratch = plan_pack(x.item, x.n) + p->tune->align;
   free(x.item);
   count(p, 1, &p->flop_tile, &p->flop_once);
 }

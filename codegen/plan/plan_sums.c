@@ -80,7 +80,7 @@ static void join_products(Plan *p) {
     Group *g = p->group.at[k];
     if (g->kind != G_DW || g->joined || !plain(p, g)) continue;
     uint32_t n = 1;
-    for (uint32_t j = k; j-- > 1 && n < PLAN_JOIN;) {
+    for (uint32_t j = k; j-- > 1 && n < p->tune->join;) {
       Group *o = p->group.at[j];
       if (o->kind != G_DW || o->joined || o->section != g->section) continue;
       if (plan_sink(p, o->main).id == plan_sink(p, g->main).id && plain(p, o)) o->joined = k, n++;

@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Vectors of a value all of which are written out; beside a loop; operations written out, for all of these. */
-enum { UNROLL = 8, BESIDE = 8, WORK = 600 };
-/* Operations, one after the other, of loops that are joined: a core works on several turns at once only if it sees them. Three
- * steps of FPUT in one sweep, a chain of 40, took 12 % longer than in seven loops. So does a transcendental function. */
-enum { CHAIN = 20 };
-
 static int64_t inner(Type t) { return t.rank && t.dim[0] ? type_count(t) / t.dim[0] : 1; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -178,14 +172,14 @@ static bool reach(Search *x, Val v) {
   const Inst *i = ir_inst(p->f, v);
   bool here = plan_sweep_here(p, x->s, v), view = q->cls == PC_VIEW;
   bool moves = (view && i->op == OP_slice) || (here && (i->op == OP_concat || i->op == OP_unslice));
-  if (i->type.rank == 0) return type_count(ir_type(p->f, plan_root(p, v))) <= PLAN_TINY;
+  if (i->type.rank == 0) return plan_is_tiny(p, ir_type(p->f, plan_root(p, v)));
   if (q->cls == PC_CONST || need_of(x->s, v)) return true;
   index_put(&x->s->need_of, v.id, x->s->need.n);
   *vec_push(&x->s->need) = (PlanNeed){v.id, 1};
   x->s->shifted |= moves;
   if ((moves || !(view || here)) && i->type.dt != DT_REAL) return false;
   x->s->slow |= here && ir_has(i->op, OPF_SLOW);
-  x->s->work += view ? 0 : ir_has(i->op, OPF_SLOW) ? 20 : 1;
+  x->s->work += view ? 0 : ir_has(i->op, OPF_SLOW) ? p->tune->sweep_slow : 1;
   for (uint32_t k = 0; k < (view ? 1 : here ? i->nargs : 0); k++)
     if (!reach(x, ir_arg(p->f, i, k))) return false;
   return true;
@@ -212,7 +206,7 @@ static int64_t chain(const Search *x) {
 
 static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nroot, bool fusing, PlanSweep *s) {
   const Group *g = p->group.at[group];
-  int64_t vl = p->target.wide, n = 1;
+  int64_t vl = p->form.wide, n = 1;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2};
   Search x = {p, vl, s};
@@ -220,14 +214,15 @@ static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nr
     if (!reach(&x, root[r])) return false;
   if (!s->shifted) return false;
   no_needs(s);
-  if (s->n <= UNROLL && s->n * s->work <= WORK) {
+  if (s->n <= p->tune->sweep_unroll && s->n * s->work <= p->tune->sweep_work) {
     s->hi = 0;
     return true;
   }
   if (!find_loop(&x, root, nroot)) return false;
   int64_t beside = s->n - (s->hi - s->lo);
-  if (fusing && (s->slow || chain(&x) > CHAIN)) return false;
-  return beside <= BESIDE && beside * s->work <= WORK && s->kept <= p->target.regs / 2;
+  /* A core works on several turns at once only if it sees them: neither long chains nor long functions. */
+  if (fusing && (s->slow || chain(&x) > p->tune->sweep_chain)) return false;
+  return beside <= p->tune->sweep_beside && beside * s->work <= p->tune->sweep_work && s->kept <= p->target->regs / 2;
 }
 
 bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s) {

@@ -111,7 +111,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   case PC_TABLE:
   case PC_BUF:
   case PC_SSA: return true;
-  case PC_IN: return !i->type.lane || p->target.single;
+  case PC_IN: return !i->type.lane || p->form.single;
   case PC_VIEW: return readable_view(w, p, group, i, shift);
   case PC_UP: {
     if (!first_seen(w, v, 0)) return true;
@@ -125,7 +125,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   }
 }
 
-bool plan_along(const Plan *p) { return p->target.vl == 1 && p->target.wide > 1 && (p->target.single || !p->lane); }
+bool plan_along(const Plan *p) { return p->form.vl == 1 && p->form.wide > 1 && (p->form.single || !p->lane); }
 
 bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n) {
   Walk w = {.cuts = &(PlanCuts){0}, .fusing = true};
@@ -139,7 +139,7 @@ bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
   const Group *g = p->group.at[group];
   int64_t n = 1;
   *cuts = (PlanCuts){0};
-  if ((g->kind != G_LOOP && !g->gemv) || p->target.wide < 2 || (g->lane && !p->target.single)) return false;
+  if ((g->kind != G_LOOP && !g->gemv) || p->form.wide < 2 || (g->lane && !p->form.single)) return false;
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   Walk w = {.cuts = cuts, .n = n};
   bool ok = n > 1;

@@ -1,5 +1,5 @@
 /* The machine: names, vector width and registers from its features; LLVM set up for it. */
-#include "codegen/target/target.h"
+#include "codegen/target/target_priv.h"
 #include "codegen/cg_generation.h"
 
 #include <llvm-c/Analysis.h>
@@ -21,34 +21,31 @@ static void init_targets(void) {
 #endif
 }
 
+#define TUNE(name, type, value, unit, reason) .name = (value),
+const CgTuning cg_vector_tuning = {
+#include "codegen/target/tuning.def"
+};
+
 static char *copy_message(char *m) {
-  char *s = strdup(m);
+  char *s = base_strdup(m);
   LLVMDisposeMessage(m);
   return s;
 }
 
-const char *cg_host_cpu(void) {
-  static char name[64];
-  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-  pthread_mutex_lock(&lock);
-  if (!name[0]) {
-    char *m = LLVMGetHostCPUName();
-    snprintf(name, sizeof name, "%s", m);
-    LLVMDisposeMessage(m);
-  }
-  pthread_mutex_unlock(&lock);
+CgName cg_host_cpu(void) {
+  CgName name;
+  char *m = LLVMGetHostCPUName();
+  snprintf(name.text, sizeof name.text, "%s", m);
+  LLVMDisposeMessage(m);
   return name;
 }
 
-const char *cg_version(void) {
-  static char text[64];
-  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+CgName cg_version(void) {
+  CgName name;
   unsigned a, b, c;
   LLVMGetVersion(&a, &b, &c);
-  pthread_mutex_lock(&lock);
-  snprintf(text, sizeof text, "llvm %u.%u.%u hnnc %s", a, b, c, CG_GENERATION);
-  pthread_mutex_unlock(&lock);
-  return text;
+  snprintf(name.text, sizeof name.text, "llvm %u.%u.%u hnnc %s", a, b, c, CG_GENERATION);
+  return name;
 }
 
 /* Asks LLVM itself what a cpu has: a function compiled for it would use it. */
@@ -103,35 +100,47 @@ bool cg_cpu_known(const char *name) {
 #ifdef __x86_64__
   for (size_t k = 0; k < sizeof cpu_row / sizeof *cpu_row; k++)
     if (!strcmp(cpu_row[k].cpu, name)) return true;
-  return !strcmp(name, cg_host_cpu());
+  return !strcmp(name, cg_host_cpu().text);
 #else
   return name[0] != 0;
 #endif
 }
 
-static void width(CgMachine *m, bool explicit_cpu) {
-  m->x86 = !strncmp(m->triple, "x86_64", 6);
-  m->bits = 128, m->regs = m->x86 ? 16 : 32, m->fma = !m->x86;
-  if (!m->x86) return;
-  if (explicit_cpu)
-    for (size_t k = 0; k < sizeof cpu_row / sizeof *cpu_row; k++)
-      if (!strcmp(cpu_row[k].cpu, m->cpu)) m->bits = cpu_row[k].bits, m->fma = cpu_row[k].fma;
-  if (has_feature(m, "avx")) m->bits = m->bits < 256 ? 256 : m->bits;
-  if (has_feature(m, "avx512f") && has_feature(m, "avx512vl") && has_feature(m, "avx512dq")) m->bits = 512;
-  if (has_feature(m, "fma")) m->fma = true;
-  if (m->bits == 512) m->regs = 32;
+CgTarget cg_target(bool x86, unsigned bits, unsigned regs, bool fma, const CgKernels *k) {
+  return (CgTarget){.bits = bits,
+                    .regs = regs,
+                    .fma = fma,
+                    .tune = &cg_vector_tuning,
+                    .instruction = x86 ? &target_x86 : &target_aarch64,
+                    .kernel = k};
 }
 
-bool cg_machine_init(CgMachine *m, const CgOptions *o, char *err, size_t errsize) {
+static bool is_x86(const CgMachine *m) { return !strncmp(m->triple, "x86_64", 6); }
+
+static CgTarget target_of(const CgMachine *m, bool explicit_cpu, const CgKernels *k) {
+  unsigned bits = 128;
+  bool fma = false;
+  if (!is_x86(m)) return cg_target(false, bits, 32, true, k);
+  for (size_t n = 0; explicit_cpu && n < sizeof cpu_row / sizeof *cpu_row; n++)
+    if (!strcmp(cpu_row[n].cpu, m->cpu)) bits = cpu_row[n].bits, fma = cpu_row[n].fma;
+  if (has_feature(m, "avx")) bits = bits < 256 ? 256 : bits;
+  if (has_feature(m, "avx512f") && has_feature(m, "avx512vl") && has_feature(m, "avx512dq")) bits = 512;
+  if (has_feature(m, "fma")) fma = true;
+  return cg_target(true, bits, bits == 512 ? 32 : 16, fma, k);
+}
+
+bool cg_machine_init(CgMachine *m, const CgOptions *o, const CgKernels *k, char *err, size_t errsize) {
   memset(m, 0, sizeof *m);
   char *host = copy_message(LLVMGetDefaultTargetTriple());
-  m->triple = o->triple ? strdup(o->triple) : strdup(host);
+  m->triple = base_strdup(o->triple ? o->triple : host);
   bool native = !strncmp(host, m->triple, strcspn(m->triple, "-") + 1);
   free(host);
   m->opt = o->opt;
-  m->cpu = strdup(o->cpu ? o->cpu : native ? cg_host_cpu() : "generic");
-  m->features = o->features ? strdup(o->features) : o->cpu || !native ? strdup("") : copy_message(LLVMGetHostCPUFeatures());
-  width(m, o->cpu != NULL);
+  m->cpu = base_strdup(o->cpu ? o->cpu : native ? cg_host_cpu().text : "generic");
+  m->features = o->features         ? base_strdup(o->features)
+                : o->cpu || !native ? base_strdup("")
+                                    : copy_message(LLVMGetHostCPUFeatures());
+  m->target = target_of(m, o->cpu != NULL, k);
   return native || cg_machine_start(m, err, errsize); /* this machine's code generator is there */
 }
 
@@ -157,13 +166,13 @@ void cg_processor(const CgOptions *o, CgProcessor *out) {
   char err[64], name[24];
   size_t n = 0;
   *out = (CgProcessor){.cpu = ""};
-  cg_machine_init(&m, o, err, sizeof err);
+  cg_machine_init(&m, o, NULL, err, sizeof err); /* no code is made */
   snprintf(out->cpu, sizeof out->cpu, "%s", m.cpu);
   const char *at = ICE; /* all that may be asked for: of it what the machine has */
   bool row = false;
   for (size_t k = 0; o->cpu && k < sizeof cpu_row / sizeof *cpu_row; k++)
     if (!strcmp(cpu_row[k].cpu, o->cpu)) row = true, at = cpu_row[k].needs;
-  while (m.x86 && *at) {
+  while (is_x86(&m) && *at) {
     size_t length = strcspn(at, " ");
     snprintf(name, sizeof name, "%.*s", (int)length, at);
     if (row || has_feature(&m, name)) n += (size_t)snprintf(out->needs + n, sizeof out->needs - n, "%s%s", n ? " " : "", name);
@@ -189,13 +198,13 @@ LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx) {
   return mod;
 }
 
-void cg_emit_init(CgEmit *e, const CgMachine *m, LLVMContextRef ctx, LLVMModuleRef mod, bool f64) {
+void cg_emit_init(CgEmit *e, const CgTarget *t, LLVMContextRef ctx, LLVMModuleRef mod, bool f64) {
   memset(e, 0, sizeof *e);
   e->ctx = ctx, e->mod = mod, e->f64 = f64;
   e->b = LLVMCreateBuilderInContext(ctx);
   e->es = f64 ? 8 : 4;
-  e->bits = m->bits, e->regs = m->regs, e->fma = m->fma, e->x86 = m->x86;
-  e->vl = e->bits / 8 / e->es;
+  e->target = t, e->block_limit = t->tune->block_limit;
+  e->vl = cg_lanes(t, f64);
   e->nv = 1, e->tile = e->vl; /* until a function is planned: plan_target */
   e->real = f64 ? LLVMDoubleTypeInContext(ctx) : LLVMFloatTypeInContext(ctx);
   e->i1 = LLVMInt1TypeInContext(ctx), e->i8 = LLVMInt8TypeInContext(ctx);

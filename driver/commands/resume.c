@@ -148,7 +148,8 @@ static int changed_model(const Runner *r) {
 /* Whatever decides the numbers must be what it was. The processor decides the last digits alone. */
 static int same_as_started(Runner *r) {
   Session *s = r->s;
-  const char *dir = rt_run_dir(r->run), *cpu = s->opt->cpu ? s->opt->cpu : cg_host_cpu();
+  const CgName host = cg_host_cpu();
+  const char *dir = rt_run_dir(r->run), *cpu = s->opt->cpu ? s->opt->cpu : host.text;
   char data[40], build[BUILD_TEXT];
   data_fingerprint(s, data);
   runner_build(build);

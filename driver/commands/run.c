@@ -312,7 +312,7 @@ static void describe_run(Runner *r) {
   rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
   rt_run_set(r->run, "proofs", proofs_json(s));
   rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
-  rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu()));
+  rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu().text));
 }
 
 static bool has_checkpoint(const Runner *r) {
@@ -376,7 +376,8 @@ void runner_hash(const Source *src, const Options *o, char *out) {
 
 /* The sources of everything that makes numbers: see tools/generation.py. */
 void runner_build(char out[BUILD_TEXT]) {
-  const char *part[] = {cg_version(), pass_decide_version(), kept_version(), RUNTIME_GENERATION};
+  const CgName codegen = cg_version();
+  const char *part[] = {codegen.text, pass_decide_version(), kept_version(), RUNTIME_GENERATION};
   XXH3_state_t *state = XXH3_createState();
   XXH3_128bits_reset(state);
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) XXH3_128bits_update(state, part[i], strlen(part[i]) + 1);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +21,13 @@ static int64_t limit(void) {
     mb = USUAL_LIMIT;
   }
   return (int64_t)(mb * MEGA);
+}
+
+/* From any thread, once a process. */
+void cache_refused(const char *path) {
+  static atomic_flag said = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&said))
+    fprintf(stderr, "warning: %s in the cache is not a file that only this user can write to: such files are not used\n", path);
 }
 
 void cache_keep_small(const char *dir) {

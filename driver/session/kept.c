@@ -27,7 +27,7 @@ const char *kept_version(void) { return VERSION; }
 static bool wanted(const Session *s) { return s->cg.cache_dir && !s->opt->verify_each && !s->opt->print_after; }
 
 static bool take(const Session *s, const Pack *key, CgObject *got, Pack *p) {
-  *got = key->bad ? (CgObject){0} : cg_cache_get(s->cg.cache_dir, key->out.at, key->out.n);
+  *got = key->bad ? (CgObject){0} : cg_cache_get(s->cg.cache_dir, key->out.at, key->out.n, s->cg.refused);
   *p = (Pack){.reading = true, .at = got->p, .end = got->p ? got->p + got->n : NULL};
   return got->p != NULL;
 }

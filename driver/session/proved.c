@@ -26,7 +26,7 @@ static char *key_of(const Fn *a, const Fn *b, size_t *n) {
 FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r) {
   size_t n = 0;
   char *key = dir ? key_of(a, b, &n) : NULL;
-  CgObject got = key ? cg_cache_get(dir, key, n) : (CgObject){0};
+  CgObject got = key ? cg_cache_get(dir, key, n, cache_refused) : (CgObject){0};
   Kept k;
   if (got.p && got.n == sizeof k) memcpy(&k, got.p, sizeof k);
   else {

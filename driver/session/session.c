@@ -138,6 +138,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .time = o->time_passes,
                       .timed = pass_timed,
                       .at = waiting_code,
+                      .refused = cache_refused,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);

@@ -44,6 +44,11 @@ void *base_zeroed(size_t n, size_t size) {
   return p;
 }
 
+char *base_strdup(const char *s) {
+  size_t n = strlen(s) + 1;
+  return memcpy(base_realloc(NULL, n), s, n);
+}
+
 static Chunk *chunk_create(size_t size) {
   Chunk *c = size < SIZE_MAX - HEADER ? calloc(1, HEADER + size) : NULL;
   if (!c) base_fault("out of memory (%zu bytes asked)", size);

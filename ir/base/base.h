@@ -27,6 +27,7 @@ char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf,
 
 void *base_realloc(void *p, size_t bytes); /* never NULL; pairs with free() */
 void *base_zeroed(size_t n, size_t size);  /* likewise, n elements and one more of zeros */
+char *base_strdup(const char *s);          /* likewise, a copy of a text */
 void base_fault(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* a fault of the compiler: message, exit 70 */
 

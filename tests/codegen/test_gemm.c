@@ -4,6 +4,7 @@
 #include "codegen/kernels/kernels.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/jit.h"
+#include "tests/common/rows.h"
 #include "tests/common/often.h"
 
 #include <math.h>
@@ -63,18 +64,18 @@ typedef struct Product {
 } Product;
 
 typedef struct Ends {
-  CgRows c;
+  Rows c;
   LLVMValueRef bias;
   int start;
 } Ends;
 
 static void begin_rows(CgEmit *e, void *ctx, CgRow *r) {
   Ends *x = ctx;
-  if (x->start == START_BIAS) cg_rows_bias(e, &x->bias, r);
-  else cg_rows_load(e, &x->c, r);
+  if (x->start == START_BIAS) rows_bias(e, &x->bias, r);
+  else rows_load(e, &x->c, r);
 }
 
-static void end_rows(CgEmit *e, void *ctx, CgRow *r) { cg_rows_store(e, &((Ends *)ctx)->c, r); }
+static void end_rows(CgEmit *e, void *ctx, CgRow *r) { rows_store(e, &((Ends *)ctx)->c, r); }
 
 /* void f(A, X, C, bias, n): the second term reads A by [k][i] and X from its start. */
 static void emit_product(Jit *j, const char *name, const Product *p) {
@@ -161,7 +162,7 @@ static void everywhere(void (*check)(JitTarget t, bool f64)) {
 
 static void products(void) { everywhere(products_on); }
 
-/* ---- sums over the lanes ---------------------------------------------------------------------------------- */
+/* ---- sums over lanes and tiles ---------------------------------------------------------------------------------- */
 
 /* D += G0 X0^T + G1 X1^T; the second pair sums over R, too. */
 typedef struct Dw {
@@ -172,8 +173,9 @@ typedef struct Dw {
 
 static Dw random_dw(const CgEmit *e) {
   Dw d = {.M = pick(1, 30), .K = pick(1, 40), .lanes = e->vl * pick(1, 4), .npair = (int)pick(1, 2), .R = pick(1, 3)};
+  const int64_t step = e->target->tune->dw_step;
   if (next_random() % 4 == 0) d.K = pick(60, 150);
-  d.used = next_random() % 2 ? d.lanes : pick(1, (d.lanes + CG_DW_STEP - 1) / CG_DW_STEP) * CG_DW_STEP;
+  d.used = next_random() % 2 ? d.lanes : pick(1, (d.lanes + step - 1) / step) * step;
   d.ldg = d.lanes * d.R + pick(0, 3);
   d.ldx = d.lanes * d.R + pick(0, 3);
   d.ldd = d.K + pick(0, 3);
@@ -198,13 +200,33 @@ static void emit_dw(Jit *j, const char *name, const Dw *d) {
   LLVMBuildRetVoid(e->b);
 }
 
-static void emit_dw_lanes(Jit *j, const char *name, const Dw *d) {
+/* The same by accumulators, zeroed before, one for each element of D, which is set. */
+static void emit_tile_sums(Jit *j, const char *name, const Dw *d) {
   CgEmit *e = &j->e;
+  const CgKernels *k = e->target->kernel;
+  const int64_t n = d->M * d->K, vl = e->vl;
+  const unsigned nv = e->nv;
+  CgLoop row, col;
+  LLVMValueRef x[CG_MAX_NV], y[CG_MAX_NV];
   jit_begin(j, name, 4);
-  CgLanePair pair[2] = {{jit_param(j, 0), cg_i64(e, d->ldg), jit_param(j, 1), cg_i64(e, d->ldx)}};
-  pair[1] = pair[0];
-  cg_dw_lanes(e, d->M, d->K, d->lanes, pair, d->npair, jit_param(j, 3));
-  cg_lane_reduce(e, jit_param(j, 3), d->M * d->K, jit_param(j, 2), !d->set);
+  e->nv = (unsigned)(d->lanes / vl);
+  LLVMValueRef sums = jit_param(j, 3), out = jit_param(j, 2);
+  cg_loop_begin(e, &row, cg_i64(e, 0), cg_i64(e, d->M), 1);
+  cg_loop_begin(e, &col, cg_i64(e, 0), cg_i64(e, d->K), 1);
+  LLVMValueRef place = cg_gep(e, sums, k->sum_at(e, cg_iadd(e, cg_imul(e, row.iv, cg_i64(e, d->K)), col.iv), 1));
+  for (unsigned v = 0; v < e->nv; v++) {
+    x[v] = k->load(e, false, cg_gep(e, jit_param(j, 0), cg_iadd(e, cg_imul(e, row.iv, cg_i64(e, d->ldg)), cg_i64(e, v * vl))),
+                   e->vl, e->vl);
+    y[v] = k->load(e, false, cg_gep(e, jit_param(j, 1), cg_iadd(e, cg_imul(e, col.iv, cg_i64(e, d->ldx)), cg_i64(e, v * vl))),
+                   e->vl, e->vl);
+  }
+  for (int p = 0; p < d->npair; p++) k->sum_store(e, k->sum_add_product(e, k->sum_load(e, place), x, y), place);
+  cg_loop_end(e, &col);
+  cg_loop_end(e, &row);
+  e->nv = nv;
+  k->sum_close(e, sums, cg_i64(e, n / vl), out, true);
+  k->sum_close(e, cg_gep(e, sums, k->sum_at(e, cg_i64(e, n / vl), vl)), cg_i64(e, n % vl), cg_gep(e, out, cg_i64(e, n / vl * vl)),
+               false);
   LLVMBuildRetVoid(e->b);
 }
 
@@ -215,13 +237,13 @@ static long double dw_term(const Dw *d, Buf g, Buf x, int64_t m, int64_t k, int6
   return sum;
 }
 
-/* The two kernels: by transposition, and over lanes (R = 1, D without padding). */
-static void check_dw(const Dw *d, Kernel4 f, bool over_lanes, bool f64, int64_t scratch) {
-  int64_t ldd = over_lanes ? d->K : d->ldd;
+/* By transposition, and as sums over tiles (R = 1, D without padding). */
+static void check_dw(const Dw *d, Kernel4 f, bool over_tiles, bool f64, int64_t scratch) {
+  int64_t ldd = over_tiles ? d->K : d->ldd;
   Buf g = buf_new(f64, d->M * d->ldg, true), x = buf_new(f64, d->K * d->ldx, true), s = buf_new(f64, scratch, false);
   Buf out = buf_new(f64, d->M * ldd, true), before = buf_new(f64, out.n, false);
   for (int64_t i = 0; i < out.n; i++) put(before, i, at(out, i));
-  if (!over_lanes) buf_fill(s, NAN);
+  if (!over_tiles) buf_fill(s, NAN);
   for (int64_t i = 0; i < out.n && d->set; i++)
     if (i % ldd < d->K) put(out, i, NAN);
   f(g.p, x.p, out.p, s.p, d->set);
@@ -233,10 +255,10 @@ static void check_dw(const Dw *d, Kernel4 f, bool over_lanes, bool f64, int64_t 
         bad += at(out, i) != at(before, i);
         continue;
       }
-      long double want = d->set ? 0 : at(before, i);
-      int64_t used = over_lanes ? d->lanes : d->used;
+      long double want = d->set || over_tiles ? 0 : at(before, i);
+      int64_t used = over_tiles ? d->lanes : d->used;
       want += dw_term(d, g, x, m, k, 1, used);
-      if (d->npair > 1) want += dw_term(d, g, x, m, k, over_lanes ? 1 : d->R, used);
+      if (d->npair > 1) want += dw_term(d, g, x, m, k, over_tiles ? 1 : d->R, used);
       bad += !close_to(out, i, want, (long double)(2 * d->R * d->lanes));
     }
   CU_ASSERT_EQUAL(bad, 0);
@@ -251,7 +273,7 @@ static void sums_on(JitTarget t, bool f64) {
   for (int i = 0; i < SHAPES; i++) {
     snprintf(name, sizeof name, "f%d", i);
     d[i] = random_dw(&j.e);
-    if (i % 2) emit_dw_lanes(&j, name, &d[i]);
+    if (i % 2) emit_tile_sums(&j, name, &d[i]);
     else emit_dw(&j, name, &d[i]);
   }
   jit_compile(&j);
@@ -265,4 +287,5 @@ static void sums_on(JitTarget t, bool f64) {
 
 static void sums_over_lanes(void) { everywhere(sums_on); }
 
-const Suite suite = {"gemm", (CU_TestInfo[]){{"products", products}, {"sums over the lanes", sums_over_lanes}, CU_TEST_INFO_NULL}};
+const Suite suite = {"gemm",
+                     (CU_TestInfo[]){{"products", products}, {"sums over lanes and tiles", sums_over_lanes}, CU_TEST_INFO_NULL}};

@@ -85,8 +85,8 @@ typedef struct Machine {
 /* Beyond the bound's range digits get lost, down to 1e-9 in f64 (without FMA 2^-52 |x|) and 1e-5 in f32; beyond `limit`
  * there is no angle. */
 static bool far_good(const Machine *m, Op op, bool f64, double x, double got, double want) {
-  double limit = (!f64 ? 0x1p22 : m->jit.e.fma ? 0x1p51 : 0x1p35) * 3.14159 * (op == OP_tan ? 0.5 : 1);
-  double slope = op == OP_tan ? 1 + want * want : 1, off = !f64 ? 1e-5 : m->jit.e.fma ? 1e-9 : 1e-14 + fabs(x) * 0x1p-52;
+  double limit = (!f64 ? 0x1p22 : m->jit.e.target->fma ? 0x1p51 : 0x1p35) * 3.14159 * (op == OP_tan ? 0.5 : 1);
+  double slope = op == OP_tan ? 1 + want * want : 1, off = !f64 ? 1e-5 : m->jit.e.target->fma ? 1e-9 : 1e-14 + fabs(x) * 0x1p-52;
   if (!(fabs(x) <= limit)) return got != got;
   return fabs(got - want) <= off * slope * (1 + off * fabs(want));
 }
@@ -292,7 +292,7 @@ static void sweep64(void) {
 }
 
 /* sin and cos beyond the range of all machines, where codegen/math/math.c still claims the bound. */
-static double far_angle(const CgEmit *e) { return !e->fma ? 1e6 : e->f64 ? 1e12 : 1e5; }
+static double far_angle(const CgEmit *e) { return !e->target->fma ? 1e6 : e->f64 ? 1e12 : 1e5; }
 
 static double angle_error(Machine *m, Op op, double range, bool f64) {
   static double a[BLOCK], got[BLOCK];
@@ -330,7 +330,7 @@ static void hopeless_angles(void) {
     int n = machines_open(m, f64);
     for (int i = 0; i < n * 12; i++) {
       Op op = ops[i / n % 3];
-      double range = (!f64 ? 0x1p24 : m[i % n].jit.e.fma ? 0x1p53 : 0x1p37) * (i / n < 6 ? 1 : 1e-2);
+      double range = (!f64 ? 0x1p24 : m[i % n].jit.e.target->fma ? 0x1p53 : 0x1p37) * (i / n < 6 ? 1 : 1e-2);
       for (int k = 0; k < BLOCK; k++) a32[k] = (float)(a[k] = uniform(-range, range));
       m[i % n].map[op](f64 ? (void *)a : a32, f64 ? (void *)a : a32, f64 ? (void *)got : got32, BLOCK);
       for (int k = 0; k < BLOCK; k++) {
@@ -425,7 +425,7 @@ static void cubes_open(Cubes *m, JitTarget t, bool f64, bool vector) {
     cg_loop_end(e, &l);
     LLVMBuildRetVoid(e->b);
   }
-  m->bound = vector && e->x86 && e->bits == 512 ? 3 : 6;
+  m->bound = cg_estimates(e, vector ? e->vl : 1) ? 3 : 6;
   jit_compile(&m->jit);
   for (int k = 0; k < NCUBES; k++) {
     snprintf(name, sizeof name, "cube_%d", k);

@@ -2,7 +2,7 @@
 #ifndef HNNC_TESTS_COMMON_JIT_H
 #define HNNC_TESTS_COMMON_JIT_H
 
-#include "codegen/emit/emit.h"
+#include "codegen/kernels/kernels.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
@@ -31,7 +31,8 @@ static inline int jit_targets(JitTarget t[4]) {
 }
 
 typedef struct Jit {
-  CgEmit e;
+  CgTarget target;
+  CgEmit e; /* whose target is this: a Jit does not move */
   LLVMTargetMachineRef tm;
   LLVMOrcLLJITRef jit;
 } Jit;
@@ -51,9 +52,15 @@ static inline void jit_open(Jit *j, JitTarget t, bool f64) {
   if (LLVMGetTargetFromTriple(triple, &target, &err)) base_fault("%s", err);
   j->tm = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelSmall);
   CgEmit *e = &j->e;
-  e->ctx = LLVMContextCreate();
-  e->mod = LLVMModuleCreateWithNameInContext("test", e->ctx);
-  e->b = LLVMCreateBuilderInContext(e->ctx);
+  bool x86 = false;
+#ifdef __x86_64__
+  x86 = true;
+#endif
+  j->target = cg_target(x86, t.bits, t.regs, t.fma, &cg_vector_kernels);
+  LLVMContextRef ctx = LLVMContextCreate();
+  cg_emit_init(e, &j->target, ctx, LLVMModuleCreateWithNameInContext("test", ctx), f64);
+  e->nv = 2;
+  e->tile = e->nv * e->vl;
   LLVMSetTarget(e->mod, triple);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(j->tm);
   LLVMSetModuleDataLayout(e->mod, layout);
@@ -61,24 +68,6 @@ static inline void jit_open(Jit *j, JitTarget t, bool f64) {
   LLVMDisposeMessage(triple);
   LLVMDisposeMessage(cpu);
   LLVMDisposeMessage(features);
-  e->f64 = f64;
-  e->es = f64 ? 8 : 4;
-  e->bits = t.bits;
-  e->regs = t.regs;
-  e->fma = t.fma;
-#ifdef __x86_64__
-  e->x86 = true;
-#endif
-  e->vl = t.bits / 8 / e->es;
-  e->nv = 2;
-  e->tile = e->nv * e->vl;
-  e->real = f64 ? LLVMDoubleTypeInContext(e->ctx) : LLVMFloatTypeInContext(e->ctx);
-  e->i1 = LLVMInt1TypeInContext(e->ctx);
-  e->i8 = LLVMInt8TypeInContext(e->ctx);
-  e->i32 = LLVMInt32TypeInContext(e->ctx);
-  e->i64 = LLVMInt64TypeInContext(e->ctx);
-  e->ptr = LLVMPointerTypeInContext(e->ctx, 0);
-  e->voidt = LLVMVoidTypeInContext(e->ctx);
 }
 
 /* Begins `void name(p0, ..., p[pointers-1], i64 n)`. */

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *name = the_file(&good);
   scratch_write(name, data, size, path, sizeof path);
   const CgObject o = want();
-  CgObject got = cg_cache_get(scratch(), key, sizeof key);
+  CgObject got = cg_cache_get(scratch(), key, sizeof key, NULL);
   const bool same = got.p && got.n == o.n && !memcmp(got.p, o.p, o.n);
   if (got.p && !same) abort();
   if (!got.p && size == good.n && !memcmp(data, good.at, size)) abort();
