@@ -74,6 +74,61 @@ static void move_argument(Gen *g, const Plan *p, bool in, uint32_t k) {
 
 /* ---- places ----------------------------------------------------------------------------------------------------------- */
 
+LLVMBasicBlockRef gen_to_entry(Gen *g) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->e->b);
+  LLVMPositionBuilderBefore(g->e->b, LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->fn)));
+  return here;
+}
+
+void gen_argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
+  size_t field = in ? offsetof(HnnCall, in) : offsetof(HnnCall, out);
+  if (gen_buffered(g, p, in, k, base, ld)) return;
+  LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
+  *ld = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
+  *base = gen_tile_start(g, gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p)), t);
+}
+
+void gen_function_find(Gen *g, Frame *fr, Val v) {
+  const PVal *q = &fr->p->val[v.id];
+  const Inst *i = ir_inst(fr->p->f, v);
+  if (fr->p->up || (q->cls != PC_IN && q->home != HOME_OUT)) return;
+  LLVMBasicBlockRef here = gen_to_entry(g);
+  uint32_t k = q->cls == PC_IN ? ir_number(fr->p->f, i) : q->homeidx;
+  gen_argument(g, fr->p, q->cls == PC_IN, k, i->type, &fr->base[v.id], &fr->ld[v.id]);
+  LLVMPositionBuilderAtEnd(g->e->b, here);
+}
+
+LLVMValueRef gen_function_scratch(Gen *g, int64_t off) { return cg_gep_bytes(g->e, g->scratch, cg_i64(g->e, off)); }
+
+void gen_function_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
+  const PVal *q = &fr->p->val[v.id];
+  if (q->cls == PC_TABLE && !fr->base[v.id]) {
+    const Table *t = &fr->p->f->table.at[ir_table_attr(fr->p->f, ir_inst(fr->p->f, v)).table];
+    fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
+  }
+  if (!fr->base[v.id]) g->places->find(g, fr, v);
+  *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
+  if (fr->base[v.id]) *base = fr->base[v.id];
+  else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
+  else base_fault("codegen: value %%%u has no memory", v.id);
+}
+
+CgVec gen_function_tiny(Gen *g, Frame *fr, Val v, int64_t element) {
+  (void)g, (void)fr, (void)element;
+  base_fault("codegen: %%%u is read before it is computed", v.id);
+}
+
+static bool nowhere_else(const Gen *g, const Frame *fr, Val v) {
+  (void)g, (void)fr, (void)v;
+  return false;
+}
+
+const Places gen_function_places = {.scratch = gen_function_scratch,
+                                    .memory = gen_function_memory,
+                                    .find = gen_function_find,
+                                    .tiny = gen_function_tiny,
+                                    .elsewhere = nowhere_else};
+
 static void argument(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld) {
   Type t = in ? p->f->in.at[k].type : ir_type(p->f, p->f->out.at[k]);
   if (gen_buffered(g, p, in, k, base, ld)) return;
@@ -189,10 +244,11 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
   CgEmit own = *e;
   own.tile = p->form.tile, own.vl = p->form.vl;
   own.nv = own.tile / own.vl;
-  Gen g = {.e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile};
+  Gen g = {
+    .e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile, .places = &gen_function_places, .reader = &gen_element_reader};
   g.tune = own.target->tune, g.kernel = own.target->kernel;
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), internal);
-  own.fn = g.main = fn;
+  own.fn = g.fn = fn;
   LLVMPositionBuilderAtEnd(own.b, cg_block(&own, ""));
   g.call = LLVMGetParam(fn, 0);
   g.tile = cg_i64(&own, 0);

@@ -399,11 +399,11 @@ static void loop_body(Gen *g, void *ctx, Idx *at) {
   LoopCtx *c = ctx;
   Type t = c->gr->gemv ? ir_type(c->fr->p->f, c->gr->main) : (Type){0};
   if (c->gr->gemv) {
-    g->dot_frame = c->fr, g->dot = c->gr->main;
-    g->dot_value = gen_load(g, t, gen_scratch(g, c->gr->work), cg_i64(g->e, 1), gen_lin(g, t, at));
+    c->fr->given = c->gr->main;
+    c->fr->given_value = gen_load(g, t, gen_scratch(g, c->gr->work), cg_i64(g->e, 1), gen_lin(g, t, at));
   }
   gen_roots(g, c->fr, c->gr, at);
-  if (c->gr->gemv) g->dot_frame = NULL;
+  c->fr->given = VAL_NONE;
 }
 
 static void loops(Gen *g, Frame *fr, uint32_t k) {

@@ -253,12 +253,8 @@ static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   Val x = ir_arg(f, i, 0);
   int64_t axis = ir_unslice_attr(f, i).axis, start = ir_unslice_attr(f, i).start, step = ir_unslice_attr(f, i).step, k;
   int64_t n = ir_type(f, x).dim[axis];
-  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) {
-    int64_t row = type_count(ir_type(f, x)) / n;
-    if (k < start * row || k >= (start + n) * row) return gen_real(g, 0, false);
-    Idx from = gen_wide_idx(ir_type(f, x), gen_shift(g, at->lin, -start * row));
-    return gen_at(g, fr, x, &from);
-  }
+  CgVec out;
+  if (g->reader->move && g->reader->move(g, fr, i, at, &out)) return out;
   gen_axes(g, i->type, at);
   Idx to = {.axes = true};
   memcpy(to.ax, at->ax, sizeof to.ax);
@@ -276,21 +272,6 @@ static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   }
   to.ax[axis] = LLVMBuildSelect(g->e->b, in, off, zero, "");
   return choose(g, in, gen_at(g, fr, x, &to), gen_real(g, 0, false));
-}
-
-/* In a wide loop a concatenation is one of its operands, at a constant distance. */
-static CgVec concat_wide(Gen *g, Frame *fr, const Inst *i, LLVMValueRef lin, int64_t first) {
-  int64_t at = 0;
-  for (uint32_t k = 0; k < i->nargs; k++) {
-    Val a = ir_arg(fr->p->f, i, k);
-    Type t = ir_type(fr->p->f, a);
-    if (first < at + type_count(t)) {
-      Idx to = gen_wide_idx(t, gen_shift(g, lin, -at));
-      return gen_at(g, fr, a, &to);
-    }
-    at += type_count(t);
-  }
-  base_fault("codegen: concat beyond its end");
 }
 
 /* At an index that only the code knows: every operand, and a choice. */
@@ -314,7 +295,8 @@ static CgVec concat_any(Gen *g, Frame *fr, const Inst *i, Idx *at, int64_t axis)
 
 static CgVec concat(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   int64_t axis = ir_concat_attr(fr->p->f, i).axis, k = 0;
-  if (g->wide && gen_wide_first(g, gen_lin(g, i->type, at), &k)) return concat_wide(g, fr, i, at->lin, k);
+  CgVec out;
+  if (g->reader->move && g->reader->move(g, fr, i, at, &out)) return out;
   gen_axes(g, i->type, at);
   if (!cg_is_int(at->ax[axis], &k)) return concat_any(g, fr, i, at, axis);
   for (uint32_t j = 0; j < i->nargs; j++) {

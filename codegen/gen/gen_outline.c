@@ -27,7 +27,8 @@ typedef struct Slot {
   LLVMValueRef value[CG_MAX_NV]; /* as the function sees it */
 } Slot;
 
-struct Outline { /* a function while it is written */
+struct Outline {       /* a function while it is written */
+  const Places *outer; /* of the function that calls it */
   LLVMValueRef fn, call, scratch, table;
   VEC(Slot) slot;
   int64_t ntable, nplace; /* a trial: things in its block of memory */
@@ -185,9 +186,9 @@ static const Slot *handed_over(Gen *g, SlotKind kind, Frame *fr, Val v, int64_t 
   return s;
 }
 
-LLVMValueRef gen_outline_scratch(Gen *g, int64_t off) { return from_table(g, SLOT_SCRATCH, off); }
+static LLVMValueRef scratch(Gen *g, int64_t off) { return from_table(g, SLOT_SCRATCH, off); }
 
-void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
+static void memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
   Outline *o = g->outline;
   Frame *of = fr->of;
   const PVal *q = &fr->p->val[v.id];
@@ -199,21 +200,30 @@ void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueR
   else if (shared && q->home == HOME_OUT) *base = from_table(g, SLOT_OUT, (int64_t)sizeof(HnnArg) * q->homeidx);
   else if (!of->base[v.id] && q->cls != PC_TABLE && q->home == HOME_SCRATCH) *base = from_table(g, SLOT_SCRATCH, q->off);
   else {
-    g->outline = NULL;
-    if (!of->p->up && !of->base[v.id]) gen_piece_memory(g, of, v);
-    g->outline = o;
+    g->places = o->outer;
+    if (!of->base[v.id]) o->outer->find(g, of, v);
+    g->places = &gen_outline_places;
     *base = handed_over(g, SLOT_BASE, of, v, 0, g->e->ptr, 1)->value[0];
     if (of->ld[v.id]) *ld = of->ld[v.id];
     if (!cg_is_int(*ld, &k)) *ld = handed_over(g, SLOT_LD, of, v, 0, g->e->i64, 1)->value[0];
   }
 }
 
-CgVec gen_outline_ssa(Gen *g, Frame *fr, Val v, int64_t element) {
+static CgVec tiny(Gen *g, Frame *fr, Val v, int64_t element) {
+  g->places = g->outline->outer;
   CgVec x = gen_ssa_get(g, fr->of, v, element);
+  g->places = &gen_outline_places;
   unsigned n = x.lane ? g->e->nv : 1;
   memcpy(x.v, handed_over(g, SLOT_SSA, fr->of, v, element, LLVMTypeOf(x.v[0]), n)->value, n * sizeof *x.v);
   return x;
 }
+
+static bool elsewhere(const Gen *g, const Frame *fr, Val v) {
+  return !fr->up && !fr->ssa[v.id] && g->outline->outer->elsewhere(g, fr->of, v);
+}
+
+/* It asks for memory by names of its own (`memory`), and never for more. */
+const Places gen_outline_places = {.scratch = scratch, .memory = memory, .tiny = tiny, .elsewhere = elsewhere};
 
 /* ---- the function ------------------------------------------------------------------------------------------------- */
 
@@ -311,7 +321,8 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   LLVMBasicBlockRef body = cg_block(e, "");
   LLVMBuildBr(e->b, body);
   LLVMPositionBuilderAtEnd(e->b, body);
-  g->outline = o, g->inlined = 0;
+  o->outer = g->places;
+  g->outline = o, g->places = &gen_outline_places, g->inlined = 0;
   Frame *own = blank_frame(g, fr);
   gen_group_code(g, own, group);
   each_result(g, own, group, o, NULL);
@@ -319,7 +330,7 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   else if (o->result.n) LLVMBuildAggregateRet(e->b, o->result.at, o->result.n);
   else LLVMBuildRetVoid(e->b);
   gen_frame_end(g, own);
-  g->outline = NULL, g->inlined = inlined;
+  g->outline = NULL, g->places = o->outer, g->inlined = inlined;
   e->fn = fn;
   LLVMPositionBuilderAtEnd(e->b, here);
 }

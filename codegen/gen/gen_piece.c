@@ -4,21 +4,6 @@
 
 #include <string.h>
 
-/* Emits at the end of the entry block of the piece, or the function, which every use comes after. */
-static LLVMBasicBlockRef to_entry(Gen *g) {
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->e->b);
-  LLVMPositionBuilderBefore(g->e->b, LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->piece ? g->piece : g->main)));
-  return here;
-}
-
-static void argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld) {
-  size_t field = in ? offsetof(HnnCall, in) : offsetof(HnnCall, out);
-  if (gen_buffered(g, p, in, k, base, ld)) return;
-  LLVMValueRef at = gen_member(g, g->call, g->e->ptr, field);
-  *ld = gen_member(g, at, g->e->i64, k * sizeof(HnnArg) + offsetof(HnnArg, ld));
-  *base = gen_tile_start(g, gen_member(g, at, g->e->ptr, k * sizeof(HnnArg) + offsetof(HnnArg, p)), t);
-}
-
 /* The buffer that the last turn of a loop in an earlier piece wrote (gen_scan.c). */
 static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   const Plan *p = fr->p;
@@ -30,17 +15,28 @@ static LLVMValueRef carry_memory(Gen *g, Frame *fr, Val v) {
   return gen_scratch(g, at + (odd ? plan_round_up(n, g->tune->align) : 0));
 }
 
-void gen_piece_memory(Gen *g, Frame *fr, Val v) {
+static void find(Gen *g, Frame *fr, Val v) {
   const PVal *q = &fr->p->val[v.id];
-  const Inst *i = ir_inst(fr->p->f, v);
-  bool carried = g->piece && q->home == HOME_CARRY;
-  if (q->cls != PC_IN && q->home != HOME_OUT && !carried) return;
-  LLVMBasicBlockRef here = to_entry(g);
-  if (q->cls == PC_IN) argument(g, fr->p, true, ir_number(fr->p->f, i), i->type, &fr->base[v.id], &fr->ld[v.id]);
-  else if (q->home == HOME_OUT) argument(g, fr->p, false, q->homeidx, i->type, &fr->base[v.id], &fr->ld[v.id]);
-  else fr->base[v.id] = carry_memory(g, fr, v);
+  if (fr->p->up || q->home != HOME_CARRY || q->cls == PC_IN) {
+    gen_function_find(g, fr, v);
+    return;
+  }
+  LLVMBasicBlockRef here = gen_to_entry(g);
+  fr->base[v.id] = carry_memory(g, fr, v);
   LLVMPositionBuilderAtEnd(g->e->b, here);
 }
+
+static bool elsewhere(const Gen *g, const Frame *fr, Val v) {
+  (void)g;
+  return !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id];
+}
+
+const Places gen_piece_places = {.scratch = gen_function_scratch,
+                                 .memory = gen_function_memory,
+                                 .find = find,
+                                 .tiny = gen_function_tiny,
+                                 .elsewhere = elsewhere,
+                                 .hands_on = true};
 
 /* Nothing is known of values but where tables are. */
 static void forget(Gen *g, Frame *fr) {
@@ -58,8 +54,8 @@ static void copies(Gen *g, Frame *fr) {
     Type t = ir_type(p->f, c->v);
     LLVMValueRef base, ld;
     if (p->val[c->v.id].section != SEC_TILE) continue;
-    LLVMBasicBlockRef here = to_entry(g);
-    argument(g, p, false, c->k, t, &base, &ld);
+    LLVMBasicBlockRef here = gen_to_entry(g);
+    gen_argument(g, p, false, c->k, t, &base, &ld);
     LLVMPositionBuilderAtEnd(g->e->b, here);
     gen_forget(g);
     gen_copy(g, fr, c->v, t, base, ld, false);
@@ -70,7 +66,7 @@ static void copies(Gen *g, Frame *fr) {
 static void piece(Gen *g, Frame *fr, uint32_t n, bool last) {
   const Plan *p = fr->p;
   LLVMPositionBuilderAtEnd(g->e->b, cg_block(g->e, ""));
-  g->call = LLVMGetParam(g->piece, 0), g->tile = LLVMGetParam(g->piece, 1);
+  g->call = LLVMGetParam(g->fn, 0), g->tile = LLVMGetParam(g->fn, 1);
   g->scratch = gen_member(g, g->call, g->e->ptr, offsetof(HnnCall, scratch));
   LLVMBasicBlockRef body = cg_block(g->e, "");
   LLVMBuildBr(g->e->b, body);
@@ -89,17 +85,18 @@ void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
   Gen main = *g;
   LLVMValueRef fn = e->fn;
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
+  g->places = &gen_piece_places;
   for (uint32_t n = 1; n <= p->ncut; n++) {
     char name[512];
     snprintf(name, sizeof name, "%s.piece%u", symbol, n);
-    g->piece = e->fn = cg_function(e, name, type, true);
+    g->fn = e->fn = cg_function(e, name, type, true);
     piece(g, fr, n, n == p->ncut);
-    LLVMValueRef part = g->piece;
+    LLVMValueRef part = g->fn;
     e->fn = fn;
     LLVMPositionBuilderAtEnd(e->b, here);
     LLVMBuildCall2(e->b, type, part, (LLVMValueRef[]){main.call, main.tile}, 2, "");
   }
-  g->piece = NULL;
+  g->fn = main.fn, g->places = main.places;
   g->call = main.call, g->tile = main.tile, g->scratch = main.scratch;
   gen_forget(g);
 }

@@ -15,7 +15,32 @@ typedef struct Idx {
   bool axes;
 } Idx;
 
+typedef struct Gen Gen;
 typedef struct Frame Frame;
+
+/* How a stretch of code reads elements: what one index stands for. Chosen where a loop is entered (gen_enter). */
+typedef struct Reader {
+  bool along; /* values of any rank but 0 are read as vectors along their elements, e->vl at a time, `part` of them */
+  CgVec (*at)(Gen *g, Frame *fr, Val v, Idx *at);     /* any value that is no alias */
+  CgVec (*tiny)(Gen *g, Frame *fr, Val v, int64_t k); /* in registers, from element k on */
+  /* A slice, unslice or concatenation where one operand is read at a constant distance; false: it is not. NULL: never. */
+  bool (*move)(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out);
+} Reader;
+/* One element (gen_value.c); a vector of them (gen_wide.c); the same from vectors that are at hand (gen_sweep.c). */
+extern const Reader gen_element_reader, gen_wide_reader, gen_sweep_reader;
+
+/* Where a function finds its values. Chosen where a function is entered. */
+typedef struct Places {
+  LLVMValueRef (*scratch)(Gen *g, int64_t off);
+  void (*memory)(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
+  void (*find)(Gen *g, Frame *fr, Val v); /* sets fr->base, fr->ld of what lies outside of scratch, if it is known */
+  CgVec (*tiny)(Gen *g, Frame *fr, Val v, int64_t element); /* that is not in fr->ssa */
+  bool (*elsewhere)(const Gen *g, const Frame *fr, Val v);  /* a tiny value that another function computed, and left in memory */
+  bool hands_on; /* another function goes on with what this one leaves, and looks for it at fixed places */
+} Places;
+/* The function (gen_fn.c); a piece of its tile (gen_piece.c); a group written once for several (gen_outline.c). */
+extern const Places gen_function_places, gen_piece_places, gen_outline_places;
+
 struct Frame { /* a plan being written: the function, or a body inside it */
   const Plan *p;
   Frame *up;
@@ -24,11 +49,13 @@ struct Frame { /* a plan being written: the function, or a body inside it */
   LLVMValueRef **ssa;      /* by Val id: [element * nv + vector] of tiny values */
   LLVMValueRef **vec;      /* by Val id: the vectors of carries that stay in registers, old and new */
   LLVMValueRef *base, *ld; /* by Val id: memory that is not scratch; ld: reals between elements of lane values */
+  Val given;               /* the product whose epilogue is being written, and its value; or none */
+  CgVec given_value;
 };
 
 typedef struct Memo {
   const Frame *fr;
-  uint32_t v, wide;
+  uint32_t v, along;
   LLVMValueRef key[IR_MAX_RANK];
   CgVec val;
 } Memo;
@@ -43,6 +70,16 @@ typedef struct Sum {
 
 typedef struct Sweep Sweep;
 enum { GEN_SHIFTS = 32 };
+/* Of a loop with vectors along elements: its position, and the shifts of it that are there; v = iv + c. */
+typedef struct Stretch {
+  LLVMValueRef iv;
+  int64_t lo; /* where the stretch between two cuts begins */
+  struct {
+    LLVMValueRef v;
+    int64_t c;
+  } shift[GEN_SHIFTS];
+  int nshift;
+} Stretch;
 /* A lane accumulator that this stretch of code added to: `sum` is what `store` writes. */
 enum { GEN_ADDED = 64 };
 typedef struct Added {
@@ -50,7 +87,7 @@ typedef struct Added {
   LLVMValueRef ax[IR_MAX_RANK], place, sum, store;
 } Added;
 
-typedef struct Gen {
+struct Gen {
   CgEmit *e;
   Arena *mem;
   LLVMValueRef call, scratch, tile;      /* const HnnCall *, its scratch, number of the tile */
@@ -58,33 +95,25 @@ typedef struct Gen {
   LLVMValueRef *in, *inld, *out, *outld; /* pointers of the caller's arrays, loaded once */
   Memo *memo;
   uint32_t nmemo, memo_size; /* open addressing; emptied at each loop body */
-  LLVMValueRef main, piece;  /* the function; that which is a piece of a tile, while one is written */
+  LLVMValueRef fn;           /* the function, or the piece of a tile that is being written */
+  const Places *places;
+  const Reader *reader;
   Outlines *outlines;
   Outline *outline; /* gen_outline.c: of the module; the one being written */
   const CgTuning *tune;
   const CgKernels *kernel;
-  unsigned machine_vl;  /* lanes of the machine, also where e->vl is 1 */
-  bool wide;            /* values of any rank but 0 are read vl elements at a time, `part` of them */
-  unsigned part;        /* the first lanes that count; 0: all */
-  LLVMValueRef wide_iv; /* position of the wide loop, in [wide_lo, wide_hi), between two cuts */
-  int64_t wide_lo, wide_hi;
-  struct {
-    LLVMValueRef v;
-    int64_t c;
-  } shift[GEN_SHIFTS];
-  int nshift;       /* v = wide_iv + c */
-  Sweep *sweep;     /* gen_sweep.c: values with elements are read from its vectors */
+  unsigned machine_vl; /* lanes of the machine, also where e->vl is 1 */
+  unsigned part;       /* of a vector along elements: the first lanes that count; 0: all */
+  Stretch stretch;
+  Sweep *sweep;     /* gen_sweep.c: what its reader reads */
   uint32_t inlined; /* long elementwise ops written out so far */
   const Frame *group_frame;
   uint32_t group; /* what is being written: its own values are computed */
-  const Frame *dot_frame;
-  Val dot;
-  CgVec dot_value; /* the product whose epilogue is being written */
   Sum *sum;
   uint32_t nsum; /* of the group whose loops are being written */
   Added added[GEN_ADDED];
   uint32_t nadded; /* forgotten with the memo */
-} Gen;
+};
 
 /* ---- gen_value.c: reading and writing elements ---------------------------------------------------------- */
 
@@ -93,6 +122,14 @@ Frame *gen_frame_brief(const Plan *p, Frame *up); /* which gen_frame_end frees, 
 void gen_frame_end(Gen *g, Frame *fr);
 void gen_forget(Gen *g); /* at the start of code that does not follow what came before */
 CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at);
+CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at); /* for readers: in registers, in memory, through a view, or computed */
+/* From here on elements are read so, in single vectors of vl lanes, until gen_leave. */
+typedef struct Entered {
+  const Reader *reader;
+  unsigned vl, nv, part;
+} Entered;
+Entered gen_enter(Gen *g, const Reader *r, unsigned vl);
+void gen_leave(Gen *g, Entered was);
 void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
 CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin);
 void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v);
@@ -141,17 +178,16 @@ LLVMValueRef gen_tile_ld(Gen *g);
 
 /* The body for positions 0 ... n-1 of a value of that rank, several times at each cut. */
 void gen_wide_nest(Gen *g, int rank, int64_t n, const PlanCuts *cuts, NestFn body, void *ctx);
-LLVMValueRef gen_shift(Gen *g, LLVMValueRef lin, int64_t by); /* lin + by */
+LLVMValueRef gen_shift(Gen *g, LLVMValueRef lin, int64_t by); /* lin + by, in such a loop */
 Idx gen_wide_idx(Type t, LLVMValueRef lin);
-/* Of the stretch that the wide loop is in, where lin is at its beginning. */
-bool gen_wide_first(const Gen *g, LLVMValueRef lin, int64_t *first);
-
-/* lin = position of the wide loop + *by */
-bool gen_wide_distance(const Gen *g, LLVMValueRef lin, int64_t *by);
+bool gen_wide_distance(const Gen *g, LLVMValueRef lin, int64_t *by); /* lin = position of the wide loop + *by */
+void gen_wide_position(Gen *g, LLVMValueRef iv);                     /* which is iv from here on */
+CgVec gen_wide_scalar(Gen *g, Frame *fr, Val v, Idx *at);            /* one element in such a loop, wherever it comes from */
+CgVec gen_wide_tiny(Gen *g, Frame *fr, Val v, int64_t k);
+bool gen_wide_move(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out);
 
 /* gen_sweep.c: such loops by whole vectors, which compute once what they read at several distances */
 void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan);
-CgVec gen_sweep_at(Gen *g, Val v, Idx *at);
 int64_t gen_vectors(const Gen *g, Type t);
 /* All vectors of a value of one sample, side by side from `base` on. */
 void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
@@ -164,18 +200,19 @@ LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k); /* argument k o
 /* Where the plan keeps per-sample argument k side by side; false: it is read and written in the caller's array. */
 bool gen_buffered(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld);
 void gen_piece_calls(Gen *g, const Plan *p, const char *symbol); /* one after the other, for g->tile */
-/* Finds the memory of v that the caller knows or, in a piece, another piece. */
-void gen_piece_memory(Gen *g, Frame *fr, Val v);
+void gen_function_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
+void gen_function_find(Gen *g, Frame *fr, Val v); /* arguments */
+LLVMValueRef gen_function_scratch(Gen *g, int64_t off);
+CgVec gen_function_tiny(Gen *g, Frame *fr, Val v, int64_t element);
+/* Emits at the end of the entry block of g->fn, which every use comes after; gives back where the builder was. */
+LLVMBasicBlockRef gen_to_entry(Gen *g);
+/* Per-sample or shared argument k, loaded where the builder stands. */
+void gen_argument(Gen *g, const Plan *p, bool in, uint32_t k, Type t, LLVMValueRef *base, LLVMValueRef *ld);
 
 /* gen_outline.c: groups that are alike, written once */
 void gen_outlines_init(Gen *g, const Plan *p);
 void gen_outlines_finish(Gen *g);
 bool gen_outlined(Gen *g, Frame *fr, uint32_t k); /* false: not done, the group is to be written here */
-/* While such a function is written: its names for what lies outside. */
-LLVMValueRef gen_outline_scratch(Gen *g, int64_t off);
-void gen_outline_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
-CgVec gen_outline_ssa(Gen *g, Frame *fr, Val v, int64_t element);
-
 /* gen_sums.c: sums over the tiles of a call */
 void gen_open_sums(Gen *g, Frame *fr);
 /* Zeros where they are added up in place: those that the first tile sets only if there is no tile. */

@@ -87,11 +87,11 @@ static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
     if (x->d.label[l].in_out >= 0) at.ax[x->d.label[l].in_out] = x->label[l];
   if (r->n != (int)g->e->nv) base_fault("codegen: a product handed over part of a tile");
   gen_forget(g);
-  g->dot_frame = x->fr, g->dot = x->gr->main;
-  g->dot_value = (CgVec){.lane = true};
-  memcpy(g->dot_value.v, r->v, sizeof *r->v * g->e->nv);
+  x->fr->given = x->gr->main;
+  x->fr->given_value = (CgVec){.lane = true};
+  memcpy(x->fr->given_value.v, r->v, sizeof *r->v * g->e->nv);
   gen_roots(g, x->fr, x->gr, &at);
-  g->dot_frame = NULL;
+  x->fr->given = VAL_NONE;
   gen_forget(g);
 }
 
@@ -151,9 +151,9 @@ static void dot_element(Gen *g, void *ctx, Idx *at) {
   for (unsigned v = 0; v < nv; v++) cg_loop_next(loop, v, sum.v[v]);
   cg_loop_end(g->e, loop);
   free(loop);
-  g->dot_frame = x->fr, g->dot = x->gr->main, g->dot_value = sum;
+  x->fr->given = x->gr->main, x->fr->given_value = sum;
   gen_roots(g, x->fr, x->gr, at);
-  g->dot_frame = NULL;
+  x->fr->given = VAL_NONE;
 }
 
 void gen_dot_loops(Gen *g, Frame *fr, const Group *gr) {

@@ -57,9 +57,9 @@ static LLVMValueRef vector_of(Gen *g, Sweep *s, Val v, int64_t vector) {
   unsigned part = g->part;
   bool here = plan_sweep_here(s->fr->p, &s->plan, v);
   g->part = part_of(g, ir_type(s->fr->p->f, v), vector);
-  if (!here) g->sweep = NULL;
+  if (!here) g->reader = &gen_wide_reader;
   CgVec y = here ? gen_compute(g, s->fr, v, &at) : gen_at(g, s->fr, v, &at);
-  g->sweep = s;
+  g->reader = &gen_sweep_reader;
   x = gen_lanes(g, (Type){.lane = true}, y).v[0];
   g->part = part;
   know(s, v, vector, x);
@@ -110,9 +110,9 @@ static LLVMValueRef piece(Gen *g, Sweep *s, const Piece *p) {
   Idx at = {.axes = true, .lin = cg_i64(g->e, 0)};
   if (p->spot.kind == SPOT_VALUE) return vector_of(g, s, p->spot.base, p->vector);
   if (p->spot.kind == SPOT_ZERO) return cg_real(g->e, 0, vl);
-  g->sweep = NULL;
+  g->reader = &gen_wide_reader;
   CgVec x = gen_at(g, s->fr, p->spot.base, &at);
-  g->sweep = s;
+  g->reader = &gen_sweep_reader;
   return cg_splat(g->e, x.v[0], vl);
 }
 
@@ -160,15 +160,18 @@ static CgVec read_at(Gen *g, Sweep *s, Val v, int64_t pos) {
   return (CgVec){{mixed(g, s, &m)}, true};
 }
 
-CgVec gen_sweep_at(Gen *g, Val v, Idx *at) {
+static CgVec sweep_at(Gen *g, Frame *fr, Val v, Idx *at) {
   Sweep *s = g->sweep;
   int64_t c;
+  if (ir_type(fr->p->f, v).rank == 0) return gen_wide_scalar(g, fr, v, at);
   if (!cg_is_int(at->lin, &c)) {
     if (!gen_wide_distance(g, at->lin, &c)) base_fault("codegen: a sweep lost its place");
     c += s->plan.rep * s->vl;
   }
   return read_at(g, s, v, c);
 }
+
+const Reader gen_sweep_reader = {.along = true, .at = sweep_at, .tiny = gen_wide_tiny, .move = gen_wide_move};
 
 /* ---- the loop --------------------------------------------------------------------------------------------------------- */
 
@@ -220,7 +223,7 @@ static void write_loop(Gen *g, Sweep *s, const Group *gr) {
   each_kept(g, s, first_kept);
   gen_forget(g);
   cg_loop_begin(g->e, &s->turns, cg_i64(g->e, s->plan.lo * vl), cg_i64(g->e, s->plan.hi * vl), vl);
-  g->wide_iv = g->shift[0].v = s->at = s->turns.iv, g->shift[0].c = 0, g->nshift = 1;
+  gen_wide_position(g, s->at = s->turns.iv);
   s->loop = true;
   each_kept(g, s, enters);
   each_root(g, s, gr, s->plan.rep);
@@ -231,10 +234,9 @@ static void write_loop(Gen *g, Sweep *s, const Group *gr) {
 
 void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan) {
   Sweep *s = base_realloc(NULL, sizeof *s);
-  CgEmit saved = *g->e;
   *s = (Sweep){.fr = fr, .plan = *plan, .vl = g->machine_vl};
-  g->wide = true, g->e->nv = 1, g->e->vl = g->machine_vl, g->part = 0;
-  g->wide_iv = cg_i64(g->e, 0), g->nshift = 0;
+  Entered was = gen_enter(g, &gen_sweep_reader, g->machine_vl);
+  g->stretch.iv = cg_i64(g->e, 0), g->stretch.nshift = 0;
   g->sweep = s;
   gen_forget(g);
   for (int64_t k = 0; k < plan->n; k++)
@@ -243,8 +245,8 @@ void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan) {
   for (int64_t k = 0; k < plan->n; k++)
     for (uint32_t r = 0; !in_loop(s, k) && r < gr->root.n; r++) store(g, s, gr->root.at[r].v, k);
   gen_forget(g);
-  g->sweep = NULL, g->wide = false;
-  g->e->vl = saved.vl, g->e->nv = saved.nv;
+  g->sweep = NULL;
+  gen_leave(g, was);
   vec_free(&s->fixed);
   vec_free(&s->known);
   free(s);
@@ -255,8 +257,7 @@ void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan) {
 int64_t gen_vectors(const Gen *g, Type t) { return (type_count(t) + g->machine_vl - 1) / g->machine_vl; }
 
 static void move_vectors(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec, bool load) {
-  CgEmit saved = *g->e;
-  g->wide = true, g->e->nv = 1, g->e->vl = g->machine_vl;
+  Entered was = gen_enter(g, &gen_wide_reader, g->machine_vl);
   for (int64_t k = 0; k < gen_vectors(g, t); k++) {
     LLVMValueRef at = cg_i64(g->e, k * g->machine_vl), one = cg_i64(g->e, 1);
     CgVec x = {{vec[k]}, true};
@@ -264,8 +265,7 @@ static void move_vectors(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec, b
     if (load) vec[k] = gen_load(g, t, base, one, at).v[0];
     else gen_store(g, t, base, one, at, &x);
   }
-  g->wide = false, g->part = 0;
-  g->e->vl = saved.vl, g->e->nv = saved.nv;
+  gen_leave(g, was);
 }
 
 void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec) { move_vectors(g, t, base, vec, true); }

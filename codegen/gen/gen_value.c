@@ -40,12 +40,12 @@ void gen_forget(Gen *g) {
   g->nmemo = g->nadded = 0;
 }
 
-static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t wide, const LLVMValueRef *key) {
-  uint64_t h = (uintptr_t)fr ^ (v.id * 2 + wide) * 0x9e3779b97f4a7c15u;
+static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t along, const LLVMValueRef *key) {
+  uint64_t h = (uintptr_t)fr ^ (v.id * 2 + along) * 0x9e3779b97f4a7c15u;
   for (int k = 0; k < IR_MAX_RANK; k++) h = (h ^ (uintptr_t)key[k] >> 3) * 0x9e3779b97f4a7c15u;
   for (uint32_t i = (uint32_t)(h >> 32);; i++) {
     Memo *m = &g->memo[i & (g->memo_size - 1)];
-    if (!m->fr || (m->fr == fr && m->v == v.id && m->wide == wide && !memcmp(m->key, key, sizeof m->key))) return m;
+    if (!m->fr || (m->fr == fr && m->v == v.id && m->along == along && !memcmp(m->key, key, sizeof m->key))) return m;
   }
 }
 
@@ -59,14 +59,14 @@ static bool memo_get(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
   LLVMValueRef key[IR_MAX_RANK];
   if (!g->memo_size) return false;
   memo_key(at, t, key);
-  const Memo *m = memo_find(g, fr, v, g->wide, key);
+  const Memo *m = memo_find(g, fr, v, g->reader->along, key);
   if (!m->fr) return false;
   *out = m->val;
   return true;
 }
 
 static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVec x) {
-  Memo m = {.fr = fr, .v = v.id, .wide = g->wide, .val = x};
+  Memo m = {.fr = fr, .v = v.id, .along = g->reader->along, .val = x};
   memo_key(at, t, m.key);
   if (g->nmemo * 2 >= g->memo_size) {
     Memo *old = g->memo;
@@ -75,10 +75,10 @@ static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
     g->memo = base_realloc(NULL, sizeof *g->memo * g->memo_size);
     memset(g->memo, 0, sizeof *g->memo * g->memo_size);
     for (uint32_t i = 0; i < n; i++)
-      if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].wide, old[i].key) = old[i];
+      if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].along, old[i].key) = old[i];
     free(old);
   }
-  *memo_find(g, fr, v, m.wide, m.key) = m;
+  *memo_find(g, fr, v, m.along, m.key) = m;
   g->nmemo++;
 }
 
@@ -114,27 +114,12 @@ Idx gen_const_idx(Gen *g, Type t, int64_t lin) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-LLVMValueRef gen_scratch(Gen *g, int64_t off) {
-  return g->outline ? gen_outline_scratch(g, off) : cg_gep_bytes(g->e, g->scratch, cg_i64(g->e, off));
-}
+LLVMValueRef gen_scratch(Gen *g, int64_t off) { return g->places->scratch(g, off); }
 LLVMValueRef gen_tile_ld(Gen *g) { return cg_i64(g->e, g->e->tile); }
 
 void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
-  const PVal *q = &fr->p->val[v.id];
-  if (q->alias) v.id = q->alias, q = &fr->p->val[v.id];
-  if (fr->of) {
-    gen_outline_memory(g, fr, v, base, ld);
-    return;
-  }
-  *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
-  if (q->cls == PC_TABLE && !fr->base[v.id]) {
-    const Table *t = &fr->p->f->table.at[ir_table_attr(fr->p->f, ir_inst(fr->p->f, v)).table];
-    fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
-  }
-  if (!fr->p->up && !fr->base[v.id]) gen_piece_memory(g, fr, v), *ld = fr->ld[v.id] ? fr->ld[v.id] : *ld;
-  if (fr->base[v.id]) *base = fr->base[v.id];
-  else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
-  else base_fault("codegen: value %%%u has no memory", v.id);
+  uint32_t alias = fr->p->val[v.id].alias;
+  g->places->memory(g, fr, alias ? (Val){alias} : v, base, ld);
 }
 
 static LLVMValueRef address(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
@@ -148,7 +133,7 @@ static LLVMValueRef vector_at(Gen *g, Type t, LLVMValueRef p, unsigned k) {
 }
 
 CgVec gen_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
-  CgVec x = {.lane = t.lane || (g->wide && t.rank > 0)};
+  CgVec x = {.lane = t.lane || (g->reader->along && t.rank > 0)};
   LLVMValueRef p = address(g, t, base, ld, lin);
   unsigned lanes = x.lane ? g->e->vl : 1, part = x.lane && g->part ? g->part : lanes;
   for (unsigned k = 0; k < (x.lane ? g->e->nv : 1); k++) {
@@ -167,7 +152,7 @@ CgVec gen_lanes(Gen *g, Type t, CgVec v) {
 }
 
 void gen_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin, const CgVec *v) {
-  bool lane = t.lane || (g->wide && t.rank > 0);
+  bool lane = t.lane || (g->reader->along && t.rank > 0);
   CgVec x = gen_lanes(g, (Type){.lane = lane}, *v);
   LLVMValueRef p = address(g, t, base, ld, lin);
   unsigned lanes = lane ? g->e->vl : 1, part = lane && g->part ? g->part : lanes;
@@ -207,8 +192,7 @@ LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v) {
 CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element) {
   CgVec x = {.lane = ir_type(fr->p->f, v).lane};
   LLVMValueRef *s = gen_ssa(g, fr, v) + element * CG_MAX_NV;
-  if (!s[0] && fr->of) return gen_outline_ssa(g, fr, v, element);
-  if (!s[0]) base_fault("codegen: %%%u is read before it is computed", v.id);
+  if (!s[0]) return g->places->tiny(g, fr, v, element);
   memcpy(x.v, s, sizeof x.v);
   return x;
 }
@@ -245,12 +229,8 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   const Fn *f = fr->p->f;
   Val x = ir_arg(f, i, 0);
   Idx to = {.axes = true};
-  if (g->wide && i->op == OP_slice) { /* of the first axis */
-    Type t = ir_type(f, x);
-    int64_t row = type_count(t) / t.dim[0];
-    to = gen_wide_idx(t, gen_shift(g, gen_lin(g, i->type, at), ir_slice_attr(f, i).start * row));
-    return gen_at(g, fr, x, &to);
-  }
+  CgVec out;
+  if (g->reader->move && g->reader->move(g, fr, i, at, &out)) return out;
   if (i->op == OP_id || i->op == OP_spread || i->op == OP_barrier) return gen_at(g, fr, x, at);
   if (i->op == OP_reshape) {
     to = (Idx){.lin = gen_lin(g, i->type, at)};
@@ -299,7 +279,7 @@ static CgVec up_at(Gen *g, Frame *fr, Val v, Idx *at) {
 
 static CgVec point_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   CgVec x;
-  if (g->dot_frame == fr && g->dot.id == v.id) return g->dot_value;
+  if (fr->given.id == v.id) return fr->given_value;
   if (memo_get(g, fr, v, t, at, &x)) return x;
   x = gen_compute(g, fr, v, at);
   memo_put(g, fr, v, t, at, x);
@@ -317,56 +297,27 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
-/* One element in a wide loop, wherever it comes from. */
-static CgVec scalar_at(Gen *g, Frame *fr, Val v, Idx *at) {
-  unsigned vl = g->e->vl;
-  g->wide = false, g->e->vl = 1;
-  CgVec x = gen_at(g, fr, v, at);
-  g->wide = true, g->e->vl = vl;
-  x.lane = false;
-  return x;
-}
-
-/* Tiny values at consecutive positions. */
-static CgVec ssa_vector(Gen *g, Frame *fr, Val v, int64_t first) {
-  unsigned n = g->part ? g->part : g->e->vl;
-  if (g->e->vl == 1) return gen_ssa_get(g, fr, v, first);
-  LLVMValueRef x = gen_ssa_get(g, fr, v, first).v[0];
-  LLVMTypeRef t = LLVMTypeOf(x);
-  CgVec out = {.v = {LLVMConstNull(LLVMVectorType(t, g->e->vl))}, .lane = true};
-  for (unsigned k = 0; k < n; k++)
-    out.v[0] = LLVMBuildInsertElement(g->e->b, out.v[0], gen_ssa_get(g, fr, v, first + k).v[0], cg_i32(g->e, (int32_t)k), "");
-  return out;
-}
-
-static bool of_another_piece(const Gen *g, const Frame *fr, Val v) {
-  return g->piece && !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id] && !(fr->of && fr->of->ssa[v.id]);
-}
-
-CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
+CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   const Fn *f = fr->p->f;
   const PVal *q = &fr->p->val[v.id];
-  if (q->alias) v.id = q->alias, q = &fr->p->val[v.id];
   const Inst *i = ir_inst(f, v);
+  bool single = !g->reader->along || g->e->vl == 1;
   double c;
   int64_t k;
-  if (g->wide && i->type.rank == 0) return scalar_at(g, fr, v, at);
-  if (g->wide && g->sweep) return gen_sweep_at(g, v, at);
   switch (q->cls) {
   case PC_CONST:
     if (!ir_is_const(f, v, &c)) base_fault("codegen: a constant without a value");
     if (i->type.dt == DT_BOOL) return (CgVec){{LLVMConstInt(g->e->i1, c != 0, 0)}, false};
     return gen_real(g, c, false);
   case PC_TABLE:
-    if (!(g->wide && g->e->vl > 1) && cg_is_int(gen_lin(g, i->type, at), &k))
-      return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
+    if (single && cg_is_int(gen_lin(g, i->type, at), &k)) return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
     return memory_at(g, fr, v, i->type, at);
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
-    if (of_another_piece(g, fr, v)) return memory_at(g, fr, v, i->type, at);
+    if (g->places->elsewhere(g, fr, v)) return memory_at(g, fr, v, i->type, at);
     if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
-    if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->wide ? ssa_vector(g, fr, v, k) : gen_ssa_get(g, fr, v, k);
+    if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->reader->tiny(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);
   case PC_POINT:
     if (q->stored && (g->group_frame != fr || g->group != q->group)) return memory_at(g, fr, v, i->type, at);
@@ -376,3 +327,20 @@ CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
   default: base_fault("codegen: %%%u (%s) has no elements", v.id, ir_op[i->op].name);
   }
 }
+
+CgVec gen_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  uint32_t alias = fr->p->val[v.id].alias;
+  return g->reader->at(g, fr, alias ? (Val){alias} : v, at);
+}
+
+/* ---- readers ------------------------------------------------------------------------------------------------------------ */
+
+const Reader gen_element_reader = {.at = gen_by_class, .tiny = gen_ssa_get};
+
+Entered gen_enter(Gen *g, const Reader *r, unsigned vl) {
+  Entered was = {g->reader, g->e->vl, g->e->nv, g->part};
+  g->reader = r, g->e->vl = vl, g->e->nv = 1, g->part = 0;
+  return was;
+}
+
+void gen_leave(Gen *g, Entered was) { g->reader = was.reader, g->e->vl = was.vl, g->e->nv = was.nv, g->part = was.part; }
