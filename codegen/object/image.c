@@ -5,7 +5,7 @@
  * The image: code, then stubs (a jump each, for functions farther away than a call reaches), then constants on pages
  * of their own. Offsets in an object are not trusted: one that does not fit is an error. */
 #include "codegen/object/image_priv.h"
-#include "ir/ir.h"
+#include "codegen/target/target.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-enum { STUB = 16 };
 
 typedef struct Global {
   const char *name;
@@ -60,15 +58,9 @@ static const void *part(const Load *l, uint64_t off, uint64_t n, uint64_t size, 
 
 static const char *symbol_name(const Load *l, const Elf64_Sym *s) { return s->st_name < l->strsize ? l->str + s->st_name : ""; }
 
-#ifdef __aarch64__
-#define MACHINE EM_AARCH64
-#else
-#define MACHINE EM_X86_64
-#endif
-
 static bool open_object(Load *l) {
   l->eh = part(l, 0, 1, sizeof *l->eh, 1);
-  if (!l->eh || memcmp(l->eh->e_ident, ELFMAG, SELFMAG) || l->eh->e_type != ET_REL || l->eh->e_machine != MACHINE)
+  if (!l->eh || memcmp(l->eh->e_ident, ELFMAG, SELFMAG) || l->eh->e_type != ET_REL || l->eh->e_machine != cg_elf_machine())
     return fail(l, "it is not one of this machine", "");
   l->sh = part(l, l->eh->e_shoff, l->eh->e_shnum, sizeof *l->sh, 8);
   if (!l->sh) return fail(l, "it is cut off", "");
@@ -108,8 +100,8 @@ static bool lay_out(Load *l) {
   }
   for (uint32_t k = 1; k < l->nsym; k++) foreign += l->sym[k].st_shndx == SHN_UNDEF;
   place(l, true, &end);
-  l->stubs = up(end, STUB);
-  l->code = up(l->stubs + STUB * foreign, page);
+  l->stubs = up(end, CG_STUB);
+  l->code = up(l->stubs + CG_STUB * foreign, page);
   l->end = l->code;
   place(l, false, &l->end);
   l->im->size = up(l->end + 1, page);
@@ -124,14 +116,8 @@ static bool lay_out(Load *l) {
 /* ---- symbols ------------------------------------------------------------------------------------------------------ */
 
 static char *write_stub(Load *l, void *to) {
-  char *at = l->im->base + l->stubs + STUB * l->nstub++;
-#ifdef __aarch64__
-  static const uint32_t jump[2] = {0x58000050, 0xd61f0200}; /* ldr x16, +8; br x16 */
-  memcpy(at, jump, 8), memcpy(at + 8, &to, 8);
-#else
-  static const unsigned char jump[6] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
-  memcpy(at, jump, 6), memcpy(at + 6, &to, 8);
-#endif
+  char *at = l->im->base + l->stubs + CG_STUB * l->nstub++;
+  cg_elf_stub(at, to);
   return at;
 }
 
@@ -154,55 +140,6 @@ static bool find_symbols(Load *l) {
 
 /* ---- references --------------------------------------------------------------------------------------------------- */
 
-#ifdef __aarch64__
-enum { WHOLE = R_AARCH64_ABS64 };
-#else
-enum { WHOLE = R_X86_64_64 };
-#endif
-
-/* Bytes that a reference fills: a pointer in a constant, or part of an instruction. */
-static uint64_t width(uint32_t type) { return type == WHOLE ? 8 : 4; }
-
-static bool fits(int64_t v, int bits) { return v >= -((int64_t)1 << (bits - 1)) && v < (int64_t)1 << (bits - 1); }
-
-/* The bytes at p, which will lie at `p`, come to refer to s. */
-static bool refer(Load *l, char *p, uint32_t type, int64_t s) {
-  int64_t d = s - (int64_t)(intptr_t)p;
-  if (type == WHOLE) return memcpy(p, &s, 8), true;
-#ifdef __aarch64__
-  uint32_t word, field = 0;
-  int64_t pages = (s >> 12) - ((int64_t)(intptr_t)p >> 12), low = s & 4095;
-  memcpy(&word, p, 4);
-  switch (type) {
-  case R_AARCH64_PREL32:
-    if (!fits(d, 32)) return fail(l, "a place is too far", "");
-    word = 0, field = (uint32_t)d;
-    break;
-  case R_AARCH64_CALL26:
-  case R_AARCH64_JUMP26:
-    if (!fits(d, 28)) return fail(l, "a call is too far", "");
-    field = (uint32_t)(d >> 2) & 0x3ffffff;
-    break;
-  case R_AARCH64_ADR_PREL_PG_HI21: field = ((uint32_t)pages & 3) << 29 | ((uint32_t)(pages >> 2) & 0x7ffff) << 5; break;
-  case R_AARCH64_ADD_ABS_LO12_NC:
-  case R_AARCH64_LDST8_ABS_LO12_NC: field = (uint32_t)low << 10; break;
-  case R_AARCH64_LDST16_ABS_LO12_NC: field = (uint32_t)(low >> 1) << 10; break;
-  case R_AARCH64_LDST32_ABS_LO12_NC: field = (uint32_t)(low >> 2) << 10; break;
-  case R_AARCH64_LDST64_ABS_LO12_NC: field = (uint32_t)(low >> 3) << 10; break;
-  case R_AARCH64_LDST128_ABS_LO12_NC: field = (uint32_t)(low >> 4) << 10; break;
-  default: return fail(l, "a reference is of an unknown kind", "");
-  }
-  word |= field;
-  memcpy(p, &word, 4);
-#else
-  if (type != R_X86_64_PC32 && type != R_X86_64_PLT32) return fail(l, "a reference is of an unknown kind", "");
-  if (!fits(d, 32)) return fail(l, "a place is too far", "");
-  int32_t rel = (int32_t)d;
-  memcpy(p, &rel, 4);
-#endif
-  return true;
-}
-
 static bool relocate(Load *l, const Elf64_Shdr *s) {
   uint64_t n = s->sh_size / sizeof(Elf64_Rela);
   const Elf64_Rela *r = part(l, s->sh_offset, n, sizeof *r, 8);
@@ -211,10 +148,11 @@ static bool relocate(Load *l, const Elf64_Shdr *s) {
   for (uint64_t k = 0; k < n; k++) {
     uint64_t sym = ELF64_R_SYM(r[k].r_info);
     if (sym >= l->nsym || !l->value[sym]) return fail(l, "a reference is to nothing", "");
-    uint64_t size = l->sh[s->sh_info].sh_size, bytes = width((uint32_t)ELF64_R_TYPE(r[k].r_info));
+    uint64_t size = l->sh[s->sh_info].sh_size, bytes = cg_elf_bytes((uint32_t)ELF64_R_TYPE(r[k].r_info));
     if (size < bytes || r[k].r_offset > size - bytes) return fail(l, "a reference is out of bounds", "");
     char *p = l->im->base + l->at[s->sh_info] + r[k].r_offset;
-    if (!refer(l, p, (uint32_t)ELF64_R_TYPE(r[k].r_info), (int64_t)(intptr_t)l->value[sym] + r[k].r_addend)) return false;
+    const char *why = cg_elf_refer(p, (uint32_t)ELF64_R_TYPE(r[k].r_info), (int64_t)(intptr_t)l->value[sym] + r[k].r_addend);
+    if (why) return fail(l, why, "");
   }
   return true;
 }

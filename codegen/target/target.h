@@ -14,7 +14,7 @@
  *     Sums over tiles: accumulators in scratch, which are zeroed before the first tile of a call, added to by each tile, and
  *     reduced after the last. How many partial sums one has is the target's (`sum_bytes`): one for each lane here.
  *     Memory: how long arrays in scratch are made (`array_bytes`); loads and stores of vectors, whole or in part; fills and copies.
- *   - CgMachine: LLVM's objects, from a name to bytes of code. The calling convention is ir/abi.h.
+ *   - CgMachine: LLVM's objects, from a name to bytes of code; how such bytes are loaded. The calling convention is ir/abi.h.
  *
  * Nothing here knows the graph IR, plans, or how the kernels are written. */
 #ifndef HNNC_CODEGEN_TARGET_TARGET_H
@@ -198,5 +198,14 @@ void cg_emit_init(CgEmit *e, const CgTarget *t, LLVMContextRef ctx, LLVMModuleRe
 void cg_emit_finish(CgEmit *e);
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx);
 bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize);
+
+/* ---- objects of the machine that this runs on (elf.c) ------------------------------------------------------ */
+
+enum { CG_STUB = 16 };
+uint16_t cg_elf_machine(void);
+void cg_elf_stub(char *at, void *to); /* CG_STUB bytes: a jump to any address */
+uint64_t cg_elf_bytes(uint32_t type); /* that a reference of this type fills */
+/* The bytes at p, which will lie at `p`, come to refer to s; a text if they cannot. */
+const char *cg_elf_refer(char *p, uint32_t type, int64_t s);
 
 #endif
