@@ -6,6 +6,7 @@
 #include "tests/common/often.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -421,6 +422,59 @@ static void test_cache(void) {
   CU_ASSERT_EQUAL(system(command), 0);
 }
 
+/* ---- several at once -------------------------------------------------------------------------------------------------------- */
+
+typedef struct Writer {
+  uint64_t seed;
+  char *text;
+  size_t n;
+  bool ok;
+  pthread_t thread;
+} Writer;
+
+/* The code of some functions, as text, for a machine and a precision that depend on the seed; and compiled. */
+static void *write_some(void *ctx) {
+  Writer *w = ctx;
+  char err[256];
+  static const char *const cpu[] = {"x86-64", "haswell", "znver4", NULL};
+  Cg *cg = cg_create(&(CgOptions){.cpu = cpu[w->seed % 4], .opt = 1}, err, sizeof err),
+     *own = cg_create(&(CgOptions){.opt = 1}, err, sizeof err);
+  FILE *out = open_memstream(&w->text, &w->n);
+  w->ok = cg && own && out;
+  for (uint64_t k = 0; w->ok && k < 6; k++) {
+    char name[16];
+    RandomSpec spec = {.seed = 100 * w->seed + k, .size = 30, .f64 = w->seed % 2, .scans = true};
+    Fn *f = random_fn(&spec);
+    snprintf(name, sizeof name, "f%d", (int)k);
+    cg_add(cg, f, name);
+    cg_add(own, f, name);
+    ir_fn_destroy(f);
+  }
+  w->ok = w->ok && cg_print_llvm(cg, out, err, sizeof err) && cg_compile(own, err, sizeof err) && cg_kernel(own, "f5");
+  cg_destroy(cg);
+  cg_destroy(own);
+  if (out) fclose(out);
+  return NULL;
+}
+
+/* Nothing is shared: what one thread writes is what it would write alone. */
+static void test_at_once(void) {
+  enum { THREADS = 4 };
+  Writer alone[THREADS], w[THREADS];
+  for (uint64_t k = 0; k < THREADS; k++) {
+    alone[k] = w[k] = (Writer){.seed = k};
+    write_some(&alone[k]);
+  }
+  for (int k = 0; k < THREADS; k++) CU_ASSERT_EQUAL_FATAL(pthread_create(&w[k].thread, NULL, write_some, &w[k]), 0);
+  for (int k = 0; k < THREADS; k++) {
+    pthread_join(w[k].thread, NULL);
+    CU_ASSERT_TRUE(alone[k].ok && w[k].ok && w[k].n > 1000);
+    CU_ASSERT_TRUE(w[k].n == alone[k].n && !memcmp(w[k].text, alone[k].text, w[k].n));
+    free(w[k].text);
+    free(alone[k].text);
+  }
+}
+
 /* ---- other machines -------------------------------------------------------------------------------------------------------- */
 
 static void test_aarch64(void) {
@@ -470,6 +524,7 @@ const Suite suite = {"codegen cases", (CU_TestInfo[]){{"products", test_products
                                                       {"orbits", test_orbits},
                                                       {"adaptive trajectories", test_ode},
                                                       {"cache", test_cache},
+                                                      {"several at once", test_at_once},
                                                       {"aarch64", test_aarch64},
                                                       {"unknown names", test_unknown},
                                                       CU_TEST_INFO_NULL}};
