@@ -106,7 +106,7 @@ void gen_function_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValue
     const Table *t = &fr->p->f->table.at[ir_table_attr(fr->p->f, ir_inst(fr->p->f, v)).table];
     fr->base[v.id] = cg_const_array(g->e, t->v, (size_t)type_count(t->type));
   }
-  if (!fr->base[v.id]) g->places->find(g, fr, v);
+  if (!fr->base[v.id]) g->scope->find(g, fr, v);
   *ld = fr->ld[v.id] ? fr->ld[v.id] : gen_tile_ld(g);
   if (fr->base[v.id]) *base = fr->base[v.id];
   else if (q->home == HOME_SCRATCH) *base = gen_scratch(g, q->off);
@@ -123,11 +123,11 @@ static bool nowhere_else(const Gen *g, const Frame *fr, Val v) {
   return false;
 }
 
-const Places gen_function_places = {.scratch = gen_function_scratch,
-                                    .memory = gen_function_memory,
-                                    .find = gen_function_find,
-                                    .tiny = gen_function_tiny,
-                                    .elsewhere = nowhere_else};
+const Scope gen_function_scope = {.scratch = gen_function_scratch,
+                                  .memory = gen_function_memory,
+                                  .find = gen_function_find,
+                                  .tiny = gen_function_tiny,
+                                  .elsewhere = nowhere_else};
 
 static void argument(Gen *g, const Plan *p, bool in, uint32_t k, LLVMValueRef *base, LLVMValueRef *ld) {
   Type t = in ? p->f->in.at[k].type : ir_type(p->f, p->f->out.at[k]);
@@ -245,7 +245,7 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
   own.tile = p->form.tile, own.vl = p->form.vl;
   own.nv = own.tile / own.vl;
   Gen g = {
-    .e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile, .places = &gen_function_places, .reader = &gen_element_reader};
+    .e = &own, .mem = p->mem, .machine_vl = e->vl, .unit = own.tile, .scope = &gen_function_scope, .reader = &gen_element_reader};
   g.tune = own.target->tune, g.kernel = own.target->kernel;
   LLVMValueRef fn = cg_function(&own, symbol, LLVMFunctionType(own.voidt, &own.ptr, 1, 0), internal);
   own.fn = g.fn = fn;

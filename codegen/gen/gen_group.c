@@ -86,13 +86,13 @@ static void root_memory(Gen *g, Frame *fr, const Root *r, LLVMValueRef *base, LL
 
 static double start_value(uint16_t op) { return op == OP_rmax ? -INFINITY : op == OP_rmin ? INFINITY : 0; }
 
-typedef struct Fill {
+typedef struct Constant {
   LLVMValueRef base, ld;
   Type t;
   double v;
-} Fill;
+} Constant;
 static void fill_one(Gen *g, void *ctx, Idx *at) {
-  Fill *f = ctx;
+  Constant *f = ctx;
   CgVec x = gen_real(g, f->v, f->t.lane);
   gen_store(g, f->t, f->base, f->ld, gen_lin(g, f->t, at), &x);
 }
@@ -103,7 +103,7 @@ void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v) {
     gen_zero(g, base, type_count(t) * (t.lane ? width : 1) * g->e->es);
     return;
   }
-  Fill f = {base, ld, t, v};
+  Constant f = {base, ld, t, v};
   gen_nest(g, t.rank, t.dim, true, fill_one, &f);
 }
 

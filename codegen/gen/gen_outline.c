@@ -27,8 +27,8 @@ typedef struct Slot {
   LLVMValueRef value[CG_MAX_NV]; /* as the function sees it */
 } Slot;
 
-struct Outline {       /* a function while it is written */
-  const Places *outer; /* of the function that calls it */
+struct Outline {      /* a function while it is written */
+  const Scope *outer; /* of the function that calls it */
   LLVMValueRef fn, call, scratch, table;
   VEC(Slot) slot;
   int64_t ntable, nplace; /* a trial: things in its block of memory */
@@ -200,9 +200,9 @@ static void memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *l
   else if (shared && q->home == HOME_OUT) *base = from_table(g, SLOT_OUT, (int64_t)sizeof(HnnArg) * q->homeidx);
   else if (!of->base[v.id] && q->cls != PC_TABLE && q->home == HOME_SCRATCH) *base = from_table(g, SLOT_SCRATCH, q->off);
   else {
-    g->places = o->outer;
+    g->scope = o->outer;
     if (!of->base[v.id]) o->outer->find(g, of, v);
-    g->places = &gen_outline_places;
+    g->scope = &gen_outline_scope;
     *base = handed_over(g, SLOT_BASE, of, v, 0, g->e->ptr, 1)->value[0];
     if (of->ld[v.id]) *ld = of->ld[v.id];
     if (!cg_is_int(*ld, &k)) *ld = handed_over(g, SLOT_LD, of, v, 0, g->e->i64, 1)->value[0];
@@ -210,9 +210,9 @@ static void memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *l
 }
 
 static CgVec tiny(Gen *g, Frame *fr, Val v, int64_t element) {
-  g->places = g->outline->outer;
+  g->scope = g->outline->outer;
   CgVec x = gen_ssa_get(g, fr->of, v, element);
-  g->places = &gen_outline_places;
+  g->scope = &gen_outline_scope;
   unsigned n = x.lane ? g->e->nv : 1;
   memcpy(x.v, handed_over(g, SLOT_SSA, fr->of, v, element, LLVMTypeOf(x.v[0]), n)->value, n * sizeof *x.v);
   return x;
@@ -223,7 +223,7 @@ static bool elsewhere(const Gen *g, const Frame *fr, Val v) {
 }
 
 /* It asks for memory by names of its own (`memory`), and never for more. */
-const Places gen_outline_places = {.scratch = scratch, .memory = memory, .tiny = tiny, .elsewhere = elsewhere};
+const Scope gen_outline_scope = {.scratch = scratch, .memory = memory, .tiny = tiny, .elsewhere = elsewhere};
 
 /* ---- the function ------------------------------------------------------------------------------------------------- */
 
@@ -321,8 +321,8 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   LLVMBasicBlockRef body = cg_block(e, "");
   LLVMBuildBr(e->b, body);
   LLVMPositionBuilderAtEnd(e->b, body);
-  o->outer = g->places;
-  g->outline = o, g->places = &gen_outline_places, g->inlined = 0;
+  o->outer = g->scope;
+  g->outline = o, g->scope = &gen_outline_scope, g->inlined = 0;
   Frame *own = blank_frame(g, fr);
   gen_group_code(g, own, group);
   each_result(g, own, group, o, NULL);
@@ -330,7 +330,7 @@ static void write_function(Gen *g, Frame *fr, uint32_t group, Outline *o, const 
   else if (o->result.n) LLVMBuildAggregateRet(e->b, o->result.at, o->result.n);
   else LLVMBuildRetVoid(e->b);
   gen_frame_end(g, own);
-  g->outline = NULL, g->places = o->outer, g->inlined = inlined;
+  g->outline = NULL, g->scope = o->outer, g->inlined = inlined;
   e->fn = fn;
   LLVMPositionBuilderAtEnd(e->b, here);
 }

@@ -31,12 +31,12 @@ static bool elsewhere(const Gen *g, const Frame *fr, Val v) {
   return !fr->up && fr->p->val[v.id].stored && !fr->ssa[v.id];
 }
 
-const Places gen_piece_places = {.scratch = gen_function_scratch,
-                                 .memory = gen_function_memory,
-                                 .find = find,
-                                 .tiny = gen_function_tiny,
-                                 .elsewhere = elsewhere,
-                                 .hands_on = true};
+const Scope gen_piece_scope = {.scratch = gen_function_scratch,
+                               .memory = gen_function_memory,
+                               .find = find,
+                               .tiny = gen_function_tiny,
+                               .elsewhere = elsewhere,
+                               .hands_on = true};
 
 /* Nothing is known of values but where tables are. */
 static void forget(Gen *g, Frame *fr) {
@@ -85,7 +85,7 @@ void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
   Gen main = *g;
   LLVMValueRef fn = e->fn;
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
-  g->places = &gen_piece_places;
+  g->scope = &gen_piece_scope;
   for (uint32_t n = 1; n <= p->ncut; n++) {
     char name[512];
     snprintf(name, sizeof name, "%s.piece%u", symbol, n);
@@ -96,7 +96,7 @@ void gen_piece_calls(Gen *g, const Plan *p, const char *symbol) {
     LLVMPositionBuilderAtEnd(e->b, here);
     LLVMBuildCall2(e->b, type, part, (LLVMValueRef[]){main.call, main.tile}, 2, "");
   }
-  g->fn = main.fn, g->places = main.places;
+  g->fn = main.fn, g->scope = main.scope;
   g->call = main.call, g->tile = main.tile, g->scratch = main.scratch;
   gen_forget(g);
 }

@@ -30,16 +30,16 @@ typedef struct Reader {
 extern const Reader gen_element_reader, gen_wide_reader, gen_sweep_reader;
 
 /* Where a function finds its values. Chosen where a function is entered. */
-typedef struct Places {
+typedef struct Scope {
   LLVMValueRef (*scratch)(Gen *g, int64_t off);
   void (*memory)(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld);
   void (*find)(Gen *g, Frame *fr, Val v); /* sets fr->base, fr->ld of what lies outside of scratch, if it is known */
   CgVec (*tiny)(Gen *g, Frame *fr, Val v, int64_t element); /* that is not in fr->ssa */
   bool (*elsewhere)(const Gen *g, const Frame *fr, Val v);  /* a tiny value that another function computed, and left in memory */
   bool hands_on; /* another function goes on with what this one leaves, and looks for it at fixed places */
-} Places;
+} Scope;
 /* The function (gen_fn.c); a piece of its tile (gen_piece.c); a group written once for several (gen_outline.c). */
-extern const Places gen_function_places, gen_piece_places, gen_outline_places;
+extern const Scope gen_function_scope, gen_piece_scope, gen_outline_scope;
 
 struct Frame { /* a plan being written: the function, or a body inside it */
   const Plan *p;
@@ -96,7 +96,7 @@ struct Gen {
   Memo *memo;
   uint32_t nmemo, memo_size; /* open addressing; emptied at each loop body */
   LLVMValueRef fn;           /* the function, or the piece of a tile that is being written */
-  const Places *places;
+  const Scope *scope;
   const Reader *reader;
   Outlines *outlines;
   Outline *outline; /* gen_outline.c: of the module; the one being written */

@@ -12,7 +12,7 @@ typedef struct Product {
   int outer[3 * IR_MAX_RANK], nouter; /* labels looped over around the kernel */
   LLVMValueRef label[3 * IR_MAX_RANK];
   LLVMValueRef dst, used, set; /* of a weight gradient: as in CgDw */
-  CgDwPair term[CG_DW_TERMS];  /* of groups that are done along with this one, then its own */
+  CgDwPair term[CG_DW_PAIRS];  /* of groups that are done along with this one, then its own */
   uint32_t nterm;
 } Product;
 

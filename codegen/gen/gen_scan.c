@@ -279,7 +279,7 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
     s->fr->base[r.id] = c->buf[0];
     return;
   }
-  if (c->big && g->places->hands_on && !s->fr->up) {
+  if (c->big && g->scope->hands_on && !s->fr->up) {
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
     bool early = ir_scan_shape(s->fr->p->f, s->i).converge, one = s->body->p->carry_one[k];
     s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));

@@ -24,14 +24,14 @@ void gen_gemv(Gen *g, Frame *fr, const Group *gr) {
 
 /* ---- weight gradients: sums of outer products -------------------------------------------------------------------------- */
 
-typedef struct Outer {
+typedef struct OuterShape {
   Dot d;
   DwShape w;
   int outer[3 * IR_MAX_RANK], nouter; /* labels looped over around the kernel */
-} Outer;
+} OuterShape;
 
-static Outer outer_of(Frame *fr, const Group *gr) {
-  Outer x = {0};
+static OuterShape outer_of(Frame *fr, const Group *gr) {
+  OuterShape x = {0};
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_dw(fr->p, &x.d, &x.w)) base_fault("codegen: a weight gradient lost its shape");
   for (int l = 0; l < x.d.n; l++)
@@ -39,7 +39,7 @@ static Outer outer_of(Frame *fr, const Group *gr) {
   return x;
 }
 
-static int64_t stride_of(const Outer *x, const Affine *a, bool of_a, int l) {
+static int64_t stride_of(const OuterShape *x, const Affine *a, bool of_a, int l) {
   int axis = of_a ? x->d.label[l].in_a : x->d.label[l].in_b;
   return axis < 0 ? 0 : a->stride[axis];
 }
@@ -56,7 +56,7 @@ static LLVMValueRef contiguous(Gen *g, const Group *gr, LLVMValueRef x, int64_t 
   return to;
 }
 
-static CgDwPair term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVMValueRef *label) {
+static CgDwPair term_of(Gen *g, Frame *fr, const Group *gr, const OuterShape *x, LLVMValueRef *label) {
   LLVMValueRef gp, xp, ld, goff = cg_i64(g->e, 0), xoff = goff;
   const DwShape *w = &x->w;
   gp = gen_affine(g, fr, &w->ga, &ld), xp = gen_affine(g, fr, &w->xa, &ld);
@@ -72,9 +72,9 @@ static CgDwPair term_of(Gen *g, Frame *fr, const Group *gr, const Outer *x, LLVM
 typedef struct OuterSum {
   Frame *fr;
   const Group *gr;
-  Outer x;
+  OuterShape x;
   LLVMValueRef dst, label[3 * IR_MAX_RANK];
-  CgDwPair term[CG_DW_TERMS];
+  CgDwPair term[CG_DW_PAIRS];
   uint32_t n;
   bool set;
 } OuterSum;
@@ -130,7 +130,7 @@ void gen_outer(Gen *g, Frame *fr, uint32_t group) {
   for (uint32_t k = 1; k < group; k++) {
     const Group *other = fr->p->group.at[k];
     if (other->joined != group) continue;
-    Outer x = outer_of(fr, other);
+    OuterShape x = outer_of(fr, other);
     s.term[s.n++] = term_of(g, fr, other, &x, NULL);
   }
   over_labels(g, &s, 0);

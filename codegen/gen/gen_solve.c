@@ -34,13 +34,13 @@ static CgVec over(Gen *g, CgVec x, CgVec y) { return gen_ew(g, OP_div, (CgVec[])
 
 /* ---- straight code ------------------------------------------------------------------------------------------------- */
 
-/* Rows of A and, behind them, of the right-hand sides. */
-typedef struct Rows {
+/* Straight of A and, behind them, of the right-hand sides. */
+typedef struct Straight {
   CgVec **at;
   int64_t n, width;
-} Rows;
+} Straight;
 
-static void straight_swap(Gen *g, Rows *r, int64_t k, int64_t i) {
+static void straight_swap(Gen *g, Straight *r, int64_t k, int64_t i) {
   CgVec want = larger(g, r->at[k][k], r->at[i][k]);
   for (int64_t j = k; j < r->width; j++) {
     CgVec up = r->at[k][j], down = r->at[i][j];
@@ -49,7 +49,7 @@ static void straight_swap(Gen *g, Rows *r, int64_t k, int64_t i) {
   }
 }
 
-static void straight_column(Gen *g, Rows *r, int64_t k) {
+static void straight_column(Gen *g, Straight *r, int64_t k) {
   for (int64_t i = k + 1; i < r->n; i++) straight_swap(g, r, k, i);
   for (int64_t i = k + 1; i < r->n; i++) {
     CgVec f = over(g, r->at[i][k], r->at[k][k]);
@@ -63,7 +63,7 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
   Val a = ir_arg(f, i, 0), x = ir_arg(f, i, 1);
   bool trans = ir_solve_attr(f, i).trans != 0;
   int64_t n = i->type.dim[0], m = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Rows *r = ARENA_NEW(g->mem, Rows);
+  Straight *r = ARENA_NEW(g->mem, Straight);
   r->n = n, r->width = n + m, r->at = ARENA_ARRAY(g->mem, CgVec *, n);
   for (int64_t row = 0; row < n; row++) r->at[row] = ARENA_ARRAY(g->mem, CgVec, n + m);
   for (int64_t row = 0; row < n; row++)
@@ -84,24 +84,24 @@ void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
 
 /* ---- loops ----------------------------------------------------------------------------------------------------------- */
 
-typedef struct Block {
+typedef struct Matrix {
   Type t;
   LLVMValueRef base, ld;
   int64_t cols;
-} Block; /* a matrix in memory */
+} Matrix; /* a matrix in memory */
 typedef struct System {
   Frame *fr;
   Val a;
   bool trans;
-  Block A, x;
+  Matrix A, x;
   int64_t n;
 } System;
 
-static CgVec load(Gen *g, const Block *b, LLVMValueRef row, LLVMValueRef col) {
+static CgVec load(Gen *g, const Matrix *b, LLVMValueRef row, LLVMValueRef col) {
   return gen_load(g, b->t, b->base, b->ld, cg_iadd(g->e, cg_imul(g->e, row, cg_i64(g->e, b->cols)), col));
 }
 
-static void store(Gen *g, const Block *b, LLVMValueRef row, LLVMValueRef col, CgVec x) {
+static void store(Gen *g, const Matrix *b, LLVMValueRef row, LLVMValueRef col, CgVec x) {
   x = gen_lanes(g, b->t, x);
   gen_store(g, b->t, b->base, b->ld, cg_iadd(g->e, cg_imul(g->e, row, cg_i64(g->e, b->cols)), col), &x);
 }
@@ -125,7 +125,7 @@ static LLVMValueRef wanted(Gen *g, const CgVec *c) {
   return c->lane && g->e->vl > 1 ? cg_intrinsic(g->e, "llvm.vector.reduce.or", &t, 1, &any, 1) : any;
 }
 
-static void swap_rows(Gen *g, CgLoop *l, const Block *b, LLVMValueRef k, LLVMValueRef i, LLVMValueRef from, const CgVec *want,
+static void swap_rows(Gen *g, CgLoop *l, const Matrix *b, LLVMValueRef k, LLVMValueRef i, LLVMValueRef from, const CgVec *want,
                       LLVMValueRef any) {
   open(g, l, from, cg_i64(g->e, b->cols), any);
   CgVec up = load(g, b, k, l->iv), down = load(g, b, i, l->iv);
@@ -135,7 +135,7 @@ static void swap_rows(Gen *g, CgLoop *l, const Block *b, LLVMValueRef k, LLVMVal
 }
 
 /* row i -= f row k, from a column on */
-static void subtract_row(Gen *g, CgLoop *l, const Block *b, CgVec f, LLVMValueRef i, LLVMValueRef k, LLVMValueRef from) {
+static void subtract_row(Gen *g, CgLoop *l, const Matrix *b, CgVec f, LLVMValueRef i, LLVMValueRef k, LLVMValueRef from) {
   open(g, l, from, cg_i64(g->e, b->cols), NULL);
   store(g, b, i, l->iv, less(g, f, load(g, b, k, l->iv), load(g, b, i, l->iv)));
   cg_loop_end(g->e, l);
@@ -179,8 +179,8 @@ void gen_solve(Gen *g, Frame *fr, const Group *gr) {
   Val a = ir_arg(f, i, 0);
   Type t = ir_type(f, a);
   System s = {.fr = fr, .a = a, .trans = ir_solve_attr(f, i).trans != 0, .n = t.dim[0]};
-  s.A = (Block){t, gen_scratch(g, gr->work), gen_tile_ld(g), t.dim[0]};
-  s.x = (Block){.t = i->type, .cols = i->type.rank > 1 ? i->type.dim[1] : 1};
+  s.A = (Matrix){t, gen_scratch(g, gr->work), gen_tile_ld(g), t.dim[0]};
+  s.x = (Matrix){.t = i->type, .cols = i->type.rank > 1 ? i->type.dim[1] : 1};
   gen_memory(g, fr, gr->main, &s.x.base, &s.x.ld);
   gen_nest(g, 2, t.dim, false, copy_one, &s);
   gen_copy(g, fr, ir_arg(f, i, 1), i->type, s.x.base, s.x.ld, false);

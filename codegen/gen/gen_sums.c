@@ -42,17 +42,17 @@ static void collect(Sums *s, const Plan *top, const Plan *p) {
 /* ---- tables ------------------------------------------------------------------------------------------------------- */
 
 enum { COLUMNS = 4 };
-typedef struct Rows {
+typedef struct SumTable {
   VEC(int64_t) at;
-} Rows;
+} SumTable;
 
-static void row(Rows *t, int64_t a, int64_t b, int64_t c, int64_t d) {
+static void row(SumTable *t, int64_t a, int64_t b, int64_t c, int64_t d) {
   *vec_push(&t->at) = a, *vec_push(&t->at) = b, *vec_push(&t->at) = c, *vec_push(&t->at) = d;
 }
 
 typedef void (*RowFn)(Gen *g, const LLVMValueRef *cell);
 
-static void each_row(Gen *g, Rows *t, RowFn f) {
+static void each_row(Gen *g, SumTable *t, RowFn f) {
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   LLVMValueRef cell[COLUMNS];
   if (t->at.n) {
@@ -89,7 +89,7 @@ static int by_place(const void *a, const void *b) {
 
 /* Neighbours are zeroed together: places in scratch are whole cache lines. */
 static void open_lanes(Gen *g, Sums *s) {
-  Rows t = {0};
+  SumTable t = {0};
   if (s->sum.n) qsort(s->sum.at, s->sum.n, sizeof *s->sum.at, by_place);
   for (uint32_t k = 0; k < s->sum.n;) {
     int64_t from = s->sum.at[k].acc, end = from;
@@ -103,7 +103,7 @@ static void open_lanes(Gen *g, Sums *s) {
 
 void gen_zero_sums(Gen *g, Frame *fr, bool first_sets) {
   const Plan *p = fr->p;
-  Rows t = {0};
+  SumTable t = {0};
   uint32_t n = 0;
   for (uint32_t v = 1; v < p->f->inst.n; v++) n += summed_in_place(p, v);
   for (uint32_t v = 1; v < p->f->inst.n; v++) {
@@ -150,7 +150,7 @@ static void reduce_row(Gen *g, const LLVMValueRef *cell) {
 
 void gen_close_sums(Gen *g, Frame *fr) {
   Sums s = {0};
-  Rows t = {0};
+  SumTable t = {0};
   collect(&s, fr->p, fr->p);
   for (uint32_t k = 0; k < s.sum.n; k++) {
     LLVMValueRef base, ld;

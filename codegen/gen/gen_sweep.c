@@ -69,24 +69,24 @@ static LLVMValueRef vector_of(Gen *g, Sweep *s, Val v, int64_t vector) {
 
 /* ---- a vector that begins anywhere ---------------------------------------------------------------------------------- */
 
-typedef struct Piece {
+typedef struct Donor {
   PlanSpot spot;
   int64_t vector;
-} Piece;
+} Donor;
 enum { SOURCES = 32 }; /* a vector has no more lanes */
 typedef struct Mix {
-  Piece from[SOURCES];
+  Donor from[SOURCES];
   unsigned n;
   int source[SOURCES], lane[SOURCES];
 } Mix;
 
-static unsigned source(Mix *m, const PlanSpot *s, int64_t vector) {
+static unsigned source_number(Mix *m, const PlanSpot *s, int64_t vector) {
   for (unsigned k = 0; k < m->n; k++) {
-    const Piece *p = &m->from[k];
+    const Donor *p = &m->from[k];
     bool same = p->spot.kind == s->kind && p->vector == vector;
     if (same && (s->kind == SPOT_ZERO || p->spot.base.id == s->base.id)) return k;
   }
-  m->from[m->n] = (Piece){*s, vector};
+  m->from[m->n] = (Donor){*s, vector};
   return m->n++;
 }
 
@@ -99,13 +99,13 @@ static Mix mix_of(const Sweep *s, Val v, int64_t pos) {
     if (pos + l < 0 || pos + l >= n) continue;
     PlanSpot at = plan_spot(s->fr->p, &s->plan, v, pos + l);
     int64_t vector = at.kind == SPOT_VALUE ? at.pos / s->vl : 0;
-    m.source[l] = (int)source(&m, &at, vector);
+    m.source[l] = (int)source_number(&m, &at, vector);
     m.lane[l] = at.kind == SPOT_VALUE ? (int)(at.pos % s->vl) : l;
   }
   return m;
 }
 
-static LLVMValueRef piece(Gen *g, Sweep *s, const Piece *p) {
+static LLVMValueRef source_vector(Gen *g, Sweep *s, const Donor *p) {
   unsigned vl = (unsigned)s->vl;
   Idx at = {.axes = true, .lin = cg_i64(g->e, 0)};
   if (p->spot.kind == SPOT_VALUE) return vector_of(g, s, p->spot.base, p->vector);
@@ -135,7 +135,7 @@ static bool consecutive(const int *mask, int n, int *first) {
 
 /* Each shuffle puts the lanes of one more source in their places. */
 static LLVMValueRef mixed(Gen *g, Sweep *s, const Mix *m) {
-  LLVMValueRef x = piece(g, s, &m->from[0]);
+  LLVMValueRef x = source_vector(g, s, &m->from[0]);
   int mask[SOURCES], vl = (int)s->vl;
   if (in_order(s, m)) return x;
   for (int k = 1; k < (int)m->n || k == 1; k++) {
@@ -145,7 +145,7 @@ static LLVMValueRef mixed(Gen *g, Sweep *s, const Mix *m) {
     }
     bool two = k < (int)m->n;
     int first;
-    LLVMValueRef y = two ? piece(g, s, &m->from[k]) : LLVMGetPoison(LLVMTypeOf(x));
+    LLVMValueRef y = two ? source_vector(g, s, &m->from[k]) : LLVMGetPoison(LLVMTypeOf(x));
     if (two && consecutive(mask, vl, &first)) x = cg_align(g->e, x, y, (unsigned)first, (unsigned)vl);
     else x = cg_shuffle(g->e, x, y, mask, (unsigned)vl);
   }

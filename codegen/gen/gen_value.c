@@ -114,12 +114,12 @@ Idx gen_const_idx(Gen *g, Type t, int64_t lin) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-LLVMValueRef gen_scratch(Gen *g, int64_t off) { return g->places->scratch(g, off); }
+LLVMValueRef gen_scratch(Gen *g, int64_t off) { return g->scope->scratch(g, off); }
 LLVMValueRef gen_tile_ld(Gen *g) { return cg_i64(g->e, g->e->tile); }
 
 void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) {
   uint32_t alias = fr->p->val[v.id].alias;
-  g->places->memory(g, fr, alias ? (Val){alias} : v, base, ld);
+  g->scope->memory(g, fr, alias ? (Val){alias} : v, base, ld);
 }
 
 static LLVMValueRef address(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
@@ -192,7 +192,7 @@ LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v) {
 CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element) {
   CgVec x = {.lane = ir_type(fr->p->f, v).lane};
   LLVMValueRef *s = gen_ssa(g, fr, v) + element * CG_MAX_NV;
-  if (!s[0]) return g->places->tiny(g, fr, v, element);
+  if (!s[0]) return g->scope->tiny(g, fr, v, element);
   memcpy(x.v, s, sizeof x.v);
   return x;
 }
@@ -315,7 +315,7 @@ CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
-    if (g->places->elsewhere(g, fr, v)) return memory_at(g, fr, v, i->type, at);
+    if (g->scope->elsewhere(g, fr, v)) return memory_at(g, fr, v, i->type, at);
     if (i->type.rank == 0) return gen_ssa_get(g, fr, v, 0);
     if (cg_is_int(gen_lin(g, i->type, at), &k)) return g->reader->tiny(g, fr, v, k);
     return memory_at(g, fr, v, i->type, at);

@@ -8,15 +8,15 @@
 
 enum { DW_MAX_VECTORS = 5 };
 
-typedef struct Block { /* of consecutive k */
+typedef struct ColumnBlock { /* of consecutive k */
   int nv;
   unsigned width[DW_MAX_VECTORS]; /* lanes of each vector */
   unsigned used[DW_MAX_VECTORS];  /* of these, the ones with k < K */
-} Block;
+} ColumnBlock;
 
 typedef struct Tile {
   const CgDw *w;
-  Block blk;
+  ColumnBlock blk;
   int64_t row0, rows, k0;
   LLVMValueRef row, k;
   const CgDwPair *pair;

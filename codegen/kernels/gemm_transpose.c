@@ -1,25 +1,25 @@
 /* Transposition in registers, and the sums over lanes built on it.
  *
  * A block of VL x VL: first within each 128 bits, by interleaving rows (unpack instructions), then the
- * 128-bit pieces among the rows, in shuffles that the machine has as single instructions. */
+ * 128-bit segments among the rows, in shuffles that the machine has as single instructions. */
 #include "codegen/kernels/gemm_priv.h"
 
 enum { MAX_VL = 16 };
 
-/* Interleaves the low (high) halves of each 128-bit piece of a and b, `unit` reals at a time. */
-static LLVMValueRef interleave(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int piece, int unit, bool high) {
+/* Interleaves the low (high) halves of each 128-bit segment of a and b, `unit` reals at a time. */
+static LLVMValueRef interleave(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int segment, int unit, bool high) {
   int mask[MAX_VL], n = (int)e->vl;
   for (int l = 0; l < n; l++) {
-    int in = l % piece, pair = in / (2 * unit), second = in / unit % 2;
-    mask[l] = second * n + l / piece * piece + (high ? piece / 2 : 0) + pair * unit + in % unit;
+    int in = l % segment, pair = in / (2 * unit), second = in / unit % 2;
+    mask[l] = second * n + l / segment * segment + (high ? segment / 2 : 0) + pair * unit + in % unit;
   }
   return cg_shuffle(e, a, b, mask, (unsigned)n);
 }
 
-/* Rows [0, piece) of v: transposes the piece x piece squares of each 128 bits. */
-static void transpose_pieces(CgEmit *e, LLVMValueRef *v, int piece) {
+/* Rows [0, segment) of v: transposes the segment x segment squares of each 128 bits. */
+static void transpose_segments(CgEmit *e, LLVMValueRef *v, int segment) {
   LLVMValueRef t[4];
-  if (piece == 2) {
+  if (segment == 2) {
     t[0] = interleave(e, v[0], v[1], 2, 1, false);
     t[1] = interleave(e, v[0], v[1], 2, 1, true);
   } else {
@@ -33,41 +33,41 @@ static void transpose_pieces(CgEmit *e, LLVMValueRef *v, int piece) {
     t[2] = interleave(e, hi[0], hi[1], 4, 2, false);
     t[3] = interleave(e, hi[0], hi[1], 4, 2, true);
   }
-  for (int i = 0; i < piece; i++) v[i] = t[i];
+  for (int i = 0; i < segment; i++) v[i] = t[i];
 }
 
-/* Pieces p[0], p[1], ... of the result, numbered through a then b. */
-static LLVMValueRef choose(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int piece, const int *p) {
+/* Segments p[0], p[1], ... of the result, numbered through a then b. */
+static LLVMValueRef choose(CgEmit *e, LLVMValueRef a, LLVMValueRef b, int segment, const int *p) {
   int mask[MAX_VL], n = (int)e->vl;
-  for (int l = 0; l < n; l++) mask[l] = p[l / piece] * piece + l % piece;
+  for (int l = 0; l < n; l++) mask[l] = p[l / segment] * segment + l % segment;
   return cg_shuffle(e, a, b, mask, (unsigned)n);
 }
 
-/* Transposes the pieces of x[0], x[step], ...: two or four rows of two or four pieces. */
-static void exchange_pieces(CgEmit *e, LLVMValueRef *x, int step, int piece) {
+/* Transposes the segments of x[0], x[step], ...: two or four rows of two or four segments. */
+static void exchange_segments(CgEmit *e, LLVMValueRef *x, int step, int segment) {
   static const int LOW[] = {0, 1, 4, 5}, HIGH[] = {2, 3, 6, 7}, EVEN[] = {0, 2, 4, 6}, ODD[] = {1, 3, 5, 7};
   static const int FIRST[] = {0, 2}, SECOND[] = {1, 3};
   LLVMValueRef a = x[0], b = x[step];
-  if ((int)e->vl / piece == 2) {
-    x[0] = choose(e, a, b, piece, FIRST);
-    x[step] = choose(e, a, b, piece, SECOND);
+  if ((int)e->vl / segment == 2) {
+    x[0] = choose(e, a, b, segment, FIRST);
+    x[step] = choose(e, a, b, segment, SECOND);
     return;
   }
   LLVMValueRef c = x[2 * step], d = x[3 * step];
-  LLVMValueRef ab = choose(e, a, b, piece, LOW), ab2 = choose(e, a, b, piece, HIGH);
-  LLVMValueRef cd = choose(e, c, d, piece, LOW), cd2 = choose(e, c, d, piece, HIGH);
-  x[0] = choose(e, ab, cd, piece, EVEN);
-  x[step] = choose(e, ab, cd, piece, ODD);
-  x[2 * step] = choose(e, ab2, cd2, piece, EVEN);
-  x[3 * step] = choose(e, ab2, cd2, piece, ODD);
+  LLVMValueRef ab = choose(e, a, b, segment, LOW), ab2 = choose(e, a, b, segment, HIGH);
+  LLVMValueRef cd = choose(e, c, d, segment, LOW), cd2 = choose(e, c, d, segment, HIGH);
+  x[0] = choose(e, ab, cd, segment, EVEN);
+  x[step] = choose(e, ab, cd, segment, ODD);
+  x[2 * step] = choose(e, ab2, cd2, segment, EVEN);
+  x[3 * step] = choose(e, ab2, cd2, segment, ODD);
 }
 
 static void transpose_block(CgEmit *e, LLVMValueRef *v) {
-  int n = (int)e->vl, piece = 16 / (int)e->es;
+  int n = (int)e->vl, segment = 16 / (int)e->es;
   if (n == 1) return;
-  for (int i = 0; i < n; i += piece) transpose_pieces(e, v + i, piece);
-  if (n > piece)
-    for (int r = 0; r < piece; r++) exchange_pieces(e, v + r, piece, piece);
+  for (int i = 0; i < n; i += segment) transpose_segments(e, v + i, segment);
+  if (n > segment)
+    for (int r = 0; r < segment; r++) exchange_segments(e, v + r, segment, segment);
 }
 
 /* ---- a matrix ---------------------------------------------------------------------------------------------- */

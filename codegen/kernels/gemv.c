@@ -1,7 +1,7 @@
 /* For one sample, y = A x and sums of outer products g xT. y = A x: vectors run along rows or columns of A, whichever is contiguous, and A is read once.
  *
- * Rows contiguous: as many rows at a time as a vector has lanes, each with a vector of sums along k; these are added
- * up by a tree that leaves the sum of row i in lane i. (Few of them close together are read as columns of a stride.) Columns contiguous: a block of y stays in registers for all of
+ * RowBlock contiguous: as many rows at a time as a vector has lanes, each with a vector of sums along k; these are added
+ * up by a tree that leaves the sum of row i in lane i. (Few of them close together are read as columns of a stride.) ColumnBlock contiguous: a block of y stays in registers for all of
  * k. Short columns keep several sums for each element, so that the latency of a multiply-add is covered. */
 #include "codegen/kernels/gemm_priv.h"
 
@@ -17,13 +17,13 @@ bool cg_gemv_takes(const CgTuning *t, unsigned vl, int64_t as_i, int64_t as_k, i
 
 /* ---- contiguous rows ---------------------------------------------------------------------------------------------- */
 
-typedef struct Rows {
+typedef struct RowBlock {
   const CgGemv *g;
   int64_t rows, row0;
   LLVMValueRef a;
-} Rows;
+} RowBlock;
 
-static void add_part(CgEmit *e, const Rows *t, LLVMValueRef k, unsigned n, LLVMValueRef *acc) {
+static void add_part(CgEmit *e, const RowBlock *t, LLVMValueRef k, unsigned n, LLVMValueRef *acc) {
   LLVMValueRef x = cg_load_part(e, cg_gep(e, t->g->x, k), e->vl, n), a = cg_gep(e, t->a, k);
   for (int64_t r = 0; r < t->rows; r++) {
     LLVMValueRef row = cg_load_part(e, cg_gep(e, a, cg_i64(e, r * t->g->as_i)), e->vl, n);
@@ -54,7 +54,7 @@ static LLVMValueRef sum_rows(CgEmit *e, LLVMValueRef *v) {
 }
 
 static void rows_at(CgEmit *e, void *ctx, LLVMValueRef at) {
-  Rows *t = ctx;
+  RowBlock *t = ctx;
   LLVMValueRef acc[MAX_LANES], row = cg_iadd(e, at, cg_i64(e, t->row0));
   int64_t K = t->g->K, vl = e->vl, full = K / vl;
   for (int64_t r = 0; r < vl; r++) acc[r] = cg_real(e, 0, e->vl);
@@ -66,7 +66,7 @@ static void rows_at(CgEmit *e, void *ctx, LLVMValueRef at) {
 
 static void by_rows(CgEmit *e, const CgGemv *g) {
   int64_t vl = e->vl, full = g->M / vl;
-  Rows t = {.g = g, .rows = vl};
+  RowBlock t = {.g = g, .rows = vl};
   gemm_each(e, full, vl, rows_at, &t);
   t.row0 = full * vl, t.rows = g->M % vl;
   if (t.rows) rows_at(e, &t, cg_i64(e, 0));
@@ -74,13 +74,13 @@ static void by_rows(CgEmit *e, const CgGemv *g) {
 
 /* ---- contiguous columns ----------------------------------------------------------------------------------------------- */
 
-typedef struct Columns {
+typedef struct ColumnBlock {
   const CgGemv *g;
   int nv, splits;
   unsigned last;
   int64_t first;
   LLVMValueRef i;
-} Columns;
+} ColumnBlock;
 
 /* n reals that are `stride` apart. */
 static LLVMValueRef load_strided(CgEmit *e, LLVMValueRef p, int64_t stride, unsigned n) {
@@ -92,7 +92,7 @@ static LLVMValueRef load_strided(CgEmit *e, LLVMValueRef p, int64_t stride, unsi
 }
 
 static void add_column(CgEmit *e, void *ctx, LLVMValueRef base, int q, LLVMValueRef *acc) {
-  const Columns *t = ctx;
+  const ColumnBlock *t = ctx;
   const CgGemv *g = t->g;
   LLVMValueRef k = cg_iadd(e, base, cg_i64(e, q)), x = cg_load(e, cg_gep(e, g->x, cg_imul(e, k, cg_i64(e, g->x_k))), 1);
   LLVMValueRef a = cg_gep(e, g->a, cg_iadd(e, cg_imul(e, k, cg_i64(e, g->as_k)), cg_imul(e, t->i, cg_i64(e, g->as_i))));
@@ -111,7 +111,7 @@ static int splits_for(const CgEmit *e, const CgGemv *g, int nv) {
 }
 
 static void columns_at(CgEmit *e, void *ctx, LLVMValueRef at) {
-  Columns *t = ctx;
+  ColumnBlock *t = ctx;
   LLVMValueRef acc[GEMM_MAX_ACC * 2];
   t->i = cg_iadd(e, at, cg_i64(e, t->first));
   t->splits = splits_for(e, t->g, t->nv);
@@ -129,7 +129,7 @@ static void columns_at(CgEmit *e, void *ctx, LLVMValueRef at) {
 static void by_columns(CgEmit *e, const CgGemv *g) {
   int64_t vl = e->vl, vectors = (g->M + vl - 1) / vl, most = GEMM_TUNED(e, gemv_vectors), blocks = (vectors + most - 1) / most;
   int64_t per = (vectors + blocks - 1) / blocks, whole = g->M / vl / per;
-  Columns t = {.g = g, .nv = (int)per, .last = e->vl};
+  ColumnBlock t = {.g = g, .nv = (int)per, .last = e->vl};
   gemm_each(e, whole, per * vl, columns_at, &t);
   t.first = whole * per * vl;
   if (t.first == g->M) return;
@@ -151,12 +151,12 @@ enum { MAX_ROWS = 8 };
 typedef struct Outer {
   const CgDw *w;
   int64_t row0, rows;
-  LLVMValueRef d, g[MAX_ROWS][CG_DW_TERMS];
+  LLVMValueRef d, g[MAX_ROWS][CG_DW_PAIRS];
 } Outer;
 
 /* n elements from k on; a number that is a vector's length is one (stores of a part are slow). */
 static void outer_part(CgEmit *e, const Outer *t, LLVMValueRef k, unsigned n) {
-  LLVMValueRef x[CG_DW_TERMS];
+  LLVMValueRef x[CG_DW_PAIRS];
   unsigned vl = n & (n - 1) ? e->vl : n;
   for (int p = 0; p < t->w->npair; p++) x[p] = cg_load_part(e, cg_gep(e, t->w->pair[p].xt, k), vl, n);
   for (int64_t r = 0; r < t->rows; r++) {
@@ -189,7 +189,7 @@ static void outer_rows(CgEmit *e, void *ctx, LLVMValueRef at) {
 void cg_outer(CgEmit *e, const CgDw *w) {
   int64_t rows = e->target->tune->outer_rows;
   Outer t = {.w = w, .rows = rows};
-  if (w->npair > CG_DW_TERMS || rows > MAX_ROWS) base_fault("codegen: too many outer products in one sum");
+  if (w->npair > CG_DW_PAIRS || rows > MAX_ROWS) base_fault("codegen: too many outer products in one sum");
   gemm_each(e, w->M / rows, rows, outer_rows, &t);
   t.row0 = w->M / rows * rows, t.rows = w->M % rows;
   if (t.rows) outer_rows(e, &t, cg_i64(e, 0));

@@ -49,7 +49,7 @@ void cg_shared_transpose(CgEmit *e, LLVMValueRef x, LLVMValueRef ldx, int64_t k,
 
 /* Pairs of a weight gradient are the first 3 n arguments: handed over, and as the function sees them. */
 static void hand_over_pairs(const CgEmit *e, const CgDw *w, LLVMTypeRef *type, LLVMValueRef *arg) {
-  if (w->npair > CG_DW_TERMS) base_fault("codegen: %d weight gradients joined, at most %d can be", w->npair, CG_DW_TERMS);
+  if (w->npair > CG_DW_PAIRS) base_fault("codegen: %d weight gradients joined, at most %d can be", w->npair, CG_DW_PAIRS);
   for (int t = 0; t < w->npair; t++) {
     if (w->pair[t].R != 1) base_fault("codegen: a weight gradient of several rows is no function");
     type[3 * t] = type[3 * t + 2] = e->ptr, type[3 * t + 1] = e->i64;
@@ -65,9 +65,9 @@ static void take_pairs(LLVMValueRef fn, unsigned n, CgDwPair *pair) {
 
 void cg_shared_dw(CgEmit *e, const CgDw *w) {
   char name[96];
-  LLVMValueRef fn, arg[3 * CG_DW_TERMS + 3];
-  LLVMTypeRef type[3 * CG_DW_TERMS + 3];
-  CgDwPair pair[CG_DW_TERMS];
+  LLVMValueRef fn, arg[3 * CG_DW_PAIRS + 3];
+  LLVMTypeRef type[3 * CG_DW_PAIRS + 3];
+  CgDwPair pair[CG_DW_PAIRS];
   Saved s;
   hand_over_pairs(e, w, type, arg);
   unsigned n = (unsigned)w->npair, nargs = 3 * n, used = 0, set = 0;
@@ -90,9 +90,9 @@ void cg_shared_dw(CgEmit *e, const CgDw *w) {
 
 void cg_shared_outer(CgEmit *e, const CgDw *w) {
   char name[128];
-  LLVMValueRef fn, arg[3 * CG_DW_TERMS + 1];
-  LLVMTypeRef type[3 * CG_DW_TERMS + 1];
-  CgDwPair pair[CG_DW_TERMS];
+  LLVMValueRef fn, arg[3 * CG_DW_PAIRS + 1];
+  LLVMTypeRef type[3 * CG_DW_PAIRS + 1];
+  CgDwPair pair[CG_DW_PAIRS];
   Saved s;
   hand_over_pairs(e, w, type, arg);
   unsigned n = (unsigned)w->npair;

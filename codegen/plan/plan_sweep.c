@@ -247,14 +247,14 @@ bool plan_sweep_in_place(const Plan *p, uint32_t group, Val old) {
 /* ---- loops that become one ------------------------------------------------------------------------------------------ */
 
 /* Who reads what: of value v (that others may be views of) list[first[v] ... first[v + 1] - 1]. */
-typedef struct Readers {
+typedef struct Uses {
   uint32_t *first, *list;
   bool *result;
-} Readers;
+} Uses;
 
-static Readers find_readers(const Plan *p) {
+static Uses find_uses(const Plan *p) {
   uint32_t n = p->f->inst.n;
-  Readers r = {base_zeroed(n + 1, sizeof *r.first), NULL, base_zeroed(n, sizeof *r.result)};
+  Uses r = {base_zeroed(n + 1, sizeof *r.first), NULL, base_zeroed(n, sizeof *r.result)};
   for (int fill = 0; fill < 2; fill++) {
     for (uint32_t w = 1; w < n; w++) {
       const Inst *i = &p->f->inst.at[w];
@@ -271,21 +271,21 @@ static Readers find_readers(const Plan *p) {
   return r;
 }
 
-static void free_readers(Readers *r) {
+static void free_uses(Uses *r) {
   free(r->first);
   free(r->list);
   free(r->result);
 }
 
 /* Some instruction in a group that is not k reads an element of v, or v is a result. */
-static bool read_elsewhere(const Plan *p, const Readers *r, Val v, uint32_t k) {
+static bool read_elsewhere(const Plan *p, const Uses *r, Val v, uint32_t k) {
   bool any = r->result[v.id];
   for (uint32_t n = r->first[v.id]; n < r->first[v.id + 1]; n++) any = any || p->val[r->list[n]].group != k;
   return any;
 }
 
 /* The first group after `from` that reads what group `from` computes; the number of groups if none does. */
-static uint32_t first_reader(const Plan *p, const Readers *r, uint32_t from) {
+static uint32_t first_reader(const Plan *p, const Uses *r, uint32_t from) {
   uint32_t first = p->group.n;
   const Group *g = p->group.at[from];
   for (uint32_t m = 0; m < g->member.n; m++)
@@ -317,7 +317,7 @@ static bool alike(const Group *a, const Group *b) {
   return a->section == b->section && a->lane == b->lane && a->rank == b->rank && !memcmp(a->dim, b->dim, a->rank * sizeof *a->dim);
 }
 
-static bool fits(const Plan *p, const Readers *r, uint32_t group) {
+static bool fits(const Plan *p, const Uses *r, uint32_t group) {
   const Group *g = p->group.at[group];
   PlanSweep s = {0};
   uint32_t n = 0;
@@ -346,7 +346,7 @@ static void put_back(Plan *p, uint32_t k, const Val *v, uint32_t n) {
 }
 
 /* What group `from` computes is computed in its first reader, if that is such a loop and all of it then is a sweep. */
-static void join(Plan *p, const Readers *r, uint32_t from) {
+static void join(Plan *p, const Uses *r, uint32_t from) {
   Group *a = p->group.at[from];
   if (!plain(p, a)) return;
   uint32_t to = first_reader(p, r, from), na = a->member.n;
@@ -363,8 +363,8 @@ static void join(Plan *p, const Readers *r, uint32_t from) {
 
 void plan_fuse(Plan *p) {
   if (!plan_along(p)) return;
-  Readers r = find_readers(p);
+  Uses r = find_uses(p);
   for (uint32_t k = p->group.n; k-- > 1;)
     if (p->group.at[k]->kind == G_LOOP) join(p, &r, k);
-  free_readers(&r);
+  free_uses(&r);
 }

@@ -104,7 +104,7 @@ typedef struct CgGemv {
 
 /* ---- D[m][k] += sum over pairs p, r < R_p, lanes l of G_p[m][r][l] * X_p[k][r][l] ---------------- */
 
-enum { CG_DW_TERMS = 8 }; /* pairs at most */
+enum { CG_DW_PAIRS = 8 }; /* pairs at most */
 
 /* The X of a pair is read transposed, from `transpose`: XT[l][k], one for each r. */
 typedef struct CgDwPair {
