@@ -1,7 +1,7 @@
 /* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. */
 #include "driver/plot/plot.h"
 #include "driver/session/proofs.h"
-#include "driver/commands/runner.h"
+#include "driver/run/runner.h"
 #include "driver/runtime_generation.h"
 
 #include <inttypes.h>

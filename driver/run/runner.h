@@ -1,9 +1,9 @@
 /* Between run.c (the actions of a model), nan.c (where numbers stopped being finite) and resume.c. */
-#ifndef HNNC_DRIVER_COMMANDS_RUNNER_H
-#define HNNC_DRIVER_COMMANDS_RUNNER_H
+#ifndef HNNC_DRIVER_RUN_RUNNER_H
+#define HNNC_DRIVER_RUN_RUNNER_H
 
-#include "driver/commands/report.h"
-#include "driver/session/trainer.h"
+#include "driver/run/report.h"
+#include "driver/run/trainer.h"
 #include "runtime/train/progress.h"
 #include "runtime/rundir/rundir.h"
 

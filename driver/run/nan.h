@@ -1,6 +1,6 @@
 /* What is said when numbers are not finite: the failed step, report or draw once more in the reference evaluator. */
-#ifndef HNNC_DRIVER_SESSION_NAN_H
-#define HNNC_DRIVER_SESSION_NAN_H
+#ifndef HNNC_DRIVER_RUN_NAN_H
+#define HNNC_DRIVER_RUN_NAN_H
 
 #include "driver/driver.h"
 
