@@ -1,6 +1,6 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
 #include "driver/run/report.h"
-#include "driver/run/nan.h"
+#include "driver/session/nan.h"
 
 #include <inttypes.h>
 #include <math.h>

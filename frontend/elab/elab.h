@@ -364,7 +364,7 @@ struct Elab {
   bool quiet, failed;        /* errors are not said, but noted in `failed` */
   VEC(const char *) type;    /* of expressions and arguments, by node; where a tree is wanted */
   Index type_at;
-  VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
+  VEC(uint64_t) said; /* hashes of the errors reported: each is said once */
 };
 
 /* ---- elab/value.c: static values --------------------------------------------------------------------- */
@@ -386,7 +386,7 @@ const char *value_text(Elab *E, Value v);                 /* for labels: "real[2
 const char *value_kind(Elab *E, Value v);                 /* the same, but "a number", "a truth value" */
 const char *value_shown(Elab *E, Value v);                /* short static values themselves: 2.5, [1, 2] */
 bool value_equal(Value a, Value b);
-void elab_note_type(Elab *E, const void *node, Value v); /* of a node of the syntax tree */
+void elab_note_type(Elab *E, const void *node, Value v);   /* of a node of the syntax tree */
 const char *elab_type_of(const Elab *E, const void *node); /* NULL: not known */
 
 /* ---- elab/diag.c: messages ---------------------------------------------------------------------------- */

@@ -10,23 +10,34 @@ typedef struct Walk {
 } Walk;
 
 static const char *const expr_kind[] = {
-  [EX_ERROR] = "error",   [EX_NUMBER] = "number", [EX_STRING] = "string", [EX_BOOL] = "bool",   [EX_NAME] = "name",
-  [EX_UNARY] = "unary",   [EX_BINARY] = "binary", [EX_CALL] = "call",     [EX_INDEX] = "index", [EX_MEMBER] = "member",
-  [EX_LIST] = "list",     [EX_COMPREHENSION] = "comprehension",           [EX_TUPLE] = "tuple", [EX_RANGE] = "range",
-  [EX_BLOCK] = "block",
+  [EX_ERROR] = "error", [EX_NUMBER] = "number", [EX_STRING] = "string", [EX_BOOL] = "bool",
+  [EX_NAME] = "name",   [EX_UNARY] = "unary",   [EX_BINARY] = "binary", [EX_CALL] = "call",
+  [EX_INDEX] = "index", [EX_MEMBER] = "member", [EX_LIST] = "list",     [EX_COMPREHENSION] = "comprehension",
+  [EX_TUPLE] = "tuple", [EX_RANGE] = "range",   [EX_BLOCK] = "block",
 };
 
 static const char *const stmt_kind[] = {
-  [ST_LET] = "let",       [ST_VAR] = "var",     [ST_ASSIGN] = "assign", [ST_UPDATE] = "update", [ST_RETURN] = "return",
-  [ST_FOR] = "for",       [ST_REPEAT] = "repeat", [ST_PARAM] = "param", [ST_USE] = "use",       [ST_YIELD] = "yield",
-  [ST_APPLY] = "apply",   [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
+  [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
+  [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
+  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
 };
 
 static const char *const item_kind[] = {
-  [IT_PRECISION] = "precision", [IT_IMPORT] = "import", [IT_CONST] = "const",   [IT_FN] = "fn",
-  [IT_HAMILTONIAN] = "hamiltonian", [IT_NET] = "net",   [IT_FLOW] = "flow",     [IT_USE] = "use",
-  [IT_DATA] = "data",           [IT_LOSS] = "loss",     [IT_TRAIN] = "train",   [IT_REPORT] = "report",
-  [IT_EXPECT] = "expect",       [IT_PROVE] = "prove",   [IT_PLOT] = "plot",
+  [IT_PRECISION] = "precision",
+  [IT_IMPORT] = "import",
+  [IT_CONST] = "const",
+  [IT_FN] = "fn",
+  [IT_HAMILTONIAN] = "hamiltonian",
+  [IT_NET] = "net",
+  [IT_FLOW] = "flow",
+  [IT_USE] = "use",
+  [IT_DATA] = "data",
+  [IT_LOSS] = "loss",
+  [IT_TRAIN] = "train",
+  [IT_REPORT] = "report",
+  [IT_EXPECT] = "expect",
+  [IT_PROVE] = "prove",
+  [IT_PLOT] = "plot",
 };
 
 /* Returns the index of the node. */
@@ -57,7 +68,9 @@ static void expr(Walk *w, int32_t in, const Expr *e);
 static void args(Walk *w, int32_t in, const Arg *a) {
   for (; a; a = a->next) {
     if (!a->name) expr(w, in, a->value);
-    else expr(w, add(w, in, "option", a->name, a->name_at, a->value ? span_join(a->name_at, a->value->at) : a->name_at, NULL), a->value);
+    else
+      expr(w, add(w, in, "option", a->name, a->name_at, a->value ? span_join(a->name_at, a->value->at) : a->name_at, NULL),
+           a->value);
   }
 }
 

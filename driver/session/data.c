@@ -1,6 +1,6 @@
 /* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
  * when something first needs it. */
-#include "driver/run/nan.h"
+#include "driver/session/nan.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,0 +1,78 @@
+/* See nan.h. */
+#include "driver/session/nan.h"
+#include "driver/session/origin.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((double *)a->v)[i] : (double)((float *)a->v)[i]; }
+
+/* An input of a function on n samples of a set; the weight is that of a mean. */
+static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
+  int64_t elems = type_count(in->type), lanes = in->type.lane ? n : 1;
+  Tensor out = {in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
+  for (int64_t e = 0; e < elems; e++)
+    for (int64_t i = 0; i < lanes; i++)
+      out.v[e * lanes + i] = in->kind == IN_PARAM    ? real_at(&param[in->index], e)
+                             : in->kind == IN_WEIGHT ? 1.0 / (double)n
+                                                     : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
+  return out;
+}
+
+static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
+                 double *out) {
+  rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
+}
+
+/* The origin of what is not finite in f on n samples, numbered from `first`. */
+bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
+              Origin *out) {
+  EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
+  Tensor *in = base_zeroed(f->in.n, sizeof *in);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
+  bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
+  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
+  free(in);
+  return found;
+}
+
+void nan_advise(DiagMsg *m, const Origin *o) {
+  const char *advice = origin_advice(o);
+  if (advice) diag_help(m, "%s", advice);
+}
+
+void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
+  const RtSet *set = report->data ? data_native(s, report->data) : NULL;
+  char text[256];
+  Origin o = {0};
+  bool found = nan_find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
+  DiagMsg *m =
+      diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
+  if (found) origin_text(s->src, &o, text, sizeof text);
+  if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
+  else if (found) diag_help(m, "%s", text);
+  if (found) nan_advise(m, &o);
+  else if (!s->model->f64)
+    diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
+  session_render(s);
+}
+
+int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, const char *field, int64_t sample) {
+  const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  char text[256];
+  Origin o = {0};
+  bool found = nan_find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
+                                field, d->name, sample)
+                     : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,
+                                d->name, draw_number);
+  if (found) {
+    diag_label(m, origin_place(&o), "here");
+    diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));
+    nan_advise(m, &o);
+  } else diag_help(m, "a failed integration, or an operation without a result");
+  session_render(s);
+  return EXIT_NUMBERS;
+}
