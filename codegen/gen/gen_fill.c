@@ -1,4 +1,4 @@
-/* Groups of their own kind that fill memory: concat, put, triangular solves, draws, copies. */
+/* Groups of their own kind that fill memory: concat, put, triangular solves, draws. */
 #include "codegen/gen/gen_priv.h"
 
 #include <string.h>
@@ -9,29 +9,8 @@ typedef struct Fill {
   Type t; /* of what is filled */
   LLVMValueRef base, ld;
   int64_t axis, off;
-  bool add;
   LLVMValueRef table;
 } Fill;
-
-static void copy_one(Gen *g, void *ctx, Idx *at) {
-  Fill *f = ctx;
-  CgVec x = gen_at(g, f->fr, f->x, at);
-  LLVMValueRef lin = gen_lin(g, f->t, at);
-  if (f->add) gen_add(g, f->t, f->base, f->ld, lin, &x);
-  else gen_store(g, f->t, f->base, f->ld, lin, &x);
-}
-
-void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add) {
-  Fill f = {.fr = fr, .x = v, .t = t, .base = base, .ld = ld, .add = add};
-  if (!plan_is_tiny(fr->p, t)) {
-    gen_nest(g, t.rank, t.dim, false, copy_one, &f);
-    return;
-  }
-  for (int64_t k = 0; k < type_count(t); k++) {
-    Idx at = gen_const_idx(g, t, k);
-    copy_one(g, &f, &at);
-  }
-}
 
 static void shifted_one(Gen *g, void *ctx, Idx *at) {
   Fill *f = ctx;

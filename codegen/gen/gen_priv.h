@@ -38,7 +38,7 @@ typedef struct Scope {
   bool (*elsewhere)(const Gen *g, const Frame *fr, Val v);  /* a tiny value that another function computed, and left in memory */
   bool hands_on; /* another function goes on with what this one leaves, and looks for it at fixed places */
 } Scope;
-/* The function (gen_fn.c); a piece of its tile (gen_piece.c); a group written once for several (gen_outline.c). */
+/* The function (gen_args.c); a piece of its tile (gen_piece.c); a group written once for several (gen_outline.c). */
 extern const Scope gen_function_scope, gen_piece_scope, gen_outline_scope;
 
 struct Frame { /* a plan being written: the function, or a body inside it */
@@ -157,20 +157,30 @@ typedef struct DotIdx {
 } DotIdx;
 void gen_dot_idx(const Dot *d, LLVMValueRef *label, DotIdx *out);
 
-/* ---- gen_group.c, gen_product.c, gen_fill.c, gen_scan.c, gen_ode.c: groups ------------------------------------- */
+/* ---- gen_loop.c: loops over elements ------------------------------------------------------------------------------- */
 
 typedef void (*NestFn)(Gen *g, void *ctx, Idx *at);
 /* Loops over dims (flattened to one loop if `flat`), the body once. */
 void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx);
-
-void gen_groups(Gen *g, Frame *fr, Section s);
-void gen_group(Gen *g, Frame *fr, uint32_t k);
-void gen_group_code(Gen *g, Frame *fr, uint32_t k);          /* here, whatever else is like it */
-void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at); /* inside the loops */
+/* The same; with `sums`, g->sum goes around them in registers. */
+void gen_nest_sums(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx, bool sums);
 /* Stores (or adds) the elements of v as a value of type t: v may be shared where t is per sample. */
 void gen_copy(Gen *g, Frame *fr, Val v, Type t, LLVMValueRef base, LLVMValueRef ld, bool add);
 void gen_zero(Gen *g, LLVMValueRef base, int64_t bytes);
 void gen_fill(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, double v); /* every element */
+
+/* ---- gen_roots.c: what groups leave behind -------------------------------------------------------------------------- */
+
+void gen_open_roots(Gen *g, Frame *fr, const Group *gr);
+void gen_roots(Gen *g, Frame *fr, const Group *gr, Idx *at); /* inside the loops */
+void gen_tiny_roots(Gen *g, Frame *fr, const Group *gr);     /* of straight code */
+void gen_close_roots(Gen *g, Frame *fr, const Group *gr);
+
+/* ---- gen_group.c, gen_product.c, gen_fill.c, gen_scan.c, gen_ode.c: groups ------------------------------------- */
+
+void gen_groups(Gen *g, Frame *fr, Section s);
+void gen_group(Gen *g, Frame *fr, uint32_t k);
+void gen_group_code(Gen *g, Frame *fr, uint32_t k); /* here, whatever else is like it */
 LLVMValueRef gen_scratch(Gen *g, int64_t off);
 LLVMValueRef gen_tile_ld(Gen *g);
 
@@ -193,7 +203,7 @@ int64_t gen_vectors(const Gen *g, Type t);
 void gen_vectors_load(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
 void gen_vectors_store(Gen *g, Type t, LLVMValueRef base, LLVMValueRef *vec);
 
-/* gen_fn.c, gen_piece.c: arguments of the function, and tiles in pieces */
+/* gen_args.c, gen_piece.c: arguments of the function, and tiles in pieces */
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes);
 LLVMValueRef gen_tile_start(Gen *g, LLVMValueRef p, Type t);
 LLVMValueRef gen_shared_array(Gen *g, size_t field, uint32_t k); /* argument k of the `in` or `out` of the call */

@@ -6,27 +6,6 @@
 
 #include <string.h>
 
-bool plan_is_elementwise(Op op) { return ir_elementwise(op) || op == OP_tri; }
-
-bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
-
-Val plan_strip(const Plan *p, Val v) {
-  for (;;) {
-    const Inst *i = ir_inst(p->f, v);
-    if (p->val[v.id].alias) v.id = p->val[v.id].alias;
-    else if (i->op == OP_id || i->op == OP_spread) v = ir_arg(p->f, i, 0);
-    else return v;
-  }
-}
-
-Val plan_result(const Plan *p, Val multi, uint32_t index) {
-  for (uint32_t v = multi.id + 1; v < p->f->inst.n; v++) {
-    const Inst *i = &p->f->inst.at[v];
-    if (i->op == OP_proj && p->live[v] && ir_arg(p->f, i, 0).id == multi.id && ir_number(p->f, i) == index) return (Val){v};
-  }
-  return VAL_NONE;
-}
-
 /* ---- groups -------------------------------------------------------------------------------------------- */
 
 static Group *group_new(Plan *p, GroupKind kind, Section s, bool lane, uint32_t rank, const uint32_t *dim) {
@@ -40,15 +19,6 @@ static Group *group_new(Plan *p, GroupKind kind, Section s, bool lane, uint32_t 
 
 static bool group_fits(const Group *g, Section s, bool lane, uint32_t rank, const uint32_t *dim) {
   return g->section == s && g->lane == lane && g->rank == rank && !memcmp(g->dim, dim, rank * sizeof *dim);
-}
-
-Val plan_root(const Plan *p, Val v) {
-  for (;;) {
-    const PVal *q = &p->val[v.id];
-    if (q->alias) v.id = q->alias;
-    else if (q->cls == PC_VIEW) v = ir_arg(p->f, ir_inst(p->f, v), 0);
-    else return v;
-  }
 }
 
 /* The index of the group of value v, or 0 if it is there from the start. */

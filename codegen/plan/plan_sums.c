@@ -13,8 +13,6 @@ static void tree_free(Tree *t) {
   vec_free(&t->add);
 }
 
-Val plan_sink(const Plan *p, Val v) { return p->val[v.id].into ? (Val){p->val[v.id].into} : v; }
-
 int64_t plan_acc(const Plan *p, const Root *r) {
   uint32_t into = p->val[r->v.id].into;
   return into ? p->val[into].acc : r->acc;
