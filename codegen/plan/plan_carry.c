@@ -50,7 +50,7 @@ static bool group_reads(const Plan *p, uint32_t k, Val old, bool same) {
   return any;
 }
 
-/* What is computed in a loop is stored after all of it was read (gen_group.c). */
+/* What is computed in a loop is stored after all of it was read (before_stores, gen_roots.c). */
 static bool plain_loop(const Group *g) {
   bool plain = g->kind == G_LOOP;
   for (uint32_t r = 0; r < g->root.n; r++) plain &= g->root.at[r].kind == ROOT_VALUE;

@@ -1,7 +1,7 @@
 /* Loops over elements with vectors along them. A loop is cut where what is read changes (plan_wide.c); of each stretch
  * between cuts the middle runs by whole vectors at positions that are multiples of the vector, what is left at its ends
  * as parts of a vector, whose other lanes are neither read nor written. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The value of an op at one index of its result, from its operands at the indices it asks for. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 #include "codegen/math/math.h"
 
 #include <math.h>

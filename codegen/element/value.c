@@ -1,5 +1,5 @@
-/* Elements of values: found in SSA, in memory, through views, or computed on the spot (gen_op.c). */
-#include "codegen/gen/gen_priv.h"
+/* Elements of values: found in SSA, in memory, through views, or computed on the spot (element/op.c). */
+#include "codegen/element/element.h"
 
 #include <stdlib.h>
 #include <string.h>

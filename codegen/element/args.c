@@ -1,5 +1,5 @@
 /* Arguments of the function, and what else its code finds where it stands: in scratch, in registers, in tables. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 
 LLVMValueRef gen_member(Gen *g, LLVMValueRef p, LLVMTypeRef t, size_t bytes) {
   return LLVMBuildLoad2(g->e->b, t, cg_gep_bytes(g->e, p, cg_i64(g->e, (int64_t)bytes)), "");

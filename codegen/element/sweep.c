@@ -1,7 +1,7 @@
 /* Sweeps (plan_sweep.c): a loop over elements by whole aligned vectors, whose shifted reads are shuffles. Vectors beside the
  * loop are computed first, from what was there before it, and stored last, so that a result may take the place of what the
  * loop reads at or ahead of it. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Loops over the elements of a value, and what needs no more than one: fills and copies. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 
 /* ---- loops ------------------------------------------------------------------------------------------------- */
 
