@@ -14,6 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef HNNC_WITHOUT_OBJECTS
+#define HNNC_WITHOUT_OBJECTS 0 /* 1: bench/narrow asks what it brings */
+#endif
+
 typedef struct CgFn {
   const Fn *f;
   Fn *own; /* f, if it is a copy */
@@ -161,7 +165,7 @@ struct Work {
 
 /* From the cache; else it is to be made, by threads that may be at it when the caller's function is gone. */
 static void fetch(Cg *cg, CgFn *f) {
-  f->key = cg->cache_dir ? cache_key(cg, f, &f->keylen) : NULL;
+  f->key = cg->cache_dir && !HNNC_WITHOUT_OBJECTS ? cache_key(cg, f, &f->keylen) : NULL;
   if (f->key) f->object = cg_cache_get(cg->cache_dir, f->key, f->keylen, cg->opt.refused);
   f->cached = f->object.p != NULL;
   if (!f->cached && !f->own) f->f = f->own = ir_copy_fn(NULL, f->f);

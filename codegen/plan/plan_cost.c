@@ -3,6 +3,10 @@
  * vector a cycle. The figures (tuning.def) decide between ways that differ by factors. */
 #include "codegen/plan/plan.h"
 
+#ifndef HNNC_WITHOUT_SINGLE
+#define HNNC_WITHOUT_SINGLE 0 /* 1: bench/narrow asks what it brings */
+#endif
+
 /* What is put together or held back is placed, not computed. */
 static double op_cycles(Op op) { return op == OP_concat || op == OP_barrier ? 0 : ir_op[op].cycles; }
 
@@ -122,7 +126,7 @@ static PlanForms one_form(Plan *p, Plan *other) {
 PlanForms plan_forms(const Fn *f, const CgTarget *t, CgForm form, int64_t samples) {
   PlanForm tiles = plan_tiles(f, t), single = {.tile = 1, .vl = 1, .es = tiles.es, .wide = tiles.vl, .together = 1, .single = true};
   Plan *p = plan_create(f, form == CG_SINGLE ? single : tiles, t);
-  if (form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f)) return one_form(p, NULL);
+  if (HNNC_WITHOUT_SINGLE || form != CG_AUTO || tiles.vl < 2 || !takes_lanes(f) || !has_long(t->tune, f)) return one_form(p, NULL);
   Plan *alone = plan_create(f, single, t);
   double tile = tile_cycles(p), one = tile_cycles(alone);
   double all = samples ? tile * (double)((samples + tiles.tile - 1) / tiles.tile) / (double)samples : tile / tiles.tile;

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef HNNC_WITHOUT_SWEEP
+#define HNNC_WITHOUT_SWEEP 0 /* 1: bench/narrow asks what it brings */
+#endif
+
 static int64_t inner(Type t) { return t.rank && t.dim[0] ? type_count(t) / t.dim[0] : 1; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -210,6 +214,7 @@ static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nr
   for (uint32_t k = 0; k < g->rank; k++) n *= g->dim[k];
   *s = (PlanSweep){.group = group, .fusing = fusing, .n = (n + vl - 1) / vl, .hi = n / vl, .rep = n / vl / 2};
   Search x = {p, vl, s};
+  if (HNNC_WITHOUT_SWEEP) return false;
   for (uint32_t r = 0; r < nroot; r++)
     if (!reach(&x, root[r])) return false;
   if (!s->shifted) return false;

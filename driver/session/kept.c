@@ -22,9 +22,15 @@
 #define VERSION KEPT_GENERATION " x86-64 " __VERSION__
 #endif
 
+#ifndef HNNC_WITHOUT_KEPT
+#define HNNC_WITHOUT_KEPT 0 /* 1: bench/narrow asks what it brings */
+#endif
+
 const char *kept_version(void) { return VERSION; }
 
-static bool wanted(const Session *s) { return s->cg.cache_dir && !s->opt->verify_each && !s->opt->print_after; }
+static bool wanted(const Session *s) {
+  return !HNNC_WITHOUT_KEPT && s->cg.cache_dir && !s->opt->verify_each && !s->opt->print_after;
+}
 
 static bool take(const Session *s, const Pack *key, CgObject *got, Pack *p) {
   *got = key->bad ? (CgObject){0} : cg_cache_get(s->cg.cache_dir, key->out.at, key->out.n, s->cg.refused);
