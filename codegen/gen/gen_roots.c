@@ -17,10 +17,9 @@ static Sum *sum_of(Gen *g, const Root *r) {
   return NULL;
 }
 
-/* The tiny sums of plain loops go around them in registers, a quarter of those there are: through memory, each turn
- * would wait for the store of the one before. */
+/* The tiny sums of plain loops go around them in registers. */
 static void open_sums(Gen *g, Frame *fr, const Group *gr) {
-  unsigned room = g->e->target->regs / 4;
+  unsigned room = g->e->target->regs / g->tune->regs_summed;
   g->sum = ARENA_ARRAY(g->mem, Sum, gr->root.n + 1), g->nsum = 0;
   for (uint32_t k = 0; gr->kind == G_LOOP && k < gr->root.n; k++) {
     const Root *r = &gr->root.at[k];

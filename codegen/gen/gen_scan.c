@@ -283,7 +283,7 @@ static void last_carry(Gen *g, Scan *s, uint32_t k) {
     int64_t at = s->body->p->carry_buf[k], bytes = buffer_bytes(g, c->t);
     bool early = ir_scan_shape(s->fr->p->f, s->i).converge, one = s->body->p->carry_one[k];
     s->fr->base[r.id] = gen_scratch(g, at + (s->n % 2 && !early && !one ? bytes : 0));
-    if (early && s->n) LLVMBuildMemMove(g->e->b, s->fr->base[r.id], g->e->es, s->loop.next[c->phi], g->e->es, cg_i64(g->e, bytes));
+    if (early && s->n) g->kernel->move(g->e, s->fr->base[r.id], s->loop.next[c->phi], g->e->es, cg_i64(g->e, bytes));
     return;
   }
   if (c->big) {

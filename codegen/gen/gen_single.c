@@ -50,7 +50,8 @@ static LLVMValueRef contiguous(Gen *g, const Group *gr, LLVMValueRef x, int64_t 
   LLVMValueRef to = gen_scratch(g, gr->work);
   CgLoop *loop = base_realloc(NULL, sizeof *loop);
   cg_loop_begin(g->e, loop, cg_i64(g->e, 0), cg_i64(g->e, n), 1);
-  cg_store(g->e, cg_load(g->e, cg_gep(g->e, x, cg_imul(g->e, loop->iv, cg_i64(g->e, stride))), 1), cg_gep(g->e, to, loop->iv));
+  LLVMValueRef place = cg_gep(g->e, to, loop->iv), from = cg_gep(g->e, x, cg_imul(g->e, loop->iv, cg_i64(g->e, stride)));
+  g->kernel->store(g->e, false, g->kernel->load(g->e, false, from, 1, 1), place, 1, 1);
   cg_loop_end(g->e, loop);
   free(loop);
   return to;

@@ -53,6 +53,10 @@ static void copy(CgEmit *e, LLVMValueRef to, LLVMValueRef from, unsigned align, 
   LLVMBuildMemCpy(e->b, to, align, from, align, bytes);
 }
 
+static void move(CgEmit *e, LLVMValueRef to, LLVMValueRef from, unsigned align, LLVMValueRef bytes) {
+  LLVMBuildMemMove(e->b, to, align, from, align, bytes);
+}
+
 const CgKernels cg_vector_kernels = {
   .gemm = cg_gemm,
   .gemv_takes = cg_gemv_takes,
@@ -74,4 +78,5 @@ const CgKernels cg_vector_kernels = {
   .store = store,
   .zero = zero,
   .copy = copy,
+  .move = move,
 };

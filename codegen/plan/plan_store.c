@@ -320,7 +320,7 @@ static void carry_items(Finish *x, Plan *p, Group *g) {
     item(x, p, plan_ode_bytes(p, m), &g->work, g->t0, g->t1);
     return;
   }
-  int64_t room = p->target->regs / 2;
+  int64_t room = p->target->regs / p->tune->regs_carried;
   for (uint32_t k = 0; k < ir_states(p->f, m); k++) {
     Type t = ir_type(g->body->f, g->body->f->out.at[k]);
     if (plan_is_tiny(p, t)) continue;

@@ -227,7 +227,8 @@ static bool sweep_of(const Plan *p, uint32_t group, const Val *root, uint32_t nr
   int64_t beside = s->n - (s->hi - s->lo);
   /* A core works on several turns at once only if it sees them: neither long chains nor long functions. */
   if (fusing && (s->slow || chain(&x) > p->tune->sweep_chain)) return false;
-  return beside <= p->tune->sweep_beside && beside * s->work <= p->tune->sweep_work && s->kept <= p->target->regs / 2;
+  return beside <= p->tune->sweep_beside && beside * s->work <= p->tune->sweep_work &&
+         s->kept <= p->target->regs / p->tune->regs_kept;
 }
 
 bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s) {

@@ -155,6 +155,7 @@ typedef struct CgKernels {
   void (*store)(CgEmit *e, bool boolean, LLVMValueRef v, LLVMValueRef p, unsigned lanes, unsigned part);
   void (*zero)(CgEmit *e, LLVMValueRef p, LLVMValueRef bytes);
   void (*copy)(CgEmit *e, LLVMValueRef to, LLVMValueRef from, unsigned align, LLVMValueRef bytes);
+  void (*move)(CgEmit *e, LLVMValueRef to, LLVMValueRef from, unsigned align, LLVMValueRef bytes); /* also to where it is */
 } CgKernels;
 
 struct CgTarget {
