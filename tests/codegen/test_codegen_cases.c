@@ -356,11 +356,15 @@ static Fn *small(double c) {
   return b.f;
 }
 
+static int refusals;
+static void refused(const char *path) { refusals += strstr(path, ".o") != NULL; }
+
 /* Compiles c*x with the cache and checks it; returns whether it came from there. */
 static bool cached(const char *dir, double c) {
-  char err[256];
+  char err[256] = "";
   Fn *f = small(c);
-  Cg *cg = codegen_start(NULL, dir);
+  Cg *cg = cg_create(&(CgOptions){.opt = 1, .cache_dir = dir, .refused = refused}, err, sizeof err);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(cg);
   Tensor in;
   random_inputs(f, 5, 1, &in);
   cg_add(cg, f, "f");
@@ -415,6 +419,12 @@ static void test_cache(void) {
     CU_ASSERT_FALSE(cached(deep, 2)); /* seen, and mended */
     CU_ASSERT_TRUE(cached(deep, 2));
   }
+  CU_ASSERT_EQUAL(refusals, 0);
+  CU_ASSERT_EQUAL(chmod(path, 0666), 0);
+  CU_ASSERT_FALSE(cached(deep, 2)); /* others can write to it: not read, but replaced */
+  CU_ASSERT_EQUAL(refusals, 1);
+  CU_ASSERT_TRUE(cached(deep, 2));
+  CU_ASSERT_EQUAL(refusals, 1);
   CU_ASSERT_FALSE(cached(deep, 3));
   CU_ASSERT_FALSE(cached("/proc/nowhere/cache", 2));
   CU_ASSERT_FALSE(cached("/proc/nowhere/cache", 2));
