@@ -1,6 +1,6 @@
 /* plot: what is drawn. The curves are outputs of one function of parameters and fields, a map or level
  * lines come from another one of two coordinates. */
-#include "frontend/items/plot.h"
+#include "frontend/items/plot_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

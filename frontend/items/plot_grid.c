@@ -1,6 +1,6 @@
 /* plot: functions of two variables, whose level lines or map are drawn. They become one function of two
  * coordinates, each a lane. */
-#include "frontend/items/plot.h"
+#include "frontend/items/plot_priv.h"
 
 #include <stdlib.h>
 

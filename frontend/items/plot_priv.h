@@ -1,7 +1,7 @@
-/* Shared by elab_plot*.c. A plot's curves are outputs of its function `fn`, maps and level lines those of
+/* Shared by the files of plots. A plot's curves are outputs of its function `fn`, maps and level lines those of
  * `grid`; see model.h. */
-#ifndef HNNC_FRONTEND_ITEMS_PLOT_H
-#define HNNC_FRONTEND_ITEMS_PLOT_H
+#ifndef HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
+#define HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
 
 #include "frontend/elab/elab.h"
 
