@@ -69,7 +69,7 @@ Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
   if (!strcmp(b->name, "mean")) s = STAT_MEAN;
   else if (!strcmp(b->name, "max")) s = STAT_MAX;
   else if (!strcmp(b->name, "min")) s = STAT_MIN;
-  return report_stat(E, a->at[0].v.report, stats[s], a->call);
+  return elab_stat(E, a->at[0].v.report, stats[s], a->call);
 }
 
 static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {

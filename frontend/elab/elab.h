@@ -649,8 +649,22 @@ void plot_item(Elab *E, const Item *it);
 Data *elab_on_data(Elab *E, Root *root, const Item *it);
 void export_globals(Elab *E);
 void resolve_globals(Elab *E);
-Value report_stat(Elab *E, Report *r, Stat s, Span at); /* in an expect */
+Value elab_stat(Elab *E, Report *r, Stat s, Span at); /* in an expect */
+
+/* ---- builtin/option.c --------------------------------------------------------------------------- */
+
+typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY } OptionKind;
+typedef struct OptionRow {
+  const char *name;
+  OptionKind kind;
+  const char *params; /* names, by place */
+  int which;          /* SchedKind, Memory */
+  Optim optim;        /* what an optimizer has where nothing is given */
+} OptionRow;
+const OptionRow *option_row(const char *name);
+void option_names(Elab *E, Span at); /* defines all in the innermost frame */
 Value option_apply(Elab *E, const Func *f, const Actuals *a);
+const char *option_listed(Elab *E, const char *const *name, uint32_t n); /* "a, b, c" */
 
 /* ---- override.c, model.c ------------------------------------------------------------------------- */
 

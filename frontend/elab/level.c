@@ -212,7 +212,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT: return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
+  case V_REPORT: return elab_use(E, elab_stat(E, v.report, STAT_MEAN, at));
   case V_ARRAY: return array_tensor(E, v.array);
   case V_TENSOR: return elab_use(E, v);
   case V_TURNS: {
@@ -261,6 +261,22 @@ static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   r->params.at[r->params.n].param = param;
   r->params.at[r->params.n++].v = v;
   return v;
+}
+
+/* What an `expect` compares: a statistic of a report, each one input. */
+Value elab_stat(Elab *E, Report *r, Stat s, Span at) {
+  Root *root = E->root;
+  Level *l = E->level;
+  while (l->up) l = l->up;
+  for (uint32_t i = 0; i < root->uses.n; i++)
+    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
+  l->b.at = at;
+  Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
+  vec_reserve(&root->uses, 1);
+  root->uses.at[root->uses.n].report = r;
+  root->uses.at[root->uses.n].stat = s;
+  root->uses.at[root->uses.n++].v = v;
+  return value_tensor(l, v);
 }
 
 static bool inside(const Level *at, const Level *outer) {

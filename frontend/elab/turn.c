@@ -138,3 +138,46 @@ void turns_undo(Elab *E, const TurnsMark *m) {
   if (m->ncount) memcpy(b->counts.at, m->count, sizeof *m->count * m->ncount);
   b->used.n = m->nused;
 }
+
+/* ---- parameters of a stack: each turn has one ---------------------------------------------------------- */
+
+int64_t param_turns(const Param *p) {
+  int64_t n = 1;
+  for (uint32_t k = 0; k < p->stacked; k++) n *= p->type.dim[k];
+  return n;
+}
+
+int64_t model_params(const Model *m) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < m->nparam; k++) n += param_turns(&m->param[k]);
+  return n;
+}
+
+Type param_turn_type(const Param *p) { return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked); }
+
+/* The next range `a:b` at or behind s, and where it ends; NULL if there is none. */
+static const char *next_range(const char *s, int64_t *a, int64_t *b, const char **end) {
+  const char *colon = strchr(s, ':'), *begin = colon;
+  if (!colon) return NULL;
+  while (begin > s && begin[-1] >= '0' && begin[-1] <= '9') begin--;
+  char *stop;
+  *a = strtoll(begin, NULL, 10);
+  *b = strtoll(colon + 1, &stop, 10);
+  *end = stop;
+  return begin;
+}
+
+/* No number is longer than the range that it comes from. */
+char *param_turn_path(const Param *p, int64_t turn) {
+  int64_t left = param_turns(p), a, b;
+  const char *at = p->path, *begin, *end;
+  size_t size = strlen(p->path) + 1, n = 0;
+  char *path = base_realloc(NULL, size);
+  for (; p->stacked && (begin = next_range(at, &a, &b, &end)); at = end) {
+    left /= b - a;
+    n += (size_t)snprintf(path + n, size - n, "%.*s%lld", (int)(begin - at), at, (long long)(a + turn / left));
+    turn %= left;
+  }
+  snprintf(path + n, size - n, "%s", at);
+  return path;
+}

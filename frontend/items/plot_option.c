@@ -20,12 +20,12 @@ enum {
   ALL = CURVES | HEAT | HISTOGRAM,
 };
 
-typedef struct OptionRow {
+typedef struct PlotOption {
   const char *name;
   int kinds;
-} OptionRow;
+} PlotOption;
 
-static const OptionRow rows[] = {
+static const PlotOption rows[] = {
   {"kind", ALL},
   {"x", CURVES | HISTOGRAM},
   {"y", CURVES},
@@ -57,7 +57,7 @@ const Arg *plot_option(const Item *it, const char *name) {
 
 /* ---- names ----------------------------------------------------------------------------------------------- */
 
-static const OptionRow *row_named(const char *name) {
+static const PlotOption *row_named(const char *name) {
   for (int i = 0; i < NROWS; i++)
     if (!strcmp(rows[i].name, name)) return &rows[i];
   return NULL;
@@ -96,7 +96,7 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
   bool good = true;
   const char *whose = kinds == ALL ? "`plot`" : arena_printf(E->mem, "a plot of kind %s", kinds_of(E, kinds));
   for (const Arg *o = it->options; o; o = o->next) {
-    const OptionRow *row = row_named(o->name);
+    const PlotOption *row = row_named(o->name);
     if (!row) {
       unknown_option(E, o, kinds, whose);
       good = false;

@@ -7,91 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- options that look like calls: adam(lr = 1e-3), cosine(to = 1e-5) ---------------------------------- */
-
-typedef struct OptionRow {
-  const char *name, *kind, *params;
-  OptSpec spec;
-} OptionRow;
-
-/* clang-format off */
-static const OptionRow rows[] = {
-  {"adam", "optimizer", "lr betas eps weight_decay", {"adam", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-  {"adamw", "optimizer", "lr betas eps weight_decay", {"adamw", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
-  {"sgd", "optimizer", "lr momentum nesterov weight_decay", {"sgd", .lr = 1e-2}},
-  {"rmsprop", "optimizer", "lr alpha eps momentum weight_decay", {"rmsprop", .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
-  {"lbfgs", "optimizer", "lr history max_iter", {"lbfgs", .lr = 1, .history = 10, .max_iter = 20}},
-  {"cosine", "schedule", "to warmup", {0}},
-  {"steps", "schedule", "at factor warmup", {0}},
-  {"constant", "schedule", "warmup", {0}},
-  {"all", "batch", "", {0}},
-  {"auto", "memory", "", {0}},
-  {"stored", "memory", "", {0}},
-  {"reversible", "memory", "", {0}},
-};
-/* clang-format on */
-enum { NROWS = sizeof rows / sizeof *rows };
-
-static const OptionRow *row_named(const char *name) {
-  for (int i = 0; i < NROWS; i++)
-    if (!strcmp(rows[i].name, name)) return &rows[i];
-  return NULL;
-}
-
-static uint32_t words(Elab *E, const char *s, const char **out) {
-  uint32_t n = 0;
-  while (*s) {
-    size_t len = strcspn(s, " ");
-    out[n++] = arena_strndup(E->mem, s, len);
-    s += len + (s[len] == ' ');
-  }
-  return n;
-}
-
-static const char *listed(Elab *E, const char *const *name, uint32_t n) {
-  const char *s = "";
-  for (uint32_t i = 0; i < n; i++) s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", name[i]);
-  return s;
-}
-
-Value option_apply(Elab *E, const Func *f, const Actuals *a) {
-  const OptionRow *row = row_named(f->name);
-  const char *known[8];
-  uint32_t n = words(E, row->params, known);
-  OptionArg *args = ARENA_ARRAY(E->mem, OptionArg, a->n + 1);
-  Func *g = ARENA_NEW(E->mem, Func);
-  *g = *f;
-  for (uint32_t i = 0; i < a->n; i++) {
-    const Actual *x = &a->at[i];
-    uint32_t k = x->name ? 0 : i;
-    if (x->v.kind == V_POISON) return POISON;
-    while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
-    if (k >= n) {
-      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
-                              x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
-      if (x->name) elab_suggest_option(m, x->name, known, n);
-      if (n) elab_help(m, "options of `%s`: %s", f->name, listed(E, known, n));
-      return POISON;
-    }
-    args[i] = (OptionArg){known[k], x->v, x->at};
-    for (uint32_t j = 0; j < i; j++)
-      if (!strcmp(args[j].name, known[k])) {
-        elab_error(E, CODE_given_twice, x->at, "`%s` is given twice", known[k]);
-        return POISON;
-      }
-  }
-  g->option = args;
-  g->noption = a->n;
-  return value_func(g);
-}
-
 /* ---- values of options --------------------------------------------------------------------------------- */
 
-typedef struct Want {
-  const char *name;
-  Value v;
-  Span at;
-} Want;
+typedef OptionArg Want; /* an option of `train`, or an argument of one */
 
 static bool want_number(Elab *E, const Want *w, double low, bool open, double *out) {
   Actual a = {.v = w->v, .at = w->at};
@@ -109,7 +27,7 @@ static bool want_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   return false;
 }
 
-static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
+static bool want_betas(Elab *E, const Want *w, Optim *o) {
   const Array *a = w->v.kind == V_ARRAY && w->v.array->rank == 1 && w->v.array->n == 2 ? w->v.array : NULL;
   bool good = a != NULL;
   for (int i = 0; a && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
@@ -122,7 +40,7 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
   return true;
 }
 
-static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
+static void optimizer_arg(Elab *E, const Want *w, Optim *o) {
   const char *n = w->name;
   int64_t k;
   if (!strcmp(n, "lr")) want_number(E, w, 0, true, &o->lr);
@@ -160,47 +78,46 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   }
 }
 
-static const Func *option_func(Elab *E, const Want *w, const char *kind) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(row_named(w->v.func->name)->kind, kind)) return w->v.func;
+/* The row that is given; NULL after an error. */
+static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
+  static const char *const list[] = {[OPTION_OPTIMIZER] = "adam, adamw, sgd, rmsprop or lbfgs",
+                                     [OPTION_SCHEDULE] = "cosine(...), steps(...) or constant",
+                                     [OPTION_MEMORY] = "reversible, stored or auto"};
+  const OptionRow *row = w->v.kind == V_FUNC && w->v.func->kind == F_OPTION ? option_row(w->v.func->name) : NULL;
+  if (row && row->kind == kind) return row;
   if (w->v.kind == V_POISON) return NULL;
-  const char *list = !strcmp(kind, "optimizer") ? "adam, adamw, sgd, rmsprop or lbfgs"
-                     : !strcmp(kind, "memory")  ? "reversible, stored or auto"
-                                                : "cosine(...), steps(...) or constant";
-  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list, value_kind(E, w->v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list[kind], value_kind(E, w->v));
   if (w->v.kind == V_STRING) elab_help(m, "without quotes: `%s = %s`", w->name, w->v.string);
   return NULL;
 }
 
-static void optimizer(Elab *E, const Want *w, OptSpec *o) {
-  const Func *f = option_func(E, w, "optimizer");
-  if (!f) return;
-  *o = row_named(f->name)->spec;
-  for (uint32_t i = 0; i < f->noption; i++) {
-    Want x = {f->option[i].name, f->option[i].v, f->option[i].at};
-    optimizer_arg(E, &x, o);
-  }
+static void optimizer(Elab *E, const Want *w, Optim *o) {
+  const OptionRow *row = option_of(E, w, OPTION_OPTIMIZER);
+  if (!row) return;
+  *o = row->optim;
+  const Func *f = w->v.func;
+  for (uint32_t i = 0; i < f->noption; i++) optimizer_arg(E, &f->option[i], o);
 }
 
 static void schedule(Elab *E, const Want *w, Schedule *s) {
-  const Func *f = option_func(E, w, "schedule");
-  if (!f) return;
-  s->kind = !strcmp(f->name, "cosine") ? SCHED_COSINE : !strcmp(f->name, "steps") ? SCHED_STEPS : SCHED_CONSTANT;
+  const OptionRow *row = option_of(E, w, OPTION_SCHEDULE);
+  if (!row) return;
+  s->kind = (SchedKind)row->which;
   s->factor = 0.1;
-  for (uint32_t i = 0; i < f->noption; i++) {
-    Want x = {f->option[i].name, f->option[i].v, f->option[i].at};
-    schedule_arg(E, &x, s);
-  }
+  const Func *f = w->v.func;
   bool given = false;
-  for (uint32_t i = 0; i < f->noption; i++) given |= !strcmp(f->option[i].name, "at");
+  for (uint32_t i = 0; i < f->noption; i++) {
+    schedule_arg(E, &f->option[i], s);
+    given |= !strcmp(f->option[i].name, "at");
+  }
   if (s->kind == SCHED_STEPS && !given)
     elab_help(elab_error(E, CODE_missing_argument, w->at, "`steps` needs the steps at which the rate falls"),
               "`steps([1000, 2000], factor = 0.1)`");
 }
 
 static void memory(Elab *E, const Want *w, Train *t) {
-  const Func *f = option_func(E, w, "memory");
-  if (!f) return;
-  t->memory = !strcmp(f->name, "stored") ? TRAIN_STORED : !strcmp(f->name, "reversible") ? TRAIN_REVERSIBLE : TRAIN_AUTO;
+  const OptionRow *row = option_of(E, w, OPTION_MEMORY);
+  if (row) t->memory = (Memory)row->which;
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {
@@ -276,13 +193,13 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
 
 /* ---- the item ------------------------------------------------------------------------------------------ */
 
-static const char *const option_names[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip",
-                                           "only",      "test",     "every", "seed",  "memory"};
-enum { NOPTIONS = sizeof option_names / sizeof *option_names };
+static const char *const options[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip",
+                                      "only",      "test",     "every", "seed",  "memory"};
+enum { NOPTIONS = sizeof options / sizeof *options };
 
 bool train_option(const char *name) {
   for (int k = 0; k < NOPTIONS; k++)
-    if (!strcmp(option_names[k], name)) return true;
+    if (!strcmp(options[k], name)) return true;
   return false;
 }
 
@@ -293,11 +210,7 @@ static Value option_value(Elab *E, const Arg *o) {
   frame_push(E, old, old->module);
   bool named =
       !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") || !strcmp(o->name, "memory");
-  for (int i = 0; named && i < NROWS; i++) {
-    Func *f = ARENA_NEW(E->mem, Func);
-    *f = (Func){.kind = F_OPTION, .name = rows[i].name};
-    frame_define(E, intern(E->m->names, rows[i].name), o->name_at, value_func(f), false);
-  }
+  if (named) option_names(E, o->name_at);
   Value v = elab_expr(E, o->value);
   E->frame = old;
   return v;
@@ -326,13 +239,12 @@ static void set_options(Elab *E, Train *t, const Item *it) {
   bool unknown = it->broken; /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
     int k = 0;
-    while (k < NOPTIONS && strcmp(option_names[k], o->name) != 0) k++;
+    while (k < NOPTIONS && strcmp(options[k], o->name) != 0) k++;
     if (k == NOPTIONS) {
       DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
       if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
-      else if (synonym(o->name) || diag_nearest(o->name, option_names, NOPTIONS))
-        elab_suggest_option(m, o->name, option_names, NOPTIONS);
-      else elab_help(m, "options of `train`: %s", listed(E, option_names, NOPTIONS));
+      else if (synonym(o->name) || diag_nearest(o->name, options, NOPTIONS)) elab_suggest_option(m, o->name, options, NOPTIONS);
+      else elab_help(m, "options of `train`: %s", option_listed(E, options, NOPTIONS));
       unknown = true;
       continue;
     }
@@ -376,7 +288,7 @@ void train_item(Elab *E, const Item *it) {
   scratch_begin(E, &s);
   E->body = &body;
   t->name = it->name;
-  t->opt = rows[0].spec;
+  t->opt = option_row("adam")->optim;
   const Func *f = loss_named(E, it);
   t->data = elab_data_named(E, it->on, it->on_at);
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
