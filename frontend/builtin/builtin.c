@@ -251,10 +251,10 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, &a);
   bool whole = true;
   for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
-  if (E->exact && !whole) return b->call(E, b, &a);
+  if (E->now->exact && !whole) return b->call(E, b, &a);
   scratch_begin(E, &s);
   Value r = b->call(E, b, &a);
-  return scratch_settles(E, &s, &r, a.call) && (!E->exact || exact_whole(r)) ? r : b->call(E, b, &a);
+  return scratch_settles(E, &s, &r, a.call) && (!E->now->exact || exact_whole(r)) ? r : b->call(E, b, &a);
 }
 
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */

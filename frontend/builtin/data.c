@@ -25,11 +25,11 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
 }
 
 Data *elab_data_named(Elab *E, const char *name, Span at) {
-  Global *g = module_find(E->frame->module, name);
+  Global *g = module_find(E->now->frame->module, name);
   if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
   if (elab_broken(E, name)) return E->met++, NULL;
   VEC(const char *) known = {0};
-  const Module *m = E->frame->module;
+  const Module *m = E->now->frame->module;
   for (uint32_t i = 0; i < m->nglobal; i++)
     if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
   elab_suggest(elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, known.at, known.n);
@@ -109,8 +109,8 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
 }
 
 void elab_yield(Elab *E, const Stmt *s) {
-  Yield *y = E->yield;
-  if (!y || E->calls || E->level != &E->root->level) {
+  Yield *y = E->now->yield;
+  if (!y || E->now->calls || E->now->level != &E->now->root->level) {
     elab_error(E, CODE_misplaced, s->at, "`yield` stands only in a data program, outside comprehensions");
     return;
   }
@@ -200,7 +200,7 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
 static void scope_fields(Elab *E, Root *r, const Data *d) {
   r->data = d;
   r->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  frame_push(E, E->frame, E->frame->module);
+  frame_inner(E);
   for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
 }
 
@@ -212,24 +212,23 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
     return false;
   }
   f->global->active++;
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = f->name};
   Yield y = {.met = E->met};
   Value v;
+  context_alone(E, &c, f->module);
+  context_body(&c, f->name);
   root_begin(E, &root, f->name, true, true);
   root.no_params = "a data program makes its draws before anything is trained";
-  E->body = &body;
-  E->yield = &y;
-  frame_push(E, NULL, f->module);
+  c.yield = &y;
   bool good = true;
   if (f->item->on) good = (d->on = elab_data_named(E, f->item->on, f->item->on_at)) != NULL;
   if (d->on) scope_fields(E, &root, d->on);
-  frame_push(E, E->frame, f->module);
+  frame_inner(E);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
     if (!good)
-      elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"),
+      elab_help(elab_error(E, CODE_yield, E->now->body->returned, "a data program ends with `yield`, not `return`"),
                 "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);
   }
@@ -237,11 +236,8 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   f->global->elaborated = true;
   if (good) d->program = root_end(E, &root);
   else root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
   vec_free(&y.fields);
-  elab_return(E, old);
+  context_pop(E, &c);
   return good;
 }
 

@@ -149,7 +149,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   }
   if (now(op, a, b)) {
     Value r = not_a_number(E, op, a, b, compute(E, op, a, b), at);
-    if (r.kind == V_POISON || !E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->now->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
 }
@@ -165,7 +165,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   }
   if (now(op, v, v)) {
     Value r = not_a_number(E, op, v, v, compute(E, op, v, v), at);
-    if (r.kind == V_POISON || !E->exact || (exact_value(v) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->now->exact || (exact_value(v) && exact_value(r))) return r;
   }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_emit(elab_at(E, at), op, &x, 1, NULL, 0, NULL));
@@ -260,7 +260,7 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
   if (!elab_fits(E, type_count(ta) / tb.dim[0] * (type_count(tb) / tb.dim[0]), op_at)) return POISON;
   Scratch s;
   bool fixed = value_static(a) && value_static(b);
-  if (E->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
+  if (E->now->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
   if (fixed) scratch_begin(E, &s);
   for (;; fixed = false) {
     Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);

@@ -109,7 +109,7 @@ bool elab_names(Elab *E, const Expr *e, Val ve, const Expr *x, Val vx) {
     statements(&n, it->body, false, 0);
     expression(&n, it->value, false, 0);
   }
-  bool good = has(&n, x->name) && n.bound <= 1 && !outside(E->level, ve, vx);
+  bool good = has(&n, x->name) && n.bound <= 1 && !outside(E->now->level, ve, vx);
   vec_free(&n.known);
   return good;
 }

@@ -41,7 +41,7 @@ static bool same_place(Elab *E, const char *path, Span one, Span other) {
 
 /* A name of its own, in this body and outside of loops: given once. */
 static bool named_once(Elab *E, const char *name, Span at) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   for (uint32_t i = 0; i < b->used.n; i++)
     if (b->used.at[i] == name) {
       elab_help(elab_error(E, CODE_defined_twice, at, "there is an instance `%s` in this body already", name),
@@ -54,20 +54,21 @@ static bool named_once(Elab *E, const char *name, Span at) {
 
 /* name NULL: none. */
 static const char *path_here(Elab *E, const Func *f, const char *name, Level *const *stack, uint32_t nstack, Span at) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   if (!name || b->loops || nstack > b->nstack) return turns_path(E, name ? name : f->item->name, stack, nstack);
   if (b->top) return name;
   return named_once(E, name, at) ? arena_printf(E->mem, "%s/%s", b->path, name) : NULL;
 }
 
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
-  Frame *old = E->frame;
+  Context c;
   Func *g = ARENA_NEW(E->mem, Func);
   *g = *f;
   g->bound = true;
+  context_push(E, &c);
   g->targs = frame_push(E, NULL, f->module);
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
-  E->frame = old;
+  context_pop(E, &c);
   if (!good) return POISON;
   if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
   g->stack = turns_here(E, &g->nstack);
@@ -75,15 +76,15 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   if (!g->path) return POISON;
   if (name) g->name = name;
   const Instance *known = instance_find(E, g->path);
-  if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
-  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
+  if (known && known->module != E->now->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->now->frame->module, .at = a->call});
   return value_func(g);
 }
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
   elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
-            "`%s %s = ...` names a value", E->body->top ? "const" : "let", name);
+            "`%s %s = ...` names a value", E->now->body->top ? "const" : "let", name);
   return POISON;
 }
 
@@ -105,12 +106,13 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   Value f = elab_expr(E, e->a);
   if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
     Value v = elab_expr(E, e);
-    if (v.kind == V_DATA && E->body->top) v.data->name = name;
+    if (v.kind == V_DATA && E->now->body->top) v.data->name = name;
     return named_thing(E, v, e, name);
   }
   Actuals a = elab_actuals(E, e);
   Value v;
-  if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
+  if (E->now->body->top && f.func->kind == F_USER && f.func->bound &&
+      (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
     elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it",
                          f.func->name),
               "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
@@ -119,7 +121,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   if (f.func->kind == F_USER && f.func->item->kind == IT_DATA) v = data_instance(E, f.func, &a);
   else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
   else v = elab_apply(E, f.func, &a);
-  if (v.kind == V_DATA && E->body->top) v.data->name = name;
+  if (v.kind == V_DATA && E->now->body->top) v.data->name = name;
   return named_thing(E, v, e, name);
 }
 
@@ -261,12 +263,13 @@ bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
-  bool exact = E->exact;
-  E->exact = false; /* starts are numbers, whatever they are for */
+  Context c;
+  context_push(E, &c);
+  c.exact = false; /* starts are numbers, whatever they are for */
   bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
-  E->exact = exact;
+  context_pop(E, &c);
   if (!good) return false;
-  p.type = whole, p.stacked = E->body->nstack;
+  p.type = whole, p.stacked = E->now->body->nstack;
   *out = E->params.n;
   param_add(E, p);
   return true;
@@ -274,41 +277,41 @@ static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type 
 
 /* The outermost call: the place in the file where a network is used. */
 static Span outermost(Elab *E, Span at) {
-  for (const Call *c = E->calls; c; c = c->up) at = c->at;
+  for (const Call *c = E->now->calls; c; c = c->up) at = c->at;
   return at;
 }
 
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
-  if (!E->body->net) {
+  if (!E->now->body->net) {
     elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
               "a net with one parameter list is an instance of its own");
     return false;
   }
-  if (E->root->no_params) {
-    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
+  if (E->now->root->no_params) {
+    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->now->root->no_params);
     return false;
   }
   uint32_t nstack;
-  if (turns_here(E, &nstack) != E->body->stack) {
+  if (turns_here(E, &nstack) != E->now->body->stack) {
     elab_help(
         elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
         "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
         s->names->name, s->names->name);
     return false;
   }
-  for (uint32_t i = 0; i < E->body->params.n; i++)
-    if (E->body->params.at[i] == name) {
+  for (uint32_t i = 0; i < E->now->body->params.n; i++)
+    if (E->now->body->params.at[i] == name) {
       elab_error(E, CODE_defined_twice, s->names->name_at, "there is a parameter `%s` already", name);
       *twice = true;
       return false;
     }
-  *vec_push(&E->body->params) = name;
+  *vec_push(&E->now->body->params) = name;
   return true;
 }
 
 static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   char want[96], have[96];
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
   uint32_t i = param_find(E, path);
   Type whole;

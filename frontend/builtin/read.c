@@ -20,8 +20,8 @@ typedef struct Read {
 } Read;
 
 static const char *resolve_path(Elab *E, const char *path) {
-  if (path[0] == '/' || !strcmp(E->frame->module->dir, ".")) return path;
-  const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
+  if (path[0] == '/' || !strcmp(E->now->frame->module->dir, ".")) return path;
+  const char *beside = arena_printf(E->mem, "%s/%s", E->now->frame->module->dir, path);
   return elab_look(E, beside, F_OK) || !elab_look(E, path, F_OK) ? beside : path;
 }
 

@@ -48,7 +48,7 @@ static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
 
 static Val flat(Elab *E, Val x) {
   uint32_t n = (uint32_t)type_count(elab_type(E, x));
-  return ir_reshape(&E->level->b, x, 1, &n);
+  return ir_reshape(&E->now->level->b, x, 1, &n);
 }
 
 static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
@@ -123,7 +123,7 @@ Value bi_maxabs(Elab *E, const Builtin *b, Actuals *a) {
 
 /* Halves are multiplied, so that the graph grows with the logarithm of the size. */
 static Val product(Elab *E, Val x, int axis) {
-  Build *b = &E->level->b;
+  Build *b = &E->now->level->b;
   for (;;) {
     uint32_t n = elab_type(E, x).dim[axis], half = n / 2;
     if (n == 1) return ir_index(b, x, axis, 0);

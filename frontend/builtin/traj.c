@@ -272,11 +272,9 @@ static void warn_time(Elab *E, const Plan *p) {
             p->given->name, f->name, p->given->name);
 }
 
-bool traj_rates(Elab *E, const Plan *p, Level *l) {
+static bool rates(Elab *E, const Plan *p) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
-  level_begin(E, l, p->given->name);
-  l->no_draws = "nothing can be drawn along a trajectory";
   for (uint32_t i = 0; i < p->n; i++) {
     Type t;
     value_type(p->state[i].v, &t);
@@ -290,10 +288,18 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   if (!from_start(E, p, &t)) return false;
   args[p->n] = elab_value(E, t);
   Actuals a = actuals_of(E, args, p->n + timed, p->call);
-  Value v = elab_apply(E, p->f, &a);
-  if (!rate_outputs(E, p, v)) return false;
-  level_order(E, l, p->n + 1);
-  return true;
+  return rate_outputs(E, p, elab_apply(E, p->f, &a));
+}
+
+bool traj_rates(Elab *E, const Plan *p, Level *l) {
+  Context c;
+  level_begin(E, l, p->given->name);
+  context_push(E, &c);
+  c.no_draws = "nothing can be drawn along a trajectory";
+  bool good = rates(E, p);
+  context_pop(E, &c);
+  if (good) level_order(E, l, p->n + 1);
+  return good;
 }
 
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
@@ -319,7 +325,7 @@ static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
 }
 
 static void warn_tolerance(Elab *E, const Plan *p) {
-  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->level->fn->f64 != FN_F32) return;
+  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->now->level->fn->f64 != FN_F32) return;
   elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol),
             "`precision f64`, or a larger `rtol`");
 }
@@ -421,7 +427,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
     level_drop(E, l);
     return POISON;
   }
-  E->level = l->up;
+  E->now->level = l->up;
   for (uint32_t i = 0; i < p.n; i++) {
     Type t;
     value_type(p.state[i].v, &t);

@@ -72,28 +72,23 @@ static void answer(Elab *E, const Item *it, FieldAnswer a, const FieldReport *r,
 }
 
 void prove_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = "prove"};
   Val x[MOST_SIDES], y[MOST_SIDES];
   FieldReport r;
   Fn *left = NULL;
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, "prove");
   root_begin(E, &root, "prove", FN_EXACT, false);
   root.no_draws = "what is proved holds for all values: nothing is drawn";
-  E->body = &body;
-  E->exact = true;
+  c.exact = true;
   const Expr *e = it->value;
   uint32_t n = inputs(E, it) && e && e->kind == EX_BINARY ? sides(E, e, x, y) : 0;
   if (n) {
     FieldAnswer a = claim_same(E, x, y, n, &r, &left);
     answer(E, it, a, &r, left);
   }
-  E->exact = false;
   ir_fn_destroy(left);
   root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

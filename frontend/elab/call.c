@@ -162,7 +162,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
 
 static const char *chain(Elab *E, const Global *to) {
   const char *s = to->name;
-  for (const Call *c = E->calls; c; c = c->up) {
+  for (const Call *c = E->now->calls; c; c = c->up) {
     s = arena_printf(E->mem, "%s -> %s", c->of->name, s);
     if (c->of == to) break;
   }
@@ -177,7 +177,7 @@ static bool takes_functions(const Actuals *a) {
 
 static bool may_call(Elab *E, Global *g, const Actuals *a) {
   if (g->broken || !elab_expand(E, g, a->callee)) return false;
-  if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
+  if ((g->active && !takes_functions(a)) || E->now->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
                             g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
@@ -202,7 +202,7 @@ static void fix_types(Elab *E, Global *g, const Actuals *a) {
 
 /* Where the value of a definition was computed; its last `return` with a body. */
 static Span result_at(const Elab *E, const Item *it) {
-  return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at;
+  return it->value ? it->value->at : E->now->body->returned.file ? E->now->body->returned : it->name_at;
 }
 
 static Value check_result(Elab *E, const Item *it, Value v) {
@@ -232,7 +232,7 @@ static bool conjugate(Elab *E, const Item *it) {
               "`fn %s(...)` is any function", it->name);
     return false;
   }
-  Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
+  Value vq = frame_find(E->now->frame, it->formals->name)->v, vp = frame_find(E->now->frame, it->formals->next->name)->v;
   if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
   elab_error(E, CODE_hamiltonian_arguments, it->name_at,
              "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name, value_text(E, vq),
@@ -244,19 +244,18 @@ static bool conjugate(Elab *E, const Item *it) {
 static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
-  Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
-  Flow *old_flow = E->flow;
-  body.base = E->level;
-  body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
-  E->flow = NULL;
-  Call call = {E->calls, g, a->call, elab_spent(E)};
+  Call call = {E->now->calls, g, a->call, elab_spent(E)};
+  Context c;
+  context_push(E, &c);
+  c.flow = NULL;
   frame_push(E, f->targs, f->module);
   Value v = POISON;
   bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);
-  E->body = &body;
-  E->calls = &call;
-  E->ncalls++;
+  Body *body = context_body(&c, f->path ? f->path : f->name);
+  body->stack = f->stack, body->nstack = f->nstack, body->base = c.level;
+  body->net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
+  c.calls = &call;
+  c.ncalls++;
   g->active++;
   if (good && f->path) good = instance_called(E, f, a);
   good = good && conjugate(E, f->item);
@@ -266,14 +265,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
     g->elaborated = true;
   }
   g->active--;
-  E->ncalls--;
-  E->calls = call.up;
-  E->body = old_body;
-  E->flow = old_flow;
-  E->frame = old_frame;
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
+  context_pop(E, &c);
   return v.kind == V_NONE ? POISON : v;
 }
 

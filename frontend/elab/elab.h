@@ -161,10 +161,9 @@ struct Level {
   Level *up; /* NULL: a root */
   Fn *fn;
   Build b;
-  uint32_t n;           /* turns of a comprehension, 0 otherwise */
-  const Value *index;   /* 0 ... n-1, for the counters of draws */
-  const char *no_draws; /* why draws are refused here, or NULL */
-  bool owns, unroll;    /* instances are made for each turn; turns are to be elaborated one by one */
+  uint32_t n;         /* turns of a comprehension, 0 otherwise */
+  const Value *index; /* 0 ... n-1, for the counters of draws */
+  bool owns, unroll;  /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
   VEC(Walked) walked;
   Index capture_of, walked_of; /* by the outer value */
@@ -176,9 +175,9 @@ typedef struct Root {
   Level level;
   bool lane;             /* inputs and results are per sample */
   const char *no_params; /* why parameters are refused here, or NULL */
-  const char *no_draws;
-  const Data *data; /* whose fields are in scope */
-  Val *field;       /* made when first used */
+  const char *no_draws;  /* the same of draws */
+  const Data *data;      /* whose fields are in scope */
+  Val *field;            /* made when first used */
   VEC(struct {
     uint32_t param;
     Val v;
@@ -186,7 +185,6 @@ typedef struct Root {
   params;
   Index param_of; /* in params, by its number in the model + 1 */
   uint32_t sites;
-  bool reversible; /* a loss: flows keep the form in which a backward pass can undo them */
   VEC(struct {
     Report *report;
     Stat stat;
@@ -258,6 +256,7 @@ typedef struct Body {
   VEC(const char *) used; /* names of instances outside of loops */
   VEC(Count) counts;
   VEC(const char *) params; /* names seen in this elaboration */
+  Span returned;            /* the value of the last `return` */
 } Body;
 
 typedef struct Instance {
@@ -322,26 +321,39 @@ typedef struct SparseValue {
   const Pattern *pattern;
 } SparseValue; /* v of fn: nonzeros of a matrix */
 
+/* What is being elaborated, and where. One is pushed for a part of the file that stands apart (a call, a definition, an item), is
+ * changed there, and popped behind it: then all is as before. */
+typedef struct Context {
+  struct Context *up;
+  Frame *frame; /* the innermost */
+  Level *level; /* likewise */
+  Root *root;
+  Body *body;
+  Yield *yield; /* of a data program, or NULL */
+  Call *calls;
+  Loop *loop;           /* the innermost that is run */
+  Flow *flow;           /* whose statements are being recorded, or NULL */
+  Claim *judged;        /* whose flow is asked for FLOW_CLAIM */
+  const char *no_draws; /* why draws are refused here, where the root allows them; or NULL */
+  bool *failed;         /* where it is noted that there was an error, which then is not said; NULL: errors are said */
+  bool exact;           /* what rounds stays an operation: see elab/exact.c */
+  bool reversible;      /* in a loss: flows keep the form in which a backward pass can undo them */
+  int depth, ncalls;    /* nesting of expressions and blocks; of calls */
+  Body own;             /* where `body` began with this context */
+} Context;
+
 struct Elab {
+  Context *now;
   Model *m;
   Arena *mem;
   Source *src;
   Diag *diag;
   const FrontOptions *o;
   Module *modules, *main;
-  Frame *frame, *all_frames, *free_frames;
-  Level *level;
-  Root *root;
-  Body *body;
-  Yield *yield;
-  Call *calls;
-  Flow *flow;              /* whose statements are being recorded, or NULL */
-  bool exact;              /* what rounds stays an operation: see elab/exact.c */
+  Frame *all_frames, *free_frames;
   uint64_t spent, written; /* evaluations; operations of the functions that are done */
-  Loop *loop;              /* the innermost that is running */
   bool over;               /* one of these was too much, which was said */
-  Span returned;           /* the value of the last `return` */
-  int depth, ncalls, expansions;
+  int expansions;
   VEC(Param) params;
   VEC(Instance) instances;
   Index param_at, instance_at; /* by the interned path */
@@ -354,14 +366,11 @@ struct Elab {
   VEC(Proof) proofs;
   VEC(Looked) looked;
   VEC(Claim *) claims;
-  bool sized;    /* sizes were chosen for the flow that is judged: nothing uses it */
-  Claim *judged; /* whose flow is asked for FLOW_CLAIM */
   VEC(Decided) decided;
   VEC(Wrt) wrt; /* names that are variables of derivatives */
   Index wrt_at;
   VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
   uint32_t met;              /* errors met, also those that were said before */
-  bool quiet, failed;        /* errors are not said, but noted in `failed` */
   VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
 };
 
@@ -410,12 +419,21 @@ Spent elab_spent(const Elab *E);
 void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns);
 void loop_end(Elab *E, const Loop *l);
 
+/* ---- elab/context.c --------------------------------------------------------------------------------- */
+
+void context_push(Elab *E, Context *c); /* a copy of the one around */
+/* It has root, level and body of the one around, and nothing else: names are those of the module. */
+void context_alone(Elab *E, Context *c, Module *m);
+Body *context_body(Context *c, const char *path); /* begins one: what it instantiates has paths under this */
+void context_pop(Elab *E, Context *c);            /* the innermost */
+
 /* ---- elab/scope.c: names ------------------------------------------------------------------------- */
 
-/* a new innermost frame; pop by restoring E->frame */
+/* A new innermost frame, until the context is popped. */
 Frame *frame_push(Elab *E, Frame *up, Module *m);
-/* f, to which nothing refers any more: that of a turn. `back` is the innermost then. */
-void frame_pop(Elab *E, Frame *f, Frame *back);
+/* One inside the innermost, and its end: nothing refers to it any more. */
+void frame_inner(Elab *E);
+void frame_pop(Elab *E);
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var); /* in the innermost frame */
 Entry *frame_find(Frame *f, const char *name);
 Global *module_find(Module *m, const char *name); /* own or imported */
@@ -434,7 +452,7 @@ bool elab_broken(const Elab *E, const char *name);
 
 Build *elab_at(Elab *E, Span at);                                        /* the innermost level's builder */
 void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane); /* becomes innermost */
-/* orders the inputs; the caller restores level and root */
+/* orders the inputs; level and root are restored with the context */
 Fn *root_end(Elab *E, Root *r);
 void root_drop(Elab *E, Root *r);
 void level_begin(Elab *E, Level *l, const char *name);
@@ -458,9 +476,8 @@ bool elab_reaches(const Fn *f, Val e, Val x); /* x is among what e was computed 
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
 typedef struct Scratch {
+  Context context;
   Root root;
-  Root *old_root;
-  Level *old_level;
 } Scratch;
 void scratch_begin(Elab *E, Scratch *s);
 Value scratch_end(Elab *E, Scratch *s, Value v, Span at);
@@ -519,8 +536,8 @@ bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *w
 /* The dims of a type; silent: false, and no message, when a name in them is unknown. */
 bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t *dim);
 bool elab_shape_variable(Elab *E, const Expr *e); /* in a declared shape: bound by the argument */
-/* all are real tensors of known dims */
-bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n);
+/* The types of a user's function's arguments, where all are declared as real tensors of known dims. */
+bool func_types(Elab *E, const Func *f, Type *out, uint32_t *n);
 
 /* ---- builtin/net.c ---------------------------------------------------------------------------------- */
 
@@ -625,17 +642,6 @@ Value data_read(Elab *E, const Expr *call, const char *name);
 Data *elab_data_named(Elab *E, const char *name, Span at);
 void elab_yield(Elab *E, const Stmt *s);
 bool is_read(Elab *E, const Expr *e); /* a call of `read` */
-typedef struct Saved {
-  Frame *frame;
-  Level *level;
-  Root *root;
-  Body *body;
-  Yield *yield;
-  Call *calls;
-  Flow *flow;
-} Saved;
-Saved elab_leave(Elab *E); /* what is elaborated next stands alone */
-void elab_return(Elab *E, Saved s);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
 void train_item(Elab *E, const Item *it);
 bool train_option(const char *name);

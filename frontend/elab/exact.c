@@ -34,18 +34,12 @@ bool exact_table(const Array *a) { return each((Value){.kind = V_ARRAY, .array =
 
 /* A constant of the file, as operations of the innermost level. */
 Value exact_const(Elab *E, Global *g) {
-  Frame *frame = E->frame;
-  Body *old = E->body, body = {.path = g->name, .top = true};
-  Flow *flow = E->flow;
+  Context c;
+  context_push(E, &c);
+  context_body(&c, g->name)->top = true;
+  c.flow = NULL;
   frame_push(E, NULL, g->module);
-  E->body = &body;
-  E->flow = NULL;
   Value v = elab_expr(E, g->item->value);
-  E->flow = flow;
-  E->body = old;
-  E->frame = frame;
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
+  context_pop(E, &c);
   return v;
 }

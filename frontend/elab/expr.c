@@ -97,15 +97,15 @@ static Value dispatch(Elab *E, const Expr *e) {
 
 Value elab_expr(Elab *E, const Expr *e) {
   if (!e || elab_stop(E)) return POISON;
-  if (E->depth >= ELAB_DEPTH) {
+  if (E->now->depth >= ELAB_DEPTH) {
     elab_error(E, CODE_too_deep, e->at, "this is nested too deeply");
     return POISON;
   }
   elab_at(E, e->at);
   if (!elab_spend(E, 1)) return POISON;
-  E->depth++;
+  E->now->depth++;
   Value v = dispatch(E, e);
-  E->depth--;
+  E->now->depth--;
   return v;
 }
 

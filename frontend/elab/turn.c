@@ -15,21 +15,21 @@
 /* ---- which turns --------------------------------------------------------------------------------------- */
 
 Level *const *turns_here(Elab *E, uint32_t *n) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   uint32_t more = 0;
-  for (Level *l = E->level; l && l != b->base; l = l->up) more += l->n > 0;
+  for (Level *l = E->now->level; l && l != b->base; l = l->up) more += l->n > 0;
   *n = b->nstack + more;
   if (!more) return b->stack;
   Level **stack = ARENA_ARRAY(E->mem, Level *, *n);
   if (b->nstack) memcpy(stack, b->stack, sizeof *stack * b->nstack);
   uint32_t k = *n;
-  for (Level *l = E->level; l && l != b->base; l = l->up)
+  for (Level *l = E->now->level; l && l != b->base; l = l->up)
     if (l->n > 0) stack[--k] = l, l->owns = true;
   return stack;
 }
 
 const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   uint32_t i = 0;
   uint64_t turns = 1;
   for (uint32_t k = b->nstack; k < nstack; k++) turns *= stack[k]->n;
@@ -73,7 +73,7 @@ bool turns_int(Value v, int64_t *out) {
 }
 
 static bool inside(const Elab *E, const Level *of) {
-  const Level *l = E->level;
+  const Level *l = E->now->level;
   while (l && l != of) l = l->up;
   return l != NULL;
 }
@@ -94,17 +94,17 @@ struct LevelMark {
 };
 
 TurnsMark turns_mark(Elab *E) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   TurnsMark m = {.ncount = b->counts.n,
                  .nused = b->used.n,
                  .nparams = E->params.n,
-                 .root_params = E->root->params.n,
-                 .sites = E->root->sites,
+                 .root_params = E->now->root->params.n,
+                 .sites = E->now->root->sites,
                  .sparse = E->sparse.n};
-  for (Level *l = E->level; l; l = l->up) m.nlevel++;
+  for (Level *l = E->now->level; l; l = l->up) m.nlevel++;
   m.level = ARENA_ARRAY(E->mem, struct LevelMark, m.nlevel);
   struct LevelMark *k = m.level;
-  for (Level *l = E->level; l; l = l->up) {
+  for (Level *l = E->now->level; l; l = l->up) {
     const Fn *f = l->fn;
     *k++ = (struct LevelMark){l,        f->inst.n,  f->pool.n,     f->attr.n,   f->in.n,
                               f->sub.n, f->table.n, l->captures.n, l->walked.n, l->keys.n};
@@ -121,7 +121,7 @@ static void forget_fields(Root *r, uint32_t inst) {
 
 /* All of these only grow, and what is older refers to nothing that came later. */
 void turns_undo(Elab *E, const TurnsMark *m) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   for (uint32_t k = 0; k < m->nlevel; k++) {
     const struct LevelMark *x = &m->level[k];
     Fn *f = x->level->fn;
@@ -129,10 +129,10 @@ void turns_undo(Elab *E, const TurnsMark *m) {
     f->table.n = x->table;
     x->level->captures.n = x->captures, x->level->walked.n = x->walked, x->level->keys.n = x->keys;
   }
-  forget_fields(E->root, m->level[m->nlevel - 1].inst);
+  forget_fields(E->now->root, m->level[m->nlevel - 1].inst);
   E->params.n = m->nparams;
-  E->root->params.n = m->root_params;
-  E->root->sites = m->sites;
+  E->now->root->params.n = m->root_params;
+  E->now->root->sites = m->sites;
   E->sparse.n = m->sparse;
   b->counts.n = m->ncount;
   if (m->ncount) memcpy(b->counts.at, m->count, sizeof *m->count * m->ncount);

@@ -6,8 +6,8 @@
 /* A name in a shape is a shape variable unless it is a local name or a constant of the file: what else bears it, data,
  * functions, networks, the language's own, has no size. */
 bool elab_shape_variable(Elab *E, const Expr *e) {
-  if (e->kind != EX_NAME || frame_find(E->frame, e->name)) return false;
-  const Global *g = module_find(E->frame->module, e->name);
+  if (e->kind != EX_NAME || frame_find(E->now->frame, e->name)) return false;
+  const Global *g = module_find(E->now->frame->module, e->name);
   return !g || g->item->kind != IT_CONST;
 }
 
@@ -138,7 +138,7 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
   return true;
 }
 
-bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
+static bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
   *n = 0;
   for (; f; f = f->next, ++*n) {
     uint32_t rank, dim[IR_MAX_RANK];
@@ -147,4 +147,13 @@ bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
     out[*n] = type_real(false, (int)rank, dim);
   }
   return true;
+}
+
+bool func_types(Elab *E, const Func *f, Type *out, uint32_t *n) {
+  Context c;
+  context_push(E, &c);
+  frame_push(E, f->targs, f->module);
+  bool known = formals_known(E, f->item->formals, out, n);
+  context_pop(E, &c);
+  return known;
 }

@@ -33,7 +33,7 @@ static void copy_out(Play *p, Val *root, uint32_t n) {
     const Reading *r = flow_reading(w, v);
     if (r) map[v.id] = current(p, r);
     else if (ir_inst(f, v)->op == OP_in) map[v.id] = captured(p->E, w, v);
-    else map[v.id] = ir_copy_inst(&p->E->level->b, f, v, map);
+    else map[v.id] = ir_copy_inst(&p->E->now->level->b, f, v, map);
   }
   for (uint32_t k = 0; k < n; k++)
     if (root[k].id) root[k] = map[root[k].id];
@@ -55,14 +55,14 @@ static Value value_out(void *ctx, Value v) {
 /* ---- pieces -------------------------------------------------------------------------------------------- */
 
 static Val get(Play *p, const Piece *x) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val v = p->known[x->slot];
   if (x->n == 0) return v;
   return x->index ? ir_index(b, v, 0, x->start) : ir_slice(b, v, 0, x->start, x->n, 1);
 }
 
 static void put(Play *p, const Piece *x, Val v) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val old = p->known[x->slot], part[3];
   uint32_t total = ir_type(b->f, old).rank ? ir_type(b->f, old).dim[0] : 0, n = 0;
   if (x->n) {
@@ -76,7 +76,7 @@ static void put(Play *p, const Piece *x, Val v) {
 }
 
 static void add_logdet(Play *p, Val v, bool minus) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   if (minus) v = ir_neg(b, v);
   p->logdet = p->logdet.id ? ir_add(b, p->logdet, v) : v;
 }
@@ -84,13 +84,13 @@ static void add_logdet(Play *p, Val v, bool minus) {
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
 static void shift(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val e = out_of(p, s->e), x = get(p, &s->piece[0]);
   put(p, &s->piece[0], s->negative != p->undo ? ir_sub(b, x, e) : ir_add(b, x, e));
 }
 
 static void scale(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val e = out_of(p, s->e), x = get(p, &s->piece[0]), factor = ir_exp(b, e);
   bool down = s->negative != p->undo;
   put(p, &s->piece[0], down ? ir_div(b, x, factor) : ir_mul(b, x, factor));
@@ -101,7 +101,7 @@ static void scale(Play *p, const Step *s) {
 }
 
 static Val flattened(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val part[FLOW_STATES];
   for (uint32_t k = 0; k < s->n; k++) {
     uint32_t n = (uint32_t)type_count(p->w->slot[s->piece[k].slot].type);
@@ -124,7 +124,7 @@ static bool whole_state(const Play *p, const Step *s, const uint32_t *from, cons
 }
 
 static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *minus, int64_t n, Type t) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   bool mixed = false;
   double *sign = base_realloc(NULL, sizeof *sign * (size_t)n);
   for (int64_t i = 0; i < n; i++) sign[i] = minus[i] ? -1 : 1, mixed |= minus[i] != minus[0];
@@ -136,7 +136,7 @@ static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *m
 }
 
 static void permute(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   int64_t total = 0, first = 0;
   for (uint32_t k = 0; k < s->n; k++) total += type_count(p->w->slot[s->piece[k].slot].type);
   uint32_t *from = base_realloc(NULL, sizeof *from * (size_t)total), which;
@@ -260,7 +260,7 @@ static void evolve(Play *p, const Step *s) {
     Func *g = ARENA_NEW(E->mem, Func);
     *g = (Func){.kind = F_SPREADING, .name = f->name, .of = {f}, .nstate = s->n};
     f = g;
-    state[s->n] = elab_value(E, ir_splat(&E->level->b, 0, type_scalar(elab_lane(E))));
+    state[s->n] = elab_value(E, ir_splat(&E->now->level->b, 0, type_scalar(elab_lane(E))));
   }
   Value r = motion(p, s, f, state, s->n + traced);
   if (r.kind == V_POISON) {
@@ -269,7 +269,7 @@ static void evolve(Play *p, const Step *s) {
   }
   const Value *end = r.kind == V_TUPLE ? r.list.at : &r;
   for (uint32_t k = 0; k < s->n + traced; k++) {
-    Val last = ir_index(&E->level->b, elab_tensor(E, end[k], s->stmt->at), 0, 1);
+    Val last = ir_index(&E->now->level->b, elab_tensor(E, end[k], s->stmt->at), 0, 1);
     if (k < s->n) put(p, &s->piece[k], last);
     else add_logdet(p, last, false);
   }
@@ -281,14 +281,14 @@ static void running(Play *p, const Step *s) {
   if (p->undo) return;
   Val average = p->mean[s->running];
   Val e = out_of(p, s->e);
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   p->mean[s->running] = s->lag ? ir_moving_mean(b, e, average, s->param) : ir_batch_mean(b, e, average, s->param);
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
-  *p = (Play){.E = E, .w = w, .undo = undo, .home = E->level};
+  *p = (Play){.E = E, .w = w, .undo = undo, .home = E->now->level};
   memcpy(p->known, state, sizeof *state * w->n);
   p->mean = base_realloc(NULL, sizeof *p->mean * (w->nrunning + 1));
   for (uint32_t k = 0; k < w->steps.n; k++)

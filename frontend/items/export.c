@@ -17,13 +17,12 @@ static bool result(Elab *E, Value v, Span at) {
 
 /* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
 static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
   Fn *fn = NULL;
-  Body body = {.path = f->name};
-  frame_push(E, NULL, f->module);
+  context_alone(E, &c, f->module);
+  context_body(&c, f->name);
   root_begin(E, &root, name, E->m->f64, true);
-  E->body = &body;
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1);
   const Formal *x = f->item->formals;
   for (uint32_t i = 0; i < n; i++, x = x ? x->next : NULL) {
@@ -35,19 +34,13 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   Value r = elab_apply(E, callee, &a);
   if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) fn = root_end(E, &root);
   else root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
   return fn;
 }
 
 /* *declared: all types stand in the file; otherwise those of the first call. */
 static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n, bool *declared) {
-  Frame *old = E->frame;
-  frame_push(E, f->targs, f->module);
-  bool known = formals_known(E, f->item->formals, t, n);
-  E->frame = old;
+  bool known = func_types(E, f, t, n);
   *declared = known;
   if (known) return true;
   const Instance *in = f->path ? instance_find(E, f->path) : NULL;
@@ -86,14 +79,16 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
     if (main_part) leave_out(E, g, f, kind);
     return;
   }
-  E->quiet = !declared;
-  E->failed = false;
+  bool failed = false;
+  Context c;
   E->sparse.n = 0;
+  context_push(E, &c);
+  c.failed = declared ? NULL : &failed;
   Fn *fn = standalone(E, f, callee, name, t, n);
-  E->quiet = false;
-  if (main_part && (!fn || n == 0 || E->failed)) leave_out(E, g, f, kind);
+  context_pop(E, &c);
+  if (main_part && (!fn || n == 0 || failed)) leave_out(E, g, f, kind);
   if (!fn) return;
-  if (f->item->kind == IT_LOSS || n == 0 || E->failed) {
+  if (f->item->kind == IT_LOSS || n == 0 || failed) {
     ir_fn_destroy(fn);
     return;
   }
@@ -119,7 +114,6 @@ static void export_one(Elab *E, Global *g) {
 }
 
 void export_globals(Elab *E) {
-  frame_push(E, NULL, E->main);
   for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) {
     Global *g = &E->main->global[i];
     switch (g->item->kind) {
@@ -146,5 +140,4 @@ void export_globals(Elab *E) {
   }
   for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) /* last: all uses are known */
     if (E->main->global[i].item->kind == IT_FLOW) claim_item(E, &E->main->global[i]);
-  E->frame = NULL;
 }

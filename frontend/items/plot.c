@@ -108,8 +108,8 @@ static int output(PlotJob *j, Value v, Span at, int column, const char *name) {
   Type t = elab_type(E, x);
   if (column >= 0 && t.rank == 2) x = ir_index(b, x, 1, (uint32_t)column);
   if (j->p->data && t.rank == 1 && t.dim[0] == 1) x = ir_index(b, x, 0, 0);
-  ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->level->fn->out.n));
-  return (int)E->level->fn->out.n - 1;
+  ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->now->level->fn->out.n));
+  return (int)E->now->level->fn->out.n - 1;
 }
 
 static uint32_t columns(Type t) { return t.rank == 2 ? t.dim[1] : 1; }
@@ -164,7 +164,7 @@ void plot_needs(PlotJob *j, const char *name, const char *help) {
 
 /* The first curve has one point a sample. */
 static bool through_samples(const PlotJob *j) {
-  const Fn *f = j->E->level->fn;
+  const Fn *f = j->E->now->level->fn;
   return j->p->ncurve && ir_type(f, f->out.at[j->p->curve[0].y]).rank == 0;
 }
 
@@ -266,7 +266,7 @@ static void colour(PlotJob *j) {
     j->good = false;
     return;
   }
-  const Fn *f = j->E->level->fn;
+  const Fn *f = j->E->now->level->fn;
   for (uint32_t i = 0; i < j->p->ncurve; i++) {
     Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
@@ -364,23 +364,19 @@ static void drawn(PlotJob *j) {
 }
 
 void plot_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = it->name};
   Plot *p = ARENA_NEW(E->mem, Plot);
   *p = (Plot){.name = it->name, .colour = -1};
   PlotJob j = {.E = E, .p = p, .it = it, .good = true};
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
-  E->body = &body;
   if (it->on && !(p->data = elab_on_data(E, &root, it))) j.good = false;
   else if ((j.good = plot_options(&j))) drawn(&j);
   if (j.good && p->ncurve) p->fn = root_end(E, &root);
   else root_drop(E, &root);
   *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

@@ -39,13 +39,12 @@ static void add_report(Elab *E, const Item *it, Root *root, Value v, Data *d) {
 }
 
 void report_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = it->name};
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
-  E->body = &body;
   Data *d = it->on ? elab_on_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
   if (report_value(E, it, v)) {
@@ -56,10 +55,7 @@ void report_item(Elab *E, const Item *it) {
     *r = (Report){.name = it->name};
     *vec_push(&E->reports) = r;
   }
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }
 
 /* ---- expect -----------------------------------------------------------------------------------------------
@@ -90,14 +86,13 @@ static void add_expect(Elab *E, const Item *it, Root *root, Value v) {
 }
 
 void expect_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = "expect"};
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, "expect");
   root_begin(E, &root, "expect", true, false);
   root.no_params = "an `expect` compares reports";
   root.no_draws = "an `expect` compares reports";
-  E->body = &body;
   for (uint32_t i = 0; i < E->reports.n; i++) {
     Report *r = E->reports.at[i];
     uint32_t first = 0;
@@ -107,8 +102,5 @@ void expect_item(Elab *E, const Item *it) {
   Value v = elab_expr(E, it->value);
   if (is_condition(E, it, v)) add_expect(E, it, &root, v);
   else root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

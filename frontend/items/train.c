@@ -168,13 +168,13 @@ static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
 }
 
 static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
+  context_alone(E, &c, f->module);
   root_begin(E, &root, f->name, E->m->f64, true);
-  root.reversible = true;
+  c.reversible = true;
   root.data = d;
   root.field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  frame_push(E, NULL, f->module);
   uint32_t n = 0;
   for (const Formal *x = f->item->formals; x; x = x->next) n++;
   Actuals a = {.call = it->on_at, .callee = it->name_at, .at = ARENA_ARRAY(E->mem, Actual, n + 1)};
@@ -187,7 +187,7 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
     ir_output(elab_at(E, it->name_at), ir_spread(elab_at(E, it->name_at), out), "loss");
     fn = root_end(E, &root);
   }
-  elab_return(E, old);
+  context_pop(E, &c);
   return fn;
 }
 
@@ -206,13 +206,12 @@ bool train_option(const char *name) {
 static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
 
 static Value option_value(Elab *E, const Arg *o) {
-  Frame *old = E->frame;
-  frame_push(E, old, old->module);
+  frame_inner(E);
   bool named =
       !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") || !strcmp(o->name, "memory");
   if (named) option_names(E, o->name_at);
   Value v = elab_expr(E, o->value);
-  E->frame = old;
+  frame_pop(E);
   return v;
 }
 
@@ -265,8 +264,8 @@ static void set_options(Elab *E, Train *t, const Item *it) {
 }
 
 static const Func *loss_named(Elab *E, const Item *it) {
-  const Module *m = E->frame->module;
-  Global *g = module_find(E->frame->module, it->name);
+  const Module *m = E->now->frame->module;
+  Global *g = module_find(E->now->frame->module, it->name);
   if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
   if (!g && elab_broken(E, it->name)) return E->met++, NULL;
   VEC(const char *) known = {0};
@@ -280,13 +279,12 @@ static const Func *loss_named(Elab *E, const Item *it) {
 }
 
 void train_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Scratch s;
-  Body body = {.path = it->name, .top = true};
   Train *t = ARENA_NEW(E->mem, Train);
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, it->name)->top = true;
   scratch_begin(E, &s);
-  E->body = &body;
   t->name = it->name;
   t->opt = option_row("adam")->optim;
   const Func *f = loss_named(E, it);
@@ -296,8 +294,5 @@ void train_item(Elab *E, const Item *it) {
   if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

@@ -47,7 +47,8 @@ static const char *item_text(const Item *it) {
 
 static void item(Elab *E, const Item *it) {
   elab_tell(E, item_text(it), it->name, it->name_at);
-  Frame *old = E->frame;
+  Context c;
+  context_push(E, &c);
   frame_push(E, NULL, E->main);
   switch (it->kind) {
   case IT_CONST:
@@ -69,7 +70,7 @@ static void item(Elab *E, const Item *it) {
   case IT_EXPECT: expect_item(E, it); break;
   default: break;
   }
-  E->frame = old;
+  context_pop(E, &c);
 }
 
 static void report_names(Elab *E) {
@@ -87,10 +88,11 @@ static void report_names(Elab *E) {
 
 /* Sizes and other static values are evaluated anywhere, hence the scratch function and the body around all. */
 static void elaborate(Elab *E) {
+  Context c;
   Scratch s;
-  Body body = {.path = ""};
+  context_alone(E, &c, E->main);
+  context_body(&c, "");
   scratch_begin(E, &s);
-  E->body = &body;
   override_apply(E);
   precision(E);
   report_names(E);
@@ -98,10 +100,7 @@ static void elaborate(Elab *E) {
   export_globals(E);
   resolve_globals(E);
   scratch_end(E, &s, POISON, (Span){0});
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  E->body = NULL;
+  context_pop(E, &c);
 }
 
 /* ---- the model ----------------------------------------------------------------------------------------- */
@@ -163,7 +162,8 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   *m = (Model){.mem = arena_create(), .names = intern_create(), .f64 = true};
   m->path = arena_strdup(m->mem, path);
   m->name = model_name(m->mem, path);
-  Elab E = {.m = m, .mem = m->mem, .src = src, .diag = diag, .o = o ? o : &none};
+  Context bottom = {0};
+  Elab E = {.now = &bottom, .m = m, .mem = m->mem, .src = src, .diag = diag, .o = o ? o : &none};
   module_load(&E, m->path, file);
   elaborate(&E);
   if (diag_errors(diag) == before) warn_model(&E);
