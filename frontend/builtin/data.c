@@ -8,7 +8,7 @@
 Data *data_new(Elab *E, const char *name, DataKind kind, Span at) {
   Data *d = ARENA_NEW(E->mem, Data);
   *d = (Data){.name = name, .kind = kind, .at = at, .group = -1, .rows = -1};
-  *vec_push(&E->data) = d;
+  *vec_push(&E->made.data) = d;
   return d;
 }
 

@@ -101,7 +101,7 @@ static void remember(Elab *E, Val v, const Pattern *p) {
   kept->col = ARENA_ARRAY(E->mem, uint32_t, pattern_count(p) + 1);
   memcpy(kept->start, p->start, sizeof *p->start * (p->rows + 1));
   memcpy(kept->col, p->col, sizeof *p->col * pattern_count(p));
-  *vec_push(&E->sparse) = (SparseValue){E->now->level->fn, v, kept};
+  *vec_push(&E->now->root->sparse) = (SparseValue){E->now->level->fn, v, kept};
 }
 
 static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {

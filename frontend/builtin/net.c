@@ -9,25 +9,39 @@
 /* ---- instances ------------------------------------------------------------------------------------------
  */
 
+/* By the interned path. */
+struct Nets {
+  VEC(Instance) instances;
+  Index instance_at, param_at;
+};
+
+static struct Nets *nets(Elab *E) { return E->nets ? E->nets : (E->nets = ARENA_NEW(E->mem, struct Nets)); }
+
 Instance *instance_find(Elab *E, const char *path) {
-  const uint32_t *i = index_find(&E->instance_at, index_name(intern(E->m->names, path)));
-  return i ? &E->instances.at[*i] : NULL;
+  const uint32_t *i = index_find(&nets(E)->instance_at, index_name(intern(E->m->names, path)));
+  return i ? &nets(E)->instances.at[*i] : NULL;
 }
 
 void instance_add(Elab *E, Instance in) {
-  index_put(&E->instance_at, index_name(intern(E->m->names, in.path)), E->instances.n);
-  *vec_push(&E->instances) = in;
+  index_put(&nets(E)->instance_at, index_name(intern(E->m->names, in.path)), nets(E)->instances.n);
+  *vec_push(&nets(E)->instances) = in;
+}
+
+void nets_finish(Elab *E) {
+  vec_free(&nets(E)->instances);
+  index_free(&nets(E)->instance_at);
+  index_free(&nets(E)->param_at);
 }
 
 /* The number of a parameter, that of the next if there is none. Turns that were taken back took theirs along. */
 static uint32_t param_find(Elab *E, const char *path) {
-  const uint32_t *i = index_find(&E->param_at, index_name(intern(E->m->names, path)));
-  return i && *i < E->params.n && !strcmp(E->params.at[*i].path, path) ? *i : E->params.n;
+  const uint32_t *i = index_find(&nets(E)->param_at, index_name(intern(E->m->names, path)));
+  return i && *i < E->made.params.n && !strcmp(E->made.params.at[*i].path, path) ? *i : E->made.params.n;
 }
 
 static void param_add(Elab *E, Param p) {
-  index_put(&E->param_at, index_name(intern(E->m->names, p.path)), E->params.n);
-  *vec_push(&E->params) = p;
+  index_put(&nets(E)->param_at, index_name(intern(E->m->names, p.path)), E->made.params.n);
+  *vec_push(&E->made.params) = p;
 }
 
 /* What has one path is written at one place: files that import others may use a name twice. */
@@ -256,9 +270,9 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
   uint32_t i = param_find(E, path);
-  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
-  if (i == E->params.n) start.path = path, param_add(E, start);
-  return *out = i, type_eq(E->params.at[i].type, start.type);
+  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, start.at)) return false;
+  if (i == E->made.params.n) start.path = path, param_add(E, start);
+  return *out = i, type_eq(E->made.params.at[i].type, start.type);
 }
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
@@ -270,7 +284,7 @@ static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type 
   context_pop(E, &c);
   if (!good) return false;
   p.type = whole, p.stacked = E->now->body->nstack;
-  *out = E->params.n;
+  *out = E->made.params.n;
   param_add(E, p);
   return true;
 }
@@ -317,11 +331,11 @@ static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   Type whole;
   if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
   if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
-  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
-  if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
-  if (!type_eq(E->params.at[i].type, whole)) {
+  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, s->names->name_at)) return POISON;
+  if (i == E->made.params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
+  if (!type_eq(E->made.params.at[i].type, whole)) {
     elab_error(E, CODE_instance_shape, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
-               type_user(type, want, sizeof want), type_user(param_turn_type(&E->params.at[i]), have, sizeof have));
+               type_user(type, want, sizeof want), type_user(param_turn_type(&E->made.params.at[i]), have, sizeof have));
     return POISON;
   }
   return elab_value(E, elab_param(E, i, b->stack, b->nstack, s->at));

@@ -188,15 +188,15 @@ static Answer answer_of(FieldAnswer a) {
 
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
-  for (uint32_t i = 0; i < E->proofs.n; i++) {
-    Proof *p = &E->proofs.at[i];
+  for (uint32_t i = 0; i < E->made.proofs.n; i++) {
+    Proof *p = &E->made.proofs.at[i];
     if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;
     bool worse = a == ANSWER_REFUTED || (a == ANSWER_UNDECIDED && p->answer == ANSWER_PROVED);
     if (worse) p->answer = a, p->detail = detail;
     return;
   }
   Proof p = {.text = text, .detail = detail, .at = at, .answer = a, .own = it->at.file == E->main->ast->file};
-  *vec_push(&E->proofs) = p;
+  *vec_push(&E->made.proofs) = p;
 }
 
 void claim_note(Elab *E, const Item *it, const char *why) {

@@ -9,6 +9,24 @@
 
 const char *const answer_text[] = {"undecided", "proved", "refuted"};
 
+typedef struct Decided {
+  uint64_t hash; /* of both functions' text */
+  FieldAnswer answer;
+  FieldReport report;
+} Decided;
+
+struct Claims {
+  VEC(Claim *) all;
+  VEC(Decided) decided;
+};
+
+static struct Claims *claims(Elab *E) { return E->claims ? E->claims : (E->claims = ARENA_NEW(E->mem, struct Claims)); }
+
+void claims_finish(Elab *E) {
+  vec_free(&claims(E)->all);
+  vec_free(&claims(E)->decided);
+}
+
 /* ---- decisions, each once ------------------------------------------------------------------------------ */
 
 static uint64_t hash_of(const Fn *a, const Fn *b) {
@@ -23,11 +41,12 @@ FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
   *r = (FieldReport){.reason = "nothing decides here"};
   if (!E->o->decide) return FIELD_UNDECIDED;
   uint64_t h = hash_of(a, b);
-  for (uint32_t i = 0; i < E->decided.n; i++)
-    if (E->decided.at[i].hash == h) return *r = E->decided.at[i].report, E->decided.at[i].answer;
+  const struct Claims *known = claims(E);
+  for (uint32_t i = 0; i < known->decided.n; i++)
+    if (known->decided.at[i].hash == h) return *r = known->decided.at[i].report, known->decided.at[i].answer;
   elab_tell(E, "deciding a claim", NULL, E->now->level->b.at);
   FieldAnswer answer = E->o->decide(E->o->ctx, a, b, r);
-  *vec_push(&E->decided) = (Decided){h, answer, *r};
+  *vec_push(&claims(E)->decided) = (Decided){h, answer, *r};
   return answer;
 }
 
@@ -141,8 +160,8 @@ static bool same_func(const Func *f, const Func *g) {
 }
 
 static Claim *find(Elab *E, const Func *f, const Type *t, uint32_t n) {
-  for (uint32_t i = 0; i < E->claims.n; i++) {
-    Claim *c = E->claims.at[i];
+  for (uint32_t i = 0; i < claims(E)->all.n; i++) {
+    Claim *c = claims(E)->all.at[i];
     bool same = c->n == n && same_func(c->func, f);
     for (uint32_t k = 0; k < n && same; k++) same = type_same_dims(c->type[k], t[k]);
     if (same) return c;
@@ -207,16 +226,16 @@ const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
   Type *types = ARENA_ARRAY(E->mem, Type, n + 1);
   for (uint32_t k = 0; k < n; k++) types[k] = t[k], types[k].lane = 0;
   *c = (Claim){.func = key, .type = types, .n = n};
-  *vec_push(&E->claims) = c;
+  *vec_push(&claims(E)->all) = c;
   judge(E, f, c);
   return c;
 }
 
 /* ---- flows that nothing uses --------------------------------------------------------------------------- */
 
-static bool used(const Elab *E, const Item *it) {
-  for (uint32_t i = 0; i < E->claims.n; i++)
-    if (E->claims.at[i]->func->item == it) return true;
+static bool used(Elab *E, const Item *it) {
+  for (uint32_t i = 0; i < claims(E)->all.n; i++)
+    if (claims(E)->all.at[i]->func->item == it) return true;
   return false;
 }
 

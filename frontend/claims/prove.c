@@ -68,7 +68,7 @@ static void answer(Elab *E, const Item *it, FieldAnswer a, const FieldReport *r,
     p.detail = arena_printf(E->mem, "%s%s%.6g on the left, %.6g on the right", point, *point ? ": " : "", r->left, r->right);
   }
   if (a == FIELD_EQUAL) p.detail = claim_certainty(E, r);
-  *vec_push(&E->proofs) = p;
+  *vec_push(&E->made.proofs) = p;
 }
 
 void prove_item(Elab *E, const Item *it) {

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-static Spent spent(const Elab *E) { return (Spent){E->spent, E->written + E->now->level->fn->inst.n}; }
+static Spent spent(const Elab *E) { return (Spent){E->budget.evaluated, E->budget.written + E->now->level->fn->inst.n}; }
 
 void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns) {
   *l = (Loop){.up = E->now->loop, .at = at, .what = what, .turns = turns, .before = spent(E)};
@@ -73,13 +73,13 @@ static void tell(Elab *E, bool written, uint64_t most) {
 }
 
 bool elab_spend(Elab *E, uint64_t n) {
-  if (E->over) return false;
-  E->spent += n;
+  if (E->budget.over) return false;
+  E->budget.evaluated += n;
   const Spent now = spent(E);
   const bool one = E->now->level->fn->inst.n > ELAB_INSTS, all = now.written > ELAB_WRITTEN,
              long_ = now.evaluated > ELAB_EVALUATIONS;
   if (!one && !all && !long_) return true;
-  E->over = true;
+  E->budget.over = true;
   tell(E, one || all, one ? ELAB_INSTS : all ? ELAB_WRITTEN : ELAB_EVALUATIONS);
   return false;
 }
@@ -87,12 +87,12 @@ bool elab_spend(Elab *E, uint64_t n) {
 /* Calls are counted apart: each costs more than what it spends. */
 bool elab_expand(Elab *E, Global *g, Span at) {
   g->expansions++;
-  if (E->over || E->expansions++ < ELAB_EXPANSIONS) return !E->over;
+  if (E->budget.over || E->budget.expansions++ < ELAB_EXPANSIONS) return !E->budget.over;
   const Global *most = g;
   for (const Module *m = E->modules; m; m = m->next)
     for (uint32_t i = 0; i < m->nglobal; i++)
       if (m->global[i].expansions > most->expansions) most = &m->global[i];
-  E->over = true;
+  E->budget.over = true;
   const Loop *loop = heavy_loop(E, false);
   DiagMsg *m =
       diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);

@@ -99,4 +99,4 @@ void elab_suggest_option(DiagMsg *m, const char *name, const char *const *option
 }
 
 /* Well after the last message that is shown, so that the number of the others can be told. */
-bool elab_stop(Elab *E) { return E->over || diag_errors(E->diag) >= ELAB_ERRORS; }
+bool elab_stop(Elab *E) { return E->budget.over || diag_errors(E->diag) >= ELAB_ERRORS; }

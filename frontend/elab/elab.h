@@ -170,6 +170,12 @@ struct Level {
   VEC(WalkKey) keys;
 };
 
+typedef struct SparseValue { /* v of fn: the nonzeros of a matrix */
+  const Fn *fn;
+  Val v;
+  const Pattern *pattern;
+} SparseValue;
+
 /* The outermost function: what may be named in it. */
 typedef struct Root {
   Level level;
@@ -191,6 +197,7 @@ typedef struct Root {
     Val v;
   })
   uses; /* expects */
+  VEC(SparseValue) sparse;
 } Root;
 
 /* ---- scopes ------------------------------------------------------------------------------------------ */
@@ -295,12 +302,6 @@ typedef struct Loop {
   Spent before;
 } Loop; /* maps: a comprehension */
 
-typedef struct Wrt {
-  const char *name;
-  const Item *item;
-  uint32_t next;
-} Wrt; /* next: one more than that of the same name, 0 */
-
 /* The decision of a flow's claims, for one instance of it. */
 typedef struct Claim {
   const Func *func; /* its arguments that vary by their types alone */
@@ -308,18 +309,6 @@ typedef struct Claim {
   uint32_t n;
   Answer symplectic, volume; /* decided if claimed; unsaid claims are undecided */
 } Claim;
-
-typedef struct Decided {
-  uint64_t hash;
-  FieldAnswer answer;
-  FieldReport report;
-} Decided; /* by both functions' text */
-
-typedef struct SparseValue {
-  const Fn *fn;
-  Val v;
-  const Pattern *pattern;
-} SparseValue; /* v of fn: nonzeros of a matrix */
 
 /* What is being elaborated, and where. One is pushed for a part of the file that stands apart (a call, a definition, an item), is
  * changed there, and popped behind it: then all is as before. */
@@ -342,6 +331,24 @@ typedef struct Context {
   Body own;             /* where `body` began with this context */
 } Context;
 
+/* What was done so far, of all that a file may take: elab/budget.c. */
+typedef struct Budget {
+  uint64_t evaluated, written; /* evaluations; operations of the functions that are done */
+  uint32_t expansions;         /* calls */
+  bool over;                   /* one of these was too much, which was said */
+} Budget;
+
+/* What the model is made of. */
+typedef struct Made {
+  VEC(Param) params;
+  VEC(Data *) data;
+  VEC(Action) actions;
+  VEC(Export) exports;
+  VEC(LeftOut) left_out;
+  VEC(Proof) proofs;
+  VEC(Looked) looked;
+} Made;
+
 struct Elab {
   Context *now;
   Model *m;
@@ -351,27 +358,14 @@ struct Elab {
   const FrontOptions *o;
   Module *modules, *main;
   Frame *all_frames, *free_frames;
-  uint64_t spent, written; /* evaluations; operations of the functions that are done */
-  bool over;               /* one of these was too much, which was said */
-  int expansions;
-  VEC(Param) params;
-  VEC(Instance) instances;
-  Index param_at, instance_at; /* by the interned path */
-  VEC(Data *) data;
-  VEC(Report *) reports;
-  VEC(Action) actions;
-  VEC(Export) exports;
-  VEC(LeftOut) left_out;
-  VEC(SparseValue) sparse; /* of the export at hand */
-  VEC(Proof) proofs;
-  VEC(Looked) looked;
-  VEC(Claim *) claims;
-  VEC(Decided) decided;
-  VEC(Wrt) wrt; /* names that are variables of derivatives */
-  Index wrt_at;
-  VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
-  uint32_t met;              /* errors met, also those that were said before */
+  Made made;
+  Budget budget;
+  uint32_t met;              /* errors met, also those that were said before or are not said */
   VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
+  VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
+  struct Nets *nets;         /* builtin/net.c */
+  struct Wrts *wrts;         /* builtin/wrt.c */
+  struct Claims *claims;     /* claims/claims.c */
 };
 
 /* ---- elab/value.c: static values --------------------------------------------------------------------- */
@@ -549,12 +543,14 @@ void elab_param_stmt(Elab *E, const Stmt *s);
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
 Instance *instance_find(Elab *E, const char *path);
 void instance_add(Elab *E, Instance in);
+void nets_finish(Elab *E);
 bool instance_called(Elab *E, const Func *f, const Actuals *a);
 
 /* ---- builtin/wrt.c, elab/names.c, builtin/deriv.c, builtin/traj.c ------------------------------------------------------- */
 
 void elab_wrt_scan(Elab *E, const Ast *ast);
-const Item *elab_wrt_item(const Elab *E, const char *name, Span at); /* around `at`, where name is such a variable */
+void wrt_finish(Elab *E);
+const Item *elab_wrt_item(Elab *E, const char *name, Span at); /* around `at`, where name is such a variable */
 /* Whether the source computes e, of value ve, from the name x, of value vx, though no graph leads there. */
 bool elab_names(Elab *E, const Expr *e, Val ve, const Expr *x, Val vx);
 /* v under a name: with an identity if need be */
@@ -582,6 +578,7 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a); /* and logdet */
 /* The claims of a flow with arguments of these types, decided once; NULL where nothing can be decided. */
 const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n);
 void claim_item(Elab *E, Global *g); /* a flow of the file, used or not */
+void claims_finish(Elab *E);
 void prove_item(Elab *E, const Item *it);
 /* f with the tensors that it was made with replaced (template arguments). */
 typedef Value ValueMap(void *ctx, Value v);

@@ -27,7 +27,7 @@ static void start(Level *l, Fn *f) {
 }
 
 static void finish(Elab *E, Level *l) {
-  E->written += l->fn->inst.n;
+  E->budget.written += l->fn->inst.n;
   ir_build_finish(&l->b);
   vec_free(&l->captures);
   vec_free(&l->walked);
@@ -50,6 +50,7 @@ static void root_finish(Elab *E, Root *r) {
   vec_free(&r->params);
   index_free(&r->param_of);
   vec_free(&r->uses);
+  vec_free(&r->sparse);
 }
 
 /* new position of each input; the `in` instructions follow. */
@@ -260,7 +261,7 @@ static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   if (k && *k < r->params.n && r->params.at[*k].param == param) return r->params.at[*k].v;
   index_put(&r->param_of, (uint64_t)param + 1, r->params.n);
   r->level.b.at = at;
-  Val v = ir_input(&r->level.b, E->params.at[param].path, IN_PARAM, param, type);
+  Val v = ir_input(&r->level.b, E->made.params.at[param].path, IN_PARAM, param, type);
   vec_reserve(&r->params, 1);
   r->params.at[r->params.n].param = param;
   r->params.at[r->params.n++].v = v;
@@ -290,7 +291,7 @@ static bool inside(const Level *at, const Level *outer) {
 
 /* A claim about an instance stands outside of its comprehensions: there the parameter is that of any one turn. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at) {
-  Type t = E->params.at[param].type;
+  Type t = E->made.params.at[param].type;
   uint32_t any = 0;
   while (any < nstack && !inside(E->now->level, stack[any])) any++;
   Value v = root_value(E, root_param(E, param, type_real(false, (int)(t.rank - any), t.dim + any), at));

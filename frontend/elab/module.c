@@ -43,7 +43,7 @@ static Module *loaded(Elab *E, const char *path) {
 
 bool elab_look(Elab *E, const char *path, int mode) {
   bool there = access(path, mode) == 0;
-  *vec_push(&E->looked) = (Looked){arena_strdup(E->mem, path), mode, there};
+  *vec_push(&E->made.looked) = (Looked){arena_strdup(E->mem, path), mode, there};
   return there;
 }
 

@@ -97,10 +97,10 @@ TurnsMark turns_mark(Elab *E) {
   const Body *b = E->now->body;
   TurnsMark m = {.ncount = b->counts.n,
                  .nused = b->used.n,
-                 .nparams = E->params.n,
+                 .nparams = E->made.params.n,
                  .root_params = E->now->root->params.n,
                  .sites = E->now->root->sites,
-                 .sparse = E->sparse.n};
+                 .sparse = E->now->root->sparse.n};
   for (Level *l = E->now->level; l; l = l->up) m.nlevel++;
   m.level = ARENA_ARRAY(E->mem, struct LevelMark, m.nlevel);
   struct LevelMark *k = m.level;
@@ -130,10 +130,10 @@ void turns_undo(Elab *E, const TurnsMark *m) {
     x->level->captures.n = x->captures, x->level->walked.n = x->walked, x->level->keys.n = x->keys;
   }
   forget_fields(E->now->root, m->level[m->nlevel - 1].inst);
-  E->params.n = m->nparams;
+  E->made.params.n = m->nparams;
   E->now->root->params.n = m->root_params;
   E->now->root->sites = m->sites;
-  E->sparse.n = m->sparse;
+  E->now->root->sparse.n = m->sparse;
   b->counts.n = m->ncount;
   if (m->ncount) memcpy(b->counts.at, m->count, sizeof *m->count * m->ncount);
   b->used.n = m->nused;

@@ -17,7 +17,7 @@ Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at) {
   a->rank = rank;
   a->n = 1;
   for (uint32_t k = 0; k < rank; k++) a->dim[k] = dim[k], a->n *= dim[k];
-  E->spent += a->n / 4;
+  E->budget.evaluated += a->n / 4;
   a->at = at;
   return (Value){.kind = V_ARRAY, .array = a};
 }

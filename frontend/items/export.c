@@ -15,8 +15,19 @@ static bool result(Elab *E, Value v, Span at) {
   return true;
 }
 
+/* The pattern of each result of fn that is a vector of nonzeros. */
+static const Pattern **patterns(Elab *E, const Root *root) {
+  const Fn *fn = root->level.fn;
+  const Pattern **p = ARENA_ARRAY(E->mem, const Pattern *, fn->out.n + 1);
+  for (uint32_t k = 0; k < fn->out.n; k++)
+    for (uint32_t s = 0; s < root->sparse.n; s++)
+      if (root->sparse.at[s].fn == fn && root->sparse.at[s].v.id == fn->out.at[k].id) p[k] = root->sparse.at[s].pattern;
+  return p;
+}
+
 /* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
-static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n) {
+static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n,
+                      const Pattern ***pattern) {
   Context c;
   Root root;
   Fn *fn = NULL;
@@ -32,7 +43,7 @@ static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *na
   }
   Actuals a = actuals_of(E, v, n, f->item->name_at);
   Value r = elab_apply(E, callee, &a);
-  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) fn = root_end(E, &root);
+  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) *pattern = patterns(E, &root), fn = root_end(E, &root);
   else root_drop(E, &root);
   context_pop(E, &c);
   return fn;
@@ -51,15 +62,6 @@ static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uin
   return true;
 }
 
-/* The pattern of each result of fn that is a vector of nonzeros. */
-static const Pattern **patterns(Elab *E, const Fn *fn) {
-  const Pattern **p = ARENA_ARRAY(E->mem, const Pattern *, fn->out.n + 1);
-  for (uint32_t k = 0; k < fn->out.n; k++)
-    for (uint32_t s = 0; s < E->sparse.n; s++)
-      if (E->sparse.at[s].fn == fn && E->sparse.at[s].v.id == fn->out.at[k].id) p[k] = E->sparse.at[s].pattern;
-  return p;
-}
-
 static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind) {
   const Formal *x = f->item->formals;
   while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
@@ -67,7 +69,7 @@ static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind)
                     : !x              ? "the shapes of its arguments are not known"
                     : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
                                : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
-  *vec_push(&E->left_out) = (LeftOut){g->name, kind, why};
+  *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};
 }
 
 static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
@@ -80,11 +82,11 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
     return;
   }
   bool failed = false;
+  const Pattern **pattern;
   Context c;
-  E->sparse.n = 0;
   context_push(E, &c);
   c.failed = declared ? NULL : &failed;
-  Fn *fn = standalone(E, f, callee, name, t, n);
+  Fn *fn = standalone(E, f, callee, name, t, n, &pattern);
   context_pop(E, &c);
   if (main_part && (!fn || n == 0 || failed)) leave_out(E, g, f, kind);
   if (!fn) return;
@@ -92,7 +94,7 @@ static void export_as(Elab *E, const Global *g, const Func *f, const Func *calle
     ir_fn_destroy(fn);
     return;
   }
-  *vec_push(&E->exports) = (Export){name, kind, fn, patterns(E, fn), g->item->name_at};
+  *vec_push(&E->made.exports) = (Export){name, kind, fn, pattern, g->item->name_at};
 }
 
 static void export_one(Elab *E, Global *g) {

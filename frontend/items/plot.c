@@ -377,6 +377,6 @@ void plot_item(Elab *E, const Item *it) {
   else if ((j.good = plot_options(&j))) drawn(&j);
   if (j.good && p->ncurve) p->fn = root_end(E, &root);
   else root_drop(E, &root);
-  *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
+  *vec_push(&E->made.actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
   context_pop(E, &c);
 }

@@ -28,16 +28,14 @@ Data *elab_on_data(Elab *E, Root *root, const Item *it) {
   return d;
 }
 
-static void add_report(Elab *E, const Item *it, Root *root, Value v, Data *d) {
-  Report *r = ARENA_NEW(E->mem, Report);
+static Fn *report_fn(Elab *E, const Item *it, Root *root, Value v, Data *d) {
   Val out = elab_tensor(E, v, it->value->at);
   if (d) out = ir_spread(elab_at(E, it->value->at), out);
   ir_output(elab_at(E, it->value->at), out, it->name);
-  *r = (Report){.name = it->name, .fn = root_end(E, root), .data = d};
-  *vec_push(&E->reports) = r;
-  *vec_push(&E->actions) = (Action){.kind = DO_REPORT, .at = it->at, .report = r};
+  return root_end(E, root);
 }
 
+/* After an error it has no function, and its name is known to expects. */
 void report_item(Elab *E, const Item *it) {
   Context c;
   Root root;
@@ -47,14 +45,11 @@ void report_item(Elab *E, const Item *it) {
   root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
   Data *d = it->on ? elab_on_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
-  if (report_value(E, it, v)) {
-    add_report(E, it, &root, v, d);
-  } else {
-    root_drop(E, &root);
-    Report *r = ARENA_NEW(E->mem, Report); /* keeps its name known to expects */
-    *r = (Report){.name = it->name};
-    *vec_push(&E->reports) = r;
-  }
+  Report *r = ARENA_NEW(E->mem, Report);
+  *r = (Report){.name = it->name, .data = d};
+  if (report_value(E, it, v)) r->fn = report_fn(E, it, &root, v, d);
+  else root_drop(E, &root);
+  *vec_push(&E->made.actions) = (Action){.kind = DO_REPORT, .at = it->at, .report = r};
   context_pop(E, &c);
 }
 
@@ -82,7 +77,7 @@ static void add_expect(Elab *E, const Item *it, Root *root, Value v) {
     x->use[i].stat = root->uses.at[i].stat;
   }
   x->fn = root_end(E, root);
-  *vec_push(&E->actions) = (Action){.kind = DO_EXPECT, .at = it->at, .expect = x};
+  *vec_push(&E->made.actions) = (Action){.kind = DO_EXPECT, .at = it->at, .expect = x};
 }
 
 void expect_item(Elab *E, const Item *it) {
@@ -93,11 +88,10 @@ void expect_item(Elab *E, const Item *it) {
   root_begin(E, &root, "expect", true, false);
   root.no_params = "an `expect` compares reports";
   root.no_draws = "an `expect` compares reports";
-  for (uint32_t i = 0; i < E->reports.n; i++) {
-    Report *r = E->reports.at[i];
-    uint32_t first = 0;
-    while (E->reports.at[first]->name != r->name) first++;
-    if (first == i) frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    Report *r = E->made.actions.at[i].kind == DO_REPORT ? E->made.actions.at[i].report : NULL;
+    if (r && !frame_find(E->now->frame, r->name))
+      frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
   }
   Value v = elab_expr(E, it->value);
   if (is_condition(E, it, v)) add_expect(E, it, &root, v);

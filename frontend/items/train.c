@@ -292,7 +292,7 @@ void train_item(Elab *E, const Item *it) {
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
   if (!diag_errors(E->diag)) warn_train(E, t, it);
-  *vec_push(&E->actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
+  *vec_push(&E->made.actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   context_pop(E, &c);
 }

@@ -114,13 +114,13 @@ static void elaborate(Elab *E) {
 
 static void hand_over(Elab *E) {
   Model *m = E->m;
-  COPY(m->param, m->nparam, E->params);
-  COPY(m->data, m->ndata, E->data);
-  COPY(m->action, m->naction, E->actions);
-  COPY(m->export_, m->nexport, E->exports);
-  COPY(m->left_out, m->nleft_out, E->left_out);
-  COPY(m->proof, m->nproof, E->proofs);
-  COPY(m->looked, m->nlooked, E->looked);
+  COPY(m->param, m->nparam, E->made.params);
+  COPY(m->data, m->ndata, E->made.data);
+  COPY(m->action, m->naction, E->made.actions);
+  COPY(m->export_, m->nexport, E->made.exports);
+  COPY(m->left_out, m->nleft_out, E->made.left_out);
+  COPY(m->proof, m->nproof, E->made.proofs);
+  COPY(m->looked, m->nlooked, E->made.looked);
 }
 
 #undef COPY
@@ -128,24 +128,18 @@ static void hand_over(Elab *E) {
 static void finish(Elab *E) {
   for (Frame *f = E->all_frames; f; f = f->next_all) vec_free(&f->entries), index_free(&f->index);
   for (Module *m = E->modules; m; m = m->next) ast_destroy(m->ast), index_free(&m->index);
-  vec_free(&E->params);
-  vec_free(&E->instances);
-  index_free(&E->param_at);
-  index_free(&E->instance_at);
-  index_free(&E->wrt_at);
-  vec_free(&E->data);
-  vec_free(&E->reports);
-  vec_free(&E->actions);
-  vec_free(&E->exports);
-  vec_free(&E->left_out);
-  vec_free(&E->sparse);
-  vec_free(&E->proofs);
-  vec_free(&E->looked);
-  vec_free(&E->claims);
-  vec_free(&E->decided);
-  vec_free(&E->wrt);
+  vec_free(&E->made.params);
+  vec_free(&E->made.data);
+  vec_free(&E->made.actions);
+  vec_free(&E->made.exports);
+  vec_free(&E->made.left_out);
+  vec_free(&E->made.proofs);
+  vec_free(&E->made.looked);
   vec_free(&E->said);
   vec_free(&E->unknown);
+  nets_finish(E);
+  wrt_finish(E);
+  claims_finish(E);
 }
 
 static const char *base_name(Arena *mem, const char *path) {

@@ -114,8 +114,8 @@ static void kink_at(DiagMsg *m, Span kink, const char *op) {
 
 static bool hamiltonians(Elab *E) {
   bool any = false;
-  for (uint32_t i = 0; i < E->exports.n; i++) {
-    const Export *x = &E->exports.at[i];
+  for (uint32_t i = 0; i < E->made.exports.n; i++) {
+    const Export *x = &E->made.exports.at[i];
     Span kink;
     const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
     if (!op) continue;
@@ -128,8 +128,8 @@ static bool hamiltonians(Elab *E) {
 
 /* Where no Hamiltonian was told of. */
 static void losses(Elab *E) {
-  for (uint32_t i = 0; i < E->actions.n; i++) {
-    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
     Span kink, derivative;
     const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
     if (op)
@@ -149,13 +149,9 @@ static bool is_template(const Elab *E, const Param *p) {
   return false;
 }
 
-static Span owner_at(const Elab *E, const Param *p) {
-  const size_t n = owner(p->path);
-  for (uint32_t i = 0; i < E->instances.n; i++) {
-    const Instance *x = &E->instances.at[i];
-    if (strlen(x->path) == n && !strncmp(x->path, p->path, n)) return x->at;
-  }
-  return p->at;
+static Span owner_at(Elab *E, const Param *p) {
+  const Instance *x = instance_find(E, intern_n(E->m->names, p->path, owner(p->path)));
+  return x ? x->at : p->at;
 }
 
 typedef struct Owner {
@@ -175,15 +171,15 @@ static Owner *owner_of(Elab *E, Owners *o, const Param *p) {
 }
 
 static void parameters(Elab *E) {
-  bool *used = base_zeroed(E->params.n, sizeof(bool)), trains = false;
-  for (uint32_t i = 0; i < E->actions.n; i++) {
-    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+  bool *used = base_zeroed(E->made.params.n, sizeof(bool)), trains = false;
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
     if (t && t->loss) graph_used_params(t->loss, t->loss->out.at[0], used), trains = true;
   }
   Owners o = {0};
-  for (uint32_t i = 0; trains && i < E->params.n; i++) owner_of(E, &o, &E->params.at[i])->used |= used[i];
-  for (uint32_t i = 0; trains && i < E->params.n; i++) {
-    const Param *p = &E->params.at[i];
+  for (uint32_t i = 0; trains && i < E->made.params.n; i++) owner_of(E, &o, &E->made.params.at[i])->used |= used[i];
+  for (uint32_t i = 0; trains && i < E->made.params.n; i++) {
+    const Param *p = &E->made.params.at[i];
     Owner *of = owner_of(E, &o, p);
     if (used[i] || p->decay > 0 || is_template(E, p)) continue;
     if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
