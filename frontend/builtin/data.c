@@ -1,9 +1,19 @@
 /* Data: programs that make one draw each, files, and parts of other data. A program is elaborated once
  * for each use of it, in f64 whatever the file's precision is. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* What a data program gives. */
+struct Yield {
+  bool seen;
+  uint32_t met; /* errors met before the program */
+  YieldForm form;
+  uint32_t window, orders; /* rows of one sample; of SHUFFLED the number of orders */
+  Span window_at;
+  VEC(Entry) fields;
+};
 
 Data *data_new(Elab *E, const char *name, DataKind kind, Span at) {
   Data *d = ARENA_NEW(E->mem, Data);
@@ -37,7 +47,7 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   return NULL;
 }
 
-bool is_read(Elab *E, const Expr *e) {
+static bool is_read(Elab *E, const Expr *e) {
   return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") && !elab_known(E, e->a->name, false);
 }
 

@@ -1,6 +1,7 @@
 /* Derivatives. They are taken of the graph between two values, so the variable is a value that the
  * expression was computed from: a name, or a fresh identity that the functionals make of their
  * arguments. */
+#include "frontend/builtin/builtin_priv.h"
 #include "frontend/builtin/deriv_priv.h"
 
 #include <stdlib.h>

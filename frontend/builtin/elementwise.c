@@ -1,19 +1,9 @@
 /* Operators. An elementwise one has three ways: static values are computed; values that differ from turn
  * to turn are computed turn by turn; and as soon as a tensor takes part, it becomes IR. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <string.h>
-
-int level_depth(const Level *l) {
-  int n = 0;
-  for (; l; l = l->up) n++;
-  return n;
-}
-
-Level *value_turns(Value v) { return v.kind == V_TURNS ? v.turns.level : NULL; }
-
-Value value_turn(Value v, const Level *l, uint32_t t) { return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v; }
 
 static Level *deeper(Level *a, Level *b) {
   if (!a || !b) return a ? a : b;
@@ -230,7 +220,7 @@ static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Ex
 
 /* ---- @ ------------------------------------------------------------------------------------------------- */
 
-Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
+static Value matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
   Type ta, tb;
   const char *na = value_text(E, a), *nb = value_text(E, b);
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, ea->at, eb->at, op_at, "@");
@@ -278,7 +268,7 @@ Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr 
   case OPR_MUL:
   case OPR_DIV:
   case OPR_POW: return elab_binary_op(E, arith[op], a, b, ea->at, eb->at, op_at, ast_opr_text(op));
-  case OPR_MATMUL: return elab_matmul(E, a, b, ea, eb, at, op_at);
+  case OPR_MATMUL: return matmul(E, a, b, ea, eb, at, op_at);
   case OPR_AND:
   case OPR_OR: return logic(E, op, a, b, ea, eb, at, op_at);
   default: return compare(E, op, a, b, ea, eb, op_at);

@@ -1,5 +1,5 @@
 /* Handlers that make values out of nothing: constant arrays, draws; and the misplaced. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

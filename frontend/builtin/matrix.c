@@ -2,6 +2,7 @@
  * vector of the elements that may differ from zero, in the order of rows. Which these are must be known here, since
  * their number is a shape: pass_pattern finds it. They are taken out of the `jac` of the whole matrix,
  * which is then never made (passes/derive/jacobian.c). */
+#include "frontend/builtin/builtin.h"
 #include "frontend/builtin/deriv_priv.h"
 #include "passes/passes.h"
 

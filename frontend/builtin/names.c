@@ -4,7 +4,7 @@
  *
  * Names are followed backwards through the statements of the item that both stand in. A name that is bound more than once there
  * says nothing: it may be another value by then. Nor does a value of an outer function that follows from x there. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

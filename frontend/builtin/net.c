@@ -1,6 +1,6 @@
 /* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
  * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Options of `train` that look like calls: adam(lr = 1e-3), cosine(to = 1e-5). Adding one is a row here, and where the item reads
  * its arguments (items/train.c). */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
 
 #include <string.h>
 

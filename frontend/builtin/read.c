@@ -1,7 +1,7 @@
 /* read("file", name = column, ..., window = m, group = column): what is looked for in a data file.
  * Columns are named by position or by the header, so the arguments are not evaluated like others:
  * a bare name that means nothing in the file of the model is a column's. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <string.h>
 #include <unistd.h>

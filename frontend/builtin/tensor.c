@@ -1,6 +1,6 @@
 /* Handlers of the built-in functions that reshape, join and contract tensors. They emit into the
  * innermost level; builtin_apply evaluates what comes out when all arguments were static. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * squares becomes a dot product), so that an expression may no longer pass through a value that the
  * source computes it from. What is bound to such a name, in the same item of the file, therefore gets an
  * identity of its own, which nothing folds away; a static value becomes a tensor. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
  * with Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) =
  * ω(u, v) for all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is
  * looked at: a scaling of q is canonical with that of p behind it. */
+#include "frontend/claims/claims_priv.h"
 #include "frontend/flow/flow.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* Which flows are judged, and when: each instance once, where it is first used; those of the file that
  * nothing uses, with sizes chosen for them. */
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims_priv.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>

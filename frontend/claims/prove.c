@@ -1,6 +1,7 @@
 /* prove (q: real[n], ...) a == b: both sides become functions of free inputs, in exact arithmetic, and are
  * compared. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

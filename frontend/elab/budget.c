@@ -1,7 +1,7 @@
 /* How much a file may take while it is elaborated: expressions evaluated, static elements made, operations written out. All
  * loops, functions and calls of the file count together. Who goes beyond is told which loop, or else which function, took most
  * of it, and elaboration stops: what comes behind would only say the same. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <inttypes.h>
 

@@ -1,6 +1,8 @@
 /* Calls. The body of a user's function is elaborated anew at each call, in a frame that binds its
  * parameters; templates are bound first. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
+#include "frontend/flow/flow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,14 +90,14 @@ static Actuals positional(Elab *E, const Actuals *a, uint32_t n) {
   return r;
 }
 
-typedef struct Slot {
+typedef struct Binding {
   const Formal *f;
   const Actual *a;
-} Slot;
+} Binding;
 
 static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 
-static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
+static bool fill(Elab *E, Binding *bound, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
   uint32_t next = 0, given = 0;
   for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
   if (given > n) {
@@ -108,32 +110,32 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
     const Actual *x = &a->at[i];
     uint32_t k = 0;
     if (!x->name) {
-      slot[next++].a = x;
+      bound[next++].a = x;
       continue;
     }
-    while (k < n && slot[k].f->name != x->name) k++;
+    while (k < n && bound[k].f->name != x->name) k++;
     if (k == n) {
       const char *known[64];
       uint32_t nk = 0;
-      for (; nk < n && nk < 64; nk++) known[nk] = slot[nk].f->name;
+      for (; nk < n && nk < 64; nk++) known[nk] = bound[nk].f->name;
       DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
       elab_suggest_option(m, x->name, known, nk);
       elab_label(m, defined, "defined here");
       return false;
     }
-    if (slot[k].a) {
+    if (bound[k].a) {
       elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
       return false;
     }
-    slot[k].a = x;
+    bound[k].a = x;
   }
   bool unknown = false; /* an argument that failed may have been a tuple */
   for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
-    if (slot[k].a || slot[k].f->init) continue;
+    if (bound[k].a || bound[k].f->init) continue;
     if (unknown) return false;
-    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, slot[k].f->name);
-    elab_label(m, slot[k].f->at, "without a default");
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, bound[k].f->name);
+    elab_label(m, bound[k].f->at, "without a default");
     return false;
   }
   return true;
@@ -142,14 +144,14 @@ static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actua
 bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char *name, Span defined) {
   uint32_t required, n = count_formals(formals, &required), k = 0;
   Actuals a = positional(E, given, required);
-  Slot *slot = ARENA_ARRAY(E->mem, Slot, n + 1);
-  for (const Formal *f = formals; f; f = f->next) slot[k++].f = f;
-  if (!fill(E, slot, n, required, &a, name, defined)) return false;
+  Binding *bound = ARENA_ARRAY(E->mem, Binding, n + 1);
+  for (const Formal *f = formals; f; f = f->next) bound[k++].f = f;
+  if (!fill(E, bound, n, required, &a, name, defined)) return false;
   bool good = true;
   for (k = 0; k < n; k++) {
-    const Formal *f = slot[k].f;
-    Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
-    Span at = slot[k].a ? slot[k].a->at : f->init->at;
+    const Formal *f = bound[k].f;
+    Value v = bound[k].a ? bound[k].a->v : elab_expr(E, f->init);
+    Span at = bound[k].a ? bound[k].a->at : f->init->at;
     if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name)))
       good = false, v = POISON;
     if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);

@@ -1,7 +1,7 @@
 /* Exact elaboration, for what is decided: a static value is computed only where nothing rounds; the rest
  * (cos 0.3, sqrt 2, multiples of pi) stays an operation on constants, which the finite field evaluates by its
  * relations. Constants of the file whose values were rounded are elaborated again where they are used. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* Expressions: one function per kind of node; the operators themselves are in builtin/elementwise.c. */
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>

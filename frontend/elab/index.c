@@ -4,7 +4,7 @@
  * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
  * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
  * from inside the loop is contracted with rows of zeros and ones. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *
  * Inputs of an inner function are made when they are met, so they come in a mixed order; level_order
  * sorts them into the order that the IR asks for. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

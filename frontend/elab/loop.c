@@ -4,7 +4,7 @@
  * What comes out static is a static list; what does not is a `scan` without carries, a map. A list of
  * what is not numeric (functions, strings) is run turn by turn instead. Instances that are made in the body are
  * made for each turn (elab/turn.c). */
-#include "frontend/elab/turn.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Modules: a file and what it imports, parsed once each, with the names that they define. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <errno.h>
 #include <string.h>

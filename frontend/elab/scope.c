@@ -1,6 +1,7 @@
 /* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* Statements of bodies. Loops run while compiling: each turn has a frame of its own. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
+#include "frontend/flow/flow.h"
 
 #include <string.h>
 

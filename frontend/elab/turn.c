@@ -7,7 +7,7 @@
  *
  * Turns whose instances differ in shape cannot be stacked. What finds that asks for the comprehension to be
  * unrolled, and goes on with poison; the comprehension then takes back what was made and elaborates turn by turn. */
-#include "frontend/elab/turn.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Declared types: shapes are checked against values, and shape variables bound by them. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Static values: numbers (ir/eval/num.h), arrays of them, and how values are described to the user. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -113,3 +113,15 @@ const char *value_shown(Elab *E, Value v) {
   for (uint32_t i = 0; i < v.array->n; i++) s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
   return arena_printf(E->mem, "%s]", s);
 }
+
+/* ---- turns ------------------------------------------------------------------------------------------ */
+
+int level_depth(const Level *l) {
+  int n = 0;
+  for (; l; l = l->up) n++;
+  return n;
+}
+
+Level *value_turns(Value v) { return v.kind == V_TURNS ? v.turns.level : NULL; }
+
+Value value_turn(Value v, const Level *l, uint32_t t) { return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v; }

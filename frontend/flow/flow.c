@@ -1,5 +1,7 @@
 /* Flows as functions: recorded, then played forwards or undone. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,17 @@ static void first_readings(Elab *E, Flow *w) {
   }
 }
 
-bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
+/* Returns to the level where the flow is used. */
+static void flow_end(Elab *E, Flow *w) {
+  level_drop(E, &w->level);
+  vec_free(&w->steps);
+  vec_free(&w->readings);
+  vec_free(&w->stamp);
+}
+
+/* Records the body of f, whose parameters are bound in the innermost frame; the states are the values of its formals.
+ * False after an error (w is finished then). */
+static bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
   Context c;
   Value none = {.kind = V_NONE};
   *w = (Flow){.f = f, .frame = E->now->frame};
@@ -52,13 +64,6 @@ bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
   if (!w->broken) return true;
   flow_end(E, w);
   return false;
-}
-
-void flow_end(Elab *E, Flow *w) {
-  level_drop(E, &w->level);
-  vec_free(&w->steps);
-  vec_free(&w->readings);
-  vec_free(&w->stamp);
 }
 
 /* ---- being called -----------------------------------------------------------------------------------------

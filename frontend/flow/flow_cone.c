@@ -1,5 +1,5 @@
 /* What expressions of a recording are computed from: readings of the state, and which of their elements. */
-#include "frontend/flow/flow.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Whether a step depends on what it moves, where it does read it: the gradient of H = T(p) + V(q) by q does
  * not change with p. Its expressions are compared with themselves at other values of the moved elements. */
-#include "frontend/flow/flow.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

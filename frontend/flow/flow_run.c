@@ -4,7 +4,9 @@
  * other flow gives for a call, the integral of the divergence for a motion along a field, 0 for one under a
  * Hamiltonian; for a step with its own inverse, of its derived Jacobian, unless the flow is proved to keep
  * volume. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +164,28 @@ static void permute(Play *p, const Step *s) {
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
   free(from);
   free(minus);
+}
+
+/* log|det A| of a square matrix of the innermost level: Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
+ * along it. */
+static Val flow_log_det(Elab *E, Val a, Span at) {
+  Build *up = elab_at(E, at), b;
+  Type t = ir_type(up->f, a);
+  uint32_t n = t.dim[0];
+  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
+  if (n == 1) return ir_log(up, ir_abs(up, ir_reshape(up, a, 0, NULL)));
+  Fn *body = ir_sub_create(up->f, "log_det");
+  ir_build_init(&b, body);
+  b.at = at;
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, t), unit = ir_input(&b, NULL, IN_OTHER, 1, type_real(false, 1, &n));
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second);
+  Val length = ir_sqrt(&b, ir_dot(&b, row, row, false, one, one, 0, none)), v = ir_div(&b, row, length);
+  Val along = ir_dot(&b, m, v, false, rows, second, 1, one);
+  ir_output(&b, ir_sub(&b, m, ir_dot(&b, along, v, false, one, second, 2, rows)), NULL);
+  ir_output(&b, ir_log(&b, length), NULL);
+  ir_build_finish(&b);
+  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[2] = {a, units};
+  return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
 }
 
 /* log|det| of the Jacobian of the moved states, from `read` to `next`. */
@@ -323,26 +347,4 @@ void play_plain(Play *p, const Step *s) {
 void play_all(Play *p) {
   uint32_t n = p->w->steps.n;
   for (uint32_t k = 0; k < n && !p->failed && !elab_stop(p->E); k++) play_step(p, &p->w->steps.at[p->undo ? n - 1 - k : k]);
-}
-
-/* Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
- * along it. */
-Val flow_log_det(Elab *E, Val a, Span at) {
-  Build *up = elab_at(E, at), b;
-  Type t = ir_type(up->f, a);
-  uint32_t n = t.dim[0];
-  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  if (n == 1) return ir_log(up, ir_abs(up, ir_reshape(up, a, 0, NULL)));
-  Fn *body = ir_sub_create(up->f, "log_det");
-  ir_build_init(&b, body);
-  b.at = at;
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, t), unit = ir_input(&b, NULL, IN_OTHER, 1, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second);
-  Val length = ir_sqrt(&b, ir_dot(&b, row, row, false, one, one, 0, none)), v = ir_div(&b, row, length);
-  Val along = ir_dot(&b, m, v, false, rows, second, 1, one);
-  ir_output(&b, ir_sub(&b, m, ir_dot(&b, along, v, false, one, second, 2, rows)), NULL);
-  ir_output(&b, ir_log(&b, length), NULL);
-  ir_build_finish(&b);
-  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[2] = {a, units};
-  return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
 }

@@ -1,7 +1,7 @@
 /* In a loss the steps of flows become `reversible` operators (ir.h): the step and, beside it, what undoes it,
  * so that a backward pass may compute the states again from the end instead of keeping them. The
  * log-determinant, if it is asked for, is one more state, to which each step adds. */
-#include "frontend/flow/flow.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <string.h>
 

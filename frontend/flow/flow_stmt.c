@@ -1,6 +1,6 @@
 /* The statements of a flow become steps of its recording. */
-#include "frontend/flow/flow.h"
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* The functions that the file names, for `hnnc compile`; what nothing used is elaborated on the way. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/items/items.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Which parameters a training moves: all that the loss depends on, or those that `only` names. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

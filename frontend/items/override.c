@@ -1,6 +1,6 @@
 /* name=value of the command line: a constant's value, or an option of `train`. The text of the value is
  * parsed as a file of its own, so that messages show the override that they are about. */
-#include "frontend/elab/elab.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -154,7 +154,7 @@ void plot_label(PlotJob *j, int axis, const char *text) {
   if (!j->p->label[axis]) j->p->label[axis] = text;
 }
 
-void plot_needs(PlotJob *j, const char *name, const char *help) {
+static void plot_needs(PlotJob *j, const char *name, const char *help) {
   j->good = false;
   if (j->it->broken) return;
   elab_help(elab_error(j->E, CODE_missing_argument, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,

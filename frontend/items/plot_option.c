@@ -1,5 +1,6 @@
 /* plot: its kind, and the options that are known while compiling. What is drawn (x, y, xy, z, levels,
  * colour) is items/plot.c's. */
+#include "frontend/builtin/builtin.h"
 #include "frontend/items/plot_priv.h"
 #include "frontend/syntax/synonym.h"
 

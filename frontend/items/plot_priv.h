@@ -3,7 +3,7 @@
 #ifndef HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
 #define HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
 
-#include "frontend/elab/elab.h"
+#include "frontend/items/items_priv.h"
 
 enum { PLOT_CURVES = 32 };
 
@@ -31,7 +31,6 @@ bool plot_options(PlotJob *j);
 void plot_aspect(PlotJob *j);
 /* functions -> p->grid; j->good is false after an error */
 void plot_grid(PlotJob *j, const PlotParts *functions);
-void plot_label(PlotJob *j, int axis, const char *text);           /* unless it has one */
-void plot_needs(PlotJob *j, const char *option, const char *help); /* the error that it is missing */
+void plot_label(PlotJob *j, int axis, const char *text); /* unless it has one */
 
 #endif

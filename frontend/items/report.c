@@ -1,5 +1,6 @@
 /* report and expect. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* train: the loss as a function of parameters and fields, and the options. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/items/items_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "frontend/warn/warn.h"
 

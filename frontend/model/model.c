@@ -1,11 +1,14 @@
 /* From a file to a Model: the file and its imports are parsed, overrides put in, and the items taken from
  * top to bottom; then what is named but was not used is looked at. */
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/items/items.h"
+#include "frontend/model/model_priv.h"
 #include "frontend/warn/warn.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- items ------------------------------------------------------------------------------------------------
  */

@@ -1,6 +1,6 @@
 /* Names in bodies that nothing elaborates: templates and functions without types that are never used.
  * Shapes cannot be checked there, but a name that means nothing is an error all the same. */
-#include "frontend/elab/elab.h"
+#include "frontend/model/model_priv.h"
 
 #include <string.h>
 

@@ -253,7 +253,7 @@ static void limit_block(Parser *ps, Block *b, int depth) {
   }
 }
 
-void ast_limit_depth(Parser *ps, Item *items) {
+static void ast_limit_depth(Parser *ps, Item *items) {
   for (Item *it = items; it; it = it->next) {
     ps->too_deep = false;
     limit_formals(ps, it->tformals);

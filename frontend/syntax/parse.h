@@ -104,7 +104,6 @@ Stmts ast_append(Parser *ps, Stmts list, Stmt *s); /* less a statement that an e
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
 const char *ast_text(Parser *ps, Span at);                                /* the source as written: blanks squeezed, no comments */
-void ast_limit_depth(Parser *ps, Item *items);
 
 /* parser.y */
 int hnn_parse(Parser *ps);

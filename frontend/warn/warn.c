@@ -1,5 +1,7 @@
 /* Warnings: options of trainings, data that overlap, parameters and values that nothing uses, arguments named against their meaning. */
+#include "frontend/builtin/builtin.h"
 #include "frontend/warn/warn.h"
+#include "frontend/warn/warn_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
