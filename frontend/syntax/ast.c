@@ -1,5 +1,5 @@
 /* Building the tree: constructors for the grammar, the limit on its depth, and ast_parse. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "ir/eval/num.h"
 

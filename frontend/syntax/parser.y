@@ -3,7 +3,7 @@
  * pair, statement or item; the token that ends it is part of the error production, so that every
  * recovery consumes something. */
 %code requires {
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 }
 
 %code {

@@ -1,6 +1,6 @@
 /* Raw tokens: what the lexer cuts the text into, less what it cannot know. Names are cut where a character is none of a name's; a character that begins no
  * token, and a slip of another language that can be read all the same, is told of and read as what is meant. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "lexer.h"
 #include "parser.h"
 

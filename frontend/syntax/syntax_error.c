@@ -2,7 +2,7 @@
  *
  * The grammar's list of acceptable tokens is long where an expression, a statement or an operator may
  * follow; each of those is one phrase. The rest is listed by name. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "parser.h"
 

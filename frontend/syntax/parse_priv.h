@@ -8,8 +8,8 @@
  *     been reported and left out;
  *   - every statement, option row and item ends in T_NL, which never follows another T_NL or a `{`;
  *   - brackets nest at most MAX_NESTING deep. */
-#ifndef HNNC_FRONTEND_SYNTAX_PARSE_H
-#define HNNC_FRONTEND_SYNTAX_PARSE_H
+#ifndef HNNC_FRONTEND_SYNTAX_PARSE_PRIV_H
+#define HNNC_FRONTEND_SYNTAX_PARSE_PRIV_H
 
 #include "frontend/syntax/ast.h"
 
