@@ -68,8 +68,9 @@ static bool targets(Names *n, const Stmt *s, bool known) {
 static void statements(Names *n, const Block *b, bool all, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
     bool known = targets(n, s, all);
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->decay};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expression(n, part[k], known, depth + 1);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) expression(n, part[k], known, depth + 1);
     statements(n, s->body, all, depth + 1);
   }
 }

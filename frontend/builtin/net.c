@@ -196,8 +196,10 @@ static const char *init_other(const char *name) {
   return NULL;
 }
 
+static const char *const starts[] = {"glorot", "orthogonal", "normal", "uniform"};
+enum { STARTS = sizeof starts / sizeof *starts };
+
 static bool init_named(Elab *E, const Expr *d, Param *p) {
-  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
   const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name : d->kind == EX_NAME ? d->name : "";
   if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
     p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
@@ -211,7 +213,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
         elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
     const char *known = init_other(name);
     if (known) elab_help(m, "write `%s`", known);
-    else elab_suggest(m, name, names, 4);
+    else elab_suggest(m, name, starts, STARTS);
     return false;
   }
   p->init = normal ? INIT_NORMAL : INIT_UNIFORM;
@@ -232,10 +234,9 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
 
 /* `= normal(0, 1)`, where `~` is meant. */
 static bool is_draw(Elab *E, const Expr *e) {
-  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
   const Expr *f = e && e->kind == EX_CALL ? e->a : e;
-  for (size_t k = 0; f && f->kind == EX_NAME && k < sizeof names / sizeof *names; k++)
-    if (!strcmp(f->name, names[k]) && !elab_known(E, f->name, false)) return true;
+  for (size_t k = 0; f && f->kind == EX_NAME && k < STARTS; k++)
+    if (!strcmp(f->name, starts[k]) && !elab_known(E, f->name, false)) return true;
   return false;
 }
 
@@ -346,8 +347,7 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   Value v = POISON;
   bool twice = false;
   const char *name = s->names->name;
-  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list))
-    elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
+  if (s->type && !ast_type_real(s->type)) elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = find_or_make(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);

@@ -155,7 +155,7 @@ static bool step(Elab *E, const Section *s, Point x, Val h, Point *out) {
     level_drop(E, l);
     return false;
   }
-  E->now->level = l->up;
+  level_leave(E, l);
   Build *b = builder(E, s);
   Val multi = traj_steps(E, &s->p, l, (Val[]){x.q, x.p}, h, 1, 1);
   level_end(E, l);

@@ -428,7 +428,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
     level_drop(E, l);
     return POISON;
   }
-  E->now->level = l->up;
+  level_leave(E, l);
   for (uint32_t i = 0; i < p.n; i++) {
     Type t;
     value_type(p.state[i].v, &t);

@@ -75,8 +75,9 @@ static void expr(Elab *E, const Item *it, const Expr *e, int depth) {
 
 static void block(Elab *E, const Item *it, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, it, part[k], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) expr(E, it, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) expr(E, it, a->value, depth);
     block(E, it, s->body, depth + 1);
   }

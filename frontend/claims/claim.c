@@ -104,22 +104,13 @@ static Val determinant(Elab *E, Val a, Span at) {
 static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Elab *E = j->E;
   Build *b = &E->now->level->b;
-  Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
+  Val x[FLOW_STATES], y[FLOW_STATES];
   uint32_t n = j->w->n;
   int64_t total = 0;
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
-  for (uint32_t c = 0; c < n; c++) {
-    for (uint32_t r = 0; r < n; r++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
-      Val flat = ir_reshape(b, y[r], 1, dim);
-      row[r] =
-          elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim) : ir_splat(b, 0, type_real(false, 2, dim));
-    }
-    column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
-  }
-  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at), want = ir_const(b, 1);
+  Val det = determinant(E, flow_jacobian(E, y, x, n), j->w->f->item->name_at), want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }
 
@@ -182,10 +173,6 @@ static FieldAnswer step_volume(Judge *j, const Step *s) {
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
-
-static Answer answer_of(FieldAnswer a) {
-  return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
-}
 
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
@@ -270,8 +257,8 @@ static Answer decide(Judge *j, bool form) {
   if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
-  note(j->E, it, it->name_at, text, answer_of(a), detail);
-  return answer_of(a);
+  note(j->E, it, it->name_at, text, claim_answer(a), detail);
+  return claim_answer(a);
 }
 
 /* ---- inverse clauses ----------------------------------------------------------------------------------- */
@@ -311,7 +298,7 @@ static void decide_inverse(Judge *j, const Step *s) {
   }
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
-  note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
+  note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
 }
 
 /* ---- a flow -------------------------------------------------------------------------------------------- */

@@ -29,6 +29,10 @@ void claims_finish(Elab *E) {
   vec_free(&claims(E)->decided);
 }
 
+Answer claim_answer(FieldAnswer a) {
+  return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
+}
+
 /* ---- decisions, each once ------------------------------------------------------------------------------ */
 
 static uint64_t hash_of(const Fn *a, const Fn *b) {
@@ -248,7 +252,7 @@ static bool some_argument(Elab *E, const Formal *x, Actual *out) {
   bool integer = !strcmp(x->type->base, "int") && !x->type->list;
   if (integer) out->v = value_exact(CLAIM_SIZE, 1);
   else if (!strcmp(x->type->base, "bool") && !x->type->list) out->v = value_bool(true);
-  else if (!strcmp(x->type->base, "real") && !x->type->list && !x->type->ndims)
+  else if (ast_type_real(x->type) && !x->type->ndims)
     out->v = elab_value(E, ir_input(&E->now->level->b, x->name, IN_OTHER, E->now->level->fn->in.n, type_scalar(false)));
   else return false;
   return true;
@@ -256,7 +260,7 @@ static bool some_argument(Elab *E, const Formal *x, Actual *out) {
 
 static bool some_type(Elab *E, const Formal *x, Type *t) {
   uint32_t dim[IR_MAX_RANK], rank = 0;
-  if (!x->type || strcmp(x->type->base, "real") != 0 || x->type->list) return false;
+  if (!ast_type_real(x->type)) return false;
   for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
     bool open = elab_shape_variable(E, d->value);
     int64_t n = CLAIM_SIZE;

@@ -4,6 +4,7 @@
 
 #include "frontend/claims/claims.h"
 
+Answer claim_answer(FieldAnswer a);
 void claim_note(Elab *E, const Item *it, const char *why); /* its claims are undecided */
 
 enum { CLAIM_SIZE = 3 }; /* of a shape variable, and of an integer without a default, where nothing tells */

@@ -9,7 +9,7 @@
 static bool inputs(Elab *E, const Item *it) {
   uint32_t k = 0, rank, dim[IR_MAX_RANK];
   for (const Formal *x = it->formals; x; x = x->next, k++) {
-    if (!x->type || x->type->list || strcmp(x->type->base, "real") != 0) {
+    if (!ast_type_real(x->type)) {
       elab_help(elab_error(E, CODE_prove_form, x->at, "what is proved is about tensors of declared shapes"), "`%s: real[3]`",
                 x->name);
       return false;
@@ -62,7 +62,7 @@ static uint32_t sides(Elab *E, const Expr *e, Val *x, Val *y) {
 
 static void answer(Elab *E, const Item *it, FieldAnswer a, const FieldReport *r, const Fn *left) {
   Proof p = {.text = arena_strdup(E->mem, it->text), .at = it->value->at, .stated = true, .own = true, .detail = ""};
-  p.answer = a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
+  p.answer = claim_answer(a);
   if (a == FIELD_UNDECIDED) p.detail = arena_strdup(E->mem, r->reason);
   if (a == FIELD_DIFFERENT) {
     const char *point = claim_point(E, left, r->point);

@@ -115,8 +115,10 @@ void level_begin(Elab *E, Level *l, const char *name) {
   E->now->level = l;
 }
 
+void level_leave(Elab *E, Level *l) { E->now->level = l->up; }
+
 void level_end(Elab *E, Level *l) {
-  E->now->level = l->up;
+  level_leave(E, l);
   finish(E, l);
 }
 

@@ -70,7 +70,9 @@ void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane); /* beco
 Fn *root_end(Elab *E, Root *r);
 void root_drop(Elab *E, Root *r);
 void level_begin(Elab *E, Level *l, const char *name);
-void level_end(Elab *E, Level *l); /* outermost again is l->up */
+/* Its function is complete: what follows is emitted around it. */
+void level_leave(Elab *E, Level *l);
+void level_end(Elab *E, Level *l); /* innermost again is l->up */
 /* inputs: `first` as made, the walked, the captured */
 void level_order(Elab *E, Level *l, uint32_t first);
 void level_drop(Elab *E, Level *l);

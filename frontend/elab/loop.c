@@ -118,13 +118,12 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
 }
 
 static Val emit_map(Elab *E, Level *l, uint32_t ny, Span at) {
-  Level *up = l->up;
   uint32_t nx = l->walked.n, nc = l->captures.n;
   Val *args = base_realloc(NULL, sizeof *args * (nx + nc + 1));
   for (uint32_t k = 0; k < nx; k++) args[k] = l->walked.at[k].outer;
   for (uint32_t k = 0; k < nc; k++) args[nx + k] = l->captures.at[k].outer;
   level_order(E, l, 0);
-  E->now->level = up;
+  level_leave(E, l);
   Val scan = ir_scan(elab_at(E, at), args, nx + nc, l->n, 0, nx, ny, 0, false, false, l->fn);
   free(args);
   return scan;
@@ -141,7 +140,7 @@ static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
     for (uint32_t i = 0; i < s.n; i++)
       if (s.y[i] != UINT32_MAX) s.out[i] = elab_value(E, ir_proj(elab_at(E, e->at), scan, s.y[i]));
   }
-  E->now->level = l->up;
+  level_leave(E, l);
   for (uint32_t i = 0; i < s.n; i++)
     if (s.y[i] == UINT32_MAX) s.out[i] = gather(E, l, s.out[i], e->a->at);
   if (s.ny) level_end(E, l);

@@ -142,7 +142,7 @@ static bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
   *n = 0;
   for (; f; f = f->next, ++*n) {
     uint32_t rank, dim[IR_MAX_RANK];
-    if (*n >= 64 || !f->type || f->type->list || strcmp(f->type->base, "real") != 0) return false;
+    if (*n >= 64 || !ast_type_real(f->type)) return false;
     if (!elab_dims(E, f->type, true, &rank, dim)) return false;
     out[*n] = type_real(false, (int)rank, dim);
   }

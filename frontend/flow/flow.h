@@ -88,6 +88,9 @@ Type piece_type(const Flow *w, const Piece *p);
 typedef Value ValueMap(void *ctx, Value v);
 const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
 
+/* The Jacobian of values y by x, n of each, all laid end to end; in the innermost level. */
+Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n);
+
 /* ---- flow_run.c: steps to values ------------------------------------------------------------------------- */
 
 typedef struct Play { /* a recording being walked */

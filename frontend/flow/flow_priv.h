@@ -27,7 +27,8 @@ void flow_tensors(const Flow *w, Value v, ValList *out);
 
 /* ---- flow_run.c, flow_step.c ------------------------------------------------------------------------------- */
 
-void play_plain(Play *p, const Step *s); /* in the innermost level, whatever `reversible` is */
+Val piece_put(Build *b, Val old, const Piece *x, Val v); /* old with v, which has the axis of the piece, in its place */
+void play_plain(Play *p, const Step *s);                 /* in the innermost level, whatever `reversible` is */
 void play_all(Play *p);
 bool step_is_wrapped(const Play *p, const Step *s);
 void step_wrapped(Play *p, const Step *s);

@@ -63,17 +63,21 @@ static Val get(Play *p, const Piece *x) {
   return x->index ? ir_index(b, v, 0, x->start) : ir_slice(b, v, 0, x->start, x->n, 1);
 }
 
+Val piece_put(Build *b, Val old, const Piece *x, Val v) {
+  Val part[3];
+  uint32_t total, n = 0;
+  if (x->n == 0) return v;
+  total = ir_type(b->f, old).dim[0];
+  if (x->start) part[n++] = ir_slice(b, old, 0, 0, x->start, 1);
+  part[n++] = v;
+  if (x->start + x->n < total) part[n++] = ir_slice(b, old, 0, x->start + x->n, total - x->start - x->n, 1);
+  return ir_concat(b, part, n, 0);
+}
+
 static void put(Play *p, const Piece *x, Val v) {
   Build *b = &p->E->now->level->b;
-  Val old = p->known[x->slot], part[3];
-  uint32_t total = ir_type(b->f, old).rank ? ir_type(b->f, old).dim[0] : 0, n = 0;
-  if (x->n) {
-    if (x->index) v = ir_expand(b, v, 0, 1);
-    if (x->start) part[n++] = ir_slice(b, old, 0, 0, x->start, 1);
-    part[n++] = v;
-    if (x->start + x->n < total) part[n++] = ir_slice(b, old, 0, x->start + x->n, total - x->start - x->n, 1);
-    v = ir_concat(b, part, n, 0);
-  }
+  if (x->n && x->index) v = ir_expand(b, v, 0, 1);
+  v = piece_put(b, p->known[x->slot], x, v);
   p->known[x->slot] = elab_lane(p->E) ? ir_spread(b, v) : v;
 }
 
@@ -188,29 +192,34 @@ static Val flow_log_det(Elab *E, Val a, Span at) {
   return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
 }
 
+Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n) {
+  Build *b = &E->now->level->b;
+  Val row[FLOW_STATES], column[FLOW_STATES];
+  for (uint32_t c = 0; c < n; c++) {
+    for (uint32_t r = 0; r < n; r++) {
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
+      Val flat = ir_reshape(b, y[r], 1, dim);
+      if (elab_reaches(b->f, flat, x[c])) {
+        row[r] = ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim);
+      } else {
+        row[r] = ir_splat(b, 0, type_real(false, 2, dim));
+        if (elab_lane(E)) row[r] = ir_spread(b, row[r]);
+      }
+    }
+    column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
+  }
+  return n == 1 ? column[0] : ir_concat(b, column, n, 1);
+}
+
 /* log|det| of the Jacobian of the moved states, from `read` to `next`. */
 static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
   Build *b = elab_at(E, s->stmt->at);
-  Val row[FLOW_STATES], column[FLOW_STATES];
+  Val read[FLOW_STATES];
   int64_t total = 0;
-  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k]));
+  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k])), read[k] = p->read[s->piece[k].slot];
   if (!elab_fits(E, total * total, s->stmt->at)) return ir_const(b, 0);
-  for (uint32_t j = 0; j < s->n; j++) {
-    for (uint32_t k = 0; k < s->n; k++) {
-      Val x = p->read[s->piece[j].slot];
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, next[k])), (uint32_t)type_count(ir_type(b->f, x))};
-      Val flat = ir_reshape(b, next[k], 1, dim);
-      if (elab_reaches(b->f, flat, x)) {
-        row[k] = ir_reshape(b, ir_jac(b, flat, x), 2, dim);
-      } else {
-        row[k] = ir_splat(b, 0, type_real(false, 2, dim));
-        if (elab_lane(E)) row[k] = ir_spread(b, row[k]);
-      }
-    }
-    column[j] = s->n == 1 ? row[0] : ir_concat(b, row, s->n, 0);
-  }
-  return flow_log_det(E, s->n == 1 ? column[0] : ir_concat(b, column, s->n, 1), s->stmt->at);
+  return flow_log_det(E, flow_jacobian(E, next, read, s->n), s->stmt->at);
 }
 
 static bool keeps_volume(Play *p) {

@@ -59,7 +59,7 @@ void step_wrapped(Play *p, const Step *s) {
   Val *args = ARENA_ARRAY(E->mem, Val, states + l->captures.n + 1);
   memcpy(args, p->known, sizeof *args * states);
   for (uint32_t k = 0; k < l->captures.n; k++) args[states + k] = l->captures.at[k].outer;
-  E->now->level = l->up;
+  level_leave(E, l);
   Val step = ir_reversible(elab_at(E, s->stmt->at), args, states + l->captures.n, states, l->fn);
   level_end(E, l);
   for (uint32_t k = 0; k < states; k++) p->known[k] = ir_proj(&E->now->level->b, step, k);

@@ -44,9 +44,10 @@ static void targets(Elab *E, const Stmt *s, int depth) {
 }
 
 static void stmt(Elab *E, const Stmt *s, int depth) {
-  expr(E, s->value, depth);
-  const Expr *const part[] = {s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
-  for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, part[k], depth);
+  Expr *part[STMT_PARTS];
+  ast_stmt_parts(s, part);
+  for (int k = 0; k < STMT_PARTS; k++)
+    if (part[k] != s->init_dist) expr(E, part[k], depth);
   for (const Arg *a = s->how; a; a = a->next) expr(E, a->value, depth);
   if (s->kind == ST_YIELD) {
     for (const Arg *a = s->names; a; a = a->next)

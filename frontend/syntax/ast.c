@@ -212,6 +212,13 @@ const char *ast_text(Parser *ps, Span at) {
   return out;
 }
 
+void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]) {
+  Expr *const all[STMT_PARTS] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay, s->init_dist};
+  memcpy(part, all, sizeof all);
+}
+
+bool ast_type_real(const TypeExpr *t) { return t && !t->list && !strcmp(t->base, "real"); }
+
 /* ---- depth
  * ------------------------------------------------------------------------------------------------- *
  * Everything after the parser walks the tree by recursion, so no path through it may be longer than
@@ -244,8 +251,9 @@ static void limit_formals(Parser *ps, Formal *f) {
 
 static void limit_block(Parser *ps, Block *b, int depth) {
   for (Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    Expr *const parts[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) limit_expr(ps, parts[i], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int i = 0; i < STMT_PARTS; i++) limit_expr(ps, part[i], depth);
     for (Arg *a = s->names; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->how; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->type ? s->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);

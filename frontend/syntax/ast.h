@@ -187,6 +187,12 @@ typedef struct Ast {
   uint32_t nbroken; /* names that a statement with a syntax error would have defined: no use of them is an error */
 } Ast;
 
+/* The expressions of a statement less its names and options, NULL where it has none of a kind. */
+enum { STMT_PARTS = 9 };
+void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]);
+/* `real`, `real[n, m]`: no list, and declared. */
+bool ast_type_real(const TypeExpr *t);
+
 /* Parses a file of src. Always returns a tree; errors go to diag, and what could not be read is left
  * out. `yield q, p, dq = v` gives names q, p, dq with values NULL, NULL, v. */
 Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag);

@@ -224,8 +224,9 @@ static void read_type(Names *n, const TypeExpr *t) {
 
 static void read_block(Names *n, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay, s->init_dist};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) read_expr(n, part[k], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) read_expr(n, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) {
       read_expr(n, a->value, depth);
       if (s->kind == ST_YIELD && !a->value) *vec_push(n) = a->name;
