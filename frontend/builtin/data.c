@@ -38,12 +38,7 @@ Data *elab_data_named(Elab *E, const char *name, Span at) {
   Global *g = module_find(E->now->frame->module, name);
   if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
   if (elab_broken(E, name)) return E->met++, NULL;
-  VEC(const char *) known = {0};
-  const Module *m = E->now->frame->module;
-  for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
-  elab_suggest(elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, known.at, known.n);
-  vec_free(&known);
+  elab_suggest_item(E, elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, 1u << IT_DATA | 1u << IT_USE);
   return NULL;
 }
 

@@ -13,6 +13,8 @@ void elab_help(DiagMsg *m, const char *fmt, ...) __attribute__((format(printf, 2
 void elab_suggest(DiagMsg *m, const char *name, const char *const *candidates, size_t n);
 /* The same of arguments and options, which other languages call otherwise. */
 void elab_suggest_option(DiagMsg *m, const char *name, const char *const *options, size_t n);
+/* Of the items of the file at hand that are of these kinds: 1 << IT_DATA, ... */
+void elab_suggest_item(Elab *E, DiagMsg *m, const char *name, unsigned kinds);
 bool elab_stop(Elab *E); /* enough errors */
 
 #endif

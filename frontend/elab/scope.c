@@ -168,6 +168,15 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   vec_free(&known);
 }
 
+void elab_suggest_item(Elab *E, DiagMsg *m, const char *name, unsigned kinds) {
+  const Module *in = E->now->frame->module;
+  VEC(const char *) known = {0};
+  for (uint32_t i = 0; i < in->nglobal; i++)
+    if (kinds >> in->global[i].item->kind & 1) *vec_push(&known) = in->global[i].name;
+  elab_suggest(m, name, known.at, known.n);
+  vec_free(&known);
+}
+
 bool elab_known(Elab *E, const char *name, bool builtins) {
   Value v;
   return frame_find(E->now->frame, name) || module_find(E->now->frame->module, name) || (builtins && builtin_value(E, name, &v));

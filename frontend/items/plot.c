@@ -373,7 +373,7 @@ void plot_item(Elab *E, const Item *it) {
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
-  if (it->on && !(p->data = elab_on_data(E, &root, it))) j.good = false;
+  if (it->on && !(p->data = item_data(E, &root, it))) j.good = false;
   else if ((j.good = plot_options(&j))) drawn(&j);
   if (j.good && p->ncurve) p->fn = root_end(E, &root);
   else root_drop(E, &root);

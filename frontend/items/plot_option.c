@@ -21,34 +21,86 @@ enum {
   ALL = CURVES | HEAT | HISTOGRAM,
 };
 
+enum { MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
+
+/* ---- values ---------------------------------------------------------------------------------------------- */
+
+static bool want_text(Elab *E, const Actual *a, const char **out) {
+  const char *what = arena_printf(E->mem, "`%s`", a->name);
+  return need_string(E, a, what, out);
+}
+
+static bool want_bool(Elab *E, const Actual *a, bool *out) {
+  if (a->v.kind == V_BOOL) return *out = a->v.b, true;
+  elab_error(E, CODE_plot_option, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
+  return false;
+}
+
+static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int64_t *out) {
+  if (!need_int(E, a, arena_printf(E->mem, "`%s`", a->name), out)) return false;
+  if (*out >= low && *out <= high) return true;
+  elab_error(E, CODE_out_of_range, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
+             (long long)*out);
+  return false;
+}
+
+static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
+  const Array *r = a->v.kind == V_ARRAY && a->v.array->rank == 1 && a->v.array->n == 2 ? a->v.array : NULL;
+  if (!r || !(r->at[0].v < r->at[1].v)) {
+    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
+                         value_shown(E, a->v)),
+              "`%s = [0, 1]`", a->name);
+    return false;
+  }
+  p->ranged[axis] = true;
+  p->range[axis][0] = r->at[0].v;
+  p->range[axis][1] = r->at[1].v;
+  return true;
+}
+
+static void title(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->title); }
+static void xlabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[0]); }
+static void ylabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[1]); }
+static void xrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 0); }
+static void yrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 1); }
+static void logx(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[0]); }
+static void logy(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[1]); }
+static void samples(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, MAX_SAMPLES, &p->samples); }
+static void grid_points(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 2, MAX_GRID, &p->n); }
+static void contours(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 100, &p->contours); }
+static void bins(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 10000, &p->bins); }
+
+/* ---- the options ------------------------------------------------------------------------------------------- */
+
 typedef struct PlotOption {
   const char *name;
   int kinds;
+  void (*set)(Elab *E, Plot *p, const Actual *a); /* of what is known while compiling; NULL: what is drawn, or a word */
 } PlotOption;
 
 static const PlotOption rows[] = {
-  {"kind", ALL},
-  {"x", CURVES | HISTOGRAM},
-  {"y", CURVES},
-  {"xy", CURVES},
-  {"z", HEAT},
-  {"levels", PHASE},
-  {"colour", POINTS},
-  {"labels", ALL & ~HEAT},
-  {"title", ALL},
-  {"xlabel", ALL},
-  {"ylabel", ALL},
-  {"xrange", ALL},
-  {"yrange", ALL},
-  {"logx", ALL & ~(PHASE | HEAT)},
-  {"logy", ALL & ~(PHASE | HEAT)},
-  {"samples", ALL & ~HEAT},
-  {"n", PHASE | HEAT},
-  {"contours", PHASE},
-  {"bins", HISTOGRAM},
-  {"aspect", ALL},
+  {"kind", ALL, NULL},
+  {"x", CURVES | HISTOGRAM, NULL},
+  {"y", CURVES, NULL},
+  {"xy", CURVES, NULL},
+  {"z", HEAT, NULL},
+  {"levels", PHASE, NULL},
+  {"colour", POINTS, NULL},
+  {"labels", ALL & ~HEAT, NULL},
+  {"title", ALL, title},
+  {"xlabel", ALL, xlabel},
+  {"ylabel", ALL, ylabel},
+  {"xrange", ALL, xrange},
+  {"yrange", ALL, yrange},
+  {"logx", ALL & ~(PHASE | HEAT), logx},
+  {"logy", ALL & ~(PHASE | HEAT), logy},
+  {"samples", ALL & ~HEAT, samples},
+  {"n", PHASE | HEAT, grid_points},
+  {"contours", PHASE, contours},
+  {"bins", HISTOGRAM, bins},
+  {"aspect", ALL, NULL},
 };
-enum { NROWS = sizeof rows / sizeof *rows, MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
+enum { NROWS = sizeof rows / sizeof *rows };
 
 const Arg *plot_option(const Item *it, const char *name) {
   for (const Arg *o = it->options; o; o = o->next)
@@ -108,12 +160,7 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
       elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds), options_of(E, kinds, known, &n));
       good = false;
     }
-    for (const Arg *p = it->options; p != o; p = p->next)
-      if (p->name == o->name) {
-        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
-        good = false;
-        break;
-      }
+    good = !item_option_twice(E, it, o) && good;
   }
   return good;
 }
@@ -139,63 +186,6 @@ static bool kind(Elab *E, Plot *p, const Item *it) {
   if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS)) elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
   else elab_help(m, "kinds are %s", kinds_of(E, ALL));
   return false;
-}
-
-/* ---- values ---------------------------------------------------------------------------------------------- */
-
-static bool want_text(Elab *E, const Actual *a, const char **out) {
-  const char *what = arena_printf(E->mem, "`%s`", a->name);
-  return need_string(E, a, what, out);
-}
-
-static bool want_bool(Elab *E, const Actual *a, bool *out) {
-  if (a->v.kind == V_BOOL) return *out = a->v.b, true;
-  elab_error(E, CODE_plot_option, a->at, "`%s` is true or false, found %s", a->name, value_kind(E, a->v));
-  return false;
-}
-
-static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int64_t *out) {
-  if (!need_int(E, a, arena_printf(E->mem, "`%s`", a->name), out)) return false;
-  if (*out >= low && *out <= high) return true;
-  elab_error(E, CODE_out_of_range, a->at, "`%s` is from %lld to %lld, found %lld", a->name, (long long)low, (long long)high,
-             (long long)*out);
-  return false;
-}
-
-static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
-  const Array *r = a->v.kind == V_ARRAY && a->v.array->rank == 1 && a->v.array->n == 2 ? a->v.array : NULL;
-  if (!r || !(r->at[0].v < r->at[1].v)) {
-    elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
-                         value_shown(E, a->v)),
-              "`%s = [0, 1]`", a->name);
-    return false;
-  }
-  p->ranged[axis] = true;
-  p->range[axis][0] = r->at[0].v;
-  p->range[axis][1] = r->at[1].v;
-  return true;
-}
-
-static void static_option(Elab *E, Plot *p, const Actual *a) {
-  const char *n = a->name;
-  if (!strcmp(n, "title")) want_text(E, a, &p->title);
-  else if (!strcmp(n, "xlabel")) want_text(E, a, &p->label[0]);
-  else if (!strcmp(n, "ylabel")) want_text(E, a, &p->label[1]);
-  else if (!strcmp(n, "xrange")) want_range(E, a, p, 0);
-  else if (!strcmp(n, "yrange")) want_range(E, a, p, 1);
-  else if (!strcmp(n, "logx")) want_bool(E, a, &p->log[0]);
-  else if (!strcmp(n, "logy")) want_bool(E, a, &p->log[1]);
-  else if (!strcmp(n, "samples")) want_count(E, a, 1, MAX_SAMPLES, &p->samples);
-  else if (!strcmp(n, "n")) want_count(E, a, 2, MAX_GRID, &p->n);
-  else if (!strcmp(n, "contours")) want_count(E, a, 1, 100, &p->contours);
-  else if (!strcmp(n, "bins")) want_count(E, a, 1, 10000, &p->bins);
-}
-
-static bool is_static(const char *name) {
-  static const char *const drawn[] = {"kind", "x", "y", "xy", "z", "levels", "colour", "labels", "aspect"};
-  for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++)
-    if (!strcmp(drawn[i], name)) return false;
-  return true;
 }
 
 static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
@@ -258,20 +248,21 @@ bool plot_options(PlotJob *j) {
   Elab *E = j->E;
   Plot *p = j->p;
   const Item *it = j->it;
-  static const int64_t samples[PLOT_KINDS] = {/* 0: as long as the curves are not known */
-                                              [PLOT_SCATTER] = 2000,
-                                              [PLOT_SECTION] = 64,
-                                              [PLOT_HEAT] = 1,
-                                              [PLOT_HISTOGRAM] = 100000};
+  static const int64_t shown[PLOT_KINDS] = {/* 0: as long as the curves are not known */
+                                            [PLOT_SCATTER] = 2000,
+                                            [PLOT_SECTION] = 64,
+                                            [PLOT_HEAT] = 1,
+                                            [PLOT_HISTOGRAM] = 100000};
   bool known = kind(E, p, it);
   if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;
-  p->samples = samples[p->kind];
+  p->samples = shown[p->kind];
   p->n = 101;
   p->contours = 12;
   for (const Arg *o = it->options; o; o = o->next) {
-    if (!is_static(o->name)) continue;
+    const PlotOption *row = row_named(o->name);
+    if (!row->set) continue;
     Actual a = {.name = o->name, .name_at = o->name_at, .at = o->value ? o->value->at : o->name_at, .v = elab_expr(E, o->value)};
-    if (a.v.kind != V_POISON) static_option(E, p, &a);
+    if (a.v.kind != V_POISON) row->set(E, p, &a);
   }
   positive_ranges(E, p, it);
   return true;

@@ -19,16 +19,6 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   return false;
 }
 
-Data *elab_on_data(Elab *E, Root *root, const Item *it) {
-  Data *d = elab_data_named(E, it->on, it->on_at);
-  if (!d) return NULL;
-  root->data = d;
-  root->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  for (uint32_t i = 0; i < d->nfield; i++)
-    frame_define(E, d->field[i].name, it->on_at, (Value){.kind = V_FIELD, .field = i}, false);
-  return d;
-}
-
 static Fn *report_fn(Elab *E, const Item *it, Root *root, Value v, Data *d) {
   Val out = elab_tensor(E, v, it->value->at);
   if (d) out = ir_spread(elab_at(E, it->value->at), out);
@@ -44,7 +34,7 @@ void report_item(Elab *E, const Item *it) {
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
-  Data *d = it->on ? elab_on_data(E, &root, it) : NULL;
+  Data *d = it->on ? item_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
   Report *r = ARENA_NEW(E->mem, Report);
   *r = (Report){.name = it->name, .data = d};

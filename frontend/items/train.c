@@ -92,15 +92,16 @@ static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
   return NULL;
 }
 
-static void optimizer(Elab *E, const Want *w, Optim *o) {
+static void optimizer(Elab *E, Train *t, const Want *w) {
   const OptionRow *row = option_of(E, w, OPTION_OPTIMIZER);
   if (!row) return;
-  *o = row->optim;
+  t->opt = row->optim;
   const Func *f = w->v.func;
-  for (uint32_t i = 0; i < f->noption; i++) optimizer_arg(E, &f->option[i], o);
+  for (uint32_t i = 0; i < f->noption; i++) optimizer_arg(E, &f->option[i], &t->opt);
 }
 
-static void schedule(Elab *E, const Want *w, Schedule *s) {
+static void schedule(Elab *E, Train *t, const Want *w) {
+  Schedule *s = &t->sched;
   const OptionRow *row = option_of(E, w, OPTION_SCHEDULE);
   if (!row) return;
   s->kind = (SchedKind)row->which;
@@ -116,12 +117,12 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
               "`steps([1000, 2000], factor = 0.1)`");
 }
 
-static void memory(Elab *E, const Want *w, Train *t) {
+static void memory(Elab *E, Train *t, const Want *w) {
   const OptionRow *row = option_of(E, w, OPTION_MEMORY);
   if (row) t->memory = (Memory)row->which;
 }
 
-static void batch(Elab *E, const Want *w, Train *t) {
+static void batch(Elab *E, Train *t, const Want *w) {
   if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
   else if (w->v.kind == V_FUNC)
     elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
@@ -131,6 +132,7 @@ static void batch(Elab *E, const Want *w, Train *t) {
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
 static void test_data(Elab *E, Train *t, const Want *w) {
+  if (!t->loss) return;
   Data *d = elab_data_value(E, w->v, w->at, "`test`");
   if (!d) return;
   for (uint32_t i = 0; i < t->loss->in.n; i++) {
@@ -194,66 +196,72 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
 
 /* ---- the item ------------------------------------------------------------------------------------------ */
 
-static const char *const options[] = {"optimizer", "schedule", "batch", "steps", "epochs", "clip",
-                                      "only",      "test",     "every", "seed",  "memory"};
+static void steps(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->steps); }
+static void epochs(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->epochs); }
+static void every(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->every); }
+static void clip(Elab *E, Train *t, const Want *w) { want_number(E, w, 0, true, &t->clip); }
+
+static void seed(Elab *E, Train *t, const Want *w) {
+  int64_t n;
+  if (want_count(E, w, 0, &n)) t->seed = (uint64_t)n;
+}
+
+static void only(Elab *E, Train *t, const Want *w) {
+  if (t->loss) moved_only(E, t, w->v, w->at);
+}
+
+static const struct {
+  const char *name;
+  void (*set)(Elab *E, Train *t, const Want *w);
+  bool words; /* its value may be a word of builtin/option.c */
+} options[] = {
+  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", batch, true},   {"steps", steps, false},
+  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},    {"test", test_data, false},
+  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},
+};
 enum { NOPTIONS = sizeof options / sizeof *options };
 
-bool train_option(const char *name) {
-  for (int k = 0; k < NOPTIONS; k++)
-    if (!strcmp(options[k], name)) return true;
-  return false;
+static int option_number(const char *name) {
+  int k = 0;
+  while (k < NOPTIONS && strcmp(options[k].name, name) != 0) k++;
+  return k;
 }
+
+bool train_option(const char *name) { return option_number(name) < NOPTIONS; }
 
 static bool row_option(const char *name) { return !strcmp(name, "lr") || !strcmp(name, "betas") || !strcmp(name, "weight_decay"); }
 
-static Value option_value(Elab *E, const Arg *o) {
-  frame_inner(E);
-  bool named =
-      !strcmp(o->name, "optimizer") || !strcmp(o->name, "schedule") || !strcmp(o->name, "batch") || !strcmp(o->name, "memory");
-  if (named) option_names(E, o->name_at);
-  Value v = elab_expr(E, o->value);
-  frame_pop(E);
-  return v;
+static void unknown_option(Elab *E, const Arg *o) {
+  const char *known[NOPTIONS];
+  for (int k = 0; k < NOPTIONS; k++) known[k] = options[k].name;
+  DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
+  if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
+  else if (synonym(o->name) || diag_nearest(o->name, known, NOPTIONS)) elab_suggest_option(m, o->name, known, NOPTIONS);
+  else elab_help(m, "options of `train`: %s", option_listed(E, known, NOPTIONS));
 }
 
-static void set_option(Elab *E, Train *t, const Arg *o) {
-  Want w = {o->name, option_value(E, o), o->value ? o->value->at : o->name_at};
-  int64_t n;
-  if (w.v.kind == V_POISON) return;
-  if (!strcmp(o->name, "optimizer")) optimizer(E, &w, &t->opt);
-  else if (!strcmp(o->name, "schedule")) schedule(E, &w, &t->sched);
-  else if (!strcmp(o->name, "batch")) batch(E, &w, t);
-  else if (!strcmp(o->name, "memory")) memory(E, &w, t);
-  else if (!strcmp(o->name, "steps")) want_count(E, &w, 1, &t->steps);
-  else if (!strcmp(o->name, "epochs")) want_count(E, &w, 1, &t->epochs);
-  else if (!strcmp(o->name, "every")) want_count(E, &w, 1, &t->every);
-  else if (!strcmp(o->name, "clip")) want_number(E, &w, 0, true, &t->clip);
-  else if (!strcmp(o->name, "seed")) {
-    if (want_count(E, &w, 0, &n)) t->seed = (uint64_t)n;
-  } else if (t->loss && !strcmp(o->name, "only")) moved_only(E, t, w.v, w.at);
-  else if (t->loss && !strcmp(o->name, "test")) test_data(E, t, &w);
+static void set_option(Elab *E, Train *t, const Arg *o, int k) {
+  frame_inner(E);
+  if (options[k].words) option_names(E, o->name_at);
+  const Want w = {o->name, elab_expr(E, o->value), o->value ? o->value->at : o->name_at};
+  frame_pop(E);
+  if (w.v.kind != V_POISON) options[k].set(E, t, &w);
 }
 
 static void set_options(Elab *E, Train *t, const Item *it) {
   const Arg *steps = NULL, *epochs = NULL;
   bool unknown = it->broken; /* which may be what says how long */
   for (const Arg *o = it->options; o; o = o->next) {
-    int k = 0;
-    while (k < NOPTIONS && strcmp(options[k], o->name) != 0) k++;
+    const int k = option_number(o->name);
     if (k == NOPTIONS) {
-      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
-      if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
-      else if (synonym(o->name) || diag_nearest(o->name, options, NOPTIONS)) elab_suggest_option(m, o->name, options, NOPTIONS);
-      else elab_help(m, "options of `train`: %s", option_listed(E, options, NOPTIONS));
+      unknown_option(E, o);
       unknown = true;
       continue;
     }
-    for (const Arg *p = it->options; p != o; p = p->next)
-      if (p->name == o->name)
-        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
+    item_option_twice(E, it, o);
     if (!strcmp(o->name, "steps")) steps = o;
     if (!strcmp(o->name, "epochs")) epochs = o;
-    set_option(E, t, o);
+    set_option(E, t, o, k);
   }
   if (steps && epochs) {
     elab_label(elab_error(E, CODE_train_length, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
@@ -265,17 +273,12 @@ static void set_options(Elab *E, Train *t, const Item *it) {
 }
 
 static const Func *loss_named(Elab *E, const Item *it) {
-  const Module *m = E->now->frame->module;
   Global *g = module_find(E->now->frame->module, it->name);
   if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
   if (!g && elab_broken(E, it->name)) return E->met++, NULL;
-  VEC(const char *) known = {0};
-  for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].item->kind == IT_LOSS) *vec_push(&known) = m->global[i].name;
   DiagMsg *msg = elab_error(E, CODE_undefined, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
   if (g) elab_label(msg, g->item->name_at, "defined here");
-  else elab_suggest(msg, it->name, known.at, known.n);
-  vec_free(&known);
+  else elab_suggest_item(E, msg, it->name, 1u << IT_LOSS);
   return NULL;
 }
 

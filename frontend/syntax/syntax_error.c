@@ -229,6 +229,7 @@ static const char *brace_next(const Met *m) { return m->t->kind == T_NL && m->t[
 enum { ANY = -1 };
 
 /* The first row that fits is said. `if_` gives what stands for %s, or NULL where the row does not fit. */
+/* clang-format off */
 static const struct {
   int before, last, found;
   const char *expected[3];
@@ -243,11 +244,7 @@ static const struct {
   {':', T_NAME, '(', {0}, shape, "a shape stands in `[ ]`: `real%s`"},
   {T_CONST, ANY, ':', {0}, last_name, "a constant has no type: `const %s = 3`"},
   {ANY, ANY, ',', {"the end of the line"}, in_const, "one `const` a line: `const a = 1`, and below it `const b = 2`"},
-  {ANY,
-   T_PROVE,
-   ANY,
-   {0},
-   NULL,
+  {ANY, T_PROVE, ANY, {0}, NULL,
    "its variables stand first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, `prove () 1 + 1 == 2` without any"},
   {ANY, ANY, T_ON, {0}, in_expect, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`"},
   {ANY, ':', ':', {0}, NULL, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element"},
@@ -262,15 +259,11 @@ static const struct {
   {ANY, ANY, ANY, {"'{'"}, brace_next, "the `{` stands at the end of this line, not on the next one"},
   {ANY, ANY, ':', {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
   {ANY, ANY, T_NL, {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
-  {ANY,
-   T_NL,
-   ANY,
-   {"import"},
-   NULL,
+  {ANY, T_NL, ANY, {"import"}, NULL,
    "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
-   "next "
-   "line after an operator, or inside brackets"},
+   "next line after an operator, or inside brackets"},
 };
+/* clang-format on */
 
 static bool fits(int want, const Token *t) { return want == ANY || want == t->kind; }
 
