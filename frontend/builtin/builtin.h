@@ -70,7 +70,6 @@ void wrt_finish(Elab *E);
 /* v under a name: with an identity if need be */
 Value elab_named(Elab *E, const char *name, Value v, Span at);
 Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
-Value method_apply(Elab *E, const Func *f, const Actuals *a);
 /* what has no derivative and lies between one of `from` and e: "an adaptive method", "a section"; or NULL */
 const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
 
@@ -80,9 +79,10 @@ Value data_item(Elab *E, Global *g, Span use); /* `data d = read(..)`; programs 
 void data_check(Elab *E, Global *g);           /* a program that nothing uses */
 Data *elab_data_named(Elab *E, const char *name, Span at);
 Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
+void data_scope(Elab *E, Root *r, const Data *d, Span at); /* its fields can be named in the innermost frame */
 void elab_yield(Elab *E, const Stmt *s);
 
-/* ---- option.c: options of `train` that look like calls ------------------------------------------------------ */
+/* ---- option.c: calls that only carry options ------------------------------------------------------ */
 
 typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY } OptionKind;
 typedef struct OptionRow {
@@ -95,6 +95,8 @@ typedef struct OptionRow {
 const OptionRow *option_row(const char *name);
 void option_names(Elab *E, Span at); /* defines all in the innermost frame */
 Value option_apply(Elab *E, const Func *f, const Actuals *a);
+/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
+Value method_apply(Elab *E, const Func *f, const Actuals *a);
 const char *option_listed(Elab *E, const char *const *name, uint32_t n); /* "a, b, c" */
 
 #endif

@@ -202,11 +202,10 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   return good;
 }
 
-static void scope_fields(Elab *E, Root *r, const Data *d) {
+void data_scope(Elab *E, Root *r, const Data *d, Span at) {
   r->data = d;
   r->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  frame_inner(E);
-  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
+  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, at, (Value){.kind = V_FIELD, .field = i}, false);
 }
 
 /* Elaborates the program into d; false after an error. */
@@ -228,7 +227,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   c.yield = &y;
   bool good = true;
   if (f->item->on) good = (d->on = elab_data_named(E, f->item->on, f->item->on_at)) != NULL;
-  if (d->on) scope_fields(E, &root, d->on);
+  if (d->on) frame_inner(E), data_scope(E, &root, d->on, d->on->at);
   frame_inner(E);
   if (good) {
     good = !elab_block(E, f->item->body, &v);

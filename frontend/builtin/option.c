@@ -1,7 +1,8 @@
-/* Options of `train` that look like calls: adam(lr = 1e-3), cosine(to = 1e-5). Adding one is a row here, and where the item reads
- * its arguments (items/train.c). */
+/* Calls that only carry options: adam(lr = 1e-3), cosine(to = 1e-5) in `train`, and dopri5(rtol = 1e-9). One more of `train` is a
+ * row here, and is read by the item (items/train.c). */
 #include "frontend/builtin/builtin.h"
 
+#include <math.h>
 #include <string.h>
 
 /* clang-format off */
@@ -80,5 +81,65 @@ Value option_apply(Elab *E, const Func *f, const Actuals *a) {
   }
   g->option = args;
   g->noption = a->n;
+  return value_func(g);
+}
+
+/* ---- methods of integration -------------------------------------------------------------------------------- */
+
+enum { MAX_STEPS_MOST = 2000000000 };
+
+static bool take_tolerance(Elab *E, const Actual *x, double *tolerance) {
+  if (!need_number(E, x, "a tolerance", tolerance)) return false;
+  if (*tolerance > 0 && isfinite(*tolerance)) return true;
+  elab_error(E, CODE_out_of_range, x->at, "a tolerance is positive and finite, found %g", *tolerance);
+  return false;
+}
+
+static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
+  if (!need_int(E, x, "`max_steps`", steps)) return false;
+  if (*steps >= 1 && *steps <= MAX_STEPS_MOST) return true;
+  elab_error(E, CODE_out_of_range, x->at, "`max_steps` is from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
+  return false;
+}
+
+enum { RTOL, ATOL, STEPS, KNOWN };
+static const char *const known[] = {"rtol", "atol", "max_steps"};
+
+/* The option that argument i of a method sets, KNOWN after an error. */
+static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool *given) {
+  const Actual *x = &a->at[i];
+  int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
+  while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
+  if (option == KNOWN && x->name)
+    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known,
+                        KNOWN);
+  else if (option == KNOWN)
+    elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
+  else if (given[option]) {
+    elab_error(E, CODE_given_twice, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);
+    return KNOWN;
+  } else given[option] = true;
+  return option;
+}
+
+/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
+Value method_apply(Elab *E, const Func *f, const Actuals *a) {
+  Func *g = ARENA_NEW(E->mem, Func);
+  bool given[KNOWN] = {false};
+  *g = *f;
+  if (!ir_method[f->method].adaptive) {
+    elab_help(elab_error(E, CODE_method, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`",
+              f->name);
+    return POISON;
+  }
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    if (x->v.kind == V_POISON) return POISON;
+    int option = option_of(E, f, a, i, given);
+    if (option == KNOWN) return POISON;
+    if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
+      return POISON;
+  }
+  if (!given[ATOL]) g->atol = g->rtol / 100;
   return value_func(g);
 }

@@ -97,48 +97,59 @@ typedef struct Binding {
 
 static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 
-static bool fill(Elab *E, Binding *bound, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
-  uint32_t next = 0, given = 0;
-  for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
-  if (given > n) {
-    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", name,
-                            required < n ? "at most " : "", n, plural(n), given);
-    elab_label(m, defined, "defined here");
+/* What a call is of: messages name it, and show where it is defined. */
+typedef struct Callee {
+  const char *name;
+  Span defined;
+} Callee;
+
+static bool fill_named(Elab *E, Binding *bound, uint32_t n, const Actual *x, const Callee *of) {
+  uint32_t k = 0;
+  while (k < n && bound[k].f->name != x->name) k++;
+  if (k == n) {
+    const char *known[64];
+    uint32_t nk = 0;
+    for (; nk < n && nk < 64; nk++) known[nk] = bound[nk].f->name;
+    DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", of->name, x->name);
+    elab_suggest_option(m, x->name, known, nk);
+    elab_label(m, of->defined, "defined here");
     return false;
   }
-  for (uint32_t i = 0; i < a->n; i++) {
-    const Actual *x = &a->at[i];
-    uint32_t k = 0;
-    if (!x->name) {
-      bound[next++].a = x;
-      continue;
-    }
-    while (k < n && bound[k].f->name != x->name) k++;
-    if (k == n) {
-      const char *known[64];
-      uint32_t nk = 0;
-      for (; nk < n && nk < 64; nk++) known[nk] = bound[nk].f->name;
-      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
-      elab_suggest_option(m, x->name, known, nk);
-      elab_label(m, defined, "defined here");
-      return false;
-    }
-    if (bound[k].a) {
-      elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
-      return false;
-    }
-    bound[k].a = x;
+  if (bound[k].a) {
+    elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
+    return false;
   }
+  bound[k].a = x;
+  return true;
+}
+
+/* Those without a default are given. */
+static bool filled(Elab *E, const Binding *bound, uint32_t n, const Actuals *a, const Callee *of) {
   bool unknown = false; /* an argument that failed may have been a tuple */
   for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
     if (bound[k].a || bound[k].f->init) continue;
     if (unknown) return false;
-    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, bound[k].f->name);
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", of->name, bound[k].f->name);
     elab_label(m, bound[k].f->at, "without a default");
     return false;
   }
   return true;
+}
+
+static bool fill(Elab *E, Binding *bound, uint32_t n, uint32_t required, const Actuals *a, const Callee *of) {
+  uint32_t next = 0, given = 0;
+  for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
+  if (given > n) {
+    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", of->name,
+                            required < n ? "at most " : "", n, plural(n), given);
+    elab_label(m, of->defined, "defined here");
+    return false;
+  }
+  for (uint32_t i = 0; i < a->n; i++)
+    if (!a->at[i].name) bound[next++].a = &a->at[i];
+    else if (!fill_named(E, bound, n, &a->at[i], of)) return false;
+  return filled(E, bound, n, a, of);
 }
 
 bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char *name, Span defined) {
@@ -146,7 +157,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
   Actuals a = positional(E, given, required);
   Binding *bound = ARENA_ARRAY(E->mem, Binding, n + 1);
   for (const Formal *f = formals; f; f = f->next) bound[k++].f = f;
-  if (!fill(E, bound, n, required, &a, name, defined)) return false;
+  if (!fill(E, bound, n, required, &a, &(Callee){name, defined})) return false;
   bool good = true;
   for (k = 0; k < n; k++) {
     const Formal *f = bound[k].f;

@@ -4,11 +4,7 @@
 
 Data *item_data(Elab *E, Root *root, const Item *it) {
   Data *d = elab_data_named(E, it->on, it->on_at);
-  if (!d) return NULL;
-  root->data = d;
-  root->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  for (uint32_t i = 0; i < d->nfield; i++)
-    frame_define(E, d->field[i].name, it->on_at, (Value){.kind = V_FIELD, .field = i}, false);
+  if (d) data_scope(E, root, d, it->on_at);
   return d;
 }
 
