@@ -128,6 +128,7 @@ struct Elab {
   uint32_t met;              /* errors met, also those that were said before or are not said */
   VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
   VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
+  struct Notes *notes;       /* elab/note.c */
   struct Nets *nets;         /* builtin/net.c */
   struct Wrts *wrts;         /* builtin/wrt.c */
   struct Claims *claims;     /* claims/claims.c */
@@ -150,6 +151,9 @@ bool elab_block(Elab *E, const Block *b, Value *result);   /* true when it retur
 /* n evaluations or static elements more. False, once an error was said: the file takes too much. */
 bool elab_spend(Elab *E, uint64_t n);
 void elab_tell(const Elab *E, const char *what, const char *name, Span at); /* what is at hand, to who waits */
+
+const char *elab_type_of(const Elab *E, const void *node); /* as it was noted of a node of the tree; NULL: it was not */
+void notes_finish(Elab *E);
 
 /* A throw-away root in which tensors may be emitted; what it gives is evaluated to a static value. */
 typedef struct Scratch {

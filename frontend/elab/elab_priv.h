@@ -21,6 +21,9 @@ Val level_walk(Elab *E, Level *l, Val outer);             /* outer (of l->up) be
 /* The layer library, built in: "std/nets"; NULL if there is none. */
 const char *std_text(const char *name, size_t *len);
 
+/* note.c: the type of a node of the syntax tree. */
+void elab_note_type(Elab *E, const void *node, Value v);
+
 /* exact.c */
 bool exact_table(const Array *a); /* numbers that a table of doubles holds */
 Value exact_const(Elab *E, Global *g);

@@ -107,6 +107,7 @@ Value elab_expr(Elab *E, const Expr *e) {
   E->now->depth++;
   Value v = dispatch(E, e);
   E->now->depth--;
+  elab_note_type(E, e, v);
   return v;
 }
 

@@ -51,7 +51,15 @@ bool elab_look(Elab *E, const char *path, int mode) {
 static const char *readable(Elab *E, const char *dir, const char *name) {
   bool here = !strcmp(dir, ".");
   const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
+  size_t len;
+  if (E->o->text && E->o->text(E->o->ctx, path, &len)) return path;
   return elab_look(E, path, R_OK) ? path : NULL;
+}
+
+static uint32_t load_file(Elab *E, const char *path) {
+  size_t len;
+  const char *text = E->o->text ? E->o->text(E->o->ctx, path, &len) : NULL;
+  return text ? source_add(E->src, path, text, len) : source_load(E->src, path);
 }
 
 static Module *load_std(Elab *E, const char *name) {
@@ -80,7 +88,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   Module *m = loaded(E, path);
   if (m) return m;
-  uint32_t file = source_load(E->src, path);
+  uint32_t file = load_file(E, path);
   if (file) return module_load(E, path, file);
   elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;

@@ -4,6 +4,7 @@
 #include "frontend/claims/claims.h"
 #include "frontend/items/items.h"
 #include "frontend/model/model_priv.h"
+#include "frontend/model/tree.h"
 #include "frontend/warn/warn.h"
 
 #include <errno.h>
@@ -140,6 +141,7 @@ static void finish(Elab *E) {
   vec_free(&E->made.looked);
   vec_free(&E->said);
   vec_free(&E->unknown);
+  notes_finish(E);
   nets_finish(E);
   wrt_finish(E);
   claims_finish(E);
@@ -165,6 +167,7 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   elaborate(&E);
   if (diag_errors(diag) == before) warn_model(&E);
   hand_over(&E);
+  if (E.o->tree) tree_make(&E, E.o->tree);
   finish(&E);
   if (diag_errors(diag) == before) return m;
   model_destroy(m);

@@ -213,7 +213,7 @@ const char *ast_text(Parser *ps, Span at) {
 }
 
 void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]) {
-  Expr *const all[STMT_PARTS] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay, s->init_dist};
+  Expr *const all[STMT_PARTS] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
   memcpy(part, all, sizeof all);
 }
 

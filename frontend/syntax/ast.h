@@ -187,7 +187,7 @@ typedef struct Ast {
   uint32_t nbroken; /* names that a statement with a syntax error would have defined: no use of them is an error */
 } Ast;
 
-/* The expressions of a statement less its names and options, NULL where it has none of a kind. */
+/* The expressions of a statement less its names and options, as they stand in the text; NULL where it has none of a kind. */
 enum { STMT_PARTS = 9 };
 void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]);
 /* `real`, `real[n, m]`: no list, and declared. */
