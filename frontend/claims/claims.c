@@ -216,15 +216,10 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   context_pop(E, &context);
 }
 
-static uint32_t formals(const Func *f) {
-  uint32_t n = 0;
-  for (const Formal *x = f->item->formals; x; x = x->next) n++;
-  return n;
-}
-
 /* NULL also where the flow has another number of states, which is said when it is called. */
 const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
-  if (!E->o->decide || n > FLOW_STATES || n != formals(f)) return NULL;
+  uint32_t required;
+  if (!E->o->decide || n > FLOW_STATES || n != func_arity(f, &required)) return NULL;
   const Func *key = func_map(E, f, closed, E);
   Claim *c = find(E, key, t, n);
   if (c) return c;

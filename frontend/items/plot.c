@@ -229,7 +229,7 @@ static void pairs(PlotJob *j, const Arg *o) {
 
 static void curves(PlotJob *j) {
   const Item *it = j->it;
-  const Arg *x = plot_option(it, "x"), *y = plot_option(it, "y"), *xy = plot_option(it, "xy");
+  const Arg *x = ast_option(it, "x"), *y = ast_option(it, "y"), *xy = ast_option(it, "xy");
   if (xy && (x || y)) {
     elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at,
                "given here");
@@ -240,13 +240,13 @@ static void curves(PlotJob *j) {
     x_and_y(j, x, y);
   } else if (x || y) {
     plot_needs(j, x ? "y" : "x", "`x` and `y`, or both at once: `xy`");
-  } else if (j->p->kind != PLOT_PHASE || !plot_option(it, "levels")) {
+  } else if (j->p->kind != PLOT_PHASE || !ast_option(it, "levels")) {
     plot_needs(j, j->p->kind == PLOT_LINE ? "y" : "xy", "`x = ..., y = ...`, or both at once: `xy = trajectory(...)`");
   }
 }
 
 static void histogram(PlotJob *j) {
-  const Arg *x = plot_option(j->it, "x");
+  const Arg *x = ast_option(j->it, "x");
   if (!x) {
     plot_needs(j, "x", "what is counted: `x = energy(q, p)`");
     return;
@@ -258,7 +258,7 @@ static void histogram(PlotJob *j) {
 }
 
 static void colour(PlotJob *j) {
-  const Arg *o = plot_option(j->it, "colour");
+  const Arg *o = ast_option(j->it, "colour");
   Type t;
   if (!o || !j->good) return;
   PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
@@ -283,12 +283,12 @@ static void colour(PlotJob *j) {
 
 static void ranges_given(PlotJob *j, const char *why) {
   if (j->p->ranged[0] && j->p->ranged[1]) return;
-  if (plot_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return; /* a wrong one, which was reported */
+  if (ast_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return; /* a wrong one, which was reported */
   plot_needs(j, j->p->ranged[0] ? "yrange" : "xrange", why);
 }
 
 static void heat(PlotJob *j, PlotParts *functions) {
-  const Arg *o = plot_option(j->it, "z");
+  const Arg *o = ast_option(j->it, "z");
   Type t;
   if (!o) {
     plot_needs(j, "z", "`z = f`, a function of two variables, or a matrix");
@@ -322,7 +322,7 @@ static const char *string_at(Value v, uint32_t i) {
 
 static void labels(PlotJob *j) {
   Plot *p = j->p;
-  const Arg *o = plot_option(j->it, "labels");
+  const Arg *o = ast_option(j->it, "labels");
   p->legend = o || p->ncurve + p->ngrid > 1;
   if (p->kind == PLOT_PHASE && p->ncurve == 1 && !o) p->curve[0].label = NULL;
   if (!o || !j->good) return;
@@ -345,7 +345,7 @@ static void labels(PlotJob *j) {
 static void drawn(PlotJob *j) {
   PlotParts functions = {.n = 0};
   Plot *p = j->p;
-  const Arg *levels = plot_option(j->it, "levels");
+  const Arg *levels = ast_option(j->it, "levels");
   p->curve = ARENA_ARRAY(j->E->mem, PlotCurve, PLOT_CURVES);
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
   if (p->kind == PLOT_HEAT) heat(j, &functions);

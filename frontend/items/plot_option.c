@@ -102,12 +102,6 @@ static const PlotOption rows[] = {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
-const Arg *plot_option(const Item *it, const char *name) {
-  for (const Arg *o = it->options; o; o = o->next)
-    if (!strcmp(o->name, name)) return o;
-  return NULL;
-}
-
 /* ---- names ----------------------------------------------------------------------------------------------- */
 
 static const PlotOption *row_named(const char *name) {
@@ -117,14 +111,10 @@ static const PlotOption *row_named(const char *name) {
 }
 
 static const char *options_of(Elab *E, int kinds, const char **name, uint32_t *n) {
-  const char *s = "";
   *n = 0;
-  for (int i = 0; i < NROWS; i++) {
-    if (!(rows[i].kinds & kinds)) continue;
-    name[(*n)++] = rows[i].name;
-    s = arena_printf(E->mem, "%s%s%s", s, *s ? ", " : "", rows[i].name);
-  }
-  return s;
+  for (int i = 0; i < NROWS; i++)
+    if (rows[i].kinds & kinds) name[(*n)++] = rows[i].name;
+  return option_listed(E, name, *n);
 }
 
 static const char *kinds_of(Elab *E, int kinds) {
@@ -167,7 +157,7 @@ static bool check_names(Elab *E, const Item *it, int kinds) {
 
 /* The kind is a word of its own, whatever else has its name. */
 static bool kind(Elab *E, Plot *p, const Item *it) {
-  const Arg *o = plot_option(it, "kind");
+  const Arg *o = ast_option(it, "kind");
   if (!o && it->broken) return false;
   if (!o) {
     elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
@@ -192,9 +182,9 @@ static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
   static const char *const range[] = {"xrange", "yrange"}, *const log[] = {"logx", "logy"};
   for (int k = 0; k < 2; k++)
     if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
-      elab_label(elab_error(E, CODE_plot_option, plot_option(it, range[k])->value->at,
+      elab_label(elab_error(E, CODE_plot_option, ast_option(it, range[k])->value->at,
                             "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
-                 plot_option(it, log[k])->name_at, "logarithmic");
+                 ast_option(it, log[k])->name_at, "logarithmic");
 }
 
 /* ---- aspect ---------------------------------------------------------------------------------------------- */
@@ -224,7 +214,7 @@ static bool conjugate(const char *x, const char *y) {
 
 void plot_aspect(PlotJob *j) {
   Plot *p = j->p;
-  const Arg *o = plot_option(j->it, "aspect");
+  const Arg *o = ast_option(j->it, "aspect");
   const Expr *e = o ? o->value : NULL;
   if (!o) {
     bool likely = p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]);
@@ -233,7 +223,7 @@ void plot_aspect(PlotJob *j) {
     p->aspect = ASPECT_EQUAL;
     if (p->log[0] != p->log[1])
       elab_label(elab_error(j->E, CODE_plot_option, e->at, "equal lengths of a unit need two axes of one kind"),
-                 plot_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
+                 ast_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
   } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
     bool word = e->kind == EX_NAME || e->kind == EX_STRING;
     DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no aspect `%s`", e->name)

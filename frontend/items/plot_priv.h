@@ -24,7 +24,6 @@ typedef struct PlotJob {
   bool good; /* no error so far */
 } PlotJob;
 
-const Arg *plot_option(const Item *it, const char *name); /* NULL: not given */
 /* kind, names of options, and those known while compiling; false after an error that hides the rest */
 bool plot_options(PlotJob *j);
 /* p->aspect, when the axes have their labels */

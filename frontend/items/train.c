@@ -178,8 +178,7 @@ static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
   c.reversible = true;
   root.data = d;
   root.field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  uint32_t n = 0;
-  for (const Formal *x = f->item->formals; x; x = x->next) n++;
+  uint32_t required, n = func_arity(f, &required);
   Actuals a = {.call = it->on_at, .callee = it->name_at, .at = ARENA_ARRAY(E->mem, Actual, n + 1)};
   Value v = loss_args(E, f, d, &a) ? elab_apply(E, f, &a) : POISON;
   Fn *fn = NULL;

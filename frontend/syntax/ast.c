@@ -217,6 +217,12 @@ void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]) {
   memcpy(part, all, sizeof all);
 }
 
+const Arg *ast_option(const Item *it, const char *name) {
+  const Arg *o = it->options;
+  while (o && strcmp(o->name, name) != 0) o = o->next;
+  return o;
+}
+
 bool ast_type_real(const TypeExpr *t) { return t && !t->list && !strcmp(t->base, "real"); }
 
 /* ---- depth

@@ -190,6 +190,7 @@ typedef struct Ast {
 /* The expressions of a statement less its names and options, as they stand in the text; NULL where it has none of a kind. */
 enum { STMT_PARTS = 9 };
 void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]);
+const Arg *ast_option(const Item *it, const char *name); /* of those in braces; NULL: not given */
 /* `real`, `real[n, m]`: no list, and declared. */
 bool ast_type_real(const TypeExpr *t);
 

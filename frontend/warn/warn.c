@@ -9,9 +9,8 @@
 /* ---- trainings ------------------------------------------------------------------------------------------------ */
 
 static Span option_at(const Item *it, const char *name) {
-  for (const Arg *o = it->options; o; o = o->next)
-    if (!strcmp(o->name, name)) return o->value ? o->value->at : o->name_at;
-  return it->name_at;
+  const Arg *o = ast_option(it, name);
+  return !o ? it->name_at : o->value ? o->value->at : o->name_at;
 }
 
 static void rate(Elab *E, const Train *t, const Item *it) {
