@@ -432,6 +432,19 @@ static void test_cache(void) {
   CU_ASSERT_EQUAL(system(command), 0);
 }
 
+/* One real of a sample beside a vector of it whose length is no multiple of the machine's. */
+static void test_scalar_beside(void) {
+  for (uint32_t n = 13; n < 40; n += 6)
+    for (int f64 = 0; f64 < 2; f64++) {
+      Build b;
+      start(&b, f64);
+      Val x = input(&b, true, 1, n, 0, 0), s = input(&b, true, 0, 0, 0, 0);
+      ir_output(&b, ir_mul(&b, x, s), "y");
+      ir_output(&b, ir_add(&b, ir_slice(&b, x, 0, 1, n - 1, 1), s), "z");
+      finish(&b, NULL, 9);
+    }
+}
+
 /* ---- several at once -------------------------------------------------------------------------------------------------------- */
 
 typedef struct Writer {
@@ -534,6 +547,7 @@ const Suite suite = {"codegen cases", (CU_TestInfo[]){{"products", test_products
                                                       {"orbits", test_orbits},
                                                       {"adaptive trajectories", test_ode},
                                                       {"cache", test_cache},
+                                                      {"a scalar beside a vector", test_scalar_beside},
                                                       {"several at once", test_at_once},
                                                       {"aarch64", test_aarch64},
                                                       {"unknown names", test_unknown},
