@@ -124,7 +124,7 @@ void glue_header(FILE *out, const Glue *g) {
 /* ---- tables ---------------------------------------------------------------------------------------------- */
 
 /* The engine's types, as runtime/library/lib.h and ir/abi.h have them; static assertions there would need those
- * files on the user's machine, so the build checks the two against each other (tests/test_export.sh). */
+ * files on the user's machine, so the build checks the two against each other (tests/driver/test_driver_library.py). */
 static const char types[] =
     "typedef struct HnnCall HnnCall;\n"
     "typedef struct { int32_t tile, f64; void (*few)(const HnnCall *); int32_t few_tile, few_most;\n"
