@@ -222,6 +222,9 @@ double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
 int rt_lbfgs_states(int history);
 void *rt_zeroed(size_t size); /* 64-byte aligned, freed with free() */
 
+/* A whole file in memory, with a NUL after it. */
+char *rt_file_read(const char *path, size_t *size, RtError *err);
+
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by
  * the runtime's author; see runtime/rundir/rundir.h and runtime/train/progress.h. */

@@ -6,7 +6,7 @@
  * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
  * extrapolated once (Richardson, error O(h^4)) at random elements of the block, with shorter steps where they do not
  * agree; the error is relative to the largest derivative seen in the block. */
-#include "driver/commands/diagnose.h"
+#include "driver/commands/diagnose_priv.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* `hnnc resume DIR`: goes on where a run stopped, bit for bit: the model, the overrides and the seed are
  * the run's own, the parameters and the optimizer those of its last checkpoint. */
-#include "driver/commands/runner.h"
+#include "driver/commands/runner_priv.h"
 
 #include <errno.h>
 #include <math.h>

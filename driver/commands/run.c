@@ -1,7 +1,8 @@
 /* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. */
 #include "driver/plot/plot.h"
 #include "driver/session/proofs.h"
-#include "driver/commands/runner.h"
+#include "driver/commands/runner_priv.h"
+#include "driver/session/nan.h"
 #include "driver/runtime_generation.h"
 
 #include <inttypes.h>

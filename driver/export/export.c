@@ -3,9 +3,8 @@
  * engine of runtime/library/lib.h, which is carried inside this program. */
 #include "driver/export/export.h"
 #include "driver/session/proofs.h"
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 #include "lib_archive.h"
-#include "runtime/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Lowers the functions that an exported library has. */
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 #include "driver/session/trainer.h"
 
 #include <ctype.h>

@@ -1,7 +1,7 @@
 /* The C text of an exported library: its header, and the tables and wrappers behind it. */
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 #include "driver/session/trainer.h"
 
 #include <inttypes.h>

@@ -1,8 +1,7 @@
 /* Where numbers stopped being finite: the failed step once more in the reference evaluator, watching
  * for the first value that is not. */
 #include "driver/session/nan.h"
-#include "driver/session/origin.h"
-#include "driver/commands/runner.h"
+#include "driver/session/origin_priv.h"
 
 #include <float.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* Collecting diagnostics, and spelling suggestions. Drawing is diag_render.c. */
-#include "ir/base/diag.h"
+#include "ir/base/diag_priv.h"
 #include "ir/base/pack.h"
 
 #include <stdlib.h>

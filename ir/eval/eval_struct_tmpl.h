@@ -1,5 +1,5 @@
 /* Structural ops of the evaluators; those with sub-functions are in eval_scan_tmpl.h. An axis splits a
- * tensor into outer x size x inner elements. See eval.h. */
+ * tensor into outer x size x inner elements. See eval_tmpl.h. */
 
 /* ---- moving ---- */
 

@@ -27,7 +27,7 @@
  * Constants (elements that the environment knows) are computed with as numbers, by num.c, as the builder
  * does when it folds them. So an element that turns out to be a constant only later has been
  * computed with in another way before: `learned` asks for another evaluation then. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* .npz: a zip archive of .npy files (numpy.savez, stored; numpy.savez_compressed, deflated). Members of other names are no
  * arrays; of arrays the beginning is looked at, and no more until their values are asked for. */
-#include "runtime/data/table.h"
-#include "runtime/data/zip_load.h"
+#include "runtime/data/table_priv.h"
+#include "runtime/data/zip_load_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

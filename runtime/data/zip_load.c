@@ -1,5 +1,5 @@
-/* See zip_load.h. */
-#include "runtime/data/zip_load.h"
+/* See zip_load_priv.h. */
+#include "runtime/data/zip_load_priv.h"
 
 #include <dlfcn.h>
 #include <string.h>

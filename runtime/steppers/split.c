@@ -4,7 +4,7 @@
  * of a value per sample have the size of the batch, grow with it and are kept from call to call. Phases may have
  * tiles of different widths, and a value may hold the weight, which is 0 in the padding: so several phases run over
  * whole tiles of the widest, and what one reads of the padding another has computed there. */
-#include "runtime/steppers/split.h"
+#include "runtime/steppers/split_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * threads. Run by hand under -fsanitize=thread after changes to pool.c or fn.c (tests/meson.build). */
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>

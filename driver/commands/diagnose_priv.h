@@ -1,6 +1,6 @@
 /* Between diagnose.c and diagnose_flow.c. */
-#ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_H
-#define HNNC_DRIVER_COMMANDS_DIAGNOSE_H
+#ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
+#define HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
 
 #include "driver/driver.h"
 

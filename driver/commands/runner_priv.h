@@ -1,8 +1,8 @@
-/* Between run.c (the actions of a model), nan.c (where numbers stopped being finite) and resume.c. */
-#ifndef HNNC_DRIVER_COMMANDS_RUNNER_H
-#define HNNC_DRIVER_COMMANDS_RUNNER_H
+/* Between run.c (the actions of a model) and resume.c. */
+#ifndef HNNC_DRIVER_COMMANDS_RUNNER_PRIV_H
+#define HNNC_DRIVER_COMMANDS_RUNNER_PRIV_H
 
-#include "driver/commands/report.h"
+#include "driver/commands/report_priv.h"
 #include "driver/session/trainer.h"
 #include "runtime/train/progress.h"
 #include "runtime/rundir/rundir.h"
@@ -29,9 +29,5 @@ void runner_hash(const Source *src, const Options *o, char *out);
 /* Of the sources that this command was built from, as far as they decide numbers. */
 enum { BUILD_TEXT = 20 };
 void runner_build(char out[BUILD_TEXT]);
-/* Says at which operation the numbers of the step at hand stopped being finite. Returns EXIT_NUMBERS. */
-int nan_hunt(Session *s, Trainer *t, const char *said); /* said: by the runtime, where the hunt finds nothing */
-/* The same of the loss of the test set, after `step` steps. */
-void nan_test(Session *s, const Trainer *t, int64_t step);
 
 #endif

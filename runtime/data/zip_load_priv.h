@@ -1,7 +1,7 @@
 /* libzip, loaded when an archive is first asked for: with libcrypto behind it, it takes longer to load than all else that
  * hnnc needs, and few programs read .npz. Where its name is not known (RT_LIBZIP) it is linked as others are. */
-#ifndef HNNC_RUNTIME_DATA_ZIP_LOAD_H
-#define HNNC_RUNTIME_DATA_ZIP_LOAD_H
+#ifndef HNNC_RUNTIME_DATA_ZIP_LOAD_PRIV_H
+#define HNNC_RUNTIME_DATA_ZIP_LOAD_PRIV_H
 
 #include "runtime/runtime.h"
 
