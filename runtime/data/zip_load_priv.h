@@ -21,7 +21,7 @@ typedef struct RtZip {
 #undef X
 } RtZip;
 
-/* NULL: it is not installed, *why says what is missing. */
-const RtZip *rt_zip(const char **why);
+/* False: it is not installed, *why says what is missing. Once loaded it stays. */
+bool rt_zip(RtZip *out, const char **why);
 
 #endif
