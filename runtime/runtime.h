@@ -222,6 +222,15 @@ double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
 int rt_lbfgs_states(int history);
 void *rt_zeroed(size_t size); /* 64-byte aligned, freed with free() */
 
+/* Number i of an array in either precision. */
+static inline double rt_real(const void *v, int64_t i, bool f64) {
+  return f64 ? ((const double *)v)[i] : (double)((const float *)v)[i];
+}
+static inline void rt_set_real(void *v, int64_t i, bool f64, double x) {
+  if (f64) ((double *)v)[i] = x;
+  else ((float *)v)[i] = (float)x;
+}
+
 /* A whole file in memory, with a NUL after it. */
 char *rt_file_read(const char *path, size_t *size, RtError *err);
 

@@ -2,7 +2,7 @@
 #ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
 #define HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 enum { DIAGNOSE_SAMPLES = 4 };
 

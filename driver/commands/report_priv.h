@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_COMMANDS_REPORT_PRIV_H
 #define HNNC_DRIVER_COMMANDS_REPORT_PRIV_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 typedef struct ReportResult {
   double mean, sd, min, max;

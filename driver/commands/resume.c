@@ -1,6 +1,8 @@
 /* `hnnc resume DIR`: goes on where a run stopped, bit for bit: the model, the overrides and the seed are
  * the run's own, the parameters and the optimizer those of its last checkpoint. */
 #include "driver/commands/runner_priv.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/data.h"
 
 #include <errno.h>
 #include <math.h>
@@ -177,9 +179,7 @@ static int go_on(Runner *r, const Options *o) {
   runner_hash(s->src, o, r->hash);
   int code = same_as_started(r);
   if (code) return code;
-  r->result = calloc(s->model->naction + 1, sizeof *r->result);
-  r->holds = calloc(s->model->naction + 1, sizeof *r->holds);
-  r->judged = calloc(s->model->naction + 1, sizeof *r->judged);
+  runner_alloc(r);
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))

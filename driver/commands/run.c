@@ -4,6 +4,9 @@
 #include "driver/commands/runner_priv.h"
 #include "driver/session/nan.h"
 #include "driver/runtime_generation.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/data.h"
+#include "driver/session/process.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -184,8 +187,8 @@ static void print_report(const Report *report, const ReportResult *x) {
 
 static int write_reports(Runner *r) {
   const Model *m = r->s->model;
-  RtReport *report = calloc(m->naction + 1, sizeof *report);
-  RtExpect *expect = calloc(m->naction + 1, sizeof *expect);
+  RtReport *report = base_zeroed(m->naction, sizeof *report);
+  RtExpect *expect = base_zeroed(m->naction, sizeof *expect);
   int nreport = 0, nexpect = 0;
   RtError err = {{0}};
   for (uint32_t i = 0; i < m->naction; i++) {
@@ -400,6 +403,13 @@ static bool keep_sources(Runner *r, RtError *err) {
   return ok;
 }
 
+void runner_alloc(Runner *r) {
+  const uint32_t n = r->s->model->naction;
+  r->result = base_zeroed(n, sizeof *r->result);
+  r->holds = base_zeroed(n, sizeof *r->holds);
+  r->judged = base_zeroed(n, sizeof *r->judged);
+}
+
 void runner_close(Runner *r) {
   open_now = NULL;
   rt_checkpoint_finish(r->from);
@@ -428,9 +438,7 @@ int command_run(const Options *o) {
   int code = session_open(&s, o);
   if (!code) code = open_run(&r, o);
   if (!code) {
-    r.result = calloc(s.model->naction + 1, sizeof *r.result);
-    r.holds = calloc(s.model->naction + 1, sizeof *r.holds);
-    r.judged = calloc(s.model->naction + 1, sizeof *r.judged);
+    runner_alloc(&r);
     code = runner_run(&r);
   }
   if (o->time_passes) pass_times_print(stderr);

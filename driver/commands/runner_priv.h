@@ -23,6 +23,7 @@ typedef struct Runner {
 
 /* Runs every action from the top (or from r->at); 0 or the exit code. Closes the manifest. */
 int runner_run(Runner *r);
+void runner_alloc(Runner *r); /* the arrays by report and action, once there is a model */
 void runner_close(Runner *r);
 /* The hash that ties a checkpoint to its model: of the file, its imports, overrides, seed. Into out[40]. */
 void runner_hash(const Source *src, const Options *o, char *out);

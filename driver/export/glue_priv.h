@@ -3,7 +3,7 @@
 #ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 #define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION } GlueKind;
 

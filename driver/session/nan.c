@@ -2,6 +2,7 @@
  * for the first value that is not. */
 #include "driver/session/nan.h"
 #include "driver/session/origin_priv.h"
+#include "driver/session/data.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -12,8 +13,8 @@
 static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
   int64_t total = rt->data->n;
   *n = rt->batch ? rt->batch : total;
-  int64_t *out = calloc((size_t)*n, sizeof *out), *perm = calloc((size_t)total, sizeof *perm), epoch = -1;
-  for (int64_t j = 0; out && perm && j < *n; j++) {
+  int64_t *out = base_zeroed((size_t)*n, sizeof *out), *perm = base_zeroed((size_t)total, sizeof *perm), epoch = -1;
+  for (int64_t j = 0; j < *n; j++) {
     int64_t position = rt->step * *n + j;
     if (!rt->batch) {
       out[j] = j;
@@ -26,17 +27,16 @@ static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
   return out;
 }
 
-static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((double *)a->v)[i] : (double)((float *)a->v)[i]; }
-
 /* An input of a function on n samples of a set; the weight is that of a mean. */
 static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? n : 1;
-  Tensor out = {in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
+  Tensor out = {in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
-      out.v[e * lanes + i] = in->kind == IN_PARAM    ? real_at(&param[in->index], e)
+      out.v[e * lanes + i] = in->kind == IN_PARAM    ? rt_real(param[in->index].v, e, param[in->index].f64)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
-                                                     : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
+                                                     : rt_real(set->field[in->index].v, e * set->field[in->index].ld + sample[i],
+                                                               set->field[in->index].f64);
   return out;
 }
 
@@ -49,7 +49,7 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed,
                  int64_t first, Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
   bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
@@ -92,7 +92,7 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
 }
 
 void nan_test(Session *s, const Trainer *t, int64_t step) {
-  int64_t n = t->rt.test->n, *sample = calloc((size_t)n, sizeof *sample);
+  int64_t n = t->rt.test->n, *sample = base_zeroed((size_t)n, sizeof *sample);
   char text[256];
   Origin o = {0};
   for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
