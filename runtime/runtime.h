@@ -134,13 +134,10 @@ void rt_average(void *average, const void *mean, int64_t n, bool f64, double dec
 
 /* A function in parts (passes.h, Split), as one RtFn: parts 0, 2, ... are shared work, 1, 3, ... phases of the
  * batch. Arrays are borrowed and must outlive it, but for `part` itself; the parts' RtFns become its own. */
-typedef struct RtRef {
-  int part, index;
-} RtRef; /* of a part's outputs; part < 0: of the function's inputs */
 typedef struct RtPart {
   RtFn *fn; /* NULL where there is nothing to do */
   int nin, nout;
-  const RtRef *in;
+  const HnnRef *in;
   const int64_t *out_elems;
   const bool *out_lane;
 } RtPart;
@@ -151,7 +148,7 @@ typedef struct RtSplitSpec {
   int nin, nout; /* of the whole function */
   const bool *out_lane;
   const int64_t *out_elems;
-  const RtRef *from; /* of each output */
+  const HnnRef *from; /* of each output */
 } RtSplitSpec;
 RtFn *rt_fn_create_split(const RtSplitSpec *spec); /* NULL without memory: the parts stay the caller's */
 

@@ -74,9 +74,9 @@ static void outputs_of(Arena *mem, const Fn *f, const int64_t **elems, const boo
   *lane = l;
 }
 
-static RtRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
-  RtRef *out = ARENA_ARRAY(mem, RtRef, n + 1);
-  for (uint32_t k = 0; k < n; k++) out[k] = (RtRef){from[k].part, (int)from[k].index};
+static HnnRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
+  HnnRef *out = ARENA_ARRAY(mem, HnnRef, n + 1);
+  for (uint32_t k = 0; k < n; k++) out[k] = (HnnRef){from[k].part, (int)from[k].index};
   return out;
 }
 
