@@ -327,6 +327,7 @@ Val ir_batch_sum(Build *b, Val x);
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
 Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param); /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
+Val ir_flip(Build *b, Val x, int axis);
 Val ir_transpose(Build *b, Val x, const int *perm); /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);
 Val ir_expand_to(Build *b, Val scalar, Type dims); /* rank-0 value to the dims of a type */

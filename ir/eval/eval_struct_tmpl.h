@@ -35,6 +35,15 @@ static bool eval_transpose(Node *n) {
   return true;
 }
 
+static bool eval_flip(Node *n) {
+  Axis a = axis_of(n->i->type, flip_attr_at(n->attr).axis);
+  for (int64_t o = 0; o < a.outer; o++)
+    for (int64_t k = 0; k < a.size; k++)
+      for (int64_t i = 0; i < a.inner; i++)
+        eval_move(n->run, n->out, (o * a.size + k) * a.inner + i, n->arg[0], (o * a.size + a.size - 1 - k) * a.inner + i);
+  return true;
+}
+
 static bool eval_expand(Node *n) {
   expand_attr attr = expand_attr_at(n->attr);
   Axis a = axis_of(n->i->type, attr.axis);
