@@ -2,6 +2,7 @@
  * when something first needs it. */
 #include "driver/session/nan.h"
 #include "driver/session/data.h"
+#include "driver/session/native.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* The origin of what is not finite, by the reference evaluator: each value that is not finite has a source, that of the operand
  * it got it from; one whose operands are finite is a source itself. So a NaN that is computed and not taken (by `where`)
  * is not blamed. In loops a carry has the source of the turn before; stacked results that of any turn. */
-#include "driver/session/origin_priv.h"
+#include "driver/session/origin.h"
 
 #include <math.h>
 #include <stdlib.h>

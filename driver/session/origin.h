@@ -1,6 +1,6 @@
 /* Where the first number that is not finite comes from. */
-#ifndef HNNC_DRIVER_SESSION_ORIGIN_PRIV_H
-#define HNNC_DRIVER_SESSION_ORIGIN_PRIV_H
+#ifndef HNNC_DRIVER_SESSION_ORIGIN_H
+#define HNNC_DRIVER_SESSION_ORIGIN_H
 
 #include "ir/ir.h"
 

@@ -1,7 +1,8 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
-#include "driver/commands/report_priv.h"
+#include "driver/run/report.h"
 #include "driver/session/nan.h"
 #include "driver/session/data.h"
+#include "driver/session/native.h"
 
 #include <inttypes.h>
 #include <math.h>
