@@ -84,7 +84,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
   GlueFn *out = &g->fn[g->n];
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
   out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
-  Memory memory = kind == GLUE_GRADIENT ? (Memory)train->memory : MEMORY_STORED;
+  Memory memory = kind == GLUE_GRADIENT ? train->memory : MEMORY_STORED;
   out->whole = pass_lower(fn, memory, &out->memory, g->s->diag);
   if (!out->whole) return false;
   g->n++;
@@ -95,13 +95,13 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
-  Optim o = trainer_optim(&t->opt);
+  const Optim o = t->opt;
   Running running;
   Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
   Fn *update = pass_optim_update(&o, g->s->model->f64);
   int at = g->n;
   bool ok = gradient && add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
-                            arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
+                            arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));
   if (g->n > at) g->fn[at].running = running;
   else free(running.param);
   if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");

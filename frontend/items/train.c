@@ -11,16 +11,16 @@
 
 typedef struct OptionRow {
   const char *name, *kind, *params;
-  OptSpec spec;
+  Optim spec;
 } OptionRow;
 
 /* clang-format off */
 static const OptionRow rows[] = {
-  {"adam", "optimizer", "lr betas eps weight_decay", {"adam", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-  {"adamw", "optimizer", "lr betas eps weight_decay", {"adamw", .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
-  {"sgd", "optimizer", "lr momentum nesterov weight_decay", {"sgd", .lr = 1e-2}},
-  {"rmsprop", "optimizer", "lr alpha eps momentum weight_decay", {"rmsprop", .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
-  {"lbfgs", "optimizer", "lr history max_iter", {"lbfgs", .lr = 1, .history = 10, .max_iter = 20}},
+  {"adam", "optimizer", "lr betas eps weight_decay", {OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+  {"adamw", "optimizer", "lr betas eps weight_decay", {OPT_ADAMW, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
+  {"sgd", "optimizer", "lr momentum nesterov weight_decay", {OPT_SGD, .lr = 1e-2}},
+  {"rmsprop", "optimizer", "lr alpha eps momentum weight_decay", {OPT_RMSPROP, .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
+  {"lbfgs", "optimizer", "lr history max_iter", {OPT_LBFGS, .lr = 1, .history = 10, .max_iter = 20}},
   {"cosine", "schedule", "to warmup", {0}},
   {"steps", "schedule", "at factor warmup", {0}},
   {"constant", "schedule", "warmup", {0}},
@@ -109,7 +109,7 @@ static bool want_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   return false;
 }
 
-static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
+static bool want_betas(Elab *E, const Want *w, Optim *o) {
   const Array *a = w->v.kind == V_ARRAY && w->v.array->rank == 1 && w->v.array->n == 2 ? w->v.array : NULL;
   bool good = a != NULL;
   for (int i = 0; a && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
@@ -122,7 +122,7 @@ static bool want_betas(Elab *E, const Want *w, OptSpec *o) {
   return true;
 }
 
-static void optimizer_arg(Elab *E, const Want *w, OptSpec *o) {
+static void optimizer_arg(Elab *E, const Want *w, Optim *o) {
   const char *n = w->name;
   int64_t k;
   if (!strcmp(n, "lr")) want_number(E, w, 0, true, &o->lr);
@@ -171,7 +171,7 @@ static const Func *option_func(Elab *E, const Want *w, const char *kind) {
   return NULL;
 }
 
-static void optimizer(Elab *E, const Want *w, OptSpec *o) {
+static void optimizer(Elab *E, const Want *w, Optim *o) {
   const Func *f = option_func(E, w, "optimizer");
   if (!f) return;
   *o = row_named(f->name)->spec;
@@ -200,7 +200,7 @@ static void schedule(Elab *E, const Want *w, Schedule *s) {
 static void memory(Elab *E, const Want *w, Train *t) {
   const Func *f = option_func(E, w, "memory");
   if (!f) return;
-  t->memory = !strcmp(f->name, "stored") ? TRAIN_STORED : !strcmp(f->name, "reversible") ? TRAIN_REVERSIBLE : TRAIN_AUTO;
+  t->memory = !strcmp(f->name, "stored") ? MEMORY_STORED : !strcmp(f->name, "reversible") ? MEMORY_REVERSIBLE : MEMORY_AUTO;
 }
 
 static void batch(Elab *E, const Want *w, Train *t) {

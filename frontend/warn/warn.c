@@ -13,10 +13,10 @@ static Span option_at(const Item *it, const char *name) {
 }
 
 static void rate(Elab *E, const Train *t, const Item *it) {
-  const bool steps_of_lr = !strcmp(t->opt.name, "adam") || !strcmp(t->opt.name, "adamw") || !strcmp(t->opt.name, "rmsprop");
+  const bool steps_of_lr = t->opt.kind == OPT_ADAM || t->opt.kind == OPT_ADAMW || t->opt.kind == OPT_RMSPROP;
   if (!steps_of_lr || t->opt.lr <= 1) return;
   elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step",
-                      t->opt.name, t->opt.lr),
+                      pass_optim_name[t->opt.kind], t->opt.lr),
             "usual are 1e-4 to 1e-2");
 }
 
