@@ -1,7 +1,7 @@
 /* Lowers the functions that an exported library has. */
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 #include "driver/run/trainer.h"
 
 #include <ctype.h>
@@ -95,7 +95,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
-  Optim o = t->opt;
+  const Optim o = t->opt;
   Running running;
   Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
   Fn *update = pass_optim_update(&o, g->s->model->f64);

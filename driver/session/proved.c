@@ -1,7 +1,7 @@
 /* Answers that were decided before: of the same two functions, by the same passes. An answer follows from these alone: what is
  * tried is bounded by counts of operations, not by a clock. */
 #include "codegen/object/cache.h"
-#include "driver/driver.h"
+#include "driver/session/kept_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static char *key_of(const Fn *a, const Fn *b, size_t *n) {
 FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r) {
   size_t n = 0;
   char *key = dir && !HNNC_WITHOUT_ANSWERS ? key_of(a, b, &n) : NULL;
-  CgObject got = key ? cg_cache_get(dir, key, n, cache_refused) : (CgObject){0};
+  CgObject got = key ? cg_cache_get(dir, key, n, kept_refused) : (CgObject){0};
   Kept k;
   if (got.p && got.n == sizeof k) memcpy(&k, got.p, sizeof k);
   else {

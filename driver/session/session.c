@@ -1,5 +1,7 @@
 /* A session: the model of a file, the machine it runs on, and what both share. */
-#include "driver/driver.h"
+#include "driver/session/kept_priv.h"
+#include "driver/session/native.h"
+#include "driver/session/process.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,7 +140,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .time = o->time_passes,
                       .timed = pass_timed,
                       .at = waiting_code,
-                      .refused = cache_refused,
+                      .refused = kept_refused,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
   set_pass_options(o, s->src);
@@ -164,7 +166,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 
 void session_close(Session *s) {
   waiting_end();
-  if (s->cg.cache_dir) cache_keep_small(s->cg.cache_dir);
+  if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
     rt_set_finish(&s->set[i]);
