@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 PassOptions pass_options;
 

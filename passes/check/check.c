@@ -5,7 +5,7 @@
 #include "passes/base/pass.h"
 
 #include "ir/field/field.h"
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

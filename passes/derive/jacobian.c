@@ -10,8 +10,8 @@
  *
  * A symmetric matrix, a second derivative of a scalar, is read from a star colouring, where that has fewer colours:
  * an element or its mirror image stands alone. For a divergence only the diagonal must. */
-#include "passes/sparsity/colour.h"
-#include "passes/derive/derive.h"
+#include "passes/sparsity/sparsity.h"
+#include "passes/derive/derive_priv.h"
 #include "passes/base/pass.h"
 
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  * tangent is then kept as factor * base, where the factor, a product of partial derivatives, does not depend on the
  * direction, and is multiplied out where the chain ends; and what follows from the seeds alone, which are tables
  * of 0 and 1, is computed while compiling. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  *   inv      i, tangents of active i
  *
  * A loop that may end early (`converge`) still may: its tangents converge with it. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

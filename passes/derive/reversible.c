@@ -2,7 +2,7 @@
  *
  * The body of a `reversible` holds no derivative operator when it is written out here (derive takes bodies
  * first), so its inputs need no names of their own. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * At the solution k of r(k, inv) = 0: dk = -(dr/dk)^-1 (dr/d inv) d inv. The rule is written in k itself, the op's
  * result, so that derivatives of the rule are those of higher order. How k was found does not matter. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

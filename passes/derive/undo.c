@@ -9,7 +9,7 @@
  * The states enter behind a barrier: else value numbering would find g's terms among f's and keep those, one
  * for each step. The barrier comes after the cotangents that have been reached, so that no
  * step is undone before the one behind it is done with. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

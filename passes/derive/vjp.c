@@ -7,7 +7,7 @@
  *
  * Un-broadcasting is done in vjp_push alone, sums over the batch in `settle` (and, where a dot can sum
  * over the batch itself, in vjp_dot and vjp_push_product). */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Backwards: the states before the step are computed from those after it by g (undo.c), f is computed again
  * from them, and swept over, as a function of its own: what belongs to one step costs what one step is long.
  * So of a chain of steps only the states at its end are kept. Forwards: f with its tangents. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

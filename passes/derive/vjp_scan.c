@@ -15,7 +15,7 @@
  * A loop that can be undone (undo.c) stores nothing: it carries the states after the turn backwards as well, a
  * turn computes those before it, and hands them on. Results whose cotangent is WHOLE and
  * that nothing per sample flows into are taken in a loop of their own. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

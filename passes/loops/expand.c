@@ -11,7 +11,7 @@
  * that the time gathers no round-off. The rates are inlined at each stage; if they hold derivative
  * operators, the states go in through `id`, a variable of their own: at a stage, p may depend on q,
  * and d/dq must not see that way. */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -17,8 +17,8 @@
  * States per sample and shared ones (which do not depend on the others) are solved one after the other.
  * Where functions are compared (FN_EXACT) there are no decisions: what is not linear is iterated plainly for 50 turns, and
  * accepted at 1e-12. What is left of an iteration must not look like a difference. */
-#include "passes/derive/derive.h"
-#include "passes/loops/expand.h"
+#include "passes/derive/derive_priv.h"
+#include "passes/loops/expand_priv.h"
 
 #include <float.h>
 #include <math.h>

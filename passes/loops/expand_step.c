@@ -8,7 +8,7 @@
  *                     one drift a kick, and no force outside of the loop. What undoes K D
  *                     takes the force where K has, so that a backward pass computes it once.
  *   implicit          Runge-Kutta, see expand_implicit.c */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

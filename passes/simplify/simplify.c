@@ -7,7 +7,7 @@
  * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
 #include "ir/eval/num.h"
 #include "passes/base/pass.h"
-#include "passes/simplify/simplify.h"
+#include "passes/simplify/simplify_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * loop, where one that is computed in the loop still becomes an invariant. (An `expand` stays
  * inside: repeating a value is cheaper than reading its copies.) Invariants enter the new body when
  * they are first read, so unused and repeated ones disappear. */
-#include "passes/simplify/simplify.h"
+#include "passes/simplify/simplify_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  *
  * Two orders are tried, as written and largest degree first, and the better one is kept: the first is best for bands,
  * the second for arrows. */
-#include "passes/sparsity/colour.h"
+#include "passes/sparsity/sparsity.h"
 
 #include <stdlib.h>
 #include <string.h>

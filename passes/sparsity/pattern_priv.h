@@ -3,7 +3,7 @@
 #ifndef HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 #define HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 /* ---- pattern_sets.c: interned sets of columns ------------------------------------------------- */
 

@@ -11,7 +11,7 @@
  *
  * PRE values that other parts need become outputs of `pre`, unless they are cheap: leaves, their spreading out,
  * and a few scalar operations are emitted again where they are used. What else crosses is decided in cut.c. */
-#include "passes/split/split.h"
+#include "passes/split/split_priv.h"
 #include "passes/base/cut.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 

@@ -4,8 +4,8 @@
 #include "tests/common/random_fn.h"
 #include "tests/common/often.h"
 
-#include "passes/sparsity/colour.h"
-#include "passes/derive/derive.h"
+#include "passes/sparsity/sparsity.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

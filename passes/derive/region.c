@@ -1,6 +1,6 @@
 /* Regions of differentiation: reading primal values, partial derivatives of elementwise ops,
  * activity, and scans that store their carries. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

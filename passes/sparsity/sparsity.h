@@ -1,6 +1,6 @@
 /* Colourings of sparsity patterns: columns of one colour are differentiated by one sweep. */
-#ifndef HNNC_PASSES_SPARSITY_COLOUR_H
-#define HNNC_PASSES_SPARSITY_COLOUR_H
+#ifndef HNNC_PASSES_SPARSITY_SPARSITY_H
+#define HNNC_PASSES_SPARSITY_SPARSITY_H
 
 #include "ir/core/pattern.h"
 

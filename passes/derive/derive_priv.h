@@ -4,8 +4,8 @@
  * differentiated. A sweep reads primal values of the region's function `src` and emits through `b`:
  * in place (b->f == src, the derivative is appended) or into another function, whose inputs
  * then capture the primal values it needs (the bodies of `jac`'s maps). */
-#ifndef HNNC_PASSES_DERIVE_DERIVE_H
-#define HNNC_PASSES_DERIVE_DERIVE_H
+#ifndef HNNC_PASSES_DERIVE_DERIVE_PRIV_H
+#define HNNC_PASSES_DERIVE_DERIVE_PRIV_H
 
 #include "ir/core/pattern.h"
 #include "passes/passes.h"

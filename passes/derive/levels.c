@@ -4,8 +4,8 @@
  * is expanded before anything is differentiated through it. Within a function the operators are expanded
  * by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
  * gradient, is one. The function is simplified before and after each level. */
-#include "passes/derive/derive.h"
-#include "passes/loops/expand.h"
+#include "passes/derive/derive_priv.h"
+#include "passes/loops/expand_priv.h"
 #include "passes/base/pass.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Loops over samples that make shared results too (split.h). */
-#include "passes/split/split.h"
+#include "passes/split/split_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

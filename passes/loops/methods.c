@@ -4,7 +4,7 @@
  * (1990) 262: the triple jump for order 4, solution A of table 1 for order 6, solution D of table 2
  * for order 8 (outermost lengths last in his numbering). The middle length makes the sum 1.
  * Gauss collocation: Hairer, Norsett, Wanner, Solving ODEs I, II.7 (orders 4 and 6). */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* What the two halves of simplify share. */
-#ifndef HNNC_PASSES_SIMPLIFY_SIMPLIFY_H
-#define HNNC_PASSES_SIMPLIFY_SIMPLIFY_H
+#ifndef HNNC_PASSES_SIMPLIFY_SIMPLIFY_PRIV_H
+#define HNNC_PASSES_SIMPLIFY_SIMPLIFY_PRIV_H
 
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 /* A copy of (part of) `from` on its way into b. */
 typedef struct Walk {

@@ -21,7 +21,7 @@
  * A mean with lag is its average also in training: nothing waits for it, so it makes no level; it is taken for the
  * average's sake alone, though no value of the loss follows from it. */
 #include "passes/base/cut.h"
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* expand.c, the steps of its loops (expand_step.c, expand_implicit.c) and the tables of its methods (methods.c). */
-#ifndef HNNC_PASSES_LOOPS_EXPAND_H
-#define HNNC_PASSES_LOOPS_EXPAND_H
+#ifndef HNNC_PASSES_LOOPS_EXPAND_PRIV_H
+#define HNNC_PASSES_LOOPS_EXPAND_PRIV_H
 
 #include "passes/passes.h"
 
