@@ -7,9 +7,9 @@
 #include "ir/ir.h"
 #include "ir/core/pattern.h"
 
-/* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
- * sub-functions too. */
-/* derive.c: expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
+/* ---- from a model's functions to what is compiled (pipeline.c) ------------------------------------------------------------ */
+
+/* Expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
  * after each level. Errors (an `ode` or `rand`-free violation) go to diag with their place. NULL
  * after an error. Afterwards no DERIV op and no `integrate` is left anywhere, and no `batch_mean`: its average
  * stands in for it. (Training lowers means before: pass_gradient.) */
@@ -40,7 +40,7 @@ Fn *pass_unmap(const Fn *f);
 /* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
 Fn *pass_rescale(const Fn *f);
 
-/* simplify.c: derived as by pass_derive_as, simplified, rescaled; powers written out: no derivative may be taken of it. NULL
+/* Derived as by pass_derive_as, simplified, rescaled; powers written out: no derivative may be taken of it. NULL
  * after an error. */
 Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 
@@ -100,6 +100,39 @@ const char *pass_split_suffix(const Split *s, uint32_t part, char buf[SPLIT_NAME
 /* The first phase alone makes every output, in order. */
 bool pass_split_whole(const Split *s, const Fn *f);
 
+/* All of it: of fn, or, if `gradient`, of the gradient of the loss fn by the parameters `moved` (pass_gradient). */
+typedef struct PassJob {
+  const Fn *fn;
+  Memory memory;
+  bool gradient;
+  const uint32_t *moved;
+  uint32_t nmoved;
+} PassJob;
+typedef struct Lowered {
+  Fn *fn;              /* whole, as pass_lower makes it; NULL after an error before */
+  MemoryChoice memory; /* how it keeps states for its gradient */
+  Running running;     /* of a gradient */
+  Split split;         /* of fn */
+} Lowered;
+bool pass_lower_all(const PassJob *job, Lowered *out, Diag *diag); /* *out is to be finished in any case */
+void pass_lowered_finish(Lowered *l);
+
+/* ---- questions (pipeline.c) ------------------------------------------------------------------------------------------------ */
+
+/* Whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see check/separable.c
+ * for how that is decided. Errors of deriving go to diag. */
+bool pass_separable(const Fn *rates, Diag *diag);
+
+/* Which elements of e may depend on which of x, both values of f, which may hold derivatives and
+ * trajectories. Initializes *out; all of them where f cannot be derived. */
+void pass_pattern(const Fn *f, Val e, Val x, Pattern *out);
+
+/* Whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
+FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
+const char *pass_decide_version(void); /* a hash of what its answers follow from, next to the functions */
+
+/* ---- more ---------------------------------------------------------------------------------------------------------------- */
+
 /* optim.c: optimizer updates as functions in which *each parameter element is a sample*, so the
  * same code generator serves them. Inputs: p, g, state... (lane scalars), then shared scalars named
  * as in OptimScalars; outputs: p, state... */
@@ -116,18 +149,6 @@ int pass_optim_states(const Optim *o); /* number of state arrays: adam 2, ... */
 Fn *pass_optim_update(const Optim *o, bool f64);
 Fn *pass_optim_norm(bool f64); /* g -> batch_sum(g^2); padding of g must be zeros */
 
-/* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
- * for how that is decided. Errors of deriving go to diag. */
-bool pass_separable(const Fn *rates, Diag *diag);
-
-/* pattern.c: which elements of e may depend on which of x, both values of f, which may hold derivatives and
- * trajectories. Initializes *out; all of them where f cannot be derived. */
-void pass_pattern(const Fn *f, Val e, Val x, Pattern *out);
-
-/* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
-FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
-const char *pass_decide_version(void); /* a hash of what its answers follow from, next to the functions */
-
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan
  * counts its turns. */
@@ -137,8 +158,7 @@ typedef struct Flops {
 Flops pass_flops(const Fn *f);
 void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
 
-/* pass.c: the table of passes by name, for --print-after, --time-passes, --verify-each and
- * `hnnc opt --passes=derive,simplify FILE.hir`. Every pass above reports to it. */
+/* pass.c: what --print-after, --time-passes and --verify-each ask for. Every pass reports to it. */
 typedef struct PassOptions {
   const char *print_after; /* a pass, "all" or NULL */
   bool verify_each, time;
@@ -148,10 +168,14 @@ typedef struct PassOptions {
 } PassOptions;
 extern PassOptions pass_options;
 typedef VEC(Fn *) FnList;
+/* pipeline.c: the table of passes by name, for `hnnc opt --passes=derive,simplify FILE.hir`. */
 /* Adds what the pass makes of f to `out`: a function, or, of `split`, its parts. False after an error, also of a name that
  * there is not. */
 bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag);
-extern const char *const pass_names[];             /* NULL-terminated */
+/* The names of passes that are run by hand, or that --print-after may name; how many. */
+typedef enum { PASS_BY_HAND, PASS_REPORTED } PassUse;
+enum { PASS_NAMES = 16 };
+uint32_t pass_names(PassUse use, const char *names[PASS_NAMES]);
 void pass_timed(const char *name, double seconds); /* also for work outside this floor */
 void pass_times_print(FILE *out);
 double pass_now(void); /* monotonic seconds */

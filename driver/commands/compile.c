@@ -35,17 +35,15 @@ static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
 
 /* said: where to say how states are kept, or NULL. */
 static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
-  Split split;
-  MemoryChoice memory;
-  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag); /* not split */
-  if (f && said) print_memory(said, "#", u, memory);
-  bool ok = f && pass_split(f, &split, s->diag);
+  const PassJob job = {.fn = u->fn, .memory = u->memory};
+  Lowered l;
+  bool ok = pass_lower_all(&job, &l, s->diag);
+  if (l.fn && said) print_memory(said, "#", u, l.memory);
   char suffix[SPLIT_NAME];
-  for (uint32_t k = 0; ok && k < split.n; k++)
-    if (split.part[k].fn)
-      cg_add(cg, split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
-  if (ok) pass_split_finish(&split);
-  ir_fn_destroy(f);
+  for (uint32_t k = 0; ok && k < l.split.n; k++)
+    if (l.split.part[k].fn)
+      cg_add(cg, l.split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&l.split, k, suffix)));
+  pass_lowered_finish(&l);
   return ok;
 }
 

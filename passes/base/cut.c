@@ -7,7 +7,7 @@
  * of all pieces is that of the whole, but for a bounded number of simple operations a value and piece.
  *
  * Pieces are taken from the last to the first: what is made again later is not made in its own piece. */
-#include "passes/base/cut.h"
+#include "passes/base/pass.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* What passes tell the table of passes (pass.c). Private to passes. */
+/* The floor of the passes: what they tell whoever watches (pass.c), small values (value.c), partial derivatives of
+ * operators (partial.c), cuts (cut.c). Private to passes. */
 #ifndef HNNC_PASSES_BASE_PASS_H
 #define HNNC_PASSES_BASE_PASS_H
 
@@ -17,19 +18,54 @@ enum { PASS_MOST = 1000000 };
 /* Whether what was written since ir_written() was `before`, or will be, is more, which is said of what stands at `at`. */
 bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag);
 
-/* derive.c: pass_derive with every `batch_mean` left where it is. */
-Fn *derive_keeping(const Fn *f, Diag *diag);
+/* ---- value.c ---------------------------------------------------------------------------------- */
 
-/* means.c, see there: */
-bool means_inside(const Fn *f);                                /* holds a `batch_mean`, itself or a body of it */
-Fn *means_averaged(const Fn *f);                               /* every `batch_mean` replaced by its average */
-Fn *means_lower(const Fn *loss, Running *running, Diag *diag); /* NULL after an error */
+Val *fn_inputs(const Fn *f);               /* of all; the caller frees */
+Val fn_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
+Type type_with(Type t, bool lane);
+Val with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val zero_like(Build *b, Type t);            /* zeros of exactly this type */
+Val value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
+Type turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
+bool has_derivatives(const Fn *f);          /* itself, not its bodies */
+/* f or a body of it holds the operator, or one with a trait of these (OPF_). */
+bool pass_holds(const Fn *f, unsigned traits, Op op);
 
-/* check.c: under verify_each, and when HNNC_VERIFY_EACH is in the environment (as in the tests), what passes
- * make is compared with what they were given. A difference is a fault of the compiler; both functions
- * are printed. */
-void check_same(const char *pass, const Fn *before, const Fn *after);
-void check_split(const Fn *f, const Split *s);
-void check_level(const Fn *f, const bool *ready); /* ready: the operators about to be expanded, by id */
+/* ---- partial.c -------------------------------------------------------------------------------- */
+
+/* Of an elementwise operator by operand k, as postfix text (see there); NULL: there is none. */
+const char *partial_text(Op op, uint32_t k);
+bool partial_exists(Op op, uint32_t k);
+
+/* ---- cut.c ------------------------------------------------------------------------------------ */
+
+/* A function cut into pieces that run one after the other: which values leave the piece that makes them, and
+ * which are made again where they are read. For the phases of a training step (split.c) and for maps that are
+ * cut at a mean over the batch (means.c). */
+
+#define CUT_FREE UINT32_MAX /* at hand in every piece: inputs, constants */
+
+typedef struct Cut {
+  const Fn *f;
+  uint32_t n;            /* pieces */
+  const uint32_t *piece; /* by id: which makes it; operands come from this piece or earlier ones */
+  const bool *root;      /* by id: an output of its piece in any case */
+  const bool *dear;      /* by id, may be NULL: never made again */
+  bool once;             /* shared values of rank > 0 are made once: pieces are run for each tile of samples */
+  /* by cut_cross: */
+  bool *made;    /* by id: made in its own piece */
+  bool *carried; /* by id: leaves it */
+  bool *reads;   /* [piece * f->inst.n + id]: enters that piece as an input */
+} Cut;
+
+void cut_cross(Cut *c);
+void cut_finish(Cut *c);
+bool cut_reads(const Cut *c, uint32_t piece, uint32_t id);
+
+/* A carried value as it lies between pieces: bools as 0 and 1, and never of the highest rank, so that a
+ * map can stack it. */
+Val cut_leave(Build *b, Val v);
+Type cut_type(Type t);
+Val cut_enter(Build *b, Val v, Type t);
 
 #endif

@@ -8,7 +8,7 @@
 #define HNNC_PASSES_DERIVE_DERIVE_PRIV_H
 
 #include "ir/core/pattern.h"
-#include "passes/passes.h"
+#include "passes/derive/derive.h"
 
 /* ---- region.c ------------------------------------------------------------------------------- */
 
@@ -34,7 +34,6 @@ void region_stamp(Region *r, const Inst *i, Role role); /* what is emitted next 
 void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message);
 
 /* Partial derivative of elementwise instruction i (id v) by operand k, from its row of ops.def. */
-bool partial_exists(Op op, uint32_t k);
 Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
 
 /* Which values depend differentiably on the marked ones. */
@@ -93,10 +92,8 @@ void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint
 /* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
 Region region_over(Region *r, const Fn *f, const Val *args);
 
-bool root_any(const Fn *f);   /* holds a `root`, itself or a body of it */
 Fn *root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
 
-bool step_any(const Fn *f); /* holds a reversible step, itself or a body of it */
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
  * marked. */
 Fn *step_inline(const Fn *f, const bool *which);
@@ -151,11 +148,7 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 #define ST(name, ...) VjpRule vjp_##name;
 #include "ir/ops.def"
 
-/* ---- jacobian.c, pattern.c ------------------------------------------------------------------------ */
-
-/* Which elements of e depend on which of x, by the graph between them; may hold too many, never too few. False where the
- * search takes too long or finds too many; *out is not initialized then. */
-bool pattern_find(const Fn *f, Val e, Val x, Pattern *out);
+/* ---- jacobian.c ---------------------------------------------------------------------------------- */
 
 bool jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is made use of */
 /* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
@@ -182,5 +175,10 @@ typedef Val JvpRule(Jvp *s, Val v, const Inst *i);
 #define LOG(name, ...)
 #define ST(name, ...) JvpRule jvp_##name;
 #include "ir/ops.def"
+
+/* ---- transposed.c ----------------------------------------------------------------------------- */
+
+/* Compares the modes on the operators that are about to be expanded: ready, by id. */
+void derive_check(const Fn *f, const bool *ready);
 
 #endif

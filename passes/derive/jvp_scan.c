@@ -39,13 +39,6 @@ static void find_active(Fwd *w) {
   }
 }
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 typedef struct Args {
   VEC(Val) v;
 } Args;

@@ -1,12 +1,8 @@
-/* Expands grad, jac and divergence (and `integrate`, `reversible`, on the way), innermost first.
+/* Expands grad, jac and divergence, innermost first.
  *
- * Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it
- * is expanded before anything is differentiated through it. Within a function the operators are expanded
- * by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
+ * Bodies come before what holds them. Within a function the operators are expanded by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
  * gradient, is one. The function is simplified before and after each level. */
 #include "passes/derive/derive_priv.h"
-#include "passes/loops/expand_priv.h"
-#include "passes/base/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +80,7 @@ static void find_same(const Fn *f, uint32_t *same) {
 static bool find_ready(Level *l) {
   const Fn *f = l->f;
   uint32_t *last = base_zeroed(f->inst.n, sizeof *last); /* the last operator among the ancestors, itself too; 0: none */
-  const bool steps = step_any(f);
+  const bool steps = pass_holds(f, 0, OP_reversible);
   bool found = false;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -176,9 +172,9 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found) {
   if (*found) {
     g = ir_fn_create(f->name, f->f64);
     ir_build_init(&l.b, g);
-    l.b.stepless = !step_any(f);
+    l.b.stepless = !pass_holds(f, 0, OP_reversible);
     find_same(f, l.same);
-    check_level(f, l.ready);
+    derive_check(f, l.ready);
     find_stores(&l);
     copy_inputs(f, &l.b, l.map);
     const uint64_t before = ir_written();
@@ -233,11 +229,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
 
 /* ---- functions --------------------------------------------------------------------------------------------------------- */
 
-/* reversible: steps stay for the gradients of training, or, in a body, for those that go through it. */
-static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag);
-
-/* f with its bodies derived. */
-static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag) {
+Fn *derive_bodies(const Fn *f, DeriveBody *each, bool reversible, Diag *diag) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Val *map = calloc(f->inst.n, sizeof *map);
@@ -251,7 +243,7 @@ static Fn *derive_bodies(const Fn *f, bool reversible, Diag *diag) {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
       continue;
     }
-    Fn *body = derive(ir_body(f, &i), reversible, false, diag);
+    Fn *body = each(ir_body(f, &i), reversible, diag);
     ok = body != NULL;
     if (!ok) break;
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
@@ -275,12 +267,10 @@ static void replace(Fn **f, Fn *by) {
   *f = by;
 }
 
-static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag) {
-  Fn *g = derive_bodies(f, reversible, diag);
-  if (g) replace(&g, pass_expand_as(g, reversible, diag));
-  if (g && step_any(g)) replace(&g, reversible ? keep_steps(g, top) : step_inline(g, NULL));
-  if (g) replace(&g, pass_simplify(g));
-  Fn *plain = g ? pass_unmap(g) : NULL;
+Fn *derive_levels(const Fn *f, bool reversible, bool top, Diag *diag) {
+  Fn *g = !pass_holds(f, 0, OP_reversible) ? NULL : reversible ? keep_steps(f, top) : step_inline(f, NULL);
+  replace(&g, pass_simplify(g ? g : f));
+  Fn *plain = pass_unmap(g);
   if (plain) replace(&g, pass_simplify(plain));
   ir_fn_destroy(plain);
   for (bool found = true; g && found;) {
@@ -293,34 +283,26 @@ static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag) {
   return g;
 }
 
-/* With means over the batch and reversible steps still in it. */
-Fn *derive_keeping(const Fn *f, Diag *diag) {
-  double start = pass_now();
-  return pass_done("derive", start, derive(f, true, true, diag));
-}
-
-static Fn *derive_plainly(const Fn *f, bool reversible, Diag *diag) {
-  Fn *g = derive(f, reversible, true, diag);
-  if (g && step_any(g)) {
+Fn *derive_end(Fn *g) {
+  if (pass_holds(g, 0, OP_reversible)) {
     replace(&g, step_inline(g, NULL));
     replace(&g, pass_simplify(g));
   }
-  if (g && root_any(g)) {
+  if (pass_holds(g, 0, OP_root)) {
     replace(&g, root_forget(g));
     replace(&g, pass_simplify(g));
   }
   return g;
 }
 
-Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
-  double start = pass_now();
-  MemoryChoice c = {memory, pass_memory_bytes(f)};
-  if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
-  Fn *averaged = means_inside(f) ? means_averaged(f) : NULL;
-  Fn *g = derive_plainly(averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, diag);
-  ir_fn_destroy(averaged);
-  if (chosen) *chosen = c;
-  return pass_done("derive", start, g);
+static Fn *plain_body(const Fn *f, bool reversible, Diag *diag) {
+  Fn *g = derive_bodies(f, plain_body, reversible, diag), *h = g ? derive_levels(g, reversible, false, diag) : NULL;
+  ir_fn_destroy(g);
+  return h;
 }
 
-Fn *pass_derive(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_STORED, NULL, diag); }
+Fn *derive_plain(const Fn *f, Diag *diag) {
+  double start = pass_now();
+  Fn *g = plain_body(f, false, diag);
+  return pass_done("derive", start, g ? derive_end(g) : NULL);
+}

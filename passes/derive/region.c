@@ -54,75 +54,6 @@ void region_error(Region *r, DiagCode code, Span at, const char *help, const cha
 
 /* ---- partial derivatives ------------------------------------------------------------------------ */
 
-/* The columns of ops.def become postfix text: a letter per operation, `x y z` for operands and result,
- * `#number ` for a constant, `t` for the smallest normal number. Text has one order of evaluation, so value numbers do not depend on
- * the C compiler's. */
-#define X0 "x"
-#define X1 "y"
-#define Y "z"
-#define K(c) "#" #c " "
-#define ADD(a, b) a b "+"
-#define SUB(a, b) a b "-"
-#define MUL(a, b) a b "*"
-#define DIV(a, b) a b "/"
-#define POW(a, b) a b "^"
-#define POWLOG(a, b) a b "p"
-#define POWLOG2(a, b) a b "P"
-#define LT(a, b) a b "<"
-#define EQ(a, b) a b "="
-#define AND(a, b) a b "&"
-#define OR(a, b) a b "|"
-#define ABS(a) a "a"
-#define TINY "t"
-#define LE(a, b) a b "L"
-#define NEG(a) a "n"
-#define EXP(a) a "e"
-#define LOGF(a) a "l"
-#define SIN(a) a "s"
-#define COS(a) a "c"
-#define SIGMOID(a) a "g"
-#define SIGN(a) a "S"
-#define SELECT(c, a, b) c a b "?"
-#define ZERO NULL
-
-static const char *const partial_text[OP_count][2] = {
-#define EW1(name, cycles, traits, eval, d0) [OP_##name] = {d0, NULL},
-#define EW2(name, cycles, traits, eval, d0, d1) [OP_##name] = {d0, d1},
-#include "ir/ops.def"
-};
-
-#undef X0
-#undef X1
-#undef Y
-#undef K
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef POW
-#undef POWLOG
-#undef POWLOG2
-#undef LT
-#undef LE
-#undef NEG
-#undef EXP
-#undef LT
-#undef LE
-#undef EQ
-#undef AND
-#undef OR
-#undef ABS
-#undef TINY
-#undef LOGF
-#undef SIN
-#undef COS
-#undef SIGMOID
-#undef SIGN
-#undef SELECT
-#undef ZERO
-
-bool partial_exists(Op op, uint32_t k) { return partial_text[op][k] != NULL; }
-
 /* Dyadic rationals stay exact. */
 static Val constant(Build *b, double v) {
   for (int64_t den = 1; den <= 1024; den *= 2)
@@ -169,7 +100,7 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
   Build *b = r->b;
   Val st[16];
   int n = 0;
-  for (const char *p = partial_text[i->op][k]; *p; p++) {
+  for (const char *p = partial_text((Op)i->op, k); *p; p++) {
     switch (*p) {
     case 'x': st[n++] = region_value(r, ir_arg(r->src, i, 0)); break;
     case 'y': st[n++] = region_value(r, ir_arg(r->src, i, 1)); break;
@@ -320,32 +251,6 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
 }
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
-
-Val *fn_inputs(const Fn *f) {
-  Val *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t id = f->inst.n; id-- > 1;)
-    if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
-  return in;
-}
-
-Val fn_input(const Fn *f, uint32_t index) {
-  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL; /* where passes write them */
-  if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
-  return VAL_NONE;
-}
-
-Type type_with(Type t, bool lane) {
-  t.lane = lane;
-  return t;
-}
-
-Val with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
-
-Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
-
-Val zero_like(Build *b, Type t) { return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane); }
 
 /* The index among the results under which body `f` stacks value v, or -1. */
 static int saved_index(const Fn *body, ScanShape s, Val v) {

@@ -50,14 +50,6 @@ Fn *step_forward(const Fn *body) {
 
 /* ---- writing out ---------------------------------------------------------------------------------------- */
 
-bool step_any(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_reversible || (i->sub && step_any(ir_body(f, i)))) return true;
-  }
-  return false;
-}
-
 static void write_out(Build *b, const Fn *f, const bool *which, Val *map);
 
 /* Inputs of f in b, mapped. */
@@ -91,7 +83,7 @@ static Val *step_results(Build *b, const Fn *f, const Inst *i, const Val *map) {
   const Fn *body = ir_body(f, i);
   uint32_t states = body->out.n / 2;
   Fn *flat = NULL;
-  if (step_any(body)) {
+  if (pass_holds(body, 0, OP_reversible)) {
     flat = ir_fn_create(body->name, body->f64);
     write_fn(flat, body, NULL);
     body = flat;
@@ -127,7 +119,7 @@ static void write_out(Build *b, const Fn *f, const bool *which, Val *map) {
     if (!live[id] || i->op == OP_in) continue;
     if (i->op == OP_reversible && chosen) result[id] = step_results(b, f, i, map);
     else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
-    else if (chosen && i->sub && step_any(ir_body(f, i))) map[id] = with_body(b, f, i, map);
+    else if (chosen && i->sub && pass_holds(ir_body(f, i), 0, OP_reversible)) map[id] = with_body(b, f, i, map);
     else map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
   for (uint32_t id = 1; id < f->inst.n; id++) free(result[id]);

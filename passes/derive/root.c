@@ -70,14 +70,6 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
 
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */
 
-bool root_any(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_root || (i->sub && root_any(ir_body(f, i)))) return true;
-  }
-  return false;
-}
-
 static void drop_into(Fn *to, const Fn *f);
 
 static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
@@ -107,7 +99,7 @@ static void drop_into(Fn *to, const Fn *f) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) continue;
     if (i->op == OP_root) map[id] = map[ir_arg(f, i, 0).id];
-    else map[id] = i->sub && root_any(ir_body(f, i)) ? with_body(&b, f, i, map) : ir_copy_inst(&b, f, (Val){id}, map);
+    else map[id] = i->sub && pass_holds(ir_body(f, i), 0, OP_root) ? with_body(&b, f, i, map) : ir_copy_inst(&b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
   ir_build_finish(&b);

@@ -109,7 +109,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live) {
 bool undo_scan_can(const Fn *f, const Inst *scan) {
   ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
-  if (!s.carry || s.converge || !s.n || !step_any(body)) return false;
+  if (!s.carry || s.converge || !s.n || !pass_holds(body, 0, OP_reversible)) return false;
   uint32_t n = body->inst.n;
   Trial t = {.f = body,
              .unit = base_zeroed(n, 1),
@@ -141,7 +141,7 @@ static void spread(Region *r) {
 
 void undo_open(Region *r) {
   Undo *u = NULL;
-  if (r->b->f != r->src || r->b->stepless || !step_any(r->src)) return;
+  if (r->b->f != r->src || r->b->stepless || !pass_holds(r->src, 0, OP_reversible)) return;
   for (uint32_t id = 1; id < r->n; id++) {
     if (!unit_at(r, id)) continue;
     if (!u) {
@@ -281,13 +281,6 @@ typedef struct Ports {
 static Val port(Build *b, Ports *p, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
   return ir_input(b, NULL, IN_OTHER, 0, t);
-}
-
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
 }
 
 /* The turns of loop v, undone from the last one; `sub` is the loop's body again. */

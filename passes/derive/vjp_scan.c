@@ -77,13 +77,6 @@ static void find_hot(Rev *w) {
   free(dep);
 }
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 /* ---- the body of the reverse loop ----------------------------------------------------------------------- */
 
 typedef struct Args {

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/base/pass.h"
-
 /* ---- reversible steps ---- */
 
 /* The states of the step: y, then the number of the step if there is one. */
@@ -116,15 +114,6 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-static bool has_op(const Fn *f, unsigned traits, Op op) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == op || ir_has(i->op, traits)) return true;
-    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
-  }
-  return false;
-}
-
 /* Whether outputs [from, to) follow from input `index`. */
 bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
   bool *yes = base_realloc(NULL, f->inst.n), any = false;
@@ -180,7 +169,7 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   t.reversible = w->reversible && method_symmetric(t.method);
   t.timed = expand_follows(t.rates, 0, n, n);
   t.drift_timed = expand_follows(t.rates, 0, 1, n);
-  t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
+  t.derivs = pass_holds(t.rates, OPF_DERIV, OP_none);
   Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
   Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};
   for (uint32_t v = 0; v < n; v++) {
@@ -220,7 +209,7 @@ static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
     if (i->op == OP_in) continue;
     if (i->op == OP_integrate) results[id] = integrate(w, b, f, i, map);
     else if (i->op == OP_proj && results[ir_arg(f, i, 0).id]) map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
-    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(w, b, f, i, map);
+    else if (i->sub && pass_holds(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(w, b, f, i, map);
     else map[id] = ir_copy_inst(b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);

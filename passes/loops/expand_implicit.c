@@ -17,7 +17,7 @@
  * States per sample and shared ones (which do not depend on the others) are solved one after the other.
  * Where functions are compared (FN_EXACT) there are no decisions: what is not linear is iterated plainly for 50 turns, and
  * accepted at 1e-12. What is left of an iteration must not look like a difference. */
-#include "passes/derive/derive_priv.h"
+#include "passes/derive/derive.h"
 #include "passes/loops/expand_priv.h"
 
 #include <float.h>
@@ -158,7 +158,7 @@ static Fn *system_of(const Implicit *m, Vals *args) {
   ir_output(&b, all, "r");
   ir_output(&b, ir_jac(&b, all, k), "jacobian");
   ir_build_finish(&b);
-  Fn *derived = pass_derive(b.f, NULL);
+  Fn *derived = derive_plain(b.f, NULL);
   ir_fn_destroy(b.f);
   leave(&w);
   free(next);

@@ -2,12 +2,8 @@
 #ifndef HNNC_PASSES_LOOPS_EXPAND_PRIV_H
 #define HNNC_PASSES_LOOPS_EXPAND_PRIV_H
 
-#include "passes/passes.h"
+#include "passes/loops/loops.h"
 
-/* Replaces every `integrate` by scans, in sub-functions too. NULL after an error. */
-Fn *pass_expand(const Fn *f, Diag *diag);
-/* The same; steps of symmetric methods become `reversible`. */
-Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag);
 bool method_symmetric(Method m); /* a step is undone by one of -dt */
 
 enum { MAX_STAGES = 4, MAX_SUBSTEPS = 15 };

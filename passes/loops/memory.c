@@ -7,8 +7,6 @@
  * The machine enters by two constants (passes.h): a tile of MEMORY_TILE samples, a cache of MEMORY_CACHE bytes. What
  * fits is faster kept; what does not is written to memory and read again, which costs more than the one step
  * in four that computing it again adds. Constants, so that a model does the same arithmetic everywhere. */
-#include "passes/derive/derive_priv.h"
-
 #include "passes/loops/expand_priv.h"
 
 static int64_t plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }

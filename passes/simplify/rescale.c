@@ -9,8 +9,8 @@
  *
  * In each turn V is k v as it was written; what is new is that v is lost where k v has left the range: with the factors
  * that are taken, values below 1e-32 in f32, 1e-298 in f64. */
-#include "passes/derive/derive_priv.h"
-#include "passes/base/pass.h"
+#include "passes/check/check.h"
+#include "passes/simplify/simplify.h"
 
 #include <math.h>
 #include <stdlib.h>

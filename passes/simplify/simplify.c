@@ -4,9 +4,9 @@
  * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
  * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
- * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
+ * Where no derivative is to come, simplify_powers also turns half and negative powers into roots and products. */
 #include "ir/eval/num.h"
-#include "passes/base/pass.h"
+#include "passes/check/check.h"
 #include "passes/simplify/simplify_priv.h"
 
 #include <math.h>
@@ -16,12 +16,6 @@
 enum { ROUNDS = 12 };
 
 static Fn *simplify(const Fn *f, bool powers);
-
-bool has_derivatives(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
-  return false;
-}
 
 /* ---- one copy ------------------------------------------------------------------------------------------- */
 
@@ -222,10 +216,4 @@ static Fn *simplified(const Fn *f, bool powers) {
 
 Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
 
-Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
-  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? simplified(derived, true) : NULL;
-  ir_fn_destroy(derived);
-  Fn *out = g ? pass_rescale(g) : NULL;
-  ir_fn_destroy(g);
-  return out;
-}
+Fn *simplify_powers(const Fn *f) { return simplified(f, true); }

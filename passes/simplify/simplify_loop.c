@@ -142,13 +142,6 @@ static Val inside(Loop *l, Val v) { return l->outside[v.id] ? bring_in(l, v) : l
 
 /* ---- the new loop ------------------------------------------------------------------------------------------ */
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 static void make_ports(Loop *l) {
   uint32_t ninv = l->sh.carry + l->sh.xs;
   for (uint32_t k = 0; k < ninv; k++) {

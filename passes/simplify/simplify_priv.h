@@ -2,7 +2,7 @@
 #ifndef HNNC_PASSES_SIMPLIFY_SIMPLIFY_PRIV_H
 #define HNNC_PASSES_SIMPLIFY_SIMPLIFY_PRIV_H
 
-#include "passes/derive/derive_priv.h"
+#include "passes/simplify/simplify.h"
 
 /* A copy of (part of) `from` on its way into b. */
 typedef struct Walk {
@@ -13,8 +13,6 @@ typedef struct Walk {
   const bool *live;
   bool named; /* `id` stays: a derivative may name it */
 } Walk;
-
-bool has_derivatives(const Fn *f); /* itself, not its bodies */
 
 void walk_init(Walk *w, const Fn *from, Build *b, const bool *live);
 void walk_finish(Walk *w);

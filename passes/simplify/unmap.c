@@ -7,8 +7,8 @@
  *
  * Other maps stay: a body that reads and forgets is small in the cache. So do bodies with an operator that has
  * no such form here. */
-#include "passes/derive/derive_priv.h"
-#include "passes/base/pass.h"
+#include "passes/check/check.h"
+#include "passes/simplify/simplify.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,6 +10,7 @@
  * The sets are those of the derivative: what passes through `sign` or a condition does not count. They
  * may be too large, never too small. After a fixed amount of work the search is given up, so its time is bounded; it is
  * work that is counted, so that the answer is always the same. */
+#include "passes/sparsity/sparsity.h"
 #include "passes/sparsity/pattern_priv.h"
 
 #include <stdlib.h>
@@ -182,8 +183,7 @@ bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
 
 /* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
 
-/* What e is computed from, as a function of x. */
-static Fn *function_of(const Fn *f, Val e, Val x) {
+Fn *pattern_function(const Fn *f, Val e, Val x) {
   Fn *g = ir_fn_create("pattern", f->f64);
   Val *map = calloc(f->inst.n, sizeof *map);
   bool *need = cone(f, e, x);
@@ -201,16 +201,4 @@ static Fn *function_of(const Fn *f, Val e, Val x) {
   free(need);
   free(map);
   return g;
-}
-
-void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
-  uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
-  Diag *unheard = diag_create(NULL);
-  Fn *g = function_of(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
-  Val v = h ? fn_input(h, 0) : VAL_NONE;
-  if (h && !v.id) pattern_init(out, rows, cols, 0);
-  else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
-  diag_destroy(unheard);
-  ir_fn_destroy(g);
-  ir_fn_destroy(h);
 }

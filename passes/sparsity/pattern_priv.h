@@ -3,7 +3,8 @@
 #ifndef HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 #define HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 
-#include "passes/derive/derive_priv.h"
+#include "ir/core/pattern.h"
+#include "passes/base/pass.h"
 
 /* ---- pattern_sets.c: interned sets of columns ------------------------------------------------- */
 

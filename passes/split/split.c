@@ -11,8 +11,8 @@
  *
  * PRE values that other parts need become outputs of `pre`, unless they are cheap: leaves, their spreading out,
  * and a few scalar operations are emitted again where they are used. What else crosses is decided in cut.c. */
+#include "passes/check/check.h"
 #include "passes/split/split_priv.h"
-#include "passes/base/cut.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -20,19 +20,11 @@
  *
  * A mean with lag is its average also in training: nothing waits for it, so it makes no level; it is taken for the
  * average's sake alone, though no value of the loss follows from it. */
-#include "passes/base/cut.h"
-#include "passes/derive/derive_priv.h"
+#include "passes/check/check.h"
+#include "passes/train/train.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-bool means_inside(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_batch_mean || (i->sub && means_inside(ir_body(f, i)))) return true;
-  }
-  return false;
-}
 
 /* ---- elsewhere than in training ---- */
 
@@ -50,7 +42,7 @@ static void average_into(Fn *out, const Fn *f) {
       map[id] = input[ir_number(f, i)];
     } else if (i->op == OP_batch_mean) {
       map[id] = map[ir_arg(f, i, 1).id];
-    } else if (body && means_inside(body)) {
+    } else if (body && pass_holds(body, 0, OP_batch_mean)) {
       Fn *copy = ir_sub_create(out, body->name);
       Val *args = base_zeroed(i->nargs, sizeof *args);
       average_into(copy, body);
@@ -123,13 +115,6 @@ typedef struct Piece {
   Val *map; /* by id of the body */
   VEC(Val) arg;
 } Piece;
-
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
 
 static Val port(Piece *p, const char *name, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
@@ -300,7 +285,7 @@ static Span first_mean(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_batch_mean) return i->at;
-    if (i->sub && means_inside(ir_body(f, i))) return first_mean(ir_body(f, i));
+    if (i->sub && pass_holds(ir_body(f, i), 0, OP_batch_mean)) return first_mean(ir_body(f, i));
   }
   return (Span){0};
 }
@@ -330,7 +315,7 @@ static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) {
       map[id] = input[ir_number(f, i)];
-    } else if (i->sub && means_inside(ir_body(f, i))) {
+    } else if (i->sub && pass_holds(ir_body(f, i), 0, OP_batch_mean)) {
       Fn *body = refuse(f, i, diag) ? NULL : hoist(ir_body(f, i), exact, diag);
       Val *args = base_zeroed(i->nargs, sizeof *args);
       ok = body != NULL;
@@ -437,13 +422,10 @@ static Fn *sum_means(const Fn *f, Running *running) {
 }
 
 Fn *means_lower(const Fn *loss, Running *running, Diag *diag) {
-  double start = pass_now();
   bool exact = true;
-  *running = (Running){0};
-  Fn *derived = derive_keeping(loss, diag), *cut = derived ? hoist(derived, &exact, diag) : NULL, *out = NULL;
-  if (cut && exact) check_same("means", derived, cut);
+  Fn *cut = hoist(loss, &exact, diag), *out = NULL;
+  if (cut && exact) check_same("means", loss, cut);
   if (cut) out = sum_means(cut, running);
-  ir_fn_destroy(derived);
   ir_fn_destroy(cut);
-  return pass_done("means", start, out);
+  return out;
 }

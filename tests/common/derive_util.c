@@ -1,6 +1,8 @@
 /* What the tests of differentiation share. */
 #include "tests/common/derive_util.h"
 
+#include "passes/derive/derive_priv.h"
+
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,0 +1,10 @@
+/* The same function, made simpler or said otherwise: simplify, unmap, rescale. */
+#ifndef HNNC_PASSES_SIMPLIFY_SIMPLIFY_H
+#define HNNC_PASSES_SIMPLIFY_SIMPLIFY_H
+
+#include "passes/base/pass.h"
+
+/* pass_simplify where no derivative is to come: half and negative powers become roots and products. */
+Fn *simplify_powers(const Fn *f);
+
+#endif
