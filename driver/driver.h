@@ -61,6 +61,7 @@ typedef struct Session {
   RtSet *native_set;             /* the same in the model's precision (f32 models) */
   VEC(Cg *) code;                /* everything compiled so far */
   VEC(KeptTable) table;          /* that the frontend looked into */
+  PassRun passes;                /* what they are asked, and have told */
   double started;                /* pass_now() when the process started */
   int errors, warnings;          /* messages that were printed */
   double compiling, making_data; /* seconds so far that the command waited for either */
@@ -160,7 +161,7 @@ void native_finish(Native *n);
 /* ---- proved.c ----------------------------------------------------------------------------------- */
 
 /* pass_decide, or what it said before and `dir` kept (NULL: nothing). */
-FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r);
+FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r);
 
 /* ---- kept.c ------------------------------------------------------------------------------------- */
 

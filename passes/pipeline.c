@@ -26,89 +26,89 @@
 
 /* Bodies come before what holds them: the rates of an `integrate` are derived before it is expanded, and it is expanded
  * before anything is differentiated through it. */
-static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag);
+static Fn *derive(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag);
 
-static Fn *derive_body(const Fn *f, bool reversible, Diag *diag) { return derive(f, reversible, false, diag); }
+static Fn *derive_body(PassRun *run, const Fn *f, bool reversible, Diag *diag) { return derive(run, f, reversible, false, diag); }
 
-static Fn *derive(const Fn *f, bool reversible, bool top, Diag *diag) {
-  Fn *inner = derive_bodies(f, derive_body, reversible, diag);
-  Fn *loops = inner ? pass_expand_as(inner, reversible, diag) : NULL;
-  Fn *out = loops ? derive_levels(loops, reversible, top, diag) : NULL;
+static Fn *derive(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag) {
+  Fn *inner = derive_bodies(run, f, derive_body, reversible, diag);
+  Fn *loops = inner ? pass_expand_as(run, inner, reversible, diag) : NULL;
+  Fn *out = loops ? derive_levels(run, loops, reversible, top, diag) : NULL;
   ir_fn_destroy(inner);
   ir_fn_destroy(loops);
   return out;
 }
 
-Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
+Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   double start = pass_now();
   MemoryChoice c = {memory, pass_memory_bytes(f)};
   if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
   Fn *averaged = pass_holds(f, 0, OP_batch_mean) ? means_averaged(f) : NULL;
-  Fn *g = derive(averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, true, diag);
+  Fn *g = derive(run, averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, true, diag);
   ir_fn_destroy(averaged);
   if (chosen) *chosen = c;
-  return pass_done("derive", start, g ? derive_end(g) : NULL);
+  return pass_done(run, "derive", start, g ? derive_end(run, g) : NULL);
 }
 
-Fn *pass_derive(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_STORED, NULL, diag); }
+Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }
 
 /* ---- from a loss to its mean and gradient ------------------------------------------------------------------------------- */
 
 /* The loss with its inner derivatives taken and its means lowered. NULL after an error. */
-static Fn *lower_means(const Fn *loss, Running *running, Diag *diag) {
+static Fn *lower_means(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
   double start = pass_now();
   *running = (Running){0};
-  Fn *derived = pass_done("derive", start, derive(loss, true, true, diag)); /* means and reversible steps stay in it */
-  Fn *out = derived ? means_lower(derived, running, diag) : NULL;
+  Fn *derived = pass_done(run, "derive", start, derive(run, loss, true, true, diag)); /* means and reversible steps stay in it */
+  Fn *out = derived ? means_lower(run, derived, running, diag) : NULL;
   ir_fn_destroy(derived);
-  return pass_done("means", start, out);
+  return pass_done(run, "means", start, out);
 }
 
-Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag) {
+Fn *pass_gradient(PassRun *run, const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag) {
   double start = pass_now();
   Running list = {0};
   bool means = pass_holds(loss, 0, OP_batch_mean);
-  Fn *lowered = means ? lower_means(loss, &list, diag) : NULL;
+  Fn *lowered = means ? lower_means(run, loss, &list, diag) : NULL;
   Fn *out = means && !lowered ? NULL : train_gradient(means ? lowered : loss, means, moved, nmoved);
   ir_fn_destroy(lowered);
   if (running) *running = list;
   else free(list.param);
-  return pass_done("gradient", start, out);
+  return pass_done(run, "gradient", start, out);
 }
 
-Fn *pass_mean(const Fn *loss) {
+Fn *pass_mean(PassRun *run, const Fn *loss) {
   double start = pass_now();
-  return pass_done("mean", start, train_mean(loss, false));
+  return pass_done(run, "mean", start, train_mean(loss, false));
 }
 
-Fn *pass_step_mean(const Fn *loss, Diag *diag) {
-  if (!pass_holds(loss, 0, OP_batch_mean)) return pass_mean(loss);
+Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag) {
+  if (!pass_holds(loss, 0, OP_batch_mean)) return pass_mean(run, loss);
   double start = pass_now();
   Running list = {0};
-  Fn *lowered = lower_means(loss, &list, diag), *out = lowered ? train_mean(lowered, true) : NULL;
+  Fn *lowered = lower_means(run, loss, &list, diag), *out = lowered ? train_mean(lowered, true) : NULL;
   ir_fn_destroy(lowered);
   free(list.param);
-  return pass_done("mean", start, out);
+  return pass_done(run, "mean", start, out);
 }
 
 /* ---- lowering ------------------------------------------------------------------------------------------------------------ */
 
-Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
-  Fn *derived = pass_derive_as(f, memory, chosen, diag);
-  Fn *simple = derived ? simplify_powers(derived) : NULL;
-  Fn *out = simple ? pass_rescale(simple) : NULL;
+Fn *pass_lower(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
+  Fn *derived = pass_derive_as(run, f, memory, chosen, diag);
+  Fn *simple = derived ? simplify_powers(run, derived) : NULL;
+  Fn *out = simple ? pass_rescale(run, simple) : NULL;
   ir_fn_destroy(derived);
   ir_fn_destroy(simple);
   return out;
 }
 
-bool pass_lower_all(const PassJob *job, Lowered *out, Diag *diag) {
+bool pass_lower_all(PassRun *run, const PassJob *job, Lowered *out, Diag *diag) {
   *out = (Lowered){0};
-  Fn *gradient = job->gradient ? pass_gradient(job->fn, job->moved, job->nmoved, &out->running, diag) : NULL;
+  Fn *gradient = job->gradient ? pass_gradient(run, job->fn, job->moved, job->nmoved, &out->running, diag) : NULL;
   const Fn *f = job->gradient ? gradient : job->fn;
-  out->fn = f ? pass_lower(f, job->memory, &out->memory, diag) : NULL;
+  out->fn = f ? pass_lower(run, f, job->memory, &out->memory, diag) : NULL;
   ir_fn_destroy(gradient);
-  return out->fn && pass_split(out->fn, &out->split, diag);
+  return out->fn && pass_split(run, out->fn, &out->split, diag);
 }
 
 void pass_lowered_finish(Lowered *l) {
@@ -120,17 +120,17 @@ void pass_lowered_finish(Lowered *l) {
 
 /* ---- questions ----------------------------------------------------------------------------------------------------------- */
 
-bool pass_separable(const Fn *rates, Diag *diag) {
-  Fn *f = pass_lower(rates, MEMORY_STORED, NULL, diag);
+bool pass_separable(PassRun *run, const Fn *rates, Diag *diag) {
+  Fn *f = pass_lower(run, rates, MEMORY_STORED, NULL, diag);
   bool separable = !f || check_separable(f);
   ir_fn_destroy(f);
   return separable;
 }
 
-void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
+void pass_pattern(PassRun *run, const Fn *f, Val e, Val x, Pattern *out) {
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   Diag *unheard = diag_create(NULL);
-  Fn *g = pattern_function(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
+  Fn *g = pattern_function(f, e, x), *h = pass_lower(run, g, MEMORY_STORED, NULL, unheard);
   Val v = h ? fn_input(h, 0) : VAL_NONE;
   if (h && !v.id) pattern_init(out, rows, cols, 0);
   else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
@@ -139,17 +139,17 @@ void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
   ir_fn_destroy(h);
 }
 
-FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r) {
+FieldAnswer pass_decide(PassRun *run, const Fn *a, const Fn *b, FieldReport *r) {
   double start = pass_now();
   const uint64_t before = ir_written();
   Diag *unheard = diag_create(NULL);
-  Fn *x = pass_lower(a, MEMORY_STORED, NULL, unheard), *y = x ? pass_lower(b, MEMORY_STORED, NULL, unheard) : NULL;
+  Fn *x = pass_lower(run, a, MEMORY_STORED, NULL, unheard), *y = x ? pass_lower(run, b, MEMORY_STORED, NULL, unheard) : NULL;
   const char *why = ir_written() - before > PASS_MOST ? "its derivatives are too large" : "it has no derivative";
   FieldAnswer answer = x && y ? check_equal(x, y, r) : check_undecided(r, why);
   diag_destroy(unheard);
   ir_fn_destroy(x);
   ir_fn_destroy(y);
-  pass_timed("decide", pass_now() - start);
+  pass_timed(run, "decide", pass_now() - start);
   return answer;
 }
 
@@ -157,20 +157,20 @@ const char *pass_decide_version(void) { return PASS_GENERATION; }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------ */
 
-static Fn *run_simplify(const Fn *f, Diag *diag) {
+static Fn *run_simplify(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
-  return pass_simplify(f);
+  return pass_simplify(run, f);
 }
 
-static Fn *run_unmap(const Fn *f, Diag *diag) {
+static Fn *run_unmap(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
-  Fn *g = pass_unmap(f);
+  Fn *g = pass_unmap(run, f);
   return g ? g : ir_copy_fn(NULL, f);
 }
 
-static Fn *run_mean(const Fn *f, Diag *diag) {
+static Fn *run_mean(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
-  return pass_mean(f);
+  return pass_mean(run, f);
 }
 
 static bool keeps_average(const Fn *f, uint32_t param) {
@@ -183,30 +183,30 @@ static bool keeps_average(const Fn *f, uint32_t param) {
 }
 
 /* By all parameters that are no averages. */
-static Fn *run_gradient(const Fn *f, Diag *diag) {
+static Fn *run_gradient(PassRun *run, const Fn *f, Diag *diag) {
   uint32_t *moved = base_realloc(NULL, sizeof *moved * (f->in.n + 1)), n = 0;
   for (uint32_t k = 0; k < f->in.n; k++)
     if (f->in.at[k].kind == IN_PARAM && !keeps_average(f, f->in.at[k].index)) moved[n++] = f->in.at[k].index;
-  Fn *out = pass_gradient(f, moved, n, NULL, diag);
+  Fn *out = pass_gradient(run, f, moved, n, NULL, diag);
   free(moved);
   return out;
 }
 
-static Fn *run_means(const Fn *f, Diag *diag) {
+static Fn *run_means(PassRun *run, const Fn *f, Diag *diag) {
   Running running = {0};
-  Fn *out = lower_means(f, &running, diag);
+  Fn *out = lower_means(run, f, &running, diag);
   free(running.param);
   return out;
 }
 
-static Fn *run_reversible(const Fn *f, Diag *diag) { return pass_derive_as(f, MEMORY_REVERSIBLE, NULL, diag); }
+static Fn *run_reversible(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_REVERSIBLE, NULL, diag); }
 
-static Fn *run_rescale(const Fn *f, Diag *diag) {
+static Fn *run_rescale(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
-  return pass_rescale(f);
+  return pass_rescale(run, f);
 }
 
-static Fn *run_lower(const Fn *f, Diag *diag) { return pass_lower(f, MEMORY_STORED, NULL, diag); }
+static Fn *run_lower(PassRun *run, const Fn *f, Diag *diag) { return pass_lower(run, f, MEMORY_STORED, NULL, diag); }
 
 static bool one(Fn *f, FnList *out) {
   if (f) *vec_push(out) = f;
@@ -214,9 +214,9 @@ static bool one(Fn *f, FnList *out) {
 }
 
 /* The parts, in the order in which they are run. */
-static bool run_split(const Fn *f, FnList *out, Diag *diag) {
+static bool run_split(PassRun *run, const Fn *f, FnList *out, Diag *diag) {
   Split s;
-  if (!pass_split(f, &s, diag)) return false;
+  if (!pass_split(run, f, &s, diag)) return false;
   for (uint32_t p = 0; p < s.n; p++) {
     one(s.part[p].fn, out);
     s.part[p].fn = NULL;
@@ -233,8 +233,8 @@ static const struct {
   const char *name;
   Takes takes;
   unsigned traits;
-  Fn *(*run)(const Fn *, Diag *);
-  bool (*cut)(const Fn *, FnList *, Diag *);
+  Fn *(*run)(PassRun *, const Fn *, Diag *);
+  bool (*cut)(PassRun *, const Fn *, FnList *, Diag *);
 } passes[] = {
   {"mean", LOSS, REPORTS, run_mean, NULL},        {"gradient", LOSS, REPORTS, run_gradient, NULL},
   {"means", LOSS, REPORTS, run_means, NULL},      {"expand", ANY, REPORTS, pass_expand, NULL},
@@ -257,7 +257,7 @@ uint32_t pass_names(PassUse use, const char *names[PASS_NAMES]) {
   return n;
 }
 
-bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
+bool pass_by_name(PassRun *run, const char *name, const Fn *f, FnList *out, Diag *diag) {
   int k = 0;
   while (k < NPASSES && (strcmp(passes[k].name, name) || !used(PASS_BY_HAND, k))) k++;
   if (k == NPASSES) {
@@ -274,5 +274,5 @@ bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag) {
              "the pass `%s` takes a function whose first output is a real scalar, and that of `%s` is not", name, f->name);
     return false;
   }
-  return passes[k].cut ? passes[k].cut(f, out, diag) : one(passes[k].run(f, diag), out);
+  return passes[k].cut ? passes[k].cut(run, f, out, diag) : one(passes[k].run(run, f, diag), out);
 }

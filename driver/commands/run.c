@@ -432,7 +432,7 @@ int command_run(const Options *o) {
     r.judged = calloc(s.model->naction + 1, sizeof *r.judged);
     code = runner_run(&r);
   }
-  if (o->time_passes) pass_times_print(stderr);
+  if (o->time_passes) pass_times_print(&s.passes, stderr);
   runner_close(&r);
   session_close(&s);
   return code;

@@ -30,7 +30,7 @@ const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
 static bool lower_anew(Session *s, const NativeJob *j, Native *n) {
   const PassJob job = {.fn = j->fn, .memory = j->memory, .gradient = j->gradient, .moved = j->moved, .nmoved = j->nmoved};
   Lowered l;
-  bool ok = pass_lower_all(&job, &l, s->diag);
+  bool ok = pass_lower_all(&s->passes, &job, &l, s->diag);
   n->fn = l.fn, n->memory = l.memory, n->split = l.split;
   n->running = (Running){ARENA_ARRAY(n->mem, uint32_t, l.running.n + 1), l.running.n};
   if (l.running.n) memcpy(n->running.param, l.running.param, sizeof *l.running.param * l.running.n);
@@ -44,7 +44,7 @@ static bool lower(Session *s, const NativeJob *j) {
   *n = (Native){.name = j->name, .mem = arena_create()};
   double start = pass_now();
   bool kept = kept_lowered(s, j, &key);
-  pass_timed("kept", pass_now() - start);
+  pass_timed(&s->passes, "kept", pass_now() - start);
   if (kept) return true;
   bool ok = lower_anew(s, j, n);
   if (ok) kept_put_lowered(s, j, &key);

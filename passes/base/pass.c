@@ -1,20 +1,11 @@
-/* What passes tell whoever watches: times, dumps, verification. One thread. */
+/* What passes tell whoever watches: times, dumps, verification. */
 #include "passes/base/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-PassOptions pass_options;
-
-typedef struct Timed {
-  char name[64]; /* a copy: symbols of kernels end with their compiler */
-  double seconds;
-  uint32_t runs;
-} Timed;
 enum { MAX_TIMED = 64 };
-static Timed timed[MAX_TIMED];
-static uint32_t ntimed;
 
 double pass_now(void) {
   struct timespec t;
@@ -22,23 +13,36 @@ double pass_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void pass_timed(const char *name, double seconds) {
+void pass_timed(PassRun *run, const char *name, double seconds) {
   uint32_t k = 0;
-  while (k < ntimed && strncmp(timed[k].name, name, sizeof timed[k].name - 1)) k++;
+  if (!run) return;
+  while (k < run->times.n && strncmp(run->times.at[k].name, name, sizeof run->times.at[k].name - 1)) k++;
   if (k == MAX_TIMED) return;
-  if (k == ntimed) snprintf(timed[ntimed++].name, sizeof timed[k].name, "%s", name);
-  timed[k].seconds += seconds;
-  timed[k].runs++;
+  if (k == run->times.n) {
+    PassTime *t = vec_push(&run->times);
+    *t = (PassTime){.runs = 0};
+    snprintf(t->name, sizeof t->name, "%s", name);
+  }
+  run->times.at[k].seconds += seconds;
+  run->times.at[k].runs++;
 }
 
-void pass_times_print(FILE *out) {
+void pass_times_print(const PassRun *run, FILE *out) {
   fprintf(out, "%-20s %6s %10s   (a pass that runs others counts their time too)\n", "pass", "runs", "ms");
-  for (uint32_t k = 0; k < ntimed; k++) fprintf(out, "%-20s %6u %10.3f\n", timed[k].name, timed[k].runs, 1e3 * timed[k].seconds);
+  for (uint32_t k = 0; k < run->times.n; k++) {
+    const PassTime *t = &run->times.at[k];
+    fprintf(out, "%-20s %6u %10.3f\n", t->name, t->runs, 1e3 * t->seconds);
+  }
   fprintf(out, "operations written: %llu\n", (unsigned long long)ir_written());
 }
 
-void pass_at(const char *what, const char *name, Span at) {
-  if (pass_options.at) pass_options.at(what, name, at);
+void pass_run_finish(PassRun *run) {
+  vec_free(&run->times);
+  vec_free(&run->swept);
+}
+
+void pass_at(const PassRun *run, const char *what, const char *name, Span at) {
+  if (run && run->at) run->at(what, name, at);
 }
 
 bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag) {
@@ -50,23 +54,27 @@ bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, D
   return true;
 }
 
-static bool verify_wanted(void) {
+static bool verify_wanted(const PassRun *run) {
 #ifdef NDEBUG
-  return pass_options.verify_each;
+  return run && run->verify_each;
 #else
+  (void)run;
   return true;
 #endif
 }
 
-Fn *pass_done(const char *name, double start, Fn *out) {
-  pass_timed(name, pass_now() - start);
+static void print_after(const PassRun *run, const char *name, const Fn *f) {
+  const char *want = run ? run->print_after : NULL;
+  if (!want || (strcmp(want, "all") && strcmp(want, name))) return;
+  FILE *to = run->out ? run->out : stderr;
+  fprintf(to, "# after %s\n", name);
+  ir_print(to, f, run->src);
+}
+
+Fn *pass_done(PassRun *run, const char *name, double start, Fn *out) {
+  pass_timed(run, name, pass_now() - start);
   if (!out) return NULL;
-  FILE *to = pass_options.out ? pass_options.out : stderr;
-  const char *want = pass_options.print_after;
-  if (want && (!strcmp(want, "all") || !strcmp(want, name))) {
-    fprintf(to, "# after %s\n", name);
-    ir_print(to, out, pass_options.src);
-  }
-  if (verify_wanted() && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
+  print_after(run, name, out);
+  if (verify_wanted(run) && ir_verify(out, stderr)) base_fault("pass `%s` made a function that breaks the rules of the IR", name);
   return out;
 }

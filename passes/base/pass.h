@@ -5,13 +5,13 @@
 
 #include "passes/passes.h"
 
-/* Every pass ends with `return pass_done("derive", start, out)`, start being pass_now() at its
- * beginning: adds to the times, prints and verifies as pass_options say. Returns out; a violation is
+/* Every pass ends with `return pass_done(run, "derive", start, out)`, start being pass_now() at its
+ * beginning: adds to the times, prints and verifies as it is asked. Returns out; a violation is
  * a fault of the compiler. NULL is passed through. */
-Fn *pass_done(const char *name, double start, Fn *out);
+Fn *pass_done(PassRun *run, const char *name, double start, Fn *out);
 
 /* To who waits: what is being done, of which function (or NULL), where. */
-void pass_at(const char *what, const char *name, Span at);
+void pass_at(const PassRun *run, const char *what, const char *name, Span at);
 
 /* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
 enum { PASS_MOST = 1000000 };

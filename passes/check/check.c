@@ -9,33 +9,29 @@
 
 enum { ROUNDS = 2, MOST_FLOPS = 4000000, MOST_ALWAYS = 100000 };
 
-bool check_wanted(void) {
-  static int always = -1;
-  if (always < 0) always = getenv("HNNC_VERIFY_EACH") != NULL;
-  return pass_options.verify_each || always;
-}
+bool check_wanted(const PassRun *run) { return (run && run->verify_each) || getenv("HNNC_VERIFY_EACH"); }
 
-bool check_affordable(const Fn *f) {
+bool check_affordable(const PassRun *run, const Fn *f) {
   if (!ir_fn_plain(f)) return false;
   Flops n = pass_flops(f);
-  return n.per_sample + n.once <= (pass_options.verify_each ? MOST_FLOPS : MOST_ALWAYS);
+  return n.per_sample + n.once <= (run && run->verify_each ? MOST_FLOPS : MOST_ALWAYS);
 }
 
-void check_compare(const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b) {
+void check_compare(const PassRun *run, const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b) {
   FieldReport r;
   if (ir_field_equal(a, b, ROUNDS, UINT64_C(0x5eed), &r) != FIELD_DIFFERENT) return;
   fprintf(stderr, "# %s\n", title_a);
-  ir_print(stderr, a, pass_options.src);
+  ir_print(stderr, a, run ? run->src : NULL);
   fprintf(stderr, "# %s\n", title_b);
-  ir_print(stderr, b, pass_options.src);
+  ir_print(stderr, b, run ? run->src : NULL);
   base_fault("pass `%s`: the functions above are not the same: %s", pass, r.reason);
 }
 
-void check_same(const char *pass, const Fn *before, const Fn *after) {
-  if (!check_wanted() || !after || !check_affordable(before) || !check_affordable(after)) return;
+void check_same(PassRun *run, const char *pass, const Fn *before, const Fn *after) {
+  if (!check_wanted(run) || !after || !check_affordable(run, before) || !check_affordable(run, after)) return;
   double start = pass_now();
-  check_compare(pass, before, after, "before", "after");
-  pass_timed("check", pass_now() - start);
+  check_compare(run, pass, before, after, "before", "after");
+  pass_timed(run, "check", pass_now() - start);
 }
 
 /* ---- split ---- */
@@ -53,8 +49,8 @@ static Val at(PartRef from, const Val *in, Val *const *got) {
   return from.part == PART_INPUT ? in[from.index] : got[from.part][from.index];
 }
 
-void check_split(const Fn *f, const Split *s) {
-  if (!check_wanted() || !check_affordable(f)) return;
+void check_split(PassRun *run, const Fn *f, const Split *s) {
+  if (!check_wanted(run) || !check_affordable(run, f)) return;
   Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), **got = base_realloc(NULL, sizeof *got * s->n);
   Build b;
   Fn *g = check_inputs(&b, f, in);
@@ -69,7 +65,7 @@ void check_split(const Fn *f, const Split *s) {
   for (uint32_t k = 0; k < f->out.n; k++)
     ir_output(&b, with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
   ir_build_finish(&b);
-  check_compare("split", f, g, "the whole", "its parts, put together");
+  check_compare(run, "split", f, g, "the whole", "its parts, put together");
   for (uint32_t p = 0; p < s->n; p++) free(got[p]);
   free(got);
   free(in);

@@ -5,13 +5,13 @@
 
 #include "passes/base/pass.h"
 
-bool check_wanted(void);
-void check_same(const char *pass, const Fn *before, const Fn *after);
-void check_split(const Fn *f, const Split *s);
+bool check_wanted(const PassRun *run);
+void check_same(PassRun *run, const char *pass, const Fn *before, const Fn *after);
+void check_split(PassRun *run, const Fn *f, const Split *s);
 
 /* For other comparisons: whether f can be evaluated exactly in little time; the fault, if a and b differ. */
-bool check_affordable(const Fn *f);
-void check_compare(const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b);
+bool check_affordable(const PassRun *run, const Fn *f);
+void check_compare(const PassRun *run, const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b);
 /* A function with the inputs of f, without folding and numbering; writes their values. */
 Fn *check_inputs(Build *b, const Fn *f, Val *x);
 

@@ -154,7 +154,7 @@ bool jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is
 /* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
 void jacobian_mark(Fn *f);
 /* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */
-bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
+bool jacobian_expand(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
 
 /* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
 
@@ -179,6 +179,6 @@ typedef Val JvpRule(Jvp *s, Val v, const Inst *i);
 /* ---- transposed.c ----------------------------------------------------------------------------- */
 
 /* Compares the modes on the operators that are about to be expanded: ready, by id. */
-void derive_check(const Fn *f, const bool *ready);
+void derive_check(PassRun *run, const Fn *f, const bool *ready);
 
 #endif

@@ -35,30 +35,21 @@ typedef struct Jac {
 
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
-typedef struct Swept {
-  Span at;
-  Way way;
-  uint32_t rows, cols, nonzeros;
-  int64_t sweeps, plainly; /* as many as without structure */
-} Swept;
-
-static VEC(Swept) notes;
-
-static void note(const Jac *j, Span at, int64_t plainly) {
-  if (j->way == BY_UNITS) return;
-  *vec_push(&notes) = (Swept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
+static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
+  if (j->way == BY_UNITS || !run) return;
+  *vec_push(&run->swept) = (PassSwept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
 }
 
-void pass_jacobians_print(FILE *out, const char *comment, const Source *src) {
+void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src) {
   static const char *const what[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
                                      "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
   char where[256];
-  for (uint32_t k = 0; out && k < notes.n; k++) {
-    const Swept *s = &notes.at[k];
+  for (uint32_t k = 0; out && k < run->swept.n; k++) {
+    const PassSwept *s = &run->swept.at[k];
     fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
             s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
   }
-  vec_free(&notes);
+  vec_free(&run->swept);
 }
 
 /* ---- seeds ------------------------------------------------------------------------------------------------------ */
@@ -266,13 +257,13 @@ static Val matrix(Jac *j, Val v) {
   return with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
 }
 
-bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
+bool jacobian_expand(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
   Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .trace = i->op == OP_divergence};
   j.forward = jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
   int64_t plainly = j.n;
   find_structure(&j, !j.trace && ir_jac_attr(f, i).symmetric);
-  note(&j, i->at, plainly);
+  note(run, &j, i->at, plainly);
   b->at = i->at;
   b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
   b->of = ir_inst(b->f, e)->op;

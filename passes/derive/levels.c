@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef struct Level {
+  PassRun *run;
   const Fn *f; /* before */
   Build b;     /* after */
   Val *map;
@@ -139,7 +140,7 @@ static void expand_inst(Level *l, uint32_t id) {
     if (!l->failed && !l->map[id].id) l->map[id] = zero_like(&l->b, i.type);
   } else {
     Val e = l->map[ir_arg(l->f, &i, 0).id], x = l->map[ir_arg(l->f, &i, 1).id];
-    if (!jacobian_expand(&l->b, l->f, &i, e, x, l->diag, &l->map[id])) l->failed = true;
+    if (!jacobian_expand(l->run, &l->b, l->f, &i, e, x, l->diag, &l->map[id])) l->failed = true;
   }
 }
 
@@ -159,8 +160,8 @@ static void copy_inputs(const Fn *f, Build *b, Val *map) {
 }
 
 /* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */
-static Fn *expand_level(const Fn *f, Diag *diag, bool *found) {
-  Level l = {.f = f, .diag = diag};
+static Fn *expand_level(PassRun *run, const Fn *f, Diag *diag, bool *found) {
+  Level l = {.run = run, .f = f, .diag = diag};
   uint32_t n = f->inst.n;
   l.map = calloc(n, sizeof *l.map);
   l.ready = calloc(n, sizeof *l.ready);
@@ -174,13 +175,13 @@ static Fn *expand_level(const Fn *f, Diag *diag, bool *found) {
     ir_build_init(&l.b, g);
     l.b.stepless = !pass_holds(f, 0, OP_reversible);
     find_same(f, l.same);
-    derive_check(f, l.ready);
+    derive_check(run, f, l.ready);
     find_stores(&l);
     copy_inputs(f, &l.b, l.map);
     const uint64_t before = ir_written();
     for (uint32_t id = 1; id < n && !l.failed; id++) {
       if (f->inst.at[id].op == OP_in) continue;
-      if (l.ready[id]) pass_at(named(&f->inst.at[id]), f->name, f->inst.at[id].at);
+      if (l.ready[id]) pass_at(run, named(&f->inst.at[id]), f->name, f->inst.at[id].at);
       expand_inst(&l, id);
       if (l.ready[id] && !l.failed) l.failed = pass_too_large(before, 0, named(&f->inst.at[id]), f->inst.at[id].at, diag);
     }
@@ -229,7 +230,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
 
 /* ---- functions --------------------------------------------------------------------------------------------------------- */
 
-Fn *derive_bodies(const Fn *f, DeriveBody *each, bool reversible, Diag *diag) {
+Fn *derive_bodies(PassRun *run, const Fn *f, DeriveBody *each, bool reversible, Diag *diag) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
   Val *map = calloc(f->inst.n, sizeof *map);
@@ -243,7 +244,7 @@ Fn *derive_bodies(const Fn *f, DeriveBody *each, bool reversible, Diag *diag) {
       map[id] = ir_copy_inst(&b, f, (Val){id}, map);
       continue;
     }
-    Fn *body = each(ir_body(f, &i), reversible, diag);
+    Fn *body = each(run, ir_body(f, &i), reversible, diag);
     ok = body != NULL;
     if (!ok) break;
     Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
@@ -267,42 +268,42 @@ static void replace(Fn **f, Fn *by) {
   *f = by;
 }
 
-Fn *derive_levels(const Fn *f, bool reversible, bool top, Diag *diag) {
+Fn *derive_levels(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag) {
   Fn *g = !pass_holds(f, 0, OP_reversible) ? NULL : reversible ? keep_steps(f, top) : step_inline(f, NULL);
-  replace(&g, pass_simplify(g ? g : f));
-  Fn *plain = pass_unmap(g);
-  if (plain) replace(&g, pass_simplify(plain));
+  replace(&g, pass_simplify(run, g ? g : f));
+  Fn *plain = pass_unmap(run, g);
+  if (plain) replace(&g, pass_simplify(run, plain));
   ir_fn_destroy(plain);
   for (bool found = true; g && found;) {
     jacobian_mark(g);
-    Fn *h = expand_level(g, diag, &found);
+    Fn *h = expand_level(run, g, diag, &found);
     if (!found) break;
     replace(&g, h);
-    if (g) replace(&g, pass_simplify(g));
+    if (g) replace(&g, pass_simplify(run, g));
   }
   return g;
 }
 
-Fn *derive_end(Fn *g) {
+Fn *derive_end(PassRun *run, Fn *g) {
   if (pass_holds(g, 0, OP_reversible)) {
     replace(&g, step_inline(g, NULL));
-    replace(&g, pass_simplify(g));
+    replace(&g, pass_simplify(run, g));
   }
   if (pass_holds(g, 0, OP_root)) {
     replace(&g, root_forget(g));
-    replace(&g, pass_simplify(g));
+    replace(&g, pass_simplify(run, g));
   }
   return g;
 }
 
-static Fn *plain_body(const Fn *f, bool reversible, Diag *diag) {
-  Fn *g = derive_bodies(f, plain_body, reversible, diag), *h = g ? derive_levels(g, reversible, false, diag) : NULL;
+static Fn *plain_body(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
+  Fn *g = derive_bodies(run, f, plain_body, reversible, diag), *h = g ? derive_levels(run, g, reversible, false, diag) : NULL;
   ir_fn_destroy(g);
   return h;
 }
 
-Fn *derive_plain(const Fn *f, Diag *diag) {
+Fn *derive_plain(PassRun *run, const Fn *f, Diag *diag) {
   double start = pass_now();
-  Fn *g = plain_body(f, false, diag);
-  return pass_done("derive", start, g ? derive_end(g) : NULL);
+  Fn *g = plain_body(run, f, false, diag);
+  return pass_done(run, "derive", start, g ? derive_end(run, g) : NULL);
 }

@@ -59,8 +59,8 @@ static Fn *with_outputs(const Fn *g, const Val *out, uint32_t n) {
   return trimmed;
 }
 
-void derive_check(const Fn *f, const bool *ready) {
-  if (!check_wanted()) return;
+void derive_check(PassRun *run, const Fn *f, const bool *ready) {
+  if (!check_wanted(run)) return;
   Level l = {.map = NULL};
   Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
   Fn *g = check_inputs(&l.b, f, in);
@@ -78,9 +78,9 @@ void derive_check(const Fn *f, const bool *ready) {
       ok = both_modes(&l, l.map[ir_arg(f, i, 0).id], l.map[ir_arg(f, i, 1).id]);
   }
   ir_build_finish(&l.b);
-  if (ok && l.by[0].n && check_affordable(g)) {
+  if (ok && l.by[0].n && check_affordable(run, g)) {
     Fn *forward = with_outputs(g, l.by[0].at, l.by[0].n), *reverse = with_outputs(g, l.by[1].at, l.by[1].n);
-    check_compare("derive", forward, reverse, "v.Ju by forward mode", "v.Ju by reverse mode");
+    check_compare(run, "derive", forward, reverse, "v.Ju by forward mode", "v.Ju by reverse mode");
     ir_fn_destroy(forward);
     ir_fn_destroy(reverse);
   }

@@ -132,6 +132,7 @@ bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
 
 /* What the walks through a function and its bodies share. */
 typedef struct Walk {
+  PassRun *run;
   bool reversible; /* asked for; rates themselves are not */
   uint64_t before; /* ir_written() at the begin */
   Diag *diag;
@@ -164,7 +165,7 @@ static bool affords(Walk *w, const Fn *rates, Span at) {
 static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
   integrate_attr attr = ir_integrate_attr(f, i);
   uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
-  Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
+  Traj t = {.run = w->run, .method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
   t.reversible = w->reversible && method_symmetric(t.method);
   t.timed = expand_follows(t.rates, 0, n, n);
@@ -246,14 +247,14 @@ static Fn *expand_alone(Walk *w, const Fn *f) {
   return out;
 }
 
-Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
   double start = pass_now();
-  pass_at("trajectories of", f->name, (Span){0});
-  Walk w = {.reversible = reversible, .before = ir_written(), .diag = diag};
+  pass_at(run, "trajectories of", f->name, (Span){0});
+  Walk w = {.run = run, .reversible = reversible, .before = ir_written(), .diag = diag};
   Fn *out = expand_alone(&w, f);
-  if (!w.failed) return pass_done("expand", start, out);
+  if (!w.failed) return pass_done(run, "expand", start, out);
   ir_fn_destroy(out);
   return NULL;
 }
 
-Fn *pass_expand(const Fn *f, Diag *diag) { return pass_expand_as(f, false, diag); }
+Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag) { return pass_expand_as(run, f, false, diag); }

@@ -158,7 +158,7 @@ static Fn *system_of(const Implicit *m, Vals *args) {
   ir_output(&b, all, "r");
   ir_output(&b, ir_jac(&b, all, k), "jacobian");
   ir_build_finish(&b);
-  Fn *derived = derive_plain(b.f, NULL);
+  Fn *derived = derive_plain(m->t->run, b.f, NULL);
   ir_fn_destroy(b.f);
   leave(&w);
   free(next);

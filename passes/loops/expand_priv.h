@@ -24,6 +24,7 @@ bool method_composition(Method m, Composition *out);
 
 /* One `integrate` while it is expanded. */
 typedef struct Traj {
+  PassRun *run;
   Fn *rates; /* already expanded itself */
   Method method;
   uint32_t states, ninv;

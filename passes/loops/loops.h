@@ -5,8 +5,8 @@
 #include "passes/base/pass.h"
 
 /* Replaces every `integrate` by scans over its method's stages, rates inlined; in bodies too. NULL after an error. */
-Fn *pass_expand(const Fn *f, Diag *diag);
+Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag);
 /* The same; steps of symmetric methods become `reversible`. */
-Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag);
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag);
 
 #endif

@@ -190,15 +190,15 @@ static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n) {
   free(in);
 }
 
-Fn *pass_rescale(const Fn *f) {
+Fn *pass_rescale(PassRun *run, const Fn *f) {
   double start = pass_now();
   bool any = f->f64 != FN_EXACT && anywhere(f);
   Fn *out = any ? ir_fn_create(f->name, f->f64) : ir_copy_fn(NULL, f);
   if (any) copy_into(out, f, NULL, 0);
-  out = pass_done("rescale", start, out);
+  out = pass_done(run, "rescale", start, out);
   if (!any) return out;
-  check_same("rescale", f, out);
-  Fn *simple = pass_simplify(out);
+  check_same(run, "rescale", f, out);
+  Fn *simple = pass_simplify(run, out);
   ir_fn_destroy(out);
   return simple;
 }

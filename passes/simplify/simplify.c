@@ -206,14 +206,14 @@ static Fn *simplify(const Fn *f, bool powers) {
   return g;
 }
 
-static Fn *simplified(const Fn *f, bool powers) {
+static Fn *simplified(PassRun *run, const Fn *f, bool powers) {
   double start = pass_now();
-  pass_at("simplifying", f->name, (Span){0});
-  Fn *out = pass_done("simplify", start, simplify(f, powers));
-  check_same("simplify", f, out);
+  pass_at(run, "simplifying", f->name, (Span){0});
+  Fn *out = pass_done(run, "simplify", start, simplify(f, powers));
+  check_same(run, "simplify", f, out);
   return out;
 }
 
-Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
+Fn *pass_simplify(PassRun *run, const Fn *f) { return simplified(run, f, false); }
 
-Fn *simplify_powers(const Fn *f) { return simplified(f, true); }
+Fn *simplify_powers(PassRun *run, const Fn *f) { return simplified(run, f, true); }

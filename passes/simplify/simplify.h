@@ -5,6 +5,6 @@
 #include "passes/base/pass.h"
 
 /* pass_simplify where no derivative is to come: half and negative powers become roots and products. */
-Fn *simplify_powers(const Fn *f);
+Fn *simplify_powers(PassRun *run, const Fn *f);
 
 #endif

@@ -240,11 +240,11 @@ static bool any(const Fn *f) {
   return false;
 }
 
-Fn *pass_unmap(const Fn *f) {
+Fn *pass_unmap(PassRun *run, const Fn *f) {
   double start = pass_now();
   bool changed = false;
   Fn *g = any(f) ? unmap(NULL, f, &changed) : NULL;
-  pass_done("unmap", start, g);
-  if (g) check_same("unmap", f, g);
+  pass_done(run, "unmap", start, g);
+  if (g) check_same(run, "unmap", f, g);
   return g;
 }

@@ -329,9 +329,9 @@ static bool split(const Fn *f, Split *out, Span *at) {
 }
 
 /* Loops that make shared results beside those per sample are cut in two, when it matters. */
-static bool split_again(const Fn *f, Split *out, Diag *diag) {
+static bool split_again(PassRun *run, const Fn *f, Split *out, Diag *diag) {
   Span at;
-  Fn *cut = split_unmix(f), *g = pass_simplify(cut);
+  Fn *cut = split_unmix(f), *g = pass_simplify(run, cut);
   bool good = split(g, out, &at);
   if (!good)
     diag_add(diag, CODE_not_yet, at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
@@ -340,16 +340,16 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
   return good;
 }
 
-bool pass_split(const Fn *f, Split *out, Diag *diag) {
+bool pass_split(PassRun *run, const Fn *f, Split *out, Diag *diag) {
   double start = pass_now();
-  pass_at("splitting", f->name, (Span){0});
+  pass_at(run, "splitting", f->name, (Span){0});
   Span at;
   *out = (Split){0};
-  if (!split(f, out, &at) && !split_again(f, out, diag)) return false;
+  if (!split(f, out, &at) && !split_again(run, f, out, diag)) return false;
   double seconds = pass_now() - start;
-  for (uint32_t k = 0; k < out->n; k++) pass_done("split", pass_now(), out->part[k].fn);
-  pass_timed("split", seconds);
-  check_split(f, out);
+  for (uint32_t k = 0; k < out->n; k++) pass_done(run, "split", pass_now(), out->part[k].fn);
+  pass_timed(run, "split", seconds);
+  check_split(run, f, out);
   return true;
 }
 

@@ -421,10 +421,10 @@ static Fn *sum_means(const Fn *f, Running *running) {
   return out;
 }
 
-Fn *means_lower(const Fn *loss, Running *running, Diag *diag) {
+Fn *means_lower(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
   bool exact = true;
   Fn *cut = hoist(loss, &exact, diag), *out = NULL;
-  if (cut && exact) check_same("means", loss, cut);
+  if (cut && exact) check_same(run, "means", loss, cut);
   if (cut) out = sum_means(cut, running);
   ir_fn_destroy(cut);
   return out;

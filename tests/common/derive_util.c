@@ -66,7 +66,7 @@ void free_outputs(const Fn *f, Tensor *out) {
 
 Fn *derive_or_fail(Fn *f) {
   Diag *diag = diag_create(NULL);
-  Fn *g = pass_derive(f, diag);
+  Fn *g = pass_derive(NULL, f, diag);
   if (!g) {
     diag_render(diag, stdout, false);
     CU_FAIL_FATAL("derive failed");

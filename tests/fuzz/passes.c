@@ -103,7 +103,7 @@ static bool keeps_values(const char *pass) {
 static Fn *run(const char *pass, const Fn *f, Diag *diag) {
   const int before = diag_errors(diag);
   FnList made = {0};
-  if (!pass_run(pass, f, &made, diag) && diag_errors(diag) == before && !diag_full(diag)) abort();
+  if (!pass_by_name(NULL, pass, f, &made, diag) && diag_errors(diag) == before && !diag_full(diag)) abort();
   for (uint32_t k = 0; k < made.n; k++)
     if (ir_verify(made.at[k], stderr)) fprintf(stderr, "after %s\n", pass), abort();
   Fn *g = made.n == 1 ? made.at[0] : NULL;
