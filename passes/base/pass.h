@@ -31,6 +31,41 @@ bool has_derivatives(const Fn *f);          /* itself, not its bodies */
 /* f or a body of it holds the operator, or one with a trait of these (OPF_). */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
 
+/* ---- copy.c ------------------------------------------------------------------------------------ */
+
+/* The walk by which passes copy a function into b: forwards, instruction by instruction, what they do not change as it
+ * stands. Places and roles survive: while the rule has instruction i, the builder stamps what i bears. */
+typedef struct Copy {
+  const Fn *from;
+  Build *b;
+  Val *map;         /* by id of from: in b; VAL_NONE: not there */
+  Val **result;     /* by id of a MULTI instruction that was taken apart: its results, malloc'ed */
+  const bool *live; /* by id of from: the others are left out; NULL: none is */
+  bool named;       /* from holds derivatives, which name values */
+  bool failed;      /* set by a rule, ends the walk */
+  void *ctx;        /* the pass's */
+} Copy;
+
+/* What becomes of instruction id, whose operands are in c->map; or VAL_NONE, with its results in c->result[id]. Neither: it
+ * is copied as it stands. Inputs that are mapped are not asked for. */
+typedef Val CopyRule(Copy *c, uint32_t id, const Inst *i);
+
+/* A copy of f, with a parent in its arena. NULL if the rule failed. */
+Fn *copy_fn(Fn *parent, const Fn *f, CopyRule *rule, void *ctx);
+/* Emits the instructions of callee (live: these alone) with its inputs bound; map: by id of callee. */
+void copy_emit(Build *b, const Fn *callee, const Val *args, const bool *live, CopyRule *rule, void *ctx, Val *map);
+
+/* The same by its steps: begin, inputs or bind, walk, outputs, end. */
+void copy_begin(Copy *c, Build *b, const Fn *from, void *ctx);
+void copy_inputs(Copy *c); /* as inputs of b->f */
+void copy_bind(Copy *c, const Val *args);
+void copy_walk(Copy *c, CopyRule *rule);
+void copy_inst(Copy *c, uint32_t id, CopyRule *rule); /* one instruction; rule NULL: none */
+void copy_outputs(Copy *c);
+void copy_end(Copy *c);
+/* Instruction i with another body, which is in the arena of b->f. */
+Val copy_body(Copy *c, const Inst *i, Fn *body);
+
 /* ---- partial.c -------------------------------------------------------------------------------- */
 
 /* Of an elementwise operator by operand k, as postfix text (see there); NULL: there is none. */

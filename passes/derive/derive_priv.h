@@ -60,6 +60,7 @@ Val value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for V
 /* Copies an instruction as ir_copy_inst does. With `store`, scans also stack the carries that their
  * turns begin with, which reversing them needs; the indices of their proj move accordingly. */
 Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store);
+CopyRule store_inst; /* the same as a rule, with `store` */
 /* A value of the body of a scan of src, stacked, in b->f: a carry as a turn begins, or one that scan_kept names. */
 Val region_saved(Region *r, Val scan, Val inside);
 /* By id of a scan's body: what a turn computes that is stacked as well, since it costs more to compute again. */

@@ -9,15 +9,14 @@
 
 typedef struct Level {
   PassRun *run;
-  const Fn *f; /* before */
-  Build b;     /* after */
-  Val *map;
+  const Fn *f;    /* before */
+  Copy copy;      /* to what is after */
   bool *ready;    /* operators of this level */
   bool *store;    /* scans that must store their carries */
   Val *done;      /* results of operators expanded ahead */
   uint32_t *same; /* the next operator of the same value, 0: none */
   Diag *diag;
-  bool failed;
+  uint64_t before; /* ir_written() at the begin */
 } Level;
 
 static bool is_derivative(const Inst *i) { return ir_has(i->op, OPF_DERIV); }
@@ -36,7 +35,7 @@ static bool is_open(const Fn *f) {
 /* All gradients of one value on this level, by one sweep. `first` is the first of them. */
 static void expand_grads(Level *l, uint32_t first) {
   const Fn *f = l->f;
-  Build *b = &l->b;
+  Build *b = l->copy.b;
   Val e = ir_arg(f, &f->inst.at[first], 0);
   VEC(uint32_t) which = {0};
   VEC(Val) x = {0};
@@ -45,7 +44,7 @@ static void expand_grads(Level *l, uint32_t first) {
     if (i->op != OP_grad || !l->ready[id] || l->done[id].id) continue;
     if (ir_arg(f, i, 1).id > first) continue; /* e cannot depend on it; its own turn comes */
     *vec_push(&which) = id;
-    *vec_push(&x) = l->map[ir_arg(f, i, 1).id];
+    *vec_push(&x) = l->copy.map[ir_arg(f, i, 1).id];
   }
   Val *out = base_realloc(NULL, sizeof *out * x.n);
   Region r;
@@ -53,8 +52,9 @@ static void expand_grads(Level *l, uint32_t first) {
   b->role = ROLE_ADJOINT;
   b->of = f->inst.at[e.id].op;
   region_init(&r, b->f, b, l->diag);
-  if (!vjp_pull(&r, l->map[e.id], ir_const(b, 1), x.at, x.n, out)) l->failed = true;
-  for (uint32_t k = 0; k < x.n && !l->failed; k++) l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
+  if (!vjp_pull(&r, l->copy.map[e.id], ir_const(b, 1), x.at, x.n, out)) l->copy.failed = true;
+  for (uint32_t k = 0; k < x.n && !l->copy.failed; k++)
+    l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
   region_finish(&r);
   b->role = ROLE_PRIMAL;
   free(out);
@@ -130,69 +130,63 @@ static void find_stores(Level *l) {
   if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
 }
 
-static void expand_inst(Level *l, uint32_t id) {
-  Inst i = l->f->inst.at[id];
-  if (!l->ready[id]) {
-    l->map[id] = store_copy(&l->b, l->f, (Val){id}, l->map, l->store[id]);
-  } else if (i.op == OP_grad) {
-    if (!l->done[id].id) expand_grads(l, id);
-    l->map[id] = l->failed ? VAL_NONE : l->done[id];
-    if (!l->failed && !l->map[id].id) l->map[id] = zero_like(&l->b, i.type);
-  } else {
-    Val e = l->map[ir_arg(l->f, &i, 0).id], x = l->map[ir_arg(l->f, &i, 1).id];
-    if (!jacobian_expand(l->run, &l->b, l->f, &i, e, x, l->diag, &l->map[id])) l->failed = true;
-  }
-}
-
 static const char *named(const Inst *i) {
   return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
 }
 
-static void copy_inputs(const Fn *f, Build *b, Val *map) {
-  Val *in = fn_inputs(f);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = in[k], v;
-    if (old.id) b->at = ir_inst(f, old)->at;
-    v = ir_input(b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-    if (old.id) map[old.id] = v;
+static Val expand_operator(Level *l, uint32_t id, const Inst *i) {
+  Build *b = l->copy.b;
+  Val v = VAL_NONE;
+  if (i->op == OP_grad) {
+    if (!l->done[id].id) expand_grads(l, id);
+    return l->copy.failed ? VAL_NONE : l->done[id].id ? l->done[id] : zero_like(b, i->type);
   }
-  free(in);
+  Val e = l->copy.map[ir_arg(l->f, i, 0).id], x = l->copy.map[ir_arg(l->f, i, 1).id];
+  if (!jacobian_expand(l->run, b, l->f, i, e, x, l->diag, &v)) l->copy.failed = true;
+  return v;
 }
 
-/* One level; VAL_NONE-free copy of f, or NULL after an error. *found: there was something to do. */
+static Val expand_inst(Copy *c, uint32_t id, const Inst *i) {
+  Level *l = c->ctx;
+  if (!l->ready[id]) return store_copy(c->b, l->f, (Val){id}, c->map, l->store[id]);
+  pass_at(l->run, named(i), l->f->name, i->at);
+  Val v = expand_operator(l, id, i);
+  if (!c->failed) c->failed = pass_too_large(l->before, 0, named(i), i->at, l->diag);
+  return v;
+}
+
+/* One level; a copy of f, or NULL after an error. *found: there was something to do. */
 static Fn *expand_level(PassRun *run, const Fn *f, Diag *diag, bool *found) {
-  Level l = {.run = run, .f = f, .diag = diag};
   uint32_t n = f->inst.n;
-  l.map = calloc(n, sizeof *l.map);
-  l.ready = calloc(n, sizeof *l.ready);
-  l.store = calloc(n, sizeof *l.store);
-  l.done = calloc(n, sizeof *l.done);
-  l.same = base_zeroed(n, sizeof *l.same);
+  Level l = {.run = run,
+             .f = f,
+             .diag = diag,
+             .ready = base_zeroed(n, sizeof *l.ready),
+             .store = base_zeroed(n, sizeof *l.store),
+             .done = base_zeroed(n, sizeof *l.done),
+             .same = base_zeroed(n, sizeof *l.same)};
   Fn *g = NULL;
   *found = find_ready(&l);
   if (*found) {
+    Build b;
     g = ir_fn_create(f->name, f->f64);
-    ir_build_init(&l.b, g);
-    l.b.stepless = !pass_holds(f, 0, OP_reversible);
+    ir_build_init(&b, g);
+    b.stepless = !pass_holds(f, 0, OP_reversible);
     find_same(f, l.same);
     derive_check(run, f, l.ready);
     find_stores(&l);
-    copy_inputs(f, &l.b, l.map);
-    const uint64_t before = ir_written();
-    for (uint32_t id = 1; id < n && !l.failed; id++) {
-      if (f->inst.at[id].op == OP_in) continue;
-      if (l.ready[id]) pass_at(run, named(&f->inst.at[id]), f->name, f->inst.at[id].at);
-      expand_inst(&l, id);
-      if (l.ready[id] && !l.failed) l.failed = pass_too_large(before, 0, named(&f->inst.at[id]), f->inst.at[id].at, diag);
-    }
-    for (uint32_t k = 0; k < f->out.n && !l.failed; k++) ir_output(&l.b, l.map[f->out.at[k].id], f->outname.at[k]);
-    ir_build_finish(&l.b);
-    if (l.failed) {
+    copy_begin(&l.copy, &b, f, &l);
+    copy_inputs(&l.copy);
+    l.before = ir_written();
+    copy_walk(&l.copy, expand_inst);
+    copy_outputs(&l.copy);
+    copy_end(&l.copy);
+    ir_build_finish(&b);
+    if (l.copy.failed) {
       ir_fn_destroy(g);
       g = NULL;
     }
   }
-  free(l.map);
   free(l.ready);
   free(l.store);
   free(l.done);
@@ -230,36 +224,26 @@ static Fn *keep_steps(const Fn *f, bool top) {
 
 /* ---- functions --------------------------------------------------------------------------------------------------------- */
 
+typedef struct Bodies {
+  PassRun *run;
+  DeriveBody *each;
+  bool reversible;
+  Diag *diag;
+} Bodies;
+
+static Val derive_inst(Copy *c, uint32_t id, const Inst *i) {
+  Bodies *s = c->ctx;
+  (void)id;
+  if (!i->sub || !is_open(ir_body(c->from, i))) return VAL_NONE;
+  Fn *body = s->each(s->run, ir_body(c->from, i), s->reversible, s->diag);
+  c->failed = !body;
+  Val v = body ? copy_body(c, i, ir_copy_fn(c->b->f, body)) : VAL_NONE;
+  ir_fn_destroy(body);
+  return v;
+}
+
 Fn *derive_bodies(PassRun *run, const Fn *f, DeriveBody *each, bool reversible, Diag *diag) {
-  Fn *g = ir_fn_create(f->name, f->f64);
-  Build b;
-  Val *map = calloc(f->inst.n, sizeof *map);
-  bool ok = true;
-  ir_build_init(&b, g);
-  copy_inputs(f, &b, map);
-  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
-    Inst i = f->inst.at[id];
-    if (i.op == OP_in) continue;
-    if (!i.sub || !is_open(ir_body(f, &i))) {
-      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
-      continue;
-    }
-    Fn *body = each(run, ir_body(f, &i), reversible, diag);
-    ok = body != NULL;
-    if (!ok) break;
-    Val *args = base_realloc(NULL, sizeof *args * (i.nargs + 1));
-    for (uint32_t k = 0; k < i.nargs; k++) args[k] = map[ir_arg(f, &i, k).id];
-    b.at = i.at;
-    map[id] = ir_emit(&b, i.op, args, i.nargs, f->attr.at + i.attr, i.nattr, ir_copy_fn(g, body));
-    ir_fn_destroy(body);
-    free(args);
-  }
-  for (uint32_t k = 0; k < f->out.n && ok; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  free(map);
-  if (ok) return g;
-  ir_fn_destroy(g);
-  return NULL;
+  return copy_fn(NULL, f, derive_inst, &(Bodies){run, each, reversible, diag});
 }
 
 /* Replaces *f, which is owned; NULL stays NULL. */

@@ -70,44 +70,11 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
 
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */
 
-static void drop_into(Fn *to, const Fn *f);
-
-static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Fn *body = ir_sub_create(b->f, ir_body(f, i)->name);
-  Val *args = base_zeroed(i->nargs, sizeof *args);
-  drop_into(body, ir_body(f, i));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, body);
-  free(args);
-  return v;
+static Val drop(Copy *c, uint32_t id, const Inst *i) {
+  const Fn *body = ir_body(c->from, i);
+  (void)id;
+  if (i->op == OP_root) return c->map[ir_arg(c->from, i, 0).id];
+  return body && pass_holds(body, 0, OP_root) ? copy_body(c, i, copy_fn(c->b->f, body, drop, NULL)) : VAL_NONE;
 }
 
-static void drop_into(Fn *to, const Fn *f) {
-  Build b;
-  Val *map = base_zeroed(f->inst.n, sizeof *map);
-  ir_build_init(&b, to);
-  Val *in = fn_inputs(f);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = in[k];
-    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
-    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-    if (old.id) map[old.id] = v;
-  }
-  free(in);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) continue;
-    if (i->op == OP_root) map[id] = map[ir_arg(f, i, 0).id];
-    else map[id] = i->sub && pass_holds(ir_body(f, i), 0, OP_root) ? with_body(&b, f, i, map) : ir_copy_inst(&b, f, (Val){id}, map);
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  free(map);
-}
-
-Fn *root_forget(const Fn *f) {
-  Fn *g = ir_fn_create(f->name, f->f64);
-  drop_into(g, f);
-  return g;
-}
+Fn *root_forget(const Fn *f) { return copy_fn(NULL, f, drop, NULL); }

@@ -302,10 +302,7 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
     Type t = ir_type(r->b->f, a);
     x[k] = port(sub, ports, a, k < s.carry + s.xs ? turn_type(t) : t);
   }
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *j = &body->inst.at[id];
-    map[id] = j->op == OP_in ? x[ir_number(body, j)] : ir_copy_inst(sub, body, (Val){id}, map);
-  }
+  copy_emit(sub, body, x, NULL, NULL, NULL, map);
   region_init(&w, sub->f, sub, r->diag);
   undo_hold(&w, hold, s.carry);
   for (uint32_t k = 0; k < s.carry; k++) undo_set(&w, map[body->out.at[k].id], y[k]);

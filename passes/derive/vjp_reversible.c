@@ -12,10 +12,7 @@
 Region region_over(Region *r, const Fn *f, const Val *args) {
   Region w = {.src = f, .n = f->inst.n, .b = r->b, .diag = r->diag};
   w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    w.prim[id] = i->op == OP_in ? args[ir_number(f, i)] : ir_copy_inst(r->b, f, (Val){id}, w.prim);
-  }
+  copy_emit(r->b, f, args, NULL, NULL, NULL, w.prim);
   return w;
 }
 

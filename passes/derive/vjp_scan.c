@@ -173,15 +173,6 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x) {
   }
 }
 
-/* The primal body again; map by id of the body. */
-static void recompute(Rev *w, Build *bb, const Val *x, Val *map) {
-  for (uint32_t id = 1; id < w->body->inst.n; id++) {
-    const Inst *i = &w->body->inst.at[id];
-    if (i->op == OP_in) map[id] = x[ir_number(w->body, i)];
-    else map[id] = store_copy(bb, w->body, (Val){id}, map, true);
-  }
-}
-
 /* Sweeps backwards over the recomputed turn. out[k]: the cotangent of primal input k. */
 static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out) {
   Region *r = vjp_region(w->s), br;
@@ -287,7 +278,7 @@ static void reverse_loop(Rev *w) {
   }
   xs += w->nkept;
   for (uint32_t o = w->sh.carry; o < w->sh.carry + w->sh.ys; o++) xs += w->rc[o].id != 0;
-  recompute(w, &bb, x, map);
+  copy_emit(&bb, w->body, x, NULL, store_inst, NULL, map); /* the turn again */
   if (!sweep_body(w, &bb, x, map, cot)) r->failed = true;
   else if (make_outputs(w, &bb, cot)) {
     read_kept(w, rb, map);

@@ -139,13 +139,12 @@ typedef struct Walk {
   bool failed; /* too large, which was said */
 } Walk;
 
-static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f);
-static Fn *expand_alone(Walk *w, const Fn *f);
+static CopyRule expand_inst;
 
 static Fn *expand_rates_of(Walk *w, const Fn *body) {
   const bool reversible = w->reversible;
   w->reversible = false;
-  Fn *rates = expand_alone(w, body);
+  Fn *rates = copy_fn(NULL, body, expand_inst, w);
   w->reversible = reversible;
   return rates;
 }
@@ -192,66 +191,19 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   return result;
 }
 
-static Val copy_with_body(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
-  free(args);
-  return v;
-}
-
-/* f has its inputs mapped. */
-static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
-  Val **results = base_realloc(NULL, sizeof *results * f->inst.n);
-  memset(results, 0, sizeof *results * f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
-    if (i->op == OP_in) continue;
-    if (i->op == OP_integrate) results[id] = integrate(w, b, f, i, map);
-    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id]) map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
-    else if (i->sub && pass_holds(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(w, b, f, i, map);
-    else map[id] = ir_copy_inst(b, f, (Val){id}, map);
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(results[id]);
-  free(results);
-}
-
-static void expand_into(Walk *w, Fn *out, const Fn *f) {
-  Build b;
-  ir_build_init(&b, out);
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
-  memset(map, 0, sizeof *map * f->inst.n);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    const Input *in = &f->in.at[k];
-    input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
-  }
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
-  expand_body(w, &b, f, map);
-  free(map);
-  free(input);
-  ir_build_finish(&b);
-}
-
-static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f) {
-  Fn *out = ir_sub_create(parent, f->name);
-  expand_into(w, out, f);
-  return out;
-}
-
-static Fn *expand_alone(Walk *w, const Fn *f) {
-  Fn *out = ir_fn_create(f->name, f->f64);
-  expand_into(w, out, f);
-  return out;
+static Val expand_inst(Copy *c, uint32_t id, const Inst *i) {
+  Walk *w = c->ctx;
+  if (i->op == OP_integrate) c->result[id] = integrate(w, c->b, c->from, i, c->map);
+  else if (i->sub && pass_holds(ir_body(c->from, i), 0, OP_integrate))
+    return copy_body(c, i, copy_fn(c->b->f, ir_body(c->from, i), expand_inst, w));
+  return VAL_NONE;
 }
 
 Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
   double start = pass_now();
   pass_at(run, "trajectories of", f->name, (Span){0});
   Walk w = {.run = run, .reversible = reversible, .before = ir_written(), .diag = diag};
-  Fn *out = expand_alone(&w, f);
+  Fn *out = copy_fn(NULL, f, expand_inst, &w);
   if (!w.failed) return pass_done(run, "expand", start, out);
   ir_fn_destroy(out);
   return NULL;

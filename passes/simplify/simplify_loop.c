@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct Loop {
-  Walk *up; /* the copy that the loop is part of */
+  Copy *up; /* the copy that the loop is part of */
   Inst i;
   ScanShape sh;
   const Fn *body;
@@ -18,7 +18,7 @@ typedef struct Loop {
   bool *keep;    /* by result: needed (carries: also inside) */
   bool *live;    /* by id of the body */
   bool *outside; /* by id of the body: follows from invariants alone */
-  Walk out, in;  /* outer values, in up->b; the rest, in nb */
+  Copy out, in;  /* outer values, in up->b; the rest, in nb */
   Build nb;
   VEC(Val) arg;             /* arguments of the new loop */
   uint32_t carry, xs;       /* of the new loop */
@@ -120,7 +120,7 @@ static Val outer(Loop *l, Val v) {
   const Inst *i = ir_inst(l->body, v);
   if (l->out.map[v.id].id || l->out.result[v.id]) return l->out.map[v.id];
   for (uint32_t k = 0; k < i->nargs; k++) outer(l, ir_arg(l->body, i, k));
-  walk_inst(&l->out, v.id);
+  copy_inst(&l->out, v.id, simplify_inst);
   return l->out.map[v.id];
 }
 
@@ -164,7 +164,7 @@ static bool reads_inside(const Loop *l, const Inst *i) {
   return false;
 }
 
-static void copy_body(Loop *l) {
+static void fill_body(Loop *l) {
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (!l->live[id] || i->op == OP_in) continue;
@@ -173,7 +173,7 @@ static void copy_body(Loop *l) {
       continue;
     }
     for (uint32_t k = 0; reads_inside(l, i) && k < i->nargs; k++) inside(l, ir_arg(l->body, i, k));
-    walk_inst(&l->in, id);
+    copy_inst(&l->in, id, simplify_inst);
   }
 }
 
@@ -270,9 +270,6 @@ static void emit_loop(Loop *l, uint32_t id) {
   int *index = base_zeroed(nout, sizeof *index);
   make_outputs(l, index, &ys, &zs);
   for (uint32_t k = 0; k < l->inv_arg.n; k++) *vec_push(&l->arg) = l->inv_arg.at[k];
-  b->at = l->i.at;
-  b->role = l->i.role;
-  b->of = l->i.of;
   Val loop = VAL_NONE;
   if (l->carry + ys + zs > 0) {
     int64_t attr[] = {l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge};
@@ -291,26 +288,26 @@ static void emit_loop(Loop *l, uint32_t id) {
 /* ---- loops of one turn ---------------------------------------------------------------------------------------- */
 
 static void unroll(Loop *l, uint32_t id) {
-  Walk w;
+  Copy w;
   Build *b = l->up->b;
-  walk_init(&w, l->body, b, l->live);
+  copy_begin(&w, b, l->body, NULL);
+  w.live = l->live;
   for (uint32_t k = 0; k < l->i.nargs; k++) {
     Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
     bool x = k >= l->sh.carry && k < l->sh.carry + l->sh.xs;
     if (in.id) w.map[in.id] = x ? ir_index(b, a, 0, 0) : a;
   }
-  for (uint32_t k = 1; k < l->body->inst.n; k++)
-    if (l->live[k] && l->body->inst.at[k].op != OP_in) walk_inst(&w, k);
+  copy_walk(&w, simplify_inst);
   Val *res = l->up->result[id] = base_zeroed(l->body->out.n, sizeof *res);
   for (uint32_t o = 0; o < l->body->out.n; o++) {
     if (!l->used[o]) continue;
     Val v = w.map[l->body->out.at[o].id];
     res[o] = o >= l->sh.carry && o < l->sh.carry + l->sh.ys ? ir_expand(b, v, 0, 1) : v;
   }
-  walk_finish(&w);
+  copy_end(&w);
 }
 
-void simplify_scan(Walk *w, uint32_t id) {
+void simplify_scan(Copy *w, uint32_t id) {
   Loop l = {.up = w, .i = w->from->inst.at[id]};
   l.sh = ir_scan_shape(w->from, &l.i);
   l.body = ir_body(w->from, &l.i);
@@ -326,14 +323,15 @@ void simplify_scan(Walk *w, uint32_t id) {
   } else {
     ir_build_init(&l.nb, ir_sub_create(w->b->f, l.body->name));
     l.nb.powers = w->b->powers;
-    walk_init(&l.out, l.body, w->b, l.live);
-    walk_init(&l.in, l.body, &l.nb, l.live);
+    copy_begin(&l.out, w->b, l.body, NULL);
+    copy_begin(&l.in, &l.nb, l.body, NULL);
+    l.out.live = l.in.live = l.live;
     find_outside(&l);
     make_ports(&l);
-    copy_body(&l);
+    fill_body(&l);
     emit_loop(&l, id);
-    walk_finish(&l.out);
-    walk_finish(&l.in);
+    copy_end(&l.out);
+    copy_end(&l.in);
     ir_build_finish(&l.nb);
   }
   vec_free(&l.arg);

@@ -183,22 +183,24 @@ bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
 
 /* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
 
+static Val take_input(Copy *c, uint32_t id, const Inst *i) {
+  (void)id;
+  return i->op == OP_in ? ir_input(c->b, NULL, IN_OTHER, 0, i->type) : VAL_NONE;
+}
+
 Fn *pattern_function(const Fn *f, Val e, Val x) {
   Fn *g = ir_fn_create("pattern", f->f64);
-  Val *map = calloc(f->inst.n, sizeof *map);
   bool *need = cone(f, e, x);
   Build b;
-  if (!map) base_fault("out of memory");
+  Copy c;
   ir_build_init(&b, g);
-  map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
-  for (uint32_t id = 1; id <= e.id; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (!need[id] || id == x.id) continue;
-    map[id] = i->op == OP_in ? ir_input(&b, NULL, IN_OTHER, 0, i->type) : ir_copy_inst(&b, f, (Val){id}, map);
-  }
-  ir_output(&b, map[e.id], NULL);
+  copy_begin(&c, &b, f, NULL);
+  c.live = need;
+  c.map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
+  copy_walk(&c, take_input);
+  ir_output(&b, c.map[e.id], NULL);
+  copy_end(&c);
   ir_build_finish(&b);
   free(need);
-  free(map);
   return g;
 }

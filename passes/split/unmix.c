@@ -46,59 +46,45 @@ static bool *plain_results(const Fn *body) {
   return NULL;
 }
 
-static void unmix_into(Fn *out, const Fn *f);
+typedef struct Unmix {
+  Val *second;  /* by id of a loop that there are two of: the other one, */
+  bool **plain; /* and which results are taken from it */
+} Unmix;
 
-static Val emit_loop(Build *b, const Fn *f, const Inst *i, const Val *map) {
-  const Fn *body = ir_body(f, i);
-  Fn *copy = ir_sub_create(b->f, body->name);
-  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
-  unmix_into(copy, body);
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, copy);
-  free(args);
-  return v;
+static Fn *unmix(Fn *parent, const Fn *f);
+
+static Val unmix_inst(Copy *c, uint32_t id, const Inst *i) {
+  Unmix *u = c->ctx;
+  const Fn *f = c->from, *body = ir_body(f, i);
+  if (i->op == OP_proj) {
+    const uint32_t loop = ir_arg(f, i, 0).id;
+    const bool other = u->second[loop].id && u->plain[loop][ir_number(f, i)];
+    return other ? ir_proj(c->b, u->second[loop], ir_number(f, i)) : VAL_NONE;
+  }
+  if (i->op != OP_scan || !split_has_lanes(body)) return VAL_NONE;
+  Val first = copy_body(c, i, unmix(c->b->f, body));
+  u->plain[id] = plain_results(body);
+  if (u->plain[id]) u->second[id] = copy_body(c, i, unmix(c->b->f, body));
+  return first;
 }
 
-static void unmix_into(Fn *out, const Fn *f) {
+static Fn *unmix(Fn *parent, const Fn *f) {
+  Fn *g = parent ? ir_sub_create(parent, f->name) : ir_fn_create(f->name, f->f64);
+  Unmix u = {base_zeroed(f->inst.n, sizeof *u.second), base_zeroed(f->inst.n, sizeof *u.plain)};
   Build b;
-  ir_build_init(&b, out);
+  Copy c;
+  ir_build_init(&b, g);
   b.fold = b.number = false;
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *second = base_realloc(NULL, sizeof *second * f->inst.n);
-  Val *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
-  bool **plain = base_zeroed(f->inst.n, sizeof *plain); /* of loops that there are two of */
-  memset(second, 0, sizeof *second * f->inst.n);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    const Input *in = &f->in.at[k];
-    input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
-  }
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    const Fn *body = ir_body(f, i);
-    b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
-    Val from = i->op == OP_proj ? second[ir_arg(f, i, 0).id] : VAL_NONE;
-    if (i->op == OP_in) {
-      map[id] = input[ir_number(f, i)];
-    } else if (i->op == OP_scan && split_has_lanes(body)) {
-      map[id] = emit_loop(&b, f, i, map);
-      plain[id] = plain_results(body);
-      if (plain[id]) second[id] = emit_loop(&b, f, i, map);
-    } else if (from.id && plain[ir_arg(f, i, 0).id][ir_number(f, i)]) {
-      map[id] = ir_proj(&b, from, ir_number(f, i));
-    } else {
-      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
-    }
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  free(map);
-  free(second);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(plain[id]);
-  free(plain);
-  free(input);
+  copy_begin(&c, &b, f, &u);
+  copy_inputs(&c);
+  copy_walk(&c, unmix_inst);
+  copy_outputs(&c);
+  copy_end(&c);
   ir_build_finish(&b);
+  for (uint32_t id = 1; id < f->inst.n; id++) free(u.plain[id]);
+  free(u.plain);
+  free(u.second);
+  return g;
 }
 
-Fn *split_unmix(const Fn *f) {
-  Fn *out = ir_fn_create(f->name, f->f64);
-  unmix_into(out, f);
-  return out;
-}
+Fn *split_unmix(const Fn *f) { return unmix(NULL, f); }
