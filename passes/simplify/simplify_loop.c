@@ -323,6 +323,7 @@ void simplify_scan(Copy *w, uint32_t id) {
   } else {
     ir_build_init(&l.nb, ir_sub_create(w->b->f, l.body->name));
     l.nb.powers = w->b->powers;
+    l.nb.at = l.i.at;
     copy_begin(&l.out, w->b, l.body, NULL);
     copy_begin(&l.in, &l.nb, l.body, NULL);
     l.out.live = l.in.live = l.live;
