@@ -30,6 +30,12 @@ Type turn_type(Type t);                     /* what one turn of a loop gets of a
 bool has_derivatives(const Fn *f);          /* itself, not its bodies */
 /* f or a body of it holds the operator, or one with a trait of these (OPF_). */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
+/* Whether outputs [from, to) follow from input `index`. */
+bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
+
+/* Counts of work, which end at INT64_MAX. */
+static inline int64_t pass_plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
+static inline int64_t pass_times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
 
 /* ---- copy.c ------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 /* Inputs, types and small values that passes ask for everywhere. */
 #include "passes/base/pass.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 Val *fn_inputs(const Fn *f) {
@@ -48,4 +49,16 @@ bool pass_holds(const Fn *f, unsigned traits, Op op) {
     if (i->op == op || ir_has(i->op, traits) || (i->sub && pass_holds(ir_body(f, i), traits, op))) return true;
   }
   return false;
+}
+
+bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
+  bool *yes = base_zeroed(f->inst.n, sizeof *yes), any = false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    yes[id] = i->op == OP_in && ir_number(f, i) == index;
+    for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
+  }
+  for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
+  free(yes);
+  return any;
 }

@@ -12,20 +12,6 @@
 
 enum { POINTS = 16, ROUNDS = 3 };
 
-/* Marks what follows from input `index`. */
-static bool output_reads(const Fn *f, uint32_t output, uint32_t index) {
-  bool *from = base_realloc(NULL, f->inst.n);
-  memset(from, 0, f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    from[id] = i->op == OP_in && ir_number(f, i) == index;
-    for (uint32_t k = 0; k < i->nargs; k++) from[id] |= from[ir_arg(f, i, k).id];
-  }
-  bool reads = from[f->out.at[output].id];
-  free(from);
-  return reads;
-}
-
 /* ---- exactly ---- */
 
 /* Output k of f, with one more input that takes the place of input k if `other`. */
@@ -97,7 +83,7 @@ static bool output_moves(const Fn *f, uint32_t k) {
 bool check_separable(const Fn *f) {
   bool separable = true;
   for (uint32_t k = 0; k < 2 && k < f->out.n && separable; k++) {
-    if (!output_reads(f, k, k)) continue;
+    if (!pass_follows(f, k, k + 1, k)) continue;
     FieldAnswer answer = same_everywhere(f, k);
     separable = answer == FIELD_EQUAL || (answer == FIELD_UNDECIDED && !output_moves(f, k));
   }

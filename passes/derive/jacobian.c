@@ -75,8 +75,7 @@ static Val one_hot(Build *b, Type t, int64_t k) {
 /* 1 at the elements of colours [first, first + n), a row each. */
 static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t) {
   uint32_t size = (uint32_t)type_count(seed_type(j));
-  double *v = calloc((size_t)n * size + 1, sizeof *v);
-  if (!v) base_fault("out of memory");
+  double *v = base_zeroed((size_t)n * size + 1, sizeof *v);
   for (uint32_t k = 0; k < size; k++) {
     uint32_t c = j->colours.of[k];
     if (c != COLOUR_NONE && c >= first && c < first + n) v[(size_t)(c - first) * size + k] = 1;
@@ -294,8 +293,7 @@ static Val gradient_in(const Fn *f, Val v) {
 
 /* v depends on x otherwise than through y. */
 static bool around(const Fn *f, Val v, Val x, Val y) {
-  bool *from = calloc(f->inst.n, sizeof *from);
-  if (!from) base_fault("out of memory");
+  bool *from = base_zeroed(f->inst.n, sizeof *from);
   from[x.id] = true;
   for (uint32_t id = x.id + 1; id <= v.id; id++)
     for (uint32_t k = 0; id != y.id && k < f->inst.at[id].nargs; k++) from[id] = from[id] || from[ir_arg(f, &f->inst.at[id], k).id];

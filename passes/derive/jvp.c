@@ -26,7 +26,7 @@ Region *jvp_region(Jvp *s) { return s->r; }
 
 Val *jvp_results(Jvp *s, Val multi) {
   if (!s->multi[multi.id]) {
-    s->multi[multi.id] = calloc(ir_result_count(s->r->src, ir_inst(s->r->src, multi)) + 1, sizeof(Val));
+    s->multi[multi.id] = base_zeroed(ir_result_count(s->r->src, ir_inst(s->r->src, multi)) + 1, sizeof(Val));
     if (!s->multi[multi.id]) base_fault("out of memory");
   }
   return s->multi[multi.id];
@@ -322,7 +322,7 @@ static JvpRule *const rule[OP_count] = {
 };
 
 static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne) {
-  bool *need = calloc(act->n, sizeof *need);
+  bool *need = base_zeroed(act->n, sizeof *need);
   for (uint32_t k = 0; k < ne; k++) need[e[k].id] = true;
   for (uint32_t id = act->n; id-- > 1;) {
     need[id] = need[id] && act->on[id];
@@ -337,14 +337,13 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   Role role = r->b->role;
   Op of = r->b->of;
   Span at = r->b->at;
-  bool *is_x = calloc(r->n, sizeof *is_x);
-  s.tan = calloc(r->n, sizeof *s.tan);
-  s.multi = calloc(r->n, sizeof *s.multi);
+  bool *is_x = base_zeroed(r->n, sizeof *is_x);
+  s.tan = base_zeroed(r->n, sizeof *s.tan);
+  s.multi = base_zeroed(r->n, sizeof *s.multi);
   if (r->chained) {
-    s.base = calloc(r->n, sizeof *s.base);
-    s.factor = calloc(r->n, sizeof *s.factor);
+    s.base = base_zeroed(r->n, sizeof *s.base);
+    s.factor = base_zeroed(r->n, sizeof *s.factor);
   }
-  if (!is_x || !s.tan || !s.multi || (r->chained && (!s.base || !s.factor))) base_fault("out of memory");
   active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) {
     s.act.on[x[k].id] = is_x[x[k].id] = true;

@@ -107,7 +107,7 @@ static bool has_scan(const Fn *f) {
 /* Marks what lies between the variables and values of the operators in `ready`; with `reverse`, of
  * those taken in reverse mode alone. Operators of one value are taken together. */
 static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mark) {
-  bool *done = calloc(f->inst.n, sizeof *done);
+  bool *done = base_zeroed(f->inst.n, sizeof *done);
   VEC(Val) x = {0};
   for (uint32_t id = 1; id < f->inst.n; id++) {
     if (!ready[id] || done[id]) continue;
@@ -209,9 +209,8 @@ static void find_training(const Fn *f, bool *training) {
 
 /* f with those steps written out that something other than a gradient of training is taken through. */
 static Fn *keep_steps(const Fn *f, bool top) {
-  bool *other = calloc(f->inst.n, sizeof *other), *training = calloc(f->inst.n, sizeof *training);
-  bool *mark = calloc(f->inst.n, sizeof *mark);
-  if (!other || !training || !mark) base_fault("out of memory");
+  bool *other = base_zeroed(f->inst.n, sizeof *other), *training = base_zeroed(f->inst.n, sizeof *training);
+  bool *mark = base_zeroed(f->inst.n, sizeof *mark);
   if (top) find_training(f, training);
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
   mark_between(f, other, false, mark);

@@ -13,10 +13,7 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag) {
   r->b = b;
   r->diag = diag;
   undo_open(r);
-  if (b->f != src) {
-    r->prim = base_realloc(NULL, sizeof *r->prim * r->n);
-    memset(r->prim, 0, sizeof *r->prim * r->n);
-  }
+  if (b->f != src) { r->prim = base_zeroed(r->n, sizeof *r->prim); }
 }
 
 void region_finish(Region *r) {
@@ -133,9 +130,8 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
 void active_init(Active *a, const Fn *f, uint32_t n) {
   (void)f;
   a->n = n, a->from = 1;
-  a->on = calloc(n, sizeof *a->on);
-  a->result = calloc(n, sizeof *a->result);
-  if (!a->on || !a->result) base_fault("out of memory");
+  a->on = base_zeroed(n, sizeof *a->on);
+  a->result = base_zeroed(n, sizeof *a->result);
 }
 
 void active_finish(Active *a) {
@@ -154,7 +150,7 @@ static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from) 
 static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result) {
   ScanShape s = ir_scan_shape(f, i);
   const Fn *body = ir_body(f, i);
-  bool *in = calloc(i->nargs + 1, sizeof *in);
+  bool *in = base_zeroed(i->nargs + 1, sizeof *in);
   for (uint32_t k = 0; k < i->nargs; k++) in[k] = a->on[ir_arg(f, i, k).id];
   for (bool changed = true; changed;) {
     changed = false;
@@ -213,12 +209,12 @@ static bool depends(Active *a, const Fn *f, uint32_t id) {
     return i->type.dt == DT_REAL && a->on[multi.id] && (!res || res[ir_number(f, i)]);
   }
   if (i->op == OP_scan && any_arg(a, f, i, 0)) {
-    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    a->result[id] = base_zeroed(ir_body(f, i)->out.n + 1, sizeof(bool));
     scan_activity(a, f, i, a->result[id]);
     return true;
   }
   if (i->op == OP_reversible && any_arg(a, f, i, 0)) {
-    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    a->result[id] = base_zeroed(ir_body(f, i)->out.n + 1, sizeof(bool));
     step_activity(a, f, i, a->result[id]);
     return true;
   }
@@ -234,8 +230,7 @@ void active_spread(Active *a, const Fn *f) {
 
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
   Active a;
-  bool *need = calloc(e.id + 1, sizeof *need), any = false;
-  if (!need) base_fault("out of memory");
+  bool *need = base_zeroed(e.id + 1, sizeof *need), any = false;
   active_init(&a, f, e.id + 1);
   for (uint32_t k = 0; k < nx; k++)
     if (x[k].id <= e.id) a.on[x[k].id] = any = true;
@@ -261,9 +256,8 @@ static int saved_index(const Fn *body, ScanShape s, Val v) {
 
 bool *scan_kept(const Fn *f, const Inst *scan) {
   const Fn *body = ir_body(f, scan);
-  bool *kept = calloc(body->inst.n + 1, sizeof *kept);
+  bool *kept = base_zeroed(body->inst.n + 1, sizeof *kept);
   int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
-  if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;

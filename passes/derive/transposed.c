@@ -66,8 +66,7 @@ void derive_check(PassRun *run, const Fn *f, const bool *ready) {
   Fn *g = check_inputs(&l.b, f, in);
   bool ok = true;
   l.b.fold = l.b.number = true;
-  l.map = base_realloc(NULL, sizeof *l.map * f->inst.n);
-  memset(l.map, 0, sizeof *l.map * f->inst.n);
+  l.map = base_zeroed(f->inst.n, sizeof *l.map);
   for (uint32_t id = 1; id < f->inst.n && ok; id++) {
     const Inst *i = &f->inst.at[id];
     bool whole = !ir_has(i->op, OPF_DERIV);

@@ -212,7 +212,7 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c) {
   const Fn *src = s->r->src;
   Val multi = ir_arg(src, i, 0);
   if (!s->act.on[multi.id]) return;
-  if (!s->multi[multi.id]) s->multi[multi.id] = calloc(ir_result_count(src, ir_inst(src, multi)), sizeof(Cot));
+  if (!s->multi[multi.id]) s->multi[multi.id] = base_zeroed(ir_result_count(src, ir_inst(src, multi)), sizeof(Cot));
   Val *sum = &s->multi[multi.id][ir_number(src, i)].part[s->part];
   *sum = plus(s->r->b, *sum, c);
 }
@@ -242,7 +242,7 @@ static void mark_sums(Vjp *s, const bool *sum_input) {
 /* Narrows activity to what reaches a seed. */
 static void mark_needed(Vjp *s, const Seed *seed, uint32_t nseed) {
   const Fn *f = s->r->src;
-  bool *need = calloc(s->r->n, sizeof *need);
+  bool *need = base_zeroed(s->r->n, sizeof *need);
   for (uint32_t k = 0; k < nseed; k++) need[seed[k].v.id] = true;
   for (uint32_t id = s->r->n; id-- > s->act.from;) {
     const Inst *i = &f->inst.at[id];

@@ -114,20 +114,6 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-/* Whether outputs [from, to) follow from input `index`. */
-bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
-  bool *yes = base_realloc(NULL, f->inst.n), any = false;
-  memset(yes, 0, f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    yes[id] = i->op == OP_in && ir_number(f, i) == index;
-    for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
-  }
-  for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
-  free(yes);
-  return any;
-}
-
 /* ---- the walk ---- */
 
 /* What the walks through a function and its bodies share. */
@@ -167,8 +153,8 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   Traj t = {.run = w->run, .method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
   t.reversible = w->reversible && method_symmetric(t.method);
-  t.timed = expand_follows(t.rates, 0, n, n);
-  t.drift_timed = expand_follows(t.rates, 0, 1, n);
+  t.timed = pass_follows(t.rates, 0, n, n);
+  t.drift_timed = pass_follows(t.rates, 0, 1, n);
   t.derivs = pass_holds(t.rates, OPF_DERIV, OP_none);
   Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
   Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};

@@ -383,7 +383,7 @@ static Val solve(Implicit *m) {
   Val *k = base_zeroed(m->nk, sizeof *k), good = VAL_NONE;
   memcpy(k, m->k, sizeof *k * m->nk);
   Fn *system = m->size <= MOST ? system_of(m, &args) : NULL;
-  bool linear = system && !expand_follows(system, 1, 2, 0);
+  bool linear = system && !pass_follows(system, 1, 2, 0);
   if (linear && (exact || m->size <= DIRECT)) {
     direct(m, system, args.at);
   } else if (exact || !system) {

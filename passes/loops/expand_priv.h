@@ -48,7 +48,6 @@ Val expand_combine(Build *b, const double *c, const Val *x, int n, uint32_t stri
 Val expand_add_scaled(Build *b, Val y, Val h, Val rate);                             /* y + h*rate, rate may be none */
 Val expand_length(const Scope *s);                                                   /* of the step, with its sign */
 void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy);   /* at y, c*dt after its begin */
-bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);        /* outputs, from an input */
 void expand_implicit(const Traj *t, Scope *s, const Tableau *rk);                    /* replaces s->y */
 
 bool expand_joins(const Traj *t);

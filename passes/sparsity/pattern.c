@@ -130,8 +130,7 @@ bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
 
 /* What e is computed from. */
 static bool *cone(const Fn *f, Val e, Val x) {
-  bool *need = calloc(f->inst.n, sizeof *need);
-  if (!need) base_fault("out of memory");
+  bool *need = base_zeroed(f->inst.n, sizeof *need);
   need[e.id] = true;
   for (uint32_t id = e.id; id > 0; id--)
     for (uint32_t k = 0; need[id] && id != x.id && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;

@@ -20,10 +20,9 @@ void sets_init(Sets *s, uint32_t ncol) {
   *vec_push(&s->set) = (ColumnSet){0, 0, 0}; /* SET_ZERO and SET_NONE: empty, not in the table */
   *vec_push(&s->set) = (ColumnSet){0, 0, 0};
   s->nslot = s->npair = FIRST_SLOTS;
-  s->slot = calloc(s->nslot, sizeof *s->slot);
-  s->pair = calloc(s->npair, sizeof *s->pair);
-  s->stamp = calloc((size_t)ncol + 1, sizeof *s->stamp);
-  if (!s->slot || !s->pair || !s->stamp) base_fault("out of memory");
+  s->slot = base_zeroed(s->nslot, sizeof *s->slot);
+  s->pair = base_zeroed(s->npair, sizeof *s->pair);
+  s->stamp = base_zeroed((size_t)ncol + 1, sizeof *s->stamp);
 }
 
 void sets_finish(Sets *s) {
@@ -46,8 +45,7 @@ static void grow_slots(Sets *s) {
   if (s->set.n * 2 < s->nslot) return;
   free(s->slot);
   s->nslot *= 2;
-  s->slot = calloc(s->nslot, sizeof *s->slot);
-  if (!s->slot) base_fault("out of memory");
+  s->slot = base_zeroed(s->nslot, sizeof *s->slot);
   for (uint32_t id = SET_FIRST; id < s->set.n; id++) put_slot(s, id);
 }
 
@@ -98,8 +96,7 @@ static void grow_pairs(Sets *s) {
   UnionPair *old = s->pair;
   uint32_t n = s->npair;
   s->npair *= 2;
-  s->pair = calloc(s->npair, sizeof *s->pair);
-  if (!s->pair) base_fault("out of memory");
+  s->pair = base_zeroed(s->npair, sizeof *s->pair);
   for (uint32_t k = 0; k < n; k++) {
     if (!old[k].a) continue;
     uint32_t to = mix((uint64_t)old[k].a << 32 | old[k].b) & (s->npair - 1);

@@ -272,8 +272,7 @@ static void build_part(Splitter *s, Split *out, uint32_t number) {
   Fn *f = ir_fn_create(s->f->name, s->f->f64);
   f->name = arena_printf(f->mem, "%s.%s", s->f->name, pass_split_name(out, number, name));
   ir_build_init(&p.b, f);
-  p.map = base_realloc(NULL, sizeof *p.map * s->f->inst.n);
-  memset(p.map, 0, sizeof *p.map * s->f->inst.n);
+  p.map = base_zeroed(s->f->inst.n, sizeof *p.map);
   original_inputs(&p);
   carried_inputs(&p);
   emit(&p);
