@@ -43,7 +43,7 @@ Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chose
   double start = pass_now();
   MemoryChoice c = {memory, pass_memory_bytes(f)};
   if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
-  Fn *averaged = pass_holds(f, 0, OP_batch_mean) ? means_averaged(f) : NULL;
+  Fn *averaged = pass_holds(f, 0, OP_batch_mean) ? train_means_averaged(f) : NULL;
   Fn *g = derive(run, averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, true, diag);
   ir_fn_destroy(averaged);
   if (chosen) *chosen = c;
@@ -59,7 +59,7 @@ static Fn *lower_means(PassRun *run, const Fn *loss, Running *running, Diag *dia
   double start = pass_now();
   *running = (Running){0};
   Fn *derived = pass_done(run, "derive", start, derive(run, loss, true, true, diag)); /* means and reversible steps stay in it */
-  Fn *out = derived ? means_lower(run, derived, running, diag) : NULL;
+  Fn *out = derived ? train_means_lower(run, derived, running, diag) : NULL;
   ir_fn_destroy(derived);
   return pass_done(run, "means", start, out);
 }
@@ -130,10 +130,10 @@ bool pass_separable(PassRun *run, const Fn *rates, Diag *diag) {
 void pass_pattern(PassRun *run, const Fn *f, Val e, Val x, Pattern *out) {
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   Diag *unheard = diag_create(NULL);
-  Fn *g = pattern_function(f, e, x), *h = pass_lower(run, g, MEMORY_STORED, NULL, unheard);
-  Val v = h ? fn_input(h, 0) : VAL_NONE;
+  Fn *g = sparsity_function(f, e, x), *h = pass_lower(run, g, MEMORY_STORED, NULL, unheard);
+  Val v = h ? pass_input(h, 0) : VAL_NONE;
   if (h && !v.id) pattern_init(out, rows, cols, 0);
-  else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
+  else if (!h || !sparsity_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
   diag_destroy(unheard);
   ir_fn_destroy(g);
   ir_fn_destroy(h);

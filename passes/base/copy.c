@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 void copy_begin(Copy *c, Build *b, const Fn *from, void *ctx) {
-  *c = (Copy){.from = from, .b = b, .named = has_derivatives(from), .ctx = ctx};
+  *c = (Copy){.from = from, .b = b, .named = pass_has_derivatives(from), .ctx = ctx};
   c->map = base_zeroed(from->inst.n, sizeof *c->map);
   c->result = base_zeroed(from->inst.n, sizeof *c->result);
 }
@@ -23,7 +23,7 @@ void copy_bind(Copy *c, const Val *args) {
 void copy_inputs(Copy *c) {
   const Fn *f = c->from;
   const Span at = c->b->at;
-  Val *in = fn_inputs(f);
+  Val *in = pass_inputs(f);
   for (uint32_t k = 0; k < f->in.n; k++) {
     c->b->at = in[k].id ? ir_inst(f, in[k])->at : (Span){0};
     in[k] = ir_input(c->b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);

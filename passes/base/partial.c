@@ -69,6 +69,6 @@ static const char *const text[OP_count][2] = {
 #undef SELECT
 #undef ZERO
 
-const char *partial_text(Op op, uint32_t k) { return text[op][k]; }
+const char *pass_partial_text(Op op, uint32_t k) { return text[op][k]; }
 
-bool partial_exists(Op op, uint32_t k) { return text[op][k] != NULL; }
+bool pass_partial_exists(Op op, uint32_t k) { return text[op][k] != NULL; }

@@ -20,14 +20,14 @@ bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, D
 
 /* ---- value.c ---------------------------------------------------------------------------------- */
 
-Val *fn_inputs(const Fn *f);               /* of all; the caller frees */
-Val fn_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
-Type type_with(Type t, bool lane);
-Val with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
-Val zero_like(Build *b, Type t);            /* zeros of exactly this type */
-Val value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
-Type turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
-bool has_derivatives(const Fn *f);          /* itself, not its bodies */
+Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
+Val pass_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
+Type pass_type_with(Type t, bool lane);
+Val pass_with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type */
+Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
+Type pass_turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
+bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
 /* f or a body of it holds the operator, or one with a trait of these (OPF_). */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
 /* Whether outputs [from, to) follow from input `index`. */
@@ -75,8 +75,8 @@ Val copy_body(Copy *c, const Inst *i, Fn *body);
 /* ---- partial.c -------------------------------------------------------------------------------- */
 
 /* Of an elementwise operator by operand k, as postfix text (see there); NULL: there is none. */
-const char *partial_text(Op op, uint32_t k);
-bool partial_exists(Op op, uint32_t k);
+const char *pass_partial_text(Op op, uint32_t k);
+bool pass_partial_exists(Op op, uint32_t k);
 
 /* ---- cut.c ------------------------------------------------------------------------------------ */
 

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-Val *fn_inputs(const Fn *f) {
+Val *pass_inputs(const Fn *f) {
   Val *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t id = f->inst.n; id-- > 1;)
     if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
   return in;
 }
 
-Val fn_input(const Fn *f, uint32_t index) {
+Val pass_input(const Fn *f, uint32_t index) {
   const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL; /* where passes write them */
   if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
   for (uint32_t id = 1; id < f->inst.n; id++)
@@ -19,25 +19,25 @@ Val fn_input(const Fn *f, uint32_t index) {
   return VAL_NONE;
 }
 
-Type turn_type(Type t) {
+Type pass_turn_type(Type t) {
   t.rank--;
   memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
   t.dim[IR_MAX_RANK - 1] = 0;
   return t;
 }
 
-Type type_with(Type t, bool lane) {
+Type pass_type_with(Type t, bool lane) {
   t.lane = lane;
   return t;
 }
 
-Val with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
+Val pass_with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
 
-Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
+Val pass_value_or_zero(Build *b, Val v, Type t) { return v.id ? pass_with_lane(b, v, t.lane) : pass_zero_like(b, t); }
 
-Val zero_like(Build *b, Type t) { return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane); }
+Val pass_zero_like(Build *b, Type t) { return pass_with_lane(b, ir_splat(b, 0, pass_type_with(t, false)), t.lane); }
 
-bool has_derivatives(const Fn *f) {
+bool pass_has_derivatives(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
   return false;

@@ -63,7 +63,7 @@ void check_split(PassRun *run, const Fn *f, const Split *s) {
     free(args);
   }
   for (uint32_t k = 0; k < f->out.n; k++)
-    ir_output(&b, with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
+    ir_output(&b, pass_with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
   ir_build_finish(&b);
   check_compare(run, "split", f, g, "the whole", "its parts, put together");
   for (uint32_t p = 0; p < s->n; p++) free(got[p]);

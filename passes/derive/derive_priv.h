@@ -34,7 +34,7 @@ void region_stamp(Region *r, const Inst *i, Role role); /* what is emitted next 
 void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message);
 
 /* Partial derivative of elementwise instruction i (id v) by operand k, from its row of ops.def. */
-Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
+Val region_partial(Region *r, Val v, const Inst *i, uint32_t k);
 
 /* Which values depend differentiably on the marked ones. */
 typedef struct Active {
@@ -42,29 +42,29 @@ typedef struct Active {
   bool *on;         /* by id */
   bool **result;    /* by id of a MULTI instruction: which of its results */
 } Active;
-void active_init(Active *a, const Fn *f, uint32_t n);
-void active_spread(Active *a, const Fn *f); /* from the marks set in a->on */
-void active_finish(Active *a);
+void region_active_init(Active *a, const Fn *f, uint32_t n);
+void region_active_spread(Active *a, const Fn *f); /* from the marks set in a->on */
+void region_active_finish(Active *a);
 
 /* Marks what lies between any of the x and e: depends on one and reaches the other. */
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
 
 /* The attributes of a scan by name. */
-Val *fn_inputs(const Fn *f);               /* of all; the caller frees */
-Val fn_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
-Type type_with(Type t, bool lane);
-Val with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
-Val zero_like(Build *b, Type t);            /* zeros of exactly this type */
-Val value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
+Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
+Val pass_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
+Type pass_type_with(Type t, bool lane);
+Val pass_with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type */
+Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
 
 /* Copies an instruction as ir_copy_inst does. With `store`, scans also stack the carries that their
  * turns begin with, which reversing them needs; the indices of their proj move accordingly. */
-Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store);
-CopyRule store_inst; /* the same as a rule, with `store` */
-/* A value of the body of a scan of src, stacked, in b->f: a carry as a turn begins, or one that scan_kept names. */
+Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store);
+CopyRule region_store_inst; /* the same as a rule, with `store` */
+/* A value of the body of a scan of src, stacked, in b->f: a carry as a turn begins, or one that region_kept names. */
 Val region_saved(Region *r, Val scan, Val inside);
 /* By id of a scan's body: what a turn computes that is stacked as well, since it costs more to compute again. */
-bool *scan_kept(const Fn *f, const Inst *scan);
+bool *region_kept(const Fn *f, const Inst *scan);
 
 /* ---- undo.c: values computed again from the end -------------------------------------------------- */
 
@@ -86,18 +86,18 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
 void undo_rest(Region *r); /* undoes all steps and loops that have not been undone */
 
 /* The step f of `body` as a function of (states, invariants) whose loops store their carries; own arena. */
-Fn *step_forward(const Fn *body);
+Fn *derive_step_forward(const Fn *body);
 /* Emits callee (or what outputs [first, first + n) need of it) with its inputs bound; map: by id of callee. */
-void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
+void derive_step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
 
 /* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
 Region region_over(Region *r, const Fn *f, const Val *args);
 
-Fn *root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
+Fn *derive_root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
 
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
  * marked. */
-Fn *step_inline(const Fn *f, const bool *which);
+Fn *derive_step_inline(const Fn *f, const bool *which);
 
 /* ---- vjp*.c: reverse mode --------------------------------------------------------------------- */
 
@@ -151,11 +151,11 @@ typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 
 /* ---- jacobian.c ---------------------------------------------------------------------------------- */
 
-bool jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is made use of */
+bool derive_jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is made use of */
 /* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
-void jacobian_mark(Fn *f);
+void derive_jacobian_mark(Fn *f);
 /* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */
-bool jacobian_expand(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
+bool derive_jacobian(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
 
 /* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
 

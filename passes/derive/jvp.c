@@ -110,7 +110,7 @@ static Val jvp_elementwise(Jvp *s, Val v, const Inst *i) {
   Val sum = VAL_NONE;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val t = tangent(s, i, k);
-    if (t.id && partial_exists(i->op, k)) sum = plus(b, sum, fit(b, ir_mul(b, partial_emit(s->r, v, i, k), t), i->type));
+    if (t.id && pass_partial_exists(i->op, k)) sum = plus(b, sum, fit(b, ir_mul(b, region_partial(s->r, v, i, k), t), i->type));
   }
   return sum;
 }
@@ -122,9 +122,9 @@ static bool continue_chain(Jvp *s, Val v, const Inst *i) {
   uint32_t n = 0;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val x = operand(s, i, k), own = s->base[x.id].id ? s->base[x.id] : s->tan[x.id];
-    if (!own.id || !partial_exists(i->op, k)) continue;
+    if (!own.id || !pass_partial_exists(i->op, k)) continue;
     if (!type_same_dims(ir_type(s->r->src, x), i->type)) return false;
-    Val p = partial_emit(s->r, v, i, k);
+    Val p = region_partial(s->r, v, i, k);
     if (s->base[x.id].id && s->factor[x.id].id) p = ir_mul(b, p, s->factor[x.id]);
     if (n && base[0].id == own.id) {
       factor[0] = ir_add(b, factor[0], p);
@@ -219,7 +219,7 @@ Val jvp_spread(Jvp *s, Val v, const Inst *i) {
 Val jvp_batch_sum(Jvp *s, Val v, const Inst *i) {
   (void)v;
   Val t = tangent(s, i, 0);
-  return t.id ? ir_batch_sum(s->r->b, with_lane(s->r->b, t, true)) : VAL_NONE;
+  return t.id ? ir_batch_sum(s->r->b, pass_with_lane(s->r->b, t, true)) : VAL_NONE;
 }
 
 Val jvp_select(Jvp *s, Val v, const Inst *i) {
@@ -238,7 +238,7 @@ Val jvp_concat(Jvp *s, Val v, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val t = tangent(s, i, k);
     some = some || t.id;
-    args[k] = t.id ? t : ir_splat(s->r->b, 0, type_with(ir_type(s->r->src, operand(s, i, k)), false));
+    args[k] = t.id ? t : ir_splat(s->r->b, 0, pass_type_with(ir_type(s->r->src, operand(s, i, k)), false));
   }
   Val t = some ? again(s, i, args) : VAL_NONE;
   free(args);
@@ -268,7 +268,7 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i) {
   for (uint32_t k = 0; k < 2; k++) {
     Val t = tangent(s, i, k), args[2];
     if (!t.id) continue;
-    args[k] = with_lane(b, t, attr.lanes != 0);
+    args[k] = pass_with_lane(b, t, attr.lanes != 0);
     args[1 - k] = primal(s, i, 1 - k);
     sum = plus(b, sum, again(s, i, args));
   }
@@ -344,12 +344,12 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
     s.base = base_zeroed(r->n, sizeof *s.base);
     s.factor = base_zeroed(r->n, sizeof *s.factor);
   }
-  active_init(&s.act, r->src, r->n);
+  region_active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) {
     s.act.on[x[k].id] = is_x[x[k].id] = true;
     s.tan[x[k].id] = fit(r->b, t[k], ir_type(r->src, x[k]));
   }
-  active_spread(&s.act, r->src);
+  region_active_spread(&s.act, r->src);
   mark_needed(&s.act, r->src, e, ne);
   for (uint32_t id = s.act.from; id < r->n && !r->failed; id++) {
     if (!s.act.on[id] || is_x[id]) continue;
@@ -366,7 +366,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   free(s.base);
   free(s.factor);
   free(is_x);
-  active_finish(&s.act);
+  region_active_finish(&s.act);
   r->b->role = role;
   r->b->of = of;
   r->b->at = at;

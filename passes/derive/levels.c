@@ -54,7 +54,7 @@ static void expand_grads(Level *l, uint32_t first) {
   region_init(&r, b->f, b, l->diag);
   if (!vjp_pull(&r, l->copy.map[e.id], ir_const(b, 1), x.at, x.n, out)) l->copy.failed = true;
   for (uint32_t k = 0; k < x.n && !l->copy.failed; k++)
-    l->done[which.at[k]] = value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
+    l->done[which.at[k]] = pass_value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
   region_finish(&r);
   b->role = ROLE_PRIMAL;
   free(out);
@@ -118,7 +118,7 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
       if (!ready[k] || ir_arg(f, i, 0).id != e.id) continue;
       Val v = ir_arg(f, i, 1);
       done[k] = true;
-      if (!reverse || i->op == OP_grad || !jacobian_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
+      if (!reverse || i->op == OP_grad || !derive_jacobian_forward(ir_type(f, e), ir_type(f, v))) *vec_push(&x) = v;
     }
     region_between(f, e, x.at, x.n, mark);
   }
@@ -139,16 +139,16 @@ static Val expand_operator(Level *l, uint32_t id, const Inst *i) {
   Val v = VAL_NONE;
   if (i->op == OP_grad) {
     if (!l->done[id].id) expand_grads(l, id);
-    return l->copy.failed ? VAL_NONE : l->done[id].id ? l->done[id] : zero_like(b, i->type);
+    return l->copy.failed ? VAL_NONE : l->done[id].id ? l->done[id] : pass_zero_like(b, i->type);
   }
   Val e = l->copy.map[ir_arg(l->f, i, 0).id], x = l->copy.map[ir_arg(l->f, i, 1).id];
-  if (!jacobian_expand(l->run, b, l->f, i, e, x, l->diag, &v)) l->copy.failed = true;
+  if (!derive_jacobian(l->run, b, l->f, i, e, x, l->diag, &v)) l->copy.failed = true;
   return v;
 }
 
 static Val expand_inst(Copy *c, uint32_t id, const Inst *i) {
   Level *l = c->ctx;
-  if (!l->ready[id]) return store_copy(c->b, l->f, (Val){id}, c->map, l->store[id]);
+  if (!l->ready[id]) return region_store(c->b, l->f, (Val){id}, c->map, l->store[id]);
   pass_at(l->run, named(i), l->f->name, i->at);
   Val v = expand_operator(l, id, i);
   if (!c->failed) c->failed = pass_too_large(l->before, 0, named(i), i->at, l->diag);
@@ -214,7 +214,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
   if (top) find_training(f, training);
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
   mark_between(f, other, false, mark);
-  Fn *g = step_inline(f, mark);
+  Fn *g = derive_step_inline(f, mark);
   free(other);
   free(training);
   free(mark);
@@ -252,13 +252,13 @@ static void replace(Fn **f, Fn *by) {
 }
 
 Fn *derive_levels(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag) {
-  Fn *g = !pass_holds(f, 0, OP_reversible) ? NULL : reversible ? keep_steps(f, top) : step_inline(f, NULL);
+  Fn *g = !pass_holds(f, 0, OP_reversible) ? NULL : reversible ? keep_steps(f, top) : derive_step_inline(f, NULL);
   replace(&g, pass_simplify(run, g ? g : f));
   Fn *plain = pass_unmap(run, g);
   if (plain) replace(&g, pass_simplify(run, plain));
   ir_fn_destroy(plain);
   for (bool found = true; g && found;) {
-    jacobian_mark(g);
+    derive_jacobian_mark(g);
     Fn *h = expand_level(run, g, diag, &found);
     if (!found) break;
     replace(&g, h);
@@ -269,11 +269,11 @@ Fn *derive_levels(PassRun *run, const Fn *f, bool reversible, bool top, Diag *di
 
 Fn *derive_end(PassRun *run, Fn *g) {
   if (pass_holds(g, 0, OP_reversible)) {
-    replace(&g, step_inline(g, NULL));
+    replace(&g, derive_step_inline(g, NULL));
     replace(&g, pass_simplify(run, g));
   }
   if (pass_holds(g, 0, OP_root)) {
-    replace(&g, root_forget(g));
+    replace(&g, derive_root_forget(g));
     replace(&g, pass_simplify(run, g));
   }
   return g;

@@ -93,11 +93,11 @@ static Val unary(Build *b, char letter, Val x) {
   }
 }
 
-Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
+Val region_partial(Region *r, Val v, const Inst *i, uint32_t k) {
   Build *b = r->b;
   Val st[16];
   int n = 0;
-  for (const char *p = partial_text((Op)i->op, k); *p; p++) {
+  for (const char *p = pass_partial_text((Op)i->op, k); *p; p++) {
     switch (*p) {
     case 'x': st[n++] = region_value(r, ir_arg(r->src, i, 0)); break;
     case 'y': st[n++] = region_value(r, ir_arg(r->src, i, 1)); break;
@@ -127,14 +127,14 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
 
 /* ---- activity ------------------------------------------------------------------------------------ */
 
-void active_init(Active *a, const Fn *f, uint32_t n) {
+void region_active_init(Active *a, const Fn *f, uint32_t n) {
   (void)f;
   a->n = n, a->from = 1;
   a->on = base_zeroed(n, sizeof *a->on);
   a->result = base_zeroed(n, sizeof *a->result);
 }
 
-void active_finish(Active *a) {
+void region_active_finish(Active *a) {
   for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
   free(a->result);
   free(a->on);
@@ -155,18 +155,18 @@ static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *res
   for (bool changed = true; changed;) {
     changed = false;
     Active w;
-    active_init(&w, body, body->inst.n);
+    region_active_init(&w, body, body->inst.n);
     for (uint32_t k = 0; k < i->nargs; k++) {
-      Val v = fn_input(body, k);
+      Val v = pass_input(body, k);
       if (v.id && in[k] && ir_type(body, v).dt == DT_REAL) w.on[v.id] = true;
     }
-    active_spread(&w, body);
+    region_active_spread(&w, body);
     for (uint32_t k = 0; k < body->out.n; k++) {
       bool on = w.on[body->out.at[k].id] || (k < s.carry && in[k]);
       result[k] = on;
       if (k < s.carry && on && !in[k]) in[k] = changed = true;
     }
-    active_finish(&w);
+    region_active_finish(&w);
   }
   free(in);
 }
@@ -176,15 +176,15 @@ static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *res
   const Fn *body = ir_body(f, i);
   uint32_t states = (uint32_t)ir_reversible_attr(f, i).states;
   Active w;
-  active_init(&w, body, body->inst.n);
+  region_active_init(&w, body, body->inst.n);
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (body->inst.at[id].op != OP_in || body->inst.at[id].type.dt != DT_REAL) continue;
     uint32_t k = ir_number(body, &body->inst.at[id]);
     if (k < states || k >= 2 * states) w.on[id] = a->on[ir_arg(f, i, k < states ? k : k - states).id];
   }
-  active_spread(&w, body);
+  region_active_spread(&w, body);
   for (uint32_t k = 0; k < states; k++) result[k] = w.on[body->out.at[k].id];
-  active_finish(&w);
+  region_active_finish(&w);
 }
 
 static bool depends(Active *a, const Fn *f, uint32_t id) {
@@ -195,7 +195,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id) {
   case OPC_EW1:
   case OPC_EW2:
     for (uint32_t k = 0; k < i->nargs; k++)
-      if (partial_exists(i->op, k) && a->on[ir_arg(f, i, k).id]) return true;
+      if (pass_partial_exists(i->op, k) && a->on[ir_arg(f, i, k).id]) return true;
     return false;
   case OPC_STRUCT: break;
   }
@@ -221,7 +221,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id) {
   return (i->type.dt == DT_REAL || i->type.dt == DT_MULTI) && any_arg(a, f, i, 0);
 }
 
-void active_spread(Active *a, const Fn *f) {
+void region_active_spread(Active *a, const Fn *f) {
   const bool *first = memchr(a->on + 1, true, a->n - 1);
   a->from = first ? (uint32_t)(first - a->on) : a->n;
   for (uint32_t id = a->from; id < a->n; id++)
@@ -231,17 +231,17 @@ void active_spread(Active *a, const Fn *f) {
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
   Active a;
   bool *need = base_zeroed(e.id + 1, sizeof *need), any = false;
-  active_init(&a, f, e.id + 1);
+  region_active_init(&a, f, e.id + 1);
   for (uint32_t k = 0; k < nx; k++)
     if (x[k].id <= e.id) a.on[x[k].id] = any = true;
-  if (any) active_spread(&a, f);
+  if (any) region_active_spread(&a, f);
   need[e.id] = any;
   for (uint32_t id = e.id; id >= a.from; id--) {
     if (!need[id] || !a.on[id]) continue;
     mark[id] = true;
     for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
   }
-  active_finish(&a);
+  region_active_finish(&a);
   free(need);
 }
 
@@ -254,7 +254,7 @@ static int saved_index(const Fn *body, ScanShape s, Val v) {
   return -1;
 }
 
-bool *scan_kept(const Fn *f, const Inst *scan) {
+bool *region_kept(const Fn *f, const Inst *scan) {
   const Fn *body = ir_body(f, scan);
   bool *kept = base_zeroed(body->inst.n + 1, sizeof *kept);
   int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
@@ -285,10 +285,10 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   Fn *body = ir_copy_fn(b->f, ir_body(from, i));
   uint32_t ys = s.ys;
   for (uint32_t k = 0; k < s.carry; k++) {
-    Val in = fn_input(body, k);
+    Val in = pass_input(body, k);
     if (in.id && saved_index(body, s, in) < 0) insert_output(body, s.carry + ys++, in);
   }
-  bool *kept = scan_kept(from, i);
+  bool *kept = region_kept(from, i);
   for (uint32_t id = 1; id < body->inst.n; id++)
     if (kept[id] && saved_index(body, s, (Val){id}) < 0) insert_output(body, s.carry + ys++, (Val){id});
   free(kept);
@@ -301,7 +301,7 @@ static bool stores(const Fn *f, const Inst *scan) {
   return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
 }
 
-Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store) {
+Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
   Inst i = *ir_inst(from, v);
   if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i))) return ir_copy_inst(b, from, v, map);
   Role role = b->role;

@@ -16,18 +16,18 @@ static bool *wanted(const Fn *f, uint32_t first, uint32_t n) {
   return need;
 }
 
-void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map) {
+void derive_step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map) {
   bool *need = wanted(callee, first, n);
   copy_emit(b, callee, args, need, NULL, NULL, map);
   free(need);
 }
 
-Val store_inst(Copy *c, uint32_t id, const Inst *i) {
+Val region_store_inst(Copy *c, uint32_t id, const Inst *i) {
   (void)i;
-  return store_copy(c->b, c->from, (Val){id}, c->map, true);
+  return region_store(c->b, c->from, (Val){id}, c->map, true);
 }
 
-Fn *step_forward(const Fn *body) {
+Fn *derive_step_forward(const Fn *body) {
   uint32_t states = body->out.n / 2;
   Fn *f = ir_fn_create(body->name, body->f64);
   Build b;
@@ -36,7 +36,7 @@ Fn *step_forward(const Fn *body) {
   ir_build_init(&b, f);
   for (uint32_t k = 0; k < body->in.n; k++)
     if (k < states || k >= 2 * states) in[k] = ir_input(&b, NULL, IN_OTHER, k, body->in.at[k].type);
-  copy_emit(&b, body, in, need, store_inst, NULL, map);
+  copy_emit(&b, body, in, need, region_store_inst, NULL, map);
   for (uint32_t k = 0; k < states; k++) ir_output(&b, map[body->out.at[k].id], NULL);
   ir_build_finish(&b);
   free(map);
@@ -58,7 +58,7 @@ static Val *step_results(Copy *c, const Inst *i) {
   Val *args = base_zeroed(body->in.n, sizeof *args), *in = base_zeroed(body->inst.n, sizeof *in);
   Val *out = base_zeroed(states, sizeof *out);
   for (uint32_t k = 0; k < i->nargs; k++) args[k < states ? k : k + states] = c->map[ir_arg(c->from, i, k).id];
-  step_emit(c->b, body, args, 0, states, in);
+  derive_step_emit(c->b, body, args, 0, states, in);
   for (uint32_t k = 0; k < states; k++) out[k] = in[body->out.at[k].id];
   ir_fn_destroy(flat);
   free(args);
@@ -93,4 +93,4 @@ static Fn *write_out(Fn *parent, const Fn *f, const bool *which) {
   return g;
 }
 
-Fn *step_inline(const Fn *f, const bool *which) { return write_out(NULL, f, which); }
+Fn *derive_step_inline(const Fn *f, const bool *which) { return write_out(NULL, f, which); }

@@ -28,7 +28,7 @@ Val jvp_root(Jvp *s, Val v, const Inst *i) {
   Val *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t), moved = VAL_NONE;
   Region w = at_root(r, v, i);
   for (uint32_t k = 1; k < i->nargs; k++) {
-    Val in = fn_input(body, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
+    Val in = pass_input(body, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
     if (in.id && tangent.id && ir_type(body, in).dt == DT_REAL) x[nx] = in, t[nx++] = tangent;
   }
   if (nx && !jvp_sweep(&w, x, t, nx, body->out.at, 1, &moved)) r->failed = true;
@@ -51,7 +51,7 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
   bool *sum = base_zeroed(body->in.n, sizeof *sum);
   seed.cot.part[each ? EACH : WHOLE] = solved(r, &w, c, true);
   for (uint32_t k = 1; k < i->nargs; k++) {
-    Val in = fn_input(body, k), a = ir_arg(r->src, i, k);
+    Val in = pass_input(body, k), a = ir_arg(r->src, i, k);
     sum[k] = vjp_sums(s, a);
     if (!in.id || !vjp_active(s, a) || ir_type(body, in).dt != DT_REAL) continue;
     x[nx] = in;
@@ -77,4 +77,4 @@ static Val drop(Copy *c, uint32_t id, const Inst *i) {
   return body && pass_holds(body, 0, OP_root) ? copy_body(c, i, copy_fn(c->b->f, body, drop, NULL)) : VAL_NONE;
 }
 
-Fn *root_forget(const Fn *f) { return copy_fn(NULL, f, drop, NULL); }
+Fn *derive_root_forget(const Fn *f) { return copy_fn(NULL, f, drop, NULL); }

@@ -36,7 +36,7 @@ static bool both_modes(Level *l, Val e, Val x) {
     if (c.part[p].id) reverse = ir_add(b, reverse, dot(l, c.part[p], u, te.lane));
   Val forward = t.id ? ir_add(b, zero, dot(l, v, t, te.lane)) : zero;
   *vec_push(&l->by[0]) = forward;
-  *vec_push(&l->by[1]) = with_lane(b, reverse, ir_type(b->f, forward).lane);
+  *vec_push(&l->by[1]) = pass_with_lane(b, reverse, ir_type(b->f, forward).lane);
   return true;
 }
 

@@ -100,7 +100,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live) {
   for (uint32_t id = f->inst.n; any && ok && id-- > 1;)
     if (live[id]) ok = trial_inst(t, id);
   for (uint32_t k = 0; any && ok && k < carry; k++) {
-    Val in = fn_input(f, k);
+    Val in = pass_input(f, k);
     ok = in.id && live[in.id] && t->known[in.id];
   }
   return any && ok;
@@ -267,7 +267,7 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
   Val *in = base_zeroed(body->in.n, sizeof *in), *map = base_zeroed(body->inst.n, sizeof *map);
   undo_results(r, v, after, nafter, in + states);
   for (uint32_t k = 0; k < n; k++) in[2 * states + k] = inv[k];
-  step_emit(r->b, body, in, states, states, map);
+  derive_step_emit(r->b, body, in, states, states, map);
   for (uint32_t k = 0; k < states; k++) x[k] = map[body->out.at[states + k].id];
   for (uint32_t k = 0; k < states; k++) undo_set(r, ir_arg(r->src, &i, k), x[k]);
   free(in);
@@ -295,12 +295,12 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
   for (uint32_t k = 0; k < s.carry; k++) {
     Type t = ir_type(body, body->out.at[k]);
     y[k] = port(sub, ports, y[k], t);
-    x[k] = hold[k] = ir_id(sub, zero_like(sub, t));
+    x[k] = hold[k] = ir_id(sub, pass_zero_like(sub, t));
   }
   for (uint32_t k = s.carry; k < i.nargs; k++) {
     Val a = region_value(r, ir_arg(r->src, &i, k));
     Type t = ir_type(r->b->f, a);
-    x[k] = port(sub, ports, a, k < s.carry + s.xs ? turn_type(t) : t);
+    x[k] = port(sub, ports, a, k < s.carry + s.xs ? pass_turn_type(t) : t);
   }
   copy_emit(sub, body, x, NULL, NULL, NULL, map);
   region_init(&w, sub->f, sub, r->diag);

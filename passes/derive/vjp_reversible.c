@@ -30,7 +30,7 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
   for (uint32_t k = 0; k < states; k++)
     if (res[k].part[EACH].id || res[k].part[WHOLE].id) seed[nseed++] = (Seed){f->out.at[k], res[k]};
   for (uint32_t k = 0; k < i->nargs; k++) {
-    Val in = fn_input(f, k), a = ir_arg(r->src, i, k);
+    Val in = pass_input(f, k), a = ir_arg(r->src, i, k);
     sum[k] = vjp_sums(s, a);
     if (!in.id || !w->prim[in.id].id || !vjp_active(s, a) || ir_type(f, in).dt != DT_REAL) continue;
     x[nx] = in;
@@ -56,7 +56,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
   for (uint32_t k = 0; k < states; k++)
     for (int p = EACH; p <= WHOLE; p++)
       if (res[k].part[p].id) after[n++] = res[k].part[p];
-  Fn *f = step_forward(ir_body(r->src, i));
+  Fn *f = derive_step_forward(ir_body(r->src, i));
   if (undo_on(r)) {
     undo_step(r, v, after, n, args, args + states);
   } else {
@@ -75,10 +75,10 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
 Val jvp_reversible(Jvp *s, Val v, const Inst *i) {
   Region *r = jvp_region(s);
   uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, nx = 0;
-  Fn *f = step_forward(ir_body(r->src, i));
+  Fn *f = derive_step_forward(ir_body(r->src, i));
   Val *args = base_zeroed(i->nargs, sizeof *args), *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t);
   for (uint32_t k = 0; k < i->nargs; k++) {
-    Val in = fn_input(f, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
+    Val in = pass_input(f, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
     args[k] = region_value(r, ir_arg(r->src, i, k));
     if (in.id && tangent.id && ir_type(f, in).dt == DT_REAL) x[nx] = in, t[nx++] = tangent;
   }

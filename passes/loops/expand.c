@@ -152,7 +152,7 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
   Traj t = {.run = w->run, .method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
-  t.reversible = w->reversible && method_symmetric(t.method);
+  t.reversible = w->reversible && expand_symmetric(t.method);
   t.timed = pass_follows(t.rates, 0, n, n);
   t.drift_timed = pass_follows(t.rates, 0, 1, n);
   t.derivs = pass_holds(t.rates, OPF_DERIV, OP_none);

@@ -4,7 +4,7 @@
 
 #include "passes/loops/loops.h"
 
-bool method_symmetric(Method m); /* a step is undone by one of -dt */
+bool expand_symmetric(Method m); /* a step is undone by one of -dt */
 
 enum { MAX_STAGES = 4, MAX_SUBSTEPS = 15 };
 
@@ -19,8 +19,8 @@ typedef struct Composition {
   double w[MAX_SUBSTEPS];
 } Composition;
 
-bool method_tableau(Method m, Tableau *out); /* false if m is none */
-bool method_composition(Method m, Composition *out);
+bool expand_tableau(Method m, Tableau *out); /* false if m is none */
+bool expand_composition(Method m, Composition *out);
 
 /* One `integrate` while it is expanded. */
 typedef struct Traj {

@@ -38,7 +38,7 @@ static int64_t kept(const Fn *f) {
       n = pass_plus(n, values(ir_body(f, i)) / 2); /* f and g are of a size */
     } else if (i->op == OP_integrate) {
       integrate_attr a = ir_integrate_attr(f, i);
-      if (method_symmetric((Method)a.method))
+      if (expand_symmetric((Method)a.method))
         n = pass_plus(n, pass_times(results(f, i, (uint32_t)a.states), pass_plus(a.steps / a.every, a.every)));
     } else if (i->op == OP_scan) {
       int64_t inside = kept(ir_body(f, i));

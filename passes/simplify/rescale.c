@@ -104,7 +104,7 @@ static bool find_units(const Fn *f, const Inst *scan, Unit *unit) {
   const Fn *body = ir_body(f, scan);
   bool *live = ir_live(body), any = false;
   for (uint32_t c = 0; c < s.carry && s.n >= FEWEST_TURNS && !s.converge; c++) {
-    Unit u = {.in = fn_input(body, c), .next = body->out.at[c]};
+    Unit u = {.in = pass_input(body, c), .next = body->out.at[c]};
     bool good = u.in.id && moves(body, &u) && one_factor(body, live, c, &u) && takes_up(body, &u);
     for (uint32_t d = 0; good && d < c; d++) good = unit[d].k == 0 || apart(body, &u, &unit[d]);
     if (good) unit[c] = u, any = true;

@@ -96,7 +96,7 @@ static Val product_inst(Copy *w, const Inst *i) {
 static Val slice_inst(Copy *w, const Inst *i) {
   Val x = w->map[ir_arg(w->from, i, 0).id];
   if (ir_slice_attr(w->from, i).axis != 0 || ir_slice_attr(w->from, i).n != 1) return VAL_NONE;
-  return stacked_element(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
+  return simplify_stacked(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
 }
 
 /* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */

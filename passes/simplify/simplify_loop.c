@@ -51,7 +51,7 @@ static void find_live(Loop *l) {
       if (l->keep[o]) l->live[body->out.at[o].id] = true;
     mark_live(body, l->live);
     for (uint32_t c = 0; c < l->sh.carry; c++) {
-      Val in = fn_input(body, c);
+      Val in = pass_input(body, c);
       if (in.id && l->live[in.id] && !l->keep[c]) l->keep[c] = changed = true;
     }
   }
@@ -65,7 +65,7 @@ static Val constant_input(Loop *l, uint32_t k) {
   Val a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
   if (k >= l->sh.carry + l->sh.xs) return a;
   if (k == 0 && l->sh.converge == 2) return VAL_NONE;
-  if (k < l->sh.carry) return l->body->out.at[k].id == fn_input(l->body, k).id ? a : VAL_NONE;
+  if (k < l->sh.carry) return l->body->out.at[k].id == pass_input(l->body, k).id ? a : VAL_NONE;
   const Inst *i = ir_inst(g, a);
   if (i->op == OP_expand && ir_expand_attr(g, i).axis == 0) return ir_arg(g, i, 0);
   if (i->op == OP_const) {
@@ -81,7 +81,7 @@ static Val constant_input(Loop *l, uint32_t k) {
 
 /* What lies between a derivative's x and its e stays together: nothing moves out of a body with such. */
 static void find_outside(Loop *l) {
-  bool named = has_derivatives(l->body);
+  bool named = pass_has_derivatives(l->body);
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (i->op == OP_in) {
@@ -145,12 +145,12 @@ static Val inside(Loop *l, Val v) { return l->outside[v.id] ? bring_in(l, v) : l
 static void make_ports(Loop *l) {
   uint32_t ninv = l->sh.carry + l->sh.xs;
   for (uint32_t k = 0; k < ninv; k++) {
-    Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
+    Val in = pass_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
     bool carry = k < l->sh.carry;
     if (in.id && l->outside[in.id]) continue;
     if (carry ? !l->keep[k] : !in.id || !l->live[in.id]) continue;
     Type t = ir_type(l->up->b->f, a);
-    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : turn_type(t));
+    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : pass_turn_type(t));
     if (in.id) l->in.map[in.id] = v;
     *vec_push(&l->arg) = a;
     ++*(carry ? &l->carry : &l->xs);
@@ -196,7 +196,7 @@ static bool moves_out(Op op) {
 static Val summand(const Loop *l, uint32_t o) {
   Val v = l->body->out.at[o];
   const Inst *i = ir_inst(l->body, v);
-  if (o < l->sh.carry + l->sh.ys || has_derivatives(l->body)) return v;
+  if (o < l->sh.carry + l->sh.ys || pass_has_derivatives(l->body)) return v;
   for (; moves_out((Op)i->op) && !l->outside[v.id]; i = ir_inst(l->body, v)) v = ir_arg(l->body, i, 0);
   return v;
 }
@@ -218,7 +218,7 @@ static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs) {
     Val old = l->body->out.at[o];
     bool carry = o < l->sh.carry;
     if (!l->keep[o] || (!carry && l->outside[old.id])) continue;
-    if (carry && fn_input(l->body, o).id && l->outside[fn_input(l->body, o).id]) continue;
+    if (carry && pass_input(l->body, o).id && l->outside[pass_input(l->body, o).id]) continue;
     Val v = inside(l, summand(l, o));
     uint32_t first = o < l->sh.carry ? 0 : o < l->sh.carry + l->sh.ys ? l->carry : l->carry + *ys;
     for (uint32_t k = first; !carry && k < l->nb.f->out.n; k++)
@@ -293,7 +293,7 @@ static void unroll(Loop *l, uint32_t id) {
   copy_begin(&w, b, l->body, NULL);
   w.live = l->live;
   for (uint32_t k = 0; k < l->i.nargs; k++) {
-    Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
+    Val in = pass_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
     bool x = k >= l->sh.carry && k < l->sh.carry + l->sh.xs;
     if (in.id) w.map[in.id] = x ? ir_index(b, a, 0, 0) : a;
   }
@@ -346,7 +346,7 @@ void simplify_scan(Copy *w, uint32_t id) {
 
 /* ---- elements of stacks ------------------------------------------------------------------------------------------ */
 
-Val stacked_element(Build *b, Val stack, uint32_t start) {
+Val simplify_stacked(Build *b, Val stack, uint32_t start) {
   Fn *g = b->f;
   const Inst *p = ir_inst(g, stack);
   if (p->op != OP_proj) return VAL_NONE;
@@ -358,7 +358,7 @@ Val stacked_element(Build *b, Val stack, uint32_t start) {
   uint32_t y = ir_number(g, p), last = s.reverse ? 0 : s.n - 1, first = s.reverse ? s.n - 1 : 0;
   if (y < s.carry || y >= s.carry + s.ys) return VAL_NONE;
   for (uint32_t c = 0; c < s.carry; c++) {
-    Val in = fn_input(body, c);
+    Val in = pass_input(body, c);
     if (start == last && body->out.at[c].id == body->out.at[y].id) return ir_expand(b, ir_proj(b, loop, c), 0, 1);
     if (start == first && in.id && in.id == body->out.at[y].id) return ir_expand(b, ir_arg(g, i, c), 0, 1);
   }

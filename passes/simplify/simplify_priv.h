@@ -9,6 +9,6 @@ CopyRule simplify_inst;
 /* simplify_loop.c: fills w->result[id]. */
 void simplify_scan(Copy *w, uint32_t id);
 /* The element x0 of a slice of one of a stacked result, if it is at hand; else VAL_NONE. */
-Val stacked_element(Build *b, Val stack, uint32_t start);
+Val simplify_stacked(Build *b, Val stack, uint32_t start);
 
 #endif

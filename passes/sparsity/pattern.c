@@ -23,43 +23,43 @@ enum {
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
-Deps deps_same(Pass *p, uint32_t id) {
+Deps sparsity_deps_same(Pass *p, uint32_t id) {
   Deps d = {ARENA_NEW(p->mem, uint32_t), true};
   d.id[0] = id;
   return d;
 }
 
-Deps deps_new(Pass *p, int64_t n) {
+Deps sparsity_deps_new(Pass *p, int64_t n) {
   p->sets.work += n;
   return (Deps){ARENA_ARRAY(p->mem, uint32_t, n + 1), false};
 }
 
-Deps deps_close(Deps d, int64_t n) {
+Deps sparsity_deps_close(Deps d, int64_t n) {
   for (int64_t k = 1; k < n; k++)
     if (d.id[k] != d.id[0]) return d;
   d.same = true;
   return d;
 }
 
-void deps_add_all(Pass *p, Deps d, int64_t n) {
-  for (int64_t k = 0; k < (d.same ? 1 : n); k++) sets_add(&p->sets, d.id[k]);
+void sparsity_deps_add(Pass *p, Deps d, int64_t n) {
+  for (int64_t k = 0; k < (d.same ? 1 : n); k++) sparsity_set_add(&p->sets, d.id[k]);
 }
 
 Deps sparsity_smear(PFrame *fr, const Inst *i) {
-  sets_open(&fr->pass->sets);
+  sparsity_set_open(&fr->pass->sets);
   for (uint32_t k = 0; k < i->nargs; k++) {
     Type t = ir_type(fr->f, ir_arg(fr->f, i, k));
-    if (t.dt != DT_MULTI) deps_add_all(fr->pass, deps_of(fr, i, k), type_count(t));
+    if (t.dt != DT_MULTI) sparsity_deps_add(fr->pass, sparsity_deps_of(fr, i, k), type_count(t));
   }
-  uint32_t all = sets_close(&fr->pass->sets);
-  return deps_same(fr->pass, all ? all : SET_NONE);
+  uint32_t all = sparsity_set_close(&fr->pass->sets);
+  return sparsity_deps_same(fr->pass, all ? all : SET_NONE);
 }
 
 /* ---- functions ----------------------------------------------------------------------------------------------- */
 
 static Deps no_derivative(PFrame *fr, const Inst *i) {
   (void)i;
-  return deps_same(fr->pass, SET_NONE);
+  return sparsity_deps_same(fr->pass, SET_NONE);
 }
 
 static SparsityRule *const rule[OP_count] = {
@@ -76,7 +76,7 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
   int64_t n = 0;
   if (i->op == OP_trisolve || i->op == OP_solve)
     return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
-  if (i->op != OP_dot || deps_of(fr, i, 0).same || deps_of(fr, i, 1).same) return 0;
+  if (i->op != OP_dot || sparsity_deps_of(fr, i, 0).same || sparsity_deps_of(fr, i, 1).same) return 0;
   n = type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
   Type b = ir_type(fr->f, ir_arg(fr->f, i, 1));
   DotShape d = ir_dot_shape(fr->f, i);
@@ -88,7 +88,7 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
 /* All elements of the result are alike if those of each operand are; but where zeros come in. */
 static bool alike(const PFrame *fr, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++)
-    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !deps_of(fr, i, k).same) return false;
+    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !sparsity_deps_of(fr, i, k).same) return false;
   return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
 }
 
@@ -140,11 +140,11 @@ static bool *cone(const Fn *f, Val e, Val x) {
 /* False: too many nonzeros. */
 static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   uint32_t n, count = 0;
-  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[deps_at(e, i)].n;
+  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[sparsity_deps_at(e, i)].n;
   if (count > MOST) return false;
   pattern_init(out, rows, s->ncol, count);
   for (uint32_t i = 0; i < rows; i++) {
-    const uint32_t *col = sets_columns(s, deps_at(e, i), &n);
+    const uint32_t *col = sparsity_set_columns(s, sparsity_deps_at(e, i), &n);
     if (n) memcpy(out->col + out->start[i], col, n * sizeof *col);
     out->start[i + 1] = out->start[i] + n;
   }
@@ -161,21 +161,21 @@ static bool walk(PFrame *fr, Val e, Val x) {
       ok = visit(fr, id);
       continue;
     }
-    fr->val[id] = deps_new(p, cols);
-    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sets_single(&p->sets, j);
+    fr->val[id] = sparsity_deps_new(p, cols);
+    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sparsity_set_single(&p->sets, j);
     fr->val[id].same = cols == 1;
   }
   free(need);
   return ok;
 }
 
-bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
+bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out) {
   Pass p = {.mem = arena_create(), .limit = WORK};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
-  sets_init(&p.sets, cols);
+  sparsity_set_init(&p.sets, cols);
   PFrame fr = frame(&p, f);
   bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
-  sets_finish(&p.sets);
+  sparsity_set_finish(&p.sets);
   arena_destroy(p.mem);
   return found;
 }
@@ -187,7 +187,7 @@ static Val take_input(Copy *c, uint32_t id, const Inst *i) {
   return i->op == OP_in ? ir_input(c->b, NULL, IN_OTHER, 0, i->type) : VAL_NONE;
 }
 
-Fn *pattern_function(const Fn *f, Val e, Val x) {
+Fn *sparsity_function(const Fn *f, Val e, Val x) {
   Fn *g = ir_fn_create("pattern", f->f64);
   bool *need = cone(f, e, x);
   Build b;

@@ -31,14 +31,14 @@ typedef struct Sets {
   int64_t work; /* elements looked at so far */
 } Sets;
 
-void sets_init(Sets *s, uint32_t ncol);
-void sets_finish(Sets *s);
-uint32_t sets_single(Sets *s, uint32_t column);
-uint32_t sets_union(Sets *s, uint32_t a, uint32_t b); /* of two; what is added to 0 stays as it is */
-void sets_open(Sets *s);                              /* a union of many, one at a time */
-void sets_add(Sets *s, uint32_t id);
-uint32_t sets_close(Sets *s);
-const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n);
+void sparsity_set_init(Sets *s, uint32_t ncol);
+void sparsity_set_finish(Sets *s);
+uint32_t sparsity_set_single(Sets *s, uint32_t column);
+uint32_t sparsity_set_union(Sets *s, uint32_t a, uint32_t b); /* of two; what is added to 0 stays as it is */
+void sparsity_set_open(Sets *s);                              /* a union of many, one at a time */
+void sparsity_set_add(Sets *s, uint32_t id);
+uint32_t sparsity_set_close(Sets *s);
+const uint32_t *sparsity_set_columns(const Sets *s, uint32_t id, uint32_t *n);
 
 /* ---- pattern.c: values and functions ------------------------------------------------------------ */
 
@@ -48,7 +48,7 @@ typedef struct Deps {
   bool same;
 } Deps;
 
-static inline uint32_t deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
+static inline uint32_t sparsity_deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
 
 typedef struct Pass {
   Sets sets;
@@ -64,12 +64,12 @@ typedef struct PFrame {
   Deps **result; /* by id of a MULTI instruction: by result */
 } PFrame;
 
-static inline Deps deps_of(const PFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
+static inline Deps sparsity_deps_of(const PFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
 
-Deps deps_same(Pass *p, uint32_t id);
-Deps deps_new(Pass *p, int64_t n);             /* all SET_ZERO */
-Deps deps_close(Deps d, int64_t n);            /* `same`, where all entries are equal */
-void deps_add_all(Pass *p, Deps d, int64_t n); /* sets_add of every element */
+Deps sparsity_deps_same(Pass *p, uint32_t id);
+Deps sparsity_deps_new(Pass *p, int64_t n);         /* all SET_ZERO */
+Deps sparsity_deps_close(Deps d, int64_t n);        /* `same`, where all entries are equal */
+void sparsity_deps_add(Pass *p, Deps d, int64_t n); /* sparsity_set_add of every element */
 /* Sets of f's outputs from those of its inputs. False: given up. */
 bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
 

@@ -13,7 +13,7 @@ static uint32_t mix(uint64_t x) {
   return (uint32_t)x;
 }
 
-void sets_init(Sets *s, uint32_t ncol) {
+void sparsity_set_init(Sets *s, uint32_t ncol) {
   memset(s, 0, sizeof *s);
   s->ncol = ncol;
   vec_reserve(&s->column, 1);                /* never NULL: places in it are pointers also where a set is empty */
@@ -25,7 +25,7 @@ void sets_init(Sets *s, uint32_t ncol) {
   s->stamp = base_zeroed((size_t)ncol + 1, sizeof *s->stamp);
 }
 
-void sets_finish(Sets *s) {
+void sparsity_set_finish(Sets *s) {
   vec_free(&s->set);
   vec_free(&s->column);
   vec_free(&s->got);
@@ -67,9 +67,9 @@ static uint32_t intern_set(Sets *s, const uint32_t *col, uint32_t n) {
   return s->set.n - 1;
 }
 
-uint32_t sets_single(Sets *s, uint32_t column) { return intern_set(s, &column, 1); }
+uint32_t sparsity_set_single(Sets *s, uint32_t column) { return intern_set(s, &column, 1); }
 
-const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n) {
+const uint32_t *sparsity_set_columns(const Sets *s, uint32_t id, uint32_t *n) {
   *n = s->set.at[id].n;
   return s->column.at + s->set.at[id].at;
 }
@@ -106,7 +106,7 @@ static void grow_pairs(Sets *s) {
   free(old);
 }
 
-uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
+uint32_t sparsity_set_union(Sets *s, uint32_t a, uint32_t b) {
   if (a > b) {
     uint32_t t = a;
     a = b;
@@ -124,13 +124,13 @@ uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
 
 /* ---- unions of many ---- */
 
-void sets_open(Sets *s) {
+void sparsity_set_open(Sets *s) {
   s->now++;
   s->many = SET_ZERO;
   s->seen.n = s->got.n = 0;
 }
 
-void sets_add(Sets *s, uint32_t id) {
+void sparsity_set_add(Sets *s, uint32_t id) {
   s->work++;
   if (id > s->many && s->many < SET_FIRST) s->many = id;
   if (id < SET_FIRST || s->got.n == s->ncol) return;
@@ -158,7 +158,7 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-uint32_t sets_close(Sets *s) {
+uint32_t sparsity_set_close(Sets *s) {
   uint32_t n = 0;
   if (!s->got.n) return s->many;
   if (s->got.n > s->ncol / 16) {

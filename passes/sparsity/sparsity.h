@@ -7,9 +7,9 @@
 
 /* Which elements of e depend on which of x, by the graph between them, all of it plain; may hold too many, never too few.
  * False where the search takes too long or finds too many; *out is not initialized then. */
-bool pattern_find(const Fn *f, Val e, Val x, Pattern *out);
+bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out);
 /* What e is computed from, as a function of x, its first input. */
-Fn *pattern_function(const Fn *f, Val e, Val x);
+Fn *sparsity_function(const Fn *f, Val e, Val x);
 
 enum { COLOUR_NONE = UINT32_MAX };
 typedef struct Colouring {

@@ -1,6 +1,6 @@
 /* Lowers `batch_mean` (ir.h), the mean over the batch of a training step.
  *
- * Everywhere but in training it is its average: means_averaged. A loss that is trained is lowered before it is
+ * Everywhere but in training it is its average: train_means_averaged. A loss that is trained is lowered before it is
  * differentiated by parameters, after its inner derivatives, which take the mean as a constant:
  *
  *   1. Maps are cut. Values of a map have a level: the number of means that follow one another up to them.
@@ -52,7 +52,7 @@ static Fn *average(Fn *parent, const Fn *f) {
   return g;
 }
 
-Fn *means_averaged(const Fn *f) { return average(NULL, f); }
+Fn *train_means_averaged(const Fn *f) { return average(NULL, f); }
 
 /* ---- cutting a map ---- */
 
@@ -115,7 +115,7 @@ static uint32_t make_ports(Piece *p) {
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
   Val *input = base_zeroed(body->in.n, sizeof *input);
-  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], turn_type(ir_type(up, m->arg[k])));
+  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], pass_turn_type(ir_type(up, m->arg[k])));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (!cut_reads(&m->cut, p->level, id)) continue;
     Type t = ir_type(body, (Val){id});
@@ -389,7 +389,7 @@ static Fn *sum_means(const Fn *f, Running *running) {
   return out;
 }
 
-Fn *means_lower(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
+Fn *train_means_lower(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
   Hoist h = {.exact = true, .diag = diag};
   Fn *cut = hoist(loss, &h), *out = NULL;
   if (cut && h.exact) check_same(run, "means", loss, cut);

@@ -167,7 +167,7 @@ Val to_scalar(Build *b, Val y) {
   Type t = ir_type(b->f, y);
   double *w = malloc(size_of(t) * sizeof *w);
   for (int64_t k = 0; k < type_count(t); k++) w[k] = uniform(0.5, 1.5);
-  Val v = ir_sum_all(b, ir_mul(b, ir_table(b, type_with(t, false), w), ir_mul(b, y, y)));
+  Val v = ir_sum_all(b, ir_mul(b, ir_table(b, pass_type_with(t, false), w), ir_mul(b, y, y)));
   free(w);
   return v;
 }
