@@ -165,7 +165,7 @@ const char *pass_decide_version(void); /* a hash of what its answers follow from
 
 /* optim.c: optimizer updates as functions in which *each parameter element is a sample*, so the
  * same code generator serves them. Inputs: p, g, state... (lane scalars), then shared scalars named
- * as in OptimScalars; outputs: p, state... */
+ * below; outputs: p, state... */
 typedef enum { OPT_ADAM, OPT_ADAMW, OPT_SGD, OPT_RMSPROP, OPT_LBFGS, OPT_count } OptKind;
 typedef struct Optim {
   OptKind kind;
@@ -188,8 +188,8 @@ typedef struct Flops {
 Flops pass_flops(const Fn *f);
 void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
 
-typedef VEC(Fn *) FnList;
 /* pipeline.c: the table of passes by name, for `hnnc opt --passes=derive,simplify FILE.hir`. */
+typedef VEC(Fn *) FnList;
 /* Adds what the pass makes of f to `out`: a function, or, of `split`, its parts. False after an error, also of a name that
  * there is not. */
 bool pass_by_name(PassRun *run, const char *name, const Fn *f, FnList *out, Diag *diag);
@@ -197,4 +197,5 @@ bool pass_by_name(PassRun *run, const char *name, const Fn *f, FnList *out, Diag
 typedef enum { PASS_BY_HAND, PASS_REPORTED } PassUse;
 enum { PASS_NAMES = 16 };
 uint32_t pass_names(PassUse use, const char *names[PASS_NAMES]);
+
 #endif

@@ -126,10 +126,7 @@ static void forward_loop(Fwd *w, Val v) {
   uint32_t carry = sh->carry ? make_ports(w, &bb, &args, 0, sh->carry, x, t) : 0;
   uint32_t xs = sh->xs ? make_ports(w, &bb, &args, sh->carry, inv, x, t) : 0;
   if (nin > inv) make_ports(w, &bb, &args, inv, nin, x, t);
-  for (uint32_t id = 1; id < w->body->inst.n; id++) {
-    const Inst *i = &w->body->inst.at[id];
-    map[id] = i->op == OP_in ? x[ir_number(w->body, i)] : region_store(&bb, w->body, (Val){id}, map, false);
-  }
+  copy_emit(&bb, w->body, x, NULL, NULL, NULL, map);
   if (sweep_body(w, &bb, x, t, map, tan)) {
     make_outputs(w, &bb, 0, sh->carry, map, tan, index);
     uint32_t ys = make_outputs(w, &bb, sh->carry, sh->carry + sh->ys, map, tan, index);

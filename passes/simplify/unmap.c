@@ -159,24 +159,24 @@ static Val all_turns(Turns *t, const Inst *i) {
 
 /* ---- a map ------------------------------------------------------------------------------------------------- */
 
+static Val turns_inst(Copy *c, uint32_t id, const Inst *i) {
+  Turns *t = c->ctx;
+  for (uint32_t k = 0; k < i->nargs; k++) t->stacked[id] |= t->stacked[ir_arg(t->body, i, k).id];
+  return t->stacked[id] ? all_turns(t, i) : VAL_NONE;
+}
+
 /* out: its results. */
 static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out) {
-  Turns t = {.b = b, .body = body, .n = sh.n};
-  t.map = base_zeroed(body->inst.n, sizeof *t.map);
-  t.stacked = base_zeroed(body->inst.n, sizeof *t.stacked);
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *i = &body->inst.at[id];
-    b->at = i->at;
-    if (i->op == OP_in) {
-      uint32_t k = ir_number(body, i);
-      t.map[id] = args[k], t.stacked[id] = k < sh.xs;
-      continue;
-    }
-    for (uint32_t k = 0; k < i->nargs; k++) t.stacked[id] |= t.stacked[ir_arg(body, i, k).id];
-    t.map[id] = t.stacked[id] ? all_turns(&t, i) : ir_copy_inst(b, body, (Val){id}, t.map);
-  }
+  Copy c;
+  copy_begin(&c, b, body, NULL);
+  copy_bind(&c, args);
+  Turns t = {.b = b, .body = body, .n = sh.n, .map = c.map, .stacked = base_zeroed(body->inst.n, sizeof *t.stacked)};
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    t.stacked[id] = body->inst.at[id].op == OP_in && ir_number(body, &body->inst.at[id]) < sh.xs;
+  c.ctx = &t;
+  copy_walk(&c, turns_inst);
   for (uint32_t k = 0; k < body->out.n; k++) out[k] = in_turns(&t, body->out.at[k]);
-  free(t.map);
+  copy_end(&c);
   free(t.stacked);
 }
 
