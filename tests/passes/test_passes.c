@@ -381,6 +381,58 @@ static void destroy(FnList *list) {
   vec_free(list);
 }
 
+/* ---- places ---- */
+
+static void put_places(Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) f->inst.at[id].at = (Span){1, id, id + 1};
+  for (uint32_t k = 0; k < f->sub.n; k++) put_places(f->sub.at[k]);
+}
+
+/* Instructions that come from nowhere, but for numbers. */
+static uint32_t lost_places(const Fn *f) {
+  uint32_t n = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    n += !i->at.file && i->op != OP_const && i->op != OP_table && i->op != OP_in;
+    if (i->sub) n += lost_places(ir_body(f, i));
+  }
+  return n;
+}
+
+static uint32_t adjoints(const Fn *f) {
+  uint32_t n = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    n += i->role == ROLE_ADJOINT && i->at.file;
+    if (i->sub) n += adjoints(ir_body(f, i));
+  }
+  return n;
+}
+
+/* What is made of a trajectory, whose rates are derivatives, comes from somewhere in the source, and is still said to be one. */
+static void test_places(void) {
+  static const Method method[] = {M_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_IMPLICIT_MIDPOINT};
+  static const char *const pass[] = {"expand", "derive", "derive-reversible", "simplify", "unmap", "rescale", "lower", "split"};
+  for (size_t m = 0; m < sizeof method / sizeof *method; m++)
+    for (size_t k = 0; k < sizeof pass / sizeof *pass; k++) {
+      Diag *diag = diag_create(NULL);
+      FnList made = {0};
+      Fn *f = trajectory_loss(method[m], false);
+      put_places(f);
+      CU_ASSERT(pass_by_name(NULL, pass[k], f, &made, diag));
+      for (uint32_t j = 0; j < made.n; j++) {
+        uint32_t lost = lost_places(made.at[j]);
+        if (lost)
+          fprintf(stderr, "%s, method %d: %u instructions of `%s` come from nowhere\n", pass[k], method[m], lost, made.at[j]->name);
+        CU_ASSERT_EQUAL(lost, 0);
+        if (!strcmp(pass[k], "derive") || !strcmp(pass[k], "lower")) CU_ASSERT(adjoints(made.at[j]) > 0);
+      }
+      destroy(&made);
+      ir_fn_destroy(f);
+      diag_destroy(diag);
+    }
+}
+
 /* ---- two at once ---- */
 
 typedef struct Lowering {
@@ -467,5 +519,6 @@ const Suite suite = {"passes", (CU_TestInfo[]){{"mean and gradient", test_gradie
                                                {"split of random functions", test_split},
                                                {"optimizers", test_optim},
                                                {"table", test_table},
+                                               {"places", test_places},
                                                {"two at once", test_threads},
                                                CU_TEST_INFO_NULL}};
