@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Level {
+typedef struct Both {
   Build b;
   Val *map;
   VEC(Val) by[2]; /* <v, J u> by forward and by reverse mode */
-} Level;
+} Both;
 
-static Val dot(Level *l, Val x, Val y, bool lane) {
+static Val dot(Both *l, Val x, Val y, bool lane) {
   Val v = ir_sum_all(&l->b, ir_mul(&l->b, x, y));
   return !lane && ir_type(l->b.f, v).lane ? ir_batch_sum(&l->b, v) : v;
 }
 
 /* <v, J u> for the derivative J of e by x, in each sample or over all. False after an error. */
-static bool both_modes(Level *l, Val e, Val x) {
+static bool both_modes(Both *l, Val e, Val x) {
   Build *b = &l->b;
   Type te = ir_type(b->f, e);
   Val u = ir_input(b, NULL, IN_OTHER, 0, ir_type(b->f, x)), v = ir_input(b, NULL, IN_OTHER, 0, te);
@@ -61,7 +61,7 @@ static Fn *with_outputs(const Fn *g, const Val *out, uint32_t n) {
 
 void derive_check(PassRun *run, const Fn *f, const bool *ready) {
   if (!check_wanted(run)) return;
-  Level l = {.map = NULL};
+  Both l = {.map = NULL};
   Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
   Fn *g = check_inputs(&l.b, f, in);
   bool ok = true;

@@ -23,13 +23,13 @@ enum {
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
-Deps sparsity_deps_same(Pass *p, uint32_t id) {
+Deps sparsity_deps_same(Search *p, uint32_t id) {
   Deps d = {ARENA_NEW(p->mem, uint32_t), true};
   d.id[0] = id;
   return d;
 }
 
-Deps sparsity_deps_new(Pass *p, int64_t n) {
+Deps sparsity_deps_new(Search *p, int64_t n) {
   p->sets.work += n;
   return (Deps){ARENA_ARRAY(p->mem, uint32_t, n + 1), false};
 }
@@ -41,25 +41,25 @@ Deps sparsity_deps_close(Deps d, int64_t n) {
   return d;
 }
 
-void sparsity_deps_add(Pass *p, Deps d, int64_t n) {
+void sparsity_deps_add(Search *p, Deps d, int64_t n) {
   for (int64_t k = 0; k < (d.same ? 1 : n); k++) sparsity_set_add(&p->sets, d.id[k]);
 }
 
-Deps sparsity_smear(PFrame *fr, const Inst *i) {
-  sparsity_set_open(&fr->pass->sets);
+Deps sparsity_smear(SearchFrame *fr, const Inst *i) {
+  sparsity_set_open(&fr->search->sets);
   for (uint32_t k = 0; k < i->nargs; k++) {
     Type t = ir_type(fr->f, ir_arg(fr->f, i, k));
-    if (t.dt != DT_MULTI) sparsity_deps_add(fr->pass, sparsity_deps_of(fr, i, k), type_count(t));
+    if (t.dt != DT_MULTI) sparsity_deps_add(fr->search, sparsity_deps_of(fr, i, k), type_count(t));
   }
-  uint32_t all = sparsity_set_close(&fr->pass->sets);
-  return sparsity_deps_same(fr->pass, all ? all : SET_NONE);
+  uint32_t all = sparsity_set_close(&fr->search->sets);
+  return sparsity_deps_same(fr->search, all ? all : SET_NONE);
 }
 
 /* ---- functions ----------------------------------------------------------------------------------------------- */
 
-static Deps no_derivative(PFrame *fr, const Inst *i) {
+static Deps no_derivative(SearchFrame *fr, const Inst *i) {
   (void)i;
-  return sparsity_deps_same(fr->pass, SET_NONE);
+  return sparsity_deps_same(fr->search, SET_NONE);
 }
 
 static SparsityRule *const rule[OP_count] = {
@@ -72,7 +72,7 @@ static SparsityRule *const rule[OP_count] = {
 };
 
 /* What an operation costs beyond the elements of its result: rules that read much more than they write. */
-static int64_t reads(const PFrame *fr, const Inst *i) {
+static int64_t reads(const SearchFrame *fr, const Inst *i) {
   int64_t n = 0;
   if (i->op == OP_trisolve || i->op == OP_solve)
     return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
@@ -86,15 +86,15 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
 }
 
 /* All elements of the result are alike if those of each operand are; but where zeros come in. */
-static bool alike(const PFrame *fr, const Inst *i) {
+static bool alike(const SearchFrame *fr, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++)
     if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !sparsity_deps_of(fr, i, k).same) return false;
   return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
 }
 
 /* The sets of one instruction. False: given up. */
-static bool visit(PFrame *fr, uint32_t id) {
-  Pass *p = fr->pass;
+static bool visit(SearchFrame *fr, uint32_t id) {
+  Search *p = fr->search;
   const Inst *i = &fr->f->inst.at[id];
   bool multi = i->type.dt == DT_MULTI;
   p->sets.work += 1 + reads(fr, i);
@@ -110,12 +110,12 @@ static bool visit(PFrame *fr, uint32_t id) {
   return true;
 }
 
-static PFrame frame(Pass *p, const Fn *f) {
-  return (PFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
+static SearchFrame frame(Search *p, const Fn *f) {
+  return (SearchFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
 }
 
-bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
-  PFrame fr = frame(p, f);
+bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out) {
+  SearchFrame fr = frame(p, f);
   p->sets.work += f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -151,8 +151,8 @@ static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   return true;
 }
 
-static bool walk(PFrame *fr, Val e, Val x) {
-  Pass *p = fr->pass;
+static bool walk(SearchFrame *fr, Val e, Val x) {
+  Search *p = fr->search;
   uint32_t cols = p->sets.ncol;
   bool *need = cone(fr->f, e, x), ok = true;
   for (uint32_t id = 1; id <= e.id && ok; id++) {
@@ -170,10 +170,10 @@ static bool walk(PFrame *fr, Val e, Val x) {
 }
 
 bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out) {
-  Pass p = {.mem = arena_create(), .limit = WORK};
+  Search p = {.mem = arena_create(), .limit = WORK};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   sparsity_set_init(&p.sets, cols);
-  PFrame fr = frame(&p, f);
+  SearchFrame fr = frame(&p, f);
   bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
   sparsity_set_finish(&p.sets);
   arena_destroy(p.mem);

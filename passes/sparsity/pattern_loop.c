@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct Loop {
-  PFrame *fr;
+  SearchFrame *fr;
   const Inst *i;
   const Fn *body;
   ScanShape sh;
@@ -29,9 +29,9 @@ static bool equal(Deps a, Deps b, int64_t n) {
 
 static Deps both(Loop *l, Deps a, Deps b, int64_t n) {
   if (equal(a, b, n)) return a;
-  Deps out = sparsity_deps_new(l->fr->pass, n);
+  Deps out = sparsity_deps_new(l->fr->search, n);
   for (int64_t k = 0; k < n; k++)
-    out.id[k] = sparsity_set_union(&l->fr->pass->sets, sparsity_deps_at(a, k), sparsity_deps_at(b, k));
+    out.id[k] = sparsity_set_union(&l->fr->search->sets, sparsity_deps_at(a, k), sparsity_deps_at(b, k));
   return sparsity_deps_close(out, n);
 }
 
@@ -48,7 +48,7 @@ static bool run_turn(Loop *l, int64_t turn, bool *changed) {
   *changed = false;
   for (uint32_t k = 0; k < l->i->nargs; k++)
     l->in[k] = k < sh->carry ? l->carry[k] : k < sh->carry + sh->xs ? turn_of(l, k, turn) : sparsity_deps_of(l->fr, l->i, k);
-  if (!sparsity_run(l->fr->pass, l->body, l->in, l->out)) return false;
+  if (!sparsity_run(l->fr->search, l->body, l->in, l->out)) return false;
   for (uint32_t k = 0; k < sh->carry; k++) {
     int64_t n = type_count(in_type(l, k));
     if (sh->converge) l->out[k] = both(l, l->out[k], l->carry[k], n);
@@ -77,9 +77,9 @@ static bool run_turns(Loop *l, Deps *result) {
   return true;
 }
 
-bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
+bool sparsity_loop(SearchFrame *fr, const Inst *i, Deps *result) {
   Loop l = {.fr = fr, .i = i, .body = ir_body(fr->f, i), .sh = ir_scan_shape(fr->f, i)};
-  Pass *p = fr->pass;
+  Search *p = fr->search;
   l.in = ARENA_ARRAY(p->mem, Deps, i->nargs + 1);
   l.out = ARENA_ARRAY(p->mem, Deps, l.body->out.n + 1);
   l.carry = ARENA_ARRAY(p->mem, Deps, l.sh.carry + 1);

@@ -50,32 +50,32 @@ typedef struct Deps {
 
 static inline uint32_t sparsity_deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
 
-typedef struct Pass {
+typedef struct Search {
   Sets sets;
   Arena *mem;
   int64_t limit; /* of sets.work; beyond it the search is given up */
-} Pass;
+} Search;
 
 /* One function under analysis. */
-typedef struct PFrame {
-  Pass *pass;
+typedef struct SearchFrame {
+  Search *search;
   const Fn *f;
   Deps *val;     /* by id */
   Deps **result; /* by id of a MULTI instruction: by result */
-} PFrame;
+} SearchFrame;
 
-static inline Deps sparsity_deps_of(const PFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
+static inline Deps sparsity_deps_of(const SearchFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
 
-Deps sparsity_deps_same(Pass *p, uint32_t id);
-Deps sparsity_deps_new(Pass *p, int64_t n);         /* all SET_ZERO */
-Deps sparsity_deps_close(Deps d, int64_t n);        /* `same`, where all entries are equal */
-void sparsity_deps_add(Pass *p, Deps d, int64_t n); /* sparsity_set_add of every element */
+Deps sparsity_deps_same(Search *p, uint32_t id);
+Deps sparsity_deps_new(Search *p, int64_t n);         /* all SET_ZERO */
+Deps sparsity_deps_close(Deps d, int64_t n);          /* `same`, where all entries are equal */
+void sparsity_deps_add(Search *p, Deps d, int64_t n); /* sparsity_set_add of every element */
 /* Sets of f's outputs from those of its inputs. False: given up. */
-bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
+bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out);
 
 /* ---- pattern_rules.c, pattern_loop.c ---------------------------------------------------------------- */
 
-typedef Deps SparsityRule(PFrame *fr, const Inst *i);
+typedef Deps SparsityRule(SearchFrame *fr, const Inst *i);
 #define EW1(name, ...)
 #define EW2(name, ...)
 #define CMP(name, ...)
@@ -83,8 +83,8 @@ typedef Deps SparsityRule(PFrame *fr, const Inst *i);
 #define ST(name, ...) SparsityRule sparsity_##name;
 #include "ir/ops.def"
 SparsityRule sparsity_elementwise;
-Deps sparsity_smear(PFrame *fr, const Inst *i); /* depends on all that the operands depend on */
+Deps sparsity_smear(SearchFrame *fr, const Inst *i); /* depends on all that the operands depend on */
 /* Results of a scan. False: given up. */
-bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result);
+bool sparsity_loop(SearchFrame *fr, const Inst *i, Deps *result);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Type arg_type(const PFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
-static Sets *sets(PFrame *fr) { return &fr->pass->sets; }
+static Type arg_type(const SearchFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
+static Sets *sets(SearchFrame *fr) { return &fr->search->sets; }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------- */
 
@@ -17,7 +17,7 @@ static uint32_t through(const Inst *i, uint32_t k, uint32_t id) {
   return id >= SET_FIRST && !pass_partial_exists((Op)i->op, k) ? SET_NONE : id;
 }
 
-static uint32_t element(PFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
+static uint32_t element(SearchFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
   switch (i->op) {
   case OP_mul: return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
   case OP_div: return a == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
@@ -30,29 +30,29 @@ static uint32_t element(PFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
   return both ? both : SET_NONE;
 }
 
-Deps sparsity_elementwise(PFrame *fr, const Inst *i) {
+Deps sparsity_elementwise(SearchFrame *fr, const Inst *i) {
   Deps a = sparsity_deps_of(fr, i, 0), b = i->nargs > 1 ? sparsity_deps_of(fr, i, 1) : a;
-  if (a.same && b.same) return sparsity_deps_same(fr->pass, element(fr, i, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
+  if (a.same && b.same) return sparsity_deps_same(fr->search, element(fr, i, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
   int64_t n = type_count(i->type);
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = element(fr, i, sparsity_deps_at(a, k), sparsity_deps_at(b, k));
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_select(PFrame *fr, const Inst *i) {
+Deps sparsity_select(SearchFrame *fr, const Inst *i) {
   Deps a = sparsity_deps_of(fr, i, 1), b = sparsity_deps_of(fr, i, 2);
   int64_t n = a.same && b.same ? 1 : type_count(i->type);
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = sparsity_set_union(sets(fr), sparsity_deps_at(a, k), sparsity_deps_at(b, k));
   return sparsity_deps_close(out, n);
 }
 
 /* ---- leaves, and what stands for its operand ------------------------------------------------------------- */
 
-#define NONE_RULE(name)                             \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { \
-    (void)i;                                        \
-    return sparsity_deps_same(fr->pass, SET_NONE);  \
+#define NONE_RULE(name)                                  \
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { \
+    (void)i;                                             \
+    return sparsity_deps_same(fr->search, SET_NONE);     \
   }
 NONE_RULE(in)
 NONE_RULE(rand)
@@ -60,7 +60,7 @@ NONE_RULE(batch_mean)
 NONE_RULE(require)
 
 #define SAME_RULE(name) \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { return sparsity_deps_of(fr, i, 0); }
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { return sparsity_deps_of(fr, i, 0); }
 SAME_RULE(id)
 SAME_RULE(barrier)
 SAME_RULE(spread)
@@ -68,7 +68,7 @@ SAME_RULE(batch_sum)
 SAME_RULE(reshape)
 
 #define SMEAR_RULE(name) \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
 SMEAR_RULE(scan)
 SMEAR_RULE(integrate)
 SMEAR_RULE(ode)
@@ -78,23 +78,23 @@ SMEAR_RULE(grad)
 SMEAR_RULE(jac)
 SMEAR_RULE(divergence)
 
-Deps sparsity_const(PFrame *fr, const Inst *i) {
+Deps sparsity_const(SearchFrame *fr, const Inst *i) {
   const_attr attr = ir_const_attr(fr->f, i);
   double v;
   memcpy(&v, &(int64_t){attr.bits}, sizeof v);
-  return sparsity_deps_same(fr->pass, v == 0 ? SET_ZERO : SET_NONE);
+  return sparsity_deps_same(fr->search, v == 0 ? SET_ZERO : SET_NONE);
 }
 
-Deps sparsity_table(PFrame *fr, const Inst *i) {
+Deps sparsity_table(SearchFrame *fr, const Inst *i) {
   table_attr attr = ir_table_attr(fr->f, i);
   const double *v = fr->f->table.at[attr.table].v;
   int64_t n = type_count(i->type);
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = v[k] == 0 ? SET_ZERO : SET_NONE;
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_proj(PFrame *fr, const Inst *i) {
+Deps sparsity_proj(SearchFrame *fr, const Inst *i) {
   proj_attr attr = ir_proj_attr(fr->f, i);
   return fr->result[ir_arg(fr->f, i, 0).id][attr.index];
 }
@@ -120,33 +120,33 @@ static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
 }
 
 /* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
-static Deps picked(PFrame *fr, const Inst *i, bool listed) {
+static Deps picked(SearchFrame *fr, const Inst *i, bool listed) {
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type), axis = listed ? ir_take_attr(fr->f, i).axis : ir_slice_attr(fr->f, i).axis;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t k = 0; k < t.n; k++)
     move(out, t, k, x, f, listed ? ir_list(fr->f, i).at[k] : ir_slice_attr(fr->f, i).start + k * ir_slice_attr(fr->f, i).step);
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_slice(PFrame *fr, const Inst *i) { return picked(fr, i, false); }
-Deps sparsity_take(PFrame *fr, const Inst *i) { return picked(fr, i, true); }
+Deps sparsity_slice(SearchFrame *fr, const Inst *i) { return picked(fr, i, false); }
+Deps sparsity_take(SearchFrame *fr, const Inst *i) { return picked(fr, i, true); }
 
-Deps sparsity_unslice(PFrame *fr, const Inst *i) {
+Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   unslice_attr attr = ir_unslice_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, sparsity_deps_of(fr, i, 0), f, k);
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_put(PFrame *fr, const Inst *i) {
+Deps sparsity_put(SearchFrame *fr, const Inst *i) {
   put_attr attr = ir_put_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
-  Deps out = sparsity_deps_new(fr->pass, n), x = sparsity_deps_of(fr, i, 0);
+  Deps out = sparsity_deps_new(fr->search, n), x = sparsity_deps_of(fr, i, 0);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t o = 0; o < t.outer; o++)
     for (int64_t k = 0; k < f.n; k++)
@@ -157,10 +157,10 @@ Deps sparsity_put(PFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_concat(PFrame *fr, const Inst *i) {
+Deps sparsity_concat(SearchFrame *fr, const Inst *i) {
   concat_attr attr = ir_concat_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis, at = 0;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis);
   for (uint32_t a = 0; a < i->nargs; a++) {
     Axis f = axis_of(arg_type(fr, i, a), axis);
@@ -169,23 +169,23 @@ Deps sparsity_concat(PFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_expand(PFrame *fr, const Inst *i) {
+Deps sparsity_expand(SearchFrame *fr, const Inst *i) {
   expand_attr attr = ir_expand_attr(fr->f, i);
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type);
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, attr.axis), f = {t.outer, 1, t.inner};
   for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, 0);
   return sparsity_deps_close(out, n);
 }
 
 /* Sums and extrema. */
-static Deps along(PFrame *fr, const Inst *i) {
+static Deps along(SearchFrame *fr, const Inst *i) {
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type);
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis f = axis_of(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
   for (int64_t o = 0; o < f.outer; o++)
     for (int64_t j = 0; j < f.inner; j++) {
@@ -196,19 +196,19 @@ static Deps along(PFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_sum(PFrame *fr, const Inst *i) { return along(fr, i); }
-Deps sparsity_rmax(PFrame *fr, const Inst *i) { return along(fr, i); }
-Deps sparsity_rmin(PFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_sum(SearchFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmax(SearchFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmin(SearchFrame *fr, const Inst *i) { return along(fr, i); }
 
 /* ---- matrices -------------------------------------------------------------------------------------------- */
 
-Deps sparsity_transpose(PFrame *fr, const Inst *i) {
+Deps sparsity_transpose(SearchFrame *fr, const Inst *i) {
   Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   Type from = arg_type(fr, i, 0);
   int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
   for (int k = from.rank; k-- > 0; step *= from.dim[k]) stride[k] = step;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t e = 0; e < n; e++) {
     int64_t rest = e, at = 0;
     for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[ir_list(fr->f, i).at[k]];
@@ -217,25 +217,25 @@ Deps sparsity_transpose(PFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_diag(PFrame *fr, const Inst *i) {
+Deps sparsity_diag(SearchFrame *fr, const Inst *i) {
   int64_t n = i->type.dim[0];
-  Deps out = sparsity_deps_new(fr->pass, n * n);
+  Deps out = sparsity_deps_new(fr->search, n * n);
   for (int64_t k = 0; k < n; k++) out.id[k * n + k] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), k);
   return sparsity_deps_close(out, n * n);
 }
 
-Deps sparsity_diagv(PFrame *fr, const Inst *i) {
+Deps sparsity_diagv(SearchFrame *fr, const Inst *i) {
   int64_t n = i->type.dim[0];
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), k * n + k);
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_tri(PFrame *fr, const Inst *i) {
+Deps sparsity_tri(SearchFrame *fr, const Inst *i) {
   tri_attr attr = ir_tri_attr(fr->f, i);
   int64_t n = type_count(i->type), rows = i->type.dim[i->type.rank - 2], cols = i->type.dim[i->type.rank - 1];
   bool upper = attr.upper != 0;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t e = 0; e < n; e++) {
     int64_t row = e / cols % rows + attr.k, col = e % cols;
     if (upper ? col >= row : col <= row) out.id[e] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), e);
@@ -264,7 +264,7 @@ static void strides(const int *label, Type t, int64_t *size, int64_t *stride) {
 }
 
 /* Labels of operands whose elements are all alike count once. */
-static Einsum einsum(PFrame *fr, const Inst *i, bool a, bool b) {
+static Einsum einsum(SearchFrame *fr, const Inst *i, bool a, bool b) {
   Einsum s = {.out = 1, .summed = 1};
   int64_t size[32] = {0}, sa[32] = {0}, sb[32] = {0}, so[32] = {0};
   DotShape d = ir_dot_shape(fr->f, i);
@@ -292,11 +292,11 @@ static void offsets(const Einsum *s, int from, int to, int64_t k, Label *at) {
   }
 }
 
-static uint32_t product(PFrame *fr, uint32_t a, uint32_t b) {
+static uint32_t product(SearchFrame *fr, uint32_t a, uint32_t b) {
   return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
 }
 
-static uint32_t contraction(PFrame *fr, const Einsum *s, Deps a, Deps b, Label at) {
+static uint32_t contraction(SearchFrame *fr, const Einsum *s, Deps a, Deps b, Label at) {
   sparsity_set_open(sets(fr));
   for (int64_t k = 0; k < s->summed; k++) {
     Label to = at;
@@ -310,9 +310,9 @@ static uint32_t contraction(PFrame *fr, const Einsum *s, Deps a, Deps b, Label a
 }
 
 /* The result's elements where labels that do not count vary, too. */
-static Deps broadcast(PFrame *fr, const Inst *i, const Einsum *s, const uint32_t *of) {
+static Deps broadcast(SearchFrame *fr, const Inst *i, const Einsum *s, const uint32_t *of) {
   int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
-  Deps out = sparsity_deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int l = s->kept; l-- > 0; step *= s->label[l].n) {
     int64_t own = 1;
     for (int k = i->type.rank; k-- > 0; own *= i->type.dim[k])
@@ -326,9 +326,9 @@ static Deps broadcast(PFrame *fr, const Inst *i, const Einsum *s, const uint32_t
   return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_dot(PFrame *fr, const Inst *i) {
+Deps sparsity_dot(SearchFrame *fr, const Inst *i) {
   Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
-  if (a.same && b.same) return sparsity_deps_same(fr->pass, product(fr, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
+  if (a.same && b.same) return sparsity_deps_same(fr->search, product(fr, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
   Einsum s = einsum(fr, i, !a.same, !b.same);
   uint32_t *of = base_realloc(NULL, sizeof *of * (size_t)(s.out + 1));
   for (int64_t k = 0; k < s.out; k++) {
@@ -344,12 +344,12 @@ Deps sparsity_dot(PFrame *fr, const Inst *i) {
 /* ---- triangular systems -------------------------------------------------------------------------------------- */
 
 /* x_r = (b_r - sum of A_rk x_k over the k before r)/A_rr */
-Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
+Deps sparsity_trisolve(SearchFrame *fr, const Inst *i) {
   trisolve_attr attr = ir_trisolve_attr(fr->f, i);
   Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
   bool upper = attr.upper != 0, trans = attr.trans != 0, down = upper == trans;
   int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Deps out = sparsity_deps_new(fr->pass, n * cols);
+  Deps out = sparsity_deps_new(fr->search, n * cols);
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < n; s++) {
       int64_t r = down ? s : n - 1 - s;
@@ -369,10 +369,10 @@ Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
 }
 
 /* Each column of the result follows from all of A and its own right-hand side. */
-Deps sparsity_solve(PFrame *fr, const Inst *i) {
+Deps sparsity_solve(SearchFrame *fr, const Inst *i) {
   Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
   int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Deps out = sparsity_deps_new(fr->pass, n * cols);
+  Deps out = sparsity_deps_new(fr->search, n * cols);
   for (int64_t c = 0; c < cols; c++) {
     bool zero = true;
     sparsity_set_open(sets(fr));

@@ -96,21 +96,21 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
 }
 
 /* One piece on its way. */
-typedef struct Piece {
+typedef struct MapPiece {
   Fission *m;
   uint32_t level;
   Build b;
   Val *map; /* by id of the body */
   VEC(Val) arg;
-} Piece;
+} MapPiece;
 
-static Val port(Piece *p, const char *name, Val arg, Type t) {
+static Val port(MapPiece *p, const char *name, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
   return ir_input(&p->b, name, IN_OTHER, 0, t);
 }
 
 /* The xs, stacked values, invariants, means. What is not read goes with the next simplification. Returns the xs. */
-static uint32_t make_ports(Piece *p) {
+static uint32_t make_ports(MapPiece *p) {
   Fission *m = p->m;
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
@@ -132,7 +132,7 @@ static uint32_t make_ports(Piece *p) {
   return xs;
 }
 
-static Val need(Piece *p, Val v) {
+static Val need(MapPiece *p, Val v) {
   const Fn *body = p->m->body;
   const Inst *i = ir_inst(body, v);
   if (p->map[v.id].id) return p->map[v.id];
@@ -161,12 +161,12 @@ typedef struct Outs {
   uint32_t ys;
 } Outs;
 
-static void add_out(Piece *p, Outs *o, Val v, int kind, uint32_t of) {
+static void add_out(MapPiece *p, Outs *o, Val v, int kind, uint32_t of) {
   ir_output(&p->b, v, NULL);
   *vec_push(&o->v) = (Out){kind, of};
 }
 
-static void make_outputs(Piece *p, Outs *o) {
+static void make_outputs(MapPiece *p, Outs *o) {
   Fission *m = p->m;
   const Fn *body = m->body;
   for (uint32_t k = 0; k < m->sh.ys; k++)
@@ -210,7 +210,7 @@ static void take_results(Fission *m, const Outs *o, Val loop) {
 
 static void emit_piece(Fission *m, uint32_t level) {
   const Fn *body = m->body;
-  Piece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
+  MapPiece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
   Outs o = {.ys = 0};
   ir_build_init(&p.b, ir_sub_create(m->b->f, body->name));
   uint32_t xs = make_ports(&p);
