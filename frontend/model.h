@@ -248,6 +248,8 @@ typedef struct TableInfo { /* what the frontend must know of a data file */
 } TableInfo;
 enum { TABLE_EVERY_ROW = -1 };
 
+typedef struct Tree Tree;
+
 typedef struct FrontOptions {
   const char *const *override_;
   uint32_t noverride;  /* "n=5", "train.steps=100", "train.hnn.batch=all" */
@@ -258,6 +260,10 @@ typedef struct FrontOptions {
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);
+  /* The text of a file that is imported, or NULL: it is looked for on the disk. The text lives until the model is made. */
+  const char *(*text)(void *ctx, const char *path, size_t *len);
+  /* Where the tree is to be put, after errors too (model/tree.h); NULL: it is not wanted. */
+  Tree *tree;
   /* What is elaborated now: "the report", its name (or NULL) and place. NULL: nobody asks. */
   void (*at)(void *ctx, const char *what, const char *name, Span at);
   void *ctx;

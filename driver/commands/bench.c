@@ -1,6 +1,6 @@
 /* `hnnc bench FILE`: what a training step costs, and how much of the machine's peak it uses. The peak
  * is measured in the same run, between the rounds, since clocks drift. */
-#include "driver/session/trainer.h"
+#include "driver/run/trainer.h"
 
 #include <inttypes.h>
 #include <jansson.h>

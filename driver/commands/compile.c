@@ -1,6 +1,6 @@
 /* `hnnc compile FILE`: the native model (a library and its header), or what --emit names. */
 #include "driver/export/export.h"
-#include "driver/session/units.h"
+#include "driver/run/units.h"
 #include "frontend/syntax/ast.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* `hnnc resume DIR`: goes on where a run stopped, bit for bit: the model, the overrides and the seed are
  * the run's own, the parameters and the optimizer those of its last checkpoint. */
-#include "driver/commands/runner.h"
+#include "driver/commands/terminal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -177,9 +177,6 @@ static int go_on(Runner *r, const Options *o) {
   runner_hash(s->src, o, r->hash);
   int code = same_as_started(r);
   if (code) return code;
-  r->result = calloc(s->model->naction + 1, sizeof *r->result);
-  r->holds = calloc(s->model->naction + 1, sizeof *r->holds);
-  r->judged = calloc(s->model->naction + 1, sizeof *r->judged);
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))
@@ -187,7 +184,7 @@ static int go_on(Runner *r, const Options *o) {
   if ((code = take_params(r)) || (code = take_reports(r))) return code;
   if (!rt_run_metrics_trim(r->run, r->at.action, r->at.step, &err))
     return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
-  return runner_run(r);
+  return terminal_run(r);
 }
 
 int command_resume(const Options *o) {
@@ -211,10 +208,10 @@ int command_resume(const Options *o) {
     return free(path), free(text), EXIT_IO;
   }
   Session s;
-  Runner r = {.s = &s, .run = run};
+  Runner r = {.run = run};
   int code = session_open_text(&s, &with, text, len);
-  if (!code) code = go_on(&r, &with);
-  runner_close(&r);
+  if (!code) runner_init(&r, &s, run), code = go_on(&r, &with);
+  terminal_close(&r);
   session_close(&s);
   vec_free(&with.override_);
   free(path), free(text);

@@ -2,7 +2,7 @@
 #include "driver/export/glue.h"
 
 #include "driver/export/cname.h"
-#include "driver/session/trainer.h"
+#include "driver/run/trainer.h"
 
 #include <ctype.h>
 #include <dlfcn.h>

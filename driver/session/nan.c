@@ -1,38 +1,18 @@
-/* Where numbers stopped being finite: the failed step once more in the reference evaluator, watching
- * for the first value that is not. */
+/* See nan.h. */
 #include "driver/session/nan.h"
 #include "driver/session/origin.h"
-#include "driver/commands/runner.h"
 
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
-/* The samples of the step at hand; see rt_train. */
-static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
-  int64_t total = rt->data->n;
-  *n = rt->batch ? rt->batch : total;
-  int64_t *out = calloc((size_t)*n, sizeof *out), *perm = calloc((size_t)total, sizeof *perm), epoch = -1;
-  for (int64_t j = 0; out && perm && j < *n; j++) {
-    int64_t position = rt->step * *n + j;
-    if (!rt->batch) {
-      out[j] = j;
-      continue;
-    }
-    if (position / total != epoch) rt_permutation(rt->seed, (uint64_t)(epoch = position / total), total, perm);
-    out[j] = perm[position % total];
-  }
-  free(perm);
-  return out;
-}
-
 static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((double *)a->v)[i] : (double)((float *)a->v)[i]; }
 
 /* An input of a function on n samples of a set; the weight is that of a mean. */
 static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? n : 1;
-  Tensor out = {in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
+  Tensor out = {in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
       out.v[e * lanes + i] = in->kind == IN_PARAM    ? real_at(&param[in->index], e)
@@ -47,10 +27,10 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 }
 
 /* The origin of what is not finite in f on n samples, numbered from `first`. */
-static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed,
-                 int64_t first, Origin *out) {
+bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
+              Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
   bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
@@ -58,65 +38,22 @@ static bool find(const Fn *f, const RtArray *param, const RtSet *set, const int6
   return found;
 }
 
-/* A few samples at a time, which is soon done if one of the first fails; together, if none fails alone. */
-static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed,
-                          Origin *out) {
-  enum { FEW = 32 };
-  for (int64_t at = 0; n > FEW && at < n; at += FEW)
-    if (find(f, t->param, set, sample + at, n - at < FEW ? n - at : FEW, seed, at, out)) return true;
-  return find(f, t->param, set, sample, n, seed, 0, out);
-}
-
-static void advise(DiagMsg *m, const Origin *o) {
+void nan_advise(DiagMsg *m, const Origin *o) {
   const char *advice = origin_advice(o);
   if (advice) diag_help(m, "%s", advice);
-}
-
-int nan_hunt(Session *s, Trainer *t, const char *said) {
-  int64_t n, step = t->rt.step;
-  int64_t *sample = step_samples(&t->rt, &n);
-  char text[256];
-  Origin o;
-  uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
-  bool found = sample && find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
-  free(sample);
-  if (!found)
-    return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
-  DiagMsg *m =
-      diag_add(s->diag, CODE_not_finite, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
-               t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
-  advise(m, &o);
-  if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
-  else diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
-  session_render(s);
-  return EXIT_NUMBERS;
-}
-
-void nan_test(Session *s, const Trainer *t, int64_t step) {
-  int64_t n = t->rt.test->n, *sample = calloc((size_t)n, sizeof *sample);
-  char text[256];
-  Origin o = {0};
-  for (int64_t i = 0; sample && i < n; i++) sample[i] = i;
-  bool found =
-      sample && find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
-  free(sample);
-  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0},
-                        "the test loss of `%s` is not finite after %" PRId64 " steps", t->spec->name, step);
-  if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), advise(m, &o);
-  session_render(s);
 }
 
 void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
+  bool found = nan_find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
   if (found) origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
-  if (found) advise(m, &o);
+  if (found) nan_advise(m, &o);
   else if (!s->model->f64)
     diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
   session_render(s);
@@ -126,7 +63,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  bool found = nan_find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
   DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
                                 field, d->name, sample)
                      : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,
@@ -134,7 +71,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   if (found) {
     diag_label(m, origin_place(&o), "here");
     diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));
-    advise(m, &o);
+    nan_advise(m, &o);
   } else diag_help(m, "a failed integration, or an operation without a result");
   session_render(s);
   return EXIT_NUMBERS;

@@ -153,6 +153,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
     if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name)))
       good = false, v = POISON;
     if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
+    elab_note_type(E, f, v);
     frame_define(E, f->name, f->at, v, false);
   }
   return good;

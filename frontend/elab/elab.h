@@ -362,7 +362,9 @@ struct Elab {
   VEC(const char *) unknown; /* names of which was said that they are not defined: once each */
   uint32_t met;              /* errors met, also those that were said before */
   bool quiet, failed;        /* errors are not said, but noted in `failed` */
-  VEC(uint64_t) said;        /* hashes of the errors reported: each is said once */
+  VEC(const char *) type;    /* of expressions and arguments, by node; where a tree is wanted */
+  Index type_at;
+  VEC(uint64_t) said; /* hashes of the errors reported: each is said once */
 };
 
 /* ---- elab/value.c: static values --------------------------------------------------------------------- */
@@ -384,6 +386,8 @@ const char *value_text(Elab *E, Value v);                 /* for labels: "real[2
 const char *value_kind(Elab *E, Value v);                 /* the same, but "a number", "a truth value" */
 const char *value_shown(Elab *E, Value v);                /* short static values themselves: 2.5, [1, 2] */
 bool value_equal(Value a, Value b);
+void elab_note_type(Elab *E, const void *node, Value v);   /* of a node of the syntax tree */
+const char *elab_type_of(const Elab *E, const void *node); /* NULL: not known */
 
 /* ---- elab/diag.c: messages ---------------------------------------------------------------------------- */
 

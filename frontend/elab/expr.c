@@ -106,6 +106,7 @@ Value elab_expr(Elab *E, const Expr *e) {
   E->depth++;
   Value v = dispatch(E, e);
   E->depth--;
+  elab_note_type(E, e, v);
   return v;
 }
 

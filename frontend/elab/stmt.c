@@ -28,6 +28,7 @@ static void bind_names(Elab *E, const Stmt *s, bool var) {
     if (s->nnames > 1 && (!good || !(good = unpack(E, v, s, i, &one)))) one = POISON;
     if (s->type && one.kind != V_POISON && !elab_check_type(E, s->type, one, s->value->at, arena_printf(E->mem, "`%s`", a->name)))
       one = POISON;
+    elab_note_type(E, a, one);
     frame_define(E, a->name, a->name_at, elab_named(E, a->name, one, a->name_at), var);
   }
 }

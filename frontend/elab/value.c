@@ -102,6 +102,19 @@ const char *value_text(Elab *E, Value v) {
   }
 }
 
+/* The first type says most: in a function it is that of its first call. */
+void elab_note_type(Elab *E, const void *node, Value v) {
+  const uint64_t key = (uint64_t)(uintptr_t)node;
+  if (!E->o->tree || v.kind == V_POISON || index_find(&E->type_at, key)) return;
+  index_put(&E->type_at, key, E->type.n);
+  *vec_push(&E->type) = value_text(E, v);
+}
+
+const char *elab_type_of(const Elab *E, const void *node) {
+  const uint32_t *i = index_find(&E->type_at, (uint64_t)(uintptr_t)node);
+  return i ? E->type.at[*i] : NULL;
+}
+
 const char *value_kind(Elab *E, Value v) {
   return v.kind == V_NUM ? "a number" : v.kind == V_BOOL ? "a truth value" : value_text(E, v);
 }

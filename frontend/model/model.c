@@ -1,5 +1,6 @@
 /* From a file to a Model: the file and its imports are parsed, overrides put in, and the items taken from
  * top to bottom; then what is named but was not used is looked at. */
+#include "frontend/model/tree.h"
 #include "frontend/warn/warn.h"
 
 #include <errno.h>
@@ -55,7 +56,15 @@ bool elab_look(Elab *E, const char *path, int mode) {
 static const char *readable(Elab *E, const char *dir, const char *name) {
   bool here = !strcmp(dir, ".");
   const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
+  size_t len;
+  if (E->o->text && E->o->text(E->o->ctx, path, &len)) return path;
   return elab_look(E, path, R_OK) ? path : NULL;
+}
+
+static uint32_t load_file(Elab *E, const char *path) {
+  size_t len;
+  const char *text = E->o->text ? E->o->text(E->o->ctx, path, &len) : NULL;
+  return text ? source_add(E->src, path, text, len) : source_load(E->src, path);
 }
 
 static Module *load_std(Elab *E, const char *name) {
@@ -84,7 +93,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   Module *m = loaded(E, path);
   if (m) return m;
-  uint32_t file = source_load(E->src, path);
+  uint32_t file = load_file(E, path);
   if (file) return module_load(E, path, file);
   elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
@@ -302,6 +311,8 @@ static void finish(Elab *E) {
   vec_free(&E->decided);
   vec_free(&E->wrt);
   vec_free(&E->said);
+  vec_free(&E->type);
+  index_free(&E->type_at);
   vec_free(&E->unknown);
 }
 
@@ -324,6 +335,7 @@ static Model *load(Source *src, uint32_t file, const char *path, const FrontOpti
   elaborate(&E);
   if (diag_errors(diag) == before) warn_model(&E);
   hand_over(&E);
+  if (E.o->tree) tree_make(&E, E.o->tree);
   finish(&E);
   if (diag_errors(diag) == before) return m;
   model_destroy(m);

@@ -1,4 +1,4 @@
-/* Arenas, checked reallocation, and the end of the process on a fault of the compiler itself.
+/* Arenas, and checked reallocation.
  *
  * An arena is a list of zeroed chunks, newest first; only the newest is filled. A request larger than
  * a quarter of a chunk gets a chunk of its own behind the newest, so that the rest of that is not lost. */
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 16, FIRST_CHUNK = 16 << 10, LAST_CHUNK = 1 << 20, EXIT_FAULT = 70 };
+enum { ALIGN = 16, FIRST_CHUNK = 16 << 10, LAST_CHUNK = 1 << 20 };
 
 typedef struct Chunk {
   struct Chunk *next;
@@ -20,17 +20,6 @@ struct Arena {
   Chunk *top;
   size_t grow; /* size of the next chunk */
 };
-
-void base_fault(const char *fmt, ...) {
-  va_list ap;
-  fflush(stdout);
-  fputs("hnnc: internal error: ", stderr);
-  va_start(ap, fmt);
-  vfprintf(stderr, fmt, ap);
-  va_end(ap);
-  fputc('\n', stderr);
-  exit(EXIT_FAULT);
-}
 
 void *base_realloc(void *p, size_t bytes) {
   void *q = realloc(p, bytes ? bytes : 1);

@@ -1,7 +1,7 @@
 /* Ground floor of every floor: memory, strings, source text and diagnostics.
  *
  * Memory: an Arena is freed as a whole; nothing allocated in one is freed alone. Allocation never
- * returns NULL (out of memory ends the process with exit code 70 and a message).
+ * returns NULL: out of memory is a fault (fault.c).
  * Strings are NUL-terminated UTF-8. Interned strings compare by pointer within one Interner. */
 #ifndef HNNC_IR_BASE_BASE_H
 #define HNNC_IR_BASE_BASE_H
@@ -27,8 +27,15 @@ char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf,
 
 void *base_realloc(void *p, size_t bytes); /* never NULL; pairs with free() */
 void *base_zeroed(size_t n, size_t size);  /* likewise, n elements and one more of zeros */
+
+/* ---- fault.c ------------------------------------------------------------------------------- */
+
+/* A fault of the compiler itself, or no memory: ends what base_try called in this thread; without one, a message and exit 70. */
 void base_fault(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/* a fault of the compiler: message, exit 70 */
+/* Calls f(ctx); false: a fault ended it, whose text stands in text[size]. */
+bool base_try(void (*f)(void *), void *ctx, char *text, size_t size);
+
+/* ---- arena.c: growable arrays ----------------------------------------------------------------- */
 
 /* A growable array: `VEC(Inst) v = {0}; *vec_push(&v) = x; v.at[i]; vec_free(&v);` */
 #define VEC(T)       \

@@ -1,5 +1,5 @@
-#ifndef HNNC_DRIVER_COMMANDS_REPORT_H
-#define HNNC_DRIVER_COMMANDS_REPORT_H
+#ifndef HNNC_DRIVER_RUN_REPORT_H
+#define HNNC_DRIVER_RUN_REPORT_H
 
 #include "driver/driver.h"
 

@@ -1,5 +1,5 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
-#include "driver/commands/report.h"
+#include "driver/run/report.h"
 #include "driver/session/nan.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* The functions of a model, each under the name it has in dumps and symbols. */
-#include "driver/session/units.h"
+#include "driver/run/units.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* One `train` of a model, ready to run: its gradient, test loss and update compiled, its moved
  * parameters laid end to end. */
-#include "driver/session/trainer.h"
+#include "driver/run/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>

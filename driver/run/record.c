@@ -1,0 +1,77 @@
+/* What is recorded of a run in its directory: the sources as they were, and what its numbers follow from. */
+#include "driver/run/runner.h"
+#include "driver/runtime_generation.h"
+#include "driver/session/proofs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+void runner_hash(const Source *src, const Options *o, char *out) {
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (uint32_t k = 1; k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    XXH3_128bits_update(state, &f->len, sizeof f->len);
+    XXH3_128bits_update(state, f->text, f->len);
+  }
+  for (uint32_t i = 0; i < o->override_.n; i++) XXH3_128bits_update(state, o->override_.at[i], strlen(o->override_.at[i]) + 1);
+  XXH3_128bits_update(state, &o->seed, sizeof o->seed);
+  XXH3_128bits_update(state, &o->opt, sizeof o->opt);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+}
+
+/* The sources of everything that makes numbers: see tools/generation.py. */
+void runner_build(char out[BUILD_TEXT]) {
+  const char *part[] = {cg_version(), pass_decide_version(), kept_version(), RUNTIME_GENERATION};
+  XXH3_state_t *state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) XXH3_128bits_update(state, part[i], strlen(part[i]) + 1);
+  XXH128_hash_t h = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  snprintf(out, BUILD_TEXT, "%016" PRIx64, (uint64_t)h.high64);
+}
+
+void record_run(Runner *r) {
+  const Session *s = r->s;
+  json_t *overrides = json_array();
+  for (uint32_t i = 0; i < s->opt->override_.n; i++) json_array_append_new(overrides, json_string(s->opt->override_.at[i]));
+  rt_run_set(r->run, "hnnc", json_string(HNNC_VERSION));
+  rt_run_set(r->run, "model", json_string(s->model->path));
+  rt_run_set(r->run, "model_hash", json_string(r->hash));
+  char data[40], build[BUILD_TEXT];
+  data_fingerprint(s, data);
+  runner_build(build);
+  rt_run_set(r->run, "data_hash", json_string(data));
+  rt_run_set(r->run, "build", json_string(build));
+  rt_run_set(r->run, "overrides", overrides);
+  rt_run_set(r->run, "seed", json_integer((json_int_t)s->opt->seed));
+  rt_run_set(r->run, "threads", json_integer(rt_pool_threads(s->pool)));
+  rt_run_set(r->run, "proofs", proofs_json(s));
+  rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
+  rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu()));
+}
+
+/* Imported files as they were: sources/1-NAME.hnn, ...; those of the library are the command's own. */
+static bool keep_sources(const Session *s, RtRun *run, RtError *err) {
+  const Source *src = s->src;
+  bool ok = true;
+  for (uint32_t k = 2, n = 1; ok && k <= src->files.n; k++) {
+    const SourceFile *f = source_file(src, k);
+    if (!f->loaded) continue;
+    const char *slash = strrchr(f->name, '/');
+    ok = rt_run_write(run, "sources", arena_printf(s->model->mem, "%u-%s", n++, slash ? slash + 1 : f->name), f->text, f->len, err);
+  }
+  return ok;
+}
+
+RtRun *record_open(const Session *s, const char *out, RtError *err) {
+  const SourceFile *f = source_file(s->src, 1);
+  RtRun *run = rt_run_create("runs", s->model->name, out, f->text, f->len, err);
+  if (!run || keep_sources(s, run, err)) return run;
+  rt_run_destroy(run);
+  return NULL;
+}

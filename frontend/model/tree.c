@@ -1,0 +1,142 @@
+/* See tree.h: a walk over the syntax trees of all files, with the types that the evaluator noted (Elab.type_of). */
+#include "frontend/elab/elab.h"
+#include "frontend/model/tree.h"
+
+#include <stdlib.h>
+
+typedef struct Walk {
+  Elab *E;
+  Tree *t;
+} Walk;
+
+static const char *const expr_kind[] = {
+  [EX_ERROR] = "error", [EX_NUMBER] = "number", [EX_STRING] = "string", [EX_BOOL] = "bool",
+  [EX_NAME] = "name",   [EX_UNARY] = "unary",   [EX_BINARY] = "binary", [EX_CALL] = "call",
+  [EX_INDEX] = "index", [EX_MEMBER] = "member", [EX_LIST] = "list",     [EX_COMPREHENSION] = "comprehension",
+  [EX_TUPLE] = "tuple", [EX_RANGE] = "range",   [EX_BLOCK] = "block",
+};
+
+static const char *const stmt_kind[] = {
+  [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
+  [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
+  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
+};
+
+static const char *const item_kind[] = {
+  [IT_PRECISION] = "precision",
+  [IT_IMPORT] = "import",
+  [IT_CONST] = "const",
+  [IT_FN] = "fn",
+  [IT_HAMILTONIAN] = "hamiltonian",
+  [IT_NET] = "net",
+  [IT_FLOW] = "flow",
+  [IT_USE] = "use",
+  [IT_DATA] = "data",
+  [IT_LOSS] = "loss",
+  [IT_TRAIN] = "train",
+  [IT_REPORT] = "report",
+  [IT_EXPECT] = "expect",
+  [IT_PROVE] = "prove",
+  [IT_PLOT] = "plot",
+};
+
+/* Returns the index of the node. */
+static int32_t add(Walk *w, int32_t in, const char *kind, const char *name, Span name_at, Span at, const char *type) {
+  Arena *mem = w->t->mem;
+  *vec_push(&w->t->node) = (TreeNode){.kind = kind,
+                                      .name = name ? arena_strdup(mem, name) : NULL,
+                                      .type = type ? arena_strdup(mem, type) : NULL,
+                                      .at = at,
+                                      .name_at = name ? name_at : (Span){0},
+                                      .parent = in};
+  return (int32_t)w->t->node.n - 1;
+}
+
+static void block(Walk *w, int32_t in, const Block *b);
+
+static const char *name_of(const Expr *e) {
+  if (e->kind == EX_UNARY || e->kind == EX_BINARY) return ast_opr_text(e->op);
+  return e->kind == EX_NUMBER || e->kind == EX_BOOL || e->kind == EX_BLOCK ? NULL : e->name;
+}
+
+static Span place_of_name(const Expr *e) {
+  return e->op_at.file ? e->op_at : e->name_at.file ? e->name_at : e->kind == EX_NAME ? e->at : (Span){0};
+}
+
+static void expr(Walk *w, int32_t in, const Expr *e);
+
+static void args(Walk *w, int32_t in, const Arg *a) {
+  for (; a; a = a->next) {
+    if (!a->name) expr(w, in, a->value);
+    else
+      expr(w, add(w, in, "option", a->name, a->name_at, a->value ? span_join(a->name_at, a->value->at) : a->name_at, NULL),
+           a->value);
+  }
+}
+
+static void expr(Walk *w, int32_t in, const Expr *e) {
+  if (!e) return;
+  const int32_t here = add(w, in, expr_kind[e->kind], name_of(e), place_of_name(e), e->at, elab_type_of(w->E, e));
+  expr(w, here, e->a);
+  expr(w, here, e->b);
+  args(w, here, e->args);
+  block(w, here, e->block);
+}
+
+static void formals(Walk *w, int32_t in, const Formal *f) {
+  for (; f; f = f->next) {
+    const int32_t here = add(w, in, "argument", f->name, f->at, f->at, elab_type_of(w->E, f));
+    if (f->type) args(w, here, f->type->dims);
+    expr(w, here, f->init);
+  }
+}
+
+/* `names` are what a statement defines, or where it assigns to. */
+static void names(Walk *w, int32_t in, const Stmt *s) {
+  for (const Arg *a = s->names; a; a = a->next) {
+    if (a->value) expr(w, in, a->value);
+    else if (a->name) add(w, in, "defines", a->name, a->name_at, a->name_at, elab_type_of(w->E, a));
+  }
+}
+
+static void block(Walk *w, int32_t in, const Block *b) {
+  for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
+    const int32_t here = add(w, in, stmt_kind[s->kind], NULL, (Span){0}, s->at, NULL);
+    const Expr *const part[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
+    names(w, here, s);
+    if (s->type) args(w, here, s->type->dims);
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(w, here, part[k]);
+    args(w, here, s->how);
+    block(w, here, s->body);
+  }
+}
+
+static void item(Walk *w, const Item *it) {
+  const int32_t here = add(w, -1, item_kind[it->kind], it->name, it->name_at, it->at, NULL);
+  formals(w, here, it->tformals);
+  formals(w, here, it->formals);
+  if (it->result) args(w, here, it->result->dims);
+  expr(w, here, it->value);
+  args(w, here, it->options);
+  block(w, here, it->body);
+}
+
+void tree_make(Elab *E, Tree *t) {
+  Walk w = {E, t};
+  *t = (Tree){.mem = arena_create()};
+  for (uint32_t file = 1; file <= E->src->files.n; file++)
+    for (const Module *m = E->modules; m; m = m->next)
+      for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, it);
+  for (uint32_t k = 0; k < E->proofs.n; k++) {
+    Proof p = E->proofs.at[k];
+    p.text = arena_strdup(t->mem, p.text), p.detail = arena_strdup(t->mem, p.detail ? p.detail : "");
+    *vec_push(&t->proof) = p;
+  }
+}
+
+void tree_finish(Tree *t) {
+  vec_free(&t->node);
+  vec_free(&t->proof);
+  arena_destroy(t->mem);
+  *t = (Tree){0};
+}
