@@ -32,6 +32,8 @@ bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
 /* Whether outputs [from, to) follow from input `index`. */
 bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
+/* Marks, by id, what the marked values are computed from. */
+void pass_mark_needed(const Fn *f, bool *need);
 
 /* Counts of work, which end at INT64_MAX. */
 static inline int64_t pass_plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }

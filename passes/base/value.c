@@ -62,3 +62,8 @@ bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
   free(yes);
   return any;
 }
+
+void pass_mark_needed(const Fn *f, bool *need) {
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+}

@@ -11,8 +11,7 @@
 static bool *wanted(const Fn *f, uint32_t first, uint32_t n) {
   bool *need = base_zeroed(f->inst.n, sizeof *need);
   for (uint32_t k = 0; k < n; k++) need[f->out.at[first + k].id] = true;
-  for (uint32_t id = f->inst.n; id-- > 1;)
-    for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+  pass_mark_needed(f, need);
   return need;
 }
 

@@ -35,11 +35,6 @@ static void find_used(Loop *l, uint32_t id) {
   }
 }
 
-static void mark_live(const Fn *f, bool *live) {
-  for (uint32_t id = f->inst.n; id-- > 1;)
-    for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++) live[ir_arg(f, &f->inst.at[id], k).id] = true;
-}
-
 /* Used results need what they read; a carry that is read needs its next value. */
 static void find_live(Loop *l) {
   const Fn *body = l->body;
@@ -49,7 +44,7 @@ static void find_live(Loop *l) {
     changed = false;
     for (uint32_t o = 0; o < body->out.n; o++)
       if (l->keep[o]) l->live[body->out.at[o].id] = true;
-    mark_live(body, l->live);
+    pass_mark_needed(body, l->live);
     for (uint32_t c = 0; c < l->sh.carry; c++) {
       Val in = pass_input(body, c);
       if (in.id && l->live[in.id] && !l->keep[c]) l->keep[c] = changed = true;

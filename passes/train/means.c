@@ -350,11 +350,8 @@ static void output_means(Build *b, Means *means, Running *running) {
 /* What reaches an output, or a mean with lag, which reaches none. */
 static bool *live_with_means(const Fn *f) {
   bool *live = ir_live(f);
-  for (uint32_t id = f->inst.n; id-- > 1;) {
-    const Inst *i = &f->inst.at[id];
-    live[id] = live[id] || lags(f, i);
-    for (uint32_t k = 0; live[id] && k < i->nargs; k++) live[ir_arg(f, i, k).id] = true;
-  }
+  for (uint32_t id = 1; id < f->inst.n; id++) live[id] |= lags(f, &f->inst.at[id]);
+  pass_mark_needed(f, live);
   return live;
 }
 
