@@ -7,6 +7,7 @@
 #include "ir/field/field.h"
 #include "ir/ir.h"
 #include "ir/core/pattern.h"
+#include "passes/passes.h"
 
 /* ---- parameters ------------------------------------------------------------------------------------ */
 
@@ -87,29 +88,18 @@ typedef struct Schedule {
   double factor; /* steps([...], factor) */
 } Schedule;
 
-typedef struct OptSpec { /* mirrors passes.h Optim by value; the driver converts */
-  const char *name;      /* "adam" ... */
-  double lr, beta1, beta2, eps, weight_decay, momentum, alpha;
-  bool nesterov;
-  int history, max_iter;
-} OptSpec;
-
-/* What the backward pass does with the states of flows and symmetric trajectories: keeps them, or computes
- * them again from the end; mirrors passes.h Memory. */
-typedef enum { TRAIN_AUTO, TRAIN_STORED, TRAIN_REVERSIBLE } TrainMemory;
-
 typedef struct Train {
   const char *name;  /* of the loss */
   Fn *loss;          /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
   Data *data, *test; /* test may be NULL */
-  OptSpec opt;
+  Optim opt;
   Schedule sched;
   int64_t batch;         /* 0: all */
   int64_t steps, epochs; /* one of them, the other 0 */
   int64_t every;         /* 0: chosen by the driver */
   double clip;           /* 0: none */
   uint64_t seed;
-  TrainMemory memory;
+  Memory memory;
   uint32_t *moved;
   uint32_t nmoved; /* parameters to move, by number */
 } Train;

@@ -86,7 +86,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
   out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
   PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
-  if (job.gradient) job.memory = (Memory)train->memory, job.moved = train->moved, job.nmoved = train->nmoved;
+  if (job.gradient) job.memory = train->memory, job.moved = train->moved, job.nmoved = train->nmoved;
   Lowered l;
   bool ok = pass_lower_all(&g->s->passes, &job, &l, g->s->diag);
   out->whole = l.fn, out->memory = l.memory, out->split = l.split, out->running = l.running;
@@ -99,10 +99,10 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
-  Optim o = trainer_optim(&t->opt);
+  Optim o = t->opt;
   Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
   bool ok = add(g, GLUE_GRADIENT, t, t->loss, arena_printf(mem, "train_%s", t->name),
-                arena_printf(mem, "one step of %s on the loss `%s`", t->opt.name, t->name));
+                arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));
   if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
   ir_fn_destroy(update);
   return ok;

@@ -59,8 +59,7 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
         "parameters as they were, when a number is not finite:\n * the loss, its gradient, lr, or what the step would make of the "
         "parameters.%s",
         f->train->opt.lr,
-        trainer_optim(&f->train->opt).kind == OPT_LBFGS ? " A step is up to the file's max_iter\n * iterations on these samples."
-                                                        : "");
+        f->train->opt.kind == OPT_LBFGS ? " A step is up to the file's max_iter\n * iterations on these samples." : "");
   fprintf(out, " */\n");
 }
 
@@ -261,7 +260,7 @@ static int print_trains(FILE *out, const Glue *g) {
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     const Train *t = g->fn[i].train;
-    Optim o = trainer_optim(&t->opt);
+    Optim o = t->opt;
     const bool lbfgs = o.kind == OPT_LBFGS;
     fprintf(
         out,

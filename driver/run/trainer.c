@@ -9,22 +9,6 @@
 enum { GRADIENT, MEAN, UPDATE, NORM, NPARTS };
 enum { ALIGN = 64 }; /* elements: every parameter starts on a cache line */
 
-Optim trainer_optim(const OptSpec *o) {
-  Optim out = {.lr = o->lr,
-               .beta1 = o->beta1,
-               .beta2 = o->beta2,
-               .eps = o->eps,
-               .weight_decay = o->weight_decay,
-               .momentum = o->momentum,
-               .alpha = o->alpha,
-               .nesterov = o->nesterov,
-               .history = o->history,
-               .max_iter = o->max_iter};
-  for (int k = 0; k < OPT_count; k++)
-    if (!strcmp(pass_optim_name[k], o->name)) out.kind = (OptKind)k;
-  return out;
-}
-
 int trainer_states(const Optim *o) { return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o); }
 
 bool trainer_careful(const Optim *o) {
@@ -120,7 +104,7 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
   int n = 0;
   for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, (Memory)spec->memory};
+    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, spec->memory};
   job[0].gradient = true;
   job[0].moved = spec->moved, job[0].nmoved = spec->nmoved;
   int code = native_begin(s, job, n, b);
@@ -136,7 +120,7 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
 static int begin_late(Session *s, Trainer *t) {
   if (!t->spec->test) return 0;
   Fn *mean = pass_mean(&s->passes, t->spec->loss);
-  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = (Memory)t->spec->memory};
+  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = t->spec->memory};
   int code = native_begin(s, &job, 1, &t->late);
   ir_fn_destroy(mean);
   if (!code) cg_begin(t->late.cg);
@@ -188,7 +172,7 @@ _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSIN
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
   *t = (Trainer){.spec = spec};
   NativeBuild b;
-  Optim o = trainer_optim(&spec->opt);
+  Optim o = spec->opt;
   double start = pass_now();
   int code = begin(s, t, &o, &b);
   if (code) return code;

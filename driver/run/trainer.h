@@ -26,8 +26,7 @@ const Fn *trainer_test(const Trainer *t);           /* the mean loss, after trai
 const Fn *trainer_update(const Trainer *t);         /* NULL for lbfgs */
 
 int64_t trainer_steps(const Train *t, int64_t samples); /* of a training on a set of that size */
-Optim trainer_optim(const OptSpec *o);
-int trainer_states(const Optim *o);   /* arrays as long as the parameters that it keeps */
-bool trainer_careful(const Optim *o); /* its averages are not bounded by the gradients: see RtTrain */
+int trainer_states(const Optim *o);                     /* arrays as long as the parameters that it keeps */
+bool trainer_careful(const Optim *o);                   /* its averages are not bounded by the gradients: see RtTrain */
 
 #endif

@@ -10,11 +10,11 @@ static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name
 }
 
 static bool add_train(Units *u, const Train *t, Span at, bool f64, PassRun *run, Diag *diag) {
-  Optim o = trainer_optim(&t->opt);
+  Optim o = t->opt;
   Fn *gradient = pass_gradient(run, t->loss, t->moved, t->nmoved, NULL, diag);
   if (!gradient) return false;
   add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
-  u->list.at[u->list.n - 1].memory = (Memory)t->memory;
+  u->list.at[u->list.n - 1].memory = t->memory;
   add(u, pass_mean(run, t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
   add(u, pass_optim_update(run, &o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
   return true;

@@ -13,10 +13,6 @@ static const char *part_symbol(char *buf, size_t size, const Native *n, uint32_t
   return buf;
 }
 
-_Static_assert((int)TRAIN_AUTO == (int)MEMORY_AUTO && (int)TRAIN_STORED == (int)MEMORY_STORED &&
-                   (int)TRAIN_REVERSIBLE == (int)MEMORY_REVERSIBLE,
-               "the way to keep states is passed on by number");
-
 const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
   if (c.bytes == 0) *buf = 0;
   else

@@ -1,5 +1,6 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin_priv.h"
+#include "frontend/flow/flow.h"
 
 #include <math.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 enum { N = BF_NUMERIC };
 
 /* clang-format off */
-const Builtin builtin_rows[] = {
+static const Builtin builtin_rows[] = {
   /* name          params                   handler        op             flags           what it is */
   {"exp",          "x",                     bi_ew1,        OP_exp,        N,              "exponential"},
   {"log",          "x",                     bi_ew1,        OP_log,        N,              "natural logarithm"},
@@ -80,7 +81,7 @@ const Builtin builtin_rows[] = {
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
 };
 /* clang-format on */
-const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
+static const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
 
 const Builtin *builtin_find(const char *name) {
   for (uint32_t i = 0; i < builtin_count; i++)
@@ -251,10 +252,10 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, &a);
   bool whole = true;
   for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
-  if (E->exact && !whole) return b->call(E, b, &a);
+  if (E->now->exact && !whole) return b->call(E, b, &a);
   scratch_begin(E, &s);
   Value r = b->call(E, b, &a);
-  return scratch_settles(E, &s, &r, a.call) && (!E->exact || exact_whole(r)) ? r : b->call(E, b, &a);
+  return scratch_settles(E, &s, &r, a.call) && (!E->now->exact || exact_whole(r)) ? r : b->call(E, b, &a);
 }
 
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* Derivatives. They are taken of the graph between two values, so the variable is a value that the
  * expression was computed from: a name, or a fresh identity that the functionals make of their
  * arguments. */
-#include "frontend/builtin/deriv.h"
+#include "frontend/builtin/builtin_priv.h"
+#include "frontend/builtin/deriv_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,10 @@ static const char *shown(Elab *E, const Actual *a, const char *otherwise) {
 }
 
 static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
-  bool *from = base_realloc(NULL, E->level->fn->inst.n);
-  memset(from, 0, E->level->fn->inst.n);
+  bool *from = base_realloc(NULL, E->now->level->fn->inst.n);
+  memset(from, 0, E->now->level->fn->inst.n);
   from[vx.id] = true;
-  const char *what = elab_no_derivative(E->level->fn, ve, from);
+  const char *what = elab_no_derivative(E->now->level->fn, ve, from);
   free(from);
   if (!what) return false;
   elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s, which has no derivative", what),
@@ -35,7 +36,7 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
 
 /* k: which of a tuple of variables. */
 static bool depends(Elab *E, const Actual *e, Val ve, const Actual *x, Val vx, uint32_t k) {
-  if (elab_reaches(E->level->fn, ve, vx)) return !through(E, e, ve, vx);
+  if (elab_reaches(E->now->level->fn, ve, vx)) return !through(E, e, ve, vx);
   const Expr *name = x->e;
   if (name && name->kind == EX_TUPLE) {
     const Arg *part = name->args;
@@ -164,7 +165,7 @@ Value bi_hess(Elab *E, const Builtin *b, Actuals *a) {
   Val g = jacobian(E, a->call, w.e, w.x, w.n, &good);
   if (!good) return POISON;
   for (uint32_t k = 0; k < w.n; k++)
-    if (!elab_reaches(E->level->fn, g, w.x[k])) return POISON;
+    if (!elab_reaches(E->now->level->fn, g, w.x[k])) return POISON;
   Val h = jacobian(E, a->call, g, w.x, w.n, &good);
   return good ? elab_value(E, h) : POISON;
 }
@@ -282,7 +283,7 @@ Val deriv_zeros(Elab *E, Type t, Span at) {
 }
 
 static Val slope(Elab *E, Val e, Val x, Span at) {
-  if (!elab_reaches(E->level->fn, e, x)) return deriv_zeros(E, elab_type(E, x), at);
+  if (!elab_reaches(E->now->level->fn, e, x)) return deriv_zeros(E, elab_type(E, x), at);
   return ir_grad(elab_at(E, at), e, x);
 }
 
@@ -310,7 +311,7 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
 /* sum over the axes of q: dF/dx dG/dy; VAL_NONE where one of them does not depend. */
 static Val bracket_half(Elab *E, Val f, Val x, Val g, Val y, uint32_t nq, Span at) {
   int la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[2 * IR_MAX_RANK], no = 0, label = 0;
-  if (!elab_reaches(E->level->fn, f, x) || !elab_reaches(E->level->fn, g, y)) return VAL_NONE;
+  if (!elab_reaches(E->now->level->fn, f, x) || !elab_reaches(E->now->level->fn, g, y)) return VAL_NONE;
   Type tf = elab_type(E, f), tg = elab_type(E, g);
   Build *b = elab_at(E, at);
   Val df = tf.rank ? ir_jac(b, f, x) : ir_grad(b, f, x), dg = tg.rank ? ir_jac(b, g, y) : ir_grad(b, g, y);
@@ -377,7 +378,7 @@ static Value spreading_apply(Elab *E, const Func *f, const Actuals *a) {
     out[k] = rate[k];
     if (!value_numeric(rate[k]) || !value_type(rate[k], &t) || !type_same_dims(t, tx)) continue;
     Val e = elab_tensor(E, rate[k], a->call);
-    if (!elab_reaches(E->level->fn, e, x[k])) continue;
+    if (!elab_reaches(E->now->level->fn, e, x[k])) continue;
     Val d = ir_divergence(elab_at(E, a->call), e, x[k]);
     sum = sum.id ? ir_add(elab_at(E, a->call), sum, d) : d;
   }

@@ -1,19 +1,9 @@
 /* Operators. An elementwise one has three ways: static values are computed; values that differ from turn
  * to turn are computed turn by turn; and as soon as a tensor takes part, it becomes IR. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <string.h>
-
-int level_depth(const Level *l) {
-  int n = 0;
-  for (; l; l = l->up) n++;
-  return n;
-}
-
-Level *value_turns(Value v) { return v.kind == V_TURNS ? v.turns.level : NULL; }
-
-Value value_turn(Value v, const Level *l, uint32_t t) { return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v; }
 
 static Level *deeper(Level *a, Level *b) {
   if (!a || !b) return a ? a : b;
@@ -149,7 +139,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   }
   if (now(op, a, b)) {
     Value r = not_a_number(E, op, a, b, compute(E, op, a, b), at);
-    if (r.kind == V_POISON || !E->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->now->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
   return tensor_op(E, op, a, b, at_a, at_b, at);
 }
@@ -165,7 +155,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   }
   if (now(op, v, v)) {
     Value r = not_a_number(E, op, v, v, compute(E, op, v, v), at);
-    if (r.kind == V_POISON || !E->exact || (exact_value(v) && exact_value(r))) return r;
+    if (r.kind == V_POISON || !E->now->exact || (exact_value(v) && exact_value(r))) return r;
   }
   Val x = elab_tensor(E, v, at);
   return elab_value(E, ir_emit(elab_at(E, at), op, &x, 1, NULL, 0, NULL));
@@ -230,7 +220,7 @@ static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Ex
 
 /* ---- @ ------------------------------------------------------------------------------------------------- */
 
-Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
+static Value matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
   Type ta, tb;
   const char *na = value_text(E, a), *nb = value_text(E, b);
   if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, ea->at, eb->at, op_at, "@");
@@ -260,7 +250,7 @@ Value elab_matmul(Elab *E, Value a, Value b, const Expr *ea, const Expr *eb, Spa
   if (!elab_fits(E, type_count(ta) / tb.dim[0] * (type_count(tb) / tb.dim[0]), op_at)) return POISON;
   Scratch s;
   bool fixed = value_static(a) && value_static(b);
-  if (E->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
+  if (E->now->exact) fixed = fixed && exact_whole(a) && exact_whole(b);
   if (fixed) scratch_begin(E, &s);
   for (;; fixed = false) {
     Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);
@@ -278,7 +268,7 @@ Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr 
   case OPR_MUL:
   case OPR_DIV:
   case OPR_POW: return elab_binary_op(E, arith[op], a, b, ea->at, eb->at, op_at, ast_opr_text(op));
-  case OPR_MATMUL: return elab_matmul(E, a, b, ea, eb, at, op_at);
+  case OPR_MATMUL: return matmul(E, a, b, ea, eb, at, op_at);
   case OPR_AND:
   case OPR_OR: return logic(E, op, a, b, ea, eb, at, op_at);
   default: return compare(E, op, a, b, ea, eb, op_at);

@@ -1,5 +1,5 @@
 /* Handlers that make values out of nothing: constant arrays, draws; and the misplaced. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
 static Val counter(Elab *E, Span at) {
   Level *chain[64];
   int n = 0;
-  for (Level *l = E->level; l && n < 64; l = l->up)
+  for (Level *l = E->now->level; l && n < 64; l = l->up)
     if (l->n) chain[n++] = l;
   if (n == 0) return VAL_NONE;
   Value c = value_exact(0, 1);
@@ -100,8 +100,7 @@ static Val counter(Elab *E, Span at) {
 }
 
 static bool may_draw(Elab *E, const Builtin *b, Span at) {
-  const char *why = E->root->no_draws;
-  for (Level *l = E->level; l && !why; l = l->up) why = l->no_draws;
+  const char *why = E->now->root->no_draws ? E->now->root->no_draws : E->now->no_draws;
   if (!why) return true;
   elab_help(elab_error(E, CODE_draws, at, "`%s` cannot be drawn here", b->name), "%s", why);
   return false;
@@ -110,7 +109,7 @@ static bool may_draw(Elab *E, const Builtin *b, Span at) {
 static Val draw(Elab *E, int kind, Type t, Span at) {
   t.lane = 1;
   Val c = counter(E, at);
-  return ir_rand(elab_at(E, at), kind, E->root->sites++, c, t);
+  return ir_rand(elab_at(E, at), kind, E->now->root->sites++, c, t);
 }
 
 static bool draw_shape(Elab *E, const Builtin *b, Actuals *a, Type *t) {

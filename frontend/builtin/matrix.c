@@ -2,7 +2,8 @@
  * vector of the elements that may differ from zero, in the order of rows. Which these are must be known here, since
  * their number is a shape: pass_pattern finds it. They are taken out of the `jac` of the whole matrix,
  * which is then never made (passes/derive/jacobian.c). */
-#include "frontend/builtin/deriv.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/builtin/deriv_priv.h"
 #include "passes/passes.h"
 
 #include <string.h>
@@ -29,8 +30,8 @@ static Value jacobian_apply(Elab *E, const Func *f, const Actuals *a) {
     }
     uint32_t cols = (uint32_t)type_count(t);
     if (!elab_fits(E, (int64_t)rows * cols, a->call)) return POISON;
-    column[k] = elab_reaches(E->level->fn, e, x[k]) ? sized(E, ir_jac(elab_at(E, a->call), e, x[k]), rows, cols, a->call)
-                                                    : deriv_zeros(E, type_real(false, 2, (uint32_t[]){rows, cols}), a->call);
+    column[k] = elab_reaches(E->now->level->fn, e, x[k]) ? sized(E, ir_jac(elab_at(E, a->call), e, x[k]), rows, cols, a->call)
+                                                         : deriv_zeros(E, type_real(false, 2, (uint32_t[]){rows, cols}), a->call);
   }
   return elab_value(E, ir_concat(elab_at(E, a->call), column, a->n, 1));
 }
@@ -68,7 +69,7 @@ static bool rows_of(Elab *E, const Func *f, const Actuals *a, Val *x, Val *e) {
       elab_help(m, "`jacobian(%s)` is the matrix of its first derivatives", f->of[0]->name);
       return false;
     }
-    bool reaches = elab_reaches(E->level->fn, *e, *x);
+    bool reaches = elab_reaches(E->now->level->fn, *e, *x);
     *e = reaches ? ir_grad(elab_at(E, a->call), *e, *x) : deriv_zeros(E, elab_type(E, *x), a->call);
   }
   *e = deriv_flat(E, *e, a->call);
@@ -80,7 +81,8 @@ static Value hessian_apply(Elab *E, const Func *f, const Actuals *a) {
   if (!rows_of(E, f, a, &x, &e)) return POISON;
   uint32_t n = elab_type(E, e).dim[0];
   if (!elab_fits(E, (int64_t)n * n, a->call)) return POISON;
-  if (!elab_reaches(E->level->fn, e, x)) return elab_value(E, deriv_zeros(E, type_real(false, 2, (uint32_t[]){n, n}), a->call));
+  if (!elab_reaches(E->now->level->fn, e, x))
+    return elab_value(E, deriv_zeros(E, type_real(false, 2, (uint32_t[]){n, n}), a->call));
   return elab_value(E, sized(E, ir_jac(elab_at(E, a->call), e, x), n, n, a->call));
 }
 
@@ -88,8 +90,8 @@ static Value hessian_apply(Elab *E, const Func *f, const Actuals *a) {
 
 static void find(Elab *E, Val e, Val x, Pattern *p) {
   uint32_t rows = elab_type(E, e).dim[0], cols = (uint32_t)type_count(elab_type(E, x));
-  if (!elab_reaches(E->level->fn, e, x)) pattern_init(p, rows, cols, 0);
-  else pass_pattern(E->o->passes, E->level->fn, e, x, p);
+  if (!elab_reaches(E->now->level->fn, e, x)) pattern_init(p, rows, cols, 0);
+  else pass_pattern(E->o->passes, E->now->level->fn, e, x, p);
 }
 
 /* For the exports that return v: the header has the rows and columns. */
@@ -100,7 +102,7 @@ static void remember(Elab *E, Val v, const Pattern *p) {
   kept->col = ARENA_ARRAY(E->mem, uint32_t, pattern_count(p) + 1);
   memcpy(kept->start, p->start, sizeof *p->start * (p->rows + 1));
   memcpy(kept->col, p->col, sizeof *p->col * pattern_count(p));
-  *vec_push(&E->sparse) = (SparseValue){E->level->fn, v, kept};
+  *vec_push(&E->now->root->sparse) = (SparseValue){E->now->level->fn, v, kept};
 }
 
 static Value nonzeros_apply(Elab *E, const Func *f, const Actuals *a) {

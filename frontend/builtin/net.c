@@ -1,6 +1,6 @@
 /* Instances of networks and their parameters. An instance is a template, its arguments and a path; its
  * parameters are made when its body is first elaborated, and found again by their paths afterwards. */
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,25 +9,39 @@
 /* ---- instances ------------------------------------------------------------------------------------------
  */
 
+/* By the interned path. */
+struct Nets {
+  VEC(Instance) instances;
+  Index instance_at, param_at;
+};
+
+static struct Nets *nets(Elab *E) { return E->nets ? E->nets : (E->nets = ARENA_NEW(E->mem, struct Nets)); }
+
 Instance *instance_find(Elab *E, const char *path) {
-  const uint32_t *i = index_find(&E->instance_at, index_name(intern(E->m->names, path)));
-  return i ? &E->instances.at[*i] : NULL;
+  const uint32_t *i = index_find(&nets(E)->instance_at, index_name(intern(E->m->names, path)));
+  return i ? &nets(E)->instances.at[*i] : NULL;
 }
 
 void instance_add(Elab *E, Instance in) {
-  index_put(&E->instance_at, index_name(intern(E->m->names, in.path)), E->instances.n);
-  *vec_push(&E->instances) = in;
+  index_put(&nets(E)->instance_at, index_name(intern(E->m->names, in.path)), nets(E)->instances.n);
+  *vec_push(&nets(E)->instances) = in;
+}
+
+void nets_finish(Elab *E) {
+  vec_free(&nets(E)->instances);
+  index_free(&nets(E)->instance_at);
+  index_free(&nets(E)->param_at);
 }
 
 /* The number of a parameter, that of the next if there is none. Turns that were taken back took theirs along. */
 static uint32_t param_find(Elab *E, const char *path) {
-  const uint32_t *i = index_find(&E->param_at, index_name(intern(E->m->names, path)));
-  return i && *i < E->params.n && !strcmp(E->params.at[*i].path, path) ? *i : E->params.n;
+  const uint32_t *i = index_find(&nets(E)->param_at, index_name(intern(E->m->names, path)));
+  return i && *i < E->made.params.n && !strcmp(E->made.params.at[*i].path, path) ? *i : E->made.params.n;
 }
 
 static void param_add(Elab *E, Param p) {
-  index_put(&E->param_at, index_name(intern(E->m->names, p.path)), E->params.n);
-  *vec_push(&E->params) = p;
+  index_put(&nets(E)->param_at, index_name(intern(E->m->names, p.path)), E->made.params.n);
+  *vec_push(&E->made.params) = p;
 }
 
 /* What has one path is written at one place: files that import others may use a name twice. */
@@ -41,7 +55,7 @@ static bool same_place(Elab *E, const char *path, Span one, Span other) {
 
 /* A name of its own, in this body and outside of loops: given once. */
 static bool named_once(Elab *E, const char *name, Span at) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   for (uint32_t i = 0; i < b->used.n; i++)
     if (b->used.at[i] == name) {
       elab_help(elab_error(E, CODE_defined_twice, at, "there is an instance `%s` in this body already", name),
@@ -54,20 +68,21 @@ static bool named_once(Elab *E, const char *name, Span at) {
 
 /* name NULL: none. */
 static const char *path_here(Elab *E, const Func *f, const char *name, Level *const *stack, uint32_t nstack, Span at) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   if (!name || b->loops || nstack > b->nstack) return turns_path(E, name ? name : f->item->name, stack, nstack);
   if (b->top) return name;
   return named_once(E, name, at) ? arena_printf(E->mem, "%s/%s", b->path, name) : NULL;
 }
 
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) {
-  Frame *old = E->frame;
+  Context c;
   Func *g = ARENA_NEW(E->mem, Func);
   *g = *f;
   g->bound = true;
+  context_push(E, &c);
   g->targs = frame_push(E, NULL, f->module);
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
-  E->frame = old;
+  context_pop(E, &c);
   if (!good) return POISON;
   if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
   g->stack = turns_here(E, &g->nstack);
@@ -75,15 +90,15 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   if (!g->path) return POISON;
   if (name) g->name = name;
   const Instance *known = instance_find(E, g->path);
-  if (known && known->module != E->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
-  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->frame->module, .at = a->call});
+  if (known && known->module != E->now->frame->module && !same_place(E, g->path, known->at, a->call)) return POISON;
+  if (!known) instance_add(E, (Instance){.path = g->path, .func = g, .module = E->now->frame->module, .at = a->call});
   return value_func(g);
 }
 
 static Value named_thing(Elab *E, Value v, const Expr *e, const char *name) {
   if (v.kind == V_POISON || v.kind == V_DATA || v.kind == V_FUNC) return v;
   elab_help(elab_error(E, CODE_wrong_kind, e->at, "`use` names a network, a function or data, found %s", value_kind(E, v)),
-            "`%s %s = ...` names a value", E->body->top ? "const" : "let", name);
+            "`%s %s = ...` names a value", E->now->body->top ? "const" : "let", name);
   return POISON;
 }
 
@@ -105,12 +120,13 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   Value f = elab_expr(E, e->a);
   if (f.kind != V_FUNC || f.func->kind == F_BUILTIN) {
     Value v = elab_expr(E, e);
-    if (v.kind == V_DATA && E->body->top) v.data->name = name;
+    if (v.kind == V_DATA && E->now->body->top) v.data->name = name;
     return named_thing(E, v, e, name);
   }
   Actuals a = elab_actuals(E, e);
   Value v;
-  if (E->body->top && f.func->kind == F_USER && f.func->bound && (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
+  if (E->now->body->top && f.func->kind == F_USER && f.func->bound &&
+      (f.func->item->kind == IT_NET || f.func->item->kind == IT_FLOW)) {
     elab_help(elab_error(E, CODE_template, e->at, "`%s` has one list of arguments: it is an instance already, and this calls it",
                          f.func->name),
               "call it where its value is needed; `use %s = %s` gives it another name", name, f.func->name);
@@ -119,7 +135,7 @@ Value elab_use_value(Elab *E, const Expr *e, const char *name) {
   if (f.func->kind == F_USER && f.func->item->kind == IT_DATA) v = data_instance(E, f.func, &a);
   else if (f.func->kind == F_USER && !f.func->bound) v = elab_instance(E, f.func, &a, name);
   else v = elab_apply(E, f.func, &a);
-  if (v.kind == V_DATA && E->body->top) v.data->name = name;
+  if (v.kind == V_DATA && E->now->body->top) v.data->name = name;
   return named_thing(E, v, e, name);
 }
 
@@ -180,8 +196,10 @@ static const char *init_other(const char *name) {
   return NULL;
 }
 
+static const char *const starts[] = {"glorot", "orthogonal", "normal", "uniform"};
+enum { STARTS = sizeof starts / sizeof *starts };
+
 static bool init_named(Elab *E, const Expr *d, Param *p) {
-  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
   const char *name = d->kind == EX_CALL && d->a->kind == EX_NAME ? d->a->name : d->kind == EX_NAME ? d->name : "";
   if (!strcmp(name, "glorot") || !strcmp(name, "orthogonal")) {
     p->init = name[0] == 'g' ? INIT_GLOROT : INIT_ORTHOGONAL;
@@ -195,7 +213,7 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
         elab_error(E, CODE_parameter, d->at, "a parameter starts as glorot, orthogonal, normal(mean, sd) or uniform(a, b)");
     const char *known = init_other(name);
     if (known) elab_help(m, "write `%s`", known);
-    else elab_suggest(m, name, names, 4);
+    else elab_suggest(m, name, starts, STARTS);
     return false;
   }
   p->init = normal ? INIT_NORMAL : INIT_UNIFORM;
@@ -216,10 +234,9 @@ static bool init_named(Elab *E, const Expr *d, Param *p) {
 
 /* `= normal(0, 1)`, where `~` is meant. */
 static bool is_draw(Elab *E, const Expr *e) {
-  static const char *const names[] = {"glorot", "orthogonal", "normal", "uniform"};
   const Expr *f = e && e->kind == EX_CALL ? e->a : e;
-  for (size_t k = 0; f && f->kind == EX_NAME && k < sizeof names / sizeof *names; k++)
-    if (!strcmp(f->name, names[k]) && !elab_known(E, f->name, false)) return true;
+  for (size_t k = 0; f && f->kind == EX_NAME && k < STARTS; k++)
+    if (!strcmp(f->name, starts[k]) && !elab_known(E, f->name, false)) return true;
   return false;
 }
 
@@ -254,71 +271,72 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
 
 bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out) {
   uint32_t i = param_find(E, path);
-  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, start.at)) return false;
-  if (i == E->params.n) start.path = path, param_add(E, start);
-  return *out = i, type_eq(E->params.at[i].type, start.type);
+  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, start.at)) return false;
+  if (i == E->made.params.n) start.path = path, param_add(E, start);
+  return *out = i, type_eq(E->made.params.at[i].type, start.type);
 }
 
 static bool new_param(Elab *E, const Stmt *s, const char *path, Type type, Type whole, uint32_t *out) {
   Param p = {.path = path, .type = type, .init = INIT_VALUE, .at = s->names->name_at};
-  bool exact = E->exact;
-  E->exact = false; /* starts are numbers, whatever they are for */
+  Context c;
+  context_push(E, &c);
+  c.exact = false; /* starts are numbers, whatever they are for */
   bool good = s->init_dist ? init_named(E, s->init_dist, &p) : !s->value || init_value(E, s->value, &p);
-  E->exact = exact;
+  context_pop(E, &c);
   if (!good) return false;
-  p.type = whole, p.stacked = E->body->nstack;
-  *out = E->params.n;
+  p.type = whole, p.stacked = E->now->body->nstack;
+  *out = E->made.params.n;
   param_add(E, p);
   return true;
 }
 
 /* The outermost call: the place in the file where a network is used. */
 static Span outermost(Elab *E, Span at) {
-  for (const Call *c = E->calls; c; c = c->up) at = c->at;
+  for (const Call *c = E->now->calls; c; c = c->up) at = c->at;
   return at;
 }
 
 static bool may_own(Elab *E, const Stmt *s, const char *name, bool *twice) {
-  if (!E->body->net) {
+  if (!E->now->body->net) {
     elab_help(elab_error(E, CODE_misplaced, s->at, "`param` stands only in a `net`"),
               "a net with one parameter list is an instance of its own");
     return false;
   }
-  if (E->root->no_params) {
-    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->root->no_params);
+  if (E->now->root->no_params) {
+    elab_error(E, CODE_parameters, outermost(E, s->at), "a network has no parameters here: %s", E->now->root->no_params);
     return false;
   }
   uint32_t nstack;
-  if (turns_here(E, &nstack) != E->body->stack) {
+  if (turns_here(E, &nstack) != E->now->body->stack) {
     elab_help(
         elab_error(E, CODE_misplaced, s->at, "`param` stands outside of comprehensions"),
         "a net that is called in one has parameters for each turn; `param %s: real[n, ...]` before it is walked along by `%s[k]`",
         s->names->name, s->names->name);
     return false;
   }
-  for (uint32_t i = 0; i < E->body->params.n; i++)
-    if (E->body->params.at[i] == name) {
+  for (uint32_t i = 0; i < E->now->body->params.n; i++)
+    if (E->now->body->params.at[i] == name) {
       elab_error(E, CODE_defined_twice, s->names->name_at, "there is a parameter `%s` already", name);
       *twice = true;
       return false;
     }
-  *vec_push(&E->body->params) = name;
+  *vec_push(&E->now->body->params) = name;
   return true;
 }
 
 static Value find_or_make(Elab *E, const Stmt *s, Type type) {
   char want[96], have[96];
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   const char *path = arena_printf(E->mem, "%s/%s", b->path, s->names->name);
   uint32_t i = param_find(E, path);
   Type whole;
   if (!elab_fits(E, turns_elements(type, b->stack, b->nstack), outermost(E, s->at))) return POISON;
   if (!turns_type(type, b->stack, b->nstack, &whole)) return turns_unroll_stack(b->stack, b->nstack), POISON;
-  if (i < E->params.n && !same_place(E, path, E->params.at[i].at, s->names->name_at)) return POISON;
-  if (i == E->params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
-  if (!type_eq(E->params.at[i].type, whole)) {
+  if (i < E->made.params.n && !same_place(E, path, E->made.params.at[i].at, s->names->name_at)) return POISON;
+  if (i == E->made.params.n && !new_param(E, s, path, type, whole, &i)) return POISON;
+  if (!type_eq(E->made.params.at[i].type, whole)) {
     elab_error(E, CODE_instance_shape, outermost(E, s->at), "the parameter `%s` is %s here, and %s elsewhere", path,
-               type_user(type, want, sizeof want), type_user(param_turn_type(&E->params.at[i]), have, sizeof have));
+               type_user(type, want, sizeof want), type_user(param_turn_type(&E->made.params.at[i]), have, sizeof have));
     return POISON;
   }
   return elab_value(E, elab_param(E, i, b->stack, b->nstack, s->at));
@@ -329,8 +347,7 @@ void elab_param_stmt(Elab *E, const Stmt *s) {
   Value v = POISON;
   bool twice = false;
   const char *name = s->names->name;
-  if (s->type && (strcmp(s->type->base, "real") != 0 || s->type->list))
-    elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
+  if (s->type && !ast_type_real(s->type)) elab_error(E, CODE_parameter, s->type->at, "a parameter is real, with a shape");
   else if (may_own(E, s, name, &twice) && (!s->type || elab_dims(E, s->type, false, &rank, dim)))
     v = find_or_make(E, s, type_real(false, (int)rank, dim));
   if (!twice) frame_define(E, name, s->names->name_at, v, false);

@@ -1,7 +1,7 @@
 /* Does a value depend on others by way of an adaptive trajectory or a section? Those have no derivative.
  * Loops are followed input by input, so that a trajectory beside the dependence does no harm. Of what is
  * elaborated, only a section holds loops that run to convergence. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,8 @@
  * changes sign, the interval shrinks); one that is done moves none.
  *
  * Instructions are made in one order under every compiler: a call has at most one argument that makes some. */
-#include "frontend/builtin/traj.h"
+#include "frontend/builtin/builtin_priv.h"
+#include "frontend/builtin/traj_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -94,7 +95,7 @@ static bool take(Elab *E, Section *s, const Actuals *a, Actual *method) {
 /* ---- the surface --------------------------------------------------------------------------------------- */
 
 static void name_point(Elab *E, const char *q, const char *p, const Value *v, Span at) {
-  frame_push(E, E->frame, E->frame->module);
+  frame_inner(E);
   if (q && q != p) frame_define(E, q, at, elab_named(E, q, v[0], at), false);
   if (p && q != p) frame_define(E, p, at, elab_named(E, p, v[1], at), false);
 }
@@ -122,21 +123,20 @@ static bool is_level(Elab *E, const Section *s, Value v) {
 
 /* Sets x->g; it must depend on the point `from` of an orbit, if one is given. */
 static bool surface(Elab *E, const Section *s, Point *x, const Point *from) {
-  Frame *old = E->frame;
-  const char *drawn = E->level->no_draws;
+  Context c;
   Value at[2] = {elab_value(E, x->q), elab_value(E, x->p)};
-  E->level->no_draws = "a surface does not change along an orbit: draw before, by `let`";
+  context_push(E, &c);
+  c.no_draws = "a surface does not change along an orbit: draw before, by `let`";
   name_points(E, s, at);
   Value v = elab_expr(E, s->on->e);
   if (v.kind == V_FUNC) {
     Actuals a = actuals_of(E, at, 2, s->on->at);
     v = elab_apply(E, v.func, &a);
   }
-  E->frame = old;
-  E->level->no_draws = drawn;
+  context_pop(E, &c);
   if (!is_level(E, s, v)) return false;
   x->g = traj_lane(E, elab_tensor(E, v, s->on->at), s->on->at);
-  const Fn *f = E->level->fn;
+  const Fn *f = E->now->level->fn;
   if (!from || elab_reaches(f, x->g, from->q) || elab_reaches(f, x->g, from->p)) return true;
   DiagMsg *m = elab_error(E, CODE_independent, s->on->at, "`on` does not depend on the moving point");
   elab_help(m, "the point has the names that q and p have in the call or in the Hamiltonian; "
@@ -155,7 +155,7 @@ static bool step(Elab *E, const Section *s, Point x, Val h, Point *out) {
     level_drop(E, l);
     return false;
   }
-  E->level = l->up;
+  level_leave(E, l);
   Build *b = builder(E, s);
   Val multi = traj_steps(E, &s->p, l, (Val[]){x.q, x.p}, h, 1, 1);
   level_end(E, l);
@@ -180,7 +180,7 @@ static Point choose(Build *b, Val c, Point x, Point y) {
 }
 
 static Val carried(Elab *E, const Section *s, const char *name, Type t) {
-  return ir_input(builder(E, s), name, IN_STATE, E->level->fn->in.n, t);
+  return ir_input(builder(E, s), name, IN_STATE, E->now->level->fn->in.n, t);
 }
 
 /* One statement each: C leaves the order within an initializer open, and inputs have one. */
@@ -230,7 +230,7 @@ static bool search_turn(Elab *E, const Section *s, Point before, Point at, Val s
 
 /* From x on: the grid points before and after the next crossing, or the last ones looked at. */
 static bool search(Elab *E, const Section *s, Point x, Point *before, Point *after) {
-  const Fn *up = E->level->fn;
+  const Fn *up = E->now->level->fn;
   Val one = traj_lane(E, ir_const(builder(E, s), 1), s->p.call);
   Val first[] = {x.q, x.p, x.g, x.q, x.p, x.g, one};
   Level *l = ARENA_NEW(E->mem, Level);
@@ -300,7 +300,7 @@ static bool locate_turn(Elab *E, const Section *s, Point from, Bracket k) {
 
 /* The crossing between two grid points, in the samples where there is one. */
 static bool locate(Elab *E, const Section *s, Point before, Point after, Val found, Point *out) {
-  const Fn *up = E->level->fn;
+  const Fn *up = E->now->level->fn;
   Build *b = builder(E, s);
   Val zero = traj_lane(E, ir_const(b, 0), s->p.call);
   Val first[] = {zero, ir_select(b, found, ir_const(b, 1), zero), before.g, after.g, ir_select(b, found, ir_const(b, -1), zero)};
@@ -354,7 +354,7 @@ static Value emit(Elab *E, Section *s) {
   Value out[2];
   s->dt = elab_value(E, elab_tensor(E, s->dt, s->p.call));
   if (!start(E, s, &x)) return POISON;
-  const Fn *up = E->level->fn;
+  const Fn *up = E->now->level->fn;
   Level *l = ARENA_NEW(E->mem, Level);
   level_begin(E, l, "crossing");
   if (!crossing_turn(E, s, carried_point(E, s, up, x))) {

@@ -1,6 +1,6 @@
 /* Handlers of the built-in functions that reshape, join and contract tensors. They emit into the
  * innermost level; builtin_apply evaluates what comes out when all arguments were static. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
 
 static Val flat(Elab *E, Val x) {
   uint32_t n = (uint32_t)type_count(elab_type(E, x));
-  return ir_reshape(&E->level->b, x, 1, &n);
+  return ir_reshape(&E->now->level->b, x, 1, &n);
 }
 
 static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
@@ -69,7 +69,7 @@ Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
   if (!strcmp(b->name, "mean")) s = STAT_MEAN;
   else if (!strcmp(b->name, "max")) s = STAT_MAX;
   else if (!strcmp(b->name, "min")) s = STAT_MIN;
-  return report_stat(E, a->at[0].v.report, stats[s], a->call);
+  return elab_stat(E, a->at[0].v.report, stats[s], a->call);
 }
 
 static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {
@@ -123,7 +123,7 @@ Value bi_maxabs(Elab *E, const Builtin *b, Actuals *a) {
 
 /* Halves are multiplied, so that the graph grows with the logarithm of the size. */
 static Val product(Elab *E, Val x, int axis) {
-  Build *b = &E->level->b;
+  Build *b = &E->now->level->b;
   for (;;) {
     uint32_t n = elab_type(E, x).dim[axis], half = n / 2;
     if (n == 1) return ir_index(b, x, axis, 0);

@@ -3,7 +3,8 @@
  *
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
-#include "frontend/builtin/traj.h"
+#include "frontend/builtin/builtin_priv.h"
+#include "frontend/builtin/traj_priv.h"
 #include "passes/passes.h"
 
 #include <math.h>
@@ -92,42 +93,48 @@ static bool take_method(Elab *E, Plan *p) {
   return true;
 }
 
+static void other_count(Elab *E, const Plan *p) {
+  DiagMsg *m =
+      elab_error(E, CODE_argument_count, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
+  uint32_t required, arity = p->given->kind == F_USER ? func_arity(p->given, &required) : 0;
+  const bool trajectory = !strcmp(p->name, "trajectory");
+  if (p->n > 2 && arity == p->n && trajectory)
+    elab_help(
+        m, "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
+        p->given->name, p->given->name, p->given->name);
+  else if (p->n > 2 && trajectory)
+    elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
+  else if (p->any_states) elab_help(m, "%s", p->any_states);
+}
+
+/* of: what asks for it */
+static bool of_one_shape(Elab *E, const Plan *p, const char *of) {
+  Type q, r;
+  value_type(p->state[0].v, &q);
+  if (!value_type(p->state[1].v, &r) || type_same_dims(q, r)) return true;
+  const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, p->call, "`%s` needs q and p of one shape, found %s and %s", of, tq, tp);
+  elab_label(m, p->state[0].at, "%s", tq);
+  elab_label(m, p->state[1].at, "%s", tp);
+  return false;
+}
+
 bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
+  Type t;
   if (!traj_need(E, p, p->given, "a function and its start", "`trajectory(H, q, p, ...)`, `integrate(f, x, ...)`")) return false;
   if (!traj_need(E, p, p->n > 0, "a start", "the states follow the function")) return false;
-  if (hamiltonian && p->n != 2) {
-    DiagMsg *m =
-        elab_error(E, CODE_argument_count, p->call, "`%s` takes q and p, found %u state%s", p->name, p->n, p->n == 1 ? "" : "s");
-    uint32_t required, arity = p->given->kind == F_USER ? func_arity(p->given, &required) : 0;
-    if (p->n > 2 && arity == p->n && !strcmp(p->name, "trajectory"))
-      elab_help(
-          m,
-          "what else `%s` needs stands in a list of its own: `hamiltonian %s(k)(q, p) = ...`, then `trajectory(%s(k), q, p, ...)`",
-          p->given->name, p->given->name, p->given->name);
-    else if (p->n > 2 && !strcmp(p->name, "trajectory"))
-      elab_help(m, "the rest has names: `trajectory(H, q, p, dt = 0.1, steps = 100)`; `integrate` takes any states");
-    else if (p->any_states) elab_help(m, "%s", p->any_states);
-    return false;
-  }
+  if (hamiltonian && p->n != 2) return other_count(E, p), false;
   if (!take_method(E, p)) return false;
-  bool in_turn = ir_method[p->m].symplectic && ir_method[p->m].separable;
+  const char *method = ir_method[p->m].name;
+  const bool in_turn = ir_method[p->m].symplectic && ir_method[p->m].separable;
   if (in_turn && p->n != 2) {
-    elab_error(E, CODE_argument_count, p->method->at, "`%s` moves q and p in turn, found %u state%s", ir_method[p->m].name, p->n,
+    elab_error(E, CODE_argument_count, p->method->at, "`%s` moves q and p in turn, found %u state%s", method, p->n,
                p->n == 1 ? "" : "s");
     return false;
   }
-  Type q, r;
-  value_type(p->state[0].v, &q);
-  if ((hamiltonian || in_turn) && value_type(p->state[1].v, &r) && !type_same_dims(q, r)) {
-    const char *tq = value_text(E, p->state[0].v), *tp = value_text(E, p->state[1].v);
-    DiagMsg *m = elab_error(E, CODE_shape_mismatch, p->call, "`%s` needs q and p of one shape, found %s and %s",
-                            hamiltonian ? p->name : ir_method[p->m].name, tq, tp);
-    elab_label(m, p->state[0].at, "%s", tq);
-    elab_label(m, p->state[1].at, "%s", tp);
-    return false;
-  }
+  if ((hamiltonian || in_turn) && !of_one_shape(E, p, hamiltonian ? p->name : method)) return false;
   for (uint32_t i = 0; i < p->n; i++)
-    if (value_type(p->state[i].v, &q) && q.rank == IR_MAX_RANK) {
+    if (value_type(p->state[i].v, &t) && t.rank == IR_MAX_RANK) {
       elab_error(E, CODE_too_large, p->state[i].at, "a state has at most %d axes", IR_MAX_RANK - 1);
       return false;
     }
@@ -272,11 +279,9 @@ static void warn_time(Elab *E, const Plan *p) {
             p->given->name, f->name, p->given->name);
 }
 
-bool traj_rates(Elab *E, const Plan *p, Level *l) {
+static bool rates(Elab *E, const Plan *p) {
   uint32_t required, arity = func_arity(p->f, &required);
   Value args[MAX_STATES + 1];
-  level_begin(E, l, p->given->name);
-  l->no_draws = "nothing can be drawn along a trajectory";
   for (uint32_t i = 0; i < p->n; i++) {
     Type t;
     value_type(p->state[i].v, &t);
@@ -290,10 +295,18 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
   if (!from_start(E, p, &t)) return false;
   args[p->n] = elab_value(E, t);
   Actuals a = actuals_of(E, args, p->n + timed, p->call);
-  Value v = elab_apply(E, p->f, &a);
-  if (!rate_outputs(E, p, v)) return false;
-  level_order(E, l, p->n + 1);
-  return true;
+  return rate_outputs(E, p, elab_apply(E, p->f, &a));
+}
+
+bool traj_rates(Elab *E, const Plan *p, Level *l) {
+  Context c;
+  level_begin(E, l, p->given->name);
+  context_push(E, &c);
+  c.no_draws = "nothing can be drawn along a trajectory";
+  bool good = rates(E, p);
+  context_pop(E, &c);
+  if (good) level_order(E, l, p->n + 1);
+  return good;
 }
 
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
@@ -319,7 +332,7 @@ static void warn_drift(Elab *E, const Plan *p, int64_t steps) {
 }
 
 static void warn_tolerance(Elab *E, const Plan *p) {
-  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->level->fn->f64 != FN_F32) return;
+  if (!ir_method[p->m].adaptive || p->rtol >= 1e-7 || E->now->level->fn->f64 != FN_F32) return;
   elab_help(elab_warn(E, CODE_tolerance, p->method->at, "f32 has 7 digits: its rounding is above rtol = %g", p->rtol),
             "`precision f64`, or a larger `rtol`");
 }
@@ -421,7 +434,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
     level_drop(E, l);
     return POISON;
   }
-  E->level = l->up;
+  level_leave(E, l);
   for (uint32_t i = 0; i < p.n; i++) {
     Type t;
     value_type(p.state[i].v, &t);
@@ -432,62 +445,4 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   Val multi = emit(E, &p, l, dt, steps, every, times);
   level_end(E, l);
   return results(E, &p, multi);
-}
-
-enum { MAX_STEPS_MOST = 2000000000 };
-
-static bool take_tolerance(Elab *E, const Actual *x, double *tolerance) {
-  if (!need_number(E, x, "a tolerance", tolerance)) return false;
-  if (*tolerance > 0 && isfinite(*tolerance)) return true;
-  elab_error(E, CODE_out_of_range, x->at, "a tolerance is positive and finite, found %g", *tolerance);
-  return false;
-}
-
-static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
-  if (!need_int(E, x, "`max_steps`", steps)) return false;
-  if (*steps >= 1 && *steps <= MAX_STEPS_MOST) return true;
-  elab_error(E, CODE_out_of_range, x->at, "`max_steps` is from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
-  return false;
-}
-
-enum { RTOL, ATOL, STEPS, KNOWN };
-static const char *const known[] = {"rtol", "atol", "max_steps"};
-
-/* The option that argument i of a method sets, KNOWN after an error. */
-static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool *given) {
-  const Actual *x = &a->at[i];
-  int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
-  while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
-  if (option == KNOWN && x->name)
-    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known,
-                        KNOWN);
-  else if (option == KNOWN)
-    elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
-  else if (given[option]) {
-    elab_error(E, CODE_given_twice, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);
-    return KNOWN;
-  } else given[option] = true;
-  return option;
-}
-
-/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
-Value method_apply(Elab *E, const Func *f, const Actuals *a) {
-  Func *g = ARENA_NEW(E->mem, Func);
-  bool given[KNOWN] = {false};
-  *g = *f;
-  if (!ir_method[f->method].adaptive) {
-    elab_help(elab_error(E, CODE_method, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`",
-              f->name);
-    return POISON;
-  }
-  for (uint32_t i = 0; i < a->n; i++) {
-    const Actual *x = &a->at[i];
-    if (x->v.kind == V_POISON) return POISON;
-    int option = option_of(E, f, a, i, given);
-    if (option == KNOWN) return POISON;
-    if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
-      return POISON;
-  }
-  if (!given[ATOL]) g->atol = g->rtol / 100;
-  return value_func(g);
 }

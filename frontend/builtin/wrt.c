@@ -4,23 +4,42 @@
  * squares becomes a dot product), so that an expression may no longer pass through a value that the
  * source computes it from. What is bound to such a name, in the same item of the file, therefore gets an
  * identity of its own, which nothing folds away; a static value becomes a tensor. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+typedef struct Wrt {
+  const char *name;
+  const Item *item;
+  uint32_t next; /* one more than that of the same name, 0 */
+} Wrt;
+
+struct Wrts {
+  VEC(Wrt) list;
+  Index at; /* by name, the last */
+};
+
+static struct Wrts *wrts(Elab *E) { return E->wrts ? E->wrts : (E->wrts = ARENA_NEW(E->mem, struct Wrts)); }
+
+void wrt_finish(Elab *E) {
+  vec_free(&wrts(E)->list);
+  index_free(&wrts(E)->at);
+}
 
 static void block(Elab *E, const Item *it, const Block *b, int depth);
 
-const Item *elab_wrt_item(const Elab *E, const char *name, Span at) {
-  const uint32_t *first = index_find(&E->wrt_at, index_name(name));
-  for (uint32_t i = first ? *first + 1 : 0; i; i = E->wrt.at[i - 1].next) {
-    const Wrt *w = &E->wrt.at[i - 1];
+const Item *elab_wrt_item(Elab *E, const char *name, Span at) {
+  const uint32_t *first = index_find(&wrts(E)->at, index_name(name));
+  for (uint32_t i = first ? *first + 1 : 0; i; i = wrts(E)->list.at[i - 1].next) {
+    const Wrt *w = &wrts(E)->list.at[i - 1];
     Span item = w->item->at;
     if (item.file == at.file && item.begin <= at.begin && at.end <= item.end) return w->item;
   }
   return NULL;
 }
 
-static bool is_variable(const Elab *E, const char *name, Span at) { return elab_wrt_item(E, name, at) != NULL; }
+static bool is_variable(Elab *E, const char *name, Span at) { return elab_wrt_item(E, name, at) != NULL; }
 
 static void add(Elab *E, const Item *it, const Expr *e) {
   while (e && e->kind == EX_INDEX) e = e->a;
@@ -28,9 +47,10 @@ static void add(Elab *E, const Item *it, const Expr *e) {
   if (e->kind == EX_TUPLE)
     for (const Arg *a = e->args; a; a = a->next) add(E, it, a->value);
   if (e->kind != EX_NAME || is_variable(E, e->name, it->at)) return;
-  const uint32_t *next = index_find(&E->wrt_at, index_name(e->name));
-  *vec_push(&E->wrt) = (Wrt){e->name, it, next ? *next + 1 : 0};
-  index_put(&E->wrt_at, index_name(e->name), E->wrt.n - 1);
+  struct Wrts *w = wrts(E);
+  const uint32_t *next = index_find(&w->at, index_name(e->name));
+  *vec_push(&w->list) = (Wrt){e->name, it, next ? *next + 1 : 0};
+  index_put(&w->at, index_name(e->name), w->list.n - 1);
 }
 
 static bool takes_variable(const Expr *f) {
@@ -55,8 +75,9 @@ static void expr(Elab *E, const Item *it, const Expr *e, int depth) {
 
 static void block(Elab *E, const Item *it, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, it, part[k], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) expr(E, it, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) expr(E, it, a->value, depth);
     block(E, it, s->body, depth + 1);
   }

@@ -6,6 +6,7 @@
  * with Jacobian J is symplectic if J Ω Jᵀ = Ω (which is the same as Jᵀ Ω J = Ω), that is if ω(Jᵀu, Jᵀv) =
  * ω(u, v) for all u, v: those are inputs too, and Jᵀu is one gradient. Where a step fails, the whole flow is
  * looked at: a scaling of q is canonical with that of p behind it. */
+#include "frontend/claims/claims_priv.h"
 #include "frontend/flow/flow.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static Val form(Build *b, const Val *x, const Val *y) {
 /* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
 static bool played(Judge *j, const Step *s, Val *x, Val *y) {
   Play p;
-  for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->level->b, j->state[k]);
+  for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->now->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
   if (s) play_step(&p, s);
   for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
@@ -58,7 +59,7 @@ static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
 }
 
 static FieldAnswer keeps_form(Judge *j, const Step *s) {
-  Build *b = &j->E->level->b;
+  Build *b = &j->E->now->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
@@ -70,10 +71,10 @@ static FieldAnswer keeps_form(Judge *j, const Step *s) {
 /* ---- volume -------------------------------------------------------------------------------------------- */
 
 /* An input of the question, not of the flow. */
-static Val asked(Elab *E, Type t) { return ir_input(&E->level->b, NULL, IN_WEIGHT, E->level->fn->in.n, t); }
+static Val asked(Elab *E, Type t) { return ir_input(&E->now->level->b, NULL, IN_WEIGHT, E->now->level->fn->in.n, t); }
 
 static Val unit_triangular(Elab *E, uint32_t n, bool upper) {
-  Build *b = &E->level->b;
+  Build *b = &E->now->level->b;
   Type t = type_real(false, 2, (uint32_t[]){n, n}), row = type_real(false, 1, &n);
   return ir_add(b, ir_tri(b, asked(E, t), upper, upper ? 1 : -1), ir_diag(b, ir_splat(b, 1, row)));
 }
@@ -102,28 +103,19 @@ static Val determinant(Elab *E, Val a, Span at) {
 
 static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Elab *E = j->E;
-  Build *b = &E->level->b;
-  Val x[FLOW_STATES], y[FLOW_STATES], row[FLOW_STATES], column[FLOW_STATES];
+  Build *b = &E->now->level->b;
+  Val x[FLOW_STATES], y[FLOW_STATES];
   uint32_t n = j->w->n;
   int64_t total = 0;
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
-  for (uint32_t c = 0; c < n; c++) {
-    for (uint32_t r = 0; r < n; r++) {
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
-      Val flat = ir_reshape(b, y[r], 1, dim);
-      row[r] =
-          elab_reaches(b->f, flat, x[c]) ? ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim) : ir_splat(b, 0, type_real(false, 2, dim));
-    }
-    column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
-  }
-  Val det = determinant(E, n == 1 ? column[0] : ir_concat(b, column, n, 1), j->w->f->item->name_at), want = ir_const(b, 1);
+  Val det = determinant(E, flow_jacobian(E, y, x, n), j->w->f->item->name_at), want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }
 
 static FieldAnswer keeps_scale(Judge *j, const Step *s) {
-  Build *b = &j->E->level->b;
+  Build *b = &j->E->now->level->b;
   Play p;
   play_init(&p, j->E, j->w, false, j->state);
   p.want_logdet = true;
@@ -182,21 +174,17 @@ static FieldAnswer step_volume(Judge *j, const Step *s) {
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
 
-static Answer answer_of(FieldAnswer a) {
-  return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
-}
-
 /* One row for all instances: the worst answer counts. */
 static void note(Elab *E, const Item *it, Span at, const char *text, Answer a, const char *detail) {
-  for (uint32_t i = 0; i < E->proofs.n; i++) {
-    Proof *p = &E->proofs.at[i];
+  for (uint32_t i = 0; i < E->made.proofs.n; i++) {
+    Proof *p = &E->made.proofs.at[i];
     if (p->at.file != at.file || p->at.begin != at.begin || strcmp(p->text, text) != 0) continue;
     bool worse = a == ANSWER_REFUTED || (a == ANSWER_UNDECIDED && p->answer == ANSWER_PROVED);
     if (worse) p->answer = a, p->detail = detail;
     return;
   }
   Proof p = {.text = text, .detail = detail, .at = at, .answer = a, .own = it->at.file == E->main->ast->file};
-  *vec_push(&E->proofs) = p;
+  *vec_push(&E->made.proofs) = p;
 }
 
 void claim_note(Elab *E, const Item *it, const char *why) {
@@ -219,8 +207,9 @@ static const char *advice(const Step *s, bool form) {
 static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldReport r, const char *point) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
-  bool quiet = E->quiet;
-  E->quiet = false;
+  Context c;
+  context_push(E, &c);
+  c.failed = NULL;
   DiagMsg *m = elab_error(E, CODE_claim_refuted, s->stmt->at, "this step of `%s` is not %s: at %s %s %.6g, not %.6g", it->name,
                           form ? "symplectic" : "volume-preserving", *point ? point : "some point",
                           form                    ? "ω(Jᵀu, Jᵀv) is"
@@ -230,7 +219,7 @@ static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldRe
   elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
   if (last) elab_label(m, last->stmt->at, "nor are the steps up to here, together");
   if (advice(s, form)) elab_help(m, "%s", advice(s, form));
-  E->quiet = quiet;
+  context_pop(E, &c);
 }
 
 static FieldAnswer together(Judge *j, Property *whole, uint32_t first, uint32_t behind) {
@@ -268,8 +257,8 @@ static Answer decide(Judge *j, bool form) {
   if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
-  note(j->E, it, it->name_at, text, answer_of(a), detail);
-  return answer_of(a);
+  note(j->E, it, it->name_at, text, claim_answer(a), detail);
+  return claim_answer(a);
 }
 
 /* ---- inverse clauses ----------------------------------------------------------------------------------- */
@@ -297,28 +286,30 @@ static void decide_inverse(Judge *j, const Step *s) {
   FieldAnswer a = there_and_back(j, s, false);
   if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
   if (a == FIELD_DIFFERENT) {
-    bool quiet = E->quiet;
+    Context c;
     const char *name = j->w->slot[s->piece[j->report.output].slot].name, *point = claim_point(E, j->left, j->report.point);
-    E->quiet = false;
+    context_push(E, &c);
+    c.failed = NULL;
     DiagMsg *m = elab_error(E, CODE_inverse_refuted, s->stmt->inverse->at,
                             "this does not undo its step: at %s `%s` comes back as %.6g, not %.6g", *point ? point : "some point",
                             name, j->report.left, j->report.right);
     elab_label(m, s->stmt->value->at, "the step");
-    E->quiet = quiet;
+    context_pop(E, &c);
   }
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
-  note(E, it, s->stmt->inverse->at, text, answer_of(a), detail);
+  note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
 }
 
 /* ---- a flow -------------------------------------------------------------------------------------------- */
 
 static bool two_conjugate(Elab *E, const Flow *w) {
   if (w->n == 2 && type_same_dims(w->slot[0].type, w->slot[1].type)) return true;
-  bool quiet = E->quiet;
-  E->quiet = false;
+  Context c;
+  context_push(E, &c);
+  c.failed = NULL;
   elab_error(E, CODE_claim_form, w->f->item->name_at, "a symplectic flow has two states of one shape, q and p");
-  E->quiet = quiet;
+  context_pop(E, &c);
   return false;
 }
 

@@ -1,5 +1,7 @@
 /* Which flows are judged, and when: each instance once, where it is first used; those of the file that
  * nothing uses, with sizes chosen for them. */
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims_priv.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>
@@ -8,6 +10,28 @@
 #include <xxhash.h>
 
 const char *const answer_text[] = {"undecided", "proved", "refuted"};
+
+typedef struct Decided {
+  uint64_t hash; /* of both functions' text */
+  FieldAnswer answer;
+  FieldReport report;
+} Decided;
+
+struct Claims {
+  VEC(Claim *) all;
+  VEC(Decided) decided;
+};
+
+static struct Claims *claims(Elab *E) { return E->claims ? E->claims : (E->claims = ARENA_NEW(E->mem, struct Claims)); }
+
+void claims_finish(Elab *E) {
+  vec_free(&claims(E)->all);
+  vec_free(&claims(E)->decided);
+}
+
+Answer claim_answer(FieldAnswer a) {
+  return a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
+}
 
 /* ---- decisions, each once ------------------------------------------------------------------------------ */
 
@@ -23,11 +47,12 @@ FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r) {
   *r = (FieldReport){.reason = "nothing decides here"};
   if (!E->o->decide) return FIELD_UNDECIDED;
   uint64_t h = hash_of(a, b);
-  for (uint32_t i = 0; i < E->decided.n; i++)
-    if (E->decided.at[i].hash == h) return *r = E->decided.at[i].report, E->decided.at[i].answer;
-  elab_tell(E, "deciding a claim", NULL, E->level->b.at);
+  const struct Claims *known = claims(E);
+  for (uint32_t i = 0; i < known->decided.n; i++)
+    if (known->decided.at[i].hash == h) return *r = known->decided.at[i].report, known->decided.at[i].answer;
+  elab_tell(E, "deciding a claim", NULL, E->now->level->b.at);
   FieldAnswer answer = E->o->decide(E->o->ctx, a, b, r);
-  *vec_push(&E->decided) = (Decided){h, answer, *r};
+  *vec_push(&claims(E)->decided) = (Decided){h, answer, *r};
   return answer;
 }
 
@@ -57,7 +82,7 @@ static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
 }
 
 FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, FieldReport *r, Fn **left) {
-  const Fn *f = E->level->fn;
+  const Fn *f = E->now->level->fn;
   bool *live = base_realloc(NULL, f->inst.n);
   memset(live, 0, f->inst.n);
   for (uint32_t k = 0; k < n; k++) live[x[k].id] = live[y[k].id] = true;
@@ -141,8 +166,8 @@ static bool same_func(const Func *f, const Func *g) {
 }
 
 static Claim *find(Elab *E, const Func *f, const Type *t, uint32_t n) {
-  for (uint32_t i = 0; i < E->claims.n; i++) {
-    Claim *c = E->claims.at[i];
+  for (uint32_t i = 0; i < claims(E)->all.n; i++) {
+    Claim *c = claims(E)->all.at[i];
     bool same = c->n == n && same_func(c->func, f);
     for (uint32_t k = 0; k < n && same; k++) same = type_same_dims(c->type[k], t[k]);
     if (same) return c;
@@ -165,42 +190,36 @@ static Value opened(void *ctx, Value v) {
   Type t;
   if ((v.kind != V_TENSOR && v.kind != V_TURNS) || !value_type(v, &t) || t.dt != DT_REAL) return v;
   t.lane = 0;
-  return elab_value(E, ir_input(&E->level->b, NULL, IN_OTHER, E->level->fn->in.n, t));
+  return elab_value(E, ir_input(&E->now->level->b, NULL, IN_OTHER, E->now->level->fn->in.n, t));
 }
 
 static void judge(Elab *E, const Func *f, Claim *c) {
-  Saved old = elab_leave(E);
-  bool quiet = E->quiet, failed = E->failed, exact = E->exact;
-  int active = f->global->active, depth = E->depth;
+  Context context;
   Root root;
   Value v[FLOW_STATES];
-  frame_push(E, NULL, f->module);
+  bool failed = false;
+  const int active = f->global->active;
+  context_alone(E, &context, f->module);
   root_begin(E, &root, f->name, FN_EXACT, false);
   root.no_draws = "a claim is about all states";
-  E->quiet = E->exact = true;
-  E->failed = false;
+  context.exact = true;
+  context.failed = &failed;
+  context.judged = c;
   f->global->active = 0;
   const Formal *x = f->item->formals;
   for (uint32_t k = 0; k < c->n; k++, x = x->next) v[k] = elab_value(E, ir_input(&root.level.b, x->name, IN_STATE, k, c->type[k]));
   Actuals a = actuals_of(E, v, c->n, f->item->name_at);
-  E->judged = c;
   flow_apply(E, func_map(E, f, opened, E), &a, FLOW_CLAIM);
-  if (E->failed) claim_note(E, f->item, "it cannot be elaborated in exact arithmetic");
+  if (failed) claim_note(E, f->item, "it cannot be elaborated in exact arithmetic");
   root_drop(E, &root);
   f->global->active = active;
-  E->quiet = quiet, E->failed = failed, E->exact = exact, E->depth = depth;
-  elab_return(E, old);
-}
-
-static uint32_t formals(const Func *f) {
-  uint32_t n = 0;
-  for (const Formal *x = f->item->formals; x; x = x->next) n++;
-  return n;
+  context_pop(E, &context);
 }
 
 /* NULL also where the flow has another number of states, which is said when it is called. */
 const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
-  if (!E->o->decide || n > FLOW_STATES || n != formals(f)) return NULL;
+  uint32_t required;
+  if (!E->o->decide || n > FLOW_STATES || n != func_arity(f, &required)) return NULL;
   const Func *key = func_map(E, f, closed, E);
   Claim *c = find(E, key, t, n);
   if (c) return c;
@@ -208,16 +227,16 @@ const Claim *claim_of(Elab *E, const Func *f, const Type *t, uint32_t n) {
   Type *types = ARENA_ARRAY(E->mem, Type, n + 1);
   for (uint32_t k = 0; k < n; k++) types[k] = t[k], types[k].lane = 0;
   *c = (Claim){.func = key, .type = types, .n = n};
-  *vec_push(&E->claims) = c;
+  *vec_push(&claims(E)->all) = c;
   judge(E, f, c);
   return c;
 }
 
 /* ---- flows that nothing uses --------------------------------------------------------------------------- */
 
-static bool used(const Elab *E, const Item *it) {
-  for (uint32_t i = 0; i < E->claims.n; i++)
-    if (E->claims.at[i]->func->item == it) return true;
+static bool used(Elab *E, const Item *it) {
+  for (uint32_t i = 0; i < claims(E)->all.n; i++)
+    if (claims(E)->all.at[i]->func->item == it) return true;
   return false;
 }
 
@@ -226,23 +245,21 @@ static bool some_argument(Elab *E, const Formal *x, Actual *out) {
   *out = (Actual){.name = x->name, .name_at = x->at, .at = x->at};
   if (x->init || !x->type) return false;
   bool integer = !strcmp(x->type->base, "int") && !x->type->list;
-  E->sized |= integer;
   if (integer) out->v = value_exact(CLAIM_SIZE, 1);
   else if (!strcmp(x->type->base, "bool") && !x->type->list) out->v = value_bool(true);
-  else if (!strcmp(x->type->base, "real") && !x->type->list && !x->type->ndims)
-    out->v = elab_value(E, ir_input(&E->level->b, x->name, IN_OTHER, E->level->fn->in.n, type_scalar(false)));
+  else if (ast_type_real(x->type) && !x->type->ndims)
+    out->v = elab_value(E, ir_input(&E->now->level->b, x->name, IN_OTHER, E->now->level->fn->in.n, type_scalar(false)));
   else return false;
   return true;
 }
 
 static bool some_type(Elab *E, const Formal *x, Type *t) {
   uint32_t dim[IR_MAX_RANK], rank = 0;
-  if (!x->type || strcmp(x->type->base, "real") != 0 || x->type->list) return false;
+  if (!ast_type_real(x->type)) return false;
   for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
     bool open = elab_shape_variable(E, d->value);
     int64_t n = CLAIM_SIZE;
     if (!open && (!elab_int(E, d->value, "a shape", &n) || n < 1 || n > 4096)) return false;
-    E->sized |= open;
     dim[rank++] = (uint32_t)n;
   }
   *t = type_real(false, (int)rank, dim);
@@ -266,32 +283,27 @@ static const Func *some_instance(Elab *E, const Func *f) {
 void claim_item(Elab *E, Global *g) {
   Value v = global_value(E, g, g->item->name_at);
   if (v.kind != V_FUNC || used(E, g->item)) return;
-  Saved old = elab_leave(E);
+  Context c, names;
   Root root;
-  Body body = {.path = g->name, .net = true};
   Type t[FLOW_STATES];
   Value arg[FLOW_STATES];
   uint32_t n = 0;
-  frame_push(E, NULL, g->module);
+  context_alone(E, &c, g->module);
+  context_body(&c, g->name)->net = true;
   root_begin(E, &root, g->name, true, false);
   root.no_draws = "a flow has no draws";
-  E->body = &body;
   const Func *f = some_instance(E, v.func);
-  Frame *frame = E->frame;
-  if (f && f->targs) E->frame = f->targs;
+  context_push(E, &names);
+  if (f && f->targs) names.frame = f->targs;
   bool good = f != NULL;
   for (const Formal *x = g->item->formals; good && x; x = x->next, n++) good = n < FLOW_STATES && some_type(E, x, &t[n]);
-  E->frame = frame;
+  context_pop(E, &names);
   for (uint32_t k = 0; k < n && good; k++) arg[k] = elab_value(E, ir_input(&root.level.b, NULL, IN_STATE, k, t[k]));
   if (good) {
     Actuals a = actuals_of(E, arg, n, g->item->name_at);
     flow_apply(E, f, &a, FLOW_STATE);
     g->elaborated = true;
   }
-  E->sized = false;
   root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

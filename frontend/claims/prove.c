@@ -1,6 +1,7 @@
 /* prove (q: real[n], ...) a == b: both sides become functions of free inputs, in exact arithmetic, and are
  * compared. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 static bool inputs(Elab *E, const Item *it) {
   uint32_t k = 0, rank, dim[IR_MAX_RANK];
   for (const Formal *x = it->formals; x; x = x->next, k++) {
-    if (!x->type || x->type->list || strcmp(x->type->base, "real") != 0) {
+    if (!ast_type_real(x->type)) {
       elab_help(elab_error(E, CODE_prove_form, x->at, "what is proved is about tensors of declared shapes"), "`%s: real[3]`",
                 x->name);
       return false;
@@ -61,39 +62,34 @@ static uint32_t sides(Elab *E, const Expr *e, Val *x, Val *y) {
 
 static void answer(Elab *E, const Item *it, FieldAnswer a, const FieldReport *r, const Fn *left) {
   Proof p = {.text = arena_strdup(E->mem, it->text), .at = it->value->at, .stated = true, .own = true, .detail = ""};
-  p.answer = a == FIELD_EQUAL ? ANSWER_PROVED : a == FIELD_DIFFERENT ? ANSWER_REFUTED : ANSWER_UNDECIDED;
+  p.answer = claim_answer(a);
   if (a == FIELD_UNDECIDED) p.detail = arena_strdup(E->mem, r->reason);
   if (a == FIELD_DIFFERENT) {
     const char *point = claim_point(E, left, r->point);
     p.detail = arena_printf(E->mem, "%s%s%.6g on the left, %.6g on the right", point, *point ? ": " : "", r->left, r->right);
   }
   if (a == FIELD_EQUAL) p.detail = claim_certainty(E, r);
-  *vec_push(&E->proofs) = p;
+  *vec_push(&E->made.proofs) = p;
 }
 
 void prove_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = "prove"};
   Val x[MOST_SIDES], y[MOST_SIDES];
   FieldReport r;
   Fn *left = NULL;
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, "prove");
   root_begin(E, &root, "prove", FN_EXACT, false);
   root.no_draws = "what is proved holds for all values: nothing is drawn";
-  E->body = &body;
-  E->exact = true;
+  c.exact = true;
   const Expr *e = it->value;
   uint32_t n = inputs(E, it) && e && e->kind == EX_BINARY ? sides(E, e, x, y) : 0;
   if (n) {
     FieldAnswer a = claim_same(E, x, y, n, &r, &left);
     answer(E, it, a, &r, left);
   }
-  E->exact = false;
   ir_fn_destroy(left);
   root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

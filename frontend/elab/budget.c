@@ -1,18 +1,18 @@
 /* How much a file may take while it is elaborated: expressions evaluated, static elements made, operations written out. All
  * loops, functions and calls of the file count together. Who goes beyond is told which loop, or else which function, took most
  * of it, and elaboration stops: what comes behind would only say the same. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <inttypes.h>
 
-static Spent spent(const Elab *E) { return (Spent){E->spent, E->written + E->level->fn->inst.n}; }
+static Spent spent(const Elab *E) { return (Spent){E->budget.evaluated, E->budget.written + E->now->level->fn->inst.n}; }
 
 void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns) {
-  *l = (Loop){.up = E->loop, .at = at, .what = what, .turns = turns, .before = spent(E)};
-  E->loop = l;
+  *l = (Loop){.up = E->now->loop, .at = at, .what = what, .turns = turns, .before = spent(E)};
+  E->now->loop = l;
 }
 
-void loop_end(Elab *E, const Loop *l) { E->loop = l->up; }
+void loop_end(Elab *E, const Loop *l) { E->now->loop = l->up; }
 
 Spent elab_spent(const Elab *E) { return spent(E); }
 
@@ -24,21 +24,21 @@ static bool heavy(const Elab *E, Spent before, bool written) {
 
 static const Loop *heavy_loop(const Elab *E, bool written) {
   const Loop *most = NULL;
-  for (const Loop *l = E->loop; l; l = l->up)
+  for (const Loop *l = E->now->loop; l; l = l->up)
     if (heavy(E, l->before, written)) most = l;
   return most;
 }
 
 /* Where the work came in several runs, none of which did most: the loop that runs. */
 static const Loop *outermost(const Elab *E) {
-  const Loop *l = E->loop;
+  const Loop *l = E->now->loop;
   while (l && l->up) l = l->up;
   return l;
 }
 
 static const Call *heavy_call(const Elab *E, bool written) {
   const Call *most = NULL;
-  for (const Call *c = E->calls; c; c = c->up)
+  for (const Call *c = E->now->calls; c; c = c->up)
     if (heavy(E, c->before, written)) most = c;
   return most;
 }
@@ -51,7 +51,7 @@ static const char *turns_text(Elab *E, const Loop *inner, const Loop *outer) {
 }
 
 static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
-  diag_label(m, outer->at, "%s", turns_text(E, E->loop, outer));
+  diag_label(m, outer->at, "%s", turns_text(E, E->now->loop, outer));
   if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
   else
     diag_help(m,
@@ -64,7 +64,7 @@ static void tell(Elab *E, bool written, uint64_t most) {
   const Call *call = loop ? NULL : heavy_call(E, written);
   if (!loop && !call) loop = outermost(E);
   const char *who = loop ? loop->what : call ? arena_printf(E->mem, "`%s`", call->of->name) : "this";
-  const Span at = loop ? loop->at : call ? call->of->item->name_at : E->level->b.at;
+  const Span at = loop ? loop->at : call ? call->of->item->name_at : E->now->level->b.at;
   DiagMsg *m = written
                    ? diag_add(E->diag, CODE_too_large, at, "%s makes a function of more than %" PRIu64 " operations", who, most)
                    : diag_add(E->diag, CODE_too_large, at, "%s takes more than %" PRIu64 " evaluations while compiling", who, most);
@@ -73,12 +73,13 @@ static void tell(Elab *E, bool written, uint64_t most) {
 }
 
 bool elab_spend(Elab *E, uint64_t n) {
-  if (E->over) return false;
-  E->spent += n;
+  if (E->budget.over) return false;
+  E->budget.evaluated += n;
   const Spent now = spent(E);
-  const bool one = E->level->fn->inst.n > ELAB_INSTS, all = now.written > ELAB_WRITTEN, long_ = now.evaluated > ELAB_EVALUATIONS;
+  const bool one = E->now->level->fn->inst.n > ELAB_INSTS, all = now.written > ELAB_WRITTEN,
+             long_ = now.evaluated > ELAB_EVALUATIONS;
   if (!one && !all && !long_) return true;
-  E->over = true;
+  E->budget.over = true;
   tell(E, one || all, one ? ELAB_INSTS : all ? ELAB_WRITTEN : ELAB_EVALUATIONS);
   return false;
 }
@@ -86,12 +87,12 @@ bool elab_spend(Elab *E, uint64_t n) {
 /* Calls are counted apart: each costs more than what it spends. */
 bool elab_expand(Elab *E, Global *g, Span at) {
   g->expansions++;
-  if (E->over || E->expansions++ < ELAB_EXPANSIONS) return !E->over;
+  if (E->budget.over || E->budget.expansions++ < ELAB_EXPANSIONS) return !E->budget.over;
   const Global *most = g;
   for (const Module *m = E->modules; m; m = m->next)
     for (uint32_t i = 0; i < m->nglobal; i++)
       if (m->global[i].expansions > most->expansions) most = &m->global[i];
-  E->over = true;
+  E->budget.over = true;
   const Loop *loop = heavy_loop(E, false);
   DiagMsg *m =
       diag_add(E->diag, CODE_too_large, loop ? loop->at : at, "this file expands to more than %d calls", (int)ELAB_EXPANSIONS);

@@ -1,6 +1,8 @@
 /* Calls. The body of a user's function is elaborated anew at each call, in a frame that binds its
  * parameters; templates are bound first. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
+#include "frontend/flow/flow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,68 +90,79 @@ static Actuals positional(Elab *E, const Actuals *a, uint32_t n) {
   return r;
 }
 
-typedef struct Slot {
+typedef struct Binding {
   const Formal *f;
   const Actual *a;
-} Slot;
+} Binding;
 
 static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 
-static bool fill(Elab *E, Slot *slot, uint32_t n, uint32_t required, const Actuals *a, const char *name, Span defined) {
-  uint32_t next = 0, given = 0;
-  for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
-  if (given > n) {
-    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", name,
-                            required < n ? "at most " : "", n, plural(n), given);
-    elab_label(m, defined, "defined here");
+/* What a call is of: messages name it, and show where it is defined. */
+typedef struct Callee {
+  const char *name;
+  Span defined;
+} Callee;
+
+static bool fill_named(Elab *E, Binding *bound, uint32_t n, const Actual *x, const Callee *of) {
+  uint32_t k = 0;
+  while (k < n && bound[k].f->name != x->name) k++;
+  if (k == n) {
+    const char *known[64];
+    uint32_t nk = 0;
+    for (; nk < n && nk < 64; nk++) known[nk] = bound[nk].f->name;
+    DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", of->name, x->name);
+    elab_suggest_option(m, x->name, known, nk);
+    elab_label(m, of->defined, "defined here");
     return false;
   }
-  for (uint32_t i = 0; i < a->n; i++) {
-    const Actual *x = &a->at[i];
-    uint32_t k = 0;
-    if (!x->name) {
-      slot[next++].a = x;
-      continue;
-    }
-    while (k < n && slot[k].f->name != x->name) k++;
-    if (k == n) {
-      const char *known[64];
-      uint32_t nk = 0;
-      for (; nk < n && nk < 64; nk++) known[nk] = slot[nk].f->name;
-      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no parameter `%s`", name, x->name);
-      elab_suggest_option(m, x->name, known, nk);
-      elab_label(m, defined, "defined here");
-      return false;
-    }
-    if (slot[k].a) {
-      elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
-      return false;
-    }
-    slot[k].a = x;
+  if (bound[k].a) {
+    elab_error(E, CODE_given_twice, x->name_at, "`%s` is given twice", x->name);
+    return false;
   }
+  bound[k].a = x;
+  return true;
+}
+
+/* Those without a default are given. */
+static bool filled(Elab *E, const Binding *bound, uint32_t n, const Actuals *a, const Callee *of) {
   bool unknown = false; /* an argument that failed may have been a tuple */
   for (uint32_t i = 0; i < a->n; i++) unknown |= !a->at[i].name && a->at[i].v.kind == V_POISON;
   for (uint32_t k = 0; k < n; k++) {
-    if (slot[k].a || slot[k].f->init) continue;
+    if (bound[k].a || bound[k].f->init) continue;
     if (unknown) return false;
-    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", name, slot[k].f->name);
-    elab_label(m, slot[k].f->at, "without a default");
+    DiagMsg *m = elab_error(E, CODE_missing_argument, a->call, "`%s` needs `%s`", of->name, bound[k].f->name);
+    elab_label(m, bound[k].f->at, "without a default");
     return false;
   }
   return true;
 }
 
+static bool fill(Elab *E, Binding *bound, uint32_t n, uint32_t required, const Actuals *a, const Callee *of) {
+  uint32_t next = 0, given = 0;
+  for (uint32_t i = 0; i < a->n; i++) given += !a->at[i].name;
+  if (given > n) {
+    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "`%s` takes %s%u argument%s, found %u", of->name,
+                            required < n ? "at most " : "", n, plural(n), given);
+    elab_label(m, of->defined, "defined here");
+    return false;
+  }
+  for (uint32_t i = 0; i < a->n; i++)
+    if (!a->at[i].name) bound[next++].a = &a->at[i];
+    else if (!fill_named(E, bound, n, &a->at[i], of)) return false;
+  return filled(E, bound, n, a, of);
+}
+
 bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char *name, Span defined) {
   uint32_t required, n = count_formals(formals, &required), k = 0;
   Actuals a = positional(E, given, required);
-  Slot *slot = ARENA_ARRAY(E->mem, Slot, n + 1);
-  for (const Formal *f = formals; f; f = f->next) slot[k++].f = f;
-  if (!fill(E, slot, n, required, &a, name, defined)) return false;
+  Binding *bound = ARENA_ARRAY(E->mem, Binding, n + 1);
+  for (const Formal *f = formals; f; f = f->next) bound[k++].f = f;
+  if (!fill(E, bound, n, required, &a, &(Callee){name, defined})) return false;
   bool good = true;
   for (k = 0; k < n; k++) {
-    const Formal *f = slot[k].f;
-    Value v = slot[k].a ? slot[k].a->v : elab_expr(E, f->init);
-    Span at = slot[k].a ? slot[k].a->at : f->init->at;
+    const Formal *f = bound[k].f;
+    Value v = bound[k].a ? bound[k].a->v : elab_expr(E, f->init);
+    Span at = bound[k].a ? bound[k].a->at : f->init->at;
     if (f->type && !elab_check_type(E, f->type, v, at, arena_printf(E->mem, "`%s` of `%s`", f->name, name)))
       good = false, v = POISON;
     if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
@@ -163,7 +176,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
 
 static const char *chain(Elab *E, const Global *to) {
   const char *s = to->name;
-  for (const Call *c = E->calls; c; c = c->up) {
+  for (const Call *c = E->now->calls; c; c = c->up) {
     s = arena_printf(E->mem, "%s -> %s", c->of->name, s);
     if (c->of == to) break;
   }
@@ -178,7 +191,7 @@ static bool takes_functions(const Actuals *a) {
 
 static bool may_call(Elab *E, Global *g, const Actuals *a) {
   if (g->broken || !elab_expand(E, g, a->callee)) return false;
-  if ((g->active && !takes_functions(a)) || E->ncalls >= ELAB_CALLS) {
+  if ((g->active && !takes_functions(a)) || E->now->ncalls >= ELAB_CALLS) {
     DiagMsg *m = elab_error(E, CODE_recursion, a->callee,
                             g->active ? "`%s` calls itself: %s" : "calls are nested too deeply in `%s`: %s", g->name, chain(E, g));
     elab_help(m, "functions are expanded where they are called; `for` and `repeat` make loops");
@@ -203,7 +216,7 @@ static void fix_types(Elab *E, Global *g, const Actuals *a) {
 
 /* Where the value of a definition was computed; its last `return` with a body. */
 static Span result_at(const Elab *E, const Item *it) {
-  return it->value ? it->value->at : E->returned.file ? E->returned : it->name_at;
+  return it->value ? it->value->at : E->now->body->returned.file ? E->now->body->returned : it->name_at;
 }
 
 static Value check_result(Elab *E, const Item *it, Value v) {
@@ -233,7 +246,7 @@ static bool conjugate(Elab *E, const Item *it) {
               "`fn %s(...)` is any function", it->name);
     return false;
   }
-  Value vq = frame_find(E->frame, it->formals->name)->v, vp = frame_find(E->frame, it->formals->next->name)->v;
+  Value vq = frame_find(E->now->frame, it->formals->name)->v, vp = frame_find(E->now->frame, it->formals->next->name)->v;
   if (!value_type(vq, &q) || !value_type(vp, &p) || type_same_dims(q, p)) return true;
   elab_error(E, CODE_hamiltonian_arguments, it->name_at,
              "the first two arguments of the Hamiltonian `%s` are of one shape, found %s and %s", it->name, value_text(E, vq),
@@ -245,19 +258,18 @@ static bool conjugate(Elab *E, const Item *it) {
 static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   Global *g = f->global;
   if (!may_call(E, g, a)) return POISON;
-  Frame *old_frame = E->frame;
-  Body *old_body = E->body, body = {.path = f->path ? f->path : f->name, .stack = f->stack, .nstack = f->nstack};
-  Flow *old_flow = E->flow;
-  body.base = E->level;
-  body.net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
-  E->flow = NULL;
-  Call call = {E->calls, g, a->call, elab_spent(E)};
+  Call call = {E->now->calls, g, a->call, elab_spent(E)};
+  Context c;
+  context_push(E, &c);
+  c.flow = NULL;
   frame_push(E, f->targs, f->module);
   Value v = POISON;
   bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);
-  E->body = &body;
-  E->calls = &call;
-  E->ncalls++;
+  Body *body = context_body(&c, f->path ? f->path : f->name);
+  body->stack = f->stack, body->nstack = f->nstack, body->base = c.level;
+  body->net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
+  c.calls = &call;
+  c.ncalls++;
   g->active++;
   if (good && f->path) good = instance_called(E, f, a);
   good = good && conjugate(E, f->item);
@@ -267,14 +279,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
     g->elaborated = true;
   }
   g->active--;
-  E->ncalls--;
-  E->calls = call.up;
-  E->body = old_body;
-  E->flow = old_flow;
-  E->frame = old_frame;
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
+  context_pop(E, &c);
   return v.kind == V_NONE ? POISON : v;
 }
 

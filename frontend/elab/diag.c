@@ -14,7 +14,7 @@ static uint64_t hash(Span at, const char *text) {
 
 /* A mistake that shows only inside an imported file: where the model calls into it. */
 static void label_call(const Elab *E, DiagMsg *m) {
-  for (const Call *c = E->calls; c; c = c->up)
+  for (const Call *c = E->now->calls; c; c = c->up)
     if (c->at.file == E->main->ast->file) {
       diag_label(m, c->at, "called here");
       return;
@@ -25,8 +25,8 @@ static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap
   char text[1024];
   vsnprintf(text, sizeof text, fmt, ap);
   E->met += diag_code_level(code) == DIAG_ERROR;
-  if (E->quiet) {
-    E->failed |= diag_code_level(code) == DIAG_ERROR;
+  if (E->now->failed) {
+    *E->now->failed |= diag_code_level(code) == DIAG_ERROR;
     return NULL;
   }
   uint64_t h = hash(at, text);
@@ -99,4 +99,4 @@ void elab_suggest_option(DiagMsg *m, const char *name, const char *const *option
 }
 
 /* Well after the last message that is shown, so that the number of the others can be told. */
-bool elab_stop(Elab *E) { return E->over || diag_errors(E->diag) >= ELAB_ERRORS; }
+bool elab_stop(Elab *E) { return E->budget.over || diag_errors(E->diag) >= ELAB_ERRORS; }

@@ -1,7 +1,7 @@
 /* Exact elaboration, for what is decided: a static value is computed only where nothing rounds; the rest
  * (cos 0.3, sqrt 2, multiples of pi) stays an operation on constants, which the finite field evaluates by its
  * relations. Constants of the file whose values were rounded are elaborated again where they are used. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -34,18 +34,12 @@ bool exact_table(const Array *a) { return each((Value){.kind = V_ARRAY, .array =
 
 /* A constant of the file, as operations of the innermost level. */
 Value exact_const(Elab *E, Global *g) {
-  Frame *frame = E->frame;
-  Body *old = E->body, body = {.path = g->name, .top = true};
-  Flow *flow = E->flow;
+  Context c;
+  context_push(E, &c);
+  context_body(&c, g->name)->top = true;
+  c.flow = NULL;
   frame_push(E, NULL, g->module);
-  E->body = &body;
-  E->flow = NULL;
   Value v = elab_expr(E, g->item->value);
-  E->flow = flow;
-  E->body = old;
-  E->frame = frame;
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
+  context_pop(E, &c);
   return v;
 }

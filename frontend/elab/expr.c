@@ -1,5 +1,6 @@
 /* Expressions: one function per kind of node; the operators themselves are in builtin/elementwise.c. */
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -97,15 +98,15 @@ static Value dispatch(Elab *E, const Expr *e) {
 
 Value elab_expr(Elab *E, const Expr *e) {
   if (!e || elab_stop(E)) return POISON;
-  if (E->depth >= ELAB_DEPTH) {
+  if (E->now->depth >= ELAB_DEPTH) {
     elab_error(E, CODE_too_deep, e->at, "this is nested too deeply");
     return POISON;
   }
   elab_at(E, e->at);
   if (!elab_spend(E, 1)) return POISON;
-  E->depth++;
+  E->now->depth++;
   Value v = dispatch(E, e);
-  E->depth--;
+  E->now->depth--;
   elab_note_type(E, e, v);
   return v;
 }

@@ -4,7 +4,7 @@
  * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
  * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
  * from inside the loop is contracted with rows of zeros and ones. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -184,19 +184,20 @@ static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_
 
 /* base lies outside l: its rows become what the loop walks along. Emits into l->up. */
 static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
-  Level *here = E->level;
-  E->level = l->up;
+  Context c;
+  context_push(E, &c);
+  c.level = l->up;
   Val outer = elab_use(E, base);
   const WalkKey *found = walk_find(l, outer, axis, start, width);
   Val inner = found ? found->inner : VAL_NONE;
   if (!found) {
     Build *b = elab_at(E, at);
     inner = level_walk(E, l, rows(b, move_axis(b, outer, axis, 0), start, l->n, width));
-    E->level = l;
+    c.level = l;
     if (width) inner = move_axis(elab_at(E, at), inner, 0, axis);
     *vec_push(&l->keys) = (WalkKey){outer, axis, start, width, NULL, inner};
   }
-  E->level = here;
+  context_pop(E, &c);
   return value_tensor(l, inner);
 }
 

@@ -3,19 +3,19 @@
  *
  * Inputs of an inner function are made when they are met, so they come in a mixed order; level_order
  * sorts them into the order that the IR asks for. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 Build *elab_at(Elab *E, Span at) {
-  if (at.file) E->level->b.at = at;
-  return &E->level->b;
+  if (at.file) E->now->level->b.at = at;
+  return &E->now->level->b;
 }
 
-Type elab_type(Elab *E, Val v) { return ir_type(E->level->fn, v); }
-Value elab_value(Elab *E, Val v) { return value_tensor(E->level, v); }
-bool elab_lane(Elab *E) { return E->root->lane; }
+Type elab_type(Elab *E, Val v) { return ir_type(E->now->level->fn, v); }
+Value elab_value(Elab *E, Val v) { return value_tensor(E->now->level, v); }
+bool elab_lane(Elab *E) { return E->now->root->lane; }
 
 /* ---- beginning and ending --------------------------------------------------------------------------- */
 
@@ -27,7 +27,7 @@ static void start(Level *l, Fn *f) {
 }
 
 static void finish(Elab *E, Level *l) {
-  E->written += l->fn->inst.n;
+  E->budget.written += l->fn->inst.n;
   ir_build_finish(&l->b);
   vec_free(&l->captures);
   vec_free(&l->walked);
@@ -39,8 +39,10 @@ static void finish(Elab *E, Level *l) {
 void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane) {
   *r = (Root){.lane = lane};
   start(&r->level, ir_fn_create(name, f64));
-  E->root = r;
-  E->level = &r->level;
+  E->now->root = r;
+  E->now->level = &r->level;
+  E->now->reversible = false;
+  E->now->no_draws = NULL;
 }
 
 static void root_finish(Elab *E, Root *r) {
@@ -48,6 +50,7 @@ static void root_finish(Elab *E, Root *r) {
   vec_free(&r->params);
   index_free(&r->param_of);
   vec_free(&r->uses);
+  vec_free(&r->sparse);
 }
 
 /* new position of each input; the `in` instructions follow. */
@@ -105,15 +108,17 @@ void root_drop(Elab *E, Root *r) {
 }
 
 void level_begin(Elab *E, Level *l, const char *name) {
-  Level *up = E->level;
+  Level *up = E->now->level;
   *l = (Level){.up = up};
   start(l, ir_sub_create(up->fn, name));
   l->b.at = up->b.at;
-  E->level = l;
+  E->now->level = l;
 }
 
+void level_leave(Elab *E, Level *l) { E->now->level = l->up; }
+
 void level_end(Elab *E, Level *l) {
-  E->level = l->up;
+  level_leave(E, l);
   finish(E, l);
 }
 
@@ -145,7 +150,7 @@ static Val level_use(Level *at, Level *from, Val v) {
   return inner;
 }
 
-Val elab_use(Elab *E, Value tensor) { return level_use(E->level, tensor.t.level, tensor.t.v); }
+Val elab_use(Elab *E, Value tensor) { return level_use(E->now->level, tensor.t.level, tensor.t.v); }
 
 Val level_walk(Elab *E, Level *l, Val outer) {
   (void)E;
@@ -165,8 +170,8 @@ Val level_walk(Elab *E, Level *l, Val outer) {
 
 /* A table of doubles; in exact elaboration, of constants where doubles would round. */
 static Val array_tensor(Elab *E, const Array *a) {
-  if (E->exact && !exact_table(a)) {
-    Build *b = &E->level->b;
+  if (E->now->exact && !exact_table(a)) {
+    Build *b = &E->now->level->b;
     Val *x = ARENA_ARRAY(E->mem, Val, a->n + 1);
     for (uint32_t i = 0; i < a->n; i++)
       x[i] = a->at[i].den ? ir_const_exact(b, a->at[i].v, a->at[i].num, a->at[i].den) : ir_const(b, a->at[i].v);
@@ -174,7 +179,7 @@ static Val array_tensor(Elab *E, const Array *a) {
   }
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
   for (uint32_t i = 0; i < a->n; i++) v[i] = a->at[i].v;
-  Val r = ir_table(&E->level->b, type_real(false, (int)a->rank, a->dim), v);
+  Val r = ir_table(&E->now->level->b, type_real(false, (int)a->rank, a->dim), v);
   free(v);
   return r;
 }
@@ -191,14 +196,16 @@ static Value as_numbers(Elab *E, Value v) {
 
 /* The turns stacked, as a tensor of the level above, walked along. */
 static Val turns_tensor(Elab *E, Value v, Span at) {
-  Level *l = v.turns.level, *here = E->level;
+  Level *l = v.turns.level;
   for (uint32_t k = 0; k < l->keys.n; k++)
     if (l->keys.at[k].axis < 0 && l->keys.at[k].turns == v.turns.at) return elab_use(E, value_tensor(l, l->keys.at[k].inner));
-  E->level = l->up;
+  Context c;
+  context_push(E, &c);
+  c.level = l->up;
   Value stacked = elab_list(E, v.turns.at, NULL, l->n, at);
-  Val outer = stacked.kind == V_POISON ? ir_const(&E->level->b, 0) : elab_tensor(E, stacked, at);
-  E->level = here;
-  if (stacked.kind == V_POISON) return ir_const(&here->b, 0);
+  Val outer = stacked.kind == V_POISON ? ir_const(&l->up->b, 0) : elab_tensor(E, stacked, at);
+  context_pop(E, &c);
+  if (stacked.kind == V_POISON) return ir_const(&E->now->level->b, 0);
   Val inner = level_walk(E, l, outer);
   *vec_push(&l->keys) = (WalkKey){.axis = -1, .turns = v.turns.at, .inner = inner};
   return elab_use(E, value_tensor(l, inner));
@@ -212,7 +219,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT: return elab_use(E, report_stat(E, v.report, STAT_MEAN, at));
+  case V_REPORT: return elab_use(E, elab_stat(E, v.report, STAT_MEAN, at));
   case V_ARRAY: return array_tensor(E, v.array);
   case V_TENSOR: return elab_use(E, v);
   case V_TURNS: {
@@ -234,13 +241,13 @@ bool elab_fits(Elab *E, int64_t elements, Span at) {
 }
 
 static Value root_value(Elab *E, Val v) {
-  Level *l = E->level;
+  Level *l = E->now->level;
   while (l->up) l = l->up;
   return value_tensor(l, v);
 }
 
 Val elab_field(Elab *E, uint32_t field, Span at) {
-  Root *r = E->root;
+  Root *r = E->now->root;
   if (!r->field[field].id) {
     Type t = r->data->field[field].type;
     t.lane = 1;
@@ -251,16 +258,32 @@ Val elab_field(Elab *E, uint32_t field, Span at) {
 }
 
 static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
-  Root *r = E->root;
+  Root *r = E->now->root;
   const uint32_t *k = index_find(&r->param_of, (uint64_t)param + 1);
   if (k && *k < r->params.n && r->params.at[*k].param == param) return r->params.at[*k].v;
   index_put(&r->param_of, (uint64_t)param + 1, r->params.n);
   r->level.b.at = at;
-  Val v = ir_input(&r->level.b, E->params.at[param].path, IN_PARAM, param, type);
+  Val v = ir_input(&r->level.b, E->made.params.at[param].path, IN_PARAM, param, type);
   vec_reserve(&r->params, 1);
   r->params.at[r->params.n].param = param;
   r->params.at[r->params.n++].v = v;
   return v;
+}
+
+/* What an `expect` compares: a statistic of a report, each one input. */
+Value elab_stat(Elab *E, Report *r, Stat s, Span at) {
+  Root *root = E->now->root;
+  Level *l = E->now->level;
+  while (l->up) l = l->up;
+  for (uint32_t i = 0; i < root->uses.n; i++)
+    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
+  l->b.at = at;
+  Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
+  vec_reserve(&root->uses, 1);
+  root->uses.at[root->uses.n].report = r;
+  root->uses.at[root->uses.n].stat = s;
+  root->uses.at[root->uses.n++].v = v;
+  return value_tensor(l, v);
 }
 
 static bool inside(const Level *at, const Level *outer) {
@@ -270,9 +293,9 @@ static bool inside(const Level *at, const Level *outer) {
 
 /* A claim about an instance stands outside of its comprehensions: there the parameter is that of any one turn. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at) {
-  Type t = E->params.at[param].type;
+  Type t = E->made.params.at[param].type;
   uint32_t any = 0;
-  while (any < nstack && !inside(E->level, stack[any])) any++;
+  while (any < nstack && !inside(E->now->level, stack[any])) any++;
   Value v = root_value(E, root_param(E, param, type_real(false, (int)(t.rank - any), t.dim + any), at));
   for (uint32_t k = any; k < nstack; k++)
     v = value_tensor(stack[k], level_walk(E, stack[k], level_use(stack[k]->up, v.t.level, v.t.v)));
@@ -300,8 +323,7 @@ bool elab_reaches(const Fn *f, Val e, Val x) {
  */
 
 void scratch_begin(Elab *E, Scratch *s) {
-  s->old_root = E->root;
-  s->old_level = E->level;
+  context_push(E, &s->context);
   root_begin(E, &s->root, "static", true, false);
   s->root.no_params = "this is evaluated while compiling";
   s->root.no_draws = "draws belong into `data` or a `loss`";
@@ -359,7 +381,6 @@ bool scratch_settles(Elab *E, Scratch *s, Value *v, Span at) {
 Value scratch_end(Elab *E, Scratch *s, Value v, Span at) {
   Value r = settle(E, s, v, at);
   root_drop(E, &s->root);
-  E->root = s->old_root;
-  E->level = s->old_level;
+  context_pop(E, &s->context);
   return r;
 }

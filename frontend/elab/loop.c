@@ -4,7 +4,7 @@
  * What comes out static is a static list; what does not is a `scan` without carries, a map. A list of
  * what is not numeric (functions, strings) is run turn by turn instead. Instances that are made in the body are
  * made for each turn (elab/turn.c). */
-#include "frontend/elab/turn.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,13 +118,12 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
 }
 
 static Val emit_map(Elab *E, Level *l, uint32_t ny, Span at) {
-  Level *up = l->up;
   uint32_t nx = l->walked.n, nc = l->captures.n;
   Val *args = base_realloc(NULL, sizeof *args * (nx + nc + 1));
   for (uint32_t k = 0; k < nx; k++) args[k] = l->walked.at[k].outer;
   for (uint32_t k = 0; k < nc; k++) args[nx + k] = l->captures.at[k].outer;
   level_order(E, l, 0);
-  E->level = up;
+  level_leave(E, l);
   Val scan = ir_scan(elab_at(E, at), args, nx + nc, l->n, 0, nx, ny, 0, false, false, l->fn);
   free(args);
   return scan;
@@ -141,7 +140,7 @@ static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
     for (uint32_t i = 0; i < s.n; i++)
       if (s.y[i] != UINT32_MAX) s.out[i] = elab_value(E, ir_proj(elab_at(E, e->at), scan, s.y[i]));
   }
-  E->level = l->up;
+  level_leave(E, l);
   for (uint32_t i = 0; i < s.n; i++)
     if (s.y[i] == UINT32_MAX) s.out[i] = gather(E, l, s.out[i], e->a->at);
   if (s.ny) level_end(E, l);
@@ -156,15 +155,14 @@ static const Value *counters(Elab *E, uint32_t n) {
 }
 
 static Value unroll(Elab *E, const Expr *e, const Value *turn, uint32_t n) {
-  Frame *old = E->frame;
   Value *v = ARENA_ARRAY(E->mem, Value, n + 1), *part = ARENA_ARRAY(E->mem, Value, n + 1);
   for (uint32_t i = 0; i < n; i++) {
-    Frame *own = frame_push(E, old, old->module);
+    frame_inner(E);
     frame_define(E, e->name, e->name_at, turn[i], false);
-    E->body->loops++;
+    E->now->body->loops++;
     v[i] = elab_expr(E, e->a);
-    E->body->loops--;
-    frame_pop(E, own, old);
+    E->now->body->loops--;
+    frame_pop(E);
     if (v[i].kind == V_POISON) return POISON;
     if ((v[i].kind == V_TUPLE) != (v[0].kind == V_TUPLE) || (v[0].kind == V_TUPLE && v[i].list.n != v[0].list.n)) {
       elab_error(E, CODE_unequal_elements, e->a->at, "this gives %s in one turn and %s in another", value_text(E, v[0]),
@@ -192,7 +190,6 @@ static bool has_function(Value v) {
 /* k takes the values `turn`, or walks along the tensor `list`. What cannot be one loop is taken back and run turn
  * by turn: functions as results, instances of different shapes. */
 static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value list) {
-  Frame *old = E->frame;
   Level *l = ARENA_NEW(E->mem, Level);
   TurnsMark mark = turns_mark(E);
   Val outer = turn ? VAL_NONE : elab_tensor(E, list, e->b->at);
@@ -205,10 +202,10 @@ static Value map(Elab *E, const Expr *e, const Value *turn, uint32_t n, Value li
       break;
     }
   Value k = turn ? (Value){.kind = V_TURNS, .turns = {l, turn}} : value_tensor(l, level_walk(E, l, outer));
-  frame_push(E, old, old->module);
+  frame_inner(E);
   frame_define(E, e->name, e->name_at, k, false);
   Value v = elab_expr(E, e->a);
-  E->frame = old;
+  frame_pop(E);
   if (!l->unroll && !has_function(v)) return finish(E, l, v, e);
   level_drop(E, l);
   turns_undo(E, &mark);

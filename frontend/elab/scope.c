@@ -1,6 +1,7 @@
 /* Names: frames of local ones, then the module's own items, then what it imports, then the language's.
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -11,23 +12,26 @@ Frame *frame_push(Elab *E, Frame *up, Module *m) {
   if (f) {
     E->free_frames = f->up;
     f->up = up, f->module = m;
-    return E->frame = f;
+    return E->now->frame = f;
   }
   f = ARENA_NEW(E->mem, Frame);
   f->up = up;
   f->module = m;
   f->next_all = E->all_frames;
   E->all_frames = f;
-  E->frame = f;
+  E->now->frame = f;
   return f;
 }
 
-void frame_pop(Elab *E, Frame *f, Frame *back) {
+void frame_inner(Elab *E) { frame_push(E, E->now->frame, E->now->frame->module); }
+
+void frame_pop(Elab *E) {
+  Frame *f = E->now->frame;
+  E->now->frame = f->up;
   f->entries.n = 0;
   index_free(&f->index);
   f->up = E->free_frames;
   E->free_frames = f;
-  E->frame = back;
 }
 
 /* From so many names on a frame has an index. */
@@ -59,7 +63,7 @@ static void entry_index(Frame *f) {
 }
 
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
-  Frame *f = E->frame;
+  Frame *f = E->now->frame;
   Entry *old = entry_of(f, name);
   if (old && strcmp(name, "_") != 0) {
     DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
@@ -68,7 +72,7 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
     old->v = v;
     return old;
   }
-  *vec_push(&f->entries) = (Entry){name, v, at, var, E->level};
+  *vec_push(&f->entries) = (Entry){name, v, at, var, E->now->level};
   entry_index(f);
   return &f->entries.at[f->entries.n - 1];
 }
@@ -93,7 +97,7 @@ static bool broken_in(const Ast *ast, const char *name) {
 }
 
 bool elab_broken(const Elab *E, const char *name) {
-  const Module *m = E->frame->module;
+  const Module *m = E->now->frame->module;
   bool broken = broken_in(m->ast, name);
   for (uint32_t k = 0; k < m->nimport; k++) broken |= broken_in(m->import[k]->ast, name);
   return broken;
@@ -118,7 +122,7 @@ static const char *as_product(Elab *E, const char *name) {
 
 /* Where nothing stands on data: the program of the file that yields the name. */
 static bool field_of(Elab *E, DiagMsg *m, const char *name) {
-  if (!E->root || E->root->data || E->yield) return false;
+  if (!E->now->root || E->now->root->data || E->now->yield) return false;
   for (const Item *it = E->main->ast->first; it; it = it->next)
     for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
       for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
@@ -131,7 +135,7 @@ static bool field_of(Elab *E, DiagMsg *m, const char *name) {
 }
 
 bool elab_unknown_first(Elab *E, const char *name) {
-  if (E->quiet) return true;
+  if (E->now->failed) return true;
   for (uint32_t i = 0; i < E->unknown.n; i++)
     if (E->unknown.at[i] == name) return false;
   *vec_push(&E->unknown) = name;
@@ -140,13 +144,13 @@ bool elab_unknown_first(Elab *E, const char *name) {
 
 void elab_unknown(Elab *E, const char *name, Span at) {
   E->met++;
-  if (elab_broken(E, name) || E->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name))
+  if (elab_broken(E, name) || E->now->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name))
     return; /* x': see tokens.c */
   VEC(const char *) known = {0};
-  for (Frame *f = E->frame; f; f = f->up)
+  for (Frame *f = E->now->frame; f; f = f->up)
     for (uint32_t i = 0; i < f->entries.n; i++)
       if (f->entries.at[i].v.kind != V_POISON) *vec_push(&known) = f->entries.at[i].name;
-  Module *m = E->frame->module;
+  Module *m = E->now->frame->module;
   for (uint32_t i = 0; i < m->nglobal; i++) *vec_push(&known) = m->global[i].name;
   for (uint32_t k = 0; k < m->nimport; k++)
     for (uint32_t i = 0; i < m->import[k]->nglobal; i++) *vec_push(&known) = m->import[k]->global[i].name;
@@ -160,18 +164,27 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   else if (field_of(E, msg, name)) {
   } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
   else elab_suggest(msg, name, known.at, known.n);
-  if (E->root && E->root->data) fields_help(E, msg, E->root->data);
+  if (E->now->root && E->now->root->data) fields_help(E, msg, E->now->root->data);
+  vec_free(&known);
+}
+
+void elab_suggest_item(Elab *E, DiagMsg *m, const char *name, unsigned kinds) {
+  const Module *in = E->now->frame->module;
+  VEC(const char *) known = {0};
+  for (uint32_t i = 0; i < in->nglobal; i++)
+    if (kinds >> in->global[i].item->kind & 1) *vec_push(&known) = in->global[i].name;
+  elab_suggest(m, name, known.at, known.n);
   vec_free(&known);
 }
 
 bool elab_known(Elab *E, const char *name, bool builtins) {
   Value v;
-  return frame_find(E->frame, name) || module_find(E->frame->module, name) || (builtins && builtin_value(E, name, &v));
+  return frame_find(E->now->frame, name) || module_find(E->now->frame->module, name) || (builtins && builtin_value(E, name, &v));
 }
 
 bool elab_defined(Elab *E, const char *name, Span *at) {
-  const Entry *e = frame_find(E->frame, name);
-  const Global *g = e ? NULL : module_find(E->frame->module, name);
+  const Entry *e = frame_find(E->now->frame, name);
+  const Global *g = e ? NULL : module_find(E->now->frame->module, name);
   if (e) *at = e->at;
   if (g) *at = g->item->name_at;
   return e || g;
@@ -199,19 +212,6 @@ static Value evaluate(Elab *E, Global *g) {
   return v;
 }
 
-Saved elab_leave(Elab *E) {
-  Saved s = {E->frame, E->level, E->root, E->body, E->yield, E->calls, E->flow};
-  E->flow = NULL;
-  E->yield = NULL;
-  E->calls = NULL;
-  return s;
-}
-
-void elab_return(Elab *E, Saved s) {
-  E->frame = s.frame, E->level = s.level, E->root = s.root;
-  E->body = s.body, E->yield = s.yield, E->calls = s.calls, E->flow = s.flow;
-}
-
 Value global_value(Elab *E, Global *g, Span use) {
   if (g->state == G_DONE) return g->v;
   if (g->state == G_BUSY) {
@@ -219,10 +219,9 @@ Value global_value(Elab *E, Global *g, Span use) {
     return POISON;
   }
   g->state = G_BUSY;
-  Saved old = elab_leave(E);
-  frame_push(E, NULL, g->module);
-  Body body = {.path = g->name, .top = true};
-  E->body = &body;
+  Context c;
+  context_alone(E, &c, g->module);
+  context_body(&c, g->name)->top = true;
   switch (g->item->kind) {
   case IT_CONST:
   case IT_USE: g->v = evaluate(E, g); break;
@@ -234,24 +233,21 @@ Value global_value(Elab *E, Global *g, Span use) {
   case IT_DATA: g->v = data_item(E, g, use); break;
   default: g->v = POISON; break;
   }
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
   g->state = G_DONE;
   return g->v;
 }
 
 Value elab_name(Elab *E, const char *name, Span at) {
-  Entry *e = frame_find(E->frame, name);
+  Entry *e = frame_find(E->now->frame, name);
   if (e) {
     if (e->v.kind == V_FIELD) return elab_value(E, elab_field(E, e->v.field, at));
     return e->v;
   }
-  Global *g = module_find(E->frame->module, name);
+  Global *g = module_find(E->now->frame->module, name);
   if (g) {
     Value v = global_value(E, g, at);
-    return E->exact && g->item->kind == IT_CONST && !exact_value(v) ? exact_const(E, g) : v;
+    return E->now->exact && g->item->kind == IT_CONST && !exact_value(v) ? exact_const(E, g) : v;
   }
   Value v;
   if (builtin_value(E, name, &v)) return v;

@@ -1,5 +1,7 @@
 /* Statements of bodies. Loops run while compiling: each turn has a frame of its own. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
+#include "frontend/flow/flow.h"
 
 #include <string.h>
 
@@ -42,9 +44,9 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   }
   const char *name = t ? t->name : target->name;
   Span at = t ? t->at : target->name_at;
-  Entry *e = frame_find(E->frame, name);
+  Entry *e = frame_find(E->now->frame, name);
   if (!e) {
-    if (module_find(E->frame->module, name))
+    if (module_find(E->now->frame->module, name))
       elab_error(E, CODE_assignment, at, "`%s` belongs to the file and cannot be assigned", name);
     else if (!elab_broken(E, name))
       elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
@@ -54,7 +56,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
     DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
     elab_help(m, "define it by `var %s = ...`", name);
-  } else if (e->level != E->level) {
+  } else if (e->level != E->now->level) {
     elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
   } else {
     e->v = elab_named(E, name, v, at);
@@ -80,7 +82,7 @@ static void assign(Elab *E, const Stmt *s) {
 
 static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
   if (!elab_spend(E, 1)) return false;
-  Frame *old = E->frame, *own = frame_push(E, old, old->module);
+  frame_inner(E);
   if (s->kind == ST_FOR) {
     bool several = s->nnames > 1;
     uint32_t i = 0;
@@ -90,10 +92,10 @@ static bool run_turn(Elab *E, const Stmt *s, Value k, Value *result) {
       frame_define(E, a->name, a->name_at, one, false);
     }
   }
-  E->body->loops++;
+  E->now->body->loops++;
   bool returned = elab_block(E, s->body, result);
-  E->body->loops--;
-  frame_pop(E, own, old);
+  E->now->body->loops--;
+  frame_pop(E);
   return returned;
 }
 
@@ -193,7 +195,7 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_ASSIGN: assign(E, s); return false;
   case ST_RETURN:
     *result = elab_expr(E, s->value);
-    E->returned = s->value ? s->value->at : s->at;
+    E->now->body->returned = s->value ? s->value->at : s->at;
     return true;
   case ST_FOR: return loop_for(E, s, result);
   case ST_REPEAT: return loop_repeat(E, s, result);
@@ -204,7 +206,7 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_APPLY:
   case ST_EVOLVE:
   case ST_RUNNING:
-    if (E->flow) flow_stmt(E, s);
+    if (E->now->flow) flow_stmt(E, s);
     else in_flows(E, s);
     return false;
   }
@@ -213,16 +215,16 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
 
 bool elab_block(Elab *E, const Block *b, Value *result) {
   bool returned = false;
-  if (E->depth >= ELAB_DEPTH) {
+  if (E->now->depth >= ELAB_DEPTH) {
     elab_error(E, CODE_too_deep, b->at, "this is nested too deeply");
     return false;
   }
-  E->depth++;
+  E->now->depth++;
   for (const Stmt *s = b->first; s && !returned && !elab_stop(E); s = s->next) {
     if ((returned = run(E, s, result)) && s->next && s->kind == ST_RETURN)
       elab_label(elab_error(E, CODE_no_value, s->next->at, "nothing behind `return` is run"), s->at, "returns here");
   }
-  E->depth--;
+  E->now->depth--;
   return returned;
 }
 
@@ -236,13 +238,12 @@ static Value block_value(Elab *E, const Block *b, const char *what) {
 }
 
 Value elab_block_value(Elab *E, const Block *b) {
-  Frame *old = E->frame;
-  Flow *flow = E->flow;
-  frame_push(E, old, old->module);
-  E->flow = NULL;
+  Context c;
+  context_push(E, &c);
+  c.flow = NULL;
+  frame_inner(E);
   Value v = block_value(E, b, "this block");
-  E->flow = flow;
-  E->frame = old;
+  context_pop(E, &c);
   return v;
 }
 

@@ -7,7 +7,7 @@
  *
  * Turns whose instances differ in shape cannot be stacked. What finds that asks for the comprehension to be
  * unrolled, and goes on with poison; the comprehension then takes back what was made and elaborates turn by turn. */
-#include "frontend/elab/turn.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +15,21 @@
 /* ---- which turns --------------------------------------------------------------------------------------- */
 
 Level *const *turns_here(Elab *E, uint32_t *n) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   uint32_t more = 0;
-  for (Level *l = E->level; l && l != b->base; l = l->up) more += l->n > 0;
+  for (Level *l = E->now->level; l && l != b->base; l = l->up) more += l->n > 0;
   *n = b->nstack + more;
   if (!more) return b->stack;
   Level **stack = ARENA_ARRAY(E->mem, Level *, *n);
   if (b->nstack) memcpy(stack, b->stack, sizeof *stack * b->nstack);
   uint32_t k = *n;
-  for (Level *l = E->level; l && l != b->base; l = l->up)
+  for (Level *l = E->now->level; l && l != b->base; l = l->up)
     if (l->n > 0) stack[--k] = l, l->owns = true;
   return stack;
 }
 
 const char *turns_path(Elab *E, const char *name, Level *const *stack, uint32_t nstack) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   uint32_t i = 0;
   uint64_t turns = 1;
   for (uint32_t k = b->nstack; k < nstack; k++) turns *= stack[k]->n;
@@ -73,7 +73,7 @@ bool turns_int(Value v, int64_t *out) {
 }
 
 static bool inside(const Elab *E, const Level *of) {
-  const Level *l = E->level;
+  const Level *l = E->now->level;
   while (l && l != of) l = l->up;
   return l != NULL;
 }
@@ -94,17 +94,17 @@ struct LevelMark {
 };
 
 TurnsMark turns_mark(Elab *E) {
-  const Body *b = E->body;
+  const Body *b = E->now->body;
   TurnsMark m = {.ncount = b->counts.n,
                  .nused = b->used.n,
-                 .nparams = E->params.n,
-                 .root_params = E->root->params.n,
-                 .sites = E->root->sites,
-                 .sparse = E->sparse.n};
-  for (Level *l = E->level; l; l = l->up) m.nlevel++;
+                 .nparams = E->made.params.n,
+                 .root_params = E->now->root->params.n,
+                 .sites = E->now->root->sites,
+                 .sparse = E->now->root->sparse.n};
+  for (Level *l = E->now->level; l; l = l->up) m.nlevel++;
   m.level = ARENA_ARRAY(E->mem, struct LevelMark, m.nlevel);
   struct LevelMark *k = m.level;
-  for (Level *l = E->level; l; l = l->up) {
+  for (Level *l = E->now->level; l; l = l->up) {
     const Fn *f = l->fn;
     *k++ = (struct LevelMark){l,        f->inst.n,  f->pool.n,     f->attr.n,   f->in.n,
                               f->sub.n, f->table.n, l->captures.n, l->walked.n, l->keys.n};
@@ -121,7 +121,7 @@ static void forget_fields(Root *r, uint32_t inst) {
 
 /* All of these only grow, and what is older refers to nothing that came later. */
 void turns_undo(Elab *E, const TurnsMark *m) {
-  Body *b = E->body;
+  Body *b = E->now->body;
   for (uint32_t k = 0; k < m->nlevel; k++) {
     const struct LevelMark *x = &m->level[k];
     Fn *f = x->level->fn;
@@ -129,12 +129,55 @@ void turns_undo(Elab *E, const TurnsMark *m) {
     f->table.n = x->table;
     x->level->captures.n = x->captures, x->level->walked.n = x->walked, x->level->keys.n = x->keys;
   }
-  forget_fields(E->root, m->level[m->nlevel - 1].inst);
-  E->params.n = m->nparams;
-  E->root->params.n = m->root_params;
-  E->root->sites = m->sites;
-  E->sparse.n = m->sparse;
+  forget_fields(E->now->root, m->level[m->nlevel - 1].inst);
+  E->made.params.n = m->nparams;
+  E->now->root->params.n = m->root_params;
+  E->now->root->sites = m->sites;
+  E->now->root->sparse.n = m->sparse;
   b->counts.n = m->ncount;
   if (m->ncount) memcpy(b->counts.at, m->count, sizeof *m->count * m->ncount);
   b->used.n = m->nused;
+}
+
+/* ---- parameters of a stack: each turn has one ---------------------------------------------------------- */
+
+int64_t param_turns(const Param *p) {
+  int64_t n = 1;
+  for (uint32_t k = 0; k < p->stacked; k++) n *= p->type.dim[k];
+  return n;
+}
+
+int64_t model_params(const Model *m) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < m->nparam; k++) n += param_turns(&m->param[k]);
+  return n;
+}
+
+Type param_turn_type(const Param *p) { return type_real(false, (int)(p->type.rank - p->stacked), p->type.dim + p->stacked); }
+
+/* The next range `a:b` at or behind s, and where it ends; NULL if there is none. */
+static const char *next_range(const char *s, int64_t *a, int64_t *b, const char **end) {
+  const char *colon = strchr(s, ':'), *begin = colon;
+  if (!colon) return NULL;
+  while (begin > s && begin[-1] >= '0' && begin[-1] <= '9') begin--;
+  char *stop;
+  *a = strtoll(begin, NULL, 10);
+  *b = strtoll(colon + 1, &stop, 10);
+  *end = stop;
+  return begin;
+}
+
+/* No number is longer than the range that it comes from. */
+char *param_turn_path(const Param *p, int64_t turn) {
+  int64_t left = param_turns(p), a, b;
+  const char *at = p->path, *begin, *end;
+  size_t size = strlen(p->path) + 1, n = 0;
+  char *path = base_realloc(NULL, size);
+  for (; p->stacked && (begin = next_range(at, &a, &b, &end)); at = end) {
+    left /= b - a;
+    n += (size_t)snprintf(path + n, size - n, "%.*s%lld", (int)(begin - at), at, (long long)(a + turn / left));
+    turn %= left;
+  }
+  snprintf(path + n, size - n, "%s", at);
+  return path;
 }

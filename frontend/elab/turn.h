@@ -2,9 +2,7 @@
 #ifndef HNNC_FRONTEND_ELAB_TURN_H
 #define HNNC_FRONTEND_ELAB_TURN_H
 
-#include "frontend/elab/elab.h"
-
-enum { TURNS_WRITTEN = 256 }; /* the most turns that are written out because something of them differs */
+#include "frontend/elab/value.h"
 
 /* The comprehensions in whose turns an instance made here is another each. */
 Level *const *turns_here(Elab *E, uint32_t *n);
@@ -15,16 +13,6 @@ int64_t turns_elements(Type one, Level *const *stack, uint32_t nstack);
 bool turns_int(Value v, int64_t *out); /* an integer, the same in all turns */
 /* Asks for turns one by one where v differs between them and instances are made: true, the value at hand is poison. */
 bool turns_unroll(Elab *E, Value v);
-/* The same where what differs is no shape of an instance: a length. Of few turns. */
-bool turns_write_out(Elab *E, Value v);
 void turns_unroll_stack(Level *const *stack, uint32_t nstack);
-/* What was emitted and made since a mark is taken back. */
-typedef struct TurnsMark {
-  struct LevelMark *level;
-  struct Count *count;
-  uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse;
-} TurnsMark;
-TurnsMark turns_mark(Elab *E);
-void turns_undo(Elab *E, const TurnsMark *m);
 
 #endif

@@ -1,13 +1,13 @@
 /* Declared types: shapes are checked against values, and shape variables bound by them. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <string.h>
 
 /* A name in a shape is a shape variable unless it is a local name or a constant of the file: what else bears it, data,
  * functions, networks, the language's own, has no size. */
 bool elab_shape_variable(Elab *E, const Expr *e) {
-  if (e->kind != EX_NAME || frame_find(E->frame, e->name)) return false;
-  const Global *g = module_find(E->frame->module, e->name);
+  if (e->kind != EX_NAME || frame_find(E->now->frame, e->name)) return false;
+  const Global *g = module_find(E->now->frame->module, e->name);
   return !g || g->item->kind != IT_CONST;
 }
 
@@ -138,13 +138,22 @@ bool elab_dims(Elab *E, const TypeExpr *t, bool silent, uint32_t *rank, uint32_t
   return true;
 }
 
-bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
+static bool formals_known(Elab *E, const Formal *f, Type *out, uint32_t *n) {
   *n = 0;
   for (; f; f = f->next, ++*n) {
     uint32_t rank, dim[IR_MAX_RANK];
-    if (*n >= 64 || !f->type || f->type->list || strcmp(f->type->base, "real") != 0) return false;
+    if (*n >= 64 || !ast_type_real(f->type)) return false;
     if (!elab_dims(E, f->type, true, &rank, dim)) return false;
     out[*n] = type_real(false, (int)rank, dim);
   }
   return true;
+}
+
+bool func_types(Elab *E, const Func *f, Type *out, uint32_t *n) {
+  Context c;
+  context_push(E, &c);
+  frame_push(E, f->targs, f->module);
+  bool known = formals_known(E, f->item->formals, out, n);
+  context_pop(E, &c);
+  return known;
 }

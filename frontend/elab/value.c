@@ -1,5 +1,5 @@
 /* Static values: numbers (ir/eval/num.h), arrays of them, and how values are described to the user. */
-#include "frontend/elab/elab.h"
+#include "frontend/elab/elab_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,7 +17,7 @@ Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at) {
   a->rank = rank;
   a->n = 1;
   for (uint32_t k = 0; k < rank; k++) a->dim[k] = dim[k], a->n *= dim[k];
-  E->spent += a->n / 4;
+  E->budget.evaluated += a->n / 4;
   a->at = at;
   return (Value){.kind = V_ARRAY, .array = a};
 }
@@ -102,19 +102,6 @@ const char *value_text(Elab *E, Value v) {
   }
 }
 
-/* The first type says most: in a function it is that of its first call. */
-void elab_note_type(Elab *E, const void *node, Value v) {
-  const uint64_t key = (uint64_t)(uintptr_t)node;
-  if (!E->o->tree || v.kind == V_POISON || index_find(&E->type_at, key)) return;
-  index_put(&E->type_at, key, E->type.n);
-  *vec_push(&E->type) = value_text(E, v);
-}
-
-const char *elab_type_of(const Elab *E, const void *node) {
-  const uint32_t *i = index_find(&E->type_at, (uint64_t)(uintptr_t)node);
-  return i ? E->type.at[*i] : NULL;
-}
-
 const char *value_kind(Elab *E, Value v) {
   return v.kind == V_NUM ? "a number" : v.kind == V_BOOL ? "a truth value" : value_text(E, v);
 }
@@ -126,3 +113,15 @@ const char *value_shown(Elab *E, Value v) {
   for (uint32_t i = 0; i < v.array->n; i++) s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
   return arena_printf(E->mem, "%s]", s);
 }
+
+/* ---- turns ------------------------------------------------------------------------------------------ */
+
+int level_depth(const Level *l) {
+  int n = 0;
+  for (; l; l = l->up) n++;
+  return n;
+}
+
+Level *value_turns(Value v) { return v.kind == V_TURNS ? v.turns.level : NULL; }
+
+Value value_turn(Value v, const Level *l, uint32_t t) { return v.kind == V_TURNS && v.turns.level == l ? v.turns.at[t] : v; }

@@ -1,5 +1,7 @@
 /* Flows as functions: recorded, then played forwards or undone. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
  */
 
 static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
-  Entry *e = frame_find(E->frame, x->name);
+  Entry *e = frame_find(E->now->frame, x->name);
   Type t;
   if (e->v.kind == V_POISON) return false;
   if (w->n == FLOW_STATES) {
@@ -21,7 +23,7 @@ static bool state_slot(Elab *E, Flow *w, const Formal *x, Val *state) {
   }
   Val v = elab_tensor(E, e->v, x->at);
   *state = elab_lane(E) ? ir_spread(elab_at(E, x->at), v) : v;
-  w->slot[w->n++] = (Slot){.name = x->name, .entry = (uint32_t)(e - E->frame->entries.at), .type = elab_type(E, *state)};
+  w->slot[w->n++] = (Slot){.name = x->name, .entry = (uint32_t)(e - E->now->frame->entries.at), .type = elab_type(E, *state)};
   return true;
 }
 
@@ -33,32 +35,35 @@ static void first_readings(Elab *E, Flow *w) {
   }
 }
 
-bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
-  Flow *old = E->flow;
-  Value none = {.kind = V_NONE};
-  *w = (Flow){.f = f, .frame = E->frame};
-  for (const Formal *x = f->item->formals; x; x = x->next)
-    if (!state_slot(E, w, x, &state[w->n < FLOW_STATES ? w->n : 0])) return false;
-  level_begin(E, &w->level, f->name);
-  w->level.no_draws = "a flow is a map of its states, and has no draws of its own";
-  first_readings(E, w);
-  E->flow = w;
-  if (f->item->body && elab_block(E, f->item->body, &none)) {
-    elab_error(E, CODE_flow_state, E->returned, "a flow gives its last states: there is nothing to return");
-    w->broken = true;
-  }
-  E->flow = old;
-  E->level = w->level.up;
-  if (!w->broken) return true;
-  flow_end(E, w);
-  return false;
-}
-
-void flow_end(Elab *E, Flow *w) {
+/* Returns to the level where the flow is used. */
+static void flow_end(Elab *E, Flow *w) {
   level_drop(E, &w->level);
   vec_free(&w->steps);
   vec_free(&w->readings);
   vec_free(&w->stamp);
+}
+
+/* Records the body of f, whose parameters are bound in the innermost frame; the states are the values of its formals.
+ * False after an error (w is finished then). */
+static bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
+  Context c;
+  Value none = {.kind = V_NONE};
+  *w = (Flow){.f = f, .frame = E->now->frame};
+  for (const Formal *x = f->item->formals; x; x = x->next)
+    if (!state_slot(E, w, x, &state[w->n < FLOW_STATES ? w->n : 0])) return false;
+  context_push(E, &c);
+  level_begin(E, &w->level, f->name);
+  c.no_draws = "a flow is a map of its states, and has no draws of its own";
+  first_readings(E, w);
+  c.flow = w;
+  if (f->item->body && elab_block(E, f->item->body, &none)) {
+    elab_error(E, CODE_flow_state, E->now->body->returned, "a flow gives its last states: there is nothing to return");
+    w->broken = true;
+  }
+  context_pop(E, &c);
+  if (!w->broken) return true;
+  flow_end(E, w);
+  return false;
 }
 
 /* ---- being called -----------------------------------------------------------------------------------------
@@ -88,7 +93,7 @@ Value flow_body(Elab *E, const Func *f, int ask) {
   Span at = f->item->name_at;
   if (!flow_begin(E, f, &w, state)) return POISON;
   if (ask & FLOW_CLAIM) {
-    claim_judge(E, &w, state, E->judged);
+    claim_judge(E, &w, state, E->now->judged);
     flow_end(E, &w);
     return POISON;
   }
@@ -96,7 +101,7 @@ Value flow_body(Elab *E, const Func *f, int ask) {
   claim_of(E, f, t, w.n);
   play_init(&p, E, &w, ask & FLOW_UNDO, state);
   p.want_logdet = ask & FLOW_LOGDET;
-  p.reversible = E->root->reversible;
+  p.reversible = E->now->reversible;
   play_all(&p);
   Value v = p.failed || elab_stop(E) ? POISON : results(E, &p, ask, at);
   play_finish(&p);

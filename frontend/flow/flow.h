@@ -1,4 +1,4 @@
-/* Flows; private to elab_flow*.c and elab_claim*.c.
+/* Flows.
  *
  * The body of a flow is elaborated into a level of its own, the *recording*, as a list of steps; nothing of
  * it is emitted as it stands. Each state has a current *reading*, an `id` that the expressions of statements
@@ -78,30 +78,20 @@ struct Flow {
   bool broken;      /* an error was said */
 };
 
-/* ---- flow/flow_cone.c: what expressions of a recording are computed from ------------------------------- */
-
-const Reading *flow_reading(const Flow *w, Val v); /* NULL if v is none */
-typedef struct Cone {
-  VEC(uint32_t) ids;
-} Cone; /* rising ids; readings included, what they come from not */
-void flow_cone(Flow *w, const Val *root, uint32_t n, Cone *out);
-/* Whether v may depend on elements of the pieces, as read now; or on a reading that is past (*stale). */
-bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which, bool *stale);
-/* Whether values of the recording really change with elements that they read, decided: a derivative may not. */
-bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n);
-/* Which element of which state element e of v is, plain or with its sign changed. */
-bool flow_element(const Flow *w, Val v, int64_t e, uint32_t *slot, int64_t *element, bool *minus);
-/* The tensors of the recording that a function was made with (template arguments), appended to out. */
-typedef struct ValList {
-  VEC(Val) v;
-} ValList;
-void flow_tensors(const Flow *w, Value v, ValList *out);
-
-/* ---- flow/flow_stmt.c: statements to steps -------------------------------------------------------------- */
-
+/* In the frame that binds the parameters: the states and, behind them, the log-determinant, as asked (FlowAsk). */
+Value flow_body(Elab *E, const Func *f, int ask);
+void flow_stmt(Elab *E, const Stmt *s);                  /* a statement that stands only in flows */
+bool flow_assigns(Elab *E, const Stmt *s);               /* an assignment to states */
+Value bi_inverse(Elab *E, const Builtin *b, Actuals *a); /* and logdet */
 Type piece_type(const Flow *w, const Piece *p);
+/* f with the tensors that it was made with replaced (template arguments). */
+typedef Value ValueMap(void *ctx, Value v);
+const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
 
-/* ---- flow/flow_run.c: steps to values -------------------------------------------------------------------- */
+/* The Jacobian of values y by x, n of each, all laid end to end; in the innermost level. */
+Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n);
+
+/* ---- flow_run.c: steps to values ------------------------------------------------------------------------- */
 
 typedef struct Play { /* a recording being walked */
   Elab *E;
@@ -119,40 +109,6 @@ typedef struct Play { /* a recording being walked */
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state);
 void play_step(Play *p, const Step *s);
-void play_plain(Play *p, const Step *s); /* in the innermost level, whatever `reversible` is */
-void play_all(Play *p);
 void play_finish(Play *p);
-/* log|det A| of a square matrix of the innermost level. */
-Val flow_log_det(Elab *E, Val a, Span at);
-
-/* ---- claims/claim.c ---------------------------------------------------------------------------------------- */
-
-/* Decides what the flow claims, its inverse clauses too; the states are inputs of the function at hand. */
-void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c);
-void claim_note(Elab *E, const Item *it, const char *why); /* its claims are undecided */
-
-enum { CLAIM_SIZE = 3 }; /* of a shape variable, and of an integer without a default, where nothing tells */
-
-/* ---- claims/claims.c --------------------------------------------------------------------------------------- */
-
-/* Whether x and y, values of the function at hand, are the same. *left becomes the function of x, of which
- * claim_point shows the point that refutes; the caller's. */
-FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, FieldReport *r, Fn **left);
-FieldAnswer claim_decide(Elab *E, const Fn *a, const Fn *b, FieldReport *r);
-const char *claim_certainty(Elab *E, const FieldReport *r); /* of FIELD_EQUAL, for people */
-/* "q = [0.31, 1.2], p = [0.5, -0.2]": the states at a point that refutes. */
-const char *claim_point(Elab *E, const Fn *f, uint64_t point);
-
-/* ---- flow/flow_step.c ----------------------------------------------------------------------------------------- */
-
-bool step_is_wrapped(const Play *p, const Step *s);
-void step_wrapped(Play *p, const Step *s);
-
-/* ---- flow/flow.c ------------------------------------------------------------------------------------------ */
-
-/* Records the body of f, whose parameters are bound in E->frame; the states are the values of its formals.
- * False after an error (w is finished then). flow_end returns to the level where it is used. */
-bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state);
-void flow_end(Elab *E, Flow *w);
 
 #endif

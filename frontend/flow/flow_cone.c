@@ -1,5 +1,5 @@
 /* What expressions of a recording are computed from: readings of the state, and which of their elements. */
-#include "frontend/flow/flow.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -227,13 +227,14 @@ const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx) {
   for (int k = 0; k < 2; k++)
     if (f->of[k]) g->of[k] = func_map(E, f->of[k], map, ctx);
   if (!f->targs) return g;
-  Frame *was = E->frame;
+  Context c;
+  context_push(E, &c);
   g->targs = frame_push(E, f->targs->up, f->targs->module);
   for (uint32_t i = 0; i < f->targs->entries.n; i++) {
     Entry e = f->targs->entries.at[i];
     e.v = mapped(E, e.v, map, ctx);
     *vec_push(&g->targs->entries) = e;
   }
-  E->frame = was;
+  context_pop(E, &c);
   return g;
 }

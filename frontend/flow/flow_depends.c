@@ -1,6 +1,7 @@
 /* Whether a step depends on what it moves, where it does read it: the gradient of H = T(p) + V(q) by q does
  * not change with p. Its expressions are compared with themselves at other values of the moved elements. */
-#include "frontend/flow/flow.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,7 @@ static Val changed(Copy *c, uint32_t slot, const Piece *piece, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) {
     const Piece *p = &piece[k];
     if (p->slot != slot) continue;
-    if (p->n == 0) return c->other[slot];
-    Val part[3];
-    uint32_t parts = 0, total = ir_type(c->b.f, v).dim[0], end = p->start + p->n;
-    if (p->start) part[parts++] = ir_slice(&c->b, v, 0, 0, p->start, 1);
-    part[parts++] = ir_slice(&c->b, c->other[slot], 0, p->start, p->n, 1);
-    if (end < total) part[parts++] = ir_slice(&c->b, v, 0, end, total - end, 1);
-    v = ir_concat(&c->b, part, parts, 0);
+    v = piece_put(&c->b, v, p, p->n ? ir_slice(&c->b, c->other[slot], 0, p->start, p->n, 1) : c->other[slot]);
   }
   return v;
 }

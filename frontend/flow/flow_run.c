@@ -4,7 +4,9 @@
  * other flow gives for a call, the integral of the divergence for a motion along a field, 0 for one under a
  * Hamiltonian; for a step with its own inverse, of its derived Jacobian, unless the flow is proved to keep
  * volume. */
-#include "frontend/flow/flow.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,7 @@ static void copy_out(Play *p, Val *root, uint32_t n) {
     const Reading *r = flow_reading(w, v);
     if (r) map[v.id] = current(p, r);
     else if (ir_inst(f, v)->op == OP_in) map[v.id] = captured(p->E, w, v);
-    else map[v.id] = ir_copy_inst(&p->E->level->b, f, v, map);
+    else map[v.id] = ir_copy_inst(&p->E->now->level->b, f, v, map);
   }
   for (uint32_t k = 0; k < n; k++)
     if (root[k].id) root[k] = map[root[k].id];
@@ -55,28 +57,32 @@ static Value value_out(void *ctx, Value v) {
 /* ---- pieces -------------------------------------------------------------------------------------------- */
 
 static Val get(Play *p, const Piece *x) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val v = p->known[x->slot];
   if (x->n == 0) return v;
   return x->index ? ir_index(b, v, 0, x->start) : ir_slice(b, v, 0, x->start, x->n, 1);
 }
 
+Val piece_put(Build *b, Val old, const Piece *x, Val v) {
+  Val part[3];
+  uint32_t total, n = 0;
+  if (x->n == 0) return v;
+  total = ir_type(b->f, old).dim[0];
+  if (x->start) part[n++] = ir_slice(b, old, 0, 0, x->start, 1);
+  part[n++] = v;
+  if (x->start + x->n < total) part[n++] = ir_slice(b, old, 0, x->start + x->n, total - x->start - x->n, 1);
+  return ir_concat(b, part, n, 0);
+}
+
 static void put(Play *p, const Piece *x, Val v) {
-  Build *b = &p->E->level->b;
-  Val old = p->known[x->slot], part[3];
-  uint32_t total = ir_type(b->f, old).rank ? ir_type(b->f, old).dim[0] : 0, n = 0;
-  if (x->n) {
-    if (x->index) v = ir_expand(b, v, 0, 1);
-    if (x->start) part[n++] = ir_slice(b, old, 0, 0, x->start, 1);
-    part[n++] = v;
-    if (x->start + x->n < total) part[n++] = ir_slice(b, old, 0, x->start + x->n, total - x->start - x->n, 1);
-    v = ir_concat(b, part, n, 0);
-  }
+  Build *b = &p->E->now->level->b;
+  if (x->n && x->index) v = ir_expand(b, v, 0, 1);
+  v = piece_put(b, p->known[x->slot], x, v);
   p->known[x->slot] = elab_lane(p->E) ? ir_spread(b, v) : v;
 }
 
 static void add_logdet(Play *p, Val v, bool minus) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   if (minus) v = ir_neg(b, v);
   p->logdet = p->logdet.id ? ir_add(b, p->logdet, v) : v;
 }
@@ -84,13 +90,13 @@ static void add_logdet(Play *p, Val v, bool minus) {
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
 static void shift(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val e = out_of(p, s->e), x = get(p, &s->piece[0]);
   put(p, &s->piece[0], s->negative != p->undo ? ir_sub(b, x, e) : ir_add(b, x, e));
 }
 
 static void scale(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val e = out_of(p, s->e), x = get(p, &s->piece[0]), factor = ir_exp(b, e);
   bool down = s->negative != p->undo;
   put(p, &s->piece[0], down ? ir_div(b, x, factor) : ir_mul(b, x, factor));
@@ -101,7 +107,7 @@ static void scale(Play *p, const Step *s) {
 }
 
 static Val flattened(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   Val part[FLOW_STATES];
   for (uint32_t k = 0; k < s->n; k++) {
     uint32_t n = (uint32_t)type_count(p->w->slot[s->piece[k].slot].type);
@@ -124,7 +130,7 @@ static bool whole_state(const Play *p, const Step *s, const uint32_t *from, cons
 }
 
 static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *minus, int64_t n, Type t) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   bool mixed = false;
   double *sign = base_realloc(NULL, sizeof *sign * (size_t)n);
   for (int64_t i = 0; i < n; i++) sign[i] = minus[i] ? -1 : 1, mixed |= minus[i] != minus[0];
@@ -136,7 +142,7 @@ static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *m
 }
 
 static void permute(Play *p, const Step *s) {
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   int64_t total = 0, first = 0;
   for (uint32_t k = 0; k < s->n; k++) total += type_count(p->w->slot[s->piece[k].slot].type);
   uint32_t *from = base_realloc(NULL, sizeof *from * (size_t)total), which;
@@ -164,29 +170,56 @@ static void permute(Play *p, const Step *s) {
   free(minus);
 }
 
+/* log|det A| of a square matrix of the innermost level: Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
+ * along it. */
+static Val flow_log_det(Elab *E, Val a, Span at) {
+  Build *up = elab_at(E, at), b;
+  Type t = ir_type(up->f, a);
+  uint32_t n = t.dim[0];
+  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
+  if (n == 1) return ir_log(up, ir_abs(up, ir_reshape(up, a, 0, NULL)));
+  Fn *body = ir_sub_create(up->f, "log_det");
+  ir_build_init(&b, body);
+  b.at = at;
+  Val m = ir_input(&b, NULL, IN_OTHER, 0, t), unit = ir_input(&b, NULL, IN_OTHER, 1, type_real(false, 1, &n));
+  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second);
+  Val length = ir_sqrt(&b, ir_dot(&b, row, row, false, one, one, 0, none)), v = ir_div(&b, row, length);
+  Val along = ir_dot(&b, m, v, false, rows, second, 1, one);
+  ir_output(&b, ir_sub(&b, m, ir_dot(&b, along, v, false, one, second, 2, rows)), NULL);
+  ir_output(&b, ir_log(&b, length), NULL);
+  ir_build_finish(&b);
+  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[2] = {a, units};
+  return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
+}
+
+Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n) {
+  Build *b = &E->now->level->b;
+  Val row[FLOW_STATES], column[FLOW_STATES];
+  for (uint32_t c = 0; c < n; c++) {
+    for (uint32_t r = 0; r < n; r++) {
+      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, y[r])), (uint32_t)type_count(ir_type(b->f, x[c]))};
+      Val flat = ir_reshape(b, y[r], 1, dim);
+      if (elab_reaches(b->f, flat, x[c])) {
+        row[r] = ir_reshape(b, ir_jac(b, flat, x[c]), 2, dim);
+      } else {
+        row[r] = ir_splat(b, 0, type_real(false, 2, dim));
+        if (elab_lane(E)) row[r] = ir_spread(b, row[r]);
+      }
+    }
+    column[c] = n == 1 ? row[0] : ir_concat(b, row, n, 0);
+  }
+  return n == 1 ? column[0] : ir_concat(b, column, n, 1);
+}
+
 /* log|det| of the Jacobian of the moved states, from `read` to `next`. */
 static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
   Build *b = elab_at(E, s->stmt->at);
-  Val row[FLOW_STATES], column[FLOW_STATES];
+  Val read[FLOW_STATES];
   int64_t total = 0;
-  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k]));
+  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k])), read[k] = p->read[s->piece[k].slot];
   if (!elab_fits(E, total * total, s->stmt->at)) return ir_const(b, 0);
-  for (uint32_t j = 0; j < s->n; j++) {
-    for (uint32_t k = 0; k < s->n; k++) {
-      Val x = p->read[s->piece[j].slot];
-      uint32_t dim[2] = {(uint32_t)type_count(ir_type(b->f, next[k])), (uint32_t)type_count(ir_type(b->f, x))};
-      Val flat = ir_reshape(b, next[k], 1, dim);
-      if (elab_reaches(b->f, flat, x)) {
-        row[k] = ir_reshape(b, ir_jac(b, flat, x), 2, dim);
-      } else {
-        row[k] = ir_splat(b, 0, type_real(false, 2, dim));
-        if (elab_lane(E)) row[k] = ir_spread(b, row[k]);
-      }
-    }
-    column[j] = s->n == 1 ? row[0] : ir_concat(b, row, s->n, 0);
-  }
-  return flow_log_det(E, s->n == 1 ? column[0] : ir_concat(b, column, s->n, 1), s->stmt->at);
+  return flow_log_det(E, flow_jacobian(E, next, read, s->n), s->stmt->at);
 }
 
 static bool keeps_volume(Play *p) {
@@ -260,7 +293,7 @@ static void evolve(Play *p, const Step *s) {
     Func *g = ARENA_NEW(E->mem, Func);
     *g = (Func){.kind = F_SPREADING, .name = f->name, .of = {f}, .nstate = s->n};
     f = g;
-    state[s->n] = elab_value(E, ir_splat(&E->level->b, 0, type_scalar(elab_lane(E))));
+    state[s->n] = elab_value(E, ir_splat(&E->now->level->b, 0, type_scalar(elab_lane(E))));
   }
   Value r = motion(p, s, f, state, s->n + traced);
   if (r.kind == V_POISON) {
@@ -269,7 +302,7 @@ static void evolve(Play *p, const Step *s) {
   }
   const Value *end = r.kind == V_TUPLE ? r.list.at : &r;
   for (uint32_t k = 0; k < s->n + traced; k++) {
-    Val last = ir_index(&E->level->b, elab_tensor(E, end[k], s->stmt->at), 0, 1);
+    Val last = ir_index(&E->now->level->b, elab_tensor(E, end[k], s->stmt->at), 0, 1);
     if (k < s->n) put(p, &s->piece[k], last);
     else add_logdet(p, last, false);
   }
@@ -281,14 +314,14 @@ static void running(Play *p, const Step *s) {
   if (p->undo) return;
   Val average = p->mean[s->running];
   Val e = out_of(p, s->e);
-  Build *b = &p->E->level->b;
+  Build *b = &p->E->now->level->b;
   p->mean[s->running] = s->lag ? ir_moving_mean(b, e, average, s->param) : ir_batch_mean(b, e, average, s->param);
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
-  *p = (Play){.E = E, .w = w, .undo = undo, .home = E->level};
+  *p = (Play){.E = E, .w = w, .undo = undo, .home = E->now->level};
   memcpy(p->known, state, sizeof *state * w->n);
   p->mean = base_realloc(NULL, sizeof *p->mean * (w->nrunning + 1));
   for (uint32_t k = 0; k < w->steps.n; k++)
@@ -323,26 +356,4 @@ void play_plain(Play *p, const Step *s) {
 void play_all(Play *p) {
   uint32_t n = p->w->steps.n;
   for (uint32_t k = 0; k < n && !p->failed && !elab_stop(p->E); k++) play_step(p, &p->w->steps.at[p->undo ? n - 1 - k : k]);
-}
-
-/* Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
- * along it. */
-Val flow_log_det(Elab *E, Val a, Span at) {
-  Build *up = elab_at(E, at), b;
-  Type t = ir_type(up->f, a);
-  uint32_t n = t.dim[0];
-  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  if (n == 1) return ir_log(up, ir_abs(up, ir_reshape(up, a, 0, NULL)));
-  Fn *body = ir_sub_create(up->f, "log_det");
-  ir_build_init(&b, body);
-  b.at = at;
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, t), unit = ir_input(&b, NULL, IN_OTHER, 1, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second);
-  Val length = ir_sqrt(&b, ir_dot(&b, row, row, false, one, one, 0, none)), v = ir_div(&b, row, length);
-  Val along = ir_dot(&b, m, v, false, rows, second, 1, one);
-  ir_output(&b, ir_sub(&b, m, ir_dot(&b, along, v, false, one, second, 2, rows)), NULL);
-  ir_output(&b, ir_log(&b, length), NULL);
-  ir_build_finish(&b);
-  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[2] = {a, units};
-  return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
 }

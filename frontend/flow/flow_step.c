@@ -1,7 +1,7 @@
 /* In a loss the steps of flows become `reversible` operators (ir.h): the step and, beside it, what undoes it,
  * so that a backward pass may compute the states again from the end instead of keeping them. The
  * log-determinant, if it is asked for, is one more state, to which each step adds. */
-#include "frontend/flow/flow.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <string.h>
 
@@ -26,8 +26,9 @@ static bool half(const Play *outer, const Step *s, bool undo, const Val *in) {
   memcpy(p.known, in, sizeof *in * n);
   p.logdet = p.want_logdet ? in[n] : VAL_NONE;
   play_plain(&p, s);
-  for (uint32_t k = 0; k < n && !p.failed; k++) ir_output(&E->level->b, p.known[k], NULL);
-  if (p.want_logdet && !p.failed) ir_output(&E->level->b, elab_lane(E) ? ir_spread(&E->level->b, p.logdet) : p.logdet, NULL);
+  for (uint32_t k = 0; k < n && !p.failed; k++) ir_output(&E->now->level->b, p.known[k], NULL);
+  if (p.want_logdet && !p.failed)
+    ir_output(&E->now->level->b, elab_lane(E) ? ir_spread(&E->now->level->b, p.logdet) : p.logdet, NULL);
   return !p.failed;
 }
 
@@ -35,19 +36,20 @@ void step_wrapped(Play *p, const Step *s) {
   Elab *E = p->E;
   uint32_t n = p->w->n, states = n + p->want_logdet;
   Val in[2 * (FLOW_STATES + 1)];
-  bool reversible = E->root->reversible;
+  Context c;
   Level *l = ARENA_NEW(E->mem, Level);
   if (p->want_logdet && !p->logdet.id) {
     p->logdet = ir_const(elab_at(E, s->stmt->at), 0);
-    if (elab_lane(E)) p->logdet = ir_spread(&E->level->b, p->logdet);
+    if (elab_lane(E)) p->logdet = ir_spread(&E->now->level->b, p->logdet);
   }
   if (p->want_logdet) p->known[n] = p->logdet;
   level_begin(E, l, "step");
   for (uint32_t k = 0; k < 2 * states; k++)
     in[k] = ir_input(elab_at(E, s->stmt->at), NULL, IN_STATE, k, ir_type(l->up->fn, p->known[k % states]));
-  E->root->reversible = false;
+  context_push(E, &c);
+  c.reversible = false;
   bool good = half(p, s, p->undo, in) && half(p, s, !p->undo, in + states);
-  E->root->reversible = reversible;
+  context_pop(E, &c);
   if (!good) {
     level_drop(E, l);
     p->failed = true;
@@ -57,9 +59,9 @@ void step_wrapped(Play *p, const Step *s) {
   Val *args = ARENA_ARRAY(E->mem, Val, states + l->captures.n + 1);
   memcpy(args, p->known, sizeof *args * states);
   for (uint32_t k = 0; k < l->captures.n; k++) args[states + k] = l->captures.at[k].outer;
-  E->level = l->up;
+  level_leave(E, l);
   Val step = ir_reversible(elab_at(E, s->stmt->at), args, states + l->captures.n, states, l->fn);
   level_end(E, l);
-  for (uint32_t k = 0; k < states; k++) p->known[k] = ir_proj(&E->level->b, step, k);
+  for (uint32_t k = 0; k < states; k++) p->known[k] = ir_proj(&E->now->level->b, step, k);
   if (p->want_logdet) p->logdet = p->known[n];
 }

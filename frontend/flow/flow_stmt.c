@@ -1,6 +1,6 @@
 /* The statements of a flow become steps of its recording. */
-#include "frontend/flow/flow.h"
-#include "frontend/elab/turn.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +18,8 @@ Type piece_type(const Flow *w, const Piece *p) {
 }
 
 static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
-  const Flow *w = E->flow;
-  Entry *e = frame_find(E->frame, name);
+  const Flow *w = E->now->flow;
+  Entry *e = frame_find(E->now->frame, name);
   for (*slot = 0; *slot < w->n; ++*slot)
     if (e == &w->frame->entries.at[w->slot[*slot].entry]) return true;
   return false;
@@ -27,8 +27,8 @@ static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
 
 static const char *states_text(Elab *E) {
   const char *s = "";
-  for (uint32_t k = 0; k < E->flow->n; k++)
-    s = arena_printf(E->mem, "%s%s`%s`", s, k == 0 ? "" : k + 1 == E->flow->n ? " and " : ", ", E->flow->slot[k].name);
+  for (uint32_t k = 0; k < E->now->flow->n; k++)
+    s = arena_printf(E->mem, "%s%s`%s`", s, k == 0 ? "" : k + 1 == E->now->flow->n ? " and " : ", ", E->now->flow->slot[k].name);
   return s;
 }
 
@@ -40,7 +40,7 @@ static bool no_state(Elab *E, const Expr *e) {
 
 /* x[a:b] or x[i] of the first axis. */
 static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
-  Type t = E->flow->slot[p->slot].type;
+  Type t = E->now->flow->slot[p->slot].type;
   const Expr *sub = e->args ? e->args->value : NULL;
   int64_t a = 0, b = t.dim[0];
   if (t.rank == 0 || e->nargs != 1 || !sub) {
@@ -98,7 +98,7 @@ static const char *slot_text(const Flow *w, const Reading *r) { return w->slot[r
 
 /* What is computed from the states must be there again when the step is undone. */
 static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at, const char *what) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   const Reading *r = NULL;
   bool stale;
   if (!flow_reads(w, root, nroot, piece, n, &r, &stale)) return true;
@@ -132,7 +132,7 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
 }
 
 static void update(Elab *E, const Stmt *s) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   bool scale = s->op == OPR_MUL || s->op == OPR_DIV;
   Piece p;
   Value v;
@@ -168,11 +168,11 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
   }
   for (uint32_t k = 0; k < n; k++) {
     Value one = n > 1 ? elab_element(E, v, k, e->at) : v;
-    Type want = E->flow->slot[piece[k].slot].type, t;
+    Type want = E->now->flow->slot[piece[k].slot].type, t;
     if (one.kind == V_POISON) return false;
     if (!value_numeric(one) || !value_type(one, &t) || !type_same_dims(t, want)) {
       char text[128];
-      elab_error(E, CODE_shape_mismatch, e->at, "`%s` is %s, found %s", E->flow->slot[piece[k].slot].name,
+      elab_error(E, CODE_shape_mismatch, e->at, "`%s` is %s, found %s", E->now->flow->slot[piece[k].slot].name,
                  type_user(want, text, sizeof text), value_text(E, one));
       return false;
     }
@@ -183,7 +183,7 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
 
 /* Whether the moved states, laid end to end, only change places and signs. */
 static bool permutation(Elab *E, Step *s) {
-  const Flow *w = E->flow;
+  const Flow *w = E->now->flow;
   int64_t total = 0, first[FLOW_STATES], i = 0;
   for (uint32_t k = 0; k < s->n; k++) first[k] = total, total += type_count(w->slot[s->piece[k].slot].type);
   uint32_t *from = ARENA_ARRAY(E->mem, uint32_t, total + 1);
@@ -214,7 +214,7 @@ static const char *as_update(Elab *E, const Stmt *s) {
 }
 
 static void no_inverse(Elab *E, const Stmt *s) {
-  E->flow->broken = true;
+  E->now->flow->broken = true;
   DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
   const char *update = as_update(E, s);
   if (update) elab_help(m, "%s", update);
@@ -231,7 +231,7 @@ static bool inverse_values(Elab *E, Step *s) {
 }
 
 static void assign(Elab *E, const Stmt *s) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
   for (const Arg *a = s->names; a; a = a->next) {
     if (a->value && a->value->kind != EX_NAME) {
@@ -261,7 +261,7 @@ static void assign(Elab *E, const Stmt *s) {
 
 bool flow_assigns(Elab *E, const Stmt *s) {
   uint32_t slot, states = 0;
-  if (!E->flow) return false;
+  if (!E->now->flow) return false;
   for (const Arg *a = s->names; a; a = a->next) {
     const Expr *t = a->value;
     while (t && t->kind == EX_INDEX) t = t->a;
@@ -269,7 +269,7 @@ bool flow_assigns(Elab *E, const Stmt *s) {
   }
   if (!states) return false;
   if (states == s->nnames) assign(E, s);
-  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->flow->broken = true;
+  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->now->flow->broken = true;
   return true;
 }
 
@@ -303,7 +303,7 @@ static bool pieces(Elab *E, const Arg *args, uint32_t n, Step *s) {
 /* What a function was made with is read by the step. */
 static bool made_of(Elab *E, const Step *s, Value f, Val more, Span at, const char *what) {
   ValList list = {0};
-  flow_tensors(E->flow, f, &list);
+  flow_tensors(E->now->flow, f, &list);
   if (more.id) *vec_push(&list.v) = more;
   bool good = undoable(E, list.v.at, list.v.n, s->piece, s->n, at, what);
   vec_free(&list.v);
@@ -311,7 +311,7 @@ static bool made_of(Elab *E, const Step *s, Value f, Val more, Span at, const ch
 }
 
 static void call(Elab *E, const Stmt *s) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   const Expr *e = s->value;
   if (e->kind != EX_CALL) return;
   Value f = elab_expr(E, e->a);
@@ -362,7 +362,7 @@ static bool evolve_method(Elab *E, const Stmt *s, Step *step) {
 }
 
 static void evolve(Elab *E, const Stmt *s) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   Step step = {.kind = STEP_EVOLVE, .stmt = s, .under = s->under};
   Type t;
   Value law = elab_expr(E, s->law), time = elab_expr(E, s->duration);
@@ -408,7 +408,7 @@ static bool running_decay(Elab *E, const Stmt *s, double *out) {
 }
 
 static void running(Elab *E, const Stmt *s) {
-  Flow *w = E->flow;
+  Flow *w = E->now->flow;
   const Expr *e = s->value;
   const char *name = s->names->name;
   Param p = {.path = name, .at = s->names->name_at};
@@ -426,11 +426,11 @@ static void running(Elab *E, const Stmt *s) {
     v = POISON;
   }
   if (v.kind != V_POISON) {
-    turns_unroll_stack(E->body->stack, E->body->nstack); /* an average of its own for each turn */
+    turns_unroll_stack(E->now->body->stack, E->now->body->nstack); /* an average of its own for each turn */
     step.e = elab_tensor(E, v, e->at);
     p.type = t, p.type.lane = 0;
-    if (E->body->nstack || !undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
-        !elab_param_at(E, arena_printf(E->mem, "%s/%s", E->body->path, name), p, &step.param))
+    if (E->now->body->nstack || !undoable(E, &step.e, 1, NULL, 0, e->at, "this mean") ||
+        !elab_param_at(E, arena_printf(E->mem, "%s/%s", E->now->body->path, name), p, &step.param))
       v = POISON;
   }
   if (v.kind == V_POISON) {
@@ -447,8 +447,8 @@ static void running(Elab *E, const Stmt *s) {
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 void flow_stmt(Elab *E, const Stmt *s) {
-  uint32_t before = E->flow->steps.n;
-  if (E->level != &E->flow->level) {
+  uint32_t before = E->now->flow->steps.n;
+  if (E->now->level != &E->now->flow->level) {
     elab_error(E, CODE_misplaced, s->at, "a step of a flow stands outside of comprehensions");
     return;
   }
@@ -458,5 +458,5 @@ void flow_stmt(Elab *E, const Stmt *s) {
   case ST_EVOLVE: evolve(E, s); break;
   default: running(E, s); break;
   }
-  E->flow->broken |= E->flow->steps.n == before; /* an error was said */
+  E->now->flow->broken |= E->now->flow->steps.n == before; /* an error was said */
 }

@@ -1,6 +1,6 @@
 /* name=value of the command line: a constant's value, or an option of `train`. The text of the value is
  * parsed as a file of its own, so that messages show the override that they are about. */
-#include "frontend/elab/elab.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,20 +46,14 @@ static bool split(Elab *E, const char *text, Override *o) {
  */
 
 static void override_const(Elab *E, const Override *o) {
-  VEC(const char *) known = {0};
   for (Item *it = E->main->ast->first; it; it = it->next) {
-    if (it->kind != IT_CONST) continue;
-    if (!strcmp(it->name, o->name)) {
-      it->value = o->expr;
-      vec_free(&known);
-      return;
-    }
-    *vec_push(&known) = it->name;
+    if (it->kind != IT_CONST || strcmp(it->name, o->name) != 0) continue;
+    it->value = o->expr;
+    return;
   }
   DiagMsg *m = elab_error(E, CODE_override, o->name_at, "the file has no constant `%s`", o->name);
   if (train_option(o->name)) elab_help(m, "did you mean `train.%s=%s`?", o->name, o->value);
-  else elab_suggest(m, o->name, known.at, known.n);
-  vec_free(&known);
+  else elab_suggest_item(E, m, o->name, 1u << IT_CONST);
 }
 
 /* ---- options of train ---------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* plot: what is drawn. The curves are outputs of one function of parameters and fields, a map or level
  * lines come from another one of two coordinates. */
-#include "frontend/items/plot.h"
+#include "frontend/items/plot_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +108,8 @@ static int output(PlotJob *j, Value v, Span at, int column, const char *name) {
   Type t = elab_type(E, x);
   if (column >= 0 && t.rank == 2) x = ir_index(b, x, 1, (uint32_t)column);
   if (j->p->data && t.rank == 1 && t.dim[0] == 1) x = ir_index(b, x, 0, 0);
-  ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->level->fn->out.n));
-  return (int)E->level->fn->out.n - 1;
+  ir_output(b, j->p->data ? ir_spread(b, x) : x, arena_printf(E->mem, "%s%u", name, E->now->level->fn->out.n));
+  return (int)E->now->level->fn->out.n - 1;
 }
 
 static uint32_t columns(Type t) { return t.rank == 2 ? t.dim[1] : 1; }
@@ -154,7 +154,7 @@ void plot_label(PlotJob *j, int axis, const char *text) {
   if (!j->p->label[axis]) j->p->label[axis] = text;
 }
 
-void plot_needs(PlotJob *j, const char *name, const char *help) {
+static void plot_needs(PlotJob *j, const char *name, const char *help) {
   j->good = false;
   if (j->it->broken) return;
   elab_help(elab_error(j->E, CODE_missing_argument, j->it->name_at, "the plot `%s` of kind `%s` needs `%s`", j->it->name,
@@ -164,7 +164,7 @@ void plot_needs(PlotJob *j, const char *name, const char *help) {
 
 /* The first curve has one point a sample. */
 static bool through_samples(const PlotJob *j) {
-  const Fn *f = j->E->level->fn;
+  const Fn *f = j->E->now->level->fn;
   return j->p->ncurve && ir_type(f, f->out.at[j->p->curve[0].y]).rank == 0;
 }
 
@@ -229,7 +229,7 @@ static void pairs(PlotJob *j, const Arg *o) {
 
 static void curves(PlotJob *j) {
   const Item *it = j->it;
-  const Arg *x = plot_option(it, "x"), *y = plot_option(it, "y"), *xy = plot_option(it, "xy");
+  const Arg *x = ast_option(it, "x"), *y = ast_option(it, "y"), *xy = ast_option(it, "xy");
   if (xy && (x || y)) {
     elab_label(elab_error(j->E, CODE_given_twice, xy->name_at, "`xy` stands for both `x` and `y`"), (x ? x : y)->name_at,
                "given here");
@@ -240,13 +240,13 @@ static void curves(PlotJob *j) {
     x_and_y(j, x, y);
   } else if (x || y) {
     plot_needs(j, x ? "y" : "x", "`x` and `y`, or both at once: `xy`");
-  } else if (j->p->kind != PLOT_PHASE || !plot_option(it, "levels")) {
+  } else if (j->p->kind != PLOT_PHASE || !ast_option(it, "levels")) {
     plot_needs(j, j->p->kind == PLOT_LINE ? "y" : "xy", "`x = ..., y = ...`, or both at once: `xy = trajectory(...)`");
   }
 }
 
 static void histogram(PlotJob *j) {
-  const Arg *x = plot_option(j->it, "x");
+  const Arg *x = ast_option(j->it, "x");
   if (!x) {
     plot_needs(j, "x", "what is counted: `x = energy(q, p)`");
     return;
@@ -258,7 +258,7 @@ static void histogram(PlotJob *j) {
 }
 
 static void colour(PlotJob *j) {
-  const Arg *o = plot_option(j->it, "colour");
+  const Arg *o = ast_option(j->it, "colour");
   Type t;
   if (!o || !j->good) return;
   PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
@@ -266,7 +266,7 @@ static void colour(PlotJob *j) {
     j->good = false;
     return;
   }
-  const Fn *f = j->E->level->fn;
+  const Fn *f = j->E->now->level->fn;
   for (uint32_t i = 0; i < j->p->ncurve; i++) {
     Type y = ir_type(f, f->out.at[j->p->curve[i].y]);
     if (t.rank == 0 || (y.rank == 1 && y.dim[0] == t.dim[0])) continue;
@@ -283,12 +283,12 @@ static void colour(PlotJob *j) {
 
 static void ranges_given(PlotJob *j, const char *why) {
   if (j->p->ranged[0] && j->p->ranged[1]) return;
-  if (plot_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return; /* a wrong one, which was reported */
+  if (ast_option(j->it, j->p->ranged[0] ? "yrange" : "xrange")) return; /* a wrong one, which was reported */
   plot_needs(j, j->p->ranged[0] ? "yrange" : "xrange", why);
 }
 
 static void heat(PlotJob *j, PlotParts *functions) {
-  const Arg *o = plot_option(j->it, "z");
+  const Arg *o = ast_option(j->it, "z");
   Type t;
   if (!o) {
     plot_needs(j, "z", "`z = f`, a function of two variables, or a matrix");
@@ -322,7 +322,7 @@ static const char *string_at(Value v, uint32_t i) {
 
 static void labels(PlotJob *j) {
   Plot *p = j->p;
-  const Arg *o = plot_option(j->it, "labels");
+  const Arg *o = ast_option(j->it, "labels");
   p->legend = o || p->ncurve + p->ngrid > 1;
   if (p->kind == PLOT_PHASE && p->ncurve == 1 && !o) p->curve[0].label = NULL;
   if (!o || !j->good) return;
@@ -345,7 +345,7 @@ static void labels(PlotJob *j) {
 static void drawn(PlotJob *j) {
   PlotParts functions = {.n = 0};
   Plot *p = j->p;
-  const Arg *levels = plot_option(j->it, "levels");
+  const Arg *levels = ast_option(j->it, "levels");
   p->curve = ARENA_ARRAY(j->E->mem, PlotCurve, PLOT_CURVES);
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
   if (p->kind == PLOT_HEAT) heat(j, &functions);
@@ -364,23 +364,19 @@ static void drawn(PlotJob *j) {
 }
 
 void plot_item(Elab *E, const Item *it) {
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = it->name};
   Plot *p = ARENA_NEW(E->mem, Plot);
   *p = (Plot){.name = it->name, .colour = -1};
   PlotJob j = {.E = E, .p = p, .it = it, .good = true};
-  frame_push(E, NULL, E->main);
+  context_alone(E, &c, E->main);
+  context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
-  E->body = &body;
-  if (it->on && !(p->data = elab_on_data(E, &root, it))) j.good = false;
+  if (it->on && !(p->data = item_data(E, &root, it))) j.good = false;
   else if ((j.good = plot_options(&j))) drawn(&j);
   if (j.good && p->ncurve) p->fn = root_end(E, &root);
   else root_drop(E, &root);
-  *vec_push(&E->actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  *vec_push(&E->made.actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};
+  context_pop(E, &c);
 }

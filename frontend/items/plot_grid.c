@@ -1,6 +1,6 @@
 /* plot: functions of two variables, whose level lines or map are drawn. They become one function of two
  * coordinates, each a lane. */
-#include "frontend/items/plot.h"
+#include "frontend/items/plot_priv.h"
 
 #include <stdlib.h>
 
@@ -32,25 +32,18 @@ static bool gives_scalar(Value v) {
 /* Whether the function takes this form: tried aside, silently. */
 static bool takes(PlotJob *j, const Func *f, Form form, Span at) {
   Elab *E = j->E;
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
   Val xy[2];
-  bool quiet = E->quiet, failed = E->failed;
-  E->quiet = true;
-  E->failed = false;
-  frame_push(E, NULL, E->main);
-  Body body = {.path = f->name};
-  E->body = &body;
+  bool failed = false;
+  context_alone(E, &c, E->main);
+  context_body(&c, f->name);
+  c.failed = &failed;
   begin_grid(j, &root, xy);
   Actuals a = coordinates(E, form, xy[0], xy[1], at);
-  bool good = gives_scalar(elab_apply(E, f, &a)) && !E->failed;
+  bool good = gives_scalar(elab_apply(E, f, &a)) && !failed;
   root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  E->quiet = quiet;
-  E->failed = failed;
-  elab_return(E, old);
+  context_pop(E, &c);
   return good;
 }
 
@@ -59,11 +52,7 @@ static bool of_shape(Type t, uint32_t rank, uint32_t n) { return t.rank == rank 
 static Form declared(Elab *E, const Func *f) {
   Type t[64];
   uint32_t n;
-  Frame *old = E->frame;
-  frame_push(E, f->targs, f->module);
-  bool known = formals_known(E, f->item->formals, t, &n);
-  E->frame = old;
-  if (!known) return FORM_NONE;
+  if (!func_types(E, f, t, &n)) return FORM_NONE;
   if (n == 1) return of_shape(t[0], 1, 2) ? FORM_POINT : FORM_NONE;
   if (n < 2) return FORM_NONE;
   return of_shape(t[0], 0, 0) && of_shape(t[1], 0, 0)   ? FORM_SCALARS
@@ -136,16 +125,12 @@ void plot_grid(PlotJob *j, const PlotParts *ps) {
   Elab *E = j->E;
   Root root;
   Val xy[2];
-  Body body = {.path = j->it->name};
-  Saved old = elab_leave(E);
-  frame_push(E, NULL, E->main);
-  E->body = &body;
+  Context c;
+  context_alone(E, &c, E->main);
+  context_body(&c, j->it->name);
   begin_grid(j, &root, xy);
   for (uint32_t i = 0; i < ps->n; i++) grid_function(j, &ps->at[i], xy);
   if (j->good) j->p->grid = root_end(E, &root);
   else root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
-  elab_return(E, old);
+  context_pop(E, &c);
 }

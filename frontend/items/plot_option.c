@@ -1,6 +1,7 @@
 /* plot: its kind, and the options that are known while compiling. What is drawn (x, y, xy, z, levels,
  * colour) is items/plot.c's. */
-#include "frontend/items/plot.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/items/plot_priv.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -20,125 +21,7 @@ enum {
   ALL = CURVES | HEAT | HISTOGRAM,
 };
 
-typedef struct OptionRow {
-  const char *name;
-  int kinds;
-} OptionRow;
-
-static const OptionRow rows[] = {
-  {"kind", ALL},
-  {"x", CURVES | HISTOGRAM},
-  {"y", CURVES},
-  {"xy", CURVES},
-  {"z", HEAT},
-  {"levels", PHASE},
-  {"colour", POINTS},
-  {"labels", ALL & ~HEAT},
-  {"title", ALL},
-  {"xlabel", ALL},
-  {"ylabel", ALL},
-  {"xrange", ALL},
-  {"yrange", ALL},
-  {"logx", ALL & ~(PHASE | HEAT)},
-  {"logy", ALL & ~(PHASE | HEAT)},
-  {"samples", ALL & ~HEAT},
-  {"n", PHASE | HEAT},
-  {"contours", PHASE},
-  {"bins", HISTOGRAM},
-  {"aspect", ALL},
-};
-enum { NROWS = sizeof rows / sizeof *rows, MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
-
-const Arg *plot_option(const Item *it, const char *name) {
-  for (const Arg *o = it->options; o; o = o->next)
-    if (!strcmp(o->name, name)) return o;
-  return NULL;
-}
-
-/* ---- names ----------------------------------------------------------------------------------------------- */
-
-static const OptionRow *row_named(const char *name) {
-  for (int i = 0; i < NROWS; i++)
-    if (!strcmp(rows[i].name, name)) return &rows[i];
-  return NULL;
-}
-
-static const char *options_of(Elab *E, int kinds, const char **name, uint32_t *n) {
-  const char *s = "";
-  *n = 0;
-  for (int i = 0; i < NROWS; i++) {
-    if (!(rows[i].kinds & kinds)) continue;
-    name[(*n)++] = rows[i].name;
-    s = arena_printf(E->mem, "%s%s%s", s, *s ? ", " : "", rows[i].name);
-  }
-  return s;
-}
-
-static const char *kinds_of(Elab *E, int kinds) {
-  const char *s = "";
-  for (int k = 0; k < PLOT_KINDS; k++)
-    if (kinds >> k & 1) s = arena_printf(E->mem, "%s%s`%s`", s, *s ? ", " : "", plot_kind_name[k]);
-  return s;
-}
-
-static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) {
-  const char *known[NROWS];
-  uint32_t n;
-  const char *list = options_of(E, kinds, known, &n);
-  DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
-  if (!strcmp(o->name, "color")) elab_help(m, "it is spelled `colour`");
-  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n)) elab_suggest_option(m, o->name, known, n);
-  else elab_help(m, "options of %s: %s", whose, list);
-}
-
-/* kinds: that of the plot, or all where it is not known. */
-static bool check_names(Elab *E, const Item *it, int kinds) {
-  bool good = true;
-  const char *whose = kinds == ALL ? "`plot`" : arena_printf(E->mem, "a plot of kind %s", kinds_of(E, kinds));
-  for (const Arg *o = it->options; o; o = o->next) {
-    const OptionRow *row = row_named(o->name);
-    if (!row) {
-      unknown_option(E, o, kinds, whose);
-      good = false;
-    } else if (!(row->kinds & kinds)) {
-      const char *known[NROWS];
-      uint32_t n;
-      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
-      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds), options_of(E, kinds, known, &n));
-      good = false;
-    }
-    for (const Arg *p = it->options; p != o; p = p->next)
-      if (p->name == o->name) {
-        elab_label(elab_error(E, CODE_given_twice, o->name_at, "`%s` is given twice", o->name), p->name_at, "first");
-        good = false;
-        break;
-      }
-  }
-  return good;
-}
-
-/* The kind is a word of its own, whatever else has its name. */
-static bool kind(Elab *E, Plot *p, const Item *it) {
-  const Arg *o = plot_option(it, "kind");
-  if (!o && it->broken) return false;
-  if (!o) {
-    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
-              kinds_of(E, ALL));
-    return false;
-  }
-  const Expr *e = o->value;
-  if (!e || e->kind == EX_ERROR) return false;
-  for (int k = 0; e->kind == EX_NAME && k < PLOT_KINDS; k++)
-    if (!strcmp(e->name, plot_kind_name[k])) return p->kind = (PlotKind)k, true;
-  bool word = e->kind == EX_NAME || e->kind == EX_STRING;
-  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no kind of plot `%s`", e->name)
-                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
-  for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
-    if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
-  if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS)) elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
-  else elab_help(m, "kinds are %s", kinds_of(E, ALL));
-  return false;
-}
+enum { MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
 
@@ -175,35 +58,133 @@ static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
   return true;
 }
 
-static void static_option(Elab *E, Plot *p, const Actual *a) {
-  const char *n = a->name;
-  if (!strcmp(n, "title")) want_text(E, a, &p->title);
-  else if (!strcmp(n, "xlabel")) want_text(E, a, &p->label[0]);
-  else if (!strcmp(n, "ylabel")) want_text(E, a, &p->label[1]);
-  else if (!strcmp(n, "xrange")) want_range(E, a, p, 0);
-  else if (!strcmp(n, "yrange")) want_range(E, a, p, 1);
-  else if (!strcmp(n, "logx")) want_bool(E, a, &p->log[0]);
-  else if (!strcmp(n, "logy")) want_bool(E, a, &p->log[1]);
-  else if (!strcmp(n, "samples")) want_count(E, a, 1, MAX_SAMPLES, &p->samples);
-  else if (!strcmp(n, "n")) want_count(E, a, 2, MAX_GRID, &p->n);
-  else if (!strcmp(n, "contours")) want_count(E, a, 1, 100, &p->contours);
-  else if (!strcmp(n, "bins")) want_count(E, a, 1, 10000, &p->bins);
+static void title(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->title); }
+static void xlabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[0]); }
+static void ylabel(Elab *E, Plot *p, const Actual *a) { want_text(E, a, &p->label[1]); }
+static void xrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 0); }
+static void yrange(Elab *E, Plot *p, const Actual *a) { want_range(E, a, p, 1); }
+static void logx(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[0]); }
+static void logy(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[1]); }
+static void samples(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, MAX_SAMPLES, &p->samples); }
+static void grid_points(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 2, MAX_GRID, &p->n); }
+static void contours(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 100, &p->contours); }
+static void bins(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 10000, &p->bins); }
+
+/* ---- the options ------------------------------------------------------------------------------------------- */
+
+typedef struct PlotOption {
+  const char *name;
+  int kinds;
+  void (*set)(Elab *E, Plot *p, const Actual *a); /* of what is known while compiling; NULL: what is drawn, or a word */
+} PlotOption;
+
+static const PlotOption rows[] = {
+  {"kind", ALL, NULL},
+  {"x", CURVES | HISTOGRAM, NULL},
+  {"y", CURVES, NULL},
+  {"xy", CURVES, NULL},
+  {"z", HEAT, NULL},
+  {"levels", PHASE, NULL},
+  {"colour", POINTS, NULL},
+  {"labels", ALL & ~HEAT, NULL},
+  {"title", ALL, title},
+  {"xlabel", ALL, xlabel},
+  {"ylabel", ALL, ylabel},
+  {"xrange", ALL, xrange},
+  {"yrange", ALL, yrange},
+  {"logx", ALL & ~(PHASE | HEAT), logx},
+  {"logy", ALL & ~(PHASE | HEAT), logy},
+  {"samples", ALL & ~HEAT, samples},
+  {"n", PHASE | HEAT, grid_points},
+  {"contours", PHASE, contours},
+  {"bins", HISTOGRAM, bins},
+  {"aspect", ALL, NULL},
+};
+enum { NROWS = sizeof rows / sizeof *rows };
+
+/* ---- names ----------------------------------------------------------------------------------------------- */
+
+static const PlotOption *row_named(const char *name) {
+  for (int i = 0; i < NROWS; i++)
+    if (!strcmp(rows[i].name, name)) return &rows[i];
+  return NULL;
 }
 
-static bool is_static(const char *name) {
-  static const char *const drawn[] = {"kind", "x", "y", "xy", "z", "levels", "colour", "labels", "aspect"};
-  for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++)
-    if (!strcmp(drawn[i], name)) return false;
-  return true;
+static const char *options_of(Elab *E, int kinds, const char **name, uint32_t *n) {
+  *n = 0;
+  for (int i = 0; i < NROWS; i++)
+    if (rows[i].kinds & kinds) name[(*n)++] = rows[i].name;
+  return option_listed(E, name, *n);
+}
+
+static const char *kinds_of(Elab *E, int kinds) {
+  const char *s = "";
+  for (int k = 0; k < PLOT_KINDS; k++)
+    if (kinds >> k & 1) s = arena_printf(E->mem, "%s%s`%s`", s, *s ? ", " : "", plot_kind_name[k]);
+  return s;
+}
+
+static void unknown_option(Elab *E, const Arg *o, int kinds, const char *whose) {
+  const char *known[NROWS];
+  uint32_t n;
+  const char *list = options_of(E, kinds, known, &n);
+  DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`plot` has no option `%s`", o->name);
+  if (!strcmp(o->name, "color")) elab_help(m, "it is spelled `colour`");
+  else if (diag_nearest(o->name, known, n) || synonym_among(o->name, known, n)) elab_suggest_option(m, o->name, known, n);
+  else elab_help(m, "options of %s: %s", whose, list);
+}
+
+/* kinds: that of the plot, or all where it is not known. */
+static bool check_names(Elab *E, const Item *it, int kinds) {
+  bool good = true;
+  const char *whose = kinds == ALL ? "`plot`" : arena_printf(E->mem, "a plot of kind %s", kinds_of(E, kinds));
+  for (const Arg *o = it->options; o; o = o->next) {
+    const PlotOption *row = row_named(o->name);
+    if (!row) {
+      unknown_option(E, o, kinds, whose);
+      good = false;
+    } else if (!(row->kinds & kinds)) {
+      const char *known[NROWS];
+      uint32_t n;
+      DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "%s has no `%s`", whose, o->name);
+      elab_help(m, "`%s` belongs to %s; options here: %s", o->name, kinds_of(E, row->kinds), options_of(E, kinds, known, &n));
+      good = false;
+    }
+    good = !item_option_twice(E, it, o) && good;
+  }
+  return good;
+}
+
+/* The kind is a word of its own, whatever else has its name. */
+static bool kind(Elab *E, Plot *p, const Item *it) {
+  const Arg *o = ast_option(it, "kind");
+  if (!o && it->broken) return false;
+  if (!o) {
+    elab_help(elab_error(E, CODE_plot_kind, it->name_at, "the plot `%s` has no kind", it->name), "`kind =` one of %s",
+              kinds_of(E, ALL));
+    return false;
+  }
+  const Expr *e = o->value;
+  if (!e || e->kind == EX_ERROR) return false;
+  for (int k = 0; e->kind == EX_NAME && k < PLOT_KINDS; k++)
+    if (!strcmp(e->name, plot_kind_name[k])) return p->kind = (PlotKind)k, true;
+  bool word = e->kind == EX_NAME || e->kind == EX_STRING;
+  DiagMsg *m = word ? elab_error(E, CODE_plot_kind, e->at, "there is no kind of plot `%s`", e->name)
+                    : elab_error(E, CODE_plot_kind, e->at, "the kind of a plot is a word");
+  for (int k = 0; e->kind == EX_STRING && k < PLOT_KINDS; k++)
+    if (!strcmp(e->name, plot_kind_name[k])) return elab_help(m, "without quotes: `kind = %s`", e->name), false;
+  if (word && diag_nearest(e->name, plot_kind_name, PLOT_KINDS)) elab_suggest(m, e->name, plot_kind_name, PLOT_KINDS);
+  else elab_help(m, "kinds are %s", kinds_of(E, ALL));
+  return false;
 }
 
 static void positive_ranges(Elab *E, const Plot *p, const Item *it) {
   static const char *const range[] = {"xrange", "yrange"}, *const log[] = {"logx", "logy"};
   for (int k = 0; k < 2; k++)
     if (p->log[k] && p->ranged[k] && p->range[k][0] <= 0)
-      elab_label(elab_error(E, CODE_plot_option, plot_option(it, range[k])->value->at,
+      elab_label(elab_error(E, CODE_plot_option, ast_option(it, range[k])->value->at,
                             "`%s` begins above 0 on a logarithmic axis, found %g", range[k], p->range[k][0]),
-                 plot_option(it, log[k])->name_at, "logarithmic");
+                 ast_option(it, log[k])->name_at, "logarithmic");
 }
 
 /* ---- aspect ---------------------------------------------------------------------------------------------- */
@@ -233,7 +214,7 @@ static bool conjugate(const char *x, const char *y) {
 
 void plot_aspect(PlotJob *j) {
   Plot *p = j->p;
-  const Arg *o = plot_option(j->it, "aspect");
+  const Arg *o = ast_option(j->it, "aspect");
   const Expr *e = o ? o->value : NULL;
   if (!o) {
     bool likely = p->kind == PLOT_PHASE || conjugate(p->label[0], p->label[1]);
@@ -242,7 +223,7 @@ void plot_aspect(PlotJob *j) {
     p->aspect = ASPECT_EQUAL;
     if (p->log[0] != p->log[1])
       elab_label(elab_error(j->E, CODE_plot_option, e->at, "equal lengths of a unit need two axes of one kind"),
-                 plot_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
+                 ast_option(j->it, p->log[0] ? "logx" : "logy")->name_at, "logarithmic");
   } else if (e && e->kind != EX_ERROR && !(e->kind == EX_NAME && !strcmp(e->name, "auto"))) {
     bool word = e->kind == EX_NAME || e->kind == EX_STRING;
     DiagMsg *m = word ? elab_error(j->E, CODE_plot_option, e->at, "there is no aspect `%s`", e->name)
@@ -257,20 +238,21 @@ bool plot_options(PlotJob *j) {
   Elab *E = j->E;
   Plot *p = j->p;
   const Item *it = j->it;
-  static const int64_t samples[PLOT_KINDS] = {/* 0: as long as the curves are not known */
-                                              [PLOT_SCATTER] = 2000,
-                                              [PLOT_SECTION] = 64,
-                                              [PLOT_HEAT] = 1,
-                                              [PLOT_HISTOGRAM] = 100000};
+  static const int64_t shown[PLOT_KINDS] = {/* 0: as long as the curves are not known */
+                                            [PLOT_SCATTER] = 2000,
+                                            [PLOT_SECTION] = 64,
+                                            [PLOT_HEAT] = 1,
+                                            [PLOT_HISTOGRAM] = 100000};
   bool known = kind(E, p, it);
   if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;
-  p->samples = samples[p->kind];
+  p->samples = shown[p->kind];
   p->n = 101;
   p->contours = 12;
   for (const Arg *o = it->options; o; o = o->next) {
-    if (!is_static(o->name)) continue;
+    const PlotOption *row = row_named(o->name);
+    if (!row->set) continue;
     Actual a = {.name = o->name, .name_at = o->name_at, .at = o->value ? o->value->at : o->name_at, .v = elab_expr(E, o->value)};
-    if (a.v.kind != V_POISON) static_option(E, p, &a);
+    if (a.v.kind != V_POISON) row->set(E, p, &a);
   }
   positive_ranges(E, p, it);
   return true;

@@ -79,8 +79,8 @@ static void data(Pack *p, const Model *m, Data *d) {
 
 /* ---- actions ------------------------------------------------------------------------------------------------------ */
 
-static void optimizer(Pack *p, OptSpec *o) {
-  pack_text(p, &o->name);
+static void optimizer(Pack *p, Optim *o) {
+  PACK(p, o->kind);
   double *const number[] = {&o->lr, &o->beta1, &o->beta2, &o->eps, &o->weight_decay, &o->momentum, &o->alpha};
   for (size_t k = 0; k < sizeof number / sizeof *number; k++) PACK(p, *number[k]);
   PACK(p, o->nesterov);

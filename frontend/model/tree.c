@@ -102,10 +102,11 @@ static void names(Walk *w, int32_t in, const Stmt *s) {
 static void block(Walk *w, int32_t in, const Block *b) {
   for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
     const int32_t here = add(w, in, stmt_kind[s->kind], NULL, (Span){0}, s->at, NULL);
-    const Expr *const part[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
     names(w, here, s);
     if (s->type) args(w, here, s->type->dims);
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(w, here, part[k]);
+    for (int k = 0; k < STMT_PARTS; k++) expr(w, here, part[k]);
     args(w, here, s->how);
     block(w, here, s->body);
   }
@@ -127,8 +128,8 @@ void tree_make(Elab *E, Tree *t) {
   for (uint32_t file = 1; file <= E->src->files.n; file++)
     for (const Module *m = E->modules; m; m = m->next)
       for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, it);
-  for (uint32_t k = 0; k < E->proofs.n; k++) {
-    Proof p = E->proofs.at[k];
+  for (uint32_t k = 0; k < E->made.proofs.n; k++) {
+    Proof p = E->made.proofs.at[k];
     p.text = arena_strdup(t->mem, p.text), p.detail = arena_strdup(t->mem, p.detail ? p.detail : "");
     *vec_push(&t->proof) = p;
   }

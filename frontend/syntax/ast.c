@@ -1,5 +1,5 @@
 /* Building the tree: constructors for the grammar, the limit on its depth, and ast_parse. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "ir/eval/num.h"
 
@@ -212,6 +212,19 @@ const char *ast_text(Parser *ps, Span at) {
   return out;
 }
 
+void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]) {
+  Expr *const all[STMT_PARTS] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
+  memcpy(part, all, sizeof all);
+}
+
+const Arg *ast_option(const Item *it, const char *name) {
+  const Arg *o = it->options;
+  while (o && strcmp(o->name, name) != 0) o = o->next;
+  return o;
+}
+
+bool ast_type_real(const TypeExpr *t) { return t && !t->list && !strcmp(t->base, "real"); }
+
 /* ---- depth
  * ------------------------------------------------------------------------------------------------- *
  * Everything after the parser walks the tree by recursion, so no path through it may be longer than
@@ -244,8 +257,9 @@ static void limit_formals(Parser *ps, Formal *f) {
 
 static void limit_block(Parser *ps, Block *b, int depth) {
   for (Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    Expr *const parts[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) limit_expr(ps, parts[i], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int i = 0; i < STMT_PARTS; i++) limit_expr(ps, part[i], depth);
     for (Arg *a = s->names; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->how; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->type ? s->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);
@@ -253,7 +267,7 @@ static void limit_block(Parser *ps, Block *b, int depth) {
   }
 }
 
-void ast_limit_depth(Parser *ps, Item *items) {
+static void ast_limit_depth(Parser *ps, Item *items) {
   for (Item *it = items; it; it = it->next) {
     ps->too_deep = false;
     limit_formals(ps, it->tformals);

@@ -187,6 +187,13 @@ typedef struct Ast {
   uint32_t nbroken; /* names that a statement with a syntax error would have defined: no use of them is an error */
 } Ast;
 
+/* The expressions of a statement less its names and options, as they stand in the text; NULL where it has none of a kind. */
+enum { STMT_PARTS = 9 };
+void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]);
+const Arg *ast_option(const Item *it, const char *name); /* of those in braces; NULL: not given */
+/* `real`, `real[n, m]`: no list, and declared. */
+bool ast_type_real(const TypeExpr *t);
+
 /* Parses a file of src. Always returns a tree; errors go to diag, and what could not be read is left
  * out. `yield q, p, dq = v` gives names q, p, dq with values NULL, NULL, v. */
 Ast *ast_parse(Source *src, uint32_t file, Interner *names, Diag *diag);

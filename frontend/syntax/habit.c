@@ -1,5 +1,5 @@
 /* Habits of other languages, seen where the grammar cannot go on: one message that says what is written here instead. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "parser.h"
 

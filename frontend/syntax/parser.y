@@ -1,9 +1,9 @@
-/* The grammar. It sees the tokens of tokens.c (see parse.h for what those promise) and builds the tree
+/* The grammar. It sees the tokens of tokens.c (see parse_priv.h for what those promise) and builds the tree
  * with the constructors of ast.c. After a syntax error it goes on at the end of the innermost bracket
  * pair, statement or item; the token that ends it is part of the error production, so that every
  * recovery consumes something. */
 %code requires {
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 }
 
 %code {

@@ -1,6 +1,6 @@
 /* Raw tokens: what the lexer cuts the text into, less what it cannot know. Names are cut where a character is none of a name's; a character that begins no
  * token, and a slip of another language that can be read all the same, is told of and read as what is meant. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "lexer.h"
 #include "parser.h"
 
@@ -56,57 +56,85 @@ static bool follows_value(const Parser *ps, uint32_t at) {
          (c >= 'A' && c <= 'Z') || (c & 0x80);
 }
 
-/* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
-static bool stray_habit(Raw *f, uint32_t at) {
+static DiagMsg *no_meaning(Raw *f, uint32_t at, uint32_t n) {
+  return diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + n}, "`%.*s` has no meaning here", (int)n,
+                  f->ps->text + at);
+}
+
+/* && and || */
+static bool doubled(Raw *f, uint32_t at) {
+  const char *text = f->ps->text + at;
+  if (at + 1 >= f->ps->len || (*text != '&' && *text != '|') || text[1] != *text) return false;
+  const char *word = *text == '&' ? "and" : "or";
+  diag_help(no_meaning(f, at, 2), "write `%s`", word);
+  push_word(f, word, at, at + 2);
+  f->skip = at + 2;
+  return true;
+}
+
+/* x |> f: what it is is not read on */
+static bool piped(Raw *f, uint32_t at) {
+  const char *text = f->ps->text + at;
+  if (*text != '|' || at + 1 >= f->ps->len || text[1] != '>') return false;
+  diag_help(diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + 2}, "there is no `|>`"),
+            "a function stands before its argument: `sin(x)`");
+  push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 2});
+  f->skip = at + 2;
+  f->glue = true;
+  return true;
+}
+
+/* c ? a : b */
+static bool chosen(Raw *f, uint32_t at) {
+  const char *text = f->ps->text + at;
+  uint32_t n = 0;
+  if (*text != '?') return false;
+  while (at + n < f->ps->len && text[n] != ':' && text[n] != '\n') n++;
+  diag_help(no_meaning(f, at, 1), "`where(c, a, b)` is a where c holds, else b");
+  push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
+  f->colon = at + n;
+  return true;
+}
+
+/* % a comment */
+static bool remarked(Raw *f, uint32_t at) {
+  const char *text = f->ps->text + at;
+  uint32_t n = 0;
+  if (*text != '%' || !at_line_start(f->ps, at)) return false;
+  if (!told_before(f, '%'))
+    diag_help(diag_add(f->ps->diag, CODE_other_language, (Span){f->ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
+  while (at + n < f->ps->len && text[n] != '\n') n++;
+  f->skip = at + n;
+  return true;
+}
+
+/* |x| */
+static bool barred(Raw *f, uint32_t at) {
+  const char *text = f->ps->text + at;
+  if (*text != '|' || text[1] == '|' || (!f->bars && value_before(f))) return false;
+  if (!f->bars && !told_before(f, '|')) diag_help(no_meaning(f, at, 1), "|x| is `abs(x)`, of vectors `norm(x)`");
+  f->bars = !f->bars;
+  return true;
+}
+
+/* 'text' */
+static bool single_quoted(Raw *f, uint32_t at) {
   Parser *ps = f->ps;
   const char *text = ps->text + at;
-  uint32_t n = 0;
-  if (at + 1 < ps->len && (*text == '&' || *text == '|') && text[1] == *text) {
-    const char *word = *text == '&' ? "and" : "or";
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "`%.2s` has no meaning here", text),
-              "write `%s`", word);
-    push_word(f, word, at, at + 2);
-    f->skip = at + 2;
-    return true;
-  }
-  if (*text == '|' && at + 1 < ps->len && text[1] == '>') { /* x |> f: what it is is not read on */
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 2}, "there is no `|>`"),
-              "a function stands before its argument: `sin(x)`");
-    push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 2});
-    f->skip = at + 2;
-    f->glue = true;
-    return true;
-  }
-  if (*text == '?') {
-    while (at + n < ps->len && text[n] != ':' && text[n] != '\n') n++;
-    diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`?` has no meaning here"),
-              "`where(c, a, b)` is a where c holds, else b");
-    push_raw(f, (Token){.kind = '*', .begin = at, .end = at + 1});
-    f->colon = at + n;
-    return true;
-  }
-  if (*text == '%' && at_line_start(ps, at)) {
-    if (!told_before(f, '%'))
-      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`%%` begins no comment"), "write `#`");
-    while (at + n < ps->len && text[n] != '\n') n++;
-    f->skip = at + n;
-    return true;
-  }
-  if (*text == '|' && text[1] != '|' && (f->bars || !value_before(f))) { /* |x| */
-    if (!f->bars && !told_before(f, '|'))
-      diag_help(diag_add(ps->diag, CODE_other_language, (Span){ps->file, at, at + 1}, "`|` has no meaning here"),
-                "|x| is `abs(x)`, of vectors `norm(x)`");
-    f->bars = !f->bars;
-    return true;
-  }
+  uint32_t n = 1;
   if (*text != '\'' || follows_value(ps, at)) return false;
-  for (n = 1; at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"'; n++) {}
+  while (at + n < ps->len && text[n] != '\'' && text[n] != '\n' && text[n] != '"') n++;
   if (at + n >= ps->len || text[n] != '\'') return false;
   diag_help(diag_add(ps->diag, CODE_string, (Span){ps->file, at, at + n + 1}, "a string stands in double quotes"),
             "write `\"%.*s\"`", (int)n - 1, text + 1);
   push_raw(f, (Token){.kind = T_STRING, .begin = at, .end = at + n + 1, .name = intern_n(ps->names, text + 1, n - 1)});
   f->skip = at + n + 1;
   return true;
+}
+
+/* `&&`, `||`, `? :` and 'text' are one slip each: told once, and read as what is meant. True if it was one of these. */
+static bool stray_habit(Raw *f, uint32_t at) {
+  return doubled(f, at) || piped(f, at) || chosen(f, at) || remarked(f, at) || barred(f, at) || single_quoted(f, at);
 }
 
 /* Says so of a character that begins no token. Where it looks like an operator, that is read in its

@@ -2,7 +2,7 @@
  *
  * The grammar's list of acceptable tokens is long where an expression, a statement or an operator may
  * follow; each of those is one phrase. The rest is listed by name. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "frontend/syntax/synonym.h"
 #include "parser.h"
 
@@ -205,44 +205,80 @@ static const char *constant_text(Parser *ps, const Token *t) {
   return arena_printf(ps->mem, "%swrite `const %s =%.*s`", where, name->name, (int)length, ps->text + begin);
 }
 
+/* What a message may go by: the token found, the two before it (kind 0: none) and the words expected. */
+typedef struct Met {
+  Parser *ps;
+  const Words *expected;
+  const Token *before, *last, *t;
+  uint32_t found;
+} Met;
+
+static const char *top_value(const Met *m) { return names_value(m->t) ? constant_text(m->ps, m->t) : NULL; }
+static const char *misspelt(const Met *m) { return meant(m->ps, m->found); }
+static const char *last_name(const Met *m) { return m->last->name ? m->last->name : "a"; }
+static const char *typed_name(const Met *m) { return in_subscript(m->ps, m->found) ? NULL : m->before->name; }
+static const char *shape(const Met *m) { return shape_text(m->ps, m->t); }
+static const char *in_const(const Met *m) { return at_statement(m->ps, m->found, T_CONST) ? "" : NULL; }
+static const char *in_expect(const Met *m) { return at_statement(m->ps, m->found, T_EXPECT) ? "" : NULL; }
+static const char *keyword(const Met *m) { return m->t->kind != T_NAME && m->t->kind != T_STRING ? m->t->name : NULL; }
+static const char *form(const Met *m) { return m->last->kind && form_first(m->ps, m->found - 1) ? form_of(m->last->kind) : NULL; }
+static const char *statement(const Met *m) { return starts_statement(m->t->kind) ? "" : NULL; }
+static const char *comparison(const Met *m) { return is_comparison(m->t->kind) ? "" : NULL; }
+static const char *brace_next(const Met *m) { return m->t->kind == T_NL && m->t[1].kind == '{' ? "" : NULL; }
+
+enum { ANY = -1 };
+
+/* The first row that fits is said. `if_` gives what stands for %s, or NULL where the row does not fit. */
+/* clang-format off */
+static const struct {
+  int before, last, found;
+  const char *expected[3];
+  const char *(*if_)(const Met *m);
+  const char *said;
+} helps[] = {
+  {ANY, ANY, ANY, {"import"}, top_value, "%s"},
+  {ANY, ANY, ANY, {0}, misspelt, "did you mean `%s`?"},
+  {T_LET, ANY, ',', {0}, NULL, "several names stand in brackets: `let (q, p) = ...`"},
+  {T_ON, T_NAME, '(', {0}, last_name, "`on` takes a name: `use part = %s(...)`, then `on part`"},
+  {T_NAME, ':', ':', {0}, typed_name, "a type stands behind one `:`: `%s: real`"},
+  {':', T_NAME, '(', {0}, shape, "a shape stands in `[ ]`: `real%s`"},
+  {T_CONST, ANY, ':', {0}, last_name, "a constant has no type: `const %s = 3`"},
+  {ANY, ANY, ',', {"the end of the line"}, in_const, "one `const` a line: `const a = 1`, and below it `const b = 2`"},
+  {ANY, T_PROVE, ANY, {0}, NULL,
+   "its variables stand first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, `prove () 1 + 1 == 2` without any"},
+  {ANY, ANY, T_ON, {0}, in_expect, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`"},
+  {ANY, ':', ':', {0}, NULL, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element"},
+  {':', ANY, ':', {0}, NULL, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element"},
+  {ANY, ANY, ANY, {"a name"}, keyword, "`%s` is a keyword and cannot be a name"},
+  {ANY, ANY, ANY, {0}, form, "%s"},
+  {ANY, ANY, ANY, {"the end of the line"}, statement, "a new statement stands on a line of its own, or behind `;`"},
+  {T_PARAM, ANY, '=', {0}, last_name, "a parameter has a type: `param %s: real = ...`"},
+  {ANY, ANY, ANY, {"and"}, comparison, "comparisons do not chain: write `a < b and b < c`"},
+  {ANY, ANY, '=', {"=="}, NULL, "`=` defines, `==` compares"},
+  {ANY, ANY, T_EQ, {"'='"}, NULL, "`=` defines, `==` compares"},
+  {ANY, ANY, ANY, {"'{'"}, brace_next, "the `{` stands at the end of this line, not on the next one"},
+  {ANY, ANY, ':', {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
+  {ANY, ANY, T_NL, {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
+  {ANY, T_NL, ANY, {"import"}, NULL,
+   "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
+   "next line after an operator, or inside brackets"},
+};
+/* clang-format on */
+
+static bool fits(int want, const Token *t) { return want == ANY || want == t->kind; }
+
 static void help(Parser *ps, DiagMsg *m, uint32_t found, const Words *w) {
-  const Token *t = &ps->tokens.at[found], *before = found > 1 ? t - 2 : NULL;
-  const char *keyword = meant(ps, found);
-  if (holds(w, "import") && names_value(t)) diag_help(m, "%s", constant_text(ps, t));
-  else if (keyword) diag_help(m, "did you mean `%s`?", keyword);
-  else if (before && before->kind == T_LET && t->kind == ',') diag_help(m, "several names stand in brackets: `let (q, p) = ...`");
-  else if (before && before->kind == T_ON && t[-1].kind == T_NAME && t->kind == '(')
-    diag_help(m, "`on` takes a name: `use part = %s(...)`, then `on part`", t[-1].name);
-  else if (t->kind == ':' && before && t[-1].kind == ':' && before->kind == T_NAME && !in_subscript(ps, found))
-    diag_help(m, "a type stands behind one `:`: `%s: real`", before->name);
-  else if (t->kind == '(' && before && before->kind == ':' && t[-1].kind == T_NAME)
-    diag_help(m, "a shape stands in `[ ]`: `real%s`", shape_text(ps, t));
-  else if (t->kind == ':' && before && before->kind == T_CONST) diag_help(m, "a constant has no type: `const %s = 3`", t[-1].name);
-  else if (t->kind == ',' && holds(w, "the end of the line") && at_statement(ps, found, T_CONST))
-    diag_help(m, "one `const` a line: `const a = 1`, and below it `const b = 2`");
-  else if (found > 0 && t[-1].kind == T_PROVE)
-    diag_help(m, "its variables stand first: `prove (x) sin(x)^2 + cos(x)^2 == 1`, `prove () 1 + 1 == 2` without any");
-  else if (t->kind == T_ON && at_statement(ps, found, T_EXPECT))
-    diag_help(m, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`");
-  else if (t->kind == ':' && found > 0 && (t[-1].kind == ':' || (found > 1 && t[-2].kind == ':')))
-    diag_help(m, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element");
-  else if (t->name && t->kind != T_NAME && t->kind != T_STRING && holds(w, "a name"))
-    diag_help(m, "`%s` is a keyword and cannot be a name", t->name);
-  else if (found > 0 && form_of(t[-1].kind) && form_first(ps, found - 1)) diag_help(m, "%s", form_of(t[-1].kind));
-  else if (starts_statement(t->kind) && holds(w, "the end of the line"))
-    diag_help(m, "a new statement stands on a line of its own, or behind `;`");
-  else if (before && before->kind == T_PARAM && t->kind == '=')
-    diag_help(m, "a parameter has a type: `param %s: real = ...`", t[-1].name ? t[-1].name : "a");
-  else if (is_comparison(t->kind) && holds(w, "and")) diag_help(m, "comparisons do not chain: write `a < b and b < c`");
-  else if ((t->kind == '=' && holds(w, "==")) || (t->kind == T_EQ && holds(w, "'='"))) diag_help(m, "`=` defines, `==` compares");
-  else if (t->kind == T_NL && found + 1 < ps->tokens.n && ps->tokens.at[found + 1].kind == '{' && holds(w, "'{'"))
-    diag_help(m, "the `{` stands at the end of this line, not on the next one");
-  else if ((t->kind == ':' || t->kind == T_NL) && holds(w, "'{'") && holds(w, "'='") && holds(w, "->"))
-    diag_help(m, "a body of several statements stands in `{ }`, an expression behind `=`");
-  else if (holds(w, "import") && found > 0 && t[-1].kind == T_NL)
-    diag_help(m, "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression "
-                 "goes on in the "
-                 "next line after an operator, or inside brackets");
+  static const Token none;
+  const Token *t = &ps->tokens.at[found];
+  const Met met = {ps, w, found > 1 ? t - 2 : &none, found > 0 ? t - 1 : &none, t, found};
+  for (size_t k = 0; k < sizeof helps / sizeof *helps; k++) {
+    bool good = fits(helps[k].before, met.before) && fits(helps[k].last, met.last) && fits(helps[k].found, t);
+    for (int i = 0; i < 3 && helps[k].expected[i]; i++) good = good && holds(w, helps[k].expected[i]);
+    const char *what = good ? helps[k].if_ ? helps[k].if_(&met) : "" : NULL;
+    if (!what) continue;
+    diag_help(m, helps[k].said, what);
+    return;
+  }
 }
 
 /* Whether the error follows from one that was reported when a bracket was closed for the user. */

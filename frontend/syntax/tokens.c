@@ -11,7 +11,7 @@
  * Brackets. Each opener is paired here. A closer that pairs with an outer opener, a line that begins a
  * new statement inside ( ) or [ ], and a new definition inside { } close what is open in between, with
  * an error; a closer that pairs with nothing is left out, with an error. */
-#include "frontend/syntax/parse.h"
+#include "frontend/syntax/parse_priv.h"
 #include "parser.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* Warnings: options of trainings, data that overlap, parameters and values that nothing uses, arguments named against their meaning. */
+#include "frontend/builtin/builtin.h"
 #include "frontend/warn/warn.h"
+#include "frontend/warn/warn_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,16 +9,16 @@
 /* ---- trainings ------------------------------------------------------------------------------------------------ */
 
 static Span option_at(const Item *it, const char *name) {
-  for (const Arg *o = it->options; o; o = o->next)
-    if (!strcmp(o->name, name)) return o->value ? o->value->at : o->name_at;
-  return it->name_at;
+  const Arg *o = ast_option(it, name);
+  return !o ? it->name_at : o->value ? o->value->at : o->name_at;
 }
 
 static void rate(Elab *E, const Train *t, const Item *it) {
-  const bool steps_of_lr = !strcmp(t->opt.name, "adam") || !strcmp(t->opt.name, "adamw") || !strcmp(t->opt.name, "rmsprop");
+  const OptKind kind = t->opt.kind;
+  const bool steps_of_lr = kind == OPT_ADAM || kind == OPT_ADAMW || kind == OPT_RMSPROP;
   if (!steps_of_lr || t->opt.lr <= 1) return;
   elab_help(elab_warn(E, CODE_learning_rate, option_at(it, "optimizer"), "`%s` moves every parameter by about lr = %g in a step",
-                      t->opt.name, t->opt.lr),
+                      pass_optim_name[kind], t->opt.lr),
             "usual are 1e-4 to 1e-2");
 }
 
@@ -113,8 +115,8 @@ static void kink_at(DiagMsg *m, Span kink, const char *op) {
 
 static bool hamiltonians(Elab *E) {
   bool any = false;
-  for (uint32_t i = 0; i < E->exports.n; i++) {
-    const Export *x = &E->exports.at[i];
+  for (uint32_t i = 0; i < E->made.exports.n; i++) {
+    const Export *x = &E->made.exports.at[i];
     Span kink;
     const char *op = strcmp(x->kind, "hamiltonian") ? NULL : graph_kink_by_fields(x->fn, x->fn->out.at[0], &kink);
     if (!op) continue;
@@ -127,8 +129,8 @@ static bool hamiltonians(Elab *E) {
 
 /* Where no Hamiltonian was told of. */
 static void losses(Elab *E) {
-  for (uint32_t i = 0; i < E->actions.n; i++) {
-    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
     Span kink, derivative;
     const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
     if (op)
@@ -148,13 +150,9 @@ static bool is_template(const Elab *E, const Param *p) {
   return false;
 }
 
-static Span owner_at(const Elab *E, const Param *p) {
-  const size_t n = owner(p->path);
-  for (uint32_t i = 0; i < E->instances.n; i++) {
-    const Instance *x = &E->instances.at[i];
-    if (strlen(x->path) == n && !strncmp(x->path, p->path, n)) return x->at;
-  }
-  return p->at;
+static Span owner_at(Elab *E, const Param *p) {
+  const Instance *x = instance_find(E, intern_n(E->m->names, p->path, owner(p->path)));
+  return x ? x->at : p->at;
 }
 
 typedef struct Owner {
@@ -174,15 +172,15 @@ static Owner *owner_of(Elab *E, Owners *o, const Param *p) {
 }
 
 static void parameters(Elab *E) {
-  bool *used = base_zeroed(E->params.n, sizeof(bool)), trains = false;
-  for (uint32_t i = 0; i < E->actions.n; i++) {
-    const Train *t = E->actions.at[i].kind == DO_TRAIN ? E->actions.at[i].train : NULL;
+  bool *used = base_zeroed(E->made.params.n, sizeof(bool)), trains = false;
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
     if (t && t->loss) graph_used_params(t->loss, t->loss->out.at[0], used), trains = true;
   }
   Owners o = {0};
-  for (uint32_t i = 0; trains && i < E->params.n; i++) owner_of(E, &o, &E->params.at[i])->used |= used[i];
-  for (uint32_t i = 0; trains && i < E->params.n; i++) {
-    const Param *p = &E->params.at[i];
+  for (uint32_t i = 0; trains && i < E->made.params.n; i++) owner_of(E, &o, &E->made.params.at[i])->used |= used[i];
+  for (uint32_t i = 0; trains && i < E->made.params.n; i++) {
+    const Param *p = &E->made.params.at[i];
     Owner *of = owner_of(E, &o, p);
     if (used[i] || p->decay > 0 || is_template(E, p)) continue;
     if (of->used) elab_warn(E, CODE_unused_parameter, p->at, "no loss that is trained depends on the parameter `%s`", p->path);
@@ -225,8 +223,9 @@ static void read_type(Names *n, const TypeExpr *t) {
 
 static void read_block(Names *n, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay, s->init_dist};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) read_expr(n, part[k], depth);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) read_expr(n, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) {
       read_expr(n, a->value, depth);
       if (s->kind == ST_YIELD && !a->value) *vec_push(n) = a->name;

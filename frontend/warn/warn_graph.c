@@ -1,6 +1,7 @@
 /* What the graph of a loss or of a Hamiltonian says to warnings. Every answer is one that holds for all data: where a rule does not
  * know, nothing is said. */
 #include "frontend/warn/warn.h"
+#include "frontend/warn/warn_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

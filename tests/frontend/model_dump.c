@@ -52,8 +52,8 @@ static void print_data(const Data *d, const Source *src) {
 
 static void print_train(const Train *t, const Source *src) {
   printf("train %s on %s test %s: %s lr %g wd %g batch %lld steps %lld epochs %lld clip %g seed %llu moves", t->name, t->data->name,
-         t->test ? t->test->name : "-", t->opt.name, t->opt.lr, t->opt.weight_decay, (long long)t->batch, (long long)t->steps,
-         (long long)t->epochs, t->clip, (unsigned long long)t->seed);
+         t->test ? t->test->name : "-", pass_optim_name[t->opt.kind], t->opt.lr, t->opt.weight_decay, (long long)t->batch,
+         (long long)t->steps, (long long)t->epochs, t->clip, (unsigned long long)t->seed);
   for (uint32_t i = 0; i < t->nmoved; i++) printf(" %u", t->moved[i]);
   printf("\n");
   ir_print(stdout, t->loss, src);

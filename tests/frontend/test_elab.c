@@ -168,7 +168,8 @@ static void test_train(void) {
   CU_ASSERT(!l.m->f64 && !t->loss->f64 && l.m->nparam == 10);
   CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE && l.m->param[0].type.dim[0] == 4);
   CU_ASSERT(t->nmoved == 6 && t->moved[0] == 4 && !strcmp(l.m->param[4].path, "net2/dense.0/W"));
-  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && !strcmp(t->opt.name, "sgd"));
+  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 &&
+            !strcmp(pass_optim_name[t->opt.kind], "sgd"));
   CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 && t->sched.at[1] == 9);
   CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH && t->data->program->f64 &&
             t->test->seed == 4);

@@ -8,8 +8,8 @@
  *     been reported and left out;
  *   - every statement, option row and item ends in T_NL, which never follows another T_NL or a `{`;
  *   - brackets nest at most MAX_NESTING deep. */
-#ifndef HNNC_FRONTEND_SYNTAX_PARSE_H
-#define HNNC_FRONTEND_SYNTAX_PARSE_H
+#ifndef HNNC_FRONTEND_SYNTAX_PARSE_PRIV_H
+#define HNNC_FRONTEND_SYNTAX_PARSE_PRIV_H
 
 #include "frontend/syntax/ast.h"
 
@@ -104,7 +104,6 @@ Stmts ast_append(Parser *ps, Stmts list, Stmt *s); /* less a statement that an e
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
 const char *ast_text(Parser *ps, Span at);                                /* the source as written: blanks squeezed, no comments */
-void ast_limit_depth(Parser *ps, Item *items);
 
 /* parser.y */
 int hnn_parse(Parser *ps);

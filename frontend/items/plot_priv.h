@@ -1,9 +1,9 @@
-/* Shared by elab_plot*.c. A plot's curves are outputs of its function `fn`, maps and level lines those of
+/* Shared by the files of plots. A plot's curves are outputs of its function `fn`, maps and level lines those of
  * `grid`; see model.h. */
-#ifndef HNNC_FRONTEND_ITEMS_PLOT_H
-#define HNNC_FRONTEND_ITEMS_PLOT_H
+#ifndef HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
+#define HNNC_FRONTEND_ITEMS_PLOT_PRIV_H
 
-#include "frontend/elab/elab.h"
+#include "frontend/items/items_priv.h"
 
 enum { PLOT_CURVES = 32 };
 
@@ -24,14 +24,12 @@ typedef struct PlotJob {
   bool good; /* no error so far */
 } PlotJob;
 
-const Arg *plot_option(const Item *it, const char *name); /* NULL: not given */
 /* kind, names of options, and those known while compiling; false after an error that hides the rest */
 bool plot_options(PlotJob *j);
 /* p->aspect, when the axes have their labels */
 void plot_aspect(PlotJob *j);
 /* functions -> p->grid; j->good is false after an error */
 void plot_grid(PlotJob *j, const PlotParts *functions);
-void plot_label(PlotJob *j, int axis, const char *text);           /* unless it has one */
-void plot_needs(PlotJob *j, const char *option, const char *help); /* the error that it is missing */
+void plot_label(PlotJob *j, int axis, const char *text); /* unless it has one */
 
 #endif

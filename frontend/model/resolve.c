@@ -1,6 +1,6 @@
 /* Names in bodies that nothing elaborates: templates and functions without types that are never used.
  * Shapes cannot be checked there, but a name that means nothing is an error all the same. */
-#include "frontend/elab/elab.h"
+#include "frontend/model/model_priv.h"
 
 #include <string.h>
 
@@ -8,15 +8,14 @@ static void expr(Elab *E, const Expr *e, int depth);
 static void block(Elab *E, const Block *b, int depth);
 
 static void define(Elab *E, const char *name, Span at) {
-  if (name && !frame_find(E->frame, name)) frame_define(E, name, at, (Value){.kind = V_NONE}, true);
+  if (name && !frame_find(E->now->frame, name)) frame_define(E, name, at, (Value){.kind = V_NONE}, true);
 }
 
 static void inner(Elab *E, const Expr *e, const char *name, Span at, int depth) {
-  Frame *old = E->frame;
-  frame_push(E, old, old->module);
+  frame_inner(E);
   define(E, name, at);
   expr(E, e, depth);
-  E->frame = old;
+  frame_pop(E);
 }
 
 static void expr(Elab *E, const Expr *e, int depth) {
@@ -31,10 +30,9 @@ static void expr(Elab *E, const Expr *e, int depth) {
   expr(E, e->b, depth + 1);
   for (const Arg *a = e->args; a; a = a->next) expr(E, a->value, depth + 1);
   if (e->block) {
-    Frame *old = E->frame;
-    frame_push(E, old, old->module);
+    frame_inner(E);
     block(E, e->block, depth + 1);
-    E->frame = old;
+    frame_pop(E);
   }
 }
 
@@ -46,10 +44,10 @@ static void targets(Elab *E, const Stmt *s, int depth) {
 }
 
 static void stmt(Elab *E, const Stmt *s, int depth) {
-  Frame *old = E->frame;
-  expr(E, s->value, depth);
-  const Expr *const part[] = {s->inverse, s->target, s->law, s->duration, s->steps, s->method, s->decay};
-  for (size_t k = 0; k < sizeof part / sizeof *part; k++) expr(E, part[k], depth);
+  Expr *part[STMT_PARTS];
+  ast_stmt_parts(s, part);
+  for (int k = 0; k < STMT_PARTS; k++)
+    if (part[k] != s->init_dist) expr(E, part[k], depth);
   for (const Arg *a = s->how; a; a = a->next) expr(E, a->value, depth);
   if (s->kind == ST_YIELD) {
     for (const Arg *a = s->names; a; a = a->next)
@@ -57,12 +55,13 @@ static void stmt(Elab *E, const Stmt *s, int depth) {
       else if (!elab_known(E, a->name, true)) elab_unknown(E, a->name, a->name_at);
     return;
   }
-  if (s->body) frame_push(E, old, old->module);
+  if (s->body) frame_inner(E);
   targets(E, s, depth);
   if (s->type)
     for (const Arg *d = s->type->dims; d; d = d->next) expr(E, d->value, depth);
-  if (s->body) block(E, s->body, depth + 1);
-  E->frame = old;
+  if (!s->body) return;
+  block(E, s->body, depth + 1);
+  frame_pop(E);
 }
 
 static void block(Elab *E, const Block *b, int depth) {
@@ -83,12 +82,15 @@ static void formals(Elab *E, const Formal *f) {
 }
 
 static void definition(Elab *E, const Item *it) {
+  Context c;
+  context_push(E, &c);
   frame_push(E, NULL, E->main);
   formals(E, it->tformals);
   formals(E, it->formals);
-  frame_push(E, E->frame, E->main);
+  frame_inner(E);
   expr(E, it->value, 0);
   if (it->body) block(E, it->body, 0);
+  context_pop(E, &c);
 }
 
 void resolve_globals(Elab *E) {

@@ -1,6 +1,6 @@
 /* What the files of derivatives share (builtin/deriv.c, builtin/matrix.c). */
-#ifndef HNNC_FRONTEND_BUILTIN_DERIV_H
-#define HNNC_FRONTEND_BUILTIN_DERIV_H
+#ifndef HNNC_FRONTEND_BUILTIN_DERIV_PRIV_H
+#define HNNC_FRONTEND_BUILTIN_DERIV_PRIV_H
 
 #include "frontend/elab/elab.h"
 

@@ -1,14 +1,24 @@
 /* Data: programs that make one draw each, files, and parts of other data. A program is elaborated once
  * for each use of it, in f64 whatever the file's precision is. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* What a data program gives. */
+struct Yield {
+  bool seen;
+  uint32_t met; /* errors met before the program */
+  YieldForm form;
+  uint32_t window, orders; /* rows of one sample; of SHUFFLED the number of orders */
+  Span window_at;
+  VEC(Entry) fields;
+};
+
 Data *data_new(Elab *E, const char *name, DataKind kind, Span at) {
   Data *d = ARENA_NEW(E->mem, Data);
   *d = (Data){.name = name, .kind = kind, .at = at, .group = -1, .rows = -1};
-  *vec_push(&E->data) = d;
+  *vec_push(&E->made.data) = d;
   return d;
 }
 
@@ -25,19 +35,14 @@ Data *elab_data_value(Elab *E, Value v, Span at, const char *what) {
 }
 
 Data *elab_data_named(Elab *E, const char *name, Span at) {
-  Global *g = module_find(E->frame->module, name);
+  Global *g = module_find(E->now->frame->module, name);
   if (g) return elab_data_value(E, global_value(E, g, at), at, arena_printf(E->mem, "`%s`", name));
   if (elab_broken(E, name)) return E->met++, NULL;
-  VEC(const char *) known = {0};
-  const Module *m = E->frame->module;
-  for (uint32_t i = 0; i < m->nglobal; i++)
-    if (m->global[i].item->kind == IT_DATA || m->global[i].item->kind == IT_USE) *vec_push(&known) = m->global[i].name;
-  elab_suggest(elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, known.at, known.n);
-  vec_free(&known);
+  elab_suggest_item(E, elab_error(E, CODE_undefined, at, "there is no data `%s`", name), name, 1u << IT_DATA | 1u << IT_USE);
   return NULL;
 }
 
-bool is_read(Elab *E, const Expr *e) {
+static bool is_read(Elab *E, const Expr *e) {
   return e && e->kind == EX_CALL && e->a->kind == EX_NAME && !strcmp(e->a->name, "read") && !elab_known(E, e->a->name, false);
 }
 
@@ -109,8 +114,8 @@ static void yield_form(Elab *E, const Stmt *s, Yield *y) {
 }
 
 void elab_yield(Elab *E, const Stmt *s) {
-  Yield *y = E->yield;
-  if (!y || E->calls || E->level != &E->root->level) {
+  Yield *y = E->now->yield;
+  if (!y || E->now->calls || E->now->level != &E->now->root->level) {
     elab_error(E, CODE_misplaced, s->at, "`yield` stands only in a data program, outside comprehensions");
     return;
   }
@@ -197,11 +202,10 @@ static bool outputs(Elab *E, Data *d, const Yield *y, const Item *it) {
   return good;
 }
 
-static void scope_fields(Elab *E, Root *r, const Data *d) {
+void data_scope(Elab *E, Root *r, const Data *d, Span at) {
   r->data = d;
   r->field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  frame_push(E, E->frame, E->frame->module);
-  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, d->at, (Value){.kind = V_FIELD, .field = i}, false);
+  for (uint32_t i = 0; i < d->nfield; i++) frame_define(E, d->field[i].name, at, (Value){.kind = V_FIELD, .field = i}, false);
 }
 
 /* Elaborates the program into d; false after an error. */
@@ -212,24 +216,23 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
     return false;
   }
   f->global->active++;
-  Saved old = elab_leave(E);
+  Context c;
   Root root;
-  Body body = {.path = f->name};
   Yield y = {.met = E->met};
   Value v;
+  context_alone(E, &c, f->module);
+  context_body(&c, f->name);
   root_begin(E, &root, f->name, true, true);
   root.no_params = "a data program makes its draws before anything is trained";
-  E->body = &body;
-  E->yield = &y;
-  frame_push(E, NULL, f->module);
+  c.yield = &y;
   bool good = true;
   if (f->item->on) good = (d->on = elab_data_named(E, f->item->on, f->item->on_at)) != NULL;
-  if (d->on) scope_fields(E, &root, d->on);
-  frame_push(E, E->frame, f->module);
+  if (d->on) frame_inner(E), data_scope(E, &root, d->on, d->on->at);
+  frame_inner(E);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
     if (!good)
-      elab_help(elab_error(E, CODE_yield, E->returned, "a data program ends with `yield`, not `return`"),
+      elab_help(elab_error(E, CODE_yield, E->now->body->returned, "a data program ends with `yield`, not `return`"),
                 "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);
   }
@@ -237,11 +240,8 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   f->global->elaborated = true;
   if (good) d->program = root_end(E, &root);
   else root_drop(E, &root);
-  vec_free(&body.counts);
-  vec_free(&body.params);
-  vec_free(&body.used);
   vec_free(&y.fields);
-  elab_return(E, old);
+  context_pop(E, &c);
   return good;
 }
 

@@ -4,7 +4,7 @@
  *
  * Names are followed backwards through the statements of the item that both stand in. A name that is bound more than once there
  * says nothing: it may be another value by then. Nor does a value of an outer function that follows from x there. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +68,9 @@ static bool targets(Names *n, const Stmt *s, bool known) {
 static void statements(Names *n, const Block *b, bool all, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
     bool known = targets(n, s, all);
-    const Expr *const part[] = {s->value, s->inverse, s->target, s->law, s->duration, s->steps, s->decay};
-    for (size_t k = 0; k < sizeof part / sizeof *part; k++) expression(n, part[k], known, depth + 1);
+    Expr *part[STMT_PARTS];
+    ast_stmt_parts(s, part);
+    for (int k = 0; k < STMT_PARTS; k++) expression(n, part[k], known, depth + 1);
     statements(n, s->body, all, depth + 1);
   }
 }
@@ -109,7 +110,7 @@ bool elab_names(Elab *E, const Expr *e, Val ve, const Expr *x, Val vx) {
     statements(&n, it->body, false, 0);
     expression(&n, it->value, false, 0);
   }
-  bool good = has(&n, x->name) && n.bound <= 1 && !outside(E->level, ve, vx);
+  bool good = has(&n, x->name) && n.bound <= 1 && !outside(E->now->level, ve, vx);
   vec_free(&n.known);
   return good;
 }

@@ -1,7 +1,7 @@
 /* read("file", name = column, ..., window = m, group = column): what is looked for in a data file.
  * Columns are named by position or by the header, so the arguments are not evaluated like others:
  * a bare name that means nothing in the file of the model is a column's. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin_priv.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +20,8 @@ typedef struct Read {
 } Read;
 
 static const char *resolve_path(Elab *E, const char *path) {
-  if (path[0] == '/' || !strcmp(E->frame->module->dir, ".")) return path;
-  const char *beside = arena_printf(E->mem, "%s/%s", E->frame->module->dir, path);
+  if (path[0] == '/' || !strcmp(E->now->frame->module->dir, ".")) return path;
+  const char *beside = arena_printf(E->mem, "%s/%s", E->now->frame->module->dir, path);
   return elab_look(E, beside, F_OK) || !elab_look(E, path, F_OK) ? beside : path;
 }
 

@@ -1,5 +1,6 @@
 /* Which parameters a training moves: all that the loss depends on, or those that `only` names. */
-#include "frontend/elab/elab.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/items/items_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static bool in_moved(const Train *t, uint32_t p) {
 }
 
 /* Averages of means over the batch are parameters that nothing moves by a gradient. */
-static bool is_average(const Elab *E, const Input *in) { return E->params.at[in->index].decay > 0; }
+static bool is_average(const Elab *E, const Input *in) { return E->made.params.at[in->index].decay > 0; }
 
 static void only_one(Elab *E, Train *t, Value v, Span at) {
   const char *path = v.kind == V_STRING ? v.string : v.kind == V_FUNC && v.func->kind == F_USER ? v.func->path : NULL;
@@ -47,7 +48,7 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
   const Fn *f = t->loss;
   for (uint32_t i = 0; i < f->in.n; i++) {
     if (f->in.at[i].kind != IN_PARAM) continue;
-    const Param *p = &E->params.at[f->in.at[i].index];
+    const Param *p = &E->made.params.at[f->in.at[i].index];
     if (!under(p->path, path)) {
       if (turn_under(p, path)) return one_turn(E, path, p, at);
       continue;

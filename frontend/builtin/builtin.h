@@ -1,0 +1,102 @@
+/* The functions of the language, and what evaluates arithmetic, networks, derivatives and data (one file each). */
+#ifndef HNNC_FRONTEND_BUILTIN_BUILTIN_H
+#define HNNC_FRONTEND_BUILTIN_BUILTIN_H
+
+#include "frontend/elab/elab.h"
+
+/* ---- builtin.c: the table -------------------------------------------------------------------------------- */
+
+typedef Value BuiltinCall(Elab *E, const Builtin *b, Actuals *a);
+enum {
+  BF_NUMERIC = 1, /* arguments are numeric; all static: evaluated while compiling */
+  BF_SPREAD = 2,  /* tuples among the arguments are spread */
+  BF_RAW = 4,     /* binds its own arguments */
+};
+struct Builtin {
+  const char *name;
+  const char *params; /* "x, axis?": by position; `?` optional; `=axis` by name only, optional;
+                                    `...` any number more; `@on` is by name and not elaborated:
+                                    the handler does it (Actual.e). Handlers find each in its
+                                    place, V_NONE if not given */
+  BuiltinCall *call;
+  int op; /* Op or a variant, for handlers that serve several rows */
+  int flags;
+  const char *doc;
+};
+const Builtin *builtin_find(const char *name);
+Value builtin_apply(Elab *E, const Builtin *b, const Actuals *a);
+bool builtin_lazy(const Builtin *b, const char *name);     /* it takes this argument unelaborated */
+bool builtin_value(Elab *E, const char *name, Value *out); /* functions, constants, methods */
+/* Names that a value may have without a definition; for suggestions. */
+uint32_t builtin_names(const char **out, uint32_t max);
+
+bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out);
+bool need_number(Elab *E, const Actual *a, const char *what, double *out);
+bool need_string(Elab *E, const Actual *a, const char *what, const char **out);
+
+/* ---- elementwise.c: arithmetic ------------------------------------------------------------------------- */
+
+Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
+Value elab_negate(Elab *E, Value v, Span at);
+bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
+
+/* ---- net.c: instances of networks, and parameters --------------------------------------------------------- */
+
+typedef struct Instance {
+  const char *path;
+  const Func *func;
+  const Module *module; /* whose text makes it */
+  bool called;
+  Type *arg;
+  uint32_t narg; /* of the first call */
+  Span at;
+} Instance;
+
+Value elab_use_value(Elab *E, const Expr *e, const char *name); /* use name = e */
+/* name NULL: anonymous */
+Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);
+void elab_param_stmt(Elab *E, const Stmt *s);
+/* The parameter of this path, made if it is new: its number. False after an error. */
+bool elab_param_at(Elab *E, const char *path, Param start, uint32_t *out);
+Instance *instance_find(Elab *E, const char *path);
+void instance_add(Elab *E, Instance in);
+void nets_finish(Elab *E);
+bool instance_called(Elab *E, const Func *f, const Actuals *a);
+
+/* ---- wrt.c: variables of derivatives; deriv.c, traj.c, ode.c ------------------------------------------------ */
+
+void elab_wrt_scan(Elab *E, const Ast *ast);
+void wrt_finish(Elab *E);
+/* v under a name: with an identity if need be */
+Value elab_named(Elab *E, const char *name, Value v, Span at);
+Value deriv_apply(Elab *E, const Func *f, const Actuals *a);
+/* what has no derivative and lies between one of `from` and e: "an adaptive method", "a section"; or NULL */
+const char *elab_no_derivative(const Fn *f, Val e, const bool *from);
+
+/* ---- data.c: data programs ------------------------------------------------------------------------------- */
+
+Value data_item(Elab *E, Global *g, Span use); /* `data d = read(..)`; programs give V_FUNC */
+void data_check(Elab *E, Global *g);           /* a program that nothing uses */
+Data *elab_data_named(Elab *E, const char *name, Span at);
+Data *elab_data_value(Elab *E, Value v, Span at, const char *what);
+void data_scope(Elab *E, Root *r, const Data *d, Span at); /* its fields can be named in the innermost frame */
+void elab_yield(Elab *E, const Stmt *s);
+
+/* ---- option.c: calls that only carry options ------------------------------------------------------ */
+
+typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY } OptionKind;
+typedef struct OptionRow {
+  const char *name;
+  OptionKind kind;
+  const char *params; /* names, by place */
+  int which;          /* SchedKind, Memory */
+  Optim optim;        /* what an optimizer has where nothing is given */
+} OptionRow;
+const OptionRow *option_row(const char *name);
+void option_names(Elab *E, Span at); /* defines all in the innermost frame */
+Value option_apply(Elab *E, const Func *f, const Actuals *a);
+/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
+Value method_apply(Elab *E, const Func *f, const Actuals *a);
+const char *option_listed(Elab *E, const char *const *name, uint32_t n); /* "a, b, c" */
+
+#endif

@@ -1,0 +1,145 @@
+/* Calls that only carry options: adam(lr = 1e-3), cosine(to = 1e-5) in `train`, and dopri5(rtol = 1e-9). One more of `train` is a
+ * row here, and is read by the item (items/train.c). */
+#include "frontend/builtin/builtin.h"
+
+#include <math.h>
+#include <string.h>
+
+/* clang-format off */
+static const OptionRow rows[] = {
+  {"adam", OPTION_OPTIMIZER, "lr betas eps weight_decay", 0, {OPT_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+  {"adamw", OPTION_OPTIMIZER, "lr betas eps weight_decay", 0, {OPT_ADAMW, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
+  {"sgd", OPTION_OPTIMIZER, "lr momentum nesterov weight_decay", 0, {OPT_SGD, .lr = 1e-2}},
+  {"rmsprop", OPTION_OPTIMIZER, "lr alpha eps momentum weight_decay", 0, {OPT_RMSPROP, .lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
+  {"lbfgs", OPTION_OPTIMIZER, "lr history max_iter", 0, {OPT_LBFGS, .lr = 1, .history = 10, .max_iter = 20}},
+  {"cosine", OPTION_SCHEDULE, "to warmup", SCHED_COSINE, {0}},
+  {"steps", OPTION_SCHEDULE, "at factor warmup", SCHED_STEPS, {0}},
+  {"constant", OPTION_SCHEDULE, "warmup", SCHED_CONSTANT, {0}},
+  {"all", OPTION_BATCH, "", 0, {0}},
+  {"auto", OPTION_MEMORY, "", MEMORY_AUTO, {0}},
+  {"stored", OPTION_MEMORY, "", MEMORY_STORED, {0}},
+  {"reversible", OPTION_MEMORY, "", MEMORY_REVERSIBLE, {0}},
+};
+/* clang-format on */
+enum { NROWS = sizeof rows / sizeof *rows };
+
+const OptionRow *option_row(const char *name) {
+  for (int i = 0; i < NROWS; i++)
+    if (!strcmp(rows[i].name, name)) return &rows[i];
+  return NULL;
+}
+
+void option_names(Elab *E, Span at) {
+  for (int i = 0; i < NROWS; i++) {
+    Func *f = ARENA_NEW(E->mem, Func);
+    *f = (Func){.kind = F_OPTION, .name = rows[i].name};
+    frame_define(E, intern(E->m->names, rows[i].name), at, value_func(f), false);
+  }
+}
+
+static uint32_t words(Elab *E, const char *s, const char **out) {
+  uint32_t n = 0;
+  while (*s) {
+    size_t len = strcspn(s, " ");
+    out[n++] = arena_strndup(E->mem, s, len);
+    s += len + (s[len] == ' ');
+  }
+  return n;
+}
+
+const char *option_listed(Elab *E, const char *const *name, uint32_t n) {
+  const char *s = "";
+  for (uint32_t i = 0; i < n; i++) s = arena_printf(E->mem, "%s%s%s", s, i ? ", " : "", name[i]);
+  return s;
+}
+
+Value option_apply(Elab *E, const Func *f, const Actuals *a) {
+  const OptionRow *row = option_row(f->name);
+  const char *known[8];
+  uint32_t n = words(E, row->params, known);
+  OptionArg *args = ARENA_ARRAY(E->mem, OptionArg, a->n + 1);
+  Func *g = ARENA_NEW(E->mem, Func);
+  *g = *f;
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    uint32_t k = x->name ? 0 : i;
+    if (x->v.kind == V_POISON) return POISON;
+    while (x->name && k < n && strcmp(known[k], x->name) != 0) k++;
+    if (k >= n) {
+      DiagMsg *m = elab_error(E, CODE_unknown_option, x->name ? x->name_at : x->at,
+                              x->name ? "`%s` has no option `%s`" : "`%s` has fewer options", f->name, x->name);
+      if (x->name) elab_suggest_option(m, x->name, known, n);
+      if (n) elab_help(m, "options of `%s`: %s", f->name, option_listed(E, known, n));
+      return POISON;
+    }
+    args[i] = (OptionArg){known[k], x->v, x->at};
+    for (uint32_t j = 0; j < i; j++)
+      if (!strcmp(args[j].name, known[k])) {
+        elab_error(E, CODE_given_twice, x->at, "`%s` is given twice", known[k]);
+        return POISON;
+      }
+  }
+  g->option = args;
+  g->noption = a->n;
+  return value_func(g);
+}
+
+/* ---- methods of integration -------------------------------------------------------------------------------- */
+
+enum { MAX_STEPS_MOST = 2000000000 };
+
+static bool take_tolerance(Elab *E, const Actual *x, double *tolerance) {
+  if (!need_number(E, x, "a tolerance", tolerance)) return false;
+  if (*tolerance > 0 && isfinite(*tolerance)) return true;
+  elab_error(E, CODE_out_of_range, x->at, "a tolerance is positive and finite, found %g", *tolerance);
+  return false;
+}
+
+static bool take_max_steps(Elab *E, const Actual *x, int64_t *steps) {
+  if (!need_int(E, x, "`max_steps`", steps)) return false;
+  if (*steps >= 1 && *steps <= MAX_STEPS_MOST) return true;
+  elab_error(E, CODE_out_of_range, x->at, "`max_steps` is from 1 to %d, found %lld", MAX_STEPS_MOST, (long long)*steps);
+  return false;
+}
+
+enum { RTOL, ATOL, STEPS, KNOWN };
+static const char *const known[] = {"rtol", "atol", "max_steps"};
+
+/* The option that argument i of a method sets, KNOWN after an error. */
+static int option_of(Elab *E, const Func *f, const Actuals *a, uint32_t i, bool *given) {
+  const Actual *x = &a->at[i];
+  int option = x->name ? 0 : i < KNOWN ? (int)i : KNOWN;
+  while (x->name && option < KNOWN && strcmp(x->name, known[option]) != 0) option++;
+  if (option == KNOWN && x->name)
+    elab_suggest_option(elab_error(E, CODE_unknown_option, x->name_at, "`%s` has no option `%s`", f->name, x->name), x->name, known,
+                        KNOWN);
+  else if (option == KNOWN)
+    elab_error(E, CODE_argument_count, x->at, "`%s` takes rtol, atol, max_steps, found %u values", f->name, a->n);
+  else if (given[option]) {
+    elab_error(E, CODE_given_twice, x->name ? x->name_at : x->at, "`%s` is given twice", known[option]);
+    return KNOWN;
+  } else given[option] = true;
+  return option;
+}
+
+/* dopri5(rtol = 1e-9, atol = 1e-12, max_steps = 10^6) */
+Value method_apply(Elab *E, const Func *f, const Actuals *a) {
+  Func *g = ARENA_NEW(E->mem, Func);
+  bool given[KNOWN] = {false};
+  *g = *f;
+  if (!ir_method[f->method].adaptive) {
+    elab_help(elab_error(E, CODE_method, a->call, "`%s` has a fixed step and takes no tolerances", f->name), "write `method = %s`",
+              f->name);
+    return POISON;
+  }
+  for (uint32_t i = 0; i < a->n; i++) {
+    const Actual *x = &a->at[i];
+    if (x->v.kind == V_POISON) return POISON;
+    int option = option_of(E, f, a, i, given);
+    if (option == KNOWN) return POISON;
+    if (option == STEPS ? !take_max_steps(E, x, &g->max_steps) : !take_tolerance(E, x, option == ATOL ? &g->atol : &g->rtol))
+      return POISON;
+  }
+  if (!given[ATOL]) g->atol = g->rtol / 100;
+  return value_func(g);
+}

@@ -1,0 +1,125 @@
+/* Modules: a file and what it imports, parsed once each, with the names that they define. */
+#include "frontend/builtin/builtin.h"
+#include "frontend/elab/elab_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *folder(Elab *E, const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? arena_strndup(E->mem, path, slash == path ? 1 : (size_t)(slash - path)) : ".";
+}
+
+static void add_global(Elab *E, Module *m, const Item *it) {
+  const uint32_t *i = index_find(&m->index, index_name(it->name));
+  if (i) {
+    elab_label(elab_error(E, CODE_defined_twice, it->name_at, "`%s` is defined twice", it->name), m->global[*i].item->name_at,
+               "first");
+    return;
+  }
+  index_put(&m->index, index_name(it->name), m->nglobal);
+  m->global[m->nglobal++] = (Global){.name = it->name, .item = it, .module = m};
+}
+
+static bool defines(const Item *it) {
+  switch (it->kind) {
+  case IT_CONST:
+  case IT_FN:
+  case IT_HAMILTONIAN:
+  case IT_NET:
+  case IT_FLOW:
+  case IT_USE:
+  case IT_DATA:
+  case IT_LOSS: return it->name != NULL;
+  default: return false;
+  }
+}
+
+static Module *loaded(Elab *E, const char *path) {
+  for (Module *m = E->modules; m; m = m->next)
+    if (m->path && !strcmp(m->path, path)) return m;
+  return NULL;
+}
+
+bool elab_look(Elab *E, const char *path, int mode) {
+  bool there = access(path, mode) == 0;
+  *vec_push(&E->made.looked) = (Looked){arena_strdup(E->mem, path), mode, there};
+  return there;
+}
+
+static const char *readable(Elab *E, const char *dir, const char *name) {
+  bool here = !strcmp(dir, ".");
+  const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
+  size_t len;
+  if (E->o->text && E->o->text(E->o->ctx, path, &len)) return path;
+  return elab_look(E, path, R_OK) ? path : NULL;
+}
+
+static uint32_t load_file(Elab *E, const char *path) {
+  size_t len;
+  const char *text = E->o->text ? E->o->text(E->o->ctx, path, &len) : NULL;
+  return text ? source_add(E->src, path, text, len) : source_load(E->src, path);
+}
+
+static Module *load_std(Elab *E, const char *name) {
+  size_t len;
+  const char *text = std_text(name, &len), *shown = arena_printf(E->mem, "<%s.hnn>", name);
+  Module *m = loaded(E, shown);
+  if (m || !text) return m;
+  return module_load(E, shown, source_add(E->src, shown, text, len));
+}
+
+/* Beside the importing file, then in the library's folder, then among the copies built in. */
+static Module *import(Elab *E, const Module *from, const Item *it) {
+  const char *path = readable(E, from->dir, it->name), *dir = E->o->std_dir;
+  bool std = !strncmp(it->name, "std/", 4);
+  if (!path && std && dir) path = readable(E, dir, it->name + 4);
+  if (!path && dir) path = readable(E, dir, it->name);
+  if (!path && std) {
+    Module *m = load_std(E, it->name);
+    if (m) return m;
+  }
+  if (!path) {
+    DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
+    if (std) elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
+    else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
+    return NULL;
+  }
+  Module *m = loaded(E, path);
+  if (m) return m;
+  uint32_t file = load_file(E, path);
+  if (file) return module_load(E, path, file);
+  elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
+  return NULL;
+}
+
+static void definitions_only(Elab *E, const Item *it) {
+  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT)
+    elab_error(E, CODE_import, it->name_at, "a file that is imported holds definitions only");
+}
+
+Module *module_load(Elab *E, const char *path, uint32_t file) {
+  Module *m = ARENA_NEW(E->mem, Module);
+  bool main = !E->main;
+  uint32_t n = 0, k = 0;
+  m->path = path;
+  m->dir = folder(E, path);
+  m->next = E->modules;
+  E->modules = m;
+  if (main) E->main = m;
+  m->ast = ast_parse(E->src, file, E->m->names, E->diag);
+  elab_wrt_scan(E, m->ast);
+  for (const Item *it = m->ast->first; it; it = it->next) n++, k += it->kind == IT_IMPORT;
+  m->global = ARENA_ARRAY(E->mem, Global, n + 1);
+  m->import = ARENA_ARRAY(E->mem, Module *, k + 1);
+  for (const Item *it = m->ast->first; it; it = it->next) {
+    if (!main) definitions_only(E, it);
+    if (defines(it)) add_global(E, m, it);
+    Module *other = it->kind == IT_IMPORT && !it->broken ? import(E, m, it) : NULL;
+    m->lacking |= it->kind == IT_IMPORT && !other;
+    if (other == m) elab_error(E, CODE_import, it->name_at, "this file imports itself");
+    if (other && other != m) m->import[m->nimport++] = other;
+  }
+  return m;
+}

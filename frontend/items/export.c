@@ -1,0 +1,147 @@
+/* The functions that the file names, for `hnnc compile`; what nothing used is elaborated on the way. */
+#include "frontend/builtin/builtin.h"
+#include "frontend/claims/claims.h"
+#include "frontend/items/items.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool result(Elab *E, Value v, Span at) {
+  uint32_t n = v.kind == V_TUPLE ? v.list.n : 1;
+  for (uint32_t i = 0; i < n; i++)
+    if (!value_numeric(v.kind == V_TUPLE ? v.list.at[i] : v)) return false;
+  for (uint32_t i = 0; i < n; i++) {
+    Val x = elab_tensor(E, v.kind == V_TUPLE ? v.list.at[i] : v, at);
+    ir_output(elab_at(E, at), ir_spread(elab_at(E, at), x), NULL);
+  }
+  return true;
+}
+
+/* The pattern of each result of fn that is a vector of nonzeros. */
+static const Pattern **patterns(Elab *E, const Root *root) {
+  const Fn *fn = root->level.fn;
+  const Pattern **p = ARENA_ARRAY(E->mem, const Pattern *, fn->out.n + 1);
+  for (uint32_t k = 0; k < fn->out.n; k++)
+    for (uint32_t s = 0; s < root->sparse.n; s++)
+      if (root->sparse.at[s].fn == fn && root->sparse.at[s].v.id == fn->out.at[k].id) p[k] = root->sparse.at[s].pattern;
+  return p;
+}
+
+/* `callee`, which takes what f takes, on arguments of these types; NULL where it gives no tensors, draws, or has errors. */
+static Fn *standalone(Elab *E, const Func *f, const Func *callee, const char *name, const Type *t, uint32_t n,
+                      const Pattern ***pattern) {
+  Context c;
+  Root root;
+  Fn *fn = NULL;
+  context_alone(E, &c, f->module);
+  context_body(&c, f->name);
+  root_begin(E, &root, name, E->m->f64, true);
+  Value *v = ARENA_ARRAY(E->mem, Value, n + 1);
+  const Formal *x = f->item->formals;
+  for (uint32_t i = 0; i < n; i++, x = x ? x->next : NULL) {
+    Type ty = t[i];
+    ty.lane = 1;
+    v[i] = elab_value(E, ir_input(elab_at(E, x ? x->at : f->item->name_at), x ? x->name : NULL, IN_FIELD, i, ty));
+  }
+  Actuals a = actuals_of(E, v, n, f->item->name_at);
+  Value r = elab_apply(E, callee, &a);
+  if (r.kind != V_POISON && result(E, r, f->item->name_at) && !root.sites) *pattern = patterns(E, &root), fn = root_end(E, &root);
+  else root_drop(E, &root);
+  context_pop(E, &c);
+  return fn;
+}
+
+/* *declared: all types stand in the file; otherwise those of the first call. */
+static bool argument_types(Elab *E, const Global *g, const Func *f, Type *t, uint32_t *n, bool *declared) {
+  bool known = func_types(E, f, t, n);
+  *declared = known;
+  if (known) return true;
+  const Instance *in = f->path ? instance_find(E, f->path) : NULL;
+  const Type *from = in && in->called ? in->arg : !f->path && g->fixed ? g->arg : NULL;
+  *n = from ? (in ? in->narg : g->narg) : 0;
+  if (!from || *n > 64) return false;
+  memcpy(t, from, sizeof *t * *n);
+  return true;
+}
+
+static void leave_out(Elab *E, const Global *g, const Func *f, const char *kind) {
+  const Formal *x = f->item->formals;
+  while (x && x->type && !strcmp(x->type->base, "real")) x = x->next;
+  const char *why = !f->item->formals ? "it takes no arguments"
+                    : !x              ? "the shapes of its arguments are not known"
+                    : !x->type ? arena_printf(E->mem, "its argument `%s` has no type; `%s: real` would be one", x->name, x->name)
+                               : arena_printf(E->mem, "its argument `%s` is no real, and must be known while compiling", x->name);
+  *vec_push(&E->made.left_out) = (LeftOut){g->name, kind, why};
+}
+
+static void export_as(Elab *E, const Global *g, const Func *f, const Func *callee, const char *name, const char *kind) {
+  Type t[64];
+  uint32_t n;
+  bool declared;
+  const bool main_part = callee == f && f->item->kind != IT_LOSS; /* an inverse is told by its flow */
+  if (!argument_types(E, g, f, t, &n, &declared)) {
+    if (main_part) leave_out(E, g, f, kind);
+    return;
+  }
+  bool failed = false;
+  const Pattern **pattern;
+  Context c;
+  context_push(E, &c);
+  c.failed = declared ? NULL : &failed;
+  Fn *fn = standalone(E, f, callee, name, t, n, &pattern);
+  context_pop(E, &c);
+  if (main_part && (!fn || n == 0 || failed)) leave_out(E, g, f, kind);
+  if (!fn) return;
+  if (f->item->kind == IT_LOSS || n == 0 || failed) {
+    ir_fn_destroy(fn);
+    return;
+  }
+  *vec_push(&E->made.exports) = (Export){name, kind, fn, pattern, g->item->name_at};
+}
+
+static void export_one(Elab *E, Global *g) {
+  const Func *f = g->v.kind == V_FUNC && g->v.func->kind == F_USER && g->v.func->bound ? g->v.func : NULL;
+  if (!f || g->broken) return;
+  elab_tell(E, "the function", g->name, g->item->name_at);
+  switch (f->item->kind) {
+  case IT_FLOW: {
+    Func inverse = {.kind = F_INVERSE, .name = "inverse", .of = {f}}, logdet = {.kind = F_LOGDET, .name = "logdet", .of = {f}};
+    export_as(E, g, f, f, g->name, "flow");
+    export_as(E, g, f, &inverse, arena_printf(E->mem, "%s_inverse", g->name), "inverse");
+    export_as(E, g, f, &logdet, arena_printf(E->mem, "%s_logdet", g->name), "logdet");
+    break;
+  }
+  case IT_NET: export_as(E, g, f, f, g->name, "net"); break;
+  case IT_HAMILTONIAN: export_as(E, g, f, f, g->name, "hamiltonian"); break;
+  default: export_as(E, g, f, f, g->name, "fn"); break;
+  }
+}
+
+void export_globals(Elab *E) {
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) {
+    Global *g = &E->main->global[i];
+    switch (g->item->kind) {
+    case IT_FN:
+    case IT_HAMILTONIAN:
+    case IT_NET:
+    case IT_USE:
+      global_value(E, g, g->item->name_at);
+      export_one(E, g);
+      break;
+    case IT_FLOW:
+      global_value(E, g, g->item->name_at);
+      export_one(E, g);
+      break;
+    case IT_LOSS:
+      global_value(E, g, g->item->name_at);
+      if (!g->elaborated) export_one(E, g);
+      break;
+    case IT_DATA:
+      if (g->item->body && !g->elaborated) data_check(E, g);
+      break;
+    default: break;
+    }
+  }
+  for (uint32_t i = 0; i < E->main->nglobal && !elab_stop(E); i++) /* last: all uses are known */
+    if (E->main->global[i].item->kind == IT_FLOW) claim_item(E, &E->main->global[i]);
+}

@@ -1,0 +1,15 @@
+/* Of items alone. */
+#ifndef HNNC_FRONTEND_ITEMS_ITEMS_PRIV_H
+#define HNNC_FRONTEND_ITEMS_ITEMS_PRIV_H
+
+#include "frontend/items/items.h"
+
+bool item_option_twice(Elab *E, const Item *it, const Arg *o); /* o stands in its options before: the error */
+bool train_option(const char *name);
+/* moved.c: the parameters that t moves; at: of the training, of the option `only`. */
+void moved_all(Elab *E, Train *t, Span at);
+void moved_only(Elab *E, Train *t, Value v, Span at);
+/* The data that an item stands `on`, with its fields in scope; NULL after an error. */
+Data *item_data(Elab *E, Root *root, const Item *it);
+
+#endif
