@@ -73,4 +73,9 @@ typedef struct HnnKernelInfo { /* exported as the constant <symbol>_info beside 
   int64_t flop_once;       /* and per call */
 } HnnKernelInfo;
 
+/* A function may be compiled in parts that read each other: an output of a part; part < 0: an input of the whole. */
+typedef struct HnnRef {
+  int part, index;
+} HnnRef;
+
 #endif

@@ -216,7 +216,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  * reversible (x..., inv...) {states} @body: a step f of the states that g undoes. body inputs: states x,
  *   states y (of the same types), invariants; body outputs: f(x, inv), one for each state, of its type, then
  *   g(y, inv) likewise; f does not read y, g does not read x, and g(f(x, inv), inv) = x. Results: f(x, inv).
- *   Reverse mode may compute x from the results instead of keeping it (passes/reversible.h).
+ *   Reverse mode may compute x from the results instead of keeping it (passes/derive/undo.c).
  *
  * root (k, inv...) @body: the vector k, found by whatever means, as a solution of r(k, inv) = 0. body takes (k, inv...)
  *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
@@ -327,6 +327,7 @@ Val ir_batch_sum(Build *b, Val x);
 Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
 Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param); /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
+Val ir_flip(Build *b, Val x, int axis);
 Val ir_transpose(Build *b, Val x, const int *perm); /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);
 Val ir_expand_to(Build *b, Val scalar, Type dims); /* rank-0 value to the dims of a type */
@@ -388,7 +389,7 @@ void ir_dot_graph(FILE *out, const Fn *f);                                   /* 
  * Returns the number of violations. */
 int ir_verify(const Fn *f, FILE *out);
 
-/* ---- evaluating (eval.c, eval_struct.c): the reference, slow and plain, in f64 -------------------- */
+/* ---- evaluating (ir/eval): the reference, slow and plain, in f64 ------------------------------------- */
 
 typedef struct Tensor {
   Type type;

@@ -134,13 +134,10 @@ void rt_average(void *average, const void *mean, int64_t n, bool f64, double dec
 
 /* A function in parts (passes.h, Split), as one RtFn: parts 0, 2, ... are shared work, 1, 3, ... phases of the
  * batch. Arrays are borrowed and must outlive it, but for `part` itself; the parts' RtFns become its own. */
-typedef struct RtRef {
-  int part, index;
-} RtRef; /* of a part's outputs; part < 0: of the function's inputs */
 typedef struct RtPart {
   RtFn *fn; /* NULL where there is nothing to do */
   int nin, nout;
-  const RtRef *in;
+  const HnnRef *in;
   const int64_t *out_elems;
   const bool *out_lane;
 } RtPart;
@@ -151,7 +148,7 @@ typedef struct RtSplitSpec {
   int nin, nout; /* of the whole function */
   const bool *out_lane;
   const int64_t *out_elems;
-  const RtRef *from; /* of each output */
+  const HnnRef *from; /* of each output */
 } RtSplitSpec;
 RtFn *rt_fn_create_split(const RtSplitSpec *spec); /* NULL without memory: the parts stay the caller's */
 
@@ -221,6 +218,18 @@ double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
  * nstates = rt_lbfgs_states(history), update and norm are not used, clip is ignored. */
 int rt_lbfgs_states(int history);
 void *rt_zeroed(size_t size); /* 64-byte aligned, freed with free() */
+
+/* Number i of an array in either precision. */
+static inline double rt_real(const void *v, int64_t i, bool f64) {
+  return f64 ? ((const double *)v)[i] : (double)((const float *)v)[i];
+}
+static inline void rt_set_real(void *v, int64_t i, bool f64, double x) {
+  if (f64) ((double *)v)[i] = x;
+  else ((float *)v)[i] = (float)x;
+}
+
+/* A whole file in memory, with a NUL after it. */
+char *rt_file_read(const char *path, size_t *size, RtError *err);
 
 /* ---- rundir.c, progress.c ----------------------------------------------------------------------------------------------- */
 /* Run directories, metrics.jsonl, manifest.json, atomic files; a progress line on a terminal. Owned by

@@ -404,6 +404,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_table: set(p, v, PC_TABLE); break;
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_slice:
   case OP_take:

@@ -1,6 +1,8 @@
 /* `hnnc bench FILE`: what a training step costs, and how much of the machine's peak it uses. The peak
  * is measured in the same run, between the rounds, since clocks drift. */
+#include "driver/commands/commands_priv.h"
 #include "driver/run/trainer.h"
+#include "driver/session/data.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,5 +1,6 @@
 /* `hnnc check FILE`: everything that can be known without running. */
 #include "driver/session/proofs.h"
+#include "driver/commands/commands_priv.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 #include "driver/export/export.h"
 #include "driver/run/units.h"
 #include "frontend/syntax/ast.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/process.h"
 
 #include <errno.h>
 #include <inttypes.h>

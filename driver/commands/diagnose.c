@@ -6,7 +6,9 @@
  * d/dtheta (v . dH/dx) for a fixed random v. A derivative is compared with central differences
  * extrapolated once (Richardson, error O(h^4)) at random elements of the block, with shorter steps where they do not
  * agree; the error is relative to the largest derivative seen in the block. */
-#include "driver/commands/diagnose.h"
+#include "driver/commands/diagnose_priv.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/data.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -97,10 +99,10 @@ static void check_block(Check *c, const char *what, const char *block, uint32_t 
 
 void diagnose_fill(Session *s, const Input *in, const RtSet *set, Tensor *t) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? SAMPLES : 1;
-  *t = (Tensor){in->type, calloc((size_t)(elems * lanes) + 1, sizeof(double))};
+  *t = (Tensor){in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
   if (in->kind == IN_PARAM) {
     const RtArray *a = &s->param[in->index];
-    for (int64_t e = 0; e < elems; e++) t->v[e] = a->f64 ? ((double *)a->v)[e] : (double)((float *)a->v)[e];
+    for (int64_t e = 0; e < elems; e++) t->v[e] = rt_real(a->v, e, a->f64);
   } else if (in->kind == IN_WEIGHT) {
     for (int64_t i = 0; i < lanes; i++) t->v[i] = 1.0 / SAMPLES;
   } else if (set) {
@@ -115,8 +117,8 @@ void diagnose_fill(Session *s, const Input *in, const RtSet *set, Tensor *t) {
 static int run_checks(Check *c, const char *what, const Fn *named, const bool *wanted, const RtSet *set) {
   char err[256];
   const Fn *f = c->gradient;
-  c->in = calloc(f->in.n + 1, sizeof *c->in);
-  Tensor *grad = calloc(f->out.n + 1, sizeof *grad);
+  c->in = base_zeroed(f->in.n, sizeof *c->in);
+  Tensor *grad = base_zeroed(f->out.n, sizeof *grad);
   for (uint32_t k = 0; k < f->in.n; k++) diagnose_fill(c->s, &f->in.at[k], set, &c->in[k]);
   EvalEnv env = diagnose_environment();
   bool ok = ir_eval(f, SAMPLES, c->in, grad, &env, err, sizeof err);
@@ -135,7 +137,7 @@ static Fn *gradients_of(Session *s, const Fn *f, const bool *wanted) {
   Build b;
   ir_build_init(&b, g);
   b.number = false;
-  Val *arg = calloc(f->in.n + 1, sizeof *arg), out;
+  Val *arg = base_zeroed(f->in.n, sizeof *arg), out;
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
     arg[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
@@ -167,7 +169,7 @@ static int check_function(Session *s, json_t *rows, const char *what, const Fn *
 }
 
 static bool *inputs_of_kind(const Fn *f, InKind kind, uint32_t *n) {
-  bool *wanted = calloc(f->in.n + 1, sizeof *wanted);
+  bool *wanted = base_zeroed(f->in.n, sizeof *wanted);
   *n = 0;
   for (uint32_t k = 0; k < f->in.n; k++) *n += wanted[k] = f->in.at[k].kind == kind;
   return wanted;
@@ -196,7 +198,7 @@ static Fn *directional(const Fn *f) {
   Build b;
   ir_build_init(&b, g);
   b.number = false;
-  Val *arg = calloc(f->in.n + 1, sizeof *arg), e, sum = VAL_NONE;
+  Val *arg = base_zeroed(f->in.n, sizeof *arg), e, sum = VAL_NONE;
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
     arg[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
@@ -206,7 +208,7 @@ static Fn *directional(const Fn *f) {
     if (f->in.at[k].kind == IN_PARAM) continue;
     Type t = f->in.at[k].type;
     t.lane = 0;
-    double *v = calloc((size_t)type_count(t) + 1, sizeof *v);
+    double *v = base_zeroed((size_t)type_count(t), sizeof *v);
     for (int64_t i = 0; i < type_count(t); i++) v[i] = 0.3 + 0.7 * (double)(rt_random_u64(2, k, (uint64_t)i) >> 40) / (1 << 24);
     Val term = ir_sum_all(&b, ir_mul(&b, ir_table(&b, t, v), ir_grad(&b, e, arg[k])));
     sum = sum.id ? ir_add(&b, sum, term) : term;

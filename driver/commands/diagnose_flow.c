@@ -1,6 +1,6 @@
 /* `hnnc diagnose`, of flows: at a few points, that the inverse undoes the flow, and how far its Jacobian J is
  * from keeping the symplectic form, max |J'OJ - O|, where the flow has two states of one shape. */
-#include "driver/commands/diagnose.h"
+#include "driver/commands/diagnose_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static Fn *defect_of(const Fn *f) {
   Build b;
   ir_build_init(&b, g);
   b.number = false;
-  Val *arg = calloc(f->in.n + 1, sizeof *arg), x[2], y[2], row[2], column[2];
+  Val *arg = base_zeroed(f->in.n, sizeof *arg), x[2], y[2], row[2], column[2];
   uint32_t d = (uint32_t)type_count(t[0]), dim[2] = {d, d}, i = 0;
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
@@ -58,7 +58,7 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
   char err[256];
   Fn *d = pass_derive(&s->passes, f, s->diag);
   if (!d) return session_render(s), EXIT_FILE;
-  Tensor *in = calloc(d->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(d->in.n, sizeof *in);
   for (uint32_t k = 0, i = 0; k < d->in.n; k++) {
     if (d->in.at[k].kind == IN_FIELD) in[k] = (Tensor){d->in.at[k].type, state[i++].v};
     else diagnose_fill(s, &d->in.at[k], NULL, &in[k]);
@@ -74,7 +74,7 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
 
 static int round_trip(Session *s, const Fn *flow, const Fn *inverse, const Tensor *x, double *worst) {
   uint32_t n = flow->out.n;
-  Tensor *y = calloc(n, sizeof *y), *back = calloc(n, sizeof *back);
+  Tensor *y = base_zeroed(n, sizeof *y), *back = base_zeroed(n, sizeof *back);
   double scale = 1e-300;
   int code = evaluate(s, flow, x, y);
   if (!code && !(code = evaluate(s, inverse, y, back))) {

@@ -1,5 +1,5 @@
 /* `hnnc explain CODE`: the page of a kind of diagnostic, a section of docs/codes.md, which is built in. `hnnc explain` lists them. */
-#include "driver/driver.h"
+#include "driver/commands/commands_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-#include "driver/driver.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/process.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -32,14 +33,6 @@ static void open_standard(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    int (*run)(const Options *);
-  } command[] = {
-    {"check", command_check}, {"explain", command_explain},   {"compile", command_compile},
-    {"run", command_run},     {"resume", command_resume},     {"bench", command_bench},
-    {"cache", command_cache}, {"diagnose", command_diagnose}, {"opt", command_opt},
-  };
   Options o;
   open_standard();
   signal(SIGXFSZ, SIG_IGN); /* a limit on sizes is an error of the write that meets it */
@@ -47,8 +40,7 @@ int main(int argc, char **argv) {
   out_stdout();
   stop_catch();
   int code = options_parse(&o, argc, argv);
-  for (size_t i = 0; code < 0 && i < sizeof command / sizeof *command; i++)
-    if (!strcmp(command[i].name, o.command)) code = command[i].run(&o);
+  if (code < 0) code = o.run(&o);
   vec_free(&o.override_);
   return flushed(code);
 }

@@ -1,5 +1,7 @@
 /* `hnnc opt FILE --passes=LIST`: passes on IR text, for tests and for looking. */
-#include "driver/driver.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/process.h"
+#include "passes/passes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +24,7 @@ static bool run_pass(PassRun *run, const char *name, FnList *list, Diag *diag) {
 }
 
 static void run_passes(PassRun *run, const char *passes, FnList *list, Diag *diag) {
-  char *names = strdup(passes), *save = NULL;
-  if (!names) base_fault("out of memory");
+  char *names = strcpy(base_realloc(NULL, strlen(passes) + 1), passes), *save = NULL;
   for (char *name = strtok_r(names, ",", &save); name && run_pass(run, name, list, diag);) name = strtok_r(NULL, ",", &save);
   free(names);
 }

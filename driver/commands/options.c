@@ -1,5 +1,7 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
-#include "driver/driver.h"
+#include "codegen/codegen.h"
+#include "driver/commands/commands_priv.h"
+#include "passes/passes.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -26,41 +28,54 @@ enum Key {
   KEY_LR
 };
 
-static const struct argp_option option_table[] = {
-  {"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1},
-  {"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
-  {"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
-  {"quiet", 'q', NULL, 0, "no progress, only results and errors", 1},
-  {"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2},
-  {"json", KEY_JSON, NULL, 0, "check, bench, diagnose: print JSON", 2},
-  {"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2},
-  {"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2},
-  {NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1},
-  {"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, /* often tried: they are overrides */
-  {"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1},
-  {"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3},
-  {"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
-  {"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3},
-  {"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
-  {"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
-  {"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
-  {NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
-  {"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-  {0}};
+/* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
+static const struct {
+  struct argp_option says;
+  const char *commands;
+} option_row[] = {
+  {{"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1}, " run compile "},
+  {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
+   " run resume compile bench diagnose check "},
+  {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
+   " run compile bench diagnose check "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile "},
+  {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose: print JSON", 2}, " check bench diagnose "},
+  {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
+  {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
+  {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
+  {{"steps", KEY_STEPS, "N", OPTION_HIDDEN, NULL, -1}, NULL}, /* often tried: they are overrides */
+  {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
+  {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3}, " compile "},
+  {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
+   " check compile run resume bench diagnose opt cache "},
+  {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
+  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3}, " check compile run resume bench diagnose opt cache "},
+  {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
+   " check compile run resume bench diagnose opt cache "},
+  {{"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
+   " check compile run resume bench diagnose opt cache "},
+  {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
+   " check compile run resume bench diagnose opt cache "},
+  {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
+   " check compile run resume bench diagnose opt cache "},
+};
+enum { NOPTIONS = sizeof option_row / sizeof *option_row };
 
-/* What a command takes, and what it does. */
+/* What a command takes, what it does, and what does it. */
 static const struct {
   const char *name, *takes, *does;
+  int (*run)(const Options *o);
 } command_row[] = {
-  {"check", "FILE [name=value ...]", "names, shapes, claims; many errors a run"},
-  {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)"},
-  {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/"},
-  {"resume", "DIR", "go on where a stopped run was, bit for bit"},
-  {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step"},
-  {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects"},
-  {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes"},
-  {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear"},
-  {"opt", "FILE", "run passes on IR text"},
+  {"check", "FILE [name=value ...]", "names, shapes, claims; many errors a run", command_check},
+  {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)", command_compile},
+  {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
+  {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
+  {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
+  {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
+  {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
+  {"cache", "[ACTION]", "what is kept of earlier compilations: show (default), verify, trim, clear", command_cache},
+  {"opt", "FILE", "run passes on IR text", command_opt},
 };
 enum { NCOMMANDS = sizeof command_row / sizeof *command_row };
 
@@ -162,35 +177,13 @@ static void take_cache_action(const Options *o, struct argp_state *state) {
                 known ? o->override_.at[0] : o->file);
 }
 
-/* Options that mean something to some commands alone; elsewhere they are refused, not ignored. */
-static const struct {
-  int key;
-  const char *option, *commands;
-} row[] = {{'o', "--out", " run compile "},
-           {'q', "--quiet", " run resume compile "},
-           {KEY_BATCH, "--batch", " bench "},
-           {KEY_JSON, "--json", " check bench diagnose "},
-           {KEY_EMIT, "--emit", " compile "},
-           {KEY_PASSES, "--passes", " opt "},
-           {KEY_SEED, "--seed", " run compile bench diagnose check "},
-           {KEY_NO_WARN, "--no-warn", " check compile run resume bench diagnose "},
-           {KEY_WERROR, "--werror", " check compile run bench diagnose "},
-           {KEY_THREADS, "--threads", " run resume compile bench diagnose check "},
-           {'O', "-O", " check compile run resume bench diagnose opt cache "},
-           {KEY_CPU, "--cpu", " check compile run resume bench diagnose opt cache "},
-           {KEY_PRINT_AFTER, "--print-after", " check compile run resume bench diagnose opt cache "},
-           {KEY_TIME, "--time-passes", " check compile run resume bench diagnose opt cache "},
-           {KEY_VERIFY, "--verify-each", " check compile run resume bench diagnose opt cache "},
-           {KEY_NO_CACHE, "--no-cache", " check compile run resume bench diagnose opt cache "}};
-
-/* NULL: it matters; else the row that says to whom it does. */
-static const char *matters_to(int key, const char *command, const char **option) {
-  for (size_t i = 0; command && i < sizeof row / sizeof *row; i++) {
-    char word[32];
-    snprintf(word, sizeof word, " %s ", command);
-    if (row[i].key == key && !strstr(row[i].commands, word)) return *option = row[i].option, row[i].commands;
-  }
-  return NULL;
+/* The row of an option that means nothing to the command; -1: it may be given. */
+static int row_against(int key, const char *command) {
+  char word[32];
+  snprintf(word, sizeof word, " %s ", command);
+  for (int i = 0; i < NOPTIONS; i++)
+    if (option_row[i].says.key == key && option_row[i].commands && !strstr(option_row[i].commands, word)) return i;
+  return -1;
 }
 
 /* " a b c " as "a, b and c", in buf[128]. */
@@ -204,11 +197,12 @@ static const char *commas(const char *words, char *buf) {
 }
 
 static void must_matter(int key, const Options *o, struct argp_state *state) {
-  const char *option, *commands = matters_to(key, o->command, &option);
-  char list[128];
-  if (commands)
-    usage_error(state, CODE_unknown_option, "%s does nothing for `hnnc %s`: it belongs to %s", option, o->command,
-                commas(commands, list));
+  const int row = o->command ? row_against(key, o->command) : -1;
+  if (row < 0) return;
+  char list[128], letter[2] = {(char)key, 0};
+  const char *name = option_row[row].says.name;
+  usage_error(state, CODE_unknown_option, "%s%s does nothing for `hnnc %s`: it belongs to %s", name ? "--" : "-",
+              name ? name : letter, o->command, commas(option_row[row].commands, list));
 }
 
 /* LIST of --no-warn: codes of warnings, or all. */
@@ -327,9 +321,8 @@ static const char *help_text(int command, char *buf, size_t size) {
 
 int options_parse(Options *o, int argc, char **argv) {
   static char text[4096], title[64];
-  static struct argp_option shown[sizeof option_table / sizeof *option_table];
+  struct argp_option shown[NOPTIONS + 1] = {{0}};
   const int command = argc > 1 ? known_command(argv[1]) : -1;
-  const char *option;
   *o = (Options){.opt = 1};
   usage.command = argc > 1 ? argv[1] : "";
   for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) usage.json |= !strcmp(argv[i], "--json");
@@ -341,9 +334,10 @@ int options_parse(Options *o, int argc, char **argv) {
     return usage.parsed = true, EXIT_USAGE;
   }
   if (command < 0 && argv[1][0] != '-') return no_command(argv[1]);
-  memcpy(shown, option_table, sizeof shown);
-  for (struct argp_option *s = shown; command >= 0 && (s->name || s->key); s++)
-    if (matters_to(s->key, argv[1], &option)) s->flags |= OPTION_HIDDEN;
+  for (int i = 0; i < NOPTIONS; i++) {
+    shown[i] = option_row[i].says;
+    if (command >= 0 && row_against(shown[i].key, argv[1]) >= 0) shown[i].flags |= OPTION_HIDDEN;
+  }
   struct argp argp = {shown,
                       take,
                       command < 0 ? "COMMAND FILE [name=value ...]" : command_row[command].takes,
@@ -356,6 +350,7 @@ int options_parse(Options *o, int argc, char **argv) {
     return EXIT_USAGE;
   }
   o->command = argv[1];
+  o->run = command_row[command].run;
   snprintf(title, sizeof title, "hnnc %s", argv[1]);
   argv[1] = title;
   argp_parse(&argp, argc - 1, argv + 1, 0, NULL, o);

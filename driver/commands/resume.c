@@ -1,6 +1,8 @@
 /* `hnnc resume DIR`: goes on where a run stopped, bit for bit: the model, the overrides and the seed are
  * the run's own, the parameters and the optimizer those of its last checkpoint. */
-#include "driver/commands/terminal.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/commands/terminal_priv.h"
+#include "driver/session/data.h"
 
 #include <errno.h>
 #include <math.h>

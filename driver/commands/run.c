@@ -1,8 +1,10 @@
 /* `hnnc run FILE`: trains, reports and checks expectations, from top to bottom, into a run directory. Here is what the user
  * sees and does meanwhile, of a run that is resumed, too; what happens is in run/runner.c. */
-#include "driver/commands/terminal.h"
+#include "driver/commands/terminal_priv.h"
 #include "driver/session/proofs.h"
 #include "runtime/train/progress.h"
+#include "driver/commands/commands_priv.h"
+#include "driver/session/process.h"
 
 #include <inttypes.h>
 #include <math.h>

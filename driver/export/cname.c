@@ -1,4 +1,4 @@
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 
 #include <ctype.h>
 #include <stdio.h>

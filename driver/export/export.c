@@ -2,10 +2,11 @@
  * and typed wrappers (glue) are compiled by the system's C compiler and linked with it and with the
  * engine of runtime/library/lib.h, which is carried inside this program. */
 #include "driver/export/export.h"
+#include "driver/session/native.h"
 #include "driver/session/proofs.h"
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 #include "lib_archive.h"
-#include "runtime/util.h"
+#include "driver/session/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

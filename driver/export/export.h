@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_EXPORT_EXPORT_H
 #define HNNC_DRIVER_EXPORT_EXPORT_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 /* Writes the native model beside the file, or as --out says: NAME.so and NAME.h, self-contained. 0 or
  * the exit code after messages. */

@@ -1,7 +1,7 @@
 /* Lowers the functions that an exported library has. */
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 #include "driver/run/trainer.h"
 
 #include <ctype.h>
@@ -99,7 +99,7 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
-  Optim o = t->opt;
+  const Optim o = t->opt;
   Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
   bool ok = add(g, GLUE_GRADIENT, t, t->loss, arena_printf(mem, "train_%s", t->name),
                 arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));

@@ -1,7 +1,7 @@
 /* The C text of an exported library: its header, and the tables and wrappers behind it. */
-#include "driver/export/glue.h"
+#include "driver/export/glue_priv.h"
 
-#include "driver/export/cname.h"
+#include "driver/export/cname_priv.h"
 #include "driver/run/trainer.h"
 
 #include <inttypes.h>
@@ -122,27 +122,18 @@ void glue_header(FILE *out, const Glue *g) {
 
 /* ---- tables ---------------------------------------------------------------------------------------------- */
 
-/* The engine's types, as runtime/library/lib.h and ir/abi.h have them; static assertions there would need those
- * files on the user's machine, so the build checks the two against each other (tests/test_export.sh). */
-static const char types[] =
-    "typedef struct HnnCall HnnCall;\n"
-    "typedef struct { int32_t tile, f64; void (*few)(const HnnCall *); int32_t few_tile, few_most;\n"
-    "                 int64_t scratch_bytes, flop_per_sample, flop_once; } Info;\n"
-    "typedef struct { const char *name; int rank; uint32_t dim[6]; int64_t elems, offset; } LibParam;\n"
-    "typedef struct { int kind, index; int64_t elems; _Bool lane; } LibInput;\n"
-    "typedef struct { int part, index; } RtRef;\n"
-    "typedef struct { void (*kernel)(const HnnCall *); const Info *info; int nin, nout; const RtRef *in;\n"
-    "                 const int64_t *out_elems; const _Bool *out_lane; } LibPart;\n"
-    "typedef struct { int nparts; const LibPart *part; _Bool whole; int nin, nout; const LibInput *in; const _Bool *out_lane;\n"
-    "                 const int64_t *out_elems; const RtRef *from; } LibFn;\n"
-    "typedef struct { int gradient, update, nmoved; const int *moved; int nstates, history, max_iter; _Bool careful;\n"
-    "                 double lr, beta1, beta2, clip, weight_decay; int nrunning; const int *running; const double *decay; } "
-    "LibTrain;\n"
-    "typedef struct { _Bool f64; int nparam; const LibParam *param; int nfn; const LibFn *fn; int ntrain;\n"
-    "                 const LibTrain *train; const void *start; } LibModel;\n"
-    "void *lib_create(const LibModel *m);\nvoid lib_destroy(void *l);\nvoid *lib_param(void *l, int k);\n"
-    "int lib_call(void *l, int fn, int64_t n, const void *const *in, void *const *out);\n"
-    "int lib_step(void *l, int train, int64_t n, const void *const *in, double lr, double *loss);\n\n";
+const char *engine_text(const char *name, size_t *len); /* made by tools/embed.c */
+
+/* A header of the engine, as it was when hnnc was built, without the headers of ours that it includes. */
+static void print_engine(FILE *out, const char *name) {
+  size_t len;
+  const char *text = engine_text(name, &len);
+  for (const char *end; *text; text = end) {
+    end = text + strcspn(text, "\n");
+    end += *end == '\n';
+    if (strncmp(text, "#include \"", 10)) fwrite(text, 1, (size_t)(end - text), out);
+  }
+}
 
 static void print_outputs(FILE *out, const char *name, int i, const Fn *f) {
   fprintf(out, "static const int64_t hnnc_%s_elems_%d[] = {", name, i);
@@ -173,7 +164,7 @@ static void print_inputs(FILE *out, int i, const GlueFn *f) {
 }
 
 static void print_refs(FILE *out, const char *name, const PartRef *ref, uint32_t n) {
-  fprintf(out, "static const RtRef hnnc_%s[] = {", name);
+  fprintf(out, "static const HnnRef hnnc_%s[] = {", name);
   for (uint32_t k = 0; k < n; k++) fprintf(out, "{%d, %u}, ", ref[k].part, ref[k].index);
   fprintf(out, "{0, 0}};\n");
 }
@@ -185,7 +176,7 @@ static void print_function_tables(FILE *out, const Glue *g, int i, const GlueFn 
     const Fn *part = f->split.part[k].fn;
     if (!part) continue;
     const char *part_name = pass_split_name(&f->split, k, name), *tail = pass_split_suffix(&f->split, k, suffix);
-    fprintf(out, "extern void %s%s(const HnnCall *);\nextern const Info %s%s_info;\n", f->symbol, tail, f->symbol, tail);
+    fprintf(out, "extern void %s%s(const HnnCall *);\nextern const HnnKernelInfo %s%s_info;\n", f->symbol, tail, f->symbol, tail);
     print_outputs(out, part_name, i, part);
     print_refs(out, arena_printf(mem, "%s_in_%d", part_name, i), f->split.part[k].in, part->in.n);
   }
@@ -260,7 +251,7 @@ static int print_trains(FILE *out, const Glue *g) {
   for (int i = 0; i < g->n; i++) {
     if (g->fn[i].kind != GLUE_GRADIENT) continue;
     const Train *t = g->fn[i].train;
-    Optim o = t->opt;
+    const Optim o = t->opt;
     const bool lbfgs = o.kind == OPT_LBFGS;
     fprintf(
         out,
@@ -325,7 +316,9 @@ static void print_check(FILE *out, const Glue *g) {
 
 void glue_print(FILE *out, const Glue *g) {
   int train = 0;
-  fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n%s", g->name, types);
+  fprintf(out, "#include \"%s.h\"\n\n#define API __attribute__((visibility(\"default\")))\n\n", g->name);
+  print_engine(out, "abi");
+  print_engine(out, "lib");
   for (int i = 0; i < g->n; i++) print_function_tables(out, g, i, &g->fn[i]);
   for (int i = 0; i < g->n; i++) print_patterns(out, g, &g->fn[i]);
   fprintf(out, "static const LibFn hnnc_fns[] = {\n");
@@ -342,8 +335,8 @@ void glue_print(FILE *out, const Glue *g) {
       "API %s *%s_create(void) {\n  void *made = 0;\n  if (!(hnnc_reason = hnnc_check())) {\n    made = lib_create(&hnnc_model);\n"
       "    if (!made) hnnc_reason = \"there is not enough memory\";\n  }\n  return made;\n}\n"
       "API const char *%s_error(void) { return hnnc_reason ? hnnc_reason : \"\"; }\n"
-      "API void %s_destroy(%s *m) { lib_destroy(m); }\n"
-      "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param(m, hnnc_turns[k].param) + "
+      "API void %s_destroy(%s *m) { lib_destroy((void *)m); }\n"
+      "API %s *%s_param(%s *m, int k) { return k < 0 || k >= %u ? 0 : (%s *)lib_param((void *)m, hnnc_turns[k].param) + "
       "hnnc_turns[k].first; }\n"
       "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].name; }\n"
       "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_turns[k].elems; }\n\n",

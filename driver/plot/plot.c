@@ -1,6 +1,9 @@
 /* A plot's numbers: the function of the curves on the samples that are drawn, the functions of two
  * coordinates on a lattice; then the files. */
-#include "driver/plot/plot.h"
+#include "driver/plot/plot_priv.h"
+#include "driver/session/native.h"
+#include "driver/session/data.h"
+#include "driver/session/process.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,7 +14,7 @@
 double plot_at(const RtArray *a, int64_t e, int64_t i) {
   int64_t k = e * a->ld + i;
   if (!a->n) k = e;
-  return a->f64 ? ((const double *)a->v)[k] : (double)((const float *)a->v)[k];
+  return rt_real(a->v, k, a->f64);
 }
 
 int64_t plot_length(const PlotNumbers *d, const PlotCurve *c) { return d->out[c->y].elems; }
@@ -23,19 +26,14 @@ void plot_point(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i, 
 
 /* ---- evaluating ------------------------------------------------------------------------------------------ */
 
-static void *take(size_t n, size_t size, const Plot *p) {
-  void *v = calloc(n + 1, size);
+void *plot_take(size_t n, size_t size, const Plot *p) {
+  void *v = n < SIZE_MAX / 2 / size ? rt_zeroed((n + 1) * size) : NULL;
   if (!v) base_fault("there is not enough memory for the plot `%s`", p->name);
   return v;
 }
 
 static void make_array(RtArray *a, const Plot *p, bool f64, Type t, int64_t n) {
   if (!rt_array_init(a, p->name, f64, t.rank, t.dim, n)) base_fault("there is not enough memory for the plot `%s`", p->name);
-}
-
-static void put(RtArray *a, int64_t e, int64_t i, double v) {
-  if (a->f64) ((double *)a->v)[e * a->ld + i] = v;
-  else ((float *)a->v)[e * a->ld + i] = (float)v;
 }
 
 /* f on n samples; field(ctx, k, e, i): element e of sample i of the field k. */
@@ -45,15 +43,15 @@ static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
   NativeJob job = {fn, p->name, &native, .samples = n};
   int code = native_build(s, &job, 1);
   if (code) return code;
-  HnnArg *in = take(fn->in.n, sizeof *in, p), *to = take(fn->out.n, sizeof *to, p);
-  RtArray *arg = take(fn->in.n, sizeof *arg, p);
-  *out = take(fn->out.n, sizeof **out, p);
+  HnnArg *in = plot_take(fn->in.n, sizeof *in, p), *to = plot_take(fn->out.n, sizeof *to, p);
+  RtArray *arg = plot_take(fn->in.n, sizeof *arg, p);
+  *out = plot_take(fn->out.n, sizeof **out, p);
   for (uint32_t k = 0; k < fn->in.n; k++) {
     const Input *x = &fn->in.at[k];
     if (x->kind == IN_FIELD) {
       make_array(&arg[k], p, fn->f64, x->type, n);
       for (int64_t e = 0; e < arg[k].elems; e++)
-        for (int64_t i = 0; i < n; i++) put(&arg[k], e, i, field(ctx, x->index, e, i));
+        for (int64_t i = 0; i < n; i++) rt_set_real(arg[k].v, e * arg[k].ld + i, fn->f64, field(ctx, x->index, e, i));
       rt_array_pad(&arg[k]);
     }
     const RtArray *a = x->kind == IN_FIELD ? &arg[k] : &s->param[x->index];
@@ -88,7 +86,7 @@ static int curves(Session *s, PlotNumbers *d) {
   Chosen c = {.set = p->data ? data_native(s, p->data) : NULL};
   d->total = c.set ? c.set->n : 1;
   d->nsample = p->samples < d->total ? p->samples : d->total;
-  d->sample = take((size_t)d->nsample, sizeof *d->sample, p);
+  d->sample = plot_take((size_t)d->nsample, sizeof *d->sample, p);
   for (int64_t i = 0; i < d->nsample; i++) d->sample[i] = (int64_t)((double)i * (double)d->total / (double)d->nsample);
   c.sample = d->sample;
   return p->fn ? evaluate(s, p, p->fn, d->nsample, chosen, &c, &d->out) : 0;

@@ -1,14 +1,8 @@
 /* What is counted: the bins of histograms, and which level lines are drawn. */
-#include "driver/plot/plot.h"
+#include "driver/plot/plot_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static void *take(size_t n, size_t size, const Plot *p) {
-  void *v = calloc(n + 1, size);
-  if (!v) base_fault("there is not enough memory for the plot `%s`", p->name);
-  return v;
-}
 
 /* ---- histograms: bins of equal width, or of equal ratio on a logarithmic axis ---------------------------- */
 
@@ -47,8 +41,8 @@ static int64_t bin_of(const PlotNumbers *d, double x) {
 void plot_histogram(PlotNumbers *d) {
   const Plot *p = d->p;
   d->bins = choose_bins(d);
-  d->edge = take((size_t)d->bins + 1, sizeof *d->edge, p);
-  d->count = take((size_t)d->bins * p->ncurve, sizeof *d->count, p);
+  d->edge = plot_take((size_t)d->bins + 1, sizeof *d->edge, p);
+  d->count = plot_take((size_t)d->bins * p->ncurve, sizeof *d->count, p);
   edges(d);
   for (uint32_t c = 0; c < p->ncurve; c++)
     for (int64_t i = 0; i < d->nsample; i++)
@@ -102,12 +96,12 @@ static void keep_distinct(PlotLevels *l) {
 void plot_levels(PlotNumbers *d) {
   const Plot *p = d->p;
   int64_t n = 0;
-  double *v = take((size_t)(p->n * p->n), sizeof *v, p);
+  double *v = plot_take((size_t)(p->n * p->n), sizeof *v, p);
   for (int64_t k = 0; k < p->n * p->n; k++)
     if (isfinite(plot_at(&d->grid[0], 0, k))) v[n++] = plot_at(&d->grid[0], 0, k);
   qsort(v, (size_t)n, sizeof *v, rising);
-  d->levels = take(p->ngrid, sizeof *d->levels, p);
-  for (uint32_t g = 0; g < p->ngrid; g++) d->levels[g].at = take((size_t)p->contours, sizeof(double), p);
+  d->levels = plot_take(p->ngrid, sizeof *d->levels, p);
+  for (uint32_t g = 0; g < p->ngrid; g++) d->levels[g].at = plot_take((size_t)p->contours, sizeof(double), p);
   for (int64_t k = 0; k < p->contours && n; k++) {
     double level = v[(int64_t)(((double)k + 0.5) * (double)n / (double)p->contours)], other;
     for (uint32_t g = 0; g < p->ngrid; g++)

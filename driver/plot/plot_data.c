@@ -8,7 +8,7 @@
  *
  * Level lines and maps are lattices, with 9 digits: x runs fastest, a line of the lattice ends with an empty
  * line. What is not finite is NaN. */
-#include "driver/plot/plot.h"
+#include "driver/plot/plot_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* NAME.gp: the gnuplot script that draws NAME.svg from NAME.dat in its own folder. Colours are Okabe and
  * Ito's for lines (without yellow, which is hard to see on white) and viridis for maps: both can be told apart by
  * those who do not see red or green. */
-#include "driver/plot/plot.h"
+#include "driver/plot/plot_priv.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "driver/run/runner.h"
 #include "driver/runtime_generation.h"
 #include "driver/session/proofs.h"
+#include "driver/session/data.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

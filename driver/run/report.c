@@ -1,23 +1,21 @@
 /* Reports (statistics of an expression over a data set) and expectations (conditions on them). */
 #include "driver/run/report.h"
 #include "driver/session/nan.h"
+#include "driver/session/data.h"
+#include "driver/session/native.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
-static double value_at(const RtArray *a, int64_t i) {
-  return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i];
-}
-
 /* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. Of what is not
  * finite they are what NumPy gives: the mean of an infinity is infinite, min and max of a NaN are NaN. */
 static ReportResult statistics(const RtArray *a) {
-  ReportResult r = {.n = a->n ? a->n : 1, .min = value_at(a, 0), .max = value_at(a, 0)};
+  ReportResult r = {.n = a->n ? a->n : 1, .min = rt_real(a->v, 0, a->f64), .max = rt_real(a->v, 0, a->f64)};
   double m2 = 0, sum = 0;
   for (int64_t i = 0; i < r.n; i++) {
-    double x = value_at(a, i), d = x - r.mean;
+    double x = rt_real(a->v, i, a->f64), d = x - r.mean;
     sum += x;
     r.mean += d / (double)(i + 1);
     m2 += d * (x - r.mean);
@@ -31,7 +29,7 @@ static ReportResult statistics(const RtArray *a) {
 
 static int64_t first_not_finite(const RtArray *a) {
   int64_t i = 0;
-  while (i + 1 < a->n && isfinite(value_at(a, i))) i++;
+  while (i + 1 < a->n && isfinite(rt_real(a->v, i, a->f64))) i++;
   return i;
 }
 
@@ -50,8 +48,8 @@ int report_run(Session *s, const Report *report, ReportResult *out) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
   bool lane = ir_type(f, f->out.at[0]).lane;
   RtArray value;
-  HnnArg *in = calloc(f->in.n + 1, sizeof *in);
-  if (!in || !rt_array_init(&value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
+  HnnArg *in = base_zeroed(f->in.n, sizeof *in);
+  if (!rt_array_init(&value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
     base_fault("there is not enough memory for the report `%s`", report->name);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = argument(s, &f->in.at[k], set);
   rt_fn_run(native.run, in, &(HnnArg){value.v, value.ld}, set ? set->n : 1, session_seed(s, 0), 0);
@@ -71,8 +69,8 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   char err[256];
   Fn *f = pass_derive(&s->passes, e->fn, s->diag);
   if (!f) return session_render(s), EXIT_FILE;
-  Tensor *in = calloc(e->nuse + 1, sizeof *in), out = {0};
-  double *v = calloc(e->nuse + 1, sizeof *v);
+  Tensor *in = base_zeroed(e->nuse, sizeof *in), out = {0};
+  double *v = base_zeroed(e->nuse, sizeof *v);
   for (uint32_t k = 0; k < e->nuse; k++) {
     v[k] = pick(&results[report_number(s->model, e->use[k].report)], e->use[k].stat);
     in[k] = (Tensor){f->in.at[k].type, &v[k]};

@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_RUN_REPORT_H
 #define HNNC_DRIVER_RUN_REPORT_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 typedef struct ReportResult {
   double mean, sd, min, max;

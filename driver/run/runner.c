@@ -2,6 +2,7 @@
 #include "driver/run/runner.h"
 #include "driver/run/nan_train.h"
 #include "driver/session/proofs.h"
+#include "driver/session/data.h"
 
 #include <inttypes.h>
 #include <math.h>

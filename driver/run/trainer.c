@@ -1,6 +1,7 @@
 /* One `train` of a model, ready to run: its gradient, test loss and update compiled, its moved
  * parameters laid end to end. */
 #include "driver/run/trainer.h"
+#include "driver/session/data.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,51 +23,42 @@ bool trainer_careful(const Optim *o) {
 }
 
 static int32_t *input_map(const Fn *f) {
-  int32_t *map = calloc(f->in.n + 1, sizeof *map);
-  for (uint32_t k = 0; map && k < f->in.n; k++) {
+  int32_t *map = base_zeroed(f->in.n, sizeof *map);
+  for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
     map[k] = in->kind == IN_PARAM ? (int32_t)in->index : in->kind == IN_FIELD ? -1 - (int32_t)in->index : INT32_MIN;
   }
   return map;
 }
 
-static bool set_running(Session *s, Trainer *t) {
-  double *decay = calloc(t->running.n + 1, sizeof *decay);
-  if (!decay) return false;
+static void set_running(Session *s, Trainer *t) {
+  double *decay = base_zeroed(t->running.n, sizeof *decay);
   for (uint32_t k = 0; k < t->running.n; k++) decay[k] = s->model->param[t->running.param[k]].decay;
   t->rt.running = (const int32_t *)t->running.param;
   t->rt.nrunning = (int)t->running.n;
   t->rt.decay = decay;
-  return true;
 }
 
 static bool lay_out(Session *s, Trainer *t, const Train *spec) {
   size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
-  t->offset = calloc(spec->nmoved + 1, sizeof *t->offset);
-  if (!t->offset) return false;
+  t->offset = base_zeroed(spec->nmoved, sizeof *t->offset);
   int64_t n = 0;
   for (uint32_t k = 0; k < spec->nmoved; k++) {
     t->offset[k] = n;
     n += (s->param[spec->moved[k]].elems + ALIGN - 1) / ALIGN * ALIGN;
   }
   t->rt.flat_n = n ? n : ALIGN;
-  t->rt.flat = aligned_alloc(64, (size_t)t->rt.flat_n * size);
-  t->rt.state = calloc((size_t)t->rt.nstates + 1, sizeof *t->rt.state);
-  if (!t->rt.flat || !t->rt.state) return false;
-  memset(t->rt.flat, 0, (size_t)t->rt.flat_n * size);
-  for (int i = 0; i < t->rt.nstates; i++) {
-    t->rt.state[i] = aligned_alloc(64, (size_t)t->rt.flat_n * size);
-    if (!t->rt.state[i]) return false;
-    memset(t->rt.state[i], 0, (size_t)t->rt.flat_n * size);
-  }
-  return true;
+  t->rt.state = base_zeroed((size_t)t->rt.nstates, sizeof *t->rt.state);
+  t->rt.flat = rt_zeroed((size_t)t->rt.flat_n * size);
+  bool ok = t->rt.flat != NULL;
+  for (int i = 0; ok && i < t->rt.nstates; i++) ok = (t->rt.state[i] = rt_zeroed((size_t)t->rt.flat_n * size)) != NULL;
+  return ok;
 }
 
 /* Parameters that move live inside `flat` while training, so that a step updates them in place. */
 static void move_in(Session *s, Trainer *t) {
   size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
-  t->param = calloc(s->model->nparam + 1, sizeof *t->param);
-  if (!t->param) base_fault("there is not enough memory for the parameters");
+  t->param = base_zeroed(s->model->nparam, sizeof *t->param);
   memcpy(t->param, s->param, sizeof *t->param * s->model->nparam);
   for (uint32_t k = 0; k < t->spec->nmoved; k++) {
     RtArray *a = &t->param[t->spec->moved[k]];
@@ -172,7 +164,7 @@ _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSIN
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
   *t = (Trainer){.spec = spec};
   NativeBuild b;
-  Optim o = spec->opt;
+  const Optim o = spec->opt;
   double start = pass_now();
   int code = begin(s, t, &o, &b);
   if (code) return code;
@@ -186,7 +178,8 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   t->rt.update = t->native[UPDATE].run;
   t->rt.norm = t->native[NORM].run;
   t->rt.nstates = trainer_states(&o);
-  if (!lay_out(s, t, spec) || !set_running(s, t))
+  set_running(s, t);
+  if (!lay_out(s, t, spec))
     return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the optimizer of `%s`", spec->name);
   set_options(s, t, &o);
   move_in(s, t);

@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_RUN_TRAINER_H
 #define HNNC_DRIVER_RUN_TRAINER_H
 
-#include "driver/driver.h"
+#include "driver/session/native.h"
 
 typedef struct Trainer {
   const Train *spec;

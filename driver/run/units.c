@@ -10,7 +10,7 @@ static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name
 }
 
 static bool add_train(Units *u, const Train *t, Span at, bool f64, PassRun *run, Diag *diag) {
-  Optim o = t->opt;
+  const Optim o = t->opt;
   Fn *gradient = pass_gradient(run, t->loss, t->moved, t->nmoved, NULL, diag);
   if (!gradient) return false;
   add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);

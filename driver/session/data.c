@@ -1,6 +1,8 @@
 /* Data sets: programs run (always in f64), files read, parts of others taken. A set is made once,
  * when something first needs it. */
 #include "driver/session/nan.h"
+#include "driver/session/data.h"
+#include "driver/session/native.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -17,11 +19,14 @@ static int index_of(const Session *s, const Data *d) {
 const RtSet *data_set(Session *s, const Data *d) { return &s->set[index_of(s, d)]; }
 
 static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
-  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = calloc(d->nfield + 1, sizeof(RtArray))};
-  for (uint32_t k = 0; set->field && k < d->nfield; k++)
+  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = base_zeroed(d->nfield, sizeof(RtArray))};
+  for (uint32_t k = 0; k < d->nfield; k++)
     if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n)) return false;
-  return set->field != NULL;
+  return true;
 }
+
+/* Numbers of rows or samples; NULL without memory. */
+static int64_t *row_numbers(int64_t n) { return (uint64_t)n < SIZE_MAX / 16 ? rt_zeroed((size_t)n * sizeof(int64_t)) : NULL; }
 
 static int no_memory(Session *s, const Data *d, int64_t samples) {
   static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
@@ -82,8 +87,8 @@ static void unpack(RtArray *field, const RtArray *out, const Rows *r, int64_t i)
 
 static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArray *out, Rows *r, int64_t draws) {
   int64_t n = d->yield == YIELD_SHUFFLED ? r->per_draw * r->window : r->n;
-  int64_t *order = calloc((size_t)r->n, sizeof *order);
-  r->at = calloc((size_t)n, sizeof *r->at);
+  int64_t *order = row_numbers(r->n);
+  r->at = row_numbers(n);
   bool ok = order && r->at;
   for (int64_t k = 0; ok && k < n; k++) r->at[k] = k;
   for (int k = 0; ok && k < set->nfield; k++) {
@@ -117,9 +122,9 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   int64_t draws = on ? on->n : d->count, samples;
   if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d, INT64_MAX);
   if (samples <= 0) return no_samples(s, d);
-  RtArray *out = calloc(f->out.n, sizeof *out);
-  HnnArg *arg = calloc(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
-  bool ok = out && arg && alloc_set(set, d, samples);
+  RtArray *out = base_zeroed(f->out.n, sizeof *out);
+  HnnArg *arg = base_zeroed(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
+  bool ok = alloc_set(set, d, samples);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
     Type t = ir_type(f, f->out.at[k]);
     ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
@@ -134,7 +139,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     ok = unpack_all(s, d, set, out, &rows, draws);
   }
   int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
-  for (uint32_t k = 0; out && k < f->out.n; k++) rt_array_finish(&out[k]);
+  for (uint32_t k = 0; k < f->out.n; k++) rt_array_finish(&out[k]);
   free(out);
   free(arg);
   return code;
@@ -208,7 +213,7 @@ static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int6
 }
 
 static int fill_from_table(Session *s, const Data *d, const RtTable *t, const int *column, int64_t rows, RtSet *set) {
-  int64_t *start = calloc((size_t)rows + 1, sizeof *start);
+  int64_t *start = row_numbers(rows + 1);
   const RtColumn *group = d->group >= 0 ? &t->column[column[d->group]] : NULL;
   int64_t n = start ? window_starts(d, rows, group, start) : 0;
   int code = 0;
@@ -228,8 +233,8 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   RtError err = {{0}};
   int64_t rows = 0;
   if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
-  int *column = calloc(d->nfield + 1, sizeof *column);
-  int code = column ? select_columns(s, d, &t, column, &rows) : no_memory(s, d, 0);
+  int *column = base_zeroed(d->nfield, sizeof *column);
+  int code = select_columns(s, d, &t, column, &rows);
   if (!code) code = fill_from_table(s, d, &t, column, rows, set);
   free(column);
   rt_table_finish(&t);
@@ -247,7 +252,7 @@ static int make_part(Session *s, const Data *d, RtSet *set) {
   const RtSet *base = data_set(s, d->base);
   int64_t n = d->kind == DATA_SHUFFLE ? base->n : share_count(d, base->n);
   if (n <= 0) return no_samples(s, d);
-  int64_t *from = calloc((size_t)base->n, sizeof *from);
+  int64_t *from = row_numbers(base->n);
   if (!from || !alloc_set(set, d, n)) return free(from), no_memory(s, d, n);
   if (d->kind == DATA_SHUFFLE) rt_permutation(session_seed(s, d->seed), 0, n, from);
   else
@@ -284,8 +289,7 @@ static int make(Session *s, const Data *d) {
 
 /* The set in f32, whose numbers end at 3.4e38. */
 static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
-  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = calloc((size_t)set->nfield + 1, sizeof(RtArray))};
-  if (!native->field) return no_memory(s, d, set->n);
+  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = base_zeroed((size_t)set->nfield, sizeof(RtArray))};
   for (int k = 0; k < set->nfield; k++) {
     RtArray *to = &native->field[k];
     if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d, set->n);

@@ -1,6 +1,6 @@
 /* The start of every parameter. A draw depends on the seed and the parameter's path alone, so that
  * adding a layer elsewhere leaves the others as they were. */
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,11 +8,6 @@
 #include <xxhash.h>
 
 enum { UNIFORM = 0, NORMAL = 1 };
-
-static void store(RtArray *a, int64_t i, double v) {
-  if (a->f64) ((double *)a->v)[i] = v;
-  else ((float *)a->v)[i] = (float)v;
-}
 
 /* fan_in = last dim, fan_out = first dim, of a matrix; a vector has both equal to its length.
  * Glorot & Bengio 2010: uniform on +-sqrt(6 / (fan_in + fan_out)). */
@@ -64,7 +59,8 @@ static void init_orthogonal(RtArray *a, int64_t first, Type t, double *draw) {
   double *x = base_realloc(NULL, sizeof *x * (size_t)(tall ? rows : cols));
   orthonormalise(draw, count, tall ? rows : cols, x);
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++) store(a, first + i * cols + j, tall ? draw[i * count + j] : draw[j * count + i]);
+    for (int64_t j = 0; j < cols; j++)
+      rt_set_real(a->v, first + i * cols + j, a->f64, tall ? draw[i * count + j] : draw[j * count + i]);
   free(x);
 }
 
@@ -79,18 +75,18 @@ static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, d
   if (p->init == INIT_GLOROT) hi = glorot_bound(t), lo = -hi;
   if (p->init == INIT_ORTHOGONAL) init_orthogonal(a, first, t, draw);
   else
-    for (int64_t i = 0; i < n; i++) store(a, first + i, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
+    for (int64_t i = 0; i < n; i++) rt_set_real(a->v, first + i, a->f64, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
   free(path);
 }
 
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {
   int64_t n = type_count(param_turn_type(p));
   if (p->decay > 0) {
-    for (int64_t i = 0; i < a->elems; i++) store(a, i, 0);
+    for (int64_t i = 0; i < a->elems; i++) rt_set_real(a->v, i, a->f64, 0);
     return;
   }
   if (p->init == INIT_VALUE) {
-    for (int64_t i = 0; i < a->elems; i++) store(a, i, p->values ? p->values[i % n] : p->a);
+    for (int64_t i = 0; i < a->elems; i++) rt_set_real(a->v, i, a->f64, p->values ? p->values[i % n] : p->a);
     return;
   }
   double *draw = base_realloc(NULL, sizeof(double) * (size_t)(n + 1));

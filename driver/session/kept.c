@@ -5,7 +5,9 @@
  * model, and what was kept counts only if all of them are the same now. Messages (warnings) are kept with it, models with
  * errors are not. What a function becomes follows from it, from how it is asked for, and from the sources of the passes.
  * Nothing is taken or kept where the passes are watched (--print-after, --verify-each). */
-#include "driver/driver.h"
+#include "driver/session/data.h"
+#include "driver/session/kept_priv.h"
+#include "driver/session/native.h"
 
 #include "codegen/object/cache.h"
 #include "driver/kept_generation.h"
@@ -13,6 +15,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -295,4 +298,26 @@ void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k) {
     pack_finish(&p);
   }
   free(k->p);
+}
+
+/* ---- how much is kept ---- */
+
+enum { MEGA = 1 << 20, USUAL_LIMIT = 1024 }; /* MiB */
+
+int64_t kept_limit(void) {
+  const char *text = getenv("HNNC_CACHE_MB");
+  char *end;
+  double mb = text && *text ? strtod(text, &end) : USUAL_LIMIT;
+  if (text && *text && (*end || !(mb >= 0) || mb > 1e9)) {
+    fprintf(stderr, "warning: HNNC_CACHE_MB should be a number of megabytes, found `%s`: %d are taken\n", text, USUAL_LIMIT);
+    mb = USUAL_LIMIT;
+  }
+  return (int64_t)(mb * MEGA);
+}
+
+void kept_tidy(const char *dir) {
+  CgCacheCount count;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (now.tv_nsec / 1000 % 16 == 0) (void)cg_cache_tidy(dir, kept_limit(), false, &count); /* one process in 16 looks */
 }

@@ -1,13 +1,12 @@
 /* See nan.h. */
 #include "driver/session/nan.h"
 #include "driver/session/origin.h"
+#include "driver/session/data.h"
 
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-
-static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((double *)a->v)[i] : (double)((float *)a->v)[i]; }
 
 /* An input of a function on n samples of a set; the weight is that of a mean. */
 static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
@@ -15,9 +14,10 @@ static Tensor input(const RtArray *param, const RtSet *set, const Input *in, con
   Tensor out = {in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
-      out.v[e * lanes + i] = in->kind == IN_PARAM    ? real_at(&param[in->index], e)
+      out.v[e * lanes + i] = in->kind == IN_PARAM    ? rt_real(param[in->index].v, e, param[in->index].f64)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
-                                                     : real_at(&set->field[in->index], e * set->field[in->index].ld + sample[i]);
+                                                     : rt_real(set->field[in->index].v, e * set->field[in->index].ld + sample[i],
+                                                               set->field[in->index].f64);
   return out;
 }
 

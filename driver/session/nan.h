@@ -2,8 +2,8 @@
 #ifndef HNNC_DRIVER_SESSION_NAN_H
 #define HNNC_DRIVER_SESSION_NAN_H
 
-#include "driver/driver.h"
 #include "driver/session/origin.h"
+#include "driver/session/session.h"
 
 /* A report's first sample that is not finite. */
 void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample);

@@ -1,5 +1,7 @@
 /* From IR functions to callables: derive, simplify, split, compile together. */
-#include "driver/driver.h"
+#include "driver/session/kept_priv.h"
+#include "driver/session/native.h"
+#include "driver/session/process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +69,9 @@ static void outputs_of(Arena *mem, const Fn *f, const int64_t **elems, const boo
   *lane = l;
 }
 
-static RtRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
-  RtRef *out = ARENA_ARRAY(mem, RtRef, n + 1);
-  for (uint32_t k = 0; k < n; k++) out[k] = (RtRef){from[k].part, (int)from[k].index};
+static HnnRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
+  HnnRef *out = ARENA_ARRAY(mem, HnnRef, n + 1);
+  for (uint32_t k = 0; k < n; k++) out[k] = (HnnRef){from[k].part, (int)from[k].index};
   return out;
 }
 

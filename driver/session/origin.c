@@ -27,9 +27,11 @@ typedef struct Hunt {
 static void add_flows(Hunt *h, const Fn *f, const Flow *up, uint32_t call) {
   size_t n = f->inst.n;
   Flow *w = base_realloc(NULL, sizeof *w);
-  *w = (Flow){
-    f, up, call, calloc(n, sizeof *w->now), calloc(n, sizeof *w->ever), calloc(n, sizeof *w->failure), calloc(n, sizeof *w->time)};
-  if (!w->now || !w->ever || !w->failure || !w->time) base_fault("there is not enough memory to look for what is not finite");
+  *w = (Flow){.f = f, .up = up, .call = call};
+  w->now = base_zeroed(n, sizeof *w->now);
+  w->ever = base_zeroed(n, sizeof *w->ever);
+  w->failure = base_zeroed(n, sizeof *w->failure);
+  w->time = base_zeroed(n, sizeof *w->time);
   *vec_push(&h->flow) = w;
   for (uint32_t id = 1; id < n; id++)
     if (f->inst.at[id].sub) add_flows(h, ir_body(f, &f->inst.at[id]), w, id);
@@ -149,7 +151,7 @@ bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, d
   uint32_t source = 0;
   e.watch = watch, e.failed = failed, e.ctx = &h;
   add_flows(&h, f, NULL, 0);
-  Tensor *result = calloc(f->out.n + 1, sizeof *result);
+  Tensor *result = base_zeroed(f->out.n, sizeof *result);
   if (result && ir_eval(f, n, in, result, &e, err, sizeof err)) {
     for (uint32_t k = 0; k < f->out.n && !source; k++) source = h.flow.at[0]->now[f->out.at[k].id];
     ir_tensors_free(result, f->out.n);

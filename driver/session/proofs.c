@@ -1,6 +1,6 @@
 /* What was decided about a model: printed, and for the run directory. */
 #include "driver/session/proofs.h"
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_SESSION_PROOFS_H
 #define HNNC_DRIVER_SESSION_PROOFS_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 #include "runtime/rundir/rundir.h"
 
 void proofs_print(const Session *s, FILE *out, bool own); /* a line each; own: without those of imports */

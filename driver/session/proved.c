@@ -1,7 +1,7 @@
 /* Answers that were decided before: of the same two functions, by the same passes. An answer follows from these alone: what is
  * tried is bounded by counts of operations, not by a clock. */
 #include "codegen/object/cache.h"
-#include "driver/driver.h"
+#include "driver/session/kept_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* A session: the model of a file, the machine it runs on, and what both share. */
-#include "driver/driver.h"
+#include "driver/session/kept_priv.h"
+#include "driver/session/native.h"
+#include "driver/session/process.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -167,7 +169,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
 
 void session_close(Session *s) {
   waiting_end();
-  if (s->cg.cache_dir) cache_keep_small(s->cg.cache_dir);
+  if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
     rt_set_finish(&s->set[i]);

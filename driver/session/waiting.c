@@ -1,6 +1,7 @@
 /* Whoever waits for the compiler for more than a second is told what it is at: a thread looks at the clock, and says what
  * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on. */
-#include "driver/driver.h"
+#include "driver/session/process.h"
+#include "passes/passes.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -40,6 +40,7 @@ static const Builtin builtin_rows[] = {
   {"concat",       "=axis, a, ...",         bi_concat,     0,             N | BF_SPREAD,  "joined along an axis, the first by default"},
   {"stack",        "=axis, a, ...",         bi_stack,      0,             N | BF_SPREAD,  "joined along a new axis"},
   {"roll",         "x, shift, axis?",       bi_roll,       0,             N,              "elements moved on by shift, around the end"},
+  {"flip",         "x, axis?",              bi_flip,       0,             N,              "an axis in reverse order"},
   {"reshape",      "x, shape, ...",         bi_reshape,    0,             N,              "the same elements in another shape"},
   {"transpose",    "x",                     bi_transpose,  0,             N,              "axes in reverse order"},
   {"outer",        "x, y",                  bi_outer,      0,             N,              "all products"},

@@ -242,6 +242,15 @@ Value bi_roll(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, ir_concat(bl, part, 2, (int)axis));
 }
 
+Value bi_flip(Elab *E, const Builtin *b, Actuals *a) {
+  Type t = type_of(&a->at[0]);
+  uint32_t axis = 0;
+  if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
+  if (given(&a->at[1]) && !axis_of(E, &a->at[1], t, &axis)) return POISON;
+  Val v = in(E, &a->at[0]);
+  return elab_value(E, ir_flip(elab_at(E, a->call), v, (int)axis));
+}
+
 static bool shape_args(Elab *E, Actuals *a, uint32_t from, Num *size, uint32_t *rank) {
   *rank = 0;
   const Actual *first = &a->at[from];

@@ -66,6 +66,7 @@ static bool comes_from(const Fn *f, const Inst *i, int64_t e, Val *v, int64_t *e
     at[ir_slice_attr(f, i).axis] = ir_slice_attr(f, i).start + at[ir_slice_attr(f, i).axis] * ir_slice_attr(f, i).step;
     break;
   case OP_take: at[ir_take_attr(f, i).axis] = ir_list(f, i).at[at[ir_take_attr(f, i).axis]]; break;
+  case OP_flip: at[ir_flip_attr(f, i).axis] = out.dim[ir_flip_attr(f, i).axis] - 1 - at[ir_flip_attr(f, i).axis]; break;
   case OP_expand: {
     int axis = (int)ir_expand_attr(f, i).axis;
     memmove(at + axis, at + axis + 1, sizeof *at * (size_t)(IR_MAX_RANK - axis));

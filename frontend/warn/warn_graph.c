@@ -78,6 +78,7 @@ static bool keeps_zero(Op op) {
   case OP_spread:
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_sum:
   case OP_rmax:
@@ -149,6 +150,7 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_spread:
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_sum:
   case OP_rmax:

@@ -1,6 +1,6 @@
 /* Collecting diagnostics, and spelling suggestions. Drawing is diag_render.c. */
-#include "ir/base/diag.h"
-#include "ir/text/pack.h"
+#include "ir/base/diag_priv.h"
+#include "ir/base/pack.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Diagnostics as JSON, one object a line. The format is told in docs/messages.md; whatever the source holds, the text is UTF-8:
  * a byte that is not becomes U+FFFD. */
-#include "ir/base/diag.h"
+#include "ir/base/diag_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  *   - labels on other lines get an excerpt each, in order, `...` between lines that are not neighbours;
  *   - a tab is drawn as four blanks, what is not UTF-8 as U+FFFD, a combining mark takes no cell;
  *   - of a very long line, only a window around the first mark is drawn, with `…` where text is left out. */
-#include "ir/base/diag.h"
+#include "ir/base/diag_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

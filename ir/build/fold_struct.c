@@ -41,6 +41,7 @@ static Val fold_of_splat(Build *b, const Cand *c, Num n) {
   switch (c->op) {
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_slice:
   case OP_take:
@@ -65,6 +66,7 @@ static bool passes_spread(Op op) {
   switch (op) {
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_sum:
   case OP_rmax:
@@ -115,6 +117,12 @@ static Val fold_transpose(Build *b, const Cand *c) {
     else perm[n++] = without(c->attr[k], l.a[0]);
   }
   return ir_expand(b, ir_transpose(b, l.x, perm), at, (uint32_t)l.a[1]);
+}
+
+static Val fold_flip(Build *b, const Cand *c) {
+  Look l = look(b, c->args[0]);
+  if (l.type.dim[c->attr[0]] == 1 || (l.op == OP_expand && l.a[0] == c->attr[0])) return c->args[0];
+  return l.op == OP_flip && l.a[0] == c->attr[0] ? l.x : VAL_NONE;
 }
 
 static Val fold_expand(Build *b, const Cand *c) { return c->attr[1] == 1 ? to_dims(b, c->args[0], c->type) : VAL_NONE; }
@@ -423,6 +431,7 @@ static Val rule(Build *b, const Cand *c) {
   switch (c->op) {
   case OP_reshape: return fold_reshape(b, c);
   case OP_transpose: return fold_transpose(b, c);
+  case OP_flip: return fold_flip(b, c);
   case OP_expand: return fold_expand(b, c);
   case OP_sum: return fold_sum(b, c);
   case OP_rmax:

@@ -55,6 +55,8 @@ Val ir_transpose(Build *b, Val x, const int *perm) {
   return unary(b, OP_transpose, x, attr, rank);
 }
 
+Val ir_flip(Build *b, Val x, int axis) { return unary(b, OP_flip, x, (int64_t[]){axis}, 1); }
+
 Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
 
 Val ir_expand_to(Build *b, Val scalar, Type dims) {

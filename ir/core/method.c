@@ -1,5 +1,5 @@
-/* Names and properties of the integration methods; their stages stand in passes/loops/expand.c and
- * runtime/steppers/ode.c. */
+/* Names and properties of the integration methods, and names of causes. Stages stand in passes/loops/methods.c, those of
+ * adaptive methods in runtime/steppers/ode_tables.inc. */
 #include "ir/ir.h"
 
 const MethodInfo ir_method[M_count] = {

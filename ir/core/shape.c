@@ -205,6 +205,11 @@ static bool shape_transpose(const Sig *s, Type *out) {
   return true;
 }
 
+static bool shape_flip(const Sig *s, Type *out) {
+  *out = s->type[0];
+  return axis_attr(s, flip_attr_at(s->attr).axis, s->type[0].rank);
+}
+
 static bool shape_expand(const Sig *s, Type *out) {
   expand_attr attr = expand_attr_at(s->attr);
   Type t = s->type[0];

@@ -10,7 +10,7 @@ typedef double Elem;
 typedef Tensor ElemTensor;
 typedef const EvalEnv ElemEnv;
 
-#include "ir/eval/eval.h"
+#include "ir/eval/eval_tmpl.h"
 
 /* ---- elementwise ops, from the table ---- */
 

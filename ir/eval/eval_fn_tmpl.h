@@ -1,5 +1,5 @@
 /* Running functions: instruction after instruction over whole [element][B] arrays. An operand is freed
- * after its last user, so that a body of a long loop needs no more than one turn. See eval.h. */
+ * after its last user, so that a body of a long loop needs no more than one turn. See eval_tmpl.h. */
 
 #include <stdarg.h>
 

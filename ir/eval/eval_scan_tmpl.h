@@ -1,5 +1,5 @@
 /* Ops with sub-functions of the evaluators. A turn's inputs borrow what they can; its outputs are freed
- * or moved before the next turn. See eval.h. */
+ * or moved before the next turn. See eval_tmpl.h. */
 
 /* Takes the outputs of one turn over: carries replace, ys are stacked, zs added. True: converged. */
 static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {

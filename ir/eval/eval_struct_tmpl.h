@@ -1,5 +1,5 @@
 /* Structural ops of the evaluators; those with sub-functions are in eval_scan_tmpl.h. An axis splits a
- * tensor into outer x size x inner elements. See eval.h. */
+ * tensor into outer x size x inner elements. See eval_tmpl.h. */
 
 /* ---- moving ---- */
 
@@ -32,6 +32,15 @@ static bool eval_transpose(Node *n) {
     for (int k = to.rank; k-- > 0; rest /= to.dim[k]) e += rest % to.dim[k] * stride[n->attr[k]];
     eval_move(n->run, n->out, o, n->arg[0], e);
   }
+  return true;
+}
+
+static bool eval_flip(Node *n) {
+  Axis a = axis_of(n->i->type, flip_attr_at(n->attr).axis);
+  for (int64_t o = 0; o < a.outer; o++)
+    for (int64_t k = 0; k < a.size; k++)
+      for (int64_t i = 0; i < a.inner; i++)
+        eval_move(n->run, n->out, (o * a.size + k) * a.inner + i, n->arg[0], (o * a.size + a.size - 1 - k) * a.inner + i);
   return true;
 }
 

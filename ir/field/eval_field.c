@@ -1,5 +1,5 @@
 /* The evaluator over the finite field. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@ typedef FieldElem Elem;
 typedef FieldTensor ElemTensor;
 typedef FieldEnv ElemEnv;
 
-#include "ir/eval/eval.h"
+#include "ir/eval/eval_tmpl.h"
 
 /* ---- elements ---- */
 

@@ -93,7 +93,7 @@ static inline bool field_is_zero(FieldElem a) { return !(a.re | a.im); }
 /* What is the same in all evaluations at one point, and in all functions that are compared. */
 typedef struct FieldEnv {
   uint64_t seed;            /* keys the unknown functions and the draws */
-  struct FieldState *state; /* private: constants, functions met, signs asked for (field_fn.h) */
+  struct FieldState *state; /* private: constants, functions met, signs asked for (field_priv.h) */
   bool exact;               /* of a function of FN_EXACT: operations on constants that would round are unknown */
   bool related;             /* addition theorems are looked for, which takes time */
   uint32_t learned;         /* constants met for the first time; what was computed before may not hold */

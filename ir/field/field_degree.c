@@ -99,16 +99,18 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_sin:
   case OP_cos:
   case OP_tan: return atom(c, a[0], n, c->of.circle);
-  case OP_log:
-  case OP_log2:
-  case OP_log1p:
-  case OP_erf: return keyed(c, a[0]);
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
-  case OP_atan2: return keyed(c, larger(a[0], a[1]));
   case OP_sqrt: return root(a[0]);
   case OP_rsqrt: return quotient(c, (Degree){0, 0}, root(a[0]), n);
   case OP_sign: return (Degree){0, 0};
-  default: return i->nargs > 1 ? larger(a[0], a[1]) : a[0];
+  case OP_neg:
+  case OP_abs:
+  case OP_relu: return a[0];
+  case OP_add:
+  case OP_sub:
+  case OP_min:
+  case OP_max: return larger(a[0], a[1]);
+  default: return keyed(c, i->nargs > 1 ? larger(a[0], a[1]) : a[0]);
   }
 }
 

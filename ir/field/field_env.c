@@ -1,5 +1,5 @@
 /* What is known at a point of the field: maps, constants, keyed random values. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -12,8 +12,7 @@
  * theorems must be asked, and what they leave open is undecided.
  * Signs (see field.h and field_sign.c): with k of them open, points are added until all patterns have been met but
  * for 2^-FIELD_BITS, or until WORK elements have been computed. */
-#include "ir/field/field_fn.h"
-#include "ir/field/field_real.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -27,7 +27,7 @@
  * Constants (elements that the environment knows) are computed with as numbers, by num.c, as the builder
  * does when it folds them. So an element that turns out to be a constant only later has been
  * computed with in another way before: `learned` asks for another evaluation then. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 
@@ -149,7 +149,7 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_le: return of_bool(field_eq(a, b) || less(e, a, b));
   case OP_eq: return of_bool(equal(e, a, b));
   case OP_ne: return of_bool(!equal(e, a, b));
-  default: base_fault("`%s` has no value in the field", ir_op[op].name);
+  default: e->unknown = true; return field_keyed(e, op, a, ir_op[op].arity > 1 ? b : FIELD_ONE); /* nothing else is known of it */
   }
 }
 

@@ -7,7 +7,7 @@
  * A root of even order is taken of squares alone. If v was not drawn (it came as the argument of log), the
  * sign of the product is one that decides, and is noted. Points of the circle likewise; they have no parts if
  * they came from atan2, and multiples of pi/12, recognised by their rounded values, are what they are. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

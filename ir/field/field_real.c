@@ -6,7 +6,7 @@
  * that, and by more than FLOOR of the size of the output, is a difference. Points at which something overflows
  * or loses digits to underflow tell nothing, nor do those where == is asked of values that are close. Points come in
  * ranges: of size one, small, large, of one sign, many orders of magnitude, whole numbers. */
-#include "ir/field/field_real.h"
+#include "ir/field/field_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

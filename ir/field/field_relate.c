@@ -1,7 +1,7 @@
 /* Relations c x = sum of[k] key[k] with small coefficients, by meeting in the middle: the combinations of the first
  * half of the keys go into a map, and c x minus those of the second half is looked up. At most 2^25
  * relations are tried for one x, so that one is met by accident with probability 2^-36. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <stdlib.h>
 

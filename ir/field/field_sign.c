@@ -6,7 +6,7 @@
  * combination of theirs (or its opposite) at every point. So a column of signs outside the span of
  * the columns before it and of the constant proves the radicand independent. Only points count whose signs
  * up to that site are of elements of F_p. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

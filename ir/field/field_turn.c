@@ -6,7 +6,7 @@
  * 3^3, 5^2, 7, 11 and 13, is a product of roots of unity of prime power order. Those of order 8 and 3 are the
  * true ones, (1 + i)/sqrt 2 and (-1 + i sqrt 3)/2 with positive roots, and those of order 2^k, 3^k are roots
  * of them; for the others any primitive root will do: no rational identity tells it from the true one. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* Reads the text form (print.c). Ends at the first mistake, which is shown at its place; what was
  * read is checked by the verifier. Any bytes may be given: types are inferred, with all the checks of
  * shape.c, before anything is computed from a number, and nesting is limited. */
-#include "ir/text/read.h"
-#include "ir/text/text.h"
+#include "ir/text/read_priv.h"
+#include "ir/text/text_priv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

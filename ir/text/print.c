@@ -17,7 +17,7 @@
  * nearest to its rational); a `dot` is its einsum, `+lanes` when it sums over the samples; `method`
  * and `cause` are names and rtol, atol are reals. `{name=number}` is accepted for all of them and printed when
  * the short form could not say the same. Comments run from # to the end of the line. */
-#include "ir/text/text.h"
+#include "ir/text/text_priv.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Words, numbers and names of the text form (read.h). */
-#include "ir/text/read.h"
+/* Words, numbers and names of the text form (read_priv.h). */
+#include "ir/text/read_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  *
  * Sums over the batch inside a loop: within a tile they are partial, so what depends on one must be
  * linear in it, and leaves the body through zs alone, which are sums as well. */
-#include "ir/text/text.h"
+#include "ir/text/text_priv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

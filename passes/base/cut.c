@@ -1,4 +1,4 @@
-/* What crosses where a function is cut (cut.h).
+/* What crosses where a function is cut (pass.h).
  *
  * A piece reads values of earlier ones. Most are carried over. Made again is what costs next to nothing
  * there: renamings, and at most CHEAP additions, products or selections of values that are at hand anyway.

@@ -193,6 +193,7 @@ Val jvp_ode(Jvp *s, Val v, const Inst *i) {
   }
 LINEAR_RULE(reshape)
 LINEAR_RULE(transpose)
+LINEAR_RULE(flip)
 LINEAR_RULE(expand)
 LINEAR_RULE(sum)
 LINEAR_RULE(slice)

@@ -86,6 +86,11 @@ void vjp_transpose(Vjp *s, Val v, const Inst *i, Val c) {
   vjp_push(s, operand(s, i, 0), ir_transpose(vjp_region(s)->b, c, inverse));
 }
 
+void vjp_flip(Vjp *s, Val v, const Inst *i, Val c) {
+  UNUSED(v);
+  vjp_push(s, operand(s, i, 0), ir_flip(vjp_region(s)->b, c, (int)ir_flip_attr(vjp_region(s)->src, i).axis));
+}
+
 void vjp_expand(Vjp *s, Val v, const Inst *i, Val c) {
   expand_attr attr = ir_expand_attr(vjp_region(s)->src, i);
   UNUSED(v);

@@ -125,7 +125,7 @@ typedef struct Walk {
   bool failed; /* too large, which was said */
 } Walk;
 
-static CopyRule expand_inst;
+static Val expand_inst(Copy *c, uint32_t id, const Inst *i);
 
 static Fn *expand_rates_of(Walk *w, const Fn *body) {
   const bool reversible = w->reversible;

@@ -33,6 +33,7 @@ static bool has_rule(const Fn *f, const Inst *i) {
   case OP_spread:
   case OP_reshape:
   case OP_transpose:
+  case OP_flip:
   case OP_expand:
   case OP_sum:
   case OP_rmax:

@@ -134,6 +134,15 @@ static Deps picked(SearchFrame *fr, const Inst *i, bool listed) {
 Deps sparsity_slice(SearchFrame *fr, const Inst *i) { return picked(fr, i, false); }
 Deps sparsity_take(SearchFrame *fr, const Inst *i) { return picked(fr, i, true); }
 
+Deps sparsity_flip(SearchFrame *fr, const Inst *i) {
+  Deps x = sparsity_deps_of(fr, i, 0);
+  if (x.same) return x;
+  Deps out = sparsity_deps_new(fr->search, type_count(i->type));
+  Axis t = axis_of(i->type, ir_flip_attr(fr->f, i).axis);
+  for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, t, t.n - 1 - k);
+  return sparsity_deps_close(out, type_count(i->type));
+}
+
 Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   unslice_attr attr = ir_unslice_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;

@@ -1,4 +1,4 @@
-/* Loops over samples that make shared results too (split.h). */
+/* Loops over samples that make shared results too (split_priv.h). */
 #include "passes/split/split_priv.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * differentiated by parameters, after its inner derivatives, which take the mean as a constant:
  *
  *   1. Maps are cut. Values of a map have a level: the number of means that follow one another up to them.
- *      One map for each level makes what belongs to it; values that later ones need are stacked (cut.h), so
+ *      One map for each level makes what belongs to it; values that later ones need are stacked (pass.h), so
  *      nothing large is computed twice; the mean of e over the turns leaves its map as a sum, and enters the
  *      later maps as an invariant:
  *

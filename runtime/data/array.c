@@ -1,7 +1,7 @@
 /* Tensors in memory. A lane array is [elems][ld] with ld a multiple of RT_PAD; samples n ... ld-1 repeat
  * sample n-1, so that whole tiles may be read. A shared array has n = 0 and ld = elems; its memory is
  * rounded up to RT_PAD elements of zero. */
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

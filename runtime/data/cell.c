@@ -1,6 +1,6 @@
 /* A cell of a text table: decimal numbers as C writes them, exponents also long (`e+000`) or Fortran's (`1.0D+3`).
  * Everything else is text, also what other languages and programs write for numbers: nothing is guessed. */
-#include "runtime/data/table.h"
+#include "runtime/data/table_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

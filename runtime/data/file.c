@@ -1,7 +1,7 @@
 /* Whole files: read, written atomically, links replaced atomically. A write goes to `.name.tmp-PID` in
  * the same directory, is fsync'ed, renamed, and the directory fsync'ed: the final name always holds a
  * whole file, the old or the new. Without fsync that is so as long as the system runs. */
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * dict literal with descr, fortran_order, shape; then the elements. Everything is checked against the
  * size of the file before it is used. Elements: f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1, either byte order. A table
  * is known by the beginning of the file; elements are read of the columns that are asked for. */
-#include "runtime/data/table.h"
+#include "runtime/data/table_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

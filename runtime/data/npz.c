@@ -1,21 +1,24 @@
 /* .npz: a zip archive of .npy files (numpy.savez, stored; numpy.savez_compressed, deflated). Members of other names are no
  * arrays; of arrays the beginning is looked at, and no more until their values are asked for. */
-#include "runtime/data/table.h"
-#include "runtime/data/zip_load.h"
+#include "runtime/data/table_priv.h"
+#include "runtime/data/zip_load_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const RtZip *zip; /* once an archive was asked for */
+/* An archive and the library that reads it. */
+typedef struct Archive {
+  RtZip zip;
+  zip_t *z;
+} Archive;
 
 static bool zip_failed(RtError *err, const char *path, const char *doing, const char *why) {
   return rt_fail(err, "%s: cannot %s the archive (%s); save it again with numpy.savez", path, doing, why);
 }
 
-static bool open_library(const char *path, const char *doing, RtError *err) {
+static bool open_library(RtZip *zip, const char *path, const char *doing, RtError *err) {
   const char *why = "";
-  zip = rt_zip(&why);
-  return zip || rt_fail(err, "%s: cannot %s the archive: %s", path, doing, why);
+  return rt_zip(zip, &why) || rt_fail(err, "%s: cannot %s the archive: %s", path, doing, why);
 }
 
 typedef struct Bytes {
@@ -24,7 +27,7 @@ typedef struct Bytes {
 } Bytes;
 
 /* Reads on up to `most` bytes. Room grows with what comes, not with what is announced. */
-static bool read_on(zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
+static bool read_on(const RtZip *zip, zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
   while (b->n < most) {
     if (b->n == b->room) {
       const size_t room = b->room ? 2 * b->room : NPY_HEAD;
@@ -41,7 +44,9 @@ static bool read_on(zip_file_t *f, Bytes *b, uint64_t most, RtError *why) {
 }
 
 /* The beginning of a member, or all of it, its checksum then verified by libzip at the end of the read. */
-static bool member(zip_t *z, int64_t i, bool all, Bytes *b, uint64_t *total, RtError *why) {
+static bool member(const Archive *ar, int64_t i, bool all, Bytes *b, uint64_t *total, RtError *why) {
+  const RtZip *zip = &ar->zip;
+  zip_t *z = ar->z;
   zip_stat_t st;
   zip_file_t *f = NULL;
   const bool open = zip->stat_index(z, (zip_uint64_t)i, 0, &st) == 0 && (st.valid & ZIP_STAT_SIZE) &&
@@ -49,7 +54,7 @@ static bool member(zip_t *z, int64_t i, bool all, Bytes *b, uint64_t *total, RtE
   if (!open) return rt_fail(why, "cannot be read (%s); save it again with numpy.savez", zip->strerror(z));
   char more;
   *total = st.size;
-  bool ok = read_on(f, b, all || st.size < NPY_HEAD ? st.size : NPY_HEAD, why);
+  bool ok = read_on(zip, f, b, all || st.size < NPY_HEAD ? st.size : NPY_HEAD, why);
   if (ok && b->n == st.size && zip->fread(f, &more, 1) != 0) /* 0: the end, checksum good */
     ok = rt_fail(why, "cannot be read (the data are damaged or cut off); save it again with numpy.savez");
   zip->fclose(f);
@@ -57,10 +62,10 @@ static bool member(zip_t *z, int64_t i, bool all, Bytes *b, uint64_t *total, RtE
 }
 
 /* A member as an array. */
-static bool array_of(zip_t *z, int64_t i, bool all, Bytes *b, Npy *a, RtError *why) {
+static bool array_of(const Archive *ar, int64_t i, bool all, Bytes *b, Npy *a, RtError *why) {
   uint64_t total = 0;
   b->n = 0;
-  return member(z, i, all, b, &total, why) && npy_parse(a, b->at, b->n, total, why);
+  return member(ar, i, all, b, &total, why) && npy_parse(a, b->at, b->n, total, why);
 }
 
 /* Type and shape of a column; false: why not. */
@@ -74,8 +79,8 @@ static bool describe(const Npy *a, RtColumn *k, RtError *why) {
   return a->count || rt_fail(why, "it is empty, an axis has length 0");
 }
 
-static bool add_member(zip_t *z, zip_int64_t i, Bytes *b, RtTable *t) {
-  const char *name = zip->get_name(z, (zip_uint64_t)i, 0);
+static bool add_member(const Archive *ar, zip_int64_t i, Bytes *b, RtTable *t) {
+  const char *name = ar->zip.get_name(ar->z, (zip_uint64_t)i, 0);
   const size_t len = name ? strlen(name) : 0;
   if (len < 5 || strcmp(name + len - 4, ".npy")) return true;
   Npy a;
@@ -84,47 +89,45 @@ static bool add_member(zip_t *z, zip_int64_t i, Bytes *b, RtTable *t) {
   *k = (RtColumn){.name = strndup(name, len - 4), .number = true, .member = i};
   if (!k->name) return false;
   t->ncolumn++;
-  if (array_of(z, i, false, b, &a, &why) && describe(&a, k, &why)) return true;
+  if (array_of(ar, i, false, b, &a, &why) && describe(&a, k, &why)) return true;
   k->fault = strdup(why.text);
   return k->fault != NULL;
 }
 
-static zip_t *open_archive(const char *path, RtError *err) {
+static bool open_archive(Archive *ar, const char *path, RtError *err) {
   int code;
   FILE *f = fopen(path, "rb"); /* says "no such file" better than libzip */
-  if (!f) {
-    rt_fail_errno(err, "open", path);
-    return NULL;
-  }
+  if (!f) return rt_fail_errno(err, "open", path);
   fclose(f);
-  if (!open_library(path, "open", err)) return NULL;
-  zip_t *z = zip->open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
-  if (z) return z;
+  const RtZip *zip = &ar->zip;
+  if (!open_library(&ar->zip, path, "open", err)) return false;
+  ar->z = zip->open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
+  if (ar->z) return true;
   zip_error_t e;
   zip->error_init_with_code(&e, code);
   zip_failed(err, path, "open", code == ZIP_ER_EXISTS ? "two arrays have one name" : zip->error_strerror(&e));
   zip->error_fini(&e);
-  return NULL;
+  return false;
 }
 
 bool rt_npz_open(const char *path, RtTable *t, RtError *err) {
-  zip_t *z = open_archive(path, err);
-  if (!z) return false;
+  Archive ar;
+  if (!open_archive(&ar, path, err)) return false;
   Bytes b = {0};
-  const zip_int64_t n = zip->get_num_entries(z, 0);
+  const zip_int64_t n = ar.zip.get_num_entries(ar.z, 0);
   t->column = calloc((size_t)n + 1, sizeof *t->column);
   bool ok = t->column != NULL;
-  for (zip_int64_t i = 0; ok && i < n; i++) ok = add_member(z, i, &b, t);
+  for (zip_int64_t i = 0; ok && i < n; i++) ok = add_member(&ar, i, &b, t);
   free(b.at);
-  zip->discard(z);
+  ar.zip.discard(ar.z);
   if (!ok) return rt_fail(err, "%s: not enough memory", path);
   return t->ncolumn || rt_fail(err, "%s: the archive holds no arrays (members NAME.npy)", path);
 }
 
-static bool member_values(zip_t *z, RtColumn *k, Bytes *b, RtError *why) {
+static bool member_values(const Archive *ar, RtColumn *k, Bytes *b, RtError *why) {
   Npy a;
   RtColumn now = {0};
-  if (!array_of(z, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
+  if (!array_of(ar, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
   if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim))
     return rt_fail(why, "it is being changed");
   k->v = malloc((size_t)a.count * sizeof *k->v);
@@ -132,52 +135,55 @@ static bool member_values(zip_t *z, RtColumn *k, Bytes *b, RtError *why) {
 }
 
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
-  zip_t *z = open_archive(t->path, err);
-  if (!z) return false;
+  Archive ar;
+  if (!open_archive(&ar, t->path, err)) return false;
   Bytes b = {0};
   RtError why;
   bool ok = true;
   for (int i = 0; ok && i < n; i++) {
     RtColumn *k = &t->column[column[i]];
     if (k->v || k->fault) continue;
-    ok = member_values(z, k, &b, &why);
+    ok = member_values(&ar, k, &b, &why);
     if (!ok) rt_fail(err, "%.200s: array `%.80s`: %s", t->path, k->name, why.text);
   }
   free(b.at);
-  zip->discard(z);
+  ar.zip.discard(ar.z);
   return ok;
 }
 
-static bool add_array(zip_t *z, const RtArray *a, RtError *err) {
+static bool add_array(const Archive *ar, const RtArray *a, RtError *err) {
+  const RtZip *zip = &ar->zip;
   size_t size;
   char name[256];
   snprintf(name, sizeof name, "%.240s.npy", a->name);
   unsigned char *image = npy_image(a, &size);
   if (!image) return rt_fail(err, "not enough memory");
-  zip_source_t *s = zip->source_buffer(z, image, size, 1);
+  zip_source_t *s = zip->source_buffer(ar->z, image, size, 1);
   if (!s) free(image);
-  if (s && zip->file_add(z, name, s, ZIP_FL_ENC_UTF_8) >= 0) return true;
+  if (s && zip->file_add(ar->z, name, s, ZIP_FL_ENC_UTF_8) >= 0) return true;
   if (s) zip->source_free(s);
-  return rt_fail(err, "%s: %s", name, zip->strerror(z));
+  return rt_fail(err, "%s: %s", name, zip->strerror(ar->z));
 }
 
 /* The archive is made in memory and written like every other file. */
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err) {
   zip_error_t e;
-  if (!open_library(path, "make", err)) return false;
+  Archive ar;
+  const RtZip *zip = &ar.zip;
+  if (!open_library(&ar.zip, path, "make", err)) return false;
   zip->error_init(&e);
   zip_source_t *mem = zip->source_buffer_create(NULL, 0, 0, &e);
-  zip_t *z = mem ? zip->open_from_source(mem, ZIP_TRUNCATE, &e) : NULL;
-  if (!z) {
+  ar.z = mem ? zip->open_from_source(mem, ZIP_TRUNCATE, &e) : NULL;
+  if (!ar.z) {
     if (mem) zip->source_free(mem);
     return zip_failed(err, path, "make", zip->error_strerror(&e));
   }
   zip->source_keep(mem);
   bool ok = true;
-  for (int i = 0; ok && i < n; i++) ok = add_array(z, &a[i], err);
-  if (ok && zip->close(z) != 0) ok = zip_failed(err, path, "make", zip->strerror(z));
-  else if (ok) z = NULL;
-  if (z) zip->discard(z);
+  for (int i = 0; ok && i < n; i++) ok = add_array(&ar, &a[i], err);
+  if (ok && zip->close(ar.z) != 0) ok = zip_failed(err, path, "make", zip->strerror(ar.z));
+  else if (ok) ar.z = NULL;
+  if (ar.z) zip->discard(ar.z);
   zip_stat_t st;
   char *image = NULL;
   if (ok) {

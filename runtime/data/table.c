@@ -4,7 +4,7 @@
  * first row gives the names if it has as many words as the rows have columns, all of them identifiers
  * (what numpy.savetxt writes). A column is text if its first field that is no gap is no number; what else is no number
  * in a column is its fault. */
-#include "runtime/data/table.h"
+#include "runtime/data/table_priv.h"
 
 #include <math.h>
 #include <stdarg.h>

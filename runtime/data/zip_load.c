@@ -1,31 +1,28 @@
-/* See zip_load.h. */
-#include "runtime/data/zip_load.h"
+/* See zip_load_priv.h. */
+#include "runtime/data/zip_load_priv.h"
 
 #include <dlfcn.h>
 #include <string.h>
 
 #ifdef RT_LIBZIP
-const RtZip *rt_zip(const char **why) {
-  static RtZip zip;
-  static bool there;
-  void *lib = there ? NULL : dlopen(RT_LIBZIP, RTLD_NOW | RTLD_LOCAL), *at;
-  if (there) return &zip;
+bool rt_zip(RtZip *out, const char **why) {
+  void *lib = dlopen(RT_LIBZIP, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at;
   *why = RT_LIBZIP " cannot be loaded";
-  if (!lib) return NULL;
-#define X(f)                                                                                        \
-  if (!(at = dlsym(lib, "zip_" #f))) return *why = RT_LIBZIP " has no zip_" #f, dlclose(lib), NULL; \
-  memcpy(&zip.f, &at, sizeof at);
+  if (!lib) return false;
+#define X(f)                                                                                         \
+  if (!(at = dlsym(lib, "zip_" #f))) return *why = RT_LIBZIP " has no zip_" #f, dlclose(lib), false; \
+  memcpy(&out->f, &at, sizeof at);
   RT_ZIP(X)
 #undef X
-  there = true;
-  return &zip;
+  dlclose(lib);
+  return true;
 }
 #else
-const RtZip *rt_zip(const char **why) {
-#define X(f) .f = zip_##f,
-  static const RtZip zip = {RT_ZIP(X)};
-#undef X
+bool rt_zip(RtZip *out, const char **why) {
   (void)why;
-  return &zip;
+#define X(f) .f = zip_##f,
+  *out = (RtZip){RT_ZIP(X)};
+#undef X
+  return true;
 }
 #endif

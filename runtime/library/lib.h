@@ -1,11 +1,14 @@
 /* The engine of exported libraries: `hnnc compile model.hnn` links it, the compiled functions and a
- * generated table into model.so, and writes typed wrappers around the calls below. No LLVM, no hnnc.
+ * generated table into model.so, and writes typed wrappers around the calls below. No LLVM, no hnnc. The text of this header and of
+ * ir/abi.h is part of what is generated.
  *
  * Arrays of the user are row-major with the sample first: [n][dims...], in the model's precision. */
 #ifndef HNNC_RUNTIME_LIBRARY_LIB_H
 #define HNNC_RUNTIME_LIBRARY_LIB_H
 
-#include "runtime/runtime.h"
+#include "ir/abi.h"
+
+#include <stdbool.h>
 
 typedef struct LibParam {
   const char *name;
@@ -26,7 +29,7 @@ typedef struct LibPart {
   HnnKernel kernel;
   const HnnKernelInfo *info;
   int nin, nout;
-  const RtRef *in;
+  const HnnRef *in;
   const int64_t *out_elems;
   const bool *out_lane;
 } LibPart;
@@ -39,7 +42,7 @@ typedef struct LibFn {
   const LibInput *in;
   const bool *out_lane;
   const int64_t *out_elems;
-  const RtRef *from;
+  const HnnRef *from;
 } LibFn;
 
 typedef struct LibTrain {

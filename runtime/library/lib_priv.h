@@ -3,7 +3,7 @@
 #define HNNC_RUNTIME_LIBRARY_LIB_PRIV_H
 
 #include "runtime/library/lib.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 /* What a function is called with, kept from call to call; lane arrays and outputs are in `memory`. */
 typedef struct Arguments {

@@ -14,17 +14,13 @@ int64_t lib_moved_size(const Lib *l, const LibTrain *t) {
   return n;
 }
 
-static double real_at(const Lib *l, const void *p, int64_t i) {
-  return l->m->f64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
-}
-
 /* min(1, clip / norm of all gradients); negative where the norm is not finite. */
 static double clip_scale(const Lib *l, const LibTrain *t, const HnnArg *grad) {
   if (t->clip <= 0) return 1;
   double square = 0;
   for (int k = 0; k < t->nmoved; k++)
     for (int64_t i = 0; i < l->m->param[t->moved[k]].elems; i++) {
-      const double g = real_at(l, grad[k].p, i);
+      const double g = rt_real(grad[k].p, i, l->m->f64);
       square += g * g;
     }
   const double norm = sqrt(square);
@@ -32,8 +28,7 @@ static double clip_scale(const Lib *l, const LibTrain *t, const HnnArg *grad) {
 }
 
 static void scalar_argument(const Lib *l, double v, void *store, HnnArg *arg) {
-  if (l->m->f64) *(double *)store = v;
-  else *(float *)store = (float)v;
+  rt_set_real(store, 0, l->m->f64, v);
   *arg = (HnnArg){store, 0};
 }
 
@@ -133,7 +128,7 @@ static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, do
   const Arguments *a = lib_bind(l, t->gradient, n, in);
   if (!a) return -1;
   rt_fn_run(l->fn[t->gradient], a->in, a->out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
-  *loss = real_at(l, a->out[0].p, 0);
+  *loss = rt_real(a->out[0].p, 0, l->m->f64);
   const HnnArg *grad = a->out + 1;
   const bool tame = moderate(l, t, grad);
   const double scale = isfinite(*loss) && all_finite(l, t, grad, tame ? t->nmoved : 0) ? clip_scale(l, t, grad) : -1;

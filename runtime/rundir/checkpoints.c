@@ -1,8 +1,7 @@
 /* The checkpoints of a run: the newest RT_RUN_KEEP and those that were to be kept, `checkpoints/last` naming the newest.
  * What a resumed run begins with is read here, and why one cannot begin is told. */
-#include "runtime/rundir/folder.h"
 #include "runtime/rundir/rundir_priv.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

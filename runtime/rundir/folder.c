@@ -1,6 +1,6 @@
-/* See folder.h. */
-#include "runtime/rundir/folder.h"
-#include "runtime/util.h"
+/* What lies in a folder that is a run, or was taken for one. */
+#include "runtime/rundir/rundir_priv.h"
+#include "runtime/runtime_priv.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -1,7 +1,6 @@
 /* See rundir.h. */
-#include "runtime/rundir/folder.h"
 #include "runtime/rundir/rundir_priv.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -19,4 +19,9 @@ struct RtRun {
 /* What was written is on the disk, and what will be has to be. */
 bool rt_run_settle(RtRun *r, RtError *err);
 
+/* folder.c: what lies in a folder that is a run, or was taken for one. */
+bool rt_folder_no_run(const char *dir, RtError *err);   /* false: says that it has no manifest, and which run in it may be meant */
+bool rt_folder_ours(const char *dir, RtError *err);     /* it holds nothing but what a run makes */
+int64_t rt_folder_step(const char *dir, int64_t below); /* of checkpoints/step-N: the largest N below; 0: none */
+
 #endif

@@ -3,7 +3,7 @@
  * and the elements, little-endian, in C order, without gaps. Every size and offset is checked against
  * the file before it is used; so is the metadata entry "xxh3", if it is there: the XXH3-64, as 16 digits, of header and elements as
  * they are with 16 zeros in its place. */
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  *
  * An RtFn has one run at a time. Outputs may be the same memory as inputs of the same tile (the optimizer
  * updates in place). */
-#include "runtime/steppers/split.h"
+#include "runtime/steppers/split_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  *
  * Jobs run in the caller's floating-point mode on every thread. */
 #include "runtime/float_mode.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <pthread.h>
 #include <sched.h>

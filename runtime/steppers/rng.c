@@ -2,7 +2,7 @@
  * as 1, 2, 3", SC'11. A block of four words is a pure function of a 128-bit counter and a 64-bit key, so
  * every draw can be made anywhere, in any order. Counter layout in runtime.h; the known answers of the
  * paper's authors are in tests/runtime/test_runtime_rng.c. */
-#include "runtime/steppers/rng.h"
+#include "runtime/steppers/rng_priv.h"
 #include "runtime/runtime.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
  * of a value per sample have the size of the batch, grow with it and are kept from call to call. Phases may have
  * tiles of different widths, and a value may hold the weight, which is 0 in the padding: so several phases run over
  * whole tiles of the widest, and what one reads of the padding another has computed there. */
-#include "runtime/steppers/split.h"
+#include "runtime/steppers/split_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,13 +128,13 @@ static void place_outputs(RtSplit *s, const HnnArg *out) {
     for (int k = 0; k < outputs_of(&s->part[p]); k++)
       s->out[p][k] = (HnnArg){s->buffer[p][k].p, s->part[p].out_lane[k] ? s->ld : 0};
   for (int k = s->spec.nout - 1; k >= 0; k--) {
-    const RtRef from = s->spec.from[k];
+    const HnnRef from = s->spec.from[k];
     if (from.part < 0 || (s->part[from.part].out_lane[from.index] && s->buffer[from.part][from.index].read)) continue;
     s->out[from.part][from.index] = out[k];
   }
 }
 
-static const HnnArg *source(const RtSplit *s, RtRef from, const HnnArg *in) {
+static const HnnArg *source(const RtSplit *s, HnnRef from, const HnnArg *in) {
   return from.part < 0 ? &in[from.index] : &s->out[from.part][from.index];
 }
 

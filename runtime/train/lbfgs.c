@@ -23,21 +23,15 @@ typedef struct Search { /* f along x + t d */
   double f, slope; /* at the point evaluated last, which t->flat and l->grad hold */
 } Search;
 
-static double at(const void *v, int64_t i, bool f64) { return f64 ? ((const double *)v)[i] : (double)((const float *)v)[i]; }
-static void put(void *v, int64_t i, double x, bool f64) {
-  if (f64) ((double *)v)[i] = x;
-  else ((float *)v)[i] = (float)x;
-}
-
 static double dot(const double *a, const void *b, const RtTrain *t) {
   double sum = 0;
-  for (int64_t i = 0; i < t->flat_n; i++) sum += a[i] * at(b, i, t->f64);
+  for (int64_t i = 0; i < t->flat_n; i++) sum += a[i] * rt_real(b, i, t->f64);
   return sum;
 }
 
 static double dot_states(const void *a, const void *b, const RtTrain *t) {
   double sum = 0;
-  for (int64_t i = 0; i < t->flat_n; i++) sum += at(a, i, t->f64) * at(b, i, t->f64);
+  for (int64_t i = 0; i < t->flat_n; i++) sum += rt_real(a, i, t->f64) * rt_real(b, i, t->f64);
   return sum;
 }
 
@@ -52,7 +46,7 @@ static void direction(const Search *q) {
     const double sy = dot_states(s, y, t);
     if (!(sy > 0)) break;
     alpha[pairs] = dot(d, s, t) / sy;
-    for (int64_t i = 0; i < t->flat_n; i++) d[i] -= alpha[pairs] * at(y, i, t->f64);
+    for (int64_t i = 0; i < t->flat_n; i++) d[i] -= alpha[pairs] * rt_real(y, i, t->f64);
   }
   if (!pairs) return;
   const void *y0 = t->state[t->history];
@@ -61,14 +55,14 @@ static void direction(const Search *q) {
   for (int k = pairs - 1; k >= 0; k--) {
     const void *s = t->state[k], *y = t->state[t->history + k];
     const double beta = dot(d, y, t) / dot_states(s, y, t);
-    for (int64_t i = 0; i < t->flat_n; i++) d[i] += (alpha[k] - beta) * at(s, i, t->f64);
+    for (int64_t i = 0; i < t->flat_n; i++) d[i] += (alpha[k] - beta) * rt_real(s, i, t->f64);
   }
 }
 
 /* Moves to x + step d and evaluates there; a point where something is not finite counts as infinitely high. */
 static void evaluate(Search *q, double step) {
   RtTrain *t = q->l->t;
-  for (int64_t i = 0; i < t->flat_n; i++) put(t->flat, i, q->x[i] + step * q->d[i], t->f64);
+  for (int64_t i = 0; i < t->flat_n; i++) rt_set_real(t->flat, i, t->f64, q->x[i] + step * q->d[i]);
   if (!rt_train_gradient(q->l, &q->f)) q->f = INFINITY;
   q->slope = isfinite(q->f) ? dot(q->d, q->l->grad, t) : INFINITY;
 }
@@ -114,14 +108,14 @@ static void remember(const Search *q) {
   void *s = t->state[h - 1], *y = t->state[2 * h - 1];
   double sy = 0, yy = 0;
   for (int64_t i = 0; i < t->flat_n; i++) {
-    const double ds = at(t->flat, i, t->f64) - q->x[i], dy = at(q->l->grad, i, t->f64) - q->g[i];
+    const double ds = rt_real(t->flat, i, t->f64) - q->x[i], dy = rt_real(q->l->grad, i, t->f64) - q->g[i];
     sy += ds * dy;
     yy += dy * dy;
   }
   if (!(sy > DBL_EPSILON * yy) || !(yy > 0)) return;
   for (int64_t i = 0; i < t->flat_n; i++) {
-    put(s, i, at(t->flat, i, t->f64) - q->x[i], t->f64);
-    put(y, i, at(q->l->grad, i, t->f64) - q->g[i], t->f64);
+    rt_set_real(s, i, t->f64, rt_real(t->flat, i, t->f64) - q->x[i]);
+    rt_set_real(y, i, t->f64, rt_real(q->l->grad, i, t->f64) - q->g[i]);
   }
   memmove(t->state + 1, t->state, (size_t)(h - 1) * sizeof *t->state);
   memmove(t->state + h + 1, t->state + h, (size_t)(h - 1) * sizeof *t->state);
@@ -134,8 +128,8 @@ static bool iterate(Search *q, double *f) {
   RtTrain *t = q->l->t;
   double sum = 0;
   for (int64_t i = 0; i < t->flat_n; i++) {
-    q->x[i] = at(t->flat, i, t->f64);
-    q->g[i] = at(q->l->grad, i, t->f64);
+    q->x[i] = rt_real(t->flat, i, t->f64);
+    q->g[i] = rt_real(q->l->grad, i, t->f64);
     sum += fabs(q->g[i]);
   }
   if (sum == 0) return false;
@@ -148,7 +142,7 @@ static bool iterate(Search *q, double *f) {
   }
   const double got = line_search(q, *f, slope, q->lr * (fresh ? fmin(1, 1 / sum) : 1));
   if (got == 0) {
-    for (int64_t i = 0; i < t->flat_n; i++) put(t->flat, i, q->x[i], t->f64);
+    for (int64_t i = 0; i < t->flat_n; i++) rt_set_real(t->flat, i, t->f64, q->x[i]);
     return false;
   }
   remember(q);

@@ -1,7 +1,7 @@
 /* See progress.h. A terminal's line is rewritten ten times a second at most and cut to its width; elsewhere
  * a line is written at each tenth of the steps and after ten seconds without one. */
 #include "runtime/train/progress.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 #include <math.h>
 #include <stdlib.h>

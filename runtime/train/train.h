@@ -2,7 +2,7 @@
 #ifndef HNNC_RUNTIME_TRAIN_TRAIN_H
 #define HNNC_RUNTIME_TRAIN_TRAIN_H
 
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 /* A set of samples as arguments: the data in place, or the buffers that a batch is gathered into. */
 typedef struct Batch {

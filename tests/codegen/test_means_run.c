@@ -6,6 +6,7 @@
 
 #include "codegen/codegen.h"
 #include "runtime/library/lib.h"
+#include "runtime/runtime.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/means_cases.h"
 #include "tests/common/random_fn.h"
@@ -23,9 +24,9 @@ typedef struct Callable {
   LibFn lib;
 } Callable;
 
-static RtRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
-  RtRef *out = ARENA_ARRAY(mem, RtRef, n + 1);
-  for (uint32_t k = 0; k < n; k++) out[k] = (RtRef){from[k].part, (int)from[k].index};
+static HnnRef *refs(Arena *mem, const PartRef *from, uint32_t n) {
+  HnnRef *out = ARENA_ARRAY(mem, HnnRef, n + 1);
+  for (uint32_t k = 0; k < n; k++) out[k] = (HnnRef){from[k].part, (int)from[k].index};
   return out;
 }
 

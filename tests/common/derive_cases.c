@@ -31,6 +31,7 @@ static Val case_transpose(Build *b, Val x, Val y) {
   uint32_t d[] = {1, 3, 3};
   return ir_mul(b, ir_transpose(b, ir_reshape(b, x, 3, d), (int[]){2, 0, 1}), ir_reshape(b, y, 3, (uint32_t[]){3, 1, 3}));
 }
+static Val case_flip(Build *b, Val x, Val y) { return ir_mul(b, ir_flip(b, ir_sin(b, x), 1), ir_flip(b, y, 0)); }
 static Val case_expand(Build *b, Val x, Val y) { return ir_mul(b, ir_expand(b, x, 1, 2), ir_expand(b, ir_sin(b, y), 1, 2)); }
 static Val case_sum(Build *b, Val x, Val y) { return ir_mul(b, ir_sum(b, x, 0), ir_sum(b, y, 1)); }
 /* The extremum is not close to changing its place. */
@@ -208,6 +209,7 @@ const DeriveCase derive_cases[] = {
   {OP_batch_mean, case_batch_mean},
   {OP_reshape, case_reshape},
   {OP_transpose, case_transpose},
+  {OP_flip, case_flip},
   {OP_expand, case_expand},
   {OP_sum, case_sum},
   {OP_rmax, case_rmax},

@@ -168,7 +168,7 @@ static void move(Gen *g) {
     return;
   }
   n = t.dim[axis];
-  switch (below(g, 12)) {
+  switch (below(g, 13)) {
   case 0:
     dim[0] = (uint32_t)type_count(t);
     push(g, ir_reshape(b, x, 1, dim), m);
@@ -217,6 +217,7 @@ static void move(Gen *g) {
   case 10:
     if (t.rank >= 2) push(g, ir_tri(b, x, below(g, 2), (int)below(g, 3) - 1), m);
     break;
+  case 11: push(g, ir_flip(b, x, axis), m); break;
   default: push(g, ir_index(b, x, axis, below(g, n)), m); break;
   }
 }

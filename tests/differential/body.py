@@ -240,7 +240,7 @@ class Body:
 
     def moved(self, shape, d):
         r = self.rng
-        f = r.choice(["roll", "reshape", "transpose", "diag"])
+        f = r.choice(["roll", "flip", "reshape", "transpose", "diag"])
         if f == "transpose":
             text, b = self.expr(shape[::-1], d)
             return ("(%s).T" if r.random() < 0.5 else "transpose(%s)") % text, b
@@ -260,6 +260,8 @@ class Body:
             return "reshape(%s, %s)" % (text, ", ".join(new)), b
         text, b = self.expr(shape, d)
         axis = r.randrange(len(shape))
+        if f == "flip":
+            return "flip(%s%s)" % (text, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
         return "roll(%s, %d%s)" % (text, r.randint(-4, 4), ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
 
     def comprehension(self, shape, d):

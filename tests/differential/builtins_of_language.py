@@ -74,6 +74,11 @@ def roll(p, x, shift, axis=0):
 
 
 @builtin
+def flip(p, x, axis=0):
+    return p.plain(lambda v: t.flipped(v, p.whole(axis)), x)
+
+
+@builtin
 def reshape(p, x, *shape):
     shape = [p.whole(n) for n in (shape[0] if isinstance(shape[0], list) else shape)]
     return p.plain(lambda v: t.reshaped(v, shape), x)

@@ -261,7 +261,7 @@ def flow_step(rng, b, tag, n, names, subflows):
     if form == "swap":
         return "%s, %s = -%s, %s" % (q, p, p, q)
     if form == "roll":
-        return "%s = roll(%s, %d)" % (p, p, rng.randint(-2, 2))
+        return "%s = %s" % (p, "roll(%s, %d)" % (p, rng.randint(-2, 2)) if rng.random() < 0.5 else "flip(%s)" % p)
     if form == "flip":
         return "%s, %s = %s, -%s" % (q, p, q, p)
     if form == "call" and subflows:

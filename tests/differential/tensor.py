@@ -183,6 +183,12 @@ def rolled(x, shift, axis=0):
     return gathered(x, x.shape, lambda i: i[:axis] + ((i[axis] - shift) % n,) + i[axis + 1:])
 
 
+def flipped(x, axis=0):
+    axis %= len(x.shape)
+    n = x.shape[axis]
+    return gathered(x, x.shape, lambda i: i[:axis] + (n - 1 - i[axis],) + i[axis + 1:])
+
+
 def triangle(x, k, lower):
     keep = lambda i: i[-1] - i[-2] <= k if lower else i[-1] - i[-2] >= k
     return Tensor(x.shape, [x.data[offset(x.shape, i)] if keep(i) else s.ZERO for i in indices(x.shape)])

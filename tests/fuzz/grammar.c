@@ -109,7 +109,7 @@ static const char *const unary[] = {"sin",       "cos",    "exp",     "log",    
                                     "min",       "maxabs", "norm",    "diag",     "logdet",  "tril",  "triu",
                                     "transpose", "len",    "field",   "omega",    "eye",     "zeros", "ones",
                                     "first",     "last",   "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
-                                    "not",       "-"};
+                                    "not",       "flip",   "-"};
 static const char *const binary[] = {"atan2",       "max",         "min",     "grad",     "jac",     "hess",
                                      "div",         "dot",         "cross",   "outer",    "concat",  "roll",
                                      "solve_lower", "solve_upper", "poisson", "jacobian", "hessian", "stack",

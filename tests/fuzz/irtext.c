@@ -1,7 +1,7 @@
 /* Mutator of IR text. A function that parses is changed as a graph: an instruction becomes another, takes other operands or
  * attributes, or a new one is put in, and types are inferred again, so that what comes out mostly parses, too. Else, and now
  * and then, a word of the text becomes another. */
-#include "ir/text/text.h"
+#include "ir/text/text_priv.h"
 #include "tests/fuzz/bytes.h"
 
 #include <ctype.h>

@@ -151,6 +151,9 @@ static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)
 
 static void test_moving(void) {
   ONE(matrix, ir_transpose(&c.b, x, (int[]){1, 0}), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_flip(&c.b, x, 0), 4, 5, 6, 1, 2, 3);
+  ONE(matrix, ir_flip(&c.b, x, 1), 3, 2, 1, 6, 5, 4);
+  ONE(lanes, ir_flip(&c.b, x, 0), 3, -3, 2, -2, 1, -1);
   ONE(matrix, ir_expand(&c.b, x, 1, 2), 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6);
   ONE(matrix, ir_slice(&c.b, x, 1, 0, 2, 2), 1, 3, 4, 6);
   ONE(matrix, ir_unslice(&c.b, x, 0, 1, 2, 4), 0, 0, 0, 1, 2, 3, 0, 0, 0, 4, 5, 6);

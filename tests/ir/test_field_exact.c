@@ -1,5 +1,5 @@
 /* Exact constants: roots of unity as the cosines and sines of fractions of pi, and functions of FN_EXACT. */
-#include "ir/field/field_fn.h"
+#include "ir/field/field_priv.h"
 #include "tests/common/cunit_main.h"
 
 static const int orders[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 25, 27, 32, 48, 77, 128, 130, 256};

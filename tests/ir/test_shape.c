@@ -80,6 +80,7 @@ static const Bad bad[] = {
   {"`reshape` to rank 7, more than 6", OP_reshape, {SIX}, 7, {2, 2, 2, 2, 2, 2, 1}, false},
   {"`transpose` needs 2 axes, found 1", OP_transpose, {MAT}, 1, {0}, false},
   {"`transpose` names axis 1 twice", OP_transpose, {MAT}, 2, {1, 1}, false},
+  {"`flip` has no axis 1 in rank 1", OP_flip, {VEC4}, 1, {1}, false},
   {"`expand` to rank 7, more than 6", OP_expand, {SIX}, 2, {0, 2}, false},
   {"`expand` has no axis 2 in rank 2", OP_expand, {LANE3}, 2, {2, 2}, false},
   {"`expand` has more than 2^31 elements", OP_expand, {MAT}, 2, {0, INT32_MAX}, false},

@@ -49,7 +49,7 @@ static Val moved(Gen *g, Val x, int axis) {
   Build *b = &g->b;
   Type t = type_of(g, x);
   uint32_t n = t.dim[axis], index[MOST];
-  switch (random_below(&g->seed, 10)) {
+  switch (random_below(&g->seed, 11)) {
   case 0: return ir_slice(b, x, axis, 0, n > 1 ? n - 1 : 1, 1);
   case 1: return ir_unslice(b, x, axis, 1, 1, n + 2);
   case 2: return ir_concat(b, (Val[]){x, x}, 2, axis);
@@ -63,6 +63,7 @@ static Val moved(Gen *g, Val x, int axis) {
   case 6: return ir_rmax(b, x, axis);
   case 7: return ir_rmin(b, x, axis);
   case 8: return t.rank == 2 ? ir_tri(b, x, random_below(&g->seed, 2), (int)random_below(&g->seed, 3) - 1) : VAL_NONE;
+  case 9: return ir_flip(b, x, axis);
   default: return t.rank == 2 ? ir_transpose(b, x, (int[]){1, 0}) : VAL_NONE;
   }
 }
@@ -145,9 +146,9 @@ static uint32_t loops(const Fn *f) {
 
 static void test_random(void) {
   uint32_t seen[OP_count] = {0};
-  static const Op all[] = {OP_tanh,    OP_add,       OP_mul,    OP_lt,  OP_select, OP_id,   OP_spread,
-                           OP_reshape, OP_transpose, OP_expand, OP_sum, OP_rmax,   OP_rmin, OP_slice,
-                           OP_unslice, OP_concat,    OP_take,   OP_put, OP_tri,    OP_dot};
+  static const Op all[] = {OP_tanh,    OP_add,       OP_mul,    OP_lt,     OP_select, OP_id,   OP_spread,
+                           OP_reshape, OP_transpose, OP_flip,   OP_expand, OP_sum,    OP_rmax, OP_rmin,
+                           OP_slice,   OP_unslice,   OP_concat, OP_take,   OP_put,    OP_tri,  OP_dot};
   for (uint64_t seed = 0; seed < PROGRAMS; seed++) {
     Fn *f = program(seed, seen), *g = pass_unmap(NULL, f);
     CU_ASSERT_FATAL(g != NULL);

@@ -2,7 +2,7 @@
  * threads. Run by hand under -fsanitize=thread after changes to pool.c or fn.c (tests/meson.build). */
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
@@ -256,7 +256,7 @@ static RtFn *phase(HnnKernel k, int32_t tile, int nin, int nout, const int64_t *
 static void test_phases(void) {
   static const int64_t one[] = {1, 1};
   static const bool first_lane[] = {true, false}, shared[] = {false, true};
-  static const RtRef first_in[] = {{-1, 0}, {-1, 1}}, second_in[] = {{-1, 0}, {1, 0}, {1, 1}}, from[] = {{3, 0}, {1, 0}};
+  static const HnnRef first_in[] = {{-1, 0}, {-1, 1}}, second_in[] = {{-1, 0}, {1, 0}, {1, 1}}, from[] = {{3, 0}, {1, 0}};
   for (int threads = 1; threads <= 3; threads++) {
     RtPool *pool = rt_pool_create(threads);
     const RtPart part[5] = {[1] = {phase(first_phase, NARROW, 2, 2, one, first_lane, pool), 2, 2, first_in, one, first_lane},

@@ -1,5 +1,5 @@
 /* Philox: known answers, distributions, draws independent of tiles and order; permutations. */
-#include "runtime/steppers/rng.h"
+#include "runtime/steppers/rng_priv.h"
 #include "runtime/runtime.h"
 #include "tests/common/cunit_main.h"
 

@@ -1,7 +1,7 @@
 /* libzip, loaded when an archive is first asked for: with libcrypto behind it, it takes longer to load than all else that
  * hnnc needs, and few programs read .npz. Where its name is not known (RT_LIBZIP) it is linked as others are. */
-#ifndef HNNC_RUNTIME_DATA_ZIP_LOAD_H
-#define HNNC_RUNTIME_DATA_ZIP_LOAD_H
+#ifndef HNNC_RUNTIME_DATA_ZIP_LOAD_PRIV_H
+#define HNNC_RUNTIME_DATA_ZIP_LOAD_PRIV_H
 
 #include "runtime/runtime.h"
 
@@ -21,7 +21,7 @@ typedef struct RtZip {
 #undef X
 } RtZip;
 
-/* NULL: it is not installed, *why says what is missing. */
-const RtZip *rt_zip(const char **why);
+/* False: it is not installed, *why says what is missing. Once loaded it stays. */
+bool rt_zip(RtZip *out, const char **why);
 
 #endif

@@ -1,8 +1,8 @@
 /* Between fn.c and split.c. */
-#ifndef HNNC_RUNTIME_STEPPERS_SPLIT_H
-#define HNNC_RUNTIME_STEPPERS_SPLIT_H
+#ifndef HNNC_RUNTIME_STEPPERS_SPLIT_PRIV_H
+#define HNNC_RUNTIME_STEPPERS_SPLIT_PRIV_H
 
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 typedef struct RtSplit RtSplit;
 RtSplit *rt_split_create(const RtSplitSpec *spec); /* takes over the RtFns of spec on success */

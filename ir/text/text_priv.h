@@ -1,6 +1,6 @@
-/* What print.c, parse.c and verify.c share. Private to ir. */
-#ifndef HNNC_IR_TEXT_TEXT_H
-#define HNNC_IR_TEXT_TEXT_H
+/* What print.c, parse.c and verify.c share. */
+#ifndef HNNC_IR_TEXT_TEXT_PRIV_H
+#define HNNC_IR_TEXT_TEXT_PRIV_H
 
 #include "ir/ir.h"
 

@@ -1,6 +1,6 @@
-/* Shared by the runtime's files; not for other floors. */
-#ifndef HNNC_RUNTIME_UTIL_H
-#define HNNC_RUNTIME_UTIL_H
+/* What the rooms of the runtime share. */
+#ifndef HNNC_RUNTIME_RUNTIME_PRIV_H
+#define HNNC_RUNTIME_RUNTIME_PRIV_H
 
 #include "runtime/runtime.h"
 
@@ -27,9 +27,7 @@ void *rt_spans_copy(const RtSpan *s, int n, bool f64); /* malloc'ed; NULL withou
 void rt_spans_restore(const RtSpan *s, int n, bool f64, const void *copy);
 bool rt_spans_finite(const RtSpan *s, int n, bool f64);
 
-/* file.c. A whole file in memory, with a NUL after it. */
-char *rt_file_read(const char *path, size_t *size, RtError *err);
-/* Atomic: all of it is on disk under the final name, or the old file is untouched. */
+/* file.c. Atomic: all of it is on disk under the final name, or the old file is untouched. */
 bool rt_file_write(const char *path, const void *data, size_t size, RtError *err);
 /* The same without waiting for the disk; rt_file_settle does that, for a file that may be missing. */
 bool rt_file_put(const char *path, const void *data, size_t size, RtError *err);

@@ -1,8 +1,8 @@
 /* Between table.c, cell.c, npy.c and npz.c. */
-#ifndef HNNC_RUNTIME_DATA_TABLE_H
-#define HNNC_RUNTIME_DATA_TABLE_H
+#ifndef HNNC_RUNTIME_DATA_TABLE_PRIV_H
+#define HNNC_RUNTIME_DATA_TABLE_PRIV_H
 
-#include "runtime/util.h"
+#include "runtime/runtime_priv.h"
 
 /* ---- cell.c: one cell of a text table ----------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
-/* What the reader of the text form (parse.c) is made of. Private to ir. Functions that return false have
+/* What the reader of the text form (parse.c) is made of. Functions that return false have
  * told the mistake, except those that only ask: ahead, accept, accept_word. */
-#ifndef HNNC_IR_TEXT_READ_H
-#define HNNC_IR_TEXT_READ_H
+#ifndef HNNC_IR_TEXT_READ_PRIV_H
+#define HNNC_IR_TEXT_READ_PRIV_H
 
 #include "ir/ir.h"
 

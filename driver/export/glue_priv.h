@@ -1,9 +1,9 @@
 /* What an exported library is made of: the model's functions, lowered and split, and the C text that
  * binds them to the engine. */
-#ifndef HNNC_DRIVER_EXPORT_GLUE_H
-#define HNNC_DRIVER_EXPORT_GLUE_H
+#ifndef HNNC_DRIVER_EXPORT_GLUE_PRIV_H
+#define HNNC_DRIVER_EXPORT_GLUE_PRIV_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 typedef enum { GLUE_GRADIENT, GLUE_UPDATE, GLUE_FUNCTION } GlueKind;
 

@@ -1,6 +1,6 @@
 /* A run that a user watches: progress on stderr, results on stdout, stopped by signals (run.c). */
-#ifndef HNNC_DRIVER_COMMANDS_TERMINAL_H
-#define HNNC_DRIVER_COMMANDS_TERMINAL_H
+#ifndef HNNC_DRIVER_COMMANDS_TERMINAL_PRIV_H
+#define HNNC_DRIVER_COMMANDS_TERMINAL_PRIV_H
 
 #include "driver/run/runner.h"
 

@@ -1,8 +1,8 @@
 /* Between diagnose.c and diagnose_flow.c. */
-#ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_H
-#define HNNC_DRIVER_COMMANDS_DIAGNOSE_H
+#ifndef HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
+#define HNNC_DRIVER_COMMANDS_DIAGNOSE_PRIV_H
 
-#include "driver/driver.h"
+#include "driver/session/session.h"
 
 enum { DIAGNOSE_SAMPLES = 4 };
 

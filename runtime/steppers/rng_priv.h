@@ -1,6 +1,6 @@
 /* The block function under the draws of runtime.h, for tests. */
-#ifndef HNNC_RUNTIME_STEPPERS_RNG_H
-#define HNNC_RUNTIME_STEPPERS_RNG_H
+#ifndef HNNC_RUNTIME_STEPPERS_RNG_PRIV_H
+#define HNNC_RUNTIME_STEPPERS_RNG_PRIV_H
 
 #include <stdint.h>
 

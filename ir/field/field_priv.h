@@ -1,6 +1,6 @@
-/* What the files of elementwise ops in the field share. Private to ir. */
-#ifndef HNNC_IR_FIELD_FIELD_FN_H
-#define HNNC_IR_FIELD_FIELD_FN_H
+/* What the files of this room share. */
+#ifndef HNNC_IR_FIELD_FIELD_PRIV_H
+#define HNNC_IR_FIELD_FIELD_PRIV_H
 
 #include "ir/field/field.h"
 #include "ir/build/fold.h"
@@ -121,5 +121,11 @@ void field_signs_add(FieldSigns *s, const FieldEnv *e);
 void field_signs_free(FieldSigns *s);
 /* An upper bound of k, patterns being 2^k: signs themselves, and roots that may depend on what came before. */
 int field_signs_patterns(const FieldSigns *s);
+
+/* ---- two functions compared at real points (field_real.c) ---- */
+
+/* Compares at n points from `first` on, or until they differ by more than rounding can make of it: true then,
+ * and the report has the point, the place, the values and a reason. Adds to real_points and agreement. */
+bool field_real_differ(const Fn *a, const Fn *b, uint64_t first, int n, FieldReport *r);
 
 #endif

@@ -1,6 +1,6 @@
 /* Names of a model as identifiers of C and C++. */
-#ifndef HNNC_DRIVER_EXPORT_CNAME_H
-#define HNNC_DRIVER_EXPORT_CNAME_H
+#ifndef HNNC_DRIVER_EXPORT_CNAME_PRIV_H
+#define HNNC_DRIVER_EXPORT_CNAME_PRIV_H
 
 #include "ir/base/base.h"
 

@@ -1,0 +1,16 @@
+#ifndef HNNC_DRIVER_SESSION_DATA_H
+#define HNNC_DRIVER_SESSION_DATA_H
+
+#include "driver/session/session.h"
+
+/* Makes a data set, in f64 and in the model's precision, and those it is made of, in f64; 0 or the exit code. */
+int data_make(Session *s, const Data *d);
+const RtSet *data_set(Session *s, const Data *d);    /* in f64 */
+const RtSet *data_native(Session *s, const Data *d); /* in the model's precision */
+
+/* Of the contents of every file that the model reads, into out[40]. */
+void data_fingerprint(const Session *s, char *out);
+struct XXH3_state_s;
+bool data_hash_file(struct XXH3_state_s *state, const char *path); /* false: it cannot be read whole */
+
+#endif
