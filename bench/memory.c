@@ -130,9 +130,9 @@ static bool measure(Fn *loss, Memory memory, Row *row) {
       row->weights += type_count(loss->in.at[k].type);
     }
   double start = now();
-  Fn *gradient = pass_gradient(loss, moved, n, NULL, NULL), *d = pass_derive_as(gradient, memory, NULL, NULL);
+  Fn *gradient = pass_gradient(NULL, loss, moved, n, NULL, NULL), *d = pass_derive_as(NULL, gradient, memory, NULL, NULL);
   Split split;
-  if (!d || !pass_split(d, &split, NULL)) return false;
+  if (!d || !pass_split(NULL, d, &split, NULL)) return false;
   const Fn *batch = split.part[1].fn; /* between what is done before the samples and after them */
   row->derive = now() - start;
   start = now();

@@ -18,7 +18,8 @@ typedef struct CgOptions {
   CgForm form;           /* for tests: CG_AUTO chooses by cost */
   const char *cache_dir; /* NULL: no cache. Never fatal when unwritable or corrupt */
   bool time;             /* report to cg_timed below */
-  void (*timed)(const char *what, double seconds);
+  void (*timed)(void *ctx, const char *what, double seconds);
+  void *ctx;                         /* of timed */
   void (*at)(const char *symbol);    /* hears whose code is being made, from several threads; NULL: nobody */
   void (*refused)(const char *path); /* hears of files of the cache that others can write to, from several threads; NULL: nobody */
 } CgOptions;

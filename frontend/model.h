@@ -257,6 +257,7 @@ typedef struct FrontOptions {
   /* What is elaborated now: "the report", its name (or NULL) and place. NULL: nobody asks. */
   void (*at)(void *ctx, const char *what, const char *name, Span at);
   void *ctx;
+  struct PassRun *passes; /* whom passes report to; NULL: nobody */
 } FrontOptions;
 
 /* Reads, checks and lowers a file. Messages go to diag; NULL after an error (all that could be found

@@ -197,7 +197,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  * batch_mean (e, average) {param lag}: in a training step the mean of e over the samples of its batch and over the
  *   turns of the maps (scans without carries) that it stands in; elsewhere `average`, which is what the
  *   evaluators give. Parameter `param` of the Model keeps the average. It counts as a constant of the
- *   sample: its derivative by anything is zero, until passes/loops/means.c lowers it for training. lag = 1: `average` in
+ *   sample: its derivative by anything is zero, until passes/train/means.c lowers it for training. lag = 1: `average` in
  *   training, too; the mean is then taken for it alone.
  *
  * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.

@@ -7,13 +7,43 @@
 #include "ir/ir.h"
 #include "ir/core/pattern.h"
 
-/* expand.c: replaces every `integrate` by scans over its method's stages, rates inlined; in
- * sub-functions too. */
-/* derive.c: expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
+/* ---- a run of passes (pass.c) --------------------------------------------------------------------------------------------- */
+
+typedef struct PassTime {
+  char name[64]; /* a copy: symbols of kernels end with their compiler */
+  double seconds;
+  uint32_t runs;
+} PassTime;
+typedef struct PassSwept { /* a Jacobian that was expanded by its structure (jacobian.c) */
+  Span at;
+  int way;
+  uint32_t rows, cols, nonzeros;
+  int64_t sweeps, plainly; /* as many as without structure */
+} PassSwept;
+
+/* What passes are asked, and what they tell: for --print-after, --time-passes and --verify-each. Every pass takes one, or
+ * NULL where nobody asks. One thread uses it at a time. All zeros but for what is asked; pass_run_finish frees it. */
+typedef struct PassRun {
+  const char *print_after; /* a pass, "all" or NULL */
+  bool verify_each, time;
+  FILE *out; /* NULL: stderr */
+  const Source *src;
+  void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
+  VEC(PassTime) times;
+  VEC(PassSwept) swept; /* Jacobians expanded by their structure */
+} PassRun;
+void pass_run_finish(PassRun *run);
+void pass_timed(PassRun *run, const char *name, double seconds); /* also for work outside this floor */
+void pass_times_print(const PassRun *run, FILE *out);
+double pass_now(void); /* monotonic seconds */
+
+/* ---- from a model's functions to what is compiled (pipeline.c) ------------------------------------------------------------ */
+
+/* Expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
  * after each level. Errors (an `ode` or `rand`-free violation) go to diag with their place. NULL
  * after an error. Afterwards no DERIV op and no `integrate` is left anywhere, and no `batch_mean`: its average
  * stands in for it. (Training lowers means before: pass_gradient.) */
-Fn *pass_derive(const Fn *f, Diag *diag);
+Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag);
 
 /* What the backward pass of training reads of the states of reversible steps and symmetric trajectories:
  * those kept forwards, or those computed again from the end (undo.c). MEMORY_AUTO: as memory.c estimates.
@@ -25,7 +55,7 @@ typedef struct MemoryChoice {
   Memory way;
   int64_t bytes;
 } MemoryChoice;
-Fn *pass_derive_as(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
+Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 int64_t pass_memory_bytes(const Fn *gradient);
 /* Beyond this, one sample's states outgrow the second-level cache. */
 enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
@@ -33,16 +63,16 @@ enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
 /* simplify.c: folds, value-numbers, reassociates where exact, drops what is dead, also in
  * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a
  * fixed point. */
-Fn *pass_simplify(const Fn *f);
+Fn *pass_simplify(PassRun *run, const Fn *f);
 /* Maps along stacked parameters as plain operations; NULL if there are none. */
-Fn *pass_unmap(const Fn *f);
+Fn *pass_unmap(PassRun *run, const Fn *f);
 
 /* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
-Fn *pass_rescale(const Fn *f);
+Fn *pass_rescale(PassRun *run, const Fn *f);
 
-/* simplify.c: derived as by pass_derive_as, simplified, rescaled; powers written out: no derivative may be taken of it. NULL
+/* Derived as by pass_derive_as, simplified, rescaled; powers written out: no derivative may be taken of it. NULL
  * after an error. */
-Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
+Fn *pass_lower(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 
 /* train.c: from a loss (params..., fields... -> scalar, per sample) the gradient function
  *   (params..., fields..., weight: [B]) -> (loss = batch_sum(weight*loss), d loss/d p for each p in
@@ -56,15 +86,15 @@ typedef struct Running {
   uint32_t *param;
   uint32_t n;
 } Running;
-Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag);
+Fn *pass_gradient(PassRun *run, const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag);
 /* The mean alone, as outside of training: (params..., fields..., weight) -> batch_sum(weight*loss). */
-Fn *pass_mean(const Fn *loss);
+Fn *pass_mean(PassRun *run, const Fn *loss);
 /* The mean whose gradient pass_gradient takes: means over the batch are those of these samples. NULL after an error. */
-Fn *pass_step_mean(const Fn *loss, Diag *diag);
+Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag);
 
 /* jacobian.c: a line for each Jacobian that was expanded by its structure since the last call: nonzeros, and how many
  * sweeps were taken. Forgets them. out NULL: only that. */
-void pass_jacobians_print(FILE *out, const char *comment, const Source *src);
+void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src);
 
 /* watch.c: f with one output more, per sample: 0, or NaN if a trajectory in it is not finite. Without trajectories a copy. */
 Fn *pass_watch(const Fn *f);
@@ -91,7 +121,7 @@ typedef struct Split {
   uint32_t n;    /* n is odd, at least 3 */
   PartRef *from; /* one per output of the original */
 } Split;
-bool pass_split(const Fn *f, Split *out, Diag *diag);
+bool pass_split(PassRun *run, const Fn *f, Split *out, Diag *diag);
 void pass_split_finish(Split *s);
 /* "pre", "batch", "between1", "batch2", ... "post"; and for symbols "_pre", "", "_between1", "_batch2", ... */
 enum { SPLIT_NAME = 32 };
@@ -100,9 +130,42 @@ const char *pass_split_suffix(const Split *s, uint32_t part, char buf[SPLIT_NAME
 /* The first phase alone makes every output, in order. */
 bool pass_split_whole(const Split *s, const Fn *f);
 
+/* All of it: of fn, or, if `gradient`, of the gradient of the loss fn by the parameters `moved` (pass_gradient). */
+typedef struct PassJob {
+  const Fn *fn;
+  Memory memory;
+  bool gradient;
+  const uint32_t *moved;
+  uint32_t nmoved;
+} PassJob;
+typedef struct Lowered {
+  Fn *fn;              /* whole, as pass_lower makes it; NULL after an error before */
+  MemoryChoice memory; /* how it keeps states for its gradient */
+  Running running;     /* of a gradient */
+  Split split;         /* of fn */
+} Lowered;
+bool pass_lower_all(PassRun *run, const PassJob *job, Lowered *out, Diag *diag); /* *out is to be finished in any case */
+void pass_lowered_finish(Lowered *l);
+
+/* ---- questions (pipeline.c) ------------------------------------------------------------------------------------------------ */
+
+/* Whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see check/separable.c
+ * for how that is decided. Errors of deriving go to diag. */
+bool pass_separable(PassRun *run, const Fn *rates, Diag *diag);
+
+/* Which elements of e may depend on which of x, both values of f, which may hold derivatives and
+ * trajectories. Initializes *out; all of them where f cannot be derived. */
+void pass_pattern(PassRun *run, const Fn *f, Val e, Val x, Pattern *out);
+
+/* Whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
+FieldAnswer pass_decide(PassRun *run, const Fn *a, const Fn *b, FieldReport *r);
+const char *pass_decide_version(void); /* a hash of what its answers follow from, next to the functions */
+
+/* ---- more ---------------------------------------------------------------------------------------------------------------- */
+
 /* optim.c: optimizer updates as functions in which *each parameter element is a sample*, so the
  * same code generator serves them. Inputs: p, g, state... (lane scalars), then shared scalars named
- * as in OptimScalars; outputs: p, state... */
+ * below; outputs: p, state... */
 typedef enum { OPT_ADAM, OPT_ADAMW, OPT_SGD, OPT_RMSPROP, OPT_LBFGS, OPT_count } OptKind;
 typedef struct Optim {
   OptKind kind;
@@ -113,20 +176,8 @@ typedef struct Optim {
 extern const char *const pass_optim_name[OPT_count];
 int pass_optim_states(const Optim *o); /* number of state arrays: adam 2, ... */
 /* scalars: lr (scheduled), scale (clipping: multiplies g), bias1 = 1/(1-beta1^t), bias2 = 1/(1-beta2^t) */
-Fn *pass_optim_update(const Optim *o, bool f64);
-Fn *pass_optim_norm(bool f64); /* g -> batch_sum(g^2); padding of g must be zeros */
-
-/* separable.c: whether the Hamiltonian behind the rates of a symplectic method is T(p) + V(q); see there
- * for how that is decided. Errors of deriving go to diag. */
-bool pass_separable(const Fn *rates, Diag *diag);
-
-/* pattern.c: which elements of e may depend on which of x, both values of f, which may hold derivatives and
- * trajectories. Initializes *out; all of them where f cannot be derived. */
-void pass_pattern(const Fn *f, Val e, Val x, Pattern *out);
-
-/* decide.c: whether a and b, which may hold derivatives and trajectories, are the same function, exactly. */
-FieldAnswer pass_decide(const Fn *a, const Fn *b, FieldReport *r);
-const char *pass_decide_version(void); /* a hash of what its answers follow from, next to the functions */
+Fn *pass_optim_update(PassRun *run, const Optim *o, bool f64);
+Fn *pass_optim_norm(PassRun *run, bool f64); /* g -> batch_sum(g^2); padding of g must be zeros */
 
 /* flops.c: counted from the op table: 2 for a multiply-add of a dot, 1 for an elementwise add, mul,
  * div, sqrt, compare, select; transcendental functions count 1 too and are listed apart. A scan
@@ -137,23 +188,14 @@ typedef struct Flops {
 Flops pass_flops(const Fn *f);
 void pass_flops_print(FILE *out, const Fn *f); /* a line per op with its share */
 
-/* pass.c: the table of passes by name, for --print-after, --time-passes, --verify-each and
- * `hnnc opt --passes=derive,simplify FILE.hir`. Every pass above reports to it. */
-typedef struct PassOptions {
-  const char *print_after; /* a pass, "all" or NULL */
-  bool verify_each, time;
-  FILE *out;
-  const Source *src;
-  void (*at)(const char *what, const char *name, Span at); /* hears what is at hand; NULL: nobody */
-} PassOptions;
-extern PassOptions pass_options;
+/* pipeline.c: the table of passes by name, for `hnnc opt --passes=derive,simplify FILE.hir`. */
 typedef VEC(Fn *) FnList;
 /* Adds what the pass makes of f to `out`: a function, or, of `split`, its parts. False after an error, also of a name that
  * there is not. */
-bool pass_run(const char *name, const Fn *f, FnList *out, Diag *diag);
-extern const char *const pass_names[];             /* NULL-terminated */
-void pass_timed(const char *name, double seconds); /* also for work outside this floor */
-void pass_times_print(FILE *out);
-double pass_now(void); /* monotonic seconds */
+bool pass_by_name(PassRun *run, const char *name, const Fn *f, FnList *out, Diag *diag);
+/* The names of passes that are run by hand, or that --print-after may name; how many. */
+typedef enum { PASS_BY_HAND, PASS_REPORTED } PassUse;
+enum { PASS_NAMES = 16 };
+uint32_t pass_names(PassUse use, const char *names[PASS_NAMES]);
 
 #endif

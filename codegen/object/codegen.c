@@ -53,7 +53,7 @@ static double now(void) {
 }
 
 static void timed(const Cg *cg, const char *what, double start) {
-  if (cg->opt.time && cg->opt.timed) cg->opt.timed(what, now() - start);
+  if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, what, now() - start);
 }
 
 static void end_work(Cg *cg, bool drop);
@@ -255,7 +255,7 @@ static bool make_objects(Cg *cg, char *err, size_t errsize) {
   while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
   for (uint32_t k = 0; k < w->n; k++) {
     const CgFn *f = &cg->fn.at[w->order[k]];
-    if (cg->opt.time && cg->opt.timed) cg->opt.timed(f->symbol, f->seconds);
+    if (cg->opt.time && cg->opt.timed) cg->opt.timed(cg->opt.ctx, f->symbol, f->seconds);
   }
   cg->cached = w->fetched && w->n == 0;
   bool failed = w->failed;

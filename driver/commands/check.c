@@ -57,7 +57,7 @@ static bool means_fit(Session *s) {
   bool fit = true;
   for (uint32_t i = 0; i < s->model->naction; i++) {
     if (s->model->action[i].kind != DO_TRAIN) continue;
-    Fn *mean = pass_step_mean(s->model->action[i].train->loss, s->diag);
+    Fn *mean = pass_step_mean(&s->passes, s->model->action[i].train->loss, s->diag);
     fit &= mean != NULL;
     ir_fn_destroy(mean);
   }
@@ -78,7 +78,7 @@ int command_check(const Options *o) {
     if (!code && !o->json) summary(s.model);
   }
   if (o->json) summary_json(&s);
-  if (o->time_passes) pass_times_print(stderr);
+  if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
   return code;
 }

@@ -22,12 +22,12 @@ static void print_memory(FILE *out, const char *comment, const Unit *u, MemoryCh
 
 static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
   MemoryChoice memory;
-  pass_jacobians_print(NULL, NULL, s->src);
-  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag); /* not split */
+  pass_jacobians_print(&s->passes, NULL, NULL, s->src);
+  Fn *f = pass_lower(&s->passes, u->fn, u->memory, &memory, s->diag); /* not split */
   if (!f) return false;
   fprintf(out, "%s %s: %s `%s`\n", strcmp(kind, "dot") ? "#" : "//", s->model->path, u->kind, u->name);
   print_memory(out, strcmp(kind, "dot") ? "#" : "//", u, memory);
-  pass_jacobians_print(out, strcmp(kind, "dot") ? "#" : "//", s->src);
+  pass_jacobians_print(&s->passes, out, strcmp(kind, "dot") ? "#" : "//", s->src);
   if (!strcmp(kind, "ir")) ir_print(out, f, s->src);
   else if (!strcmp(kind, "dot")) ir_dot_graph(out, f);
   else pass_flops_print(out, f);
@@ -37,17 +37,15 @@ static bool emit_text(Session *s, const Unit *u, const char *kind, FILE *out) {
 
 /* said: where to say how states are kept, or NULL. */
 static bool add_unit(Session *s, Cg *cg, const Unit *u, FILE *said) {
-  Split split;
-  MemoryChoice memory;
-  Fn *f = pass_lower(u->fn, u->memory, &memory, s->diag); /* not split */
-  if (f && said) print_memory(said, "#", u, memory);
-  bool ok = f && pass_split(f, &split, s->diag);
+  const PassJob job = {.fn = u->fn, .memory = u->memory};
+  Lowered l;
+  bool ok = pass_lower_all(&s->passes, &job, &l, s->diag);
+  if (l.fn && said) print_memory(said, "#", u, l.memory);
   char suffix[SPLIT_NAME];
-  for (uint32_t k = 0; ok && k < split.n; k++)
-    if (split.part[k].fn)
-      cg_add(cg, split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&split, k, suffix)));
-  if (ok) pass_split_finish(&split);
-  ir_fn_destroy(f);
+  for (uint32_t k = 0; ok && k < l.split.n; k++)
+    if (l.split.part[k].fn)
+      cg_add(cg, l.split.part[k].fn, arena_printf(s->model->mem, "hnn_%s%s", u->name, pass_split_suffix(&l.split, k, suffix)));
+  pass_lowered_finish(&l);
   return ok;
 }
 
@@ -74,7 +72,7 @@ static int emit_code(Session *s, const Units *units, const char *kind, FILE *out
 
 static int emit(Session *s, const char *kind, FILE *out) {
   static const char *const text[] = {"ir", "flops", "dot"};
-  Units *units = units_create(s->model, s->diag);
+  Units *units = units_create(s->model, &s->passes, s->diag);
   int code = -1;
   if (!units) return session_render(s), EXIT_FILE;
   for (int k = 0; k < 3; k++)
@@ -144,7 +142,7 @@ int command_compile(const Options *o) {
   if (o->emit && !strcmp(o->emit, "ast")) return emit_ast(o);
   int code = session_open(&s, o);
   if (!code) code = o->emit ? emit_kind(&s, o->emit) : export_library(&s, true, true);
-  if (o->time_passes) pass_times_print(stderr);
+  if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
   return code;
 }

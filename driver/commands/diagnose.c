@@ -132,7 +132,7 @@ static int run_checks(Check *c, const char *what, const Fn *named, const bool *w
 }
 
 /* From f (-> a scalar, per sample or shared) the function of its gradients by the wanted inputs. */
-static Fn *gradients_of(const Fn *f, const bool *wanted, Diag *diag) {
+static Fn *gradients_of(Session *s, const Fn *f, const bool *wanted) {
   Fn *g = ir_fn_create("gradients", f->f64);
   Build b;
   ir_build_init(&b, g);
@@ -151,14 +151,14 @@ static Fn *gradients_of(const Fn *f, const bool *wanted, Diag *diag) {
     }
   ir_build_finish(&b);
   free(arg);
-  Fn *derived = pass_derive(g, diag);
+  Fn *derived = pass_derive(&s->passes, g, s->diag);
   ir_fn_destroy(g);
   return derived;
 }
 
 static int check_function(Session *s, json_t *rows, const char *what, const Fn *f, const bool *wanted, const RtSet *set,
                           bool *failed) {
-  Fn *gradient = gradients_of(f, wanted, s->diag), *value = pass_derive(f, s->diag);
+  Fn *gradient = gradients_of(s, f, wanted), *value = pass_derive(&s->passes, f, s->diag);
   if (!gradient || !value) return session_render(s), EXIT_FILE;
   Check c = {.s = s, .value = value, .gradient = gradient, .rows = rows};
   int code = run_checks(&c, what, f, wanted, set);
@@ -181,7 +181,7 @@ static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
   int code = data_make(s, t->data);
   if (code) return code;
   snprintf(what, sizeof what, "d %s", t->name);
-  Fn *mean = pass_step_mean(t->loss, s->diag);
+  Fn *mean = pass_step_mean(&s->passes, t->loss, s->diag);
   if (!mean) return session_render(s), EXIT_FILE;
   bool *wanted = inputs_of_kind(mean, IN_PARAM, &n);
   for (uint32_t k = 0; k < mean->in.n; k++) /* averages are not trained */

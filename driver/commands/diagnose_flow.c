@@ -56,7 +56,7 @@ static double largest(const Tensor *t) {
 /* Evaluates a function of parameters and states; out is allocated. */
 static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
   char err[256];
-  Fn *d = pass_derive(f, s->diag);
+  Fn *d = pass_derive(&s->passes, f, s->diag);
   if (!d) return session_render(s), EXIT_FILE;
   Tensor *in = base_zeroed(d->in.n, sizeof *in);
   for (uint32_t k = 0, i = 0; k < d->in.n; k++) {

@@ -1,6 +1,7 @@
 /* The command line: `hnnc COMMAND FILE [name=value ...] [options]`, read with argp. */
 #include "codegen/codegen.h"
 #include "driver/commands/commands_priv.h"
+#include "passes/passes.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -145,12 +146,11 @@ static void check_out(const Options *o, struct argp_state *state) {
 }
 
 static const char *take_pass(struct argp_state *state, const char *name) {
-  static const char *const passes[] = {"all",       "derive",  "expand",   "gradient", "mean", "means",
-                                       "optimizer", "rescale", "simplify", "split",    "unmap"};
-  enum { N = sizeof passes / sizeof *passes };
-  for (int i = 0; i < N; i++)
+  const char *passes[PASS_NAMES + 1] = {"all"};
+  const int n = 1 + (int)pass_names(PASS_REPORTED, passes + 1);
+  for (int i = 0; i < n; i++)
     if (!strcmp(passes[i], name)) return name;
-  const char *near = diag_nearest(name, passes, N);
+  const char *near = diag_nearest(name, passes, n);
   usage_error(state, CODE_unknown_option, "--print-after does not know `%s`%s%s%s", name, near ? ", did you mean `" : "",
               near ? near : "", near ? "`?" : "");
   return name;

@@ -151,7 +151,7 @@ int command_run(const Options *o) {
   Session s;
   int code = session_open(&s, o);
   if (!code) code = run(&s, o);
-  if (o->time_passes) pass_times_print(stderr);
+  if (o->time_passes) pass_times_print(&s.passes, stderr);
   session_close(&s);
   return code;
 }

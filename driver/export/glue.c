@@ -79,33 +79,31 @@ static void name_arguments(Arena *mem, GlueFn *f) {
   }
 }
 
+/* fn: of a gradient, the loss. */
 static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
   Arena *mem = g->s->model->mem;
   GlueFn *out = &g->fn[g->n];
   *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
   out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
-  Memory memory = kind == GLUE_GRADIENT ? train->memory : MEMORY_STORED;
-  out->whole = pass_lower(fn, memory, &out->memory, g->s->diag);
-  if (!out->whole) return false;
+  PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
+  if (job.gradient) job.memory = train->memory, job.moved = train->moved, job.nmoved = train->nmoved;
+  Lowered l;
+  bool ok = pass_lower_all(&g->s->passes, &job, &l, g->s->diag);
+  out->whole = l.fn, out->memory = l.memory, out->split = l.split, out->running = l.running;
   g->n++;
+  if (!ok) return false;
   order_inputs(mem, out);
   name_arguments(mem, out);
-  return pass_split(out->whole, &out->split, g->s->diag);
+  return true;
 }
 
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
   const Optim o = t->opt;
-  Running running;
-  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, &running, g->s->diag);
-  Fn *update = pass_optim_update(&o, g->s->model->f64);
-  int at = g->n;
-  bool ok = gradient && add(g, GLUE_GRADIENT, t, gradient, arena_printf(mem, "train_%s", t->name),
-                            arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));
-  if (g->n > at) g->fn[at].running = running;
-  else free(running.param);
+  Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
+  bool ok = add(g, GLUE_GRADIENT, t, t->loss, arena_printf(mem, "train_%s", t->name),
+                arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));
   if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
-  ir_fn_destroy(gradient);
   ir_fn_destroy(update);
   return ok;
 }

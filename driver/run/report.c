@@ -67,7 +67,7 @@ static double pick(const ReportResult *r, Stat stat) {
 
 int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *holds) {
   char err[256];
-  Fn *f = pass_derive(e->fn, s->diag);
+  Fn *f = pass_derive(&s->passes, e->fn, s->diag);
   if (!f) return session_render(s), EXIT_FILE;
   Tensor *in = base_zeroed(e->nuse, sizeof *in), out = {0};
   double *v = base_zeroed(e->nuse, sizeof *v);

@@ -90,8 +90,8 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   bool f64 = s->model->f64;
   static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
   for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
-  Fn *fn[NPARTS] = {spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(o, f64),
-                    spec->clip > 0 ? pass_optim_norm(f64) : NULL};
+  Fn *fn[NPARTS] = {spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(&s->passes, o, f64),
+                    spec->clip > 0 ? pass_optim_norm(&s->passes, f64) : NULL};
   NativeJob job[NPARTS];
   const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
   int n = 0;
@@ -111,7 +111,7 @@ static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
 /* The loss of a test set is computed after many steps: it is compiled while the first ones run. */
 static int begin_late(Session *s, Trainer *t) {
   if (!t->spec->test) return 0;
-  Fn *mean = pass_mean(t->spec->loss);
+  Fn *mean = pass_mean(&s->passes, t->spec->loss);
   NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = t->spec->memory};
   int code = native_begin(s, &job, 1, &t->late);
   ir_fn_destroy(mean);

@@ -9,24 +9,24 @@ static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name
   *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at, MEMORY_STORED};
 }
 
-static bool add_train(Units *u, const Train *t, Span at, bool f64, Diag *diag) {
+static bool add_train(Units *u, const Train *t, Span at, bool f64, PassRun *run, Diag *diag) {
   const Optim o = t->opt;
-  Fn *gradient = pass_gradient(t->loss, t->moved, t->nmoved, NULL, diag);
+  Fn *gradient = pass_gradient(run, t->loss, t->moved, t->nmoved, NULL, diag);
   if (!gradient) return false;
   add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
   u->list.at[u->list.n - 1].memory = t->memory;
-  add(u, pass_mean(t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
-  add(u, pass_optim_update(&o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
+  add(u, pass_mean(run, t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
+  add(u, pass_optim_update(run, &o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
   return true;
 }
 
-Units *units_create(const Model *m, Diag *diag) {
+Units *units_create(const Model *m, PassRun *run, Diag *diag) {
   Arena *mem = arena_create();
   Units *u = ARENA_NEW(mem, Units);
   u->mem = mem;
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
-    if (a->kind == DO_TRAIN && !add_train(u, a->train, a->at, m->f64, diag)) return units_destroy(u), NULL;
+    if (a->kind == DO_TRAIN && !add_train(u, a->train, a->at, m->f64, run, diag)) return units_destroy(u), NULL;
     if (a->kind == DO_PLOT) {
       add(u, a->plot->fn, false, "plot", a->plot->name, a->at);
       add(u, a->plot->grid, false, "plot", arena_printf(u->mem, "%s_grid", a->plot->name), a->at);

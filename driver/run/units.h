@@ -17,7 +17,7 @@ typedef struct Units {
   VEC(Unit) list;
 } Units;
 
-Units *units_create(const Model *m, Diag *diag); /* NULL after an error */
+Units *units_create(const Model *m, PassRun *run, Diag *diag); /* NULL after an error */
 void units_destroy(Units *u);
 
 #endif

@@ -283,7 +283,7 @@ static int make(Session *s, const Data *d) {
   default: code = make_part(s, d, set);
   }
   s->making_data += pass_now() - start - (s->compiling - compiling);
-  pass_timed("data", pass_now() - start);
+  pass_timed(&s->passes, "data", pass_now() - start);
   return code;
 }
 

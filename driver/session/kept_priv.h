@@ -8,7 +8,7 @@ void kept_refused(const char *path); /* a file of that folder that others can wr
 void kept_tidy(const char *dir);     /* now and then: the objects used last stay, up to kept_limit() */
 
 /* proved.c: pass_decide, or what it said before and `dir` kept (NULL: nothing). */
-FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r);
+FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r);
 
 /* ---- kept.c ---- */
 

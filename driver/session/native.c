@@ -26,15 +26,14 @@ const char *native_memory_text(MemoryChoice c, char *buf, size_t size) {
 }
 
 static bool lower_anew(Session *s, const NativeJob *j, Native *n) {
-  Running running = {0};
-  Fn *gradient = j->gradient ? pass_gradient(j->fn, j->moved, j->nmoved, &running, s->diag) : NULL;
-  const Fn *f = j->gradient ? gradient : j->fn;
-  n->running = (Running){ARENA_ARRAY(n->mem, uint32_t, running.n + 1), running.n};
-  if (running.n) memcpy(n->running.param, running.param, sizeof *running.param * running.n);
-  free(running.param);
-  n->fn = f ? pass_lower(f, j->memory, &n->memory, s->diag) : NULL;
-  ir_fn_destroy(gradient);
-  return n->fn && pass_split(n->fn, &n->split, s->diag);
+  const PassJob job = {.fn = j->fn, .memory = j->memory, .gradient = j->gradient, .moved = j->moved, .nmoved = j->nmoved};
+  Lowered l;
+  bool ok = pass_lower_all(&s->passes, &job, &l, s->diag);
+  n->fn = l.fn, n->memory = l.memory, n->split = l.split;
+  n->running = (Running){ARENA_ARRAY(n->mem, uint32_t, l.running.n + 1), l.running.n};
+  if (l.running.n) memcpy(n->running.param, l.running.param, sizeof *l.running.param * l.running.n);
+  free(l.running.param);
+  return ok;
 }
 
 static bool lower(Session *s, const NativeJob *j) {
@@ -43,7 +42,7 @@ static bool lower(Session *s, const NativeJob *j) {
   *n = (Native){.name = j->name, .mem = arena_create()};
   double start = pass_now();
   bool kept = kept_lowered(s, j, &key);
-  pass_timed("kept", pass_now() - start);
+  pass_timed(&s->passes, "kept", pass_now() - start);
   if (kept) return true;
   bool ok = lower_anew(s, j, n);
   if (ok) kept_put_lowered(s, j, &key);

@@ -27,7 +27,7 @@ static char *key_of(const Fn *a, const Fn *b, size_t *n) {
   return key;
 }
 
-FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport *r) {
+FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r) {
   size_t n = 0;
   char *key = dir && !HNNC_WITHOUT_ANSWERS ? key_of(a, b, &n) : NULL;
   CgObject got = key ? cg_cache_get(dir, key, n, kept_refused) : (CgObject){0};
@@ -35,7 +35,7 @@ FieldAnswer proved_decide(const char *dir, const Fn *a, const Fn *b, FieldReport
   if (got.p && got.n == sizeof k) memcpy(&k, got.p, sizeof k);
   else {
     memset(&k, 0, sizeof k);
-    k.answer = pass_decide(a, b, &k.report);
+    k.answer = pass_decide(run, a, b, &k.report);
     if (key) cg_cache_put(dir, key, n, &(CgObject){(char *)&k, sizeof k});
   }
   free(got.p);

@@ -36,8 +36,8 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
 _Static_assert((int)TABLE_EVERY_ROW == (int)RT_EVERY_ROW, "rows are passed on by number");
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
-  const Session *s = ctx;
-  return proved_decide(s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
+  Session *s = ctx;
+  return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
 static void at(void *ctx, const char *what, const char *name, Span place) {
@@ -80,13 +80,15 @@ int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, 
 
 uint64_t session_seed(const Session *s, uint64_t seed) { return s->opt->seed ? rt_random_u64(seed, s->opt->seed, 0) : seed; }
 
-static void set_pass_options(const Options *o, const Source *src) {
-  pass_options = (PassOptions){.print_after = o->print_after,
-                               .verify_each = o->verify_each,
-                               .time = o->time_passes,
-                               .out = stderr,
-                               .src = src,
-                               .at = waiting_at};
+static void timed(void *passes, const char *what, double seconds) { pass_timed(passes, what, seconds); }
+
+static void set_passes(Session *s, const Options *o) {
+  s->passes = (PassRun){.print_after = o->print_after,
+                        .verify_each = o->verify_each,
+                        .time = o->time_passes,
+                        .out = stderr,
+                        .src = s->src,
+                        .at = waiting_at};
 }
 
 static bool make_params(Session *s) {
@@ -113,7 +115,8 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .table = look_into_table,
                      .decide = decide,
                      .at = at,
-                     .ctx = s};
+                     .ctx = s,
+                     .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
   kept_put_model(s);
@@ -135,19 +138,20 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->diag = diag_create(s->src);
   static char dir[4096];
   if (!o->quiet) waiting_begin(o->command, &s->src);
+  set_passes(s, o);
   s->cg = (CgOptions){.cpu = o->cpu,
                       .opt = o->opt,
                       .time = o->time_passes,
-                      .timed = pass_timed,
+                      .timed = timed,
+                      .ctx = &s->passes,
                       .at = waiting_code,
                       .refused = kept_refused,
                       .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
   s->model = kept_model(s, text, len);
-  set_pass_options(o, s->src);
   if (!s->model) make_model(s, text, len);
   waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
-  pass_timed("frontend", pass_now() - begin);
+  pass_timed(&s->passes, "frontend", pass_now() - begin);
   if (!s->model || diag_errors(s->diag)) {
     session_render(s);
     return source_file(s->src, 1) ? EXIT_FILE : EXIT_IO;
@@ -174,6 +178,7 @@ void session_close(Session *s) {
   }
   for (uint32_t i = 0; i < s->code.n; i++) cg_destroy(s->code.at[i]);
   vec_free(&s->code);
+  pass_run_finish(&s->passes);
   vec_free(&s->table);
   free(s->param);
   free(s->set);

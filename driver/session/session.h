@@ -30,6 +30,7 @@ typedef struct Session {
   RtSet *native_set;             /* the same in the model's precision (f32 models) */
   VEC(Cg *) code;                /* everything compiled so far */
   VEC(KeptTable) table;          /* that the frontend looked into */
+  PassRun passes;                /* what they are asked, and have told */
   double started;                /* pass_now() when the process started */
   int errors, warnings;          /* messages that were printed */
   double compiling, making_data; /* seconds so far that the command waited for either */

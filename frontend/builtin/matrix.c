@@ -91,7 +91,7 @@ static Value hessian_apply(Elab *E, const Func *f, const Actuals *a) {
 static void find(Elab *E, Val e, Val x, Pattern *p) {
   uint32_t rows = elab_type(E, e).dim[0], cols = (uint32_t)type_count(elab_type(E, x));
   if (!elab_reaches(E->now->level->fn, e, x)) pattern_init(p, rows, cols, 0);
-  else pass_pattern(E->now->level->fn, e, x, p);
+  else pass_pattern(E->o->passes, E->now->level->fn, e, x, p);
 }
 
 /* For the exports that return v: the header has the rows and columns. */

@@ -310,7 +310,7 @@ bool traj_rates(Elab *E, const Plan *p, Level *l) {
 }
 
 bool traj_separable(Elab *E, const Plan *p, const Level *l) {
-  if (!ir_method[p->m].separable || pass_separable(l->fn, E->diag)) return true;
+  if (!ir_method[p->m].separable || pass_separable(E->o->passes, l->fn, E->diag)) return true;
   DiagMsg *m = elab_error(E, CODE_not_separable, p->method->at,
                           "`%s` needs a Hamiltonian that separates into T(p) + V(q), and `%s` does not", ir_method[p->m].name,
                           p->given->name);

@@ -1,4 +1,4 @@
-/* Names and properties of the integration methods, and names of causes. Stages stand in passes/base/methods.c, those of
+/* Names and properties of the integration methods, and names of causes. Stages stand in passes/loops/methods.c, those of
  * adaptive methods in runtime/steppers/ode_tables.inc. */
 #include "ir/ir.h"
 

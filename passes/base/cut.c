@@ -1,4 +1,4 @@
-/* What crosses where a function is cut (cut.h).
+/* What crosses where a function is cut (pass.h).
  *
  * A piece reads values of earlier ones. Most are carried over. Made again is what costs next to nothing
  * there: renamings, and at most CHEAP additions, products or selections of values that are at hand anyway.
@@ -7,7 +7,7 @@
  * of all pieces is that of the whole, but for a bounded number of simple operations a value and piece.
  *
  * Pieces are taken from the last to the first: what is made again later is not made in its own piece. */
-#include "passes/base/cut.h"
+#include "passes/base/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,13 +105,12 @@ static void find_made(Cut *c, uint32_t piece, bool *direct) {
 
 static void cross(Cut *c, uint32_t piece) {
   size_t n = c->f->inst.n;
-  bool *direct = base_realloc(NULL, n);
+  bool *direct = base_zeroed(n, sizeof *direct);
   Crossing x = {.c = c,
                 .piece = piece,
                 .stored = c->reads + piece * n,
                 .cost = base_realloc(NULL, n * sizeof *x.cost),
                 .provided = base_zeroed(n, sizeof *x.provided)};
-  memset(direct, 0, n);
   find_made(c, piece, direct);
   choose(&x, direct);
   for (uint32_t id = 1; id < n; id++) c->carried[id] |= x.stored[id];
@@ -122,12 +121,9 @@ static void cross(Cut *c, uint32_t piece) {
 
 void cut_cross(Cut *c) {
   size_t n = c->f->inst.n;
-  c->made = base_realloc(NULL, n);
-  c->carried = base_realloc(NULL, n);
-  c->reads = base_realloc(NULL, n * c->n + 1);
-  memset(c->made, 0, n);
-  memset(c->carried, 0, n);
-  memset(c->reads, 0, n * c->n);
+  c->made = base_zeroed(n, sizeof *c->made);
+  c->carried = base_zeroed(n, sizeof *c->carried);
+  c->reads = base_zeroed(n * c->n, sizeof *c->reads);
   for (uint32_t piece = c->n; piece-- > 0;) cross(c, piece);
 }
 

@@ -1,35 +1,114 @@
-/* What passes tell the table of passes (pass.c). Private to passes. */
+/* The floor of the passes: what they tell whoever watches (pass.c), small values (value.c), partial derivatives of
+ * operators (partial.c), cuts (cut.c). Private to passes. */
 #ifndef HNNC_PASSES_BASE_PASS_H
 #define HNNC_PASSES_BASE_PASS_H
 
 #include "passes/passes.h"
 
-/* Every pass ends with `return pass_done("derive", start, out)`, start being pass_now() at its
- * beginning: adds to the times, prints and verifies as pass_options say. Returns out; a violation is
+/* Every pass ends with `return pass_done(run, "derive", start, out)`, start being pass_now() at its
+ * beginning: adds to the times, prints and verifies as it is asked. Returns out; a violation is
  * a fault of the compiler. NULL is passed through. */
-Fn *pass_done(const char *name, double start, Fn *out);
+Fn *pass_done(PassRun *run, const char *name, double start, Fn *out);
 
 /* To who waits: what is being done, of which function (or NULL), where. */
-void pass_at(const char *what, const char *name, Span at);
+void pass_at(const PassRun *run, const char *what, const char *name, Span at);
 
 /* Operations of one function, those of its bodies too: beyond, derivatives and trajectories are not written out. */
 enum { PASS_MOST = 1000000 };
 /* Whether what was written since ir_written() was `before`, or will be, is more, which is said of what stands at `at`. */
 bool pass_too_large(uint64_t before, uint64_t more, const char *what, Span at, Diag *diag);
 
-/* derive.c: pass_derive with every `batch_mean` left where it is. */
-Fn *derive_keeping(const Fn *f, Diag *diag);
+/* ---- value.c ---------------------------------------------------------------------------------- */
 
-/* means.c, see there: */
-bool means_inside(const Fn *f);                                /* holds a `batch_mean`, itself or a body of it */
-Fn *means_averaged(const Fn *f);                               /* every `batch_mean` replaced by its average */
-Fn *means_lower(const Fn *loss, Running *running, Diag *diag); /* NULL after an error */
+Val *pass_inputs(const Fn *f);               /* of all; the caller frees */
+Val pass_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
+Type pass_type_with(Type t, bool lane);
+Val pass_with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
+Val pass_zero_like(Build *b, Type t);            /* zeros of exactly this type */
+Val pass_value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
+Type pass_turn_type(Type t);                     /* what one turn of a loop gets of a stacked value */
+bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
+/* f or a body of it holds the operator, or one with a trait of these (OPF_). */
+bool pass_holds(const Fn *f, unsigned traits, Op op);
+/* Whether outputs [from, to) follow from input `index`. */
+bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
+/* Marks, by id, what the marked values are computed from. */
+void pass_mark_needed(const Fn *f, bool *need);
 
-/* check.c: under verify_each, and when HNNC_VERIFY_EACH is in the environment (as in the tests), what passes
- * make is compared with what they were given. A difference is a fault of the compiler; both functions
- * are printed. */
-void check_same(const char *pass, const Fn *before, const Fn *after);
-void check_split(const Fn *f, const Split *s);
-void check_level(const Fn *f, const bool *ready); /* ready: the operators about to be expanded, by id */
+/* Counts of work, which end at INT64_MAX. */
+static inline int64_t pass_plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
+static inline int64_t pass_times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
+
+/* ---- copy.c ------------------------------------------------------------------------------------ */
+
+/* The walk by which passes copy a function into b: forwards, instruction by instruction, what they do not change as it
+ * stands. Places and roles survive: while the rule has instruction i, the builder stamps what i bears. */
+typedef struct Copy {
+  const Fn *from;
+  Build *b;
+  Val *map;         /* by id of from: in b; VAL_NONE: not there */
+  Val **result;     /* by id of a MULTI instruction that was taken apart: its results, malloc'ed */
+  const bool *live; /* by id of from: the others are left out; NULL: none is */
+  bool named;       /* from holds derivatives, which name values */
+  bool failed;      /* set by a rule, ends the walk */
+  void *ctx;        /* the pass's */
+} Copy;
+
+/* What becomes of instruction id, whose operands are in c->map; or VAL_NONE, with its results in c->result[id]. Neither: it
+ * is copied as it stands. Inputs that are mapped are not asked for. */
+typedef Val CopyRule(Copy *c, uint32_t id, const Inst *i);
+
+/* A copy of f, with a parent in its arena. NULL if the rule failed. */
+Fn *copy_fn(Fn *parent, const Fn *f, CopyRule *rule, void *ctx);
+/* Emits the instructions of callee (live: these alone) with its inputs bound; map: by id of callee. */
+void copy_emit(Build *b, const Fn *callee, const Val *args, const bool *live, CopyRule *rule, void *ctx, Val *map);
+
+/* The same by its steps: begin, inputs or bind, walk, outputs, end. */
+void copy_begin(Copy *c, Build *b, const Fn *from, void *ctx);
+void copy_inputs(Copy *c); /* as inputs of b->f */
+void copy_bind(Copy *c, const Val *args);
+void copy_walk(Copy *c, CopyRule *rule);
+void copy_inst(Copy *c, uint32_t id, CopyRule *rule); /* one instruction; rule NULL: none */
+void copy_outputs(Copy *c);
+void copy_end(Copy *c);
+/* Instruction i with another body, which is in the arena of b->f. */
+Val copy_body(Copy *c, const Inst *i, Fn *body);
+
+/* ---- partial.c -------------------------------------------------------------------------------- */
+
+/* Of an elementwise operator by operand k, as postfix text (see there); NULL: there is none. */
+const char *pass_partial_text(Op op, uint32_t k);
+bool pass_partial_exists(Op op, uint32_t k);
+
+/* ---- cut.c ------------------------------------------------------------------------------------ */
+
+/* A function cut into pieces that run one after the other: which values leave the piece that makes them, and
+ * which are made again where they are read. For the phases of a training step (split.c) and for maps that are
+ * cut at a mean over the batch (means.c). */
+
+#define CUT_FREE UINT32_MAX /* at hand in every piece: inputs, constants */
+
+typedef struct Cut {
+  const Fn *f;
+  uint32_t n;            /* pieces */
+  const uint32_t *piece; /* by id: which makes it; operands come from this piece or earlier ones */
+  const bool *root;      /* by id: an output of its piece in any case */
+  const bool *dear;      /* by id, may be NULL: never made again */
+  bool once;             /* shared values of rank > 0 are made once: pieces are run for each tile of samples */
+  /* by cut_cross: */
+  bool *made;    /* by id: made in its own piece */
+  bool *carried; /* by id: leaves it */
+  bool *reads;   /* [piece * f->inst.n + id]: enters that piece as an input */
+} Cut;
+
+void cut_cross(Cut *c);
+void cut_finish(Cut *c);
+bool cut_reads(const Cut *c, uint32_t piece, uint32_t id);
+
+/* A carried value as it lies between pieces: bools as 0 and 1, and never of the highest rank, so that a
+ * map can stack it. */
+Val cut_leave(Build *b, Val v);
+Type cut_type(Type t);
+Val cut_enter(Build *b, Val v, Type t);
 
 #endif

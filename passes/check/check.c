@@ -1,50 +1,42 @@
 /* Passes compared with their inputs, exactly, in the finite field (ir/field/field.h): simplify leaves the function
- * what it is; the parts of split make it up again; reverse mode is the transpose of forward mode
- * on the very graph that derive expands. Functions with derivatives or trajectories still in them, and
+ * what it is; the parts of split make it up again. Functions with derivatives or trajectories still in them, and
  * those that cost too much to evaluate, are passed over. A difference is a fault of the compiler. */
-#include "passes/base/pass.h"
-
 #include "ir/field/field.h"
-#include "passes/derive/derive.h"
+#include "passes/check/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROUNDS = 2, MOST_FLOPS = 4000000, MOST_ALWAYS = 100000 };
 
-bool check_wanted(void) {
-  static int always = -1;
-  if (always < 0) always = getenv("HNNC_VERIFY_EACH") != NULL;
-  return pass_options.verify_each || always;
-}
+bool check_wanted(const PassRun *run) { return (run && run->verify_each) || getenv("HNNC_VERIFY_EACH"); }
 
-static bool affordable(const Fn *f) {
+bool check_affordable(const PassRun *run, const Fn *f) {
   if (!ir_fn_plain(f)) return false;
   Flops n = pass_flops(f);
-  return n.per_sample + n.once <= (pass_options.verify_each ? MOST_FLOPS : MOST_ALWAYS);
+  return n.per_sample + n.once <= (run && run->verify_each ? MOST_FLOPS : MOST_ALWAYS);
 }
 
-static void compare(const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b) {
+void check_compare(const PassRun *run, const char *pass, const Fn *a, const Fn *b, const char *title_a, const char *title_b) {
   FieldReport r;
   if (ir_field_equal(a, b, ROUNDS, UINT64_C(0x5eed), &r) != FIELD_DIFFERENT) return;
   fprintf(stderr, "# %s\n", title_a);
-  ir_print(stderr, a, pass_options.src);
+  ir_print(stderr, a, run ? run->src : NULL);
   fprintf(stderr, "# %s\n", title_b);
-  ir_print(stderr, b, pass_options.src);
+  ir_print(stderr, b, run ? run->src : NULL);
   base_fault("pass `%s`: the functions above are not the same: %s", pass, r.reason);
 }
 
-void check_same(const char *pass, const Fn *before, const Fn *after) {
-  if (!check_wanted() || !after || !affordable(before) || !affordable(after)) return;
+void check_same(PassRun *run, const char *pass, const Fn *before, const Fn *after) {
+  if (!check_wanted(run) || !after || !check_affordable(run, before) || !check_affordable(run, after)) return;
   double start = pass_now();
-  compare(pass, before, after, "before", "after");
-  pass_timed("check", pass_now() - start);
+  check_compare(run, pass, before, after, "before", "after");
+  pass_timed(run, "check", pass_now() - start);
 }
 
 /* ---- split ---- */
 
-/* A function with the inputs of f; writes their values. */
-static Fn *with_inputs(Build *b, const Fn *f, Val *x) {
+Fn *check_inputs(Build *b, const Fn *f, Val *x) {
   Fn *g = ir_fn_create(f->name, f->f64);
   ir_build_init(b, g);
   b->fold = b->number = false;
@@ -57,11 +49,11 @@ static Val at(PartRef from, const Val *in, Val *const *got) {
   return from.part == PART_INPUT ? in[from.index] : got[from.part][from.index];
 }
 
-void check_split(const Fn *f, const Split *s) {
-  if (!check_wanted() || !affordable(f)) return;
+void check_split(PassRun *run, const Fn *f, const Split *s) {
+  if (!check_wanted(run) || !check_affordable(run, f)) return;
   Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), **got = base_realloc(NULL, sizeof *got * s->n);
   Build b;
-  Fn *g = with_inputs(&b, f, in);
+  Fn *g = check_inputs(&b, f, in);
   for (uint32_t p = 0; p < s->n; p++) {
     const Fn *part = s->part[p].fn;
     Val *args = base_realloc(NULL, sizeof *args * ((part ? part->in.n : 0) + 1));
@@ -71,99 +63,11 @@ void check_split(const Fn *f, const Split *s) {
     free(args);
   }
   for (uint32_t k = 0; k < f->out.n; k++)
-    ir_output(&b, with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
+    ir_output(&b, pass_with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
   ir_build_finish(&b);
-  compare("split", f, g, "the whole", "its parts, put together");
+  check_compare(run, "split", f, g, "the whole", "its parts, put together");
   for (uint32_t p = 0; p < s->n; p++) free(got[p]);
   free(got);
-  free(in);
-  ir_fn_destroy(g);
-}
-
-/* ---- derivatives ---- */
-
-typedef struct Level {
-  Build b;
-  Val *map;
-  VEC(Val) by[2]; /* <v, J u> by forward and by reverse mode */
-} Level;
-
-static Val dot(Level *l, Val x, Val y, bool lane) {
-  Val v = ir_sum_all(&l->b, ir_mul(&l->b, x, y));
-  return !lane && ir_type(l->b.f, v).lane ? ir_batch_sum(&l->b, v) : v;
-}
-
-/* <v, J u> for the derivative J of e by x, in each sample or over all. False after an error. */
-static bool both_modes(Level *l, Val e, Val x) {
-  Build *b = &l->b;
-  Type te = ir_type(b->f, e);
-  Val u = ir_input(b, NULL, IN_OTHER, 0, ir_type(b->f, x)), v = ir_input(b, NULL, IN_OTHER, 0, te);
-  Val zero = ir_splat(b, 0, type_scalar(te.lane)), t = VAL_NONE, reverse = zero;
-  Diag *diag = diag_create(NULL);
-  Seed seed = {.v = e};
-  Cot c;
-  Region r;
-  seed.cot.part[te.lane ? EACH : WHOLE] = v;
-  region_init(&r, b->f, b, diag);
-  bool ok = jvp_sweep(&r, &x, &u, 1, &e, 1, &t) && vjp_sweep(&r, te.lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, &x, 1, &c);
-  region_finish(&r);
-  diag_destroy(diag);
-  if (!ok) return false;
-  for (int p = EACH; p <= WHOLE; p++)
-    if (c.part[p].id) reverse = ir_add(b, reverse, dot(l, c.part[p], u, te.lane));
-  Val forward = t.id ? ir_add(b, zero, dot(l, v, t, te.lane)) : zero;
-  *vec_push(&l->by[0]) = forward;
-  *vec_push(&l->by[1]) = with_lane(b, reverse, ir_type(b->f, forward).lane);
-  return true;
-}
-
-/* A copy of g with these outputs alone. */
-static Fn *with_outputs(const Fn *g, const Val *out, uint32_t n) {
-  Fn *copy = ir_copy_fn(NULL, g), *trimmed;
-  Build b;
-  ir_build_init(&b, copy);
-  copy->out.n = copy->outname.n = 0;
-  for (uint32_t k = 0; k < n; k++) ir_output(&b, out[k], NULL);
-  ir_build_finish(&b);
-  Val *in = base_realloc(NULL, sizeof *in * (g->in.n + 1)), *of = base_realloc(NULL, sizeof *of * (n + 1));
-  trimmed = with_inputs(&b, copy, in); /* inlining drops what is dead */
-  ir_inline(&b, copy, in, of);
-  for (uint32_t k = 0; k < n; k++) ir_output(&b, of[k], NULL);
-  ir_build_finish(&b);
-  ir_fn_destroy(copy);
-  free(in);
-  free(of);
-  return trimmed;
-}
-
-void check_level(const Fn *f, const bool *ready) {
-  if (!check_wanted()) return;
-  Level l = {.map = NULL};
-  Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
-  Fn *g = with_inputs(&l.b, f, in);
-  bool ok = true;
-  l.b.fold = l.b.number = true;
-  l.map = base_realloc(NULL, sizeof *l.map * f->inst.n);
-  memset(l.map, 0, sizeof *l.map * f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
-    const Inst *i = &f->inst.at[id];
-    bool whole = !ir_has(i->op, OPF_DERIV);
-    for (uint32_t k = 0; k < i->nargs; k++) whole = whole && l.map[ir_arg(f, i, k).id].id;
-    if (i->op == OP_in) l.map[id] = in[ir_number(f, i)];
-    else if (whole) l.map[id] = ir_copy_inst(&l.b, f, (Val){id}, l.map);
-    else if (ready[id] && l.map[ir_arg(f, i, 0).id].id && l.map[ir_arg(f, i, 1).id].id)
-      ok = both_modes(&l, l.map[ir_arg(f, i, 0).id], l.map[ir_arg(f, i, 1).id]);
-  }
-  ir_build_finish(&l.b);
-  if (ok && l.by[0].n && affordable(g)) {
-    Fn *forward = with_outputs(g, l.by[0].at, l.by[0].n), *reverse = with_outputs(g, l.by[1].at, l.by[1].n);
-    compare("derive", forward, reverse, "v.Ju by forward mode", "v.Ju by reverse mode");
-    ir_fn_destroy(forward);
-    ir_fn_destroy(reverse);
-  }
-  vec_free(&l.by[0]);
-  vec_free(&l.by[1]);
-  free(l.map);
   free(in);
   ir_fn_destroy(g);
 }

@@ -17,30 +17,20 @@ typedef struct Row {
 } Row;
 typedef VEC(Row) Rows;
 
-static int64_t times(int64_t a, int64_t b) {
-  int64_t r;
-  return __builtin_mul_overflow(a, b, &r) ? INT64_MAX : r;
-}
-
-static int64_t plus(int64_t a, int64_t b) {
-  int64_t r;
-  return __builtin_add_overflow(a, b, &r) ? INT64_MAX : r;
-}
-
 static int64_t dot_flops(const Fn *f, const Inst *i) {
   Type b = ir_type(f, ir_arg(f, i, 1));
   DotShape d = ir_dot_shape(f, i);
   int64_t n = type_count(ir_type(f, ir_arg(f, i, 0)));
   for (int k = 0; k < d.rank[1]; k++)
-    if (!ir_dot_has(&d, 0, d.label[1][k])) n = times(n, b.dim[k]);
-  return times(n, d.lanes || n != type_count(i->type) ? 2 : 1);
+    if (!ir_dot_has(&d, 0, d.label[1][k])) n = pass_times(n, b.dim[k]);
+  return pass_times(n, d.lanes || n != type_count(i->type) ? 2 : 1);
 }
 
 /* Elimination, 2 n^3/3 to leading order, and 2 n^2 for each right-hand side. */
 static int64_t solve_flops(int64_t n, int64_t elements) {
   int64_t elimination = 0;
-  for (int64_t k = 1; k < n; k++) elimination = plus(elimination, times(k, 2 * k + 1));
-  return plus(elimination, times(2 * n, elements));
+  for (int64_t k = 1; k < n; k++) elimination = pass_plus(elimination, pass_times(k, 2 * k + 1));
+  return pass_plus(elimination, pass_times(2 * n, elements));
 }
 
 static int64_t inst_flops(const Fn *f, const Inst *i) {
@@ -53,7 +43,7 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   case OP_rmax:
   case OP_rmin:
   case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
-  case OP_trisolve: return times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
+  case OP_trisolve: return pass_times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
   case OP_solve: return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));
   default: return 0;
   }
@@ -86,10 +76,10 @@ static void add(Rows *rows, const char *what, Flops add, int64_t turns) {
     snprintf(row->what, sizeof row->what, "%s", what);
   }
   Flops *sum = &rows->at[k].flops;
-  sum->per_sample = plus(sum->per_sample, add.per_sample);
-  sum->once = plus(sum->once, add.once);
-  sum->transcendental_per_sample = plus(sum->transcendental_per_sample, add.transcendental_per_sample);
-  rows->at[k].times = plus(rows->at[k].times, turns);
+  sum->per_sample = pass_plus(sum->per_sample, add.per_sample);
+  sum->once = pass_plus(sum->once, add.once);
+  sum->transcendental_per_sample = pass_plus(sum->transcendental_per_sample, add.transcendental_per_sample);
+  rows->at[k].times = pass_plus(rows->at[k].times, turns);
 }
 
 static void count(Rows *rows, const Fn *f, int64_t turns) {
@@ -98,15 +88,15 @@ static void count(Rows *rows, const Fn *f, int64_t turns) {
     bool lane = per_sample(f, i);
     if (i->op == OP_scan) {
       const Fn *body = ir_body(f, i);
-      int64_t n = times(turns, ir_turns(f, i));
+      int64_t n = pass_times(turns, ir_turns(f, i));
       count(rows, body, n);
       for (uint32_t k = (uint32_t)(ir_scan_shape(f, i).carry + ir_scan_shape(f, i).ys); k < body->out.n; k++) {
-        int64_t each = times(n, type_count(ir_type(body, body->out.at[k])));
+        int64_t each = pass_times(n, type_count(ir_type(body, body->out.at[k])));
         add(rows, "scan sums", ir_type(body, body->out.at[k]).lane ? (Flops){.per_sample = each} : (Flops){.once = each}, n);
       }
       continue;
     }
-    int64_t n = times(turns, inst_flops(f, i));
+    int64_t n = pass_times(turns, inst_flops(f, i));
     if (!n) continue;
     char what[96];
     describe(f, i, what, sizeof what);
@@ -120,9 +110,9 @@ static Flops total(const Rows *rows) {
   Flops sum = {0};
   for (uint32_t k = 0; k < rows->n; k++) {
     const Flops *one = &rows->at[k].flops;
-    sum.per_sample = plus(sum.per_sample, one->per_sample);
-    sum.once = plus(sum.once, one->once);
-    sum.transcendental_per_sample = plus(sum.transcendental_per_sample, one->transcendental_per_sample);
+    sum.per_sample = pass_plus(sum.per_sample, one->per_sample);
+    sum.once = pass_plus(sum.once, one->once);
+    sum.transcendental_per_sample = pass_plus(sum.transcendental_per_sample, one->transcendental_per_sample);
   }
   return sum;
 }

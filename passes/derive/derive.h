@@ -1,186 +1,22 @@
-/* What the files of differentiation share: regions, reverse and forward sweeps.
- *
- * A *region* is the part of a function between the variables x and the values e that are
- * differentiated. A sweep reads primal values of the region's function `src` and emits through `b`:
- * in place (b->f == src, the derivative is appended) or into another function, whose inputs
- * then capture the primal values it needs (the bodies of `jac`'s maps). */
+/* Differentiation of functions without trajectories (levels.c). */
 #ifndef HNNC_PASSES_DERIVE_DERIVE_H
 #define HNNC_PASSES_DERIVE_DERIVE_H
 
-#include "ir/core/pattern.h"
-#include "passes/passes.h"
+#include "passes/base/pass.h"
 
-/* ---- region.c ------------------------------------------------------------------------------- */
+/* What makes a body, in which something is to be expanded, free of that. NULL after an error. */
+typedef Fn *DeriveBody(PassRun *run, const Fn *body, bool reversible, Diag *diag);
+/* f with its bodies derived by `each`. NULL after an error. */
+Fn *derive_bodies(PassRun *run, const Fn *f, DeriveBody *each, bool reversible, Diag *diag);
 
-typedef struct Region {
-  const Fn *src;
-  uint32_t n; /* instructions of src that existed when the region was opened */
-  Build *b;
-  Val *prim;         /* src id -> value in b->f; NULL in place */
-  VEC(Val) captured; /* values of src that became inputs of b->f, in the order of the inputs */
-  Val scan, storing; /* the last scan that had to be emitted anew to store its carries */
-  bool chained;      /* forward mode multiplies the partial derivatives of elementwise chains with one another
-                              * before it does with a tangent: right where there are several directions */
-  struct Undo *undo; /* in place, where src has reversible steps: values computed again (undo.c) */
-  Diag *diag;
-  bool failed;
-} Region;
+/* f, whose bodies are derived and which holds no `integrate`, with its own operators expanded, simplified before and after
+ * each level. reversible: steps stay for the gradients of training (in the function on top), or, in a body, for those
+ * that go through it. NULL after an error. */
+Fn *derive_levels(PassRun *run, const Fn *f, bool reversible, bool top, Diag *diag);
+/* g, which it takes, and of which no derivative is to be taken any more, without reversible steps and roots. */
+Fn *derive_end(PassRun *run, Fn *g);
 
-void region_init(Region *r, const Fn *src, Build *b, Diag *diag);
-void region_finish(Region *r);
-Val region_value(Region *r, Val v);                     /* the primal value v, readable in b->f; computed again, where
-                                                          * that is possible without keeping it (undo.c) */
-void region_stamp(Region *r, const Inst *i, Role role); /* what is emitted next derives from i */
-void region_error(Region *r, DiagCode code, Span at, const char *help, const char *message);
-
-/* Partial derivative of elementwise instruction i (id v) by operand k, from its row of ops.def. */
-bool partial_exists(Op op, uint32_t k);
-Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k);
-
-/* Which values depend differentiably on the marked ones. */
-typedef struct Active {
-  uint32_t n, from; /* nothing before `from` is marked, once they are spread; not 0 */
-  bool *on;         /* by id */
-  bool **result;    /* by id of a MULTI instruction: which of its results */
-} Active;
-void active_init(Active *a, const Fn *f, uint32_t n);
-void active_spread(Active *a, const Fn *f); /* from the marks set in a->on */
-void active_finish(Active *a);
-
-/* Marks what lies between any of the x and e: depends on one and reaches the other. */
-void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark);
-
-/* The attributes of a scan by name. */
-Val *fn_inputs(const Fn *f);               /* of all; the caller frees */
-Val fn_input(const Fn *f, uint32_t index); /* the `in` instruction, VAL_NONE if there is none */
-Type type_with(Type t, bool lane);
-Val with_lane(Build *b, Val v, bool lane);  /* spread if lane is asked for */
-Val zero_like(Build *b, Type t);            /* zeros of exactly this type */
-Val value_or_zero(Build *b, Val v, Type t); /* v with the lane of t; zeros for VAL_NONE */
-
-/* Copies an instruction as ir_copy_inst does. With `store`, scans also stack the carries that their
- * turns begin with, which reversing them needs; the indices of their proj move accordingly. */
-Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store);
-/* A value of the body of a scan of src, stacked, in b->f: a carry as a turn begins, or one that scan_kept names. */
-Val region_saved(Region *r, Val scan, Val inside);
-/* By id of a scan's body: what a turn computes that is stacked as well, since it costs more to compute again. */
-bool *scan_kept(const Fn *f, const Inst *scan);
-
-/* ---- undo.c: values computed again from the end -------------------------------------------------- */
-
-/* Whether all carries of a scan can be computed from those of the turn after: they go through reversible steps,
- * or through loops of such, and all else follows from the carries that are known by then. */
-bool undo_scan_can(const Fn *f, const Inst *scan);
-void undo_open(Region *r); /* by region_init */
-void undo_close(Region *r);
-bool undo_on(const Region *r); /* src has reversible steps */
-/* Values that stand for what is not known yet: only undo_set may give them a value. */
-void undo_hold(Region *r, const Val *hold, uint32_t n);
-void undo_set(Region *r, Val v, Val again); /* v has been computed again; the first time counts */
-Val undo_get(const Region *r, Val v);       /* VAL_NONE if it has not */
-Val undo_value(Region *r, Val v);           /* see region_value */
-/* The states after step or loop v, behind a barrier that comes after the given cotangents. */
-void undo_results(Region *r, Val v, const Val *after, uint32_t nafter, Val *y);
-/* Computes the states before step v, unless they are known. Writes them, and the invariants. */
-void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val *inv);
-void undo_rest(Region *r); /* undoes all steps and loops that have not been undone */
-
-/* The step f of `body` as a function of (states, invariants) whose loops store their carries; own arena. */
-Fn *step_forward(const Fn *body);
-/* Emits callee (or what outputs [first, first + n) need of it) with its inputs bound; map: by id of callee. */
-void step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map);
-
-/* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
-Region region_over(Region *r, const Fn *f, const Val *args);
-
-bool root_any(const Fn *f);   /* holds a `root`, itself or a body of it */
-Fn *root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
-
-bool step_any(const Fn *f); /* holds a reversible step, itself or a body of it */
-/* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
- * marked. */
-Fn *step_inline(const Fn *f, const bool *which);
-
-/* ---- vjp*.c: reverse mode --------------------------------------------------------------------- */
-
-/* A cotangent in two parts. `each`: one per sample (of a per-sample value, or that part of a shared
- * value's cotangent which has yet to be summed over the batch). `whole`: of a shared value, complete. */
-typedef enum { EACH, WHOLE } Part;
-typedef struct Cot {
-  Val part[2];
-} Cot;
-
-typedef enum VjpMode {
-  VJP_SAMPLE, /* e is per sample: no sums over the batch, only the part EACH is used */
-  VJP_TOTAL,  /* e is shared: cotangents of shared values are summed over the batch */
-  VJP_BODY    /* the body of a loop under VJP_TOTAL: only what follows from the
-                              * invariants marked in `sum_input` is summed, the rest after the loop */
-} VjpMode;
-
-typedef struct Seed {
-  Val v;
-  Cot cot;
-} Seed;
-
-/* Cotangents of x[0 .. nx) from those of the seeds. Parts are VAL_NONE where they are zero.
- * sum_input (VJP_BODY): by index of input. False after an error. */
-bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed, uint32_t nseed, const Val *x, uint32_t nx,
-               Cot *out);
-/* The same of one value e, the parts added up. */
-bool vjp_pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out);
-
-/* For the rules: */
-typedef struct Vjp Vjp;
-Region *vjp_region(Vjp *s);
-VjpMode vjp_mode(const Vjp *s);
-bool vjp_active(const Vjp *s, Val v);
-bool vjp_sums(const Vjp *s, Val v);                        /* v is shared and its cotangent summed over the batch */
-Cot *vjp_results(Vjp *s, Val multi);                       /* cotangents of a MULTI instruction's results, NULL if none */
-void vjp_push(Vjp *s, Val operand, Val c);                 /* adds c to the operand's cotangent */
-void vjp_push_whole(Vjp *s, Val operand, Val c);           /* the same; c is summed over the batch already */
-void vjp_push_part(Vjp *s, Val operand, Part part, Val c); /* one part of what a sweep over a function gave */
-void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c);
-void vjp_push_product(Vjp *s, Val operand, Val p, Val c); /* p * c, elementwise, un-broadcast */
-Val vjp_each(Vjp *s, Val c);                              /* c per sample where a sum over the batch must count it so */
-/* c is VAL_NONE for MULTI instructions, whose cotangents are vjp_results. */
-typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
-#define EW1(name, ...)
-#define EW2(name, ...)
-#define CMP(name, ...)
-#define LOG(name, ...)
-#define ST(name, ...) VjpRule vjp_##name;
-#include "ir/ops.def"
-
-/* ---- jacobian.c, pattern.c ------------------------------------------------------------------------ */
-
-/* Which elements of e depend on which of x, by the graph between them; may hold too many, never too few. False where the
- * search takes too long or finds too many; *out is not initialized then. */
-bool pattern_find(const Fn *f, Val e, Val x, Pattern *out);
-
-bool jacobian_forward(Type te, Type tx); /* taken by columns, if no structure is made use of */
-/* Marks those `jac` of f whose matrix is symmetric, being the second derivative of a scalar; in place. */
-void jacobian_mark(Fn *f);
-/* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */
-bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
-
-/* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
-
-/* Tangents of e[0 .. ne) from tangents t of x; VAL_NONE where zero. False after an error. */
-bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out);
-
-/* Numbers of a derivative: a table, or, where all are the same 0 or power of two, that constant, with which products fold. */
-Val jvp_literal(Build *b, Type t, const double *v);
-
-typedef struct Jvp Jvp;
-Region *jvp_region(Jvp *s);
-Val jvp_tangent(Jvp *s, Val v);      /* VAL_NONE if zero */
-Val *jvp_results(Jvp *s, Val multi); /* tangents of a MULTI instruction's results */
-typedef Val JvpRule(Jvp *s, Val v, const Inst *i);
-#define EW1(name, ...)
-#define EW2(name, ...)
-#define CMP(name, ...)
-#define LOG(name, ...)
-#define ST(name, ...) JvpRule jvp_##name;
-#include "ir/ops.def"
+/* The whole of it for a function without `integrate` in it. NULL after an error. */
+Fn *derive_plain(PassRun *run, const Fn *f, Diag *diag);
 
 #endif

@@ -10,8 +10,8 @@
  *
  * A symmetric matrix, a second derivative of a scalar, is read from a star colouring, where that has fewer colours:
  * an element or its mirror image stands alone. For a divergence only the diagonal must. */
-#include "passes/sparsity/colour.h"
-#include "passes/derive/derive.h"
+#include "passes/sparsity/sparsity.h"
+#include "passes/derive/derive_priv.h"
 #include "passes/base/pass.h"
 
 #include <stdlib.h>
@@ -35,37 +35,28 @@ typedef struct Jac {
 
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
-typedef struct Swept {
-  Span at;
-  Way way;
-  uint32_t rows, cols, nonzeros;
-  int64_t sweeps, plainly; /* as many as without structure */
-} Swept;
-
-static VEC(Swept) notes;
-
-static void note(const Jac *j, Span at, int64_t plainly) {
-  if (j->way == BY_UNITS) return;
-  *vec_push(&notes) = (Swept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
+static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
+  if (j->way == BY_UNITS || !run) return;
+  *vec_push(&run->swept) = (PassSwept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
 }
 
-void pass_jacobians_print(FILE *out, const char *comment, const Source *src) {
+void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src) {
   static const char *const what[] = {"", "tangents, columns by colours", "adjoints, rows by colours",
                                      "tangents, columns by stars of a symmetric matrix", "tangents, the diagonal by colours"};
   char where[256];
-  for (uint32_t k = 0; out && k < notes.n; k++) {
-    const Swept *s = &notes.at[k];
+  for (uint32_t k = 0; out && k < run->swept.n; k++) {
+    const PassSwept *s = &run->swept.at[k];
     fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
             s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
   }
-  vec_free(&notes);
+  vec_free(&run->swept);
 }
 
 /* ---- seeds ------------------------------------------------------------------------------------------------------ */
 
 static Type vector(int64_t n) { return type_real(false, 1, (uint32_t[]){(uint32_t)n}); }
 
-static Type seed_type(const Jac *j) { return type_with(j->forward ? j->tx : j->te, false); }
+static Type seed_type(const Jac *j) { return pass_type_with(j->forward ? j->tx : j->te, false); }
 
 static Type stacked_type(Type t, int64_t n) {
   memmove(t.dim + 1, t.dim, sizeof t.dim[0] * t.rank);
@@ -84,8 +75,7 @@ static Val one_hot(Build *b, Type t, int64_t k) {
 /* 1 at the elements of colours [first, first + n), a row each. */
 static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t) {
   uint32_t size = (uint32_t)type_count(seed_type(j));
-  double *v = calloc((size_t)n * size + 1, sizeof *v);
-  if (!v) base_fault("out of memory");
+  double *v = base_zeroed((size_t)n * size + 1, sizeof *v);
   for (uint32_t k = 0; k < size; k++) {
     uint32_t c = j->colours.of[k];
     if (c != COLOUR_NONE && c >= first && c < first + n) v[(size_t)(c - first) * size + k] = 1;
@@ -120,7 +110,7 @@ static Val seed_trace(Build *b, Val seed, Val row) { return ir_sum_all(b, ir_mul
 
 static bool unrolled(Jac *j, Val *out) {
   Build *b = j->b;
-  Type trow = type_with(j->forward ? j->te : j->tx, false);
+  Type trow = pass_type_with(j->forward ? j->te : j->tx, false);
   Val *row = base_realloc(NULL, sizeof *row * (size_t)(j->n + 1)), sum = VAL_NONE;
   bool some = false;
   Region r;
@@ -170,7 +160,7 @@ static bool mapped(Jac *j, Val *out) {
 
 /* ---- structure ---------------------------------------------------------------------------------------------------- */
 
-bool jacobian_forward(Type te, Type tx) {
+bool derive_jacobian_forward(Type te, Type tx) {
   if (!te.lane && tx.lane) return false; /* a tangent would move all samples at once */
   return type_count(tx) <= type_count(te);
 }
@@ -207,7 +197,7 @@ static void colour_matrix(Jac *j, bool symmetric, bool forward) {
 static void find_structure(Jac *j, bool symmetric) {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
-  if (j->n <= UNROLL || !pattern_find(j->b->f, j->e, j->x, &j->pattern)) return;
+  if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, &j->pattern)) return;
   if (j->trace) {
     if (forward) consider(j, BY_DIAGONAL, colour_diagonal(&j->pattern, (uint32_t)j->n - 1, &c), &c);
   } else if (pattern_count(&j->pattern) < (int64_t)j->pattern.rows * j->pattern.cols) {
@@ -254,7 +244,7 @@ static Val matrix(Jac *j, Val v) {
   memcpy(t.dim + t.rank, j->tx.dim, sizeof t.dim[0] * j->tx.rank);
   t.rank += j->tx.rank;
   t.lane = j->te.lane || j->tx.lane;
-  if (!v.id) return zero_like(b, t);
+  if (!v.id) return pass_zero_like(b, t);
   if (j->way != BY_UNITS) {
     v = spread_out(j, v);
   } else if (j->forward) {
@@ -263,22 +253,22 @@ static Val matrix(Jac *j, Val v) {
     perm[j->te.rank] = 0;
     v = ir_transpose(b, v, perm);
   }
-  return with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
+  return pass_with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
 }
 
-bool jacobian_expand(Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
+bool derive_jacobian(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
   Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .trace = i->op == OP_divergence};
-  j.forward = jacobian_forward(j.te, j.tx);
+  j.forward = derive_jacobian_forward(j.te, j.tx);
   j.n = type_count(j.forward ? j.tx : j.te);
   int64_t plainly = j.n;
   find_structure(&j, !j.trace && ir_jac_attr(f, i).symmetric);
-  note(&j, i->at, plainly);
+  note(run, &j, i->at, plainly);
   b->at = i->at;
   b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
   b->of = ir_inst(b->f, e)->op;
   Val v = VAL_NONE;
   bool ok = j.n == 0 || (j.n <= UNROLL || ir_fn_sums_batch(b->f) ? unrolled(&j, &v) : mapped(&j, &v));
-  if (ok) *out = j.trace ? value_or_zero(b, v, type_scalar(j.te.lane || j.tx.lane)) : matrix(&j, v);
+  if (ok) *out = j.trace ? pass_value_or_zero(b, v, type_scalar(j.te.lane || j.tx.lane)) : matrix(&j, v);
   b->role = ROLE_PRIMAL;
   colour_finish(&j.colours);
   if (j.pattern.start) pattern_finish(&j.pattern);
@@ -303,8 +293,7 @@ static Val gradient_in(const Fn *f, Val v) {
 
 /* v depends on x otherwise than through y. */
 static bool around(const Fn *f, Val v, Val x, Val y) {
-  bool *from = calloc(f->inst.n, sizeof *from);
-  if (!from) base_fault("out of memory");
+  bool *from = base_zeroed(f->inst.n, sizeof *from);
   from[x.id] = true;
   for (uint32_t id = x.id + 1; id <= v.id; id++)
     for (uint32_t k = 0; id != y.id && k < f->inst.at[id].nargs; k++) from[id] = from[id] || from[ir_arg(f, &f->inst.at[id], k).id];
@@ -323,7 +312,7 @@ static bool is_hessian(const Fn *f, const Inst *jac) {
   return z.id == x.id && (y.id == x.id || !around(f, s, x, y));
 }
 
-void jacobian_mark(Fn *f) {
+void derive_jacobian_mark(Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_jac && !ir_jac_attr(f, i).symmetric && is_hessian(f, i)) f->attr.at[i->attr] = 1;

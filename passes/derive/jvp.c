@@ -8,7 +8,7 @@
  * tangent is then kept as factor * base, where the factor, a product of partial derivatives, does not depend on the
  * direction, and is multiplied out where the chain ends; and what follows from the seeds alone, which are tables
  * of 0 and 1, is computed while compiling. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ Region *jvp_region(Jvp *s) { return s->r; }
 
 Val *jvp_results(Jvp *s, Val multi) {
   if (!s->multi[multi.id]) {
-    s->multi[multi.id] = calloc(ir_result_count(s->r->src, ir_inst(s->r->src, multi)) + 1, sizeof(Val));
+    s->multi[multi.id] = base_zeroed(ir_result_count(s->r->src, ir_inst(s->r->src, multi)) + 1, sizeof(Val));
     if (!s->multi[multi.id]) base_fault("out of memory");
   }
   return s->multi[multi.id];
@@ -110,7 +110,7 @@ static Val jvp_elementwise(Jvp *s, Val v, const Inst *i) {
   Val sum = VAL_NONE;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val t = tangent(s, i, k);
-    if (t.id && partial_exists(i->op, k)) sum = plus(b, sum, fit(b, ir_mul(b, partial_emit(s->r, v, i, k), t), i->type));
+    if (t.id && pass_partial_exists(i->op, k)) sum = plus(b, sum, fit(b, ir_mul(b, region_partial(s->r, v, i, k), t), i->type));
   }
   return sum;
 }
@@ -122,9 +122,9 @@ static bool continue_chain(Jvp *s, Val v, const Inst *i) {
   uint32_t n = 0;
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val x = operand(s, i, k), own = s->base[x.id].id ? s->base[x.id] : s->tan[x.id];
-    if (!own.id || !partial_exists(i->op, k)) continue;
+    if (!own.id || !pass_partial_exists(i->op, k)) continue;
     if (!type_same_dims(ir_type(s->r->src, x), i->type)) return false;
-    Val p = partial_emit(s->r, v, i, k);
+    Val p = region_partial(s->r, v, i, k);
     if (s->base[x.id].id && s->factor[x.id].id) p = ir_mul(b, p, s->factor[x.id]);
     if (n && base[0].id == own.id) {
       factor[0] = ir_add(b, factor[0], p);
@@ -220,7 +220,7 @@ Val jvp_spread(Jvp *s, Val v, const Inst *i) {
 Val jvp_batch_sum(Jvp *s, Val v, const Inst *i) {
   (void)v;
   Val t = tangent(s, i, 0);
-  return t.id ? ir_batch_sum(s->r->b, with_lane(s->r->b, t, true)) : VAL_NONE;
+  return t.id ? ir_batch_sum(s->r->b, pass_with_lane(s->r->b, t, true)) : VAL_NONE;
 }
 
 Val jvp_select(Jvp *s, Val v, const Inst *i) {
@@ -239,7 +239,7 @@ Val jvp_concat(Jvp *s, Val v, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val t = tangent(s, i, k);
     some = some || t.id;
-    args[k] = t.id ? t : ir_splat(s->r->b, 0, type_with(ir_type(s->r->src, operand(s, i, k)), false));
+    args[k] = t.id ? t : ir_splat(s->r->b, 0, pass_type_with(ir_type(s->r->src, operand(s, i, k)), false));
   }
   Val t = some ? again(s, i, args) : VAL_NONE;
   free(args);
@@ -269,7 +269,7 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i) {
   for (uint32_t k = 0; k < 2; k++) {
     Val t = tangent(s, i, k), args[2];
     if (!t.id) continue;
-    args[k] = with_lane(b, t, attr.lanes != 0);
+    args[k] = pass_with_lane(b, t, attr.lanes != 0);
     args[1 - k] = primal(s, i, 1 - k);
     sum = plus(b, sum, again(s, i, args));
   }
@@ -323,7 +323,7 @@ static JvpRule *const rule[OP_count] = {
 };
 
 static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne) {
-  bool *need = calloc(act->n, sizeof *need);
+  bool *need = base_zeroed(act->n, sizeof *need);
   for (uint32_t k = 0; k < ne; k++) need[e[k].id] = true;
   for (uint32_t id = act->n; id-- > 1;) {
     need[id] = need[id] && act->on[id];
@@ -338,20 +338,19 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   Role role = r->b->role;
   Op of = r->b->of;
   Span at = r->b->at;
-  bool *is_x = calloc(r->n, sizeof *is_x);
-  s.tan = calloc(r->n, sizeof *s.tan);
-  s.multi = calloc(r->n, sizeof *s.multi);
+  bool *is_x = base_zeroed(r->n, sizeof *is_x);
+  s.tan = base_zeroed(r->n, sizeof *s.tan);
+  s.multi = base_zeroed(r->n, sizeof *s.multi);
   if (r->chained) {
-    s.base = calloc(r->n, sizeof *s.base);
-    s.factor = calloc(r->n, sizeof *s.factor);
+    s.base = base_zeroed(r->n, sizeof *s.base);
+    s.factor = base_zeroed(r->n, sizeof *s.factor);
   }
-  if (!is_x || !s.tan || !s.multi || (r->chained && (!s.base || !s.factor))) base_fault("out of memory");
-  active_init(&s.act, r->src, r->n);
+  region_active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) {
     s.act.on[x[k].id] = is_x[x[k].id] = true;
     s.tan[x[k].id] = fit(r->b, t[k], ir_type(r->src, x[k]));
   }
-  active_spread(&s.act, r->src);
+  region_active_spread(&s.act, r->src);
   mark_needed(&s.act, r->src, e, ne);
   for (uint32_t id = s.act.from; id < r->n && !r->failed; id++) {
     if (!s.act.on[id] || is_x[id]) continue;
@@ -368,7 +367,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   free(s.base);
   free(s.factor);
   free(is_x);
-  active_finish(&s.act);
+  region_active_finish(&s.act);
   r->b->role = role;
   r->b->of = of;
   r->b->at = at;

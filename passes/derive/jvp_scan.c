@@ -5,7 +5,7 @@
  *   inv      i, tangents of active i
  *
  * A loop that may end early (`converge`) still may: its tangents converge with it. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,25 +25,18 @@ static void find_active(Fwd *w) {
   for (bool changed = true; changed;) {
     changed = false;
     Active a;
-    active_init(&a, w->body, w->body->inst.n);
+    region_active_init(&a, w->body, w->body->inst.n);
     for (uint32_t k = 0; k < w->i->nargs; k++) {
-      Val v = fn_input(w->body, k);
+      Val v = pass_input(w->body, k);
       bool on = jvp_tangent(w->s, ir_arg(r->src, w->i, k)).id || (k < w->sh.carry && w->out[k]);
       if (v.id && on && ir_type(w->body, v).dt == DT_REAL) a.on[v.id] = true;
       if (k < w->sh.carry && on && !w->out[k]) w->out[k] = changed = true;
     }
-    active_spread(&a, w->body);
+    region_active_spread(&a, w->body);
     for (uint32_t o = 0; o < w->body->out.n; o++)
       if (a.on[w->body->out.at[o].id] && !w->out[o]) w->out[o] = changed = true;
-    active_finish(&a);
+    region_active_finish(&a);
   }
-}
-
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
 }
 
 typedef struct Args {
@@ -52,7 +45,7 @@ typedef struct Args {
 
 static Type carry_type(const Fwd *w, uint32_t c) {
   Type t = ir_type(w->body, w->body->out.at[c]);
-  return type_with(t, t.lane || w->lanes);
+  return pass_type_with(t, t.lane || w->lanes);
 }
 
 /* x[k], t[k]: primal input k and its tangent in the new body. Returns how many carries or xs there are. */
@@ -65,15 +58,15 @@ static uint32_t make_ports(Fwd *w, Build *bb, Args *args, uint32_t from, uint32_
     Val a = region_value(r, ir_arg(r->src, w->i, k));
     Type ty = ir_type(b->f, a);
     *vec_push(&args->v) = a;
-    x[k] = ir_input(bb, NULL, IN_OTHER, 0, xs ? turn_type(ty) : ty);
+    x[k] = ir_input(bb, NULL, IN_OTHER, 0, xs ? pass_turn_type(ty) : ty);
   }
   for (uint32_t k = from; k < to; k++) {
     Val a = jvp_tangent(w->s, ir_arg(r->src, w->i, k));
-    if (carry && w->out[k]) a = a.id ? with_lane(b, a, carry_type(w, k).lane) : zero_like(b, carry_type(w, k));
+    if (carry && w->out[k]) a = a.id ? pass_with_lane(b, a, carry_type(w, k).lane) : pass_zero_like(b, carry_type(w, k));
     if (!a.id) continue;
     Type ty = ir_type(b->f, a);
     *vec_push(&args->v) = a;
-    t[k] = ir_input(bb, NULL, IN_OTHER, 0, xs ? turn_type(ty) : ty);
+    t[k] = ir_input(bb, NULL, IN_OTHER, 0, xs ? pass_turn_type(ty) : ty);
     n++;
   }
   return n;
@@ -105,14 +98,14 @@ static uint32_t make_outputs(Fwd *w, Build *bb, uint32_t from, uint32_t to, cons
   for (uint32_t o = from; o < to; o++) {
     bool carry = o < w->sh.carry;
     Val v = map[w->body->out.at[o].id];
-    if (carry) ir_output(bb, with_lane(bb, v, ir_type(w->body, w->body->out.at[o]).lane), NULL);
+    if (carry) ir_output(bb, pass_with_lane(bb, v, ir_type(w->body, w->body->out.at[o]).lane), NULL);
   }
   for (uint32_t o = from; o < to; o++) {
     bool carry = o < w->sh.carry;
     if (!(carry ? w->out[o] : tan[o].id != 0)) continue;
     index[o] = (int)bb->f->out.n;
     Val v = tan[o];
-    if (carry) v = v.id ? with_lane(bb, v, carry_type(w, o).lane) : zero_like(bb, carry_type(w, o));
+    if (carry) v = v.id ? pass_with_lane(bb, v, carry_type(w, o).lane) : pass_zero_like(bb, carry_type(w, o));
     ir_output(bb, v, NULL);
   }
   return bb->f->out.n - start;
@@ -133,10 +126,7 @@ static void forward_loop(Fwd *w, Val v) {
   uint32_t carry = sh->carry ? make_ports(w, &bb, &args, 0, sh->carry, x, t) : 0;
   uint32_t xs = sh->xs ? make_ports(w, &bb, &args, sh->carry, inv, x, t) : 0;
   if (nin > inv) make_ports(w, &bb, &args, inv, nin, x, t);
-  for (uint32_t id = 1; id < w->body->inst.n; id++) {
-    const Inst *i = &w->body->inst.at[id];
-    map[id] = i->op == OP_in ? x[ir_number(w->body, i)] : store_copy(&bb, w->body, (Val){id}, map, false);
-  }
+  copy_emit(&bb, w->body, x, NULL, NULL, NULL, map);
   if (sweep_body(w, &bb, x, t, map, tan)) {
     make_outputs(w, &bb, 0, sh->carry, map, tan, index);
     uint32_t ys = make_outputs(w, &bb, sh->carry, sh->carry + sh->ys, map, tan, index);

@@ -2,7 +2,7 @@
  *
  * At the solution k of r(k, inv) = 0: dk = -(dr/dk)^-1 (dr/d inv) d inv. The rule is written in k itself, the op's
  * result, so that derivatives of the rule are those of higher order. How k was found does not matter. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ Val jvp_root(Jvp *s, Val v, const Inst *i) {
   Val *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t), moved = VAL_NONE;
   Region w = at_root(r, v, i);
   for (uint32_t k = 1; k < i->nargs; k++) {
-    Val in = fn_input(body, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
+    Val in = pass_input(body, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
     if (in.id && tangent.id && ir_type(body, in).dt == DT_REAL) x[nx] = in, t[nx++] = tangent;
   }
   if (nx && !jvp_sweep(&w, x, t, nx, body->out.at, 1, &moved)) r->failed = true;
@@ -51,7 +51,7 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
   bool *sum = base_zeroed(body->in.n, sizeof *sum);
   seed.cot.part[each ? EACH : WHOLE] = solved(r, &w, c, true);
   for (uint32_t k = 1; k < i->nargs; k++) {
-    Val in = fn_input(body, k), a = ir_arg(r->src, i, k);
+    Val in = pass_input(body, k), a = ir_arg(r->src, i, k);
     sum[k] = vjp_sums(s, a);
     if (!in.id || !vjp_active(s, a) || ir_type(body, in).dt != DT_REAL) continue;
     x[nx] = in;
@@ -70,52 +70,11 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
 
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */
 
-bool root_any(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_root || (i->sub && root_any(ir_body(f, i)))) return true;
-  }
-  return false;
+static Val drop(Copy *c, uint32_t id, const Inst *i) {
+  const Fn *body = ir_body(c->from, i);
+  (void)id;
+  if (i->op == OP_root) return c->map[ir_arg(c->from, i, 0).id];
+  return body && pass_holds(body, 0, OP_root) ? copy_body(c, i, copy_fn(c->b->f, body, drop, NULL)) : VAL_NONE;
 }
 
-static void drop_into(Fn *to, const Fn *f);
-
-static Val with_body(Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Fn *body = ir_sub_create(b->f, ir_body(f, i)->name);
-  Val *args = base_zeroed(i->nargs, sizeof *args);
-  drop_into(body, ir_body(f, i));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, body);
-  free(args);
-  return v;
-}
-
-static void drop_into(Fn *to, const Fn *f) {
-  Build b;
-  Val *map = base_zeroed(f->inst.n, sizeof *map);
-  ir_build_init(&b, to);
-  Val *in = fn_inputs(f);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = in[k];
-    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
-    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-    if (old.id) map[old.id] = v;
-  }
-  free(in);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) continue;
-    if (i->op == OP_root) map[id] = map[ir_arg(f, i, 0).id];
-    else map[id] = i->sub && root_any(ir_body(f, i)) ? with_body(&b, f, i, map) : ir_copy_inst(&b, f, (Val){id}, map);
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  free(map);
-}
-
-Fn *root_forget(const Fn *f) {
-  Fn *g = ir_fn_create(f->name, f->f64);
-  drop_into(g, f);
-  return g;
-}
+Fn *derive_root_forget(const Fn *f) { return copy_fn(NULL, f, drop, NULL); }

@@ -9,7 +9,7 @@
  * The states enter behind a barrier: else value numbering would find g's terms among f's and keep those, one
  * for each step. The barrier comes after the cotangents that have been reached, so that no
  * step is undone before the one behind it is done with. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +100,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live) {
   for (uint32_t id = f->inst.n; any && ok && id-- > 1;)
     if (live[id]) ok = trial_inst(t, id);
   for (uint32_t k = 0; any && ok && k < carry; k++) {
-    Val in = fn_input(f, k);
+    Val in = pass_input(f, k);
     ok = in.id && live[in.id] && t->known[in.id];
   }
   return any && ok;
@@ -109,7 +109,7 @@ static bool try_body(Trial *t, uint32_t carry, const bool *live) {
 bool undo_scan_can(const Fn *f, const Inst *scan) {
   ScanShape s = ir_scan_shape(f, scan);
   const Fn *body = ir_body(f, scan);
-  if (!s.carry || s.converge || !s.n || !step_any(body)) return false;
+  if (!s.carry || s.converge || !s.n || !pass_holds(body, 0, OP_reversible)) return false;
   uint32_t n = body->inst.n;
   Trial t = {.f = body,
              .unit = base_zeroed(n, 1),
@@ -141,7 +141,7 @@ static void spread(Region *r) {
 
 void undo_open(Region *r) {
   Undo *u = NULL;
-  if (r->b->f != r->src || r->b->stepless || !step_any(r->src)) return;
+  if (r->b->f != r->src || r->b->stepless || !pass_holds(r->src, 0, OP_reversible)) return;
   for (uint32_t id = 1; id < r->n; id++) {
     if (!unit_at(r, id)) continue;
     if (!u) {
@@ -267,7 +267,7 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
   Val *in = base_zeroed(body->in.n, sizeof *in), *map = base_zeroed(body->inst.n, sizeof *map);
   undo_results(r, v, after, nafter, in + states);
   for (uint32_t k = 0; k < n; k++) in[2 * states + k] = inv[k];
-  step_emit(r->b, body, in, states, states, map);
+  derive_step_emit(r->b, body, in, states, states, map);
   for (uint32_t k = 0; k < states; k++) x[k] = map[body->out.at[states + k].id];
   for (uint32_t k = 0; k < states; k++) undo_set(r, ir_arg(r->src, &i, k), x[k]);
   free(in);
@@ -283,13 +283,6 @@ static Val port(Build *b, Ports *p, Val arg, Type t) {
   return ir_input(b, NULL, IN_OTHER, 0, t);
 }
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 /* The turns of loop v, undone from the last one; `sub` is the loop's body again. */
 static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
   Inst i = *ir_inst(r->src, v);
@@ -302,17 +295,14 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
   for (uint32_t k = 0; k < s.carry; k++) {
     Type t = ir_type(body, body->out.at[k]);
     y[k] = port(sub, ports, y[k], t);
-    x[k] = hold[k] = ir_id(sub, zero_like(sub, t));
+    x[k] = hold[k] = ir_id(sub, pass_zero_like(sub, t));
   }
   for (uint32_t k = s.carry; k < i.nargs; k++) {
     Val a = region_value(r, ir_arg(r->src, &i, k));
     Type t = ir_type(r->b->f, a);
-    x[k] = port(sub, ports, a, k < s.carry + s.xs ? turn_type(t) : t);
+    x[k] = port(sub, ports, a, k < s.carry + s.xs ? pass_turn_type(t) : t);
   }
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *j = &body->inst.at[id];
-    map[id] = j->op == OP_in ? x[ir_number(body, j)] : ir_copy_inst(sub, body, (Val){id}, map);
-  }
+  copy_emit(sub, body, x, NULL, NULL, NULL, map);
   region_init(&w, sub->f, sub, r->diag);
   undo_hold(&w, hold, s.carry);
   for (uint32_t k = 0; k < s.carry; k++) undo_set(&w, map[body->out.at[k].id], y[k]);

@@ -7,7 +7,7 @@
  *
  * Un-broadcasting is done in vjp_push alone, sums over the batch in `settle` (and, where a dot can sum
  * over the batch itself, in vjp_dot and vjp_push_product). */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ Cot *vjp_results(Vjp *s, Val multi) { return s->multi[multi.id]; }
 
 /* ---- accumulating ----------------------------------------------------------------------------------- */
 
-Val vjp_each(Vjp *s, Val c) { return with_lane(s->r->b, c, s->mode != VJP_SAMPLE && s->per_sample); }
+Val vjp_each(Vjp *s, Val c) { return pass_with_lane(s->r->b, c, s->mode != VJP_SAMPLE && s->per_sample); }
 
 /* The accumulator that c belongs to; c itself is made to count every sample, if a sum is to follow. */
 static Acc *place(Vjp *s, Val operand, Val *c) {
@@ -78,7 +78,7 @@ void vjp_push_part(Vjp *s, Val operand, Part part, Val c) {
   Region *r = vjp_region(s);
   bool lane = ir_type(r->src, operand).lane;
   if (part == WHOLE && !lane) vjp_push_whole(s, operand, c);
-  else vjp_push(s, operand, with_lane(r->b, c, !lane && vjp_mode(s) != VJP_SAMPLE));
+  else vjp_push(s, operand, pass_with_lane(r->b, c, !lane && vjp_mode(s) != VJP_SAMPLE));
 }
 
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c) {
@@ -123,7 +123,7 @@ static int by_place(const void *a, const void *b) {
 
 static Val gap(Build *b, Type t, int axis, uint32_t n) {
   t.dim[axis] = n;
-  return ir_splat(b, 0, type_with(t, false));
+  return ir_splat(b, 0, pass_type_with(t, false));
 }
 
 /* Pieces p[0 .. n) of one axis, in order and disjoint: one value. */
@@ -192,7 +192,7 @@ static Cot settle(Vjp *s, Val v) {
 static void vjp_elementwise(Vjp *s, Val v, const Inst *i, Val c) {
   for (uint32_t k = 0; k < i->nargs; k++) {
     Val operand = ir_arg(s->r->src, i, k);
-    if (s->act.on[operand.id] && partial_exists(i->op, k)) vjp_push_product(s, operand, partial_emit(s->r, v, i, k), c);
+    if (s->act.on[operand.id] && pass_partial_exists(i->op, k)) vjp_push_product(s, operand, region_partial(s->r, v, i, k), c);
   }
 }
 
@@ -212,7 +212,7 @@ void vjp_proj(Vjp *s, Val v, const Inst *i, Val c) {
   const Fn *src = s->r->src;
   Val multi = ir_arg(src, i, 0);
   if (!s->act.on[multi.id]) return;
-  if (!s->multi[multi.id]) s->multi[multi.id] = calloc(ir_result_count(src, ir_inst(src, multi)), sizeof(Cot));
+  if (!s->multi[multi.id]) s->multi[multi.id] = base_zeroed(ir_result_count(src, ir_inst(src, multi)), sizeof(Cot));
   Val *sum = &s->multi[multi.id][ir_number(src, i)].part[s->part];
   *sum = plus(s->r->b, *sum, c);
 }
@@ -242,7 +242,7 @@ static void mark_sums(Vjp *s, const bool *sum_input) {
 /* Narrows activity to what reaches a seed. */
 static void mark_needed(Vjp *s, const Seed *seed, uint32_t nseed) {
   const Fn *f = s->r->src;
-  bool *need = calloc(s->r->n, sizeof *need);
+  bool *need = base_zeroed(s->r->n, sizeof *need);
   for (uint32_t k = 0; k < nseed; k++) need[seed[k].v.id] = true;
   for (uint32_t id = s->r->n; id-- > s->act.from;) {
     const Inst *i = &f->inst.at[id];
@@ -286,7 +286,7 @@ static void finish(Vjp *s) {
   free(s->acc);
   free(s->multi);
   free(s->sum);
-  active_finish(&s->act);
+  region_active_finish(&s->act);
 }
 
 bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed, uint32_t nseed, const Val *x, uint32_t nx,
@@ -296,9 +296,9 @@ bool vjp_sweep(Region *r, VjpMode mode, const bool *sum_input, const Seed *seed,
   Op of = r->b->of;
   Span at = r->b->at;
   s.multi = base_zeroed(r->n, sizeof *s.multi);
-  active_init(&s.act, r->src, r->n);
+  region_active_init(&s.act, r->src, r->n);
   for (uint32_t k = 0; k < nx; k++) s.act.on[x[k].id] = true;
-  active_spread(&s.act, r->src);
+  region_active_spread(&s.act, r->src);
   s.acc = base_zeroed(r->n - s.act.from, sizeof *s.acc);
   mark_needed(&s, seed, nseed);
   mark_sums(&s, sum_input);

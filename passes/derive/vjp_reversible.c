@@ -3,7 +3,7 @@
  * Backwards: the states before the step are computed from those after it by g (undo.c), f is computed again
  * from them, and swept over, as a function of its own: what belongs to one step costs what one step is long.
  * So of a chain of steps only the states at its end are kept. Forwards: f with its tangents. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +12,7 @@
 Region region_over(Region *r, const Fn *f, const Val *args) {
   Region w = {.src = f, .n = f->inst.n, .b = r->b, .diag = r->diag};
   w.prim = base_zeroed(f->inst.n, sizeof *w.prim);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    w.prim[id] = i->op == OP_in ? args[ir_number(f, i)] : ir_copy_inst(r->b, f, (Val){id}, w.prim);
-  }
+  copy_emit(r->b, f, args, NULL, NULL, NULL, w.prim);
   return w;
 }
 
@@ -33,7 +30,7 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
   for (uint32_t k = 0; k < states; k++)
     if (res[k].part[EACH].id || res[k].part[WHOLE].id) seed[nseed++] = (Seed){f->out.at[k], res[k]};
   for (uint32_t k = 0; k < i->nargs; k++) {
-    Val in = fn_input(f, k), a = ir_arg(r->src, i, k);
+    Val in = pass_input(f, k), a = ir_arg(r->src, i, k);
     sum[k] = vjp_sums(s, a);
     if (!in.id || !w->prim[in.id].id || !vjp_active(s, a) || ir_type(f, in).dt != DT_REAL) continue;
     x[nx] = in;
@@ -59,7 +56,7 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
   for (uint32_t k = 0; k < states; k++)
     for (int p = EACH; p <= WHOLE; p++)
       if (res[k].part[p].id) after[n++] = res[k].part[p];
-  Fn *f = step_forward(ir_body(r->src, i));
+  Fn *f = derive_step_forward(ir_body(r->src, i));
   if (undo_on(r)) {
     undo_step(r, v, after, n, args, args + states);
   } else {
@@ -78,10 +75,10 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
 Val jvp_reversible(Jvp *s, Val v, const Inst *i) {
   Region *r = jvp_region(s);
   uint32_t states = (uint32_t)ir_reversible_attr(r->src, i).states, nx = 0;
-  Fn *f = step_forward(ir_body(r->src, i));
+  Fn *f = derive_step_forward(ir_body(r->src, i));
   Val *args = base_zeroed(i->nargs, sizeof *args), *x = base_zeroed(i->nargs, sizeof *x), *t = base_zeroed(i->nargs, sizeof *t);
   for (uint32_t k = 0; k < i->nargs; k++) {
-    Val in = fn_input(f, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
+    Val in = pass_input(f, k), tangent = jvp_tangent(s, ir_arg(r->src, i, k));
     args[k] = region_value(r, ir_arg(r->src, i, k));
     if (in.id && tangent.id && ir_type(f, in).dt == DT_REAL) x[nx] = in, t[nx++] = tangent;
   }

@@ -4,7 +4,7 @@
  * again and sweeps backwards over it:
  *
  *   carries  cotangents of the carries
- *   xs       stored carries, transcendental functions that were kept (scan_kept), xs, cotangents of the ys
+ *   xs       stored carries, transcendental functions that were kept (region_kept), xs, cotangents of the ys
  *   inv      invariants, cotangents of the zs
  *   ys       cotangents of the xs
  *   zs       cotangents of the invariants, so that sums over the batch flow into sums over turns
@@ -15,7 +15,7 @@
  * A loop that can be undone (undo.c) stores nothing: it carries the states after the turn backwards as well, a
  * turn computes those before it, and hands them on. Results whose cotangent is WHOLE and
  * that nothing per sample flows into are taken in a loop of their own. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +43,14 @@ typedef struct Rev {
 static bool *dependence(const Fn *body, uint32_t nin) {
   bool *dep = base_zeroed((size_t)nin * body->out.n, sizeof *dep);
   for (uint32_t k = 0; k < nin; k++) {
-    Val v = fn_input(body, k);
+    Val v = pass_input(body, k);
     if (!v.id || ir_type(body, v).dt != DT_REAL) continue;
     Active a;
-    active_init(&a, body, body->inst.n);
+    region_active_init(&a, body, body->inst.n);
     a.on[v.id] = true;
-    active_spread(&a, body);
+    region_active_spread(&a, body);
     for (uint32_t o = 0; o < body->out.n; o++) dep[k * body->out.n + o] = a.on[body->out.at[o].id];
-    active_finish(&a);
+    region_active_finish(&a);
   }
   return dep;
 }
@@ -77,13 +77,6 @@ static void find_hot(Rev *w) {
   free(dep);
 }
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 /* ---- the body of the reverse loop ----------------------------------------------------------------------- */
 
 typedef struct Args {
@@ -104,7 +97,7 @@ static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x) {
     Type t = ir_type(w->body, w->body->out.at[c]);
     *vec_push(&args->v) = y[c];
     w->y[c] = port(bb, t);
-    x[c] = ir_id(bb, zero_like(bb, t));
+    x[c] = ir_id(bb, pass_zero_like(bb, t));
   }
   free(y);
   free(after);
@@ -113,12 +106,12 @@ static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x) {
 /* What each turn has kept of its values. */
 static void kept_inputs(Rev *w, Build *bb, Args *args) {
   Region *r = vjp_region(w->s);
-  bool *keep = scan_kept(r->src, w->i);
+  bool *keep = region_kept(r->src, w->i);
   for (uint32_t id = 1; id < w->body->inst.n; id++) {
     Val saved = keep[id] ? region_saved(r, w->v, (Val){id}) : VAL_NONE;
     if (!saved.id) continue;
     *vec_push(&args->v) = saved;
-    w->kept[id] = port(bb, turn_type(ir_type(r->b->f, saved)));
+    w->kept[id] = port(bb, pass_turn_type(ir_type(r->b->f, saved)));
     w->nkept++;
   }
   free(keep);
@@ -146,27 +139,27 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x) {
   const ScanShape *sh = &w->sh;
   for (uint32_t c = 0; c < sh->carry; c++) {
     if (!w->carried[c]) continue;
-    Type t = type_with(ir_type(w->body, w->body->out.at[c]), w->lanes);
-    *vec_push(&args->v) = w->rc[c].id ? with_lane(b, w->rc[c], w->lanes) : zero_like(b, t);
+    Type t = pass_type_with(ir_type(w->body, w->body->out.at[c]), w->lanes);
+    *vec_push(&args->v) = w->rc[c].id ? pass_with_lane(b, w->rc[c], w->lanes) : pass_zero_like(b, t);
     w->cot_in[c] = port(bb, t);
   }
   if (w->undo) undo_inputs(w, bb, args, x);
   for (uint32_t c = 0; c < sh->carry && !w->undo; c++) {
-    Val in = fn_input(w->body, c), saved = in.id ? region_saved(r, w->v, in) : VAL_NONE;
+    Val in = pass_input(w->body, c), saved = in.id ? region_saved(r, w->v, in) : VAL_NONE;
     if (!saved.id) continue;
     *vec_push(&args->v) = saved;
-    x[c] = port(bb, turn_type(ir_type(b->f, saved)));
+    x[c] = port(bb, pass_turn_type(ir_type(b->f, saved)));
   }
   if (!w->undo) kept_inputs(w, bb, args);
   for (uint32_t k = sh->carry; k < sh->carry + sh->xs; k++) {
     Val a = region_value(r, ir_arg(r->src, w->i, k));
     *vec_push(&args->v) = a;
-    x[k] = port(bb, turn_type(ir_type(b->f, a)));
+    x[k] = port(bb, pass_turn_type(ir_type(b->f, a)));
   }
   for (uint32_t o = sh->carry; o < sh->carry + sh->ys; o++) {
     if (!w->rc[o].id) continue;
     *vec_push(&args->v) = w->rc[o];
-    w->cot_in[o] = port(bb, turn_type(ir_type(b->f, w->rc[o])));
+    w->cot_in[o] = port(bb, pass_turn_type(ir_type(b->f, w->rc[o])));
   }
   for (uint32_t k = sh->carry + sh->xs; k < w->i->nargs; k++) {
     Val a = region_value(r, ir_arg(r->src, w->i, k));
@@ -177,15 +170,6 @@ static void make_inputs(Rev *w, Build *bb, Args *args, Val *x) {
     if (!w->rc[o].id) continue;
     *vec_push(&args->v) = w->rc[o];
     w->cot_in[o] = port(bb, ir_type(b->f, w->rc[o]));
-  }
-}
-
-/* The primal body again; map by id of the body. */
-static void recompute(Rev *w, Build *bb, const Val *x, Val *map) {
-  for (uint32_t id = 1; id < w->body->inst.n; id++) {
-    const Inst *i = &w->body->inst.at[id];
-    if (i->op == OP_in) map[id] = x[ir_number(w->body, i)];
-    else map[id] = store_copy(bb, w->body, (Val){id}, map, true);
   }
 }
 
@@ -241,7 +225,7 @@ static bool make_outputs(Rev *w, Build *bb, const Cot *cot) {
     if (each.id && whole.id) return false;
     Val next = each.id ? each : whole;
     Type t = ir_type(bb->f, w->cot_in[c]);
-    ir_output(bb, next.id ? with_lane(bb, next, w->lanes) : zero_like(bb, t), NULL);
+    ir_output(bb, next.id ? pass_with_lane(bb, next, w->lanes) : pass_zero_like(bb, t), NULL);
   }
   for (uint32_t c = 0; w->undo && c < w->sh.carry; c++) ir_output(bb, w->y[c], NULL);
   for (uint32_t k = w->sh.carry; k < w->i->nargs; k++)
@@ -294,7 +278,7 @@ static void reverse_loop(Rev *w) {
   }
   xs += w->nkept;
   for (uint32_t o = w->sh.carry; o < w->sh.carry + w->sh.ys; o++) xs += w->rc[o].id != 0;
-  recompute(w, &bb, x, map);
+  copy_emit(&bb, w->body, x, NULL, region_store_inst, NULL, map); /* the turn again */
   if (!sweep_body(w, &bb, x, map, cot)) r->failed = true;
   else if (make_outputs(w, &bb, cot)) {
     read_kept(w, rb, map);

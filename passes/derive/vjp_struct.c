@@ -1,5 +1,5 @@
 /* Reverse rules of the structural ops: given the cotangent c of v, what each operand's cotangent gains. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 

@@ -11,12 +11,10 @@
  * that the time gathers no round-off. The rates are inlined at each stage; if they hold derivative
  * operators, the states go in through `id`, a variable of their own: at a stage, p may depend on q,
  * and d/dq must not see that way. */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "passes/base/pass.h"
 
 /* ---- reversible steps ---- */
 
@@ -116,46 +114,23 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
 
 /* ---- what the rates are like ---- */
 
-static bool has_op(const Fn *f, unsigned traits, Op op) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == op || ir_has(i->op, traits)) return true;
-    if (i->sub && has_op(ir_body(f, i), traits, op)) return true;
-  }
-  return false;
-}
-
-/* Whether outputs [from, to) follow from input `index`. */
-bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
-  bool *yes = base_realloc(NULL, f->inst.n), any = false;
-  memset(yes, 0, f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    yes[id] = i->op == OP_in && ir_number(f, i) == index;
-    for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
-  }
-  for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
-  free(yes);
-  return any;
-}
-
 /* ---- the walk ---- */
 
 /* What the walks through a function and its bodies share. */
 typedef struct Walk {
+  PassRun *run;
   bool reversible; /* asked for; rates themselves are not */
   uint64_t before; /* ir_written() at the begin */
   Diag *diag;
   bool failed; /* too large, which was said */
 } Walk;
 
-static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f);
-static Fn *expand_alone(Walk *w, const Fn *f);
+static Val expand_inst(Copy *c, uint32_t id, const Inst *i);
 
 static Fn *expand_rates_of(Walk *w, const Fn *body) {
   const bool reversible = w->reversible;
   w->reversible = false;
-  Fn *rates = expand_alone(w, body);
+  Fn *rates = copy_fn(NULL, body, expand_inst, w);
   w->reversible = reversible;
   return rates;
 }
@@ -175,12 +150,12 @@ static bool affords(Walk *w, const Fn *rates, Span at) {
 static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
   integrate_attr attr = ir_integrate_attr(f, i);
   uint32_t n = (uint32_t)attr.states, steps = (uint32_t)attr.steps, every = (uint32_t)attr.every;
-  Traj t = {.method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
+  Traj t = {.run = w->run, .method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
-  t.reversible = w->reversible && method_symmetric(t.method);
-  t.timed = expand_follows(t.rates, 0, n, n);
-  t.drift_timed = expand_follows(t.rates, 0, 1, n);
-  t.derivs = has_op(t.rates, OPF_DERIV, OP_none);
+  t.reversible = w->reversible && expand_symmetric(t.method);
+  t.timed = pass_follows(t.rates, 0, n, n);
+  t.drift_timed = pass_follows(t.rates, 0, 1, n);
+  t.derivs = pass_holds(t.rates, OPF_DERIV, OP_none);
   Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
   Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};
   for (uint32_t v = 0; v < n; v++) {
@@ -202,69 +177,22 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   return result;
 }
 
-static Val copy_with_body(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *map) {
-  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  Val v = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, expand_sub(w, b->f, ir_body(f, i)));
-  free(args);
-  return v;
+static Val expand_inst(Copy *c, uint32_t id, const Inst *i) {
+  Walk *w = c->ctx;
+  if (i->op == OP_integrate) c->result[id] = integrate(w, c->b, c->from, i, c->map);
+  else if (i->sub && pass_holds(ir_body(c->from, i), 0, OP_integrate))
+    return copy_body(c, i, copy_fn(c->b->f, ir_body(c->from, i), expand_inst, w));
+  return VAL_NONE;
 }
 
-/* f has its inputs mapped. */
-static void expand_body(Walk *w, Build *b, const Fn *f, Val *map) {
-  Val **results = base_realloc(NULL, sizeof *results * f->inst.n);
-  memset(results, 0, sizeof *results * f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
-    if (i->op == OP_in) continue;
-    if (i->op == OP_integrate) results[id] = integrate(w, b, f, i, map);
-    else if (i->op == OP_proj && results[ir_arg(f, i, 0).id]) map[id] = results[ir_arg(f, i, 0).id][ir_number(f, i)];
-    else if (i->sub && has_op(ir_body(f, i), 0, OP_integrate)) map[id] = copy_with_body(w, b, f, i, map);
-    else map[id] = ir_copy_inst(b, f, (Val){id}, map);
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(b, map[f->out.at[k].id], f->outname.at[k]);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(results[id]);
-  free(results);
-}
-
-static void expand_into(Walk *w, Fn *out, const Fn *f) {
-  Build b;
-  ir_build_init(&b, out);
-  Val *map = base_realloc(NULL, sizeof *map * f->inst.n), *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
-  memset(map, 0, sizeof *map * f->inst.n);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    const Input *in = &f->in.at[k];
-    input[k] = ir_input(&b, in->name, in->kind, in->index, in->type);
-  }
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in) map[id] = input[ir_number(f, &f->inst.at[id])];
-  expand_body(w, &b, f, map);
-  free(map);
-  free(input);
-  ir_build_finish(&b);
-}
-
-static Fn *expand_sub(Walk *w, Fn *parent, const Fn *f) {
-  Fn *out = ir_sub_create(parent, f->name);
-  expand_into(w, out, f);
-  return out;
-}
-
-static Fn *expand_alone(Walk *w, const Fn *f) {
-  Fn *out = ir_fn_create(f->name, f->f64);
-  expand_into(w, out, f);
-  return out;
-}
-
-Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag) {
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag) {
   double start = pass_now();
-  pass_at("trajectories of", f->name, (Span){0});
-  Walk w = {.reversible = reversible, .before = ir_written(), .diag = diag};
-  Fn *out = expand_alone(&w, f);
-  if (!w.failed) return pass_done("expand", start, out);
+  pass_at(run, "trajectories of", f->name, (Span){0});
+  Walk w = {.run = run, .reversible = reversible, .before = ir_written(), .diag = diag};
+  Fn *out = copy_fn(NULL, f, expand_inst, &w);
+  if (!w.failed) return pass_done(run, "expand", start, out);
   ir_fn_destroy(out);
   return NULL;
 }
 
-Fn *pass_expand(const Fn *f, Diag *diag) { return pass_expand_as(f, false, diag); }
+Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag) { return pass_expand_as(run, f, false, diag); }

@@ -18,7 +18,7 @@
  * Where functions are compared (FN_EXACT) there are no decisions: what is not linear is iterated plainly for 50 turns, and
  * accepted at 1e-12. What is left of an iteration must not look like a difference. */
 #include "passes/derive/derive.h"
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <float.h>
 #include <math.h>
@@ -79,7 +79,7 @@ static void stage(const Implicit *m, const Scope *in, const Val *k, int i, Val *
   free(at);
 }
 
-static Val scalar(Build *b, double v, bool lane) { return with_lane(b, ir_const(b, v), lane); }
+static Val scalar(Build *b, double v, bool lane) { return pass_with_lane(b, ir_const(b, v), lane); }
 
 static Val largest(Build *b, Val max, Val x) {
   uint32_t n = (uint32_t)type_count(ir_type(b->f, x));
@@ -109,7 +109,7 @@ static Val gather(const Implicit *m, Build *b, const Val *k) {
     uint32_t n = (uint32_t)type_count(type_in(m, j));
     *vec_push(&part) = ir_reshape(b, k[j], 1, &n);
   }
-  Val v = with_lane(b, ir_concat(b, part.at, part.n, 0), m->lane);
+  Val v = pass_with_lane(b, ir_concat(b, part.at, part.n, 0), m->lane);
   vec_free(&part);
   return v;
 }
@@ -158,7 +158,7 @@ static Fn *system_of(const Implicit *m, Vals *args) {
   ir_output(&b, all, "r");
   ir_output(&b, ir_jac(&b, all, k), "jacobian");
   ir_build_finish(&b);
-  Fn *derived = pass_derive(b.f, NULL);
+  Fn *derived = derive_plain(m->t->run, b.f, NULL);
   ir_fn_destroy(b.f);
   leave(&w);
   free(next);
@@ -188,7 +188,7 @@ static void again(const Implicit *m, const Scope *in, const Val *k, Val *next) {
   memcpy(next, k, sizeof *next * m->nk);
   for (uint32_t j = 0; j < m->nk; j++) {
     if (j % m->n == 0) stage(m, in, next, (int)(j / m->n), rates);
-    if (unknown(m, j)) next[j] = with_lane(in->b, rates[j % m->n], m->lane);
+    if (unknown(m, j)) next[j] = pass_with_lane(in->b, rates[j % m->n], m->lane);
   }
   free(rates);
 }
@@ -227,7 +227,8 @@ static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status)
   if (status.id) {
     Val still = rests(m, w, next, ir_lt(b, status, ir_const(b, 1 - LATE * TICK)));
     on = ir_lt(b, zero, status);
-    ir_output(b, with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane),
+    ir_output(b,
+              pass_with_lane(b, ir_select(b, ir_or(b, still, ir_not(b, on)), zero, ir_sub(b, status, ir_const(b, TICK))), m->lane),
               "status");
   }
   for (uint32_t j = 0; j < m->nk; j++)
@@ -243,7 +244,7 @@ static Val plainly(Implicit *m, Val *k, uint32_t turns, bool stops) {
   Val status = VAL_NONE, *in = base_zeroed(m->nk, sizeof *in);
   open_body(m, &b, "stages");
   if (stops) {
-    *vec_push(&args) = with_lane(out, begins(m), m->lane);
+    *vec_push(&args) = pass_with_lane(out, begins(m), m->lane);
     status = ir_input(&b, "status", IN_STATE, 0, type_scalar(m->lane));
   }
   for (uint32_t j = 0; j < m->nk; j++) {
@@ -313,11 +314,11 @@ static Val newton(const Implicit *m, const Fn *system, const Val *k, Val *status
   Type t = vector(m), s = type_scalar(m->lane);
   open_body(m, &b, "newton");
   Val start = gather(m, out, m->start);
-  *vec_push(&args) = with_lane(out, *status, m->lane);
+  *vec_push(&args) = pass_with_lane(out, *status, m->lane);
   *vec_push(&args) = gather(m, out, k);
-  *vec_push(&args) = zero_like(out, t);
+  *vec_push(&args) = pass_zero_like(out, t);
   *vec_push(&args) = scalar(out, -1, m->lane);
-  *vec_push(&args) = with_lane(out, ir_mul(out, ir_const(out, GOOD_START), largest(out, VAL_NONE, start)), m->lane);
+  *vec_push(&args) = pass_with_lane(out, ir_mul(out, ir_const(out, GOOD_START), largest(out, VAL_NONE, start)), m->lane);
   *vec_push(&args) = start;
   Newton x = {.status = ir_input(&b, "status", IN_STATE, 0, s),
               .k = ir_input(&b, "k", IN_STATE, 1, t),
@@ -327,10 +328,10 @@ static Val newton(const Implicit *m, const Fn *system, const Val *k, Val *status
   Val from = ir_input(&b, "start", IN_OTHER, 0, t), *in = base_zeroed(system->in.n, sizeof *in);
   uint32_t first = b.f->in.n;
   enter(m, &b, &args, &w);
-  for (uint32_t j = first; j < b.f->in.n; j++) in[j - first] = fn_input(b.f, j);
+  for (uint32_t j = first; j < b.f->in.n; j++) in[j - first] = pass_input(b.f, j);
   Newton y = newton_turn(m, system, &w.in, &x, from, in);
   const Val next[] = {y.status, y.k, y.d, y.way, y.size};
-  for (int j = 0; j < 5; j++) ir_output(&b, with_lane(&b, next[j], m->lane), NULL);
+  for (int j = 0; j < 5; j++) ir_output(&b, pass_with_lane(&b, next[j], m->lane), NULL);
   ir_build_finish(&b);
   Val loop = ir_scan(out, args.at, args.n, NEWTON_TURNS, 5, 0, 0, 0, false, 2, b.f);
   *status = ir_proj(out, loop, 0);
@@ -345,12 +346,12 @@ static Val newton(const Implicit *m, const Fn *system, const Val *k, Val *status
 /* The solution of a linear system, corrected by what it leaves over. */
 static void direct(Implicit *m, const Fn *system, const Val *args) {
   Build *b = m->s->b;
-  Val x = zero_like(b, vector(m));
+  Val x = pass_zero_like(b, vector(m));
   for (int turn = 0; turn < (b->f->f64 == FN_EXACT ? 1 : 2); turn++) {
     Equation q = equation_at(b, system, x, args);
     x = ir_sub(b, x, ir_solve(b, q.jacobian, q.r, false));
   }
-  scatter(m, b, with_lane(b, x, m->lane), m->k);
+  scatter(m, b, pass_with_lane(b, x, m->lane), m->k);
 }
 
 /* Names the solution k as one of the system. */
@@ -383,7 +384,7 @@ static Val solve(Implicit *m) {
   Val *k = base_zeroed(m->nk, sizeof *k), good = VAL_NONE;
   memcpy(k, m->k, sizeof *k * m->nk);
   Fn *system = m->size <= MOST ? system_of(m, &args) : NULL;
-  bool linear = system && !expand_follows(system, 1, 2, 0);
+  bool linear = system && !pass_follows(system, 1, 2, 0);
   if (linear && (exact || m->size <= DIRECT)) {
     direct(m, system, args.at);
   } else if (exact || !system) {
@@ -415,7 +416,7 @@ void expand_implicit(const Traj *t, Scope *s, const Tableau *rk) {
   Val *hold = base_zeroed(2 * nk + n, sizeof *hold), good[2] = {VAL_NONE, VAL_NONE};
   Implicit m = {.t = t, .s = s, .rk = rk, .n = n, .nk = nk, .start = hold, .k = hold + nk};
   expand_rates(t, s, s->y, 0, hold + 2 * nk);
-  for (uint32_t j = 0; j < nk; j++) m.start[j] = with_lane(b, hold[2 * nk + j % n], ir_type(b->f, s->y[j % n]).lane);
+  for (uint32_t j = 0; j < nk; j++) m.start[j] = pass_with_lane(b, hold[2 * nk + j % n], ir_type(b->f, s->y[j % n]).lane);
   for (int lane = 0; lane < 2; lane++) {
     m.lane = lane, m.size = 0;
     for (uint32_t j = 0; j < nk; j++) m.size += unknown(&m, j) ? (uint32_t)type_count(type_in(&m, j)) : 0;

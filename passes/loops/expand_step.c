@@ -8,7 +8,7 @@
  *                     one drift a kick, and no force outside of the loop. What undoes K D
  *                     takes the force where K has, so that a backward pass computes it once.
  *   implicit          Runge-Kutta, see expand_implicit.c */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -89,7 +89,7 @@ static void step_symplectic_euler(const Traj *t, Scope *s) {
 
 bool expand_joins(const Traj *t) {
   Composition c;
-  return method_composition(t->method, &c) && !t->drift_timed;
+  return expand_composition(t->method, &c) && !t->drift_timed;
 }
 
 /* The lengths are the same from both ends. */
@@ -153,8 +153,8 @@ void expand_step(const Traj *t, Scope *s, Piece piece) {
   Tableau rk;
   Composition c;
   if (t->method == M_SYMPLECTIC_EULER) step_symplectic_euler(t, s);
-  else if (method_composition(t->method, &c)) step_composition(t, s, &c, piece);
-  else if (!method_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
+  else if (expand_composition(t->method, &c)) step_composition(t, s, &c, piece);
+  else if (!expand_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
   else if (t->method == M_EULER || t->method == M_RK4) step_explicit(t, s, &rk);
   else expand_implicit(t, s, &rk);
 }

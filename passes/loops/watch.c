@@ -59,7 +59,7 @@ static Val loop(Build *b, uint32_t id, bool *watched) {
 
 /* What was found in f, put behind its instructions; VAL_NONE if nothing is to be looked at. */
 static Val watch(Fn *f) {
-  bool *live = ir_live(f), *watched = calloc(f->sub.n + 1, sizeof *watched);
+  bool *live = ir_live(f), *watched = base_zeroed(f->sub.n + 1, sizeof *watched);
   uint32_t n = f->inst.n;
   Val sum = VAL_NONE;
   Build b;

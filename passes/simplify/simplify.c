@@ -4,10 +4,10 @@
  * Loops (simplify_loop.c): dead carries, xs, ys and zs go; what does not depend on the turn moves out; a loop
  * of one turn is unrolled; equal loops are merged. The last (first) element of a stacked carry is the carry
  * itself. Products with constants are gathered where that is exact. `id` goes where no derivative is left that could name it.
- * pass_lower, after which no derivative is taken, turns half and negative powers into roots and products. */
+ * Where no derivative is to come, simplify_powers also turns half and negative powers into roots and products. */
 #include "ir/eval/num.h"
-#include "passes/base/pass.h"
-#include "passes/simplify/simplify.h"
+#include "passes/check/check.h"
+#include "passes/simplify/simplify_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,29 +17,10 @@ enum { ROUNDS = 12 };
 
 static Fn *simplify(const Fn *f, bool powers);
 
-bool has_derivatives(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
-  return false;
-}
-
 /* ---- one copy ------------------------------------------------------------------------------------------- */
 
-void walk_init(Walk *w, const Fn *from, Build *b, const bool *live) {
-  *w = (Walk){.from = from, .b = b, .live = live, .named = has_derivatives(from)};
-  w->map = calloc(from->inst.n, sizeof *w->map);
-  w->result = calloc(from->inst.n, sizeof *w->result);
-  if (!w->map || !w->result) base_fault("out of memory");
-}
-
-void walk_finish(Walk *w) {
-  for (uint32_t id = 0; id < w->from->inst.n; id++) free(w->result[id]);
-  free(w->result);
-  free(w->map);
-}
-
 /* A product with a transposed factor reads the factor itself. */
-static Val dot_inst(Walk *w, const Inst *i) {
+static Val dot_inst(Copy *w, const Inst *i) {
   Fn *g = w->b->f;
   Val x[2];
   DotShape d = ir_dot_shape(w->from, i);
@@ -79,7 +60,7 @@ static Val const_product(Build *b, Val x, Val y) {
 
 /* x + x is 2 x, and 2^k (c x) is (2^k c) x: both exact. So the halves and twos of quadratic forms and their
  * derivatives cancel. Signs move out of products, to where they meet a constant or a sum. */
-static Val scale(Walk *w, Val x, Val by) {
+static Val scale(Copy *w, Val x, Val by) {
   Build *b = w->b;
   double c, d;
   ir_is_const(b->f, by, &c);
@@ -93,14 +74,14 @@ static Val scale(Walk *w, Val x, Val by) {
   return VAL_NONE;
 }
 
-static Val sum_inst(Walk *w, const Inst *i) {
+static Val sum_inst(Copy *w, const Inst *i) {
   Val x = w->map[ir_arg(w->from, i, 0).id], y = w->map[ir_arg(w->from, i, 1).id];
   if (x.id != y.id) return VAL_NONE;
   Val two = ir_const(w->b, 2), v = scale(w, x, two);
   return v.id ? v : ir_mul(w->b, x, two);
 }
 
-static Val product_inst(Walk *w, const Inst *i) {
+static Val product_inst(Copy *w, const Inst *i) {
   for (uint32_t k = 0; k < 2; k++) {
     Val by = w->map[ir_arg(w->from, i, k).id], x = w->map[ir_arg(w->from, i, 1 - k).id];
     Type t = ir_type(w->b->f, x);
@@ -112,67 +93,49 @@ static Val product_inst(Walk *w, const Inst *i) {
   return VAL_NONE;
 }
 
-static Val slice_inst(Walk *w, const Inst *i) {
+static Val slice_inst(Copy *w, const Inst *i) {
   Val x = w->map[ir_arg(w->from, i, 0).id];
   if (ir_slice_attr(w->from, i).axis != 0 || ir_slice_attr(w->from, i).n != 1) return VAL_NONE;
-  return stacked_element(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
+  return simplify_stacked(w->b, x, (uint32_t)ir_slice_attr(w->from, i).start);
 }
 
 /* Bodies of `integrate`, `ode`, `reversible` and `root` are functions of their own. */
-static Val with_body(Walk *w, const Inst *i) {
+static Val with_body(Copy *w, const Inst *i) {
   Fn *body = simplify(ir_body(w->from, i), w->b->powers);
-  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = w->map[ir_arg(w->from, i, k).id];
-  Val v = ir_emit(w->b, i->op, args, i->nargs, w->from->attr.at + i->attr, i->nattr, ir_copy_fn(w->b->f, body));
+  Val v = copy_body(w, i, ir_copy_fn(w->b->f, body));
   ir_fn_destroy(body);
-  free(args);
   return v;
 }
 
-void walk_inst(Walk *w, uint32_t id) {
-  const Inst *i = &w->from->inst.at[id];
-  Build was = *w->b;
-  Val v = VAL_NONE;
-  if (i->op == OP_scan) {
-    simplify_scan(w, id);
-    return;
+Val simplify_inst(Copy *w, uint32_t id, const Inst *i) {
+  switch (i->op) {
+  case OP_scan: simplify_scan(w, id); return VAL_NONE;
+  case OP_dot: return dot_inst(w, i);
+  case OP_add: return sum_inst(w, i);
+  case OP_mul: return product_inst(w, i);
+  case OP_slice: return slice_inst(w, i);
+  case OP_id: return w->named ? VAL_NONE : w->map[ir_arg(w->from, i, 0).id];
+  case OP_integrate:
+  case OP_ode:
+  case OP_reversible:
+  case OP_root: return with_body(w, i);
+  default: return VAL_NONE;
   }
-  w->b->at = i->at;
-  w->b->role = i->role;
-  w->b->of = i->of;
-  if (i->op == OP_proj && w->result[ir_arg(w->from, i, 0).id]) v = w->result[ir_arg(w->from, i, 0).id][ir_number(w->from, i)];
-  else if (i->op == OP_dot) v = dot_inst(w, i);
-  else if (i->op == OP_add) v = sum_inst(w, i);
-  else if (i->op == OP_mul) v = product_inst(w, i);
-  else if (i->op == OP_slice) v = slice_inst(w, i);
-  else if (i->op == OP_id && !w->named) v = w->map[ir_arg(w->from, i, 0).id];
-  else if (i->op == OP_integrate || i->op == OP_ode || i->op == OP_reversible || i->op == OP_root) v = with_body(w, i);
-  w->b->at = was.at;
-  w->b->role = was.role;
-  w->b->of = was.of;
-  w->map[id] = v.id ? v : ir_copy_inst(w->b, w->from, (Val){id}, w->map);
 }
 
 static Fn *simplify_round(const Fn *f, bool powers) {
   Fn *g = ir_fn_create(f->name, f->f64);
-  Build b;
-  Walk w;
   bool *live = ir_live(f);
+  Build b;
+  Copy c;
   ir_build_init(&b, g);
   b.powers = powers;
-  walk_init(&w, f, &b, live);
-  Val *in = fn_inputs(f);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = in[k];
-    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
-    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-    if (old.id) w.map[old.id] = v;
-  }
-  free(in);
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (live[id] && f->inst.at[id].op != OP_in) walk_inst(&w, id);
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, w.map[f->out.at[k].id], f->outname.at[k]);
-  walk_finish(&w);
+  copy_begin(&c, &b, f, NULL);
+  c.live = live;
+  copy_inputs(&c);
+  copy_walk(&c, simplify_inst);
+  copy_outputs(&c);
+  copy_end(&c);
   ir_build_finish(&b);
   free(live);
   return g;
@@ -212,20 +175,14 @@ static Fn *simplify(const Fn *f, bool powers) {
   return g;
 }
 
-static Fn *simplified(const Fn *f, bool powers) {
+static Fn *simplified(PassRun *run, const Fn *f, bool powers) {
   double start = pass_now();
-  pass_at("simplifying", f->name, (Span){0});
-  Fn *out = pass_done("simplify", start, simplify(f, powers));
-  check_same("simplify", f, out);
+  pass_at(run, "simplifying", f->name, (Span){0});
+  Fn *out = pass_done(run, "simplify", start, simplify(f, powers));
+  check_same(run, "simplify", f, out);
   return out;
 }
 
-Fn *pass_simplify(const Fn *f) { return simplified(f, false); }
+Fn *pass_simplify(PassRun *run, const Fn *f) { return simplified(run, f, false); }
 
-Fn *pass_lower(const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
-  Fn *derived = pass_derive_as(f, memory, chosen, diag), *g = derived ? simplified(derived, true) : NULL;
-  ir_fn_destroy(derived);
-  Fn *out = g ? pass_rescale(g) : NULL;
-  ir_fn_destroy(g);
-  return out;
-}
+Fn *simplify_powers(PassRun *run, const Fn *f) { return simplified(run, f, true); }

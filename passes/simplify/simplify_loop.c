@@ -4,13 +4,13 @@
  * loop, where one that is computed in the loop still becomes an invariant. (An `expand` stays
  * inside: repeating a value is cheaper than reading its copies.) Invariants enter the new body when
  * they are first read, so unused and repeated ones disappear. */
-#include "passes/simplify/simplify.h"
+#include "passes/simplify/simplify_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct Loop {
-  Walk *up; /* the copy that the loop is part of */
+  Copy *up; /* the copy that the loop is part of */
   Inst i;
   ScanShape sh;
   const Fn *body;
@@ -18,7 +18,7 @@ typedef struct Loop {
   bool *keep;    /* by result: needed (carries: also inside) */
   bool *live;    /* by id of the body */
   bool *outside; /* by id of the body: follows from invariants alone */
-  Walk out, in;  /* outer values, in up->b; the rest, in nb */
+  Copy out, in;  /* outer values, in up->b; the rest, in nb */
   Build nb;
   VEC(Val) arg;             /* arguments of the new loop */
   uint32_t carry, xs;       /* of the new loop */
@@ -35,11 +35,6 @@ static void find_used(Loop *l, uint32_t id) {
   }
 }
 
-static void mark_live(const Fn *f, bool *live) {
-  for (uint32_t id = f->inst.n; id-- > 1;)
-    for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++) live[ir_arg(f, &f->inst.at[id], k).id] = true;
-}
-
 /* Used results need what they read; a carry that is read needs its next value. */
 static void find_live(Loop *l) {
   const Fn *body = l->body;
@@ -49,9 +44,9 @@ static void find_live(Loop *l) {
     changed = false;
     for (uint32_t o = 0; o < body->out.n; o++)
       if (l->keep[o]) l->live[body->out.at[o].id] = true;
-    mark_live(body, l->live);
+    pass_mark_needed(body, l->live);
     for (uint32_t c = 0; c < l->sh.carry; c++) {
-      Val in = fn_input(body, c);
+      Val in = pass_input(body, c);
       if (in.id && l->live[in.id] && !l->keep[c]) l->keep[c] = changed = true;
     }
   }
@@ -65,7 +60,7 @@ static Val constant_input(Loop *l, uint32_t k) {
   Val a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
   if (k >= l->sh.carry + l->sh.xs) return a;
   if (k == 0 && l->sh.converge == 2) return VAL_NONE;
-  if (k < l->sh.carry) return l->body->out.at[k].id == fn_input(l->body, k).id ? a : VAL_NONE;
+  if (k < l->sh.carry) return l->body->out.at[k].id == pass_input(l->body, k).id ? a : VAL_NONE;
   const Inst *i = ir_inst(g, a);
   if (i->op == OP_expand && ir_expand_attr(g, i).axis == 0) return ir_arg(g, i, 0);
   if (i->op == OP_const) {
@@ -81,7 +76,7 @@ static Val constant_input(Loop *l, uint32_t k) {
 
 /* What lies between a derivative's x and its e stays together: nothing moves out of a body with such. */
 static void find_outside(Loop *l) {
-  bool named = has_derivatives(l->body);
+  bool named = pass_has_derivatives(l->body);
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (i->op == OP_in) {
@@ -120,7 +115,7 @@ static Val outer(Loop *l, Val v) {
   const Inst *i = ir_inst(l->body, v);
   if (l->out.map[v.id].id || l->out.result[v.id]) return l->out.map[v.id];
   for (uint32_t k = 0; k < i->nargs; k++) outer(l, ir_arg(l->body, i, k));
-  walk_inst(&l->out, v.id);
+  copy_inst(&l->out, v.id, simplify_inst);
   return l->out.map[v.id];
 }
 
@@ -142,22 +137,15 @@ static Val inside(Loop *l, Val v) { return l->outside[v.id] ? bring_in(l, v) : l
 
 /* ---- the new loop ------------------------------------------------------------------------------------------ */
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
 static void make_ports(Loop *l) {
   uint32_t ninv = l->sh.carry + l->sh.xs;
   for (uint32_t k = 0; k < ninv; k++) {
-    Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
+    Val in = pass_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
     bool carry = k < l->sh.carry;
     if (in.id && l->outside[in.id]) continue;
     if (carry ? !l->keep[k] : !in.id || !l->live[in.id]) continue;
     Type t = ir_type(l->up->b->f, a);
-    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : turn_type(t));
+    Val v = ir_input(&l->nb, l->body->in.at[k].name, IN_OTHER, 0, carry ? t : pass_turn_type(t));
     if (in.id) l->in.map[in.id] = v;
     *vec_push(&l->arg) = a;
     ++*(carry ? &l->carry : &l->xs);
@@ -171,7 +159,7 @@ static bool reads_inside(const Loop *l, const Inst *i) {
   return false;
 }
 
-static void copy_body(Loop *l) {
+static void fill_body(Loop *l) {
   for (uint32_t id = 1; id < l->body->inst.n; id++) {
     const Inst *i = &l->body->inst.at[id];
     if (!l->live[id] || i->op == OP_in) continue;
@@ -180,7 +168,7 @@ static void copy_body(Loop *l) {
       continue;
     }
     for (uint32_t k = 0; reads_inside(l, i) && k < i->nargs; k++) inside(l, ir_arg(l->body, i, k));
-    walk_inst(&l->in, id);
+    copy_inst(&l->in, id, simplify_inst);
   }
 }
 
@@ -203,7 +191,7 @@ static bool moves_out(Op op) {
 static Val summand(const Loop *l, uint32_t o) {
   Val v = l->body->out.at[o];
   const Inst *i = ir_inst(l->body, v);
-  if (o < l->sh.carry + l->sh.ys || has_derivatives(l->body)) return v;
+  if (o < l->sh.carry + l->sh.ys || pass_has_derivatives(l->body)) return v;
   for (; moves_out((Op)i->op) && !l->outside[v.id]; i = ir_inst(l->body, v)) v = ir_arg(l->body, i, 0);
   return v;
 }
@@ -225,7 +213,7 @@ static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs) {
     Val old = l->body->out.at[o];
     bool carry = o < l->sh.carry;
     if (!l->keep[o] || (!carry && l->outside[old.id])) continue;
-    if (carry && fn_input(l->body, o).id && l->outside[fn_input(l->body, o).id]) continue;
+    if (carry && pass_input(l->body, o).id && l->outside[pass_input(l->body, o).id]) continue;
     Val v = inside(l, summand(l, o));
     uint32_t first = o < l->sh.carry ? 0 : o < l->sh.carry + l->sh.ys ? l->carry : l->carry + *ys;
     for (uint32_t k = first; !carry && k < l->nb.f->out.n; k++)
@@ -277,9 +265,6 @@ static void emit_loop(Loop *l, uint32_t id) {
   int *index = base_zeroed(nout, sizeof *index);
   make_outputs(l, index, &ys, &zs);
   for (uint32_t k = 0; k < l->inv_arg.n; k++) *vec_push(&l->arg) = l->inv_arg.at[k];
-  b->at = l->i.at;
-  b->role = l->i.role;
-  b->of = l->i.of;
   Val loop = VAL_NONE;
   if (l->carry + ys + zs > 0) {
     int64_t attr[] = {l->sh.n, l->carry, l->xs, ys, zs, l->sh.reverse, l->sh.converge};
@@ -298,26 +283,26 @@ static void emit_loop(Loop *l, uint32_t id) {
 /* ---- loops of one turn ---------------------------------------------------------------------------------------- */
 
 static void unroll(Loop *l, uint32_t id) {
-  Walk w;
+  Copy w;
   Build *b = l->up->b;
-  walk_init(&w, l->body, b, l->live);
+  copy_begin(&w, b, l->body, NULL);
+  w.live = l->live;
   for (uint32_t k = 0; k < l->i.nargs; k++) {
-    Val in = fn_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
+    Val in = pass_input(l->body, k), a = l->up->map[ir_arg(l->up->from, &l->i, k).id];
     bool x = k >= l->sh.carry && k < l->sh.carry + l->sh.xs;
     if (in.id) w.map[in.id] = x ? ir_index(b, a, 0, 0) : a;
   }
-  for (uint32_t k = 1; k < l->body->inst.n; k++)
-    if (l->live[k] && l->body->inst.at[k].op != OP_in) walk_inst(&w, k);
+  copy_walk(&w, simplify_inst);
   Val *res = l->up->result[id] = base_zeroed(l->body->out.n, sizeof *res);
   for (uint32_t o = 0; o < l->body->out.n; o++) {
     if (!l->used[o]) continue;
     Val v = w.map[l->body->out.at[o].id];
     res[o] = o >= l->sh.carry && o < l->sh.carry + l->sh.ys ? ir_expand(b, v, 0, 1) : v;
   }
-  walk_finish(&w);
+  copy_end(&w);
 }
 
-void simplify_scan(Walk *w, uint32_t id) {
+void simplify_scan(Copy *w, uint32_t id) {
   Loop l = {.up = w, .i = w->from->inst.at[id]};
   l.sh = ir_scan_shape(w->from, &l.i);
   l.body = ir_body(w->from, &l.i);
@@ -333,14 +318,16 @@ void simplify_scan(Walk *w, uint32_t id) {
   } else {
     ir_build_init(&l.nb, ir_sub_create(w->b->f, l.body->name));
     l.nb.powers = w->b->powers;
-    walk_init(&l.out, l.body, w->b, l.live);
-    walk_init(&l.in, l.body, &l.nb, l.live);
+    l.nb.at = l.i.at;
+    copy_begin(&l.out, w->b, l.body, NULL);
+    copy_begin(&l.in, &l.nb, l.body, NULL);
+    l.out.live = l.in.live = l.live;
     find_outside(&l);
     make_ports(&l);
-    copy_body(&l);
+    fill_body(&l);
     emit_loop(&l, id);
-    walk_finish(&l.out);
-    walk_finish(&l.in);
+    copy_end(&l.out);
+    copy_end(&l.in);
     ir_build_finish(&l.nb);
   }
   vec_free(&l.arg);
@@ -354,7 +341,7 @@ void simplify_scan(Walk *w, uint32_t id) {
 
 /* ---- elements of stacks ------------------------------------------------------------------------------------------ */
 
-Val stacked_element(Build *b, Val stack, uint32_t start) {
+Val simplify_stacked(Build *b, Val stack, uint32_t start) {
   Fn *g = b->f;
   const Inst *p = ir_inst(g, stack);
   if (p->op != OP_proj) return VAL_NONE;
@@ -366,7 +353,7 @@ Val stacked_element(Build *b, Val stack, uint32_t start) {
   uint32_t y = ir_number(g, p), last = s.reverse ? 0 : s.n - 1, first = s.reverse ? s.n - 1 : 0;
   if (y < s.carry || y >= s.carry + s.ys) return VAL_NONE;
   for (uint32_t c = 0; c < s.carry; c++) {
-    Val in = fn_input(body, c);
+    Val in = pass_input(body, c);
     if (start == last && body->out.at[c].id == body->out.at[y].id) return ir_expand(b, ir_proj(b, loop, c), 0, 1);
     if (start == first && in.id && in.id == body->out.at[y].id) return ir_expand(b, ir_arg(g, i, c), 0, 1);
   }

@@ -12,7 +12,7 @@
  *
  * Two orders are tried, as written and largest degree first, and the better one is kept: the first is best for bands,
  * the second for arrows. */
-#include "passes/sparsity/colour.h"
+#include "passes/sparsity/sparsity.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,8 +109,7 @@ static bool run(Greedy *g, const uint32_t *order, const bool *skip, Ban *forbid)
 
 /* Columns by falling degree, equal ones as they stand. */
 static void by_degree(const Pattern *t, uint32_t *order) {
-  uint32_t n = t->rows, *first = calloc((size_t)t->cols + 2, sizeof *first);
-  if (!first) base_fault("out of memory");
+  uint32_t n = t->rows, *first = base_zeroed((size_t)t->cols + 2, sizeof *first);
   for (uint32_t j = 0; j < n; j++) first[t->cols - pattern_row(t, j) + 1]++;
   for (uint32_t d = 0; d <= t->cols; d++) first[d + 1] += first[d];
   for (uint32_t j = 0; j < n; j++) order[first[t->cols - pattern_row(t, j)]++] = j;
@@ -153,8 +152,7 @@ bool colour_columns(const Pattern *p, uint32_t most, Colouring *out) {
   for (uint32_t i = 0; i < p->rows; i++)
     if (pattern_row(p, i) > least) least = pattern_row(p, i);
   if (least > most) return false;
-  bool *skip = calloc((size_t)p->cols + 1, sizeof *skip);
-  if (!skip) base_fault("out of memory");
+  bool *skip = base_zeroed((size_t)p->cols + 1, sizeof *skip);
   pattern_transpose(p, &t);
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(&t, j);
   bool found = best(p, &t, skip, least, most, ban_sharing, out);
@@ -164,8 +162,7 @@ bool colour_columns(const Pattern *p, uint32_t most, Colouring *out) {
 }
 
 bool colour_star(const Pattern *p, uint32_t most, Colouring *out) {
-  bool *skip = calloc((size_t)p->cols + 1, sizeof *skip);
-  if (!skip) base_fault("out of memory");
+  bool *skip = base_zeroed((size_t)p->cols + 1, sizeof *skip);
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(p, j);
   bool found = best(p, p, skip, 1, most, ban_stars, out);
   free(skip);
@@ -174,8 +171,7 @@ bool colour_star(const Pattern *p, uint32_t most, Colouring *out) {
 
 bool colour_diagonal(const Pattern *p, uint32_t most, Colouring *out) {
   Pattern both;
-  bool *skip = calloc((size_t)p->cols + 1, sizeof *skip);
-  if (!skip) base_fault("out of memory");
+  bool *skip = base_zeroed((size_t)p->cols + 1, sizeof *skip);
   pattern_symmetric(p, &both);
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_has(p, j, j);
   bool found = best(&both, &both, skip, 1, most, ban_neighbours, out);

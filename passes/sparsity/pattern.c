@@ -10,6 +10,7 @@
  * The sets are those of the derivative: what passes through `sign` or a condition does not count. They
  * may be too large, never too small. After a fixed amount of work the search is given up, so its time is bounded; it is
  * work that is counted, so that the answer is always the same. */
+#include "passes/sparsity/sparsity.h"
 #include "passes/sparsity/pattern_priv.h"
 
 #include <stdlib.h>
@@ -22,43 +23,43 @@ enum {
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
-Deps deps_same(Pass *p, uint32_t id) {
+Deps sparsity_deps_same(Search *p, uint32_t id) {
   Deps d = {ARENA_NEW(p->mem, uint32_t), true};
   d.id[0] = id;
   return d;
 }
 
-Deps deps_new(Pass *p, int64_t n) {
+Deps sparsity_deps_new(Search *p, int64_t n) {
   p->sets.work += n;
   return (Deps){ARENA_ARRAY(p->mem, uint32_t, n + 1), false};
 }
 
-Deps deps_close(Deps d, int64_t n) {
+Deps sparsity_deps_close(Deps d, int64_t n) {
   for (int64_t k = 1; k < n; k++)
     if (d.id[k] != d.id[0]) return d;
   d.same = true;
   return d;
 }
 
-void deps_add_all(Pass *p, Deps d, int64_t n) {
-  for (int64_t k = 0; k < (d.same ? 1 : n); k++) sets_add(&p->sets, d.id[k]);
+void sparsity_deps_add(Search *p, Deps d, int64_t n) {
+  for (int64_t k = 0; k < (d.same ? 1 : n); k++) sparsity_set_add(&p->sets, d.id[k]);
 }
 
-Deps sparsity_smear(PFrame *fr, const Inst *i) {
-  sets_open(&fr->pass->sets);
+Deps sparsity_smear(SearchFrame *fr, const Inst *i) {
+  sparsity_set_open(&fr->search->sets);
   for (uint32_t k = 0; k < i->nargs; k++) {
     Type t = ir_type(fr->f, ir_arg(fr->f, i, k));
-    if (t.dt != DT_MULTI) deps_add_all(fr->pass, deps_of(fr, i, k), type_count(t));
+    if (t.dt != DT_MULTI) sparsity_deps_add(fr->search, sparsity_deps_of(fr, i, k), type_count(t));
   }
-  uint32_t all = sets_close(&fr->pass->sets);
-  return deps_same(fr->pass, all ? all : SET_NONE);
+  uint32_t all = sparsity_set_close(&fr->search->sets);
+  return sparsity_deps_same(fr->search, all ? all : SET_NONE);
 }
 
 /* ---- functions ----------------------------------------------------------------------------------------------- */
 
-static Deps no_derivative(PFrame *fr, const Inst *i) {
+static Deps no_derivative(SearchFrame *fr, const Inst *i) {
   (void)i;
-  return deps_same(fr->pass, SET_NONE);
+  return sparsity_deps_same(fr->search, SET_NONE);
 }
 
 static SparsityRule *const rule[OP_count] = {
@@ -71,11 +72,11 @@ static SparsityRule *const rule[OP_count] = {
 };
 
 /* What an operation costs beyond the elements of its result: rules that read much more than they write. */
-static int64_t reads(const PFrame *fr, const Inst *i) {
+static int64_t reads(const SearchFrame *fr, const Inst *i) {
   int64_t n = 0;
   if (i->op == OP_trisolve || i->op == OP_solve)
     return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
-  if (i->op != OP_dot || deps_of(fr, i, 0).same || deps_of(fr, i, 1).same) return 0;
+  if (i->op != OP_dot || sparsity_deps_of(fr, i, 0).same || sparsity_deps_of(fr, i, 1).same) return 0;
   n = type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
   Type b = ir_type(fr->f, ir_arg(fr->f, i, 1));
   DotShape d = ir_dot_shape(fr->f, i);
@@ -85,15 +86,15 @@ static int64_t reads(const PFrame *fr, const Inst *i) {
 }
 
 /* All elements of the result are alike if those of each operand are; but where zeros come in. */
-static bool alike(const PFrame *fr, const Inst *i) {
+static bool alike(const SearchFrame *fr, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++)
-    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !deps_of(fr, i, k).same) return false;
+    if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !sparsity_deps_of(fr, i, k).same) return false;
   return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
 }
 
 /* The sets of one instruction. False: given up. */
-static bool visit(PFrame *fr, uint32_t id) {
-  Pass *p = fr->pass;
+static bool visit(SearchFrame *fr, uint32_t id) {
+  Search *p = fr->search;
   const Inst *i = &fr->f->inst.at[id];
   bool multi = i->type.dt == DT_MULTI;
   p->sets.work += 1 + reads(fr, i);
@@ -109,12 +110,12 @@ static bool visit(PFrame *fr, uint32_t id) {
   return true;
 }
 
-static PFrame frame(Pass *p, const Fn *f) {
-  return (PFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
+static SearchFrame frame(Search *p, const Fn *f) {
+  return (SearchFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
 }
 
-bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
-  PFrame fr = frame(p, f);
+bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out) {
+  SearchFrame fr = frame(p, f);
   p->sets.work += f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
@@ -129,8 +130,7 @@ bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out) {
 
 /* What e is computed from. */
 static bool *cone(const Fn *f, Val e, Val x) {
-  bool *need = calloc(f->inst.n, sizeof *need);
-  if (!need) base_fault("out of memory");
+  bool *need = base_zeroed(f->inst.n, sizeof *need);
   need[e.id] = true;
   for (uint32_t id = e.id; id > 0; id--)
     for (uint32_t k = 0; need[id] && id != x.id && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
@@ -140,19 +140,19 @@ static bool *cone(const Fn *f, Val e, Val x) {
 /* False: too many nonzeros. */
 static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   uint32_t n, count = 0;
-  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[deps_at(e, i)].n;
+  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[sparsity_deps_at(e, i)].n;
   if (count > MOST) return false;
   pattern_init(out, rows, s->ncol, count);
   for (uint32_t i = 0; i < rows; i++) {
-    const uint32_t *col = sets_columns(s, deps_at(e, i), &n);
+    const uint32_t *col = sparsity_set_columns(s, sparsity_deps_at(e, i), &n);
     if (n) memcpy(out->col + out->start[i], col, n * sizeof *col);
     out->start[i + 1] = out->start[i] + n;
   }
   return true;
 }
 
-static bool walk(PFrame *fr, Val e, Val x) {
-  Pass *p = fr->pass;
+static bool walk(SearchFrame *fr, Val e, Val x) {
+  Search *p = fr->search;
   uint32_t cols = p->sets.ncol;
   bool *need = cone(fr->f, e, x), ok = true;
   for (uint32_t id = 1; id <= e.id && ok; id++) {
@@ -161,56 +161,45 @@ static bool walk(PFrame *fr, Val e, Val x) {
       ok = visit(fr, id);
       continue;
     }
-    fr->val[id] = deps_new(p, cols);
-    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sets_single(&p->sets, j);
+    fr->val[id] = sparsity_deps_new(p, cols);
+    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sparsity_set_single(&p->sets, j);
     fr->val[id].same = cols == 1;
   }
   free(need);
   return ok;
 }
 
-bool pattern_find(const Fn *f, Val e, Val x, Pattern *out) {
-  Pass p = {.mem = arena_create(), .limit = WORK};
+bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out) {
+  Search p = {.mem = arena_create(), .limit = WORK};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
-  sets_init(&p.sets, cols);
-  PFrame fr = frame(&p, f);
+  sparsity_set_init(&p.sets, cols);
+  SearchFrame fr = frame(&p, f);
   bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
-  sets_finish(&p.sets);
+  sparsity_set_finish(&p.sets);
   arena_destroy(p.mem);
   return found;
 }
 
 /* ---- of functions with derivatives in them ---------------------------------------------------------------------- */
 
-/* What e is computed from, as a function of x. */
-static Fn *function_of(const Fn *f, Val e, Val x) {
-  Fn *g = ir_fn_create("pattern", f->f64);
-  Val *map = calloc(f->inst.n, sizeof *map);
-  bool *need = cone(f, e, x);
-  Build b;
-  if (!map) base_fault("out of memory");
-  ir_build_init(&b, g);
-  map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
-  for (uint32_t id = 1; id <= e.id; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (!need[id] || id == x.id) continue;
-    map[id] = i->op == OP_in ? ir_input(&b, NULL, IN_OTHER, 0, i->type) : ir_copy_inst(&b, f, (Val){id}, map);
-  }
-  ir_output(&b, map[e.id], NULL);
-  ir_build_finish(&b);
-  free(need);
-  free(map);
-  return g;
+static Val take_input(Copy *c, uint32_t id, const Inst *i) {
+  (void)id;
+  return i->op == OP_in ? ir_input(c->b, NULL, IN_OTHER, 0, i->type) : VAL_NONE;
 }
 
-void pass_pattern(const Fn *f, Val e, Val x, Pattern *out) {
-  uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
-  Diag *unheard = diag_create(NULL);
-  Fn *g = function_of(f, e, x), *h = pass_lower(g, MEMORY_STORED, NULL, unheard);
-  Val v = h ? fn_input(h, 0) : VAL_NONE;
-  if (h && !v.id) pattern_init(out, rows, cols, 0);
-  else if (!h || !pattern_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
-  diag_destroy(unheard);
-  ir_fn_destroy(g);
-  ir_fn_destroy(h);
+Fn *sparsity_function(const Fn *f, Val e, Val x) {
+  Fn *g = ir_fn_create("pattern", f->f64);
+  bool *need = cone(f, e, x);
+  Build b;
+  Copy c;
+  ir_build_init(&b, g);
+  copy_begin(&c, &b, f, NULL);
+  c.live = need;
+  c.map[x.id] = ir_input(&b, NULL, IN_OTHER, 0, ir_type(f, x));
+  copy_walk(&c, take_input);
+  ir_output(&b, c.map[e.id], NULL);
+  copy_end(&c);
+  ir_build_finish(&b);
+  free(need);
+  return g;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct Loop {
-  PFrame *fr;
+  SearchFrame *fr;
   const Inst *i;
   const Fn *body;
   ScanShape sh;
@@ -15,29 +15,30 @@ typedef struct Loop {
 static Type in_type(const Loop *l, uint32_t k) { return l->body->in.at[k].type; }
 
 static Deps turn_of(Loop *l, uint32_t k, int64_t turn) {
-  Deps x = deps_of(l->fr, l->i, k);
+  Deps x = sparsity_deps_of(l->fr, l->i, k);
   if (x.same) return x;
   int64_t n = type_count(in_type(l, k));
-  return deps_close((Deps){x.id + turn * n, false}, n);
+  return sparsity_deps_close((Deps){x.id + turn * n, false}, n);
 }
 
 static bool equal(Deps a, Deps b, int64_t n) {
   for (int64_t k = 0; k < (a.same && b.same ? 1 : n); k++)
-    if (deps_at(a, k) != deps_at(b, k)) return false;
+    if (sparsity_deps_at(a, k) != sparsity_deps_at(b, k)) return false;
   return true;
 }
 
 static Deps both(Loop *l, Deps a, Deps b, int64_t n) {
   if (equal(a, b, n)) return a;
-  Deps out = deps_new(l->fr->pass, n);
-  for (int64_t k = 0; k < n; k++) out.id[k] = sets_union(&l->fr->pass->sets, deps_at(a, k), deps_at(b, k));
-  return deps_close(out, n);
+  Deps out = sparsity_deps_new(l->fr->search, n);
+  for (int64_t k = 0; k < n; k++)
+    out.id[k] = sparsity_set_union(&l->fr->search->sets, sparsity_deps_at(a, k), sparsity_deps_at(b, k));
+  return sparsity_deps_close(out, n);
 }
 
 /* Every turn sees the same of the sequences. */
 static bool steady(Loop *l) {
   for (uint32_t k = l->sh.carry; k < l->sh.carry + l->sh.xs; k++)
-    if (!deps_of(l->fr, l->i, k).same) return false;
+    if (!sparsity_deps_of(l->fr, l->i, k).same) return false;
   return true;
 }
 
@@ -46,8 +47,8 @@ static bool run_turn(Loop *l, int64_t turn, bool *changed) {
   const ScanShape *sh = &l->sh;
   *changed = false;
   for (uint32_t k = 0; k < l->i->nargs; k++)
-    l->in[k] = k < sh->carry ? l->carry[k] : k < sh->carry + sh->xs ? turn_of(l, k, turn) : deps_of(l->fr, l->i, k);
-  if (!sparsity_run(l->fr->pass, l->body, l->in, l->out)) return false;
+    l->in[k] = k < sh->carry ? l->carry[k] : k < sh->carry + sh->xs ? turn_of(l, k, turn) : sparsity_deps_of(l->fr, l->i, k);
+  if (!sparsity_run(l->fr->search, l->body, l->in, l->out)) return false;
   for (uint32_t k = 0; k < sh->carry; k++) {
     int64_t n = type_count(in_type(l, k));
     if (sh->converge) l->out[k] = both(l, l->out[k], l->carry[k], n);
@@ -62,7 +63,7 @@ static void keep_turn(Loop *l, Deps *result, int64_t turn) {
     int64_t n = type_count(ir_type(l->body, l->body->out.at[k]));
     if (k >= l->sh.carry + l->sh.ys) result[k] = both(l, result[k], l->out[k], n);
     else
-      for (int64_t e = 0; e < n; e++) result[k].id[turn * n + e] = deps_at(l->out[k], e);
+      for (int64_t e = 0; e < n; e++) result[k].id[turn * n + e] = sparsity_deps_at(l->out[k], e);
   }
 }
 
@@ -76,22 +77,23 @@ static bool run_turns(Loop *l, Deps *result) {
   return true;
 }
 
-bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result) {
+bool sparsity_loop(SearchFrame *fr, const Inst *i, Deps *result) {
   Loop l = {.fr = fr, .i = i, .body = ir_body(fr->f, i), .sh = ir_scan_shape(fr->f, i)};
-  Pass *p = fr->pass;
+  Search *p = fr->search;
   l.in = ARENA_ARRAY(p->mem, Deps, i->nargs + 1);
   l.out = ARENA_ARRAY(p->mem, Deps, l.body->out.n + 1);
   l.carry = ARENA_ARRAY(p->mem, Deps, l.sh.carry + 1);
-  for (uint32_t k = 0; k < l.sh.carry; k++) l.carry[k] = deps_of(fr, i, k);
+  for (uint32_t k = 0; k < l.sh.carry; k++) l.carry[k] = sparsity_deps_of(fr, i, k);
   for (uint32_t k = l.sh.carry; k < l.body->out.n; k++) {
     int64_t n = type_count(ir_type(l.body, l.body->out.at[k]));
     if (p->sets.work + n * l.sh.n > p->limit) return false;
-    result[k] = k < l.sh.carry + l.sh.ys ? deps_new(p, n * l.sh.n) : deps_same(p, SET_ZERO);
+    result[k] = k < l.sh.carry + l.sh.ys ? sparsity_deps_new(p, n * l.sh.n) : sparsity_deps_same(p, SET_ZERO);
   }
   if (!run_turns(&l, result)) return false;
   for (uint32_t k = 0; k < l.body->out.n; k++) {
     if (k < l.sh.carry) result[k] = l.carry[k];
-    else if (k < l.sh.carry + l.sh.ys) result[k] = deps_close(result[k], type_count(ir_type(l.body, l.body->out.at[k])) * l.sh.n);
+    else if (k < l.sh.carry + l.sh.ys)
+      result[k] = sparsity_deps_close(result[k], type_count(ir_type(l.body, l.body->out.at[k])) * l.sh.n);
   }
   return true;
 }

@@ -3,7 +3,8 @@
 #ifndef HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 #define HNNC_PASSES_SPARSITY_PATTERN_PRIV_H
 
-#include "passes/derive/derive.h"
+#include "ir/core/pattern.h"
+#include "passes/base/pass.h"
 
 /* ---- pattern_sets.c: interned sets of columns ------------------------------------------------- */
 
@@ -30,14 +31,14 @@ typedef struct Sets {
   int64_t work; /* elements looked at so far */
 } Sets;
 
-void sets_init(Sets *s, uint32_t ncol);
-void sets_finish(Sets *s);
-uint32_t sets_single(Sets *s, uint32_t column);
-uint32_t sets_union(Sets *s, uint32_t a, uint32_t b); /* of two; what is added to 0 stays as it is */
-void sets_open(Sets *s);                              /* a union of many, one at a time */
-void sets_add(Sets *s, uint32_t id);
-uint32_t sets_close(Sets *s);
-const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n);
+void sparsity_set_init(Sets *s, uint32_t ncol);
+void sparsity_set_finish(Sets *s);
+uint32_t sparsity_set_single(Sets *s, uint32_t column);
+uint32_t sparsity_set_union(Sets *s, uint32_t a, uint32_t b); /* of two; what is added to 0 stays as it is */
+void sparsity_set_open(Sets *s);                              /* a union of many, one at a time */
+void sparsity_set_add(Sets *s, uint32_t id);
+uint32_t sparsity_set_close(Sets *s);
+const uint32_t *sparsity_set_columns(const Sets *s, uint32_t id, uint32_t *n);
 
 /* ---- pattern.c: values and functions ------------------------------------------------------------ */
 
@@ -47,34 +48,34 @@ typedef struct Deps {
   bool same;
 } Deps;
 
-static inline uint32_t deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
+static inline uint32_t sparsity_deps_at(Deps d, int64_t k) { return d.id[d.same ? 0 : k]; }
 
-typedef struct Pass {
+typedef struct Search {
   Sets sets;
   Arena *mem;
   int64_t limit; /* of sets.work; beyond it the search is given up */
-} Pass;
+} Search;
 
 /* One function under analysis. */
-typedef struct PFrame {
-  Pass *pass;
+typedef struct SearchFrame {
+  Search *search;
   const Fn *f;
   Deps *val;     /* by id */
   Deps **result; /* by id of a MULTI instruction: by result */
-} PFrame;
+} SearchFrame;
 
-static inline Deps deps_of(const PFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
+static inline Deps sparsity_deps_of(const SearchFrame *fr, const Inst *i, uint32_t k) { return fr->val[ir_arg(fr->f, i, k).id]; }
 
-Deps deps_same(Pass *p, uint32_t id);
-Deps deps_new(Pass *p, int64_t n);             /* all SET_ZERO */
-Deps deps_close(Deps d, int64_t n);            /* `same`, where all entries are equal */
-void deps_add_all(Pass *p, Deps d, int64_t n); /* sets_add of every element */
+Deps sparsity_deps_same(Search *p, uint32_t id);
+Deps sparsity_deps_new(Search *p, int64_t n);         /* all SET_ZERO */
+Deps sparsity_deps_close(Deps d, int64_t n);          /* `same`, where all entries are equal */
+void sparsity_deps_add(Search *p, Deps d, int64_t n); /* sparsity_set_add of every element */
 /* Sets of f's outputs from those of its inputs. False: given up. */
-bool sparsity_run(Pass *p, const Fn *f, const Deps *in, Deps *out);
+bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out);
 
 /* ---- pattern_rules.c, pattern_loop.c ---------------------------------------------------------------- */
 
-typedef Deps SparsityRule(PFrame *fr, const Inst *i);
+typedef Deps SparsityRule(SearchFrame *fr, const Inst *i);
 #define EW1(name, ...)
 #define EW2(name, ...)
 #define CMP(name, ...)
@@ -82,8 +83,8 @@ typedef Deps SparsityRule(PFrame *fr, const Inst *i);
 #define ST(name, ...) SparsityRule sparsity_##name;
 #include "ir/ops.def"
 SparsityRule sparsity_elementwise;
-Deps sparsity_smear(PFrame *fr, const Inst *i); /* depends on all that the operands depend on */
+Deps sparsity_smear(SearchFrame *fr, const Inst *i); /* depends on all that the operands depend on */
 /* Results of a scan. False: given up. */
-bool sparsity_loop(PFrame *fr, const Inst *i, Deps *result);
+bool sparsity_loop(SearchFrame *fr, const Inst *i, Deps *result);
 
 #endif

@@ -7,52 +7,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Type arg_type(const PFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
-static Sets *sets(PFrame *fr) { return &fr->pass->sets; }
+static Type arg_type(const SearchFrame *fr, const Inst *i, uint32_t k) { return ir_type(fr->f, ir_arg(fr->f, i, k)); }
+static Sets *sets(SearchFrame *fr) { return &fr->search->sets; }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------- */
 
 /* The part of operand k: none where there is no derivative by it. */
 static uint32_t through(const Inst *i, uint32_t k, uint32_t id) {
-  return id >= SET_FIRST && !partial_exists((Op)i->op, k) ? SET_NONE : id;
+  return id >= SET_FIRST && !pass_partial_exists((Op)i->op, k) ? SET_NONE : id;
 }
 
-static uint32_t element(PFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
+static uint32_t element(SearchFrame *fr, const Inst *i, uint32_t a, uint32_t b) {
   switch (i->op) {
-  case OP_mul: return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
-  case OP_div: return a == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
+  case OP_mul: return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
+  case OP_div: return a == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
   case OP_add:
-  case OP_sub: return sets_union(sets(fr), a, b);
+  case OP_sub: return sparsity_set_union(sets(fr), a, b);
   default: break;
   }
   if (i->nargs == 1) return a == SET_ZERO && ir_eval_scalar((Op)i->op, 0, 0) == 0 ? SET_ZERO : through(i, 0, a ? a : SET_NONE);
-  uint32_t both = sets_union(sets(fr), through(i, 0, a), through(i, 1, b));
+  uint32_t both = sparsity_set_union(sets(fr), through(i, 0, a), through(i, 1, b));
   return both ? both : SET_NONE;
 }
 
-Deps sparsity_elementwise(PFrame *fr, const Inst *i) {
-  Deps a = deps_of(fr, i, 0), b = i->nargs > 1 ? deps_of(fr, i, 1) : a;
-  if (a.same && b.same) return deps_same(fr->pass, element(fr, i, deps_at(a, 0), deps_at(b, 0)));
+Deps sparsity_elementwise(SearchFrame *fr, const Inst *i) {
+  Deps a = sparsity_deps_of(fr, i, 0), b = i->nargs > 1 ? sparsity_deps_of(fr, i, 1) : a;
+  if (a.same && b.same) return sparsity_deps_same(fr->search, element(fr, i, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
   int64_t n = type_count(i->type);
-  Deps out = deps_new(fr->pass, n);
-  for (int64_t k = 0; k < n; k++) out.id[k] = element(fr, i, deps_at(a, k), deps_at(b, k));
-  return deps_close(out, n);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = element(fr, i, sparsity_deps_at(a, k), sparsity_deps_at(b, k));
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_select(PFrame *fr, const Inst *i) {
-  Deps a = deps_of(fr, i, 1), b = deps_of(fr, i, 2);
+Deps sparsity_select(SearchFrame *fr, const Inst *i) {
+  Deps a = sparsity_deps_of(fr, i, 1), b = sparsity_deps_of(fr, i, 2);
   int64_t n = a.same && b.same ? 1 : type_count(i->type);
-  Deps out = deps_new(fr->pass, n);
-  for (int64_t k = 0; k < n; k++) out.id[k] = sets_union(sets(fr), deps_at(a, k), deps_at(b, k));
-  return deps_close(out, n);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = sparsity_set_union(sets(fr), sparsity_deps_at(a, k), sparsity_deps_at(b, k));
+  return sparsity_deps_close(out, n);
 }
 
 /* ---- leaves, and what stands for its operand ------------------------------------------------------------- */
 
-#define NONE_RULE(name)                             \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { \
-    (void)i;                                        \
-    return deps_same(fr->pass, SET_NONE);           \
+#define NONE_RULE(name)                                  \
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { \
+    (void)i;                                             \
+    return sparsity_deps_same(fr->search, SET_NONE);     \
   }
 NONE_RULE(in)
 NONE_RULE(rand)
@@ -60,7 +60,7 @@ NONE_RULE(batch_mean)
 NONE_RULE(require)
 
 #define SAME_RULE(name) \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { return deps_of(fr, i, 0); }
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { return sparsity_deps_of(fr, i, 0); }
 SAME_RULE(id)
 SAME_RULE(barrier)
 SAME_RULE(spread)
@@ -68,7 +68,7 @@ SAME_RULE(batch_sum)
 SAME_RULE(reshape)
 
 #define SMEAR_RULE(name) \
-  Deps sparsity_##name(PFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
+  Deps sparsity_##name(SearchFrame *fr, const Inst *i) { return sparsity_smear(fr, i); }
 SMEAR_RULE(scan)
 SMEAR_RULE(integrate)
 SMEAR_RULE(ode)
@@ -78,23 +78,23 @@ SMEAR_RULE(grad)
 SMEAR_RULE(jac)
 SMEAR_RULE(divergence)
 
-Deps sparsity_const(PFrame *fr, const Inst *i) {
+Deps sparsity_const(SearchFrame *fr, const Inst *i) {
   const_attr attr = ir_const_attr(fr->f, i);
   double v;
   memcpy(&v, &(int64_t){attr.bits}, sizeof v);
-  return deps_same(fr->pass, v == 0 ? SET_ZERO : SET_NONE);
+  return sparsity_deps_same(fr->search, v == 0 ? SET_ZERO : SET_NONE);
 }
 
-Deps sparsity_table(PFrame *fr, const Inst *i) {
+Deps sparsity_table(SearchFrame *fr, const Inst *i) {
   table_attr attr = ir_table_attr(fr->f, i);
   const double *v = fr->f->table.at[attr.table].v;
   int64_t n = type_count(i->type);
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t k = 0; k < n; k++) out.id[k] = v[k] == 0 ? SET_ZERO : SET_NONE;
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_proj(PFrame *fr, const Inst *i) {
+Deps sparsity_proj(SearchFrame *fr, const Inst *i) {
   proj_attr attr = ir_proj_attr(fr->f, i);
   return fr->result[ir_arg(fr->f, i, 0).id][attr.index];
 }
@@ -115,140 +115,141 @@ static Axis axis_of(Type t, int64_t axis) {
 /* to[o][k0][.] = from[o][k1][.] for all o. */
 static void move(Deps to, Axis t, int64_t k0, Deps from, Axis f, int64_t k1) {
   for (int64_t o = 0; o < t.outer; o++)
-    for (int64_t j = 0; j < t.inner; j++) to.id[(o * t.n + k0) * t.inner + j] = deps_at(from, (o * f.n + k1) * f.inner + j);
+    for (int64_t j = 0; j < t.inner; j++)
+      to.id[(o * t.n + k0) * t.inner + j] = sparsity_deps_at(from, (o * f.n + k1) * f.inner + j);
 }
 
 /* The result's k-th place along the axis is the operand's at step k, or at the k-th attribute. */
-static Deps picked(PFrame *fr, const Inst *i, bool listed) {
-  Deps x = deps_of(fr, i, 0);
+static Deps picked(SearchFrame *fr, const Inst *i, bool listed) {
+  Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type), axis = listed ? ir_take_attr(fr->f, i).axis : ir_slice_attr(fr->f, i).axis;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t k = 0; k < t.n; k++)
     move(out, t, k, x, f, listed ? ir_list(fr->f, i).at[k] : ir_slice_attr(fr->f, i).start + k * ir_slice_attr(fr->f, i).step);
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_slice(PFrame *fr, const Inst *i) { return picked(fr, i, false); }
-Deps sparsity_take(PFrame *fr, const Inst *i) { return picked(fr, i, true); }
+Deps sparsity_slice(SearchFrame *fr, const Inst *i) { return picked(fr, i, false); }
+Deps sparsity_take(SearchFrame *fr, const Inst *i) { return picked(fr, i, true); }
 
-Deps sparsity_flip(PFrame *fr, const Inst *i) {
-  Deps x = deps_of(fr, i, 0);
+Deps sparsity_flip(SearchFrame *fr, const Inst *i) {
+  Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
-  Deps out = deps_new(fr->pass, type_count(i->type));
+  Deps out = sparsity_deps_new(fr->search, type_count(i->type));
   Axis t = axis_of(i->type, ir_flip_attr(fr->f, i).axis);
   for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, t, t.n - 1 - k);
-  return deps_close(out, type_count(i->type));
+  return sparsity_deps_close(out, type_count(i->type));
 }
 
-Deps sparsity_unslice(PFrame *fr, const Inst *i) {
+Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   unslice_attr attr = ir_unslice_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
-  for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, deps_of(fr, i, 0), f, k);
-  return deps_close(out, n);
+  for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, sparsity_deps_of(fr, i, 0), f, k);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_put(PFrame *fr, const Inst *i) {
+Deps sparsity_put(SearchFrame *fr, const Inst *i) {
   put_attr attr = ir_put_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis;
-  Deps out = deps_new(fr->pass, n), x = deps_of(fr, i, 0);
+  Deps out = sparsity_deps_new(fr->search, n), x = sparsity_deps_of(fr, i, 0);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t o = 0; o < t.outer; o++)
     for (int64_t k = 0; k < f.n; k++)
       for (int64_t j = 0; j < t.inner; j++) {
         uint32_t *to = &out.id[(o * t.n + ir_list(fr->f, i).at[k]) * t.inner + j];
-        *to = sets_union(sets(fr), *to, deps_at(x, (o * f.n + k) * f.inner + j));
+        *to = sparsity_set_union(sets(fr), *to, sparsity_deps_at(x, (o * f.n + k) * f.inner + j));
       }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_concat(PFrame *fr, const Inst *i) {
+Deps sparsity_concat(SearchFrame *fr, const Inst *i) {
   concat_attr attr = ir_concat_attr(fr->f, i);
   int64_t n = type_count(i->type), axis = attr.axis, at = 0;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis);
   for (uint32_t a = 0; a < i->nargs; a++) {
     Axis f = axis_of(arg_type(fr, i, a), axis);
-    for (int64_t k = 0; k < f.n; k++) move(out, t, at++, deps_of(fr, i, a), f, k);
+    for (int64_t k = 0; k < f.n; k++) move(out, t, at++, sparsity_deps_of(fr, i, a), f, k);
   }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_expand(PFrame *fr, const Inst *i) {
+Deps sparsity_expand(SearchFrame *fr, const Inst *i) {
   expand_attr attr = ir_expand_attr(fr->f, i);
-  Deps x = deps_of(fr, i, 0);
+  Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type);
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, attr.axis), f = {t.outer, 1, t.inner};
   for (int64_t k = 0; k < t.n; k++) move(out, t, k, x, f, 0);
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
 /* Sums and extrema. */
-static Deps along(PFrame *fr, const Inst *i) {
-  Deps x = deps_of(fr, i, 0);
+static Deps along(SearchFrame *fr, const Inst *i) {
+  Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   int64_t n = type_count(i->type);
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   Axis f = axis_of(arg_type(fr, i, 0), ir_sum_attr(fr->f, i).axis);
   for (int64_t o = 0; o < f.outer; o++)
     for (int64_t j = 0; j < f.inner; j++) {
-      sets_open(sets(fr));
-      for (int64_t k = 0; k < f.n; k++) sets_add(sets(fr), deps_at(x, (o * f.n + k) * f.inner + j));
-      out.id[o * f.inner + j] = sets_close(sets(fr));
+      sparsity_set_open(sets(fr));
+      for (int64_t k = 0; k < f.n; k++) sparsity_set_add(sets(fr), sparsity_deps_at(x, (o * f.n + k) * f.inner + j));
+      out.id[o * f.inner + j] = sparsity_set_close(sets(fr));
     }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_sum(PFrame *fr, const Inst *i) { return along(fr, i); }
-Deps sparsity_rmax(PFrame *fr, const Inst *i) { return along(fr, i); }
-Deps sparsity_rmin(PFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_sum(SearchFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmax(SearchFrame *fr, const Inst *i) { return along(fr, i); }
+Deps sparsity_rmin(SearchFrame *fr, const Inst *i) { return along(fr, i); }
 
 /* ---- matrices -------------------------------------------------------------------------------------------- */
 
-Deps sparsity_transpose(PFrame *fr, const Inst *i) {
-  Deps x = deps_of(fr, i, 0);
+Deps sparsity_transpose(SearchFrame *fr, const Inst *i) {
+  Deps x = sparsity_deps_of(fr, i, 0);
   if (x.same) return x;
   Type from = arg_type(fr, i, 0);
   int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
   for (int k = from.rank; k-- > 0; step *= from.dim[k]) stride[k] = step;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t e = 0; e < n; e++) {
     int64_t rest = e, at = 0;
     for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[ir_list(fr->f, i).at[k]];
-    out.id[e] = deps_at(x, at);
+    out.id[e] = sparsity_deps_at(x, at);
   }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_diag(PFrame *fr, const Inst *i) {
+Deps sparsity_diag(SearchFrame *fr, const Inst *i) {
   int64_t n = i->type.dim[0];
-  Deps out = deps_new(fr->pass, n * n);
-  for (int64_t k = 0; k < n; k++) out.id[k * n + k] = deps_at(deps_of(fr, i, 0), k);
-  return deps_close(out, n * n);
+  Deps out = sparsity_deps_new(fr->search, n * n);
+  for (int64_t k = 0; k < n; k++) out.id[k * n + k] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), k);
+  return sparsity_deps_close(out, n * n);
 }
 
-Deps sparsity_diagv(PFrame *fr, const Inst *i) {
+Deps sparsity_diagv(SearchFrame *fr, const Inst *i) {
   int64_t n = i->type.dim[0];
-  Deps out = deps_new(fr->pass, n);
-  for (int64_t k = 0; k < n; k++) out.id[k] = deps_at(deps_of(fr, i, 0), k * n + k);
-  return deps_close(out, n);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), k * n + k);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_tri(PFrame *fr, const Inst *i) {
+Deps sparsity_tri(SearchFrame *fr, const Inst *i) {
   tri_attr attr = ir_tri_attr(fr->f, i);
   int64_t n = type_count(i->type), rows = i->type.dim[i->type.rank - 2], cols = i->type.dim[i->type.rank - 1];
   bool upper = attr.upper != 0;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int64_t e = 0; e < n; e++) {
     int64_t row = e / cols % rows + attr.k, col = e % cols;
-    if (upper ? col >= row : col <= row) out.id[e] = deps_at(deps_of(fr, i, 0), e);
+    if (upper ? col >= row : col <= row) out.id[e] = sparsity_deps_at(sparsity_deps_of(fr, i, 0), e);
   }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
 /* ---- dot --------------------------------------------------------------------------------------------------- */
@@ -272,7 +273,7 @@ static void strides(const int *label, Type t, int64_t *size, int64_t *stride) {
 }
 
 /* Labels of operands whose elements are all alike count once. */
-static Einsum einsum(PFrame *fr, const Inst *i, bool a, bool b) {
+static Einsum einsum(SearchFrame *fr, const Inst *i, bool a, bool b) {
   Einsum s = {.out = 1, .summed = 1};
   int64_t size[32] = {0}, sa[32] = {0}, sb[32] = {0}, so[32] = {0};
   DotShape d = ir_dot_shape(fr->f, i);
@@ -300,27 +301,27 @@ static void offsets(const Einsum *s, int from, int to, int64_t k, Label *at) {
   }
 }
 
-static uint32_t product(PFrame *fr, uint32_t a, uint32_t b) {
-  return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sets_union(sets(fr), a, b);
+static uint32_t product(SearchFrame *fr, uint32_t a, uint32_t b) {
+  return a == SET_ZERO || b == SET_ZERO ? SET_ZERO : sparsity_set_union(sets(fr), a, b);
 }
 
-static uint32_t contraction(PFrame *fr, const Einsum *s, Deps a, Deps b, Label at) {
-  sets_open(sets(fr));
+static uint32_t contraction(SearchFrame *fr, const Einsum *s, Deps a, Deps b, Label at) {
+  sparsity_set_open(sets(fr));
   for (int64_t k = 0; k < s->summed; k++) {
     Label to = at;
     offsets(s, s->kept, s->n, k, &to);
-    uint32_t x = deps_at(a, to.a), y = deps_at(b, to.b);
+    uint32_t x = sparsity_deps_at(a, to.a), y = sparsity_deps_at(b, to.b);
     if (x == SET_ZERO || y == SET_ZERO) continue;
-    sets_add(sets(fr), x);
-    sets_add(sets(fr), y);
+    sparsity_set_add(sets(fr), x);
+    sparsity_set_add(sets(fr), y);
   }
-  return sets_close(sets(fr));
+  return sparsity_set_close(sets(fr));
 }
 
 /* The result's elements where labels that do not count vary, too. */
-static Deps broadcast(PFrame *fr, const Inst *i, const Einsum *s, const uint32_t *of) {
+static Deps broadcast(SearchFrame *fr, const Inst *i, const Einsum *s, const uint32_t *of) {
   int64_t n = type_count(i->type), stride[IR_MAX_RANK] = {0}, step = 1;
-  Deps out = deps_new(fr->pass, n);
+  Deps out = sparsity_deps_new(fr->search, n);
   for (int l = s->kept; l-- > 0; step *= s->label[l].n) {
     int64_t own = 1;
     for (int k = i->type.rank; k-- > 0; own *= i->type.dim[k])
@@ -331,12 +332,12 @@ static Deps broadcast(PFrame *fr, const Inst *i, const Einsum *s, const uint32_t
     for (int k = i->type.rank; k-- > 0; rest /= i->type.dim[k]) at += rest % i->type.dim[k] * stride[k];
     out.id[e] = of[at];
   }
-  return deps_close(out, n);
+  return sparsity_deps_close(out, n);
 }
 
-Deps sparsity_dot(PFrame *fr, const Inst *i) {
-  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
-  if (a.same && b.same) return deps_same(fr->pass, product(fr, deps_at(a, 0), deps_at(b, 0)));
+Deps sparsity_dot(SearchFrame *fr, const Inst *i) {
+  Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
+  if (a.same && b.same) return sparsity_deps_same(fr->search, product(fr, sparsity_deps_at(a, 0), sparsity_deps_at(b, 0)));
   Einsum s = einsum(fr, i, !a.same, !b.same);
   uint32_t *of = base_realloc(NULL, sizeof *of * (size_t)(s.out + 1));
   for (int64_t k = 0; k < s.out; k++) {
@@ -352,46 +353,46 @@ Deps sparsity_dot(PFrame *fr, const Inst *i) {
 /* ---- triangular systems -------------------------------------------------------------------------------------- */
 
 /* x_r = (b_r - sum of A_rk x_k over the k before r)/A_rr */
-Deps sparsity_trisolve(PFrame *fr, const Inst *i) {
+Deps sparsity_trisolve(SearchFrame *fr, const Inst *i) {
   trisolve_attr attr = ir_trisolve_attr(fr->f, i);
-  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+  Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
   bool upper = attr.upper != 0, trans = attr.trans != 0, down = upper == trans;
   int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Deps out = deps_new(fr->pass, n * cols);
+  Deps out = sparsity_deps_new(fr->search, n * cols);
   for (int64_t c = 0; c < cols; c++)
     for (int64_t s = 0; s < n; s++) {
       int64_t r = down ? s : n - 1 - s;
-      sets_open(sets(fr));
-      sets_add(sets(fr), deps_at(b, r * cols + c));
+      sparsity_set_open(sets(fr));
+      sparsity_set_add(sets(fr), sparsity_deps_at(b, r * cols + c));
       for (int64_t t = 0; t < s; t++) {
         int64_t k = down ? t : n - 1 - t;
-        uint32_t x = deps_at(a, trans ? k * n + r : r * n + k), y = out.id[k * cols + c];
+        uint32_t x = sparsity_deps_at(a, trans ? k * n + r : r * n + k), y = out.id[k * cols + c];
         if (x == SET_ZERO || y == SET_ZERO) continue;
-        sets_add(sets(fr), x);
-        sets_add(sets(fr), y);
+        sparsity_set_add(sets(fr), x);
+        sparsity_set_add(sets(fr), y);
       }
-      uint32_t sum = sets_close(sets(fr));
-      out.id[r * cols + c] = sum == SET_ZERO ? sum : sets_union(sets(fr), sum, deps_at(a, r * n + r));
+      uint32_t sum = sparsity_set_close(sets(fr));
+      out.id[r * cols + c] = sum == SET_ZERO ? sum : sparsity_set_union(sets(fr), sum, sparsity_deps_at(a, r * n + r));
     }
-  return deps_close(out, n * cols);
+  return sparsity_deps_close(out, n * cols);
 }
 
 /* Each column of the result follows from all of A and its own right-hand side. */
-Deps sparsity_solve(PFrame *fr, const Inst *i) {
-  Deps a = deps_of(fr, i, 0), b = deps_of(fr, i, 1);
+Deps sparsity_solve(SearchFrame *fr, const Inst *i) {
+  Deps a = sparsity_deps_of(fr, i, 0), b = sparsity_deps_of(fr, i, 1);
   int64_t n = i->type.dim[0], cols = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Deps out = deps_new(fr->pass, n * cols);
+  Deps out = sparsity_deps_new(fr->search, n * cols);
   for (int64_t c = 0; c < cols; c++) {
     bool zero = true;
-    sets_open(sets(fr));
+    sparsity_set_open(sets(fr));
     for (int64_t k = 0; k < n; k++) {
-      uint32_t id = deps_at(b, k * cols + c);
+      uint32_t id = sparsity_deps_at(b, k * cols + c);
       zero = zero && id == SET_ZERO;
-      sets_add(sets(fr), id);
+      sparsity_set_add(sets(fr), id);
     }
-    for (int64_t k = 0; !zero && k < n * n; k++) sets_add(sets(fr), deps_at(a, k));
-    uint32_t all = sets_close(sets(fr));
+    for (int64_t k = 0; !zero && k < n * n; k++) sparsity_set_add(sets(fr), sparsity_deps_at(a, k));
+    uint32_t all = sparsity_set_close(sets(fr));
     for (int64_t k = 0; k < n; k++) out.id[k * cols + c] = zero ? SET_ZERO : all ? all : SET_NONE;
   }
-  return deps_close(out, n * cols);
+  return sparsity_deps_close(out, n * cols);
 }

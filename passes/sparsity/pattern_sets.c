@@ -13,20 +13,19 @@ static uint32_t mix(uint64_t x) {
   return (uint32_t)x;
 }
 
-void sets_init(Sets *s, uint32_t ncol) {
+void sparsity_set_init(Sets *s, uint32_t ncol) {
   memset(s, 0, sizeof *s);
   s->ncol = ncol;
   vec_reserve(&s->column, 1);                /* never NULL: places in it are pointers also where a set is empty */
   *vec_push(&s->set) = (ColumnSet){0, 0, 0}; /* SET_ZERO and SET_NONE: empty, not in the table */
   *vec_push(&s->set) = (ColumnSet){0, 0, 0};
   s->nslot = s->npair = FIRST_SLOTS;
-  s->slot = calloc(s->nslot, sizeof *s->slot);
-  s->pair = calloc(s->npair, sizeof *s->pair);
-  s->stamp = calloc((size_t)ncol + 1, sizeof *s->stamp);
-  if (!s->slot || !s->pair || !s->stamp) base_fault("out of memory");
+  s->slot = base_zeroed(s->nslot, sizeof *s->slot);
+  s->pair = base_zeroed(s->npair, sizeof *s->pair);
+  s->stamp = base_zeroed((size_t)ncol + 1, sizeof *s->stamp);
 }
 
-void sets_finish(Sets *s) {
+void sparsity_set_finish(Sets *s) {
   vec_free(&s->set);
   vec_free(&s->column);
   vec_free(&s->got);
@@ -46,8 +45,7 @@ static void grow_slots(Sets *s) {
   if (s->set.n * 2 < s->nslot) return;
   free(s->slot);
   s->nslot *= 2;
-  s->slot = calloc(s->nslot, sizeof *s->slot);
-  if (!s->slot) base_fault("out of memory");
+  s->slot = base_zeroed(s->nslot, sizeof *s->slot);
   for (uint32_t id = SET_FIRST; id < s->set.n; id++) put_slot(s, id);
 }
 
@@ -69,9 +67,9 @@ static uint32_t intern_set(Sets *s, const uint32_t *col, uint32_t n) {
   return s->set.n - 1;
 }
 
-uint32_t sets_single(Sets *s, uint32_t column) { return intern_set(s, &column, 1); }
+uint32_t sparsity_set_single(Sets *s, uint32_t column) { return intern_set(s, &column, 1); }
 
-const uint32_t *sets_columns(const Sets *s, uint32_t id, uint32_t *n) {
+const uint32_t *sparsity_set_columns(const Sets *s, uint32_t id, uint32_t *n) {
   *n = s->set.at[id].n;
   return s->column.at + s->set.at[id].at;
 }
@@ -98,8 +96,7 @@ static void grow_pairs(Sets *s) {
   UnionPair *old = s->pair;
   uint32_t n = s->npair;
   s->npair *= 2;
-  s->pair = calloc(s->npair, sizeof *s->pair);
-  if (!s->pair) base_fault("out of memory");
+  s->pair = base_zeroed(s->npair, sizeof *s->pair);
   for (uint32_t k = 0; k < n; k++) {
     if (!old[k].a) continue;
     uint32_t to = mix((uint64_t)old[k].a << 32 | old[k].b) & (s->npair - 1);
@@ -109,7 +106,7 @@ static void grow_pairs(Sets *s) {
   free(old);
 }
 
-uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
+uint32_t sparsity_set_union(Sets *s, uint32_t a, uint32_t b) {
   if (a > b) {
     uint32_t t = a;
     a = b;
@@ -127,13 +124,13 @@ uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
 
 /* ---- unions of many ---- */
 
-void sets_open(Sets *s) {
+void sparsity_set_open(Sets *s) {
   s->now++;
   s->many = SET_ZERO;
   s->seen.n = s->got.n = 0;
 }
 
-void sets_add(Sets *s, uint32_t id) {
+void sparsity_set_add(Sets *s, uint32_t id) {
   s->work++;
   if (id > s->many && s->many < SET_FIRST) s->many = id;
   if (id < SET_FIRST || s->got.n == s->ncol) return;
@@ -161,7 +158,7 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-uint32_t sets_close(Sets *s) {
+uint32_t sparsity_set_close(Sets *s) {
   uint32_t n = 0;
   if (!s->got.n) return s->many;
   if (s->got.n > s->ncol / 16) {

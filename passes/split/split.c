@@ -11,8 +11,8 @@
  *
  * PRE values that other parts need become outputs of `pre`, unless they are cheap: leaves, their spreading out,
  * and a few scalar operations are emitted again where they are used. What else crosses is decided in cut.c. */
-#include "passes/split/split.h"
-#include "passes/base/cut.h"
+#include "passes/check/check.h"
+#include "passes/split/split_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,23 +157,23 @@ static void mark_crossing(Splitter *s) {
 
 /* ---- emitting ---- */
 
-typedef struct Part {
+typedef struct PartBuild {
   Splitter *s;
   uint32_t number;
   Build b;
   Val *map; /* by id of the original; 0: not here */
   VEC(PartRef) in;
-} Part;
+} PartBuild;
 
-static bool is_phase(const Part *p) { return p->number % 2 == 1; }
+static bool is_phase(const PartBuild *p) { return p->number % 2 == 1; }
 
-static Val part_input(Part *p, const char *name, InKind kind, uint32_t index, Type type, PartRef from) {
+static Val part_input(PartBuild *p, const char *name, InKind kind, uint32_t index, Type type, PartRef from) {
   *vec_push(&p->in) = from;
   return ir_input(&p->b, name, kind, index, type);
 }
 
 /* The inputs of the original, without lanes in the shared parts. */
-static void original_inputs(Part *p) {
+static void original_inputs(PartBuild *p) {
   const Fn *f = p->s->f;
   Val *input = base_realloc(NULL, sizeof *input * (f->in.n + 1));
   for (uint32_t k = 0; k < f->in.n; k++) {
@@ -187,7 +187,7 @@ static void original_inputs(Part *p) {
 }
 
 /* Values of earlier parts, named by their class and counted. */
-static void carried_inputs(Part *p) {
+static void carried_inputs(PartBuild *p) {
   Splitter *s = p->s;
   uint32_t npre = 0, nsum = 0, neach = 0;
   for (uint32_t id = 1; p->number > 0 && id < s->f->inst.n; id++) {
@@ -206,7 +206,7 @@ static void carried_inputs(Part *p) {
   }
 }
 
-static void need(Part *p, Val v) {
+static void need(PartBuild *p, Val v) {
   const Fn *f = p->s->f;
   if (p->map[v.id].id) return;
   const Inst *i = ir_inst(f, v);
@@ -220,7 +220,7 @@ static const char *output_name(const Fn *f, uint32_t id) {
   return NULL;
 }
 
-static void add_root(Part *p, uint32_t id) {
+static void add_root(PartBuild *p, uint32_t id) {
   Splitter *s = p->s;
   if (s->out_index[id]) return;
   ir_output(&p->b, p->map[id], output_name(s->f, id));
@@ -228,7 +228,7 @@ static void add_root(Part *p, uint32_t id) {
   s->out_index[id] = p->b.f->out.n;
 }
 
-static void add_carried(Part *p, uint32_t id) {
+static void add_carried(PartBuild *p, uint32_t id) {
   Splitter *s = p->s;
   Val v = cut_leave(&p->b, p->map[id]);
   bool root = s->root[id];
@@ -239,7 +239,7 @@ static void add_carried(Part *p, uint32_t id) {
 
 /* Shared values first, in the order of their ids; then those per sample that are carried; then the outputs of the
  * original that are left, in their order. */
-static void make_outputs(Part *p) {
+static void make_outputs(PartBuild *p) {
   Splitter *s = p->s;
   const Fn *f = s->f;
   for (int lane = 0; lane < 2; lane++)
@@ -254,26 +254,25 @@ static void make_outputs(Part *p) {
   }
 }
 
-static void pre_outputs(Part *p) {
+static void pre_outputs(PartBuild *p) {
   Splitter *s = p->s;
   for (uint32_t id = 1; id < s->f->inst.n; id++)
     if (s->pre_out[id]) add_root(p, id);
 }
 
-static void emit(Part *p) {
+static void emit(PartBuild *p) {
   Splitter *s = p->s;
   for (uint32_t id = 1; id < s->f->inst.n; id++)
     if (p->number ? s->piece[id] == p->number && s->cut.made[id] : s->pre_out[id]) need(p, (Val){id});
 }
 
 static void build_part(Splitter *s, Split *out, uint32_t number) {
-  Part p = {.s = s, .number = number};
+  PartBuild p = {.s = s, .number = number};
   char name[SPLIT_NAME];
   Fn *f = ir_fn_create(s->f->name, s->f->f64);
   f->name = arena_printf(f->mem, "%s.%s", s->f->name, pass_split_name(out, number, name));
   ir_build_init(&p.b, f);
-  p.map = base_realloc(NULL, sizeof *p.map * s->f->inst.n);
-  memset(p.map, 0, sizeof *p.map * s->f->inst.n);
+  p.map = base_zeroed(s->f->inst.n, sizeof *p.map);
   original_inputs(&p);
   carried_inputs(&p);
   emit(&p);
@@ -329,9 +328,9 @@ static bool split(const Fn *f, Split *out, Span *at) {
 }
 
 /* Loops that make shared results beside those per sample are cut in two, when it matters. */
-static bool split_again(const Fn *f, Split *out, Diag *diag) {
+static bool split_again(PassRun *run, const Fn *f, Split *out, Diag *diag) {
   Span at;
-  Fn *cut = split_unmix(f), *g = pass_simplify(cut);
+  Fn *cut = split_unmix(f), *g = pass_simplify(run, cut);
   bool good = split(g, out, &at);
   if (!good)
     diag_add(diag, CODE_not_yet, at, "a shared value that is made in a loop over samples is used outside it (not supported yet)");
@@ -340,16 +339,16 @@ static bool split_again(const Fn *f, Split *out, Diag *diag) {
   return good;
 }
 
-bool pass_split(const Fn *f, Split *out, Diag *diag) {
+bool pass_split(PassRun *run, const Fn *f, Split *out, Diag *diag) {
   double start = pass_now();
-  pass_at("splitting", f->name, (Span){0});
+  pass_at(run, "splitting", f->name, (Span){0});
   Span at;
   *out = (Split){0};
-  if (!split(f, out, &at) && !split_again(f, out, diag)) return false;
+  if (!split(f, out, &at) && !split_again(run, f, out, diag)) return false;
   double seconds = pass_now() - start;
-  for (uint32_t k = 0; k < out->n; k++) pass_done("split", pass_now(), out->part[k].fn);
-  pass_timed("split", seconds);
-  check_split(f, out);
+  for (uint32_t k = 0; k < out->n; k++) pass_done(run, "split", pass_now(), out->part[k].fn);
+  pass_timed(run, "split", seconds);
+  check_split(run, f, out);
   return true;
 }
 

@@ -61,7 +61,7 @@ static void rmsprop(Update *u, const Optim *o) {
   step(u, direction);
 }
 
-Fn *pass_optim_update(const Optim *o, bool f64) {
+Fn *pass_optim_update(PassRun *run, const Optim *o, bool f64) {
   if (o->kind == OPT_LBFGS) return NULL;
   static const char *const state[] = {"state0", "state1"};
   double start = pass_now();
@@ -83,11 +83,11 @@ Fn *pass_optim_update(const Optim *o, bool f64) {
   ir_output(b, u.p, "p");
   for (int k = 0; k < n; k++) ir_output(b, u.state[k], state[k]);
   ir_build_finish(b);
-  return pass_done("optimizer", start, f);
+  return pass_done(run, "optimizer", start, f);
 }
 
 /* The padding behind the last element must be zeros. */
-Fn *pass_optim_norm(bool f64) {
+Fn *pass_optim_norm(PassRun *run, bool f64) {
   double start = pass_now();
   Fn *f = ir_fn_create("norm", f64);
   Build b;
@@ -95,5 +95,5 @@ Fn *pass_optim_norm(bool f64) {
   Val g = ir_input(&b, "g", IN_STATE, 0, type_scalar(true));
   ir_output(&b, ir_batch_sum(&b, ir_mul(&b, g, g)), "norm2");
   ir_build_finish(&b);
-  return pass_done("optimizer", start, f);
+  return pass_done(run, "optimizer", start, f);
 }

@@ -2,7 +2,7 @@
  *
  * The weight of a sample is 1/B, or 0 for padding: the only place where the size of the batch
  * enters a training step. The gradient stays an operator; derive expands it. */
-#include "passes/base/pass.h"
+#include "passes/train/train.h"
 
 #include <stdlib.h>
 
@@ -45,29 +45,8 @@ static Fn *build(const Fn *loss, const char *suffix, bool lowered, const uint32_
   return f;
 }
 
-Fn *pass_gradient(const Fn *loss, const uint32_t *moved, uint32_t nmoved, Running *running, Diag *diag) {
-  double start = pass_now();
-  Running list = {0};
-  Fn *lowered = means_inside(loss) ? means_lower(loss, &list, diag) : NULL, *out = NULL;
-  if (lowered) out = build(lowered, "gradient", true, moved, nmoved, true);
-  else if (!means_inside(loss)) out = build(loss, "gradient", false, moved, nmoved, false);
-  ir_fn_destroy(lowered);
-  if (running) *running = list;
-  else free(list.param);
-  return pass_done("gradient", start, out);
-}
+Fn *train_mean(const Fn *loss, bool lowered) { return build(loss, "mean", lowered, NULL, 0, false); }
 
-Fn *pass_mean(const Fn *loss) {
-  double start = pass_now();
-  return pass_done("mean", start, build(loss, "mean", false, NULL, 0, false));
-}
-
-Fn *pass_step_mean(const Fn *loss, Diag *diag) {
-  if (!means_inside(loss)) return pass_mean(loss);
-  double start = pass_now();
-  Running list = {0};
-  Fn *lowered = means_lower(loss, &list, diag), *out = lowered ? build(lowered, "mean", true, NULL, 0, false) : NULL;
-  ir_fn_destroy(lowered);
-  free(list.param);
-  return pass_done("mean", start, out);
+Fn *train_gradient(const Fn *loss, bool lowered, const uint32_t *moved, uint32_t nmoved) {
+  return build(loss, "gradient", lowered, moved, nmoved, lowered);
 }

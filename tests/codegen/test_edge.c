@@ -104,7 +104,7 @@ static Fn *derivatives(const Form *form) {
   }
   ir_build_finish(&b);
   Diag *diag = diag_create(NULL);
-  Fn *g = pass_lower(f, MEMORY_STORED, NULL, diag);
+  Fn *g = pass_lower(NULL, f, MEMORY_STORED, NULL, diag);
   if (!g) diag_render(diag, stdout, false);
   CU_ASSERT_PTR_NOT_NULL_FATAL(g);
   diag_destroy(diag);

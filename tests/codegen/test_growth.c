@@ -76,10 +76,10 @@ static void test_chains(void) {
   for (int n = 0; n < LINKS * SHAPES * 8; n += SANITIZED ? 3 : 1) { /* 3: all kinds of each, one in turn */
     bool lane = n & 1, looped = n & 2, gradient = n & 4;
     Fn *f = chain((Link)(n / 8 % LINKS), (Shape)(n / 8 / LINKS), lane, looped, gradient),
-       *g = pass_lower(f, MEMORY_AUTO, NULL, diag);
+       *g = pass_lower(NULL, f, MEMORY_AUTO, NULL, diag);
     Split s;
     CU_ASSERT_PTR_NOT_NULL_FATAL(g);
-    if (pass_split(g, &s, diag)) pass_split_finish(&s);
+    if (pass_split(NULL, g, &s, diag)) pass_split_finish(&s);
     write_code(g, CG_AUTO, nowhere);
     write_code(g, CG_SINGLE, nowhere);
     ir_fn_destroy(f);

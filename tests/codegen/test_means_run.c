@@ -44,9 +44,9 @@ static Callable callable(Fn *f, RtPool *pool) {
   char err[256] = "";
   CU_ASSERT_PTR_NOT_NULL_FATAL(f);
   Callable c = {.mem = arena_create()};
-  Fn *derived = pass_derive(f, diag);
-  c.fn = pass_simplify(derived);
-  CU_ASSERT_FATAL(pass_split(c.fn, &c.split, diag));
+  Fn *derived = pass_derive(NULL, f, diag);
+  c.fn = pass_simplify(NULL, derived);
+  CU_ASSERT_FATAL(pass_split(NULL, c.fn, &c.split, diag));
   c.cg = cg_create(&(CgOptions){.opt = 1}, err, sizeof err);
   for (uint32_t p = 0; p < c.split.n; p++)
     if (c.split.part[p].fn) cg_add(c.cg, c.split.part[p].fn, arena_printf(c.mem, "part%u", p));
@@ -99,7 +99,7 @@ static void callable_finish(Callable *c) {
 
 static Fn *gradient_of(const MeansCase *c, bool f64) {
   static const uint32_t moved[] = {0, 1, 2, 3};
-  Fn *loss = c->make(LOSS, f64), *g = pass_gradient(loss, moved, c->nmoved, NULL, NULL);
+  Fn *loss = c->make(LOSS, f64), *g = pass_gradient(NULL, loss, moved, c->nmoved, NULL, NULL);
   ir_fn_destroy(loss);
   return g;
 }
@@ -264,8 +264,8 @@ static void rig_init(Rig *r, const MeansCase *c, bool lbfgs) {
   *r = (Rig){.c = c, .pool = rt_pool_create(2), .seen = rt_zeroed((STEPS + 1) * MOST * PAD * 8)};
   Fn *loss = c->make(LOSS, true);
   r->gradient = callable(gradient_of(c, true), r->pool);
-  r->mean = callable(pass_mean(loss), r->pool);
-  r->update = callable(pass_optim_update(&adam, true), r->pool);
+  r->mean = callable(pass_mean(NULL, loss), r->pool);
+  r->update = callable(pass_optim_update(NULL, &adam, true), r->pool);
   r->data = (RtSet){.field = calloc(3, sizeof(RtArray)), .n = SAMPLES};
   const Fn *g = r->gradient.fn;
   int64_t flat = 0;

@@ -292,7 +292,7 @@ static void test_steps(void) {
   for (int f64 = 0; f64 < 2; f64++) {
     uint32_t used = 0, wrong = 0;
     for (uint64_t seed = 0; seed < MANY && wrong < 3; seed++) {
-      Fn *f = program(seed, f64, in, &err), *g = pass_simplify(f), *h = pass_rescale(g);
+      Fn *f = program(seed, f64, in, &err), *g = pass_simplify(NULL, f), *h = pass_rescale(NULL, g);
       if (!run(f, f64, 1, in, want)) {
         uint32_t bad = run(h, f64, 4, in, got);
         bool same = true;
@@ -345,7 +345,7 @@ static void test_native(void) {
     Cg *cg = codegen_start(NULL, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(cg);
     for (uint64_t seed = MANY; n < COMPILED; seed++) {
-      Fn *raw = program(seed, f64, in[n], &err[n]), *g = pass_simplify(raw);
+      Fn *raw = program(seed, f64, in[n], &err[n]), *g = pass_simplify(NULL, raw);
       bool good = !run(raw, f64, 1, in[n], want) && err[n] < 1e3;
       if (good) f[n] = near_one(g, want), snprintf(name, sizeof name, "f%u", n), cg_add(cg, f[n], name), n++;
       else free_inputs(in[n], raw->in.n);

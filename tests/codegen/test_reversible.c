@@ -18,9 +18,9 @@ static Fn *derived(Fn *loss, Memory memory) {
   uint32_t moved[MAX_PARAMS], n = 0;
   for (uint32_t k = 0; k < loss->in.n; k++)
     if (loss->in.at[k].kind == IN_PARAM && n < MAX_PARAMS) moved[n++] = loss->in.at[k].index;
-  Fn *g = pass_gradient(loss, moved, n, NULL, NULL);
+  Fn *g = pass_gradient(NULL, loss, moved, n, NULL, NULL);
   Diag *diag = diag_create(NULL);
-  Fn *d = pass_derive_as(g, memory, NULL, diag);
+  Fn *d = pass_derive_as(NULL, g, memory, NULL, diag);
   if (!d) {
     diag_render(diag, stdout, false);
     CU_FAIL_FATAL("derive failed");
@@ -242,9 +242,9 @@ static void test_choice(void) {
   Diag *diag = diag_create(NULL);
   for (int deep = 0; deep < 2; deep++) {
     Fn *loss = trajectory(M_LEAPFROG, deep ? 100000 : 10, 1, false, false),
-       *g = pass_gradient(loss, (uint32_t[]){0, 1}, 2, NULL, NULL);
+       *g = pass_gradient(NULL, loss, (uint32_t[]){0, 1}, 2, NULL, NULL);
     MemoryChoice c;
-    Fn *d = pass_derive_as(g, MEMORY_AUTO, &c, diag);
+    Fn *d = pass_derive_as(NULL, g, MEMORY_AUTO, &c, diag);
     CU_ASSERT_EQUAL(c.way, deep ? MEMORY_REVERSIBLE : MEMORY_STORED);
     CU_ASSERT(c.bytes > 0);
     CU_ASSERT_EQUAL(stacks(d), !deep);

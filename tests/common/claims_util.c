@@ -25,7 +25,7 @@ void text_add(Text *t, const char *fmt, ...) {
 
 static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   (void)ctx;
-  return pass_decide(a, b, r);
+  return pass_decide(NULL, a, b, r);
 }
 
 static FieldAnswer decide_lenient(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
@@ -72,7 +72,7 @@ Fn *claims_fn(const Model *m, const char *name) {
   for (uint32_t i = 0; i < m->nexport; i++) {
     if (strcmp(m->export_[i].name, name) != 0) continue;
     Diag *diag = diag_create(NULL);
-    Fn *f = pass_derive(m->export_[i].fn, diag);
+    Fn *f = pass_derive(NULL, m->export_[i].fn, diag);
     diag_destroy(diag);
     return f;
   }

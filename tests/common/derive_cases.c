@@ -92,7 +92,7 @@ static Val loop(Build *b, Val x, Val y, bool reverse, bool converge) {
   Fn *body = ir_sub_create(b->f, "step");
   ir_build_init(&bb, body);
   Val h = input(&bb, of(b, h0)), t = input(&bb, of(b, t0)), s = VAL_NONE;
-  if (!converge) s = input(&bb, type_with(of(b, h0), of(b, y).lane));
+  if (!converge) s = input(&bb, pass_type_with(of(b, h0), of(b, y).lane));
   Val w = input(&bb, of(b, x)), c = ir_const(&bb, 0.1);
   Val k1 = ir_tanh(&bb, ir_add(&bb, ir_matmul(&bb, w, h), t));
   Val k2 = ir_sin(&bb, ir_matmul(&bb, ir_transpose(&bb, w, (int[]){1, 0}), ir_add(&bb, h, ir_mul(&bb, c, k1))));

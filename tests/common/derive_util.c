@@ -1,6 +1,8 @@
 /* What the tests of differentiation share. */
 #include "tests/common/derive_util.h"
 
+#include "passes/derive/derive_priv.h"
+
 #include <CUnit/Basic.h>
 #include <math.h>
 #include <stdlib.h>
@@ -64,7 +66,7 @@ void free_outputs(const Fn *f, Tensor *out) {
 
 Fn *derive_or_fail(Fn *f) {
   Diag *diag = diag_create(NULL);
-  Fn *g = pass_derive(f, diag);
+  Fn *g = pass_derive(NULL, f, diag);
   if (!g) {
     diag_render(diag, stdout, false);
     CU_FAIL_FATAL("derive failed");
@@ -165,7 +167,7 @@ Val to_scalar(Build *b, Val y) {
   Type t = ir_type(b->f, y);
   double *w = malloc(size_of(t) * sizeof *w);
   for (int64_t k = 0; k < type_count(t); k++) w[k] = uniform(0.5, 1.5);
-  Val v = ir_sum_all(b, ir_mul(b, ir_table(b, type_with(t, false), w), ir_mul(b, y, y)));
+  Val v = ir_sum_all(b, ir_mul(b, ir_table(b, pass_type_with(t, false), w), ir_mul(b, y, y)));
   free(w);
   return v;
 }

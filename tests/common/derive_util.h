@@ -3,7 +3,7 @@
 #ifndef HNNC_TESTS_COMMON_DERIVE_UTIL_H
 #define HNNC_TESTS_COMMON_DERIVE_UTIL_H
 
-#include "passes/derive/derive.h"
+#include "passes/base/pass.h"
 
 enum { SAMPLES = 3 };
 

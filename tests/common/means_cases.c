@@ -242,7 +242,7 @@ const int means_ncases = sizeof means_cases / sizeof *means_cases;
 
 Fn *means_derived(Fn *f, Diag *diag) {
   CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-  Fn *s = pass_lower(f, MEMORY_STORED, NULL, diag);
+  Fn *s = pass_lower(NULL, f, MEMORY_STORED, NULL, diag);
   CU_ASSERT_PTR_NOT_NULL_FATAL(s);
   CU_ASSERT_EQUAL(ir_verify(s, stderr), 0);
   ir_fn_destroy(f);

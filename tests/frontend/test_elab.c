@@ -117,7 +117,7 @@ static const struct { const char *expr; double want; } values[] = {
 static bool evaluate(const Fn *f, double *out, char *err, size_t n) {
   Loaded none = {.src = source_create()};
   none.diag = diag_create(none.src);
-  Fn *g = pass_derive(f, none.diag);
+  Fn *g = pass_derive(NULL, f, none.diag);
   Tensor t = {0};
   bool good = g && g->in.n == 0 && ir_eval(g, 1, NULL, &t, &(EvalEnv){0}, err, n);
   if (good) *out = t.v[0], ir_tensors_free(&t, 1);

@@ -66,7 +66,7 @@ static Fn *finish(Build *b, Val v) {
   Diag *diag = diag_create(NULL);
   ir_output(b, ir_spread(b, v), NULL);
   ir_build_finish(b);
-  Fn *f = b->f, *g = pass_lower(f, MEMORY_STORED, NULL, diag);
+  Fn *f = b->f, *g = pass_lower(NULL, f, MEMORY_STORED, NULL, diag);
   CU_ASSERT_FATAL(g != NULL);
   diag_destroy(diag);
   ir_fn_destroy(f);
@@ -182,7 +182,7 @@ static Loaded program(const char *body) {
 static Fn *lowered(const Loaded *l, const char *name) {
   Fn *f = claims_fn(l->m, name);
   CU_ASSERT_FATAL(f != NULL);
-  Fn *g = pass_simplify(f);
+  Fn *g = pass_simplify(NULL, f);
   ir_fn_destroy(f);
   return g;
 }

@@ -137,7 +137,7 @@ static const Export *export_named(const Model *m, const char *name) {
 
 static Fn *derived(Fn *f) {
   Diag *diag = diag_create(NULL);
-  Fn *g = pass_derive(f, diag);
+  Fn *g = pass_derive(NULL, f, diag);
   diag_destroy(diag);
   ir_fn_destroy(f);
   return g;
@@ -176,7 +176,8 @@ static int check_derivatives(const Model *m, const Case *c) {
   int looked = 0;
   for (uint32_t i = 0; i < m->nparam; i++)
     if (m->param[i].decay == 0) moved[n++] = i;
-  Fn *gradient = n ? derived(pass_gradient(x->fn, moved, n, NULL, NULL)) : NULL, *mean = n ? derived(pass_mean(x->fn)) : NULL;
+  Fn *gradient = n ? derived(pass_gradient(NULL, x->fn, moved, n, NULL, NULL)) : NULL,
+     *mean = n ? derived(pass_mean(NULL, x->fn)) : NULL;
   Values v = {0};
   CU_ASSERT_FATAL(!n || (gradient && mean && claims_eval(gradient, 5, &v)));
   for (uint32_t k = 0; k < n && all_small(&v); k++) looked += check_parameter(mean, moved[k], &v.out[1 + k], c);

@@ -26,7 +26,7 @@ static Program program(const char *text) {
   FrontOptions o = {0};
   p.m = model_load_text(p.src, "test.hnn", text, strlen(text), &o, p.diag);
   for (uint32_t k = 0; p.m && k < p.m->nexport; k++)
-    if (!strcmp(p.m->export_[k].name, "f")) p.f = pass_derive(p.m->export_[k].fn, p.diag);
+    if (!strcmp(p.m->export_[k].name, "f")) p.f = pass_derive(NULL, p.m->export_[k].fn, p.diag);
   if (!p.f) diag_render(p.diag, stderr, false);
   CU_ASSERT_PTR_NOT_NULL_FATAL(p.f);
   return p;
@@ -270,7 +270,7 @@ static double compiled(const char *text, int64_t B, double *q, double *p) {
   Program g = program(text);
   Cg *cg = codegen_start(NULL, NULL);
   char err[256] = "";
-  Fn *f = pass_simplify(g.f);
+  Fn *f = pass_simplify(NULL, g.f);
   Tensor in[] = {{f->in.at[0].type, q}, {f->in.at[1].type, p}};
   cg_add(cg, f, "f");
   bool ok = cg_compile(cg, err, sizeof err);

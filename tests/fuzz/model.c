@@ -13,14 +13,14 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   *r = (FieldReport){.reason = "too large"};
   Flops x = pass_flops(a), y = pass_flops(b);
   if (a->inst.n + b->inst.n > 150 || x.per_sample + x.once + y.per_sample + y.once > 20000) return FIELD_UNDECIDED;
-  return pass_decide(a, b, r);
+  return pass_decide(NULL, a, b, r);
 }
 
 /* Derives only what is small: a mutation may ask for a million layers. */
 static void lower(const Fn *f, Diag *diag) {
   if (ir_verify(f, stderr)) abort();
   if (f->inst.n > 3000) return;
-  Fn *derived = pass_derive(f, diag), *lower = derived ? pass_lower(f, MEMORY_STORED, NULL, diag) : NULL;
+  Fn *derived = pass_derive(NULL, f, diag), *lower = derived ? pass_lower(NULL, f, MEMORY_STORED, NULL, diag) : NULL;
   if (derived && (ir_verify(derived, stderr) || ir_verify(lower, stderr))) abort();
   ir_fn_destroy(derived);
   ir_fn_destroy(lower);
@@ -37,7 +37,7 @@ static void lower_all(const Model *m, Diag *diag) {
     if (a->kind == DO_PLOT && a->plot->fn) lower(a->plot->fn, diag);
     if (a->kind == DO_PLOT && a->plot->grid) lower(a->plot->grid, diag);
     if (a->kind != DO_TRAIN) continue;
-    Fn *gradient = pass_gradient(a->train->loss, a->train->moved, a->train->nmoved, NULL, diag);
+    Fn *gradient = pass_gradient(NULL, a->train->loss, a->train->moved, a->train->nmoved, NULL, diag);
     if (gradient) lower(gradient, diag);
     ir_fn_destroy(gradient);
   }

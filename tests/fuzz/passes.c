@@ -103,7 +103,7 @@ static bool keeps_values(const char *pass) {
 static Fn *run(const char *pass, const Fn *f, Diag *diag) {
   const int before = diag_errors(diag);
   FnList made = {0};
-  if (!pass_run(pass, f, &made, diag) && diag_errors(diag) == before && !diag_full(diag)) abort();
+  if (!pass_by_name(NULL, pass, f, &made, diag) && diag_errors(diag) == before && !diag_full(diag)) abort();
   for (uint32_t k = 0; k < made.n; k++)
     if (ir_verify(made.at[k], stderr)) fprintf(stderr, "after %s\n", pass), abort();
   Fn *g = made.n == 1 ? made.at[0] : NULL;
@@ -142,7 +142,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Diag *diag = diag_create(src);
   Fn *f = ir_parse(src, source_add(src, "fuzz.hir", (const char *)data, size), diag);
   if (f && small(f)) {
-    for (int k = 0; pass_names[k]; k++) ir_fn_destroy(run(pass_names[k], f, diag));
+    const char *names[PASS_NAMES];
+    const uint32_t n = pass_names(PASS_BY_HAND, names);
+    for (uint32_t k = 0; k < n; k++) ir_fn_destroy(run(names[k], f, diag));
     for (size_t k = 0; k < sizeof turn / sizeof *turn; k++) chain(f, turn[k], diag);
   }
   ir_fn_destroy(f);

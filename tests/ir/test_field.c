@@ -198,7 +198,7 @@ static Fn *jacobian(const Fn *f, uint32_t k, bool forward) {
   free(x);
   free(out);
   Diag *diag = diag_create(NULL);
-  Fn *h = pass_derive(g, diag);
+  Fn *h = pass_derive(NULL, g, diag);
   if (!h) diag_render(diag, stdout, false);
   CU_ASSERT_PTR_NOT_NULL_FATAL(h);
   diag_destroy(diag);
@@ -296,7 +296,7 @@ static void test_random(void) {
                        .fold = seed % 2};
     char name[40];
     snprintf(name, sizeof name, "random function %d", (int)seed);
-    Fn *f = random_fn(&spec), *g = pass_simplify(f);
+    Fn *f = random_fn(&spec), *g = pass_simplify(NULL, f);
     simplified += exact(name, f, g, 2);
     for (uint32_t k = 0; k < f->in.n; k++) {
       if (type_count(f->in.at[k].type) > SMALL) continue;

@@ -427,7 +427,7 @@ static void test_separable(void) {
   Diag *diag = diag_create(NULL);
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     Fn *f = rates(cases[k].h);
-    bool got = pass_separable(f, diag);
+    bool got = pass_separable(NULL, f, diag);
     CU_ASSERT_EQUAL(got, cases[k].separable);
     if (got != cases[k].separable) printf("\n%s\n", cases[k].text);
     ir_fn_destroy(f);

@@ -247,7 +247,7 @@ static void test_random(void) {
   for (uint64_t seed = 1; seed <= PROGRAMS; seed++) {
     RandomSpec spec = {.seed = seed, .size = 6 + (int)(seed % 30), .f64 = true, .smooth = true, .scans = true, .fold = seed & 1};
     Fn *f = random_fn(&spec), *e = keep_output(f, (uint32_t)(seed / 2 % 2));
-    Fn *s = pass_simplify(e);
+    Fn *s = pass_simplify(NULL, e);
     CU_ASSERT_EQUAL(ir_verify(s, stdout), 0);
     Tensor *in = draw_inputs(e, -1, 1), *before = evaluate(e, in), *after = evaluate(s, in);
     for (size_t k = 0; k < size_of(before[0].type); k++) CU_ASSERT(near(before[0].v[k], after[0].v[k], 1e-12));

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
@@ -73,7 +73,7 @@ static bool has_integrate(const Fn *f) {
 
 /* Expands and runs; q[k], p[k] at the samples (allocated). */
 static void run(Method m, Field field, double q0, double p0, double dt, uint32_t steps, uint32_t every, Tensor out[2]) {
-  Fn *f = trajectory(m, field, steps, every, true), *g = pass_expand(f, NULL);
+  Fn *f = trajectory(m, field, steps, every, true), *g = pass_expand(NULL, f, NULL);
   char err[200] = "";
   Tensor in[3] = {{type_scalar(true), &q0}, {type_scalar(true), &p0}, {type_scalar(false), &dt}};
   EvalEnv env = {0};
@@ -213,8 +213,8 @@ static void test_joined(void) {
       for (uint32_t every = 2; every <= 5; every++) {
         Fn *f = sample(trajectory(m[k], field[j], 2 * every, every, true), 2);
         Fn *one = sample(trajectory(m[k], field[j], 2 * every, 1, true), 2 * every);
-        Fn *a = pass_expand(f, NULL), *b = pass_expand(one, NULL);
-        Fn *c = pass_expand_as(f, true, NULL);
+        Fn *a = pass_expand(NULL, f, NULL), *b = pass_expand(NULL, one, NULL);
+        Fn *c = pass_expand_as(NULL, f, true, NULL);
         FieldReport r = {0};
         FieldAnswer answer = ir_field_equal(a, b, 3, every, &r);
         /* yoshida6 and 8 agree at points, but their degree is too high for a proof */
@@ -304,7 +304,7 @@ static void test_lanes(void) {
   ir_build_finish(&r);
   ir_output(&b, ir_proj(&b, ir_integrate(&b, M_GAUSS6, &y, 1, dt, &A, 1, 20, 20, rates), 0), "y");
   ir_build_finish(&b);
-  Fn *g = pass_expand(f, NULL);
+  Fn *g = pass_expand(NULL, f, NULL);
   double y0[2 * B] = {1, 2, 3, 0, 1, -1}, h[B] = {0.01, 0.05, -0.05};
   Tensor in[2] = {{type_real(true, 1, dim), y0}, {type_scalar(true), h}}, out[1];
   char err[200];

@@ -29,8 +29,9 @@ static void check_exact(const MeansCase *c) {
   uint32_t moved[] = {0, 1, 2, 3};
   Running running;
   Fn *loss = c->make(LOSS, true), *hand = c->make(BY_HAND, true), *averaged = c->make(AVERAGED, true);
-  Fn *step = derived(pass_step_mean(loss, diag)), *elsewhere = derived(pass_mean(loss)), *by_average = derived(pass_mean(averaged));
-  Fn *g = derived(pass_gradient(loss, moved, c->nmoved, &running, diag));
+  Fn *step = derived(pass_step_mean(NULL, loss, diag)), *elsewhere = derived(pass_mean(NULL, loss)),
+     *by_average = derived(pass_mean(NULL, averaged));
+  Fn *g = derived(pass_gradient(NULL, loss, moved, c->nmoved, &running, diag));
   /* by hand: the weight is an input already */
   Fn *f = ir_fn_create("by_hand", true), *all = ir_fn_create("by_hand_gradient", true);
   for (int k = 0; k < 2; k++) {
@@ -82,8 +83,8 @@ static double step_loss(const Fn *f, const Tensor *in) {
 static void check_differences(const MeansCase *c) {
   uint32_t moved[] = {0, 1, 2, 3};
   char err[200];
-  Fn *loss = c->make(LOSS, true), *step = derived(pass_step_mean(loss, diag)),
-     *g = derived(pass_gradient(loss, moved, c->nmoved, NULL, diag));
+  Fn *loss = c->make(LOSS, true), *step = derived(pass_step_mean(NULL, loss, diag)),
+     *g = derived(pass_gradient(NULL, loss, moved, c->nmoved, NULL, diag));
   Tensor in[16], out[16];
   random_inputs(g, B, 3, in);
   for (int s = 0; s < B; s++) in[g->in.n - 1].v[s] = s < B - 1 ? 1.0 / (B - 1) : 0; /* one of padding */
@@ -120,9 +121,9 @@ static void test_phases(void) {
   for (int k = 0; k < means_ncases; k++) {
     const MeansCase *c = &means_cases[k];
     uint32_t moved[] = {0, 1, 2, 3};
-    Fn *loss = c->make(LOSS, true), *g = derived(pass_gradient(loss, moved, c->nmoved, NULL, diag));
+    Fn *loss = c->make(LOSS, true), *g = derived(pass_gradient(NULL, loss, moved, c->nmoved, NULL, diag));
     Split s;
-    CU_ASSERT_FATAL(pass_split(g, &s, diag));
+    CU_ASSERT_FATAL(pass_split(NULL, g, &s, diag));
     CU_ASSERT_EQUAL(s.n, 2 * (2 * c->means + 1) + 1);
     if (s.n != 2 * (2 * c->means + 1) + 1) fprintf(stderr, "%s: %u parts\n", c->name, s.n);
     for (uint32_t p = 1; p < s.n; p += 2) CU_ASSERT_PTR_NOT_NULL(s.part[p].fn);

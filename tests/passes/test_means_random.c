@@ -128,7 +128,7 @@ static Fn *by_hand(const Program *p) {
 /* The parts are compared with the whole by pass_split itself, with HNNC_VERIFY_EACH. */
 static uint32_t phases(const Fn *f, Diag *diag) {
   Split s;
-  CU_ASSERT_FATAL(pass_split(f, &s, diag));
+  CU_ASSERT_FATAL(pass_split(NULL, f, &s, diag));
   uint32_t n = s.n / 2;
   pass_split_finish(&s);
   return n;
@@ -150,13 +150,14 @@ static FieldAnswer check(uint64_t seed) {
                        .fold = seed % 2};
     p.stage[k] = random_fn(&spec);
   }
-  Fn *loss = with_means(&p), *step = means_derived(pass_step_mean(loss, diag), diag), *hand = means_derived(by_hand(&p), diag);
+  Fn *loss = with_means(&p), *step = means_derived(pass_step_mean(NULL, loss, diag), diag),
+     *hand = means_derived(by_hand(&p), diag);
   FieldAnswer answer = ir_field_equal(step, hand, 2, seed, &r);
   CU_ASSERT_NOT_EQUAL(answer, FIELD_DIFFERENT);
   if (answer == FIELD_DIFFERENT) fprintf(stderr, "seed %d: %s\n", (int)seed, r.reason);
   CU_ASSERT(phases(step, diag) <= STAGES);
   if (smooth) {
-    Fn *g = means_derived(pass_gradient(loss, (uint32_t[]){0, NIN + 1}, 2, NULL, diag), diag);
+    Fn *g = means_derived(pass_gradient(NULL, loss, (uint32_t[]){0, NIN + 1}, 2, NULL, diag), diag);
     CU_ASSERT(phases(g, diag) <= 2 * STAGES - 1);
     ir_fn_destroy(g);
   }

@@ -138,7 +138,7 @@ static void test_exact(void) {
   Fn *f = h.half[0].at[0];
   for (int exact = 0; exact < 2; exact++) {
     f->f64 = exact ? FN_EXACT : FN_F64;
-    Fn *g = pass_rescale(f);
+    Fn *g = pass_rescale(NULL, f);
     CU_ASSERT_EQUAL(ir_verify(g, stdout), 0);
     CU_ASSERT_EQUAL(g->inst.n == f->inst.n, exact);
     ir_fn_destroy(g);

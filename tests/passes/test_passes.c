@@ -1,5 +1,6 @@
 /* Mean and gradient of a loss, split, optimizers, FLOPs, the table of passes. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,9 +62,9 @@ static Fn *hnn_loss(uint32_t h) {
 static Fn *derived(Fn *f) {
   Source *src = source_create();
   Diag *diag = diag_create(src);
-  Fn *d = pass_derive(f, diag);
+  Fn *d = pass_derive(NULL, f, diag);
   CU_ASSERT_PTR_NOT_NULL_FATAL(d);
-  Fn *s = pass_simplify(d);
+  Fn *s = pass_simplify(NULL, d);
   ir_fn_destroy(f);
   ir_fn_destroy(d);
   diag_destroy(diag);
@@ -73,7 +74,7 @@ static Fn *derived(Fn *f) {
 
 static Fn *hnn_gradient(uint32_t h) {
   static const uint32_t moved[] = {0, 1, 2, 3, 4};
-  Fn *loss = hnn_loss(h), *g = pass_gradient(loss, moved, 5, NULL, NULL);
+  Fn *loss = hnn_loss(h), *g = pass_gradient(NULL, loss, moved, 5, NULL, NULL);
   ir_fn_destroy(loss);
   return derived(g);
 }
@@ -86,7 +87,7 @@ static void weigh(const Fn *f, int64_t B, int64_t live, Tensor *in) {
 
 static void test_gradient(void) {
   enum { B = 4, H = 5 };
-  Fn *loss = hnn_loss(H), *m = pass_mean(loss), *mean = derived(m), *g = hnn_gradient(H);
+  Fn *loss = hnn_loss(H), *m = pass_mean(NULL, loss), *mean = derived(m), *g = hnn_gradient(H);
   Tensor in[8], out[6], lo[1], hi[1];
   CU_ASSERT_EQUAL_FATAL(g->in.n, 8);
   CU_ASSERT_EQUAL_FATAL(g->out.n, 6);
@@ -190,7 +191,8 @@ static Fn *trajectory_loss(Method m, bool coupled) {
 static void check_trajectory(Method m, bool coupled) {
   enum { B = 2 };
   static const uint32_t moved[] = {0};
-  Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(loss)), *g = derived(pass_gradient(loss, moved, 1, NULL, NULL));
+  Fn *loss = trajectory_loss(m, coupled), *mean = derived(pass_mean(NULL, loss)),
+     *g = derived(pass_gradient(NULL, loss, moved, 1, NULL, NULL));
   double k = 0.7, q[B] = {0.4, -0.3}, p[B] = {0.5, 1}, w[B] = {0.5, 0.5}, h = 1e-5;
   Type lane = type_scalar(true);
   Tensor in[] = {{type_scalar(false), &k}, {lane, q}, {lane, p}, {lane, w}}, out[2], lo, hi;
@@ -258,7 +260,7 @@ static void check_split(const Fn *f, uint64_t seed) {
   Tensor *got = base_realloc(NULL, sizeof *got * (f->out.n + 1));
   random_inputs(f, B, seed, in);
   weigh(f, B, B, in);
-  CU_ASSERT_FATAL(pass_split(f, &s, diag));
+  CU_ASSERT_FATAL(pass_split(NULL, f, &s, diag));
   for (uint32_t p = 0; p < s.n; p += 2) CU_ASSERT(!s.part[p].fn || !any_lane(s.part[p].fn));
   eval(f, B, in, want);
   eval_split(&s, f, B, in, got);
@@ -323,7 +325,7 @@ static void torch_step(const Optim *o, double g, int t, double *p, double *m, do
 
 static void check_optim(const Optim *o) {
   enum { B = 3 };
-  Fn *f = pass_optim_update(o, true);
+  Fn *f = pass_optim_update(NULL, o, true);
   uint32_t n = (uint32_t)pass_optim_states(o);
   double p[B] = {0.5, -2, 1e-3}, g[B], state[2][B] = {{0}}, q[B], m[B] = {0}, v[B] = {0}, scale = 0.5;
   memcpy(q, p, sizeof p);
@@ -362,8 +364,8 @@ static void test_optim(void) {
   };
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) check_optim(&all[k]);
   Optim lbfgs = {.kind = OPT_LBFGS};
-  CU_ASSERT_PTR_NULL(pass_optim_update(&lbfgs, true));
-  Fn *norm = pass_optim_norm(true);
+  CU_ASSERT_PTR_NULL(pass_optim_update(NULL, &lbfgs, true));
+  Fn *norm = pass_optim_norm(NULL, true);
   double g[] = {3, 4};
   Tensor in = {type_scalar(true), g}, out;
   eval(norm, 2, &in, &out);
@@ -379,6 +381,107 @@ static void destroy(FnList *list) {
   vec_free(list);
 }
 
+/* ---- places ---- */
+
+static void put_places(Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++) f->inst.at[id].at = (Span){1, id, id + 1};
+  for (uint32_t k = 0; k < f->sub.n; k++) put_places(f->sub.at[k]);
+}
+
+/* Instructions that come from nowhere, but for numbers. */
+static uint32_t lost_places(const Fn *f) {
+  uint32_t n = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    n += !i->at.file && i->op != OP_const && i->op != OP_table && i->op != OP_in;
+    if (i->sub) n += lost_places(ir_body(f, i));
+  }
+  return n;
+}
+
+static uint32_t adjoints(const Fn *f) {
+  uint32_t n = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    n += i->role == ROLE_ADJOINT && i->at.file;
+    if (i->sub) n += adjoints(ir_body(f, i));
+  }
+  return n;
+}
+
+/* What is made of a trajectory, whose rates are derivatives, comes from somewhere in the source, and is still said to be one. */
+static void test_places(void) {
+  static const Method method[] = {M_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_IMPLICIT_MIDPOINT};
+  static const char *const pass[] = {"expand", "derive", "derive-reversible", "simplify", "unmap", "rescale", "lower", "split"};
+  for (size_t m = 0; m < sizeof method / sizeof *method; m++)
+    for (size_t k = 0; k < sizeof pass / sizeof *pass; k++) {
+      Diag *diag = diag_create(NULL);
+      FnList made = {0};
+      Fn *f = trajectory_loss(method[m], false);
+      put_places(f);
+      CU_ASSERT(pass_by_name(NULL, pass[k], f, &made, diag));
+      for (uint32_t j = 0; j < made.n; j++) {
+        uint32_t lost = lost_places(made.at[j]);
+        if (lost)
+          fprintf(stderr, "%s, method %d: %u instructions of `%s` come from nowhere\n", pass[k], method[m], lost, made.at[j]->name);
+        CU_ASSERT_EQUAL(lost, 0);
+        if (!strcmp(pass[k], "derive") || !strcmp(pass[k], "lower")) CU_ASSERT(adjoints(made.at[j]) > 0);
+      }
+      destroy(&made);
+      ir_fn_destroy(f);
+      diag_destroy(diag);
+    }
+}
+
+/* ---- two at once ---- */
+
+typedef struct Lowering {
+  uint32_t h;
+  char *text;
+  uint32_t runs; /* that the times count */
+} Lowering;
+
+static void *lower_one(void *arg) {
+  static const uint32_t moved[] = {0, 1, 2, 3, 4};
+  Lowering *l = arg;
+  size_t size;
+  FILE *out = open_memstream(&l->text, &size);
+  for (int turn = 0; turn < 8; turn++) {
+    PassRun run = {.out = out, .print_after = turn ? NULL : "all"};
+    Diag *diag = diag_create(NULL);
+    Fn *loss = hnn_loss(l->h);
+    const PassJob job = {.fn = loss, .gradient = true, .moved = moved, .nmoved = 5};
+    Lowered lowered;
+    if (pass_lower_all(&run, &job, &lowered, diag)) ir_print(out, lowered.split.part[1].fn, NULL);
+    for (uint32_t k = 0; k < run.times.n; k++) l->runs += run.times.at[k].runs;
+    pass_lowered_finish(&lowered);
+    pass_run_finish(&run);
+    ir_fn_destroy(loss);
+    diag_destroy(diag);
+  }
+  fclose(out);
+  return NULL;
+}
+
+/* What is made, printed and counted is each one's own. */
+static void test_threads(void) {
+  enum { N = 4 };
+  Lowering alone[N], both[N];
+  pthread_t thread[N];
+  for (uint32_t k = 0; k < N; k++) alone[k] = both[k] = (Lowering){.h = 3 + k};
+  for (uint32_t k = 0; k < N; k++) lower_one(&alone[k]);
+  for (uint32_t k = 0; k < N; k++) CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[k], NULL, lower_one, &both[k]), 0);
+  for (uint32_t k = 0; k < N; k++) pthread_join(thread[k], NULL);
+  for (uint32_t k = 0; k < N; k++) {
+    CU_ASSERT_STRING_EQUAL(alone[k].text, both[k].text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(alone[k].text, "# after derive"));
+    CU_ASSERT_EQUAL(alone[k].runs, both[k].runs);
+    CU_ASSERT(alone[k].runs > 0);
+    free(alone[k].text);
+    free(both[k].text);
+  }
+}
+
 static void test_table(void) {
   RandomSpec spec = {.seed = 3, .size = 20, .f64 = true};
   Fn *f = random_fn(&spec);
@@ -387,21 +490,22 @@ static void test_table(void) {
   FnList made = {0};
   char *text = NULL;
   size_t size;
-  pass_options.out = open_memstream(&text, &size);
-  pass_options.print_after = "simplify";
-  CU_ASSERT(!pass_run("no such pass", f, &made, diag));
+  PassRun run = {.out = open_memstream(&text, &size), .print_after = "simplify"};
+  CU_ASSERT(!pass_by_name(&run, "no such pass", f, &made, diag));
   CU_ASSERT_EQUAL(made.n, 0);
-  for (uint32_t k = 0; pass_names[k]; k++) {
-    CU_ASSERT(pass_run(pass_names[k], f, &made, diag));
+  const char *names[PASS_NAMES];
+  const uint32_t n = pass_names(PASS_BY_HAND, names);
+  for (uint32_t k = 0; k < n; k++) {
+    CU_ASSERT(pass_by_name(&run, names[k], f, &made, diag));
     CU_ASSERT(made.n > 0);
     destroy(&made);
   }
-  pass_times_print(pass_options.out);
-  fclose(pass_options.out);
+  pass_times_print(&run, run.out);
+  fclose(run.out);
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "# after simplify\nfn f64 @random("));
   CU_ASSERT_PTR_NULL(strstr(text, "# after mean"));
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nderive "));
-  pass_options = (PassOptions){0};
+  pass_run_finish(&run);
   free(text);
   ir_fn_destroy(f);
   diag_destroy(diag);
@@ -415,4 +519,6 @@ const Suite suite = {"passes", (CU_TestInfo[]){{"mean and gradient", test_gradie
                                                {"split of random functions", test_split},
                                                {"optimizers", test_optim},
                                                {"table", test_table},
+                                               {"places", test_places},
+                                               {"two at once", test_threads},
                                                CU_TEST_INFO_NULL}};

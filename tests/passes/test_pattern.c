@@ -4,8 +4,8 @@
 #include "tests/common/random_fn.h"
 #include "tests/common/often.h"
 
-#include "passes/sparsity/colour.h"
-#include "passes/derive/derive.h"
+#include "passes/sparsity/sparsity.h"
+#include "passes/derive/derive_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,7 @@ static Val vector_input(Build *b, uint32_t n) { return ir_input(b, "x", IN_OTHER
 static void check_found(Build *b, Val e, Val x, const Pattern *want, const char *what) {
   Pattern got;
   ir_build_finish(b);
-  CU_ASSERT_FATAL(pattern_find(b->f, e, x, &got));
+  CU_ASSERT_FATAL(sparsity_find(b->f, e, x, &got));
   check_same(want, &got, what);
   pattern_finish(&got);
   ir_fn_destroy(b->f);
@@ -143,7 +143,7 @@ static void test_bounded(void) {
   x = vector_input(&b, 3000);
   Val e = ir_mul(&b, ir_expand(&b, x, 0, 3000), ir_expand(&b, x, 1, 3000));
   ir_build_finish(&b);
-  CU_ASSERT_FALSE(pattern_find(b.f, e, x, &none));
+  CU_ASSERT_FALSE(sparsity_find(b.f, e, x, &none));
   ir_fn_destroy(b.f);
 }
 
@@ -155,7 +155,7 @@ enum { B = 2 };
 static bool column(const Fn *f, Val e, Val x, uint32_t j, const Tensor *in, Tensor *out) {
   Fn *g = ir_copy_fn(NULL, f);
   Build b;
-  Type t = type_with(ir_type(g, x), false);
+  Type t = pass_type_with(ir_type(g, x), false);
   Region r;
   Val tangent;
   double *v = calloc((size_t)type_count(t) + 1, sizeof *v);
@@ -179,7 +179,7 @@ static bool column(const Fn *f, Val e, Val x, uint32_t j, const Tensor *in, Tens
 static uint32_t check_outside(const Fn *f, Val e, Val x, const Tensor *in, uint64_t seed) {
   Pattern p;
   Tensor out;
-  if (!pattern_find(f, e, x, &p)) return 0;
+  if (!sparsity_find(f, e, x, &p)) return 0;
   uint32_t outside = 0, wrong = 0;
   for (uint32_t j = 0; j < p.cols; j++) {
     if (!column(f, e, x, j, in, &out)) continue;
@@ -204,7 +204,7 @@ static uint32_t check_function(const RandomSpec *spec) {
   random_inputs(f, B, spec->seed, in);
   for (uint32_t o = 0; o < f->out.n; o++)
     for (uint32_t k = 0; k < f->in.n; k++) {
-      Val e = f->out.at[o], x = fn_input(f, k);
+      Val e = f->out.at[o], x = pass_input(f, k);
       Type te = ir_type(f, e);
       if (!x.id || te.dt != DT_REAL || ir_type(f, x).dt != DT_REAL || (!te.lane && ir_type(f, x).lane)) continue;
       if (type_count(te) * type_count(ir_type(f, x)) <= 400) outside += check_outside(f, e, x, in, spec->seed);

@@ -150,7 +150,7 @@ static void test_random(void) {
                            OP_reshape, OP_transpose, OP_flip,   OP_expand, OP_sum,    OP_rmax, OP_rmin,
                            OP_slice,   OP_unslice,   OP_concat, OP_take,   OP_put,    OP_tri,  OP_dot};
   for (uint64_t seed = 0; seed < PROGRAMS; seed++) {
-    Fn *f = program(seed, seen), *g = pass_unmap(f);
+    Fn *f = program(seed, seen), *g = pass_unmap(NULL, f);
     CU_ASSERT_FATAL(g != NULL);
     bool good = loops(g) == 0 && ir_verify(g, stderr) == 0 && same(f, g, seed);
     if (!good) fprintf(stderr, "program %llu differs\n", (unsigned long long)seed);

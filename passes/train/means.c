@@ -1,10 +1,10 @@
 /* Lowers `batch_mean` (ir.h), the mean over the batch of a training step.
  *
- * Everywhere but in training it is its average: means_averaged. A loss that is trained is lowered before it is
+ * Everywhere but in training it is its average: train_means_averaged. A loss that is trained is lowered before it is
  * differentiated by parameters, after its inner derivatives, which take the mean as a constant:
  *
  *   1. Maps are cut. Values of a map have a level: the number of means that follow one another up to them.
- *      One map for each level makes what belongs to it; values that later ones need are stacked (cut.h), so
+ *      One map for each level makes what belongs to it; values that later ones need are stacked (pass.h), so
  *      nothing large is computed twice; the mean of e over the turns leaves its map as a sum, and enters the
  *      later maps as an invariant:
  *
@@ -20,59 +20,39 @@
  *
  * A mean with lag is its average also in training: nothing waits for it, so it makes no level; it is taken for the
  * average's sake alone, though no value of the loss follows from it. */
-#include "passes/base/cut.h"
-#include "passes/derive/derive.h"
+#include "passes/check/check.h"
+#include "passes/train/train.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-bool means_inside(const Fn *f) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_batch_mean || (i->sub && means_inside(ir_body(f, i)))) return true;
-  }
-  return false;
-}
-
 /* ---- elsewhere than in training ---- */
 
-static void average_into(Fn *out, const Fn *f) {
-  Build b;
-  ir_build_init(&b, out);
-  b.fold = b.number = false;
-  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    const Fn *body = ir_body(f, i);
-    if (i->op == OP_in) {
-      map[id] = input[ir_number(f, i)];
-    } else if (i->op == OP_batch_mean) {
-      map[id] = map[ir_arg(f, i, 1).id];
-    } else if (body && means_inside(body)) {
-      Fn *copy = ir_sub_create(out, body->name);
-      Val *args = base_zeroed(i->nargs, sizeof *args);
-      average_into(copy, body);
-      for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-      b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
-      map[id] = ir_emit(&b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, copy);
-      free(args);
-    } else {
-      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
-    }
-  }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  free(map);
-  free(input);
+static Fn *average(Fn *parent, const Fn *f);
+
+static Val average_inst(Copy *c, uint32_t id, const Inst *i) {
+  const Fn *body = ir_body(c->from, i);
+  (void)id;
+  if (i->op == OP_batch_mean) return c->map[ir_arg(c->from, i, 1).id];
+  return body && pass_holds(body, 0, OP_batch_mean) ? copy_body(c, i, average(c->b->f, body)) : VAL_NONE;
 }
 
-Fn *means_averaged(const Fn *f) {
-  Fn *out = ir_fn_create(f->name, f->f64);
-  average_into(out, f);
-  return out;
+static Fn *average(Fn *parent, const Fn *f) {
+  Fn *g = parent ? ir_sub_create(parent, f->name) : ir_fn_create(f->name, f->f64);
+  Build b;
+  Copy c;
+  ir_build_init(&b, g);
+  b.fold = b.number = false;
+  copy_begin(&c, &b, f, NULL);
+  copy_inputs(&c);
+  copy_walk(&c, average_inst);
+  copy_outputs(&c);
+  copy_end(&c);
+  ir_build_finish(&b);
+  return g;
 }
+
+Fn *train_means_averaged(const Fn *f) { return average(NULL, f); }
 
 /* ---- cutting a map ---- */
 
@@ -116,33 +96,26 @@ static uint32_t find_levels(Fission *m, uint32_t *piece, bool *root) {
 }
 
 /* One piece on its way. */
-typedef struct Piece {
+typedef struct MapPiece {
   Fission *m;
   uint32_t level;
   Build b;
   Val *map; /* by id of the body */
   VEC(Val) arg;
-} Piece;
+} MapPiece;
 
-static Type turn_type(Type t) {
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
-static Val port(Piece *p, const char *name, Val arg, Type t) {
+static Val port(MapPiece *p, const char *name, Val arg, Type t) {
   *vec_push(&p->arg) = arg;
   return ir_input(&p->b, name, IN_OTHER, 0, t);
 }
 
 /* The xs, stacked values, invariants, means. What is not read goes with the next simplification. Returns the xs. */
-static uint32_t make_ports(Piece *p) {
+static uint32_t make_ports(MapPiece *p) {
   Fission *m = p->m;
   const Fn *body = m->body, *up = m->b->f;
   uint32_t xs = m->sh.xs;
   Val *input = base_zeroed(body->in.n, sizeof *input);
-  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], turn_type(ir_type(up, m->arg[k])));
+  for (uint32_t k = 0; k < xs; k++) input[k] = port(p, body->in.at[k].name, m->arg[k], pass_turn_type(ir_type(up, m->arg[k])));
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (!cut_reads(&m->cut, p->level, id)) continue;
     Type t = ir_type(body, (Val){id});
@@ -159,7 +132,7 @@ static uint32_t make_ports(Piece *p) {
   return xs;
 }
 
-static Val need(Piece *p, Val v) {
+static Val need(MapPiece *p, Val v) {
   const Fn *body = p->m->body;
   const Inst *i = ir_inst(body, v);
   if (p->map[v.id].id) return p->map[v.id];
@@ -188,12 +161,12 @@ typedef struct Outs {
   uint32_t ys;
 } Outs;
 
-static void add_out(Piece *p, Outs *o, Val v, int kind, uint32_t of) {
+static void add_out(MapPiece *p, Outs *o, Val v, int kind, uint32_t of) {
   ir_output(&p->b, v, NULL);
   *vec_push(&o->v) = (Out){kind, of};
 }
 
-static void make_outputs(Piece *p, Outs *o) {
+static void make_outputs(MapPiece *p, Outs *o) {
   Fission *m = p->m;
   const Fn *body = m->body;
   for (uint32_t k = 0; k < m->sh.ys; k++)
@@ -237,7 +210,7 @@ static void take_results(Fission *m, const Outs *o, Val loop) {
 
 static void emit_piece(Fission *m, uint32_t level) {
   const Fn *body = m->body;
-  Piece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
+  MapPiece p = {.m = m, .level = level, .map = base_zeroed(body->inst.n, sizeof *p.map)};
   Outs o = {.ys = 0};
   ir_build_init(&p.b, ir_sub_create(m->b->f, body->name));
   uint32_t xs = make_ports(&p);
@@ -281,10 +254,8 @@ static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const 
   m.cut = (Cut){.f = body, .piece = piece, .root = root};
   m.cut.n = find_levels(&m, piece, root);
   cut_cross(&m.cut);
-  b->at = i->at, b->role = (Role)i->role, b->of = (Op)i->of;
   for (uint32_t k = 0; k < m.cut.n; k++) emit_piece(&m, k);
   constant_results(&m);
-  b->role = ROLE_PRIMAL;
   cut_finish(&m.cut);
   free(piece);
   free(root);
@@ -300,7 +271,7 @@ static Span first_mean(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_batch_mean) return i->at;
-    if (i->sub && means_inside(ir_body(f, i))) return first_mean(ir_body(f, i));
+    if (i->sub && pass_holds(ir_body(f, i), 0, OP_batch_mean)) return first_mean(ir_body(f, i));
   }
   return (Span){0};
 }
@@ -316,44 +287,29 @@ static bool refuse(const Fn *f, const Inst *i, Diag *diag) {
   return true;
 }
 
-/* A copy of f in which all means stand outside of loops; NULL after an error. */
-static Fn *hoist(const Fn *f, bool *exact, Diag *diag) {
-  Fn *out = ir_fn_create(f->name, f->f64);
-  Build b;
-  bool ok = true;
-  Val *map = base_zeroed(f->inst.n, sizeof *map), **result = base_zeroed(f->inst.n, sizeof *result);
-  Val *input = base_zeroed(f->in.n, sizeof *input);
-  ir_build_init(&b, out);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-  for (uint32_t id = 1; id < f->inst.n && ok; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (i->op == OP_in) {
-      map[id] = input[ir_number(f, i)];
-    } else if (i->sub && means_inside(ir_body(f, i))) {
-      Fn *body = refuse(f, i, diag) ? NULL : hoist(ir_body(f, i), exact, diag);
-      Val *args = base_zeroed(i->nargs, sizeof *args);
-      ok = body != NULL;
-      for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-      if (ok) result[id] = cut_map(&b, f, i, body, args, exact);
-      ir_fn_destroy(body);
-      free(args);
-    } else if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
-      map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
-    } else {
-      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
-    }
-  }
-  for (uint32_t k = 0; k < f->out.n && ok; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  for (uint32_t id = 0; id < f->inst.n; id++) free(result[id]);
-  free(map);
-  free(result);
-  free(input);
-  if (ok) return out;
-  ir_fn_destroy(out);
-  return NULL;
+typedef struct Hoist {
+  bool exact; /* every average was at hand where its mean went */
+  Diag *diag;
+} Hoist;
+
+static Fn *hoist(const Fn *f, Hoist *h);
+
+static Val hoist_inst(Copy *c, uint32_t id, const Inst *i) {
+  Hoist *h = c->ctx;
+  const Fn *f = c->from;
+  if (!i->sub || !pass_holds(ir_body(f, i), 0, OP_batch_mean)) return VAL_NONE;
+  Fn *body = refuse(f, i, h->diag) ? NULL : hoist(ir_body(f, i), h);
+  Val *args = base_zeroed(i->nargs, sizeof *args);
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = c->map[ir_arg(f, i, k).id];
+  c->failed = !body;
+  if (body) c->result[id] = cut_map(c->b, f, i, body, args, &h->exact);
+  ir_fn_destroy(body);
+  free(args);
+  return VAL_NONE;
 }
+
+/* A copy of f in which all means stand outside of loops; NULL after an error. */
+static Fn *hoist(const Fn *f, Hoist *h) { return copy_fn(NULL, f, hoist_inst, h); }
 
 /* ---- means as weighted sums ---- */
 
@@ -363,6 +319,7 @@ typedef struct Mean {
 } Mean;
 typedef struct Means {
   VEC(Mean) v;
+  Val weight;
 } Means;
 
 static int by_param(const void *a, const void *b) {
@@ -393,57 +350,47 @@ static void output_means(Build *b, Means *means, Running *running) {
 /* What reaches an output, or a mean with lag, which reaches none. */
 static bool *live_with_means(const Fn *f) {
   bool *live = ir_live(f);
-  for (uint32_t id = f->inst.n; id-- > 1;) {
-    const Inst *i = &f->inst.at[id];
-    live[id] = live[id] || lags(f, i);
-    for (uint32_t k = 0; live[id] && k < i->nargs; k++) live[ir_arg(f, i, k).id] = true;
-  }
+  for (uint32_t id = 1; id < f->inst.n; id++) live[id] |= lags(f, &f->inst.at[id]);
+  pass_mark_needed(f, live);
   return live;
+}
+
+static Val sum_inst(Copy *c, uint32_t id, const Inst *i) {
+  Means *means = c->ctx;
+  (void)id;
+  if (i->op != OP_batch_mean) return VAL_NONE;
+  Val e = c->map[ir_arg(c->from, i, 0).id];
+  Val mean = ir_type(c->b->f, e).lane ? ir_batch_sum(c->b, ir_mul(c->b, means->weight, e)) : e;
+  *vec_push(&means->v) = (Mean){(uint32_t)ir_batch_mean_attr(c->from, i).param, mean};
+  return lags(c->from, i) ? c->map[ir_arg(c->from, i, 1).id] : mean;
 }
 
 static Fn *sum_means(const Fn *f, Running *running) {
   Fn *out = ir_fn_create(f->name, f->f64);
-  Build b;
-  Means means = {0};
-  Val *map = base_zeroed(f->inst.n, sizeof *map), *input = base_zeroed(f->in.n, sizeof *input);
+  Means means = {.weight = VAL_NONE};
   bool *live = live_with_means(f);
+  Build b;
+  Copy c;
   ir_build_init(&b, out);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    input[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-  Val weight = ir_input(&b, "weight", IN_WEIGHT, 0, type_scalar(true));
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    if (!live[id]) continue;
-    if (i->op == OP_in) {
-      map[id] = input[ir_number(f, i)];
-    } else if (i->op == OP_batch_mean) {
-      Val e = map[ir_arg(f, i, 0).id];
-      b.at = i->at;
-      Val mean = ir_type(out, e).lane ? ir_batch_sum(&b, ir_mul(&b, weight, e)) : e;
-      *vec_push(&means.v) = (Mean){(uint32_t)ir_batch_mean_attr(f, i).param, mean};
-      map[id] = lags(f, i) ? map[ir_arg(f, i, 1).id] : mean;
-    } else {
-      map[id] = ir_copy_inst(&b, f, (Val){id}, map);
-    }
-  }
-  ir_output(&b, map[f->out.at[0].id], f->outname.at[0]);
+  copy_begin(&c, &b, f, &means);
+  c.live = live;
+  copy_inputs(&c);
+  means.weight = ir_input(&b, "weight", IN_WEIGHT, 0, type_scalar(true));
+  copy_walk(&c, sum_inst);
+  ir_output(&b, c.map[f->out.at[0].id], f->outname.at[0]);
   output_means(&b, &means, running);
+  copy_end(&c);
   ir_build_finish(&b);
   vec_free(&means.v);
   free(live);
-  free(map);
-  free(input);
   return out;
 }
 
-Fn *means_lower(const Fn *loss, Running *running, Diag *diag) {
-  double start = pass_now();
-  bool exact = true;
-  *running = (Running){0};
-  Fn *derived = derive_keeping(loss, diag), *cut = derived ? hoist(derived, &exact, diag) : NULL, *out = NULL;
-  if (cut && exact) check_same("means", derived, cut);
+Fn *train_means_lower(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
+  Hoist h = {.exact = true, .diag = diag};
+  Fn *cut = hoist(loss, &h), *out = NULL;
+  if (cut && h.exact) check_same(run, "means", loss, cut);
   if (cut) out = sum_means(cut, running);
-  ir_fn_destroy(derived);
   ir_fn_destroy(cut);
-  return pass_done("means", start, out);
+  return out;
 }

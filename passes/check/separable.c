@@ -4,29 +4,13 @@
  * the variable at all, that is proved. If they do, they are compared with themselves at another value of that
  * variable alone, exactly (ir/field/field.h). Where that is undecided (an `ode` in the rates, say), values are compared at
  * random points: one difference beyond rounding refutes it, otherwise it separates as far as was tried. */
-#include "passes/passes.h"
-
-#include "ir/field/field.h"
+#include "passes/check/check.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { POINTS = 16, ROUNDS = 3 };
-
-/* Marks what follows from input `index`. */
-static bool output_reads(const Fn *f, uint32_t output, uint32_t index) {
-  bool *from = base_realloc(NULL, f->inst.n);
-  memset(from, 0, f->inst.n);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    from[id] = i->op == OP_in && ir_number(f, i) == index;
-    for (uint32_t k = 0; k < i->nargs; k++) from[id] |= from[ir_arg(f, i, k).id];
-  }
-  bool reads = from[f->out.at[output].id];
-  free(from);
-  return reads;
-}
 
 /* ---- exactly ---- */
 
@@ -96,14 +80,12 @@ static bool output_moves(const Fn *f, uint32_t k) {
   return moves;
 }
 
-bool pass_separable(const Fn *rates, Diag *diag) {
-  Fn *f = pass_lower(rates, MEMORY_STORED, NULL, diag);
+bool check_separable(const Fn *f) {
   bool separable = true;
-  for (uint32_t k = 0; f && k < 2 && k < f->out.n && separable; k++) {
-    if (!output_reads(f, k, k)) continue;
+  for (uint32_t k = 0; k < 2 && k < f->out.n && separable; k++) {
+    if (!pass_follows(f, k, k + 1, k)) continue;
     FieldAnswer answer = same_everywhere(f, k);
     separable = answer == FIELD_EQUAL || (answer == FIELD_UNDECIDED && !output_moves(f, k));
   }
-  ir_fn_destroy(f);
   return separable;
 }

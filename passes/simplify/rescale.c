@@ -9,8 +9,8 @@
  *
  * In each turn V is k v as it was written; what is new is that v is lost where k v has left the range: with the factors
  * that are taken, values below 1e-32 in f32, 1e-298 in f64. */
-#include "passes/derive/derive.h"
-#include "passes/base/pass.h"
+#include "passes/check/check.h"
+#include "passes/simplify/simplify.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ static bool find_units(const Fn *f, const Inst *scan, Unit *unit) {
   const Fn *body = ir_body(f, scan);
   bool *live = ir_live(body), any = false;
   for (uint32_t c = 0; c < s.carry && s.n >= FEWEST_TURNS && !s.converge; c++) {
-    Unit u = {.in = fn_input(body, c), .next = body->out.at[c]};
+    Unit u = {.in = pass_input(body, c), .next = body->out.at[c]};
     bool good = u.in.id && moves(body, &u) && one_factor(body, live, c, &u) && takes_up(body, &u);
     for (uint32_t d = 0; good && d < c; d++) good = unit[d].k == 0 || apart(body, &u, &unit[d]);
     if (good) unit[c] = u, any = true;
@@ -131,7 +131,13 @@ static bool anywhere(const Fn *f) {
 
 /* ---- the copy ------------------------------------------------------------------------------------------------- */
 
-static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n);
+typedef struct Units {
+  const Unit *unit; /* of the first inputs and outputs */
+  uint32_t n;
+  double **by; /* by id of a loop: what its results are to be divided by, 0: nothing */
+} Units;
+
+static Fn *in_units(Fn *parent, const Fn *f, const Unit *unit, uint32_t n);
 
 /* The value of i in the new units, if it is one that they change. */
 static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val *map) {
@@ -149,60 +155,53 @@ static Val changed(Build *b, const Fn *f, uint32_t id, const Unit *u, const Val 
   return times_constant(f, i, &of, &k) && is_either(u, of) ? map[of.id] : VAL_NONE;
 }
 
-/* Scan i; from[k] is set to what result k is to be divided by, or 0. */
-static Val copy_scan(Build *b, const Fn *f, const Inst *i, const Val *map, double *by) {
-  const Fn *body = ir_body(f, i);
+/* Scan i; by[k] is set to what result k is to be divided by, or 0. */
+static Val copy_scan(Copy *c, const Inst *i, double *by) {
+  const Fn *f = c->from, *body = ir_body(f, i);
+  Build *b = c->b;
   uint32_t n = ir_states(f, i);
   Unit *unit = base_zeroed(body->out.n, sizeof *unit);
   Val *arg = base_zeroed(i->nargs, sizeof *arg);
   find_units(f, i, unit);
-  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = map[ir_arg(f, i, k).id];
-  for (uint32_t c = 0; c < n; c++)
-    if ((by[c] = unit[c].k) != 0) arg[c] = ir_mul(b, arg[c], ir_const(b, by[c]));
-  Fn *sub = ir_sub_create(b->f, body->name);
-  copy_into(sub, body, unit, n);
-  Val v = ir_emit(b, OP_scan, arg, i->nargs, f->attr.at + i->attr, i->nattr, sub);
+  for (uint32_t k = 0; k < i->nargs; k++) arg[k] = c->map[ir_arg(f, i, k).id];
+  for (uint32_t k = 0; k < n; k++)
+    if ((by[k] = unit[k].k) != 0) arg[k] = ir_mul(b, arg[k], ir_const(b, by[k]));
+  Val v = ir_emit(b, OP_scan, arg, i->nargs, f->attr.at + i->attr, i->nattr, in_units(b->f, body, unit, n));
   free(unit);
   free(arg);
   return v;
 }
 
-/* f, of whose first inputs and outputs `unit` says the units. */
-static void copy_into(Fn *out, const Fn *f, const Unit *unit, uint32_t n) {
-  Build b;
-  Val *map = base_zeroed(f->inst.n, sizeof *map), *in = base_zeroed(f->in.n, sizeof *in);
-  double **by = base_zeroed(f->inst.n, sizeof *by);
-  ir_build_init(&b, out);
-  for (uint32_t k = 0; k < f->in.n; k++)
-    in[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    Val v = VAL_NONE;
-    b.at = i->at, b.role = (Role)i->role, b.of = (Op)i->of;
-    for (uint32_t c = 0; c < n && !v.id; c++) v = changed(&b, f, id, &unit[c], map);
-    if (i->op == OP_in) v = in[ir_number(f, i)];
-    if (i->op == OP_scan) v = copy_scan(&b, f, i, map, by[id] = base_zeroed(ir_body(f, i)->out.n, sizeof **by));
-    map[id] = v.id ? v : ir_copy_inst(&b, f, (Val){id}, map);
-    const double *d = i->op == OP_proj ? by[ir_arg(f, i, 0).id] : NULL;
-    if (d && d[ir_number(f, i)] != 0) map[id] = ir_div(&b, map[id], ir_const(&b, d[ir_number(f, i)]));
+static Val rescale_inst(Copy *c, uint32_t id, const Inst *i) {
+  Units *u = c->ctx;
+  const Fn *f = c->from;
+  for (uint32_t k = 0; k < u->n; k++) {
+    Val v = changed(c->b, f, id, &u->unit[k], c->map);
+    if (v.id) return v;
   }
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(by[id]);
-  ir_build_finish(&b);
-  free(by);
-  free(map);
-  free(in);
+  if (i->op == OP_scan) return copy_scan(c, i, u->by[id] = base_zeroed(ir_body(f, i)->out.n, sizeof **u->by));
+  const double *by = i->op == OP_proj ? u->by[ir_arg(f, i, 0).id] : NULL;
+  if (!by || by[ir_number(f, i)] == 0) return VAL_NONE;
+  return ir_div(c->b, ir_copy_inst(c->b, f, (Val){id}, c->map), ir_const(c->b, by[ir_number(f, i)]));
 }
 
-Fn *pass_rescale(const Fn *f) {
+/* f, of whose first inputs and outputs `unit` says the units. */
+static Fn *in_units(Fn *parent, const Fn *f, const Unit *unit, uint32_t n) {
+  Units u = {unit, n, base_zeroed(f->inst.n, sizeof *u.by)};
+  Fn *g = copy_fn(parent, f, rescale_inst, &u);
+  for (uint32_t id = 1; id < f->inst.n; id++) free(u.by[id]);
+  free(u.by);
+  return g;
+}
+
+Fn *pass_rescale(PassRun *run, const Fn *f) {
   double start = pass_now();
   bool any = !HNNC_WITHOUT_RESCALE && f->f64 != FN_EXACT && anywhere(f);
-  Fn *out = any ? ir_fn_create(f->name, f->f64) : ir_copy_fn(NULL, f);
-  if (any) copy_into(out, f, NULL, 0);
-  out = pass_done("rescale", start, out);
+  Fn *out = any ? in_units(NULL, f, NULL, 0) : ir_copy_fn(NULL, f);
+  out = pass_done(run, "rescale", start, out);
   if (!any) return out;
-  check_same("rescale", f, out);
-  Fn *simple = pass_simplify(out);
+  check_same(run, "rescale", f, out);
+  Fn *simple = pass_simplify(run, out);
   ir_fn_destroy(out);
   return simple;
 }

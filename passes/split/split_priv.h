@@ -1,6 +1,6 @@
 /* What split.c and unmix.c share. */
-#ifndef HNNC_PASSES_SPLIT_SPLIT_H
-#define HNNC_PASSES_SPLIT_SPLIT_H
+#ifndef HNNC_PASSES_SPLIT_SPLIT_PRIV_H
+#define HNNC_PASSES_SPLIT_SPLIT_PRIV_H
 
 #include "passes/base/pass.h"
 

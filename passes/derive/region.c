@@ -1,6 +1,6 @@
 /* Regions of differentiation: reading primal values, partial derivatives of elementwise ops,
  * activity, and scans that store their carries. */
-#include "passes/derive/derive.h"
+#include "passes/derive/derive_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,10 +13,7 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag) {
   r->b = b;
   r->diag = diag;
   undo_open(r);
-  if (b->f != src) {
-    r->prim = base_realloc(NULL, sizeof *r->prim * r->n);
-    memset(r->prim, 0, sizeof *r->prim * r->n);
-  }
+  if (b->f != src) { r->prim = base_zeroed(r->n, sizeof *r->prim); }
 }
 
 void region_finish(Region *r) {
@@ -53,75 +50,6 @@ void region_error(Region *r, DiagCode code, Span at, const char *help, const cha
 }
 
 /* ---- partial derivatives ------------------------------------------------------------------------ */
-
-/* The columns of ops.def become postfix text: a letter per operation, `x y z` for operands and result,
- * `#number ` for a constant, `t` for the smallest normal number. Text has one order of evaluation, so value numbers do not depend on
- * the C compiler's. */
-#define X0 "x"
-#define X1 "y"
-#define Y "z"
-#define K(c) "#" #c " "
-#define ADD(a, b) a b "+"
-#define SUB(a, b) a b "-"
-#define MUL(a, b) a b "*"
-#define DIV(a, b) a b "/"
-#define POW(a, b) a b "^"
-#define POWLOG(a, b) a b "p"
-#define POWLOG2(a, b) a b "P"
-#define LT(a, b) a b "<"
-#define EQ(a, b) a b "="
-#define AND(a, b) a b "&"
-#define OR(a, b) a b "|"
-#define ABS(a) a "a"
-#define TINY "t"
-#define LE(a, b) a b "L"
-#define NEG(a) a "n"
-#define EXP(a) a "e"
-#define LOGF(a) a "l"
-#define SIN(a) a "s"
-#define COS(a) a "c"
-#define SIGMOID(a) a "g"
-#define SIGN(a) a "S"
-#define SELECT(c, a, b) c a b "?"
-#define ZERO NULL
-
-static const char *const partial_text[OP_count][2] = {
-#define EW1(name, cycles, traits, eval, d0) [OP_##name] = {d0, NULL},
-#define EW2(name, cycles, traits, eval, d0, d1) [OP_##name] = {d0, d1},
-#include "ir/ops.def"
-};
-
-#undef X0
-#undef X1
-#undef Y
-#undef K
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef POW
-#undef POWLOG
-#undef POWLOG2
-#undef LT
-#undef LE
-#undef NEG
-#undef EXP
-#undef LT
-#undef LE
-#undef EQ
-#undef AND
-#undef OR
-#undef ABS
-#undef TINY
-#undef LOGF
-#undef SIN
-#undef COS
-#undef SIGMOID
-#undef SIGN
-#undef SELECT
-#undef ZERO
-
-bool partial_exists(Op op, uint32_t k) { return partial_text[op][k] != NULL; }
 
 /* Dyadic rationals stay exact. */
 static Val constant(Build *b, double v) {
@@ -165,11 +93,11 @@ static Val unary(Build *b, char letter, Val x) {
   }
 }
 
-Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
+Val region_partial(Region *r, Val v, const Inst *i, uint32_t k) {
   Build *b = r->b;
   Val st[16];
   int n = 0;
-  for (const char *p = partial_text[i->op][k]; *p; p++) {
+  for (const char *p = pass_partial_text((Op)i->op, k); *p; p++) {
     switch (*p) {
     case 'x': st[n++] = region_value(r, ir_arg(r->src, i, 0)); break;
     case 'y': st[n++] = region_value(r, ir_arg(r->src, i, 1)); break;
@@ -199,15 +127,14 @@ Val partial_emit(Region *r, Val v, const Inst *i, uint32_t k) {
 
 /* ---- activity ------------------------------------------------------------------------------------ */
 
-void active_init(Active *a, const Fn *f, uint32_t n) {
+void region_active_init(Active *a, const Fn *f, uint32_t n) {
   (void)f;
   a->n = n, a->from = 1;
-  a->on = calloc(n, sizeof *a->on);
-  a->result = calloc(n, sizeof *a->result);
-  if (!a->on || !a->result) base_fault("out of memory");
+  a->on = base_zeroed(n, sizeof *a->on);
+  a->result = base_zeroed(n, sizeof *a->result);
 }
 
-void active_finish(Active *a) {
+void region_active_finish(Active *a) {
   for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
   free(a->result);
   free(a->on);
@@ -223,23 +150,23 @@ static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from) 
 static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *result) {
   ScanShape s = ir_scan_shape(f, i);
   const Fn *body = ir_body(f, i);
-  bool *in = calloc(i->nargs + 1, sizeof *in);
+  bool *in = base_zeroed(i->nargs + 1, sizeof *in);
   for (uint32_t k = 0; k < i->nargs; k++) in[k] = a->on[ir_arg(f, i, k).id];
   for (bool changed = true; changed;) {
     changed = false;
     Active w;
-    active_init(&w, body, body->inst.n);
+    region_active_init(&w, body, body->inst.n);
     for (uint32_t k = 0; k < i->nargs; k++) {
-      Val v = fn_input(body, k);
+      Val v = pass_input(body, k);
       if (v.id && in[k] && ir_type(body, v).dt == DT_REAL) w.on[v.id] = true;
     }
-    active_spread(&w, body);
+    region_active_spread(&w, body);
     for (uint32_t k = 0; k < body->out.n; k++) {
       bool on = w.on[body->out.at[k].id] || (k < s.carry && in[k]);
       result[k] = on;
       if (k < s.carry && on && !in[k]) in[k] = changed = true;
     }
-    active_finish(&w);
+    region_active_finish(&w);
   }
   free(in);
 }
@@ -249,15 +176,15 @@ static void step_activity(const Active *a, const Fn *f, const Inst *i, bool *res
   const Fn *body = ir_body(f, i);
   uint32_t states = (uint32_t)ir_reversible_attr(f, i).states;
   Active w;
-  active_init(&w, body, body->inst.n);
+  region_active_init(&w, body, body->inst.n);
   for (uint32_t id = 1; id < body->inst.n; id++) {
     if (body->inst.at[id].op != OP_in || body->inst.at[id].type.dt != DT_REAL) continue;
     uint32_t k = ir_number(body, &body->inst.at[id]);
     if (k < states || k >= 2 * states) w.on[id] = a->on[ir_arg(f, i, k < states ? k : k - states).id];
   }
-  active_spread(&w, body);
+  region_active_spread(&w, body);
   for (uint32_t k = 0; k < states; k++) result[k] = w.on[body->out.at[k].id];
-  active_finish(&w);
+  region_active_finish(&w);
 }
 
 static bool depends(Active *a, const Fn *f, uint32_t id) {
@@ -268,7 +195,7 @@ static bool depends(Active *a, const Fn *f, uint32_t id) {
   case OPC_EW1:
   case OPC_EW2:
     for (uint32_t k = 0; k < i->nargs; k++)
-      if (partial_exists(i->op, k) && a->on[ir_arg(f, i, k).id]) return true;
+      if (pass_partial_exists(i->op, k) && a->on[ir_arg(f, i, k).id]) return true;
     return false;
   case OPC_STRUCT: break;
   }
@@ -282,19 +209,19 @@ static bool depends(Active *a, const Fn *f, uint32_t id) {
     return i->type.dt == DT_REAL && a->on[multi.id] && (!res || res[ir_number(f, i)]);
   }
   if (i->op == OP_scan && any_arg(a, f, i, 0)) {
-    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    a->result[id] = base_zeroed(ir_body(f, i)->out.n + 1, sizeof(bool));
     scan_activity(a, f, i, a->result[id]);
     return true;
   }
   if (i->op == OP_reversible && any_arg(a, f, i, 0)) {
-    a->result[id] = calloc(ir_body(f, i)->out.n + 1, sizeof(bool));
+    a->result[id] = base_zeroed(ir_body(f, i)->out.n + 1, sizeof(bool));
     step_activity(a, f, i, a->result[id]);
     return true;
   }
   return (i->type.dt == DT_REAL || i->type.dt == DT_MULTI) && any_arg(a, f, i, 0);
 }
 
-void active_spread(Active *a, const Fn *f) {
+void region_active_spread(Active *a, const Fn *f) {
   const bool *first = memchr(a->on + 1, true, a->n - 1);
   a->from = first ? (uint32_t)(first - a->on) : a->n;
   for (uint32_t id = a->from; id < a->n; id++)
@@ -303,49 +230,22 @@ void active_spread(Active *a, const Fn *f) {
 
 void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
   Active a;
-  bool *need = calloc(e.id + 1, sizeof *need), any = false;
-  if (!need) base_fault("out of memory");
-  active_init(&a, f, e.id + 1);
+  bool *need = base_zeroed(e.id + 1, sizeof *need), any = false;
+  region_active_init(&a, f, e.id + 1);
   for (uint32_t k = 0; k < nx; k++)
     if (x[k].id <= e.id) a.on[x[k].id] = any = true;
-  if (any) active_spread(&a, f);
+  if (any) region_active_spread(&a, f);
   need[e.id] = any;
   for (uint32_t id = e.id; id >= a.from; id--) {
     if (!need[id] || !a.on[id]) continue;
     mark[id] = true;
     for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
   }
-  active_finish(&a);
+  region_active_finish(&a);
   free(need);
 }
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
-
-Val *fn_inputs(const Fn *f) {
-  Val *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t id = f->inst.n; id-- > 1;)
-    if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
-  return in;
-}
-
-Val fn_input(const Fn *f, uint32_t index) {
-  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL; /* where passes write them */
-  if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
-  return VAL_NONE;
-}
-
-Type type_with(Type t, bool lane) {
-  t.lane = lane;
-  return t;
-}
-
-Val with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
-
-Val value_or_zero(Build *b, Val v, Type t) { return v.id ? with_lane(b, v, t.lane) : zero_like(b, t); }
-
-Val zero_like(Build *b, Type t) { return with_lane(b, ir_splat(b, 0, type_with(t, false)), t.lane); }
 
 /* The index among the results under which body `f` stacks value v, or -1. */
 static int saved_index(const Fn *body, ScanShape s, Val v) {
@@ -354,11 +254,10 @@ static int saved_index(const Fn *body, ScanShape s, Val v) {
   return -1;
 }
 
-bool *scan_kept(const Fn *f, const Inst *scan) {
+bool *region_kept(const Fn *f, const Inst *scan) {
   const Fn *body = ir_body(f, scan);
-  bool *kept = calloc(body->inst.n + 1, sizeof *kept);
+  bool *kept = base_zeroed(body->inst.n + 1, sizeof *kept);
   int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
-  if (!kept) base_fault("out of memory");
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
     kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
@@ -386,10 +285,10 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   Fn *body = ir_copy_fn(b->f, ir_body(from, i));
   uint32_t ys = s.ys;
   for (uint32_t k = 0; k < s.carry; k++) {
-    Val in = fn_input(body, k);
+    Val in = pass_input(body, k);
     if (in.id && saved_index(body, s, in) < 0) insert_output(body, s.carry + ys++, in);
   }
-  bool *kept = scan_kept(from, i);
+  bool *kept = region_kept(from, i);
   for (uint32_t id = 1; id < body->inst.n; id++)
     if (kept[id] && saved_index(body, s, (Val){id}) < 0) insert_output(body, s.carry + ys++, (Val){id});
   free(kept);
@@ -402,7 +301,7 @@ static bool stores(const Fn *f, const Inst *scan) {
   return ir_scan_shape(f, scan).carry > 0 && ir_scan_shape(f, scan).converge != 2 && !undo_scan_can(f, scan);
 }
 
-Val store_copy(Build *b, const Fn *from, Val v, const Val *map, bool store) {
+Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
   Inst i = *ir_inst(from, v);
   if (i.op != OP_proj && !(i.op == OP_scan && store && stores(from, &i))) return ir_copy_inst(b, from, v, map);
   Role role = b->role;

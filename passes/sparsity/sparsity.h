@@ -1,8 +1,15 @@
-/* Colourings of sparsity patterns: columns of one colour are differentiated by one sweep. */
-#ifndef HNNC_PASSES_SPARSITY_COLOUR_H
-#define HNNC_PASSES_SPARSITY_COLOUR_H
+/* Sparsity of Jacobians (pattern.c), and colourings (colour.c): columns of one colour are differentiated by one sweep. */
+#ifndef HNNC_PASSES_SPARSITY_SPARSITY_H
+#define HNNC_PASSES_SPARSITY_SPARSITY_H
 
 #include "ir/core/pattern.h"
+#include "passes/passes.h"
+
+/* Which elements of e depend on which of x, by the graph between them, all of it plain; may hold too many, never too few.
+ * False where the search takes too long or finds too many; *out is not initialized then. */
+bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out);
+/* What e is computed from, as a function of x, its first input. */
+Fn *sparsity_function(const Fn *f, Val e, Val x);
 
 enum { COLOUR_NONE = UINT32_MAX };
 typedef struct Colouring {

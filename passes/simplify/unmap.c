@@ -7,8 +7,8 @@
  *
  * Other maps stay: a body that reads and forgets is small in the cache. So do bodies with an operator that has
  * no such form here. */
-#include "passes/derive/derive.h"
-#include "passes/base/pass.h"
+#include "passes/check/check.h"
+#include "passes/simplify/simplify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,77 +160,41 @@ static Val all_turns(Turns *t, const Inst *i) {
 
 /* ---- a map ------------------------------------------------------------------------------------------------- */
 
+static Val turns_inst(Copy *c, uint32_t id, const Inst *i) {
+  Turns *t = c->ctx;
+  for (uint32_t k = 0; k < i->nargs; k++) t->stacked[id] |= t->stacked[ir_arg(t->body, i, k).id];
+  return t->stacked[id] ? all_turns(t, i) : VAL_NONE;
+}
+
 /* out: its results. */
 static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *out) {
-  Turns t = {.b = b, .body = body, .n = sh.n};
-  t.map = base_zeroed(body->inst.n, sizeof *t.map);
-  t.stacked = base_zeroed(body->inst.n, sizeof *t.stacked);
-  for (uint32_t id = 1; id < body->inst.n; id++) {
-    const Inst *i = &body->inst.at[id];
-    b->at = i->at;
-    if (i->op == OP_in) {
-      uint32_t k = ir_number(body, i);
-      t.map[id] = args[k], t.stacked[id] = k < sh.xs;
-      continue;
-    }
-    for (uint32_t k = 0; k < i->nargs; k++) t.stacked[id] |= t.stacked[ir_arg(body, i, k).id];
-    t.map[id] = t.stacked[id] ? all_turns(&t, i) : ir_copy_inst(b, body, (Val){id}, t.map);
-  }
+  Copy c;
+  copy_begin(&c, b, body, NULL);
+  copy_bind(&c, args);
+  Turns t = {.b = b, .body = body, .n = sh.n, .map = c.map, .stacked = base_zeroed(body->inst.n, sizeof *t.stacked)};
+  for (uint32_t id = 1; id < body->inst.n; id++)
+    t.stacked[id] = body->inst.at[id].op == OP_in && ir_number(body, &body->inst.at[id]) < sh.xs;
+  c.ctx = &t;
+  copy_walk(&c, turns_inst);
   for (uint32_t k = 0; k < body->out.n; k++) out[k] = in_turns(&t, body->out.at[k]);
-  free(t.map);
+  copy_end(&c);
   free(t.stacked);
 }
 
-static Fn *unmap(Fn *parent, const Fn *f, bool *changed);
-
-static void unmap_inst(Build *b, const Fn *f, uint32_t id, Val *map, Val **result, bool *changed) {
-  const Inst *i = &f->inst.at[id];
-  b->at = i->at;
-  if (i->op == OP_proj && result[ir_arg(f, i, 0).id]) {
-    map[id] = result[ir_arg(f, i, 0).id][ir_number(f, i)];
-    return;
-  }
-  if (!i->sub) {
-    map[id] = ir_copy_inst(b, f, (Val){id}, map);
-    return;
-  }
-  bool inside = false;
-  Fn *body = unmap(b->f, ir_body(f, i), &inside);
-  Val *args = base_realloc(NULL, sizeof *args * (i->nargs + 1));
-  for (uint32_t k = 0; k < i->nargs; k++) args[k] = map[ir_arg(f, i, k).id];
-  *changed |= inside;
-  if (is_wanted(f, i, body)) {
-    *changed = true;
-    result[id] = base_realloc(NULL, sizeof *result[id] * (body->out.n + 1));
-    emit(b, body, ir_scan_shape(f, i), args, result[id]);
-  } else {
-    map[id] = ir_emit(b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, body);
-  }
+/* ctx: whether anything is changed */
+static Val unmap_inst(Copy *c, uint32_t id, const Inst *i) {
+  bool *changed = c->ctx;
+  const Fn *f = c->from;
+  if (!i->sub) return VAL_NONE;
+  Fn *body = copy_fn(c->b->f, ir_body(f, i), unmap_inst, changed);
+  if (!is_wanted(f, i, body)) return copy_body(c, i, body);
+  Val *args = base_zeroed(i->nargs, sizeof *args);
+  for (uint32_t k = 0; k < i->nargs; k++) args[k] = c->map[ir_arg(f, i, k).id];
+  *changed = true;
+  c->result[id] = base_zeroed(body->out.n, sizeof *c->result[id]);
+  emit(c->b, body, ir_scan_shape(f, i), args, c->result[id]);
   free(args);
-}
-
-/* A copy of f; with a parent in its arena. */
-static Fn *unmap(Fn *parent, const Fn *f, bool *changed) {
-  Fn *g = parent ? ir_sub_create(parent, f->name) : ir_fn_create(f->name, f->f64);
-  Build b;
-  ir_build_init(&b, g);
-  Val *map = base_zeroed(f->inst.n, sizeof *map), **result = base_zeroed(f->inst.n, sizeof *result);
-  Val *in = fn_inputs(f);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    Val old = in[k];
-    b.at = old.id ? ir_inst(f, old)->at : (Span){0};
-    Val v = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
-    if (old.id) map[old.id] = v;
-  }
-  free(in);
-  for (uint32_t id = 1; id < f->inst.n; id++)
-    if (f->inst.at[id].op != OP_in) unmap_inst(&b, f, id, map, result, changed);
-  for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], f->outname.at[k]);
-  ir_build_finish(&b);
-  for (uint32_t id = 0; id < f->inst.n; id++) free(result[id]);
-  free(result);
-  free(map);
-  return g;
+  return VAL_NONE;
 }
 
 static bool any(const Fn *f) {
@@ -241,11 +205,11 @@ static bool any(const Fn *f) {
   return false;
 }
 
-Fn *pass_unmap(const Fn *f) {
+Fn *pass_unmap(PassRun *run, const Fn *f) {
   double start = pass_now();
   bool changed = false;
-  Fn *g = any(f) ? unmap(NULL, f, &changed) : NULL;
-  pass_done("unmap", start, g);
-  if (g) check_same("unmap", f, g);
+  Fn *g = any(f) ? copy_fn(NULL, f, unmap_inst, &changed) : NULL;
+  pass_done(run, "unmap", start, g);
+  if (g) check_same(run, "unmap", f, g);
   return g;
 }

@@ -1,14 +1,10 @@
 /* expand.c, the steps of its loops (expand_step.c, expand_implicit.c) and the tables of its methods (methods.c). */
-#ifndef HNNC_PASSES_LOOPS_EXPAND_H
-#define HNNC_PASSES_LOOPS_EXPAND_H
+#ifndef HNNC_PASSES_LOOPS_EXPAND_PRIV_H
+#define HNNC_PASSES_LOOPS_EXPAND_PRIV_H
 
-#include "passes/passes.h"
+#include "passes/loops/loops.h"
 
-/* Replaces every `integrate` by scans, in sub-functions too. NULL after an error. */
-Fn *pass_expand(const Fn *f, Diag *diag);
-/* The same; steps of symmetric methods become `reversible`. */
-Fn *pass_expand_as(const Fn *f, bool reversible, Diag *diag);
-bool method_symmetric(Method m); /* a step is undone by one of -dt */
+bool expand_symmetric(Method m); /* a step is undone by one of -dt */
 
 enum { MAX_STAGES = 4, MAX_SUBSTEPS = 15 };
 
@@ -23,11 +19,12 @@ typedef struct Composition {
   double w[MAX_SUBSTEPS];
 } Composition;
 
-bool method_tableau(Method m, Tableau *out); /* false if m is none */
-bool method_composition(Method m, Composition *out);
+bool expand_tableau(Method m, Tableau *out); /* false if m is none */
+bool expand_composition(Method m, Composition *out);
 
 /* One `integrate` while it is expanded. */
 typedef struct Traj {
+  PassRun *run;
   Fn *rates; /* already expanded itself */
   Method method;
   uint32_t states, ninv;
@@ -51,7 +48,6 @@ Val expand_combine(Build *b, const double *c, const Val *x, int n, uint32_t stri
 Val expand_add_scaled(Build *b, Val y, Val h, Val rate);                             /* y + h*rate, rate may be none */
 Val expand_length(const Scope *s);                                                   /* of the step, with its sign */
 void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy);   /* at y, c*dt after its begin */
-bool expand_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);        /* outputs, from an input */
 void expand_implicit(const Traj *t, Scope *s, const Tableau *rk);                    /* replaces s->y */
 
 bool expand_joins(const Traj *t);

@@ -7,12 +7,7 @@
  * The machine enters by two constants (passes.h): a tile of MEMORY_TILE samples, a cache of MEMORY_CACHE bytes. What
  * fits is faster kept; what does not is written to memory and read again, which costs more than the one step
  * in four that computing it again adds. Constants, so that a model does the same arithmetic everywhere. */
-#include "passes/derive/derive.h"
-
-#include "passes/loops/expand.h"
-
-static int64_t plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
-static int64_t times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
+#include "passes/loops/expand_priv.h"
 
 /* Elements that arithmetic makes. */
 static int64_t values(const Fn *f) {
@@ -22,8 +17,8 @@ static int64_t values(const Fn *f) {
     OpClass c = ir_op[i->op].cls;
     if (c == OPC_EW1 || c == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_concat ||
         i->op == OP_grad)
-      n = plus(n, type_count(i->type));
-    if (i->sub) n = plus(n, values(ir_body(f, i)));
+      n = pass_plus(n, type_count(i->type));
+    if (i->sub) n = pass_plus(n, values(ir_body(f, i)));
   }
   return n;
 }
@@ -31,7 +26,7 @@ static int64_t values(const Fn *f) {
 static int64_t results(const Fn *f, const Inst *i, uint32_t n) {
   int64_t sum = 0;
   const Fn *body = ir_body(f, i);
-  for (uint32_t k = 0; k < n && k < body->out.n; k++) sum = plus(sum, type_count(ir_type(body, body->out.at[k])));
+  for (uint32_t k = 0; k < n && k < body->out.n; k++) sum = pass_plus(sum, type_count(ir_type(body, body->out.at[k])));
   return sum;
 }
 
@@ -40,17 +35,17 @@ static int64_t kept(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_reversible) {
-      n = plus(n, values(ir_body(f, i)) / 2); /* f and g are of a size */
+      n = pass_plus(n, values(ir_body(f, i)) / 2); /* f and g are of a size */
     } else if (i->op == OP_integrate) {
       integrate_attr a = ir_integrate_attr(f, i);
-      if (method_symmetric((Method)a.method))
-        n = plus(n, times(results(f, i, (uint32_t)a.states), plus(a.steps / a.every, a.every)));
+      if (expand_symmetric((Method)a.method))
+        n = pass_plus(n, pass_times(results(f, i, (uint32_t)a.states), pass_plus(a.steps / a.every, a.every)));
     } else if (i->op == OP_scan) {
       int64_t inside = kept(ir_body(f, i));
-      if (inside) n = plus(n, plus(inside, times(ir_scan_shape(f, i).n, results(f, i, ir_scan_shape(f, i).carry))));
+      if (inside) n = pass_plus(n, pass_plus(inside, pass_times(ir_scan_shape(f, i).n, results(f, i, ir_scan_shape(f, i).carry))));
     }
   }
   return n;
 }
 
-int64_t pass_memory_bytes(const Fn *gradient) { return times(kept(gradient), gradient->f64 ? 8 : 4); }
+int64_t pass_memory_bytes(const Fn *gradient) { return pass_times(kept(gradient), gradient->f64 ? 8 : 4); }

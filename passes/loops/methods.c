@@ -4,7 +4,7 @@
  * (1990) 262: the triple jump for order 4, solution A of table 1 for order 6, solution D of table 2
  * for order 8 (outermost lengths last in his numbering). The middle length makes the sum 1.
  * Gauss collocation: Hairer, Norsett, Wanner, Solving ODEs I, II.7 (orders 4 and 6). */
-#include "passes/loops/expand.h"
+#include "passes/loops/expand_priv.h"
 
 #include <math.h>
 
@@ -31,7 +31,7 @@ static Tableau gauss6(void) {
     {0.5 - r / 10, 0.5, 0.5 + r / 10}};
 }
 
-bool method_tableau(Method m, Tableau *out) {
+bool expand_tableau(Method m, Tableau *out) {
   switch (m) {
   case M_EULER: *out = euler; return true;
   case M_RK4: *out = rk4; return true;
@@ -53,7 +53,7 @@ static Composition symmetric(const double *side, int n) {
   return c;
 }
 
-bool method_composition(Method m, Composition *out) {
+bool expand_composition(Method m, Composition *out) {
   static const double six[] = {-1.17767998417887, 0.235573213359357, 0.784513610477560};
   static const double eight[] = {0.102799849391985, -1.96061023297549, 1.93813913762276, -0.158240635368243,
                                  -1.44485223686048, 0.253693336566229, 0.914844246229740};
@@ -67,7 +67,7 @@ bool method_composition(Method m, Composition *out) {
   }
 }
 
-bool method_symmetric(Method m) {
+bool expand_symmetric(Method m) {
   Composition c;
-  return method_composition(m, &c) || m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6;
+  return expand_composition(m, &c) || m == M_IMPLICIT_MIDPOINT || m == M_GAUSS4 || m == M_GAUSS6;
 }

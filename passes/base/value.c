@@ -1,0 +1,69 @@
+/* Inputs, types and small values that passes ask for everywhere. */
+#include "passes/base/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Val *pass_inputs(const Fn *f) {
+  Val *in = base_zeroed(f->in.n, sizeof *in);
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    if (f->inst.at[id].op == OP_in) in[ir_number(f, &f->inst.at[id])] = (Val){id};
+  return in;
+}
+
+Val pass_input(const Fn *f, uint32_t index) {
+  const Inst *there = index + 1 < f->inst.n ? &f->inst.at[index + 1] : NULL; /* where passes write them */
+  if (there && there->op == OP_in && ir_number(f, there) == index) return (Val){index + 1};
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_in && ir_number(f, &f->inst.at[id]) == index) return (Val){id};
+  return VAL_NONE;
+}
+
+Type pass_turn_type(Type t) {
+  t.rank--;
+  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
+  t.dim[IR_MAX_RANK - 1] = 0;
+  return t;
+}
+
+Type pass_type_with(Type t, bool lane) {
+  t.lane = lane;
+  return t;
+}
+
+Val pass_with_lane(Build *b, Val v, bool lane) { return lane && !ir_type(b->f, v).lane ? ir_spread(b, v) : v; }
+
+Val pass_value_or_zero(Build *b, Val v, Type t) { return v.id ? pass_with_lane(b, v, t.lane) : pass_zero_like(b, t); }
+
+Val pass_zero_like(Build *b, Type t) { return pass_with_lane(b, ir_splat(b, 0, pass_type_with(t, false)), t.lane); }
+
+bool pass_has_derivatives(const Fn *f) {
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (ir_has(f->inst.at[id].op, OPF_DERIV)) return true;
+  return false;
+}
+
+bool pass_holds(const Fn *f, unsigned traits, Op op) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op == op || ir_has(i->op, traits) || (i->sub && pass_holds(ir_body(f, i), traits, op))) return true;
+  }
+  return false;
+}
+
+bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
+  bool *yes = base_zeroed(f->inst.n, sizeof *yes), any = false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    yes[id] = i->op == OP_in && ir_number(f, i) == index;
+    for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
+  }
+  for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
+  free(yes);
+  return any;
+}
+
+void pass_mark_needed(const Fn *f, bool *need) {
+  for (uint32_t id = f->inst.n; id-- > 1;)
+    for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
+}

@@ -1,0 +1,12 @@
+/* Trajectories: expanded into loops (expand.c), and what keeping their states takes (memory.c). */
+#ifndef HNNC_PASSES_LOOPS_LOOPS_H
+#define HNNC_PASSES_LOOPS_LOOPS_H
+
+#include "passes/base/pass.h"
+
+/* Replaces every `integrate` by scans over its method's stages, rates inlined; in bodies too. NULL after an error. */
+Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag);
+/* The same; steps of symmetric methods become `reversible`. */
+Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag);
+
+#endif
