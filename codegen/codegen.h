@@ -37,6 +37,8 @@ typedef struct Cg Cg;
 
 Cg *cg_create(const CgOptions *o, char *err, size_t errsize);
 void cg_destroy(Cg *cg);
+/* After a fault: ends its threads and gives back what is the system's; its memory goes with the heap (ir/base/base.h). */
+void cg_abandon(Cg *cg);
 
 /* Adds a function under a symbol. No DERIV ops or integrate may be left; a function with lane values
  * must be one that pass_split calls `batch`. Copies what it needs. */

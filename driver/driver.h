@@ -24,6 +24,12 @@ typedef struct Options {
   int64_t batch;                    /* bench; 0: as the file says */
   uint64_t seed;
   int opt;
+  /* Where the compiler is a library: messages stay in the session's collection; NULL: as the command. */
+  bool library;
+  const char *cache_dir; /* "": nowhere */
+  struct Tree *tree;     /* see FrontOptions */
+  const char *(*text)(void *ctx, const char *path, size_t *len);
+  void *text_ctx;
 } Options;
 
 #endif

@@ -38,7 +38,8 @@ typedef enum HnnOdeFailure {
   HNN_ODE_STEPS = 1, /* max_steps are used up */
   HNN_ODE_SMALL,     /* the step fell below rounding of t: a singularity, or tolerances that cannot be met */
   HNN_ODE_RATES,     /* the state or the rates are not finite at the start */
-  HNN_ODE_TIMES      /* the times are not finite or not in order */
+  HNN_ODE_TIMES,     /* the times are not finite or not in order */
+  HNN_ODE_MEMORY     /* there is no memory for the stages */
 } HnnOdeFailure;
 
 typedef struct HnnHost { /* what generated code calls back */

@@ -72,7 +72,7 @@ Fn *pass_gradient(PassRun *run, const Fn *loss, const uint32_t *moved, uint32_t 
   Fn *out = means && !lowered ? NULL : train_gradient(means ? lowered : loss, means, moved, nmoved);
   ir_fn_destroy(lowered);
   if (running) *running = list;
-  else free(list.param);
+  else base_free(list.param);
   return pass_done(run, "gradient", start, out);
 }
 
@@ -87,7 +87,7 @@ Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag) {
   Running list = {0};
   Fn *lowered = lower_means(run, loss, &list, diag), *out = lowered ? train_mean(lowered, true) : NULL;
   ir_fn_destroy(lowered);
-  free(list.param);
+  base_free(list.param);
   return pass_done(run, "mean", start, out);
 }
 
@@ -114,7 +114,7 @@ bool pass_lower_all(PassRun *run, const PassJob *job, Lowered *out, Diag *diag) 
 void pass_lowered_finish(Lowered *l) {
   pass_split_finish(&l->split);
   ir_fn_destroy(l->fn);
-  free(l->running.param);
+  base_free(l->running.param);
   *l = (Lowered){0};
 }
 
@@ -188,14 +188,14 @@ static Fn *run_gradient(PassRun *run, const Fn *f, Diag *diag) {
   for (uint32_t k = 0; k < f->in.n; k++)
     if (f->in.at[k].kind == IN_PARAM && !keeps_average(f, f->in.at[k].index)) moved[n++] = f->in.at[k].index;
   Fn *out = pass_gradient(run, f, moved, n, NULL, diag);
-  free(moved);
+  base_free(moved);
   return out;
 }
 
 static Fn *run_means(PassRun *run, const Fn *f, Diag *diag) {
   Running running = {0};
   Fn *out = lower_means(run, f, &running, diag);
-  free(running.param);
+  base_free(running.param);
   return out;
 }
 

@@ -125,8 +125,9 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool);
 void rt_fn_destroy(RtFn *f);
 /* Tiles that n samples are run in; the ld of arrays is at least n rounded up to them. */
 int64_t rt_fn_tile(const RtFn *f, int64_t n);
-/* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. */
-void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+/* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. False: there is no memory for
+ * buffers, which only the first call with so many samples asks for. */
+bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
 
 /* average.c: moves `average` towards the mean of a training's step 0, 1, ...: by 1 - min(decay, step/(step + 1)), which
  * makes it the plain mean of all steps first, without a bias from its start, and then a moving average. */

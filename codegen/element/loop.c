@@ -35,7 +35,7 @@ void gen_nest_sums(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn
   int64_t n = 1;
   for (uint32_t k = 0; k < rank; k++) n *= dim[k];
   if (n == 0) {
-    free(loop);
+    base_free(loop);
     return;
   }
   if (flat && rank > 1) {
@@ -56,7 +56,7 @@ void gen_nest_sums(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn
     if (sums) each_sum(g, &loop[loops], sum_goes_on);
     cg_loop_end(g->e, &loop[loops]);
   }
-  free(loop);
+  base_free(loop);
 }
 
 void gen_nest(Gen *g, uint32_t rank, const uint32_t *dim, bool flat, NestFn body, void *ctx) {

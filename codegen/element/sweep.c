@@ -249,7 +249,7 @@ void gen_sweep(Gen *g, Frame *fr, const Group *gr, const PlanSweep *plan) {
   gen_leave(g, was);
   vec_free(&s->fixed);
   vec_free(&s->known);
-  free(s);
+  base_free(s);
 }
 
 /* ---- values in registers --------------------------------------------------------------------------------------------- */

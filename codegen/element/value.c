@@ -27,9 +27,9 @@ void gen_frame_end(Gen *g, Frame *fr) {
   gen_forget(g); /* its address may come to be another's */
   for (Frame *up; fr; fr = up) {
     up = fr->up;
-    free(fr->ssa);
-    free(fr->base);
-    free(fr);
+    base_free(fr->ssa);
+    base_free(fr->base);
+    base_free(fr);
   }
 }
 
@@ -76,7 +76,7 @@ static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
     memset(g->memo, 0, sizeof *g->memo * g->memo_size);
     for (uint32_t i = 0; i < n; i++)
       if (old[i].fr) *memo_find(g, old[i].fr, (Val){old[i].v}, old[i].along, old[i].key) = old[i];
-    free(old);
+    base_free(old);
   }
   *memo_find(g, fr, v, m.along, m.key) = m;
   g->nmemo++;

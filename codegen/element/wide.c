@@ -157,7 +157,7 @@ static void stretch(Gen *g, const Wide *w, int64_t lo, int64_t hi, int rank) {
     cg_loop_begin(g->e, loop, cg_i64(g->e, from), cg_i64(g->e, to), vl);
     at_position(g, w, loop->iv, (unsigned)vl, 0, rank);
     cg_loop_end(g->e, loop);
-    free(loop);
+    base_free(loop);
   }
   rest(g, w, to, hi - to, rank);
 }

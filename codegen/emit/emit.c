@@ -43,7 +43,7 @@ LLVMValueRef cg_const_array(CgEmit *e, const double *v, size_t n) {
   LLVMValueRef *c = base_realloc(NULL, sizeof *c * (n ? n : 1));
   for (size_t i = 0; i < n; i++) c[i] = LLVMConstReal(e->real, v[i]);
   LLVMValueRef g = private_array(e, c, e->real, n, XXH3_128bits(v, n * sizeof *v));
-  free(c);
+  base_free(c);
   return g;
 }
 
@@ -51,7 +51,7 @@ LLVMValueRef cg_const_ints(CgEmit *e, const int64_t *v, size_t n) {
   LLVMValueRef *c = base_realloc(NULL, sizeof *c * (n ? n : 1));
   for (size_t i = 0; i < n; i++) c[i] = cg_i64(e, v[i]);
   LLVMValueRef g = private_array(e, c, e->i64, n, XXH3_128bits(v, n * sizeof *v));
-  free(c);
+  base_free(c);
   return g;
 }
 

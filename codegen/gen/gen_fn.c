@@ -31,7 +31,7 @@ static void move_strided(Gen *g, bool in, Type t, LLVMValueRef buf, LLVMValueRef
   LLVMValueRef b = LLVMBuildInBoundsGEP2(g->e->b, elem, p, &far, 1, "");
   LLVMBuildStore(g->e->b, LLVMBuildLoad2(g->e->b, elem, in ? b : a, ""), in ? a : b);
   cg_loop_end(g->e, loop);
-  free(loop);
+  base_free(loop);
 }
 
 static void move_argument(Gen *g, const Plan *p, bool in, uint32_t k) {
@@ -122,7 +122,7 @@ static void some_tiles(Gen *g, Frame *fr, const char *symbol, LLVMValueRef lo, L
   LLVMBuildBr(g->e->b, after);
   LLVMPositionBuilderAtEnd(g->e->b, after);
   g->tile = cg_i64(g->e, 0);
-  free(loop);
+  base_free(loop);
 }
 
 static void tiles(Gen *g, Frame *fr, const char *symbol) {
@@ -195,7 +195,7 @@ static LLVMValueRef form(CgEmit *e, Plan *p, const char *symbol, bool internal) 
   }
   LLVMBuildRetVoid(own.b);
   gen_outlines_finish(&g);
-  free(g.memo);
+  base_free(g.memo);
   return fn;
 }
 

@@ -70,7 +70,7 @@ static LLVMValueRef rates(Gen *g, const Ode *o) {
     row += type_count(t) * (int64_t)(e->tile * e->es);
   }
   LLVMBuildRetVoid(e->b);
-  free(g->memo);
+  base_free(g->memo);
   *g = saved;
   e->fn = outer;
   LLVMPositionBuilderAtEnd(e->b, here);

@@ -132,11 +132,11 @@ void gen_outlines_init(Gen *g, const Plan *p) {
 void gen_outlines_finish(Gen *g) {
   LLVMDisposeModule(g->outlines->trials);
   for (uint32_t k = 0; k < g->outlines->written.n; k++) LLVMDisposeMessage(g->outlines->written.at[k].text);
-  for (uint32_t k = 0; k < g->outlines->leaving.n; k++) free(g->outlines->leaving.at[k].yes);
+  for (uint32_t k = 0; k < g->outlines->leaving.n; k++) base_free(g->outlines->leaving.at[k].yes);
   vec_free(&g->outlines->leaving);
   vec_free(&g->outlines->written);
   vec_free(&g->outlines->kind);
-  free(g->outlines);
+  base_free(g->outlines);
 }
 
 /* ---- what the function asks for ---------------------------------------------------------------------------------- */

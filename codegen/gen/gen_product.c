@@ -36,7 +36,7 @@ static void over_labels(Gen *g, Product *x, int k, InnerFn inner) {
   x->label[l] = loop->iv;
   over_labels(g, x, k + 1, inner);
   cg_loop_end(g->e, loop);
-  free(loop);
+  base_free(loop);
 }
 
 static int label_axis(const DotLabel *l, bool of_a) { return of_a ? l->in_a : l->in_b; }
@@ -150,7 +150,7 @@ static void dot_element(Gen *g, void *ctx, Idx *at) {
   gen_forget(g);
   for (unsigned v = 0; v < nv; v++) cg_loop_next(loop, v, sum.v[v]);
   cg_loop_end(g->e, loop);
-  free(loop);
+  base_free(loop);
   x->fr->given = x->gr->main, x->fr->given_value = sum;
   gen_roots(g, x->fr, x->gr, at);
   x->fr->given = VAL_NONE;

@@ -201,7 +201,7 @@ static void dot_open_labels(Gen *g, DotRoot *x) {
     dot_open_labels(g, x);
     gen_forget(g);
     cg_loop_end(g->e, loop);
-    free(loop);
+    base_free(loop);
   }
   x->open[x->nopen++] = l;
 }

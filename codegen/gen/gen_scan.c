@@ -204,7 +204,7 @@ static Moved big_moved(Gen *g, Scan *s, const Carry *c) {
   moved_by(g, &m, gen_load(g, c->t, cur, ld, l->iv), gen_load(g, c->t, next, ld, l->iv), lane);
   for (unsigned v = 0; v < nv; v++) cg_loop_next(l, v, m.moved.v[v]), cg_loop_next(l, nv + v, m.size.v[v]);
   cg_loop_end(g->e, l);
-  free(l);
+  base_free(l);
   return m;
 }
 

@@ -53,7 +53,7 @@ static LLVMValueRef contiguous(Gen *g, const Group *gr, LLVMValueRef x, int64_t 
   LLVMValueRef place = cg_gep(g->e, to, loop->iv), from = cg_gep(g->e, x, cg_imul(g->e, loop->iv, cg_i64(g->e, stride)));
   g->kernel->store(g->e, false, g->kernel->load(g->e, false, from, 1, 1), place, 1, 1);
   cg_loop_end(g->e, loop);
-  free(loop);
+  base_free(loop);
   return to;
 }
 
@@ -103,7 +103,7 @@ static void over_labels(Gen *g, OuterSum *s, int k) {
     s->label[s->x.outer[k]] = loop->iv;
     over_labels(g, s, k + 1);
     cg_loop_end(g->e, loop);
-    free(loop);
+    base_free(loop);
     return;
   }
   const DotLabel *row = &s->x.d.label[s->x.w.row], *col = &s->x.d.label[s->x.w.col];

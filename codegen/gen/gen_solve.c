@@ -187,5 +187,5 @@ void gen_solve(Gen *g, Frame *fr, const Group *gr) {
   CgLoop *l = base_realloc(NULL, 3 * sizeof *l);
   eliminate(g, l, &s);
   substitute(g, l, &s);
-  free(l);
+  base_free(l);
 }

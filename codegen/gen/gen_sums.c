@@ -64,7 +64,7 @@ static void each_row(Gen *g, SumTable *t, RowFn f) {
     cg_loop_end(g->e, loop);
   }
   vec_free(&t->at);
-  free(loop);
+  base_free(loop);
 }
 
 static LLVMValueRef in_scratch(Gen *g, LLVMValueRef off) { return cg_gep_bytes(g->e, g->scratch, off); }

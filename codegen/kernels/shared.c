@@ -143,7 +143,7 @@ static void write_reduce(CgEmit *e, LLVMValueRef acc, LLVMValueRef n, LLVMValueR
   cg_loop_end(e, l);
   LLVMBuildBr(e->b, after);
   LLVMPositionBuilderAtEnd(e->b, after);
-  free(l);
+  base_free(l);
 }
 
 void cg_shared_reduce(CgEmit *e, LLVMValueRef acc, LLVMValueRef n, LLVMValueRef dst, bool blocks) {

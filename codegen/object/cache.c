@@ -76,7 +76,7 @@ static CgObject read_object(int fd, const XXH128_hash_t *key) {
   char *p = base_realloc(NULL, h.length);
   if (read_all(fd, p, h.length) && read(fd, &more, 1) == 0 && XXH128_isEqual(XXH3_128bits(p, h.length), h.sum))
     out = (CgObject){p, h.length};
-  else free(p);
+  else base_free(p);
   return out;
 }
 
@@ -144,7 +144,7 @@ static bool sound(int dir, const Entry *e) {
   if (ok) {
     CgObject o = read_object(fd, NULL);
     ok = o.p != NULL;
-    free(o.p);
+    base_free(o.p);
   }
   if (fd >= 0) close(fd);
   if (!ok) (void)unlinkat(dir, e->name, 0);

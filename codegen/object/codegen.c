@@ -80,19 +80,20 @@ void cg_destroy(Cg *cg) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     cg_image_destroy(cg->fn.at[k].image);
     ir_fn_destroy(cg->fn.at[k].own);
-    free(cg->fn.at[k].symbol);
-    free(cg->fn.at[k].object.p);
+    base_free(cg->fn.at[k].symbol);
+    base_free(cg->fn.at[k].object.p);
   }
   vec_free(&cg->fn);
   for (int k = 0; k < 2; k++) cg_image_destroy(cg->peak[k]);
   cg_machine_finish(&cg->machine);
-  free(cg->cache_dir);
-  free(cg);
+  base_free(cg->cache_dir);
+  base_free(cg);
 }
 
 void cg_add_for(Cg *cg, const Fn *f, const char *symbol, int64_t samples) {
   const int64_t many = cg->machine.target.tune->many_samples;
-  *vec_push(&cg->fn) = (CgFn){.f = f, .symbol = base_strdup(symbol), .samples = samples < many ? samples : many};
+  const CgFn fn = {.f = f, .symbol = base_strdup(symbol), .samples = samples < many ? samples : many};
+  *vec_push(&cg->fn) = fn;
 }
 
 void cg_add(Cg *cg, const Fn *f, const char *symbol) {
@@ -103,29 +104,57 @@ void cg_add(Cg *cg, const Fn *f, const char *symbol) {
 
 /* ---- modules ------------------------------------------------------------------------------------------------ */
 
-/* Writes functions [from, to) that are not compiled yet. */
-static LLVMModuleRef write_module(Cg *cg, const CgMachine *m, LLVMContextRef ctx, uint32_t from, uint32_t to) {
-  LLVMModuleRef mod = cg_module(m, ctx);
-  for (uint32_t k = from; k < to; k++) {
-    CgEmit e;
-    if (cg->fn.at[k].compiled) continue;
-    if (cg->opt.at) cg->opt.at(cg->fn.at[k].symbol);
-    cg_emit_init(&e, &m->target, ctx, mod, cg->fn.at[k].f->f64);
-    gen_function(&e, cg->fn.at[k].f, cg->fn.at[k].symbol, cg->opt.form, cg->fn.at[k].samples);
-    cg_emit_finish(&e);
+/* An object of functions [from, to) that is being made, with what LLVM holds for it: a fault on the way must not lose that. */
+typedef struct Making {
+  Cg *cg;
+  const CgMachine *m;
+  uint32_t from, to;
+  LLVMCodeGenFileType kind;
+  LLVMContextRef ctx;
+  LLVMModuleRef mod;
+  CgEmit e;
+  CgObject *out;
+  FILE *print;
+  char *err;
+  size_t errsize;
+  bool ok;
+} Making;
+
+/* Writes those that are not compiled yet. */
+static void write_module(Making *w) {
+  Cg *cg = w->cg;
+  w->mod = cg_module(w->m, w->ctx);
+  for (uint32_t k = w->from; k < w->to; k++) {
+    const CgFn *f = &cg->fn.at[k];
+    if (f->compiled) continue;
+    if (cg->opt.at) cg->opt.at(f->symbol);
+    cg_emit_init(&w->e, &w->m->target, w->ctx, w->mod, f->f->f64);
+    gen_function(&w->e, f->f, f->symbol, cg->opt.form, f->samples);
+    cg_emit_finish(&w->e);
   }
-  return mod;
+}
+
+static void make_object(void *ctx) {
+  Making *w = ctx;
+  write_module(w);
+  w->ok = cg_object(w->m, w->mod, w->kind, w->out, w->err, w->errsize);
+}
+
+/* Does `body` and disposes of what LLVM holds. */
+static bool make(Making *w, CgMachine *m, void (*body)(void *)) {
+  if (!cg_machine_start(m, w->err, w->errsize)) return false;
+  w->m = m, w->ctx = LLVMContextCreate();
+  const bool whole = base_try(body, w, w->err, w->errsize);
+  cg_emit_finish(&w->e);
+  if (w->mod) LLVMDisposeModule(w->mod);
+  LLVMContextDispose(w->ctx);
+  return whole && w->ok;
 }
 
 static bool compile_range(Cg *cg, CgMachine *m, uint32_t from, uint32_t to, LLVMCodeGenFileType kind, CgObject *out, char *err,
                           size_t errsize) {
-  if (!cg_machine_start(m, err, errsize)) return false;
-  LLVMContextRef ctx = LLVMContextCreate();
-  LLVMModuleRef mod = write_module(cg, m, ctx, from, to);
-  bool ok = cg_object(m, mod, kind, out, err, errsize);
-  LLVMDisposeModule(mod);
-  LLVMContextDispose(ctx);
-  return ok;
+  Making w = {.cg = cg, .from = from, .to = to, .kind = kind, .out = out, .err = err, .errsize = errsize};
+  return make(&w, m, make_object);
 }
 
 static bool compile_pending(Cg *cg, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
@@ -159,6 +188,7 @@ struct Work {
   pthread_t thread[MAX_WORKERS];
   uint32_t threads;
   bool fetched, failed;
+  BaseHeap *heap;       /* of the thread that waits for it */
   pthread_mutex_t lock; /* of failed, err */
   char err[512];
 };
@@ -171,6 +201,13 @@ static void fetch(Cg *cg, CgFn *f) {
   if (!f->cached && !f->own) f->f = f->own = ir_copy_fn(NULL, f->f);
 }
 
+static void fail(Work *w, const char *symbol, const char *err) {
+  pthread_mutex_lock(&w->lock);
+  if (!w->failed) snprintf(w->err, sizeof w->err, "%s: %.400s", symbol, err);
+  w->failed = true;
+  pthread_mutex_unlock(&w->lock);
+}
+
 static void compile_one(Work *w, CgMachine *m, CgFn *f) {
   Cg *cg = w->cg;
   char err[512] = "";
@@ -179,20 +216,24 @@ static void compile_one(Work *w, CgMachine *m, CgFn *f) {
   bool ok = compile_range(cg, m, k, k + 1, LLVMObjectFile, &f->object, err, sizeof err);
   if (ok && f->key) cg_cache_put(cg->cache_dir, f->key, f->keylen, &f->object);
   f->seconds = now() - start;
-  if (ok) return;
-  pthread_mutex_lock(&w->lock);
-  if (!w->failed) snprintf(w->err, sizeof w->err, "%s: %s", f->symbol, err);
-  w->failed = true;
-  pthread_mutex_unlock(&w->lock);
+  if (!ok) fail(w, f->symbol, err);
 }
 
-static void *worker(void *arg) {
+static void work(void *arg) {
   Work *w = arg;
   CgMachine own;
   char err[256];
-  if (!cg_machine_init(&own, &w->cg->opt, &cg_vector_kernels, err, sizeof err)) return NULL;
+  if (!cg_machine_init(&own, &w->cg->opt, &cg_vector_kernels, err, sizeof err)) return;
   for (uint32_t k; (k = atomic_fetch_add(&w->next, 1)) < w->n;) compile_one(w, &own, &w->cg->fn.at[w->order[k]]);
   cg_machine_finish(&own);
+}
+
+/* A fault of one function is that of compile_one; any other ends this thread's work, not the process. */
+static void *worker(void *arg) {
+  Work *w = arg;
+  char err[512];
+  base_heap_enter(w->heap);
+  if (!base_try(work, w, err, sizeof err)) fail(w, "the compiler", err);
   return NULL;
 }
 
@@ -227,6 +268,7 @@ static void begin_work(Cg *cg, bool here) {
   Work *w = cg->work = base_realloc(NULL, sizeof *w);
   memset(w, 0, sizeof *w);
   w->cg = cg;
+  w->heap = base_heap();
   pthread_mutex_init(&w->lock, NULL);
   for (uint32_t k = 0; k < cg->fn.n; k++)
     if (!cg->fn.at[k].compiled) fetch(cg, &cg->fn.at[k]), w->fetched = true;
@@ -240,10 +282,10 @@ static void end_work(Cg *cg, bool drop) {
   Work *w = cg->work;
   if (drop) atomic_store(&w->next, w->n);
   while (w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
-  for (uint32_t k = 0; k < cg->fn.n; k++) free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
+  for (uint32_t k = 0; k < cg->fn.n; k++) base_free(cg->fn.at[k].key), cg->fn.at[k].key = NULL;
   pthread_mutex_destroy(&w->lock);
-  free(w->order);
-  free(w);
+  base_free(w->order);
+  base_free(w);
   cg->work = NULL;
 }
 
@@ -262,6 +304,15 @@ static bool make_objects(Cg *cg, char *err, size_t errsize) {
   if (failed) snprintf(err, errsize, "%s", w->err);
   end_work(cg, false);
   return !failed;
+}
+
+void cg_abandon(Cg *cg) {
+  Work *w = cg->work;
+  if (w) atomic_store(&w->next, w->n);
+  while (w && w->threads > 0) pthread_join(w->thread[--w->threads], NULL);
+  for (uint32_t k = 0; k < cg->fn.n; k++) cg_image_destroy(cg->fn.at[k].image);
+  for (int k = 0; k < 2; k++) cg_image_destroy(cg->peak[k]);
+  cg_machine_finish(&cg->machine);
 }
 
 void cg_begin(Cg *cg) {
@@ -287,7 +338,7 @@ static bool link_objects(Cg *cg, bool ok, char *err, size_t errsize) {
   for (uint32_t k = 0; k < cg->fn.n; k++) {
     CgFn *f = &cg->fn.at[k];
     ok = ok && (f->compiled || link_object(f, err, errsize));
-    free(f->object.p);
+    base_free(f->object.p);
     f->object = (CgObject){0};
   }
   return ok;
@@ -336,23 +387,24 @@ void cg_print_kernels(Cg *cg, FILE *out, const Source *src) {
   }
 }
 
-bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
-  if (!cg_machine_start(&cg->machine, err, errsize)) return false;
-  LLVMContextRef ctx = LLVMContextCreate();
-  LLVMModuleRef mod = write_module(cg, &cg->machine, ctx, 0, cg->fn.n);
-  char *text = LLVMPrintModuleToString(mod);
-  bool ok = fputs(text, out) >= 0;
-  if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
+static void print_module(void *ctx) {
+  Making *w = ctx;
+  write_module(w);
+  char *text = LLVMPrintModuleToString(w->mod);
+  w->ok = fputs(text, w->print) >= 0;
+  if (!w->ok) snprintf(w->err, w->errsize, "cannot write: %s", strerror(errno));
   LLVMDisposeMessage(text);
-  LLVMDisposeModule(mod);
-  LLVMContextDispose(ctx);
-  return ok;
+}
+
+bool cg_print_llvm(Cg *cg, FILE *out, char *err, size_t errsize) {
+  Making w = {.cg = cg, .to = cg->fn.n, .print = out, .err = err, .errsize = errsize};
+  return make(&w, &cg->machine, print_module);
 }
 
 static bool write_all(CgObject *o, FILE *out, char *err, size_t errsize) {
   bool ok = fwrite(o->p, 1, o->n, out) == o->n && fflush(out) == 0;
   if (!ok) snprintf(err, errsize, "cannot write: %s", strerror(errno));
-  free(o->p);
+  base_free(o->p);
   return ok;
 }
 
@@ -365,7 +417,7 @@ static bool write_file(const char *path, CgObject *o, char *err, size_t errsize)
   FILE *out = fopen(path, "wb");
   if (!out) {
     snprintf(err, errsize, "cannot write %s: %s", path, strerror(errno));
-    free(o->p);
+    base_free(o->p);
     return false;
   }
   bool ok = write_all(o, out, err, errsize);
@@ -386,7 +438,7 @@ bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize) {
     cg->fn.at[k].object = (CgObject){0};
     snprintf(path, sizeof path, "%s/%u.o", dir, k);
     if (ok) ok = write_file(path, &o, err, errsize);
-    else free(o.p);
+    else base_free(o.p);
   }
   return ok;
 }
@@ -409,7 +461,7 @@ static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
   LLVMContextDispose(ctx);
   if (!ok) return NULL;
   CgImage *image = cg_image_load(object.p, object.n, err, sizeof err);
-  free(object.p);
+  base_free(object.p);
   return image;
 }
 

@@ -188,8 +188,8 @@ CgImage *cg_image_load(const void *object, size_t size, char *err, size_t errsiz
   memset(im, 0, sizeof *im);
   Load l = {.p = object, .n = size, .im = im, .err = err, .errsize = errsize};
   bool ok = load(&l);
-  free(l.at);
-  free(l.value);
+  base_free(l.at);
+  base_free(l.value);
   if (ok) return im;
   cg_image_destroy(im);
   return NULL;
@@ -205,6 +205,6 @@ void cg_image_destroy(CgImage *im) {
   if (!im) return;
   if (im->base) munmap(im->base, im->size);
   vec_free(&im->global);
-  free(im->names);
-  free(im);
+  base_free(im->names);
+  base_free(im);
 }

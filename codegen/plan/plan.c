@@ -440,7 +440,7 @@ static void plan_release(Plan *p) {
   }
   vec_free(&p->group);
   vec_free(&p->copy);
-  free(p->live);
+  base_free(p->live);
 }
 
 void plan_destroy(Plan *p) {

@@ -46,7 +46,7 @@ static bool group_reads(const Plan *p, uint32_t k, Val old, bool same) {
   for (uint32_t n = 0; n < g->root.n && !any; n++)
     any = g->root.at[n].kind == ROOT_VALUE ? reads(&r, g->root.at[n].v, same) : operands_read(&r, g->root.at[n].v, false);
   for (uint32_t n = 0; g->kind == G_TINY && n < g->member.n && !any; n++) any = operands_read(&r, g->member.at[n], false);
-  free(r.seen);
+  base_free(r.seen);
   return any;
 }
 

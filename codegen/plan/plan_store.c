@@ -425,6 +425,6 @@ void plan_finish(Plan *p) {
   argument_items(&x, p, clock);
   plan_items(&x, p, clock);
   p->scratch = plan_pack(x.item, x.n) + p->tune->align;
-  free(x.item);
+  base_free(x.item);
   count(p, 1, &p->flop_tile, &p->flop_once);
 }

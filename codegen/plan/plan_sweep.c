@@ -204,7 +204,7 @@ static int64_t chain(const Search *x) {
     }
     longest = larger(longest, ++depth[n]);
   }
-  free(depth);
+  base_free(depth);
   return longest;
 }
 
@@ -239,7 +239,7 @@ bool plan_sweep(const Plan *p, uint32_t group, PlanSweep *s) {
   Val *root = base_realloc(NULL, sizeof *root * (g->root.n + 1));
   for (uint32_t r = 0; r < g->root.n; r++) root[r] = g->root.at[r].v;
   bool ok = sweep_of(p, group, root, g->root.n, false, s);
-  free(root);
+  base_free(root);
   return ok;
 }
 
@@ -278,9 +278,9 @@ static Uses find_uses(const Plan *p) {
 }
 
 static void free_uses(Uses *r) {
-  free(r->first);
-  free(r->list);
-  free(r->result);
+  base_free(r->first);
+  base_free(r->list);
+  base_free(r->result);
 }
 
 /* Some instruction in a group that is not k reads an element of v, or v is a result. */
@@ -332,7 +332,7 @@ static bool fits(const Plan *p, const Uses *r, uint32_t group) {
     if (read_elsewhere(p, r, g->member.at[m], group)) root[n++] = g->member.at[m];
   bool ok = n && plan_wide_fused(p, group, root, n) && sweep_of(p, group, root, n, true, &s);
   plan_sweep_free(&s);
-  free(root);
+  base_free(root);
   return ok;
 }
 
@@ -364,7 +364,7 @@ static void join(Plan *p, const Uses *r, uint32_t from) {
   move(p, from, to);
   if (fits(p, r, to)) b->fused = true;
   else put_back(p, from, was, na), put_back(p, to, was + na, nb);
-  free(was);
+  base_free(was);
 }
 
 void plan_fuse(Plan *p) {

@@ -33,7 +33,7 @@ static bool first_seen(Walk *w, Val v, int64_t shift) {
     w->seen = base_zeroed(w->size, sizeof *w->seen);
     for (uint32_t k = 0; k < n; k++)
       if (old[k]) *seen_at(w, old[k]) = old[k];
-    free(old);
+    base_free(old);
   }
   uint64_t *at = seen_at(w, key);
   if (*at) return false;
@@ -117,7 +117,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
     if (!first_seen(w, v, 0)) return true;
     Walk up = {.cuts = &(PlanCuts){0}, .fusing = w->fusing}; /* of what is read at a place that turns choose */
     bool ok = readable(&up, p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), ir_number(p->f, i)), 0);
-    free(up.seen);
+    base_free(up.seen);
     return ok;
   }
   case PC_POINT: return (q->group != group && (q->stored || w->fusing)) || readable_point(w, p, group, v, shift);
@@ -131,7 +131,7 @@ bool plan_wide_fused(const Plan *p, uint32_t group, const Val *v, uint32_t n) {
   Walk w = {.cuts = &(PlanCuts){0}, .fusing = true};
   bool ok = true;
   for (uint32_t k = 0; ok && k < n; k++) w.n = type_count(ir_type(p->f, v[k])), ok = readable(&w, p, group, v[k], 0);
-  free(w.seen);
+  base_free(w.seen);
   return ok;
 }
 
@@ -145,7 +145,7 @@ bool plan_wide(const Plan *p, uint32_t group, PlanCuts *cuts) {
   bool ok = n > 1;
   for (uint32_t r = 0; ok && r < g->root.n; r++)
     ok = g->root.at[r].kind == ROOT_VALUE && readable(&w, p, group, g->root.at[r].v, 0);
-  free(w.seen);
+  base_free(w.seen);
   return ok;
 }
 
@@ -167,7 +167,7 @@ static bool flat(const Plan *p, uint32_t group, Val v, bool *seen) {
   case PC_UP: {
     bool *above = base_zeroed(p->up->f->inst.n, sizeof *above);
     bool ok = flat(p->up, 0, ir_arg(p->up->f, ir_inst(p->up->f, p->call), ir_number(p->f, i)), above);
-    free(above);
+    base_free(above);
     return ok;
   }
   case PC_POINT:
@@ -189,6 +189,6 @@ bool plan_flat(const Plan *p, uint32_t group) {
     Val v = root->kind == ROOT_BATCH ? ir_arg(p->f, ir_inst(p->f, root->v), 0) : root->v;
     ok = (root->kind == ROOT_BATCH || root->kind == ROOT_VALUE) && flat(p, group, v, seen);
   }
-  free(seen);
+  base_free(seen);
   return ok;
 }

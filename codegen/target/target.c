@@ -134,7 +134,7 @@ bool cg_machine_init(CgMachine *m, const CgOptions *o, const CgKernels *k, char 
   char *host = copy_message(LLVMGetDefaultTargetTriple());
   m->triple = base_strdup(o->triple ? o->triple : host);
   bool native = !strncmp(host, m->triple, strcspn(m->triple, "-") + 1);
-  free(host);
+  base_free(host);
   m->opt = o->opt;
   m->cpu = base_strdup(o->cpu ? o->cpu : native ? cg_host_cpu().text : "generic");
   m->features = o->features         ? base_strdup(o->features)
@@ -183,9 +183,9 @@ void cg_processor(const CgOptions *o, CgProcessor *out) {
 
 void cg_machine_finish(CgMachine *m) {
   if (m->tm) LLVMDisposeTargetMachine(m->tm);
-  free(m->triple);
-  free(m->cpu);
-  free(m->features);
+  base_free(m->triple);
+  base_free(m->cpu);
+  base_free(m->features);
   memset(m, 0, sizeof *m);
 }
 

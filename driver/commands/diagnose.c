@@ -125,9 +125,9 @@ static int run_checks(Check *c, const char *what, const Fn *named, const bool *w
   for (uint32_t k = 0, out = 0; ok && k < f->in.n; k++)
     if (wanted[k]) check_block(c, what, named->in.at[k].name, k, &grad[out++]);
   if (ok) ir_tensors_free(grad, f->out.n);
-  for (uint32_t k = 0; k < f->in.n; k++) free(c->in[k].v);
-  free(grad);
-  free(c->in);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(c->in[k].v);
+  base_free(grad);
+  base_free(c->in);
   return ok ? 0 : session_fail(c->s, EXIT_FAULT, CODE_internal, (Span){0}, "the reference evaluator: %s", err);
 }
 
@@ -150,7 +150,7 @@ static Fn *gradients_of(Session *s, const Fn *f, const bool *wanted) {
       ir_output(&b, ir_grad(&b, total, arg[k]), f->in.at[k].name);
     }
   ir_build_finish(&b);
-  free(arg);
+  base_free(arg);
   Fn *derived = pass_derive(&s->passes, g, s->diag);
   ir_fn_destroy(g);
   return derived;
@@ -187,7 +187,7 @@ static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
   for (uint32_t k = 0; k < mean->in.n; k++) /* averages are not trained */
     if (wanted[k] && s->model->param[mean->in.at[k].index].decay > 0) wanted[k] = false, n--;
   if (n) code = check_function(s, rows, what, mean, wanted, data_set(s, t->data), failed);
-  free(wanted);
+  base_free(wanted);
   ir_fn_destroy(mean);
   return code;
 }
@@ -212,11 +212,11 @@ static Fn *directional(const Fn *f) {
     for (int64_t i = 0; i < type_count(t); i++) v[i] = 0.3 + 0.7 * (double)(rt_random_u64(2, k, (uint64_t)i) >> 40) / (1 << 24);
     Val term = ir_sum_all(&b, ir_mul(&b, ir_table(&b, t, v), ir_grad(&b, e, arg[k])));
     sum = sum.id ? ir_add(&b, sum, term) : term;
-    free(v);
+    base_free(v);
   }
   if (sum.id) ir_output(&b, sum, "directional");
   ir_build_finish(&b);
-  free(arg);
+  base_free(arg);
   if (sum.id) return g;
   ir_fn_destroy(g);
   return NULL;
@@ -235,8 +235,8 @@ static int check_hamiltonian(Session *s, json_t *rows, const Export *x, bool *fa
     if (!code && mixed) code = check_function(s, rows, what, mixed, param, NULL, failed);
     ir_fn_destroy(mixed);
   }
-  free(param);
-  free(field);
+  base_free(param);
+  base_free(field);
   return code;
 }
 

@@ -40,7 +40,7 @@ static Fn *defect_of(const Fn *f) {
   ir_output(&b, ir_sub(&b, ir_matmul(&b, jt, ir_matmul(&b, form, j)), ir_spread(&b, form)), NULL);
   ir_output(&b, j, NULL);
   ir_build_finish(&b);
-  free(arg);
+  base_free(arg);
   return g;
 }
 
@@ -66,8 +66,8 @@ static int evaluate(Session *s, const Fn *f, const Tensor *state, Tensor *out) {
   EvalEnv env = diagnose_environment();
   bool ok = ir_eval(d, DIAGNOSE_SAMPLES, in, out, &env, err, sizeof err);
   for (uint32_t k = 0; k < d->in.n; k++)
-    if (d->in.at[k].kind != IN_FIELD) free(in[k].v);
-  free(in);
+    if (d->in.at[k].kind != IN_FIELD) base_free(in[k].v);
+  base_free(in);
   ir_fn_destroy(d);
   return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "the reference evaluator: %s", err);
 }
@@ -90,8 +90,8 @@ static int round_trip(Session *s, const Fn *flow, const Fn *inverse, const Tenso
     ir_tensors_free(back, n);
   }
   if (y[0].v) ir_tensors_free(y, n);
-  free(y);
-  free(back);
+  base_free(y);
+  base_free(back);
   return code;
 }
 
@@ -115,6 +115,6 @@ int diagnose_flow(Session *s, DiagnoseRow *row, void *ctx, const Export *flow, c
     ir_tensors_free(out, 2);
   }
   ir_fn_destroy(defect);
-  for (uint32_t k = 0; k < n; k++) free(x[k].v);
+  for (uint32_t k = 0; k < n; k++) base_free(x[k].v);
   return code;
 }

@@ -27,7 +27,7 @@ static const char *section(const char *name, size_t *len) {
   sprintf(head, "\n## %s\n", name);
   const char *at = strstr(text, head);
   if (at) at += strlen(head);
-  free(head);
+  base_free(head);
   const char *end = at ? strstr(at, "\n## ") : NULL;
   *len = end ? (size_t)(end - at) : at ? strlen(at) : 0;
   return at;

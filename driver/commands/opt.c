@@ -26,7 +26,7 @@ static bool run_pass(PassRun *run, const char *name, FnList *list, Diag *diag) {
 static void run_passes(PassRun *run, const char *passes, FnList *list, Diag *diag) {
   char *names = strcpy(base_realloc(NULL, strlen(passes) + 1), passes), *save = NULL;
   for (char *name = strtok_r(names, ",", &save); name && run_pass(run, name, list, diag);) name = strtok_r(NULL, ",", &save);
-  free(names);
+  base_free(names);
 }
 
 int command_opt(const Options *o) {

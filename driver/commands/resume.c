@@ -78,7 +78,7 @@ static int take_params(Runner *r) {
       if (!fits)
         session_fail(r->s, EXIT_IO, CODE_resume, (Span){0}, "the checkpoint in `%s` does not hold the parameter `%s`",
                      rt_run_dir(r->run), path);
-      free(path);
+      base_free(path);
       if (!fits) return EXIT_IO;
       memcpy((char *)a->v + (size_t)turn * bytes, t->v, bytes);
     }

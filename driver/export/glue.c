@@ -157,7 +157,7 @@ void glue_finish(Glue *g) {
   for (int i = 0; i < g->n; i++) {
     pass_split_finish(&g->fn[i].split);
     ir_fn_destroy(g->fn[i].whole);
-    free(g->fn[i].running.param);
+    base_free(g->fn[i].running.param);
   }
 }
 

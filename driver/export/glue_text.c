@@ -102,7 +102,7 @@ void glue_header(FILE *out, const Glue *g) {
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++) {
       char *path = param_turn_path(&m->param[k], turn);
       fprintf(out, " *   %2u  %s", number++, path);
-      free(path);
+      base_free(path);
       print_dims(out, param_turn_type(&m->param[k]), "  ");
       fprintf(out, "\n");
     }
@@ -227,7 +227,7 @@ static uint32_t print_turns(FILE *out, const Glue *g) {
     for (int64_t turn = 0; turn < param_turns(&m->param[k]); turn++, n++) {
       char *path = param_turn_path(&m->param[k], turn);
       fprintf(out, "  {%s, %u, %" PRId64 ", %" PRId64 "},\n", cname_string(m->mem, path), k, turn * elems, elems);
-      free(path);
+      base_free(path);
     }
   }
   fprintf(out, "  {0}};\n\n");

@@ -62,7 +62,7 @@ static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
     make_array(&(*out)[k], p, fn->f64, t, t.lane ? n : 0);
     to[k] = (HnnArg){(*out)[k].v, (*out)[k].ld};
   }
-  rt_fn_run(native.run, in, to, n, session_seed(s, 0), 0);
+  if (!rt_fn_run(native.run, in, to, n, session_seed(s, 0), 0)) base_fault("there is not enough memory for the plot `%s`", p->name);
   for (uint32_t k = 0; k < fn->in.n; k++) rt_array_finish(&arg[k]);
   free(arg);
   free(in);

@@ -19,7 +19,7 @@ static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
     if (position / total != epoch) rt_permutation(rt->seed, (uint64_t)(epoch = position / total), total, perm);
     out[j] = perm[position % total];
   }
-  free(perm);
+  base_free(perm);
   return out;
 }
 
@@ -39,7 +39,7 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
   Origin o;
   uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
   bool found = find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
-  free(sample);
+  base_free(sample);
   if (!found)
     return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
   DiagMsg *m =
@@ -58,7 +58,7 @@ void nan_test(Session *s, const Trainer *t, int64_t step) {
   Origin o = {0};
   for (int64_t i = 0; i < n; i++) sample[i] = i;
   bool found = find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
-  free(sample);
+  base_free(sample);
   DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0},
                         "the test loss of `%s` is not finite after %" PRId64 " steps", t->spec->name, step);
   if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), nan_advise(m, &o);

@@ -52,11 +52,12 @@ int report_run(Session *s, const Report *report, ReportResult *out) {
   if (!rt_array_init(&value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
     base_fault("there is not enough memory for the report `%s`", report->name);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = argument(s, &f->in.at[k], set);
-  rt_fn_run(native.run, in, &(HnnArg){value.v, value.ld}, set ? set->n : 1, session_seed(s, 0), 0);
+  if (!rt_fn_run(native.run, in, &(HnnArg){value.v, value.ld}, set ? set->n : 1, session_seed(s, 0), 0))
+    base_fault("there is not enough memory for the report `%s`", report->name);
   *out = statistics(&value);
   if (!isfinite(out->mean)) nan_report(s, report, native.fn, first_not_finite(&value));
   rt_array_finish(&value);
-  free(in);
+  base_free(in);
   native_finish(&native);
   return 0;
 }
@@ -77,8 +78,8 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   }
   bool ok = ir_eval(f, 1, in, &out, &(EvalEnv){0}, err, sizeof err);
   if (ok) *holds = out.v[0] != 0, ir_tensors_free(&out, 1);
-  free(in);
-  free(v);
+  base_free(in);
+  base_free(v);
   ir_fn_destroy(f);
   return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
 }

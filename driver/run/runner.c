@@ -60,7 +60,7 @@ static RtTensor turn_tensor(Arena *mem, const Param *p, int64_t turn, const RtAr
   size_t bytes = (size_t)type_count(t) * (a->f64 ? sizeof(double) : sizeof(float));
   RtTensor r = {.name = arena_strdup(mem, path), .f64 = a->f64, .rank = t.rank, .v = (char *)a->v + (size_t)turn * bytes};
   memcpy(r.dim, t.dim, sizeof t.dim);
-  free(path);
+  base_free(path);
   return r;
 }
 
@@ -167,8 +167,8 @@ int runner_write_reports(Runner *r) {
     if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
   }
   bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, proofs_list(r->s), (int)m->nproof, &err);
-  free(report);
-  free(expect);
+  base_free(report);
+  base_free(expect);
   return ok ? 0 : fail(r, &err);
 }
 
@@ -304,8 +304,8 @@ void runner_init(Runner *r, Session *s, RtRun *run) {
 void runner_close(Runner *r) {
   rt_checkpoint_finish(r->from);
   rt_run_destroy(r->run);
-  free(r->result);
-  free(r->holds);
-  free(r->judged);
+  base_free(r->result);
+  base_free(r->holds);
+  base_free(r->judged);
   *r = (Runner){0};
 }

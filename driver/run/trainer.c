@@ -193,10 +193,10 @@ const Fn *trainer_update(const Trainer *t) { return t->native[UPDATE].fn; }
 void trainer_close(Trainer *t) {
   for (int k = 0; k < NPARTS; k++) native_finish(&t->native[k]);
   for (int i = 0; t->rt.state && i < t->rt.nstates; i++) free(t->rt.state[i]);
-  free(t->rt.state);
+  base_free(t->rt.state);
   free(t->rt.flat);
-  free((void *)t->rt.in_of);
-  free((void *)t->rt.decay);
-  free(t->offset);
-  free(t->param);
+  base_free((void *)t->rt.in_of);
+  base_free((void *)t->rt.decay);
+  base_free(t->offset);
+  base_free(t->param);
 }

@@ -18,8 +18,15 @@ static int index_of(const Session *s, const Data *d) {
 
 const RtSet *data_set(Session *s, const Data *d) { return &s->set[index_of(s, d)]; }
 
+/* Of a set: the runtime frees them. */
+static RtArray *fields(uint32_t n) {
+  RtArray *f = rt_zeroed((n + 1) * sizeof *f);
+  if (!f) base_fault("out of memory for the fields of a data set");
+  return f;
+}
+
 static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
-  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = base_zeroed(d->nfield, sizeof(RtArray))};
+  *set = (RtSet){.nfield = (int)d->nfield, .n = n, .field = fields(d->nfield)};
   for (uint32_t k = 0; k < d->nfield; k++)
     if (!rt_array_init(&set->field[k], d->field[k].name, true, d->field[k].type.rank, d->field[k].type.dim, n)) return false;
   return true;
@@ -134,14 +141,11 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     const RtArray *field = &on->field[f->in.at[k].index];
     in[k] = (HnnArg){field->v, field->ld};
   }
-  if (ok) {
-    rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0);
-    ok = unpack_all(s, d, set, out, &rows, draws);
-  }
+  ok = ok && rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0) && unpack_all(s, d, set, out, &rows, draws);
   int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
   for (uint32_t k = 0; k < f->out.n; k++) rt_array_finish(&out[k]);
-  free(out);
-  free(arg);
+  base_free(out);
+  base_free(arg);
   return code;
 }
 
@@ -236,7 +240,7 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   int *column = base_zeroed(d->nfield, sizeof *column);
   int code = select_columns(s, d, &t, column, &rows);
   if (!code) code = fill_from_table(s, d, &t, column, rows, set);
-  free(column);
+  base_free(column);
   rt_table_finish(&t);
   return code;
 }
@@ -289,7 +293,7 @@ static int make(Session *s, const Data *d) {
 
 /* The set in f32, whose numbers end at 3.4e38. */
 static int make_native(Session *s, const Data *d, const RtSet *set, RtSet *native) {
-  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = base_zeroed((size_t)set->nfield, sizeof(RtArray))};
+  *native = (RtSet){.nfield = set->nfield, .n = set->n, .field = fields((uint32_t)set->nfield)};
   for (int k = 0; k < set->nfield; k++) {
     RtArray *to = &native->field[k];
     if (!rt_array_convert(&set->field[k], false, to)) return no_memory(s, d, set->n);

@@ -3,6 +3,7 @@
 #include "driver/session/session.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -61,7 +62,7 @@ static void init_orthogonal(RtArray *a, int64_t first, Type t, double *draw) {
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < cols; j++)
       rt_set_real(a->v, first + i * cols + j, a->f64, tall ? draw[i * count + j] : draw[j * count + i]);
-  free(x);
+  base_free(x);
 }
 
 /* One turn of a stack, which begins at `first`: its draws are those of its own path, its fan is that of its own shape. */
@@ -76,7 +77,7 @@ static void init_turn(RtArray *a, const Param *p, int64_t turn, uint64_t seed, d
   if (p->init == INIT_ORTHOGONAL) init_orthogonal(a, first, t, draw);
   else
     for (int64_t i = 0; i < n; i++) rt_set_real(a->v, first + i, a->f64, normal ? p->a + p->b * draw[i] : lo + (hi - lo) * draw[i]);
-  free(path);
+  base_free(path);
 }
 
 static void init_param(RtArray *a, const Param *p, uint64_t seed) {
@@ -91,13 +92,37 @@ static void init_param(RtArray *a, const Param *p, uint64_t seed) {
   }
   double *draw = base_realloc(NULL, sizeof(double) * (size_t)(n + 1));
   for (int64_t turn = 0; turn < param_turns(p); turn++) init_turn(a, p, turn, seed, draw);
-  free(draw);
+  base_free(draw);
 }
 
+typedef struct Drawing {
+  Session *s;
+  BaseHeap *heap;
+  atomic_bool failed;
+} Drawing;
+
+typedef struct One {
+  Session *s;
+  int k;
+} One;
+
+static void draw_one(void *ctx) {
+  const One *one = ctx;
+  init_param(&one->s->param[one->k], &one->s->model->param[one->k], session_seed(one->s, 0));
+}
+
+/* In another thread, where nobody would meet a fault. */
 static void job(void *ctx, int k, int thread) {
-  Session *s = ctx;
+  Drawing *d = ctx;
+  char err[64];
   (void)thread;
-  init_param(&s->param[k], &s->model->param[k], session_seed(s, 0));
+  BaseHeap *was = base_heap_enter(d->heap);
+  if (!base_try(draw_one, &(One){d->s, k}, err, sizeof err)) atomic_store(&d->failed, true);
+  base_heap_enter(was);
 }
 
-void init_params(Session *s) { rt_pool_run(s->pool, (int)s->model->nparam, job, s); }
+void init_params(Session *s) {
+  Drawing d = {.s = s, .heap = base_heap()};
+  rt_pool_run(s->pool, (int)s->model->nparam, job, &d);
+  if (atomic_load(&d.failed)) base_fault("out of memory for the start values of the parameters");
+}

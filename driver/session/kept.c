@@ -164,7 +164,7 @@ static bool read_exports(const Session *s, const CgObject *model, Model *m) {
   bool ok = take(s, &key, &got, &p);
   if (ok) model_pack_exports(&p, m);
   ok = ok && !p.bad && p.at == p.end;
-  free(got.p);
+  base_free(got.p);
   pack_finish(&key);
   return ok;
 }
@@ -191,7 +191,7 @@ static Model *read_model(Session *s, const Pack *key, Source *src, Diag *diag) {
     }
     if (m && (p.at != p.end || (wants_exports(s) && !read_exports(s, &got, m)))) model_destroy(m), m = NULL;
   }
-  free(got.p);
+  base_free(got.p);
   arena_destroy(mem);
   return m;
 }
@@ -291,7 +291,7 @@ bool kept_lowered(const Session *s, const NativeJob *j, KeptKey *k) {
       p.bad = true;
     }
   }
-  free(got.p);
+  base_free(got.p);
   if (got.p && !p.bad) return pack_finish(&key), true;
   k->p = key.out.at, k->n = key.bad ? 0 : key.out.n;
   return false;
@@ -304,7 +304,7 @@ void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k) {
     if (!p.bad) cg_cache_put(s->cg.cache_dir, k->p, k->n, &(CgObject){p.out.at, p.out.n});
     pack_finish(&p);
   }
-  free(k->p);
+  base_free(k->p);
 }
 
 /* ---- how much is kept ---- */

@@ -33,8 +33,8 @@ bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t
   Tensor *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
   bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
-  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
-  free(in);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
+  base_free(in);
   return found;
 }
 

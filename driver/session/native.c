@@ -32,7 +32,7 @@ static bool lower_anew(Session *s, const NativeJob *j, Native *n) {
   n->fn = l.fn, n->memory = l.memory, n->split = l.split;
   n->running = (Running){ARENA_ARRAY(n->mem, uint32_t, l.running.n + 1), l.running.n};
   if (l.running.n) memcpy(n->running.param, l.running.param, sizeof *l.running.param * l.running.n);
-  free(l.running.param);
+  base_free(l.running.param);
   return ok;
 }
 
@@ -46,7 +46,7 @@ static bool lower(Session *s, const NativeJob *j) {
   if (kept) return true;
   bool ok = lower_anew(s, j, n);
   if (ok) kept_put_lowered(s, j, &key);
-  else free(key.p);
+  else base_free(key.p);
   return ok;
 }
 

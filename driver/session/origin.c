@@ -159,11 +159,11 @@ bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, d
   if (source) *out = h.origin.at[source - 1];
   for (uint32_t k = 0; k < h.flow.n; k++) {
     Flow *w = h.flow.at[k];
-    free(w->now), free(w->ever), free(w->failure), free(w->time), free(w);
+    base_free(w->now), base_free(w->ever), base_free(w->failure), base_free(w->time), base_free(w);
   }
   vec_free(&h.flow);
   vec_free(&h.origin);
-  free(result);
+  base_free(result);
   return source != 0;
 }
 
@@ -231,6 +231,7 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
     snprintf(buf, size, "`%s` used up its `max_steps` = %lld at t = %g", method, (long long)ir_ode_attr(o->f, i).max_steps,
              o->time);
     break;
+  case HNN_ODE_MEMORY: snprintf(buf, size, "there was not enough memory for the stages of `%s`", method); break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
   default: snprintf(buf, size, "the times of `%s` are not finite, or not in order", method);

@@ -65,7 +65,7 @@ void out_folders(const char *path) {
     (void)mkdir(p, 0777);
     *s = '/';
   }
-  free(p);
+  base_free(p);
 }
 
 void out_begin(OutFile *o, const char *path) {
@@ -98,14 +98,14 @@ bool out_end(OutFile *o, bool keep) {
     ok = fclose(o->f) == 0 && ok;
     if (!ok) error = o->kept->error ? o->kept->error : errno;
   }
-  free(o->kept);
+  base_free(o->kept);
   struct stat st;
   if (o->own && keep && ok && stat(o->path, &st) == 0) (void)!chmod(o->own, st.st_mode & 07777);
   if (o->own && keep && ok && rename(o->own, o->path) != 0) ok = false, error = errno;
   if (o->own) {
     if (!keep || !ok) remove(o->own);
     stop_keeps(o->own);
-    free(o->own);
+    base_free(o->own);
   }
   *o = (OutFile){0};
   errno = error;

@@ -22,8 +22,8 @@ static char *key_of(const Fn *a, const Fn *b, size_t *n) {
     fprintf(out, "answer %s\n%zu\n%s\n%s\n", pass_decide_version(), strlen(x), x, y);
     if (fclose(out)) free(key), key = NULL;
   }
-  free(x);
-  free(y);
+  base_free(x);
+  base_free(y);
   return key;
 }
 
@@ -38,7 +38,7 @@ FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *
     k.answer = pass_decide(run, a, b, &k.report);
     if (key) cg_cache_put(dir, key, n, &(CgObject){(char *)&k, sizeof k});
   }
-  free(got.p);
+  base_free(got.p);
   free(key);
   *r = k.report;
   return k.answer;

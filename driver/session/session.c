@@ -40,6 +40,11 @@ static FieldAnswer decide(void *ctx, const Fn *a, const Fn *b, FieldReport *r) {
   return proved_decide(&s->passes, s->opt->verify_each ? NULL : s->cg.cache_dir, a, b, r);
 }
 
+static const char *imported(void *ctx, const char *path, size_t *len) {
+  const Session *s = ctx;
+  return s->opt->text(s->opt->text_ctx, path, len);
+}
+
 static void at(void *ctx, const char *what, const char *name, Span place) {
   (void)ctx;
   waiting_at(what, name, place);
@@ -57,11 +62,18 @@ const char *session_cache_dir(char *buf, size_t size) {
 
 const char *session_file(const Session *s) { return !strcmp(s->opt->file, "-") ? SOURCE_STDIN : s->opt->file; }
 
+/* How many there are; those that are not printed stay, and are counted anew. */
+static void count_messages(Session *s) {
+  if (s->opt->library) s->errors = s->warnings = 0;
+  *(s->opt->werror ? &s->errors : &s->warnings) += diag_warnings(s->diag);
+  s->errors += diag_errors(s->diag);
+}
+
 void session_render(Session *s) {
   diag_switch_off(s->diag, s->opt->no_warn);
   if (s->opt->werror) diag_strict(s->diag);
-  *(s->opt->werror ? &s->errors : &s->warnings) += diag_warnings(s->diag);
-  s->errors += diag_errors(s->diag);
+  count_messages(s);
+  if (s->opt->library) return;
   if (s->opt->json && !strcmp(s->opt->command, "check")) diag_json(s->diag, session_file(s), stdout);
   else diag_render(s->diag, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"));
   diag_clear(s->diag);
@@ -93,7 +105,7 @@ static void set_passes(Session *s, const Options *o) {
 
 static bool make_params(Session *s) {
   const Model *m = s->model;
-  s->param = base_realloc(NULL, sizeof *s->param * (m->nparam + 1));
+  s->param = base_zeroed(m->nparam, sizeof *s->param);
   for (uint32_t i = 0; i < m->nparam; i++) {
     const Param *p = &m->param[i];
     if (!rt_array_init(&s->param[i], p->path, m->f64, p->type.rank, p->type.dim, 0)) return false;
@@ -114,12 +126,14 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .noverride = s->opt->override_.n,
                      .table = look_into_table,
                      .decide = decide,
-                     .at = at,
+                     .at = s->opt->library ? NULL : at,
+                     .text = s->opt->text ? imported : NULL,
+                     .tree = s->opt->tree,
                      .ctx = s,
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
-  kept_put_model(s);
+  if (!s->opt->tree && !s->opt->text) kept_put_model(s);
 }
 
 /* Warnings alone that are errors: without this line it could be missed why the command ended. */
@@ -130,13 +144,20 @@ static int warnings_count(const Session *s) {
   return EXIT_FILE;
 }
 
+static const char *cache_dir(Session *s) {
+  const Options *o = s->opt;
+  if (o->no_cache || (o->cache_dir && !*o->cache_dir)) return NULL;
+  if (!o->cache_dir) return session_cache_dir(s->cache_dir, sizeof s->cache_dir);
+  snprintf(s->cache_dir, sizeof s->cache_dir, "%s", o->cache_dir);
+  return s->cache_dir;
+}
+
 int session_open(Session *s, const Options *o) { return session_open_text(s, o, NULL, 0); }
 
 int session_open_text(Session *s, const Options *o, const char *text, size_t len) {
   double begin = pass_now();
   *s = (Session){.opt = o, .started = begin - loading_seconds(), .src = source_create()};
   s->diag = diag_create(s->src);
-  static char dir[4096];
   if (!o->quiet) waiting_begin(o->command, &s->src);
   set_passes(s, o);
   s->cg = (CgOptions){.cpu = o->cpu,
@@ -145,9 +166,9 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .timed = timed,
                       .ctx = &s->passes,
                       .at = waiting_code,
-                      .refused = kept_refused,
-                      .cache_dir = o->no_cache ? NULL : session_cache_dir(dir, sizeof dir)};
-  s->model = kept_model(s, text, len);
+                      .refused = o->library ? NULL : kept_refused,
+                      .cache_dir = cache_dir(s)};
+  s->model = o->tree || o->text ? NULL : kept_model(s, text, len);
   if (!s->model) make_model(s, text, len);
   waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
@@ -159,13 +180,21 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   session_render(s);
   if (s->errors) return warnings_count(s);
   s->pool = rt_pool_create(o->threads);
-  s->set = base_realloc(NULL, sizeof *s->set * (s->model->ndata + 1));
-  s->native_set = base_realloc(NULL, sizeof *s->native_set * (s->model->ndata + 1));
-  memset(s->set, 0, sizeof *s->set * (s->model->ndata + 1));
-  memset(s->native_set, 0, sizeof *s->native_set * (s->model->ndata + 1));
+  s->set = base_zeroed(s->model->ndata, sizeof *s->set);
+  s->native_set = base_zeroed(s->model->ndata, sizeof *s->native_set);
   if (strcmp(s->opt->command, "check") != 0 && !make_params(s))
     return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
   return 0;
+}
+
+void session_abandon(Session *s) {
+  for (uint32_t i = 0; i < s->code.n; i++) cg_abandon(s->code.at[i]);
+  for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
+  for (uint32_t i = 0; s->model && s->set && s->native_set && i < s->model->ndata; i++) {
+    rt_set_finish(&s->set[i]);
+    rt_set_finish(&s->native_set[i]);
+  }
+  rt_pool_destroy(s->pool);
 }
 
 void session_close(Session *s) {
@@ -180,9 +209,9 @@ void session_close(Session *s) {
   vec_free(&s->code);
   pass_run_finish(&s->passes);
   vec_free(&s->table);
-  free(s->param);
-  free(s->set);
-  free(s->native_set);
+  base_free(s->param);
+  base_free(s->set);
+  base_free(s->native_set);
   rt_pool_destroy(s->pool);
   model_destroy(s->model);
   diag_destroy(s->diag);

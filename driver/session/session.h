@@ -25,14 +25,15 @@ typedef struct Session {
   Model *model;
   CgOptions cg;
   RtPool *pool;
-  RtArray *param;                /* model->nparam, shared */
-  RtSet *set;                    /* model->ndata, f64; n = 0 until made */
-  RtSet *native_set;             /* the same in the model's precision (f32 models) */
-  VEC(Cg *) code;                /* everything compiled so far */
-  VEC(KeptTable) table;          /* that the frontend looked into */
-  PassRun passes;                /* what they are asked, and have told */
-  double started;                /* pass_now() when the process started */
-  int errors, warnings;          /* messages that were printed */
+  RtArray *param;       /* model->nparam, shared */
+  RtSet *set;           /* model->ndata, f64; n = 0 until made */
+  RtSet *native_set;    /* the same in the model's precision (f32 models) */
+  VEC(Cg *) code;       /* everything compiled so far */
+  VEC(KeptTable) table; /* that the frontend looked into */
+  PassRun passes;       /* what they are asked, and have told */
+  double started;       /* pass_now() when the process started */
+  int errors, warnings; /* messages that were printed */
+  char cache_dir[4096];
   double compiling, making_data; /* seconds so far that the command waited for either */
 } Session;
 
@@ -43,6 +44,8 @@ int session_open(Session *s, const Options *o);
 /* The same with the file's text given (a resumed run has its own copy); NULL: read the file. */
 int session_open_text(Session *s, const Options *o, const char *text, size_t len);
 void session_close(Session *s);
+/* After a fault: ends its threads, and lets go of what is not in the heap (ir/base/base.h); nothing else of it may be used. */
+void session_abandon(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */
 int session_fail(Session *s, int code, DiagCode kind, Span at, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 const char *session_file(const Session *s); /* the file as it is named to the user */

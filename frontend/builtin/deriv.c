@@ -27,7 +27,7 @@ static bool through(Elab *E, const Actual *e, Val ve, Val vx) {
   memset(from, 0, E->now->level->fn->inst.n);
   from[vx.id] = true;
   const char *what = elab_no_derivative(E->now->level->fn, ve, from);
-  free(from);
+  base_free(from);
   if (!what) return false;
   elab_help(elab_error(E, CODE_no_derivative, e->at, "this goes through %s, which has no derivative", what),
             "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");

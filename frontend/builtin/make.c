@@ -160,7 +160,7 @@ static Val bounds(Elab *E, uint32_t n, int shift, Span at) {
   for (uint32_t i = 0; i < n; i++) v[i] = (double)(i + (uint32_t)shift) / n;
   if (shift) v[n - 1] = 2;
   Val r = ir_table(elab_at(E, at), type_real(false, 1, &n), v);
-  free(v);
+  base_free(v);
   return r;
 }
 

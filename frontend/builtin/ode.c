@@ -14,7 +14,7 @@ static uint8_t outputs(const Fn *body, const uint8_t *in, uint8_t *each) {
   uint8_t *at = base_realloc(NULL, body->inst.n), all = 0;
   follow(body, in, NULL, at);
   for (uint32_t k = 0; k < body->out.n; k++) all |= at[body->out.at[k].id], each[k] |= at[body->out.at[k].id];
-  free(at);
+  base_free(at);
   return all;
 }
 
@@ -30,8 +30,8 @@ static uint8_t loop(const Fn *f, const Inst *i, const uint8_t *at, uint32_t stat
     all = outputs(body, in, out);
     for (uint32_t k = 0; k < states && k < body->out.n; k++) in[k] |= out[k], all |= in[k];
   } while (all != before);
-  free(in);
-  free(out);
+  base_free(in);
+  base_free(out);
   return all;
 }
 
@@ -61,6 +61,6 @@ const char *elab_no_derivative(const Fn *f, Val e, const bool *from) {
   uint8_t *at = base_realloc(NULL, f->inst.n);
   follow(f, NULL, from, at);
   uint8_t by = at[e.id];
-  free(at);
+  base_free(at);
   return by & BY_ODE ? "an adaptive method" : by & BY_SECTION ? "a section" : NULL;
 }

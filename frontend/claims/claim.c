@@ -135,7 +135,7 @@ static bool odd(const Judge *j, const Step *s) {
     sign ^= s->minus[i];
     for (int64_t k = i; !seen[k]; k = s->from[k]) seen[k] = true, swaps += k != i;
   }
-  free(seen);
+  base_free(seen);
   return sign != (swaps & 1);
 }
 

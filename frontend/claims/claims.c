@@ -38,8 +38,8 @@ Answer claim_answer(FieldAnswer a) {
 static uint64_t hash_of(const Fn *a, const Fn *b) {
   char *ta = ir_text(a), *tb = ir_text(b);
   uint64_t h = XXH3_64bits_withSeed(tb, strlen(tb), XXH3_64bits(ta, strlen(ta)));
-  free(ta);
-  free(tb);
+  base_free(ta);
+  base_free(tb);
   return h;
 }
 
@@ -77,7 +77,7 @@ static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
   }
   for (uint32_t k = 0; k < n; k++) ir_output(&b, map[out[k].id], NULL);
   ir_build_finish(&b);
-  free(map);
+  base_free(map);
   return g;
 }
 
@@ -92,7 +92,7 @@ FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, FieldRep
   Fn *right = carve(f, live, y, n);
   FieldAnswer a = claim_decide(E, *left, right, r);
   ir_fn_destroy(right);
-  free(live);
+  base_free(live);
   return a;
 }
 
@@ -113,7 +113,7 @@ const char *claim_point(Elab *E, const Fn *f, uint64_t point) {
     s = arena_printf(E->mem, "%s%s%s", s, n > 6 ? ", ..." : "", in[k].type.rank ? "]" : "");
   }
   ir_tensors_free(in, f->in.n);
-  free(in);
+  base_free(in);
   return more && *s ? arena_printf(E->mem, "%s and some parameters", s) : s;
 }
 

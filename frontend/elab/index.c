@@ -166,7 +166,7 @@ static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, uint32_t widt
   for (uint32_t t = 0; t < n; t++)
     for (uint32_t j = 0; j < w; j++) index[t * w + j] = (uint32_t)start[t] + j;
   Val r = ir_take(b, x, 0, index, n * w);
-  free(index);
+  base_free(index);
   if (!width) return r;
   Type t = ir_type(b->f, x);
   uint32_t dim[IR_MAX_RANK + 1] = {n, w};

@@ -65,7 +65,7 @@ static void reorder(Fn *f, const uint32_t *to) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) f->attr.at[i->attr] = to[f->attr.at[i->attr]];
   }
-  free(old);
+  base_free(old);
 }
 
 typedef struct Place {
@@ -95,8 +95,8 @@ Fn *root_end(Elab *E, Root *r) {
   qsort(place, f->in.n, sizeof *place, by_key);
   for (uint32_t i = 0; i < f->in.n; i++) to[place[i].from] = i;
   reorder(f, to);
-  free(place);
-  free(to);
+  base_free(place);
+  base_free(to);
   root_finish(E, r);
   return f;
 }
@@ -133,7 +133,7 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
   for (uint32_t k = 0; k < l->captures.n; k++) to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
   reorder(f, to);
-  free(to);
+  base_free(to);
 }
 
 /* ---- from outside -------------------------------------------------------------------------------------- */
@@ -180,7 +180,7 @@ static Val array_tensor(Elab *E, const Array *a) {
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
   for (uint32_t i = 0; i < a->n; i++) v[i] = a->at[i].v;
   Val r = ir_table(&E->now->level->b, type_real(false, (int)a->rank, a->dim), v);
-  free(v);
+  base_free(v);
   return r;
 }
 
@@ -315,7 +315,7 @@ bool elab_reaches(const Fn *f, Val e, Val x) {
     }
   }
   bool r = hit[e.id];
-  free(hit);
+  base_free(hit);
   return r;
 }
 

@@ -125,7 +125,7 @@ static Val emit_map(Elab *E, Level *l, uint32_t ny, Span at) {
   level_order(E, l, 0);
   level_leave(E, l);
   Val scan = ir_scan(elab_at(E, at), args, nx + nc, l->n, 0, nx, ny, 0, false, false, l->fn);
-  free(args);
+  base_free(args);
   return scan;
 }
 

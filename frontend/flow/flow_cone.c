@@ -179,8 +179,8 @@ static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroo
   memset(taint, 0, sizeof *taint * f->inst.n);
   for (uint32_t j = 0; j < c->ids.n; j++) taint[c->ids.at[j]] = taint_of(w, c->ids.at[j], taint, piece, n);
   for (uint32_t k = 0; k < nroot; k++) found |= any_of(taint[root[k].id], count_of(f, root[k].id));
-  for (uint32_t j = 0; j < c->ids.n; j++) free(taint[c->ids.at[j]]);
-  free(taint);
+  for (uint32_t j = 0; j < c->ids.n; j++) base_free(taint[c->ids.at[j]]);
+  base_free(taint);
   return found;
 }
 

@@ -38,7 +38,7 @@ static void emit(Copy *c, const Val *reading, const Val *root, uint32_t nroot) {
     else map[v.id] = ir_copy_inst(&c->b, f, v, map);
   }
   for (uint32_t k = 0; k < nroot; k++) ir_output(&c->b, map[root[k].id], NULL);
-  free(map);
+  base_free(map);
 }
 
 static Fn *made(Copy *c, bool other, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n) {
@@ -69,7 +69,7 @@ bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece
   bool depends = claim_decide(E, here, there, &r) != FIELD_EQUAL;
   ir_fn_destroy(here);
   ir_fn_destroy(there);
-  free(c.input);
+  base_free(c.input);
   vec_free(&c.cone.ids);
   return depends;
 }

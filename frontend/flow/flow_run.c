@@ -39,7 +39,7 @@ static void copy_out(Play *p, Val *root, uint32_t n) {
   }
   for (uint32_t k = 0; k < n; k++)
     if (root[k].id) root[k] = map[root[k].id];
-  free(map);
+  base_free(map);
   vec_free(&c.ids);
 }
 
@@ -137,7 +137,7 @@ static Val moved_elements(Play *p, Val flat, const uint32_t *from, const bool *m
   Val v = ir_take(b, flat, 0, from, (uint32_t)n);
   if (mixed) v = ir_mul(b, v, ir_table(b, type_real(false, 1, (uint32_t[]){(uint32_t)n}), sign));
   else if (minus[0]) v = ir_neg(b, v);
-  free(sign);
+  base_free(sign);
   return ir_reshape(b, v, t.rank, t.dim);
 }
 
@@ -166,8 +166,8 @@ static void permute(Play *p, const Step *s) {
     first += n;
   }
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
-  free(from);
-  free(minus);
+  base_free(from);
+  base_free(minus);
 }
 
 /* log|det A| of a square matrix of the innermost level: Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
@@ -329,7 +329,7 @@ void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
       p->mean[w->steps.at[k].running] = elab_param(E, w->steps.at[k].param, NULL, 0, w->steps.at[k].stmt->at);
 }
 
-void play_finish(Play *p) { free(p->mean); }
+void play_finish(Play *p) { base_free(p->mean); }
 
 void play_step(Play *p, const Step *s) {
   if (p->failed) return;

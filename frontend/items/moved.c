@@ -16,7 +16,7 @@ static bool turn_under(const Param *p, const char *prefix) {
   for (int64_t turn = 0; p->stacked && !some && turn < param_turns(p); turn++) {
     char *path = param_turn_path(p, turn);
     some = under(path, prefix);
-    free(path);
+    base_free(path);
   }
   return some;
 }
@@ -77,7 +77,7 @@ static const char *no_derivative(const Fn *f) {
   for (uint32_t id = 0; id < f->inst.n; id++)
     from[id] = f->inst.at[id].op == OP_in && f->in.at[ir_number(f, &f->inst.at[id])].kind == IN_PARAM;
   const char *what = elab_no_derivative(f, f->out.at[0], from);
-  free(from);
+  base_free(from);
   return what;
 }
 

@@ -201,5 +201,5 @@ void model_destroy(Model *m) {
   }
   intern_destroy(m->names);
   arena_destroy(m->mem);
-  free(m);
+  base_free(m);
 }

@@ -22,6 +22,8 @@ static void check_claim(Parser *ps, const Item *it, Span at);
   ((cur) = (n) ? span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n))                                     \
                : (Span){YYRHSLOC(rhs, 0).file, YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end})
 #define YYMAXDEPTH 20000
+#define YYMALLOC(size) base_realloc(NULL, size)
+#define YYFREE base_free
 }
 
 %define api.pure full

@@ -191,7 +191,7 @@ static void parameters(Elab *E) {
     of->told = true;
   }
   vec_free(&o);
-  free(used);
+  base_free(used);
 }
 
 /* ---- names that nothing reads ----------------------------------------------------------------------------------- */

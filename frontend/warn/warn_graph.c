@@ -45,7 +45,7 @@ bool graph_reads_fields(const Fn *f, Val v) {
     found = in[id] &&
             ((x && x->kind == IN_FIELD) || i->op == OP_rand || i->op == OP_batch_mean || (ir_body(f, i) && draws(ir_body(f, i))));
   }
-  free(in);
+  base_free(in);
   return found;
 }
 
@@ -55,7 +55,7 @@ void graph_used_params(const Fn *f, Val v, bool *used) {
     const Input *x = input_of(f, &f->inst.at[id]);
     if (in[id] && x && x->kind == IN_PARAM) used[x->index] = true;
   }
-  free(in);
+  base_free(in);
 }
 
 /* ---- a loss that is 0 where all parameters are --------------------------------------------------------------- */
@@ -176,7 +176,7 @@ bool graph_vanishes(const Fn *f, Val v, const uint32_t *param, uint32_t n) {
     }
   }
   const bool result = zero[v.id] && pos[v.id];
-  free(zero), free(pos);
+  base_free(zero), base_free(pos);
   return result;
 }
 
@@ -199,7 +199,7 @@ static const Inst *find_kink(const Fn *f, Val v, const bool *by, const bool *tra
       if (by[a] && trained[a]) found = i;
     }
   }
-  free(in);
+  base_free(in);
   return found;
 }
 
@@ -214,14 +214,14 @@ static const Inst *kink_in(const Fn *f, const bool *trained, const Inst **deriva
       by[ir_arg(f, i, 1).id] = true;
       spread(f, by);
       if ((found = find_kink(f, ir_arg(f, i, 0), by, trained))) *derivative = i;
-      free(by);
+      base_free(by);
     } else if (body) {
       bool any = false, *inner = flags(body);
       for (uint32_t k = 0; k < i->nargs; k++) any |= trained[ir_arg(f, i, k).id];
       for (uint32_t b = 1; any && b < body->inst.n; b++) inner[b] = body->inst.at[b].op == OP_in;
       spread(body, inner);
       found = kink_in(body, inner, derivative);
-      free(inner);
+      base_free(inner);
     }
   }
   return found;
@@ -240,7 +240,7 @@ static bool *behind(const Fn *f, InKind kind) {
 const char *graph_kink_in_loss(const Fn *f, Span *kink, Span *derivative) {
   bool *trained = behind(f, IN_PARAM);
   const Inst *d = NULL, *i = kink_in(f, trained, &d);
-  free(trained);
+  base_free(trained);
   if (!i) return NULL;
   *kink = i->at, *derivative = d->at;
   return ir_op[i->op].name;
@@ -249,7 +249,7 @@ const char *graph_kink_in_loss(const Fn *f, Span *kink, Span *derivative) {
 const char *graph_kink_by_fields(const Fn *f, Val v, Span *kink) {
   bool *trained = behind(f, IN_PARAM), *by = behind(f, IN_FIELD);
   const Inst *i = find_kink(f, v, by, trained);
-  free(trained), free(by);
+  base_free(trained), base_free(by);
   if (!i) return NULL;
   *kink = i->at;
   return ir_op[i->op].name;

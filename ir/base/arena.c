@@ -1,4 +1,4 @@
-/* Arenas, and checked reallocation.
+/* Arenas.
  *
  * An arena is a list of zeroed chunks, newest first; only the newest is filled. A request larger than
  * a quarter of a chunk gets a chunk of its own behind the newest, so that the rest of that is not lost. */
@@ -21,26 +21,9 @@ struct Arena {
   size_t grow; /* size of the next chunk */
 };
 
-void *base_realloc(void *p, size_t bytes) {
-  void *q = realloc(p, bytes ? bytes : 1);
-  if (!q) base_fault("out of memory (%zu bytes asked)", bytes);
-  return q;
-}
-
-void *base_zeroed(size_t n, size_t size) {
-  void *p = calloc(n + 1, size);
-  if (!p) base_fault("out of memory (%zu elements of %zu bytes asked)", n + 1, size);
-  return p;
-}
-
-char *base_strdup(const char *s) {
-  size_t n = strlen(s) + 1;
-  return memcpy(base_realloc(NULL, n), s, n);
-}
-
 static Chunk *chunk_create(size_t size) {
-  Chunk *c = size < SIZE_MAX - HEADER ? calloc(1, HEADER + size) : NULL;
-  if (!c) base_fault("out of memory (%zu bytes asked)", size);
+  if (size > SIZE_MAX - HEADER) base_fault("out of memory (%zu bytes asked)", size);
+  Chunk *c = base_zeroed(1, HEADER + size);
   c->size = size;
   return c;
 }
@@ -55,9 +38,9 @@ void arena_destroy(Arena *a) {
   if (!a) return;
   for (Chunk *c = a->top, *next; c; c = next) {
     next = c->next;
-    free(c);
+    base_free(c);
   }
-  free(a);
+  base_free(a);
 }
 
 static void *take(Chunk *c, size_t bytes) {

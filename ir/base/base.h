@@ -25,9 +25,19 @@ char *arena_printf(Arena *a, const char *fmt, ...) __attribute__((format(printf,
 #define ARENA_NEW(a, T) ((T *)arena_alloc((a), sizeof(T)))
 #define ARENA_ARRAY(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
 
-void *base_realloc(void *p, size_t bytes); /* never NULL; pairs with free() */
+/* ---- heap.c: checked allocation --------------------------------------------------------------- */
+
+void *base_realloc(void *p, size_t bytes); /* never NULL; pairs with base_free */
 void *base_zeroed(size_t n, size_t size);  /* likewise, n elements and one more of zeros */
-char *base_strdup(const char *s);          /* likewise, a copy of a text */
+char *base_strdup(const char *s);
+void base_free(void *p); /* what these gave; NULL is fine */
+
+/* What a thread allocates while it is in a heap goes at the latest with it. most: bytes, then it is a fault; 0: no limit. */
+typedef struct BaseHeap BaseHeap;
+BaseHeap *base_heap_create(size_t most); /* NULL: no memory */
+void base_heap_destroy(BaseHeap *h);     /* no thread is in it, or uses what is */
+BaseHeap *base_heap_enter(BaseHeap *h);  /* the one that the thread was in; NULL: none */
+BaseHeap *base_heap(void);               /* the thread's */
 
 /* ---- fault.c ------------------------------------------------------------------------------- */
 
@@ -48,7 +58,7 @@ bool base_try(void (*f)(void *), void *ctx, char *text, size_t size);
 #define vec_reserve(v, k)                                                                                                       \
   ((v)->n + (k) > (v)->cap ? (void)((v)->cap = ((v)->n + (k)) * 2, (v)->at = base_realloc((v)->at, sizeof *(v)->at * (v)->cap)) \
                            : (void)0)
-#define vec_free(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->cap = 0)
+#define vec_free(v) (base_free((v)->at), (v)->at = NULL, (v)->n = (v)->cap = 0)
 
 /* ---- source.c: files held in memory, places in them ----------------------------------------- */
 

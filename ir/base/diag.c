@@ -1,5 +1,5 @@
 /* Collecting diagnostics, and spelling suggestions. Drawing is diag_render.c. */
-#include "ir/base/diag_priv.h"
+#include "ir/base/diag.h"
 #include "ir/base/pack.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ void diag_destroy(Diag *d) {
   if (!d) return;
   vec_free(&d->msgs);
   arena_destroy(d->mem);
-  free(d);
+  base_free(d);
 }
 
 void diag_clear(Diag *d) { d->msgs.n = 0, d->errors = d->warnings = 0; }

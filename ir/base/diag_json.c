@@ -1,6 +1,6 @@
 /* Diagnostics as JSON, one object a line. The format is told in docs/messages.md; whatever the source holds, the text is UTF-8:
  * a byte that is not becomes U+FFFD. */
-#include "ir/base/diag_priv.h"
+#include "ir/base/diag.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,5 +71,5 @@ void diag_json(const Diag *d, const char *file, FILE *out) {
   DiagMsg **msgs = diag_sorted(d, &n, &more);
   for (uint32_t i = 0; i < n; i++) put_message(out, d, file, msgs[i]);
   if (more) fprintf(out, "{\"kind\":\"more\",\"errors\":%d}\n", more);
-  free(msgs);
+  base_free(msgs);
 }

@@ -6,7 +6,7 @@
  *   - labels on other lines get an excerpt each, in order, `...` between lines that are not neighbours;
  *   - a tab is drawn as four blanks, what is not UTF-8 as U+FFFD, a combining mark takes no cell;
  *   - of a very long line, only a window around the first mark is drawn, with `…` where text is left out. */
-#include "ir/base/diag_priv.h"
+#include "ir/base/diag.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +209,7 @@ static void draw_line(const Pen *p, const Mark *m, uint32_t n, const char *ink_p
     bars = true;
     draw_bars(p, in, i, last, from, in[i].text);
   }
-  free(in);
+  base_free(in);
 }
 
 /* ---- messages ---------------------------------------------------------------------------------------- */
@@ -307,5 +307,5 @@ void diag_render(const Diag *d, FILE *out, bool colour) {
     draw_message(&pen, d, msgs[i]);
   }
   if (more) fprintf(out, "\n%d more error%s not shown\n", more, more == 1 ? "" : "s");
-  free(msgs);
+  base_free(msgs);
 }

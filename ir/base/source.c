@@ -21,7 +21,7 @@ void source_destroy(Source *s) {
   if (!s) return;
   vec_free(&s->files);
   arena_destroy(s->mem);
-  free(s);
+  base_free(s);
 }
 
 static void find_lines(Arena *mem, SourceFile *f) {

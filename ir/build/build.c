@@ -12,7 +12,7 @@ _Static_assert(OP_count <= UINT8_MAX, "Inst.of holds an op");
 void ir_build_init(Build *b, Fn *f) { *b = (Build){.f = f, .fold = true, .number = true}; }
 
 void ir_build_finish(Build *b) {
-  free(b->bucket);
+  base_free(b->bucket);
   b->bucket = NULL;
   b->nbucket = 0;
 }
@@ -145,8 +145,8 @@ Val ir_emit_as(Build *b, Op op, const Val *args, uint32_t nargs, const int64_t *
   if (!ir_infer(b->f, op, a, nargs, t, nattr, sub, &c.type, err, sizeof err)) base_fault("in @%s: %s", b->f->name, err);
   if (b->fold || b->number) order_operands(b, op, a);
   Val v = emit(b, &c, sub);
-  if (a != few_args) free(a);
-  if (t != few_attr) free(t);
+  if (a != few_args) base_free(a);
+  if (t != few_attr) base_free(t);
   return v;
 }
 

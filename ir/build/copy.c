@@ -43,7 +43,7 @@ static Val copy_plain(Build *b, const Fn *from, const Inst *i, const Val *map) {
   const Fn *body = ir_body(from, i);
   Val v =
       ir_emit_as(b, (Op)i->op, args, i->nargs, from->attr.at + i->attr, i->nattr, body ? ir_copy_fn(b->f, body) : NULL, i->type);
-  if (args != few) free(args);
+  if (args != few) base_free(args);
   return v;
 }
 
@@ -90,8 +90,8 @@ void ir_inline(Build *b, const Fn *callee, const Val *args, Val *out) {
     }
   }
   for (uint32_t k = 0; k < callee->out.n; k++) out[k] = map[callee->out.at[k].id];
-  free(live);
-  free(map);
+  base_free(live);
+  base_free(map);
 }
 
 bool *ir_live(const Fn *f) {

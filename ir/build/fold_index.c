@@ -32,7 +32,7 @@ static Val take_of_take(Build *b, const Cand *c, Val x) {
   uint32_t n = c->nattr - 1, *index = base_realloc(NULL, n * sizeof *index);
   for (uint32_t k = 0; k < n; k++) index[k] = (uint32_t)ir_list(b->f, ir_inst(b->f, c->args[0])).at[c->attr[1 + k]];
   Val v = ir_take(b, x, (int)c->attr[0], index, n);
-  free(index);
+  base_free(index);
   return v;
 }
 
@@ -51,7 +51,7 @@ static Val take_of_put(Build *b, const Cand *c, Val x) {
   one.dim[c->attr[0]] = 1;
   if (zero) x = ir_concat(b, (Val[]){x, fold_zeros(b, one)}, 2, (int)c->attr[0]);
   Val v = ir_take(b, x, (int)c->attr[0], index, n);
-  free(index);
+  base_free(index);
   return v;
 }
 

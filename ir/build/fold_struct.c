@@ -237,7 +237,7 @@ static Val slice_of_take(Build *b, const Cand *c, Range r) {
   uint32_t *index = base_realloc(NULL, (size_t)r.n * sizeof *index);
   for (int64_t k = 0; k < r.n; k++) index[k] = (uint32_t)ir_list(b->f, i).at[r.start + k * r.step];
   Val v = ir_take(b, ir_arg(b->f, i, 0), (int)c->attr[0], index, (uint32_t)r.n);
-  free(index);
+  base_free(index);
   return v;
 }
 

@@ -98,7 +98,7 @@ Val ir_stack(Build *b, const Val *x, uint32_t n) {
   Val *part = base_realloc(NULL, (n + !n) * sizeof *part);
   for (uint32_t k = 0; k < n; k++) part[k] = ir_expand(b, x[k], 0, 1);
   Val v = ir_concat(b, part, n, 0);
-  free(part);
+  base_free(part);
   return v;
 }
 
@@ -109,7 +109,7 @@ static Val indexed(Build *b, Op op, Val x, const int64_t *lead, uint32_t nlead, 
   memcpy(attr, lead, nlead * sizeof *attr);
   for (uint32_t k = 0; k < n; k++) attr[nlead + k] = index[k];
   Val v = unary(b, op, x, attr, nlead + n);
-  free(attr);
+  base_free(attr);
   return v;
 }
 
@@ -174,7 +174,7 @@ static Val trajectory(Build *b, Op op, const Val *y0, uint32_t states, Val clock
   args[states] = clock;
   if (ninv) memcpy(args + states + 1, inv, ninv * sizeof *args);
   Val v = ir_emit(b, op, args, states + 1 + ninv, attr, nattr, rates);
-  free(args);
+  base_free(args);
   return v;
 }
 
@@ -204,7 +204,7 @@ Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {
   for (uint32_t k = 0; k < nafter; k++)
     if (ir_type(b->f, x).lane && ir_type(b->f, after[k]).lane) args[n++] = after[k];
   Val v = ir_emit(b, OP_barrier, args, n, NULL, 0, NULL);
-  free(args);
+  base_free(args);
   return v;
 }
 

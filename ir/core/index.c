@@ -18,7 +18,7 @@ static void grow(Index *x) {
   x->slot = base_zeroed(x->size, sizeof *x->slot);
   for (uint32_t k = 0; k < size; k++)
     if (old[k].key) *slot_of(x, old[k].key) = old[k];
-  free(old);
+  base_free(old);
 }
 
 uint32_t *index_find(const Index *x, uint64_t key) {
@@ -35,6 +35,6 @@ void index_put(Index *x, uint64_t key, uint32_t at) {
 }
 
 void index_free(Index *x) {
-  free(x->slot);
+  base_free(x->slot);
   *x = (Index){0};
 }

@@ -27,8 +27,8 @@ Interner *intern_create(void) {
 void intern_destroy(Interner *in) {
   if (!in) return;
   arena_destroy(in->mem);
-  free(in->slot);
-  free(in);
+  base_free(in->slot);
+  base_free(in);
 }
 
 static uint64_t fnv1a(const char *s, size_t n) {
@@ -52,7 +52,7 @@ static void grow(Interner *in) {
   memset(in->slot, 0, in->size * sizeof *in->slot);
   for (size_t i = 0; i < n; i++)
     if (old[i].s) *find(in, old[i].s, old[i].n, old[i].hash) = old[i];
-  free(old);
+  base_free(old);
 }
 
 const char *intern_n(Interner *in, const char *s, size_t n) {

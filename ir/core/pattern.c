@@ -12,8 +12,8 @@ void pattern_init(Pattern *p, uint32_t rows, uint32_t cols, uint32_t count) {
 }
 
 void pattern_finish(Pattern *p) {
-  free(p->start);
-  free(p->col);
+  base_free(p->start);
+  base_free(p->col);
   *p = (Pattern){0};
 }
 
@@ -33,7 +33,7 @@ void pattern_transpose(const Pattern *p, Pattern *out) {
   memcpy(at, out->start, sizeof *at * ((size_t)p->cols + 1));
   for (uint32_t i = 0; i < p->rows; i++)
     for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) out->col[at[p->col[k]]++] = i;
-  free(at);
+  base_free(at);
 }
 
 bool pattern_has(const Pattern *p, uint32_t row, uint32_t col) {

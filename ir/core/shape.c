@@ -465,6 +465,6 @@ bool ir_infer(const Fn *f, Op op, const Val *args, uint32_t nargs, const int64_t
   for (uint32_t k = 0; k < nargs; k++) type[k] = args[k].id < f->inst.n ? f->inst.at[args[k].id].type : (Type){0};
   s.type = type;
   bool ok = well_formed(&s) && shape_op(&s, out);
-  if (type != few) free(type);
+  if (type != few) base_free(type);
   return ok;
 }

@@ -194,10 +194,10 @@ static bool eval_ode(Node *n) {
   o.out = out;
   if (env->ode(&o) && env->failed) env->failed(env->ctx, n->f, (Val){(uint32_t)(n->i - n->f->inst.at)}, &o);
   unpack(n, out, states, o.ntimes);
-  free(y0);
-  free(out);
-  free(r.in);
-  free(r.out);
+  base_free(y0);
+  base_free(out);
+  base_free(r.in);
+  base_free(r.out);
   return !r.failed;
 }
 

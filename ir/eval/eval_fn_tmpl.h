@@ -20,7 +20,7 @@ static ElemTensor eval_tensor(Type t, int64_t B) {
 
 static void eval_free(ElemTensor *t, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) {
-    free(t[k].v);
+    base_free(t[k].v);
     t[k].v = NULL;
   }
 }
@@ -79,9 +79,9 @@ static bool eval_op(Node *n) {
 }
 
 static void slot_free(Slot *s) {
-  if (!s->borrowed) free(s->t.v);
+  if (!s->borrowed) base_free(s->t.v);
   eval_free(s->results, s->nresults);
-  free(s->results);
+  base_free(s->results);
   *s = (Slot){.last = s->last};
 }
 
@@ -96,7 +96,7 @@ static Slot *slots_create(const Fn *f) {
 
 static void slots_destroy(Slot *slot, const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) slot_free(&slot[id]);
-  free(slot);
+  base_free(slot);
 }
 
 static void allocate(Run *r, const Fn *f, const Inst *i, Slot *s) {
@@ -128,7 +128,7 @@ static bool eval_inst(Run *r, const Fn *f, uint32_t id, Slot *slot) {
     n.nresults = multi->nresults;
   }
   bool ok = eval_op(&n) && elem_check(r, f, id, &slot[id].t, args);
-  free(args);
+  base_free(args);
   return ok;
 }
 

@@ -10,7 +10,7 @@ static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
     size_t size = elem_total(&out[k], B);
     if (k < scan.carry) {
       still = still && elem_settled(&n->results[k], &out[k], B);
-      free(n->results[k].v);
+      base_free(n->results[k].v);
       n->results[k] = out[k];
       continue;
     }
@@ -18,7 +18,7 @@ static bool take_turn(Node *n, ElemTensor *out, int64_t turn) {
     if (k < scan.carry + scan.ys) memcpy(to + (size_t)turn * size, out[k].v, size * sizeof *to);
     else
       for (size_t e = 0; e < size; e++) to[e] = elem_apply(n->run, OP_add, to[e], out[k].v[e]);
-    free(out[k].v);
+    base_free(out[k].v);
   }
   return still;
 }
@@ -56,8 +56,8 @@ static bool eval_scan(Node *n) {
     ok = eval_fn(n->run, body, in, out);
     if (ok) done = take_turn(n, out, turn);
   }
-  free(in);
-  free(out);
+  base_free(in);
+  base_free(out);
   return ok;
 }
 
@@ -75,12 +75,12 @@ static bool eval_reversible(Node *n) {
   for (uint32_t k = 0; k < body->in.n; k++) in[k] = *n->args[k < s ? k : k - s];
   bool ok = eval_part(n->run, body, in, out, s, wanted);
   for (uint32_t k = 0; ok && k < s; k++) {
-    free(n->results[k].v);
+    base_free(n->results[k].v);
     n->results[k] = out[k];
   }
-  free(in);
-  free(out);
-  free(wanted);
+  base_free(in);
+  base_free(out);
+  base_free(wanted);
   return ok;
 }
 

@@ -315,6 +315,6 @@ static bool eval_solve(Node *n) {
     for (int64_t i = 0; i < rows; i++)
       for (int64_t c = 0; c < cols; c++) n->out->v[(i * cols + c) * w + lane] = s.at[i * s.width + rows + c];
   }
-  free(s.at);
+  base_free(s.at);
   return true;
 }

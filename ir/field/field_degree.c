@@ -136,7 +136,7 @@ static void loop(Count *c, const Fn *f, const Inst *i, Degree *a, Degree *result
     c->common += (double)(turns - 1) * (c->common - before);
     break;
   }
-  free(out);
+  base_free(out);
 }
 
 static Degree structural(Count *c, const Inst *i, const Degree *a, double n) {
@@ -167,7 +167,7 @@ static void instruction(Count *c, const Fn *f, uint32_t id, Slot *slot, const De
     for (uint32_t k = 0; k < results; k++) slot[id].result[k] = (Degree){INFINITY, 0};
   } else if (ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2) slot[id].t = elementwise(c, f, i, a, n);
   else if (ir_op[i->op].cls == OPC_STRUCT) slot[id].t = structural(c, i, a, n);
-  free(a);
+  base_free(a);
 }
 
 static void function(Count *c, const Fn *f, const Degree *in, Degree *out) {
@@ -175,8 +175,8 @@ static void function(Count *c, const Fn *f, const Degree *in, Degree *out) {
   memset(slot, 0, f->inst.n * sizeof *slot);
   for (uint32_t id = 1; id < f->inst.n; id++) instruction(c, f, id, slot, in);
   for (uint32_t k = 0; k < f->out.n; k++) out[k] = slot[f->out.at[k].id].t;
-  for (uint32_t id = 1; id < f->inst.n; id++) free(slot[id].result);
-  free(slot);
+  for (uint32_t id = 1; id < f->inst.n; id++) base_free(slot[id].result);
+  base_free(slot);
 }
 
 double ir_field_degree(const Fn *f, int64_t lanes, FieldDegree of) {
@@ -186,7 +186,7 @@ double ir_field_degree(const Fn *f, int64_t lanes, FieldDegree of) {
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = (Degree){f->in.at[k].type.dt == DT_BOOL ? 0 : 1, 0};
   function(&c, f, in, out);
   for (uint32_t k = 0; k < f->out.n; k++) most = fmax(most, full(&c, out[k]));
-  free(in);
-  free(out);
+  base_free(in);
+  base_free(out);
   return most * (1 + c.argument);
 }

@@ -16,7 +16,7 @@ static uint64_t mix(uint64_t h, uint64_t x) {
 /* ---- maps ---- */
 
 void field_map_free(FieldMap *m) {
-  free(m->at);
+  base_free(m->at);
   *m = (FieldMap){0};
 }
 
@@ -42,7 +42,7 @@ static void grow(FieldMap *m) {
   memset(m->at, 0, m->cap * sizeof *m->at);
   for (uint32_t k = 0; k < old.cap; k++)
     if (old.at[k].to) *slot(m, old.at[k].key) = old.at[k];
-  free(old.at);
+  base_free(old.at);
 }
 
 bool field_map_add(FieldMap *m, FieldElem key, uint32_t to) {
@@ -150,6 +150,6 @@ void field_env_finish(FieldEnv *e) {
   field_hom_free(&s->exp);
   field_hom_free(&s->circle);
   field_map_free(&s->sites.of);
-  free(s);
+  base_free(s);
   *e = (FieldEnv){0};
 }

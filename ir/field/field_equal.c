@@ -313,8 +313,8 @@ FieldAnswer ir_field_equal(const Fn *a, const Fn *b, int rounds, uint64_t seed, 
   FieldAnswer answer = decide(&p, seed);
   field_env_finish(&p.env);
   ir_field_tensors_free(p.in, a->in.n);
-  free(p.in);
-  free(p.out[0]);
-  free(p.out[1]);
+  base_free(p.in);
+  base_free(p.out[0]);
+  base_free(p.out[1]);
   return answer;
 }

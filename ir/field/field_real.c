@@ -108,7 +108,7 @@ static void collect_asked(Watch *w, const Fn *f) {
 }
 
 static void forget_asked(Watch *w) {
-  for (uint32_t k = 0; k < w->asked.n; k++) free(w->asked.at[k].v);
+  for (uint32_t k = 0; k < w->asked.n; k++) base_free(w->asked.at[k].v);
   vec_free(&w->asked);
 }
 
@@ -190,9 +190,9 @@ static void measure(const Fn *f, const Tensor *in, uint64_t point, const Tensor 
       ir_tensors_free(moved, f->out.n);
     }
     ir_tensors_free(at, f->in.n);
-    free(at);
+    base_free(at);
   }
-  free(moved);
+  base_free(moved);
 }
 
 /* ---- two sides ---- */
@@ -266,8 +266,8 @@ static bool differ(const Fn *a, const Fn *b, const Tensor *in, uint64_t point, c
   double d = apart(x, y, n, spread, &finite);
   r->real_points += finite;
   if (finite) r->agreement = fmax(r->agreement, d);
-  for (uint32_t k = 0; k < n; k++) free(spread[k]);
-  free(spread);
+  for (uint32_t k = 0; k < n; k++) base_free(spread[k]);
+  base_free(spread);
   return differ;
 }
 
@@ -288,9 +288,9 @@ static bool differ_at(const Fn *a, const Fn *b, uint64_t point, FieldReport *r) 
   }
   forget_asked(&w);
   ir_tensors_free(in, a->in.n);
-  free(in);
-  free(x);
-  free(y);
+  base_free(in);
+  base_free(x);
+  base_free(y);
   return different;
 }
 

@@ -120,6 +120,6 @@ int field_signs_patterns(const FieldSigns *s) {
   for (uint32_t r = 0; r < s->row.n; r++)
     for (int w = 0; w < WORDS; w++) root[w] &= s->row.at[r].root[w];
   for (uint32_t k = 0; k < s->n; k++) patterns += splits(s, k, root[k / 64] >> k % 64 & 1, basis);
-  free(basis);
+  base_free(basis);
   return patterns;
 }

@@ -290,7 +290,7 @@ static void print_body(Printer *p, const Fn *f) {
   }
   for (uint32_t s = 1; s <= f->sub.n; s++)
     if (!shown[s]) print_sub(p, f, s - 1);
-  free(shown);
+  base_free(shown);
   note(p, f, UINT32_MAX);
   print_outputs(p, f);
   p->indent--;
@@ -314,5 +314,7 @@ char *ir_text(const Fn *f) {
   if (!out) base_fault("out of memory");
   ir_print(out, f, NULL);
   if (fclose(out)) base_fault("out of memory");
-  return text;
+  char *own = base_strdup(text);
+  free(text);
+  return own;
 }

@@ -77,7 +77,7 @@ static void check_inputs(Verify *v, const Fn *f) {
     if (by[k]) fail(v, f, id, "input %u is read by %%%u already", k, by[k]);
     by[k] = id;
   }
-  free(by);
+  base_free(by);
 }
 
 static void check_inst(Verify *v, const Fn *f, uint32_t id) {
@@ -129,7 +129,7 @@ static void check_sums(Verify *v, const Fn *body, uint32_t first) {
   for (uint32_t k = 0; k < body->out.n && k < first; k++)
     if (body->out.at[k].id < body->inst.n && tainted[body->out.at[k].id])
       fail(v, body, UINT32_MAX, "output %u holds a sum over the batch, which may leave a loop through zs alone", k);
-  free(tainted);
+  base_free(tainted);
 }
 
 /* ---- functions ---- */
@@ -145,7 +145,7 @@ static bool reads(const Fn *body, uint32_t from, uint32_t not, uint32_t states) 
     if (i->op == OP_in) found = ir_number(body, i) >= not && ir_number(body, i) < not + states;
     for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
   }
-  free(need);
+  base_free(need);
   return found;
 }
 

@@ -10,9 +10,9 @@ void copy_begin(Copy *c, Build *b, const Fn *from, void *ctx) {
 }
 
 void copy_end(Copy *c) {
-  for (uint32_t id = 1; id < c->from->inst.n; id++) free(c->result[id]);
-  free(c->result);
-  free(c->map);
+  for (uint32_t id = 1; id < c->from->inst.n; id++) base_free(c->result[id]);
+  base_free(c->result);
+  base_free(c->map);
 }
 
 void copy_bind(Copy *c, const Val *args) {
@@ -30,7 +30,7 @@ void copy_inputs(Copy *c) {
   }
   c->b->at = at;
   copy_bind(c, in);
-  free(in);
+  base_free(in);
 }
 
 /* As it stands, or a result of what was taken apart. */
@@ -66,7 +66,7 @@ Val copy_body(Copy *c, const Inst *i, Fn *body) {
   Val *args = base_zeroed(i->nargs, sizeof *args);
   for (uint32_t k = 0; k < i->nargs; k++) args[k] = c->map[ir_arg(f, i, k).id];
   Val v = ir_emit(c->b, (Op)i->op, args, i->nargs, f->attr.at + i->attr, i->nattr, body);
-  free(args);
+  base_free(args);
   return v;
 }
 

@@ -114,9 +114,9 @@ static void cross(Cut *c, uint32_t piece) {
   find_made(c, piece, direct);
   choose(&x, direct);
   for (uint32_t id = 1; id < n; id++) c->carried[id] |= x.stored[id];
-  free(direct);
-  free(x.cost);
-  free(x.provided);
+  base_free(direct);
+  base_free(x.cost);
+  base_free(x.provided);
 }
 
 void cut_cross(Cut *c) {
@@ -128,9 +128,9 @@ void cut_cross(Cut *c) {
 }
 
 void cut_finish(Cut *c) {
-  free(c->made);
-  free(c->carried);
-  free(c->reads);
+  base_free(c->made);
+  base_free(c->carried);
+  base_free(c->reads);
 }
 
 /* ---- between pieces ---- */

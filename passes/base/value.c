@@ -59,7 +59,7 @@ bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index) {
     for (uint32_t k = 0; k < i->nargs; k++) yes[id] |= yes[ir_arg(f, i, k).id];
   }
   for (uint32_t k = from; k < to && k < f->out.n; k++) any |= yes[f->out.at[k].id];
-  free(yes);
+  base_free(yes);
   return any;
 }
 

@@ -60,14 +60,14 @@ void check_split(PassRun *run, const Fn *f, const Split *s) {
     got[p] = base_realloc(NULL, sizeof(Val) * ((part ? part->out.n : 0) + 1));
     for (uint32_t k = 0; part && k < part->in.n; k++) args[k] = at(s->part[p].in[k], in, got);
     if (part) ir_inline(&b, part, args, got[p]);
-    free(args);
+    base_free(args);
   }
   for (uint32_t k = 0; k < f->out.n; k++)
     ir_output(&b, pass_with_lane(&b, at(s->from[k], in, got), ir_type(f, f->out.at[k]).lane), f->outname.at[k]);
   ir_build_finish(&b);
   check_compare(run, "split", f, g, "the whole", "its parts, put together");
-  for (uint32_t p = 0; p < s->n; p++) free(got[p]);
-  free(got);
-  free(in);
+  for (uint32_t p = 0; p < s->n; p++) base_free(got[p]);
+  base_free(got);
+  base_free(in);
   ir_fn_destroy(g);
 }

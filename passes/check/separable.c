@@ -27,8 +27,8 @@ static Fn *alone(const Fn *f, uint32_t k, bool other) {
   ir_inline(&b, f, x, out);
   ir_output(&b, out[k], NULL);
   ir_build_finish(&b);
-  free(x);
-  free(out);
+  base_free(x);
+  base_free(out);
   return g;
 }
 
@@ -74,9 +74,9 @@ static bool output_moves(const Fn *f, uint32_t k) {
     if (again) ir_tensors_free(out + f->out.n, f->out.n);
     ir_tensors_free(out, f->out.n);
   }
-  for (uint32_t j = 0; j < f->in.n; j++) free(in[j].v);
-  free(in);
-  free(out);
+  for (uint32_t j = 0; j < f->in.n; j++) base_free(in[j].v);
+  base_free(in);
+  base_free(out);
   return moves;
 }
 

@@ -81,7 +81,7 @@ static Val colour_seeds(Jac *j, uint32_t first, uint32_t n, Type t) {
     if (c != COLOUR_NONE && c >= first && c < first + n) v[(size_t)(c - first) * size + k] = 1;
   }
   Val seeds = jvp_literal(j->b, t, v);
-  free(v);
+  base_free(v);
   return seeds;
 }
 
@@ -125,7 +125,7 @@ static bool unrolled(Jac *j, Val *out) {
   if (!r.failed) *out = j->trace ? sum : some ? ir_stack(b, row, (uint32_t)j->n) : VAL_NONE;
   bool ok = !r.failed;
   region_finish(&r);
-  free(row);
+  base_free(row);
   return ok;
 }
 
@@ -150,7 +150,7 @@ static bool mapped(Jac *j, Val *out) {
     if (nargs > 1) memcpy(args + 1, r.captured.at, sizeof *args * (nargs - 1));
     Val map = ir_scan(b, args, nargs, (uint32_t)j->n, 0, 1, !j->trace, j->trace, false, false, body);
     *out = ir_proj(b, map, 0);
-    free(args);
+    base_free(args);
   }
   bool ok = !r.failed;
   region_finish(&r);
@@ -232,8 +232,8 @@ static Val spread_out(Jac *j, Val swept) {
     }
   Val nonzeros = ir_take(j->b, ir_reshape(j->b, swept, 1, &size), 0, from, n);
   Val v = ir_put(j->b, nonzeros, 0, p->rows * p->cols, to, n);
-  free(from);
-  free(to);
+  base_free(from);
+  base_free(to);
   return v;
 }
 
@@ -298,7 +298,7 @@ static bool around(const Fn *f, Val v, Val x, Val y) {
   for (uint32_t id = x.id + 1; id <= v.id; id++)
     for (uint32_t k = 0; id != y.id && k < f->inst.at[id].nargs; k++) from[id] = from[id] || from[ir_arg(f, &f->inst.at[id], k).id];
   bool yes = from[v.id];
-  free(from);
+  base_free(from);
   return yes;
 }
 

@@ -81,7 +81,7 @@ static Val computed(Build *b, Val v) {
   for (uint32_t k = 0; k < i.nargs; k++) arg[k] = ir_copy_inst(&bf, b->f, ir_arg(b->f, &i, k), NULL);
   ir_output(&bf, ir_emit_as(&bf, (Op)i.op, arg, i.nargs, b->f->attr.at + i.attr, i.nattr, NULL, i.type), NULL);
   ir_build_finish(&bf);
-  free(arg);
+  base_free(arg);
   if (ir_eval_cost(f) <= MOST_COMPUTED && ir_eval(f, 1, NULL, &out, &(EvalEnv){0}, err, sizeof err)) {
     if (whole_numbers(out.v, type_count(out.type))) v = jvp_literal(b, i.type, out.v);
     ir_tensors_free(&out, 1);
@@ -155,7 +155,7 @@ static Val again(Jvp *s, const Inst *i, const Val *args) {
   int64_t *attrs = base_realloc(NULL, sizeof *attrs * (i->nattr + 1));
   for (uint32_t k = 0; k < i->nattr; k++) attrs[k] = ir_attrs(s->r->src, i).at[k];
   Val v = ir_emit(s->r->b, i->op, args, i->nargs, attrs, i->nattr, NULL);
-  free(attrs);
+  base_free(attrs);
   return v;
 }
 
@@ -242,7 +242,7 @@ Val jvp_concat(Jvp *s, Val v, const Inst *i) {
     args[k] = t.id ? t : ir_splat(s->r->b, 0, pass_type_with(ir_type(s->r->src, operand(s, i, k)), false));
   }
   Val t = some ? again(s, i, args) : VAL_NONE;
-  free(args);
+  base_free(args);
   return t;
 }
 
@@ -330,7 +330,7 @@ static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne) {
     act->on[id] = need[id];
     for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
   }
-  free(need);
+  base_free(need);
 }
 
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out) {
@@ -361,12 +361,12 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
     if (r->chained) s.tan[id] = computed(r->b, s.tan[id]);
   }
   for (uint32_t k = 0; k < ne; k++) out[k] = jvp_tangent(&s, e[k]);
-  for (uint32_t id = s.act.from; id < r->n; id++) free(s.multi[id]);
-  free(s.multi);
-  free(s.tan);
-  free(s.base);
-  free(s.factor);
-  free(is_x);
+  for (uint32_t id = s.act.from; id < r->n; id++) base_free(s.multi[id]);
+  base_free(s.multi);
+  base_free(s.tan);
+  base_free(s.base);
+  base_free(s.factor);
+  base_free(is_x);
   region_active_finish(&s.act);
   r->b->role = role;
   r->b->of = of;

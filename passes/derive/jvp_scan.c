@@ -86,9 +86,9 @@ static bool sweep_body(Fwd *w, Build *bb, const Val *x, const Val *t, const Val 
   region_init(&br, bb->f, bb, jvp_region(w->s)->diag);
   bool ok = jvp_sweep(&br, vars, tans, n, e, nout, tan);
   region_finish(&br);
-  free(vars);
-  free(tans);
-  free(e);
+  base_free(vars);
+  base_free(tans);
+  base_free(e);
   return ok;
 }
 
@@ -140,11 +140,11 @@ static void forward_loop(Fwd *w, Val v) {
   }
   ir_build_finish(&bb);
   vec_free(&args.v);
-  free(x);
-  free(t);
-  free(map);
-  free(tan);
-  free(index);
+  base_free(x);
+  base_free(t);
+  base_free(map);
+  base_free(tan);
+  base_free(index);
 }
 
 Val jvp_scan(Jvp *s, Val v, const Inst *i) {
@@ -157,6 +157,6 @@ Val jvp_scan(Jvp *s, Val v, const Inst *i) {
   w.out = base_zeroed(w.body->out.n, sizeof *w.out);
   find_active(&w);
   forward_loop(&w, v);
-  free(w.out);
+  base_free(w.out);
   return VAL_NONE;
 }

@@ -57,7 +57,7 @@ static void expand_grads(Level *l, uint32_t first) {
     l->done[which.at[k]] = pass_value_or_zero(b, out[k], f->inst.at[which.at[k]].type);
   region_finish(&r);
   b->role = ROLE_PRIMAL;
-  free(out);
+  base_free(out);
   vec_free(&which);
   vec_free(&x);
 }
@@ -94,7 +94,7 @@ static bool find_ready(Level *l) {
     found = found || l->ready[id];
     last[id] = id;
   }
-  free(last);
+  base_free(last);
   return found;
 }
 
@@ -123,7 +123,7 @@ static void mark_between(const Fn *f, const bool *ready, bool reverse, bool *mar
     region_between(f, e, x.at, x.n, mark);
   }
   vec_free(&x);
-  free(done);
+  base_free(done);
 }
 
 static void find_stores(Level *l) {
@@ -187,10 +187,10 @@ static Fn *expand_level(PassRun *run, const Fn *f, Diag *diag, bool *found) {
       g = NULL;
     }
   }
-  free(l.ready);
-  free(l.store);
-  free(l.done);
-  free(l.same);
+  base_free(l.ready);
+  base_free(l.store);
+  base_free(l.done);
+  base_free(l.same);
   return g;
 }
 
@@ -215,9 +215,9 @@ static Fn *keep_steps(const Fn *f, bool top) {
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
   mark_between(f, other, false, mark);
   Fn *g = derive_step_inline(f, mark);
-  free(other);
-  free(training);
-  free(mark);
+  base_free(other);
+  base_free(training);
+  base_free(mark);
   return g;
 }
 

@@ -18,7 +18,7 @@ void region_init(Region *r, const Fn *src, Build *b, Diag *diag) {
 
 void region_finish(Region *r) {
   undo_close(r);
-  free(r->prim);
+  base_free(r->prim);
   vec_free(&r->captured);
 }
 
@@ -135,9 +135,9 @@ void region_active_init(Active *a, const Fn *f, uint32_t n) {
 }
 
 void region_active_finish(Active *a) {
-  for (uint32_t k = a->from; k < a->n; k++) free(a->result[k]);
-  free(a->result);
-  free(a->on);
+  for (uint32_t k = a->from; k < a->n; k++) base_free(a->result[k]);
+  base_free(a->result);
+  base_free(a->on);
 }
 
 static bool any_arg(const Active *a, const Fn *f, const Inst *i, uint32_t from) {
@@ -168,7 +168,7 @@ static void scan_activity(const Active *a, const Fn *f, const Inst *i, bool *res
     }
     region_active_finish(&w);
   }
-  free(in);
+  base_free(in);
 }
 
 /* Results of a step that depend on its active arguments. */
@@ -242,7 +242,7 @@ void region_between(const Fn *f, Val e, const Val *x, uint32_t nx, bool *mark) {
     for (uint32_t k = 0; k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
   }
   region_active_finish(&a);
-  free(need);
+  base_free(need);
 }
 
 /* ---- scans ----------------------------------------------------------------------------------------- */
@@ -291,7 +291,7 @@ static Val storing_scan(Build *b, const Fn *from, const Inst *i, const Val *args
   bool *kept = region_kept(from, i);
   for (uint32_t id = 1; id < body->inst.n; id++)
     if (kept[id] && saved_index(body, s, (Val){id}) < 0) insert_output(body, s.carry + ys++, (Val){id});
-  free(kept);
+  base_free(kept);
   return ir_scan(b, args, i->nargs, s.n, s.carry, s.xs, ys, s.zs, s.reverse, false, body);
 }
 
@@ -325,7 +325,7 @@ Val region_store(Build *b, const Fn *from, Val v, const Val *map, bool store) {
     w = storing_scan(b, from, &i, args);
     ScanShape t = ir_scan_shape(b->f, ir_inst(b->f, w));
     for (uint32_t k = 0; k < t.ys; k++) ir_proj(b, w, t.carry + k);
-    free(args);
+    base_free(args);
   }
   b->role = role;
   b->of = of;
@@ -346,7 +346,7 @@ Val region_saved(Region *r, Val scan, Val inside) {
     for (uint32_t j = 0; j < i.nargs; j++) args[j] = region_value(r, ir_arg(r->src, &i, j));
     r->storing = storing_scan(r->b, r->src, &i, args);
     r->scan = scan;
-    free(args);
+    base_free(args);
   }
   const Inst *w = ir_inst(r->b->f, r->storing);
   index = saved_index(ir_body(r->b->f, w), ir_scan_shape(r->b->f, w), inside);

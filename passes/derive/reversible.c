@@ -18,7 +18,7 @@ static bool *wanted(const Fn *f, uint32_t first, uint32_t n) {
 void derive_step_emit(Build *b, const Fn *callee, const Val *args, uint32_t first, uint32_t n, Val *map) {
   bool *need = wanted(callee, first, n);
   copy_emit(b, callee, args, need, NULL, NULL, map);
-  free(need);
+  base_free(need);
 }
 
 Val region_store_inst(Copy *c, uint32_t id, const Inst *i) {
@@ -38,9 +38,9 @@ Fn *derive_step_forward(const Fn *body) {
   copy_emit(&b, body, in, need, region_store_inst, NULL, map);
   for (uint32_t k = 0; k < states; k++) ir_output(&b, map[body->out.at[k].id], NULL);
   ir_build_finish(&b);
-  free(map);
-  free(in);
-  free(need);
+  base_free(map);
+  base_free(in);
+  base_free(need);
   return f;
 }
 
@@ -60,8 +60,8 @@ static Val *step_results(Copy *c, const Inst *i) {
   derive_step_emit(c->b, body, args, 0, states, in);
   for (uint32_t k = 0; k < states; k++) out[k] = in[body->out.at[k].id];
   ir_fn_destroy(flat);
-  free(args);
-  free(in);
+  base_free(args);
+  base_free(in);
   return out;
 }
 
@@ -88,7 +88,7 @@ static Fn *write_out(Fn *parent, const Fn *f, const bool *which) {
   copy_outputs(&c);
   copy_end(&c);
   ir_build_finish(&b);
-  free(live);
+  base_free(live);
   return g;
 }
 

@@ -13,7 +13,7 @@ static Region at_root(Region *r, Val v, const Inst *i) {
   args[0] = region_value(r, v);
   for (uint32_t k = 1; k < i->nargs; k++) args[k] = region_value(r, ir_arg(r->src, i, k));
   Region w = region_over(r, ir_body(r->src, i), args);
-  free(args);
+  base_free(args);
   return w;
 }
 
@@ -34,8 +34,8 @@ Val jvp_root(Jvp *s, Val v, const Inst *i) {
   if (nx && !jvp_sweep(&w, x, t, nx, body->out.at, 1, &moved)) r->failed = true;
   Val out = moved.id ? solved(r, &w, moved, false) : VAL_NONE;
   region_finish(&w);
-  free(x);
-  free(t);
+  base_free(x);
+  base_free(t);
   return out;
 }
 
@@ -62,10 +62,10 @@ void vjp_root(Vjp *s, Val v, const Inst *i, Val c) {
     for (int p = EACH; p <= WHOLE; p++)
       if (cot[k].part[p].id) vjp_push_part(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
   region_finish(&w);
-  free(which);
-  free(x);
-  free(cot);
-  free(sum);
+  base_free(which);
+  base_free(x);
+  base_free(cot);
+  base_free(sum);
 }
 
 /* ---- gone after derive ---------------------------------------------------------------------------------------- */

@@ -54,8 +54,8 @@ static Fn *with_outputs(const Fn *g, const Val *out, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) ir_output(&b, of[k], NULL);
   ir_build_finish(&b);
   ir_fn_destroy(copy);
-  free(in);
-  free(of);
+  base_free(in);
+  base_free(of);
   return trimmed;
 }
 
@@ -85,7 +85,7 @@ void derive_check(PassRun *run, const Fn *f, const bool *ready) {
   }
   vec_free(&l.by[0]);
   vec_free(&l.by[1]);
-  free(l.map);
-  free(in);
+  base_free(l.map);
+  base_free(in);
   ir_fn_destroy(g);
 }

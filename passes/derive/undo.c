@@ -67,7 +67,7 @@ static bool trial_unit(Trial *t, uint32_t id) {
     if (k < states && t->known[p]) got[k] = true;
   }
   for (uint32_t k = 0; k < states; k++) all = all && got[k];
-  free(got);
+  base_free(got);
   for (uint32_t k = states; all && k < i->nargs; k++) all = trial_can(t, ir_arg(t->f, i, k).id);
   for (uint32_t k = 0; all && k < states; k++) trial_set(t, ir_arg(t->f, i, k).id);
   return all;
@@ -118,12 +118,12 @@ bool undo_scan_can(const Fn *f, const Inst *scan) {
              .proj = base_zeroed(n, sizeof *t.proj),
              .next = base_zeroed(n, sizeof *t.next)};
   bool *live = ir_live(body), ok = try_body(&t, s.carry, live);
-  free(live);
-  free(t.unit);
-  free(t.follows);
-  free(t.known);
-  free(t.proj);
-  free(t.next);
+  base_free(live);
+  base_free(t.unit);
+  base_free(t.follows);
+  base_free(t.known);
+  base_free(t.proj);
+  base_free(t.next);
   return ok;
 }
 
@@ -164,13 +164,13 @@ void undo_open(Region *r) {
 void undo_close(Region *r) {
   Undo *u = r->undo;
   if (!u) return;
-  free(u->again);
-  free(u->dep);
-  free(u->held);
-  free(u->can);
-  free(u->failed);
-  free(u->map);
-  free(u);
+  base_free(u->again);
+  base_free(u->dep);
+  base_free(u->held);
+  base_free(u->can);
+  base_free(u->failed);
+  base_free(u->map);
+  base_free(u);
   r->undo = NULL;
 }
 
@@ -270,8 +270,8 @@ void undo_step(Region *r, Val v, const Val *after, uint32_t nafter, Val *x, Val 
   derive_step_emit(r->b, body, in, states, states, map);
   for (uint32_t k = 0; k < states; k++) x[k] = map[body->out.at[states + k].id];
   for (uint32_t k = 0; k < states; k++) undo_set(r, ir_arg(r->src, &i, k), x[k]);
-  free(in);
-  free(map);
+  base_free(in);
+  base_free(map);
 }
 
 typedef struct Ports {
@@ -309,10 +309,10 @@ static void undo_turns(Region *r, Val v, Build *sub, Ports *ports) {
   undo_rest(&w);
   for (uint32_t k = 0; k < s.carry; k++) ir_output(sub, undo_get(&w, hold[k]), NULL);
   region_finish(&w);
-  free(y);
-  free(hold);
-  free(x);
-  free(map);
+  base_free(y);
+  base_free(hold);
+  base_free(x);
+  base_free(map);
 }
 
 static void undo_loop(Region *r, Val v) {
@@ -343,7 +343,7 @@ void undo_rest(Region *r) {
     if (i.op == OP_reversible) {
       Val *x = base_zeroed(i.nargs, sizeof *x);
       undo_step(r, (Val){id}, NULL, 0, x, x + states);
-      free(x);
+      base_free(x);
     } else {
       undo_loop(r, (Val){id});
     }

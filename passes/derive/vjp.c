@@ -250,7 +250,7 @@ static void mark_needed(Vjp *s, const Seed *seed, uint32_t nseed) {
     for (uint32_t k = 0; need[id] && k < i->nargs; k++) need[ir_arg(f, i, k).id] = true;
   }
   for (uint32_t id = s->act.from; id < s->r->n; id++) s->act.on[id] = s->act.on[id] && need[id];
-  free(need);
+  base_free(need);
 }
 
 static void visit(Vjp *s, uint32_t id) {
@@ -281,11 +281,11 @@ static void finish(Vjp *s) {
       vec_free(&acc_of(s, id)[p].val);
       vec_free(&acc_of(s, id)[p].piece);
     }
-    free(s->multi[id]);
+    base_free(s->multi[id]);
   }
-  free(s->acc);
-  free(s->multi);
-  free(s->sum);
+  base_free(s->acc);
+  base_free(s->multi);
+  base_free(s->sum);
   region_active_finish(&s->act);
 }
 
@@ -331,6 +331,6 @@ bool vjp_pull(Region *r, Val e, Val cot, const Val *x, uint32_t nx, Val *out) {
   Cot *c = base_realloc(NULL, sizeof *c * nx);
   bool ok = vjp_sweep(r, lane ? VJP_SAMPLE : VJP_TOTAL, NULL, &seed, 1, x, nx, c);
   for (uint32_t k = 0; ok && k < nx; k++) out[k] = total(r->b, c[k]);
-  free(c);
+  base_free(c);
   return ok;
 }

@@ -40,11 +40,11 @@ static void sweep_step(Vjp *s, const Inst *i, const Fn *f, Region *w, const Cot 
   for (uint32_t k = 0; k < nx && !r->failed; k++)
     for (int p = EACH; p <= WHOLE; p++)
       if (cot[k].part[p].id) vjp_push_part(s, ir_arg(r->src, i, which[k]), (Part)p, cot[k].part[p]);
-  free(seed);
-  free(x);
-  free(which);
-  free(cot);
-  free(sum);
+  base_free(seed);
+  base_free(x);
+  base_free(which);
+  base_free(cot);
+  base_free(sum);
 }
 
 void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
@@ -66,8 +66,8 @@ void vjp_reversible(Vjp *s, Val v, const Inst *i, Val c) {
   sweep_step(s, i, f, &w, res);
   region_finish(&w);
   ir_fn_destroy(f);
-  free(after);
-  free(args);
+  base_free(after);
+  base_free(args);
 }
 
 /* ---- forwards ------------------------------------------------------------------------------------------- */
@@ -86,8 +86,8 @@ Val jvp_reversible(Jvp *s, Val v, const Inst *i) {
   if (nx && !jvp_sweep(&w, x, t, nx, f->out.at, states, jvp_results(s, v))) r->failed = true;
   region_finish(&w);
   ir_fn_destroy(f);
-  free(args);
-  free(x);
-  free(t);
+  base_free(args);
+  base_free(x);
+  base_free(t);
   return VAL_NONE;
 }

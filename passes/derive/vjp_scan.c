@@ -74,7 +74,7 @@ static void find_hot(Rev *w) {
         if (w->hot[o] && dep[c * nout + o]) w->hot[c] = changed = true;
   }
   for (uint32_t c = 0; c < w->sh.carry; c++) w->carried[c] = w->hot[c] && w->in[c];
-  free(dep);
+  base_free(dep);
 }
 
 /* ---- the body of the reverse loop ----------------------------------------------------------------------- */
@@ -99,8 +99,8 @@ static void undo_inputs(Rev *w, Build *bb, Args *args, Val *x) {
     w->y[c] = port(bb, t);
     x[c] = ir_id(bb, pass_zero_like(bb, t));
   }
-  free(y);
-  free(after);
+  base_free(y);
+  base_free(after);
 }
 
 /* What each turn has kept of its values. */
@@ -114,7 +114,7 @@ static void kept_inputs(Rev *w, Build *bb, Args *args) {
     w->kept[id] = port(bb, pass_turn_type(ir_type(r->b->f, saved)));
     w->nkept++;
   }
-  free(keep);
+  base_free(keep);
 }
 
 /* The sweep goes through the instructions that compute such a value again; what reads it then reads the kept one. */
@@ -129,7 +129,7 @@ static void read_kept(const Rev *w, Fn *rb, const Val *map) {
     }
   for (uint32_t k = 0; k < rb->out.n; k++)
     if (now[rb->out.at[k].id].id) rb->out.at[k] = now[rb->out.at[k].id];
-  free(now);
+  base_free(now);
 }
 
 /* Inputs of the reverse body and arguments of the reverse loop, in step. x[k] is the primal input k. */
@@ -208,11 +208,11 @@ static bool sweep_body(Rev *w, Build *bb, const Val *x, const Val *map, Cot *out
   for (uint32_t c = 0; ok && w->undo && c < sh->carry; c++) w->y[c] = undo_get(&br, x[c]);
   region_finish(&br);
   for (uint32_t k = 0; k < nx; k++) out[which[k]] = cots[k];
-  free(seed);
-  free(vars);
-  free(cots);
-  free(which);
-  free(sum);
+  base_free(seed);
+  base_free(vars);
+  base_free(cots);
+  base_free(which);
+  base_free(sum);
   return ok;
 }
 
@@ -287,9 +287,9 @@ static void reverse_loop(Rev *w) {
     region_error(r, CODE_batch_mean, w->i->at, NULL, "a sum over the batch inside a loop may not change what the loop carries");
   ir_build_finish(&bb);
   vec_free(&args.v);
-  free(x);
-  free(map);
-  free(cot);
+  base_free(x);
+  base_free(map);
+  base_free(cot);
 }
 
 /* ---- the two parts ------------------------------------------------------------------------------------------ */
@@ -306,7 +306,7 @@ static bool from_lanes(const Fn *body, uint32_t o) {
     found = ir_sums_batch(body, i) || (i->sub && ir_fn_sums_batch(ir_body(body, i)));
     for (uint32_t k = 0; k < i->nargs; k++) need[ir_arg(body, i, k).id] = true;
   }
-  free(need);
+  base_free(need);
   return found;
 }
 
@@ -351,13 +351,13 @@ void vjp_scan(Vjp *s, Val v, const Inst *i, Val c) {
     w.y = base_zeroed(w.sh.carry, sizeof *w.y);
     w.kept = base_zeroed(body->inst.n, sizeof *w.kept);
     reverse_loop(&w);
-    free(w.in);
-    free(w.hot);
-    free(w.cot_in);
-    free(w.carried);
-    free(w.y);
-    free(w.kept);
+    base_free(w.in);
+    base_free(w.hot);
+    base_free(w.cot_in);
+    base_free(w.carried);
+    base_free(w.y);
+    base_free(w.kept);
   }
-  free(rc);
-  free(lanes);
+  base_free(rc);
+  base_free(lanes);
 }

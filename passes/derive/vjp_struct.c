@@ -159,7 +159,7 @@ void vjp_take(Vjp *s, Val v, const Inst *i, Val c) {
   int axis = (int)attr.axis;
   uint32_t n, *index = indices(s, i, &n);
   vjp_push(s, operand(s, i, 0), ir_put(vjp_region(s)->b, c, axis, operand_type(s, i, 0).dim[axis], index, n));
-  free(index);
+  base_free(index);
 }
 
 void vjp_put(Vjp *s, Val v, const Inst *i, Val c) {
@@ -167,7 +167,7 @@ void vjp_put(Vjp *s, Val v, const Inst *i, Val c) {
   UNUSED(v);
   uint32_t n, *index = indices(s, i, &n);
   vjp_push(s, operand(s, i, 0), ir_take(vjp_region(s)->b, c, (int)attr.axis, index, n));
-  free(index);
+  base_free(index);
 }
 
 void vjp_diag(Vjp *s, Val v, const Inst *i, Val c) {

@@ -60,8 +60,8 @@ static void step_reversible(const Traj *t, Scope *s, Piece piece) {
   for (uint32_t v = 0; v < n; v++) s->y[v] = ir_proj(s->b, op, v);
   if (t->timed) s->k = ir_proj(s->b, op, n);
   vec_free(&args);
-  free(hold);
-  free(like);
+  base_free(hold);
+  base_free(like);
 }
 
 /* ---- loops ---- */
@@ -109,7 +109,7 @@ static void loop(const Traj *t, Scope *s, uint32_t turns, uint32_t inner, Piece 
   }
   if (!stacked && t->timed) s->k = ir_proj(s->b, scan, n);
   vec_free(&args);
-  free(hold);
+  base_free(hold);
 }
 
 /* ---- what the rates are like ---- */

@@ -58,8 +58,8 @@ static void enter(const Implicit *m, Build *b, Vals *args, Within *w) {
 }
 
 static void leave(Within *w) {
-  free(w->hold);
-  free(w->k);
+  base_free(w->hold);
+  base_free(w->k);
 }
 
 static void open_body(const Implicit *m, Build *b, const char *name) {
@@ -76,7 +76,7 @@ static void stage(const Implicit *m, const Scope *in, const Val *k, int i, Val *
       at[v] = expand_add_scaled(in->b, at[v], expand_length(in), expand_combine(in->b, m->rk->a[i], k + v, m->rk->stages, m->n));
   }
   expand_rates(m->t, in, at, m->rk->c[i], rates);
-  free(at);
+  base_free(at);
 }
 
 static Val scalar(Build *b, double v, bool lane) { return pass_with_lane(b, ir_const(b, v), lane); }
@@ -161,8 +161,8 @@ static Fn *system_of(const Implicit *m, Vals *args) {
   Fn *derived = derive_plain(m->t->run, b.f, NULL);
   ir_fn_destroy(b.f);
   leave(&w);
-  free(next);
-  free(r);
+  base_free(next);
+  base_free(r);
   return derived;
 }
 
@@ -176,7 +176,7 @@ static Equation equation_at(Build *b, const Fn *system, Val x, const Val *args) 
   in[0] = x;
   memcpy(in + 1, args, sizeof *in * (system->in.n - 1));
   ir_inline(b, system, in, out);
-  free(in);
+  base_free(in);
   return (Equation){out[0], out[1]};
 }
 
@@ -190,7 +190,7 @@ static void again(const Implicit *m, const Scope *in, const Val *k, Val *next) {
     if (j % m->n == 0) stage(m, in, next, (int)(j / m->n), rates);
     if (unknown(m, j)) next[j] = pass_with_lane(in->b, rates[j % m->n], m->lane);
   }
-  free(rates);
+  base_free(rates);
 }
 
 /* 1 where the iteration can begin: the rates are finite. */
@@ -233,7 +233,7 @@ static void plain_turn(const Implicit *m, Build *b, const Within *w, Val status)
   }
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) ir_output(b, on.id ? ir_select(b, on, next[j], w->k[j]) : next[j], "K");
-  free(next);
+  base_free(next);
 }
 
 /* Sets k; the status afterwards, unless it is not asked for: then there are as many turns as can be. */
@@ -262,7 +262,7 @@ static Val plainly(Implicit *m, Val *k, uint32_t turns, bool stops) {
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) k[j] = ir_proj(out, loop, at++);
   leave(&w);
-  free(in);
+  base_free(in);
   vec_free(&args);
   return stops ? ir_proj(out, loop, 0) : VAL_NONE;
 }
@@ -301,8 +301,8 @@ static Newton newton_turn(const Implicit *m, const Fn *system, const Scope *in, 
   y.status = ir_select(b, on, y.status, x->status);
   y.k = ir_select(b, on, y.k, x->k), y.d = ir_select(b, on, y.d, x->d);
   y.way = ir_select(b, on, y.way, x->way), y.size = ir_select(b, on, y.size, x->size);
-  free(k);
-  free(d);
+  base_free(k);
+  base_free(d);
   return y;
 }
 
@@ -336,7 +336,7 @@ static Val newton(const Implicit *m, const Fn *system, const Val *k, Val *status
   Val loop = ir_scan(out, args.at, args.n, NEWTON_TURNS, 5, 0, 0, 0, false, 2, b.f);
   *status = ir_proj(out, loop, 0);
   leave(&w);
-  free(in);
+  base_free(in);
   vec_free(&args);
   return ir_proj(out, loop, 1);
 }
@@ -361,7 +361,7 @@ static void name_root(Implicit *m, const Fn *system, Val k, const Vals *args) {
   all[0] = k;
   memcpy(all + 1, args->at, sizeof *all * args->n);
   scatter(m, b, ir_root(b, all, args->n + 1, ir_copy_fn(b->f, system)), m->k);
-  free(all);
+  base_free(all);
 }
 
 /* Whether the stages that k makes are k, in `part` of |y| + |dt| |k|. */
@@ -371,8 +371,8 @@ static Val settled(const Implicit *m, const Val *k, double part) {
   for (uint32_t j = 0; j < m->nk; j++)
     if (unknown(m, j)) d[j] = ir_sub(m->s->b, next[j], k[j]);
   Val good = small(m, m->s, next, d, part);
-  free(next);
-  free(d);
+  base_free(next);
+  base_free(d);
   return good;
 }
 
@@ -400,7 +400,7 @@ static Val solve(Implicit *m) {
   }
   ir_fn_destroy(system);
   vec_free(&args);
-  free(k);
+  base_free(k);
   return good;
 }
 
@@ -427,5 +427,5 @@ void expand_implicit(const Traj *t, Scope *s, const Tableau *rk) {
     s->y[v] = expand_add_scaled(b, s->y[v], expand_length(s), expand_combine(b, rk->b, m.k + v, rk->stages, n));
     if (of.id) s->y[v] = poison(&m, s->y[v], of);
   }
-  free(hold);
+  base_free(hold);
 }

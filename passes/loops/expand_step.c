@@ -58,7 +58,7 @@ void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy
   if (t->derivs && t->timed) args[n] = ir_id(s->b, args[n]);
   if (t->ninv) memcpy(args + n + 1, s->inv, sizeof *args * t->ninv);
   ir_inline(s->b, t->rates, args, dy);
-  free(args);
+  base_free(args);
 }
 
 /* ---- steps: each replaces s->y ---- */
@@ -72,7 +72,7 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
   }
   for (uint32_t v = 0; v < n; v++)
     s->y[v] = expand_add_scaled(s->b, s->y[v], s->dt, expand_combine(s->b, rk->b, k + v, rk->stages, n));
-  free(k);
+  base_free(k);
 }
 
 /* y[which] += w*dt*f_which(y, t + c*dt) */

@@ -81,8 +81,8 @@ static Val watch(Fn *f) {
     }
   }
   ir_build_finish(&b);
-  free(live);
-  free(watched);
+  base_free(live);
+  base_free(watched);
   return sum;
 }
 

@@ -113,7 +113,7 @@ static bool find_units(const Fn *f, const Inst *scan, Unit *unit) {
     for (uint32_t d = 0; good && d < c; d++) good = unit[d].k == 0 || apart(body, &u, &unit[d]);
     if (good) unit[c] = u, any = true;
   }
-  free(live);
+  base_free(live);
   return any;
 }
 
@@ -124,7 +124,7 @@ static bool anywhere(const Fn *f) {
     if (i->op != OP_scan) continue;
     Unit *unit = base_zeroed(ir_body(f, i)->out.n, sizeof *unit);
     any = find_units(f, i, unit) || anywhere(ir_body(f, i));
-    free(unit);
+    base_free(unit);
   }
   return any;
 }
@@ -167,8 +167,8 @@ static Val copy_scan(Copy *c, const Inst *i, double *by) {
   for (uint32_t k = 0; k < n; k++)
     if ((by[k] = unit[k].k) != 0) arg[k] = ir_mul(b, arg[k], ir_const(b, by[k]));
   Val v = ir_emit(b, OP_scan, arg, i->nargs, f->attr.at + i->attr, i->nattr, in_units(b->f, body, unit, n));
-  free(unit);
-  free(arg);
+  base_free(unit);
+  base_free(arg);
   return v;
 }
 
@@ -189,8 +189,8 @@ static Val rescale_inst(Copy *c, uint32_t id, const Inst *i) {
 static Fn *in_units(Fn *parent, const Fn *f, const Unit *unit, uint32_t n) {
   Units u = {unit, n, base_zeroed(f->inst.n, sizeof *u.by)};
   Fn *g = copy_fn(parent, f, rescale_inst, &u);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(u.by[id]);
-  free(u.by);
+  for (uint32_t id = 1; id < f->inst.n; id++) base_free(u.by[id]);
+  base_free(u.by);
   return g;
 }
 

@@ -137,7 +137,7 @@ static Fn *simplify_round(const Fn *f, bool powers) {
   copy_outputs(&c);
   copy_end(&c);
   ir_build_finish(&b);
-  free(live);
+  base_free(live);
   return g;
 }
 

@@ -277,7 +277,7 @@ static void emit_loop(Loop *l, uint32_t id) {
     res[o] = index[o] < 0 ? constant_result(l, o)
                           : after_sum(l, l->body->out.at[o], summand(l, o), ir_proj(b, loop, (uint32_t)index[o]));
   }
-  free(index);
+  base_free(index);
 }
 
 /* ---- loops of one turn ---------------------------------------------------------------------------------------- */
@@ -333,10 +333,10 @@ void simplify_scan(Copy *w, uint32_t id) {
   vec_free(&l.arg);
   vec_free(&l.inv_arg);
   vec_free(&l.inv_in);
-  free(l.used);
-  free(l.keep);
-  free(l.live);
-  free(l.outside);
+  base_free(l.used);
+  base_free(l.keep);
+  base_free(l.live);
+  base_free(l.outside);
 }
 
 /* ---- elements of stacks ------------------------------------------------------------------------------------------ */

@@ -68,7 +68,7 @@ static bool multiplies(const Fn *f, const Inst *scan, const Fn *body, ScanShape 
     Val x = ir_arg(body, i, 0), y = ir_arg(body, i, 1);
     found = (weight[x.id] && ir_type(body, y).lane) || (weight[y.id] && ir_type(body, x).lane);
   }
-  free(weight);
+  base_free(weight);
   return found;
 }
 
@@ -119,7 +119,7 @@ static Val joined(Turns *t, const Inst *i) {
   Val *x = base_realloc(NULL, sizeof *x * i->nargs);
   for (uint32_t k = 0; k < i->nargs; k++) x[k] = in_turns(t, ir_arg(t->body, i, k));
   Val v = ir_concat(t->b, x, i->nargs, (int)ir_concat_attr(t->body, i).axis + 1);
-  free(x);
+  base_free(x);
   return v;
 }
 
@@ -128,7 +128,7 @@ static Val along_axis(Turns *t, const Inst *i) {
   int64_t *attr = base_realloc(NULL, sizeof *attr * (i->nattr + 1));
   for (uint32_t k = 0; k < i->nattr; k++) attr[k] = t->body->attr.at[i->attr + k] + (k == 0);
   Val x = in_turns(t, ir_arg(t->body, i, 0)), v = ir_emit(t->b, (Op)i->op, &x, 1, attr, i->nattr, NULL);
-  free(attr);
+  base_free(attr);
   return v;
 }
 
@@ -178,7 +178,7 @@ static void emit(Build *b, const Fn *body, ScanShape sh, const Val *args, Val *o
   copy_walk(&c, turns_inst);
   for (uint32_t k = 0; k < body->out.n; k++) out[k] = in_turns(&t, body->out.at[k]);
   copy_end(&c);
-  free(t.stacked);
+  base_free(t.stacked);
 }
 
 /* ctx: whether anything is changed */
@@ -193,7 +193,7 @@ static Val unmap_inst(Copy *c, uint32_t id, const Inst *i) {
   *changed = true;
   c->result[id] = base_zeroed(body->out.n, sizeof *c->result[id]);
   emit(c->b, body, ir_scan_shape(f, i), args, c->result[id]);
-  free(args);
+  base_free(args);
   return VAL_NONE;
 }
 

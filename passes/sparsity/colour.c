@@ -113,7 +113,7 @@ static void by_degree(const Pattern *t, uint32_t *order) {
   for (uint32_t j = 0; j < n; j++) first[t->cols - pattern_row(t, j) + 1]++;
   for (uint32_t d = 0; d <= t->cols; d++) first[d + 1] += first[d];
   for (uint32_t j = 0; j < n; j++) order[first[t->cols - pattern_row(t, j)]++] = j;
-  free(first);
+  base_free(first);
 }
 
 static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t least, uint32_t most, Ban *forbid, Colouring *out) {
@@ -137,9 +137,9 @@ static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t 
     if (g.n <= least) break;
     g.most = g.n - 1;
   }
-  free(order);
-  free(g.of);
-  free(g.banned);
+  base_free(order);
+  base_free(g.of);
+  base_free(g.banned);
   return out->of != NULL;
 }
 
@@ -157,7 +157,7 @@ bool colour_columns(const Pattern *p, uint32_t most, Colouring *out) {
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(&t, j);
   bool found = best(p, &t, skip, least, most, ban_sharing, out);
   pattern_finish(&t);
-  free(skip);
+  base_free(skip);
   return found;
 }
 
@@ -165,7 +165,7 @@ bool colour_star(const Pattern *p, uint32_t most, Colouring *out) {
   bool *skip = base_zeroed((size_t)p->cols + 1, sizeof *skip);
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(p, j);
   bool found = best(p, p, skip, 1, most, ban_stars, out);
-  free(skip);
+  base_free(skip);
   return found;
 }
 
@@ -176,11 +176,11 @@ bool colour_diagonal(const Pattern *p, uint32_t most, Colouring *out) {
   for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_has(p, j, j);
   bool found = best(&both, &both, skip, 1, most, ban_neighbours, out);
   pattern_finish(&both);
-  free(skip);
+  base_free(skip);
   return found;
 }
 
 void colour_finish(Colouring *c) {
-  free(c->of);
+  base_free(c->of);
   *c = (Colouring){0};
 }

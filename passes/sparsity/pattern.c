@@ -165,7 +165,7 @@ static bool walk(SearchFrame *fr, Val e, Val x) {
     for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sparsity_set_single(&p->sets, j);
     fr->val[id].same = cols == 1;
   }
-  free(need);
+  base_free(need);
   return ok;
 }
 
@@ -200,6 +200,6 @@ Fn *sparsity_function(const Fn *f, Val e, Val x) {
   ir_output(&b, c.map[e.id], NULL);
   copy_end(&c);
   ir_build_finish(&b);
-  free(need);
+  base_free(need);
   return g;
 }

@@ -346,7 +346,7 @@ Deps sparsity_dot(SearchFrame *fr, const Inst *i) {
     of[k] = contraction(fr, &s, a, b, at);
   }
   Deps out = broadcast(fr, i, &s, of);
-  free(of);
+  base_free(of);
   return out;
 }
 

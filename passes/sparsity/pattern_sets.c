@@ -30,9 +30,9 @@ void sparsity_set_finish(Sets *s) {
   vec_free(&s->column);
   vec_free(&s->got);
   vec_free(&s->seen);
-  free(s->slot);
-  free(s->pair);
-  free(s->stamp);
+  base_free(s->slot);
+  base_free(s->pair);
+  base_free(s->stamp);
 }
 
 static void put_slot(Sets *s, uint32_t id) {
@@ -43,7 +43,7 @@ static void put_slot(Sets *s, uint32_t id) {
 
 static void grow_slots(Sets *s) {
   if (s->set.n * 2 < s->nslot) return;
-  free(s->slot);
+  base_free(s->slot);
   s->nslot *= 2;
   s->slot = base_zeroed(s->nslot, sizeof *s->slot);
   for (uint32_t id = SET_FIRST; id < s->set.n; id++) put_slot(s, id);
@@ -103,7 +103,7 @@ static void grow_pairs(Sets *s) {
     while (s->pair[to].a) to = (to + 1) & (s->npair - 1);
     s->pair[to] = old[k];
   }
-  free(old);
+  base_free(old);
 }
 
 uint32_t sparsity_set_union(Sets *s, uint32_t a, uint32_t b) {

@@ -45,7 +45,7 @@ static Class class_of_proj(const Splitter *s, const Inst *i) {
   bool *from = base_realloc(NULL, body->out.n + 1);
   split_summed(body, from);
   bool sum = from[ir_number(s->f, i)];
-  free(from);
+  base_free(from);
   return sum ? SUM : BATCH;
 }
 
@@ -183,7 +183,7 @@ static void original_inputs(PartBuild *p) {
   }
   for (uint32_t id = 1; id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_in) p->map[id] = input[ir_number(f, &f->inst.at[id])];
-  free(input);
+  base_free(input);
 }
 
 /* Values of earlier parts, named by their class and counted. */
@@ -279,7 +279,7 @@ static void build_part(Splitter *s, Split *out, uint32_t number) {
   if (number) make_outputs(&p);
   else pre_outputs(&p);
   ir_build_finish(&p.b);
-  free(p.map);
+  base_free(p.map);
   out->part[number] = (SplitPart){f, p.in.at};
   if (f->out.n) return;
   ir_fn_destroy(f);
@@ -322,7 +322,7 @@ static bool split(const Fn *f, Split *out, Span *at) {
   if (!s.mixed) build(&s, out);
   *at = s.mixed_at;
   cut_finish(&s.cut);
-  free(s.live);
+  base_free(s.live);
   arena_destroy(mem);
   return !s.mixed;
 }
@@ -355,10 +355,10 @@ bool pass_split(PassRun *run, const Fn *f, Split *out, Diag *diag) {
 void pass_split_finish(Split *s) {
   for (uint32_t k = 0; k < s->n; k++) {
     ir_fn_destroy(s->part[k].fn);
-    free(s->part[k].in);
+    base_free(s->part[k].in);
   }
-  free(s->part);
-  free(s->from);
+  base_free(s->part);
+  base_free(s->from);
   *s = (Split){0};
 }
 

@@ -30,9 +30,9 @@ void split_summed(const Fn *body, bool *out) {
     for (uint32_t k = 0; k < i->nargs && i->type.dt != DT_MULTI; k++) sum[id] |= sum[ir_arg(body, i, k).id];
   }
   for (uint32_t k = 0; k < body->out.n; k++) out[k] = sum[body->out.at[k].id];
-  for (uint32_t id = 1; id < body->inst.n; id++) free(from[id]);
-  free(from);
-  free(sum);
+  for (uint32_t id = 1; id < body->inst.n; id++) base_free(from[id]);
+  base_free(from);
+  base_free(sum);
 }
 
 /* By result: it is shared and no sum. NULL unless both kinds of results are there. */
@@ -42,7 +42,7 @@ static bool *plain_results(const Fn *body) {
   split_summed(body, plain);
   for (uint32_t k = 0; k < body->out.n; k++) n += plain[k] = !plain[k] && !ir_type(body, body->out.at[k]).lane;
   if (n && n < body->out.n) return plain;
-  free(plain);
+  base_free(plain);
   return NULL;
 }
 
@@ -81,9 +81,9 @@ static Fn *unmix(Fn *parent, const Fn *f) {
   copy_outputs(&c);
   copy_end(&c);
   ir_build_finish(&b);
-  for (uint32_t id = 1; id < f->inst.n; id++) free(u.plain[id]);
-  free(u.plain);
-  free(u.second);
+  for (uint32_t id = 1; id < f->inst.n; id++) base_free(u.plain[id]);
+  base_free(u.plain);
+  base_free(u.second);
   return g;
 }
 

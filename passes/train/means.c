@@ -128,7 +128,7 @@ static uint32_t make_ports(MapPiece *p) {
     if (i->op == OP_in) p->map[id] = input[ir_number(body, i)];
     else if (i->op == OP_batch_mean && m->mean[id].id && !lags(body, i)) p->map[id] = port(p, "mean", m->mean[id], i->type);
   }
-  free(input);
+  base_free(input);
   return xs;
 }
 
@@ -224,7 +224,7 @@ static void emit_piece(Fission *m, uint32_t level) {
   }
   vec_free(&o.v);
   vec_free(&p.arg);
-  free(p.map);
+  base_free(p.map);
 }
 
 /* Outputs that are a mean, the same in every turn. */
@@ -257,11 +257,11 @@ static Val *cut_map(Build *b, const Fn *f, const Inst *i, const Fn *body, const 
   for (uint32_t k = 0; k < m.cut.n; k++) emit_piece(&m, k);
   constant_results(&m);
   cut_finish(&m.cut);
-  free(piece);
-  free(root);
-  free(m.level);
-  free(m.stack);
-  free(m.mean);
+  base_free(piece);
+  base_free(root);
+  base_free(m.level);
+  base_free(m.stack);
+  base_free(m.mean);
   return m.result;
 }
 
@@ -304,7 +304,7 @@ static Val hoist_inst(Copy *c, uint32_t id, const Inst *i) {
   c->failed = !body;
   if (body) c->result[id] = cut_map(c->b, f, i, body, args, &h->exact);
   ir_fn_destroy(body);
-  free(args);
+  base_free(args);
   return VAL_NONE;
 }
 
@@ -382,7 +382,7 @@ static Fn *sum_means(const Fn *f, Running *running) {
   copy_end(&c);
   ir_build_finish(&b);
   vec_free(&means.v);
-  free(live);
+  base_free(live);
   return out;
 }
 

@@ -39,8 +39,8 @@ static Fn *build(const Fn *loss, const char *suffix, bool lowered, const uint32_
     ir_output(&b, ir_grad(&b, mean, p), f->in.at[ir_number(f, ir_inst(f, p))].name);
   }
   for (uint32_t k = 1; means && k < loss->out.n; k++) ir_output(&b, out[k], loss->outname.at[k]);
-  free(args);
-  free(out);
+  base_free(args);
+  base_free(out);
   ir_build_finish(&b);
   return f;
 }

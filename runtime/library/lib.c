@@ -181,7 +181,7 @@ int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out)
   const LibFn *f = &l->m->fn[fn];
   const Arguments *a = lib_bind(l, fn, n, in);
   if (!a) return -1;
-  rt_fn_run(l->fn[fn], a->in, a->out, n, 0, 0);
+  if (!rt_fn_run(l->fn[fn], a->in, a->out, n, 0, 0)) return -1;
   for (int k = 0; k < f->nout; k++)
     if (f->out_lane[k]) from_lanes(l, a->out[k].p, a->ld, n, f->out_elems[k], out[k]);
     else memcpy(out[k], a->out[k].p, (size_t)f->out_elems[k] * real_size(l));

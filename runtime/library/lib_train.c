@@ -46,7 +46,8 @@ static int neighbours(const Lib *l, const LibTrain *t, const HnnArg *grad, int k
 
 /* update: p g state... lr scale bias1 bias2 -> p state..., in place. What is between two parameters is 0, and so is its
  * gradient: neighbours are updated as one. */
-static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
+/* False: no memory; parameters before are moved, others are not. */
+static bool apply(Lib *l, int train, const HnnArg *grad, double lr, double scale) {
   const LibTrain *t = &l->m->train[train];
   const double step = (double)l->steps[train] + 1;
   const double value[4] = {lr, scale, 1 / (1 - pow(t->beta1, step)), 1 / (1 - pow(t->beta2, step))};
@@ -62,9 +63,10 @@ static void apply(Lib *l, int train, const HnnArg *grad, double lr, double scale
     in[0] = out[0] = (HnnArg){l->param[t->moved[k]], ld};
     in[1] = (HnnArg){grad[k].p, ld};
     for (int i = 0; i < ns; i++) in[2 + i] = out[1 + i] = (HnnArg){(char *)l->state[train][i] + (size_t)at * real_size(l), ld};
-    rt_fn_run(l->fn[t->update], in, out, ld, 0, 0);
+    if (!rt_fn_run(l->fn[t->update], in, out, ld, 0, 0)) return false;
     at += ld;
   }
+  return true;
 }
 
 /* Everything that a step changes: the moved parameters, then the states. */
@@ -84,8 +86,7 @@ static int apply_whole(Lib *l, int train, const HnnArg *grad, double lr, double 
   void *before = span ? rt_spans_copy(span, n, l->m->f64) : NULL;
   int code = -1;
   if (before) {
-    apply(l, train, grad, lr, scale);
-    code = !rt_spans_finite(span, n, l->m->f64);
+    code = !apply(l, train, grad, lr, scale) ? -1 : !rt_spans_finite(span, n, l->m->f64);
     if (code) rt_spans_restore(span, n, l->m->f64, before);
   }
   free(before);
@@ -127,14 +128,15 @@ static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, do
   const LibTrain *t = &l->m->train[train];
   const Arguments *a = lib_bind(l, t->gradient, n, in);
   if (!a) return -1;
-  rt_fn_run(l->fn[t->gradient], a->in, a->out, n, rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]), 0);
+  const uint64_t seed = rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]);
+  if (!rt_fn_run(l->fn[t->gradient], a->in, a->out, n, seed, 0)) return -1;
   *loss = rt_real(a->out[0].p, 0, l->m->f64);
   const HnnArg *grad = a->out + 1;
   const bool tame = moderate(l, t, grad);
   const double scale = isfinite(*loss) && all_finite(l, t, grad, tame ? t->nmoved : 0) ? clip_scale(l, t, grad) : -1;
   if (scale < 0) return 1;
   int code = 0;
-  if (tame && calm(l, t, lr)) apply(l, train, grad, lr, scale);
+  if (tame && calm(l, t, lr)) code = apply(l, train, grad, lr, scale) ? 0 : -1;
   else code = apply_whole(l, train, grad, lr, scale);
   if (code) return code;
   move_averages(l, train, grad + t->nmoved);

@@ -226,28 +226,26 @@ static void clear_sums(RtFn *f) {
     if (!f->out_lane[i]) memset(f->out[i].p, 0, (size_t)f->out_elems[i] * real_size(f));
 }
 
-void rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
-  if (f->split) {
-    rt_split_run(f->split, in, out, n, seed, sample0);
-    return;
-  }
+bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+  if (f->split) { return rt_split_run(f->split, in, out, n, seed, sample0); }
   const int64_t tile = rt_fn_tile(f, n);
   f->in = in, f->out = out, f->seed = seed, f->sample0 = sample0, f->samples = n;
   f->kernel = few(f, n) ? f->spec.info.few : f->spec.kernel;
   if (!f->spec.info.tile) {
     call(f, out, 0, 1, 0);
-    return;
+    return true;
   }
   if (n <= 0) {
     clear_sums(f);
-    return;
+    return true;
   }
   f->tiles = (n + tile - 1) / tile;
   f->chunks = chunks_for(f, n, f->tiles);
   f->groups = groups_for(f, f->chunks);
   f->depth = 0;
   for (int c = f->groups; c < f->chunks; c *= 2) f->depth++;
-  if (!room_for(f)) abort();
+  if (!room_for(f)) return false;
   rt_pool_run(f->pool, f->groups, group_job, f);
   if (f->sums && f->groups > 1) rt_pool_run(f->pool, (int)((f->sums + REDUCE_PIECE - 1) / REDUCE_PIECE), reduce_job, f);
+  return true;
 }

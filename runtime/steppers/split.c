@@ -109,15 +109,17 @@ void rt_split_destroy(RtSplit *s) {
 
 /* Room for n samples in the buffers of values per sample that a later phase reads. */
 static bool room_for(RtSplit *s, int64_t n) {
-  if (rt_padded(n) <= s->ld) return true;
-  s->ld = rt_padded(n);
+  const int64_t ld = rt_padded(n);
+  if (ld <= s->ld) return true;
+  s->ld = 0; /* until all are there */
   for (int p = 0; p < s->spec.nparts; p++)
     for (int k = 0; k < outputs_of(&s->part[p]); k++) {
       Buffer *b = &s->buffer[p][k];
       if (!s->part[p].out_lane[k] || !b->read) continue;
       free(b->p);
-      if (!(b->p = rt_zeroed((size_t)(s->part[p].out_elems[k] * s->ld + 1) * real_size(s)))) return false;
+      if (!(b->p = rt_zeroed((size_t)(s->part[p].out_elems[k] * ld + 1) * real_size(s)))) return false;
     }
+  s->ld = ld;
   return true;
 }
 
@@ -138,11 +140,11 @@ static const HnnArg *source(const RtSplit *s, HnnRef from, const HnnArg *in) {
   return from.part < 0 ? &in[from.index] : &s->out[from.part][from.index];
 }
 
-static void run_part(RtSplit *s, int p, const HnnArg *in, int64_t n, uint64_t seed, uint64_t sample0) {
+static bool run_part(RtSplit *s, int p, const HnnArg *in, int64_t n, uint64_t seed, uint64_t sample0) {
   const RtPart *part = &s->part[p];
-  if (!part->fn) return;
+  if (!part->fn) return true;
   for (int k = 0; k < part->nin; k++) s->in[p][k] = *source(s, part->in[k], in);
-  rt_fn_run(part->fn, s->in[p], s->out[p], p % 2 ? n : 1, seed, sample0);
+  return rt_fn_run(part->fn, s->in[p], s->out[p], p % 2 ? n : 1, seed, sample0);
 }
 
 /* Outputs that are inputs, or the same value as an earlier output, or in a buffer. */
@@ -161,10 +163,12 @@ static void copy_outputs(RtSplit *s, const HnnArg *in, const HnnArg *out) {
   }
 }
 
-void rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
+bool rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0) {
   if (s->spec.nparts > 3) n = whole_tiles(n, rt_split_tile(s, n));
-  if (!room_for(s, n)) abort();
+  if (!room_for(s, n)) return false;
   place_outputs(s, out);
-  for (int p = 0; p < s->spec.nparts; p++) run_part(s, p, in, n, seed, sample0);
+  for (int p = 0; p < s->spec.nparts; p++)
+    if (!run_part(s, p, in, n, seed, sample0)) return false;
   copy_outputs(s, in, out);
+  return true;
 }

@@ -8,6 +8,6 @@ typedef struct RtSplit RtSplit;
 RtSplit *rt_split_create(const RtSplitSpec *spec); /* takes over the RtFns of spec on success */
 void rt_split_destroy(RtSplit *s);
 int64_t rt_split_tile(const RtSplit *s, int64_t n);
-void rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+bool rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
 
 #endif

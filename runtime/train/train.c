@@ -76,10 +76,17 @@ static bool not_finite(Loop *l, const char *what) {
                  (long long)l->t->step + 1);
 }
 
+/* Of a compiled function: what else it allocates is there before the first step. */
+static bool evaluate(Loop *l, RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed) {
+  if (rt_fn_run(f, in, out, n, seed, 0)) return true;
+  l->status = RT_FAILED;
+  return rt_fail(l->err, "not enough memory for a step of %lld samples", (long long)n);
+}
+
 bool rt_train_gradient(Loop *l, double *loss) {
   RtTrain *t = l->t;
   const uint64_t seed = rt_random_u64(t->seed, RT_STREAM_DRAWS, (uint64_t)t->step);
-  rt_fn_run(t->gradient, l->batch.arg, l->gout, l->batch.n, seed, 0);
+  if (!evaluate(l, t->gradient, l->batch.arg, l->gout, l->batch.n, seed)) return false;
   *loss = rt_train_real(&l->loss, t->f64);
   if (!isfinite(*loss)) return not_finite(l, "loss");
   l->moderate = rt_moderate(l->grad, t->flat_n, t->f64);
@@ -110,7 +117,7 @@ static bool clip_scale(Loop *l, double *scale) {
     float f;
   } square = {0};
   const HnnArg in = {l->grad, t->flat_n}, out = {&square, 0};
-  rt_fn_run(t->norm, &in, &out, t->flat_n, 0, 0);
+  if (!evaluate(l, t->norm, &in, &out, t->flat_n, 0)) return false;
   const double norm = sqrt(rt_train_real(&square, t->f64));
   if (!isfinite(norm)) return not_finite(l, "norm of the gradient");
   if (norm > t->clip) *scale = t->clip / norm;
@@ -129,20 +136,16 @@ static bool update(Loop *l, const HnnArg *in, const HnnArg *out, double lr) {
   RtTrain *t = l->t;
   RtSpan span[1 + MAX_STATES] = {{t->flat, t->flat_n}};
   for (int i = 0; i < t->nstates; i++) span[1 + i] = (RtSpan){t->state[i], t->flat_n};
-  if (calm(l, lr)) {
-    rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
-    return true;
-  }
+  if (calm(l, lr)) return evaluate(l, t->update, in, out, t->flat_n, 0);
   void *before = rt_spans_copy(span, 1 + t->nstates, t->f64);
   if (!before) {
     l->status = RT_FAILED;
     return rt_fail(l->err, "not enough memory for the optimizer");
   }
-  rt_fn_run(t->update, in, out, t->flat_n, 0, 0);
-  const bool ok = rt_spans_finite(span, 1 + t->nstates, t->f64);
+  const bool ran = evaluate(l, t->update, in, out, t->flat_n, 0), ok = ran && rt_spans_finite(span, 1 + t->nstates, t->f64);
   if (!ok) rt_spans_restore(span, 1 + t->nstates, t->f64, before);
   free(before);
-  return ok || not_finite(l, "update");
+  return ok || (ran && not_finite(l, "update"));
 }
 
 static bool compiled_step(Loop *l) {
@@ -186,7 +189,7 @@ static double test_loss(Loop *l) {
   RtTrain *t = l->t;
   if (!t->test || !t->mean) return NAN;
   const HnnArg out = {&l->mean, 0};
-  rt_fn_run(t->mean, l->test.arg, &out, l->test.n, rt_random_u64(t->seed, RT_STREAM_DRAWS + 1, 0), 0);
+  if (!evaluate(l, t->mean, l->test.arg, &out, l->test.n, rt_random_u64(t->seed, RT_STREAM_DRAWS + 1, 0))) return NAN;
   return rt_train_real(&l->mean, t->f64);
 }
 
@@ -246,6 +249,7 @@ static RtStatus run(Loop *l) {
       const double rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
       if (t->test && t->test_ready) go_on = t->test_ready(t->ctx);
       if (t->progress && go_on) go_on = t->progress(t->ctx, t->step, t->loss, test_loss(l), rt_sched_rate(t, t->step - 1), rate);
+      if (l->status == RT_FAILED) return RT_FAILED;
       last |= !go_on;
       reported = rt_now(), reported_step = t->step;
     }

@@ -157,7 +157,7 @@ static size_t make_object(char **p) {
   CU_ASSERT_TRUE_FATAL(cg_write_object(cg, path, err, sizeof err));
   FILE *in = fopen(path, "rb");
   CU_ASSERT_PTR_NOT_NULL_FATAL(in);
-  *p = malloc(1 << 20);
+  *p = base_realloc(NULL, 1 << 20);
   size_t n = fread(*p, 1, 1 << 20, in);
   fclose(in);
   unlink(path);
@@ -176,17 +176,17 @@ static void test_damage(void) {
   CU_ASSERT_PTR_NULL(cg_image_symbol(im, "g"));
   cg_image_destroy(im);
   for (size_t cut = 0; cut < n; cut += 1 + cut / 8) {
-    char *part = malloc(cut + 1); /* of its own size: a sanitizer sees what is read beyond it */
+    char *part = base_realloc(NULL, cut + 1); /* of its own size: a sanitizer sees what is read beyond it */
     memcpy(part, object, cut);
     CU_ASSERT_PTR_NULL(cg_image_load(part, cut, err, sizeof err));
-    free(part);
+    base_free(part);
   }
   for (size_t at = 0; at < n; at += 1 + n / 3000) { /* loads or does not: it is not run */
     object[at] ^= 0x55;
     cg_image_destroy(cg_image_load(object, n, err, sizeof err));
     object[at] ^= 0x55;
   }
-  free(object);
+  base_free(object);
 }
 
 const Suite suite = {"alike", (CU_TestInfo[]){{"networks", test_networks},

@@ -371,7 +371,7 @@ static bool cached(const char *dir, double c) {
   bool ok = cg_compile(cg, err, sizeof err), hit = ok && cg_cached(cg);
   CU_ASSERT(ok);
   if (ok) CU_ASSERT(codegen_difference(cg, f, "f", 5, &in, false) < 1e-12);
-  free(in.v);
+  base_free(in.v);
   ir_fn_destroy(f);
   cg_destroy(cg);
   return hit;

@@ -156,7 +156,7 @@ static void check_size(const Callable *c, const char *name, int64_t n, char *out
   CU_ASSERT(worst < (f->f64 ? 1e-12 : 2e-5));
   if (!(worst < (f->f64 ? 1e-12 : 2e-5))) fprintf(stderr, "%s, %d samples: off by %g\n", name, (int)n, worst);
   ir_tensors_free(want, f->out.n);
-  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v), free(arg[k].p);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v), free(arg[k].p);
 }
 
 /* Sizes that fill tiles and do not, growing and shrinking; the largest is cut into chunks. */

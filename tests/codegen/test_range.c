@@ -211,8 +211,8 @@ static Fn *written(Fn *f) {
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, map[f->out.at[k].id], NULL);
   ir_build_finish(&b);
   ir_fn_destroy(f);
-  free(live);
-  free(map);
+  base_free(live);
+  base_free(map);
   return out;
 }
 
@@ -283,7 +283,7 @@ static bool agree(const Tensor *a, const Tensor *b, double ulps) {
 }
 
 static void free_inputs(Tensor *in, uint32_t n) {
-  for (uint32_t k = 0; k < n; k++) free(in[k].v);
+  for (uint32_t k = 0; k < n; k++) base_free(in[k].v);
 }
 
 static void test_steps(void) {

@@ -91,7 +91,7 @@ void claims_arguments(const Fn *f, uint64_t seed, Nudge nudge, Tensor *in) {
     bool param = x->kind == IN_PARAM;
     int64_t n = type_count(x->type);
     Rng r = {seed * 1000003 + x->index * 2 + param};
-    in[k] = (Tensor){x->type, malloc(sizeof(double) * (size_t)(n * POINTS + 1))};
+    in[k] = (Tensor){x->type, base_realloc(NULL, sizeof(double) * (size_t)(n * POINTS + 1))};
     if (!in[k].v) abort();
     for (int64_t e = 0; e < n; e++)
       for (int s = 0; s < (x->type.lane ? POINTS : 1); s++)
@@ -115,14 +115,14 @@ static bool watch(void *ctx, const Fn *f, Val v, const Tensor *x, const Tensor *
 
 bool claims_eval_at(const Fn *f, uint64_t seed, Nudge nudge, Values *out) {
   char err[160];
-  Tensor *in = malloc(sizeof *in * (f->in.n + 1));
-  *out = (Values){.out = malloc(sizeof(Tensor) * (f->out.n + 1))};
+  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
+  *out = (Values){.out = base_realloc(NULL, sizeof(Tensor) * (f->out.n + 1))};
   EvalEnv env = {.watch = watch, .ctx = out};
   if (!in || !out->out) abort();
   claims_arguments(f, seed, nudge, in);
   if (ir_eval(f, POINTS, in, out->out, &env, err, sizeof err)) out->n = f->out.n;
   ir_tensors_free(in, f->in.n);
-  free(in);
+  base_free(in);
   return out->n > 0;
 }
 
@@ -130,7 +130,7 @@ bool claims_eval(const Fn *f, uint64_t seed, Values *out) { return claims_eval_a
 
 void claims_values_free(Values *v) {
   ir_tensors_free(v->out, v->n);
-  free(v->out);
+  base_free(v->out);
   *v = (Values){0};
 }
 
@@ -139,7 +139,7 @@ double claims_value(const Tensor *t, int64_t element, int sample) {
 }
 
 double claims_away(const Fn *f, const Values *v, uint64_t seed, int s) {
-  Tensor *in = malloc(sizeof *in * (f->in.n + 1));
+  Tensor *in = base_realloc(NULL, sizeof *in * (f->in.n + 1));
   double most = 0;
   uint32_t k = 0;
   claims_arguments(f, seed, (Nudge){.param = -1}, in);
@@ -152,7 +152,7 @@ double claims_away(const Fn *f, const Values *v, uint64_t seed, int s) {
     }
   }
   ir_tensors_free(in, f->in.n);
-  free(in);
+  base_free(in);
   return most;
 }
 

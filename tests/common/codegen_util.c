@@ -176,14 +176,14 @@ static double compile_and_compare(const char *cpu, CgForm form, const Fn *f, int
   Cg *cg = start(cpu, form, NULL);
   if (!cg) return INFINITY;
   cg_add(cg, f, "f");
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n, sizeof *in);
   random_inputs(f, B, seed, in);
   double off = INFINITY;
   if (print) cg_print_kernels(cg, stderr, NULL);
   if (cg_compile(cg, err, sizeof err)) off = codegen_difference(cg, f, "f", B, in, print);
   else CU_FAIL(err);
-  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
-  free(in);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
+  base_free(in);
   cg_destroy(cg);
   return off;
 }

@@ -33,22 +33,22 @@ Val input(Build *b, Type t) { return ir_input(b, "x", IN_OTHER, 0, t); }
 size_t size_of(Type t) { return (size_t)type_count(t) * (t.lane ? B : 1); }
 
 Tensor *draw_inputs(const Fn *f, double lo, double hi) {
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) {
     in[k].type = f->in.at[k].type;
-    in[k].v = malloc(size_of(in[k].type) * sizeof(double));
+    in[k].v = base_realloc(NULL, size_of(in[k].type) * sizeof(double));
     for (size_t j = 0; j < size_of(in[k].type); j++) in[k].v[j] = uniform(lo, hi);
   }
   return in;
 }
 
 void free_inputs(Tensor *in, uint32_t n) {
-  for (uint32_t k = 0; k < n; k++) free(in[k].v);
-  free(in);
+  for (uint32_t k = 0; k < n; k++) base_free(in[k].v);
+  base_free(in);
 }
 
 Tensor *evaluate(const Fn *f, const Tensor *in) {
-  Tensor *out = calloc(f->out.n + 1, sizeof *out);
+  Tensor *out = base_zeroed(f->out.n + 1, sizeof *out);
   char err[256] = "";
   EvalEnv env = {0};
   if (!ir_eval(f, B, in, out, &env, err, sizeof err)) {
@@ -61,7 +61,7 @@ Tensor *evaluate(const Fn *f, const Tensor *in) {
 
 void free_outputs(const Fn *f, Tensor *out) {
   ir_tensors_free(out, f->out.n);
-  free(out);
+  base_free(out);
 }
 
 Fn *derive_or_fail(Fn *f) {
@@ -103,15 +103,15 @@ Fn *gradient_of(const Fn *f, bool total) {
   Fn *g = ir_fn_create("gradient", true);
   Build b;
   ir_build_init(&b, g);
-  Val *x = calloc(f->in.n + 1, sizeof *x), *out = calloc(f->out.n + 1, sizeof *out);
+  Val *x = base_zeroed(f->in.n + 1, sizeof *x), *out = base_zeroed(f->out.n + 1, sizeof *out);
   for (uint32_t k = 0; k < f->in.n; k++) x[k] = ir_id(&b, input(&b, f->in.at[k].type));
   ir_inline(&b, f, x, out);
   Val e = total && ir_type(g, out[0]).lane ? ir_batch_sum(&b, out[0]) : out[0];
   ir_output(&b, e, NULL);
   for (uint32_t k = 0; k < f->in.n; k++) ir_output(&b, ir_grad(&b, e, x[k]), NULL);
   ir_build_finish(&b);
-  free(x);
-  free(out);
+  base_free(x);
+  base_free(out);
   return g;
 }
 
@@ -165,10 +165,10 @@ void check_gradient(Fn *f, double lo, double hi, double tol) {
 Val to_scalar(Build *b, Val y) {
   /* uneven weights, so that no error cancels */
   Type t = ir_type(b->f, y);
-  double *w = malloc(size_of(t) * sizeof *w);
+  double *w = base_realloc(NULL, size_of(t) * sizeof *w);
   for (int64_t k = 0; k < type_count(t); k++) w[k] = uniform(0.5, 1.5);
   Val v = ir_sum_all(b, ir_mul(b, ir_table(b, pass_type_with(t, false), w), ir_mul(b, y, y)));
-  free(w);
+  base_free(w);
   return v;
 }
 
@@ -178,8 +178,8 @@ void check_transposed(const Fn *f) {
   Build b;
   uint32_t n = f->in.n;
   ir_build_init(&b, g);
-  Val *x = calloc(n, sizeof *x), *u = calloc(n, sizeof *u), *out = calloc(f->out.n, sizeof *out), t;
-  Cot *c = calloc(n, sizeof *c);
+  Val *x = base_zeroed(n, sizeof *x), *u = base_zeroed(n, sizeof *u), *out = base_zeroed(f->out.n, sizeof *out), t;
+  Cot *c = base_zeroed(n, sizeof *c);
   for (uint32_t k = 0; k < n; k++) x[k] = input(&b, f->in.at[k].type);
   for (uint32_t k = 0; k < n; k++) u[k] = input(&b, f->in.at[k].type);
   ir_inline(&b, f, x, out);
@@ -212,23 +212,23 @@ void check_transposed(const Fn *f) {
   free_outputs(g, res);
   free_inputs(in, g->in.n);
   ir_fn_destroy(g);
-  free(x);
-  free(u);
-  free(out);
-  free(c);
+  base_free(x);
+  base_free(u);
+  base_free(out);
+  base_free(c);
 }
 
 Fn *keep_output(const Fn *f, uint32_t k) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
-  Val *x = calloc(f->in.n + 1, sizeof *x), *out = calloc(f->out.n + 1, sizeof *out);
+  Val *x = base_zeroed(f->in.n + 1, sizeof *x), *out = base_zeroed(f->out.n + 1, sizeof *out);
   ir_build_init(&b, g);
   b.fold = b.number = false;
   for (uint32_t i = 0; i < f->in.n; i++) x[i] = input(&b, f->in.at[i].type);
   ir_inline(&b, f, x, out);
   ir_output(&b, out[k], NULL);
   ir_build_finish(&b);
-  free(x);
-  free(out);
+  base_free(x);
+  base_free(out);
   return g;
 }

@@ -28,12 +28,12 @@ static bool in_kind(Kind kind, uint32_t i, uint32_t j, uint32_t n, uint64_t *rng
 }
 
 static Val matrix(Build *b, Kind kind, uint32_t rows, uint32_t cols, uint64_t seed) {
-  double *v = calloc((size_t)rows * cols, sizeof *v);
+  double *v = base_zeroed((size_t)rows * cols, sizeof *v);
   for (uint32_t i = 0; i < rows; i++)
     for (uint32_t j = 0; j < cols; j++)
       if (in_kind(kind, i, j, cols, &seed)) v[i * cols + j] = 1 + (i + 2 * j) % 5;
   Val t = ir_table(b, type_real(false, 2, (uint32_t[]){rows, cols}), v);
-  free(v);
+  base_free(v);
   return t;
 }
 
@@ -85,8 +85,8 @@ static Fn *by_structure(const Shape *s, bool trace) {
 /* Column j: the derivative of e at x + t u_j by t, at t = 0. One variable has no structure. */
 static Fn *by_columns(const Shape *s, bool trace) {
   Build b;
-  Val x, a, *column = calloc(s->cols, sizeof *column);
-  double *unit = calloc(s->cols, sizeof *unit);
+  Val x, a, *column = base_zeroed(s->cols, sizeof *column);
+  double *unit = base_zeroed(s->cols, sizeof *unit);
   start(s, &b, &x, &a);
   for (uint32_t j = 0; j < s->cols; j++) {
     unit[j] = 1;
@@ -97,8 +97,8 @@ static Fn *by_columns(const Shape *s, bool trace) {
     if (trace) column[j] = ir_index(&b, column[j], 0, j);
   }
   Val v = ir_stack(&b, column, s->cols);
-  free(column);
-  free(unit);
+  base_free(column);
+  base_free(unit);
   return finish(&b, trace ? ir_sum_all(&b, v) : ir_transpose(&b, v, (int[]){1, 0}));
 }
 
@@ -150,7 +150,7 @@ static void numeric(const Shape *s) {
   Fn *f = finish(&b, value(&b, s, ir_id(&b, x), a)), *j = by_structure(s, false);
   Tensor *in = draw_inputs(f, 0.2, 0.6), *out = evaluate(j, in);
   uint32_t rows = ir_type(f, f->out.at[0]).dim[0];
-  double *d = calloc((size_t)rows * SAMPLES, sizeof *d);
+  double *d = base_zeroed((size_t)rows * SAMPLES, sizeof *d);
   int bad = 0;
   for (uint32_t c = 0; c < s->cols; c++) {
     differences(f, in, 0, c, -1, 1e-3, d);
@@ -159,7 +159,7 @@ static void numeric(const Shape *s) {
   }
   CU_ASSERT_EQUAL(bad, 0);
   if (bad) printf("\nkind %d, %u x %u: %d elements differ from differences", s->kind, s->rows, s->cols, bad);
-  free(d);
+  base_free(d);
   free_outputs(j, out);
   free_inputs(in, f->in.n);
   ir_fn_destroy(f);

@@ -172,7 +172,7 @@ static int check_parameter(const Fn *mean, uint32_t param, const Tensor *slope, 
 static int check_derivatives(const Model *m, const Case *c) {
   const Export *x = export_named(m, "ld");
   CU_ASSERT_FATAL(x != NULL);
-  uint32_t *moved = malloc(sizeof *moved * (m->nparam + 1)), n = 0;
+  uint32_t *moved = base_realloc(NULL, sizeof *moved * (m->nparam + 1)), n = 0;
   int looked = 0;
   for (uint32_t i = 0; i < m->nparam; i++)
     if (m->param[i].decay == 0) moved[n++] = i;
@@ -184,7 +184,7 @@ static int check_derivatives(const Model *m, const Case *c) {
   if (n) claims_values_free(&v);
   ir_fn_destroy(gradient);
   ir_fn_destroy(mean);
-  free(moved);
+  base_free(moved);
   return looked;
 }
 

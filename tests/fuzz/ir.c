@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!g) abort();
   char *again = ir_text(g);
   if (strcmp(text, again)) abort();
-  free(text);
-  free(again);
+  base_free(text);
+  base_free(again);
   ir_fn_destroy(f);
   ir_fn_destroy(g);
   return 0;

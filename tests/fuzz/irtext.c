@@ -169,7 +169,7 @@ static Val kept(Build *b, const Fn *f, uint32_t id, const Val *map) {
 static Fn *mutant(const Fn *f) {
   Fn *out = ir_fn_create(f->name, f->f64);
   Build b;
-  Val *map = calloc(f->inst.n + 1, sizeof *map), *input = calloc(f->in.n + 1, sizeof *input);
+  Val *map = base_zeroed(f->inst.n + 1, sizeof *map), *input = base_zeroed(f->in.n + 1, sizeof *input);
   const uint32_t where = 1 + (uint32_t)fuzz_draw(f->inst.n);
   const bool insert = fuzz_chance(50);
   bool good = true;
@@ -194,8 +194,8 @@ static Fn *mutant(const Fn *f) {
     else ir_output(&b, added, NULL);
   }
   ir_build_finish(&b);
-  free(map);
-  free(input);
+  base_free(map);
+  base_free(input);
   if (!good) ir_fn_destroy(out), out = NULL;
   return out;
 }
@@ -214,7 +214,7 @@ void fuzz_mutate_form(Bytes *b) {
   if (g && (of == f || fuzz_chance(10))) {
     char *text = ir_text(g);
     fuzz_copy(b, text, strlen(text));
-    free(text);
+    base_free(text);
   } else {
     change_word(b);
   }

@@ -1,5 +1,6 @@
 /* Fuzz target: any bytes as a file of the cache, for the key whose object is "object\n" 100 times. That or nothing is taken
  * from it, and a look through the folder removes what is not sound. */
+#include "ir/base/base.h"
 #include "codegen/object/cache.h"
 #include "tests/fuzz/bytes.h"
 #include "tests/fuzz/scratch.h"
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const bool same = got.p && got.n == o.n && !memcmp(got.p, o.p, o.n);
   if (got.p && !same) abort();
   if (!got.p && size == good.n && !memcmp(data, good.at, size)) abort();
-  free(got.p);
+  base_free(got.p);
   CgCacheCount count;
   if (!cg_cache_tidy(scratch(), -1, true, &count) || (same && count.files != 1) || (access(path, F_OK) == 0 && count.files != 1))
     abort();

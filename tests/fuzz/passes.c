@@ -55,16 +55,16 @@ static bool draws(const Fn *f) {
 
 /* NULL: it cannot be evaluated as it is. */
 static Tensor *values(const Fn *f, const Tensor *in) {
-  Tensor *out = calloc(f->out.n + 1, sizeof *out);
+  Tensor *out = base_zeroed(f->out.n + 1, sizeof *out);
   char err[256];
   if (ir_eval(f, SAMPLES, in, out, &(EvalEnv){.seed = 1}, err, sizeof err)) return out;
-  free(out);
+  base_free(out);
   return NULL;
 }
 
 static void drop(Tensor *t, uint32_t n) {
   if (t) ir_tensors_free(t, n);
-  free(t);
+  base_free(t);
 }
 
 static int64_t count(const Tensor *t) { return type_count(t->type) * (t->type.lane ? SAMPLES : 1); }
@@ -110,15 +110,15 @@ static Fn *run(const char *pass, const Fn *f, Diag *diag) {
   for (uint32_t k = 0; k < made.n && !g; k++) ir_fn_destroy(made.at[k]);
   vec_free(&made);
   if (!g || !keeps_values(pass) || draws(f)) return g;
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in);
   int64_t n = 0;
   for (uint32_t k = 0; k < f->in.n; k++) n += type_count(f->in.at[k].type);
   if (n < MOST_BYTES / 8) {
     random_inputs(f, SAMPLES, 7, in);
     compare(f, g, pass, in);
-    for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
+    for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
   }
-  free(in);
+  base_free(in);
   return g;
 }
 

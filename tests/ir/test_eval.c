@@ -31,7 +31,7 @@ static void case_finish(Case *c) {
 static Val given(Case *c, Type t, const double *v) {
   size_t size = (size_t)(type_count(t) * (t.lane ? B : 1)) * sizeof *v;
   Tensor *in = &c->in[c->f->in.n];
-  *in = (Tensor){t, malloc(size)};
+  *in = (Tensor){t, base_realloc(NULL, size)};
   memcpy(in->v, v, size);
   return ir_input(&c->b, "in", IN_OTHER, 0, t);
 }
@@ -359,7 +359,7 @@ static void test_map_and_empty(void) {
 static int32_t euler(HnnOde *o) {
   size_t n = (size_t)o->dim * (size_t)o->lanes;
   const double *times = o->times;
-  double *out = o->out, *dy = malloc(n * sizeof *dy), *t = malloc((size_t)o->lanes * sizeof *t);
+  double *out = o->out, *dy = base_realloc(NULL, n * sizeof *dy), *t = base_realloc(NULL, (size_t)o->lanes * sizeof *t);
   memcpy(out, o->y0, n * sizeof *out);
   for (int k = 1; k < o->ntimes; k++, out += n) {
     double h = (times[k] - times[k - 1]) / 1000;
@@ -370,8 +370,8 @@ static int32_t euler(HnnOde *o) {
       for (size_t e = 0; e < n; e++) out[n + e] += h * dy[e];
     }
   }
-  free(dy);
-  free(t);
+  base_free(dy);
+  base_free(t);
   return 0;
 }
 

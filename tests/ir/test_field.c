@@ -179,7 +179,7 @@ static Fn *jacobian(const Fn *f, uint32_t k, bool forward) {
   Fn *g = ir_fn_create("jacobian", true);
   Build b;
   ir_build_init(&b, g);
-  Val *x = calloc(f->in.n + 1, sizeof *x), *out = calloc(f->out.n + 1, sizeof *out), part[200];
+  Val *x = base_zeroed(f->in.n + 1, sizeof *x), *out = base_zeroed(f->out.n + 1, sizeof *out), part[200];
   for (uint32_t j = 0; j < f->in.n; j++) x[j] = ir_id(&b, ir_input(&b, NULL, IN_OTHER, j, f->in.at[j].type));
   ir_inline(&b, f, x, out);
   Val y = flat(&b, out[0]), v;
@@ -195,8 +195,8 @@ static Fn *jacobian(const Fn *f, uint32_t k, bool forward) {
   }
   ir_output(&b, v, NULL);
   ir_build_finish(&b);
-  free(x);
-  free(out);
+  base_free(x);
+  base_free(out);
   Diag *diag = diag_create(NULL);
   Fn *h = pass_derive(NULL, g, diag);
   if (!h) diag_render(diag, stdout, false);

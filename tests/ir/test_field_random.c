@@ -184,7 +184,7 @@ static FieldAnswer decide(const Node *a, const Node *b, uint64_t seed, FieldRepo
 static void test_identities(void) {
   enum { PAIRS = OFTEN(5000), STEPS = 4 };
   int undecided = 0, branched = 0;
-  Gen *g = malloc(sizeof *g);
+  Gen *g = base_realloc(NULL, sizeof *g);
   for (uint64_t seed = 1; seed <= PAIRS; seed++) {
     FieldReport r;
     start(g, seed);
@@ -204,7 +204,7 @@ static void test_identities(void) {
       ir_fn_destroy(h);
     }
   }
-  free(g);
+  base_free(g);
   CU_ASSERT(undecided < PAIRS * 5 / 100);
   printf(" %.2f %% undecided, %.2f %% with signs left out ", 100.0 * undecided / PAIRS, 100.0 * branched / PAIRS);
 }
@@ -235,7 +235,7 @@ static bool numerically(const Node *a, const Node *b) {
 static void test_changes(void) {
   enum { PAIRS = OFTEN(10000) };
   int got[3] = {0}, wrong = 0;
-  Gen *g = malloc(sizeof *g);
+  Gen *g = base_realloc(NULL, sizeof *g);
   for (uint64_t seed = 1; seed <= PAIRS; seed++) {
     FieldReport r;
     start(g, seed + 1000000);
@@ -254,7 +254,7 @@ static void test_changes(void) {
       ir_fn_destroy(h);
     }
   }
-  free(g);
+  base_free(g);
   CU_ASSERT_EQUAL(wrong, 0);
   CU_ASSERT(got[FIELD_UNDECIDED] < PAIRS * 2 / 100);
   printf(" %d equal, %d different, %.2f %% undecided ", got[FIELD_EQUAL], got[FIELD_DIFFERENT],

@@ -85,7 +85,7 @@ static uint32_t reached(const Fn *f) {
   bool *live = ir_live(f);
   uint32_t n = 0;
   for (uint32_t id = 1; id < f->inst.n; id++) n += live[id] && f->inst.at[id].op != OP_in;
-  free(live);
+  base_free(live);
   return n;
 }
 
@@ -197,20 +197,20 @@ static void test_special(void) {
 static Fn *refolded(const Fn *f) {
   Fn *g = ir_fn_create(f->name, f->f64);
   Build b;
-  Val *args = calloc(f->in.n + 1, sizeof *args), *out = calloc(f->out.n + 1, sizeof *out);
+  Val *args = base_zeroed(f->in.n + 1, sizeof *args), *out = base_zeroed(f->out.n + 1, sizeof *out);
   ir_build_init(&b, g);
   for (uint32_t k = 0; k < f->in.n; k++)
     args[k] = ir_input(&b, f->in.at[k].name, f->in.at[k].kind, f->in.at[k].index, f->in.at[k].type);
   ir_inline(&b, f, args, out);
   for (uint32_t k = 0; k < f->out.n; k++) ir_output(&b, out[k], f->outname.at[k]);
   ir_build_finish(&b);
-  free(args);
-  free(out);
+  base_free(args);
+  base_free(out);
   return g;
 }
 
 static void same_values(const Fn *f, const Fn *g, uint64_t seed) {
-  Tensor *in = calloc(f->in.n + 1, sizeof *in), *p = calloc(f->out.n, sizeof *p), *q = calloc(f->out.n, sizeof *q);
+  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in), *p = base_zeroed(f->out.n, sizeof *p), *q = base_zeroed(f->out.n, sizeof *q);
   char err[256];
   random_inputs(f, SAMPLES, seed, in);
   bool ok = ir_eval(f, SAMPLES, in, p, NULL, err, sizeof err) && ir_eval(g, SAMPLES, in, q, NULL, err, sizeof err);
@@ -223,9 +223,9 @@ static void same_values(const Fn *f, const Fn *g, uint64_t seed) {
   ir_tensors_free(in, f->in.n);
   ir_tensors_free(p, f->out.n);
   ir_tensors_free(q, f->out.n);
-  free(in);
-  free(p);
-  free(q);
+  base_free(in);
+  base_free(p);
+  base_free(q);
 }
 
 static void test_random(void) {
@@ -237,8 +237,8 @@ static void test_random(void) {
     char *was = ir_text(f), *is = ir_text(h);
     CU_ASSERT_STRING_EQUAL(was, is);
     same_values(f, g, seed);
-    free(was);
-    free(is);
+    base_free(was);
+    base_free(is);
     ir_fn_destroy(f);
     ir_fn_destroy(g);
     ir_fn_destroy(h);
@@ -251,7 +251,7 @@ static void test_random_special(void) {
   for (uint64_t seed = 1; seed <= 200; seed++) {
     RandomSpec spec = {.seed = seed, .size = 6 + (int)(seed % 30), .f64 = true, .scans = seed % 3 == 0, .special = true};
     Fn *f = random_fn(&spec), *g = refolded(f);
-    Tensor *in = calloc(f->in.n + 1, sizeof *in), *p = calloc(f->out.n, sizeof *p), *q = calloc(f->out.n, sizeof *q);
+    Tensor *in = base_zeroed(f->in.n + 1, sizeof *in), *p = base_zeroed(f->out.n, sizeof *p), *q = base_zeroed(f->out.n, sizeof *q);
     random_inputs(f, SAMPLES, seed | RANDOM_SPECIAL, in);
     CU_ASSERT_FATAL(ir_eval(f, SAMPLES, in, p, NULL, err, sizeof err) && ir_eval(g, SAMPLES, in, q, NULL, err, sizeof err));
     for (uint32_t k = 0; k < f->out.n; k++) {
@@ -262,7 +262,7 @@ static void test_random_special(void) {
     ir_tensors_free(in, f->in.n);
     ir_tensors_free(p, f->out.n);
     ir_tensors_free(q, f->out.n);
-    free(in), free(p), free(q);
+    base_free(in), base_free(p), base_free(q);
     ir_fn_destroy(f);
     ir_fn_destroy(g);
   }

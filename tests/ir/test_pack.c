@@ -38,7 +38,7 @@ static void test_functions(void) {
     CU_ASSERT_EQUAL(ir_verify(g, stderr), 0);
     Pack again = written(g, false);
     CU_ASSERT(again.out.n == p.out.n && !memcmp(again.out.at, p.out.at, p.out.n));
-    free(x), free(y);
+    base_free(x), base_free(y);
     pack_finish(&p), pack_finish(&again);
     ir_fn_destroy(f), ir_fn_destroy(g);
   }
@@ -60,11 +60,11 @@ static void test_cut_off(void) {
   Fn *f = some(3);
   Pack p = written(f, false), in;
   for (size_t n = 0; n < p.out.n; n += 1 + n / 64) {
-    char *cut = malloc(n + 1);
+    char *cut = base_realloc(NULL, n + 1);
     memcpy(cut, p.out.at, n);
     ir_fn_destroy(read_back(cut, n, &in));
     CU_ASSERT(in.bad);
-    free(cut);
+    base_free(cut);
   }
   pack_finish(&p);
   ir_fn_destroy(f);

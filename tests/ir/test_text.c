@@ -55,10 +55,10 @@ static void round_trip(const Fn *f) {
     char *again = ir_text(g);
     CU_ASSERT_STRING_EQUAL(text, again);
     CU_ASSERT(same_fn(f, g));
-    free(again);
+    base_free(again);
   }
   ir_fn_destroy(g);
-  free(text);
+  base_free(text);
   free(said);
 }
 

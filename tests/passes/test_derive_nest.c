@@ -79,10 +79,10 @@ static void test_nested(void) {
 static Val curve(Build *b, Val x, Val w, int rows) {
   /* [rows] from [n]: sin(A x) * w + sum(x^2) */
   Type t = ir_type(b->f, x);
-  double *a = malloc(sizeof *a * (size_t)rows * t.dim[0]);
+  double *a = base_realloc(NULL, sizeof *a * (size_t)rows * t.dim[0]);
   for (size_t k = 0; k < (size_t)rows * t.dim[0]; k++) a[k] = sin((double)k);
   Val y = ir_matmul(b, ir_table(b, dims(false, 2, (uint32_t)rows, t.dim[0], 0), a), x);
-  free(a);
+  base_free(a);
   return ir_add(b, ir_mul(b, ir_sin(b, y), w), ir_sum_all(b, ir_mul(b, x, x)));
 }
 

@@ -58,7 +58,7 @@ static void check_exact(const MeansCase *c) {
   Fn *without = ir_copy_fn(NULL, g);
   without->out.n = without->outname.n = 1 + c->nmoved;
   same(c->name, "the gradient", without, all);
-  free(running.param);
+  base_free(running.param);
   Fn *const made[] = {loss, hand, averaged, step, elsewhere, by_average, g, f, all, without};
   for (size_t k = 0; k < sizeof made / sizeof *made; k++) ir_fn_destroy(made[k]);
 }
@@ -104,7 +104,7 @@ static void check_differences(const MeansCase *c) {
     }
   CU_ASSERT(largest > 1e-3);
   ir_tensors_free(out, g->out.n);
-  for (uint32_t k = 0; k < g->in.n; k++) free(in[k].v);
+  for (uint32_t k = 0; k < g->in.n; k++) base_free(in[k].v);
   ir_fn_destroy(loss);
   ir_fn_destroy(step);
   ir_fn_destroy(g);

@@ -90,10 +90,10 @@ static bool same_values(const Fn *f, const Fn *g, uint64_t seed) {
       good = good && near(x[k].v[e], y[k].v[e], f->f64 == FN_F32 ? 1e-5 : 1e-12);
   ir_tensors_free(x, f->out.n);
   ir_tensors_free(y, f->out.n);
-  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
-  free(in);
-  free(x);
-  free(y);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
+  base_free(in);
+  base_free(x);
+  base_free(y);
   return good;
 }
 

@@ -28,7 +28,7 @@ static void eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out) {
 }
 
 static void free_inputs(Tensor *in, uint32_t n) {
-  for (uint32_t k = 0; k < n; k++) free(in[k].v);
+  for (uint32_t k = 0; k < n; k++) base_free(in[k].v);
 }
 
 static bool close_to(const Tensor *a, const Tensor *b, int64_t B, double tol) {
@@ -230,7 +230,7 @@ static void eval_split(const Split *s, const Fn *f, int64_t B, const Tensor *in,
     got[p] = base_realloc(NULL, sizeof(Tensor) * (1 + (part ? part->out.n : 0)));
     for (uint32_t k = 0; part && k < part->in.n; k++) args[k] = *made_at(s->part[p].in[k], in, got);
     if (part) eval(part, B, args, got[p]);
-    free(args);
+    base_free(args);
   }
   for (uint32_t k = 0; k < f->out.n; k++) {
     const Tensor *from = made_at(s->from[k], in, got);
@@ -240,9 +240,9 @@ static void eval_split(const Split *s, const Fn *f, int64_t B, const Tensor *in,
   }
   for (uint32_t p = 0; p < s->n; p++) {
     if (s->part[p].fn) ir_tensors_free(got[p], s->part[p].fn->out.n);
-    free(got[p]);
+    base_free(got[p]);
   }
-  free(got);
+  base_free(got);
 }
 
 static bool any_lane(const Fn *f) {
@@ -272,9 +272,9 @@ static void check_split(const Fn *f, uint64_t seed) {
   ir_tensors_free(want, f->out.n);
   ir_tensors_free(got, f->out.n);
   free_inputs(in, f->in.n);
-  free(in);
-  free(want);
-  free(got);
+  base_free(in);
+  base_free(want);
+  base_free(got);
   pass_split_finish(&s);
   diag_destroy(diag);
   source_destroy(src);

@@ -50,11 +50,11 @@ static void check_same(const Pattern *want, const Pattern *got, const char *what
 /* ---- linear maps ------------------------------------------------------------------------------------------ */
 
 static Val table_of(Build *b, const Pattern *p) {
-  double *v = calloc((size_t)p->rows * p->cols + 1, sizeof *v);
+  double *v = base_zeroed((size_t)p->rows * p->cols + 1, sizeof *v);
   for (uint32_t i = 0; i < p->rows; i++)
     for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) v[i * p->cols + p->col[k]] = 1 + i + k % 3;
   Val t = ir_table(b, type_real(false, 2, (uint32_t[]){p->rows, p->cols}), v);
-  free(v);
+  base_free(v);
   return t;
 }
 
@@ -158,7 +158,7 @@ static bool column(const Fn *f, Val e, Val x, uint32_t j, const Tensor *in, Tens
   Type t = pass_type_with(ir_type(g, x), false);
   Region r;
   Val tangent;
-  double *v = calloc((size_t)type_count(t) + 1, sizeof *v);
+  double *v = base_zeroed((size_t)type_count(t) + 1, sizeof *v);
   char err[128];
   v[j] = 1;
   ir_build_init(&b, g);
@@ -170,7 +170,7 @@ static bool column(const Fn *f, Val e, Val x, uint32_t j, const Tensor *in, Tens
   if (ok) ir_output(&b, tangent, NULL);
   ir_build_finish(&b);
   ok = ok && ir_eval(g, B, in, out, &(EvalEnv){0}, err, sizeof err);
-  free(v);
+  base_free(v);
   ir_fn_destroy(g);
   return ok;
 }
@@ -199,7 +199,7 @@ static uint32_t check_outside(const Fn *f, Val e, Val x, const Tensor *in, uint6
 
 static uint32_t check_function(const RandomSpec *spec) {
   Fn *f = random_fn(spec);
-  Tensor *in = calloc(f->in.n + 1, sizeof *in);
+  Tensor *in = base_zeroed(f->in.n + 1, sizeof *in);
   uint32_t outside = 0;
   random_inputs(f, B, spec->seed, in);
   for (uint32_t o = 0; o < f->out.n; o++)
@@ -210,7 +210,7 @@ static uint32_t check_function(const RandomSpec *spec) {
       if (type_count(te) * type_count(ir_type(f, x)) <= 400) outside += check_outside(f, e, x, in, spec->seed);
     }
   ir_tensors_free(in, f->in.n);
-  free(in);
+  base_free(in);
   ir_fn_destroy(f);
   return outside;
 }

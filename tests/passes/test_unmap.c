@@ -133,8 +133,8 @@ static bool same(const Fn *f, const Fn *g, uint64_t seed) {
   }
   ir_tensors_free(x, f->out.n);
   ir_tensors_free(y, f->out.n);
-  for (uint32_t k = 0; k < f->in.n; k++) free(in[k].v);
-  free(x);
+  for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
+  base_free(x);
   return good;
 }
 

@@ -1,6 +1,6 @@
-/* What diag.c collects and diag_render.c draws; nobody else includes this. */
-#ifndef HNNC_IR_BASE_DIAG_PRIV_H
-#define HNNC_IR_BASE_DIAG_PRIV_H
+/* A collection of messages as it lies in memory: what diag.c collects, for those that draw it or hand it on. */
+#ifndef HNNC_IR_BASE_DIAG_H
+#define HNNC_IR_BASE_DIAG_H
 
 #include "ir/base/base.h"
 
