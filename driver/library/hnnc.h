@@ -1,0 +1,215 @@
+/* libhnnc: the compiler as a library.
+ *
+ *   hnnc_model *m = hnnc_open("kepler.hnn", NULL);
+ *   if (hnnc_state(m) == HNNC_OK) hnnc_run(m, NULL);
+ *   char *text = hnnc_messages_text(m, false);
+ *   ...
+ *   hnnc_close(m);
+ *
+ * A model is opened from a file or from memory, whatever errors it has: its diagnostics, its tree and its claims can be looked at.
+ * Without errors its functions can be called, its parameters read and written, and its actions run.
+ *
+ * Nothing here prints, ends the process, or waits for a terminal. A fault of the compiler comes back as HNNC_FAULT, and the
+ * model can then only be looked at and closed. A model is used by one thread at a time (hnnc_stop: by any); two models in two
+ * threads do not know of each other.
+ *
+ * What a function gives out belongs to the model: strings and arrays stay until hnnc_close, unless it says otherwise. Strings are
+ * UTF-8 and end in a zero. Numbers are double; f32 models round them. Shapes are row-major, and where there are samples, the sample
+ * is the first axis. */
+#ifndef HNNC_DRIVER_LIBRARY_HNNC_H
+#define HNNC_DRIVER_LIBRARY_HNNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HNNC_API __attribute__((visibility("default")))
+
+enum { HNNC_MAX_RANK = 6 };
+
+typedef enum hnnc_status {
+  HNNC_OK = 0,
+  HNNC_ERRORS = 1,  /* the source has errors: see the messages */
+  HNNC_USAGE = 2,   /* the call makes no sense: a number out of range, a model with errors; nothing was done */
+  HNNC_NUMBERS = 3, /* numbers stopped being finite, or an `expect` or `prove` does not hold */
+  HNNC_IO = 4,      /* a file cannot be read or written, or there is no memory for data: see the messages */
+  HNNC_STOPPED = 5, /* by hnnc_stop or by the progress function */
+  HNNC_FAULT = 70   /* a fault of the compiler, or no memory: see the messages */
+} hnnc_status;
+
+typedef struct hnnc_model hnnc_model;
+
+/* ---- opening ------------------------------------------------------------------------------------------ */
+
+/* How a model is opened. Begin with HNNC_OPTIONS; what is zero is as the command has it. */
+typedef struct hnnc_options {
+  size_t size;                  /* sizeof(hnnc_options) */
+  const char *const *overrides; /* "n=5", "train.steps=100": as on the command line */
+  size_t noverrides;
+  uint64_t seed;         /* changes every seed of the file together; 0: as written */
+  int threads;           /* 0: all cores; results do not depend on it */
+  const char *cpu;       /* compile for this processor; NULL: the host */
+  const char *cache_dir; /* where compiled code is kept; NULL: as the command ($HNNC_CACHE_DIR, ...), "": nowhere */
+  bool tree;             /* keep the tree for hnnc_tree */
+  size_t memory;         /* bytes that the compiler may take for itself, then it is HNNC_FAULT; 0: what there is */
+  /* The text of a file that is imported, of the path `path` ("std/nets.hnn" beside the importing file): false, and it is looked
+   * for on the disk. The text is copied. NULL: nobody is asked. */
+  bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
+  void *ctx; /* for import_text */
+} hnnc_options;
+#define HNNC_OPTIONS {sizeof(hnnc_options), NULL, 0, 0, 0, NULL, NULL, false, 0, NULL, NULL}
+
+/* Opens a file; o NULL: as the command does without options. NULL: not even memory for a fault. */
+HNNC_API hnnc_model *hnnc_open(const char *path, const hnnc_options *o);
+/* The same of a text in memory, len bytes; `name` is what messages call it, and what imports are beside. */
+HNNC_API hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o);
+HNNC_API void hnnc_close(hnnc_model *m); /* NULL is fine */
+/* What opening gave; after a fault, HNNC_FAULT. */
+HNNC_API hnnc_status hnnc_state(const hnnc_model *m);
+HNNC_API const char *hnnc_version(void); /* "0.1.0" */
+
+/* ---- diagnostics ----------------------------------------------------------------------------------------- */
+
+/* A place: bytes [begin, end) of a file; lines and columns from 1, columns in characters. file NULL: nowhere. */
+typedef struct hnnc_place {
+  const char *file;
+  uint32_t begin, end;
+  uint32_t line, column, end_line, end_column;
+} hnnc_place;
+
+typedef struct hnnc_label {
+  hnnc_place at;
+  const char *text;
+} hnnc_label;
+
+typedef struct hnnc_message {
+  bool error;       /* else a warning */
+  const char *code; /* "shape_mismatch": `hnnc explain CODE` */
+  const char *text; /* one line; what was expected and found */
+  hnnc_place at;
+  const hnnc_label *labels; /* other places, and what is there */
+  size_t nlabels;
+  const char *const *helps; /* what to write */
+  size_t nhelps;
+} hnnc_message;
+
+/* What has been said so far, by place, each once; of opening, then of what was called. Returns how many; *out stays until the
+ * next call of a function of this model. */
+HNNC_API size_t hnnc_messages(hnnc_model *m, const hnnc_message **out);
+/* The same as the command prints it, with carets; colour: for a terminal. Stays until the next call likewise. */
+HNNC_API const char *hnnc_messages_text(hnnc_model *m, bool colour);
+HNNC_API void hnnc_forget_messages(hnnc_model *m);
+
+/* ---- the tree and the claims, after errors too ---------------------------------------------------------------- */
+
+typedef struct hnnc_node {
+  const char *kind; /* "flow", "let", "call", "name", ... */
+  const char *name; /* that it defines or uses; an operator; NULL: none */
+  const char *type; /* "real[2, 3]", "a function": at its first evaluation; NULL: not known */
+  hnnc_place at, name_at;
+  int32_t parent; /* a number; -1: a definition of a file */
+} hnnc_node;
+
+/* All nodes in the order of the text, each after the one that it is in; 0 unless options asked for a tree. */
+HNNC_API size_t hnnc_tree(hnnc_model *m, const hnnc_node **out);
+
+typedef enum hnnc_answer { HNNC_UNDECIDED, HNNC_PROVED, HNNC_REFUTED } hnnc_answer;
+
+typedef struct hnnc_claim {
+  const char *text;   /* "symplectic flow to_circles", or the equality of a `prove` */
+  const char *detail; /* how sure, or why not; "" */
+  hnnc_place at;
+  hnnc_answer answer;
+  bool stated; /* by a `prove`; else by a flow */
+} hnnc_claim;
+
+/* What was claimed and decided; after errors only if options asked for a tree. */
+HNNC_API size_t hnnc_claims(hnnc_model *m, const hnnc_claim **out);
+
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
+
+typedef struct hnnc_param {
+  const char *path; /* "energy/dense.0/W" */
+  int rank;
+  uint32_t dim[HNNC_MAX_RANK];
+  size_t elems; /* product of dims */
+} hnnc_param;
+
+/* At their start values after opening, as trained after hnnc_run. */
+HNNC_API size_t hnnc_params(hnnc_model *m, const hnnc_param **out);
+/* The values of parameter k, `elems` of them; HNNC_USAGE if there is no such parameter, or n is not their number. */
+HNNC_API hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n);
+HNNC_API hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n);
+
+/* ---- functions ----------------------------------------------------------------------------------------------------- */
+
+typedef struct hnnc_value { /* an argument or a result */
+  const char *name;         /* of an argument; a result: "" */
+  int rank;
+  uint32_t dim[HNNC_MAX_RANK]; /* of one sample */
+  size_t elems;
+} hnnc_value;
+
+typedef struct hnnc_function {
+  const char *name, *kind; /* "fn", "hamiltonian", "net"; of a flow T "flow", and T_inverse "inverse", T_logdet "logdet" */
+  const hnnc_value *args, *results;
+  size_t nargs, nresults;
+  hnnc_place at;
+} hnnc_function;
+
+/* The named functions of the file whose argument types are known. */
+HNNC_API size_t hnnc_functions(hnnc_model *m, const hnnc_function **out);
+/* Calls function k on n samples with the parameters as they are: args[i] has [n][elems] numbers, results[i] takes as many.
+ * The first call compiles it. */
+HNNC_API hnnc_status hnnc_call(hnnc_model *m, size_t k, size_t n, const double *const *args, double *const *results);
+/* Compiles all functions now, together. */
+HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
+
+/* ---- running ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct hnnc_progress {
+  const char *loss; /* the name */
+  int64_t step, steps;
+  double value, test, lr, samples_per_second; /* NaN where there is none */
+} hnnc_progress;
+
+typedef struct hnnc_run_options {
+  size_t size;     /* sizeof(hnnc_run_options) */
+  const char *dir; /* run directory, to be made; "": one in runs/; NULL: none, and no checkpoints or plots */
+  /* Now and then in a training, in the thread that runs; false: stop after this step. */
+  bool (*progress)(void *ctx, const hnnc_progress *at);
+  void *ctx;
+} hnnc_run_options;
+#define HNNC_RUN_OPTIONS {sizeof(hnnc_run_options), NULL, NULL, NULL}
+
+/* Does what the file says, from top to bottom, as `hnnc run`. o NULL: without a directory. HNNC_NUMBERS: done, but an `expect` does
+ * not hold or numbers are not finite. */
+HNNC_API hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o);
+/* A run that is under way stops after its step. From any thread, or a signal handler. */
+HNNC_API void hnnc_stop(hnnc_model *m);
+
+typedef struct hnnc_report {
+  const char *name;
+  double mean, sd, min, max;
+  int64_t n; /* samples */
+} hnnc_report;
+
+/* Of the last run, those that were made. */
+HNNC_API size_t hnnc_reports(hnnc_model *m, const hnnc_report **out);
+
+typedef struct hnnc_expect {
+  const char *text;
+  bool holds;
+} hnnc_expect;
+
+HNNC_API size_t hnnc_expects(hnnc_model *m, const hnnc_expect **out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,130 @@
+/* What can be looked at in a model: messages, tree, claims. */
+#include "driver/library/model.h"
+#include "ir/base/diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- messages ------------------------------------------------------------------------------------------ */
+
+static hnnc_message message_of(const hnnc_model *m, const DiagMsg *d) {
+  hnnc_message out = {.error = diag_shown_level(m->s.diag, d) == DIAG_ERROR,
+                      .code = diag_code_name(d->code),
+                      .text = arena_strdup(m->said, d->text),
+                      .at = library_place(m, d->at)};
+  for (const DiagNote *n = d->labels; n; n = n->next) out.nlabels++;
+  for (const DiagNote *n = d->helps; n; n = n->next) out.nhelps++;
+  hnnc_label *label = ARENA_ARRAY(m->said, hnnc_label, out.nlabels);
+  const char **help = ARENA_ARRAY(m->said, const char *, out.nhelps);
+  out.labels = label, out.helps = help;
+  for (const DiagNote *n = d->labels; n; n = n->next)
+    *label++ = (hnnc_label){library_place(m, n->at), arena_strdup(m->said, n->text)};
+  for (const DiagNote *n = d->helps; n; n = n->next) *help++ = arena_strdup(m->said, n->text);
+  return out;
+}
+
+typedef struct Said {
+  const hnnc_message *at;
+  size_t n;
+} Said;
+
+static hnnc_status list_messages(hnnc_model *m, void *arg) {
+  Said *said = arg;
+  uint32_t n = 0;
+  int more;
+  DiagMsg **d = diag_sorted(m->s.diag, &n, &more);
+  arena_destroy(m->said);
+  m->said = arena_create();
+  hnnc_message *out = ARENA_ARRAY(m->said, hnnc_message, n + 1);
+  for (uint32_t k = 0; k < n; k++) out[k] = message_of(m, d[k]);
+  base_free(d);
+  *said = (Said){out, n};
+  return HNNC_OK;
+}
+
+size_t hnnc_messages(hnnc_model *m, const hnnc_message **out) {
+  Said said = {0};
+  *out = NULL;
+  if (!m) return 0;
+  if (library_call(m, list_messages, &said)) {
+    m->last = (hnnc_message){.error = true, .code = diag_code_name(CODE_internal), .text = m->fault};
+    said = (Said){&m->last, 1};
+  }
+  *out = said.at;
+  return said.n;
+}
+
+static hnnc_status draw_messages(hnnc_model *m, void *arg) {
+  size_t size;
+  FILE *out = open_memstream(&m->drawn, &size);
+  if (!out) base_fault("there is not enough memory for the messages");
+  diag_render(m->s.diag, out, *(const bool *)arg);
+  if (fclose(out)) base_fault("there is not enough memory for the messages");
+  return HNNC_OK;
+}
+
+const char *hnnc_messages_text(hnnc_model *m, bool colour) {
+  if (!m) return "";
+  free(m->drawn);
+  m->drawn = NULL;
+  if (library_call(m, draw_messages, &colour) == HNNC_OK) return m->drawn;
+  return m->fault;
+}
+
+static hnnc_status forget(hnnc_model *m, void *arg) {
+  (void)arg;
+  diag_clear(m->s.diag);
+  return HNNC_OK;
+}
+
+void hnnc_forget_messages(hnnc_model *m) { library_call(m, forget, NULL); }
+
+/* ---- tree and claims --------------------------------------------------------------------------------------- */
+
+static hnnc_status list_nodes(hnnc_model *m, void *arg) {
+  (void)arg;
+  if (m->node) return HNNC_OK;
+  hnnc_node *out = ARENA_ARRAY(m->mem, hnnc_node, m->tree.node.n + 1);
+  for (uint32_t k = 0; k < m->tree.node.n; k++) {
+    const TreeNode *n = &m->tree.node.at[k];
+    out[k] = (hnnc_node){.kind = n->kind,
+                         .name = n->name,
+                         .type = n->type,
+                         .at = library_place(m, n->at),
+                         .name_at = library_place(m, n->name_at),
+                         .parent = n->parent};
+  }
+  m->node = out;
+  return HNNC_OK;
+}
+
+size_t hnnc_tree(hnnc_model *m, const hnnc_node **out) {
+  const bool there = library_call(m, list_nodes, NULL) == HNNC_OK;
+  *out = there ? m->node : NULL;
+  return there ? m->tree.node.n : 0;
+}
+
+static hnnc_status list_claims(hnnc_model *m, void *arg) {
+  (void)arg;
+  if (m->claim) return HNNC_OK;
+  const Proof *p = m->s.model ? m->s.model->proof : m->tree.proof.at;
+  const size_t n = m->s.model ? m->s.model->nproof : m->tree.proof.n;
+  hnnc_claim *out = ARENA_ARRAY(m->mem, hnnc_claim, n + 1);
+  for (size_t k = 0; k < n; k++)
+    out[k] = (hnnc_claim){.text = p[k].text,
+                          .detail = p[k].detail,
+                          .at = library_place(m, p[k].at),
+                          .answer = (hnnc_answer)p[k].answer,
+                          .stated = p[k].stated};
+  m->claim = out, m->nclaim = n;
+  return HNNC_OK;
+}
+
+_Static_assert((int)HNNC_PROVED == (int)ANSWER_PROVED && (int)HNNC_REFUTED == (int)ANSWER_REFUTED,
+               "answers are passed on by number");
+
+size_t hnnc_claims(hnnc_model *m, const hnnc_claim **out) {
+  const bool there = library_call(m, list_claims, NULL) == HNNC_OK;
+  *out = there ? m->claim : NULL;
+  return there ? m->nclaim : 0;
+}

@@ -1,0 +1,44 @@
+/* What the files of the library share: a model that is open, and how a call enters it. */
+#ifndef HNNC_DRIVER_LIBRARY_MODEL_H
+#define HNNC_DRIVER_LIBRARY_MODEL_H
+
+#include "driver/library/hnnc.h"
+#include "driver/run/runner.h"
+#include "frontend/model/tree.h"
+
+#include <stdatomic.h>
+
+struct hnnc_model {
+  BaseHeap *heap; /* of all that the compiler takes for it */
+  Arena *mem;     /* what is given out */
+  Options opt;
+  Session s;
+  Tree tree; /* mem NULL: none was asked for */
+  hnnc_status state;
+  bool broken;     /* a fault ended a call: nothing of the session may be used */
+  char fault[512]; /* its text */
+  hnnc_message last;
+  volatile int stop;
+  Runner runner;  /* of the last run; s NULL: there was none */
+  Native *native; /* by export; NULL until hnnc_call or hnnc_compile */
+  bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
+  void *ctx;
+  /* given out, NULL until asked for */
+  hnnc_param *param;
+  hnnc_function *function;
+  hnnc_claim *claim;
+  hnnc_node *node;
+  hnnc_report *report;
+  hnnc_expect *expect;
+  size_t nparam, nclaim, nreport, nexpect;
+  Arena *said; /* messages as given out last */
+  char *drawn; /* hnnc_messages_text; of the system */
+};
+
+/* Does f(m, arg) in the model's heap; what ends in a fault is HNNC_FAULT, and nothing is done with a model that had one. */
+hnnc_status library_call(hnnc_model *m, hnnc_status (*f)(hnnc_model *m, void *arg), void *arg);
+hnnc_place library_place(const hnnc_model *m, Span at);
+/* Of an exit code of the command. */
+hnnc_status library_status(int code);
+
+#endif
