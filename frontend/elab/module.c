@@ -48,18 +48,15 @@ bool elab_look(Elab *E, const char *path, int mode) {
   return there;
 }
 
-static const char *readable(Elab *E, const char *dir, const char *name) {
+/* The path of a file that is there, else NULL. Whoever gives texts (o->text) is asked once for each: what was given is *file. */
+static const char *readable(Elab *E, const char *dir, const char *name, uint32_t *file) {
   bool here = !strcmp(dir, ".");
   const char *path = arena_printf(E->mem, "%s%s%s.hnn", here ? "" : dir, here ? "" : "/", name);
-  size_t len;
-  if (E->o->text && E->o->text(E->o->ctx, path, &len)) return path;
-  return elab_look(E, path, R_OK) ? path : NULL;
-}
-
-static uint32_t load_file(Elab *E, const char *path) {
-  size_t len;
+  size_t len = 0;
+  if (E->o->text && loaded(E, path)) return path;
   const char *text = E->o->text ? E->o->text(E->o->ctx, path, &len) : NULL;
-  return text ? source_add(E->src, path, text, len) : source_load(E->src, path);
+  if (text) *file = source_add(E->src, path, text, len);
+  return text || elab_look(E, path, R_OK) ? path : NULL;
 }
 
 static Module *load_std(Elab *E, const char *name) {
@@ -70,12 +67,22 @@ static Module *load_std(Elab *E, const char *name) {
   return module_load(E, shown, source_add(E->src, shown, text, len));
 }
 
+/* A text that is made when it is asked for (o->text) could import for ever. */
+enum { MOST_MODULES = 1000 };
+
+static bool too_many(const Elab *E) {
+  int n = 0;
+  for (const Module *m = E->modules; m; m = m->next) n++;
+  return n >= MOST_MODULES;
+}
+
 /* Beside the importing file, then in the library's folder, then among the copies built in. */
 static Module *import(Elab *E, const Module *from, const Item *it) {
-  const char *path = readable(E, from->dir, it->name), *dir = E->o->std_dir;
+  uint32_t file = 0;
+  const char *path = readable(E, from->dir, it->name, &file), *dir = E->o->std_dir;
   bool std = !strncmp(it->name, "std/", 4);
-  if (!path && std && dir) path = readable(E, dir, it->name + 4);
-  if (!path && dir) path = readable(E, dir, it->name);
+  if (!path && std && dir) path = readable(E, dir, it->name + 4, &file);
+  if (!path && dir) path = readable(E, dir, it->name, &file);
   if (!path && std) {
     Module *m = load_std(E, it->name);
     if (m) return m;
@@ -88,7 +95,8 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   Module *m = loaded(E, path);
   if (m) return m;
-  uint32_t file = load_file(E, path);
+  if (too_many(E)) return elab_error(E, CODE_import, it->name_at, "more than %d files are imported", MOST_MODULES), NULL;
+  if (!file) file = source_load(E->src, path);
   if (file) return module_load(E, path, file);
   elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
