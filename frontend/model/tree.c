@@ -85,7 +85,9 @@ static void expr(Walk *w, int32_t in, const Expr *e) {
 
 static void formals(Walk *w, int32_t in, const Formal *f) {
   for (; f; f = f->next) {
-    const int32_t here = add(w, in, "argument", f->name, f->at, f->at, elab_type_of(w->E, f));
+    const Span typed = f->type ? span_join(f->at, f->type->at) : f->at;
+    const int32_t here =
+        add(w, in, "argument", f->name, f->at, f->init ? span_join(typed, f->init->at) : typed, elab_type_of(w->E, f));
     if (f->type) args(w, here, f->type->dims);
     expr(w, here, f->init);
   }

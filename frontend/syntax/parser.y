@@ -117,14 +117,14 @@ item:
   | "train" T_NAME "on" T_NAME '{' options '}'
       { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; $$->broken = $6.broken; }
   | "report" T_NAME '=' expr on_opt
-      { $$ = new_item(ps, IT_REPORT, $2, @2, @$); $$->value = $4; $$->on = $5; $$->on_at = @5; $$->text = ast_text(ps, @4); }
+      { $$ = new_item(ps, IT_REPORT, $2, @2, span_join(@1, $5 ? @5 : @4)); $$->value = $4; $$->on = $5; $$->on_at = @5; $$->text = ast_text(ps, @4); }
   | "expect" expr
       { $$ = new_item(ps, IT_EXPECT, NULL, @1, @$); $$->value = $2; $$->text = ast_text(ps, @2); }
   | "prove" formals nl_opt expr
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
         $$->unread = $2.broken; check_equality(ps, $4); }
   | "plot" T_NAME '=' '{' options '}' on_opt
-      { $$ = new_item(ps, IT_PLOT, $2, @2, @$); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
+      { $$ = new_item(ps, IT_PLOT, $2, @2, span_join(@1, $7 ? @7 : @6)); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
   ;
 
 nl_opt: %empty | T_NL ;
