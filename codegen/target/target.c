@@ -31,10 +31,23 @@ const CgTuning cg_vector_tuning = {
 #include "codegen/target/tuning.def"
 };
 
+typedef struct Message {
+  char *own;
+  const char *llvm;
+} Message;
+
+static void copy(void *ctx) {
+  Message *m = ctx;
+  m->own = base_strdup(m->llvm);
+}
+
 static char *copy_message(char *m) {
-  char *s = base_strdup(m);
+  char err[128];
+  Message both = {.llvm = m};
+  const bool whole = base_try(copy, &both, err, sizeof err);
   LLVMDisposeMessage(m);
-  return s;
+  if (!whole) base_fault("%s", err);
+  return both.own;
 }
 
 CgName cg_host_cpu(void) {
