@@ -103,7 +103,7 @@ static int restore(Runner *r, Trainer *t) {
   return 0;
 }
 
-static bool stopped(const Runner *r) { return r->on.stop && *r->on.stop; }
+static bool stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->on.stop, __ATOMIC_RELAXED); }
 
 static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *err) {
   if (w->code) return w->code;

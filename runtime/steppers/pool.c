@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #define RELAX() _mm_pause()
@@ -36,6 +37,7 @@ struct RtPool {
   _Atomic(uint64_t) mode;
   atomic_int jobs, done, sleeping;
   atomic_bool stop;
+  pid_t owner; /* a process that was forked has the pool, but not its threads */
   pthread_mutex_t lock;
   pthread_cond_t wake;
 };
@@ -102,6 +104,7 @@ RtPool *rt_pool_create(int threads) {
   RtPool *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->threads = 1;
+  p->owner = getpid();
   p->spin = threads <= have ? 4000 : 1;
   p->tid = calloc((size_t)threads, sizeof *p->tid);
   p->worker = calloc((size_t)threads, sizeof *p->worker);
@@ -121,11 +124,13 @@ RtPool *rt_pool_create(int threads) {
 
 void rt_pool_destroy(RtPool *p) {
   if (!p) return;
-  atomic_store(&p->stop, true);
-  wake_sleepers(p);
-  for (int i = 1; i < p->threads; i++) pthread_join(p->tid[i], NULL);
-  pthread_cond_destroy(&p->wake);
-  pthread_mutex_destroy(&p->lock);
+  if (p->owner == getpid()) {
+    atomic_store(&p->stop, true);
+    wake_sleepers(p);
+    for (int i = 1; i < p->threads; i++) pthread_join(p->tid[i], NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+  }
   free(p->tid);
   free(p->worker);
   free(p);

@@ -230,7 +230,7 @@ static void loop_finish(Loop *l) {
   free(l->step_means);
 }
 
-static bool stop_asked(const RtTrain *t) { return t->stop && *t->stop; }
+static bool stop_asked(const RtTrain *t) { return t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED); }
 
 static RtStatus run(Loop *l) {
   RtTrain *t = l->t;
