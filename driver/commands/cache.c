@@ -11,7 +11,7 @@ enum { MEGA = 1 << 20 };
 
 static void show(const char *dir, const CgCacheCount *c) {
   printf("%s: %" PRId64 " files, %.1f MB, limit %.0f MB (HNNC_CACHE_MB)\n", dir, c->files, (double)c->bytes / MEGA,
-         (double)kept_limit() / MEGA);
+         (double)kept_limit(false) / MEGA);
 }
 
 int command_cache(const Options *o) {
@@ -20,7 +20,7 @@ int command_cache(const Options *o) {
   const char *what = o->file ? o->file : "show";
   const bool verify = !strcmp(what, "verify"), trim = !strcmp(what, "trim"), clear = !strcmp(what, "clear");
   if (!session_cache_dir(dir, sizeof dir)) return printf("there is no cache: HNNC_CACHE_DIR is empty\n"), 0;
-  if (!cg_cache_tidy(dir, trim ? kept_limit() : clear ? 0 : -1, verify, &c)) {
+  if (!cg_cache_tidy(dir, trim ? kept_limit(false) : clear ? 0 : -1, verify, &c)) {
     fprintf(stderr, "error: cannot read the cache %s: %s\n", dir, strerror(errno));
     return EXIT_IO;
   }

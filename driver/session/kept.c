@@ -311,12 +311,13 @@ void kept_put_lowered(const Session *s, const NativeJob *j, KeptKey *k) {
 
 enum { MEGA = 1 << 20, USUAL_LIMIT = 1024 }; /* MiB */
 
-int64_t kept_limit(void) {
+int64_t kept_limit(bool quiet) {
   const char *text = getenv("HNNC_CACHE_MB");
   char *end;
   double mb = text && *text ? strtod(text, &end) : USUAL_LIMIT;
   if (text && *text && (*end || !(mb >= 0) || mb > 1e9)) {
-    fprintf(stderr, "warning: HNNC_CACHE_MB should be a number of megabytes, found `%s`: %d are taken\n", text, USUAL_LIMIT);
+    if (!quiet)
+      fprintf(stderr, "warning: HNNC_CACHE_MB should be a number of megabytes, found `%s`: %d are taken\n", text, USUAL_LIMIT);
     mb = USUAL_LIMIT;
   }
   return (int64_t)(mb * MEGA);
@@ -329,9 +330,9 @@ void kept_refused(const char *path) {
     fprintf(stderr, "warning: %s in the cache is not a file that only this user can write to: such files are not used\n", path);
 }
 
-void kept_tidy(const char *dir) {
+void kept_tidy(const char *dir, bool quiet) {
   CgCacheCount count;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  if (now.tv_nsec / 1000 % 16 == 0) (void)cg_cache_tidy(dir, kept_limit(), false, &count); /* one process in 16 looks */
+  if (now.tv_nsec / 1000 % 16 == 0) (void)cg_cache_tidy(dir, kept_limit(quiet), false, &count); /* one process in 16 looks */
 }

@@ -5,7 +5,8 @@
 #include "driver/session/native.h"
 
 void kept_refused(const char *path); /* a file of that folder that others can write to: said once */
-void kept_tidy(const char *dir);     /* now and then: the objects used last stay, up to kept_limit() */
+/* Now and then: the objects used last stay, up to kept_limit(quiet). */
+void kept_tidy(const char *dir, bool quiet);
 
 /* proved.c: pass_decide, or what it said before and `dir` kept (NULL: nothing). */
 FieldAnswer proved_decide(PassRun *run, const char *dir, const Fn *a, const Fn *b, FieldReport *r);

@@ -199,7 +199,7 @@ void session_abandon(Session *s) {
 
 void session_close(Session *s) {
   waiting_end();
-  if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir);
+  if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir, s->opt->library);
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
     rt_set_finish(&s->set[i]);

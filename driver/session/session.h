@@ -59,6 +59,7 @@ void init_params(Session *s);
 
 /* kept.c */
 const char *kept_version(void); /* of the frontend's sources */
-int64_t kept_limit(void);       /* bytes that the folder of compiled objects may hold: $HNNC_CACHE_MB */
+/* Bytes that the folder of compiled objects may hold: $HNNC_CACHE_MB; quiet: no word of one that is no number. */
+int64_t kept_limit(bool quiet);
 
 #endif
