@@ -83,6 +83,8 @@ typedef struct Source {
   Arena *mem;
 } Source;
 
+enum { SOURCE_MOST = 256 << 20 }; /* bytes of one file */
+
 Source *source_create(void);
 void source_destroy(Source *s);
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len); /* id >= 1; copies */

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SOURCE = 256 << 20 };
-
 Source *source_create(void) {
   Source *s = base_realloc(NULL, sizeof *s);
   *s = (Source){.mem = arena_create()};
@@ -52,7 +50,7 @@ static uint32_t chars_before(const SourceFile *f, uint32_t at) {
 }
 
 uint32_t source_add(Source *s, const char *name, const char *text, size_t len) {
-  if (len > MAX_SOURCE) base_fault("source text of %zu bytes", len);
+  if (len > SOURCE_MOST) base_fault("source text of %zu bytes", len);
   SourceFile f = {.name = arena_strdup(s->mem, name), .text = arena_strndup(s->mem, text, len), .len = (uint32_t)len};
   find_lines(s->mem, &f);
   find_marks(s->mem, &f);
@@ -92,7 +90,7 @@ static uint32_t load(Source *s, const char *path, bool pipes) {
     vec_reserve(&buf, 1 << 16);
     size_t got = fread(buf.at + buf.n, 1, 1 << 16, in);
     buf.n += (uint32_t)got;
-    if (buf.n > MAX_SOURCE) fault = EFBIG;
+    if (buf.n > SOURCE_MOST) fault = EFBIG;
     else if (ferror(in)) fault = errno ? errno : EIO;
     if (got == 0 || fault) break;
   }
