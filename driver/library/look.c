@@ -42,33 +42,45 @@ static hnnc_status list_messages(hnnc_model *m, void *arg) {
   return HNNC_OK;
 }
 
+/* Of a model that can only be closed. */
+static const char *broken_code(const hnnc_model *m) {
+  return diag_code_name(m->state == HNNC_USAGE ? CODE_unknown_option : CODE_internal);
+}
+
 size_t hnnc_messages(hnnc_model *m, const hnnc_message **out) {
   Said said = {0};
-  *out = NULL;
-  if (!m) return 0;
-  if (library_call(m, list_messages, &said)) {
-    m->last = (hnnc_message){.error = true, .code = diag_code_name(CODE_internal), .text = m->fault};
+  library_call(m, list_messages, &said);
+  if (m && m->broken) {
+    m->last = (hnnc_message){.error = true, .code = broken_code(m), .text = m->fault};
     said = (Said){&m->last, 1};
   }
-  *out = said.at;
+  if (out) *out = said.at;
   return said.n;
 }
 
+typedef struct Drawing {
+  FILE *out;
+  bool colour;
+} Drawing;
+
 static hnnc_status draw_messages(hnnc_model *m, void *arg) {
-  size_t size;
-  FILE *out = open_memstream(&m->drawn, &size);
-  if (!out) base_fault("there is not enough memory for the messages");
-  diag_render(m->s.diag, out, *(const bool *)arg);
-  if (fclose(out)) base_fault("there is not enough memory for the messages");
+  const Drawing *d = arg;
+  diag_render(m->s.diag, d->out, d->colour);
   return HNNC_OK;
 }
 
 const char *hnnc_messages_text(hnnc_model *m, bool colour) {
-  if (!m) return "";
+  size_t size;
+  if (!m || m->busy) return "";
   free(m->drawn);
   m->drawn = NULL;
-  if (library_call(m, draw_messages, &colour) == HNNC_OK) return m->drawn;
-  return m->fault;
+  Drawing d = {open_memstream(&m->drawn, &size), colour};
+  if (d.out) library_call(m, draw_messages, &d);
+  const bool whole = d.out && !fclose(d.out);
+  if (whole && !m->broken) return m->drawn;
+  snprintf(m->shown, sizeof m->shown, "error[%s]: %s\n", m->broken ? broken_code(m) : diag_code_name(CODE_memory),
+           m->broken ? m->fault : "there is not enough memory for the messages");
+  return m->shown;
 }
 
 static hnnc_status forget(hnnc_model *m, void *arg) {
@@ -100,7 +112,7 @@ static hnnc_status list_nodes(hnnc_model *m, void *arg) {
 
 size_t hnnc_tree(hnnc_model *m, const hnnc_node **out) {
   const bool there = library_call(m, list_nodes, NULL) == HNNC_OK;
-  *out = there ? m->node : NULL;
+  if (out) *out = there ? m->node : NULL;
   return there ? m->tree.node.n : 0;
 }
 
@@ -125,6 +137,6 @@ _Static_assert((int)HNNC_PROVED == (int)ANSWER_PROVED && (int)HNNC_REFUTED == (i
 
 size_t hnnc_claims(hnnc_model *m, const hnnc_claim **out) {
   const bool there = library_call(m, list_claims, NULL) == HNNC_OK;
-  *out = there ? m->claim : NULL;
+  if (out) *out = there ? m->claim : NULL;
   return there ? m->nclaim : 0;
 }

@@ -6,7 +6,7 @@
 #include "driver/run/runner.h"
 #include "frontend/model/tree.h"
 
-#include <stdatomic.h>
+#include <locale.h>
 
 struct hnnc_model {
   BaseHeap *heap; /* of all that the compiler takes for it */
@@ -15,12 +15,16 @@ struct hnnc_model {
   Session s;
   Tree tree; /* mem NULL: none was asked for */
   hnnc_status state;
-  bool broken;     /* a fault ended a call: nothing of the session may be used */
-  char fault[512]; /* its text */
+  bool broken;     /* a fault ended a call, or there was no opening: nothing of the session may be used */
+  char fault[512]; /* why */
+  char shown[600]; /* as the command would say it */
   hnnc_message last;
-  volatile int stop;
-  Runner runner;  /* of the last run; s NULL: there was none */
-  Native *native; /* by export; NULL until hnnc_call or hnnc_compile */
+  bool busy;            /* a call is under way, and perhaps in a function of the caller */
+  BaseHeap *outer_heap; /* of the caller of this call */
+  locale_t plain, outer_locale;
+  volatile int stop; /* by any thread */
+  Runner runner;     /* of the last run; s NULL: there was none */
+  Native *native;    /* by export; NULL until hnnc_call or hnnc_compile */
   bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
   void *ctx;
   /* given out, NULL until asked for */
@@ -35,8 +39,15 @@ struct hnnc_model {
   char *drawn; /* hnnc_messages_text; of the system */
 };
 
-/* Does f(m, arg) in the model's heap; what ends in a fault is HNNC_FAULT, and nothing is done with a model that had one. */
+/* Does f(m, arg) in the model's heap and the C locale; what ends in a fault is HNNC_FAULT, and nothing is done with a model that
+ * had one, nor inside of another call. */
 hnnc_status library_call(hnnc_model *m, hnnc_status (*f)(hnnc_model *m, void *arg), void *arg);
+/* Around a function of the caller's: in its heap and locale. */
+void library_leave(hnnc_model *m);
+void library_return(hnnc_model *m);
+/* Copies what a caller gives, by an older header or a newer one: what an older one does not have stays zero, what a newer one has
+ * more must be. `first`: the size that the first header had. */
+bool library_options(void *out, size_t size, size_t first, const void *given);
 hnnc_place library_place(const hnnc_model *m, Span at);
 /* Of an exit code of the command. */
 hnnc_status library_status(int code);

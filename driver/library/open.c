@@ -20,14 +20,26 @@ static void make_call(void *ctx) {
 
 hnnc_status library_call(hnnc_model *m, hnnc_status (*f)(hnnc_model *m, void *arg), void *arg) {
   LibraryCall c = {m, f, arg, HNNC_OK};
-  if (!m) return HNNC_USAGE;
-  if (m->broken) return HNNC_FAULT;
-  BaseHeap *was = base_heap_enter(m->heap);
+  if (!m || m->busy) return HNNC_USAGE;
+  if (m->broken) return m->state;
+  m->busy = true;
+  library_return(m);
   const bool whole = base_try(make_call, &c, m->fault, sizeof m->fault);
-  base_heap_enter(was);
+  library_leave(m);
+  m->busy = false;
   m->broken = !whole;
   if (m->broken || c.result == HNNC_FAULT) m->state = HNNC_FAULT;
   return m->broken ? HNNC_FAULT : c.result;
+}
+
+void library_leave(hnnc_model *m) {
+  base_heap_enter(m->outer_heap);
+  uselocale(m->outer_locale);
+}
+
+void library_return(hnnc_model *m) {
+  m->outer_heap = base_heap_enter(m->heap);
+  m->outer_locale = uselocale(m->plain);
 }
 
 hnnc_status library_status(int code) {
@@ -54,17 +66,24 @@ hnnc_place library_place(const hnnc_model *m, Span at) {
 
 /* ---- opening ------------------------------------------------------------------------------------------ */
 
-/* What a caller gives us, who may be of an older or a newer header: what it does not know is zero. */
-static hnnc_options options_of(const hnnc_options *o) {
-  hnnc_options out = HNNC_OPTIONS;
-  if (o) memcpy(&out, o, o->size < sizeof out ? o->size : sizeof out);
-  return out;
+bool library_options(void *out, size_t size, size_t first, const void *given) {
+  enum { MOST = 4096 }; /* a size that was never set may be anything */
+  size_t n;
+  memcpy(&n, given, sizeof n);
+  if (n < first || n > MOST) return false;
+  for (size_t k = size; k < n; k++)
+    if (((const char *)given)[k]) return false;
+  memcpy(out, given, n < size ? n : size);
+  return true;
 }
 
 static const char *text_of_import(void *ctx, const char *path, size_t *len) {
   hnnc_model *m = ctx;
   const char *text = NULL;
-  return m->import_text(m->ctx, path, &text, len) && text ? text : NULL;
+  library_leave(m);
+  const bool there = m->import_text(m->ctx, path, &text, len);
+  library_return(m);
+  return there ? text : NULL;
 }
 
 typedef struct Opening {
@@ -72,6 +91,19 @@ typedef struct Opening {
   size_t len;
   hnnc_options o;
 } Opening;
+
+/* Why there is nothing to open; false: there is something. */
+static bool refused(const Opening *a, char *why, size_t size) {
+  bool hole = false;
+  for (size_t k = 0; a->o.overrides && k < a->o.noverrides; k++) hole |= !a->o.overrides[k];
+  if (!a->path) return snprintf(why, size, "no name is given"), true;
+  if (a->len > SOURCE_MOST) return snprintf(why, size, "the text has %zu bytes, more than %d", a->len, SOURCE_MOST), true;
+  if (a->o.noverrides && !a->o.overrides) return snprintf(why, size, "`overrides` is NULL, `noverrides` is not 0"), true;
+  if (hole) return snprintf(why, size, "one of `overrides` is NULL"), true;
+  if (a->o.threads < 0) return snprintf(why, size, "`threads` should not be negative, found %d", a->o.threads), true;
+  if (a->o.cpu && !cg_cpu_known(a->o.cpu)) return snprintf(why, size, "`cpu` is one that is not known: %.100s", a->o.cpu), true;
+  return false;
+}
 
 static hnnc_status open_model(hnnc_model *m, void *arg) {
   const Opening *a = arg;
@@ -93,19 +125,36 @@ static hnnc_status open_model(hnnc_model *m, void *arg) {
   return library_status(session_open_text(&m->s, &m->opt, a->text, a->len));
 }
 
-static hnnc_model *make(const Opening *a) {
+static void discard(hnnc_model *m) {
+  base_heap_destroy(m->heap);
+  if (m->plain) freelocale(m->plain);
+  free(m->drawn);
+  free(m);
+}
+
+static hnnc_model *make(Opening *a, const hnnc_options *o) {
   hnnc_model *m = calloc(1, sizeof *m);
-  if (m) m->heap = base_heap_create(a->o.memory);
-  if (!m || !m->heap) return free(m), NULL;
-  const hnnc_status state = library_call(m, open_model, (void *)a);
+  if (!m) return NULL;
+  a->o = (hnnc_options)HNNC_OPTIONS;
+  const bool read = !o || library_options(&a->o, sizeof a->o, offsetof(hnnc_options, ctx) + sizeof o->ctx, o);
+  if (!read) snprintf(m->fault, sizeof m->fault, "options of another version: begin with HNNC_OPTIONS");
+  m->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  m->heap = base_heap_create(a->o.memory);
+  if (!m->plain || !m->heap) return discard(m), NULL;
+  m->broken = !read || refused(a, m->fault, sizeof m->fault);
+  m->state = HNNC_USAGE;
+  const hnnc_status state = library_call(m, open_model, a);
   if (m->state != HNNC_FAULT) m->state = state;
   return m;
 }
 
-hnnc_model *hnnc_open(const char *path, const hnnc_options *o) { return make(&(Opening){path, NULL, 0, options_of(o)}); }
+/* The standard input is nothing that a library reads. */
+hnnc_model *hnnc_open(const char *path, const hnnc_options *o) {
+  return make(&(Opening){.path = path && !strcmp(path, "-") ? "./-" : path}, o);
+}
 
 hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o) {
-  return make(&(Opening){name, text ? text : "", text ? len : 0, options_of(o)});
+  return make(&(Opening){.path = name, .text = text ? text : "", .len = text ? len : 0}, o);
 }
 
 /* ---- closing -------------------------------------------------------------------------------------------- */
@@ -124,12 +173,10 @@ static hnnc_status close_model(hnnc_model *m, void *arg) {
 }
 
 void hnnc_close(hnnc_model *m) {
-  if (!m) return;
+  if (!m || m->busy) return;
   library_call(m, close_model, NULL);
   if (m->broken) session_abandon(&m->s);
-  base_heap_destroy(m->heap);
-  free(m->drawn);
-  free(m);
+  discard(m);
 }
 
 hnnc_status hnnc_state(const hnnc_model *m) { return m ? m->state : HNNC_USAGE; }

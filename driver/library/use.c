@@ -38,7 +38,7 @@ static hnnc_status list_params(hnnc_model *m, void *arg) {
 
 size_t hnnc_params(hnnc_model *m, const hnnc_param **out) {
   const bool there = library_call(m, list_params, NULL) == HNNC_OK;
-  *out = there ? m->param : NULL;
+  if (out) *out = there ? m->param : NULL;
   return there ? m->nparam : 0;
 }
 
@@ -57,14 +57,14 @@ static const RtArray *place_of(hnnc_model *m, size_t k, size_t n, int64_t *first
 
 hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n) {
   int64_t first;
-  const RtArray *a = m && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
+  const RtArray *a = m && out && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
   for (size_t e = 0; a && e < n; e++) out[e] = real_at(a, first + (int64_t)e);
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
 
 hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n) {
   int64_t first;
-  const RtArray *a = m && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
+  const RtArray *a = m && values && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
   for (size_t e = 0; a && e < n; e++) put_real(a, first + (int64_t)e, values[e]);
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
@@ -109,7 +109,7 @@ static hnnc_status list_functions(hnnc_model *m, void *arg) {
 
 size_t hnnc_functions(hnnc_model *m, const hnnc_function **out) {
   const bool there = library_call(m, list_functions, NULL) == HNNC_OK;
-  *out = there ? m->function : NULL;
+  if (out) *out = there ? m->function : NULL;
   return there ? m->s.model->nexport : 0;
 }
 
@@ -186,9 +186,19 @@ static hnnc_status call_native(hnnc_model *m, const Native *native, const Callin
                   session_fail(&m->s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for `%s`", native->name));
 }
 
+static bool all_there(const void *const *array, size_t n) {
+  size_t k = 0;
+  while (k < n && array && array[k]) k++;
+  return k == n;
+}
+
 static hnnc_status call_function(hnnc_model *m, void *arg) {
   Calling *c = arg;
   if (m->state != HNNC_OK || c->k >= m->s.model->nexport || !c->n || c->n > INT64_MAX / sizeof(double)) return HNNC_USAGE;
+  list_functions(m, NULL);
+  const hnnc_function *f = &m->function[c->k];
+  if (!all_there((const void *const *)c->args, f->nargs) || !all_there((const void *const *)c->results, f->nresults))
+    return HNNC_USAGE;
   const hnnc_status compiled = m->native && m->native[c->k].run ? HNNC_OK : compile_functions(m, &c->k);
   return compiled ? compiled : call_native(m, &m->native[c->k], c);
 }
@@ -207,8 +217,14 @@ typedef struct RunCall {
 static void on_step(void *ctx, const RunStep *at) {
   const RunCall *c = ctx;
   const hnnc_progress p = {at->name, at->step, at->steps, at->loss, at->test, at->lr, at->samples_per_s};
-  if (c->o.progress && !c->o.progress(c->o.ctx, &p)) c->m->stop = 1;
+  if (!c->o.progress) return;
+  library_leave(c->m);
+  if (!c->o.progress(c->o.ctx, &p)) hnnc_stop(c->m);
+  library_return(c->m);
 }
+
+/* One that asked has been heard then. */
+static bool asked_to_stop(hnnc_model *m) { return __atomic_exchange_n(&m->stop, 0, __ATOMIC_RELAXED); }
 
 static hnnc_status run_model(hnnc_model *m, void *arg) {
   RunCall *c = arg;
@@ -216,23 +232,25 @@ static hnnc_status run_model(hnnc_model *m, void *arg) {
   if (m->state != HNNC_OK) return HNNC_USAGE;
   if (m->runner.s) runner_close(&m->runner);
   m->report = NULL, m->expect = NULL;
+  if (asked_to_stop(m)) return HNNC_STOPPED;
   RtRun *run = c->o.dir ? record_open(&m->s, *c->o.dir ? c->o.dir : NULL, &err) : NULL;
   if (c->o.dir && !run) return library_status(session_fail(&m->s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text));
   runner_init(&m->runner, &m->s, run);
   runner_hash(m->s.src, &m->opt, m->runner.hash);
   m->runner.on = (RunEvents){.ctx = c, .step = on_step, .stop = &m->stop};
-  m->stop = 0;
-  return library_status(runner_run(&m->runner));
+  const int code = runner_run(&m->runner);
+  asked_to_stop(m);
+  return library_status(code);
 }
 
 hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o) {
   RunCall c = {m, HNNC_RUN_OPTIONS};
-  if (o) memcpy(&c.o, o, o->size < sizeof c.o ? o->size : sizeof c.o);
+  if (o && !library_options(&c.o, sizeof c.o, offsetof(hnnc_run_options, ctx) + sizeof o->ctx, o)) return HNNC_USAGE;
   return library_call(m, run_model, &c);
 }
 
 void hnnc_stop(hnnc_model *m) {
-  if (m) m->stop = 1;
+  if (m) __atomic_store_n(&m->stop, 1, __ATOMIC_RELAXED);
 }
 
 static hnnc_status list_results(hnnc_model *m, void *arg) {
@@ -255,12 +273,12 @@ static hnnc_status list_results(hnnc_model *m, void *arg) {
 
 size_t hnnc_reports(hnnc_model *m, const hnnc_report **out) {
   const bool there = library_call(m, list_results, NULL) == HNNC_OK;
-  *out = there ? m->report : NULL;
+  if (out) *out = there ? m->report : NULL;
   return there ? m->nreport : 0;
 }
 
 size_t hnnc_expects(hnnc_model *m, const hnnc_expect **out) {
   const bool there = library_call(m, list_results, NULL) == HNNC_OK;
-  *out = there ? m->expect : NULL;
+  if (out) *out = there ? m->expect : NULL;
   return there ? m->nexpect : 0;
 }

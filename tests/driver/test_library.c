@@ -3,10 +3,13 @@
 #include "tests/common/cunit_main.h"
 #include "tests/common/often.h"
 
+#include <locale.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char program[] = "precision f64\n"
                               "hamiltonian H(q: real[2], p: real[2]) = p @ p / 2 + q @ q / 2\n"
@@ -144,7 +147,9 @@ static void test_tree(void) {
     CU_ASSERT_FATAL(n > 20);
     for (size_t k = 0; k < n; k++) {
       CU_ASSERT(node[k].parent < (int32_t)k && node[k].at.end <= strlen(text));
-      if (node[k].parent >= 0) CU_ASSERT(node[node[k].parent].at.file == node[k].at.file);
+      if (node[k].parent < 0) continue;
+      const hnnc_place *in = &node[node[k].parent].at;
+      CU_ASSERT(in->file == node[k].at.file && in->begin <= node[k].at.begin && node[k].at.end <= in->end);
     }
     const hnnc_node *def = find_node(node, n, errors ? "fn" : "hamiltonian", errors ? "f" : "H");
     CU_ASSERT_FATAL(def != NULL);
@@ -196,6 +201,52 @@ static void test_import(void) {
   hnnc_close(m);
 }
 
+/* A text that imports another, that imports another, ... */
+static bool import_for_ever(void *ctx, const char *path, const char **text, size_t *len) {
+  static char made[64];
+  (void)path;
+  *len = (size_t)snprintf(made, sizeof made, "import \"x%d\"\n", ++*(int *)ctx);
+  *text = made;
+  return true;
+}
+
+/* Has each file once, and claims afterwards that there is none. */
+static bool import_once(void *ctx, const char *path, const char **text, size_t *len) {
+  int *asked = ctx;
+  char here[] = "fn twice(x: real) = 2 * x\n";
+  static char gone[sizeof here];
+  (void)path;
+  if (++*asked > 1) return memset(gone, '?', sizeof gone), false;
+  *text = memcpy(gone, here, sizeof here), *len = strlen(here);
+  return true;
+}
+
+static bool import_nothing(void *ctx, const char *path, const char **text, size_t *len) {
+  (void)ctx, (void)path, (void)text, (void)len;
+  return true;
+}
+
+static void test_import_odd(void) {
+  static const struct {
+    bool (*f)(void *ctx, const char *path, const char **text, size_t *len);
+    hnnc_status state;
+    const char *said;
+  } row[] = {
+    {import_for_ever, HNNC_ERRORS, "more than 1000 files"},
+    {import_once, HNNC_OK, ""},
+    {import_nothing, HNNC_ERRORS, "there is no file"},
+  };
+  for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+    int asked = 0;
+    hnnc_options o = HNNC_OPTIONS;
+    o.import_text = row[k].f, o.ctx = &asked;
+    hnnc_model *m = open_with("import \"a\"\nreport r = twice(1)\nimport \"a\"\n", o);
+    CU_ASSERT(hnnc_state(m) == row[k].state && strstr(hnnc_messages_text(m, false), row[k].said));
+    CU_ASSERT(row[k].f != import_once || asked == 1);
+    hnnc_close(m);
+  }
+}
+
 /* ---- runs ------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct Heard {
@@ -233,6 +284,81 @@ static void test_run(void) {
   heard = (Heard){0};
   CU_ASSERT(hnnc_run(m, &o) == HNNC_OK && hnnc_reports(m, &report) == 1);
   hnnc_close(m);
+}
+
+/* From inside of a run, its model can be asked nothing, and cannot be closed; another one can. */
+static bool use_inside(void *ctx, const hnnc_progress *p) {
+  hnnc_model *m = *(hnnc_model **)ctx;
+  const hnnc_param *param;
+  const hnnc_message *said;
+  double w[3];
+  (void)p;
+  hnnc_close(m);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_USAGE && hnnc_compile(m) == HNNC_USAGE && hnnc_state(m) == HNNC_OK);
+  CU_ASSERT(hnnc_params(m, &param) == 0 && hnnc_get_param(m, 0, w, 3) == HNNC_USAGE && hnnc_set_param(m, 0, w, 3) == HNNC_USAGE);
+  CU_ASSERT(hnnc_messages(m, &said) == 0 && !*hnnc_messages_text(m, false));
+  hnnc_model *other = open_it("report r = 2\n");
+  CU_ASSERT(hnnc_run(other, NULL) == HNNC_OK);
+  hnnc_close(other);
+  return false;
+}
+
+static void test_inside(void) {
+  hnnc_model *m = open_it(program);
+  hnnc_run_options o = HNNC_RUN_OPTIONS;
+  o.progress = use_inside, o.ctx = &m;
+  CU_ASSERT(hnnc_run(m, &o) == HNNC_STOPPED);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK);
+  hnnc_close(m);
+}
+
+static void *stop_later(void *arg) {
+  hnnc_stop(arg);
+  return NULL;
+}
+
+/* Whenever it is asked for, one run stops, and only one. */
+static void test_stop(void) {
+  hnnc_options o = HNNC_OPTIONS;
+  const char *forever = "train.steps=1000000000";
+  hnnc_model *m = open_it(program);
+  hnnc_stop(m);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_STOPPED && hnnc_run(m, NULL) == HNNC_OK);
+  hnnc_close(m);
+  o.overrides = &forever, o.noverrides = 1;
+  m = open_with(program, o);
+  for (int k = 0; k < OFTEN(100); k++) {
+    pthread_t thread;
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, stop_later, m) == 0);
+    for (volatile int wait = 0; wait < k * 5000; wait++) {}
+    CU_ASSERT(hnnc_run(m, NULL) == HNNC_STOPPED);
+    pthread_join(thread, NULL);
+  }
+  hnnc_close(m);
+}
+
+static void test_directory(void) {
+  char folder[] = "/tmp/hnnc_library_XXXXXX", path[64];
+  CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
+  hnnc_model *m = open_it("report r = 2\n");
+  hnnc_run_options o = HNNC_RUN_OPTIONS;
+  o.dir = path;
+  for (int k = 0; k < 2; k++) {
+    snprintf(path, sizeof path, "%s/run%d", folder, k);
+    CU_ASSERT(hnnc_run(m, &o) == HNNC_OK);
+  }
+  const hnnc_report *report;
+  CU_ASSERT(hnnc_run(m, &o) == HNNC_OK && hnnc_reports(m, &report) == 1);
+  strcat(path, "/earlier"); /* where the one before went */
+  CU_ASSERT(access(path, R_OK) == 0);
+  o.dir = folder; /* has files, and no run */
+  CU_ASSERT(hnnc_run(m, &o) == HNNC_IO && strstr(hnnc_messages_text(m, false), folder));
+  CU_ASSERT(hnnc_reports(m, &report) == 0 && hnnc_state(m) == HNNC_OK);
+  o.dir = "/dev/null/run";
+  CU_ASSERT(hnnc_run(m, &o) == HNNC_IO && hnnc_run(m, NULL) == HNNC_OK && hnnc_reports(m, &report) == 1);
+  hnnc_close(m);
+  snprintf(path, sizeof path, "rm -r %s", folder);
+  CU_ASSERT(system(path) == 0);
 }
 
 static void test_numbers(void) {
@@ -299,6 +425,128 @@ static void test_faults(void) {
   CU_ASSERT(faults > 5 && whole > 0);
 }
 
+/* A process that was forked has a model, but not its threads. */
+static void test_fork(void) {
+  hnnc_options o = HNNC_OPTIONS;
+  o.threads = 4, o.cache_dir = "";
+  hnnc_model *m = hnnc_open_text("test.hnn", program, strlen(program), &o);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK);
+  fflush(stdout);
+  const pid_t child = fork();
+  CU_ASSERT_FATAL(child >= 0);
+  if (!child) {
+    alarm(100);
+    hnnc_close(m);
+    m = open_it(program);
+    _exit(hnnc_run(m, NULL));
+  }
+  int status = -1;
+  CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_OK);
+  hnnc_close(m);
+}
+
+static bool see_comma(void *ctx, const hnnc_progress *p) {
+  char text[32];
+  (void)p;
+  snprintf(text, sizeof text, "%.1f", 0.5);
+  *(bool *)ctx = !strcmp(text, "0,5");
+  return false;
+}
+
+/* Where the caller writes 0,5, the library reads and writes 0.5, and leaves the caller what it has. */
+static void test_locale(void) {
+  char folder[] = "/tmp/hnnc_locale_XXXXXX", command[160];
+  CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
+  snprintf(command, sizeof command, "localedef -c -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>/dev/null", folder);
+  const bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8");
+  if (!made) printf("(no localedef: nothing is tested) ");
+  const hnnc_report *report;
+  bool comma = false;
+  hnnc_run_options o = HNNC_RUN_OPTIONS;
+  hnnc_model *m = open_it("report r = 2.5 + 1.25e-2\nexpect r == 3.5\n");
+  CU_ASSERT(hnnc_run(m, NULL) == HNNC_NUMBERS && hnnc_reports(m, &report) == 1 && report[0].mean == 2.5125);
+  hnnc_close(m);
+  o.progress = see_comma, o.ctx = &comma;
+  m = open_it(program);
+  CU_ASSERT(hnnc_run(m, &o) == HNNC_STOPPED && comma == made);
+  hnnc_close(m);
+  see_comma(&comma, NULL);
+  CU_ASSERT(comma == made);
+  setlocale(LC_ALL, "C");
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  CU_ASSERT(system(command) == 0);
+}
+
+/* What makes no sense is said, and nothing is done. */
+static void refused(hnnc_model *m, const char *said) {
+  const hnnc_message *message;
+  CU_ASSERT_FATAL(m != NULL);
+  CU_ASSERT(hnnc_state(m) == HNNC_USAGE && hnnc_run(m, NULL) == HNNC_USAGE && hnnc_functions(m, NULL) == 0);
+  CU_ASSERT(hnnc_messages(m, &message) == 1 && strstr(message[0].text, said) && !message[0].at.file);
+  CU_ASSERT(strstr(hnnc_messages_text(m, false), said) != NULL);
+  hnnc_close(m);
+}
+
+static void test_options(void) {
+  struct {
+    hnnc_options o;
+    char more[64];
+  } newer = {HNNC_OPTIONS, {0}};
+  const char *hole[] = {"n=1", NULL};
+  hnnc_options o = HNNC_OPTIONS;
+  o.cpu = "x86-63";
+  refused(open_with(program, o), "x86-63");
+  o = (hnnc_options)HNNC_OPTIONS, o.noverrides = 2;
+  refused(open_with(program, o), "overrides");
+  o.overrides = hole;
+  refused(open_with(program, o), "overrides");
+  o = (hnnc_options)HNNC_OPTIONS, o.threads = -1;
+  refused(hnnc_open_text("test.hnn", program, strlen(program), &o), "threads");
+  for (size_t size = 0; size < sizeof o; size++) {
+    o = (hnnc_options)HNNC_OPTIONS, o.size = size;
+    refused(open_with(program, o), "HNNC_OPTIONS");
+  }
+  newer.o.size = sizeof newer;
+  hnnc_model *m = hnnc_open_text("test.hnn", "", 0, &newer.o);
+  CU_ASSERT(hnnc_state(m) == HNNC_OK);
+  hnnc_close(m);
+  newer.more[5] = 1;
+  refused(hnnc_open_text("test.hnn", "", 0, &newer.o), "HNNC_OPTIONS");
+  refused(hnnc_open_text("test.hnn", program, (size_t)1 << 40, NULL), "bytes");
+  refused(hnnc_open(NULL, NULL), "name");
+  refused(hnnc_open_text(NULL, "", 0, NULL), "name");
+  m = open_it(program);
+  hnnc_run_options run = HNNC_RUN_OPTIONS;
+  run.size = 8;
+  CU_ASSERT(hnnc_run(m, &run) == HNNC_USAGE);
+  hnnc_close(m);
+  m = hnnc_open("-", NULL); /* a file of this name, not the standard input */
+  CU_ASSERT(hnnc_state(m) == HNNC_IO);
+  hnnc_close(m);
+}
+
+static void test_null(void) {
+  double x[4] = {1, 2, 3, 4};
+  const double *args[2] = {x, NULL};
+  double *results[1] = {NULL};
+  hnnc_model *m = open_it(program);
+  const size_t k = function_number(m, "H", &(const hnnc_function *){0});
+  CU_ASSERT(hnnc_functions(m, NULL) > 0 && hnnc_params(m, NULL) == 1 && hnnc_messages(m, NULL) == 0);
+  CU_ASSERT(hnnc_tree(m, NULL) == 0 && hnnc_claims(m, NULL) == 0 && hnnc_reports(m, NULL) == 0 && hnnc_expects(m, NULL) == 0);
+  CU_ASSERT(hnnc_call(m, k, 1, NULL, NULL) == HNNC_USAGE && hnnc_call(m, k, 1, args, results) == HNNC_USAGE);
+  args[1] = x + 2;
+  CU_ASSERT(hnnc_call(m, k, 1, args, NULL) == HNNC_USAGE && hnnc_call(m, k, 1, args, results) == HNNC_USAGE);
+  results[0] = x;
+  CU_ASSERT(hnnc_call(m, k, 1, args, results) == HNNC_OK && x[0] == 15);
+  CU_ASSERT(hnnc_get_param(m, 0, NULL, 3) == HNNC_USAGE && hnnc_set_param(m, 0, NULL, 3) == HNNC_USAGE);
+  hnnc_close(m);
+  hnnc_stop(NULL);
+  hnnc_forget_messages(NULL);
+  CU_ASSERT(hnnc_messages(NULL, NULL) == 0 && !*hnnc_messages_text(NULL, false) && hnnc_tree(NULL, NULL) == 0);
+  CU_ASSERT(hnnc_call(NULL, 0, 1, args, results) == HNNC_USAGE && hnnc_get_param(NULL, 0, x, 1) == HNNC_USAGE);
+}
+
 static void test_usage(void) {
   const hnnc_param *p;
   CU_ASSERT(hnnc_state(NULL) == HNNC_USAGE && hnnc_run(NULL, NULL) == HNNC_USAGE && hnnc_params(NULL, &p) == 0);
@@ -314,10 +562,18 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"messages", test_messages},
                                                 {"tree", test_tree},
                                                 {"import", test_import},
+                                                {"import_odd", test_import_odd},
                                                 {"run", test_run},
+                                                {"inside", test_inside},
+                                                {"stop", test_stop},
+                                                {"directory", test_directory},
                                                 {"numbers", test_numbers},
                                                 {"many", test_many},
                                                 {"threads", test_threads},
                                                 {"faults", test_faults},
+                                                {"fork", test_fork},
+                                                {"locale", test_locale},
+                                                {"options", test_options},
+                                                {"null", test_null},
                                                 {"usage", test_usage},
                                                 CU_TEST_INFO_NULL}};
