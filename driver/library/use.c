@@ -238,7 +238,9 @@ static hnnc_status run_model(hnnc_model *m, void *arg) {
   runner_init(&m->runner, &m->s, run);
   runner_hash(m->s.src, &m->opt, m->runner.hash);
   m->runner.on = (RunEvents){.ctx = c, .step = on_step, .stop = &m->stop};
+  const uint32_t kept = m->s.code.n; /* of hnnc_call */
   const int code = runner_run(&m->runner);
+  session_drop_code(&m->s, kept);
   asked_to_stop(m);
   return library_status(code);
 }

@@ -197,6 +197,10 @@ void session_abandon(Session *s) {
   rt_pool_destroy(s->pool);
 }
 
+void session_drop_code(Session *s, uint32_t from) {
+  while (s->code.n > from) cg_destroy(s->code.at[--s->code.n]);
+}
+
 void session_close(Session *s) {
   waiting_end();
   if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir, s->opt->library);
@@ -205,7 +209,7 @@ void session_close(Session *s) {
     rt_set_finish(&s->set[i]);
     rt_set_finish(&s->native_set[i]);
   }
-  for (uint32_t i = 0; i < s->code.n; i++) cg_destroy(s->code.at[i]);
+  session_drop_code(s, 0);
   vec_free(&s->code);
   pass_run_finish(&s->passes);
   vec_free(&s->table);

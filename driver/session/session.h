@@ -44,6 +44,8 @@ int session_open(Session *s, const Options *o);
 /* The same with the file's text given (a resumed run has its own copy); NULL: read the file. */
 int session_open_text(Session *s, const Options *o, const char *text, size_t len);
 void session_close(Session *s);
+/* Lets go of what was compiled as number `from` and later: nobody holds a function of it. */
+void session_drop_code(Session *s, uint32_t from);
 /* After a fault: ends its threads, and lets go of what is not in the heap (ir/base/base.h); nothing else of it may be used. */
 void session_abandon(Session *s);
 /* A message on stderr in the style of the diagnostics, at a place; returns `code`. */

@@ -337,6 +337,22 @@ static void test_stop(void) {
   hnnc_close(m);
 }
 
+/* What a run compiles goes with it. */
+static void test_again(void) {
+  hnnc_options o = HNNC_OPTIONS;
+  const char *few = "train.steps=2";
+  double x[4] = {1, 2, 3, 4}, h[1];
+  o.memory = 2 << 20, o.overrides = &few, o.noverrides = 1;
+  hnnc_model *m = open_with(program, o);
+  const size_t k = function_number(m, "H", &(const hnnc_function *){0});
+  for (int n = 0; n < OFTEN(100); n++) {
+    const hnnc_status state = hnnc_run(m, NULL); /* each begins where the one before ended */
+    CU_ASSERT_FATAL(state == HNNC_NUMBERS || state == HNNC_OK);
+    CU_ASSERT(hnnc_call(m, k, 1, (const double *const[]){x, x + 2}, (double *const[]){h}) == HNNC_OK && h[0] == 15);
+  }
+  hnnc_close(m);
+}
+
 static void test_directory(void) {
   char folder[] = "/tmp/hnnc_library_XXXXXX", path[64];
   CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
@@ -566,6 +582,7 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"run", test_run},
                                                 {"inside", test_inside},
                                                 {"stop", test_stop},
+                                                {"again", test_again},
                                                 {"directory", test_directory},
                                                 {"numbers", test_numbers},
                                                 {"many", test_many},
