@@ -9,13 +9,21 @@
  * A model is opened from a file or from memory, whatever errors it has: its diagnostics, its tree and its claims can be looked at.
  * Without errors its functions can be called, its parameters read and written, and its actions run.
  *
- * Nothing here prints, ends the process, or waits for a terminal. A fault of the compiler comes back as HNNC_FAULT, and the
- * model can then only be looked at and closed. A model is used by one thread at a time (hnnc_stop: by any); two models in two
- * threads do not know of each other.
+ * Nothing here prints, ends the process (but see `memory`), or waits for a terminal. A fault of the compiler comes back as
+ * HNNC_FAULT, and the model can then only be asked for its messages and closed. A model is used by one thread at a time (hnnc_stop:
+ * by any); two models in two threads do not know of each other. A thread needs 512 KiB of stack.
  *
- * What a function gives out belongs to the model: strings and arrays stay until hnnc_close, unless it says otherwise. Strings are
- * UTF-8 and end in a zero. Numbers are double; f32 models round them. Shapes are row-major, and where there are samples, the sample
- * is the first axis. */
+ * What a function gives out belongs to the model: strings and arrays stay until hnnc_close, unless it says otherwise; what a function
+ * is given is copied. Strings are UTF-8 (names of files: as they were given) and end in a zero. Numbers are double; f32 models round
+ * them. Shapes are row-major, and where there are samples, the sample is the first axis.
+ *
+ * Functions that give a list return how many there are, and where they stand in *out: NULL and 0 where there is nothing, where the
+ * model has errors (but for messages, tree and claims) or had a fault. out may be NULL. m NULL is a list of nothing, or HNNC_USAGE.
+ *
+ * In a function that the library calls (`import_text`, `progress`), its model can be asked only hnnc_state and hnnc_stop: all else
+ * is HNNC_USAGE or nothing, hnnc_close too. Other models can be used. It must return: no long jump, no exception.
+ *
+ * After fork, a child can close the models that it has, and open others. */
 #ifndef HNNC_DRIVER_LIBRARY_HNNC_H
 #define HNNC_DRIVER_LIBRARY_HNNC_H
 
@@ -34,7 +42,7 @@ enum { HNNC_MAX_RANK = 6 };
 typedef enum hnnc_status {
   HNNC_OK = 0,
   HNNC_ERRORS = 1,  /* the source has errors: see the messages */
-  HNNC_USAGE = 2,   /* the call makes no sense: a number out of range, a model with errors; nothing was done */
+  HNNC_USAGE = 2,   /* the call makes no sense: NULL, a number out of range, a model with errors; nothing was done */
   HNNC_NUMBERS = 3, /* numbers stopped being finite, or an `expect` or `prove` does not hold */
   HNNC_IO = 4,      /* a file cannot be read or written, or there is no memory for data: see the messages */
   HNNC_STOPPED = 5, /* by hnnc_stop or by the progress function */
@@ -45,36 +53,44 @@ typedef struct hnnc_model hnnc_model;
 
 /* ---- opening ------------------------------------------------------------------------------------------ */
 
-/* How a model is opened. Begin with HNNC_OPTIONS; what is zero is as the command has it. */
+/* How a model is opened. Begin with HNNC_OPTIONS; what is zero is as the command has it. An older library takes those of a newer
+ * header if what it does not know is zero. */
 typedef struct hnnc_options {
-  size_t size;                  /* sizeof(hnnc_options) */
+  size_t size;                  /* sizeof(hnnc_options), as HNNC_OPTIONS has it; else opening is HNNC_USAGE */
   const char *const *overrides; /* "n=5", "train.steps=100": as on the command line */
   size_t noverrides;
   uint64_t seed;         /* changes every seed of the file together; 0: as written */
   int threads;           /* 0: all cores; results do not depend on it */
-  const char *cpu;       /* compile for this processor; NULL: the host */
-  const char *cache_dir; /* where compiled code is kept; NULL: as the command ($HNNC_CACHE_DIR, ...), "": nowhere */
+  const char *cpu;       /* compile for this processor, as --cpu of the command; NULL: the host; one not known: HNNC_USAGE */
+  const char *cache_dir; /* where compiled code is kept; NULL: as the command ($HNNC_CACHE_DIR, ...), "": nowhere, as if it
+                          * cannot be written */
   bool tree;             /* keep the tree for hnnc_tree */
-  size_t memory;         /* bytes that the compiler may take for itself, then it is HNNC_FAULT; 0: what there is */
+  /* Bytes that the compiler may take for itself, then it is HNNC_FAULT; 0: what there is. Not in it: data and parameters, and what
+   * LLVM takes, which ends the process where the system has no more. */
+  size_t memory;
   /* The text of a file that is imported, of the path `path` ("std/nets.hnn" beside the importing file): false, and it is looked
-   * for on the disk. The text is copied. NULL: nobody is asked. */
+   * for on the disk. Asked once for each path; the text is copied when it returns. NULL: nobody is asked. */
   bool (*import_text)(void *ctx, const char *path, const char **text, size_t *len);
   void *ctx; /* for import_text */
 } hnnc_options;
 #define HNNC_OPTIONS {sizeof(hnnc_options), NULL, 0, 0, 0, NULL, NULL, false, 0, NULL, NULL}
 
-/* Opens a file; o NULL: as the command does without options. NULL: not even memory for a fault. */
+/* Opens a file; o NULL: as the command does without options. What is wrong is in hnnc_state and the messages; whatever it is, the
+ * model is to be closed. NULL: not even memory for a fault. */
 HNNC_API hnnc_model *hnnc_open(const char *path, const hnnc_options *o);
-/* The same of a text in memory, len bytes; `name` is what messages call it, and what imports are beside. */
+/* The same of a text in memory, len bytes; `name` is what messages call it, and what imports and data files are beside. text NULL:
+ * an empty one. */
 HNNC_API hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o);
 HNNC_API void hnnc_close(hnnc_model *m); /* NULL is fine */
-/* What opening gave; after a fault, HNNC_FAULT. */
+/* What opening gave: HNNC_OK, HNNC_ERRORS, HNNC_IO (no such file), HNNC_USAGE (options that make no sense; only the messages say
+ * more). After a fault at any time, HNNC_FAULT. */
 HNNC_API hnnc_status hnnc_state(const hnnc_model *m);
 HNNC_API const char *hnnc_version(void); /* "0.1.0" */
 
 /* ---- diagnostics ----------------------------------------------------------------------------------------- */
 
-/* A place: bytes [begin, end) of a file; lines and columns from 1, columns in characters. file NULL: nowhere. */
+/* A place: bytes [begin, end) of a file; lines and columns from 1, columns in characters. file: as it was opened, or its path as
+ * import_text is asked for it, or "<std/nets.hnn>"; NULL: nowhere, and the numbers are 0. */
 typedef struct hnnc_place {
   const char *file;
   uint32_t begin, end;
@@ -97,12 +113,12 @@ typedef struct hnnc_message {
   size_t nhelps;
 } hnnc_message;
 
-/* What has been said so far, by place, each once; of opening, then of what was called. Returns how many; *out stays until the
- * next call of a function of this model. */
+/* What has been said so far, by place, each once; of opening, then of what was called (but of no HNNC_USAGE). After a fault, that
+ * alone. *out stays until the next call of this function. */
 HNNC_API size_t hnnc_messages(hnnc_model *m, const hnnc_message **out);
-/* The same as the command prints it, with carets; colour: for a terminal. Stays until the next call likewise. */
+/* The same as the command prints it, with carets; colour: for a terminal. Never NULL. Stays until the next call of this function. */
 HNNC_API const char *hnnc_messages_text(hnnc_model *m, bool colour);
-HNNC_API void hnnc_forget_messages(hnnc_model *m);
+HNNC_API void hnnc_forget_messages(hnnc_model *m); /* those said so far; hnnc_state stays */
 
 /* ---- the tree and the claims, after errors too ---------------------------------------------------------------- */
 
@@ -114,7 +130,7 @@ typedef struct hnnc_node {
   int32_t parent; /* a number; -1: a definition of a file */
 } hnnc_node;
 
-/* All nodes in the order of the text, each after the one that it is in; 0 unless options asked for a tree. */
+/* All nodes in the order of the text, each after the one that it is in and within its place; 0 unless options asked for a tree. */
 HNNC_API size_t hnnc_tree(hnnc_model *m, const hnnc_node **out);
 
 typedef enum hnnc_answer { HNNC_UNDECIDED, HNNC_PROVED, HNNC_REFUTED } hnnc_answer;
@@ -127,7 +143,7 @@ typedef struct hnnc_claim {
   bool stated; /* by a `prove`; else by a flow */
 } hnnc_claim;
 
-/* What was claimed and decided; after errors only if options asked for a tree. */
+/* What was claimed and decided, in imported files too; after errors only if options asked for a tree. */
 HNNC_API size_t hnnc_claims(hnnc_model *m, const hnnc_claim **out);
 
 /* ---- parameters ------------------------------------------------------------------------------------------------ */
@@ -139,9 +155,9 @@ typedef struct hnnc_param {
   size_t elems; /* product of dims */
 } hnnc_param;
 
-/* At their start values after opening, as trained after hnnc_run. */
+/* At their start values after opening, as trained after hnnc_run, also after one that was stopped. */
 HNNC_API size_t hnnc_params(hnnc_model *m, const hnnc_param **out);
-/* The values of parameter k, `elems` of them; HNNC_USAGE if there is no such parameter, or n is not their number. */
+/* The values of parameter k, `elems` of them, row-major; HNNC_USAGE if there is no such parameter, or n is not their number. */
 HNNC_API hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n);
 HNNC_API hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n);
 
@@ -163,10 +179,11 @@ typedef struct hnnc_function {
 
 /* The named functions of the file whose argument types are known. */
 HNNC_API size_t hnnc_functions(hnnc_model *m, const hnnc_function **out);
-/* Calls function k on n samples with the parameters as they are: args[i] has [n][elems] numbers, results[i] takes as many.
- * The first call compiles it. */
+/* Calls function k on n samples, at least 1, with the parameters as they are: args[i] has [n][args[i].elems] numbers, results[i] takes
+ * [n][results[i].elems]. The first call compiles it. What is not a number there is NaN, with HNNC_OK. HNNC_USAGE: no such function, or
+ * one of the arrays is NULL; HNNC_IO: no memory for n samples. */
 HNNC_API hnnc_status hnnc_call(hnnc_model *m, size_t k, size_t n, const double *const *args, double *const *results);
-/* Compiles all functions now, together. */
+/* Compiles all functions now, together: faster than one by one. */
 HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
@@ -178,18 +195,23 @@ typedef struct hnnc_progress {
 } hnnc_progress;
 
 typedef struct hnnc_run_options {
-  size_t size;     /* sizeof(hnnc_run_options) */
-  const char *dir; /* run directory, to be made; "": one in runs/; NULL: none, and no checkpoints or plots */
-  /* Now and then in a training, in the thread that runs; false: stop after this step. */
+  size_t size; /* sizeof(hnnc_run_options) */
+  /* Run directory, to be made; a run that is there already moves to dir/earlier/; a folder with other files is HNNC_IO.
+   * "": one in runs/; NULL: none, and no checkpoints or plots. */
+  const char *dir;
+  /* Twenty times in a training, or by its `every`, in the thread that runs; false: stop after this step. *at is gone afterwards. */
   bool (*progress)(void *ctx, const hnnc_progress *at);
   void *ctx;
 } hnnc_run_options;
 #define HNNC_RUN_OPTIONS {sizeof(hnnc_run_options), NULL, NULL, NULL}
 
-/* Does what the file says, from top to bottom, as `hnnc run`. o NULL: without a directory. HNNC_NUMBERS: done, but an `expect` does
- * not hold or numbers are not finite. */
+/* Does what the file says, from top to bottom, as `hnnc run`. o NULL: without a directory. A training begins at the parameters as
+ * they are: another run trains on. HNNC_NUMBERS: done, but an `expect` or `prove` does not hold, or numbers are not finite (the
+ * reports say which, the messages why); HNNC_STOPPED: what was done until then stays; HNNC_IO: a data file has changed since, or
+ * the directory cannot be made. */
 HNNC_API hnnc_status hnnc_run(hnnc_model *m, const hnnc_run_options *o);
-/* A run that is under way stops after its step. From any thread, or a signal handler. */
+/* The run that is under way stops after its step, or if there is none, the next one at its beginning; it is then forgotten. From
+ * any thread, while the model is open, or a signal handler. */
 HNNC_API void hnnc_stop(hnnc_model *m);
 
 typedef struct hnnc_report {
@@ -198,7 +220,7 @@ typedef struct hnnc_report {
   int64_t n; /* samples */
 } hnnc_report;
 
-/* Of the last run, those that were made. */
+/* Of the last run, those that were made. NaN where a report is not finite. */
 HNNC_API size_t hnnc_reports(hnnc_model *m, const hnnc_report **out);
 
 typedef struct hnnc_expect {
