@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Polynomials of codegen/math_*.c: weighted minimax fits by Lawson's iteration, in 40 digits (needs mpmath).
+"""Polynomials of codegen/math/math_*.c: weighted minimax fits by Lawson's iteration, in 40 digits (needs mpmath).
 
 Prints each as a C initialiser, lowest power first, with the largest weighted error as a power of two.
 The weight is chosen so that the error is the relative error of the function that the polynomial serves.

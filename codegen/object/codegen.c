@@ -109,6 +109,7 @@ typedef struct Making {
   Cg *cg;
   const CgMachine *m;
   uint32_t from, to;
+  bool f64; /* of the peak's loop */
   LLVMCodeGenFileType kind;
   LLVMContextRef ctx;
   LLVMModuleRef mod;
@@ -117,7 +118,7 @@ typedef struct Making {
   FILE *print;
   char *err;
   size_t errsize;
-  bool ok;
+  bool ok, lost; /* lost: what LLVM holds cannot be disposed of */
 } Making;
 
 /* Writes those that are not compiled yet. */
@@ -137,7 +138,7 @@ static void write_module(Making *w) {
 static void make_object(void *ctx) {
   Making *w = ctx;
   write_module(w);
-  w->ok = cg_object(w->m, w->mod, w->kind, w->out, w->err, w->errsize);
+  w->ok = cg_object(w->m, w->mod, w->kind, w->out, &w->lost, w->err, w->errsize);
 }
 
 /* Does `body` and disposes of what LLVM holds. */
@@ -145,6 +146,7 @@ static bool make(Making *w, CgMachine *m, void (*body)(void *)) {
   if (!cg_machine_start(m, w->err, w->errsize)) return false;
   w->m = m, w->ctx = LLVMContextCreate();
   const bool whole = base_try(body, w, w->err, w->errsize);
+  if (w->lost) return false;
   cg_emit_finish(&w->e);
   if (w->mod) LLVMDisposeModule(w->mod);
   LLVMContextDispose(w->ctx);
@@ -445,29 +447,29 @@ bool cg_write_objects(Cg *cg, const char *dir, char *err, size_t errsize) {
 
 /* ---- the machine's peak ---------------------------------------------------------------------------------------------- */
 
-static CgImage *peak_image(Cg *cg, bool f64, const char *name) {
+static const char PEAK[] = "hnnc_peak";
+
+static void make_peak(void *ctx) {
+  Making *w = ctx;
+  w->mod = cg_module(w->m, w->ctx);
+  cg_emit_init(&w->e, &w->m->target, w->ctx, w->mod, w->f64);
+  cg_emit_peak(&w->e, PEAK);
+  w->cg->peak_flop[w->f64] = cg_peak_flop(&w->e);
+  w->ok = cg_object(w->m, w->mod, LLVMObjectFile, w->out, &w->lost, w->err, w->errsize);
+}
+
+static CgImage *peak_image(Cg *cg, bool f64) {
   char err[256];
-  CgEmit e;
   CgObject object;
-  if (!cg_machine_start(&cg->machine, err, sizeof err)) return NULL;
-  LLVMContextRef ctx = LLVMContextCreate();
-  LLVMModuleRef mod = cg_module(&cg->machine, ctx);
-  cg_emit_init(&e, &cg->machine.target, ctx, mod, f64);
-  cg_emit_peak(&e, name);
-  cg->peak_flop[f64] = cg_peak_flop(&e);
-  bool ok = cg_object(&cg->machine, mod, LLVMObjectFile, &object, err, sizeof err);
-  cg_emit_finish(&e);
-  LLVMDisposeModule(mod);
-  LLVMContextDispose(ctx);
-  if (!ok) return NULL;
+  Making w = {.cg = cg, .f64 = f64, .out = &object, .err = err, .errsize = sizeof err};
+  if (!make(&w, &cg->machine, make_peak)) return NULL;
   CgImage *image = cg_image_load(object.p, object.n, err, sizeof err);
   base_free(object.p);
   return image;
 }
 
 double cg_measure_peak(Cg *cg, bool f64) {
-  if (!cg->peak[f64]) cg->peak[f64] = peak_image(cg, f64, "hnnc_peak");
+  if (!cg->peak[f64]) cg->peak[f64] = peak_image(cg, f64);
   if (!cg->peak[f64]) return 0;
-  return cg_peak_rate(cg->machine.target.tune, (CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], "hnnc_peak"),
-                      cg->peak_flop[f64]);
+  return cg_peak_rate(cg->machine.target.tune, (CgPeakLoop)(uintptr_t)cg_image_symbol(cg->peak[f64], PEAK), cg->peak_flop[f64]);
 }

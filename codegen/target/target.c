@@ -3,10 +3,15 @@
 #include "codegen/cg_generation.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
 #include <pthread.h>
 #include <string.h>
 
+/* In the place of LLVM's own, which ends the process. */
+static void fatal(const char *reason) { base_fault("LLVM: %s", reason); }
+
 static void init_targets(void) {
+  LLVMInstallFatalErrorHandler(fatal);
   LLVMInitializeX86TargetInfo();
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
@@ -189,7 +194,18 @@ void cg_machine_finish(CgMachine *m) {
   memset(m, 0, sizeof *m);
 }
 
+/* What LLVM says of its own accord: an error would end the process. */
+static void said(LLVMDiagnosticInfoRef d, void *unused) {
+  (void)unused;
+  if (LLVMGetDiagInfoSeverity(d) != LLVMDSError) return;
+  char text[400], *message = LLVMGetDiagInfoDescription(d);
+  snprintf(text, sizeof text, "%s", message);
+  LLVMDisposeMessage(message);
+  fatal(text);
+}
+
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx) {
+  LLVMContextSetDiagnosticHandler(ctx, said, NULL);
   LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("hnnc", ctx);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->tm);
   LLVMSetTarget(mod, m->triple);
@@ -217,26 +233,53 @@ void cg_emit_finish(CgEmit *e) {
   e->b = NULL;
 }
 
-bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize) {
-  char *message = NULL;
+typedef struct Copying {
+  CgObject *to;
+  LLVMMemoryBufferRef from;
+} Copying;
+
+static void copy_object(void *ctx) {
+  const Copying *c = ctx;
+  c->to->p = base_realloc(NULL, c->to->n + 1);
+  memcpy(c->to->p, LLVMGetBufferStart(c->from), c->to->n);
+}
+
+typedef struct Emission {
+  LLVMTargetMachineRef tm;
+  LLVMModuleRef mod;
+  LLVMCodeGenFileType kind;
   LLVMMemoryBufferRef made;
+  char *message;
+  bool failed;
+} Emission;
+
+static void emit(void *ctx) {
+  Emission *x = ctx;
+  x->failed = LLVMTargetMachineEmitToMemoryBuffer(x->tm, x->mod, x->kind, &x->message, &x->made);
+}
+
+bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, bool *lost, char *err,
+               size_t errsize) {
+  Emission x = {.tm = m->tm, .mod = mod, .kind = kind};
 #ifndef NDEBUG
+  char *message = NULL;
   if (LLVMVerifyModule(mod, LLVMReturnStatusAction, &message)) {
     snprintf(err, errsize, "invalid code was generated: %s", message);
     LLVMDisposeMessage(message);
     return false;
   }
   if (message) LLVMDisposeMessage(message);
-  message = NULL;
 #endif
-  if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, mod, kind, &message, &made)) {
-    snprintf(err, errsize, "%s", message ? message : "no code was generated");
-    if (message) LLVMDisposeMessage(message);
+  *lost = !base_try(emit, &x, err, errsize);
+  if (*lost) return false;
+  if (x.failed) {
+    snprintf(err, errsize, "%s", x.message ? x.message : "no code was generated");
+    if (x.message) LLVMDisposeMessage(x.message);
     return false;
   }
-  out->n = LLVMGetBufferSize(made);
-  out->p = base_realloc(NULL, out->n + 1);
-  memcpy(out->p, LLVMGetBufferStart(made), out->n);
-  LLVMDisposeMemoryBuffer(made);
-  return true;
+  CgObject made = {.n = LLVMGetBufferSize(x.made)};
+  bool ok = base_try(copy_object, &(Copying){&made, x.made}, err, errsize);
+  LLVMDisposeMemoryBuffer(x.made);
+  if (ok) *out = made;
+  return ok;
 }

@@ -198,7 +198,10 @@ CgTarget cg_target(bool x86, unsigned bits, unsigned regs, bool fma, const CgKer
 void cg_emit_init(CgEmit *e, const CgTarget *t, LLVMContextRef ctx, LLVMModuleRef mod, bool f64);
 void cg_emit_finish(CgEmit *e);
 LLVMModuleRef cg_module(const CgMachine *m, LLVMContextRef ctx);
-bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, char *err, size_t errsize);
+/* What a module compiles to. False and `lost`: LLVM itself gave up in the middle of it, and nothing that the module is made of may be
+ * used or disposed of. */
+bool cg_object(const CgMachine *m, LLVMModuleRef mod, LLVMCodeGenFileType kind, CgObject *out, bool *lost, char *err,
+               size_t errsize);
 
 /* ---- objects of the machine that this runs on (elf.c) ------------------------------------------------------ */
 

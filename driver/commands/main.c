@@ -26,6 +26,16 @@ static void keep_memory(void) {
 #endif
 }
 
+/* std::set_new_handler: LLVM is C++, and what `new` does not get would abort. Weak: a shared libLLVM may hide it. */
+extern void (*set_new_handler(void (*handler)(void)))(void) __asm__("_ZSt15set_new_handlerPFvvE") __attribute__((weak));
+
+static void no_memory(void) {
+  static const char text[] = "hnnc: out of memory in the code generator\n";
+  stop_clean();
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+  _exit(EXIT_FAULT);
+}
+
 /* A file that is opened takes the lowest free number: without these, it would be where errors or reports are written to. */
 static void open_standard(void) {
   for (int fd = 0; fd <= 2; fd++)
@@ -39,6 +49,7 @@ int main(int argc, char **argv) {
   keep_memory();
   out_stdout();
   stop_catch();
+  if (set_new_handler) set_new_handler(no_memory);
   int code = options_parse(&o, argc, argv);
   if (code < 0) code = o.run(&o);
   vec_free(&o.override_);

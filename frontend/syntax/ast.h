@@ -1,6 +1,6 @@
 /* The syntax tree. Everything lives in the tree's arena; lists are linked by `next`. Every node has
  * its span; names are interned. The parser only builds it: names, shapes and meaning are decided by
- * the elaborator (elab*.c). */
+ * the elaborator (elab/, builtin/, flow/, claims/). */
 #ifndef HNNC_FRONTEND_SYNTAX_AST_H
 #define HNNC_FRONTEND_SYNTAX_AST_H
 

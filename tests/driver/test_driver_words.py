@@ -202,6 +202,23 @@ def test_memory_of_data():
     hnnc("run", "-q", "m.hnn", code=4, says=["error[memory]", "1000000000 samples of 6000 numbers in f64 are 48 TB", "take fewer samples"])
 
 
+def test_little_memory():
+    """Where the system gives no more, that is said: no signal ends the command, and nothing half made stays."""
+    if "ASAN_OPTIONS" in os.environ:
+        return
+    model()
+    codes = set()
+    for megabytes in range(40, 300, 40):
+        def limited(bytes_=megabytes << 20):
+            resource.setrlimit(resource.RLIMIT_AS, (bytes_, bytes_))
+        p = subprocess.run([HNNC, "compile", "m.hnn", "--emit=obj", "-o", "m.o", "--no-cache"], capture_output=True, preexec_fn=limited, timeout=100, check=False)
+        check(p.returncode in (0, 1, 4, 70), "exit code", megabytes, p.returncode, p.stderr[-200:])
+        check(p.returncode == 0 or p.stderr, "nothing is said", megabytes)
+        check(p.returncode == 0 or not os.path.exists("m.o.new"), "a half file stays", megabytes)
+        codes.add(p.returncode)
+    check(0 in codes and len(codes) > 1, "the limits are too wide or too narrow", codes)
+
+
 def test_override_of_training():
     hnnc("run", model(), "steps=100", code=1, says="did you mean `train.steps=100`?")
     hnnc("run", "m.hnn", "widht=100", code=1, says="did you mean `width`?")
