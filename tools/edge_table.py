@@ -84,6 +84,7 @@ ONE = {
     "log1p": (lambda x: powers(1 + x, [(1, -1), (-1, -2), (2, -3)]), FAR, -1),
     "sqrt": (lambda x: powers(x, [(.5, -.5), (-.25, -1.5), (.375, -2.5)]), FAR, 0),
     "rsqrt": (lambda x: powers(x, [(-.5, -1.5), (.75, -2.5), (-1.875, -3.5)]), FAR, 0),
+    "rsqrt3": (lambda x: powers(x, [(-1.5, -2.5), (3.75, -3.5), (-13.125, -4.5)]), FAR, 0),
     "sin": (lambda x: (mp.cos(x), -mp.sin(x), -mp.cos(x)), None, None),
     "cos": (lambda x: (-mp.sin(x), -mp.cos(x), mp.sin(x)), None, None),
     "tan": (tangent, None, None),

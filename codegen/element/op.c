@@ -81,11 +81,14 @@ static CgVec operand(Gen *g, Frame *fr, const Inst *i, Val a, Idx *at) {
   return gen_at(g, fr, a, ir_type(fr->p->f, a).rank == 0 && i->type.rank ? &scalar : at);
 }
 
-/* Operand k of a product or a sum is a product that nothing else needs and that is computed here. */
-static bool lone_product(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
+/* Nothing else needs operand k of a product or a sum, and it is computed here. */
+static bool lone(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
   Val a = ir_arg(fr->p->f, i, k);
-  const Inst *m = ir_inst(fr->p->f, a);
-  return m->op == OP_mul && fr->p->val[a.id].uses == 1 && m->type.rank == i->type.rank && computed_here(g, fr, a);
+  return fr->p->val[a.id].uses == 1 && ir_type(fr->p->f, a).rank == i->type.rank && computed_here(g, fr, a);
+}
+
+static bool lone_product(const Gen *g, const Frame *fr, const Inst *i, uint32_t k) {
+  return ir_inst(fr->p->f, ir_arg(fr->p->f, i, k))->op == OP_mul && lone(g, fr, i, k);
 }
 
 static bool sums_products(const Frame *fr, Val v) {
@@ -111,67 +114,23 @@ static bool fused(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
   return true;
 }
 
-/* ---- cubes of reciprocal roots ---- */
-
-enum { FACTORS = 8 };
-typedef struct Factors {
-  Val at[FACTORS];
-  uint32_t n;
+/* x^(-3/2) times a constant: no more than x^(-3/2) alone. */
+static bool scaled(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
+  const Fn *f = fr->p->f;
   double c;
-} Factors;
-
-/* Of a product: its operands, and those of operands that are lone products. */
-static bool take_factors(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
-  for (uint32_t k = 0; k < 2; k++) {
-    Val a = plan_strip(fr->p, ir_arg(fr->p->f, i, k));
-    double c;
-    if (lone_product(g, fr, i, k)) {
-      if (!take_factors(g, fr, ir_inst(fr->p->f, ir_arg(fr->p->f, i, k)), x)) return false;
-    } else if (ir_is_const(fr->p->f, a, &c)) {
-      x->c *= c;
-    } else if (x->n < FACTORS) {
-      x->at[x->n++] = a;
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
-
-/* A factor that is 1/sqrt, is there three times, and is not needed elsewhere; the others are left. */
-static Val take_cube(const Gen *g, const Frame *fr, const Inst *i, Factors *x) {
-  for (uint32_t k = 0; k + 2 < x->n; k++) {
-    Val r = x->at[k];
-    const Inst *j = ir_inst(fr->p->f, r);
-    const PVal *q = &fr->p->val[r.id];
-    uint32_t times = 0, n = 0;
-    for (uint32_t m = 0; m < x->n; m++) times += x->at[m].id == r.id;
-    if (j->op != OP_rsqrt || times != 3 || q->uses != 3 || !computed_here(g, fr, r) || j->type.rank != i->type.rank) continue;
-    for (uint32_t m = 0; m < x->n; m++)
-      if (x->at[m].id != r.id) x->at[n++] = x->at[m];
-    x->n = n;
-    return ir_arg(fr->p->f, j, 0);
-  }
-  return VAL_NONE;
-}
-
-/* c r^3 by one expansion (cg_rsqrt_cube), which makes r^3 first. In written products (not derivatives, see ir/build/fold.c) that
- * must be no larger than the product, and no other factor's turn comes before it. */
-static bool cube(Gen *g, Frame *fr, const Inst *i, Idx *at, CgVec *out) {
-  Factors x = {.c = 1};
-  if (i->op != OP_mul || !take_factors(g, fr, i, &x) || !(fabs(x.c) >= 0x1p-20 && fabs(x.c) <= 0x1p20)) return false;
-  Val a = take_cube(g, fr, i, &x);
-  if (!a.id || (i->role == ROLE_PRIMAL && (x.n || fabs(x.c) < 1))) return false;
-  CgVec r = operand(g, fr, i, a, at), y = {.lane = r.lane};
-  for (unsigned v = 0; v < (y.lane ? g->e->nv : 1); v++) y.v[v] = cg_rsqrt_cube(g->e, r.v[v], x.c);
-  for (uint32_t k = 0; k < x.n; k++) y = gen_ew(g, OP_mul, (CgVec[]){y, operand(g, fr, i, x.at[k], at)}, 2, true);
-  *out = y;
+  if (i->op != OP_mul) return false;
+  uint32_t k = ir_is_const(f, plan_strip(fr->p, ir_arg(f, i, 0)), &c) ? 1 : 0;
+  if (!k && !ir_is_const(f, plan_strip(fr->p, ir_arg(f, i, 1)), &c)) return false;
+  const Inst *r = ir_inst(f, ir_arg(f, i, k));
+  if (r->op != OP_rsqrt3 || !lone(g, fr, i, k) || !(fabs(c) >= 0x1p-20 && fabs(c) <= 0x1p20)) return false;
+  *out = operand(g, fr, i, ir_arg(f, r, 0), at);
+  for (unsigned v = 0; v < (out->lane ? g->e->nv : 1); v++) out->v[v] = cg_rsqrt3(g->e, out->v[v], c);
   return true;
 }
 
 static CgVec elementwise(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   CgVec arg[3];
-  if (fused(g, fr, i, at, arg) || cube(g, fr, i, at, arg)) return arg[0];
+  if (fused(g, fr, i, at, arg) || scaled(g, fr, i, at, arg)) return arg[0];
   for (uint32_t k = 0; k < i->nargs; k++) arg[k] = operand(g, fr, i, ir_arg(fr->p->f, i, k), at);
   return gen_ew(g, (Op)i->op, arg, i->nargs, i->type.lane);
 }

@@ -12,7 +12,7 @@
  *   log2     2.5   2.5
  *   tanh     3     3          atan2                 2.5   2.5
  *   sin cos  2.5   2.5   |x| <= 1e5   rsqrt           1.5   1.5
- *   tan      4     4     |x| <= 1e5     its cube        3     3    with AVX-512, else 6
+ *   tan      4     4     |x| <= 1e5   rsqrt3          3     3      with AVX-512, else 6
  *
  * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it. From there on they lose digits
  * (1e-5 is left at 1.3e7 in f32, 1e-9 at 7e15 in f64), and where no digit can be right, they and tan are NaN: |x| > 2^22 pi, 2^51 pi
@@ -52,16 +52,20 @@ V math_rsqrt(const Ew *m, V x) {
 
 /* c y^3 (1 + 3/2 e + 15/8 e^2 + 35/16 e^3 + ...), c in the coefficients: no more to do than for 1/sqrt(x) alone. The term that
  * is left out, 315/128 e^4, is met by the second one, within 2^-13 to a sixth. */
-V cg_rsqrt_cube(CgEmit *e, V x, double c) {
-  Ew w = math_ew(e, x), *m = &w;
-  if (!cg_estimates(m->e, m->n)) {
-    V r = math_rsqrt(m, x), r3 = mul(m, r, mul(m, r, r));
-    return c == 1 ? r3 : mul(m, r3, K(m, c));
-  }
+static V rsqrt3_refined(const Ew *m, V x, double c) {
   const double most = 0x1p-26 * 2 * (M_SQRT2 - 1) * 315 / 128, series[] = {c, c * 1.5, c * (1.875 + most), c * 2.1875};
   V y = estimate(m, x), y2 = mul(m, y, y);
   return mul(m, mul(m, y2, y), math_poly(m, estimate_error(m, x, y2), series, m->f64 ? 4 : 3));
 }
+
+V cg_rsqrt3(CgEmit *e, V x, double c) {
+  Ew w = math_ew(e, x), *m = &w;
+  if (cg_estimates(m->e, m->n)) return rsqrt3_refined(m, x, c);
+  V r = math_rsqrt(m, x), r3 = mul(m, r, mul(m, r, r));
+  return c == 1 ? r3 : mul(m, r3, K(m, c));
+}
+
+V math_rsqrt3(const Ew *m, V x) { return cg_rsqrt3(m->e, x, 1); }
 
 /* ---- more of them ----------------------------------------------------------------------------------- */
 

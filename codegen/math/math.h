@@ -10,7 +10,7 @@
  * which is taken from them, not from the CgEmit. Straight-line code: no blocks, no calls to a library. */
 LLVMValueRef cg_ew(CgEmit *e, Op op, const LLVMValueRef *args);
 
-/* c x^(-3/2), c neither tiny nor huge, as for a product of c and three times rsqrt(x). */
-LLVMValueRef cg_rsqrt_cube(CgEmit *e, LLVMValueRef x, double c);
+/* c x^(-3/2), c neither tiny nor huge, for no more than x^(-3/2) where the target has estimates. */
+LLVMValueRef cg_rsqrt3(CgEmit *e, LLVMValueRef x, double c);
 
 #endif

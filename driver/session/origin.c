@@ -203,6 +203,7 @@ static void formula(const Origin *o, char *buf, size_t size) {
   switch (i->op) {
   case OP_neg: snprintf(buf, size, "-(%g)", a); break;
   case OP_rsqrt: snprintf(buf, size, "1/sqrt(%g)", a); break;
+  case OP_rsqrt3: snprintf(buf, size, "1/sqrt(%g)^3", a); break;
   case OP_add: snprintf(buf, size, "%g + %g", a, b); break;
   case OP_sub: snprintf(buf, size, "%g - %g", a, b); break;
   case OP_mul: snprintf(buf, size, "%g * %g", a, b); break;

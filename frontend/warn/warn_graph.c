@@ -138,7 +138,9 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_sigmoid:
   case OP_softplus:
   case OP_relu:
-  case OP_sqrt: return true;
+  case OP_sqrt:
+  case OP_rsqrt:
+  case OP_rsqrt3: return true;
   case OP_mul: return a.id == b.id || (pos[a.id] && pos[b.id]);
   case OP_dot: return (a.id == b.id && same_elements(f, i)) || (pos[a.id] && pos[b.id]);
   case OP_add:

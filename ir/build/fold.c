@@ -223,7 +223,7 @@ static Val power(Build *b, Val x, int64_t n) {
 
 /* Whether x^n has no better derivative than its products, root or reciprocal: those of x sqrt(x) are 0 inf at 0, and those of
  * 1/(x x) where x x overflows. */
-static bool power_at_once(double n) { return n == floor(n) ? n >= -1 : fabs(n) == 0.5; }
+static bool power_at_once(double n) { return n == floor(n) ? n >= -1 : n == 0.5 || n == -0.5 || n == -1.5; }
 
 /* Whole and half exponents up to 16 become products, a square root and a reciprocal, most of them once all derivatives
  * have been taken. */
@@ -234,6 +234,7 @@ static Val fold_pow(Build *b, Val x, Val y) {
   if (!(twice <= 32) || twice != floor(twice)) return VAL_NONE;
   if (twice == 0) return ir_const(b, 1);
   if (!b->powers && !power_at_once(n.v)) return VAL_NONE;
+  if (n.v == -1.5) return ir_rsqrt3(b, x);
   if (n.v < 0 && twice <= 7 && (int64_t)twice & 1) return power(b, ir_rsqrt(b, x), (int64_t)twice);
   int64_t whole = (int64_t)twice / 2;
   Val r = whole ? power(b, x, whole) : VAL_NONE;

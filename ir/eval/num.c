@@ -101,6 +101,7 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_relu: return a.v < 0 ? num_ratio(0, 1) : a;
   case OP_sqrt: return root(a);
   case OP_rsqrt: return quotient(num_ratio(1, 1), root(a));
+  case OP_rsqrt3: return quotient(quotient(num_ratio(1, 1), root(a)), num_apply(OP_abs, a, a));
   case OP_sign: return row(op, a, b, exact, (a.num > 0) - (a.num < 0), 1);
   case OP_sin:
   case OP_tan:

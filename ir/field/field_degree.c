@@ -102,6 +102,7 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_sqrt: return root(a[0]);
   case OP_rsqrt: return quotient(c, (Degree){0, 0}, root(a[0]), n);
+  case OP_rsqrt3: return quotient(c, (Degree){0, 0}, product(a[0], root(a[0])), n);
   case OP_sign: return (Degree){0, 0};
   case OP_neg:
   case OP_abs:

@@ -128,6 +128,7 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_log2: return divide(e, field_log(e, a), field_log(e, field_int(2)));
   case OP_sqrt: return square_root(e, a);
   case OP_rsqrt: return divide(e, FIELD_ONE, square_root(e, a));
+  case OP_rsqrt3: return divide(e, FIELD_ONE, field_mul(a, square_root(e, a)));
   case OP_sin:
   case OP_cos:
   case OP_tan: return circular(e, op, a);

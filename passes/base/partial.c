@@ -30,6 +30,8 @@
 #define COS(a) a "c"
 #define SIGMOID(a) a "g"
 #define SIGN(a) a "S"
+#define RSQRT(a) a "r"
+#define RSQRT3(a) a "R"
 #define SELECT(c, a, b) c a b "?"
 #define ZERO NULL
 
@@ -66,6 +68,8 @@ static const char *const text[OP_count][2] = {
 #undef COS
 #undef SIGMOID
 #undef SIGN
+#undef RSQRT
+#undef RSQRT3
 #undef SELECT
 #undef ZERO
 

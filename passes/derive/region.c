@@ -89,6 +89,8 @@ static Val unary(Build *b, char letter, Val x) {
   case 'c': return ir_cos(b, x);
   case 'g': return ir_sigmoid(b, x);
   case 'S': return ir_sign(b, x);
+  case 'r': return ir_rsqrt(b, x);
+  case 'R': return ir_rsqrt3(b, x);
   default: return (Val){0};
   }
 }

@@ -32,6 +32,8 @@ static Wide sigmoid_wide(Wide x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / 
 static Wide softplus_wide(Wide x) { return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)); }
 static Wide rsqrt_wide(Wide x) { return 1 / sqrtl(x); }
 static double rsqrt_(double x) { return (double)rsqrt_wide(x); }
+static Wide rsqrt3_wide(Wide x) { return 1 / sqrtl(x) / fabsl(x); }
+static double rsqrt3_(double x) { return (double)rsqrt3_wide(x); }
 static double sigmoid_(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 static double softplus_(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
@@ -63,6 +65,7 @@ static const Case CASES[] = {
   {"sigmoid", OP_sigmoid, 2.5, 2.5, 0, 750, sigmoid_, sigmoid_wide, NULL, NULL},
   {"softplus", OP_softplus, 2, 2, 0, 750, softplus_, softplus_wide, NULL, NULL},
   {"rsqrt", OP_rsqrt, 1.5, 1.5, 0, 100, rsqrt_, rsqrt_wide, NULL, NULL},
+  {"rsqrt3", OP_rsqrt3, 6, 6, 0, 100, rsqrt3_, rsqrt3_wide, NULL, NULL}, /* closer with estimates: see cubes */
   BINARY(pow, 0.6, 1.5, 30),
   BINARY(atan2, 2.5, 2.5, 10),
 };
@@ -409,7 +412,7 @@ typedef struct Cubes {
   double bound;
 } Cubes;
 
-/* By one expansion where there is an estimate, else of three roots and two products. */
+/* x^(-3/2) and multiples of it: by one expansion where there is an estimate, else of three roots and two products. */
 static void cubes_open(Cubes *m, JitTarget t, bool f64, bool vector) {
   char name[32];
   jit_open(&m->jit, t, f64);
@@ -420,7 +423,7 @@ static void cubes_open(Cubes *m, JitTarget t, bool f64, bool vector) {
     jit_begin(&m->jit, name, 3);
     unsigned lanes = vector ? e->vl : 1;
     cg_loop_begin(e, &l, cg_i64(e, 0), jit_param(&m->jit, 3), lanes);
-    cg_store(e, cg_rsqrt_cube(e, cg_load(e, cg_gep(e, jit_param(&m->jit, 0), l.iv), lanes), CUBE_FACTOR[k]),
+    cg_store(e, cg_rsqrt3(e, cg_load(e, cg_gep(e, jit_param(&m->jit, 0), l.iv), lanes), CUBE_FACTOR[k]),
              cg_gep(e, jit_param(&m->jit, 2), l.iv));
     cg_loop_end(e, &l);
     LLVMBuildRetVoid(e->b);

@@ -99,7 +99,7 @@ static void unary(Gen *g) {
   case 2: push(g, ir_expm1(b, ir_sin(b, x)), 1.8); break;
   case 3: push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5 * log(1 + m * m)); break;
   case 4: push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m)); break;
-  case 5: push(g, m > 1 ? ir_sqrt(b, plus_one(g, x)) : ir_rsqrt(b, plus_one(g, x)), 1 + m); break;
+  case 5: push(g, (m > 1.5 ? ir_sqrt : m > 1 ? ir_rsqrt3 : ir_rsqrt)(b, plus_one(g, x)), 1 + m); break;
   case 6: push(g, ir_sin(b, x), 1); break;
   case 7: push(g, ir_cos(b, x), 1); break;
   case 8: push(g, ir_tan(b, ir_sin(b, x)), 1.6); break;

@@ -68,6 +68,9 @@ typedef struct Law {
   LAW(power_sum, 3, P3(F2(pow, x, ADD(y, z)), F2(pow, x, y), F2(pow, x, z)), SUB(t[0], MUL(t[1], t[2])), EQUAL)                    \
   LAW(power_product, 3, P3(F2(pow, MUL(x, y), z), F2(pow, x, z), F2(pow, y, z)), SUB(t[0], MUL(t[1], t[2])), EQUAL)                \
   LAW(cube_root, 2, P2(F2(pow, x, RATIO(1, 3)), LOG(x)), SUB(MUL(t[0], SQ(t[0])), x), EQUAL)                                       \
+  LAW(root_cube, 2, P2(F1(rsqrt3, x), F1(rsqrt, x)), SUB(t[0], MUL(t[1], SQ(t[1]))), EQUAL)                                        \
+  LAW(root_power, 2, P2(F1(rsqrt3, MUL(x, y)), F1(rsqrt3, x)),                                                                     \
+      SUB(MUL(t[0], F1(rsqrt, MUL(x, y))), MUL(SQ(DIV(K(1), x)), SQ(DIV(K(1), y)))), EQUAL)                                        \
   LAW(tanh_sum, 3, P3(F1(tanh, ADD(x, y)), F1(tanh, x), F1(tanh, y)), SUB(MUL(t[0], ADD(K(1), MUL(t[1], t[2]))), ADD(t[1], t[2])), \
       EQUAL)                                                                                                                       \
   LAW(tanh_sigmoid, 3, P3(F1(tanh, x), F1(sigmoid, x), F1(sigmoid, ADD(x, x))),                                                    \
