@@ -7,11 +7,12 @@ walk that is quadratic, or worse, does not end within the time that a command ha
 written out, it is refused, with the name of what is too large."""
 import os
 import subprocess
+import sys
 
 from driver_util import check, environment, HNNC, hnnc, main, write
 
 SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))
-SECONDS = 60 * SLOWER
+SECONDS = 120 * SLOWER
 
 
 def lines(first, middle, last=()):
@@ -200,4 +201,4 @@ def test_who_waits_is_told():
 
 
 if __name__ == "__main__":
-    main(globals())
+    sys.exit(main(globals()))

@@ -7,6 +7,7 @@ import glob
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -150,4 +151,4 @@ def test_nohup_is_kept():
 
 
 if __name__ == "__main__":
-    main(globals())
+    sys.exit(main(globals()))
