@@ -16,30 +16,6 @@ static const char *const expr_kind[] = {
   [EX_TUPLE] = "tuple", [EX_RANGE] = "range",   [EX_BLOCK] = "block",
 };
 
-static const char *const stmt_kind[] = {
-  [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
-  [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
-  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
-};
-
-static const char *const item_kind[] = {
-  [IT_PRECISION] = "precision",
-  [IT_IMPORT] = "import",
-  [IT_CONST] = "const",
-  [IT_FN] = "fn",
-  [IT_HAMILTONIAN] = "hamiltonian",
-  [IT_NET] = "net",
-  [IT_FLOW] = "flow",
-  [IT_USE] = "use",
-  [IT_DATA] = "data",
-  [IT_LOSS] = "loss",
-  [IT_TRAIN] = "train",
-  [IT_REPORT] = "report",
-  [IT_EXPECT] = "expect",
-  [IT_PROVE] = "prove",
-  [IT_PLOT] = "plot",
-};
-
 /* Returns the index of the node. */
 static int32_t add(Walk *w, int32_t in, const char *kind, const char *name, Span name_at, Span at, const char *type) {
   Arena *mem = w->t->mem;
@@ -103,7 +79,7 @@ static void names(Walk *w, int32_t in, const Stmt *s) {
 
 static void block(Walk *w, int32_t in, const Block *b) {
   for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    const int32_t here = add(w, in, stmt_kind[s->kind], NULL, (Span){0}, s->at, NULL);
+    const int32_t here = add(w, in, ast_stmt_text[s->kind], NULL, (Span){0}, s->at, NULL);
     Expr *part[STMT_PARTS];
     ast_stmt_parts(s, part);
     names(w, here, s);
@@ -115,7 +91,7 @@ static void block(Walk *w, int32_t in, const Block *b) {
 }
 
 static void item(Walk *w, const Item *it) {
-  const int32_t here = add(w, -1, item_kind[it->kind], it->name, it->name_at, it->at, NULL);
+  const int32_t here = add(w, -1, ast_item_text[it->kind], it->name, it->name_at, it->at, NULL);
   formals(w, here, it->tformals);
   formals(w, here, it->formals);
   if (it->result) args(w, here, it->result->dims);

@@ -7,6 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const ast_stmt_text[] = {
+  [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
+  [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
+  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
+};
+
+const char *const ast_item_text[] = {
+  [IT_PRECISION] = "precision",
+  [IT_IMPORT] = "import",
+  [IT_CONST] = "const",
+  [IT_FN] = "fn",
+  [IT_HAMILTONIAN] = "hamiltonian",
+  [IT_NET] = "net",
+  [IT_FLOW] = "flow",
+  [IT_USE] = "use",
+  [IT_DATA] = "data",
+  [IT_LOSS] = "loss",
+  [IT_TRAIN] = "train",
+  [IT_REPORT] = "report",
+  [IT_EXPECT] = "expect",
+  [IT_PROVE] = "prove",
+  [IT_PLOT] = "plot",
+};
+
 const char *ast_opr_text(Opr o) {
   static const char *const text[] = {
     [OPR_ADD] = "+",   [OPR_SUB] = "-", [OPR_MUL] = "*", [OPR_DIV] = "/",   [OPR_POW] = "^", [OPR_MATMUL] = "@",

@@ -49,6 +49,8 @@ typedef enum Opr {
   OPR_NOT
 } Opr;
 const char *ast_opr_text(Opr o);
+/* Words of statements and items, by kind, as dumps have them. */
+extern const char *const ast_stmt_text[], *const ast_item_text[];
 
 typedef struct Arg {
   struct Arg *next;

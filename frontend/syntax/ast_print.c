@@ -138,14 +138,9 @@ static void put_names(FILE *out, const Stmt *s, int depth) {
 }
 
 static void put_stmt(FILE *out, const Stmt *s, int depth) {
-  static const char *const word[] = {
-    [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
-    [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
-    [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
-  };
   static const char *const form[] = {[YF_ONE] = "", [YF_EACH] = " each", [YF_WINDOWS] = " windows", [YF_SHUFFLED] = " shuffled"};
   indent(out, depth);
-  fputs(word[s->kind], out);
+  fputs(ast_stmt_text[s->kind], out);
   if (s->kind == ST_YIELD) {
     fputs(form[s->yield], out);
     put_args(out, s->how, " ", depth);
@@ -187,24 +182,7 @@ static void put_options(FILE *out, const Arg *a) {
 }
 
 static void put_item(FILE *out, const Item *it) {
-  static const char *const word[] = {
-    [IT_PRECISION] = "precision",
-    [IT_IMPORT] = "import",
-    [IT_CONST] = "const",
-    [IT_FN] = "fn",
-    [IT_HAMILTONIAN] = "hamiltonian",
-    [IT_NET] = "net",
-    [IT_FLOW] = "flow",
-    [IT_USE] = "use",
-    [IT_DATA] = "data",
-    [IT_LOSS] = "loss",
-    [IT_TRAIN] = "train",
-    [IT_REPORT] = "report",
-    [IT_EXPECT] = "expect",
-    [IT_PROVE] = "prove",
-    [IT_PLOT] = "plot",
-  };
-  fprintf(out, "%s%s%s", it->symplectic ? "symplectic " : "", it->volume ? "volume " : "", word[it->kind]);
+  fprintf(out, "%s%s%s", it->symplectic ? "symplectic " : "", it->volume ? "volume " : "", ast_item_text[it->kind]);
   if (it->kind == IT_IMPORT) {
     fputc(' ', out);
     put_string(out, it->name);

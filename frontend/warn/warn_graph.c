@@ -74,28 +74,15 @@ static bool keeps_zero(Op op) {
   case OP_tanh:
   case OP_relu:
   case OP_erf:
-  case OP_id:
-  case OP_spread:
-  case OP_reshape:
-  case OP_transpose:
-  case OP_flip:
-  case OP_expand:
   case OP_sum:
   case OP_rmax:
   case OP_rmin:
-  case OP_slice:
-  case OP_unslice:
-  case OP_take:
-  case OP_put:
-  case OP_diag:
-  case OP_diagv:
-  case OP_tri:
   case OP_add:
   case OP_sub:
   case OP_min:
   case OP_max:
   case OP_concat: return true;
-  default: return false;
+  default: return ir_has(op, OPF_VIEW | OPF_PLACES);
   }
 }
 
@@ -148,18 +135,10 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_min: return pos[a.id] && pos[b.id];
   case OP_max: return pos[a.id] || pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
-  case OP_id:
-  case OP_spread:
-  case OP_reshape:
-  case OP_transpose:
-  case OP_flip:
-  case OP_expand:
   case OP_sum:
   case OP_rmax:
-  case OP_rmin:
-  case OP_slice:
-  case OP_take: return pos[a.id];
-  default: return false;
+  case OP_rmin: return pos[a.id];
+  default: return ir_has(i->op, OPF_VIEW) && pos[a.id];
   }
 }
 

@@ -63,23 +63,8 @@ static Val fold_of_splat(Build *b, const Cand *c, Num n) {
 }
 
 static bool passes_spread(Op op) {
-  switch (op) {
-  case OP_reshape:
-  case OP_transpose:
-  case OP_flip:
-  case OP_expand:
-  case OP_sum:
-  case OP_rmax:
-  case OP_rmin:
-  case OP_slice:
-  case OP_unslice:
-  case OP_take:
-  case OP_put:
-  case OP_diag:
-  case OP_diagv:
-  case OP_tri: return true;
-  default: return false;
-  }
+  if (op == OP_id || op == OP_spread) return false;
+  return op == OP_sum || op == OP_rmax || op == OP_rmin || ir_has(op, OPF_VIEW | OPF_PLACES);
 }
 
 /* ---- axes ---- */
