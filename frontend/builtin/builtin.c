@@ -204,20 +204,10 @@ static bool bind(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
 }
 
 static Actuals spread(Elab *E, const Builtin *b, const Actuals *a) {
-  uint32_t total = 0;
-  for (uint32_t i = 0; i < a->n; i++) total += a->at[i].v.kind == V_TUPLE ? a->at[i].v.list.n : 1;
-  if (total == a->n || (!(b->flags & BF_SPREAD) && a->n >= parse_params(E, b->params).required)) return *a;
-  Actuals r = {.call = a->call, .callee = a->callee};
-  r.at = ARENA_ARRAY(E->mem, Actual, total + 1);
-  for (uint32_t i = 0; i < a->n; i++) {
-    bool tuple = a->at[i].v.kind == V_TUPLE;
-    for (uint32_t k = 0; k < (tuple ? a->at[i].v.list.n : 1); k++) {
-      r.at[r.n] = a->at[i];
-      if (tuple) r.at[r.n].v = a->at[i].v.list.at[k];
-      r.n++;
-    }
-  }
-  return r;
+  bool tuple = false;
+  for (uint32_t i = 0; i < a->n; i++) tuple |= a->at[i].v.kind == V_TUPLE;
+  if (!tuple || (!(b->flags & BF_SPREAD) && a->n >= parse_params(E, b->params).required)) return *a;
+  return actuals_spread(E, a);
 }
 
 /* ---- applying ------------------------------------------------------------------------------------------ */

@@ -243,22 +243,6 @@ bool deriv_fresh(Elab *E, const Func *f, const Actuals *a, uint32_t n, Actuals *
   return true;
 }
 
-static Actuals spread(Elab *E, const Actuals *a) {
-  Actuals r = {.call = a->call, .callee = a->callee};
-  uint32_t n = 0;
-  for (uint32_t i = 0; i < a->n; i++) n += a->at[i].v.kind == V_TUPLE ? a->at[i].v.list.n : 1;
-  r.at = ARENA_ARRAY(E->mem, Actual, n + 1);
-  for (uint32_t i = 0; i < a->n; i++) {
-    bool tuple = a->at[i].v.kind == V_TUPLE;
-    for (uint32_t k = 0; k < (tuple ? a->at[i].v.list.n : 1); k++) {
-      r.at[r.n] = a->at[i];
-      if (tuple) r.at[r.n].v = a->at[i].v.list.at[k];
-      r.n++;
-    }
-  }
-  return r;
-}
-
 static bool conjugate(Elab *E, const Func *f, const Actuals *a) {
   Type q, p;
   if (a->n < 2) {
@@ -387,7 +371,7 @@ static Value spreading_apply(Elab *E, const Func *f, const Actuals *a) {
 }
 
 Value deriv_apply(Elab *E, const Func *f, const Actuals *given) {
-  Actuals a = spread(E, given);
+  Actuals a = actuals_spread(E, given);
   for (uint32_t i = 0; i < a.n; i++)
     if (a.at[i].v.kind == V_POISON) return POISON;
   if (f->kind == F_JACOBIAN || f->kind == F_HESSIAN || f->kind == F_NONZEROS) return matrix_apply(E, f, &a);

@@ -27,6 +27,22 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
 
 Actuals elab_actuals(Elab *E, const Expr *call) { return actuals(E, call, NULL); }
 
+Actuals actuals_spread(Elab *E, const Actuals *a) {
+  Actuals r = {.call = a->call, .callee = a->callee};
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < a->n; i++) n += a->at[i].v.kind == V_TUPLE ? a->at[i].v.list.n : 1;
+  r.at = ARENA_ARRAY(E->mem, Actual, n + 1);
+  for (uint32_t i = 0; i < a->n; i++) {
+    bool tuple = a->at[i].v.kind == V_TUPLE;
+    for (uint32_t k = 0; k < (tuple ? a->at[i].v.list.n : 1); k++) {
+      r.at[r.n] = a->at[i];
+      if (tuple) r.at[r.n].v = a->at[i].v.list.at[k];
+      r.n++;
+    }
+  }
+  return r;
+}
+
 Actuals actuals_of(Elab *E, const Value *v, uint32_t n, Span at) {
   Actuals a = {.call = at, .callee = at, .n = n};
   a.at = ARENA_ARRAY(E->mem, Actual, n + 1);

@@ -19,6 +19,7 @@ typedef struct Actuals {
 
 Actuals elab_actuals(Elab *E, const Expr *call);
 Actuals actuals_of(Elab *E, const Value *v, uint32_t n, Span at);
+Actuals actuals_spread(Elab *E, const Actuals *a); /* tuples among them as their elements */
 Value elab_apply(Elab *E, const Func *f, const Actuals *a);
 bool elab_bind(Elab *E, const Formal *formals, const Actuals *a, const char *name, Span defined);
 uint32_t func_arity(const Func *f, uint32_t *required); /* UINT32_MAX: any */
