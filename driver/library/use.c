@@ -5,13 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double real_at(const RtArray *a, int64_t i) { return a->f64 ? ((const double *)a->v)[i] : (double)((const float *)a->v)[i]; }
-
-static void put_real(const RtArray *a, int64_t i, double v) {
-  if (a->f64) ((double *)a->v)[i] = v;
-  else ((float *)a->v)[i] = (float)v;
-}
-
 /* ---- parameters -------------------------------------------------------------------------------------------- */
 
 static hnnc_param param_of(hnnc_model *m, const Param *p, int64_t turn) {
@@ -58,14 +51,14 @@ static const RtArray *place_of(hnnc_model *m, size_t k, size_t n, int64_t *first
 hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n) {
   int64_t first;
   const RtArray *a = m && out && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
-  for (size_t e = 0; a && e < n; e++) out[e] = real_at(a, first + (int64_t)e);
+  for (size_t e = 0; a && e < n; e++) out[e] = rt_real(a->v, first + (int64_t)e, a->f64);
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
 
 hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n) {
   int64_t first;
   const RtArray *a = m && values && m->state == HNNC_OK ? place_of(m, k, n, &first) : NULL;
-  for (size_t e = 0; a && e < n; e++) put_real(a, first + (int64_t)e, values[e]);
+  for (size_t e = 0; a && e < n; e++) rt_set_real(a->v, first + (int64_t)e, a->f64, values[e]);
   return a ? HNNC_OK : m && m->state == HNNC_FAULT ? HNNC_FAULT : HNNC_USAGE;
 }
 
@@ -77,19 +70,22 @@ static hnnc_value value_of(Arena *mem, const char *name, Type t) {
   return v;
 }
 
+/* Which of the caller's arrays an input is: its place among the arguments of `f`, as it was before lowering, by number. */
+static size_t argument_number(const Fn *f, uint32_t index) {
+  size_t before = 0;
+  for (uint32_t k = 0; k < f->in.n; k++) before += f->in.at[k].kind == IN_FIELD && f->in.at[k].index < index;
+  return before;
+}
+
 /* Arguments stand by their number, not in the order in which the graph takes them; one that it does not use is none. */
 static hnnc_function function_of(hnnc_model *m, const Export *x) {
   const Fn *f = x->fn;
   hnnc_function out = {.name = x->name, .kind = x->kind, .nresults = f->out.n, .at = library_place(m, x->at)};
   hnnc_value *arg = ARENA_ARRAY(m->mem, hnnc_value, f->in.n + 1), *result = ARENA_ARRAY(m->mem, hnnc_value, f->out.n + 1);
-  for (uint32_t number = 0; number < UINT32_MAX;) {
-    uint32_t next = UINT32_MAX;
-    for (uint32_t k = 0; k < f->in.n; k++)
-      if (f->in.at[k].kind == IN_FIELD && f->in.at[k].index >= number && f->in.at[k].index < next) next = f->in.at[k].index;
-    for (uint32_t k = 0; k < f->in.n; k++)
-      if (f->in.at[k].kind == IN_FIELD && f->in.at[k].index == next)
-        arg[out.nargs++] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
-    number = next == UINT32_MAX ? next : next + 1;
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    if (f->in.at[k].kind != IN_FIELD) continue;
+    arg[argument_number(f, f->in.at[k].index)] = value_of(m->mem, f->in.at[k].name, f->in.at[k].type);
+    out.nargs++;
   }
   for (uint32_t k = 0; k < f->out.n; k++) result[k] = value_of(m->mem, NULL, ir_type(f, f->out.at[k]));
   out.args = arg, out.results = result;
@@ -137,24 +133,17 @@ typedef struct Calling {
   double *const *results;
 } Calling;
 
-/* Which of the caller's arrays an input is: its place among the arguments of `f`, as it was before lowering, by number. */
-static size_t argument_number(const Fn *f, uint32_t index) {
-  size_t before = 0;
-  for (uint32_t k = 0; k < f->in.n; k++) before += f->in.at[k].kind == IN_FIELD && f->in.at[k].index < index;
-  return before;
-}
-
 /* Samples are the last axis inside, the first outside. */
 static void move_in(const RtArray *to, const double *from, size_t n) {
   for (int64_t e = 0; e < to->elems; e++)
-    for (size_t i = 0; i < n; i++) put_real(to, e * to->ld + (int64_t)i, from[(int64_t)i * to->elems + e]);
+    for (size_t i = 0; i < n; i++) rt_set_real(to->v, e * to->ld + (int64_t)i, to->f64, from[(int64_t)i * to->elems + e]);
   rt_array_pad((RtArray *)to);
 }
 
 static void move_out(double *to, const RtArray *from, size_t n, bool lane) {
   for (size_t i = 0; i < n; i++)
     for (int64_t e = 0; e < from->elems; e++)
-      to[(int64_t)i * from->elems + e] = real_at(from, lane ? e * from->ld + (int64_t)i : e);
+      to[(int64_t)i * from->elems + e] = rt_real(from->v, lane ? e * from->ld + (int64_t)i : e, from->f64);
 }
 
 static hnnc_status call_native(hnnc_model *m, const Native *native, const Calling *c) {

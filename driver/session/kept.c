@@ -145,6 +145,9 @@ static void model_key(const Session *s, const Source *src, Pack *key) {
   pack_bytes(key, (void *)f->text, len);
 }
 
+/* Not what the standard input or the caller's memory gave; a tree is not kept. */
+static bool wants_model(const Session *s) { return wanted(s) && strcmp(s->opt->file, "-") && !s->opt->tree && !s->opt->text; }
+
 /* Exports are large, and a run does without. They lie apart, by the bytes of the model that they belong to. */
 static bool wants_exports(const Session *s) {
   return strcmp(s->opt->command, "run") != 0 && strcmp(s->opt->command, "resume") != 0 && strcmp(s->opt->command, "bench") != 0 &&
@@ -197,7 +200,7 @@ static Model *read_model(Session *s, const Pack *key, Source *src, Diag *diag) {
 }
 
 Model *kept_model(Session *s, const char *text, size_t len) {
-  if (!wanted(s) || !strcmp(s->opt->file, "-")) return NULL;
+  if (!wants_model(s)) return NULL;
   Source *src = source_create();
   Diag *diag = diag_create(src);
   Pack key = {0};
@@ -216,7 +219,7 @@ Model *kept_model(Session *s, const char *text, size_t len) {
 }
 
 void kept_put_model(Session *s) {
-  if (!wanted(s) || !s->model || diag_errors(s->diag) || !strcmp(s->opt->file, "-")) return;
+  if (!wants_model(s) || !s->model || diag_errors(s->diag)) return;
   Pack key = {0}, p = {0};
   model_key(s, s->src, &key);
   if (sources(&p, s->src) && looked(&p, s->model) && tables(&p, s)) {

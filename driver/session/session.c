@@ -126,14 +126,14 @@ static void make_model(Session *s, const char *text, size_t len) {
                      .noverride = s->opt->override_.n,
                      .table = look_into_table,
                      .decide = decide,
-                     .at = s->opt->library ? NULL : at,
+                     .at = at,
                      .text = s->opt->text ? imported : NULL,
                      .tree = s->opt->tree,
                      .ctx = s,
                      .passes = &s->passes};
   s->model = text ? model_load_text(s->src, s->opt->file, text, len, &fo, s->diag) : model_load(s->src, s->opt->file, &fo, s->diag);
   for (uint32_t k = 1; s->model && k <= s->src->files.n; k++) diag_check_allows(s->diag, k);
-  if (!s->opt->tree && !s->opt->text) kept_put_model(s);
+  kept_put_model(s);
 }
 
 /* Warnings alone that are errors: without this line it could be missed why the command ended. */
@@ -168,7 +168,7 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
                       .at = waiting_code,
                       .refused = o->library ? NULL : kept_refused,
                       .cache_dir = cache_dir(s)};
-  s->model = o->tree || o->text ? NULL : kept_model(s, text, len);
+  s->model = kept_model(s, text, len);
   if (!s->model) make_model(s, text, len);
   waiting_at("", NULL, (Span){0});
   s->compiling = pass_now() - s->started;
@@ -187,13 +187,18 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   return 0;
 }
 
-void session_abandon(Session *s) {
-  for (uint32_t i = 0; i < s->code.n; i++) cg_abandon(s->code.at[i]);
+/* What the runtime holds: of a session that is not whole, what there is. */
+static void finish_arrays(Session *s) {
   for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
   for (uint32_t i = 0; s->model && s->set && s->native_set && i < s->model->ndata; i++) {
     rt_set_finish(&s->set[i]);
     rt_set_finish(&s->native_set[i]);
   }
+}
+
+void session_abandon(Session *s) {
+  for (uint32_t i = 0; i < s->code.n; i++) cg_abandon(s->code.at[i]);
+  finish_arrays(s);
   rt_pool_destroy(s->pool);
 }
 
@@ -204,11 +209,7 @@ void session_drop_code(Session *s, uint32_t from) {
 void session_close(Session *s) {
   waiting_end();
   if (s->cg.cache_dir) kept_tidy(s->cg.cache_dir, s->opt->library);
-  for (uint32_t i = 0; s->model && s->param && i < s->model->nparam; i++) rt_array_finish(&s->param[i]);
-  for (uint32_t i = 0; s->model && s->set && i < s->model->ndata; i++) {
-    rt_set_finish(&s->set[i]);
-    rt_set_finish(&s->native_set[i]);
-  }
+  finish_arrays(s);
   session_drop_code(s, 0);
   vec_free(&s->code);
   pass_run_finish(&s->passes);
