@@ -69,6 +69,7 @@ static const Builtin builtin_rows[] = {
   {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
   {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
   {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
+  {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied again and again"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
   {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
   {"choice",       "list",                  bi_choice,     0,             0,              "one of a list, drawn"},
