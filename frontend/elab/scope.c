@@ -2,6 +2,7 @@
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
 #include "frontend/builtin/builtin.h"
 #include "frontend/elab/elab_priv.h"
+#include "frontend/local/local.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -72,9 +73,35 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
     old->v = v;
     return old;
   }
-  *vec_push(&f->entries) = (Entry){name, v, at, var, E->now->level};
+  *vec_push(&f->entries) = (Entry){.name = name, .v = v, .at = at, .var = var, .level = E->now->level};
   entry_index(f);
   return &f->entries.at[f->entries.n - 1];
+}
+
+typedef struct Copies {
+  struct Copies *next;
+  Frame *in;
+} Copies;
+
+void entry_take(Elab *E, Frame *to, Entry *e, const Item *it) {
+  Entry copy = *e;
+  if (e->var) {
+    Copies *c = ARENA_NEW(E->mem, Copies);
+    *c = (Copies){e->copies, to};
+    e->copies = c;
+  }
+  copy.taken = it, copy.copies = NULL;
+  *vec_push(&to->entries) = copy;
+  entry_index(to);
+}
+
+void entry_changed(Entry *e) {
+  for (const Copies *c = e->copies; c; c = c->next) {
+    Entry *copy = entry_of(c->in, e->name);
+    copy->changed = true;
+    entry_changed(copy);
+  }
+  e->copies = NULL;
 }
 
 static Global *own_global(Module *m, const char *name) {
@@ -241,6 +268,7 @@ Value global_value(Elab *E, Global *g, Span use) {
 Value elab_name(Elab *E, const char *name, Span at) {
   Entry *e = frame_find(E->now->frame, name);
   if (e) {
+    if (e->changed) return local_changed(E, e, at);
     if (e->v.kind == V_FIELD) return elab_value(E, elab_field(E, e->v.field, at));
     return e->v;
   }
