@@ -10,9 +10,9 @@ typedef struct Entry {
   Span at;
   bool var;
   Level *level;
-  const Item *taken;     /* a copy, taken along by this definition in the body that the name is of */
-  bool changed;          /* which was reassigned since */
-  struct Copies *copies; /* of a var */
+  const Item *taken; /* a copy, taken along by this definition in the body that the name is of */
+  bool changed;      /* which was reassigned since */
+  struct Copies *copies;
 } Entry;
 
 struct Frame {
