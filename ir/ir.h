@@ -160,7 +160,7 @@ DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) || (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
 }
 
 bool ir_fn_plain(const Fn *f);      /* nothing in f, or in a body in it, is a derivative or a trajectory */
@@ -182,6 +182,14 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   lists, at most once in each; one missing from the out list is summed. So every derivative of a
  *   dot is a dot. `lanes` = 1: the product is also summed over the samples (both operands per
  *   sample, the result shared): a weight gradient. Matrix-vector W@x: labels i,k | k | i.
+ *
+ * gather (x, i): rows of x's first axis, at indices that are reals: dims(i) ++ what follows the first axis of x. An index that is
+ *   no whole number in 0 ... n - 1, n being the size of the axis, gives a row of NaN. Linear in x, and constant in i.
+ * scatter (c, i) {n lanes}: its adjoint. The axes of i come first in c; row c[k] is added to row i[k] of n. An index outside
+ *   gives NaN in all rows where what it would have added is not 0: what was computed and not taken has a cotangent of 0. `lanes` = 1: the
+ *   sum over the samples as well, which alone makes a gradient of a shared x; both operands are per sample then, the result is
+ *   shared, and no sample has n rows of its own.
+ * setrow (x, i, v): x with row i replaced by v; all NaN if i is outside. Linear in x and v together, and constant in i.
  *
  * scan (carry..., xs..., inv...) {n carry xs ys zs reverse converge} @body: a loop of n turns.
  *   body inputs: carries, one slice of each xs (first axis removed), invariants;
@@ -332,6 +340,9 @@ Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
 Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param); /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
 Val ir_flip(Build *b, Val x, int axis);
+Val ir_gather(Build *b, Val x, Val i);
+Val ir_scatter(Build *b, Val c, Val i, uint32_t n, bool lanes);
+Val ir_setrow(Build *b, Val x, Val i, Val v);
 Val ir_transpose(Build *b, Val x, const int *perm); /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);
 Val ir_expand_to(Build *b, Val scalar, Type dims); /* rank-0 value to the dims of a type */
@@ -405,6 +416,7 @@ typedef struct EvalEnv {
   /* The generator: elems x lanes values, out[e * lanes + s] for sample sample0 + s. */
   void (*draw)(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
                double *out);
+  bool any_row; /* an index that is no row stands for one (its nearest whole number, modulo the rows): for points drawn at random */
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
   /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops

@@ -57,6 +57,7 @@ static const Builtin builtin_rows[] = {
   {"omega",        "n",                     bi_omega,      0,             0,              "[[0, 1], [-1, 0]] of size 2n"},
   {"solve_lower",  "L, x",                  bi_solve,      0,             N,              "L^-1 x, L lower triangular"},
   {"solve_upper",  "U, x",                  bi_solve,      1,             N,              "U^-1 x, U upper triangular"},
+  {"solve",        "A, b",                  bi_solve,      2,             N,              "A^-1 b, A any square matrix"},
   {"grad",         "e, x",                  bi_grad,       0,             0,              "derivative of a scalar"},
   {"jac",          "e, x",                  bi_jac,        0,             0,              "matrix of first derivatives"},
   {"hess",         "e, x",                  bi_hess,       0,             0,              "matrix of second derivatives"},

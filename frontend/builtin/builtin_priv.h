@@ -12,6 +12,8 @@ BuiltinCall bi_grad, bi_jac, bi_hess, bi_div, bi_functional /* field, poisson, j
 
 bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim);
 Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs); /* poison */
+Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs,
+                     Span at); /* the same; tensor.c */
 
 /* elementwise.c */
 Value elab_unary_op(Elab *E, Op op, Value v, Span at); /* elementwise */

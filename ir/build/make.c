@@ -59,6 +59,14 @@ Val ir_transpose(Build *b, Val x, const int *perm) {
 
 Val ir_flip(Build *b, Val x, int axis) { return unary(b, OP_flip, x, (int64_t[]){axis}, 1); }
 
+Val ir_gather(Build *b, Val x, Val i) { return binary(b, OP_gather, x, i); }
+
+Val ir_scatter(Build *b, Val c, Val i, uint32_t n, bool lanes) {
+  return ir_emit(b, OP_scatter, (Val[]){c, i}, 2, (int64_t[]){n, lanes}, 2, NULL);
+}
+
+Val ir_setrow(Build *b, Val x, Val i, Val v) { return ir_emit(b, OP_setrow, (Val[]){x, i, v}, 3, NULL, 0, NULL); }
+
 Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
 
 Val ir_expand_to(Build *b, Val scalar, Type dims) {

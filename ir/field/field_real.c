@@ -87,6 +87,7 @@ static bool rounds(const Fn *f, const Inst *i) {
   case OP_dot:
   case OP_sum:
   case OP_batch_sum:
+  case OP_scatter:
   case OP_trisolve:
   case OP_solve:
   case OP_table: return true;
@@ -169,7 +170,7 @@ static Tensor *copy_in(const Fn *f, const Tensor *in, uint64_t *state) {
 }
 
 static bool evaluate(const Fn *f, const Tensor *in, uint64_t point, Watch *w, Tensor *out) {
-  EvalEnv env = {.seed = point, .draw = draw, .watch = watch, .ctx = w};
+  EvalEnv env = {.seed = point, .draw = draw, .any_row = true, .watch = watch, .ctx = w};
   char err[80];
   return ir_eval(f, FIELD_LANES, in, out, &env, err, sizeof err);
 }
