@@ -356,7 +356,7 @@ static void loop(Gen *g) {
 
 static void steps(Gen *g, int n) {
   for (int k = 0; k < n; k++) {
-    switch (below(g, 13)) {
+    switch (below(g, 12)) {
     case 0:
     case 1:
     case 2: unary(g); break;
@@ -367,8 +367,10 @@ static void steps(Gen *g, int n) {
     case 7: move(g); break;
     case 8: reduce(g); break;
     case 9: product(g); break;
-    case 10: solve(g); break;
-    case 11: rows(g); break;
+    case 10:
+      if (below(g, 3)) rows(g);
+      else solve(g);
+      break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }
