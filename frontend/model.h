@@ -79,14 +79,19 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS } SchedKind;
+typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
 typedef struct Schedule {
   SchedKind kind;
-  double to, warmup; /* cosine: last rate; both: steps of linear warm-up */
+  double to, warmup; /* cosine: last rate, plateau: lowest rate; all: steps of linear warm-up */
   const double *at;
   uint32_t nat;
-  double factor; /* steps([...], factor) */
+  double factor; /* steps([...], factor), plateau */
+  int64_t patience, cooldown;
+  double threshold; /* plateau */
 } Schedule;
+
+/* Which parameters a training ends with. */
+typedef enum { KEEP_LAST, KEEP_BEST, KEEP_AVERAGE } Keep;
 
 typedef struct Train {
   const char *name;  /* of the loss */
@@ -98,6 +103,9 @@ typedef struct Train {
   int64_t steps, epochs; /* one of them, the other 0 */
   int64_t every;         /* 0: chosen by the driver */
   double clip;           /* 0: none */
+  Keep keep;
+  int64_t patience; /* checks without a better test loss; 0: none */
+  double average;   /* decay of averaged parameters; 0: none */
   uint64_t seed;
   Memory memory;
   uint32_t *moved;

@@ -59,6 +59,8 @@ typedef struct OpInfo {
 extern const OpInfo ir_op[OP_count];
 static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; } /* any of them */
 static inline bool ir_elementwise(unsigned op) { return ir_op[op].cls != OPC_STRUCT || ir_has(op, OPF_EACH); }
+/* Written in the program: the same wherever it is copied to, and free to copy. */
+static inline bool ir_literal(unsigned op) { return op == OP_const || op == OP_table || op == OP_iota; }
 Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
@@ -209,7 +211,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   training, too; the mean is then taken for it alone.
  *
  * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.
- *   rates' inputs: the states, time t (scalar), invariants; outputs: one rate per state.
+ *   rates' inputs: the states, time t (scalar), invariants, and if they want it (one input more than operands) the number
+ *   of the step, a shared scalar, the same in all stages: the counter of draws; outputs: one rate per state.
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
@@ -284,7 +287,7 @@ typedef struct Build {
   Role role;
   Op of;
   bool fold;                 /* fold constants and identities */
-  bool number;               /* value-number (never IMPURE ops, id or barrier) */
+  bool number;               /* value-number (never id or barrier, nor IMPURE ops but draws) */
   bool powers;               /* no derivative is to come: half and negative powers become roots and products */
   bool stepless;             /* the function holds no `reversible`: known by who builds it */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
@@ -311,8 +314,9 @@ void ir_output(Build *b, Val v, const char *name);
 /* Constants. Exact rationals are kept: num/den with den > 0; den = 0 if only the f64 is known. */
 Val ir_const(Build *b, double v); /* scalar; exact if v is an integer below 2^53 or plainly dyadic (1/2) */
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
-Val ir_splat(Build *b, double v, Type like);         /* shared constant with the dims of `like` */
-Val ir_table(Build *b, Type type, const double *v);  /* copies v */
+Val ir_splat(Build *b, double v, Type like);        /* shared constant with the dims of `like` */
+Val ir_table(Build *b, Type type, const double *v); /* copies v */
+Val ir_iota(Build *b, uint32_t n);
 bool ir_normal(const Fn *f, double v);               /* neither 0, nor subnormal, nor infinite in the precision of f */
 bool ir_is_const(const Fn *f, Val v, double *value); /* a splat constant, also a spread one */
 

@@ -304,6 +304,19 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
+/* Along elements, those that follow as well. */
+static CgVec iota_at(Gen *g, const Inst *i, Idx *at) {
+  const bool along = g->reader->along;
+  const unsigned n = along ? g->e->vl : 1;
+  CgVec x = {{LLVMBuildSIToFP(g->e->b, gen_lin(g, i->type, at), g->e->real, "")}, along};
+  if (n == 1) return x;
+  LLVMValueRef *step = base_realloc(NULL, n * sizeof *step);
+  for (unsigned k = 0; k < n; k++) step[k] = cg_real(g->e, k, 1);
+  CgVec arg[2] = {{{cg_splat(g->e, x.v[0], n)}, true}, {{LLVMConstVector(step, n)}, true}};
+  base_free(step);
+  return gen_ew(g, OP_add, arg, 2, true);
+}
+
 CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   const Fn *f = fr->p->f;
   const PVal *q = &fr->p->val[v.id];
@@ -319,6 +332,7 @@ CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_TABLE:
     if (single && cg_is_int(gen_lin(g, i->type, at), &k)) return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
     return memory_at(g, fr, v, i->type, at);
+  case PC_IOTA: return iota_at(g, i, at);
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:

@@ -388,6 +388,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_in: plan_input(p, v); break;
   case OP_const: set(p, v, PC_CONST); break;
   case OP_table: set(p, v, PC_TABLE); break;
+  case OP_iota: set(p, v, PC_IOTA); break;
   case OP_reshape:
   case OP_transpose:
   case OP_flip:

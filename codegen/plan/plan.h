@@ -17,6 +17,7 @@ typedef enum {
   PC_DEAD,
   PC_CONST,
   PC_TABLE,
+  PC_IOTA,  /* a whole number, made of the index */
   PC_IN,    /* input of the function, in the caller's memory */
   PC_UP,    /* input of a body that is (a slice of) a value of the function around it */
   PC_VIEW,  /* renames the elements of its operand */

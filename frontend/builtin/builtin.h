@@ -84,12 +84,12 @@ void elab_yield(Elab *E, const Stmt *s);
 
 /* ---- option.c: calls that only carry options ------------------------------------------------------ */
 
-typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY } OptionKind;
+typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY, OPTION_KEEP } OptionKind;
 typedef struct OptionRow {
   const char *name;
   OptionKind kind;
   const char *params; /* names, by place */
-  int which;          /* SchedKind, Memory */
+  int which;          /* SchedKind, Memory, Keep */
   Optim optim;        /* what an optimizer has where nothing is given */
 } OptionRow;
 const OptionRow *option_row(const char *name);

@@ -14,7 +14,7 @@ static Type type_of(const Actual *a) {
   return t;
 }
 
-static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
+Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
   const char *tx = value_text(E, x->v), *ty = value_text(E, y->v);
   DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);
   elab_label(m, x->at, "%s", tx);
@@ -200,7 +200,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   if (!elab_fits(E, total, a->call)) return POISON;
   for (uint32_t i = 0; i < n; i++) {
     if (!same_but(first, type_of(&a->at[i + 1]), axis))
-      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
+      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   return elab_value(E, ir_concat(elab_at(E, a->call), x, n, axis));
@@ -215,7 +215,7 @@ Value bi_stack(Elab *E, const Builtin *b, Actuals *a) {
   Val *x = ARENA_ARRAY(E->mem, Val, n);
   for (uint32_t i = 0; i < n; i++) {
     if (!type_same_dims(first, type_of(&a->at[i + 1])))
-      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes", a->at[i + 1].at);
+      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   Val r = ir_stack(elab_at(E, a->call), x, n);
@@ -308,7 +308,7 @@ Value bi_transpose(Elab *E, const Builtin *b, Actuals *a) {
 Value bi_outer(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   int la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[IR_MAX_RANK], n = 0;
-  if (x.rank + y.rank > IR_MAX_RANK) return mismatch(E, b, &a->at[0], &a->at[1], "fewer axes", a->call);
+  if (x.rank + y.rank > IR_MAX_RANK) return error_mismatch(E, b, &a->at[0], &a->at[1], "fewer axes", a->call);
   if (!elab_fits(E, type_count(x) * type_count(y), a->call)) return POISON;
   for (int k = 0; k < x.rank; k++) la[k] = lo[n] = n, n++;
   for (int k = 0; k < y.rank; k++) lb[k] = lo[n] = n, n++;
@@ -321,7 +321,7 @@ Value bi_dot(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   static const int label[1] = {0};
   if (x.rank != 1 || !type_same_dims(x, y)) {
-    Value r = mismatch(E, b, &a->at[0], &a->at[1], "two vectors of one size", a->call);
+    Value r = error_mismatch(E, b, &a->at[0], &a->at[1], "two vectors of one size", a->call);
     return r;
   }
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
@@ -332,7 +332,7 @@ Value bi_cross(Elab *E, const Builtin *b, Actuals *a) {
   static const uint32_t next[3] = {1, 2, 0}, last[3] = {2, 0, 1};
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   if (x.rank != 1 || !type_same_dims(x, y) || x.dim[0] < 2 || x.dim[0] > 3)
-    return mismatch(E, b, &a->at[0], &a->at[1], "two real[3] or two real[2]", a->call);
+    return error_mismatch(E, b, &a->at[0], &a->at[1], "two real[3] or two real[2]", a->call);
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
   Build *bl = elab_at(E, a->call);
   if (x.dim[0] == 2) {
@@ -362,13 +362,4 @@ Value bi_diag(Elab *E, const Builtin *b, Actuals *a) {
   if (!square && !elab_fits(E, (int64_t)t.dim[0] * t.dim[0], a->call)) return POISON;
   Val v = in(E, &a->at[0]);
   return elab_value(E, square ? ir_diagv(elab_at(E, a->call), v) : ir_diag(elab_at(E, a->call), v));
-}
-
-Value bi_solve(Elab *E, const Builtin *b, Actuals *a) {
-  Type t = type_of(&a->at[0]), x = type_of(&a->at[1]);
-  if (t.rank != 2 || t.dim[0] != t.dim[1]) return error_shape(E, &a->at[0], b->name, "a square matrix");
-  if (x.rank < 1 || x.rank > 2 || x.dim[0] != t.dim[0])
-    return mismatch(E, b, &a->at[0], &a->at[1], "a right-hand side of the matrix's size", a->call);
-  Val va = in(E, &a->at[0]), vx = in(E, &a->at[1]);
-  return elab_value(E, ir_trisolve(elab_at(E, a->call), va, vx, b->op != 0, false));
 }

@@ -26,6 +26,9 @@ struct Level {
   Fn *fn;
   Build b;
   uint32_t n;         /* turns of a comprehension, 0 otherwise */
+  uint64_t turns;     /* of a loop of the program that draws are counted by: an `iterate`, the steps of an `integrate` */
+  bool steps;         /* the second */
+  Val turn;           /* the number of its turn, once it was asked for */
   const Value *index; /* 0 ... n-1, for the counters of draws */
   bool owns, unroll;  /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
@@ -73,7 +76,8 @@ void level_begin(Elab *E, Level *l, const char *name);
 /* Its function is complete: what follows is emitted around it. */
 void level_leave(Elab *E, Level *l);
 void level_end(Elab *E, Level *l); /* innermost again is l->up */
-/* inputs: `first` as made, the walked, the captured */
+Val level_turn(Elab *E, Level *l); /* the number of the turn of a loop of the program, in l */
+/* inputs: `first` as made, the walked, the captured, the number of the step */
 void level_order(Elab *E, Level *l, uint32_t first);
 void level_drop(Elab *E, Level *l);
 Val elab_use(Elab *E, Value tensor);              /* in the innermost level */

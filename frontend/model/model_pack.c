@@ -94,6 +94,9 @@ static void schedule(Pack *p, Schedule *s) {
   PACK(p, s->warmup);
   PACK_ARRAY(p, s->at, s->nat);
   PACK(p, s->factor);
+  PACK(p, s->patience);
+  PACK(p, s->cooldown);
+  PACK(p, s->threshold);
 }
 
 static void train(Pack *p, const Model *m, Train *t) {
@@ -108,6 +111,9 @@ static void train(Pack *p, const Model *m, Train *t) {
   PACK(p, t->epochs);
   PACK(p, t->every);
   PACK(p, t->clip);
+  PACK(p, t->keep);
+  PACK(p, t->patience);
+  PACK(p, t->average);
   PACK(p, t->seed);
   PACK(p, t->memory);
   PACK_ARRAY(p, t->moved, t->nmoved);

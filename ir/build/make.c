@@ -19,6 +19,8 @@ Val ir_and(Build *b, Val x, Val y) { return binary(b, OP_and, x, y); }
 Val ir_or(Build *b, Val x, Val y) { return binary(b, OP_or, x, y); }
 Val ir_not(Build *b, Val x) { return unary(b, OP_not, x, NULL, 0); }
 
+Val ir_iota(Build *b, uint32_t n) { return ir_emit(b, OP_iota, NULL, 0, (int64_t[]){n}, 1, NULL); }
+
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
   return ir_emit_as(b, OP_rand, &counter, counter.id != 0, (int64_t[]){kind, site}, 2, NULL, type);
 }

@@ -107,6 +107,14 @@ static bool shape_table(const Sig *s, Type *out) {
   return shape_sane(s, *out);
 }
 
+/* Whole numbers that f32 holds. */
+static bool shape_iota(const Sig *s, Type *out) {
+  const int64_t n = iota_attr_at(s->attr).n, most = s->f->f64 == FN_F32 ? INT64_C(1) << 24 : INT32_MAX;
+  if (n < 1 || n > most) return shape_bad(s, "counts 1 to %lld turns, found %lld", (long long)most, (long long)n);
+  *out = type_real(false, 1, &(uint32_t){(uint32_t)n});
+  return shape_sane(s, *out);
+}
+
 static bool shape_rand(const Sig *s, Type *out) {
   rand_attr attr = rand_attr_at(s->attr);
   if (s->nargs > 1) return shape_bad(s, "takes a counter at most, found %u operands", s->nargs);

@@ -113,6 +113,11 @@ static bool eval_table(Node *n) {
   return true;
 }
 
+static bool eval_iota(Node *n) {
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = (double)e;
+  return true;
+}
+
 static bool eval_rand(Node *n) {
   rand_attr attr = rand_attr_at(n->attr);
   const EvalEnv *env = n->run->env;

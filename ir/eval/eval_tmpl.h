@@ -23,7 +23,7 @@ typedef struct Node { /* one instruction being evaluated */
   uint32_t nresults;
 } Node;
 
-/* One function an op, named as in ops.def. The instance's own: const, table, rand, require, ode. */
+/* One function an op, named as in ops.def. The instance's own: const, table, iota, rand, require, ode. */
 #define ST(name, ...) static bool eval_##name(Node *n);
 #include "ir/ops.def"
 

@@ -84,6 +84,11 @@ static bool eval_table(Node *n) {
   return true;
 }
 
+static bool eval_iota(Node *n) {
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = field_table(n->run->env, (double)e);
+  return true;
+}
+
 static bool eval_rand(Node *n) {
   int64_t B = n->run->B;
   Elem counter = n->i->nargs ? n->arg[0]->v[0] : (Elem){0, 0};

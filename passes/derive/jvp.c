@@ -42,7 +42,7 @@ static Val fit(Build *b, Val t, Type like) {
 
 static bool literal(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
-  return i->op == OP_const || i->op == OP_table;
+  return ir_literal(i->op);
 }
 
 static bool whole_numbers(const double *v, int64_t n) {
@@ -164,6 +164,7 @@ static Val again(Jvp *s, const Inst *i, const Val *args) {
 NONE_RULE(in)
 NONE_RULE(const)
 NONE_RULE(table)
+NONE_RULE(iota)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
 NONE_RULE(require)

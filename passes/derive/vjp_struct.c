@@ -19,6 +19,7 @@ static const char *const batch_help = "take the derivative of a mean over the ba
 LEAF_RULE(in)
 LEAF_RULE(const)
 LEAF_RULE(table)
+LEAF_RULE(iota)
 LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
 LEAF_RULE(require)

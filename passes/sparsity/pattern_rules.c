@@ -94,6 +94,13 @@ Deps sparsity_table(SearchFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
+Deps sparsity_iota(SearchFrame *fr, const Inst *i) {
+  const int64_t n = type_count(i->type);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = k == 0 ? SET_ZERO : SET_NONE;
+  return sparsity_deps_close(out, n);
+}
+
 Deps sparsity_proj(SearchFrame *fr, const Inst *i) {
   proj_attr attr = ir_proj_attr(fr->f, i);
   return fr->result[ir_arg(fr->f, i, 0).id][attr.index];

@@ -319,6 +319,7 @@ static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null();
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
   json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
                         "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
+  if (m->averaged) json_object_set_new(o, "average", real(m->average));
   char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
   json_decref(o);
   if (!text) return rt_fail(err, "not enough memory");

@@ -225,12 +225,18 @@ static Val case_require(Build *b, Val x, Val y) {
   return ir_mul(b, ir_sin(b, ir_mul(b, x, y)), ir_require(b, ok, ir_const(b, 0.5), CAUSE_NO_CROSSING, 7));
 }
 
+static Val case_iota(Build *b, Val x, Val y) {
+  Val k = ir_expand(b, ir_iota(b, 3), 1, 3);
+  return ir_mul(b, ir_add(b, x, k), ir_mul(b, y, ir_transpose(b, k, (int[]){1, 0})));
+}
+
 static Val case_rand(Build *b, Val x, Val y) { return ir_mul(b, x, y); }
 
 const DeriveCase derive_cases[] = {
   {OP_in, case_id},
   {OP_const, case_slice},
   {OP_table, case_id},
+  {OP_iota, case_iota},
   {OP_select, case_select},
   {OP_require, case_require},
   {OP_id, case_id},

@@ -86,6 +86,10 @@ static const struct { const char *expr; double want; } values[] = {
   {"sum(square([1, 2]))", 5}, {"sum(scaled([1, 2]))", 30}, {"sum(scaled(by = 2, x = [1, 2]))", 6}, {"twice(square, [2])[0]", 16},
   {"cubes([1, 2, 3])", 36}, {"{ let (a, b) = pair(5, 3)\n return a*b }", 16}, {"sum(concat(pair([1], [2])))", 2},
   {"{ var s = 0\n for w in [1, 2, 3] { s = s + w }\n repeat 2 { s = 2*s }\n return s }", 24},
+  {"{ let k = 3\n fn f(x) = g(x) + k\n fn g(x) = k*x\n return f(2) }", 9}, {"sum([{ fn h(x) = x*i\n return h(i) } for i in 0:4])", 14},
+  {"{ let s = [{ fn h(x) = x + i\n return h } for i in 0:3]\n return s[2](10) }", 12}, {"twice({ let a = 3\n fn f(x) = a*x\n return f }, 2)", 18},
+  {"{ var s = 1\n for k in 0:4 { fn f(x) = x*s + k\n s = f(2) }\n return s }", 27}, {"{ fn H(a)(x) = a*x\n let f = H(5)\n return f(2) }", 10},
+  {"{ let y = 3.0*2\n fn e() = y^2\n return grad(e(), y) }", 12}, {"{ let n = 2\n fn f(x: real[n]) = sum(x)\n return f([1, 2]) }", 3},
   {"{ let s = [sin, cos]\n return s[1](0) }", 1},
   /* comprehensions: static, mapped, nested, tuples */
   {"sum([k^2 for k in 0:4])", 14}, {"sum([2*k for k in [1, 2, 5]])", 16}, {"sum([[i*j for i in 0:3] for j in 0:3])", 9},
