@@ -1,5 +1,6 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/rows/rows.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>
@@ -58,6 +59,12 @@ static const Builtin builtin_rows[] = {
   {"tril",         "x, k?",                 bi_tri,        0,             N,              "lower triangle"},
   {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
   {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
+  {"set",          "x, i, v",               rows_set,      0,             N,              "x with v for row i"},
+  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "where the largest element is, the first of equals"},
+  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "where the smallest element is, the first of equals"},
+  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros, but 1 at place i"},
+  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "how many of the edges, which rise, lie below x"},
+  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: of those whose id is 0, 1, ..."},
   {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
   {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
   {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},

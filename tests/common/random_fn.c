@@ -242,9 +242,10 @@ static Val rows_by(Gen *g, Val v, double m, uint32_t n) {
     for (int64_t k = 0; k < type_count(t); k++) fixed[k] = below(g, n);
     return ir_table(b, type_real(false, t.rank, t.dim), fixed);
   }
-  for (uint32_t k = 1; k < n; k++) at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.1 * k - 0.3)), v), one, zero));
+  for (uint32_t k = 1; k < n; k++)
+    at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.11237 * k - 0.31719)), v), one, zero));
   if (!g->spec->special || below(g, 4)) return at;
-  return ir_select(b, ir_lt(b, ir_const(b, 0.6 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
+  return ir_select(b, ir_lt(b, ir_const(b, 0.61731 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
                    at);
 }
 
@@ -366,7 +367,7 @@ static void loop(Gen *g) {
 
 static void steps(Gen *g, int n) {
   for (int k = 0; k < n; k++) {
-    switch (below(g, 13)) {
+    switch (below(g, 12)) {
     case 0:
     case 1:
     case 2: unary(g); break;
@@ -377,8 +378,10 @@ static void steps(Gen *g, int n) {
     case 7: move(g); break;
     case 8: reduce(g); break;
     case 9: product(g); break;
-    case 10: solve(g); break;
-    case 11: rows(g); break;
+    case 10:
+      if (below(g, 3)) rows(g);
+      else solve(g);
+      break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }
