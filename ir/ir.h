@@ -160,7 +160,8 @@ DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) || (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) ||
+         (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
 }
 
 bool ir_fn_plain(const Fn *f);      /* nothing in f, or in a body in it, is a derivative or a trajectory */

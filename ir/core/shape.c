@@ -220,7 +220,8 @@ static bool shape_flip(const Sig *s, Type *out) {
 
 /* dims(head) ++ the axes of t from `from` on. */
 static bool joined(const Sig *s, Type head, Type t, int from, Type *out) {
-  if (head.rank + t.rank - from > IR_MAX_RANK) return shape_bad(s, "to rank %d, more than %d", head.rank + t.rank - from, IR_MAX_RANK);
+  if (head.rank + t.rank - from > IR_MAX_RANK)
+    return shape_bad(s, "to rank %d, more than %d", head.rank + t.rank - from, IR_MAX_RANK);
   *out = head;
   out->dt = DT_REAL;
   for (int k = from; k < t.rank; k++) out->dim[out->rank++] = t.dim[k];

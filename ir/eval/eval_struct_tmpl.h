@@ -168,8 +168,8 @@ static bool eval_setrow(Node *n) {
     for (int64_t e = 0; e < count; e++) {
       Elem x = element(n->arg[0], e, s, r->B), v = element(n->arg[2], e % inner, s, r->B);
       Elem weight = row == ROW_ANY ? elem_row_weight(r, at, rows, e / inner) : x;
-      n->out->v[e * w + s] = row == ROW_NONE  ? elem_nan(r)
-                             : row == ROW_ANY ? elem_add_mul(r, x, weight, elem_apply(r, OP_sub, v, x))
+      n->out->v[e * w + s] = row == ROW_NONE    ? elem_nan(r)
+                             : row == ROW_ANY   ? elem_add_mul(r, x, weight, elem_apply(r, OP_sub, v, x))
                              : e / inner == row ? v
                                                 : x;
     }

@@ -65,10 +65,10 @@ static Val row_of(Build *b, Val v) {
 }
 static Val case_gather(Build *b, Val x, Val y) {
   Val at = row_of(b, y), one = ir_index(b, ir_index(b, at, 0, 1), 0, 2);
-  Val v = ir_mul(b, ir_gather(b, ir_sin(b, x), ir_index(b, at, 1, 0)), y);       /* rows */
-  v = ir_add(b, v, ir_gather(b, ir_index(b, ir_mul(b, x, y), 1, 1), at));          /* elements, 9 of 3 */
+  Val v = ir_mul(b, ir_gather(b, ir_sin(b, x), ir_index(b, at, 1, 0)), y); /* rows */
+  v = ir_add(b, v, ir_gather(b, ir_index(b, ir_mul(b, x, y), 1, 1), at));  /* elements, 9 of 3 */
   v = ir_mul(b, v, ir_gather(b, x, ir_table(b, dims(false, 1, 3, 0, 0), (double[]){2, 0, 2})));
-  return ir_mul(b, v, ir_expand(b, ir_gather(b, ir_mul(b, v, x), one), 1, 3));   /* one row */
+  return ir_mul(b, v, ir_expand(b, ir_gather(b, ir_mul(b, v, x), one), 1, 3)); /* one row */
 }
 static Val case_scatter(Build *b, Val x, Val y) {
   Val at = row_of(b, y), v = ir_mul(b, ir_scatter(b, ir_mul(b, x, x), ir_index(b, at, 0, 0), 3, false), y);

@@ -235,7 +235,8 @@ static Val rows_by(Gen *g, Val v, double m, uint32_t n) {
   }
   for (uint32_t k = 1; k < n; k++) at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.1 * k - 0.3)), v), one, zero));
   if (!g->spec->special || below(g, 4)) return at;
-  return ir_select(b, ir_lt(b, ir_const(b, 0.6 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n), at);
+  return ir_select(b, ir_lt(b, ir_const(b, 0.6 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
+                   at);
 }
 
 /* Rows at indices that only the code knows. */
