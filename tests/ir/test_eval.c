@@ -161,6 +161,7 @@ static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)
 
 static void test_moving(void) {
   ONE(matrix, ir_transpose(&c.b, x, (int[]){1, 0}), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_add(&c.b, ir_reshape(&c.b, ir_iota(&c.b, 6), 2, (uint32_t[]){2, 3}), x), 1, 3, 5, 7, 9, 11);
   ONE(matrix, ir_flip(&c.b, x, 0), 4, 5, 6, 1, 2, 3);
   ONE(matrix, ir_flip(&c.b, x, 1), 3, 2, 1, 6, 5, 4);
   ONE(lanes, ir_flip(&c.b, x, 0), 3, -3, 2, -2, 1, -1);
