@@ -48,6 +48,7 @@ typedef struct Root {
   const char *no_draws;  /* the same of draws */
   const Data *data;      /* whose fields are in scope */
   Val *field;            /* made when first used */
+  Val index;             /* likewise: the number of the draw */
   VEC(struct {
     uint32_t param;
     Val v;
@@ -81,7 +82,8 @@ Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool,
 Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */
-Val elab_field(Elab *E, uint32_t field, Span at);
+#define FIELD_INDEX UINT32_MAX
+Val elab_field(Elab *E, uint32_t field, Span at);     /* of the data in scope, or `index`: the number of the draw */
 Value elab_stat(Elab *E, Report *r, Stat s, Span at); /* in an `expect` */
 /* A parameter, the turn's own where it is one of a stack. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
