@@ -11,15 +11,12 @@ static void take(RtArray *a, const Save *w, const char *key, bool f64, Type t, i
   if (!rt_array_init(a, key, f64, t.rank, t.dim, n)) base_fault("there is not enough memory for the arrays `%s`", w->name);
 }
 
-static void evaluate(Session *s, const Save *w, const Native *native, RtArray *out) {
+static void evaluate(Session *s, const Save *w, const Native *native, const RtArray *stats, RtArray *out) {
   const Fn *f = w->fn;
   const RtSet *set = w->data ? data_native(s, w->data) : NULL;
   const int64_t n = set ? set->n : 1;
   HnnArg *in = base_zeroed(f->in.n, sizeof *in), *to = base_zeroed(f->out.n, sizeof *to);
-  for (uint32_t k = 0; k < f->in.n; k++) {
-    const RtArray *a = f->in.at[k].kind == IN_PARAM ? &s->param[f->in.at[k].index] : &set->field[f->in.at[k].index];
-    in[k] = (HnnArg){a->v, a->ld};
-  }
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(s, &f->in.at[k], set, stats);
   for (uint32_t k = 0; k < f->out.n; k++) {
     take(&out[k], w, w->key[k], f->f64, ir_type(f, f->out.at[k]), set ? n : 0);
     out[k].truth = w->truth[k];
@@ -41,7 +38,7 @@ static void count(Session *s, const Save *w, const RtArray *a, Span at) {
              w->name, lost, lost == 1 ? "" : "s", lost == 1 ? "is" : "are", rows * a->elems);
 }
 
-int save_run(Session *s, const RtRun *run, const Save *w, Span at) {
+int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at) {
   int code = w->data ? data_make(s, w->data) : 0;
   if (code) return code;
   Native native;
@@ -49,7 +46,9 @@ int save_run(Session *s, const RtRun *run, const Save *w, Span at) {
   if ((code = native_build(s, &job, 1))) return code;
   RtArray *out = base_zeroed(w->fn->out.n, sizeof *out);
   RtError err = {{0}};
-  evaluate(s, w, &native, out);
+  RtArray stats = report_inputs(s, w->use, w->nuse, results);
+  evaluate(s, w, &native, &stats, out);
+  rt_array_finish(&stats);
   for (uint32_t k = 0; k < w->fn->out.n; k++) count(s, w, &out[k], at);
   session_render(s);
   if (!rt_run_arrays(run, w->name, out, (int)w->fn->out.n, &err)) code = session_fail(s, EXIT_IO, CODE_output, at, "%s", err.text);

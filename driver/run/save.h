@@ -2,10 +2,10 @@
 #ifndef HNNC_DRIVER_RUN_SAVE_H
 #define HNNC_DRIVER_RUN_SAVE_H
 
-#include "driver/session/session.h"
+#include "driver/run/report.h"
 #include "runtime/rundir/rundir.h"
 
 /* 0 or the exit code. What is not finite is written, and a warning says how much there is of it. */
-int save_run(Session *s, const RtRun *run, const Save *w, Span at);
+int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at);
 
 #endif

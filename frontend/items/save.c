@@ -55,8 +55,10 @@ void save_item(Elab *E, const Item *it) {
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a `save` has no draws of its own: make them in `data`, and save `on` it";
+  item_reports(E, &root, false);
   bool good = !it->on || (s->data = item_data(E, &root, it));
   good = good && arrays(E, it, s);
+  s->use = root_uses(E, &root, &s->nuse);
   if (good) s->fn = root_end(E, &root);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_SAVE, .at = it->at, .save = s};

@@ -179,7 +179,7 @@ static void test_train(void) {
             t->test->seed == 4);
   CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
   const Expect *x = l.m->action[2].expect;
-  CU_ASSERT(x->nuse == 2 && x->use[0].stat == STAT_MAX && x->use[1].stat == STAT_SD && x->fn->f64);
+  CU_ASSERT(x->nuse == 2 && x->use[0].stat.stat == STAT_MAX && x->use[1].stat.stat == STAT_SD && x->fn->f64);
   bool net = false;
   for (uint32_t i = 0; i < l.m->nexport; i++) net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
   CU_ASSERT(net);
