@@ -27,6 +27,9 @@ bool shape_bad(const Sig *s, const char *fmt, ...) __attribute__((format(printf,
 const char *shape_text(const Sig *s, Type t, char *buf); /* buf of SHAPE_TEXT */
 bool shape_sane(const Sig *s, Type t);                   /* rank and number of elements are in range */
 
+bool shape_gather(const Sig *s, Type *out); /* shape_rows.c */
+bool shape_scatter(const Sig *s, Type *out);
+bool shape_setrow(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);
