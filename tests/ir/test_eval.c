@@ -183,10 +183,11 @@ static void test_rows(void) {
   ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), given(&c, LANE(2), VALUES(2, 1, 0, 2))), 3, 2, 1, 3);
   ONE(lanes, ir_gather(&c.b, x, ir_const(&c.b, 2)), 3, -3);
   ONE(lanes, ir_gather(&c.b, x, given(&c, type_scalar(true), VALUES(2, 0))), 3, -1);
-  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0.5, -1, 3, 1e300, NAN, -INFINITY, -0.0), 7)), NAN, NAN, NAN, NAN,
-      NAN, NAN, 1);
+  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0.5, -1, 3, 1e300, NAN, -INFINITY, -0.0), 7)), NAN, NAN,
+      NAN, NAN, NAN, NAN, 1);
   ONE(matrix, ir_scatter(&c.b, ir_transpose(&c.b, x, (int[]){1, 0}), reals(&c, VALUES(2, 0, 2), 3), 3, false), 2, 5, 0, 0, 4, 10);
-  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), given(&c, type_scalar(true), VALUES(1, 0)), 2, false), 0, 1, 0, 2, 0, 3, 1, 0, 2, 0, 3, 0);
+  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), given(&c, type_scalar(true), VALUES(1, 0)), 2, false), 0, 1, 0, 2, 0, 3, 1,
+      0, 2, 0, 3, 0);
   ONE(lanes, ir_scatter(&c.b, x, given(&c, LANE(3), VALUES(0, 1, 0, 1, 1, 0)), 2, true), 1 + 2 - 3, -1 - 2 + 3);
   ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0, 2, 1), 3), 2, false), NAN, NAN);
   ONE(matrix, ir_scatter(&c.b, ir_mul(&c.b, x, ir_const(&c.b, 0)), reals(&c, VALUES(0, 9), 2), 2, false), 0, 0, 0, 0, 0, 0);
@@ -465,7 +466,7 @@ const Suite suite = {"eval", (CU_TestInfo[]){{"elementwise ops", test_scalars},
                                              {"broadcasts", test_broadcast},
                                              {"moving", test_moving},
                                              {"rows by index", test_rows},
-                                     {"reductions", test_reductions},
+                                             {"reductions", test_reductions},
                                              {"products", test_products},
                                              {"triangular solves", test_trisolve},
                                              {"solves", test_solve},
