@@ -112,20 +112,35 @@ typedef struct Train {
   uint32_t nmoved; /* parameters to move, by number */
 } Train;
 
-typedef struct Report {
-  const char *name;
-  Fn *fn;     /* params, fields -> one scalar per sample (or shared without data) */
-  Data *data; /* NULL: a constant of the trained model */
-} Report;
+/* Of the values of a report: one for each sample. */
+typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
+typedef struct ReportStat {
+  Stat stat;
+  double q; /* quantile */
+} ReportStat;
+/* What every report says of itself. */
+static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+typedef struct Report Report;
+typedef struct ReportUse {
+  Report *report;
+  ReportStat stat;
+} ReportUse;
 
-typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX } Stat;
+struct Report {
+  const char *name;
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
+                                without data) */
+  Data *data; /* NULL: a constant of the trained model */
+  ReportUse *use;
+  uint32_t nuse;
+  ReportStat *asked; /* what later items want of it beside what is plain, each once */
+  uint32_t nasked;
+};
+
 typedef struct Expect {
   const char *text; /* as written */
   Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
-  struct {
-    Report *report;
-    Stat stat;
-  } *use;
+  ReportUse *use;
   uint32_t nuse;
 } Expect;
 
@@ -144,7 +159,9 @@ typedef struct Plot {
   const char *name;
   PlotKind kind;
   Data *data; /* NULL: a constant of the trained model */
-  Fn *fn;     /* params, fields -> the outputs; per sample with data. NULL without curves */
+  Fn *fn;     /* params, fields, statistics of reports -> the outputs; per sample with data. NULL without curves */
+  ReportUse *use;
+  uint32_t nuse;
   PlotCurve *curve;
   uint32_t ncurve;
   int colour; /* an output: a scalar, or one for each point; -1: none */

@@ -89,6 +89,7 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   switch (i->op) {
   case OP_mul: return product(a[0], a[1]);
   case OP_div: return quotient(c, a[0], a[1], n);
+  case OP_mod: return larger(a[0], product(a[1], keyed(c, quotient(c, a[0], a[1], n))));
   case OP_pow: return general_power(c, f, i, a, n);
   case OP_powlog: return product(general_power(c, f, i, a, n), keyed(c, a[0]));
   case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));

@@ -91,6 +91,7 @@ static Val unary(Build *b, char letter, Val x) {
   case 'S': return ir_sign(b, x);
   case 'r': return ir_rsqrt(b, x);
   case 'R': return ir_rsqrt3(b, x);
+  case 'o': return ir_round(b, x);
   default: return (Val){0};
   }
 }

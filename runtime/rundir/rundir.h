@@ -52,10 +52,16 @@ bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
+typedef struct RtStat {
+  const char *name;
+  double v;
+} RtStat;
 typedef struct RtReport {
   const char *name;
   double mean, sd, min, max;
   int64_t n;
+  const RtStat *asked; /* others that later items asked for */
+  int nasked;
 } RtReport;
 typedef struct RtExpect {
   const char *text;

@@ -87,6 +87,9 @@ static Type random_type(Gen *g, bool lane) {
   return type_real(lane, rank, dim);
 }
 
+/* Where steps are few, and none at what constants and saturated functions are likely to be: at a step rounding decides. */
+static Val off_steps(Gen *g, Val x) { return ir_add(g->b, ir_tanh(g->b, x), ir_const(g->b, 0.3127)); }
+
 /* ---- productions ---- */
 
 static void unary(Gen *g) {
@@ -109,7 +112,10 @@ static void unary(Gen *g) {
   case 12: push(g, ir_erf(b, x), 1); break;
   case 13: push(g, ir_id(b, x), m); break;
   case 14: push(g, ir_abs(b, x), m); break;
-  case 15: push(g, ir_sign(b, x), 1); break;
+  case 15:
+    if (m <= 1.5) push(g, ir_sign(b, x), 1);
+    else push(g, (m > 4 ? ir_floor : m > 2 ? ir_ceil : ir_round)(b, off_steps(g, x)), 2);
+    break;
   default: push(g, ir_relu(b, x), m); break;
   }
 }
@@ -126,7 +132,10 @@ static void binary(Gen *g) {
   case 3: push(g, ir_div(b, x, plus_one(g, y)), m); break;
   case 4: push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1)); break;
   case 5: push(g, ir_atan2(b, x, plus_one(g, y)), 1.6); break;
-  case 6: push(g, ir_min(b, x, y), fmax(m, n)); break;
+  case 6:
+    if (m + n <= 3) push(g, ir_min(b, x, y), fmax(m, n));
+    else push(g, ir_mod(b, off_steps(g, x), plus_one(g, y)), 1 + n * n);
+    break;
   case 7: push(g, ir_max(b, x, y), fmax(m, n)); break;
   case 8: push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2)); break;
   case 10:
