@@ -65,6 +65,8 @@ typedef struct LogParts {
   V f, k;
 } LogParts;
 LogParts math_log_parts(const Ew *m, V x);
+/* `value` for positive finite x, else what the logarithm is there. */
+V math_log_special(const Ew *m, V x, V value);
 V math_log_scaled(const Ew *m, V x, V *shift); /* subnormals made normal; *shift to add to k */
 
 /* One function a row of the op table. */

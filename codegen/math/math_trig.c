@@ -1,4 +1,4 @@
-/* sin, cos, tan, atan2. Arguments are reduced by multiples of pi or pi/2 in three parts (Cody and Waite). */
+/* sin, cos, tan, atan2, asin, acos, atan. Arguments are reduced by multiples of pi or pi/2 in three parts (Cody and Waite). */
 #include "codegen/math/math_priv.h"
 
 #include <math.h>
@@ -140,3 +140,14 @@ V math_atan2(const Ew *m, V y, V x) {
   V r = sign_of(m, add(m, a.hi, a.lo), y);
   return pick(m, cmp(m, LLVMRealUNO, x, y), add(m, x, y), r);
 }
+
+V math_atan(const Ew *m, V x) { return math_atan2(m, x, K(m, 1)); }
+
+/* The other side of a triangle with hypotenuse 1; NaN beyond it. */
+static V side(const Ew *m, V x) {
+  V one = K(m, 1);
+  return math_sqrt(m, mul(m, sub(m, one, x), add(m, one, x)));
+}
+
+V math_asin(const Ew *m, V x) { return math_atan2(m, x, side(m, x)); }
+V math_acos(const Ew *m, V x) { return math_atan2(m, side(m, x), x); }
