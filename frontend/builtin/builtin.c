@@ -1,5 +1,6 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/rows/rows.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>
@@ -52,6 +53,10 @@ static const Builtin builtin_rows[] = {
   {"softmax",      "x, axis?",              bi_softmax,    1,             N,              "exp(x)/sum(exp(x)), of all elements, or along an axis"},
   {"sd",           "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
   {"std",          "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
+  {"count",        "report",                bi_stat,       STAT_COUNT,    0,              "number of samples of a report"},
+  {"median",       "report",                bi_stat,       STAT_QUANTILE, 0,              "median of a report"},
+  {"quantile",     "report, q",             bi_stat,       STAT_QUANTILE, 0,              "quantile of a report, as NumPy's"},
+  {"logmeanexp",   "report",                bi_stat,       STAT_LOGMEANEXP, 0,            "log of the mean of exp of a report"},
   {"len",          "x",                     bi_length,     0,             0,              "size of the first axis"},
   {"concat",       "=axis, a, ...",         bi_concat,     0,             N | BF_SPREAD,  "joined along an axis, the first by default"},
   {"stack",        "=axis, a, ...",         bi_stack,      0,             N | BF_SPREAD,  "joined along a new axis"},
@@ -66,6 +71,16 @@ static const Builtin builtin_rows[] = {
   {"tril",         "x, k?",                 bi_tri,        0,             N,              "lower triangle"},
   {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
   {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
+  {"set",          "x, i, v",               rows_set,      0,             N,              "x with v for row i"},
+  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "where the largest element is, the first of equals"},
+  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "where the smallest element is, the first of equals"},
+  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros, but 1 at place i"},
+  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "how many of the edges, which rise, lie below x"},
+  {"cumsum",       "x, axis?",              rows_cumulative, OP_add,      N,              "running sums along an axis, the first by default"},
+  {"cumprod",      "x, axis?",              rows_cumulative, OP_mul,      N,              "running products along an axis"},
+  {"sort",         "x, axis?",              rows_sort,     0,             N,              "an axis in rising order, NaN last"},
+  {"argsort",      "x, axis?",              rows_sort,     1,             N,              "where the elements are that `sort` gives"},
+  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: of those whose id is 0, 1, ..."},
   {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
   {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
   {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},
@@ -73,6 +88,7 @@ static const Builtin builtin_rows[] = {
   {"omega",        "n",                     bi_omega,      0,             0,              "[[0, 1], [-1, 0]] of size 2n"},
   {"solve_lower",  "L, x",                  bi_solve,      0,             N,              "L^-1 x, L lower triangular"},
   {"solve_upper",  "U, x",                  bi_solve,      1,             N,              "U^-1 x, U upper triangular"},
+  {"solve",        "A, b",                  bi_solve,      2,             N,              "A^-1 b, A any square matrix"},
   {"grad",         "e, x",                  bi_grad,       0,             0,              "derivative of a scalar"},
   {"jac",          "e, x",                  bi_jac,        0,             0,              "matrix of first derivatives"},
   {"hess",         "e, x",                  bi_hess,       0,             0,              "matrix of second derivatives"},
@@ -84,6 +100,7 @@ static const Builtin builtin_rows[] = {
   {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
   {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
   {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
+  {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied again and again"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
   {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
   {"choice",       "list",                  bi_choice,     0,             0,              "one of a list, drawn"},

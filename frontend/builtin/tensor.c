@@ -14,7 +14,7 @@ static Type type_of(const Actual *a) {
   return t;
 }
 
-static Value mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
+Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
   const char *tx = value_text(E, x->v), *ty = value_text(E, y->v);
   DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);
   elab_label(m, x->at, "%s", tx);
@@ -57,19 +57,37 @@ static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
   return false;
 }
 
+/* The report that an argument names, also where its name is that of a function; NULL: none. */
+static Report *report_of(Elab *E, const Actual *a) {
+  if (a->v.kind == V_REPORT) return a->v.report;
+  const char *name = a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL;
+  for (uint32_t i = 0; name && i < E->made.actions.n; i++) {
+    const Action *x = &E->made.actions.at[i];
+    if (x->kind == DO_REPORT && x->report->fn && !strcmp(x->report->name, name)) return x->report;
+  }
+  return NULL;
+}
+
+static bool share(Elab *E, const Actual *a, double *out) {
+  if (!need_number(E, a, "the share of a `quantile`", out)) return false;
+  if (*out >= 0 && *out <= 1) return true;
+  elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
+  return false;
+}
+
+/* op: the statistic; of a median a quantile without its share. */
 Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
-  static const Stat stats[] = {STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX};
-  if (a->at[0].v.kind != V_REPORT) {
-    elab_help(elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report in an `expect`, found %s", b->name,
-                         value_text(E, a->at[0].v)),
-              "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
+  Report *r = report_of(E, &a->at[0]);
+  ReportStat s = {.stat = (Stat)b->op};
+  if (!r) {
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report above, found %s", b->name,
+                            value_text(E, a->at[0].v));
+    if (s.stat == STAT_SD) elab_help(m, "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
     return POISON;
   }
-  Stat s = (Stat)b->op;
-  if (!strcmp(b->name, "mean")) s = STAT_MEAN;
-  else if (!strcmp(b->name, "max")) s = STAT_MAX;
-  else if (!strcmp(b->name, "min")) s = STAT_MIN;
-  return elab_stat(E, a->at[0].v.report, stats[s], a->call);
+  if (s.stat == STAT_QUANTILE && !strcmp(b->name, "median")) s.q = 0.5;
+  else if (s.stat == STAT_QUANTILE && !share(E, &a->at[1], &s.q)) return POISON;
+  return elab_stat(E, r, s, a->call);
 }
 
 static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {
@@ -80,24 +98,26 @@ static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {
 Value bi_reduce(Elab *E, const Builtin *b, Actuals *a) {
   const Actual *x = &a->at[0];
   uint32_t axis = 0;
-  if (b->op == 1 && x->v.kind == V_REPORT) return bi_stat(E, b, a);
+  Report *r = given(&a->at[1]) ? NULL : report_of(E, x);
+  if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == 1 ? STAT_MEAN : STAT_SUM}, a->call);
   if (!tensor_arg(E, b, x) || (given(&a->at[1]) && !axis_of(E, &a->at[1], type_of(x), &axis))) return POISON;
   Scratch s;
   bool fixed = b->op == 1 && value_static(x->v);
   if (fixed) scratch_begin(E, &s);
-  Val v = in(E, x), r;
+  Val v = in(E, x), y;
   Build *bl = elab_at(E, a->call);
   Type t = elab_type(E, v);
-  r = given(&a->at[1]) ? ir_sum(bl, v, (int)axis) : t.rank ? ir_sum_all(bl, v) : v;
+  y = given(&a->at[1]) ? ir_sum(bl, v, (int)axis) : t.rank ? ir_sum_all(bl, v) : v;
   double n = given(&a->at[1]) ? t.dim[axis] : (double)type_count(t);
-  if (b->op == 1 && n != 1) r = ir_mul(bl, r, ir_const_exact(bl, 1 / n, 1, (int64_t)n));
-  return fixed ? scratch_end(E, &s, elab_value(E, r), a->call) : elab_value(E, r);
+  if (b->op == 1 && n != 1) y = ir_mul(bl, y, ir_const_exact(bl, 1 / n, 1, (int64_t)n));
+  return fixed ? scratch_end(E, &s, elab_value(E, y), a->call) : elab_value(E, y);
 }
 
 Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   const Actual *x = &a->at[0];
   uint32_t axis = 0;
-  if (x->v.kind == V_REPORT && !given(&a->at[1])) return bi_stat(E, b, a);
+  Report *r = given(&a->at[1]) || given(&a->at[2]) ? NULL : report_of(E, x);
+  if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == OP_max ? STAT_MAX : STAT_MIN}, a->call);
   if (given(&a->at[1]) && given(&a->at[2])) {
     elab_error(E, CODE_axis, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
     return POISON;
@@ -220,7 +240,7 @@ Value bi_concat(Elab *E, const Builtin *b, Actuals *a) {
   if (!elab_fits(E, total, a->call)) return POISON;
   for (uint32_t i = 0; i < n; i++) {
     if (!same_but(first, type_of(&a->at[i + 1]), axis))
-      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
+      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes but for the axis joined", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   return elab_value(E, ir_concat(elab_at(E, a->call), x, n, axis));
@@ -235,7 +255,7 @@ Value bi_stack(Elab *E, const Builtin *b, Actuals *a) {
   Val *x = ARENA_ARRAY(E->mem, Val, n);
   for (uint32_t i = 0; i < n; i++) {
     if (!type_same_dims(first, type_of(&a->at[i + 1])))
-      return mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes", a->at[i + 1].at);
+      return error_mismatch(E, b, &a->at[1], &a->at[i + 1], "equal shapes", a->at[i + 1].at);
     x[i] = in(E, &a->at[i + 1]);
   }
   Val r = ir_stack(elab_at(E, a->call), x, n);
@@ -328,7 +348,7 @@ Value bi_transpose(Elab *E, const Builtin *b, Actuals *a) {
 Value bi_outer(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   int la[IR_MAX_RANK], lb[IR_MAX_RANK], lo[IR_MAX_RANK], n = 0;
-  if (x.rank + y.rank > IR_MAX_RANK) return mismatch(E, b, &a->at[0], &a->at[1], "fewer axes", a->call);
+  if (x.rank + y.rank > IR_MAX_RANK) return error_mismatch(E, b, &a->at[0], &a->at[1], "fewer axes", a->call);
   if (!elab_fits(E, type_count(x) * type_count(y), a->call)) return POISON;
   for (int k = 0; k < x.rank; k++) la[k] = lo[n] = n, n++;
   for (int k = 0; k < y.rank; k++) lb[k] = lo[n] = n, n++;
@@ -341,7 +361,7 @@ Value bi_dot(Elab *E, const Builtin *b, Actuals *a) {
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   static const int label[1] = {0};
   if (x.rank != 1 || !type_same_dims(x, y)) {
-    Value r = mismatch(E, b, &a->at[0], &a->at[1], "two vectors of one size", a->call);
+    Value r = error_mismatch(E, b, &a->at[0], &a->at[1], "two vectors of one size", a->call);
     return r;
   }
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
@@ -352,7 +372,7 @@ Value bi_cross(Elab *E, const Builtin *b, Actuals *a) {
   static const uint32_t next[3] = {1, 2, 0}, last[3] = {2, 0, 1};
   Type x = type_of(&a->at[0]), y = type_of(&a->at[1]);
   if (x.rank != 1 || !type_same_dims(x, y) || x.dim[0] < 2 || x.dim[0] > 3)
-    return mismatch(E, b, &a->at[0], &a->at[1], "two real[3] or two real[2]", a->call);
+    return error_mismatch(E, b, &a->at[0], &a->at[1], "two real[3] or two real[2]", a->call);
   Val vx = in(E, &a->at[0]), vy = in(E, &a->at[1]);
   Build *bl = elab_at(E, a->call);
   if (x.dim[0] == 2) {
@@ -382,13 +402,4 @@ Value bi_diag(Elab *E, const Builtin *b, Actuals *a) {
   if (!square && !elab_fits(E, (int64_t)t.dim[0] * t.dim[0], a->call)) return POISON;
   Val v = in(E, &a->at[0]);
   return elab_value(E, square ? ir_diagv(elab_at(E, a->call), v) : ir_diag(elab_at(E, a->call), v));
-}
-
-Value bi_solve(Elab *E, const Builtin *b, Actuals *a) {
-  Type t = type_of(&a->at[0]), x = type_of(&a->at[1]);
-  if (t.rank != 2 || t.dim[0] != t.dim[1]) return error_shape(E, &a->at[0], b->name, "a square matrix");
-  if (x.rank < 1 || x.rank > 2 || x.dim[0] != t.dim[0])
-    return mismatch(E, b, &a->at[0], &a->at[1], "a right-hand side of the matrix's size", a->call);
-  Val va = in(E, &a->at[0]), vx = in(E, &a->at[1]);
-  return elab_value(E, ir_trisolve(elab_at(E, a->call), va, vx, b->op != 0, false));
 }

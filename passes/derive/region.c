@@ -27,7 +27,7 @@ Val region_value(Region *r, Val v) {
   if (r->prim[v.id].id) return r->prim[v.id];
   const Inst *i = ir_inst(r->src, v);
   Val w;
-  if (i->op == OP_const || i->op == OP_table) {
+  if (ir_literal(i->op)) {
     w = ir_copy_inst(r->b, r->src, v, r->prim);
   } else {
     w = ir_input(r->b, NULL, IN_OTHER, 0, i->type);

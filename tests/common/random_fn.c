@@ -249,6 +249,43 @@ static void move(Gen *g) {
   }
 }
 
+/* Whole numbers from 0 to n - 1 by the size of v, which is that of its bound m at most; now and then one that is outside. Smooth
+ * programs have fixed ones. */
+static Val rows_by(Gen *g, Val v, double m, uint32_t n) {
+  Build *b = g->b;
+  Val one = ir_const(b, 1), zero = ir_const(b, 0), at = ir_mul(b, v, zero);
+  Type t = type_of(g, v);
+  double fixed[125];
+  if (g->spec->smooth) {
+    for (int64_t k = 0; k < type_count(t); k++) fixed[k] = below(g, n);
+    return ir_table(b, type_real(false, t.rank, t.dim), fixed);
+  }
+  for (uint32_t k = 1; k < n; k++)
+    at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.11237 * k - 0.31719)), v), one, zero));
+  if (!g->spec->special || below(g, 4)) return at;
+  return ir_select(b, ir_lt(b, ir_const(b, 0.61731 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
+                   at);
+}
+
+/* Rows at indices that only the code knows. */
+static void rows(Gen *g) {
+  Build *b = g->b;
+  double m, k;
+  Val x = pick(g, &m), by = pick(g, &k);
+  Type t = type_of(g, x), i = type_of(g, by);
+  if (!t.rank || t.dim[0] > 8 || type_count(i) > 60) return;
+  if (i.rank + t.rank <= 4 && below(g, 2)) {
+    push(g, ir_gather(b, x, rows_by(g, by, k, t.dim[0])), m);
+  } else if (i.rank && i.dim[0] == t.dim[0] && t.rank <= 3) {
+    while (i.rank > 1) by = ir_index(b, by, 1, 0), i = type_of(g, by);
+    uint32_t n = 1 + below(g, 4);
+    push(g, ir_scatter(b, x, rows_by(g, by, k, n), n, false), m * t.dim[0]);
+  } else {
+    while (i.rank) by = ir_index(b, by, 0, 0), i = type_of(g, by);
+    push(g, ir_setrow(b, x, rows_by(g, by, k, t.dim[0]), ir_index(b, ir_neg(b, x), 0, below(g, t.dim[0]))), m);
+  }
+}
+
 static void reduce(Gen *g) {
   Build *b = g->b;
   double m;
@@ -359,7 +396,10 @@ static void steps(Gen *g, int n) {
     case 7: move(g); break;
     case 8: reduce(g); break;
     case 9: product(g); break;
-    case 10: solve(g); break;
+    case 10:
+      if (below(g, 3)) rows(g);
+      else solve(g);
+      break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }

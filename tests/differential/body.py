@@ -344,6 +344,29 @@ class Body:
         self.define(name, shape, bound, text)
         return name
 
+    def local(self):
+        """A function inside the body, which reads names around it, and calls of it."""
+        r = self.rng
+        shape = self.any_shape(2) if r.random() < 0.5 else ()
+        name, a = self.fresh("l"), self.fresh("a")
+        outer, hold, self.lines = dict(self.names), self.lines, []
+        self.define(a, shape, 3)
+        self.indent += 1
+        inside = self.let(shape) if r.random() < 0.4 else a
+        text, _ = self.expr(shape, 2)
+        reached = self.uses(text) | self.uses(inside)
+        self.indent -= 1
+        inner, self.lines, self.names = self.lines, hold, outer
+        self.write("fn %s(%s: real%s) {" % (name, a, dims(shape)))
+        self.lines += inner
+        self.write("  return tanh(%s) + sin(%s)" % (text, inside))
+        self.write("}")
+        self.functions = self.functions + [(name, shape, shape)]
+        arg, _ = self.expr(shape, 1)
+        made = self.let(shape, "%s(%s)" % (name, arg), 2)
+        self.names[made] = (shape, 2, self.names[made][2] | (reached - {a, inside}))
+        return made
+
     def loop(self):
         """A var that goes through a few turns."""
         r = self.rng
