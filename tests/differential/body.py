@@ -244,7 +244,7 @@ class Body:
 
     def moved(self, shape, d):
         r = self.rng
-        f = r.choice(["roll", "flip", "reshape", "transpose", "diag"])
+        f = r.choice(["roll", "flip", "reshape", "transpose", "diag", "cumsum", "cumprod", "sort", "argsort", "softmax"])
         if f == "transpose":
             text, b = self.expr(shape[::-1], d)
             return ("(%s).T" if r.random() < 0.5 else "transpose(%s)") % text, b
@@ -264,6 +264,11 @@ class Body:
             return "reshape(%s, %s)" % (text, ", ".join(new)), b
         text, b = self.expr(shape, d)
         axis = r.randrange(len(shape))
+        n = shape[axis]
+        if f in ("cumsum", "cumprod", "sort", "argsort", "softmax"):
+            grown = {"cumsum": b * n, "cumprod": raised(b, n), "sort": b, "argsort": n, "softmax": 1}[f]
+            given = axis or r.random() < 0.2 or f == "softmax" and r.random() < 0.5
+            return "%s(%s%s)" % (f, text, ", axis = %d" % axis if given else ""), grown
         if f == "flip":
             return "flip(%s%s)" % (text, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
         return "roll(%s, %d%s)" % (text, r.randint(-4, 4), ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b

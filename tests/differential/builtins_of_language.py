@@ -39,6 +39,21 @@ def logsumexp_of(v):
 BUILTINS["logsumexp"] = lambda p, x, axis=None: p.plain(lambda v: t.reduced(logsumexp_of, v, None if axis is None else p.whole(axis)), x)
 
 
+def along(name, f):
+    BUILTINS[name] = lambda p, x, axis=0: p.plain(lambda v: t.along(f, v, p.whole(axis)), x)
+
+
+for _name, _f in (("cumsum", t.running(s.add)), ("cumprod", t.running(s.mul)), ("sort", t.in_order), ("argsort", t.places)):
+    along(_name, _f)
+
+
+@builtin
+def softmax(p, x, axis=None):
+    if axis is not None:
+        return p.plain(lambda v: t.along(t.softmax, v, p.whole(axis)), x)
+    return p.plain(lambda v: t.reshaped(t.along(t.softmax, t.reshaped(v, (t.count(v.shape),))), v.shape), x)
+
+
 @builtin
 def stop_gradient(p, x):
     return p.plain(lambda v: t.elementwise(s.base, v), x)
