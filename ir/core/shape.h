@@ -29,6 +29,9 @@ bool shape_sane(const Sig *s, Type t);                   /* rank and number of e
 
 bool shape_want(const Sig *s, uint32_t k, DType dt); /* operand k is of that kind */
 
+bool shape_gather(const Sig *s, Type *out); /* shape_rows.c */
+bool shape_scatter(const Sig *s, Type *out);
+bool shape_setrow(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);

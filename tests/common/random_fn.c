@@ -174,10 +174,15 @@ static void leaf(Gen *g) {
   Type t = random_type(g, false);
   double v[125];
   for (int64_t k = 0; k < type_count(t); k++) v[k] = b->f->f64 ? random_real(r, -2, 2) : (float)random_real(r, -2, 2);
-  switch (below(g, g->spec->draws && !g->depth ? 4 : 3)) {
+  switch (below(g, g->spec->draws && !g->depth ? 5 : 4)) {
   case 0: push(g, ir_const(b, v[0]), 2); break;
   case 1: push(g, ir_splat(b, -3, t), 3); break;
   case 2: push(g, ir_table(b, t, v), 2); break;
+  case 3: {
+    const uint32_t n = (uint32_t)type_count(t);
+    push(g, ir_mul(b, ir_reshape(b, ir_iota(b, n), t.rank, t.dim), ir_const(b, 2 / fmax(n, 2))), 2);
+    break;
+  }
   default: push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4); break;
   }
 }

@@ -260,7 +260,9 @@ static void item(Bytes *out, const Tree *t) {
                                          {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
                                          {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
                                          {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
-                                         {"\nplot p = {\n  y = ", "\n}\n"}};
+                                         {"\nplot p = {\n  y = ", "\n}\n"},
+                                         {"\nsave s = { a = ", " }\n"},
+                                         {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
   generate(out, t, 3);
