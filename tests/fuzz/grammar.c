@@ -114,11 +114,12 @@ static const char *const unary[] = {"sin",       "cos",    "exp",     "log",    
                                     "min",       "maxabs", "norm",    "diag",     "logdet",  "tril",  "triu",
                                     "transpose", "len",    "field",   "omega",    "eye",     "zeros", "ones",
                                     "first",     "last",   "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
-                                    "not",       "flip",   "floor",   "ceil",     "round",   "-"};
-static const char *const binary[] = {"mod",   "atan2",       "max",         "min",     "grad",     "jac",
-                                     "hess",  "div",         "dot",         "cross",   "outer",    "concat",
-                                     "roll",  "solve_lower", "solve_upper", "poisson", "jacobian", "hessian",
-                                     "stack", "moving_mean", "where",       "reshape", "normal",   "uniform"};
+                                    "argmax",    "argmin", "not",     "flip",     "floor",   "ceil",  "round",
+                                    "-"};
+static const char *const binary[] = {"mod",         "atan2",   "max",      "min",     "grad",    "jac",         "hess",
+                                     "div",         "dot",     "cross",    "outer",   "concat",  "roll",        "solve_lower",
+                                     "solve_upper", "poisson", "jacobian", "hessian", "stack",   "moving_mean", "where",
+                                     "reshape",     "normal",  "uniform",  "set",     "one_hot", "segment_sum", "searchsorted"};
 static const char *const operator_[] = {"+", "-", "*", "/", "^", "@", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
 static const char *const number[] = {"0",
                                      "1",
