@@ -109,6 +109,8 @@ static bool zero_value(const Fn *f, const Inst *i, const bool *zero) {
   case OP_mod:
   case OP_grad:
   case OP_jac:
+  case OP_gather:
+  case OP_scatter:
   case OP_divergence: return zero[ir_arg(f, i, 0).id];
   case OP_select: return zero[ir_arg(f, i, 1).id] && zero[ir_arg(f, i, 2).id];
   case OP_pow: return zero[ir_arg(f, i, 0).id] && ir_is_const(f, ir_arg(f, i, 1), &b) && b > 0;
@@ -158,6 +160,8 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_floor:
   case OP_ceil:
   case OP_round:
+  case OP_gather:
+  case OP_scatter:
   case OP_sum:
   case OP_rmax:
   case OP_rmin: return pos[a.id];

@@ -124,7 +124,7 @@ class Body:
         shape = tuple(shape)
         if depth <= 0 or self.rng.random() < 0.12:
             return self.leaf(shape)
-        forms = [self.unary] * 3 + [self.binary] * 4 + [self.powers, self.choice, self.two]
+        forms = [self.unary] * 3 + [self.binary] * 4 + [self.powers, self.choice, self.two, self.rows]
         if not shape:
             forms += [self.reduction] * 4 + [self.dot]
         else:
@@ -301,6 +301,35 @@ class Body:
         a = r.randint(1, n - 1)
         (x, p), (y, q) = [self.expr(shape[:axis] + (m,) + shape[axis + 1:], d - i) for i, m in enumerate((a, n - a))]
         return "concat(%s, %s%s)" % (x, y, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), max(p, q)
+
+    def rows(self, shape, d):
+        """Rows by number: where the extremum of something is, or a list."""
+        r = self.rng
+        n = r.choice(DIMS)
+        where = lambda n: "%s(%s)" % (r.choice(["argmax", "argmin"]), self.expr((n,), d - 1)[0])
+        form = r.choice(["one", "list", "column", "set", "sums", "hot", "edges"])
+        if form == "list" and shape:
+            text, b = self.expr((n,) + shape[1:], d)
+            return "(%s)[[%s]]" % (text, ", ".join(str(r.randrange(-n, n)) for _ in range(shape[0]))), b
+        if form == "column" and len(shape) == 1:
+            text, b = self.expr(shape + (n,), d)
+            return "(%s)[:, %s]" % (text, where(n)), b
+        if form == "set" and shape:
+            (text, b), (v, c) = self.expr(shape, d), self.expr(shape[1:] if r.random() < 0.7 else (), d - 1)
+            return "set(%s, %s, %s)" % (text, where(shape[0]), v), max(b, c)
+        if form == "sums" and shape:
+            text, b = self.expr((n,) + shape[1:], d)
+            ids = ", ".join(str(r.randrange(shape[0])) for _ in range(n))
+            return "segment_sum(%s, [%s], %d)" % (text, ids, shape[0]), b * n
+        if form == "hot" and len(shape) == 1:
+            return "one_hot(%s, %d)" % (where(shape[0]), shape[0]), 1
+        if form == "edges":
+            edges = sorted(r.uniform(-2, 2) for _ in range(n))
+            return "searchsorted([%s], %s)" % (", ".join("%.3f" % e for e in edges), self.expr(shape, d)[0]), n
+        if len(shape) > 1:
+            return self.moved(shape, d)
+        text, b = self.expr((n,) + shape, d)
+        return "(%s)[%s]" % (text, where(n)), b
 
     def listed(self, shape, d):
         if shape[0] > 4:

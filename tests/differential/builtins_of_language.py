@@ -115,6 +115,36 @@ def flip(p, x, axis=0):
 
 
 @builtin
+def set_(p, x, i, v):
+    return p.plain(t.with_row, x, i, v)
+
+
+def place(sign):
+    def f(p, x, axis=None):
+        pick = lambda v: t.reduced(lambda items: s.place_of(items, sign), v, None if axis is None else p.whole(axis))
+        return p.plain(pick, x)
+    return f
+
+
+BUILTINS["argmax"], BUILTINS["argmin"] = place(1), place(-1)
+
+
+@builtin
+def one_hot(p, i, n):
+    return p.plain(lambda v: t.hot(v, p.whole(n)), i)
+
+
+@builtin
+def searchsorted(p, edges, x):
+    return p.plain(lambda e, v: t.elementwise(lambda a: s.below(e.data, a), v), edges, x)
+
+
+@builtin
+def segment_sum(p, x, ids, n):
+    return p.plain(lambda v: t.segments(v, [p.whole(k) for k in ids], p.whole(n)), x)
+
+
+@builtin
 def reshape(p, x, *shape):
     shape = [p.whole(n) for n in (shape[0] if isinstance(shape[0], list) else shape)]
     return p.plain(lambda v: t.reshaped(v, shape), x)

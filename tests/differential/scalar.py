@@ -441,6 +441,37 @@ def nan_like(a, sure=False):
     return Num(NAN, 0.0 if sure else a.e)
 
 
+# ---- rows ----
+
+def row(i, n):
+    """(the row of n that the index names or None, whether it is certain which)."""
+    k = base(i)
+    good = k.v - k.v == 0 and 0 <= k.v < n and k.v == int(k.v)
+    return (int(k.v) if good else None), not k.e
+
+
+def lost(a):
+    """NaN in the place of a, for want of a row."""
+    return fog_derivatives(nan_like(a, True))
+
+
+def place_of(items, sign):
+    """Where the largest (sign 1) or smallest is, the first of equals; NaN counts as it."""
+    xs = [base(a) for a in items]
+    none = [k for k, x in enumerate(xs) if x.v != x.v]
+    best = none[0] if none else max(range(len(xs)), key=lambda k: (sign * xs[k].v, -k))
+    sure = not any(x.e == INF for x in xs) and (none or all(k == best or apart(xs[best], x) for k, x in enumerate(xs)))
+    return Num(float(best), 0.0 if sure else INF)
+
+
+def below(edges, x):
+    v = base(x)
+    if v.v != v.v:
+        return Num(NAN, 0.0 if v.e != INF else INF)
+    sure = all(apart(base(e), v) for e in edges)
+    return Num(float(sum(base(e).v < v.v for e in edges)), 0.0 if sure else INF)
+
+
 # ---- choices ----
 
 class Truth:

@@ -208,6 +208,42 @@ def subscript(x, subs):
     return Tensor(shape, [x.data[offset(x.shape, i)] for i in itertools.product(*places)])
 
 
+def rows(x, axis, i):
+    """x at the indices of the tensor i along the axis, whose dims stand there."""
+    m = len(i.shape)
+
+    def one(at):
+        head, mid, tail = at[:axis], at[axis:axis + m], at[axis + m:]
+        k, sure = s.row(i.data[offset(i.shape, mid)], x.shape[axis])
+        a = x.data[offset(x.shape, head + (k or 0,) + tail)]
+        return s.fog(a) if not sure else s.lost(a) if k is None else a
+    shape = x.shape[:axis] + i.shape + x.shape[axis + 1:]
+    return Tensor(shape, [one(at) for at in indices(shape)])
+
+
+def with_row(x, i, v):
+    k, sure = s.row(i.data[0], x.shape[0])
+    n = count(x.shape[1:])
+    data = []
+    for e, a in enumerate(x.data):
+        b = v.data[e % n if v.shape else 0]
+        data.append(s.mixed(a, b) if not sure else s.lost(s.add(a, b)) if k is None else b if e // n == k else a)
+    return Tensor(x.shape, data)
+
+
+def hot(i, n):
+    k, sure = s.row(i.data[0], n)
+    return Tensor((n,), [s.fog(s.ONE) if not sure else s.lost(s.ONE) if k is None else s.ONE if e == k else s.ZERO for e in range(n)])
+
+
+def segments(x, ids, n):
+    """ids: integers, one for each row."""
+    rows = rows_of(x)
+    sums = [[r.data for r, k in zip(rows, ids) if k == j] for j in range(n)]
+    width = count(x.shape[1:])
+    return Tensor((n,) + x.shape[1:], [total([d[e] for d in of]) if of else s.ZERO for of in sums for e in range(width)])
+
+
 def transposed(x):
     return gathered(x, x.shape[::-1], lambda i: i[::-1])
 
