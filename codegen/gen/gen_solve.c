@@ -1,191 +1,176 @@
-/* Dense linear systems: elimination with row pivots, then substitution backwards.
+/* Linear systems by substitution, triangular ones and those that lu has factored; determinants.
  *
- * Each sample chooses its own pivots: going down a column, a row whose element is larger than that of the pivot row
- * changes places with it, by selects, where some sample of the tile wants it. So the pivot row ends with the largest, and
- * what a sample gets does not depend on the others. Up to `small` rows (tuning.def) this is straight code in registers; beyond,
- * loops over a copy of A in scratch and the right-hand sides in the place of the result. A shared A is eliminated once
- * for all samples of a tile. */
+ * For each row in turn: divide it, if the triangle's diagonal is not 1, and subtract it from the rows to come. Up to `small` rows
+ * (tuning.def) this is straight code in registers; beyond, loops over the right-hand sides in the place of the result. */
 #include "codegen/gen/gen_priv.h"
 
-#include <string.h>
+#include <math.h>
 
-/* One of two rows' elements for each sample. */
-static CgVec pick(Gen *g, const CgVec *c, CgVec a, CgVec b) {
-  Type lane = {.lane = c->lane || a.lane || b.lane};
-  CgVec x = {.lane = lane.lane};
-  a = gen_lanes(g, lane, a), b = gen_lanes(g, lane, b);
-  for (unsigned v = 0; v < (x.lane ? g->e->nv : 1); v++)
-    x.v[v] = LLVMBuildSelect(g->e->b, c->v[c->lane ? v : 0], a.v[v], b.v[v], "");
-  return x;
+/* One triangle: rows downwards or upwards. */
+typedef struct Triangle {
+  bool down, divide, strict, trans; /* strict: a row of which the diagonal is 0 has no value */
+} Triangle;
+
+static CgVec coefficient(Gen *g, Frame *fr, Val a, const Triangle *s, LLVMValueRef row, LLVMValueRef col) {
+  Idx at = {.axes = true, .ax = {s->trans ? col : row, s->trans ? row : col}};
+  return gen_at(g, fr, a, &at);
 }
 
-static CgVec larger(Gen *g, CgVec than, CgVec x) {
-  CgVec a = gen_ew(g, OP_abs, &than, 1, than.lane), b = gen_ew(g, OP_abs, &x, 1, x.lane);
-  return gen_ew(g, OP_lt, (CgVec[]){a, b}, 2, a.lane || b.lane);
+static CgVec diagonal(Gen *g, Frame *fr, Val a, const Triangle *s, LLVMValueRef k) {
+  CgVec d = coefficient(g, fr, a, s, k, k);
+  if (!s->strict) return d;
+  CgVec none = gen_binary(g, OP_eq, d, gen_real(g, 0, false));
+  return gen_pick(g, &none, gen_real(g, (double)NAN, false), d);
 }
 
-/* y - f x */
-static CgVec less(Gen *g, CgVec f, CgVec x, CgVec y) {
-  f = gen_ew(g, OP_neg, &f, 1, f.lane);
-  return gen_fma(g, f, x, y);
+/* The two triangles of a system in their order; of a triangular one the one. */
+static int triangles(const Fn *f, const Inst *i, Triangle out[2]) {
+  bool trans = i->op == OP_solve ? ir_solve_attr(f, i).trans != 0 : ir_trisolve_attr(f, i).trans != 0;
+  if (i->op == OP_trisolve) return out[0] = (Triangle){(ir_trisolve_attr(f, i).upper != 0) == trans, true, false, trans}, 1;
+  out[0] = (Triangle){true, trans, true, trans}, out[1] = (Triangle){false, !trans, true, trans};
+  return 2;
 }
-
-static CgVec over(Gen *g, CgVec x, CgVec y) { return gen_ew(g, OP_div, (CgVec[]){x, y}, 2, x.lane || y.lane); }
 
 /* ---- straight code ------------------------------------------------------------------------------------------------- */
 
-/* Straight of A and, behind them, of the right-hand sides. */
-typedef struct Straight {
-  CgVec **at;
-  int64_t n, width;
-} Straight;
-
-static void straight_swap(Gen *g, Straight *r, int64_t k, int64_t i) {
-  CgVec want = larger(g, r->at[k][k], r->at[i][k]);
-  for (int64_t j = k; j < r->width; j++) {
-    CgVec up = r->at[k][j], down = r->at[i][j];
-    r->at[k][j] = pick(g, &want, down, up);
-    r->at[i][j] = pick(g, &want, up, down);
+static void tiny_triangle(Gen *g, Frame *fr, Val a, const Triangle *s, CgVec *x, int64_t n, int64_t m) {
+  for (int64_t t = 0; t < n; t++) {
+    int64_t k = s->down ? t : n - 1 - t;
+    CgVec d = {0};
+    if (s->divide) d = diagonal(g, fr, a, s, cg_i64(g->e, k));
+    for (int64_t c = 0; c < m && s->divide; c++) x[k * m + c] = gen_binary(g, OP_div, x[k * m + c], d);
+    for (int64_t i = s->down ? k + 1 : 0; i < (s->down ? n : k); i++) {
+      CgVec f = coefficient(g, fr, a, s, cg_i64(g->e, i), cg_i64(g->e, k));
+      for (int64_t c = 0; c < m; c++) x[i * m + c] = gen_less(g, f, x[k * m + c], x[i * m + c]);
+    }
   }
 }
 
-static void straight_column(Gen *g, Straight *r, int64_t k) {
-  for (int64_t i = k + 1; i < r->n; i++) straight_swap(g, r, k, i);
-  for (int64_t i = k + 1; i < r->n; i++) {
-    CgVec f = over(g, r->at[i][k], r->at[k][k]);
-    for (int64_t j = k + 1; j < r->width; j++) r->at[i][j] = less(g, f, r->at[k][j], r->at[i][j]);
+static void tiny_swaps(Gen *g, Frame *fr, Val a, bool back, CgVec *x, int64_t n, int64_t m) {
+  for (int64_t t = 0; t < n; t++) {
+    int64_t k = back ? n - 1 - t : t;
+    Idx at = {.axes = true, .ax = {cg_i64(g->e, n), cg_i64(g->e, k)}};
+    CgVec p = gen_at(g, fr, a, &at);
+    for (int64_t i = k + 1; i < n; i++) {
+      CgVec swap = gen_binary(g, OP_eq, p, gen_real(g, (double)i, false));
+      for (int64_t c = 0; c < m; c++) {
+        CgVec up = x[k * m + c], down = x[i * m + c];
+        x[k * m + c] = gen_pick(g, &swap, down, up), x[i * m + c] = gen_pick(g, &swap, up, down);
+      }
+    }
   }
 }
 
 void gen_solve_tiny(Gen *g, Frame *fr, Val v) {
   const Fn *f = fr->p->f;
   const Inst *i = ir_inst(f, v);
-  Val a = ir_arg(f, i, 0), x = ir_arg(f, i, 1);
-  bool trans = ir_solve_attr(f, i).trans != 0;
-  int64_t n = i->type.dim[0], m = i->type.rank > 1 ? i->type.dim[1] : 1;
-  Straight *r = ARENA_NEW(g->mem, Straight);
-  r->n = n, r->width = n + m, r->at = ARENA_ARRAY(g->mem, CgVec *, n);
-  for (int64_t row = 0; row < n; row++) r->at[row] = ARENA_ARRAY(g->mem, CgVec, n + m);
-  for (int64_t row = 0; row < n; row++)
-    for (int64_t j = 0; j < n + m; j++) {
-      Idx at =
-          j < n ? gen_const_idx(g, ir_type(f, a), trans ? j * n + row : row * n + j) : gen_const_idx(g, i->type, row * m + j - n);
-      r->at[row][j] = gen_at(g, fr, j < n ? a : x, &at);
-    }
-  for (int64_t k = 0; k < n; k++) straight_column(g, r, k);
-  for (int64_t k = n; k-- > 0;)
-    for (int64_t c = 0; c < m; c++) {
-      CgVec sum = r->at[k][n + c];
-      for (int64_t j = k + 1; j < n; j++) sum = less(g, r->at[k][j], r->at[j][n + c], sum);
-      r->at[k][n + c] = over(g, sum, r->at[k][k]);
-      gen_ssa_set(g, fr, v, k * m + c, gen_lanes(g, i->type, r->at[k][n + c]));
-    }
+  Val a = ir_arg(f, i, 0), from = ir_arg(f, i, 1);
+  int64_t n = i->type.dim[0], count = type_count(i->type), m = count / n;
+  Triangle s[2];
+  int parts = triangles(f, i, s);
+  CgVec *x = ARENA_ARRAY(g->mem, CgVec, count);
+  for (int64_t k = 0; k < count; k++) {
+    Idx at = gen_const_idx(g, i->type, k);
+    x[k] = gen_at(g, fr, from, &at);
+  }
+  if (parts == 2 && !s[0].trans) tiny_swaps(g, fr, a, false, x, n, m);
+  for (int k = 0; k < parts; k++) tiny_triangle(g, fr, a, &s[k], x, n, m);
+  if (parts == 2 && s[0].trans) tiny_swaps(g, fr, a, true, x, n, m);
+  for (int64_t k = 0; k < count; k++) gen_ssa_set(g, fr, v, k, gen_lanes(g, i->type, x[k]));
 }
 
 /* ---- loops ----------------------------------------------------------------------------------------------------------- */
 
-typedef struct Matrix {
-  Type t;
-  LLVMValueRef base, ld;
-  int64_t cols;
-} Matrix; /* a matrix in memory */
-typedef struct System {
-  Frame *fr;
-  Val a;
-  bool trans;
-  Matrix A, x;
-  int64_t n;
-} System;
-
-static CgVec load(Gen *g, const Matrix *b, LLVMValueRef row, LLVMValueRef col) {
-  return gen_load(g, b->t, b->base, b->ld, cg_iadd(g->e, cg_imul(g->e, row, cg_i64(g->e, b->cols)), col));
+static void triangle(Gen *g, Frame *fr, Val a, const Triangle *s, CgLoop *l, const Matrix *x, int64_t rows) {
+  CgEmit *e = g->e;
+  LLVMValueRef zero = cg_i64(e, 0), n = cg_i64(e, rows);
+  cg_loop_begin(e, &l[0], zero, n, 1);
+  LLVMValueRef k = s->down ? l[0].iv : LLVMBuildSub(e->b, cg_i64(e, rows - 1), l[0].iv, "");
+  if (s->divide) {
+    CgVec d = diagonal(g, fr, a, s, k);
+    cg_loop_begin(e, &l[1], zero, cg_i64(e, x->cols), 1);
+    gen_set_entry(g, x, k, l[1].iv, gen_binary(g, OP_div, gen_entry(g, x, k, l[1].iv), d));
+    cg_loop_end(e, &l[1]);
+  }
+  gen_open(g, &l[1], s->down ? cg_iadd(e, k, cg_i64(e, 1)) : zero, s->down ? n : k, NULL, 1);
+  RowStep less = {x, k, l[1].iv, coefficient(g, fr, a, s, l[1].iv, k)};
+  gen_subtract_row(g, &l[2], &less, zero);
+  cg_loop_end(e, &l[1]);
+  cg_loop_end(e, &l[0]);
 }
 
-static void store(Gen *g, const Matrix *b, LLVMValueRef row, LLVMValueRef col, CgVec x) {
-  x = gen_lanes(g, b->t, x);
-  gen_store(g, b->t, b->base, b->ld, cg_iadd(g->e, cg_imul(g->e, row, cg_i64(g->e, b->cols)), col), &x);
+/* Row k changes places with that of its pivot. */
+static void swap(Gen *g, Frame *fr, Val a, CgLoop *l, const Matrix *x, LLVMValueRef k, int64_t rows) {
+  CgEmit *e = g->e;
+  Idx at = {.axes = true, .ax = {cg_i64(e, rows), k}};
+  CgVec p = gen_at(g, fr, a, &at);
+  if (!p.lane) {
+    LLVMValueRef i = LLVMBuildFPToSI(e->b, p.v[0], e->i64, "");
+    RowStep all = {x, k, i, {.v = {LLVMBuildICmp(e->b, LLVMIntNE, i, k, "")}}};
+    gen_swap_rows(g, &l[1], &all, cg_i64(e, 0));
+    return;
+  }
+  gen_open(g, &l[0], cg_iadd(e, k, cg_i64(e, 1)), cg_i64(e, rows), NULL, 1);
+  RowStep some = {x, k, l[0].iv, gen_binary(g, OP_eq, p, gen_whole(g, l[0].iv))};
+  gen_swap_rows(g, &l[1], &some, cg_i64(e, 0));
+  cg_loop_end(e, &l[0]);
 }
 
-static void copy_one(Gen *g, void *ctx, Idx *at) {
-  System *s = ctx;
-  Idx from = {.axes = true, .ax = {at->ax[s->trans], at->ax[!s->trans]}};
-  store(g, &s->A, at->ax[0], at->ax[1], gen_at(g, s->fr, s->a, &from));
-}
-
-/* Loops [lo, hi), of no turn if it is empty or `only` does not hold. */
-static void open(Gen *g, CgLoop *l, LLVMValueRef lo, LLVMValueRef hi, LLVMValueRef only) {
-  LLVMValueRef some = LLVMBuildICmp(g->e->b, LLVMIntSLT, lo, hi, "");
-  cg_loop_begin_if(g->e, l, only ? LLVMBuildAnd(g->e->b, some, only, "") : some, lo, hi, 1);
-}
-
-static LLVMValueRef wanted(Gen *g, const CgVec *c) {
-  LLVMValueRef any = c->v[0];
-  for (unsigned v = 1; v < (c->lane ? g->e->nv : 1); v++) any = LLVMBuildOr(g->e->b, any, c->v[v], "");
-  LLVMTypeRef t = LLVMTypeOf(any);
-  return c->lane && g->e->vl > 1 ? cg_intrinsic(g->e, "llvm.vector.reduce.or", &t, 1, &any, 1) : any;
-}
-
-static void swap_rows(Gen *g, CgLoop *l, const Matrix *b, LLVMValueRef k, LLVMValueRef i, LLVMValueRef from, const CgVec *want,
-                      LLVMValueRef any) {
-  open(g, l, from, cg_i64(g->e, b->cols), any);
-  CgVec up = load(g, b, k, l->iv), down = load(g, b, i, l->iv);
-  store(g, b, k, l->iv, pick(g, want, down, up));
-  store(g, b, i, l->iv, pick(g, want, up, down));
-  cg_loop_end(g->e, l);
-}
-
-/* row i -= f row k, from a column on */
-static void subtract_row(Gen *g, CgLoop *l, const Matrix *b, CgVec f, LLVMValueRef i, LLVMValueRef k, LLVMValueRef from) {
-  open(g, l, from, cg_i64(g->e, b->cols), NULL);
-  store(g, b, i, l->iv, less(g, f, load(g, b, k, l->iv), load(g, b, i, l->iv)));
-  cg_loop_end(g->e, l);
-}
-
-static void eliminate(Gen *g, CgLoop l[3], const System *s) {
-  LLVMValueRef n = cg_i64(g->e, s->n), zero = cg_i64(g->e, 0);
-  cg_loop_begin(g->e, &l[0], zero, n, 1);
-  LLVMValueRef k = l[0].iv, below = cg_iadd(g->e, k, cg_i64(g->e, 1));
-  open(g, &l[1], below, n, NULL);
-  CgVec want = larger(g, load(g, &s->A, k, k), load(g, &s->A, l[1].iv, k));
-  LLVMValueRef any = wanted(g, &want);
-  swap_rows(g, &l[2], &s->A, k, l[1].iv, k, &want, any);
-  swap_rows(g, &l[2], &s->x, k, l[1].iv, zero, &want, any);
-  cg_loop_end(g->e, &l[1]);
-  open(g, &l[1], below, n, NULL);
-  CgVec f = over(g, load(g, &s->A, l[1].iv, k), load(g, &s->A, k, k));
-  subtract_row(g, &l[2], &s->A, f, l[1].iv, k, below);
-  subtract_row(g, &l[2], &s->x, f, l[1].iv, k, zero);
-  cg_loop_end(g->e, &l[1]);
-  cg_loop_end(g->e, &l[0]);
-}
-
-static void substitute(Gen *g, CgLoop l[3], const System *s) {
-  LLVMValueRef zero = cg_i64(g->e, 0), last = cg_i64(g->e, s->n - 1);
-  cg_loop_begin(g->e, &l[0], zero, cg_i64(g->e, s->n), 1);
-  LLVMValueRef k = LLVMBuildSub(g->e->b, last, l[0].iv, "");
-  CgVec d = load(g, &s->A, k, k);
-  cg_loop_begin(g->e, &l[1], zero, cg_i64(g->e, s->x.cols), 1);
-  store(g, &s->x, k, l[1].iv, over(g, load(g, &s->x, k, l[1].iv), d));
-  cg_loop_end(g->e, &l[1]);
-  open(g, &l[1], zero, k, NULL);
-  subtract_row(g, &l[2], &s->x, load(g, &s->A, l[1].iv, k), l[1].iv, k, zero);
-  cg_loop_end(g->e, &l[1]);
-  cg_loop_end(g->e, &l[0]);
+static void swaps(Gen *g, Frame *fr, Val a, bool back, CgLoop *l, const Matrix *x, int64_t rows) {
+  CgEmit *e = g->e;
+  cg_loop_begin(e, &l[0], cg_i64(e, 0), cg_i64(e, rows), 1);
+  swap(g, fr, a, &l[1], x, back ? LLVMBuildSub(e->b, cg_i64(e, rows - 1), l[0].iv, "") : l[0].iv, rows);
+  cg_loop_end(e, &l[0]);
 }
 
 void gen_solve(Gen *g, Frame *fr, const Group *gr) {
   const Fn *f = fr->p->f;
   const Inst *i = ir_inst(f, gr->main);
   Val a = ir_arg(f, i, 0);
-  Type t = ir_type(f, a);
-  System s = {.fr = fr, .a = a, .trans = ir_solve_attr(f, i).trans != 0, .n = t.dim[0]};
-  s.A = (Matrix){t, gen_scratch(g, gr->work), gen_tile_ld(g), t.dim[0]};
-  s.x = (Matrix){.t = i->type, .cols = i->type.rank > 1 ? i->type.dim[1] : 1};
-  gen_memory(g, fr, gr->main, &s.x.base, &s.x.ld);
-  gen_nest(g, 2, t.dim, false, copy_one, &s);
-  gen_copy(g, fr, ir_arg(f, i, 1), i->type, s.x.base, s.x.ld, false);
+  int64_t n = i->type.dim[0];
+  Matrix x = {.t = i->type, .cols = type_count(i->type) / n};
+  Triangle s[2];
+  int parts = triangles(f, i, s);
   CgLoop *l = base_realloc(NULL, 3 * sizeof *l);
-  eliminate(g, l, &s);
-  substitute(g, l, &s);
+  gen_memory(g, fr, gr->main, &x.base, &x.ld);
+  gen_copy(g, fr, ir_arg(f, i, 1), i->type, x.base, x.ld, false);
+  if (parts == 2 && !s[0].trans) swaps(g, fr, a, false, l, &x, n);
+  for (int k = 0; k < parts; k++) triangle(g, fr, a, &s[k], l, &x, n);
+  if (parts == 2 && s[0].trans) swaps(g, fr, a, true, l, &x, n);
   base_free(l);
+}
+
+/* ---- determinants ----------------------------------------------------------------------------------------------------- */
+
+/* A factor of det A with its sign, which the row of pivots tells, or a term of log|det A|; with those before it. */
+static CgVec det_more(Gen *g, Frame *fr, Val a, bool log, CgVec y, LLVMValueRef n, LLVMValueRef k) {
+  Idx at = {.axes = true, .ax = {k, k}}, place = {.axes = true, .ax = {n, k}};
+  CgVec d = gen_at(g, fr, a, &at);
+  if (log) return gen_binary(g, OP_add, y, gen_unary(g, OP_log, gen_unary(g, OP_abs, d)));
+  CgVec moved = gen_binary(g, OP_ne, gen_at(g, fr, a, &place), gen_whole(g, k));
+  return gen_binary(g, OP_mul, y, gen_pick(g, &moved, gen_unary(g, OP_neg, d), d));
+}
+
+void gen_det(Gen *g, Frame *fr, Val v) {
+  CgEmit *e = g->e;
+  const Fn *f = fr->p->f;
+  const Inst *i = ir_inst(f, v);
+  Val a = ir_arg(f, i, 0);
+  bool log = i->op == OP_logdet;
+  int64_t rows = ir_type(f, a).dim[1];
+  LLVMValueRef n = cg_i64(e, rows);
+  CgVec y = gen_lanes(g, i->type, gen_real(g, log ? 0 : 1, false));
+  if (plan_is_tiny(fr->p, ir_type(f, a))) {
+    for (int64_t k = 0; k < rows; k++) y = det_more(g, fr, a, log, y, n, cg_i64(e, k));
+  } else {
+    CgLoop *l = base_realloc(NULL, sizeof *l);
+    cg_loop_begin(e, l, cg_i64(e, 0), n, 1);
+    y = gen_carried(g, l, y);
+    gen_carry(g, l, 0, gen_lanes(g, i->type, det_more(g, fr, a, log, y, n, l->iv)));
+    cg_loop_end(e, l);
+    gen_forget(g);
+    y = gen_last(g, l, 0, i->type.lane);
+    base_free(l);
+  }
+  gen_ssa_set(g, fr, v, 0, gen_lanes(g, i->type, y));
 }

@@ -56,7 +56,22 @@ typedef struct PVal {
   uint32_t t0, t1; /* first and last group that touches it */
 } PVal;
 
-typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_SOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
+typedef enum {
+  G_TINY,
+  G_LOOP,
+  G_GEMM,
+  G_DOT,
+  G_DW,
+  G_CONCAT,
+  G_PUT,
+  G_LU,
+  G_SOLVE,
+  G_CHOLESKY,
+  G_EIGH,
+  G_RAND,
+  G_SCAN,
+  G_ODE
+} GroupKind;
 extern const char *const plan_group_name[];
 
 typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;

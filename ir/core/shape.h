@@ -27,6 +27,17 @@ bool shape_bad(const Sig *s, const char *fmt, ...) __attribute__((format(printf,
 const char *shape_text(const Sig *s, Type t, char *buf); /* buf of SHAPE_TEXT */
 bool shape_sane(const Sig *s, Type t);                   /* rank and number of elements are in range */
 
+bool shape_want(const Sig *s, uint32_t k, DType dt); /* of operand k */
+
+bool shape_trisolve(const Sig *s, Type *out);
+bool shape_solve(const Sig *s, Type *out);
+bool shape_lu(const Sig *s, Type *out);
+bool shape_det(const Sig *s, Type *out);
+bool shape_logdet(const Sig *s, Type *out);
+bool shape_cholesky(const Sig *s, Type *out);
+bool shape_eigh(const Sig *s, Type *out);
+bool shape_eigvals(const Sig *s, Type *out);
+bool shape_eigvecs(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);
