@@ -7,17 +7,26 @@ static Type type_of(const Actual *a) {
   return t;
 }
 
-static bool square(Elab *E, const Builtin *b, const Actual *a) {
+static bool is_square(Type t) { return t.rank == 2 && t.dim[0] == t.dim[1]; }
+
+/* `a`, the first argument; `other`: the second, or NULL. */
+static bool square(Elab *E, const Builtin *b, const Actual *a, const Actual *other) {
   Type t = type_of(a);
-  if (t.rank == 2 && t.dim[0] == t.dim[1]) return true;
-  error_shape(E, a, b->name, "a square matrix");
+  if (is_square(t)) return true;
+  const char *found = value_text(E, a->v);
+  DiagMsg *m = elab_error(E, CODE_wrong_shape, a->at, "`%s` needs a square matrix, found %s", b->name, found);
+  elab_label(m, a->at, "%s", found);
+  if (other && t.rank == 1 && is_square(type_of(other))) elab_help(m, "the matrix stands first: `%s(A, b)`", b->name);
+  else if (other && t.rank == 2 && b->op == 2) elab_help(m, "the least squares: `solve(A.T @ A, A.T @ b)`");
+  else if (!other && t.rank == 3 && t.dim[1] == t.dim[2])
+    elab_help(m, "of each matrix: `[%s(A[k]) for k in 0:%u]`", b->name, t.dim[0]);
   return false;
 }
 
 /* Of a lower (0) or upper (1) triangular matrix, or of any (2). */
 Value bi_solve(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]), x = type_of(&a->at[1]);
-  if (!square(E, b, &a->at[0])) return POISON;
+  if (!square(E, b, &a->at[0], &a->at[1])) return POISON;
   if (x.rank < 1 || x.rank > 2 || x.dim[0] != t.dim[0])
     return error_mismatch(E, b, &a->at[0], &a->at[1], "a right-hand side of the matrix's size", a->call);
   Val va = elab_tensor(E, a->at[0].v, a->at[0].at), vx = elab_tensor(E, a->at[1].v, a->at[1].at);
@@ -25,7 +34,9 @@ Value bi_solve(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, b->op == 2 ? ir_solve(bl, va, vx, false) : ir_trisolve(bl, va, vx, b->op != 0, false));
 }
 
-static Val matrix(Elab *E, const Builtin *b, const Actual *a) { return square(E, b, a) ? elab_tensor(E, a->v, a->at) : VAL_NONE; }
+static Val matrix(Elab *E, const Builtin *b, const Actual *a) {
+  return square(E, b, a, NULL) ? elab_tensor(E, a->v, a->at) : VAL_NONE;
+}
 
 Value bi_inv(Elab *E, const Builtin *b, Actuals *a) {
   Val m = matrix(E, b, &a->at[0]);
