@@ -79,14 +79,19 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS } SchedKind;
+typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
 typedef struct Schedule {
   SchedKind kind;
-  double to, warmup; /* cosine: last rate; both: steps of linear warm-up */
+  double to, warmup; /* cosine: last rate, plateau: lowest rate; all: steps of linear warm-up */
   const double *at;
   uint32_t nat;
-  double factor; /* steps([...], factor) */
+  double factor; /* steps([...], factor), plateau */
+  int64_t patience, cooldown;
+  double threshold; /* plateau */
 } Schedule;
+
+/* Which parameters a training ends with. */
+typedef enum { KEEP_LAST, KEEP_BEST, KEEP_AVERAGE } Keep;
 
 typedef struct Train {
   const char *name;  /* of the loss */
@@ -98,26 +103,44 @@ typedef struct Train {
   int64_t steps, epochs; /* one of them, the other 0 */
   int64_t every;         /* 0: chosen by the driver */
   double clip;           /* 0: none */
+  Keep keep;
+  int64_t patience; /* checks without a better test loss; 0: none */
+  double average;   /* decay of averaged parameters; 0: none */
   uint64_t seed;
   Memory memory;
   uint32_t *moved;
   uint32_t nmoved; /* parameters to move, by number */
 } Train;
 
-typedef struct Report {
-  const char *name;
-  Fn *fn;     /* params, fields -> one scalar per sample (or shared without data) */
-  Data *data; /* NULL: a constant of the trained model */
-} Report;
+/* Of the values of a report: one for each sample. */
+typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
+typedef struct ReportStat {
+  Stat stat;
+  double q; /* quantile */
+} ReportStat;
+/* What every report says of itself. */
+static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+typedef struct Report Report;
+typedef struct ReportUse {
+  Report *report;
+  ReportStat stat;
+} ReportUse;
 
-typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX } Stat;
+struct Report {
+  const char *name;
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
+                                without data) */
+  Data *data; /* NULL: a constant of the trained model */
+  ReportUse *use;
+  uint32_t nuse;
+  ReportStat *asked; /* what later items want of it beside what is plain, each once */
+  uint32_t nasked;
+};
+
 typedef struct Expect {
   const char *text; /* as written */
   Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
-  struct {
-    Report *report;
-    Stat stat;
-  } *use;
+  ReportUse *use;
   uint32_t nuse;
 } Expect;
 
@@ -136,7 +159,9 @@ typedef struct Plot {
   const char *name;
   PlotKind kind;
   Data *data; /* NULL: a constant of the trained model */
-  Fn *fn;     /* params, fields -> the outputs; per sample with data. NULL without curves */
+  Fn *fn;     /* params, fields, statistics of reports -> the outputs; per sample with data. NULL without curves */
+  ReportUse *use;
+  uint32_t nuse;
   PlotCurve *curve;
   uint32_t ncurve;
   int colour; /* an output: a scalar, or one for each point; -1: none */

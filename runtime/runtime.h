@@ -153,9 +153,27 @@ typedef struct RtSplitSpec {
 } RtSplitSpec;
 RtFn *rt_fn_create_split(const RtSplitSpec *spec); /* NULL without memory: the parts stay the caller's */
 
-/* ---- train.c, sched.c, lbfgs.c: the training loop ------------------------------------------------------------------------ */
+/* ---- train.c, sched.c, check.c, lbfgs.c: the training loop --------------------------------------------------------------- */
 
-typedef enum { RT_SCHED_CONSTANT, RT_SCHED_COSINE, RT_SCHED_STEPS } RtSchedKind;
+typedef enum { RT_SCHED_CONSTANT, RT_SCHED_COSINE, RT_SCHED_STEPS, RT_SCHED_PLATEAU } RtSchedKind;
+typedef enum { RT_KEEP_LAST, RT_KEEP_BEST, RT_KEEP_AVERAGE } RtKeep; /* the parameters that a training ends with */
+
+/* What was seen at checks, as numbers that a checkpoint holds: resumable state. */
+typedef struct RtChecks {
+  double best, best_step, bad;         /* the lowest test loss (infinite: none yet), where; checks since without a lower one */
+  double level, worse, cooling, scale; /* plateau: the lowest loss, checks above it, checks to wait, of the rate */
+  double sum, count;                   /* of the losses of steps since the last check */
+} RtChecks;
+enum { RT_CHECKS = sizeof(RtChecks) / sizeof(double) };
+extern const RtChecks rt_checks_none; /* of a training that begins */
+
+/* A step that is told of. Losses: of its batch, before it; on the test set, NaN without; of the averaged parameters there, if they
+ * are what is kept, else NaN. */
+typedef struct RtStep {
+  int64_t step;
+  double loss, test, average, lr, samples_per_s;
+} RtStep;
+
 typedef struct RtTrain {
   /* gradient: (params..., fields..., weight) -> (loss, grads...); mean: the same -> loss. Both take the
    * parameters in `in` order; `param_of[k]` >= 0: input k is that parameter, -1 - f: field f, INT32_MIN: weight */
@@ -179,9 +197,13 @@ typedef struct RtTrain {
   double lr, beta1, beta2, clip, weight_decay;
   bool careful; /* an update that may overflow whatever the gradient: look at each */
   RtSchedKind sched;
-  double to, warmup, factor;
+  double to, warmup, factor, threshold;
+  int64_t patience, cooldown; /* of a plateau, in checks; see check.c */
   const double *at;
   int nat;
+  RtKeep keep;
+  int64_t stop_after; /* checks without a lower test loss after which the training is over; 0: none */
+  double decay_kept;  /* of the averaged parameters, see rt_average; 0: none */
   bool lbfgs;
   int history, max_iter;
   const RtSet *data, *test;    /* precision of the model */
@@ -189,9 +211,8 @@ typedef struct RtTrain {
   uint64_t seed;
   /* NULL, or called before each test, after which `mean` must be set; false stops. */
   bool (*test_ready)(void *ctx);
-  /* called every `every` steps and at the end, with the loss of that step's batch and the loss on `test`
-   * (NaN without); false stops (Ctrl-C, time). every = 0: only at the end. */
-  bool (*progress)(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s);
+  /* called every `every` steps and at the end; false stops (Ctrl-C, time). every = 0: only at the end. */
+  bool (*progress)(void *ctx, const RtStep *at);
   /* called when checkpoint_seconds have passed since the last one, and always at the end and on a stop;
    * false is RT_FAILED (the callback has said why). */
   bool (*checkpoint)(void *ctx, int64_t step);
@@ -203,6 +224,9 @@ typedef struct RtTrain {
   void **state; /* nstates arrays of flat_n, zero at the start, 64-byte aligned;
                                              lbfgs may change their order */
   double loss;  /* of the last step */
+  RtChecks checks;
+  void *best;     /* keep = RT_KEEP_BEST: rt_train_kept_n reals, `flat` and the averages of means behind it; else NULL */
+  void *averaged; /* flat_n reals if decay_kept, else NULL */
 } RtTrain;
 typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
 
@@ -211,7 +235,10 @@ typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
  * epoch)); batch = 0 or all of the data uses its arrays in place. Draws of step s have the seed
  * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE (loss, gradient, or what the
  * update makes) leaves parameters and states as before that step. */
+/* RT_DONE: the parameters are those that `keep` says, also where nothing was left to do; the checkpoint at the end was of the last. */
 RtStatus rt_train(RtTrain *t, RtError *err);
+int64_t rt_train_kept_n(const RtTrain *t);
+bool rt_train_over(const RtTrain *t); /* all steps are done, or patience has ended it */
 enum { RT_STREAM_DRAWS = 1 };
 double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
 

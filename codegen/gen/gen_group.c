@@ -75,6 +75,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
   case G_LU: gen_lu(g, fr, gr); break;
   case G_CHOLESKY: gen_cholesky(g, fr, gr); break;
   case G_EIGH: gen_eigh(g, fr, gr); break;
+  case G_SCATTER: gen_scatter(g, fr, gr); break;
   case G_SOLVE: gen_solve(g, fr, gr); break;
   case G_RAND: gen_rand(g, fr, gr); break;
   case G_SCAN: gen_scan(g, fr, gr); break;

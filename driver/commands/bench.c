@@ -91,6 +91,7 @@ static int bench_train(Session *s, const Train *spec, bool json) {
   Trainer t;
   Figures f = {0};
   Train with = *spec;
+  with.test = NULL, with.keep = KEEP_LAST, with.patience = 0;
   if (s->opt->batch) with.batch = s->opt->batch;
   int code = data_make(s, spec->data); /* before, so that the time to compile is the whole */
   if (code) return code;

@@ -48,13 +48,14 @@ typedef struct Terminal {
 static void on_begins(void *ctx, const RunStep *at) {
   Terminal *t = ctx;
   rt_progress_init(&t->progress, stderr, t->r->s->opt->quiet, at->name, at->step, at->steps);
-  t->progress.tested = at->tested;
+  t->progress.tested = at->tested, t->progress.averaged = at->averaged;
   training = 1;
 }
 
 static void on_step(void *ctx, const RunStep *at) {
   Terminal *t = ctx;
-  rt_progress_step(&t->progress, at->step, at->loss, at->test, at->lr, at->samples_per_s);
+  t->progress.steps = at->steps;
+  rt_progress_step(&t->progress, &(RtStep){at->step, at->loss, at->test, at->average, at->lr, at->samples_per_s});
 }
 
 static void on_interrupts(void *ctx) { rt_progress_finish(&((Terminal *)ctx)->progress); }

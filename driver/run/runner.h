@@ -8,13 +8,13 @@
 #include "driver/run/trainer.h"
 #include "runtime/rundir/rundir.h"
 
-/* Where a training stands after so many steps. test, lr: NaN where there is none. */
+/* Where a training stands after so many steps. test, average, lr: NaN where there is none. */
 typedef struct RunStep {
   const char *name; /* of the loss */
   int action;       /* the training's place among the actions */
   int64_t step, steps;
-  double loss, test, lr, samples_per_s;
-  bool tested; /* there is a test set */
+  double loss, test, average, lr, samples_per_s; /* average: the test loss of averaged parameters that are kept */
+  bool tested, averaged;                         /* there is a test set; there are such parameters */
 } RunStep;
 
 /* What is told, each NULL if nobody asks. A training begins and ends around its steps. */

@@ -52,6 +52,9 @@ static bool lay_out(Session *s, Trainer *t, const Train *spec) {
   t->rt.flat = rt_zeroed((size_t)t->rt.flat_n * size);
   bool ok = t->rt.flat != NULL;
   for (int i = 0; ok && i < t->rt.nstates; i++) ok = (t->rt.state[i] = rt_zeroed((size_t)t->rt.flat_n * size)) != NULL;
+  if (ok && spec->average > 0) ok = (t->rt.averaged = rt_zeroed((size_t)t->rt.flat_n * size)) != NULL;
+  t->rt.param = s->param; /* sizes */
+  if (ok && spec->keep == KEEP_BEST) ok = (t->rt.best = rt_zeroed((size_t)rt_train_kept_n(&t->rt) * size)) != NULL;
   return ok;
 }
 
@@ -148,6 +151,9 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   rt->sched = (RtSchedKind)spec->sched.kind;
   rt->to = spec->sched.to, rt->warmup = spec->sched.warmup, rt->factor = spec->sched.factor;
   rt->at = spec->sched.at, rt->nat = (int)spec->sched.nat;
+  rt->patience = spec->sched.patience, rt->cooldown = spec->sched.cooldown, rt->threshold = spec->sched.threshold;
+  rt->keep = (RtKeep)spec->keep, rt->stop_after = spec->patience, rt->decay_kept = spec->average;
+  rt->checks = rt_checks_none;
   rt->lbfgs = o->kind == OPT_LBFGS, rt->history = o->history, rt->max_iter = o->max_iter;
   rt->data = data;
   rt->test = spec->test ? data_native(s, spec->test) : NULL;
@@ -158,8 +164,10 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
 }
 
 _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSINE == (int)RT_SCHED_COSINE &&
-                   (int)SCHED_STEPS == (int)RT_SCHED_STEPS,
-               "schedules are passed on by number");
+                   (int)SCHED_STEPS == (int)RT_SCHED_STEPS && (int)SCHED_PLATEAU == (int)RT_SCHED_PLATEAU &&
+                   (int)KEEP_LAST == (int)RT_KEEP_LAST && (int)KEEP_BEST == (int)RT_KEEP_BEST &&
+                   (int)KEEP_AVERAGE == (int)RT_KEEP_AVERAGE,
+               "schedules and what is kept are passed on by number");
 
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
   *t = (Trainer){.spec = spec};
@@ -195,6 +203,8 @@ void trainer_close(Trainer *t) {
   for (int i = 0; t->rt.state && i < t->rt.nstates; i++) free(t->rt.state[i]);
   base_free(t->rt.state);
   free(t->rt.flat);
+  free(t->rt.best);
+  free(t->rt.averaged);
   base_free((void *)t->rt.in_of);
   base_free((void *)t->rt.decay);
   base_free(t->offset);

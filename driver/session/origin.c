@@ -287,7 +287,7 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
     snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
-  if (i->op == OP_const || i->op == OP_table) {
+  if (ir_literal(i->op)) {
     snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }

@@ -50,6 +50,7 @@ static void root_finish(Elab *E, Root *r) {
   vec_free(&r->params);
   index_free(&r->param_of);
   vec_free(&r->uses);
+  vec_free(&r->used);
   vec_free(&r->sparse);
 }
 
@@ -132,6 +133,7 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   for (uint32_t i = 0; i < first; i++) to[i] = i;
   for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
   for (uint32_t k = 0; k < l->captures.n; k++) to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
+  if (l->steps && l->turn.id) to[ir_number(f, ir_inst(f, l->turn))] = f->in.n - 1;
   reorder(f, to);
   base_free(to);
 }
@@ -163,6 +165,13 @@ Val level_walk(Elab *E, Level *l, Val outer) {
   Val inner = ir_input(&l->b, NULL, IN_OTHER, l->fn->in.n, slice);
   *vec_push(&l->walked) = (Walked){outer, inner};
   return inner;
+}
+
+/* Steps are counted by who takes them, turns along the loop. */
+Val level_turn(Elab *E, Level *l) {
+  if (l->turn.id) return l->turn;
+  if (l->steps) return l->turn = ir_input(&l->b, "step", IN_OTHER, l->fn->in.n, type_scalar(false));
+  return l->turn = level_walk(E, l, ir_iota(&l->up->b, (uint32_t)l->turns));
 }
 
 /* ---- into tensors ----------------------------------------------------------------------------------------
@@ -219,7 +228,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT: return elab_use(E, elab_stat(E, v.report, STAT_MEAN, at));
+  case V_REPORT: return elab_use(E, elab_stat(E, v.report, (ReportStat){.stat = STAT_MEAN}, at));
   case V_ARRAY: return array_tensor(E, v.array);
   case V_TENSOR: return elab_use(E, v);
   case V_TURNS: {
@@ -270,20 +279,38 @@ static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   return v;
 }
 
-/* What an `expect` compares: a statistic of a report, each one input. */
-Value elab_stat(Elab *E, Report *r, Stat s, Span at) {
+static bool same_stat(ReportStat a, ReportStat b) { return a.stat == b.stat && a.q == b.q; }
+
+/* That the report is to tell it. */
+static void ask(Elab *E, Report *r, ReportStat s) {
+  for (uint32_t i = 0; i < r->nasked; i++)
+    if (same_stat(r->asked[i], s)) return;
+  ReportStat *more = ARENA_ARRAY(E->mem, ReportStat, r->nasked + 1);
+  if (r->nasked) memcpy(more, r->asked, sizeof *more * r->nasked);
+  more[r->nasked++] = s;
+  r->asked = more;
+}
+
+/* Each statistic is one input of the root. */
+Value elab_stat(Elab *E, Report *r, ReportStat s, Span at) {
   Root *root = E->now->root;
   Level *l = E->now->level;
   while (l->up) l = l->up;
   for (uint32_t i = 0; i < root->uses.n; i++)
-    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
+    if (root->uses.at[i].report == r && same_stat(root->uses.at[i].stat, s)) return value_tensor(l, root->used.at[i]);
+  if (!stat_plain(s.stat)) ask(E, r, s);
   l->b.at = at;
   Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
-  vec_reserve(&root->uses, 1);
-  root->uses.at[root->uses.n].report = r;
-  root->uses.at[root->uses.n].stat = s;
-  root->uses.at[root->uses.n++].v = v;
+  *vec_push(&root->uses) = (ReportUse){r, s};
+  *vec_push(&root->used) = v;
   return value_tensor(l, v);
+}
+
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n) {
+  ReportUse *use = ARENA_ARRAY(E->mem, ReportUse, r->uses.n + 1);
+  if (r->uses.n) memcpy(use, r->uses.at, sizeof *use * r->uses.n);
+  *n = r->uses.n;
+  return use;
 }
 
 static bool inside(const Level *at, const Level *outer) {

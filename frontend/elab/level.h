@@ -26,6 +26,9 @@ struct Level {
   Fn *fn;
   Build b;
   uint32_t n;         /* turns of a comprehension, 0 otherwise */
+  uint64_t turns;     /* of a loop of the program that draws are counted by: an `iterate`, the steps of an `integrate` */
+  bool steps;         /* the second */
+  Val turn;           /* the number of its turn, once it was asked for */
   const Value *index; /* 0 ... n-1, for the counters of draws */
   bool owns, unroll;  /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
@@ -55,12 +58,9 @@ typedef struct Root {
   params;
   Index param_of; /* in params, by its number in the model + 1 */
   uint32_t sites;
-  VEC(struct {
-    Report *report;
-    Stat stat;
-    Val v;
-  })
-  uses; /* expects */
+  bool stats; /* reports above may be named */
+  VEC(ReportUse) uses;
+  VEC(Val) used; /* their inputs */
   VEC(SparseValue) sparse;
 } Root;
 
@@ -73,7 +73,8 @@ void level_begin(Elab *E, Level *l, const char *name);
 /* Its function is complete: what follows is emitted around it. */
 void level_leave(Elab *E, Level *l);
 void level_end(Elab *E, Level *l); /* innermost again is l->up */
-/* inputs: `first` as made, the walked, the captured */
+Val level_turn(Elab *E, Level *l); /* the number of the turn of a loop of the program, in l */
+/* inputs: `first` as made, the walked, the captured, the number of the step */
 void level_order(Elab *E, Level *l, uint32_t first);
 void level_drop(Elab *E, Level *l);
 Val elab_use(Elab *E, Value tensor);              /* in the innermost level */
@@ -82,7 +83,9 @@ Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */
 Val elab_field(Elab *E, uint32_t field, Span at);
-Value elab_stat(Elab *E, Report *r, Stat s, Span at); /* in an `expect` */
+Value elab_stat(Elab *E, Report *r, ReportStat s, Span at); /* where reports may be named */
+/* The statistics that the root names: a copy for what is made of it. */
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);
 /* A parameter, the turn's own where it is one of a stack. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at); /* or an error: too large */

@@ -64,11 +64,20 @@ static bool rising(const Array *a) {
   return a->rank == 1;
 }
 
+/* One that falls on a plateau must fall. */
+static void want_factor(Elab *E, const Want *w, Schedule *s) {
+  if (!want_number(E, w, 0, true, &s->factor) || s->kind != SCHED_PLATEAU || s->factor < 1) return;
+  elab_error(E, CODE_out_of_range, w->at, "`factor` is below 1, found %g: the rate falls on a plateau", s->factor);
+}
+
 static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   const char *n = w->name;
   if (!strcmp(n, "to")) want_number(E, w, 0, false, &s->to);
   else if (!strcmp(n, "warmup")) want_number(E, w, 0, false, &s->warmup);
-  else if (!strcmp(n, "factor")) want_number(E, w, 0, true, &s->factor);
+  else if (!strcmp(n, "factor")) want_factor(E, w, s);
+  else if (!strcmp(n, "patience")) want_count(E, w, 0, &s->patience);
+  else if (!strcmp(n, "cooldown")) want_count(E, w, 0, &s->cooldown);
+  else if (!strcmp(n, "threshold")) want_number(E, w, 0, false, &s->threshold);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
     elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
   else {
@@ -82,8 +91,9 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
 /* The row that is given; NULL after an error. */
 static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
   static const char *const list[] = {[OPTION_OPTIMIZER] = "adam, adamw, sgd, rmsprop or lbfgs",
-                                     [OPTION_SCHEDULE] = "cosine(...), steps(...) or constant",
-                                     [OPTION_MEMORY] = "reversible, stored or auto"};
+                                     [OPTION_SCHEDULE] = "cosine(...), steps(...), plateau(...) or constant",
+                                     [OPTION_MEMORY] = "reversible, stored or auto",
+                                     [OPTION_KEEP] = "last, best or average"};
   const OptionRow *row = w->v.kind == V_FUNC && w->v.func->kind == F_OPTION ? option_row(w->v.func->name) : NULL;
   if (row && row->kind == kind) return row;
   if (w->v.kind == V_POISON) return NULL;
@@ -105,7 +115,7 @@ static void schedule(Elab *E, Train *t, const Want *w) {
   const OptionRow *row = option_of(E, w, OPTION_SCHEDULE);
   if (!row) return;
   s->kind = (SchedKind)row->which;
-  s->factor = 0.1;
+  s->factor = 0.1, s->patience = 10, s->threshold = 1e-4; /* PyTorch's, of plateau too */
   const Func *f = w->v.func;
   bool given = false;
   for (uint32_t i = 0; i < f->noption; i++) {
@@ -120,6 +130,11 @@ static void schedule(Elab *E, Train *t, const Want *w) {
 static void memory(Elab *E, Train *t, const Want *w) {
   const OptionRow *row = option_of(E, w, OPTION_MEMORY);
   if (row) t->memory = (Memory)row->which;
+}
+
+static void keep(Elab *E, Train *t, const Want *w) {
+  const OptionRow *row = option_of(E, w, OPTION_KEEP);
+  if (row) t->keep = (Keep)row->which;
 }
 
 static void batch(Elab *E, Train *t, const Want *w) {
@@ -200,6 +215,14 @@ static void epochs(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->e
 static void every(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->every); }
 static void clip(Elab *E, Train *t, const Want *w) { want_number(E, w, 0, true, &t->clip); }
 
+static void patience(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->patience); }
+
+static void average(Elab *E, Train *t, const Want *w) {
+  if (!want_number(E, w, 0, true, &t->average) || t->average < 1) return;
+  elab_help(elab_error(E, CODE_out_of_range, w->at, "`average` is below 1, found %g", t->average),
+            "it says how much of the average each step leaves: `average = 0.999` averages over about 1000 steps");
+}
+
 static void seed(Elab *E, Train *t, const Want *w) {
   int64_t n;
   if (want_count(E, w, 0, &n)) t->seed = (uint64_t)n;
@@ -216,7 +239,8 @@ static const struct {
 } options[] = {
   {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", batch, true},   {"steps", steps, false},
   {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},    {"test", test_data, false},
-  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},
+  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true}, {"keep", keep, true},
+  {"patience", patience, false},  {"average", average, false},
 };
 enum { NOPTIONS = sizeof options / sizeof *options };
 
@@ -271,6 +295,24 @@ static void set_options(Elab *E, Train *t, const Item *it) {
   }
 }
 
+/* What is decided by test losses, without a test. */
+static void needs_test(Elab *E, const Item *it, const char *option) {
+  const Arg *o = ast_option(it, option);
+  elab_help(elab_error(E, CODE_missing_argument, o ? o->name_at : it->name_at,
+                       "`%s` goes by the test loss, and `train %s` has no `test`", option, it->name),
+            "`test = held_out`, a data set that the loss is not trained on");
+}
+
+static void check_kept(Elab *E, const Train *t, const Item *it) {
+  if (t->loss && !t->test && !ast_option(it, "test") && !it->broken) {
+    if (t->keep == KEEP_BEST) needs_test(E, it, "keep");
+    if (t->patience) needs_test(E, it, "patience");
+  }
+  if (t->keep == KEEP_AVERAGE && !ast_option(it, "average"))
+    elab_help(elab_error(E, CODE_missing_argument, ast_option(it, "keep")->name_at, "`keep = average` keeps what `average` makes"),
+              "`average = 0.999`");
+}
+
 static const Func *loss_named(Elab *E, const Item *it) {
   Global *g = module_find(E->now->frame->module, it->name);
   if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
@@ -294,6 +336,7 @@ void train_item(Elab *E, const Item *it) {
   t->data = elab_data_named(E, it->on, it->on_at);
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
+  check_kept(E, t, it);
   if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->made.actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);

@@ -3,7 +3,7 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/claims/claims.h"
 #include "frontend/items/items.h"
-#include "frontend/model/model_priv.h"
+#include "frontend/local/local.h"
 #include "frontend/model/tree.h"
 #include "frontend/warn/warn.h"
 

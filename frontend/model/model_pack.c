@@ -94,6 +94,9 @@ static void schedule(Pack *p, Schedule *s) {
   PACK(p, s->warmup);
   PACK_ARRAY(p, s->at, s->nat);
   PACK(p, s->factor);
+  PACK(p, s->patience);
+  PACK(p, s->cooldown);
+  PACK(p, s->threshold);
 }
 
 static void train(Pack *p, const Model *m, Train *t) {
@@ -108,25 +111,40 @@ static void train(Pack *p, const Model *m, Train *t) {
   PACK(p, t->epochs);
   PACK(p, t->every);
   PACK(p, t->clip);
+  PACK(p, t->keep);
+  PACK(p, t->patience);
+  PACK(p, t->average);
   PACK(p, t->seed);
   PACK(p, t->memory);
   PACK_ARRAY(p, t->moved, t->nmoved);
+}
+
+static void stat(Pack *p, ReportStat *s) {
+  PACK(p, s->stat);
+  PACK(p, s->q);
+}
+
+static void uses(Pack *p, const Model *m, ReportUse **use, uint32_t *n) {
+  PACK_ITEMS(p, *use, *n);
+  for (uint32_t k = 0; k < *n; k++) {
+    report_ref(p, m, &(*use)[k].report);
+    stat(p, &(*use)[k].stat);
+  }
 }
 
 static void report(Pack *p, const Model *m, Report *r) {
   pack_text(p, &r->name);
   pack_fn(p, &r->fn);
   data_ref(p, m, &r->data);
+  uses(p, m, &r->use, &r->nuse);
+  PACK_ITEMS(p, r->asked, r->nasked);
+  for (uint32_t k = 0; k < r->nasked; k++) stat(p, &r->asked[k]);
 }
 
 static void expect(Pack *p, const Model *m, Expect *e) {
   pack_text(p, &e->text);
   pack_fn(p, &e->fn);
-  PACK_ITEMS(p, e->use, e->nuse);
-  for (uint32_t k = 0; k < e->nuse; k++) {
-    report_ref(p, m, &e->use[k].report);
-    PACK(p, e->use[k].stat);
-  }
+  uses(p, m, &e->use, &e->nuse);
 }
 
 static void curve(Pack *p, PlotCurve *c) {
@@ -140,6 +158,7 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->kind);
   data_ref(p, m, &x->data);
   pack_fn(p, &x->fn);
+  uses(p, m, &x->use, &x->nuse);
   PACK_ITEMS(p, x->curve, x->ncurve);
   for (uint32_t k = 0; k < x->ncurve; k++) curve(p, &x->curve[k]);
   PACK(p, x->colour);

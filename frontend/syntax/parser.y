@@ -77,8 +77,8 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %precedence NEGATION
 %right '^'
 
-%type <item> item defined
-%type <kind> definer
+%type <item> item defined local head
+%type <kind> definer function
 %type <formals> formals formal_list formal
 %type <type> type type_opt result_opt
 %type <args> options row option args arg_list arg subs sub exprs list_items names targets fields field
@@ -135,17 +135,29 @@ on_opt:
   ;
 
 defined:
-    definer T_NAME formals result_opt
-      { $$ = new_item(ps, $1, $2, @2, @$); $$->formals = $3.first; $$->result = $4; $$->unread = $3.broken; }
-  | definer T_NAME formals formals result_opt
-      { $$ = new_item(ps, $1, $2, @2, @$); $$->templated = true;
-        $$->tformals = $3.first; $$->formals = $4.first; $$->result = $5;
-        $$->unread = $3.broken || $4.broken; }
+    definer head       { $$ = $2; $$->kind = $1; }
+  ;
+
+local:
+    function head      { $$ = $2; $$->kind = $1; }
+  ;
+
+head:
+    T_NAME formals result_opt
+      { $$ = new_item(ps, IT_FN, $1, @1, @$); $$->formals = $2.first; $$->result = $3; $$->unread = $2.broken; }
+  | T_NAME formals formals result_opt
+      { $$ = new_item(ps, IT_FN, $1, @1, @$); $$->templated = true;
+        $$->tformals = $2.first; $$->formals = $3.first; $$->result = $4;
+        $$->unread = $2.broken || $3.broken; }
+  ;
+
+function:
+    "fn"               { $$ = IT_FN; }
+  | "hamiltonian"      { $$ = IT_HAMILTONIAN; }
   ;
 
 definer:
-    "fn"               { $$ = IT_FN; }
-  | "hamiltonian"      { $$ = IT_HAMILTONIAN; }
+    function
   | "net"              { $$ = IT_NET; }
   | "flow"             { $$ = IT_FLOW; }
   | "loss"             { $$ = IT_LOSS; }
@@ -248,6 +260,8 @@ stmt:
         $$->duration = $6; $$->steps = $8; $$->method = $9; }
   | "running" T_NAME '=' expr decay_opt
       { $$ = ast_stmt(ps, ST_RUNNING, @$); $$->names = args_named(ps, $2, @2, NULL).first; $$->nnames = 1; $$->value = $4; $$->decay = $5; }
+  | local '=' expr             { $$ = ast_local(ps, define(ps, $1, $3, NULL, @$)); }
+  | local block                { $$ = ast_local(ps, define(ps, $1, NULL, $2, @$)); }
   | exprs                      { $$ = ast_apply(ps, $1, @$); }
   | exprs '=' exprs inverse_opt   { $$ = ast_assign(ps, $1, ast_listed(ps, $3, @3), $4, @$); }
   | exprs update expr          { $$ = ast_update(ps, $2, $1, $3, @$); }

@@ -1,6 +1,6 @@
 /* Types of results, one function `shape_<op>` per structural op; also the only place that says what a
  * well-formed instruction is: counts and ranges of operands and attributes are checked before the
- * op's own rule, so that text from anywhere can be inferred. The types of loops are in shape_loop.c.
+ * op's own rule, so that text from anywhere can be inferred. The types of loops are in shape_loop.c, of products and matrices in shape_matrix.c.
  *
  * `const` and `rand` do not follow from operands: *out holds the declared type on entry. */
 #include "ir/core/shape.h"
@@ -107,6 +107,14 @@ static bool shape_table(const Sig *s, Type *out) {
   return shape_sane(s, *out);
 }
 
+/* Whole numbers that f32 holds. */
+static bool shape_iota(const Sig *s, Type *out) {
+  const int64_t n = iota_attr_at(s->attr).n, most = s->f->f64 == FN_F32 ? INT64_C(1) << 24 : INT32_MAX;
+  if (n < 1 || n > most) return shape_bad(s, "counts 1 to %lld turns, found %lld", (long long)most, (long long)n);
+  *out = type_real(false, 1, &(uint32_t){(uint32_t)n});
+  return shape_sane(s, *out);
+}
+
 static bool shape_rand(const Sig *s, Type *out) {
   rand_attr attr = rand_attr_at(s->attr);
   if (s->nargs > 1) return shape_bad(s, "takes a counter at most, found %u operands", s->nargs);
@@ -210,6 +218,52 @@ static bool shape_flip(const Sig *s, Type *out) {
   return axis_attr(s, flip_attr_at(s->attr).axis, s->type[0].rank);
 }
 
+/* dims(head) ++ the axes of t from `from` on. */
+static bool joined(const Sig *s, Type head, Type t, int from, Type *out) {
+  if (head.rank + t.rank - from > IR_MAX_RANK)
+    return shape_bad(s, "to rank %d, more than %d", head.rank + t.rank - from, IR_MAX_RANK);
+  *out = head;
+  out->dt = DT_REAL;
+  for (int k = from; k < t.rank; k++) out->dim[out->rank++] = t.dim[k];
+  return shape_sane(s, *out);
+}
+
+static bool shape_gather(const Sig *s, Type *out) {
+  Type x = s->type[0], i = s->type[1];
+  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
+  if (!x.rank) return shape_bad(s, "needs rows, found a scalar");
+  if (!joined(s, i, x, 1, out)) return false;
+  out->lane |= x.lane;
+  return true;
+}
+
+static bool shape_scatter(const Sig *s, Type *out) {
+  scatter_attr attr = scatter_attr_at(s->attr);
+  char x[SHAPE_TEXT], y[SHAPE_TEXT];
+  Type c = s->type[0], i = s->type[1];
+  uint32_t n = (uint32_t)attr.n;
+  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL) || !dim_attr(s, attr.n, "a size")) return false;
+  if (attr.lanes & ~INT64_C(1)) return shape_bad(s, "has `lanes` 0 or 1");
+  if (c.rank < i.rank || memcmp(c.dim, i.dim, i.rank * sizeof *c.dim))
+    return shape_bad(s, "needs a row for each index, found %s and %s", shape_text(s, c, x), shape_text(s, i, y));
+  if (attr.lanes && !(c.lane && i.lane)) return shape_bad(s, "over lanes needs both operands per sample");
+  if (!joined(s, type_real(!attr.lanes && (c.lane || i.lane), 1, &n), c, i.rank, out)) return false;
+  return true;
+}
+
+static bool shape_setrow(const Sig *s, Type *out) {
+  char x[SHAPE_TEXT], y[SHAPE_TEXT];
+  Type t = s->type[0], i = s->type[1], v = s->type[2];
+  for (uint32_t k = 0; k < 3; k++)
+    if (!shape_want(s, k, DT_REAL)) return false;
+  if (i.rank) return shape_bad(s, "has a scalar index");
+  if (!t.rank || !type_same_dims(type_without_axis(t, 0), v))
+    return shape_bad(s, "needs a row of the other, found %s and %s", shape_text(s, t, x), shape_text(s, v, y));
+  *out = t;
+  out->lane |= i.lane | v.lane;
+  return true;
+}
+
 static bool shape_expand(const Sig *s, Type *out) {
   expand_attr attr = expand_attr_at(s->attr);
   Type t = s->type[0];
@@ -301,66 +355,6 @@ static bool shape_put(const Sig *s, Type *out) {
   *out = s->type[0];
   out->dim[attr.axis] = (uint32_t)attr.total;
   return shape_sane(s, *out);
-}
-
-/* ---- matrices ---- */
-
-static bool shape_diag(const Sig *s, Type *out) {
-  Type t = s->type[0];
-  if (!shape_want(s, 0, DT_REAL)) return false;
-  if (t.rank != 1) return shape_bad(s, "needs a vector, found rank %d", t.rank);
-  *out = type_with_axis(t, 0, t.dim[0]);
-  return shape_sane(s, *out);
-}
-
-static bool shape_diagv(const Sig *s, Type *out) {
-  Type t = s->type[0];
-  if (!shape_want(s, 0, DT_REAL)) return false;
-  if (t.rank != 2 || t.dim[0] != t.dim[1]) return shape_bad(s, "needs a square matrix");
-  *out = type_without_axis(t, 0);
-  return true;
-}
-
-static bool shape_tri(const Sig *s, Type *out) {
-  tri_attr attr = tri_attr_at(s->attr);
-  if (!shape_want(s, 0, DT_REAL)) return false;
-  if (s->type[0].rank < 2) return shape_bad(s, "needs a matrix, found rank %d", s->type[0].rank);
-  if (attr.upper != 0 && attr.upper != 1) return shape_bad(s, "has `upper` 0 or 1");
-  if (attr.k < INT32_MIN || attr.k > INT32_MAX) return shape_bad(s, "has a diagonal outside 32 bits");
-  *out = s->type[0];
-  return true;
-}
-
-static bool shape_dot(const Sig *s, Type *out) {
-  const int64_t *a = s->attr, *label = s->attr + 3;
-  Type x = s->type[0], y = s->type[1], t = {.dt = DT_REAL};
-  uint32_t size[DOT_LABELS] = {0};
-  uint8_t lists[DOT_LABELS] = {0};
-  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
-  if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
-  if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
-  if (a[1] != x.rank || a[2] != y.rank)
-    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
-  uint32_t n = s->nattr - 3, nin = (uint32_t)(x.rank + y.rank);
-  if (n < nin || n - nin > IR_MAX_RANK) return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
-  t.rank = (uint8_t)(n - nin);
-  t.lane = !a[0] && (x.lane || y.lane);
-  for (uint32_t k = 0; k < n; k++) {
-    if (label[k] < 0 || label[k] >= DOT_LABELS) return shape_bad(s, "has labels 0 to %d", DOT_LABELS - 1);
-    uint8_t list = k < x.rank ? 1 : k < nin ? 2 : 4;
-    if (lists[label[k]] & list) return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
-    lists[label[k]] |= list;
-    if (list == 4) continue;
-    uint32_t d = list == 1 ? x.dim[k] : y.dim[k - x.rank];
-    if (size[label[k]] && size[label[k]] != d)
-      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k], size[label[k]], d);
-    size[label[k]] = d;
-  }
-  for (int l = 0; l < DOT_LABELS; l++)
-    if (lists[l] && !(lists[l] & (lists[l] - 1))) return shape_bad(s, "has label %d in one list only", l);
-  for (int k = 0; k < t.rank; k++) t.dim[k] = size[label[nin + (uint32_t)k]];
-  *out = t;
-  return shape_sane(s, t);
 }
 
 /* ---- derivatives ---- */

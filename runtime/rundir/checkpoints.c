@@ -49,6 +49,28 @@ bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n,
   return ok;
 }
 
+static char *kept_path(const RtRun *r, const char *kind, int64_t number) {
+  char name[64];
+  snprintf(name, sizeof name, "checkpoints/%s-%" PRId64 ".safetensors", kind, number);
+  return rt_run_path(r, name);
+}
+
+bool rt_run_kept(RtRun *r, const char *kind, int64_t number, int64_t before, const RtTensor *t, int n, RtError *err) {
+  static const char *const meta[][2] = {{"format", "hnnc-kept"}};
+  char link[32];
+  snprintf(link, sizeof link, "checkpoints/%s", kind);
+  char *path = kept_path(r, kind, number), *last = rt_run_path(r, link);
+  bool ok =
+      path && last ? rt_run_settle(r, err) && rt_checkpoint_write(path, t, n, meta, 1, err) : rt_fail(err, "not enough memory");
+  ok = ok && rt_link_replace(strrchr(path, '/') + 1, last, err);
+  char *old = ok && before && before != number ? kept_path(r, kind, before) : NULL;
+  if (old) unlink(old);
+  free(old);
+  free(last);
+  free(path);
+  return ok;
+}
+
 static bool read_position(const RtCheckpoint *c, RtPosition *at) {
   const char *format = rt_checkpoint_meta(c, "format"), *action = rt_checkpoint_meta(c, "action"),
              *step = rt_checkpoint_meta(c, "step"), *number = rt_checkpoint_meta(c, "number"),
@@ -69,7 +91,10 @@ static bool read_position(const RtCheckpoint *c, RtPosition *at) {
 static RtCheckpoint *read_whole(const char *path, RtPosition *at, RtError *why) {
   RtCheckpoint *c = rt_checkpoint_read(path, why);
   if (!c || read_position(c, at)) return c;
-  rt_fail(why, "%s: this checkpoint was not written by hnnc run", path);
+  const char *format = rt_checkpoint_meta(c, "format");
+  if (format && !strcmp(format, "hnnc-kept"))
+    rt_fail(why, "%s: this checkpoint holds the parameters that a training keeps, not where it stood", path);
+  else rt_fail(why, "%s: this checkpoint was not written by hnnc run", path);
   rt_checkpoint_finish(c);
   return NULL;
 }

@@ -319,6 +319,7 @@ static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null();
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
   json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
                         "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
+  if (m->averaged) json_object_set_new(o, "average", real(m->average));
   char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
   json_decref(o);
   if (!text) return rt_fail(err, "not enough memory");
@@ -373,9 +374,10 @@ static char *reports_text(const RtReport *report, int nreport, const RtExpect *e
   json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
   for (int i = 0; i < nreport; i++) {
     const RtReport *q = &report[i];
-    json_object_set_new(reports, q->name,
-                        json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd), "min", real(q->min), "max",
-                                  real(q->max), "n", (json_int_t)q->n));
+    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd), "min", real(q->min), "max",
+                          real(q->max), "n", (json_int_t)q->n);
+    for (int k = 0; k < q->nasked; k++) json_object_set_new(o, q->asked[k].name, real(q->asked[k].v));
+    json_object_set_new(reports, q->name, o);
   }
   for (int i = 0; i < nexpect; i++)
     json_array_append_new(expects, json_pack("{s:s, s:b}", "text", expect[i].text, "holds", expect[i].holds));

@@ -5,7 +5,7 @@
  *     model.hnn       the model as run          metrics.jsonl   a line per progress report
  *     sources/        what it imported
  *     reports.json    reports, expects, proofs
- *     checkpoints/    step-N.safetensors, last -> step-N.safetensors
+ *     checkpoints/    step-N.safetensors, last -> step-N.safetensors; best-N, average-N likewise
  *     plots/          NAME.svg, NAME.dat, NAME.gp
  *
  * Every file but metrics.jsonl is replaced atomically; metrics.jsonl grows by whole lines. Nothing waits for the disk until
@@ -45,15 +45,23 @@ typedef struct RtMetric {
   int action;        /* which `train` of the file */
   int64_t step;
   double loss, test, lr, samples_per_s; /* not finite: null */
+  bool averaged;                        /* there is the test loss of averaged parameters, too: */
+  double average;
 } RtMetric;
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
+typedef struct RtStat {
+  const char *name;
+  double v;
+} RtStat;
 typedef struct RtReport {
   const char *name;
   double mean, sd, min, max;
   int64_t n;
+  const RtStat *asked; /* others that later items asked for */
+  int nasked;
 } RtReport;
 typedef struct RtExpect {
   const char *text;
@@ -79,6 +87,9 @@ typedef struct RtPosition {
   const char *reports;    /* of the reports made before, which lie in reports.json */
 } RtPosition;
 bool rt_run_checkpoint(RtRun *r, const RtPosition *at, const RtTensor *t, int n, bool keep, RtError *err);
+/* Parameters alone, that a training keeps: checkpoints/KIND-N.safetensors, and checkpoints/KIND names it. `before`: the N of one
+ * that it replaces; 0: of none. */
+bool rt_run_kept(RtRun *r, const char *kind, int64_t number, int64_t before, const RtTensor *t, int n, RtError *err);
 /* The last one (or the one named in rt_run_reopen); at->model_hash, at->reports live as long as the result. */
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err);
 

@@ -32,16 +32,18 @@ static void amount(double v, char *out, size_t size) {
   snprintf(out, size, v < 9.995 && u ? "%.2f%s" : v < 99.95 && u ? "%.1f%s" : "%.0f%s", v, unit[u]);
 }
 
-void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr, double samples_per_s,
-                      char *out, size_t size) {
-  char left[32], rate[32], held[40] = "";
+void rt_progress_text(const RtProgress *p, double now, const RtStep *at, char *out, size_t size) {
+  char left[32], rate[32], held[80] = "";
+  const int64_t step = at->step;
   const double spent = now - p->started;
   duration(step > p->first ? spent * (double)(p->steps - step) / (double)(step - p->first) : 0, left, sizeof left);
-  amount(samples_per_s, rate, sizeof rate);
-  if (p->tested || !isnan(test)) snprintf(held, sizeof held, "  test %.4e", test);
+  amount(at->samples_per_s, rate, sizeof rate);
+  int n = 0;
+  if (p->tested || !isnan(at->test)) n = snprintf(held, sizeof held, "  test %.4e", at->test);
+  if (p->averaged) snprintf(held + n, sizeof held - (size_t)n, "  average %.4e", at->average);
   const int wide = snprintf(NULL, 0, "%lld", (long long)p->steps);
   snprintf(out, size, "%s %*lld/%lld  loss %.4e%s  lr %.2e  %s samples/s  %s left", p->name, wide, (long long)step,
-           (long long)p->steps, loss, held, lr, rate, left);
+           (long long)p->steps, at->loss, held, at->lr, rate, left);
 }
 
 static size_t columns(const RtProgress *p) {
@@ -56,11 +58,11 @@ static bool due(const RtProgress *p, double now, int64_t step) {
   return step / tenth != p->last_step / tenth || now - p->shown >= 10;
 }
 
-void rt_progress_step(RtProgress *p, int64_t step, double loss, double test, double lr, double samples_per_s) {
+void rt_progress_step(RtProgress *p, const RtStep *at) {
   const double now = rt_now();
-  if (p->quiet || !due(p, now, step)) return;
+  if (p->quiet || !due(p, now, at->step)) return;
   char line[256];
-  rt_progress_text(p, now, step, loss, test, lr, samples_per_s, line, sizeof line);
+  rt_progress_text(p, now, at, line, sizeof line);
   if (p->terminal) {
     const size_t room = columns(p);
     if (strlen(line) > room) line[room] = 0;
@@ -71,7 +73,7 @@ void rt_progress_step(RtProgress *p, int64_t step, double loss, double test, dou
   fflush(p->out);
   p->open = p->terminal;
   p->shown = now;
-  p->last_step = step;
+  p->last_step = at->step;
 }
 
 void rt_progress_finish(RtProgress *p) {

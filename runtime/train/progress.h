@@ -3,13 +3,11 @@
 #ifndef HNNC_RUNTIME_TRAIN_PROGRESS_H
 #define HNNC_RUNTIME_TRAIN_PROGRESS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "runtime/runtime.h"
 
 typedef struct RtProgress {
   FILE *out;
-  bool terminal, quiet, tested; /* tested: a test loss is shown, whatever it is */
+  bool terminal, quiet, tested, averaged; /* the test losses are shown, whatever they are */
   const char *name;
   int64_t steps, first, last_step;
   double started, shown; /* seconds; when the last line was written */
@@ -18,10 +16,9 @@ typedef struct RtProgress {
 
 void rt_progress_init(RtProgress *p, FILE *out, bool quiet, const char *name, int64_t step, int64_t steps);
 /* test NaN: there is none, unless p->tested. */
-void rt_progress_step(RtProgress *p, int64_t step, double loss, double test, double lr, double samples_per_s);
+void rt_progress_step(RtProgress *p, const RtStep *at);
 void rt_progress_finish(RtProgress *p); /* ends the line: before any other message */
 /* The text of a line; at most size - 1 bytes. */
-void rt_progress_text(const RtProgress *p, double now, int64_t step, double loss, double test, double lr, double samples_per_s,
-                      char *out, size_t size);
+void rt_progress_text(const RtProgress *p, double now, const RtStep *at, char *out, size_t size);
 
 #endif

@@ -11,5 +11,6 @@ double rt_sched_rate(const RtTrain *t, int64_t step) {
   if (t->sched == RT_SCHED_STEPS)
     for (int i = 0; i < t->nat; i++)
       if (s >= t->at[i]) lr *= t->factor;
+  if (t->sched == RT_SCHED_PLATEAU) lr = fmax(t->lr * t->checks.scale, fmin(t->to, t->lr));
   return s < t->warmup ? lr * (s + 1) / t->warmup : lr;
 }

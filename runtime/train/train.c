@@ -106,6 +106,7 @@ static void move_averages(Loop *l) {
     rt_average(a->v, (const char *)l->step_means + (size_t)at * real_size(t), a->elems, t->f64, t->decay[k], t->step);
     at += a->elems;
   }
+  if (t->averaged) rt_average(t->averaged, t->flat, t->flat_n, t->f64, t->decay_kept, t->step);
 }
 
 static bool clip_scale(Loop *l, double *scale) {
@@ -193,6 +194,23 @@ static double test_loss(Loop *l) {
   return rt_train_real(&l->mean, t->f64);
 }
 
+/* Those of the averaged parameters, put in the place of the others for as long as that takes. */
+static double averaged_loss(Loop *l) {
+  RtTrain *t = l->t;
+  if (!t->averaged || t->keep != RT_KEEP_AVERAGE) return NAN;
+  const RtSpan there = {t->flat, t->flat_n};
+  void *before = rt_spans_copy(&there, 1, t->f64);
+  if (!before) {
+    l->status = RT_FAILED;
+    return rt_fail(l->err, "not enough memory for averaged parameters"), NAN;
+  }
+  memcpy(t->flat, t->averaged, (size_t)t->flat_n * real_size(t));
+  const double loss = test_loss(l);
+  rt_spans_restore(&there, 1, t->f64, before);
+  free(before);
+  return loss;
+}
+
 static bool loop_init(Loop *l) {
   RtTrain *t = l->t;
   if (t->flat_n % RT_PAD) return rt_fail(l->err, "flat_n = %lld is no multiple of %d", (long long)t->flat_n, RT_PAD);
@@ -232,27 +250,36 @@ static void loop_finish(Loop *l) {
 
 static bool stop_asked(const RtTrain *t) { return t->stop && __atomic_load_n(t->stop, __ATOMIC_RELAXED); }
 
+/* Tests, checks, tells: false ends the loop. */
+static bool check(Loop *l, double samples_per_s) {
+  RtTrain *t = l->t;
+  if (t->test && t->test_ready && !t->test_ready(t->ctx)) return false;
+  const RtStep at = {t->step, t->loss, test_loss(l), averaged_loss(l), rt_sched_rate(t, t->step - 1), samples_per_s};
+  if (l->status == RT_FAILED) return false;
+  rt_check(t, &at);
+  return !t->progress || t->progress(t->ctx, &at);
+}
+
 static RtStatus run(Loop *l) {
   RtTrain *t = l->t;
   double reported = rt_now(), saved = reported;
   int64_t reported_step = t->step;
-  for (bool last = t->step >= t->steps; !last;) {
+  for (bool last = rt_train_over(t); !last;) {
     if (l->perm) gather(l, t->step * l->batch.n);
     if (!one_step(l)) return l->status;
     move_averages(l);
     t->step++;
-    const bool end = t->step >= t->steps, due = end || (t->every > 0 && t->step % t->every == 0);
+    rt_check_step(t);
+    const bool due = t->step >= t->steps || (t->every > 0 && t->step % t->every == 0);
     const double now = rt_now();
     bool go_on = true;
-    last = end || stop_asked(t);
     if (due) {
-      const double rate = (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9);
-      if (t->test && t->test_ready) go_on = t->test_ready(t->ctx);
-      if (t->progress && go_on) go_on = t->progress(t->ctx, t->step, t->loss, test_loss(l), rt_sched_rate(t, t->step - 1), rate);
+      go_on = check(l, (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9));
       if (l->status == RT_FAILED) return RT_FAILED;
-      last |= !go_on;
       reported = rt_now(), reported_step = t->step;
     }
+    const bool end = rt_train_over(t);
+    last = end || !go_on || stop_asked(t);
     if (t->checkpoint && (last || (now - saved >= t->checkpoint_seconds && (due || t->checkpoint_seconds > 0)))) {
       if (!t->checkpoint(t->ctx, t->step)) return RT_FAILED;
       saved = rt_now();
@@ -266,6 +293,7 @@ static RtStatus run(Loop *l) {
 RtStatus rt_train(RtTrain *t, RtError *err) {
   Loop l = {.t = t, .err = err};
   const RtStatus status = loop_init(&l) ? run(&l) : RT_FAILED;
+  if (status == RT_DONE) rt_check_end(t);
   loop_finish(&l);
   return status;
 }

@@ -1,4 +1,4 @@
-/* Between train.c, sched.c, lbfgs.c and lib_train.c. */
+/* Between train.c, sched.c, check.c, lbfgs.c and lib_train.c. */
 #ifndef HNNC_RUNTIME_TRAIN_TRAIN_H
 #define HNNC_RUNTIME_TRAIN_TRAIN_H
 
@@ -37,6 +37,11 @@ bool rt_train_gradient(Loop *l, double *loss);
 /* The means over the batch of that evaluation are those of the step: where it starts. */
 void rt_train_keep_means(Loop *l);
 double rt_train_real(const void *p, bool f64);
+
+/* check.c: after each step; at a check; at the end: the parameters become those that are kept. */
+void rt_check_step(RtTrain *t);
+void rt_check(RtTrain *t, const RtStep *at);
+void rt_check_end(RtTrain *t);
 
 /* One step: up to max_iter iterations. */
 bool rt_lbfgs_step(Loop *l);

@@ -251,11 +251,11 @@ static void snapshot(Rig *r, int64_t step) {
     memcpy(r->seen + ((size_t)step * MOST + p) * PAD, r->param[p].v, (size_t)r->param[p].elems * 8);
 }
 
-static bool progress(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s) {
+static bool progress(void *ctx, const RtStep *at) {
+  const int64_t step = at->step;
   Rig *r = ctx;
-  (void)loss, (void)lr, (void)samples_per_s;
   snapshot(r, step);
-  r->test = test;
+  r->test = at->test;
   return true;
 }
 

@@ -63,6 +63,8 @@ static const struct { const char *expr; double want; } values[] = {
   /* numbers stay exact */
   {"0.1 + 0.2 - 0.3", 0}, {"1/3*3", 1}, {"2^10", 1024}, {"2^-2", 0.25}, {"-2^2", -4}, {"4*pi^2", 39.478417604357432},
   {"10/4", 2.5}, {"exp(1)", 2.718281828459045}, {"min(2, 3) + max(2, 3)", 5}, {"abs(-3)", 3}, {"sign(-2)", -1},
+  {"floor(-7/2)", -4}, {"ceil(-7/2)", -3}, {"round(-7/2)", -4}, {"round(5/2)", 2}, {"round(0.4999)", 0}, {"mod(-7, 3)", 2}, {"mod(7, -3)", -2},
+  {"mod(0.3, 0.1)", 0}, {"mod(2^62 + 1, 2)", 1}, {"[3, 5, 7][mod(-1, 3)]", 7}, {"[3, 5, 7][floor(sqrt(2)*1.5)]", 7}, {"sum(zeros(floor(7/2)) + 1)", 3},
   /* arrays */
   {"sum([1, 2, 3])", 6}, {"mean([1, 2, 3, 6])", 3}, {"prod([1, 2, 3, 4, 5])", 120}, {"max([3, 7, 5])", 7}, {"min([[3, 7], [2, 5]])", 2},
   {"maxabs([1, -9, 3])", 9}, {"norm([3, 4])", 5}, {"dot([1, 2], [3, 4])", 11}, {"sum(outer([1, 2], [3, 4]))", 21},
@@ -86,6 +88,10 @@ static const struct { const char *expr; double want; } values[] = {
   {"sum(square([1, 2]))", 5}, {"sum(scaled([1, 2]))", 30}, {"sum(scaled(by = 2, x = [1, 2]))", 6}, {"twice(square, [2])[0]", 16},
   {"cubes([1, 2, 3])", 36}, {"{ let (a, b) = pair(5, 3)\n return a*b }", 16}, {"sum(concat(pair([1], [2])))", 2},
   {"{ var s = 0\n for w in [1, 2, 3] { s = s + w }\n repeat 2 { s = 2*s }\n return s }", 24},
+  {"{ let k = 3\n fn f(x) = g(x) + k\n fn g(x) = k*x\n return f(2) }", 9}, {"sum([{ fn h(x) = x*i\n return h(i) } for i in 0:4])", 14},
+  {"{ let s = [{ fn h(x) = x + i\n return h } for i in 0:3]\n return s[2](10) }", 12}, {"twice({ let a = 3\n fn f(x) = a*x\n return f }, 2)", 18},
+  {"{ var s = 1\n for k in 0:4 { fn f(x) = x*s + k\n s = f(2) }\n return s }", 27}, {"{ fn H(a)(x) = a*x\n let f = H(5)\n return f(2) }", 10},
+  {"{ let y = 3.0*2\n fn e() = y^2\n return grad(e(), y) }", 12}, {"{ let n = 2\n fn f(x: real[n]) = sum(x)\n return f([1, 2]) }", 3},
   {"{ let s = [sin, cos]\n return s[1](0) }", 1},
   /* comprehensions: static, mapped, nested, tuples */
   {"sum([k^2 for k in 0:4])", 14}, {"sum([2*k for k in [1, 2, 5]])", 16}, {"sum([[i*j for i in 0:3] for j in 0:3])", 9},
@@ -175,7 +181,7 @@ static void test_train(void) {
             t->test->seed == 4);
   CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
   const Expect *x = l.m->action[2].expect;
-  CU_ASSERT(x->nuse == 2 && x->use[0].stat == STAT_MAX && x->use[1].stat == STAT_SD && x->fn->f64);
+  CU_ASSERT(x->nuse == 2 && x->use[0].stat.stat == STAT_MAX && x->use[1].stat.stat == STAT_SD && x->fn->f64);
   bool net = false;
   for (uint32_t i = 0; i < l.m->nexport; i++) net |= !strcmp(l.m->export_[i].name, "net1") && !strcmp(l.m->export_[i].kind, "net");
   CU_ASSERT(net);

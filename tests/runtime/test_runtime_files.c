@@ -310,7 +310,7 @@ static void test_progress(void) {
   FILE *f = fopen(at(0, "progress"), "w+");
   CU_ASSERT_PTR_NOT_NULL_FATAL(f);
   rt_progress_init(&p, f, false, "hnn", 0, 2000);
-  for (int64_t s = 20; s <= 2000; s += 20) rt_progress_step(&p, s, 0.125, NAN, 1e-3, 1.5e6);
+  for (int64_t s = 20; s <= 2000; s += 20) rt_progress_step(&p, &(RtStep){s, 0.125, NAN, NAN, 1e-3, 1.5e6});
   rt_progress_finish(&p);
   fclose(f);
   text = slurp(place[0], &n);
@@ -321,11 +321,11 @@ static void test_progress(void) {
   CU_ASSERT_PTR_NOT_NULL(strstr(text, "hnn  200/2000  loss 1.2500e-01  lr 1.00e-03  1.50M samples/s"));
   free(text);
   p.started = 0;
-  rt_progress_text(&p, 100, 500, 1, 0.5, 1e-3, 999, line, sizeof line);
+  rt_progress_text(&p, 100, &(RtStep){500, 1, 0.5, NAN, 1e-3, 999}, line, sizeof line);
   CU_ASSERT_STRING_EQUAL(line, "hnn  500/2000  loss 1.0000e+00  test 5.0000e-01  lr 1.00e-03  999 samples/s  5m00s left");
   f = fopen(place[0], "w+");
   rt_progress_init(&p, f, true, "hnn", 0, 10);
-  rt_progress_step(&p, 10, 1, 1, 1, 1);
+  rt_progress_step(&p, &(RtStep){10, 1, 1, 1, 1, 1});
   CU_ASSERT_EQUAL(ftell(f), 0);
   fclose(f);
 }

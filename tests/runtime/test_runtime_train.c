@@ -73,12 +73,12 @@ typedef struct Seen {
   int64_t step, stop_at;
 } Seen;
 
-static bool progress(void *ctx, int64_t step, double loss, double test, double lr, double samples_per_s) {
+static bool progress(void *ctx, const RtStep *at) {
   Seen *s = ctx;
   s->calls++;
-  s->loss = loss, s->test = test, s->lr = lr, s->step = step;
-  CU_ASSERT(samples_per_s > 0);
-  return !s->stop_at || step < s->stop_at;
+  s->loss = at->loss, s->test = at->test, s->lr = at->lr, s->step = at->step;
+  CU_ASSERT(at->samples_per_s > 0);
+  return !s->stop_at || at->step < s->stop_at;
 }
 
 static bool checkpoint(void *ctx, int64_t step) {

@@ -1,0 +1,108 @@
+/* One `train` of a run: its steps, what is told of them, and how it ends. */
+#include "driver/run/nan_train.h"
+#include "driver/run/runner_priv.h"
+
+#include <math.h>
+
+typedef struct Watch {
+  Runner *r;
+  Trainer *t;
+  int action, code;
+  bool test_lost;
+  Written written;
+  RtError err;
+} Watch;
+
+static bool on_test(void *ctx) {
+  Watch *w = ctx;
+  w->code = trainer_mean(w->r->s, w->t);
+  return !w->code;
+}
+
+static RunStep where(const Watch *w, int64_t step) {
+  return (RunStep){.name = w->t->spec->name,
+                   .action = w->action,
+                   .step = step,
+                   .steps = w->t->rt.steps,
+                   .loss = NAN,
+                   .test = NAN,
+                   .average = NAN,
+                   .lr = NAN,
+                   .tested = w->t->spec->test != NULL,
+                   .averaged = w->t->spec->keep == KEEP_AVERAGE && w->t->spec->test};
+}
+
+static bool on_progress(void *ctx, const RtStep *x) {
+  Watch *w = ctx;
+  Runner *r = w->r;
+  RunStep at = where(w, x->step);
+  const RtMetric m = {.train = w->t->spec->name,
+                      .action = w->action,
+                      .step = x->step,
+                      .loss = x->loss,
+                      .test = x->test,
+                      .lr = x->lr,
+                      .samples_per_s = x->samples_per_s,
+                      .averaged = at.averaged,
+                      .average = x->average};
+  if (rt_train_over(&w->t->rt)) at.steps = x->step; /* patience may have ended it */
+  at.loss = x->loss, at.test = x->test, at.average = x->average, at.lr = x->lr, at.samples_per_s = x->samples_per_s;
+  if (r->on.step) r->on.step(r->on.ctx, &at);
+  if (w->t->spec->test && !isfinite(x->test) && !w->test_lost) {
+    if (r->on.interrupts) r->on.interrupts(r->on.ctx);
+    nan_test(r->s, w->t, x->step);
+    w->test_lost = r->not_finite = true;
+  }
+  return !r->run || rt_run_metric(r->run, &m, &w->err);
+}
+
+static bool on_checkpoint(void *ctx, int64_t step) {
+  Watch *w = ctx;
+  return checkpoint_write(w->r, w->t, w->action, step, &w->written, &w->err);
+}
+
+static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *err) {
+  if (w->code) return w->code;
+  switch (status) {
+  case RT_DONE: return 0;
+  case RT_STOPPED: return runner_stopped(r) ? RUN_STOPPED : runner_fail(r, &w->err);
+  case RT_NOT_FINITE: return nan_hunt(r->s, w->t, err->text);
+  default: return runner_fail(r, w->err.text[0] ? &w->err : err);
+  }
+}
+
+/* From the start of the process; what of it the command waited for the compiler, and for the data. */
+static void first_step_times(Runner *r) {
+  if (!r->run || rt_run_get(r->run, "seconds_to_first_step")) return;
+  rt_run_set(r->run, "seconds_to_first_step", json_real(pass_now() - r->s->started));
+  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
+  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
+}
+
+int runner_train(Runner *r, const Train *spec, int action) {
+  Trainer t;
+  int code = trainer_open(r->s, spec, &t);
+  Watch w = {.r = r, .t = &t, .action = action};
+  RtError err = {{0}};
+  if (!code && r->from && r->at.action == action) {
+    code = checkpoint_restore(r, &t, &w.written);
+    r->steps_before = r->at.number - r->at.step;
+  }
+  if (code) return trainer_close(&t), code;
+  first_step_times(r);
+  t.rt.test_ready = on_test;
+  t.rt.progress = on_progress;
+  t.rt.checkpoint = r->run ? on_checkpoint : NULL;
+  t.rt.ctx = &w;
+  t.rt.checkpoint_seconds = 10;
+  t.rt.stop = r->on.stop;
+  const RunStep first = where(&w, t.rt.step);
+  if (r->on.begins) r->on.begins(r->on.ctx, &first);
+  RtStatus status = rt_train(&t.rt, &err);
+  if (r->on.ends) r->on.ends(r->on.ctx);
+  trainer_publish(r->s, &t);
+  code = judge_training(r, &w, status, &err);
+  r->steps_before += t.rt.step;
+  trainer_close(&t);
+  return code;
+}
