@@ -36,7 +36,7 @@ static const Builtin builtin_rows[] = {
   {"max",          "x, y?, =axis",          bi_minmax,     OP_max,        0,              "largest element, or the larger of two"},
   {"min",          "x, y?, =axis",          bi_minmax,     OP_min,        0,              "smallest element, or the smaller of two"},
   {"maxabs",       "x",                     bi_maxabs,     0,             N,              "largest absolute value"},
-  {"sum",          "x, axis?",              bi_reduce,     0,             N,              "sum over all elements, or over an axis"},
+  {"sum",          "x, axis?",              bi_reduce,     0,             N | BF_SUM,         "sum over all elements, or over an axis"},
   {"mean",         "x, axis?",              bi_reduce,     1,             0,              "mean over all elements, or over an axis"},
   {"prod",         "x, axis?",              bi_prod,       0,             N,              "product of the elements"},
   {"sd",           "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
