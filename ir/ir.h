@@ -234,6 +234,11 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   and returns r, of the dims of k, and the matrix dr/dk. Its derivative is that of the solution, by inv alone
  *   (passes/derive/root.c); k itself is constant.
  *
+ * lu (A): U, and under its diagonal the multipliers of L, whose own diagonal is 1; then a row that says which row changed
+ *   places with row k when column k was eliminated: the first of those with the largest element. eigh (A): the eigenvectors in
+ *   columns, then a row of eigenvalues. A factorisation stands for its matrix, and only those read it that are named in ops.def:
+ *   its tangent and its cotangent are those of A, with a row of zeros below.
+ *
  * barrier (x, c...): the value x. No pass looks through it or takes two for one, so what is computed from it
  *   is computed anew and not kept from an earlier time; the code for it comes after that of c....
  *
@@ -268,6 +273,10 @@ typedef enum Cause {
   CAUSE_count
 } Cause;
 extern const char *const ir_cause[CAUSE_count];
+
+/* eigh: of each vector the first element of at least so much of the largest is positive; most sweeps of rotations. */
+#define EIGH_LEAST 0.3
+enum { EIGH_SWEEPS = 40 };
 
 /* ---- types of results (shape.c) ------------------------------------------------------------------- */
 
@@ -364,7 +373,16 @@ Val ir_tri(Build *b, Val x, bool upper, int k);
 Val ir_dot(Build *b, Val x, Val y, bool lanes, const int *la, const int *lb, int nout, const int *lo);
 Val ir_matmul(Build *b, Val x, Val y); /* the language's `@`: last with first axis */
 Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans);
-Val ir_solve(Build *b, Val a, Val x, bool trans);
+Val ir_lu(Build *b, Val a);
+Val ir_lu_solve(Build *b, Val lu, Val x, bool trans);
+Val ir_solve(Build *b, Val a, Val x, bool trans); /* of a matrix */
+Val ir_eye(Build *b, uint32_t n);
+Val ir_det(Build *b, Val lu);
+Val ir_logdet(Build *b, Val lu);
+Val ir_cholesky(Build *b, Val a);
+Val ir_eigh(Build *b, Val a);
+Val ir_eigvals(Build *b, Val eigh);
+Val ir_eigvecs(Build *b, Val eigh);
 Val ir_scan(Build *b, const Val *args, uint32_t nargs, uint32_t n, uint32_t carry, uint32_t xs, uint32_t ys, uint32_t zs,
             bool reverse, uint32_t converge, Fn *body);
 Val ir_proj(Build *b, Val multi, uint32_t index);

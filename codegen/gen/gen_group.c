@@ -11,8 +11,9 @@ static void tiny_group(Gen *g, Frame *fr, const Group *gr) {
   for (uint32_t m = 0; m < gr->member.n; m++) {
     Val v = gr->member.at[m];
     const Inst *i = ir_inst(fr->p->f, v);
-    if (i->op == OP_trisolve) gen_trisolve_tiny(g, fr, v);
-    else if (i->op == OP_solve) gen_solve_tiny(g, fr, v);
+    if (i->op == OP_solve || i->op == OP_trisolve) gen_solve_tiny(g, fr, v);
+    else if (i->op == OP_lu || i->op == OP_cholesky) gen_factor_tiny(g, fr, v);
+    else if (i->op == OP_det || i->op == OP_logdet) gen_det(g, fr, v);
     else
       for (int64_t k = 0; k < type_count(i->type); k++) {
         Idx at = gen_const_idx(g, i->type, k);
@@ -71,8 +72,10 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
     break;
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
+  case G_LU: gen_lu(g, fr, gr); break;
+  case G_CHOLESKY: gen_cholesky(g, fr, gr); break;
+  case G_EIGH: gen_eigh(g, fr, gr); break;
   case G_SCATTER: gen_scatter(g, fr, gr); break;
-  case G_TRISOLVE: gen_trisolve(g, fr, gr); break;
   case G_SOLVE: gen_solve(g, fr, gr); break;
   case G_RAND: gen_rand(g, fr, gr); break;
   case G_SCAN: gen_scan(g, fr, gr); break;

@@ -101,7 +101,10 @@ static bool can_be_called(const Group *g) {
   case G_DOT:
   case G_CONCAT:
   case G_PUT:
-  case G_TRISOLVE: return true;
+  case G_LU:
+  case G_CHOLESKY:
+  case G_EIGH:
+  case G_SOLVE: return true;
   default: return false; /* loops around groups, draws; weight gradients are calls already */
   }
 }

@@ -3,6 +3,7 @@
 #define HNNC_CODEGEN_GEN_GEN_PRIV_H
 
 #include "codegen/element/element.h"
+#include "codegen/matrix/matrix.h"
 
 /* Where a piece of a tile finds its values (gen_piece.c), and a group written once for several (gen_outline.c). */
 extern const Scope gen_piece_scope, gen_outline_scope;
@@ -44,11 +45,7 @@ void gen_dw(Gen *g, Frame *fr, uint32_t group);
 void gen_concat(Gen *g, Frame *fr, const Group *gr);
 void gen_put(Gen *g, Frame *fr, const Group *gr);
 void gen_scatter(Gen *g, Frame *fr, const Group *gr); /* gen_scatter.c */
-void gen_trisolve(Gen *g, Frame *fr, const Group *gr);
-void gen_trisolve_tiny(Gen *g, Frame *fr, Val v);
-void gen_solve(Gen *g, Frame *fr, const Group *gr); /* gen_solve.c */
-void gen_solve_tiny(Gen *g, Frame *fr, Val v);
-void gen_rand(Gen *g, Frame *fr, const Group *gr);
+void gen_rand(Gen *g, Frame *fr, const Group *gr);    /* gen_draw.c */
 
 void gen_scan(Gen *g, Frame *fr, const Group *gr);
 void gen_ode(Gen *g, Frame *fr, const Group *gr);

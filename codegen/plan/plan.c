@@ -326,7 +326,8 @@ static void plan_reduce(Plan *p, Val v, Section s) {
 
 static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   Type t = ir_type(p->f, v);
-  bool unrolled = kind == G_CONCAT || kind == G_PUT || ((kind == G_TRISOLVE || kind == G_SOLVE) && t.dim[0] <= p->tune->small);
+  bool by_rows = kind == G_SOLVE || kind == G_LU || kind == G_CHOLESKY;
+  bool unrolled = kind == G_CONCAT || kind == G_PUT || (by_rows && t.dim[kind != G_SOLVE] <= p->tune->small);
   if (plan_is_tiny(p, t) && unrolled) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
     return;
@@ -407,7 +408,12 @@ static void plan_inst(Plan *p, Val v) {
   case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
   case OP_scatter: plan_scatter(p, v, s); break;
-  case OP_trisolve: plan_own(p, v, s, G_TRISOLVE); break;
+  case OP_lu: plan_own(p, v, s, G_LU); break;
+  case OP_cholesky: plan_own(p, v, s, G_CHOLESKY); break;
+  case OP_eigh: plan_own(p, v, s, G_EIGH); break;
+  case OP_det:
+  case OP_logdet: set(p, v, PC_SSA), place_tiny(p, v, s); break;
+  case OP_trisolve:
   case OP_solve: plan_own(p, v, s, G_SOLVE); break;
   case OP_batch_sum:
     set(p, v, PC_BUF), q->bsum = true;

@@ -66,8 +66,10 @@ typedef enum {
   G_CONCAT,
   G_PUT,
   G_SCATTER,
-  G_TRISOLVE,
+  G_LU,
   G_SOLVE,
+  G_CHOLESKY,
+  G_EIGH,
   G_RAND,
   G_SCAN,
   G_ODE

@@ -84,7 +84,10 @@ static double group_cycles(const Plan *p, uint32_t k, bool near) {
   case G_DW: return product_cycles(p, g);
   case G_SCAN: return (double)ir_turns(p->f, ir_inst(p->f, g->main)) * plan_cycles(g->body, near);
   case G_ODE: return p->tune->ode_calls * plan_cycles(g->body, near);
-  case G_SOLVE: return n * g->dim[0] * (g->dim[0] / 3.0 / (g->rank > 1 ? g->dim[1] : 1) + 1) + p->tune->start;
+  case G_LU:
+  case G_CHOLESKY: return n * g->dim[1] / 3.0 + p->tune->start;
+  case G_SOLVE: return n * g->dim[0] + p->tune->start;
+  case G_EIGH: return 8 * 3 * n * g->dim[1] * g->dim[1] + p->tune->start;
   case G_RAND: return p->tune->draw * n * p->form.tile;
   default: return p->tune->moved_element * n;
   }

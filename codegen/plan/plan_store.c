@@ -370,7 +370,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     const Group *at = g->joined ? p->group.at[g->joined] : g;
     if (g->kind == G_DW) item(x, p, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
     if (g->kind == G_SCATTER) item(x, p, scatter_work(p, ir_inst(p->f, g->main)), &g->work, g->t0, g->t1);
-    if (g->kind == G_SOLVE)
+    if (g->kind == G_EIGH)
       item(x, p, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
     if (g->gemv) item(x, p, type_count(ir_type(p->f, g->main)) * p->form.es, &g->work, g->t0, g->t1);
     if (!g->body) continue;

@@ -245,6 +245,16 @@ static const char *requirement(const Origin *o, char *buf, size_t size) {
   return buf;
 }
 
+/* What a matrix must be for the operators of linear algebra; NULL: of others. */
+static const char *wanted_of(Op op) {
+  switch (op) {
+  case OP_solve:
+  case OP_logdet: return "singular";
+  case OP_cholesky: return "not positive definite";
+  default: return NULL;
+  }
+}
+
 static const char *adaptive(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   const char *method = ir_method[ir_ode_attr(o->f, i).method].name;
@@ -288,6 +298,8 @@ static const char *shown(Op op) {
   case OP_scatter: return "segment_sum";
   case OP_setrow: return "set";
   case OP_trisolve: return "solve_lower";
+  case OP_lu: return "solve";
+  case OP_logdet: return "logabsdet";
   default: return ir_op[op].name;
   }
 }
@@ -311,6 +323,12 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   }
   if (ir_literal(i->op)) {
     snprintf(buf, size, "a constant is %s", value_name(o->value));
+    return buf;
+  }
+  if (wanted_of((Op)i->op)) {
+    snprintf(what, sizeof what, "the matrix of `%s` is %s", *name ? name : shown((Op)i->op), wanted_of((Op)i->op));
+    if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
+    snprintf(buf, size, "%s", what);
     return buf;
   }
   if (!ir_elementwise(i->op)) {

@@ -19,7 +19,11 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
     if (late)
       elab_label(elab_error(E, CODE_argument_order, g->value->at, "an argument by its place cannot stand behind one by its name"),
                  a.at[a.n - 1].name_at, "by its name");
-    Value v = late ? POISON : lazy ? (Value){.kind = V_NONE} : elab_expr(E, g->value);
+    const bool summed = b && (b->flags & BF_SUM) && call->nargs == 1 && g->value && g->value->kind == EX_COMPREHENSION;
+    Value v = late     ? POISON
+              : lazy   ? (Value){.kind = V_NONE}
+              : summed ? elab_comprehension(E, g->value, true)
+                       : elab_expr(E, g->value);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
   return a;

@@ -7,7 +7,7 @@
 /* Kinds of expressions, and statements (call.c, index.c, loop.c, stmt.c). */
 Value elab_call(Elab *E, const Expr *e);
 Value elab_index(Elab *E, const Expr *e);
-Value elab_comprehension(Elab *E, const Expr *e);
+Value elab_comprehension(Elab *E, const Expr *e, bool summed); /* summed: of an empty range it is 0 */
 /* value or block of a definition, in the current frame */
 Value elab_body(Elab *E, const Item *it);
 Value elab_block_value(Elab *E, const Block *b);

@@ -84,7 +84,7 @@ static Value dispatch(Elab *E, const Expr *e) {
   case EX_INDEX: return elab_index(E, e);
   case EX_MEMBER: return expr_member(E, e);
   case EX_LIST: return expr_items(E, e, false);
-  case EX_COMPREHENSION: return elab_comprehension(E, e);
+  case EX_COMPREHENSION: return elab_comprehension(E, e, false);
   case EX_TUPLE: return expr_items(E, e, true);
   case EX_BLOCK: return elab_block_value(E, e->block);
   case EX_RANGE: {

@@ -26,13 +26,15 @@ static bool range_end(Elab *E, const Expr *e, int64_t *out) {
   return false;
 }
 
-static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n) {
+/* nothing: what is empty has no turn, also if it falls, where its ends may depend on a turn around. */
+static bool range_values(Elab *E, const Expr *e, bool nothing, const Value **out, uint32_t *n) {
   int64_t a = 0, b;
   if (!e->b) {
     elab_error(E, CODE_range, e->at, "this range needs an end");
     return false;
   }
   if ((e->a && !range_end(E, e->a, &a)) || !range_end(E, e->b, &b)) return false;
+  if (nothing && (b == a || (b < a && E->now->body->loops))) return *n = 0, true;
   if (b <= a || (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
     DiagMsg *m = elab_error(E, b <= a ? CODE_range : CODE_too_large, e->at,
                             b <= a ? "the range %lld:%lld is empty" : "the range %lld:%lld has more than %d turns", (long long)a,
@@ -40,7 +42,8 @@ static bool range_values(Elab *E, const Expr *e, const Value **out, uint32_t *n)
     if (b > a)
       elab_help(m, "so many values are samples: `data d { ... yield x }`, then `use s = d(count = %llu)`",
                 (unsigned long long)b - (unsigned long long)a);
-    if (b == a) elab_help(m, "it ends before %lld; a list has at least one element", (long long)b);
+    if (b == a)
+      elab_help(m, "it ends before %lld; a list has at least one element, `sum([...])` alone may add up nothing", (long long)b);
     if (b < a) elab_help(m, "ranges rise: `[x[n - 1 - k] for k in 0:n]` runs backwards");
     return false;
   }
@@ -222,10 +225,13 @@ static Value comprehension(Elab *E, const Expr *e, const Value *turn, uint32_t n
   return v;
 }
 
-Value elab_comprehension(Elab *E, const Expr *e) {
+Value elab_comprehension(Elab *E, const Expr *e, bool summed) {
   const Value *turn;
   uint32_t n;
-  if (e->b->kind == EX_RANGE) return range_values(E, e->b, &turn, &n) ? comprehension(E, e, turn, n, POISON) : POISON;
+  if (e->b->kind == EX_RANGE) {
+    if (!range_values(E, e->b, summed, &turn, &n)) return POISON;
+    return n ? comprehension(E, e, turn, n, POISON) : value_exact(0, 1);
+  }
   Value list = elab_expr(E, e->b);
   Type t;
   if (list.kind == V_POISON) return list;

@@ -170,26 +170,10 @@ static void permute(Play *p, const Step *s) {
   base_free(minus);
 }
 
-/* log|det A| of a square matrix of the innermost level: Gram-Schmidt on the rows, in n turns: the row that is left, its length, and the others without their part
- * along it. */
+/* log|det A| of a square matrix of the innermost level. */
 static Val flow_log_det(Elab *E, Val a, Span at) {
-  Build *up = elab_at(E, at), b;
-  Type t = ir_type(up->f, a);
-  uint32_t n = t.dim[0];
-  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  if (n == 1) return ir_log(up, ir_abs(up, ir_reshape(up, a, 0, NULL)));
-  Fn *body = ir_sub_create(up->f, "log_det");
-  ir_build_init(&b, body);
-  b.at = at;
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, t), unit = ir_input(&b, NULL, IN_OTHER, 1, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second);
-  Val length = ir_sqrt(&b, ir_dot(&b, row, row, false, one, one, 0, none)), v = ir_div(&b, row, length);
-  Val along = ir_dot(&b, m, v, false, rows, second, 1, one);
-  ir_output(&b, ir_sub(&b, m, ir_dot(&b, along, v, false, one, second, 2, rows)), NULL);
-  ir_output(&b, ir_log(&b, length), NULL);
-  ir_build_finish(&b);
-  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[2] = {a, units};
-  return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
+  Build *b = elab_at(E, at);
+  return ir_type(b->f, a).dim[0] == 1 ? ir_log(b, ir_abs(b, ir_reshape(b, a, 0, NULL))) : ir_logdet(b, ir_lu(b, a));
 }
 
 static bool has_stop(const Fn *f) {

@@ -385,10 +385,16 @@ static Val fold_trisolve(Build *b, const Cand *c) {
 
 static Val fold_solve(Build *b, const Cand *c) {
   Look a = look(b, c->args[0]), x = look(b, c->args[1]);
-  if (is_zero(b, c->args[1])) return fold_zeros(b, c->type);
+  if (is_zero(b, c->args[1]) && fold_unwritten(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
-  return fold_coerce(b, ir_solve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0] != 0), c->type);
+  return fold_coerce(b, ir_lu_solve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0] != 0), c->type);
+}
+
+/* What is the same for all samples is factored once. */
+static Val fold_factors(Build *b, const Cand *c) {
+  Look a = look(b, c->args[0]);
+  return a.op == OP_spread ? fold_coerce(b, ir_emit(b, c->op, &a.x, 1, NULL, 0, NULL), c->type) : VAL_NONE;
 }
 
 /* ---- lanes ---- */
@@ -434,6 +440,13 @@ static Val rule(Build *b, const Cand *c) {
   case OP_tri: return fold_tri(b, c);
   case OP_trisolve: return fold_trisolve(b, c);
   case OP_solve: return fold_solve(b, c);
+  case OP_lu:
+  case OP_det:
+  case OP_logdet:
+  case OP_cholesky:
+  case OP_eigh:
+  case OP_eigvals:
+  case OP_eigvecs: return fold_factors(b, c);
   case OP_batch_sum: return fold_batch_sum(b, c);
   case OP_spread: return ir_type(b->f, c->args[0]).lane ? c->args[0] : VAL_NONE;
   default: return VAL_NONE;

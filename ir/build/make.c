@@ -166,7 +166,20 @@ Val ir_trisolve(Build *b, Val a, Val x, bool upper, bool trans) {
   return ir_emit(b, OP_trisolve, (Val[]){a, x}, 2, (int64_t[]){upper, trans}, 2, NULL);
 }
 
-Val ir_solve(Build *b, Val a, Val x, bool trans) { return ir_emit(b, OP_solve, (Val[]){a, x}, 2, (int64_t[]){trans}, 1, NULL); }
+Val ir_lu(Build *b, Val a) { return unary(b, OP_lu, a, NULL, 0); }
+
+Val ir_lu_solve(Build *b, Val lu, Val x, bool trans) {
+  return ir_emit(b, OP_solve, (Val[]){lu, x}, 2, (int64_t[]){trans}, 1, NULL);
+}
+
+Val ir_solve(Build *b, Val a, Val x, bool trans) { return ir_lu_solve(b, ir_lu(b, a), x, trans); }
+Val ir_eye(Build *b, uint32_t n) { return ir_diag(b, ir_splat(b, 1, type_real(false, 1, &n))); }
+Val ir_det(Build *b, Val lu) { return unary(b, OP_det, lu, NULL, 0); }
+Val ir_logdet(Build *b, Val lu) { return unary(b, OP_logdet, lu, NULL, 0); }
+Val ir_cholesky(Build *b, Val a) { return unary(b, OP_cholesky, a, NULL, 0); }
+Val ir_eigh(Build *b, Val a) { return unary(b, OP_eigh, a, NULL, 0); }
+Val ir_eigvals(Build *b, Val eigh) { return unary(b, OP_eigvals, eigh, NULL, 0); }
+Val ir_eigvecs(Build *b, Val eigh) { return unary(b, OP_eigvecs, eigh, NULL, 0); }
 
 /* ---- loops ---- */
 

@@ -21,8 +21,11 @@ static double inst_cost(const Fn *f, const Inst *i) {
   }
   switch (i->op) {
   case OP_dot: return dot_cost(f, i);
-  case OP_trisolve: return n * ir_type(f, ir_arg(f, i, 0)).dim[0];
-  case OP_solve: return (n + elements(ir_type(f, ir_arg(f, i, 0)))) * ir_type(f, ir_arg(f, i, 0)).dim[0];
+  case OP_trisolve:
+  case OP_solve: return elements(i->type) * ir_type(f, ir_arg(f, i, 0)).dim[1];
+  case OP_lu:
+  case OP_cholesky: return n * i->type.dim[1] / 2;
+  case OP_eigh: return 100 * n * i->type.dim[1];
   case OP_scan: return (double)ir_turns(f, i) * ir_eval_cost(ir_body(f, i));
   default: return i->sub ? ir_eval_cost(ir_body(f, i)) : n;
   }

@@ -32,6 +32,15 @@ bool shape_want(const Sig *s, uint32_t k, DType dt); /* operand k is of that kin
 bool shape_gather(const Sig *s, Type *out); /* shape_rows.c */
 bool shape_scatter(const Sig *s, Type *out);
 bool shape_setrow(const Sig *s, Type *out);
+bool shape_trisolve(const Sig *s, Type *out);
+bool shape_solve(const Sig *s, Type *out);
+bool shape_lu(const Sig *s, Type *out);
+bool shape_det(const Sig *s, Type *out);
+bool shape_logdet(const Sig *s, Type *out);
+bool shape_cholesky(const Sig *s, Type *out);
+bool shape_eigh(const Sig *s, Type *out);
+bool shape_eigvals(const Sig *s, Type *out);
+bool shape_eigvecs(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);
@@ -42,8 +51,6 @@ bool shape_diag(const Sig *s, Type *out);
 bool shape_diagv(const Sig *s, Type *out);
 bool shape_tri(const Sig *s, Type *out);
 bool shape_dot(const Sig *s, Type *out);
-bool shape_trisolve(const Sig *s, Type *out);
-bool shape_solve(const Sig *s, Type *out);
 
 static inline Type type_with_axis(Type t, int axis, uint32_t n) {
   memmove(t.dim + axis + 1, t.dim + axis, (size_t)(t.rank - axis) * sizeof t.dim[0]);

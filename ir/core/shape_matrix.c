@@ -58,27 +58,3 @@ bool shape_dot(const Sig *s, Type *out) {
   *out = t;
   return shape_sane(s, t);
 }
-
-/* A square matrix and as many rows. */
-static bool linear_system(const Sig *s, Type *out) {
-  char y[SHAPE_TEXT], z[SHAPE_TEXT];
-  Type a = s->type[0], x = s->type[1];
-  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
-  if (a.rank != 2 || a.dim[0] != a.dim[1] || x.rank < 1 || x.rank > 2 || x.dim[0] != a.dim[0])
-    return shape_bad(s, "needs a square matrix and as many rows, found %s and %s", shape_text(s, a, y), shape_text(s, x, z));
-  *out = x;
-  out->lane |= a.lane;
-  return true;
-}
-
-bool shape_trisolve(const Sig *s, Type *out) {
-  trisolve_attr attr = trisolve_attr_at(s->attr);
-  if ((attr.upper | attr.trans) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
-  return linear_system(s, out);
-}
-
-bool shape_solve(const Sig *s, Type *out) {
-  solve_attr attr = solve_attr_at(s->attr);
-  if (attr.trans & ~INT64_C(1)) return shape_bad(s, "has `trans` 0 or 1");
-  return linear_system(s, out);
-}

@@ -59,6 +59,23 @@ static inline bool elem_true(Elem a) { return a != 0; }
 static inline bool elem_pivot(Elem now, Elem other) { return fabs(other) > fabs(now); }
 static inline bool elem_on(Elem a) { return a > 0; }
 
+static inline Elem elem_whole(Run *r, int64_t k) {
+  (void)r;
+  return (double)k;
+}
+
+/* Where operations are disturbed (ir/field/field_real.c) it may be off by rounding. */
+static inline int64_t elem_index(Elem a, int64_t n) { return a > 0 && a < (double)n - 0.5 ? (int64_t)(a + 0.5) : 0; }
+
+static inline Elem elem_quotient(Run *r, Elem a, Elem b) {
+  (void)r;
+  return b == 0 ? NAN : a / b;
+}
+
+static inline Elem elem_root(Run *r, Elem a) {
+  (void)r;
+  return a > 0 ? sqrt(a) : NAN;
+}
 static inline bool elem_zero(Elem a) { return a == 0; }
 static Elem elem_nan(Run *r) { return (void)r, NAN; }
 
@@ -95,6 +112,7 @@ static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, co
 #include "ir/eval/eval_fn_tmpl.h"
 #include "ir/eval/eval_scan_tmpl.h"
 #include "ir/eval/eval_struct_tmpl.h"
+#include "ir/eval/eval_linalg_tmpl.h"
 
 /* ---- leaves ---- */
 
@@ -131,6 +149,80 @@ static bool eval_require(Node *n) {
   int64_t B = n->run->B, w = eval_width(n->out, B);
   for (int64_t e = type_count(n->i->type); e-- > 0;)
     for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_true(element(n->arg[0], e, s, B)) ? 1 : NAN;
+  return true;
+}
+
+/* ---- factors without an exact value ---- */
+
+static bool eval_logdet(Node *n) {
+  const ElemTensor *a = n->arg[0];
+  int64_t B = n->run->B, w = eval_width(n->out, B), rows = a->type.dim[1];
+  for (int64_t s = 0; s < w; s++) {
+    double sum = 0;
+    for (int64_t k = 0; k < rows; k++) sum += log(fabs(element(a, k * (rows + 1), s, B)));
+    n->out->v[s] = sum;
+  }
+  return true;
+}
+
+/* Turns the plane of p and q so that a[p][q] becomes 0; v gathers the turns. False: it is 0 already, but for rounding. */
+static bool jacobi_turn(double *a, double *v, int64_t n, int64_t p, int64_t q) {
+  double off = fabs(a[p * n + q]), up = fabs(a[p * (n + 1)]), down = fabs(a[q * (n + 1)]);
+  if (!(up < up + off || down < down + off)) return false;
+  double way = (a[q * (n + 1)] - a[p * (n + 1)]) / (2 * a[p * n + q]);
+  double t = (way < 0 ? -1 : 1) / (fabs(way) + sqrt(way * way + 1)), c = 1 / sqrt(t * t + 1), s = t * c, tau = s / (1 + c);
+  a[p * (n + 1)] -= t * a[p * n + q], a[q * (n + 1)] += t * a[p * n + q];
+  a[p * n + q] = a[q * n + p] = 0;
+  for (int64_t k = 0; k < n; k++) {
+    double g = a[k * n + p], h = a[k * n + q], x = v[k * n + p], y = v[k * n + q];
+    if (k != p && k != q) {
+      a[k * n + p] = a[p * n + k] = g - s * (h + tau * g);
+      a[k * n + q] = a[q * n + k] = h + s * (g - tau * h);
+    }
+    v[k * n + p] = x - s * (y + tau * x), v[k * n + q] = y + s * (x - tau * y);
+  }
+  return true;
+}
+
+/* Eigenvalues in ascending order, and of each vector the sign: see eigh in docs/language.md. */
+static void jacobi_order(double *w, double *v, int64_t n) {
+  for (int64_t p = 0; p < n; p++)
+    for (int64_t q = p + 1; q < n; q++) {
+      if (!(w[q] < w[p])) continue;
+      swap_elements(w, p, q);
+      for (int64_t k = 0; k < n; k++) swap_elements(v + k * n, p, q);
+    }
+  for (int64_t j = 0; j < n; j++) {
+    double most = 0, sign = 0;
+    for (int64_t k = 0; k < n; k++) most = fmax(most, fabs(v[k * n + j]));
+    for (int64_t k = 0; k < n && sign == 0; k++)
+      if (fabs(v[k * n + j]) >= EIGH_LEAST * most) sign = v[k * n + j] < 0 ? -1 : 1;
+    for (int64_t k = 0; k < n; k++) v[k * n + j] *= sign;
+  }
+}
+
+/* Cyclic Jacobi. Of a matrix that is not finite nothing is. */
+static bool eval_eigh(Node *n) {
+  int64_t B = n->run->B, w = eval_width(n->out, B), rows = n->i->type.dim[1], count = rows * rows;
+  double *a = base_zeroed((size_t)(2 * count + rows), sizeof *a), *v = a + count, *diag = v + count;
+  for (int64_t s = 0; s < w; s++) {
+    double lost = 0;
+    bool on = true;
+    for (int64_t e = 0; e < count; e++) {
+      int64_t i = e / rows, j = e % rows;
+      a[e] = element(n->arg[0], i < j ? j * rows + i : e, s, B), v[e] = i == j;
+      lost += 0 * a[e];
+    }
+    for (int sweep = 0; sweep < EIGH_SWEEPS && on; sweep++) {
+      on = false;
+      for (int64_t p = 0; p < rows; p++)
+        for (int64_t q = p + 1; q < rows; q++) on |= jacobi_turn(a, v, rows, p, q);
+    }
+    for (int64_t k = 0; k < rows; k++) diag[k] = a[k * (rows + 1)];
+    jacobi_order(diag, v, rows);
+    for (int64_t e = 0; e < count + rows; e++) n->out->v[e * w + s] = v[e] + lost;
+  }
+  base_free(a);
   return true;
 }
 

@@ -23,7 +23,7 @@ typedef struct Node { /* one instruction being evaluated */
   uint32_t nresults;
 } Node;
 
-/* One function an op, named as in ops.def. The instance's own: const, table, iota, rand, require, ode. */
+/* One function an op, named as in ops.def. The instance's own: const, table, iota, rand, require, ode, logdet, eigh. */
 #define ST(name, ...) static bool eval_##name(Node *n);
 #include "ir/ops.def"
 
@@ -34,6 +34,10 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b);
 static inline bool elem_true(Elem a);                /* of a bool */
 static inline bool elem_on(Elem a);                  /* positive, or not known to be otherwise */
 static inline bool elem_pivot(Elem now, Elem other); /* `other` is to be divided by rather than `now` */
+static inline Elem elem_whole(Run *r, int64_t k);
+static inline int64_t elem_index(Elem a, int64_t n);      /* a whole number in 0 ... n-1, as elem_whole made it; else 0 */
+static inline Elem elem_quotient(Run *r, Elem a, Elem b); /* a/b, no value if b is 0 */
+static inline Elem elem_root(Run *r, Elem a);             /* the root of a positive a, else no value */
 /* The row of n that index i names; ROW_NONE; or ROW_ANY: it is not known, and rows have weights, which add up to 1. */
 enum { ROW_NONE = -1, ROW_ANY = -2 };
 static int64_t elem_row(Run *r, Elem i, int64_t n);

@@ -34,6 +34,14 @@ static inline bool elem_true(Elem a) { return !field_is_zero(a); }
 static inline bool elem_pivot(Elem now, Elem other) { return field_is_zero(now) && !field_is_zero(other); }
 static inline bool elem_on(Elem a) { return !field_is_zero(a); }
 
+static inline Elem elem_whole(Run *r, int64_t k) {
+  (void)r;
+  return field_int(k);
+}
+
+static inline int64_t elem_index(Elem a, int64_t n) { return a.im == 0 && a.re < (uint64_t)n ? (int64_t)a.re : 0; }
+static inline Elem elem_quotient(Run *r, Elem a, Elem b) { return elem_apply(r, OP_div, a, b); }
+static inline Elem elem_root(Run *r, Elem a) { return elem_apply(r, OP_sqrt, a, a); }
 static inline bool elem_zero(Elem a) { return field_is_zero(a); }
 static Elem elem_nan(Run *r) { return field_const(r->env, NAN, 0, 0); }
 
@@ -65,6 +73,7 @@ static bool elem_check(Run *r, const Fn *f, uint32_t id, const ElemTensor *t, co
 #include "ir/eval/eval_fn_tmpl.h"
 #include "ir/eval/eval_scan_tmpl.h"
 #include "ir/eval/eval_struct_tmpl.h"
+#include "ir/eval/eval_linalg_tmpl.h"
 
 /* ---- leaves ---- */
 
@@ -107,6 +116,16 @@ static bool eval_require(Node *n) {
   return true;
 }
 
+static bool eval_logdet(Node *n) {
+  if (!eval_det(n)) return false;
+  for (int64_t s = eval_width(n->out, n->run->B); s-- > 0;) {
+    Elem size = elem_apply(n->run, OP_abs, n->out->v[s], n->out->v[s]);
+    n->out->v[s] = elem_apply(n->run, OP_log, size, size);
+  }
+  return true;
+}
+
+static bool eval_eigh(Node *n) { return eval_fail(n->run, "eigenvalues have no exact value"); }
 static bool eval_ode(Node *n) { return eval_fail(n->run, "an adaptive trajectory has no exact value"); }
 
 /* ---- all ---- */

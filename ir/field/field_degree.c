@@ -78,11 +78,31 @@ static Degree solved(Count *c, const Inst *i, const Degree *a, double n) {
   return x;
 }
 
-/* adj(A) b/det(A): cofactors and the determinant are sums of products of elements of A. */
+/* Elements of U and L are quotients of minors of A, x is adj(A) b/det(A), the determinant is a sum of products. What reads the
+ * factors is counted as if it read A: their degree is that of A, and the pivots, in each row another one, are divided by here. */
 static Degree eliminated(Count *c, const Inst *i, const Degree *a, double n) {
+  double rows = i->type.dim[1];
+  for (double k = 1; k <= rows; k++) quotient(c, (Degree){0, 0}, (Degree){k * a[0].d, k * a[0].m}, n / rows / rows);
+  return a[0];
+}
+
+static Degree determinant(const Degree *a, double rows) { return (Degree){rows * a[0].d, rows * a[0].m}; }
+
+static Degree substituted(Count *c, const Inst *i, const Degree *a, double n) {
   double rows = i->type.dim[0];
-  Degree x = {a[1].d + (rows - 1) * a[0].d, a[1].m + (rows - 1) * a[0].m}, det = {rows * a[0].d, rows * a[0].m};
-  return quotient(c, x, det, n / rows);
+  Degree x = {a[1].d + (rows - 1) * a[0].d, a[1].m + (rows - 1) * a[0].m};
+  return quotient(c, x, determinant(a, rows), n / rows);
+}
+
+/* The squares of diagonal elements are quotients of minors; columns are divided by them. */
+static Degree rooted(Count *c, const Inst *i, const Degree *a, double n) {
+  double rows = i->type.dim[0];
+  for (double k = 1; k <= rows; k++) {
+    Degree minor = {k * a[0].d, k * a[0].m};
+    quotient(c, (Degree){0, 0}, root(minor), n / rows);
+  }
+  Degree d = determinant(a, rows);
+  return (Degree){d.d, d.m + 1};
 }
 
 static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a, double n) {
@@ -145,11 +165,15 @@ static void loop(Count *c, const Fn *f, const Inst *i, Degree *a, Degree *result
   base_free(out);
 }
 
-static Degree structural(Count *c, const Inst *i, const Degree *a, double n) {
+static Degree structural(Count *c, const Fn *f, const Inst *i, const Degree *a, double n) {
   Degree most = {0, 0};
   if (i->op == OP_dot) return product(a[0], a[1]);
   if (i->op == OP_trisolve) return solved(c, i, a, n);
-  if (i->op == OP_solve) return eliminated(c, i, a, n);
+  if (i->op == OP_lu) return eliminated(c, i, a, n);
+  if (i->op == OP_solve) return substituted(c, i, a, n);
+  if (i->op == OP_det) return determinant(a, ir_type(f, ir_arg(f, i, 0)).dim[1]);
+  if (i->op == OP_logdet) return keyed(c, determinant(a, ir_type(f, ir_arg(f, i, 0)).dim[1]));
+  if (i->op == OP_cholesky) return rooted(c, i, a, n);
   if (i->op == OP_rand) return (Degree){1, 0};
   if (i->op == OP_require) return most;
   if (i->op == OP_gather || i->op == OP_scatter || i->op == OP_setrow) { /* a weight for each row, of degree 1 */
@@ -176,7 +200,7 @@ static void instruction(Count *c, const Fn *f, uint32_t id, Slot *slot, const De
     slot[id].result = base_realloc(NULL, (results + 1) * sizeof *slot[id].result);
     for (uint32_t k = 0; k < results; k++) slot[id].result[k] = (Degree){INFINITY, 0};
   } else if (ir_op[i->op].cls == OPC_EW1 || ir_op[i->op].cls == OPC_EW2) slot[id].t = elementwise(c, f, i, a, n);
-  else if (ir_op[i->op].cls == OPC_STRUCT) slot[id].t = structural(c, i, a, n);
+  else if (ir_op[i->op].cls == OPC_STRUCT) slot[id].t = structural(c, f, i, a, n);
   base_free(a);
 }
 

@@ -89,7 +89,12 @@ static bool rounds(const Fn *f, const Inst *i) {
   case OP_batch_sum:
   case OP_scatter:
   case OP_trisolve:
+  case OP_lu:
   case OP_solve:
+  case OP_det:
+  case OP_logdet:
+  case OP_cholesky:
+  case OP_eigh:
   case OP_table: return true;
   case OP_const: return ir_const_attr(f, i).den <= 0;
   default: return ir_op[i->op].cls != OPC_STRUCT;

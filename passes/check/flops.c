@@ -2,7 +2,7 @@
  *
  * An elementwise op costs 1 an element, whatever the hardware makes of it; a dot 2 for each product
  * that is summed and 1 when nothing is; sums and extrema 1 for each element read; a triangular solve
- * n^2 a column, any other 2 n^3/3 + 2 n^2; moves and draws nothing. A scan costs its turns, 8 where it ends when its samples are done. Work is per sample if an operand or
+ * n^2 a column, one by factors 2 n^2, which cost 2 n^3/3, those of Cholesky half of it, eigenvectors 36 n^3 (six sweeps); moves and draws nothing. A scan costs its turns, 8 where it ends when its samples are done. Work is per sample if an operand or
  * the result is. `integrate` and `ode`, and derivatives not yet expanded, count nothing. */
 #include "passes/base/pass.h"
 
@@ -26,11 +26,11 @@ static int64_t dot_flops(const Fn *f, const Inst *i) {
   return pass_times(n, d.lanes || n != type_count(i->type) ? 2 : 1);
 }
 
-/* Elimination, 2 n^3/3 to leading order, and 2 n^2 for each right-hand side. */
-static int64_t solve_flops(int64_t n, int64_t elements) {
+/* 2 n^3/3 to leading order. */
+static int64_t elimination_flops(int64_t n) {
   int64_t elimination = 0;
   for (int64_t k = 1; k < n; k++) elimination = pass_plus(elimination, pass_times(k, 2 * k + 1));
-  return pass_plus(elimination, pass_times(2 * n, elements));
+  return elimination;
 }
 
 static int64_t inst_flops(const Fn *f, const Inst *i) {
@@ -45,7 +45,12 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   case OP_scatter:
   case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
   case OP_trisolve: return pass_times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
-  case OP_solve: return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));
+  case OP_solve: return pass_times(2 * i->type.dim[0], type_count(i->type));
+  case OP_lu: return elimination_flops(i->type.dim[1]);
+  case OP_cholesky: return elimination_flops(i->type.dim[0]) / 2;
+  case OP_eigh: return pass_times(36 * (int64_t)i->type.dim[1] * i->type.dim[1], i->type.dim[1]);
+  case OP_det:
+  case OP_logdet: return 2 * ir_type(f, ir_arg(f, i, 0)).dim[1];
   default: return 0;
   }
 }

@@ -93,6 +93,8 @@ void derive_step_emit(Build *b, const Fn *callee, const Val *args, uint32_t firs
 /* A region over f, all of whose values are emitted to r->b, its inputs being args (vjp_reversible.c). */
 Region region_over(Region *r, const Fn *f, const Val *args);
 
+bool derive_holds_eigh(const Fn *f);
+Fn *derive_eigh_plain(const Fn *f);  /* f, where eigenvalues and eigenvectors are rows of the factors (linalg.c) */
 Fn *derive_root_forget(const Fn *f); /* f with what they are roots of forgotten (root.c) */
 
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
@@ -142,6 +144,11 @@ void vjp_push_part(Vjp *s, Val operand, Part part, Val c); /* one part of what a
 void vjp_push_slice(Vjp *s, Val operand, int axis, uint32_t start, uint32_t n, Val c);
 void vjp_push_product(Vjp *s, Val operand, Val p, Val c); /* p * c, elementwise, un-broadcast */
 Val vjp_each(Vjp *s, Val c);                              /* c per sample where a sum over the batch must count it so */
+/* The cotangent of `to` gains x y, an einsum, by way of `push`. If it is shared and the product per sample, the sum over the
+ * batch happens inside the product, or before it where one factor is shared: `whole`. */
+typedef void VjpPush(Vjp *s, const Inst *i, Val to, Val c, bool whole);
+void vjp_push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y, const int *ly, int rank, const int *lo,
+                  VjpPush *push);
 /* c is VAL_NONE for MULTI instructions, whose cotangents are vjp_results. */
 typedef void VjpRule(Vjp *s, Val v, const Inst *i, Val c);
 #define EW1(name, ...)

@@ -304,34 +304,6 @@ Val jvp_dot(Jvp *s, Val v, const Inst *i) {
   return sum;
 }
 
-/* dv = A^-1 (dx - dA v); A transposed if `trans`. */
-Val jvp_trisolve(Jvp *s, Val v, const Inst *i) {
-  trisolve_attr attr = ir_trisolve_attr(s->r->src, i);
-  Build *b = s->r->b;
-  bool upper = attr.upper != 0, trans = attr.trans != 0;
-  Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
-  if (ta.id) {
-    static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
-    Val moved = ir_dot(b, ir_tri(b, ta, upper, 0), region_value(s->r, v), false, trans ? col_row : row_col, col, i->type.rank, row);
-    rhs = rhs.id ? ir_sub(b, rhs, moved) : ir_neg(b, moved);
-  }
-  return rhs.id ? ir_trisolve(b, primal(s, i, 0), rhs, upper, trans) : VAL_NONE;
-}
-
-/* The same, A being any square matrix. */
-Val jvp_solve(Jvp *s, Val v, const Inst *i) {
-  solve_attr attr = ir_solve_attr(s->r->src, i);
-  Build *b = s->r->b;
-  bool trans = attr.trans != 0;
-  Val ta = tangent(s, i, 0), rhs = tangent(s, i, 1);
-  if (ta.id) {
-    static const int row_col[] = {0, 1}, col_row[] = {1, 0}, col[] = {1, 2}, row[] = {0, 2};
-    Val moved = ir_dot(b, ta, region_value(s->r, v), false, trans ? col_row : row_col, col, i->type.rank, row);
-    rhs = rhs.id ? ir_sub(b, rhs, moved) : ir_neg(b, moved);
-  }
-  return rhs.id ? ir_solve(b, primal(s, i, 0), rhs, trans) : VAL_NONE;
-}
-
 Val jvp_proj(Jvp *s, Val v, const Inst *i) {
   proj_attr attr = ir_proj_attr(s->r->src, i);
   (void)v;

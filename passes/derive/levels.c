@@ -292,6 +292,10 @@ Fn *derive_end(PassRun *run, Fn *g) {
     replace(&g, derive_root_forget(g));
     replace(&g, pass_simplify(run, g));
   }
+  if (derive_holds_eigh(g)) {
+    replace(&g, derive_eigh_plain(g));
+    replace(&g, pass_simplify(run, g));
+  }
   return g;
 }
 

@@ -259,13 +259,15 @@ static int saved_index(const Fn *body, ScanShape s, Val v) {
   return -1;
 }
 
+static bool dear(unsigned op) { return op == OP_root || op == OP_lu || op == OP_cholesky || op == OP_eigh; }
+
 bool *region_kept(const Fn *f, const Inst *scan) {
   const Fn *body = ir_body(f, scan);
   bool *kept = base_zeroed(body->inst.n + 1, sizeof *kept);
   int64_t bytes = 0, turns = ir_scan_shape(f, scan).n;
   for (uint32_t id = 1; id < body->inst.n; id++) {
     const Inst *i = &body->inst.at[id];
-    kept[id] = (ir_has(i->op, OPF_SLOW) || i->op == OP_root) && i->type.lane && i->type.rank < IR_MAX_RANK;
+    kept[id] = (ir_has(i->op, OPF_SLOW) || dear(i->op)) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
   if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);

@@ -223,12 +223,8 @@ void vjp_tri(Vjp *s, Val v, const Inst *i, Val c) {
 
 /* ---- products ------------------------------------------------------------------------------------------- */
 
-/* The cotangent of `to` gains x y, an einsum. If it is shared and the product per sample, the sum over the
- * batch happens inside the product, or before it where one factor is shared. */
-typedef void Push(Vjp *s, const Inst *i, Val to, Val c, bool whole);
-
-static void push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y, const int *ly, int rank, const int *lo,
-                     Push *push) {
+void vjp_push_dot(Vjp *s, const Inst *i, Val to, Val x, const int *lx, Val y, const int *ly, int rank, const int *lo,
+                  VjpPush *push) {
   Build *b = vjp_region(s)->b;
   if (!vjp_sums(s, to)) {
     push(s, i, to, ir_dot(b, x, y, false, lx, ly, rank, lo), false);
@@ -255,39 +251,5 @@ void vjp_dot(Vjp *s, Val v, const Inst *i, Val c) {
   }
   for (uint32_t k = 0; k < 2; k++)
     if (vjp_active(s, operand(s, i, k)))
-      push_dot(s, i, operand(s, i, k), c, d.label[2], primal(s, i, 1 - k), d.label[1 - k], d.rank[k], d.label[k], push_plain);
-}
-
-/* The cotangent of a triangular matrix: minus the triangle of the product. */
-static void push_triangle(Vjp *s, const Inst *i, Val to, Val c, bool whole) {
-  Build *b = vjp_region(s)->b;
-  push_plain(s, i, to, ir_neg(b, ir_tri(b, c, ir_trisolve_attr(vjp_region(s)->src, i).upper != 0, 0)), whole);
-}
-
-/* v = A^-1 x: dx gains u = A^-T c, dA gains -u v^T (its triangle); transposed if `trans`. */
-void vjp_trisolve(Vjp *s, Val v, const Inst *i, Val c) {
-  trisolve_attr attr = ir_trisolve_attr(vjp_region(s)->src, i);
-  Build *b = vjp_region(s)->b;
-  bool upper = attr.upper != 0, trans = attr.trans != 0;
-  Val u = ir_trisolve(b, primal(s, i, 0), c, upper, !trans);
-  vjp_push(s, operand(s, i, 1), u);
-  if (!vjp_active(s, operand(s, i, 0))) return;
-  static const int row[] = {0, 2}, col[] = {1, 2}, out[] = {0, 1}, out_trans[] = {1, 0};
-  push_dot(s, i, operand(s, i, 0), u, row, region_value(vjp_region(s), v), col, 2, trans ? out_trans : out, push_triangle);
-}
-
-static void push_minus(Vjp *s, const Inst *i, Val to, Val c, bool whole) {
-  push_plain(s, i, to, ir_neg(vjp_region(s)->b, c), whole);
-}
-
-/* The same, A being any square matrix. */
-void vjp_solve(Vjp *s, Val v, const Inst *i, Val c) {
-  solve_attr attr = ir_solve_attr(vjp_region(s)->src, i);
-  Build *b = vjp_region(s)->b;
-  bool trans = attr.trans != 0;
-  Val u = ir_solve(b, primal(s, i, 0), c, !trans);
-  vjp_push(s, operand(s, i, 1), u);
-  if (!vjp_active(s, operand(s, i, 0))) return;
-  static const int row[] = {0, 2}, col[] = {1, 2}, out[] = {0, 1}, out_trans[] = {1, 0};
-  push_dot(s, i, operand(s, i, 0), u, row, region_value(vjp_region(s), v), col, 2, trans ? out_trans : out, push_minus);
+      vjp_push_dot(s, i, operand(s, i, k), c, d.label[2], primal(s, i, 1 - k), d.label[1 - k], d.rank[k], d.label[k], push_plain);
 }

@@ -15,8 +15,8 @@ static int64_t values(const Fn *f) {
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     OpClass c = ir_op[i->op].cls;
-    if (c == OPC_EW1 || c == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_concat ||
-        i->op == OP_grad)
+    if (c == OPC_EW1 || c == OPC_EW2 || i->op == OP_dot || i->op == OP_trisolve || i->op == OP_solve || i->op == OP_lu ||
+        i->op == OP_concat || i->op == OP_grad)
       n = pass_plus(n, type_count(i->type));
     if (i->sub) n = pass_plus(n, values(ir_body(f, i)));
   }

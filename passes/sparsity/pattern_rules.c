@@ -77,6 +77,13 @@ SMEAR_RULE(root)
 SMEAR_RULE(grad)
 SMEAR_RULE(jac)
 SMEAR_RULE(divergence)
+SMEAR_RULE(lu)
+SMEAR_RULE(det)
+SMEAR_RULE(logdet)
+SMEAR_RULE(cholesky)
+SMEAR_RULE(eigh)
+SMEAR_RULE(eigvals)
+SMEAR_RULE(eigvecs)
 
 Deps sparsity_const(SearchFrame *fr, const Inst *i) {
   const_attr attr = ir_const_attr(fr->f, i);

@@ -63,5 +63,27 @@ static void test_solve(void) {
       }
 }
 
-const Suite suite = {
-  "codegen solve", (CU_TestInfo[]){{"linear systems", test_solve}, {"loops that may have no turn", test_while}, CU_TEST_INFO_NULL}};
+/* Symmetric matrices, positive definite, their eigenvalues apart; the upper triangle is another one's. */
+static void test_symmetric(void) {
+  for (uint32_t n = 1; n < 20; n += n < 6 ? 1 : 6)
+    for (int f64 = 0; f64 < 2; f64++)
+      for (int lane = 0; lane < 2; lane++) {
+        Build b;
+        start(&b, f64);
+        Val x = input(&b, lane, 2, n, n, 0);
+        double apart[20];
+        for (uint32_t k = 0; k < n; k++) apart[k] = 2 * n * (1 + (k * 7 + 3) % n);
+        Val a = ir_add(&b, ir_sin(&b, x), ir_diag(&b, ir_table(&b, type_real(false, 1, &n), apart))), e = ir_eigh(&b, a);
+        ir_output(&b, ir_cholesky(&b, a), "cholesky");
+        ir_output(&b, ir_index(&b, e, 0, n), "values");
+        ir_output(&b, ir_slice(&b, e, 0, 0, n, 1), "vectors");
+        ir_output(&b, ir_det(&b, ir_lu(&b, ir_mul(&b, a, ir_const(&b, 0.5 / n)))), "det");
+        ir_output(&b, ir_logdet(&b, ir_lu(&b, a)), "logdet");
+        finish(&b, NULL, 17);
+      }
+}
+
+const Suite suite = {"codegen solve", (CU_TestInfo[]){{"linear systems", test_solve},
+                                                      {"symmetric matrices", test_symmetric},
+                                                      {"loops that may have no turn", test_while},
+                                                      CU_TEST_INFO_NULL}};

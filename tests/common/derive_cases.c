@@ -112,6 +112,25 @@ static Val case_solve(Build *b, Val x, Val y) {
   v = ir_matmul(b, v, ir_solve(b, a, ir_index(b, y, 0, 0), false));
   return ir_mul(b, v, ir_solve(b, a, ir_index(b, y, 0, 1), true));
 }
+static Val case_det(Build *b, Val x, Val y) {
+  Val a = ir_take(b, ir_add(b, x, ir_diag(b, ir_splat(b, 3, dims(false, 1, 3, 0, 0)))), 0, (uint32_t[]){2, 0, 1}, 3);
+  Val c = ir_sub(b, y, ir_diag(b, ir_splat(b, 4, dims(false, 1, 3, 0, 0))));
+  Val f = ir_lu(b, a), g = ir_lu(b, c), v = ir_mul(b, ir_det(b, f), ir_logdet(b, g));
+  return ir_mul(b, ir_lu_solve(b, f, y, false), ir_add(b, v, ir_logdet(b, f)));
+}
+static Val case_cholesky(Build *b, Val x, Val y) {
+  Val a = ir_add(b, ir_mul(b, ir_const(b, 0.3), x), ir_diag(b, ir_splat(b, 3, dims(false, 1, 3, 0, 0))));
+  return ir_mul(b, ir_cholesky(b, a), y);
+}
+/* Both triangles of x count, as the lower one of other matrices. */
+static Val case_eigh(Build *b, Val x, Val y) {
+  static const double apart[] = {1, 4, 9};
+  Val d = ir_diag(b, ir_table(b, dims(false, 1, 3, 0, 0), apart));
+  Val e = ir_eigh(b, ir_add(b, ir_mul(b, ir_const(b, 0.4), x), d)), t = ir_transpose(b, x, (int[]){1, 0});
+  Val f = ir_eigh(b, ir_sub(b, d, ir_mul(b, ir_const(b, 0.3), t)));
+  Val v = ir_mul(b, ir_expand(b, ir_eigvals(b, e), 0, 3), ir_eigvecs(b, f));
+  return ir_mul(b, ir_add(b, v, ir_matmul(b, ir_eigvecs(b, e), y)), y);
+}
 
 /* rk4-like: a carry per sample or shared, a shared one (time), xs, shared parameters; ys and zs. */
 static Val loop(Build *b, Val x, Val y, bool reverse, bool converge) {
@@ -266,6 +285,14 @@ const DeriveCase derive_cases[] = {
   {OP_dot, case_lanes},
   {OP_trisolve, case_trisolve},
   {OP_solve, case_solve},
+  {OP_lu, case_solve},
+  {OP_lu, case_det},
+  {OP_det, case_det},
+  {OP_logdet, case_det},
+  {OP_cholesky, case_cholesky},
+  {OP_eigh, case_eigh},
+  {OP_eigvals, case_eigh},
+  {OP_eigvecs, case_eigh},
   {OP_scan, case_scan},
   {OP_scan, case_reverse},
   {OP_scan, case_converge},

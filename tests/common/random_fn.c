@@ -343,9 +343,13 @@ static void solve(Gen *g) {
   Val A = ir_add(b, ir_tri(b, outer, upper, 0), ir_diag(b, ir_splat(b, 2, a)));
   uint32_t turned[5];
   for (uint32_t k = 0; k < a.dim[0]; k++) turned[k] = (k + 1) % a.dim[0];
-  if (below(g, 2)) push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2);
-  else
-    push(g, ir_solve(b, ir_take(b, ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), 0, turned, a.dim[0]), y, below(g, 2)), n * 2);
+  Val square = ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), F = ir_lu(b, ir_take(b, square, 0, turned, a.dim[0]));
+  switch (below(g, 4)) {
+  case 0: push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2); break;
+  case 1: push(g, below(g, 2) ? ir_logdet(b, F) : ir_mul(b, ir_const(b, 0.05), ir_det(b, F)), 3); break;
+  case 2: push(g, ir_cholesky(b, square), 3); break;
+  default: push(g, ir_lu_solve(b, F, y, below(g, 2)), n * 2);
+  }
 }
 
 static void steps(Gen *g, int n);

@@ -126,7 +126,7 @@ class Body:
             return self.leaf(shape)
         forms = [self.unary] * 3 + [self.binary] * 4 + [self.powers, self.choice, self.two, self.rows]
         if not shape:
-            forms += [self.reduction] * 4 + [self.dot]
+            forms += [self.reduction] * 4 + [self.dot, self.scalar_of_matrix]
         else:
             forms += [self.axis_reduction, self.moved, self.comprehension, self.comprehension, self.joined, self.listed]
             if len(shape) == 1:
@@ -359,7 +359,32 @@ class Body:
         if n == 3 and len(shape) == 1 and self.rng.random() < 0.3:
             (a, x), (b, y) = self.expr(shape, d), self.expr(shape, d - 1)
             return "cross(%s, %s)" % (a, b), 2 * x * y
+        if self.rng.random() < 0.6:
+            return self.factored(shape, m, v, y)
         return "solve_%s(0.2*tanh(%s) + 2*eye(%d), %s)" % ("lower" if lower else "upper", m, n, v), y * 2
+
+    def factored(self, shape, m, v, y):
+        """Systems whose pivots are off the diagonal; symmetric matrices with eigenvalues apart."""
+        r, n = self.rng, shape[0]
+        near = "0.2*tanh(%s) + 2*eye(%d)" % (m, n)
+        if r.random() < 0.5:
+            near = "flip(%s)" % near if r.random() < 0.5 else "roll(%s, 1)" % near
+        apart = "0.1*tanh(%s) + diag([%s])" % (m, ", ".join(str(k + 1) for k in r.sample(range(n), n)))
+        if len(shape) == 1 and r.random() < 0.4:
+            return "eigh(%s)[0]" % apart, n + 1
+        if len(shape) == 2 and shape == (n, n) and r.random() < 0.7:
+            return r.choice([("inv(%s)" % near, 2), ("eigh(%s)[1]" % apart, 1), ("cholesky(%s)" % apart, n)])
+        return "solve(%s, %s)" % (near, v), y * 2
+
+    def scalar_of_matrix(self, shape, d):
+        r = self.rng
+        n = r.choice(DIMS)
+        m, b = self.expr((n, n), d)
+        f = r.choice(["det", "logabsdet", "trace"])
+        if f == "trace":
+            return "trace(%s)" % m, b * n
+        near = "0.2*tanh(%s) + %s" % (m, r.choice(["eye(%d)" % n, "flip(eye(%d))" % n]))
+        return "%s(%s)" % (f, near), 3 if f == "det" else n + 1
 
     def called(self, shape, d):
         name, takes, _ = self.rng.choice([f for f in self.functions if f[2] == shape])

@@ -195,6 +195,41 @@ def solve_upper(p, m, x):
     return p.plain(lambda a, b: t.solve(a, b, False), m, x)
 
 
+@builtin
+def solve(p, m, x):
+    return p.plain(t.solve_any, m, x)
+
+
+@builtin
+def inv(p, m):
+    return p.plain(lambda a: t.solve_any(a, t.eye(a.shape[0])), m)
+
+
+@builtin
+def det(p, m):
+    return p.plain(t.det, m)
+
+
+@builtin
+def logabsdet(p, m):
+    return p.plain(lambda a: t.Tensor((), [t.log_det(a)]), m)
+
+
+@builtin
+def trace(p, m):
+    return p.plain(lambda a: t.reduced(t.total, t.diag(a), None), m)
+
+
+@builtin
+def cholesky(p, m):
+    return p.plain(t.cholesky, m)
+
+
+@builtin
+def eigh(p, m):
+    return p.plain(lambda a: t.eigh(a)[0], m), p.plain(lambda a: t.eigh(a)[1], m)
+
+
 def made(p, shape, f):
     return p.node(g.Node(lambda ctx: t.Tensor(shape, [s.constant(f(i)) for i in t.indices(shape)])))
 

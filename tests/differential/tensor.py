@@ -315,16 +315,96 @@ def solve(m, x, lower):
     return Tensor(x.shape, out)
 
 
-def log_det(m):
-    """log |det m| of a square tensor, by elimination with pivots."""
+def rows(m):
     n = m.shape[0]
-    a = [list(m.data[k * n:(k + 1) * n]) for k in range(n)]
-    parts = []
+    return [list(m.data[k * (len(m.data) // n):(k + 1) * (len(m.data) // n)]) for k in range(n)]
+
+
+def joined(a, shape):
+    return Tensor(shape, [x for row in a for x in row])
+
+
+def eliminated(a, n):
+    """Rows with more columns than n, the first n of which become triangular; whether rows changed places an odd number of times."""
+    odd = False
     for k in range(n):
         p = max(range(k, n), key=lambda i: abs(s.base(a[i][k]).v))
+        odd ^= p != k
         a[k], a[p] = a[p], a[k]
-        parts.append(s.unary("log", s.unary("abs", a[k][k])))
         for i in range(k + 1, n):
             f = s.div(a[i][k], a[k][k])
             a[i][k + 1:] = [s.sub(x, s.mul(f, y)) for x, y in zip(a[i][k + 1:], a[k][k + 1:])]
-    return total(parts)
+    return odd
+
+
+def log_det(m):
+    """log |det m| of a square tensor, by elimination with pivots."""
+    n, a = m.shape[0], rows(m)
+    eliminated(a, n)
+    return total([s.unary("log", s.unary("abs", a[k][k])) for k in range(n)])
+
+
+def det(m):
+    n, a = m.shape[0], rows(m)
+    odd = eliminated(a, n)
+    value = product([a[k][k] for k in range(n)])
+    return Tensor((), [s.neg(value) if odd else value])
+
+
+def solve_any(m, x):
+    n, cols = m.shape[0], count(x.shape[1:])
+    a = [r + c for r, c in zip(rows(m), rows(x))]
+    eliminated(a, n)
+    triangle = joined([r[:n] for r in a], (n, n))
+    return Tensor(x.shape, solve(triangle, joined([r[n:] for r in a], (n, cols)), False).data)
+
+
+def eye(n):
+    return Tensor((n, n), [s.constant(1 if i == j else 0) for i in range(n) for j in range(n)])
+
+
+def cholesky(m):
+    n, a = m.shape[0], rows(m)
+    low = [[s.ZERO] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i + 1):
+            left = a[i][j]
+            for k in range(j):
+                left = s.sub(left, s.mul(low[i][k], low[j][k]))
+            low[i][j] = s.unary("sqrt", left) if i == j else s.div(left, low[j][j])
+    return joined(low, (n, n))
+
+
+def turned(a, v, p, q):
+    """A rotation that makes a[p][q] smaller than any derivative of it can tell, whatever it is."""
+    d, twice = s.sub(a[q][q], a[p][p]), s.mul(s.constant(2), a[p][q])
+    length = s.unary("sqrt", s.add(s.mul(d, d), s.mul(twice, twice)))
+    tan = s.div(twice, s.add(d, length) if s.base(d).v > 0 else s.sub(d, length))
+    cos = s.div(s.constant(1), s.unary("sqrt", s.add(s.constant(1), s.mul(tan, tan))))
+    sin = s.mul(tan, cos)
+    for m in (a, v):
+        for r in m:
+            r[p], r[q] = s.sub(s.mul(cos, r[p]), s.mul(sin, r[q])), s.add(s.mul(sin, r[p]), s.mul(cos, r[q]))
+    a[p], a[q] = ([s.sub(s.mul(cos, x), s.mul(sin, y)) for x, y in zip(a[p], a[q])],
+                  [s.add(s.mul(sin, x), s.mul(cos, y)) for x, y in zip(a[p], a[q])])
+
+
+def eigh(m):
+    """Eigenvalues in ascending order and the vectors in columns, of the lower triangle; of each vector the first element of at
+    least 0.3 of the largest is positive."""
+    n, a = m.shape[0], rows(m)
+    a = [[a[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
+    v = rows(eye(n))
+    for _ in range(7):
+        for p in range(n):
+            for q in range(p + 1, n):
+                turned(a, v, p, q)
+    order = sorted(range(n), key=lambda k: s.base(a[k][k]).v)
+    columns = []
+    for k in order:
+        column = [r[k] for r in v]
+        most = max(abs(s.base(x).v) for x in column)
+        lead = next(x for x in column if not abs(s.base(x).v) < 0.3 * most)
+        columns.append([s.neg(x) for x in column] if s.base(lead).v < 0 else column)
+    return (Tensor((n,), [a[k][k] for k in order]),
+            Tensor((n, n), [columns[j][i] for i in range(n) for j in range(n)]))

@@ -267,9 +267,12 @@ static void test_elementwise_rules(void) {
   }
 }
 
+/* Eigenvalues have no exact value. */
+static bool is_exact(Op op) { return op != OP_eigh && op != OP_eigvals && op != OP_eigvecs; }
+
 static void test_structural_rules(void) {
   for (int c = 0; c < derive_ncases; c++)
-    for (int lanes = 0; lanes < 4 && derive_cases[c].make; lanes++) {
+    for (int lanes = 0; lanes < 4 && derive_cases[c].make && is_exact(derive_cases[c].op); lanes++) {
       Fn *f = derive_case(derive_cases[c].make, lanes, false);
       bool batch = derive_cases[c].op == OP_batch_sum || !ir_type(f, f->out.at[0]).lane;
       for (uint32_t k = 0; k < 2; k++) /* a column of a shared value by a sample moves all samples */
