@@ -51,11 +51,12 @@ typedef struct Data Data;
 struct Data {
   const char *name;
   DataKind kind;
+  bool trained; /* it follows from parameters: made where its DO_DATA stands; not kept */
   DataField *field;
   uint32_t nfield;
   Span at;
-  /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
-   * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
+  /* DATA_PROGRAM: one lane is one draw. Inputs: parameters (IN_PARAM), the fields of `on` (IN_FIELD, index = its number),
+   * the number of the draw (IN_INDEX), outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
    * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]; YIELD_SHUFFLED:
    * of the same types, the rows cut into samples in each of `orders` random orders, what is left over dropped. */
   Fn *program;
@@ -112,20 +113,35 @@ typedef struct Train {
   uint32_t nmoved; /* parameters to move, by number */
 } Train;
 
-typedef struct Report {
-  const char *name;
-  Fn *fn;     /* params, fields -> one scalar per sample (or shared without data) */
-  Data *data; /* NULL: a constant of the trained model */
-} Report;
+/* Of the values of a report: one for each sample. */
+typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
+typedef struct ReportStat {
+  Stat stat;
+  double q; /* quantile */
+} ReportStat;
+/* What every report says of itself. */
+static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+typedef struct Report Report;
+typedef struct ReportUse {
+  Report *report;
+  ReportStat stat;
+} ReportUse;
 
-typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX } Stat;
+struct Report {
+  const char *name;
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
+                                without data) */
+  Data *data; /* NULL: a constant of the trained model */
+  ReportUse *use;
+  uint32_t nuse;
+  ReportStat *asked; /* what later items want of it beside what is plain, each once */
+  uint32_t nasked;
+};
+
 typedef struct Expect {
   const char *text; /* as written */
   Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
-  struct {
-    Report *report;
-    Stat stat;
-  } *use;
+  ReportUse *use;
   uint32_t nuse;
 } Expect;
 
@@ -144,7 +160,9 @@ typedef struct Plot {
   const char *name;
   PlotKind kind;
   Data *data; /* NULL: a constant of the trained model */
-  Fn *fn;     /* params, fields -> the outputs; per sample with data. NULL without curves */
+  Fn *fn;     /* params, fields, statistics of reports -> the outputs; per sample with data. NULL without curves */
+  ReportUse *use;
+  uint32_t nuse;
   PlotCurve *curve;
   uint32_t ncurve;
   int colour; /* an output: a scalar, or one for each point; -1: none */
@@ -161,7 +179,17 @@ typedef struct Plot {
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
 } Plot;
 
-typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT } ActionKind;
+typedef struct Save {
+  const char *name;
+  Data *data; /* NULL: the arrays as they are */
+  Fn *fn;     /* params, fields, statistics of reports (as in Report) -> one array for each key; truth values as 0 and 1 */
+  ReportUse *use;
+  uint32_t nuse;
+  const char **key;
+  bool *truth; /* by key */
+} Save;
+
+typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT, DO_DATA, DO_SAVE } ActionKind;
 typedef struct Action {
   ActionKind kind;
   Span at;
@@ -170,6 +198,8 @@ typedef struct Action {
     Report *report;
     Expect *expect;
     Plot *plot;
+    Data *data;
+    Save *save;
   };
 } Action;
 

@@ -92,6 +92,13 @@ static double number_of(const json_t *x, const char *key) {
   return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
+static double *take_asked(const Report *r, const json_t *x) {
+  char text[STAT_TEXT];
+  double *v = base_zeroed(r->nasked, sizeof *v);
+  for (uint32_t k = 0; k < r->nasked; k++) v[k] = number_of(x, report_stat_text(r->asked[k], text));
+  return v;
+}
+
 /* Reports made before the training at hand: they cannot be made again with today's parameters. */
 static int take_reports(Runner *r) {
   char *path = rt_run_path(r->run, "reports.json");
@@ -108,7 +115,8 @@ static int take_reports(Runner *r) {
                           number_of(x, "min"),
                           number_of(x, "max"),
                           json_integer_value(json_object_get(x, "n")),
-                          true};
+                          true,
+                          take_asked(m->action[i].report, x)};
     r->not_finite |= !isfinite(got->mean);
   }
   json_decref(root);

@@ -225,6 +225,9 @@ static void summary(Session *s, const Glue *g, const char *base, bool library, b
   }
   for (uint32_t i = 0; i < s->model->nleft_out; i++)
     printf("  left out: %s `%s`: %s\n", s->model->left_out[i].kind, s->model->left_out[i].name, s->model->left_out[i].why);
+  for (uint32_t i = 0; i < s->model->naction; i++)
+    if (s->model->action[i].kind == DO_REPORT && s->model->action[i].report->nuse)
+      printf("  left out: report `%s`: it takes statistics of other reports\n", s->model->action[i].report->name);
   char *so = arena_printf(s->model->mem, "%s.so", base);
   if (library && !stat(so, &st)) printf("  %s (%lld bytes)\n", so, (long long)st.st_size);
   if (header) printf("  %s.h\n", base);

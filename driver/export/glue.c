@@ -119,7 +119,7 @@ static bool add_all(Glue *g) {
     if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
   }
   for (uint32_t i = 0; ok && i < m->naction; i++)
-    if (m->action[i].kind == DO_REPORT)
+    if (m->action[i].kind == DO_REPORT && !m->action[i].report->nuse)
       ok = add(g, GLUE_FUNCTION, NULL, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
                arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
   return ok;

@@ -37,7 +37,7 @@ static void make_array(RtArray *a, const Plot *p, bool f64, Type t, int64_t n) {
 }
 
 /* f on n samples; field(ctx, k, e, i): element e of sample i of the field k. */
-static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
+static int evaluate(Session *s, const Plot *p, const Fn *fn, const RtArray *stats, int64_t n,
                     double (*field)(void *ctx, uint32_t k, int64_t e, int64_t i), void *ctx, RtArray **out) {
   Native native;
   NativeJob job = {fn, p->name, &native, .samples = n};
@@ -55,7 +55,8 @@ static int evaluate(Session *s, const Plot *p, const Fn *fn, int64_t n,
       rt_array_pad(&arg[k]);
     }
     const RtArray *a = x->kind == IN_FIELD ? &arg[k] : &s->param[x->index];
-    in[k] = (HnnArg){a->v, a->ld};
+    if (x->kind == IN_SCALAR) in[k].p = (char *)stats->v + x->index * (stats->f64 ? sizeof(double) : sizeof(float));
+    else in[k] = (HnnArg){a->v, a->ld};
   }
   for (uint32_t k = 0; k < fn->out.n; k++) {
     Type t = ir_type(fn, fn->out.at[k]);
@@ -89,7 +90,7 @@ static int curves(Session *s, PlotNumbers *d) {
   d->sample = plot_take((size_t)d->nsample, sizeof *d->sample, p);
   for (int64_t i = 0; i < d->nsample; i++) d->sample[i] = (int64_t)((double)i * (double)d->total / (double)d->nsample);
   c.sample = d->sample;
-  return p->fn ? evaluate(s, p, p->fn, d->nsample, chosen, &c, &d->out) : 0;
+  return p->fn ? evaluate(s, p, p->fn, d->stats, d->nsample, chosen, &c, &d->out) : 0;
 }
 
 /* ---- what can be seen ------------------------------------------------------------------------------------ */
@@ -154,7 +155,7 @@ static int numbers(Session *s, PlotNumbers *d) {
   if (code) return code;
   if (p->fn) look_at_curves(d);
   choose_range(d);
-  if (p->grid && (code = evaluate(s, p, p->grid, p->n * p->n, lattice, d, &d->grid))) return code;
+  if (p->grid && (code = evaluate(s, p, p->grid, d->stats, p->n * p->n, lattice, d, &d->grid))) return code;
   if (p->grid) look_at_grid(d);
   if (p->grid && p->kind == PLOT_PHASE) plot_levels(d);
   if (p->kind == PLOT_HISTOGRAM) plot_histogram(d);
@@ -227,8 +228,8 @@ static void look_for_something(const PlotNumbers *d, PlotResult *out) {
   snprintf(out->why, sizeof out->why, "%s", why);
 }
 
-int plot_run(Session *s, RtRun *run, const Plot *p, PlotResult *out) {
-  PlotNumbers d = {.p = p, .s = s, .low = {INFINITY, INFINITY}, .high = {-INFINITY, -INFINITY}};
+int plot_run(Session *s, RtRun *run, const Plot *p, const RtArray *stats, PlotResult *out) {
+  PlotNumbers d = {.p = p, .s = s, .stats = stats, .low = {INFINITY, INFINITY}, .high = {-INFINITY, -INFINITY}};
   *out = (PlotResult){0};
   int code = p->data ? data_make(s, p->data) : 0;
   if (!code) code = numbers(s, &d);

@@ -13,8 +13,8 @@ typedef struct PlotResult {
   bool not_finite; /* because no point is finite */
 } PlotResult;
 
-/* Writes the files with the session's parameters; 0, or the exit code after messages. */
-int plot_run(Session *s, RtRun *run, const Plot *p, PlotResult *out);
+/* Writes the files with the session's parameters and the statistics of reports that it takes; 0, or the exit code after messages. */
+int plot_run(Session *s, RtRun *run, const Plot *p, const RtArray *stats, PlotResult *out);
 /* The SVG from NAME.dat and NAME.gp that are there. */
 void plot_draw(RtRun *run, const char *name, PlotResult *out);
 

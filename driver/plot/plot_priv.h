@@ -13,6 +13,7 @@ typedef struct PlotLevels {
 typedef struct PlotNumbers {
   const Plot *p;
   const Session *s;
+  const RtArray *stats;            /* of reports, that it takes */
   int64_t *sample, nsample, total; /* those drawn, by number in the set; 1 without data */
   RtArray *out;                    /* of p->fn; lanes are the samples drawn */
   RtArray *grid;                   /* of p->grid: point j*n + i of the lattice over `range` */

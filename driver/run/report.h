@@ -3,14 +3,25 @@
 
 #include "driver/session/session.h"
 
+/* What a report gave. */
 typedef struct ReportResult {
   double mean, sd, min, max;
   int64_t n;
   bool made;
+  double *asked; /* in the order of Report.asked; report_results_free frees them */
 } ReportResult;
+ReportResult *report_results(const Model *m); /* one for each report, by report_number */
+void report_results_free(const Model *m, ReportResult *results);
 
-/* Runs a report with the session's parameters; 0, or the exit code after messages. */
-int report_run(Session *s, const Report *report, ReportResult *out);
+/* Runs a report with the session's parameters and the results of those above; 0, or the exit code after messages. */
+int report_run(Session *s, const Report *report, const ReportResult *results, ReportResult *out);
+/* An input of a report's function: a parameter, a field of the set, one of the statistics. */
+HnnArg report_argument(const Session *s, const Input *in, const RtSet *set, const RtArray *stats);
+/* The statistics that a function has as inputs, as one shared array of the model's precision. */
+RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results);
+/* "quantile(0.9)": of one that is asked; into text[STAT_TEXT]. */
+enum { STAT_TEXT = 40 };
+const char *report_stat_text(ReportStat s, char *text);
 /* `results` is indexed by report_number. */
 int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *holds);
 /* The place of a report among the reports of the model, in the order of the file. */

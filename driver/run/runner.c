@@ -1,5 +1,6 @@
 /* See runner.h. */
 #include "driver/run/runner_priv.h"
+#include "driver/run/save.h"
 #include "driver/session/proofs.h"
 #include "driver/session/data.h"
 
@@ -7,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int runner_fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
@@ -14,22 +16,32 @@ bool runner_stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->o
 
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
+static RtReport record_report(Arena *mem, const Report *report, const ReportResult *x) {
+  RtStat *asked = ARENA_ARRAY(mem, RtStat, report->nasked + 1);
+  char text[STAT_TEXT];
+  for (uint32_t k = 0; k < report->nasked; k++)
+    asked[k] = (RtStat){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked[k]};
+  return (RtReport){report->name, x->mean, x->sd, x->min, x->max, x->n, asked, (int)report->nasked};
+}
+
 int runner_write_reports(Runner *r) {
   const Model *m = r->s->model;
   if (!r->run) return 0;
   RtReport *report = base_zeroed(m->naction, sizeof *report);
   RtExpect *expect = base_zeroed(m->naction, sizeof *expect);
   int nreport = 0, nexpect = 0;
+  Arena *mem = arena_create();
   RtError err = {{0}};
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
     if (a->kind == DO_REPORT) {
       const ReportResult *x = &r->result[report_number(m, a->report)];
-      if (x->made) report[nreport++] = (RtReport){a->report->name, x->mean, x->sd, x->min, x->max, x->n};
+      if (x->made) report[nreport++] = record_report(mem, a->report, x);
     }
     if (a->kind == DO_EXPECT && r->judged[i]) expect[nexpect++] = (RtExpect){a->expect->text, r->holds[i]};
   }
   bool ok = rt_run_reports(r->run, report, nreport, expect, nexpect, proofs_list(r->s), (int)m->nproof, &err);
+  arena_destroy(mem);
   base_free(report);
   base_free(expect);
   return ok ? 0 : runner_fail(r, &err);
@@ -37,7 +49,7 @@ int runner_write_reports(Runner *r) {
 
 static int run_report(Runner *r, const Report *report) {
   ReportResult *x = &r->result[report_number(r->s->model, report)];
-  int code = report_run(r->s, report, x);
+  int code = report_run(r->s, report, r->result, x);
   if (code) return code;
   x->made = true;
   r->not_finite |= !isfinite(x->mean);
@@ -100,9 +112,33 @@ static int run_plot(Runner *r, const Plot *p, bool done) {
     x.not_finite = json_is_true(json_object_get(entry, "not_finite"));
     snprintf(x.why, sizeof x.why, "%s", nothing);
   } else if (entry) plot_draw(r->run, p->name, &x);
-  else code = plot_run(r->s, r->run, p, &x);
+  else {
+    RtArray stats = report_inputs(r->s, p->use, p->nuse, r->result);
+    code = plot_run(r->s, r->run, p, &stats, &x);
+    rt_array_finish(&stats);
+  }
   r->not_finite |= x.not_finite;
   return code ? code : note_plot(r, p, &x);
+}
+
+/* ---- arrays -------------------------------------------------------------------------------------------- */
+
+/* What is older than the checkpoint cannot be made again. */
+static int run_save(Runner *r, const Action *a, bool done) {
+  if (!r->run) return 0;
+  if (!done) {
+    int code = save_run(r->s, r->run, a->save, r->result, a->at);
+    if (!code && r->on.save) r->on.save(r->on.ctx, a->save);
+    return code;
+  }
+  char *path = rt_run_arrays_path(r->run, a->save->name);
+  const bool there = path && access(path, R_OK) == 0;
+  free(path);
+  return there ? 0
+               : session_fail(r->s, EXIT_IO, CODE_resume, a->at,
+                              "`%s/arrays/%s.npz` is missing, and was written with parameters from before the checkpoint: put it "
+                              "back, or start a new run",
+                              rt_run_dir(r->run), a->save->name);
 }
 
 /* ---- the whole file ---------------------------------------------------------------------------------------- */
@@ -115,6 +151,8 @@ static int run_action(Runner *r, uint32_t i) {
   case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
   case DO_EXPECT: return run_expect(r, a->expect, i);
   case DO_PLOT: return run_plot(r, a->plot, done);
+  case DO_DATA: return made_run(r, a->data, (int)i, done);
+  case DO_SAVE: return run_save(r, a, done);
   }
   return 0;
 }
@@ -128,10 +166,17 @@ static int prove(Runner *r) {
   return runner_write_reports(r);
 }
 
+void runner_waited(Runner *r) {
+  if (!r->run || rt_run_get(r->run, "seconds_compiling")) return;
+  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
+  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == RUN_STOPPED ? "stopped" : code || failed ? "failed" : "done";
+  runner_waited(r);
   if (r->run) rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
   if (r->run && !rt_run_status(r->run, status, &err) && code <= 0) return runner_fail(r, &err);
   return code ? code : failed ? EXIT_NUMBERS : 0;
@@ -154,7 +199,7 @@ void runner_init(Runner *r, Session *s, RtRun *run) {
   const uint32_t n = s->model->naction;
   *r = (Runner){.s = s,
                 .run = run,
-                .result = base_zeroed(n, sizeof *r->result),
+                .result = report_results(s->model),
                 .holds = base_zeroed(n, sizeof *r->holds),
                 .judged = base_zeroed(n, sizeof *r->judged)};
 }
@@ -162,7 +207,7 @@ void runner_init(Runner *r, Session *s, RtRun *run) {
 void runner_close(Runner *r) {
   rt_checkpoint_finish(r->from);
   rt_run_destroy(r->run);
-  base_free(r->result);
+  if (r->s) report_results_free(r->s->model, r->result);
   base_free(r->holds);
   base_free(r->judged);
   *r = (Runner){0};

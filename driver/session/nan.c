@@ -9,13 +9,16 @@
 #include <stdlib.h>
 
 /* An input of a function on n samples of a set; the weight is that of a mean. */
-static Tensor input(const RtArray *param, const RtSet *set, const Input *in, const int64_t *sample, int64_t n) {
+static Tensor input(const RtArray *param, const RtArray *stats, const RtSet *set, const Input *in, const int64_t *sample,
+                    int64_t n) {
   int64_t elems = type_count(in->type), lanes = in->type.lane ? n : 1;
   Tensor out = {in->type, base_zeroed((size_t)(elems * lanes), sizeof(double))};
   for (int64_t e = 0; e < elems; e++)
     for (int64_t i = 0; i < lanes; i++)
       out.v[e * lanes + i] = in->kind == IN_PARAM    ? rt_real(param[in->index].v, e, param[in->index].f64)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
+                             : in->kind == IN_INDEX  ? (double)sample[i]
+                             : in->kind == IN_SCALAR ? rt_real(stats->v, in->index, stats->f64)
                                                      : rt_real(set->field[in->index].v, e * set->field[in->index].ld + sample[i],
                                                                set->field[in->index].f64);
   return out;
@@ -27,15 +30,20 @@ static void draw(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint3
 }
 
 /* The origin of what is not finite in f on n samples, numbered from `first`. */
-bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
-              Origin *out) {
+static bool find(const Fn *f, const RtArray *param, const RtArray *stats, const RtSet *set, const int64_t *sample, int64_t n,
+                 uint64_t seed, int64_t first, Origin *out) {
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
   Tensor *in = base_zeroed(f->in.n, sizeof *in);
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, set, &f->in.at[k], sample, n);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, stats, set, &f->in.at[k], sample, n);
   bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
   base_free(in);
   return found;
+}
+
+bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
+              Origin *out) {
+  return find(f, param, NULL, set, sample, n, seed, first, out);
 }
 
 void nan_advise(DiagMsg *m, const Origin *o) {
@@ -43,11 +51,11 @@ void nan_advise(DiagMsg *m, const Origin *o) {
   if (advice) diag_help(m, "%s", advice);
 }
 
-void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample) {
+void nan_report(Session *s, const Report *report, const Fn *derived, const RtArray *stats, int64_t sample) {
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = nan_find(derived, s->param, set, &sample, 1, session_seed(s, 0), sample, &o);
+  bool found = find(derived, s->param, stats, set, &sample, 1, session_seed(s, 0), sample, &o);
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
   if (found) origin_text(s->src, &o, text, sizeof text);
@@ -63,7 +71,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = nan_find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  bool found = nan_find(derived, s->param, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
   DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
                                 field, d->name, sample)
                      : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,

@@ -5,8 +5,8 @@
 #include "driver/session/origin.h"
 #include "driver/session/session.h"
 
-/* A report's first sample that is not finite. */
-void nan_report(Session *s, const Report *report, const Fn *derived, int64_t sample);
+/* A report's first sample that is not finite. stats: the statistics of other reports that it takes. */
+void nan_report(Session *s, const Report *report, const Fn *derived, const RtArray *stats, int64_t sample);
 /* A draw of a data program: `field` is not finite in `sample`, or, NULL, a trajectory on the way. Returns EXIT_NUMBERS. */
 int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw, const char *field, int64_t sample);
 

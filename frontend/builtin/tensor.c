@@ -57,19 +57,37 @@ static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
   return false;
 }
 
+/* The report that an argument names, also where its name is that of a function; NULL: none. */
+static Report *report_of(Elab *E, const Actual *a) {
+  if (a->v.kind == V_REPORT) return a->v.report;
+  const char *name = a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL;
+  for (uint32_t i = 0; name && i < E->made.actions.n; i++) {
+    const Action *x = &E->made.actions.at[i];
+    if (x->kind == DO_REPORT && x->report->fn && !strcmp(x->report->name, name)) return x->report;
+  }
+  return NULL;
+}
+
+static bool share(Elab *E, const Actual *a, double *out) {
+  if (!need_number(E, a, "the share of a `quantile`", out)) return false;
+  if (*out >= 0 && *out <= 1) return true;
+  elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
+  return false;
+}
+
+/* op: the statistic; of a median a quantile without its share. */
 Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
-  static const Stat stats[] = {STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX};
-  if (a->at[0].v.kind != V_REPORT) {
-    elab_help(elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report in an `expect`, found %s", b->name,
-                         value_text(E, a->at[0].v)),
-              "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
+  Report *r = report_of(E, &a->at[0]);
+  ReportStat s = {.stat = (Stat)b->op};
+  if (!r) {
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report above, found %s", b->name,
+                            value_text(E, a->at[0].v));
+    if (s.stat == STAT_SD) elab_help(m, "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
     return POISON;
   }
-  Stat s = (Stat)b->op;
-  if (!strcmp(b->name, "mean")) s = STAT_MEAN;
-  else if (!strcmp(b->name, "max")) s = STAT_MAX;
-  else if (!strcmp(b->name, "min")) s = STAT_MIN;
-  return elab_stat(E, a->at[0].v.report, stats[s], a->call);
+  if (s.stat == STAT_QUANTILE && !strcmp(b->name, "median")) s.q = 0.5;
+  else if (s.stat == STAT_QUANTILE && !share(E, &a->at[1], &s.q)) return POISON;
+  return elab_stat(E, r, s, a->call);
 }
 
 static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {
@@ -80,24 +98,26 @@ static Value evaluated(Elab *E, Value v, Value from, Scratch *s, Span at) {
 Value bi_reduce(Elab *E, const Builtin *b, Actuals *a) {
   const Actual *x = &a->at[0];
   uint32_t axis = 0;
-  if (b->op == 1 && x->v.kind == V_REPORT) return bi_stat(E, b, a);
+  Report *r = given(&a->at[1]) ? NULL : report_of(E, x);
+  if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == 1 ? STAT_MEAN : STAT_SUM}, a->call);
   if (!tensor_arg(E, b, x) || (given(&a->at[1]) && !axis_of(E, &a->at[1], type_of(x), &axis))) return POISON;
   Scratch s;
   bool fixed = b->op == 1 && value_static(x->v);
   if (fixed) scratch_begin(E, &s);
-  Val v = in(E, x), r;
+  Val v = in(E, x), y;
   Build *bl = elab_at(E, a->call);
   Type t = elab_type(E, v);
-  r = given(&a->at[1]) ? ir_sum(bl, v, (int)axis) : t.rank ? ir_sum_all(bl, v) : v;
+  y = given(&a->at[1]) ? ir_sum(bl, v, (int)axis) : t.rank ? ir_sum_all(bl, v) : v;
   double n = given(&a->at[1]) ? t.dim[axis] : (double)type_count(t);
-  if (b->op == 1 && n != 1) r = ir_mul(bl, r, ir_const_exact(bl, 1 / n, 1, (int64_t)n));
-  return fixed ? scratch_end(E, &s, elab_value(E, r), a->call) : elab_value(E, r);
+  if (b->op == 1 && n != 1) y = ir_mul(bl, y, ir_const_exact(bl, 1 / n, 1, (int64_t)n));
+  return fixed ? scratch_end(E, &s, elab_value(E, y), a->call) : elab_value(E, y);
 }
 
 Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   const Actual *x = &a->at[0];
   uint32_t axis = 0;
-  if (x->v.kind == V_REPORT && !given(&a->at[1])) return bi_stat(E, b, a);
+  Report *r = given(&a->at[1]) || given(&a->at[2]) ? NULL : report_of(E, x);
+  if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == OP_max ? STAT_MAX : STAT_MIN}, a->call);
   if (given(&a->at[1]) && given(&a->at[2])) {
     elab_error(E, CODE_axis, a->at[2].at, "`axis` belongs to `%s` of one tensor, found two", b->name);
     return POISON;
@@ -119,6 +139,26 @@ Value bi_maxabs(Elab *E, const Builtin *b, Actuals *a) {
   Val v = flat(E, in(E, &a->at[0]));
   Build *bl = elab_at(E, a->call);
   return elab_value(E, ir_rmax(bl, ir_abs(bl, v), 0));
+}
+
+/* logsumexp, softmax: with the largest element m taken away, which is a constant to derivatives, as the result does not depend
+ * on it. Where m is infinite, 0: exp(-inf) is 0, and inf - inf no number. */
+Value bi_softmax(Elab *E, const Builtin *b, Actuals *a) {
+  Type t = type_of(&a->at[0]);
+  uint32_t axis = 0;
+  if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
+  if (given(&a->at[1]) && !axis_of(E, &a->at[1], t, &axis)) return POISON;
+  Val x = in(E, &a->at[0]);
+  if (!given(&a->at[1])) x = flat(E, x);
+  Build *bl = elab_at(E, a->call);
+  uint32_t n = elab_type(E, x).dim[axis];
+  Val m = ir_stop(bl, ir_rmax(bl, x, (int)axis)), size = ir_abs(bl, m);
+  Val finite = ir_lt(bl, size, ir_const(bl, INFINITY));
+  m = ir_select(bl, finite, m, ir_const(bl, 0));
+  Val e = ir_exp(bl, ir_sub(bl, x, ir_expand(bl, m, (int)axis, n))), s = ir_sum(bl, e, (int)axis);
+  if (b->op == 0) return elab_value(E, ir_add(bl, m, ir_log(bl, s)));
+  Val r = ir_div(bl, e, ir_expand(bl, s, (int)axis, n));
+  return elab_value(E, given(&a->at[1]) ? r : ir_reshape(bl, r, t.rank, t.dim));
 }
 
 /* Halves are multiplied, so that the graph grows with the logarithm of the size. */

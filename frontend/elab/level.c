@@ -50,6 +50,7 @@ static void root_finish(Elab *E, Root *r) {
   vec_free(&r->params);
   index_free(&r->param_of);
   vec_free(&r->uses);
+  vec_free(&r->used);
   vec_free(&r->sparse);
 }
 
@@ -227,7 +228,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
     Val zero = ir_const(b, 0), x = ir_const(b, v.b ? 1 : 0);
     return ir_lt(b, zero, x);
   }
-  case V_REPORT: return elab_use(E, elab_stat(E, v.report, STAT_MEAN, at));
+  case V_REPORT: return elab_use(E, elab_stat(E, v.report, (ReportStat){.stat = STAT_MEAN}, at));
   case V_ARRAY: return array_tensor(E, v.array);
   case V_TENSOR: return elab_use(E, v);
   case V_TURNS: {
@@ -256,6 +257,11 @@ static Value root_value(Elab *E, Val v) {
 
 Val elab_field(Elab *E, uint32_t field, Span at) {
   Root *r = E->now->root;
+  if (field == FIELD_INDEX) {
+    r->level.b.at = at;
+    if (!r->index.id) r->index = ir_input(&r->level.b, "index", IN_INDEX, 0, type_scalar(true));
+    return elab_use(E, root_value(E, r->index));
+  }
   if (!r->field[field].id) {
     Type t = r->data->field[field].type;
     t.lane = 1;
@@ -278,20 +284,38 @@ static Val root_param(Elab *E, uint32_t param, Type type, Span at) {
   return v;
 }
 
-/* What an `expect` compares: a statistic of a report, each one input. */
-Value elab_stat(Elab *E, Report *r, Stat s, Span at) {
+static bool same_stat(ReportStat a, ReportStat b) { return a.stat == b.stat && a.q == b.q; }
+
+/* That the report is to tell it. */
+static void ask(Elab *E, Report *r, ReportStat s) {
+  for (uint32_t i = 0; i < r->nasked; i++)
+    if (same_stat(r->asked[i], s)) return;
+  ReportStat *more = ARENA_ARRAY(E->mem, ReportStat, r->nasked + 1);
+  if (r->nasked) memcpy(more, r->asked, sizeof *more * r->nasked);
+  more[r->nasked++] = s;
+  r->asked = more;
+}
+
+/* Each statistic is one input of the root. */
+Value elab_stat(Elab *E, Report *r, ReportStat s, Span at) {
   Root *root = E->now->root;
   Level *l = E->now->level;
   while (l->up) l = l->up;
   for (uint32_t i = 0; i < root->uses.n; i++)
-    if (root->uses.at[i].report == r && root->uses.at[i].stat == s) return value_tensor(l, root->uses.at[i].v);
+    if (root->uses.at[i].report == r && same_stat(root->uses.at[i].stat, s)) return value_tensor(l, root->used.at[i]);
+  if (!stat_plain(s.stat)) ask(E, r, s);
   l->b.at = at;
   Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
-  vec_reserve(&root->uses, 1);
-  root->uses.at[root->uses.n].report = r;
-  root->uses.at[root->uses.n].stat = s;
-  root->uses.at[root->uses.n++].v = v;
+  *vec_push(&root->uses) = (ReportUse){r, s};
+  *vec_push(&root->used) = v;
   return value_tensor(l, v);
+}
+
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n) {
+  ReportUse *use = ARENA_ARRAY(E->mem, ReportUse, r->uses.n + 1);
+  if (r->uses.n) memcpy(use, r->uses.at, sizeof *use * r->uses.n);
+  *n = r->uses.n;
+  return use;
 }
 
 static bool inside(const Level *at, const Level *outer) {

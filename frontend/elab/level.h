@@ -51,6 +51,7 @@ typedef struct Root {
   const char *no_draws;  /* the same of draws */
   const Data *data;      /* whose fields are in scope */
   Val *field;            /* made when first used */
+  Val index;             /* likewise: the number of the draw */
   VEC(struct {
     uint32_t param;
     Val v;
@@ -58,12 +59,9 @@ typedef struct Root {
   params;
   Index param_of; /* in params, by its number in the model + 1 */
   uint32_t sites;
-  VEC(struct {
-    Report *report;
-    Stat stat;
-    Val v;
-  })
-  uses; /* expects */
+  bool stats; /* reports above may be named */
+  VEC(ReportUse) uses;
+  VEC(Val) used; /* their inputs */
   VEC(SparseValue) sparse;
 } Root;
 
@@ -85,8 +83,11 @@ Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool,
 Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */
-Val elab_field(Elab *E, uint32_t field, Span at);
-Value elab_stat(Elab *E, Report *r, Stat s, Span at); /* in an `expect` */
+#define FIELD_INDEX UINT32_MAX
+Val elab_field(Elab *E, uint32_t field, Span at);           /* of the data in scope, or `index`: the number of the draw */
+Value elab_stat(Elab *E, Report *r, ReportStat s, Span at); /* where reports may be named */
+/* The statistics that the root names: a copy for what is made of it. */
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);
 /* A parameter, the turn's own where it is one of a stack. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at); /* or an error: too large */

@@ -181,6 +181,21 @@ static bool below(Elab *E, DiagMsg *m, const char *name, Span at) {
   return true;
 }
 
+/* A report of the file: above, it is known to items alone. */
+static bool is_report(Elab *E, DiagMsg *m, const char *name) {
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_REPORT || it->name != name) continue;
+    bool above = false;
+    for (uint32_t i = 0; i < E->made.actions.n; i++)
+      above |= E->made.actions.at[i].kind == DO_REPORT && E->made.actions.at[i].report->name == name;
+    elab_label(m, it->name_at, "this is a report");
+    if (above) elab_help(m, "reports, expectations and plots below it know its numbers: a function takes them as an argument");
+    else elab_help(m, "reports are made from top to bottom: move it above what takes its numbers");
+    return true;
+  }
+  return false;
+}
+
 bool elab_unknown_first(Elab *E, const char *name) {
   if (E->now->failed) return true;
   for (uint32_t i = 0; i < E->unknown.n; i++)
@@ -208,8 +223,10 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   const char *product = twin ? NULL : as_product(E, name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
-  else if (below(E, msg, name, at) || field_of(E, msg, name)) {
+  else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
   } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else if (!strcmp(name, "index"))
+    elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->now->root && E->now->root->data) fields_help(E, msg, E->now->root->data);
   vec_free(&known);

@@ -373,8 +373,10 @@ void plot_item(Elab *E, const Item *it) {
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
+  item_reports(E, &root, false);
   if (it->on && !(p->data = item_data(E, &root, it))) j.good = false;
   else if ((j.good = plot_options(&j))) drawn(&j);
+  p->use = root_uses(E, &root, &p->nuse);
   if (j.good && p->ncurve) p->fn = root_end(E, &root);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_PLOT, .at = it->at, .plot = p};

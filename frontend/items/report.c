@@ -34,10 +34,12 @@ void report_item(Elab *E, const Item *it) {
   context_body(&c, it->name);
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a report has no draws of its own: make them in `data`, and report `on` it";
+  item_reports(E, &root, false);
   Data *d = it->on ? item_data(E, &root, it) : NULL;
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
   Report *r = ARENA_NEW(E->mem, Report);
   *r = (Report){.name = it->name, .data = d};
+  r->use = root_uses(E, &root, &r->nuse);
   if (report_value(E, it, v)) r->fn = report_fn(E, it, &root, v, d);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_REPORT, .at = it->at, .report = r};
@@ -61,12 +63,7 @@ static void add_expect(Elab *E, const Item *it, Root *root, Value v) {
   Val out = elab_tensor(E, v, it->value->at);
   ir_output(elab_at(E, it->value->at), out, "holds");
   x->text = arena_strdup(E->mem, it->text ? it->text : "");
-  x->nuse = root->uses.n;
-  x->use = arena_alloc(E->mem, sizeof *x->use * (x->nuse + 1));
-  for (uint32_t i = 0; i < x->nuse; i++) {
-    x->use[i].report = root->uses.at[i].report;
-    x->use[i].stat = root->uses.at[i].stat;
-  }
+  x->use = root_uses(E, root, &x->nuse);
   x->fn = root_end(E, root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_EXPECT, .at = it->at, .expect = x};
 }
@@ -79,11 +76,7 @@ void expect_item(Elab *E, const Item *it) {
   root_begin(E, &root, "expect", true, false);
   root.no_params = "an `expect` compares reports";
   root.no_draws = "an `expect` compares reports";
-  for (uint32_t i = 0; i < E->made.actions.n; i++) {
-    Report *r = E->made.actions.at[i].kind == DO_REPORT ? E->made.actions.at[i].report : NULL;
-    if (r && !frame_find(E->now->frame, r->name))
-      frame_define(E, r->name, it->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
-  }
+  item_reports(E, &root, true);
   Value v = elab_expr(E, it->value);
   if (is_condition(E, it, v)) add_expect(E, it, &root, v);
   else root_drop(E, &root);

@@ -119,20 +119,32 @@ static void train(Pack *p, const Model *m, Train *t) {
   PACK_ARRAY(p, t->moved, t->nmoved);
 }
 
+static void stat(Pack *p, ReportStat *s) {
+  PACK(p, s->stat);
+  PACK(p, s->q);
+}
+
+static void uses(Pack *p, const Model *m, ReportUse **use, uint32_t *n) {
+  PACK_ITEMS(p, *use, *n);
+  for (uint32_t k = 0; k < *n; k++) {
+    report_ref(p, m, &(*use)[k].report);
+    stat(p, &(*use)[k].stat);
+  }
+}
+
 static void report(Pack *p, const Model *m, Report *r) {
   pack_text(p, &r->name);
   pack_fn(p, &r->fn);
   data_ref(p, m, &r->data);
+  uses(p, m, &r->use, &r->nuse);
+  PACK_ITEMS(p, r->asked, r->nasked);
+  for (uint32_t k = 0; k < r->nasked; k++) stat(p, &r->asked[k]);
 }
 
 static void expect(Pack *p, const Model *m, Expect *e) {
   pack_text(p, &e->text);
   pack_fn(p, &e->fn);
-  PACK_ITEMS(p, e->use, e->nuse);
-  for (uint32_t k = 0; k < e->nuse; k++) {
-    report_ref(p, m, &e->use[k].report);
-    PACK(p, e->use[k].stat);
-  }
+  uses(p, m, &e->use, &e->nuse);
 }
 
 static void curve(Pack *p, PlotCurve *c) {
@@ -146,6 +158,7 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->kind);
   data_ref(p, m, &x->data);
   pack_fn(p, &x->fn);
+  uses(p, m, &x->use, &x->nuse);
   PACK_ITEMS(p, x->curve, x->ncurve);
   for (uint32_t k = 0; k < x->ncurve; k++) curve(p, &x->curve[k]);
   PACK(p, x->colour);
@@ -163,6 +176,17 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->n);
   PACK(p, x->contours);
   PACK(p, x->bins);
+}
+
+static void save(Pack *p, const Model *m, Save *s) {
+  pack_text(p, &s->name);
+  data_ref(p, m, &s->data);
+  pack_fn(p, &s->fn);
+  uses(p, m, &s->use, &s->nuse);
+  uint32_t n = s->fn ? s->fn->out.n : 0;
+  PACK_ITEMS(p, s->key, n);
+  for (uint32_t k = 0; k < n; k++) pack_text(p, &s->key[k]);
+  PACK_ARRAY(p, s->truth, n);
 }
 
 static void action(Pack *p, const Model *m, Action *a) {
@@ -184,6 +208,11 @@ static void action(Pack *p, const Model *m, Action *a) {
   case DO_PLOT:
     if (p->reading) a->plot = ARENA_NEW(p->mem, Plot);
     plot(p, m, a->plot);
+    break;
+  case DO_DATA: data_ref(p, m, &a->data); break;
+  case DO_SAVE:
+    if (p->reading) a->save = ARENA_NEW(p->mem, Save);
+    save(p, m, a->save);
     break;
   }
 }

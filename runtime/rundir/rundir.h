@@ -28,7 +28,11 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
 RtRun *rt_run_reopen(const char *dir, RtError *err);
 void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
-char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
+char *rt_run_path(const RtRun *r, const char *name);                  /* DIR/name, malloc'ed */
+bool rt_run_folder(const RtRun *r, const char *folder, RtError *err); /* DIR/folder is there */
+/* DIR/arrays/NAME.npz, whole or not at all; the folder is made. */
+char *rt_run_arrays_path(const RtRun *r, const char *name); /* malloc'ed */
+bool rt_run_arrays(const RtRun *r, const char *name, const RtArray *a, int n, RtError *err);
 /* DIR/folder/name, whole or not at all; the folder is made. */
 bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err);
 
@@ -52,10 +56,16 @@ bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
+typedef struct RtStat {
+  const char *name;
+  double v;
+} RtStat;
 typedef struct RtReport {
   const char *name;
   double mean, sd, min, max;
   int64_t n;
+  const RtStat *asked; /* others that later items asked for */
+  int nasked;
 } RtReport;
 typedef struct RtExpect {
   const char *text;

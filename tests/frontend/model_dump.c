@@ -71,18 +71,33 @@ static void print_plot(const Plot *p, const Source *src) {
   if (p->grid) ir_print(stdout, p->grid, src);
 }
 
+static void print_uses(const ReportUse *use, uint32_t n) {
+  static const char *const stats[] = {"mean", "sd", "min", "max", "count", "sum", "quantile", "logmeanexp"};
+  for (uint32_t i = 0; i < n; i++) {
+    printf(" %s(%s", stats[use[i].stat.stat], use[i].report->name);
+    if (use[i].stat.stat == STAT_QUANTILE) printf(", %g", use[i].stat.q);
+    printf(")");
+  }
+  printf("\n");
+}
+
 static void print_action(const Action *a, const Source *src) {
-  static const char *const stats[] = {"mean", "sd", "min", "max"};
   if (a->kind == DO_TRAIN) print_train(a->train, src);
   if (a->kind == DO_PLOT) print_plot(a->plot, src);
   if (a->kind == DO_REPORT) {
-    printf("report %s on %s\n", a->report->name, a->report->data ? a->report->data->name : "-");
+    printf("report %s on %s", a->report->name, a->report->data ? a->report->data->name : "-");
+    if (a->report->nuse) printf(":");
+    print_uses(a->report->use, a->report->nuse);
     ir_print(stdout, a->report->fn, src);
+  }
+  if (a->kind == DO_DATA) printf("made %s\n", a->data->name);
+  if (a->kind == DO_SAVE) {
+    printf("save %s on %s\n", a->save->name, a->save->data ? a->save->data->name : "-");
+    ir_print(stdout, a->save->fn, src);
   }
   if (a->kind == DO_EXPECT) {
     printf("expect %s:", a->expect->text);
-    for (uint32_t i = 0; i < a->expect->nuse; i++) printf(" %s(%s)", stats[a->expect->use[i].stat], a->expect->use[i].report->name);
-    printf("\n");
+    print_uses(a->expect->use, a->expect->nuse);
     ir_print(stdout, a->expect->fn, src);
   }
 }
@@ -98,7 +113,12 @@ static int verify_all(const Model *m) {
       bad += a->plot->grid ? ir_verify(a->plot->grid, stdout) : 0;
       continue;
     }
-    bad += ir_verify(a->kind == DO_TRAIN ? a->train->loss : a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
+    if (a->kind == DO_DATA) continue;
+    bad += ir_verify(a->kind == DO_SAVE     ? a->save->fn
+                     : a->kind == DO_TRAIN  ? a->train->loss
+                     : a->kind == DO_REPORT ? a->report->fn
+                                            : a->expect->fn,
+                     stdout);
   }
   return bad;
 }

@@ -5,8 +5,8 @@
  *
  * A carry does not change its type from turn to turn. A start that is shared while f makes it per sample is spread: the body is
  * then taken back and elaborated anew, until nothing changes. */
-#include "frontend/builtin/builtin_priv.h"
-#include "frontend/builtin/traj_priv.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/motion/traj_priv.h"
 
 #include <string.h>
 
