@@ -54,9 +54,8 @@ static void tell_loops(Elab *E, DiagMsg *m, const Loop *outer) {
   diag_label(m, outer->at, "%s", turns_text(E, E->now->loop, outer));
   if (outer->maps) diag_help(m, "what follows from the indices of comprehensions alone is computed while compiling, for each turn");
   else
-    diag_help(m,
-              "such a loop is run while compiling, turn by turn; `integrate` and `trajectory` take steps, and `[... for k in a:b]` "
-              "runs, in a loop of the program");
+    diag_help(m, "such a loop is run while compiling, turn by turn; `iterate(f, x, steps = n)` applies f, and `[... for k in a:b]` "
+                 "runs, in a loop of the program");
 }
 
 static void tell(Elab *E, bool written, uint64_t most) {

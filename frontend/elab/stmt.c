@@ -117,7 +117,7 @@ static bool loop_range(Elab *E, const Stmt *s, int64_t a, int64_t b, Value *resu
   if (b > a && (uint64_t)b - (uint64_t)a > ELAB_TURNS) {
     elab_help(elab_error(E, CODE_too_large, s->value->at, "a loop that runs while compiling has at most %d turns, found %llu",
                          (int)ELAB_TURNS, (unsigned long long)b - (unsigned long long)a),
-              "`integrate` and `trajectory` take steps, and `sum([... for k in a:b])` adds, in a loop of the program");
+              "`iterate(f, x, steps = n)` applies f, and `sum([... for k in a:b])` adds, in a loop of the program");
     return false;
   }
   if (b < a) {

@@ -109,6 +109,31 @@ def run_trajectory(p, name, args, named, scope):
     return parts if len(parts) > 1 else parts[0]
 
 
+# ---- loops ----
+
+def run_iterate(p, args, named, scope):
+    f = p.expr(args[0], scope)
+    states = [p.tensor(x) for x in p.spread([p.expr(a, scope) for a in args[1:]])]
+    counted = is_timed(f, len(states))
+    holes, out = rates(p, f, states, counted, False, nothing)
+    steps, every = int(option(p, named, "steps", scope, None)), int(option(p, named, "every", scope, 1))
+
+    def turns(ctx, *y):
+        y, path = list(y), [list(y)]
+        for k in range(steps):
+            over = dict(zip(holes, y))
+            if counted:
+                over[holes[-1]] = t.number(k)
+            inner = ctx.inside(over)
+            y = [inner.get(o) for o in out]
+            if (k + 1) % every == 0:
+                path.append(y)
+        return [t.stacked([point[v] for point in path]) for v in range(len(y))]
+    node = g.Node(turns, states, out)
+    parts = tuple(p.node(g.Node(lambda ctx, ys, k=k: ys[k], [node])) for k in range(len(states)))
+    return parts if len(parts) > 1 else parts[0]
+
+
 # ---- sections ----
 
 def on_surface(p, f, args, holes, named, scope):

@@ -227,6 +227,38 @@ def trajectories(rng, tag):
     return "\n".join([items, header(name, args)] + lines + ["  return %s" % ", ".join(out), "}"]), [(name, [(n,), (n,)])]
 
 
+def iterates(rng, tag):
+    """A function of one or two states, applied again and again, with and without the number of the turn; under derivatives, and in a comprehension."""
+    n, two, counted = rng.randint(1, 3), rng.random() < 0.6, rng.random() < 0.4
+    states = [("u", (n,))] + ([("v", rng.choice([(), (n,), (2, n)]))] if two else [])
+    b = open_body(rng, states + ([("k", ())] if counted else []), "w")
+    b.depth = 2
+    steps, every = rng.choice([(1, 1), (2, 1), (3, 1), (5, 1), (4, 2), (6, 3), (6, 2), (4, 4)])
+    parts = ["0.7*sin(%s) + 0.2*u" % b.expr((n,), 2)[0]] + (["tanh(%s)*0.9" % b.expr(states[1][1], 2)[0]] if two else [])
+    more = " + 0.1*cos(k)" if counted else ""
+    head = ", ".join("%s: real%s" % (name, dims(shape)) for name, shape in states) + (", k: real" if counted else "")
+    items = "fn s_%s(%s) = %s" % (tag, head, "(%s%s, %s)" % (parts[0], more, parts[1]) if two else parts[0] + more)
+    name, args = "f_%s" % tag, [("q0", (n,)), ("p0", states[-1][1])]
+    call = "iterate(s_%s, q0%s, steps = %d%s)" % (tag, ", p0" if two else "", steps, ", every = %d" % every if every > 1 else "")
+    lines = ["  let %s = %s" % ("(a, b)" if two else "a", call)]
+    last = "sum(b[-1]^2)" if two else "sum(a[-1])*sum(p0)"
+    lines.append("  let e = %s" % rng.choice(["sum(sin(a)) + " + last, last + " + sum(a[-1]^2)", "sum(a[0]*a[-1]) + " + last]))
+    out = ["a", "e"] + (["b"] if two else [])
+    form = rng.choice(["", "g", "gg", "jac", "hess", "map"])
+    if form == "g":
+        lines.append("  let g = grad(e, q0)")
+    elif form == "gg":
+        lines += ["  let h = grad(e, q0)", "  let e2 = sum(h^2) + e", "  let g = grad(e2, p0)"]
+    elif form == "jac":
+        lines.append("  let g = jac(a[-1], q0)")
+    elif form == "hess":
+        lines.append("  let g = hess(e, q0)")
+    elif form == "map":
+        each = "iterate(s_%s, q0*(1 + 0.1*j)%s, steps = %d)" % (tag, ", p0" if two else "", steps)
+        lines.append("  let g = [%s[-1] for j in 0:3]" % (each if not two else each + "[0]"))
+    return "\n".join([items, header(name, args)] + lines + ["  return %s" % ", ".join(out + (["g"] if form else [])), "}"]), [(name, [a[1] for a in args])]
+
+
 def sections(rng, tag):
     n = rng.randint(1, 2)
     method = rng.choice(["leapfrog", "yoshida4", "rk4", "gauss4", "yoshida6"])
@@ -399,7 +431,7 @@ def trainings(rng, tag):
 
 
 KINDS = {"algebra": (algebra, 6), "special": (special, 4), "derivatives": (derivatives, 7), "edges": (edges, 2), "functions": (derivative_functions, 2),
-         "trajectories": (trajectories, 5), "sections": (sections, 1), "flows": (flow_cases, 4), "networks": (networks, 2), "trainings": (trainings, 2), "runs": (runs, 1)}
+         "trajectories": (trajectories, 5), "sections": (sections, 1), "flows": (flow_cases, 4), "networks": (networks, 2), "trainings": (trainings, 2), "runs": (runs, 1), "iterates": (iterates, 4)}
 
 
 def case(seed, kinds=None):

@@ -385,6 +385,8 @@ class Program:
         name = f[1] if f[0] == "name" and not scope.find(f[1]) else ""
         if name in ("trajectory", "integrate", "section"):
             return flows.run_trajectory(self, name, args, named, scope)
+        if name == "iterate":
+            return flows.run_iterate(self, args, named, scope)
         if f[0] == "call" and f[1][0] == "name":
             inner = scope.find(f[1][1])
             template = inner.names[f[1][1]] if inner else None

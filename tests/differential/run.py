@@ -119,7 +119,7 @@ class Runner:
 
 
 PLANTED = [("algebra:3", "tanh", "sin"), ("derivatives:5", "+", "-"), ("trajectories:4", "0.05", "0.051"), ("flows:7", "sin((q", "cos((q"),
-           ("trainings:2", "0.", "0.9"), ("runs:1", "sigmoid", "tanh")]
+           ("trainings:2", "0.", "0.9"), ("runs:1", "sigmoid", "tanh"), ("iterates:2", "0.2", "0.3")]
 
 
 def planted(hnnc, folder):

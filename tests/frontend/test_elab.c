@@ -53,6 +53,13 @@ static const char *const prelude =
   "fn stiff_slope(x: real[1]) = grad(integrate(stiff, x, dt = 1, steps = 1, method = implicit_midpoint)[1, 0], x)\n"
   "fn ramp(x: real[1], t: real) = [t]\n"
   "fn decay(x: real[d]) = -x\n"
+  "fn half(x: real) = x/2\n"
+  "fn add(x: real, k: real) = x + k\n"
+  "fn doubled(x: real, k: real) = x + k*x\n"
+  "fn again(x: real) = iterate(half, x, steps = 2)[-1]\n"
+  "fn cube(x: real) = x^3\n"
+  "fn slope_of_turns(x: real) { let y = x\n let e = iterate(cube, y, steps = 2)[-1]\n return hess(e, y) }\n"
+  "fn slope_of_count(x: real) { let y = x\n let e = iterate(doubled, y, steps = 4)[-1]\n return grad(e, y) - 8 }\n"
   "fn two(x: real[d], y: real[d]) = (y, -x)\n"
   "fn dsum(x: real[d]) { let s = x^2\n let e = sum(s)\n return grad(e, s) }\n"
   "fn dx(x: real[d]) = grad(sum(x^3), x)\n"
@@ -132,6 +139,14 @@ static const struct { const char *expr; double want; } values[] = {
   {"poisson(osc, osc)([1, 2], [3, 4])", 0}, {"poisson(spin, osc)([1, 2, 3], [4, 5, 6])[0]", 0}, {"poisson(momentum, osc)([1, 2], [3, 4])[1]", -8},
   {"poisson(osc, poisson(osc, osc))([1, 2], [3, 4])", 0}, {"jacobian(two)([1, 2], [3, 4])[2, 0]", -1}, {"sum(jacobian(two)([1, 2], [3, 4]))", 0},
   {"maxabs(jacobian(two)([1], [2]) - omega(1))", 0},
+  /* loops */
+  {"iterate(half, 1, steps = 3)[-1]", 0.125}, {"iterate(half, 1, steps = 4, every = 2)[1]", 0.25}, {"sum(iterate(half, 2, steps = 1))", 3},
+  {"iterate(half, 8, steps = 3, every = 3)[1]", 1}, {"len(iterate(half, 8, steps = 6, every = 3))", 3}, {"iterate(sin, 0, steps = 5)[5]", 0},
+  {"iterate(add, 0, steps = 5)[-1]", 10}, {"iterate(add, 0, steps = 6, every = 2)[2]", 6}, {"iterate(add, 0, steps = 1)[1]", 0},
+  {"{ let (a, b) = iterate(two, [0], [1], steps = 3)\n return a[3, 0]*10 + b[3, 0] }", -10},
+  {"sum(iterate(two, pair([3], [1]), steps = 2)[0])", 2}, {"iterate(square, [1, 2], steps = 3)[-1, 1]", 256},
+  {"iterate(scaled, [1], steps = 3)[3, 0]", 1000}, {"sum([iterate(half, k, steps = 2)[-1] for k in 0:5])", 2.5},
+  {"iterate(again, 1, steps = 2)[-1]", 0.0625}, {"slope_of_turns(2)", 8*9*128}, {"slope_of_count(3)", 16},
   /* trajectories */
   {"{ let (a, b) = trajectory(osc, [1], [0], dt = 0.001, steps = 1000, method = yoshida4)\n return a[-1, 0] }", -0.41614683654714241},
   {"{ let (a, b) = trajectory(osc, [1], [0], times = linspace(0, 1, 11), substeps = 100, method = gauss4)\n return a[10, 0] }", -0.41614683654714241},
@@ -252,9 +267,34 @@ static void test_draws(void) {
   unload(&l);
 }
 
+/* One loop whatever its length, with what it draws counted by its turns; two with `every`. */
+static void test_iterate(void) {
+  Loaded l = load(
+      "data d { fn step(x: real) = x + normal()\n let x = iterate(step, 0, steps = 1000000)\n let y = iterate(step, 1, steps = "
+      "1000000, every = 1000)\n yield x = x[-1], y = y[3] }\nuse s = d(count = 5)\n",
+      NULL, 0);
+  CU_ASSERT_FATAL(l.m != NULL);
+  const Fn *f = l.m->data[0]->program;
+  CU_ASSERT(ir_verify(f, stderr) == 0);
+  uint32_t scans = 0, draws = 0;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    if (i->op != OP_scan) continue;
+    const Fn *body = ir_body(f, i);
+    scans++;
+    if (body->sub.n) body = body->sub.at[0];
+    for (uint32_t k = 1; k < body->inst.n; k++)
+      if (body->inst.at[k].op == OP_rand)
+        CU_ASSERT(body->inst.at[k].nargs == 1 && ir_rand_attr(body, &body->inst.at[k]).site == draws++);
+  }
+  CU_ASSERT(scans == 2 && draws == 2 && f->inst.n < 40 && f->table.n == 0);
+  unload(&l);
+}
+
 const Suite suite = {"elab", (CU_TestInfo[]){{"values", test_values},
                                              {"train", test_train},
                                              {"overrides", test_overrides},
                                              {"wrong overrides", test_wrong_overrides},
                                              {"draws", test_draws},
+                                             {"iterate", test_iterate},
                                              CU_TEST_INFO_NULL}};

@@ -183,7 +183,7 @@ static void put_call(Bytes *out, const Tree *t, int depth, const char *f, int n)
 
 static void generate(Bytes *out, const Tree *t, int depth) {
   const Piece *p = draw(t, EXPRESSION);
-  switch (depth > 0 ? fuzz_draw(14) : fuzz_draw(4)) {
+  switch (depth > 0 ? fuzz_draw(15) : fuzz_draw(4)) {
   case 0:
   case 1: put_name(out, t); break;
   case 2: fuzz_put_text(out, FUZZ_PICK(number)); break;
@@ -210,6 +210,12 @@ static void generate(Bytes *out, const Tree *t, int depth) {
     break;
   case 10: fuzz_put_text(out, "["), generate(out, t, depth - 1), fuzz_put_text(out, " for i in 0:3]"); break;
   case 11: put_name(out, t), put_call(out, t, depth - 1, "", (int)fuzz_draw(3) + 1); break;
+  case 13:
+    fuzz_put_text(out, "iterate("), put_name(out, t), fuzz_put_text(out, ", "), generate(out, t, depth - 1);
+    if (fuzz_chance(40)) fuzz_put_text(out, ", "), generate(out, t, depth - 1);
+    fuzz_put_text(out, ", steps = "), fuzz_put_text(out, fuzz_chance(80) ? "6" : FUZZ_PICK(number));
+    fuzz_put_text(out, fuzz_chance(30) ? ", every = 2)" : fuzz_chance(50) ? ")[-1]" : ")");
+    break;
   case 12: fuzz_put_text(out, "{ let x = "), generate(out, t, depth - 1), fuzz_put_text(out, "\n return x }"); break;
   default:
     fuzz_put_text(out, FUZZ_PICK(binary)), fuzz_put_text(out, "("), put_name(out, t), fuzz_put_text(out, ")("),
