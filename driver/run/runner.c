@@ -166,10 +166,17 @@ static int prove(Runner *r) {
   return runner_write_reports(r);
 }
 
+void runner_waited(Runner *r) {
+  if (!r->run || rt_run_get(r->run, "seconds_compiling")) return;
+  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
+  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == RUN_STOPPED ? "stopped" : code || failed ? "failed" : "done";
+  runner_waited(r);
   if (r->run) rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
   if (r->run && !rt_run_status(r->run, status, &err) && code <= 0) return runner_fail(r, &err);
   return code ? code : failed ? EXIT_NUMBERS : 0;

@@ -1,5 +1,6 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/rows/rows.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>
@@ -26,6 +27,20 @@ static const Builtin builtin_rows[] = {
   {"abs",          "x",                     bi_ew1,        OP_abs,        N,              "absolute value"},
   {"sign",         "x",                     bi_ew1,        OP_sign,       N,              "-1, 0 or 1"},
   {"erf",          "x",                     bi_ew1,        OP_erf,        N,              "error function"},
+  {"log10",        "x",                     bi_ew1,        OP_log10,      N,              "logarithm to base 10"},
+  {"asin",         "x",                     bi_ew1,        OP_asin,       N,              "angle with this sine"},
+  {"acos",         "x",                     bi_ew1,        OP_acos,       N,              "angle with this cosine"},
+  {"atan",         "x",                     bi_ew1,        OP_atan,       N,              "angle with this tangent"},
+  {"sinh",         "x",                     bi_ew1,        OP_sinh,       N,              "hyperbolic sine"},
+  {"cosh",         "x",                     bi_ew1,        OP_cosh,       N,              "hyperbolic cosine"},
+  {"asinh",        "x",                     bi_ew1,        OP_asinh,      N,              "inverse of sinh"},
+  {"acosh",        "x",                     bi_ew1,        OP_acosh,      N,              "inverse of cosh, not negative"},
+  {"atanh",        "x",                     bi_ew1,        OP_atanh,      N,              "inverse of tanh"},
+  {"stop_gradient", "x",                    bi_ew1,        OP_stop,       N,              "x, a constant to every derivative"},
+  {"floor",        "x",                     bi_ew1,        OP_floor,      N,              "largest whole number that is not above x"},
+  {"ceil",         "x",                     bi_ew1,        OP_ceil,       N,              "smallest whole number that is not below x"},
+  {"round",        "x",                     bi_ew1,        OP_round,      N,              "nearest whole number, of two the even one"},
+  {"mod",          "x, y",                  bi_ew2,        OP_mod,        N,              "x - y*floor(x/y): the rest, with the sign of y"},
   {"atan2",        "y, x",                  bi_ew2,        OP_atan2,      N,              "angle of (x, y)"},
   {"where",        "condition, a, b",       bi_where,      0,             0,              "a where the condition holds, else b"},
   {"max",          "x, y?, =axis",          bi_minmax,     OP_max,        0,              "largest element, or the larger of two"},
@@ -34,6 +49,8 @@ static const Builtin builtin_rows[] = {
   {"sum",          "x, axis?",              bi_reduce,     0,             N,              "sum over all elements, or over an axis"},
   {"mean",         "x, axis?",              bi_reduce,     1,             0,              "mean over all elements, or over an axis"},
   {"prod",         "x, axis?",              bi_prod,       0,             N,              "product of the elements"},
+  {"logsumexp",    "x, axis?",              bi_softmax,    0,             N,              "log(sum(exp(x))), of all elements, or over an axis"},
+  {"softmax",      "x, axis?",              bi_softmax,    1,             N,              "exp(x)/sum(exp(x)), of all elements, or along an axis"},
   {"sd",           "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
   {"std",          "report",                bi_stat,       STAT_SD,       0,              "standard deviation of a report"},
   {"count",        "report",                bi_stat,       STAT_COUNT,    0,              "number of samples of a report"},
@@ -54,6 +71,16 @@ static const Builtin builtin_rows[] = {
   {"tril",         "x, k?",                 bi_tri,        0,             N,              "lower triangle"},
   {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
   {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
+  {"set",          "x, i, v",               rows_set,      0,             N,              "x with v for row i"},
+  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "where the largest element is, the first of equals"},
+  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "where the smallest element is, the first of equals"},
+  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros, but 1 at place i"},
+  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "how many of the edges, which rise, lie below x"},
+  {"cumsum",       "x, axis?",              rows_cumulative, OP_add,      N,              "running sums along an axis, the first by default"},
+  {"cumprod",      "x, axis?",              rows_cumulative, OP_mul,      N,              "running products along an axis"},
+  {"sort",         "x, axis?",              rows_sort,     0,             N,              "an axis in rising order, NaN last"},
+  {"argsort",      "x, axis?",              rows_sort,     1,             N,              "where the elements are that `sort` gives"},
+  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: of those whose id is 0, 1, ..."},
   {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
   {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
   {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},

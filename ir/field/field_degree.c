@@ -89,22 +89,27 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   switch (i->op) {
   case OP_mul: return product(a[0], a[1]);
   case OP_div: return quotient(c, a[0], a[1], n);
+  case OP_mod: return larger(a[0], product(a[1], keyed(c, quotient(c, a[0], a[1], n))));
   case OP_pow: return general_power(c, f, i, a, n);
   case OP_powlog: return product(general_power(c, f, i, a, n), keyed(c, a[0]));
   case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));
   case OP_exp:
   case OP_expm1:
   case OP_tanh:
+  case OP_sinh:
+  case OP_cosh:
   case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
   case OP_sin:
   case OP_cos:
   case OP_tan: return atom(c, a[0], n, c->of.circle);
+  case OP_atanh: return keyed(c, quotient(c, a[0], a[0], n));
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_sqrt: return root(a[0]);
   case OP_rsqrt: return quotient(c, (Degree){0, 0}, root(a[0]), n);
   case OP_rsqrt3: return quotient(c, (Degree){0, 0}, product(a[0], root(a[0])), n);
   case OP_sign: return (Degree){0, 0};
   case OP_neg:
+  case OP_stop:
   case OP_abs:
   case OP_relu: return a[0];
   case OP_add:

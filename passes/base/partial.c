@@ -28,10 +28,13 @@
 #define LOGF(a) a "l"
 #define SIN(a) a "s"
 #define COS(a) a "c"
+#define SINH(a) a "h"
+#define COSH(a) a "H"
 #define SIGMOID(a) a "g"
 #define SIGN(a) a "S"
 #define RSQRT(a) a "r"
 #define RSQRT3(a) a "R"
+#define ROUND(a) a "o"
 #define SELECT(c, a, b) c a b "?"
 #define ZERO NULL
 
@@ -56,8 +59,6 @@ static const char *const text[OP_count][2] = {
 #undef LE
 #undef NEG
 #undef EXP
-#undef LT
-#undef LE
 #undef EQ
 #undef AND
 #undef OR
@@ -66,10 +67,13 @@ static const char *const text[OP_count][2] = {
 #undef LOGF
 #undef SIN
 #undef COS
+#undef SINH
+#undef COSH
 #undef SIGMOID
 #undef SIGN
 #undef RSQRT
 #undef RSQRT3
+#undef ROUND
 #undef SELECT
 #undef ZERO
 

@@ -87,6 +87,15 @@ static Type random_type(Gen *g, bool lane) {
   return type_real(lane, rank, dim);
 }
 
+/* Within (-1, 1); `above`: above 1. */
+static Val inside(Gen *g, Val x, bool above) {
+  Val s = ir_mul(g->b, ir_sin(g->b, x), ir_const_exact(g->b, 0.75, 3, 4));
+  return above ? ir_add(g->b, s, ir_const(g->b, 2)) : s;
+}
+
+/* Where steps are few, and none at what constants and saturated functions are likely to be: at a step rounding decides. */
+static Val off_steps(Gen *g, Val x) { return ir_add(g->b, ir_tanh(g->b, x), ir_const(g->b, 0.3127)); }
+
 /* ---- productions ---- */
 
 static void unary(Gen *g) {
@@ -96,20 +105,35 @@ static void unary(Gen *g) {
   switch (below(g, g->spec->smooth ? 14 : 17)) {
   case 0: push(g, ir_neg(b, x), m); break;
   case 1: push(g, ir_exp(b, ir_tanh(b, x)), 2.8); break;
-  case 2: push(g, ir_expm1(b, ir_sin(b, x)), 1.8); break;
-  case 3: push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5 * log(1 + m * m)); break;
+  case 2: push(g, (m > 4 ? ir_sinh : m > 2 ? ir_cosh : ir_expm1)(b, ir_sin(b, x)), 1.8); break;
+  case 3:
+    push(g,
+         m > 4     ? ir_log10(b, plus_one(g, x))
+         : m > 1.5 ? ir_log2(b, plus_one(g, x))
+                   : ir_log(b, plus_one(g, x)),
+         1.5 * log(1 + m * m));
+    break;
   case 4: push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m)); break;
   case 5: push(g, (m > 1.5 ? ir_sqrt : m > 1 ? ir_rsqrt3 : ir_rsqrt)(b, plus_one(g, x)), 1 + m); break;
   case 6: push(g, ir_sin(b, x), 1); break;
   case 7: push(g, ir_cos(b, x), 1); break;
-  case 8: push(g, ir_tan(b, ir_sin(b, x)), 1.6); break;
+  case 8:
+    if (m <= 2) push(g, ir_tan(b, ir_sin(b, x)), 1.6);
+    else push(g, (m > 4 ? ir_atan : ir_asinh)(b, x), 3);
+    break;
   case 9: push(g, ir_tanh(b, x), 1); break;
   case 10: push(g, ir_sigmoid(b, x), 1); break;
   case 11: push(g, ir_softplus(b, x), 1 + m); break;
-  case 12: push(g, ir_erf(b, x), 1); break;
+  case 12:
+    if (m <= 2) push(g, ir_erf(b, x), 1);
+    else push(g, (m > 5 ? ir_acos : m > 4 ? ir_asin : m > 3 ? ir_atanh : ir_acosh)(b, inside(g, x, m <= 3)), 3.2);
+    break;
   case 13: push(g, ir_id(b, x), m); break;
   case 14: push(g, ir_abs(b, x), m); break;
-  case 15: push(g, ir_sign(b, x), 1); break;
+  case 15:
+    if (m <= 1.5) push(g, ir_sign(b, x), 1);
+    else push(g, (m > 4 ? ir_floor : m > 2 ? ir_ceil : ir_round)(b, off_steps(g, x)), 2);
+    break;
   default: push(g, ir_relu(b, x), m); break;
   }
 }
@@ -126,7 +150,10 @@ static void binary(Gen *g) {
   case 3: push(g, ir_div(b, x, plus_one(g, y)), m); break;
   case 4: push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1)); break;
   case 5: push(g, ir_atan2(b, x, plus_one(g, y)), 1.6); break;
-  case 6: push(g, ir_min(b, x, y), fmax(m, n)); break;
+  case 6:
+    if (m + n <= 3) push(g, ir_min(b, x, y), fmax(m, n));
+    else push(g, ir_mod(b, off_steps(g, x), plus_one(g, y)), 1 + n * n);
+    break;
   case 7: push(g, ir_max(b, x, y), fmax(m, n)); break;
   case 8: push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2)); break;
   case 10:
@@ -147,10 +174,15 @@ static void leaf(Gen *g) {
   Type t = random_type(g, false);
   double v[125];
   for (int64_t k = 0; k < type_count(t); k++) v[k] = b->f->f64 ? random_real(r, -2, 2) : (float)random_real(r, -2, 2);
-  switch (below(g, g->spec->draws && !g->depth ? 4 : 3)) {
+  switch (below(g, g->spec->draws && !g->depth ? 5 : 4)) {
   case 0: push(g, ir_const(b, v[0]), 2); break;
   case 1: push(g, ir_splat(b, -3, t), 3); break;
   case 2: push(g, ir_table(b, t, v), 2); break;
+  case 3: {
+    const uint32_t n = (uint32_t)type_count(t);
+    push(g, ir_mul(b, ir_reshape(b, ir_iota(b, n), t.rank, t.dim), ir_const(b, 2 / fmax(n, 2))), 2);
+    break;
+  }
   default: push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4); break;
   }
 }
@@ -233,9 +265,10 @@ static Val rows_by(Gen *g, Val v, double m, uint32_t n) {
     for (int64_t k = 0; k < type_count(t); k++) fixed[k] = below(g, n);
     return ir_table(b, type_real(false, t.rank, t.dim), fixed);
   }
-  for (uint32_t k = 1; k < n; k++) at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.1 * k - 0.3)), v), one, zero));
+  for (uint32_t k = 1; k < n; k++)
+    at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.11237 * k - 0.31719)), v), one, zero));
   if (!g->spec->special || below(g, 4)) return at;
-  return ir_select(b, ir_lt(b, ir_const(b, 0.6 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
+  return ir_select(b, ir_lt(b, ir_const(b, 0.61731 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
                    at);
 }
 
@@ -357,7 +390,7 @@ static void loop(Gen *g) {
 
 static void steps(Gen *g, int n) {
   for (int k = 0; k < n; k++) {
-    switch (below(g, 13)) {
+    switch (below(g, 12)) {
     case 0:
     case 1:
     case 2: unary(g); break;
@@ -368,8 +401,10 @@ static void steps(Gen *g, int n) {
     case 7: move(g); break;
     case 8: reduce(g); break;
     case 9: product(g); break;
-    case 10: solve(g); break;
-    case 11: rows(g); break;
+    case 10:
+      if (below(g, 3)) rows(g);
+      else solve(g);
+      break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }

@@ -3,8 +3,8 @@
  *
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
-#include "frontend/builtin/builtin_priv.h"
-#include "frontend/builtin/traj_priv.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/motion/traj_priv.h"
 #include "passes/passes.h"
 
 #include <math.h>

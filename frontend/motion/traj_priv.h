@@ -1,6 +1,6 @@
-/* What trajectory, integrate and section have in common: states, method, rates (builtin/traj.c). */
-#ifndef HNNC_FRONTEND_BUILTIN_TRAJ_PRIV_H
-#define HNNC_FRONTEND_BUILTIN_TRAJ_PRIV_H
+/* What trajectory, integrate and section have in common: states, method, rates (motion/traj.c). */
+#ifndef HNNC_FRONTEND_MOTION_TRAJ_PRIV_H
+#define HNNC_FRONTEND_MOTION_TRAJ_PRIV_H
 
 #include "frontend/elab/elab.h"
 
