@@ -239,6 +239,12 @@ typedef struct Looked {
   bool there;
 } Looked; /* mode as of access(2) */
 
+/* An instance that starts from a file, of which it takes what has its own path, or one that begins with `as`. */
+typedef struct Start {
+  const char *instance, *file, *as; /* as NULL: its own */
+  Span at;
+} Start;
+
 typedef struct Model {
   Arena *mem;
   Interner *names;
@@ -258,6 +264,10 @@ typedef struct Model {
   uint32_t nproof;
   Looked *looked;
   uint32_t nlooked;
+  Start *start;
+  uint32_t nstart;
+  const char **file; /* that constants were read from */
+  uint32_t nfile;
 } Model;
 
 int64_t model_params(const Model *m); /* how many, each turn of a stack counted */
@@ -285,6 +295,8 @@ typedef struct FrontOptions {
                                 NULL: the copies built into the program */
   /* Looks into a data file (runtime's reader). False + a message when it cannot. */
   bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);
+  /* Reads an array of a data file (runtime's rt_array_read): its numbers in row order, in mem. False + a message when it cannot. */
+  bool (*array)(void *ctx, Arena *mem, const char *path, const char *name, Type *type, const double **v, char *err, size_t errsize);
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and
    * every claim stays undecided. */
   FieldAnswer (*decide)(void *ctx, const Fn *a, const Fn *b, FieldReport *r);

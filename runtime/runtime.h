@@ -83,6 +83,9 @@ bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err)
  * f64 does not hold exactly are refused with their place. */
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
+/* One array, shared and f64: the whole of an .npy (name NULL), the array of that name of an .npz, a column of a text table.
+ * Messages do not name the file. */
+bool rt_array_read(const char *path, const char *name, RtArray *out, RtError *err);
 bool rt_file_regular(const char *path, RtError *err); /* not a directory, a pipe, a device */
 bool rt_npy_write(const char *path, const RtArray *a, RtError *err);
 bool rt_npz_write(const char *path, const RtArray *a, int n, RtError *err);
@@ -101,6 +104,7 @@ bool rt_checkpoint_write(const char *path, const RtTensor *t, int n, const char 
 typedef struct RtCheckpoint RtCheckpoint;
 RtCheckpoint *rt_checkpoint_read(const char *path, RtError *err); /* everything validated */
 const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name);
+const RtTensor *rt_checkpoint_at(const RtCheckpoint *c, int k); /* in the order of names; NULL behind the last */
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key);
 void rt_checkpoint_finish(RtCheckpoint *c);
 
@@ -129,6 +133,14 @@ int64_t rt_fn_tile(const RtFn *f, int64_t n);
 /* in/out as in HnnCall; shared outputs get the sum over all chunks. seed, sample0 for draws. False: there is no memory for
  * buffers, which only the first call with so many samples asks for. */
 bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);
+
+/* Who looks on while a run goes on by tiles: `progress` is called by the thread that called. Functions with shared outputs are not
+ * watched. */
+typedef struct RtWatch {
+  void (*progress)(void *ctx, int64_t done, int64_t n);
+  void *ctx;
+} RtWatch;
+void rt_fn_watch(RtFn *f, const RtWatch *w); /* the runs that follow; NULL: nobody. Borrowed */
 
 /* average.c: moves `average` towards the mean of a training's step 0, 1, ...: by 1 - min(decay, step/(step + 1)), which
  * makes it the plain mean of all steps first, without a bias from its start, and then a moving average. */

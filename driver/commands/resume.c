@@ -188,6 +188,10 @@ static int go_on(Runner *r, const Options *o) {
   runner_hash(s->src, o, r->hash);
   int code = same_as_started(r);
   if (code) return code;
+  if (!rt_run_begun(r->run)) {
+    if (!rt_run_metrics_trim(r->run, 0, 0, &err)) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
+    return terminal_run(r);
+  }
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
   if (strcmp(r->at.model_hash, r->hash))

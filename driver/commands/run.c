@@ -43,7 +43,32 @@ static void catch_signals(void) {
 typedef struct Terminal {
   Runner *r;
   RtProgress progress;
+  const Data *data; /* that is being made */
+  double began, told;
 } Terminal;
+
+enum { TOLD_A_SECOND = 5 };
+
+static void on_data_begins(void *ctx, const Data *d, int64_t draws) {
+  Terminal *t = ctx;
+  (void)draws;
+  t->data = d, t->began = pass_now(), t->told = 0;
+}
+
+/* From a second on, on a terminal. */
+static void on_data(void *ctx, int64_t done, int64_t draws) {
+  Terminal *t = ctx;
+  const double now = pass_now(), spent = now - t->began;
+  if (t->r->s->opt->quiet || spent < 1 || now - t->told < 1.0 / TOLD_A_SECOND || done < 1 || !isatty(STDERR_FILENO)) return;
+  fprintf(stderr, "\rdata %s  %" PRId64 "/%" PRId64 " draws  %.0fs left\033[K", t->data->name, done, draws,
+          spent / (double)done * (double)(draws - done));
+  t->told = now;
+}
+
+static void on_data_ends(void *ctx) {
+  const Terminal *t = ctx;
+  if (t->told > 0) fprintf(stderr, "\r\033[K");
+}
 
 static void on_begins(void *ctx, const RunStep *at) {
   Terminal *t = ctx;
@@ -119,6 +144,7 @@ void terminal_open(RtRun *run) {
 
 int terminal_run(Runner *r) {
   Terminal t = {.r = r};
+  r->s->on_data = (DataEvents){.ctx = &t, .begins = on_data_begins, .progress = on_data, .ends = on_data_ends};
   r->on = (RunEvents){.ctx = &t,
                       .begins = on_begins,
                       .step = on_step,
@@ -134,7 +160,7 @@ int terminal_run(Runner *r) {
   int code = runner_run(r);
   if (code != RUN_STOPPED) return code;
   if (has_checkpoint(r)) fprintf(stderr, "stopped; `hnnc resume %s` goes on from the last checkpoint\n", rt_run_dir(r->run));
-  else fprintf(stderr, "stopped before the first checkpoint: there is nothing to resume\n");
+  else fprintf(stderr, "stopped before the first checkpoint; `hnnc resume %s` begins again\n", rt_run_dir(r->run));
   return 130;
 }
 

@@ -142,6 +142,17 @@ static bool input(const Session *s, const Input *in, const RtSet *on, int64_t dr
   return true;
 }
 
+static bool draw_all(Session *s, const Data *d, const Native *native, const HnnArg *in, const HnnArg *out, int64_t draws) {
+  const DataEvents *on = &s->on_data;
+  const RtWatch watch = {on->progress, on->ctx};
+  if (on->begins) on->begins(on->ctx, d, draws);
+  rt_fn_watch(native->run, &watch);
+  const bool ok = rt_fn_run(native->run, in, out, draws, session_seed(s, d->seed), 0);
+  rt_fn_watch(native->run, NULL);
+  if (on->ends) on->ends(on->ctx);
+  return ok;
+}
+
 static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   const Fn *f = native->fn;
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
@@ -159,7 +170,8 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
   }
   for (uint32_t k = 0; ok && k < f->in.n; k++) ok = input(s, &f->in.at[k], on, draws, &made[k], &in[k]);
-  ok = ok && rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0) && unpack_all(s, d, set, out, &rows, draws);
+  ok = ok && draw_all(s, d, native, in, arg, draws);
+  ok = ok && unpack_all(s, d, set, out, &rows, draws);
   int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
   for (uint32_t k = 0; k < f->out.n; k++) rt_array_finish(&out[k]);
   for (uint32_t k = 0; k < f->in.n; k++) rt_array_finish(&made[k]);
@@ -358,6 +370,7 @@ void data_fingerprint(const Session *s, char *out) {
   XXH3_128bits_reset(state);
   for (uint32_t i = 0; i < s->model->ndata; i++)
     if (s->model->data[i]->kind == DATA_READ) (void)data_hash_file(state, s->model->data[i]->path);
+  for (uint32_t i = 0; i < s->model->nfile; i++) (void)data_hash_file(state, s->model->file[i]);
   XXH128_hash_t h = XXH3_128bits_digest(state);
   XXH3_freeState(state);
   snprintf(out, 40, "%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);

@@ -2,6 +2,7 @@
 #include "driver/session/kept_priv.h"
 #include "driver/session/native.h"
 #include "driver/session/process.h"
+#include "driver/session/start.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +31,24 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
     memcpy(out->column[i].dim, c->dim, sizeof c->dim);
   }
   rt_table_finish(&t);
+  return true;
+}
+
+static bool read_array(void *ctx, Arena *mem, const char *path, const char *name, Type *type, const double **v, char *err,
+                       size_t errsize) {
+  RtArray a = {0};
+  RtError e = {{0}};
+  const bool regular = rt_file_regular(path, &e);
+  if (regular) kept_table(ctx, mem, path);
+  if (!regular || !rt_array_read(path, name, &a, &e)) {
+    snprintf(err, errsize, "%s", e.text);
+    return false;
+  }
+  *type = type_real(false, a.rank, a.dim);
+  double *copy = ARENA_ARRAY(mem, double, (size_t)a.elems + 1);
+  memcpy(copy, a.v, (size_t)a.elems * sizeof *copy);
+  *v = copy;
+  rt_array_finish(&a);
   return true;
 }
 
@@ -125,6 +144,7 @@ static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at,
                      .noverride = s->opt->override_.n,
                      .table = look_into_table,
+                     .array = read_array,
                      .decide = decide,
                      .at = at,
                      .text = s->opt->text ? imported : NULL,
@@ -182,9 +202,9 @@ int session_open_text(Session *s, const Options *o, const char *text, size_t len
   s->pool = rt_pool_create(o->threads);
   s->set = base_zeroed(s->model->ndata, sizeof *s->set);
   s->native_set = base_zeroed(s->model->ndata, sizeof *s->native_set);
-  if (strcmp(s->opt->command, "check") != 0 && !make_params(s))
+  if ((strcmp(s->opt->command, "check") != 0 || s->model->nstart) && !make_params(s))
     return session_fail(s, EXIT_IO, CODE_memory, (Span){0}, "there is not enough memory for the parameters");
-  return 0;
+  return start_params(s);
 }
 
 /* What the runtime holds: of a session that is not whole, what there is. */

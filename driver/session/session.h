@@ -17,6 +17,14 @@ typedef struct KeptTable {
   bool known;
 } KeptTable;
 
+/* What is told of a data program that runs, each NULL if nobody asks. */
+typedef struct DataEvents {
+  void *ctx;
+  void (*begins)(void *ctx, const Data *d, int64_t draws);
+  void (*progress)(void *ctx, int64_t done, int64_t draws);
+  void (*ends)(void *ctx);
+} DataEvents;
+
 /* A model and what it runs on. Parameters live in `param`, in the model's precision. */
 typedef struct Session {
   const Options *opt;
@@ -34,6 +42,7 @@ typedef struct Session {
   double started;       /* pass_now() when the process started */
   int errors, warnings; /* messages that were printed */
   char cache_dir[4096];
+  DataEvents on_data;
   double compiling, making_data; /* seconds so far that the command waited for either */
 } Session;
 

@@ -58,6 +58,8 @@ typedef struct Instance {
   Span at;
 } Instance;
 
+const char *elab_file(Elab *E, const char *path);               /* beside the model, else as it is */
+Value data_constant(Elab *E, const Expr *call);                 /* read("A.npy"), read("a.npz", A), in a const */
 Value elab_use_value(Elab *E, const Expr *e, const char *name); /* use name = e */
 /* name NULL: anonymous */
 Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name);

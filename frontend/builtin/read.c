@@ -19,7 +19,7 @@ typedef struct Read {
   const char *rows_of;
 } Read;
 
-static const char *resolve_path(Elab *E, const char *path) {
+const char *elab_file(Elab *E, const char *path) {
   if (path[0] == '/' || !strcmp(E->now->frame->module->dir, ".")) return path;
   const char *beside = arena_printf(E->mem, "%s/%s", E->now->frame->module->dir, path);
   return elab_look(E, beside, F_OK) || !elab_look(E, path, F_OK) ? beside : path;
@@ -306,7 +306,7 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
   bool good = need_string(E, &first, "a path", &path);
   if (good) {
     r.d = data_new(E, name, DATA_READ, call->at);
-    r.d->path = resolve_path(E, path);
+    r.d->path = elab_file(E, path);
     r.path_at = first.at;
     good = look(E, &r);
     if (r.known) r.room = r.info.ncolumn + call->nargs;
@@ -318,4 +318,51 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
   }
   scratch_end(E, &s, POISON, call->at);
   return good ? (Value){.kind = V_DATA, .data = r.d} : POISON;
+}
+
+/* ---- constants ---------------------------------------------------------------------------------------------- */
+
+static bool array_name(Elab *E, const Expr *call, const char **name) {
+  const Arg *a = call->args->next;
+  *name = NULL;
+  if (!a) return true;
+  if (a->next || a->name || (a->value->kind != EX_NAME && a->value->kind != EX_STRING)) {
+    elab_help(elab_error(E, CODE_column, (a->next ? a->next : a)->value->at, "a constant is one array of a file"),
+              "`const A = read(\"A.npy\")`, `const A = read(\"arrays.npz\", A)`");
+    return false;
+  }
+  *name = a->value->name;
+  return true;
+}
+
+Value data_constant(Elab *E, const Expr *call) {
+  const char *path, *name;
+  const double *v;
+  char err[512] = "it cannot be opened";
+  Type t;
+  if (!call->args || call->args->name) {
+    elab_help(elab_error(E, CODE_missing_argument, call->at, "`read` needs the path of a file first"),
+              "`const A = read(\"A.npy\")`");
+    return POISON;
+  }
+  Actual first = {.v = elab_expr(E, call->args->value), .at = call->args->value->at};
+  if (!need_string(E, &first, "a path", &path) || !array_name(E, call, &name)) return POISON;
+  path = elab_file(E, path);
+  *vec_push(&E->made.files) = path;
+  if (!E->o->array || !E->o->array(E->o->ctx, E->mem, path, name, &t, &v, err, sizeof err)) {
+    DiagMsg *m = elab_error(E, CODE_file, first.at, "cannot read `%s`: %s", path, reason(E, err, path));
+    if (access(path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
+    else if (!name) elab_help(m, "an array of an archive is named: `read(\"arrays.npz\", A)`");
+    return POISON;
+  }
+  if (type_count(t) > ELAB_ELEMENTS) {
+    elab_help(elab_error(E, CODE_too_large, call->at, "a constant has at most %d elements, found %lld", (int)ELAB_ELEMENTS,
+                         (long long)type_count(t)),
+              "what is so large is data: `data d = read(...)`");
+    return POISON;
+  }
+  if (!t.rank) return value_num(v[0]);
+  Num *at = ARENA_ARRAY(E->mem, Num, (size_t)type_count(t) + 1);
+  for (int64_t i = 0; i < type_count(t); i++) at[i] = num_of(v[i]);
+  return value_array(E, t.rank, t.dim, at);
 }

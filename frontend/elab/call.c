@@ -343,7 +343,8 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
 Value elab_call(Elab *E, const Expr *e) {
   Value f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
-    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data`"), "`data d = read(...)`");
+    if (E->now->body->constant) return data_constant(E, e);
+    elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data` and `const`"), "`data d = read(...)`");
     return POISON;
   }
   Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);

@@ -37,8 +37,9 @@ typedef struct Count {
 /* Who owns what a body instantiates: path/dense.0, path/dense.1, ... */
 typedef struct Body {
   const char *path;
-  bool top; /* not a body: a `use` of the file */
-  bool net; /* `param` is allowed */
+  bool top;      /* not a body: a `use` of the file */
+  bool net;      /* `param` is allowed */
+  bool constant; /* of a `const` */
   Level *const *stack;
   uint32_t nstack;        /* of the instance */
   const Level *base;      /* where it is called; NULL: a root */
@@ -112,6 +113,8 @@ typedef struct Made {
   VEC(LeftOut) left_out;
   VEC(Proof) proofs;
   VEC(Looked) looked;
+  VEC(Start) starts;
+  VEC(const char *) files;
 } Made;
 
 struct Elab {

@@ -36,7 +36,8 @@ bool exact_table(const Array *a) { return each((Value){.kind = V_ARRAY, .array =
 Value exact_const(Elab *E, Global *g) {
   Context c;
   context_push(E, &c);
-  context_body(&c, g->name)->top = true;
+  Body *b = context_body(&c, g->name);
+  b->top = b->constant = true;
   c.flow = NULL;
   frame_push(E, NULL, g->module);
   Value v = elab_expr(E, g->item->value);

@@ -285,7 +285,8 @@ Value global_value(Elab *E, Global *g, Span use) {
   g->state = G_BUSY;
   Context c;
   context_alone(E, &c, g->module);
-  context_body(&c, g->name)->top = true;
+  Body *b = context_body(&c, g->name);
+  b->top = true, b->constant = g->item->kind == IT_CONST;
   switch (g->item->kind) {
   case IT_CONST:
   case IT_USE: g->v = evaluate(E, g); break;

@@ -35,6 +35,19 @@ void item_made(Elab *E, Value v, Span at) {
   if (v.kind == V_DATA) item_place(E, v.data, at);
 }
 
+void item_starts(Elab *E, const Item *it, Value v) {
+  if (v.kind == V_POISON) return;
+  if (v.kind != V_FUNC || v.func->kind != F_USER || !v.func->path) {
+    elab_help(
+        elab_error(E, CODE_start, it->from_at, "what starts from a file is an instance of a network, found %s", value_kind(E, v)),
+        "`use f = mlp([32], 1) from \"weights.safetensors\"`");
+    return;
+  }
+  const char *file = elab_file(E, it->from);
+  *vec_push(&E->made.starts) = (Start){v.func->path, file, it->as, it->from_at};
+  *vec_push(&E->made.files) = file;
+}
+
 Data *item_data(Elab *E, Root *root, const Item *it) {
   Data *d = elab_data_named(E, it->on, it->on_at);
   if (d && !item_place(E, d, it->on_at)) return NULL;

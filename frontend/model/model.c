@@ -60,6 +60,7 @@ static void item(Elab *E, const Item *it) {
   case IT_USE: {
     Global *g = module_find(E->main, it->name);
     if (g && g->item == it) item_made(E, global_value(E, g, it->name_at), it->name_at);
+    if (g && g->item == it && it->from) item_starts(E, it, g->v);
     break;
   }
   case IT_DATA: {
@@ -126,6 +127,8 @@ static void hand_over(Elab *E) {
   COPY(m->left_out, m->nleft_out, E->made.left_out);
   COPY(m->proof, m->nproof, E->made.proofs);
   COPY(m->looked, m->nlooked, E->made.looked);
+  COPY(m->start, m->nstart, E->made.starts);
+  COPY(m->file, m->nfile, E->made.files);
 }
 
 #undef COPY
@@ -140,6 +143,8 @@ static void finish(Elab *E) {
   vec_free(&E->made.left_out);
   vec_free(&E->made.proofs);
   vec_free(&E->made.looked);
+  vec_free(&E->made.starts);
+  vec_free(&E->made.files);
   vec_free(&E->said);
   vec_free(&E->unknown);
   notes_finish(E);

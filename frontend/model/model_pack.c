@@ -265,6 +265,16 @@ static void all(Pack *p, Model *m) {
   for (uint32_t k = 0; k < m->ndata; k++) data(p, m, m->data[k]);
   PACK_ITEMS(p, m->action, m->naction);
   for (uint32_t k = 0; k < m->naction; k++) action(p, m, &m->action[k]);
+  PACK_ITEMS(p, m->start, m->nstart);
+  for (uint32_t k = 0; k < m->nstart; k++) {
+    Start *x = &m->start[k];
+    pack_text(p, &x->instance);
+    pack_text(p, &x->file);
+    pack_text(p, &x->as);
+    PACK(p, x->at);
+  }
+  PACK_ITEMS(p, m->file, m->nfile);
+  for (uint32_t k = 0; k < m->nfile; k++) pack_text(p, &m->file[k]);
   PACK_ITEMS(p, m->proof, m->nproof);
   for (uint32_t k = 0; k < m->nproof; k++) proof(p, &m->proof[k]);
 }

@@ -177,6 +177,8 @@ struct Item {
   TypeExpr *result; /* -> type, or NULL */
   Expr *value;      /* = e; NULL with a body */
   Block *body;
+  const char *from, *as; /* IT_USE: the file that it starts from, and under which name there; or NULL */
+  Span from_at;
   const char *on;
   Span on_at;       /* data ... on, train ... on, report ... on */
   bool broken;      /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */

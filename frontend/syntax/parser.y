@@ -63,7 +63,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
 %token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
-%token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on"
+%token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on" T_FROM "from" T_AS "as"
 %token T_TRUE "true" T_FALSE "false" T_AND "and" T_OR "or" T_NOT "not"
 %token T_ADD_TO "+=" T_SUB_FROM "-=" T_MUL_BY "*=" T_DIV_BY "/=" T_ARROW "->"
 %token T_LE "<=" T_GE ">=" T_EQ "==" T_NE "!="
@@ -86,7 +86,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <stmt> stmt
 %type <stmts> stmts
 %type <block> block
-%type <name> on_opt
+%type <name> on_opt as_opt
 %type <opr> update
 %type <flag> under
 %type <form> rows_form
@@ -108,6 +108,8 @@ item:
   | "import" T_STRING              { $$ = new_item(ps, IT_IMPORT, $2, @2, @$); $$->broken = !closed(ps, @2); }
   | "const" T_NAME '=' expr        { $$ = new_item(ps, IT_CONST, $2, @2, @$); $$->value = $4; }
   | "use" T_NAME '=' expr          { $$ = new_item(ps, IT_USE, $2, @2, @$); $$->value = $4; }
+  | "use" T_NAME '=' expr "from" T_STRING as_opt
+      { $$ = new_item(ps, IT_USE, $2, @2, @$); $$->value = $4; $$->from = $6; $$->from_at = @6; $$->as = $7; }
   | defined '=' expr               { $$ = define(ps, $1, $3, NULL, @$); }
   | defined block                  { $$ = define(ps, $1, NULL, $2, @$); }
   | "symplectic" item              { $$ = $2; $$->symplectic = true; $$->at = @$; check_claim(ps, $2, @1); }
@@ -133,6 +135,11 @@ drawn:
   ;
 
 nl_opt: %empty | T_NL ;
+
+as_opt:
+    %empty             { $$ = NULL; }
+  | "as" T_STRING      { $$ = $2; }
+  ;
 
 on_opt:
     %empty             { $$ = NULL; @$ = (Span){0}; }

@@ -58,6 +58,8 @@ static const struct Word {
   {"method", T_METHOD, FOLLOWING},
   {"decay", T_DECAY, FOLLOWING},
   {"on", T_ON, FOLLOWING},
+  {"from", T_FROM, FOLLOWING},
+  {"as", T_AS, FOLLOWING},
   {"true", T_TRUE, HARD},
   {"false", T_FALSE, HARD},
   {"and", T_AND, HARD},
@@ -148,7 +150,10 @@ static int keyword(const Filter *f, const Token *t) {
   case HARD: return w->kind;
   case ITEM: return start && (f->open.n == 0 || next->kind == T_NAME) ? w->kind : T_NAME;
   case OPENING: return start && ((f->open.n == 0 && w->kind == T_USE) || next->kind == T_NAME) ? w->kind : T_NAME;
-  case FOLLOWING: return p && token_ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
+  case FOLLOWING:
+    if (w->kind == T_FROM && next->kind != T_STRING) return T_NAME;
+    if (w->kind == T_AS) return p && p->kind == T_STRING && next->kind == T_STRING ? w->kind : T_NAME;
+    return p && token_ends_operand(p->kind) && next->kind != '=' ? w->kind : T_NAME;
   }
   return T_NAME;
 }

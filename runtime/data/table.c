@@ -397,6 +397,7 @@ static bool ends(const char *path, const char *end) {
 }
 
 static bool is_npy(const char *path) { return ends(path, ".npy") || has_magic(path, "\x93NUMPY", 6); }
+bool rt_table_is_npy(const char *path) { return is_npy(path); }
 static bool is_npz(const char *path) { return ends(path, ".npz") || has_magic(path, "PK\x03\x04", 4); }
 
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err) {

@@ -29,6 +29,8 @@ bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err);
 bool rt_npz_open(const char *path, RtTable *t, RtError *err);
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err);
 
+bool rt_table_is_npy(const char *path); /* table.c: by its name or its first bytes */
+
 enum { NPY_HEAD = 1 << 16 }; /* what is read of an array to know its type and shape */
 typedef struct Npy {
   int rank;

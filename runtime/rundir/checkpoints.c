@@ -116,6 +116,13 @@ static int64_t whole_step(const RtRun *r, bool *any) {
   return 0;
 }
 
+bool rt_run_begun(const RtRun *r) {
+  char *path = rt_run_path(r, "checkpoints/last");
+  const bool there = r->from || !path || access(path, F_OK) == 0 || rt_folder_step(r->dir, INT64_MAX) > 0;
+  free(path);
+  return there;
+}
+
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {
   char *path = r->from ? strdup(r->from) : rt_run_path(r, "checkpoints/last");
   RtError why = {"not enough memory"};

@@ -178,6 +178,8 @@ const RtTensor *rt_checkpoint_tensor(const RtCheckpoint *c, const char *name) {
   return bsearch(&key, c->tensor, (size_t)c->n, sizeof *c->tensor, by_name);
 }
 
+const RtTensor *rt_checkpoint_at(const RtCheckpoint *c, int k) { return k >= 0 && k < c->n ? &c->tensor[k] : NULL; }
+
 const char *rt_checkpoint_meta(const RtCheckpoint *c, const char *key) {
   return json_string_value(json_object_get(json_object_get(c->header, "__metadata__"), key));
 }

@@ -36,8 +36,9 @@ struct RtFn {
   const HnnArg *in, *out;
   HnnKernel kernel;
   int chunks, groups, depth; /* depth: of the tree of one group */
-  int64_t tiles, samples;
+  int64_t tiles, samples, done;
   uint64_t seed, sample0;
+  const RtWatch *watch;
 };
 
 /* The form that n samples run in. */
@@ -78,6 +79,11 @@ RtFn *rt_fn_create(const RtFnSpec *spec, RtPool *pool) {
   f->spec.out_elems = f->out_elems;
   f->spec.out_lane = f->out_lane;
   return f;
+}
+
+void rt_fn_watch(RtFn *f, const RtWatch *w) {
+  f->watch = w;
+  if (f->split) rt_split_watch(f->split, w);
 }
 
 RtFn *rt_fn_create_split(const RtSplitSpec *spec) {
@@ -144,6 +150,23 @@ static void call(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int t
   f->kernel(&c);
 }
 
+enum { SLICES = 64 }; /* of a chunk, between looks at the watch */
+
+static void watched(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, int thread) {
+  const RtWatch *w = f->watch;
+  if (!w || !w->progress || f->sums) {
+    call(f, out, tile0, tile1, thread);
+    return;
+  }
+  const int64_t step = (tile1 - tile0 + SLICES - 1) / SLICES;
+  for (int64_t t = tile0; t < tile1; t += step) {
+    const int64_t end = t + step < tile1 ? t + step : tile1;
+    call(f, out, t, end, thread);
+    const int64_t done = __atomic_add_fetch(&f->done, end - t, __ATOMIC_RELAXED);
+    if (thread == 0) w->progress(w->ctx, (int64_t)((double)done / (double)f->tiles * (double)f->samples), f->samples);
+  }
+}
+
 enum { OUTPUTS = -1 }; /* for a number of a buffer: where the sums belong in the end */
 
 static char *buffer(const RtFn *f, int b) { return f->partial + (size_t)b * (size_t)f->sums * real_size(f); }
@@ -196,7 +219,7 @@ static void add_range(RtFn *f, int into, int b, int64_t from, int64_t to) {
 /* Chunks [c, c + n), n a power of two, into buffer b. */
 static void subtree(RtFn *f, int c, int n, int b, int thread, int level) {
   if (n == 1) {
-    call(f, outputs(f, thread, b), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
+    watched(f, outputs(f, thread, b), f->tiles * c / f->chunks, f->tiles * (c + 1) / f->chunks, thread);
     return;
   }
   const int other = thread_buffer(f, thread, level);
@@ -240,6 +263,7 @@ bool rt_fn_run(RtFn *f, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t
     return true;
   }
   f->tiles = (n + tile - 1) / tile;
+  f->done = 0;
   f->chunks = chunks_for(f, n, f->tiles);
   f->groups = groups_for(f, f->chunks);
   f->depth = 0;

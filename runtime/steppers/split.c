@@ -82,6 +82,11 @@ int64_t rt_split_tile(const RtSplit *s, int64_t n) {
   return tile;
 }
 
+void rt_split_watch(RtSplit *s, const RtWatch *w) {
+  for (int p = 1; p < s->spec.nparts; p += 2)
+    if (s->part[p].fn) rt_fn_watch(s->part[p].fn, w);
+}
+
 RtSplit *rt_split_create(const RtSplitSpec *spec) {
   RtSplit *s = calloc(1, sizeof *s);
   if (!s) return NULL;

@@ -6,6 +6,7 @@
 
 typedef struct RtSplit RtSplit;
 RtSplit *rt_split_create(const RtSplitSpec *spec); /* takes over the RtFns of spec on success */
+void rt_split_watch(RtSplit *s, const RtWatch *w);
 void rt_split_destroy(RtSplit *s);
 int64_t rt_split_tile(const RtSplit *s, int64_t n);
 bool rt_split_run(RtSplit *s, const HnnArg *in, const HnnArg *out, int64_t n, uint64_t seed, uint64_t sample0);

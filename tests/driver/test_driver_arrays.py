@@ -135,5 +135,65 @@ def test_made_and_resumed():
     check(load("whole/reports.json") == load("cut/reports.json"), "other reports")
 
 
+WEIGHTS = """\
+import "std/nets"
+use T = mlp([4], 1)
+data d { let x = normal(0, 1); yield x }
+use some = d(count = 20)
+loss l(x) = (T([x])[0] - x)^2
+train l on some { steps = 20 }
+save m = { A = [[1, 2, 3], [4, 5, 6]], s = 2.5 }
+report at = T([0.7])[0]
+"""
+
+
+def test_from_files():
+    """Constants, and instances that start from a checkpoint: the same numbers, or an error that lists what there is."""
+    write("w.hnn", WEIGHTS)
+    hnnc("run", "w.hnn", "--out", "w", "-q")
+    write("r.hnn", 'import "std/nets"\nconst A = read("w/arrays/m.npz", A)\nconst s = 2*read("w/arrays/m.npz", s)\n'
+                   'use T = mlp([4], 1) from "w/checkpoints/last"\nuse U = mlp([4], 1) from "w/checkpoints/last" as "T"\n'
+                   'report a = sum(A*[[1, 1, 1], [0, 0, 1]]) + s\nreport t = T([0.7])[0]\nreport u = U([0.7])[0]\nexpect a == 17\n')
+    hnnc("check", "r.hnn")
+    hnnc("run", "r.hnn", "--out", "r", "-q")
+    mean = {k: v["mean"] for k, v in load("r/reports.json")["reports"].items()}
+    at = load("w/reports.json")["reports"]["at"]["mean"]
+    check(mean["t"] == at and mean["u"] == at, "other parameters", mean, at)
+    for line, says in (('use T = mlp([5], 1) from "w/checkpoints/last"', "is real[4, 1], and `T/dense.0/W` is real[5, 1]"),
+                       ('use T = mlp([4], 1) from "w/checkpoints/last" as "V"', ["has no `V/dense.0/W`", "the file has `T/dense.0/W`"]),
+                       ('use T = mlp([4], 1) from "none"', "cannot start from its file"),
+                       ('use T = sin from "w/checkpoints/last"', "an instance of a network, found a function"),
+                       ('const c = read("w/arrays/m.npz", B)\nuse T = mlp([c], 1)', "it has `A`, `s`"),
+                       ('const c = read("w/arrays/m.npz")\nuse T = mlp([c], 1)', "one of them is named")):
+        write("e.hnn", 'import "std/nets"\n%s\nreport t = T([0.7])[0]\n' % line)
+        hnnc("check", "e.hnn", code=None, says=[says] if isinstance(says, str) else says)
+    write("table.csv", "t,x\n1,2\n3,5\n")
+    write("c.hnn", 'const x = read("table.csv", x)\nreport r = x[0] + 10*x[1]\nexpect r == 52\n')
+    hnnc("run", "c.hnn", "--out", "c")
+
+
+LONG = """\
+hamiltonian K(q: real[2], p: real[2]) = dot(p, p)/2 - 1/norm(q)
+data d { let (q, p) = trajectory(K, [1, 0], [0, uniform(0.5, 1)], dt = 0.001, steps = STEPS, every = STEPS, method = yoshida8); yield q, k = index }
+use some = d(count = 200)
+report r = norm(q[-1]) on some
+"""
+
+
+def test_stopped_while_data_is_made():
+    """A signal ends a data program at once; the run begins again where it was."""
+    write("m.hnn", LONG.replace("STEPS", "100000000"))
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "r", "-q"], env=environment(), stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    p.send_signal(signal.SIGINT)
+    said = p.communicate(timeout=60)[1]
+    check(p.returncode == 130 and load("r/manifest.json")["status"] == "stopped", "stopped", p.returncode, said)
+    write("m.hnn", LONG.replace("STEPS", "100"))
+    hnnc("run", "m.hnn", "--out", "s", "-q")
+    write("s/metrics.jsonl", "")
+    r = hnnc("resume", "s", "-q")
+    check(load("s/manifest.json")["status"] == "done", "it begins again", r)
+
+
 TESTS = {k: v for k, v in globals().items() if k.startswith("test_")}
 raise SystemExit(main(TESTS))

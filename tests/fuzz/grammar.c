@@ -267,6 +267,8 @@ static void item(Bytes *out, const Tree *t) {
                                          {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
                                          {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
                                          {"\nplot p = {\n  y = ", "\n}\n"},
+                                         {"\nuse w = ", " from \"a.safetensors\" as \"T\"\n"},
+                                         {"\nconst r = read(\"a.npy\") + ", "\n"},
                                          {"\nsave s = { a = ", " }\n"},
                                          {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
