@@ -94,6 +94,16 @@ static void test_scalars(void) {
     {OP_relu, -1, 0, 0},
     {OP_relu, 2, 0, 2},
     {OP_erf, 0.5, 0, 0.5204998778130465},
+    {OP_log10, 1000, 0, 3},
+    {OP_asin, 0.5, 0, 0.52359877559829887},
+    {OP_acos, 0.5, 0, 1.0471975511965979},
+    {OP_atan, 1, 0, 0.7853981633974483},
+    {OP_sinh, 1, 0, 1.1752011936438014},
+    {OP_cosh, 1, 0, 1.5430806348152437},
+    {OP_asinh, 1, 0, 0.88137358701954305},
+    {OP_acosh, 2, 0, 1.3169578969248168},
+    {OP_atanh, 0.5, 0, 0.54930614433405489},
+    {OP_stop, 0.5, 0, 0.5},
     {OP_floor, -2.5, 0, -3},
     {OP_ceil, -2.5, 0, -2},
     {OP_round, 2.5, 0, 2},
@@ -161,6 +171,7 @@ static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)
 
 static void test_moving(void) {
   ONE(matrix, ir_transpose(&c.b, x, (int[]){1, 0}), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_add(&c.b, ir_reshape(&c.b, ir_iota(&c.b, 6), 2, (uint32_t[]){2, 3}), x), 1, 3, 5, 7, 9, 11);
   ONE(matrix, ir_flip(&c.b, x, 0), 4, 5, 6, 1, 2, 3);
   ONE(matrix, ir_flip(&c.b, x, 1), 3, 2, 1, 6, 5, 4);
   ONE(lanes, ir_flip(&c.b, x, 0), 3, -3, 2, -2, 1, -1);

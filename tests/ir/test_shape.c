@@ -61,6 +61,7 @@ static const Bad bad[] = {
   {"`select` needs two reals or two bools to choose from", OP_select, {FLAG, SCALAR, FLAG}, 0, {0}, false},
   {"`in` names input 9 of 7", OP_in, {0}, 1, {9}, false},
   {"`table` names table 0 of 0", OP_table, {0}, 1, {0}, false},
+  {"`iota` counts 1 to 2147483647 turns, found 0", OP_iota, {0}, 1, {0}, false},
   {"`const` has a negative denominator", OP_const, {0}, 3, {0, 1, -1}, false},
   {"`rand` draws reals per sample", OP_rand, {0}, 2, {0, 0}, false},
   {"`rand` has kinds 0 and 1, found 2", OP_rand, {0}, 2, {2, 0}, false},
