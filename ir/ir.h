@@ -103,7 +103,7 @@ typedef struct Inst {
   Span at;
 } Inst;
 
-typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_OTHER } InKind;
+typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_INDEX, IN_OTHER } InKind;
 
 typedef struct Input { /* of a function */
   const char *name;    /* parameter path `energy/dense.0/W`, field name, ... */

@@ -394,10 +394,13 @@ static void start_times(Plan *p) {
     if (p->group.at[k]->body) start_times(p->group.at[k]->body);
 }
 
-/* A value filled by a group exists from the start of that group on. */
+/* A value filled by a group exists from the start of that group on; a tiny carry that is in memory, too, from the start of a turn. */
 static void born(Plan *p) {
-  for (uint32_t v = 1; v < p->f->inst.n; v++)
-    if (p->live[v] && p->val[v].group && !p->val[v].alias) touch(p, (Val){v}, p->group.at[p->val[v].group]->t0);
+  for (uint32_t v = 1; v < p->f->inst.n; v++) {
+    if (!p->live[v] || p->val[v].alias) continue;
+    if (p->val[v].group) touch(p, (Val){v}, p->group.at[p->val[v].group]->t0);
+    else if (p->up && p->val[v].cls == PC_SSA && p->val[v].stored) touch(p, (Val){v}, call_group(p)->t0);
+  }
   for (uint32_t k = 1; k < p->group.n; k++)
     if (p->group.at[k]->body) born(p->group.at[k]->body);
 }

@@ -403,6 +403,11 @@ static bool all_static(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS
 static Value list_sub(Elab *E, Value v, const Sub *s) {
   int64_t start;
   uint32_t width;
+  if (s->a.kind == V_TENSOR && !s->range) {
+    elab_error(E, CODE_not_constant, s->at, "%s is indexed by an integer known while compiling, found %s", value_text(E, v),
+               value_text(E, s->a));
+    return POISON;
+  }
   if (!resolve(E, s, s->a, s->b, v.list.n, &start, &width)) return POISON;
   if (!width) return v.list.at[start];
   v.list.at += start;

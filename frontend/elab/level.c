@@ -257,6 +257,11 @@ static Value root_value(Elab *E, Val v) {
 
 Val elab_field(Elab *E, uint32_t field, Span at) {
   Root *r = E->now->root;
+  if (field == FIELD_INDEX) {
+    r->level.b.at = at;
+    if (!r->index.id) r->index = ir_input(&r->level.b, "index", IN_INDEX, 0, type_scalar(true));
+    return elab_use(E, root_value(E, r->index));
+  }
   if (!r->field[field].id) {
     Type t = r->data->field[field].type;
     t.lane = 1;

@@ -51,6 +51,7 @@ typedef struct Root {
   const char *no_draws;  /* the same of draws */
   const Data *data;      /* whose fields are in scope */
   Val *field;            /* made when first used */
+  Val index;             /* likewise: the number of the draw */
   VEC(struct {
     uint32_t param;
     Val v;
@@ -82,7 +83,8 @@ Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool,
 Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */
-Val elab_field(Elab *E, uint32_t field, Span at);
+#define FIELD_INDEX UINT32_MAX
+Val elab_field(Elab *E, uint32_t field, Span at);           /* of the data in scope, or `index`: the number of the draw */
 Value elab_stat(Elab *E, Report *r, ReportStat s, Span at); /* where reports may be named */
 /* The statistics that the root names: a copy for what is made of it. */
 ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);

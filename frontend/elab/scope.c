@@ -225,6 +225,8 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
   else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
   } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else if (!strcmp(name, "index"))
+    elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->now->root && E->now->root->data) fields_help(E, msg, E->now->root->data);
   vec_free(&known);

@@ -40,7 +40,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   const Expr *t = target->value;
   if (t && t->kind != EX_NAME) {
     elab_help(elab_error(E, CODE_assignment, t->at, "a part of a value cannot be assigned"),
-              "assign the whole, or `concat` its parts");
+              "`x = set(x, i, v)` gives it another row; or assign the whole");
     return;
   }
   const char *name = t ? t->name : target->name;

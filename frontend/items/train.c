@@ -162,7 +162,7 @@ static void test_data(Elab *E, Train *t, const Want *w) {
               "both come from the same program or file");
     return;
   }
-  t->test = d;
+  t->test = d && item_place(E, d, w->at) ? d : NULL;
 }
 
 static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
@@ -334,6 +334,7 @@ void train_item(Elab *E, const Item *it) {
   t->opt = option_row("adam")->optim;
   const Func *f = loss_named(E, it);
   t->data = elab_data_named(E, it->on, it->on_at);
+  if (t->data && !item_place(E, t->data, it->on_at)) t->data = NULL;
   if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
   set_options(E, t, it);
   check_kept(E, t, it);

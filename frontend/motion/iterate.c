@@ -92,6 +92,20 @@ static Value number_of_turn(Elab *E, const Iterate *s, Level *outer, Level *l) {
   return elab_binary_op(E, OP_add, before, k, at, at, at, "+");
 }
 
+/* The argument behind the states is the number of the turn, whatever its name says. */
+static void warn_turn(Elab *E, const Plan *p) {
+  static const char *const names[] = {"turn", "step", "count", "time", "t", "_", "i", "j", "k", "l", "m", "n"};
+  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
+  for (uint32_t k = 0; f && k < p->n; k++) f = f->next;
+  if (!f) return;
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    if (!strcmp(f->name, names[k])) return;
+  DiagMsg *m = elab_warn(E, CODE_turn_argument, p->call, "`%s` of `%s` is given the number of the turn", f->name, p->given->name);
+  elab_label(m, f->at, "behind the states");
+  elab_help(m, "name it `k` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(0.5)`",
+            p->given->name, f->name, p->given->name);
+}
+
 static bool turn(Elab *E, Iterate *s, Level *outer, Level *l, const Val *in, bool *again) {
   Value args[MAX_STATES + 1];
   for (uint32_t k = 0; k < s->p.n; k++) args[k] = value_tensor(l, in[k]);
@@ -155,6 +169,7 @@ static bool check(Elab *E, Iterate *s) {
   }
   uint32_t required, arity = func_arity(p->given, &required);
   s->counted = arity != UINT32_MAX && required == p->n + 1;
+  if (s->counted) warn_turn(E, p);
   if (!s->counted || s->steps <= 1 << 24 || E->now->level->fn->f64 != FN_F32) return true;
   elab_help(elab_error(E, CODE_out_of_range, p->steps->at, "the number of a turn is exact in f32 up to 2^24, found %lld steps",
                        (long long)s->steps),

@@ -29,6 +29,7 @@ const char *const ast_item_text[] = {
   [IT_EXPECT] = "expect",
   [IT_PROVE] = "prove",
   [IT_PLOT] = "plot",
+  [IT_SAVE] = "save",
 };
 
 const char *ast_opr_text(Opr o) {

@@ -161,7 +161,8 @@ typedef enum ItemKind {
   IT_REPORT, /* report name = e [on data] */
   IT_EXPECT,
   IT_PROVE, /* prove (formals) a == b: value is the EX_BINARY */
-  IT_PLOT   /* plot name = { options } [on data] */
+  IT_PLOT,  /* plot name = { options } [on data] */
+  IT_SAVE   /* save name = { key = e } [on data] */
 } ItemKind;
 
 struct Item {
@@ -180,7 +181,7 @@ struct Item {
   Span on_at;       /* data ... on, train ... on, report ... on */
   bool broken;      /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
   bool unread;      /* its parameters have a syntax error: it is in no list of items */
-  Arg *options;     /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
+  Arg *options;     /* IT_TRAIN, IT_PLOT, IT_SAVE: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
   const char *text; /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
   Arg *free;        /* of a definition inside a body: names that it takes from around it, or from the file or the language */
 };

@@ -206,7 +206,7 @@ static void put_item(FILE *out, const Item *it, int depth) {
     fputc(' ', out);
     put_block(out, it->body, depth);
   }
-  if (it->options || it->kind == IT_TRAIN || it->kind == IT_PLOT) put_options(out, it->options);
+  if (it->options || it->kind == IT_TRAIN || it->kind == IT_PLOT || it->kind == IT_SAVE) put_options(out, it->options);
   if (it->text) fprintf(out, "  # %s", it->text);
   fputc('\n', out);
 }

@@ -89,8 +89,8 @@ static bool imports(const Seen *s) {
 static bool local(const Seen *s) {
   const int k = s->t->kind;
   if (s->top || s->t != s->first) return false;
-  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_PRECISION &&
-      k != T_NET && k != T_FLOW && k != T_LOSS)
+  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_SAVE &&
+      k != T_PRECISION && k != T_NET && k != T_FLOW && k != T_LOSS)
     return false;
   DiagMsg *m = diag_add(s->ps->diag, CODE_misplaced, token_span(s->ps, s->t), "`%s` stands at the top of a file", s->t->name);
   if (k == T_CONST) diag_help(m, "in a body `let` names a value, `var` one that changes");

@@ -60,7 +60,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 
 %token T_PRECISION "precision" T_IMPORT "import" T_CONST "const" T_FN "fn" T_HAMILTONIAN "hamiltonian"
 %token T_NET "net" T_FLOW "flow" T_SYMPLECTIC "symplectic" T_VOLUME "volume" T_USE "use" T_DATA "data"
-%token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot"
+%token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
 %token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
 %token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on"
@@ -78,7 +78,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %right '^'
 
 %type <item> item defined local head
-%type <kind> definer function
+%type <kind> definer function drawn
 %type <formals> formals formal_list formal
 %type <type> type type_opt result_opt
 %type <args> options row option args arg_list arg subs sub exprs list_items names targets fields field
@@ -123,8 +123,13 @@ item:
   | "prove" formals nl_opt expr
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
         $$->unread = $2.broken; check_equality(ps, $4); }
-  | "plot" T_NAME '=' '{' options '}' on_opt
-      { $$ = new_item(ps, IT_PLOT, $2, @2, span_join(@1, $7 ? @7 : @6)); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
+  | drawn T_NAME '=' '{' options '}' on_opt
+      { $$ = new_item(ps, $1, $2, @2, span_join(@1, $7 ? @7 : @6)); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
+  ;
+
+drawn:
+    "plot"             { $$ = IT_PLOT; }
+  | "save"             { $$ = IT_SAVE; }
   ;
 
 nl_opt: %empty | T_NL ;

@@ -74,6 +74,12 @@ static bool keeps_zero(Op op) {
   case OP_tanh:
   case OP_relu:
   case OP_erf:
+  case OP_asin:
+  case OP_atan:
+  case OP_sinh:
+  case OP_asinh:
+  case OP_atanh:
+  case OP_stop:
   case OP_floor:
   case OP_ceil:
   case OP_round:
@@ -131,7 +137,10 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_relu:
   case OP_sqrt:
   case OP_rsqrt:
-  case OP_rsqrt3: return true;
+  case OP_rsqrt3:
+  case OP_acos:
+  case OP_cosh:
+  case OP_acosh: return true;
   case OP_mul: return a.id == b.id || (pos[a.id] && pos[b.id]);
   case OP_dot: return (a.id == b.id && same_elements(f, i)) || (pos[a.id] && pos[b.id]);
   case OP_add:
@@ -140,6 +149,12 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_max: return pos[a.id] || pos[b.id];
   case OP_mod: return pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
+  case OP_asin:
+  case OP_atan:
+  case OP_sinh:
+  case OP_asinh:
+  case OP_atanh:
+  case OP_stop:
   case OP_floor:
   case OP_ceil:
   case OP_round:

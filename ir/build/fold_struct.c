@@ -433,6 +433,9 @@ static Val rule(Build *b, const Cand *c) {
   case OP_concat: return fold_concat(b, c);
   case OP_take: return fold_take(b, c);
   case OP_put: return fold_put(b, c);
+  case OP_gather:
+  case OP_scatter:
+  case OP_setrow: return fold_rows(b, c);
   case OP_diagv: return fold_diagv(b, c);
   case OP_tri: return fold_tri(b, c);
   case OP_trisolve: return fold_trisolve(b, c);

@@ -38,6 +38,9 @@ bool shape_cholesky(const Sig *s, Type *out);
 bool shape_eigh(const Sig *s, Type *out);
 bool shape_eigvals(const Sig *s, Type *out);
 bool shape_eigvecs(const Sig *s, Type *out);
+bool shape_gather(const Sig *s, Type *out); /* shape_rows.c */
+bool shape_scatter(const Sig *s, Type *out);
+bool shape_setrow(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);

@@ -166,14 +166,14 @@ Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
-/* Elements that any row may have: those of all rows united. */
-static Deps of_any_row(SearchFrame *fr, Deps x, int64_t rows, int64_t inner) {
+/* Elements that any row may have: those of all rows united. What is 0 stays it, or may be `lost`: NaN, where an index is outside. */
+static Deps of_any_row(SearchFrame *fr, Deps x, int64_t rows, int64_t inner, bool lost) {
   Deps out = sparsity_deps_new(fr->search, inner);
   for (int64_t j = 0; j < inner; j++) {
     sparsity_set_open(sets(fr));
     for (int64_t k = 0; k < rows; k++) sparsity_set_add(sets(fr), sparsity_deps_at(x, k * inner + j));
     out.id[j] = sparsity_set_close(sets(fr));
-    if (out.id[j] == SET_ZERO) out.id[j] = SET_NONE; /* NaN, where the index is outside */
+    if (lost && out.id[j] == SET_ZERO) out.id[j] = SET_NONE;
   }
   return out;
 }
@@ -189,12 +189,12 @@ static Deps repeated(SearchFrame *fr, const Inst *i, Deps row, int64_t inner) {
 Deps sparsity_gather(SearchFrame *fr, const Inst *i) {
   Type t = arg_type(fr, i, 0);
   int64_t inner = type_count(t) / t.dim[0];
-  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), t.dim[0], inner), inner);
+  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), t.dim[0], inner, true), inner);
 }
 
 Deps sparsity_scatter(SearchFrame *fr, const Inst *i) {
   int64_t inner = type_count(i->type) / i->type.dim[0];
-  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), type_count(arg_type(fr, i, 1)), inner), inner);
+  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), type_count(arg_type(fr, i, 1)), inner, false), inner);
 }
 
 Deps sparsity_setrow(SearchFrame *fr, const Inst *i) {

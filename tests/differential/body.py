@@ -8,7 +8,7 @@ import re
 import tensor as t
 
 DIMS = [1, 2, 2, 3, 3, 3, 4, 4, 5]
-UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "floor", "ceil", "round"]
+UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "floor", "ceil", "round", "log10", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "stop_gradient"]
 
 
 def dims(shape):
@@ -144,15 +144,19 @@ class Body:
         f = r.choice(UNARY)
         text, b = self.expr(shape, d)
         if not self.wild:
-            if f in ("exp", "expm1") and b > 3 or f == "tan" and b > 1.2:
+            if f in ("asin", "acos", "atanh"):
+                text, b = "0.7*sin(%s)" % text, 0.7
+            if f == "acosh":
+                text, b = "2 + sin(%s)" % text, 3
+            if f in ("exp", "expm1", "sinh", "cosh") and b > 3 or f == "tan" and b > 1.2:
                 text, b = "sin(%s)" % text, 1
-            if f in ("log", "log2", "sqrt"):
+            if f in ("log", "log2", "log10", "sqrt"):
                 text = "(%s + %s)^2" % (text, r.choice(["0.3", "1"])) if r.random() < 0.2 else "1 + (%s)^2" % text
                 b = 1 + b * b
             if f == "log1p":
                 text, b = "(%s)^2" % text, b * b
-        grows = {"exp": 20, "expm1": 20, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
-        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus", "floor", "ceil", "round") else b if f == "sqrt" else 1)
+        grows = {"exp": 20, "expm1": 20, "sinh": 20, "cosh": 20, "acos": 3.2, "asin": 1.6, "atan": 1.6, "asinh": 4, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
+        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus", "floor", "ceil", "round") else b if f in ("sqrt", "stop_gradient") else 2)
 
     def binary(self, shape, d):
         r = self.rng
@@ -208,13 +212,13 @@ class Body:
         return tuple(r.choice(DIMS) for _ in range(r.randint(1, most)))
 
     def reduction(self, shape, d):
-        f = self.rng.choice(["sum", "sum", "mean", "prod", "max", "min", "maxabs", "norm"])
+        f = self.rng.choice(["sum", "sum", "mean", "prod", "max", "min", "maxabs", "norm", "logsumexp"])
         inner = self.any_shape()
         n = t.count(inner)
         text, b = self.expr(inner, d)
         if f == "norm" and not self.wild:
             return "sqrt(1 + norm(%s)^2)" % text if self.rng.random() < 0.3 else "norm(1.5 + sin(%s))" % text, b * n + 3
-        return "%s(%s)" % (f, text), {"sum": b * n, "norm": b * n, "prod": raised(b, n)}.get(f, b)
+        return "%s(%s)" % (f, text), {"sum": b * n, "norm": b * n, "logsumexp": b + 3, "prod": raised(b, n)}.get(f, b)
 
     def dot(self, shape, d):
         if self.rng.random() < 0.15:
@@ -240,7 +244,7 @@ class Body:
 
     def moved(self, shape, d):
         r = self.rng
-        f = r.choice(["roll", "flip", "reshape", "transpose", "diag"])
+        f = r.choice(["roll", "flip", "reshape", "transpose", "diag", "cumsum", "cumprod", "sort", "argsort", "softmax"])
         if f == "transpose":
             text, b = self.expr(shape[::-1], d)
             return ("(%s).T" if r.random() < 0.5 else "transpose(%s)") % text, b
@@ -260,6 +264,11 @@ class Body:
             return "reshape(%s, %s)" % (text, ", ".join(new)), b
         text, b = self.expr(shape, d)
         axis = r.randrange(len(shape))
+        n = shape[axis]
+        if f in ("cumsum", "cumprod", "sort", "argsort", "softmax"):
+            grown = {"cumsum": b * n, "cumprod": raised(b, n), "sort": b, "argsort": n, "softmax": 1}[f]
+            given = axis or r.random() < 0.2 or f == "softmax" and r.random() < 0.5
+            return "%s(%s%s)" % (f, text, ", axis = %d" % axis if given else ""), grown
         if f == "flip":
             return "flip(%s%s)" % (text, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
         return "roll(%s, %d%s)" % (text, r.randint(-4, 4), ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b

@@ -1,5 +1,6 @@
 """Tensors of the reference: a shape and a row-major list of scalars (or of Truth). Written as the definitions read, one
 element after the other; nothing is fast."""
+import functools
 import itertools
 
 import scalar as s
@@ -82,6 +83,49 @@ def reduced(f, x, axis=None):
         return Tensor((), [f(x.data)])
     rest, rows = lines(x, axis)
     return Tensor(rest, [f(r) for r in rows])
+
+
+def along(f, x, axis=0):
+    """f makes a list of a list of the same length: of the elements along an axis."""
+    axis %= len(x.shape)
+    rest, rows = lines(x, axis)
+    made = dict(zip(indices(rest), [f(r) for r in rows]))
+    return Tensor(x.shape, [made[i[:axis] + i[axis + 1:]][i[axis]] for i in indices(x.shape)])
+
+
+def running(op):
+    def f(items):
+        out = [items[0]]
+        for x in items[1:]:
+            out.append(op(out[-1], x))
+        return out
+    return f
+
+
+def sorted_by(items):
+    """The order, NaN last; None where rounding decides it."""
+    of = [s.base(x) for x in items]
+    order = sorted(range(len(of)), key=lambda k: (of[k].v != of[k].v, 0 if of[k].v != of[k].v else of[k].v))
+    sure = all(s.apart(of[a], of[b]) for a, b in zip(order, order[1:]))
+    return order if sure else None
+
+
+def in_order(items):
+    order = sorted_by(items)
+    return [items[k] for k in order] if order else [s.fog(functools.reduce(s.add, items))] * len(items)
+
+
+def places(items):
+    order = sorted_by(items)
+    return [s.Num(float(k), 0.0) for k in order] if order else [s.Num(0.0, s.INF)] * len(items)
+
+
+def softmax(items):
+    m = s.Num(max(s.base(x).v for x in items), 0.0)
+    if not all(s.finite(x) for x in items):
+        return [s.fog(total(items))] * len(items)
+    e = [s.unary("exp", s.sub(x, m)) for x in items]
+    return [s.div(x, total(e)) for x in e]
 
 
 def extreme(sign):

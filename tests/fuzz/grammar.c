@@ -108,14 +108,16 @@ static const Piece *draw(const Tree *t, Form form) {
 
 /* ---- what is written anew ------------------------------------------------------------------------------------------ */
 
-static const char *const unary[] = {"sin",       "cos",    "exp",     "log",      "log1p",     "expm1", "sqrt",
-                                    "tan",       "tanh",   "sigmoid", "softplus", "relu",      "abs",   "sign",
-                                    "erf",       "sum",    "mean",    "prod",     "sd",        "std",   "max",
-                                    "min",       "maxabs", "norm",    "diag",     "logdet",    "tril",  "triu",
-                                    "transpose", "len",    "field",   "omega",    "eye",       "zeros", "ones",
-                                    "first",     "last",   "inverse", "nonzeros", "reshape",   "stack", "mean_over_batch",
-                                    "not",       "flip",   "inv",     "det",      "logabsdet", "trace", "cholesky",
-                                    "eigh",      "floor",  "ceil",    "round",    "-"};
+static const char *const unary[] = {"sin",           "cos",       "exp",       "log",      "log1p",    "expm1", "sqrt",
+                                    "tan",           "tanh",      "sigmoid",   "softplus", "relu",     "abs",   "sign",
+                                    "erf",           "sum",       "mean",      "prod",     "sd",       "std",   "max",
+                                    "min",           "maxabs",    "norm",      "diag",     "logdet",   "tril",  "triu",
+                                    "transpose",     "len",       "field",     "omega",    "eye",      "zeros", "ones",
+                                    "first",         "last",      "inverse",   "nonzeros", "reshape",  "stack", "mean_over_batch",
+                                    "not",           "flip",      "floor",     "ceil",     "round",    "log10", "asin",
+                                    "acos",          "atan",      "sinh",      "cosh",     "asinh",    "acosh", "atanh",
+                                    "stop_gradient", "logsumexp", "softmax",   "cumsum",   "cumprod",  "sort",  "argsort",
+                                    "inv",           "det",       "logabsdet", "trace",    "cholesky", "eigh",  "-"};
 static const char *const binary[] = {"mod",         "atan2",   "max",     "min",      "grad",    "jac",   "hess",
                                      "div",         "dot",     "cross",   "outer",    "concat",  "roll",  "solve_lower",
                                      "solve_upper", "solve",   "poisson", "jacobian", "hessian", "stack", "moving_mean",
@@ -257,7 +259,9 @@ static void item(Bytes *out, const Tree *t) {
                                          {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
                                          {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
                                          {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
-                                         {"\nplot p = {\n  y = ", "\n}\n"}};
+                                         {"\nplot p = {\n  y = ", "\n}\n"},
+                                         {"\nsave s = { a = ", " }\n"},
+                                         {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
   generate(out, t, 3);

@@ -94,6 +94,16 @@ static void test_scalars(void) {
     {OP_relu, -1, 0, 0},
     {OP_relu, 2, 0, 2},
     {OP_erf, 0.5, 0, 0.5204998778130465},
+    {OP_log10, 1000, 0, 3},
+    {OP_asin, 0.5, 0, 0.52359877559829887},
+    {OP_acos, 0.5, 0, 1.0471975511965979},
+    {OP_atan, 1, 0, 0.7853981633974483},
+    {OP_sinh, 1, 0, 1.1752011936438014},
+    {OP_cosh, 1, 0, 1.5430806348152437},
+    {OP_asinh, 1, 0, 0.88137358701954305},
+    {OP_acosh, 2, 0, 1.3169578969248168},
+    {OP_atanh, 0.5, 0, 0.54930614433405489},
+    {OP_stop, 0.5, 0, 0.5},
     {OP_floor, -2.5, 0, -3},
     {OP_ceil, -2.5, 0, -2},
     {OP_round, 2.5, 0, 2},
@@ -161,6 +171,7 @@ static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)
 
 static void test_moving(void) {
   ONE(matrix, ir_transpose(&c.b, x, (int[]){1, 0}), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_add(&c.b, ir_reshape(&c.b, ir_iota(&c.b, 6), 2, (uint32_t[]){2, 3}), x), 1, 3, 5, 7, 9, 11);
   ONE(matrix, ir_flip(&c.b, x, 0), 4, 5, 6, 1, 2, 3);
   ONE(matrix, ir_flip(&c.b, x, 1), 3, 2, 1, 6, 5, 4);
   ONE(lanes, ir_flip(&c.b, x, 0), 3, -3, 2, -2, 1, -1);
@@ -181,6 +192,28 @@ static void test_moving(void) {
   ONE(matrix, ir_concat(&c.b, (Val[]){ir_index(&c.b, x, 0, 0), lanes(&c)}, 2, 0), 1, 1, 2, 2, 3, 3, 1, -1, 2, -2, 3, -3);
   ONE(matrix, ir_spread(&c.b, ir_index(&c.b, x, 0, 0)), 1, 1, 2, 2, 3, 3);
   ONE(matrix, ir_mul(&c.b, ir_table(&c.b, SHARED(2, 3), VALUES(1, 0, 1, 0, 1, 0)), x), 1, 0, 3, 0, 5, 0);
+}
+
+static Val reals(Case *c, const double *v, uint32_t n) { return ir_table(&c->b, type_real(false, 1, &n), v); }
+
+/* A number that is no row: half of one, below, beyond, far away, none at all. */
+static void test_rows(void) {
+  ONE(matrix, ir_gather(&c.b, x, reals(&c, VALUES(1, 0, 1), 3)), 4, 5, 6, 1, 2, 3, 4, 5, 6);
+  ONE(matrix, ir_gather(&c.b, x, ir_const(&c.b, 1)), 4, 5, 6);
+  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), given(&c, LANE(2), VALUES(2, 1, 0, 2))), 3, 2, 1, 3);
+  ONE(lanes, ir_gather(&c.b, x, ir_const(&c.b, 2)), 3, -3);
+  ONE(lanes, ir_gather(&c.b, x, given(&c, type_scalar(true), VALUES(2, 0))), 3, -1);
+  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0.5, -1, 3, 1e300, NAN, -INFINITY, -0.0), 7)), NAN, NAN,
+      NAN, NAN, NAN, NAN, 1);
+  ONE(matrix, ir_scatter(&c.b, ir_transpose(&c.b, x, (int[]){1, 0}), reals(&c, VALUES(2, 0, 2), 3), 3, false), 2, 5, 0, 0, 4, 10);
+  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), given(&c, type_scalar(true), VALUES(1, 0)), 2, false), 0, 1, 0, 2, 0, 3, 1,
+      0, 2, 0, 3, 0);
+  ONE(lanes, ir_scatter(&c.b, x, given(&c, LANE(3), VALUES(0, 1, 0, 1, 1, 0)), 2, true), 1 + 2 - 3, -1 - 2 + 3);
+  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0, 2, 1), 3), 2, false), NAN, NAN);
+  ONE(matrix, ir_scatter(&c.b, ir_mul(&c.b, x, ir_const(&c.b, 0)), reals(&c, VALUES(0, 9), 2), 2, false), 0, 0, 0, 0, 0, 0);
+  ONE(matrix, ir_setrow(&c.b, x, ir_const(&c.b, 1), ir_index(&c.b, x, 0, 0)), 1, 2, 3, 1, 2, 3);
+  ONE(lanes, ir_setrow(&c.b, x, given(&c, type_scalar(true), VALUES(0, 2)), ir_const(&c.b, 7)), 7, -1, 2, -2, 3, 7);
+  ONE(lanes, ir_setrow(&c.b, x, given(&c, type_scalar(true), VALUES(3, 1)), ir_const(&c.b, 7)), NAN, -1, NAN, 7, NAN, -3);
 }
 
 static void test_reductions(void) {
@@ -474,6 +507,7 @@ static void test_environment(void) {
 const Suite suite = {"eval", (CU_TestInfo[]){{"elementwise ops", test_scalars},
                                              {"broadcasts", test_broadcast},
                                              {"moving", test_moving},
+                                             {"rows by index", test_rows},
                                              {"reductions", test_reductions},
                                              {"products", test_products},
                                              {"triangular solves", test_trisolve},

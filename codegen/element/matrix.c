@@ -1,5 +1,5 @@
 /* Matrices in memory, an element at a time: what systems and factorisations are written with. */
-#include "codegen/gen/gen_priv.h"
+#include "codegen/element/element.h"
 
 /* ---- elements of samples -------------------------------------------------------------------------------------- */
 
