@@ -93,14 +93,28 @@ typedef struct Schedule {
 /* Which parameters a training ends with. */
 typedef enum { KEEP_LAST, KEEP_BEST, KEEP_AVERAGE } Keep;
 
-typedef struct Train {
+/* One loss of the sum that a training minimises, on data of its own. */
+typedef struct SumLoss {
   const char *name;  /* of the loss */
-  Fn *loss;          /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
-  Data *data, *test; /* test may be NULL */
+  const char *label; /* in metrics: the name, or `name on data` where two have it; no two the same */
+  double weight;
+  Fn *loss;             /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
+  Data *data, *test;    /* data NULL: it is of draws and parameters alone; test may be NULL */
+  uint32_t *test_field; /* by field of data: its number in test */
+  bool draws;           /* it has draws of its own */
+  int64_t batch;        /* 0: all */
+  int64_t tests; /* without data: draws of a test; TESTS_AS_DATA: as many as the test of the others has samples; 0: no test */
+} SumLoss;
+enum { TESTS_AS_DATA = -1 };
+
+typedef struct Train {
+  const char *name; /* the labels: `hnn`, `hnn + pinn` */
+  SumLoss *sum;
+  uint32_t nsum;
+  bool tested;
   Optim opt;
   Schedule sched;
-  int64_t batch;         /* 0: all */
-  int64_t steps, epochs; /* one of them, the other 0 */
+  int64_t steps, epochs; /* one of them, the other 0; epochs are those of the first loss on data */
   int64_t every;         /* 0: chosen by the driver */
   double clip;           /* 0: none */
   Keep keep;

@@ -40,7 +40,7 @@ static RtArray *kept_params(Arena *mem, const Model *m, const Trainer *t, const 
   const size_t real = rt->f64 ? sizeof(double) : sizeof(float);
   RtArray *param = ARENA_ARRAY(mem, RtArray, m->nparam + 1);
   memcpy(param, t->param, sizeof *param * m->nparam);
-  for (int k = 0; k < rt->nmoved; k++) param[rt->moved[k]].v = (char *)kept + (size_t)rt->offset[k] * real;
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) param[t->spec->moved[k]].v = (char *)kept + (size_t)t->offset[k] * real;
   const char *at = (const char *)kept + (size_t)rt->flat_n * real;
   for (int k = 0; running && k < rt->nrunning; at += (size_t)param[rt->running[k++]].elems * real)
     param[rt->running[k]].v = (void *)at;

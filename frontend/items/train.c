@@ -1,4 +1,4 @@
-/* train: the loss as a function of parameters and fields, and the options. */
+/* train: its options; the losses that it minimises are read in sum.c. */
 #include "frontend/builtin/builtin.h"
 #include "frontend/items/items_priv.h"
 #include "frontend/syntax/synonym.h"
@@ -20,7 +20,7 @@ static bool want_number(Elab *E, const Want *w, double low, bool open, double *o
   return false;
 }
 
-static bool want_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
+bool option_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   Actual a = {.v = w->v, .at = w->at};
   if (!need_int(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (*out >= low) return true;
@@ -50,8 +50,8 @@ static void optimizer_arg(Elab *E, const Want *w, Optim *o) {
   else if (!strcmp(n, "momentum")) want_number(E, w, 0, false, &o->momentum);
   else if (!strcmp(n, "alpha")) want_number(E, w, 0, false, &o->alpha);
   else if (!strcmp(n, "betas")) want_betas(E, w, o);
-  else if (!strcmp(n, "history") && want_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
-  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
+  else if (!strcmp(n, "history") && option_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
+  else if (!strcmp(n, "max_iter") && option_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
     if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
     else elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
@@ -75,8 +75,8 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   if (!strcmp(n, "to")) want_number(E, w, 0, false, &s->to);
   else if (!strcmp(n, "warmup")) want_number(E, w, 0, false, &s->warmup);
   else if (!strcmp(n, "factor")) want_factor(E, w, s);
-  else if (!strcmp(n, "patience")) want_count(E, w, 0, &s->patience);
-  else if (!strcmp(n, "cooldown")) want_count(E, w, 0, &s->cooldown);
+  else if (!strcmp(n, "patience")) option_count(E, w, 0, &s->patience);
+  else if (!strcmp(n, "cooldown")) option_count(E, w, 0, &s->cooldown);
   else if (!strcmp(n, "threshold")) want_number(E, w, 0, false, &s->threshold);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
     elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
@@ -137,85 +137,14 @@ static void keep(Elab *E, Train *t, const Want *w) {
   if (row) t->keep = (Keep)row->which;
 }
 
-static void batch(Elab *E, Train *t, const Want *w) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
-  else if (w->v.kind == V_FUNC)
-    elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
-  else want_count(E, w, 1, &t->batch);
-}
-
-/* ---- data ---------------------------------------------------------------------------------------------- */
-
-static void test_data(Elab *E, Train *t, const Want *w) {
-  if (!t->loss) return;
-  Data *d = elab_data_value(E, w->v, w->at, "`test`");
-  if (!d) return;
-  for (uint32_t i = 0; i < t->loss->in.n; i++) {
-    const Input *in = &t->loss->in.at[i];
-    if (in->kind != IN_FIELD) continue;
-    const DataField *want = &t->data->field[in->index];
-    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) && type_eq(d->field[in->index].type, want->type))
-      continue;
-    char text[96];
-    elab_help(elab_error(E, CODE_missing_field, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
-                         want->name, type_user(want->type, text, sizeof text)),
-              "both come from the same program or file");
-    return;
-  }
-  t->test = d;
-}
-
-static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
-  bool good = true;
-  for (const Formal *x = f->item->formals; x; x = x->next) {
-    uint32_t k = 0;
-    while (k < d->nfield && strcmp(d->field[k].name, x->name) != 0) k++;
-    if (k < d->nfield) {
-      a->at[a->n++] = (Actual){.name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
-    } else if (!x->init) {
-      const char *known[64];
-      uint32_t n = 0;
-      for (; n < d->nfield && n < 64; n++) known[n] = d->field[n].name;
-      DiagMsg *m = elab_error(E, CODE_missing_field, x->at, "`%s` has no field `%s`", d->name, x->name);
-      elab_label(m, a->call, "trained on it here");
-      elab_suggest(m, x->name, known, n);
-      good = false;
-    }
-  }
-  return good;
-}
-
-static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
-  Context c;
-  Root root;
-  context_alone(E, &c, f->module);
-  root_begin(E, &root, f->name, E->m->f64, true);
-  c.reversible = true;
-  root.data = d;
-  root.field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  uint32_t required, n = func_arity(f, &required);
-  Actuals a = {.call = it->on_at, .callee = it->name_at, .at = ARENA_ARRAY(E->mem, Actual, n + 1)};
-  Value v = loss_args(E, f, d, &a) ? elab_apply(E, f, &a) : POISON;
-  Fn *fn = NULL;
-  if (v.kind == V_POISON) {
-    root_drop(E, &root);
-  } else {
-    Val out = elab_tensor(E, v, it->name_at);
-    ir_output(elab_at(E, it->name_at), ir_spread(elab_at(E, it->name_at), out), "loss");
-    fn = root_end(E, &root);
-  }
-  context_pop(E, &c);
-  return fn;
-}
-
 /* ---- the item ------------------------------------------------------------------------------------------ */
 
-static void steps(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->steps); }
-static void epochs(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->epochs); }
-static void every(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->every); }
+static void steps(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->steps); }
+static void epochs(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->epochs); }
+static void every(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->every); }
 static void clip(Elab *E, Train *t, const Want *w) { want_number(E, w, 0, true, &t->clip); }
 
-static void patience(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->patience); }
+static void patience(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->patience); }
 
 static void average(Elab *E, Train *t, const Want *w) {
   if (!want_number(E, w, 0, true, &t->average) || t->average < 1) return;
@@ -225,11 +154,11 @@ static void average(Elab *E, Train *t, const Want *w) {
 
 static void seed(Elab *E, Train *t, const Want *w) {
   int64_t n;
-  if (want_count(E, w, 0, &n)) t->seed = (uint64_t)n;
+  if (option_count(E, w, 0, &n)) t->seed = (uint64_t)n;
 }
 
 static void only(Elab *E, Train *t, const Want *w) {
-  if (t->loss) moved_only(E, t, w->v, w->at);
+  if (train_read(t)) moved_only(E, t, w->v, w->at);
 }
 
 static const struct {
@@ -237,9 +166,9 @@ static const struct {
   void (*set)(Elab *E, Train *t, const Want *w);
   bool words; /* its value may be a word of builtin/option.c */
 } options[] = {
-  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", batch, true},   {"steps", steps, false},
-  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},    {"test", test_data, false},
-  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true}, {"keep", keep, true},
+  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", sum_batch, true}, {"steps", steps, false},
+  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},      {"test", sum_test, false},
+  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},   {"keep", keep, true},
   {"patience", patience, false},  {"average", average, false},
 };
 enum { NOPTIONS = sizeof options / sizeof *options };
@@ -290,37 +219,27 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     elab_label(elab_error(E, CODE_train_length, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
                "given here");
   } else if (!steps && !epochs && !unknown) {
-    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", it->name),
+    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", t->name),
               "`steps = 2000` or `epochs = 10`");
   }
 }
 
 /* What is decided by test losses, without a test. */
-static void needs_test(Elab *E, const Item *it, const char *option) {
+static void needs_test(Elab *E, const Train *t, const Item *it, const char *option) {
   const Arg *o = ast_option(it, option);
   elab_help(elab_error(E, CODE_missing_argument, o ? o->name_at : it->name_at,
-                       "`%s` goes by the test loss, and `train %s` has no `test`", option, it->name),
+                       "`%s` goes by the test loss, and `train %s` has no `test`", option, t->name),
             "`test = held_out`, a data set that the loss is not trained on");
 }
 
 static void check_kept(Elab *E, const Train *t, const Item *it) {
-  if (t->loss && !t->test && !ast_option(it, "test") && !it->broken) {
-    if (t->keep == KEEP_BEST) needs_test(E, it, "keep");
-    if (t->patience) needs_test(E, it, "patience");
+  if (train_read(t) && !ast_option(it, "test") && !it->broken) {
+    if (t->keep == KEEP_BEST) needs_test(E, t, it, "keep");
+    if (t->patience) needs_test(E, t, it, "patience");
   }
   if (t->keep == KEEP_AVERAGE && !ast_option(it, "average"))
     elab_help(elab_error(E, CODE_missing_argument, ast_option(it, "keep")->name_at, "`keep = average` keeps what `average` makes"),
               "`average = 0.999`");
-}
-
-static const Func *loss_named(Elab *E, const Item *it) {
-  Global *g = module_find(E->now->frame->module, it->name);
-  if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
-  if (!g && elab_broken(E, it->name)) return E->met++, NULL;
-  DiagMsg *msg = elab_error(E, CODE_undefined, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
-  if (g) elab_label(msg, g->item->name_at, "defined here");
-  else elab_suggest_item(E, msg, it->name, 1u << IT_LOSS);
-  return NULL;
 }
 
 void train_item(Elab *E, const Item *it) {
@@ -328,15 +247,14 @@ void train_item(Elab *E, const Item *it) {
   Scratch s;
   Train *t = ARENA_NEW(E->mem, Train);
   context_alone(E, &c, E->main);
-  context_body(&c, it->name)->top = true;
+  context_body(&c, it->name ? it->name : "train")->top = true;
   scratch_begin(E, &s);
-  t->name = it->name;
   t->opt = option_row("adam")->optim;
-  const Func *f = loss_named(E, it);
-  t->data = elab_data_named(E, it->on, it->on_at);
-  if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
+  sum_losses(E, t, it);
+  if (train_read(t)) moved_all(E, t, it);
   set_options(E, t, it);
   check_kept(E, t, it);
+  sum_check(E, t, it);
   if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->made.actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);

@@ -193,10 +193,9 @@ void model_destroy(Model *m) {
   for (uint32_t i = 0; i < m->nexport; i++) ir_fn_destroy(m->export_[i].fn);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
-    ir_fn_destroy(a->kind == DO_TRAIN    ? a->train->loss
-                  : a->kind == DO_REPORT ? a->report->fn
-                  : a->kind == DO_EXPECT ? a->expect->fn
-                                         : a->plot->fn);
+    for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) ir_fn_destroy(a->train->sum[k].loss);
+    if (a->kind != DO_TRAIN)
+      ir_fn_destroy(a->kind == DO_REPORT ? a->report->fn : a->kind == DO_EXPECT ? a->expect->fn : a->plot->fn);
     if (a->kind == DO_PLOT) ir_fn_destroy(a->plot->grid);
   }
   intern_destroy(m->names);

@@ -100,6 +100,7 @@ static RtFn *make(HnnKernel k, int nin, int nout, const int64_t *elems, const bo
 
 typedef struct Rig {
   RtTrain t;
+  RtLoss loss[2];
   RtSet data, held;
   RtArray param[2];
   RtPool *pool;
@@ -130,27 +131,32 @@ static void rig_init(Rig *r, int threads, int nstates) {
   r->param[0] = (RtArray){.f64 = true, .rank = 1, .dim = {DIM}, .elems = DIM, .ld = DIM, .v = r->flat};
   r->param[1] = (RtArray){.f64 = true, .elems = 1, .ld = 1, .v = r->flat + 32};
   quartic = 0;
-  r->t = (RtTrain){.gradient = make(gradient, 5, 3, gout, shared, r->pool),
-                   .mean = make(mean, 5, 1, gout, shared, r->pool),
-                   .in_of = in_of,
-                   .nin = 5,
+  r->loss[0] = (RtLoss){.gradient = make(gradient, 5, 3, gout, shared, r->pool),
+                        .mean = make(mean, 5, 1, gout, shared, r->pool),
+                        .in_of = in_of,
+                        .nin = 5,
+                        .factor = 1,
+                        .moved = moved,
+                        .nmoved = 2,
+                        .offset = offset,
+                        .data = &r->data,
+                        .test = &r->held,
+                        .seed = 7};
+  r->t = (RtTrain){.sum = r->loss,
+                   .nsum = 1,
                    .param = r->param,
                    .nparam = 2,
                    .flat = r->flat,
                    .flat_n = FLAT,
                    .f64 = true,
-                   .moved = moved,
-                   .nmoved = 2,
-                   .offset = offset,
                    .nstates = nstates,
                    .lr = 0.05,
                    .beta1 = 0.9,
                    .beta2 = 0.999,
-                   .data = &r->data,
-                   .test = &r->held,
+                   .tested = true,
+                   .checks = rt_checks_none,
                    .steps = 400,
                    .every = 100,
-                   .seed = 7,
                    .progress = progress,
                    .checkpoint = checkpoint,
                    .ctx = &r->seen};
@@ -161,8 +167,8 @@ static void rig_init(Rig *r, int threads, int nstates) {
 }
 
 static void rig_finish(Rig *r) {
-  rt_fn_destroy(r->t.gradient);
-  rt_fn_destroy(r->t.mean);
+  rt_fn_destroy(r->loss[0].gradient);
+  rt_fn_destroy(r->loss[0].mean);
   rt_fn_destroy(r->t.norm);
   rt_fn_destroy(r->t.update);
   for (int i = 0; i < r->t.nstates; i++) free(r->t.state[i]);
@@ -185,7 +191,7 @@ static void test_adam(void) {
     Rig r;
     RtError err = {""};
     rig_init(&r, 1, 2);
-    r.t.batch = batch;
+    r.loss[0].batch = batch;
     CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
     check_solution(&r, 0.02);
     CU_ASSERT_EQUAL(r.seen.calls, 4);
@@ -253,8 +259,8 @@ static void test_batches_are_epochs(void) {
   Rig r;
   RtError err;
   rig_init(&r, 1, 0);
-  r.t.batch = 29; /* 7 x 29 = 203: seven steps are an epoch */
-  r.t.lr = 1e-9;  /* gradients stay those at zero */
+  r.loss[0].batch = 29; /* 7 x 29 = 203: seven steps are an epoch */
+  r.t.lr = 1e-9;        /* gradients stay those at zero */
   r.t.steps = 7;
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
   double want = 0;
@@ -268,7 +274,7 @@ static void run_to(Rig *r, int threads, int64_t batch, int64_t stop_at, bool lbf
   rig_init(r, threads, lbfgs ? rt_lbfgs_states(4) : 2);
   r->t.lbfgs = lbfgs, r->t.history = 4, r->t.max_iter = 2;
   if (lbfgs) quartic = 0.3, r->t.lr = 1, r->t.every = 1, r->t.steps = 12;
-  r->t.batch = batch;
+  r->loss[0].batch = batch;
   r->t.sched = RT_SCHED_COSINE;
   r->t.warmup = 20;
   r->t.clip = 1;
