@@ -79,6 +79,31 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
+/* Of the values of a report: one for each sample. */
+typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
+typedef struct ReportStat {
+  Stat stat;
+  double q; /* quantile */
+} ReportStat;
+/* What every report says of itself. */
+static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+typedef struct Report Report;
+typedef struct ReportUse {
+  Report *report;
+  ReportStat stat;
+} ReportUse;
+
+struct Report {
+  const char *name;
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
+                                without data) */
+  Data *data; /* NULL: a constant of the trained model */
+  ReportUse *use;
+  uint32_t nuse;
+  ReportStat *asked; /* what later items want of it beside what is plain, each once */
+  uint32_t nasked;
+};
+
 typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
 typedef struct Schedule {
   SchedKind kind;
@@ -123,33 +148,10 @@ typedef struct Train {
   uint64_t seed;
   Memory memory;
   uint32_t *moved;
-  uint32_t nmoved; /* parameters to move, by number */
+  uint32_t nmoved;  /* parameters to move, by number */
+  Report **monitor; /* evaluated at each check, with the parameters of that moment; of any place in the file */
+  uint32_t nmonitor;
 } Train;
-
-/* Of the values of a report: one for each sample. */
-typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
-typedef struct ReportStat {
-  Stat stat;
-  double q; /* quantile */
-} ReportStat;
-/* What every report says of itself. */
-static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
-typedef struct Report Report;
-typedef struct ReportUse {
-  Report *report;
-  ReportStat stat;
-} ReportUse;
-
-struct Report {
-  const char *name;
-  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
-                                without data) */
-  Data *data; /* NULL: a constant of the trained model */
-  ReportUse *use;
-  uint32_t nuse;
-  ReportStat *asked; /* what later items want of it beside what is plain, each once */
-  uint32_t nasked;
-};
 
 typedef struct Expect {
   const char *text; /* as written */

@@ -1,5 +1,6 @@
 /* One `train` of a run: its steps, what is told of them, and how it ends. */
 #include "driver/run/nan_train.h"
+#include "driver/run/monitor.h"
 #include "driver/run/runner_priv.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@ typedef struct Watch {
   int action, code;
   bool test_lost;
   Written written;
+  Monitor monitor;
   RtError err;
 } Watch;
 
@@ -74,7 +76,11 @@ static bool on_progress(void *ctx, const RtStep *x) {
   at.loss = x->loss, at.test = x->test, at.average = x->average, at.lr = x->lr, at.samples_per_s = x->samples_per_s;
   at.losses = losses, at.tests = tests;
   at.nlosses = by_label(spec, x->losses, losses), at.ntests = by_label(spec, x->tests, tests);
-  const bool ok = tell(w, &at);
+  RtNumber *monitor = base_zeroed(spec->nmonitor, sizeof *monitor);
+  if (spec->nmonitor) w->code = monitor_run(&w->monitor, w->t->param, monitor);
+  at.monitor = monitor, at.nmonitor = (int)spec->nmonitor;
+  const bool ok = !w->code && tell(w, &at);
+  base_free(monitor);
   base_free(losses);
   base_free(tests);
   return ok;
@@ -112,7 +118,8 @@ int runner_train(Runner *r, const Train *spec, int action) {
     code = checkpoint_restore(r, &t, &w.written);
     r->steps_before = r->at.number - r->at.step;
   }
-  if (code) return trainer_close(&t), code;
+  if (!code) code = monitor_open(r->s, spec, &w.monitor);
+  if (code) return monitor_close(&w.monitor), trainer_close(&t), code;
   first_step_times(r);
   t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
@@ -127,6 +134,7 @@ int runner_train(Runner *r, const Train *spec, int action) {
   trainer_publish(r->s, &t);
   code = judge_training(r, &w, status, &err);
   r->steps_before += t.rt.step;
+  monitor_close(&w.monitor);
   trainer_close(&t);
   return code;
 }

@@ -169,6 +169,7 @@ static const struct {
   {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", sum_batch, true}, {"steps", steps, false},
   {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},      {"test", sum_test, false},
   {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},   {"keep", keep, true},
+  {"monitor", NULL, false}, /* names of reports, which may stand below: train_monitors */
   {"patience", patience, false},  {"average", average, false},
 };
 enum { NOPTIONS = sizeof options / sizeof *options };
@@ -193,6 +194,7 @@ static void unknown_option(Elab *E, const Arg *o) {
 }
 
 static void set_option(Elab *E, Train *t, const Arg *o, int k) {
+  if (!options[k].set) return;
   frame_inner(E);
   if (options[k].words) option_names(E, o->name_at);
   const Want w = {o->name, elab_expr(E, o->value), o->value ? o->value->at : o->name_at};
@@ -259,4 +261,56 @@ void train_item(Elab *E, const Item *it) {
   *vec_push(&E->made.actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   context_pop(E, &c);
+}
+
+/* ---- what is looked at meanwhile, once all reports are known ---- */
+
+static Report *report_named(Elab *E, const Expr *e) {
+  const char *known[64];
+  uint32_t n = 0;
+  if (e->kind != EX_NAME) {
+    elab_help(elab_error(E, CODE_wrong_kind, e->at, "`monitor` takes names of reports"), "`report m = ...`, then `monitor = [m]`");
+    return NULL;
+  }
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    Report *r = E->made.actions.at[i].kind == DO_REPORT ? E->made.actions.at[i].report : NULL;
+    if (r && !strcmp(r->name, e->name)) return r;
+    if (r && n < 64) known[n++] = r->name;
+  }
+  const Global *other = module_find(E->main, e->name);
+  DiagMsg *m = elab_error(E, CODE_undefined, e->at, other ? "`%s` is no report" : "there is no report `%s`", e->name);
+  if (other) elab_label(m, other->item->name_at, "defined here");
+  if (other) elab_help(m, "`report m = ... on data`, then `monitor = [m]`");
+  else elab_suggest(m, e->name, known, n);
+  return NULL;
+}
+
+static void add_monitor(Elab *E, Train *t, const Expr *e) {
+  Report *r = report_named(E, e);
+  for (uint32_t k = 0; r && k < t->nmonitor; k++)
+    if (t->monitor[k] == r) {
+      elab_error(E, CODE_given_twice, e->at, "`monitor` names `%s` twice", r->name);
+      return;
+    }
+  if (r && r->fn) t->monitor[t->nmonitor++] = r;
+}
+
+static void monitors(Elab *E, Train *t, const Arg *o) {
+  const Expr *e = o->value;
+  const bool list = e && (e->kind == EX_LIST || e->kind == EX_TUPLE);
+  t->monitor = ARENA_ARRAY(E->mem, Report *, (list ? e->nargs : 1) + 1);
+  for (const Arg *a = list ? e->args : NULL; a; a = a->next) add_monitor(E, t, a->value);
+  if (e && !list && e->kind != EX_ERROR) add_monitor(E, t, e);
+}
+
+void train_monitors(Elab *E) {
+  uint32_t action = 0;
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_TRAIN) continue;
+    while (action < E->made.actions.n && E->made.actions.at[action].kind != DO_TRAIN) action++;
+    if (action == E->made.actions.n) return;
+    const Arg *o = ast_option(it, "monitor");
+    if (o) monitors(E, E->made.actions.at[action].train, o);
+    action++;
+  }
 }

@@ -101,6 +101,7 @@ static void elaborate(Elab *E) {
   precision(E);
   report_names(E);
   for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
+  train_monitors(E);
   export_globals(E);
   resolve_globals(E);
   scratch_end(E, &s, POISON, (Span){0});

@@ -130,6 +130,7 @@ static void train(Pack *p, const Model *m, Train *t) {
   PACK(p, t->seed);
   PACK(p, t->memory);
   PACK_ARRAY(p, t->moved, t->nmoved);
+  PACK_ITEMS(p, t->monitor, t->nmonitor);
 }
 
 static void stat(Pack *p, ReportStat *s) {
@@ -262,6 +263,9 @@ static void all(Pack *p, Model *m) {
   for (uint32_t k = 0; k < m->ndata; k++) data(p, m, m->data[k]);
   PACK_ITEMS(p, m->action, m->naction);
   for (uint32_t k = 0; k < m->naction; k++) action(p, m, &m->action[k]);
+  for (uint32_t k = 0; k < m->naction; k++) /* reports of any place: all are there */
+    for (uint32_t i = 0; m->action[k].kind == DO_TRAIN && i < m->action[k].train->nmonitor; i++)
+      report_ref(p, m, &m->action[k].train->monitor[i]);
   PACK_ITEMS(p, m->proof, m->nproof);
   for (uint32_t k = 0; k < m->nproof; k++) proof(p, &m->proof[k]);
 }
