@@ -249,6 +249,9 @@ static void item(Bytes *out, const Tree *t) {
                                          {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
                                          {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
                                          {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
+                                         {"\nreport s = quantile(r, 0.5)*sd(r) + ", " on seen\n"},
+                                         {"\ntrain fit on seen, ", "*drawn { batch = 4, steps = 2, keep = best, test = [held, 5] }\n"},
+                                         {"\ntrain l on seen, fit on held { steps = 2, monitor = [r, s], patience = ", " }\n"},
                                          {"\nplot p = {\n  y = ", "\n}\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
