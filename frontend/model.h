@@ -51,11 +51,12 @@ typedef struct Data Data;
 struct Data {
   const char *name;
   DataKind kind;
+  bool trained; /* it follows from parameters: made where its DO_DATA stands; not kept */
   DataField *field;
   uint32_t nfield;
   Span at;
-  /* DATA_PROGRAM: one lane is one draw. Inputs: the fields of `on` (IN_FIELD, index = its number),
-   * outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
+  /* DATA_PROGRAM: one lane is one draw. Inputs: parameters (IN_PARAM), the fields of `on` (IN_FIELD, index = its number),
+   * the number of the draw (IN_INDEX), outputs: the yielded fields, always f64. YIELD_EACH: outputs have the sample axis first;
    * YIELD_WINDOWS: likewise, samples are the runs of `window` rows, field types [window, ...]; YIELD_SHUFFLED:
    * of the same types, the rows cut into samples in each of `orders` random orders, what is left over dropped. */
   Fn *program;
@@ -194,7 +195,17 @@ typedef struct Plot {
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */
 } Plot;
 
-typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT } ActionKind;
+typedef struct Save {
+  const char *name;
+  Data *data; /* NULL: the arrays as they are */
+  Fn *fn;     /* params, fields, statistics of reports (as in Report) -> one array for each key; truth values as 0 and 1 */
+  ReportUse *use;
+  uint32_t nuse;
+  const char **key;
+  bool *truth; /* by key */
+} Save;
+
+typedef enum { DO_TRAIN, DO_REPORT, DO_EXPECT, DO_PLOT, DO_DATA, DO_SAVE } ActionKind;
 typedef struct Action {
   ActionKind kind;
   Span at;
@@ -203,6 +214,8 @@ typedef struct Action {
     Report *report;
     Expect *expect;
     Plot *plot;
+    Data *data;
+    Save *save;
   };
 } Action;
 

@@ -59,6 +59,8 @@ typedef struct OpInfo {
 extern const OpInfo ir_op[OP_count];
 static inline bool ir_has(unsigned op, unsigned traits) { return ir_op[op].traits & traits; } /* any of them */
 static inline bool ir_elementwise(unsigned op) { return ir_op[op].cls != OPC_STRUCT || ir_has(op, OPF_EACH); }
+/* Written in the program: the same wherever it is copied to, and free to copy. */
+static inline bool ir_literal(unsigned op) { return op == OP_const || op == OP_table || op == OP_iota; }
 Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
@@ -101,7 +103,7 @@ typedef struct Inst {
   Span at;
 } Inst;
 
-typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_OTHER } InKind;
+typedef enum { IN_PARAM, IN_FIELD, IN_WEIGHT, IN_SCALAR, IN_STATE, IN_INDEX, IN_OTHER } InKind;
 
 typedef struct Input { /* of a function */
   const char *name;    /* parameter path `energy/dense.0/W`, field name, ... */
@@ -158,7 +160,8 @@ DotShape ir_dot_shape(const Fn *f, const Inst *i);
 bool ir_dot_has(const DotShape *d, int side, int label); /* 0: a, 1: b, 2: the result */
 uint32_t ir_states(const Fn *f, const Inst *i);          /* carried by a scan, trajectory or reversible step; 0 of others */
 static inline bool ir_sums_batch(const Fn *f, const Inst *i) {
-  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes);
+  return i->op == OP_batch_sum || (i->op == OP_dot && ir_dot_attr(f, i).lanes) ||
+         (i->op == OP_scatter && ir_scatter_attr(f, i).lanes);
 }
 
 bool ir_fn_plain(const Fn *f);      /* nothing in f, or in a body in it, is a derivative or a trajectory */
@@ -181,6 +184,14 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   dot is a dot. `lanes` = 1: the product is also summed over the samples (both operands per
  *   sample, the result shared): a weight gradient. Matrix-vector W@x: labels i,k | k | i.
  *
+ * gather (x, i): rows of x's first axis, at indices that are reals: dims(i) ++ what follows the first axis of x. An index that is
+ *   no whole number in 0 ... n - 1, n being the size of the axis, gives a row of NaN. Linear in x, and constant in i.
+ * scatter (c, i) {n lanes}: its adjoint. The axes of i come first in c; row c[k] is added to row i[k] of n. An index outside
+ *   gives NaN in all rows where what it would have added is not 0: what was computed and not taken has a cotangent of 0. `lanes` = 1: the
+ *   sum over the samples as well, which alone makes a gradient of a shared x; both operands are per sample then, the result is
+ *   shared, and no sample has n rows of its own.
+ * setrow (x, i, v): x with row i replaced by v; all NaN if i is outside. Linear in x and v together, and constant in i.
+ *
  * scan (carry..., xs..., inv...) {n carry xs ys zs reverse converge} @body: a loop of n turns.
  *   body inputs: carries, one slice of each xs (first axis removed), invariants;
  *   body outputs: next carries, ys, zs. Results, by `proj`: last carries, ys stacked on a new first
@@ -201,7 +212,8 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   training, too; the mean is then taken for it alone.
  *
  * integrate (y0..., dt, inv...) {method states steps every} @rates: fixed-step trajectory.
- *   rates' inputs: the states, time t (scalar), invariants; outputs: one rate per state.
+ *   rates' inputs: the states, time t (scalar), invariants, and if they want it (one input more than operands) the number
+ *   of the step, a shared scalar, the same in all stages: the counter of draws; outputs: one rate per state.
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
@@ -276,7 +288,7 @@ typedef struct Build {
   Role role;
   Op of;
   bool fold;                 /* fold constants and identities */
-  bool number;               /* value-number (never IMPURE ops, id or barrier) */
+  bool number;               /* value-number (never id or barrier, nor IMPURE ops but draws) */
   bool powers;               /* no derivative is to come: half and negative powers become roots and products */
   bool stepless;             /* the function holds no `reversible`: known by who builds it */
   uint32_t *bucket, nbucket; /* private: hash table of value numbers */
@@ -303,8 +315,9 @@ void ir_output(Build *b, Val v, const char *name);
 /* Constants. Exact rationals are kept: num/den with den > 0; den = 0 if only the f64 is known. */
 Val ir_const(Build *b, double v); /* scalar; exact if v is an integer below 2^53 or plainly dyadic (1/2) */
 Val ir_const_exact(Build *b, double v, int64_t num, int64_t den);
-Val ir_splat(Build *b, double v, Type like);         /* shared constant with the dims of `like` */
-Val ir_table(Build *b, Type type, const double *v);  /* copies v */
+Val ir_splat(Build *b, double v, Type like);        /* shared constant with the dims of `like` */
+Val ir_table(Build *b, Type type, const double *v); /* copies v */
+Val ir_iota(Build *b, uint32_t n);
 bool ir_normal(const Fn *f, double v);               /* neither 0, nor subnormal, nor infinite in the precision of f */
 bool ir_is_const(const Fn *f, Val v, double *value); /* a splat constant, also a spread one */
 
@@ -328,6 +341,9 @@ Val ir_batch_mean(Build *b, Val e, Val average, uint32_t param);
 Val ir_moving_mean(Build *b, Val e, Val average, uint32_t param); /* batch_mean with lag */
 Val ir_reshape(Build *b, Val x, int rank, const uint32_t *dim);
 Val ir_flip(Build *b, Val x, int axis);
+Val ir_gather(Build *b, Val x, Val i);
+Val ir_scatter(Build *b, Val c, Val i, uint32_t n, bool lanes);
+Val ir_setrow(Build *b, Val x, Val i, Val v);
 Val ir_transpose(Build *b, Val x, const int *perm); /* rank(x) entries */
 Val ir_expand(Build *b, Val x, int axis, uint32_t n);
 Val ir_expand_to(Build *b, Val scalar, Type dims); /* rank-0 value to the dims of a type */
@@ -401,6 +417,7 @@ typedef struct EvalEnv {
   /* The generator: elems x lanes values, out[e * lanes + s] for sample sample0 + s. */
   void (*draw)(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
                double *out);
+  bool any_row; /* an index that is no row stands for one (its nearest whole number, modulo the rows): for points drawn at random */
   /* The adaptive stepper, see abi.h (HnnOde); NULL makes `ode` an error. */
   int32_t (*ode)(HnnOde *);
   /* When set, called after each instruction with its value and operands (NaN hunts, traces), of inputs without; false stops

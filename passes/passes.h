@@ -59,6 +59,8 @@ Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chose
 int64_t pass_memory_bytes(const Fn *gradient);
 /* Beyond this, one sample's states outgrow the second-level cache. */
 enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
+/* Carries of a loop for a backward pass, of one sample: beyond this it runs in segments (derive/segment.c). */
+enum { MEMORY_LOOP = 1 << 20 };
 
 /* simplify.c: folds, value-numbers, reassociates where exact, drops what is dead, also in
  * sub-functions (dead carries, ys, zs; last slice of a stacked carry becomes the carry). To a

@@ -40,6 +40,7 @@ typedef struct RtArray { /* one field of a data set, one parameter, ... */
   int64_t elems;   /* product of dims */
   int64_t n, ld;   /* samples; 0 and elems for shared */
   void *v;         /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
+  bool truth;      /* 0 and 1 are truth values: so they are written, as b1 */
 } RtArray;
 bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
 void rt_array_finish(RtArray *a);

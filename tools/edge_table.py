@@ -92,8 +92,11 @@ ONE = {
     "sigmoid": (logistic, FAST, None),
     "softplus": (lambda x: [1 / (1 + mp.exp(-x))] + logistic(x)[:2], FAST, None),
     "erf": (gauss, FAST, None),
+    "floor": (lambda x: (0, 0, 0), FAR, None),
+    "ceil": (lambda x: (0, 0, 0), FAR, None),
+    "round": (lambda x: (0, 0, 0), FAR, None),
 }
-KINKED, PLAIN = {"abs", "sign", "relu"}, {"neg"}
+KINKED, PLAIN = {"abs", "sign", "relu", "floor", "ceil", "round"}, {"neg"}
 CIRCULAR = {"sin", "cos", "tan"}
 
 
@@ -144,6 +147,14 @@ def over(a, b, i, j, fmt):
     v = (1 if i else mp.mpf(a)) * (-1)**j * math.factorial(j) / mp.mpf(b)**(j + 1)
     # 1/b^n alone is beyond the range: so may be what is computed on the way to a moderate number
     return ANY if abs(v) <= fmt.largest and abs(mp.mpf(b))**-(i + j) > fmt.largest else v
+
+
+def rest(a, b, i, j, fmt):
+    """a - b floor(a/b); what the quotient rounds to is not compared"""
+    if i + j > 1 or a != a or b != b or math.isinf(a) or math.isinf(b) or b == 0:
+        return ANY if a != a or b != b or math.isinf(a) or math.isinf(b) or b == 0 else 0
+    q = mp.floor(mp.mpf(a) / mp.mpf(b))
+    return 1 if i else -q if abs(q) < 2**20 else ANY
 
 
 def angle(a, b, i, j, fmt):
@@ -205,7 +216,7 @@ def power(a, b, i, j, fmt):
     return sum(parts) * mp.power(mp.mpf(a), b - i).real
 
 
-TWO = {"add": constant(1, 1), "sub": constant(1, -1), "mul": times, "div": over, "pow": power, "atan2": angle,
+TWO = {"add": constant(1, 1), "sub": constant(1, -1), "mul": times, "div": over, "mod": rest, "pow": power, "atan2": angle,
        "powlog": lambda a, b, i, j, fmt: power(a, b, i, j + 1, fmt),            # a^b log a, a^b (log a)^2
        "powlog2": lambda a, b, i, j, fmt: power(a, b, i, j + 2, fmt)}
 

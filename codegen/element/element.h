@@ -104,6 +104,8 @@ struct Gen {
   const CgKernels *kernel;
   unsigned machine_vl; /* lanes of the machine, also where e->vl is 1 */
   unsigned part;       /* of a vector along elements: the first lanes that count; 0: all */
+  unsigned one_lane;   /* 1 + the lane that is read alone; 0: all of a vector */
+  unsigned vector;     /* then: lanes of the vectors that tiny values are */
   Stretch stretch;
   Sweep *sweep;     /* sweep.c: what its reader reads */
   uint32_t inlined; /* long elementwise ops written out so far */
@@ -145,6 +147,25 @@ LLVMValueRef *gen_ssa(Gen *g, Frame *fr, Val v); /* room for a tiny value */
 void gen_ssa_store(Gen *g, Frame *fr, Val v);    /* to memory too, where the plan wants it */
 CgVec gen_ssa_get(Gen *g, Frame *fr, Val v, int64_t element);
 void gen_ssa_set(Gen *g, Frame *fr, Val v, int64_t element, CgVec x);
+
+/* From here on one lane is read, as a scalar, of values that are in memory, through views, until gen_lane_leave. */
+typedef struct LaneRead {
+  Entered was;
+  unsigned lane;
+} LaneRead;
+LaneRead gen_lane_enter(Gen *g, unsigned lane);
+void gen_lane_leave(Gen *g, LaneRead was);
+
+/* ---- rows.c: rows that an index chooses when the code runs ------------------------------------------------------------ */
+
+typedef struct GenRows {
+  LLVMValueRef valid[CG_MAX_NV], row[CG_MAX_NV]; /* i32, always one of the rows; i1 */
+  bool lane;
+} GenRows;
+GenRows gen_rows(Gen *g, CgVec index, int64_t n);
+CgVec gen_gather(Gen *g, Frame *fr, const Inst *i, Idx *at);
+CgVec gen_setrow(Gen *g, Frame *fr, const Inst *i, Idx *at);
+CgVec gen_scatter_few(Gen *g, Frame *fr, const Inst *i, Idx *at);
 
 /* ---- op.c: the value of an op at an index ------------------------------------------------------------- */
 

@@ -312,6 +312,9 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_unslice: return unslice(g, fr, i, at);
   case OP_concat: return concat(g, fr, i, at);
   case OP_put: return put(g, fr, i, at);
+  case OP_gather: return gen_gather(g, fr, i, at);
+  case OP_scatter: return gen_scatter_few(g, fr, i, at);
+  case OP_setrow: return gen_setrow(g, fr, i, at);
   case OP_barrier: return barrier(g, fr, i, at);
   default: return elementwise(g, fr, i, at);
   }

@@ -49,6 +49,9 @@ static Memo *memo_find(Gen *g, const Frame *fr, Val v, uint32_t along, const LLV
   }
 }
 
+/* How elements are read: a memo is of one way. */
+static uint32_t reading(const Gen *g) { return g->one_lane * 2 + g->reader->along; }
+
 static void memo_key(const Idx *at, Type t, LLVMValueRef *key) {
   memset(key, 0, sizeof *key * IR_MAX_RANK);
   if (at->axes) memcpy(key, at->ax, sizeof *key * t.rank);
@@ -59,14 +62,14 @@ static bool memo_get(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVe
   LLVMValueRef key[IR_MAX_RANK];
   if (!g->memo_size) return false;
   memo_key(at, t, key);
-  const Memo *m = memo_find(g, fr, v, g->reader->along, key);
+  const Memo *m = memo_find(g, fr, v, reading(g), key);
   if (!m->fr) return false;
   *out = m->val;
   return true;
 }
 
 static void memo_put(Gen *g, const Frame *fr, Val v, Type t, const Idx *at, CgVec x) {
-  Memo m = {.fr = fr, .v = v.id, .along = g->reader->along, .val = x};
+  Memo m = {.fr = fr, .v = v.id, .along = reading(g), .val = x};
   memo_key(at, t, m.key);
   if (g->nmemo * 2 >= g->memo_size) {
     Memo *old = g->memo;
@@ -124,6 +127,7 @@ void gen_memory(Gen *g, Frame *fr, Val v, LLVMValueRef *base, LLVMValueRef *ld) 
 
 static LLVMValueRef address(Gen *g, Type t, LLVMValueRef base, LLVMValueRef ld, LLVMValueRef lin) {
   LLVMValueRef off = t.lane ? cg_imul(g->e, lin, ld) : lin;
+  if (t.lane && g->one_lane) off = cg_iadd(g->e, off, cg_i64(g->e, g->one_lane - 1));
   return t.dt == DT_BOOL ? cg_gep_bytes(g->e, base, off) : cg_gep(g->e, base, off);
 }
 
@@ -300,6 +304,19 @@ static CgVec memory_at(Gen *g, Frame *fr, Val v, Type t, Idx *at) {
   return x;
 }
 
+/* Along elements, those that follow as well. */
+static CgVec iota_at(Gen *g, const Inst *i, Idx *at) {
+  const bool along = g->reader->along;
+  const unsigned n = along ? g->e->vl : 1;
+  CgVec x = {{LLVMBuildSIToFP(g->e->b, gen_lin(g, i->type, at), g->e->real, "")}, along};
+  if (n == 1) return x;
+  LLVMValueRef *step = base_realloc(NULL, n * sizeof *step);
+  for (unsigned k = 0; k < n; k++) step[k] = cg_real(g->e, k, 1);
+  CgVec arg[2] = {{{cg_splat(g->e, x.v[0], n)}, true}, {{LLVMConstVector(step, n)}, true}};
+  base_free(step);
+  return gen_ew(g, OP_add, arg, 2, true);
+}
+
 CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   const Fn *f = fr->p->f;
   const PVal *q = &fr->p->val[v.id];
@@ -315,6 +332,7 @@ CgVec gen_by_class(Gen *g, Frame *fr, Val v, Idx *at) {
   case PC_TABLE:
     if (single && cg_is_int(gen_lin(g, i->type, at), &k)) return gen_real(g, f->table.at[ir_table_attr(f, i).table].v[k], false);
     return memory_at(g, fr, v, i->type, at);
+  case PC_IOTA: return iota_at(g, i, at);
   case PC_VIEW: return view_at(g, fr, i, at);
   case PC_UP: return up_at(g, fr, v, at);
   case PC_SSA:
@@ -344,6 +362,33 @@ Entered gen_enter(Gen *g, const Reader *r, unsigned vl) {
   Entered was = {g->reader, g->e->vl, g->e->nv, g->part};
   g->reader = r, g->e->vl = vl, g->e->nv = 1, g->part = 0;
   return was;
+}
+
+/* Tiny values are in registers as whole vectors: the lane is taken out of them. */
+static CgVec lane_at(Gen *g, Frame *fr, Val v, Idx *at) {
+  int64_t k;
+  Type t = ir_type(fr->p->f, v);
+  bool here = fr->p->val[v.id].cls == PC_SSA && !g->scope->elsewhere(g, fr, v);
+  if (!here || !t.lane || (t.rank && !cg_is_int(gen_lin(g, t, at), &k))) return gen_by_class(g, fr, v, at);
+  CgVec x = gen_ssa_get(g, fr, v, t.rank ? k : 0), one = {.lane = true};
+  unsigned lane = g->one_lane - 1, vl = g->vector;
+  one.v[0] = vl > 1 ? LLVMBuildExtractElement(g->e->b, x.v[lane / vl], cg_i32(g->e, (int32_t)(lane % vl)), "") : x.v[lane];
+  return one;
+}
+
+static const Reader lane_reader = {.at = lane_at, .tiny = gen_ssa_get};
+
+LaneRead gen_lane_enter(Gen *g, unsigned lane) {
+  unsigned vl = g->e->vl;
+  LaneRead was = {gen_enter(g, &lane_reader, 1), g->one_lane};
+  g->vector = vl;
+  g->one_lane = lane + 1;
+  return was;
+}
+
+void gen_lane_leave(Gen *g, LaneRead was) {
+  g->one_lane = was.lane;
+  gen_leave(g, was.was);
 }
 
 void gen_leave(Gen *g, Entered was) { g->reader = was.reader, g->e->vl = was.vl, g->e->nv = was.nv, g->part = was.part; }

@@ -71,6 +71,7 @@ void gen_group_code(Gen *g, Frame *fr, uint32_t k) {
     break;
   case G_CONCAT: gen_concat(g, fr, gr); break;
   case G_PUT: gen_put(g, fr, gr); break;
+  case G_SCATTER: gen_scatter(g, fr, gr); break;
   case G_TRISOLVE: gen_trisolve(g, fr, gr); break;
   case G_SOLVE: gen_solve(g, fr, gr); break;
   case G_RAND: gen_rand(g, fr, gr); break;

@@ -43,6 +43,7 @@ void gen_dw(Gen *g, Frame *fr, uint32_t group);
 
 void gen_concat(Gen *g, Frame *fr, const Group *gr);
 void gen_put(Gen *g, Frame *fr, const Group *gr);
+void gen_scatter(Gen *g, Frame *fr, const Group *gr); /* gen_scatter.c */
 void gen_trisolve(Gen *g, Frame *fr, const Group *gr);
 void gen_trisolve_tiny(Gen *g, Frame *fr, Val v);
 void gen_solve(Gen *g, Frame *fr, const Group *gr); /* gen_solve.c */

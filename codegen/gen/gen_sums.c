@@ -17,7 +17,7 @@ typedef struct Sums {
 static bool summed_in_place(const Plan *p, uint32_t v) {
   const PVal *q = &p->val[v];
   if (!p->live[v] || q->alias || q->into || !q->bsum || !q->stored || q->cls != PC_BUF) return false;
-  return q->sum == SUM_PRODUCT || p->f->inst.at[v].op == OP_proj || p->group.at[q->group]->kind == G_DW;
+  return q->sum == SUM_PRODUCT || p->f->inst.at[v].op == OP_proj || plan_sums_in_place(p, p->group.at[q->group]);
 }
 
 /* A loop's sum belongs to the result of the loop. */

@@ -13,6 +13,7 @@
  *   tanh     3     3          atan2                 2.5   2.5
  *   sin cos  2.5   2.5   |x| <= 1e5   rsqrt           1.5   1.5
  *   tan      4     4     |x| <= 1e5   rsqrt3          3     3      with AVX-512, else 6
+ *   floor ceil round mod   exact
  *
  * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it. From there on they lose digits
  * (1e-5 is left at 1.3e7 in f32, 1e-9 at 7e15 in f64), and where no digit can be right, they and tan are NaN: |x| > 2^22 pi, 2^51 pi

@@ -335,6 +335,25 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   p->val[v.id].group = own_group(p, kind, s, v);
 }
 
+/* By few indices: computed at each place of the result. Over lanes: added to one sum for all tiles, as weight gradients are. */
+static void plan_scatter(Plan *p, Val v, Section s) {
+  const Inst *i = ir_inst(p->f, v);
+  const int64_t n = type_count(i->type), indices = type_count(ir_type(p->f, ir_arg(p->f, i, 1)));
+  if (ir_scatter_attr(p->f, i).lanes) {
+    set(p, v, PC_BUF), p->val[v.id].bsum = true;
+    p->val[v.id].group = own_group(p, G_SCATTER, s, v);
+    p->group.at[p->group.n - 1]->lane = true;
+    if (!p->up) p->val[v.id].section = SEC_LAST;
+  } else if (plan_is_tiny(p, i->type) && n * indices <= p->tune->unroll) {
+    set(p, v, PC_SSA), place_tiny(p, v, s);
+  } else if (!plan_is_tiny(p, i->type) && indices <= p->tune->small) {
+    set(p, v, PC_POINT), place_point(p, v, s);
+  } else {
+    set(p, v, PC_BUF);
+    p->val[v.id].group = own_group(p, G_SCATTER, s, v);
+  }
+}
+
 /* Where vectors run along elements, what is put together along the first axis is read at its place (plan_wide.c). */
 static void plan_concat(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
@@ -369,6 +388,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_in: plan_input(p, v); break;
   case OP_const: set(p, v, PC_CONST); break;
   case OP_table: set(p, v, PC_TABLE); break;
+  case OP_iota: set(p, v, PC_IOTA); break;
   case OP_reshape:
   case OP_transpose:
   case OP_flip:
@@ -385,6 +405,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_rand: plan_own(p, v, s, G_RAND); break;
   case OP_concat: plan_concat(p, v, s); break;
   case OP_put: plan_own(p, v, s, G_PUT); break;
+  case OP_scatter: plan_scatter(p, v, s); break;
   case OP_trisolve: plan_own(p, v, s, G_TRISOLVE); break;
   case OP_solve: plan_own(p, v, s, G_SOLVE); break;
   case OP_batch_sum:
@@ -397,7 +418,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_rmax:
   case OP_rmin: plan_reduce(p, v, s); break;
   default:
-    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice)
+    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice && i->op != OP_gather)
       base_fault("codegen: `%s` must have been expanded", ir_op[i->op].name);
     if (plan_is_tiny(p, i->type)) set(p, v, PC_SSA), place_tiny(p, v, s);
     else set(p, v, PC_POINT), place_point(p, v, s);

@@ -17,6 +17,7 @@ typedef enum {
   PC_DEAD,
   PC_CONST,
   PC_TABLE,
+  PC_IOTA,  /* a whole number, made of the index */
   PC_IN,    /* input of the function, in the caller's memory */
   PC_UP,    /* input of a body that is (a slice of) a value of the function around it */
   PC_VIEW,  /* renames the elements of its operand */
@@ -56,7 +57,21 @@ typedef struct PVal {
   uint32_t t0, t1; /* first and last group that touches it */
 } PVal;
 
-typedef enum { G_TINY, G_LOOP, G_GEMM, G_DOT, G_DW, G_CONCAT, G_PUT, G_TRISOLVE, G_SOLVE, G_RAND, G_SCAN, G_ODE } GroupKind;
+typedef enum {
+  G_TINY,
+  G_LOOP,
+  G_GEMM,
+  G_DOT,
+  G_DW,
+  G_CONCAT,
+  G_PUT,
+  G_SCATTER,
+  G_TRISOLVE,
+  G_SOLVE,
+  G_RAND,
+  G_SCAN,
+  G_ODE
+} GroupKind;
 extern const char *const plan_group_name[];
 
 typedef enum { ROOT_VALUE, ROOT_REDUCE, ROOT_DOT, ROOT_BATCH, ROOT_LANES } RootKind;
@@ -139,6 +154,7 @@ void plan_print(FILE *out, const Plan *p, const char *symbol, const Source *src)
 
 Val plan_result(const Plan *p, Val multi, uint32_t index); /* the proj that holds a result; none: dead */
 Val plan_sink(const Plan *p, Val v);                       /* what a sum accumulates into: another value, or itself */
+bool plan_sums_in_place(const Plan *p, const Group *g);    /* over the tiles, in the memory of its sink */
 /* True if a sum over the tiles is made in memory by one weight gradient alone (with those that are joined to it), so that
  * the first tile of a call can set it. */
 bool plan_first_sets(const Plan *p, Val sink);

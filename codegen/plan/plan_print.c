@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-const char *const plan_group_name[] = {"straight", "loop", "product", "dot", "weight gradient", "concat", "put", "trisolve",
-                                       "solve",    "rand", "scan",    "ode"};
+const char *const plan_group_name[] = {
+  "straight", "loop", "product", "dot", "weight gradient", "concat", "put", "scatter", "trisolve", "solve", "rand", "scan", "ode"};
 static const char *const root_name[] = {"store", "reduce", "reduce dot", "batch sum", "lanes dot"};
 static const char *const section_name[] = {"once", "for each tile", "after the tiles"}, each_sample[] = "for each sample";
 

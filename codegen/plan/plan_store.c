@@ -80,6 +80,7 @@ static Group *call_group(const Plan *body) { return body->up->group.at[body->up-
 /* ---- what is needed ------------------------------------------------------------------------------------------- */
 
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
+static void need_operand(Plan *p, const Inst *i, uint32_t k, uint32_t g, uint32_t t, bool dynamic);
 
 /* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
 static bool clonable(Plan *p, Val v) {
@@ -156,7 +157,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
       touch(p, v, t);
       q->walked = g;
       if (ir_inst(p->f, v)->op == OP_dot && p->group.at[q->group]->main.id == v.id) break;
-      for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(p->f, i, k), g, t, true);
+      for (uint32_t k = 0; k < i->nargs; k++) need_operand(p, i, k, g, t, true);
     } else store(p, v, t);
     break;
   default: break;
@@ -171,9 +172,15 @@ static void need_memory(Plan *p, Val v, uint32_t t) {
   else if (c == PC_UP) need_up(p, r, true);
 }
 
+/* Rows that an index chooses are read here and there. */
+static void need_operand(Plan *p, const Inst *i, uint32_t k, uint32_t g, uint32_t t, bool dynamic) {
+  if (i->op == OP_gather && k == 0) need_memory(p, ir_arg(p->f, i, k), t);
+  else need(p, ir_arg(p->f, i, k), g, t, dynamic);
+}
+
 static void need_args(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
   const Inst *i = ir_inst(p->f, v);
-  for (uint32_t k = 0; k < i->nargs; k++) need(p, ir_arg(p->f, i, k), g, t, dynamic);
+  for (uint32_t k = 0; k < i->nargs; k++) need_operand(p, i, k, g, t, dynamic);
 }
 
 static void need_body(Plan *p);
@@ -291,6 +298,13 @@ static int64_t dw_work(const Plan *p, const Inst *i) {
   return plan_dw(p, &d, &w) ? plan_dw_bytes(p, &d, &w) : 0;
 }
 
+/* What it adds and where, if these are no plain memory. */
+static int64_t scatter_work(const Plan *p, const Inst *i) {
+  int64_t bytes = 0;
+  for (uint32_t k = 0; k < 2; k++) bytes += plan_round_up(value_bytes(p, ir_type(p->f, ir_arg(p->f, i, k))), p->tune->align);
+  return bytes;
+}
+
 static void reduce_items(Finish *x, Plan *p, Group *g, uint32_t end) {
   for (uint32_t r = 0; r < g->root.n; r++) {
     Root *root = &g->root.at[r];
@@ -355,6 +369,7 @@ static void plan_items(Finish *x, Plan *p, uint32_t end) {
     reduce_items(x, p, g, end);
     const Group *at = g->joined ? p->group.at[g->joined] : g;
     if (g->kind == G_DW) item(x, p, dw_work(p, ir_inst(p->f, g->main)), &g->work, at->t0, at->t1);
+    if (g->kind == G_SCATTER) item(x, p, scatter_work(p, ir_inst(p->f, g->main)), &g->work, g->t0, g->t1);
     if (g->kind == G_SOLVE)
       item(x, p, value_bytes(p, ir_type(p->f, ir_arg(p->f, ir_inst(p->f, g->main), 0))), &g->work, g->t0, g->t1);
     if (g->gemv) item(x, p, type_count(ir_type(p->f, g->main)) * p->form.es, &g->work, g->t0, g->t1);
@@ -379,10 +394,13 @@ static void start_times(Plan *p) {
     if (p->group.at[k]->body) start_times(p->group.at[k]->body);
 }
 
-/* A value filled by a group exists from the start of that group on. */
+/* A value filled by a group exists from the start of that group on; a tiny carry that is in memory, too, from the start of a turn. */
 static void born(Plan *p) {
-  for (uint32_t v = 1; v < p->f->inst.n; v++)
-    if (p->live[v] && p->val[v].group && !p->val[v].alias) touch(p, (Val){v}, p->group.at[p->val[v].group]->t0);
+  for (uint32_t v = 1; v < p->f->inst.n; v++) {
+    if (!p->live[v] || p->val[v].alias) continue;
+    if (p->val[v].group) touch(p, (Val){v}, p->group.at[p->val[v].group]->t0);
+    else if (p->up && p->val[v].cls == PC_SSA && p->val[v].stored) touch(p, (Val){v}, call_group(p)->t0);
+  }
   for (uint32_t k = 1; k < p->group.n; k++)
     if (p->group.at[k]->body) born(p->group.at[k]->body);
 }

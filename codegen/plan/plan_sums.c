@@ -25,11 +25,15 @@ static Root *root_of(const Plan *p, Val v) {
   return NULL;
 }
 
+bool plan_sums_in_place(const Plan *p, const Group *g) {
+  return g->kind == G_DW || (g->kind == G_SCATTER && ir_scatter_attr(p->f, ir_inst(p->f, g->main)).lanes);
+}
+
 static uint8_t leaf_kind(const Plan *p, Val v) {
   const PVal *q = &p->val[v.id];
   if (q->cls != PC_BUF || !q->group || q->alias) return SUM_NONE;
   const Group *g = p->group.at[q->group];
-  if (g->kind == G_DW && g->main.id == v.id) return SUM_PRODUCT;
+  if (plan_sums_in_place(p, g) && g->main.id == v.id) return SUM_PRODUCT;
   const Root *r = root_of(p, v);
   return r && (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) ? SUM_LANES : SUM_NONE;
 }
@@ -93,8 +97,8 @@ bool plan_first_sets(const Plan *p, Val sink) {
   if (p->up || (q->sum && q->sum != SUM_PRODUCT) || ir_inst(p->f, sink)->op == OP_proj) return false;
   for (uint32_t k = 1; k < p->group.n; k++) {
     const Group *g = p->group.at[k];
-    if (g->kind != G_DW || g->joined || plan_sink(p, g->main).id != sink.id) continue;
-    if (only || g->section != SEC_TILE) return false;
+    if (!plan_sums_in_place(p, g) || g->joined || plan_sink(p, g->main).id != sink.id) continue;
+    if (only || g->kind != G_DW || g->section != SEC_TILE) return false;
     only = g;
   }
   Dot d;

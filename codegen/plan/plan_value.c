@@ -1,7 +1,7 @@
 /* Values as the plan sees them: what lies behind aliases, views and sums. */
 #include "codegen/plan/plan.h"
 
-bool plan_is_elementwise(Op op) { return ir_elementwise(op) || op == OP_tri; }
+bool plan_is_elementwise(Op op) { return ir_elementwise(op) || op == OP_tri || op == OP_setrow; }
 
 bool plan_is_point(const Plan *p, Val v) { return p->val[v.id].cls == PC_POINT; }
 

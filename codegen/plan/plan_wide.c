@@ -109,6 +109,7 @@ static bool readable(Walk *w, const Plan *p, uint32_t group, Val v, int64_t shif
   switch (q->cls) {
   case PC_CONST:
   case PC_TABLE:
+  case PC_IOTA:
   case PC_BUF:
   case PC_SSA: return true;
   case PC_IN: return !i->type.lane || p->form.single;

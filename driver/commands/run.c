@@ -101,6 +101,12 @@ static void on_plot(void *ctx, const Plot *p, const PlotResult *x) {
   fflush(stdout);
 }
 
+static void on_save(void *ctx, const Save *w) {
+  const Runner *r = ((Terminal *)ctx)->r;
+  if (!r->s->opt->quiet) printf("save %s%*s %s/arrays/%s.npz\n", w->name, padding(w->name, 26), "", rt_run_dir(r->run), w->name);
+  fflush(stdout);
+}
+
 /* ---- the command ----------------------------------------------------------------------------------------- */
 
 static bool has_checkpoint(const Runner *r) {
@@ -124,6 +130,7 @@ int terminal_run(Runner *r) {
                       .ends = on_ends,
                       .proofs = on_proofs,
                       .report = on_report,
+                      .save = on_save,
                       .expect = on_expect,
                       .plot = on_plot,
                       .stop = &interrupted};

@@ -115,7 +115,7 @@ RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const 
 
 /* ---- running ---- */
 
-static HnnArg argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats) {
+HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats) {
   if (in->kind == IN_SCALAR) return (HnnArg){(char *)stats->v + in->index * (stats->f64 ? sizeof(double) : sizeof(float)), 0};
   const RtArray *a = in->kind == IN_PARAM ? &param[in->index] : &set->field[in->index];
   return (HnnArg){a->v, a->ld};
@@ -135,7 +135,7 @@ static void values(Session *s, const Report *report, const Native *native, const
   if (!rt_array_init(value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
     base_fault("there is not enough memory for the report `%s`", report->name);
   *stats = report_inputs(s, report->use, report->nuse, results);
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = argument(param, &f->in.at[k], set, stats);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(param, &f->in.at[k], set, stats);
   if (!rt_fn_run(native->run, in, &(HnnArg){value->v, value->ld}, set ? set->n : 1, session_seed(s, 0), 0))
     base_fault("there is not enough memory for the report `%s`", report->name);
   base_free(in);

@@ -19,6 +19,8 @@ int report_run(Session *s, const Report *report, const ReportResult *results, Re
 NativeJob report_job(Session *s, const Report *report, Native *native);
 void report_evaluate(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
                      ReportResult *out);
+/* An input of a report's function: a parameter, a field of the set, one of the statistics. */
+HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats);
 /* The statistics that a function has as inputs, as one shared array of the model's precision. */
 RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results);
 /* "quantile(0.9)": of one that is asked; into text[STAT_TEXT]. */

@@ -1,5 +1,6 @@
 /* See runner.h. */
 #include "driver/run/runner_priv.h"
+#include "driver/run/save.h"
 #include "driver/session/proofs.h"
 #include "driver/session/data.h"
 
@@ -7,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int runner_fail(Runner *r, const RtError *err) { return session_fail(r->s, EXIT_IO, CODE_output, (Span){0}, "%s", err->text); }
 
@@ -119,6 +121,26 @@ static int run_plot(Runner *r, const Plot *p, bool done) {
   return code ? code : note_plot(r, p, &x);
 }
 
+/* ---- arrays -------------------------------------------------------------------------------------------- */
+
+/* What is older than the checkpoint cannot be made again. */
+static int run_save(Runner *r, const Action *a, bool done) {
+  if (!r->run) return 0;
+  if (!done) {
+    int code = save_run(r->s, r->run, a->save, r->result, a->at);
+    if (!code && r->on.save) r->on.save(r->on.ctx, a->save);
+    return code;
+  }
+  char *path = rt_run_arrays_path(r->run, a->save->name);
+  const bool there = path && access(path, R_OK) == 0;
+  free(path);
+  return there ? 0
+               : session_fail(r->s, EXIT_IO, CODE_resume, a->at,
+                              "`%s/arrays/%s.npz` is missing, and was written with parameters from before the checkpoint: put it "
+                              "back, or start a new run",
+                              rt_run_dir(r->run), a->save->name);
+}
+
 /* ---- the whole file ---------------------------------------------------------------------------------------- */
 
 static int run_action(Runner *r, uint32_t i) {
@@ -129,6 +151,8 @@ static int run_action(Runner *r, uint32_t i) {
   case DO_REPORT: return done && r->result[report_number(r->s->model, a->report)].made ? 0 : run_report(r, a->report);
   case DO_EXPECT: return run_expect(r, a->expect, i);
   case DO_PLOT: return run_plot(r, a->plot, done);
+  case DO_DATA: return made_run(r, a->data, (int)i, done);
+  case DO_SAVE: return run_save(r, a, done);
   }
   return 0;
 }
@@ -142,10 +166,17 @@ static int prove(Runner *r) {
   return runner_write_reports(r);
 }
 
+void runner_waited(Runner *r) {
+  if (!r->run || rt_run_get(r->run, "seconds_compiling")) return;
+  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
+  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
+}
+
 static int finish(Runner *r, int code) {
   RtError err = {{0}};
   const bool failed = r->failed_expect || r->not_finite;
   const char *status = code == RUN_STOPPED ? "stopped" : code || failed ? "failed" : "done";
+  runner_waited(r);
   if (r->run) rt_run_set(r->run, "seconds", json_real(pass_now() - r->s->started));
   if (r->run && !rt_run_status(r->run, status, &err) && code <= 0) return runner_fail(r, &err);
   return code ? code : failed ? EXIT_NUMBERS : 0;

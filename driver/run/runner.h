@@ -30,7 +30,8 @@ typedef struct RunEvents {
   void (*report)(void *ctx, const Report *r, const ReportResult *x);
   void (*expect)(void *ctx, const Expect *e, bool holds);
   void (*plot)(void *ctx, const Plot *p, const PlotResult *x);
-  volatile int *stop; /* not 0: training stops after its step, with a checkpoint; NULL: never */
+  void (*save)(void *ctx, const Save *w); /* its file is there */
+  volatile int *stop;                     /* not 0: training stops after its step, with a checkpoint; NULL: never */
 } RunEvents;
 
 typedef struct Runner {

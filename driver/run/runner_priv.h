@@ -9,6 +9,11 @@ bool runner_stopped(const Runner *r);           /* somebody asked it to */
 
 /* training.c: one `train`, from its start or from where r->at is; 0 done, RUN_STOPPED, else the exit code. */
 int runner_train(Runner *r, const Train *spec, int action);
+void runner_waited(Runner *r); /* what was waited for so far stands in the manifest: compiler, data; once */
+
+/* made.c: data that follows from parameters, made at its place. Before the next `train` it is kept in the run directory, where
+ * a run that goes on from there (done) takes it from; 0 or the exit code. */
+int made_run(Runner *r, const Data *d, int action, bool done);
 
 /* checkpoint.c: of the training at hand after `step` steps, with what it keeps beside. */
 typedef struct Written {

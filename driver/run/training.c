@@ -101,14 +101,6 @@ static int judge_training(Runner *r, Watch *w, RtStatus status, const RtError *e
   }
 }
 
-/* From the start of the process; what of it the command waited for the compiler, and for the data. */
-static void first_step_times(Runner *r) {
-  if (!r->run || rt_run_get(r->run, "seconds_to_first_step")) return;
-  rt_run_set(r->run, "seconds_to_first_step", json_real(pass_now() - r->s->started));
-  rt_run_set(r->run, "seconds_compiling", json_real(r->s->compiling));
-  rt_run_set(r->run, "seconds_making_data", json_real(r->s->making_data));
-}
-
 int runner_train(Runner *r, const Train *spec, int action) {
   Trainer t;
   int code = trainer_open(r->s, spec, &t);
@@ -120,7 +112,10 @@ int runner_train(Runner *r, const Train *spec, int action) {
   }
   if (!code) code = monitor_open(r->s, spec, &w.monitor);
   if (code) return monitor_close(&w.monitor), trainer_close(&t), code;
-  first_step_times(r);
+  if (r->run && !rt_run_get(r->run, "seconds_to_first_step")) {
+    rt_run_set(r->run, "seconds_to_first_step", json_real(pass_now() - r->s->started));
+    runner_waited(r);
+  }
   t.rt.test_ready = on_test;
   t.rt.progress = on_progress;
   t.rt.checkpoint = r->run ? on_checkpoint : NULL;

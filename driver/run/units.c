@@ -39,6 +39,7 @@ Units *units_create(const Model *m, PassRun *run, Diag *diag) {
       add(u, a->plot->fn, false, "plot", a->plot->name, a->at);
       add(u, a->plot->grid, false, "plot", arena_printf(u->mem, "%s_grid", a->plot->name), a->at);
     }
+    if (a->kind == DO_SAVE) add(u, a->save->fn, false, "save", a->save->name, a->at);
     if (a->kind == DO_REPORT) add(u, a->report->fn, false, "report", a->report->name, a->at);
   }
   for (uint32_t i = 0; i < m->ndata; i++)

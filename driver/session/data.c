@@ -32,6 +32,13 @@ static bool alloc_set(RtSet *set, const Data *d, int64_t n) {
   return true;
 }
 
+RtSet *data_empty(Session *s, const Data *d, int64_t n) {
+  RtSet *set = &s->set[index_of(s, d)];
+  if (alloc_set(set, d, n)) return set;
+  rt_set_finish(set);
+  return *set = (RtSet){0}, NULL;
+}
+
 /* Numbers of rows or samples; NULL without memory. */
 static int64_t *row_numbers(int64_t n) { return (uint64_t)n < SIZE_MAX / 16 ? rt_zeroed((size_t)n * sizeof(int64_t)) : NULL; }
 
@@ -122,6 +129,19 @@ static int check_finite(Session *s, const Data *d, const Native *native, const R
   return 0;
 }
 
+/* Programs compute in f64, whatever the parameters are kept in. */
+static bool input(const Session *s, const Input *in, const RtSet *on, int64_t draws, RtArray *made, HnnArg *out) {
+  const RtArray *a = in->kind == IN_FIELD ? &on->field[in->index] : made;
+  if (in->kind == IN_PARAM && !rt_array_convert(&s->param[in->index], true, made)) return false;
+  if (in->kind == IN_INDEX) {
+    if (!rt_array_init(made, "index", true, 0, NULL, draws)) return false;
+    for (int64_t i = 0; i < draws; i++) ((double *)made->v)[i] = (double)i;
+    rt_array_pad(made);
+  }
+  *out = (HnnArg){a->v, a->ld};
+  return true;
+}
+
 static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   const Fn *f = native->fn;
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
@@ -130,6 +150,7 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
   if (__builtin_mul_overflow(draws, rows.per_draw, &samples)) return no_memory(s, d, INT64_MAX);
   if (samples <= 0) return no_samples(s, d);
   RtArray *out = base_zeroed(f->out.n, sizeof *out);
+  RtArray *made = base_zeroed(f->in.n, sizeof *made);
   HnnArg *arg = base_zeroed(f->out.n + f->in.n, sizeof *arg), *in = arg + f->out.n;
   bool ok = alloc_set(set, d, samples);
   for (uint32_t k = 0; ok && k < f->out.n; k++) {
@@ -137,14 +158,13 @@ static int run_program(Session *s, const Data *d, Native *native, RtSet *set) {
     ok = rt_array_init(&out[k], k < d->nfield ? d->field[k].name : "lost", true, t.rank, t.dim, draws);
     if (ok) arg[k] = (HnnArg){out[k].v, out[k].ld};
   }
-  for (uint32_t k = 0; ok && k < f->in.n; k++) {
-    const RtArray *field = &on->field[f->in.at[k].index];
-    in[k] = (HnnArg){field->v, field->ld};
-  }
+  for (uint32_t k = 0; ok && k < f->in.n; k++) ok = input(s, &f->in.at[k], on, draws, &made[k], &in[k]);
   ok = ok && rt_fn_run(native->run, in, arg, draws, session_seed(s, d->seed), 0) && unpack_all(s, d, set, out, &rows, draws);
   int code = ok ? check_finite(s, d, native, set, f->out.n > d->nfield ? &out[d->nfield] : NULL, draws) : no_memory(s, d, samples);
   for (uint32_t k = 0; k < f->out.n; k++) rt_array_finish(&out[k]);
+  for (uint32_t k = 0; k < f->in.n; k++) rt_array_finish(&made[k]);
   base_free(out);
+  base_free(made);
   base_free(arg);
   return code;
 }

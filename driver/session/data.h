@@ -8,6 +8,8 @@ int data_make(Session *s, const Data *d);
 const RtSet *data_set(Session *s, const Data *d);    /* in f64 */
 const RtSet *data_native(Session *s, const Data *d); /* in the model's precision */
 
+RtSet *data_empty(Session *s, const Data *d, int64_t n); /* room for n samples, to be filled: it is then made; NULL: no memory */
+
 /* Of the contents of every file that the model reads, into out[40]. */
 void data_fingerprint(const Session *s, char *out);
 struct XXH3_state_s;

@@ -17,6 +17,7 @@ static Tensor input(const RtArray *param, const RtArray *stats, const RtSet *set
     for (int64_t i = 0; i < lanes; i++)
       out.v[e * lanes + i] = in->kind == IN_PARAM    ? rt_real(param[in->index].v, e, param[in->index].f64)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
+                             : in->kind == IN_INDEX  ? (double)sample[i]
                              : in->kind == IN_SCALAR ? rt_real(stats->v, in->index, stats->f64)
                                                      : rt_real(set->field[in->index].v, e * set->field[in->index].ld + sample[i],
                                                                set->field[in->index].f64);
@@ -70,7 +71,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   const RtSet *on = d->on ? data_set(s, d->on) : NULL;
   char text[256];
   Origin o = {0};
-  bool found = nan_find(derived, NULL, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
+  bool found = nan_find(derived, s->param, on, &draw_number, 1, session_seed(s, d->seed), draw_number, &o);
   DiagMsg *m = field ? diag_add(s->diag, CODE_not_finite, d->at, "`%s` of the data set `%s` is not finite in sample %" PRId64,
                                 field, d->name, sample)
                      : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,

@@ -59,6 +59,23 @@ static int64_t first_lost(const Hunt *h, const Tensor *t) {
   return -1;
 }
 
+static bool by_row(unsigned op) { return op == OP_gather || op == OP_scatter || op == OP_setrow; }
+
+/* The index that made element `at` of t NaN: arg[0]; and of how many rows: arg[1]. Of several, the first that is outside. */
+static void outside(const Hunt *h, const Fn *f, const Inst *i, const Tensor *t, int64_t at, const Tensor *const *args, Origin *o) {
+  const Tensor *index = args[1];
+  int64_t width = t->type.lane ? h->samples : 1, n = i->op == OP_gather ? args[0]->type.dim[0] : t->type.dim[0];
+  bool lanes = i->op == OP_scatter && ir_scatter_attr(f, i).lanes;
+  o->arg[1] = (double)n;
+  for (int64_t s = lanes ? 0 : at % width; s < (lanes ? h->samples : at % width + 1); s++)
+    for (int64_t k = 0; k < type_count(index->type); k++) {
+      double row = element(h, index, k, s);
+      if (row >= 0 && row < (double)n && row == floor(row)) continue;
+      o->arg[0] = row, o->outside = true;
+      return;
+    }
+}
+
 /* An instruction is a source once, whatever the turn. */
 static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
   const Inst *i = &w->f->inst.at[id];
@@ -67,6 +84,7 @@ static uint32_t new_source(Hunt *h, const Flow *w, uint32_t id, const Tensor *t,
     if (h->origin.at[k].f == w->f && h->origin.at[k].v.id == id) return k + 1;
   Origin o = {.f = w->f, .v = {id}, .value = t->v[at]};
   if (i->op == OP_require) o.arg[0] = element(h, args[1], 0, at % width);
+  if (by_row(i->op) && args) outside(h, w->f, i, t, at, args, &o);
   for (uint32_t k = 0; i->op != OP_require && args && ir_elementwise(i->op) && k < i->nargs && k < 2; k++)
     o.arg[k] = element(h, args[k], at / width, at % width);
   *vec_push(&h->origin) = o;
@@ -112,6 +130,9 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
 static uint32_t of_operands(Hunt *h, const Flow *w, uint32_t id, const Tensor *t, int64_t at, const Tensor *const *args) {
   const Inst *i = &w->f->inst.at[id];
   int64_t width = t->type.lane ? h->samples : 1;
+  Origin row = {0};
+  if (by_row(i->op)) outside(h, w->f, i, t, at, args, &row);
+  if (row.outside && !lost(h, row.arg[0])) return 0;
   for (uint32_t k = 0; k < i->nargs; k++) {
     uint32_t from = w->now[ir_arg(w->f, i, k).id];
     if (from && (!ir_elementwise(i->op) || lost(h, element(h, args[k], at / width, at % width)))) return from;
@@ -240,6 +261,15 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
   return buf;
 }
 
+/* "index 7 leaves an axis of 5"; NaN as an index is the fault of what made it. */
+static const char *row_text(const Origin *o, char *buf, size_t size) {
+  double i = o->arg[0];
+  bool whole = i == floor(i);
+  snprintf(buf, size, whole ? "the index %.10g leaves an axis of %.0f" : "the index %.10g of an axis of %.0f is no whole number", i,
+           o->arg[1]);
+  return buf;
+}
+
 /* Names of operators that have none in the language. */
 static const char *shown(Op op) {
   switch (op) {
@@ -254,6 +284,9 @@ static const char *shown(Op op) {
   case OP_batch_sum: return "sum";
   case OP_rmax: return "max";
   case OP_rmin: return "min";
+  case OP_gather: return "[]";
+  case OP_scatter: return "segment_sum";
+  case OP_setrow: return "set";
   case OP_trisolve: return "solve_lower";
   default: return ir_op[op].name;
   }
@@ -271,11 +304,12 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   called(src, i->at, name, sizeof name);
   if (i->op == OP_require) return requirement(o, buf, size);
   if (i->op == OP_ode && o->failure) return adaptive(o, buf, size);
+  if (o->outside) return row_text(o, buf, size);
   if (i->op == OP_in) {
     snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
-  if (i->op == OP_const || i->op == OP_table) {
+  if (ir_literal(i->op)) {
     snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }
@@ -297,6 +331,7 @@ const char *origin_advice(const Origin *o) {
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
+  if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
   switch (o->failure) {
   case HNN_ODE_STEPS:
     return "raise it, as in `dopri5(rtol = 1e-10, max_steps = 10^7)`, or ask for less: a shorter time, larger tolerances";

@@ -8,6 +8,7 @@ typedef struct Origin {
   const Fn *f; /* instruction v of f made it of finite numbers */
   Val v;
   double value, arg[2];  /* it, and what it was made of (elementwise ops; arg[0]: what `require` quotes) */
+  bool outside;          /* arg: an index that is no row, and how many rows there are */
   HnnOdeFailure failure; /* of an `ode`, 0 if none */
   double time;
 } Origin;

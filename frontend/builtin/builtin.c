@@ -1,5 +1,6 @@
 /* The language's own functions: one row each. Adding one is a row and, at most, a handler. */
 #include "frontend/builtin/builtin_priv.h"
+#include "frontend/rows/rows.h"
 #include "frontend/flow/flow.h"
 
 #include <math.h>
@@ -26,6 +27,10 @@ static const Builtin builtin_rows[] = {
   {"abs",          "x",                     bi_ew1,        OP_abs,        N,              "absolute value"},
   {"sign",         "x",                     bi_ew1,        OP_sign,       N,              "-1, 0 or 1"},
   {"erf",          "x",                     bi_ew1,        OP_erf,        N,              "error function"},
+  {"floor",        "x",                     bi_ew1,        OP_floor,      N,              "largest whole number that is not above x"},
+  {"ceil",         "x",                     bi_ew1,        OP_ceil,       N,              "smallest whole number that is not below x"},
+  {"round",        "x",                     bi_ew1,        OP_round,      N,              "nearest whole number, of two the even one"},
+  {"mod",          "x, y",                  bi_ew2,        OP_mod,        N,              "x - y*floor(x/y): the rest, with the sign of y"},
   {"atan2",        "y, x",                  bi_ew2,        OP_atan2,      N,              "angle of (x, y)"},
   {"where",        "condition, a, b",       bi_where,      0,             0,              "a where the condition holds, else b"},
   {"max",          "x, y?, =axis",          bi_minmax,     OP_max,        0,              "largest element, or the larger of two"},
@@ -54,6 +59,12 @@ static const Builtin builtin_rows[] = {
   {"tril",         "x, k?",                 bi_tri,        0,             N,              "lower triangle"},
   {"triu",         "x, k?",                 bi_tri,        1,             N,              "upper triangle"},
   {"diag",         "x",                     bi_diag,       0,             N,              "matrix of a diagonal, or diagonal of a matrix"},
+  {"set",          "x, i, v",               rows_set,      0,             N,              "x with v for row i"},
+  {"argmax",       "x, axis?",              rows_argmax,   OP_rmax,       N,              "where the largest element is, the first of equals"},
+  {"argmin",       "x, axis?",              rows_argmax,   OP_rmin,       N,              "where the smallest element is, the first of equals"},
+  {"one_hot",      "i, n",                  rows_one_hot,  0,             N,              "n zeros, but 1 at place i"},
+  {"searchsorted", "edges, x",              rows_searchsorted, 0,         N,              "how many of the edges, which rise, lie below x"},
+  {"segment_sum",  "x, ids, n",             rows_segment_sum, 0,          N,              "n sums of rows: of those whose id is 0, 1, ..."},
   {"eye",          "n",                     bi_eye,        0,             0,              "identity matrix"},
   {"zeros",        "shape, ...",            bi_fill,       0,             0,              "zeros of a shape"},
   {"ones",         "shape, ...",            bi_fill,       1,             0,              "ones of a shape"},
@@ -73,6 +84,7 @@ static const Builtin builtin_rows[] = {
   {"nonzeros",     "matrix",                bi_functional, F_NONZEROS,    0,              "elements of a jacobian or hessian that may differ from zero"},
   {"trajectory",   "H, q, p",               bi_trajectory, 1,             BF_RAW,         "motion under a Hamiltonian"},
   {"integrate",    "f, x, ...",             bi_trajectory, 0,             BF_RAW,         "motion along a vector field"},
+  {"iterate",      "f, x, ...",             bi_iterate,    0,             BF_RAW,         "a function applied again and again"},
   {"uniform",      "a?, b?, shape?",        bi_draw,       0,             0,              "uniform draws from [a, b)"},
   {"normal",       "mean?, sd?, shape?",    bi_draw,       1,             0,              "normal draws"},
   {"choice",       "list",                  bi_choice,     0,             0,              "one of a list, drawn"},

@@ -37,8 +37,13 @@ bool need_string(Elab *E, const Actual *a, const char *what, const char **out);
 /* ---- elementwise.c: arithmetic ------------------------------------------------------------------------- */
 
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
+Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
 Value elab_negate(Elab *E, Value v, Span at);
 bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
+
+/* ---- frontend/motion: what runs a loop ------------------------------------------------------------------- */
+
+BuiltinCall bi_trajectory /* and integrate */, bi_iterate, bi_section;
 
 /* ---- net.c: instances of networks, and parameters --------------------------------------------------------- */
 

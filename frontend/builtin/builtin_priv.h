@@ -6,9 +6,8 @@
 
 BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_flip, bi_reshape, bi_outer, bi_cross, bi_dot, bi_norm,
     bi_reduce, bi_maxabs, bi_prod, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve, bi_draw, bi_choice, bi_part,
-    bi_stat, bi_misplaced, bi_transpose, bi_minmax, bi_length, bi_section;
-BuiltinCall bi_grad, bi_jac, bi_hess, bi_div, bi_functional /* field, poisson, jacobian, hessian, nonzeros */,
-    bi_trajectory /* and integrate */;
+    bi_stat, bi_misplaced, bi_transpose, bi_minmax, bi_length;
+BuiltinCall bi_grad, bi_jac, bi_hess, bi_div, bi_functional /* field, poisson, jacobian, hessian, nonzeros */;
 
 bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim);
 Value error_shape(Elab *E, const Actual *a, const char *name, const char *needs); /* poison */
@@ -17,7 +16,6 @@ Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y
 
 /* elementwise.c */
 Value elab_unary_op(Elab *E, Op op, Value v, Span at); /* elementwise */
-Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
 Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span at_b, Span at);
 
 /* wrt.c, names.c */

@@ -223,8 +223,8 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   context_alone(E, &c, f->module);
   context_body(&c, f->name);
   root_begin(E, &root, f->name, true, true);
-  root.no_params = "a data program makes its draws before anything is trained";
   c.yield = &y;
+  frame_define(E, intern(E->m->names, "index"), f->item->name_at, (Value){.kind = V_FIELD, .field = FIELD_INDEX}, false);
   bool good = true;
   if (f->item->on) good = (d->on = elab_data_named(E, f->item->on, f->item->on_at)) != NULL;
   if (d->on) frame_inner(E), data_scope(E, &root, d->on, d->on->at);
@@ -238,6 +238,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   }
   f->global->active--;
   f->global->elaborated = true;
+  d->trained = root.params.n > 0 || (d->on && d->on->trained);
   if (good) d->program = root_end(E, &root);
   else root_drop(E, &root);
   vec_free(&y.fields);
@@ -313,6 +314,7 @@ Value bi_part(Elab *E, const Builtin *b, Actuals *a) {
   if (!base) return POISON;
   Data *d = data_new(E, b->name, (DataKind)b->op, a->call);
   d->base = base;
+  d->trained = base->trained;
   d->field = base->field;
   d->nfield = base->nfield;
   if (b->op == DATA_SHUFFLE) {

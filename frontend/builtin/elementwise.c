@@ -133,7 +133,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
   Type ta, tb;
   value_type(a, &ta), value_type(b, &tb);
   if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, what)) return POISON;
-  if (op == OP_div && b.kind == V_NUM && b.num.v == 0) {
+  if ((op == OP_div || op == OP_mod) && b.kind == V_NUM && b.num.v == 0) {
     elab_label(elab_error(E, CODE_division_by_zero, at, "division by zero"), at_b, "this is 0");
     return POISON;
   }

@@ -83,20 +83,36 @@ Value bi_linspace(Elab *E, const Builtin *b, Actuals *a) {
 
 /* ---- draws --------------------------------------------------------------------------------------------- */
 
-/* The number of the turn in all loops around, as one count; VAL_NONE outside loops. */
-static Val counter(Elab *E, Span at) {
-  Level *chain[64];
+/* Counted in reals. */
+static bool countable(Elab *E, double turns, Span at) {
+  const bool f32 = E->now->level->fn->f64 == FN_F32;
+  if (turns <= (f32 ? 0x1p24 : 0x1p32)) return true;
+  DiagMsg *m = elab_error(E, CODE_too_large, at, "this is drawn in %.0f turns of the loops around, and at most 2^%d are told apart",
+                          turns, f32 ? 24 : 32);
+  if (f32) elab_help(m, "`data` and files with `precision f64` have 2^32");
+  return false;
+}
+
+/* The number of the turn in all loops around, as one count; VAL_NONE outside loops. False after an error. */
+static bool counter(Elab *E, Span at, Val *out) {
+  enum { DEEPEST = 64 };
+  Level *chain[DEEPEST];
   int n = 0;
-  for (Level *l = E->now->level; l && n < 64; l = l->up)
-    if (l->n) chain[n++] = l;
-  if (n == 0) return VAL_NONE;
+  double turns = 1;
+  *out = VAL_NONE;
+  for (Level *l = E->now->level; l && n < DEEPEST; l = l->up)
+    if (l->n || l->turns) turns *= l->n ? l->n : (double)l->turns, chain[n++] = l;
+  if (n == 0) return true;
+  if (!countable(E, turns, at)) return false;
   Value c = value_exact(0, 1);
   while (n-- > 0) {
-    Value k = {.kind = V_TURNS, .turns = {chain[n], chain[n]->index}};
-    Value scaled = elab_binary_op(E, OP_mul, c, value_exact(chain[n]->n, 1), at, at, at, "*");
+    Level *l = chain[n];
+    Value k = l->n ? (Value){.kind = V_TURNS, .turns = {l, l->index}} : value_tensor(l, level_turn(E, l));
+    Value scaled = elab_binary_op(E, OP_mul, c, value_exact(l->n ? l->n : (int64_t)l->turns, 1), at, at, at, "*");
     c = elab_binary_op(E, OP_add, scaled, k, at, at, at, "+");
   }
-  return elab_tensor(E, c, at);
+  *out = elab_tensor(E, c, at);
+  return true;
 }
 
 static bool may_draw(Elab *E, const Builtin *b, Span at) {
@@ -106,10 +122,12 @@ static bool may_draw(Elab *E, const Builtin *b, Span at) {
   return false;
 }
 
-static Val draw(Elab *E, int kind, Type t, Span at) {
+static bool draw(Elab *E, int kind, Type t, Span at, Val *out) {
+  Val c;
   t.lane = 1;
-  Val c = counter(E, at);
-  return ir_rand(elab_at(E, at), kind, E->now->root->sites++, c, t);
+  if (!counter(E, at, &c)) return false;
+  *out = ir_rand(elab_at(E, at), kind, E->now->root->sites++, c, t);
+  return true;
 }
 
 static bool draw_shape(Elab *E, const Builtin *b, Actuals *a, Type *t) {
@@ -149,7 +167,9 @@ Value bi_draw(Elab *E, const Builtin *b, Actuals *a) {
     elab_error(E, CODE_out_of_range, a->call, "`uniform` needs the lower end first, found %g and %g", lo.num.v, hi.num.v);
     return POISON;
   }
-  Value u = elab_value(E, draw(E, b->op, t, a->call));
+  Val drawn;
+  if (!draw(E, b->op, t, a->call, &drawn)) return POISON;
+  Value u = elab_value(E, drawn);
   Value width = b->op == 0 ? elab_binary_op(E, OP_sub, hi, lo, s1, s0, a->call, b->name) : hi;
   Value scaled = elab_binary_op(E, OP_mul, width, u, a->call, a->call, a->call, b->name);
   return elab_binary_op(E, OP_add, lo, scaled, s0, a->call, a->call, b->name);
@@ -173,7 +193,8 @@ Value bi_choice(Elab *E, const Builtin *b, Actuals *a) {
   if (!value_numeric(list) || !value_type(list, &t) || t.rank == 0)
     return error_shape(E, &a->at[0], b->name, "a list of numbers or tensors");
   if (!may_draw(E, b, a->call)) return POISON;
-  Val x = elab_tensor(E, list, a->at[0].at), u = draw(E, 0, type_scalar(true), a->call);
+  Val x = elab_tensor(E, list, a->at[0].at), u;
+  if (!draw(E, 0, type_scalar(true), a->call, &u)) return POISON;
   Val low = bounds(E, t.dim[0], 0, a->call), high = bounds(E, t.dim[0], 1, a->call);
   Build *bl = elab_at(E, a->call);
   Val above = ir_le(bl, low, u), below = ir_lt(bl, u, high), hit = ir_and(bl, above, below);

@@ -65,6 +65,10 @@ static bool targets(Names *n, const Stmt *s, bool known) {
   return known || has(n, target(s->target));
 }
 
+static void formals(Names *n, const Formal *f) {
+  for (; f; f = f->next) bind(n, f->name);
+}
+
 static void statements(Names *n, const Block *b, bool all, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
     bool known = targets(n, s, all);
@@ -72,11 +76,12 @@ static void statements(Names *n, const Block *b, bool all, int depth) {
     ast_stmt_parts(s, part);
     for (int k = 0; k < STMT_PARTS; k++) expression(n, part[k], known, depth + 1);
     statements(n, s->body, all, depth + 1);
+    if (!s->item) continue;
+    formals(n, s->item->tformals);
+    formals(n, s->item->formals);
+    expression(n, s->item->value, known, depth + 1);
+    statements(n, s->item->body, known, depth + 1);
   }
-}
-
-static void formals(Names *n, const Formal *f) {
-  for (; f; f = f->next) bind(n, f->name);
 }
 
 /* ---- values of outer functions ------------------------------------------------------------------------------------------ */

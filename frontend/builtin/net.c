@@ -81,6 +81,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   g->bound = true;
   context_push(E, &c);
   g->targs = frame_push(E, NULL, f->module);
+  for (uint32_t i = 0; f->targs && i < f->targs->entries.n; i++) entry_take(E, g->targs, &f->targs->entries.at[i], f->item);
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
   context_pop(E, &c);
   if (!good) return POISON;

@@ -80,6 +80,10 @@ static void block(Elab *E, const Item *it, const Block *b, int depth) {
     for (int k = 0; k < STMT_PARTS; k++) expr(E, it, part[k], depth);
     for (const Arg *a = s->names; a; a = a->next) expr(E, it, a->value, depth);
     block(E, it, s->body, depth + 1);
+    if (s->item) {
+      expr(E, it, s->item->value, depth + 1);
+      block(E, it, s->item->body, depth + 1);
+    }
   }
 }
 

@@ -281,7 +281,7 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   frame_push(E, f->targs, f->module);
   Value v = POISON;
   bool good = elab_bind(E, f->item->formals, a, f->name, f->item->name_at) && !any_poison(a);
-  Body *body = context_body(&c, f->path ? f->path : f->name);
+  Body *body = context_body(&c, f->path ? f->path : f->home ? f->home : f->name);
   body->stack = f->stack, body->nstack = f->nstack, body->base = c.level;
   body->net = f->item->kind == IT_NET || f->item->kind == IT_FLOW;
   c.calls = &call;

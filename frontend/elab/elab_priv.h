@@ -36,14 +36,7 @@ Spent elab_spent(const Elab *E);
 void loop_begin(Elab *E, Loop *l, Span at, const char *what, int64_t turns);
 void loop_end(Elab *E, const Loop *l);
 
-/* turn.c: what was emitted and made since a mark is taken back. */
-typedef struct TurnsMark {
-  struct LevelMark *level;
-  struct Count *count;
-  uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse;
-} TurnsMark;
-TurnsMark turns_mark(Elab *E);
-void turns_undo(Elab *E, const TurnsMark *m);
+/* turn.c */
 /* As turns_unroll (turn.h), where what differs is no shape of an instance: a length. Of few turns. */
 bool turns_write_out(Elab *E, Value v);
 enum { TURNS_WRITTEN = 256 }; /* the most turns that are written out because something of them differs */

@@ -1,10 +1,12 @@
 /* Subscripts, transposes and elements.
  *
- * Subscripts are known while compiling, but may differ from turn to turn of a comprehension. A tensor
+ * Most subscripts are known while compiling, but may differ from turn to turn of a comprehension. A tensor
  * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
  * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
- * from inside the loop is contracted with rows of zeros and ones. */
+ * from inside the loop is contracted with rows of zeros and ones. Lists of
+ * integers, and subscripts that only the program knows, are in frontend/rows. */
 #include "frontend/elab/elab_priv.h"
+#include "frontend/rows/rows.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -24,10 +26,13 @@ static Value bad_index(Elab *E, Span at, int64_t i, uint32_t n) {
   return POISON;
 }
 
-static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
+static bool sub_int(Elab *E, Value v, bool range, Span at, int64_t *out) {
   if (value_is_int(v, out)) return true;
   if (v.kind == V_NUM) elab_error(E, CODE_whole_number, at, "a subscript needs an integer, found %g", v.num.v);
-  else elab_error(E, CODE_not_constant, at, "a subscript needs an integer known while compiling, found %s", value_text(E, v));
+  else if (range && v.kind == V_TENSOR)
+    elab_help(elab_error(E, CODE_not_constant, at, "a range needs bounds known while compiling, found %s", value_text(E, v)),
+              "a range of a fixed length from `i` on: `x[i + [0, 1, 2]]`");
+  else elab_error(E, CODE_not_constant, at, "a subscript needs an integer, or a tensor of them, found %s", value_text(E, v));
   return false;
 }
 
@@ -35,15 +40,15 @@ static bool sub_int(Elab *E, Value v, Span at, int64_t *out) {
 static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t *start, uint32_t *width) {
   int64_t i, j;
   if (!s->range) {
-    if (!sub_int(E, a, s->at, &i)) return false;
+    if (!sub_int(E, a, false, s->at, &i)) return false;
     if (i < -(int64_t)n || i >= (int64_t)n) return bad_index(E, s->at, i, n), false;
     *start = i < 0 ? i + n : i;
     *width = 0;
     return true;
   }
   i = 0, j = n;
-  if (a.kind != V_NONE && !sub_int(E, a, s->at, &i)) return false;
-  if (b.kind != V_NONE && !sub_int(E, b, s->at, &j)) return false;
+  if (a.kind != V_NONE && !sub_int(E, a, true, s->at, &i)) return false;
+  if (b.kind != V_NONE && !sub_int(E, b, true, s->at, &j)) return false;
   int64_t i0 = i < 0 ? i + n : i, j0 = j < 0 ? j + n : j;
   if (i0 < 0 || j0 > (int64_t)n || i0 >= j0) {
     DiagMsg *m = elab_error(E, CODE_index, s->at,
@@ -291,11 +296,118 @@ static Value tensor_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
   return base;
 }
 
+/* ---- lists of integers, and subscripts known when the program runs ------------------------------------------ */
+
+static Value of_first_turn(Value v) {
+  while (v.kind == V_TURNS) v = v.turns.at[0];
+  return v;
+}
+
+/* For all rows that it names: neither a range nor one integer known while compiling. */
+static bool is_index(const Sub *s) {
+  Value v = of_first_turn(s->a);
+  return !s->range && (v.kind == V_TENSOR || v.kind == V_ARRAY || (v.kind == V_LIST && v.list.n && v.list.at[0].kind == V_BOOL));
+}
+
+static bool mask(Elab *E, const Sub *s, Value v) {
+  Type t = {0};
+  bool list = v.kind == V_LIST;
+  if (!list && (!value_type(v, &t) || t.dt != DT_BOOL)) return false;
+  elab_help(elab_error(E, CODE_subscript, s->at, "a mask of truth values takes a number of elements that is not known: found %s",
+                       list ? "a list of truth values" : value_text(E, v)),
+            "`where(mask, x, 0)` keeps the shape; a list of integers takes those rows, `x[[0, 2]]`");
+  return true;
+}
+
+/* The integers of a list, from the start. */
+static const uint32_t *fixed_rows(Elab *E, const Sub *s, const Array *a, uint32_t n) {
+  uint32_t *at = ARENA_ARRAY(E->mem, uint32_t, a->n + 1);
+  for (uint32_t k = 0; k < a->n; k++) {
+    int64_t i;
+    if (!sub_int(E, (Value){.kind = V_NUM, .num = a->at[k]}, false, s->at, &i)) return NULL;
+    if (i < -(int64_t)n || i >= (int64_t)n) return bad_index(E, s->at, i, n), NULL;
+    at[k] = (uint32_t)(i < 0 ? i + n : i);
+  }
+  return at;
+}
+
+/* The same of lists that differ from turn to turn. */
+static Value from_start(Elab *E, const Sub *s, Value v, uint32_t n) {
+  if (v.kind == V_ARRAY) {
+    const uint32_t *at = fixed_rows(E, s, v.array, n);
+    Num *row = ARENA_ARRAY(E->mem, Num, v.array->n + 1);
+    for (uint32_t k = 0; at && k < v.array->n; k++) row[k] = num_ratio(at[k], 1);
+    return at ? value_array(E, v.array->rank, v.array->dim, row) : POISON;
+  }
+  if (v.kind != V_TURNS) return v;
+  Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+  for (uint32_t t = 0; t < v.turns.level->n; t++)
+    if ((turn[t] = from_start(E, s, v.turns.at[t], n)).kind == V_POISON) return POISON;
+  v.turns.at = turn;
+  return v;
+}
+
+/* n: the size of the axis. */
+static bool row_index(Elab *E, const Sub *s, int axis, uint32_t n, RowIndex *out) {
+  *out = (RowIndex){.axis = axis, .at = s->at, .v = s->a};
+  if (mask(E, s, of_first_turn(s->a)) || !value_type(s->a, &out->dims)) return false;
+  if (s->a.kind == V_ARRAY) return (out->fixed = fixed_rows(E, s, s->a.array, n)) != NULL;
+  out->v = from_start(E, s, s->a, n);
+  return out->v.kind != V_POISON;
+}
+
+/* What is known while compiling comes first. Indices that others stand between come to be the first axes. */
+static Value index_sub(Elab *E, Value base, const Sub *s, uint32_t n, Span at) {
+  Sub rest[IR_MAX_RANK];
+  RowIndex index[IR_MAX_RANK];
+  Type t;
+  uint32_t m = 0, blocks = 0;
+  int axis = 0;
+  for (uint32_t k = 0; k < n; k++)
+    rest[k] = is_index(&s[k]) ? (Sub){.range = true, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}, .at = s[k].at} : s[k];
+  base = tensor_sub(E, base, rest, n);
+  if (base.kind == V_POISON) return base;
+  value_type(base, &t);
+  for (uint32_t k = 0; k < n; k++) {
+    if (is_index(&s[k]) && !row_index(E, &s[k], axis, t.dim[axis], &index[m++])) return POISON;
+    axis += is_index(&s[k]) || s[k].range;
+    blocks += !s[k].range && (!k || s[k - 1].range);
+  }
+  return rows_take(E, base, index, m, blocks > 1, at);
+}
+
+static bool any_index(const Sub *s, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++)
+    if (is_index(&s[k])) return true;
+  return false;
+}
+
+static bool known(Value base, const Sub *s, uint32_t n) {
+  bool all = value_static(base);
+  for (uint32_t k = 0; k < n; k++)
+    all = all && (s[k].a.kind == V_NONE || value_static(s[k].a)) && (s[k].b.kind == V_NONE || value_static(s[k].b));
+  return all;
+}
+
+static Value index_sub_any(Elab *E, Value base, const Sub *s, uint32_t n, const Expr *e) {
+  Scratch scratch;
+  bool fixed = known(base, s, n);
+  if (fixed) scratch_begin(E, &scratch);
+  if (base.kind != V_TENSOR) base = elab_value(E, elab_tensor(E, base, e->a->at));
+  Value v = index_sub(E, base, s, n, e->at);
+  return fixed ? scratch_end(E, &scratch, v, e->at) : v;
+}
+
 static bool all_static(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0])); }
 
 static Value list_sub(Elab *E, Value v, const Sub *s) {
   int64_t start;
   uint32_t width;
+  if (s->a.kind == V_TENSOR && !s->range) {
+    elab_error(E, CODE_not_constant, s->at, "%s is indexed by an integer known while compiling, found %s", value_text(E, v),
+               value_text(E, s->a));
+    return POISON;
+  }
   if (!resolve(E, s, s->a, s->b, v.list.n, &start, &width)) return POISON;
   if (!width) return v.list.at[start];
   v.list.at += start;
@@ -335,6 +447,7 @@ Value elab_index(Elab *E, const Expr *e) {
   }
   if (!good) return POISON;
   if (list) return list_sub(E, base, s);
+  if (any_index(s, n)) return index_sub_any(E, base, s, n, e);
   if (all_static(base)) return static_sub(E, base, s, n);
   if (base.kind == V_TURNS) base = elab_value(E, elab_tensor(E, base, e->a->at));
   return tensor_sub(E, base, s, n);

@@ -133,6 +133,7 @@ void level_order(Elab *E, Level *l, uint32_t first) {
   for (uint32_t i = 0; i < first; i++) to[i] = i;
   for (uint32_t k = 0; k < l->walked.n; k++) to[ir_number(f, ir_inst(f, l->walked.at[k].inner))] = first + k;
   for (uint32_t k = 0; k < l->captures.n; k++) to[ir_number(f, ir_inst(f, l->captures.at[k].inner))] = first + l->walked.n + k;
+  if (l->steps && l->turn.id) to[ir_number(f, ir_inst(f, l->turn))] = f->in.n - 1;
   reorder(f, to);
   base_free(to);
 }
@@ -164,6 +165,13 @@ Val level_walk(Elab *E, Level *l, Val outer) {
   Val inner = ir_input(&l->b, NULL, IN_OTHER, l->fn->in.n, slice);
   *vec_push(&l->walked) = (Walked){outer, inner};
   return inner;
+}
+
+/* Steps are counted by who takes them, turns along the loop. */
+Val level_turn(Elab *E, Level *l) {
+  if (l->turn.id) return l->turn;
+  if (l->steps) return l->turn = ir_input(&l->b, "step", IN_OTHER, l->fn->in.n, type_scalar(false));
+  return l->turn = level_walk(E, l, ir_iota(&l->up->b, (uint32_t)l->turns));
 }
 
 /* ---- into tensors ----------------------------------------------------------------------------------------
@@ -249,6 +257,11 @@ static Value root_value(Elab *E, Val v) {
 
 Val elab_field(Elab *E, uint32_t field, Span at) {
   Root *r = E->now->root;
+  if (field == FIELD_INDEX) {
+    r->level.b.at = at;
+    if (!r->index.id) r->index = ir_input(&r->level.b, "index", IN_INDEX, 0, type_scalar(true));
+    return elab_use(E, root_value(E, r->index));
+  }
   if (!r->field[field].id) {
     Type t = r->data->field[field].type;
     t.lane = 1;

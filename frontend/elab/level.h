@@ -26,6 +26,9 @@ struct Level {
   Fn *fn;
   Build b;
   uint32_t n;         /* turns of a comprehension, 0 otherwise */
+  uint64_t turns;     /* of a loop of the program that draws are counted by: an `iterate`, the steps of an `integrate` */
+  bool steps;         /* the second */
+  Val turn;           /* the number of its turn, once it was asked for */
   const Value *index; /* 0 ... n-1, for the counters of draws */
   bool owns, unroll;  /* instances are made for each turn; turns are to be elaborated one by one */
   VEC(Capture) captures;
@@ -48,6 +51,7 @@ typedef struct Root {
   const char *no_draws;  /* the same of draws */
   const Data *data;      /* whose fields are in scope */
   Val *field;            /* made when first used */
+  Val index;             /* likewise: the number of the draw */
   VEC(struct {
     uint32_t param;
     Val v;
@@ -70,7 +74,8 @@ void level_begin(Elab *E, Level *l, const char *name);
 /* Its function is complete: what follows is emitted around it. */
 void level_leave(Elab *E, Level *l);
 void level_end(Elab *E, Level *l); /* innermost again is l->up */
-/* inputs: `first` as made, the walked, the captured */
+Val level_turn(Elab *E, Level *l); /* the number of the turn of a loop of the program, in l */
+/* inputs: `first` as made, the walked, the captured, the number of the step */
 void level_order(Elab *E, Level *l, uint32_t first);
 void level_drop(Elab *E, Level *l);
 Val elab_use(Elab *E, Value tensor);              /* in the innermost level */
@@ -78,7 +83,8 @@ Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool,
 Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */
-Val elab_field(Elab *E, uint32_t field, Span at);
+#define FIELD_INDEX UINT32_MAX
+Val elab_field(Elab *E, uint32_t field, Span at);           /* of the data in scope, or `index`: the number of the draw */
 Value elab_stat(Elab *E, Report *r, ReportStat s, Span at); /* where reports may be named */
 /* The statistics that the root names: a copy for what is made of it. */
 ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);

@@ -103,7 +103,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
 }
 
 static void definitions_only(Elab *E, const Item *it) {
-  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT)
+  if (it->kind == IT_TRAIN || it->kind == IT_REPORT || it->kind == IT_EXPECT || it->kind == IT_PLOT || it->kind == IT_SAVE)
     elab_error(E, CODE_import, it->name_at, "a file that is imported holds definitions only");
 }
 

@@ -2,6 +2,7 @@
  * Constants and instances are evaluated when first asked for, in a scope of their own. */
 #include "frontend/builtin/builtin.h"
 #include "frontend/elab/elab_priv.h"
+#include "frontend/local/local.h"
 #include "frontend/syntax/synonym.h"
 
 #include <stdlib.h>
@@ -72,9 +73,33 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
     old->v = v;
     return old;
   }
-  *vec_push(&f->entries) = (Entry){name, v, at, var, E->now->level};
+  *vec_push(&f->entries) = (Entry){.name = name, .v = v, .at = at, .var = var, .level = E->now->level};
   entry_index(f);
   return &f->entries.at[f->entries.n - 1];
+}
+
+typedef struct Copies {
+  struct Copies *next;
+  Frame *in;
+} Copies;
+
+void entry_take(Elab *E, Frame *to, Entry *e, const Item *it) {
+  Entry copy = *e;
+  Copies *c = ARENA_NEW(E->mem, Copies);
+  *c = (Copies){e->copies, to};
+  e->copies = c;
+  copy.taken = it, copy.copies = NULL;
+  *vec_push(&to->entries) = copy;
+  entry_index(to);
+}
+
+void entry_changed(Entry *e) {
+  for (const Copies *c = e->copies; c; c = c->next) {
+    Entry *copy = entry_of(c->in, e->name);
+    copy->changed = true;
+    entry_changed(copy);
+  }
+  e->copies = NULL;
 }
 
 static Global *own_global(Module *m, const char *name) {
@@ -134,6 +159,28 @@ static bool field_of(Elab *E, DiagMsg *m, const char *name) {
   return false;
 }
 
+/* A statement behind the place that defines the name, in the same body or in one around. */
+static const Arg *defined_below(const Block *b, const char *name, Span at) {
+  if (!b || b->at.file != at.file || b->at.begin > at.begin || b->at.end < at.end) return NULL;
+  for (const Stmt *s = b->first; s; s = s->next) {
+    const Arg *found = defined_below(s->item ? s->item->body : s->body, name, at);
+    const bool defines = s->kind == ST_LET || s->kind == ST_VAR || s->kind == ST_USE || s->kind == ST_PARAM || s->kind == ST_DEFINE;
+    for (const Arg *a = defines ? s->names : NULL; a && !found; a = a->next)
+      if (a->name == name && a->name_at.begin > at.begin) found = a;
+    if (found) return found;
+  }
+  return NULL;
+}
+
+static bool below(Elab *E, DiagMsg *m, const char *name, Span at) {
+  const Arg *a = NULL;
+  for (const Item *it = E->now->frame->module->ast->first; it && !a; it = it->next) a = defined_below(it->body, name, at);
+  if (!a) return false;
+  elab_label(m, a->name_at, "defined here");
+  elab_help(m, "names of a body are known from where they are defined on: move the definition up");
+  return true;
+}
+
 /* A report of the file: above, it is known to items alone. */
 static bool is_report(Elab *E, DiagMsg *m, const char *name) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
@@ -176,8 +223,10 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   const char *product = twin ? NULL : as_product(E, name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
-  else if (field_of(E, msg, name) || is_report(E, msg, name)) {
+  else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
   } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else if (!strcmp(name, "index"))
+    elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");
   else elab_suggest(msg, name, known.at, known.n);
   if (E->now->root && E->now->root->data) fields_help(E, msg, E->now->root->data);
   vec_free(&known);
@@ -256,6 +305,7 @@ Value global_value(Elab *E, Global *g, Span use) {
 Value elab_name(Elab *E, const char *name, Span at) {
   Entry *e = frame_find(E->now->frame, name);
   if (e) {
+    if (e->changed) return local_changed(E, e, at);
     if (e->v.kind == V_FIELD) return elab_value(E, elab_field(E, e->v.field, at));
     return e->v;
   }

@@ -10,6 +10,9 @@ typedef struct Entry {
   Span at;
   bool var;
   Level *level;
+  const Item *taken; /* a copy, taken along by this definition in the body that the name is of */
+  bool changed;      /* which was reassigned since */
+  struct Copies *copies;
 } Entry;
 
 struct Frame {
@@ -55,6 +58,9 @@ void frame_inner(Elab *E);
 void frame_pop(Elab *E);
 Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var); /* in the innermost frame */
 Entry *frame_find(Frame *f, const char *name);
+/* A copy of e in `to`, for the definition `it`, and word to all copies that e has been reassigned. */
+void entry_take(Elab *E, Frame *to, Entry *e, const Item *it);
+void entry_changed(Entry *e);
 Global *module_find(Module *m, const char *name); /* own or imported */
 Value global_value(Elab *E, Global *g, Span use);
 Value elab_name(Elab *E, const char *name, Span at);

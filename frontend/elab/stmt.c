@@ -2,6 +2,7 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/elab/elab_priv.h"
 #include "frontend/flow/flow.h"
+#include "frontend/local/local.h"
 
 #include <string.h>
 
@@ -39,7 +40,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   const Expr *t = target->value;
   if (t && t->kind != EX_NAME) {
     elab_help(elab_error(E, CODE_assignment, t->at, "a part of a value cannot be assigned"),
-              "assign the whole, or `concat` its parts");
+              "`x = set(x, i, v)` gives it another row; or assign the whole");
     return;
   }
   const char *name = t ? t->name : target->name;
@@ -52,6 +53,8 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
       elab_help(elab_error(E, CODE_assignment, at, "`%s` is assigned before it is defined", name),
                 "`let %s = ...` names a value, `var %s = ...` one that is assigned again", name, name);
     frame_define(E, name, at, POISON, true);
+  } else if (e->taken) {
+    local_assigned(E, e, at);
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
@@ -60,6 +63,7 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
     elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
   } else {
     e->v = elab_named(E, name, v, at);
+    entry_changed(e);
   }
 }
 
@@ -202,6 +206,7 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_PARAM: elab_param_stmt(E, s); return false;
   case ST_USE: frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false); return false;
   case ST_YIELD: elab_yield(E, s); return false;
+  case ST_DEFINE: local_define(E, s); return false;
   case ST_UPDATE:
   case ST_APPLY:
   case ST_EVOLVE:

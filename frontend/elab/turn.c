@@ -115,6 +115,7 @@ TurnsMark turns_mark(Elab *E) {
 }
 
 static void forget_fields(Root *r, uint32_t inst) {
+  if (r->index.id >= inst) r->index = VAL_NONE;
   for (uint32_t k = 0; r->data && k < r->data->nfield; k++)
     if (r->field[k].id >= inst) r->field[k] = VAL_NONE;
 }

@@ -15,4 +15,13 @@ bool turns_int(Value v, int64_t *out); /* an integer, the same in all turns */
 bool turns_unroll(Elab *E, Value v);
 void turns_unroll_stack(Level *const *stack, uint32_t nstack);
 
+/* What was emitted and made since a mark is taken back. */
+typedef struct TurnsMark {
+  struct LevelMark *level;
+  struct Count *count;
+  uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse;
+} TurnsMark;
+TurnsMark turns_mark(Elab *E);
+void turns_undo(Elab *E, const TurnsMark *m);
+
 #endif

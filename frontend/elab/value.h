@@ -97,6 +97,7 @@ struct Func {
   struct Global *global;
   bool bound;       /* the template's arguments are given */
   Frame *targs;     /* the frame that binds them, or NULL */
+  const char *home; /* defined in a body: what it makes has paths under this */
   const char *path; /* of the instance that owns the parameters: nets. `f.0:5`: of five, see elab/turn.c */
   Level *const *stack;
   uint32_t nstack;   /* comprehensions with an instance for each turn, outermost first */

@@ -83,7 +83,10 @@ static void new_reading(Elab *E, Flow *w, uint32_t k) {
 }
 
 static void renew(Elab *E, Flow *w, const Step *s) {
-  for (uint32_t k = 0; k < s->n; k++) w->slot[s->piece[k].slot].number = w->steps.n;
+  for (uint32_t k = 0; k < s->n; k++) {
+    w->slot[s->piece[k].slot].number = w->steps.n;
+    entry_changed(&w->frame->entries.at[w->slot[s->piece[k].slot].entry]);
+  }
   for (uint32_t k = 0; k < w->n; k++) new_reading(E, w, k);
 }
 

@@ -2,8 +2,42 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/items/items_priv.h"
 
+static bool placed(const Elab *E, const Data *d) {
+  for (uint32_t i = 0; i < E->made.actions.n; i++)
+    if (E->made.actions.at[i].kind == DO_DATA && E->made.actions.at[i].data == d) return true;
+  return false;
+}
+
+static const Item *named_below(const Elab *E, const Data *d, Span at) {
+  for (uint32_t i = 0; i < E->main->nglobal; i++) {
+    const Global *g = &E->main->global[i];
+    if (g->v.kind == V_DATA && g->v.data == d && g->item->name_at.begin > at.begin) return g->item;
+  }
+  return NULL;
+}
+
+bool item_place(Elab *E, Data *d, Span at) {
+  if (!d->trained || placed(E, d)) return true;
+  const Item *below = named_below(E, d, at);
+  if (below) {
+    DiagMsg *m = elab_error(E, CODE_made_below, at,
+                            "`%s` is made with the parameters as they are at its place, which is below this", below->name);
+    elab_label(m, below->name_at, "made here");
+    elab_help(m, "data that follows from parameters stands above what uses it, and below the `train` that it is to see");
+    return false;
+  }
+  if ((d->on && !item_place(E, d->on, at)) || (d->base && !item_place(E, d->base, at))) return false;
+  *vec_push(&E->made.actions) = (Action){.kind = DO_DATA, .at = d->at, .data = d};
+  return true;
+}
+
+void item_made(Elab *E, Value v, Span at) {
+  if (v.kind == V_DATA) item_place(E, v.data, at);
+}
+
 Data *item_data(Elab *E, Root *root, const Item *it) {
   Data *d = elab_data_named(E, it->on, it->on_at);
+  if (d && !item_place(E, d, it->on_at)) return NULL;
   if (d) data_scope(E, root, d, it->on_at);
   return d;
 }

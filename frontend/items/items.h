@@ -11,6 +11,9 @@ void train_monitors(Elab *E); /* when all items are elaborated */
 void report_item(Elab *E, const Item *it);
 void expect_item(Elab *E, const Item *it);
 void plot_item(Elab *E, const Item *it);
+void save_item(Elab *E, const Item *it);
+/* A `use` or `data` of the file was met: if it is data that follows from parameters, it is made here. */
+void item_made(Elab *E, Value v, Span at);
 void export_globals(Elab *E);
 
 #endif

@@ -124,6 +124,7 @@ void sum_losses(Elab *E, Train *t, const Item *it) {
     *l = (SumLoss){.name = s->name ? s->name : "loss", .weight = weight(E, s)};
     const Func *f = loss_named(E, s);
     if (s->on) l->data = elab_data_named(E, s->on, s->on_at);
+    if (l->data && !item_place(E, l->data, s->on_at)) l->data = NULL;
     if (f && (!s->on || l->data)) loss_fn(E, f, l, s);
   }
   name_sum(E, t);
@@ -185,7 +186,7 @@ static bool test_on_data(Elab *E, SumLoss *l, const OptionArg *w, Value v) {
     return false;
   }
   Data *d = elab_data_value(E, v, w->at, "`test`");
-  if (!d || !test_fields(E, l, d, w->at)) return false;
+  if (!d || !test_fields(E, l, d, w->at) || !item_place(E, d, w->at)) return false;
   l->test = d;
   return true;
 }

@@ -285,8 +285,25 @@ static Report *report_named(Elab *E, const Expr *e) {
   return NULL;
 }
 
-static void add_monitor(Elab *E, Train *t, const Expr *e) {
+/* Data that is made of parameters behind the training; NULL: none that the report stands on. */
+static const Data *made_later(const Elab *E, const Report *r, uint32_t action) {
+  const Data *d = r->data;
+  for (uint32_t i = action; d && i < E->made.actions.n; i++)
+    if (E->made.actions.at[i].kind == DO_DATA && E->made.actions.at[i].data == d) return d;
+  const Data *later = NULL;
+  for (uint32_t i = 0; !later && i < r->nuse; i++) later = made_later(E, r->use[i].report, action);
+  return later;
+}
+
+static void add_monitor(Elab *E, Train *t, const Expr *e, uint32_t action) {
   Report *r = report_named(E, e);
+  const Data *later = r ? made_later(E, r, action) : NULL;
+  if (later) {
+    elab_help(
+        elab_error(E, CODE_made_below, e->at, "`%s` follows from `%s`, which is made after this training", r->name, later->name),
+        "a report that is monitored stands on data that is there before");
+    return;
+  }
   for (uint32_t k = 0; r && k < t->nmonitor; k++)
     if (t->monitor[k] == r) {
       elab_error(E, CODE_given_twice, e->at, "`monitor` names `%s` twice", r->name);
@@ -295,12 +312,12 @@ static void add_monitor(Elab *E, Train *t, const Expr *e) {
   if (r && r->fn) t->monitor[t->nmonitor++] = r;
 }
 
-static void monitors(Elab *E, Train *t, const Arg *o) {
+static void monitors(Elab *E, Train *t, const Arg *o, uint32_t action) {
   const Expr *e = o->value;
   const bool list = e && (e->kind == EX_LIST || e->kind == EX_TUPLE);
   t->monitor = ARENA_ARRAY(E->mem, Report *, (list ? e->nargs : 1) + 1);
-  for (const Arg *a = list ? e->args : NULL; a; a = a->next) add_monitor(E, t, a->value);
-  if (e && !list && e->kind != EX_ERROR) add_monitor(E, t, e);
+  for (const Arg *a = list ? e->args : NULL; a; a = a->next) add_monitor(E, t, a->value, action);
+  if (e && !list && e->kind != EX_ERROR) add_monitor(E, t, e, action);
 }
 
 void train_monitors(Elab *E) {
@@ -310,7 +327,7 @@ void train_monitors(Elab *E) {
     while (action < E->made.actions.n && E->made.actions.at[action].kind != DO_TRAIN) action++;
     if (action == E->made.actions.n) return;
     const Arg *o = ast_option(it, "monitor");
-    if (o) monitors(E, E->made.actions.at[action].train, o);
+    if (o) monitors(E, E->made.actions.at[action].train, o, action);
     action++;
   }
 }

@@ -3,7 +3,7 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/claims/claims.h"
 #include "frontend/items/items.h"
-#include "frontend/model/model_priv.h"
+#include "frontend/local/local.h"
 #include "frontend/model/tree.h"
 #include "frontend/warn/warn.h"
 
@@ -42,6 +42,7 @@ static const char *item_text(const Item *it) {
   case IT_DATA: return "the data";
   case IT_PROVE: return "a proof";
   case IT_PLOT: return "the plot";
+  case IT_SAVE: return "the arrays";
   case IT_TRAIN: return "the training of";
   case IT_REPORT: return "the report";
   case IT_EXPECT: return "an expectation";
@@ -58,17 +59,18 @@ static void item(Elab *E, const Item *it) {
   case IT_CONST:
   case IT_USE: {
     Global *g = module_find(E->main, it->name);
-    if (g && g->item == it) global_value(E, g, it->name_at);
+    if (g && g->item == it) item_made(E, global_value(E, g, it->name_at), it->name_at);
     break;
   }
   case IT_DATA: {
     Global *g = module_find(E->main, it->name);
-    if (g && g->item == it && !it->body) global_value(E, g, it->name_at);
+    if (g && g->item == it && !it->body) item_made(E, global_value(E, g, it->name_at), it->name_at);
     break;
   }
   case IT_FLOW: break;
   case IT_PROVE: prove_item(E, it); break;
   case IT_PLOT: plot_item(E, it); break;
+  case IT_SAVE: save_item(E, it); break;
   case IT_TRAIN: train_item(E, it); break;
   case IT_REPORT: report_item(E, it); break;
   case IT_EXPECT: expect_item(E, it); break;
@@ -79,11 +81,10 @@ static void item(Elab *E, const Item *it) {
 
 static void report_names(Elab *E) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
-    if (it->kind != IT_REPORT && it->kind != IT_PLOT) continue;
+    if (it->kind != IT_REPORT && it->kind != IT_PLOT && it->kind != IT_SAVE) continue;
     for (const Item *old = E->main->ast->first; old != it; old = old->next)
       if (old->kind == it->kind && old->name == it->name) {
-        elab_label(elab_error(E, CODE_defined_twice, it->name_at, "there are two %ss `%s`", it->kind == IT_PLOT ? "plot" : "report",
-                              it->name),
+        elab_label(elab_error(E, CODE_defined_twice, it->name_at, "there are two %ss `%s`", ast_item_text[it->kind], it->name),
                    old->name_at, "first");
         break;
       }
@@ -195,8 +196,11 @@ void model_destroy(Model *m) {
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
     for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) ir_fn_destroy(a->train->sum[k].loss);
-    if (a->kind != DO_TRAIN)
-      ir_fn_destroy(a->kind == DO_REPORT ? a->report->fn : a->kind == DO_EXPECT ? a->expect->fn : a->plot->fn);
+    ir_fn_destroy(a->kind == DO_REPORT   ? a->report->fn
+                  : a->kind == DO_EXPECT ? a->expect->fn
+                  : a->kind == DO_PLOT   ? a->plot->fn
+                  : a->kind == DO_SAVE   ? a->save->fn
+                                         : NULL);
     if (a->kind == DO_PLOT) ir_fn_destroy(a->plot->grid);
   }
   intern_destroy(m->names);

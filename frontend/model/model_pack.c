@@ -192,6 +192,17 @@ static void plot(Pack *p, const Model *m, Plot *x) {
   PACK(p, x->bins);
 }
 
+static void save(Pack *p, const Model *m, Save *s) {
+  pack_text(p, &s->name);
+  data_ref(p, m, &s->data);
+  pack_fn(p, &s->fn);
+  uses(p, m, &s->use, &s->nuse);
+  uint32_t n = s->fn ? s->fn->out.n : 0;
+  PACK_ITEMS(p, s->key, n);
+  for (uint32_t k = 0; k < n; k++) pack_text(p, &s->key[k]);
+  PACK_ARRAY(p, s->truth, n);
+}
+
 static void action(Pack *p, const Model *m, Action *a) {
   PACK(p, a->kind);
   PACK(p, a->at);
@@ -211,6 +222,11 @@ static void action(Pack *p, const Model *m, Action *a) {
   case DO_PLOT:
     if (p->reading) a->plot = ARENA_NEW(p->mem, Plot);
     plot(p, m, a->plot);
+    break;
+  case DO_DATA: data_ref(p, m, &a->data); break;
+  case DO_SAVE:
+    if (p->reading) a->save = ARENA_NEW(p->mem, Save);
+    save(p, m, a->save);
     break;
   }
 }

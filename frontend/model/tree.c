@@ -77,8 +77,14 @@ static void names(Walk *w, int32_t in, const Stmt *s) {
   }
 }
 
+static void item(Walk *w, int32_t in, const Item *it);
+
 static void block(Walk *w, int32_t in, const Block *b) {
   for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
+    if (s->item) {
+      item(w, in, s->item);
+      continue;
+    }
     const int32_t here = add(w, in, ast_stmt_text[s->kind], NULL, (Span){0}, s->at, NULL);
     Expr *part[STMT_PARTS];
     ast_stmt_parts(s, part);
@@ -90,8 +96,8 @@ static void block(Walk *w, int32_t in, const Block *b) {
   }
 }
 
-static void item(Walk *w, const Item *it) {
-  const int32_t here = add(w, -1, ast_item_text[it->kind], it->name, it->name_at, it->at, NULL);
+static void item(Walk *w, int32_t in, const Item *it) {
+  const int32_t here = add(w, in, ast_item_text[it->kind], it->name, it->name_at, it->at, NULL);
   formals(w, here, it->tformals);
   formals(w, here, it->formals);
   if (it->result) args(w, here, it->result->dims);
@@ -106,7 +112,7 @@ void tree_make(Elab *E, Tree *t) {
   *t = (Tree){.mem = arena_create()};
   for (uint32_t file = 1; file <= E->src->files.n; file++)
     for (const Module *m = E->modules; m; m = m->next)
-      for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, it);
+      for (const Item *it = m->ast->file == file ? m->ast->first : NULL; it; it = it->next) item(&w, -1, it);
   for (uint32_t k = 0; k < E->made.proofs.n; k++) {
     Proof p = E->made.proofs.at[k];
     p.text = arena_strdup(t->mem, p.text), p.detail = arena_strdup(t->mem, p.detail ? p.detail : "");

@@ -10,7 +10,7 @@
 const char *const ast_stmt_text[] = {
   [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
   [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
-  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running",
+  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running", [ST_DEFINE] = "define",
 };
 
 const char *const ast_item_text[] = {
@@ -29,6 +29,7 @@ const char *const ast_item_text[] = {
   [IT_EXPECT] = "expect",
   [IT_PROVE] = "prove",
   [IT_PLOT] = "plot",
+  [IT_SAVE] = "save",
 };
 
 const char *ast_opr_text(Opr o) {
@@ -199,9 +200,16 @@ Stmt *ast_apply(Parser *ps, Args values, Span at) {
   return s;
 }
 
+Stmt *ast_local(Parser *ps, Item *it) {
+  Stmt *s = ast_stmt(ps, ST_DEFINE, it->at);
+  s->item = it;
+  s->names = args_named(ps, it->name, it->name_at, NULL).first, s->nnames = 1;
+  return s;
+}
+
 Stmts ast_append(Parser *ps, Stmts list, Stmt *s) {
   (void)ps;
-  if (s->kind == ST_APPLY && s->value->kind == EX_ERROR) {
+  if ((s->kind == ST_APPLY && s->value->kind == EX_ERROR) || (s->kind == ST_DEFINE && s->item->unread)) {
     list.broken = true;
     return list;
   }
@@ -272,11 +280,20 @@ static void limit_expr(Parser *ps, Expr *e, int depth) {
   limit_block(ps, e->block, depth + 1);
 }
 
-static void limit_formals(Parser *ps, Formal *f) {
+static void limit_formals(Parser *ps, Formal *f, int depth) {
   for (; f; f = f->next) {
-    limit_expr(ps, f->init, 0);
-    for (Arg *a = f->type ? f->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, 0);
+    limit_expr(ps, f->init, depth);
+    for (Arg *a = f->type ? f->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);
   }
+}
+
+static void limit_item(Parser *ps, Item *it, int depth) {
+  limit_formals(ps, it->tformals, depth);
+  limit_formals(ps, it->formals, depth);
+  for (Arg *a = it->result ? it->result->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);
+  limit_expr(ps, it->value, depth);
+  limit_block(ps, it->body, depth);
+  for (Arg *a = it->options; a; a = a->next) limit_expr(ps, a->value, depth);
 }
 
 static void limit_block(Parser *ps, Block *b, int depth) {
@@ -288,18 +305,17 @@ static void limit_block(Parser *ps, Block *b, int depth) {
     for (Arg *a = s->how; a; a = a->next) limit_expr(ps, a->value, depth);
     for (Arg *a = s->type ? s->type->dims : NULL; a; a = a->next) limit_expr(ps, a->value, depth);
     limit_block(ps, s->body, depth + 1);
+    if (s->item) {
+      limit_item(ps, s->item, depth + 1);
+      ast_free_names(ps, s->item);
+    }
   }
 }
 
 static void ast_limit_depth(Parser *ps, Item *items) {
   for (Item *it = items; it; it = it->next) {
     ps->too_deep = false;
-    limit_formals(ps, it->tformals);
-    limit_formals(ps, it->formals);
-    for (Arg *a = it->result ? it->result->dims : NULL; a; a = a->next) limit_expr(ps, a->value, 0);
-    limit_expr(ps, it->value, 0);
-    limit_block(ps, it->body, 0);
-    for (Arg *a = it->options; a; a = a->next) limit_expr(ps, a->value, 0);
+    limit_item(ps, it, 0);
   }
 }
 

@@ -9,6 +9,7 @@
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
 typedef struct Block Block;
+typedef struct Item Item;
 
 /* ---- expressions ------------------------------------------------------------------------------------ */
 
@@ -101,14 +102,15 @@ typedef enum StmtKind {
   ST_ASSIGN, /* h = e   (also a, b = e1, e2 in a flow, with an optional inverse clause) */
   ST_UPDATE, /* x[..] += e, -=, *=, /=  (flows) */
   ST_RETURN,
-  ST_FOR,    /* for x in e { } */
-  ST_REPEAT, /* repeat e { } */
-  ST_PARAM,  /* param W: real[out, d] ~ glorot | = e */
-  ST_USE,    /* use energy = mlp(...) */
-  ST_YIELD,  /* yield [each | windows(m) | shuffled(m, orders = k)] fields */
-  ST_APPLY,  /* T(q, p) as a statement (flows), inverse(T)(q, p) */
-  ST_EVOLVE, /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
-  ST_RUNNING /* running m = mean_over_batch(e) decay d */
+  ST_FOR,     /* for x in e { } */
+  ST_REPEAT,  /* repeat e { } */
+  ST_PARAM,   /* param W: real[out, d] ~ glorot | = e */
+  ST_USE,     /* use energy = mlp(...) */
+  ST_YIELD,   /* yield [each | windows(m) | shuffled(m, orders = k)] fields */
+  ST_APPLY,   /* T(q, p) as a statement (flows), inverse(T)(q, p) */
+  ST_EVOLVE,  /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
+  ST_RUNNING, /* running m = mean_over_batch(e) decay d */
+  ST_DEFINE   /* fn f(x) = e, hamiltonian H(q, p) { } */
 } StmtKind;
 
 typedef enum YieldForm { YF_ONE, YF_EACH, YF_WINDOWS, YF_SHUFFLED } YieldForm;
@@ -133,6 +135,7 @@ struct Stmt {
   bool under;
   Expr *law, *duration, *steps, *method; /* EVOLVE: under H | along f */
   Expr *decay;                           /* RUNNING */
+  Item *item;                            /* DEFINE: an IT_FN or IT_HAMILTONIAN; `names` has its name */
 };
 
 struct Block {
@@ -158,7 +161,8 @@ typedef enum ItemKind {
   IT_REPORT, /* report name = e [on data] */
   IT_EXPECT,
   IT_PROVE, /* prove (formals) a == b: value is the EX_BINARY */
-  IT_PLOT   /* plot name = { options } [on data] */
+  IT_PLOT,  /* plot name = { options } [on data] */
+  IT_SAVE   /* save name = { key = e } [on data] */
 } ItemKind;
 
 /* A loss that a training minimises the sum of: `weight*loss on data`. */
@@ -173,8 +177,8 @@ typedef struct Summand {
   Span on_at;
 } Summand;
 
-typedef struct Item {
-  struct Item *next;
+struct Item {
+  Item *next;
   ItemKind kind;
   Span at; /* the whole item */
   const char *name;
@@ -190,9 +194,10 @@ typedef struct Item {
   Summand *sum;     /* IT_TRAIN; name and name_at are those of its first loss */
   bool broken;      /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
   bool unread;      /* its parameters have a syntax error: it is in no list of items */
-  Arg *options;     /* IT_TRAIN, IT_PLOT: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
+  Arg *options;     /* IT_TRAIN, IT_PLOT, IT_SAVE: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */
   const char *text; /* IT_EXPECT, IT_PROVE, IT_REPORT: source text as written, blanks squeezed */
-} Item;
+  Arg *free;        /* of a definition inside a body: names that it takes from around it, or from the file or the language */
+};
 
 typedef struct Ast {
   Arena *mem;

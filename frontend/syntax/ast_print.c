@@ -137,9 +137,15 @@ static void put_names(FILE *out, const Stmt *s, int depth) {
   }
 }
 
+static void put_item(FILE *out, const Item *it, int depth);
+
 static void put_stmt(FILE *out, const Stmt *s, int depth) {
   static const char *const form[] = {[YF_ONE] = "", [YF_EACH] = " each", [YF_WINDOWS] = " windows", [YF_SHUFFLED] = " shuffled"};
   indent(out, depth);
+  if (s->item) {
+    put_item(out, s->item, depth);
+    return;
+  }
   fputs(ast_stmt_text[s->kind], out);
   if (s->kind == ST_YIELD) {
     fputs(form[s->yield], out);
@@ -181,34 +187,34 @@ static void put_options(FILE *out, const Arg *a) {
   fputc('}', out);
 }
 
-static void put_item(FILE *out, const Item *it) {
+static void put_item(FILE *out, const Item *it, int depth) {
   fprintf(out, "%s%s%s", it->symplectic ? "symplectic " : "", it->volume ? "volume " : "", ast_item_text[it->kind]);
   if (it->kind == IT_IMPORT) {
     fputc(' ', out);
     put_string(out, it->name);
   } else if (it->name && !it->sum) fprintf(out, " %s", it->name);
   for (const Summand *s = it->sum; s; s = s->next) {
-    put_clause(out, " ", s->value, 0);
+    put_clause(out, " ", s->value, depth);
     fprintf(out, s->on ? " on %s%s" : "%s%s", s->on ? s->on : "", s->next ? "," : "");
   }
-  if (it->templated) put_formals(out, it->tformals, 0);
+  if (it->templated) put_formals(out, it->tformals, depth);
   if (it->formals || it->templated || (it->kind >= IT_FN && it->kind <= IT_FLOW) || it->kind == IT_LOSS || it->kind == IT_PROVE)
-    put_formals(out, it->formals, 0);
+    put_formals(out, it->formals, depth);
   if (it->result) {
     fputs(" -> ", out);
     put_type(out, it->result);
   }
   if (it->on) fprintf(out, " on %s", it->on);
-  put_clause(out, it->kind == IT_EXPECT || it->kind == IT_PROVE ? " " : " = ", it->value, 0);
+  put_clause(out, it->kind == IT_EXPECT || it->kind == IT_PROVE ? " " : " = ", it->value, depth);
   if (it->body) {
     fputc(' ', out);
-    put_block(out, it->body, 0);
+    put_block(out, it->body, depth);
   }
-  if (it->options || it->kind == IT_TRAIN || it->kind == IT_PLOT) put_options(out, it->options);
+  if (it->options || it->kind == IT_TRAIN || it->kind == IT_PLOT || it->kind == IT_SAVE) put_options(out, it->options);
   if (it->text) fprintf(out, "  # %s", it->text);
   fputc('\n', out);
 }
 
 void ast_print(FILE *out, const Ast *a) {
-  for (const Item *it = a->first; it; it = it->next) put_item(out, it);
+  for (const Item *it = a->first; it; it = it->next) put_item(out, it, 0);
 }

@@ -85,22 +85,16 @@ static bool imports(const Seen *s) {
   return true;
 }
 
-/* A definition, or what only stands at the top of a file, inside a body. */
+/* What only stands at the top of a file, inside a body. */
 static bool local(const Seen *s) {
   const int k = s->t->kind;
   if (s->top || s->t != s->first) return false;
-  if (k == T_FN || k == T_NET || k == T_HAMILTONIAN || k == T_FLOW || k == T_LOSS) {
-    const char *name = s->t[1].kind == T_NAME ? s->t[1].name : "g";
-    diag_help(diag_add(s->ps->diag, CODE_not_yet, token_span(s->ps, s->t), "a definition inside a body does not work yet"),
-              "define it at the top of the file; what it uses stands in a list of its own: `fn %s(k)(x) = ...`, and `%s(k)` is the "
-              "function",
-              name, name);
-    return true;
-  }
-  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_PRECISION)
+  if (k != T_CONST && k != T_IMPORT && k != T_DATA && k != T_TRAIN && k != T_REPORT && k != T_PLOT && k != T_SAVE &&
+      k != T_PRECISION && k != T_NET && k != T_FLOW && k != T_LOSS)
     return false;
   DiagMsg *m = diag_add(s->ps->diag, CODE_misplaced, token_span(s->ps, s->t), "`%s` stands at the top of a file", s->t->name);
   if (k == T_CONST) diag_help(m, "in a body `let` names a value, `var` one that changes");
+  if (k == T_NET || k == T_FLOW) diag_help(m, "in a body `use f = ...` makes an instance of one, `fn` and `hamiltonian` define");
   return true;
 }
 

@@ -100,10 +100,14 @@ Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);
 Stmt *ast_apply(Parser *ps, Args values, Span at);
 TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool list, Span at);
+Stmt *ast_local(Parser *ps, Item *it);
 Stmts ast_append(Parser *ps, Stmts list, Stmt *s); /* less a statement that an error was said of */
 Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value);
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
 const char *ast_text(Parser *ps, Span at);                                /* the source as written: blanks squeezed, no comments */
+
+/* free.c: fills in it->free */
+void ast_free_names(Parser *ps, Item *it);
 
 /* parser.y */
 int hnn_parse(Parser *ps);

@@ -62,7 +62,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 
 %token T_PRECISION "precision" T_IMPORT "import" T_CONST "const" T_FN "fn" T_HAMILTONIAN "hamiltonian"
 %token T_NET "net" T_FLOW "flow" T_SYMPLECTIC "symplectic" T_VOLUME "volume" T_USE "use" T_DATA "data"
-%token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot"
+%token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
 %token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
 %token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on"
@@ -79,8 +79,8 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %precedence NEGATION
 %right '^'
 
-%type <item> item defined
-%type <kind> definer
+%type <item> item defined local head
+%type <kind> definer function drawn
 %type <formals> formals formal_list formal
 %type <type> type type_opt result_opt
 %type <args> options row option args arg_list arg subs sub exprs list_items names targets fields field
@@ -126,8 +126,13 @@ item:
   | "prove" formals nl_opt expr
       { $$ = new_item(ps, IT_PROVE, NULL, @1, @$); $$->formals = $2.first; $$->value = $4; $$->text = ast_text(ps, @4);
         $$->unread = $2.broken; check_equality(ps, $4); }
-  | "plot" T_NAME '=' '{' options '}' on_opt
-      { $$ = new_item(ps, IT_PLOT, $2, @2, span_join(@1, $7 ? @7 : @6)); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
+  | drawn T_NAME '=' '{' options '}' on_opt
+      { $$ = new_item(ps, $1, $2, @2, span_join(@1, $7 ? @7 : @6)); $$->options = $5.first; $$->broken = $5.broken; $$->on = $7; $$->on_at = @7; }
+  ;
+
+drawn:
+    "plot"             { $$ = IT_PLOT; }
+  | "save"             { $$ = IT_SAVE; }
   ;
 
 sum:
@@ -147,17 +152,29 @@ on_opt:
   ;
 
 defined:
-    definer T_NAME formals result_opt
-      { $$ = new_item(ps, $1, $2, @2, @$); $$->formals = $3.first; $$->result = $4; $$->unread = $3.broken; }
-  | definer T_NAME formals formals result_opt
-      { $$ = new_item(ps, $1, $2, @2, @$); $$->templated = true;
-        $$->tformals = $3.first; $$->formals = $4.first; $$->result = $5;
-        $$->unread = $3.broken || $4.broken; }
+    definer head       { $$ = $2; $$->kind = $1; }
+  ;
+
+local:
+    function head      { $$ = $2; $$->kind = $1; }
+  ;
+
+head:
+    T_NAME formals result_opt
+      { $$ = new_item(ps, IT_FN, $1, @1, @$); $$->formals = $2.first; $$->result = $3; $$->unread = $2.broken; }
+  | T_NAME formals formals result_opt
+      { $$ = new_item(ps, IT_FN, $1, @1, @$); $$->templated = true;
+        $$->tformals = $2.first; $$->formals = $3.first; $$->result = $4;
+        $$->unread = $2.broken || $3.broken; }
+  ;
+
+function:
+    "fn"               { $$ = IT_FN; }
+  | "hamiltonian"      { $$ = IT_HAMILTONIAN; }
   ;
 
 definer:
-    "fn"               { $$ = IT_FN; }
-  | "hamiltonian"      { $$ = IT_HAMILTONIAN; }
+    function
   | "net"              { $$ = IT_NET; }
   | "flow"             { $$ = IT_FLOW; }
   | "loss"             { $$ = IT_LOSS; }
@@ -260,6 +277,8 @@ stmt:
         $$->duration = $6; $$->steps = $8; $$->method = $9; }
   | "running" T_NAME '=' expr decay_opt
       { $$ = ast_stmt(ps, ST_RUNNING, @$); $$->names = args_named(ps, $2, @2, NULL).first; $$->nnames = 1; $$->value = $4; $$->decay = $5; }
+  | local '=' expr             { $$ = ast_local(ps, define(ps, $1, $3, NULL, @$)); }
+  | local block                { $$ = ast_local(ps, define(ps, $1, NULL, $2, @$)); }
   | exprs                      { $$ = ast_apply(ps, $1, @$); }
   | exprs '=' exprs inverse_opt   { $$ = ast_assign(ps, $1, ast_listed(ps, $3, @3), $4, @$); }
   | exprs update expr          { $$ = ast_update(ps, $2, $1, $3, @$); }

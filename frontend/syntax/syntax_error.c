@@ -17,8 +17,8 @@ typedef struct Words {
 } Words;
 
 static const char *const definitions[] = {
-  "precision", "import", "const", "fn",     "hamiltonian", "net",   "flow", "symplectic",          "volume", "use",
-  "data",      "loss",   "train", "report", "expect",      "prove", "plot", "the end of the file", NULL};
+  "precision", "import", "const",  "fn",     "hamiltonian", "net",  "flow", "symplectic",          "volume", "use", "data",
+  "loss",      "train",  "report", "expect", "prove",       "plot", "save", "the end of the file", NULL};
 static const char *const operands[] = {"a name", "a number", "a string", "'('",  "'['",   "'{'",
                                        "'-'",    "'+'",      "not",      "true", "false", NULL};
 static const char *const statements[] = {"let",    "var",     "return", "for",      "repeat",   "param", "use", "yield",
@@ -143,6 +143,7 @@ static const char *form_of(int keyword) {
   case T_DATA: return "`data d { ... yield x, y }`, or `data d = read(\"file.csv\")`";
   case T_REPORT: return "`report name = expression on data`";
   case T_PLOT: return "`plot name = { kind = line, x = ..., y = ... }`";
+  case T_SAVE: return "`save name = { x = expression } on data`";
   case T_LOSS: return "`loss name(x, y) = ...`, with fields of the data";
   case T_FN: return "`fn name(x) = ...`, or `fn name(x) { ... return y }`";
   case T_NET: return "`net name(x: real[n]) { param W: real[n] = 0 ... return y }`";

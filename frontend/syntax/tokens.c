@@ -41,6 +41,7 @@ static const struct Word {
   {"expect", T_EXPECT, HARD},
   {"prove", T_PROVE, HARD},
   {"plot", T_PLOT, ITEM},
+  {"save", T_SAVE, ITEM},
   {"let", T_LET, HARD},
   {"var", T_VAR, HARD},
   {"return", T_RETURN, HARD},

@@ -240,6 +240,7 @@ static int by_address(const void *a, const void *b) {
 static bool among(const Names *n, const char *name) { return n->n && bsearch(&name, n->at, n->n, sizeof *n->at, by_address); }
 
 static void read_block(Names *n, const Block *b, int depth);
+static void read_item(Names *n, const Item *it, int depth);
 
 static void read_expr(Names *n, const Expr *e, int depth) {
   if (!e || depth > ELAB_DEPTH) return;
@@ -266,7 +267,19 @@ static void read_block(Names *n, const Block *b, int depth) {
     for (const Arg *a = s->how; a; a = a->next) read_expr(n, a->value, depth);
     read_type(n, s->type);
     read_block(n, s->body, depth + 1);
+    if (s->item) read_item(n, s->item, depth + 1);
   }
+}
+
+static void read_item(Names *n, const Item *it, int depth) {
+  for (int k = 0; k < 2; k++)
+    for (const Formal *f = k ? it->formals : it->tformals; f; f = f->next) {
+      read_type(n, f->type);
+      read_expr(n, f->init, depth);
+    }
+  read_type(n, it->result);
+  read_expr(n, it->value, depth);
+  read_block(n, it->body, depth);
 }
 
 /* A `let` of one name: of several, some may be there to take the others. */
@@ -282,19 +295,19 @@ static void lets_in(Elab *E, const Names *n, const Expr *e, int depth) {
 
 static void lets(Elab *E, const Names *n, const Block *b, int depth) {
   for (const Stmt *s = b && depth <= ELAB_DEPTH ? b->first : NULL; s; s = s->next) {
-    if (s->kind == ST_LET && s->names && !s->names->next && s->names->name[0] != '_' && !among(n, s->names->name))
+    const bool one = (s->kind == ST_LET || s->kind == ST_DEFINE) && s->names && !s->names->next;
+    if (one && s->names->name[0] != '_' && !among(n, s->names->name))
       elab_warn(E, CODE_unused, s->names->name_at, "nothing uses `%s`", s->names->name);
     lets_in(E, n, s->value, depth + 1);
     lets(E, n, s->body, depth + 1);
+    if (s->item) lets_in(E, n, s->item->value, depth + 1), lets(E, n, s->item->body, depth + 1);
   }
 }
 
 static void values(Elab *E) {
   for (const Item *it = E->main->ast->first; it; it = it->next) {
     Names n = {0};
-    read_expr(&n, it->value, 0);
-    read_block(&n, it->body, 0);
-    read_type(&n, it->result);
+    read_item(&n, it, 0);
     for (const Arg *o = it->options; o; o = o->next) read_expr(&n, o->value, 0);
     if (n.n) qsort(n.at, n.n, sizeof *n.at, by_address);
     lets_in(E, &n, it->value, 0);

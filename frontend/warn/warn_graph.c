@@ -74,6 +74,9 @@ static bool keeps_zero(Op op) {
   case OP_tanh:
   case OP_relu:
   case OP_erf:
+  case OP_floor:
+  case OP_ceil:
+  case OP_round:
   case OP_sum:
   case OP_rmax:
   case OP_rmin:
@@ -97,6 +100,7 @@ static bool zero_value(const Fn *f, const Inst *i, const bool *zero) {
   case OP_mul:
   case OP_dot: return any;
   case OP_div:
+  case OP_mod:
   case OP_grad:
   case OP_jac:
   case OP_divergence: return zero[ir_arg(f, i, 0).id];
@@ -134,7 +138,11 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_div:
   case OP_min: return pos[a.id] && pos[b.id];
   case OP_max: return pos[a.id] || pos[b.id];
+  case OP_mod: return pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
+  case OP_floor:
+  case OP_ceil:
+  case OP_round:
   case OP_sum:
   case OP_rmax:
   case OP_rmin: return pos[a.id];
@@ -164,8 +172,20 @@ bool graph_vanishes(const Fn *f, Val v, const uint32_t *param, uint32_t n) {
 /* ---- kinks ---------------------------------------------------------------------------------------------------- */
 
 static bool has_kink(const Inst *i) {
-  return i->op == OP_relu || i->op == OP_abs || i->op == OP_sign || i->op == OP_min || i->op == OP_max || i->op == OP_rmax ||
-         i->op == OP_rmin;
+  switch (i->op) {
+  case OP_relu:
+  case OP_abs:
+  case OP_sign:
+  case OP_floor:
+  case OP_ceil:
+  case OP_round:
+  case OP_mod:
+  case OP_min:
+  case OP_max:
+  case OP_rmax:
+  case OP_rmin: return true;
+  default: return false;
+  }
 }
 
 /* Among what v depends on: a kink behind what both marks mark. */

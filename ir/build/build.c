@@ -24,7 +24,10 @@ static uint64_t mix(uint64_t h, uint64_t x) {
   return h ^ h >> 29;
 }
 
-static bool numbered(Op op) { return op != OP_id && op != OP_barrier && op != OP_none && !ir_has(op, OPF_IMPURE); }
+/* A draw is what its site and its counter say. */
+static bool numbered(Op op) {
+  return op != OP_id && op != OP_barrier && op != OP_none && (op == OP_rand || !ir_has(op, OPF_IMPURE));
+}
 
 static uint64_t key_hash(const Cand *c, uint32_t sub) {
   uint64_t h = mix(c->op, sub);

@@ -31,6 +31,7 @@ static bool is_finite(const Fn *f, Val x, int depth) {
   if (depth > 8) return false;
   switch (i->op) {
   case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
+  case OP_iota:
   case OP_rand: return true;
   case OP_table:
     t = &f->table.at[ir_table_attr(f, i).table];

@@ -18,6 +18,7 @@ Val ir_fold(Build *b, const Cand *c);
 Val fold_elementwise(Build *b, const Cand *c); /* fold.c */
 Val fold_take(Build *b, const Cand *c);        /* fold_index.c */
 Val fold_put(Build *b, const Cand *c);
+Val fold_rows(Build *b, const Cand *c);       /* gather, scatter, setrow */
 Val fold_structural(Build *b, const Cand *c); /* fold_struct.c */
 Val fold_dot(Build *b, const Cand *c);        /* fold_dot.c */
 

@@ -1,6 +1,8 @@
 /* Folding of `take` and `put`: lists of constant indices along an axis. */
 #include "ir/build/fold.h"
 
+#include <math.h>
+
 #include <stdlib.h>
 
 /* index[0 .. n) = start, start + step, ... with step >= 1 */
@@ -75,4 +77,63 @@ Val fold_put(Build *b, const Cand *c) {
   int64_t step;
   if (!progression(c->attr + 2, c->nattr - 2, &step)) return VAL_NONE;
   return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[2], (uint32_t)step, (uint32_t)c->attr[1]);
+}
+
+/* ---- indices that turn out to be constants ---- */
+
+/* The integers of v, all of them rows of n; n of them. The caller frees. NULL: not known, or some is none. */
+static uint32_t *known_rows(const Build *b, Val v, uint32_t rows, uint32_t *n) {
+  const Inst *i = ir_inst(b->f, v);
+  const double *at = i->op == OP_table ? b->f->table.at[ir_table_attr(b->f, i).table].v : NULL;
+  double one;
+  if (!at && !ir_is_const(b->f, v, &one)) return NULL;
+  *n = (uint32_t)type_count(i->type);
+  uint32_t *index = base_realloc(NULL, sizeof *index * (*n + !*n));
+  for (uint32_t k = 0; k < *n; k++) {
+    double x = at ? at[k] : one;
+    if (!(x >= 0 && x < rows) || x != floor(x)) {
+      base_free(index);
+      return NULL;
+    }
+    index[k] = (uint32_t)x;
+  }
+  return index;
+}
+
+static Val gather_known(Build *b, const Cand *c, const uint32_t *index, uint32_t n) {
+  Val x = ir_take(b, c->args[0], 0, index, n);
+  return fold_coerce(b, ir_reshape(b, x, c->type.rank, c->type.dim), c->type);
+}
+
+static Val scatter_known(Build *b, const Cand *c, const uint32_t *index, uint32_t n) {
+  Type t = c->type;
+  t.dim[0] = n;
+  Val x = ir_reshape(b, c->args[0], t.rank, t.dim);
+  return fold_coerce(b, ir_put(b, x, 0, c->type.dim[0], index, n), c->type);
+}
+
+/* Operands without their spreads; the sum over lanes needs them. */
+static bool unspread(const Build *b, const Cand *c, Val *args) {
+  bool any = false;
+  for (uint32_t k = 0; k < c->nargs; k++) {
+    const Inst *i = ir_inst(b->f, c->args[k]);
+    args[k] = i->op == OP_spread ? ir_arg(b->f, i, 0) : c->args[k];
+    any |= i->op == OP_spread;
+  }
+  return any;
+}
+
+Val fold_rows(Build *b, const Cand *c) {
+  Val args[3];
+  Num zero;
+  uint32_t n = 0, rows = c->op == OP_gather ? ir_type(b->f, c->args[0]).dim[0] : c->type.dim[0];
+  bool lanes = c->op == OP_scatter && c->attr[1];
+  if (c->op != OP_setrow && fold_is_splat(b->f, c->args[0], &zero) && zero.v == 0 && (c->op == OP_scatter || fold_unwritten(b)))
+    return fold_zeros(b, c->type);
+  if (!lanes && unspread(b, c, args)) return fold_coerce(b, ir_emit(b, c->op, args, c->nargs, c->attr, c->nattr, NULL), c->type);
+  uint32_t *index = lanes || c->op == OP_setrow ? NULL : known_rows(b, c->args[1], rows, &n);
+  if (!index) return VAL_NONE;
+  Val v = (c->op == OP_gather ? gather_known : scatter_known)(b, c, index, n);
+  base_free(index);
+  return v;
 }

@@ -233,6 +233,7 @@ static Val fold_slice(Build *b, const Cand *c) {
   if (r.n == l.type.dim[axis]) return c->args[0];
   if (r.n == 1 && r.step > 1) return slice_range(b, c->args[0], axis, (Range){r.start, 1, 1});
   switch (l.op) {
+  case OP_iota: return r.n == 1 ? fold_splat(b, num_ratio(r.start, 1), c->type) : VAL_NONE;
   case OP_slice:
     if (l.a[0] != axis) return VAL_NONE;
     return slice_range(b, l.x, axis, (Range){l.a[1] + r.start * l.a[3], r.n, r.step * l.a[3]});
@@ -426,6 +427,9 @@ static Val rule(Build *b, const Cand *c) {
   case OP_concat: return fold_concat(b, c);
   case OP_take: return fold_take(b, c);
   case OP_put: return fold_put(b, c);
+  case OP_gather:
+  case OP_scatter:
+  case OP_setrow: return fold_rows(b, c);
   case OP_diagv: return fold_diagv(b, c);
   case OP_tri: return fold_tri(b, c);
   case OP_trisolve: return fold_trisolve(b, c);

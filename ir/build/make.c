@@ -19,6 +19,8 @@ Val ir_and(Build *b, Val x, Val y) { return binary(b, OP_and, x, y); }
 Val ir_or(Build *b, Val x, Val y) { return binary(b, OP_or, x, y); }
 Val ir_not(Build *b, Val x) { return unary(b, OP_not, x, NULL, 0); }
 
+Val ir_iota(Build *b, uint32_t n) { return ir_emit(b, OP_iota, NULL, 0, (int64_t[]){n}, 1, NULL); }
+
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type) {
   return ir_emit_as(b, OP_rand, &counter, counter.id != 0, (int64_t[]){kind, site}, 2, NULL, type);
 }
@@ -56,6 +58,14 @@ Val ir_transpose(Build *b, Val x, const int *perm) {
 }
 
 Val ir_flip(Build *b, Val x, int axis) { return unary(b, OP_flip, x, (int64_t[]){axis}, 1); }
+
+Val ir_gather(Build *b, Val x, Val i) { return binary(b, OP_gather, x, i); }
+
+Val ir_scatter(Build *b, Val c, Val i, uint32_t n, bool lanes) {
+  return ir_emit(b, OP_scatter, (Val[]){c, i}, 2, (int64_t[]){n, lanes}, 2, NULL);
+}
+
+Val ir_setrow(Build *b, Val x, Val i, Val v) { return ir_emit(b, OP_setrow, (Val[]){x, i, v}, 3, NULL, 0, NULL); }
 
 Val ir_expand(Build *b, Val x, int axis, uint32_t n) { return unary(b, OP_expand, x, (int64_t[]){axis, n}, 2); }
 

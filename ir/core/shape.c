@@ -1,6 +1,6 @@
 /* Types of results, one function `shape_<op>` per structural op; also the only place that says what a
  * well-formed instruction is: counts and ranges of operands and attributes are checked before the
- * op's own rule, so that text from anywhere can be inferred. The types of loops are in shape_loop.c.
+ * op's own rule, so that text from anywhere can be inferred. The types of loops are in shape_loop.c, of products and matrices in shape_matrix.c.
  *
  * `const` and `rand` do not follow from operands: *out holds the declared type on entry. */
 #include "ir/core/shape.h"
@@ -54,7 +54,7 @@ static bool broadcast(const Sig *s, DType dt, Type *out) {
   return true;
 }
 
-static bool want_kind(const Sig *s, uint32_t k, DType dt) {
+bool shape_want(const Sig *s, uint32_t k, DType dt) {
   char x[SHAPE_TEXT];
   if (s->type[k].dt == dt) return true;
   return shape_bad(s, "needs %s as operand %u, found %s", dt == DT_BOOL ? "bools" : "reals", k, shape_text(s, s->type[k], x));
@@ -62,19 +62,19 @@ static bool want_kind(const Sig *s, uint32_t k, DType dt) {
 
 static bool elementwise(const Sig *s, DType from, DType to, Type *out) {
   for (uint32_t k = 0; k < s->nargs; k++)
-    if (!want_kind(s, k, from)) return false;
+    if (!shape_want(s, k, from)) return false;
   return broadcast(s, to, out);
 }
 
 static bool shape_select(const Sig *s, Type *out) {
-  if (!want_kind(s, 0, DT_BOOL)) return false;
+  if (!shape_want(s, 0, DT_BOOL)) return false;
   if (s->type[1].dt != s->type[2].dt) return shape_bad(s, "needs two reals or two bools to choose from");
   return broadcast(s, (DType)s->type[1].dt, out);
 }
 
 static bool shape_require(const Sig *s, Type *out) {
   require_attr attr = require_attr_at(s->attr);
-  if (!want_kind(s, 0, DT_BOOL) || !want_kind(s, 1, DT_REAL)) return false;
+  if (!shape_want(s, 0, DT_BOOL) || !shape_want(s, 1, DT_REAL)) return false;
   if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
   if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 || (attr.cause == CAUSE_NOT_CONVERGED && attr.about >= M_count))
     return shape_bad(s, "has a cause and what it is about");
@@ -104,6 +104,14 @@ static bool shape_table(const Sig *s, Type *out) {
     return shape_bad(s, "names table %lld of %u", (long long)attr.table, s->f->table.n);
   *out = s->f->table.at[attr.table].type;
   if (out->dt != DT_REAL || out->lane) return shape_bad(s, "is a shared real");
+  return shape_sane(s, *out);
+}
+
+/* Whole numbers that f32 holds. */
+static bool shape_iota(const Sig *s, Type *out) {
+  const int64_t n = iota_attr_at(s->attr).n, most = s->f->f64 == FN_F32 ? INT64_C(1) << 24 : INT32_MAX;
+  if (n < 1 || n > most) return shape_bad(s, "counts 1 to %lld turns, found %lld", (long long)most, (long long)n);
+  *out = type_real(false, 1, &(uint32_t){(uint32_t)n});
   return shape_sane(s, *out);
 }
 
@@ -140,7 +148,7 @@ static bool shape_spread(const Sig *s, Type *out) {
 }
 
 static bool shape_batch_sum(const Sig *s, Type *out) {
-  if (!want_kind(s, 0, DT_REAL)) return false;
+  if (!shape_want(s, 0, DT_REAL)) return false;
   if (!s->type[0].lane) return shape_bad(s, "needs a value per sample, found a shared one");
   *out = s->type[0];
   out->lane = 0;
@@ -150,7 +158,7 @@ static bool shape_batch_sum(const Sig *s, Type *out) {
 static bool shape_batch_mean(const Sig *s, Type *out) {
   batch_mean_attr attr = batch_mean_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];
-  if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
+  if (!shape_want(s, 0, DT_REAL) || !shape_want(s, 1, DT_REAL)) return false;
   if (s->type[1].lane) return shape_bad(s, "needs a shared average, found one per sample");
   if (!type_same_dims(s->type[0], s->type[1]))
     return shape_bad(s, "needs an average with the dims of what is averaged, found %s and %s", shape_text(s, s->type[1], x),
@@ -220,7 +228,7 @@ static bool shape_expand(const Sig *s, Type *out) {
 }
 
 static bool reduction(const Sig *s, Type *out) {
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, s->attr[0], s->type[0].rank)) return false;
+  if (!shape_want(s, 0, DT_REAL) || !axis_attr(s, s->attr[0], s->type[0].rank)) return false;
   *out = type_without_axis(s->type[0], (int)s->attr[0]);
   return true;
 }
@@ -242,7 +250,7 @@ static bool shape_slice(const Sig *s, Type *out) {
 
 static bool shape_unslice(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a step") ||
+  if (!shape_want(s, 0, DT_REAL) || !axis_attr(s, a[0], s->type[0].rank) || !dim_attr(s, a[2], "a step") ||
       !dim_attr(s, a[3], "a total"))
     return false;
   uint32_t n = s->type[0].dim[a[0]];
@@ -292,7 +300,7 @@ static bool shape_take(const Sig *s, Type *out) {
 
 static bool shape_put(const Sig *s, Type *out) {
   put_attr attr = put_attr_at(s->attr);
-  if (!want_kind(s, 0, DT_REAL) || !axis_attr(s, attr.axis, s->type[0].rank) || !dim_attr(s, attr.total, "a total")) return false;
+  if (!shape_want(s, 0, DT_REAL) || !axis_attr(s, attr.axis, s->type[0].rank) || !dim_attr(s, attr.total, "a total")) return false;
   uint32_t n = s->type[0].dim[attr.axis];
   if (s->nattr - 2 != n) return shape_bad(s, "needs an index for each of %u, found %u", n, s->nattr - 2);
   for (uint32_t k = 2; k < s->nattr; k++)
@@ -303,93 +311,9 @@ static bool shape_put(const Sig *s, Type *out) {
   return shape_sane(s, *out);
 }
 
-/* ---- matrices ---- */
-
-static bool shape_diag(const Sig *s, Type *out) {
-  Type t = s->type[0];
-  if (!want_kind(s, 0, DT_REAL)) return false;
-  if (t.rank != 1) return shape_bad(s, "needs a vector, found rank %d", t.rank);
-  *out = type_with_axis(t, 0, t.dim[0]);
-  return shape_sane(s, *out);
-}
-
-static bool shape_diagv(const Sig *s, Type *out) {
-  Type t = s->type[0];
-  if (!want_kind(s, 0, DT_REAL)) return false;
-  if (t.rank != 2 || t.dim[0] != t.dim[1]) return shape_bad(s, "needs a square matrix");
-  *out = type_without_axis(t, 0);
-  return true;
-}
-
-static bool shape_tri(const Sig *s, Type *out) {
-  tri_attr attr = tri_attr_at(s->attr);
-  if (!want_kind(s, 0, DT_REAL)) return false;
-  if (s->type[0].rank < 2) return shape_bad(s, "needs a matrix, found rank %d", s->type[0].rank);
-  if (attr.upper != 0 && attr.upper != 1) return shape_bad(s, "has `upper` 0 or 1");
-  if (attr.k < INT32_MIN || attr.k > INT32_MAX) return shape_bad(s, "has a diagonal outside 32 bits");
-  *out = s->type[0];
-  return true;
-}
-
-static bool shape_dot(const Sig *s, Type *out) {
-  const int64_t *a = s->attr, *label = s->attr + 3;
-  Type x = s->type[0], y = s->type[1], t = {.dt = DT_REAL};
-  uint32_t size[DOT_LABELS] = {0};
-  uint8_t lists[DOT_LABELS] = {0};
-  if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
-  if (a[0] != 0 && a[0] != 1) return shape_bad(s, "has `lanes` 0 or 1");
-  if (a[0] && !(x.lane && y.lane)) return shape_bad(s, "over lanes needs both operands per sample");
-  if (a[1] != x.rank || a[2] != y.rank)
-    return shape_bad(s, "names ranks %lld and %lld, found %d and %d", (long long)a[1], (long long)a[2], x.rank, y.rank);
-  uint32_t n = s->nattr - 3, nin = (uint32_t)(x.rank + y.rank);
-  if (n < nin || n - nin > IR_MAX_RANK) return shape_bad(s, "has %u labels for ranks %d and %d", n, x.rank, y.rank);
-  t.rank = (uint8_t)(n - nin);
-  t.lane = !a[0] && (x.lane || y.lane);
-  for (uint32_t k = 0; k < n; k++) {
-    if (label[k] < 0 || label[k] >= DOT_LABELS) return shape_bad(s, "has labels 0 to %d", DOT_LABELS - 1);
-    uint8_t list = k < x.rank ? 1 : k < nin ? 2 : 4;
-    if (lists[label[k]] & list) return shape_bad(s, "names label %lld twice in one list", (long long)label[k]);
-    lists[label[k]] |= list;
-    if (list == 4) continue;
-    uint32_t d = list == 1 ? x.dim[k] : y.dim[k - x.rank];
-    if (size[label[k]] && size[label[k]] != d)
-      return shape_bad(s, "needs equal sizes for label %lld, found %u and %u", (long long)label[k], size[label[k]], d);
-    size[label[k]] = d;
-  }
-  for (int l = 0; l < DOT_LABELS; l++)
-    if (lists[l] && !(lists[l] & (lists[l] - 1))) return shape_bad(s, "has label %d in one list only", l);
-  for (int k = 0; k < t.rank; k++) t.dim[k] = size[label[nin + (uint32_t)k]];
-  *out = t;
-  return shape_sane(s, t);
-}
-
-/* A square matrix and as many rows. */
-static bool linear_system(const Sig *s, Type *out) {
-  char y[SHAPE_TEXT], z[SHAPE_TEXT];
-  Type a = s->type[0], x = s->type[1];
-  if (!want_kind(s, 0, DT_REAL) || !want_kind(s, 1, DT_REAL)) return false;
-  if (a.rank != 2 || a.dim[0] != a.dim[1] || x.rank < 1 || x.rank > 2 || x.dim[0] != a.dim[0])
-    return shape_bad(s, "needs a square matrix and as many rows, found %s and %s", shape_text(s, a, y), shape_text(s, x, z));
-  *out = x;
-  out->lane |= a.lane;
-  return true;
-}
-
-static bool shape_trisolve(const Sig *s, Type *out) {
-  trisolve_attr attr = trisolve_attr_at(s->attr);
-  if ((attr.upper | attr.trans) & ~INT64_C(1)) return shape_bad(s, "has `upper` and `trans` 0 or 1");
-  return linear_system(s, out);
-}
-
-static bool shape_solve(const Sig *s, Type *out) {
-  solve_attr attr = solve_attr_at(s->attr);
-  if (attr.trans & ~INT64_C(1)) return shape_bad(s, "has `trans` 0 or 1");
-  return linear_system(s, out);
-}
-
 /* ---- derivatives ---- */
 
-static bool derivative(const Sig *s) { return want_kind(s, 0, DT_REAL) && want_kind(s, 1, DT_REAL); }
+static bool derivative(const Sig *s) { return shape_want(s, 0, DT_REAL) && shape_want(s, 1, DT_REAL); }
 
 static bool shape_grad(const Sig *s, Type *out) {
   char x[SHAPE_TEXT];

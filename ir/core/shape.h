@@ -27,12 +27,23 @@ bool shape_bad(const Sig *s, const char *fmt, ...) __attribute__((format(printf,
 const char *shape_text(const Sig *s, Type t, char *buf); /* buf of SHAPE_TEXT */
 bool shape_sane(const Sig *s, Type t);                   /* rank and number of elements are in range */
 
+bool shape_want(const Sig *s, uint32_t k, DType dt); /* operand k is of that kind */
+
+bool shape_gather(const Sig *s, Type *out); /* shape_rows.c */
+bool shape_scatter(const Sig *s, Type *out);
+bool shape_setrow(const Sig *s, Type *out);
 bool shape_scan(const Sig *s, Type *out);
 bool shape_proj(const Sig *s, Type *out);
 bool shape_integrate(const Sig *s, Type *out);
 bool shape_ode(const Sig *s, Type *out);
 bool shape_reversible(const Sig *s, Type *out);
 bool shape_root(const Sig *s, Type *out);
+bool shape_diag(const Sig *s, Type *out);
+bool shape_diagv(const Sig *s, Type *out);
+bool shape_tri(const Sig *s, Type *out);
+bool shape_dot(const Sig *s, Type *out);
+bool shape_trisolve(const Sig *s, Type *out);
+bool shape_solve(const Sig *s, Type *out);
 
 static inline Type type_with_axis(Type t, int axis, uint32_t n) {
   memmove(t.dim + axis + 1, t.dim + axis, (size_t)(t.rank - axis) * sizeof t.dim[0]);

@@ -93,12 +93,16 @@ static bool method_attr(const Sig *s, bool adaptive) {
                    ir_method[s->attr[0]].name);
 }
 
-/* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state. */
-static bool rates(const Sig *s, uint32_t stacked) {
+/* states..., clock, inv...; the body takes states..., t, inv... and returns a rate for each state; with `counts` it may
+ * take the number of the step as well. */
+static bool rates(const Sig *s, uint32_t stacked, bool counts) {
   if (!small_attr(s, s->attr[1], 1, "states")) return false;
   if (s->attr[1] + 1 > s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)s->attr[1], s->nargs);
   uint32_t n = (uint32_t)s->attr[1];
-  if (s->sub->in.n != s->nargs) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
+  const bool counted = counts && s->sub->in.n == s->nargs + 1;
+  if (s->sub->in.n != s->nargs + counted) return shape_bad(s, "has %u operands, but its rates take %u", s->nargs, s->sub->in.n);
+  if (counted && !type_eq(s->sub->in.at[s->nargs].type, type_scalar(false)))
+    return shape_bad(s, "has rates whose last input, the number of the step, is no shared scalar");
   if (s->sub->out.n != n) return shape_bad(s, "has %u states, but %u rates", n, s->sub->out.n);
   for (uint32_t k = 0; k < s->nargs; k++) {
     if (k < n && s->type[k].dt != DT_REAL) return shape_bad(s, "needs reals as states");
@@ -116,7 +120,7 @@ static uint32_t integrate_points(const int64_t *a) { return (uint32_t)(a[2] / a[
 bool shape_integrate(const Sig *s, Type *out) {
   const int64_t *a = s->attr;
   if (!method_attr(s, false) || !small_attr(s, a[2], 0, "steps") || !small_attr(s, a[3], 1, "`every`")) return false;
-  if (!rates(s, integrate_points(a))) return false;
+  if (!rates(s, integrate_points(a), true)) return false;
   uint32_t n = (uint32_t)a[1];
   Type dt = s->type[n];
   if (dt.dt != DT_REAL || dt.rank) return shape_bad(s, "needs a scalar step, operand %u", n);
@@ -139,7 +143,7 @@ bool shape_ode(const Sig *s, Type *out) {
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
   if (times.dt != DT_REAL || times.rank != 1 || times.lane) return shape_bad(s, "needs a shared vector of times, operand %u", n);
-  if (!rates(s, times.dim[0])) return false;
+  if (!rates(s, times.dim[0], false)) return false;
   for (uint32_t k = 1; k < n; k++)
     if (s->type[k].lane != s->type[0].lane) return shape_bad(s, "needs all states per sample, or none");
   if (s->sub->in.at[n].type.lane != s->type[0].lane)

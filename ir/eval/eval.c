@@ -59,6 +59,19 @@ static inline bool elem_true(Elem a) { return a != 0; }
 static inline bool elem_pivot(Elem now, Elem other) { return fabs(other) > fabs(now); }
 static inline bool elem_on(Elem a) { return a > 0; }
 
+static inline bool elem_zero(Elem a) { return a == 0; }
+static Elem elem_nan(Run *r) { return (void)r, NAN; }
+
+/* With any_row an index that names none counts as one that does. */
+static int64_t elem_row(Run *r, Elem i, int64_t n) {
+  if (i >= 0 && i < (double)n && i == floor(i)) return (int64_t)i;
+  if (!r->env || !r->env->any_row || !isfinite(i)) return ROW_NONE;
+  double row = fmod(nearbyint(i), (double)n);
+  return (int64_t)(row < 0 ? row + (double)n : row);
+}
+
+static Elem elem_row_weight(Run *r, Elem i, int64_t n, int64_t row) { return elem_row(r, i, n) == row; }
+
 /* No lane moves by more than 4 ulp of the largest. */
 static bool elem_settled(const Tensor *was, const Tensor *now, int64_t B) {
   int64_t lanes = now->type.lane ? B : 1, n = type_count(now->type);
@@ -97,6 +110,11 @@ static bool eval_table(Node *n) {
   table_attr attr = table_attr_at(n->attr);
   const Table *t = &n->f->table.at[attr.table];
   memcpy(n->out->v, t->v, (size_t)type_count(t->type) * sizeof(double));
+  return true;
+}
+
+static bool eval_iota(Node *n) {
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = (double)e;
   return true;
 }
 

@@ -112,6 +112,71 @@ static bool eval_put(Node *n) {
   return true;
 }
 
+/* ---- rows by index ---- */
+
+/* The value at element e of row `at` of x, of `inner` elements a row. */
+static Elem gathered(Node *n, Elem at, int64_t rows, int64_t inner, int64_t e, int64_t s) {
+  Run *r = n->run;
+  int64_t row = elem_row(r, at, rows);
+  if (row == ROW_NONE) return elem_nan(r);
+  if (row != ROW_ANY) return element(n->arg[0], row * inner + e, s, r->B);
+  Elem first = element(n->arg[0], e, s, r->B), sum = first;
+  for (int64_t k = 1; k < rows; k++) {
+    Elem d = elem_apply(r, OP_sub, element(n->arg[0], k * inner + e, s, r->B), first);
+    sum = elem_add_mul(r, sum, elem_row_weight(r, at, rows, k), d);
+  }
+  return sum;
+}
+
+static bool eval_gather(Node *n) {
+  Type t = n->arg[0]->type;
+  int64_t B = n->run->B, w = eval_width(n->out, B), inner = type_count(t) / t.dim[0], count = type_count(n->i->type);
+  for (int64_t e = 0; e < count; e++)
+    for (int64_t s = 0; s < w; s++)
+      n->out->v[e * w + s] = gathered(n, element(n->arg[1], e / inner, s, B), t.dim[0], inner, e % inner, s);
+  return true;
+}
+
+/* Adds element e of c[k], of sample s, to its row; `out`: the result's first element for that sample, the next `width` further on. */
+static void scattered(Node *n, int64_t k, int64_t e, int64_t s, Elem *out, int64_t width) {
+  Run *r = n->run;
+  int64_t rows = n->i->type.dim[0], inner = type_count(n->i->type) / rows;
+  Elem at = element(n->arg[1], k, s, r->B), c = element(n->arg[0], k * inner + e, s, r->B);
+  int64_t row = elem_row(r, at, rows);
+  if (row == ROW_NONE && elem_zero(c)) return;
+  for (int64_t q = row >= 0 ? row : 0; q < (row >= 0 ? row + 1 : rows); q++) {
+    Elem *to = &out[(q * inner + e) * width];
+    *to = row == ROW_ANY ? elem_add_mul(r, *to, elem_row_weight(r, at, rows, q), c)
+                         : elem_apply(r, OP_add, *to, row == ROW_NONE ? elem_nan(r) : c);
+  }
+}
+
+static bool eval_scatter(Node *n) {
+  int64_t B = n->run->B, w = eval_width(n->out, B), indices = type_count(n->arg[1]->type);
+  int64_t inner = type_count(n->i->type) / n->i->type.dim[0], samples = scatter_attr_at(n->attr).lanes ? B : w;
+  for (int64_t s = 0; s < samples; s++)
+    for (int64_t k = 0; k < indices * inner; k++) scattered(n, k / inner, k % inner, s, n->out->v + (w > 1 ? s : 0), w);
+  return true;
+}
+
+static bool eval_setrow(Node *n) {
+  Run *r = n->run;
+  int64_t rows = n->i->type.dim[0], count = type_count(n->i->type), inner = count / rows, w = eval_width(n->out, r->B);
+  for (int64_t s = 0; s < w; s++) {
+    Elem at = element(n->arg[1], 0, s, r->B);
+    int64_t row = elem_row(r, at, rows);
+    for (int64_t e = 0; e < count; e++) {
+      Elem x = element(n->arg[0], e, s, r->B), v = element(n->arg[2], e % inner, s, r->B);
+      Elem weight = row == ROW_ANY ? elem_row_weight(r, at, rows, e / inner) : x;
+      n->out->v[e * w + s] = row == ROW_NONE    ? elem_nan(r)
+                             : row == ROW_ANY   ? elem_add_mul(r, x, weight, elem_apply(r, OP_sub, v, x))
+                             : e / inner == row ? v
+                                                : x;
+    }
+  }
+  return true;
+}
+
 /* ---- reductions ---- */
 
 static bool eval_batch_sum(Node *n) {

@@ -23,7 +23,7 @@ typedef struct Node { /* one instruction being evaluated */
   uint32_t nresults;
 } Node;
 
-/* One function an op, named as in ops.def. The instance's own: const, table, rand, require, ode. */
+/* One function an op, named as in ops.def. The instance's own: const, table, iota, rand, require, ode. */
 #define ST(name, ...) static bool eval_##name(Node *n);
 #include "ir/ops.def"
 
@@ -34,6 +34,12 @@ static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b);
 static inline bool elem_true(Elem a);                /* of a bool */
 static inline bool elem_on(Elem a);                  /* positive, or not known to be otherwise */
 static inline bool elem_pivot(Elem now, Elem other); /* `other` is to be divided by rather than `now` */
+/* The row of n that index i names; ROW_NONE; or ROW_ANY: it is not known, and rows have weights, which add up to 1. */
+enum { ROW_NONE = -1, ROW_ANY = -2 };
+static int64_t elem_row(Run *r, Elem i, int64_t n);
+static Elem elem_row_weight(Run *r, Elem i, int64_t n, int64_t row);
+static Elem elem_nan(Run *r);
+static inline bool elem_zero(Elem a);
 /* Whether a fixed-point iteration may stop. */
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B);
 /* After each instruction; t->v is NULL for MULTI ops, args for inputs. False + eval_fail ends the evaluation. */

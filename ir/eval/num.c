@@ -81,6 +81,21 @@ static Num root(Num a) {
   return whole ? num_ratio(num, den) : inexact(v);
 }
 
+/* floor, ceil, round: exact of fractions, and whole of reals as far as these hold every whole number. */
+static Num whole(Op op, Num a) {
+  if (!a.den) return num_of(ir_eval_scalar(op, a.v, 0));
+  int64_t low = a.num / a.den - (a.num % a.den < 0), rest = a.num - low * a.den;
+  if (op == OP_floor || rest == 0) return num_ratio(low, 1);
+  if (op == OP_ceil) return num_ratio(low + 1, 1);
+  bool above = rest > a.den - rest || (rest == a.den - rest && low % 2 != 0);
+  return num_ratio(low + above, 1);
+}
+
+static Num modulus(Num a, Num b) {
+  Num q = b.num ? whole(OP_floor, quotient(a, b)) : inexact(NAN), r = q.den ? sum(a, num_neg(product(q, b))) : q;
+  return a.den && b.den && r.den ? r : inexact(ir_eval_scalar(OP_mod, a.v, b.v));
+}
+
 /* The value of the row, exact = num/den where `known`. */
 static Num row(Op op, Num a, Num b, bool known, int64_t num, int64_t den) {
   return known ? num_ratio(num, den) : inexact(ir_eval_scalar(op, a.v, b.v));
@@ -99,6 +114,10 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_min: return a.v < b.v || isnan(a.v) ? a : b;
   case OP_max: return a.v > b.v || isnan(a.v) ? a : b;
   case OP_relu: return a.v < 0 ? num_ratio(0, 1) : a;
+  case OP_floor:
+  case OP_ceil:
+  case OP_round: return whole(op, a);
+  case OP_mod: return modulus(a, b);
   case OP_sqrt: return root(a);
   case OP_rsqrt: return quotient(num_ratio(1, 1), root(a));
   case OP_rsqrt3: return quotient(quotient(num_ratio(1, 1), root(a)), num_apply(OP_abs, a, a));

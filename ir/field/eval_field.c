@@ -34,6 +34,24 @@ static inline bool elem_true(Elem a) { return !field_is_zero(a); }
 static inline bool elem_pivot(Elem now, Elem other) { return field_is_zero(now) && !field_is_zero(other); }
 static inline bool elem_on(Elem a) { return !field_is_zero(a); }
 
+static inline bool elem_zero(Elem a) { return field_is_zero(a); }
+static Elem elem_nan(Run *r) { return field_const(r->env, NAN, 0, 0); }
+
+/* A row is known of a constant. Of any other index x[i] is taken for some linear function of the rows, the same for equal indices, that
+ * gives 1 for rows of 1: this holds of rows, so what is the same for all such functions is the same for rows. */
+static int64_t elem_row(Run *r, Elem i, int64_t n) {
+  const Num *k = field_known(r->env, i);
+  if (!k) return r->env->unknown = true, ROW_ANY;
+  return k->v >= 0 && k->v < (double)n && k->v == floor(k->v) ? (int64_t)k->v : ROW_NONE;
+}
+
+static Elem elem_row_weight(Run *r, Elem i, int64_t n, int64_t row) {
+  if (row) return field_keyed(r->env, OP_gather + (uint64_t)n * OP_count, i, field_int(row));
+  Elem first = FIELD_ONE;
+  for (int64_t k = 1; k < n; k++) first = field_sub(first, elem_row_weight(r, i, n, k));
+  return first;
+}
+
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B) {
   (void)was, (void)now, (void)B;
   return false;
@@ -63,6 +81,11 @@ static bool eval_const(Node *n) {
 static bool eval_table(Node *n) {
   const Table *t = &n->f->table.at[table_attr_at(n->attr).table];
   for (int64_t e = type_count(t->type); e-- > 0;) n->out->v[e] = field_table(n->run->env, t->v[e]);
+  return true;
+}
+
+static bool eval_iota(Node *n) {
+  for (int64_t e = type_count(n->i->type); e-- > 0;) n->out->v[e] = field_table(n->run->env, (double)e);
   return true;
 }
 

@@ -89,6 +89,7 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   switch (i->op) {
   case OP_mul: return product(a[0], a[1]);
   case OP_div: return quotient(c, a[0], a[1], n);
+  case OP_mod: return larger(a[0], product(a[1], keyed(c, quotient(c, a[0], a[1], n))));
   case OP_pow: return general_power(c, f, i, a, n);
   case OP_powlog: return product(general_power(c, f, i, a, n), keyed(c, a[0]));
   case OP_powlog2: return product(general_power(c, f, i, a, n), product(keyed(c, a[0]), (Degree){1, 0}));
@@ -147,6 +148,10 @@ static Degree structural(Count *c, const Inst *i, const Degree *a, double n) {
   if (i->op == OP_solve) return eliminated(c, i, a, n);
   if (i->op == OP_rand) return (Degree){1, 0};
   if (i->op == OP_require) return most;
+  if (i->op == OP_gather || i->op == OP_scatter || i->op == OP_setrow) { /* a weight for each row, of degree 1 */
+    unknown(c, a[1]);
+    return product(i->nargs > 2 ? larger(a[0], a[2]) : a[0], (Degree){1, 0});
+  }
   for (uint32_t k = i->op == OP_select; k < i->nargs; k++) most = larger(most, a[k]);
   return most;
 }

@@ -6,6 +6,7 @@
  *   expm1, log1p, sigmoid, tanh   rational in exp and log: exp x - 1, log(1 + x), 1/(1 + exp(-x)),
  *            (exp 2x - 1)/(exp 2x + 1)
  *   sin, cos, tan   sin x = 2t/(1 + t^2), cos x = (1 - t^2)/(1 + t^2) for a random odd t(x); tan = sin/cos
+ *   floor ceil x = -floor(-x), mod(x, y) = x - y floor(x/y); round odd
  *   erf odd; atan2 odd in its first operand
  *   pow      exact for whole and half exponents, else exp(b log a); powlog, powlog2: times log a, its square
  *   NaN, inf unknown numbers, inf = -(-inf)
@@ -114,6 +115,11 @@ static bool equal(FieldEnv *e, FieldElem a, FieldElem b) {
   return same;
 }
 
+static FieldElem lower(FieldEnv *e, FieldElem x) {
+  e->unknown = true;
+  return field_keyed(e, OP_floor, x, FIELD_ONE);
+}
+
 static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   e->unknown |= ir_has(op, OPF_SLOW) && op != OP_pow;
   switch (op) {
@@ -135,6 +141,9 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_tanh: return hyperbolic_tangent(e, a);
   case OP_sigmoid: return logistic(e, a);
   case OP_softplus: return field_softplus(e, a);
+  case OP_floor: return lower(e, a);
+  case OP_ceil: return field_neg(lower(e, field_neg(a)));
+  case OP_round: e->unknown = true; /* falls through */
   case OP_erf: return field_odd(e, op, a, FIELD_ONE);
   case OP_add: return field_add(a, b);
   case OP_sub: return field_sub(a, b);
@@ -145,6 +154,7 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_powlog2: return field_mul(general_power(e, a, b), field_mul(field_log(e, a), field_log(e, a)));
   case OP_min: return less(e, b, a) ? b : a;
   case OP_max: return less(e, a, b) ? b : a;
+  case OP_mod: return field_sub(a, field_mul(b, lower(e, divide(e, a, b))));
   case OP_atan2: return field_angle(e, a, b);
   case OP_lt: return of_bool(less(e, a, b));
   case OP_le: return of_bool(field_eq(a, b) || less(e, a, b));

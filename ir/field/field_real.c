@@ -75,7 +75,7 @@ static bool extreme(const Inst *i, double v) {
   static const double LARGEST = 0x1p500, SMALLEST = 0x1p-500;
   bool exponential = i->op == OP_exp || i->op == OP_expm1 || i->op == OP_sigmoid || i->op == OP_softplus || i->op == OP_pow ||
                      i->op == OP_powlog || i->op == OP_powlog2;
-  if (i->op == OP_const || i->op == OP_table || isnan(v)) return false;
+  if (ir_literal(i->op) || isnan(v)) return false;
   if (i->op == OP_atan2 && fabs(v) > 3.1415926535897) return true; /* on the cut: the sign of zero decides */
   if (isinf(v) || v == 0) return exponential && (isinf(v) || i->op == OP_exp || i->op == OP_sigmoid);
   return !(fabs(v) <= LARGEST && fabs(v) >= SMALLEST);
@@ -87,6 +87,7 @@ static bool rounds(const Fn *f, const Inst *i) {
   case OP_dot:
   case OP_sum:
   case OP_batch_sum:
+  case OP_scatter:
   case OP_trisolve:
   case OP_solve:
   case OP_table: return true;
@@ -169,7 +170,7 @@ static Tensor *copy_in(const Fn *f, const Tensor *in, uint64_t *state) {
 }
 
 static bool evaluate(const Fn *f, const Tensor *in, uint64_t point, Watch *w, Tensor *out) {
-  EvalEnv env = {.seed = point, .draw = draw, .watch = watch, .ctx = w};
+  EvalEnv env = {.seed = point, .draw = draw, .any_row = true, .watch = watch, .ctx = w};
   char err[80];
   return ir_eval(f, FIELD_LANES, in, out, &env, err, sizeof err);
 }

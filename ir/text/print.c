@@ -32,7 +32,7 @@ typedef struct Printer {
   int indent;
 } Printer;
 
-const char *const ir_in_kind[IN_OTHER + 1] = {"param", "field", "weight", "scalar", "state", "other"};
+const char *const ir_in_kind[IN_OTHER + 1] = {"param", "field", "weight", "scalar", "state", "index", "other"};
 
 bool ir_well_formed(const Fn *f, const Inst *i) {
   if (i->op == OP_none || i->op >= OP_count) return false;

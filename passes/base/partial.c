@@ -32,6 +32,7 @@
 #define SIGN(a) a "S"
 #define RSQRT(a) a "r"
 #define RSQRT3(a) a "R"
+#define ROUND(a) a "o"
 #define SELECT(c, a, b) c a b "?"
 #define ZERO NULL
 
@@ -56,8 +57,6 @@ static const char *const text[OP_count][2] = {
 #undef LE
 #undef NEG
 #undef EXP
-#undef LT
-#undef LE
 #undef EQ
 #undef AND
 #undef OR
@@ -70,6 +69,7 @@ static const char *const text[OP_count][2] = {
 #undef SIGN
 #undef RSQRT
 #undef RSQRT3
+#undef ROUND
 #undef SELECT
 #undef ZERO
 

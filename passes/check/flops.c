@@ -42,6 +42,7 @@ static int64_t inst_flops(const Fn *f, const Inst *i) {
   case OP_sum:
   case OP_rmax:
   case OP_rmin:
+  case OP_scatter:
   case OP_put: return type_count(ir_type(f, ir_arg(f, i, 0)));
   case OP_trisolve: return pass_times(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(ir_type(f, ir_arg(f, i, 1))));
   case OP_solve: return solve_flops(ir_type(f, ir_arg(f, i, 0)).dim[0], type_count(i->type));

@@ -97,6 +97,8 @@ Fn *derive_root_forget(const Fn *f); /* f with what they are roots of forgotten 
 
 /* f with its reversible steps written out: all, or (which: by id) those marked and all in bodies of those
  * marked. */
+/* segment.c: f with the long ones of the loops `which` in segments, also those in their bodies; NULL: there are none. */
+Fn *derive_segments(const Fn *f, const bool *which);
 Fn *derive_step_inline(const Fn *f, const bool *which);
 
 /* ---- vjp*.c: reverse mode --------------------------------------------------------------------- */

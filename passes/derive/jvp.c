@@ -42,7 +42,7 @@ static Val fit(Build *b, Val t, Type like) {
 
 static bool literal(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
-  return i->op == OP_const || i->op == OP_table;
+  return ir_literal(i->op);
 }
 
 static bool whole_numbers(const double *v, int64_t n) {
@@ -164,6 +164,7 @@ static Val again(Jvp *s, const Inst *i, const Val *args) {
 NONE_RULE(in)
 NONE_RULE(const)
 NONE_RULE(table)
+NONE_RULE(iota)
 NONE_RULE(rand)
 NONE_RULE(batch_mean)
 NONE_RULE(require)
@@ -203,6 +204,33 @@ LINEAR_RULE(put)
 LINEAR_RULE(diag)
 LINEAR_RULE(diagv)
 LINEAR_RULE(tri)
+
+/* Linear in the first operand, and constant in the index. */
+Val jvp_gather(Jvp *s, Val v, const Inst *i) {
+  (void)v;
+  Val t = tangent(s, i, 0);
+  return t.id ? ir_gather(s->r->b, t, primal(s, i, 1)) : VAL_NONE;
+}
+
+Val jvp_scatter(Jvp *s, Val v, const Inst *i) {
+  scatter_attr attr = ir_scatter_attr(s->r->src, i);
+  (void)v;
+  Val t = tangent(s, i, 0);
+  if (!t.id) return VAL_NONE;
+  return ir_scatter(s->r->b, pass_with_lane(s->r->b, t, attr.lanes != 0), primal(s, i, 1), (uint32_t)attr.n, attr.lanes != 0);
+}
+
+static Val tangent_or_zero(Jvp *s, const Inst *i, uint32_t k) {
+  Val t = tangent(s, i, k);
+  return t.id ? t : ir_splat(s->r->b, 0, pass_type_with(ir_type(s->r->src, operand(s, i, k)), false));
+}
+
+Val jvp_setrow(Jvp *s, Val v, const Inst *i) {
+  (void)v;
+  if (!tangent(s, i, 0).id && !tangent(s, i, 2).id) return VAL_NONE;
+  Val x = tangent_or_zero(s, i, 0), row = tangent_or_zero(s, i, 2);
+  return ir_setrow(s->r->b, x, primal(s, i, 1), row);
+}
 
 Val jvp_id(Jvp *s, Val v, const Inst *i) {
   (void)v;

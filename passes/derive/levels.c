@@ -130,6 +130,20 @@ static void find_stores(Level *l) {
   if (has_scan(l->f)) mark_between(l->f, l->ready, true, l->store);
 }
 
+/* f with long loops that this level sweeps backwards in segments; NULL: there are none. */
+static Fn *level_segments(const Fn *f) {
+  if (!has_scan(f)) return NULL;
+  Level l = {.f = f, .ready = base_zeroed(f->inst.n, sizeof *l.ready), .store = base_zeroed(f->inst.n, sizeof *l.store)};
+  Fn *g = NULL;
+  if (find_ready(&l)) {
+    find_stores(&l);
+    g = derive_segments(f, l.store);
+  }
+  base_free(l.ready);
+  base_free(l.store);
+  return g;
+}
+
 static const char *named(const Inst *i) {
   return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
 }
@@ -259,6 +273,8 @@ Fn *derive_levels(PassRun *run, const Fn *f, bool reversible, bool top, Diag *di
   ir_fn_destroy(plain);
   for (bool found = true; g && found;) {
     derive_jacobian_mark(g);
+    Fn *cut = level_segments(g);
+    if (cut) replace(&g, cut);
     Fn *h = expand_level(run, g, diag, &found);
     if (!found) break;
     replace(&g, h);

@@ -27,7 +27,7 @@ Val region_value(Region *r, Val v) {
   if (r->prim[v.id].id) return r->prim[v.id];
   const Inst *i = ir_inst(r->src, v);
   Val w;
-  if (i->op == OP_const || i->op == OP_table) {
+  if (ir_literal(i->op)) {
     w = ir_copy_inst(r->b, r->src, v, r->prim);
   } else {
     w = ir_input(r->b, NULL, IN_OTHER, 0, i->type);
@@ -91,6 +91,7 @@ static Val unary(Build *b, char letter, Val x) {
   case 'S': return ir_sign(b, x);
   case 'r': return ir_rsqrt(b, x);
   case 'R': return ir_rsqrt3(b, x);
+  case 'o': return ir_round(b, x);
   default: return (Val){0};
   }
 }

@@ -19,6 +19,7 @@ static const char *const batch_help = "take the derivative of a mean over the ba
 LEAF_RULE(in)
 LEAF_RULE(const)
 LEAF_RULE(table)
+LEAF_RULE(iota)
 LEAF_RULE(rand)
 LEAF_RULE(batch_mean)
 LEAF_RULE(require)
@@ -168,6 +169,40 @@ void vjp_put(Vjp *s, Val v, const Inst *i, Val c) {
   uint32_t n, *index = indices(s, i, &n);
   vjp_push(s, operand(s, i, 0), ir_take(vjp_region(s)->b, c, (int)attr.axis, index, n));
   base_free(index);
+}
+
+/* Of a shared x the sum over the samples is made where rows are added, so that it costs what the batch touches. Outside of loops,
+ * samples that share an index are summed first; in a loop nothing may follow a sum but what is linear (ir.h). */
+void vjp_gather(Vjp *s, Val v, const Inst *i, Val c) {
+  UNUSED(v);
+  Val x = operand(s, i, 0);
+  Build *b = vjp_region(s)->b;
+  if (!vjp_active(s, x)) return;
+  Val index = primal(s, i, 1);
+  uint32_t n = operand_type(s, i, 0).dim[0];
+  bool sums = vjp_sums(s, x);
+  if (sums) c = vjp_each(s, c);
+  bool each = sums && ir_type(b->f, c).lane, before = each && !ir_type(b->f, index).lane && vjp_mode(s) == VJP_TOTAL;
+  if (before) c = ir_batch_sum(b, c);
+  else if (each) index = ir_spread(b, index);
+  Val rows = ir_scatter(b, c, index, n, each && !before);
+  (each ? vjp_push_whole : vjp_push)(s, x, rows);
+}
+
+void vjp_scatter(Vjp *s, Val v, const Inst *i, Val c) {
+  UNUSED(v);
+  if (!vjp_active(s, operand(s, i, 0))) return;
+  if (ir_scatter_attr(vjp_region(s)->src, i).lanes && vjp_mode(s) == VJP_SAMPLE)
+    region_error(vjp_region(s), CODE_batch_mean, i->at, batch_help, batch_message);
+  else vjp_push(s, operand(s, i, 0), ir_gather(vjp_region(s)->b, c, primal(s, i, 1)));
+}
+
+void vjp_setrow(Vjp *s, Val v, const Inst *i, Val c) {
+  UNUSED(v);
+  Build *b = vjp_region(s)->b;
+  Val zero = ir_splat(b, 0, pass_type_with(operand_type(s, i, 2), false));
+  if (vjp_active(s, operand(s, i, 0))) vjp_push(s, operand(s, i, 0), ir_setrow(b, c, primal(s, i, 1), zero));
+  if (vjp_active(s, operand(s, i, 2))) vjp_push(s, operand(s, i, 2), ir_gather(b, c, primal(s, i, 1)));
 }
 
 void vjp_diag(Vjp *s, Val v, const Inst *i, Val c) {

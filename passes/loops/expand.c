@@ -153,8 +153,9 @@ static Val *integrate(Walk *w, Build *b, const Fn *f, const Inst *i, const Val *
   Traj t = {.run = w->run, .method = (Method)attr.method, .states = n, .ninv = i->nargs - n - 1};
   t.rates = expand_rates_of(w, ir_body(f, i));
   t.reversible = w->reversible && expand_symmetric(t.method);
-  t.timed = pass_follows(t.rates, 0, n, n);
-  t.drift_timed = pass_follows(t.rates, 0, 1, n);
+  t.counted = t.rates->in.n > i->nargs;
+  t.timed = pass_follows(t.rates, 0, n, n) || t.counted;
+  t.drift_timed = pass_follows(t.rates, 0, 1, n) || (t.counted && pass_follows(t.rates, 0, 1, i->nargs));
   t.derivs = pass_holds(t.rates, OPF_DERIV, OP_none);
   Val *result = base_realloc(NULL, sizeof *result * (n + n + t.ninv)), *y = result + n;
   Scope s = {.b = b, .y = y, .inv = y + n, .dt = map[ir_arg(f, i, n).id]};

@@ -28,7 +28,8 @@ typedef struct Traj {
   Fn *rates; /* already expanded itself */
   Method method;
   uint32_t states, ninv;
-  bool timed, drift_timed, derivs; /* the time is used; by f_q; derivative operators in the rates */
+  bool timed, drift_timed, derivs; /* the time or the number of the step is used; by f_q; derivative operators in the rates */
+  bool counted;                    /* the rates take the number of the step, last */
   bool reversible;                 /* steps are to be reversible */
 } Traj;
 

@@ -52,11 +52,12 @@ static Val time_at(const Traj *t, const Scope *s, double c) {
 
 void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy) {
   uint32_t n = t->states;
-  Val *args = base_realloc(NULL, sizeof *args * (n + 1 + t->ninv));
+  Val *args = base_realloc(NULL, sizeof *args * (n + 2 + t->ninv));
   for (uint32_t k = 0; k < n; k++) args[k] = t->derivs ? ir_id(s->b, y[k]) : y[k];
   args[n] = time_at(t, s, c);
   if (t->derivs && t->timed) args[n] = ir_id(s->b, args[n]);
   if (t->ninv) memcpy(args + n + 1, s->inv, sizeof *args * t->ninv);
+  if (t->counted) args[n + 1 + t->ninv] = t->timed ? s->k : ir_const(s->b, 0);
   ir_inline(s->b, t->rates, args, dy);
   base_free(args);
 }

@@ -29,6 +29,7 @@ static bool has_rule(const Fn *f, const Inst *i) {
   case OP_in:
   case OP_const:
   case OP_table:
+  case OP_iota:
   case OP_id:
   case OP_spread:
   case OP_reshape:
@@ -51,7 +52,7 @@ static bool has_rule(const Fn *f, const Inst *i) {
 
 static bool is_fixed(const Fn *f, Val v) {
   const Inst *i = ir_inst(f, v);
-  return i->op == OP_const || i->op == OP_table;
+  return ir_literal(i->op);
 }
 
 /* Some product of a shared value that differs between turns, and not as a table does, with a value per sample. */

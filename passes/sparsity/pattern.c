@@ -74,6 +74,7 @@ static SparsityRule *const rule[OP_count] = {
 /* What an operation costs beyond the elements of its result: rules that read much more than they write. */
 static int64_t reads(const SearchFrame *fr, const Inst *i) {
   int64_t n = 0;
+  if (i->op == OP_gather || i->op == OP_scatter) return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0)));
   if (i->op == OP_trisolve || i->op == OP_solve)
     return type_count(ir_type(fr->f, ir_arg(fr->f, i, 0))) * type_count(i->type) / i->type.dim[0];
   if (i->op != OP_dot || sparsity_deps_of(fr, i, 0).same || sparsity_deps_of(fr, i, 1).same) return 0;

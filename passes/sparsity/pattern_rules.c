@@ -94,6 +94,13 @@ Deps sparsity_table(SearchFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
+Deps sparsity_iota(SearchFrame *fr, const Inst *i) {
+  const int64_t n = type_count(i->type);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = k == 0 ? SET_ZERO : SET_NONE;
+  return sparsity_deps_close(out, n);
+}
+
 Deps sparsity_proj(SearchFrame *fr, const Inst *i) {
   proj_attr attr = ir_proj_attr(fr->f, i);
   return fr->result[ir_arg(fr->f, i, 0).id][attr.index];
@@ -149,6 +156,48 @@ Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   Deps out = sparsity_deps_new(fr->search, n);
   Axis t = axis_of(i->type, axis), f = axis_of(arg_type(fr, i, 0), axis);
   for (int64_t k = 0; k < f.n; k++) move(out, t, attr.start + k * attr.step, sparsity_deps_of(fr, i, 0), f, k);
+  return sparsity_deps_close(out, n);
+}
+
+/* Elements that any row may have: those of all rows united. What is 0 stays it, or may be `lost`: NaN, where an index is outside. */
+static Deps of_any_row(SearchFrame *fr, Deps x, int64_t rows, int64_t inner, bool lost) {
+  Deps out = sparsity_deps_new(fr->search, inner);
+  for (int64_t j = 0; j < inner; j++) {
+    sparsity_set_open(sets(fr));
+    for (int64_t k = 0; k < rows; k++) sparsity_set_add(sets(fr), sparsity_deps_at(x, k * inner + j));
+    out.id[j] = sparsity_set_close(sets(fr));
+    if (lost && out.id[j] == SET_ZERO) out.id[j] = SET_NONE;
+  }
+  return out;
+}
+
+/* A row is known only when the code runs: the result repeats what all of them have. */
+static Deps repeated(SearchFrame *fr, const Inst *i, Deps row, int64_t inner) {
+  int64_t n = type_count(i->type);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) out.id[k] = row.id[k % inner];
+  return sparsity_deps_close(out, n);
+}
+
+Deps sparsity_gather(SearchFrame *fr, const Inst *i) {
+  Type t = arg_type(fr, i, 0);
+  int64_t inner = type_count(t) / t.dim[0];
+  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), t.dim[0], inner, true), inner);
+}
+
+Deps sparsity_scatter(SearchFrame *fr, const Inst *i) {
+  int64_t inner = type_count(i->type) / i->type.dim[0];
+  return repeated(fr, i, of_any_row(fr, sparsity_deps_of(fr, i, 0), type_count(arg_type(fr, i, 1)), inner, false), inner);
+}
+
+Deps sparsity_setrow(SearchFrame *fr, const Inst *i) {
+  Deps x = sparsity_deps_of(fr, i, 0), v = sparsity_deps_of(fr, i, 2);
+  int64_t n = type_count(i->type), inner = n / i->type.dim[0];
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t k = 0; k < n; k++) {
+    uint32_t both = sparsity_set_union(sets(fr), sparsity_deps_at(x, k), sparsity_deps_at(v, k % inner));
+    out.id[k] = both == SET_ZERO ? SET_NONE : both;
+  }
   return sparsity_deps_close(out, n);
 }
 

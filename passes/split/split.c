@@ -87,8 +87,7 @@ static void classify(Splitter *s, uint32_t id) {
 static uint8_t cost_of(const Splitter *s, const Inst *i) {
   const Fn *f = s->f;
   int sum = 0;
-  bool leaf = i->op == OP_in || i->op == OP_const || i->op == OP_table,
-       move = i->op == OP_expand || i->op == OP_id || i->op == OP_reshape;
+  bool leaf = i->op == OP_in || ir_literal(i->op), move = i->op == OP_expand || i->op == OP_id || i->op == OP_reshape;
   bool scalar = ir_op[i->op].cls != OPC_STRUCT && i->type.rank == 0;
   if (leaf) return 0;
   if (!move && !scalar) return 255;

@@ -187,7 +187,7 @@ static Val average_outside(Fission *m, const Inst *i) {
   Val v = ir_arg(m->body, i, 1);
   const Inst *a = ir_inst(m->body, v);
   if (a->op == OP_in && ir_number(m->body, a) >= m->sh.xs) return m->arg[ir_number(m->body, a)];
-  if (a->op == OP_const || a->op == OP_table) return ir_copy_inst(m->b, m->body, v, NULL);
+  if (ir_literal(a->op)) return ir_copy_inst(m->b, m->body, v, NULL);
   *m->exact = false;
   return ir_splat(m->b, 0, i->type);
 }

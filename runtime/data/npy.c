@@ -320,11 +320,14 @@ unsigned char *npy_image(const RtArray *a, size_t *size) {
   size_t n = 0;
   if (a->n) n += (size_t)snprintf(dims, sizeof dims, "%lld,", (long long)a->n);
   for (int d = 0; d < a->rank; d++) n += (size_t)snprintf(dims + n, sizeof dims - n, d || a->n ? " %u," : "%u,", a->dim[d]);
-  int len =
-      snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a->f64 ? "<f8" : "<f4", dims);
+  int len = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                     a->truth ? "|b1"
+                     : a->f64 ? "<f8"
+                              : "<f4",
+                     dims);
   while ((10 + len + 1) % 64) header[len++] = ' ';
   header[len++] = '\n';
-  const int64_t rows = a->n ? a->n : 1, bytes = a->f64 ? 8 : 4;
+  const int64_t rows = a->n ? a->n : 1, bytes = a->truth ? 1 : a->f64 ? 8 : 4;
   *size = 10 + (size_t)len + (size_t)(rows * a->elems * bytes);
   unsigned char *p = malloc(*size), *q = p;
   if (!p) return NULL;
@@ -335,7 +338,8 @@ unsigned char *npy_image(const RtArray *a, size_t *size) {
   for (int64_t s = 0; s < rows; s++)
     for (int64_t e = 0; e < a->elems; e++, q += bytes) {
       const int64_t i = a->n ? e * a->ld + s : e;
-      memcpy(q, (const char *)a->v + i * bytes, (size_t)bytes);
+      if (a->truth) *q = rt_real(a->v, i, a->f64) != 0;
+      else memcpy(q, (const char *)a->v + i * bytes, (size_t)bytes);
     }
   return p;
 }

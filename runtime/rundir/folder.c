@@ -30,8 +30,8 @@ bool rt_folder_no_run(const char *dir, RtError *err) {
 
 /* Files of others and a run would be mixed, and what belongs to whom could not be told. */
 bool rt_folder_ours(const char *dir, RtError *err) {
-  static const char *const own[] = {".",           "..",    "model.hnn", "metrics.jsonl", "reports.json",
-                                    "checkpoints", "plots", "sources",   "earlier"};
+  static const char *const own[] = {".",     "..",      "model.hnn", "metrics.jsonl", "reports.json", "checkpoints",
+                                    "plots", "sources", "earlier",   "arrays",        "data"};
   DIR *d = opendir(dir);
   if (!d) return rt_fail_errno(err, "open", dir);
   char foreign[256] = "";

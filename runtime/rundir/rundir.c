@@ -123,7 +123,7 @@ static bool is_left_over(const char *name) {
 
 /* What a killed process had not finished; nobody else is at work here. */
 static void remove_left_overs(const RtRun *r) {
-  static const char *const part[] = {".", "checkpoints", "plots", "sources"};
+  static const char *const part[] = {".", "checkpoints", "plots", "sources", "arrays", "data"};
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
     char *path = rt_run_path(r, part[i]);
     DIR *d = path ? opendir(path) : NULL;
@@ -136,8 +136,8 @@ static void remove_left_overs(const RtRun *r) {
 
 /* A run that is in DIR already goes into DIR/earlier/<time>[-k]: nothing is lost or mixed. */
 static bool set_aside(const RtRun *r, RtError *err) {
-  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints",
-                                     "plots",     "sources",       "manifest.json"};
+  static const char *const part[] = {"model.hnn", "metrics.jsonl", "reports.json", "checkpoints",  "plots",
+                                     "sources",   "arrays",        "data",         "manifest.json"};
   char *away = timed_name(r->dir, "earlier", err);
   bool ok = away != NULL;
   for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {
@@ -170,6 +170,20 @@ bool rt_run_write(const RtRun *r, const char *folder, const char *name, const vo
   char *path = NULL;
   if (asprintf(&path, "%s/%s", folder, name) < 0) return rt_fail(err, "not enough memory");
   const bool ok = make_folder(r, folder, err) && put(r, path, data, size, err);
+  free(path);
+  return ok;
+}
+
+bool rt_run_folder(const RtRun *r, const char *folder, RtError *err) { return make_folder(r, folder, err); }
+
+char *rt_run_arrays_path(const RtRun *r, const char *name) {
+  char *p = NULL;
+  return asprintf(&p, "%s/arrays/%s.npz", r->dir, name) < 0 ? NULL : p;
+}
+
+bool rt_run_arrays(const RtRun *r, const char *name, const RtArray *a, int n, RtError *err) {
+  char *path = rt_run_arrays_path(r, name);
+  const bool ok = path ? make_folder(r, "arrays", err) && rt_npz_write(path, a, n, err) : rt_fail(err, "not enough memory");
   free(path);
   return ok;
 }

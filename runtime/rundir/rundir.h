@@ -28,7 +28,11 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
 RtRun *rt_run_reopen(const char *dir, RtError *err);
 void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
-char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
+char *rt_run_path(const RtRun *r, const char *name);                  /* DIR/name, malloc'ed */
+bool rt_run_folder(const RtRun *r, const char *folder, RtError *err); /* DIR/folder is there */
+/* DIR/arrays/NAME.npz, whole or not at all; the folder is made. */
+char *rt_run_arrays_path(const RtRun *r, const char *name); /* malloc'ed */
+bool rt_run_arrays(const RtRun *r, const char *name, const RtArray *a, int n, RtError *err);
 /* DIR/folder/name, whole or not at all; the folder is made. */
 bool rt_run_write(const RtRun *r, const char *folder, const char *name, const void *data, size_t size, RtError *err);
 

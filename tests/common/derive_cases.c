@@ -57,6 +57,36 @@ static Val case_take(Build *b, Val x, Val y) {
   return ir_mul(b, ir_take(b, x, 0, (uint32_t[]){2, 0, 2, 1}, 4), ir_take(b, y, 0, (uint32_t[]){0, 1, 1, 2}, 4));
 }
 static Val case_put(Build *b, Val x, Val y) { return ir_put(b, ir_mul(b, x, y), 0, 4, (uint32_t[]){3, 0, 3}, 3); }
+/* 0, 1 or 2 by the size of v. */
+static Val row_of(Build *b, Val v) {
+  Val one = ir_const(b, 1), zero = ir_const(b, 0);
+  Val low = ir_select(b, ir_lt(b, ir_const(b, 0.45), v), one, zero), high = ir_select(b, ir_lt(b, ir_const(b, 0.7), v), one, zero);
+  return ir_add(b, low, high);
+}
+static Val case_gather(Build *b, Val x, Val y) {
+  Val at = row_of(b, y), one = ir_index(b, ir_index(b, at, 0, 1), 0, 2);
+  Val v = ir_mul(b, ir_gather(b, ir_sin(b, x), ir_index(b, at, 1, 0)), y); /* rows */
+  v = ir_add(b, v, ir_gather(b, ir_index(b, ir_mul(b, x, y), 1, 1), at));  /* elements, 9 of 3 */
+  v = ir_mul(b, v, ir_gather(b, x, ir_table(b, dims(false, 1, 3, 0, 0), (double[]){2, 0, 2})));
+  return ir_mul(b, v, ir_expand(b, ir_gather(b, ir_mul(b, v, x), one), 1, 3)); /* one row */
+}
+static Val case_scatter(Build *b, Val x, Val y) {
+  Val at = row_of(b, y), v = ir_mul(b, ir_scatter(b, ir_mul(b, x, x), ir_index(b, at, 0, 0), 3, false), y);
+  v = ir_add(b, v, ir_scatter(b, ir_reshape(b, ir_sin(b, x), 3, (uint32_t[]){3, 1, 3}), ir_slice(b, at, 1, 0, 1, 1), 3, false));
+  v = ir_mul(b, v, ir_expand(b, ir_scatter(b, x, at, 3, false), 0, 3));
+  Val one = ir_index(b, ir_index(b, at, 0, 2), 0, 1);
+  return ir_mul(b, v, ir_add(b, y, ir_scatter(b, ir_index(b, x, 0, 1), one, 3, false)));
+}
+static Val case_scatter_lanes(Build *b, Val x, Val y) {
+  if (!of(b, x).lane || !of(b, y).lane) return ir_mul(b, x, y);
+  return ir_scatter(b, ir_mul(b, x, ir_sin(b, y)), ir_index(b, row_of(b, y), 0, 1), 4, true);
+}
+static Val case_setrow(Build *b, Val x, Val y) {
+  Val at = row_of(b, y), one = ir_index(b, ir_index(b, at, 0, 2), 0, 1), two = ir_index(b, ir_index(b, at, 0, 0), 0, 1);
+  Val v = ir_setrow(b, ir_sin(b, x), one, ir_index(b, ir_mul(b, x, y), 0, 1));
+  v = ir_mul(b, v, ir_setrow(b, y, two, ir_index(b, ir_sin(b, v), 1, 2)));
+  return ir_add(b, v, ir_expand(b, ir_setrow(b, ir_index(b, x, 0, 0), two, ir_index(b, ir_index(b, y, 0, 0), 0, 0)), 0, 3));
+}
 static Val case_diag(Build *b, Val x, Val y) {
   return ir_mul(b, ir_diag(b, ir_index(b, x, 0, 0)), ir_add(b, y, ir_diag(b, ir_index(b, y, 1, 1))));
 }
@@ -195,12 +225,18 @@ static Val case_require(Build *b, Val x, Val y) {
   return ir_mul(b, ir_sin(b, ir_mul(b, x, y)), ir_require(b, ok, ir_const(b, 0.5), CAUSE_NO_CROSSING, 7));
 }
 
+static Val case_iota(Build *b, Val x, Val y) {
+  Val k = ir_expand(b, ir_iota(b, 3), 1, 3);
+  return ir_mul(b, ir_add(b, x, k), ir_mul(b, y, ir_transpose(b, k, (int[]){1, 0})));
+}
+
 static Val case_rand(Build *b, Val x, Val y) { return ir_mul(b, x, y); }
 
 const DeriveCase derive_cases[] = {
   {OP_in, case_id},
   {OP_const, case_slice},
   {OP_table, case_id},
+  {OP_iota, case_iota},
   {OP_select, case_select},
   {OP_require, case_require},
   {OP_id, case_id},
@@ -219,6 +255,10 @@ const DeriveCase derive_cases[] = {
   {OP_concat, case_concat},
   {OP_take, case_take},
   {OP_put, case_put},
+  {OP_gather, case_gather},
+  {OP_scatter, case_scatter},
+  {OP_scatter, case_scatter_lanes},
+  {OP_setrow, case_setrow},
   {OP_diag, case_diag},
   {OP_diagv, case_diagv},
   {OP_tri, case_tri},

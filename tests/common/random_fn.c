@@ -87,6 +87,9 @@ static Type random_type(Gen *g, bool lane) {
   return type_real(lane, rank, dim);
 }
 
+/* Where steps are few, and none at what constants and saturated functions are likely to be: at a step rounding decides. */
+static Val off_steps(Gen *g, Val x) { return ir_add(g->b, ir_tanh(g->b, x), ir_const(g->b, 0.3127)); }
+
 /* ---- productions ---- */
 
 static void unary(Gen *g) {
@@ -109,7 +112,10 @@ static void unary(Gen *g) {
   case 12: push(g, ir_erf(b, x), 1); break;
   case 13: push(g, ir_id(b, x), m); break;
   case 14: push(g, ir_abs(b, x), m); break;
-  case 15: push(g, ir_sign(b, x), 1); break;
+  case 15:
+    if (m <= 1.5) push(g, ir_sign(b, x), 1);
+    else push(g, (m > 4 ? ir_floor : m > 2 ? ir_ceil : ir_round)(b, off_steps(g, x)), 2);
+    break;
   default: push(g, ir_relu(b, x), m); break;
   }
 }
@@ -126,7 +132,10 @@ static void binary(Gen *g) {
   case 3: push(g, ir_div(b, x, plus_one(g, y)), m); break;
   case 4: push(g, (m > 2 ? ir_powlog : ir_pow)(b, plus_one(g, x), ir_sin(b, y)), (1 + m * m) * (m > 2 ? log(1 + m * m) : 1)); break;
   case 5: push(g, ir_atan2(b, x, plus_one(g, y)), 1.6); break;
-  case 6: push(g, ir_min(b, x, y), fmax(m, n)); break;
+  case 6:
+    if (m + n <= 3) push(g, ir_min(b, x, y), fmax(m, n));
+    else push(g, ir_mod(b, off_steps(g, x), plus_one(g, y)), 1 + n * n);
+    break;
   case 7: push(g, ir_max(b, x, y), fmax(m, n)); break;
   case 8: push(g, ir_select(b, ir_lt(b, x, y), x, ir_const(b, 2)), fmax(m, 2)); break;
   case 10:
@@ -147,10 +156,15 @@ static void leaf(Gen *g) {
   Type t = random_type(g, false);
   double v[125];
   for (int64_t k = 0; k < type_count(t); k++) v[k] = b->f->f64 ? random_real(r, -2, 2) : (float)random_real(r, -2, 2);
-  switch (below(g, g->spec->draws && !g->depth ? 4 : 3)) {
+  switch (below(g, g->spec->draws && !g->depth ? 5 : 4)) {
   case 0: push(g, ir_const(b, v[0]), 2); break;
   case 1: push(g, ir_splat(b, -3, t), 3); break;
   case 2: push(g, ir_table(b, t, v), 2); break;
+  case 3: {
+    const uint32_t n = (uint32_t)type_count(t);
+    push(g, ir_mul(b, ir_reshape(b, ir_iota(b, n), t.rank, t.dim), ir_const(b, 2 / fmax(n, 2))), 2);
+    break;
+  }
   default: push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4); break;
   }
 }
@@ -219,6 +233,43 @@ static void move(Gen *g) {
     break;
   case 11: push(g, ir_flip(b, x, axis), m); break;
   default: push(g, ir_index(b, x, axis, below(g, n)), m); break;
+  }
+}
+
+/* Whole numbers from 0 to n - 1 by the size of v, which is that of its bound m at most; now and then one that is outside. Smooth
+ * programs have fixed ones. */
+static Val rows_by(Gen *g, Val v, double m, uint32_t n) {
+  Build *b = g->b;
+  Val one = ir_const(b, 1), zero = ir_const(b, 0), at = ir_mul(b, v, zero);
+  Type t = type_of(g, v);
+  double fixed[125];
+  if (g->spec->smooth) {
+    for (int64_t k = 0; k < type_count(t); k++) fixed[k] = below(g, n);
+    return ir_table(b, type_real(false, t.rank, t.dim), fixed);
+  }
+  for (uint32_t k = 1; k < n; k++)
+    at = ir_add(b, at, ir_select(b, ir_lt(b, ir_const(b, m * (0.11237 * k - 0.31719)), v), one, zero));
+  if (!g->spec->special || below(g, 4)) return at;
+  return ir_select(b, ir_lt(b, ir_const(b, 0.61731 * m), v), below(g, 2) ? ir_mul(b, v, ir_const(b, 1e12)) : ir_const(b, (double)n),
+                   at);
+}
+
+/* Rows at indices that only the code knows. */
+static void rows(Gen *g) {
+  Build *b = g->b;
+  double m, k;
+  Val x = pick(g, &m), by = pick(g, &k);
+  Type t = type_of(g, x), i = type_of(g, by);
+  if (!t.rank || t.dim[0] > 8 || type_count(i) > 60) return;
+  if (i.rank + t.rank <= 4 && below(g, 2)) {
+    push(g, ir_gather(b, x, rows_by(g, by, k, t.dim[0])), m);
+  } else if (i.rank && i.dim[0] == t.dim[0] && t.rank <= 3) {
+    while (i.rank > 1) by = ir_index(b, by, 1, 0), i = type_of(g, by);
+    uint32_t n = 1 + below(g, 4);
+    push(g, ir_scatter(b, x, rows_by(g, by, k, n), n, false), m * t.dim[0]);
+  } else {
+    while (i.rank) by = ir_index(b, by, 0, 0), i = type_of(g, by);
+    push(g, ir_setrow(b, x, rows_by(g, by, k, t.dim[0]), ir_index(b, ir_neg(b, x), 0, below(g, t.dim[0]))), m);
   }
 }
 
@@ -332,7 +383,10 @@ static void steps(Gen *g, int n) {
     case 7: move(g); break;
     case 8: reduce(g); break;
     case 9: product(g); break;
-    case 10: solve(g); break;
+    case 10:
+      if (below(g, 3)) rows(g);
+      else solve(g);
+      break;
     default:
       if (g->spec->scans && g->depth < 2) loop(g);
     }

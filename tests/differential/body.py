@@ -8,7 +8,7 @@ import re
 import tensor as t
 
 DIMS = [1, 2, 2, 3, 3, 3, 4, 4, 5]
-UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf"]
+UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "floor", "ceil", "round"]
 
 
 def dims(shape):
@@ -152,7 +152,7 @@ class Body:
             if f == "log1p":
                 text, b = "(%s)^2" % text, b * b
         grows = {"exp": 20, "expm1": 20, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
-        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus") else b if f == "sqrt" else 1)
+        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus", "floor", "ceil", "round") else b if f == "sqrt" else 1)
 
     def binary(self, shape, d):
         r = self.rng
@@ -194,11 +194,11 @@ class Body:
         return "where(%s, %s, %s)" % (self.condition(shape, d - 1), a, b), max(x, y)
 
     def two(self, shape, d):
-        f = self.rng.choice(["max", "min", "atan2"])
+        f = self.rng.choice(["max", "min", "atan2", "mod"])
         (a, x), (b, y) = self.expr(shape, d), self.expr(shape, d - 1)
-        if f == "atan2" and not self.wild:
-            b = "(1 + (%s)^2)" % b
-        return "%s(%s, %s)" % (f, a, b), 3.2 if f == "atan2" else max(x, y)
+        if f in ("atan2", "mod") and not self.wild:
+            b, y = "(1 + (%s)^2)" % b, 1 + y * y
+        return "%s(%s, %s)" % (f, a, b), {"atan2": 3.2, "mod": y}.get(f, max(x, y))
 
     def any_shape(self, most=2):
         r = self.rng
@@ -339,6 +339,29 @@ class Body:
         self.write("let %s = %s" % (name, text))
         self.define(name, shape, bound, text)
         return name
+
+    def local(self):
+        """A function inside the body, which reads names around it, and calls of it."""
+        r = self.rng
+        shape = self.any_shape(2) if r.random() < 0.5 else ()
+        name, a = self.fresh("l"), self.fresh("a")
+        outer, hold, self.lines = dict(self.names), self.lines, []
+        self.define(a, shape, 3)
+        self.indent += 1
+        inside = self.let(shape) if r.random() < 0.4 else a
+        text, _ = self.expr(shape, 2)
+        reached = self.uses(text) | self.uses(inside)
+        self.indent -= 1
+        inner, self.lines, self.names = self.lines, hold, outer
+        self.write("fn %s(%s: real%s) {" % (name, a, dims(shape)))
+        self.lines += inner
+        self.write("  return tanh(%s) + sin(%s)" % (text, inside))
+        self.write("}")
+        self.functions = self.functions + [(name, shape, shape)]
+        arg, _ = self.expr(shape, 1)
+        made = self.let(shape, "%s(%s)" % (name, arg), 2)
+        self.names[made] = (shape, 2, self.names[made][2] | (reached - {a, inside}))
+        return made
 
     def loop(self):
         """A var that goes through a few turns."""

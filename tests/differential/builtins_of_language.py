@@ -28,6 +28,11 @@ def atan2(p, y, x):
     return p.plain(lambda a, b: t.elementwise(s.atan2, a, b), y, x)
 
 
+@builtin
+def mod(p, x, y):
+    return p.plain(lambda a, b: t.elementwise(s.mod, a, b), x, y)
+
+
 def largest(sign):
     def f(p, x, y=None, axis=None):
         if y is not None:

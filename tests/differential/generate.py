@@ -87,7 +87,7 @@ def algebra(rng, tag, wild=False):
     b = open_body(rng, args, "v", wild)
     b.functions = entries
     for _ in range(rng.randint(2, 5)):
-        rng.choice([b.let, b.let, b.let, b.loop, b.tuple_comprehension])()
+        rng.choice([b.let, b.let, b.let, b.loop, b.tuple_comprehension, b.local])()
     name = "f_%s" % tag
     return "\n".join(texts + [close_body(b, name, args)]), [(name, [sh for _, sh in args])]
 
@@ -102,7 +102,7 @@ def derivatives(rng, tag):
     b = open_body(rng, args, "v")
     b.functions, b.depth = entries, 2
     for _ in range(rng.randint(0, 2)):
-        rng.choice([b.let, b.loop, b.tuple_comprehension])()
+        rng.choice([b.let, b.loop, b.tuple_comprehension, b.local])()
     made = [x for x in [rng.choice([b.derivative, b.derivative, b.derivative, b.block_derivative])() for _ in range(rng.randint(1, 3))] if x]
     if rng.random() < 0.4:
         b.let()

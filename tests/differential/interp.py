@@ -231,6 +231,9 @@ class Program:
                 raise Problem("cannot assign")
             scope.find(target[1]).names[target[1]] = self.own(e)
 
+    def do_define(self, scope, kind, name, lists, body):
+        scope.names[name] = Function(kind, name, lists, body, scope)
+
     def do_update(self, scope, target, op, e):
         self.do_assign(scope, [target], [("bin", op, target, e)], None)
 

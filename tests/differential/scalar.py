@@ -326,7 +326,8 @@ UNARY = {
             lambda x, y: mul(constant(2 / math.sqrt(math.pi)), unary("exp", neg(mul(x, x))))),
 }
 EDGE = {"log": 0.0, "log2": 0.0, "sqrt": 0.0, "log1p": -1.0}
-KINK = {"relu", "abs", "sign"}
+STEPS = {"floor": (math.floor, 0.0), "ceil": (math.ceil, 0.0), "round": (round, 0.5)}       # and where they jump
+KINK = {"relu", "abs", "sign"} | set(STEPS)
 
 
 ANGLE = {"sin": 1.0, "cos": 1.0, "tan": 0.5}        # kept up to so many half turns of 2^22 (f64: 2^51)
@@ -371,8 +372,19 @@ def unary(name, a):
     return Dual(a.t, y, {k: mul(f, d) for k, d in a.d.items()})
 
 
+def stepped(name, x):
+    if x.v - x.v != 0:
+        return Num(x.v, x.e)
+    f, jump = STEPS[name]
+    away = abs((x.v - jump) - round(x.v - jump))
+    near = x.e and away <= CLOSE * now.u * x.e or x.e == INF
+    return Num(math.copysign(float(f(x.v)), x.v), INF if near else 0.0)
+
+
 def kinked(name, a):
     x = base(a)
+    if name in STEPS:
+        return stepped(name, x)
     near = x.e and abs(x.v) <= CLOSE * now.u * x.e
     if name == "sign":
         v = x.v if x.v != x.v else float((x.v > 0) - (x.v < 0))
@@ -478,6 +490,23 @@ def blur(out, m):
     if m.__class__ is Dual:
         return Dual(m.t, blur(out.x if level(out) == m.t else out, m.x), m.d)
     return base(out)
+
+
+def mod(a, b):
+    """a - b floor(a/b): the rest exact, the quotient a number of its own."""
+    x, y = base(a), base(b)
+    if not finite(a) or not finite(b) or abs(y.v) <= CLOSE * now.u * y.e:
+        return nan_like(add(a, b), True) if x.v != x.v or y.v != y.v or y.v == 0 and not y.e else fog(add(a, b))
+    r = x.v % y.v
+    q = round((x.v - r) / y.v)
+    e = x.e + abs(q) * y.e
+    if e and min(abs(r), abs(y.v) - abs(r)) <= CLOSE * now.u * e:
+        return fog(add(a, b))
+    return with_rest(sub(a, mul(b, Num(float(q), float(abs(q))))), Num(r, e + abs(r)))
+
+
+def with_rest(a, r):
+    return Dual(a.t, with_rest(a.x, r), a.d) if a.__class__ is Dual else r
 
 
 def atan2(y, x):

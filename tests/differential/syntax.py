@@ -229,6 +229,9 @@ class Reader:
             return ("param", name, shape, self.expr())
         if word == "evolve":
             return self.evolve()
+        if word in ("fn", "hamiltonian") and self.t[self.at + 1][0] == "name":
+            self.next()
+            return ("define",) + self.function(word)
         return self.moves()
 
     def evolve(self):

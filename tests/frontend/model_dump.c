@@ -96,6 +96,11 @@ static void print_action(const Action *a, const Source *src) {
     print_uses(a->report->use, a->report->nuse);
     ir_print(stdout, a->report->fn, src);
   }
+  if (a->kind == DO_DATA) printf("made %s\n", a->data->name);
+  if (a->kind == DO_SAVE) {
+    printf("save %s on %s\n", a->save->name, a->save->data ? a->save->data->name : "-");
+    ir_print(stdout, a->save->fn, src);
+  }
   if (a->kind == DO_EXPECT) {
     printf("expect %s:", a->expect->text);
     print_uses(a->expect->use, a->expect->nuse);
@@ -114,8 +119,10 @@ static int verify_all(const Model *m) {
       bad += a->plot->grid ? ir_verify(a->plot->grid, stdout) : 0;
       continue;
     }
+    if (a->kind == DO_DATA) continue;
     for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) bad += ir_verify(a->train->sum[k].loss, stdout);
-    if (a->kind != DO_TRAIN) bad += ir_verify(a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
+    if (a->kind != DO_TRAIN)
+      bad += ir_verify(a->kind == DO_SAVE ? a->save->fn : a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
   }
   return bad;
 }

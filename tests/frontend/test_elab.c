@@ -37,6 +37,13 @@ static const char *const prelude =
   "fn scaled(x: real[d], by: real = 10) -> real[d] = by*x\n"
   "fn cubes(x: real[d]) { var s = 0*x[0]\n for i in 0:d { s = s + x[i]^3 }\n return s }\n"
   "fn table(k) = [1, 10, 100][k]\n"
+  "fn live(i) = grad(sum(i^2)/2, i)\n" /* i, but the frontend does not know it */
+  "fn at(x, i) = x[live(i)]\n"
+  "fn at2(x, i, j) = x[live(i), live(j)]\n"
+  "fn column(x, j) = x[:, live(j)]\n"
+  "fn dat(x: real[n], i) = grad(x[live(i)]^2*3, x)\n"
+  "fn dat2(x: real[n], i) = hess(x[live(i)]^3, x)\n"
+  "fn datv(x: real[n], i) = grad(sum(x[live(i)]^3), x)\n"
   "hamiltonian osc(q: real[m], p: real[m]) = dot(p, p)/2 + 2*dot(q, q)\n"
   "hamiltonian driven(q: real[1], p: real[1], t: real) = p[0]*t + 0*q[0]\n"
   "fn momentum(q: real[d], p: real[d]) = p\n"
@@ -63,6 +70,8 @@ static const struct { const char *expr; double want; } values[] = {
   /* numbers stay exact */
   {"0.1 + 0.2 - 0.3", 0}, {"1/3*3", 1}, {"2^10", 1024}, {"2^-2", 0.25}, {"-2^2", -4}, {"4*pi^2", 39.478417604357432},
   {"10/4", 2.5}, {"exp(1)", 2.718281828459045}, {"min(2, 3) + max(2, 3)", 5}, {"abs(-3)", 3}, {"sign(-2)", -1},
+  {"floor(-7/2)", -4}, {"ceil(-7/2)", -3}, {"round(-7/2)", -4}, {"round(5/2)", 2}, {"round(0.4999)", 0}, {"mod(-7, 3)", 2}, {"mod(7, -3)", -2},
+  {"mod(0.3, 0.1)", 0}, {"mod(2^62 + 1, 2)", 1}, {"[3, 5, 7][mod(-1, 3)]", 7}, {"[3, 5, 7][floor(sqrt(2)*1.5)]", 7}, {"sum(zeros(floor(7/2)) + 1)", 3},
   /* arrays */
   {"sum([1, 2, 3])", 6}, {"mean([1, 2, 3, 6])", 3}, {"prod([1, 2, 3, 4, 5])", 120}, {"max([3, 7, 5])", 7}, {"min([[3, 7], [2, 5]])", 2},
   {"maxabs([1, -9, 3])", 9}, {"norm([3, 4])", 5}, {"dot([1, 2], [3, 4])", 11}, {"sum(outer([1, 2], [3, 4]))", 21},
@@ -79,6 +88,19 @@ static const struct { const char *expr; double want; } values[] = {
   /* subscripts */
   {"[1, 2, 3][-1]", 3}, {"sum([1, 2, 3][1:])", 5}, {"sum([1, 2, 3][:-1])", 3}, {"sum([[1, 2], [3, 4]][:, 1])", 6},
   {"[[1, 2], [3, 4]][1][0]", 3}, {"sum([[1, 2, 3], [4, 5, 6]][0, 1:3])", 5}, {"table(2)", 100},
+  /* rows by number: known, and known to the program alone */
+  {"sum([1, 2, 4][[0, 2]])", 5}, {"[[1, 2], [3, 4]][[1, 0, -1]][2, 0]", 3}, {"sum([[1, 2, 3], [4, 5, 6]][:, [0, 2]])", 14},
+  {"sum([[1, 2, 3], [4, 5, 6]][[0, 1], [2, 0]])", 7}, {"[[1, 2], [3, 4]][[[0], [1]]][1, 0, 1]", 4}, {"at([5, 6, 7], 2)", 7},
+  {"at([[1, 2], [3, 4]], 1)[0]", 3}, {"sum(at([5, 6, 7], [0, 2]))", 12}, {"at([5, 6, 7], 0.5)", NAN}, {"at([5, 6, 7], -1)", NAN},
+  {"at2([[1, 2, 3], [4, 5, 6]], 1, 2)", 6}, {"sum(at2([[1, 2, 3], [4, 5, 6]], [1, 0], 2))", 9}, {"at2([[1, 2, 3], [4, 5, 6]], 0.5, 2)", NAN},
+  {"at2([[1, 2, 3], [4, 5, 6]], 0, 3)", NAN}, {"sum(column([[1, 2, 3], [4, 5, 6]], 2))", 9}, {"sum([[at([7, 8, 9], i) for i in [2, 0]][k] for k in 0:2])", 16},
+  {"dat([1, 2, 3], 1)[1]", 12}, {"sum(dat([1, 2, 3], 1))", 12}, {"dat2([1, 2, 3], 1)[1, 1]", 12}, {"datv([1, 2, 3], [1, 1, 0])[1]", 24},
+  {"sum(set([1, 2, 3], 1, 7))", 11}, {"set([1, 2, 3], -1, 7)[2]", 7}, {"sum(set([[1, 2], [3, 4]], 0, [7, 8]))", 22}, {"sum(set([[1, 2], [3, 4]], 0, 0))", 7},
+  {"argmax([3, 7, 7, 1])", 1}, {"argmin([3, 7, 1, 1])", 2}, {"argmax([[1, 5], [6, 2]])", 2}, {"sum(argmax([[1, 5], [6, 2]], axis = 1))", 1},
+  {"one_hot(2, 4)[2]", 1}, {"sum(one_hot(2, 4))", 1}, {"one_hot([2, 0], 3)[1, 0]", 1}, {"sum(one_hot([2, 0], 3))", 2},
+  {"searchsorted([1, 2, 2, 3], 2)", 1}, {"searchsorted([1, 2, 2, 3], 9)", 4}, {"sum(searchsorted([1, 2, 3], [0, 1.5, 3]))", 3},
+  {"searchsorted(linspace(0, 99, 100), 41.5)", 42}, {"searchsorted(linspace(0, 99, 100), 100)", 100}, {"searchsorted(linspace(0, 99, 100), -1)", 0},
+  {"sum([k*segment_sum([1, 2, 4], [2, 0, 2], 3)[k] for k in 0:3])", 10}, {"segment_sum([[1, 2], [3, 4]], [1, 1], 2)[1, 0]", 4},
   /* conditions */
   {"where(1 < 2, 5, 6)", 5}, {"where(not (1 < 2) or 2 >= 3, 5, 6)", 6}, {"sum(where([1, 5, 2] > 1.5, [1, 1, 1], 0))", 2},
   {"where(n == 3 and true, 1, 0)", 1},
@@ -86,6 +108,10 @@ static const struct { const char *expr; double want; } values[] = {
   {"sum(square([1, 2]))", 5}, {"sum(scaled([1, 2]))", 30}, {"sum(scaled(by = 2, x = [1, 2]))", 6}, {"twice(square, [2])[0]", 16},
   {"cubes([1, 2, 3])", 36}, {"{ let (a, b) = pair(5, 3)\n return a*b }", 16}, {"sum(concat(pair([1], [2])))", 2},
   {"{ var s = 0\n for w in [1, 2, 3] { s = s + w }\n repeat 2 { s = 2*s }\n return s }", 24},
+  {"{ let k = 3\n fn f(x) = g(x) + k\n fn g(x) = k*x\n return f(2) }", 9}, {"sum([{ fn h(x) = x*i\n return h(i) } for i in 0:4])", 14},
+  {"{ let s = [{ fn h(x) = x + i\n return h } for i in 0:3]\n return s[2](10) }", 12}, {"twice({ let a = 3\n fn f(x) = a*x\n return f }, 2)", 18},
+  {"{ var s = 1\n for k in 0:4 { fn f(x) = x*s + k\n s = f(2) }\n return s }", 27}, {"{ fn H(a)(x) = a*x\n let f = H(5)\n return f(2) }", 10},
+  {"{ let y = 3.0*2\n fn e() = y^2\n return grad(e(), y) }", 12}, {"{ let n = 2\n fn f(x: real[n]) = sum(x)\n return f([1, 2]) }", 3},
   {"{ let s = [sin, cos]\n return s[1](0) }", 1},
   /* comprehensions: static, mapped, nested, tuples */
   {"sum([k^2 for k in 0:4])", 14}, {"sum([2*k for k in [1, 2, 5]])", 16}, {"sum([[i*j for i in 0:3] for j in 0:3])", 9},

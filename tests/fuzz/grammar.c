@@ -49,6 +49,25 @@ static void walk_type(Tree *t, const TypeExpr *x) {
   walk_args(t, x->dims);
 }
 
+static void walk_formals(Tree *t, const Formal *f) {
+  for (; f; f = f->next) {
+    found(t, NAME, f->at);
+    walk_type(t, f->type);
+    walk(t, f->init);
+  }
+}
+
+static void walk_item(Tree *t, const Item *i) {
+  if (i->name_at.file && t->text[i->name_at.begin] != '"') found(t, NAME, i->name_at);
+  walk_formals(t, i->tformals);
+  walk_formals(t, i->formals);
+  walk_type(t, i->result);
+  walk(t, i->value);
+  walk_block(t, i->body);
+  found(t, NAME, i->on_at);
+  walk_args(t, i->options);
+}
+
 static void walk_block(Tree *t, const Block *b) {
   for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
     const Expr *const of[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
@@ -58,14 +77,7 @@ static void walk_block(Tree *t, const Block *b) {
     walk_type(t, s->type);
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) walk(t, of[k]);
     walk_block(t, s->body);
-  }
-}
-
-static void walk_formals(Tree *t, const Formal *f) {
-  for (; f; f = f->next) {
-    found(t, NAME, f->at);
-    walk_type(t, f->type);
-    walk(t, f->init);
+    if (s->item) walk_item(t, s->item);
   }
 }
 
@@ -78,14 +90,7 @@ static void parse(Tree *t, const char *text, size_t n) {
   *t = (Tree){.text = text};
   for (const Item *i = ast->first; i; i = i->next) {
     found(t, ITEM, i->at);
-    if (i->name_at.file && text[i->name_at.begin] != '"') found(t, NAME, i->name_at);
-    walk_formals(t, i->tformals);
-    walk_formals(t, i->formals);
-    walk_type(t, i->result);
-    walk(t, i->value);
-    walk_block(t, i->body);
-    found(t, NAME, i->on_at);
-    walk_args(t, i->options);
+    walk_item(t, i);
   }
   ast_destroy(ast);
   diag_destroy(diag);
@@ -109,11 +114,11 @@ static const char *const unary[] = {"sin",       "cos",    "exp",     "log",    
                                     "min",       "maxabs", "norm",    "diag",     "logdet",  "tril",  "triu",
                                     "transpose", "len",    "field",   "omega",    "eye",     "zeros", "ones",
                                     "first",     "last",   "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
-                                    "not",       "flip",   "-"};
-static const char *const binary[] = {"atan2",       "max",         "min",     "grad",     "jac",     "hess",
-                                     "div",         "dot",         "cross",   "outer",    "concat",  "roll",
-                                     "solve_lower", "solve_upper", "poisson", "jacobian", "hessian", "stack",
-                                     "moving_mean", "where",       "reshape", "normal",   "uniform"};
+                                    "not",       "flip",   "floor",   "ceil",     "round",   "-"};
+static const char *const binary[] = {"mod",   "atan2",       "max",         "min",     "grad",     "jac",
+                                     "hess",  "div",         "dot",         "cross",   "outer",    "concat",
+                                     "roll",  "solve_lower", "solve_upper", "poisson", "jacobian", "hessian",
+                                     "stack", "moving_mean", "where",       "reshape", "normal",   "uniform"};
 static const char *const operator_[] = {"+", "-", "*", "/", "^", "@", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
 static const char *const number[] = {"0",
                                      "1",
@@ -222,7 +227,9 @@ static void statement(Bytes *out, const Tree *t) {
                                       "q -= ",
                                       "let (a, b) = ",
                                       "running m = ",
-                                      "use u = "};
+                                      "use u = ",
+                                      "fn g(y) = ",
+                                      "hamiltonian H(q: real[1], p: real[1]) = "};
   const char *b = FUZZ_PICK(begin);
   fuzz_put_text(out, b);
   if (!strncmp(b, "for", 3)) {
@@ -236,23 +243,26 @@ static void statement(Bytes *out, const Tree *t) {
 }
 
 static void item(Bytes *out, const Tree *t) {
-  static const char *const shape[][2] = {{"\nconst c = ", "\n"},
-                                         {"\nfn f(x: real[2]) = ", "\n"},
-                                         {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"},
-                                         {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
-                                         {"\nreport r = ", "\n"},
-                                         {"\nexpect ", " < 1\n"},
-                                         {"\nprove (x: real[2]) ", " == 0\n"},
-                                         {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
-                                         {"\nloss l(x) = ", "\n"},
-                                         {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"},
-                                         {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
-                                         {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
-                                         {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
-                                         {"\nreport s = quantile(r, 0.5)*sd(r) + ", " on seen\n"},
-                                         {"\ntrain fit on seen, ", "*drawn { batch = 4, steps = 2, keep = best, test = [held, 5] }\n"},
-                                         {"\ntrain l on seen, fit on held { steps = 2, monitor = [r, s], patience = ", " }\n"},
-                                         {"\nplot p = {\n  y = ", "\n}\n"}};
+  static const char *const shape[][2] = {
+    {"\nconst c = ", "\n"},
+    {"\nfn f(x: real[2]) = ", "\n"},
+    {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"},
+    {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
+    {"\nreport r = ", "\n"},
+    {"\nexpect ", " < 1\n"},
+    {"\nprove (x: real[2]) ", " == 0\n"},
+    {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
+    {"\nloss l(x) = ", "\n"},
+    {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"},
+    {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
+    {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
+    {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
+    {"\nreport s = quantile(r, 0.5)*sd(r) + ", " on seen\n"},
+    {"\ntrain fit on seen, ", "*drawn { batch = 4, steps = 2, keep = best, test = [held, 5] }\n"},
+    {"\ntrain l on seen, fit on held { steps = 2, monitor = [r, s], patience = ", " }\n"},
+    {"\nplot p = {\n  y = ", "\n}\n"},
+    {"\nsave s = { a = ", " }\n"},
+    {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
   generate(out, t, 3);

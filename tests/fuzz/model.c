@@ -46,6 +46,7 @@ static void lower_all(const Model *m, Diag *diag) {
     const Action *a = &m->action[i];
     if (a->kind == DO_REPORT) lower(a->report->fn, diag);
     if (a->kind == DO_EXPECT) lower(a->expect->fn, diag);
+    if (a->kind == DO_SAVE) lower(a->save->fn, diag);
     if (a->kind == DO_PLOT && a->plot->fn) lower(a->plot->fn, diag);
     if (a->kind == DO_PLOT && a->plot->grid) lower(a->plot->grid, diag);
     if (a->kind != DO_TRAIN) continue;

@@ -55,10 +55,10 @@ static void expect(Case *c, Val v, const double *want, size_t n, int line) {
   size_t have = (size_t)(type_count(c->out.type) * (c->out.type.lane ? B : 1));
   CU_ASSERT_EQUAL_FATAL(have, n);
   for (size_t k = 0; k < n; k++) {
-    double d = fabs(c->out.v[k] - want[k]);
-    if (!(d <= 1e-14 * fmax(1, fabs(want[k]))))
+    double d = isnan(want[k]) && isnan(c->out.v[k]) ? 0 : fabs(c->out.v[k] - want[k]);
+    if (!(d <= 1e-14 * fmax(1, fabs(want[k]))) && !(isnan(want[k]) && d == 0))
       fprintf(stderr, "line %d: [%zu] is %.17g, not %.17g\n", line, k, c->out.v[k], want[k]);
-    CU_ASSERT_TRUE(d <= 1e-14 * fmax(1, fabs(want[k])));
+    CU_ASSERT_TRUE(d == 0 || d <= 1e-14 * fmax(1, fabs(want[k])));
   }
   case_finish(c);
 }
@@ -94,6 +94,15 @@ static void test_scalars(void) {
     {OP_relu, -1, 0, 0},
     {OP_relu, 2, 0, 2},
     {OP_erf, 0.5, 0, 0.5204998778130465},
+    {OP_floor, -2.5, 0, -3},
+    {OP_ceil, -2.5, 0, -2},
+    {OP_round, 2.5, 0, 2},
+    {OP_round, -3.5, 0, -4},
+    {OP_mod, 7, 3, 1},
+    {OP_mod, -7, 3, 2},
+    {OP_mod, 7, -3, -2},
+    {OP_mod, -7, -3, -1},
+    {OP_mod, 5.25, 1, 0.25},
     {OP_add, 2, 3, 5},
     {OP_sub, 2, 3, -1},
     {OP_mul, 2, 3, 6},
@@ -152,6 +161,7 @@ static Val lanes(Case *c) { return given(c, LANE(3), VALUES(1, -1, 2, -2, 3, -3)
 
 static void test_moving(void) {
   ONE(matrix, ir_transpose(&c.b, x, (int[]){1, 0}), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_add(&c.b, ir_reshape(&c.b, ir_iota(&c.b, 6), 2, (uint32_t[]){2, 3}), x), 1, 3, 5, 7, 9, 11);
   ONE(matrix, ir_flip(&c.b, x, 0), 4, 5, 6, 1, 2, 3);
   ONE(matrix, ir_flip(&c.b, x, 1), 3, 2, 1, 6, 5, 4);
   ONE(lanes, ir_flip(&c.b, x, 0), 3, -3, 2, -2, 1, -1);
@@ -172,6 +182,28 @@ static void test_moving(void) {
   ONE(matrix, ir_concat(&c.b, (Val[]){ir_index(&c.b, x, 0, 0), lanes(&c)}, 2, 0), 1, 1, 2, 2, 3, 3, 1, -1, 2, -2, 3, -3);
   ONE(matrix, ir_spread(&c.b, ir_index(&c.b, x, 0, 0)), 1, 1, 2, 2, 3, 3);
   ONE(matrix, ir_mul(&c.b, ir_table(&c.b, SHARED(2, 3), VALUES(1, 0, 1, 0, 1, 0)), x), 1, 0, 3, 0, 5, 0);
+}
+
+static Val reals(Case *c, const double *v, uint32_t n) { return ir_table(&c->b, type_real(false, 1, &n), v); }
+
+/* A number that is no row: half of one, below, beyond, far away, none at all. */
+static void test_rows(void) {
+  ONE(matrix, ir_gather(&c.b, x, reals(&c, VALUES(1, 0, 1), 3)), 4, 5, 6, 1, 2, 3, 4, 5, 6);
+  ONE(matrix, ir_gather(&c.b, x, ir_const(&c.b, 1)), 4, 5, 6);
+  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), given(&c, LANE(2), VALUES(2, 1, 0, 2))), 3, 2, 1, 3);
+  ONE(lanes, ir_gather(&c.b, x, ir_const(&c.b, 2)), 3, -3);
+  ONE(lanes, ir_gather(&c.b, x, given(&c, type_scalar(true), VALUES(2, 0))), 3, -1);
+  ONE(matrix, ir_gather(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0.5, -1, 3, 1e300, NAN, -INFINITY, -0.0), 7)), NAN, NAN,
+      NAN, NAN, NAN, NAN, 1);
+  ONE(matrix, ir_scatter(&c.b, ir_transpose(&c.b, x, (int[]){1, 0}), reals(&c, VALUES(2, 0, 2), 3), 3, false), 2, 5, 0, 0, 4, 10);
+  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), given(&c, type_scalar(true), VALUES(1, 0)), 2, false), 0, 1, 0, 2, 0, 3, 1,
+      0, 2, 0, 3, 0);
+  ONE(lanes, ir_scatter(&c.b, x, given(&c, LANE(3), VALUES(0, 1, 0, 1, 1, 0)), 2, true), 1 + 2 - 3, -1 - 2 + 3);
+  ONE(matrix, ir_scatter(&c.b, ir_index(&c.b, x, 0, 0), reals(&c, VALUES(0, 2, 1), 3), 2, false), NAN, NAN);
+  ONE(matrix, ir_scatter(&c.b, ir_mul(&c.b, x, ir_const(&c.b, 0)), reals(&c, VALUES(0, 9), 2), 2, false), 0, 0, 0, 0, 0, 0);
+  ONE(matrix, ir_setrow(&c.b, x, ir_const(&c.b, 1), ir_index(&c.b, x, 0, 0)), 1, 2, 3, 1, 2, 3);
+  ONE(lanes, ir_setrow(&c.b, x, given(&c, type_scalar(true), VALUES(0, 2)), ir_const(&c.b, 7)), 7, -1, 2, -2, 3, 7);
+  ONE(lanes, ir_setrow(&c.b, x, given(&c, type_scalar(true), VALUES(3, 1)), ir_const(&c.b, 7)), NAN, -1, NAN, 7, NAN, -3);
 }
 
 static void test_reductions(void) {
@@ -443,6 +475,7 @@ static void test_environment(void) {
 const Suite suite = {"eval", (CU_TestInfo[]){{"elementwise ops", test_scalars},
                                              {"broadcasts", test_broadcast},
                                              {"moving", test_moving},
+                                             {"rows by index", test_rows},
                                              {"reductions", test_reductions},
                                              {"products", test_products},
                                              {"triangular solves", test_trisolve},

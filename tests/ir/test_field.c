@@ -77,6 +77,9 @@ typedef struct Claim {
   TRUE(sigmoid, ADD(F1(sigmoid, x), F1(sigmoid, NEG(x))), K(1))                 \
   TRUE(softplus, SUB(F1(softplus, x), F1(softplus, NEG(x))), x)                 \
   TRUE(softplus_log, F1(softplus, x), F1(log1p, EXP(x)))                        \
+  TRUE(ceil_floor, F1(ceil, NEG(x)), NEG(F1(floor, x)))                         \
+  TRUE(round_odd, F1(round, NEG(x)), NEG(F1(round, x)))                         \
+  TRUE(rest, ADD(F2(mod, x, y), MUL(y, F1(floor, DIV(x, y)))), x)               \
   TRUE(log_sigmoid, LOG(F1(sigmoid, x)), NEG(F1(softplus, NEG(x))))             \
   TRUE(erf, F1(erf, SUB(x, y)), NEG(F1(erf, SUB(y, x))))                        \
   TRUE(atan2, F2(atan2, NEG(x), y), NEG(F2(atan2, x, y)))                       \
@@ -110,6 +113,8 @@ typedef struct Claim {
   FALSE(relu_itself, F1(relu, x), x)                                            \
   FALSE(nearly, MUL(x, K(1.00000001)), x)                                       \
   FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                             \
+  FALSE(floor_ceil, F1(ceil, x), F1(floor, x))                                  \
+  FALSE(rest_sign, F2(mod, NEG(x), y), NEG(F2(mod, x, y)))                      \
   FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                              \
   TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                        \
   TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))        \

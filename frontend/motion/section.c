@@ -12,8 +12,8 @@
  * changes sign, the interval shrinks); one that is done moves none.
  *
  * Instructions are made in one order under every compiler: a call has at most one argument that makes some. */
-#include "frontend/builtin/builtin_priv.h"
-#include "frontend/builtin/traj_priv.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/motion/traj_priv.h"
 
 #include <math.h>
 #include <string.h>

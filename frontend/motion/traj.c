@@ -3,8 +3,8 @@
  *
  * Where samples are lanes the states are lanes too, whatever the start is: a carry's type must not
  * change from step to step. */
-#include "frontend/builtin/builtin_priv.h"
-#include "frontend/builtin/traj_priv.h"
+#include "frontend/builtin/builtin.h"
+#include "frontend/motion/traj_priv.h"
 #include "passes/passes.h"
 
 #include <math.h>
@@ -191,6 +191,14 @@ bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback,
   return false;
 }
 
+bool traj_counts(Elab *E, const Plan *p, int64_t *steps, int64_t *every) {
+  if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every)) return false;
+  if (*steps % *every == 0) return true;
+  elab_error(E, CODE_times, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
+             (long long)*steps);
+  return false;
+}
+
 static bool both_ways(Elab *E, const Plan *p) {
   if (p->times && (p->dt || p->steps || p->every || p->start)) {
     const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
@@ -298,11 +306,21 @@ static bool rates(Elab *E, const Plan *p) {
   return rate_outputs(E, p, elab_apply(E, p->f, &a));
 }
 
+/* Why rates of the method draw nothing; NULL: they may. */
+static const char *refuses_draws(const Plan *p) {
+  const MethodInfo *m = &ir_method[p->m];
+  if (!p->nsteps) return "a Hamiltonian is the same all along its orbit; the rates of `integrate` may draw";
+  if (m->adaptive) return "an adaptive method chooses its steps: draws need one of fixed steps, such as `euler`";
+  if (m->symplectic && !m->separable) return "an implicit method looks for its step: draws need an explicit one, such as `euler`";
+  return NULL;
+}
+
 bool traj_rates(Elab *E, const Plan *p, Level *l) {
   Context c;
   level_begin(E, l, p->given->name);
+  l->steps = true, l->turns = (uint64_t)p->nsteps;
   context_push(E, &c);
-  c.no_draws = "nothing can be drawn along a trajectory";
+  if (!c.no_draws) c.no_draws = refuses_draws(p);
   bool good = rates(E, p);
   context_pop(E, &c);
   if (good) level_order(E, l, p->n + 1);
@@ -361,12 +379,7 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
     elab_error(E, CODE_times, p->substeps->name_at, "`substeps` goes with `times`");
     return false;
   }
-  if (!traj_positive(E, p->steps, "`steps`", 0, steps) || !traj_positive(E, p->every, "`every`", 1, every)) return false;
-  if (*steps % *every) {
-    elab_error(E, CODE_times, p->every->at, "`every` divides `steps`: %lld does not divide %lld", (long long)*every,
-               (long long)*steps);
-    return false;
-  }
+  if (!traj_counts(E, p, steps, every)) return false;
   if (!value_numeric(p->dt->v) || !value_type(p->dt->v, &t) || t.rank) {
     elab_error(E, CODE_not_scalar, p->dt->at, "`dt` is a scalar, found %s", value_text(E, p->dt->v));
     return false;
@@ -428,6 +441,7 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   const Array *times = NULL;
   if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every)) return POISON;
   if (hamiltonian) warn_drift(E, &p, steps);
+  else p.nsteps = times ? 1 : steps;
   warn_tolerance(E, &p);
   Level *l = ARENA_NEW(E->mem, Level);
   if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {

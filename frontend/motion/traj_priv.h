@@ -1,6 +1,6 @@
-/* What trajectory, integrate and section have in common: states, method, rates (builtin/traj.c). */
-#ifndef HNNC_FRONTEND_BUILTIN_TRAJ_PRIV_H
-#define HNNC_FRONTEND_BUILTIN_TRAJ_PRIV_H
+/* What trajectory, integrate and section have in common: states, method, rates (motion/traj.c). */
+#ifndef HNNC_FRONTEND_MOTION_TRAJ_PRIV_H
+#define HNNC_FRONTEND_MOTION_TRAJ_PRIV_H
 
 #include "frontend/elab/elab.h"
 
@@ -23,6 +23,7 @@ typedef struct Plan {
   Method m;
   double rtol, atol;
   int64_t max_steps;
+  int64_t nsteps;         /* of a fixed length; draws in the rates are counted by them */
   const char *any_states; /* help where there are others than q and p */
   Span call;
 } Plan;
@@ -31,6 +32,8 @@ typedef struct Plan {
 bool traj_take(Elab *E, Plan *p, const Actuals *a); /* function, states, options */
 bool traj_need(Elab *E, const Plan *p, bool have, const char *what, const char *help);
 bool traj_check(Elab *E, Plan *p, bool hamiltonian); /* states and method; sets m */
+/* `steps` and `every`, which divides it. */
+bool traj_counts(Elab *E, const Plan *p, int64_t *steps, int64_t *every);
 bool traj_positive(Elab *E, const Actual *a, const char *what, int64_t fallback, int64_t *out);
 
 /* Begins l, in which the rates of p->f are a function of (states..., t, captures); l stays the innermost

@@ -1,0 +1,11 @@
+/* `save`: arrays of an expression each over a data set, into the run directory's arrays/NAME.npz, whole or not at all. */
+#ifndef HNNC_DRIVER_RUN_SAVE_H
+#define HNNC_DRIVER_RUN_SAVE_H
+
+#include "driver/run/report.h"
+#include "runtime/rundir/rundir.h"
+
+/* 0 or the exit code. What is not finite is written, and a warning says how much there is of it. */
+int save_run(Session *s, const RtRun *run, const Save *w, const ReportResult *results, Span at);
+
+#endif

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""The examples of docs/language.md: test_reference.py HNNC; prints `N passed, N failed`. A fence `hnn run` is a program that runs, with
+exit code 0, so what it says of its numbers it says by `expect`; `hnn check` one that is only checked; `hnn run name=value` overrides.
+A fence `csv FILE` lies beside those of its section, and what one of them writes is there for those that follow."""
+import os
+import re
+import subprocess
+import tempfile
+
+from driver_util import check, environment, HNNC, main
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def sections():
+    text = open(os.path.join(ROOT, "docs/language.md"), encoding="utf-8").read()
+    parts = re.split(r"^##+ (.*)\n", text, flags=re.M)[1:]
+    return zip(parts[::2], parts[1::2])
+
+
+def fences(section):
+    return [(words.split(), body) for words, body in re.findall(r"^```([^\n]+)\n(.*?)^```\n", section, re.M | re.S)]
+
+
+def section(title, found):
+    def test():
+        with tempfile.TemporaryDirectory() as folder:
+            for words, body in found:
+                if words[0] == "csv":
+                    open(os.path.join(folder, words[1]), "w", encoding="utf-8").write(body)
+                if words[0] != "hnn":
+                    continue
+                p = subprocess.run([HNNC, words[1], "-"] + words[2:], input=body.encode(), capture_output=True, cwd=folder,
+                                   env=environment(), timeout=120)
+                check(p.returncode == 0 and b"warning[" not in p.stderr, "an example of `%s`: exit %d" % (title, p.returncode),
+                      p.stderr.decode() + body)
+    return test
+
+
+TESTS = {"test_%d_%s" % (k, re.sub(r"\W+", "_", title)): section(title, found)
+          for k, (title, body) in enumerate(sections()) for found in [fences(body)]
+         if any(words[0] == "hnn" for words, _ in found)}
+raise SystemExit(main(TESTS))
