@@ -3,6 +3,7 @@
 test_driver_training.py HNNC [TEST...]; prints `N passed, N failed`."""
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -154,6 +155,56 @@ def test_monitor():
     for name in "e", "share", "above":
         check(abs(told[-1]["monitor"][name] - r[name]["mean"]) < 1e-12, "the last is the report: " + name, told[-1], r[name])
     check("  share " in text.err, "the line shows it", text)
+
+
+USE = """\
+#include "m.h"
+#include <stdio.h>
+int main(void) {
+  const double a[] = {A}, b[] = {B}, c[] = {C};
+  double loss = 0;
+  m_model *m = m_model_create();
+  for (int k = 0; m && k < STEPS; k++)
+    if (m_model_train_fit_small_fixed(m, sizeof a / sizeof *a, a, b, sizeof c / sizeof *c, c, 1, 0, &loss)) return 1;
+  for (int k = 0; m && k < m_MODEL_PARAMS; k++)
+    for (int64_t i = 0; i < m_model_param_size(k); i++) printf("%.17g\\n", m_model_param(m, k)[i]);
+  return !m;
+}
+"""
+
+
+def test_library_of_a_sum():
+    """Steps of an exported library on the same samples are those of the run."""
+    x, y, z = [0.1*k for k in range(-9, 10)], [(0.1*k)**3 for k in range(-9, 10)], [0.25*k for k in range(-5, 6)]
+    write("xy.csv", "x,y\n" + "".join("%.17g,%.17g\n" % p for p in zip(x, y)))
+    write("z.csv", "x\n" + "".join("%.17g\n" % v for v in z))
+    for opt, steps in (("adam(lr = 1e-2)", 30), ("lbfgs(max_iter = 3)", 6)):
+        write("m.hnn", START.replace("PRECISION", "f64").split("use seen")[0] + """\
+data seen = read("xy.csv", x = x, y = y)
+data wide = read("z.csv", x = x)
+use f = mlp([12], 1)
+loss fit(x, y) = (f([x])[0] - y)^2
+loss small(x) = f([x])[0]^2
+loss fixed() = f([0.5])[0]^2
+train fit on seen, 0.3*small on wide, 0.1*fixed { clip = 1, optimizer = %s, steps = %d }
+""" % (opt, steps))
+        hnnc("run", "m.hnn", "--out", "run", "-q")
+        hnnc("compile", "m.hnn", "-q")
+        header = open("m.h", encoding="utf-8").read()
+        prefix = "m_model" if "m_model_create" in header else "m"
+        text = USE.replace("STEPS", str(steps)).replace("m_MODEL_PARAMS", prefix.upper() + "_PARAMS").replace("m_model", prefix)
+        for name, values in (("A", x), ("B", y), ("C", z)):
+            text = text.replace("{%s}" % name, "{" + ", ".join("%.17g" % v for v in values) + "}")
+        write("use.c", text)
+        made = subprocess.run(os.environ.get("CC", "cc").split() + ["use.c", "./m.so", "-Wl,-rpath,.", "-lm", "-lpthread", "-o", "use"],
+                              capture_output=True, text=True)
+        check(made.returncode == 0, "the C program", made.stderr)
+        ran = subprocess.run(["./use"], capture_output=True, text=True)
+        got = [float(v) for v in ran.stdout.split()]
+        want = [v for n in re.findall(r"^ \*\s+\d+\s+(f/\S+)", header, re.M) for v in params(last("run"))[n]]
+        check(ran.returncode == 0 and len(got) == len(want), "it runs", ran, len(want))
+        worst = max(abs(a - b) for a, b in zip(got, want))
+        check(worst < 1e-9, "the parameters of the run: " + opt, worst)
 
 
 RESUMED = [
