@@ -3,7 +3,7 @@
  *   kernels [cpu index] [f64]
  *
  * Products as a share of the measured peak (best of many runs, everything in cache; `tanh` counts only the
- * product that it follows), elementwise ops in ns an element. */
+ * product that it follows), elementwise ops in ns an element, draws in ns each. */
 #include "codegen/kernels/kernels.h"
 #include "codegen/math/math.h"
 #include "tests/common/jit.h"
@@ -76,6 +76,23 @@ static void emit_op(Jit *j, Op op) {
   LLVMBuildRetVoid(e->b);
 }
 
+static const char *const DRAW[] = {"uniform", "normal"};
+
+static void emit_draws(Jit *j, int kind) {
+  CgEmit *e = &j->e;
+  jit_begin(j, DRAW[kind], 3);
+  CgLoop l;
+  LLVMValueRef out[2], number[64];
+  for (unsigned i = 0; i < e->vl; i++) number[i] = cg_i64(e, i);
+  cg_loop_begin(e, &l, cg_i64(e, 0), jit_param(j, 3), 2 * e->vl);
+  LLVMValueRef seed = LLVMBuildPtrToInt(e->b, jit_param(j, 0), e->i64, ""), lanes = LLVMConstVector(number, e->vl);
+  LLVMValueRef sample = LLVMBuildAdd(e->b, cg_splat(e, seed, e->vl), lanes, "");
+  cg_draw(e, kind, seed, sample, cg_splat(e, cg_i64(e, 1), e->vl), cg_splat(e, l.iv, e->vl), out);
+  for (int k = 0; k < 2; k++) cg_store(e, out[k], cg_gep(e, jit_param(j, 2), cg_iadd(e, l.iv, cg_i64(e, k * (int64_t)e->vl))));
+  cg_loop_end(e, &l);
+  LLVMBuildRetVoid(e->b);
+}
+
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -116,6 +133,7 @@ int main(int argc, char **argv) {
   for (Op op = OP_none; op < OP_count; op++)
     if (ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2)
       if (op) emit_op(&j, op);
+  for (int kind = 0; kind < 2; kind++) emit_draws(&j, kind);
   cg_emit_peak(&j.e, "peak");
   jit_compile(&j);
   double peak = cg_peak_rate(j.target.tune, (CgPeakLoop)jit_find(&j, "peak"), cg_peak_flop(&j.e));
@@ -135,6 +153,8 @@ int main(int argc, char **argv) {
     if (op && (ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2))
       printf("%-12s %6.3f ns/element\n", ir_op[op].name,
              best_time((Kernel)jit_find(&j, ir_op[op].name), a, b, c, 2048) * 1e9 / 2048);
+  for (int kind = 0; kind < 2; kind++)
+    printf("%-12s %6.3f ns/draw\n", DRAW[kind], best_time((Kernel)jit_find(&j, DRAW[kind]), a, b, c, 2048) * 1e9 / 2048);
   free(a), free(b), free(c);
   jit_close(&j);
   return 0;

@@ -65,6 +65,11 @@ def tangent(x):
     return 1 + t * t, 2 * t * (1 + t * t), 2 * (1 + t * t) * (1 + 3 * t * t)
 
 
+def arcsine(x):
+    s = mp.sqrt(1 - x * x)
+    return 1 / s, x / s**3, (1 + 2 * x * x) / s**5
+
+
 def powers(x, c):
     """c x^p for (c, p) in turn"""
     return [k * mp.power(x, p) for k, p in c]
@@ -92,11 +97,22 @@ ONE = {
     "sigmoid": (logistic, FAST, None),
     "softplus": (lambda x: [1 / (1 + mp.exp(-x))] + logistic(x)[:2], FAST, None),
     "erf": (gauss, FAST, None),
+    "log10": (lambda x: [v/mp.log(10) for v in powers(x, [(1, -1), (-1, -2), (2, -3)])], FAR, 0),
+    "asin": (arcsine, None, None),
+    "acos": (lambda x: [-v for v in arcsine(x)], None, None),
+    "atan": (lambda x: [1 / (1 + x*x), -2*x / (1 + x*x)**2, (6*x*x - 2) / (1 + x*x)**3], FAR, None),
+    "sinh": (lambda x: [mp.cosh(x), mp.sinh(x), mp.cosh(x)], FAST, None),
+    "cosh": (lambda x: [mp.sinh(x), mp.cosh(x), mp.sinh(x)], FAST, None),
+    "asinh": (lambda x: [mp.power(1 + x*x, -.5), -x*mp.power(1 + x*x, -1.5), (2*x*x - 1)*mp.power(1 + x*x, -2.5)], FAR, None),
+    "acosh": (lambda x: [mp.power(x*x - 1, -.5), -x*mp.power(x*x - 1, -1.5), (2*x*x + 1)*mp.power(x*x - 1, -2.5)], FAR, 1),
+    "atanh": (lambda x: [1 / (1 - x*x), 2*x / (1 - x*x)**2, (2 + 6*x*x) / (1 - x*x)**3], None, None),
+    "stop": (lambda x: (0, 0, 0), FAR, None),
     "floor": (lambda x: (0, 0, 0), FAR, None),
     "ceil": (lambda x: (0, 0, 0), FAR, None),
     "round": (lambda x: (0, 0, 0), FAR, None),
 }
-KINKED, PLAIN = {"abs", "sign", "relu", "floor", "ceil", "round"}, {"neg"}
+KINKED, PLAIN = {"abs", "sign", "relu", "floor", "ceil", "round"}, {"neg", "stop"}
+BOUNDED = {"asin", "acos", "atanh"}
 CIRCULAR = {"sin", "cos", "tan"}
 
 
@@ -104,6 +120,8 @@ def unary(name, x):
     f, far, end = ONE[name]
     if x != x:
         return [ANY] * 3 if name in KINKED | PLAIN else [NAN] * 3
+    if name in BOUNDED and abs(x) >= 1:
+        return [INF] * 3 if abs(x) == 1 else [ANY] * 3
     if end is not None and x < end:
         return [NAN if "sqrt" in name else ANY] * 3
     if end is not None and x == end:
@@ -112,7 +130,7 @@ def unary(name, x):
         return [NAN] * 3 if far is None else f(far if x > 0 else -far)
     if name in CIRCULAR and abs(x) > 1e5:
         return [ANY] * 3                     # reduced to [-1, 1] only (codegen/math/math.c)
-    if name in ("exp", "expm1", "tanh", "sigmoid", "softplus", "erf") and abs(x) > FAST:
+    if name in ("exp", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf") and abs(x) > FAST:
         x = math.copysign(FAST, x)
     return f(mp.mpf(x))
 

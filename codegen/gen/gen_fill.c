@@ -1,4 +1,4 @@
-/* Groups of their own kind that fill memory: concat, put, triangular solves, draws. */
+/* Groups of their own kind that fill memory: concat, put, triangular solves. */
 #include "codegen/gen/gen_priv.h"
 
 #include <string.h>
@@ -146,40 +146,4 @@ void gen_trisolve(Gen *g, Frame *fr, const Group *gr) {
   }
   s.row = forward(fn, i) ? last : cg_i64(g->e, 0);
   gen_nest(g, 1, &m, false, divide_one, &s);
-}
-
-/* ---- draws ------------------------------------------------------------------------------------------------------------ */
-
-static LLVMValueRef field(Gen *g, LLVMValueRef p, LLVMTypeRef t, int64_t bytes) {
-  return LLVMBuildLoad2(g->e->b, t, cg_gep_bytes(g->e, p, cg_i64(g->e, bytes)), "");
-}
-
-void gen_rand(Gen *g, Frame *fr, const Group *gr) {
-  CgEmit *e = g->e;
-  const Fn *fn = fr->p->f;
-  const Inst *i = ir_inst(fn, gr->main);
-  Fill f = fill_of(g, fr, gr);
-  LLVMValueRef host = field(g, g->call, e->ptr, offsetof(HnnCall, host));
-  LLVMValueRef draw = field(g, host, e->ptr, e->f64 ? offsetof(HnnHost, draw64) : offsetof(HnnHost, draw32));
-  LLVMValueRef seed = field(g, g->call, e->i64, offsetof(HnnCall, seed));
-  LLVMValueRef sample = field(g, g->call, e->i64, offsetof(HnnCall, sample0));
-  sample = cg_iadd(e, sample, cg_imul(e, g->tile, cg_i64(e, g->unit)));
-  LLVMValueRef counter = cg_i32(e, 0);
-  if (i->nargs) {
-    Idx at = {.axes = true, .lin = cg_i64(e, 0)};
-    CgVec c = gen_at(g, fr, ir_arg(fn, i, 0), &at);
-    LLVMValueRef one = c.lane ? LLVMBuildExtractElement(e->b, c.v[0], cg_i32(e, 0), "") : c.v[0];
-    counter = LLVMBuildTrunc(e->b, LLVMBuildFPToSI(e->b, one, e->i64, ""), e->i32, "");
-  }
-  LLVMValueRef arg[9] = {cg_i32(e, (int32_t)ir_rand_attr(fn, i).kind),
-                         seed,
-                         sample,
-                         cg_i32(e, (int32_t)e->tile),
-                         cg_i32(e, (int32_t)ir_rand_attr(fn, i).site),
-                         counter,
-                         cg_i64(e, type_count(i->type)),
-                         f.base,
-                         f.ld};
-  LLVMTypeRef type[9] = {e->i32, e->i64, e->i64, e->i32, e->i32, e->i32, e->i64, e->ptr, e->i64};
-  LLVMBuildCall2(e->b, LLVMFunctionType(e->voidt, type, 9, 0), draw, arg, 9, "");
 }

@@ -132,7 +132,7 @@ void gen_scatter(Gen *g, Frame *fr, const Group *gr) {
   s.c = operand(g, fr, gr, 0), s.index = operand(g, fr, gr, 1);
   gen_memory(g, fr, sink, &s.dst, &s.ld);
   if (!s.t.lane) s.ld = cg_i64(g->e, 1);
-  bool sums = s.lanes && (!fr->p->up || fr->p->val[sink.id].home == HOME_ZS); /* zero from the start of the call, or of the loop */
+  bool sums = fr->p->up ? fr->p->val[sink.id].home == HOME_ZS : s.lanes; /* zero from the start of the loop, or of the call */
   if (!sums) gen_fill(g, s.t, s.dst, s.ld, 0);
   s.used = used(g, &s);
   Entered was = gen_enter(g, &gen_element_reader, 1);

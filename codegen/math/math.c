@@ -1,5 +1,5 @@
 /* Elementwise ops as LLVM IR: dispatch and the ops that are one instruction or two.
- * Transcendental functions are in math_exp.c, math_pow.c and math_trig.c, with polynomials from fit/fit.py.
+ * Transcendental functions are in math_exp.c, math_hyper.c, math_pow.c and math_trig.c, with polynomials from fit/fit.py.
  *
  * Largest errors in units of the last place, over all finite arguments unless a range is given; asserted
  * by tests/codegen/test_math.c (f32 against every 2011th bit pattern, f64 against long double).
@@ -13,6 +13,9 @@
  *   tanh     3     3          atan2                 2.5   2.5
  *   sin cos  2.5   2.5   |x| <= 1e5   rsqrt           1.5   1.5
  *   tan      4     4     |x| <= 1e5   rsqrt3          3     3      with AVX-512, else 6
+ *   atan asin acos  3.5   3.5        sinh cosh             3     3
+ *   asinh acosh     3.5   3.5        atanh                 3     3
+ *   log10     0.6   0.6
  *   floor ceil round mod   exact
  *
  * sin and cos hold their bound up to |x| = 1e6 without FMA and, in f64, up to 1e12 with it. From there on they lose digits
@@ -27,6 +30,10 @@
 
 V math_neg(const Ew *m, V x) { return neg(m, x); }
 V math_abs(const Ew *m, V x) { return mag(m, x); }
+V math_stop(const Ew *m, V x) {
+  (void)m;
+  return x;
+}
 V math_sqrt(const Ew *m, V x) { return math_call1(m, "llvm.sqrt", x); }
 
 /* ---- reciprocal roots ------------------------------------------------------------------------------ */

@@ -140,8 +140,7 @@ V math_log_scaled(const Ew *m, V x, V *shift) {
   return pick(m, small, mul(m, x, K(m, ldexp(1, (int)up))), x);
 }
 
-/* What log(x) is where x is not a positive finite number. */
-static V log_special(const Ew *m, V x, V value) {
+V math_log_special(const Ew *m, V x, V value) {
   V zero = K(m, 0), low = pick(m, cmp(m, LLVMRealOEQ, x, zero), K(m, -INFINITY), K(m, NAN));
   value = pick(m, cmp(m, LLVMRealOGT, x, zero), value, low);
   return pick(m, cmp(m, LLVMRealUEQ, x, K(m, INFINITY)), x, value); /* infinity and NaN */
@@ -150,7 +149,7 @@ static V log_special(const Ew *m, V x, V value) {
 V math_log(const Ew *m, V x) {
   V shift, scaled = math_log_scaled(m, x, &shift);
   LogParts p = math_log_parts(m, scaled);
-  return log_special(m, x, log_sum(m, add(m, p.k, shift), p.f, NULL));
+  return math_log_special(m, x, log_sum(m, add(m, p.k, shift), p.f, NULL));
 }
 
 /* k + log(1 + f)/ln 2: whole for powers of two. */
@@ -158,7 +157,7 @@ V math_log2(const Ew *m, V x) {
   V shift, scaled = math_log_scaled(m, x, &shift);
   LogParts p = math_log_parts(m, scaled);
   V l = log_sum(m, K(m, 0), p.f, NULL);
-  return log_special(m, x, fma_(m, l, K(m, 1.4426950408889634), add(m, p.k, shift)));
+  return math_log_special(m, x, fma_(m, l, K(m, 1.4426950408889634), add(m, p.k, shift)));
 }
 
 /* u + c = 1 + x exactly; log u, and c/u put in before the last roundings. */
@@ -166,7 +165,7 @@ V math_log1p(const Ew *m, V x) {
   V one = K(m, 1), u = add(m, x, one), v = sub(m, u, one);
   V c = add(m, sub(m, x, v), sub(m, one, sub(m, u, v)));
   LogParts p = math_log_parts(m, u);
-  V y = log_special(m, u, log_sum(m, p.k, p.f, divide(m, c, u)));
+  V y = math_log_special(m, u, log_sum(m, p.k, p.f, divide(m, c, u)));
   return sign_of(m, y, x);
 }
 

@@ -1,4 +1,4 @@
-/* pow. In single precision it is exp(y log |x|) in double. In double the logarithm is an unevaluated sum
+/* pow, log10. In single precision it is exp(y log |x|) in double. In double the logarithm is an unevaluated sum
  * of two doubles, good to 2^-64, so that the error of y log |x|, up to 745, stays below the last place. */
 #include "codegen/math/math_priv.h"
 
@@ -128,4 +128,19 @@ V math_powlog(const Ew *m, V x, V y) { return power_times(m, x, y, math_log(m, x
 V math_powlog2(const Ew *m, V x, V y) {
   V l = math_log(m, x);
   return power_times(m, x, y, mul(m, l, l));
+}
+
+/* So near the value that powers of ten give whole numbers. */
+V math_log10(const Ew *m, V x) {
+  if (!m->f64) {
+    CgEmit wide = math_double(m->e);
+    V w = LLVMBuildFPExt(m->b, x, cg_real_type(&wide, m->n), "");
+    Ew d = math_ew(&wide, w);
+    return LLVMBuildFPTrunc(m->b, mul(&d, math_log(&d, w), K(&d, M_LOG10E)), cg_real_type(m->e, m->n), "");
+  }
+  V shift, scaled = math_log_scaled(m, x, &shift);
+  LogParts p = math_log_parts(m, scaled);
+  p.k = add(m, p.k, shift);
+  Two l = multiply(m, log_two(m, p), (Two){K(m, 0x1.bcb7b1526e50ep-2), K(m, 0x1.95355baaafad3p-57)});
+  return math_log_special(m, x, add(m, l.hi, l.lo));
 }

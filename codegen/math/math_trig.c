@@ -1,4 +1,4 @@
-/* sin, cos, tan, atan2. Arguments are reduced by multiples of pi or pi/2 in three parts (Cody and Waite). */
+/* sin, cos, tan, atan2, asin, acos, atan. Arguments are reduced by multiples of pi or pi/2 in three parts (Cody and Waite). */
 #include "codegen/math/math_priv.h"
 
 #include <math.h>
@@ -91,6 +91,19 @@ V math_tan(const Ew *m, V x) {
   return divide(m, pick(m, odd, neg(m, c), s), pick(m, odd, s, c));
 }
 
+/* 4u = k + t exactly; by quarters of a turn. */
+void math_turn(const Ew *m, V u, V *cosine, V *sine) {
+  V four = mul(m, u, K(m, 4)), z = add(m, four, K(m, m->magic)), t = sub(m, four, sub(m, z, K(m, m->magic)));
+  V r = mul(m, t, K(m, M_PI_2)), r2 = mul(m, r, r), k = bits(m, z), top = KI(m, (uint64_t)1 << (m->f64 ? 63 : 31));
+  V s = odd_series(m, r, r2, m->f64 ? POLY(m, r2, SIN64) : POLY(m, r2, SIN32));
+  V c = fma_(m, mul(m, r2, r2), m->f64 ? POLY(m, r2, COS64) : POLY(m, r2, COS32), fma_(m, r2, K(m, -0.5), K(m, 1)));
+  V odd = LLVMBuildTrunc(m->b, k, cg_bool_type(m->e, m->n), ""), up = KI(m, m->f64 ? 62 : 30);
+  V down = LLVMBuildAnd(m->b, LLVMBuildShl(m->b, k, up, ""), top, ""); /* k is 2 or 3 */
+  V left = LLVMBuildAnd(m->b, LLVMBuildShl(m->b, LLVMBuildAdd(m->b, k, KI(m, 1), ""), up, ""), top, "");
+  *cosine = real(m, LLVMBuildXor(m->b, bits(m, pick(m, odd, s, c)), left, ""));
+  *sine = real(m, LLVMBuildXor(m->b, bits(m, pick(m, odd, c, s)), down, ""));
+}
+
 /* ---- atan2 ------------------------------------------------------------------------------------------ */
 
 static const double ATAN32[] = {-0.333333151953362709, 0.199984719750667012, -0.142435407674104847, 0.10593859464373169,
@@ -140,3 +153,14 @@ V math_atan2(const Ew *m, V y, V x) {
   V r = sign_of(m, add(m, a.hi, a.lo), y);
   return pick(m, cmp(m, LLVMRealUNO, x, y), add(m, x, y), r);
 }
+
+V math_atan(const Ew *m, V x) { return math_atan2(m, x, K(m, 1)); }
+
+/* The other side of a triangle with hypotenuse 1; NaN beyond it. */
+static V side(const Ew *m, V x) {
+  V one = K(m, 1);
+  return math_sqrt(m, mul(m, sub(m, one, x), add(m, one, x)));
+}
+
+V math_asin(const Ew *m, V x) { return math_atan2(m, x, side(m, x)); }
+V math_acos(const Ew *m, V x) { return math_atan2(m, side(m, x), x); }

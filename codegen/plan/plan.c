@@ -335,7 +335,8 @@ static void plan_own(Plan *p, Val v, Section s, GroupKind kind) {
   p->val[v.id].group = own_group(p, kind, s, v);
 }
 
-/* By few indices: computed at each place of the result. Over lanes: added to one sum for all tiles, as weight gradients are. */
+/* By few indices: computed at each place of the result; but in loops rows can be added to what all turns sum up (plan_sums.c). Over
+ * lanes: added to one sum for all tiles, as weight gradients are. */
 static void plan_scatter(Plan *p, Val v, Section s) {
   const Inst *i = ir_inst(p->f, v);
   const int64_t n = type_count(i->type), indices = type_count(ir_type(p->f, ir_arg(p->f, i, 1)));
@@ -346,7 +347,7 @@ static void plan_scatter(Plan *p, Val v, Section s) {
     if (!p->up) p->val[v.id].section = SEC_LAST;
   } else if (plan_is_tiny(p, i->type) && n * indices <= p->tune->unroll) {
     set(p, v, PC_SSA), place_tiny(p, v, s);
-  } else if (!plan_is_tiny(p, i->type) && indices <= p->tune->small) {
+  } else if (!p->up && !plan_is_tiny(p, i->type) && indices <= p->tune->small) {
     set(p, v, PC_POINT), place_point(p, v, s);
   } else {
     set(p, v, PC_BUF);

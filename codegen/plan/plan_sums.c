@@ -33,7 +33,7 @@ static uint8_t leaf_kind(const Plan *p, Val v) {
   const PVal *q = &p->val[v.id];
   if (q->cls != PC_BUF || !q->group || q->alias) return SUM_NONE;
   const Group *g = p->group.at[q->group];
-  if (plan_sums_in_place(p, g) && g->main.id == v.id) return SUM_PRODUCT;
+  if ((plan_sums_in_place(p, g) || (p->up && g->kind == G_SCATTER)) && g->main.id == v.id) return SUM_PRODUCT;
   const Root *r = root_of(p, v);
   return r && (r->kind == ROOT_BATCH || r->kind == ROOT_LANES) ? SUM_LANES : SUM_NONE;
 }
@@ -56,7 +56,7 @@ static bool collect(const Plan *p, Val v, bool top, Tree *t) {
   }
   if (i->op != OP_add || p->val[v.id].into) return false;
   for (uint32_t k = 0; k < 2; k++)
-    if (!type_same_dims(ir_type(p->f, ir_arg(p->f, i, k)), i->type)) return false;
+    if (!type_eq(ir_type(p->f, ir_arg(p->f, i, k)), i->type)) return false;
   *vec_push(&t->add) = v;
   return collect(p, ir_arg(p->f, i, 0), false, t) && collect(p, ir_arg(p->f, i, 1), false, t);
 }

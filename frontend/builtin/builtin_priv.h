@@ -5,8 +5,8 @@
 #include "frontend/builtin/builtin.h"
 
 BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_flip, bi_reshape, bi_outer, bi_cross, bi_dot, bi_norm,
-    bi_reduce, bi_maxabs, bi_prod, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve, bi_draw, bi_choice, bi_part,
-    bi_stat, bi_misplaced, bi_transpose, bi_minmax, bi_length;
+    bi_reduce, bi_maxabs, bi_prod, bi_softmax, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve, bi_draw,
+    bi_choice, bi_part, bi_stat, bi_misplaced, bi_transpose, bi_minmax, bi_length;
 BuiltinCall bi_grad, bi_jac, bi_hess, bi_div, bi_functional /* field, poisson, jacobian, hessian, nonzeros */;
 
 bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim);

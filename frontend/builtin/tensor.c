@@ -141,6 +141,26 @@ Value bi_maxabs(Elab *E, const Builtin *b, Actuals *a) {
   return elab_value(E, ir_rmax(bl, ir_abs(bl, v), 0));
 }
 
+/* logsumexp, softmax: with the largest element m taken away, which is a constant to derivatives, as the result does not depend
+ * on it. Where m is infinite, 0: exp(-inf) is 0, and inf - inf no number. */
+Value bi_softmax(Elab *E, const Builtin *b, Actuals *a) {
+  Type t = type_of(&a->at[0]);
+  uint32_t axis = 0;
+  if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
+  if (given(&a->at[1]) && !axis_of(E, &a->at[1], t, &axis)) return POISON;
+  Val x = in(E, &a->at[0]);
+  if (!given(&a->at[1])) x = flat(E, x);
+  Build *bl = elab_at(E, a->call);
+  uint32_t n = elab_type(E, x).dim[axis];
+  Val m = ir_stop(bl, ir_rmax(bl, x, (int)axis)), size = ir_abs(bl, m);
+  Val finite = ir_lt(bl, size, ir_const(bl, INFINITY));
+  m = ir_select(bl, finite, m, ir_const(bl, 0));
+  Val e = ir_exp(bl, ir_sub(bl, x, ir_expand(bl, m, (int)axis, n))), s = ir_sum(bl, e, (int)axis);
+  if (b->op == 0) return elab_value(E, ir_add(bl, m, ir_log(bl, s)));
+  Val r = ir_div(bl, e, ir_expand(bl, s, (int)axis, n));
+  return elab_value(E, given(&a->at[1]) ? r : ir_reshape(bl, r, t.rank, t.dim));
+}
+
 /* Halves are multiplied, so that the graph grows with the logarithm of the size. */
 static Val product(Elab *E, Val x, int axis) {
   Build *b = &E->now->level->b;

@@ -62,6 +62,7 @@ static FieldAnswer keeps_form(Judge *j, const Step *s) {
   Build *b = &j->E->now->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (flow_stops(b->f, y, x, 2)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
   pulled(b, paired(b, j->v, y, 2), x, 2, jv);
   Val left = form(b, ju, jv), right = form(b, j->u, j->v);
@@ -110,6 +111,7 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   if (!played(j, s, x, y)) return FIELD_UNDECIDED;
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
+  if (flow_stops(b->f, y, x, n)) return FIELD_UNDECIDED;
   Val det = determinant(E, flow_jacobian(E, y, x, n), j->w->f->item->name_at), want = ir_const(b, 1);
   return same(j, &det, &want, 1);
 }

@@ -88,6 +88,8 @@ Type piece_type(const Flow *w, const Piece *p);
 typedef Value ValueMap(void *ctx, Value v);
 const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
 
+/* Whether `stop_gradient` lies between one of x and one of y: derivatives are not those of the map then. */
+bool flow_stops(const Fn *f, const Val *y, const Val *x, uint32_t n);
 /* The Jacobian of values y by x, n of each, all laid end to end; in the innermost level. */
 Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n);
 

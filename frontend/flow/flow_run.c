@@ -192,6 +192,25 @@ static Val flow_log_det(Elab *E, Val a, Span at) {
   return ir_sum_all(up, ir_proj(up, ir_scan(up, args, 2, n, 1, 1, 1, 0, false, false, body), 1));
 }
 
+static bool has_stop(const Fn *f) {
+  for (uint32_t id = 1; f && id < f->inst.n; id++)
+    if (f->inst.at[id].op == OP_stop || has_stop(ir_body(f, &f->inst.at[id]))) return true;
+  return false;
+}
+
+bool flow_stops(const Fn *f, const Val *y, const Val *x, uint32_t n) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    bool from = false, to = false;
+    if (f->inst.at[id].op != OP_stop && !has_stop(ir_body(f, &f->inst.at[id]))) continue;
+    for (uint32_t k = 0; k < n; k++) {
+      from |= elab_reaches(f, (Val){id}, x[k]);
+      to |= elab_reaches(f, y[k], (Val){id});
+    }
+    if (from && to) return true;
+  }
+  return false;
+}
+
 Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n) {
   Build *b = &E->now->level->b;
   Val row[FLOW_STATES], column[FLOW_STATES];
@@ -219,6 +238,11 @@ static Val step_log_det(Play *p, const Step *s, const Val *next) {
   int64_t total = 0;
   for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k])), read[k] = p->read[s->piece[k].slot];
   if (!elab_fits(E, total * total, s->stmt->at)) return ir_const(b, 0);
+  if (flow_stops(b->f, next, read, s->n)) {
+    elab_error(E, CODE_no_derivative, s->stmt->at,
+               "the log-determinant of this step is made of its derivatives, which `stop_gradient` hides");
+    return ir_const(b, 0);
+  }
   return flow_log_det(E, flow_jacobian(E, next, read, s->n), s->stmt->at);
 }
 

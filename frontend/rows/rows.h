@@ -17,6 +17,7 @@ typedef struct RowIndex {
  * their dims stand for the first of the axes, or in front (`first`). */
 Value rows_take(Elab *E, Value x, const RowIndex *index, uint32_t n, bool first, Span at);
 
-BuiltinCall rows_set, rows_argmax /* and argmin */, rows_one_hot, rows_searchsorted, rows_segment_sum;
+BuiltinCall rows_set, rows_argmax /* and argmin */, rows_one_hot, rows_searchsorted, rows_segment_sum,
+    rows_cumulative /* cumsum, cumprod */, rows_sort /* and argsort */;
 
 #endif

@@ -74,6 +74,12 @@ static bool keeps_zero(Op op) {
   case OP_tanh:
   case OP_relu:
   case OP_erf:
+  case OP_asin:
+  case OP_atan:
+  case OP_sinh:
+  case OP_asinh:
+  case OP_atanh:
+  case OP_stop:
   case OP_floor:
   case OP_ceil:
   case OP_round:
@@ -103,6 +109,8 @@ static bool zero_value(const Fn *f, const Inst *i, const bool *zero) {
   case OP_mod:
   case OP_grad:
   case OP_jac:
+  case OP_gather:
+  case OP_scatter:
   case OP_divergence: return zero[ir_arg(f, i, 0).id];
   case OP_select: return zero[ir_arg(f, i, 1).id] && zero[ir_arg(f, i, 2).id];
   case OP_pow: return zero[ir_arg(f, i, 0).id] && ir_is_const(f, ir_arg(f, i, 1), &b) && b > 0;
@@ -131,7 +139,10 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_relu:
   case OP_sqrt:
   case OP_rsqrt:
-  case OP_rsqrt3: return true;
+  case OP_rsqrt3:
+  case OP_acos:
+  case OP_cosh:
+  case OP_acosh: return true;
   case OP_mul: return a.id == b.id || (pos[a.id] && pos[b.id]);
   case OP_dot: return (a.id == b.id && same_elements(f, i)) || (pos[a.id] && pos[b.id]);
   case OP_add:
@@ -140,9 +151,17 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_max: return pos[a.id] || pos[b.id];
   case OP_mod: return pos[b.id];
   case OP_pow: return pos[a.id] || (ir_is_const(f, b, &c) && even(c));
+  case OP_asin:
+  case OP_atan:
+  case OP_sinh:
+  case OP_asinh:
+  case OP_atanh:
+  case OP_stop:
   case OP_floor:
   case OP_ceil:
   case OP_round:
+  case OP_gather:
+  case OP_scatter:
   case OP_sum:
   case OP_rmax:
   case OP_rmin: return pos[a.id];

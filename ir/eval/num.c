@@ -101,6 +101,13 @@ static Num row(Op op, Num a, Num b, bool known, int64_t num, int64_t den) {
   return known ? num_ratio(num, den) : inexact(ir_eval_scalar(op, a.v, b.v));
 }
 
+/* log10, whole for powers of ten. */
+static Num decimal(Num a) {
+  int64_t n = a.den == 1 ? a.num : a.num == 1 ? a.den : 0, k = 0;
+  for (; n > 1 && n % 10 == 0; n /= 10) k++;
+  return row(OP_log10, a, a, n == 1, a.den == 1 ? k : -k, 1);
+}
+
 Num num_apply(Op op, Num a, Num b) {
   bool exact = a.den > 0, zero = exact && a.num == 0, one = exact && a.num == 1 && a.den == 1;
   switch (op) {
@@ -126,12 +133,22 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_tan:
   case OP_tanh:
   case OP_erf:
+  case OP_asin:
+  case OP_atan:
+  case OP_sinh:
+  case OP_asinh:
+  case OP_atanh:
   case OP_expm1:
   case OP_log1p: return row(op, a, b, zero, 0, 1);
   case OP_exp:
+  case OP_cosh:
   case OP_cos: return row(op, a, b, zero, 1, 1);
+  case OP_stop: return a;
   case OP_log:
+  case OP_acos:
+  case OP_acosh:
   case OP_log2: return row(op, a, b, one, 0, 1);
+  case OP_log10: return decimal(a);
   case OP_sigmoid: return row(op, a, b, zero, 1, 2);
   default: return inexact(ir_eval_scalar(op, a.v, b.v));
   }

@@ -96,16 +96,20 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_exp:
   case OP_expm1:
   case OP_tanh:
+  case OP_sinh:
+  case OP_cosh:
   case OP_sigmoid: return atom(c, a[0], n, c->of.exp);
   case OP_sin:
   case OP_cos:
   case OP_tan: return atom(c, a[0], n, c->of.circle);
+  case OP_atanh: return keyed(c, quotient(c, a[0], a[0], n));
   case OP_softplus: return larger(a[0], keyed(c, atom(c, a[0], n, c->of.exp)));
   case OP_sqrt: return root(a[0]);
   case OP_rsqrt: return quotient(c, (Degree){0, 0}, root(a[0]), n);
   case OP_rsqrt3: return quotient(c, (Degree){0, 0}, product(a[0], root(a[0])), n);
   case OP_sign: return (Degree){0, 0};
   case OP_neg:
+  case OP_stop:
   case OP_abs:
   case OP_relu: return a[0];
   case OP_add:

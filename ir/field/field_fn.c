@@ -6,6 +6,8 @@
  *   expm1, log1p, sigmoid, tanh   rational in exp and log: exp x - 1, log(1 + x), 1/(1 + exp(-x)),
  *            (exp 2x - 1)/(exp 2x + 1)
  *   sin, cos, tan   sin x = 2t/(1 + t^2), cos x = (1 - t^2)/(1 + t^2) for a random odd t(x); tan = sin/cos
+ *   sinh, cosh   rational in exp; asinh x = log(x + sqrt(x^2 + 1)), acosh, atanh likewise; log10 x = log x/log 10
+ *   atan x = atan2(x, 1), asin x = atan2(x, sqrt(1 - x^2)), acos x = atan2(sqrt(1 - x^2), x)
  *   floor ceil x = -floor(-x), mod(x, y) = x - y floor(x/y); round odd
  *   erf odd; atan2 odd in its first operand
  *   pow      exact for whole and half exponents, else exp(b log a); powlog, powlog2: times log a, its square
@@ -115,6 +117,24 @@ static bool equal(FieldEnv *e, FieldElem a, FieldElem b) {
   return same;
 }
 
+/* (exp x + sign exp(-x))/2 */
+static FieldElem hyperbolic(FieldEnv *e, FieldElem x, int64_t sign) {
+  FieldElem y = field_exp(e, x), z = field_mul(field_int(sign), field_inverse(y));
+  return field_mul(field_add(y, z), field_ratio(1, 2));
+}
+
+/* log(x + sqrt(x^2 + c)) */
+static FieldElem area(FieldEnv *e, FieldElem x, int64_t c) {
+  return field_log(e, field_add(x, square_root(e, field_add(field_mul(x, x), field_int(c)))));
+}
+
+static FieldElem area_tangent(FieldEnv *e, FieldElem x) {
+  FieldElem ratio = divide(e, field_add(FIELD_ONE, x), field_sub(FIELD_ONE, x));
+  return field_mul(field_log(e, ratio), field_ratio(1, 2));
+}
+
+static FieldElem side(FieldEnv *e, FieldElem x) { return square_root(e, field_sub(FIELD_ONE, field_mul(x, x))); }
+
 static FieldElem lower(FieldEnv *e, FieldElem x) {
   e->unknown = true;
   return field_keyed(e, OP_floor, x, FIELD_ONE);
@@ -138,6 +158,16 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_sin:
   case OP_cos:
   case OP_tan: return circular(e, op, a);
+  case OP_log10: return divide(e, field_log(e, a), field_log(e, field_int(10)));
+  case OP_atan: return field_angle(e, a, FIELD_ONE);
+  case OP_asin: return field_angle(e, a, side(e, a));
+  case OP_acos: return field_angle(e, side(e, a), a);
+  case OP_sinh: return hyperbolic(e, a, -1);
+  case OP_cosh: return hyperbolic(e, a, 1);
+  case OP_asinh: return area(e, a, 1);
+  case OP_acosh: return area(e, a, -1);
+  case OP_atanh: return area_tangent(e, a);
+  case OP_stop: return a;
   case OP_tanh: return hyperbolic_tangent(e, a);
   case OP_sigmoid: return logistic(e, a);
   case OP_softplus: return field_softplus(e, a);

@@ -74,7 +74,7 @@ typedef struct Watch {
 static bool extreme(const Inst *i, double v) {
   static const double LARGEST = 0x1p500, SMALLEST = 0x1p-500;
   bool exponential = i->op == OP_exp || i->op == OP_expm1 || i->op == OP_sigmoid || i->op == OP_softplus || i->op == OP_pow ||
-                     i->op == OP_powlog || i->op == OP_powlog2;
+                     i->op == OP_powlog || i->op == OP_powlog2 || i->op == OP_sinh || i->op == OP_cosh;
   if (ir_literal(i->op) || isnan(v)) return false;
   if (i->op == OP_atan2 && fabs(v) > 3.1415926535897) return true; /* on the cut: the sign of zero decides */
   if (isinf(v) || v == 0) return exponential && (isinf(v) || i->op == OP_exp || i->op == OP_sigmoid);

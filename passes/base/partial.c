@@ -28,6 +28,8 @@
 #define LOGF(a) a "l"
 #define SIN(a) a "s"
 #define COS(a) a "c"
+#define SINH(a) a "h"
+#define COSH(a) a "H"
 #define SIGMOID(a) a "g"
 #define SIGN(a) a "S"
 #define RSQRT(a) a "r"
@@ -65,6 +67,8 @@ static const char *const text[OP_count][2] = {
 #undef LOGF
 #undef SIN
 #undef COS
+#undef SINH
+#undef COSH
 #undef SIGMOID
 #undef SIGN
 #undef RSQRT

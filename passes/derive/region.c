@@ -91,6 +91,8 @@ static Val unary(Build *b, char letter, Val x) {
   case 'S': return ir_sign(b, x);
   case 'r': return ir_rsqrt(b, x);
   case 'R': return ir_rsqrt3(b, x);
+  case 'h': return ir_sinh(b, x);
+  case 'H': return ir_cosh(b, x);
   case 'o': return ir_round(b, x);
   default: return (Val){0};
   }

@@ -114,6 +114,7 @@ Val simplify_inst(Copy *w, uint32_t id, const Inst *i) {
   case OP_add: return sum_inst(w, i);
   case OP_mul: return product_inst(w, i);
   case OP_slice: return slice_inst(w, i);
+  case OP_stop:
   case OP_id: return w->named ? VAL_NONE : w->map[ir_arg(w->from, i, 0).id];
   case OP_integrate:
   case OP_ode:

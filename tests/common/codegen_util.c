@@ -1,5 +1,6 @@
 /* Runs functions compiled and evaluated, and compares. */
 #include "tests/common/codegen_util.h"
+#include "runtime/runtime.h"
 #include "tests/common/random_fn.h"
 
 #include <CUnit/Basic.h>
@@ -9,28 +10,9 @@
 
 /* ---- running both ------------------------------------------------------------------------------------------- */
 
-/* A draw that depends on everything it may depend on, the same in both precisions up to rounding. */
-static double draw_value(int kind, uint64_t seed, uint64_t sample, uint32_t site, uint32_t counter, int64_t e) {
-  uint64_t s = seed * 0x9e3779b97f4a7c15u + sample * 1000003 + site * 10007 + counter * 101 + (uint64_t)e + (uint64_t)kind;
-  double u = (double)(random_bits(&s) >> 40) / (double)(1 << 24);
-  return kind ? u * 2 - 1 : u;
-}
-
-static void draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-                   double *out, int64_t ld) {
-  for (int64_t e = 0; e < elems; e++)
-    for (int32_t s = 0; s < lanes; s++) out[e * ld + s] = draw_value(kind, seed, sample0 + (uint64_t)s, site, counter, e);
-}
-
-static void draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-                   float *out, int64_t ld) {
-  for (int64_t e = 0; e < elems; e++)
-    for (int32_t s = 0; s < lanes; s++) out[e * ld + s] = (float)draw_value(kind, seed, sample0 + (uint64_t)s, site, counter, e);
-}
-
 static void draw_eval(int kind, uint64_t seed, uint64_t sample0, int64_t lanes, uint32_t site, uint32_t counter, int64_t elems,
                       double *out) {
-  draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
+  rt_draw64(kind, seed, sample0, (int32_t)lanes, site, counter, elems, out, lanes);
 }
 
 /* Fixed Runge-Kutta steps between the times: both sides call the same. */
@@ -65,7 +47,7 @@ static int32_t ode_rk4(HnnOde *o) {
   return 0;
 }
 
-const HnnHost codegen_host = {draw64, draw32, ode_rk4};
+const HnnHost codegen_host = {rt_draw64, rt_draw32, ode_rk4};
 
 static Cg *start(const char *cpu, CgForm form, const char *cache) {
   char err[256];

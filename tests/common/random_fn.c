@@ -87,6 +87,12 @@ static Type random_type(Gen *g, bool lane) {
   return type_real(lane, rank, dim);
 }
 
+/* Within (-1, 1); `above`: above 1. */
+static Val inside(Gen *g, Val x, bool above) {
+  Val s = ir_mul(g->b, ir_sin(g->b, x), ir_const_exact(g->b, 0.75, 3, 4));
+  return above ? ir_add(g->b, s, ir_const(g->b, 2)) : s;
+}
+
 /* Where steps are few, and none at what constants and saturated functions are likely to be: at a step rounding decides. */
 static Val off_steps(Gen *g, Val x) { return ir_add(g->b, ir_tanh(g->b, x), ir_const(g->b, 0.3127)); }
 
@@ -99,17 +105,29 @@ static void unary(Gen *g) {
   switch (below(g, g->spec->smooth ? 14 : 17)) {
   case 0: push(g, ir_neg(b, x), m); break;
   case 1: push(g, ir_exp(b, ir_tanh(b, x)), 2.8); break;
-  case 2: push(g, ir_expm1(b, ir_sin(b, x)), 1.8); break;
-  case 3: push(g, m > 1.5 ? ir_log2(b, plus_one(g, x)) : ir_log(b, plus_one(g, x)), 1.5 * log(1 + m * m)); break;
+  case 2: push(g, (m > 4 ? ir_sinh : m > 2 ? ir_cosh : ir_expm1)(b, ir_sin(b, x)), 1.8); break;
+  case 3:
+    push(g,
+         m > 4     ? ir_log10(b, plus_one(g, x))
+         : m > 1.5 ? ir_log2(b, plus_one(g, x))
+                   : ir_log(b, plus_one(g, x)),
+         1.5 * log(1 + m * m));
+    break;
   case 4: push(g, ir_log1p(b, ir_mul(b, x, x)), log(1 + m * m)); break;
   case 5: push(g, (m > 1.5 ? ir_sqrt : m > 1 ? ir_rsqrt3 : ir_rsqrt)(b, plus_one(g, x)), 1 + m); break;
   case 6: push(g, ir_sin(b, x), 1); break;
   case 7: push(g, ir_cos(b, x), 1); break;
-  case 8: push(g, ir_tan(b, ir_sin(b, x)), 1.6); break;
+  case 8:
+    if (m <= 2) push(g, ir_tan(b, ir_sin(b, x)), 1.6);
+    else push(g, (m > 4 ? ir_atan : ir_asinh)(b, x), 3);
+    break;
   case 9: push(g, ir_tanh(b, x), 1); break;
   case 10: push(g, ir_sigmoid(b, x), 1); break;
   case 11: push(g, ir_softplus(b, x), 1 + m); break;
-  case 12: push(g, ir_erf(b, x), 1); break;
+  case 12:
+    if (m <= 2) push(g, ir_erf(b, x), 1);
+    else push(g, (m > 5 ? ir_acos : m > 4 ? ir_asin : m > 3 ? ir_atanh : ir_acosh)(b, inside(g, x, m <= 3)), 3.2);
+    break;
   case 13: push(g, ir_id(b, x), m); break;
   case 14: push(g, ir_abs(b, x), m); break;
   case 15:

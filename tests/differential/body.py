@@ -8,7 +8,7 @@ import re
 import tensor as t
 
 DIMS = [1, 2, 2, 3, 3, 3, 4, 4, 5]
-UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "floor", "ceil", "round"]
+UNARY = ["exp", "log", "log2", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "relu", "abs", "sign", "erf", "floor", "ceil", "round", "log10", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "stop_gradient"]
 
 
 def dims(shape):
@@ -124,7 +124,7 @@ class Body:
         shape = tuple(shape)
         if depth <= 0 or self.rng.random() < 0.12:
             return self.leaf(shape)
-        forms = [self.unary] * 3 + [self.binary] * 4 + [self.powers, self.choice, self.two]
+        forms = [self.unary] * 3 + [self.binary] * 4 + [self.powers, self.choice, self.two, self.rows]
         if not shape:
             forms += [self.reduction] * 4 + [self.dot]
         else:
@@ -144,15 +144,19 @@ class Body:
         f = r.choice(UNARY)
         text, b = self.expr(shape, d)
         if not self.wild:
-            if f in ("exp", "expm1") and b > 3 or f == "tan" and b > 1.2:
+            if f in ("asin", "acos", "atanh"):
+                text, b = "0.7*sin(%s)" % text, 0.7
+            if f == "acosh":
+                text, b = "2 + sin(%s)" % text, 3
+            if f in ("exp", "expm1", "sinh", "cosh") and b > 3 or f == "tan" and b > 1.2:
                 text, b = "sin(%s)" % text, 1
-            if f in ("log", "log2", "sqrt"):
+            if f in ("log", "log2", "log10", "sqrt"):
                 text = "(%s + %s)^2" % (text, r.choice(["0.3", "1"])) if r.random() < 0.2 else "1 + (%s)^2" % text
                 b = 1 + b * b
             if f == "log1p":
                 text, b = "(%s)^2" % text, b * b
-        grows = {"exp": 20, "expm1": 20, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
-        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus", "floor", "ceil", "round") else b if f == "sqrt" else 1)
+        grows = {"exp": 20, "expm1": 20, "sinh": 20, "cosh": 20, "acos": 3.2, "asin": 1.6, "atan": 1.6, "asinh": 4, "tan": 3, "log": 4, "log2": 6, "log1p": 4}
+        return "%s(%s)" % (f, text), grows.get(f, b + 1 if f in ("relu", "abs", "softplus", "floor", "ceil", "round") else b if f in ("sqrt", "stop_gradient") else 2)
 
     def binary(self, shape, d):
         r = self.rng
@@ -208,13 +212,13 @@ class Body:
         return tuple(r.choice(DIMS) for _ in range(r.randint(1, most)))
 
     def reduction(self, shape, d):
-        f = self.rng.choice(["sum", "sum", "mean", "prod", "max", "min", "maxabs", "norm"])
+        f = self.rng.choice(["sum", "sum", "mean", "prod", "max", "min", "maxabs", "norm", "logsumexp"])
         inner = self.any_shape()
         n = t.count(inner)
         text, b = self.expr(inner, d)
         if f == "norm" and not self.wild:
             return "sqrt(1 + norm(%s)^2)" % text if self.rng.random() < 0.3 else "norm(1.5 + sin(%s))" % text, b * n + 3
-        return "%s(%s)" % (f, text), {"sum": b * n, "norm": b * n, "prod": raised(b, n)}.get(f, b)
+        return "%s(%s)" % (f, text), {"sum": b * n, "norm": b * n, "logsumexp": b + 3, "prod": raised(b, n)}.get(f, b)
 
     def dot(self, shape, d):
         if self.rng.random() < 0.15:
@@ -240,7 +244,7 @@ class Body:
 
     def moved(self, shape, d):
         r = self.rng
-        f = r.choice(["roll", "flip", "reshape", "transpose", "diag"])
+        f = r.choice(["roll", "flip", "reshape", "transpose", "diag", "cumsum", "cumprod", "sort", "argsort", "softmax"])
         if f == "transpose":
             text, b = self.expr(shape[::-1], d)
             return ("(%s).T" if r.random() < 0.5 else "transpose(%s)") % text, b
@@ -260,6 +264,11 @@ class Body:
             return "reshape(%s, %s)" % (text, ", ".join(new)), b
         text, b = self.expr(shape, d)
         axis = r.randrange(len(shape))
+        n = shape[axis]
+        if f in ("cumsum", "cumprod", "sort", "argsort", "softmax"):
+            grown = {"cumsum": b * n, "cumprod": raised(b, n), "sort": b, "argsort": n, "softmax": 1}[f]
+            given = axis or r.random() < 0.2 or f == "softmax" and r.random() < 0.5
+            return "%s(%s%s)" % (f, text, ", axis = %d" % axis if given else ""), grown
         if f == "flip":
             return "flip(%s%s)" % (text, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
         return "roll(%s, %d%s)" % (text, r.randint(-4, 4), ", axis = %d" % axis if axis or r.random() < 0.2 else ""), b
@@ -292,6 +301,35 @@ class Body:
         a = r.randint(1, n - 1)
         (x, p), (y, q) = [self.expr(shape[:axis] + (m,) + shape[axis + 1:], d - i) for i, m in enumerate((a, n - a))]
         return "concat(%s, %s%s)" % (x, y, ", axis = %d" % axis if axis or r.random() < 0.2 else ""), max(p, q)
+
+    def rows(self, shape, d):
+        """Rows by number: where the extremum of something is, or a list."""
+        r = self.rng
+        n = r.choice(DIMS)
+        where = lambda n: "%s(%s)" % (r.choice(["argmax", "argmin"]), self.expr((n,), d - 1)[0])
+        form = r.choice(["one", "list", "column", "set", "sums", "hot", "edges"])
+        if form == "list" and shape:
+            text, b = self.expr((n,) + shape[1:], d)
+            return "(%s)[[%s]]" % (text, ", ".join(str(r.randrange(-n, n)) for _ in range(shape[0]))), b
+        if form == "column" and len(shape) == 1:
+            text, b = self.expr(shape + (n,), d)
+            return "(%s)[:, %s]" % (text, where(n)), b
+        if form == "set" and shape:
+            (text, b), (v, c) = self.expr(shape, d), self.expr(shape[1:] if r.random() < 0.7 else (), d - 1)
+            return "set(%s, %s, %s)" % (text, where(shape[0]), v), max(b, c)
+        if form == "sums" and shape:
+            text, b = self.expr((n,) + shape[1:], d)
+            ids = ", ".join(str(r.randrange(shape[0])) for _ in range(n))
+            return "segment_sum(%s, [%s], %d)" % (text, ids, shape[0]), b * n
+        if form == "hot" and len(shape) == 1:
+            return "one_hot(%s, %d)" % (where(shape[0]), shape[0]), 1
+        if form == "edges":
+            edges = sorted(r.uniform(-2, 2) for _ in range(n))
+            return "searchsorted([%s], %s)" % (", ".join("%.3f" % e for e in edges), self.expr(shape, d)[0]), n
+        if len(shape) > 1:
+            return self.moved(shape, d)
+        text, b = self.expr((n,) + shape, d)
+        return "(%s)[%s]" % (text, where(n)), b
 
     def listed(self, shape, d):
         if shape[0] > 4:

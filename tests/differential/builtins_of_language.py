@@ -28,6 +28,37 @@ def atan2(p, y, x):
     return p.plain(lambda a, b: t.elementwise(s.atan2, a, b), y, x)
 
 
+def logsumexp_of(v):
+    m = max(s.base(x).v for x in v)
+    if not all(s.finite(x) for x in v):
+        return s.fog(t.total(v))
+    m = s.Num(m, 0.0)
+    return s.add(m, s.unary("log", t.total([s.unary("exp", s.sub(x, m)) for x in v])))
+
+
+BUILTINS["logsumexp"] = lambda p, x, axis=None: p.plain(lambda v: t.reduced(logsumexp_of, v, None if axis is None else p.whole(axis)), x)
+
+
+def along(name, f):
+    BUILTINS[name] = lambda p, x, axis=0: p.plain(lambda v: t.along(f, v, p.whole(axis)), x)
+
+
+for _name, _f in (("cumsum", t.running(s.add)), ("cumprod", t.running(s.mul)), ("sort", t.in_order), ("argsort", t.places)):
+    along(_name, _f)
+
+
+@builtin
+def softmax(p, x, axis=None):
+    if axis is not None:
+        return p.plain(lambda v: t.along(t.softmax, v, p.whole(axis)), x)
+    return p.plain(lambda v: t.reshaped(t.along(t.softmax, t.reshaped(v, (t.count(v.shape),))), v.shape), x)
+
+
+@builtin
+def stop_gradient(p, x):
+    return p.plain(lambda v: t.elementwise(s.base, v), x)
+
+
 @builtin
 def mod(p, x, y):
     return p.plain(lambda a, b: t.elementwise(s.mod, a, b), x, y)
@@ -81,6 +112,36 @@ def roll(p, x, shift, axis=0):
 @builtin
 def flip(p, x, axis=0):
     return p.plain(lambda v: t.flipped(v, p.whole(axis)), x)
+
+
+@builtin
+def set_(p, x, i, v):
+    return p.plain(t.with_row, x, i, v)
+
+
+def place(sign):
+    def f(p, x, axis=None):
+        pick = lambda v: t.reduced(lambda items: s.place_of(items, sign), v, None if axis is None else p.whole(axis))
+        return p.plain(pick, x)
+    return f
+
+
+BUILTINS["argmax"], BUILTINS["argmin"] = place(1), place(-1)
+
+
+@builtin
+def one_hot(p, i, n):
+    return p.plain(lambda v: t.hot(v, p.whole(n)), i)
+
+
+@builtin
+def searchsorted(p, edges, x):
+    return p.plain(lambda e, v: t.elementwise(lambda a: s.below(e.data, a), v), edges, x)
+
+
+@builtin
+def segment_sum(p, x, ids, n):
+    return p.plain(lambda v: t.segments(v, [p.whole(k) for k in ids], p.whole(n)), x)
 
 
 @builtin

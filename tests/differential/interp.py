@@ -341,11 +341,28 @@ class Program:
 
     def ex_index(self, scope, e, subs):
         x = self.expr(e, scope)
-        if isinstance(x, (list, tuple)) and len(subs) == 1 and subs[0][0] == "at":
-            return x[self.whole(self.expr(subs[0][1], scope))]
+        at = [self.expr(sub[1], scope) if sub[0] == "at" else None for sub in subs]
+        by = [k for k, i in enumerate(at) if isinstance(i, (g.Node, list))]
+        if isinstance(x, (list, tuple)) and len(subs) == 1 and subs[0][0] == "at" and not by:
+            return x[self.whole(at[0])]
         x = self.tensor(x)
+        if by:
+            return self.by_rows(x, subs, at, by, scope)
         places = self.places(x.shape, subs, scope)
         return self.plain(lambda v: t.subscript(v, places), x)
+
+    def by_rows(self, x, subs, at, by, scope):
+        """One subscript is a list of integers, or a tensor; the others are known, and come first."""
+        if len(by) > 1:
+            raise Problem("several indices")
+        index, n = at[by[0]], x.shape[by[0]]
+        if isinstance(index, list):
+            index = [k + n if k < 0 else k for k in map(self.whole, index)]
+        rest = [("range", None, None) if k == by[0] else sub for k, sub in enumerate(subs)]
+        places = self.places(x.shape, rest, scope)
+        axis = sum(isinstance(p, tuple) for p in places[:by[0]])
+        part = self.plain(lambda v: t.subscript(v, places), x)
+        return self.plain(lambda v, i: t.rows(v, axis, i), part, self.tensor(index))
 
     def places(self, shape, subs, scope):
         """Subscripts counted from the front."""

@@ -308,6 +308,26 @@ def log1p(x):
     return -INF if x == -1 else safe(math.log1p)(x)
 
 
+def log10(x):
+    return -INF if x == 0 else safe(math.log10)(x)
+
+
+def atanh(x):
+    return math.copysign(INF, x) if abs(x) == 1 else safe(math.atanh)(x)
+
+
+def safe_sinh(x):
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(INF, x)
+
+
+def root_slope(a, b):
+    """1/sqrt(a + b x^2)"""
+    return lambda v: divided(1, math.sqrt(a + b * v * v)) if a + b * v * v >= 0 else INF
+
+
 UNARY = {
     # name: value, slope of the value for the bound of the error, derivative from (argument, value)
     "exp": (exp, exp, lambda x, y: y),
@@ -322,10 +342,19 @@ UNARY = {
     "tanh": (math.tanh, lambda v: 1 - math.tanh(v)**2, lambda x, y: sub(ONE, mul(y, y))),
     "sigmoid": (sigmoid, lambda v: sigmoid(v) * (1 - sigmoid(v)), lambda x, y: mul(y, sub(ONE, y))),
     "softplus": (softplus, sigmoid, lambda x, y: unary("sigmoid", x)),
+    "log10": (log10, lambda v: divided(0.4342944819032518, v), lambda x, y: div(constant(1/math.log(10)), x)),
+    "asin": (safe(math.asin), root_slope(1, -1), lambda x, y: div(ONE, unary("sqrt", sub(ONE, mul(x, x))))),
+    "acos": (safe(math.acos), root_slope(1, -1), lambda x, y: neg(div(ONE, unary("sqrt", sub(ONE, mul(x, x)))))),
+    "atan": (safe(math.atan), lambda v: 1 / (1 + v * v), lambda x, y: div(ONE, add(ONE, mul(x, x)))),
+    "sinh": (safe_sinh, safe(math.cosh), lambda x, y: unary("cosh", x)),
+    "cosh": (safe(math.cosh), safe_sinh, lambda x, y: unary("sinh", x)),
+    "asinh": (safe(math.asinh), root_slope(1, 1), lambda x, y: div(ONE, unary("sqrt", add(ONE, mul(x, x))))),
+    "acosh": (safe(math.acosh), root_slope(-1, 1), lambda x, y: div(ONE, unary("sqrt", sub(mul(x, x), ONE)))),
+    "atanh": (atanh, lambda v: divided(1, 1 - v * v), lambda x, y: div(ONE, sub(ONE, mul(x, x)))),
     "erf": (math.erf, lambda v: 1.13 * math.exp(-v * v) if abs(v) < 30 else 0.0,
             lambda x, y: mul(constant(2 / math.sqrt(math.pi)), unary("exp", neg(mul(x, x))))),
 }
-EDGE = {"log": 0.0, "log2": 0.0, "sqrt": 0.0, "log1p": -1.0}
+EDGE = {"log": 0.0, "log2": 0.0, "log10": 0.0, "acosh": 1.0, "sqrt": 0.0, "log1p": -1.0}
 STEPS = {"floor": (math.floor, 0.0), "ceil": (math.ceil, 0.0), "round": (round, 0.5)}       # and where they jump
 KINK = {"relu", "abs", "sign"} | set(STEPS)
 
@@ -410,6 +439,37 @@ def nan_like(a, sure=False):
     if a.__class__ is Dual:
         return Dual(a.t, nan_like(a.x, sure), {k: nan_like(d, sure) for k, d in a.d.items()})
     return Num(NAN, 0.0 if sure else a.e)
+
+
+# ---- rows ----
+
+def row(i, n):
+    """(the row of n that the index names or None, whether it is certain which)."""
+    k = base(i)
+    good = k.v - k.v == 0 and 0 <= k.v < n and k.v == int(k.v)
+    return (int(k.v) if good else None), not k.e
+
+
+def lost(a):
+    """NaN in the place of a, for want of a row."""
+    return fog_derivatives(nan_like(a, True))
+
+
+def place_of(items, sign):
+    """Where the largest (sign 1) or smallest is, the first of equals; NaN counts as it."""
+    xs = [base(a) for a in items]
+    none = [k for k, x in enumerate(xs) if x.v != x.v]
+    best = none[0] if none else max(range(len(xs)), key=lambda k: (sign * xs[k].v, -k))
+    sure = not any(x.e == INF for x in xs) and (none or all(k == best or apart(xs[best], x) for k, x in enumerate(xs)))
+    return Num(float(best), 0.0 if sure else INF)
+
+
+def below(edges, x):
+    v = base(x)
+    if v.v != v.v:
+        return Num(NAN, 0.0 if v.e != INF else INF)
+    sure = all(apart(base(e), v) for e in edges)
+    return Num(float(sum(base(e).v < v.v for e in edges)), 0.0 if sure else INF)
 
 
 # ---- choices ----

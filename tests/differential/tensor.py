@@ -1,5 +1,6 @@
 """Tensors of the reference: a shape and a row-major list of scalars (or of Truth). Written as the definitions read, one
 element after the other; nothing is fast."""
+import functools
 import itertools
 
 import scalar as s
@@ -84,6 +85,49 @@ def reduced(f, x, axis=None):
     return Tensor(rest, [f(r) for r in rows])
 
 
+def along(f, x, axis=0):
+    """f makes a list of a list of the same length: of the elements along an axis."""
+    axis %= len(x.shape)
+    rest, rows = lines(x, axis)
+    made = dict(zip(indices(rest), [f(r) for r in rows]))
+    return Tensor(x.shape, [made[i[:axis] + i[axis + 1:]][i[axis]] for i in indices(x.shape)])
+
+
+def running(op):
+    def f(items):
+        out = [items[0]]
+        for x in items[1:]:
+            out.append(op(out[-1], x))
+        return out
+    return f
+
+
+def sorted_by(items):
+    """The order, NaN last; None where rounding decides it."""
+    of = [s.base(x) for x in items]
+    order = sorted(range(len(of)), key=lambda k: (of[k].v != of[k].v, 0 if of[k].v != of[k].v else of[k].v))
+    sure = all(s.apart(of[a], of[b]) for a, b in zip(order, order[1:]))
+    return order if sure else None
+
+
+def in_order(items):
+    order = sorted_by(items)
+    return [items[k] for k in order] if order else [s.fog(functools.reduce(s.add, items))] * len(items)
+
+
+def places(items):
+    order = sorted_by(items)
+    return [s.Num(float(k), 0.0) for k in order] if order else [s.Num(0.0, s.INF)] * len(items)
+
+
+def softmax(items):
+    m = s.Num(max(s.base(x).v for x in items), 0.0)
+    if not all(s.finite(x) for x in items):
+        return [s.fog(total(items))] * len(items)
+    e = [s.unary("exp", s.sub(x, m)) for x in items]
+    return [s.div(x, total(e)) for x in e]
+
+
 def extreme(sign):
     """Largest or smallest of a list; equal ones share the derivative."""
     def f(items):
@@ -162,6 +206,42 @@ def subscript(x, subs):
         else:
             places.append((sub,))
     return Tensor(shape, [x.data[offset(x.shape, i)] for i in itertools.product(*places)])
+
+
+def rows(x, axis, i):
+    """x at the indices of the tensor i along the axis, whose dims stand there."""
+    m = len(i.shape)
+
+    def one(at):
+        head, mid, tail = at[:axis], at[axis:axis + m], at[axis + m:]
+        k, sure = s.row(i.data[offset(i.shape, mid)], x.shape[axis])
+        a = x.data[offset(x.shape, head + (k or 0,) + tail)]
+        return s.fog(a) if not sure else s.lost(a) if k is None else a
+    shape = x.shape[:axis] + i.shape + x.shape[axis + 1:]
+    return Tensor(shape, [one(at) for at in indices(shape)])
+
+
+def with_row(x, i, v):
+    k, sure = s.row(i.data[0], x.shape[0])
+    n = count(x.shape[1:])
+    data = []
+    for e, a in enumerate(x.data):
+        b = v.data[e % n if v.shape else 0]
+        data.append(s.mixed(a, b) if not sure else s.lost(s.add(a, b)) if k is None else b if e // n == k else a)
+    return Tensor(x.shape, data)
+
+
+def hot(i, n):
+    k, sure = s.row(i.data[0], n)
+    return Tensor((n,), [s.fog(s.ONE) if not sure else s.lost(s.ONE) if k is None else s.ONE if e == k else s.ZERO for e in range(n)])
+
+
+def segments(x, ids, n):
+    """ids: integers, one for each row."""
+    rows = rows_of(x)
+    sums = [[r.data for r, k in zip(rows, ids) if k == j] for j in range(n)]
+    width = count(x.shape[1:])
+    return Tensor((n,) + x.shape[1:], [total([d[e] for d in of]) if of else s.ZERO for of in sums for e in range(width)])
 
 
 def transposed(x):

@@ -108,17 +108,20 @@ static const Piece *draw(const Tree *t, Form form) {
 
 /* ---- what is written anew ------------------------------------------------------------------------------------------ */
 
-static const char *const unary[] = {"sin",       "cos",    "exp",     "log",      "log1p",   "expm1", "sqrt",
-                                    "tan",       "tanh",   "sigmoid", "softplus", "relu",    "abs",   "sign",
-                                    "erf",       "sum",    "mean",    "prod",     "sd",      "std",   "max",
-                                    "min",       "maxabs", "norm",    "diag",     "logdet",  "tril",  "triu",
-                                    "transpose", "len",    "field",   "omega",    "eye",     "zeros", "ones",
-                                    "first",     "last",   "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
-                                    "not",       "flip",   "floor",   "ceil",     "round",   "-"};
-static const char *const binary[] = {"mod",   "atan2",       "max",         "min",     "grad",     "jac",
-                                     "hess",  "div",         "dot",         "cross",   "outer",    "concat",
-                                     "roll",  "solve_lower", "solve_upper", "poisson", "jacobian", "hessian",
-                                     "stack", "moving_mean", "where",       "reshape", "normal",   "uniform"};
+static const char *const unary[] = {"sin",           "cos",       "exp",     "log",      "log1p",   "expm1", "sqrt",
+                                    "tan",           "tanh",      "sigmoid", "softplus", "relu",    "abs",   "sign",
+                                    "erf",           "sum",       "mean",    "prod",     "sd",      "std",   "max",
+                                    "min",           "maxabs",    "norm",    "diag",     "logdet",  "tril",  "triu",
+                                    "transpose",     "len",       "field",   "omega",    "eye",     "zeros", "ones",
+                                    "first",         "last",      "inverse", "nonzeros", "reshape", "stack", "mean_over_batch",
+                                    "not",           "flip",      "floor",   "ceil",     "round",   "log10", "asin",
+                                    "acos",          "atan",      "sinh",    "cosh",     "asinh",   "acosh", "atanh",
+                                    "stop_gradient", "logsumexp", "softmax", "cumsum",   "cumprod", "sort",  "argsort",
+                                    "argmax",        "argmin",    "-"};
+static const char *const binary[] = {"mod",         "atan2",   "max",      "min",     "grad",    "jac",         "hess",
+                                     "div",         "dot",     "cross",    "outer",   "concat",  "roll",        "solve_lower",
+                                     "solve_upper", "poisson", "jacobian", "hessian", "stack",   "moving_mean", "where",
+                                     "reshape",     "normal",  "uniform",  "set",     "one_hot", "segment_sum", "searchsorted"};
 static const char *const operator_[] = {"+", "-", "*", "/", "^", "@", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
 static const char *const number[] = {"0",
                                      "1",

@@ -63,62 +63,78 @@ typedef struct Claim {
   FieldAnswer answer;
 } Claim;
 
-#define CLAIMS                                                                  \
-  TRUE(circle, ADD(SQ(SIN(x)), SQ(COS(x))), K(1))                               \
-  TRUE(tangent, MUL(F1(tan, x), COS(x)), SIN(x))                                \
-  TRUE(sine, SIN(NEG(x)), NEG(SIN(x)))                                          \
-  TRUE(cosine, COS(SUB(x, y)), COS(SUB(y, x)))                                  \
-  TRUE(reciprocal, MUL(EXP(SUB(x, y)), EXP(SUB(y, x))), K(1))                   \
-  TRUE(expm1, ADD(F1(expm1, x), K(1)), EXP(x))                                  \
-  TRUE(log_exp, LOG(EXP(MUL(x, y))), MUL(x, y))                                 \
-  TRUE(log_inverse, LOG(DIV(y, x)), NEG(LOG(DIV(x, y))))                        \
-  TRUE(tanh_odd, F1(tanh, NEG(x)), NEG(F1(tanh, x)))                            \
-  TRUE(tanh_sigmoid, F1(tanh, x), SUB(MUL(K(2), F1(sigmoid, ADD(x, x))), K(1))) \
-  TRUE(sigmoid, ADD(F1(sigmoid, x), F1(sigmoid, NEG(x))), K(1))                 \
-  TRUE(softplus, SUB(F1(softplus, x), F1(softplus, NEG(x))), x)                 \
-  TRUE(softplus_log, F1(softplus, x), F1(log1p, EXP(x)))                        \
-  TRUE(ceil_floor, F1(ceil, NEG(x)), NEG(F1(floor, x)))                         \
-  TRUE(round_odd, F1(round, NEG(x)), NEG(F1(round, x)))                         \
-  TRUE(rest, ADD(F2(mod, x, y), MUL(y, F1(floor, DIV(x, y)))), x)               \
-  TRUE(log_sigmoid, LOG(F1(sigmoid, x)), NEG(F1(softplus, NEG(x))))             \
-  TRUE(erf, F1(erf, SUB(x, y)), NEG(F1(erf, SUB(y, x))))                        \
-  TRUE(atan2, F2(atan2, NEG(x), y), NEG(F2(atan2, x, y)))                       \
-  TRUE(magnitude, F1(abs, MUL(x, y)), MUL(F1(abs, x), F1(abs, y)))              \
-  TRUE(root_square, F1(sqrt, SQ(x)), F1(abs, x))                                \
-  TRUE(root_product, F1(sqrt, MUL(x, y)), MUL(F1(sqrt, x), F1(sqrt, y)))        \
-  TRUE(root_quotient, DIV(K(1), F1(sqrt, x)), F1(sqrt, DIV(K(1), x)))           \
-  TRUE(extrema, ADD(F2(max, x, y), F2(min, x, y)), ADD(x, y))                   \
-  TRUE(maximum, F2(max, x, y), MUL(K(0.5), ADD(ADD(x, y), F1(abs, SUB(x, y))))) \
-  TRUE(relu, SUB(F1(relu, x), F1(relu, NEG(x))), x)                             \
-  TRUE(relu_max, F1(relu, x), F2(max, x, K(0)))                                 \
-  TRUE(order, SEL(F2(lt, x, ADD(x, K(1))), x, y), x)                            \
-  TRUE(power, F2(pow, x, K(-3)), DIV(K(1), MUL(x, SQ(x))))                      \
-  TRUE(half_power, SQ(F2(pow, x, K(2.5))), MUL(SQ(SQ(x)), x))                   \
-  TRUE(any_power, MUL(F2(pow, x, y), F2(pow, x, NEG(y))), K(1))                 \
-  TRUE(binomial, MUL(ADD(x, y), SUB(x, y)), SUB(SQ(x), SQ(y)))                  \
-  TRUE(thirds, MUL(K(3), MUL(x, RATIO(1, 3))), x)                               \
-  TRUE(folded, MUL(EXP(K(0.5)), x), MUL(x, K(exp(0.5))))                        \
-  TRUE(late_constant, F1(tan, ADD(SUB(x, x), K(0.5))), K(tan(0.5)))             \
-  FALSE(swapped, SIN(x), COS(x))                                                \
-  FALSE(hyperbola, SUB(SQ(COS(x)), SQ(SIN(x))), K(1))                           \
-  FALSE(exp_sum, EXP(ADD(x, y)), ADD(EXP(x), EXP(y)))                           \
-  FALSE(tanh_even, F1(tanh, NEG(x)), F1(tanh, x))                               \
-  FALSE(softplus_sum, ADD(F1(softplus, x), F1(softplus, NEG(x))), x)            \
-  FALSE(square_sum, SQ(ADD(x, y)), ADD(SQ(x), SQ(y)))                           \
-  FALSE(quotient, DIV(x, y), DIV(y, x))                                         \
-  FALSE(magnitude_itself, F1(abs, x), x)                                        \
-  FALSE(root_of_square, F1(sqrt, SQ(x)), x)                                     \
-  FALSE(root_sum, F1(sqrt, ADD(SQ(x), SQ(y))), ADD(F1(abs, x), F1(abs, y)))     \
-  FALSE(max_first, F2(max, x, y), x)                                            \
-  FALSE(relu_itself, F1(relu, x), x)                                            \
-  FALSE(nearly, MUL(x, K(1.00000001)), x)                                       \
-  FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                             \
-  FALSE(floor_ceil, F1(ceil, x), F1(floor, x))                                  \
-  FALSE(rest_sign, F2(mod, NEG(x), y), NEG(F2(mod, x, y)))                      \
-  FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                              \
-  TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                        \
-  TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))        \
-  TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))            \
+#define CLAIMS                                                                               \
+  TRUE(circle, ADD(SQ(SIN(x)), SQ(COS(x))), K(1))                                            \
+  TRUE(tangent, MUL(F1(tan, x), COS(x)), SIN(x))                                             \
+  TRUE(sine, SIN(NEG(x)), NEG(SIN(x)))                                                       \
+  TRUE(cosine, COS(SUB(x, y)), COS(SUB(y, x)))                                               \
+  TRUE(reciprocal, MUL(EXP(SUB(x, y)), EXP(SUB(y, x))), K(1))                                \
+  TRUE(expm1, ADD(F1(expm1, x), K(1)), EXP(x))                                               \
+  TRUE(log_exp, LOG(EXP(MUL(x, y))), MUL(x, y))                                              \
+  TRUE(log_inverse, LOG(DIV(y, x)), NEG(LOG(DIV(x, y))))                                     \
+  TRUE(tanh_odd, F1(tanh, NEG(x)), NEG(F1(tanh, x)))                                         \
+  TRUE(tanh_sigmoid, F1(tanh, x), SUB(MUL(K(2), F1(sigmoid, ADD(x, x))), K(1)))              \
+  TRUE(sigmoid, ADD(F1(sigmoid, x), F1(sigmoid, NEG(x))), K(1))                              \
+  TRUE(softplus, SUB(F1(softplus, x), F1(softplus, NEG(x))), x)                              \
+  TRUE(softplus_log, F1(softplus, x), F1(log1p, EXP(x)))                                     \
+  TRUE(cosh_sinh, SUB(SQ(F1(cosh, x)), SQ(F1(sinh, x))), K(1))                               \
+  TRUE(tanh_ratio, MUL(F1(tanh, x), F1(cosh, x)), F1(sinh, x))                               \
+  TRUE(sinh_odd, F1(sinh, NEG(x)), NEG(F1(sinh, x)))                                         \
+  TRUE(cosh_even, F1(cosh, NEG(x)), F1(cosh, x))                                             \
+  TRUE(asinh_odd, F1(asinh, NEG(x)), NEG(F1(asinh, x)))                                      \
+  TRUE(atanh_odd, F1(atanh, NEG(x)), NEG(F1(atanh, x)))                                      \
+  TRUE(atan_odd, F1(atan, NEG(x)), NEG(F1(atan, x)))                                         \
+  TRUE(asin_odd, F1(asin, NEG(x)), NEG(F1(asin, x)))                                         \
+  TRUE(tan_atan, F1(tan, F1(atan, x)), x)                                                    \
+  TRUE(sinh_asinh, F1(sinh, F1(asinh, x)), x)                                                \
+  TRUE(cosh_acosh, F1(cosh, F1(acosh, x)), x)                                                \
+  TRUE(tanh_atanh, F1(tanh, F1(atanh, x)), x)                                                \
+  TRUE(log10_product, F1(log10, MUL(SQ(x), SQ(y))), ADD(F1(log10, SQ(x)), F1(log10, SQ(y)))) \
+  TRUE(stopped, F1(stop, MUL(x, y)), MUL(y, x))                                              \
+  TRUE(ceil_floor, F1(ceil, NEG(x)), NEG(F1(floor, x)))                                      \
+  TRUE(round_odd, F1(round, NEG(x)), NEG(F1(round, x)))                                      \
+  TRUE(rest, ADD(F2(mod, x, y), MUL(y, F1(floor, DIV(x, y)))), x)                            \
+  TRUE(log_sigmoid, LOG(F1(sigmoid, x)), NEG(F1(softplus, NEG(x))))                          \
+  TRUE(erf, F1(erf, SUB(x, y)), NEG(F1(erf, SUB(y, x))))                                     \
+  TRUE(atan2, F2(atan2, NEG(x), y), NEG(F2(atan2, x, y)))                                    \
+  TRUE(magnitude, F1(abs, MUL(x, y)), MUL(F1(abs, x), F1(abs, y)))                           \
+  TRUE(root_square, F1(sqrt, SQ(x)), F1(abs, x))                                             \
+  TRUE(root_product, F1(sqrt, MUL(x, y)), MUL(F1(sqrt, x), F1(sqrt, y)))                     \
+  TRUE(root_quotient, DIV(K(1), F1(sqrt, x)), F1(sqrt, DIV(K(1), x)))                        \
+  TRUE(extrema, ADD(F2(max, x, y), F2(min, x, y)), ADD(x, y))                                \
+  TRUE(maximum, F2(max, x, y), MUL(K(0.5), ADD(ADD(x, y), F1(abs, SUB(x, y)))))              \
+  TRUE(relu, SUB(F1(relu, x), F1(relu, NEG(x))), x)                                          \
+  TRUE(relu_max, F1(relu, x), F2(max, x, K(0)))                                              \
+  TRUE(order, SEL(F2(lt, x, ADD(x, K(1))), x, y), x)                                         \
+  TRUE(power, F2(pow, x, K(-3)), DIV(K(1), MUL(x, SQ(x))))                                   \
+  TRUE(half_power, SQ(F2(pow, x, K(2.5))), MUL(SQ(SQ(x)), x))                                \
+  TRUE(any_power, MUL(F2(pow, x, y), F2(pow, x, NEG(y))), K(1))                              \
+  TRUE(binomial, MUL(ADD(x, y), SUB(x, y)), SUB(SQ(x), SQ(y)))                               \
+  TRUE(thirds, MUL(K(3), MUL(x, RATIO(1, 3))), x)                                            \
+  TRUE(folded, MUL(EXP(K(0.5)), x), MUL(x, K(exp(0.5))))                                     \
+  TRUE(late_constant, F1(tan, ADD(SUB(x, x), K(0.5))), K(tan(0.5)))                          \
+  FALSE(swapped, SIN(x), COS(x))                                                             \
+  FALSE(hyperbola, SUB(SQ(COS(x)), SQ(SIN(x))), K(1))                                        \
+  FALSE(exp_sum, EXP(ADD(x, y)), ADD(EXP(x), EXP(y)))                                        \
+  FALSE(tanh_even, F1(tanh, NEG(x)), F1(tanh, x))                                            \
+  FALSE(softplus_sum, ADD(F1(softplus, x), F1(softplus, NEG(x))), x)                         \
+  FALSE(square_sum, SQ(ADD(x, y)), ADD(SQ(x), SQ(y)))                                        \
+  FALSE(quotient, DIV(x, y), DIV(y, x))                                                      \
+  FALSE(magnitude_itself, F1(abs, x), x)                                                     \
+  FALSE(root_of_square, F1(sqrt, SQ(x)), x)                                                  \
+  FALSE(root_sum, F1(sqrt, ADD(SQ(x), SQ(y))), ADD(F1(abs, x), F1(abs, y)))                  \
+  FALSE(max_first, F2(max, x, y), x)                                                         \
+  FALSE(relu_itself, F1(relu, x), x)                                                         \
+  FALSE(nearly, MUL(x, K(1.00000001)), x)                                                    \
+  FALSE(powers, F2(pow, x, K(3)), F2(pow, x, K(2)))                                          \
+  FALSE(sinh_cosh, F1(cosh, x), F1(sinh, x))                                                 \
+  FALSE(atan_tan, F1(atan, x), F1(asinh, x))                                                 \
+  FALSE(floor_ceil, F1(ceil, x), F1(floor, x))                                               \
+  FALSE(rest_sign, F2(mod, NEG(x), y), NEG(F2(mod, x, y)))                                   \
+  FALSE(sigmoid_tanh, F1(sigmoid, x), F1(tanh, x))                                           \
+  TRUE(exp_product, EXP(ADD(x, y)), MUL(EXP(x), EXP(y)))                                     \
+  TRUE(log_product, LOG(MUL(SQ(x), SQ(y))), ADD(LOG(SQ(x)), LOG(SQ(y))))                     \
+  TRUE(double_angle, SIN(ADD(x, x)), MUL(K(2), MUL(SIN(x), COS(x))))                         \
   OPEN(rounded, MUL(x, K(0.1)), MUL(x, RATIO(1, 10)))
 
 #define TRUE(name, l, r) CLAIM(name, l, r)
