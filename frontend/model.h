@@ -80,39 +80,6 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
-typedef struct Schedule {
-  SchedKind kind;
-  double to, warmup; /* cosine: last rate, plateau: lowest rate; all: steps of linear warm-up */
-  const double *at;
-  uint32_t nat;
-  double factor; /* steps([...], factor), plateau */
-  int64_t patience, cooldown;
-  double threshold; /* plateau */
-} Schedule;
-
-/* Which parameters a training ends with. */
-typedef enum { KEEP_LAST, KEEP_BEST, KEEP_AVERAGE } Keep;
-
-typedef struct Train {
-  const char *name;  /* of the loss */
-  Fn *loss;          /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
-  Data *data, *test; /* test may be NULL */
-  Optim opt;
-  Schedule sched;
-  int64_t batch;         /* 0: all */
-  int64_t steps, epochs; /* one of them, the other 0 */
-  int64_t every;         /* 0: chosen by the driver */
-  double clip;           /* 0: none */
-  Keep keep;
-  int64_t patience; /* checks without a better test loss; 0: none */
-  double average;   /* decay of averaged parameters; 0: none */
-  uint64_t seed;
-  Memory memory;
-  uint32_t *moved;
-  uint32_t nmoved; /* parameters to move, by number */
-} Train;
-
 /* Of the values of a report: one for each sample. */
 typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
 typedef struct ReportStat {
@@ -137,6 +104,55 @@ struct Report {
   ReportStat *asked; /* what later items want of it beside what is plain, each once */
   uint32_t nasked;
 };
+
+typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
+typedef struct Schedule {
+  SchedKind kind;
+  double to, warmup; /* cosine: last rate, plateau: lowest rate; all: steps of linear warm-up */
+  const double *at;
+  uint32_t nat;
+  double factor; /* steps([...], factor), plateau */
+  int64_t patience, cooldown;
+  double threshold; /* plateau */
+} Schedule;
+
+/* Which parameters a training ends with. */
+typedef enum { KEEP_LAST, KEEP_BEST, KEEP_AVERAGE } Keep;
+
+/* One loss of the sum that a training minimises, on data of its own. */
+typedef struct SumLoss {
+  const char *name;  /* of the loss */
+  const char *label; /* in metrics: the name, or `name on data` where two have it; no two the same */
+  double weight;
+  Fn *loss;             /* params (IN_PARAM), fields (IN_FIELD, index into data->field), -> scalar */
+  Data *data, *test;    /* data NULL: it is of draws and parameters alone; test may be NULL */
+  uint32_t *test_field; /* by field of data: its number in test */
+  bool draws;           /* it has draws of its own */
+  int64_t batch;        /* 0: all */
+  int64_t tests; /* without data: draws of a test; TESTS_AS_DATA: as many as the test of the others has samples; 0: no test */
+} SumLoss;
+enum { TESTS_AS_DATA = -1 };
+
+typedef struct Train {
+  const char *name; /* the labels: `hnn`, `hnn + pinn` */
+  SumLoss *sum;
+  uint32_t nsum;
+  bool tested;
+  Optim opt;
+  Schedule sched;
+  int64_t steps, epochs; /* one of them, the other 0; epochs are those of the first loss on data */
+  int64_t every;         /* 0: chosen by the driver */
+  double clip;           /* 0: none */
+  Keep keep;
+  int64_t patience; /* checks without a better test loss; 0: none */
+  double average;   /* decay of averaged parameters; 0: none */
+  uint64_t seed;
+  Memory memory;
+  uint32_t *moved;
+  uint32_t nmoved;  /* parameters to move, by number */
+  Report **monitor; /* evaluated at each check, with the parameters of that moment; of any place in the file */
+  uint32_t nmonitor;
+} Train;
 
 typedef struct Expect {
   const char *text; /* as written */

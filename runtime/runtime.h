@@ -180,30 +180,48 @@ typedef struct RtChecks {
 enum { RT_CHECKS = sizeof(RtChecks) / sizeof(double) };
 extern const RtChecks rt_checks_none; /* of a training that begins */
 
+typedef struct RtNumber {
+  const char *name;
+  double v;
+} RtNumber;
+
 /* A step that is told of. Losses: of its batch, before it; on the test set, NaN without; of the averaged parameters there, if they
  * are what is kept, else NaN. */
 typedef struct RtStep {
   int64_t step;
   double loss, test, average, lr, samples_per_s;
+  const double *losses, *tests; /* of each loss of the sum, without its factor */
 } RtStep;
 
-typedef struct RtTrain {
-  /* gradient: (params..., fields..., weight) -> (loss, grads...); mean: the same -> loss. Both take the
-   * parameters in `in` order; `param_of[k]` >= 0: input k is that parameter, -1 - f: field f, INT32_MIN: weight */
+/* One loss of the sum that is minimised. */
+typedef struct RtLoss {
+  /* gradient: (params..., fields..., weight) -> (loss, grads..., means...); mean: the same -> loss. in_of[k] >= 0: input k is that
+   * parameter, -1 - f: field f of data, INT32_MIN: weight; test_of: the same for the test (NULL: as in_of) */
   RtFn *gradient, *mean;
-  const int32_t *in_of;
+  const int32_t *in_of, *test_of;
   int nin;
+  double factor;         /* of it in the sum */
+  const int64_t *offset; /* in flat, of the gradients that it gives: those of the parameters */
+  const int32_t *moved;
+  int nmoved;
+  const int32_t *running; /* parameters whose means over the batch it gives behind them */
+  int nrunning;
+  const RtSet *data, *test; /* precision of the model; NULL: it takes no fields */
+  int64_t batch, tests;     /* samples a step, 0: all of data; of a test without data */
+  uint64_t seed;            /* of its order and its draws */
+} RtLoss;
+
+typedef struct RtTrain {
+  RtLoss *sum;
+  int nsum;
   RtArray *param;
   int nparam; /* shared arrays inside `flat` */
   void *flat;
   int64_t flat_n;
   bool f64; /* all moved parameters, contiguous, padded with zeros */
-  const int32_t *moved;
-  int nmoved; /* numbers of parameters; their offsets in flat: */
-  const int64_t *offset;
   const int32_t *running;
-  int nrunning;        /* parameters that keep averages of means over the batch: outputs of */
-  const double *decay; /* `gradient` after the gradients; rt_average moves them after each step */
+  int nrunning;        /* parameters that keep averages of means over the batch, each once: towards the mean over the batches of */
+  const double *decay; /* all losses that give it rt_average moves them after each step */
   RtFn *update;
   int nstates; /* pass_optim_update: p g state... lr scale bias1 bias2 -> p state... */
   RtFn *norm;  /* NULL without clipping */
@@ -219,9 +237,8 @@ typedef struct RtTrain {
   double decay_kept;  /* of the averaged parameters, see rt_average; 0: none */
   bool lbfgs;
   int history, max_iter;
-  const RtSet *data, *test;    /* precision of the model */
-  int64_t batch, steps, every; /* batch 0: all */
-  uint64_t seed;
+  bool tested; /* the losses have tests */
+  int64_t steps, every;
   /* NULL, or called before each test, after which `mean` must be set; false stops. */
   bool (*test_ready)(void *ctx);
   /* called every `every` steps and at the end; false stops (Ctrl-C, time). every = 0: only at the end. */
@@ -243,16 +260,18 @@ typedef struct RtTrain {
 } RtTrain;
 typedef enum { RT_DONE, RT_STOPPED, RT_NOT_FINITE, RT_FAILED } RtStatus;
 
-/* `flat_n` is a multiple of RT_PAD, `update` and `norm` run over all of it. Step s of the training takes
+/* `flat_n` is a multiple of RT_PAD, `update` and `norm` run over all of it. Step s of the training takes of each loss
  * positions s*batch ... of the permutations of epochs 0, 1, ... laid end to end (rt_permutation(seed,
  * epoch)); batch = 0 or all of the data uses its arrays in place. Draws of step s have the seed
- * rt_random_u64(seed, RT_STREAM_DRAWS, s). RT_NOT_FINITE (loss, gradient, or what the
+ * rt_random_u64(seed, RT_STREAM_DRAWS, s), with the seed of the loss, which is the training's for the first (rt_loss_seed).
+ * Gradients are added up in the order of the losses. RT_NOT_FINITE (loss, gradient, or what the
  * update makes) leaves parameters and states as before that step. */
 /* RT_DONE: the parameters are those that `keep` says, also where nothing was left to do; the checkpoint at the end was of the last. */
 RtStatus rt_train(RtTrain *t, RtError *err);
 int64_t rt_train_kept_n(const RtTrain *t);
-bool rt_train_over(const RtTrain *t); /* all steps are done, or patience has ended it */
-enum { RT_STREAM_DRAWS = 1 };
+bool rt_train_over(const RtTrain *t);                 /* all steps are done, or patience has ended it */
+enum { RT_STREAM_DRAWS = 1, RT_STREAM_LOSSES = 3 };   /* 2: draws of tests */
+uint64_t rt_loss_seed(uint64_t seed, int k);          /* of loss k of a training with that seed */
 double rt_sched_rate(const RtTrain *t, int64_t step); /* of step 0, 1, ... */
 
 /* lbfgs: a step is up to max_iter iterations on the step's batch, each with a strong-Wolfe line search;

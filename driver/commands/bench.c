@@ -19,9 +19,13 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static int64_t step_flop(const Trainer *t, int64_t batch) {
-  Flops g = pass_flops(trainer_gradient(t));
-  int64_t flop = g.per_sample * batch + g.once;
+static int64_t step_flop(const Trainer *t) {
+  int64_t flop = 0;
+  for (uint32_t k = 0; k < t->spec->nsum; k++) {
+    const RtLoss *l = &t->rt.sum[k];
+    const Flops g = pass_flops(trainer_gradient(t, k));
+    flop += g.per_sample * (l->batch ? l->batch : l->data->n) + g.once;
+  }
   if (trainer_update(t)) flop += pass_flops(trainer_update(t)).per_sample * t->rt.flat_n;
   return flop;
 }
@@ -56,8 +60,8 @@ static int measure(Session *s, Trainer *t, Figures *f) {
   cg_destroy(cg);
   qsort(seconds, ROUNDS, sizeof *seconds, ascending);
   double step = seconds[ROUNDS / 2] / (double)steps;
-  f->batch = t->rt.batch ? t->rt.batch : t->rt.data->n;
-  f->flop_per_step = step_flop(t, f->batch);
+  f->batch = trainer_batch(t);
+  f->flop_per_step = step_flop(t);
   f->us_per_step = step * 1e6;
   f->samples_per_s = (double)f->batch / step;
   f->gflops = (double)f->flop_per_step / step * 1e-9;
@@ -76,7 +80,8 @@ static void print_text(const Session *s, const Trainer *t, const Figures *f) {
   printf("  %12.1f GFLOP/s peak of fused multiply-adds, measured in this run\n", f->peak_gflops);
   printf("  %12.1f %% of the peak\n", 100 * f->peak_share);
   char text[128];
-  if (*native_memory_text(t->native[0].memory, text, sizeof text)) printf("  %s\n", text);
+  for (uint32_t k = 0; k < t->spec->nsum; k++)
+    if (*native_memory_text(t->loss[k].gradient.memory, text, sizeof text)) printf("  %s\n", text);
   printf("  %12.1f ms to compile\n", 1e3 * t->compile_seconds);
 }
 
@@ -91,9 +96,15 @@ static int bench_train(Session *s, const Train *spec, bool json) {
   Trainer t;
   Figures f = {0};
   Train with = *spec;
-  with.test = NULL, with.keep = KEEP_LAST, with.patience = 0;
-  if (s->opt->batch) with.batch = s->opt->batch;
-  int code = data_make(s, spec->data); /* before, so that the time to compile is the whole */
+  int code = 0;
+  with.tested = false, with.keep = KEEP_LAST, with.patience = 0;
+  with.sum = ARENA_ARRAY(s->model->mem, SumLoss, spec->nsum);
+  for (uint32_t k = 0; !code && k < spec->nsum; k++) {
+    with.sum[k] = spec->sum[k];
+    with.sum[k].test = NULL;
+    if (s->opt->batch) with.sum[k].batch = s->opt->batch;
+    if (with.sum[k].data) code = data_make(s, with.sum[k].data); /* before, so that the time to compile is the whole */
+  }
   if (code) return code;
   code = trainer_open(s, &with, &t);
   if (!code) code = measure(s, &t, &f);

@@ -56,10 +56,12 @@ static void summary_json(const Session *s) {
 static bool means_fit(Session *s) {
   bool fit = true;
   for (uint32_t i = 0; i < s->model->naction; i++) {
-    if (s->model->action[i].kind != DO_TRAIN) continue;
-    Fn *mean = pass_step_mean(&s->passes, s->model->action[i].train->loss, s->diag);
-    fit &= mean != NULL;
-    ir_fn_destroy(mean);
+    const Train *t = s->model->action[i].kind == DO_TRAIN ? s->model->action[i].train : NULL;
+    for (uint32_t k = 0; t && k < t->nsum; k++) {
+      Fn *mean = pass_step_mean(&s->passes, t->sum[k].loss, s->diag);
+      fit &= mean != NULL;
+      ir_fn_destroy(mean);
+    }
   }
   if (!fit) session_render(s);
   return fit;

@@ -175,18 +175,18 @@ static bool *inputs_of_kind(const Fn *f, InKind kind, uint32_t *n) {
   return wanted;
 }
 
-static int check_train(Session *s, json_t *rows, const Train *t, bool *failed) {
+static int check_loss(Session *s, json_t *rows, const SumLoss *l, bool *failed) {
   char what[128];
   uint32_t n;
-  int code = data_make(s, t->data);
+  int code = l->data ? data_make(s, l->data) : 0;
   if (code) return code;
-  snprintf(what, sizeof what, "d %s", t->name);
-  Fn *mean = pass_step_mean(&s->passes, t->loss, s->diag);
+  snprintf(what, sizeof what, "d %s", l->label);
+  Fn *mean = pass_step_mean(&s->passes, l->loss, s->diag);
   if (!mean) return session_render(s), EXIT_FILE;
   bool *wanted = inputs_of_kind(mean, IN_PARAM, &n);
   for (uint32_t k = 0; k < mean->in.n; k++) /* averages are not trained */
     if (wanted[k] && s->model->param[mean->in.at[k].index].decay > 0) wanted[k] = false, n--;
-  if (n) code = check_function(s, rows, what, mean, wanted, data_set(s, t->data), failed);
+  if (n) code = check_function(s, rows, what, mean, wanted, l->data ? data_set(s, l->data) : NULL, failed);
   base_free(wanted);
   ir_fn_destroy(mean);
   return code;
@@ -251,13 +251,23 @@ static int check_flows(Session *s, json_t *rows, bool *failed) {
   return code;
 }
 
-/* The same loss on the same data in an earlier training. */
-static bool trained_before(const Model *m, uint32_t action) {
-  const Train *t = m->action[action].train;
-  for (uint32_t i = 0; i < action; i++)
-    if (m->action[i].kind == DO_TRAIN && !strcmp(m->action[i].train->name, t->name) && m->action[i].train->data == t->data)
-      return true;
+/* The same loss on the same data in an earlier training, or before it in its sum. */
+static bool checked_before(const Model *m, uint32_t action, uint32_t loss) {
+  const SumLoss *l = &m->action[action].train->sum[loss];
+  for (uint32_t i = 0; i <= action; i++) {
+    const Train *t = m->action[i].kind == DO_TRAIN ? m->action[i].train : NULL;
+    for (uint32_t k = 0; t && k < t->nsum && !(i == action && k == loss); k++)
+      if (!strcmp(t->sum[k].name, l->name) && t->sum[k].data == l->data) return true;
+  }
   return false;
+}
+
+static int check_train(Session *s, json_t *rows, uint32_t action, bool *failed) {
+  const Train *t = s->model->action[action].train;
+  int code = 0;
+  for (uint32_t k = 0; !code && k < t->nsum; k++)
+    if (!checked_before(s->model, action, k)) code = check_loss(s, rows, &t->sum[k], failed);
+  return code;
 }
 
 int command_diagnose(const Options *o) {
@@ -269,8 +279,7 @@ int command_diagnose(const Options *o) {
     printf("%s: derivatives against differences, f64, %d samples\n  %-28s %-28s %5s  %9s\n", s.model->path, SAMPLES, "derivative",
            "by", "of", "worst");
   for (uint32_t i = 0; !code && i < s.model->naction; i++)
-    if (s.model->action[i].kind == DO_TRAIN && !trained_before(s.model, i))
-      code = check_train(&s, rows, s.model->action[i].train, &failed);
+    if (s.model->action[i].kind == DO_TRAIN) code = check_train(&s, rows, i, &failed);
   for (uint32_t i = 0; !code && i < s.model->nexport; i++)
     if (!strcmp(s.model->export_[i].kind, "hamiltonian")) code = check_hamiltonian(&s, rows, &s.model->export_[i], &failed);
   if (!code) code = check_flows(&s, rows, &failed);

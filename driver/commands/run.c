@@ -80,7 +80,11 @@ static void on_begins(void *ctx, const RunStep *at) {
 static void on_step(void *ctx, const RunStep *at) {
   Terminal *t = ctx;
   t->progress.steps = at->steps;
-  rt_progress_step(&t->progress, &(RtStep){at->step, at->loss, at->test, at->average, at->lr, at->samples_per_s});
+  t->progress.losses = at->losses, t->progress.nlosses = at->nlosses;
+  t->progress.monitor = at->monitor, t->progress.nmonitor = at->nmonitor;
+  const RtStep step = {
+    .step = at->step, .loss = at->loss, .test = at->test, .average = at->average, .lr = at->lr, .samples_per_s = at->samples_per_s};
+  rt_progress_step(&t->progress, &step);
 }
 
 static void on_interrupts(void *ctx) { rt_progress_finish(&((Terminal *)ctx)->progress); }

@@ -80,13 +80,17 @@ static void name_arguments(Arena *mem, GlueFn *f) {
 }
 
 /* fn: of a gradient, the loss. */
-static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const char *wrapper, const char *what) {
+static bool add(Glue *g, GlueKind kind, const Train *train, uint32_t loss, const Fn *fn, const char *wrapper, const char *what) {
   Arena *mem = g->s->model->mem;
   GlueFn *out = &g->fn[g->n];
-  *out = (GlueFn){.kind = kind, .train = train, .wrapper = wrapper_name(g, wrapper), .what = what};
+  *out = (GlueFn){.kind = kind, .train = train, .loss = loss, .wrapper = wrapper_name(g, wrapper), .what = what};
   out->symbol = arena_printf(mem, "hnnc_fn_%d_%s", g->n, out->wrapper);
   PassJob job = {.fn = fn, .memory = MEMORY_STORED, .gradient = kind == GLUE_GRADIENT};
-  if (job.gradient) job.memory = train->memory, job.moved = train->moved, job.nmoved = train->nmoved;
+  if (job.gradient) {
+    out->moved = ARENA_ARRAY(mem, uint32_t, train->nmoved + 1);
+    out->nmoved = trainer_moved(train, loss, out->moved);
+    job.memory = train->memory, job.moved = out->moved, job.nmoved = out->nmoved;
+  }
   Lowered l;
   bool ok = pass_lower_all(&g->s->passes, &job, &l, g->s->diag);
   out->whole = l.fn, out->memory = l.memory, out->split = l.split, out->running = l.running;
@@ -97,13 +101,41 @@ static bool add(Glue *g, GlueKind kind, const Train *train, const Fn *fn, const 
   return true;
 }
 
+/* Whether an argument of a loss before k, or a number of samples, is called so. */
+static bool argument_taken(Arena *mem, const GlueFn *loss, uint32_t n, uint32_t k, const char *name) {
+  for (uint32_t i = 1; i < n; i++)
+    if (!strcmp(name, arena_printf(mem, "n_%u", i + 1))) return true;
+  for (uint32_t i = 0; i < k; i++)
+    for (int a = 0; a < loss[i].nuser; a++)
+      if (!strcmp(loss[i].arg[a], name)) return true;
+  return false;
+}
+
+/* Those of a sum are arguments of one function: q, p, and q_2, p_2 of the second loss. */
+static void name_sum_arguments(Arena *mem, GlueFn *loss, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++)
+    for (int a = 0; a < loss[k].nuser; a++) {
+      if (k) loss[k].arg[a] = arena_printf(mem, "%s_%u", loss[k].arg[a], k + 1);
+      while (argument_taken(mem, loss, n, k, loss[k].arg[a])) loss[k].arg[a] = arena_printf(mem, "%s_", loss[k].arg[a]);
+    }
+}
+
+/* The losses of a training follow one another, the update is behind them. */
 static bool add_train(Glue *g, const Train *t) {
   Arena *mem = g->s->model->mem;
   const Optim o = t->opt;
   Fn *update = pass_optim_update(&g->s->passes, &o, g->s->model->f64);
-  bool ok = add(g, GLUE_GRADIENT, t, t->loss, arena_printf(mem, "train_%s", t->name),
-                arena_printf(mem, "one step of %s on the loss `%s`", pass_optim_name[t->opt.kind], t->name));
-  if (update) ok = ok && add(g, GLUE_UPDATE, t, update, arena_printf(mem, "update_%s", t->name), "");
+  const char *name = t->sum[0].name;
+  for (uint32_t k = 1; k < t->nsum; k++) name = arena_printf(mem, "%s_%s", name, t->sum[k].name);
+  const char *what =
+      arena_printf(mem, "one step of %s on the loss%s `%s`", pass_optim_name[t->opt.kind], t->nsum > 1 ? "es" : "", t->name);
+  bool ok = true;
+  const int first = g->n;
+  for (uint32_t k = 0; ok && k < t->nsum; k++)
+    ok = add(g, GLUE_GRADIENT, t, k, t->sum[k].loss,
+             k ? arena_printf(mem, "train_%s_%u", name, k + 1) : arena_printf(mem, "train_%s", name), what);
+  if (ok) name_sum_arguments(mem, &g->fn[first], t->nsum);
+  if (update) ok = ok && add(g, GLUE_UPDATE, t, 0, update, arena_printf(mem, "update_%s", name), "");
   ir_fn_destroy(update);
   return ok;
 }
@@ -114,13 +146,13 @@ static bool add_all(Glue *g) {
   for (uint32_t i = 0; ok && i < m->naction; i++)
     if (m->action[i].kind == DO_TRAIN) ok = add_train(g, m->action[i].train);
   for (uint32_t i = 0; ok && i < m->nexport; i++) {
-    ok = add(g, GLUE_FUNCTION, NULL, m->export_[i].fn, m->export_[i].name,
+    ok = add(g, GLUE_FUNCTION, NULL, 0, m->export_[i].fn, m->export_[i].name,
              arena_printf(m->mem, "%s `%s`", m->export_[i].kind, m->export_[i].name));
     if (ok) g->fn[g->n - 1].pattern = m->export_[i].pattern;
   }
   for (uint32_t i = 0; ok && i < m->naction; i++)
     if (m->action[i].kind == DO_REPORT && !m->action[i].report->nuse)
-      ok = add(g, GLUE_FUNCTION, NULL, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
+      ok = add(g, GLUE_FUNCTION, NULL, 0, m->action[i].report->fn, arena_printf(m->mem, "report_%s", m->action[i].report->name),
                arena_printf(m->mem, "report `%s`, for each sample", m->action[i].report->name));
   return ok;
 }
@@ -147,7 +179,10 @@ int glue_make(Session *s, const char *base, Glue *g) {
   CgProcessor processor;
   cg_processor(&s->cg, &processor);
   g->cpu = arena_strdup(mem, processor.cpu), g->needs = arena_strdup(mem, processor.needs);
-  g->fn = ARENA_ARRAY(mem, GlueFn, 2 * s->model->naction + s->model->nexport + 1);
+  uint32_t most = 2 * s->model->naction + s->model->nexport + 1;
+  for (uint32_t i = 0; i < s->model->naction; i++)
+    if (s->model->action[i].kind == DO_TRAIN) most += s->model->action[i].train->nsum;
+  g->fn = ARENA_ARRAY(mem, GlueFn, most);
   if (add_all(g)) return 0;
   session_render(s);
   return EXIT_FILE;

@@ -13,6 +13,8 @@ typedef struct GlueFn {
   const char *wrapper; /* name of the C function, without the model's prefix; no two the same */
   const char *what;    /* "hamiltonian `learned`", ... for the header's comment */
   const Train *train;  /* GRADIENT, UPDATE */
+  uint32_t loss;       /* GRADIENT: of its sum; the first has the wrapper of all, the others follow it */
+  uint32_t *moved, nmoved;
   Fn *whole;           /* derived and simplified */
   MemoryChoice memory; /* GRADIENT */
   Split split;

@@ -29,22 +29,42 @@ static const char *pattern_name(const Glue *g, const GlueFn *f, uint32_t k) {
 
 /* ---- the header -------------------------------------------------------------------------------------- */
 
+/* Losses of a sum stand behind the first, whose wrapper takes the arguments of all. */
+static bool has_wrapper(const GlueFn *f) { return f->kind == GLUE_FUNCTION || (f->kind == GLUE_GRADIENT && !f->loss); }
+
+static uint32_t functions(const GlueFn *f) { return f->kind == GLUE_GRADIENT ? f->train->nsum : 1; }
+
+/* "n", or "n_2" of the second loss. */
+static const char *samples_name(const Glue *g, uint32_t k) { return k ? arena_printf(g->s->model->mem, "n_%u", k + 1) : "n"; }
+
 static void signature(FILE *out, const Glue *g, const GlueFn *f) {
-  fprintf(out, "int %s_%s(%s *m, int64_t n", g->name, f->wrapper, g->name);
-  for (int k = 0; k < f->nuser; k++) fprintf(out, ", const %s *%s", real_name(g), f->arg[k]);
+  fprintf(out, "int %s_%s(%s *m", g->name, f->wrapper, g->name);
+  for (uint32_t i = 0; i < functions(f); i++) {
+    fprintf(out, ", int64_t %s", samples_name(g, i));
+    for (int k = 0; k < f[i].nuser; k++) fprintf(out, ", const %s *%s", real_name(g), f[i].arg[k]);
+  }
   if (f->kind == GLUE_GRADIENT) fprintf(out, ", double lr, double *loss");
   else
     for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, ", %s *%s", real_name(g), output_name(g, f, k));
   fprintf(out, ")");
 }
 
+static void describe_inputs(FILE *out, const Glue *g, const GlueFn *f) {
+  const uint32_t n = functions(f);
+  for (uint32_t i = 0; i < n; i++) {
+    if (f->kind == GLUE_GRADIENT && !f[i].nuser)
+      fprintf(out, " %s: how many draws%s%s.", samples_name(g, i), n > 1 ? " of " : "", n > 1 ? f->train->sum[i].label : "");
+    for (int k = 0; k < f[i].nuser; k++) {
+      fprintf(out, " %s: ", f[i].arg[k]);
+      print_dims(out, f[i].whole->in.at[f[i].user[k]].type, i ? arena_printf(g->s->model->mem, "[%s]", samples_name(g, i)) : "[n]");
+      fprintf(out, k + 1 < f[i].nuser || f->kind == GLUE_FUNCTION ? "," : ".");
+    }
+  }
+}
+
 static void describe(FILE *out, const Glue *g, const GlueFn *f) {
   fprintf(out, "\n/* %c%s.", f->what[0] >= 'a' && f->what[0] <= 'z' ? f->what[0] - 32 : f->what[0], f->what + 1);
-  for (int k = 0; k < f->nuser; k++) {
-    fprintf(out, " %s: ", f->arg[k]);
-    print_dims(out, f->whole->in.at[f->user[k]].type, "[n]");
-    fprintf(out, k + 1 < f->nuser || f->kind == GLUE_FUNCTION ? "," : ".");
-  }
+  describe_inputs(out, g, f);
   if (f->kind == GLUE_FUNCTION)
     for (uint32_t k = 0; k < f->whole->out.n; k++) {
       Type t = ir_type(f->whole, f->whole->out.at[k]);
@@ -111,7 +131,7 @@ void glue_header(FILE *out, const Glue *g) {
           "int64_t %s_param_size(int k);\n",
           g->upper, number, real_name(g), g->name, g->name, g->name, g->name);
   for (int i = 0; i < g->n; i++) {
-    if (g->fn[i].kind == GLUE_UPDATE) continue;
+    if (!has_wrapper(&g->fn[i])) continue;
     describe(out, g, &g->fn[i]);
     signature(out, g, &g->fn[i]);
     fprintf(out, ";\n");
@@ -234,30 +254,69 @@ static uint32_t print_turns(FILE *out, const Glue *g) {
   return n;
 }
 
-/* Trainings are numbered by their gradient's place among the functions; the update follows it. */
+static int place(const uint32_t *list, uint32_t n, uint32_t v) {
+  for (uint32_t k = 0; k < n; k++)
+    if (list[k] == v) return (int)k;
+  return 0;
+}
+
+/* The averages of all losses of a training, each once: into list, how many. */
+static uint32_t running_of(const GlueFn *f, uint32_t *list) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < functions(f); i++)
+    for (uint32_t k = 0; k < f[i].running.n; k++) {
+      uint32_t at = 0;
+      while (at < n && list[at] != f[i].running.param[k]) at++;
+      if (at == n) list[n++] = f[i].running.param[k];
+    }
+  return n;
+}
+
+static void print_places(FILE *out, const char *what, int i, const uint32_t *v, uint32_t n, const uint32_t *all, uint32_t nall) {
+  fprintf(out, "static const int hnnc_%s_%d[] = {", what, i);
+  for (uint32_t k = 0; k < n; k++) fprintf(out, "%d, ", all ? place(all, nall, v[k]) : (int)v[k]);
+  fprintf(out, "0};\n");
+}
+
+static uint32_t print_losses(FILE *out, const Glue *g, int i) {
+  const GlueFn *f = &g->fn[i];
+  const Train *t = f->train;
+  uint32_t *running = ARENA_ARRAY(g->s->model->mem, uint32_t, g->s->model->nparam + 1), nrunning = running_of(f, running);
+  print_places(out, "moved", i, t->moved, t->nmoved, NULL, 0);
+  print_places(out, "running", i, running, nrunning, NULL, 0);
+  fprintf(out, "static const double hnnc_decay_%d[] = {", i);
+  for (uint32_t k = 0; k < nrunning; k++) fprintf(out, "%.17g, ", g->s->model->param[running[k]].decay);
+  fprintf(out, "0};\n");
+  for (uint32_t k = 0; k < t->nsum; k++) {
+    print_places(out, "moves", i + (int)k, f[k].moved, f[k].nmoved, t->moved, t->nmoved);
+    print_places(out, "averages", i + (int)k, f[k].running.param, f[k].running.n, running, nrunning);
+  }
+  fprintf(out, "static const LibLoss hnnc_losses_%d[] = {\n", i);
+  for (uint32_t k = 0; k < t->nsum; k++)
+    fprintf(out, "  {%d, %.17g, %u, hnnc_moves_%d, %u, hnnc_averages_%d},\n", i + (int)k, t->sum[k].weight, f[k].nmoved, i + (int)k,
+            f[k].running.n, i + (int)k);
+  fprintf(out, "};\n");
+  return nrunning;
+}
+
+/* Trainings are numbered by their first gradient's place among the functions; those of a sum and the update follow it. */
 static int print_trains(FILE *out, const Glue *g) {
   int n = 0;
-  for (int i = 0; i < g->n; i++) {
-    if (g->fn[i].kind != GLUE_GRADIENT) continue;
-    fprintf(out, "static const int hnnc_moved_%d[] = {", i);
-    for (uint32_t k = 0; k < g->fn[i].train->nmoved; k++) fprintf(out, "%u, ", g->fn[i].train->moved[k]);
-    fprintf(out, "0};\nstatic const int hnnc_running_%d[] = {", i);
-    for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%u, ", g->fn[i].running.param[k]);
-    fprintf(out, "0};\nstatic const double hnnc_decay_%d[] = {", i);
-    for (uint32_t k = 0; k < g->fn[i].running.n; k++) fprintf(out, "%.17g, ", g->s->model->param[g->fn[i].running.param[k]].decay);
-    fprintf(out, "0};\n");
-  }
+  uint32_t *running = ARENA_ARRAY(g->s->model->mem, uint32_t, (uint32_t)g->n + 1);
+  for (int i = 0; i < g->n; i++)
+    if (g->fn[i].kind == GLUE_GRADIENT && !g->fn[i].loss) running[i] = print_losses(out, g, i);
   fprintf(out, "static const LibTrain hnnc_trains[] = {\n");
   for (int i = 0; i < g->n; i++) {
-    if (g->fn[i].kind != GLUE_GRADIENT) continue;
+    if (g->fn[i].kind != GLUE_GRADIENT || g->fn[i].loss) continue;
     const Train *t = g->fn[i].train;
     const Optim o = t->opt;
     const bool lbfgs = o.kind == OPT_LBFGS;
-    fprintf(
-        out,
-        "  {%d, %d, %u, hnnc_moved_%d, %d, %d, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g, %u, hnnc_running_%d, hnnc_decay_%d},\n",
-        i, lbfgs ? -1 : i + 1, t->nmoved, i, trainer_states(&o), lbfgs ? o.history : 0, lbfgs ? o.max_iter : 0, trainer_careful(&o),
-        t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip, o.weight_decay, g->fn[i].running.n, i, i);
+    fprintf(out,
+            "  {%u, hnnc_losses_%d, %d, %u, hnnc_moved_%d, %d, %d, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g, %u, hnnc_running_%d, "
+            "hnnc_decay_%d},\n",
+            t->nsum, i, lbfgs ? -1 : i + (int)t->nsum, t->nmoved, i, trainer_states(&o), lbfgs ? o.history : 0,
+            lbfgs ? o.max_iter : 0, trainer_careful(&o), t->opt.lr, t->opt.beta1, t->opt.beta2, t->clip, o.weight_decay, running[i],
+            i, i);
     n++;
   }
   fprintf(out, "  {0}};\n\n");
@@ -281,18 +340,32 @@ static void print_patterns(FILE *out, const Glue *g, const GlueFn *f) {
 
 /* ---- wrappers ----------------------------------------------------------------------------------------------- */
 
+static void print_step(FILE *out, const Glue *g, const GlueFn *f, int train) {
+  const uint32_t n = functions(f);
+  for (uint32_t i = 0; i < n; i++) {
+    fprintf(out, "  const void *hnnc_in_%u[] = {", i);
+    for (int k = 0; k < f[i].nuser; k++) fprintf(out, "%s, ", f[i].arg[k]);
+    fprintf(out, "0};\n");
+  }
+  fprintf(out, "  const void *const *hnnc_in[] = {");
+  for (uint32_t i = 0; i < n; i++) fprintf(out, "hnnc_in_%u, ", i);
+  fprintf(out, "};\n  const int64_t hnnc_n[] = {");
+  for (uint32_t i = 0; i < n; i++) fprintf(out, "%s, ", samples_name(g, i));
+  fprintf(out, "};\n  return lib_step((void *)m, %d, hnnc_n, hnnc_in, lr, loss);\n}\n\n", train);
+}
+
 static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
   const GlueFn *f = &g->fn[i];
   fprintf(out, "API ");
   signature(out, g, f);
-  fprintf(out, " {\n  const void *hnnc_in[] = {");
-  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", f->arg[k]);
-  fprintf(out, "0};\n");
+  fprintf(out, " {\n");
   if (f->kind == GLUE_GRADIENT) {
-    fprintf(out, "  return lib_step((void *)m, %d, n, hnnc_in, lr, loss);\n}\n\n", train);
+    print_step(out, g, f, train);
     return;
   }
-  fprintf(out, "  void *hnnc_out[] = {");
+  fprintf(out, "  const void *hnnc_in[] = {");
+  for (int k = 0; k < f->nuser; k++) fprintf(out, "%s, ", f->arg[k]);
+  fprintf(out, "0};\n  void *hnnc_out[] = {");
   for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "%s, ", output_name(g, f, k));
   fprintf(out, "0};\n  return lib_call((void *)m, %d, n, hnnc_in, hnnc_out);\n}\n\n", i);
 }
@@ -343,5 +416,5 @@ void glue_print(FILE *out, const Glue *g) {
       g->name, g->name, g->name, g->name, g->name, real_name(g), g->name, g->name, turns, real_name(g), g->name, turns, g->name,
       turns);
   for (int i = 0; i < g->n; i++)
-    if (g->fn[i].kind != GLUE_UPDATE) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
+    if (has_wrapper(&g->fn[i])) print_wrapper(out, g, i, g->fn[i].kind == GLUE_GRADIENT ? train++ : 0);
 }

@@ -188,10 +188,18 @@ HNNC_API hnnc_status hnnc_compile(hnnc_model *m);
 
 /* ---- running ------------------------------------------------------------------------------------------------------------ */
 
+typedef struct hnnc_number {
+  const char *name;
+  double value;
+} hnnc_number;
+
 typedef struct hnnc_progress {
-  const char *loss; /* the name */
+  const char *loss; /* the name; of a sum, those of all */
   int64_t step, steps;
   double value, test, lr, samples_per_second; /* NaN where there is none */
+  double average;                             /* the test loss of averaged parameters that are kept; NaN where there is none */
+  const hnnc_number *losses, *monitor;        /* of each loss of a sum; reports that `monitor` names */
+  size_t nlosses, nmonitor;
 } hnnc_progress;
 
 typedef struct hnnc_run_options {

@@ -205,11 +205,26 @@ typedef struct RunCall {
 
 static void on_step(void *ctx, const RunStep *at) {
   const RunCall *c = ctx;
-  const hnnc_progress p = {at->name, at->step, at->steps, at->loss, at->test, at->lr, at->samples_per_s};
   if (!c->o.progress) return;
+  hnnc_number *number = base_zeroed((size_t)(at->nlosses + at->nmonitor), sizeof *number), *monitor = number + at->nlosses;
+  for (int k = 0; k < at->nlosses; k++) number[k] = (hnnc_number){at->losses[k].name, at->losses[k].v};
+  for (int k = 0; k < at->nmonitor; k++) monitor[k] = (hnnc_number){at->monitor[k].name, at->monitor[k].v};
+  const hnnc_progress p = {.loss = at->name,
+                           .step = at->step,
+                           .steps = at->steps,
+                           .value = at->loss,
+                           .test = at->test,
+                           .lr = at->lr,
+                           .samples_per_second = at->samples_per_s,
+                           .average = at->average,
+                           .losses = number,
+                           .monitor = monitor,
+                           .nlosses = (size_t)at->nlosses,
+                           .nmonitor = (size_t)at->nmonitor};
   library_leave(c->m);
   if (!c->o.progress(c->o.ctx, &p)) hnnc_stop(c->m);
   library_return(c->m);
+  base_free(number);
 }
 
 /* One that asked has been heard then. */

@@ -29,9 +29,10 @@ static void add_state(Arena *mem, const Trainer *t, Tensors *out) {
   const RtTrain *rt = &t->rt;
   for (int i = 0; i < rt->nstates; i++)
     *vec_push(out) = (RtTensor){arena_printf(mem, "optimizer.%d", i), rt->f64, 1, {(uint32_t)rt->flat_n}, rt->state[i]};
-  *vec_push(out) = (RtTensor){"checks", true, 1, {RT_CHECKS}, &rt->checks};
-  if (rt->best) *vec_push(out) = (RtTensor){"kept.best", rt->f64, 1, {(uint32_t)rt_train_kept_n(rt)}, rt->best};
-  if (rt->averaged) *vec_push(out) = (RtTensor){"kept.average", rt->f64, 1, {(uint32_t)rt->flat_n}, rt->averaged};
+  if (rt->tested || rt->sched == RT_SCHED_PLATEAU)
+    *vec_push(out) = (RtTensor){"optimizer.checks", true, 1, {RT_CHECKS}, &rt->checks};
+  if (rt->best) *vec_push(out) = (RtTensor){"optimizer.best", rt->f64, 1, {(uint32_t)rt_train_kept_n(rt)}, rt->best};
+  if (rt->averaged) *vec_push(out) = (RtTensor){"optimizer.average", rt->f64, 1, {(uint32_t)rt->flat_n}, rt->averaged};
 }
 
 /* The parameters with those of the training from `kept`, which is laid out as RtTrain says. */
@@ -40,7 +41,7 @@ static RtArray *kept_params(Arena *mem, const Model *m, const Trainer *t, const 
   const size_t real = rt->f64 ? sizeof(double) : sizeof(float);
   RtArray *param = ARENA_ARRAY(mem, RtArray, m->nparam + 1);
   memcpy(param, t->param, sizeof *param * m->nparam);
-  for (int k = 0; k < rt->nmoved; k++) param[rt->moved[k]].v = (char *)kept + (size_t)rt->offset[k] * real;
+  for (uint32_t k = 0; k < t->spec->nmoved; k++) param[t->spec->moved[k]].v = (char *)kept + (size_t)t->offset[k] * real;
   const char *at = (const char *)kept + (size_t)rt->flat_n * real;
   for (int k = 0; running && k < rt->nrunning; at += (size_t)param[rt->running[k++]].elems * real)
     param[rt->running[k]].v = (void *)at;

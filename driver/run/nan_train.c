@@ -5,18 +5,18 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* The samples of the step at hand; see rt_train. */
-static int64_t *step_samples(const RtTrain *rt, int64_t *n) {
-  int64_t total = rt->data->n;
-  *n = rt->batch ? rt->batch : total;
+/* The samples of a loss at the step at hand; see rt_train. Of draws: numbers that nothing looks up. */
+static int64_t *step_samples(const RtTrain *rt, const RtLoss *l, int64_t *n) {
+  const int64_t total = l->data ? l->data->n : l->batch;
+  *n = l->batch ? l->batch : total;
   int64_t *out = base_zeroed((size_t)*n, sizeof *out), *perm = base_zeroed((size_t)total, sizeof *perm), epoch = -1;
   for (int64_t j = 0; j < *n; j++) {
     int64_t position = rt->step * *n + j;
-    if (!rt->batch) {
+    if (!l->batch || !l->data) {
       out[j] = j;
       continue;
     }
-    if (position / total != epoch) rt_permutation(rt->seed, (uint64_t)(epoch = position / total), total, perm);
+    if (position / total != epoch) rt_permutation(l->seed, (uint64_t)(epoch = position / total), total, perm);
     out[j] = perm[position % total];
   }
   base_free(perm);
@@ -32,35 +32,62 @@ static bool find_in_batch(const Fn *f, const Trainer *t, const RtSet *set, const
   return nan_find(f, t->param, set, sample, n, seed, 0, out);
 }
 
+static bool find_in_step(const Trainer *t, uint32_t k, Origin *out) {
+  const RtLoss *l = &t->rt.sum[k];
+  int64_t n, *sample = step_samples(&t->rt, l, &n);
+  const uint64_t seed = rt_random_u64(l->seed, RT_STREAM_DRAWS, (uint64_t)t->rt.step);
+  const bool found = find_in_batch(trainer_gradient(t, k), t, l->data, sample, n, seed, out);
+  base_free(sample);
+  return found;
+}
+
 int nan_hunt(Session *s, Trainer *t, const char *said) {
-  int64_t n, step = t->rt.step;
-  int64_t *sample = step_samples(&t->rt, &n);
+  const int64_t step = t->rt.step;
   char text[256];
   Origin o;
-  uint64_t seed = rt_random_u64(t->rt.seed, RT_STREAM_DRAWS, (uint64_t)step);
-  bool found = find_in_batch(trainer_gradient(t), t, t->rt.data, sample, n, seed, &o);
-  base_free(sample);
-  if (!found)
+  uint32_t k = 0;
+  while (k < t->spec->nsum && !find_in_step(t, k, &o)) k++;
+  if (k == t->spec->nsum)
     return session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "`%s`: %s (in f64 the same step is)", t->spec->name, said);
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
-               t->spec->name, step, origin_text(s->src, &o, text, sizeof text));
+               t->spec->sum[k].label, step, origin_text(s->src, &o, text, sizeof text));
   nan_advise(m, &o);
   if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
-  else diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
+  else if (t->spec->sum[k].data) diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
+  else diag_help(m, "no step was made yet: it lies in the draws, or in where the parameters start");
   session_render(s);
   return EXIT_NUMBERS;
 }
 
+static bool find_in_test(const Trainer *t, uint32_t k, Origin *out) {
+  const RtLoss *l = &t->rt.sum[k];
+  const int64_t n = l->test ? l->test->n : l->tests;
+  int64_t *sample = base_zeroed((size_t)n, sizeof *sample);
+  for (int64_t i = 0; i < n; i++) sample[i] = i;
+  const RtSet *set = l->test;
+  RtSet view = {0}; /* of the test, its fields where the loss has them */
+  if (set) {
+    view = (RtSet){.field = base_zeroed((size_t)l->data->nfield, sizeof *view.field), .nfield = l->data->nfield, .n = set->n};
+    const uint32_t *field = t->spec->sum[k].test_field;
+    for (int i = 0; i < view.nfield; i++) view.field[i] = set->field[field[i] < (uint32_t)set->nfield ? field[i] : 0];
+  }
+  const bool found =
+      find_in_batch(trainer_test(t, k), t, set ? &view : NULL, sample, n, rt_random_u64(l->seed, RT_STREAM_DRAWS + 1, 0), out);
+  base_free(view.field);
+  base_free(sample);
+  return found;
+}
+
 void nan_test(Session *s, const Trainer *t, int64_t step) {
-  int64_t n = t->rt.test->n, *sample = base_zeroed((size_t)n, sizeof *sample);
   char text[256];
   Origin o = {0};
-  for (int64_t i = 0; i < n; i++) sample[i] = i;
-  bool found = find_in_batch(trainer_test(t), t, t->rt.test, sample, n, rt_random_u64(t->rt.seed, RT_STREAM_DRAWS + 1, 0), &o);
-  base_free(sample);
-  DiagMsg *m = diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0},
-                        "the test loss of `%s` is not finite after %" PRId64 " steps", t->spec->name, step);
+  uint32_t k = 0;
+  while (k < t->spec->nsum && !find_in_test(t, k, &o)) k++;
+  const bool found = k < t->spec->nsum;
+  DiagMsg *m =
+      diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0},
+               "the test loss of `%s` is not finite after %" PRId64 " steps", found ? t->spec->sum[k].label : t->spec->name, step);
   if (found) diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text)), nan_advise(m, &o);
   session_render(s);
 }

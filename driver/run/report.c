@@ -115,36 +115,59 @@ RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const 
 
 /* ---- running ---- */
 
-HnnArg report_argument(const Session *s, const Input *in, const RtSet *set, const RtArray *stats) {
+HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats) {
   if (in->kind == IN_SCALAR) return (HnnArg){(char *)stats->v + in->index * (stats->f64 ? sizeof(double) : sizeof(float)), 0};
-  const RtArray *a = in->kind == IN_PARAM ? &s->param[in->index] : &set->field[in->index];
+  const RtArray *a = in->kind == IN_PARAM ? &param[in->index] : &set->field[in->index];
   return (HnnArg){a->v, a->ld};
+}
+
+NativeJob report_job(Session *s, const Report *report, Native *native) {
+  return (NativeJob){report->fn, report->name, native, .samples = report->data ? data_set(s, report->data)->n : 1};
+}
+
+/* The values of all samples, and the statistics of other reports that they follow from. */
+static void values(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
+                   RtArray *value, RtArray *stats) {
+  const Fn *f = report->fn;
+  const RtSet *set = report->data ? data_native(s, report->data) : NULL;
+  bool lane = ir_type(f, f->out.at[0]).lane;
+  HnnArg *in = base_zeroed(f->in.n, sizeof *in);
+  if (!rt_array_init(value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
+    base_fault("there is not enough memory for the report `%s`", report->name);
+  *stats = report_inputs(s, report->use, report->nuse, results);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(param, &f->in.at[k], set, stats);
+  if (!rt_fn_run(native->run, in, &(HnnArg){value->v, value->ld}, set ? set->n : 1, session_seed(s, 0), 0))
+    base_fault("there is not enough memory for the report `%s`", report->name);
+  base_free(in);
+}
+
+static void tell(const Report *report, const RtArray *value, ReportResult *out) {
+  base_free(out->asked);
+  *out = statistics(value);
+  answer(report, value, out);
+}
+
+void report_evaluate(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
+                     ReportResult *out) {
+  RtArray value, stats;
+  values(s, report, native, param, results, &value, &stats);
+  tell(report, &value, out);
+  rt_array_finish(&value);
+  rt_array_finish(&stats);
 }
 
 int report_run(Session *s, const Report *report, const ReportResult *results, ReportResult *out) {
   int code = report->data ? data_make(s, report->data) : 0;
   if (code) return code;
   Native native;
-  NativeJob job = {report->fn, report->name, &native, .samples = report->data ? data_set(s, report->data)->n : 1};
+  const NativeJob job = report_job(s, report, &native);
   if ((code = native_build(s, &job, 1))) return code;
-  const Fn *f = report->fn;
-  const RtSet *set = report->data ? data_native(s, report->data) : NULL;
-  bool lane = ir_type(f, f->out.at[0]).lane;
-  RtArray value;
-  HnnArg *in = base_zeroed(f->in.n, sizeof *in);
-  if (!rt_array_init(&value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
-    base_fault("there is not enough memory for the report `%s`", report->name);
-  RtArray stats = report_inputs(s, report->use, report->nuse, results);
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(s, &f->in.at[k], set, &stats);
-  if (!rt_fn_run(native.run, in, &(HnnArg){value.v, value.ld}, set ? set->n : 1, session_seed(s, 0), 0))
-    base_fault("there is not enough memory for the report `%s`", report->name);
-  base_free(out->asked);
-  *out = statistics(&value);
-  answer(report, &value, out);
+  RtArray value, stats;
+  values(s, report, &native, s->param, results, &value, &stats);
+  tell(report, &value, out);
   if (!isfinite(out->mean)) nan_report(s, report, native.fn, &stats, first_not_finite(&value));
   rt_array_finish(&value);
   rt_array_finish(&stats);
-  base_free(in);
   native_finish(&native);
   return 0;
 }

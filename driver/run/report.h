@@ -1,7 +1,7 @@
 #ifndef HNNC_DRIVER_RUN_REPORT_H
 #define HNNC_DRIVER_RUN_REPORT_H
 
-#include "driver/session/session.h"
+#include "driver/session/native.h"
 
 /* What a report gave. */
 typedef struct ReportResult {
@@ -15,8 +15,12 @@ void report_results_free(const Model *m, ReportResult *results);
 
 /* Runs a report with the session's parameters and the results of those above; 0, or the exit code after messages. */
 int report_run(Session *s, const Report *report, const ReportResult *results, ReportResult *out);
+/* The same in two steps, with other parameters, of one whose data is made; what is not finite is not looked into. */
+NativeJob report_job(Session *s, const Report *report, Native *native);
+void report_evaluate(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
+                     ReportResult *out);
 /* An input of a report's function: a parameter, a field of the set, one of the statistics. */
-HnnArg report_argument(const Session *s, const Input *in, const RtSet *set, const RtArray *stats);
+HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats);
 /* The statistics that a function has as inputs, as one shared array of the model's precision. */
 RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results);
 /* "quantile(0.9)": of one that is asked; into text[STAT_TEXT]. */

@@ -17,10 +17,10 @@ bool runner_stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->o
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
 static RtReport record_report(Arena *mem, const Report *report, const ReportResult *x) {
-  RtStat *asked = ARENA_ARRAY(mem, RtStat, report->nasked + 1);
+  RtNumber *asked = ARENA_ARRAY(mem, RtNumber, report->nasked + 1);
   char text[STAT_TEXT];
   for (uint32_t k = 0; k < report->nasked; k++)
-    asked[k] = (RtStat){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked[k]};
+    asked[k] = (RtNumber){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked[k]};
   return (RtReport){report->name, x->mean, x->sd, x->min, x->max, x->n, asked, (int)report->nasked};
 }
 

@@ -14,7 +14,9 @@ typedef struct RunStep {
   int action;       /* the training's place among the actions */
   int64_t step, steps;
   double loss, test, average, lr, samples_per_s; /* average: the test loss of averaged parameters that are kept */
-  bool tested, averaged;                         /* there is a test set; there are such parameters */
+  const RtNumber *losses, *tests, *monitor;      /* of each loss of a sum; reports */
+  int nlosses, ntests, nmonitor;
+  bool tested, averaged; /* there is a test set; there are such parameters */
 } RunStep;
 
 /* What is told, each NULL if nobody asks. A training begins and ends around its steps. */

@@ -16,7 +16,7 @@ static void evaluate(Session *s, const Save *w, const Native *native, const RtAr
   const RtSet *set = w->data ? data_native(s, w->data) : NULL;
   const int64_t n = set ? set->n : 1;
   HnnArg *in = base_zeroed(f->in.n, sizeof *in), *to = base_zeroed(f->out.n, sizeof *to);
-  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(s, &f->in.at[k], set, stats);
+  for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(s->param, &f->in.at[k], set, stats);
   for (uint32_t k = 0; k < f->out.n; k++) {
     take(&out[k], w, w->key[k], f->f64, ir_type(f, f->out.at[k]), set ? n : 0);
     out[k].truth = w->truth[k];

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRADIENT, MEAN, UPDATE, NORM, NPARTS };
 enum { ALIGN = 64 }; /* elements: every parameter starts on a cache line */
+enum { GRADIENT, MEAN, UPDATE = 0, NORM };
 
 int trainer_states(const Optim *o) { return o->kind == OPT_LBFGS ? rt_lbfgs_states(o->history) : pass_optim_states(o); }
 
@@ -22,21 +22,32 @@ bool trainer_careful(const Optim *o) {
   }
 }
 
-static int32_t *input_map(const Fn *f) {
+/* field: where each is in the set at hand; NULL: as they are numbered. */
+static int32_t *input_map(const Fn *f, const uint32_t *field) {
   int32_t *map = base_zeroed(f->in.n, sizeof *map);
   for (uint32_t k = 0; k < f->in.n; k++) {
     const Input *in = &f->in.at[k];
-    map[k] = in->kind == IN_PARAM ? (int32_t)in->index : in->kind == IN_FIELD ? -1 - (int32_t)in->index : INT32_MIN;
+    const uint32_t i = in->kind == IN_FIELD && field ? field[in->index] : in->index;
+    map[k] = in->kind == IN_PARAM ? (int32_t)i : in->kind == IN_FIELD ? -1 - (int32_t)i : INT32_MIN;
   }
   return map;
 }
 
+/* The averages of all losses, each once. */
 static void set_running(Session *s, Trainer *t) {
-  double *decay = base_zeroed(t->running.n, sizeof *decay);
-  for (uint32_t k = 0; k < t->running.n; k++) decay[k] = s->model->param[t->running.param[k]].decay;
-  t->rt.running = (const int32_t *)t->running.param;
-  t->rt.nrunning = (int)t->running.n;
-  t->rt.decay = decay;
+  t->running = base_zeroed(s->model->nparam, sizeof *t->running);
+  t->decay = base_zeroed(s->model->nparam, sizeof *t->decay);
+  int n = 0;
+  for (uint32_t k = 0; k < t->spec->nsum; k++)
+    for (uint32_t i = 0; i < t->loss[k].gradient.running.n; i++) {
+      const int32_t p = (int32_t)t->loss[k].gradient.running.param[i];
+      int at = 0;
+      while (at < n && t->running[at] != p) at++;
+      if (at < n) continue;
+      t->running[n] = p;
+      t->decay[n++] = s->model->param[p].decay;
+    }
+  t->rt.running = t->running, t->rt.nrunning = n, t->rt.decay = t->decay;
 }
 
 static bool lay_out(Session *s, Trainer *t, const Train *spec) {
@@ -80,72 +91,134 @@ void trainer_publish(Session *s, const Trainer *t) {
   }
 }
 
-void trainer_adopt(Session *s, Trainer *t) {
-  size_t size = s->model->f64 ? sizeof(double) : sizeof(float);
-  for (uint32_t k = 0; k < t->spec->nmoved; k++) {
-    uint32_t p = t->spec->moved[k];
-    memcpy(t->param[p].v, s->param[p].v, (size_t)t->param[p].elems * size);
+uint32_t trainer_moved(const Train *t, uint32_t loss, uint32_t *which) {
+  const Fn *f = t->sum[loss].loss;
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < t->nmoved; k++)
+    for (uint32_t i = 0; i < f->in.n; i++)
+      if (f->in.at[i].kind == IN_PARAM && f->in.at[i].index == t->moved[k]) which[n++] = t->moved[k];
+  return n;
+}
+
+/* Samples that a step takes of a loss; 0: those of its data as they are. More than there are is all of them; `bench --batch` takes
+ * samples several times. */
+static int64_t batch_of(Session *s, const SumLoss *l) {
+  if (!l->data) return l->batch ? l->batch : 1;
+  const int64_t all = data_set(s, l->data)->n;
+  return l->batch == all || (l->batch > all && !s->opt->batch) ? 0 : l->batch;
+}
+
+static int make_data(Session *s, const Train *spec) {
+  int code = 0;
+  for (uint32_t k = 0; !code && k < spec->nsum; k++) {
+    if (spec->sum[k].data) code = data_make(s, spec->sum[k].data);
+    if (!code && spec->sum[k].test) code = data_make(s, spec->sum[k].test);
   }
+  return code;
 }
 
 static int begin(Session *s, Trainer *t, const Optim *o, NativeBuild *b) {
   const Train *spec = t->spec;
-  bool f64 = s->model->f64;
-  static const char *const part[NPARTS] = {"gradient", "mean", "update", "norm"};
-  for (int k = 0; k < NPARTS; k++) snprintf(t->name[k], sizeof t->name[k], "%.64s_%s", spec->name, part[k]);
-  Fn *fn[NPARTS] = {spec->loss, NULL, o->kind == OPT_LBFGS ? NULL : pass_optim_update(&s->passes, o, f64),
-                    spec->clip > 0 ? pass_optim_norm(&s->passes, f64) : NULL};
-  NativeJob job[NPARTS];
-  const int64_t all = data_set(s, spec->data)->n, samples = spec->batch && (spec->batch < all || s->opt->batch) ? spec->batch : all;
+  const bool f64 = s->model->f64;
+  Fn *update = o->kind == OPT_LBFGS ? NULL : pass_optim_update(&s->passes, o, f64),
+     *norm = spec->clip > 0 ? pass_optim_norm(&s->passes, f64) : NULL;
+  NativeJob *job = ARENA_ARRAY(s->model->mem, NativeJob, spec->nsum + 2);
   int n = 0;
-  for (int k = 0; k < NPARTS; k++)
-    if (fn[k]) job[n++] = (NativeJob){fn[k], t->name[k], &t->native[k], k == GRADIENT ? samples : 0, spec->memory};
-  job[0].gradient = true;
-  job[0].moved = spec->moved, job[0].nmoved = spec->nmoved;
+  for (uint32_t k = 0; k < spec->nsum; k++) {
+    TrainerLoss *l = &t->loss[k];
+    l->moved = base_zeroed(spec->nmoved, sizeof *l->moved);
+    l->nmoved = trainer_moved(spec, k, l->moved);
+    const int64_t batch = batch_of(s, &spec->sum[k]);
+    job[n++] = (NativeJob){.fn = spec->sum[k].loss,
+                           .name = l->name[GRADIENT],
+                           .native = &l->gradient,
+                           .samples = batch || !spec->sum[k].data ? batch : data_set(s, spec->sum[k].data)->n,
+                           .memory = spec->memory,
+                           .gradient = true,
+                           .moved = l->moved,
+                           .nmoved = l->nmoved};
+  }
+  if (update) job[n++] = (NativeJob){.fn = update, .name = t->name[UPDATE], .native = &t->update, .memory = spec->memory};
+  if (norm) job[n++] = (NativeJob){.fn = norm, .name = t->name[NORM], .native = &t->norm, .memory = spec->memory};
   int code = native_begin(s, job, n, b);
-  for (int k = MEAN; k < NPARTS; k++) ir_fn_destroy(fn[k]);
-  if (code) return code;
-  t->rt.in_of = input_map(t->native[GRADIENT].fn);
-  t->rt.nin = (int)t->native[GRADIENT].fn->in.n;
-  t->running = t->native[GRADIENT].running;
-  return 0;
+  ir_fn_destroy(update);
+  ir_fn_destroy(norm);
+  return code;
 }
 
 /* The loss of a test set is computed after many steps: it is compiled while the first ones run. */
 static int begin_late(Session *s, Trainer *t) {
-  if (!t->spec->test) return 0;
-  Fn *mean = pass_mean(&s->passes, t->spec->loss);
-  NativeJob job = {mean, t->name[MEAN], &t->native[MEAN], .memory = t->spec->memory};
-  int code = native_begin(s, &job, 1, &t->late);
-  ir_fn_destroy(mean);
+  const Train *spec = t->spec;
+  if (!spec->tested) return 0;
+  NativeJob *job = ARENA_ARRAY(s->model->mem, NativeJob, spec->nsum);
+  for (uint32_t k = 0; k < spec->nsum; k++) {
+    TrainerLoss *l = &t->loss[k];
+    job[k] = (NativeJob){pass_mean(&s->passes, spec->sum[k].loss), l->name[MEAN], &l->mean, .memory = spec->memory};
+  }
+  int code = native_begin(s, job, (int)spec->nsum, &t->late);
+  for (uint32_t k = 0; k < spec->nsum; k++) ir_fn_destroy((Fn *)job[k].fn);
   if (!code) cg_begin(t->late.cg);
   return code;
 }
 
-int trainer_mean(Session *s, Trainer *t) {
+int trainer_means(Session *s, Trainer *t) {
   if (!t->late.job) return 0;
   int code = native_end(s, &t->late);
   t->late.job = NULL;
-  t->rt.mean = t->native[MEAN].run;
+  for (uint32_t k = 0; k < t->spec->nsum; k++) t->rt.sum[k].mean = t->loss[k].mean.run;
   return code;
 }
 
-int64_t trainer_steps(const Train *t, int64_t samples) {
-  int64_t batch = t->batch && t->batch < samples ? t->batch : samples;
-  return t->steps ? t->steps : (t->epochs * samples + batch - 1) / batch;
+static int64_t steps_of(Session *s, const Train *t) {
+  if (t->steps) return t->steps;
+  uint32_t k = 0;
+  while (!t->sum[k].data) k++;
+  const int64_t all = data_set(s, t->sum[k].data)->n, batch = t->sum[k].batch && t->sum[k].batch < all ? t->sum[k].batch : all;
+  return (t->epochs * all + batch - 1) / batch;
+}
+
+/* Of the first test on data. */
+static int64_t test_samples(Session *s, const Train *t) {
+  for (uint32_t k = 0; k < t->nsum; k++)
+    if (t->sum[k].test) return data_set(s, t->sum[k].test)->n;
+  return 1;
+}
+
+static void set_loss(Session *s, Trainer *t, uint32_t k) {
+  const SumLoss *spec = &t->spec->sum[k];
+  TrainerLoss *l = &t->loss[k];
+  l->in_of = input_map(l->gradient.fn, NULL);
+  if (spec->test) l->test_of = input_map(l->gradient.fn, spec->test_field);
+  l->offset = base_zeroed(l->nmoved, sizeof *l->offset);
+  for (uint32_t i = 0; i < l->nmoved; i++)
+    for (uint32_t j = 0; j < t->spec->nmoved; j++)
+      if (t->spec->moved[j] == l->moved[i]) l->offset[i] = t->offset[j];
+  t->rt.sum[k] = (RtLoss){.gradient = l->gradient.run,
+                          .in_of = l->in_of,
+                          .test_of = l->test_of,
+                          .nin = (int)l->gradient.fn->in.n,
+                          .factor = spec->weight,
+                          .offset = l->offset,
+                          .moved = (const int32_t *)l->moved,
+                          .nmoved = (int)l->nmoved,
+                          .running = (const int32_t *)l->gradient.running.param,
+                          .nrunning = (int)l->gradient.running.n,
+                          .data = spec->data ? data_native(s, spec->data) : NULL,
+                          .test = spec->test ? data_native(s, spec->test) : NULL,
+                          .batch = batch_of(s, spec),
+                          .tests = !spec->draws                   ? 1
+                                   : spec->tests == TESTS_AS_DATA ? test_samples(s, t->spec)
+                                                                  : spec->tests,
+                          .seed = rt_loss_seed(session_seed(s, t->spec->seed), (int)k)};
 }
 
 static void set_options(Session *s, Trainer *t, const Optim *o) {
   const Train *spec = t->spec;
-  const RtSet *data = data_native(s, spec->data);
   RtTrain *rt = &t->rt;
-  /* More than there are is all of them; `bench --batch` takes samples several times. */
-  int64_t batch = spec->batch == data->n || (spec->batch > data->n && !s->opt->batch) ? 0 : spec->batch;
+  for (uint32_t k = 0; k < spec->nsum; k++) set_loss(s, t, k);
   rt->f64 = s->model->f64;
   rt->nparam = (int)s->model->nparam;
-  rt->moved = (const int32_t *)spec->moved;
-  rt->nmoved = (int)spec->nmoved;
-  rt->offset = t->offset;
+  rt->update = t->update.run, rt->norm = t->norm.run;
   rt->lr = o->lr, rt->beta1 = o->beta1, rt->beta2 = o->beta2, rt->clip = spec->clip;
   rt->weight_decay = o->weight_decay, rt->careful = trainer_careful(o);
   rt->sched = (RtSchedKind)spec->sched.kind;
@@ -155,12 +228,24 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   rt->keep = (RtKeep)spec->keep, rt->stop_after = spec->patience, rt->decay_kept = spec->average;
   rt->checks = rt_checks_none;
   rt->lbfgs = o->kind == OPT_LBFGS, rt->history = o->history, rt->max_iter = o->max_iter;
-  rt->data = data;
-  rt->test = spec->test ? data_native(s, spec->test) : NULL;
-  rt->batch = batch;
-  rt->steps = trainer_steps(spec, data->n);
+  rt->tested = spec->tested;
+  rt->steps = steps_of(s, spec);
   rt->every = spec->every ? spec->every : rt->steps >= 20 ? rt->steps / 20 : 1;
-  rt->seed = session_seed(s, spec->seed);
+}
+
+/* Names in dumps and symbols: of the losses, the second of one name with its number. */
+static void set_names(Trainer *t) {
+  const Train *spec = t->spec;
+  for (uint32_t k = 0; k < spec->nsum; k++) {
+    char number[16] = "";
+    bool twice = false;
+    for (uint32_t i = 0; i < k; i++) twice |= !strcmp(spec->sum[i].name, spec->sum[k].name);
+    if (twice) snprintf(number, sizeof number, "_%u", k + 1);
+    snprintf(t->loss[k].name[GRADIENT], sizeof t->loss[k].name[0], "%.64s%s_gradient", spec->sum[k].name, number);
+    snprintf(t->loss[k].name[MEAN], sizeof t->loss[k].name[0], "%.64s%s_mean", spec->sum[k].name, number);
+  }
+  snprintf(t->name[UPDATE], sizeof t->name[0], "%.64s_update", spec->sum[0].name);
+  snprintf(t->name[NORM], sizeof t->name[0], "%.64s_norm", spec->sum[0].name);
 }
 
 _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSINE == (int)RT_SCHED_COSINE &&
@@ -170,21 +255,21 @@ _Static_assert((int)SCHED_CONSTANT == (int)RT_SCHED_CONSTANT && (int)SCHED_COSIN
                "schedules and what is kept are passed on by number");
 
 int trainer_open(Session *s, const Train *spec, Trainer *t) {
-  *t = (Trainer){.spec = spec};
+  *t = (Trainer){.spec = spec, .loss = base_zeroed(spec->nsum, sizeof *t->loss)};
   NativeBuild b;
   const Optim o = spec->opt;
+  set_names(t);
   double start = pass_now();
   int code = begin(s, t, &o, &b);
   if (code) return code;
   cg_begin(b.cg);
   t->compile_seconds = pass_now() - start;
-  if ((code = data_make(s, spec->data)) || (spec->test && (code = data_make(s, spec->test)))) return code;
+  if ((code = make_data(s, spec))) return code;
   start = pass_now();
   if ((code = native_end(s, &b)) || (code = begin_late(s, t))) return code;
   t->compile_seconds += pass_now() - start;
-  t->rt.gradient = t->native[GRADIENT].run;
-  t->rt.update = t->native[UPDATE].run;
-  t->rt.norm = t->native[NORM].run;
+  t->rt.sum = base_zeroed(spec->nsum, sizeof *t->rt.sum);
+  t->rt.nsum = (int)spec->nsum;
   t->rt.nstates = trainer_states(&o);
   set_running(s, t);
   if (!lay_out(s, t, spec))
@@ -194,19 +279,34 @@ int trainer_open(Session *s, const Train *spec, Trainer *t) {
   return 0;
 }
 
-const Fn *trainer_gradient(const Trainer *t) { return t->native[GRADIENT].fn; }
-const Fn *trainer_test(const Trainer *t) { return t->native[MEAN].fn; }
-const Fn *trainer_update(const Trainer *t) { return t->native[UPDATE].fn; }
+const Fn *trainer_gradient(const Trainer *t, uint32_t k) { return t->loss[k].gradient.fn; }
+const Fn *trainer_test(const Trainer *t, uint32_t k) { return t->loss[k].mean.fn; }
+const Fn *trainer_update(const Trainer *t) { return t->update.fn; }
+
+int64_t trainer_batch(const Trainer *t) {
+  int64_t n = 0;
+  for (int k = 0; k < t->rt.nsum; k++) {
+    const RtLoss *l = &t->rt.sum[k];
+    n += l->batch ? l->batch : l->data->n;
+  }
+  return n;
+}
 
 void trainer_close(Trainer *t) {
-  for (int k = 0; k < NPARTS; k++) native_finish(&t->native[k]);
+  for (uint32_t k = 0; k < t->spec->nsum; k++) {
+    TrainerLoss *l = &t->loss[k];
+    native_finish(&l->gradient), native_finish(&l->mean);
+    base_free(l->moved), base_free(l->offset), base_free(l->in_of), base_free(l->test_of);
+  }
+  native_finish(&t->update), native_finish(&t->norm);
   for (int i = 0; t->rt.state && i < t->rt.nstates; i++) free(t->rt.state[i]);
   base_free(t->rt.state);
   free(t->rt.flat);
   free(t->rt.best);
   free(t->rt.averaged);
-  base_free((void *)t->rt.in_of);
-  base_free((void *)t->rt.decay);
+  base_free(t->rt.sum);
+  base_free(t->loss);
+  base_free(t->running), base_free(t->decay);
   base_free(t->offset);
   base_free(t->param);
 }

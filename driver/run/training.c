@@ -1,5 +1,6 @@
 /* One `train` of a run: its steps, what is told of them, and how it ends. */
 #include "driver/run/nan_train.h"
+#include "driver/run/monitor.h"
 #include "driver/run/runner_priv.h"
 
 #include <math.h>
@@ -10,12 +11,13 @@ typedef struct Watch {
   int action, code;
   bool test_lost;
   Written written;
+  Monitor monitor;
   RtError err;
 } Watch;
 
 static bool on_test(void *ctx) {
   Watch *w = ctx;
-  w->code = trainer_mean(w->r->s, w->t);
+  w->code = trainer_means(w->r->s, w->t);
   return !w->code;
 }
 
@@ -28,32 +30,60 @@ static RunStep where(const Watch *w, int64_t step) {
                    .test = NAN,
                    .average = NAN,
                    .lr = NAN,
-                   .tested = w->t->spec->test != NULL,
-                   .averaged = w->t->spec->keep == KEEP_AVERAGE && w->t->spec->test};
+                   .tested = w->t->spec->tested,
+                   .averaged = w->t->spec->keep == KEEP_AVERAGE && w->t->spec->tested};
+}
+
+/* The losses of a sum by their labels; 0: there is one, or no values. */
+static int by_label(const Train *t, const double *v, RtNumber *out) {
+  if (t->nsum < 2 || !v) return 0;
+  for (uint32_t k = 0; k < t->nsum; k++) out[k] = (RtNumber){t->sum[k].label, v[k]};
+  return (int)t->nsum;
+}
+
+static bool tell(Watch *w, const RunStep *at) {
+  Runner *r = w->r;
+  const RtMetric m = {.train = at->name,
+                      .action = at->action,
+                      .step = at->step,
+                      .loss = at->loss,
+                      .test = at->test,
+                      .lr = at->lr,
+                      .samples_per_s = at->samples_per_s,
+                      .averaged = at->averaged,
+                      .average = at->average,
+                      .losses = at->losses,
+                      .tests = at->tests,
+                      .nlosses = at->nlosses,
+                      .ntests = at->ntests,
+                      .monitor = at->monitor,
+                      .nmonitor = at->nmonitor};
+  if (r->on.step) r->on.step(r->on.ctx, at);
+  if (at->tested && !isfinite(at->test) && !w->test_lost) {
+    if (r->on.interrupts) r->on.interrupts(r->on.ctx);
+    nan_test(r->s, w->t, at->step);
+    w->test_lost = r->not_finite = true;
+  }
+  return !r->run || rt_run_metric(r->run, &m, &w->err);
 }
 
 static bool on_progress(void *ctx, const RtStep *x) {
   Watch *w = ctx;
-  Runner *r = w->r;
+  const Train *spec = w->t->spec;
   RunStep at = where(w, x->step);
-  const RtMetric m = {.train = w->t->spec->name,
-                      .action = w->action,
-                      .step = x->step,
-                      .loss = x->loss,
-                      .test = x->test,
-                      .lr = x->lr,
-                      .samples_per_s = x->samples_per_s,
-                      .averaged = at.averaged,
-                      .average = x->average};
+  RtNumber *losses = base_zeroed(spec->nsum, sizeof *losses), *tests = base_zeroed(spec->nsum, sizeof *tests);
   if (rt_train_over(&w->t->rt)) at.steps = x->step; /* patience may have ended it */
   at.loss = x->loss, at.test = x->test, at.average = x->average, at.lr = x->lr, at.samples_per_s = x->samples_per_s;
-  if (r->on.step) r->on.step(r->on.ctx, &at);
-  if (w->t->spec->test && !isfinite(x->test) && !w->test_lost) {
-    if (r->on.interrupts) r->on.interrupts(r->on.ctx);
-    nan_test(r->s, w->t, x->step);
-    w->test_lost = r->not_finite = true;
-  }
-  return !r->run || rt_run_metric(r->run, &m, &w->err);
+  at.losses = losses, at.tests = tests;
+  at.nlosses = by_label(spec, x->losses, losses), at.ntests = by_label(spec, x->tests, tests);
+  RtNumber *monitor = base_zeroed(spec->nmonitor, sizeof *monitor);
+  if (spec->nmonitor) w->code = monitor_run(&w->monitor, w->t->param, monitor);
+  at.monitor = monitor, at.nmonitor = (int)spec->nmonitor;
+  const bool ok = !w->code && tell(w, &at);
+  base_free(monitor);
+  base_free(losses);
+  base_free(tests);
+  return ok;
 }
 
 static bool on_checkpoint(void *ctx, int64_t step) {
@@ -80,7 +110,8 @@ int runner_train(Runner *r, const Train *spec, int action) {
     code = checkpoint_restore(r, &t, &w.written);
     r->steps_before = r->at.number - r->at.step;
   }
-  if (code) return trainer_close(&t), code;
+  if (!code) code = monitor_open(r->s, spec, &w.monitor);
+  if (code) return monitor_close(&w.monitor), trainer_close(&t), code;
   if (r->run && !rt_run_get(r->run, "seconds_to_first_step")) {
     rt_run_set(r->run, "seconds_to_first_step", json_real(pass_now() - r->s->started));
     runner_waited(r);
@@ -98,6 +129,7 @@ int runner_train(Runner *r, const Train *spec, int action) {
   trainer_publish(r->s, &t);
   code = judge_training(r, &w, status, &err);
   r->steps_before += t.rt.step;
+  monitor_close(&w.monitor);
   trainer_close(&t);
   return code;
 }

@@ -9,14 +9,22 @@ static void add(Units *u, Fn *fn, bool owned, const char *kind, const char *name
   *vec_push(&u->list) = (Unit){fn, owned, kind, arena_strdup(u->mem, name), at, MEMORY_STORED};
 }
 
+static bool add_loss(Units *u, const Train *t, uint32_t k, Span at, PassRun *run, Diag *diag) {
+  const SumLoss *l = &t->sum[k];
+  uint32_t *moved = ARENA_ARRAY(u->mem, uint32_t, t->nmoved + 1);
+  Fn *gradient = pass_gradient(run, l->loss, moved, trainer_moved(t, k, moved), NULL, diag);
+  if (!gradient) return false;
+  add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", l->name), at);
+  u->list.at[u->list.n - 1].memory = t->memory;
+  add(u, pass_mean(run, l->loss), true, "mean", arena_printf(u->mem, "%s_mean", l->name), at);
+  return true;
+}
+
 static bool add_train(Units *u, const Train *t, Span at, bool f64, PassRun *run, Diag *diag) {
   const Optim o = t->opt;
-  Fn *gradient = pass_gradient(run, t->loss, t->moved, t->nmoved, NULL, diag);
-  if (!gradient) return false;
-  add(u, gradient, true, "gradient", arena_printf(u->mem, "%s_gradient", t->name), at);
-  u->list.at[u->list.n - 1].memory = t->memory;
-  add(u, pass_mean(run, t->loss), true, "mean", arena_printf(u->mem, "%s_mean", t->name), at);
-  add(u, pass_optim_update(run, &o, f64), true, "update", arena_printf(u->mem, "%s_update", t->name), at);
+  for (uint32_t k = 0; k < t->nsum; k++)
+    if (!add_loss(u, t, k, at, run, diag)) return false;
+  add(u, pass_optim_update(run, &o, f64), true, "update", arena_printf(u->mem, "%s_update", t->sum[0].name), at);
   return true;
 }
 

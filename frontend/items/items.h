@@ -7,6 +7,7 @@
 /* override.c: replaces const values and options of trainings in the trees */
 void override_apply(Elab *E);
 void train_item(Elab *E, const Item *it);
+void train_monitors(Elab *E); /* when all items are elaborated */
 void report_item(Elab *E, const Item *it);
 void expect_item(Elab *E, const Item *it);
 void plot_item(Elab *E, const Item *it);

@@ -6,8 +6,16 @@
 
 bool item_option_twice(Elab *E, const Item *it, const Arg *o); /* o stands in its options before: the error */
 bool train_option(const char *name);
-/* moved.c: the parameters that t moves; at: of the training, of the option `only`. */
-void moved_all(Elab *E, Train *t, Span at);
+/* sum.c: the losses, of which train_read says whether all could be read; options that are for all of them, or for each; at last, what
+ * does not fit together. */
+void sum_losses(Elab *E, Train *t, const Item *it);
+bool train_read(const Train *t);
+void sum_batch(Elab *E, Train *t, const OptionArg *w);
+void sum_test(Elab *E, Train *t, const OptionArg *w);
+void sum_check(Elab *E, const Train *t, const Item *it);
+bool option_count(Elab *E, const OptionArg *w, int64_t low, int64_t *out);
+/* moved.c: the parameters that t moves; at: of the option `only`. */
+void moved_all(Elab *E, Train *t, const Item *it);
 void moved_only(Elab *E, Train *t, Value v, Span at);
 /* Data that an item at this place needs: what follows from parameters was made above, or is made before it. False after an error. */
 bool item_place(Elab *E, Data *d, Span at);

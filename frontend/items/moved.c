@@ -45,18 +45,20 @@ static void only_one(Elab *E, Train *t, Value v, Span at) {
     elab_error(E, CODE_only, at, "`only` takes networks, or paths of parameters as strings, found %s", value_kind(E, v));
     return;
   }
-  const Fn *f = t->loss;
-  for (uint32_t i = 0; i < f->in.n; i++) {
-    if (f->in.at[i].kind != IN_PARAM) continue;
-    const Param *p = &E->made.params.at[f->in.at[i].index];
-    if (!under(p->path, path)) {
-      if (turn_under(p, path)) return one_turn(E, path, p, at);
-      continue;
+  for (uint32_t l = 0; l < t->nsum; l++) {
+    const Fn *f = t->sum[l].loss;
+    for (uint32_t i = 0; i < f->in.n; i++) {
+      if (f->in.at[i].kind != IN_PARAM) continue;
+      const Param *p = &E->made.params.at[f->in.at[i].index];
+      if (!under(p->path, path)) {
+        if (turn_under(p, path)) return one_turn(E, path, p, at);
+        continue;
+      }
+      averages |= is_average(E, &f->in.at[i]);
+      if (is_average(E, &f->in.at[i])) continue;
+      any = true;
+      if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
     }
-    averages |= is_average(E, &f->in.at[i]);
-    if (is_average(E, &f->in.at[i])) continue;
-    any = true;
-    if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
   }
   if (!any && averages)
     elab_help(elab_error(E, CODE_only, at, "`%s` has nothing that an optimizer moves: it is a `running` mean", path),
@@ -81,16 +83,31 @@ static const char *no_derivative(const Fn *f) {
   return what;
 }
 
-void moved_all(Elab *E, Train *t, Span at) {
-  const Fn *f = t->loss;
-  t->moved = ARENA_ARRAY(E->mem, uint32_t, f->in.n + 1);
-  for (uint32_t i = 0; i < f->in.n; i++)
-    if (f->in.at[i].kind == IN_PARAM && !is_average(E, &f->in.at[i])) t->moved[t->nmoved++] = f->in.at[i].index;
-  const char *what = no_derivative(f);
-  if (what) {
-    elab_help(elab_error(E, CODE_no_derivative, at, "the loss `%s` goes through %s, which has no derivative", t->name, what),
-              "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
+/* The parameters of one loss, those of the others before them; how many it has. */
+static uint32_t add_moved(Elab *E, Train *t, const Fn *f) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < f->in.n; i++) {
+    if (f->in.at[i].kind != IN_PARAM || is_average(E, &f->in.at[i])) continue;
+    n++;
+    if (!in_moved(t, f->in.at[i].index)) t->moved[t->nmoved++] = f->in.at[i].index;
   }
-  if (!t->nmoved)
-    elab_error(E, CODE_nothing_to_train, at, "the loss `%s` depends on no parameter: there is nothing to train", t->name);
+  return n;
+}
+
+void moved_all(Elab *E, Train *t, const Item *it) {
+  uint32_t most = 1;
+  for (uint32_t k = 0; k < t->nsum; k++) most += t->sum[k].loss->in.n;
+  t->moved = ARENA_ARRAY(E->mem, uint32_t, most);
+  const Summand *s = it->sum;
+  for (uint32_t k = 0; k < t->nsum; k++, s = s->next) {
+    const SumLoss *l = &t->sum[k];
+    const uint32_t n = add_moved(E, t, l->loss);
+    const char *what = no_derivative(l->loss);
+    if (what)
+      elab_help(
+          elab_error(E, CODE_no_derivative, s->name_at, "the loss `%s` goes through %s, which has no derivative", l->name, what),
+          "a trajectory of fixed steps can be differentiated through: yoshida4, gauss4, rk4, ...");
+    if (!n)
+      elab_error(E, CODE_nothing_to_train, s->name_at, "the loss `%s` depends on no parameter: there is nothing to train", l->name);
+  }
 }

@@ -79,9 +79,14 @@ static void override_train(Elab *E, const Override *o) {
   uint32_t n = 0;
   bool any = false;
   for (Item *it = E->main->ast->first; it; it = it->next) {
-    if (it->kind != IT_TRAIN || !it->name) continue;
-    if (n < 64) known[n++] = it->name;
-    if (loss && strcmp(loss, it->name) != 0) continue;
+    if (it->kind != IT_TRAIN) continue;
+    bool meant = !loss;
+    for (const Summand *s = it->sum; s; s = s->next) {
+      if (!s->name) continue;
+      if (n < 64) known[n++] = s->name;
+      meant |= loss && !strcmp(loss, s->name);
+    }
+    if (!meant) continue;
     set_option(E, it, dot ? dot + 1 : rest, o);
     any = true;
   }

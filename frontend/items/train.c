@@ -1,4 +1,4 @@
-/* train: the loss as a function of parameters and fields, and the options. */
+/* train: its options; the losses that it minimises are read in sum.c. */
 #include "frontend/builtin/builtin.h"
 #include "frontend/items/items_priv.h"
 #include "frontend/syntax/synonym.h"
@@ -20,7 +20,7 @@ static bool want_number(Elab *E, const Want *w, double low, bool open, double *o
   return false;
 }
 
-static bool want_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
+bool option_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
   Actual a = {.v = w->v, .at = w->at};
   if (!need_int(E, &a, arena_printf(E->mem, "`%s`", w->name), out)) return false;
   if (*out >= low) return true;
@@ -50,8 +50,8 @@ static void optimizer_arg(Elab *E, const Want *w, Optim *o) {
   else if (!strcmp(n, "momentum")) want_number(E, w, 0, false, &o->momentum);
   else if (!strcmp(n, "alpha")) want_number(E, w, 0, false, &o->alpha);
   else if (!strcmp(n, "betas")) want_betas(E, w, o);
-  else if (!strcmp(n, "history") && want_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
-  else if (!strcmp(n, "max_iter") && want_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
+  else if (!strcmp(n, "history") && option_count(E, w, 1, &k)) o->history = k > 1000 ? 1000 : (int)k;
+  else if (!strcmp(n, "max_iter") && option_count(E, w, 1, &k)) o->max_iter = k > 1000000 ? 1000000 : (int)k;
   else if (!strcmp(n, "nesterov")) {
     if (w->v.kind == V_BOOL) o->nesterov = w->v.b;
     else elab_error(E, CODE_wrong_kind, w->at, "`nesterov` is true or false, found %s", value_kind(E, w->v));
@@ -75,8 +75,8 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   if (!strcmp(n, "to")) want_number(E, w, 0, false, &s->to);
   else if (!strcmp(n, "warmup")) want_number(E, w, 0, false, &s->warmup);
   else if (!strcmp(n, "factor")) want_factor(E, w, s);
-  else if (!strcmp(n, "patience")) want_count(E, w, 0, &s->patience);
-  else if (!strcmp(n, "cooldown")) want_count(E, w, 0, &s->cooldown);
+  else if (!strcmp(n, "patience")) option_count(E, w, 0, &s->patience);
+  else if (!strcmp(n, "cooldown")) option_count(E, w, 0, &s->cooldown);
   else if (!strcmp(n, "threshold")) want_number(E, w, 0, false, &s->threshold);
   else if (w->v.kind != V_ARRAY || !rising(w->v.array))
     elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
@@ -137,85 +137,14 @@ static void keep(Elab *E, Train *t, const Want *w) {
   if (row) t->keep = (Keep)row->which;
 }
 
-static void batch(Elab *E, Train *t, const Want *w) {
-  if (w->v.kind == V_FUNC && w->v.func->kind == F_OPTION && !strcmp(w->v.func->name, "all")) t->batch = 0;
-  else if (w->v.kind == V_FUNC)
-    elab_error(E, CODE_wrong_kind, w->at, "`batch` is a number of samples, or all, found %s", value_kind(E, w->v));
-  else want_count(E, w, 1, &t->batch);
-}
-
-/* ---- data ---------------------------------------------------------------------------------------------- */
-
-static void test_data(Elab *E, Train *t, const Want *w) {
-  if (!t->loss) return;
-  Data *d = elab_data_value(E, w->v, w->at, "`test`");
-  if (!d) return;
-  for (uint32_t i = 0; i < t->loss->in.n; i++) {
-    const Input *in = &t->loss->in.at[i];
-    if (in->kind != IN_FIELD) continue;
-    const DataField *want = &t->data->field[in->index];
-    if (in->index < d->nfield && !strcmp(d->field[in->index].name, want->name) && type_eq(d->field[in->index].type, want->type))
-      continue;
-    char text[96];
-    elab_help(elab_error(E, CODE_missing_field, w->at, "`%s` has not the fields of `%s`: %s of %s", d->name, t->data->name,
-                         want->name, type_user(want->type, text, sizeof text)),
-              "both come from the same program or file");
-    return;
-  }
-  t->test = d && item_place(E, d, w->at) ? d : NULL;
-}
-
-static bool loss_args(Elab *E, const Func *f, const Data *d, Actuals *a) {
-  bool good = true;
-  for (const Formal *x = f->item->formals; x; x = x->next) {
-    uint32_t k = 0;
-    while (k < d->nfield && strcmp(d->field[k].name, x->name) != 0) k++;
-    if (k < d->nfield) {
-      a->at[a->n++] = (Actual){.name = x->name, .name_at = x->at, .v = elab_value(E, elab_field(E, k, x->at)), .at = x->at};
-    } else if (!x->init) {
-      const char *known[64];
-      uint32_t n = 0;
-      for (; n < d->nfield && n < 64; n++) known[n] = d->field[n].name;
-      DiagMsg *m = elab_error(E, CODE_missing_field, x->at, "`%s` has no field `%s`", d->name, x->name);
-      elab_label(m, a->call, "trained on it here");
-      elab_suggest(m, x->name, known, n);
-      good = false;
-    }
-  }
-  return good;
-}
-
-static Fn *loss_fn(Elab *E, const Func *f, const Data *d, const Item *it) {
-  Context c;
-  Root root;
-  context_alone(E, &c, f->module);
-  root_begin(E, &root, f->name, E->m->f64, true);
-  c.reversible = true;
-  root.data = d;
-  root.field = ARENA_ARRAY(E->mem, Val, d->nfield + 1);
-  uint32_t required, n = func_arity(f, &required);
-  Actuals a = {.call = it->on_at, .callee = it->name_at, .at = ARENA_ARRAY(E->mem, Actual, n + 1)};
-  Value v = loss_args(E, f, d, &a) ? elab_apply(E, f, &a) : POISON;
-  Fn *fn = NULL;
-  if (v.kind == V_POISON) {
-    root_drop(E, &root);
-  } else {
-    Val out = elab_tensor(E, v, it->name_at);
-    ir_output(elab_at(E, it->name_at), ir_spread(elab_at(E, it->name_at), out), "loss");
-    fn = root_end(E, &root);
-  }
-  context_pop(E, &c);
-  return fn;
-}
-
 /* ---- the item ------------------------------------------------------------------------------------------ */
 
-static void steps(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->steps); }
-static void epochs(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->epochs); }
-static void every(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->every); }
+static void steps(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->steps); }
+static void epochs(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->epochs); }
+static void every(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->every); }
 static void clip(Elab *E, Train *t, const Want *w) { want_number(E, w, 0, true, &t->clip); }
 
-static void patience(Elab *E, Train *t, const Want *w) { want_count(E, w, 1, &t->patience); }
+static void patience(Elab *E, Train *t, const Want *w) { option_count(E, w, 1, &t->patience); }
 
 static void average(Elab *E, Train *t, const Want *w) {
   if (!want_number(E, w, 0, true, &t->average) || t->average < 1) return;
@@ -225,11 +154,11 @@ static void average(Elab *E, Train *t, const Want *w) {
 
 static void seed(Elab *E, Train *t, const Want *w) {
   int64_t n;
-  if (want_count(E, w, 0, &n)) t->seed = (uint64_t)n;
+  if (option_count(E, w, 0, &n)) t->seed = (uint64_t)n;
 }
 
 static void only(Elab *E, Train *t, const Want *w) {
-  if (t->loss) moved_only(E, t, w->v, w->at);
+  if (train_read(t)) moved_only(E, t, w->v, w->at);
 }
 
 static const struct {
@@ -237,9 +166,10 @@ static const struct {
   void (*set)(Elab *E, Train *t, const Want *w);
   bool words; /* its value may be a word of builtin/option.c */
 } options[] = {
-  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", batch, true},   {"steps", steps, false},
-  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},    {"test", test_data, false},
-  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true}, {"keep", keep, true},
+  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", sum_batch, true}, {"steps", steps, false},
+  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},      {"test", sum_test, false},
+  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},   {"keep", keep, true},
+  {"monitor", NULL, false}, /* names of reports, which may stand below: train_monitors */
   {"patience", patience, false},  {"average", average, false},
 };
 enum { NOPTIONS = sizeof options / sizeof *options };
@@ -264,6 +194,7 @@ static void unknown_option(Elab *E, const Arg *o) {
 }
 
 static void set_option(Elab *E, Train *t, const Arg *o, int k) {
+  if (!options[k].set) return;
   frame_inner(E);
   if (options[k].words) option_names(E, o->name_at);
   const Want w = {o->name, elab_expr(E, o->value), o->value ? o->value->at : o->name_at};
@@ -290,37 +221,27 @@ static void set_options(Elab *E, Train *t, const Item *it) {
     elab_label(elab_error(E, CODE_train_length, epochs->name_at, "`steps` and `epochs` exclude each other"), steps->name_at,
                "given here");
   } else if (!steps && !epochs && !unknown) {
-    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", it->name),
+    elab_help(elab_error(E, CODE_train_length, it->name_at, "`train %s` does not say how long", t->name),
               "`steps = 2000` or `epochs = 10`");
   }
 }
 
 /* What is decided by test losses, without a test. */
-static void needs_test(Elab *E, const Item *it, const char *option) {
+static void needs_test(Elab *E, const Train *t, const Item *it, const char *option) {
   const Arg *o = ast_option(it, option);
   elab_help(elab_error(E, CODE_missing_argument, o ? o->name_at : it->name_at,
-                       "`%s` goes by the test loss, and `train %s` has no `test`", option, it->name),
+                       "`%s` goes by the test loss, and `train %s` has no `test`", option, t->name),
             "`test = held_out`, a data set that the loss is not trained on");
 }
 
 static void check_kept(Elab *E, const Train *t, const Item *it) {
-  if (t->loss && !t->test && !ast_option(it, "test") && !it->broken) {
-    if (t->keep == KEEP_BEST) needs_test(E, it, "keep");
-    if (t->patience) needs_test(E, it, "patience");
+  if (train_read(t) && !ast_option(it, "test") && !it->broken) {
+    if (t->keep == KEEP_BEST) needs_test(E, t, it, "keep");
+    if (t->patience) needs_test(E, t, it, "patience");
   }
   if (t->keep == KEEP_AVERAGE && !ast_option(it, "average"))
     elab_help(elab_error(E, CODE_missing_argument, ast_option(it, "keep")->name_at, "`keep = average` keeps what `average` makes"),
               "`average = 0.999`");
-}
-
-static const Func *loss_named(Elab *E, const Item *it) {
-  Global *g = module_find(E->now->frame->module, it->name);
-  if (g && g->item->kind == IT_LOSS) return global_value(E, g, it->name_at).func;
-  if (!g && elab_broken(E, it->name)) return E->met++, NULL;
-  DiagMsg *msg = elab_error(E, CODE_undefined, it->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", it->name);
-  if (g) elab_label(msg, g->item->name_at, "defined here");
-  else elab_suggest_item(E, msg, it->name, 1u << IT_LOSS);
-  return NULL;
 }
 
 void train_item(Elab *E, const Item *it) {
@@ -328,18 +249,85 @@ void train_item(Elab *E, const Item *it) {
   Scratch s;
   Train *t = ARENA_NEW(E->mem, Train);
   context_alone(E, &c, E->main);
-  context_body(&c, it->name)->top = true;
+  context_body(&c, it->name ? it->name : "train")->top = true;
   scratch_begin(E, &s);
-  t->name = it->name;
   t->opt = option_row("adam")->optim;
-  const Func *f = loss_named(E, it);
-  t->data = elab_data_named(E, it->on, it->on_at);
-  if (t->data && !item_place(E, t->data, it->on_at)) t->data = NULL;
-  if (f && t->data && (t->loss = loss_fn(E, f, t->data, it))) moved_all(E, t, it->name_at);
+  sum_losses(E, t, it);
+  if (train_read(t)) moved_all(E, t, it);
   set_options(E, t, it);
   check_kept(E, t, it);
+  sum_check(E, t, it);
   if (!diag_errors(E->diag)) warn_train(E, t, it);
   *vec_push(&E->made.actions) = (Action){.kind = DO_TRAIN, .at = it->at, .train = t};
   scratch_end(E, &s, POISON, it->at);
   context_pop(E, &c);
+}
+
+/* ---- what is looked at meanwhile, once all reports are known ---- */
+
+static Report *report_named(Elab *E, const Expr *e) {
+  const char *known[64];
+  uint32_t n = 0;
+  if (e->kind != EX_NAME) {
+    elab_help(elab_error(E, CODE_wrong_kind, e->at, "`monitor` takes names of reports"), "`report m = ...`, then `monitor = [m]`");
+    return NULL;
+  }
+  for (uint32_t i = 0; i < E->made.actions.n; i++) {
+    Report *r = E->made.actions.at[i].kind == DO_REPORT ? E->made.actions.at[i].report : NULL;
+    if (r && !strcmp(r->name, e->name)) return r;
+    if (r && n < 64) known[n++] = r->name;
+  }
+  const Global *other = module_find(E->main, e->name);
+  DiagMsg *m = elab_error(E, CODE_undefined, e->at, other ? "`%s` is no report" : "there is no report `%s`", e->name);
+  if (other) elab_label(m, other->item->name_at, "defined here");
+  if (other) elab_help(m, "`report m = ... on data`, then `monitor = [m]`");
+  else elab_suggest(m, e->name, known, n);
+  return NULL;
+}
+
+/* Data that is made of parameters behind the training; NULL: none that the report stands on. */
+static const Data *made_later(const Elab *E, const Report *r, uint32_t action) {
+  const Data *d = r->data;
+  for (uint32_t i = action; d && i < E->made.actions.n; i++)
+    if (E->made.actions.at[i].kind == DO_DATA && E->made.actions.at[i].data == d) return d;
+  const Data *later = NULL;
+  for (uint32_t i = 0; !later && i < r->nuse; i++) later = made_later(E, r->use[i].report, action);
+  return later;
+}
+
+static void add_monitor(Elab *E, Train *t, const Expr *e, uint32_t action) {
+  Report *r = report_named(E, e);
+  const Data *later = r ? made_later(E, r, action) : NULL;
+  if (later) {
+    elab_help(
+        elab_error(E, CODE_made_below, e->at, "`%s` follows from `%s`, which is made after this training", r->name, later->name),
+        "a report that is monitored stands on data that is there before");
+    return;
+  }
+  for (uint32_t k = 0; r && k < t->nmonitor; k++)
+    if (t->monitor[k] == r) {
+      elab_error(E, CODE_given_twice, e->at, "`monitor` names `%s` twice", r->name);
+      return;
+    }
+  if (r && r->fn) t->monitor[t->nmonitor++] = r;
+}
+
+static void monitors(Elab *E, Train *t, const Arg *o, uint32_t action) {
+  const Expr *e = o->value;
+  const bool list = e && (e->kind == EX_LIST || e->kind == EX_TUPLE);
+  t->monitor = ARENA_ARRAY(E->mem, Report *, (list ? e->nargs : 1) + 1);
+  for (const Arg *a = list ? e->args : NULL; a; a = a->next) add_monitor(E, t, a->value, action);
+  if (e && !list && e->kind != EX_ERROR) add_monitor(E, t, e, action);
+}
+
+void train_monitors(Elab *E) {
+  uint32_t action = 0;
+  for (const Item *it = E->main->ast->first; it; it = it->next) {
+    if (it->kind != IT_TRAIN) continue;
+    while (action < E->made.actions.n && E->made.actions.at[action].kind != DO_TRAIN) action++;
+    if (action == E->made.actions.n) return;
+    const Arg *o = ast_option(it, "monitor");
+    if (o) monitors(E, E->made.actions.at[action].train, o, action);
+    action++;
+  }
 }

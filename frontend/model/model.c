@@ -103,6 +103,7 @@ static void elaborate(Elab *E) {
   precision(E);
   report_names(E);
   for (const Item *it = E->main->ast->first; it && !elab_stop(E); it = it->next) item(E, it);
+  train_monitors(E);
   export_globals(E);
   resolve_globals(E);
   scratch_end(E, &s, POISON, (Span){0});
@@ -199,8 +200,8 @@ void model_destroy(Model *m) {
   for (uint32_t i = 0; i < m->nexport; i++) ir_fn_destroy(m->export_[i].fn);
   for (uint32_t i = 0; i < m->naction; i++) {
     const Action *a = &m->action[i];
-    ir_fn_destroy(a->kind == DO_TRAIN    ? a->train->loss
-                  : a->kind == DO_REPORT ? a->report->fn
+    for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) ir_fn_destroy(a->train->sum[k].loss);
+    ir_fn_destroy(a->kind == DO_REPORT   ? a->report->fn
                   : a->kind == DO_EXPECT ? a->expect->fn
                   : a->kind == DO_PLOT   ? a->plot->fn
                   : a->kind == DO_SAVE   ? a->save->fn

@@ -99,14 +99,27 @@ static void schedule(Pack *p, Schedule *s) {
   PACK(p, s->threshold);
 }
 
+static void sum_loss(Pack *p, const Model *m, SumLoss *l) {
+  pack_text(p, &l->name);
+  pack_text(p, &l->label);
+  PACK(p, l->weight);
+  pack_fn(p, &l->loss);
+  data_ref(p, m, &l->data);
+  data_ref(p, m, &l->test);
+  uint32_t n = l->data && l->test ? l->data->nfield : 0;
+  PACK_ARRAY(p, l->test_field, n);
+  PACK(p, l->draws);
+  PACK(p, l->batch);
+  PACK(p, l->tests);
+}
+
 static void train(Pack *p, const Model *m, Train *t) {
   pack_text(p, &t->name);
-  pack_fn(p, &t->loss);
-  data_ref(p, m, &t->data);
-  data_ref(p, m, &t->test);
+  PACK_ITEMS(p, t->sum, t->nsum);
+  for (uint32_t k = 0; k < t->nsum; k++) sum_loss(p, m, &t->sum[k]);
+  PACK(p, t->tested);
   optimizer(p, &t->opt);
   schedule(p, &t->sched);
-  PACK(p, t->batch);
   PACK(p, t->steps);
   PACK(p, t->epochs);
   PACK(p, t->every);
@@ -117,6 +130,7 @@ static void train(Pack *p, const Model *m, Train *t) {
   PACK(p, t->seed);
   PACK(p, t->memory);
   PACK_ARRAY(p, t->moved, t->nmoved);
+  PACK_ITEMS(p, t->monitor, t->nmonitor);
 }
 
 static void stat(Pack *p, ReportStat *s) {
@@ -275,6 +289,9 @@ static void all(Pack *p, Model *m) {
   }
   PACK_ITEMS(p, m->file, m->nfile);
   for (uint32_t k = 0; k < m->nfile; k++) pack_text(p, &m->file[k]);
+  for (uint32_t k = 0; k < m->naction; k++) /* reports of any place: all are there */
+    for (uint32_t i = 0; m->action[k].kind == DO_TRAIN && i < m->action[k].train->nmonitor; i++)
+      report_ref(p, m, &m->action[k].train->monitor[i]);
   PACK_ITEMS(p, m->proof, m->nproof);
   for (uint32_t k = 0; k < m->nproof; k++) proof(p, &m->proof[k]);
 }

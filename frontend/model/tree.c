@@ -102,6 +102,7 @@ static void item(Walk *w, int32_t in, const Item *it) {
   formals(w, here, it->formals);
   if (it->result) args(w, here, it->result->dims);
   expr(w, here, it->value);
+  for (const Summand *s = it->sum; s; s = s->next) expr(w, here, s->weight);
   args(w, here, it->options);
   block(w, here, it->body);
 }

@@ -157,13 +157,25 @@ typedef enum ItemKind {
   IT_USE,  /* use a = e */
   IT_DATA, /* data d [on other] { ... } | data d = read(...) */
   IT_LOSS,
-  IT_TRAIN,  /* train loss on data { options } */
+  IT_TRAIN,  /* train loss on data, weight*loss on data { options } */
   IT_REPORT, /* report name = e [on data] */
   IT_EXPECT,
   IT_PROVE, /* prove (formals) a == b: value is the EX_BINARY */
   IT_PLOT,  /* plot name = { options } [on data] */
   IT_SAVE   /* save name = { key = e } [on data] */
 } ItemKind;
+
+/* A loss that a training minimises the sum of: `weight*loss on data`. */
+typedef struct Summand {
+  struct Summand *next;
+  Span at;
+  Expr *value;      /* as written */
+  Expr *weight;     /* NULL: 1 */
+  const char *name; /* of the loss; NULL where `value` is neither a name nor a number times one */
+  Span name_at;
+  const char *on; /* NULL: no data */
+  Span on_at;
+} Summand;
 
 struct Item {
   Item *next;
@@ -180,7 +192,8 @@ struct Item {
   const char *from, *as; /* IT_USE: the file that it starts from, and under which name there; or NULL */
   Span from_at;
   const char *on;
-  Span on_at;       /* data ... on, train ... on, report ... on */
+  Span on_at;       /* data ... on, report ... on */
+  Summand *sum;     /* IT_TRAIN; name and name_at are those of its first loss */
   bool broken;      /* an option with a syntax error is left out; IT_IMPORT: its string is not closed */
   bool unread;      /* its parameters have a syntax error: it is in no list of items */
   Arg *options;     /* IT_TRAIN, IT_PLOT, IT_SAVE: name = value; schedules etc. are EX_CALLs, `a | b` does not occur in files */

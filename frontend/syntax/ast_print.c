@@ -192,7 +192,11 @@ static void put_item(FILE *out, const Item *it, int depth) {
   if (it->kind == IT_IMPORT) {
     fputc(' ', out);
     put_string(out, it->name);
-  } else if (it->name) fprintf(out, " %s", it->name);
+  } else if (it->name && !it->sum) fprintf(out, " %s", it->name);
+  for (const Summand *s = it->sum; s; s = s->next) {
+    put_clause(out, " ", s->value, depth);
+    fprintf(out, s->on ? " on %s%s" : "%s%s", s->on ? s->on : "", s->next ? "," : "");
+  }
   if (it->templated) put_formals(out, it->tformals, depth);
   if (it->formals || it->templated || (it->kind >= IT_FN && it->kind <= IT_FLOW) || it->kind == IT_LOSS || it->kind == IT_PROVE)
     put_formals(out, it->formals, depth);

@@ -166,6 +166,17 @@ static bool shapes(const Seen *s) {
   return false;
 }
 
+/* train(loss, data, ...): said at its bracket, once: by then a `=` before has said it. */
+static bool train_called(const Seen *s) {
+  const Token *bracket = s->first + 1;
+  if (s->first->kind != T_TRAIN || s->t <= bracket || bracket->kind != '(' || !adjacent(s->first, bracket)) return false;
+  for (const Token *t = bracket; t < s->t; t++)
+    if (t->kind == '=') return true;
+  diag_help(diag_add(s->ps->diag, CODE_syntax, token_span(s->ps, bracket), "expected the name of a loss, found `(`"),
+            "`train loss on data { steps = 1000 }`");
+  return true;
+}
+
 static bool starts_with_d(const Token *t) { return t->kind == T_NAME && t->name[0] == 'd' && t->name[1] && !t->name[2]; }
 
 static bool is_function(const Token *t) {
@@ -179,7 +190,7 @@ static bool is_function(const Token *t) {
 /* x y: a product, a unit, a derivative. */
 static bool products(const Seen *s) {
   const Token *t = s->t, *before = s->found ? t - 1 : t;
-  if (!s->operators || t->kind != T_NAME || t == s->first ||
+  if (s->first->kind == T_TRAIN || !s->operators || t->kind != T_NAME || t == s->first ||
       (before->kind != T_NUMBER && before->kind != ')' && before->kind != ']' && before->kind != T_NAME))
     return false;
   if (before->kind == T_NAME && (before == s->first || synonym(before->name))) return false;
@@ -198,5 +209,5 @@ static bool products(const Seen *s) {
 bool habit_said(Parser *ps, uint32_t found, uint32_t start, bool top, bool operators, bool comma) {
   const Token *at = ps->tokens.at;
   const Seen s = {ps, at, &at[found], &at[start], found, start, top, operators, comma};
-  return pairs(&s) || imports(&s) || local(&s) || words(&s) || beginnings(&s) || shapes(&s) || products(&s);
+  return train_called(&s) || pairs(&s) || imports(&s) || local(&s) || words(&s) || beginnings(&s) || shapes(&s) || products(&s);
 }

@@ -13,6 +13,7 @@ static int yylex(YYSTYPE *value, YYLTYPE *at, Parser *ps);
 static void yyerror(YYLTYPE *at, Parser *ps, const char *what);
 static Item *new_item(Parser *ps, ItemKind kind, const char *name, Span name_at, Span at);
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at);
+static Summand *summand(Parser *ps, Expr *value, const char *on, Span on_at, Span at);
 static Expr *error_expr(Parser *ps, Span at);
 static void check_equality(Parser *ps, const Expr *e);
 static bool closed(const Parser *ps, Span string);
@@ -41,6 +42,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
   Stmt *stmt;
   Block *block;
   Item *item;
+  Summand *sum;
   TypeExpr *type;
   Args args;
   Formals formals;
@@ -89,6 +91,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <name> on_opt as_opt
 %type <opr> update
 %type <flag> under
+%type <sum> sum summand
 %type <form> rows_form
 
 %%
@@ -116,8 +119,8 @@ item:
   | "volume" item                  { $$ = $2; $$->volume = true; $$->at = @$; check_claim(ps, $2, @1); }
   | "data" T_NAME '=' expr         { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->value = $4; }
   | "data" T_NAME on_opt block     { $$ = new_item(ps, IT_DATA, $2, @2, @$); $$->on = $3; $$->on_at = @3; $$->body = $4; }
-  | "train" T_NAME "on" T_NAME '{' options '}'
-      { $$ = new_item(ps, IT_TRAIN, $2, @2, @$); $$->on = $4; $$->on_at = @4; $$->options = $6.first; $$->broken = $6.broken; }
+  | "train" sum '{' options '}'
+      { $$ = new_item(ps, IT_TRAIN, $2->name, $2->name_at, @$); $$->sum = $2; $$->options = $4.first; $$->broken = $4.broken; }
   | "report" T_NAME '=' expr on_opt
       { $$ = new_item(ps, IT_REPORT, $2, @2, span_join(@1, $5 ? @5 : @4)); $$->value = $4; $$->on = $5; $$->on_at = @5; $$->text = ast_text(ps, @4); }
   | "expect" expr
@@ -132,6 +135,15 @@ item:
 drawn:
     "plot"             { $$ = IT_PLOT; }
   | "save"             { $$ = IT_SAVE; }
+  ;
+
+sum:
+    summand              { $$ = $1; }
+  | summand ',' sum      { $$ = $1; $$->next = $3; }
+  ;
+
+summand:
+    expr on_opt          { $$ = summand(ps, $1, $2, @2, @$); }
   ;
 
 nl_opt: %empty | T_NL ;
@@ -443,6 +455,17 @@ static Item *new_item(Parser *ps, ItemKind kind, const char *name, Span name_at,
   Item *it = ARENA_NEW(ps->mem, Item);
   *it = (Item){.kind = kind, .name = name, .name_at = name_at, .at = at};
   return it;
+}
+
+/* A name, or `weight*name`. */
+static Summand *summand(Parser *ps, Expr *value, const char *on, Span on_at, Span at)
+{
+  Summand *s = ARENA_NEW(ps->mem, Summand);
+  const bool weighted = value->kind == EX_BINARY && value->op == OPR_MUL;
+  const Expr *loss = weighted ? value->b : value;
+  *s = (Summand){.at = on ? at : value->at, .value = value, .weight = weighted ? value->a : NULL, .name_at = loss->at, .on = on, .on_at = on_at};
+  if (loss->kind == EX_NAME) s->name = loss->name;
+  return s;
 }
 
 static Item *define(Parser *ps, Item *head, Expr *value, Block *body, Span at)

@@ -54,11 +54,11 @@ static const char *why(const Data *a, const Data *b) {
              : "`first(d, 0.8)` and `last(d, 0.2)` part a set; `shuffle(d, 0)` mixes it before";
 }
 
-static void test(Elab *E, const Train *t, const Item *it) {
-  if (!t->test || !overlap(t->data, t->test)) return;
+static void test(Elab *E, const SumLoss *l, const Summand *s, const Item *it) {
+  if (!l->test || !overlap(l->data, l->test)) return;
   DiagMsg *m = elab_warn(E, CODE_test_seen, option_at(it, "test"), "samples of the test set are trained on");
-  elab_label(m, it->on_at, "trained on this");
-  elab_help(m, "%s", why(t->data, t->test));
+  elab_label(m, s->on_at, "trained on this");
+  elab_help(m, "%s", why(l->data, l->test));
 }
 
 /* -1: only the file that is read knows. */
@@ -77,33 +77,62 @@ static int64_t samples(const Data *d) {
                                      : count * d->orders * (rows / d->window);
 }
 
-static void batch(Elab *E, const Train *t, const Item *it) {
-  const int64_t n = samples(t->data);
-  if (n <= 0 || t->batch <= n) return;
+static void batch(Elab *E, const SumLoss *l, const Summand *s, const Item *it) {
+  const int64_t n = l->data ? samples(l->data) : 0;
+  if (n <= 0 || l->batch <= n) return;
   elab_help(elab_warn(E, CODE_batch_size, option_at(it, "batch"), "a batch of %lld is more than the %lld sample%s of `%s`",
-                      (long long)t->batch, (long long)n, n == 1 ? "" : "s", it->on),
+                      (long long)l->batch, (long long)n, n == 1 ? "" : "s", s->on),
             "every step takes all of them: `batch = all`");
 }
 
-static void loss(Elab *E, const Train *t, const Item *it) {
-  const Fn *f = t->loss;
+static void loss(Elab *E, const Train *t, const SumLoss *l, const Summand *s) {
+  const Fn *f = l->loss;
   const Val v = f->out.at[0];
   bool fields = false;
   for (uint32_t i = 0; i < f->in.n; i++) fields |= f->in.at[i].kind == IN_FIELD;
   if (fields && !graph_reads_fields(f, v))
-    elab_warn(E, CODE_constant_loss, it->name_at, "the loss `%s` does not depend on the data: every sample gives the same",
-              t->name);
-  else if (graph_vanishes(f, v, t->moved, t->nmoved))
+    elab_warn(E, CODE_constant_loss, s->name_at, "the loss `%s` does not depend on the data: every sample gives the same", l->name);
+  else if (t->nsum == 1 && graph_vanishes(f, v, t->moved, t->nmoved)) /* of a sum others may speak against 0 */
     elab_help(
-        elab_warn(E, CODE_collapse, it->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", t->name),
+        elab_warn(E, CODE_collapse, s->name_at, "the loss `%s` is 0 for every sample where all parameters are 0", l->name),
         "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
+}
+
+/* ---- losses that have nothing to do with each other ---- */
+
+static bool reads(const Fn *f, uint32_t param) {
+  for (uint32_t i = 0; i < f->in.n; i++)
+    if (f->in.at[i].kind == IN_PARAM && f->in.at[i].index == param) return true;
+  return false;
+}
+
+static bool shares(const Train *t, uint32_t k) {
+  for (uint32_t p = 0; p < t->nmoved; p++)
+    for (uint32_t i = 0; i < t->nsum && reads(t->sum[k].loss, t->moved[p]); i++)
+      if (i != k && reads(t->sum[i].loss, t->moved[p])) return true;
+  return false;
+}
+
+static void apart(Elab *E, const Train *t, const Item *it) {
+  const Summand *s = it->sum;
+  for (uint32_t k = 0; t->nsum > 1 && k < t->nsum; k++, s = s->next) {
+    if (shares(t, k)) continue;
+    elab_help(elab_warn(E, CODE_apart, s->name_at, "the loss `%s` shares no parameter with the others of the sum", t->sum[k].name),
+              "what it trains it could train alone: `train %s%s%s { ... }`", t->sum[k].name, s->on ? " on " : "",
+              s->on ? s->on : "");
+    return;
+  }
 }
 
 void warn_train(Elab *E, const Train *t, const Item *it) {
   rate(E, t, it);
-  test(E, t, it);
-  batch(E, t, it);
-  if (t->loss && t->nmoved) loss(E, t, it);
+  const Summand *s = it->sum;
+  for (uint32_t k = 0; k < t->nsum; k++, s = s->next) {
+    test(E, &t->sum[k], s, it);
+    batch(E, &t->sum[k], s, it);
+    if (t->sum[k].loss && t->nmoved) loss(E, t, &t->sum[k], s);
+  }
+  apart(E, t, it);
 }
 
 /* ---- kinks ---------------------------------------------------------------------------------------------- */
@@ -132,10 +161,13 @@ static void losses(Elab *E) {
   for (uint32_t i = 0; i < E->made.actions.n; i++) {
     const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
     Span kink, derivative;
-    const char *op = t && t->loss && t->nmoved ? graph_kink_in_loss(t->loss, &kink, &derivative) : NULL;
-    if (op)
-      kink_at(elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op),
-              kink, op);
+    for (uint32_t l = 0; t && t->nmoved && l < t->nsum; l++) {
+      const char *op = t->sum[l].loss ? graph_kink_in_loss(t->sum[l].loss, &kink, &derivative) : NULL;
+      if (op)
+        kink_at(
+            elab_warn(E, CODE_kink, derivative, "this derivative goes through the kink of `%s`, and training takes another", op),
+            kink, op);
+    }
   }
 }
 
@@ -175,7 +207,8 @@ static void parameters(Elab *E) {
   bool *used = base_zeroed(E->made.params.n, sizeof(bool)), trains = false;
   for (uint32_t i = 0; i < E->made.actions.n; i++) {
     const Train *t = E->made.actions.at[i].kind == DO_TRAIN ? E->made.actions.at[i].train : NULL;
-    if (t && t->loss) graph_used_params(t->loss, t->loss->out.at[0], used), trains = true;
+    for (uint32_t l = 0; t && l < t->nsum; l++)
+      if (t->sum[l].loss) graph_used_params(t->sum[l].loss, t->sum[l].loss->out.at[0], used), trains = true;
   }
   Owners o = {0};
   for (uint32_t i = 0; trains && i < E->made.params.n; i++) owner_of(E, &o, &E->made.params.at[i])->used |= used[i];

@@ -27,8 +27,24 @@ static bool make_fn(Lib *l, const LibFn *f, RtFn **out) {
 
 /* ---- making ---------------------------------------------------------------------------------------- */
 
+static bool make_sum(Lib *l, const LibTrain *t, Sum *s) {
+  if (t->nloss == 1 && t->loss[0].factor == 1) return true;
+  int64_t n = lib_moved_size(l, t);
+  for (int k = 0; k < t->nrunning; k++) n += rt_padded(l->m->param[t->running[k]].elems);
+  s->memory = rt_zeroed((size_t)(n + 1) * real_size(l));
+  s->grad = calloc((size_t)(t->nmoved + t->nrunning) + 1, sizeof *s->grad);
+  if (!s->memory || !s->grad) return false;
+  char *at = s->memory;
+  for (int k = 0; k < t->nmoved + t->nrunning; k++) {
+    s->grad[k].p = at;
+    at += (size_t)rt_padded(l->m->param[k < t->nmoved ? t->moved[k] : t->running[k - t->nmoved]].elems) * real_size(l);
+  }
+  return true;
+}
+
 static bool make_train(Lib *l, int k) {
   const LibTrain *t = &l->m->train[k];
+  if (!make_sum(l, t, &l->sum[k])) return false;
   if (!(l->state[k] = calloc((size_t)t->nstates + 1, sizeof(void *)))) return false;
   for (int i = 0; i < t->nstates; i++)
     if (!(l->state[k][i] = rt_zeroed((size_t)(lib_moved_size(l, t) + 1) * real_size(l)))) return false;
@@ -59,7 +75,8 @@ Lib *lib_create(const LibModel *m) {
   l->param = calloc((size_t)m->nparam + 1, sizeof *l->param);
   l->steps = calloc((size_t)m->ntrain + 1, sizeof *l->steps);
   l->state = calloc((size_t)m->ntrain + 1, sizeof *l->state);
-  bool ok = l->pool && l->fn && l->arguments && l->param && l->steps && l->state && make_params(l);
+  l->sum = calloc((size_t)m->ntrain + 1, sizeof *l->sum);
+  bool ok = l->pool && l->fn && l->arguments && l->param && l->steps && l->state && l->sum && make_params(l);
   for (int k = 0; ok && k < m->nfn; k++) ok = make_fn(l, &m->fn[k], &l->fn[k]);
   for (int k = 0; ok && k < m->ntrain; k++) ok = make_train(l, k);
   if (ok) return l;
@@ -78,6 +95,8 @@ void lib_destroy(Lib *l) {
     for (int i = 0; l->state[k] && i < l->m->train[k].nstates; i++) free(l->state[k][i]);
     free(l->state[k]);
   }
+  for (int k = 0; l->sum && k < l->m->ntrain; k++) free(l->sum[k].memory), free(l->sum[k].grad);
+  free(l->sum);
   rt_pool_destroy(l->pool);
   free(l->fn);
   free(l->arguments);

@@ -45,8 +45,20 @@ typedef struct LibFn {
   const HnnRef *from;
 } LibFn;
 
+/* A loss of the sum that is minimised. */
+typedef struct LibLoss {
+  int gradient; /* number of a function: loss, gradients, means */
+  double factor;
+  int nmoved;
+  const int *moved; /* places in those of the training */
+  int nrunning;
+  const int *running; /* likewise */
+} LibLoss;
+
 typedef struct LibTrain {
-  int gradient, update; /* numbers of functions; update -1: lbfgs */
+  int nloss;
+  const LibLoss *loss;
+  int update; /* number of a function; -1: lbfgs */
   int nmoved;
   const int *moved;
   int nstates, history, max_iter; /* the last two of lbfgs */
@@ -54,7 +66,7 @@ typedef struct LibTrain {
   double lr, beta1, beta2, clip, weight_decay;
   int nrunning;
   const int *running;  /* parameters that keep averages of means over the batch, which the gradient */
-  const double *decay; /* function gives after the gradients; see rt_average */
+  const double *decay; /* functions give after the gradients; see rt_average */
 } LibTrain;
 
 typedef struct LibModel {
@@ -74,8 +86,8 @@ void lib_destroy(Lib *l);
 void *lib_param(Lib *l, int k);
 /* in: the user's arrays, out: likewise. 0, or -1 without memory, with n < 1, or with an n whose arrays have no size. */
 int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out);
-/* One optimizer step on n samples; *loss gets the mean loss before it. lr <= 0: the model's own.
+/* One optimizer step on n[k] samples in[k] of each loss; *loss gets their sum before it. lr <= 0: the model's own.
  * 0; -1 as above; 1 if loss, gradient, lr or what the step makes is not finite (everything stays as it was). */
-int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss);
+int lib_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss);
 
 #endif

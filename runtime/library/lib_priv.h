@@ -12,6 +12,12 @@ typedef struct Arguments {
   int64_t ld, n; /* of the last call; 0: none yet */
 } Arguments;
 
+/* What a sum of losses is added up in: gradients end to end, then means, as the parameters of a training. */
+typedef struct Sum {
+  void *memory;
+  HnnArg *grad; /* of each moved parameter, then each mean; NULL: there is one loss, which gives them itself */
+} Sum;
+
 struct Lib {
   const LibModel *m;
   RtPool *pool;
@@ -19,6 +25,7 @@ struct Lib {
   Arguments *arguments;  /* of each function */
   void *params, **param; /* one allocation, each parameter rounded up to RT_PAD */
   int64_t *steps;        /* of each training */
+  Sum *sum;              /* of each training */
   void ***state;         /* of each training, nstates arrays of its parameters end to end */
 };
 

@@ -109,10 +109,12 @@ static bool calm(const Lib *l, const LibTrain *t, double lr) {
   return ok;
 }
 
-/* Outputs from, from + 1, ... of the gradient: gradients, then means. */
+/* Of grad[from], grad[from + 1], ...: gradients, then means. */
 static bool all_finite(const Lib *l, const LibTrain *t, const HnnArg *grad, int from) {
-  for (int k = from; k < t->nmoved + t->nrunning; k++)
-    if (!rt_finite(grad[k].p, l->m->fn[t->gradient].out_elems[1 + k], l->m->f64)) return false;
+  for (int k = from; k < t->nmoved + t->nrunning; k++) {
+    const int p = k < t->nmoved ? t->moved[k] : t->running[k - t->nmoved];
+    if (!rt_finite(grad[k].p, l->m->param[p].elems, l->m->f64)) return false;
+  }
   return true;
 }
 
@@ -123,15 +125,50 @@ static void move_averages(Lib *l, int train, const HnnArg *mean) {
     rt_average(l->param[t->running[k]], mean[k].p, l->m->param[t->running[k]].elems, l->m->f64, t->decay[k], l->steps[train]);
 }
 
-/* One step of a compiled update, of the rate lr. */
-static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+/* to += share (from - to), or, of a gradient, to += share from. */
+static void add(const Lib *l, const HnnArg *to, const HnnArg *from, int64_t elems, double share, bool mean) {
+  for (int64_t i = 0; i < elems; i++) {
+    const double x = rt_real(to->p, i, l->m->f64), y = rt_real(from->p, i, l->m->f64);
+    rt_set_real(to->p, i, l->m->f64, x + share * (mean ? y - x : y));
+  }
+}
+
+/* Samples of the losses up to loss k that give the running mean r; those of loss k are among them. */
+static double samples_of(const LibTrain *t, const int64_t *n, int k, int r) {
+  double sum = 0;
+  for (int j = 0; j <= k; j++)
+    for (int i = 0; i < t->loss[j].nrunning; i++) sum += t->loss[j].running[i] == r ? (double)n[j] : 0;
+  return sum;
+}
+
+/* Loss, gradients and means of the step at hand into *loss and *grad. False: no memory. */
+static bool gradient(Lib *l, int train, const int64_t *n, const void *const *const *in, double *loss, const HnnArg **grad) {
   const LibTrain *t = &l->m->train[train];
-  const Arguments *a = lib_bind(l, t->gradient, n, in);
-  if (!a) return -1;
-  const uint64_t seed = rt_random_u64(0, RT_STREAM_DRAWS, (uint64_t)l->steps[train]);
-  if (!rt_fn_run(l->fn[t->gradient], a->in, a->out, n, seed, 0)) return -1;
-  *loss = rt_real(a->out[0].p, 0, l->m->f64);
-  const HnnArg *grad = a->out + 1;
+  const Sum *sum = &l->sum[train];
+  *loss = 0;
+  if (sum->grad) memset(sum->memory, 0, (size_t)lib_moved_size(l, t) * real_size(l));
+  for (int k = 0; k < t->nloss; k++) {
+    const LibLoss *q = &t->loss[k];
+    const Arguments *a = lib_bind(l, q->gradient, n[k], in[k]);
+    const uint64_t seed = rt_random_u64(rt_loss_seed(0, k), RT_STREAM_DRAWS, (uint64_t)l->steps[train]);
+    if (!a || !rt_fn_run(l->fn[q->gradient], a->in, a->out, n[k], seed, 0)) return false;
+    *loss += q->factor * rt_real(a->out[0].p, 0, l->m->f64);
+    *grad = a->out + 1;
+    for (int i = 0; sum->grad && i < q->nmoved; i++)
+      add(l, &sum->grad[q->moved[i]], &a->out[1 + i], l->m->param[t->moved[q->moved[i]]].elems, q->factor, false);
+    for (int i = 0; sum->grad && i < q->nrunning; i++)
+      add(l, &sum->grad[t->nmoved + q->running[i]], &a->out[1 + q->nmoved + i], l->m->param[t->running[q->running[i]]].elems,
+          (double)n[k] / samples_of(t, n, k, q->running[i]), true);
+  }
+  if (sum->grad) *grad = sum->grad;
+  return true;
+}
+
+/* One step of a compiled update, of the rate lr. */
+static int compiled_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
+  const LibTrain *t = &l->m->train[train];
+  const HnnArg *grad = NULL;
+  if (!gradient(l, train, n, in, loss, &grad)) return -1;
   const bool tame = moderate(l, t, grad);
   const double scale = isfinite(*loss) && all_finite(l, t, grad, tame ? t->nmoved : 0) ? clip_scale(l, t, grad) : -1;
   if (scale < 0) return 1;
@@ -150,27 +187,88 @@ static int compiled_step(Lib *l, int train, int64_t n, const void *const *in, do
 typedef struct Flat {
   RtTrain t;
   Loop loop;
-  HnnArg *arg, *mean; /* inputs of the gradient; the step's means */
+  RtArray *param;   /* of the model, the moved ones in t.flat */
+  int64_t *offset;  /* of each moved parameter in it */
+  int32_t *numbers; /* of parameters: what the losses move and average */
+  int64_t *offsets;
+  HnnArg *mean; /* the step's means */
 } Flat;
 
-static bool flat_alloc(Flat *q, const Lib *l, const LibTrain *t, int nin) {
-  const size_t real = real_size(l), flat = (size_t)(q->t.flat_n + 1) * real;
-  for (int k = 0; k < t->nrunning; k++) q->loop.nmeans += l->m->param[t->running[k]].elems;
-  q->t.flat = rt_zeroed(flat);
-  q->loop.grad = rt_zeroed(flat);
-  q->loop.means = rt_zeroed((size_t)(q->loop.nmeans + 1) * real);
-  q->loop.step_means = rt_zeroed((size_t)(q->loop.nmeans + 1) * real);
-  q->loop.gout = calloc((size_t)(t->nmoved + t->nrunning) + 1, sizeof *q->loop.gout);
-  q->arg = calloc((size_t)nin + 1, sizeof *q->arg);
-  q->mean = calloc((size_t)t->nrunning + 1, sizeof *q->mean);
-  return q->t.flat && q->loop.grad && q->loop.means && q->loop.step_means && q->loop.gout && q->arg && q->mean;
+/* How many numbers and offsets its losses take. */
+static size_t room(const LibTrain *t) {
+  size_t n = 1;
+  for (int k = 0; k < t->nloss; k++) n += (size_t)(t->loss[k].nmoved + t->loss[k].nrunning);
+  return n;
 }
 
-static bool flat_init(Flat *q, Lib *l, int train, const Arguments *a, int64_t n, double lr) {
+static bool flat_alloc(Flat *q, const Lib *l, const LibTrain *t) {
+  const size_t real = real_size(l), flat = (size_t)(q->t.flat_n + 1) * real, losses = (size_t)t->nloss;
+  int64_t means = 1;
+  for (int k = 0; k < t->nrunning; k++) means += l->m->param[t->running[k]].elems;
+  q->t.flat = rt_zeroed(flat);
+  q->t.sum = calloc(losses + 1, sizeof *q->t.sum);
+  q->loop.grad = rt_zeroed(flat);
+  q->loop.part = rt_zeroed(flat);
+  q->loop.step_means = rt_zeroed((size_t)means * real);
+  q->loop.term = calloc(losses + 1, sizeof *q->loop.term);
+  q->loop.loss = calloc(2 * losses + 1, sizeof *q->loop.loss);
+  q->param = calloc((size_t)l->m->nparam + 1, sizeof *q->param);
+  q->offset = calloc((size_t)t->nmoved + 1, sizeof *q->offset);
+  q->numbers = calloc(room(t), sizeof *q->numbers);
+  q->offsets = calloc(room(t), sizeof *q->offsets);
+  q->mean = calloc((size_t)t->nrunning + 1, sizeof *q->mean);
+  return q->t.flat && q->t.sum && q->loop.grad && q->loop.part && q->loop.step_means && q->loop.term && q->loop.loss && q->param &&
+         q->offset && q->numbers && q->offsets && q->mean;
+}
+
+/* The moved parameters into `flat`, and what is where. */
+static void flat_params(Flat *q, const Lib *l, const LibTrain *t) {
+  int64_t at = 0;
+  for (int k = 0; k < l->m->nparam; k++) q->param[k] = (RtArray){.elems = l->m->param[k].elems, .f64 = l->m->f64, .v = l->param[k]};
+  for (int k = 0; k < t->nmoved; k++) {
+    const LibParam *p = &l->m->param[t->moved[k]];
+    char *place = (char *)q->t.flat + (size_t)at * real_size(l);
+    memcpy(place, l->param[t->moved[k]], (size_t)rt_padded(p->elems) * real_size(l));
+    q->param[t->moved[k]].v = place;
+    q->offset[k] = at;
+    at += rt_padded(p->elems);
+  }
+  char *mean = q->loop.step_means;
+  for (int k = 0; k < t->nrunning; mean += (size_t)l->m->param[t->running[k++]].elems * real_size(l)) q->mean[k].p = mean;
+}
+
+/* One loss; its numbers of parameters are written behind those of the losses before. False: no memory. */
+static bool flat_loss(Flat *q, Lib *l, const LibTrain *t, int k, int64_t n, const void *const *in, size_t *used) {
+  const LibLoss *from = &t->loss[k];
+  const LibFn *f = &l->m->fn[from->gradient];
+  const Arguments *a = lib_bind(l, from->gradient, n, in);
+  Term *m = &q->loop.term[k];
+  int32_t *moved = q->numbers + *used, *running = moved + from->nmoved;
+  int64_t *offset = q->offsets + *used;
+  *used += (size_t)(from->nmoved + from->nrunning);
+  for (int i = 0; i < from->nmoved; i++) moved[i] = t->moved[from->moved[i]], offset[i] = q->offset[from->moved[i]];
+  for (int i = 0; i < from->nrunning; i++) running[i] = t->running[from->running[i]];
+  q->t.sum[k] = (RtLoss){.gradient = l->fn[from->gradient],
+                         .factor = from->factor,
+                         .offset = offset,
+                         .moved = moved,
+                         .nmoved = from->nmoved,
+                         .running = running,
+                         .nrunning = from->nrunning,
+                         .seed = rt_loss_seed(0, k)};
+  m->batch.n = n;
+  m->batch.arg = a ? calloc((size_t)f->nin + 1, sizeof *m->batch.arg) : NULL;
+  if (!m->batch.arg || !rt_term_outputs(&q->loop, &q->t.sum[k], m)) return false;
+  for (int i = 0; i < f->nin; i++)
+    m->batch.arg[i] = f->in[i].kind == LIB_PARAM ? (HnnArg){q->param[f->in[i].index].v, 0} : a->in[i];
+  return true;
+}
+
+static bool flat_init(Flat *q, Lib *l, int train, const int64_t *n, const void *const *const *in, double lr) {
   const LibTrain *t = &l->m->train[train];
-  const LibFn *f = &l->m->fn[t->gradient];
-  q->t = (RtTrain){.gradient = l->fn[t->gradient],
-                   .nmoved = t->nmoved,
+  q->t = (RtTrain){.nsum = t->nloss,
+                   .running = t->running,
+                   .nrunning = t->nrunning,
                    .f64 = l->m->f64,
                    .flat_n = lib_moved_size(l, t),
                    .lr = lr,
@@ -180,58 +278,47 @@ static bool flat_init(Flat *q, Lib *l, int train, const Arguments *a, int64_t n,
                    .step = l->steps[train],
                    .state = l->state[train],
                    .nstates = t->nstates};
-  q->loop = (Loop){.t = &q->t, .batch.n = n};
-  if (!flat_alloc(q, l, t, f->nin)) return false;
-  memcpy(q->arg, a->in, (size_t)f->nin * sizeof *q->arg);
-  q->loop.batch.arg = q->arg;
-  q->loop.gout[0].p = &q->loop.loss;
-  char *place = q->t.flat, *grad = q->loop.grad, *mean = q->loop.means, *kept = q->loop.step_means;
-  for (int k = 0; k < t->nmoved; k++) {
-    const LibParam *p = &l->m->param[t->moved[k]];
-    const size_t bytes = (size_t)rt_padded(p->elems) * real_size(l);
-    memcpy(place, l->param[t->moved[k]], bytes);
-    for (int i = 0; i < f->nin; i++)
-      if (f->in[i].kind == LIB_PARAM && f->in[i].index == t->moved[k]) q->arg[i].p = place;
-    q->loop.gout[1 + k].p = grad;
-    place += bytes, grad += bytes;
-  }
-  for (int k = 0; k < t->nrunning; k++) {
-    const size_t bytes = (size_t)l->m->param[t->running[k]].elems * real_size(l);
-    q->loop.gout[1 + t->nmoved + k].p = mean;
-    q->mean[k].p = kept;
-    mean += bytes, kept += bytes;
-  }
+  q->loop = (Loop){.t = &q->t};
+  if (!flat_alloc(q, l, t)) return false;
+  q->t.param = q->param, q->t.nparam = l->m->nparam;
+  q->loop.kept = q->loop.loss + t->nloss;
+  flat_params(q, l, t);
+  size_t used = 0;
+  for (int k = 0; k < t->nloss; k++)
+    if (!flat_loss(q, l, t, k, n[k], in[k], &used)) return false;
   return true;
 }
 
 static void flat_finish(Flat *q) {
-  void *owned[] = {q->t.flat, q->loop.grad, q->loop.means, q->loop.step_means, q->loop.gout, q->arg, q->mean};
+  for (int k = 0; q->loop.term && k < q->t.nsum; k++) {
+    Term *m = &q->loop.term[k];
+    free(m->batch.arg), free(m->gout), free(m->means);
+  }
+  void *owned[] = {q->t.flat,    q->t.sum, q->loop.grad, q->loop.part, q->loop.step_means, q->loop.term,
+                   q->loop.loss, q->param, q->offset,    q->numbers,   q->offsets,         q->mean};
   for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
 }
 
-static int lbfgs_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+static int lbfgs_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
-  const Arguments *a = lib_bind(l, t->gradient, n, in);
   Flat q = {0};
   RtError err;
   int code = -1;
-  if (a && flat_init(&q, l, train, a, n, lr)) {
+  if (flat_init(&q, l, train, n, in, lr)) {
     q.loop.err = &err;
     code = rt_lbfgs_step(&q.loop) ? 0 : q.loop.status == RT_NOT_FINITE ? 1 : -1;
     *loss = q.loop.first_loss;
   }
-  const char *place = q.t.flat;
   for (int k = 0; !code && k < t->nmoved; k++) {
     const size_t bytes = (size_t)rt_padded(l->m->param[t->moved[k]].elems) * real_size(l);
-    memcpy(l->param[t->moved[k]], place, bytes);
-    place += bytes;
+    memcpy(l->param[t->moved[k]], (char *)q.t.flat + (size_t)q.offset[k] * real_size(l), bytes);
   }
   if (!code) move_averages(l, train, q.mean), l->steps[train]++;
   flat_finish(&q);
   return code;
 }
 
-int lib_step(Lib *l, int train, int64_t n, const void *const *in, double lr, double *loss) {
+int lib_step(Lib *l, int train, const int64_t *n, const void *const *const *in, double lr, double *loss) {
   const LibTrain *t = &l->m->train[train];
   const double rate = lr > 0 || isnan(lr) ? lr : t->lr;
   if (!isfinite(rate)) return 1;

@@ -330,9 +330,19 @@ void rt_run_stop_now(const RtRun *r) {
 
 static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
+static void add_numbers(json_t *o, const char *key, const RtNumber *x, int n) {
+  if (!n) return;
+  json_t *list = json_object();
+  for (int k = 0; k < n; k++) json_object_set_new(list, x[k].name, real(x[k].v));
+  json_object_set_new(o, key, list);
+}
+
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err) {
   json_t *o = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "train", m->train, "action", m->action, "step", (json_int_t)m->step,
                         "loss", real(m->loss), "test", real(m->test), "lr", real(m->lr), "samples_per_s", real(m->samples_per_s));
+  add_numbers(o, "losses", m->losses, m->nlosses);
+  add_numbers(o, "tests", m->tests, m->ntests);
+  add_numbers(o, "monitor", m->monitor, m->nmonitor);
   if (m->averaged) json_object_set_new(o, "average", real(m->average));
   char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
   json_decref(o);

@@ -52,20 +52,20 @@ typedef struct RtMetric {
   double loss, test, lr, samples_per_s; /* not finite: null */
   bool averaged;                        /* there is the test loss of averaged parameters, too: */
   double average;
+  const RtNumber *losses, *tests; /* of each loss of a sum; 0: there is one */
+  int nlosses, ntests;
+  const RtNumber *monitor;
+  int nmonitor;
 } RtMetric;
 bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
-typedef struct RtStat {
-  const char *name;
-  double v;
-} RtStat;
 typedef struct RtReport {
   const char *name;
   double mean, sd, min, max;
   int64_t n;
-  const RtStat *asked; /* others that later items asked for */
+  const RtNumber *asked; /* others that later items asked for */
   int nasked;
 } RtReport;
 typedef struct RtExpect {

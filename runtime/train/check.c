@@ -56,10 +56,10 @@ void rt_check(RtTrain *t, const RtStep *at) {
   if (kept < c->best) {
     c->best = kept, c->best_step = (double)t->step, c->bad = 0;
     if (t->best) copy(t, t->best, false);
-  } else if (t->test) {
+  } else if (t->tested) {
     c->bad++;
   }
-  if (t->sched == RT_SCHED_PLATEAU) plateau(t, t->test ? at->test : c->sum / c->count);
+  if (t->sched == RT_SCHED_PLATEAU) plateau(t, t->tested ? at->test : c->sum / c->count);
   c->sum = c->count = 0;
 }
 

@@ -146,6 +146,7 @@ static bool iterate(Search *q, double *f) {
     return false;
   }
   remember(q);
+  rt_train_keep_losses(q->l);
   const double before = *f;
   *f = q->f;
   return fabs(before - *f) > DBL_EPSILON * fabs(before);
@@ -162,6 +163,7 @@ bool rt_lbfgs_step(Loop *l) {
   l->first_loss = f;
   if (!finite) return false;
   rt_train_keep_means(l);
+  rt_train_keep_losses(l);
   double *mem = malloc(3 * (size_t)t->flat_n * sizeof *mem);
   if (!mem) {
     l->status = RT_FAILED;

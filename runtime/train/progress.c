@@ -32,18 +32,26 @@ static void amount(double v, char *out, size_t size) {
   snprintf(out, size, v < 9.995 && u ? "%.2f%s" : v < 99.95 && u ? "%.1f%s" : "%.0f%s", v, unit[u]);
 }
 
+/* At most size - 1 bytes in all, n of them written. */
+static size_t put(char *out, size_t size, size_t n, const char *name, double v) {
+  const int more = n < size ? snprintf(out + n, size - n, "  %s %.4e", name, v) : 0;
+  return n + (size_t)(more > 0 ? more : 0);
+}
+
 void rt_progress_text(const RtProgress *p, double now, const RtStep *at, char *out, size_t size) {
-  char left[32], rate[32], held[80] = "";
+  char left[32], rate[32];
   const int64_t step = at->step;
   const double spent = now - p->started;
   duration(step > p->first ? spent * (double)(p->steps - step) / (double)(step - p->first) : 0, left, sizeof left);
   amount(at->samples_per_s, rate, sizeof rate);
-  int n = 0;
-  if (p->tested || !isnan(at->test)) n = snprintf(held, sizeof held, "  test %.4e", at->test);
-  if (p->averaged) snprintf(held + n, sizeof held - (size_t)n, "  average %.4e", at->average);
   const int wide = snprintf(NULL, 0, "%lld", (long long)p->steps);
-  snprintf(out, size, "%s %*lld/%lld  loss %.4e%s  lr %.2e  %s samples/s  %s left", p->name, wide, (long long)step,
-           (long long)p->steps, at->loss, held, at->lr, rate, left);
+  size_t n = (size_t)snprintf(out, size, "%s %*lld/%lld", p->name, wide, (long long)step, (long long)p->steps);
+  n = put(out, size, n, "loss", at->loss);
+  for (int k = 0; k < p->nlosses; k++) n = put(out, size, n, p->losses[k].name, p->losses[k].v);
+  if (p->tested || !isnan(at->test)) n = put(out, size, n, "test", at->test);
+  if (p->averaged) n = put(out, size, n, "average", at->average);
+  for (int k = 0; k < p->nmonitor; k++) n = put(out, size, n, p->monitor[k].name, p->monitor[k].v);
+  if (n < size) snprintf(out + n, size - n, "  lr %.2e  %s samples/s  %s left", at->lr, rate, left);
 }
 
 static size_t columns(const RtProgress *p) {
@@ -61,7 +69,7 @@ static bool due(const RtProgress *p, double now, int64_t step) {
 void rt_progress_step(RtProgress *p, const RtStep *at) {
   const double now = rt_now();
   if (p->quiet || !due(p, now, at->step)) return;
-  char line[256];
+  char line[2048];
   rt_progress_text(p, now, at, line, sizeof line);
   if (p->terminal) {
     const size_t room = columns(p);

@@ -9,6 +9,8 @@ typedef struct RtProgress {
   FILE *out;
   bool terminal, quiet, tested, averaged; /* the test losses are shown, whatever they are */
   const char *name;
+  const RtNumber *losses, *monitor; /* shown behind the loss, and behind the tests */
+  int nlosses, nmonitor;
   int64_t steps, first, last_step;
   double started, shown; /* seconds; when the last line was written */
   bool open;             /* a line on the terminal is not ended yet */

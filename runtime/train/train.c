@@ -25,14 +25,24 @@ static void batch_finish(Batch *b, int nfield) {
   *b = (Batch){0};
 }
 
-static bool batch_init(Batch *b, const RtTrain *t, const RtSet *set, int64_t n) {
+static bool batch_arguments(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of) {
+  for (int i = 0; i < q->nin; i++) {
+    const int32_t k = of[i];
+    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
+    b->arg[i] = (HnnArg){a->v, k >= 0 ? 0 : a->ld};
+  }
+  return true;
+}
+
+/* n samples of a set, or, without one, of draws. */
+static bool batch_init(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of, int64_t n) {
   b->n = n;
-  b->arg = calloc((size_t)t->nin + 1, sizeof *b->arg);
+  b->arg = calloc((size_t)q->nin + 1, sizeof *b->arg);
   if (!b->arg || !rt_array_init(&b->weight, "weight", t->f64, 0, NULL, n)) return false;
   for (int64_t i = 0; i < n; i++)
     if (t->f64) ((double *)b->weight.v)[i] = 1 / (double)n;
     else ((float *)b->weight.v)[i] = (float)(1 / (double)n);
-  if (n != set->n) {
+  if (set && n != set->n) {
     b->field = calloc((size_t)set->nfield + 1, sizeof *b->field);
     if (!b->field) return false;
     for (int i = 0; i < set->nfield; i++) {
@@ -40,33 +50,30 @@ static bool batch_init(Batch *b, const RtTrain *t, const RtSet *set, int64_t n) 
       if (!rt_array_init(&b->field[i], a->name, a->f64, a->rank, a->dim, n)) return false;
     }
   }
-  for (int i = 0; i < t->nin; i++) {
-    const int32_t k = t->in_of[i];
-    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
-    b->arg[i] = (HnnArg){a->v, k >= 0 ? 0 : a->ld};
-  }
-  return true;
+  return batch_arguments(b, t, q, set, of);
 }
 
-/* Positions first ... first+n-1 of the epochs' permutations, into index. */
-static void gather(Loop *l, int64_t first) {
-  const RtSet *set = l->t->data;
-  for (int64_t s = 0; s < l->batch.n; s++) {
+/* Positions first ... first+n-1 of the epochs' permutations, into the term's fields. */
+static void gather(const RtLoss *q, bool f64, Term *m, int64_t first) {
+  const RtSet *set = q->data;
+  for (int64_t s = 0; s < m->batch.n; s++) {
     const int64_t epoch = (first + s) / set->n, from_place = (first + s) % set->n;
-    if (epoch != l->epoch) rt_permutation(l->t->seed, (uint64_t)epoch, set->n, l->perm);
-    l->epoch = epoch;
-    const int64_t from = l->perm[from_place];
+    if (epoch != m->epoch) rt_permutation(q->seed, (uint64_t)epoch, set->n, m->perm);
+    m->epoch = epoch;
+    const int64_t from = m->perm[from_place];
     for (int i = 0; i < set->nfield; i++) {
       const RtArray *a = &set->field[i];
-      RtArray *b = &l->batch.field[i];
-      if (l->t->f64)
+      RtArray *b = &m->batch.field[i];
+      if (f64)
         for (int64_t e = 0; e < a->elems; e++) ((double *)b->v)[e * b->ld + s] = ((double *)a->v)[e * a->ld + from];
       else
         for (int64_t e = 0; e < a->elems; e++) ((float *)b->v)[e * b->ld + s] = ((float *)a->v)[e * a->ld + from];
     }
   }
-  for (int i = 0; i < set->nfield; i++) rt_array_pad(&l->batch.field[i]);
+  for (int i = 0; i < set->nfield; i++) rt_array_pad(&m->batch.field[i]);
 }
+
+uint64_t rt_loss_seed(uint64_t seed, int k) { return k ? rt_random_u64(seed, RT_STREAM_LOSSES, (uint64_t)k) : seed; }
 
 /* ---- one step ----------------------------------------------------------------------------------------- */
 
@@ -83,19 +90,68 @@ static bool evaluate(Loop *l, RtFn *f, const HnnArg *in, const HnnArg *out, int6
   return rt_fail(l->err, "not enough memory for a step of %lld samples", (long long)n);
 }
 
+/* grad += factor part, of the parameters that the loss moves. */
+static void add_part(Loop *l, const RtLoss *q) {
+  const RtTrain *t = l->t;
+  for (int k = 0; k < q->nmoved; k++) {
+    const int64_t from = q->offset[k], to = from + t->param[q->moved[k]].elems;
+    if (t->f64)
+      for (int64_t i = from; i < to; i++) ((double *)l->grad)[i] += q->factor * ((double *)l->part)[i];
+    else
+      for (int64_t i = from; i < to; i++) ((float *)l->grad)[i] += (float)q->factor * ((float *)l->part)[i];
+  }
+}
+
 bool rt_train_gradient(Loop *l, double *loss) {
   RtTrain *t = l->t;
-  const uint64_t seed = rt_random_u64(t->seed, RT_STREAM_DRAWS, (uint64_t)t->step);
-  if (!evaluate(l, t->gradient, l->batch.arg, l->gout, l->batch.n, seed)) return false;
-  *loss = rt_train_real(&l->loss, t->f64);
+  *loss = 0;
+  if (l->part) memset(l->grad, 0, (size_t)t->flat_n * real_size(t));
+  for (int k = 0; k < t->nsum; k++) {
+    const RtLoss *q = &t->sum[k];
+    Term *m = &l->term[k];
+    const uint64_t seed = rt_random_u64(q->seed, RT_STREAM_DRAWS, (uint64_t)t->step);
+    if (!evaluate(l, q->gradient, m->batch.arg, m->gout, m->batch.n, seed)) return false;
+    l->loss[k] = rt_train_real(&m->loss, t->f64);
+    if (l->part) add_part(l, q);
+    *loss += q->factor * l->loss[k];
+  }
   if (!isfinite(*loss)) return not_finite(l, "loss");
   l->moderate = rt_moderate(l->grad, t->flat_n, t->f64);
   if (!l->moderate && !rt_finite(l->grad, t->flat_n, t->f64)) return not_finite(l, "gradient");
-  return rt_finite(l->means, l->nmeans, t->f64) || not_finite(l, "mean over the batch");
+  for (int k = 0; k < t->nsum; k++)
+    if (!rt_finite(l->term[k].means, l->term[k].nmeans, t->f64)) return not_finite(l, "mean over the batch");
+  return true;
+}
+
+void rt_train_keep_losses(Loop *l) { memcpy(l->kept, l->loss, (size_t)l->t->nsum * sizeof *l->kept); }
+
+/* Of the batches of all losses that have it: the mean of parameter p over them, as one. */
+static void joint_mean(Loop *l, int32_t p, int64_t elems, void *out) {
+  const RtTrain *t = l->t;
+  double samples = 0;
+  for (int k = 0; k < t->nsum; k++) {
+    const RtLoss *q = &t->sum[k];
+    const char *from = l->term[k].means;
+    for (int r = 0; r < q->nrunning; from += (size_t)t->param[q->running[r++]].elems * real_size(t)) {
+      if (q->running[r] != p) continue;
+      const double n = (double)l->term[k].batch.n, share = n / (samples + n);
+      for (int64_t i = 0; i < elems; i++) {
+        const double before = samples > 0 ? rt_real(out, i, t->f64) : 0;
+        rt_set_real(out, i, t->f64, share == 1 ? rt_real(from, i, t->f64) : before + share * (rt_real(from, i, t->f64) - before));
+      }
+      samples += n;
+    }
+  }
 }
 
 void rt_train_keep_means(Loop *l) {
-  if (l->nmeans) memcpy(l->step_means, l->means, (size_t)l->nmeans * real_size(l->t));
+  const RtTrain *t = l->t;
+  char *to = l->step_means;
+  for (int k = 0; k < t->nrunning; k++) {
+    const int64_t elems = t->param[t->running[k]].elems;
+    joint_mean(l, t->running[k], elems, to);
+    to += (size_t)elems * real_size(t);
+  }
 }
 
 static void move_averages(Loop *l) {
@@ -158,6 +214,7 @@ static bool compiled_step(Loop *l) {
   }
   if (!rt_train_gradient(l, &loss) || !clip_scale(l, &scale)) return false;
   rt_train_keep_means(l);
+  rt_train_keep_losses(l);
   t->loss = loss;
   const double k = (double)t->step + 1;
   const double v[4] = {rt_sched_rate(t, t->step), scale, 1 / (1 - pow(t->beta1, k)), 1 / (1 - pow(t->beta2, k))};
@@ -188,10 +245,21 @@ static bool one_step(Loop *l) {
 
 static double test_loss(Loop *l) {
   RtTrain *t = l->t;
-  if (!t->test || !t->mean) return NAN;
-  const HnnArg out = {&l->mean, 0};
-  if (!evaluate(l, t->mean, l->test.arg, &out, l->test.n, rt_random_u64(t->seed, RT_STREAM_DRAWS + 1, 0))) return NAN;
-  return rt_train_real(&l->mean, t->f64);
+  double sum = 0;
+  if (!t->tested) return NAN;
+  for (int k = 0; k < t->nsum; k++) {
+    const RtLoss *q = &t->sum[k];
+    Term *m = &l->term[k];
+    union {
+      double d;
+      float f;
+    } mean = {0};
+    const HnnArg out = {&mean, 0};
+    if (!q->mean || !evaluate(l, q->mean, m->test.arg, &out, m->test.n, rt_random_u64(q->seed, RT_STREAM_DRAWS + 1, 0))) return NAN;
+    l->tests[k] = rt_train_real(&mean, t->f64);
+    sum += q->factor * l->tests[k];
+  }
+  return sum;
 }
 
 /* Those of the averaged parameters, put in the place of the others for as long as that takes. */
@@ -211,40 +279,72 @@ static double averaged_loss(Loop *l) {
   return loss;
 }
 
+static int64_t means_of(const RtTrain *t, const int32_t *running, int n) {
+  int64_t elems = 0;
+  for (int k = 0; k < n; k++) elems += t->param[running[k]].elems;
+  return elems;
+}
+
+bool rt_term_outputs(Loop *l, const RtLoss *q, Term *m) {
+  const RtTrain *t = l->t;
+  char *grad = l->part ? l->part : l->grad;
+  m->nmeans = means_of(t, q->running, q->nrunning);
+  m->gout = calloc((size_t)(q->nmoved + q->nrunning) + 1, sizeof *m->gout);
+  m->means = rt_zeroed((size_t)(m->nmeans + 1) * real_size(t));
+  if (!m->gout || !m->means) return false;
+  m->gout[0].p = &m->loss;
+  for (int i = 0; i < q->nmoved; i++) m->gout[1 + i].p = grad + (size_t)q->offset[i] * real_size(t);
+  char *mean = m->means;
+  for (int k = 0; k < q->nrunning; mean += (size_t)t->param[q->running[k++]].elems * real_size(t))
+    m->gout[1 + q->nmoved + k].p = mean;
+  return true;
+}
+
+static bool term_init(Loop *l, const RtLoss *q, Term *m) {
+  const RtTrain *t = l->t;
+  const bool all = q->data && (q->batch <= 0 || q->batch == q->data->n);
+  if (q->data && q->data->n < 1) return rt_fail(l->err, "the training data has no samples");
+  if (t->tested && q->test && q->test->n < 1) return rt_fail(l->err, "the test data has no samples");
+  const int64_t n = all ? q->data->n : q->batch > 0 ? q->batch : 1, tests = q->test ? q->test->n : q->tests > 0 ? q->tests : 1;
+  bool ok = batch_init(&m->batch, t, q, q->data, q->in_of, n);
+  if (ok && t->tested) ok = batch_init(&m->test, t, q, q->test, q->test_of ? q->test_of : q->in_of, tests);
+  m->epoch = -1;
+  if (ok && q->data && !all) ok = (m->perm = malloc((size_t)q->data->n * sizeof *m->perm)) != NULL;
+  return (ok && rt_term_outputs(l, q, m)) || rt_fail(l->err, "not enough memory for a batch");
+}
+
 static bool loop_init(Loop *l) {
   RtTrain *t = l->t;
+  const size_t nsum = (size_t)t->nsum;
   if (t->flat_n % RT_PAD) return rt_fail(l->err, "flat_n = %lld is no multiple of %d", (long long)t->flat_n, RT_PAD);
-  if (t->data->n < 1) return rt_fail(l->err, "the training data has no samples");
-  if (t->test && t->test->n < 1) return rt_fail(l->err, "the test data has no samples");
-  const bool all = t->batch <= 0 || t->batch == t->data->n;
-  bool ok = batch_init(&l->batch, t, t->data, all ? t->data->n : t->batch);
-  if (ok && t->test) ok = batch_init(&l->test, t, t->test, t->test->n);
-  l->epoch = -1;
-  if (!all) l->perm = malloc((size_t)t->data->n * sizeof *l->perm);
+  const bool direct = t->nsum == 1 && t->sum[0].factor == 1;
+  l->term = calloc(nsum + 1, sizeof *l->term);
+  l->loss = calloc(3 * nsum + 1, sizeof *l->loss);
   l->grad = rt_zeroed((size_t)t->flat_n * real_size(t));
-  l->gout = calloc((size_t)(t->nmoved + t->nrunning) + 1, sizeof *l->gout);
-  for (int k = 0; k < t->nrunning; k++) l->nmeans += t->param[t->running[k]].elems;
-  l->means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
-  l->step_means = rt_zeroed((size_t)(l->nmeans + 1) * real_size(t));
-  if (!ok || (!all && !l->perm) || !l->grad || !l->gout || !l->means || !l->step_means)
+  l->part = direct ? NULL : rt_zeroed((size_t)t->flat_n * real_size(t));
+  l->step_means = rt_zeroed((size_t)(means_of(t, t->running, t->nrunning) + 1) * real_size(t));
+  if (!l->term || !l->loss || !l->grad || (!direct && !l->part) || !l->step_means)
     return rt_fail(l->err, "not enough memory for a batch");
-  l->gout[0].p = &l->loss;
-  int64_t at = 0;
-  for (int k = 0; k < t->nrunning; k++) {
-    l->gout[1 + t->nmoved + k].p = (char *)l->means + (size_t)at * real_size(t);
-    at += t->param[t->running[k]].elems;
-  }
-  for (int i = 0; i < t->nmoved; i++) l->gout[1 + i].p = (char *)l->grad + (size_t)t->offset[i] * real_size(t);
+  l->kept = l->loss + nsum, l->tests = l->kept + nsum;
+  for (int k = 0; k < t->nsum; k++)
+    if (!term_init(l, &t->sum[k], &l->term[k])) return false;
   return true;
 }
 
 static void loop_finish(Loop *l) {
-  batch_finish(&l->batch, l->t->data->nfield);
-  if (l->t->test) batch_finish(&l->test, l->t->test->nfield);
-  free(l->perm);
+  for (int k = 0; l->term && k < l->t->nsum; k++) {
+    const RtLoss *q = &l->t->sum[k];
+    Term *m = &l->term[k];
+    batch_finish(&m->batch, q->data ? q->data->nfield : 0);
+    batch_finish(&m->test, q->test ? q->test->nfield : 0);
+    free(m->perm);
+    free(m->gout);
+    free(m->means);
+  }
+  free(l->term);
+  free(l->loss);
   free(l->grad);
-  free(l->gout);
-  free(l->means);
+  free(l->part);
   free(l->step_means);
 }
 
@@ -253,11 +353,21 @@ static bool stop_asked(const RtTrain *t) { return t->stop && __atomic_load_n(t->
 /* Tests, checks, tells: false ends the loop. */
 static bool check(Loop *l, double samples_per_s) {
   RtTrain *t = l->t;
-  if (t->test && t->test_ready && !t->test_ready(t->ctx)) return false;
-  const RtStep at = {t->step, t->loss, test_loss(l), averaged_loss(l), rt_sched_rate(t, t->step - 1), samples_per_s};
+  if (t->tested && t->test_ready && !t->test_ready(t->ctx)) return false;
+  RtStep at = {.step = t->step, .loss = t->loss, .lr = rt_sched_rate(t, t->step - 1), .samples_per_s = samples_per_s};
+  at.average = averaged_loss(l);
+  at.test = test_loss(l);
+  at.losses = l->kept, at.tests = t->tested ? l->tests : NULL;
   if (l->status == RT_FAILED) return false;
   rt_check(t, &at);
   return !t->progress || t->progress(t->ctx, &at);
+}
+
+/* Of all losses, a step. */
+static double samples(const Loop *l) {
+  double n = 0;
+  for (int k = 0; k < l->t->nsum; k++) n += (double)l->term[k].batch.n;
+  return n;
 }
 
 static RtStatus run(Loop *l) {
@@ -265,7 +375,8 @@ static RtStatus run(Loop *l) {
   double reported = rt_now(), saved = reported;
   int64_t reported_step = t->step;
   for (bool last = rt_train_over(t); !last;) {
-    if (l->perm) gather(l, t->step * l->batch.n);
+    for (int k = 0; k < t->nsum; k++)
+      if (l->term[k].perm) gather(&t->sum[k], t->f64, &l->term[k], t->step * l->term[k].batch.n);
     if (!one_step(l)) return l->status;
     move_averages(l);
     t->step++;
@@ -274,7 +385,7 @@ static RtStatus run(Loop *l) {
     const double now = rt_now();
     bool go_on = true;
     if (due) {
-      go_on = check(l, (double)(t->step - reported_step) * (double)l->batch.n / fmax(now - reported, 1e-9));
+      go_on = check(l, (double)(t->step - reported_step) * samples(l) / fmax(now - reported, 1e-9));
       if (l->status == RT_FAILED) return RT_FAILED;
       reported = rt_now(), reported_step = t->step;
     }

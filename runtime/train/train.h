@@ -12,30 +12,44 @@ typedef struct Batch {
   HnnArg *arg;    /* one per input of gradient and mean */
 } Batch;
 
-typedef struct Loop {
-  RtTrain *t;
-  RtError *err;
+/* One loss of the sum, at a step. */
+typedef struct Term {
   Batch batch, test;
   int64_t *perm; /* of epoch `epoch`; NULL: all samples at each step */
   int64_t epoch;
-  void *grad;               /* flat_n */
-  bool moderate;            /* it is, see rt_moderate */
-  HnnArg *gout;             /* (loss, grads..., means...) */
-  void *means, *step_means; /* of the last evaluation; those that the averages will take: nmeans */
+  HnnArg *gout; /* (loss, grads..., means...) */
+  void *means;  /* of the last evaluation, end to end */
   int64_t nmeans;
   union {
     double d;
     float f;
-  } loss, mean;
+  } loss;
+  double test_loss;
+} Term;
+
+typedef struct Loop {
+  RtTrain *t;
+  RtError *err;
+  Term *term;
+  void *grad;          /* flat_n */
+  void *part;          /* of a sum: the gradient of one loss; NULL: each is in grad at once */
+  bool moderate;       /* grad is, see rt_moderate */
+  void *step_means;    /* those that the averages will take, in the order of t->running */
+  double *loss, *kept; /* of each loss: at the last evaluation, and of the step */
+  double *tests;
   double first_loss; /* of lbfgs: before its step */
   RtStatus status;
 } Loop;
 
+/* Where the gradient function of a loss puts what it gives: m->gout, m->means. False: no memory. */
+bool rt_term_outputs(Loop *l, const RtLoss *q, Term *m);
 /* Loss and gradient (into l->grad) at the parameters in t->flat, on the batch of t->step. False after
  * setting l->status when one of them is not finite. */
 bool rt_train_gradient(Loop *l, double *loss);
 /* The means over the batch of that evaluation are those of the step: where it starts. */
 void rt_train_keep_means(Loop *l);
+/* The losses of that evaluation are those of the step. */
+void rt_train_keep_losses(Loop *l);
 double rt_train_real(const void *p, bool f64);
 
 /* check.c: after each step; at a check; at the end: the parameters become those that are kept. */

@@ -239,6 +239,7 @@ typedef struct Rig {
   RtSet data;
   RtArray param[MOST];
   RtTrain t;
+  RtLoss loss;
   int32_t in_of[16], moved[MOST], running[MOST];
   int64_t offset[MOST];
   double decay[MOST];
@@ -293,18 +294,27 @@ static void rig_init(Rig *r, const MeansCase *c, bool lbfgs) {
     a->v = all + r->offset[in->index];
     memcpy(a->v, start, (size_t)a->elems * 8);
   }
-  r->t = (RtTrain){.gradient = r->gradient.run,
-                   .mean = r->mean.run,
-                   .in_of = r->in_of,
-                   .nin = (int)g->in.n,
+  r->loss = (RtLoss){.gradient = r->gradient.run,
+                     .mean = r->mean.run,
+                     .in_of = r->in_of,
+                     .nin = (int)g->in.n,
+                     .factor = 1,
+                     .moved = r->moved,
+                     .nmoved = (int)c->nmoved,
+                     .offset = r->offset,
+                     .running = r->running,
+                     .nrunning = (int)c->nrunning,
+                     .data = &r->data,
+                     .test = &r->data,
+                     .batch = BATCH,
+                     .seed = 5};
+  r->t = (RtTrain){.sum = &r->loss,
+                   .nsum = 1,
                    .param = r->param,
                    .nparam = (int)(c->nmoved + c->nrunning),
                    .flat = all,
                    .flat_n = flat,
                    .f64 = true,
-                   .moved = r->moved,
-                   .nmoved = (int)c->nmoved,
-                   .offset = r->offset,
                    .running = r->running,
                    .nrunning = (int)c->nrunning,
                    .decay = r->decay,
@@ -316,12 +326,9 @@ static void rig_init(Rig *r, const MeansCase *c, bool lbfgs) {
                    .lbfgs = lbfgs,
                    .history = 3,
                    .max_iter = 2,
-                   .data = &r->data,
-                   .test = &r->data,
-                   .batch = BATCH,
+                   .tested = true,
                    .steps = STEPS,
                    .every = 1,
-                   .seed = 5,
                    .progress = progress,
                    .ctx = r};
   r->t.state = calloc((size_t)r->t.nstates, sizeof *r->t.state);
@@ -465,7 +472,11 @@ static void check_library(const MeansCase *c) {
   int moved[MOST], running[MOST];
   for (uint32_t k = 0; k < MOST; k++) moved[k] = (int)k, running[k] = (int)(c->nmoved + k);
   fn[0].in = in;
-  LibTrain train = {.gradient = 0,
+  const int place[MOST] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  const LibLoss one = {0, 1, (int)c->nmoved, place, (int)c->nrunning, place};
+  const int64_t samples = SAMPLES;
+  LibTrain train = {.nloss = 1,
+                    .loss = &one,
                     .update = 1,
                     .nmoved = (int)c->nmoved,
                     .moved = moved,
@@ -479,8 +490,9 @@ static void check_library(const MeansCase *c) {
   LibModel model = {true, (int)n, param, 2, fn, 1, &train, start};
   Lib *lib = lib_create(&model);
   CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
-  for (int s = 0; s < STEPS; s++) CU_ASSERT_EQUAL(lib_step(lib, 0, SAMPLES, (const void *const *)user, 0, &loss), 0);
-  r.t.batch = 0;
+  for (int s = 0; s < STEPS; s++)
+    CU_ASSERT_EQUAL(lib_step(lib, 0, &samples, &(const void *const *){(const void *const *)user}, 0, &loss), 0);
+  r.loss.batch = 0;
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
   CU_ASSERT_EQUAL(loss, r.t.loss);
   for (uint32_t p = 0; p < n; p++) CU_ASSERT_EQUAL(memcmp(lib_param(lib, (int)p), r.param[p].v, (size_t)param[p].elems * 8), 0);

@@ -50,13 +50,19 @@ static void print_data(const Data *d, const Source *src) {
   if (d->program) ir_print(stdout, d->program, src);
 }
 
-static void print_train(const Train *t, const Source *src) {
-  printf("train %s on %s test %s: %s lr %g wd %g batch %lld steps %lld epochs %lld clip %g seed %llu moves", t->name, t->data->name,
-         t->test ? t->test->name : "-", pass_optim_name[t->opt.kind], t->opt.lr, t->opt.weight_decay, (long long)t->batch,
-         (long long)t->steps, (long long)t->epochs, t->clip, (unsigned long long)t->seed);
+static void print_loss(const Train *t, const SumLoss *l, const Source *src) {
+  printf("train");
+  if (t->nsum > 1 || l->weight != 1) printf(" %g", l->weight);
+  printf(" %s on %s test %s: %s lr %g wd %g batch %lld steps %lld epochs %lld clip %g seed %llu moves", l->name,
+         l->data ? l->data->name : "-", l->test ? l->test->name : "-", pass_optim_name[t->opt.kind], t->opt.lr, t->opt.weight_decay,
+         (long long)l->batch, (long long)t->steps, (long long)t->epochs, t->clip, (unsigned long long)t->seed);
   for (uint32_t i = 0; i < t->nmoved; i++) printf(" %u", t->moved[i]);
   printf("\n");
-  ir_print(stdout, t->loss, src);
+  ir_print(stdout, l->loss, src);
+}
+
+static void print_train(const Train *t, const Source *src) {
+  for (uint32_t k = 0; k < t->nsum; k++) print_loss(t, &t->sum[k], src);
 }
 
 static void print_plot(const Plot *p, const Source *src) {
@@ -114,11 +120,9 @@ static int verify_all(const Model *m) {
       continue;
     }
     if (a->kind == DO_DATA) continue;
-    bad += ir_verify(a->kind == DO_SAVE     ? a->save->fn
-                     : a->kind == DO_TRAIN  ? a->train->loss
-                     : a->kind == DO_REPORT ? a->report->fn
-                                            : a->expect->fn,
-                     stdout);
+    for (uint32_t k = 0; a->kind == DO_TRAIN && k < a->train->nsum; k++) bad += ir_verify(a->train->sum[k].loss, stdout);
+    if (a->kind != DO_TRAIN)
+      bad += ir_verify(a->kind == DO_SAVE ? a->save->fn : a->kind == DO_REPORT ? a->report->fn : a->expect->fn, stdout);
   }
   return bad;
 }

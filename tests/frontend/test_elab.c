@@ -214,14 +214,14 @@ static void test_train(void) {
   if (!l.m) diag_render(l.diag, stderr, false);
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
-  CU_ASSERT(!l.m->f64 && !t->loss->f64 && l.m->nparam == 10);
+  CU_ASSERT(!l.m->f64 && !t->sum->loss->f64 && l.m->nparam == 10);
   CU_ASSERT(!strcmp(l.m->param[0].path, "net1/dense.0/W") && l.m->param[0].init != INIT_VALUE && l.m->param[0].type.dim[0] == 4);
   CU_ASSERT(t->nmoved == 6 && t->moved[0] == 4 && !strcmp(l.m->param[4].path, "net2/dense.0/W"));
-  CU_ASSERT(t->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && t->opt.kind == OPT_SGD);
+  CU_ASSERT(t->sum->batch == 10 && t->epochs == 4 && t->steps == 0 && t->seed == 11 && t->clip == 2 && t->opt.kind == OPT_SGD);
   CU_ASSERT(t->opt.lr == 0.5 && t->opt.momentum == 0.9 && t->sched.kind == SCHED_STEPS && t->sched.nat == 2 && t->sched.at[1] == 9);
-  CU_ASSERT(t->data->count == 7 && t->data->seed == 3 && t->data->yield == YIELD_EACH && t->data->program->f64 &&
-            t->test->seed == 4);
-  CU_ASSERT(t->data->nfield == 2 && t->data->field[0].type.rank == 1 && t->data->field[1].type.rank == 0);
+  CU_ASSERT(t->sum->data->count == 7 && t->sum->data->seed == 3 && t->sum->data->yield == YIELD_EACH &&
+            t->sum->data->program->f64 && t->sum->test->seed == 4);
+  CU_ASSERT(t->sum->data->nfield == 2 && t->sum->data->field[0].type.rank == 1 && t->sum->data->field[1].type.rank == 0);
   const Expect *x = l.m->action[2].expect;
   CU_ASSERT(x->nuse == 2 && x->use[0].stat.stat == STAT_MAX && x->use[1].stat.stat == STAT_SD && x->fn->f64);
   bool net = false;
@@ -235,7 +235,7 @@ static void test_overrides(void) {
   Loaded l = load(trained, o, 4);
   CU_ASSERT_FATAL(l.m != NULL);
   const Train *t = l.m->action[0].train;
-  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->batch == 0 && t->opt.lr == 0.125 && l.m->param[0].type.dim[0] == 6);
+  CU_ASSERT(t->steps == 9 && t->epochs == 0 && t->sum->batch == 0 && t->opt.lr == 0.125 && l.m->param[0].type.dim[0] == 6);
   unload(&l);
 }
 

@@ -253,24 +253,28 @@ static void statement(Bytes *out, const Tree *t) {
 }
 
 static void item(Bytes *out, const Tree *t) {
-  static const char *const shape[][2] = {{"\nconst c = ", "\n"},
-                                         {"\nfn f(x: real[2]) = ", "\n"},
-                                         {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"},
-                                         {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
-                                         {"\nreport r = ", "\n"},
-                                         {"\nexpect ", " < 1\n"},
-                                         {"\nprove (x: real[2]) ", " == 0\n"},
-                                         {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
-                                         {"\nloss l(x) = ", "\n"},
-                                         {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"},
-                                         {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
-                                         {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
-                                         {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
-                                         {"\nplot p = {\n  y = ", "\n}\n"},
-                                         {"\nuse w = ", " from \"a.safetensors\" as \"T\"\n"},
-                                         {"\nconst r = read(\"a.npy\") + ", "\n"},
-                                         {"\nsave s = { a = ", " }\n"},
-                                         {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
+  static const char *const shape[][2] = {
+    {"\nconst c = ", "\n"},
+    {"\nfn f(x: real[2]) = ", "\n"},
+    {"\nfn g(x) {\n  let y = ", "\n  return y\n}\n"},
+    {"\nhamiltonian H(q: real[2], p: real[2]) = ", "\n"},
+    {"\nreport r = ", "\n"},
+    {"\nexpect ", " < 1\n"},
+    {"\nprove (x: real[2]) ", " == 0\n"},
+    {"\nnet N(x: real[2]) {\n  param a: real = 1\n  return a*", "\n}\n"},
+    {"\nloss l(x) = ", "\n"},
+    {"\nflow F(q: real[2], p: real[2]) {\n  q += ", "\n}\n"},
+    {"\nsymplectic flow S(q: real[2], p: real[2]) {\n  p -= ", "\n}\n"},
+    {"\ndata d {\n  let x = normal(0, 1, [2])\n  yield x, y = ", "\n}\n"},
+    {"\nvolume flow V(x: real[3]) {\n  x[0] += ", "\n}\n"},
+    {"\nreport s = quantile(r, 0.5)*sd(r) + ", " on seen\n"},
+    {"\ntrain fit on seen, ", "*drawn { batch = 4, steps = 2, keep = best, test = [held, 5] }\n"},
+    {"\ntrain l on seen, fit on held { steps = 2, monitor = [r, s], patience = ", " }\n"},
+    {"\nplot p = {\n  y = ", "\n}\n"},
+    {"\nuse w = ", " from \"a.safetensors\" as \"T\"\n"},
+    {"\nconst r = read(\"a.npy\") + ", "\n"},
+    {"\nsave s = { a = ", " }\n"},
+    {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);
   fuzz_put_text(out, shape[k][0]);
   generate(out, t, 3);

@@ -26,6 +26,18 @@ static void lower(const Fn *f, Diag *diag) {
   ir_fn_destroy(lower);
 }
 
+/* By the parameters that it has of those that are moved. */
+static void lower_gradient(const Train *t, const Fn *loss, Diag *diag) {
+  uint32_t *moved = calloc(t->nmoved + 1, sizeof *moved), n = 0;
+  for (uint32_t k = 0; k < t->nmoved; k++)
+    for (uint32_t i = 0; i < loss->in.n; i++)
+      if (loss->in.at[i].kind == IN_PARAM && loss->in.at[i].index == t->moved[k]) moved[n++] = t->moved[k];
+  Fn *gradient = pass_gradient(NULL, loss, moved, n, NULL, diag);
+  if (gradient) lower(gradient, diag);
+  ir_fn_destroy(gradient);
+  free(moved);
+}
+
 static void lower_all(const Model *m, Diag *diag) {
   for (uint32_t i = 0; i < m->ndata; i++)
     if (m->data[i]->kind == DATA_PROGRAM) lower(m->data[i]->program, diag);
@@ -38,9 +50,7 @@ static void lower_all(const Model *m, Diag *diag) {
     if (a->kind == DO_PLOT && a->plot->fn) lower(a->plot->fn, diag);
     if (a->kind == DO_PLOT && a->plot->grid) lower(a->plot->grid, diag);
     if (a->kind != DO_TRAIN) continue;
-    Fn *gradient = pass_gradient(NULL, a->train->loss, a->train->moved, a->train->nmoved, NULL, diag);
-    if (gradient) lower(gradient, diag);
-    ir_fn_destroy(gradient);
+    for (uint32_t k = 0; k < a->train->nsum; k++) lower_gradient(a->train, a->train->sum[k].loss, diag);
   }
 }
 

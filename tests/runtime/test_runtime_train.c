@@ -1,5 +1,6 @@
 /* The training loop on a small regression whose kernels are written here: every optimizer path, batches,
  * schedules, clipping, stops, resumption to the bit, numbers that are not finite. */
+#include "runtime/train/train.h"
 #include "runtime/float_mode.h"
 #include "runtime/runtime.h"
 #include "tests/common/cunit_main.h"
@@ -100,6 +101,7 @@ static RtFn *make(HnnKernel k, int nin, int nout, const int64_t *elems, const bo
 
 typedef struct Rig {
   RtTrain t;
+  RtLoss loss[2];
   RtSet data, held;
   RtArray param[2];
   RtPool *pool;
@@ -130,27 +132,32 @@ static void rig_init(Rig *r, int threads, int nstates) {
   r->param[0] = (RtArray){.f64 = true, .rank = 1, .dim = {DIM}, .elems = DIM, .ld = DIM, .v = r->flat};
   r->param[1] = (RtArray){.f64 = true, .elems = 1, .ld = 1, .v = r->flat + 32};
   quartic = 0;
-  r->t = (RtTrain){.gradient = make(gradient, 5, 3, gout, shared, r->pool),
-                   .mean = make(mean, 5, 1, gout, shared, r->pool),
-                   .in_of = in_of,
-                   .nin = 5,
+  r->loss[0] = (RtLoss){.gradient = make(gradient, 5, 3, gout, shared, r->pool),
+                        .mean = make(mean, 5, 1, gout, shared, r->pool),
+                        .in_of = in_of,
+                        .nin = 5,
+                        .factor = 1,
+                        .moved = moved,
+                        .nmoved = 2,
+                        .offset = offset,
+                        .data = &r->data,
+                        .test = &r->held,
+                        .seed = 7};
+  r->t = (RtTrain){.sum = r->loss,
+                   .nsum = 1,
                    .param = r->param,
                    .nparam = 2,
                    .flat = r->flat,
                    .flat_n = FLAT,
                    .f64 = true,
-                   .moved = moved,
-                   .nmoved = 2,
-                   .offset = offset,
                    .nstates = nstates,
                    .lr = 0.05,
                    .beta1 = 0.9,
                    .beta2 = 0.999,
-                   .data = &r->data,
-                   .test = &r->held,
+                   .tested = true,
+                   .checks = rt_checks_none,
                    .steps = 400,
                    .every = 100,
-                   .seed = 7,
                    .progress = progress,
                    .checkpoint = checkpoint,
                    .ctx = &r->seen};
@@ -161,8 +168,8 @@ static void rig_init(Rig *r, int threads, int nstates) {
 }
 
 static void rig_finish(Rig *r) {
-  rt_fn_destroy(r->t.gradient);
-  rt_fn_destroy(r->t.mean);
+  rt_fn_destroy(r->loss[0].gradient);
+  rt_fn_destroy(r->loss[0].mean);
   rt_fn_destroy(r->t.norm);
   rt_fn_destroy(r->t.update);
   for (int i = 0; i < r->t.nstates; i++) free(r->t.state[i]);
@@ -185,7 +192,7 @@ static void test_adam(void) {
     Rig r;
     RtError err = {""};
     rig_init(&r, 1, 2);
-    r.t.batch = batch;
+    r.loss[0].batch = batch;
     CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
     check_solution(&r, 0.02);
     CU_ASSERT_EQUAL(r.seen.calls, 4);
@@ -253,8 +260,8 @@ static void test_batches_are_epochs(void) {
   Rig r;
   RtError err;
   rig_init(&r, 1, 0);
-  r.t.batch = 29; /* 7 x 29 = 203: seven steps are an epoch */
-  r.t.lr = 1e-9;  /* gradients stay those at zero */
+  r.loss[0].batch = 29; /* 7 x 29 = 203: seven steps are an epoch */
+  r.t.lr = 1e-9;        /* gradients stay those at zero */
   r.t.steps = 7;
   CU_ASSERT_EQUAL(rt_train(&r.t, &err), RT_DONE);
   double want = 0;
@@ -268,7 +275,7 @@ static void run_to(Rig *r, int threads, int64_t batch, int64_t stop_at, bool lbf
   rig_init(r, threads, lbfgs ? rt_lbfgs_states(4) : 2);
   r->t.lbfgs = lbfgs, r->t.history = 4, r->t.max_iter = 2;
   if (lbfgs) quartic = 0.3, r->t.lr = 1, r->t.every = 1, r->t.steps = 12;
-  r->t.batch = batch;
+  r->loss[0].batch = batch;
   r->t.sched = RT_SCHED_COSINE;
   r->t.warmup = 20;
   r->t.clip = 1;
@@ -351,6 +358,81 @@ static void test_refusals(void) {
   rig_finish(&r);
 }
 
+/* 0.25 of the loss and 0.75 of it, each on all of the data, is the loss; the gradient of a sum is not that of its parts. */
+static void test_sum(void) {
+  for (int lbfgs = 0; lbfgs < 2; lbfgs++) {
+    Rig one, two;
+    RtError err = {""};
+    for (int k = 0; k < 2; k++) {
+      Rig *r = k ? &two : &one;
+      rig_init(r, 1, lbfgs ? rt_lbfgs_states(4) : 2);
+      r->t.lbfgs = lbfgs, r->t.history = 4, r->t.max_iter = 2, r->t.steps = lbfgs ? 8 : 60, r->t.every = 4;
+      r->t.clip = 1;
+      if (lbfgs) quartic = 0.3, r->t.lr = 1;
+    }
+    two.loss[1] = two.loss[0];
+    two.loss[0].factor = 0.25, two.loss[1].factor = 0.75;
+    two.t.nsum = 2;
+    CU_ASSERT_EQUAL(rt_train(&one.t, &err), RT_DONE);
+    CU_ASSERT_EQUAL(rt_train(&two.t, &err), RT_DONE);
+    CU_ASSERT_DOUBLE_EQUAL(one.seen.loss, two.seen.loss, 1e-10);
+    CU_ASSERT_DOUBLE_EQUAL(one.seen.test, two.seen.test, 1e-10);
+    for (int i = 0; i < FLAT; i++) CU_ASSERT_DOUBLE_EQUAL(one.flat[i], two.flat[i], 1e-9);
+    rig_finish(&one);
+    rig_finish(&two);
+  }
+}
+
+static RtStep seen(double test) { return (RtStep){.loss = test, .test = test, .average = NAN}; }
+
+/* The lowest test loss is kept, NaN never, and checks without a lower one end the training. */
+static void test_best(void) {
+  double best[FLAT], flat[FLAT] = {0};
+  const double test[] = {NAN, 3, 2, NAN, 5, 2, 1.5, 4, 4, 4}, want[] = {0, 1, 2, 2, 2, 2, 6, 6, 6, 6},
+               bad[] = {1, 0, 0, 1, 2, 3, 0, 1, 2, 3};
+  RtTrain t = {.checks = rt_checks_none,
+               .tested = true,
+               .f64 = true,
+               .flat = flat,
+               .flat_n = FLAT,
+               .best = best,
+               .keep = RT_KEEP_BEST,
+               .steps = 100,
+               .stop_after = 3};
+  for (int k = 0; k < 10; k++) {
+    t.step = k, flat[0] = k;
+    const RtStep at = seen(test[k]);
+    rt_check(&t, &at);
+    CU_ASSERT_EQUAL(t.checks.best_step, want[k]);
+    CU_ASSERT_EQUAL(t.checks.bad, bad[k]);
+    CU_ASSERT(k == 0 || best[0] == want[k]);
+  }
+  CU_ASSERT_TRUE(rt_train_over(&t));
+  rt_check_end(&t);
+  CU_ASSERT_EQUAL(flat[0], 6);
+}
+
+/* PyTorch's ReduceLROnPlateau; of losses below 0 the threshold is one of their size. */
+static void test_plateau(void) {
+  const double loss[] = {-1, -1.00001, -0.5, NAN, -2, -2, -2, -2, -2, -2, -2, -2},
+               rate[] = {1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.2};
+  RtTrain t = {.checks = rt_checks_none,
+               .tested = true,
+               .sched = RT_SCHED_PLATEAU,
+               .lr = 1,
+               .factor = 0.5,
+               .patience = 2,
+               .threshold = 1e-4,
+               .cooldown = 1,
+               .to = 0.2,
+               .steps = 100};
+  for (int k = 0; k < 12; k++) {
+    const RtStep at = seen(loss[k]);
+    rt_check(&t, &at);
+    CU_ASSERT_DOUBLE_EQUAL(rt_sched_rate(&t, 50), rate[k], 1e-15);
+  }
+}
+
 static void test_schedules(void) {
   RtTrain t = {.lr = 1, .steps = 100};
   CU_ASSERT_EQUAL(rt_sched_rate(&t, 50), 1);
@@ -379,4 +461,7 @@ const Suite suite = {"train", (CU_TestInfo[]){{"adam", test_adam},
                                               {"stop flag", test_stop_flag},
                                               {"refusals", test_refusals},
                                               {"schedules", test_schedules},
+                                              {"sum", test_sum},
+                                              {"best", test_best},
+                                              {"plateau", test_plateau},
                                               CU_TEST_INFO_NULL}};
