@@ -57,15 +57,30 @@ static bool tensor_arg(Elab *E, const Builtin *b, const Actual *a) {
   return false;
 }
 
-/* The report that an argument names, also where its name is that of a function; NULL: none. */
-static Report *report_of(Elab *E, const Actual *a) {
-  if (a->v.kind == V_REPORT) return a->v.report;
-  const char *name = a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL;
+static Report *report_named(Elab *E, const char *name) {
   for (uint32_t i = 0; name && i < E->made.actions.n; i++) {
     const Action *x = &E->made.actions.at[i];
     if (x->kind == DO_REPORT && x->report->fn && !strcmp(x->report->name, name)) return x->report;
   }
   return NULL;
+}
+
+/* A field of the data at hand that has the name of a report above: a statistic of it could be of either. */
+static bool two_meanings(Elab *E, const Builtin *b, const Actual *a) {
+  const Root *r = E->now->root;
+  const char *name = a->e && a->e->kind == EX_NAME && r->stats && a->v.kind == V_TENSOR ? a->e->name : NULL;
+  const Fn *f = r->level.fn;
+  const Inst *i = name && a->v.t.level == &r->level ? ir_inst(f, a->v.t.v) : NULL;
+  if (!i || i->op != OP_in || f->in.at[ir_number(f, i)].kind != IN_FIELD || !report_named(E, name)) return false;
+  elab_help(elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could be of the field `%s` or of the report above", b->name, name, name),
+            "give the report another name; `let y = %s` takes the field", name);
+  return true;
+}
+
+/* The report that an argument names, also where its name is that of a function; NULL: none. */
+static Report *report_of(Elab *E, const Actual *a) {
+  if (a->v.kind == V_REPORT) return a->v.report;
+  return report_named(E, a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL);
 }
 
 static bool share(Elab *E, const Actual *a, double *out) {
@@ -79,6 +94,7 @@ static bool share(Elab *E, const Actual *a, double *out) {
 Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
   Report *r = report_of(E, &a->at[0]);
   ReportStat s = {.stat = (Stat)b->op};
+  if (!r && two_meanings(E, b, &a->at[0])) return POISON;
   if (!r) {
     DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report above, found %s", b->name,
                             value_text(E, a->at[0].v));
@@ -100,6 +116,7 @@ Value bi_reduce(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t axis = 0;
   Report *r = given(&a->at[1]) ? NULL : report_of(E, x);
   if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == 1 ? STAT_MEAN : STAT_SUM}, a->call);
+  if (!given(&a->at[1]) && two_meanings(E, b, x)) return POISON;
   if (!tensor_arg(E, b, x) || (given(&a->at[1]) && !axis_of(E, &a->at[1], type_of(x), &axis))) return POISON;
   Scratch s;
   bool fixed = b->op == 1 && value_static(x->v);
@@ -123,6 +140,7 @@ Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
     return POISON;
   }
   if (given(&a->at[1])) return bi_ew2(E, b, a);
+  if (!given(&a->at[2]) && two_meanings(E, b, x)) return POISON;
   if (!tensor_arg(E, b, x) || (given(&a->at[2]) && !axis_of(E, &a->at[2], type_of(x), &axis))) return POISON;
   if (x->v.kind == V_NUM) return x->v;
   Scratch s;

@@ -443,6 +443,7 @@ Value elab_index(Elab *E, const Expr *e) {
   for (const Arg *a = e->args; a; a = a->next) {
     Sub one;
     good &= parse_sub(E, a->value, &one);
+    if (good && one.a.kind == V_REPORT) one.a = elab_value(E, elab_tensor(E, one.a, one.at));
     if (n < IR_MAX_RANK) s[n++] = one;
   }
   if (!good) return POISON;
