@@ -241,6 +241,8 @@ static const char *requirement(const Origin *o, char *buf, size_t size) {
   int64_t about = ir_require_attr(o->f, i).about;
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
+  else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES)
+    snprintf(buf, size, "the times of `%s`, from %g on, are not finite, or not in order", ir_method[about].name, o->arg[0]);
   else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
   return buf;
 }
@@ -348,6 +350,8 @@ const char *origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";
+  if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))
+    return "`times` rise or fall throughout, within each sample; equal ones may follow each other";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
     return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";

@@ -16,7 +16,6 @@ bool elab_check_type(Elab *E, const TypeExpr *t, Value v, Span at, const char *w
 bool elab_defined(Elab *E, const char *name, Span *at);   /* where; false if it is none of the file's */
 bool elab_unknown_first(Elab *E, const char *name);       /* it was not said before that this name is not defined */
 Value array_element(Elab *E, const Array *a, uint32_t i); /* along the first axis */
-Val level_walk(Elab *E, Level *l, Val outer);             /* outer (of l->up) becomes a slice per turn */
 
 /* The layer library, built in: "std/nets"; NULL if there is none. */
 const char *std_text(const char *name, size_t *len);

@@ -77,6 +77,7 @@ void level_end(Elab *E, Level *l); /* innermost again is l->up */
 Val level_turn(Elab *E, Level *l); /* the number of the turn of a loop of the program, in l */
 /* inputs: `first` as made, the walked, the captured, the number of the step */
 void level_order(Elab *E, Level *l, uint32_t first);
+Val level_walk(Elab *E, Level *l, Val outer); /* outer (of l->up) becomes a slice per turn */
 void level_drop(Elab *E, Level *l);
 Val elab_use(Elab *E, Value tensor);              /* in the innermost level */
 Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool, as a tensor */

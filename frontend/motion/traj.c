@@ -147,8 +147,7 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
 static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Value v = p->times->v;
   if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n < 2) {
-    elab_help(elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers known while compiling, found %s",
-                         value_text(E, v)),
+    elab_help(elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers, found %s", value_text(E, v)),
               "`linspace(0, 10, 101)` makes one");
     return false;
   }
@@ -365,7 +364,13 @@ static Value results(Elab *E, const Plan *p, Val multi) {
 
 Val traj_lane(Elab *E, Val v, Span at) { return elab_lane(E) ? ir_spread(elab_at(E, at), v) : v; }
 
-static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t *every) {
+static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t *every, uint32_t *run_times) {
+  if (!traj_run_times(E, p, run_times)) return false;
+  if (*run_times) {
+    if (!traj_positive(E, p->substeps, "`substeps`", 1, every)) return false;
+    *steps = (*run_times - 1) * *every;
+    return true;
+  }
   if (p->times) {
     double h;
     uint32_t n;
@@ -388,8 +393,22 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
   return true;
 }
 
-static bool grid_times(Elab *E, const Plan *p, const Array **out) {
-  if (p->times) return static_times(E, p, out);
+static bool grid_times(Elab *E, const Plan *p, Value *out, uint32_t *points) {
+  const Array *grid;
+  if (!traj_run_times(E, p, points)) return false;
+  if (p->times) {
+    *out = p->times->v;
+    if (*points) {
+      Type t;
+      if (value_type(p->times->v, &t) && !t.lane) return true;
+      elab_help(elab_error(E, CODE_times, p->times->at, "`%s` needs times that all samples share, these are of each sample",
+                           ir_method[p->m].name),
+                "methods of fixed steps take them, with `substeps` between two: `yoshida8`, `rk4`, `gauss6`");
+      return false;
+    }
+    const bool good = static_times(E, p, &grid);
+    return good && (*points = grid->n);
+  }
   int64_t steps, every;
   double dt, start = 0;
   if (!traj_positive(E, p->steps, "`steps`", 0, &steps) || !traj_positive(E, p->every, "`every`", 1, &every)) return false;
@@ -403,7 +422,8 @@ static bool grid_times(Elab *E, const Plan *p, const Array **out) {
   uint32_t n = (uint32_t)(steps / every) + 1;
   Num *t = ARENA_ARRAY(E->mem, Num, n);
   for (uint32_t i = 0; i < n; i++) t[i] = num_of(start + dt * (double)(i * every));
-  *out = value_array(E, 1, &n, t).array;
+  *points = n;
+  *out = value_array(E, 1, &n, t);
   return true;
 }
 
@@ -418,12 +438,22 @@ Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, in
                       l->fn);
 }
 
-static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Array *times) {
+static Val emit(Elab *E, const Plan *p, Level *l, Val dt, int64_t steps, int64_t every, const Value *times) {
   Val y0[MAX_STATES];
   for (uint32_t i = 0; i < p->n; i++) y0[i] = traj_lane(E, elab_tensor(E, p->state[i].v, p->state[i].at), p->state[i].at);
   if (!times) return traj_steps(E, p, l, y0, dt, steps, every);
-  Val t = elab_tensor(E, (Value){.kind = V_ARRAY, .array = times}, p->call);
+  Val t = elab_tensor(E, *times, p->call);
   return ir_ode(elab_at(E, p->call), p->m, y0, p->n, t, captured(E, l), l->captures.n, p->rtol, p->atol, p->max_steps, l->fn);
+}
+
+static bool fit(Elab *E, const Plan *p, uint32_t points) {
+  bool good = true;
+  for (uint32_t i = 0; good && i < p->n; i++) {
+    Type t;
+    value_type(p->state[i].v, &t);
+    good = elab_fits(E, type_count(t) * points, p->call);
+  }
+  return good;
 }
 
 Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
@@ -438,25 +468,24 @@ Value bi_trajectory(Elab *E, const Builtin *b, Actuals *a) {
   p.f = hamiltonian ? &field : p.given;
   Val dt = VAL_NONE;
   int64_t steps = 0, every = 1;
-  const Array *times = NULL;
-  if (ir_method[p.m].adaptive ? !grid_times(E, &p, &times) : !fixed_steps(E, &p, &dt, &steps, &every)) return POISON;
+  const bool adaptive = ir_method[p.m].adaptive;
+  bool run_times = true;
+  uint32_t points = 0;
+  Value times;
+  if (adaptive ? !grid_times(E, &p, &times, &points) : !fixed_steps(E, &p, &dt, &steps, &every, &points)) return POISON;
+  if (!adaptive && !points) points = (uint32_t)(steps / every + 1), run_times = false;
   if (hamiltonian) warn_drift(E, &p, steps);
-  else p.nsteps = times ? 1 : steps;
+  else p.nsteps = adaptive ? 1 : steps;
   warn_tolerance(E, &p);
+  if (!fit(E, &p, points)) return POISON;
+  if (!adaptive && run_times) return traj_between(E, &p, points, every);
   Level *l = ARENA_NEW(E->mem, Level);
   if (!traj_rates(E, &p, l) || !traj_separable(E, &p, l)) {
     level_drop(E, l);
     return POISON;
   }
   level_leave(E, l);
-  for (uint32_t i = 0; i < p.n; i++) {
-    Type t;
-    value_type(p.state[i].v, &t);
-    if (elab_fits(E, type_count(t) * (times ? times->n : steps / every + 1), p.call)) continue;
-    level_drop(E, l);
-    return POISON;
-  }
-  Val multi = emit(E, &p, l, dt, steps, every, times);
+  Val multi = emit(E, &p, l, dt, steps, every, adaptive ? &times : NULL);
   level_end(E, l);
   return results(E, &p, multi);
 }

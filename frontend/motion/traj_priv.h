@@ -42,6 +42,10 @@ bool traj_rates(Elab *E, const Plan *p, Level *l);
 bool traj_separable(Elab *E, const Plan *p, const Level *l); /* or the method needs no such thing */
 /* `integrate` of the rates in l, emitted into the innermost level, l->up. */
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every);
+/* times.c: `times` are a vector that is known when the program runs, of this length; 0: they are not; an error: false. */
+bool traj_run_times(Elab *E, const Plan *p, uint32_t *n);
+/* The states at these times by a method of fixed steps, `substeps` between two of them. */
+Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps);
 Val traj_lane(Elab *E, Val v, Span at); /* per sample, where samples are lanes */
 
 #endif

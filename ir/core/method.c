@@ -12,4 +12,5 @@ const MethodInfo ir_method[M_count] = {
   [M_DOPRI5] = {"dopri5", 5, true, false, false},    [M_DOP853] = {"dop853", 8, true, false, false},
 };
 
-const char *const ir_cause[CAUSE_count] = {[CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing"};
+const char *const ir_cause[CAUSE_count] = {
+  [CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing", [CAUSE_TIMES] = "times"};
