@@ -258,6 +258,7 @@ typedef struct RtTrain {
   void **state; /* nstates arrays of flat_n, zero at the start, 64-byte aligned;
                                              lbfgs may change their order */
   double loss;  /* of the last step */
+  double took;  /* seconds of the steps of this call, without what is made ready before them */
   RtChecks checks;
   void *best;     /* keep = RT_KEEP_BEST: rt_train_kept_n reals, `flat` and the averages of means behind it; else NULL */
   void *averaged; /* flat_n reals if decay_kept, else NULL */

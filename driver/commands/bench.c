@@ -35,10 +35,8 @@ static double time_steps(Session *s, Trainer *t, int64_t steps) {
   RtError err = {{0}};
   t->rt.steps = t->rt.step + steps;
   t->rt.every = t->rt.steps + 1;
-  double start = pass_now();
   RtStatus status = rt_train(&t->rt, &err);
-  double seconds = pass_now() - start;
-  if (status == RT_DONE) return seconds;
+  if (status == RT_DONE) return t->rt.took;
   session_fail(s, EXIT_NUMBERS, CODE_not_finite, (Span){0}, "the training step of `%s` failed: %s", t->spec->name, err.text);
   return -1;
 }

@@ -15,64 +15,6 @@ double rt_train_real(const void *p, bool f64) { return f64 ? *(const double *)p 
 
 static size_t real_size(const RtTrain *t) { return t->f64 ? 8 : 4; }
 
-/* ---- batches ----------------------------------------------------------------------------------------- */
-
-static void batch_finish(Batch *b, int nfield) {
-  for (int i = 0; b->field && i < nfield; i++) rt_array_finish(&b->field[i]);
-  rt_array_finish(&b->weight);
-  free(b->field);
-  free(b->arg);
-  *b = (Batch){0};
-}
-
-static bool batch_arguments(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of) {
-  for (int i = 0; i < q->nin; i++) {
-    const int32_t k = of[i];
-    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
-    b->arg[i] = (HnnArg){a->v, k >= 0 ? 0 : a->ld};
-  }
-  return true;
-}
-
-/* n samples of a set, or, without one, of draws. */
-static bool batch_init(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of, int64_t n) {
-  b->n = n;
-  b->arg = calloc((size_t)q->nin + 1, sizeof *b->arg);
-  if (!b->arg || !rt_array_init(&b->weight, "weight", t->f64, 0, NULL, n)) return false;
-  for (int64_t i = 0; i < n; i++)
-    if (t->f64) ((double *)b->weight.v)[i] = 1 / (double)n;
-    else ((float *)b->weight.v)[i] = (float)(1 / (double)n);
-  if (set && n != set->n) {
-    b->field = calloc((size_t)set->nfield + 1, sizeof *b->field);
-    if (!b->field) return false;
-    for (int i = 0; i < set->nfield; i++) {
-      const RtArray *a = &set->field[i];
-      if (!rt_array_init(&b->field[i], a->name, a->f64, a->rank, a->dim, n)) return false;
-    }
-  }
-  return batch_arguments(b, t, q, set, of);
-}
-
-/* Positions first ... first+n-1 of the epochs' permutations, into the term's fields. */
-static void gather(const RtLoss *q, bool f64, Term *m, int64_t first) {
-  const RtSet *set = q->data;
-  for (int64_t s = 0; s < m->batch.n; s++) {
-    const int64_t epoch = (first + s) / set->n, from_place = (first + s) % set->n;
-    if (epoch != m->epoch) rt_permutation(q->seed, (uint64_t)epoch, set->n, m->perm);
-    m->epoch = epoch;
-    const int64_t from = m->perm[from_place];
-    for (int i = 0; i < set->nfield; i++) {
-      const RtArray *a = &set->field[i];
-      RtArray *b = &m->batch.field[i];
-      if (f64)
-        for (int64_t e = 0; e < a->elems; e++) ((double *)b->v)[e * b->ld + s] = ((double *)a->v)[e * a->ld + from];
-      else
-        for (int64_t e = 0; e < a->elems; e++) ((float *)b->v)[e * b->ld + s] = ((float *)a->v)[e * a->ld + from];
-    }
-  }
-  for (int i = 0; i < set->nfield; i++) rt_array_pad(&m->batch.field[i]);
-}
-
 uint64_t rt_loss_seed(uint64_t seed, int k) { return k ? rt_random_u64(seed, RT_STREAM_LOSSES, (uint64_t)k) : seed; }
 
 /* ---- one step ----------------------------------------------------------------------------------------- */
@@ -306,10 +248,9 @@ static bool term_init(Loop *l, const RtLoss *q, Term *m) {
   if (q->data && q->data->n < 1) return rt_fail(l->err, "the training data has no samples");
   if (t->tested && q->test && q->test->n < 1) return rt_fail(l->err, "the test data has no samples");
   const int64_t n = all ? q->data->n : q->batch > 0 ? q->batch : 1, tests = q->test ? q->test->n : q->tests > 0 ? q->tests : 1;
-  bool ok = batch_init(&m->batch, t, q, q->data, q->in_of, n);
-  if (ok && t->tested) ok = batch_init(&m->test, t, q, q->test, q->test_of ? q->test_of : q->in_of, tests);
-  m->epoch = -1;
-  if (ok && q->data && !all) ok = (m->perm = malloc((size_t)q->data->n * sizeof *m->perm)) != NULL;
+  bool ok = rt_batch_init(&m->batch, t, q, q->data, q->in_of, n);
+  if (ok && t->tested) ok = rt_batch_init(&m->test, t, q, q->test, q->test_of ? q->test_of : q->in_of, tests);
+  if (ok && q->data && !all) ok = rt_gather_init(&m->gather, t, q);
   return (ok && rt_term_outputs(l, q, m)) || rt_fail(l->err, "not enough memory for a batch");
 }
 
@@ -335,9 +276,9 @@ static void loop_finish(Loop *l) {
   for (int k = 0; l->term && k < l->t->nsum; k++) {
     const RtLoss *q = &l->t->sum[k];
     Term *m = &l->term[k];
-    batch_finish(&m->batch, q->data ? q->data->nfield : 0);
-    batch_finish(&m->test, q->test ? q->test->nfield : 0);
-    free(m->perm);
+    rt_batch_finish(&m->batch, q->data ? q->data->nfield : 0);
+    rt_batch_finish(&m->test, q->test ? q->test->nfield : 0);
+    rt_gather_finish(&m->gather);
     free(m->gout);
     free(m->means);
   }
@@ -376,7 +317,7 @@ static RtStatus run(Loop *l) {
   int64_t reported_step = t->step;
   for (bool last = rt_train_over(t); !last;) {
     for (int k = 0; k < t->nsum; k++)
-      if (l->term[k].perm) gather(&t->sum[k], t->f64, &l->term[k], t->step * l->term[k].batch.n);
+      if (l->term[k].gather.perm) rt_gather(&l->term[k].gather, &t->sum[k], &l->term[k].batch, t->step * l->term[k].batch.n);
     if (!one_step(l)) return l->status;
     move_averages(l);
     t->step++;
@@ -403,7 +344,10 @@ static RtStatus run(Loop *l) {
 
 RtStatus rt_train(RtTrain *t, RtError *err) {
   Loop l = {.t = t, .err = err};
-  const RtStatus status = loop_init(&l) ? run(&l) : RT_FAILED;
+  const bool ready = loop_init(&l);
+  const double start = rt_now();
+  const RtStatus status = ready ? run(&l) : RT_FAILED;
+  t->took = rt_now() - start;
   if (status == RT_DONE) rt_check_end(t);
   loop_finish(&l);
   return status;

@@ -1,4 +1,4 @@
-/* Between train.c, sched.c, check.c, lbfgs.c and lib_train.c. */
+/* Between train.c, batch.c, sched.c, check.c, lbfgs.c and lib_train.c. */
 #ifndef HNNC_RUNTIME_TRAIN_TRAIN_H
 #define HNNC_RUNTIME_TRAIN_TRAIN_H
 
@@ -12,11 +12,19 @@ typedef struct Batch {
   HnnArg *arg;    /* one per input of gradient and mean */
 } Batch;
 
+/* Where the samples of a step come from. */
+typedef struct Gather {
+  bool f64, *reads; /* of the set's fields: the loss does */
+  int64_t *perm;    /* of epoch `epoch`; NULL: all samples at each step */
+  int64_t epoch;
+  void *sample;  /* [sample][elems], those fields end to end */
+  int64_t elems; /* of a sample */
+} Gather;
+
 /* One loss of the sum, at a step. */
 typedef struct Term {
   Batch batch, test;
-  int64_t *perm; /* of epoch `epoch`; NULL: all samples at each step */
-  int64_t epoch;
+  Gather gather;
   HnnArg *gout; /* (loss, grads..., means...) */
   void *means;  /* of the last evaluation, end to end */
   int64_t nmeans;
@@ -40,6 +48,15 @@ typedef struct Loop {
   double first_loss; /* of lbfgs: before its step */
   RtStatus status;
 } Loop;
+
+/* batch.c. n samples of a set, or, without one, of draws. */
+bool rt_batch_init(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of, int64_t n);
+void rt_batch_finish(Batch *b, int nfield);
+/* Batches that are a part of the loss's set; false: no memory. */
+bool rt_gather_init(Gather *g, const RtTrain *t, const RtLoss *q);
+void rt_gather_finish(Gather *g);
+/* Positions first ... first+n-1 of the epochs' permutations, into the batch. */
+void rt_gather(Gather *g, const RtLoss *q, Batch *b, int64_t first);
 
 /* Where the gradient function of a loss puts what it gives: m->gout, m->means. False: no memory. */
 bool rt_term_outputs(Loop *l, const RtLoss *q, Term *m);

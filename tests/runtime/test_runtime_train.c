@@ -270,6 +270,48 @@ static void test_batches_are_epochs(void) {
   rig_finish(&r);
 }
 
+static double element(const RtArray *a, int64_t e, int64_t s) {
+  return a->f64 ? ((double *)a->v)[e * a->ld + s] : (double)((float *)a->v)[e * a->ld + s];
+}
+
+/* A batch over the end of an epoch, longer than what is asked for ahead, of a set of which one field is not read. */
+static void gathered(bool f64, int64_t n, int64_t first) {
+  const uint32_t dim[3] = {1, 13, 5};
+  RtArray field[3], part[3];
+  for (int i = 0; i < 3; i++) {
+    CU_ASSERT_FATAL(rt_array_init(&field[i], "x", f64, 1, &dim[i], N) && rt_array_init(&part[i], "x", f64, 1, &dim[i], n));
+    for (int64_t k = 0; k < field[i].elems * field[i].ld; k++)
+      if (f64) ((double *)field[i].v)[k] = (double)(100000 * i + k);
+      else ((float *)field[i].v)[k] = (float)(100000 * i + k);
+  }
+  const RtSet set = {field, 3, N};
+  const int32_t in[3] = {0, -3, -1};
+  const RtLoss q = {.data = &set, .nin = 3, .in_of = in, .seed = 7};
+  const RtTrain t = {.f64 = f64};
+  Gather g;
+  Batch b = {.n = n, .field = part};
+  CU_ASSERT_FATAL(rt_gather_init(&g, &t, &q));
+  rt_gather(&g, &q, &b, first);
+  int64_t perm[N], wrong = 0;
+  for (int64_t s = 0; s < part[0].ld; s++) {
+    const int64_t at = first + (s < n ? s : n - 1);
+    rt_permutation(7, (uint64_t)(at / N), N, perm);
+    for (int i = 0; i < 3; i++)
+      for (int64_t e = 0; e < part[i].elems; e++)
+        wrong += element(&part[i], e, s) != (i == 1 ? 0 : element(&field[i], e, perm[at % N]));
+  }
+  CU_ASSERT_EQUAL(wrong, 0);
+  rt_gather_finish(&g);
+  for (int i = 0; i < 3; i++) rt_array_finish(&field[i]), rt_array_finish(&part[i]);
+}
+
+static void test_gather(void) {
+  for (int64_t n = 1; n < N; n += 40) {
+    gathered(true, n, 3 * N - n / 2);
+    gathered(false, n, N - 1);
+  }
+}
+
 static void run_to(Rig *r, int threads, int64_t batch, int64_t stop_at, bool lbfgs) {
   RtError err = {""};
   rig_init(r, threads, lbfgs ? rt_lbfgs_states(4) : 2);
@@ -455,6 +497,7 @@ const Suite suite = {"train", (CU_TestInfo[]){{"adam", test_adam},
                                               {"sgd by hand", test_sgd_matches_by_hand},
                                               {"clip", test_clip},
                                               {"epochs", test_batches_are_epochs},
+                                              {"gather", test_gather},
                                               {"resume", test_resume},
                                               {"lbfgs", test_lbfgs},
                                               {"not finite", test_not_finite},

@@ -1,0 +1,120 @@
+/* Batches: the samples of a step as arguments of the compiled functions.
+ *
+ * A batch takes random samples. In a set, [element][sample], each element of one is in a line of its own, so a set of which batches
+ * are a part is copied once, [sample][element], with the fields that the loss reads. */
+#include "runtime/train/train.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rt_batch_finish(Batch *b, int nfield) {
+  for (int i = 0; b->field && i < nfield; i++) rt_array_finish(&b->field[i]);
+  rt_array_finish(&b->weight);
+  free(b->field);
+  free(b->arg);
+  *b = (Batch){0};
+}
+
+static bool batch_arguments(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of) {
+  for (int i = 0; i < q->nin; i++) {
+    const int32_t k = of[i];
+    const RtArray *a = k >= 0 ? &t->param[k] : k == INT32_MIN ? &b->weight : b->field ? &b->field[-1 - k] : &set->field[-1 - k];
+    b->arg[i] = (HnnArg){a->v, k >= 0 ? 0 : a->ld};
+  }
+  return true;
+}
+
+bool rt_batch_init(Batch *b, const RtTrain *t, const RtLoss *q, const RtSet *set, const int32_t *of, int64_t n) {
+  b->n = n;
+  b->arg = calloc((size_t)q->nin + 1, sizeof *b->arg);
+  if (!b->arg || !rt_array_init(&b->weight, "weight", t->f64, 0, NULL, n)) return false;
+  for (int64_t i = 0; i < n; i++)
+    if (t->f64) ((double *)b->weight.v)[i] = 1 / (double)n;
+    else ((float *)b->weight.v)[i] = (float)(1 / (double)n);
+  if (set && n != set->n) {
+    b->field = calloc((size_t)set->nfield + 1, sizeof *b->field);
+    if (!b->field) return false;
+    for (int i = 0; i < set->nfield; i++) {
+      const RtArray *a = &set->field[i];
+      if (!rt_array_init(&b->field[i], a->name, a->f64, a->rank, a->dim, n)) return false;
+    }
+  }
+  return batch_arguments(b, t, q, set, of);
+}
+
+/* ---- random samples ---------------------------------------------------------------------------------- */
+
+static bool reads(const RtLoss *q, int field) {
+  for (int i = 0; i < q->nin; i++)
+    if (q->in_of[i] == -1 - field) return true;
+  return false;
+}
+
+enum { TURNED = 64, BLOCK = 8 }; /* samples and elements at once, whose lines stay in the cache until they are full */
+
+/* to[c * to_ld + r] = from[r * from_ld + c] */
+#define COPY_ROWS(real)                     \
+  for (int64_t b = 0; b < rows; b += BLOCK) \
+    for (int64_t c = 0; c < columns; c++)   \
+      for (int64_t r = b; r < rows && r < b + BLOCK; r++) ((real *)to)[c * to_ld + r] = ((const real *)from)[r * from_ld + c];
+
+static void turn(bool f64, const void *from, int64_t from_ld, int64_t rows, int64_t columns, void *to, int64_t to_ld) {
+  if (f64) COPY_ROWS(double)
+  else COPY_ROWS(float)
+}
+
+bool rt_gather_init(Gather *g, const RtTrain *t, const RtLoss *q) {
+  const RtSet *set = q->data;
+  const size_t size = t->f64 ? 8 : 4;
+  *g = (Gather){.epoch = -1, .f64 = t->f64, .reads = calloc((size_t)set->nfield + 1, sizeof *g->reads)};
+  for (int i = 0; g->reads && i < set->nfield; i++) g->elems += (g->reads[i] = reads(q, i)) ? set->field[i].elems : 0;
+  g->perm = malloc((size_t)set->n * sizeof *g->perm);
+  g->sample = malloc((size_t)set->n * (size_t)g->elems * size + 1);
+  if (!g->perm || !g->sample || !g->reads) return false;
+  int64_t at = 0;
+  for (int i = 0; i < set->nfield; i++) {
+    const RtArray *a = &set->field[i];
+    if (!g->reads[i]) continue;
+    for (int64_t s = 0; s < set->n; s += TURNED)
+      turn(g->f64, (const char *)a->v + (size_t)s * size, a->ld, a->elems, set->n - s < TURNED ? set->n - s : TURNED,
+           (char *)g->sample + (size_t)(s * g->elems + at) * size, g->elems);
+    at += a->elems;
+  }
+  return true;
+}
+
+void rt_gather_finish(Gather *g) {
+  free(g->perm);
+  free(g->sample);
+  free(g->reads);
+}
+
+enum { AHEAD = 8, LINE = 64 }; /* samples whose rows are asked for before they are read; bytes of a line */
+
+/* The sample at a position of the epochs' permutations. */
+static const char *row_of(Gather *g, const RtLoss *q, int64_t at) {
+  const int64_t n = q->data->n, epoch = at / n;
+  if (epoch != g->epoch) rt_permutation(q->seed, (uint64_t)epoch, n, g->perm);
+  g->epoch = epoch;
+  return (const char *)g->sample + (size_t)(g->perm[at % n] * g->elems) * (g->f64 ? 8 : 4);
+}
+
+void rt_gather(Gather *g, const RtLoss *q, Batch *b, int64_t first) {
+  const size_t size = g->f64 ? 8 : 4, bytes = (size_t)g->elems * size;
+  const char *row[AHEAD];
+  for (int64_t s = -AHEAD; s < b->n; s++) {
+    const char *from = s >= 0 ? row[s % AHEAD] : NULL;
+    if (s + AHEAD < b->n) {
+      const char *next = row[(s + AHEAD) % AHEAD] = row_of(g, q, first + s + AHEAD);
+      for (size_t k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
+    }
+    for (int i = 0; from && i < q->data->nfield; i++) {
+      const RtArray *a = &b->field[i];
+      if (!g->reads[i]) continue;
+      turn(g->f64, from, a->elems, 1, a->elems, (char *)a->v + (size_t)s * size, a->ld);
+      from += (size_t)a->elems * size;
+    }
+  }
+  for (int i = 0; i < q->data->nfield; i++)
+    if (g->reads[i]) rt_array_pad(&b->field[i]);
+}
