@@ -2,6 +2,7 @@
 element after the other; nothing is fast."""
 import functools
 import itertools
+import math
 
 import scalar as s
 
@@ -62,9 +63,15 @@ def total(items):
 
 
 def product(items):
-    out = None
+    """In any order: where one overflows on its way, or loses digits among the smallest numbers, it is not known."""
+    out, most, least = None, 0.0, 0.0
     for x in items:
         out = x if out is None else s.mul(out, x)
+        v = abs(s.base(x).v)
+        size = math.log2(v) if v and v - v == 0 else 0.0
+        most, least = most + max(size, 0.0), least + min(size, 0.0)
+    if most > math.log2(s.now.huge) - 1 or most > 0 and least < math.log2(s.now.tiny) + 1:
+        out = s.fog(out)
     return s.ONE if out is None else out
 
 
@@ -315,7 +322,7 @@ def solve(m, x, lower):
     return Tensor(x.shape, out)
 
 
-def rows(m):
+def row_lists(m):
     n = m.shape[0]
     return [list(m.data[k * (len(m.data) // n):(k + 1) * (len(m.data) // n)]) for k in range(n)]
 
@@ -339,13 +346,13 @@ def eliminated(a, n):
 
 def log_det(m):
     """log |det m| of a square tensor, by elimination with pivots."""
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], row_lists(m)
     eliminated(a, n)
     return total([s.unary("log", s.unary("abs", a[k][k])) for k in range(n)])
 
 
 def det(m):
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], row_lists(m)
     odd = eliminated(a, n)
     value = product([a[k][k] for k in range(n)])
     return Tensor((), [s.neg(value) if odd else value])
@@ -353,7 +360,7 @@ def det(m):
 
 def solve_any(m, x):
     n, cols = m.shape[0], count(x.shape[1:])
-    a = [r + c for r, c in zip(rows(m), rows(x))]
+    a = [r + c for r, c in zip(row_lists(m), row_lists(x))]
     eliminated(a, n)
     triangle = joined([r[:n] for r in a], (n, n))
     return Tensor(x.shape, solve(triangle, joined([r[n:] for r in a], (n, cols)), False).data)
@@ -364,7 +371,7 @@ def eye(n):
 
 
 def cholesky(m):
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], row_lists(m)
     low = [[s.ZERO] * n for _ in range(n)]
     for i in range(n):
         for j in range(i + 1):
@@ -392,9 +399,9 @@ def turned(a, v, p, q):
 def eigh(m):
     """Eigenvalues in ascending order and the vectors in columns, of the lower triangle; of each vector the first element of at
     least 0.3 of the largest is positive."""
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], row_lists(m)
     a = [[a[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
-    v = rows(eye(n))
+    v = row_lists(eye(n))
     for _ in range(7):
         for p in range(n):
             for q in range(p + 1, n):
