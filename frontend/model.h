@@ -292,6 +292,7 @@ int64_t model_params(const Model *m); /* how many, each turn of a stack counted 
 
 typedef struct TableInfo { /* what the frontend must know of a data file */
   uint32_t ncolumn;
+  bool tree; /* names are paths in it: group/x */
   struct TableColumn {
     const char *name;                /* NULL: none */
     bool number;                     /* false: text */
