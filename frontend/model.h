@@ -96,14 +96,19 @@ typedef struct ReportUse {
 
 struct Report {
   const char *name;
-  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
-                                without data) */
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, at stat_at) -> one tensor per sample (or shared without
+                 data) */
   Data *data; /* NULL: a constant of the trained model */
   ReportUse *use;
   uint32_t nuse;
   ReportStat *asked; /* what later items want of it beside what is plain, each once */
   uint32_t nasked;
 };
+Type report_type(const Report *r);    /* of a sample; its function is there */
+Type stat_type(const ReportUse *use); /* of the report, for each element; `count` is one number */
+/* Where the elements of use[k] begin in the row of all the elements of use[0], use[1], ...: the index of an IN_SCALAR. Of tensors at
+ * the alignment of arrays. */
+uint32_t stat_at(const ReportUse *use, uint32_t k);
 
 typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
 typedef struct Schedule {
@@ -156,7 +161,7 @@ typedef struct Train {
 
 typedef struct Expect {
   const char *text; /* as written */
-  Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
+  Fn *fn;           /* f64; inputs IN_SCALAR, shared, at stat_at of `use` -> bool */
   ReportUse *use;
   uint32_t nuse;
 } Expect;
