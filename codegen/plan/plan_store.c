@@ -81,6 +81,7 @@ static Group *call_group(const Plan *body) { return body->up->group.at[body->up-
 
 static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic);
 static void need_operand(Plan *p, const Inst *i, uint32_t k, uint32_t g, uint32_t t, bool dynamic);
+static void need_memory(Plan *p, Val v, uint32_t t);
 
 /* Cheaper to compute again than to store: one big operand, or several that are in memory anyway. */
 static bool clonable(Plan *p, Val v) {
@@ -124,13 +125,15 @@ static void store(Plan *p, Val v, uint32_t t) {
   if (q->cls == PC_POINT) *vec_push(&p->group.at[q->group]->root) = (Root){ROOT_VALUE, v, -1, false};
 }
 
-static void need_up(Plan *p, Val v, bool memory) {
+/* v, from outside of a body; `memory`: what it is a view of is read by address, a single number as well. */
+static void need_up(Plan *p, Val v, bool memory, bool dynamic) {
   const Inst *call = ir_inst(p->up->f, p->call);
   uint32_t k = ir_number(p->f, ir_inst(p->f, v));
   Val outer = ir_arg(p->up->f, call, k);
   bool slice = call->op == OP_scan && k < (uint32_t)(ir_scan_shape(p->up->f, call).carry + ir_scan_shape(p->up->f, call).xs);
   uint32_t t = call_group(p)->t1;
-  need(p->up, outer, 0, t, memory || slice || call->op == OP_ode);
+  if (memory) need_memory(p->up, outer, t);
+  else need(p->up, outer, 0, t, dynamic || slice || call->op == OP_ode);
 }
 
 /* v must be readable at time t by group g (0: by none in particular, so never computed on the way);
@@ -145,7 +148,7 @@ static void need(Plan *p, Val v, uint32_t g, uint32_t t, bool dynamic) {
   }
   switch (q->cls) {
   case PC_VIEW: need(p, ir_arg(p->f, i, 0), g, t, dynamic || i->op == OP_reshape); break;
-  case PC_UP: need_up(p, v, dynamic && i->type.rank > 0); break;
+  case PC_UP: need_up(p, v, false, dynamic && i->type.rank > 0); break;
   case PC_SSA:
     if ((dynamic && i->type.rank > 0) || crosses(p, v, t)) store(p, v, t);
     else if (q->stored) touch(p, v, t);
@@ -169,7 +172,7 @@ static void need_memory(Plan *p, Val v, uint32_t t) {
   Val r = plan_root(p, v);
   uint8_t c = p->val[r.id].cls;
   if (c == PC_POINT || c == PC_SSA || c == PC_BUF) store(p, r, t);
-  else if (c == PC_UP) need_up(p, r, true);
+  else if (c == PC_UP) need_up(p, r, true, false);
 }
 
 /* Rows that an index chooses are read here and there. */

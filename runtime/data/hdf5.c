@@ -153,7 +153,7 @@ bool rt_hdf5_open(const char *path, RtTable *t, RtError *err) {
 
 /* ---- values ------------------------------------------------------------------------------------------------------- */
 
-static bool read_values(const RtHdf5 *h, RtHid set, const Npy *a, RtColumn *k, RtError *why) {
+static bool read_values(const RtHdf5 *h, RtHid set, const Npy *a, bool gaps, RtColumn *k, RtError *why) {
   const RtHid memory = a->kind == 'f' ? h->f64 : a->kind == 'u' ? h->u64 : h->i64;
   RtError text;
   void *raw = malloc((size_t)a->count * 8);
@@ -162,18 +162,18 @@ static bool read_values(const RtHdf5 *h, RtHid set, const Npy *a, RtColumn *k, R
   ok = ok && (h->Dread(set, memory, 0, 0, 0, raw) >= 0 || rt_fail(why, "it cannot be read (%.200s)", reason(h, &text)));
   Npy at = *a;
   at.data = raw;
-  ok = ok && npy_values(&at, -1, k->v, why);
+  ok = ok && npy_values(&at, -1, k->v, gaps ? &k->gap : NULL, why);
   free(raw);
   return ok;
 }
 
-static bool dataset(const RtHdf5 *h, RtHid file, RtColumn *k, RtError *why) {
+static bool dataset(const RtHdf5 *h, RtHid file, bool gaps, RtColumn *k, RtError *why) {
   Npy a;
   RtColumn now = {0};
   const RtHid set = h->Oopen(file, k->name, 0);
   bool ok = set >= 0 && h->Iget_type(set) == H5_DATASET && describe(h, set, &a, &now, why) && now.rows == k->rows &&
             now.rank == k->rank && !memcmp(now.dim, k->dim, sizeof now.dim);
-  ok = ok ? read_values(h, set, &a, k, why) : rt_fail(why, "it is being changed");
+  ok = ok ? read_values(h, set, &a, gaps, k, why) : rt_fail(why, "it is being changed");
   if (set >= 0) h->Oclose(set);
   return ok;
 }
@@ -187,7 +187,7 @@ bool rt_hdf5_values(RtTable *t, const int *column, int n, RtError *err) {
   for (int i = 0; ok && i < n; i++) {
     RtColumn *k = &t->column[column[i]];
     if (k->v || k->fault) continue;
-    ok = dataset(&h, file, k, &why) || rt_fail(err, "%.200s: dataset `%.80s`: %s", t->path, k->name, why.text);
+    ok = dataset(&h, file, t->gaps, k, &why) || rt_fail(err, "%.200s: dataset `%.80s`: %s", t->path, k->name, why.text);
   }
   h.Fclose(file);
   return ok;

@@ -77,17 +77,17 @@ static void test_network_single(void) {
 
 /* ---- random functions ----------------------------------------------------------------------------------------------- */
 
-static void random_one(const char *cpu, uint64_t seed, bool f64, bool scans) {
+static void random_one(const char *cpu, CgForm form, uint64_t seed, bool f64, bool scans) {
   int k = (int)(seed % 100);
   RandomSpec spec = {.seed = seed, .size = 6 + k % 40, .f64 = f64, .scans = scans, .draws = k % 3 == 0, .fold = k % 2};
   Fn *f = random_fn(&spec);
   uint64_t s = seed;
-  codegen_check(cpu, f, 1 + random_below(&s, 100), seed);
+  codegen_check_form(cpu, form, f, form == CG_SINGLE ? 1 + k % 5 : 1 + (int64_t)random_below(&s, 100), seed);
   ir_fn_destroy(f);
 }
 
 static void random_many(const char *cpu, uint64_t first, int count, bool f64, bool scans) {
-  for (int k = 0; k < OFTEN(count); k++) random_one(cpu, first + (uint64_t)k, f64, scans);
+  for (int k = 0; k < OFTEN(count); k++) random_one(cpu, CG_AUTO, first + (uint64_t)k, f64, scans);
 }
 
 /* The same functions one sample at a time: vectors along elements, of which there are fewer. */
@@ -131,9 +131,10 @@ static void test_special(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) special_many("haswell", CG_AUTO, 5601, 40, true);
 }
 
-static char **hunt; /* cpu seed f64 scans: one random function only */
+static char **hunt; /* cpu form seed f64 scans: one random function only */
 static void test_hunt(void) {
-  random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, strtoull(hunt[2], NULL, 10), atoi(hunt[3]), atoi(hunt[4]));
+  random_one(strcmp(hunt[1], "host") ? hunt[1] : NULL, (CgForm)atoi(hunt[2]), strtoull(hunt[3], NULL, 10), atoi(hunt[4]),
+             atoi(hunt[5]));
 }
 
 static void test_random64(void) { random_many(NULL, 1, 100, true, false); }
@@ -151,7 +152,7 @@ static void test_random_isas(void) {
 static CU_TestInfo *arguments(int argc, char **argv) {
   static CU_TestInfo one[] = {{"one random function", test_hunt}, CU_TEST_INFO_NULL};
   hunt = argv;
-  return argc == 5 ? one : suite.tests;
+  return argc == 6 ? one : suite.tests;
 }
 
 const Suite suite = {"codegen",

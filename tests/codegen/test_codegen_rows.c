@@ -86,6 +86,39 @@ static void random_rows(const char *cpu, CgForm form, uint64_t seed, bool f64) {
   ir_fn_destroy(b->f);
 }
 
+/* Rows of a view of one number that reaches the loop from outside: a carry, an argument or a sum of the loop around it. */
+static void from_outside(CgForm form, int number, bool diagonal, bool lane) {
+  const uint32_t n = 2;
+  Build outer, b, t;
+  ir_build_init(&outer, ir_fn_create("rows", true));
+  Val start = input(&outer, lane, 0, NULL), other = input(&outer, true, 0, NULL), at = input(&outer, true, 1, (uint32_t[]){3});
+  ir_build_init(&b, ir_sub_create(outer.f, "around"));
+  Val h = ir_input(&b, "h", IN_STATE, 0, ir_type(outer.f, start)), c = ir_input(&b, "c", IN_OTHER, 1, ir_type(outer.f, other));
+  Val places = ir_input(&b, "at", IN_OTHER, 2, ir_type(outer.f, at)), of = number == 0 ? h : number == 1 ? c : ir_mul(&b, h, c);
+  ir_build_init(&t, ir_sub_create(b.f, "turn"));
+  Val x = ir_expand(&b, of, 0, n);
+  if (diagonal) x = ir_diagv(&b, ir_expand(&b, x, 0, n));
+  Val one = ir_input(&t, "at", IN_OTHER, 0, type_scalar(true)), rows = ir_input(&t, "x", IN_OTHER, 1, ir_type(b.f, x));
+  Val index = ir_select(&t, ir_lt(&t, ir_const(&t, 0), one), ir_const(&t, 1), ir_const(&t, 0));
+  ir_output(&t, ir_gather(&t, rows, index), NULL);
+  ir_build_finish(&t);
+  Val scan = ir_scan(&b, (Val[]){places, x}, 2, 3, 0, 1, 1, 0, false, 0, t.f);
+  Val next = ir_add(&b, ir_mul(&b, h, ir_const(&b, 0.5)), ir_index(&b, ir_proj(&b, scan, 0), 0, 1));
+  ir_output(&b, lane ? next : ir_mul(&b, h, ir_const(&b, 0.5)), "h");
+  ir_output(&b, next, NULL);
+  ir_build_finish(&b);
+  Val all = ir_scan(&outer, (Val[]){start, other, at}, 3, 4, 1, 0, 1, 0, false, 0, b.f);
+  ir_output(&outer, ir_proj(&outer, all, 0), "last");
+  ir_output(&outer, ir_proj(&outer, all, 1), "each");
+  ir_build_finish(&outer);
+  codegen_check_form(NULL, form, outer.f, 5, 17);
+  ir_fn_destroy(outer.f);
+}
+
+static void test_outside(void) {
+  for (int k = 0; k < 24; k++) from_outside(k % 2 ? CG_TILES : CG_SINGLE, k / 2 % 3, k / 6 % 2, k / 12);
+}
+
 static void many(const char *cpu, CgForm form, uint64_t seed, int n) {
   for (int k = 0; k < OFTEN(n); k++) random_rows(cpu, form, seed + (uint64_t)k, k & 1);
 }
@@ -97,5 +130,8 @@ static void test_widths(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) many("haswell", CG_TILES, 400, 30);
 }
 
-const Suite suite = {
-  "rows", (CU_TestInfo[]){{"tiles", test_tiles}, {"one sample", test_single}, {"other widths", test_widths}, CU_TEST_INFO_NULL}};
+const Suite suite = {"rows", (CU_TestInfo[]){{"tiles", test_tiles},
+                                             {"one sample", test_single},
+                                             {"other widths", test_widths},
+                                             {"views of a number from outside", test_outside},
+                                             CU_TEST_INFO_NULL}};
