@@ -98,14 +98,19 @@ typedef struct ReportUse {
 
 struct Report {
   const char *name;
-  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, index into use) -> one scalar per sample (or shared
-                                without data) */
+  Fn *fn;     /* params, fields, statistics of reports above (IN_SCALAR, at stat_at) -> one tensor per sample (or shared without
+                 data) */
   Data *data; /* NULL: a constant of the trained model */
   ReportUse *use;
   uint32_t nuse;
   ReportStat *asked; /* what later items want of it beside what is plain, each once */
   uint32_t nasked;
 };
+Type report_type(const Report *r);    /* of a sample; its function is there */
+Type stat_type(const ReportUse *use); /* of the report, for each element; `count` is one number */
+/* Where the elements of use[k] begin in the row of all the elements of use[0], use[1], ...: the index of an IN_SCALAR. Of tensors at
+ * the alignment of arrays. */
+uint32_t stat_at(const ReportUse *use, uint32_t k);
 
 typedef enum { SCHED_CONSTANT, SCHED_COSINE, SCHED_STEPS, SCHED_PLATEAU } SchedKind;
 typedef struct Schedule {
@@ -158,7 +163,7 @@ typedef struct Train {
 
 typedef struct Expect {
   const char *text; /* as written */
-  Fn *fn;           /* f64; inputs IN_SCALAR shared scalars described by `use` -> bool */
+  Fn *fn;           /* f64; inputs IN_SCALAR, shared, at stat_at of `use` -> bool */
   ReportUse *use;
   uint32_t nuse;
 } Expect;
@@ -294,6 +299,7 @@ int64_t model_params(const Model *m); /* how many, each turn of a stack counted 
 
 typedef struct TableInfo { /* what the frontend must know of a data file */
   uint32_t ncolumn;
+  bool tree; /* names are paths in it: group/x */
   struct TableColumn {
     const char *name;                /* NULL: none */
     bool number;                     /* false: text */

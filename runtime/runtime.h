@@ -75,11 +75,12 @@ typedef struct RtTable {
   int ncolumn;
   int64_t rows;
   bool gaps;
+  bool tree; /* names are paths in it: group/x */
 } RtTable;
 /* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. */
 enum { RT_VALUES = 0, RT_INFO = 1, RT_GAPS = 2 };
-/* Text tables (# % comments, CSV, blanks, header), .npy, .npz, by extension and magic. An .npy of shape [n], [n, k],
- * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; those
+/* Text tables (# % comments, CSV, blanks, header), .npy, .npz, HDF5, by extension and magic. An .npy of shape [n], [n, k],
+ * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, an HDF5 file for each dataset, first axis = rows; those
  * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
  * said in its `fault` and hinders no other; what is wrong with the whole file fails. `how`: of RT_INFO, RT_GAPS. */
 bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err);
@@ -87,7 +88,7 @@ bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err);
  * f64 does not hold exactly are refused with their place. */
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);
 void rt_table_finish(RtTable *t);
-/* One array, shared and f64: the whole of an .npy (name NULL), the array of that name of an .npz, a column of a text table.
+/* One array, shared and f64: the whole of an .npy (name NULL), the array of that name of an .npz or HDF5 file, a column of a text table.
  * Messages do not name the file. */
 bool rt_array_read(const char *path, const char *name, RtArray *out, RtError *err);
 bool rt_file_regular(const char *path, RtError *err); /* not a directory, a pipe, a device */

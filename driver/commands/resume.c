@@ -87,16 +87,27 @@ static int take_params(Runner *r) {
 }
 
 /* JSON has no NaN: it was written as null. */
-static double number_of(const json_t *x, const char *key) {
-  const json_t *v = json_object_get(x, key);
-  return json_is_number(v) ? json_number_value(v) : NAN;
+/* One number, or a list of n: what is not there is NaN. */
+static void numbers_of(const json_t *x, const char *key, uint32_t n, bool list, double *out) {
+  const json_t *all = json_object_get(x, key);
+  for (uint32_t e = 0; e < n; e++) {
+    const json_t *v = list ? json_array_get(all, e) : all;
+    out[e] = json_is_number(v) ? json_number_value(v) : NAN;
+  }
 }
 
-static double *take_asked(const Report *r, const json_t *x) {
+static void take_report(const Report *r, const json_t *x, ReportResult *out) {
   char text[STAT_TEXT];
-  double *v = base_zeroed(r->nasked, sizeof *v);
-  for (uint32_t k = 0; k < r->nasked; k++) v[k] = number_of(x, report_stat_text(r->asked[k], text));
-  return v;
+  const bool list = report_type(r).rank > 0;
+  report_result_room(r, out);
+  numbers_of(x, "mean", out->elems, list, out->mean);
+  numbers_of(x, "sd", out->elems, list, out->sd);
+  numbers_of(x, "min", out->elems, list, out->min);
+  numbers_of(x, "max", out->elems, list, out->max);
+  for (uint32_t k = 0; k < r->nasked; k++)
+    numbers_of(x, report_stat_text(r->asked[k], text), out->elems, list, out->asked + (size_t)k * out->elems);
+  out->n = json_integer_value(json_object_get(x, "n"));
+  out->made = true;
 }
 
 /* Reports made before the training at hand: they cannot be made again with today's parameters. */
@@ -110,14 +121,8 @@ static int take_reports(Runner *r) {
     const json_t *x = json_object_get(reports, m->action[i].report->name);
     if (!json_is_object(x)) missing = m->action[i].report->name;
     ReportResult *got = &r->result[report_number(m, m->action[i].report)];
-    *got = (ReportResult){number_of(x, "mean"),
-                          number_of(x, "sd"),
-                          number_of(x, "min"),
-                          number_of(x, "max"),
-                          json_integer_value(json_object_get(x, "n")),
-                          true,
-                          take_asked(m->action[i].report, x)};
-    r->not_finite |= !isfinite(got->mean);
+    take_report(m->action[i].report, x, got);
+    r->not_finite |= !report_finite(got);
   }
   json_decref(root);
   char hash[REPORTS_HASH];

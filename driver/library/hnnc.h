@@ -224,8 +224,12 @@ HNNC_API void hnnc_stop(hnnc_model *m);
 
 typedef struct hnnc_report {
   const char *name;
-  double mean, sd, min, max;
-  int64_t n; /* samples */
+  double mean, sd, min, max; /* of a tensor: its first element's */
+  int64_t n;                 /* samples */
+  int rank;                  /* 0: a number */
+  uint32_t dim[HNNC_MAX_RANK];
+  size_t elems;                            /* those below row-major; 1 of a number */
+  const double *means, *sds, *mins, *maxs; /* until the model is closed; the standard error of a mean is sd/sqrt(n) */
 } hnnc_report;
 
 /* Of the last run, those that were made. NaN where a report is not finite. */

@@ -259,6 +259,17 @@ void hnnc_stop(hnnc_model *m) {
   if (m) __atomic_store_n(&m->stop, 1, __ATOMIC_RELAXED);
 }
 
+/* The numbers stay when the next run makes its own. */
+static hnnc_report listed(Arena *mem, const Report *r, const ReportResult *x) {
+  const Type t = report_type(r);
+  hnnc_report out = {r->name, x->mean[0], x->sd[0], x->min[0], x->max[0], x->n, .rank = t.rank, .elems = x->elems};
+  double *v = ARENA_ARRAY(mem, double, 4 * (size_t)x->elems);
+  memcpy(v, x->mean, sizeof *v * 4 * x->elems);
+  out.means = v, out.sds = v + x->elems, out.mins = v + 2 * x->elems, out.maxs = v + 3 * x->elems;
+  for (int d = 0; d < t.rank; d++) out.dim[d] = t.dim[d];
+  return out;
+}
+
 static hnnc_status list_results(hnnc_model *m, void *arg) {
   const Model *model = m->s.model;
   (void)arg;
@@ -270,7 +281,7 @@ static hnnc_status list_results(hnnc_model *m, void *arg) {
   for (uint32_t i = 0; i < model->naction; i++) {
     const Action *a = &model->action[i];
     const ReportResult *x = a->kind == DO_REPORT ? &m->runner.result[report_number(model, a->report)] : NULL;
-    if (x && x->made) report[m->nreport++] = (hnnc_report){a->report->name, x->mean, x->sd, x->min, x->max, x->n};
+    if (x && x->made) report[m->nreport++] = listed(m->mem, a->report, x);
     if (a->kind == DO_EXPECT && m->runner.judged[i]) expect[m->nexpect++] = (hnnc_expect){a->expect->text, m->runner.holds[i]};
   }
   m->report = report, m->expect = expect;

@@ -46,7 +46,7 @@ int monitor_run(Monitor *m, const RtArray *param, RtNumber *out) {
   for (uint32_t k = 0; k < m->n; k++)
     report_evaluate(m->s, m->report[k], &m->native[k], param, m->result, &m->result[report_number(model, m->report[k])]);
   for (uint32_t k = 0; k < m->spec->nmonitor; k++)
-    out[k] = (RtNumber){m->spec->monitor[k]->name, m->result[report_number(model, m->spec->monitor[k])].mean};
+    out[k] = (RtNumber){m->spec->monitor[k]->name, m->result[report_number(model, m->spec->monitor[k])].mean[0]};
   return 0;
 }
 

@@ -10,28 +10,32 @@
 #include <string.h>
 #include <xxhash.h>
 
+/* Where the values of an element begin: of all samples, or of the one that all share. */
+static int64_t row(const RtArray *a, uint32_t e) { return a->n ? e * a->ld : e; }
+
 /* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. Of what is not
  * finite they are what NumPy gives: the mean of an infinity is infinite, min and max of a NaN are NaN. */
-static ReportResult statistics(const RtArray *a) {
-  ReportResult r = {.n = a->n ? a->n : 1, .min = rt_real(a->v, 0, a->f64), .max = rt_real(a->v, 0, a->f64)};
-  double m2 = 0, sum = 0;
-  for (int64_t i = 0; i < r.n; i++) {
-    double x = rt_real(a->v, i, a->f64), d = x - r.mean;
+static void statistics(const RtArray *a, uint32_t e, ReportResult *r) {
+  const int64_t at = row(a, e);
+  double m2 = 0, sum = 0, mean = 0, min = rt_real(a->v, at, a->f64), max = min;
+  for (int64_t i = 0; i < r->n; i++) {
+    double x = rt_real(a->v, at + i, a->f64), d = x - mean;
     sum += x;
-    r.mean += d / (double)(i + 1);
-    m2 += d * (x - r.mean);
-    r.min = ir_eval_scalar(OP_min, r.min, x);
-    r.max = ir_eval_scalar(OP_max, r.max, x);
+    mean += d / (double)(i + 1);
+    m2 += d * (x - mean);
+    min = ir_eval_scalar(OP_min, min, x);
+    max = ir_eval_scalar(OP_max, max, x);
   }
-  r.sd = !isfinite(m2) || !isfinite(sum) ? NAN : r.n > 1 ? sqrt(m2 / (double)(r.n - 1)) : 0;
-  if (!isfinite(r.min) || !isfinite(r.max)) r.mean = sum / (double)r.n;
-  return r;
+  r->sd[e] = !isfinite(m2) || !isfinite(sum) ? NAN : r->n > 1 ? sqrt(m2 / (double)(r->n - 1)) : 0;
+  r->mean[e] = isfinite(min) && isfinite(max) ? mean : sum / (double)r->n;
+  r->min[e] = min, r->max[e] = max;
 }
 
 static int64_t first_not_finite(const RtArray *a) {
-  int64_t i = 0;
-  while (i + 1 < a->n && isfinite(rt_real(a->v, i, a->f64))) i++;
-  return i;
+  for (int64_t i = 0; i < a->n; i++)
+    for (uint32_t e = 0; e < a->elems; e++)
+      if (!isfinite(rt_real(a->v, row(a, e) + i, a->f64))) return i;
+  return 0;
 }
 
 /* ---- what later items ask ---- */
@@ -69,15 +73,11 @@ static double statistic(ReportStat s, const double *v, int64_t n) {
   }
 }
 
-static void answer(const Report *report, const RtArray *a, ReportResult *out) {
-  if (!report->nasked) return;
-  double *v = base_realloc(NULL, sizeof *v * (size_t)out->n);
+static void answer(const Report *report, const RtArray *a, uint32_t e, double *v, ReportResult *out) {
   bool nan = false;
-  for (int64_t i = 0; i < out->n; i++) nan |= isnan(v[i] = rt_real(a->v, i, a->f64));
+  for (int64_t i = 0; i < out->n; i++) nan |= isnan(v[i] = rt_real(a->v, row(a, e) + i, a->f64));
   qsort(v, (size_t)out->n, sizeof *v, ascending);
-  out->asked = base_zeroed(report->nasked, sizeof *out->asked);
-  for (uint32_t k = 0; k < report->nasked; k++) out->asked[k] = nan ? NAN : statistic(report->asked[k], v, out->n);
-  base_free(v);
+  for (uint32_t k = 0; k < report->nasked; k++) out->asked[k * out->elems + e] = nan ? NAN : statistic(report->asked[k], v, out->n);
 }
 
 const char *report_stat_text(ReportStat s, char *text) {
@@ -89,27 +89,36 @@ const char *report_stat_text(ReportStat s, char *text) {
   return text;
 }
 
-static double pick(const Model *m, const ReportUse *use, const ReportResult *results) {
+/* The elements of one statistic; that of a count is *count. */
+static const double *pick(const Model *m, const ReportUse *use, const ReportResult *results, double *count) {
   const ReportResult *r = &results[report_number(m, use->report)];
   switch (use->stat.stat) {
   case STAT_MEAN: return r->mean;
   case STAT_SD: return r->sd;
   case STAT_MIN: return r->min;
   case STAT_MAX: return r->max;
-  case STAT_COUNT: return (double)r->n;
+  case STAT_COUNT: *count = (double)r->n; return count;
   default: break;
   }
   uint32_t k = 0;
   while (k < use->report->nasked && (use->report->asked[k].stat != use->stat.stat || use->report->asked[k].q != use->stat.q)) k++;
   if (k == use->report->nasked) base_fault("the report `%s` was not asked for a statistic", use->report->name);
-  return r->asked[k];
+  return r->asked + (size_t)k * r->elems;
+}
+
+static uint32_t inputs_room(const ReportUse *use, uint32_t n) {
+  return n ? stat_at(use, n - 1) + (uint32_t)type_count(stat_type(&use[n - 1])) : 0;
 }
 
 RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results) {
   RtArray a;
-  const uint32_t room = n + 1;
+  double count;
+  const uint32_t room = inputs_room(use, n) + 1;
   if (!rt_array_init(&a, "reports", s->model->f64, 1, &room, 0)) base_fault("there is not enough memory for %u reports", n);
-  for (uint32_t k = 0; k < n; k++) rt_set_real(a.v, k, a.f64, pick(s->model, &use[k], results));
+  for (uint32_t k = 0; k < n; k++) {
+    const double *v = pick(s->model, &use[k], results, &count);
+    for (uint32_t e = 0, at = stat_at(use, k); e < type_count(stat_type(&use[k])); e++) rt_set_real(a.v, at + e, a.f64, v[e]);
+  }
   return a;
 }
 
@@ -130,9 +139,9 @@ static void values(Session *s, const Report *report, const Native *native, const
                    RtArray *value, RtArray *stats) {
   const Fn *f = report->fn;
   const RtSet *set = report->data ? data_native(s, report->data) : NULL;
-  bool lane = ir_type(f, f->out.at[0]).lane;
+  const Type t = ir_type(f, f->out.at[0]);
   HnnArg *in = base_zeroed(f->in.n, sizeof *in);
-  if (!rt_array_init(value, report->name, s->model->f64, 0, NULL, lane && set ? set->n : lane ? 1 : 0))
+  if (!rt_array_init(value, report->name, s->model->f64, t.rank, t.dim, t.lane && set ? set->n : t.lane ? 1 : 0))
     base_fault("there is not enough memory for the report `%s`", report->name);
   *stats = report_inputs(s, report->use, report->nuse, results);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = report_argument(param, &f->in.at[k], set, stats);
@@ -142,9 +151,14 @@ static void values(Session *s, const Report *report, const Native *native, const
 }
 
 static void tell(const Report *report, const RtArray *value, ReportResult *out) {
-  base_free(out->asked);
-  *out = statistics(value);
-  answer(report, value, out);
+  double *sorted = report->nasked ? base_realloc(NULL, sizeof *sorted * (size_t)(value->n + 1)) : NULL;
+  report_result_room(report, out);
+  out->n = value->n ? value->n : 1;
+  for (uint32_t e = 0; e < out->elems; e++) {
+    statistics(value, e, out);
+    if (sorted) answer(report, value, e, sorted, out);
+  }
+  base_free(sorted);
 }
 
 void report_evaluate(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
@@ -165,7 +179,7 @@ int report_run(Session *s, const Report *report, const ReportResult *results, Re
   RtArray value, stats;
   values(s, report, &native, s->param, results, &value, &stats);
   tell(report, &value, out);
-  if (!isfinite(out->mean)) nan_report(s, report, native.fn, &stats, first_not_finite(&value));
+  if (!report_finite(out)) nan_report(s, report, native.fn, &stats, first_not_finite(&value));
   rt_array_finish(&value);
   rt_array_finish(&stats);
   native_finish(&native);
@@ -177,10 +191,11 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   Fn *f = pass_derive(&s->passes, e->fn, s->diag);
   if (!f) return session_render(s), EXIT_FILE;
   Tensor *in = base_zeroed(e->nuse, sizeof *in), out = {0};
-  double *v = base_zeroed(e->nuse, sizeof *v);
+  double *v = base_zeroed(inputs_room(e->use, e->nuse) + 1, sizeof *v), count;
   for (uint32_t k = 0; k < e->nuse; k++) {
-    v[k] = pick(s->model, &e->use[k], results);
-    in[k] = (Tensor){f->in.at[k].type, &v[k]};
+    double *at = v + stat_at(e->use, k);
+    in[k] = (Tensor){f->in.at[k].type, at};
+    memcpy(at, pick(s->model, &e->use[k], results, &count), sizeof *at * (size_t)type_count(in[k].type));
   }
   bool ok = ir_eval(f, 1, in, &out, &(EvalEnv){0}, err, sizeof err);
   if (ok) *holds = out.v[0] != 0, ir_tensors_free(&out, 1);
@@ -190,10 +205,23 @@ int expect_run(Session *s, const Expect *e, const ReportResult *results, bool *h
   return ok ? 0 : session_fail(s, EXIT_FAULT, CODE_internal, (Span){0}, "`expect %s` could not be evaluated: %s", e->text, err);
 }
 
+void report_result_room(const Report *report, ReportResult *r) {
+  if (r->mean) return;
+  r->elems = (uint32_t)type_count(report_type(report));
+  r->mean = base_zeroed(((size_t)report->nasked + 4) * r->elems, sizeof *r->mean);
+  r->sd = r->mean + r->elems, r->min = r->sd + r->elems, r->max = r->min + r->elems, r->asked = r->max + r->elems;
+}
+
+bool report_finite(const ReportResult *r) {
+  uint32_t e = 0;
+  while (e < r->elems && isfinite(r->mean[e])) e++;
+  return e == r->elems;
+}
+
 ReportResult *report_results(const Model *m) { return base_zeroed(m->naction, sizeof(ReportResult)); }
 
 void report_results_free(const Model *m, ReportResult *results) {
-  for (uint32_t i = 0; results && i < m->naction; i++) base_free(results[i].asked);
+  for (uint32_t i = 0; results && i < m->naction; i++) base_free(results[i].mean);
   base_free(results);
 }
 
@@ -207,21 +235,22 @@ uint32_t report_number(const Model *m, const Report *report) {
   base_fault("a report is not in its model");
 }
 
+static void hash_numbers(XXH3_state_t *state, const double *v, size_t n) {
+  for (size_t k = 0; k < n; k++) {
+    const double x = isfinite(v[k]) ? v[k] : NAN;
+    XXH3_64bits_update(state, &x, sizeof x);
+  }
+}
+
 void reports_hash(const Model *m, const ReportResult *results, int action, char out[REPORTS_HASH]) {
   XXH3_state_t *state = XXH3_createState();
   XXH3_64bits_reset(state);
   for (int i = 0; i < action && i < (int)m->naction; i++) {
     if (m->action[i].kind != DO_REPORT) continue;
     const ReportResult *r = &results[report_number(m, m->action[i].report)];
-    double v[] = {r->mean, r->sd, r->min, r->max};
-    for (size_t k = 0; k < sizeof v / sizeof *v; k++)
-      if (!isfinite(v[k])) v[k] = NAN;
-    XXH3_64bits_update(state, v, sizeof v);
+    hash_numbers(state, r->mean, 4 * (size_t)r->elems);
     XXH3_64bits_update(state, &r->n, sizeof r->n);
-    for (uint32_t k = 0; k < m->action[i].report->nasked; k++) {
-      const double x = isfinite(r->asked[k]) ? r->asked[k] : NAN;
-      XXH3_64bits_update(state, &x, sizeof x);
-    }
+    hash_numbers(state, r->asked, (size_t)m->action[i].report->nasked * r->elems);
   }
   snprintf(out, REPORTS_HASH, "%016" PRIx64, (uint64_t)XXH3_64bits_digest(state));
   XXH3_freeState(state);

@@ -5,13 +5,18 @@
 
 /* What a report gave. */
 typedef struct ReportResult {
-  double mean, sd, min, max;
+  double *mean, *sd, *min, *max; /* of each element, row-major, in one piece that begins with mean; NULL: not made yet */
+  double *asked;                 /* in the order of Report.asked, each for all elements */
+  uint32_t elems;
   int64_t n;
   bool made;
-  double *asked; /* in the order of Report.asked; report_results_free frees them */
 } ReportResult;
 ReportResult *report_results(const Model *m); /* one for each report, by report_number */
 void report_results_free(const Model *m, ReportResult *results);
+
+/* Room for what the report gives, where there is none yet. */
+void report_result_room(const Report *report, ReportResult *r);
+bool report_finite(const ReportResult *r); /* all means are */
 
 /* Runs a report with the session's parameters and the results of those above; 0, or the exit code after messages. */
 int report_run(Session *s, const Report *report, const ReportResult *results, ReportResult *out);
@@ -21,7 +26,7 @@ void report_evaluate(Session *s, const Report *report, const Native *native, con
                      ReportResult *out);
 /* An input of a report's function: a parameter, a field of the set, one of the statistics. */
 HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats);
-/* The statistics that a function has as inputs, as one shared array of the model's precision. */
+/* The statistics that a function has as inputs, at stat_at of a shared array of the model's precision. */
 RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results);
 /* "quantile(0.9)": of one that is asked; into text[STAT_TEXT]. */
 enum { STAT_TEXT = 40 };

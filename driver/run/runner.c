@@ -17,11 +17,14 @@ bool runner_stopped(const Runner *r) { return r->on.stop && __atomic_load_n(r->o
 /* ---- reports and expectations -------------------------------------------------------------------------- */
 
 static RtReport record_report(Arena *mem, const Report *report, const ReportResult *x) {
-  RtNumber *asked = ARENA_ARRAY(mem, RtNumber, report->nasked + 1);
+  RtStatistic *asked = ARENA_ARRAY(mem, RtStatistic, report->nasked + 1);
+  const Type t = report_type(report);
   char text[STAT_TEXT];
   for (uint32_t k = 0; k < report->nasked; k++)
-    asked[k] = (RtNumber){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked[k]};
-  return (RtReport){report->name, x->mean, x->sd, x->min, x->max, x->n, asked, (int)report->nasked};
+    asked[k] = (RtStatistic){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked + (size_t)k * x->elems};
+  RtReport r = {report->name, t.rank, {0}, x->elems, x->mean, x->sd, x->min, x->max, x->n, asked, (int)report->nasked};
+  memcpy(r.dim, t.dim, sizeof *t.dim * t.rank);
+  return r;
 }
 
 int runner_write_reports(Runner *r) {
@@ -52,7 +55,7 @@ static int run_report(Runner *r, const Report *report) {
   int code = report_run(r->s, report, r->result, x);
   if (code) return code;
   x->made = true;
-  r->not_finite |= !isfinite(x->mean);
+  r->not_finite |= !report_finite(x);
   if (r->on.report) r->on.report(r->on.ctx, report, x);
   return runner_write_reports(r);
 }

@@ -18,7 +18,7 @@ static Tensor input(const RtArray *param, const RtArray *stats, const RtSet *set
       out.v[e * lanes + i] = in->kind == IN_PARAM    ? rt_real(param[in->index].v, e, param[in->index].f64)
                              : in->kind == IN_WEIGHT ? 1.0 / (double)n
                              : in->kind == IN_INDEX  ? (double)sample[i]
-                             : in->kind == IN_SCALAR ? rt_real(stats->v, in->index, stats->f64)
+                             : in->kind == IN_SCALAR ? rt_real(stats->v, in->index + e, stats->f64)
                                                      : rt_real(set->field[in->index].v, e * set->field[in->index].ld + sample[i],
                                                                set->field[in->index].f64);
   return out;

@@ -20,7 +20,7 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, bool gaps, 
     snprintf(err, errsize, "%s", e.text);
     return false;
   }
-  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
+  *out = (TableInfo){.ncolumn = (uint32_t)t.ncolumn, .tree = t.tree, .column = ARENA_ARRAY(mem, struct TableColumn, t.ncolumn)};
   for (int i = 0; i < t.ncolumn; i++) {
     const RtColumn *c = &t.column[i];
     out->column[i].name = c->name && *c->name ? arena_strdup(mem, c->name) : NULL;

@@ -65,15 +65,25 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
   return true;
 }
 
+static const char *listed(Elab *E, const Read *r) {
+  enum { SHOWN = 12 };
+  const char *text = "";
+  for (uint32_t i = 0; i < r->info.ncolumn && i < SHOWN; i++)
+    text = arena_printf(E->mem, "%s%s`%s`", text, i ? ", " : "", r->info.column[i].name);
+  return r->info.ncolumn <= SHOWN ? text : arena_printf(E->mem, "%s, and %u more", text, r->info.ncolumn - SHOWN);
+}
+
 static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
   const char *known[128];
   uint32_t n;
   for (*out = 0; *out < r->info.ncolumn; ++*out)
     if (r->info.column[*out].name && !strcmp(r->info.column[*out].name, header)) return only_one(E, r, *out, at);
   headers(r, known, &n);
-  DiagMsg *m =
-      elab_error(E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
-  elab_suggest(m, header, known, n);
+  DiagMsg *m = r->info.tree ? elab_error(E, CODE_column, at, "`%s` has no dataset `%s`", r->d->path, header)
+                            : elab_error(E, CODE_column, at,
+                                         n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
+  if (r->info.tree) elab_help(m, "it has %s", listed(E, r));
+  else elab_suggest(m, header, known, n);
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
 }
@@ -156,7 +166,7 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
   Value v = elab_expr(E, e);
   int64_t k;
   if (v.kind == V_POISON) return false;
-  if (v.kind == V_STRING) c.header = v.string;
+  if (v.kind == V_STRING) c.header = v.string + (r->info.tree && v.string[0] == '/');
   else if (value_is_int(v, &k)) {
     if (!by_number(E, r, k, e->at)) return false;
     c.column = (int)k;
@@ -167,13 +177,20 @@ static bool named_column(Elab *E, Read *r, const Arg *a) {
   return add_column(E, r, a->name, c, e->at);
 }
 
+/* Of a dataset in a group the field is called as the last part of its path. */
+static const char *field_of(Elab *E, const Read *r, const char *header) {
+  const char *slash = r->info.tree ? strrchr(header, '/') : NULL;
+  return intern(E->m->names, slash ? slash + 1 : header);
+}
+
 static bool plain_column(Elab *E, Read *r, const Arg *a) {
   const Expr *e = a->value;
   if (e->kind != EX_NAME && e->kind != EX_STRING) {
     elab_help(elab_error(E, CODE_column, e->at, "a column is given by its name"), "`name = 2` names a column by number");
     return false;
   }
-  return add_column(E, r, e->name, (ReadColumn){.name = e->name, .column = -1, .header = e->name}, e->at);
+  const char *header = r->info.tree && e->name[0] == '/' ? e->name + 1 : e->name, *name = field_of(E, r, header);
+  return add_column(E, r, name, (ReadColumn){.name = name, .column = -1, .header = header}, e->at);
 }
 
 /* Names are looked up for each column: more than this are not all meant. */
@@ -215,7 +232,7 @@ static bool all_columns(Elab *E, Read *r, const Expr *call) {
     }
     const char *name = arena_strdup(E->mem, c->name);
     if (only_one(E, r, i, call->at) &&
-        add_column(E, r, intern(E->m->names, name), (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
+        add_column(E, r, field_of(E, r, name), (ReadColumn){.name = name, .column = (int)i, .header = name}, call->at))
       continue;
     return false;
   }

@@ -447,6 +447,7 @@ Value elab_index(Elab *E, const Expr *e) {
     if (n < IR_MAX_RANK) s[n++] = one;
   }
   if (!good) return POISON;
+  if (base.kind == V_REPORT) base = elab_stat(E, base.report, (ReportStat){.stat = STAT_MEAN}, e->a->at);
   if (list) return list_sub(E, base, s);
   if (any_index(s, n)) return index_sub_any(E, base, s, n, e);
   if (all_static(base)) return static_sub(E, base, s, n);

@@ -305,8 +305,9 @@ Value elab_stat(Elab *E, Report *r, ReportStat s, Span at) {
     if (root->uses.at[i].report == r && same_stat(root->uses.at[i].stat, s)) return value_tensor(l, root->used.at[i]);
   if (!stat_plain(s.stat)) ask(E, r, s);
   l->b.at = at;
-  Val v = ir_input(&l->b, r->name, IN_SCALAR, root->uses.n, type_scalar(false));
+  const uint32_t k = root->uses.n;
   *vec_push(&root->uses) = (ReportUse){r, s};
+  Val v = ir_input(&l->b, r->name, IN_SCALAR, stat_at(root->uses.at, k), stat_type(&root->uses.at[k]));
   *vec_push(&root->used) = v;
   return value_tensor(l, v);
 }

@@ -32,6 +32,27 @@ Value value_tuple(Elab *E, const Value *at, uint32_t n) {
   return (Value){.kind = V_TUPLE, .list = {copy, n}};
 }
 
+/* ---- reports ------------------------------------------------------------------------------------------ */
+
+Type report_type(const Report *r) {
+  Type t = ir_type(r->fn, r->fn->out.at[0]);
+  t.lane = false;
+  return t;
+}
+
+Type stat_type(const ReportUse *use) { return use->stat.stat == STAT_COUNT ? type_scalar(false) : report_type(use->report); }
+
+uint32_t stat_at(const ReportUse *use, uint32_t k) {
+  enum { ALIGNED = 16 }; /* 64 bytes of f32 */
+  uint32_t at = 0;
+  for (uint32_t i = 0;; i++) {
+    const Type t = stat_type(&use[i]);
+    if (t.rank) at = (at + ALIGNED - 1) / ALIGNED * ALIGNED;
+    if (i == k) return at;
+    at += (uint32_t)type_count(t);
+  }
+}
+
 /* ---- asking ---------------------------------------------------------------------------------------- */
 
 bool value_is_int(Value v, int64_t *out) {
@@ -44,8 +65,8 @@ bool value_static(Value v) { return v.kind == V_NUM || v.kind == V_ARRAY; }
 
 bool value_type(Value v, Type *out) {
   switch (v.kind) {
-  case V_NUM:
-  case V_REPORT: *out = type_scalar(false); return true;
+  case V_NUM: *out = type_scalar(false); return true;
+  case V_REPORT: *out = report_type(v.report); return true;
   case V_BOOL:
     *out = type_scalar(false);
     out->dt = DT_BOOL;

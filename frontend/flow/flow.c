@@ -127,6 +127,7 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
                                      : "nothing");
     if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound)
       elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
+    else if (a->n == 1 && value_numeric(v)) elab_help(m, "of a matrix it is `%s`", inverse ? "inv(A)" : "logabsdet(A)");
     else elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
     return POISON;
   }

@@ -7,15 +7,23 @@
 
 /* ---- report -------------------------------------------------------------------------------------------- */
 
+/* Of a report: its statistics stand in reports.json. */
+enum { MOST_ELEMENTS = 1 << 16 };
+
 static bool report_value(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
-  if (value_numeric(v) && value_type(v, &t) && t.rank == 0) return true;
-  DiagMsg *m =
-      elab_error(E, CODE_not_scalar, it->value->at, "the report `%s` needs a scalar, found %s", it->name, value_kind(E, v));
-  if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "`where(..., 1, 0)` counts");
-  else if (value_type(v, &t))
-    elab_help(m, t.rank == 1 && t.dim[0] == 1 ? "`[0]` takes its element" : "`norm`, `sum`, `mean` or `maxabs` makes one of it");
+  const bool tensor = value_type(v, &t), numeric = value_numeric(v);
+  if (numeric && type_count(t) >= 1 && type_count(t) <= MOST_ELEMENTS) return true;
+  if (numeric) {
+    elab_help(elab_error(E, CODE_too_large, it->value->at, "a report has 1 to %d elements, found %lld", (int)MOST_ELEMENTS,
+                         (long long)type_count(t)),
+              "`save name = { x = ... }` writes arrays of any size");
+    return false;
+  }
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, it->value->at, "the report `%s` needs a number, a vector or a matrix, found %s",
+                          it->name, value_kind(E, v));
+  if (tensor) elab_help(m, "`where(..., 1, 0)` counts");
   return false;
 }
 
@@ -53,8 +61,10 @@ static bool is_condition(Elab *E, const Item *it, Value v) {
   Type t;
   if (v.kind == V_POISON || v.kind == V_NONE) return false;
   if (value_type(v, &t) && t.dt == DT_BOOL && t.rank == 0) return true;
-  elab_help(elab_error(E, CODE_not_condition, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v)),
-            "`expect max(name) < 1e-3`");
+  DiagMsg *m = elab_error(E, CODE_not_condition, it->value->at, "`expect` needs a condition, found %s", value_kind(E, v));
+  if (value_type(v, &t) && t.dt == DT_BOOL)
+    elab_help(m, "one truth value: `expect maxabs(name - [1, 2]) < 1e-3`, `expect name[0] < 1`");
+  else elab_help(m, "`expect max(name) < 1e-3`");
   return false;
 }
 

@@ -297,6 +297,12 @@ static const Data *made_later(const Elab *E, const Report *r, uint32_t action) {
 
 static void add_monitor(Elab *E, Train *t, const Expr *e, uint32_t action) {
   Report *r = report_named(E, e);
+  if (r && r->fn && report_type(r).rank) {
+    elab_help(elab_error(E, CODE_not_scalar, e->at, "`monitor` takes reports of a number, `%s` has %lld elements", r->name,
+                         (long long)type_count(report_type(r))),
+              "a report of one of them, or of their `norm`, `mean` or `maxabs`");
+    return;
+  }
   const Data *later = r ? made_later(E, r, action) : NULL;
   if (later) {
     elab_help(

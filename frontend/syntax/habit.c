@@ -47,7 +47,7 @@ static bool pairs(const Seen *s) {
     const char *help;
   } row[] = {
     {'*', '*', "powers are written `^`: `x^2`"},
-    {'/', '/', "a comment begins with `#`"},
+    {'/', '/', "write `floor(x/y)`; a comment begins with `#`"},
     {'/', '*', "a comment begins with `#`, on each of its lines"},
     {':', '=', "`fn f(x) = x^2` and `const n = 3` define for the file, `let y = ...` in a body"},
     {'.', '*', "`*` goes element by element; the product of matrices is `A @ B`"},

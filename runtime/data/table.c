@@ -387,13 +387,15 @@ static bool read_text(const char *path, bool info_only, RtTable *out, RtError *e
 
 /* ---- files ------------------------------------------------------------------------------------------------- */
 
-static bool has_magic(const char *path, const char *magic, size_t n) {
+static bool has_magic_at(const char *path, long at, const char *magic, size_t n) {
   char head[8] = {0};
   FILE *f = fopen(path, "rb");
-  const bool same = f && fread(head, 1, n, f) == n && !memcmp(head, magic, n);
+  const bool same = f && fseek(f, at, SEEK_SET) == 0 && fread(head, 1, n, f) == n && !memcmp(head, magic, n);
   if (f) fclose(f);
   return same;
 }
+
+static bool has_magic(const char *path, const char *magic, size_t n) { return has_magic_at(path, 0, magic, n); }
 
 static bool ends(const char *path, const char *end) {
   const size_t n = strlen(path), m = strlen(end);
@@ -404,20 +406,29 @@ static bool is_npy(const char *path) { return ends(path, ".npy") || has_magic(pa
 bool rt_table_is_npy(const char *path) { return is_npy(path); }
 static bool is_npz(const char *path) { return ends(path, ".npz") || has_magic(path, "PK\x03\x04", 4); }
 
+/* A block of the user's may stand before what is HDF5: MATLAB's does. */
+static bool is_hdf5(const char *path) {
+  bool is = ends(path, ".h5") || ends(path, ".hdf5");
+  for (long at = 0; !is && at <= 2048; at = at ? 2 * at : 512) is = has_magic_at(path, at, "\x89HDF\r\n\x1a\n", 8);
+  return is;
+}
+
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err) {
   bool all = true;
   for (int i = 0; i < n; i++) all = all && (t->column[column[i]].v || t->column[column[i]].fault);
   if (all) return true;
   if (is_npy(t->path)) return rt_npy_values(t, column, n, err);
-  return is_npz(t->path) ? rt_npz_values(t, column, n, err) : rt_fail(err, "%s: it is being changed", t->path);
+  if (is_npz(t->path)) return rt_npz_values(t, column, n, err);
+  return is_hdf5(t->path) ? rt_hdf5_values(t, column, n, err) : rt_fail(err, "%s: it is being changed", t->path);
 }
 
 bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err) {
   *out = (RtTable){.path = strdup(path), .gaps = how & RT_GAPS};
-  const bool ok = !out->path     ? rt_fail(err, "%s: not enough memory", path)
-                  : is_npy(path) ? rt_npy_open(path, out, err)
-                  : is_npz(path) ? rt_npz_open(path, out, err)
-                                 : read_text(path, how & RT_INFO, out, err);
+  const bool ok = !out->path      ? rt_fail(err, "%s: not enough memory", path)
+                  : is_npy(path)  ? rt_npy_open(path, out, err)
+                  : is_npz(path)  ? rt_npz_open(path, out, err)
+                  : is_hdf5(path) ? rt_hdf5_open(path, out, err)
+                                  : read_text(path, how & RT_INFO, out, err);
   if (!ok) rt_table_finish(out);
   return ok;
 }

@@ -1,4 +1,4 @@
-/* Between table.c, cell.c, npy.c and npz.c. */
+/* Between table.c, cell.c, npy.c, npz.c and hdf5.c. */
 #ifndef HNNC_RUNTIME_DATA_TABLE_PRIV_H
 #define HNNC_RUNTIME_DATA_TABLE_PRIV_H
 
@@ -21,13 +21,15 @@ bool rt_cell_foreign(const char *s, size_t n);
 /* What to do about such a text, or "". */
 const char *rt_cell_help(const char *s, size_t n);
 
-/* ---- npy.c, npz.c ----------------------------------------------------------------------------------------------- */
+/* ---- npy.c, npz.c, hdf5.c ----------------------------------------------------------------------------------------------- */
 
 /* rt_table_read and rt_table_values of each format. */
 bool rt_npy_open(const char *path, RtTable *t, RtError *err);
 bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err);
 bool rt_npz_open(const char *path, RtTable *t, RtError *err);
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err);
+bool rt_hdf5_open(const char *path, RtTable *t, RtError *err);
+bool rt_hdf5_values(RtTable *t, const int *column, int n, RtError *err);
 
 bool rt_table_is_npy(const char *path); /* table.c: by its name or its first bytes */
 

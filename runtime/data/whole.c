@@ -41,7 +41,7 @@ static bool missing(const RtTable *t, const char *name, RtError *err) {
 
 /* A column: its rows are the first axis, unless it is one value. */
 static bool column(RtTable *t, const char *name, RtArray *out, RtError *err) {
-  const int i = find(t, name);
+  const int i = find(t, name + (t->tree && *name == '/'));
   if (i < 0) return missing(t, name, err);
   const RtColumn *c = &t->column[i];
   uint32_t dim[7];

@@ -392,17 +392,43 @@ bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
 
 /* ---- reports ------------------------------------------------------------------------------------------------ */
 
+/* A number, or a list of them. */
+static json_t *reals(const RtReport *q, const double *v) {
+  if (!q->rank) return real(*v);
+  json_t *list = json_array();
+  for (int64_t e = 0; e < q->elems; e++) json_array_append_new(list, real(v[e]));
+  return list;
+}
+
+/* What a mean of n independent samples is off by. */
+static json_t *standard_errors(const RtReport *q) {
+  json_t *list = json_array();
+  for (int64_t e = 0; e < q->elems; e++) json_array_append_new(list, real(q->sd[e] / sqrt((double)q->n)));
+  return list;
+}
+
+static json_t *report_object(const RtReport *q) {
+  json_t *o = json_object();
+  if (q->rank) {
+    json_t *shape = json_array();
+    for (int d = 0; d < q->rank; d++) json_array_append_new(shape, json_integer(q->dim[d]));
+    json_object_set_new(o, "shape", shape);
+  }
+  json_object_set_new(o, "mean", reals(q, q->mean));
+  json_object_set_new(o, "sd", reals(q, q->sd));
+  if (q->rank) json_object_set_new(o, "standard_error", standard_errors(q));
+  json_object_set_new(o, "min", reals(q, q->min));
+  json_object_set_new(o, "max", reals(q, q->max));
+  json_object_set_new(o, "n", json_integer(q->n));
+  for (int k = 0; k < q->nasked; k++) json_object_set_new(o, q->asked[k].name, reals(q, q->asked[k].v));
+  return o;
+}
+
 /* malloc'ed; NULL: not enough memory. */
 static char *reports_text(const RtReport *report, int nreport, const RtExpect *expect, int nexpect, const RtProof *proof,
                           int nproof) {
   json_t *reports = json_object(), *expects = json_array(), *proofs = json_array();
-  for (int i = 0; i < nreport; i++) {
-    const RtReport *q = &report[i];
-    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:I}", "mean", real(q->mean), "sd", real(q->sd), "min", real(q->min), "max",
-                          real(q->max), "n", (json_int_t)q->n);
-    for (int k = 0; k < q->nasked; k++) json_object_set_new(o, q->asked[k].name, real(q->asked[k].v));
-    json_object_set_new(reports, q->name, o);
-  }
+  for (int i = 0; i < nreport; i++) json_object_set_new(reports, report[i].name, report_object(&report[i]));
   for (int i = 0; i < nexpect; i++)
     json_array_append_new(expects, json_pack("{s:s, s:b}", "text", expect[i].text, "holds", expect[i].holds));
   for (int i = 0; i < nproof; i++)

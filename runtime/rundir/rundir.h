@@ -61,11 +61,18 @@ bool rt_run_metric(RtRun *r, const RtMetric *m, RtError *err);
 /* Before going on from a checkpoint: drops the lines after (action, step) and what was cut off. */
 bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 
+typedef struct RtStatistic {
+  const char *name;
+  const double *v; /* of each element */
+} RtStatistic;
 typedef struct RtReport {
   const char *name;
-  double mean, sd, min, max;
+  int rank; /* 0: of a number, whose statistics are numbers; else lists, row-major */
+  uint32_t dim[6];
+  int64_t elems;
+  const double *mean, *sd, *min, *max;
   int64_t n;
-  const RtNumber *asked; /* others that later items asked for */
+  const RtStatistic *asked; /* others that later items asked for */
   int nasked;
 } RtReport;
 typedef struct RtExpect {

@@ -97,8 +97,8 @@ def slopes(ctx, e, xs):
     out = []
     for a in inner.get(e).data:
         d = a.d if a.__class__ is s.Dual and a.t == inner.level else {}
-        # a slope that is not finite makes NaN of 0 times it, in forward mode everywhere in the row
-        zero = s.ZERO if all(s.finite(v) for v in d.values()) else s.Num(0.0, s.INF)
+        # a slope that is not finite makes NaN of 0 times it, in forward mode everywhere in the row; at a value that is not finite it need not be finite
+        zero = s.ZERO if s.finite(a) and all(s.finite(v) for v in d.values()) else s.Num(0.0, s.INF)
         out.append([d.get(k, zero) for k in range(at)])
     return out, at
 

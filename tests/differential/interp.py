@@ -431,8 +431,8 @@ def static(op, a, b):
             return Fraction(a)**int(b)
         return s.raised(float(a), float(b))
     if op == "/":
-        if b == 0:
-            raise Problem("division by 0")
+        if b == 0:                       # by the number of a turn: what is written as a constant is refused
+            return s.divided(float(a), float(b))
         return Fraction(a) / Fraction(b) if not isinstance(a, float) and not isinstance(b, float) else float(a) / float(b)
     if op == "@":
         raise Problem("`@` of numbers")

@@ -2,6 +2,7 @@
 element after the other; nothing is fast."""
 import functools
 import itertools
+import math
 
 import scalar as s
 
@@ -62,9 +63,15 @@ def total(items):
 
 
 def product(items):
-    out = None
+    """In any order: where one overflows on its way, or loses digits among the smallest numbers, it is not known."""
+    out, most, least = None, 0.0, 0.0
     for x in items:
         out = x if out is None else s.mul(out, x)
+        v = abs(s.base(x).v)
+        size = math.log2(v) if v and v - v == 0 else 0.0
+        most, least = most + max(size, 0.0), least + min(size, 0.0)
+    if most > math.log2(s.now.huge) - 1 or most > 0 and least < math.log2(s.now.tiny) + 1:
+        out = s.fog(out)
     return s.ONE if out is None else out
 
 

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""What leaves a run and comes in: `save`, data made after training, `index`, constants and instances from files.
+"""What leaves a run and comes in: `save`, reports of vectors, data made after training, `index`, constants
+and instances from files, HDF5.
 test_driver_arrays.py HNNC [TEST...]. Arrays are read by a reader of their own, and by NumPy where it is there."""
 import ast
+import base64
+import json
 import math
 import os
 import pty
@@ -10,6 +13,7 @@ import struct
 import subprocess
 import time
 import zipfile
+import zlib
 
 from driver_util import HNNC, check, environment, hnnc, last, load, main, read, same_end, tensors, write
 
@@ -184,6 +188,133 @@ def test_from_files():
     hnnc("run", "c.hnn", "--out", "c")
 
 
+# ---- reports of vectors ---------------------------------------------------------------------------------------
+
+
+VECTORS = """\
+precision f64
+data points { yield x = normal(0, 1, [2]), k = index }
+use some = points(count = 31, seed = 3)
+save drawn = { x = x } on some
+net n(x: real[2]) { param w: real[2] = 1; return w*x }
+report m = [[x[0], x[1], x[0]*x[1]], [k, 1, norm(x)]] on some
+report few = n([1, 2])
+report long = [i*x[0] for i in 0:7] on some
+loss fit(x) = sum((n(x) - 3*x)^2)
+train fit on some { steps = STEPS }
+report after = n(x) - mean(few) on some
+report q = quantile(m, 0.3)
+save of = { mean = m, sd = sd(m), most = max(m), sum = sum(m), count = count(m), q = quantile(m, 0.3), first = m[0, 1] }
+expect m[0, 1] == mean(m)[0, 1] and maxabs(few - [1, 2]) == 0
+"""
+
+
+def test_vector_reports():
+    """Every statistic of each element is that of its column alone, computed from the samples that `save` writes."""
+    write("m.hnn", VECTORS.replace("STEPS", "30"))
+    said = hnnc("run", "m.hnn", "--out", "r").out
+    v = arrays("r/arrays/drawn.npz")["x"][2]
+    rows = [(a, b, a*b, float(i), 1.0, math.hypot(a, b)) for i, (a, b) in enumerate(zip(v[::2], v[1::2]))]
+    n, got, of = len(rows), load("r/reports.json")["reports"], arrays("r/arrays/of.npz")
+    check(got["m"]["shape"] == [2, 3] and got["m"]["n"] == 31 and of["count"][2] == (31,), "the shape", got["m"])
+    for e, x in enumerate(zip(*rows)):
+        mean = math.fsum(x)/n
+        sd = math.sqrt(math.fsum((a - mean)**2 for a in x)/(n - 1))
+        place = 0.3*(n - 1)
+        low, high = sorted(x)[int(place)], sorted(x)[min(int(place) + 1, n - 1)]
+        exact = {"mean": mean, "sd": sd, "standard_error": sd/math.sqrt(n), "min": min(x), "max": max(x), "sum": math.fsum(x),
+                 "quantile(0.3)": low + (place - int(place))*(high - low)}
+        for k, y in exact.items():
+            check(abs(got["m"][k][e] - y) < 1e-12*(1 + abs(y)), "%s of element %d" % (k, e), got["m"][k][e], y)
+    for key, name in (("mean", "mean"), ("sd", "sd"), ("most", "max"), ("sum", "sum"), ("q", "quantile(0.3)")):
+        check(list(of[key][2]) == got["m"][name] and of[key][1] == (2, 3), "saved: " + key, of[key])
+    check(got["q"]["mean"] == got["m"]["quantile(0.3)"] and of["first"][2] == (got["m"]["mean"][1],), "in a later report")
+    check(got["few"]["mean"] == [1, 2] and got["few"]["standard_error"] == [0, 0], "without data", got["few"])
+    check("report few                      [1, 2]\n" in said and ", … 3 more] (mean ± standard error, 31)" in said, "the lines", said)
+
+
+def test_vector_reports_resumed():
+    """Those from before a checkpoint are taken from the run directory; one that was changed is refused."""
+    write("m.hnn", VECTORS.replace("STEPS", "20000"))
+    hnnc("run", "m.hnn", "--out", "whole", "-q")
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "cut", "-q"], env=environment(), stderr=subprocess.PIPE)
+    end = time.time() + 60
+    while not (os.path.exists("cut/metrics.jsonl") and read("cut/metrics.jsonl").count(b"\n") > 3):
+        check(time.time() < end, "no metrics")
+        time.sleep(0.002)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    if p.returncode:
+        kept, other = read("cut/reports.json"), load("cut/reports.json")
+        other["reports"]["m"]["mean"][4] += 1
+        write("cut/reports.json", json.dumps(other))
+        hnnc("resume", "cut", code=4, says="reports.json` has changed")
+        write("cut/reports.json", kept)
+        hnnc("resume", "cut", "-q")
+    same_end("whole", "cut")
+
+
+def test_vector_reports_not_finite():
+    write("m.hnn", "data d { yield x = uniform(-1, 1), k = index }\nuse s = d(count = 9)\n"
+                   "report r = [x, 1, log(k - 4)] on s\nreport after = mean(r)\n")
+    r = hnnc("run", "m.hnn", "--out", "r", code=3, says=["the report `r` is not finite", "in sample 0"])
+    got = load("r/reports.json")["reports"]
+    for k in "r", "after":
+        check(got[k]["mean"][1:] == [1, None] and abs(got[k]["mean"][0]) < 1, "the other elements are there", r, got)
+
+
+# ---- HDF5 ------------------------------------------------------------------------------------------------------
+
+
+# Written by h5py, libver earliest to v108: x = arange(4.); group/y, >f4 [4, 2] = arange(8)/2; group/n, u1 in compressed chunks = 0 100 200 44;
+# yes = [True, False, True, True]; k = 2.5, 0-d; name: text; z: complex; nan = [0, 1, 2, nan]; links: again -> group, gone -> nothing.
+HDF5 = zlib.decompress(base64.b64decode("""
+eNrtWkFrE0EUfjObyJAibCxYEbWjXnprDz0UPGQL3RJENNgKOZUsdhuLmkhtYfVij/EfeFTw4NFfIP4Ef4I/wYvgrc7OzNs400xIYytJnQ+Wl5l583Yz883Le2/z
+tr62frFytQI5GIMShPAnjjSat802jre0JFr2tPxEsZ/IsSu6v6rt23qbD+MYgBb27fsslZRc0O3wlu4Hj/8B9Xi1kcvPFu9aN8/2vgTKitsE24rJhKgOTctCBmI8
+H6nyGjDZE8HyDCwfBWq8LHrzcUqpNMC0vYBodeDWE/Qmah827j9Yy9cksvwDxX2y9BsOvaalh14nK5v+5H3ZVMDV4deHPyf6iaUbk8lnl1+0v6/yi8TpF3tVJZl3
+ER5/jR81/UEfb4bHXPQfiutrTY1xcUXiakXZ1uO64PEOpNnWnQ8BkC/wUzBbH99SlAhYtmG8tusZf73x++bh4eHh4TFeXoXxOMaj3CwDwCstO1a+H51aXqUidkLN
+vIpa+RU9lmfN6zEOcwzmMBhw51nckWdlE5BX0SIP+nZpuD7G+1noOWzy6sIJ8/VQqobFFGbyJ1D8mRF8IdIO2mUyg9tOd54l+2lhr+AZpd9n+5Ql/Sd88k/XI88f
+yYC6WsWhH2liVazzhrhrJZrU8gceHh4eHh4e0xg/nfR9x4KqY1M1JWT9OGp99d5GLGOQRzEGCe64fJOZlicjLj++HsyId8Z/39NkZiSPeHfO+KG+/yxRU9zr0XLs
+/3lbj0OpepmqnGNvxPsM4tcuDGbQKHPd+7DNBmf2/IzWY9zz83Eq3pfaXqy91z14kddT0pey/RTrKsnzNJevi7aqtCTtZDf/tKgntrsdqbfY6Rp+qHGqdYgSrKBd
+PlodggfD9bCuFF4brof/54jmp/t39DfGMK5S"""))
+
+
+def test_hdf5():
+    """The numbers of a file that h5py wrote; where libhdf5 is not installed, what to install."""
+    write("set.h5", HDF5)
+    write("m.hnn", 'precision f64\ndata s = read("set.h5", x, "group/y", n = "/group/n", yes, k)\nconst Y = read("set.h5", "group/y")\n'
+                   "save all = { x = x, y = y, n = n, yes = yes, k = k } on s\nreport sum = sum(Y)\nexpect mean(sum) == 14\n")
+    r = hnnc("run", "m.hnn", "--out", "r", "-q", code=None)
+    if "libhdf5 is not installed" in r.err:
+        check("`apt install libhdf5" in r.err, "what to install", r)
+        print("     libhdf5 is not installed")
+        return
+    check(r.code == 0, "it runs", r)
+    a = {k: (v[1], list(v[2])) for k, v in arrays("r/arrays/all.npz").items()}
+    check(a == {"x": ((4,), [0, 1, 2, 3]), "y": ((4, 2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]), "n": ((4,), [0, 100, 200, 44]),
+                "yes": ((4,), [1, 0, 1, 1]), "k": ((4,), [2.5]*4)}, "the numbers", a)
+    write("g.hnn", 'precision f64\ndata s = read("set.h5", x, v = "nan", missing = nan)\nsave g = { m = v_mask } on s\n')
+    hnnc("run", "g.hnn", "--out", "g", "-q")
+    check(arrays("g/arrays/g.npz")["m"][2] == (1, 1, 1, 0), "a gap")
+    for columns, says in ((", x, q", ["no dataset `q`", "it has `group/n`, `group/y`, `k`, `name`, `nan`, `x`, `yes`, `z`"]),
+                          (", x, z", ["complex numbers"]), (", name", ["it holds text"]), (', x, "again/y"', ["no dataset `again/y`"]),
+                          (', "group/y", y = x', ["named twice"]), (", k", ["one value for every sample"]), ("", ["`z` of `set.h5`"]),
+                          (", nan", ["dataset `nan`: the element [3] is not a finite number"])):
+        write("e.hnn", 'data s = read("set.h5"%s)\nsave a = { s = 1 } on s\n' % columns)
+        hnnc("run", "e.hnn", "--out", "e", code=None, says=["error"] + says)
+    write("f.hnn", 'data s = read("f.h5", x)\nreport r = x on s\n')
+    for text, says in (HDF5[:3000], "not a good HDF5 file (truncated"), (b"x,y\n1,2\n", "not a good HDF5 file"), (b"", "not a good HDF5 file"):
+        write("f.h5", text)
+        hnnc("check", "f.hnn", code=1, says=says)
+
+
+def test_damaged_hdf5():
+    """A byte of it is wrong: an error, or the numbers that are not those."""
+    write("f.hnn", 'data s = read("f.h5", x)\nreport r = x on s\n')
+    for at in range(0, len(HDF5), 97):
+        write("f.h5", HDF5[:at] + bytes([HDF5[at] ^ 0x55]) + HDF5[at + 1:])
+        r = hnnc("check", "f.hnn", code=None)
+        check(r.code == 0 or r.code in (1, 2, 4) and "error" in r.err, "byte %d" % at, r)
 GAPS = """\
 precision %s
 data d = read("%s", %smissing = nan)

@@ -286,6 +286,20 @@ static void test_run(void) {
   hnnc_close(m);
 }
 
+static void test_reports_of_tensors(void) {
+  const hnnc_report *r;
+  hnnc_model *m = open_it("precision f64\ndata d { yield k = index }\nuse s = d(count = 5)\n"
+                          "report all = [[k, 2*k], [k, 1], [0, -k]] on s\nreport one = k on s\nreport fixed = all[0]\n");
+  CU_ASSERT_FATAL(hnnc_run(m, NULL) == HNNC_OK && hnnc_reports(m, &r) == 3);
+  CU_ASSERT(r[0].rank == 2 && r[0].dim[0] == 3 && r[0].dim[1] == 2 && r[0].elems == 6 && r[0].n == 5);
+  const double mean[] = {2, 4, 2, 1, 0, -2}, max[] = {4, 8, 4, 1, 0, 0}, min[] = {0, 0, 0, 1, 0, -4};
+  for (int e = 0; e < 6; e++) CU_ASSERT(r[0].means[e] == mean[e] && r[0].maxs[e] == max[e] && r[0].mins[e] == min[e]);
+  CU_ASSERT(fabs(r[0].sds[1] - sqrt(10)) < 1e-14 && r[0].sds[3] == 0 && r[0].mean == 2);
+  CU_ASSERT(r[1].rank == 0 && r[1].elems == 1 && r[1].means[0] == r[1].mean && r[1].sds[0] == r[1].sd);
+  CU_ASSERT(r[2].rank == 1 && r[2].dim[0] == 2 && r[2].means[0] == 2 && r[2].means[1] == 4 && r[2].n == 1);
+  hnnc_close(m);
+}
+
 /* From inside of a run, its model can be asked nothing, and cannot be closed; another one can. */
 static bool use_inside(void *ctx, const hnnc_progress *p) {
   hnnc_model *m = *(hnnc_model **)ctx;
@@ -580,6 +594,7 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"import", test_import},
                                                 {"import_odd", test_import_odd},
                                                 {"run", test_run},
+                                                {"reports_of_tensors", test_reports_of_tensors},
                                                 {"inside", test_inside},
                                                 {"stop", test_stop},
                                                 {"again", test_again},

@@ -270,17 +270,23 @@ static void test_out(void) {
 
 static void test_reports(void) {
   RtError err = {""};
-  const RtReport report[] = {{"energy", 0.5, 0.25, -1, 2, 10}, {"bad", NAN, INFINITY, 0, 0, 1}};
+  const double v[] = {0.5, 0.25, -1, 2}, bad[] = {NAN, INFINITY, 0, 0}, many[] = {1, NAN, 3, 4, 5, 6};
+  const RtReport report[] = {{"energy", 0, {0}, 1, v, v + 1, v + 2, v + 3, 10, NULL, 0},
+                             {"bad", 0, {0}, 1, bad, bad + 1, bad + 2, bad + 3, 1, NULL, 0},
+                             {"many", 2, {3, 2}, 6, many, many, many, many, 4, &(RtStatistic){"sum", many}, 1}};
   const RtExpect expect[] = {{"max(energy) < 3", true}, {"mean(bad) < 1", false}};
   const RtProof proof[] = {{"a == b", "proved"}};
-  CU_ASSERT_TRUE_FATAL(rt_reports_write(at(0, "reports.json"), report, 2, expect, 2, proof, 1, &err));
+  CU_ASSERT_TRUE_FATAL(rt_reports_write(at(0, "reports.json"), report, 3, expect, 2, proof, 1, &err));
   size_t n = 0;
   char *text = slurp(place[0], &n);
   json_t *o = json_loads(text, 0, NULL);
   char *compact = json_dumps(o, JSON_COMPACT);
   CU_ASSERT_STRING_EQUAL(compact,
                          "{\"reports\":{\"energy\":{\"mean\":0.5,\"sd\":0.25,\"min\":-1.0,\"max\":2.0,\"n\":10},"
-                         "\"bad\":{\"mean\":null,\"sd\":null,\"min\":0.0,\"max\":0.0,\"n\":1}},"
+                         "\"bad\":{\"mean\":null,\"sd\":null,\"min\":0.0,\"max\":0.0,\"n\":1},"
+                         "\"many\":{\"shape\":[3,2],\"mean\":[1.0,null,3.0,4.0,5.0,6.0],\"sd\":[1.0,null,3.0,4.0,5.0,6.0],"
+                         "\"standard_error\":[0.5,null,1.5,2.0,2.5,3.0],\"min\":[1.0,null,3.0,4.0,5.0,6.0],"
+                         "\"max\":[1.0,null,3.0,4.0,5.0,6.0],\"n\":4,\"sum\":[1.0,null,3.0,4.0,5.0,6.0]}},"
                          "\"expects\":[{\"text\":\"max(energy) < 3\",\"holds\":true},{\"text\":\"mean(bad) < 1\",\"holds\":false}],"
                          "\"proofs\":[{\"text\":\"a == b\",\"answer\":\"proved\"}]}");
   free(compact);
