@@ -44,6 +44,7 @@ typedef struct ReadColumn {
   const char *name;
   int column;
   const char *header;
+  bool mask; /* 1 where the column has a number, 0 where it has a gap */
 } ReadColumn;
 /* column >= 0, or -1 and the header's name */
 
@@ -69,6 +70,7 @@ struct Data {
   /* DATA_READ: */
   const char *path; /* resolved */
   ReadColumn *column;
+  bool gaps;            /* may be NaN: then a field of the same column, its mask, is there too */
   uint32_t ncolumn;     /* one per field; for .npz the names of arrays */
   int64_t rows;         /* samples of the file as it was looked into, -1 unknown; not kept */
   uint32_t read_window; /* 0: none; fields are then [window] */
@@ -296,6 +298,7 @@ typedef struct TableInfo { /* what the frontend must know of a data file */
     const char *name;                /* NULL: none */
     bool number;                     /* false: text */
     const char *fault;               /* why it cannot be read as numbers, with the place in the file; NULL: it can */
+    bool gap;                        /* the fault is a gap */
     uint32_t rank, dim[IR_MAX_RANK]; /* of one row */
     int64_t rows;                    /* TABLE_EVERY_ROW: one value, the same for every sample */
   } *column;
@@ -310,7 +313,9 @@ typedef struct FrontOptions {
   const char *std_dir; /* where import "std/..." is looked for after the file's own directory;
                                 NULL: the copies built into the program */
   /* Looks into a data file (runtime's reader). False + a message when it cannot. */
-  bool (*table)(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize);
+  bool (*table)(void *ctx, Arena *mem, const char *path, bool gaps, TableInfo *out, char *err, size_t errsize);
+  /* Which of n of its columns have gaps (the values are read). False + a message when they cannot be read. NULL: none has. */
+  bool (*gaps)(void *ctx, const char *path, const int *column, uint32_t n, bool *out, char *err, size_t errsize);
   /* Reads an array of a data file (runtime's rt_array_read): its numbers in row order, in mem. False + a message when it cannot. */
   bool (*array)(void *ctx, Arena *mem, const char *path, const char *name, Type *type, const double **v, char *err, size_t errsize);
   /* Whether a and b are the same function, exactly; with derivatives still as operators. NULL: not asked, and

@@ -57,6 +57,8 @@ typedef struct MemoryChoice {
 } MemoryChoice;
 Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 int64_t pass_memory_bytes(const Fn *gradient);
+/* Whether outputs [from, to) follow from input `index` (base/value.c). */
+bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
 /* Beyond this, one sample's states outgrow the second-level cache. */
 enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
 /* Carries of a loop for a backward pass, of one sample: beyond this it runs in segments (derive/segment.c). */

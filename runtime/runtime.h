@@ -65,6 +65,7 @@ typedef struct RtColumn {
   int rank;
   uint32_t dim[6]; /* of one row */
   int64_t rows;
+  bool gap;       /* some value is NaN, known when the values are; without RT_GAPS: that is the fault, of a text table */
   double *v;      /* [rows][elems]; NULL until it is read */
   int64_t member; /* of the archive */
 } RtColumn;
@@ -73,12 +74,15 @@ typedef struct RtTable {
   RtColumn *column;
   int ncolumn;
   int64_t rows;
+  bool gaps;
 } RtTable;
+/* How a table is read. RT_INFO: no values are wanted. RT_GAPS: empty cells, `NA` and NaN are NaN; otherwise faults. */
+enum { RT_VALUES = 0, RT_INFO = 1, RT_GAPS = 2 };
 /* Text tables (# % comments, CSV, blanks, header), .npy, .npz, by extension and magic. An .npy of shape [n], [n, k],
  * [n, k, ...] has 1, k, k columns of samples [], [], [...]. An .npz has a column for each array, first axis = rows; those
  * that are used together must be checked to have the same, and `rows` of the table is 0. What is wrong with one column is
- * said in its `fault` and hinders no other; what is wrong with the whole file fails. `info_only`: no values are wanted. */
-bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err);
+ * said in its `fault` and hinders no other; what is wrong with the whole file fails. `how`: of RT_INFO, RT_GAPS. */
+bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err);
 /* Reads the values of columns without fault (those of a text table may be there already). NaN, inf and whole numbers that
  * f64 does not hold exactly are refused with their place. */
 bool rt_table_values(RtTable *t, const int *column, int n, RtError *err);

@@ -117,15 +117,31 @@ static bool unpack_all(const Session *s, const Data *d, RtSet *set, const RtArra
   return ok;
 }
 
+/* Whether output k follows from a field that has a gap in this draw: then it may be NaN. */
+static bool from_gap(const Fn *f, const RtSet *on, uint32_t k, int64_t draw) {
+  bool gap = false;
+  for (uint32_t j = 0; on && j < f->in.n && !gap; j++) {
+    if (f->in.at[j].kind != IN_FIELD) continue;
+    const RtArray *a = &on->field[f->in.at[j].index];
+    for (int64_t e = 0; e < a->elems && !gap; e++) gap = isnan(((double *)a->v)[e * a->ld + draw]);
+    gap = gap && pass_follows(f, k, k + 1, j);
+  }
+  return gap;
+}
+
 /* `lost`: of the trajectories on the way, by draw; NULL if there are none. */
 static int check_finite(Session *s, const Data *d, const Native *native, const RtSet *set, const RtArray *lost, int64_t draws) {
+  const RtSet *on = d->on ? data_set(s, d->on) : NULL;
+  const int64_t per_draw = rows_of(d).per_draw;
   for (int k = 0; k < set->nfield; k++)
     for (int64_t e = 0; e < set->field[k].elems; e++)
-      for (int64_t i = 0; i < set->n; i++)
-        if (!isfinite(((double *)set->field[k].v)[e * set->field[k].ld + i]))
-          return nan_data(s, d, native->fn, i / rows_of(d).per_draw, set->field[k].name, i);
+      for (int64_t i = 0; i < set->n; i++) {
+        const double v = ((double *)set->field[k].v)[e * set->field[k].ld + i];
+        if (isfinite(v) || (isnan(v) && from_gap(native->fn, on, (uint32_t)k, i / per_draw))) continue;
+        return nan_data(s, d, native->fn, i / per_draw, set->field[k].name, i);
+      }
   for (int64_t i = 0; lost && i < draws; i++)
-    if (isnan(((double *)lost->v)[i])) return nan_data(s, d, native->fn, i, NULL, 0);
+    if (isnan(((double *)lost->v)[i]) && !from_gap(native->fn, on, d->nfield, i)) return nan_data(s, d, native->fn, i, NULL, 0);
   return 0;
 }
 
@@ -240,11 +256,14 @@ static int select_columns(Session *s, const Data *d, RtTable *t, int *column, in
   return rt_table_values(t, column, (int)d->nfield, &err) ? 0 : session_fail(s, EXIT_FILE, CODE_table_cell, d->at, "%s", err.text);
 }
 
-static void fill_field(RtArray *a, const RtColumn *c, int64_t window, const int64_t *start, int64_t n) {
+static void fill_field(RtArray *a, const RtColumn *c, bool mask, int64_t window, const int64_t *start, int64_t n) {
   const bool same = c->rows == RT_EVERY_ROW;
   const int64_t row = a->elems / window;
   for (int64_t i = 0; i < n; i++)
-    for (int64_t e = 0; e < a->elems; e++) ((double *)a->v)[e * a->ld + i] = same ? c->v[0] : c->v[start[i] * row + e];
+    for (int64_t e = 0; e < a->elems; e++) {
+      const double v = same ? c->v[0] : c->v[start[i] * row + e];
+      ((double *)a->v)[e * a->ld + i] = mask ? !isnan(v) : v;
+    }
   rt_array_pad(a);
 }
 
@@ -259,7 +278,7 @@ static int fill_from_table(Session *s, const Data *d, const RtTable *t, const in
                         "the data set `%s` has no samples: no group has %u rows one after the other", d->name, d->read_window);
   else if (!alloc_set(set, d, n)) code = no_memory(s, d, n);
   for (uint32_t k = 0; !code && k < d->nfield; k++)
-    fill_field(&set->field[k], &t->column[column[k]], d->read_window ? d->read_window : 1, start, n);
+    fill_field(&set->field[k], &t->column[column[k]], d->column[k].mask, d->read_window ? d->read_window : 1, start, n);
   free(start);
   return code;
 }
@@ -268,7 +287,8 @@ static int make_read(Session *s, const Data *d, RtSet *set) {
   RtTable t = {0};
   RtError err = {{0}};
   int64_t rows = 0;
-  if (!rt_table_read(d->path, false, &t, &err)) return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
+  if (!rt_table_read(d->path, d->gaps ? RT_GAPS : RT_VALUES, &t, &err))
+    return session_fail(s, EXIT_IO, CODE_file, d->at, "%s", err.text);
   int *column = base_zeroed(d->nfield, sizeof *column);
   int code = select_columns(s, d, &t, column, &rows);
   if (!code) code = fill_from_table(s, d, &t, column, rows, set);

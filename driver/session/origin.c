@@ -349,6 +349,8 @@ const char *origin_advice(const Origin *o) {
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
+  if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
+    return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";
   if (o->outside) return "rows are numbered from 0, and there is no counting from the end when the program runs";
   switch (o->failure) {
   case HNN_ODE_STEPS:

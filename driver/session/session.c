@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 /* The frontend's look into a data file, through the runtime's reader. */
-static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize) {
+static bool look_into_table(void *ctx, Arena *mem, const char *path, bool gaps, TableInfo *out, char *err, size_t errsize) {
   RtTable t = {0};
   RtError e = {{0}};
   const bool regular = rt_file_regular(path, &e);
   if (regular) kept_table(ctx, mem, path);
-  if (!regular || !rt_table_read(path, true, &t, &e)) {
+  if (!regular || !rt_table_read(path, gaps ? RT_INFO | RT_GAPS : RT_INFO, &t, &e)) {
     snprintf(err, errsize, "%s", e.text);
     return false;
   }
@@ -26,12 +26,24 @@ static bool look_into_table(void *ctx, Arena *mem, const char *path, TableInfo *
     out->column[i].name = c->name && *c->name ? arena_strdup(mem, c->name) : NULL;
     out->column[i].number = c->number;
     out->column[i].fault = c->fault ? arena_strdup(mem, c->fault) : NULL;
+    out->column[i].gap = c->fault && c->gap;
     out->column[i].rows = c->rows;
     out->column[i].rank = (uint32_t)c->rank;
     memcpy(out->column[i].dim, c->dim, sizeof c->dim);
   }
   rt_table_finish(&t);
   return true;
+}
+
+static bool which_have_gaps(void *ctx, const char *path, const int *column, uint32_t n, bool *out, char *err, size_t errsize) {
+  RtTable t = {0};
+  RtError e = {{0}};
+  (void)ctx;
+  const bool ok = rt_table_read(path, RT_GAPS, &t, &e) && rt_table_values(&t, column, (int)n, &e);
+  for (uint32_t k = 0; ok && k < n; k++) out[k] = t.column[column[k]].gap;
+  if (!ok) snprintf(err, errsize, "%s", e.text);
+  rt_table_finish(&t);
+  return ok;
 }
 
 static bool read_array(void *ctx, Arena *mem, const char *path, const char *name, Type *type, const double **v, char *err,
@@ -144,6 +156,7 @@ static void make_model(Session *s, const char *text, size_t len) {
   FrontOptions fo = {.override_ = s->opt->override_.at,
                      .noverride = s->opt->override_.n,
                      .table = look_into_table,
+                     .gaps = which_have_gaps,
                      .array = read_array,
                      .decide = decide,
                      .at = at,

@@ -1,6 +1,7 @@
 /* read("file", name = column, ..., window = m, group = column): what is looked for in a data file.
  * Columns are named by position or by the header, so the arguments are not evaluated like others:
- * a bare name that means nothing in the file of the model is a column's. */
+ * a bare name that means nothing in the file of the model is a column's. With `missing = nan` each field that has gaps is followed
+ * by its mask, a field of the same column. */
 #include "frontend/builtin/builtin_priv.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ typedef struct Read {
   TableInfo info;
   bool known; /* info was filled in */
   Span path_at;
-  const Arg *window, *group;
+  const Arg *window, *group, *missing;
   uint32_t room;
   uint32_t *index; /* by field: its column in info */
   bool all;        /* no column is named */
@@ -39,7 +40,7 @@ static const char *reason(Elab *E, const char *err, const char *path) {
 static bool look(Elab *E, Read *r) {
   char err[512] = "it cannot be opened";
   if (!E->o->table) return true;
-  if (E->o->table(E->o->ctx, E->mem, r->d->path, &r->info, err, sizeof err)) return r->known = true;
+  if (E->o->table(E->o->ctx, E->mem, r->d->path, r->d->gaps, &r->info, err, sizeof err)) return r->known = true;
   DiagMsg *m = elab_error(E, CODE_file, r->path_at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
   if (access(r->d->path, F_OK) != 0) elab_help(m, "a path is relative to the model's file, then to the working directory");
   return false;
@@ -127,6 +128,7 @@ static bool add_column(Elab *E, Read *r, const char *name, ReadColumn c, Span at
     const struct TableColumn *col = &r->info.column[k];
     if (col->fault) {
       DiagMsg *m = elab_error(E, CODE_table_cell, at, "%s of `%s`: %s", column_text(E, r, (uint32_t)k), r->d->path, col->fault);
+      if (col->gap) elab_help(m, "`missing = nan` lets gaps through, as NaN, with a field `%s_mask` that is 0 there", name);
       if (r->all) elab_help(m, "if it is not needed, name those that are: `read(\"...\", x, y)`");
       return false;
     }
@@ -253,6 +255,13 @@ static bool window_arg(Elab *E, Read *r) {
   return true;
 }
 
+/* Masks stand behind the fields, in their order. */
+static bool has_mask(const Read *r, uint32_t k) {
+  for (uint32_t i = k + 1; i < r->d->nfield; i++)
+    if (r->d->column[i].mask && r->index[i] == r->index[k]) return true;
+  return false;
+}
+
 static bool group_arg(Elab *E, Read *r) {
   const char *known[64];
   uint32_t n = 0;
@@ -264,6 +273,10 @@ static bool group_arg(Elab *E, Read *r) {
   }
   if (r->d->group >= 0) {
     const uint32_t group = (uint32_t)r->d->group;
+    if (has_mask(r, group)) {
+      elab_error(E, CODE_column, e->at, "`group` is one number of each row, and `%s` has gaps", r->d->field[group].name);
+      return false;
+    }
     if (r->d->field[group].type.rank == (r->window && !constant(r, group))) return true;
     elab_error(E, CODE_column, e->at, "`group` is one number of each row, `%s` has more", r->d->field[r->d->group].name);
     return false;
@@ -273,13 +286,60 @@ static bool group_arg(Elab *E, Read *r) {
   return false;
 }
 
+static const Arg **option(Read *r, const Arg *a) {
+  if (!a->name) return NULL;
+  return !strcmp(a->name, "window")    ? &r->window
+         : !strcmp(a->name, "group")   ? &r->group
+         : !strcmp(a->name, "missing") ? &r->missing
+                                       : NULL;
+}
+
+static bool missing_arg(Elab *E, Read *r) {
+  if (!r->missing) return true;
+  const Expr *e = r->missing->value;
+  if ((r->d->gaps = e->kind == EX_NAME && !strcmp(e->name, "nan"))) return true;
+  elab_help(elab_error(E, CODE_wrong_kind, e->at, "`missing` is `nan`, which lets gaps through; without it a gap is an error"),
+            "other values stand in the program: `where(x_mask > 0, x, 0)`; a column `missing` is read as `m = \"missing\"`");
+  return false;
+}
+
+/* The mask of field k, behind all. */
+static bool add_mask(Elab *E, Read *r, uint32_t k, Span at) {
+  Data *d = r->d;
+  const char *of = d->field[k].name, *name = intern(E->m->names, arena_printf(E->mem, "%s_mask", of));
+  for (uint32_t i = 0; i < d->nfield; i++)
+    if (!strcmp(d->field[i].name, name)) {
+      elab_help(elab_error(E, CODE_given_twice, at, "`%s` has gaps, and their mask is called `%s`, as another field is", of, name),
+                "give one of them another name, `%s1 = %s`", of, d->column[k].header ? d->column[k].header : "0");
+      return false;
+    }
+  r->index[d->nfield] = r->index[k];
+  d->field[d->nfield++] = (DataField){name, d->field[k].type};
+  d->column[d->ncolumn] = d->column[k];
+  d->column[d->ncolumn].name = name;
+  d->column[d->ncolumn++].mask = true;
+  return true;
+}
+
+static bool masks(Elab *E, Read *r, Span at) {
+  char err[512];
+  const uint32_t n = r->d->nfield;
+  if (!r->known || !r->d->gaps || !E->o->gaps) return true;
+  int *column = ARENA_ARRAY(E->mem, int, n + 1);
+  bool *gap = ARENA_ARRAY(E->mem, bool, n + 1), good = true;
+  for (uint32_t k = 0; k < n; k++) column[k] = (int)r->index[k];
+  if (!E->o->gaps(E->o->ctx, r->d->path, column, n, gap, err, sizeof err)) {
+    elab_error(E, CODE_table_cell, at, "cannot read `%s`: %s", r->d->path, reason(E, err, r->d->path));
+    return false;
+  }
+  for (uint32_t k = 0; k < n; k++) good = good && (!gap[k] || add_mask(E, r, k, at));
+  return good;
+}
+
 static bool read_columns(Elab *E, Read *r, const Expr *call) {
   bool good = true;
-  for (const Arg *a = call->args->next; a; a = a->next) {
-    if (a->name && !strcmp(a->name, "window")) r->window = a;
-    else if (a->name && !strcmp(a->name, "group")) r->group = a;
-    else good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
-  }
+  for (const Arg *a = call->args->next; a; a = a->next)
+    if (!option(r, a)) good &= a->name ? named_column(E, r, a) : plain_column(E, r, a);
   if (good && r->d->nfield == 0) good = all_columns(E, r, call);
   if (good && r->d->nfield == 0) elab_error(E, CODE_column, call->at, "`%s` has no column of numbers", r->d->path), good = false;
   if (good && r->known && !r->rows_of) {
@@ -308,13 +368,14 @@ Value data_read(Elab *E, const Expr *call, const char *name) {
     r.d = data_new(E, name, DATA_READ, call->at);
     r.d->path = elab_file(E, path);
     r.path_at = first.at;
-    good = look(E, &r);
-    if (r.known) r.room = r.info.ncolumn + call->nargs;
-    else r.room = call->nargs;
-    r.d->field = ARENA_ARRAY(E->mem, DataField, r.room + 1);
-    r.d->column = ARENA_ARRAY(E->mem, ReadColumn, r.room + 1);
-    r.index = ARENA_ARRAY(E->mem, uint32_t, r.room + 1);
-    good = good && read_columns(E, &r, call) && window_arg(E, &r) && group_arg(E, &r);
+    for (const Arg *a = call->args->next; a; a = a->next)
+      if (option(&r, a)) *option(&r, a) = a;
+    good = missing_arg(E, &r) && look(E, &r);
+    r.room = call->nargs + (r.known ? r.info.ncolumn : 0);
+    r.d->field = ARENA_ARRAY(E->mem, DataField, 2 * r.room + 1);
+    r.d->column = ARENA_ARRAY(E->mem, ReadColumn, 2 * r.room + 1);
+    r.index = ARENA_ARRAY(E->mem, uint32_t, 2 * r.room + 1);
+    good = good && read_columns(E, &r, call) && masks(E, &r, call->at) && window_arg(E, &r) && group_arg(E, &r);
   }
   scratch_end(E, &s, POISON, call->at);
   return good ? (Value){.kind = V_DATA, .data = r.d} : POISON;

@@ -53,6 +53,7 @@ static void column(Pack *p, ReadColumn *c) {
   pack_text(p, &c->name);
   PACK(p, c->column);
   pack_text(p, &c->header);
+  PACK(p, c->mask);
 }
 
 static void data(Pack *p, const Model *m, Data *d) {
@@ -69,6 +70,7 @@ static void data(Pack *p, const Model *m, Data *d) {
   PACK(p, d->seed);
   data_ref(p, m, &d->on);
   pack_text(p, &d->path);
+  PACK(p, d->gaps);
   PACK_ITEMS(p, d->column, d->ncolumn);
   for (uint32_t k = 0; k < d->ncolumn; k++) column(p, &d->column[k]);
   PACK(p, d->read_window);

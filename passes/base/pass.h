@@ -30,8 +30,6 @@ Type pass_turn_type(Type t);                     /* what one turn of a loop gets
 bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
 /* f or a body of it holds the operator, or one with a trait of these (OPF_). */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
-/* Whether outputs [from, to) follow from input `index`. */
-bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
 /* Marks, by id, what the marked values are computed from. */
 void pass_mark_needed(const Fn *f, bool *need);
 

@@ -215,7 +215,7 @@ static bool refused(const Npy *a, const uint32_t *index, int64_t i, RtError *err
                  text, value);
 }
 
-bool npy_values(const Npy *a, int second, double *out, RtError *err) {
+bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) {
   uint32_t index[8] = {0};
   if (!a->count) return true;
   for (int64_t k = 0;;) {
@@ -226,7 +226,8 @@ bool npy_values(const Npy *a, int second, double *out, RtError *err) {
       i = i * a->dim[e] + index[e];
     }
     const double v = element(a, i);
-    if (!isfinite(v) || !exact(a, i)) return refused(a, index, i, err);
+    if (gap && isnan(v)) *gap = true;
+    else if (!isfinite(v) || !exact(a, i)) return refused(a, index, i, err);
     out[k++] = v;
     int d = a->rank - 1;
     for (; d >= 0; d--) {
@@ -296,7 +297,7 @@ static bool column_values(const Npy *a, RtTable *t, int c, RtError *err) {
   RtColumn *k = &t->column[c];
   if (k->v || k->fault) return true;
   k->v = malloc((size_t)(a->count / t->ncolumn) * sizeof *k->v);
-  return k->v ? npy_values(a, a->rank > 1 ? c : -1, k->v, err) : rt_fail(err, "not enough memory");
+  return k->v ? npy_values(a, a->rank > 1 ? c : -1, k->v, t->gaps ? &k->gap : NULL, err) : rt_fail(err, "not enough memory");
 }
 
 bool rt_npy_values(RtTable *t, const int *column, int n, RtError *err) {

@@ -124,14 +124,14 @@ bool rt_npz_open(const char *path, RtTable *t, RtError *err) {
   return t->ncolumn || rt_fail(err, "%s: the archive holds no arrays (members NAME.npy)", path);
 }
 
-static bool member_values(const Archive *ar, RtColumn *k, Bytes *b, RtError *why) {
+static bool member_values(const Archive *ar, RtColumn *k, bool gaps, Bytes *b, RtError *why) {
   Npy a;
   RtColumn now = {0};
   if (!array_of(ar, k->member, true, b, &a, why) || !describe(&a, &now, why)) return false;
   if (now.rows != k->rows || now.rank != k->rank || memcmp(now.dim, k->dim, sizeof now.dim))
     return rt_fail(why, "it is being changed");
   k->v = malloc((size_t)a.count * sizeof *k->v);
-  return k->v ? npy_values(&a, -1, k->v, why) : rt_fail(why, "not enough memory");
+  return k->v ? npy_values(&a, -1, k->v, gaps ? &k->gap : NULL, why) : rt_fail(why, "not enough memory");
 }
 
 bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
@@ -143,7 +143,7 @@ bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
   for (int i = 0; ok && i < n; i++) {
     RtColumn *k = &t->column[column[i]];
     if (k->v || k->fault) continue;
-    ok = member_values(&ar, k, &b, &why);
+    ok = member_values(&ar, k, t->gaps, &b, &why);
     if (!ok) rt_fail(err, "%.200s: array `%.80s`: %s", t->path, k->name, why.text);
   }
   free(b.at);

@@ -191,6 +191,8 @@ static void __attribute__((format(printf, 3, 4))) fault(Read *r, int c, const ch
   r->no_memory |= !r->t->column[c].fault;
 }
 
+static bool is_gap(Cell cell) { return cell == CELL_GAP || cell == CELL_NAN; }
+
 static void bad_cell(Read *r, int c, Cell cell, Field f) {
   const char *help = rt_cell_help(f.at, f.len);
   const int n = shown(f.at, f.len);
@@ -214,10 +216,12 @@ static void store(Read *r, int c) {
   const Cell cell = rt_cell(f.at, f.len, &v);
   if (r->kind[c] == KIND_UNKNOWN && cell == CELL_TEXT) {
     free(r->t->column[c].fault);
-    r->t->column[c].fault = NULL;
+    r->t->column[c].fault = NULL, r->t->column[c].gap = false;
   }
   if (r->kind[c] == KIND_UNKNOWN && cell != CELL_GAP) r->kind[c] = cell == CELL_TEXT && !comma(f) ? KIND_TEXT : KIND_NUMBER;
-  if (cell != CELL_NUMBER) bad_cell(r, c, cell, f);
+  if (is_gap(cell) && !r->t->column[c].fault) r->t->column[c].gap = true;
+  if (is_gap(cell) && r->t->gaps) v = NAN;
+  else if (cell != CELL_NUMBER) bad_cell(r, c, cell, f);
   if (!r->info_only) r->t->column[c].v[r->t->rows] = v;
 }
 
@@ -408,12 +412,12 @@ bool rt_table_values(RtTable *t, const int *column, int n, RtError *err) {
   return is_npz(t->path) ? rt_npz_values(t, column, n, err) : rt_fail(err, "%s: it is being changed", t->path);
 }
 
-bool rt_table_read(const char *path, bool info_only, RtTable *out, RtError *err) {
-  *out = (RtTable){.path = strdup(path)};
+bool rt_table_read(const char *path, unsigned how, RtTable *out, RtError *err) {
+  *out = (RtTable){.path = strdup(path), .gaps = how & RT_GAPS};
   const bool ok = !out->path     ? rt_fail(err, "%s: not enough memory", path)
                   : is_npy(path) ? rt_npy_open(path, out, err)
                   : is_npz(path) ? rt_npz_open(path, out, err)
-                                 : read_text(path, info_only, out, err);
+                                 : read_text(path, how & RT_INFO, out, err);
   if (!ok) rt_table_finish(out);
   return ok;
 }

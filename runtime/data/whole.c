@@ -19,7 +19,7 @@ static bool whole_npy(const char *path, RtArray *out, RtError *err) {
   bool ok = npy_parse(&a, image, size, size, err);
   double *v = ok ? malloc(((size_t)a.count + 1) * sizeof *v) : NULL;
   if (ok && !v) ok = rt_fail(err, "not enough memory");
-  ok = ok && npy_values(&a, -1, v, err) && fill(out, a.rank, a.dim, v, err);
+  ok = ok && npy_values(&a, -1, v, NULL, err) && fill(out, a.rank, a.dim, v, err);
   free(v);
   free(image);
   return ok;
@@ -58,7 +58,7 @@ bool rt_array_read(const char *path, const char *name, RtArray *out, RtError *er
   RtTable t = {0};
   if (!name) return rt_table_is_npy(path) ? whole_npy(path, out, err) : rt_fail(err, "it has several arrays: one of them is named");
   if (rt_table_is_npy(path)) return rt_fail(err, "it has one array, without a name");
-  if (!rt_table_read(path, false, &t, err)) return false;
+  if (!rt_table_read(path, RT_VALUES, &t, err)) return false;
   const bool ok = column(&t, name, out, err);
   rt_table_finish(&t);
   return ok;

@@ -111,29 +111,32 @@ void *lib_param(Lib *l, int k) { return l->param[k]; }
 
 /* ---- calls -------------------------------------------------------------------------------------------- */
 
-/* [n][elems] of the user <-> [elems][ld], the padding filled with the last sample. */
-#define TO_LANES(real)                                                            \
-  for (int64_t e = 0; e < elems; e++) {                                           \
-    real *row = (real *)to + e * ld;                                              \
-    for (int64_t i = 0; i < n; i++) row[i] = ((const real *)from)[i * elems + e]; \
-    for (int64_t i = n; i < ld; i++) row[i] = row[n - 1];                         \
+/* to[c * to_ld + r] = from[r * from_ld + c], by blocks: a line of each row at a time. */
+#define TRANSPOSE(name, real)                                                                                                     \
+  static void name(const real *restrict from, int64_t from_ld, int64_t rows, int64_t columns, real *restrict to, int64_t to_ld) { \
+    enum { BLOCK = 64 / sizeof(real) };                                                                                           \
+    for (int64_t c = 0; c < columns; c += BLOCK)                                                                                  \
+      for (int64_t r = 0; r < rows; r += BLOCK) {                                                                                 \
+        const int64_t right = c + BLOCK < columns ? c + BLOCK : columns, down = r + BLOCK < rows ? r + BLOCK : rows;              \
+        for (int64_t j = c; j < right; j++)                                                                                       \
+          for (int64_t i = r; i < down; i++) to[j * to_ld + i] = from[i * from_ld + j];                                           \
+      }                                                                                                                           \
   }
+TRANSPOSE(transpose_f32, float)
+TRANSPOSE(transpose_f64, double)
 
-static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t elems, void *to, int64_t ld) {
-  if (ld == 1) memcpy(to, from, (size_t)elems * real_size(l));
-  else if (l->m->f64) TO_LANES(double)
-  else TO_LANES(float)
+static void transpose(const Lib *l, const void *from, int64_t from_ld, int64_t rows, int64_t columns, void *to, int64_t to_ld) {
+  if (l->m->f64) transpose_f64(from, from_ld, rows, columns, to, to_ld);
+  else transpose_f32(from, from_ld, rows, columns, to, to_ld);
 }
 
-static void from_lanes(const Lib *l, const void *from, int64_t ld, int64_t n, int64_t elems, void *to) {
-  if (ld == 1) {
-    memcpy(to, from, (size_t)elems * real_size(l));
-    return;
-  }
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t e = 0; e < elems; e++)
-      if (l->m->f64) ((double *)to)[i * elems + e] = ((const double *)from)[e * ld + i];
-      else ((float *)to)[i * elems + e] = ((const float *)from)[e * ld + i];
+/* [n][elems] of the user to [elems][ld], `padding` behind the samples filled with the last one. */
+static void to_lanes(const Lib *l, const void *from, int64_t n, int64_t padding, int64_t elems, void *to, int64_t ld) {
+  transpose(l, from, elems, n, elems, to, ld);
+  for (int64_t e = 0; padding && e < elems; e++)
+    for (int64_t i = n; i < n + padding; i++)
+      if (l->m->f64) ((double *)to)[e * ld + i] = ((double *)to)[e * ld + n - 1];
+      else ((float *)to)[e * ld + i] = ((float *)to)[e * ld + n - 1];
 }
 
 static void fill_weight(const Lib *l, void *w, int64_t n, int64_t ld) {
@@ -180,29 +183,75 @@ static bool make_room(const Lib *l, const LibFn *f, int64_t ld, Arguments *a) {
   return true;
 }
 
-/* The arguments for n samples of the user; NULL without memory or with an n that cannot be. */
-Arguments *lib_bind(Lib *l, int fn, int64_t n, const void *const *user) {
+/* Rows of lane arrays, an odd number of lines apart: powers of two would put a column into a few sets of the cache. One sample has
+ * ld 1: its elements are consecutive. */
+static int64_t row(const Lib *l, int64_t lanes) {
+  const int64_t line = 64 / (int64_t)real_size(l);
+  return lanes < line ? lanes : ((lanes + line - 1) / line | 1) * line;
+}
+
+/* n samples of the user from sample `from`, in arrays for `most`. */
+static Arguments *bind(Lib *l, int fn, int64_t n, int64_t from, int64_t most, const void *const *user) {
   const LibFn *f = &l->m->fn[fn];
   Arguments *a = &l->arguments[fn];
-  if (n < 1 || !sizes_fit(f, n)) return NULL;
-  const int64_t tile = rt_fn_tile(l->fn[fn], n), ld = (n + tile - 1) / tile * tile;
+  if (most < 1 || !sizes_fit(f, most)) return NULL;
+  const int64_t tile = rt_fn_tile(l->fn[fn], n), lanes = (n + tile - 1) / tile * tile, ld = row(l, (most + tile - 1) / tile * tile);
   if (a->ld != ld && !make_room(l, f, ld, a)) return NULL;
   for (int k = 0; k < f->nin; k++) {
     const LibInput *in = &f->in[k];
-    if (in->kind == LIB_FIELD) to_lanes(l, user[in->index], n, in->elems, a->in[k].p, a->ld);
+    if (in->kind == LIB_FIELD)
+      to_lanes(l, (const char *)user[in->index] + (size_t)(from * in->elems) * real_size(l), n, lanes - n, in->elems, a->in[k].p,
+               a->ld);
     else if (in->kind == LIB_WEIGHT && a->n != n) fill_weight(l, a->in[k].p, n, a->ld);
   }
   a->n = n;
   return a;
 }
 
+Arguments *lib_bind(Lib *l, int fn, int64_t n, const void *const *user) { return bind(l, fn, n, 0, n, user); }
+
+enum {
+  STRIP_BYTES = 65536, /* of arguments: what was just transposed is in the cache when it is read */
+  STRIP_TILES = 4,     /* a multiple of the tiles that a kernel does at once */
+  STRIP_SHARED = 64    /* as much work of samples at least as work of the call */
+};
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Samples of a strip. A call that sums nothing is done in strips, each in the form that all samples would have; the last has what
+ * is left, less than two. */
+static int64_t strip(const Lib *l, const LibFn *f, int64_t tile, int64_t n) {
+  int64_t elems = 1;
+  for (int k = 0; k < f->nin; k++) {
+    if (f->in[k].kind == LIB_WEIGHT) return n;
+    elems += f->in[k].lane ? f->in[k].elems : 0;
+  }
+  for (int k = 0; k < f->nout; k++) {
+    if (!f->out_lane[k]) return n;
+    elems += f->out_elems[k];
+  }
+  if (!f->whole || !f->part[1].info->tile || tile == 1) return n;
+  const HnnKernelInfo *info = f->part[1].info;
+  int64_t least = most(STRIP_BYTES / (int64_t)real_size(l) / elems, info->few ? info->few_most + 1 : 1);
+  least = most(least, STRIP_SHARED * info->flop_once / (info->flop_per_sample + 1));
+  const int64_t unit = STRIP_TILES * tile, step = (least + unit - 1) / unit * unit;
+  return n >= 2 * step ? step : n;
+}
+
 int lib_call(Lib *l, int fn, int64_t n, const void *const *in, void *const *out) {
   const LibFn *f = &l->m->fn[fn];
-  const Arguments *a = lib_bind(l, fn, n, in);
-  if (!a) return -1;
-  if (!rt_fn_run(l->fn[fn], a->in, a->out, n, 0, 0)) return -1;
-  for (int k = 0; k < f->nout; k++)
-    if (f->out_lane[k]) from_lanes(l, a->out[k].p, a->ld, n, f->out_elems[k], out[k]);
-    else memcpy(out[k], a->out[k].p, (size_t)f->out_elems[k] * real_size(l));
+  if (n < 1 || !sizes_fit(f, n)) return -1;
+  const int64_t tile = rt_fn_tile(l->fn[fn], n), step = strip(l, f, tile, n), last = n / step - 1;
+  for (int64_t s = 0; s <= last; s++) {
+    const int64_t from = s * step, here = s < last ? step : n - from;
+    const Arguments *a = bind(l, fn, here, from, n - last * step, in);
+    if (!a) return -1;
+    if (!rt_fn_run(l->fn[fn], a->in, a->out, here, 0, (uint64_t)from)) return -1;
+    for (int k = 0; k < f->nout; k++)
+      if (f->out_lane[k])
+        transpose(l, a->out[k].p, a->ld, f->out_elems[k], here, (char *)out[k] + (size_t)(from * f->out_elems[k]) * real_size(l),
+                  f->out_elems[k]);
+      else memcpy(out[k], a->out[k].p, (size_t)f->out_elems[k] * real_size(l));
+  }
   return 0;
 }

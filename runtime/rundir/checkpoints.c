@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Makes room for `path` among the newest; the oldest one's file goes, unless it was to be kept. */
@@ -118,9 +119,10 @@ static int64_t whole_step(const RtRun *r, bool *any) {
 
 bool rt_run_begun(const RtRun *r) {
   char *path = rt_run_path(r, "checkpoints/last");
-  const bool there = r->from || !path || access(path, F_OK) == 0 || rt_folder_step(r->dir, INT64_MAX) > 0;
+  struct stat link;
+  const bool there = r->from || !path || lstat(path, &link) == 0 || rt_folder_step(r->dir, INT64_MAX) > 0;
   free(path);
-  return there;
+  return there || (r->metrics && fseek(r->metrics, 0, SEEK_END) == 0 && ftell(r->metrics) > 0);
 }
 
 RtCheckpoint *rt_run_resume(RtRun *r, RtPosition *at, RtError *err) {

@@ -28,8 +28,8 @@ RtRun *rt_run_create(const char *root, const char *model, const char *out, const
 RtRun *rt_run_reopen(const char *dir, RtError *err);
 void rt_run_destroy(RtRun *r); /* closes; the status stays as it is */
 const char *rt_run_dir(const RtRun *r);
-char *rt_run_path(const RtRun *r, const char *name);                  /* DIR/name, malloc'ed */
-bool rt_run_begun(const RtRun *r);                                    /* there is a checkpoint, or there was one */
+char *rt_run_path(const RtRun *r, const char *name); /* DIR/name, malloc'ed */
+bool rt_run_begun(const RtRun *r);                   /* something was trained: there is a checkpoint, or there was one */
 bool rt_run_folder(const RtRun *r, const char *folder, RtError *err); /* DIR/folder is there */
 /* DIR/arrays/NAME.npz, whole or not at all; the folder is made. */
 char *rt_run_arrays_path(const RtRun *r, const char *name); /* malloc'ed */

@@ -315,7 +315,7 @@ def solve(m, x, lower):
     return Tensor(x.shape, out)
 
 
-def rows(m):
+def matrix_rows(m):
     n = m.shape[0]
     return [list(m.data[k * (len(m.data) // n):(k + 1) * (len(m.data) // n)]) for k in range(n)]
 
@@ -339,13 +339,13 @@ def eliminated(a, n):
 
 def log_det(m):
     """log |det m| of a square tensor, by elimination with pivots."""
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], matrix_rows(m)
     eliminated(a, n)
     return total([s.unary("log", s.unary("abs", a[k][k])) for k in range(n)])
 
 
 def det(m):
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], matrix_rows(m)
     odd = eliminated(a, n)
     value = product([a[k][k] for k in range(n)])
     return Tensor((), [s.neg(value) if odd else value])
@@ -353,7 +353,7 @@ def det(m):
 
 def solve_any(m, x):
     n, cols = m.shape[0], count(x.shape[1:])
-    a = [r + c for r, c in zip(rows(m), rows(x))]
+    a = [r + c for r, c in zip(matrix_rows(m), matrix_rows(x))]
     eliminated(a, n)
     triangle = joined([r[:n] for r in a], (n, n))
     return Tensor(x.shape, solve(triangle, joined([r[n:] for r in a], (n, cols)), False).data)
@@ -364,7 +364,7 @@ def eye(n):
 
 
 def cholesky(m):
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], matrix_rows(m)
     low = [[s.ZERO] * n for _ in range(n)]
     for i in range(n):
         for j in range(i + 1):
@@ -392,9 +392,9 @@ def turned(a, v, p, q):
 def eigh(m):
     """Eigenvalues in ascending order and the vectors in columns, of the lower triangle; of each vector the first element of at
     least 0.3 of the largest is positive."""
-    n, a = m.shape[0], rows(m)
+    n, a = m.shape[0], matrix_rows(m)
     a = [[a[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
-    v = rows(eye(n))
+    v = matrix_rows(eye(n))
     for _ in range(7):
         for p in range(n):
             for q in range(p + 1, n):

@@ -3,6 +3,7 @@
 test_driver_arrays.py HNNC [TEST...]. Arrays are read by a reader of their own, and by NumPy where it is there."""
 import ast
 import os
+import pty
 import signal
 import struct
 import subprocess
@@ -115,24 +116,34 @@ def test_made_at_its_place():
         hnnc("run", "m.hnn", "--out", precision)
 
 
+def wait_for(p, there):
+    """Until that is so, or the run is over."""
+    end = time.time() + 120
+    while p.poll() is None and not there():
+        check(time.time() < end, "what is waited for does not come")
+        time.sleep(0.002)
+
+
 def test_made_and_resumed():
     """Stopped in the training behind the data: what was made is taken from the run directory."""
-    write("m.hnn", TRAINED % "f32")
+    for steps in (30000, 300000, 3000000):
+        write("m.hnn", (TRAINED % "f32").replace("steps = 30000", "steps = %d, every = 100" % steps))
+        cut = "cut%d" % steps
+        p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", cut, "-q"], env=environment(), stderr=subprocess.PIPE)
+        wait_for(p, lambda: os.path.exists(cut + "/metrics.jsonl") and b'"again"' in read(cut + "/metrics.jsonl"))
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=60)
+        if p.returncode == 130:
+            break
+    check(p.returncode == 130 and load(cut + "/manifest.json")["status"] == "stopped", "stopped", p.returncode)
+    check(sorted(f.split("-")[1] for f in os.listdir(cut + "/data")) == ["before.safetensors", "drawn.safetensors", "half.safetensors", "wider.safetensors"],
+          "what was made of the parameters lies there", os.listdir(cut + "/data"))
     hnnc("run", "m.hnn", "--out", "whole", "-q")
-    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "cut", "-q"], env=environment(), stderr=subprocess.PIPE)
-    end = time.time() + 60
-    while not any(f.endswith("wider.safetensors") for f in (os.listdir("cut/data") if os.path.isdir("cut/data") else [])):
-        check(time.time() < end and p.poll() is None, "the data is not made")
-        time.sleep(0.002)
-    p.send_signal(signal.SIGINT)
-    p.communicate(timeout=60)
-    check(p.returncode in (130, 0), "stopped", p.returncode)
-    if p.returncode:
-        hnnc("resume", "cut", "-q")
-    same_end("whole", "cut")
-    check(arrays("whole/arrays/all.npz") == arrays("cut/arrays/all.npz"), "other arrays")
-    check(tensors(last("whole"))[0] == tensors(last("cut"))[0], "other parameters")
-    check(load("whole/reports.json") == load("cut/reports.json"), "other reports")
+    hnnc("resume", cut, "-q")
+    same_end("whole", cut)
+    check(arrays("whole/arrays/all.npz") == arrays(cut + "/arrays/all.npz"), "other arrays")
+    check(tensors(last("whole"))[0] == tensors(last(cut))[0], "other parameters")
+    check(load("whole/reports.json") == load(cut + "/reports.json"), "other reports")
 
 
 WEIGHTS = """\
@@ -172,6 +183,87 @@ def test_from_files():
     hnnc("run", "c.hnn", "--out", "c")
 
 
+GAPS = """\
+precision %s
+data d = read("%s", %smissing = nan)
+data e on d { yield a = t, x, x_mask, y = 2*y, both = x + y }
+use es = e()
+data back on es { yield s = where(x_mask > 0, x, 0), both }
+use bs = back()
+net line(t: real) { param a: real = 0; return a*t }
+loss fit(t, x, x_mask) = { let seen = where(x_mask > 0, x, 0); return sum(x_mask*(seen - line(t))^2) }
+train fit on d { optimizer = sgd(lr = 0.05), batch = 2, steps = 500 }
+save all = { x = x, m = x_mask, y = y, both = both } on es
+save again = { both = both, s = s } on bs
+report slope = line(1)
+report mean_x = where(x_mask > 0, x, 0) on es
+expect abs(slope - 2) < 1e-3
+"""
+
+
+def gap_file(kind):
+    """t = 0 ... 4; x = 2 t with two gaps, y = t with one, of which one row has both."""
+    if kind == "csv":
+        write("g.csv", "t,x,y,note\n0,0,0,\n1,,1,a\n2,NA,nan,b\n3,6,3,NaN\n4,8,4,c\n")
+        return "g.csv", ""
+    t = [0, 1, 2, 3, 4]
+    nan = float("nan")
+    with zipfile.ZipFile("g.npz", "w") as z:
+        for name, v in (("t", t), ("x", [0, nan, nan, 6, 8]), ("y", [0, 1, nan, 3, 4]), ("other", [float("inf")]*3)):
+            head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }" % len(v)
+            head += b" "*((-11 - len(head)) % 64) + b"\n"
+            z.writestr(name + ".npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + struct.pack("<%dd" % len(v), *v))
+    return "g.npz", "t, x, y, "
+
+
+def test_gaps():
+    for precision in ("f64", "f32"):
+        for kind in ("csv", "npz"):
+            out = precision + kind
+            write("m.hnn", GAPS % ((precision,) + gap_file(kind)))
+            hnnc("run", "m.hnn", "--out", out, "-q")
+            a = arrays(out + "/arrays/all.npz")
+            check(a["m"][2] == (1, 0, 0, 1, 1), "the mask", a)
+            check([v != v for v in a["x"][2]] == [False, True, True, False, False] and a["x"][2][3:] == (6, 8), "a gap is NaN", a)
+            check([v != v for v in a["y"][2]] == [False, False, True, False, False], "also computed of it", a)
+            check([v != v for v in a["both"][2]] == [False, True, True, False, False], "of either", a)
+            b = arrays(out + "/arrays/again.npz")
+            check(b["s"][2] == (0, 0, 0, 6, 8) and [v != v for v in b["both"][2]] == [False, True, True, False, False], "one on another", b)
+
+
+def test_gaps_in_windows():
+    write("g.csv", "trial,t,x\n0,0,1\n0,1,\n0,2,3\n1,0,4\n1,1,5\n1,2,NA\n")
+    write("m.hnn", 'data d = read("g.csv", missing = nan, window = 2, group = trial)\n'
+                   "save w = { t = t, x = x, m = x_mask } on d\nreport r = dot(x_mask, where(x_mask > 0, x, 0)) on d\n"
+                   "expect sum(r) == 1 + 3 + 9 + 5\n")
+    hnnc("run", "m.hnn", "--out", "r")
+    a = arrays("r/arrays/w.npz")
+    check(a["m"][:2] == ("<f8", (4, 2)) and a["m"][2] == (1, 0, 0, 1, 1, 1, 1, 0), "masks of windows", a)
+
+
+def test_gaps_refused():
+    """What stays an error: no option, infinity, NaN of other fields, a loss that does not mask, names that collide."""
+    write("g.csv", "t,x\n0,1\n1,\n2,3\n")
+    write("c.csv", "t,x,x_mask\n0,1,1\n1,,0\n2,3,1\n")
+    write("i.csv", "t,x\n0,1\n1,inf\n2,NaN\n")
+    read = 'data d = read("%s.csv", missing = nan)\n'
+    for text, says in (
+            ('data d = read("g.csv")\nreport r = t on d\n', ["error[table_cell]", "the field is empty", "`missing = nan` lets gaps through"]),
+            (read % "i" + "report r = t on d\n", ["error[table_cell]", "line 3: `inf` is not a finite number"]),
+            (read % "c" + "report r = t on d\n", ["error[given_twice]", "`x` has gaps, and their mask is called `x_mask`"]),
+            ('data d = read("g.csv", t, x, missing = nan, window = 2, group = x)\nreport r = t on d\n', ["error[column]", "`x` has gaps"]),
+            (read % "g" + "report r = x on d\n", ["error[not_finite]", "in sample 1 `x` is nan", "it is a gap of the data"]),
+            (read % "g" + "data e on d { yield x, z = log(t - 1) }\nuse es = e()\nreport r = z on es\n",
+             ["error[not_finite]", "`z` of the data set `es` is not finite in sample 0"]),
+            (read % "g" + "data e on d { yield x = 1/(x - 1) }\nuse es = e()\nreport r = x on es\n",
+             ["error[not_finite]", "`x` of the data set `es` is not finite in sample 0"]),
+            (read % "g" + "net f(t: real) { param a: real = 1; return a*t }\nloss l(t, x, x_mask) = where(x_mask > 0, (x - f(t))^2, 0)\n"
+             "train l on d { steps = 3 }\n", ["error[not_finite]", "it is a gap of the data"])):
+        write("m.hnn", text)
+        r = hnnc("run", "m.hnn", "--out", "r", code=None, says=says)
+        check(r.code not in (0, None), "an error", text)
+
+
 LONG = """\
 hamiltonian K(q: real[2], p: real[2]) = dot(p, p)/2 - 1/norm(q)
 data d { let (q, p) = trajectory(K, [1, 0], [0, uniform(0.5, 1)], dt = 0.001, steps = STEPS, every = STEPS, method = yoshida8); yield q, k = index }
@@ -180,19 +272,37 @@ report r = norm(q[-1]) on some
 """
 
 
+def stopped_at(shown, out):
+    """Runs m.hnn on a terminal and stops it once the terminal shows that; None: it was done before."""
+    terminal, its = pty.openpty()
+    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", out], env=environment(), stdout=subprocess.DEVNULL, stderr=its)
+    os.close(its)
+    said = b""
+    try:
+        while shown not in said:
+            said += os.read(terminal, 4096)
+        p.send_signal(signal.SIGINT)
+        p.wait(timeout=60)
+    except OSError:
+        p.wait(timeout=60)
+        said = None
+    os.close(terminal)
+    return said and p.returncode
+
+
 def test_stopped_while_data_is_made():
-    """A signal ends a data program at once; the run begins again where it was."""
-    write("m.hnn", LONG.replace("STEPS", "100000000"))
-    p = subprocess.Popen([HNNC, "run", "m.hnn", "--out", "r", "-q"], env=environment(), stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
-    p.send_signal(signal.SIGINT)
-    said = p.communicate(timeout=60)[1]
-    check(p.returncode == 130 and load("r/manifest.json")["status"] == "stopped", "stopped", p.returncode, said)
-    write("m.hnn", LONG.replace("STEPS", "100"))
-    hnnc("run", "m.hnn", "--out", "s", "-q")
-    write("s/metrics.jsonl", "")
-    r = hnnc("resume", "s", "-q")
-    check(load("s/manifest.json")["status"] == "done", "it begins again", r)
+    """A signal ends a data program at once, while it shows how far it is; the run begins again where it was."""
+    for steps in (400000, 1600000, 6400000):
+        write("m.hnn", LONG.replace("STEPS", str(steps)))
+        out = "cut%d" % steps
+        code = stopped_at(b"draws", out)
+        if code is not None:
+            break
+    check(code == 130 and load(out + "/manifest.json")["status"] == "stopped", "stopped", code)
+    check(not os.path.exists(out + "/reports.json"), "nothing was reported yet", os.listdir(out))
+    hnnc("resume", out, "-q")
+    hnnc("run", "m.hnn", "--out", "whole", "-q")
+    check(load(out + "/manifest.json")["status"] == "done" and load(out + "/reports.json") == load("whole/reports.json"), "other reports")
 
 
 TESTS = {k: v for k, v in globals().items() if k.startswith("test_")}

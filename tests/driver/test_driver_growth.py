@@ -124,7 +124,7 @@ WRITTEN = "makes a function of more than 1000000 operations"
 # name: the program, the command, what is said, the exit code.
 REFUSED = {
     "loops_within_loops": (fn("var y = x\nfor i in 0:1000000 { for j in 0:1000000 { let k = i } }", "y"), ["check"],
-                           [NEST, "1000000 turns, with 1000000 of `for j` in each", "`integrate`"]),
+                           [NEST, "1000000 turns, with 1000000 of `for j` in each", "`iterate(f, x, steps = n)`"]),
     "repeats_within_repeats": (fn("var y = x\nrepeat 1000 { repeat 1000 { repeat 1000 { y = y + 1 } } }", "y"), ["check"],
                                ["`repeat`", "1000 turns, with 1000 of `repeat` in each"]),
     "loops_over_lists": (fn("var y = x\nfor a in [1, 2, 3] { for i in 0:900000 { for j in 0:900000 { let k = a*i } } }", "y"), ["check"],

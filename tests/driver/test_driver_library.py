@@ -210,6 +210,49 @@ def test_sizes():
     check(said == "-1 -1 -1 -1 -1 -1 -1 0", "sizes that cannot be", said)
 
 
+STRIPS = """\
+precision %s
+fn f(A: real[%d, 7], b: real[7], c: real) = (A.T @ (A @ b)*c, sum(A), c)
+"""
+STRIPS_C = """#include "%(lib)s.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+typedef %(real)s real;
+enum { N = %(n)d, A = %(rows)d*7 };
+static real in[A*N], b[7*N], c[N], x[7*N], y[N], z[N], x1[7*N], y1[N], z1[N];
+int main(void) {
+  %(lib)s *m = %(lib)s_create();
+  for (int i = 0; i < A*N; i++) in[i] = (real)((i*2654435761u %% 1024)/512.0 - 1);
+  for (int i = 0; i < 7*N; i++) b[i] = (real)((i*40503u %% 1024)/512.0 - 1);
+  for (int i = 0; i < N; i++) c[i] = (real)(1 + i %% 5);
+  int differ = 0;
+  if (%(lib)s_f(m, N, in, b, c, x, y, z)) return 1;
+  for (int s = 0; s < N; s += %(piece)d) {
+    int n = N - s < %(piece)d ? N - s : %(piece)d;
+    if (%(lib)s_f(m, n, in + A*s, b + 7*s, c + s, x1 + 7*s, y1 + s, z1 + s)) return 1;
+  }
+  differ |= memcmp(x, x1, sizeof x) || memcmp(y, y1, sizeof y) || memcmp(z, z1, sizeof z);
+  for (int i = 0; i < N; i++) differ |= z[i] != c[i];
+  printf("%%d\\n", differ);
+  %(lib)s_destroy(m);
+  return 0;
+}
+"""
+
+
+def test_strips():
+    """Many samples are done in strips: the bits of each are those of a call with fewer."""
+    for precision, real in ("f64", "double"), ("f32", "float"):
+        for rows in 7, 30:
+            lib = "strips_%s_%d" % (precision, rows)
+            write(lib + ".hnn", STRIPS % (precision, rows))
+            hnnc("compile", lib + ".hnn", "-q")
+            for n, piece in (1001, 64), (4096, 96), (517, 77):
+                text = STRIPS_C % {"lib": lib, "real": real, "n": n, "rows": rows, "piece": piece}
+                check(program(text, lib) == "0\n", "strips differ", precision, rows, n, piece)
+
+
 def test_step_all_or_nothing():
     """A step whose rate, gradient or result is not finite changes nothing, and the next one is as if it had not been."""
     for precision in "f32", "f64":

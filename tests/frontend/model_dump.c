@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-static bool table(void *ctx, Arena *mem, const char *path, TableInfo *out, char *err, size_t errsize) {
+static bool table(void *ctx, Arena *mem, const char *path, bool gaps, TableInfo *out, char *err, size_t errsize) {
   static const char *const names[] = {"a", "e", "mean_longitude", "longitude_of_perihelion", "label"};
-  (void)ctx;
+  (void)ctx, (void)gaps;
   if (strstr(path, "missing")) {
     snprintf(err, errsize, "No such file or directory");
     return false;

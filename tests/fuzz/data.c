@@ -86,7 +86,7 @@ static void expect_column(RtTable *t, const Column *want, int position, bool nam
 static void expect_table(const Table *want, bool named, int but) {
   RtTable t;
   RtError err = {""};
-  if (!rt_table_read(path, false, &t, &err)) fail("%s", err.text);
+  if (!rt_table_read(path, RT_VALUES, &t, &err)) fail("%s", err.text);
   require(t.ncolumn == want->n, "another number of columns");
   for (int c = 0; c < want->n; c++)
     if (c != but) expect_column(&t, &want->column[c], c, named);
@@ -108,7 +108,7 @@ static bool try_reading(const Bytes *b, RtTable *t) {
   RtError err = {""};
   RtTable info;
   save(b);
-  const bool looked = rt_table_read(path, true, &info, &err), ok = rt_table_read(path, false, t, &err);
+  const bool looked = rt_table_read(path, RT_INFO, &info, &err), ok = rt_table_read(path, RT_VALUES, t, &err);
   require(looked == ok, "a look at the file and reading it say different things");
   if (looked) rt_table_finish(&info);
   require(ok || err.text[0], "an error without a word");
@@ -165,7 +165,7 @@ static void spoil_cell(Bytes *b, const Style *s, const Table *t) {
   RtError err = {""};
   save(b);
   const bool first = row == 0 && s->header != 1;
-  if (!rt_table_read(path, false, &got, &err)) {
+  if (!rt_table_read(path, RT_VALUES, &got, &err)) {
     if (!first) fail("a cell spoils the whole table: %s", err.text);
     return;
   }
@@ -308,7 +308,7 @@ static void npy_case(Bytes *b) {
   b->n = 0;
   fuzz_write_npy(b, rank, dim, v, odd, whole ? ((uint64_t)1 << 53) + 1 : 0x7ff8000000000000u, whole ? "i8" : "f8");
   save(b);
-  require(rt_table_read(path, false, &got, &err), "an element spoils the whole file");
+  require(rt_table_read(path, RT_VALUES, &got, &err), "an element spoils the whole file");
   require(!read_column(&got, bad, &err) && strstr(err.text, "the element ["), "an element that is no number of f64 is read");
   rt_table_finish(&got);
   expect_table(&t, false, bad);
@@ -435,7 +435,7 @@ static void npz_case(Bytes *b) {
   RtTable got;
   RtError err = {""};
   save(b);
-  if (!rt_table_read(path, false, &got, &err)) fail("%s", err.text);
+  if (!rt_table_read(path, RT_VALUES, &got, &err)) fail("%s", err.text);
   for (int c = 0; c < t.n; c++) expect_column(&got, &t.column[c], c, true);
   sound(&got);
   rt_table_finish(&got);

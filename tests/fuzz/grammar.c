@@ -273,6 +273,7 @@ static void item(Bytes *out, const Tree *t) {
     {"\nplot p = {\n  y = ", "\n}\n"},
     {"\nuse w = ", " from \"a.safetensors\" as \"T\"\n"},
     {"\nconst r = read(\"a.npy\") + ", "\n"},
+    {"\ndata g = read(\"a.csv\", missing = nan, x = ", ", window = 2)\n"},
     {"\nsave s = { a = ", " }\n"},
     {"\ndata e {\n  yield x = index, y = ", "\n}\nuse made = e(count = 3)\n"}};
   const size_t k = fuzz_draw(sizeof shape / sizeof *shape);

@@ -26,7 +26,7 @@ static void put(const char *name, const void *data, size_t n) {
 
 /* As a program does that selects every column. */
 static bool read_all(const char *name, RtTable *t, RtError *err) {
-  if (!rt_table_read(file(name), false, t, err)) return false;
+  if (!rt_table_read(file(name), RT_VALUES, t, err)) return false;
   int column[64];
   bool ok = t->ncolumn <= 64;
   for (int c = 0; ok && c < t->ncolumn; c++) {
@@ -41,7 +41,7 @@ static bool read_all(const char *name, RtTable *t, RtError *err) {
 
 static bool table(const char *text, RtTable *t, RtError *err) {
   put("t.csv", text, strlen(text));
-  return rt_table_read(file("t.csv"), false, t, err);
+  return rt_table_read(file("t.csv"), RT_VALUES, t, err);
 }
 
 /* text -> "name:v,v,...;" per column, text columns as "name:text;", a column's fault as "name!fault;" */
@@ -155,7 +155,7 @@ static void test_good_tables(void) {
     }
     CU_ASSERT_STRING_EQUAL(got, good[i].want);
     if (strcmp(got, good[i].want)) printf("table %zu: %s\n", i, got);
-    CU_ASSERT_TRUE(rt_table_read(file("t.csv"), true, &info, &err));
+    CU_ASSERT_TRUE(rt_table_read(file("t.csv"), RT_INFO, &info, &err));
     CU_ASSERT_EQUAL(info.rows, t.rows);
     for (int c = 0; c < info.ncolumn; c++) {
       CU_ASSERT_EQUAL(info.column[c].number, t.column[c].number);
@@ -223,21 +223,45 @@ static void test_bad_tables(void) {
     }
 }
 
+/* RT_GAPS: empty, NA and NaN are NaN, in text and in arrays; infinity and text are faults still. */
+static void test_gaps(void) {
+  RtTable t;
+  RtError err;
+  double v[] = {1, NAN, 3};
+  const uint32_t dim = 3;
+  const RtArray a = {.name = "a", .v = v, .f64 = true, .rank = 1, .dim = {dim}, .elems = 3};
+  put("t.csv", "a,b,c,d,e\n1,2,inf,,\nNA,-nan,1,x,\n,4,NaN,y,NA\n", 44);
+  CU_ASSERT_TRUE_FATAL(rt_table_read(file("t.csv"), RT_GAPS, &t, &err));
+  CU_ASSERT_TRUE(t.column[0].gap && t.column[1].gap && t.column[4].gap && !t.column[4].number && !t.column[4].fault);
+  CU_ASSERT_TRUE(t.column[0].v[0] == 1 && isnan(t.column[0].v[1]) && isnan(t.column[0].v[2]) && isnan(t.column[1].v[1]));
+  CU_ASSERT_STRING_EQUAL(t.column[2].fault, "line 2: `inf` is not a finite number; remove the row or fill it in");
+  CU_ASSERT_STRING_EQUAL(t.column[3].fault, "it holds text, in line 3 `x`");
+  rt_table_finish(&t);
+  CU_ASSERT_TRUE_FATAL(rt_npy_write(file("t.npy"), &a, &err) && rt_npz_write(file("t.npz"), &a, 1, &err));
+  for (int k = 0; k < 2; k++)
+    for (unsigned how = RT_VALUES; how <= RT_GAPS; how += RT_GAPS) {
+      CU_ASSERT_TRUE_FATAL(rt_table_read(file(k ? "t.npz" : "t.npy"), how, &t, &err));
+      CU_ASSERT_EQUAL(rt_table_values(&t, &(int){0}, 1, &err), how == RT_GAPS);
+      CU_ASSERT_TRUE(how != RT_GAPS || (t.column->gap && t.column->v[0] == 1 && isnan(t.column->v[1]) && t.column->v[2] == 3));
+      rt_table_finish(&t);
+    }
+}
+
 static void test_missing(void) {
   RtTable t;
   RtError err;
   char want[400];
   static const char *const name[] = {"none.csv", "none.npy", "none.npz"};
   for (int i = 0; i < 3; i++) {
-    CU_ASSERT_FALSE(rt_table_read(file(name[i]), false, &t, &err));
+    CU_ASSERT_FALSE(rt_table_read(file(name[i]), RT_VALUES, &t, &err));
     snprintf(want, sizeof want, "cannot open %s: No such file or directory", file(name[i]));
     CU_ASSERT_STRING_EQUAL(err.text, want);
   }
-  CU_ASSERT_FALSE(rt_table_read(dir, false, &t, &err));
+  CU_ASSERT_FALSE(rt_table_read(dir, RT_VALUES, &t, &err));
   snprintf(want, sizeof want, "cannot read %s: it is a directory, not a file", dir);
   CU_ASSERT_STRING_EQUAL(err.text, want);
   put("zero.txt", "1 2\n\0 3\n", 8);
-  CU_ASSERT_FALSE(rt_table_read(file("zero.txt"), false, &t, &err));
+  CU_ASSERT_FALSE(rt_table_read(file("zero.txt"), RT_VALUES, &t, &err));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ":2: a NUL byte: this is not a text table"));
 }
 
@@ -455,6 +479,7 @@ static int remove_folder(void) {
 const Suite suite = {"data files",
                      (CU_TestInfo[]){{"good tables", test_good_tables},
                                      {"bad tables", test_bad_tables},
+                                     {"gaps", test_gaps},
                                      {"missing", test_missing},
                                      {"npy", test_npy},
                                      {"npy types", test_npy_types},
