@@ -53,12 +53,14 @@ static void on_data_begins(void *ctx, const Data *d, int64_t draws) {
   Terminal *t = ctx;
   (void)draws;
   t->data = d, t->began = pass_now(), t->told = 0;
+  waiting_run("the first draws of the data", d->name, d->at);
 }
 
 /* From a second on, on a terminal. */
 static void on_data(void *ctx, int64_t done, int64_t draws) {
   Terminal *t = ctx;
   const double now = pass_now(), spent = now - t->began;
+  if (done > 0) waiting_run("", NULL, (Span){0});
   if (t->r->s->opt->quiet || spent < 1 || now - t->told < 1.0 / TOLD_A_SECOND || done < 1 || !isatty(STDERR_FILENO)) return;
   fprintf(stderr, "\rdata %s  %" PRId64 "/%" PRId64 " draws  %.0fs left\033[K", t->data->name, done, draws,
           spent / (double)done * (double)(draws - done));
@@ -67,6 +69,7 @@ static void on_data(void *ctx, int64_t done, int64_t draws) {
 
 static void on_data_ends(void *ctx) {
   const Terminal *t = ctx;
+  waiting_run("", NULL, (Span){0});
   if (t->told > 0) fprintf(stderr, "\r\033[K");
 }
 

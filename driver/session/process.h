@@ -34,8 +34,9 @@ bool out_end(OutFile *o, bool keep); /* false and errno: it is not there */
 
 /* Between these two, whoever waits long for the compiler is told on stderr what it is at. */
 void waiting_begin(const char *command, Source *const *src);
-void waiting_at(const char *what, const char *name, Span at); /* from any thread; "": it is not the compiler now */
-void waiting_code(const char *symbol);                        /* the same, if it is the compiler that is waited for */
+void waiting_at(const char *what, const char *name, Span at);  /* from any thread; "": it is not the compiler now */
+void waiting_run(const char *what, const char *name, Span at); /* the same, of what the program does */
+void waiting_code(const char *symbol);                         /* the same, if it is the compiler that is waited for */
 void waiting_end(void);
 
 #endif

@@ -17,7 +17,8 @@ static struct {
   const char *command;
   const uint64_t *written;
   double begun, patience;
-  char what[320]; /* "" where nobody is to wait for the compiler */
+  bool running_it; /* what is waited for is the program, not the compiler */
+  char what[320];  /* "" where nobody is to wait */
 } w = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* $HNNC_PATIENCE, in seconds. */
@@ -32,7 +33,7 @@ static void say(void) {
   const unsigned long long n = __atomic_load_n(w.written, __ATOMIC_RELAXED);
   if (!*w.what) return;
   fprintf(stderr, "%s: still at %s after %.0f s", w.command, w.what, pass_now() - w.begun);
-  if (n) fprintf(stderr, "; %llu operations were written so far", n);
+  if (n && !w.running_it) fprintf(stderr, "; %llu operations were written so far", n);
   fprintf(stderr, "\n");
 }
 
@@ -60,20 +61,26 @@ void waiting_begin(const char *command, Source *const *src) {
   w.running = pthread_create(&w.thread, NULL, watch, NULL) == 0;
 }
 
-void waiting_at(const char *what, const char *name, Span at) {
+static void set(bool running_it, const char *what, const char *name, Span at) {
   char place[256];
   if (!w.running) return;
   pthread_mutex_lock(&w.lock);
+  w.running_it = running_it;
   const bool placed = at.file && at.file <= (*w.src)->files.n;
   snprintf(w.what, sizeof w.what, "%s%s%s%s%s%s%s", what, name ? " `" : "", name ? name : "", name ? "`" : "", placed ? " (" : "",
            placed ? source_where(*w.src, at, place, sizeof place) : "", placed ? ")" : "");
   pthread_mutex_unlock(&w.lock);
 }
 
+void waiting_at(const char *what, const char *name, Span at) { set(false, what, name, at); }
+
+void waiting_run(const char *what, const char *name, Span at) { set(true, what, name, at); }
+
 void waiting_code(const char *symbol) {
   if (!w.running) return;
   pthread_mutex_lock(&w.lock);
-  if (*w.what) snprintf(w.what, sizeof w.what, "the code of `%s`", !strncmp(symbol, "hnn_", 4) ? symbol + 4 : symbol);
+  if (*w.what && !w.running_it)
+    snprintf(w.what, sizeof w.what, "the code of `%s`", !strncmp(symbol, "hnn_", 4) ? symbol + 4 : symbol);
   pthread_mutex_unlock(&w.lock);
 }
 

@@ -135,8 +135,10 @@ static void fields_help(Elab *E, DiagMsg *m, const Data *d) {
   if (d->nfield) elab_help(m, "`%s` has the field%s %s%s", d->name, d->nfield == 1 ? "" : "s", s, d->nfield > MOST ? ", ..." : "");
 }
 
-/* ωt, where ω and t are known: `ω*t`; NULL if it is none such. */
+/* ωt, where ω and t are known: `ω*t`; NULL if it is none such. Of a long name nothing is tried: each place costs its length. */
 static const char *as_product(Elab *E, const char *name) {
+  enum { LONGEST = 64 };
+  if (strlen(name) > LONGEST) return NULL;
   for (size_t i = 1; name[i]; i++) {
     if (((unsigned char)name[i] & 0xc0) == 0x80 || (name[i] >= '0' && name[i] <= '9')) continue;
     const char *a = intern_n(E->m->names, name, i), *b = intern(E->m->names, name + i);

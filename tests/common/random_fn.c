@@ -186,7 +186,9 @@ static void leaf(Gen *g) {
   case 2: push(g, ir_table(b, t, v), 2); break;
   case 3: {
     const uint32_t n = (uint32_t)type_count(t);
-    push(g, ir_mul(b, ir_reshape(b, ir_iota(b, n), t.rank, t.dim), ir_const(b, 2 / fmax(n, 2))), 2);
+    const uint32_t most = n > 2 ? n : 2; /* exact, so that what folding does to it can be decided in the field */
+    Val all = ir_reshape(b, ir_iota(b, n), t.rank, t.dim);
+    push(g, ir_mul(b, all, ir_const_exact(b, 2.0 / most, 2, most)), 2);
     break;
   }
   default: push(g, ir_rand(b, (int)below(g, 2), b->f->inst.n, VAL_NONE, random_type(g, true)), 4); break;
@@ -345,14 +347,14 @@ static void solve(Gen *g) {
   if (a.rank != 1 || a.dim[0] > 5 || c.rank < 1 || c.rank > 2 || c.dim[0] != a.dim[0]) return;
   int la[1] = {0}, lb[1] = {1}, lo[2] = {0, 1};
   bool upper = below(g, 2);
-  Val outer = ir_mul(b, ir_const(b, 0.1), ir_dot(b, ir_tanh(b, x), ir_sin(b, x), false, la, lb, 2, lo));
+  Val outer = ir_mul(b, ir_const_exact(b, 0.1, 1, 10), ir_dot(b, ir_tanh(b, x), ir_sin(b, x), false, la, lb, 2, lo));
   Val A = ir_add(b, ir_tri(b, outer, upper, 0), ir_diag(b, ir_splat(b, 2, a)));
   uint32_t turned[5];
   for (uint32_t k = 0; k < a.dim[0]; k++) turned[k] = (k + 1) % a.dim[0];
   Val square = ir_add(b, outer, ir_diag(b, ir_splat(b, 2, a))), F = ir_lu(b, ir_take(b, square, 0, turned, a.dim[0]));
   switch (below(g, 4)) {
   case 0: push(g, ir_trisolve(b, A, y, upper, below(g, 2)), n * 2); break;
-  case 1: push(g, below(g, 2) ? ir_logdet(b, F) : ir_mul(b, ir_const(b, 0.05), ir_det(b, F)), 3); break;
+  case 1: push(g, below(g, 2) ? ir_logdet(b, F) : ir_mul(b, ir_const_exact(b, 0.05, 1, 20), ir_det(b, F)), 3); break;
   case 2: push(g, ir_cholesky(b, square), 3); break;
   default: push(g, ir_lu_solve(b, F, y, below(g, 2)), n * 2);
   }
