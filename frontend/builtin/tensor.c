@@ -72,8 +72,9 @@ static bool two_meanings(Elab *E, const Builtin *b, const Actual *a) {
   const Fn *f = r->level.fn;
   const Inst *i = name && a->v.t.level == &r->level ? ir_inst(f, a->v.t.v) : NULL;
   if (!i || i->op != OP_in || f->in.at[ir_number(f, i)].kind != IN_FIELD || !report_named(E, name)) return false;
-  elab_help(elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could be of the field `%s` or of the report above", b->name, name, name),
-            "give the report another name; `let y = %s` takes the field", name);
+  elab_help(
+      elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could be of the field `%s` or of the report above", b->name, name, name),
+      "give the report another name; `let y = %s` takes the field", name);
   return true;
 }
 
