@@ -193,7 +193,8 @@ static int go_on(Runner *r, const Options *o) {
   runner_hash(s->src, o, r->hash);
   int code = same_as_started(r);
   if (code) return code;
-  const bool ended = !strcmp(text_of(r, "status"), "done") || !strcmp(text_of(r, "status"), "failed");
+  const char *status = text_of(r, "status");
+  const bool ended = !status || !strcmp(status, "done") || !strcmp(status, "failed");
   if (!ended && !rt_run_begun(r->run)) { /* all of it anew */
     if (!rt_run_metrics_trim(r->run, 0, 0, &err)) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
     return terminal_run(r);
