@@ -65,6 +65,8 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
   return true;
 }
 
+enum { MOST_LISTED = 12 }; /* columns */
+
 static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
   const char *known[128];
   uint32_t n;
@@ -74,6 +76,7 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
   DiagMsg *m =
       elab_error(E, CODE_column, at, n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
   elab_suggest(m, header, known, n);
+  if (n) elab_help(m, "it has %s%s", option_listed(E, known, n < MOST_LISTED ? n : MOST_LISTED), n > MOST_LISTED ? ", ..." : "");
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
 }
