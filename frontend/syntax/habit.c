@@ -103,6 +103,8 @@ static bool words(const Seen *s) {
   static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
   for (const Token *t = s->first; t < s->t; t++) /* f(lambda q: q), f(lambda(q)) */
     if (is_name(t, "lambda") && (t[1].kind == T_NAME || t[1].kind == '(')) return say(s, t, t, synonym(t->name));
+  if (s->t->kind == T_VAR && s->t != s->first && s->t[1].kind == '(')
+    return message(s, CODE_other_language, "`var` makes a name that may be reassigned, and is no function", synonym("variance"));
   if (s->t->kind == T_FN && s->t != s->first && s->t[1].kind == '(')
     return message(s, CODE_other_language, "functions have names, and are defined before they are passed",
                    "define `fn g(x) = 2*x`, then pass `g`");
