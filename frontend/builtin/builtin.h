@@ -92,6 +92,7 @@ void elab_yield(Elab *E, const Stmt *s);
 
 /* ---- option.c: calls that only carry options ------------------------------------------------------ */
 
+bool option_near(const char *name); /* whether a word of an option is spelled much like it */
 typedef enum { OPTION_OPTIMIZER, OPTION_SCHEDULE, OPTION_BATCH, OPTION_MEMORY, OPTION_KEEP } OptionKind;
 typedef struct OptionRow {
   const char *name;

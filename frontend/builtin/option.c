@@ -33,6 +33,12 @@ const OptionRow *option_row(const char *name) {
   return NULL;
 }
 
+bool option_near(const char *name) {
+  const char *known[NROWS];
+  for (int i = 0; i < NROWS; i++) known[i] = rows[i].name;
+  return diag_nearest(name, known, NROWS) != NULL;
+}
+
 void option_names(Elab *E, Span at) {
   for (int i = 0; i < NROWS; i++) {
     Func *f = ARENA_NEW(E->mem, Func);

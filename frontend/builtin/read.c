@@ -65,12 +65,11 @@ static bool only_one(Elab *E, const Read *r, uint32_t first, Span at) {
   return true;
 }
 
-static const char *listed(Elab *E, const Read *r) {
+static const char *listed(Elab *E, const char *const *name, uint32_t n) {
   enum { SHOWN = 12 };
   const char *text = "";
-  for (uint32_t i = 0; i < r->info.ncolumn && i < SHOWN; i++)
-    text = arena_printf(E->mem, "%s%s`%s`", text, i ? ", " : "", r->info.column[i].name);
-  return r->info.ncolumn <= SHOWN ? text : arena_printf(E->mem, "%s, and %u more", text, r->info.ncolumn - SHOWN);
+  for (uint32_t i = 0; i < n && i < SHOWN; i++) text = arena_printf(E->mem, "%s%s`%s`", text, i ? ", " : "", name[i]);
+  return n <= SHOWN ? text : arena_printf(E->mem, "%s, and %u more", text, n - SHOWN);
 }
 
 static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint32_t *out) {
@@ -82,8 +81,8 @@ static bool by_header(Elab *E, const Read *r, const char *header, Span at, uint3
   DiagMsg *m = r->info.tree ? elab_error(E, CODE_column, at, "`%s` has no dataset `%s`", r->d->path, header)
                             : elab_error(E, CODE_column, at,
                                          n ? "the table has no column `%s`" : "the table has no header, so no column `%s`", header);
-  if (r->info.tree) elab_help(m, "it has %s", listed(E, r));
-  else elab_suggest(m, header, known, n);
+  if (!r->info.tree) elab_suggest(m, header, known, n);
+  if (n) elab_help(m, "it has %s", listed(E, known, n));
   if (!n) elab_help(m, "name columns by number, from 0");
   return false;
 }

@@ -87,7 +87,8 @@ static Report *report_of(Elab *E, const Actual *a) {
 static bool share(Elab *E, const Actual *a, double *out) {
   if (!need_number(E, a, "the share of a `quantile`", out)) return false;
   if (*out >= 0 && *out <= 1) return true;
-  elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
+  DiagMsg *m = elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
+  if (*out > 1 && *out <= 100) elab_help(m, "of 100 it is the share %g", *out / 100);
   return false;
 }
 

@@ -110,6 +110,13 @@ static Actuals positional(Elab *E, const Actuals *a, uint32_t n) {
   return r;
 }
 
+/* q, p */
+static const char *formals_text(Elab *E, const Formal *f) {
+  const char *s = "";
+  for (; f; f = f->next) s = arena_printf(E->mem, "%s%s%s", s, f->name, f->next ? ", " : "");
+  return s;
+}
+
 typedef struct Binding {
   const Formal *f;
   const Actual *a;
@@ -187,7 +194,7 @@ bool elab_bind(Elab *E, const Formal *formals, const Actuals *given, const char 
       good = false, v = POISON;
     if (!f->type || !strcmp(f->type->base, "real")) v = elab_named(E, f->name, v, f->at);
     elab_note_type(E, f, v);
-    frame_define(E, f->name, f->at, v, false);
+    frame_define(E, f->name, f->at, v, false)->argument = true;
   }
   return good;
 }
@@ -315,6 +322,27 @@ static Value call_anonymous(Elab *E, const Func *f, const Actuals *a) {
   return v.kind == V_FUNC ? elab_apply(E, v.func, a) : v;
 }
 
+/* Arguments of both lists in one, K(q, p) for K(k)(q, p), or constants where there is one list, H(2) for H(k)(q, p) with H(2). */
+static bool lists_mixed(Elab *E, const Func *f, const Actuals *a) {
+  const Formal *first = f->bound ? NULL : f->item->tformals;
+  uint32_t required, n = count_formals(first ? first : f->item->formals, &required);
+  DiagMsg *m = NULL;
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].name || a->at[i].v.kind == V_TUPLE || a->at[i].v.kind == V_POISON) return false;
+  if (first && n && a->n > n) {
+    m = elab_error(E, CODE_argument_count, a->call, "the first list of arguments of `%s` takes %s%u, found %u", f->name,
+                   required < n ? "at most " : "", n, a->n);
+    elab_help(m, "its constants and what it is taken at stand in two lists: `%s(%s)(%s)`", f->name, formals_text(E, first),
+              formals_text(E, f->item->formals));
+  } else if (!first && !f->item->tformals && f->item->kind == IT_HAMILTONIAN && a->n == 1 && required > 1) {
+    m = elab_error(E, CODE_missing_argument, a->call, "`%s` takes %u arguments, found one", f->name, n);
+    elab_help(m, "a constant stands in a list of its own: define `hamiltonian %s(k: real)(%s)`, then `%s(2)` is one of q and p",
+              f->name, formals_text(E, f->item->formals), f->name);
+  } else return false;
+  elab_label(m, f->item->name_at, "defined here");
+  return true;
+}
+
 Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   switch (f->kind) {
   case F_BUILTIN: return builtin_apply(E, f->builtin, a);
@@ -324,6 +352,7 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
                 "`use name = %s(count = ..., seed = ...)`", f->name);
       return POISON;
     }
+    if (lists_mixed(E, f, a)) return POISON;
     if (!f->bound && !f->item->tformals && a->n) return call_anonymous(E, f, a);
     return f->bound ? call_user(E, f, a, FLOW_STATE) : elab_instance(E, f, a, NULL);
   case F_FIELD:

@@ -436,8 +436,10 @@ Value elab_index(Elab *E, const Expr *e) {
       return POISON;
     }
   if (good && e->nargs > (list ? 1u : t.rank)) {
-    elab_label(elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base)), e->a->at,
-               "%s", value_text(E, base));
+    DiagMsg *m = elab_error(E, CODE_subscript, e->at, "too many subscripts: %u for %s", e->nargs, value_text(E, base));
+    elab_label(m, e->a->at, "%s", value_text(E, base));
+    if (base.kind == V_TUPLE)
+      elab_help(m, "each value of a tuple has subscripts of its own: `(a, b)[0][i]`, or `let (x, y) = ...`");
     return POISON;
   }
   for (const Arg *a = e->args; a; a = a->next) {

@@ -69,8 +69,10 @@ Entry *frame_define(Elab *E, const char *name, Span at, Value v, bool var) {
   if (old && strcmp(name, "_") != 0) {
     DiagMsg *m = elab_error(E, CODE_defined_twice, at, "`%s` is defined twice here", name);
     elab_label(m, old->at, "first");
-    if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
+    if (old->argument) elab_help(m, "`%s` is an argument: take another name, `%s %s1 = ...`", name, var ? "var" : "let", name);
+    else if (!var) elab_help(m, "`var %s` may be reassigned: `%s = ...`", name, name);
     old->v = v;
+    old->var |= var;
     return old;
   }
   *vec_push(&f->entries) = (Entry){.name = name, .v = v, .at = at, .var = var, .level = E->now->level};
@@ -154,8 +156,9 @@ static bool field_of(Elab *E, DiagMsg *m, const char *name) {
     for (const Stmt *s = it->kind == IT_DATA && it->body ? it->body->first : NULL; s; s = s->next)
       for (const Arg *a = s->kind == ST_YIELD ? s->names : NULL; a; a = a->next)
         if (a->name == name) {
-          elab_help(m, "it is a field of `%s`: known where a report or plot stands `on` data of it, and as an argument of a loss",
-                    it->name);
+          elab_help(
+              m, "it is a field of `%s`: known where a report, plot or save stands `on` data of it, and as an argument of a loss",
+              it->name);
           return true;
         }
   return false;

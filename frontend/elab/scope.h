@@ -8,7 +8,7 @@ typedef struct Entry {
   const char *name;
   Value v;
   Span at;
-  bool var;
+  bool var, argument; /* may be reassigned; of a call */
   Level *level;
   const Item *taken; /* a copy, taken along by this definition in the body that the name is of */
   bool changed;      /* which was reassigned since */

@@ -58,7 +58,8 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
   } else if (!e->var) {
     DiagMsg *m = elab_error(E, CODE_assignment, at, "`%s` cannot be reassigned", name);
     elab_label(m, e->at, "defined here");
-    elab_help(m, "define it by `var %s = ...`", name);
+    if (e->argument) elab_help(m, "`%s` is an argument: `var %s1 = %s` is a value that may be reassigned", name, name, name);
+    else elab_help(m, "define it by `var %s = ...`", name);
   } else if (e->level != E->now->level) {
     elab_error(E, CODE_assignment, at, "`%s` lies outside this comprehension and cannot be reassigned in it", name);
   } else {

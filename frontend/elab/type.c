@@ -43,6 +43,8 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
   Type ty;
   elab_label(m, t->at, "declared here");
   if (t->list && v.kind == V_NUM) elab_help(m, "`[%s]` is a list of one", value_shown(E, v));
+  if (v.kind != V_NUM && !strcmp(t->base, "int") && !t->ndims && value_type(v, &ty) && ty.rank == 0)
+    elab_help(m, "an `int` is known while compiling; what is computed, and the number of a turn, is `real`");
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
     if (ty.rank == 2 && t->ndims == 1) elab_help(m, "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them");

@@ -88,16 +88,18 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   }
 }
 
-/* The row that is given; NULL after an error. */
-static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
-  static const char *const list[] = {[OPTION_OPTIMIZER] = "adam, adamw, sgd, rmsprop or lbfgs",
+static const char *const listed[] = {[OPTION_OPTIMIZER] = "adam, adamw, sgd, rmsprop or lbfgs",
                                      [OPTION_SCHEDULE] = "cosine(...), steps(...), plateau(...) or constant",
+                                     [OPTION_BATCH] = "a number of samples, or all",
                                      [OPTION_MEMORY] = "reversible, stored or auto",
                                      [OPTION_KEEP] = "last, best or average"};
+
+/* The row that is given; NULL after an error. */
+static const OptionRow *option_of(Elab *E, const Want *w, OptionKind kind) {
   const OptionRow *row = w->v.kind == V_FUNC && w->v.func->kind == F_OPTION ? option_row(w->v.func->name) : NULL;
   if (row && row->kind == kind) return row;
   if (w->v.kind == V_POISON) return NULL;
-  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, list[kind], value_kind(E, w->v));
+  DiagMsg *m = elab_error(E, CODE_wrong_kind, w->at, "`%s` is %s, found %s", w->name, listed[kind], value_kind(E, w->v));
   if (w->v.kind == V_STRING) elab_help(m, "without quotes: `%s = %s`", w->name, w->v.string);
   return NULL;
 }
@@ -164,13 +166,23 @@ static void only(Elab *E, Train *t, const Want *w) {
 static const struct {
   const char *name;
   void (*set)(Elab *E, Train *t, const Want *w);
-  bool words; /* its value may be a word of builtin/option.c */
+  int words; /* its value may be a word of builtin/option.c: of which kind, or 0 */
 } options[] = {
-  {"optimizer", optimizer, true}, {"schedule", schedule, true}, {"batch", sum_batch, true}, {"steps", steps, false},
-  {"epochs", epochs, false},      {"clip", clip, false},        {"only", only, false},      {"test", sum_test, false},
-  {"every", every, false},        {"seed", seed, false},        {"memory", memory, true},   {"keep", keep, true},
-  {"monitor", NULL, false}, /* names of reports, which may stand below: train_monitors */
-  {"patience", patience, false},  {"average", average, false},
+  {"optimizer", optimizer, 1 + OPTION_OPTIMIZER},
+  {"schedule", schedule, 1 + OPTION_SCHEDULE},
+  {"batch", sum_batch, 1 + OPTION_BATCH},
+  {"steps", steps, 0},
+  {"epochs", epochs, 0},
+  {"clip", clip, 0},
+  {"only", only, 0},
+  {"test", sum_test, 0},
+  {"every", every, 0},
+  {"seed", seed, 0},
+  {"memory", memory, 1 + OPTION_MEMORY},
+  {"keep", keep, 1 + OPTION_KEEP},
+  {"monitor", NULL, 0}, /* names of reports, which may stand below: train_monitors */
+  {"patience", patience, 0},
+  {"average", average, 0},
 };
 enum { NOPTIONS = sizeof options / sizeof *options };
 
@@ -189,14 +201,27 @@ static void unknown_option(Elab *E, const Arg *o) {
   for (int k = 0; k < NOPTIONS; k++) known[k] = options[k].name;
   DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
   if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
-  else if (synonym(o->name) || diag_nearest(o->name, known, NOPTIONS)) elab_suggest_option(m, o->name, known, NOPTIONS);
+  else if (synonym(o->name) || synonym_among(o->name, known, NOPTIONS) || diag_nearest(o->name, known, NOPTIONS))
+    elab_suggest_option(m, o->name, known, NOPTIONS);
   else elab_help(m, "options of `train`: %s", option_listed(E, known, NOPTIONS));
+}
+
+/* A word of which not even a likeness is known: those that there are. */
+static bool unknown_word(Elab *E, const Arg *o, OptionKind kind) {
+  const Expr *e = o->value && o->value->kind == EX_CALL ? o->value->a : o->value;
+  if (!e || e->kind != EX_NAME || elab_known(E, e->name, true) || synonym(e->name) || option_near(e->name)) return false;
+  elab_help(elab_error(E, CODE_undefined, e->at, "`%s` is not defined", e->name), "`%s` is %s", o->name, listed[kind]);
+  return true;
 }
 
 static void set_option(Elab *E, Train *t, const Arg *o, int k) {
   if (!options[k].set) return;
   frame_inner(E);
   if (options[k].words) option_names(E, o->name_at);
+  if (options[k].words && unknown_word(E, o, (OptionKind)(options[k].words - 1))) {
+    frame_pop(E);
+    return;
+  }
   const Want w = {o->name, elab_expr(E, o->value), o->value ? o->value->at : o->name_at};
   frame_pop(E);
   if (w.v.kind != V_POISON) options[k].set(E, t, &w);

@@ -101,6 +101,13 @@ static bool local(const Seen *s) {
 /* Words inside a statement. */
 static bool words(const Seen *s) {
   static const char *const inside[] = {"lambda", "if", "else", "def", "function"};
+  for (const Token *t = s->first; t < s->t; t++) /* f(lambda q: q), f(lambda(q)) */
+    if (is_name(t, "lambda") && (t[1].kind == T_NAME || t[1].kind == '(')) return say(s, t, t, synonym(t->name));
+  if (s->t->kind == T_VAR && s->t != s->first && s->t[1].kind == '(')
+    return message(s, CODE_other_language, "`var` makes a name that may be reassigned, and is no function", synonym("variance"));
+  if (s->t->kind == T_FN && s->t != s->first && s->t[1].kind == '(')
+    return message(s, CODE_other_language, "functions have names, and are defined before they are passed",
+                   "define `fn g(x) = 2*x`, then pass `g`");
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
     for (const Token *word = s->found ? s->t - 1 : s->t; word <= s->t; word++)
       if (is_name(word, inside[i]) && word != s->first) return say(s, word, word, synonym(word->name));
@@ -118,6 +125,9 @@ static bool is_type_word(const Token *t) {
   return false;
 }
 
+/* def f(x), func f(x): `if abs(x)` is none. */
+static bool defines(const Token *t) { return is_name(t, "def") || is_name(t, "func") || is_name(t, "function"); }
+
 /* A statement that begins with a word of another language: `def`, `print(x)`, `float f(float x)`. */
 static bool beginnings(const Seen *s) {
   const Token *first = s->first;
@@ -127,8 +137,8 @@ static bool beginnings(const Seen *s) {
   if (first->kind == T_STRING && s->top)
     return message(s, CODE_lone_expression, "a string alone does nothing", "a comment begins with `#`");
   if (first->kind != T_NAME || first[1].kind == '=' || first[1].kind == T_ADD_TO || first[1].kind == ',') return false;
-  if (first[1].kind == T_NAME && (is_type_word(first) || synonym(first->name)) &&
-      (first[2].kind == '(' || is_name(first + 1, "function")))
+  if (first[1].kind == T_NAME && (((is_type_word(first) || defines(first)) && first[2].kind == '(') ||
+                                  ((is_type_word(first) || synonym(first->name)) && is_name(first + 1, "function"))))
     return say(s, first, first, synonym("def"));
   if (first[1].kind == T_NAME && is_type_word(first) && !s->top)
     return say(s, first, first, "`let x = ...` names a value; its type follows from it");
@@ -149,6 +159,9 @@ static bool ends_operand(const Token *t) { return t->kind == T_NAME || t->kind =
 static bool shapes(const Seen *s) {
   const Token *o = enclosing(s), *t = s->t, *before = s->found ? t - 1 : t;
   const bool list = o && o->kind == '[';
+  if (t->kind == T_FOR && o && o->kind == '(' && o > s->first && ends_operand(o - 1))
+    return message(s, CODE_other_language, "an argument is no comprehension without its brackets",
+                   "it stands in `[ ]`: `sum([x[k]^2 for k in 0:n])`");
   if (list && t->kind == ';')
     return message(s, CODE_other_language, "rows are not parted by `;`", "a matrix is a list of rows: `[[1, 2], [3, 4]]`");
   if (list && s->comma && before > o && operand(t) && ends_operand(before) && before->kind != T_NAME && t->kind != T_NAME)

@@ -220,6 +220,8 @@ static const char *last_name(const Met *m) { return m->last->name ? m->last->nam
 static const char *typed_name(const Met *m) { return in_subscript(m->ps, m->found) ? NULL : m->before->name; }
 static const char *shape(const Met *m) { return shape_text(m->ps, m->t); }
 static const char *in_const(const Met *m) { return at_statement(m->ps, m->found, T_CONST) ? "" : NULL; }
+static const char *in_save(const Met *m) { return at_statement(m->ps, m->found, T_SAVE) ? form_of(T_SAVE) : NULL; }
+static const char *in_train(const Met *m) { return at_statement(m->ps, m->found, T_TRAIN) ? m->last->name : NULL; }
 static const char *in_expect(const Met *m) { return at_statement(m->ps, m->found, T_EXPECT) ? "" : NULL; }
 static const char *keyword(const Met *m) { return m->t->kind != T_NAME && m->t->kind != T_STRING ? m->t->name : NULL; }
 static const char *form(const Met *m) { return m->last->kind && form_first(m->ps, m->found - 1) ? form_of(m->last->kind) : NULL; }
@@ -250,6 +252,9 @@ static const struct {
   {ANY, ANY, T_ON, {0}, in_expect, "an `expect` is about reports; `on` stands at the report: `report r = ... on data`"},
   {ANY, ':', ':', {0}, NULL, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element"},
   {':', ANY, ':', {0}, NULL, "ranges have no step: `[x[2*k] for k in 0:n]` takes every other element"},
+  {ANY, ANY, ANY, {"'='"}, in_save, "%s"},
+  {ANY, '=', ANY, {"'{'"}, in_save, "%s"},
+  {T_ON, T_NAME, '+', {"'{'"}, in_train, "data sets are parted by `,`, each behind its loss: `train a on %s, b on t`"},
   {ANY, ANY, ANY, {"a name"}, keyword, "`%s` is a keyword and cannot be a name"},
   {ANY, ANY, ANY, {0}, form, "%s"},
   {ANY, ANY, ANY, {"the end of the line"}, statement, "a new statement stands on a line of its own, or behind `;`"},

@@ -98,6 +98,15 @@ static void loss(Elab *E, const Train *t, const SumLoss *l, const Summand *s) {
         "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
 }
 
+/* It counts the tests that stand `every` steps apart. */
+static void patience(Elab *E, const Train *t, const Item *it) {
+  if (!t->patience || t->steps <= 0 || t->every <= 0 || t->patience <= (t->steps - 1) / t->every) return;
+  elab_help(elab_warn(E, CODE_patience, option_at(it, "patience"),
+                      "this never ends the training: %lld test%s, every %lld steps, are not over before its %lld steps",
+                      (long long)t->patience, t->patience == 1 ? "" : "s", (long long)t->every, (long long)t->steps),
+            "`patience` counts tests: test more often, `every = ...`, or train longer");
+}
+
 /* ---- losses that have nothing to do with each other ---- */
 
 static bool reads(const Fn *f, uint32_t param) {
@@ -133,6 +142,7 @@ void warn_train(Elab *E, const Train *t, const Item *it) {
     if (t->sum[k].loss && t->nmoved) loss(E, t, &t->sum[k], s);
   }
   apart(E, t, it);
+  patience(E, t, it);
 }
 
 /* ---- kinks ---------------------------------------------------------------------------------------------- */
