@@ -116,7 +116,7 @@ def edges(rng, tag):
     b.depth = 2
     text, _ = b.expr((3,), 2)
     if "x" not in b.uses(text) or rng.random() < 0.3:
-        text = rng.choice(["x^%s" % rng.choice(["0.5", "1.5", "2.5", "3.5", "-1", "-0.5", "2", "3", "0.3"]), "(x^2)^tanh(y)", "abs(x)^y", "x*log(x^2 + 1e-30)",
+        text = rng.choice(["x^%s" % rng.choice(["0.5", "1.5", "2.5", "3.5", "-1", "-0.5", "2", "3", "0.3"]), "(x^2)^tanh(y)", "abs(x)^y", "x*log(x^2 + 1e-15)",
                            "atan2(x, y)", "sqrt(x^2 + y^2)", "max(x, y)*x", "relu(x)*y", "x/y", "abs(x)*x"]) + " + 0*(%s)" % text * (rng.random() < 0.2)
     body = ["  let v = %s" % text, "  let J = jac(v, x)", "  let s = sum(v)", "  let g = grad(s, x)"]
     out = "v, J, g"

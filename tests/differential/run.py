@@ -118,20 +118,24 @@ class Runner:
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
 
-PLANTED = [("algebra:3", "tanh", "sin"), ("derivatives:5", "+", "-"), ("trajectories:4", "0.05", "0.051"), ("flows:7", "sin((q", "cos((q"),
-           ("trainings:2", "0.", "0.9"), ("runs:1", "sigmoid", "tanh"), ("iterates:2", "0.2", "0.3")]
+PLANTED = [("algebra", "tanh", "sin"), ("derivatives", "+", "-"), ("trajectories", "0.05", "0.051"), ("flows", "sin(", "cos("),
+           ("trainings", "0.", "0.9"), ("runs", "sigmoid", "tanh"), ("iterates", "0.2", "0.3")]
+TRIES = 20          # programs of a kind in which a fault may be planted: not all hold the text, and it may be where nothing reads it
 
 
 def planted(hnnc, folder):
-    """Cases whose compiled program is not the one of the reference: how many of them pass as equal."""
+    """Compiled programs that are not those of the reference: how many such faults pass as equal."""
     missed = 0
-    for seed, old, new in PLANTED:
-        case = generate.case(seed)
-        at = case.text.rfind(old, 0, case.text.find("data ") if "data " in case.text else None)
-        case.compiled = case.text[:at] + new + case.text[at + len(old):]
-        if at < 0 or not {"value", "nan"} & set(fails(hnnc, case, folder)):
+    for kind, old, new in PLANTED:
+        for seed in range(TRIES):
+            case = generate.case("%s:%d" % (kind, seed))
+            at = case.text.rfind(old, 0, case.text.find("data ") if "data " in case.text else None)
+            case.compiled = case.text[:at] + new + case.text[at + len(old):]
+            if at >= 0 and {"value", "nan"} & set(fails(hnnc, case, folder)):
+                break
+        else:
             missed += 1
-            print("planted fault not found: %s, `%s` for `%s`" % (seed, new, old))
+            print("planted fault not found: %s, `%s` for `%s`" % (kind, new, old))
     return missed
 
 
