@@ -342,6 +342,7 @@ Val ir_not(Build *b, Val x);
 
 Val ir_rand(Build *b, int kind, uint32_t site, Val counter, Type type); /* counter may be VAL_NONE */
 Val ir_select(Build *b, Val c, Val x, Val y);
+Val ir_indicator(Build *b, Val c); /* 1 where c holds, else 0 */
 Val ir_require(Build *b, Val ok, Val x, Cause cause, int64_t about);
 Val ir_id(Build *b, Val x);
 Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter); /* those of `after` that are per sample count */

@@ -20,7 +20,7 @@ static bool array(Elab *E, const Arg *o, Save *s, uint32_t k) {
   Build *b = elab_at(E, o->value->at);
   Val x = elab_tensor(E, v, o->value->at);
   s->truth[k] = t.dt == DT_BOOL;
-  if (s->truth[k]) x = ir_select(b, x, ir_const(b, 1), ir_const(b, 0));
+  if (s->truth[k]) x = ir_indicator(b, x);
   ir_output(b, s->data ? ir_spread(b, x) : x, o->name);
   s->key[k] = o->name;
   return true;

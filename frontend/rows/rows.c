@@ -118,7 +118,7 @@ Value rows_take(Elab *E, Value x, const RowIndex *index, uint32_t n, bool first,
   if (!elab_fits(E, type_count(t) / size * type_count(dims), at)) return POISON;
   Val v = elab_use(E, x);
   bool boolean = t.dt == DT_BOOL;
-  if (boolean) v = ir_select(elab_at(E, at), v, ir_const(elab_at(E, at), 1), ir_const(elab_at(E, at), 0));
+  if (boolean) v = ir_indicator(elab_at(E, at), v);
   v = to_front(elab_at(E, at), v, index, n);
   if (n == 1) v = take_one(E, v, index);
   else if (E->now->level->fn->f64 == FN_F32 && size > EXACT_F32) {

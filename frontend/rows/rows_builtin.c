@@ -18,7 +18,7 @@ static Type type_of(const Actual *a) {
 static Val real_of(Elab *E, const Actual *a) {
   Val x = in(E, a);
   Build *b = elab_at(E, a->at);
-  return elab_type(E, x).dt == DT_BOOL ? ir_select(b, x, ir_const(b, 1), ir_const(b, 0)) : x;
+  return elab_type(E, x).dt == DT_BOOL ? ir_indicator(b, x) : x;
 }
 
 static bool needs(Elab *E, const Builtin *b, const Actual *a, const char *what, bool met) {
@@ -133,7 +133,8 @@ Value rows_one_hot(Elab *E, const Builtin *b, Actuals *a) {
   Type all = with_axis(t, size);
   Val here = ir_eq(bl, ir_expand(bl, i, t.rank, size), along(bl, numbers(bl, size), all, t.rank));
   Val there = ir_gather(bl, ir_splat(bl, 1, type_real(false, 1, &size)), i); /* or NaN */
-  return elab_value(E, ir_mul(bl, ir_select(bl, here, one, ir_const(bl, 0)), ir_expand(bl, there, t.rank, size)));
+  Val hot = ir_indicator(bl, here), known = ir_expand(bl, there, t.rank, size);
+  return elab_value(E, ir_mul(bl, hot, known));
 }
 
 /* ---- sorted edges --------------------------------------------------------------------------------------- */
@@ -152,7 +153,7 @@ static bool rises(Elab *E, const Actual *a) {
 static Val counted(Build *b, Val edges, Val x, Type t, uint32_t n) {
   Type all = with_axis(t, n);
   Val below = ir_lt(b, along(b, edges, all, t.rank), ir_expand(b, x, t.rank, n));
-  return ir_sum(b, ir_select(b, below, ir_const(b, 1), ir_const(b, 0)), t.rank);
+  return ir_sum(b, ir_indicator(b, below), t.rank);
 }
 
 /* The same by halving: of powers of two, the largest first, each is added to the number if as many edges lie below x. */
@@ -162,7 +163,7 @@ static Val halved(Build *b, Val edges, Val x, Type t, uint32_t n) {
   while (step <= n / 2) step *= 2;
   for (; step; step /= 2) {
     Val next = ir_add(b, count, ir_const(b, step)), at = ir_sub(b, ir_min(b, next, last), one);
-    Val more = ir_and(b, ir_le(b, next, last), ir_lt(b, ir_gather(b, edges, at), x));
+    Val within = ir_le(b, next, last), below = ir_lt(b, ir_gather(b, edges, at), x), more = ir_and(b, within, below);
     count = ir_select(b, more, next, count);
   }
   return count;

@@ -77,6 +77,11 @@ Val ir_expand_to(Build *b, Val scalar, Type dims) {
 
 Val ir_sum(Build *b, Val x, int axis) { return unary(b, OP_sum, x, (int64_t[]){axis}, 1); }
 
+Val ir_indicator(Build *b, Val c) {
+  Val zero = ir_const(b, 0), one = ir_const(b, 1);
+  return ir_select(b, c, one, zero);
+}
+
 Val ir_sum_all(Build *b, Val x) {
   for (int k = ir_type(b->f, x).rank; k-- > 0;) x = ir_sum(b, x, k);
   return x;

@@ -144,7 +144,7 @@ Type cut_type(Type t) {
 
 Val cut_leave(Build *b, Val v) {
   Type t = ir_type(b->f, v), to = cut_type(t);
-  if (t.dt == DT_BOOL) v = ir_select(b, v, ir_const(b, 1), ir_const(b, 0));
+  if (t.dt == DT_BOOL) v = ir_indicator(b, v);
   return type_same_dims(t, to) ? v : ir_reshape(b, v, to.rank, to.dim);
 }
 

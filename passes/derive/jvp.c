@@ -282,7 +282,7 @@ static Val extremum(Jvp *s, Val v, const Inst *i) {
   int axis = (int)ir_rmax_attr(s->r->src, i).axis;
   uint32_t n = ir_type(s->r->src, operand(s, i, 0)).dim[axis];
   Val hit = ir_eq(b, primal(s, i, 0), ir_expand(b, region_value(s->r, v), axis, n));
-  Val count = ir_sum(b, ir_select(b, hit, ir_const(b, 1), ir_const(b, 0)), axis);
+  Val count = ir_sum(b, ir_indicator(b, hit), axis);
   return ir_div(b, ir_sum(b, ir_select(b, hit, t, ir_const(b, 0)), axis), count);
 }
 

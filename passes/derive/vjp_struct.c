@@ -111,7 +111,7 @@ static void extremum(Vjp *s, Val v, const Inst *i, Val c) {
   int axis = (int)ir_rmax_attr(vjp_region(s)->src, i).axis;
   uint32_t n = operand_type(s, i, 0).dim[axis];
   Val hit = ir_eq(b, primal(s, i, 0), ir_expand(b, region_value(vjp_region(s), v), axis, n));
-  Val count = ir_sum(b, ir_select(b, hit, ir_const(b, 1), ir_const(b, 0)), axis);
+  Val count = ir_sum(b, ir_indicator(b, hit), axis);
   Val share = ir_expand(b, ir_div(b, c, count), axis, n);
   vjp_push(s, operand(s, i, 0), ir_select(b, hit, share, ir_const(b, 0)));
 }

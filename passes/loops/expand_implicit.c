@@ -202,7 +202,7 @@ static Val begins(const Implicit *m) {
     Val x = ir_sum_all(b, ir_abs(b, m->start[v]));
     sum = sum.id ? ir_add(b, sum, x) : x;
   }
-  return ir_select(b, is_finite(b, sum), ir_const(b, 1), ir_const(b, 0));
+  return ir_indicator(b, is_finite(b, sum));
 }
 
 /* Whether the stages rest: what they move by is no more than 4 units of what they are; `late`, of what they are and would

@@ -287,7 +287,7 @@ static void test_run(void) {
 }
 
 static void test_reports_of_tensors(void) {
-  const hnnc_report *r;
+  const hnnc_report *r = NULL;
   hnnc_model *m = open_it("precision f64\ndata d { yield k = index }\nuse s = d(count = 5)\n"
                           "report all = [[k, 2*k], [k, 1], [0, -k]] on s\nreport one = k on s\nreport fixed = all[0]\n");
   CU_ASSERT_FATAL(hnnc_run(m, NULL) == HNNC_OK && hnnc_reports(m, &r) == 3);
