@@ -432,6 +432,10 @@ Value data_constant(Elab *E, const Expr *call) {
     else if (!name) elab_help(m, "an array of an archive is named: `read(\"arrays.npz\", A)`");
     return POISON;
   }
+  if (type_count(t) == 0) {
+    elab_error(E, CODE_file, first.at, "the array in `%s` has no elements", path);
+    return POISON;
+  }
   if (type_count(t) > ELAB_ELEMENTS) {
     elab_help(elab_error(E, CODE_too_large, call->at, "a constant has at most %d elements, found %lld", (int)ELAB_ELEMENTS,
                          (long long)type_count(t)),
