@@ -31,6 +31,15 @@ bool builtin_value(Elab *E, const char *name, Value *out); /* functions, constan
 /* Names that a value may have without a definition; for suggestions. */
 uint32_t builtin_names(const char **out, uint32_t max);
 
+/* Of an argument: whether it is there, its value as a tensor, its type (a scalar of any kind if it has none). */
+static inline bool given(const Actual *a) { return a->v.kind != V_NONE; }
+static inline Val in(Elab *E, const Actual *a) { return elab_tensor(E, a->v, a->at); }
+static inline Type type_of(const Actual *a) {
+  Type t = {0};
+  value_type(a->v, &t);
+  return t;
+}
+
 bool need_int(Elab *E, const Actual *a, const char *what, int64_t *out);
 bool need_number(Elab *E, const Actual *a, const char *what, double *out);
 bool need_string(Elab *E, const Actual *a, const char *what, const char **out);

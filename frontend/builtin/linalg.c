@@ -1,12 +1,6 @@
 /* Linear algebra: systems of equations, and what matrices are taken apart into. */
 #include "frontend/builtin/builtin_priv.h"
 
-static Type type_of(const Actual *a) {
-  Type t = {0};
-  value_type(a->v, &t);
-  return t;
-}
-
 static bool is_square(Type t) { return t.rank == 2 && t.dim[0] == t.dim[1]; }
 
 /* `a`, the first argument; `other`: the second, or NULL. */

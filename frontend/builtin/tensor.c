@@ -5,15 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static Val in(Elab *E, const Actual *a) { return elab_tensor(E, a->v, a->at); }
-static bool given(const Actual *a) { return a->v.kind != V_NONE; }
-
-static Type type_of(const Actual *a) {
-  Type t = {0};
-  value_type(a->v, &t);
-  return t;
-}
-
 Value error_mismatch(Elab *E, const Builtin *b, const Actual *x, const Actual *y, const char *needs, Span at) {
   const char *tx = value_text(E, x->v), *ty = value_text(E, y->v);
   DiagMsg *m = elab_error(E, CODE_shape_mismatch, at, "`%s` needs %s, found %s and %s", b->name, needs, tx, ty);

@@ -68,9 +68,8 @@ static void loop_open(Elab *E, Iterate *s, Level *l, const char *name, int64_t t
   }
 }
 
-/* The loop, in the level around; stacked: its states of all turns, else those of the last, in out. */
-static void loop_close(Elab *E, Iterate *s, Level *l, const Val *start, bool stacked, Val *out) {
-  const uint32_t n = s->p.n, nx = l->walked.n, nc = l->captures.n;
+void traj_loop(Elab *E, const Plan *p, Level *l, const Val *start, bool stacked, Val *out) {
+  const uint32_t n = p->n, nx = l->walked.n, nc = l->captures.n;
   for (uint32_t k = 0; stacked && k < n; k++) ir_output(&l->b, l->fn->out.at[k], NULL);
   Val *args = ARENA_ARRAY(E->mem, Val, n + nx + nc);
   for (uint32_t k = 0; k < n; k++) args[k] = start[k];
@@ -78,7 +77,7 @@ static void loop_close(Elab *E, Iterate *s, Level *l, const Val *start, bool sta
   for (uint32_t k = 0; k < nc; k++) args[n + nx + k] = l->captures.at[k].outer;
   level_order(E, l, n);
   level_leave(E, l);
-  Build *b = elab_at(E, s->p.call);
+  Build *b = elab_at(E, p->call);
   Val loop = ir_scan(b, args, n + nx + nc, (uint32_t)l->turns, n, nx, stacked ? n : 0, 0, false, false, l->fn);
   for (uint32_t k = 0; k < n; k++) out[k] = ir_proj(b, loop, stacked ? n + k : k);
   level_end(E, l);
@@ -92,18 +91,33 @@ static Value number_of_turn(Elab *E, const Iterate *s, Level *outer, Level *l) {
   return elab_binary_op(E, OP_add, before, k, at, at, at, "+");
 }
 
+const Formal *traj_last(const Plan *p) {
+  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
+  for (uint32_t k = 0; f && k < p->n; k++) f = f->next;
+  return f;
+}
+
+bool traj_one_of(const Formal *f, const char *const *names, size_t n) {
+  for (size_t k = 0; k < n; k++)
+    if (!strcmp(f->name, names[k])) return true;
+  return false;
+}
+
+void traj_warn_last(const Plan *p, DiagMsg *m, const char *usual, const char *constant) {
+  const Formal *f = traj_last(p);
+  elab_label(m, f->at, "behind the states");
+  elab_help(m, "name it `%s` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(%s)`", usual,
+            p->given->name, f->name, p->given->name, constant);
+}
+
 /* The argument behind the states is the number of the turn, whatever its name says. */
 static void warn_turn(Elab *E, const Plan *p) {
   static const char *const names[] = {"turn", "step", "count", "time", "t", "_", "i", "j", "k", "l", "m", "n"};
-  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
-  for (uint32_t k = 0; f && k < p->n; k++) f = f->next;
-  if (!f) return;
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-    if (!strcmp(f->name, names[k])) return;
-  DiagMsg *m = elab_warn(E, CODE_turn_argument, p->call, "`%s` of `%s` is given the number of the turn", f->name, p->given->name);
-  elab_label(m, f->at, "behind the states");
-  elab_help(m, "name it `k` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(0.5)`",
-            p->given->name, f->name, p->given->name);
+  const Formal *f = traj_last(p);
+  if (f && !traj_one_of(f, names, sizeof names / sizeof *names))
+    traj_warn_last(
+        p, elab_warn(E, CODE_turn_argument, p->call, "`%s` of `%s` is given the number of the turn", f->name, p->given->name), "k",
+        "0.5");
 }
 
 static bool turn(Elab *E, Iterate *s, Level *outer, Level *l, const Val *in, bool *again) {
@@ -127,13 +141,13 @@ static bool loops(Elab *E, Iterate *s, const Val *start, Val *out, bool *again) 
     return *again;
   }
   if (nested) {
-    loop_close(E, s, l, first, false, next);
+    traj_loop(E, &s->p, l, first, false, next);
     for (uint32_t k = 0; k < s->p.n; k++) ir_output(&outer->b, next[k], NULL);
     l = outer;
   }
   E->now->level = l->up;
   for (uint32_t k = 0; k < s->p.n; k++) spread[k] = s->lane[k] ? ir_spread(elab_at(E, s->p.call), start[k]) : start[k];
-  loop_close(E, s, l, spread, s->every == 1 || nested, out);
+  traj_loop(E, &s->p, l, spread, s->every == 1 || nested, out);
   return true;
 }
 

@@ -45,22 +45,6 @@ static bool interval(Elab *E, Plan *p, Level *l, Val begin, Val h, int64_t subst
   return true;
 }
 
-/* The loop, in the level around: its stacked states. */
-static void loop_close(Elab *E, const Plan *p, Level *l, const Val *start, Val *out) {
-  const uint32_t n = p->n, nx = l->walked.n, nc = l->captures.n;
-  for (uint32_t k = 0; k < n; k++) ir_output(&l->b, l->fn->out.at[k], NULL);
-  Val *args = ARENA_ARRAY(E->mem, Val, n + nx + nc);
-  for (uint32_t k = 0; k < n; k++) args[k] = start[k];
-  for (uint32_t k = 0; k < nx; k++) args[n + k] = l->walked.at[k].outer;
-  for (uint32_t k = 0; k < nc; k++) args[n + nx + k] = l->captures.at[k].outer;
-  level_order(E, l, n);
-  level_leave(E, l);
-  Build *b = elab_at(E, p->call);
-  Val loop = ir_scan(b, args, n + nx + nc, (uint32_t)l->turns, n, nx, n, 0, false, false, l->fn);
-  for (uint32_t k = 0; k < n; k++) out[k] = ir_proj(b, loop, n + k);
-  level_end(E, l);
-}
-
 Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps) {
   Build *b = elab_at(E, p->call);
   Val times = elab_tensor(E, p->times->v, p->times->at), begin = ir_slice(b, times, 0, 0, n - 1, 1);
@@ -79,7 +63,7 @@ Value traj_between(Elab *E, Plan *p, uint32_t n, int64_t substeps) {
   p->nsteps = p->nsteps ? substeps : 0;
   begin = level_walk(E, l, begin), h = level_walk(E, l, h);
   if (!interval(E, p, l, begin, h, substeps, in)) return level_drop(E, l), POISON;
-  loop_close(E, p, l, start, loop);
+  traj_loop(E, p, l, start, true, loop);
   for (uint32_t k = 0; k < p->n; k++) {
     b = elab_at(E, p->call);
     out[k] = elab_value(E, ir_concat(b, (Val[]){ir_expand(b, start[k], 0, 1), loop[k]}, 2, 0));

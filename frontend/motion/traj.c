@@ -275,15 +275,10 @@ static bool time_first(Elab *E, const Plan *p) {
 /* The argument behind the states is the time, whatever its name says. */
 static void warn_time(Elab *E, const Plan *p) {
   static const char *const names[] = {"t", "time", "tau", "τ", "s", "T", "_"};
-  const Formal *f = p->given->kind == F_USER ? p->given->item->formals : NULL;
-  for (uint32_t k = 0; f && k < p->n; k++) f = f->next;
-  if (!f || f->name[0] == 't' || f->name[0] == '_') return;
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-    if (!strcmp(f->name, names[k])) return;
-  DiagMsg *m = elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` is given the time", f->name, p->given->name);
-  elab_label(m, f->at, "behind the states");
-  elab_help(m, "name it `t` if that is meant; a constant stands in a list of its own: `%s(%s)(...)`, then `%s(2.5)`",
-            p->given->name, f->name, p->given->name);
+  const Formal *f = traj_last(p);
+  if (!f || f->name[0] == 't' || f->name[0] == '_' || traj_one_of(f, names, sizeof names / sizeof *names)) return;
+  traj_warn_last(p, elab_warn(E, CODE_time_argument, p->call, "`%s` of `%s` is given the time", f->name, p->given->name), "t",
+                 "2.5");
 }
 
 static bool rates(Elab *E, const Plan *p) {

@@ -42,6 +42,12 @@ bool traj_rates(Elab *E, const Plan *p, Level *l);
 bool traj_separable(Elab *E, const Plan *p, const Level *l); /* or the method needs no such thing */
 /* `integrate` of the rates in l, emitted into the innermost level, l->up. */
 Val traj_steps(Elab *E, const Plan *p, const Level *l, const Val *y0, Val dt, int64_t steps, int64_t every);
+/* iterate.c: the loop whose body is l, in the level around; stacked: its states of all turns, else those of the last, in out. */
+void traj_loop(Elab *E, const Plan *p, Level *l, const Val *start, bool stacked, Val *out);
+/* The argument behind the states of the function that was given, or NULL; what is said where its name is none of the usual. */
+const Formal *traj_last(const Plan *p);
+bool traj_one_of(const Formal *f, const char *const *names, size_t n);
+void traj_warn_last(const Plan *p, DiagMsg *m, const char *usual, const char *constant);
 /* times.c: `times` are a vector that is known when the program runs, of this length; 0: they are not; an error: false. */
 bool traj_run_times(Elab *E, const Plan *p, uint32_t *n);
 /* The states at these times by a method of fixed steps, `substeps` between two of them. */

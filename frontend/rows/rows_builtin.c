@@ -5,15 +5,6 @@
 
 enum { COUNTED = 32 }; /* edges, at most, that are compared one by one */
 
-static Val in(Elab *E, const Actual *a) { return elab_tensor(E, a->v, a->at); }
-static bool given(const Actual *a) { return a->v.kind != V_NONE; }
-
-static Type type_of(const Actual *a) {
-  Type t = {0};
-  value_type(a->v, &t);
-  return t;
-}
-
 /* Truth values count as 1 and 0. */
 static Val real_of(Elab *E, const Actual *a) {
   Val x = in(E, a);

@@ -8,12 +8,6 @@
 
 #include <math.h>
 
-static Type type_of(const Actual *a) {
-  Type t = {0};
-  value_type(a->v, &t);
-  return t;
-}
-
 /* The second argument, or the first axis. */
 static bool axis_of(Elab *E, const Builtin *b, const Actuals *a, int *out) {
   Type t = type_of(&a->at[0]);

@@ -103,6 +103,8 @@ static Val same_tangent(Jvp *s, const Inst *i) {
   return t.id ? factors_of(jvp_region(s)->b, t) : VAL_NONE;
 }
 
+static void same_cotangent(Vjp *s, const Inst *i, Val c) { vjp_push(s, vjp_operand(s, i, 0), matrix_of(vjp_region(s)->b, c)); }
+
 Val jvp_lu(Jvp *s, Val v, const Inst *i) {
   (void)v;
   return same_tangent(s, i);
@@ -110,7 +112,7 @@ Val jvp_lu(Jvp *s, Val v, const Inst *i) {
 
 void vjp_lu(Vjp *s, Val v, const Inst *i, Val c) {
   (void)v;
-  vjp_push(s, vjp_operand(s, i, 0), matrix_of(vjp_region(s)->b, c));
+  same_cotangent(s, i, c);
 }
 
 Val jvp_solve(Jvp *s, Val v, const Inst *i) {
@@ -187,7 +189,7 @@ Val jvp_eigh(Jvp *s, Val v, const Inst *i) {
 
 void vjp_eigh(Vjp *s, Val v, const Inst *i, Val c) {
   (void)v;
-  vjp_push(s, vjp_operand(s, i, 0), matrix_of(vjp_region(s)->b, c));
+  same_cotangent(s, i, c);
 }
 
 /* 1/(w[j] - w[i]), 0 on the diagonal. */
