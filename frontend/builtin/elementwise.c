@@ -1,6 +1,7 @@
 /* Operators. An elementwise one has three ways: static values are computed; values that differ from turn
  * to turn are computed turn by turn; and as soon as a tensor takes part, it becomes IR. */
 #include "frontend/builtin/builtin_priv.h"
+#include "ir/eval/origin.h"
 
 #include <math.h>
 #include <string.h>
@@ -118,12 +119,25 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
   return static_op(E, op, a, b);
 }
 
-/* Says so of a constant that is NaN although its operands are finite, such as a root of -1. */
+/* The first element of r that is NaN although those that it is made of are numbers, such as a root of -1. */
+static bool made_nan(Value a, Value b, Value r, double *x, double *y) {
+  Level *l = deeper(value_turns(a), value_turns(b));
+  for (uint32_t t = 0; l && t < l->n; t++)
+    if (made_nan(value_turn(a, l, t), value_turn(b, l, t), value_turn(r, l, t), x, y)) return true;
+  if (l || (r.kind != V_NUM && r.kind != V_ARRAY)) return false;
+  for (uint32_t i = 0; i < (r.kind == V_NUM ? 1 : r.array->n); i++) {
+    if (!isnan(element(r, i).v)) continue;
+    *x = element(a, i).v, *y = element(b, i).v;
+    if (!isnan(*x) && !isnan(*y)) return true;
+  }
+  return false;
+}
+
 static Value not_a_number(Elab *E, Op op, Value a, Value b, Value r, Span at) {
-  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v))
-    return r;
-  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, a.num.v);
-  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", op == OP_pow ? "^" : ir_op[op].name, a.num.v, b.num.v);
+  double x, y;
+  if (!made_nan(a, b, r, &x, &y)) return r;
+  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, x);
+  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", ir_origin_op(op), x, y);
   return r;
 }
 
