@@ -51,16 +51,19 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
   return false;
 }
 
+void elab_help_numeric(DiagMsg *m, Value v) {
+  if (v.kind == V_FUNC && v.func->name) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+  if (v.kind == V_TUPLE)
+    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+}
+
 static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   bool first = !value_numeric(a);
   const char *t = value_text(E, first ? a : b);
   Type type;
   DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` needs numbers, found %s", what, t);
   elab_label(m, first ? at_a : at_b, "%s", t);
-  if ((first ? a : b).kind == V_FUNC)
-    elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
-  if ((first ? a : b).kind == V_TUPLE)
-    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+  elab_help_numeric(m, first ? a : b);
   if (value_type(first ? a : b, &type) && type.dt == DT_BOOL) elab_help(m, "`where(c, x, 0)` is x where c holds, else 0");
   return POISON;
 }
@@ -163,8 +166,9 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
 Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   if (v.kind == V_POISON) return v;
   if (!value_numeric(v)) {
-    elab_error(E, CODE_wrong_kind, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name,
-               value_text(E, v));
+    elab_help_numeric(elab_error(E, CODE_wrong_kind, at, "`%s` needs a number or tensor, found %s",
+                                 op == OP_neg ? "-" : ir_op[op].name, value_text(E, v)),
+                      v);
     return POISON;
   }
   if (now(op, v, v)) {

@@ -125,7 +125,7 @@ const char *value_text(Elab *E, Value v) {
   case V_FUNC:
     switch (v.func->kind) {
     case F_METHOD: return "a method";
-    case F_OPTION: return "an option";
+    case F_OPTION: return arena_printf(E->mem, "the option `%s`", v.func->name);
     default: return "a function";
     }
   case V_DATA: return "data";
