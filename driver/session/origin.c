@@ -46,7 +46,7 @@ static Flow *flow_of(Hunt *h, const Fn *f) {
 /* ---- sources ---------------------------------------------------------------------------------------- */
 
 static double element(const Hunt *h, const Tensor *t, int64_t e, int64_t s) {
-  return t->v[(t->type.rank ? e : 0) * (t->type.lane ? h->samples : 1) + (t->type.lane ? s : 0)];
+  return base_shown(t->v[(t->type.rank ? e : 0) * (t->type.lane ? h->samples : 1) + (t->type.lane ? s : 0)]);
 }
 
 static bool lost(const Hunt *h, double v) { return !(fabs(v) <= h->limit); }
@@ -162,7 +162,7 @@ static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
   Flow *w = flow_of(ctx, f);
   if (!w || w->failure[v.id]) return;
   w->failure[v.id] = (HnnOdeFailure)ode->failure;
-  w->time[v.id] = ode->failed_at;
+  w->time[v.id] = base_shown(ode->failed_at);
 }
 
 bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
