@@ -1,7 +1,7 @@
 /* The origin of what is not finite, by the reference evaluator: each value that is not finite has a source, that of the operand
  * it got it from; one whose operands are finite is a source itself. So a NaN that is computed and not taken (by `where`)
  * is not blamed. In loops a carry has the source of the turn before; stacked results that of any turn. */
-#include "driver/session/origin.h"
+#include "ir/eval/origin.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -165,7 +165,7 @@ static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
   w->time[v.id] = base_shown(ode->failed_at);
 }
 
-bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
+bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
   Hunt h = {.limit = limit, .samples = n};
   EvalEnv e = *env;
   char err[256];
@@ -190,7 +190,7 @@ bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, d
 
 /* ---- words ------------------------------------------------------------------------------------------- */
 
-Span origin_place(const Origin *o) { return ir_inst(o->f, o->v)->at; }
+Span ir_origin_place(const Origin *o) { return ir_inst(o->f, o->v)->at; }
 
 static bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
@@ -283,7 +283,7 @@ static const char *row_text(const Origin *o, char *buf, size_t size) {
 }
 
 /* Names of operators that have none in the language. */
-static const char *shown(Op op) {
+const char *ir_origin_op(Op op) {
   switch (op) {
   case OP_dot: return "@";
   case OP_add: return "+";
@@ -308,11 +308,11 @@ static const char *shown(Op op) {
 
 static const char *derived(const Inst *i, const char *name, const char *what, char *buf, size_t size) {
   if (*name) snprintf(buf, size, "the derivative of `%s` is not finite: %s", name, what);
-  else snprintf(buf, size, "the derivative of `%s` is not finite: %s", shown((Op)i->of), what);
+  else snprintf(buf, size, "the derivative of `%s` is not finite: %s", ir_origin_op((Op)i->of), what);
   return buf;
 }
 
-const char *origin_text(const Source *src, const Origin *o, char *buf, size_t size) {
+const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   char name[64], numbers[128], what[160];
   called(src, i->at, name, sizeof name);
@@ -323,12 +323,17 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
     snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
+  if (ir_literal(i->op) && i->role != ROLE_PRIMAL && *name) { /* of what was computed while compiling */
+    snprintf(what, sizeof what, "it gave %s", value_name(o->value));
+    return derived(i, name, what, buf, size);
+  }
   if (ir_literal(i->op)) {
-    snprintf(buf, size, "a constant is %s", value_name(o->value));
+    if (*name) snprintf(buf, size, "`%s` of constants is %s", name, value_name(o->value));
+    else snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }
   if (wanted_of((Op)i->op)) {
-    snprintf(what, sizeof what, "the matrix of `%s` is %s", *name ? name : shown((Op)i->op), wanted_of((Op)i->op));
+    snprintf(what, sizeof what, "the matrix of `%s` is %s", *name ? name : ir_origin_op((Op)i->op), wanted_of((Op)i->op));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
     snprintf(buf, size, "%s", what);
     return buf;
@@ -336,17 +341,17 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   if (!ir_elementwise(i->op)) {
     snprintf(what, sizeof what, "it gave %s", value_name(o->value));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
-    snprintf(buf, size, "`%s` gave %s", *name ? name : shown((Op)i->op), value_name(o->value));
+    snprintf(buf, size, "`%s` gave %s", *name ? name : ir_origin_op((Op)i->op), value_name(o->value));
     return buf;
   }
   formula(o, numbers, sizeof numbers);
   snprintf(what, sizeof what, "%s is %s", numbers, value_name(o->value));
   if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
-  snprintf(buf, size, "`%s` gave %s: %s", *name ? name : shown((Op)i->op), value_name(o->value), numbers);
+  snprintf(buf, size, "`%s` gave %s: %s", *name ? name : ir_origin_op((Op)i->op), value_name(o->value), numbers);
   return buf;
 }
 
-const char *origin_advice(const Origin *o) {
+const char *ir_origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";
