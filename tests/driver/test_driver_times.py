@@ -103,6 +103,15 @@ def test_times_that_are_lost():
              says=["error[not_finite]", "the times of `%s`, from 0 on, are not finite, or not in order" % name])
 
 
+def test_what_is_to_blame():
+    """A gap in the times of one sample is not what another fails by."""
+    write("g.csv", "trial,t,x\n" + "".join("%d,%s,1\n" % (k, t) for k, trial in enumerate(("0 1 2 3", "0  1 2")) for t in trial.split(" ")))
+    write("m.hnn", "precision f64\nfn rate(x: real) = x^2\n"
+                   'data seen = read("g.csv", missing = nan, trial, t, x, window = 4, group = trial)\n'
+                   "report r = where(t_mask[1] > 0, integrate(rate, 1, times = t, method = dopri5)[3], 0) on seen\n")
+    hnnc("run", "m.hnn", "--out", "blame", code=None, says=["error[not_finite]", "the step size of `dopri5` fell below rounding at t = 1"])
+
+
 def test_wild_times_of_data():
     """A data program whose times are out of order says so, whatever comes of the trajectory."""
     for method in "rk4", "dopri5":
