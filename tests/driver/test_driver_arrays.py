@@ -418,32 +418,6 @@ def test_gaps_refused():
         check(r.code not in (0, None), "an error", text)
 
 
-TIMES = """\
-precision f64
-net k() { param w2: real = 1.5; return w2 }
-hamiltonian H(q: real, p: real) = p^2/2 + k()*q^2/2
-data seen = read("g.csv", trial, t, q = x, window = 4, group = trial)
-fn at(t: real[4]) { let (q, p) = trajectory(H, cos(t[0]), -sin(t[0]), times = t, method = yoshida6, substeps = 3); return q }
-loss fit(t, q) = sum((at(t) - q)^2)
-train fit on seen { optimizer = lbfgs(), batch = all, steps = 60 }
-report w2 = k()
-report off = maxabs(at(t) - q) on seen
-expect abs(w2 - 1) < 1e-6 and max(off) < 1e-5
-"""
-
-
-def test_times_from_a_file():
-    """Times of each sample, rising in one and falling in the other, and a parameter that is learned through them; NaN where they do neither."""
-    def rows(trials):
-        return "trial,t,x\n" + "".join("%d,%r,%r\n" % (i, t, math.cos(t)) for i, trial in enumerate(trials) for t in trial)
-    write("m.hnn", TIMES)
-    write("g.csv", rows([[0, 0.2, 0.7, 1.1], [2, 1.75, 1.75, 1.2], [-1, -0.5, 0.1, 0.2]]))
-    hnnc("run", "m.hnn", "--out", "r", "-q")
-    write("g.csv", rows([[0, 0.2, 0.7, 1.1], [2, 1.75, 1.8, 1.2]]))
-    hnnc("run", "m.hnn", "--out", "s", code=None,
-         says=["error[not_finite]", "the times of `yoshida6`, from 2 on, are not finite, or not in order"])
-
-
 LONG = """\
 hamiltonian K(q: real[2], p: real[2]) = dot(p, p)/2 - 1/norm(q)
 data d { let (q, p) = trajectory(K, [1, 0], [0, uniform(0.5, 1)], dt = 0.001, steps = STEPS, every = STEPS, method = yoshida8); yield q, k = index }
