@@ -43,12 +43,7 @@ typedef enum HnnOdeFailure {
   HNN_ODE_MEMORY     /* there is no memory for the stages */
 } HnnOdeFailure;
 
-typedef struct HnnHost { /* what generated code calls back */
-  /* Draws elems x lanes reals: out[e*ld + s] belongs to sample sample0 + s. */
-  void (*draw64)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-                 double *out, int64_t ld);
-  void (*draw32)(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-                 float *out, int64_t ld);
+typedef struct HnnHost {    /* what generated code calls back */
   int32_t (*ode)(HnnOde *); /* 0, or the number of lanes that failed (their output is NaN) */
 } HnnHost;
 

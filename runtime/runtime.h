@@ -18,17 +18,16 @@ typedef struct RtError {
 /* ---- rng.c: Philox4x32-10 (Random123), Salmon et al. 2011 ------------------------------------------------
  * A draw depends on (seed, sample, site, counter, element) alone.
  * counter words: {sample lo, sample hi, counter, site << 20 | element/2}; key = seed lo, hi.
- * uniform: 53 bits on [0, 1); normal: Box-Muller on two uniforms of the same block. */
+ * uniform: 53 bits on [0, 1), of which functions in f32 take the first 24; normal: Box-Muller on two uniforms of the same block.
+ * Draws elems x lanes reals: out[e*ld + s] belongs to sample sample0 + s. */
 void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
                double *out, int64_t ld);
-void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-               float *out, int64_t ld);
 uint64_t rt_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
 void rt_permutation(uint64_t seed, uint64_t epoch, int64_t n, int64_t *out); /* keyed Fisher-Yates */
 
 /* ---- ode.c: dopri5 and dop853 (Hairer, Norsett, Wanner), tiles of trajectories with masks ------------- */
 int32_t rt_ode(HnnOde *ode);
-extern const HnnHost rt_host; /* rt_draw*, rt_ode */
+extern const HnnHost rt_host;
 
 /* ---- tensors in memory: sets of samples ------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@ LLVMValueRef cg_ew(CgEmit *e, Op op, const LLVMValueRef *args);
 /* c x^(-3/2), c neither tiny nor huge, for no more than x^(-3/2) where the target has estimates. */
 LLVMValueRef cg_rsqrt3(CgEmit *e, LLVMValueRef x, double c);
 
-/* Two draws, of the elements 2k and 2k + 1, as ir/abi.h's draw64 and draw32 have them. sample, counter and last (the word of the site and
+/* Two draws, of the elements 2k and 2k + 1, as runtime.h's rt_draw64 has them. sample, counter and last (the word of the site and
  * k) are i64 or vectors of them of one length; of counter and last the lower half counts. */
 void cg_draw(CgEmit *e, int kind, LLVMValueRef seed, LLVMValueRef sample, LLVMValueRef counter, LLVMValueRef last,
              LLVMValueRef out[2]);

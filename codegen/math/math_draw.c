@@ -1,6 +1,6 @@
 /* Random numbers: Philox4x32-10 (J. K. Salmon et al., SC'11) on vectors of blocks, and what draws are made of its words.
  *
- * A block is two draws, of the elements 2k and 2k + 1; the counters are those of ir/abi.h's draw64. The words of a block
+ * A block is two draws, of the elements 2k and 2k + 1; the counters are those of runtime.h's rt_draw64. The words of a block
  * lie in 64-bit lanes, in whose lower halves they are: that is where a product of 32 bits takes its operands and leaves what goes on, so
  * that a round is two products, two shifts and the sums; above a word lies anything. Uniform draws are those of the runtime bit
  * for bit; normal ones are its formula by other kernels. Neither depends on the length of vectors. */

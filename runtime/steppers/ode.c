@@ -126,4 +126,4 @@ int32_t rt_ode(HnnOde *ode) {
   return ode->f64 ? f64_run(ode, m) : f32_run(ode, m);
 }
 
-const HnnHost rt_host = {rt_draw64, rt_draw32, rt_ode};
+const HnnHost rt_host = {rt_ode};

@@ -57,21 +57,6 @@ void rt_draw64(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uin
     }
 }
 
-/* The same draws; a uniform one is cut to 24 bits, so that it stays below 1. */
-void rt_draw32(int32_t kind, uint64_t seed, uint64_t sample0, int32_t lanes, uint32_t site, uint32_t counter, int64_t elems,
-               float *out, int64_t ld) {
-  for (int64_t e = 0; e < elems; e += 2)
-    for (int32_t s = 0; s < lanes; s++) {
-      uint64_t w[2];
-      double v[2];
-      draw_block(seed, sample0 + (uint64_t)s, counter, last_word(site, e), w);
-      if (kind) normal_pair(w, v);
-      else v[0] = (double)(w[0] >> 40) * 0x1p-24, v[1] = (double)(w[1] >> 40) * 0x1p-24;
-      out[e * ld + s] = (float)v[0];
-      if (e + 1 < elems) out[(e + 1) * ld + s] = (float)v[1];
-    }
-}
-
 /* Streams for the runtime's own use: another key than the draws of the same seed. */
 static void stream_block(uint64_t seed, uint64_t stream, uint64_t block, uint64_t out[2]) {
   const uint32_t c[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};

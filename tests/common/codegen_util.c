@@ -50,7 +50,7 @@ static int32_t ode_rk4(HnnOde *o) {
   return 0;
 }
 
-const HnnHost codegen_host = {rt_draw64, rt_draw32, ode_rk4};
+const HnnHost codegen_host = {ode_rk4};
 
 static Cg *start(const char *cpu, CgForm form, const char *cache) {
   char err[256];

@@ -5,7 +5,7 @@
 #include "codegen/codegen.h"
 #include "ir/ir.h"
 
-extern const HnnHost codegen_host; /* draws and steps that the evaluator uses too */
+extern const HnnHost codegen_host; /* the steps that the evaluator uses too */
 
 Cg *codegen_start(const char *cpu, const char *cache); /* cpu NULL: the host; a failed assertion if it cannot */
 

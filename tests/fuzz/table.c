@@ -1,4 +1,4 @@
-/* Fuzz target: any bytes as a table of data: .npz and .npy by their first bytes, otherwise text. A table or a reason; every
+/* Fuzz target: any bytes as a table of data: .npz, .npy and HDF5 by their first bytes, otherwise text. A table or a reason; every
  * value that is read is finite, or NaN where that is asked for. data.c tells whether they are the right ones. */
 #include "runtime/runtime.h"
 #include "tests/fuzz/bytes.h"
@@ -31,7 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char path[120];
   RtError err = {""};
   RtTable t;
-  const char *name = size > 2 && !memcmp(data, "PK", 2) ? "t.npz" : size > 6 && !memcmp(data, "\x93NUMPY", 6) ? "t.npy" : "t.csv";
+  const char *name = size > 2 && !memcmp(data, "PK", 2)          ? "t.npz"
+                     : size > 6 && !memcmp(data, "\x93NUMPY", 6) ? "t.npy"
+                     : size > 4 && !memcmp(data, "\x89HDF", 4)   ? "t.h5"
+                                                                 : "t.csv";
   scratch_write(name, data, size, path, sizeof path);
   const bool looked = rt_table_read(path, RT_INFO, &t, &err);
   if (looked) rt_table_finish(&t);

@@ -1,11 +1,13 @@
 /* Data files: text tables good and bad with their exact messages, .npy and .npz round trips, every byte of
  * a good file changed or cut. */
-#include "runtime/runtime.h"
+#include "runtime/data/apart_priv.h"
 #include "tests/common/cunit_main.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -431,6 +433,44 @@ static void test_npz(void) {
   for (int i = 0; i < 2; i++) rt_array_finish(&a[i]);
 }
 
+static void returns(void *ctx) { *(int *)ctx = 7; }
+static void crashes(void *ctx) {
+  *(int *)ctx = 8;
+  raise(SIGSEGV);
+}
+static void allocates(void *ctx) {
+  *(bool *)ctx = mmap(NULL, (size_t)64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+static void aborts(void *ctx) {
+  (void)ctx;
+  abort();
+}
+static void loops(void *ctx) {
+  for (volatile unsigned *at = ctx;; (*at)++) continue;
+}
+
+/* A call in a process of its own: its result, or how it ended. */
+static void test_apart(void) {
+  RtError why = {""};
+  int *shared = rt_shared(sizeof *shared), own = 0;
+  CU_ASSERT_PTR_NOT_NULL_FATAL(shared);
+  CU_ASSERT(*shared == 0 && rt_apart(returns, shared, 60, 1 << 20, &why) && *shared == 7);
+  CU_ASSERT(rt_apart(returns, &own, 60, 1 << 20, &why) && own == 0);
+  CU_ASSERT(!rt_apart(crashes, shared, 60, 1 << 20, &why) && *shared == 8);
+  CU_ASSERT_STRING_EQUAL(why.text, "it crashed");
+  CU_ASSERT(!rt_apart(aborts, NULL, 60, 1 << 20, &why));
+  CU_ASSERT_STRING_EQUAL(why.text, "it crashed");
+  CU_ASSERT_FALSE(rt_apart(loops, shared, 1, 1 << 20, &why));
+  CU_ASSERT_STRING_EQUAL(why.text, "it was ended after 1 s of the processor, or for the memory that it took");
+  CU_ASSERT(rt_apart(allocates, shared, 60, 16 << 20, &why) && *(bool *)shared);
+  CU_ASSERT(rt_apart(allocates, shared, 60, 256 << 20, &why) && !*(bool *)shared);
+  signal(SIGCHLD, SIG_IGN); /* nobody waits for children */
+  CU_ASSERT_TRUE(rt_apart(returns, shared, 60, 1 << 20, &why));
+  CU_ASSERT_FALSE(rt_apart(crashes, shared, 60, 1 << 20, &why));
+  signal(SIGCHLD, SIG_DFL);
+  rt_shared_free(shared, sizeof *shared);
+}
+
 /* Every single byte changed in three ways, every length: an answer or an error, never a crash. */
 static void mutate(const char *name) {
   char path[256];
@@ -488,6 +528,7 @@ const Suite suite = {"data files",
                                      {"npy types", test_npy_types},
                                      {"bad npy", test_bad_npy},
                                      {"npz", test_npz},
+                                     {"apart", test_apart},
                                      {"mutations", test_mutations},
                                      CU_TEST_INFO_NULL},
                      make_folder, remove_folder};

@@ -124,7 +124,9 @@ static void kernel(const HnnCall *c) {
   atomic_fetch_add(&kernel_calls, 1);
   memset(sums, 0, OUT * sizeof *sums);
   for (int64_t t = c->tile0; t < c->tile1; t++) {
-    c->host->draw32(0, c->seed, c->sample0 + (uint64_t)t * T, T, 1, 0, 1, draw + t * T, c->out[2].ld);
+    double drawn[T];
+    rt_draw64(0, c->seed, c->sample0 + (uint64_t)t * T, T, 1, 0, 1, drawn, T);
+    for (int s = 0; s < T; s++) draw[t * T + s] = (float)drawn[s];
     for (int s = 0; s < T; s++) tile[s] = *w * x[t * T + s] * x[c->in[0].ld + t * T + s];
     for (int s = 0; s < T; s++) y[t * T + s] = tile[s];
     for (int k = 0; k < OUT; k++)

@@ -81,20 +81,6 @@ static void test_tiles(void) {
   }
 }
 
-static void test_f32(void) {
-  enum { N = 100000 };
-  double *d = malloc(sizeof *d * N);
-  float *f = malloc(sizeof *f * N), top = 0;
-  rt_draw64(0, 5, 0, N, 1, 1, 1, d, N);
-  rt_draw32(0, 5, 0, N, 1, 1, 1, f, N);
-  int far = 0;
-  for (int i = 0; i < N; i++) far += fabs(d[i] - (double)f[i]) > 0x1p-24, top = fmaxf(top, f[i]);
-  CU_ASSERT_EQUAL(far, 0);
-  CU_ASSERT(top < 1);
-  free(d);
-  free(f);
-}
-
 static void test_permutation(void) {
   enum { N = 1000 };
   int64_t a[N], b[N], seen[N] = {0}, fixed = 0;
@@ -126,7 +112,6 @@ const Suite suite = {"rng", (CU_TestInfo[]){{"known answers", test_known_answers
                                             {"distributions", test_distributions},
                                             {"uncorrelated", test_uncorrelated},
                                             {"tiles", test_tiles},
-                                            {"f32", test_f32},
                                             {"permutation", test_permutation},
                                             {"streams", test_streams},
                                             CU_TEST_INFO_NULL}};
