@@ -126,6 +126,45 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   return false;
 }
 
+/* ---- whole values -------------------------------------------------------------------------------------- */
+
+Value elab_transpose(Elab *E, Value v, Span at) {
+  Type t;
+  if (!value_numeric(v) || !value_type(v, &t)) {
+    elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
+    return POISON;
+  }
+  int perm[IR_MAX_RANK];
+  for (int k = 0; k < t.rank; k++) perm[k] = t.rank - 1 - k;
+  if (t.rank < 2) return v;
+  Scratch s;
+  bool fixed = value_static(v);
+  if (fixed) scratch_begin(E, &s);
+  Val x = elab_tensor(E, v, at);
+  Value r = elab_value(E, ir_transpose(elab_at(E, at), x, perm));
+  return fixed ? scratch_end(E, &s, r, at) : r;
+}
+
+uint32_t value_length(Elab *E, Value v) {
+  (void)E;
+  Type t;
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.n;
+  return value_type(v, &t) && t.rank > 0 ? t.dim[0] : 0;
+}
+
+Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.at[i];
+  if (v.kind == V_ARRAY) return array_element(E, v.array, i);
+  if (v.kind == V_TURNS && value_arrays(v)) {
+    Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+    for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_element(E, v.turns.at[t], i, at);
+    v.turns.at = turn;
+    return v;
+  }
+  Val x = elab_tensor(E, v, at);
+  return elab_value(E, ir_index(elab_at(E, at), x, 0, i));
+}
+
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {

@@ -62,6 +62,7 @@ bool value_is_int(Value v, int64_t *out) {
 }
 
 bool value_static(Value v) { return v.kind == V_NUM || v.kind == V_ARRAY; }
+bool value_arrays(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && value_arrays(v.turns.at[0])); }
 
 bool value_type(Value v, Type *out) {
   switch (v.kind) {

@@ -120,6 +120,7 @@ Value value_func(const Func *f);
 Value value_tensor(Level *l, Val v);
 bool value_is_int(Value v, int64_t *out);
 bool value_static(Value v);                /* numbers known while compiling: NUM, ARRAY */
+bool value_arrays(Value v);                /* ARRAY, or one for each turn */
 bool value_numeric(Value v);               /* NUM, ARRAY, TENSOR, TURNS of these */
 bool value_type(Value v, Type *out);       /* of a numeric value; bools too */
 const char *value_text(Elab *E, Value v);  /* for labels: "real[2, 3]", "a function", ... */
