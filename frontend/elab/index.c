@@ -121,7 +121,8 @@ static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
     for (uint32_t k = a->rank; k-- > 0; rest /= of[k].n) at += ((uint32_t)of[k].start + rest % of[k].n * of[k].step) * stride[k];
     v[i] = a->at[at];
   }
-  return rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
+  Value part = rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
+  return a->truth ? value_truths(E, part) : part;
 }
 
 static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
@@ -327,15 +328,14 @@ static Value of_first_turn(Value v) {
 /* For all rows that it names: neither a range nor one integer known while compiling. */
 static bool is_index(const Sub *s) {
   Value v = of_first_turn(s->a);
-  return !s->range && (v.kind == V_TENSOR || v.kind == V_ARRAY || (v.kind == V_LIST && v.list.n && v.list.at[0].kind == V_BOOL));
+  return !s->range && (v.kind == V_TENSOR || v.kind == V_ARRAY);
 }
 
 static bool mask(Elab *E, const Sub *s, Value v) {
-  Type t = {0};
-  bool list = v.kind == V_LIST;
-  if (!list && (!value_type(v, &t) || t.dt != DT_BOOL)) return false;
+  Type t;
+  if (!value_type(v, &t) || t.dt != DT_BOOL) return false;
   elab_help(elab_error(E, CODE_subscript, s->at, "a mask of truth values takes a number of elements that is not known: found %s",
-                       list ? "a list of truth values" : value_text(E, v)),
+                       value_text(E, v)),
             "`where(mask, x, 0)` keeps the shape; a list of integers takes those rows, `x[[0, 2]]`");
   return true;
 }
@@ -435,8 +435,20 @@ static Value list_sub(Elab *E, Value v, const Sub *s) {
   return v;
 }
 
-Value elab_index(Elab *E, const Expr *e) {
-  Value base = elab_expr(E, e->a);
+/* A mask known while compiling, of an axis of n: the rows where it holds. */
+static Value mask_rows(Elab *E, Value v, uint32_t n, Span at) {
+  const Array *a = v.array;
+  uint32_t m = 0;
+  Num *row = ARENA_ARRAY(E->mem, Num, a->n + 1);
+  for (uint32_t k = 0; k < a->n; k++)
+    if (a->at[k].v != 0) row[m++] = num_ratio(k, 1);
+  if (a->rank == 1 && a->n == n && m) return value_array(E, 1, &m, row);
+  if (m) elab_error(E, CODE_shape_mismatch, at, "a mask of an axis of %u is bool[%u], found %s", n, n, value_text(E, v));
+  else elab_error(E, CODE_index, at, "this mask holds nowhere: no element is left");
+  return POISON;
+}
+
+Value elab_index_of(Elab *E, Value base, const Expr *e) {
   Sub s[IR_MAX_RANK];
   uint32_t n = 0;
   bool good = base.kind != V_POISON;
@@ -466,6 +478,8 @@ Value elab_index(Elab *E, const Expr *e) {
     Sub one;
     good &= parse_sub(E, a->value, &one);
     if (good && one.a.kind == V_REPORT) one.a = elab_value(E, elab_tensor(E, one.a, one.at));
+    if (good && !list && one.a.kind == V_ARRAY && one.a.array->truth)
+      good = (one.a = mask_rows(E, one.a, t.dim[n], one.at)).kind != V_POISON;
     if (n < IR_MAX_RANK) s[n++] = one;
   }
   if (!good) return POISON;
@@ -476,3 +490,5 @@ Value elab_index(Elab *E, const Expr *e) {
   if (base.kind == V_TURNS) base = elab_value(E, elab_tensor(E, base, e->a->at));
   return tensor_sub(E, base, s, n);
 }
+
+Value elab_index(Elab *E, const Expr *e) { return elab_index_of(E, elab_expr(E, e->a), e); }
