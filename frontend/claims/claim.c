@@ -9,6 +9,7 @@
 #include "frontend/claims/claims_priv.h"
 #include "frontend/flow/flow.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,8 +113,8 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
   if (flow_stops(b->f, y, x, n)) return FIELD_UNDECIDED;
-  Val det = determinant(E, flow_jacobian(E, y, x, n), j->w->f->item->name_at), want = ir_const(b, 1);
-  return same(j, &det, &want, 1);
+  Val det = determinant(E, flow_jacobian(E, y, x, n), j->w->f->item->name_at), square = ir_mul(b, det, det), want = ir_const(b, 1);
+  return same(j, &square, &want, 1);
 }
 
 static FieldAnswer keeps_scale(Judge *j, const Step *s) {
@@ -127,31 +128,14 @@ static FieldAnswer keeps_scale(Judge *j, const Step *s) {
   return same(j, &sum, &zero, 1);
 }
 
-static bool odd(const Judge *j, const Step *s) {
-  int64_t total = 0, swaps = 0;
-  bool sign = false;
-  for (uint32_t k = 0; k < s->n; k++) total += type_count(j->w->slot[s->piece[k].slot].type);
-  bool *seen = base_realloc(NULL, (size_t)total);
-  memset(seen, 0, (size_t)total);
-  for (int64_t i = 0; i < total; i++) {
-    sign ^= s->minus[i];
-    for (int64_t k = i; !seen[k]; k = s->from[k]) seen[k] = true, swaps += k != i;
-  }
-  base_free(seen);
-  return sign != (swaps & 1);
-}
-
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
 /* q and p of the other flow are conjugate parts of ours. */
-static bool conjugate(const Step *s) {
-  const Piece *a = &s->piece[0], *b = &s->piece[1];
-  return s->n == 2 && a->slot + b->slot == 1 && a->start == b->start && a->n == b->n;
-}
+static bool conjugate(const Step *s) { return s->n == 2 && flow_conjugate(&s->piece[0], &s->piece[1]); }
 
 static const Claim *claim_of_call(Judge *j, const Step *s) {
   Type t[FLOW_STATES];
-  for (uint32_t k = 0; k < s->n; k++) t[k] = piece_type(j->w, &s->piece[k]), t[k].lane = 0;
+  for (uint32_t k = 0; k < s->n; k++) t[k] = s->piece[k].type, t[k].lane = 0;
   return claim_of(j->E, s->func, t, s->n);
 }
 
@@ -166,8 +150,8 @@ static FieldAnswer step_symplectic(Judge *j, const Step *s) {
 }
 
 static FieldAnswer step_volume(Judge *j, const Step *s) {
-  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || (s->kind == STEP_EVOLVE && s->under)) return FIELD_EQUAL;
-  if (s->kind == STEP_PERMUTE && !odd(j, s)) return FIELD_EQUAL;
+  if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || s->kind == STEP_PERMUTE || (s->kind == STEP_EVOLVE && s->under))
+    return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
   const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
   if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
@@ -209,6 +193,7 @@ static const char *advice(const Step *s, bool form) {
 static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldReport r, const char *point) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
+  const bool root = !form && s->kind != STEP_SCALE; /* the square was compared */
   Context c;
   context_push(E, &c);
   c.failed = NULL;
@@ -216,8 +201,8 @@ static void refuse(Judge *j, const Step *s, const Step *last, bool form, FieldRe
                           form ? "symplectic" : "volume-preserving", *point ? point : "some point",
                           form                    ? "ω(Jᵀu, Jᵀv) is"
                           : s->kind == STEP_SCALE ? "log|det J| is"
-                                                  : "det J is",
-                          r.left, r.right);
+                                                  : "|det J| is",
+                          root ? sqrt(r.left) : r.left, r.right);
   elab_label(m, it->name_at, form ? "claimed to be symplectic" : "claimed to keep volume");
   if (last) elab_label(m, last->stmt->at, "nor are the steps up to here, together");
   if (advice(s, form)) elab_help(m, "%s", advice(s, form));

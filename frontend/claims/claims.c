@@ -136,7 +136,7 @@ static bool same_value(Value a, Value b) {
   case V_BOOL: return a.b == b.b;
   case V_STRING: return !strcmp(a.string, b.string);
   case V_ARRAY:
-    same = a.array->n == b.array->n && a.array->rank == b.array->rank &&
+    same = a.array->n == b.array->n && a.array->rank == b.array->rank && a.array->truth == b.array->truth &&
            !memcmp(a.array->dim, b.array->dim, sizeof *a.array->dim * a.array->rank);
     for (uint32_t i = 0; same && i < a.array->n; i++)
       same = same_value((Value){.kind = V_NUM, .num = a.array->at[i]}, (Value){.kind = V_NUM, .num = b.array->at[i]});

@@ -148,6 +148,7 @@ void context_pop(Elab *E, Context *c);            /* the innermost */
 Value elab_expr(Elab *E, const Expr *e);
 bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out);               /* static integer or an error */
 Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole); /* [a, b, c] */
+Value elab_index_of(Elab *E, Value base, const Expr *e);                             /* base[subscripts of e] */
 Value elab_transpose(Elab *E, Value v, Span at);
 Value elab_element(Elab *E, Value v, uint32_t i, Span at); /* v[i] of a value with a first axis or list */
 bool elab_block(Elab *E, const Block *b, Value *result);   /* true when it returned */

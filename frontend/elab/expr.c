@@ -126,6 +126,45 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
   return false;
 }
 
+/* ---- whole values -------------------------------------------------------------------------------------- */
+
+Value elab_transpose(Elab *E, Value v, Span at) {
+  Type t;
+  if (!value_numeric(v) || !value_type(v, &t)) {
+    elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
+    return POISON;
+  }
+  int perm[IR_MAX_RANK];
+  for (int k = 0; k < t.rank; k++) perm[k] = t.rank - 1 - k;
+  if (t.rank < 2) return v;
+  Scratch s;
+  bool fixed = value_static(v);
+  if (fixed) scratch_begin(E, &s);
+  Val x = elab_tensor(E, v, at);
+  Value r = elab_value(E, ir_transpose(elab_at(E, at), x, perm));
+  return fixed ? scratch_end(E, &s, r, at) : r;
+}
+
+uint32_t value_length(Elab *E, Value v) {
+  (void)E;
+  Type t;
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.n;
+  return value_type(v, &t) && t.rank > 0 ? t.dim[0] : 0;
+}
+
+Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
+  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.at[i];
+  if (v.kind == V_ARRAY) return array_element(E, v.array, i);
+  if (v.kind == V_TURNS && value_arrays(v)) {
+    Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+    for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_element(E, v.turns.at[t], i, at);
+    v.turns.at = turn;
+    return v;
+  }
+  Val x = elab_tensor(E, v, at);
+  return elab_value(E, ir_index(elab_at(E, at), x, 0, i));
+}
+
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 static Value list_ragged(Elab *E, const Value *at, const Span *span, uint32_t bad, Span whole) {
@@ -155,10 +194,11 @@ static Value list_static(Elab *E, const Value *at, uint32_t n, Span whole) {
   }
   Num *v = ARENA_ARRAY(E->mem, Num, each * n + 1);
   for (uint32_t i = 0; i < n; i++) {
-    if (at[i].kind == V_NUM) v[i] = at[i].num;
-    else memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
+    if (at[i].kind == V_ARRAY) memcpy(v + (size_t)i * each, at[i].array->at, sizeof *v * each);
+    else v[i] = at[i].kind == V_NUM ? at[i].num : num_of(at[i].b);
   }
-  return value_array(E, rank, dim, v);
+  Value list = value_array(E, rank, dim, v);
+  return at[0].kind == V_BOOL || (at[0].kind == V_ARRAY && at[0].array->truth) ? value_truths(E, list) : list;
 }
 
 static Value list_turns(Elab *E, Level *l, const Value *at, const Span *span, uint32_t n, Span whole) {
@@ -178,34 +218,37 @@ static Value list_turns(Elab *E, Level *l, const Value *at, const Span *span, ui
 static Value list_tensors(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole) {
   Val *x = ARENA_ARRAY(E->mem, Val, n + 1);
   for (uint32_t i = 0; i < n; i++) x[i] = elab_tensor(E, at[i], span ? span[i] : whole);
+  const bool truth = elab_type(E, x[0]).dt == DT_BOOL;
+  for (uint32_t i = 0; truth && i < n; i++) x[i] = ir_indicator(elab_at(E, whole), x[i]);
   if (elab_type(E, x[0]).rank == IR_MAX_RANK) {
     elab_error(E, CODE_too_large, whole, "a tensor has at most %d axes", IR_MAX_RANK);
     return POISON;
   }
   if (!elab_fits(E, type_count(elab_type(E, x[0])) * n, whole)) return POISON;
-  return elab_value(E, ir_stack(elab_at(E, whole), x, n));
+  Val list = ir_stack(elab_at(E, whole), x, n);
+  return elab_value(E, truth ? ir_ne(elab_at(E, whole), list, ir_const(elab_at(E, whole), 0)) : list);
 }
 
 Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span whole) {
-  bool numeric = n > 0, fixed = true;
+  bool stacks = n > 0, fixed = true;
   Level *deepest = NULL;
   Type first = {0}, t;
+  if (n) value_type(at[0], &first);
   for (uint32_t i = 0; i < n; i++) {
     if (at[i].kind == V_POISON) return POISON;
-    if (!value_numeric(at[i])) numeric = false;
+    if (!value_type(at[i], &t) || t.dt != first.dt || t.dt == DT_MULTI) stacks = false;
     fixed &= at[i].kind != V_TENSOR && at[i].kind != V_REPORT;
     Level *l = value_turns(at[i]);
     if (l && (!deepest || level_depth(l) > level_depth(deepest))) deepest = l;
   }
-  if (!numeric) {
+  if (!stacks) {
     Value *copy = ARENA_ARRAY(E->mem, Value, n + 1);
     if (n) memcpy(copy, at, sizeof *at * n);
     return (Value){.kind = V_LIST, .list = {copy, n}};
   }
   for (uint32_t i = 0; i < n; i++) {
     value_type(at[i], &t);
-    if (i == 0) first = t;
-    else if (!type_same_dims(first, t)) return list_ragged(E, at, span, i, whole);
+    if (!type_same_dims(first, t)) return list_ragged(E, at, span, i, whole);
   }
   if (!fixed) return list_tensors(E, at, span, n, whole);
   return deepest ? list_turns(E, deepest, at, span, n, whole) : list_static(E, at, n, whole);

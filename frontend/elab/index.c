@@ -1,4 +1,4 @@
-/* Subscripts, transposes and elements.
+/* Subscripts.
  *
  * Most subscripts are known while compiling, but may differ from turn to turn of a comprehension. A tensor
  * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
@@ -14,9 +14,16 @@
 
 typedef struct Sub {
   bool range;
-  Value a, b; /* NUM or TURNS of them; V_NONE where a range is open */
+  Value a, b;    /* NUM or TURNS of them; V_NONE where a range is open */
+  uint32_t step; /* of a range: 1 if none is written */
   Span at;
 } Sub;
+
+/* Elements start, start + step, ... of an axis, n of them; 0: the one at start, without the axis. */
+typedef struct Stretch {
+  int64_t start;
+  uint32_t n, step;
+} Stretch;
 
 /* ---- one subscript of one turn ------------------------------------------------------------------------ */
 
@@ -36,14 +43,13 @@ static bool sub_int(Elab *E, Value v, bool range, Span at, int64_t *out) {
   return false;
 }
 
-/* start and width of the subscript on an axis of n; width 0 means a single index. */
-static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t *start, uint32_t *width) {
+/* What the subscript takes of an axis of n. */
+static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, Stretch *out) {
   int64_t i, j;
   if (!s->range) {
     if (!sub_int(E, a, false, s->at, &i)) return false;
     if (i < -(int64_t)n || i >= (int64_t)n) return bad_index(E, s->at, i, n), false;
-    *start = i < 0 ? i + n : i;
-    *width = 0;
+    *out = (Stretch){i < 0 ? i + n : i, 0, 1};
     return true;
   }
   i = 0, j = n;
@@ -58,17 +64,29 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, int64_t
     elab_help(m, "ranges are half-open: %u:%u is the whole axis", 0u, n);
     return false;
   }
-  *start = i0;
-  *width = (uint32_t)(j0 - i0);
+  *out = (Stretch){i0, (uint32_t)((j0 - i0 + s->step - 1) / s->step), s->step};
+  return true;
+}
+
+static bool range_step(Elab *E, const Expr *e, uint32_t *out) {
+  int64_t step = 1;
+  if (e->args && !elab_int(E, e->args->value, "the step of a range", &step)) return false;
+  if (step < 1 || step > UINT32_MAX) {
+    DiagMsg *m = elab_error(E, CODE_range, e->args->value->at, "the step of a range is at least 1, found %lld", (long long)step);
+    if (step == -1 && !e->a && !e->b) elab_help(m, "backwards it is `flip(x)`");
+    return false;
+  }
+  *out = (uint32_t)step;
   return true;
 }
 
 static bool parse_sub(Elab *E, const Expr *e, Sub *s) {
-  *s = (Sub){.at = e->at, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}};
+  *s = (Sub){.at = e->at, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}, .step = 1};
   if (e->kind != EX_RANGE) {
     s->a = elab_expr(E, e);
   } else {
     s->range = true;
+    if (!range_step(E, e, &s->step)) return false;
     if (e->a) s->a = elab_expr(E, e->a);
     if (e->b) s->b = elab_expr(E, e->b);
   }
@@ -86,24 +104,25 @@ static Level *sub_level(const Sub *s) {
 
 /* All subscripts plain: element or block of an array. */
 static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
-  uint32_t dim[IR_MAX_RANK], rank = 0, width[IR_MAX_RANK], stride[IR_MAX_RANK], total = 1;
-  int64_t start[IR_MAX_RANK];
+  uint32_t dim[IR_MAX_RANK], rank = 0, stride[IR_MAX_RANK], total = 1;
+  Stretch of[IR_MAX_RANK];
   for (uint32_t k = 0; k < a->rank; k++) {
-    start[k] = 0, width[k] = a->dim[k];
-    if (k < n && !resolve(E, &s[k], s[k].a, s[k].b, a->dim[k], &start[k], &width[k])) return POISON;
-    if (width[k]) dim[rank++] = width[k];
-    else width[k] = 1;
-    total *= width[k];
+    of[k] = (Stretch){0, a->dim[k], 1};
+    if (k < n && !resolve(E, &s[k], s[k].a, s[k].b, a->dim[k], &of[k])) return POISON;
+    if (of[k].n) dim[rank++] = of[k].n;
+    else of[k].n = 1;
+    total *= of[k].n;
   }
   uint32_t step = 1;
   for (uint32_t k = a->rank; k-- > 0; step *= a->dim[k]) stride[k] = step;
   Num *v = ARENA_ARRAY(E->mem, Num, total + 1);
   for (uint32_t i = 0; i < total; i++) {
     uint32_t rest = i, at = 0;
-    for (uint32_t k = a->rank; k-- > 0; rest /= width[k]) at += ((uint32_t)start[k] + rest % width[k]) * stride[k];
+    for (uint32_t k = a->rank; k-- > 0; rest /= of[k].n) at += ((uint32_t)of[k].start + rest % of[k].n * of[k].step) * stride[k];
     v[i] = a->at[at];
   }
-  return rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
+  Value part = rank ? value_array(E, rank, dim, v) : (Value){.kind = V_NUM, .num = v[0]};
+  return a->truth ? value_truths(E, part) : part;
 }
 
 static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
@@ -133,21 +152,23 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
 
 /* ---- tensors: a subscript that differs from turn to turn ----------------------------------------------- */
 
-static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int64_t *start, uint32_t *width) {
+/* start: by turn; the rest of *out holds for all. */
+static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int64_t *start, Stretch *out) {
   for (uint32_t t = 0; t < l->n; t++) {
-    uint32_t w;
+    Stretch w;
     Value a = value_turn(s->a, l, t), b = value_turn(s->b, l, t);
     if (a.kind == V_TURNS || b.kind == V_TURNS) {
       elab_help(elab_error(E, CODE_subscript, s->at, "this subscript depends on two loops"),
                 "index by one of them at a time, as in x[i][j]");
       return false;
     }
-    if (!resolve(E, s, a, b, n, &start[t], &w)) return false;
-    if (t > 0 && w != *width) {
+    if (!resolve(E, s, a, b, n, &w)) return false;
+    if (t > 0 && w.n != out->n) {
       elab_error(E, CODE_range, s->at, "the length of this range differs from turn to turn");
       return false;
     }
-    *width = w;
+    start[t] = w.start;
+    *out = w;
   }
   return true;
 }
@@ -162,74 +183,76 @@ static Val move_axis(Build *b, Val x, int from, int to) {
   return ir_transpose(b, x, perm);
 }
 
-static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, uint32_t width) {
+static Val rows(Build *b, Val x, const int64_t *start, uint32_t n, Stretch of) {
   int64_t step = n > 1 ? start[1] - start[0] : 1;
-  bool even = step >= 1 && width == 0;
+  bool even = step >= 1 && of.n == 0;
   for (uint32_t t = 1; t < n; t++) even &= start[t] - start[t - 1] == step;
   if (even) return ir_slice(b, x, 0, (uint32_t)start[0], n, (uint32_t)step);
-  uint32_t w = width ? width : 1, *index = base_realloc(NULL, sizeof *index * n * w);
+  uint32_t w = of.n ? of.n : 1, *index = base_realloc(NULL, sizeof *index * n * w);
   for (uint32_t t = 0; t < n; t++)
-    for (uint32_t j = 0; j < w; j++) index[t * w + j] = (uint32_t)start[t] + j;
+    for (uint32_t j = 0; j < w; j++) index[t * w + j] = (uint32_t)start[t] + j * of.step;
   Val r = ir_take(b, x, 0, index, n * w);
   base_free(index);
-  if (!width) return r;
+  if (!of.n) return r;
   Type t = ir_type(b->f, x);
   uint32_t dim[IR_MAX_RANK + 1] = {n, w};
   for (uint32_t k = 1; k < t.rank; k++) dim[k + 1] = t.dim[k];
   return ir_reshape(b, r, t.rank + 1, dim);
 }
 
-static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_t *start, uint32_t width) {
+static const WalkKey *walk_find(const Level *l, Val base, int axis, const int64_t *start, Stretch of) {
   for (uint32_t k = 0; k < l->keys.n; k++) {
     const WalkKey *w = &l->keys.at[k];
-    if (w->base.id == base.id && w->axis == axis && w->width == width && !memcmp(w->start, start, sizeof *start * l->n)) return w;
+    if (w->base.id == base.id && w->axis == axis && w->width == of.n && w->step == of.step &&
+        !memcmp(w->start, start, sizeof *start * l->n))
+      return w;
   }
   return NULL;
 }
 
 /* base lies outside l: its rows become what the loop walks along. Emits into l->up. */
-static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
+static Value walk_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, Stretch of, Span at) {
   Context c;
   context_push(E, &c);
   c.level = l->up;
   Val outer = elab_use(E, base);
-  const WalkKey *found = walk_find(l, outer, axis, start, width);
+  const WalkKey *found = walk_find(l, outer, axis, start, of);
   Val inner = found ? found->inner : VAL_NONE;
   if (!found) {
     Build *b = elab_at(E, at);
-    inner = level_walk(E, l, rows(b, move_axis(b, outer, axis, 0), start, l->n, width));
+    inner = level_walk(E, l, rows(b, move_axis(b, outer, axis, 0), start, l->n, of));
     c.level = l;
-    if (width) inner = move_axis(elab_at(E, at), inner, 0, axis);
-    *vec_push(&l->keys) = (WalkKey){outer, axis, start, width, NULL, inner};
+    if (of.n) inner = move_axis(elab_at(E, at), inner, 0, axis);
+    *vec_push(&l->keys) = (WalkKey){outer, axis, start, of.n, of.step, NULL, inner};
   }
   context_pop(E, &c);
   return value_tensor(l, inner);
 }
 
 /* Which elements of the axis a turn takes: truths [n], or [width, n]. */
-static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, uint32_t width, Span at) {
-  const uint32_t w = width ? width : 1, dim[2] = {w, n};
+static Val taken(Elab *E, Level *l, const int64_t *start, uint32_t n, Stretch of, Span at) {
+  const uint32_t w = of.n ? of.n : 1, dim[2] = {w, n};
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
   for (uint32_t i = 0; i < l->n; i++) {
     Num *v = ARENA_ARRAY(E->mem, Num, w * n);
     for (uint32_t j = 0; j < w * n; j++) v[j] = num_of(0);
-    for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j] = num_of(1);
-    turn[i] = value_array(E, width ? 2 : 1, width ? dim : dim + 1, v);
+    for (uint32_t j = 0; j < w; j++) v[j * n + (uint32_t)start[i] + j * of.step] = num_of(1);
+    turn[i] = value_array(E, of.n ? 2 : 1, of.n ? dim : dim + 1, v);
   }
   Val zero = ir_const(elab_at(E, at), 0), one = elab_tensor(E, (Value){.kind = V_TURNS, .turns = {l, turn}}, at);
   return ir_ne(elab_at(E, at), one, zero);
 }
 
 /* base is made inside the loop: a sum over the axis in which the elements that are not taken count as 0, whatever they are. */
-static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, uint32_t width, Span at) {
+static Value onehot_sub(Elab *E, Value base, int axis, Level *l, const int64_t *start, Stretch of, Span at) {
   Val x = elab_use(E, base);
   Type t = elab_type(E, x);
-  uint32_t n = t.dim[axis];
+  uint32_t n = t.dim[axis], width = of.n;
   if ((int64_t)n * (width ? width : 1) * l->n > ELAB_ELEMENTS) {
     elab_error(E, CODE_too_large, at, "indexing a value made inside the loop by its index is too large here");
     return POISON;
   }
-  Val on = taken(E, l, start, n, width, at);
+  Val on = taken(E, l, start, n, of, at);
   Build *b = elab_at(E, at);
   Val zero = ir_const(b, 0);
   if (t.dt == DT_BOOL) x = ir_select(b, x, ir_const(b, 1), zero);
@@ -251,28 +274,27 @@ static Value turns_sub(Elab *E, Value base, const Sub *s, int axis) {
   Type t;
   value_type(base, &t);
   int64_t *start = ARENA_ARRAY(E->mem, int64_t, l->n + 1);
-  uint32_t width = 0;
-  if (!turns_starts(E, s, l, t.dim[axis], start, &width)) return POISON;
-  if (width && t.rank == IR_MAX_RANK) {
+  Stretch of = {0};
+  if (!turns_starts(E, s, l, t.dim[axis], start, &of)) return POISON;
+  if (of.n && t.rank == IR_MAX_RANK) {
     elab_error(E, CODE_too_large, s->at, "a tensor has at most %d axes, the loop's included", IR_MAX_RANK);
     return POISON;
   }
-  if (is_outside(base.t.level, l)) return walk_sub(E, base, axis, l, start, width, s->at);
-  return onehot_sub(E, base, axis, l, start, width, s->at);
+  if (is_outside(base.t.level, l)) return walk_sub(E, base, axis, l, start, of, s->at);
+  return onehot_sub(E, base, axis, l, start, of, s->at);
 }
 
 /* ---- tensors ------------------------------------------------------------------------------------------- */
 
 static Value plain_sub(Elab *E, Value base, const Sub *s, int axis) {
   Type t;
-  int64_t start;
-  uint32_t width;
+  Stretch of;
   value_type(base, &t);
-  if (!resolve(E, s, s->a, s->b, t.dim[axis], &start, &width)) return POISON;
-  if (width == t.dim[axis]) return base;
+  if (!resolve(E, s, s->a, s->b, t.dim[axis], &of)) return POISON;
+  if (of.n == t.dim[axis]) return base;
   Val x = elab_use(E, base);
   Build *b = elab_at(E, s->at);
-  return elab_value(E, width ? ir_slice(b, x, axis, (uint32_t)start, width, 1) : ir_index(b, x, axis, (uint32_t)start));
+  return elab_value(E, of.n ? ir_slice(b, x, axis, (uint32_t)of.start, of.n, of.step) : ir_index(b, x, axis, (uint32_t)of.start));
 }
 
 /* The subscripts that differ from turn to turn come first, the outermost loop's before the inner ones',
@@ -306,15 +328,14 @@ static Value of_first_turn(Value v) {
 /* For all rows that it names: neither a range nor one integer known while compiling. */
 static bool is_index(const Sub *s) {
   Value v = of_first_turn(s->a);
-  return !s->range && (v.kind == V_TENSOR || v.kind == V_ARRAY || (v.kind == V_LIST && v.list.n && v.list.at[0].kind == V_BOOL));
+  return !s->range && (v.kind == V_TENSOR || v.kind == V_ARRAY);
 }
 
 static bool mask(Elab *E, const Sub *s, Value v) {
-  Type t = {0};
-  bool list = v.kind == V_LIST;
-  if (!list && (!value_type(v, &t) || t.dt != DT_BOOL)) return false;
+  Type t;
+  if (!value_type(v, &t) || t.dt != DT_BOOL) return false;
   elab_help(elab_error(E, CODE_subscript, s->at, "a mask of truth values takes a number of elements that is not known: found %s",
-                       list ? "a list of truth values" : value_text(E, v)),
+                       value_text(E, v)),
             "`where(mask, x, 0)` keeps the shape; a list of integers takes those rows, `x[[0, 2]]`");
   return true;
 }
@@ -364,7 +385,7 @@ static Value index_sub(Elab *E, Value base, const Sub *s, uint32_t n, Span at) {
   uint32_t m = 0, blocks = 0;
   int axis = 0;
   for (uint32_t k = 0; k < n; k++)
-    rest[k] = is_index(&s[k]) ? (Sub){.range = true, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}, .at = s[k].at} : s[k];
+    rest[k] = is_index(&s[k]) ? (Sub){.range = true, .a = {.kind = V_NONE}, .b = {.kind = V_NONE}, .step = 1, .at = s[k].at} : s[k];
   base = tensor_sub(E, base, rest, n);
   if (base.kind == V_POISON) return base;
   value_type(base, &t);
@@ -398,25 +419,36 @@ static Value index_sub_any(Elab *E, Value base, const Sub *s, uint32_t n, const 
   return fixed ? scratch_end(E, &scratch, v, e->at) : v;
 }
 
-static bool all_static(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && all_static(v.turns.at[0])); }
-
 static Value list_sub(Elab *E, Value v, const Sub *s) {
-  int64_t start;
-  uint32_t width;
+  Stretch of;
   if (s->a.kind == V_TENSOR && !s->range) {
     elab_error(E, CODE_not_constant, s->at, "%s is indexed by an integer known while compiling, found %s", value_text(E, v),
                value_text(E, s->a));
     return POISON;
   }
-  if (!resolve(E, s, s->a, s->b, v.list.n, &start, &width)) return POISON;
-  if (!width) return v.list.at[start];
-  v.list.at += start;
-  v.list.n = width;
+  if (!resolve(E, s, s->a, s->b, v.list.n, &of)) return POISON;
+  if (!of.n) return v.list.at[of.start];
+  Value *at = ARENA_ARRAY(E->mem, Value, of.n);
+  for (uint32_t k = 0; k < of.n; k++) at[k] = v.list.at[of.start + (int64_t)k * of.step];
+  v.list.at = at;
+  v.list.n = of.n;
   return v;
 }
 
-Value elab_index(Elab *E, const Expr *e) {
-  Value base = elab_expr(E, e->a);
+/* A mask known while compiling, of an axis of n: the rows where it holds. */
+static Value mask_rows(Elab *E, Value v, uint32_t n, Span at) {
+  const Array *a = v.array;
+  uint32_t m = 0;
+  Num *row = ARENA_ARRAY(E->mem, Num, a->n + 1);
+  for (uint32_t k = 0; k < a->n; k++)
+    if (a->at[k].v != 0) row[m++] = num_ratio(k, 1);
+  if (a->rank == 1 && a->n == n && m) return value_array(E, 1, &m, row);
+  if (m) elab_error(E, CODE_shape_mismatch, at, "a mask of an axis of %u is bool[%u], found %s", n, n, value_text(E, v));
+  else elab_error(E, CODE_index, at, "this mask holds nowhere: no element is left");
+  return POISON;
+}
+
+Value elab_index_of(Elab *E, Value base, const Expr *e) {
   Sub s[IR_MAX_RANK];
   uint32_t n = 0;
   bool good = base.kind != V_POISON;
@@ -446,52 +478,17 @@ Value elab_index(Elab *E, const Expr *e) {
     Sub one;
     good &= parse_sub(E, a->value, &one);
     if (good && one.a.kind == V_REPORT) one.a = elab_value(E, elab_tensor(E, one.a, one.at));
+    if (good && !list && one.a.kind == V_ARRAY && one.a.array->truth)
+      good = (one.a = mask_rows(E, one.a, t.dim[n], one.at)).kind != V_POISON;
     if (n < IR_MAX_RANK) s[n++] = one;
   }
   if (!good) return POISON;
   if (base.kind == V_REPORT) base = elab_stat(E, base.report, (ReportStat){.stat = STAT_MEAN}, e->a->at);
   if (list) return list_sub(E, base, s);
   if (any_index(s, n)) return index_sub_any(E, base, s, n, e);
-  if (all_static(base)) return static_sub(E, base, s, n);
+  if (value_arrays(base)) return static_sub(E, base, s, n);
   if (base.kind == V_TURNS) base = elab_value(E, elab_tensor(E, base, e->a->at));
   return tensor_sub(E, base, s, n);
 }
 
-/* ---- whole values -------------------------------------------------------------------------------------- */
-
-Value elab_transpose(Elab *E, Value v, Span at) {
-  Type t;
-  if (!value_numeric(v) || !value_type(v, &t)) {
-    elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
-    return POISON;
-  }
-  int perm[IR_MAX_RANK];
-  for (int k = 0; k < t.rank; k++) perm[k] = t.rank - 1 - k;
-  if (t.rank < 2) return v;
-  Scratch s;
-  bool fixed = value_static(v);
-  if (fixed) scratch_begin(E, &s);
-  Val x = elab_tensor(E, v, at);
-  Value r = elab_value(E, ir_transpose(elab_at(E, at), x, perm));
-  return fixed ? scratch_end(E, &s, r, at) : r;
-}
-
-uint32_t value_length(Elab *E, Value v) {
-  (void)E;
-  Type t;
-  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.n;
-  return value_type(v, &t) && t.rank > 0 ? t.dim[0] : 0;
-}
-
-Value elab_element(Elab *E, Value v, uint32_t i, Span at) {
-  if (v.kind == V_LIST || v.kind == V_TUPLE) return v.list.at[i];
-  if (v.kind == V_ARRAY) return array_element(E, v.array, i);
-  if (v.kind == V_TURNS && all_static(v)) {
-    Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
-    for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_element(E, v.turns.at[t], i, at);
-    v.turns.at = turn;
-    return v;
-  }
-  Val x = elab_tensor(E, v, at);
-  return elab_value(E, ir_index(elab_at(E, at), x, 0, i));
-}
+Value elab_index(Elab *E, const Expr *e) { return elab_index_of(E, elab_expr(E, e->a), e); }

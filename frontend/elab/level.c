@@ -190,14 +190,16 @@ static Val array_tensor(Elab *E, const Array *a) {
   }
   double *v = base_realloc(NULL, sizeof *v * (a->n + 1));
   for (uint32_t i = 0; i < a->n; i++) v[i] = a->at[i].v;
-  Val r = ir_table(&E->now->level->b, type_real(false, (int)a->rank, a->dim), v);
+  Build *b = &E->now->level->b;
+  Val r = ir_table(b, type_real(false, (int)a->rank, a->dim), v);
   base_free(v);
-  return r;
+  return a->truth ? ir_lt(b, ir_const(b, 0), r) : r;
 }
 
 /* Truth values as 0 and 1, turn by turn. */
 static Value as_numbers(Elab *E, Value v) {
   if (v.kind == V_BOOL) return value_num(v.b ? 1 : 0);
+  if (v.kind == V_ARRAY) return value_array(E, v.array->rank, v.array->dim, v.array->at);
   if (v.kind != V_TURNS) return v;
   Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
   for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = as_numbers(E, v.turns.at[t]);
@@ -370,7 +372,8 @@ static Value from_tensor(Elab *E, const Tensor *t) {
   if (t->type.rank == 0) return value_num(t->v[0]);
   Num *at = ARENA_ARRAY(E->mem, Num, n + 1);
   for (uint32_t i = 0; i < n; i++) at[i] = num_of(t->v[i]);
-  return value_array(E, t->type.rank, t->type.dim, at);
+  Value v = value_array(E, t->type.rank, t->type.dim, at);
+  return t->type.dt == DT_BOOL ? value_truths(E, v) : v;
 }
 
 static bool has_nan(const Tensor *t) {

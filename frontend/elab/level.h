@@ -12,11 +12,11 @@ typedef struct Walked {
   Val outer, inner;
 } Walked;                /* outer has the turns as its first axis */
 typedef struct WalkKey { /* what a turn's slice was made of: the same slice is the same value */
-  /* base[.., start[t] : start[t] + width, ..]; axis -1: the static values `turns` */
+  /* base[.., start[t] : start[t] + width*step : step, ..]; axis -1: the static values `turns` */
   Val base;
   int axis;
   const int64_t *start;
-  uint32_t width; /* width 0: one index, the axis is removed */
+  uint32_t width, step; /* width 0: one index, the axis is removed */
   const Value *turns;
   Val inner;
 } WalkKey;

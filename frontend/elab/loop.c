@@ -89,6 +89,7 @@ static Value gather(Elab *E, Level *l, Value v, Span at) {
 typedef struct Stacks {
   Value out[64];
   uint32_t y[64], n, ny;
+  bool truth[64];
 } Stacks;
 
 static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
@@ -105,6 +106,8 @@ static bool collect(Elab *E, const Level *l, Value v, Stacks *s, Span at) {
       s->out[i] = part[i];
     } else if (value_type(part[i], &t)) {
       Val y = elab_tensor(E, part[i], at);
+      s->truth[i] = elab_type(E, y).dt == DT_BOOL;
+      if (s->truth[i]) y = ir_indicator(elab_at(E, at), y);
       if (elab_type(E, y).rank == IR_MAX_RANK || elab_type(E, y).dt != DT_REAL) {
         elab_error(E, CODE_wrong_kind, at, "%s cannot be stacked", value_text(E, part[i]));
         return false;
@@ -132,6 +135,12 @@ static Val emit_map(Elab *E, Level *l, uint32_t ny, Span at) {
   return scan;
 }
 
+static Val stacked(Elab *E, Val scan, const Stacks *s, uint32_t i, Span at) {
+  Build *b = elab_at(E, at);
+  Val y = ir_proj(b, scan, s->y[i]);
+  return s->truth[i] ? ir_ne(b, y, ir_const(b, 0)) : y;
+}
+
 static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
   Stacks s = {0};
   if (v.kind == V_POISON || !collect(E, l, v, &s, e->a->at)) {
@@ -141,7 +150,7 @@ static Value finish(Elab *E, Level *l, Value v, const Expr *e) {
   if (s.ny) {
     Val scan = emit_map(E, l, s.ny, e->at);
     for (uint32_t i = 0; i < s.n; i++)
-      if (s.y[i] != UINT32_MAX) s.out[i] = elab_value(E, ir_proj(elab_at(E, e->at), scan, s.y[i]));
+      if (s.y[i] != UINT32_MAX) s.out[i] = elab_value(E, stacked(E, scan, &s, i, e->at));
   }
   level_leave(E, l);
   for (uint32_t i = 0; i < s.n; i++)

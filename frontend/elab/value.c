@@ -22,6 +22,14 @@ Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at) {
   return (Value){.kind = V_ARRAY, .array = a};
 }
 
+Value value_truths(Elab *E, Value v) {
+  if (v.kind == V_NUM) return value_bool(v.num.v != 0);
+  Array *a = ARENA_NEW(E->mem, Array);
+  *a = *v.array;
+  a->truth = true;
+  return (Value){.kind = V_ARRAY, .array = a};
+}
+
 Value value_tuple(Elab *E, const Value *at, uint32_t n) {
   if (n == 1) return at[0];
   Value *copy = ARENA_ARRAY(E->mem, Value, n + 1);
@@ -72,6 +80,7 @@ bool value_is_int(Value v, int64_t *out) {
 }
 
 bool value_static(Value v) { return v.kind == V_NUM || v.kind == V_ARRAY; }
+bool value_arrays(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && value_arrays(v.turns.at[0])); }
 
 bool value_type(Value v, Type *out) {
   switch (v.kind) {
@@ -81,7 +90,10 @@ bool value_type(Value v, Type *out) {
     *out = type_scalar(false);
     out->dt = DT_BOOL;
     return true;
-  case V_ARRAY: *out = type_real(false, (int)v.array->rank, v.array->dim); return true;
+  case V_ARRAY:
+    *out = type_real(false, (int)v.array->rank, v.array->dim);
+    out->dt = v.array->truth ? DT_BOOL : DT_REAL;
+    return true;
   case V_TENSOR: *out = ir_type(v.t.level->fn, v.t.v); return true;
   case V_TURNS: return value_type(v.turns.at[0], out);
   default: return false;
@@ -94,9 +106,9 @@ bool value_numeric(Value v) {
 }
 
 Value array_element(Elab *E, const Array *a, uint32_t i) {
-  if (a->rank == 1) return (Value){.kind = V_NUM, .num = a->at[i]};
   uint32_t n = a->n / a->dim[0];
-  return value_array(E, a->rank - 1, a->dim + 1, a->at + (size_t)i * n);
+  Value v = a->rank == 1 ? (Value){.kind = V_NUM, .num = a->at[i]} : value_array(E, a->rank - 1, a->dim + 1, a->at + (size_t)i * n);
+  return a->truth ? value_truths(E, v) : v;
 }
 
 bool value_equal(Value a, Value b) {
@@ -106,7 +118,7 @@ bool value_equal(Value a, Value b) {
   case V_BOOL: return a.b == b.b;
   case V_STRING: return !strcmp(a.string, b.string);
   case V_ARRAY:
-    if (a.array->rank != b.array->rank || a.array->n != b.array->n) return false;
+    if (a.array->rank != b.array->rank || a.array->n != b.array->n || a.array->truth != b.array->truth) return false;
     for (uint32_t i = 0; i < a.array->n; i++)
       if (a.array->at[i].v != b.array->at[i].v) return false;
     return true;

@@ -38,6 +38,7 @@ typedef enum VKind {
 
 typedef struct Array {
   uint32_t rank, dim[IR_MAX_RANK], n;
+  bool truth; /* of truth values, 0 and 1 */
   const Num *at;
 } Array; /* rank >= 1 */
 
@@ -115,11 +116,13 @@ Value value_num(double v);
 Value value_exact(int64_t num, int64_t den);
 Value value_bool(bool b);
 Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at); /* borrows at */
+Value value_truths(Elab *E, Value numbers);                                    /* 0: false; of a NUM, an ARRAY */
 Value value_tuple(Elab *E, const Value *at, uint32_t n);                       /* one element: itself */
 Value value_func(const Func *f);
 Value value_tensor(Level *l, Val v);
 bool value_is_int(Value v, int64_t *out);
 bool value_static(Value v);                /* numbers known while compiling: NUM, ARRAY */
+bool value_arrays(Value v);                /* ARRAY, or one for each turn */
 bool value_numeric(Value v);               /* NUM, ARRAY, TENSOR, TURNS of these */
 bool value_type(Value v, Type *out);       /* of a numeric value; bools too */
 const char *value_text(Elab *E, Value v);  /* for labels: "real[2, 3]", "a function", ... */

@@ -7,19 +7,25 @@
  *
  * A flow is run, undone, or asked for its log-determinant by walking its steps, first or last first, and copying
  * their expressions out of the recording, with the readings replaced by the values at hand. What makes
- * that possible is checked when a step is recorded: it reads no state that it moves, and nothing that was
- * computed from a state before an earlier step moved it. */
+ * that possible is checked when a step is recorded: nothing that it depends on has been moved since it was read, nor is it
+ * moved by the step. So whatever a step reads may be read in the state at hand.
+ *
+ * A group is a run of updates of which none depends on what any of them moves: a coupling layer. All are computed of one
+ * reading, so that a network that gives shift and scale stands there once. */
 #ifndef HNNC_FRONTEND_FLOW_FLOW_H
 #define HNNC_FRONTEND_FLOW_FLOW_H
 
 #include "frontend/elab/elab.h"
 
-enum { FLOW_STATES = 16 };
+enum { FLOW_STATES = 16, FLOW_GROUP = 16 /* updates of a group, at most */ };
 
-/* A state, or elements start ... start + n - 1 of its first axis; n = 0: the whole. index: one element, without the axis. */
+/* A state, or some of its elements. */
 typedef struct Piece {
-  uint32_t slot, start, n;
-  bool index;
+  uint32_t slot;
+  Type type;               /* of what moves */
+  const uint32_t *element; /* which of the state's, laid end to end; NULL: all of them, in their order */
+  const bool *moves;       /* by element of the state: it may change; NULL: all may */
+  bool masked;             /* written with a mask */
 } Piece;
 
 typedef enum StepKind {
@@ -49,6 +55,7 @@ typedef struct Step {
   bool under;              /* EVOLVE */
   uint32_t running, param; /* RUNNING: its number, its average */
   bool lag;                /* RUNNING: a moving_mean */
+  bool joined;             /* in a group with the step before */
 } Step;
 
 /* A reading: of slot `slot` before step `number`; or, from slot FLOW_STATES on, the mean of a `running`. */
@@ -83,10 +90,11 @@ Value flow_body(Elab *E, const Func *f, int ask);
 void flow_stmt(Elab *E, const Stmt *s);                  /* a statement that stands only in flows */
 bool flow_assigns(Elab *E, const Stmt *s);               /* an assignment to states */
 Value bi_inverse(Elab *E, const Builtin *b, Actuals *a); /* and logdet */
-Type piece_type(const Flow *w, const Piece *p);
 /* f with the tensors that it was made with replaced (template arguments). */
 typedef Value ValueMap(void *ctx, Value v);
 const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
+
+bool flow_conjugate(const Piece *a, const Piece *b); /* the same elements of q and of p */
 
 /* Whether `stop_gradient` lies between one of x and one of y: derivatives are not those of the map then. */
 bool flow_stops(const Fn *f, const Val *y, const Val *x, uint32_t n);
@@ -110,7 +118,7 @@ typedef struct Play { /* a recording being walked */
 } Play;
 
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state);
-void play_step(Play *p, const Step *s);
+void play_step(Play *p, const Step *s); /* alone */
 void play_finish(Play *p);
 
 #endif

@@ -125,79 +125,139 @@ bool flow_element(const Flow *w, Val v, int64_t e, uint32_t *slot, int64_t *elem
   return r->slot < FLOW_STATES;
 }
 
-static bool piece_has(const Flow *w, const Piece *p, const Reading *r, int64_t e) {
-  if (p->slot != r->slot) return false;
-  if (p->n == 0) return true;
-  Type t = w->slot[p->slot].type;
-  int64_t row = type_count(t) / t.dim[0];
-  return e / row >= p->start && e / row < p->start + p->n;
+/* ---- what has moved -------------------------------------------------------------------------------------- */
+
+static void add_moves(const Flow *w, const Reading *r, const Piece *p, bool *moved) {
+  for (int64_t e = 0; p->slot == r->slot && e < flow_count(w, r->slot); e++) moved[e] |= flow_moves(p, e);
 }
 
-static bool moved(const Flow *w, const Piece *piece, uint32_t n, const Reading *r, int64_t e) {
-  for (uint32_t k = 0; k < n; k++)
-    if (piece_has(w, &piece[k], r, e)) return true;
-  return false;
+bool *flow_moved(const Flow *w, const Reading *r, const Piece *piece, uint32_t n) {
+  bool *moved = base_zeroed((size_t)flow_count(w, r->slot) + 1, 1);
+  for (uint32_t j = r->number; j < w->steps.n; j++)
+    for (uint32_t k = 0; k < w->steps.at[j].n; k++) add_moves(w, r, &w->steps.at[j].piece[k], moved);
+  for (uint32_t k = 0; k < n; k++) add_moves(w, r, &piece[k], moved);
+  return moved;
 }
 
-static bool slot_moved(const Piece *piece, uint32_t n, const Reading *r, bool *whole) {
-  bool any = false;
-  for (uint32_t k = 0; k < n; k++)
-    if (piece[k].slot == r->slot) any = true, *whole |= piece[k].n == 0;
-  return any;
-}
+/* ---- which elements depend on it --------------------------------------------------------------------------- */
+
+/* Of an element of a value. */
+enum { FREE = 0, MOVED = 1, ZERO = 2 /* known to be 0 */ };
+
+typedef struct Taint {
+  Flow *w;
+  const Piece *piece;
+  uint32_t npiece;
+  uint8_t **of; /* by id */
+} Taint;
 
 static int64_t count_of(const Fn *f, uint32_t id) {
   return f->inst.at[id].type.dt == DT_MULTI ? 1 : type_count(f->inst.at[id].type);
 }
 
-static bool any_of(const bool *t, int64_t n) {
-  bool any = false;
-  for (int64_t e = 0; t && e < n; e++) any |= t[e];
+static uint8_t at(const Taint *t, const Fn *f, const Inst *i, uint32_t k, int64_t e) {
+  Val v = ir_arg(f, i, k);
+  return t->of[v.id][ir_type(f, v).rank ? e : 0];
+}
+
+static uint8_t literal(const Fn *f, const Inst *i, int64_t e) {
+  double c;
+  if (i->op == OP_const) return ir_is_const(f, (Val){(uint32_t)(i - f->inst.at)}, &c) && c == 0 ? ZERO : FREE;
+  if (i->op == OP_table) return f->table.at[ir_table_attr(f, i).table].v[e] == 0 ? ZERO : FREE;
+  return i->op == OP_iota && e == 0 ? ZERO : FREE;
+}
+
+/* Element by element. */
+static uint8_t elementwise(const Taint *t, const Fn *f, const Inst *i, int64_t e) {
+  uint8_t a = at(t, f, i, 0, e), b = i->nargs > 1 ? at(t, f, i, 1, e) : a;
+  if (i->op == OP_select) {
+    uint8_t c = at(t, f, i, 2, e);
+    return b == ZERO && c == ZERO ? ZERO : (a | b | c) & MOVED;
+  }
+  if (i->op == OP_mul && (a == ZERO || b == ZERO)) return ZERO;
+  if (i->op == OP_div && a == ZERO) return ZERO;
+  if ((i->op == OP_add || i->op == OP_sub) && a == ZERO && b == ZERO) return ZERO;
+  if (ir_op[i->op].cls == OPC_EW1 && a == ZERO && ir_eval_scalar(i->op, 0, 0) == 0) return ZERO;
+  return (a | b) & MOVED;
+}
+
+static bool is_elementwise(const Inst *i) {
+  OpClass c = ir_op[i->op].cls;
+  return c == OPC_EW1 || c == OPC_EW2 || c == OPC_CMP || c == OPC_LOGIC || i->op == OP_select;
+}
+
+static uint8_t taint_at(const Taint *t, const Fn *f, const Inst *i, uint8_t any, int64_t e) {
+  Val v;
+  int64_t from;
+  if (ir_literal(i->op)) return literal(f, i, e);
+  if (is_elementwise(i)) return elementwise(t, f, i, e);
+  if (i->type.dt != DT_MULTI && comes_from(f, i, e, &v, &from)) return t->of[v.id][from];
   return any;
 }
 
-/* Which elements of value `id` may depend on the pieces: all, unless those of an operand are only moved
- * about. */
-static bool *taint_of(const Flow *w, uint32_t id, bool *const *taint, const Piece *piece, uint32_t n) {
-  const Fn *f = w->level.fn;
+static uint8_t *taint_of(const Taint *t, uint32_t id) {
+  const Fn *f = t->w->level.fn;
   const Inst *i = &f->inst.at[id];
-  const Reading *r = flow_reading(w, (Val){id});
-  int64_t count = count_of(f, id), element;
-  bool *t = base_realloc(NULL, (size_t)count + 1), any = false;
-  Val v;
-  for (uint32_t k = 0; !r && k < i->nargs; k++) any |= any_of(taint[ir_arg(f, i, k).id], count_of(f, ir_arg(f, i, k).id));
-  for (int64_t e = 0; e < count; e++) {
-    t[e] = r ? moved(w, piece, n, r, e) : any;
-    if (!r && any && i->type.dt != DT_MULTI && comes_from(f, i, e, &v, &element)) t[e] = taint[v.id][element];
+  const Reading *r = flow_reading(t->w, (Val){id});
+  int64_t n = count_of(f, id);
+  uint8_t *out = base_zeroed((size_t)n + 1, 1), any = FREE;
+  if (r && r->slot < FLOW_STATES) {
+    bool *moved = flow_moved(t->w, r, t->piece, t->npiece);
+    memcpy(out, moved, (size_t)n);
+    base_free(moved);
+    return out;
   }
-  return t;
+  if (r) return out;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    const uint32_t a = ir_arg(f, i, k).id;
+    for (int64_t e = 0; e < count_of(f, a); e++) any |= t->of[a][e] & MOVED;
+  }
+  for (int64_t e = 0; e < n; e++) out[e] = taint_at(t, f, i, any, e);
+  return out;
 }
 
-static bool tainted(const Flow *w, const Cone *c, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n) {
+static void taint_find(Taint *t, const Val *root, uint32_t n, Cone *c) {
+  flow_cone(t->w, root, n, c);
+  t->of = base_zeroed(t->w->level.fn->inst.n, sizeof *t->of);
+  for (uint32_t j = 0; j < c->ids.n; j++) t->of[c->ids.at[j]] = taint_of(t, c->ids.at[j]);
+}
+
+static void taint_finish(Taint *t, Cone *c) {
+  for (uint32_t j = 0; j < c->ids.n; j++) base_free(t->of[c->ids.at[j]]);
+  base_free(t->of);
+  vec_free(&c->ids);
+}
+
+static bool has(const uint8_t *t, int64_t n, uint8_t what) {
+  bool any = false;
+  for (int64_t e = 0; e < n; e++) any |= t[e] == what;
+  return any;
+}
+
+bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which) {
+  Taint t = {.w = w, .piece = piece, .npiece = n};
+  Cone c = {0};
   const Fn *f = w->level.fn;
-  bool **taint = base_realloc(NULL, sizeof *taint * f->inst.n), found = false;
-  memset(taint, 0, sizeof *taint * f->inst.n);
-  for (uint32_t j = 0; j < c->ids.n; j++) taint[c->ids.at[j]] = taint_of(w, c->ids.at[j], taint, piece, n);
-  for (uint32_t k = 0; k < nroot; k++) found |= any_of(taint[root[k].id], count_of(f, root[k].id));
-  for (uint32_t j = 0; j < c->ids.n; j++) base_free(taint[c->ids.at[j]]);
-  base_free(taint);
+  bool found = false;
+  taint_find(&t, root, nroot, &c);
+  for (uint32_t k = 0; k < nroot; k++) found |= has(t.of[root[k].id], count_of(f, root[k].id), MOVED);
+  for (uint32_t j = 0; j < c.ids.n && found; j++) {
+    const Reading *r = flow_reading(w, (Val){c.ids.at[j]});
+    if (r && r->slot < FLOW_STATES && has(t.of[c.ids.at[j]], count_of(f, c.ids.at[j]), MOVED)) *which = r;
+  }
+  taint_finish(&t, &c);
   return found;
 }
 
-bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which, bool *stale) {
+bool *flow_zeros(Flow *w, Val v) {
+  Taint t = {.w = w};
   Cone c = {0};
-  bool reads = false, whole = false, part = false;
-  *stale = false;
-  flow_cone(w, root, nroot, &c);
-  for (uint32_t j = 0; j < c.ids.n && !*stale; j++) {
-    const Reading *r = flow_reading(w, (Val){c.ids.at[j]});
-    if (!r || r->slot >= FLOW_STATES) continue;
-    if (r->number != w->slot[r->slot].number) *stale = true, *which = r;
-    else if (slot_moved(piece, n, r, &whole)) part = true, *which = r;
-  }
-  if (!*stale && part) reads = whole || tainted(w, &c, root, nroot, piece, n);
-  vec_free(&c.ids);
-  return reads || *stale;
+  int64_t n = count_of(w->level.fn, v.id);
+  taint_find(&t, &v, 1, &c);
+  bool *zero = has(t.of[v.id], n, ZERO) ? base_zeroed((size_t)n + 1, 1) : NULL;
+  for (int64_t e = 0; zero && e < n; e++) zero[e] = t.of[v.id][e] == ZERO;
+  taint_finish(&t, &c);
+  return zero;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------- */

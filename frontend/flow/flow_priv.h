@@ -13,10 +13,15 @@ typedef struct Cone {
   VEC(uint32_t) ids;
 } Cone; /* rising ids; readings included, what they come from not */
 void flow_cone(Flow *w, const Val *root, uint32_t n, Cone *out);
-/* Whether v may depend on elements of the pieces, as read now; or on a reading that is past (*stale). */
-bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which, bool *stale);
-/* Whether values of the recording really change with elements that they read, decided: a derivative may not. */
+/* By element of the reading's state: a step since, or one that moves the pieces, may change it. Free it. */
+bool *flow_moved(const Flow *w, const Reading *r, const Piece *piece, uint32_t n);
+/* Whether roots may depend on elements that have moved since they were read, or that the pieces move: what is not seen at
+ * once to stay out of it counts. *which: a reading with such elements. */
+bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which);
+/* The same, decided: a derivative that is computed from such elements may not depend on them. */
 bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n);
+/* By element of v: it is known to be 0. NULL: none is. Free it. */
+bool *flow_zeros(Flow *w, Val v);
 /* Which element of which state element e of v is, plain or with its sign changed. */
 bool flow_element(const Flow *w, Val v, int64_t e, uint32_t *slot, int64_t *element, bool *minus);
 /* The tensors of the recording that a function was made with (template arguments), appended to out. */
@@ -25,12 +30,22 @@ typedef struct ValList {
 } ValList;
 void flow_tensors(const Flow *w, Value v, ValList *out);
 
+/* ---- flow_piece.c: what a step moves ----------------------------------------------------------------------- */
+
+int64_t flow_count(const Flow *w, uint32_t slot); /* its elements */
+bool flow_slot(Elab *E, const char *name, uint32_t *slot);
+bool flow_piece(Elab *E, const Expr *e, Piece *p);
+bool flow_pieces(Elab *E, const Stmt *s, const Arg *args, uint32_t n, Piece *piece, uint32_t *npiece); /* that do not overlap */
+bool flow_moves(const Piece *p, int64_t element);
+Val flow_get(Build *b, Val state, const Piece *p);
+Val flow_put(Build *b, Val old, const Piece *p, Val v); /* old with v in the piece's place */
+
 /* ---- flow_run.c, flow_step.c ------------------------------------------------------------------------------- */
 
-Val piece_put(Build *b, Val old, const Piece *x, Val v); /* old with v, which has the axis of the piece, in its place */
-void play_plain(Play *p, const Step *s);                 /* in the innermost level, whatever `reversible` is */
+/* Steps first ... first + n - 1, a group, in the innermost level, whatever `reversible` is. */
+void play_plain(Play *p, const Step *first, uint32_t n);
 void play_all(Play *p);
-bool step_is_wrapped(const Play *p, const Step *s);
-void step_wrapped(Play *p, const Step *s);
+bool group_is_wrapped(const Play *p, const Step *first);
+void group_wrapped(Play *p, const Step *first, uint32_t n);
 
 #endif

@@ -56,28 +56,11 @@ static Value value_out(void *ctx, Value v) {
 
 /* ---- pieces -------------------------------------------------------------------------------------------- */
 
-static Val get(Play *p, const Piece *x) {
-  Build *b = &p->E->now->level->b;
-  Val v = p->known[x->slot];
-  if (x->n == 0) return v;
-  return x->index ? ir_index(b, v, 0, x->start) : ir_slice(b, v, 0, x->start, x->n, 1);
-}
-
-Val piece_put(Build *b, Val old, const Piece *x, Val v) {
-  Val part[3];
-  uint32_t total, n = 0;
-  if (x->n == 0) return v;
-  total = ir_type(b->f, old).dim[0];
-  if (x->start) part[n++] = ir_slice(b, old, 0, 0, x->start, 1);
-  part[n++] = v;
-  if (x->start + x->n < total) part[n++] = ir_slice(b, old, 0, x->start + x->n, total - x->start - x->n, 1);
-  return ir_concat(b, part, n, 0);
-}
+static Val get(Play *p, const Piece *x) { return flow_get(&p->E->now->level->b, p->known[x->slot], x); }
 
 static void put(Play *p, const Piece *x, Val v) {
   Build *b = &p->E->now->level->b;
-  if (x->n && x->index) v = ir_expand(b, v, 0, 1);
-  v = piece_put(b, p->known[x->slot], x, v);
+  v = flow_put(b, p->known[x->slot], x, v);
   p->known[x->slot] = elab_lane(p->E) ? ir_spread(b, v) : v;
 }
 
@@ -339,17 +322,7 @@ void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
 
 void play_finish(Play *p) { base_free(p->mean); }
 
-void play_step(Play *p, const Step *s) {
-  if (p->failed) return;
-  if (step_is_wrapped(p, s)) step_wrapped(p, s);
-  else play_plain(p, s);
-}
-
-void play_plain(Play *p, const Step *s) {
-  Build *b = elab_at(p->E, s->stmt->at);
-  for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(b, p->known[k]);
-  if (s->kind == STEP_ASSIGN)
-    for (uint32_t k = 0; k < p->w->n; k++) p->known[k] = p->read[k];
+static void one_step(Play *p, const Step *s) {
   switch (s->kind) {
   case STEP_SHIFT: shift(p, s); break;
   case STEP_SCALE: scale(p, s); break;
@@ -361,7 +334,38 @@ void play_plain(Play *p, const Step *s) {
   }
 }
 
+void play_plain(Play *p, const Step *first, uint32_t n) {
+  Build *b = elab_at(p->E, first->stmt->at);
+  for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(b, p->known[k]);
+  if (first->kind == STEP_ASSIGN)
+    for (uint32_t k = 0; k < p->w->n; k++) p->known[k] = p->read[k];
+  for (uint32_t k = 0; k < n; k++) {
+    const Step *s = &first[p->undo ? n - 1 - k : k];
+    elab_at(p->E, s->stmt->at);
+    one_step(p, s);
+  }
+}
+
+static void play_group(Play *p, const Step *first, uint32_t n) {
+  if (p->failed) return;
+  if (group_is_wrapped(p, first)) group_wrapped(p, first, n);
+  else play_plain(p, first, n);
+}
+
+void play_step(Play *p, const Step *s) { play_group(p, s, 1); }
+
 void play_all(Play *p) {
-  uint32_t n = p->w->steps.n;
-  for (uint32_t k = 0; k < n && !p->failed && !elab_stop(p->E); k++) play_step(p, &p->w->steps.at[p->undo ? n - 1 - k : k]);
+  const Step *at = p->w->steps.at;
+  const uint32_t n = p->w->steps.n;
+  uint32_t begin = p->undo ? n : 0, end = begin;
+  while ((p->undo ? begin > 0 : end < n) && !p->failed && !elab_stop(p->E)) {
+    if (p->undo) {
+      end = begin--;
+      while (at[begin].joined) begin--;
+    } else {
+      begin = end++;
+      while (end < n && at[end].joined) end++;
+    }
+    play_group(p, &at[begin], end - begin);
+  }
 }

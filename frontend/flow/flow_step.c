@@ -1,23 +1,23 @@
-/* In a loss the steps of flows become `reversible` operators (ir.h): the step and, beside it, what undoes it,
+/* In a loss groups of steps of flows become `reversible` operators (ir.h): the steps and, beside them, what undoes them,
  * so that a backward pass may compute the states again from the end instead of keeping them. The
- * log-determinant, if it is asked for, is one more state, to which each step adds. */
+ * log-determinant, if it is asked for, is one more state, to which each adds. */
 #include "frontend/flow/flow_priv.h"
 
 #include <string.h>
 
 static bool whole(const Step *s) {
   for (uint32_t k = 0; k < s->n; k++)
-    if (s->piece[k].n) return false;
+    if (s->piece[k].element) return false;
   return true;
 }
 
 /* A call in place of whole states is played step by step itself; a mean moves nothing. */
-bool step_is_wrapped(const Play *p, const Step *s) {
+bool group_is_wrapped(const Play *p, const Step *s) {
   return p->reversible && s->kind != STEP_RUNNING && !(s->kind == STEP_CALL && whole(s));
 }
 
-/* Plays the step on inputs of the body: their outputs. */
-static bool half(const Play *outer, const Step *s, bool undo, const Val *in) {
+/* Plays the group on inputs of the body: their outputs. */
+static bool half(const Play *outer, const Step *s, uint32_t m, bool undo, const Val *in) {
   Elab *E = outer->E;
   uint32_t n = outer->w->n;
   Play p = *outer;
@@ -25,14 +25,14 @@ static bool half(const Play *outer, const Step *s, bool undo, const Val *in) {
   p.reversible = false;
   memcpy(p.known, in, sizeof *in * n);
   p.logdet = p.want_logdet ? in[n] : VAL_NONE;
-  play_plain(&p, s);
+  play_plain(&p, s, m);
   for (uint32_t k = 0; k < n && !p.failed; k++) ir_output(&E->now->level->b, p.known[k], NULL);
   if (p.want_logdet && !p.failed)
     ir_output(&E->now->level->b, elab_lane(E) ? ir_spread(&E->now->level->b, p.logdet) : p.logdet, NULL);
   return !p.failed;
 }
 
-void step_wrapped(Play *p, const Step *s) {
+void group_wrapped(Play *p, const Step *s, uint32_t m) {
   Elab *E = p->E;
   uint32_t n = p->w->n, states = n + p->want_logdet;
   Val in[2 * (FLOW_STATES + 1)];
@@ -48,7 +48,7 @@ void step_wrapped(Play *p, const Step *s) {
     in[k] = ir_input(elab_at(E, s->stmt->at), NULL, IN_STATE, k, ir_type(l->up->fn, p->known[k % states]));
   context_push(E, &c);
   c.reversible = false;
-  bool good = half(p, s, p->undo, in) && half(p, s, !p->undo, in + states);
+  bool good = half(p, s, m, p->undo, in) && half(p, s, m, !p->undo, in + states);
   context_pop(E, &c);
   if (!good) {
     level_drop(E, l);

@@ -5,70 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- states and their pieces --------------------------------------------------------------------------- */
-
-Type piece_type(const Flow *w, const Piece *p) {
-  Type t = w->slot[p->slot].type;
-  if (p->n == 0) return t;
-  if (!p->index) return t.dim[0] = p->n, t;
-  t.rank--;
-  memmove(t.dim, t.dim + 1, sizeof t.dim - sizeof t.dim[0]);
-  t.dim[IR_MAX_RANK - 1] = 0;
-  return t;
-}
-
-static bool slot_named(Elab *E, const char *name, uint32_t *slot) {
-  const Flow *w = E->now->flow;
-  Entry *e = frame_find(E->now->frame, name);
-  for (*slot = 0; *slot < w->n; ++*slot)
-    if (e == &w->frame->entries.at[w->slot[*slot].entry]) return true;
-  return false;
-}
-
-static const char *states_text(Elab *E) {
-  const char *s = "";
-  for (uint32_t k = 0; k < E->now->flow->n; k++)
-    s = arena_printf(E->mem, "%s%s`%s`", s, k == 0 ? "" : k + 1 == E->now->flow->n ? " and " : ", ", E->now->flow->slot[k].name);
-  return s;
-}
-
-static bool no_state(Elab *E, const Expr *e) {
-  DiagMsg *m = elab_error(E, CODE_flow_state, e->at, "a flow moves its states in place: %s, or a slice of one", states_text(E));
-  if (e->kind == EX_NAME) elab_help(m, "`let` and `var` name other values");
-  return false;
-}
-
-/* x[a:b] or x[i] of the first axis. */
-static bool piece_slice(Elab *E, const Expr *e, Piece *p) {
-  Type t = E->now->flow->slot[p->slot].type;
-  const Expr *sub = e->args ? e->args->value : NULL;
-  int64_t a = 0, b = t.dim[0];
-  if (t.rank == 0 || e->nargs != 1 || !sub) {
-    elab_error(E, CODE_flow_state, e->at, "a flow moves a slice of the first axis of a state");
-    return false;
-  }
-  bool range = sub->kind == EX_RANGE;
-  if (range ? (sub->a && !elab_int(E, sub->a, "a slice", &a)) || (sub->b && !elab_int(E, sub->b, "a slice", &b))
-            : !elab_int(E, sub, "a subscript", &a))
-    return false;
-  if (a < 0) a += t.dim[0];
-  if (!range) b = a + 1;
-  if (b < 0) b += t.dim[0];
-  if (a < 0 || b > t.dim[0] || a >= b) {
-    elab_error(E, CODE_index, sub->at, "this slice is empty or leaves the axis of %u", t.dim[0]);
-    return false;
-  }
-  p->start = (uint32_t)a, p->n = (uint32_t)(b - a), p->index = !range;
-  return true;
-}
-
-static bool piece_of(Elab *E, const Expr *e, Piece *p) {
-  *p = (Piece){0};
-  if (e->kind == EX_NAME) return slot_named(E, e->name, &p->slot) || no_state(E, e);
-  if (e->kind != EX_INDEX || e->a->kind != EX_NAME || !slot_named(E, e->a->name, &p->slot)) return no_state(E, e);
-  return piece_slice(E, e, p);
-}
-
 /* ---- recording a step ---------------------------------------------------------------------------------- */
 
 static void new_reading(Elab *E, Flow *w, uint32_t k) {
@@ -90,31 +26,33 @@ static void renew(Elab *E, Flow *w, const Step *s) {
   for (uint32_t k = 0; k < w->n; k++) new_reading(E, w, k);
 }
 
-static Step *add_step(Flow *w, StepKind kind, const Stmt *stmt, const Piece *piece, uint32_t n) {
-  Step *s = vec_push(&w->steps);
-  *s = (Step){.kind = kind, .stmt = stmt, .n = n};
-  if (n) memcpy(s->piece, piece, sizeof *piece * n);
-  return s;
+/* The step that first moved what was read. */
+static const Step *mover(const Flow *w, const Reading *r) {
+  for (uint32_t j = r->number; j < w->steps.n; j++)
+    for (uint32_t k = 0; k < w->steps.at[j].n; k++)
+      if (w->steps.at[j].piece[k].slot == r->slot) return &w->steps.at[j];
+  return NULL;
 }
 
-static const char *slot_text(const Flow *w, const Reading *r) { return w->slot[r->slot].name; }
+static bool changes(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which) {
+  Flow *w = E->now->flow;
+  return flow_reads(w, root, nroot, piece, n, which) && flow_depends(E, w, root, nroot, piece, n);
+}
 
 /* What is computed from the states must be there again when the step is undone. */
 static bool undoable(Elab *E, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, Span at, const char *what) {
   Flow *w = E->now->flow;
   const Reading *r = NULL;
-  bool stale;
-  if (!flow_reads(w, root, nroot, piece, n, &r, &stale)) return true;
-  if (!stale && !flow_depends(E, w, root, nroot, piece, n)) return true;
   DiagMsg *m;
-  if (stale) {
+  if (!changes(E, root, nroot, piece, n, &r)) return true;
+  if (changes(E, root, nroot, NULL, 0, &r)) {
     m = elab_error(E, CODE_not_invertible, at, "%s reads `%s` as it was before an earlier step moved it: it could not be undone",
-                   what, slot_text(w, r));
-    if (r->number <= w->slot[r->slot].number && w->slot[r->slot].number > 0)
-      elab_label(m, w->steps.at[w->slot[r->slot].number - 1].stmt->at, "moved here");
+                   what, w->slot[r->slot].name);
+    if (mover(w, r)) elab_label(m, mover(w, r)->stmt->at, "moved here");
     elab_help(m, "compute it from the present state");
   } else {
-    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves: it could not be undone", what, slot_text(w, r));
+    m = elab_error(E, CODE_not_invertible, at, "%s reads `%s`, which it moves: it could not be undone", what,
+                   w->slot[r->slot].name);
     elab_help(m, "a step that reads what it moves needs an `inverse` clause");
   }
   return w->broken = true, false;
@@ -134,30 +72,74 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
   return false;
 }
 
+/* Elements that are known to stay are not moved: the e of x += e is 0 there. */
+static void what_stays(Elab *E, Piece *p, Val e) {
+  Flow *w = E->now->flow;
+  const int64_t n = flow_count(w, p->slot);
+  bool *zero = p->element || !type_same_dims(ir_type(w->level.fn, e), p->type) ? NULL : flow_zeros(w, e);
+  if (!zero) return;
+  bool *moves = ARENA_ARRAY(E->mem, bool, n + 1);
+  for (int64_t k = 0; k < n; k++) moves[k] = flow_moves(p, k) && !zero[k];
+  p->moves = moves;
+  base_free(zero);
+}
+
+/* e where the mask is 1, else 0. */
+static Val masked(Elab *E, const Piece *p, Val e, Span at) {
+  Build *b = elab_at(E, at);
+  const int64_t n = type_count(p->type);
+  double *one = base_zeroed((size_t)n + 1, sizeof *one);
+  Type t = p->type;
+  t.lane = 0;
+  for (int64_t k = 0; k < n; k++) one[k] = p->moves[k];
+  Val zero = ir_const(b, 0), where = ir_lt(b, zero, ir_table(b, t, one));
+  base_free(one);
+  return ir_select(b, where, e, zero);
+}
+
+/* Nothing in a run of updates depends on what any of them moves. */
+static bool joins(Flow *w, const Step *s) {
+  Piece piece[FLOW_GROUP + 1];
+  Val e[FLOW_GROUP + 1];
+  const Reading *r;
+  uint32_t n = 0;
+  for (uint32_t k = w->steps.n;; k--) {
+    const Step *before = k ? &w->steps.at[k - 1] : NULL;
+    if (!before || n == FLOW_GROUP || (before->kind != STEP_SHIFT && before->kind != STEP_SCALE)) return false;
+    piece[n] = before->piece[0], e[n++] = before->e;
+    if (!before->joined) break;
+  }
+  piece[n] = s->piece[0], e[n++] = s->e;
+  return !flow_reads(w, e, n, piece, n, &r);
+}
+
+static bool update_fits(Elab *E, const Stmt *s, const Piece *p, Value v) {
+  Type t;
+  char have[128];
+  if (value_numeric(v) && value_type(v, &t) && (!t.rank || type_same_dims(t, p->type))) return true;
+  DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->value->at, "an update of %s needs %s%s, found %s",
+                          type_user(p->type, have, sizeof have), have, p->type.rank ? " or a scalar" : "", value_text(E, v));
+  elab_label(m, s->target->at, "%s", have);
+  return false;
+}
+
 static void update(Elab *E, const Stmt *s) {
   Flow *w = E->now->flow;
-  bool scale = s->op == OPR_MUL || s->op == OPR_DIV;
-  Piece p;
+  Step step = {.kind = s->op == OPR_MUL || s->op == OPR_DIV ? STEP_SCALE : STEP_SHIFT, .stmt = s, .n = 1};
+  Piece *p = &step.piece[0];
   Value v;
-  Type t;
-  if (!piece_of(E, s->target, &p)) return;
-  if (!scale) v = elab_expr(E, s->value);
+  if (!flow_piece(E, s->target, p)) return;
+  if (step.kind == STEP_SHIFT) v = elab_expr(E, s->value);
   else if (!exponent(E, s, &v)) return;
-  if (v.kind == V_POISON) return;
-  Type want = piece_type(w, &p);
-  if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || (t.rank && !type_same_dims(t, want))) {
-    char have[128];
-    DiagMsg *m = elab_error(E, CODE_shape_mismatch, s->value->at, "an update of %s needs %s%s, found %s",
-                            type_user(want, have, sizeof have), have, want.rank ? " or a scalar" : "", value_text(E, v));
-    elab_label(m, s->target->at, "%s", have);
-    return;
-  }
-  Val e = elab_tensor(E, v, s->value->at);
-  if (!undoable(E, &e, 1, &p, 1, s->value->at, "this update")) return;
-  Step *step = add_step(w, scale ? STEP_SCALE : STEP_SHIFT, s, &p, 1);
-  step->e = e;
-  step->negative = s->op == OPR_SUB || s->op == OPR_DIV;
-  renew(E, w, step);
+  if (v.kind == V_POISON || !update_fits(E, s, p, v)) return;
+  step.e = elab_tensor(E, v, s->value->at);
+  if (p->masked) step.e = masked(E, p, step.e, s->target->at);
+  what_stays(E, p, step.e);
+  if (!undoable(E, &step.e, 1, p, 1, s->value->at, "this update")) return;
+  step.negative = s->op == OPR_SUB || s->op == OPR_DIV;
+  step.joined = joins(w, &step);
+  *vec_push(&w->steps) = step;
+  renew(E, w, &step);
 }
 
 /* ---- q, p = ... inverse ... ---------------------------------------------------------------------------- */
@@ -243,7 +225,7 @@ static void assign(Elab *E, const Stmt *s) {
       return;
     }
     Piece *p = &step.piece[step.n++];
-    if (!piece_of(E, a->value, p)) return;
+    if (!flow_piece(E, a->value, p)) return;
     for (uint32_t k = 0; k + 1 < step.n; k++)
       if (step.piece[k].slot == p->slot) {
         elab_error(E, CODE_assignment, a->value->at, "`%s` is assigned twice", a->name);
@@ -268,7 +250,7 @@ bool flow_assigns(Elab *E, const Stmt *s) {
   for (const Arg *a = s->names; a; a = a->next) {
     const Expr *t = a->value;
     while (t && t->kind == EX_INDEX) t = t->a;
-    states += t && t->kind == EX_NAME && slot_named(E, t->name, &slot);
+    states += t && t->kind == EX_NAME && flow_slot(E, t->name, &slot);
   }
   if (!states) return false;
   if (states == s->nnames) assign(E, s);
@@ -277,31 +259,6 @@ bool flow_assigns(Elab *E, const Stmt *s) {
 }
 
 /* ---- T(q, p), evolve ----------------------------------------------------------------------------------- */
-
-static bool apart(const Piece *a, const Piece *b) {
-  return a->slot != b->slot || (a->n && b->n && (a->start + a->n <= b->start || b->start + b->n <= a->start));
-}
-
-static bool pieces(Elab *E, const Arg *args, uint32_t n, Step *s) {
-  if (n > FLOW_STATES || n == 0) {
-    elab_error(E, CODE_flow_state, s->stmt->at, "a flow has from 1 to %d states, found %u", FLOW_STATES, n);
-    return false;
-  }
-  for (const Arg *a = args; a; a = a->next) {
-    if (a->name) {
-      elab_error(E, CODE_flow_state, a->name_at, "the states of a flow are given in their order");
-      return false;
-    }
-    if (!piece_of(E, a->value, &s->piece[s->n])) return false;
-    for (uint32_t k = 0; k < s->n; k++)
-      if (!apart(&s->piece[k], &s->piece[s->n])) {
-        elab_error(E, CODE_flow_state, a->value->at, "a state cannot be moved as two at once");
-        return false;
-      }
-    s->n++;
-  }
-  return true;
-}
 
 /* What a function was made with is read by the step. */
 static bool made_of(Elab *E, const Step *s, Value f, Val more, Span at, const char *what) {
@@ -332,7 +289,7 @@ static void call(Elab *E, const Stmt *s) {
     return;
   }
   Step step = {.kind = STEP_CALL, .stmt = s, .func = f.func};
-  if (!pieces(E, e->args, e->nargs, &step)) return;
+  if (!flow_pieces(E, s, e->args, e->nargs, step.piece, &step.n)) return;
   while (step.func->kind == F_INVERSE) step.func = step.func->of[0], step.negative = !step.negative;
   if (!made_of(E, &step, value_func(step.func), VAL_NONE, e->a->at, "this flow")) return;
   *vec_push(&w->steps) = step;
@@ -372,7 +329,7 @@ static void evolve(Elab *E, const Stmt *s) {
   Arg one = {.value = s->target};
   bool tuple = s->target->kind == EX_TUPLE;
   if (law.kind == V_POISON || time.kind == V_POISON ||
-      !pieces(E, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, &step))
+      !flow_pieces(E, s, tuple ? s->target->args : &one, tuple ? s->target->nargs : 1, step.piece, &step.n))
     return;
   if (law.kind != V_FUNC) {
     elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));

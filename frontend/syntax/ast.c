@@ -134,6 +134,13 @@ Expr *ast_range(Parser *ps, Expr *a, Expr *b, Span at) {
   return e;
 }
 
+Expr *ast_step(Parser *ps, Expr *range, Expr *step, Span at) {
+  range->args = args_named(ps, NULL, step->at, step).first;
+  range->nargs = 1;
+  range->at = at;
+  return range;
+}
+
 Expr *ast_listed(Parser *ps, Args values, Span at) {
   return values.n == 1 ? values.first->value : ast_with_args(ps, EX_TUPLE, NULL, values, at);
 }

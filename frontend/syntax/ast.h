@@ -27,7 +27,7 @@ typedef enum ExprKind {
   EX_LIST,          /* [args] */
   EX_COMPREHENSION, /* [a for name in b]; b an EX_RANGE or any list */
   EX_TUPLE,         /* (args), two or more */
-  EX_RANGE,         /* a:b, either may be NULL; only in subscripts, `for` and comprehensions */
+  EX_RANGE,         /* a:b, either may be NULL; only in subscripts, `for` and comprehensions. args: the step, in subscripts */
   EX_BLOCK          /* { let ...; return e } as a value */
 } ExprKind;
 

@@ -92,7 +92,11 @@ static void put_expr(FILE *out, const Expr *e, int depth) {
     put_args(out, e->args, " ", depth);
     fputc(')', out);
     break;
-  case EX_RANGE: put_pair(out, ":", e->a, e->b, depth); break;
+  case EX_RANGE:
+    if (e->args) fputs("(step ", out);
+    put_pair(out, ":", e->a, e->b, depth);
+    if (e->args) put_args(out, e->args, " ", depth), fputc(')', out);
+    break;
   case EX_BLOCK: put_block(out, e->block, depth); break;
   }
 }

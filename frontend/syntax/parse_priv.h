@@ -94,7 +94,8 @@ Expr *ast_unary(Parser *ps, Opr op, Span op_at, Expr *a, Span at);
 Expr *ast_binary(Parser *ps, Opr op, Span op_at, Expr *a, Expr *b, Span at);
 Expr *ast_with_args(Parser *ps, ExprKind kind, Expr *a, Args args, Span at);
 Expr *ast_range(Parser *ps, Expr *a, Expr *b, Span at);
-Expr *ast_listed(Parser *ps, Args values, Span at); /* one value itself, several as a tuple */
+Expr *ast_step(Parser *ps, Expr *range, Expr *step, Span at); /* range:step */
+Expr *ast_listed(Parser *ps, Args values, Span at);           /* one value itself, several as a tuple */
 Stmt *ast_stmt(Parser *ps, StmtKind kind, Span at);
 Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);

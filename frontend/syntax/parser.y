@@ -84,7 +84,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <formals> formals formal_list formal
 %type <type> type type_opt result_opt
 %type <args> options row option args arg_list arg subs sub exprs list_items names targets fields field
-%type <expr> expr atom postfix sub_expr range iter inverse_opt init_opt decay_opt method_opt
+%type <expr> expr atom postfix sub_expr range span iter inverse_opt init_opt decay_opt method_opt
 %type <stmt> stmt
 %type <stmts> stmts
 %type <block> block
@@ -437,10 +437,16 @@ subs:
 
 sub:
     expr                       { $$ = args_named(ps, NULL, @1, $1); }
-  | range                      { $$ = args_named(ps, NULL, @1, $1); }
-  | expr ':'                   { $$ = args_named(ps, NULL, @$, ast_range(ps, $1, NULL, @$)); }
-  | ':' expr                   { $$ = args_named(ps, NULL, @$, ast_range(ps, NULL, $2, @$)); }
-  | ':'                        { $$ = args_named(ps, NULL, @$, ast_range(ps, NULL, NULL, @$)); }
+  | span                       { $$ = args_named(ps, NULL, @1, $1); }
+  | span ':'                   { $$ = args_named(ps, NULL, @$, $1); }
+  | span ':' expr              { $$ = args_named(ps, NULL, @$, ast_step(ps, $1, $3, @$)); }
+  ;
+
+span:
+    range
+  | expr ':'                   { $$ = ast_range(ps, $1, NULL, @$); }
+  | ':' expr                   { $$ = ast_range(ps, NULL, $2, @$); }
+  | ':'                        { $$ = ast_range(ps, NULL, NULL, @$); }
   ;
 
 %%

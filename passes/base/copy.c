@@ -3,8 +3,16 @@
 
 #include <stdlib.h>
 
+static bool *variables(const Fn *f) {
+  bool *is = base_zeroed(f->inst.n, sizeof *is);
+  for (uint32_t id = 1; id < f->inst.n; id++)
+    if (ir_has(f->inst.at[id].op, OPF_DERIV)) is[ir_arg(f, &f->inst.at[id], 1).id] = true;
+  return is;
+}
+
 void copy_begin(Copy *c, Build *b, const Fn *from, void *ctx) {
-  *c = (Copy){.from = from, .b = b, .named = pass_has_derivatives(from), .ctx = ctx};
+  *c = (Copy){.from = from, .b = b, .ctx = ctx};
+  if (pass_has_derivatives(from)) c->variable = variables(from);
   c->map = base_zeroed(from->inst.n, sizeof *c->map);
   c->result = base_zeroed(from->inst.n, sizeof *c->result);
 }
@@ -13,6 +21,7 @@ void copy_end(Copy *c) {
   for (uint32_t id = 1; id < c->from->inst.n; id++) base_free(c->result[id]);
   base_free(c->result);
   base_free(c->map);
+  base_free(c->variable);
 }
 
 void copy_bind(Copy *c, const Val *args) {

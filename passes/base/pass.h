@@ -47,7 +47,7 @@ typedef struct Copy {
   Val *map;         /* by id of from: in b; VAL_NONE: not there */
   Val **result;     /* by id of a MULTI instruction that was taken apart: its results, malloc'ed */
   const bool *live; /* by id of from: the others are left out; NULL: none is */
-  bool named;       /* from holds derivatives, which name values */
+  bool *variable;   /* by id of from: a derivative is taken by it; NULL: from holds no derivatives */
   bool failed;      /* set by a rule, ends the walk */
   void *ctx;        /* the pass's */
 } Copy;

@@ -73,7 +73,7 @@ static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *f
     if (!usable(&j, s)) continue;
     double size = jacobian_size(j.out, s), det = jacobian_det(j.out, s);
     if (f->symplectic) weigh(form, defect_symplectic(j.out, s) / (1 + size * size));
-    weigh(volume, fabs(det - 1) / (1 + size));
+    weigh(volume, fabs(fabs(det) - 1) / (1 + size));
     if (has_back && back.largest[s] < 1e3) weigh(undone, claims_away(p->back, &back, seed, s));
     if (has_forth && forth.largest[s] < 1e3) weigh(undone, claims_away(p->forth, &forth, seed, s));
     if (has_ld) weigh(logdet, fabs(claims_value(ld.out, 0, s) - log(fabs(det))));
