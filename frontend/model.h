@@ -148,7 +148,7 @@ typedef struct Train {
   Optim opt;
   Schedule sched;
   int64_t steps, epochs; /* one of them, the other 0; epochs are those of the first loss on data */
-  int64_t every;         /* 0: chosen by the driver */
+  int64_t every;         /* 0: train_every chooses */
   double clip;           /* 0: none */
   Keep keep;
   int64_t patience; /* checks without a better test loss; 0: none */
@@ -160,6 +160,8 @@ typedef struct Train {
   Report **monitor; /* evaluated at each check, with the parameters of that moment; of any place in the file */
   uint32_t nmonitor;
 } Train;
+int64_t train_steps(const Train *t, int64_t n); /* n: samples of the first loss on data, where epochs are given */
+int64_t train_every(const Train *t, int64_t steps);
 
 typedef struct Expect {
   const char *text; /* as written */

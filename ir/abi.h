@@ -23,9 +23,10 @@ typedef struct HnnOde { /* one adaptive integration of a tile of trajectories, a
   int32_t lanes;        /* samples in the tile */
   int32_t dim;          /* elements of the whole state */
   int32_t ntimes;
-  int32_t max_steps; /* 10^6 if it is not above 0 */
+  int32_t max_steps;  /* 10^6 if it is not above 0 */
+  int32_t lane_times; /* 1: each lane has times of its own */
   double rtol, atol;
-  const void *times; /* [ntimes], shared, increasing or decreasing; times[0] is the start */
+  const void *times; /* [ntimes] or [ntimes][lanes], increasing or decreasing; times[0] is the start */
   const void *y0;    /* [dim][lanes] */
   void *out;         /* [ntimes][dim][lanes] */
   void (*rates)(void *ctx, const void *t /* [lanes] */, const void *y /* [dim][lanes] */, void *dy);

@@ -217,9 +217,9 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  *   Results: each state stacked at steps 0, every, 2 every ... (steps/every + 1 of them).
  *   For symplectic methods states = 2 and rates = (dH/dp, -dH/dq).
  *
- * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt];
- *   results: each state stacked at every time, times[0] being the start. rtol, atol are bits of f64. A sample that
- *   fails (abi.h says how it may) is NaN at every time. Not differentiable.
+ * ode (y0..., times, inv...) {method states rtol atol max_steps} @rates: adaptive, dense output at times[nt], which may be
+ *   per sample where the states are; results: each state stacked at every time, times[0] being the start. rtol, atol are
+ *   bits of f64. A sample that fails (abi.h says how it may) is NaN at every time. Not differentiable.
  *
  * require (ok, x) {cause about}: 1 where ok, NaN where a method could not do what it promises; a factor of its results, so
  *   that their derivatives are NaN, too. What is said then quotes the cause, what `about` says of it (Cause), and the

@@ -99,6 +99,7 @@ static void call_host(Gen *g, const Ode *o, LLVMValueRef fn) {
   put_field(g, ode, offsetof(HnnOde, dim), cg_i32(e, (int32_t)o->dim));
   put_field(g, ode, offsetof(HnnOde, ntimes), cg_i32(e, (int32_t)o->times));
   put_field(g, ode, offsetof(HnnOde, max_steps), cg_i32(e, (int32_t)ir_ode_attr(f, o->i).max_steps));
+  put_field(g, ode, offsetof(HnnOde, lane_times), cg_i32(e, ir_type(f, ir_arg(f, o->i, o->states)).lane));
   put_field(g, ode, offsetof(HnnOde, rtol), LLVMConstReal(f64, rtol));
   put_field(g, ode, offsetof(HnnOde, atol), LLVMConstReal(f64, atol));
   put_field(g, ode, offsetof(HnnOde, times), gen_scratch(g, o->off[o->states]));
@@ -140,7 +141,7 @@ static void unpack(Gen *g, const Ode *o, uint32_t k) {
   cg_loop_end(g->e, &loop);
 }
 
-/* Operand k as the body wants it; the times stay shared, for the stepper. */
+/* Operand k as the body wants it; the times as they are, shared or per sample, for the stepper. */
 static void pack(Gen *g, const Ode *o, uint32_t k) {
   Val a = ir_arg(o->fr->p->f, o->i, k);
   Type t = ir_type(o->fr->p->f, a);

@@ -66,7 +66,7 @@ static void row(void *ctx, const char *what, const char *block, double worst, in
                           json_pack("{s:s, s:s, s:o, s:I, s:b}", "derivative", what, "block", block, "worst",
                                     isfinite(worst) ? json_real(worst) : json_null(), "checked", (json_int_t)n, "holds", ok));
   else
-    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, worst,
+    printf("  %-28s %-28s %5lld  %9.2e  %s\n", what, block, (long long)n, base_shown(worst),
            ok                ? "ok"
            : isfinite(worst) ? "WRONG"
                              : "not finite");

@@ -111,8 +111,8 @@ static void print_elements(const Report *report, const ReportResult *x) {
   enum { SHOWN = 4 };
   const uint32_t n = x->elems <= SHOWN + 1 ? x->elems : SHOWN;
   for (uint32_t e = 0; e < n; e++) {
-    printf(e ? ", %.6g" : "[%.6g", x->mean[e]);
-    if (report->data && !isnan(x->mean[e])) printf(" ± %.2g", x->sd[e] / sqrt((double)x->n));
+    printf(e ? ", %.6g" : "[%.6g", base_shown(x->mean[e]));
+    if (report->data && !isnan(x->mean[e])) printf(" ± %.2g", base_shown(x->sd[e] / sqrt((double)x->n)));
   }
   if (n < x->elems) printf(", … %u more", x->elems - n);
   if (report->data) printf("] (mean ± standard error, %" PRId64 ")\n", x->n);
@@ -125,7 +125,7 @@ static void on_report(void *ctx, const Report *report, const ReportResult *x) {
   if (report_type(report).rank) print_elements(report, x);
   else if (isnan(*x->mean)) printf("nan\n");
   else if (!report->data) printf("%.6g\n", *x->mean);
-  else printf("%.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", *x->mean, *x->sd, *x->min, *x->max, x->n);
+  else printf("%.6g ± %.2g, from %.6g to %.6g (%" PRId64 ")\n", *x->mean, base_shown(*x->sd), *x->min, *x->max, x->n);
   fflush(stdout);
 }
 

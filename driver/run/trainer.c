@@ -170,11 +170,9 @@ int trainer_means(Session *s, Trainer *t) {
 }
 
 static int64_t steps_of(Session *s, const Train *t) {
-  if (t->steps) return t->steps;
   uint32_t k = 0;
-  while (!t->sum[k].data) k++;
-  const int64_t all = data_set(s, t->sum[k].data)->n, batch = t->sum[k].batch && t->sum[k].batch < all ? t->sum[k].batch : all;
-  return (t->epochs * all + batch - 1) / batch;
+  while (!t->steps && !t->sum[k].data) k++;
+  return train_steps(t, t->steps ? 0 : data_set(s, t->sum[k].data)->n);
 }
 
 /* Of the first test on data. */
@@ -230,7 +228,7 @@ static void set_options(Session *s, Trainer *t, const Optim *o) {
   rt->lbfgs = o->kind == OPT_LBFGS, rt->history = o->history, rt->max_iter = o->max_iter;
   rt->tested = spec->tested;
   rt->steps = steps_of(s, spec);
-  rt->every = spec->every ? spec->every : rt->steps >= 20 ? rt->steps / 20 : 1;
+  rt->every = train_every(spec, rt->steps);
 }
 
 /* Names in dumps and symbols: of the losses, the second of one name with its number. */

@@ -1,6 +1,6 @@
 /* See nan.h. */
 #include "driver/session/nan.h"
-#include "driver/session/origin.h"
+#include "ir/eval/origin.h"
 #include "driver/session/data.h"
 
 #include <float.h>
@@ -35,7 +35,7 @@ static bool find(const Fn *f, const RtArray *param, const RtArray *stats, const 
   EvalEnv env = {.seed = seed, .sample0 = (uint64_t)first, .draw = draw, .ode = rt_ode};
   Tensor *in = base_zeroed(f->in.n, sizeof *in);
   for (uint32_t k = 0; k < f->in.n; k++) in[k] = input(param, stats, set, &f->in.at[k], sample, n);
-  bool found = origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
+  bool found = ir_origin_find(f, n, in, &env, f->f64 ? DBL_MAX : FLT_MAX, out);
   for (uint32_t k = 0; k < f->in.n; k++) base_free(in[k].v);
   base_free(in);
   return found;
@@ -47,7 +47,7 @@ bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t
 }
 
 void nan_advise(DiagMsg *m, const Origin *o) {
-  const char *advice = origin_advice(o);
+  const char *advice = ir_origin_advice(o);
   if (advice) diag_help(m, "%s", advice);
 }
 
@@ -57,8 +57,8 @@ void nan_report(Session *s, const Report *report, const Fn *derived, const RtArr
   Origin o = {0};
   bool found = find(derived, s->param, stats, set, &sample, 1, session_seed(s, 0), sample, &o);
   DiagMsg *m =
-      diag_add(s->diag, CODE_not_finite, found ? origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
-  if (found) origin_text(s->src, &o, text, sizeof text);
+      diag_add(s->diag, CODE_not_finite, found ? ir_origin_place(&o) : (Span){0}, "the report `%s` is not finite", report->name);
+  if (found) ir_origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
   if (found) nan_advise(m, &o);
@@ -77,8 +77,8 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
                      : diag_add(s->diag, CODE_not_finite, d->at, "a trajectory of the data set `%s` is not finite in draw %" PRId64,
                                 d->name, draw_number);
   if (found) {
-    diag_label(m, origin_place(&o), "here");
-    diag_help(m, "%s", origin_text(s->src, &o, text, sizeof text));
+    diag_label(m, ir_origin_place(&o), "here");
+    diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text));
     nan_advise(m, &o);
   } else diag_help(m, "a failed integration, or an operation without a result");
   session_render(s);

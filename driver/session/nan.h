@@ -2,7 +2,7 @@
 #ifndef HNNC_DRIVER_SESSION_NAN_H
 #define HNNC_DRIVER_SESSION_NAN_H
 
-#include "driver/session/origin.h"
+#include "ir/eval/origin.h"
 #include "driver/session/session.h"
 
 /* A report's first sample that is not finite. stats: the statistics of other reports that it takes. */

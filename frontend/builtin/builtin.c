@@ -258,7 +258,7 @@ static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
     if (!value_numeric(v)) {
       DiagMsg *m =
           elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));
-      if (v.kind == V_FUNC) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+      elab_help_numeric(m, v);
       return false;
     }
     *fixed &= value_static(v);

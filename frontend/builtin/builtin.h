@@ -50,6 +50,7 @@ Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr 
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
 Value elab_negate(Elab *E, Value v, Span at);
 bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
+void elab_help_numeric(DiagMsg *m, Value v); /* what v, which is no number, may be there for */
 
 /* ---- frontend/motion: what runs a loop ------------------------------------------------------------------- */
 

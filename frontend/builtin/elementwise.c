@@ -1,6 +1,7 @@
 /* Operators. An elementwise one has three ways: static values are computed; values that differ from turn
  * to turn are computed turn by turn; and as soon as a tensor takes part, it becomes IR. */
 #include "frontend/builtin/builtin_priv.h"
+#include "ir/eval/origin.h"
 
 #include <math.h>
 #include <string.h>
@@ -50,16 +51,19 @@ bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span
   return false;
 }
 
+void elab_help_numeric(DiagMsg *m, Value v) {
+  if (v.kind == V_FUNC && v.func->name) elab_help(m, "a function gives a value where it is called: `%s(...)`", v.func->name);
+  if (v.kind == V_TUPLE)
+    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+}
+
 static Value not_numeric(Elab *E, Value a, Value b, Span at_a, Span at_b, Span at, const char *what) {
   bool first = !value_numeric(a);
   const char *t = value_text(E, first ? a : b);
   Type type;
   DiagMsg *m = elab_error(E, CODE_wrong_kind, at, "`%s` needs numbers, found %s", what, t);
   elab_label(m, first ? at_a : at_b, "%s", t);
-  if ((first ? a : b).kind == V_FUNC)
-    elab_help(m, "a function gives a value where it is called: `%s(...)`", (first ? a : b).func->name);
-  if ((first ? a : b).kind == V_TUPLE)
-    elab_help(m, "a tuple is taken apart, `let (a, b) = ...`; `[x, y]` is a vector, with which one can calculate");
+  elab_help_numeric(m, first ? a : b);
   if (value_type(first ? a : b, &type) && type.dt == DT_BOOL) elab_help(m, "`where(c, x, 0)` is x where c holds, else 0");
   return POISON;
 }
@@ -118,12 +122,25 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
   return static_op(E, op, a, b);
 }
 
-/* Says so of a constant that is NaN although its operands are finite, such as a root of -1. */
+/* The first element of r that is NaN although those that it is made of are numbers, such as a root of -1. */
+static bool made_nan(Value a, Value b, Value r, double *x, double *y) {
+  Level *l = deeper(value_turns(a), value_turns(b));
+  for (uint32_t t = 0; l && t < l->n; t++)
+    if (made_nan(value_turn(a, l, t), value_turn(b, l, t), value_turn(r, l, t), x, y)) return true;
+  if (l || (r.kind != V_NUM && r.kind != V_ARRAY)) return false;
+  for (uint32_t i = 0; i < (r.kind == V_NUM ? 1 : r.array->n); i++) {
+    if (!isnan(element(r, i).v)) continue;
+    *x = element(a, i).v, *y = element(b, i).v;
+    if (!isnan(*x) && !isnan(*y)) return true;
+  }
+  return false;
+}
+
 static Value not_a_number(Elab *E, Op op, Value a, Value b, Value r, Span at) {
-  if (r.kind != V_NUM || a.kind != V_NUM || b.kind != V_NUM || !isnan(r.num.v) || !isfinite(a.num.v) || !isfinite(b.num.v))
-    return r;
-  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, a.num.v);
-  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", op == OP_pow ? "^" : ir_op[op].name, a.num.v, b.num.v);
+  double x, y;
+  if (!made_nan(a, b, r, &x, &y)) return r;
+  if (ir_op[op].cls == OPC_EW1) elab_warn(E, CODE_nan, at, "`%s` of %g is not a number", ir_op[op].name, x);
+  else elab_warn(E, CODE_nan, at, "`%s` of %g and %g is not a number", ir_origin_op(op), x, y);
   return r;
 }
 
@@ -149,8 +166,9 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
 Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
   if (v.kind == V_POISON) return v;
   if (!value_numeric(v)) {
-    elab_error(E, CODE_wrong_kind, at, "`%s` needs a number or tensor, found %s", op == OP_neg ? "-" : ir_op[op].name,
-               value_text(E, v));
+    elab_help_numeric(elab_error(E, CODE_wrong_kind, at, "`%s` needs a number or tensor, found %s",
+                                 op == OP_neg ? "-" : ir_op[op].name, value_text(E, v)),
+                      v);
     return POISON;
   }
   if (now(op, v, v)) {

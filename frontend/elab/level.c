@@ -4,7 +4,9 @@
  * Inputs of an inner function are made when they are met, so they come in a mixed order; level_order
  * sorts them into the order that the IR asks for. */
 #include "frontend/elab/elab_priv.h"
+#include "ir/eval/origin.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -371,6 +373,20 @@ static Value from_tensor(Elab *E, const Tensor *t) {
   return value_array(E, t->type.rank, t->type.dim, at);
 }
 
+static bool has_nan(const Tensor *t) {
+  for (int64_t i = 0; i < type_count(t->type); i++)
+    if (isnan(t->v[i])) return true;
+  return false;
+}
+
+/* What made a number that is none of numbers; of a constant that is none was said where it was made. */
+static void tell_nan(Elab *E, const Fn *f) {
+  Origin o;
+  char text[256];
+  if (!ir_origin_find(f, 1, NULL, &(EvalEnv){0}, INFINITY, &o) || ir_literal(ir_inst(f, o.v)->op)) return;
+  elab_warn(E, CODE_nan, ir_origin_place(&o), "%s", ir_origin_text(E->src, &o, text, sizeof text));
+}
+
 static Value evaluate(Elab *E, Fn *f, Span at) {
   char err[256] = "";
   Tensor out;
@@ -385,6 +401,7 @@ static Value evaluate(Elab *E, Fn *f, Span at) {
     return POISON;
   }
   Value v = from_tensor(E, &out);
+  if (has_nan(&out)) tell_nan(E, f);
   ir_tensors_free(&out, 1);
   return v;
 }

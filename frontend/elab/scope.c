@@ -209,6 +209,13 @@ bool elab_unknown_first(Elab *E, const char *name) {
   return true;
 }
 
+static bool is_type(const char *name) {
+  static const char *const types[] = {"real", "bool", "string", "float", "double", "str"};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (!strcmp(name, types[i])) return true;
+  return false;
+}
+
 void elab_unknown(Elab *E, const char *name, Span at) {
   E->met++;
   if (elab_broken(E, name) || E->now->frame->module->lacking || strchr(name, '\'') || !elab_unknown_first(E, name))
@@ -230,6 +237,7 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
   else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
   } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  else if (is_type(name)) elab_help(msg, "a type stands behind `:`, as in `x: real`; nothing converts: every number is a real");
   else if (!strcmp(name, "index"))
     elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");
   else elab_suggest(msg, name, known.at, known.n);

@@ -91,6 +91,7 @@ bool turns_write_out(Elab *E, Value v) {
 struct LevelMark {
   Level *level;
   uint32_t inst, pool, attr, in, sub, table, captures, walked, keys;
+  Val turn;
 };
 
 TurnsMark turns_mark(Elab *E) {
@@ -100,14 +101,15 @@ TurnsMark turns_mark(Elab *E) {
                  .nparams = E->made.params.n,
                  .root_params = E->now->root->params.n,
                  .sites = E->now->root->sites,
-                 .sparse = E->now->root->sparse.n};
+                 .sparse = E->now->root->sparse.n,
+                 .uses = E->now->root->uses.n};
   for (Level *l = E->now->level; l; l = l->up) m.nlevel++;
   m.level = ARENA_ARRAY(E->mem, struct LevelMark, m.nlevel);
   struct LevelMark *k = m.level;
   for (Level *l = E->now->level; l; l = l->up) {
     const Fn *f = l->fn;
-    *k++ = (struct LevelMark){l,        f->inst.n,  f->pool.n,     f->attr.n,   f->in.n,
-                              f->sub.n, f->table.n, l->captures.n, l->walked.n, l->keys.n};
+    *k++ = (struct LevelMark){l,          f->inst.n,     f->pool.n,   f->attr.n, f->in.n, f->sub.n,
+                              f->table.n, l->captures.n, l->walked.n, l->keys.n, l->turn};
   }
   m.count = ARENA_ARRAY(E->mem, Count, m.ncount + 1);
   if (m.ncount) memcpy(m.count, b->counts.at, sizeof *m.count * m.ncount);
@@ -129,12 +131,14 @@ void turns_undo(Elab *E, const TurnsMark *m) {
     f->inst.n = x->inst, f->pool.n = x->pool, f->attr.n = x->attr, f->in.n = x->in, f->sub.n = x->sub;
     f->table.n = x->table;
     x->level->captures.n = x->captures, x->level->walked.n = x->walked, x->level->keys.n = x->keys;
+    x->level->turn = x->turn;
   }
   forget_fields(E->now->root, m->level[m->nlevel - 1].inst);
   E->made.params.n = m->nparams;
   E->now->root->params.n = m->root_params;
   E->now->root->sites = m->sites;
   E->now->root->sparse.n = m->sparse;
+  E->now->root->uses.n = E->now->root->used.n = m->uses;
   b->counts.n = m->ncount;
   if (m->ncount) memcpy(b->counts.at, m->count, sizeof *m->count * m->ncount);
   b->used.n = m->nused;

@@ -19,7 +19,7 @@ void turns_unroll_stack(Level *const *stack, uint32_t nstack);
 typedef struct TurnsMark {
   struct LevelMark *level;
   struct Count *count;
-  uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse;
+  uint32_t nlevel, ncount, nused, nparams, root_params, sites, sparse, uses;
 } TurnsMark;
 TurnsMark turns_mark(Elab *E);
 void turns_undo(Elab *E, const TurnsMark *m);

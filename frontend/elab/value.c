@@ -34,6 +34,16 @@ Value value_tuple(Elab *E, const Value *at, uint32_t n) {
 
 /* ---- reports ------------------------------------------------------------------------------------------ */
 
+int64_t train_steps(const Train *t, int64_t n) {
+  if (t->steps) return t->steps;
+  uint32_t k = 0;
+  while (!t->sum[k].data) k++;
+  const int64_t batch = t->sum[k].batch && t->sum[k].batch < n ? t->sum[k].batch : n;
+  return (t->epochs * n + batch - 1) / batch;
+}
+
+int64_t train_every(const Train *t, int64_t steps) { return t->every ? t->every : steps >= 20 ? steps / 20 : 1; }
+
 Type report_type(const Report *r) {
   Type t = ir_type(r->fn, r->fn->out.at[0]);
   t.lane = false;
@@ -115,7 +125,7 @@ const char *value_text(Elab *E, Value v) {
   case V_FUNC:
     switch (v.func->kind) {
     case F_METHOD: return "a method";
-    case F_OPTION: return "an option";
+    case F_OPTION: return arena_printf(E->mem, "the option `%s`", v.func->name);
     default: return "a function";
     }
   case V_DATA: return "data";

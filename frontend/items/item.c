@@ -2,6 +2,17 @@
 #include "frontend/builtin/builtin.h"
 #include "frontend/items/items_priv.h"
 
+#include <string.h>
+
+/* Bytes: with what stands around it (`.12-NAME.safetensors.tmp-4194304`) no more than the 255 of file systems. */
+enum { FILE_NAME = 200 };
+
+void item_file_name(Elab *E, const char *name, Span at, const char *what) {
+  const size_t n = strlen(name);
+  if (n > FILE_NAME)
+    elab_error(E, CODE_too_large, at, "the name of %s is that of a file: at most %d bytes, found %zu", what, FILE_NAME, n);
+}
+
 static bool placed(const Elab *E, const Data *d) {
   for (uint32_t i = 0; i < E->made.actions.n; i++)
     if (E->made.actions.at[i].kind == DO_DATA && E->made.actions.at[i].data == d) return true;
@@ -26,6 +37,7 @@ bool item_place(Elab *E, Data *d, Span at) {
     elab_help(m, "data that follows from parameters stands above what uses it, and below the `train` that it is to see");
     return false;
   }
+  item_file_name(E, d->name, d->at, "data that follow from parameters");
   if ((d->on && !item_place(E, d->on, at)) || (d->base && !item_place(E, d->base, at))) return false;
   *vec_push(&E->made.actions) = (Action){.kind = DO_DATA, .at = d->at, .data = d};
   return true;

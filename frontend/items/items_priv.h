@@ -17,6 +17,8 @@ bool option_count(Elab *E, const OptionArg *w, int64_t low, int64_t *out);
 /* moved.c: the parameters that t moves; at: of the option `only`. */
 void moved_all(Elab *E, Train *t, const Item *it);
 void moved_only(Elab *E, Train *t, Value v, Span at);
+/* A name that becomes a file's, or that of a member of an archive: an error if it is too long for one. */
+void item_file_name(Elab *E, const char *name, Span at, const char *what);
 /* Data that an item at this place needs: what follows from parameters was made above, or is made before it. False after an error. */
 bool item_place(Elab *E, Data *d, Span at);
 /* Reports above may be named: a plain name is the mean. A name that the file or the language has keeps its meaning, unless `hides`; the

@@ -374,6 +374,7 @@ void plot_item(Elab *E, const Item *it) {
   root_begin(E, &root, it->name, E->m->f64, it->on != NULL);
   root.no_draws = "a plot has no draws of its own: make them in `data`, and plot `on` it";
   item_reports(E, &root, false);
+  item_file_name(E, it->name, it->name_at, "a plot");
   if (it->on && !(p->data = item_data(E, &root, it))) j.good = false;
   else if ((j.good = plot_options(&j))) drawn(&j);
   p->use = root_uses(E, &root, &p->nuse);

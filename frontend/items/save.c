@@ -42,7 +42,10 @@ static bool arrays(Elab *E, const Item *it, Save *s) {
   uint32_t k = 0;
   for (const Arg *o = it->options; o; o = o->next)
     if (item_option_twice(E, it, o)) good = false;
-    else good &= array(E, o, s, k++);
+    else {
+      item_file_name(E, o->name, o->name_at, "a saved array");
+      good &= array(E, o, s, k++);
+    }
   return good;
 }
 
@@ -57,6 +60,7 @@ void save_item(Elab *E, const Item *it) {
   root.no_draws = "a `save` has no draws of its own: make them in `data`, and save `on` it";
   item_reports(E, &root, false);
   bool good = !it->on || (s->data = item_data(E, &root, it));
+  item_file_name(E, it->name, it->name_at, "a `save`");
   good = good && arrays(E, it, s);
   s->use = root_uses(E, &root, &s->nuse);
   if (good) s->fn = root_end(E, &root);

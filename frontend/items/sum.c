@@ -76,6 +76,7 @@ static const Func *loss_named(Elab *E, const Summand *s) {
   if (!g && elab_broken(E, s->name)) return E->met++, NULL;
   DiagMsg *msg = elab_error(E, CODE_undefined, s->name_at, g ? "`%s` is no loss" : "there is no loss `%s`", s->name);
   if (g) elab_label(msg, g->item->name_at, "defined here");
+  if (g && (g->item->kind == IT_USE || g->item->kind == IT_DATA)) elab_help(msg, "each loss has its data: `train a on s, b on t`");
   else elab_suggest_item(E, msg, s->name, 1u << IT_LOSS);
   return NULL;
 }

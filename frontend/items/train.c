@@ -200,16 +200,17 @@ static void unknown_option(Elab *E, const Arg *o) {
   const char *known[NOPTIONS];
   for (int k = 0; k < NOPTIONS; k++) known[k] = options[k].name;
   DiagMsg *m = elab_error(E, CODE_unknown_option, o->name_at, "`train` has no option `%s`", o->name);
-  if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
+  if (!strcmp(o->name, "shuffle")) elab_help(m, "batches are in random order: all samples come once before any comes again");
+  else if (row_option(o->name)) elab_help(m, "it belongs to the optimizer: `optimizer = adam(%s = ...)`", o->name);
   else if (synonym(o->name) || synonym_among(o->name, known, NOPTIONS) || diag_nearest(o->name, known, NOPTIONS))
     elab_suggest_option(m, o->name, known, NOPTIONS);
   else elab_help(m, "options of `train`: %s", option_listed(E, known, NOPTIONS));
 }
 
-/* A word of which not even a likeness is known: those that there are. */
+/* A word of which not even a likeness is known among options: those that there are. What else it may mean elsewhere is not meant. */
 static bool unknown_word(Elab *E, const Arg *o, OptionKind kind) {
   const Expr *e = o->value && o->value->kind == EX_CALL ? o->value->a : o->value;
-  if (!e || e->kind != EX_NAME || elab_known(E, e->name, true) || synonym(e->name) || option_near(e->name)) return false;
+  if (!e || e->kind != EX_NAME || elab_known(E, e->name, true) || option_near(e->name)) return false;
   elab_help(elab_error(E, CODE_undefined, e->at, "`%s` is not defined", e->name), "`%s` is %s", o->name, listed[kind]);
   return true;
 }

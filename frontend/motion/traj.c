@@ -203,7 +203,9 @@ static bool both_ways(Elab *E, const Plan *p) {
     const Actual *other = p->dt ? p->dt : p->steps ? p->steps : p->every ? p->every : p->start;
     DiagMsg *m = elab_error(E, CODE_times, other->name_at, "`times` leaves no room for `%s`", other->name);
     elab_label(m, p->times->name_at, "given here");
-    if (other == p->dt || other == p->steps) elab_help(m, "`substeps = k` makes k steps between two times");
+    const bool adaptive = ir_method[p->m].adaptive, steps = other == p->dt || other == p->steps;
+    if (steps && adaptive) elab_help(m, "`%s` chooses its steps by `rtol`", ir_method[p->m].name);
+    else if (steps) elab_help(m, "`substeps = k` makes k steps between two times");
     return false;
   }
   if (p->times) return true;
@@ -390,17 +392,16 @@ static bool fixed_steps(Elab *E, const Plan *p, Val *dt, int64_t *steps, int64_t
 
 static bool grid_times(Elab *E, const Plan *p, Value *out, uint32_t *points) {
   const Array *grid;
+  if (p->substeps) {
+    elab_help(elab_error(E, CODE_times, p->substeps->name_at, "`%s` chooses its steps, and leaves no room for `substeps`",
+                         ir_method[p->m].name),
+              "`rtol` says how exact they are: `method = %s(rtol = 1e-9)`", ir_method[p->m].name);
+    return false;
+  }
   if (!traj_run_times(E, p, points)) return false;
   if (p->times) {
     *out = p->times->v;
-    if (*points) {
-      Type t;
-      if (value_type(p->times->v, &t) && !t.lane) return true;
-      elab_help(elab_error(E, CODE_times, p->times->at, "`%s` needs times that all samples share, these are of each sample",
-                           ir_method[p->m].name),
-                "methods of fixed steps take them, with `substeps` between two: `yoshida8`, `rk4`, `gauss6`");
-      return false;
-    }
+    if (*points) return true;
     const bool good = static_times(E, p, &grid);
     return good && (*points = grid->n);
   }

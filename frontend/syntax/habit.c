@@ -140,8 +140,10 @@ static bool beginnings(const Seen *s) {
   if (first[1].kind == T_NAME && (((is_type_word(first) || defines(first)) && first[2].kind == '(') ||
                                   ((is_type_word(first) || synonym(first->name)) && is_name(first + 1, "function"))))
     return say(s, first, first, synonym("def"));
-  if (first[1].kind == T_NAME && is_type_word(first) && !s->top)
-    return say(s, first, first, "`let x = ...` names a value; its type follows from it");
+  if (first[1].kind == T_NAME && is_type_word(first) && (!s->top || first[2].kind == '='))
+    return say(
+        s, first, first,
+        arena_printf(s->ps->mem, "`%s %s = ...` names a value; its type follows from it", s->top ? "const" : "let", first[1].name));
   if (synonym(first->name) && (s->t == first || s->t == first + 1 || first[1].kind == '('))
     return say(s, first, first, synonym(first->name));
   if (s->t->kind == '~' && s->t == first + 1) {

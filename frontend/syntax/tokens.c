@@ -9,8 +9,8 @@
  * operand. So `loss`, `data`, `steps` or `on` can name a field, an option or a variable.
  *
  * Brackets. Each opener is paired here. A closer that pairs with an outer opener, a line that begins a
- * new statement inside ( ) or [ ], and a new definition inside { } close what is open in between, with
- * an error; a closer that pairs with nothing is left out, with an error. */
+ * new statement inside ( ) or [ ], and a new definition inside { } that can be none of the body's close what
+ * is open in between, with an error; a closer that pairs with nothing is left out, with an error. */
 #include "frontend/syntax/parse_priv.h"
 #include "parser.h"
 
@@ -73,6 +73,7 @@ typedef struct Filter {
   uint32_t at;        /* the raw token being looked at */
   bool fresh;         /* it is the first of its line */
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
+  uint32_t closed;    /* the raw token before which braces are known to be closed */
 } Filter;
 
 Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
@@ -234,20 +235,41 @@ static uint32_t indent(const Parser *ps, uint32_t at) {
   return blanks;
 }
 
-/* Whether raw token i, which begins an item, stands inside the body that is open: it stands further in than the line of the body's `{`. */
-static bool is_local(const Filter *f, uint32_t i) {
+static bool begins_line(const Filter *f, uint32_t i) { return i == 0 || f->raw.at[i - 1].kind == T_NL; }
+
+static bool may_be_local(const Filter *f, uint32_t i) {
   const struct Word *w = word(&f->raw.at[i]);
-  if (bracket(f) != '{' || !w) return false;
-  return indent(f->ps, f->raw.at[i].begin) > indent(f->ps, f->ps->tokens.at[f->open.at[f->open.n - 1]].begin);
+  return w && (w->kind == T_FN || w->kind == T_HAMILTONIAN);
 }
 
-/* Brackets to keep open when raw token i begins a line. */
-static uint32_t open_at_line(const Filter *f, uint32_t i) {
-  uint32_t keep = f->open.n;
-  if (keep && begins_statement(f, i, true)) return is_local(f, i) ? keep : 0;
-  if (bracket(f) != '{' && begins_statement(f, i, false))
-    while (keep && f->ps->tokens.at[f->open.at[keep - 1]].kind != '{') keep--;
-  return keep;
+/* Whether the braces that are open at raw token i are closed behind it, before the end or what only stands at the top of a file. */
+static bool braces_close(Filter *f, uint32_t i) {
+  if (i < f->closed) return true;
+  uint32_t depth = 0, first = 0;
+  for (uint32_t k = f->open.n; k-- > 0;)
+    if (f->ps->tokens.at[f->open.at[k]].kind == '{') depth++, first = f->open.at[k];
+  const uint32_t column = indent(f->ps, f->ps->tokens.at[first].begin);
+  for (; depth && f->raw.at[i].kind; i++) {
+    const Token *t = &f->raw.at[i];
+    if (begins_line(f, i) && !may_be_local(f, i) && begins_statement(f, i, true) && indent(f->ps, t->begin) <= column) break;
+    if (t->kind == '{') depth++;
+    if (t->kind == '}') depth--;
+  }
+  if (depth == 0) f->closed = i;
+  return depth == 0;
+}
+
+/* Brackets to keep open when raw token i begins a line. What begins a definition stands in the body that is open if it stands further in
+ * than the line of the body's `{`, or if it may stand there and no `}` is missing. */
+static uint32_t open_at_line(Filter *f, uint32_t i) {
+  uint32_t body = f->open.n;
+  while (body && f->ps->tokens.at[f->open.at[body - 1]].kind != '{') body--;
+  if (f->open.n && begins_statement(f, i, true)) {
+    if (!body || (body < f->open.n && !may_be_local(f, i))) return 0;
+    const uint32_t column = indent(f->ps, f->ps->tokens.at[f->open.at[body - 1]].begin);
+    return indent(f->ps, f->raw.at[i].begin) > column || (may_be_local(f, i) && braces_close(f, i)) ? body : 0;
+  }
+  return bracket(f) != '{' && begins_statement(f, i, false) ? body : f->open.n;
 }
 
 /* Whether raw token i begins a new statement although token p asks for more: what p asks for is missing. */

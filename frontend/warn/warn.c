@@ -98,13 +98,40 @@ static void loss(Elab *E, const Train *t, const SumLoss *l, const Summand *s) {
         "a network that gives nothing is a solution: compare with something, or add a term that is 0 for the right size alone");
 }
 
-/* It counts the tests that stand `every` steps apart. */
+/* 0: only the data that are read know. */
+static int64_t steps_of(const Train *t) {
+  uint32_t k = 0;
+  while (k < t->nsum && !t->sum[k].data) k++;
+  const int64_t n = t->steps || k == t->nsum ? 0 : samples(t->sum[k].data);
+  return t->steps || n > 0 ? train_steps(t, n) : 0;
+}
+
+static const char *checks(Elab *E, int64_t n, int64_t every, const char *what) {
+  return arena_printf(E->mem, "%lld %s%s, every %s%s", (long long)n, what, n == 1 ? "" : "s",
+                      every == 1 ? "step" : arena_printf(E->mem, "%lld", (long long)every), every == 1 ? "" : " steps");
+}
+
+/* It counts the checks that stand `every` steps apart. The first has none before it that was better. */
 static void patience(Elab *E, const Train *t, const Item *it) {
-  if (!t->patience || t->steps <= 0 || t->every <= 0 || t->patience <= (t->steps - 1) / t->every) return;
-  elab_help(elab_warn(E, CODE_patience, option_at(it, "patience"),
-                      "this never ends the training: %lld test%s, every %lld steps, are not over before its %lld steps",
-                      (long long)t->patience, t->patience == 1 ? "" : "s", (long long)t->every, (long long)t->steps),
-            "`patience` counts tests: test more often, `every = ...`, or train longer");
+  const int64_t steps = steps_of(t), every = steps > 0 ? train_every(t, steps) : 1, n = (steps - 1) / every;
+  static const char *const help = "`patience` counts %s: %s more often, `every = ...`, or train longer";
+  if (steps <= 0) return;
+  if (t->patience > n)
+    elab_help(elab_warn(E, CODE_patience, option_at(it, "patience"),
+                        "this never ends the training: %s, are not over before its %lld steps",
+                        checks(E, t->patience, every, "test"), (long long)steps),
+              help, "tests", "test");
+  if (t->sched.kind == SCHED_PLATEAU && t->sched.patience >= n)
+    elab_help(elab_warn(E, CODE_patience, option_at(it, "schedule"),
+                        "the rate of this `plateau` never falls: more than %s, are not over before the %lld steps of the training",
+                        checks(E, t->sched.patience, every, "check"), (long long)steps),
+              help, "checks", "check");
+}
+
+static void weight(Elab *E, const SumLoss *l, const Summand *s) {
+  if (!s->weight || l->weight != 0) return;
+  elab_help(elab_warn(E, CODE_zero_weight, s->weight->at, "the loss `%s` is multiplied by 0, and trains nothing", l->name),
+            "leave it out, or give it a weight: `0.1*%s`", l->name);
 }
 
 /* ---- losses that have nothing to do with each other ---- */
@@ -139,6 +166,7 @@ void warn_train(Elab *E, const Train *t, const Item *it) {
   for (uint32_t k = 0; k < t->nsum; k++, s = s->next) {
     test(E, &t->sum[k], s, it);
     batch(E, &t->sum[k], s, it);
+    weight(E, &t->sum[k], s);
     if (t->sum[k].loss && t->nmoved) loss(E, t, &t->sum[k], s);
   }
   apart(E, t, it);

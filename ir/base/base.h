@@ -6,6 +6,7 @@
 #ifndef HNNC_IR_BASE_BASE_H
 #define HNNC_IR_BASE_BASE_H
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,11 @@ BaseHeap *base_heap(void);               /* the thread's */
 void base_fault(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* Calls f(ctx); false: a fault ended it, whose text stands in text[size]. */
 bool base_try(void (*f)(void *), void *ctx, char *text, size_t size);
+
+/* ---- numbers in texts ------------------------------------------------------------------------- */
+
+/* v as texts have it: NaN has no sign. Which one a computation gives it is the processor's and the compiler's. */
+static inline double base_shown(double v) { return isnan(v) ? (double)NAN : v; }
 
 /* ---- arena.c: growable arrays ----------------------------------------------------------------- */
 

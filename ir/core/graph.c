@@ -21,7 +21,7 @@ static void node(FILE *out, const Fn *f, const char *prefix, uint32_t id) {
     double v;
     int64_t bits = ir_const_attr(f, i).bits;
     memcpy(&v, &bits, sizeof v);
-    fprintf(out, "%g", v);
+    fprintf(out, "%g", base_shown(v));
   } else {
     fputs(ir_op[i->op].name, out);
     if (i->op == OP_proj) fprintf(out, " %" PRIu32, ir_number(f, i));

@@ -142,7 +142,8 @@ bool shape_ode(const Sig *s, Type *out) {
   if (a[1] < 1 || a[1] >= s->nargs) return shape_bad(s, "has %lld states, found %u operands", (long long)a[1], s->nargs);
   uint32_t n = (uint32_t)a[1];
   Type times = s->type[n];
-  if (times.dt != DT_REAL || times.rank != 1 || times.lane) return shape_bad(s, "needs a shared vector of times, operand %u", n);
+  if (times.dt != DT_REAL || times.rank != 1) return shape_bad(s, "needs a vector of times, operand %u", n);
+  if (times.lane && !s->type[0].lane) return shape_bad(s, "with times per sample needs states per sample");
   if (!rates(s, times.dim[0], false)) return false;
   for (uint32_t k = 1; k < n; k++)
     if (s->type[k].lane != s->type[0].lane) return shape_bad(s, "needs all states per sample, or none");

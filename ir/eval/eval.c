@@ -281,6 +281,7 @@ static bool eval_ode(Node *n) {
               .f64 = 1,
               .lanes = (int32_t)lanes,
               .ntimes = (int32_t)times->type.dim[0],
+              .lane_times = times->type.lane,
               .times = times->v,
               .max_steps = (int32_t)attr.max_steps,
               .rates = rates,

@@ -14,7 +14,7 @@ int64_t num_gcd(int64_t a, int64_t b) {
   return a < 0 ? -a : a;
 }
 
-static Num inexact(double v) { return (Num){v, 0, 0}; }
+static Num inexact(double v) { return (Num){base_shown(v), 0, 0}; }
 
 static bool safe(int64_t n) { return fabs((double)n) <= SAFE; }
 
@@ -39,7 +39,7 @@ Num num_of(double v) {
   return inexact(v);
 }
 
-Num num_neg(Num a) { return (Num){-a.v, -a.num, a.den}; }
+Num num_neg(Num a) { return (Num){base_shown(-a.v), -a.num, a.den}; }
 
 static bool times(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
 

@@ -6,7 +6,7 @@
 #include "ir/ir.h"
 
 /* In lowest terms, exact when den > 0; num and den fit 63 bits. v is the nearest f64 where both fit 53 bits; -0 is the
- * fraction 0 with v = -0. */
+ * fraction 0 with v = -0; NaN has no sign. */
 typedef struct Num {
   double v;
   int64_t num, den;

@@ -151,18 +151,24 @@ bool rt_npz_values(RtTable *t, const int *column, int n, RtError *err) {
   return ok;
 }
 
+/* 1980-01-01, the first day of zip: no time of the run, so that equal arrays make equal bytes. */
+enum { FIRST_DAY = 0 << 9 | 1 << 5 | 1 };
+
 static bool add_array(const Archive *ar, const RtArray *a, RtError *err) {
   const RtZip *zip = &ar->zip;
   size_t size;
-  char name[256];
-  snprintf(name, sizeof name, "%.240s.npy", a->name);
+  char *name;
+  if (asprintf(&name, "%s.npy", a->name) < 0) return rt_fail(err, "not enough memory");
   unsigned char *image = npy_image(a, &size);
-  if (!image) return rt_fail(err, "not enough memory");
+  if (!image) return free(name), rt_fail(err, "not enough memory");
   zip_source_t *s = zip->source_buffer(ar->z, image, size, 1);
   if (!s) free(image);
-  if (s && zip->file_add(ar->z, name, s, ZIP_FL_ENC_UTF_8) >= 0) return true;
-  if (s) zip->source_free(s);
-  return rt_fail(err, "%s: %s", name, zip->strerror(ar->z));
+  const zip_int64_t i = s ? zip->file_add(ar->z, name, s, ZIP_FL_ENC_UTF_8) : -1;
+  if (s && i < 0) zip->source_free(s);
+  const bool ok = i >= 0 && zip->file_set_dostime(ar->z, (zip_uint64_t)i, 0, FIRST_DAY, 0) == 0;
+  if (!ok) rt_fail(err, "%.200s: %s", name, zip->strerror(ar->z));
+  free(name);
+  return ok;
 }
 
 /* The archive is made in memory and written like every other file. */

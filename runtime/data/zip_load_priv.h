@@ -10,8 +10,8 @@
 /* clang-format off */
 #define RT_ZIP(X)                                                                                  \
   X(close) X(discard) X(error_fini) X(error_init) X(error_init_with_code) X(error_strerror)        \
-  X(fclose) X(file_add) X(fopen_index) X(fread) X(get_name) X(get_num_entries) X(open)             \
-  X(open_from_source) X(source_buffer) X(source_buffer_create) X(source_close) X(source_free)      \
+  X(fclose) X(file_add) X(file_set_dostime) X(fopen_index) X(fread) X(get_name)                    \
+  X(get_num_entries) X(open) X(open_from_source) X(source_buffer) X(source_buffer_create) X(source_close) X(source_free)      \
   X(source_keep) X(source_open) X(source_read) X(source_stat) X(stat_index) X(strerror)
 /* clang-format on */
 

@@ -22,6 +22,8 @@ enum {
 
 typedef enum { LANE_RUNS, LANE_DONE, LANE_FAILED } LaneState;
 typedef struct Lane {
+  const double *time; /* [ntimes] */
+  double end, span, dir;
   double t, h, err_old;
   int32_t next, upto; /* first output time not written yet; the end of those in this step */
   int32_t steps;
@@ -42,8 +44,18 @@ static bool ode_ordered(const double *t, int32_t n, double dir) {
   return true;
 }
 
+/* At the first of n times; a lane whose times are not in order does not run. */
+static void ode_lane_start(Lane *q, const double *time, int32_t n) {
+  *q = (Lane){.time = time, .t = time[0], .end = time[n - 1], .err_old = 1e-4, .state = LANE_RUNS};
+  q->span = fabs(q->end - q->t);
+  q->dir = q->end < q->t ? -1 : 1;
+  while (q->next < n && time[q->next] == q->t) q->next++;
+  if (!ode_ordered(time, n, q->dir)) ode_lane_fail(q, HNN_ODE_TIMES);
+  else if (q->span == 0) q->state = LANE_DONE;
+}
+
 /* Sets each running lane's step to end at the last time at most; false when no lane runs. */
-static bool ode_prepare(Lane *lane, int64_t n, double end, double dir, int32_t max_steps) {
+static bool ode_prepare(Lane *lane, int64_t n, int32_t max_steps) {
   bool any = false;
   for (int64_t l = 0; l < n; l++) {
     Lane *q = &lane[l];
@@ -60,15 +72,15 @@ static bool ode_prepare(Lane *lane, int64_t n, double end, double dir, int32_t m
       ode_lane_fail(q, HNN_ODE_SMALL);
       continue;
     }
-    q->last = (q->t + 1.01 * q->h - end) * dir > 0;
-    if (q->last) q->h = end - q->t;
+    q->last = (q->t + 1.01 * q->h - q->end) * q->dir > 0;
+    if (q->last) q->h = q->end - q->t;
     any = true;
   }
   return any;
 }
 
 /* The next step of a lane from the error of this one: PI control (Gustafsson), as in the book's codes. */
-static void ode_control(Lane *q, const OdeMethod *m, double err, double span) {
+static void ode_control(Lane *q, const OdeMethod *m, double err) {
   if (q->state != LANE_RUNS) return;
   const double safe = 0.9, expo = 1.0 / m->order - m->beta * 0.75;
   if (!isfinite(err)) { /* outside the domain: come closer */
@@ -90,7 +102,7 @@ static void ode_control(Lane *q, const OdeMethod *m, double err, double span) {
   }
   const double pi = fac / pow(q->err_old, m->beta) / safe;
   double h = q->h / fmax(1 / m->fac_max, fmin(1 / m->fac_min, pi));
-  if (fabs(h) > span) h = copysign(span, h);
+  if (fabs(h) > q->span) h = copysign(q->span, h);
   if (q->rejected && fabs(h) > fabs(q->h)) h = q->h;
   q->err_old = fmax(err, 1e-4);
   q->h = h;

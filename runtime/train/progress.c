@@ -32,9 +32,9 @@ static void amount(double v, char *out, size_t size) {
   snprintf(out, size, v < 9.995 && u ? "%.2f%s" : v < 99.95 && u ? "%.1f%s" : "%.0f%s", v, unit[u]);
 }
 
-/* At most size - 1 bytes in all, n of them written. */
+/* At most size - 1 bytes in all, n of them written. NaN has no sign. */
 static size_t put(char *out, size_t size, size_t n, const char *name, double v) {
-  const int more = n < size ? snprintf(out + n, size - n, "  %s %.4e", name, v) : 0;
+  const int more = n < size ? snprintf(out + n, size - n, "  %s %.4e", name, isnan(v) ? (double)NAN : v) : 0;
   return n + (size_t)(more > 0 ? more : 0);
 }
 

@@ -353,10 +353,12 @@ static void test_chains(void) {
 }
 
 static void test_ode(void) {
-  for (int lane = 0; lane < 2; lane++)
+  enum { SHARED, LANES, LANE_TIMES, KINDS };
+  for (int kind = 0; kind < KINDS; kind++)
     for (int f64 = 0; f64 < 2; f64++)
       for (uint32_t n = 1; n < 20; n += 17) {
         Build b, t;
+        const bool lane = kind != SHARED;
         start(&b, f64);
         Val q = input(&b, lane, 1, n, 0, 0), p = input(&b, lane, 1, n, 0, 0), k = input(&b, false, 1, n, 0, 0);
         ir_build_init(&t, ir_sub_create(b.f, "rates"));
@@ -366,6 +368,7 @@ static void test_ode(void) {
         ir_output(&t, ir_sub(&t, ir_neg(&t, ir_mul(&t, k0, ir_sin(&t, q0))), ir_mul(&t, c0, time)), "dp");
         ir_build_finish(&t);
         Val times = ir_table(&b, type_real(false, 1, (uint32_t[]){4}), (double[]){0, 0.25, 0.5, 1});
+        if (kind == LANE_TIMES) times = ir_mul(&b, times, ir_sin(&b, input(&b, true, 1, 4, 0, 0)));
         Val s = ir_ode(&b, M_DOPRI5, (Val[]){q, p}, 2, times, (Val[]){k, ir_mul(&b, q, q)}, 2, 1e-6, 1e-6, 1000000, t.f);
         ir_output(&b, ir_proj(&b, s, 0), "q");
         ir_output(&b, ir_index(&b, ir_proj(&b, s, 1), 0, 3), "p");

@@ -20,6 +20,8 @@ static int32_t ode_rk4(HnnOde *o) {
   int64_t n = (int64_t)o->dim * o->lanes;
   size_t es = o->f64 ? 8 : 4;
 #define AT(p, i) (o->f64 ? ((const double *)(p))[i] : ((const float *)(p))[i])
+#define TIME(k, l) AT(o->times, o->lane_times ? (k) * o->lanes + (l) : (k))
+#define STEP(k, l) ((TIME(k, l) - TIME((k) - 1, l)) / 4)
 #define SET(p, i, v) (o->f64 ? (void)(((double *)(p))[i] = (v)) : (void)(((float *)(p))[i] = (float)(v)))
   char *y = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64), *x = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64);
   char *k = aligned_alloc(64, ((size_t)n * es + 63) / 64 * 64), *t = aligned_alloc(64, ((size_t)o->lanes * es + 63) / 64 * 64);
@@ -28,20 +30,21 @@ static int32_t ode_rk4(HnnOde *o) {
   memcpy(o->out, y, (size_t)n * es);
   static const double at[4] = {0, 0.5, 0.5, 1}, weight[4] = {1, 2, 2, 1};
   for (int32_t s = 1; s < o->ntimes; s++) {
-    double t0 = AT(o->times, s - 1), h = (AT(o->times, s) - t0) / 4;
     for (int sub = 0; sub < 4; sub++) {
       for (int64_t i = 0; i < n; i++) sum[i] = 0;
       for (int stage = 0; stage < 4; stage++) {
-        for (int64_t i = 0; i < n; i++) SET(x, i, AT(y, i) + (stage ? at[stage] * h * AT(k, i) : 0));
-        for (int32_t i = 0; i < o->lanes; i++) SET(t, i, t0 + (sub + at[stage]) * h);
+        for (int64_t i = 0; i < n; i++) SET(x, i, AT(y, i) + (stage ? at[stage] * STEP(s, i % o->lanes) * AT(k, i) : 0));
+        for (int32_t i = 0; i < o->lanes; i++) SET(t, i, TIME(s - 1, i) + (sub + at[stage]) * STEP(s, i));
         o->rates(o->ctx, t, x, k);
         for (int64_t i = 0; i < n; i++) sum[i] += weight[stage] * AT(k, i);
       }
-      for (int64_t i = 0; i < n; i++) SET(y, i, AT(y, i) + h / 6 * sum[i]);
+      for (int64_t i = 0; i < n; i++) SET(y, i, AT(y, i) + STEP(s, i % o->lanes) / 6 * sum[i]);
     }
     memcpy((char *)o->out + (size_t)s * (size_t)n * es, y, (size_t)n * es);
   }
 #undef AT
+#undef TIME
+#undef STEP
 #undef SET
   free(y), free(x), free(k), free(t), free(sum);
   return 0;

@@ -60,15 +60,15 @@ def method_of(p, named, scope):
 
 def exact_path(p, f, y, times, opts):
     """An adaptive method: the exact points, with what its tolerance allows as their bound."""
-    path = methods.exact(f, y, times)
+    path = methods.exact(f, y, [s.base(v).v for v in times])
     scale = max(abs(s.base(v).v) for x in y for v in x.data)
     if path is None:
         return [[t.Tensor(x.shape, [s.Num(0.0, s.INF)] * len(x.data)) for x in y]] * len(times)
     rtol = opts.get("rtol", 1e-6)
     atol = opts.get("atol", rtol / 100)
     scale = max([scale] + [abs(v.v) for point in path for x in point for v in x.data])
-    allowed = (100 * (rtol * scale + atol) + 500 * s.now.u * scale) * (1 + abs(times[-1] - times[0]))
-    start = max(s.base(v).e for x in y for v in x.data) * s.now.u * 100
+    allowed = (100 * (rtol * scale + atol) + 500 * s.now.u * scale) * (1 + abs(s.base(times[-1]).v - s.base(times[0]).v))
+    start = max([s.base(v).e for x in y for v in x.data] + [s.base(v).e for v in times]) * s.now.u * 100
     return [[t.Tensor(x.shape, [s.Num(v.v, (allowed + start) / s.now.u / 16) for v in x.data]) for x in point] for point in path]
 
 
@@ -81,8 +81,11 @@ def run_trajectory(p, name, args, named, scope):
     holes, out = rates(p, f, states, timed, name != "integrate", lambda h, o: found.append(on_surface(p, f, args[1:], h, named, scope)))
     if name == "section":
         return sections(p, states, holes, out, found[0], method, named, scope)
-    if "times" in named:
-        times = p.expr(named["times"], scope)
+    times = p.expr(named["times"], scope) if "times" in named else None
+    moving = isinstance(times, g.Node)         # known when the program runs
+    if moving:
+        sub = int(option(p, named, "substeps", scope, 1))
+    elif times:
         times = [float(x) for x in times]
         sub = int(option(p, named, "substeps", scope, 1))
         steps, every, start = (len(times) - 1) * sub, sub, times[0]
@@ -92,6 +95,7 @@ def run_trajectory(p, name, args, named, scope):
         every, start, times = int(option(p, named, "every", scope, 1)), option(p, named, "start", scope, 0.0), None
 
     def whole_path(ctx, *y):
+        y, at = (list(y[:-1]), y[-1].data) if moving else (list(y), times)
         def rate(ys, time, k=None):
             over = dict(zip(holes, ys))
             if timed:
@@ -99,12 +103,14 @@ def run_trajectory(p, name, args, named, scope):
             inner = ctx.inside(over)
             return [inner.get(o) for o in out] if k is None else inner.get(out[k])
         if method in methods.ADAPTIVE:
-            at = times or [start + dt * every * k for k in range(steps // every + 1)]
-            path = exact_path(p, rate, list(y), at, opts)
+            at = at if moving else [s.Num(v) for v in at or [start + dt * every * k for k in range(steps // every + 1)]]
+            path = exact_path(p, rate, y, at, opts)
+        elif moving:
+            path = methods.between(method, rate, y, at, sub)
         else:
-            path = methods.fixed(method, rate, list(y), dt, steps, every, start)
+            path = methods.fixed(method, rate, y, dt, steps, every, start)
         return [t.stacked([point[v] for point in path]) for v in range(len(y))]
-    node = g.Node(whole_path, states, out)
+    node = g.Node(whole_path, states + ([times] if moving else []), out)
     parts = tuple(p.node(g.Node(lambda ctx, ys, k=k: ys[k], [node])) for k in range(len(states)))
     return parts if len(parts) > 1 else parts[0]
 

@@ -173,16 +173,27 @@ def hamiltonian(rng, tag, n, separable, timed=False):
     return items + "\nhamiltonian %s(%s) = %s" % (name, args, energy), name
 
 
+def moving_times(rng):
+    """Times that depend on a start q0: rising, falling, and with equal ones."""
+    return "%s[0.2*sin(q0[0]), 0.5, %s]" % (rng.choice(["", "", "-"]), rng.choice(["0.7 + 0.1*q0[0]^2", "0.5, 0.8*exp(0.1*sum(q0^2))", "0.5"]))
+
+
 def time_options(rng, method):
     """The text of dt, steps, every or times."""
     steps, every = rng.choice([(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (5, 5), (8, 4)])
     if method in ("dopri5", "dop853"):
         tol = rng.choice(["", "(rtol = 1e-9)", "(rtol = 1e-7, atol = 1e-9)"])
-        if rng.random() < 0.5:
+        kind = rng.random()
+        if kind < 0.25:
+            return "times = %s, method = %s%s" % (moving_times(rng), method, tol)
+        if kind < 0.5:
             return "times = linspace(0, %s, %d), method = %s%s" % (rng.choice(["1", "1.7", "-1"]), rng.randint(2, 5), method, tol)
         return "dt = 0.2, steps = %d, every = %d, method = %s%s" % (steps, every, method, tol)
     dt = rng.choice(["0.1", "0.05", "-0.1", "0.2"])
-    if rng.random() < 0.25:
+    kind = rng.random()
+    if kind < 0.12:
+        return "times = %s, substeps = %d, method = %s" % (moving_times(rng), rng.randint(1, 3), method)
+    if kind < 0.25:
         return "times = linspace(0.5, %s, %d), substeps = %d, method = %s" % (rng.choice(["1", "0.2"]), rng.randint(2, 4), rng.randint(1, 3), method)
     more = ", start = 0.3" if rng.random() < 0.2 else ""
     return "dt = %s, steps = %d, every = %d%s, method = %s" % (dt, steps, every, more, method)

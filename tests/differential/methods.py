@@ -144,6 +144,17 @@ def fixed(method, f, y, h, steps, every=1, start=0.0):
     return out
 
 
+def between(method, f, y, times, substeps):
+    """The states at each of `times`, numbers of the program; `substeps` of equal length between two."""
+    out = [y]
+    for start, end in zip(times, times[1:]):
+        h = s.div(s.sub(end, start), s.Num(float(substeps)))
+        for k in range(substeps):
+            y = step(method, f, y, s.add(start, s.mul(s.Num(float(k)), h)), h)
+        out.append(y)
+    return out
+
+
 # ---- exact trajectories ----
 
 COLUMNS = 7

@@ -15,7 +15,7 @@ import time
 import zipfile
 import zlib
 
-from driver_util import HNNC, check, environment, hnnc, last, load, main, read, same_end, tensors, write
+from driver_util import HNNC, check, environment, hnnc, last, load, main, metrics_of, read, same_end, tensors, write
 
 try:
     import numpy
@@ -396,32 +396,6 @@ def test_gaps_refused():
         check(r.code not in (0, None), "an error", text)
 
 
-TIMES = """\
-precision f64
-net k() { param w2: real = 1.5; return w2 }
-hamiltonian H(q: real, p: real) = p^2/2 + k()*q^2/2
-data seen = read("g.csv", trial, t, q = x, window = 4, group = trial)
-fn at(t: real[4]) { let (q, p) = trajectory(H, cos(t[0]), -sin(t[0]), times = t, method = yoshida6, substeps = 3); return q }
-loss fit(t, q) = sum((at(t) - q)^2)
-train fit on seen { optimizer = lbfgs(), batch = all, steps = 60 }
-report w2 = k()
-report off = maxabs(at(t) - q) on seen
-expect abs(w2 - 1) < 1e-6 and max(off) < 1e-5
-"""
-
-
-def test_times_from_a_file():
-    """Times of each sample, rising in one and falling in the other, and a parameter that is learned through them; NaN where they do neither."""
-    def rows(trials):
-        return "trial,t,x\n" + "".join("%d,%r,%r\n" % (i, t, math.cos(t)) for i, trial in enumerate(trials) for t in trial)
-    write("m.hnn", TIMES)
-    write("g.csv", rows([[0, 0.2, 0.7, 1.1], [2, 1.75, 1.75, 1.2], [-1, -0.5, 0.1, 0.2]]))
-    hnnc("run", "m.hnn", "--out", "r", "-q")
-    write("g.csv", rows([[0, 0.2, 0.7, 1.1], [2, 1.75, 1.8, 1.2]]))
-    hnnc("run", "m.hnn", "--out", "s", code=None,
-         says=["error[not_finite]", "the times of `yoshida6`, from 2 on, are not finite, or not in order"])
-
-
 LONG = """\
 hamiltonian K(q: real[2], p: real[2]) = dot(p, p)/2 - 1/norm(q)
 data d { let (q, p) = trajectory(K, [1, 0], [0, uniform(0.5, 1)], dt = 0.001, steps = STEPS, every = STEPS, method = yoshida8); yield q, k = index }
@@ -461,6 +435,60 @@ def test_stopped_while_data_is_made():
     hnnc("resume", out, "-q")
     hnnc("run", "m.hnn", "--out", "whole", "-q")
     check(load(out + "/manifest.json")["status"] == "done" and load(out + "/reports.json") == load("whole/reports.json"), "other reports")
+
+
+# ---- what is the same in every run --------------------------------------------------------------------------------
+
+
+def files_of(run):
+    """path -> bytes of every file of a run, without what says when it ran and how fast."""
+    out = {}
+    for folder, _, names in os.walk(run):
+        for name in names:
+            path = os.path.join(folder, name)
+            out[os.path.relpath(path, run)] = read(path)
+    manifest = json.loads(out.pop("manifest.json"))
+    out["manifest.json"] = {k: v for k, v in manifest.items() if k not in ("created", "updated") and not k.startswith("seconds")}
+    out["metrics.jsonl"] = metrics_of(run)
+    return out
+
+
+def test_equal_bytes():
+    """Two runs of one file write equal bytes; the second begins later than the two seconds of a zip's clock."""
+    write("m.hnn", TRAINED.replace("30000", "30") % "f32" + "plot p = { kind = scatter, x = x, y = v } on drawn\nsave arrays = { v = v } on drawn\n")
+    hnnc("run", "m.hnn", "--out", "a", "-q")
+    time.sleep(2.1)
+    hnnc("run", "m.hnn", "--out", "b", "-q")
+    a, b = files_of("a"), files_of("b")
+    check({"arrays/arrays.npz", "plots/p.dat", "reports.json"} < set(a) and any(k.startswith("checkpoints/") for k in a), "the files", sorted(a))
+    check(a.keys() == b.keys(), "other files", sorted(a), sorted(b))
+    check(not [k for k in a if a[k] != b[k]], "other bytes", [k for k in a if a[k] != b[k]])
+
+
+SIGNS = """\
+net f(x: real) { param a: real = -1; return a*x }
+data points { let x = uniform(1, 2); yield x }
+use s = points(count = 5)
+report lost = [1/(f(x) - f(x)) - 1/(f(x) - f(x)), -log(f(x)), log(f(x)), 1] on s
+report values = { let (l, V) = eigh([[f(1), 0], [-log(f(2)), 1]]); return l }
+report one = -log(f(2))
+"""
+
+
+def test_nan_has_no_sign():
+    """What inf - inf and the root of -1 are has a sign, which differs between processors: none is shown."""
+    write("m.hnn", SIGNS)
+    r = hnnc("run", "m.hnn", "--out", "r", code=3)
+    check("[nan, nan, nan, 1 ± 0]" in r.out and "[nan, nan]" in r.out and "-nan" not in r.out + r.err, "a report", r)
+    write("t.hnn", SIGNS.split("report")[0] + "loss l(x) = 1/(f(x) - f(x)) - 1/(f(x) - f(x))\ntrain l on s { optimizer = sgd(lr = 0.1), steps = 3 }\n")
+    r = hnnc("run", "t.hnn", "--out", "t", code=3)
+    check("-nan" not in r.out + r.err, "a training", r)
+    r = hnnc("diagnose", "t.hnn", code=None)
+    check(" nan " in r.out and "-nan" not in r.out + r.err, "derivatives", r)
+    for text in ("train log(-1)*l on s { optimizer = sgd(lr = 0.1), steps = 3 }", "report z = sum(zeros(-sqrt(-1)))", "report z = sum(zeros(inf - inf))"):
+        write("e.hnn", SIGNS.split("report")[0] + "loss l(x) = f(x)^2\n" + text + "\n")
+        r = hnnc("check", "e.hnn", code=1)
+        check("found nan" in r.err and "-nan" not in r.err, "a constant", r)
 
 
 TESTS = {k: v for k, v in globals().items() if k.startswith("test_")}

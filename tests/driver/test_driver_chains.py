@@ -5,6 +5,7 @@ Markov chains to sums over states and integrals (within four standard errors; se
 recurrences to the same recurrence in Python, gradients through a thousand turns to closed forms."""
 import math
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -180,6 +181,100 @@ def test_draws_do_not_depend_on_threads_or_count():
     want = first_samples(20)
     for count, threads in (20, 2), (100, 1), (1000, 2), (77, 2):
         check(first_samples(count, "--threads", str(threads)) == want, "the first 20 of %d chains on %d threads differ" % (count, threads))
+
+
+# Twelve turns of x + normal(), written as loops in loops: the body of a data or a loss whose last value is the walk at some of them.
+FLAT = "fn w(x: real) = x + normal(); let t = iterate(w, 0, steps = 12%s)"
+NESTED = {
+    "two": "fn w(x: real) = x + normal(); fn o(x: real) = iterate(w, x, steps = 3)[-1]; let t = iterate(o, 0, steps = 4)",
+    "two_counted": "fn w(x: real) = x + normal(); fn o(x: real, k: real) = iterate(w, x, steps = 3)[-1]; let t = iterate(o, 0, steps = 4)",
+    "both_counted": "fn w(x: real, j: real) = x + normal(); fn o(x: real, k: real) = iterate(w, x, steps = 3)[-1]; let t = iterate(o, 0, steps = 4)",
+    "inner_counted": "fn w(x: real, j: real) = x + normal(); fn o(x: real) = iterate(w, x, steps = 3)[-1]; let t = iterate(o, 0, steps = 4)",
+    "inner_every": "fn w(x: real) = x + normal(); fn o(x: real) = iterate(w, x, steps = 3, every = 3)[-1]; let t = iterate(o, 0, steps = 4)",
+    "outer_every": "fn w(x: real) = x + normal(); fn o(x: real) = iterate(w, x, steps = 2)[-1]; let t = iterate(o, 0, steps = 6, every = 3)",
+    "three": """fn w(x: real) = x + normal(); fn o(x: real) = iterate(w, x, steps = 2)[-1]
+  fn p(x: real) = iterate(o, x, steps = 3)[-1]; let t = iterate(p, 0, steps = 2)""",
+    "three_within": """fn p(x: real) {
+    fn o(x: real) { fn w(x: real) = x + normal(); return iterate(w, x, steps = 2)[-1] }
+    return iterate(o, x, steps = 3)[-1]
+  }
+  let t = iterate(p, 0, steps = 2)""",
+    "of_the_file": "let t = iterate(file_outer, 0, steps = 4)",
+    "comprehension_within": "fn o(x: real) = x + sum([normal() for i in 0:3]); let t = iterate(o, 0, steps = 4)",
+    "loops_in_comprehension": """fn w(x: real) = x + normal()
+  fn o(x: real) = x + sum([iterate(w, 0, steps = 2)[-1] for i in 0:3]); let t = iterate(o, 0, steps = 2)""",
+    "integrate_within": "fn w(x: real) = normal(); fn o(x: real) = integrate(w, x, dt = 1, steps = 3, method = euler)[-1]; let t = iterate(o, 0, steps = 4)",
+    "integrate_around": "fn w(x: real) = x + normal(); fn o(x: real) = iterate(w, 0, steps = 3)[-1]; let t = integrate(o, 0, dt = 1, steps = 4, method = euler)",
+}
+FILE = "fn file_walk(x: real) = x + normal()\nfn file_outer(x: real) = iterate(file_walk, x, steps = 3)[-1]\n"
+
+
+def test_draws_of_loops_in_loops_are_those_of_one_loop():
+    text, names = "precision f64\n" + FILE, {"flat": FLAT % ""} | NESTED
+    for name, body in names.items():
+        text += "data d_%s {\n  %s\n  yield t = t\n}\nuse u_%s = d_%s(count = 7, seed = 5)\nsave s_%s = { t = t } on u_%s\n" % ((name, body) + (name,)*4)
+    kept = []
+    for threads in "1", "3":
+        run(text, "--threads", threads)
+        kept.append({name: array("s_%s" % name) for name in names})
+    check(kept[0] == kept[1], "draws depend on threads")
+    flat = kept[0]["flat"]
+    check(len(set(flat)) == 7*12 + 1, "draws of a loop are alike", flat)
+    for name in NESTED:
+        have = kept[0][name]
+        n = len(have)//7
+        want = [flat[13*k + 12//(n - 1)*i] for k in range(7) for i in range(n)]
+        check(all(abs(a - b) < 1e-12 for a, b in zip(have, want)), name, have, want)
+
+
+def test_draws_of_loops_in_loops_of_a_loss():
+    """A training that sees the same draws ends at the same parameter."""
+    ends = {}
+    for name, body in [("flat", FLAT % ", every = 12"), *NESTED.items()]:
+        text = "precision f64\n" + FILE + """\
+data d { yield x = normal() }
+use some = d(count = 40)
+net f(x: real) { param a: real = 1; return a*x }
+loss l(x) {
+  %s
+  return (f(x) - t[-1])^2
+}
+train l on some { optimizer = sgd(lr = 1e-2); batch = 10; steps = 20 }
+report r = f(1)
+""" % body
+        for threads in "1", "2":
+            run(text, "--threads", threads)
+            ends[name] = report()["mean"]
+            check(abs(ends[name] - ends["flat"]) < 1e-12, "%s on %s threads: %r, not %r" % (name, threads, ends[name], ends["flat"]))
+    check(abs(ends["flat"] - 1) > 1e-3, "nothing was trained", ends)
+
+
+def test_what_is_first_read_in_a_body_that_is_taken_back():
+    """A carry that turns out to be per sample has its body elaborated anew: inputs that were made for it are made anew."""
+    run("""\
+data d { yield x = normal(), z = 2 + normal() }
+use some = d(count = 9)
+report m = mean(x) on some
+fn by_report(x: real, m: real) { fn w(y: real) = y + x + m; return iterate(w, 0, steps = 2)[-1] - 2*x - 2*m }
+fn deep(x: real, m: real) {
+  fn w(y: real) = y + x + m
+  fn o(y: real) = iterate(w, y, steps = 2)[-1]
+  return iterate(o, 0, steps = 3)[-1] - 6*x - 6*m
+}
+report r = by_report(x, m) on some
+report s = deep(x, m) on some
+report t = deep(x, z) on some
+""")
+    for name in "rst":
+        check(abs(report(name)["max"]) + abs(report(name)["min"]) < 1e-12, name, report(name))
+
+
+def array(name, key="t", run="run"):
+    """The f64 elements of what `save` wrote."""
+    with zipfile.ZipFile("%s/arrays/%s.npz" % (run, name)) as z:
+        data = z.read(key + ".npy")[10:]
+    data = data[data.index(b"\n") + 1:]
+    return struct.unpack("<%dd" % (len(data)//8), data)
 
 
 def peak(*args):

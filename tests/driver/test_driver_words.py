@@ -260,5 +260,15 @@ def test_long_lines():
         check(len(line) <= 120, "too long", line)
 
 
+def test_constants_that_are_not_finite():
+    """What was computed while compiling is named with its place, by the warning where it is made and by what is said of the run."""
+    for text, says in (("report r = inv([[1, 2], [2, 4]])[0, 0]", ["warning[nan]: the matrix of `inv` is singular", "m.hnn:1:12", "a constant is nan"]),
+                       ("const B = inv([[0]])\nreport r = B[0, 0]", ["warning[nan]: the matrix of `inv` is singular", "m.hnn:1:11", "m.hnn:2:12"]),
+                       ("report r = log(0)", ["`log` of constants is -inf"]), ("report r = sum(log([1, -1]))", ["`log` of -1 is not a number", "m.hnn:1:16"]),
+                       ("report r = { let x = 0.0; return grad(sqrt(x), x) }", ["the derivative of `sqrt` is not finite: it gave inf"])):
+        write("m.hnn", text)
+        hnnc("run", "-q", "m.hnn", code=3, says=["error[not_finite]", *says])
+
+
 if __name__ == "__main__":
     raise SystemExit(main(globals()))

@@ -152,6 +152,8 @@ static const Bad bad[] = {
   {"`barrier` of a shared value waits for none per sample", OP_barrier, {VEC4, LANE3}, 0, {0}, false},
   {"`barrier` needs a real value", OP_barrier, {0}, 0, {0}, false},
   {"`ode` needs a positive tolerance", OP_ode, {SCALAR, VEC4}, 5, {M_DOPRI5, 1, 0, 0, 1}, true},
+  {"`ode` needs a vector of times, operand 1", OP_ode, {SCALAR, MAT}, 5, {M_DOPRI5, 1, 1, 1, 1}, true},
+  {"`ode` with times per sample needs states per sample", OP_ode, {SCALAR, LANE3}, 5, {M_DOPRI5, 1, 1, 1, 1}, true},
   {"`ode` needs a number of steps", OP_ode, {SCALAR, VEC4}, 5, {M_DOPRI5, 1, 1, 1, 0}, true},
   {"`require` quotes a scalar", OP_require, {FLAG, VEC4}, 2, {CAUSE_NO_CROSSING, 5}, false},
   {"`require` has a cause and what it is about", OP_require, {FLAG, SCALAR}, 2, {CAUSE_NOT_CONVERGED, M_count}, false},

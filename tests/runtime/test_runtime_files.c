@@ -329,6 +329,8 @@ static void test_progress(void) {
   p.started = 0;
   rt_progress_text(&p, 100, &(RtStep){500, 1, 0.5, NAN, 1e-3, 999}, line, sizeof line);
   CU_ASSERT_STRING_EQUAL(line, "hnn  500/2000  loss 1.0000e+00  test 5.0000e-01  lr 1.00e-03  999 samples/s  5m00s left");
+  rt_progress_text(&p, 100, &(RtStep){500, copysign(NAN, -1), 0.5, NAN, 1e-3, 999}, line, sizeof line);
+  CU_ASSERT_PTR_NOT_NULL(strstr(line, "  loss nan  test"));
   f = fopen(place[0], "w+");
   rt_progress_init(&p, f, true, "hnn", 0, 10);
   rt_progress_step(&p, &(RtStep){10, 1, 1, 1, 1, 1});

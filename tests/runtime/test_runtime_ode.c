@@ -190,6 +190,52 @@ static void test_lanes_apart(void) {
   }
 }
 
+/* Times of each lane: it gives the bits that it gives alone with them, also beside lanes that fail or go nowhere. */
+static void test_lane_times(void) {
+  enum { LANES = 6, N = 25, BACK = 1, STILL = 3, WILD = 4, EMPTY = 5 };
+  double times[N * LANES], y0[4 * LANES], out[N * 4 * LANES], one[N * 4], at[N], v[4];
+  int lanes = LANES;
+  for (int l = 0; l < LANES; l++) {
+    kepler_at(0.12 * l, 0.1, v);
+    for (int d = 0; d < 4; d++) y0[d * LANES + l] = v[d];
+    for (int i = 0; i < N; i++) times[i * LANES + l] = l + (0.1 + 0.2 * l) * i + 0.05 * sin(i * (l + 1));
+    for (int i = 0; i < N && l == BACK; i++) times[i * LANES + l] *= -1;
+    for (int i = 0; i < N && l == STILL; i++) times[i * LANES + l] = 3;
+    times[3 * LANES + l] = times[2 * LANES + l];
+  }
+  times[7 * LANES + WILD] = -1, times[9 * LANES + EMPTY] = NAN;
+  for (int method = DOPRI5; method <= DOP853; method++) {
+    HnnOde o = {.method = method,
+                .f64 = 1,
+                .lanes = LANES,
+                .dim = 4,
+                .ntimes = N,
+                .rtol = 1e-9,
+                .atol = 1e-9,
+                .lane_times = 1,
+                .times = times,
+                .y0 = y0,
+                .out = out,
+                .rates = kepler,
+                .ctx = &lanes};
+    CU_ASSERT_EQUAL(rt_ode(&o), 2);
+    CU_ASSERT(o.failure == HNN_ODE_TIMES && o.failed == WILD && o.failed_at == WILD);
+    for (int l = 0; l < LANES; l++) {
+      for (int d = 0; d < 4; d++) v[d] = y0[d * LANES + l];
+      for (int i = 0; i < N; i++) at[i] = times[i * LANES + l];
+      CU_ASSERT_EQUAL(integrate(method, kepler, 1, 4, N, at, v, one, 1e-9), l >= WILD);
+      int differ = 0, lost = 0;
+      for (int k = 0; k < N * 4; k++) {
+        lost += isnan(out[k * LANES + l]);
+        differ += !isnan(one[k]) && memcmp(&one[k], &out[k * LANES + l], sizeof *one) != 0;
+      }
+      CU_ASSERT_EQUAL(differ, 0);
+      CU_ASSERT_EQUAL(lost, l >= WILD ? N * 4 : 0);
+    }
+    CU_ASSERT_EQUAL(out[(4 * (N - 1)) * LANES + STILL], y0[STILL]);
+  }
+}
+
 static void test_failures(void) {
   const double times[] = {0, 0.5, 0.9, 1.5}, y0[3] = {0, 1, 0};
   double out[4 * 3];
@@ -285,6 +331,7 @@ const Suite suite = {"ode", (CU_TestInfo[]){{"oscillator", test_oscillator},
                                             {"dense order", test_dense_order},
                                             {"kepler", test_kepler},
                                             {"lanes apart", test_lanes_apart},
+                                            {"lane times", test_lane_times},
                                             {"failures", test_failures},
                                             {"causes", test_causes},
                                             {"edges", test_edges},

@@ -1,7 +1,7 @@
 /* The origin of what is not finite, by the reference evaluator: each value that is not finite has a source, that of the operand
  * it got it from; one whose operands are finite is a source itself. So a NaN that is computed and not taken (by `where`)
  * is not blamed. In loops a carry has the source of the turn before; stacked results that of any turn. */
-#include "driver/session/origin.h"
+#include "ir/eval/origin.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static Flow *flow_of(Hunt *h, const Fn *f) {
 /* ---- sources ---------------------------------------------------------------------------------------- */
 
 static double element(const Hunt *h, const Tensor *t, int64_t e, int64_t s) {
-  return t->v[(t->type.rank ? e : 0) * (t->type.lane ? h->samples : 1) + (t->type.lane ? s : 0)];
+  return base_shown(t->v[(t->type.rank ? e : 0) * (t->type.lane ? h->samples : 1) + (t->type.lane ? s : 0)]);
 }
 
 static bool lost(const Hunt *h, double v) { return !(fabs(v) <= h->limit); }
@@ -111,6 +111,15 @@ static uint32_t of_input(const Flow *w, uint32_t id) {
   return from || !carried ? from : w->now[w->f->out.at[k].id];
 }
 
+/* Of the operands of an `ode` that failed: the times where these are to blame, else the others. */
+static uint32_t of_failed(const Flow *w, const Inst *ode, HnnOdeFailure why) {
+  uint32_t from = 0;
+  const uint32_t times = (uint32_t)ir_ode_attr(w->f, ode).states;
+  for (uint32_t k = 0; k < ode->nargs && !from; k++)
+    if ((k == times) == (why == HNN_ODE_TIMES)) from = w->now[ir_arg(w->f, ode, k).id];
+  return from;
+}
+
 static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_t at) {
   const Inst *i = &w->f->inst.at[id];
   uint32_t multi = ir_arg(w->f, i, 0).id, index = ir_number(w->f, i);
@@ -118,8 +127,8 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
   HnnOdeFailure failure = w->failure[multi];
   uint32_t made = body && index < body->f->out.n ? body->f->out.at[index].id : 0;
   uint32_t from = !made ? 0 : failure ? of_outputs(body) : body->now[made] ? body->now[made] : body->ever[made];
-  for (uint32_t k = 0; failure && k < w->f->inst.at[multi].nargs; k++)
-    if (w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id]) return w->now[ir_arg(w->f, &w->f->inst.at[multi], k).id];
+  const uint32_t operand = failure ? of_failed(w, &w->f->inst.at[multi], failure) : 0;
+  if (operand) return operand;
   if (failure && (failure != HNN_ODE_RATES || !from)) {
     from = new_source(h, w, multi, t, at, NULL);
     h->origin.at[from - 1].failure = failure, h->origin.at[from - 1].time = w->time[multi];
@@ -162,10 +171,10 @@ static void failed(void *ctx, const Fn *f, Val v, const HnnOde *ode) {
   Flow *w = flow_of(ctx, f);
   if (!w || w->failure[v.id]) return;
   w->failure[v.id] = (HnnOdeFailure)ode->failure;
-  w->time[v.id] = ode->failed_at;
+  w->time[v.id] = base_shown(ode->failed_at);
 }
 
-bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
+bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out) {
   Hunt h = {.limit = limit, .samples = n};
   EvalEnv e = *env;
   char err[256];
@@ -190,7 +199,7 @@ bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, d
 
 /* ---- words ------------------------------------------------------------------------------------------- */
 
-Span origin_place(const Origin *o) { return ir_inst(o->f, o->v)->at; }
+Span ir_origin_place(const Origin *o) { return ir_inst(o->f, o->v)->at; }
 
 static bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
@@ -236,13 +245,17 @@ static void formula(const Origin *o, char *buf, size_t size) {
   }
 }
 
+static const char *unordered(const char *method, double from, char *buf, size_t size) {
+  snprintf(buf, size, "the times of `%s`, from %g on, are not finite, or not in order", method, from);
+  return buf;
+}
+
 static const char *requirement(const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   int64_t about = ir_require_attr(o->f, i).about;
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
-  else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES)
-    snprintf(buf, size, "the times of `%s`, from %g on, are not finite, or not in order", ir_method[about].name, o->arg[0]);
+  else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES) return unordered(ir_method[about].name, o->arg[0], buf, size);
   else snprintf(buf, size, "a crossing was not found within `steps` = %lld steps of dt = %g", (long long)about, o->arg[0]);
   return buf;
 }
@@ -268,7 +281,7 @@ static const char *adaptive(const Origin *o, char *buf, size_t size) {
   case HNN_ODE_MEMORY: snprintf(buf, size, "there was not enough memory for the stages of `%s`", method); break;
   case HNN_ODE_SMALL: snprintf(buf, size, "the step size of `%s` fell below rounding at t = %g", method, o->time); break;
   case HNN_ODE_RATES: snprintf(buf, size, "the rates of `%s` are not finite at the start, t = %g", method, o->time); break;
-  default: snprintf(buf, size, "the times of `%s` are not finite, or not in order", method);
+  default: return unordered(method, o->time, buf, size);
   }
   return buf;
 }
@@ -283,7 +296,7 @@ static const char *row_text(const Origin *o, char *buf, size_t size) {
 }
 
 /* Names of operators that have none in the language. */
-static const char *shown(Op op) {
+const char *ir_origin_op(Op op) {
   switch (op) {
   case OP_dot: return "@";
   case OP_add: return "+";
@@ -308,11 +321,11 @@ static const char *shown(Op op) {
 
 static const char *derived(const Inst *i, const char *name, const char *what, char *buf, size_t size) {
   if (*name) snprintf(buf, size, "the derivative of `%s` is not finite: %s", name, what);
-  else snprintf(buf, size, "the derivative of `%s` is not finite: %s", shown((Op)i->of), what);
+  else snprintf(buf, size, "the derivative of `%s` is not finite: %s", ir_origin_op((Op)i->of), what);
   return buf;
 }
 
-const char *origin_text(const Source *src, const Origin *o, char *buf, size_t size) {
+const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   char name[64], numbers[128], what[160];
   called(src, i->at, name, sizeof name);
@@ -323,12 +336,17 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
     snprintf(buf, size, "`%s` is %s", o->f->in.at[ir_number(o->f, i)].name, value_name(o->value));
     return buf;
   }
+  if (ir_literal(i->op) && i->role != ROLE_PRIMAL && *name) { /* of what was computed while compiling */
+    snprintf(what, sizeof what, "it gave %s", value_name(o->value));
+    return derived(i, name, what, buf, size);
+  }
   if (ir_literal(i->op)) {
-    snprintf(buf, size, "a constant is %s", value_name(o->value));
+    if (*name) snprintf(buf, size, "`%s` of constants is %s", name, value_name(o->value));
+    else snprintf(buf, size, "a constant is %s", value_name(o->value));
     return buf;
   }
   if (wanted_of((Op)i->op)) {
-    snprintf(what, sizeof what, "the matrix of `%s` is %s", *name ? name : shown((Op)i->op), wanted_of((Op)i->op));
+    snprintf(what, sizeof what, "the matrix of `%s` is %s", *name ? name : ir_origin_op((Op)i->op), wanted_of((Op)i->op));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
     snprintf(buf, size, "%s", what);
     return buf;
@@ -336,17 +354,17 @@ const char *origin_text(const Source *src, const Origin *o, char *buf, size_t si
   if (!ir_elementwise(i->op)) {
     snprintf(what, sizeof what, "it gave %s", value_name(o->value));
     if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
-    snprintf(buf, size, "`%s` gave %s", *name ? name : shown((Op)i->op), value_name(o->value));
+    snprintf(buf, size, "`%s` gave %s", *name ? name : ir_origin_op((Op)i->op), value_name(o->value));
     return buf;
   }
   formula(o, numbers, sizeof numbers);
   snprintf(what, sizeof what, "%s is %s", numbers, value_name(o->value));
   if (i->role != ROLE_PRIMAL) return derived(i, name, what, buf, size);
-  snprintf(buf, size, "`%s` gave %s: %s", *name ? name : shown((Op)i->op), value_name(o->value), numbers);
+  snprintf(buf, size, "`%s` gave %s: %s", *name ? name : ir_origin_op((Op)i->op), value_name(o->value), numbers);
   return buf;
 }
 
-const char *origin_advice(const Origin *o) {
+const char *ir_origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";

@@ -1,6 +1,6 @@
 /* Where the first number that is not finite comes from. */
-#ifndef HNNC_DRIVER_SESSION_ORIGIN_H
-#define HNNC_DRIVER_SESSION_ORIGIN_H
+#ifndef HNNC_IR_EVAL_ORIGIN_H
+#define HNNC_IR_EVAL_ORIGIN_H
 
 #include "ir/ir.h"
 
@@ -15,11 +15,13 @@ typedef struct Origin {
 
 /* Evaluates f on n samples and follows what is not finite in its outputs, or is beyond `limit`, back to its origin. env:
  * the generators. False: the outputs are finite, or f cannot be evaluated. */
-bool origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
-Span origin_place(const Origin *o);
+bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
+Span ir_origin_place(const Origin *o);
 /* "`log` of -0.3 gave nan", "the iteration of `gauss4` did not converge at dt = 0.3", ... in buf. */
-const char *origin_text(const Source *src, const Origin *o, char *buf, size_t size);
+const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t size);
+/* How the language writes an op: `^`, `@`, `sum`. */
+const char *ir_origin_op(Op op);
 /* What may help, or NULL. */
-const char *origin_advice(const Origin *o);
+const char *ir_origin_advice(const Origin *o);
 
 #endif
