@@ -44,13 +44,15 @@ static Val form(Build *b, const Val *x, const Val *y) {
 }
 
 /* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
-static bool played(Judge *j, const Step *s, Val *x, Val *y) {
+static bool played(Judge *j, const Step *s, Val *x, Val *y, Val *logdet) {
   Play p;
   for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->now->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
+  p.want_logdet = logdet;
   if (s) play_step(&p, s);
   for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
   memcpy(y, p.known, sizeof *y * j->w->n);
+  if (logdet) *logdet = p.logdet;
   play_finish(&p);
   return !p.failed;
 }
@@ -62,7 +64,7 @@ static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
 static FieldAnswer keeps_form(Judge *j, const Step *s) {
   Build *b = &j->E->now->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y, NULL)) return FIELD_UNDECIDED;
   if (flow_stops(b->f, y, x, 2)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
   pulled(b, paired(b, j->v, y, 2), x, 2, jv);
@@ -109,7 +111,7 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Val x[FLOW_STATES], y[FLOW_STATES];
   uint32_t n = j->w->n;
   int64_t total = 0;
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y, NULL)) return FIELD_UNDECIDED;
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
   if (flow_stops(b->f, y, x, n)) return FIELD_UNDECIDED;
@@ -288,6 +290,54 @@ static void decide_inverse(Judge *j, const Step *s) {
   note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
 }
 
+/* ---- logdet clauses ------------------------------------------------------------------------------------ */
+
+static void refuse_logdet(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  const char *point = claim_point(E, j->left, j->report.point);
+  Context c;
+  context_push(E, &c);
+  c.failed = NULL;
+  DiagMsg *m = elab_error(E, CODE_logdet_refuted, s->stmt->logdet->at,
+                          "this is not the log-determinant of its step: at %s it is %.6g, log|det J| is %.6g",
+                          *point ? point : "some point", j->report.right / 2, j->report.left / 2);
+  elab_label(m, s->stmt->value->at, "the step");
+  context_pop(E, &c);
+}
+
+/* log (det J)^2, derived, and twice the clause; or what these are the logarithms of. (The field knows no sign of det J.) */
+static FieldAnswer logdet_holds(Judge *j, const Step *s) {
+  Build *b = &j->E->now->level->b;
+  Val x[FLOW_STATES], y[FLOW_STATES], from[FLOW_STATES], to[FLOW_STATES], said;
+  int64_t total = 0;
+  if (!played(j, s, x, y, &said)) return FIELD_UNDECIDED;
+  for (uint32_t k = 0; k < s->n; k++) {
+    const uint32_t slot = s->piece[k].slot;
+    from[k] = x[slot], to[k] = y[slot];
+    total += type_count(ir_type(b->f, x[slot]));
+  }
+  if (total * total > ELAB_TENSOR || flow_stops(b->f, to, from, s->n)) return FIELD_UNDECIDED;
+  Val det = determinant(j->E, flow_jacobian(j->E, to, from, s->n), s->stmt->at), square = ir_mul(b, det, det),
+      log = ir_log(b, square), twice = ir_mul(b, ir_const(b, 2), said);
+  FieldAnswer a = same(j, &log, &twice, 1);
+  if (a != FIELD_UNDECIDED) return a;
+  const FieldReport first = j->report;
+  Val power = ir_exp(b, twice);
+  a = same(j, &square, &power, 1);
+  if (a != FIELD_EQUAL) j->report = first;
+  return a == FIELD_EQUAL ? a : FIELD_UNDECIDED;
+}
+
+static void decide_logdet(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  const char *detail = "", *text = arena_printf(E->mem, "logdet clause in %s", j->w->f->item->name);
+  FieldAnswer a = logdet_holds(j, s);
+  if (a == FIELD_DIFFERENT) refuse_logdet(j, s);
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
+  note(E, j->w->f->item, s->stmt->logdet->at, text, claim_answer(a), detail);
+}
+
 /* ---- a flow -------------------------------------------------------------------------------------------- */
 
 static bool two_conjugate(Elab *E, const Flow *w) {
@@ -305,6 +355,8 @@ void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c) {
   const Item *it = w->f->item;
   for (uint32_t k = 0; k < w->steps.n; k++)
     if (w->steps.at[k].kind == STEP_ASSIGN) decide_inverse(&j, &w->steps.at[k]);
+  for (uint32_t k = 0; k < w->steps.n; k++)
+    if (w->steps.at[k].logdet.id) decide_logdet(&j, &w->steps.at[k]);
   for (uint32_t k = 0; k < w->n && it->symplectic; k++) {
     j.u[k] = asked(E, w->slot[k].type);
     j.v[k] = asked(E, w->slot[k].type);

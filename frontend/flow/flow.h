@@ -47,6 +47,7 @@ typedef struct Step {
   uint32_t number; /* of the step: readings before it have numbers up to this, those behind it this + 1 */
   Val e;           /* SHIFT, SCALE, RUNNING; EVOLVE: the time */
   Val after[FLOW_STATES], before[FLOW_STATES]; /* ASSIGN, by piece: new state from old readings, old from new */
+  Val logdet;                                  /* ASSIGN: its clause, from old readings, or VAL_NONE */
   const uint32_t *from;
   const bool *minus; /* PERMUTE: by element of the moved states laid end to end */
   const Func *func;  /* CALL: the flow; EVOLVE: H or the field */

@@ -221,12 +221,22 @@ static bool keeps_volume(Play *p) {
   return c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED);
 }
 
+/* The clause, in the state before the step: `known` undone. */
+static void said_log_det(Play *p, const Step *s) {
+  Build *b = &p->E->now->level->b;
+  for (uint32_t k = 0; k < p->w->n && p->undo; k++) p->read[k] = ir_id(b, p->known[k]);
+  add_logdet(p, out_of(p, s->logdet), p->undo);
+}
+
 static void assign(Play *p, const Step *s) {
+  const bool adds = p->want_logdet && !keeps_volume(p);
   Val next[FLOW_STATES];
   memcpy(next, p->undo ? s->before : s->after, sizeof next);
   copy_out(p, next, s->n);
-  if (p->want_logdet && !keeps_volume(p)) add_logdet(p, step_log_det(p, s, next), false);
+  if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
+  if (adds && !s->logdet.id) add_logdet(p, step_log_det(p, s, next), false);
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
+  if (adds && s->logdet.id && p->undo) said_log_det(p, s);
 }
 
 /* The results of a call: the pieces, then the log-determinant if it was asked for. */

@@ -70,7 +70,8 @@ static void walk_item(Tree *t, const Item *i) {
 
 static void walk_block(Tree *t, const Block *b) {
   for (const Stmt *s = b ? b->first : NULL; s; s = s->next) {
-    const Expr *const of[] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
+    const Expr *const of[] = {s->target, s->value,    s->inverse, s->logdet, s->init_dist,
+                              s->law,    s->duration, s->steps,   s->method, s->decay};
     found(t, STATEMENT, s->at);
     walk_args(t, s->names);
     walk_args(t, s->how);
@@ -235,6 +236,7 @@ static void statement(Bytes *out, const Tree *t) {
                                       "yield x = ",
                                       "x += ",
                                       "q -= ",
+                                      "x = exp(x)  inverse  log(x)  logdet  ",
                                       "let (a, b) = ",
                                       "running m = ",
                                       "use u = ",
