@@ -4,7 +4,7 @@
 
 #include "frontend/flow/flow.h"
 
-bool func_is_flow(const Func *f); /* or the inverse of one */
+bool func_is_flow(const Func *f); /* or the inverse of one, or a lift */
 
 /* ---- flow_cone.c: what expressions of a recording are computed from -------------------------------------- */
 
@@ -40,11 +40,15 @@ bool flow_moves(const Piece *p, int64_t element);
 Val flow_get(Build *b, Val state, const Piece *p);
 Val flow_put(Build *b, Val old, const Piece *p, Val v); /* old with v in the piece's place */
 
-/* ---- flow_run.c, flow_step.c ------------------------------------------------------------------------------- */
+/* ---- flow_run.c, flow_lift.c, flow_step.c ------------------------------------------------------------------------------- */
 
 /* Steps first ... first + n - 1, a group, in the innermost level, whatever `reversible` is. */
 void play_plain(Play *p, const Step *first, uint32_t n);
 void play_all(Play *p);
+void play_one(Play *p, const Step *s);
+void play_read(Play *p);            /* the states at hand become what is read */
+uint32_t play_width(const Play *p); /* states and momenta */
+void lift_group(Play *p, const Step *first, uint32_t n);
 bool group_is_wrapped(const Play *p, const Step *first);
 void group_wrapped(Play *p, const Step *first, uint32_t n);
 
