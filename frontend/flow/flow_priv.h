@@ -20,6 +20,8 @@ bool *flow_moved(const Flow *w, const Reading *r, const Piece *piece, uint32_t n
 bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which);
 /* The same, decided: a derivative that is computed from such elements may not depend on them. */
 bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n);
+/* The roots as a function of the states, its first inputs, and of what else they read; the caller's. */
+Fn *flow_function(Flow *w, const Val *root, uint32_t n);
 /* By element of v: it is known to be 0. NULL: none is. Free it. */
 bool *flow_zeros(Flow *w, Val v);
 /* Which element of which state element e of v is, plain or with its sign changed. */
@@ -29,6 +31,9 @@ typedef struct ValList {
   VEC(Val) v;
 } ValList;
 void flow_tensors(const Flow *w, Value v, ValList *out);
+
+/* Whether an assignment to whole states only moves their elements and changes signs, however it is written: then s->from and s->minus. */
+bool flow_permutes(Elab *E, Step *s);
 
 /* ---- flow_piece.c: what a step moves ----------------------------------------------------------------------- */
 

@@ -140,7 +140,7 @@ static void permute(Play *p, const Step *s) {
     Type t = p->w->slot[s->piece[k].slot].type;
     int64_t n = type_count(t);
     if (whole_state(p, s, from + first, minus + first, n, &which)) {
-      next[k] = p->known[s->piece[which].slot];
+      next[k] = ir_reshape(b, p->known[s->piece[which].slot], t.rank, t.dim);
       if (minus[first]) next[k] = ir_neg(b, next[k]);
     } else {
       if (!flat.id) flat = flattened(p, s);
