@@ -135,19 +135,25 @@ static FieldAnswer keeps_scale(Judge *j, const Step *s) {
 /* q and p of the other flow are conjugate parts of ours. */
 static bool conjugate(const Step *s) { return s->n == 2 && flow_conjugate(&s->piece[0], &s->piece[1]); }
 
+/* The claims of the flow that a call applies, or lifts. */
 static const Claim *claim_of_call(Judge *j, const Step *s) {
   Type t[FLOW_STATES];
+  const bool lift = s->func->kind == F_LIFT;
   for (uint32_t k = 0; k < s->n; k++) t[k] = s->piece[k].type, t[k].lane = 0;
-  return claim_of(j->E, s->func, t, s->n);
+  return claim_of(j->E, lift ? s->func->of[0] : s->func, t, lift ? 1 : s->n);
+}
+
+/* A lift is canonical by how it is made, if what it is made of is undone. */
+static bool call_holds(const Step *s, const Claim *c, bool form) {
+  if (!c) return false;
+  if (s->func->kind == F_LIFT) return c->undone == ANSWER_PROVED;
+  return c->symplectic == ANSWER_PROVED || (!form && c->volume == ANSWER_PROVED);
 }
 
 static FieldAnswer step_symplectic(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
   if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL; /* by the method */
-  if (s->kind == STEP_CALL && conjugate(s)) {
-    const Claim *c = claim_of_call(j, s);
-    if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
-  }
+  if (s->kind == STEP_CALL && conjugate(s) && call_holds(s, claim_of_call(j, s), true)) return FIELD_EQUAL;
   return keeps_form(j, s);
 }
 
@@ -155,8 +161,7 @@ static FieldAnswer step_volume(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || s->kind == STEP_PERMUTE || (s->kind == STEP_EVOLVE && s->under))
     return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
-  const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
-  if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
+  if (s->kind == STEP_CALL && call_holds(s, claim_of_call(j, s), false)) return FIELD_EQUAL;
   return keeps_volume(j, s);
 }
 
@@ -268,7 +273,7 @@ static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
   return same(j, y, want, s->n);
 }
 
-static void decide_inverse(Judge *j, const Step *s) {
+static Answer decide_inverse(Judge *j, const Step *s) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
   const char *detail = "", *text = arena_printf(E->mem, "inverse clause in %s", it->name);
@@ -288,6 +293,18 @@ static void decide_inverse(Judge *j, const Step *s) {
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
   note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
+  return claim_answer(a);
+}
+
+static Answer decide_undone(Judge *j) {
+  Answer all = ANSWER_PROVED;
+  for (uint32_t k = 0; k < j->w->steps.n; k++) {
+    const Step *s = &j->w->steps.at[k];
+    const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
+    if (s->kind == STEP_ASSIGN && decide_inverse(j, s) != ANSWER_PROVED) all = ANSWER_UNDECIDED;
+    if (s->kind == STEP_CALL && !(c && c->undone == ANSWER_PROVED)) all = ANSWER_UNDECIDED;
+  }
+  return all;
 }
 
 /* ---- logdet clauses ------------------------------------------------------------------------------------ */
@@ -353,8 +370,7 @@ static bool two_conjugate(Elab *E, const Flow *w) {
 void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c) {
   Judge j = {.E = E, .w = w, .state = state};
   const Item *it = w->f->item;
-  for (uint32_t k = 0; k < w->steps.n; k++)
-    if (w->steps.at[k].kind == STEP_ASSIGN) decide_inverse(&j, &w->steps.at[k]);
+  c->undone = decide_undone(&j);
   for (uint32_t k = 0; k < w->steps.n; k++)
     if (w->steps.at[k].logdet.id) decide_logdet(&j, &w->steps.at[k]);
   for (uint32_t k = 0; k < w->n && it->symplectic; k++) {

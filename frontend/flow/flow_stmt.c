@@ -166,28 +166,6 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
   return true;
 }
 
-/* Whether the moved states, laid end to end, only change places and signs. */
-static bool permutation(Elab *E, Step *s) {
-  const Flow *w = E->now->flow;
-  int64_t total = 0, first[FLOW_STATES], i = 0;
-  for (uint32_t k = 0; k < s->n; k++) first[k] = total, total += type_count(w->slot[s->piece[k].slot].type);
-  uint32_t *from = ARENA_ARRAY(E->mem, uint32_t, total + 1);
-  bool *minus = ARENA_ARRAY(E->mem, bool, total + 1), *taken = ARENA_ARRAY(E->mem, bool, total + 1);
-  for (uint32_t k = 0; k < s->n; k++)
-    for (int64_t e = 0; e < type_count(w->slot[s->piece[k].slot].type); e++, i++) {
-      uint32_t slot, j = 0;
-      int64_t element;
-      if (!flow_element(w, s->after[k], e, &slot, &element, &minus[i])) return false;
-      while (j < s->n && s->piece[j].slot != slot) j++;
-      if (j == s->n || taken[first[j] + element]) return false;
-      from[i] = (uint32_t)(first[j] + element);
-      taken[from[i]] = true;
-    }
-  s->from = from;
-  s->minus = minus;
-  return true;
-}
-
 /* p = p - sin(q): the update that is meant, or NULL. */
 static const char *as_update(Elab *E, const Stmt *s) {
   const Expr *v = s->value;
@@ -260,7 +238,7 @@ static void assign(Elab *E, const Stmt *s) {
   if (!state_values(E, s->value, step.piece, step.n, step.after) ||
       !undoable(E, step.after, step.n, NULL, 0, s->value->at, "this step"))
     return;
-  if (!s->inverse && !permutation(E, &step)) {
+  if (!s->inverse && !flow_permutes(E, &step)) {
     no_inverse(E, s);
     return;
   }
