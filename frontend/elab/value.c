@@ -136,7 +136,7 @@ const char *value_text(Elab *E, Value v) {
   if (value_type(v, &t)) return arena_strdup(E->mem, type_user(t, buf, sizeof buf));
   switch (v.kind) {
   case V_STRING: return "a string";
-  case V_LIST: return "a list";
+  case V_LIST: return v.list.n ? "a list" : "an empty list";
   case V_TUPLE: return arena_printf(E->mem, "a tuple of %u", v.list.n);
   case V_FUNC:
     switch (v.func->kind) {

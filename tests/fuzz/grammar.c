@@ -108,17 +108,16 @@ static const Piece *draw(const Tree *t, Form form) {
 
 /* ---- what is written anew ------------------------------------------------------------------------------------------ */
 
-static const char *const unary[] = {"sin",           "cos",       "exp",     "log",      "log1p",     "expm1", "sqrt",
-                                    "tan",           "tanh",      "sigmoid", "softplus", "relu",      "abs",   "sign",
-                                    "erf",           "sum",       "mean",    "prod",     "sd",        "std",   "max",
-                                    "min",           "maxabs",    "norm",    "diag",     "logdet",    "tril",  "triu",
-                                    "transpose",     "len",       "field",   "omega",    "eye",       "zeros", "ones",
-                                    "first",         "last",      "inverse", "nonzeros", "reshape",   "stack", "mean_over_batch",
-                                    "not",           "flip",      "floor",   "ceil",     "round",     "log10", "asin",
-                                    "acos",          "atan",      "sinh",    "cosh",     "asinh",     "acosh", "atanh",
-                                    "stop_gradient", "logsumexp", "softmax", "cumsum",   "cumprod",   "sort",  "argsort",
-                                    "argmax",        "argmin",    "inv",     "det",      "logabsdet", "trace", "cholesky",
-                                    "eigh",          "-"};
+static const char *const unary[] = {
+  "sin",      "cos",       "exp",     "log",    "log1p",   "expm1",         "sqrt",      "tan",       "tanh",
+  "sigmoid",  "softplus",  "relu",    "abs",    "sign",    "erf",           "sum",       "mean",      "prod",
+  "sd",       "std",       "max",     "min",    "maxabs",  "norm",          "diag",      "logdet",    "tril",
+  "triu",     "transpose", "len",     "shape",  "ess",     "r_hat",         "field",     "omega",     "eye",
+  "zeros",    "ones",      "first",   "last",   "inverse", "nonzeros",      "reshape",   "stack",     "mean_over_batch",
+  "not",      "flip",      "floor",   "ceil",   "round",   "log10",         "asin",      "acos",      "atan",
+  "sinh",     "cosh",      "asinh",   "acosh",  "atanh",   "stop_gradient", "logsumexp", "softmax",   "cumsum",
+  "cumprod",  "sort",      "argsort", "argmax", "argmin",  "inv",           "det",       "logabsdet", "trace",
+  "cholesky", "eigh",      "-"};
 static const char *const binary[] = {
   "mod",   "atan2",   "max",    "min",         "grad",        "jac",     "hess",        "div",          "dot",   "cross",
   "outer", "concat",  "roll",   "solve_lower", "solve_upper", "poisson", "jacobian",    "hessian",      "stack", "moving_mean",
