@@ -109,6 +109,7 @@ typedef struct Play { /* a recording being walked */
   bool undo;
   Val known[FLOW_STATES + 1]; /* the states at hand, in the innermost level; room for the log-determinant */
   Val read[FLOW_STATES];      /* ids of them, of the step at hand */
+  Val vector;                 /* of a clause whose log-determinant is wanted: its states in one, of which `read` are parts */
   Val *mean;                  /* by running: what it is now, in the level `home` */
   Level *home;
   bool reversible; /* steps become `reversible` operators, see flow/flow_step.c */
