@@ -18,7 +18,8 @@ typedef struct PassSwept { /* a Jacobian that was expanded by its structure (jac
   Span at;
   int way;
   uint32_t rows, cols, nonzeros;
-  int64_t sweeps, plainly; /* as many as without structure */
+  int64_t sweeps, plainly;        /* as many as without structure */
+  uint32_t blocks, largest, held; /* of a log-determinant: blocks, rows of the largest; uses that were held constant */
 } PassSwept;
 
 /* What passes are asked, and what they tell: for --print-after, --time-passes and --verify-each. Every pass takes one, or
@@ -39,7 +40,7 @@ double pass_now(void); /* monotonic seconds */
 
 /* ---- from a model's functions to what is compiled (pipeline.c) ------------------------------------------------------------ */
 
-/* Expands grad, jac, divergence, innermost first, and `integrate`; simplifies before and
+/* Expands grad, jac, divergence, logjac, innermost first, and `integrate`; simplifies before and
  * after each level. Errors (an `ode` or `rand`-free violation) go to diag with their place. NULL
  * after an error. Afterwards no DERIV op and no `integrate` is left anywhere, and no `batch_mean`: its average
  * stands in for it. (Training lowers means before: pass_gradient.) */

@@ -257,6 +257,18 @@ static void check_diagonal(const Pattern *p, const Colouring *c) {
   CU_ASSERT_EQUAL(bad, 0);
 }
 
+static bool colour_diagonal(const Pattern *p, uint32_t most, Colouring *out) {
+  Pattern d;
+  pattern_init(&d, p->rows, p->cols, p->rows);
+  for (uint32_t i = 0; i < p->rows; i++) {
+    d.start[i + 1] = d.start[i] + pattern_has(p, i, i);
+    if (pattern_has(p, i, i)) d.col[d.start[i]] = i;
+  }
+  bool found = colour_elements(p, &d, most, out);
+  pattern_finish(&d);
+  return found;
+}
+
 static void test_colourings(void) {
   for (Kind kind = 0; kind < KINDS; kind++)
     for (uint32_t n = 1; n <= 60; n += 1 + n / 7) {
