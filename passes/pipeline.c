@@ -39,18 +39,40 @@ static Fn *derive(PassRun *run, const Fn *f, bool reversible, bool top, Diag *di
   return out;
 }
 
+static Fn *derive_way(PassRun *run, const Fn *f, Memory way, Diag *diag) {
+  Fn *g = derive(run, f, way == MEMORY_REVERSIBLE, true, diag);
+  return g ? derive_end(run, g) : NULL;
+}
+
+/* Both ways where states might be too much to keep. */
+static Fn *derive_cheaper(PassRun *run, const Fn *f, MemoryChoice *c, Diag *diag) {
+  c->way = MEMORY_STORED;
+  Fn *stored = derive_way(run, f, MEMORY_STORED, diag);
+  if (!stored || !c->bytes) return stored;
+  const MemoryCost kept = pass_memory_cost(stored);
+  if (c->bytes <= MEMORY_KEPT && kept.bytes <= MEMORY_KEPT) return stored;
+  Fn *again = derive_way(run, f, MEMORY_REVERSIBLE, diag);
+  if (again && kept.bytes <= MEMORY_MOST && kept.work <= pass_memory_cost(again).work) {
+    ir_fn_destroy(again);
+    return stored;
+  }
+  ir_fn_destroy(stored);
+  c->way = MEMORY_REVERSIBLE;
+  return again;
+}
+
 Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   double start = pass_now();
   Fn *joined = pass_join(run, f);
   if (joined) f = joined;
   MemoryChoice c = {memory, pass_memory_bytes(f)};
-  if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
   Fn *averaged = pass_holds(f, 0, OP_batch_mean) ? train_means_averaged(f) : NULL;
-  Fn *g = derive(run, averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, true, diag);
+  if (averaged) f = averaged;
+  Fn *g = memory == MEMORY_AUTO ? derive_cheaper(run, f, &c, diag) : derive_way(run, f, memory, diag);
   ir_fn_destroy(averaged);
   ir_fn_destroy(joined);
   if (chosen) *chosen = c;
-  return pass_done(run, "derive", start, g ? derive_end(run, g) : NULL);
+  return pass_done(run, "derive", start, g);
 }
 
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }
