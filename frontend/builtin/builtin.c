@@ -119,6 +119,7 @@ static const Builtin builtin_rows[] = {
   {"read",         "file, ...",             bi_misplaced,  0,             BF_RAW,         "a table of a file"},
   {"inverse",      "T",                     bi_inverse,    F_INVERSE,     BF_RAW,         "a flow undone"},
   {"logdet",       "T",                     bi_inverse,    F_LOGDET,      BF_RAW,         "log |det| of a flow"},
+  {"lift",         "u",                     bi_inverse,    F_LIFT,        BF_RAW,         "the point transformation of q and p by a flow of q"},
   {"mean_over_batch", "x",                  bi_misplaced,  1,             BF_RAW,         "the mean of a `running`"},
   {"moving_mean",  "x",                     bi_misplaced,  1,             BF_RAW,         "the mean of a `running`, of the steps before"},
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
