@@ -400,8 +400,22 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   return POISON;
 }
 
+/* A report may have the name of a function, `report ess = ...` above a call `ess(w)`: what is called is the function. */
+static Value callee(Elab *E, const Expr *e) {
+  Value f = elab_expr(E, e), v;
+  if (f.kind != V_REPORT || e->kind != EX_NAME) return f;
+  Global *g = module_find(E->now->frame->module, e->name);
+  if (g) v = global_value(E, g, e->at);
+  return g || builtin_value(E, e->name, &v) ? v : f;
+}
+
+/* What a function of the library is called by a statistic's name for is, of a report, the statistic. */
+static const Builtin *asked(Elab *E, const Func *f, const Actuals *a) {
+  return f->kind == F_USER && f->module->std ? builtin_statistic(E, f->name, a) : NULL;
+}
+
 Value elab_call(Elab *E, const Expr *e) {
-  Value f = elab_expr(E, e->a);
+  Value f = callee(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
     if (E->now->body->constant) return data_constant(E, e);
     elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data` and `const`"), "`data d = read(...)`");
@@ -409,6 +423,8 @@ Value elab_call(Elab *E, const Expr *e) {
   }
   Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
   if (f.kind == V_POISON) return f;
+  const Builtin *stat = f.kind == V_FUNC ? asked(E, f.func, &a) : NULL;
+  if (stat) return builtin_apply(E, stat, &a);
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   Span hidden;
   DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
