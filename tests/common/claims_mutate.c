@@ -103,10 +103,8 @@ static int set_of(const Text *t, uint32_t k, int from) {
 
 static bool in_a_set(const Text *t, uint32_t k) { return set_of(t, k, 0) >= 0; }
 static bool is_state(const Text *t, uint32_t k) { return is(t, k, "q") || is(t, k, "p"); }
-static bool is_number(const Text *t, uint32_t k) {
-  (void)t;
-  return token[k].kind == TK_NUMBER;
-}
+/* A motion stays short: an implicit step that is long against the forces' own times may have several solutions, and is not undone. */
+static bool is_number(const Text *t, uint32_t k) { return token[k].kind == TK_NUMBER && !(k && is(t, k - 1, "for")); }
 static bool is_name(const Text *t, uint32_t k) {
   (void)t;
   return token[k].kind == TK_NAME;
