@@ -113,7 +113,8 @@ typedef struct Play { /* a recording being walked */
   Val vector;                     /* of a clause whose log-determinant is wanted: its states in one, of which `read` are parts */
   Val *mean;                      /* by running: what it is now, in the level `home` */
   Level *home;
-  bool lift;       /* the momenta are moved along, see flow/flow_lift.c */
+  bool lift;  /* the momenta are moved along, see flow/flow_lift.c */
+  bool again; /* the half of a `reversible` operator that undoes: the states it finds are those that the other half is taken at */
   bool reversible; /* steps become `reversible` operators, see flow/flow_step.c */
   bool want_logdet;
   Val logdet; /* so far; VAL_NONE is 0 */

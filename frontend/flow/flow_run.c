@@ -197,6 +197,23 @@ Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n) {
   return n == 1 ? column[0] : ir_concat(b, column, n, 1);
 }
 
+static uint32_t loops(Flow *w, const Val *root, uint32_t n) {
+  Cone c = {0};
+  uint32_t some = 0;
+  flow_cone(w, root, n, &c);
+  for (uint32_t j = 0; j < c.ids.n; j++) some += ir_inst(w->level.fn, (Val){c.ids.at[j]})->sub != 0;
+  vec_free(&c.ids);
+  return some;
+}
+
+/* Whether the log-determinant of a step undone is minus that of the step where this leads: where that has fewer loops (an inverse
+ * by iteration), and where what the step computes there is wanted in any case. */
+static bool by_step(Play *p, const Step *s) {
+  if (!p->undo) return false;
+  const uint32_t there = loops(p->w, s->after, s->n), back = loops(p->w, s->before, s->n);
+  return there == back ? p->again : there < back;
+}
+
 /* log|det| of the Jacobian of the moved states, from `vector` to `next`. */
 static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
@@ -224,13 +241,37 @@ static void said_log_det(Play *p, const Step *s) {
   add_logdet(p, out_of(p, s->logdet), p->undo);
 }
 
+/* The states of a clause become parts of one vector, by which it is differentiated. */
+static void read_as_vector(Play *p, const Step *s, const Val *state) {
+  Build *b = &p->E->now->level->b;
+  uint32_t first = 0;
+  p->vector = ir_id(b, laid_out(b, state, s->n));
+  for (uint32_t k = 0; k < s->n; k++) {
+    Type t = p->w->slot[s->piece[k].slot].type;
+    uint32_t n = (uint32_t)type_count(t);
+    Val part = s->n == 1 ? p->vector : ir_slice(b, p->vector, 0, first, n, 1);
+    p->read[s->piece[k].slot] = ir_reshape(b, part, t.rank, t.dim);
+    first += n;
+  }
+}
+
+static void add_of_step(Play *p, const Step *s, const Val *next) {
+  Play forth = *p;
+  Val after[FLOW_STATES];
+  memcpy(after, s->after, sizeof after);
+  read_as_vector(&forth, s, next);
+  copy_out(&forth, after, s->n);
+  add_logdet(p, step_log_det(&forth, s, after), true);
+}
+
 static void assign(Play *p, const Step *s) {
   const bool adds = p->want_logdet && !keeps_volume(p);
   Val next[FLOW_STATES];
   memcpy(next, p->undo ? s->before : s->after, sizeof next);
   copy_out(p, next, s->n);
   if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
-  if (p->vector.id) add_logdet(p, step_log_det(p, s, next), false);
+  if (p->vector.id && by_step(p, s)) add_of_step(p, s, next);
+  else if (p->vector.id) add_logdet(p, step_log_det(p, s, next), false);
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
   if (adds && s->logdet.id && p->undo) said_log_det(p, s);
 }
@@ -362,20 +403,6 @@ void play_read(Play *p) {
   for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(&p->E->now->level->b, p->known[k]);
 }
 
-/* The states of a clause become parts of one vector, by which it is differentiated. */
-static void read_as_vector(Play *p, const Step *s) {
-  Build *b = &p->E->now->level->b;
-  uint32_t first = 0;
-  p->vector = ir_id(b, flattened(p, s));
-  for (uint32_t k = 0; k < s->n; k++) {
-    Type t = p->w->slot[s->piece[k].slot].type;
-    uint32_t n = (uint32_t)type_count(t);
-    Val part = s->n == 1 ? p->vector : ir_slice(b, p->vector, 0, first, n, 1);
-    p->read[s->piece[k].slot] = ir_reshape(b, part, t.rank, t.dim);
-    first += n;
-  }
-}
-
 void play_plain(Play *p, const Step *first, uint32_t n) {
   elab_at(p->E, first->stmt->at);
   if (p->lift) {
@@ -385,7 +412,11 @@ void play_plain(Play *p, const Step *first, uint32_t n) {
   play_read(p);
   p->vector = VAL_NONE;
   if (first->kind == STEP_ASSIGN) {
-    if (p->want_logdet && !first->logdet.id && !keeps_volume(p)) read_as_vector(p, first);
+    if (p->want_logdet && !first->logdet.id && !keeps_volume(p)) {
+      Val state[FLOW_STATES];
+      for (uint32_t k = 0; k < first->n; k++) state[k] = p->known[first->piece[k].slot];
+      read_as_vector(p, first, state);
+    }
     for (uint32_t k = 0; k < p->w->n; k++) p->known[k] = p->read[k];
   }
   for (uint32_t k = 0; k < n; k++) {
