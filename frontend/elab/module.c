@@ -59,6 +59,39 @@ static const char *readable(Elab *E, const char *dir, const char *name, uint32_t
   return text || elab_look(E, path, R_OK) ? path : NULL;
 }
 
+static const char *const libraries[] = {"std/nets", "std/symplectic", "std/flows", "std/sampling"};
+enum { LIBRARIES = sizeof libraries / sizeof *libraries };
+
+/* A definition stands at the beginning of a line: some words, the name, a parameter list. */
+static bool defines_name(const char *text, const char *name) {
+  const size_t n = strlen(name);
+  for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+    if (at == text || at[-1] != ' ' || at[n] != '(') continue;
+    const char *line = at;
+    while (line > text && line[-1] != '\n') line--;
+    const char *c = line;
+    while (c < at && (*c == ' ' || (*c >= 'a' && *c <= 'z'))) c++;
+    if (c == at && *line != ' ') return true;
+  }
+  return false;
+}
+
+const char *module_of_library(const char *name) {
+  size_t len;
+  for (int k = 0; k < LIBRARIES; k++) {
+    const char *text = std_text(libraries[k], &len);
+    if (text && defines_name(text, name)) return libraries[k];
+  }
+  return NULL;
+}
+
+static const char *libraries_text(Elab *E) {
+  const char *s = "";
+  for (int k = 0; k < LIBRARIES; k++)
+    s = arena_printf(E->mem, "%s%s\"%s\"", s, k == 0 ? "" : k + 1 < LIBRARIES ? ", " : " and ", libraries[k]);
+  return s;
+}
+
 static Module *load_std(Elab *E, const char *name) {
   size_t len;
   const char *text = std_text(name, &len), *shown = arena_printf(E->mem, "<%s.hnn>", name);
@@ -89,7 +122,7 @@ static Module *imported(Elab *E, const Module *from, const Item *it) {
   }
   if (!path) {
     DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
-    if (std) elab_help(m, "the library has \"std/nets\", \"std/symplectic\" and \"std/sampling\"");
+    if (std) elab_help(m, "the library has %s", libraries_text(E));
     else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
     return NULL;
   }

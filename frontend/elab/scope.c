@@ -232,11 +232,12 @@ void elab_unknown(Elab *E, const char *name, Span at) {
   known.n += builtin_names(known.at + known.n, 256);
   DiagMsg *msg = elab_error(E, CODE_undefined, at, "`%s` is not defined", name);
   const char *twin = synonym_letter(name, known.at, known.n);
-  const char *product = twin ? NULL : as_product(E, name);
+  const char *product = twin ? NULL : as_product(E, name), *library = twin || product ? NULL : module_of_library(name);
   if (twin) elab_help(msg, "did you mean `%s`?", twin);
   else if (product) elab_help(msg, "a product is written `*`: `%s`", product);
   else if (below(E, msg, name, at) || field_of(E, msg, name) || is_report(E, msg, name)) {
-  } else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
+  } else if (library) elab_help(msg, "`import \"%s\"` has it", library);
+  else if (!strcmp(name, "e")) elab_help(msg, "`exp(x)` is e^x");
   else if (is_type(name)) elab_help(msg, "a type stands behind `:`, as in `x: real`; nothing converts: every number is a real");
   else if (!strcmp(name, "index"))
     elab_help(msg, "the number of a draw is known in its data program: `yield x, k = index` makes a field of it");

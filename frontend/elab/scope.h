@@ -70,6 +70,7 @@ bool elab_known(Elab *E, const char *name, bool builtins);
 void elab_unknown(Elab *E, const char *name, Span at); /* the error, with a suggestion */
 
 /* module.c: the file with what it imports */
+const char *module_of_library(const char *name); /* "std/nets": which defines it; NULL: none */
 Module *module_load(Elab *E, const char *path, uint32_t file);
 /* access(2), and the model remembers what it said. */
 bool elab_look(Elab *E, const char *path, int mode);

@@ -3,9 +3,11 @@
 
 Chains that begin with a draw of their density must keep it: moments lie within four standard errors of it (seeds are fixed, so a test
 passes always or never). Acceptances are compared with integrals, spins with sums over states, statistics with their formulas in Python."""
+import bisect
 import itertools
 import math
 import os
+import statistics
 import struct
 import sys
 import zipfile
@@ -305,12 +307,54 @@ def geyer(x):
 
 def split_r_hat(chains):
     half = len(chains[0])//2
-    parts = [p for c in chains for p in (c[:half], c[len(c) - half:])]
+    return scale_reduction([p for c in chains for p in (c[:half], c[len(c) - half:])])
+
+
+def scale_reduction(parts):
+    half = len(parts[0])
     means = [sum(p)/half for p in parts]
     within = sum(sum((x - m)**2 for x in p)/(half - 1) for p, m in zip(parts, means))/len(parts)
     centre = sum(means)/len(means)
     between = half*sum((m - centre)**2 for m in means)/(len(means) - 1)
     return math.sqrt((between/within + half - 1)/half)
+
+
+def normal_scores(parts):
+    every = sorted(x for p in parts for x in p)
+    n, quantile = len(every), statistics.NormalDist().inv_cdf
+    return [[quantile((bisect.bisect_left(every, x) + (every.count(x) + 1)/2 - 0.375)/(n + 0.25)) for x in p] for p in parts]
+
+
+def r_hat_ranks(chains):
+    half = len(chains[0])//2
+    parts = [p for c in chains for p in (c[:half], c[len(c) - half:])]
+    median = statistics.median(x for p in parts for x in p)
+    folded = [[abs(x - median) for x in p] for p in parts]
+    return max(scale_reduction(normal_scores(parts)), scale_reduction(normal_scores(folded)))
+
+
+def test_r_hat_of_ranks():
+    """Draws that repeat, as those of chains do, share ranks; chains of unequal widths are seen."""
+    run("""\
+data d {
+  let z = normal(0, 1, [5, 31])
+  let w = [where(k < 4, 1, 4)*floor(2*z[k])/2 for k in 0:5]
+  yield z, w, rz = r_hat_ranks(z), rw = r_hat_ranks(w), plain = r_hat(w)
+}
+use some = d(count = 3, seed = 1)
+save kept = { z = z, w = w, rz = rz, rw = rw } on some
+report plain = plain on some
+report wide = rw on some
+report ends = normal_quantile([1e-6, 0.3, 0.5, 1 - 1e-3])
+""")
+    for key in "z", "w":
+        a, r = array("kept", key), array("kept", "r" + key)
+        for i in range(3):
+            want = r_hat_ranks([a[155*i + 31*k:155*i + 31*(k + 1)] for k in range(5)])
+            check(abs(r[i] - want) < 1e-9, "%s: %r, not %r" % (key, r[i], want))
+    check(report("wide")["min"] > 1.08 > report("plain")["max"], "widths", load("run/reports.json"))
+    for got, p in zip(report("ends")["mean"], (1e-6, 0.3, 0.5, 1 - 1e-3)):
+        check(abs(got - statistics.NormalDist().inv_cdf(p)) < 1e-9, "the quantile of %g is %g" % (p, got))
 
 
 def test_autocorrelation_times():
@@ -401,6 +445,46 @@ expect ess(one) == 500 and ess > 0 and ess(pair)[1] == 500
     for a, b in zip(got, [500, want, want, 10, 1, 36/14]):
         check(abs(a/b - 1) < 1e-12, "%r" % got)
     check(abs(report("two")["mean"][0]/want - 1) < 1e-12 and report("two")["mean"][1] == 500, "of each element", report("two"))
+
+
+# ---- where chains stand ----
+
+def test_chains_in_losses():
+    """Contrastive divergence: the energy of the data against that of a short chain begun at them learns the precision 1/4."""
+    run("""\
+data d { yield y = normal(0, 2) }
+use seen = d(count = 500)
+net energy(x: real) { param k: real = 1; return k*x^2/2 }
+loss cd(y: real) {
+  fn log_p(x: real) = -energy(x)
+  fn move(x: real) = metropolis(log_p, x, 2)
+  let (x, _) = markov_chain(move, y, steps = 5)
+  return energy(y) - energy(stop_gradient(x[-1]))
+}
+train cd on seen { optimizer = adam(lr = 0.01), batch = 100, steps = 1000 }
+report k = 2*energy(1)
+expect abs(k - 0.25) < 0.05
+""")
+
+
+def test_statistics_of_chains_go_on_in_a_resumed_run():
+    write("m.hnn", """\
+data c { yield x = normal(0, 1, [8, 2]) }
+use chain = c(count = 10)
+report x = x on chain
+net f(x: real) { param a: real = 0; return a*x }
+loss l(x) = (f(x[0, 0]) - x[0, 1])^2
+report early = r_hat(x)
+report w = exp(x[0]) on chain
+report size = ess(w)
+train l on chain { steps = 200, every = 50 }
+report late = [r_hat(x), size]
+expect maxabs(late[0] - early) == 0 and maxabs(late[1] - ess(w)) == 0
+""")
+    hnnc("run", "m.hnn", "--out", "run", "-q")
+    want = load("run/reports.json")
+    hnnc("resume", "run", "-q")
+    check(load("run/reports.json") == want, "reports differ")
 
 
 # ---- models ----
