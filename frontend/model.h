@@ -82,8 +82,19 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-/* Of the values of a report: one for each sample. */
-typedef enum { STAT_MEAN, STAT_SD, STAT_MIN, STAT_MAX, STAT_COUNT, STAT_SUM, STAT_QUANTILE, STAT_LOGMEANEXP } Stat;
+/* Of the values of a report: one for each sample. STAT_R_HAT: samples are chains, and the first axis of a value their draws. */
+typedef enum {
+  STAT_MEAN,
+  STAT_SD,
+  STAT_MIN,
+  STAT_MAX,
+  STAT_COUNT,
+  STAT_SUM,
+  STAT_QUANTILE,
+  STAT_LOGMEANEXP,
+  STAT_ESS,
+  STAT_R_HAT
+} Stat;
 typedef struct ReportStat {
   Stat stat;
   double q; /* quantile */
@@ -107,7 +118,7 @@ struct Report {
   uint32_t nasked;
 };
 Type report_type(const Report *r);    /* of a sample; its function is there */
-Type stat_type(const ReportUse *use); /* of the report, for each element; `count` is one number */
+Type stat_type(const ReportUse *use); /* of the report, for each element; `count` is one number, `r_hat` has no axis of draws */
 /* Where the elements of use[k] begin in the row of all the elements of use[0], use[1], ...: the index of an IN_SCALAR. Of tensors at
  * the alignment of arrays. */
 uint32_t stat_at(const ReportUse *use, uint32_t k);

@@ -47,6 +47,8 @@ typedef struct HnnHost {    /* what generated code calls back */
   int32_t (*ode)(HnnOde *); /* 0, or the number of lanes that failed (their output is NaN) */
 } HnnHost;
 
+enum { HNN_AT_ONCE = 2 }; /* tiles that code may do at once: a call of fewer is slower, but computes the same */
+
 typedef struct HnnCall {
   const HnnArg *in;       /* one per input of the function */
   const HnnArg *out;      /* one per output. Lane outputs are written for the tiles run; shared

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-typedef enum { SEED, SAMPLE, COUNTER, LAST, ELEMENTS, OUT, STRIDE, ARGUMENTS } Argument;
+typedef enum { SEED, SAMPLE, COUNTER, LAST, ELEMENTS, OUT, STRIDE, LANES, ARGUMENTS } Argument;
 
 typedef struct Draws {
   CgEmit *e;
@@ -41,13 +41,18 @@ static void store_pair(const Draws *d, LLVMValueRef pair, LLVMValueRef lane, LLV
   cg_store(e, v[0], place(d, first, lane));
 }
 
-static void draw_lanes(const Draws *d) {
+/* Two vectors of 64-bit words at a time: the rounds of one block are a chain, whose waits the other fills (in C a block took 10 ns so,
+ * 12 to 14 alone). */
+static unsigned at_once(const CgEmit *e) { return e->f64 && e->tile >= 2 * e->vl ? 2 * e->vl : e->vl; }
+
+/* `n` samples at a time. */
+static void draw_lanes(const Draws *d, unsigned n) {
   CgEmit *e = d->e;
   LLVMValueRef zero = cg_i64(e, 0), v[2];
   CgLoop pair, lane;
   cg_loop_begin(e, &pair, zero, d->pairs, 1);
-  cg_loop_begin(e, &lane, zero, cg_i64(e, e->tile), e->vl);
-  blocks(d, cg_iadd(e, d->arg[SAMPLE], lane.iv), pair.iv, e->vl, false, v);
+  cg_loop_begin(e, &lane, zero, d->arg[LANES], n);
+  blocks(d, cg_iadd(e, d->arg[SAMPLE], lane.iv), pair.iv, n, false, v);
   store_pair(d, pair.iv, lane.iv, v);
   cg_loop_end(e, &lane);
   cg_loop_end(e, &pair);
@@ -85,11 +90,12 @@ static LLVMValueRef draw_function(Gen *g, int kind, bool contiguous) {
   CgEmit *e = g->e;
   char name[64];
   bool along = e->tile == 1;
-  snprintf(name, sizeof name, "draw.%d.%u.%u.%u.%d", kind, e->es * 8, e->vl, e->tile, contiguous);
+  unsigned n = along ? 1 : at_once(e);
+  snprintf(name, sizeof name, "draw.%d.%u.%u.%d", kind, e->es * 8, n, contiguous);
   LLVMValueRef fn = LLVMGetNamedFunction(e->mod, name), outer = e->fn;
   if (fn) return fn;
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
-  LLVMTypeRef type[ARGUMENTS] = {e->i64, e->i64, e->i64, e->i64, e->i64, e->ptr, e->i64};
+  LLVMTypeRef type[ARGUMENTS] = {e->i64, e->i64, e->i64, e->i64, e->i64, e->ptr, e->i64, e->i64};
   fn = e->fn = cg_function(e, name, LLVMFunctionType(e->voidt, type, ARGUMENTS, 0), true);
   LLVMPositionBuilderAtEnd(e->b, cg_block(e, ""));
   Draws d = {.e = e, .kind = kind};
@@ -97,7 +103,7 @@ static LLVMValueRef draw_function(Gen *g, int kind, bool contiguous) {
   if (contiguous) d.arg[STRIDE] = cg_i64(e, 1);
   d.pairs = LLVMBuildAShr(e->b, cg_iadd(e, d.arg[ELEMENTS], cg_i64(e, 1)), cg_i64(e, 1), "");
   if (along) draw_elements(&d, contiguous);
-  else draw_lanes(&d);
+  else draw_lanes(&d, n);
   LLVMBuildRetVoid(e->b);
   e->fn = outer;
   LLVMPositionBuilderAtEnd(e->b, here);
@@ -132,6 +138,7 @@ void gen_rand(Gen *g, Frame *fr, const Group *gr) {
   arg[COUNTER] = counter_of(g, fr, i);
   arg[LAST] = cg_i64(e, (int64_t)(uint32_t)(ir_rand_attr(fn, i).site << 20));
   arg[ELEMENTS] = cg_i64(e, type_count(i->type));
+  arg[LANES] = cg_i64(e, e->tile);
   LLVMValueRef draw = draw_function(g, (int)ir_rand_attr(fn, i).kind, contiguous);
   LLVMBuildCall2(e->b, LLVMGlobalGetValueType(draw), draw, arg, ARGUMENTS, "");
 }

@@ -49,9 +49,9 @@ static V short_unit(const Ew *m, V upper) {
   return mul(m, whole, K(m, 0x1p-24));
 }
 
-/* Box and Muller, in double. */
+/* Box and Muller, in double, where 1 - u is exact and at least 2^-53. */
 static void normal_pair(const Ew *d, V u, V v, V out[2]) {
-  V cosine, sine, l = math_log1p(d, neg(d, u)), r = math_sqrt(d, mul(d, l, K(d, -2)));
+  V cosine, sine, l = math_log_normal(d, sub(d, K(d, 1), u)), r = math_sqrt(d, mul(d, l, K(d, -2)));
   math_turn(d, v, &cosine, &sine);
   out[0] = mul(d, r, cosine);
   out[1] = mul(d, r, sine);

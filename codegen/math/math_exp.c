@@ -152,6 +152,11 @@ V math_log(const Ew *m, V x) {
   return math_log_special(m, x, log_sum(m, add(m, p.k, shift), p.f, NULL));
 }
 
+V math_log_normal(const Ew *m, V x) {
+  LogParts p = math_log_parts(m, x);
+  return log_sum(m, p.k, p.f, NULL);
+}
+
 /* k + log(1 + f)/ln 2: whole for powers of two. */
 V math_log2(const Ew *m, V x) {
   V shift, scaled = math_log_scaled(m, x, &shift);

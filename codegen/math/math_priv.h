@@ -65,6 +65,7 @@ typedef struct LogParts {
   V f, k;
 } LogParts;
 LogParts math_log_parts(const Ew *m, V x);
+V math_log_normal(const Ew *m, V x);                  /* of a normal x > 0 */
 void math_turn(const Ew *m, V u, V *cosine, V *sine); /* of 2 pi u, 0 <= u <= 1 */
 /* `value` for positive finite x, else what the logarithm is there. */
 V math_log_special(const Ew *m, V x, V value);

@@ -25,21 +25,29 @@ static uint32_t length(const Fn *f) {
   return n;
 }
 
-/* Straight code in loops of many turns, with at most `room` reals a sample from turn to turn. One turn waits for another,
- * so that only other samples fill the time. */
-static bool is_chain(const CgTuning *t, const Fn *f, unsigned room) {
+/* A loop of straight code, and of such loops, on a few numbers, with at most `room` reals a sample from turn to turn. One turn
+ * waits for another, so that only other samples fill the time. */
+static bool is_chain(const CgTuning *t, const Fn *f, const Inst *i, unsigned room) {
+  int64_t carried = 0;
+  const Fn *body = ir_body(f, i);
+  for (uint32_t k = 0; k < ir_scan_shape(f, i).carry; k++) carried += type_count(ir_type(body, body->out.at[k]));
+  if (carried > room || body->inst.n > t->chain_most) return false;
+  for (uint32_t v = 1; v < body->inst.n; v++) {
+    const Inst *w = &body->inst.at[v];
+    if (w->op == OP_ode || (w->op == OP_scan ? !is_chain(t, body, w, room) : type_count(w->type) > t->tiny)) return false;
+  }
+  return true;
+}
+
+/* All that it does takes as long as such loops. */
+static bool waits(const CgTuning *t, const Fn *f, unsigned room) {
   bool loop = false;
   if (f->inst.n > t->chain_most) return false;
   for (uint32_t v = 1; v < f->inst.n; v++) {
     const Inst *i = &f->inst.at[v];
     if (i->op == OP_ode || (i->type.dt != DT_MULTI && i->type.lane && type_count(i->type) > t->tiny)) return false;
     if (i->op != OP_scan) continue;
-    int64_t carried = 0;
-    const Fn *body = ir_body(f, i);
-    for (uint32_t k = 0; k < ir_scan_shape(f, i).carry; k++) carried += type_count(ir_type(body, body->out.at[k]));
-    if (carried > room || body->sub.n || body->inst.n > t->chain_most) return false;
-    for (uint32_t w = 1; w < body->inst.n; w++)
-      if (type_count(body->inst.at[w].type) > t->tiny) return false;
+    if (!is_chain(t, f, i, room)) return false;
     loop = true;
   }
   return loop;
@@ -51,6 +59,6 @@ static bool is_chain(const CgTuning *t, const Fn *f, unsigned room) {
 PlanForm plan_tiles(const Fn *f, const CgTarget *t) {
   const CgTuning *tune = t->tune;
   unsigned nv = cg_many_regs(t) && (has_product(tune, f) || length(f) > tune->one_vector_from) ? 1 : 2, vl = cg_lanes(t, f->f64);
-  unsigned together = nv * 2 <= CG_MAX_NV && is_chain(tune, f, t->regs / (2 * nv)) ? 2 : 1;
+  unsigned most = nv * HNN_AT_ONCE, together = most <= CG_MAX_NV && waits(tune, f, t->regs / most) ? HNN_AT_ONCE : 1;
   return (PlanForm){.tile = nv * vl, .vl = vl, .es = f->f64 ? 8 : 4, .wide = vl, .together = together};
 }

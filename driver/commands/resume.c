@@ -104,8 +104,10 @@ static void take_report(const Report *r, const json_t *x, ReportResult *out) {
   numbers_of(x, "sd", out->elems, list, out->sd);
   numbers_of(x, "min", out->elems, list, out->min);
   numbers_of(x, "max", out->elems, list, out->max);
-  for (uint32_t k = 0; k < r->nasked; k++)
-    numbers_of(x, report_stat_text(r->asked[k], text), out->elems, list, out->asked + (size_t)k * out->elems);
+  for (uint32_t k = 0; k < r->nasked; k++) {
+    const Type t = stat_type(&(ReportUse){(Report *)r, r->asked[k]});
+    numbers_of(x, report_stat_text(r->asked[k], text), (uint32_t)type_count(t), t.rank > 0, out->asked + (size_t)k * out->elems);
+  }
   out->n = json_integer_value(json_object_get(x, "n"));
   out->made = true;
 }

@@ -104,13 +104,13 @@ static void extend(PlotNumbers *d, int axis, double v) {
 
 static void look_at_curves(PlotNumbers *d) {
   const Plot *p = d->p;
-  bool one = p->kind == PLOT_HEAT || p->kind == PLOT_HISTOGRAM;
+  bool matrix = plot_matrix(p);
   for (uint32_t c = 0; c < p->ncurve; c++)
     for (int64_t i = 0; i < d->nsample; i++)
       for (int64_t k = 0; k < plot_length(d, &p->curve[c]); k++) {
         double x, y;
         plot_point(d, &p->curve[c], k, i, &x, &y);
-        bool seen = one ? p->kind == PLOT_HEAT ? isfinite(y) : visible(p, 0, x) : visible(p, 0, x) && visible(p, 1, y);
+        bool seen = matrix ? isfinite(y) : visible(p, 0, x) && (p->kind == PLOT_HISTOGRAM || visible(p, 1, y));
         d->points += seen;
         d->left_out += !seen;
         if (seen) extend(d, 0, x), extend(d, 1, y);
@@ -119,7 +119,7 @@ static void look_at_curves(PlotNumbers *d) {
 
 static void look_at_grid(PlotNumbers *d) {
   for (uint32_t g = 0; g < d->p->ngrid; g++)
-    for (int64_t k = 0; k < d->p->n * d->p->n; k++) {
+    for (int64_t k = 0; k < plot_lattice_points(d); k++) {
       bool seen = isfinite(plot_at(&d->grid[g], 0, k));
       d->points += seen;
       d->left_out += !seen;
@@ -127,6 +127,8 @@ static void look_at_grid(PlotNumbers *d) {
 }
 
 /* ---- the lattice ----------------------------------------------------------------------------------------- */
+
+int64_t plot_lattice_points(const PlotNumbers *d) { return d->p->kind == PLOT_HISTOGRAM ? d->p->n : d->p->n * d->p->n; }
 
 /* As asked for, or around the curves. */
 static void choose_range(PlotNumbers *d) {
@@ -155,7 +157,7 @@ static int numbers(Session *s, PlotNumbers *d) {
   if (code) return code;
   if (p->fn) look_at_curves(d);
   choose_range(d);
-  if (p->grid && (code = evaluate(s, p, p->grid, d->stats, p->n * p->n, lattice, d, &d->grid))) return code;
+  if (p->grid && (code = evaluate(s, p, p->grid, d->stats, plot_lattice_points(d), lattice, d, &d->grid))) return code;
   if (p->grid) look_at_grid(d);
   if (p->grid && p->kind == PLOT_PHASE) plot_levels(d);
   if (p->kind == PLOT_HISTOGRAM) plot_histogram(d);

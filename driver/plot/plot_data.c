@@ -89,9 +89,9 @@ static void matrix(FILE *out, const PlotNumbers *d) {
 }
 
 static void lattice(FILE *out, const PlotNumbers *d, uint32_t g) {
-  int64_t n = d->p->n;
+  int64_t n = d->p->n, rows = plot_lattice_points(d) / n;
   fprintf(out, "# x y z\n");
-  for (int64_t j = 0; j < n; j++) {
+  for (int64_t j = 0; j < rows; j++) {
     if (j) fputc('\n', out);
     for (int64_t i = 0; i < n; i++) {
       short_real(out, plot_lattice(d, 0, i));
@@ -105,12 +105,15 @@ static void lattice(FILE *out, const PlotNumbers *d, uint32_t g) {
 }
 
 static void counts(FILE *out, const PlotNumbers *d, uint32_t c) {
-  fprintf(out, "# low high count\n");
+  int64_t all = d->nsample * plot_length(d, &d->p->curve[c]);
+  fprintf(out, "# low high count density\n");
   for (int64_t b = 0; b < d->bins; b++) {
     real(out, d, d->edge[b]);
     fputc(' ', out);
     real(out, d, d->edge[b + 1]);
-    fprintf(out, " %lld\n", (long long)d->count[c * d->bins + b]);
+    fprintf(out, " %lld ", (long long)d->count[c * d->bins + b]);
+    real(out, d, (double)d->count[c * d->bins + b] / ((double)all * (d->edge[b + 1] - d->edge[b])));
+    fputc('\n', out);
   }
 }
 
@@ -124,7 +127,7 @@ void plot_data(FILE *out, const PlotNumbers *d) {
     fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n", (long long)d->left_out);
   for (uint32_t c = 0; c < p->ncurve; c++) {
     heading(out, "curve", c, p->curve[c].label);
-    if (p->kind == PLOT_HEAT) matrix(out, d);
+    if (plot_matrix(p)) matrix(out, d);
     else if (p->kind == PLOT_HISTOGRAM) counts(out, d, c);
     else curve(out, d, &p->curve[c]);
   }

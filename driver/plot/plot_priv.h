@@ -34,6 +34,10 @@ double plot_at(const RtArray *a, int64_t e, int64_t i);
 void plot_point(const PlotNumbers *d, const PlotCurve *c, int64_t k, int64_t i, double *x, double *y);
 int64_t plot_length(const PlotNumbers *d, const PlotCurve *c);
 double plot_lattice(const PlotNumbers *d, int axis, int64_t k); /* coordinate k of the lattice */
+int64_t plot_lattice_points(const PlotNumbers *d);              /* a row of them for a histogram */
+
+/* Its one curve is a matrix. */
+static inline bool plot_matrix(const Plot *p) { return p->kind == PLOT_HEAT && !p->ngrid; }
 
 void plot_histogram(PlotNumbers *d); /* edge, count; plot_count.c */
 void plot_levels(PlotNumbers *d);

@@ -81,7 +81,7 @@ static void axis(FILE *out, const PlotNumbers *d, int k) {
   put_label(out, name, p->label[k]);
   bool counted = p->kind == PLOT_HISTOGRAM && k == 1; /* its range is that of the counts */
   if (p->log[k] && !counted) log_axis(out, d, k, c);
-  if (p->log[k] && counted) fprintf(out, "set logscale y\nset yrange [0.5:*]\n");
+  if (p->log[k] && counted) fprintf(out, p->ngrid ? "set logscale y\n" : "set logscale y\nset yrange [0.5:*]\n");
   if (p->kind == PLOT_PHASE || p->kind == PLOT_HEAT) {
     double half = p->kind == PLOT_HEAT ? (d->range[k][1] - d->range[k][0]) / (double)(p->n - 1) / 2 : 0;
     if (p->kind == PLOT_PHASE || p->ngrid)
@@ -162,7 +162,7 @@ static void head(FILE *out, const PlotNumbers *d) {
   key(out, p);
   axis(out, d, 0);
   axis(out, d, 1);
-  if (p->kind == PLOT_HEAT && p->ncurve) matrix_axes(out, d);
+  if (plot_matrix(p)) matrix_axes(out, d);
   aspect(out, d);
   if (p->kind != PLOT_HEAT && p->colour < 0) return;
   palette(out);
@@ -235,8 +235,10 @@ static void lines(Drawing *g) {
 
 /* Smaller the more there are. */
 static double point_size(const PlotNumbers *d) {
-  if (d->p->kind == PLOT_SECTION) return d->points > 5000 ? 0.12 : d->points > 1000 ? 0.18 : 0.25;
-  return d->points > 5000 ? 0.15 : d->points > 1000 ? 0.25 : d->points > 200 ? 0.35 : 0.55;
+  int64_t n = 0;
+  for (uint32_t c = 0; c < d->p->ncurve; c++) n += d->nsample * plot_length(d, &d->p->curve[c]);
+  if (d->p->kind == PLOT_SECTION) return n > 5000 ? 0.12 : n > 1000 ? 0.18 : 0.25;
+  return n > 5000 ? 0.15 : n > 1000 ? 0.25 : n > 200 ? 0.35 : 0.55;
 }
 
 static void points(Drawing *g) {
@@ -252,7 +254,7 @@ static void points(Drawing *g) {
             point_size(d));
     if (p->colour >= 0) fputs("palette", g->out);
     else if (orbits) fputs("variable", g->out);
-    else fprintf(g->out, "rgb '%s'", colour[c % COLOURS]);
+    else fprintf(g->out, "rgb '%s'", p->kind == PLOT_HEAT && p->ncurve == 1 ? "#40FFFFFF" : colour[c % COLOURS]);
     fputs(" notitle", g->out);
     if (p->colour >= 0 || !p->legend || !p->curve[c].label) continue;
     fprintf(g->out, ", \\\n     keyentry with points pt 7 ps 0.8 lc rgb '%s'", colour[c % COLOURS]);
@@ -262,8 +264,8 @@ static void points(Drawing *g) {
 
 static void map(Drawing *g) {
   const PlotNumbers *d = g->d;
-  const RtArray *a = d->p->ncurve ? &d->out[d->p->curve[0].y] : NULL;
-  next(g, NULL, 0);
+  const RtArray *a = plot_matrix(d->p) ? &d->out[d->p->curve[0].y] : NULL;
+  next(g, NULL, a ? 0 : d->p->ncurve);
   fprintf(g->out, " using 1:2:3 with image%s notitle", a && a->elems <= CELLS ? " pixels" : "");
 }
 
@@ -271,9 +273,18 @@ static void boxes(Drawing *g) {
   const Plot *p = g->d->p;
   for (uint32_t c = 0; c < p->ncurve; c++) {
     next(g, NULL, c);
-    fprintf(g->out, " using (($1 + $2)/2):3:($2 - $1) with boxes fs transparent solid %s border lc rgb '%s' lw 0.8",
-            p->ncurve > 1 ? "0.45" : "0.75", colour[c % COLOURS]);
+    fprintf(g->out, " using (($1 + $2)/2):%d:($2 - $1) with boxes fs transparent solid %s border lc rgb '%s' lw 0.8",
+            p->ngrid ? 4 : 3, p->ncurve > 1 ? "0.45" : "0.75", colour[c % COLOURS]);
     title(g, p->curve[c].label);
+  }
+}
+
+static void density(Drawing *g) {
+  const Plot *p = g->d->p;
+  for (uint32_t k = 0; k < p->ngrid; k++) {
+    next(g, NULL, p->ncurve + k);
+    fprintf(g->out, " using 1:3 with lines lw 2 lc rgb '%s'", colour[(p->ncurve + k) % COLOURS]);
+    title(g, p->grid_label[k]);
   }
 }
 
@@ -285,8 +296,11 @@ void plot_script(FILE *out, const PlotNumbers *d) {
   case PLOT_PHASE: levels(&g), lines(&g); break;
   case PLOT_SCATTER:
   case PLOT_SECTION: points(&g); break;
-  case PLOT_HEAT: map(&g); break;
-  case PLOT_HISTOGRAM: boxes(&g); break;
+  case PLOT_HEAT:
+    map(&g);
+    if (!plot_matrix(d->p)) points(&g);
+    break;
+  case PLOT_HISTOGRAM: boxes(&g), density(&g); break;
   default: lines(&g);
   }
   fputs("\n", out);

@@ -60,6 +60,14 @@ static double log_mean_exp(const double *v, int64_t n) {
   return most + log(sum / (double)n);
 }
 
+/* (sum w)^2/sum w^2 (Kish), in units of the largest. */
+static double effective_size(const double *v, int64_t n) {
+  const double most = fmax(fabs(v[0]), fabs(v[n - 1]));
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) sum += v[i] / most, squares += v[i] / most * (v[i] / most);
+  return sum * sum / squares;
+}
+
 /* v: sorted, without NaN. */
 static double statistic(ReportStat s, const double *v, int64_t n) {
   double sum = 0;
@@ -69,6 +77,7 @@ static double statistic(ReportStat s, const double *v, int64_t n) {
     return sum;
   case STAT_QUANTILE: return quantile(v, n, s.q);
   case STAT_LOGMEANEXP: return log_mean_exp(v, n);
+  case STAT_ESS: return effective_size(v, n);
   default: base_fault("a statistic that is not asked for");
   }
 }
@@ -77,15 +86,57 @@ static void answer(const Report *report, const RtArray *a, uint32_t e, double *v
   bool nan = false;
   for (int64_t i = 0; i < out->n; i++) nan |= isnan(v[i] = rt_real(a->v, row(a, e) + i, a->f64));
   qsort(v, (size_t)out->n, sizeof *v, ascending);
-  for (uint32_t k = 0; k < report->nasked; k++) out->asked[k * out->elems + e] = nan ? NAN : statistic(report->asked[k], v, out->n);
+  for (uint32_t k = 0; k < report->nasked; k++)
+    if (report->asked[k].stat != STAT_R_HAT) out->asked[k * out->elems + e] = nan ? NAN : statistic(report->asked[k], v, out->n);
+}
+
+/* ---- chains ---- */
+
+/* A sum of squares about the mean, by Welford's recurrence. */
+typedef struct Spread {
+  double n, mean, m2;
+} Spread;
+
+static void spread_add(Spread *s, double x) {
+  const double d = x - s->mean;
+  s->mean += d / ++s->n;
+  s->m2 += d * (x - s->mean);
+}
+
+/* Split R-hat (Gelman et al., Bayesian Data Analysis, 3rd ed., 11.4) of element e of what stands behind the axis of draws:
+ * each sample is two chains, its first half and its second, of which the middle draw of an odd number is no part. NaN goes through. */
+static double split_r_hat(const RtArray *a, int64_t samples, uint32_t draws, uint32_t behind, uint32_t e) {
+  const uint32_t half = draws / 2;
+  Spread means = {0};
+  double within = 0;
+  for (int64_t i = 0; i < samples; i++)
+    for (uint32_t first = 0; first <= draws - half; first += draws - half) {
+      Spread chain = {0};
+      for (uint32_t t = first; t < first + half; t++) spread_add(&chain, rt_real(a->v, row(a, t * behind + e) + i, a->f64));
+      spread_add(&means, chain.mean);
+      within += chain.m2 / (half - 1);
+    }
+  within /= means.n;
+  const double between = half * means.m2 / (means.n - 1);
+  return sqrt((between / within + half - 1) / half);
+}
+
+static void answer_chains(const Report *report, const RtArray *a, ReportResult *out) {
+  for (uint32_t k = 0; k < report->nasked; k++) {
+    if (report->asked[k].stat != STAT_R_HAT) continue;
+    const uint32_t draws = report_type(report).dim[0], behind = out->elems / draws;
+    for (uint32_t e = 0; e < behind; e++) out->asked[k * out->elems + e] = split_r_hat(a, out->n, draws, behind, e);
+  }
 }
 
 const char *report_stat_text(ReportStat s, char *text) {
+  static const char *const names[] = {
+    [STAT_SUM] = "sum", [STAT_LOGMEANEXP] = "logmeanexp", [STAT_ESS] = "ess", [STAT_R_HAT] = "r_hat"};
   int digits = 1;
   if (s.stat == STAT_QUANTILE) do
       snprintf(text, STAT_TEXT, "quantile(%.*g)", digits, s.q);
     while (strtod(text + strlen("quantile("), NULL) != s.q && digits++ < 17);
-  else snprintf(text, STAT_TEXT, "%s", s.stat == STAT_SUM ? "sum" : "logmeanexp");
+  else snprintf(text, STAT_TEXT, "%s", names[s.stat]);
   return text;
 }
 
@@ -158,6 +209,7 @@ static void tell(const Report *report, const RtArray *value, ReportResult *out) 
     statistics(value, e, out);
     if (sorted) answer(report, value, e, sorted, out);
   }
+  answer_chains(report, value, out);
   base_free(sorted);
 }
 

@@ -20,8 +20,11 @@ static RtReport record_report(Arena *mem, const Report *report, const ReportResu
   RtStatistic *asked = ARENA_ARRAY(mem, RtStatistic, report->nasked + 1);
   const Type t = report_type(report);
   char text[STAT_TEXT];
-  for (uint32_t k = 0; k < report->nasked; k++)
-    asked[k] = (RtStatistic){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked + (size_t)k * x->elems};
+  for (uint32_t k = 0; k < report->nasked; k++) {
+    const Type of = stat_type(&(ReportUse){(Report *)report, report->asked[k]});
+    asked[k] = (RtStatistic){arena_strdup(mem, report_stat_text(report->asked[k], text)), x->asked + (size_t)k * x->elems, of.rank,
+                             type_count(of)};
+  }
   RtReport r = {report->name, t.rank, {0}, x->elems, x->mean, x->sd, x->min, x->max, x->n, asked, (int)report->nasked};
   memcpy(r.dim, t.dim, sizeof *t.dim * t.rank);
   return r;

@@ -26,6 +26,8 @@ struct Builtin {
 };
 const Builtin *builtin_find(const char *name);
 Value builtin_apply(Elab *E, const Builtin *b, const Actuals *a);
+/* The statistic of reports that has this name, if any; with `of`, if a report is what it is asked of. tensor.c */
+const Builtin *builtin_statistic(Elab *E, const char *name, const Actuals *of);
 bool builtin_lazy(const Builtin *b, const char *name);     /* it takes this argument unelaborated */
 bool builtin_value(Elab *E, const char *name, Value *out); /* functions, constants, methods */
 /* Names that a value may have without a definition; for suggestions. */

@@ -7,7 +7,7 @@
 BuiltinCall bi_ew1, bi_ew2, bi_where, bi_concat, bi_stack, bi_roll, bi_flip, bi_reshape, bi_outer, bi_cross, bi_dot, bi_norm,
     bi_reduce, bi_maxabs, bi_prod, bi_softmax, bi_tri, bi_diag, bi_eye, bi_fill, bi_linspace, bi_omega, bi_solve, bi_inv, bi_det,
     bi_logabsdet, bi_trace, bi_cholesky, bi_eigh, bi_draw, bi_choice, bi_part, bi_stat, bi_misplaced, bi_transpose, bi_minmax,
-    bi_length;
+    bi_length, bi_shape;
 BuiltinCall bi_grad, bi_jac, bi_hess, bi_div, bi_functional /* field, poisson, jacobian, hessian, nonzeros */;
 
 bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim);

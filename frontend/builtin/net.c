@@ -147,6 +147,16 @@ static const char *types_text(Elab *E, const Type *t, uint32_t n) {
   return arena_printf(E->mem, "%s)", s);
 }
 
+/* Has parameters or means of its own, or an instance in it does. */
+static bool owns(const Elab *E, const char *path) {
+  const size_t n = strlen(path);
+  for (uint32_t i = 0; i < E->made.params.n; i++) {
+    const char *of = E->made.params.at[i].path;
+    if (!strncmp(of, path, n) && of[n] == '/') return true;
+  }
+  return false;
+}
+
 bool instance_called(Elab *E, const Func *f, const Actuals *a) {
   Instance *in = instance_find(E, f->path);
   Type *t = ARENA_ARRAY(E->mem, Type, a->n + 1);
@@ -162,7 +172,7 @@ bool instance_called(Elab *E, const Func *f, const Actuals *a) {
     in->narg = a->n;
     in->at = a->call;
   }
-  if (same) return true;
+  if (same || !owns(E, f->path)) return true;
   DiagMsg *m = elab_error(E, CODE_instance_shape, a->call, "`%s` has parameters for %s, found %s", f->name,
                           types_text(E, in->arg, in->narg), types_text(E, t, a->n));
   elab_label(m, in->at, "its first call");

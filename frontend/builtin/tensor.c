@@ -75,11 +75,27 @@ static Report *report_of(Elab *E, const Actual *a) {
   return report_named(E, a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL);
 }
 
+const Builtin *builtin_statistic(Elab *E, const char *name, const Actuals *of) {
+  const Builtin *b = builtin_find(name);
+  return b && b->call == bi_stat && (!of || (of->n && report_of(E, &of->at[0]))) ? b : NULL;
+}
+
 static bool share(Elab *E, const Actual *a, double *out) {
   if (!need_number(E, a, "the share of a `quantile`", out)) return false;
   if (*out >= 0 && *out <= 1) return true;
   DiagMsg *m = elab_error(E, CODE_out_of_range, a->at, "the share of a `quantile` is from 0 to 1, found %g", *out);
   if (*out > 1 && *out <= 100) elab_help(m, "of 100 it is the share %g", *out / 100);
+  return false;
+}
+
+/* Two draws in each half of a chain have a variance. */
+static bool chains(Elab *E, const Builtin *b, const Report *r, const Actual *a) {
+  enum { FEWEST = 4 };
+  const Type t = report_type(r);
+  if (t.rank && t.dim[0] >= FEWEST) return true;
+  DiagMsg *m = elab_error(E, CODE_wrong_shape, a->at, "`%s` needs chains of %d draws or more, found %s for each sample", b->name,
+                          FEWEST, value_text(E, (Value){.kind = V_REPORT, .report = (Report *)r}));
+  elab_help(m, "each sample is a chain: `report x = x[:, 0] on chains` gives all its draws of one number");
   return false;
 }
 
@@ -92,8 +108,10 @@ Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
     DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report above, found %s", b->name,
                             value_text(E, a->at[0].v));
     if (s.stat == STAT_SD) elab_help(m, "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
+    if (s.stat == STAT_ESS || s.stat == STAT_R_HAT) elab_help(m, "`import \"std/sampling\"` has it of tensors");
     return POISON;
   }
+  if (s.stat == STAT_R_HAT && !chains(E, b, r, &a->at[0])) return POISON;
   if (s.stat == STAT_QUANTILE && !strcmp(b->name, "median")) s.q = 0.5;
   else if (s.stat == STAT_QUANTILE && !share(E, &a->at[1], &s.q)) return POISON;
   return elab_stat(E, r, s, a->call);
@@ -208,6 +226,16 @@ Value bi_length(Elab *E, const Builtin *b, Actuals *a) {
   uint32_t n = value_length(E, a->at[0].v);
   if (n || a->at[0].v.kind == V_LIST) return value_exact(n, 1);
   return error_shape(E, &a->at[0], b->name, "a list or a tensor");
+}
+
+/* Of a number it is the empty list. */
+Value bi_shape(Elab *E, const Builtin *b, Actuals *a) {
+  Type t;
+  if (!tensor_arg(E, b, &a->at[0]) || !value_type(a->at[0].v, &t)) return POISON;
+  const uint32_t rank = t.rank;
+  Num *n = ARENA_ARRAY(E->mem, Num, rank + 1);
+  for (uint32_t k = 0; k < rank; k++) n[k] = num_of(t.dim[k]);
+  return rank ? value_array(E, 1, &rank, n) : (Value){.kind = V_LIST};
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------- */

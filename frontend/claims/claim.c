@@ -44,13 +44,15 @@ static Val form(Build *b, const Val *x, const Val *y) {
 }
 
 /* Plays a step, or those from `first` on; the states before are fresh variables in x, those behind in y. */
-static bool played(Judge *j, const Step *s, Val *x, Val *y) {
+static bool played(Judge *j, const Step *s, Val *x, Val *y, Val *logdet) {
   Play p;
   for (uint32_t k = 0; k < j->w->n; k++) x[k] = ir_id(&j->E->now->level->b, j->state[k]);
   play_init(&p, j->E, j->w, false, x);
+  p.want_logdet = logdet;
   if (s) play_step(&p, s);
   for (uint32_t k = j->first; !s && k < j->behind; k++) play_step(&p, &j->w->steps.at[k]);
   memcpy(y, p.known, sizeof *y * j->w->n);
+  if (logdet) *logdet = p.logdet;
   play_finish(&p);
   return !p.failed;
 }
@@ -62,7 +64,7 @@ static void pulled(Build *b, Val e, const Val *x, uint32_t n, Val *out) {
 static FieldAnswer keeps_form(Judge *j, const Step *s) {
   Build *b = &j->E->now->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], ju[2], jv[2];
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y, NULL)) return FIELD_UNDECIDED;
   if (flow_stops(b->f, y, x, 2)) return FIELD_UNDECIDED;
   pulled(b, paired(b, j->u, y, 2), x, 2, ju);
   pulled(b, paired(b, j->v, y, 2), x, 2, jv);
@@ -109,7 +111,7 @@ static FieldAnswer keeps_volume(Judge *j, const Step *s) {
   Val x[FLOW_STATES], y[FLOW_STATES];
   uint32_t n = j->w->n;
   int64_t total = 0;
-  if (!played(j, s, x, y)) return FIELD_UNDECIDED;
+  if (!played(j, s, x, y, NULL)) return FIELD_UNDECIDED;
   for (uint32_t k = 0; k < n; k++) total += type_count(ir_type(b->f, x[k]));
   if (total * total > ELAB_TENSOR) return FIELD_UNDECIDED;
   if (flow_stops(b->f, y, x, n)) return FIELD_UNDECIDED;
@@ -133,19 +135,25 @@ static FieldAnswer keeps_scale(Judge *j, const Step *s) {
 /* q and p of the other flow are conjugate parts of ours. */
 static bool conjugate(const Step *s) { return s->n == 2 && flow_conjugate(&s->piece[0], &s->piece[1]); }
 
+/* The claims of the flow that a call applies, or lifts. */
 static const Claim *claim_of_call(Judge *j, const Step *s) {
   Type t[FLOW_STATES];
+  const bool lift = s->func->kind == F_LIFT;
   for (uint32_t k = 0; k < s->n; k++) t[k] = s->piece[k].type, t[k].lane = 0;
-  return claim_of(j->E, s->func, t, s->n);
+  return claim_of(j->E, lift ? s->func->of[0] : s->func, t, lift ? 1 : s->n);
+}
+
+/* A lift is canonical by how it is made, if what it is made of is undone. */
+static bool call_holds(const Step *s, const Claim *c, bool form) {
+  if (!c) return false;
+  if (s->func->kind == F_LIFT) return c->undone == ANSWER_PROVED;
+  return c->symplectic == ANSWER_PROVED || (!form && c->volume == ANSWER_PROVED);
 }
 
 static FieldAnswer step_symplectic(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING) return FIELD_EQUAL;
   if (s->kind == STEP_EVOLVE && s->under && conjugate(s)) return FIELD_EQUAL; /* by the method */
-  if (s->kind == STEP_CALL && conjugate(s)) {
-    const Claim *c = claim_of_call(j, s);
-    if (c && c->symplectic == ANSWER_PROVED) return FIELD_EQUAL;
-  }
+  if (s->kind == STEP_CALL && conjugate(s) && call_holds(s, claim_of_call(j, s), true)) return FIELD_EQUAL;
   return keeps_form(j, s);
 }
 
@@ -153,8 +161,7 @@ static FieldAnswer step_volume(Judge *j, const Step *s) {
   if (s->kind == STEP_RUNNING || s->kind == STEP_SHIFT || s->kind == STEP_PERMUTE || (s->kind == STEP_EVOLVE && s->under))
     return FIELD_EQUAL;
   if (s->kind == STEP_SCALE) return keeps_scale(j, s);
-  const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
-  if (c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED)) return FIELD_EQUAL;
+  if (s->kind == STEP_CALL && call_holds(s, claim_of_call(j, s), false)) return FIELD_EQUAL;
   return keeps_volume(j, s);
 }
 
@@ -266,7 +273,7 @@ static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
   return same(j, y, want, s->n);
 }
 
-static void decide_inverse(Judge *j, const Step *s) {
+static Answer decide_inverse(Judge *j, const Step *s) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
   const char *detail = "", *text = arena_printf(E->mem, "inverse clause in %s", it->name);
@@ -286,6 +293,66 @@ static void decide_inverse(Judge *j, const Step *s) {
   if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
   if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
   note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
+  return claim_answer(a);
+}
+
+static Answer decide_undone(Judge *j) {
+  Answer all = ANSWER_PROVED;
+  for (uint32_t k = 0; k < j->w->steps.n; k++) {
+    const Step *s = &j->w->steps.at[k];
+    const Claim *c = s->kind == STEP_CALL ? claim_of_call(j, s) : NULL;
+    if (s->kind == STEP_ASSIGN && decide_inverse(j, s) != ANSWER_PROVED) all = ANSWER_UNDECIDED;
+    if (s->kind == STEP_CALL && !(c && c->undone == ANSWER_PROVED)) all = ANSWER_UNDECIDED;
+  }
+  return all;
+}
+
+/* ---- logdet clauses ------------------------------------------------------------------------------------ */
+
+static void refuse_logdet(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  const char *point = claim_point(E, j->left, j->report.point);
+  Context c;
+  context_push(E, &c);
+  c.failed = NULL;
+  DiagMsg *m = elab_error(E, CODE_logdet_refuted, s->stmt->logdet->at,
+                          "this is not the log-determinant of its step: at %s it is %.6g, log|det J| is %.6g",
+                          *point ? point : "some point", j->report.right / 2, j->report.left / 2);
+  elab_label(m, s->stmt->value->at, "the step");
+  context_pop(E, &c);
+}
+
+/* log (det J)^2, derived, and twice the clause; or what these are the logarithms of. (The field knows no sign of det J.) */
+static FieldAnswer logdet_holds(Judge *j, const Step *s) {
+  Build *b = &j->E->now->level->b;
+  Val x[FLOW_STATES], y[FLOW_STATES], from[FLOW_STATES], to[FLOW_STATES], said;
+  int64_t total = 0;
+  if (!played(j, s, x, y, &said)) return FIELD_UNDECIDED;
+  for (uint32_t k = 0; k < s->n; k++) {
+    const uint32_t slot = s->piece[k].slot;
+    from[k] = x[slot], to[k] = y[slot];
+    total += type_count(ir_type(b->f, x[slot]));
+  }
+  if (total * total > ELAB_TENSOR || flow_stops(b->f, to, from, s->n)) return FIELD_UNDECIDED;
+  Val det = determinant(j->E, flow_jacobian(j->E, to, from, s->n), s->stmt->at), square = ir_mul(b, det, det),
+      log = ir_log(b, square), twice = ir_mul(b, ir_const(b, 2), said);
+  FieldAnswer a = same(j, &log, &twice, 1);
+  if (a != FIELD_UNDECIDED) return a;
+  const FieldReport first = j->report;
+  Val power = ir_exp(b, twice);
+  a = same(j, &square, &power, 1);
+  if (a != FIELD_EQUAL) j->report = first;
+  return a == FIELD_EQUAL ? a : FIELD_UNDECIDED;
+}
+
+static void decide_logdet(Judge *j, const Step *s) {
+  Elab *E = j->E;
+  const char *detail = "", *text = arena_printf(E->mem, "logdet clause in %s", j->w->f->item->name);
+  FieldAnswer a = logdet_holds(j, s);
+  if (a == FIELD_DIFFERENT) refuse_logdet(j, s);
+  if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
+  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
+  note(E, j->w->f->item, s->stmt->logdet->at, text, claim_answer(a), detail);
 }
 
 /* ---- a flow -------------------------------------------------------------------------------------------- */
@@ -303,8 +370,9 @@ static bool two_conjugate(Elab *E, const Flow *w) {
 void claim_judge(Elab *E, Flow *w, const Val *state, Claim *c) {
   Judge j = {.E = E, .w = w, .state = state};
   const Item *it = w->f->item;
+  c->undone = decide_undone(&j);
   for (uint32_t k = 0; k < w->steps.n; k++)
-    if (w->steps.at[k].kind == STEP_ASSIGN) decide_inverse(&j, &w->steps.at[k]);
+    if (w->steps.at[k].logdet.id) decide_logdet(&j, &w->steps.at[k]);
   for (uint32_t k = 0; k < w->n && it->symplectic; k++) {
     j.u[k] = asked(E, w->slot[k].type);
     j.v[k] = asked(E, w->slot[k].type);

@@ -199,7 +199,9 @@ static void judge(Elab *E, const Func *f, Claim *c) {
   Value v[FLOW_STATES];
   bool failed = false;
   const int active = f->global->active;
+  Call *calls = E->now->calls;
   context_alone(E, &context, f->module);
+  context.calls = calls; /* that messages tell who uses a flow of the library */
   root_begin(E, &root, f->name, FN_EXACT, false);
   root.no_draws = "a claim is about all states";
   context.exact = true;

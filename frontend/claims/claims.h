@@ -10,6 +10,7 @@ struct Claim {
   const Type *type;
   uint32_t n;
   Answer symplectic, volume; /* decided if claimed; unsaid claims are undecided */
+  Answer undone;             /* proved: all inverse clauses, those of other flows in it too, undo their steps */
 };
 
 /* The claims of a flow with arguments of these types, decided once; NULL where nothing can be decided. */

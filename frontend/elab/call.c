@@ -76,6 +76,10 @@ uint32_t func_arity(const Func *f, uint32_t *required) {
   case F_NONZEROS:
   case F_INVERSE:
   case F_LOGDET: return func_arity(f->of[0], required);
+  case F_LIFT: {
+    const uint32_t n = func_arity(f->of[0], required);
+    return *required *= 2, 2 * n;
+  }
   case F_SPREADING: {
     uint32_t n = func_arity(f->of[0], required);
     ++*required;
@@ -310,9 +314,35 @@ static Value call_user(Elab *E, const Func *f, const Actuals *a, int ask) {
   return v.kind == V_NONE ? POISON : v;
 }
 
-Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask) {
-  for (; f->kind == F_INVERSE; f = f->of[0]) ask ^= FLOW_UNDO;
-  return call_user(E, f, a, ask);
+/* The states of a lift's arguments; the momenta behind them are set aside. */
+static bool lift_bind(Elab *E, const Func *f, Actuals *a) {
+  uint32_t required, n = count_formals(f->item->formals, &required);
+  *a = positional(E, a, 2 * n);
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->at[i].name) {
+      elab_error(E, CODE_unknown_option, a->at[i].name_at, "the arguments of a lift have no names: they are q and its momentum");
+      return false;
+    }
+  if (a->n != 2 * n) {
+    DiagMsg *m = elab_error(E, CODE_argument_count, a->call, "the lift of a flow takes %u arguments, found %u", 2 * n, a->n);
+    elab_help(m, "`lift(%s)(%s, p)` moves p along", f->name, formals_text(E, f->item->formals));
+    return false;
+  }
+  a->n = n;
+  E->now->momenta = &a->at[n];
+  return true;
+}
+
+Value flow_apply(Elab *E, const Func *f, const Actuals *given, int ask) {
+  Actuals a = *given;
+  Context c;
+  for (; f->kind == F_INVERSE || f->kind == F_LIFT; f = f->of[0])
+    if (f->kind == F_LIFT) ask |= FLOW_LIFT;
+    else ask ^= FLOW_UNDO;
+  context_push(E, &c);
+  Value v = !(ask & FLOW_LIFT) || lift_bind(E, f, &a) ? call_user(E, f, &a, ask) : POISON;
+  context_pop(E, &c);
+  return v;
 }
 
 /* A template without parameters of its own, given what its instance takes: `zero_center(q, p)` for `zero_center()(q, p)`. */
@@ -361,7 +391,8 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   case F_HESSIAN:
   case F_NONZEROS:
   case F_SPREADING: return deriv_apply(E, f, a);
-  case F_INVERSE: return flow_apply(E, f, a, FLOW_STATE);
+  case F_INVERSE:
+  case F_LIFT: return flow_apply(E, f, a, FLOW_STATE);
   case F_LOGDET: return flow_apply(E, f->of[0], a, FLOW_LOGDET);
   case F_METHOD: return method_apply(E, f, a);
   case F_OPTION: return option_apply(E, f, a);
@@ -369,8 +400,22 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
   return POISON;
 }
 
+/* A report may have the name of a function, `report ess = ...` above a call `ess(w)`: what is called is the function. */
+static Value callee(Elab *E, const Expr *e) {
+  Value f = elab_expr(E, e), v;
+  if (f.kind != V_REPORT || e->kind != EX_NAME) return f;
+  Global *g = module_find(E->now->frame->module, e->name);
+  if (g) v = global_value(E, g, e->at);
+  return g || builtin_value(E, e->name, &v) ? v : f;
+}
+
+/* What a function of the library is called by a statistic's name for is, of a report, the statistic. */
+static const Builtin *asked(Elab *E, const Func *f, const Actuals *a) {
+  return f->kind == F_USER && f->module->std ? builtin_statistic(E, f->name, a) : NULL;
+}
+
 Value elab_call(Elab *E, const Expr *e) {
-  Value f = elab_expr(E, e->a);
+  Value f = callee(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "read")) {
     if (E->now->body->constant) return data_constant(E, e);
     elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data` and `const`"), "`data d = read(...)`");
@@ -378,6 +423,8 @@ Value elab_call(Elab *E, const Expr *e) {
   }
   Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
   if (f.kind == V_POISON) return f;
+  const Builtin *stat = f.kind == V_FUNC ? asked(E, f.func, &a) : NULL;
+  if (stat) return builtin_apply(E, stat, &a);
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   Span hidden;
   DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));

@@ -31,7 +31,8 @@ bool elab_shape_variable(Elab *E, const Expr *e); /* in a declared shape: bound 
 bool func_types(Elab *E, const Func *f, Type *out, uint32_t *n);
 
 /* What is asked of a flow. */
-enum FlowAsk { FLOW_UNDO = 1, FLOW_STATE = 2, FLOW_LOGDET = 4, FLOW_CLAIM = 8 };
-Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask); /* a flow, or the inverse of one */
+enum FlowAsk { FLOW_UNDO = 1, FLOW_STATE = 2, FLOW_LOGDET = 4, FLOW_CLAIM = 8, FLOW_LIFT = 16 };
+/* A flow, an inverse, a lift; of a lift the momenta stand behind the states. */
+Value flow_apply(Elab *E, const Func *f, const Actuals *a, int ask);
 
 #endif

@@ -1,5 +1,6 @@
 /* Messages of the elaborator. A body is elaborated at each call, so that its errors come again and
- * again: each is said once, by the hash of its place and text. */
+ * again: each is said once, by the hash of its place and text. What a mistake of the model makes of the inside of an imported
+ * function is one mistake: of a call into another file the first error is shown, with the call. */
 #include "frontend/elab/elab.h"
 #include "frontend/syntax/synonym.h"
 
@@ -12,13 +13,18 @@ static uint64_t hash(Span at, const char *text) {
   return h;
 }
 
-/* A mistake that shows only inside an imported file: where the model calls into it. */
-static void label_call(const Elab *E, DiagMsg *m) {
-  for (const Call *c = E->now->calls; c; c = c->up)
-    if (c->at.file == E->main->ast->file) {
-      diag_label(m, c->at, "called here");
-      return;
-    }
+/* Where the model calls into the imported file that `at` stands in, if it does. */
+static const Call *entered(const Elab *E, Span at) {
+  const Call *c = E->main && at.file && at.file != E->main->ast->file ? E->now->calls : NULL;
+  while (c && c->at.file != E->main->ast->file) c = c->up;
+  return c;
+}
+
+static bool said(Elab *E, uint64_t h) {
+  for (uint32_t i = 0; i < E->said.n; i++)
+    if (E->said.at[i] == h) return true;
+  *vec_push(&E->said) = h;
+  return false;
 }
 
 static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap) {
@@ -29,12 +35,11 @@ static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap
     *E->now->failed |= diag_code_level(code) == DIAG_ERROR;
     return NULL;
   }
-  uint64_t h = hash(at, text);
-  for (uint32_t i = 0; i < E->said.n; i++)
-    if (E->said.at[i] == h) return NULL;
-  *vec_push(&E->said) = h;
+  if (said(E, hash(at, text))) return NULL;
+  const Call *call = entered(E, at);
+  if (call && diag_code_level(code) == DIAG_ERROR && said(E, hash(call->at, ""))) return NULL;
   DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
-  if (E->main && at.file && at.file != E->main->ast->file) label_call(E, m);
+  if (call) diag_label(m, call->at, "called here");
   return m;
 }
 

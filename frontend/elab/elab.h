@@ -86,15 +86,16 @@ typedef struct Context {
   Body *body;
   Yield *yield; /* of a data program, or NULL */
   Call *calls;
-  Loop *loop;           /* the innermost that is run */
-  Flow *flow;           /* whose statements are being recorded, or NULL */
-  Claim *judged;        /* whose flow is asked for FLOW_CLAIM */
-  const char *no_draws; /* why draws are refused here, where the root allows them; or NULL */
-  bool *failed;         /* where it is noted that there was an error, which then is not said; NULL: errors are said */
-  bool exact;           /* what rounds stays an operation: see elab/exact.c */
-  bool reversible;      /* in a loss: flows keep the form in which a backward pass can undo them */
-  int depth, ncalls;    /* nesting of expressions and blocks; of calls */
-  Body own;             /* where `body` began with this context */
+  Loop *loop;                   /* the innermost that is run */
+  Flow *flow;                   /* whose statements are being recorded, or NULL */
+  Claim *judged;                /* whose flow is asked for FLOW_CLAIM */
+  const struct Actual *momenta; /* of a flow that is asked for FLOW_LIFT */
+  const char *no_draws;         /* why draws are refused here, where the root allows them; or NULL */
+  bool *failed;                 /* where it is noted that there was an error, which then is not said; NULL: errors are said */
+  bool exact;                   /* what rounds stays an operation: see elab/exact.c */
+  bool reversible;              /* in a loss: flows keep the form in which a backward pass can undo them */
+  int depth, ncalls;            /* nesting of expressions and blocks; of calls */
+  Body own;                     /* where `body` began with this context */
 } Context;
 
 /* What was done so far, of all that a file may take: elab/budget.c. */

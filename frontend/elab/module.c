@@ -77,7 +77,7 @@ static bool too_many(const Elab *E) {
 }
 
 /* Beside the importing file, then in the library's folder, then among the copies built in. */
-static Module *import(Elab *E, const Module *from, const Item *it) {
+static Module *imported(Elab *E, const Module *from, const Item *it) {
   uint32_t file = 0;
   const char *path = readable(E, from->dir, it->name, &file), *dir = E->o->std_dir;
   bool std = !strncmp(it->name, "std/", 4);
@@ -89,7 +89,7 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   }
   if (!path) {
     DiagMsg *m = elab_error(E, CODE_import, it->name_at, "there is no file `%s.hnn`", it->name);
-    if (std) elab_help(m, "the library has \"std/nets\" and \"std/symplectic\"");
+    if (std) elab_help(m, "the library has \"std/nets\", \"std/symplectic\" and \"std/sampling\"");
     else elab_help(m, "an import is relative to the file that it stands in, without `.hnn`");
     return NULL;
   }
@@ -100,6 +100,12 @@ static Module *import(Elab *E, const Module *from, const Item *it) {
   if (file) return module_load(E, path, file);
   elab_error(E, CODE_file, it->name_at, "cannot read `%s`: %s", path, source_fault(errno));
   return NULL;
+}
+
+static Module *import(Elab *E, const Module *from, const Item *it) {
+  Module *m = imported(E, from, it);
+  if (m && !strncmp(it->name, "std/", 4)) m->std = true;
+  return m;
 }
 
 static void definitions_only(Elab *E, const Item *it) {

@@ -48,6 +48,7 @@ struct Module {
   Index index; /* of global */
   Module **import;
   uint32_t nimport;
+  bool std;     /* of the library */
   bool lacking; /* an import failed: what is not defined may have been in it */
 };
 

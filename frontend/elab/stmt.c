@@ -70,8 +70,9 @@ static void assign_one(Elab *E, const Arg *target, Value v) {
 
 static void assign(Elab *E, const Stmt *s) {
   if (flow_assigns(E, s)) return;
-  if (s->inverse) {
-    elab_error(E, CODE_misplaced, s->inverse->at, "an `inverse` clause stands only in a flow");
+  if (s->inverse || s->logdet) {
+    elab_error(E, CODE_misplaced, s->inverse ? s->inverse->at : s->logdet->at, "%s clause stands only in a flow",
+               s->inverse ? "an `inverse`" : "a `logdet`");
     return;
   }
   Value v = elab_expr(E, s->value);

@@ -58,7 +58,11 @@ Type report_type(const Report *r) {
   return t;
 }
 
-Type stat_type(const ReportUse *use) { return use->stat.stat == STAT_COUNT ? type_scalar(false) : report_type(use->report); }
+Type stat_type(const ReportUse *use) {
+  const Type t = report_type(use->report);
+  if (use->stat.stat == STAT_COUNT) return type_scalar(false);
+  return use->stat.stat == STAT_R_HAT ? type_real(false, t.rank - 1, t.dim + 1) : t;
+}
 
 uint32_t stat_at(const ReportUse *use, uint32_t k) {
   enum { ALIGNED = 16 }; /* 64 bytes of f32 */
@@ -132,7 +136,7 @@ const char *value_text(Elab *E, Value v) {
   if (value_type(v, &t)) return arena_strdup(E->mem, type_user(t, buf, sizeof buf));
   switch (v.kind) {
   case V_STRING: return "a string";
-  case V_LIST: return "a list";
+  case V_LIST: return v.list.n ? "a list" : "an empty list";
   case V_TUPLE: return arena_printf(E->mem, "a tuple of %u", v.list.n);
   case V_FUNC:
     switch (v.func->kind) {

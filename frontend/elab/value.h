@@ -78,6 +78,7 @@ typedef enum FuncKind {
   F_NONZEROS,
   F_INVERSE,
   F_LOGDET,
+  F_LIFT,
   F_SPREADING,
   F_METHOD,
   F_OPTION

@@ -70,14 +70,14 @@ static bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
  */
 
 bool func_is_flow(const Func *f) {
-  while (f->kind == F_INVERSE) f = f->of[0];
+  while (f->kind == F_INVERSE || f->kind == F_LIFT) f = f->of[0];
   return f->kind == F_USER && f->bound && f->item->kind == IT_FLOW;
 }
 
 static Value results(Elab *E, Play *p, int ask, Span at) {
-  Value v[FLOW_STATES + 1];
+  Value v[2 * FLOW_STATES + 1];
   uint32_t n = 0;
-  for (uint32_t k = 0; (ask & FLOW_STATE) && k < p->w->n; k++) v[n++] = elab_value(E, p->known[k]);
+  for (uint32_t k = 0; (ask & FLOW_STATE) && k < play_width(p); k++) v[n++] = elab_value(E, p->known[k]);
   if (ask & FLOW_LOGDET) {
     Val zero = ir_const(elab_at(E, at), 0), sum = p->logdet.id ? p->logdet : zero;
     v[n++] = elab_value(E, elab_lane(E) ? ir_spread(elab_at(E, at), sum) : sum);
@@ -85,7 +85,24 @@ static Value results(Elab *E, Play *p, int ask, Span at) {
   return value_tuple(E, v, n);
 }
 
+/* The momenta that belong to the states. */
+static bool momenta(Elab *E, Play *p, const Actual *a) {
+  for (uint32_t k = 0; k < p->w->n; k++) {
+    Type t, want = p->w->slot[k].type;
+    char text[128];
+    if (!value_numeric(a[k].v) || !value_type(a[k].v, &t) || !type_same_dims(t, want)) {
+      elab_error(E, CODE_shape_mismatch, a[k].at, "the momentum of `%s` is %s, found %s", p->w->slot[k].name,
+                 type_user(want, text, sizeof text), value_text(E, a[k].v));
+      return false;
+    }
+    Val v = elab_tensor(E, a[k].v, a[k].at);
+    p->known[p->w->n + k] = elab_lane(E) ? ir_spread(elab_at(E, a[k].at), v) : v;
+  }
+  return p->lift = true;
+}
+
 Value flow_body(Elab *E, const Func *f, int ask) {
+  const Actual *const momentum = E->now->momenta;
   Flow w;
   Play p;
   Val state[FLOW_STATES];
@@ -100,18 +117,36 @@ Value flow_body(Elab *E, const Func *f, int ask) {
   for (uint32_t k = 0; k < w.n; k++) t[k] = w.slot[k].type, t[k].lane = 0;
   claim_of(E, f, t, w.n);
   play_init(&p, E, &w, ask & FLOW_UNDO, state);
-  p.want_logdet = ask & FLOW_LOGDET;
+  p.want_logdet = (ask & FLOW_LOGDET) && !(ask & FLOW_LIFT);
   p.reversible = E->now->reversible;
-  play_all(&p);
+  if ((ask & FLOW_LIFT) && !momenta(E, &p, momentum)) p.failed = true;
+  else play_all(&p);
   Value v = p.failed || elab_stop(E) ? POISON : results(E, &p, ask, at);
   play_finish(&p);
   flow_end(E, &w);
   return v;
 }
 
-/* inverse(T) and logdet(T) */
-Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
+static Value derived(Elab *E, FuncKind kind, const char *name, const Func *of) {
   Func *f = ARENA_NEW(E->mem, Func);
+  *f = (Func){.kind = kind, .name = name, .of = {of}};
+  return value_func(f);
+}
+
+/* The inverse of a lift is the lift of the inverse; the former is how both are kept. */
+static Value lifted(Elab *E, const Builtin *b, const Func *f, Span at) {
+  uint32_t required, n = func_arity(f, &required);
+  if (n != 1) {
+    DiagMsg *m = elab_error(E, CODE_flow_state, at, "`lift` takes a flow of one state, q, and `%s` has %u", f->name, n);
+    elab_help(m, "join them: `q[0:2]` and `q[2:4]` are parts of one state");
+    return POISON;
+  }
+  if (f->kind == F_INVERSE) return derived(E, F_INVERSE, "inverse", derived(E, F_LIFT, b->name, f->of[0]).func);
+  return derived(E, F_LIFT, b->name, f);
+}
+
+/* inverse(T), logdet(T), lift(T) */
+Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
   Value v = a->n ? a->at[0].v : (Value){.kind = V_NONE};
   bool inverse = b->op == F_INVERSE;
   if (a->n == 1 && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound && v.func->item->kind == IT_FLOW &&
@@ -127,11 +162,14 @@ Value bi_inverse(Elab *E, const Builtin *b, Actuals *a) {
                                      : "nothing");
     if (a->n && v.kind == V_FUNC && v.func->kind == F_USER && !v.func->bound)
       elab_help(m, "`%s(...)` with its arguments is one", v.func->name);
-    else if (a->n == 1 && value_numeric(v)) elab_help(m, "of a matrix it is `%s`", inverse ? "inv(A)" : "logabsdet(A)");
-    else elab_help(m, inverse ? "`inverse(T)(y)` undoes a flow" : "`logdet(T)(x)` is of a flow");
+    else if (a->n == 1 && value_numeric(v) && b->op != F_LIFT)
+      elab_help(m, "of a matrix it is `%s`", inverse ? "inv(A)" : "logabsdet(A)");
+    else
+      elab_help(m, inverse           ? "`inverse(T)(y)` undoes a flow"
+                   : b->op == F_LIFT ? "`lift(u)(q, p)` is of a flow u of q"
+                                     : "`logdet(T)(x)` is of a flow");
     return POISON;
   }
-  if (inverse && v.func->kind == F_INVERSE) return value_func(v.func->of[0]);
-  *f = (Func){.kind = inverse ? F_INVERSE : F_LOGDET, .name = b->name, .of = {v.func}};
-  return value_func(f);
+  if (b->op == F_LIFT) return lifted(E, b, v.func, a->at[0].at);
+  return inverse && v.func->kind == F_INVERSE ? value_func(v.func->of[0]) : derived(E, (FuncKind)b->op, b->name, v.func);
 }

@@ -47,6 +47,7 @@ typedef struct Step {
   uint32_t number; /* of the step: readings before it have numbers up to this, those behind it this + 1 */
   Val e;           /* SHIFT, SCALE, RUNNING; EVOLVE: the time */
   Val after[FLOW_STATES], before[FLOW_STATES]; /* ASSIGN, by piece: new state from old readings, old from new */
+  Val logdet;                                  /* ASSIGN: its clause, from old readings, or VAL_NONE */
   const uint32_t *from;
   const bool *minus; /* PERMUTE: by element of the moved states laid end to end */
   const Func *func;  /* CALL: the flow; EVOLVE: H or the field */
@@ -89,7 +90,7 @@ struct Flow {
 Value flow_body(Elab *E, const Func *f, int ask);
 void flow_stmt(Elab *E, const Stmt *s);                  /* a statement that stands only in flows */
 bool flow_assigns(Elab *E, const Stmt *s);               /* an assignment to states */
-Value bi_inverse(Elab *E, const Builtin *b, Actuals *a); /* and logdet */
+Value bi_inverse(Elab *E, const Builtin *b, Actuals *a); /* and logdet, lift */
 /* f with the tensors that it was made with replaced (template arguments). */
 typedef Value ValueMap(void *ctx, Value v);
 const Func *func_map(Elab *E, const Func *f, ValueMap *map, void *ctx);
@@ -107,12 +108,13 @@ typedef struct Play { /* a recording being walked */
   Elab *E;
   Flow *w;
   bool undo;
-  Val known[FLOW_STATES + 1]; /* the states at hand, in the innermost level; room for the log-determinant */
-  Val read[FLOW_STATES];      /* ids of them, of the step at hand */
-  Val vector;                 /* of a clause whose log-determinant is wanted: its states in one, of which `read` are parts */
-  Val *mean;                  /* by running: what it is now, in the level `home` */
+  Val known[2 * FLOW_STATES + 1]; /* the states at hand, in the innermost level, then momenta; room for the log-determinant */
+  Val read[FLOW_STATES];          /* ids of them, of the step at hand */
+  Val vector;                     /* of a clause whose log-determinant is derived: its states in one, of which `read` are parts */
+  Val *mean;                      /* by running: what it is now, in the level `home` */
   Level *home;
   bool again; /* the half of a `reversible` operator that undoes: the states it finds are those that the other half is taken at */
+  bool lift;  /* the momenta are moved along, see flow/flow_lift.c */
   bool reversible; /* steps become `reversible` operators, see flow/flow_step.c */
   bool want_logdet;
   Val logdet; /* so far; VAL_NONE is 0 */

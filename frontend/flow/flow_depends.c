@@ -60,6 +60,16 @@ static Fn *made(Copy *c, bool other, const Val *root, uint32_t nroot) {
   return g;
 }
 
+Fn *flow_function(Flow *w, const Val *root, uint32_t n) {
+  Copy c = {.w = w};
+  flow_cone(w, root, n, &c.cone);
+  c.map = base_zeroed(w->level.fn->inst.n, sizeof *c.map);
+  Fn *f = made(&c, false, root, n);
+  base_free(c.map);
+  vec_free(&c.cone.ids);
+  return f;
+}
+
 bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n) {
   Copy c = {.w = w, .piece = piece, .n = n};
   FieldReport r;

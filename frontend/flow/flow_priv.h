@@ -4,7 +4,7 @@
 
 #include "frontend/flow/flow.h"
 
-bool func_is_flow(const Func *f); /* or the inverse of one */
+bool func_is_flow(const Func *f); /* or the inverse of one, or a lift */
 
 /* ---- flow_cone.c: what expressions of a recording are computed from -------------------------------------- */
 
@@ -20,6 +20,8 @@ bool *flow_moved(const Flow *w, const Reading *r, const Piece *piece, uint32_t n
 bool flow_reads(Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n, const Reading **which);
 /* The same, decided: a derivative that is computed from such elements may not depend on them. */
 bool flow_depends(Elab *E, Flow *w, const Val *root, uint32_t nroot, const Piece *piece, uint32_t n);
+/* The roots as a function of the states, its first inputs, and of what else they read; the caller's. */
+Fn *flow_function(Flow *w, const Val *root, uint32_t n);
 /* By element of v: it is known to be 0. NULL: none is. Free it. */
 bool *flow_zeros(Flow *w, Val v);
 /* Which element of which state element e of v is, plain or with its sign changed. */
@@ -29,6 +31,9 @@ typedef struct ValList {
   VEC(Val) v;
 } ValList;
 void flow_tensors(const Flow *w, Value v, ValList *out);
+
+/* Whether an assignment to whole states only moves their elements and changes signs, however it is written: then s->from and s->minus. */
+bool flow_permutes(Elab *E, Step *s);
 
 /* ---- flow_piece.c: what a step moves ----------------------------------------------------------------------- */
 
@@ -40,11 +45,15 @@ bool flow_moves(const Piece *p, int64_t element);
 Val flow_get(Build *b, Val state, const Piece *p);
 Val flow_put(Build *b, Val old, const Piece *p, Val v); /* old with v in the piece's place */
 
-/* ---- flow_run.c, flow_step.c ------------------------------------------------------------------------------- */
+/* ---- flow_run.c, flow_lift.c, flow_step.c ------------------------------------------------------------------------------- */
 
 /* Steps first ... first + n - 1, a group, in the innermost level, whatever `reversible` is. */
 void play_plain(Play *p, const Step *first, uint32_t n);
 void play_all(Play *p);
+void play_one(Play *p, const Step *s);
+void play_read(Play *p);            /* the states at hand become what is read */
+uint32_t play_width(const Play *p); /* states and momenta */
+void lift_group(Play *p, const Step *first, uint32_t n);
 bool group_is_wrapped(const Play *p, const Step *first);
 void group_wrapped(Play *p, const Step *first, uint32_t n);
 

@@ -146,7 +146,7 @@ static void permute(Play *p, const Step *s) {
     Type t = p->w->slot[s->piece[k].slot].type;
     int64_t n = type_count(t);
     if (whole_state(p, s, from + first, minus + first, n, &which)) {
-      next[k] = p->known[s->piece[which].slot];
+      next[k] = ir_reshape(b, p->known[s->piece[which].slot], t.rank, t.dim);
       if (minus[first]) next[k] = ir_neg(b, next[k]);
     } else {
       if (!flat.id) flat = flattened(p, s);
@@ -258,16 +258,32 @@ static void add_of_step(Play *p, const Step *s, const Val *next) {
   add_logdet(p, step_log_det(&forth, s, after), true);
 }
 
+/* The clause, in the state before the step: `known` undone. */
+static void said_log_det(Play *p, const Step *s) {
+  if (p->undo) play_read(p);
+  add_logdet(p, out_of(p, s->logdet), p->undo);
+}
+
 static void assign(Play *p, const Step *s) {
+  const bool adds = p->want_logdet && !keeps_volume(p);
   Val next[FLOW_STATES];
   memcpy(next, p->undo ? s->before : s->after, sizeof next);
   copy_out(p, next, s->n);
   if (p->vector.id && by_step(p, s)) add_of_step(p, s, next);
   else if (p->vector.id) add_logdet(p, step_log_det(p, s, next), false);
+  if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
+  if (adds && s->logdet.id && p->undo) said_log_det(p, s);
 }
 
-/* The results of a call: the pieces, then the log-determinant if it was asked for. */
+/* The part of the momentum that belongs to a piece. */
+static Piece momentum(const Play *p, const Piece *x) {
+  Piece m = *x;
+  m.slot += p->w->n;
+  return m;
+}
+
+/* The results of a call: the pieces, their momenta, then the log-determinant if it was asked for. */
 static void take_results(Play *p, const Step *s, Value r) {
   if (r.kind == V_POISON) {
     p->failed = true;
@@ -275,6 +291,10 @@ static void take_results(Play *p, const Step *s, Value r) {
   }
   const Value *at = r.kind == V_TUPLE ? r.list.at : &r;
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], elab_tensor(p->E, at[k], s->stmt->at));
+  for (uint32_t k = 0; k < s->n && p->lift; k++) {
+    Piece m = momentum(p, &s->piece[k]);
+    put(p, &m, elab_tensor(p->E, at[s->n + k], s->stmt->at));
+  }
   if (p->want_logdet) add_logdet(p, elab_tensor(p->E, at[s->n], s->stmt->at), false);
 }
 
@@ -287,8 +307,13 @@ static Value *piece_values(Play *p, const Step *s, uint32_t more) {
 static void call(Play *p, const Step *s) {
   Elab *E = p->E;
   const Func *f = func_map(E, s->func, value_out, p);
-  Actuals a = actuals_of(E, piece_values(p, s, 0), s->n, s->stmt->at);
-  int ask = FLOW_STATE | (p->want_logdet ? FLOW_LOGDET : 0) | (s->negative != p->undo ? FLOW_UNDO : 0);
+  Value *v = piece_values(p, s, s->n);
+  for (uint32_t k = 0; k < s->n && p->lift; k++) {
+    Piece m = momentum(p, &s->piece[k]);
+    v[s->n + k] = elab_value(E, get(p, &m));
+  }
+  Actuals a = actuals_of(E, v, p->lift ? 2 * s->n : s->n, s->stmt->at);
+  int ask = FLOW_STATE | (p->want_logdet ? FLOW_LOGDET : 0) | (s->negative != p->undo ? FLOW_UNDO : 0) | (p->lift ? FLOW_LIFT : 0);
   take_results(p, s, flow_apply(E, f, &a, ask));
 }
 
@@ -349,6 +374,8 @@ static void running(Play *p, const Step *s) {
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
+uint32_t play_width(const Play *p) { return p->lift ? 2 * p->w->n : p->w->n; }
+
 void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
   *p = (Play){.E = E, .w = w, .undo = undo, .home = E->now->level};
   memcpy(p->known, state, sizeof *state * w->n);
@@ -360,7 +387,7 @@ void play_init(Play *p, Elab *E, Flow *w, bool undo, const Val *state) {
 
 void play_finish(Play *p) { base_free(p->mean); }
 
-static void one_step(Play *p, const Step *s) {
+void play_one(Play *p, const Step *s) {
   switch (s->kind) {
   case STEP_SHIFT: shift(p, s); break;
   case STEP_SCALE: scale(p, s); break;
@@ -372,12 +399,20 @@ static void one_step(Play *p, const Step *s) {
   }
 }
 
+void play_read(Play *p) {
+  for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(&p->E->now->level->b, p->known[k]);
+}
+
 void play_plain(Play *p, const Step *first, uint32_t n) {
-  Build *b = elab_at(p->E, first->stmt->at);
-  for (uint32_t k = 0; k < p->w->n; k++) p->read[k] = ir_id(b, p->known[k]);
+  elab_at(p->E, first->stmt->at);
   p->vector = VAL_NONE;
+  if (p->lift) {
+    lift_group(p, first, n);
+    return;
+  }
+  play_read(p);
   if (first->kind == STEP_ASSIGN) {
-    if (p->want_logdet && !keeps_volume(p)) {
+    if (p->want_logdet && !first->logdet.id && !keeps_volume(p)) {
       Val state[FLOW_STATES];
       for (uint32_t k = 0; k < first->n; k++) state[k] = p->known[first->piece[k].slot];
       read_as_vector(p, first, state);
@@ -387,7 +422,7 @@ void play_plain(Play *p, const Step *first, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) {
     const Step *s = &first[p->undo ? n - 1 - k : k];
     elab_at(p->E, s->stmt->at);
-    one_step(p, s);
+    play_one(p, s);
   }
 }
 

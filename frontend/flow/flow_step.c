@@ -19,7 +19,7 @@ bool group_is_wrapped(const Play *p, const Step *s) {
 /* Plays the group on inputs of the body: their outputs. */
 static bool half(const Play *outer, const Step *s, uint32_t m, bool undo, const Val *in) {
   Elab *E = outer->E;
-  uint32_t n = outer->w->n;
+  const uint32_t n = play_width(outer);
   Play p = *outer;
   p.undo = undo;
   p.reversible = false;
@@ -35,8 +35,8 @@ static bool half(const Play *outer, const Step *s, uint32_t m, bool undo, const 
 
 void group_wrapped(Play *p, const Step *s, uint32_t m) {
   Elab *E = p->E;
-  uint32_t n = p->w->n, states = n + p->want_logdet;
-  Val in[2 * (FLOW_STATES + 1)];
+  uint32_t n = play_width(p), states = n + p->want_logdet;
+  Val in[2 * (2 * FLOW_STATES + 1)];
   Context c;
   Level *l = ARENA_NEW(E->mem, Level);
   if (p->want_logdet && !p->logdet.id) {

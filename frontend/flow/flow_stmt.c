@@ -166,28 +166,6 @@ static bool state_values(Elab *E, const Expr *e, const Piece *piece, uint32_t n,
   return true;
 }
 
-/* Whether the moved states, laid end to end, only change places and signs. */
-static bool permutation(Elab *E, Step *s) {
-  const Flow *w = E->now->flow;
-  int64_t total = 0, first[FLOW_STATES], i = 0;
-  for (uint32_t k = 0; k < s->n; k++) first[k] = total, total += type_count(w->slot[s->piece[k].slot].type);
-  uint32_t *from = ARENA_ARRAY(E->mem, uint32_t, total + 1);
-  bool *minus = ARENA_ARRAY(E->mem, bool, total + 1), *taken = ARENA_ARRAY(E->mem, bool, total + 1);
-  for (uint32_t k = 0; k < s->n; k++)
-    for (int64_t e = 0; e < type_count(w->slot[s->piece[k].slot].type); e++, i++) {
-      uint32_t slot, j = 0;
-      int64_t element;
-      if (!flow_element(w, s->after[k], e, &slot, &element, &minus[i])) return false;
-      while (j < s->n && s->piece[j].slot != slot) j++;
-      if (j == s->n || taken[first[j] + element]) return false;
-      from[i] = (uint32_t)(first[j] + element);
-      taken[from[i]] = true;
-    }
-  s->from = from;
-  s->minus = minus;
-  return true;
-}
-
 /* p = p - sin(q): the update that is meant, or NULL. */
 static const char *as_update(Elab *E, const Stmt *s) {
   const Expr *v = s->value;
@@ -199,7 +177,6 @@ static const char *as_update(Elab *E, const Stmt *s) {
 }
 
 static void no_inverse(Elab *E, const Stmt *s) {
-  E->now->flow->broken = true;
   DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
   const char *update = as_update(E, s);
   if (update) elab_help(m, "%s", update);
@@ -215,30 +192,57 @@ static bool inverse_values(Elab *E, Step *s) {
   return undoable(E, s->before, s->n, NULL, 0, st->inverse->at, "this inverse");
 }
 
-static void assign(Elab *E, const Stmt *s) {
-  Flow *w = E->now->flow;
-  Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
+/* The expression of the logdet clause, from the readings before the step. */
+static bool logdet_value(Elab *E, Step *s) {
+  const Expr *e = s->stmt->logdet;
+  Type t;
+  Value v = elab_expr(E, e);
+  if (v.kind == V_POISON) return false;
+  if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || t.rank) {
+    DiagMsg *m = elab_error(E, CODE_not_scalar, e->at, "a log-determinant is a scalar, found %s", value_text(E, v));
+    if (value_numeric(v) && value_type(v, &t) && t.rank == 1) elab_help(m, "of a step element by element it is the `sum(...)`");
+    return false;
+  }
+  s->logdet = elab_tensor(E, v, e->at);
+  return undoable(E, &s->logdet, 1, NULL, 0, e->at, "this log-determinant");
+}
+
+/* The states that an assignment gives new values. */
+static bool assigned(Elab *E, const Stmt *s, Step *step) {
   for (const Arg *a = s->names; a; a = a->next) {
     if (a->value && a->value->kind != EX_NAME) {
       elab_help(elab_error(E, CODE_assignment, a->value->at, "a slice is moved by `+=` or `*= exp(...)`, not assigned"),
                 "assign the whole state");
-      return;
+      return false;
     }
-    Piece *p = &step.piece[step.n++];
-    if (!flow_piece(E, a->value, p)) return;
-    for (uint32_t k = 0; k + 1 < step.n; k++)
-      if (step.piece[k].slot == p->slot) {
+    Piece *p = &step->piece[step->n++];
+    if (!flow_piece(E, a->value, p)) return false;
+    for (uint32_t k = 0; k + 1 < step->n; k++)
+      if (step->piece[k].slot == p->slot) {
         elab_error(E, CODE_assignment, a->value->at, "`%s` is assigned twice", a->name);
-        return;
+        return false;
       }
   }
+  return true;
+}
+
+static void assign(Elab *E, const Stmt *s) {
+  Flow *w = E->now->flow;
+  Step step = {.kind = s->inverse ? STEP_ASSIGN : STEP_PERMUTE, .stmt = s};
+  if (s->logdet && !s->inverse) {
+    elab_help(elab_error(E, CODE_not_invertible, s->logdet->at, "a `logdet` clause stands behind an `inverse` clause"),
+              "updates and permutations need neither");
+    return;
+  }
+  if (!assigned(E, s, &step)) return;
   if (!state_values(E, s->value, step.piece, step.n, step.after) ||
       !undoable(E, step.after, step.n, NULL, 0, s->value->at, "this step"))
     return;
-  if (!s->inverse && !permutation(E, &step)) {
+  if (!s->inverse && !flow_permutes(E, &step)) {
     no_inverse(E, s);
     return;
   }
+  if (s->logdet && !logdet_value(E, &step)) return;
   *vec_push(&w->steps) = step;
   renew(E, w, &step);
   if (s->inverse && !inverse_values(E, &w->steps.at[w->steps.n - 1])) w->broken = true;
@@ -253,8 +257,10 @@ bool flow_assigns(Elab *E, const Stmt *s) {
     states += t && t->kind == EX_NAME && flow_slot(E, t->name, &slot);
   }
   if (!states) return false;
+  const uint32_t before = E->now->flow->steps.n;
   if (states == s->nnames) assign(E, s);
-  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart"), E->now->flow->broken = true;
+  else elab_error(E, CODE_assignment, s->at, "states and other values are assigned apart");
+  E->now->flow->broken |= E->now->flow->steps.n == before; /* an error was said */
   return true;
 }
 

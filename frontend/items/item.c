@@ -74,7 +74,9 @@ void item_reports(Elab *E, Root *root, bool hides) {
     const Action *a = &E->made.actions.at[i];
     Report *r = a->kind == DO_REPORT ? a->report : NULL;
     if (!r || frame_find(E->now->frame, r->name)) continue;
-    if (!hides && (module_find(E->main, r->name) || builtin_value(E, r->name, &v))) continue;
+    const Global *g = hides ? NULL : module_find(E->main, r->name);
+    if (g && !(g->module->std && builtin_statistic(E, r->name, NULL))) continue;
+    if (!hides && builtin_value(E, r->name, &v) && !builtin_statistic(E, r->name, NULL)) continue;
     frame_define(E, r->name, a->at, r->fn ? (Value){.kind = V_REPORT, .report = r} : POISON, false);
   }
   frame_inner(E);

@@ -188,12 +188,29 @@ static void x_and_y(PlotJob *j, const Arg *ox, const Arg *oy) {
   if (y.n == 1) plot_label(j, 1, y.at[0].text);
 }
 
-static bool is_pair(Value v) {
-  return v.kind == V_TUPLE && v.list.n == 2 && value_numeric(v.list.at[0]) && value_numeric(v.list.at[1]);
+/* A tuple of two; a real[2], a point for each sample; or a real[n, 2], a point in each row. */
+static bool is_pair(const PlotJob *j, Value v, Type *t) {
+  if (v.kind == V_TUPLE) return v.list.n == 2 && value_numeric(v.list.at[0]) && value_numeric(v.list.at[1]);
+  return value_numeric(v) && value_type(v, t) && t->rank && t->dim[t->rank - 1] == 2 &&
+         (t->rank == 2 || (t->rank == 1 && j->p->data));
 }
 
-static void pair(PlotJob *j, const PlotPart *of) {
-  PlotPart x = {of->v.list.at[0], of->at, of->text}, y = {of->v.list.at[1], of->at, of->text};
+/* [[x, y], [x, y], ...] */
+static bool all_points(const PlotParts *ps) {
+  Type t;
+  for (uint32_t i = 0; i < ps->n; i++)
+    if (!value_numeric(ps->at[i].v) || !value_type(ps->at[i].v, &t) || t.rank != 1 || t.dim[0] != 2) return false;
+  return ps->n > 0;
+}
+
+static Value half_of(PlotJob *j, const PlotPart *of, Type t, uint32_t k) {
+  if (of->v.kind == V_TUPLE) return of->v.list.at[k];
+  Val v = elab_tensor(j->E, of->v, of->at);
+  return elab_value(j->E, ir_index(elab_at(j->E, of->at), v, t.rank - 1, k));
+}
+
+static void pair(PlotJob *j, const PlotPart *of, Type t) {
+  PlotPart x = {half_of(j, of, t, 0), of->at, of->text}, y = {half_of(j, of, t, 1), of->at, of->text};
   curve(j, &x, &y);
 }
 
@@ -210,20 +227,22 @@ static void pairs(PlotJob *j, const Arg *o) {
     plot_label(j, 1, text_of(j->E, e->args->next->value));
     return;
   }
-  for (uint32_t i = 0; i < ps.n; i++) {
-    if (is_pair(ps.at[i].v)) {
-      pair(j, &ps.at[i]);
+  if (e->kind == EX_LIST && !j->p->data && all_points(&ps)) {
+    ps.at[0] = (PlotPart){as_vector(j, &ps, o->value->at), o->value->at, text_of(j->E, o->value)};
+    ps.n = 1;
+  }
+  for (uint32_t i = 0; i < ps.n && j->good; i++) {
+    Type t;
+    if (is_pair(j, ps.at[i].v, &t)) {
+      pair(j, &ps.at[i], t);
+      if (ps.n == 1 && ps.at[i].v.kind != V_TUPLE)
+        for (int k = 0; k < 2; k++)
+          plot_label(j, k, arena_printf(j->E->mem, t.rank == 1 ? "%s[%d]" : "%s[:, %d]", ps.at[i].text, k));
       continue;
     }
-    DiagMsg *m = elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v));
-    Type t;
-    const char *name = text_of(j->E, told(o->value));
-    if (value_type(ps.at[i].v, &t) && t.rank && t.rank < 3 && t.dim[t.rank - 1] == 2)
-      elab_help(m, t.rank == 1 ? "its elements are two: `xy = (%s[0], %s[1])`" : "its columns are two: `xy = (%s[:, 0], %s[:, 1])`",
-                name, name);
-    else elab_help(m, "`xy = (x, y)`, `xy = trajectory(H, q, p, ...)`, or several in brackets");
+    elab_help(elab_error(j->E, CODE_plot_curve, ps.at[i].at, "`xy` needs pairs, found %s", value_kind(j->E, ps.at[i].v)),
+              "`xy = (x, y)`, a real[n, 2], a real[2] of each sample, `xy = trajectory(H, q, p, ...)`, or several in brackets");
     j->good = false;
-    return;
   }
 }
 
@@ -254,7 +273,7 @@ static void histogram(PlotJob *j) {
   PlotParts ps = parts_of(j, x->value, !j->p->data);
   for (uint32_t i = 0; j->good && i < ps.n; i++) curve(j, &ps.at[i], &ps.at[i]);
   if (ps.n == 1) plot_label(j, 0, ps.at[0].text);
-  plot_label(j, 1, "count");
+  plot_label(j, 1, ast_option(j->it, "density") ? "density" : "count");
 }
 
 static void colour(PlotJob *j) {
@@ -313,6 +332,19 @@ static void heat(PlotJob *j, PlotParts *functions) {
   }
 }
 
+/* Points over a map. */
+static void over_map(PlotJob *j, const PlotParts *functions) {
+  const Arg *x = ast_option(j->it, "x"), *xy = ast_option(j->it, "xy"), *y = ast_option(j->it, "y"), *first = xy ? xy : x ? x : y;
+  if (!first || !j->good) return;
+  if (functions->n) {
+    curves(j);
+    return;
+  }
+  elab_help(elab_error(j->E, CODE_plot_curve, first->name_at, "points lie over the map of a function, not over a matrix"),
+            "`z = f` draws a function of two variables over `xrange` and `yrange`");
+  j->good = false;
+}
+
 /* ---- labels ---------------------------------------------------------------------------------------------- */
 
 static const char *string_at(Value v, uint32_t i) {
@@ -325,6 +357,7 @@ static void labels(PlotJob *j) {
   const Arg *o = ast_option(j->it, "labels");
   p->legend = o || p->ncurve + p->ngrid > 1;
   if (p->kind == PLOT_PHASE && p->ncurve == 1 && !o) p->curve[0].label = NULL;
+  if (p->kind == PLOT_HEAT) p->legend = o && p->ncurve;
   if (!o || !j->good) return;
   Value v = elab_expr(j->E, o->value);
   uint32_t n = v.kind == V_LIST || v.kind == V_TUPLE ? v.list.n : 1;
@@ -345,14 +378,14 @@ static void labels(PlotJob *j) {
 static void drawn(PlotJob *j) {
   PlotParts functions = {.n = 0};
   Plot *p = j->p;
-  const Arg *levels = ast_option(j->it, "levels");
+  const Arg *levels = ast_option(j->it, p->kind == PLOT_HISTOGRAM ? "density" : "levels");
   p->curve = ARENA_ARRAY(j->E->mem, PlotCurve, PLOT_CURVES);
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
-  if (p->kind == PLOT_HEAT) heat(j, &functions);
+  if (p->kind == PLOT_HEAT) heat(j, &functions), over_map(j, &functions);
   else if (p->kind == PLOT_HISTOGRAM) histogram(j);
   else curves(j);
   colour(j);
-  if (!p->samples && j->good) p->samples = through_samples(j) ? 2000 : 16;
+  if (!p->samples && j->good) p->samples = p->kind == PLOT_HEAT && !functions.n ? 1 : through_samples(j) ? 2000 : 16;
   if (levels) functions = parts_of(j, levels->value, false);
   if (levels && j->good && !p->ncurve) ranges_given(j, "without curves the level lines need `xrange` and `yrange`");
   if (j->good && functions.n) plot_grid(j, &functions);

@@ -4,16 +4,19 @@
 
 #include <stdlib.h>
 
-typedef enum Form { FORM_NONE, FORM_SCALARS, FORM_VECTORS, FORM_POINT } Form; /* (x, y), ([x], [y]), ([x, y]) */
+/* (x, y), ([x], [y]), ([x, y]); of one variable (x), ([x]) */
+typedef enum Form { FORM_NONE, FORM_SCALARS, FORM_VECTORS, FORM_POINT, FORM_SCALAR, FORM_VECTOR } Form;
 
-static const char *const form_help = "it takes two scalars, two of real[1], or one real[2]";
+static const char *const form_help[2] = {"it takes two scalars, two of real[1], or one real[2]", "it takes a scalar, or a real[1]"};
+
+static bool of_one(const PlotJob *j) { return j->p->kind == PLOT_HISTOGRAM; }
 
 static Actuals coordinates(Elab *E, Form form, Val x, Val y, Span at) {
   Value v[] = {elab_value(E, x), elab_value(E, y)};
-  if (form == FORM_VECTORS)
+  if (form == FORM_VECTORS || form == FORM_VECTOR)
     for (int k = 0; k < 2; k++) v[k] = elab_list(E, &v[k], NULL, 1, at);
   if (form == FORM_POINT) v[0] = elab_list(E, v, NULL, 2, at);
-  return actuals_of(E, v, form == FORM_POINT ? 1 : 2, at);
+  return actuals_of(E, v, form >= FORM_POINT ? 1 : 2, at);
 }
 
 static void begin_grid(PlotJob *j, Root *root, Val xy[2]) {
@@ -49,10 +52,11 @@ static bool takes(PlotJob *j, const Func *f, Form form, Span at) {
 
 static bool of_shape(Type t, uint32_t rank, uint32_t n) { return t.rank == rank && (!rank || t.dim[0] == n); }
 
-static Form declared(Elab *E, const Func *f) {
+static Form declared(PlotJob *j, const Func *f) {
   Type t[64];
   uint32_t n;
-  if (!func_types(E, f, t, &n)) return FORM_NONE;
+  if (!func_types(j->E, f, t, &n)) return FORM_NONE;
+  if (of_one(j)) return n != 1 ? FORM_NONE : of_shape(t[0], 0, 0) ? FORM_SCALAR : of_shape(t[0], 1, 1) ? FORM_VECTOR : FORM_NONE;
   if (n == 1) return of_shape(t[0], 1, 2) ? FORM_POINT : FORM_NONE;
   if (n < 2) return FORM_NONE;
   return of_shape(t[0], 0, 0) && of_shape(t[1], 0, 0)   ? FORM_SCALARS
@@ -67,15 +71,15 @@ static const Func *owner(const Func *f) {
 
 static Form form_of(PlotJob *j, const Func *f, Span at) {
   const Func *base = owner(f);
-  Form form = base->kind == F_USER ? declared(j->E, base) : FORM_NONE;
-  for (Form k = FORM_SCALARS; form == FORM_NONE && k <= FORM_POINT; k++)
+  Form form = base->kind == F_USER ? declared(j, base) : FORM_NONE;
+  for (Form k = of_one(j) ? FORM_SCALAR : FORM_SCALARS; form == FORM_NONE && k <= (of_one(j) ? FORM_VECTOR : FORM_POINT); k++)
     if (takes(j, f, k, at)) form = k;
   return form;
 }
 
 static void axes_of(PlotJob *j, const Func *f, Form form) {
   const Func *base = owner(f);
-  if (base->kind != F_USER) return;
+  if (base->kind != F_USER || of_one(j)) return;
   const Formal *x = base->item->formals;
   for (int k = 0; k < 2 && x; k++) {
     plot_label(j, k, form == FORM_POINT ? arena_printf(j->E->mem, "%s[%d]", x->name, k) : x->name);
@@ -86,30 +90,34 @@ static void axes_of(PlotJob *j, const Func *f, Form form) {
 static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
   Elab *E = j->E;
   const Func *f = part->v.kind == V_FUNC ? part->v.func : NULL;
-  const char *what = j->p->kind == PLOT_HEAT ? "z" : "levels";
+  const bool one = of_one(j);
+  const char *what = j->p->kind == PLOT_HEAT ? "z"
+                     : one                   ? "density"
+                                             : "levels",
+             *variables = one ? "one variable" : "two variables";
   uint32_t required;
   if (f && f->kind == F_USER && (!f->bound || f->item->kind == IT_DATA)) f = NULL;
   if (f && (f->kind == F_METHOD || f->kind == F_OPTION)) f = NULL;
   if (!f) {
-    elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function of two variables, found %s", what,
+    elab_help(elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function of %s, found %s", what, variables,
                          part->v.kind == V_FUNC ? "one without its arguments" : value_kind(E, part->v)),
-              "`%s = H`, without arguments; %s", what, form_help);
+              one ? "`%s = p`, without arguments; %s" : "`%s = H`, without arguments; %s", what, form_help[one]);
     j->good = false;
     return;
   }
   Form form = form_of(j, f, part->at);
-  if (form == FORM_NONE && owner(f)->kind == F_USER && func_arity(f, &required) != 2) {
-    elab_label(elab_error(E, CODE_plot_curve, part->at, "`%s` is no function of two variables", f->name), owner(f)->item->name_at,
+  if (form == FORM_NONE && owner(f)->kind == F_USER && func_arity(f, &required) != (one ? 1 : 2)) {
+    elab_label(elab_error(E, CODE_plot_curve, part->at, "`%s` is no function of %s", f->name, variables), owner(f)->item->name_at,
                "defined here");
     j->good = false;
     return;
   }
-  Actuals a = coordinates(E, form == FORM_NONE ? FORM_SCALARS : form, xy[0], xy[1], part->at);
+  Actuals a = coordinates(E, form == FORM_NONE ? (one ? FORM_SCALAR : FORM_SCALARS) : form, xy[0], xy[1], part->at);
   Value v = elab_apply(E, f, &a);
   if (v.kind != V_POISON && (form == FORM_NONE || !gives_scalar(v)))
     elab_help(
         elab_error(E, CODE_plot_curve, part->at, "`%s` needs a function that gives a scalar, found %s", what, value_text(E, v)),
-        "%s", form_help);
+        "%s", form_help[one]);
   if (form == FORM_NONE || !gives_scalar(v)) {
     j->good = false;
     return;

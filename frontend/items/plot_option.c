@@ -80,13 +80,14 @@ typedef struct PlotOption {
 
 static const PlotOption rows[] = {
   {"kind", ALL, NULL},
-  {"x", CURVES | HISTOGRAM, NULL},
-  {"y", CURVES, NULL},
-  {"xy", CURVES, NULL},
+  {"x", ALL, NULL},
+  {"y", CURVES | HEAT, NULL},
+  {"xy", CURVES | HEAT, NULL},
   {"z", HEAT, NULL},
   {"levels", PHASE, NULL},
+  {"density", HISTOGRAM, NULL},
   {"colour", POINTS, NULL},
-  {"labels", ALL & ~HEAT, NULL},
+  {"labels", ALL, NULL},
   {"title", ALL, title},
   {"xlabel", ALL, xlabel},
   {"ylabel", ALL, ylabel},
@@ -94,8 +95,8 @@ static const PlotOption rows[] = {
   {"yrange", ALL, yrange},
   {"logx", ALL & ~(PHASE | HEAT), logx},
   {"logy", ALL & ~(PHASE | HEAT), logy},
-  {"samples", ALL & ~HEAT, samples},
-  {"n", PHASE | HEAT, grid_points},
+  {"samples", ALL, samples},
+  {"n", PHASE | HEAT | HISTOGRAM, grid_points},
   {"contours", PHASE, contours},
   {"bins", HISTOGRAM, bins},
   {"aspect", ALL, NULL},
@@ -241,7 +242,6 @@ bool plot_options(PlotJob *j) {
   static const int64_t shown[PLOT_KINDS] = {/* 0: as long as the curves are not known */
                                             [PLOT_SCATTER] = 2000,
                                             [PLOT_SECTION] = 64,
-                                            [PLOT_HEAT] = 1,
                                             [PLOT_HISTOGRAM] = 100000};
   bool known = kind(E, p, it);
   if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;

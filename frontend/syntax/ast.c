@@ -177,13 +177,13 @@ static void check_target(Parser *ps, const Expr *e) {
   if (!is_target(e)) diag_add(ps->diag, CODE_assignment, e->at, "only a name, or a slice of one, can be assigned");
 }
 
-Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at) {
+Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Clauses c, Span at) {
   Stmt *s = ast_stmt(ps, ST_ASSIGN, at);
   for (Arg *a = targets.first; a; a = a->next) {
     check_target(ps, a->value);
     if (a->value->kind == EX_NAME) a->name = a->value->name;
   }
-  s->names = targets.first, s->nnames = targets.n, s->value = value, s->inverse = inverse;
+  s->names = targets.first, s->nnames = targets.n, s->value = value, s->inverse = c.inverse, s->logdet = c.logdet;
   return s;
 }
 
@@ -252,7 +252,8 @@ const char *ast_text(Parser *ps, Span at) {
 }
 
 void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]) {
-  Expr *const all[STMT_PARTS] = {s->target, s->value, s->inverse, s->init_dist, s->law, s->duration, s->steps, s->method, s->decay};
+  Expr *const all[STMT_PARTS] = {s->target, s->value,    s->inverse, s->logdet, s->init_dist,
+                                 s->law,    s->duration, s->steps,   s->method, s->decay};
   memcpy(part, all, sizeof all);
 }
 

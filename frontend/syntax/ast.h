@@ -99,7 +99,7 @@ typedef struct Formal { /* a parameter of a definition */
 typedef enum StmtKind {
   ST_LET,    /* let names = e; several names: let (a, b) = e */
   ST_VAR,    /* var h = e */
-  ST_ASSIGN, /* h = e   (also a, b = e1, e2 in a flow, with an optional inverse clause) */
+  ST_ASSIGN, /* h = e   (also a, b = e1, e2 in a flow, with optional clauses: its inverse, its log-determinant) */
   ST_UPDATE, /* x[..] += e, -=, *=, /=  (flows) */
   ST_RETURN,
   ST_FOR,     /* for x in e { } */
@@ -126,6 +126,7 @@ struct Stmt {
   Expr *target;    /* UPDATE: x or x[..]; EVOLVE: the state (EX_TUPLE or name) */
   Expr *value;     /* the right-hand side; several for `q, p = a, b`: an EX_TUPLE */
   Expr *inverse;   /* the inverse clause or NULL */
+  Expr *logdet;    /* likewise */
   TypeExpr *type;  /* PARAM, optional on LET/VAR */
   Expr *init_dist; /* PARAM ~ glorot / normal(0, 1): EX_NAME or EX_CALL */
   Block *body;     /* FOR, REPEAT */
@@ -210,7 +211,7 @@ typedef struct Ast {
 } Ast;
 
 /* The expressions of a statement less its names and options, as they stand in the text; NULL where it has none of a kind. */
-enum { STMT_PARTS = 9 };
+enum { STMT_PARTS = 10 };
 void ast_stmt_parts(const Stmt *s, Expr *part[STMT_PARTS]);
 const Arg *ast_option(const Item *it, const char *name); /* of those in braces; NULL: not given */
 /* `real`, `real[n, m]`: no list, and declared. */

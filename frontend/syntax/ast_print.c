@@ -162,6 +162,7 @@ static void put_stmt(FILE *out, const Stmt *s, int depth) {
   put_clause(out, s->kind == ST_FOR ? " in " : defines ? " = " : " ", s->value, depth);
   put_clause(out, " ~ ", s->init_dist, depth);
   put_clause(out, " inverse ", s->inverse, depth);
+  put_clause(out, " logdet ", s->logdet, depth);
   put_clause(out, s->under ? " under " : " along ", s->law, depth);
   put_clause(out, " for ", s->duration, depth);
   put_clause(out, " steps ", s->steps, depth);

@@ -97,7 +97,10 @@ Expr *ast_range(Parser *ps, Expr *a, Expr *b, Span at);
 Expr *ast_step(Parser *ps, Expr *range, Expr *step, Span at); /* range:step */
 Expr *ast_listed(Parser *ps, Args values, Span at);           /* one value itself, several as a tuple */
 Stmt *ast_stmt(Parser *ps, StmtKind kind, Span at);
-Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Expr *inverse, Span at);
+typedef struct Clauses {
+  Expr *inverse, *logdet;
+} Clauses; /* behind an assignment; or NULL */
+Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Clauses c, Span at);
 Stmt *ast_update(Parser *ps, Opr op, Args targets, Expr *value, Span at);
 Stmt *ast_apply(Parser *ps, Args values, Span at);
 TypeExpr *ast_type(Parser *ps, const char *base, Span base_at, Args dims, bool list, Span at);

@@ -51,6 +51,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
   Opr opr;
   bool flag;
   YieldForm form;
+  Clauses clauses;
 }
 
 %token ',' ')' ']' '}' '=' ':' '{'     /* messages list what was expected in the order of declaration */
@@ -65,7 +66,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
 %token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
-%token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_ON "on" T_FROM "from" T_AS "as"
+%token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_LOGDET "logdet" T_ON "on" T_FROM "from" T_AS "as"
 %token T_TRUE "true" T_FALSE "false" T_AND "and" T_OR "or" T_NOT "not"
 %token T_ADD_TO "+=" T_SUB_FROM "-=" T_MUL_BY "*=" T_DIV_BY "/=" T_ARROW "->"
 %token T_LE "<=" T_GE ">=" T_EQ "==" T_NE "!="
@@ -84,7 +85,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <formals> formals formal_list formal
 %type <type> type type_opt result_opt
 %type <args> options row option args arg_list arg subs sub exprs list_items names targets fields field
-%type <expr> expr atom postfix sub_expr range span iter inverse_opt init_opt decay_opt method_opt
+%type <expr> expr atom postfix sub_expr range span iter init_opt decay_opt method_opt
 %type <stmt> stmt
 %type <stmts> stmts
 %type <block> block
@@ -93,6 +94,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %type <flag> under
 %type <sum> sum summand
 %type <form> rows_form
+%type <clauses> clauses
 
 %%
 
@@ -287,7 +289,7 @@ stmt:
   | local '=' expr             { $$ = ast_local(ps, define(ps, $1, $3, NULL, @$)); }
   | local block                { $$ = ast_local(ps, define(ps, $1, NULL, $2, @$)); }
   | exprs                      { $$ = ast_apply(ps, $1, @$); }
-  | exprs '=' exprs inverse_opt   { $$ = ast_assign(ps, $1, ast_listed(ps, $3, @3), $4, @$); }
+  | exprs '=' exprs clauses      { $$ = ast_assign(ps, $1, ast_listed(ps, $3, @3), $4, @$); }
   | exprs update expr          { $$ = ast_update(ps, $2, $1, $3, @$); }
   ;
 
@@ -331,9 +333,11 @@ decay_opt:
   | "decay" expr               { $$ = $2; }
   ;
 
-inverse_opt:
-    %empty                     { $$ = NULL; }
-  | "inverse" exprs            { $$ = ast_listed(ps, $2, @2); }
+clauses:
+    %empty                     { $$ = (Clauses){0}; }
+  | "inverse" exprs            { $$ = (Clauses){.inverse = ast_listed(ps, $2, @2)}; }
+  | "logdet" expr              { $$ = (Clauses){.logdet = $2}; }
+  | "inverse" exprs "logdet" expr   { $$ = (Clauses){ast_listed(ps, $2, @2), $4}; }
   ;
 
 update:

@@ -1,8 +1,8 @@
 /* From raw tokens to what the grammar reads.
  *
  * Newlines. A raw newline is dropped inside ( ) and [ ], after a token that needs a right-hand side,
- * and before one that begins with a binary operator or an `inverse` clause; any other ends a statement.
- * A line that begins `inverse(f)(x)` is a statement of its own: the function, not the clause.
+ * and before one that begins with a binary operator or an `inverse` or `logdet` clause; any other ends a statement.
+ * A line that begins `inverse(f)(x)` or `logdet(f)(x)` is a statement of its own: the function, not the clause.
  *
  * Keywords. HARD ones are reserved. The others are names except where no name can stand: OPENING ones
  * at the start of a statement before a name (at the top level, always), FOLLOWING ones right after an
@@ -93,8 +93,8 @@ static bool is_binary(int kind) {
 }
 
 static bool wants_more(int kind) {
-  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW || kind == T_INVERSE || kind == T_ADD_TO ||
-         kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
+  return is_binary(kind) || kind == ',' || kind == '=' || kind == '~' || kind == T_ARROW || kind == T_INVERSE || kind == T_LOGDET ||
+         kind == T_ADD_TO || kind == T_SUB_FROM || kind == T_MUL_BY || kind == T_DIV_BY;
 }
 
 static const struct Word *word(const Token *t) {
@@ -129,12 +129,16 @@ static bool behind_prove(const Filter *f, uint32_t at) {
   return false;
 }
 
-/* Whether the raw name at f->at, which reads `inverse`, is the clause and not the function. */
-static bool is_inverse_clause(const Filter *f, uint32_t at, bool fresh) {
+/* T_INVERSE or T_LOGDET if the raw name at `at` is such a clause and not the function or a name; else T_NAME. */
+static int clause(const Filter *f, uint32_t at, bool fresh) {
   const Token *t = &f->raw.at[at], *next = t + 1, *p = previous(f);
-  if (t->kind != T_NAME || strcmp(t->name, "inverse") != 0 || !p || !token_ends_operand(p->kind)) return false;
-  if (behind_prove(f, at)) return false;
-  return !(fresh && next->kind == '(' && next->match && f->raw.at[next->match + 1].kind == '(');
+  const bool inverse = t->kind == T_NAME && !strcmp(t->name, "inverse"), logdet = t->kind == T_NAME && !strcmp(t->name, "logdet");
+  if ((!inverse && !logdet) || !p || !token_ends_operand(p->kind) || behind_prove(f, at)) return T_NAME;
+  if (fresh && next->kind == '(' && next->match && f->raw.at[next->match + 1].kind == '(') return T_NAME;
+  if (inverse) return T_INVERSE;
+  const bool operand = next->kind == T_NAME || next->kind == T_NUMBER || next->kind == '(' || next->kind == '[' ||
+                       next->kind == '{' || next->kind == '-' || next->kind == '+' || next->kind == T_NL || next->kind == 0;
+  return operand ? T_LOGDET : T_NAME;
 }
 
 static int keyword(const Filter *f, const Token *t) {
@@ -142,7 +146,8 @@ static int keyword(const Filter *f, const Token *t) {
   const struct Word *w = word(t);
   bool start = at_start(f) || p->kind == T_SYMPLECTIC || p->kind == T_VOLUME;
   if (p && p->kind == '.') return T_NAME;
-  if (is_inverse_clause(f, f->at, f->fresh)) return T_INVERSE;
+  const int begun = clause(f, f->at, f->fresh);
+  if (begun != T_NAME) return begun;
   if (p && p->kind == T_YIELD && strcmp(t->name, "each") == 0 && next->kind == T_NAME) return T_EACH;
   if (p && p->kind == T_YIELD && strcmp(t->name, "windows") == 0 && next->kind == '(') return T_WINDOWS;
   if (p && p->kind == T_YIELD && strcmp(t->name, "shuffled") == 0 && next->kind == '(') return T_SHUFFLED;
@@ -288,7 +293,7 @@ static void newline(Filter *f) {
   const Token *p = previous(f), *next = &f->raw.at[i];
   const struct Word *w = word(next);
   if ((f->open.n && bracket(f) != '{') || !p || (wants_more(p->kind) && !cuts_short(f, p, i)) ||
-      is_binary(w ? w->kind : next->kind) || is_inverse_clause(f, i, true))
+      is_binary(w ? w->kind : next->kind) || clause(f, i, true) != T_NAME)
     return;
   give_line_end(f, TOK_WRITTEN, p->end, p->end + 1);
 }

@@ -184,6 +184,26 @@ static Val one_constant(Build *b, Val x, Val c) {
   return VAL_NONE;
 }
 
+/* (sqrt(z) + a) rsqrt(z) is 1 + a rsqrt(z): the force of a function of a distance takes no root beside the reciprocal one. */
+static Val root_cancels(Build *b, Val x, Val y) {
+  Val z, w;
+  if (!fold_unwritten(b)) return VAL_NONE;
+  if (!is_op(b, y, OP_rsqrt, &z)) w = x, x = y, y = w;
+  if (!is_op(b, y, OP_rsqrt, &z)) return VAL_NONE;
+  if (is_op(b, x, OP_sqrt, &w) && w.id == z.id) return ir_const(b, 1);
+  const Inst *i = ir_inst(b->f, x);
+  if (i->op != OP_add && i->op != OP_sub) return VAL_NONE;
+  const bool minus = i->op == OP_sub;
+  Val u = ir_arg(b->f, i, 0), v = ir_arg(b->f, i, 1), one = ir_const(b, 1);
+  if (is_op(b, u, OP_sqrt, &w) && w.id == z.id) {
+    Val rest = ir_mul(b, v, y);
+    return minus ? ir_sub(b, one, rest) : ir_add(b, one, rest);
+  }
+  if (!is_op(b, v, OP_sqrt, &w) || w.id != z.id) return VAL_NONE;
+  Val rest = ir_mul(b, u, y);
+  return minus ? ir_sub(b, rest, one) : ir_add(b, rest, one);
+}
+
 static Val fold_mul(Build *b, Val x, Val y) {
   Val z, w;
   double c;
@@ -192,6 +212,7 @@ static Val fold_mul(Build *b, Val x, Val y) {
   if (is_value(b, y, 1)) return x;
   if (is_value(b, y, -1)) return ir_neg(b, x);
   if (ir_is_const(b->f, y, NULL) && ((z = one_constant(b, x, y)).id || (z = scalar_first(b, x, y)).id)) return z;
+  if ((z = root_cancels(b, x, y)).id) return z;
   if (!is_op(b, x, OP_neg, &z)) return VAL_NONE;
   if (is_op(b, y, OP_neg, &w)) return ir_mul(b, z, w);
   return ir_is_const(b->f, y, &c) ? ir_mul(b, z, ir_neg(b, y)) : VAL_NONE;

@@ -393,10 +393,10 @@ bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err) {
 /* ---- reports ------------------------------------------------------------------------------------------------ */
 
 /* A number, or a list of them. */
-static json_t *reals(const RtReport *q, const double *v) {
-  if (!q->rank) return real(*v);
+static json_t *reals(int rank, int64_t elems, const double *v) {
+  if (!rank) return real(*v);
   json_t *list = json_array();
-  for (int64_t e = 0; e < q->elems; e++) json_array_append_new(list, real(v[e]));
+  for (int64_t e = 0; e < elems; e++) json_array_append_new(list, real(v[e]));
   return list;
 }
 
@@ -414,13 +414,14 @@ static json_t *report_object(const RtReport *q) {
     for (int d = 0; d < q->rank; d++) json_array_append_new(shape, json_integer(q->dim[d]));
     json_object_set_new(o, "shape", shape);
   }
-  json_object_set_new(o, "mean", reals(q, q->mean));
-  json_object_set_new(o, "sd", reals(q, q->sd));
+  json_object_set_new(o, "mean", reals(q->rank, q->elems, q->mean));
+  json_object_set_new(o, "sd", reals(q->rank, q->elems, q->sd));
   if (q->rank) json_object_set_new(o, "standard_error", standard_errors(q));
-  json_object_set_new(o, "min", reals(q, q->min));
-  json_object_set_new(o, "max", reals(q, q->max));
+  json_object_set_new(o, "min", reals(q->rank, q->elems, q->min));
+  json_object_set_new(o, "max", reals(q->rank, q->elems, q->max));
   json_object_set_new(o, "n", json_integer(q->n));
-  for (int k = 0; k < q->nasked; k++) json_object_set_new(o, q->asked[k].name, reals(q, q->asked[k].v));
+  for (const RtStatistic *s = q->asked; s < q->asked + q->nasked; s++)
+    json_object_set_new(o, s->name, reals(s->rank, s->elems, s->v));
   return o;
 }
 

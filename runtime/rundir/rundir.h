@@ -64,6 +64,8 @@ bool rt_run_metrics_trim(RtRun *r, int action, int64_t step, RtError *err);
 typedef struct RtStatistic {
   const char *name;
   const double *v; /* of each element */
+  int rank;        /* 0: one number, whatever the report is */
+  int64_t elems;
 } RtStatistic;
 typedef struct RtReport {
   const char *name;

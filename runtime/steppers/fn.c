@@ -158,7 +158,7 @@ static void watched(RtFn *f, const HnnArg *out, int64_t tile0, int64_t tile1, in
     call(f, out, tile0, tile1, thread);
     return;
   }
-  const int64_t step = (tile1 - tile0 + SLICES - 1) / SLICES;
+  const int64_t least = (tile1 - tile0 + SLICES - 1) / SLICES, step = (least + HNN_AT_ONCE - 1) / HNN_AT_ONCE * HNN_AT_ONCE;
   for (int64_t t = tile0; t < tile1; t += step) {
     const int64_t end = t + step < tile1 ? t + step : tile1;
     call(f, out, t, end, thread);

@@ -325,6 +325,33 @@ static void test_orbits(void) {
     }
 }
 
+/* A loop of such loops, with draws between them. */
+static void test_chains(void) {
+  for (int f64 = 0; f64 < 2; f64++)
+    for (int64_t samples = 1; samples < 200; samples = samples * 3 + 5) {
+      Build b, t, u;
+      start(&b, f64);
+      Val q = input(&b, true, 1, 2, 0, 0), turns = ir_iota(&b, 4), x[6];
+      ir_build_init(&t, ir_sub_create(b.f, "turn"));
+      Val q0 = input(&t, true, 1, 2, 0, 0), turn = input(&t, false, 0, 0, 0, 0);
+      Val p0 = ir_rand(&t, 0, 1, turn, type_real(true, 1, (uint32_t[]){2})),
+          yes = ir_rand(&t, 0, 2, turn, type_real(true, 0, NULL));
+      ir_build_init(&u, ir_sub_create(t.f, "step"));
+      x[0] = input(&u, true, 1, 2, 0, 0), x[1] = input(&u, true, 1, 2, 0, 0);
+      x[2] = ir_add(&u, x[0], ir_mul(&u, x[1], ir_const(&u, 0.05)));
+      x[3] = ir_mul(&u, x[2], ir_const(&u, 0.1));
+      ir_output(&u, x[2], "q");
+      ir_output(&u, ir_sub(&u, x[1], x[3]), "p");
+      ir_build_finish(&u);
+      Val s = ir_scan(&t, (Val[]){q0, p0}, 2, 7, 2, 0, 0, 0, false, false, u.f);
+      x[4] = ir_proj(&t, s, 0), x[5] = ir_expand_to(&t, ir_lt(&t, yes, ir_const(&t, 0.5)), ir_type(t.f, x[4]));
+      ir_output(&t, ir_select(&t, x[5], x[4], q0), "q");
+      ir_build_finish(&t);
+      ir_output(&b, ir_proj(&b, ir_scan(&b, (Val[]){q, turns}, 2, 4, 1, 1, 0, 0, false, false, t.f), 0), "q");
+      finish(&b, NULL, samples);
+    }
+}
+
 static void test_ode(void) {
   enum { SHARED, LANES, LANE_TIMES, KINDS };
   for (int kind = 0; kind < KINDS; kind++)
@@ -548,6 +575,7 @@ const Suite suite = {"codegen cases", (CU_TestInfo[]){{"products", test_products
                                                       {"early end", test_converge_early},
                                                       {"NaN in a loop", test_converge_nan},
                                                       {"orbits", test_orbits},
+                                                      {"chains", test_chains},
                                                       {"adaptive trajectories", test_ode},
                                                       {"cache", test_cache},
                                                       {"a scalar beside a vector", test_scalar_beside},

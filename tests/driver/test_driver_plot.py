@@ -183,13 +183,51 @@ plot linear = { kind = histogram, x = r, bins = 7 } on points
 plot ratio = { kind = histogram, x = (r, 2*r), logx = true, labels = ["r", "2 r"] } on points
 """)
     (columns, ((*rows,),)), = sets("r/plots/linear.dat")
-    check(columns == ["low", "high", "count"] and len(rows) == 7, "bins", rows)
+    check(columns == ["low", "high", "count", "density"] and len(rows) == 7, "bins", rows)
     check(sum(x[2] for x in rows) == 50, "all are counted", rows)
+    check(close(sum(x[3]*(x[1] - x[0]) for x in rows), 1, 1e-9), "a density has the area 1", rows)
     check(all(a[1] == b[0] for a, b in zip(rows, rows[1:])), "bins are side by side", rows)
     for c, (_, ((*rows,),)) in enumerate(sets("r/plots/ratio.dat")):
         check(sum(x[2] for x in rows) == 50, "all are counted", c, rows)
         check(all(close(a[1]/a[0], rows[0][1]/rows[0][0], 1e-9) for a in rows), "equal ratios", rows)
     picture("r/plots/linear.svg", 7)
+
+
+def test_exact_density():
+    """A function of one variable over a histogram, drawn as a density."""
+    plots("""
+fn bell(u: real) = exp(-u^2/2)/sqrt(2*pi)
+fn flat(u: real[1]) = where(u[0] > 0, 1/(2*pi), 0)
+plot exact = { kind = histogram, x = r, density = bell, n = 5 } on points
+plot two = { kind = histogram, x = r, density = [bell, flat], logy = true } on points
+""")
+    _, (columns, ((*rows,),)) = sets("r/plots/exact.dat")
+    check(columns == ["x", "y", "z"] and len(rows) == 5, "a row of the lattice", rows)
+    check(all(close(z, math.exp(-x*x/2)/math.sqrt(2*math.pi), 1e-6) for x, _, z in rows), "its values", rows)
+    check("using (($1 + $2)/2):4" in read("r/plots/exact.gp").decode(), "densities are drawn")
+    picture("r/plots/exact.svg", 5)
+
+
+def test_pairs_of_points():
+    """xy of a real[2] for each sample, of a real[n, 2], of a list of points; points over a map."""
+    plots("""
+fn z(x: real[2]) = x[0] + 2*x[1]
+plot samples = { kind = scatter, xy = [r, 2*r] } on points
+plot paths = { kind = line, xy = [[r, k] for k in 0:4], samples = 2 } on points
+plot listed = { kind = scatter, xy = [[1, 2], [2, 3], [3, 5]] }
+plot over = { kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], n = 4, xy = [r, 2*r] } on points
+""")
+    (_, (rows,)), = sets("r/plots/listed.dat")
+    check([r[1:] for r in rows] == [[1, 2], [2, 3], [3, 5]], "the points", rows)
+    (_, (*paths,)), = sets("r/plots/paths.dat")
+    check(len(paths) == 2 and [r[2] for r in paths[0]] == [0, 1, 2, 3], "a curve for each sample", paths)
+    curve, grid = sets("r/plots/over.dat")
+    check(sum(map(len, curve[1])) == 50 and sum(map(len, grid[1])) == 16, "points and map", curve, grid)
+    script = read("r/plots/over.gp").decode()
+    check("index 1 using 1:2:3 with image" in script and "index 0 using 2:3 with points" in script, "points over the map", script)
+    picture("r/plots/over.svg", 5)
+    write("bad.hnn", "plot m = { kind = heat, z = [[1, 2], [3, 4]], xy = [[1, 2]] }\n")
+    hnnc("check", "bad.hnn", code=1, says=["over the map of a function, not over a matrix"])
 
 
 def test_precision_and_nan():

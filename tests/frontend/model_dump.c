@@ -78,7 +78,7 @@ static void print_plot(const Plot *p, const Source *src) {
 }
 
 static void print_uses(const ReportUse *use, uint32_t n) {
-  static const char *const stats[] = {"mean", "sd", "min", "max", "count", "sum", "quantile", "logmeanexp"};
+  static const char *const stats[] = {"mean", "sd", "min", "max", "count", "sum", "quantile", "logmeanexp", "ess", "r_hat"};
   for (uint32_t i = 0; i < n; i++) {
     printf(" %s(%s", stats[use[i].stat.stat], use[i].report->name);
     if (use[i].stat.stat == STAT_QUANTILE) printf(", %g", use[i].stat.q);

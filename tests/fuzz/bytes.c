@@ -60,10 +60,10 @@ const Bytes *fuzz_remembered(void) { return &seen[fuzz_draw(nseen)]; }
 /* ---- bytes ------------------------------------------------------------------------------------------------------ */
 
 void fuzz_mutate_bytes(Bytes *b) {
-  static const char *const word[] = {"(",   ")",       "[",    "]",      "{",     "}",       "\n",  ",",  "=",
-                                     "+=",  ":",       ".",    "->",     "~",     "inverse", "for", "in", "let ",
-                                     "fn ", "return ", " on ", "yield ", "each ", "\"",      "#",   "-",  "^",
-                                     "@",   "1e999",   "0.1",  "θ",      "\xff",  "%1",      "\t",  ";"};
+  static const char *const word[] = {"(",    ")",   "[",       "]",    "{",      "}",       "\n",     ",",   "=",
+                                     "+=",   ":",   ".",       "->",   "~",      "inverse", "logdet", "for", "in",
+                                     "let ", "fn ", "return ", " on ", "yield ", "each ",   "\"",     "#",   "-",
+                                     "^",    "@",   "1e999",   "0.1",  "θ",      "\xff",    "%1",     "\t",  ";"};
   const size_t from = fuzz_draw(b->n + 1), rest = b->n - from, drawn = fuzz_draw(rest + 1);
   const size_t len = drawn > 40 ? drawn % 40 : drawn, one = rest > 0;
   const char *w = FUZZ_PICK(word);

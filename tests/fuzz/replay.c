@@ -177,6 +177,7 @@ static void extremes(void) {
                                      "inverse(",
                                      "inverse (",
                                      "inverse(a)\n",
+                                     "logdet a\n",
                                      "{ let x = (",
                                      "for i in 0:1 {",
                                      "fn f(x) {\n",

@@ -273,7 +273,7 @@ static void test_reports(void) {
   const double v[] = {0.5, 0.25, -1, 2}, bad[] = {NAN, INFINITY, 0, 0}, many[] = {1, NAN, 3, 4, 5, 6};
   const RtReport report[] = {{"energy", 0, {0}, 1, v, v + 1, v + 2, v + 3, 10, NULL, 0},
                              {"bad", 0, {0}, 1, bad, bad + 1, bad + 2, bad + 3, 1, NULL, 0},
-                             {"many", 2, {3, 2}, 6, many, many, many, many, 4, &(RtStatistic){"sum", many}, 1}};
+                             {"many", 2, {3, 2}, 6, many, many, many, many, 4, &(RtStatistic){"sum", many, 2, 6}, 1}};
   const RtExpect expect[] = {{"max(energy) < 3", true}, {"mean(bad) < 1", false}};
   const RtProof proof[] = {{"a == b", "proved"}};
   CU_ASSERT_TRUE_FATAL(rt_reports_write(at(0, "reports.json"), report, 3, expect, 2, proof, 1, &err));

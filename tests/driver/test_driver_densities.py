@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""std/flows in numbers: every flow undone, its log-determinant against that of its Jacobian, its density against one that is
+computed here from the checkpoint."""
+import math
+import struct
+
+from driver_util import check, hnnc, last, load, main, tensors, write
+
+# Call, states and their sizes, whether a matrix of the whole Jacobian is asked for.
+FLOWS = [
+    ("affine_coupling()", 2), ("affine_coupling(move = 1, width = 8, depth = 1)", 3), ("affine_coupling()", 5),
+    ("spline_coupling(bins = 4)", 2), ("spline_coupling(move = 1, bins = 5, bound = 2)", 3), ("spline_coupling()", 4),
+    ("masked_autoregressive(width = 12)", 1), ("masked_autoregressive(width = 12)", 2),
+    ("masked_autoregressive(width = 16, depth = 3)", 5), ("inverse(masked_autoregressive(width = 16))", 4),
+    ("lu_linear()", 4), ("mirror()", 3), ("householder(3)", 4), ("actnorm()", 3), ("continuous(width = 8, steps = 60)", 2),
+]
+CONDITIONAL = ["conditional_affine_coupling()", "conditional_spline_coupling(move = 1)", "conditional_masked_autoregressive(width = 12)"]
+
+# Parameters away from where they start, so that no flow is near the identity.
+HEAD = "import \"std/flows\"\n"
+TRAIN = """
+loss shake(x) = sum((T(x) - [sin(3*x[k] + k) for k in 0:len(x)])^2) - 0.1*logdet(T)(x)
+train shake on s { optimizer = adam(lr = 2e-2), batch = all, steps = 60 }
+"""
+
+
+def reports(text, *args):
+    write("t.hnn", HEAD + text)
+    hnnc("run", "t.hnn", "--out", "r", "--quiet", *args)
+    return load("r/reports.json")["reports"]
+
+
+def test_undone_and_log_determinant():
+    for call, n in FLOWS:
+        flow = "flow T(x: real[%d]) { %s(x) }\n" % (n, call)
+        got = reports(flow + """
+data d { yield x = normal(0, 1.5, %d) }
+use s = d(count = 60, seed = 4)
+""" % n + TRAIN + """
+report back = maxabs(inverse(T)(T(x)) - x) on s
+report forth = maxabs(T(inverse(T)(x)) - x) on s
+report off = abs(logdet(T)(x) - logabsdet(jacobian(T)(x))) on s
+report undone = abs(logdet(inverse(T))(T(x)) + logdet(T)(x)) on s
+report moved = maxabs(T(x) - x) on s
+""")
+        small = 1e-4 if call.startswith("continuous") else 1e-9
+        check(all(got[k]["max"] < small for k in ("back", "forth", "undone", "off")), call, n, got)
+        check(got["moved"]["max"] > 1e-2, "it moves: " + call, got)
+
+
+def test_context():
+    for call in CONDITIONAL:
+        got = reports("flow T(x: real[3], c: real[2]) { %s(x, c) }\n" % call + """
+data d { yield x = normal(0, 1.5, 3), c = normal(0, 1, 2) }
+use s = d(count = 60, seed = 4)
+loss shake(x, c) = sum((T(x, c)[0] - sin(3*x + c[0]))^2)
+train shake on s { optimizer = adam(lr = 2e-2), batch = all, steps = 60 }
+fn only(c: real[2], x: real[3]) = T(x, c)[0]
+report back = maxabs(inverse(T)(T(x, c))[0] - x) on s
+report stays = maxabs(T(x, c)[1] - c) on s
+report off = { fn of_x(x: real[3]) = T(x, c)[0]; return abs(logdet(T)(x, c) - logabsdet(jacobian(of_x)(x))) } on s
+report felt = maxabs(T(x, c)[0] - T(x, 0*c)[0]) on s
+""")
+        check(got["back"]["max"] < 1e-9 and got["off"]["max"] < 1e-9 and got["stays"]["max"] == 0, call, got)
+        check(got["felt"]["max"] > 1e-2, "the context is felt: " + call, got)
+
+
+def test_hutchinson():
+    """The mean of the estimates over probes is the trace's integral."""
+    got = reports("""
+flow T(x: real[2], l: real, e: real[2]) { continuous_hutchinson(width = 8, steps = 20)(x, l, e) }
+data d { yield e = normal(0, 1, 2) }
+use s = d(count = 20000, seed = 4)
+fn alone(x: real[2]) = T(x, 0, zeros(2))[0]
+report estimate = T([0.3, -0.7], 0, e)[1] on s
+report exact = logabsdet(jacobian(alone)([0.3, -0.7]))
+""")
+    e = got["estimate"]
+    check(abs(e["mean"] - got["exact"]["mean"]) < 5*e["sd"]/math.sqrt(20000) + 1e-6, "Hutchinson", e, got["exact"])
+
+
+def test_densities():
+    got = reports("""
+data d { yield x = -4 + 8*(index + 0.5)/4000 }
+use s = d(count = 4000)
+report normal = 8*exp(log_normal([x])) on s
+report uniform = 8*exp(log_uniform([x], 2)) on s
+report outside = exp(log_uniform([0, 3], 2))
+""")
+    check(abs(got["normal"]["mean"] - 1) < 1e-4 and abs(got["uniform"]["mean"] - 1) < 1e-9 and not got["outside"]["mean"], "areas", got)
+
+
+# ---- Real NVP from its checkpoint ------------------------------------------------------------------------------------
+
+def floats(t):
+    return list(struct.unpack("<%df" % (len(t[2])//4), t[2]))
+
+
+def dense(p, name, x):
+    W, b = floats(p[name + "/W"]), floats(p[name + "/b"])
+    return [sum(w*v for w, v in zip(W[k*len(x):(k + 1)*len(x)], x)) + b[k] for k in range(len(b))]
+
+
+def test_log_prob_from_checkpoint():
+    write("m.hnn", """precision f32
+import "std/flows"
+flow T(x: real[2]) {
+  repeat 3 {
+    affine_coupling(move = 0, width = 16)(x)
+    affine_coupling(move = 1, width = 16)(x)
+  }
+}
+fn log_prob(x: real[2]) = log_normal(T(x)) + logdet(T)(x)
+loss nll(x) = -log_prob(x)
+data d { let a = uniform(0, 2*pi); yield x = [cos(a), sin(a)] + normal(0, 0.1, 2) }
+use s = d(count = 500, seed = 1)
+train nll on s { optimizer = adam(lr = 5e-3), batch = 100, steps = 200 }
+save out = { x = x, lp = log_prob(x) } on s
+""")
+    hnnc("run", "m.hnn", "--out", "r", "--quiet")
+    p, _ = tensors(last("r"))
+    arrays = npz("r/arrays/out.npz")
+    worst = 0
+    for x, lp in list(zip(zip(arrays["x"][::2], arrays["x"][1::2]), arrays["lp"]))[:100]:
+        x, logdet = list(x), 0
+        for k in range(6):
+            name = "T/affine_coupling.%d/conditioner.0" % k
+            h = [x[1 - k % 2]]
+            for layer in range(2):
+                h = [math.tanh(v) for v in dense(p, name + "/dense.%d" % layer, h)]
+            s, t = dense(p, name, h)
+            s = 2*math.tanh(s)
+            x[k % 2] = x[k % 2]*math.exp(s) + t
+            logdet += s
+        worst = max(worst, abs(lp - (logdet - sum(v*v for v in x)/2 - math.log(2*math.pi))))
+    check(worst < 1e-5, "log_prob from the checkpoint", worst, sorted(p))
+
+
+def npz(path):
+    """Arrays of an .npz as flat lists, read here."""
+    import ast
+    import zipfile
+    out = {}
+    with zipfile.ZipFile(path) as z:
+        for name in z.namelist():
+            b = z.read(name)
+            n = struct.unpack("<H", b[8:10])[0]
+            head = ast.literal_eval(b[10:10 + n].decode())
+            kind = {"<f4": "f", "<f8": "d"}[head["descr"]]
+            body = b[10 + n:]
+            out[name[:-4]] = list(struct.unpack("<%d%s" % (len(body)//struct.calcsize(kind), kind), body))
+    return out
+
+
+main(globals())
