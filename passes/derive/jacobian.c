@@ -227,7 +227,7 @@ static void diagonal(const Pattern *p, Pattern *out) {
 static void find_structure(Jac *j, bool symmetric) {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
-  if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, &j->pattern)) return;
+  if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, SPARSITY_QUICK, &j->pattern)) return;
   if (j->trace) {
     Pattern d;
     diagonal(&j->pattern, &d);
