@@ -161,7 +161,7 @@ void pass_pattern(PassRun *run, const Fn *f, Val e, Val x, Pattern *out) {
   Fn *g = sparsity_function(f, e, x), *h = pass_lower(run, g, MEMORY_STORED, NULL, unheard);
   Val v = h ? pass_input(h, 0) : VAL_NONE;
   if (h && !v.id) pattern_init(out, rows, cols, 0);
-  else if (!h || !sparsity_find(h, h->out.at[0], v, out)) pattern_dense(out, rows, cols);
+  else if (!h || !sparsity_find(h, h->out.at[0], v, SPARSITY_QUICK, out)) pattern_dense(out, rows, cols);
   diag_destroy(unheard);
   ir_fn_destroy(g);
   ir_fn_destroy(h);

@@ -235,12 +235,6 @@ static bool keeps_volume(Play *p) {
   return c && (c->symplectic == ANSWER_PROVED || c->volume == ANSWER_PROVED);
 }
 
-/* The clause, in the state before the step: `known` undone. */
-static void said_log_det(Play *p, const Step *s) {
-  if (p->undo) play_read(p);
-  add_logdet(p, out_of(p, s->logdet), p->undo);
-}
-
 /* The states of a clause become parts of one vector, by which it is differentiated. */
 static void read_as_vector(Play *p, const Step *s, const Val *state) {
   Build *b = &p->E->now->level->b;
@@ -264,14 +258,20 @@ static void add_of_step(Play *p, const Step *s, const Val *next) {
   add_logdet(p, step_log_det(&forth, s, after), true);
 }
 
+/* The clause, in the state before the step: `known` undone. */
+static void said_log_det(Play *p, const Step *s) {
+  if (p->undo) play_read(p);
+  add_logdet(p, out_of(p, s->logdet), p->undo);
+}
+
 static void assign(Play *p, const Step *s) {
   const bool adds = p->want_logdet && !keeps_volume(p);
   Val next[FLOW_STATES];
   memcpy(next, p->undo ? s->before : s->after, sizeof next);
   copy_out(p, next, s->n);
-  if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
   if (p->vector.id && by_step(p, s)) add_of_step(p, s, next);
   else if (p->vector.id) add_logdet(p, step_log_det(p, s, next), false);
+  if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
   if (adds && s->logdet.id && p->undo) said_log_det(p, s);
 }
@@ -405,12 +405,12 @@ void play_read(Play *p) {
 
 void play_plain(Play *p, const Step *first, uint32_t n) {
   elab_at(p->E, first->stmt->at);
+  p->vector = VAL_NONE;
   if (p->lift) {
     lift_group(p, first, n);
     return;
   }
   play_read(p);
-  p->vector = VAL_NONE;
   if (first->kind == STEP_ASSIGN) {
     if (p->want_logdet && !first->logdet.id && !keeps_volume(p)) {
       Val state[FLOW_STATES];

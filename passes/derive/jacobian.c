@@ -56,7 +56,7 @@ void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const So
     fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s", comment, source_where(src, s->at, where, sizeof where),
             s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, s->blocks ? "sweeps" : what[s->way]);
     if (s->blocks) fprintf(out, ", a log-determinant of %u blocks, the largest of %u", s->blocks, s->largest);
-    if (s->held) fprintf(out, ", %u uses held constant", s->held);
+    if (s->held) fprintf(out, ", %u use%s held constant", s->held, s->held > 1 ? "s" : "");
     fputc('\n', out);
   }
   vec_free(&run->swept);
@@ -227,7 +227,7 @@ static void diagonal(const Pattern *p, Pattern *out) {
 static void find_structure(Jac *j, bool symmetric) {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
-  if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, &j->pattern)) return;
+  if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, SPARSITY_QUICK, &j->pattern)) return;
   if (j->trace) {
     Pattern d;
     diagonal(&j->pattern, &d);

@@ -18,8 +18,10 @@
 #include <string.h>
 
 enum {
-  UNROLL = 4, /* so many blocks of one size are written out instead of looped over */
-  DEEP = 8    /* factors within factors that are looked at */
+  MOST = 1 << 18,   /* elements of blocks: their indices become attributes of the IR */
+  MATRIX = 1 << 28, /* elements of a matrix */
+  UNROLL = 4,       /* so many blocks of one size are written out instead of looped over */
+  DEEP = 8          /* factors within factors that are looked at */
 };
 
 typedef struct LogJac {
@@ -108,9 +110,14 @@ static uint32_t size_of(const LogJac *l, uint32_t k) { return l->blocks.start[k 
 
 /* Where (row, col) is among the needed elements; they are there or zero. */
 static bool place(const LogJac *l, uint32_t row, uint32_t col, uint32_t *at) {
-  for (*at = l->needed.start[row]; *at < l->needed.start[row + 1]; ++*at)
-    if (l->needed.col[*at] == col) return true;
-  return false;
+  uint32_t low = l->needed.start[row], high = l->needed.start[row + 1];
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (l->needed.col[middle] < col) low = middle + 1;
+    else high = middle;
+  }
+  *at = low;
+  return low < l->needed.start[row + 1] && l->needed.col[low] == col;
 }
 
 typedef struct Places {
@@ -189,7 +196,6 @@ static void note(const LogJac *l, int64_t sweeps) {
 static bool by_blocks(LogJac *l, Val *out) {
   Val nonzeros, sum = VAL_NONE;
   int64_t sweeps;
-  sparsity_blocks_elements(&l->blocks, &l->pattern, &l->needed);
   const bool held = sparsity_hold(l->b->f, l->e, l->x, &l->needed, &l->held, &l->left);
   const JacobianElements what = {held ? &l->left : &l->pattern, &l->needed, held && l->held.use.n ? &l->held : NULL};
   if (!derive_jacobian_elements(l->b, l->e, l->x, what, l->at, l->diag, &nonzeros, &sweeps)) return false;
@@ -204,6 +210,13 @@ static bool by_blocks(LogJac *l, Val *out) {
 
 static bool by_matrix(LogJac *l, Val *out) {
   Val a;
+  const int64_t size = (int64_t)l->n * l->n;
+  if (size > MATRIX) {
+    if (l->diag)
+      diag_add(l->diag, CODE_too_large, l->at,
+               "the log-determinant of this step is of a full matrix of %lld elements, which is too large", (long long)size);
+    return false;
+  }
   if (!derive_jacobian_matrix(l->run, l->b, l->e, l->x, l->at, l->diag, &a)) return false;
   *out = log_det(l->b, a);
   return true;
@@ -242,12 +255,14 @@ static void singular(const LogJac *l) {
 /* ---- all ---------------------------------------------------------------------------------------------------------------- */
 
 static bool expand(LogJac *l, Val *out) {
-  if (!sparsity_find(l->b->f, l->e, l->x, &l->pattern)) return by_matrix(l, out);
+  if (!sparsity_find(l->b->f, l->e, l->x, SPARSITY_THOROUGH, &l->pattern)) return by_matrix(l, out);
   if (!sparsity_blocks(&l->pattern, &l->blocks)) {
     singular(l);
     return false;
   }
-  return l->blocks.n == 1 && l->n > 1 ? by_matrix(l, out) : by_blocks(l, out);
+  sparsity_blocks_elements(&l->blocks, &l->pattern, &l->needed);
+  const bool full = (l->blocks.n == 1 && l->n > 1) || pattern_count(&l->needed) > MOST;
+  return full ? by_matrix(l, out) : by_blocks(l, out);
 }
 
 bool derive_logjac(PassRun *run, Build *b, const Inst *i, Val e, Val x, Diag *diag, Val *out) {

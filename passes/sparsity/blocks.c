@@ -61,7 +61,7 @@ static bool augment(Match *m, uint32_t i) {
   return false;
 }
 
-/* The rows that a search from row i meets: they have one column less than they are. */
+/* The rows that a search from row i meets, and their columns, which are one less. */
 static void stuck(const Match *m, uint32_t i, Blocks *out) {
   out->row[out->nstuck++] = i;
   for (uint32_t k = 0; k < out->nstuck; k++) {
@@ -77,6 +77,15 @@ static void stuck(const Match *m, uint32_t i, Blocks *out) {
   }
 }
 
+static void ascend(uint32_t *v, uint32_t n) {
+  for (uint32_t k = 1; k < n; k++)
+    for (uint32_t j = k; j > 0 && v[j] < v[j - 1]; j--) {
+      const uint32_t w = v[j];
+      v[j] = v[j - 1];
+      v[j - 1] = w;
+    }
+}
+
 static bool transversal(const Pattern *p, uint32_t *column, Blocks *out) {
   const size_t n = (size_t)p->rows + 1;
   uint32_t *mem = base_zeroed(4 * n, sizeof *mem);
@@ -87,7 +96,10 @@ static bool transversal(const Pattern *p, uint32_t *column, Blocks *out) {
   for (uint32_t i = 0; i < p->rows && all; i++) {
     if (m.column[i] != NOBODY) continue;
     all = augment(&m, i);
-    if (!all) stuck(&m, i, out);
+    if (all) continue;
+    stuck(&m, i, out);
+    ascend(out->row, out->nstuck);
+    ascend(out->col, out->nstuck - 1);
   }
   base_free(mem);
   return all;

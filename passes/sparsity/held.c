@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEARCH = 4 * SPARSITY_WORK };
+enum { SEARCH = SPARSITY_THOROUGH * SPARSITY_WORK };
 
 typedef struct Holding {
   const Fn *f;
@@ -184,7 +184,7 @@ bool sparsity_hold(const Fn *f, Val e, Val x, const Pattern *needed, Held *held,
   h.need = sparsity_cone(f, e, x);
   find_users(&h);
   h.stamp = base_zeroed((size_t)needed->cols + 1, sizeof *h.stamp);
-  bool found = search(&h) && sparsity_rows(&h.all.sets, h.left.val[e.id], needed->rows, left);
+  bool found = search(&h) && sparsity_rows(&h.all.sets, h.left.val[e.id], needed->rows, SPARSITY_THOROUGH * SPARSITY_MOST, left);
   if (!found) vec_free(&held->use);
   base_free(h.stamp);
   base_free(h.need);

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1 << 18 }; /* nonzeros: their indices become attributes of the IR */
-
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
 Deps sparsity_deps_same(Search *p, uint32_t id) {
@@ -141,10 +139,10 @@ bool *sparsity_cone(const Fn *f, Val e, Val x) {
   return need;
 }
 
-bool sparsity_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
+bool sparsity_rows(const Sets *s, Deps e, uint32_t rows, uint32_t most, Pattern *out) {
   uint32_t n, count = 0;
-  for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[sparsity_deps_at(e, i)].n;
-  if (count > MOST) return false;
+  for (uint32_t i = 0; i < rows && count <= most; i++) count += s->set.at[sparsity_deps_at(e, i)].n;
+  if (count > most) return false;
   pattern_init(out, rows, s->ncol, count);
   for (uint32_t i = 0; i < rows; i++) {
     const uint32_t *col = sparsity_set_columns(s, sparsity_deps_at(e, i), &n);
@@ -169,12 +167,12 @@ bool sparsity_walk(SearchFrame *fr, Val e, Val x) {
   return ok;
 }
 
-bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out) {
-  Search p = {.mem = arena_create(), .limit = SPARSITY_WORK};
+bool sparsity_find(const Fn *f, Val e, Val x, SparsityEffort effort, Pattern *out) {
+  Search p = {.mem = arena_create(), .limit = (int64_t)SPARSITY_WORK * effort};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   sparsity_set_init(&p.sets, cols);
   SearchFrame fr = sparsity_frame(&p, f);
-  bool found = sparsity_walk(&fr, e, x) && sparsity_rows(&p.sets, fr.val[e.id], rows, out);
+  bool found = sparsity_walk(&fr, e, x) && sparsity_rows(&p.sets, fr.val[e.id], rows, SPARSITY_MOST * effort, out);
   sparsity_set_finish(&p.sets);
   arena_destroy(p.mem);
   return found;

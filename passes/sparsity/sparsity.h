@@ -6,8 +6,9 @@
 #include "passes/passes.h"
 
 /* Which elements of e depend on which of x, by the graph between them, all of it plain; may hold too many, never too few.
- * False where the search takes too long or finds too many; *out is not initialized then. */
-bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out);
+ * False where the search takes too long or finds too many for this effort; *out is not initialized then. */
+typedef enum { SPARSITY_QUICK = 1, SPARSITY_THOROUGH = 16 } SparsityEffort;
+bool sparsity_find(const Fn *f, Val e, Val x, SparsityEffort effort, Pattern *out);
 /* What e is computed from, as a function of x, its first input. */
 Fn *sparsity_function(const Fn *f, Val e, Val x);
 

@@ -63,7 +63,7 @@ static Val vector_input(Build *b, uint32_t n) { return ir_input(b, "x", IN_OTHER
 static void check_found(Build *b, Val e, Val x, const Pattern *want, const char *what) {
   Pattern got;
   ir_build_finish(b);
-  CU_ASSERT_FATAL(sparsity_find(b->f, e, x, &got));
+  CU_ASSERT_FATAL(sparsity_find(b->f, e, x, SPARSITY_QUICK, &got));
   check_same(want, &got, what);
   pattern_finish(&got);
   ir_fn_destroy(b->f);
@@ -143,7 +143,7 @@ static void test_bounded(void) {
   x = vector_input(&b, 3000);
   Val e = ir_mul(&b, ir_expand(&b, x, 0, 3000), ir_expand(&b, x, 1, 3000));
   ir_build_finish(&b);
-  CU_ASSERT_FALSE(sparsity_find(b.f, e, x, &none));
+  CU_ASSERT_FALSE(sparsity_find(b.f, e, x, SPARSITY_QUICK, &none));
   ir_fn_destroy(b.f);
 }
 
@@ -179,7 +179,7 @@ static bool column(const Fn *f, Val e, Val x, uint32_t j, const Tensor *in, Tens
 static uint32_t check_outside(const Fn *f, Val e, Val x, const Tensor *in, uint64_t seed) {
   Pattern p;
   Tensor out;
-  if (!sparsity_find(f, e, x, &p)) return 0;
+  if (!sparsity_find(f, e, x, SPARSITY_QUICK, &p)) return 0;
   uint32_t outside = 0, wrong = 0;
   for (uint32_t j = 0; j < p.cols; j++) {
     if (!column(f, e, x, j, in, &out)) continue;
