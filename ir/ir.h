@@ -242,7 +242,7 @@ bool ir_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
  * barrier (x, c...): the value x. No pass looks through it or takes two for one, so what is computed from it
  *   is computed anew and not kept from an earlier time; the code for it comes after that of c....
  *
- * grad/jac/divergence (e, x): derivative of the graph between x and e; other uses of x's operands
+ * grad/jac/divergence/logjac (e, x): derivative of the graph between x and e; other uses of x's operands
  *   do not count. If e is per sample and x shared, the result is per sample. */
 
 typedef enum Method {
@@ -397,6 +397,7 @@ Val ir_root(Build *b, const Val *args, uint32_t nargs, Fn *body);
 Val ir_grad(Build *b, Val e, Val x);
 Val ir_jac(Build *b, Val e, Val x);
 Val ir_divergence(Build *b, Val e, Val x);
+Val ir_logjac(Build *b, Val e, Val x);
 
 /* ---- copying (copy.c) --------------------------------------------------------------------------------- */
 
@@ -449,7 +450,7 @@ typedef struct EvalEnv {
 } EvalEnv;
 
 /* Evaluates f on B samples. Inputs are given with their types; outputs are allocated (free with
- * ir_tensors_free). grad, jac, divergence and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
+ * ir_tensors_free). grad, jac, divergence, logjac and integrate must have been expanded; of `reversible`, f is computed. False + err on failure. */
 bool ir_eval(const Fn *f, int64_t B, const Tensor *in, Tensor *out, const EvalEnv *env, char *err, size_t errsize);
 double ir_eval_cost(const Fn *f); /* operations on numbers that it takes for a sample, about */
 void ir_tensors_free(Tensor *t, uint32_t n);

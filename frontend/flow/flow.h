@@ -110,9 +110,11 @@ typedef struct Play { /* a recording being walked */
   bool undo;
   Val known[2 * FLOW_STATES + 1]; /* the states at hand, in the innermost level, then momenta; room for the log-determinant */
   Val read[FLOW_STATES];          /* ids of them, of the step at hand */
+  Val vector;                     /* of a clause whose log-determinant is wanted: its states in one, of which `read` are parts */
   Val *mean;                      /* by running: what it is now, in the level `home` */
   Level *home;
-  bool lift;       /* the momenta are moved along, see flow/flow_lift.c */
+  bool lift;  /* the momenta are moved along, see flow/flow_lift.c */
+  bool again; /* the half of a `reversible` operator that undoes: the states it finds are those that the other half is taken at */
   bool reversible; /* steps become `reversible` operators, see flow/flow_step.c */
   bool want_logdet;
   Val logdet; /* so far; VAL_NONE is 0 */

@@ -89,14 +89,20 @@ static void scale(Play *p, const Step *s) {
   add_logdet(p, n == 1 ? sum : ir_mul(b, ir_const(b, (double)n), sum), down);
 }
 
-static Val flattened(Play *p, const Step *s) {
-  Build *b = &p->E->now->level->b;
+/* The elements of all, end to end. */
+static Val laid_out(Build *b, const Val *v, uint32_t n) {
   Val part[FLOW_STATES];
-  for (uint32_t k = 0; k < s->n; k++) {
-    uint32_t n = (uint32_t)type_count(p->w->slot[s->piece[k].slot].type);
-    part[k] = ir_reshape(b, p->known[s->piece[k].slot], 1, &n);
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t count = (uint32_t)type_count(ir_type(b->f, v[k]));
+    part[k] = ir_reshape(b, v[k], 1, &count);
   }
-  return s->n == 1 ? part[0] : ir_concat(b, part, s->n, 0);
+  return n == 1 ? part[0] : ir_concat(b, part, n, 0);
+}
+
+static Val flattened(Play *p, const Step *s) {
+  Val state[FLOW_STATES];
+  for (uint32_t k = 0; k < s->n; k++) state[k] = p->known[s->piece[k].slot];
+  return laid_out(&p->E->now->level->b, state, s->n);
 }
 
 /* A whole state in another's place, with one sign. */
@@ -153,12 +159,6 @@ static void permute(Play *p, const Step *s) {
   base_free(minus);
 }
 
-/* log|det A| of a square matrix of the innermost level. */
-static Val flow_log_det(Elab *E, Val a, Span at) {
-  Build *b = elab_at(E, at);
-  return ir_type(b->f, a).dim[0] == 1 ? ir_log(b, ir_abs(b, ir_reshape(b, a, 0, NULL))) : ir_logdet(b, ir_lu(b, a));
-}
-
 static bool has_stop(const Fn *f) {
   for (uint32_t id = 1; f && id < f->inst.n; id++)
     if (f->inst.at[id].op == OP_stop || has_stop(ir_body(f, &f->inst.at[id]))) return true;
@@ -197,20 +197,34 @@ Val flow_jacobian(Elab *E, const Val *y, const Val *x, uint32_t n) {
   return n == 1 ? column[0] : ir_concat(b, column, n, 1);
 }
 
-/* log|det| of the Jacobian of the moved states, from `read` to `next`. */
+static uint32_t loops(Flow *w, const Val *root, uint32_t n) {
+  Cone c = {0};
+  uint32_t some = 0;
+  flow_cone(w, root, n, &c);
+  for (uint32_t j = 0; j < c.ids.n; j++) some += ir_inst(w->level.fn, (Val){c.ids.at[j]})->sub != 0;
+  vec_free(&c.ids);
+  return some;
+}
+
+/* Whether the log-determinant of a step undone is minus that of the step where this leads: where that has fewer loops (an inverse
+ * by iteration), and where what the step computes there is wanted in any case. */
+static bool by_step(Play *p, const Step *s) {
+  if (!p->undo) return false;
+  const uint32_t there = loops(p->w, s->after, s->n), back = loops(p->w, s->before, s->n);
+  return there == back ? p->again : there < back;
+}
+
+/* log|det| of the Jacobian of the moved states, from `vector` to `next`. */
 static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
   Build *b = elab_at(E, s->stmt->at);
-  Val read[FLOW_STATES];
-  int64_t total = 0;
-  for (uint32_t k = 0; k < s->n; k++) total += type_count(ir_type(b->f, next[k])), read[k] = p->read[s->piece[k].slot];
-  if (!elab_fits(E, total * total, s->stmt->at)) return ir_const(b, 0);
-  if (flow_stops(b->f, next, read, s->n)) {
+  Val y = laid_out(b, next, s->n);
+  if (flow_stops(b->f, &y, &p->vector, 1)) {
     elab_error(E, CODE_no_derivative, s->stmt->at,
                "the log-determinant of this step is made of its derivatives, which `stop_gradient` hides");
     return ir_const(b, 0);
   }
-  return flow_log_det(E, flow_jacobian(E, next, read, s->n), s->stmt->at);
+  return ir_logjac(b, y, p->vector);
 }
 
 static bool keeps_volume(Play *p) {
@@ -227,13 +241,37 @@ static void said_log_det(Play *p, const Step *s) {
   add_logdet(p, out_of(p, s->logdet), p->undo);
 }
 
+/* The states of a clause become parts of one vector, by which it is differentiated. */
+static void read_as_vector(Play *p, const Step *s, const Val *state) {
+  Build *b = &p->E->now->level->b;
+  uint32_t first = 0;
+  p->vector = ir_id(b, laid_out(b, state, s->n));
+  for (uint32_t k = 0; k < s->n; k++) {
+    Type t = p->w->slot[s->piece[k].slot].type;
+    uint32_t n = (uint32_t)type_count(t);
+    Val part = s->n == 1 ? p->vector : ir_slice(b, p->vector, 0, first, n, 1);
+    p->read[s->piece[k].slot] = ir_reshape(b, part, t.rank, t.dim);
+    first += n;
+  }
+}
+
+static void add_of_step(Play *p, const Step *s, const Val *next) {
+  Play forth = *p;
+  Val after[FLOW_STATES];
+  memcpy(after, s->after, sizeof after);
+  read_as_vector(&forth, s, next);
+  copy_out(&forth, after, s->n);
+  add_logdet(p, step_log_det(&forth, s, after), true);
+}
+
 static void assign(Play *p, const Step *s) {
   const bool adds = p->want_logdet && !keeps_volume(p);
   Val next[FLOW_STATES];
   memcpy(next, p->undo ? s->before : s->after, sizeof next);
   copy_out(p, next, s->n);
   if (adds && s->logdet.id && !p->undo) said_log_det(p, s);
-  if (adds && !s->logdet.id) add_logdet(p, step_log_det(p, s, next), false);
+  if (p->vector.id && by_step(p, s)) add_of_step(p, s, next);
+  else if (p->vector.id) add_logdet(p, step_log_det(p, s, next), false);
   for (uint32_t k = 0; k < s->n; k++) put(p, &s->piece[k], next[k]);
   if (adds && s->logdet.id && p->undo) said_log_det(p, s);
 }
@@ -372,8 +410,15 @@ void play_plain(Play *p, const Step *first, uint32_t n) {
     return;
   }
   play_read(p);
-  if (first->kind == STEP_ASSIGN)
+  p->vector = VAL_NONE;
+  if (first->kind == STEP_ASSIGN) {
+    if (p->want_logdet && !first->logdet.id && !keeps_volume(p)) {
+      Val state[FLOW_STATES];
+      for (uint32_t k = 0; k < first->n; k++) state[k] = p->known[first->piece[k].slot];
+      read_as_vector(p, first, state);
+    }
     for (uint32_t k = 0; k < p->w->n; k++) p->known[k] = p->read[k];
+  }
   for (uint32_t k = 0; k < n; k++) {
     const Step *s = &first[p->undo ? n - 1 - k : k];
     elab_at(p->E, s->stmt->at);

@@ -23,6 +23,7 @@ static bool half(const Play *outer, const Step *s, uint32_t m, bool undo, const 
   Play p = *outer;
   p.undo = undo;
   p.reversible = false;
+  p.again = undo != outer->undo;
   memcpy(p.known, in, sizeof *in * n);
   p.logdet = p.want_logdet ? in[n] : VAL_NONE;
   play_plain(&p, s, m);

@@ -229,7 +229,7 @@ static const Inst *kink_in(const Fn *f, const bool *trained, const Inst **deriva
   for (uint32_t id = 1; id < f->inst.n && !found; id++) {
     const Inst *i = &f->inst.at[id];
     const Fn *body = ir_body(f, i);
-    if (i->op == OP_grad || i->op == OP_jac || i->op == OP_divergence) {
+    if (ir_has(i->op, OPF_DERIV)) {
       bool *by = flags(f);
       by[ir_arg(f, i, 1).id] = true;
       spread(f, by);

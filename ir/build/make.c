@@ -241,3 +241,4 @@ Val ir_barrier(Build *b, Val x, const Val *after, uint32_t nafter) {
 Val ir_grad(Build *b, Val e, Val x) { return binary(b, OP_grad, e, x); }
 Val ir_jac(Build *b, Val e, Val x) { return ir_emit(b, OP_jac, (Val[]){e, x}, 2, (int64_t[]){0}, 1, NULL); }
 Val ir_divergence(Build *b, Val e, Val x) { return binary(b, OP_divergence, e, x); }
+Val ir_logjac(Build *b, Val e, Val x) { return binary(b, OP_logjac, e, x); }

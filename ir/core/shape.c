@@ -344,6 +344,16 @@ static bool shape_divergence(const Sig *s, Type *out) {
   return true;
 }
 
+static bool shape_logjac(const Sig *s, Type *out) {
+  char x[SHAPE_TEXT], y[SHAPE_TEXT];
+  if (!derivative(s)) return false;
+  if (s->type[0].rank != 1 || !type_same_dims(s->type[0], s->type[1]))
+    return shape_bad(s, "needs two vectors of one length, found %s by %s", shape_text(s, s->type[0], x),
+                     shape_text(s, s->type[1], y));
+  *out = type_scalar(s->type[0].lane || s->type[1].lane);
+  return true;
+}
+
 /* ---- all ---- */
 
 static bool well_formed(const Sig *s) {

@@ -103,3 +103,4 @@ static bool eval_integrate(Node *n) { return unexpanded(n); }
 static bool eval_grad(Node *n) { return unexpanded(n); }
 static bool eval_jac(Node *n) { return unexpanded(n); }
 static bool eval_divergence(Node *n) { return unexpanded(n); }
+static bool eval_logjac(Node *n) { return unexpanded(n); }

@@ -16,12 +16,13 @@ typedef struct Region {
   const Fn *src;
   uint32_t n; /* instructions of src that existed when the region was opened */
   Build *b;
-  Val *prim;         /* src id -> value in b->f; NULL in place */
-  VEC(Val) captured; /* values of src that became inputs of b->f, in the order of the inputs */
-  Val scan, storing; /* the last scan that had to be emitted anew to store its carries */
-  bool chained;      /* forward mode multiplies the partial derivatives of elementwise chains with one another
+  Val *prim;               /* src id -> value in b->f; NULL in place */
+  VEC(Val) captured;       /* values of src that became inputs of b->f, in the order of the inputs */
+  Val scan, storing;       /* the last scan that had to be emitted anew to store its carries */
+  bool chained;            /* forward mode multiplies the partial derivatives of elementwise chains with one another
                               * before it does with a tangent: right where there are several directions */
-  struct Undo *undo; /* in place, where src has reversible steps: values computed again (undo.c) */
+  const struct Held *held; /* forward mode: uses of values of src that count as constant; NULL: none */
+  struct Undo *undo;       /* in place, where src has reversible steps: values computed again (undo.c) */
   Diag *diag;
   bool failed;
 } Region;
@@ -165,6 +166,20 @@ bool derive_jacobian_forward(Type te, Type tx); /* taken by columns, if no struc
 void derive_jacobian_mark(Fn *f);
 /* Expands the `jac` or `divergence` i of f, of e by x in b->f, where all between is plain. False after an error. */
 bool derive_jacobian(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out);
+/* For vectors e and x: the matrix; shared where it is the same for every sample. */
+bool derive_jacobian_matrix(PassRun *run, Build *b, Val e, Val x, Span at, Diag *diag, Val *out);
+/* Its needed elements alone, one after the other in the order of rows. With what is held its pattern is `left`, in which the needed
+ * elements are as they are. *sweeps: how many were taken. */
+typedef struct JacobianElements {
+  const Pattern *left, *needed;
+  const struct Held *held; /* or NULL */
+} JacobianElements;
+bool derive_jacobian_elements(Build *b, Val e, Val x, JacobianElements what, Span at, Diag *diag, Val *out, int64_t *sweeps);
+
+/* ---- logjac.c ------------------------------------------------------------------------------------ */
+
+/* Expands the `logjac` i, of e by x in b->f. False after an error. */
+bool derive_logjac(PassRun *run, Build *b, const Inst *i, Val e, Val x, Diag *diag, Val *out);
 
 /* ---- jvp*.c: forward mode ----------------------------------------------------------------------- */
 

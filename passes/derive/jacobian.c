@@ -31,13 +31,20 @@ typedef struct Jac {
   Pattern pattern; /* of dims(e) by dims(x), unless BY_UNITS */
   Colouring colours;
   int64_t n; /* sweeps */
+  const Held *held;
 } Jac;
 
 /* ---- what was done, for people ---------------------------------------------------------------------------------- */
 
 static void note(PassRun *run, const Jac *j, Span at, int64_t plainly) {
   if (j->way == BY_UNITS || !run) return;
-  *vec_push(&run->swept) = (PassSwept){at, j->way, j->pattern.rows, j->pattern.cols, pattern_count(&j->pattern), j->n, plainly};
+  *vec_push(&run->swept) = (PassSwept){.at = at,
+                                       .way = j->way,
+                                       .rows = j->pattern.rows,
+                                       .cols = j->pattern.cols,
+                                       .nonzeros = pattern_count(&j->pattern),
+                                       .sweeps = j->n,
+                                       .plainly = plainly};
 }
 
 void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const Source *src) {
@@ -46,8 +53,11 @@ void pass_jacobians_print(PassRun *run, FILE *out, const char *comment, const So
   char where[256];
   for (uint32_t k = 0; out && k < run->swept.n; k++) {
     const PassSwept *s = &run->swept.at[k];
-    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s\n", comment, source_where(src, s->at, where, sizeof where),
-            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, what[s->way]);
+    fprintf(out, "%s %s: %u nonzeros of %u x %u, %lld instead of %lld %s", comment, source_where(src, s->at, where, sizeof where),
+            s->nonzeros, s->rows, s->cols, (long long)s->sweeps, (long long)s->plainly, s->blocks ? "sweeps" : what[s->way]);
+    if (s->blocks) fprintf(out, ", a log-determinant of %u blocks, the largest of %u", s->blocks, s->largest);
+    if (s->held) fprintf(out, ", %u uses held constant", s->held);
+    fputc('\n', out);
   }
   vec_free(&run->swept);
 }
@@ -115,6 +125,7 @@ static bool unrolled(Jac *j, Val *out) {
   bool some = false;
   Region r;
   region_init(&r, b->f, b, j->diag);
+  r.held = j->held;
   for (int64_t k = 0; k < j->n && !r.failed; k++) {
     Val seed = seed_at(j, k);
     row[k] = apply(j, &r, seed);
@@ -140,6 +151,7 @@ static bool mapped(Jac *j, Val *out) {
   bb.of = b->of;
   Val seed = ir_input(&bb, NULL, IN_OTHER, 0, seed_type(j));
   region_init(&r, b->f, &bb, j->diag);
+  r.held = j->held;
   Val row = apply(j, &r, seed);
   *out = VAL_NONE;
   if (row.id) {
@@ -156,6 +168,16 @@ static bool mapped(Jac *j, Val *out) {
   region_finish(&r);
   ir_build_finish(&bb);
   return ok;
+}
+
+/* All sweeps; VAL_NONE where everything is zero. False after an error. */
+static bool sweep(Jac *j, Span at, Val *out) {
+  Build *b = j->b;
+  b->at = at;
+  b->role = j->forward ? ROLE_TANGENT : ROLE_ADJOINT;
+  b->of = ir_inst(b->f, j->e)->op;
+  *out = VAL_NONE;
+  return j->n == 0 || (j->n <= UNROLL || ir_fn_sums_batch(b->f) ? unrolled(j, out) : mapped(j, out));
 }
 
 /* ---- structure ---------------------------------------------------------------------------------------------------- */
@@ -194,12 +216,23 @@ static void colour_matrix(Jac *j, bool symmetric, bool forward) {
   }
 }
 
+static void diagonal(const Pattern *p, Pattern *out) {
+  pattern_init(out, p->rows, p->cols, p->rows);
+  for (uint32_t i = 0, n = 0; i < p->rows; i++) {
+    if (pattern_has(p, i, i)) out->col[n++] = i;
+    out->start[i + 1] = n;
+  }
+}
+
 static void find_structure(Jac *j, bool symmetric) {
   bool forward = j->te.lane || !j->tx.lane;
   Colouring c;
   if (j->n <= UNROLL || !sparsity_find(j->b->f, j->e, j->x, &j->pattern)) return;
   if (j->trace) {
-    if (forward) consider(j, BY_DIAGONAL, colour_diagonal(&j->pattern, (uint32_t)j->n - 1, &c), &c);
+    Pattern d;
+    diagonal(&j->pattern, &d);
+    if (forward) consider(j, BY_DIAGONAL, colour_elements(&j->pattern, &d, (uint32_t)j->n - 1, &c), &c);
+    pattern_finish(&d);
   } else if (pattern_count(&j->pattern) < (int64_t)j->pattern.rows * j->pattern.cols) {
     colour_matrix(j, symmetric, forward);
   }
@@ -216,23 +249,29 @@ static bool alone(const Jac *j, uint32_t row, uint32_t col) {
 
 /* Where element (row, col) is among the results of all sweeps. */
 static uint32_t place(const Jac *j, uint32_t row, uint32_t col) {
+  if (j->way == BY_UNITS) return j->forward ? col * j->pattern.rows + row : row * j->pattern.cols + col;
   if (j->way == BY_ROWS) return j->colours.of[row] * j->pattern.cols + col;
   if (j->way == BY_STARS && !alone(j, row, col)) return j->colours.of[row] * j->pattern.rows + col;
   return j->colours.of[col] * j->pattern.rows + row;
 }
 
+/* These elements, in the order of rows. */
+static Val picked(Jac *j, Val swept, const Pattern *p) {
+  uint32_t n = pattern_count(p), size = (uint32_t)type_count(ir_type(j->b->f, swept));
+  uint32_t *from = base_realloc(NULL, sizeof *from * (n + 1));
+  for (uint32_t i = 0; i < p->rows; i++)
+    for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) from[k] = place(j, i, p->col[k]);
+  Val v = ir_take(j->b, ir_reshape(j->b, swept, 1, &size), 0, from, n);
+  base_free(from);
+  return v;
+}
+
 static Val spread_out(Jac *j, Val swept) {
   const Pattern *p = &j->pattern;
-  uint32_t n = pattern_count(p), size = (uint32_t)type_count(ir_type(j->b->f, swept));
-  uint32_t *from = base_realloc(NULL, sizeof *from * (n + 1)), *to = base_realloc(NULL, sizeof *to * (n + 1));
+  uint32_t n = pattern_count(p), *to = base_realloc(NULL, sizeof *to * (n + 1));
   for (uint32_t i = 0; i < p->rows; i++)
-    for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) {
-      from[k] = place(j, i, p->col[k]);
-      to[k] = i * p->cols + p->col[k];
-    }
-  Val nonzeros = ir_take(j->b, ir_reshape(j->b, swept, 1, &size), 0, from, n);
-  Val v = ir_put(j->b, nonzeros, 0, p->rows * p->cols, to, n);
-  base_free(from);
+    for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) to[k] = i * p->cols + p->col[k];
+  Val v = ir_put(j->b, picked(j, swept, p), 0, p->rows * p->cols, to, n);
   base_free(to);
   return v;
 }
@@ -243,7 +282,7 @@ static Val matrix(Jac *j, Val v) {
   Type t = j->te;
   memcpy(t.dim + t.rank, j->tx.dim, sizeof t.dim[0] * j->tx.rank);
   t.rank += j->tx.rank;
-  t.lane = j->te.lane || j->tx.lane;
+  t.lane = v.id && ir_type(b->f, v).lane;
   if (!v.id) return pass_zero_like(b, t);
   if (j->way != BY_UNITS) {
     v = spread_out(j, v);
@@ -253,26 +292,66 @@ static Val matrix(Jac *j, Val v) {
     perm[j->te.rank] = 0;
     v = ir_transpose(b, v, perm);
   }
-  return pass_with_lane(b, ir_reshape(b, v, t.rank, t.dim), t.lane);
+  return ir_reshape(b, v, t.rank, t.dim);
+}
+
+static Jac jacobian(Build *b, Val e, Val x, Diag *diag) {
+  Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x)};
+  j.forward = derive_jacobian_forward(j.te, j.tx);
+  j.n = type_count(j.forward ? j.tx : j.te);
+  return j;
+}
+
+/* The trace or the matrix. */
+static bool expand(PassRun *run, Jac *j, bool symmetric, Span at, Val *out) {
+  Val v;
+  int64_t plainly = j->n;
+  find_structure(j, symmetric);
+  note(run, j, at, plainly);
+  bool ok = sweep(j, at, &v);
+  if (ok) *out = j->trace ? pass_value_or_zero(j->b, v, type_scalar(j->te.lane || j->tx.lane)) : matrix(j, v);
+  j->b->role = ROLE_PRIMAL;
+  colour_finish(&j->colours);
+  if (j->pattern.start) pattern_finish(&j->pattern);
+  return ok;
+}
+
+bool derive_jacobian_matrix(PassRun *run, Build *b, Val e, Val x, Span at, Diag *diag, Val *out) {
+  Jac j = jacobian(b, e, x, diag);
+  return expand(run, &j, false, at, out);
+}
+
+bool derive_jacobian_elements(Build *b, Val e, Val x, JacobianElements what, Span at, Diag *diag, Val *out, int64_t *sweeps) {
+  Jac j = jacobian(b, e, x, diag);
+  Colouring c;
+  Pattern left, needed;
+  Val v;
+  j.pattern = *what.left;
+  j.held = what.held;
+  bool forward = j.te.lane || !j.tx.lane;
+  if (forward && j.n > 1) consider(&j, BY_COLUMNS, colour_elements(what.left, what.needed, (uint32_t)j.n - 1, &c), &c);
+  if (!what.held && j.n > 1) {
+    pattern_transpose(what.left, &left);
+    pattern_transpose(what.needed, &needed);
+    consider(&j, BY_ROWS, colour_elements(&left, &needed, (uint32_t)j.n - 1, &c), &c);
+    pattern_finish(&left);
+    pattern_finish(&needed);
+  }
+  if (!j.forward && j.way == BY_UNITS) j.held = NULL;
+  *sweeps = j.n;
+  bool ok = sweep(&j, at, &v);
+  if (ok) *out = v.id ? picked(&j, v, what.needed) : ir_splat(b, 0, vector(pattern_count(what.needed)));
+  b->role = ROLE_PRIMAL;
+  colour_finish(&j.colours);
+  return ok;
 }
 
 bool derive_jacobian(PassRun *run, Build *b, const Fn *f, const Inst *i, Val e, Val x, Diag *diag, Val *out) {
-  Jac j = {.b = b, .diag = diag, .e = e, .x = x, .te = ir_type(b->f, e), .tx = ir_type(b->f, x), .trace = i->op == OP_divergence};
-  j.forward = derive_jacobian_forward(j.te, j.tx);
-  j.n = type_count(j.forward ? j.tx : j.te);
-  int64_t plainly = j.n;
-  find_structure(&j, !j.trace && ir_jac_attr(f, i).symmetric);
-  note(run, &j, i->at, plainly);
-  b->at = i->at;
-  b->role = j.forward ? ROLE_TANGENT : ROLE_ADJOINT;
-  b->of = ir_inst(b->f, e)->op;
-  Val v = VAL_NONE;
-  bool ok = j.n == 0 || (j.n <= UNROLL || ir_fn_sums_batch(b->f) ? unrolled(&j, &v) : mapped(&j, &v));
-  if (ok) *out = j.trace ? pass_value_or_zero(b, v, type_scalar(j.te.lane || j.tx.lane)) : matrix(&j, v);
-  b->role = ROLE_PRIMAL;
-  colour_finish(&j.colours);
-  if (j.pattern.start) pattern_finish(&j.pattern);
-  return ok;
+  Jac j = jacobian(b, e, x, diag);
+  j.trace = i->op == OP_divergence;
+  if (!expand(run, &j, !j.trace && ir_jac_attr(f, i).symmetric, i->at, out)) return false;
+  *out = pass_with_lane(b, *out, i->type.lane);
+  return true;
 }
 
 /* ---- symmetry ------------------------------------------------------------------------------------------------------- */

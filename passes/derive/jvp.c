@@ -8,6 +8,7 @@
  * tangent is then kept as factor * base, where the factor, a product of partial derivatives, does not depend on the
  * direction, and is multiplied out where the chain ends; and what follows from the seeds alone, which are tables
  * of 0 and 1, is computed while compiling. */
+#include "passes/sparsity/sparsity.h"
 #include "passes/derive/derive_priv.h"
 
 #include <math.h>
@@ -178,6 +179,7 @@ FAULT_RULE(integrate)
 FAULT_RULE(grad)
 FAULT_RULE(jac)
 FAULT_RULE(divergence)
+FAULT_RULE(logjac)
 
 Val jvp_ode(Jvp *s, Val v, const Inst *i) {
   (void)v;
@@ -311,8 +313,6 @@ Val jvp_proj(Jvp *s, Val v, const Inst *i) {
   return s->multi[multi.id] ? s->multi[multi.id][attr.index] : VAL_NONE;
 }
 
-/* ---- the sweep -------------------------------------------------------------------------------------------- */
-
 static JvpRule *const rule[OP_count] = {
 #define EW1(name, ...) [OP_##name] = jvp_elementwise,
 #define EW2(name, ...) [OP_##name] = jvp_elementwise,
@@ -333,12 +333,52 @@ static void mark_needed(Active *act, const Fn *f, const Val *e, uint32_t ne) {
   base_free(need);
 }
 
+/* ---- what is held constant --------------------------------------------------------------------------------- */
+
+static void exchange(Val *at, Val *by) {
+  const Val v = *at;
+  *at = *by;
+  *by = v;
+}
+
+/* Takes their tangents from the values that instruction id counts as constants, and gives them back. */
+static void hold(Jvp *s, uint32_t id, Val (*kept)[2]) {
+  const Held *h = s->r->held;
+  for (uint32_t k = 0; h && k < h->use.n; k++) {
+    if (h->use.at[k].user != id) continue;
+    exchange(&s->tan[h->use.at[k].value], &kept[k][0]);
+    if (s->base) exchange(&s->base[h->use.at[k].value], &kept[k][1]);
+  }
+}
+
+static bool has_tangent(const Jvp *s, const Inst *i) {
+  bool some = false;
+  for (uint32_t k = 0; k < i->nargs; k++) {
+    const uint32_t a = ir_arg(s->r->src, i, k).id;
+    some |= s->tan[a].id || s->multi[a] || (s->base && s->base[a].id);
+  }
+  return some;
+}
+
+/* ---- the sweep ---------------------------------------------------------------------------------------------- */
+
+static void visit(Jvp *s, uint32_t id) {
+  Region *r = s->r;
+  const Inst i = r->src->inst.at[id];
+  if (!has_tangent(s, &i)) return;
+  region_stamp(r, &i, ROLE_TANGENT);
+  if (r->chained && rule[i.op] == jvp_elementwise && continue_chain(s, (Val){id}, &i)) return;
+  s->tan[id] = fit(r->b, rule[i.op](s, (Val){id}, &i), i.type);
+  if (r->chained) s->tan[id] = computed(r->b, s->tan[id]);
+}
+
 bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e, uint32_t ne, Val *out) {
   Jvp s = {.r = r};
   Role role = r->b->role;
   Op of = r->b->of;
   Span at = r->b->at;
   bool *is_x = base_zeroed(r->n, sizeof *is_x);
+  Val(*kept)[2] = base_zeroed(r->held ? r->held->use.n + 1 : 1, sizeof *kept);
   s.tan = base_zeroed(r->n, sizeof *s.tan);
   s.multi = base_zeroed(r->n, sizeof *s.multi);
   if (r->chained) {
@@ -354,11 +394,9 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   mark_needed(&s.act, r->src, e, ne);
   for (uint32_t id = s.act.from; id < r->n && !r->failed; id++) {
     if (!s.act.on[id] || is_x[id]) continue;
-    Inst i = r->src->inst.at[id];
-    region_stamp(r, &i, ROLE_TANGENT);
-    if (r->chained && rule[i.op] == jvp_elementwise && continue_chain(&s, (Val){id}, &i)) continue;
-    s.tan[id] = fit(r->b, rule[i.op](&s, (Val){id}, &i), i.type);
-    if (r->chained) s.tan[id] = computed(r->b, s.tan[id]);
+    hold(&s, id, kept);
+    visit(&s, id);
+    hold(&s, id, kept);
   }
   for (uint32_t k = 0; k < ne; k++) out[k] = jvp_tangent(&s, e[k]);
   for (uint32_t id = s.act.from; id < r->n; id++) base_free(s.multi[id]);
@@ -367,6 +405,7 @@ bool jvp_sweep(Region *r, const Val *x, const Val *t, uint32_t nx, const Val *e,
   base_free(s.base);
   base_free(s.factor);
   base_free(is_x);
+  base_free(kept);
   region_active_finish(&s.act);
   r->b->role = role;
   r->b->of = of;

@@ -1,4 +1,4 @@
-/* Expands grad, jac and divergence, innermost first.
+/* Expands grad, jac, divergence and logjac, innermost first.
  *
  * Bodies come before what holds them. Within a function the operators are expanded by levels; a level is what has no such operator between its variable and its value: a chain of steps, each with a
  * gradient, is one. The function is simplified before and after each level. */
@@ -145,7 +145,12 @@ static Fn *level_segments(const Fn *f) {
 }
 
 static const char *named(const Inst *i) {
-  return i->op == OP_grad ? "the gradient" : i->op == OP_divergence ? "the divergence" : "the Jacobian";
+  switch (i->op) {
+  case OP_grad: return "the gradient";
+  case OP_divergence: return "the divergence";
+  case OP_logjac: return "the log-determinant";
+  default: return "the Jacobian";
+  }
 }
 
 static Val expand_operator(Level *l, uint32_t id, const Inst *i) {
@@ -156,7 +161,9 @@ static Val expand_operator(Level *l, uint32_t id, const Inst *i) {
     return l->copy.failed ? VAL_NONE : l->done[id].id ? l->done[id] : pass_zero_like(b, i->type);
   }
   Val e = l->copy.map[ir_arg(l->f, i, 0).id], x = l->copy.map[ir_arg(l->f, i, 1).id];
-  if (!derive_jacobian(l->run, b, l->f, i, e, x, l->diag, &v)) l->copy.failed = true;
+  if (i->op == OP_logjac ? !derive_logjac(l->run, b, i, e, x, l->diag, &v)
+                         : !derive_jacobian(l->run, b, l->f, i, e, x, l->diag, &v))
+    l->copy.failed = true;
   return v;
 }
 
@@ -221,6 +228,16 @@ static void find_training(const Fn *f, bool *training) {
   }
 }
 
+/* Steps that equal marked ones, but for the variable of a derivative: T(x) beside jacobian(T)(x). Written out too, they are
+ * found by value numbering, and computed once. */
+static void mark_equal(const Fn *f, bool *mark) {
+  Parts s;
+  pass_parts(f, true, &s);
+  for (uint32_t k = 0; s.any && k < s.op.n; k++) mark[pass_part_of(&s, s.op.at[k])] |= mark[s.op.at[k]];
+  for (uint32_t k = 0; s.any && k < s.op.n; k++) mark[s.op.at[k]] |= mark[pass_part_of(&s, s.op.at[k])];
+  pass_parts_finish(&s);
+}
+
 /* f with those steps written out that something other than a gradient of training is taken through. */
 static Fn *keep_steps(const Fn *f, bool top) {
   bool *other = base_zeroed(f->inst.n, sizeof *other), *training = base_zeroed(f->inst.n, sizeof *training);
@@ -228,6 +245,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
   if (top) find_training(f, training);
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
   mark_between(f, other, false, mark);
+  mark_equal(f, mark);
   Fn *g = derive_step_inline(f, mark);
   base_free(other);
   base_free(training);

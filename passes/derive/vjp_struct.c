@@ -38,6 +38,7 @@ FAULT_RULE(integrate)
 FAULT_RULE(grad)
 FAULT_RULE(jac)
 FAULT_RULE(divergence)
+FAULT_RULE(logjac)
 
 /* ---- selection, identity, the batch ------------------------------------------------------------------- */
 

@@ -143,7 +143,14 @@ static bool best(const Pattern *p, const Pattern *t, const bool *skip, uint32_t 
   return out->of != NULL;
 }
 
-/* ---- the three ---- */
+/* ---- elements that stand beside each other ---- */
+
+static int ascending(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* ---- all ---- */
 
 bool colour_columns(const Pattern *p, uint32_t most, Colouring *out) {
   Pattern t;
@@ -169,13 +176,41 @@ bool colour_star(const Pattern *p, uint32_t most, Colouring *out) {
   return found;
 }
 
-bool colour_diagonal(const Pattern *p, uint32_t most, Colouring *out) {
-  Pattern both;
+/* Columns j, k: one of them has a needed element in a row where the other one has any. */
+static void conflicts(const Pattern *p, const Pattern *needed, Pattern *out) {
+  Pattern one = {.rows = p->cols, .cols = p->cols};
+  VEC(uint32_t) pairs = {0};
+  uint32_t *last = base_zeroed((size_t)p->cols + 1, sizeof *last); /* by column: the last one that it stands beside, + 1 */
+  Pattern rows;
+  pattern_transpose(needed, &rows);
+  one.start = base_zeroed((size_t)p->cols + 1, sizeof *one.start);
+  for (uint32_t j = 0; j < p->cols; j++) {
+    for (uint32_t a = rows.start[j]; a < rows.start[j + 1]; a++)
+      for (uint32_t k = p->start[rows.col[a]]; k < p->start[rows.col[a] + 1]; k++)
+        if (p->col[k] != j && last[p->col[k]] != j + 1) {
+          last[p->col[k]] = j + 1;
+          *vec_push(&pairs) = p->col[k];
+        }
+    one.start[j + 1] = pairs.n;
+    if (pairs.n > one.start[j]) qsort(pairs.at + one.start[j], pairs.n - one.start[j], sizeof *pairs.at, ascending);
+  }
+  one.col = pairs.at;
+  pattern_symmetric(&one, out);
+  base_free(one.start);
+  vec_free(&pairs);
+  pattern_finish(&rows);
+  base_free(last);
+}
+
+bool colour_elements(const Pattern *p, const Pattern *needed, uint32_t most, Colouring *out) {
+  Pattern beside, rows;
   bool *skip = base_zeroed((size_t)p->cols + 1, sizeof *skip);
-  pattern_symmetric(p, &both);
-  for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_has(p, j, j);
-  bool found = best(&both, &both, skip, 1, most, ban_neighbours, out);
-  pattern_finish(&both);
+  pattern_transpose(needed, &rows);
+  conflicts(p, needed, &beside);
+  for (uint32_t j = 0; j < p->cols; j++) skip[j] = !pattern_row(&rows, j);
+  bool found = best(&beside, &beside, skip, 1, most, ban_neighbours, out);
+  pattern_finish(&beside);
+  pattern_finish(&rows);
   base_free(skip);
   return found;
 }

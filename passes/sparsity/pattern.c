@@ -16,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  WORK = 1 << 20, /* about 10 ms */
-  MOST = 1 << 18  /* nonzeros: their indices become attributes of the IR */
-};
+enum { MOST = 1 << 18 }; /* nonzeros: their indices become attributes of the IR */
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
@@ -32,6 +29,13 @@ Deps sparsity_deps_same(Search *p, uint32_t id) {
 Deps sparsity_deps_new(Search *p, int64_t n) {
   p->sets.work += n;
   return (Deps){ARENA_ARRAY(p->mem, uint32_t, n + 1), false};
+}
+
+Deps sparsity_deps_columns(Search *p) {
+  Deps d = sparsity_deps_new(p, p->sets.ncol);
+  for (uint32_t j = 0; j < p->sets.ncol; j++) d.id[j] = sparsity_set_single(&p->sets, j);
+  d.same = p->sets.ncol == 1;
+  return d;
 }
 
 Deps sparsity_deps_close(Deps d, int64_t n) {
@@ -94,8 +98,7 @@ static bool alike(const SearchFrame *fr, const Inst *i) {
   return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
 }
 
-/* The sets of one instruction. False: given up. */
-static bool visit(SearchFrame *fr, uint32_t id) {
+bool sparsity_visit(SearchFrame *fr, uint32_t id) {
   Search *p = fr->search;
   const Inst *i = &fr->f->inst.at[id];
   bool multi = i->type.dt == DT_MULTI;
@@ -112,17 +115,17 @@ static bool visit(SearchFrame *fr, uint32_t id) {
   return true;
 }
 
-static SearchFrame frame(Search *p, const Fn *f) {
+SearchFrame sparsity_frame(Search *p, const Fn *f) {
   return (SearchFrame){p, f, ARENA_ARRAY(p->mem, Deps, f->inst.n), ARENA_ARRAY(p->mem, Deps *, f->inst.n)};
 }
 
 bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out) {
-  SearchFrame fr = frame(p, f);
+  SearchFrame fr = sparsity_frame(p, f);
   p->sets.work += f->inst.n;
   for (uint32_t id = 1; id < f->inst.n; id++) {
     const Inst *i = &f->inst.at[id];
     if (i->op == OP_in) fr.val[id] = in[ir_number(f, i)];
-    else if (!visit(&fr, id)) return false;
+    else if (!sparsity_visit(&fr, id)) return false;
   }
   for (uint32_t k = 0; k < f->out.n; k++) out[k] = fr.val[f->out.at[k].id];
   return true;
@@ -130,8 +133,7 @@ bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out) {
 
 /* ---- the region between x and e ------------------------------------------------------------------------------- */
 
-/* What e is computed from. */
-static bool *cone(const Fn *f, Val e, Val x) {
+bool *sparsity_cone(const Fn *f, Val e, Val x) {
   bool *need = base_zeroed(f->inst.n, sizeof *need);
   need[e.id] = true;
   for (uint32_t id = e.id; id > 0; id--)
@@ -139,8 +141,7 @@ static bool *cone(const Fn *f, Val e, Val x) {
   return need;
 }
 
-/* False: too many nonzeros. */
-static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
+bool sparsity_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   uint32_t n, count = 0;
   for (uint32_t i = 0; i < rows && count <= MOST; i++) count += s->set.at[sparsity_deps_at(e, i)].n;
   if (count > MOST) return false;
@@ -153,30 +154,27 @@ static bool read_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out) {
   return true;
 }
 
-static bool walk(SearchFrame *fr, Val e, Val x) {
+bool sparsity_walk(SearchFrame *fr, Val e, Val x) {
   Search *p = fr->search;
-  uint32_t cols = p->sets.ncol;
-  bool *need = cone(fr->f, e, x), ok = true;
+  bool *need = sparsity_cone(fr->f, e, x), ok = true;
   for (uint32_t id = 1; id <= e.id && ok; id++) {
     if (!need[id]) continue;
     if (id != x.id) {
-      ok = visit(fr, id);
+      ok = sparsity_visit(fr, id);
       continue;
     }
-    fr->val[id] = sparsity_deps_new(p, cols);
-    for (uint32_t j = 0; j < cols; j++) fr->val[id].id[j] = sparsity_set_single(&p->sets, j);
-    fr->val[id].same = cols == 1;
+    fr->val[id] = sparsity_deps_columns(p);
   }
   base_free(need);
   return ok;
 }
 
 bool sparsity_find(const Fn *f, Val e, Val x, Pattern *out) {
-  Search p = {.mem = arena_create(), .limit = WORK};
+  Search p = {.mem = arena_create(), .limit = SPARSITY_WORK};
   uint32_t rows = (uint32_t)type_count(ir_type(f, e)), cols = (uint32_t)type_count(ir_type(f, x));
   sparsity_set_init(&p.sets, cols);
-  SearchFrame fr = frame(&p, f);
-  bool found = walk(&fr, e, x) && read_rows(&p.sets, fr.val[e.id], rows, out);
+  SearchFrame fr = sparsity_frame(&p, f);
+  bool found = sparsity_walk(&fr, e, x) && sparsity_rows(&p.sets, fr.val[e.id], rows, out);
   sparsity_set_finish(&p.sets);
   arena_destroy(p.mem);
   return found;
@@ -191,7 +189,7 @@ static Val take_input(Copy *c, uint32_t id, const Inst *i) {
 
 Fn *sparsity_function(const Fn *f, Val e, Val x) {
   Fn *g = ir_fn_create("pattern", f->f64);
-  bool *need = cone(f, e, x);
+  bool *need = sparsity_cone(f, e, x);
   Build b;
   Copy c;
   ir_build_init(&b, g);

@@ -68,8 +68,15 @@ static inline Deps sparsity_deps_of(const SearchFrame *fr, const Inst *i, uint32
 
 Deps sparsity_deps_same(Search *p, uint32_t id);
 Deps sparsity_deps_new(Search *p, int64_t n);         /* all SET_ZERO */
+Deps sparsity_deps_columns(Search *p);                /* of a variable: a column each */
 Deps sparsity_deps_close(Deps d, int64_t n);          /* `same`, where all entries are equal */
 void sparsity_deps_add(Search *p, Deps d, int64_t n); /* sparsity_set_add of every element */
+enum { SPARSITY_WORK = 1 << 20 };                     /* about 10 ms */
+SearchFrame sparsity_frame(Search *p, const Fn *f);
+bool sparsity_visit(SearchFrame *fr, uint32_t id);                      /* one instruction. False: given up */
+bool *sparsity_cone(const Fn *f, Val e, Val x);                         /* by id: what e is computed from, up to x; free it */
+bool sparsity_walk(SearchFrame *fr, Val e, Val x);                      /* all of it. False: given up */
+bool sparsity_rows(const Sets *s, Deps e, uint32_t rows, Pattern *out); /* false: too many nonzeros */
 /* Sets of f's outputs from those of its inputs. False: given up. */
 bool sparsity_run(Search *p, const Fn *f, const Deps *in, Deps *out);
 

@@ -307,7 +307,8 @@ const DeriveCase derive_cases[] = {
   {OP_ode, NULL},
   {OP_grad, NULL},
   {OP_jac, NULL},
-  {OP_divergence, NULL}, /* tests of their own */
+  {OP_divergence, NULL},
+  {OP_logjac, NULL}, /* tests of their own */
 };
 const int derive_ncases = sizeof derive_cases / sizeof *derive_cases;
 

@@ -141,6 +141,153 @@ static void test_compiled(void) {
   each_shape(compiled, false);
 }
 
+/* ---- log-determinants -------------------------------------------------------------------------------------------- */
+
+/* value(), or, `gated`, y exp(S tanh(y)) + S sin(y), turned over, of y = a x and the strict lower triangle S of A: its Jacobian has the
+ * determinant of its diagonal, which the network S has no part in. */
+static Fn *log_det_fn(const Shape *s, bool gated, bool plainly) {
+  Build b;
+  Val x, a;
+  Fn *f = start(s, &b, &x, &a);
+  x = ir_id(&b, x);
+  Val e = value(&b, s, x, a);
+  if (gated) {
+    Val strict = ir_tri(&b, matrix(&b, s->kind, s->rows, s->cols, s->seed), false, -1), y = ir_mul(&b, a, x);
+    Val by = ir_exp(&b, ir_matmul(&b, strict, ir_mul(&b, ir_const(&b, 0.0625), ir_tanh(&b, y))));
+    Val plus = ir_matmul(&b, strict, ir_sin(&b, y));
+    e = ir_flip(&b, ir_add(&b, ir_mul(&b, y, by), plus), 0);
+  }
+  if (plainly) {
+    Val factors = ir_lu(&b, ir_jac(&b, e, x));
+    ir_output(&b, ir_spread(&b, ir_logdet(&b, factors)), NULL);
+  } else {
+    ir_output(&b, ir_spread(&b, ir_logjac(&b, e, x)), NULL);
+  }
+  ir_build_finish(&b);
+  return f;
+}
+
+/* NULL: its log-determinant is -inf, which was said. */
+static Fn *log_det(const Shape *s, bool gated, bool plainly, PassRun *run) {
+  Diag *diag = diag_create(NULL);
+  Fn *f = log_det_fn(s, gated, plainly), *g = pass_lower(run, f, MEMORY_STORED, NULL, diag);
+  CU_ASSERT_EQUAL(g == NULL, diag_errors(diag) > 0);
+  diag_destroy(diag);
+  ir_fn_destroy(f);
+  return g;
+}
+
+static void check_log_det(const Shape *s, bool gated) {
+  PassRun run = {0};
+  Fn *f = log_det(s, gated, false, &run), *g = log_det(s, gated, true, NULL);
+  Tensor *in = draw_inputs(g, 0.2, 0.6), *want = evaluate(g, in), *got = f ? evaluate(f, in) : NULL;
+  int bad = 0;
+  for (int k = 0; k < SAMPLES; k++)
+    bad += got && got[0].v[k] > -20 ? !near(got[0].v[k], want[0].v[k], 1e-9) : want[0].v[k] > -20; /* round-off, or none */
+  CU_ASSERT_EQUAL(bad, 0);
+  if (bad)
+    printf("\nkind %d, %u, lanes %d %d%s: %.15g, not %.15g", s->kind, s->rows, s->lane, !s->param, gated ? ", gated" : "",
+           got ? got[0].v[0] : -INFINITY, want[0].v[0]);
+  if (gated) {
+    CU_ASSERT(f && run.swept.n == 1 && run.swept.at[0].blocks == s->rows && run.swept.at[0].sweeps == 1);
+    CU_ASSERT(f && (s->kind == NOTHING || run.swept.at[0].held > 0));
+  }
+  if (f) codegen_check(NULL, f, 5, s->seed + 1), free_outputs(f, got);
+  pass_run_finish(&run);
+  free_outputs(g, want);
+  free_inputs(in, g->in.n);
+  ir_fn_destroy(f);
+  ir_fn_destroy(g);
+}
+
+static void test_log_det(void) {
+  static const uint32_t size[] = {1, 2, 3, 6, 7, 10, 16};
+  for (Kind kind = 0; kind < KINDS; kind++)
+    for (size_t k = 0; k < sizeof size / sizeof *size; k++) {
+      Shape s = {kind, size[k], size[k], k % 2, k % 3, true, false, kind + k};
+      check_log_det(&s, false);
+      check_log_det(&s, true);
+    }
+}
+
+/* 2 x, turned round by one, and elements of the results of a random function of x: those of one output, or 0. */
+static Fn *random_map(const RandomSpec *spec, bool plainly, bool *good) {
+  uint64_t rng = spec->seed;
+  Fn *f = random_fn(spec), *g = ir_fn_create("random", true);
+  Build b;
+  ir_build_init(&b, g);
+  Val *in = base_realloc(NULL, sizeof *in * (f->in.n + 1)), *out = base_realloc(NULL, sizeof *out * f->out.n), x = VAL_NONE;
+  for (uint32_t k = 0; k < f->in.n; k++) {
+    const Input *i = &f->in.at[k];
+    in[k] = ir_input(&b, i->name, i->kind, i->index, i->type);
+    uint32_t n = (uint32_t)type_count(i->type);
+    if (x.id || i->type.dt != DT_REAL || n < 2 || n > 24) continue;
+    x = ir_id(&b, ir_reshape(&b, in[k], 1, &n));
+    in[k] = ir_reshape(&b, x, i->type.rank, i->type.dim);
+  }
+  ir_inline(&b, f, in, out);
+  Val e = x;
+  *good = x.id != 0;
+  for (uint32_t k = 2; x.id && k < f->out.n; k++) {
+    Type t = ir_type(g, out[k]);
+    uint32_t n = ir_type(g, x).dim[0], size = (uint32_t)type_count(t), index[24];
+    double factor[24];
+    if (t.dt != DT_REAL || !size) continue;
+    for (uint32_t j = 0; j < n; j++) index[j] = random_below(&rng, size), factor[j] = random_below(&rng, 2) * 0.125;
+    Val some = ir_tanh(&b, ir_take(&b, ir_reshape(&b, out[k], 1, &size), 0, index, n));
+    e = ir_add(&b, e, ir_mul(&b, ir_table(&b, type_real(false, 1, &n), factor), some));
+    if (random_below(&rng, 2)) e = ir_mul(&b, e, ir_exp(&b, ir_mul(&b, ir_const(&b, 0.125), some)));
+  }
+  if (x.id) {
+    const Val j = plainly ? ir_lu(&b, ir_jac(&b, e, x)) : ir_logjac(&b, e, x), v = plainly ? ir_logdet(&b, j) : j;
+    ir_output(&b, ir_spread(&b, v), NULL);
+  }
+  ir_build_finish(&b);
+  base_free(in);
+  base_free(out);
+  ir_fn_destroy(f);
+  return g;
+}
+
+/* Whether something was held constant. */
+static bool check_random_map(const RandomSpec *spec) {
+  bool good, held = false;
+  Fn *f = random_map(spec, false, &good), *g = random_map(spec, true, &good);
+  PassRun run = {0};
+  Diag *diag = diag_create(NULL);
+  Fn *df = good ? pass_lower(&run, f, MEMORY_STORED, NULL, diag) : NULL,
+     *dg = good ? pass_lower(NULL, g, MEMORY_STORED, NULL, diag) : NULL;
+  CU_ASSERT(!good || dg);
+  if (df && dg) {
+    Tensor *in = draw_inputs(dg, 0.2, 0.6), *want = evaluate(dg, in), *got = evaluate(df, in);
+    for (int k = 0; k < SAMPLES; k++) {
+      const double w = want[0].v[k];
+      const bool same = fabs(w) > 20 || !isfinite(w) || near(got[0].v[k], w, 1e-8);
+      CU_ASSERT(same);
+      if (!same) printf("\nrandom map %llu: %.15g, not %.15g", (unsigned long long)spec->seed, got[0].v[k], w);
+    }
+    for (uint32_t k = 0; k < run.swept.n; k++) held |= run.swept.at[k].held > 0;
+    free_outputs(dg, want);
+    free_outputs(df, got);
+    free_inputs(in, dg->in.n);
+  }
+  pass_run_finish(&run);
+  diag_destroy(diag);
+  ir_fn_destroy(df);
+  ir_fn_destroy(dg);
+  ir_fn_destroy(f);
+  ir_fn_destroy(g);
+  return held;
+}
+
+static void test_random(void) {
+  int held = 0;
+  for (uint64_t seed = 1; seed <= 400; seed++)
+    held += check_random_map(&(RandomSpec){
+      .seed = seed, .size = 5 + (int)(seed % 30), .f64 = true, .smooth = true, .scans = seed % 2, .fold = seed % 3});
+  CU_ASSERT(held > 20);
+}
+
 /* ---- differences ------------------------------------------------------------------------------------------------ */
 
 static void numeric(const Shape *s) {
@@ -267,6 +414,8 @@ static void test_cost(void) {
 const Suite suite = {"jacobian", (CU_TestInfo[]){{"against columns, exactly", test_exact},
                                                  {"against differences", test_differences},
                                                  {"compiled", test_compiled},
+                                                 {"log-determinants", test_log_det},
+                                                 {"log-determinants of random maps", test_random},
                                                  {"in the language", test_language},
                                                  {"cost", test_cost},
                                                  CU_TEST_INFO_NULL}};

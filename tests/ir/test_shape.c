@@ -125,6 +125,7 @@ static const Bad bad[] = {
   {"`solve` has `trans` 0 or 1", OP_solve, {SQUARE, VEC4}, 1, {2}, false},
   {"`grad` needs a scalar, found f64[4]", OP_grad, {VEC4, SCALAR}, 0, {0}, false},
   {"`jac` has rank 7, more than 6", OP_jac, {VEC4, SIX}, 1, {0}, false},
+  {"`logjac` needs two vectors of one length, found f64[B,3] by f64[4]", OP_logjac, {LANE3, VEC4}, 0, {0}, false},
   {"`divergence` needs equal dims, found f64[B,3] by f64[4]", OP_divergence, {LANE3, VEC4}, 0, {0}, false},
   {"`proj` needs an op with several results", OP_proj, {VEC4}, 1, {0}, false},
   {"`scan` needs a sub-function", OP_scan, {SCALAR, VEC4}, 7, {4, 1, 0, 0, 0, 0, 0}, false},

@@ -257,6 +257,18 @@ static void check_diagonal(const Pattern *p, const Colouring *c) {
   CU_ASSERT_EQUAL(bad, 0);
 }
 
+static bool colour_diagonal(const Pattern *p, uint32_t most, Colouring *out) {
+  Pattern d;
+  pattern_init(&d, p->rows, p->cols, p->rows);
+  for (uint32_t i = 0; i < p->rows; i++) {
+    d.start[i + 1] = d.start[i] + pattern_has(p, i, i);
+    if (pattern_has(p, i, i)) d.col[d.start[i]] = i;
+  }
+  bool found = colour_elements(p, &d, most, out);
+  pattern_finish(&d);
+  return found;
+}
+
 static void test_colourings(void) {
   for (Kind kind = 0; kind < KINDS; kind++)
     for (uint32_t n = 1; n <= 60; n += 1 + n / 7) {
@@ -307,6 +319,86 @@ static void test_known(void) {
   }
 }
 
+/* ---- block triangular forms ---------------------------------------------------------------------------------------- */
+
+static Pattern random_pattern(uint32_t n, uint64_t *rng) {
+  Pattern p;
+  const uint32_t each = 1 + random_below(rng, n);
+  pattern_init(&p, n, n, n * n);
+  for (uint32_t i = 0, at = 0; i < n; i++) {
+    for (uint32_t j = 0; j < n; j++)
+      if (random_below(rng, each) == 0 || (i == j && random_below(rng, 3))) p.col[at++] = j;
+    p.start[i + 1] = at;
+  }
+  return p;
+}
+
+/* From row i along elements to the rows that the columns are matched with, within block k alone. */
+static uint32_t reached(const Pattern *p, const Blocks *b, uint32_t k, const uint32_t *owner, uint32_t from, bool backwards) {
+  bool seen[64] = {[0] = false};
+  uint32_t count = 1;
+  seen[from] = true;
+  for (bool more = true; more;) {
+    more = false;
+    for (uint32_t r = b->start[k]; r < b->start[k + 1]; r++)
+      for (uint32_t c = b->start[k]; c < b->start[k + 1]; c++) {
+        const uint32_t i = b->row[r], to = owner[b->col[c]];
+        if (!pattern_has(p, i, b->col[c]) || seen[backwards ? i : to] || !seen[backwards ? to : i]) continue;
+        seen[backwards ? i : to] = more = true;
+        count++;
+      }
+  }
+  return count;
+}
+
+static void check_blocks(const Pattern *p, const Blocks *b) {
+  uint32_t owner[64], block[64], bad = 0;
+  for (uint32_t i = 0; i < p->rows; i++) owner[i] = UINT32_MAX;
+  CU_ASSERT_EQUAL(b->start[b->n], p->rows);
+  for (uint32_t k = 0; k < b->n; k++)
+    for (uint32_t r = b->start[k]; r < b->start[k + 1]; r++) {
+      bad += !pattern_has(p, b->row[r], b->col[r]) || owner[b->col[r]] != UINT32_MAX;
+      owner[b->col[r]] = b->row[r];
+      block[b->row[r]] = k;
+    }
+  for (uint32_t i = 0; i < p->rows; i++) /* nothing beyond the own block on one side */
+    for (uint32_t k = p->start[i]; k < p->start[i + 1]; k++) bad += block[owner[p->col[k]]] > block[i];
+  for (uint32_t k = 0; k < b->n; k++) { /* and no block is two */
+    const uint32_t size = b->start[k + 1] - b->start[k], first = b->row[b->start[k]];
+    bad += reached(p, b, k, owner, first, false) != size || reached(p, b, k, owner, first, true) != size;
+  }
+  CU_ASSERT_EQUAL(bad, 0);
+}
+
+static void test_blocks(void) {
+  uint64_t rng = 5;
+  uint32_t singular = 0, several = 0;
+  for (int round = 0; round < 4000; round++) {
+    Pattern p = random_pattern(1 + random_below(&rng, 20), &rng), e;
+    Blocks b;
+    bool met[64] = {[0] = false};
+    uint32_t columns = 0;
+    if (sparsity_blocks(&p, &b)) {
+      check_blocks(&p, &b);
+      sparsity_blocks_elements(&b, &p, &e);
+      CU_ASSERT(pattern_count(&e) >= p.rows && (b.n > 1 || pattern_equal(&e, &p)));
+      several += b.n > 1 && b.n < p.rows;
+      pattern_finish(&e);
+    } else { /* more rows than columns that they have */
+      for (uint32_t r = 0; r < b.nstuck; r++)
+        for (uint32_t k = p.start[b.row[r]]; k < p.start[b.row[r] + 1]; k++) {
+          columns += !met[p.col[k]];
+          met[p.col[k]] = true;
+        }
+      CU_ASSERT_EQUAL(columns + 1, b.nstuck);
+      singular++;
+    }
+    sparsity_blocks_finish(&b);
+    pattern_finish(&p);
+  }
+  CU_ASSERT(singular > 200 && several > 200);
+}
+
 const Suite suite = {"pattern", (CU_TestInfo[]){{"linear maps", test_tables},
                                                 {"moves and triangles", test_moves},
                                                 {"loops", test_loops},
@@ -314,4 +406,5 @@ const Suite suite = {"pattern", (CU_TestInfo[]){{"linear maps", test_tables},
                                                 {"random functions", test_random},
                                                 {"colourings", test_colourings},
                                                 {"known colourings", test_known},
+                                                {"block triangular forms", test_blocks},
                                                 CU_TEST_INFO_NULL}};
