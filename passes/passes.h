@@ -47,7 +47,7 @@ double pass_now(void); /* monotonic seconds */
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag);
 
 /* What the backward pass of training reads of the states of reversible steps and symmetric trajectories:
- * those kept forwards, or those computed again from the end (undo.c). MEMORY_AUTO: as memory.c estimates.
+ * those kept forwards, or those computed again from the end (undo.c). MEMORY_AUTO: what memory.c finds cheaper.
  * It counts for the gradient of a mean by parameters (what pass_gradient makes); every other
  * derivative keeps states. `chosen` (may be NULL): the way taken; bytes: what keeping them takes for one
  * sample, by the estimate, 0 where nothing could be computed again. */
@@ -58,10 +58,22 @@ typedef struct MemoryChoice {
 } MemoryChoice;
 Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag);
 int64_t pass_memory_bytes(const Fn *gradient);
+/* Of a derived function, for one sample: what is alive at once; its work, with what memory beyond the cache comes to. */
+typedef struct MemoryCost {
+  int64_t bytes, work;
+} MemoryCost;
+MemoryCost pass_memory_cost(const Fn *f);
 /* Whether outputs [from, to) follow from input `index` (base/value.c). */
 bool pass_follows(const Fn *f, uint32_t from, uint32_t to, uint32_t index);
-/* Beyond this, one sample's states outgrow the second-level cache. */
-enum { MEMORY_CACHE = 1 << 20, MEMORY_TILE = 16 };
+/* The machine, as MEMORY_AUTO takes it to be. */
+enum {
+  MEMORY_CACHE = 1 << 20,                   /* bytes of second-level cache */
+  MEMORY_TILE = 16,                         /* samples that share it */
+  MEMORY_KEPT = MEMORY_CACHE / MEMORY_TILE, /* of one sample that fit into it */
+  MEMORY_WORK = 8,                          /* operations in the time in which a byte is written to memory and read again */
+  MEMORY_SLOW = 10,                         /* operations that a transcendental function takes the time of */
+  MEMORY_MOST = 1 << 20                     /* bytes of one sample: of 64 threads with a tile each 1 GiB */
+};
 /* Carries of a loop for a backward pass, of one sample: beyond this it runs in segments (derive/segment.c). */
 enum { MEMORY_LOOP = 1 << 20 };
 

@@ -4,7 +4,7 @@
  *   whole     -> derive -> simplify -> rescale          no derivative and no trajectory is left
  *   parts     -> split                                  what is run one after the other, ready to be compiled
  *
- *   derive    the bodies of a function first, then
+ *   derive    steps and trajectories that are part of others join them (loops/); the bodies of a function first, then
  *             expand                      trajectories become loops (loops/)
  *             simplify, unmap, simplify
  *             level, simplify, ...        derivatives, innermost first (derive/)
@@ -39,15 +39,40 @@ static Fn *derive(PassRun *run, const Fn *f, bool reversible, bool top, Diag *di
   return out;
 }
 
+static Fn *derive_way(PassRun *run, const Fn *f, Memory way, Diag *diag) {
+  Fn *g = derive(run, f, way == MEMORY_REVERSIBLE, true, diag);
+  return g ? derive_end(run, g) : NULL;
+}
+
+/* Both ways where states might be too much to keep. */
+static Fn *derive_cheaper(PassRun *run, const Fn *f, MemoryChoice *c, Diag *diag) {
+  c->way = MEMORY_STORED;
+  Fn *stored = derive_way(run, f, MEMORY_STORED, diag);
+  if (!stored || !c->bytes) return stored;
+  const MemoryCost kept = pass_memory_cost(stored);
+  if (c->bytes <= MEMORY_KEPT && kept.bytes <= MEMORY_KEPT) return stored;
+  Fn *again = derive_way(run, f, MEMORY_REVERSIBLE, diag);
+  if (again && kept.bytes <= MEMORY_MOST && kept.work <= pass_memory_cost(again).work) {
+    ir_fn_destroy(again);
+    return stored;
+  }
+  ir_fn_destroy(stored);
+  c->way = MEMORY_REVERSIBLE;
+  return again;
+}
+
 Fn *pass_derive_as(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   double start = pass_now();
+  Fn *joined = pass_join(run, f);
+  if (joined) f = joined;
   MemoryChoice c = {memory, pass_memory_bytes(f)};
-  if (memory == MEMORY_AUTO) c.way = c.bytes > MEMORY_CACHE / MEMORY_TILE ? MEMORY_REVERSIBLE : MEMORY_STORED;
   Fn *averaged = pass_holds(f, 0, OP_batch_mean) ? train_means_averaged(f) : NULL;
-  Fn *g = derive(run, averaged ? averaged : f, c.way == MEMORY_REVERSIBLE, true, diag);
+  if (averaged) f = averaged;
+  Fn *g = memory == MEMORY_AUTO ? derive_cheaper(run, f, &c, diag) : derive_way(run, f, memory, diag);
   ir_fn_destroy(averaged);
+  ir_fn_destroy(joined);
   if (chosen) *chosen = c;
-  return pass_done(run, "derive", start, g ? derive_end(run, g) : NULL);
+  return pass_done(run, "derive", start, g);
 }
 
 Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_STORED, NULL, diag); }
@@ -58,7 +83,10 @@ Fn *pass_derive(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(r
 static Fn *lower_means(PassRun *run, const Fn *loss, Running *running, Diag *diag) {
   double start = pass_now();
   *running = (Running){0};
-  Fn *derived = pass_done(run, "derive", start, derive(run, loss, true, true, diag)); /* means and reversible steps stay in it */
+  Fn *joined = pass_join(run, loss);
+  /* means and reversible steps stay in it */
+  Fn *derived = pass_done(run, "derive", start, derive(run, joined ? joined : loss, true, true, diag));
+  ir_fn_destroy(joined);
   Fn *out = derived ? train_means_lower(run, derived, running, diag) : NULL;
   ir_fn_destroy(derived);
   return pass_done(run, "means", start, out);
@@ -168,6 +196,12 @@ static Fn *run_unmap(PassRun *run, const Fn *f, Diag *diag) {
   return g ? g : ir_copy_fn(NULL, f);
 }
 
+static Fn *run_join(PassRun *run, const Fn *f, Diag *diag) {
+  (void)diag;
+  Fn *g = pass_join(run, f);
+  return g ? g : ir_copy_fn(NULL, f);
+}
+
 static Fn *run_mean(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
   return pass_mean(run, f);
@@ -236,12 +270,19 @@ static const struct {
   Fn *(*run)(PassRun *, const Fn *, Diag *);
   bool (*cut)(PassRun *, const Fn *, FnList *, Diag *);
 } passes[] = {
-  {"mean", LOSS, REPORTS, run_mean, NULL},        {"gradient", LOSS, REPORTS, run_gradient, NULL},
-  {"means", LOSS, REPORTS, run_means, NULL},      {"expand", ANY, REPORTS, pass_expand, NULL},
-  {"derive", ANY, REPORTS, pass_derive, NULL},    {"derive-reversible", ANY, 0, run_reversible, NULL},
-  {"simplify", ANY, REPORTS, run_simplify, NULL}, {"unmap", ANY, REPORTS, run_unmap, NULL},
-  {"rescale", ANY, REPORTS, run_rescale, NULL},   {"lower", ANY, 0, run_lower, NULL},
-  {"split", ANY, REPORTS, NULL, run_split},       {"optimizer", ANY, REPORTS, NULL, NULL},
+  {"mean", LOSS, REPORTS, run_mean, NULL},
+  {"gradient", LOSS, REPORTS, run_gradient, NULL},
+  {"means", LOSS, REPORTS, run_means, NULL},
+  {"join", ANY, REPORTS, run_join, NULL},
+  {"expand", ANY, REPORTS, pass_expand, NULL},
+  {"derive", ANY, REPORTS, pass_derive, NULL},
+  {"derive-reversible", ANY, 0, run_reversible, NULL},
+  {"simplify", ANY, REPORTS, run_simplify, NULL},
+  {"unmap", ANY, REPORTS, run_unmap, NULL},
+  {"rescale", ANY, REPORTS, run_rescale, NULL},
+  {"lower", ANY, 0, run_lower, NULL},
+  {"split", ANY, REPORTS, NULL, run_split},
+  {"optimizer", ANY, REPORTS, NULL, NULL},
 };
 enum { NPASSES = sizeof passes / sizeof *passes };
 _Static_assert((int)NPASSES <= (int)PASS_NAMES, "names fit into what pass_names takes");

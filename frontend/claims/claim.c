@@ -24,7 +24,7 @@ typedef struct Judge {
 } Judge;
 
 static FieldAnswer same(Judge *j, const Val *x, const Val *y, uint32_t n) {
-  return claim_same(j->E, x, y, n, &j->report, &j->left);
+  return claim_same(j->E, x, y, n, false, &j->report, &j->left);
 }
 
 /* ---- the symplectic form ------------------------------------------------------------------------------- */
@@ -77,32 +77,9 @@ static FieldAnswer keeps_form(Judge *j, const Step *s) {
 /* An input of the question, not of the flow. */
 static Val asked(Elab *E, Type t) { return ir_input(&E->now->level->b, NULL, IN_WEIGHT, E->now->level->fn->in.n, t); }
 
-static Val unit_triangular(Elab *E, uint32_t n, bool upper) {
-  Build *b = &E->now->level->b;
-  Type t = type_real(false, 2, (uint32_t[]){n, n}), row = type_real(false, 1, &n);
-  return ir_add(b, ir_tri(b, asked(E, t), upper, upper ? 1 : -1), ir_diag(b, ir_splat(b, 1, row)));
-}
-
-/* det A by elimination, of U A L with unit triangular U, L, free to be anything: leading minors do not vanish
- * then. */
 static Val determinant(Elab *E, Val a, Span at) {
-  Build *up = elab_at(E, at), b;
-  uint32_t n = ir_type(up->f, a).dim[0];
-  static const int one[] = {0}, rows[] = {0, 1}, second[] = {1}, none[] = {0};
-  if (n == 1) return ir_reshape(up, a, 0, NULL);
-  Val left = unit_triangular(E, n, true), right = unit_triangular(E, n, false);
-  a = ir_matmul(up, left, ir_matmul(up, a, right));
-  Fn *body = ir_sub_create(up->f, "det");
-  ir_build_init(&b, body);
-  Val m = ir_input(&b, NULL, IN_OTHER, 0, ir_type(up->f, a)), d = ir_input(&b, NULL, IN_OTHER, 1, type_scalar(false)),
-      unit = ir_input(&b, NULL, IN_OTHER, 2, type_real(false, 1, &n));
-  Val row = ir_dot(&b, unit, m, false, one, rows, 1, second), column = ir_dot(&b, m, unit, false, rows, second, 1, one);
-  Val pivot = ir_dot(&b, row, unit, false, one, one, 0, none), scaled = ir_div(&b, row, pivot);
-  ir_output(&b, ir_sub(&b, m, ir_dot(&b, column, scaled, false, one, second, 2, rows)), NULL);
-  ir_output(&b, ir_mul(&b, d, pivot), NULL);
-  ir_build_finish(&b);
-  Val units = ir_diag(up, ir_splat(up, 1, type_real(false, 1, &n))), args[3] = {a, ir_const(up, 1), units};
-  return ir_proj(up, ir_scan(up, args, 3, n, 2, 1, 0, 0, false, false, body), 1);
+  Build *b = elab_at(E, at);
+  return ir_type(b->f, a).dim[0] == 1 ? ir_reshape(b, a, 0, NULL) : ir_det(b, ir_lu(b, a));
 }
 
 static FieldAnswer keeps_volume(Judge *j, const Step *s) {
@@ -322,7 +299,28 @@ static void refuse_logdet(Judge *j, const Step *s) {
   context_pop(E, &c);
 }
 
-/* log (det J)^2, derived, and twice the clause; or what these are the logarithms of. (The field knows no sign of det J.) */
+/* What would be derived, and the clause: a sum of the same logarithms, often. (The field knows no sign of their arguments.) */
+static FieldAnswer as_derived(Judge *j, const Step *s, Val said) {
+  Step without = *s;
+  Val x[FLOW_STATES], y[FLOW_STATES], derived;
+  without.logdet = VAL_NONE;
+  if (!played(j, &without, x, y, &derived)) return FIELD_UNDECIDED;
+  return claim_same(j->E, &derived, &said, 1, true, &j->report, &j->left);
+}
+
+/* log (det J)^2 and twice the clause, or what these are the logarithms of. */
+static FieldAnswer as_powers(Judge *j, Val det, Val said) {
+  Build *b = &j->E->now->level->b;
+  Val square = ir_mul(b, det, det), log = ir_log(b, square), twice = ir_mul(b, ir_const(b, 2), said);
+  FieldAnswer a = same(j, &log, &twice, 1);
+  if (a != FIELD_UNDECIDED) return a;
+  const FieldReport first = j->report;
+  Val power = ir_exp(b, twice);
+  a = same(j, &square, &power, 1);
+  if (a != FIELD_EQUAL) j->report = first;
+  return a == FIELD_EQUAL ? a : FIELD_UNDECIDED;
+}
+
 static FieldAnswer logdet_holds(Judge *j, const Step *s) {
   Build *b = &j->E->now->level->b;
   Val x[FLOW_STATES], y[FLOW_STATES], from[FLOW_STATES], to[FLOW_STATES], said;
@@ -334,15 +332,8 @@ static FieldAnswer logdet_holds(Judge *j, const Step *s) {
     total += type_count(ir_type(b->f, x[slot]));
   }
   if (total * total > ELAB_TENSOR || flow_stops(b->f, to, from, s->n)) return FIELD_UNDECIDED;
-  Val det = determinant(j->E, flow_jacobian(j->E, to, from, s->n), s->stmt->at), square = ir_mul(b, det, det),
-      log = ir_log(b, square), twice = ir_mul(b, ir_const(b, 2), said);
-  FieldAnswer a = same(j, &log, &twice, 1);
-  if (a != FIELD_UNDECIDED) return a;
-  const FieldReport first = j->report;
-  Val power = ir_exp(b, twice);
-  a = same(j, &square, &power, 1);
-  if (a != FIELD_EQUAL) j->report = first;
-  return a == FIELD_EQUAL ? a : FIELD_UNDECIDED;
+  if (as_derived(j, s, said) == FIELD_EQUAL) return FIELD_EQUAL;
+  return as_powers(j, determinant(j->E, flow_jacobian(j->E, to, from, s->n), s->stmt->at), said);
 }
 
 static void decide_logdet(Judge *j, const Step *s) {

@@ -61,8 +61,9 @@ static void mark_live(const Fn *f, bool *live) {
     for (uint32_t k = 0; live[id] && k < f->inst.at[id].nargs; k++) live[ir_arg(f, &f->inst.at[id], k).id] = true;
 }
 
-/* The function of the inputs of f that either side needs. Inputs keep the names of states alone. */
-static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
+/* The function of the inputs of f that either side needs. Inputs keep the names of states alone. `sizes`: logarithms are those of
+ * sizes. */
+static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n, bool sizes) {
   Fn *g = ir_fn_create("claim", f->f64);
   Build b;
   Val *map = base_realloc(NULL, sizeof *map * f->inst.n);
@@ -72,8 +73,9 @@ static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
     const Inst *i = &f->inst.at[id];
     if (!live[id]) continue;
     const Input *in = i->op == OP_in ? &f->in.at[ir_number(f, i)] : NULL;
-    map[id] = in ? ir_input(&b, in->kind == IN_STATE ? in->name : NULL, in->kind, g->in.n, in->type)
-                 : ir_copy_inst(&b, f, (Val){id}, map);
+    map[id] = in                         ? ir_input(&b, in->kind == IN_STATE ? in->name : NULL, in->kind, g->in.n, in->type)
+              : sizes && i->op == OP_log ? ir_log(&b, ir_abs(&b, map[ir_arg(f, i, 0).id]))
+                                         : ir_copy_inst(&b, f, (Val){id}, map);
   }
   for (uint32_t k = 0; k < n; k++) ir_output(&b, map[out[k].id], NULL);
   ir_build_finish(&b);
@@ -81,15 +83,15 @@ static Fn *carve(const Fn *f, const bool *live, const Val *out, uint32_t n) {
   return g;
 }
 
-FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, FieldReport *r, Fn **left) {
+FieldAnswer claim_same(Elab *E, const Val *x, const Val *y, uint32_t n, bool sizes, FieldReport *r, Fn **left) {
   const Fn *f = E->now->level->fn;
   bool *live = base_realloc(NULL, f->inst.n);
   memset(live, 0, f->inst.n);
   for (uint32_t k = 0; k < n; k++) live[x[k].id] = live[y[k].id] = true;
   mark_live(f, live);
   ir_fn_destroy(*left);
-  *left = carve(f, live, x, n);
-  Fn *right = carve(f, live, y, n);
+  *left = carve(f, live, x, n, sizes);
+  Fn *right = carve(f, live, y, n, sizes);
   FieldAnswer a = claim_decide(E, *left, right, r);
   ir_fn_destroy(right);
   base_free(live);

@@ -86,7 +86,7 @@ void prove_item(Elab *E, const Item *it) {
   const Expr *e = it->value;
   uint32_t n = inputs(E, it) && e && e->kind == EX_BINARY ? sides(E, e, x, y) : 0;
   if (n) {
-    FieldAnswer a = claim_same(E, x, y, n, &r, &left);
+    FieldAnswer a = claim_same(E, x, y, n, false, &r, &left);
     answer(E, it, a, &r, left);
   }
   ir_fn_destroy(left);

@@ -1,5 +1,5 @@
 /* The floor of the passes: what they tell whoever watches (pass.c), small values (value.c), partial derivatives of
- * operators (partial.c), cuts (cut.c). Private to passes. */
+ * operators (partial.c), cuts (cut.c), operators that are part of others (part.c). Private to passes. */
 #ifndef HNNC_PASSES_BASE_PASS_H
 #define HNNC_PASSES_BASE_PASS_H
 
@@ -32,10 +32,28 @@ bool pass_has_derivatives(const Fn *f);          /* itself, not its bodies */
 bool pass_holds(const Fn *f, unsigned traits, Op op);
 /* Marks, by id, what the marked values are computed from. */
 void pass_mark_needed(const Fn *f, bool *need);
+/* The same attributes, tables by what they hold; the same function, instruction for instruction, without draws. */
+bool pass_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j);
+bool pass_same(const Fn *f, const Fn *g);
 
 /* Counts of work, which end at INT64_MAX. */
 static inline int64_t pass_plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
 static inline int64_t pass_times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
+
+/* ---- part.c ------------------------------------------------------------------------------------ */
+
+/* Steps and trajectories whose states are the first ones of another, computed in the same way from the same values. */
+typedef struct Parts {
+  const Fn *f;
+  bool through;     /* also where the variable of a derivative stands between the values and one of the two */
+  uint32_t *by;     /* by id of an operator: the one that it is part of, or 0; following these ends */
+  uint32_t *copied; /* private: by id of an operator, it in the copy that is compared */
+  VEC(uint32_t) op; /* `reversible` and `integrate` of f, not of its bodies; where there is one alone it is not listed */
+  bool any;
+} Parts;
+void pass_parts(const Fn *f, bool through, Parts *s);
+void pass_parts_finish(Parts *s);
+uint32_t pass_part_of(const Parts *s, uint32_t id); /* that an operator is part of in the end; itself */
 
 /* ---- copy.c ------------------------------------------------------------------------------------ */
 

@@ -67,3 +67,24 @@ void pass_mark_needed(const Fn *f, bool *need) {
   for (uint32_t id = f->inst.n; id-- > 1;)
     for (uint32_t k = 0; need[id] && k < f->inst.at[id].nargs; k++) need[ir_arg(f, &f->inst.at[id], k).id] = true;
 }
+
+bool pass_same_attrs(const Fn *f, const Inst *i, const Fn *g, const Inst *j) {
+  if (i->op != OP_table) return ir_same_attrs(f, i, g, j);
+  const Table *a = &f->table.at[ir_table_attr(f, i).table], *b = &g->table.at[ir_table_attr(g, j).table];
+  return type_eq(a->type, b->type) && memcmp(a->v, b->v, sizeof *a->v * (size_t)type_count(a->type)) == 0;
+}
+
+bool pass_same(const Fn *f, const Fn *g) {
+  if (f->inst.n != g->inst.n || f->out.n != g->out.n || f->in.n != g->in.n) return false;
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id], *j = &g->inst.at[id];
+    if (i->op != j->op || i->nargs != j->nargs || i->nattr != j->nattr || !type_eq(i->type, j->type)) return false;
+    for (uint32_t k = 0; k < i->nargs; k++)
+      if (ir_arg(f, i, k).id != ir_arg(g, j, k).id) return false;
+    if (i->op == OP_rand || !pass_same_attrs(f, i, g, j) || (i->sub != 0) != (j->sub != 0)) return false;
+    if (i->sub && !pass_same(ir_body(f, i), ir_body(g, j))) return false;
+  }
+  for (uint32_t k = 0; k < f->out.n; k++)
+    if (f->out.at[k].id != g->out.at[k].id) return false;
+  return true;
+}

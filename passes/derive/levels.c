@@ -228,6 +228,16 @@ static void find_training(const Fn *f, bool *training) {
   }
 }
 
+/* Steps that equal marked ones, but for the variable of a derivative: T(x) beside jacobian(T)(x). Written out too, they are
+ * found by value numbering, and computed once. */
+static void mark_equal(const Fn *f, bool *mark) {
+  Parts s;
+  pass_parts(f, true, &s);
+  for (uint32_t k = 0; s.any && k < s.op.n; k++) mark[pass_part_of(&s, s.op.at[k])] |= mark[s.op.at[k]];
+  for (uint32_t k = 0; s.any && k < s.op.n; k++) mark[s.op.at[k]] |= mark[pass_part_of(&s, s.op.at[k])];
+  pass_parts_finish(&s);
+}
+
 /* f with those steps written out that something other than a gradient of training is taken through. */
 static Fn *keep_steps(const Fn *f, bool top) {
   bool *other = base_zeroed(f->inst.n, sizeof *other), *training = base_zeroed(f->inst.n, sizeof *training);
@@ -235,6 +245,7 @@ static Fn *keep_steps(const Fn *f, bool top) {
   if (top) find_training(f, training);
   for (uint32_t id = 1; id < f->inst.n; id++) other[id] = is_derivative(&f->inst.at[id]) && !training[id];
   mark_between(f, other, false, mark);
+  mark_equal(f, mark);
   Fn *g = derive_step_inline(f, mark);
   base_free(other);
   base_free(training);

@@ -270,7 +270,7 @@ bool *region_kept(const Fn *f, const Inst *scan) {
     kept[id] = (ir_has(i->op, OPF_SLOW) || dear(i->op)) && i->type.lane && i->type.rank < IR_MAX_RANK;
     if (kept[id]) bytes += type_count(i->type) * (f->f64 ? 8 : 4);
   }
-  if (undo_scan_can(f, scan) || bytes * turns > MEMORY_CACHE / MEMORY_TILE / 2) memset(kept, 0, body->inst.n * sizeof *kept);
+  if (undo_scan_can(f, scan) || bytes * turns > MEMORY_KEPT / 2) memset(kept, 0, body->inst.n * sizeof *kept);
   return kept;
 }
 

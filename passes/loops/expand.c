@@ -5,7 +5,8 @@
  *        no inner loop when every = 1.
  *
  * If asked for, the step of a symmetric method is a `reversible` of what the loop carries, the inverse being the
- * step of -dt from the other end.
+ * step of -dt from the other end. A step that is composed of drifts and kicks is a chain of them, one for each kick with
+ * the drift behind it: what undoes it takes the force where the kick has, so that a backward pass computes it once.
  *
  * The loop carries the states and, if the rates use the time, the number of the step: t = k*dt, so
  * that the time gathers no round-off. The rates are inlined at each stage; if they hold derivative
@@ -18,17 +19,32 @@
 
 /* ---- reversible steps ---- */
 
-/* The states of the step: y, then the number of the step if there is one. */
-static void half_step(const Traj *t, Scope *s, Piece piece, const Type *like) {
-  if (s->back && t->timed) s->k = ir_sub(s->b, s->k, ir_const(s->b, 1));
-  expand_step(t, s, piece);
-  if (!s->back && t->timed) s->k = ir_add(s->b, s->k, ir_const(s->b, 1));
+/* What is undone at once: moves, or, where there are none, the whole step. */
+typedef struct Stretch {
+  const Move *move;
+  uint32_t n;
+  bool last; /* the number of the step goes up behind it */
+} Stretch;
+
+/* The states: y, then the number of the step if there is one. Moves are undone in their places, a whole step by one that begins
+ * at the other end. */
+static void half_step(const Traj *t, Scope *s, const Stretch *x, bool undo, const Type *like) {
+  const bool counts = t->timed && x->last;
+  s->back = undo && !x->n;
+  if (undo && counts) s->k = ir_sub(s->b, s->k, ir_const(s->b, 1));
+  for (uint32_t k = 0; k < x->n; k++) {
+    Move m = x->move[undo ? x->n - 1 - k : k];
+    if (undo) m.w = -m.w;
+    expand_move(t, s, m);
+  }
+  if (!x->n) expand_step(t, s, PIECE_WHOLE);
+  if (!undo && counts) s->k = ir_add(s->b, s->k, ir_const(s->b, 1));
   for (uint32_t v = 0; v < t->states; v++) ir_output(s->b, expand_lanes(s->b, s->y[v], like[v].lane), "y");
   if (t->timed) ir_output(s->b, s->k, "k");
 }
 
-/* Inputs of the body: y, k, y, k, dt, inv. f and g are the step of the same code. */
-static void step_reversible(const Traj *t, Scope *s, Piece piece) {
+/* Inputs of the body: y, k, y, k, dt, inv. */
+static void stretch_reversible(const Traj *t, Scope *s, const Stretch *x) {
   uint32_t n = t->states, states = n + t->timed;
   Fn *body = ir_sub_create(s->b->f, "reversible");
   Build b;
@@ -40,7 +56,7 @@ static void step_reversible(const Traj *t, Scope *s, Piece piece) {
   b.at = s->b->at;
   for (uint32_t v = 0; v < n; v++) like[v] = ir_type(s->b->f, s->y[v]);
   for (int w = 0; w < 2; w++) {
-    way[w] = (Scope){.b = &b, .y = hold + (uint32_t)w * n, .inv = hold + 2 * n + (uint32_t)w * t->ninv, .back = w};
+    way[w] = (Scope){.b = &b, .y = hold + (uint32_t)w * n, .inv = hold + 2 * n + (uint32_t)w * t->ninv};
     for (uint32_t v = 0; v < n; v++) way[w].y[v] = ir_input(&b, "y", IN_STATE, v, like[v]);
     if (t->timed) way[w].k = ir_input(&b, "k", IN_OTHER, 0, ir_type(s->b->f, s->k));
   }
@@ -49,7 +65,7 @@ static void step_reversible(const Traj *t, Scope *s, Piece piece) {
     way[0].inv[v] = way[1].inv[v] = ir_input(&b, "inv", IN_OTHER, 2 + v, ir_type(s->b->f, s->inv[v]));
   for (int w = 0; w < 2; w++) {
     way[w].dt = dt;
-    half_step(t, &way[w], piece, like);
+    half_step(t, &way[w], x, w, like);
   }
   ir_build_finish(&b);
   for (uint32_t v = 0; v < n; v++) *vec_push(&args) = s->y[v];
@@ -62,6 +78,16 @@ static void step_reversible(const Traj *t, Scope *s, Piece piece) {
   vec_free(&args);
   base_free(hold);
   base_free(like);
+}
+
+static void step_reversible(const Traj *t, Scope *s, Piece piece) {
+  Moves m = {0};
+  if (!expand_moves(t, piece, &m)) stretch_reversible(t, s, &(Stretch){.last = true});
+  for (uint32_t k = 0, n; k < m.n; k += n) {
+    for (n = 1; k + n < m.n && !m.at[k + n].which; n++) {}
+    stretch_reversible(t, s, &(Stretch){m.at + k, n, k + n == m.n});
+  }
+  vec_free(&m);
 }
 
 /* ---- loops ---- */

@@ -51,6 +51,15 @@ Val expand_length(const Scope *s);                                              
 void expand_rates(const Traj *t, const Scope *s, const Val *y, double c, Val *dy);   /* at y, c*dt after its begin */
 void expand_implicit(const Traj *t, Scope *s, const Tableau *rk);                    /* replaces s->y */
 
+/* y[which] += w*dt*f_which(y, t + c*dt): what a step of a composition consists of. */
+typedef struct Move {
+  int which;
+  double w, c;
+} Move;
+typedef VEC(Move) Moves;
+bool expand_moves(const Traj *t, Piece piece, Moves *m); /* appended; false: the method is no composition */
+void expand_move(const Traj *t, Scope *s, Move m);
+
 bool expand_joins(const Traj *t);
 void expand_step(const Traj *t, Scope *s, Piece piece); /* replaces s->y */
 

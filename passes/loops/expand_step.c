@@ -5,8 +5,7 @@
  *                     join neighbouring drifts (not when the drift depends on time, which is then
  *                     taken in the middle of each). The half of the rates not asked for is dead.
  *                     Between outputs steps join theirs, too: D(h/2), then (K(h), D(h))^n, then D(-h/2):
- *                     one drift a kick, and no force outside of the loop. What undoes K D
- *                     takes the force where K has, so that a backward pass computes it once.
+ *                     one drift a kick, and no force outside of the loop.
  *   implicit          Runge-Kutta, see expand_implicit.c */
 #include "passes/loops/expand_priv.h"
 
@@ -76,56 +75,56 @@ static void step_explicit(const Traj *t, Scope *s, const Tableau *rk) {
   base_free(k);
 }
 
-/* y[which] += w*dt*f_which(y, t + c*dt) */
-static void move(const Traj *t, Scope *s, int which, double w, double c) {
-  Val dy[2];
-  expand_rates(t, s, s->y, c, dy);
-  s->y[which] = expand_add_scaled(s->b, s->y[which], scaled(s->b, w, expand_length(s)), dy[which]);
-}
-
-static void step_symplectic_euler(const Traj *t, Scope *s) {
-  move(t, s, 1, 1, 0);
-  move(t, s, 0, 1, 0);
-}
-
 bool expand_joins(const Traj *t) {
   Composition c;
   return expand_composition(t->method, &c) && !t->drift_timed;
 }
 
-/* The lengths are the same from both ends. */
-static void step_between(const Traj *t, Scope *s, const Composition *c) {
+static void add_move(Moves *m, int which, double w, double c) { *vec_push(m) = (Move){which, w, c}; }
+
+static void moves_between(Moves *m, const Composition *c) {
   double at = 0;
   for (int i = 0; i < c->n; at += c->w[i++]) {
     double half = c->w[i] / 2;
-    if (s->back) move(t, s, 0, c->w[(i + c->n - 1) % c->n] / 2 + half, 0);
-    move(t, s, 1, c->w[i], at + half);
-    if (!s->back) move(t, s, 0, half + c->w[(i + 1) % c->n] / 2, 0);
+    add_move(m, 1, c->w[i], at + half);
+    add_move(m, 0, half + c->w[(i + 1) % c->n] / 2, 0);
   }
 }
 
-static void step_composition(const Traj *t, Scope *s, const Composition *c, Piece piece) {
-  if (piece == PIECE_BETWEEN) {
-    step_between(t, s, c);
-    return;
-  }
-  if (piece != PIECE_WHOLE) {
-    move(t, s, 0, piece == PIECE_BEFORE ? c->w[0] / 2 : -c->w[0] / 2, 0);
-    return;
-  }
+static void moves_whole(const Traj *t, Moves *m, const Composition *c) {
   double at = 0, drift = 0; /* time reached by whole leapfrogs; drift still owed */
   for (int i = 0; i < c->n; i++) {
     double half = c->w[i] / 2;
     drift += half;
-    move(t, s, 0, drift, at + half / 2);
-    move(t, s, 1, c->w[i], at + half);
+    add_move(m, 0, drift, at + half / 2);
+    add_move(m, 1, c->w[i], at + half);
     drift = half;
     at += c->w[i];
     if (t->drift_timed || i == c->n - 1) {
-      move(t, s, 0, drift, at - half / 2);
+      add_move(m, 0, drift, at - half / 2);
       drift = 0;
     }
   }
+}
+
+bool expand_moves(const Traj *t, Piece piece, Moves *m) {
+  Composition c;
+  if (!expand_composition(t->method, &c)) return false;
+  if (piece == PIECE_BETWEEN) moves_between(m, &c);
+  else if (piece == PIECE_WHOLE) moves_whole(t, m, &c);
+  else add_move(m, 0, piece == PIECE_BEFORE ? c.w[0] / 2 : -c.w[0] / 2, 0);
+  return true;
+}
+
+void expand_move(const Traj *t, Scope *s, Move m) {
+  Val dy[2];
+  expand_rates(t, s, s->y, m.c, dy);
+  s->y[m.which] = expand_add_scaled(s->b, s->y[m.which], scaled(s->b, m.w, s->dt), dy[m.which]);
+}
+
+static void step_symplectic_euler(const Traj *t, Scope *s) {
+  expand_move(t, s, (Move){1, 1, 0});
+  expand_move(t, s, (Move){0, 1, 0});
 }
 
 Scope expand_enter(const Traj *t, const Scope *outer, Build *b, bool y_too, Vals *args, Val *hold) {
@@ -152,9 +151,12 @@ Val expand_lanes(Build *b, Val x, bool lane) { return lane ? ir_spread(b, x) : x
 
 void expand_step(const Traj *t, Scope *s, Piece piece) {
   Tableau rk;
-  Composition c;
+  Moves m = {0};
+  const bool composed = expand_moves(t, piece, &m);
+  for (uint32_t k = 0; k < m.n; k++) expand_move(t, s, m.at[k]);
+  vec_free(&m);
+  if (composed) return;
   if (t->method == M_SYMPLECTIC_EULER) step_symplectic_euler(t, s);
-  else if (expand_composition(t->method, &c)) step_composition(t, s, &c, piece);
   else if (!expand_tableau(t->method, &rk)) base_fault("integrate: `%s` has no fixed step", ir_method[t->method].name);
   else if (t->method == M_EULER || t->method == M_RK4) step_explicit(t, s, &rk);
   else expand_implicit(t, s, &rk);

@@ -1,4 +1,5 @@
-/* Trajectories: expanded into loops (expand.c), and what keeping their states takes (memory.c). */
+/* Trajectories and steps: joined where one is part of another (join.c), expanded into loops (expand.c), and what keeping
+ * their states takes (memory.c). */
 #ifndef HNNC_PASSES_LOOPS_LOOPS_H
 #define HNNC_PASSES_LOOPS_LOOPS_H
 
@@ -8,5 +9,7 @@
 Fn *pass_expand(PassRun *run, const Fn *f, Diag *diag);
 /* The same; steps of symmetric methods become `reversible`. */
 Fn *pass_expand_as(PassRun *run, const Fn *f, bool reversible, Diag *diag);
+/* f without steps and trajectories that are part of others, in bodies too; NULL: there are none. */
+Fn *pass_join(PassRun *run, const Fn *f);
 
 #endif

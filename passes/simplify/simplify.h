@@ -4,7 +4,7 @@
 
 #include "passes/base/pass.h"
 
-/* pass_simplify where no derivative is to come: half and negative powers become roots and products. */
+/* pass_simplify where no derivative is to come: half and negative powers become roots and products, and `stop` ends. */
 Fn *simplify_powers(PassRun *run, const Fn *f);
 
 #endif

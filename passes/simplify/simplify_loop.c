@@ -225,27 +225,6 @@ static void make_outputs(Loop *l, int *index, uint32_t *ys, uint32_t *zs) {
   }
 }
 
-static bool same_fn(const Fn *f, const Fn *g) {
-  if (f->inst.n != g->inst.n || f->out.n != g->out.n || f->in.n != g->in.n) return false;
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id], *j = &g->inst.at[id];
-    if (i->op != j->op || i->nargs != j->nargs || i->nattr != j->nattr || !type_eq(i->type, j->type)) return false;
-    for (uint32_t k = 0; k < i->nargs; k++)
-      if (ir_arg(f, i, k).id != ir_arg(g, j, k).id) return false;
-    if (i->op == OP_table) {
-      const Table *a = &f->table.at[ir_table_attr(f, i).table], *b = &g->table.at[ir_table_attr(g, j).table];
-      if (!type_eq(a->type, b->type) || memcmp(a->v, b->v, sizeof *a->v * (size_t)type_count(a->type))) return false;
-    } else if (!ir_same_attrs(f, i, g, j)) {
-      return false;
-    }
-    if (i->op == OP_rand || (i->sub != 0) != (j->sub != 0)) return false;
-    if (i->sub && !same_fn(ir_body(f, i), ir_body(g, j))) return false;
-  }
-  for (uint32_t k = 0; k < f->out.n; k++)
-    if (f->out.at[k].id != g->out.at[k].id) return false;
-  return true;
-}
-
 /* An equal loop that exists already. */
 static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr) {
   for (uint32_t id = 1; id < g->inst.n; id++) {
@@ -254,7 +233,7 @@ static Val find_equal(const Fn *g, const Loop *l, const int64_t *attr) {
     bool same = true;
     for (uint32_t k = 0; same && k < i->nargs; k++) same = ir_arg(g, i, k).id == l->arg.at[k].id;
     same = same && memcmp(ir_attrs(g, i).at, attr, i->nattr * sizeof *attr) == 0;
-    if (same && same_fn(ir_body(g, i), l->nb.f)) return (Val){id};
+    if (same && pass_same(ir_body(g, i), l->nb.f)) return (Val){id};
   }
   return VAL_NONE;
 }

@@ -141,25 +141,24 @@ void gen_gradient(Made *m, Text *before, Text *t, const char *x, uint32_t n) {
 
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
-static void add_flow(Made *m, bool symplectic, uint32_t n, const char *call, uint32_t id, bool template) {
-  MadeFlow *f = &m->flow[m->nflow++];
-  *f = (MadeFlow){.symplectic = symplectic, .n = n, .template = template};
-  snprintf(f->name, sizeof f->name, "S%u", id);
-  snprintf(f->call, sizeof f->call, "%s", call);
+void gen_add_flow(Made *m, MadeFlow f, const char *name) {
+  snprintf(f.name, sizeof f.name, "%s", name);
+  if (!*f.call) snprintf(f.call, sizeof f.call, "%s", name);
+  m->flow[m->nflow++] = f;
 }
 
 static void flow(Made *m, bool symplectic, uint32_t n, uint32_t steps) {
   static Text body;
   uint32_t id = gen_name(m);
-  char call[32];
+  char name[16];
   body = (Text){.n = 0};
   for (uint32_t k = 0; k < steps; k++)
     if (symplectic) gen_symplectic_step(m, &body, n, 0);
     else gen_volume_step(m, &body, n, 0);
-  snprintf(call, sizeof call, "S%u", id);
+  snprintf(name, sizeof name, "S%u", id);
   if (symplectic) text_add(&m->head, "symplectic flow S%u(q: real[%u], p: real[%u]) {\n%s}\n", id, n, n, body.at);
   else text_add(&m->head, "volume flow S%u(x: real[%u]) {\n%s}\n", id, n, body.at);
-  add_flow(m, symplectic, n, call, id, false);
+  gen_add_flow(m, (MadeFlow){.symplectic = symplectic, .n = n}, name);
 }
 
 /* A template with arguments that are numbers: each use is an instance of its own. */
@@ -176,16 +175,24 @@ static void template_flow(Made *m, uint32_t n) {
     {"a: real, b: real", "p += a*sin(q)\nq -= b*tanh(p)", "2, 0.3"},
     {"k: int", "repeat k { p += 0.1*tanh(q) }\nq += p", "2"}};
   uint32_t id = gen_name(m), which = rng_below(&m->rng, sizeof some / sizeof *some);
-  char call[32];
-  snprintf(call, sizeof call, "S%u(%s)", id, some[which].call);
+  char name[16];
+  MadeFlow f = {.symplectic = true, .n = n, .template = true};
+  snprintf(name, sizeof name, "S%u", id);
+  snprintf(f.call, sizeof f.call, "S%u(%s)", id, some[which].call);
   text_add(&m->head, "symplectic flow S%u(%s)(q: real[%u], p: real[%u]) {\n%s\n}\n", id, some[which].formals, n, n,
            some[which].body);
-  add_flow(m, true, n, call, id, true);
+  gen_add_flow(m, f, name);
 }
 
 void made_flows(Made *m, uint64_t seed) {
   *m = (Made){.rng = {seed}};
   rng_bits(&m->rng);
+  char name[16];
+  switch (rng_below(&m->rng, 12)) {
+  case 0: gen_board_flow(m, 2 + rng_below(&m->rng, 2)); return;
+  case 1: gen_plain_flow(m, name, 1 + rng_below(&m->rng, 4)); return;
+  default: break;
+  }
   bool symplectic = rng_below(&m->rng, 4) != 0;
   uint32_t n = 1 + rng_below(&m->rng, 4);
   if (rng_below(&m->rng, 3) == 0) {
@@ -205,6 +212,7 @@ void made_text(const Made *m, Text *out) {
     char formals[64];
     const char *args = f->symplectic ? "q, p" : "x", *c = f->call, *s = f->name;
     if (f->symplectic) snprintf(formals, sizeof formals, "q: real[%u], p: real[%u]", f->n, f->n);
+    else if (f->rows) snprintf(formals, sizeof formals, "x: real[%u, %u]", f->rows, f->n);
     else snprintf(formals, sizeof formals, "x: real[%u]", f->n);
     text_add(out, "use one_%s = %s\n", s, c);
     text_add(out, "fn J_%s(%s) = jacobian(one_%s)(%s)\nfn there_%s(%s) = one_%s(%s)\n", s, formals, s, args, s, formals, s, args);

@@ -4,12 +4,12 @@
 
 #include "tests/common/claims_util.h"
 
-enum { FLOWS_MOST = 8 };
+enum { FLOWS_MOST = 12 };
 
 typedef struct MadeFlow {
   char name[16], call[32]; /* "S1"; as a function: "S1", "S1(1/4)" */
-  bool symplectic;         /* of q, p: real[n] each; else volume, of x: real[n] */
-  uint32_t n;
+  bool symplectic;         /* of q, p: real[n] each; else of x: real[n] or real[rows, n] */
+  uint32_t n, rows;
   bool template; /* it has other instances, too */
 } MadeFlow;
 
@@ -41,5 +41,10 @@ void gen_matrix(Made *m, Text *t, uint32_t rows, uint32_t columns, int kind);
 enum { MATRIX_ANY, MATRIX_SYMMETRIC, MATRIX_LOWER, MATRIX_UNIT_LOWER, MATRIX_SKEW };
 void gen_symplectic_step(Made *m, Text *t, uint32_t n, int depth);
 void gen_volume_step(Made *m, Text *t, uint32_t n, int depth);
+void gen_add_flow(Made *m, MadeFlow f, const char *name); /* its call is its name */
+void gen_symplectic_part(Made *m, Text *t, uint32_t n);   /* claims_gen_part.c */
+void gen_volume_part(Made *m, Text *t, uint32_t n);       /* n > 1 */
+void gen_plain_flow(Made *m, char *name, uint32_t n);     /* without a claim, to be lifted; its name has 16 bytes */
+void gen_board_flow(Made *m, uint32_t n);                 /* of two axes */
 
 #endif

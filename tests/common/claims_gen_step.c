@@ -177,7 +177,8 @@ static void layer(Made *m, Text *t) {
 }
 
 static bool sub_flow(Made *m, Text *t, const char *args) {
-  const MadeFlow *f = m->nflow ? &m->flow[m->nflow - 1] : NULL;
+  const MadeFlow *f = NULL; /* the one that was made to be used */
+  for (uint32_t k = 0; k < m->nflow && !f; k++) f = m->flow[k].symplectic ? &m->flow[k] : NULL;
   if (!f) return false;
   text_add(t, below(m, 2) ? "%s%s%s(%s)\n" : "%sinverse(%s)%s(%s)\n", "", f->call, "", args);
   return true;
@@ -185,6 +186,10 @@ static bool sub_flow(Made *m, Text *t, const char *args) {
 
 void gen_symplectic_step(Made *m, Text *t, uint32_t n, int depth) {
   if (m->nflow && below(m, 2) && sub_flow(m, t, "q, p")) return;
+  if (below(m, 4) == 0) {
+    gen_symplectic_part(m, t, n);
+    return;
+  }
   switch (below(m, 14)) {
   default: shift(m, t, n); break;
   case 4: n > 1 ? in_parts(m, t, n) : shift(m, t, n); break;
@@ -280,6 +285,10 @@ void gen_volume_step(Made *m, Text *t, uint32_t n, int depth) {
   if (m->nflow && below(m, 2) && sub_flow(m, t, args)) return;
   if (n == 1) {
     text_add(t, "x += "), gen_number(m, t), text_add(t, "\n");
+    return;
+  }
+  if (below(m, 4) == 0) {
+    gen_volume_part(m, t, n);
     return;
   }
   switch (below(m, 9)) {

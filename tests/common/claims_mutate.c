@@ -85,7 +85,13 @@ static const char *const sets[][8] = {{"+", "-", "*", "/"},
                                       {"i", "j", "k"},
                                       {"symplectic", "volume"},
                                       {"ones", "zeros", "eye"},
-                                      {"max", "min"}};
+                                      {"max", "min"},
+                                      {"true", "false"},
+                                      {"cosh", "sinh", "tanh"},
+                                      {"asinh", "sinh", "tanh"},
+                                      {"lift", "inverse"},
+                                      {"flip", "roll"},
+                                      {"inverse", "logdet"}};
 enum { SETS = sizeof sets / sizeof *sets };
 
 static int set_of(const Text *t, uint32_t k, int from) {
@@ -97,10 +103,8 @@ static int set_of(const Text *t, uint32_t k, int from) {
 
 static bool in_a_set(const Text *t, uint32_t k) { return set_of(t, k, 0) >= 0; }
 static bool is_state(const Text *t, uint32_t k) { return is(t, k, "q") || is(t, k, "p"); }
-static bool is_number(const Text *t, uint32_t k) {
-  (void)t;
-  return token[k].kind == TK_NUMBER;
-}
+/* A motion stays short: an implicit step that is long against the forces' own times may have several solutions, and is not undone. */
+static bool is_number(const Text *t, uint32_t k) { return token[k].kind == TK_NUMBER && !(k && is(t, k - 1, "for")); }
 static bool is_name(const Text *t, uint32_t k) {
   (void)t;
   return token[k].kind == TK_NAME;
@@ -114,6 +118,7 @@ static bool is_comma(const Text *t, uint32_t k) {
   return is(t, k, ",") && k > 0 && k + 1 < ntoken && token[k - 1].kind != TK_LINE && token[k + 1].kind != TK_LINE;
 }
 static bool is_inverse(const Text *t, uint32_t k) { return is(t, k, "inverse") && is(t, k + 1, "("); }
+static bool is_clause(const Text *t, uint32_t k) { return is(t, k, "logdet") && !is(t, k + 1, "("); }
 static bool is_operand(const Text *t, uint32_t k) {
   static const char *const before[] = {"+", "-", "*", "/", "(", "=", "+=", "-=", "@", ",", "["};
   if (k == 0 || (token[k].kind != TK_NAME && !is(t, k, "("))) return false;
@@ -188,7 +193,7 @@ static bool exchange_around(Made *m, uint32_t k) {
   for (depth = 0; b < ntoken && token[b].kind != TK_LINE; b++) {
     depth += is(&m->head, b, "(") || is(&m->head, b, "[");
     depth -= is(&m->head, b, ")") || is(&m->head, b, "]");
-    if (depth < 0 || (depth == 0 && (is(&m->head, b, ",") || is(&m->head, b, "inverse")))) break;
+    if (depth < 0 || (depth == 0 && (is(&m->head, b, ",") || is(&m->head, b, "inverse") || is(&m->head, b, "logdet")))) break;
   }
   b--;
   if (a >= k || b <= k) return false;
@@ -238,6 +243,11 @@ static bool put_inverse(Made *m, uint32_t k) {
   return true;
 }
 
+static bool change_clause(Made *m, uint32_t k) {
+  static const char *const some[] = {" 0.1 + ", " 1.01*", " -", " x[0] + ", " 0.5*x[0]^2 + ", " 2*", " log(2) + ", " 0*"};
+  return splice(&m->head, token[k].at + token[k].n, 0, some[rng_below(&m->rng, sizeof some / sizeof *some)]), true;
+}
+
 typedef bool Change(Made *m, uint32_t k);
 
 void made_change(Made *m) {
@@ -257,9 +267,10 @@ void made_change(Made *m) {
              {is_state, exchange_word, 8},
              {is_statement, change_line, 12},
              {is_inverse, drop_inverse, 3},
-             {is_called, put_inverse, 3}};
+             {is_called, put_inverse, 3},
+             {is_clause, change_clause, 10}};
   for (int tries = 0; tries < 50; tries++) {
-    uint32_t r = rng_below(&m->rng, 110), j = 0;
+    uint32_t r = rng_below(&m->rng, 120), j = 0;
     while (r >= row[j].weight) r -= row[j++].weight;
     tokenize(&m->head);
     uint32_t k = choose(m, row[j].test);

@@ -2,6 +2,8 @@
 
 A flow's body is laid out as a list of steps, each with the scope that its names are seen in; forwards and backwards run
 over that list. `let`s are computed where they are used (interp.Lazy)."""
+import itertools
+
 import graph as g
 import methods
 import scalar as s
@@ -274,36 +276,60 @@ class Run:
     # steps
 
     def place(self, target, scope):
-        """The state that a target is a part of, and which rows: None for all, a number, or a pair."""
+        """The state that a target is a part of; which of its elements, laid end to end, None for all; and the shape of what moves,
+        None where the elements are those of a mask."""
         if target[0] == "name":
-            return target[1], None
-        name = target[1][1]
-        return name, self.p.places(self.get(name).shape, target[2], scope)[0]
+            return target[1], None, self.get(target[1]).shape
+        name, subs = target[1][1], target[2]
+        shape = self.get(name).shape
+        only = self.p.expr(subs[0][1], scope) if len(subs) == 1 and subs[0][0] == "at" else None
+        flat = flattened(only) if isinstance(only, list) else []
+        if flat and (len(shape) > 1 and isinstance(only[0], list) or isinstance(flat[0], bool)):
+            return name, [k for k, one in enumerate(flat) if one], None
+        axes, dims = [], []
+        for k, n in enumerate(shape):
+            sub = subs[k] if k < len(subs) else ("slice", None, None)
+            at = self.p.expr(sub[1], scope) if sub[0] == "at" else None
+            if isinstance(at, list):
+                axes.append([self.p.whole(i) % n for i in at])
+                dims.append(len(at))
+            else:
+                at = self.p.places((n,), [sub], scope)[0]
+                axes.append(list(range(*at)) if isinstance(at, tuple) else [at])
+                dims += [len(axes[-1])] if isinstance(at, tuple) else []
+        return name, [t.offset(shape, at) for at in itertools.product(*axes)], tuple(dims)
 
-    def part(self, name, rows):
+    def part(self, name, which, shape):
         x = self.get(name)
-        return x if rows is None else self.p.plain(lambda v: t.subscript(v, [rows]), x)
+        if which is None:
+            return x
+        return self.p.plain(lambda v: t.Tensor(shape if shape is not None else (len(which),), [v.data[k] for k in which]), x)
 
-    def put(self, name, rows, value):
+    def put(self, name, which, value):
         def f(x, v):
-            first, last = rows if isinstance(rows, tuple) else (rows, rows + 1)
-            n = t.count(x.shape[1:])
-            return t.Tensor(x.shape, x.data[:first * n] + v.data + x.data[last * n:])
-        self.set(name, value if rows is None else self.p.plain(f, self.get(name), value))
+            out = list(x.data)
+            for k, e in zip(which, v.data):
+                out[k] = e
+            return t.Tensor(x.shape, out)
+        self.set(name, value if which is None else self.p.plain(f, self.get(name), value))
 
     def step_update(self, scope, back, target, op, e):
-        name, rows = self.place(target, scope)
-        x = self.part(name, rows)
-        value = self.p.tensor(self.p.expr(e, scope))
+        name, which, shape = self.place(target, scope)
+        x = self.part(name, which, shape)
+
+        def there(v):
+            """What belongs to the elements of a mask."""
+            return self.p.plain(lambda w: t.Tensor((len(which),), [w.data[k] for k in which]) if w.shape else w, v) if shape is None else v
+        value = there(self.p.tensor(self.p.expr(e, scope)))
         if op in "*/":
             if e[0] != "call" or e[1] != ("name", "exp"):
                 raise Problem("`*=` by what is no exp")
-            log = self.p.tensor(self.p.expr(e[2][0], scope))
+            log = there(self.p.tensor(self.p.expr(e[2][0], scope)))
             n, sign = t.count(x.shape), 1 if (op == "*") != back else -1
             self.logs.append(self.p.plain(lambda v: t.Tensor((), [s.mul(s.Num(float(sign)), t.total(v.data if v.shape else v.data * n))]), log))
         op = {"+": "-", "-": "+", "*": "/", "/": "*"}[op] if back else op
         f = {"+": s.add, "-": s.sub, "*": s.mul, "/": s.div}[op]
-        self.put(name, rows, self.p.plain(lambda a, b: t.elementwise(f, a, b), x, value))
+        self.put(name, which, self.p.plain(lambda a, b: t.elementwise(f, a, b), x, value))
 
     def step_assign(self, scope, back, left, right, inverse):
         names = [l[1] for l in left]
@@ -339,16 +365,22 @@ class Run:
             at += k
 
     def step_apply(self, scope, back, call):
-        f, args = call[1], call[2]
-        if f[0] == "call" and f[1] == ("name", "inverse"):
-            f, back = f[2][0], not back
+        f, args, lifts = call[1], call[2], False
+        while f[0] == "call" and f[1] in (("name", "inverse"), ("name", "lift")):
+            lifts, back = lifts or f[1][1] == "lift", back != (f[1][1] == "inverse")
+            f = f[2][0]
         places = [self.place(a, scope) for a in args]
-        run = Run(self.p, self.p.expr(f, scope), [self.part(*a) for a in places])
-        run.go(back)
-        self.along = self.along or run.along
-        self.logs += run.logs
-        for a, x in zip(places, run.states()):
-            self.put(*a, x)
+        states = [self.part(*a) for a in places]
+        if lifts:
+            states = lifted(self.p, self.p.expr(f, scope), *states, back)
+        else:
+            run = Run(self.p, self.p.expr(f, scope), states)
+            run.go(back)
+            self.along = self.along or run.along
+            self.logs += run.logs
+            states = run.states()
+        for a, x in zip(places, states):
+            self.put(*a[:2], x)
 
     def step_evolve(self, scope, back, names, how, f, length, steps, method):
         p = self.p
@@ -375,6 +407,29 @@ class Run:
         if divergence:
             self.along = True
             self.logs.append(p.node(g.Node(lambda ctx, ys: ys[len(names)], [node])))
+
+
+def flattened(x):
+    return [e for y in x for e in flattened(y)] if isinstance(x, list) else [x]
+
+
+def lifted(p, f, q, m, back):
+    """Q = f(q) and the momentum that solves (dQ/dq)^T P = p, by elimination."""
+    q = p.node(g.same(p.tensor(q)))
+    run = Run(p, f, [q])
+    run.go(back)
+    e = flat_node(p, run.states())
+    matrix = p.node(g.jacobian(e, [q], (e.shape[0], e.shape[0])))
+
+    def solved(a, v):
+        return t.Tensor(v.shape, t.solve_any(t.transposed(a), t.Tensor((len(v.data),), v.data)).data)
+    return [run.states()[0], p.plain(solved, matrix, p.tensor(m))]
+
+
+def lift(p, f):
+    def go(*states):
+        return tuple(lifted(p, f, *p.spread(list(states)), False))
+    return go
 
 
 def flat_node(p, xs):
@@ -414,4 +469,4 @@ def logdet(p, f):
     return go
 
 
-BUILTINS["inverse"], BUILTINS["logdet"] = inverse, logdet
+BUILTINS["inverse"], BUILTINS["logdet"], BUILTINS["lift"] = inverse, logdet, lift

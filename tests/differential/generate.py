@@ -290,7 +290,16 @@ def flow_step(rng, b, tag, n, names, subflows):
     e, _ = b.expr((n,), 2)
     one, _ = b.expr((), 2)
     b.names = hidden
-    form = rng.choice(["add", "add", "scale", "scalar", "part", "swap", "roll", "flip", "call", "evolve", "inverse", "along"])
+    form = rng.choice(["add", "add", "scale", "scalar", "part", "swap", "roll", "flip", "call", "evolve", "inverse", "along", "some",
+                       "some", "clause", "places", "lift"])
+    if form == "some":
+        return part_step(rng, n, p, [q])
+    if form == "clause":
+        return clause_step(rng, n, p)
+    if form == "places":
+        return places_step(rng, n, p)
+    if form == "lift":
+        return "%s(%s, %s)" % (rng.choice(["lift(U_%s)", "inverse(lift(U_%s))", "lift(inverse(U_%s))"]) % tag, q, p)
     if form == "add":
         return "%s %s sin(%s)" % (p, rng.choice(["+=", "-="]), e)
     if form == "scale":
@@ -320,6 +329,54 @@ def flow_step(rng, b, tag, n, names, subflows):
     return "%s += 0.5*cos(%s)" % (p, e)
 
 
+def some_list(rng, n, least=1):
+    return rng.sample(range(n), rng.randint(least, n))
+
+
+def part_step(rng, n, x, others):
+    """An update of a part of the state x that reads the rest of it, or another state."""
+    op = rng.choice(["+=", "-=", "*=", "/="])
+    at = some_list(rng, n)
+    rest = [k for k in range(n) if k not in at]
+    form = rng.choice(["list", "mask", "stride", "masked"])
+    source = "sum(%s)" % rng.choice(others) if others and (not rest or rng.random() < 0.5) else "%s[%d]" % (x, rng.choice(rest)) if rest else "0.3"
+    if form == "stride":
+        at, sub = list(range(0, n, 2)), "[%s]" % rng.choice(["0::2", "::2"])
+        source = "sum(%s)" % rng.choice(others) if others else "%s[1]" % x if n > 1 else "0.3"
+        e = "[%s]" % ", ".join("sin(%d*%s)" % (k + 1, source) for k in range(len(at)))
+    elif form == "list":
+        sub = "[%s]" % at
+        e = "[%s]" % ", ".join("sin(%s + %d)" % (source, k) for k in range(len(at)))
+    else:
+        mask = "[%s]" % ", ".join("true" if k in at else "false" for k in range(n))
+        sub = "[%s]" % mask
+        e = "sum(sin(where(%s, zeros(%d), %s)))" % (mask, n, x) if form == "masked" else "cos(%s)*ones(%d)" % (source, n)
+    return "%s%s %s %s" % (x, sub, op, "exp(0.3*tanh(%s))" % e if op in "*=/=" else e)
+
+
+def clause_step(rng, n, x):
+    """A step with its inverse and its log-determinant."""
+    text, log = rng.choice([("%s = sinh(%s)  inverse  asinh(%s)" % (x, x, x), "sum(log(cosh(%s)))" % x),
+                            ("%s = 2*%s  inverse  %s/2" % (x, x, x), "%d*log(2)" % n),
+                            ("%s = %s + 0.5*%s[0]*one_hot(%d, %d)  inverse  %s - 0.5*%s[0]*one_hot(%d, %d)"
+                             % (x, x, x, n - 1, n, x, x, n - 1, n), "0") if n > 1 else
+                            ("%s = 3*%s  inverse  %s/3" % (x, x, x), "log(3)")])
+    return text + ("  logdet  " + log if rng.random() < 0.7 else "")
+
+
+def places_step(rng, n, x):
+    order = some_list(rng, n, n)
+    return "%s = %s" % (x, rng.choice(["%s[%s]" % (x, order), "[%s[%d - k] for k in 0:%d]" % (x, n - 1, n), "-%s[%s]" % (x, order),
+                                       "eye(%d)[%s] @ %s" % (n, order, x)]))
+
+
+def one_state(rng, name, n):
+    """A flow of one state, to be lifted."""
+    steps = [rng.choice([lambda: part_step(rng, n, "x", []), lambda: clause_step(rng, n, "x"), lambda: places_step(rng, n, "x")])()
+             for _ in range(rng.randint(1, 3))]
+    return "\n".join(["flow %s(x: real[%d]) {" % (name, n)] + ["  " + s for s in steps] + ["}"])
+
+
 def flow_text(rng, tag, name, n, subflows, steps):
     b = open_body(rng, [("q", (n,)), ("p", (n,))], "v")
     b.depth = 2
@@ -342,17 +399,20 @@ def flow_cases(rng, tag):
     (x, _), (y, _) = b.expr((n,), 1), b.expr((n,), 1)
     R = "fn RF_%s(u: real[%d], v: real[%d]) = (sin(%s) + v, cos(%s) - u*v)" % (tag, n, n, x, y)
     S, T = "S_" + tag, "T_" + tag
-    items = [H, R, flow_text(rng, tag, S, n, [], rng.randint(1, 3)), flow_text(rng, tag, T, n, [S], rng.randint(1, 5))]
+    items = [H, R, one_state(rng, "U_" + tag, n), flow_text(rng, tag, S, n, [], rng.randint(1, 3)), flow_text(rng, tag, T, n, [S], rng.randint(1, 5))]
     args = [("q", (n,)), ("p", (n,))]
     lines = ["  let (a, b) = inverse(%s)(q, p)" % T, "  let (c, d) = %s(a, b)" % T, "  let l = logdet(%s)(q, p)" % T]
     out = ["a", "b", "c", "d", "l"]
-    extra = rng.choice(["", "grad", "jac"])
+    extra = rng.choice(["", "grad", "jac", "lift"])
     if extra == "grad":
         lines += ["  let (u, v) = %s(q, p)" % T, "  let e = sum(u^2) + sum(sin(v)) + l", "  let (gq, gp) = grad(e, (q, p))"]
         out += ["gq", "gp"]
     elif extra == "jac":
         lines.append("  let J = jacobian(%s)(q, p)" % T)
         out.append("J")
+    elif extra == "lift":
+        lines.append("  let (Q, P) = lift(U_%s)(q, p)" % tag)
+        out += ["Q", "P"]
     name = "f_" + tag
     items.append("\n".join([header(name, args)] + lines + ["  return %s" % ", ".join(out), "}"]))
     shapes = [(n,), (n,)]

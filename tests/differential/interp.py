@@ -378,7 +378,7 @@ class Program:
                 first, last = at[0] or 0, n if at[1] is None else at[1]
                 if not 0 <= first < last <= n:
                     raise Problem("empty slice")
-                out.append((first, last))
+                out.append((first, last) + tuple(at[2:]))
         return out
 
     def ex_call(self, scope, f, args, named):

@@ -8,6 +8,7 @@ TOKEN = re.compile(r"""(?P<skip>[ \t\r]+|\#[^\n]*)|(?P<nl>[\n;])|(?P<num>(?:\d+\
 CONTINUES = {"+", "-", "*", "/", "@", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or", "not", ",", "=", "~", "->",
              "+=", "-=", "*=", "/="}
 LEADS = {"+", "-", "*", "/", "@", "^", "<", "<=", ">", ">=", "==", "!=", "and", "or"}
+CLAUSES = {"inverse", "logdet"}
 BINDS = {"or": 1, "and": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "@": 6}
 
 
@@ -33,7 +34,7 @@ def tokens(text):
         if kind == "nl":
             if not out or out[-1][1] in CONTINUES or out[-1][0] == "nl" or nest and nest[-1] != "{":
                 continue
-        elif word in LEADS | {"inverse"} and out and out[-1][0] == "nl" and not (word == "inverse" and text[at:at + 1] == "("):
+        elif word in LEADS | CLAUSES and out and out[-1][0] == "nl" and not (word in CLAUSES and text[at:at + 1] == "("):
             out.pop()
         out.append((kind, word))
     return out + [("nl", "\n"), ("end", "")]
@@ -110,7 +111,10 @@ class Reader:
         first = None if self.peek() == ":" else self.expr()
         if not self.has(":"):
             return ("at", first)
-        return ("slice", first, None if self.peek() in "],)" else self.expr())
+        last = None if self.peek() in "],):" else self.expr()
+        if not self.has(":"):
+            return ("slice", first, last)
+        return ("slice", first, last, self.expr())
 
     def arguments(self):
         self.want("(")
@@ -264,6 +268,8 @@ class Reader:
             back = [self.expr()]
             while self.has(","):
                 back.append(self.expr())
+        if self.has("logdet"):
+            self.expr()                  # a claim: the reference takes the determinant
         return ("assign", left, right, back)
 
     def type(self):

@@ -403,6 +403,13 @@ expect ess(one) == 500 and ess > 0 and ess(pair)[1] == 500
     check(abs(report("two")["mean"][0]/want - 1) < 1e-12 and report("two")["mean"][1] == 500, "of each element", report("two"))
 
 
+# ---- models ----
+
+def test_models_meet_their_expectations():
+    for model in "langevin", "tempering", "hmc_chain":
+        hnnc("run", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/%s.hnn" % model), "--out", "run", "-q")
+
+
 # ---- draws ----
 
 CHAIN = HEAD + """\

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The examples of docs/language.md: test_reference.py HNNC; prints `N passed, N failed`. A fence `hnn run` is a program that runs, with
+"""The examples of docs/language.md and docs/samplers.md: test_reference.py HNNC; prints `N passed, N failed`. A fence `hnn run` is a program that runs, with
 exit code 0, so what it says of its numbers it says by `expect`; `hnn check` one that is only checked; `hnn run name=value` overrides.
 A fence `csv FILE` lies beside those of its section, and what one of them writes is there for those that follow."""
 import os
@@ -13,9 +13,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def sections():
-    text = open(os.path.join(ROOT, "docs/language.md"), encoding="utf-8").read()
-    parts = re.split(r"^##+ (.*)\n", text, flags=re.M)[1:]
-    return zip(parts[::2], parts[1::2])
+    for page in "language.md", "samplers.md":
+        text = open(os.path.join(ROOT, "docs", page), encoding="utf-8").read()
+        parts = re.split(r"^##+ (.*)\n", text, flags=re.M)[1:]
+        yield from zip(parts[::2], parts[1::2])
 
 
 def fences(section):
