@@ -137,9 +137,10 @@ report pairs = mixed(x) - mixed(set(set(x, 2, [3, 1]), 3, [-2, 0.5])) on s
 report force = maxabs(sum(grad(boxed(x), x), axis = 0)) on s
 report image = max(abs(wrap(r, 3))) on s
 report whole = maxabs((r - wrap(r, 3))/3 - round((r - wrap(r, 3))/3)) on s
+report period = maxabs(wrap(r + [3, -6, 9, 0, 300], 3) - wrap(r, 3)) on s
 report sides = maxabs(wrap(r, [1, 2, 3, 4, 5]) - [wrap(r[k], k + 1) for k in 0:5]) on s
 """)
-    check(all(got[k]["max"] < 1e-9 for k in ("by_order", "by_place", "force", "whole", "sides")), got)
+    check(all(got[k]["max"] < 1e-9 for k in ("by_order", "by_place", "force", "whole", "period", "sides")), got)
     check(-1e-9 < got["pairs"]["min"] and got["pairs"]["max"] < 1e-9, "a sum over pairs", got)
     check(got["felt"]["min"] > 1e-6 and 1 < got["image"]["max"] <= 1.5, got)
 
