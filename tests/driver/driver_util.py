@@ -130,6 +130,14 @@ def tensors(path):
     return {k: (v["dtype"], v["shape"], b[8 + n:][slice(*v["data_offsets"])]) for k, v in head.items()}, meta
 
 
+def models():
+    """Paths of models/*.hnn: not of one whose data do not come with the program, nor of those whose functions take long to write out and
+    are of the kinds of the others."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "models")
+    left_out = ("real_pendulum.hnn", "phi4.hnn", "quartic_path.hnn", "particles.hnn")
+    return [os.path.join(folder, x) for x in sorted(os.listdir(folder)) if x.endswith(".hnn") and x not in left_out]
+
+
 def last(run):
     return os.path.join(run, "checkpoints", "last")
 

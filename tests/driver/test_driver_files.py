@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from driver_util import check, environment, HNNC, hnnc, last, load, main, metrics_of, MODEL, model, read, same_end, TABLE, tensors, write
+from driver_util import check, environment, HNNC, hnnc, last, load, main, metrics_of, MODEL, model, models, read, same_end, TABLE, tensors, write
 
 
 # ---- stopping and going on ---------------------------------------------------------------------------------------
@@ -336,11 +336,8 @@ def test_shuffled():
 def test_kept_models():
     """A model that was kept is what the frontend makes, in all that is printed of it; and none is taken that anything has changed."""
     env = environment(HNNC_CACHE_DIR=os.path.abspath("kept"))
-    models = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "models")
-    for name in sorted(x for x in os.listdir(models) if x.endswith(".hnn")):
-        path = os.path.join(models, name)
-        if name == "real_pendulum.hnn":        # its data do not come with the program
-            continue
+    for path in models():
+        name = os.path.basename(path)
         new, first, kept = [hnnc("compile", path, "--emit=ir", *more, env=env) for more in (["--no-cache"], [], [])]
         check(new.out == first.out == kept.out and new.err == kept.err, "the same functions of %s" % name)
         new, kept = hnnc("check", path, "--no-cache", env=env), hnnc("check", path, env=env)
