@@ -34,6 +34,14 @@ ROWS = [
     ("three_body", "HNN energy MSE", ("report", "energy_mse"), "4.19e-2", None),
     ("inner_planets", "force exponent", ("report", "force_exponent"), "-2 (exact)", None),
     ("inner_planets", "GM at 1 au", ("report", "gm_at_1au"), "39.478 (exact)", None),
+    ("fput_ring", "spread of the waves' actions", ("report", "wandering_before"), "", None),
+    ("fput_ring", "spread of the learned actions", ("report", "wandering_after"), "", None),
+    ("fput_ring", "circle loss, unseen orbits", ("report", "circle_loss"), "", None),
+    ("particles", "F", ("report", "F"), "", None),
+    ("particles", "ln Z by the flow", ("report", "log_z"), "", None),
+    ("particles", "ln Z, drawn evenly", ("report", "plain_log_z"), "", None),
+    ("particles", "ESS of the flow", ("report", "ess"), "", None),
+    ("particles", "ESS, drawn evenly", ("report", "plain_ess"), "", None),
 ]
 
 # model, overrides, gradients of 128 points (Adam + L-BFGS), the published figure, the bound we hold ourselves to: reports circle_loss, circle_loss_whole, circle_loss_fresh.

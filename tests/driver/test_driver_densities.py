@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""std/flows in numbers: every flow undone, its log-determinant against that of its Jacobian, its density against one that is
+"""std/flows and std/symmetry in numbers: every flow undone, its log-determinant against that of its Jacobian, its density against one that is
 computed here from the checkpoint."""
 import math
 import struct
@@ -16,8 +16,16 @@ FLOWS = [
 ]
 CONDITIONAL = ["conditional_affine_coupling()", "conditional_spline_coupling(move = 1)", "conditional_masked_autoregressive(width = 12)"]
 
+# Call, shape of the state, a turn of the state that the flow commutes with.
+SYMMETRIC = [
+    ("equivariant_coupling()", "4, 2", "v[[1, 2, 3, 0]]"), ("equivariant_coupling(move = 1, depth = 2)", "4, 3", "v[[2, 0, 3, 1]]"),
+    ("equivariant_coupling(move = 1, limit = 0, given = in_box(2))", "3, 2", "v[[1, 0, 2]]"),
+    ("lattice_coupling(channels = 3)", "4, 6", "roll(roll(v, 1), 1, axis = 1)"),
+    ("lattice_coupling(move = 1, depth = 1)", "2, 4", "roll(v, 2, axis = 1)"),
+]
+
 # Parameters away from where they start, so that no flow is near the identity.
-HEAD = "import \"std/flows\"\n"
+HEAD = "import \"std/flows\"\nimport \"std/symmetry\"\n"
 TRAIN = """
 loss shake(x) = sum((T(x) - [sin(3*x[k] + k) for k in 0:len(x)])^2) - 0.1*logdet(T)(x)
 train shake on s { optimizer = adam(lr = 2e-2), batch = all, steps = 60 }
@@ -63,6 +71,78 @@ report felt = maxabs(T(x, c)[0] - T(x, 0*c)[0]) on s
 """)
         check(got["back"]["max"] < 1e-9 and got["off"]["max"] < 1e-9 and got["stays"]["max"] == 0, call, got)
         check(got["felt"]["max"] > 1e-2, "the context is felt: " + call, got)
+
+
+def test_symmetric():
+    for call, shape, turned in SYMMETRIC:
+        got = reports("""
+flow T(x: real[%s]) { %s(x) }
+fn turned(v: real[%s]) = %s
+data d { yield x = normal(0, 1.5, [%s]) }
+use s = d(count = 40, seed = 4)
+loss shake(x) = sum((T(x) - sin(3*x + x^2))^2) - 0.1*logdet(T)(x)
+train shake on s { optimizer = adam(lr = 2e-2), batch = all, steps = 40 }
+fn flat(v: real[k]) = reshape(T(reshape(v, %s)), k)
+fn as_one(v) = reshape(v, -1)
+report back = maxabs(inverse(T)(T(x)) - x) on s
+report forth = maxabs(T(inverse(T)(x)) - x) on s
+report off = abs(logdet(T)(x) - logabsdet(jacobian(flat)(as_one(x)))) on s
+report commutes = maxabs(T(turned(x)) - turned(T(x))) on s
+report even = abs(logdet(T)(turned(x)) - logdet(T)(x)) on s
+report differs = maxabs(turned(x) - x) on s
+report moved = maxabs(T(x) - x) on s
+""" % (shape, call, shape, turned, shape, shape))
+        check(all(got[k]["max"] < 1e-9 for k in ("back", "forth", "off", "commutes", "even")), call, shape, got)
+        check(got["moved"]["max"] > 1e-2 and got["differs"]["min"] > 1e-2, "it moves: " + call, got)
+
+
+def test_ring():
+    for call in ("ring_coupling()", "ring_coupling(move = 0, width = 5, reach = 3)", "ring_coupling(reach = 0)"):
+        got = reports("""
+symplectic flow T(q: real[5], p: real[5]) { %s(q, p) }
+fn both(v: real[10]) = concat(T(v[:5], v[5:]))
+data d { yield q = normal(0, 1.5, 5), p = normal(0, 1.5, 5) }
+use s = d(count = 40, seed = 4)
+loss shake(q, p) = sum((concat(T(q, p)) - concat(sin(3*q + roll(p, 1)), cos(2*p - q)))^2)
+train shake on s { optimizer = adam(lr = 2e-2), batch = all, steps = 40 }
+fn there_and_back(q, p) = concat(inverse(T)(T(q, p)))
+report back = maxabs(there_and_back(q, p) - concat(q, p)) on s
+report off = abs(logabsdet(jacobian(both)(concat(q, p)))) on s
+report canonical = { let J = jacobian(both)(concat(q, p)); return maxabs(J.T @ omega(5) @ J - omega(5)) } on s
+report commutes = { let (a, b) = T(q, p); return maxabs(concat(T(roll(q, 1), roll(p, 1))) - concat(roll(a, 1), roll(b, 1))) } on s
+report moved = maxabs(concat(T(q, p)) - concat(q, p)) on s
+""" % call)
+        check(all(got[k]["max"] < 1e-9 for k in ("back", "off", "canonical", "commutes")), call, got)
+        check(got["moved"]["max"] > 1e-2, "it moves: " + call, got)
+
+
+def test_invariants():
+    """Energies and functions of a set against their formulas, permuted and translated; the nearest image."""
+    got = reports("""
+use E = pair_energy()
+use open = pair_energy(width = 8, depth = 2, near = squared)
+use boxed = pair_energy(near = apart_in_box(3))
+use D = deep_set(width = 6, depth = 2, out = 3)
+data d { yield x = uniform(-3, 3, [4, 2]), r = uniform(-9, 9, 5) }
+use s = d(count = 100, seed = 4)
+const there = [2, 3, 1, 0]
+report by_order = maxabs([E(x[there]) - E(x), open(x[there]) - open(x), boxed(x[there]) - boxed(x), maxabs(D(x[there]) - D(x))]) on s
+report by_place = maxabs([E(x + 5) - E(x), boxed(x + outer([3, 0, -6, 0], [1, 2])) - boxed(x)]) on s
+report felt = abs(E(x) - E(2*x)) + maxabs(D(x) - D(2*x)) on s
+fn mixed(x) {                                # what the pair (0, 1) alone feels of moving both
+  let y = set(x, 0, [1, 2])
+  return E(set(y, 1, [0, -1])) - E(y) - E(set(x, 1, [0, -1])) + E(x)
+}
+report pairs = mixed(x) - mixed(set(set(x, 2, [3, 1]), 3, [-2, 0.5])) on s
+report force = maxabs(sum(grad(boxed(x), x), axis = 0)) on s
+report image = max(abs(wrap(r, 3))) on s
+report whole = maxabs((r - wrap(r, 3))/3 - round((r - wrap(r, 3))/3)) on s
+report period = maxabs(wrap(r + [3, -6, 9, 0, 300], 3) - wrap(r, 3)) on s
+report sides = maxabs(wrap(r, [1, 2, 3, 4, 5]) - [wrap(r[k], k + 1) for k in 0:5]) on s
+""")
+    check(all(got[k]["max"] < 1e-9 for k in ("by_order", "by_place", "force", "whole", "period", "sides")), got)
+    check(-1e-9 < got["pairs"]["min"] and got["pairs"]["max"] < 1e-9, "a sum over pairs", got)
+    check(got["felt"]["min"] > 1e-6 and 1 < got["image"]["max"] <= 1.5, got)
 
 
 def test_hutchinson():
