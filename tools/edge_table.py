@@ -107,11 +107,12 @@ ONE = {
     "acosh": (lambda x: [mp.power(x*x - 1, -.5), -x*mp.power(x*x - 1, -1.5), (2*x*x + 1)*mp.power(x*x - 1, -2.5)], FAR, 1),
     "atanh": (lambda x: [1 / (1 - x*x), 2*x / (1 - x*x)**2, (2 + 6*x*x) / (1 - x*x)**3], None, None),
     "stop": (lambda x: (0, 0, 0), FAR, None),
+    "fixed": (lambda x: (0, 0, 0), FAR, None),
     "floor": (lambda x: (0, 0, 0), FAR, None),
     "ceil": (lambda x: (0, 0, 0), FAR, None),
     "round": (lambda x: (0, 0, 0), FAR, None),
 }
-KINKED, PLAIN = {"abs", "sign", "relu", "floor", "ceil", "round"}, {"neg", "stop"}
+KINKED, PLAIN = {"abs", "sign", "relu", "floor", "ceil", "round"}, {"neg", "stop", "fixed"}
 BOUNDED = {"asin", "acos", "atanh"}
 CIRCULAR = {"sin", "cos", "tan"}
 

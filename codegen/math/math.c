@@ -34,6 +34,7 @@ V math_stop(const Ew *m, V x) {
   (void)m;
   return x;
 }
+V math_fixed(const Ew *m, V x) { return math_stop(m, x); }
 V math_sqrt(const Ew *m, V x) { return math_call1(m, "llvm.sqrt", x); }
 
 /* ---- reciprocal roots ------------------------------------------------------------------------------ */

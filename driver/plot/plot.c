@@ -115,15 +115,19 @@ static void look_at_curves(PlotNumbers *d) {
         d->left_out += !seen;
         if (seen) extend(d, 0, x), extend(d, 1, y);
       }
+  d->unseen |= p->ncurve && !d->points;
 }
 
 static void look_at_grid(PlotNumbers *d) {
-  for (uint32_t g = 0; g < d->p->ngrid; g++)
+  for (uint32_t g = 0; g < d->p->ngrid; g++) {
+    const int64_t before = d->lattice;
     for (int64_t k = 0; k < plot_lattice_points(d); k++) {
       bool seen = isfinite(plot_at(&d->grid[g], 0, k));
-      d->points += seen;
+      d->lattice += seen;
       d->left_out += !seen;
     }
+    d->unseen |= d->lattice == before;
+  }
 }
 
 /* ---- the lattice ----------------------------------------------------------------------------------------- */
@@ -221,10 +225,11 @@ static void look_for_something(const PlotNumbers *d, PlotResult *out) {
   const Plot *p = d->p;
   bool lines = p->ncurve || !d->levels;
   for (uint32_t g = 0; d->levels && g < p->ngrid; g++) lines |= d->levels[g].n > 0;
-  out->not_finite = !d->points;
-  out->nothing = !d->points || !lines;
+  out->not_finite = d->unseen || !(d->points + d->lattice);
+  out->nothing = out->not_finite || !lines;
   const char *why = !out->nothing            ? ""
                     : !out->not_finite       ? "no level line goes through its range"
+                    : d->points + d->lattice ? "no point of its curves, or of one of its functions, is finite"
                     : p->log[0] || p->log[1] ? "no point of it is finite and above 0 on its logarithmic axes"
                                              : "no point of it is finite";
   snprintf(out->why, sizeof out->why, "%s", why);

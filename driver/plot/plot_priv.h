@@ -18,9 +18,11 @@ typedef struct PlotNumbers {
   RtArray *out;                    /* of p->fn; lanes are the samples drawn */
   RtArray *grid;                   /* of p->grid: point j*n + i of the lattice over `range` */
   double range[2][2];
-  PlotLevels *levels;       /* of each function, for PLOT_PHASE */
-  double low[2], high[2];   /* of the points that are finite, and above 0 on a logarithmic axis */
-  int64_t points, left_out; /* such points, and others */
+  PlotLevels *levels;      /* of each function, for PLOT_PHASE */
+  double low[2], high[2];  /* of the points that are finite, and above 0 on a logarithmic axis */
+  int64_t points, lattice; /* such points: of the curves, of the functions */
+  int64_t left_out;        /* others */
+  bool unseen;             /* the curves, or a function, have no such point */
   int64_t bins;
   double *edge;
   int64_t *count; /* histogram: [bins + 1], [curve][bins] */

@@ -332,7 +332,7 @@ bool need_shape(Elab *E, const Actual *a, uint32_t *rank, uint32_t *dim) {
   int64_t total = 1;
   if (a->v.kind == V_NUM) return *rank = 1, shape_size(E, a, a->v.num, dim, &total);
   if (a->v.kind == V_LIST && a->v.list.n == 0) return *rank = 0, true;
-  if (a->v.kind != V_ARRAY || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
+  if (!value_numbers(a->v) || a->v.array->rank != 1 || a->v.array->n > IR_MAX_RANK) {
     if (turns_unroll(E, a->v)) return false;
     DiagMsg *m = elab_error(E, CODE_not_constant, a->at, "a shape is a list of at most %d integers known while compiling, found %s",
                             IR_MAX_RANK, value_text(E, a->v));

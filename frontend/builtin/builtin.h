@@ -51,6 +51,7 @@ bool need_string(Elab *E, const Actual *a, const char *what, const char **out);
 Value elab_binary(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at);
 Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Span at, const char *what);
 Value elab_negate(Elab *E, Value v, Span at);
+Value elab_not(Elab *E, Value v, const Expr *e); /* v: of e->a */
 bool elab_same_dims(Elab *E, Type a, Type b, Value va, Value vb, Span at_a, Span at_b, Span at, const char *what);
 void elab_help_numeric(DiagMsg *m, Value v); /* what v, which is no number, may be there for */
 

@@ -26,17 +26,21 @@ static Value static_op(Elab *E, Op op, Value a, Value b) {
 
 static bool compares(Op op) { return ir_op[op].cls == OPC_CMP; }
 
+static Value static_compare(Elab *E, Op op, Value a, Value b) {
+  if (a.kind == V_NUM && b.kind == V_NUM) return value_bool(ir_eval_scalar(op, a.num.v, b.num.v) != 0);
+  const Array *like = a.kind == V_ARRAY ? a.array : b.array;
+  Num *v = ARENA_ARRAY(E->mem, Num, like->n + 1);
+  for (uint32_t i = 0; i < like->n; i++) v[i] = num_ratio(ir_eval_scalar(op, element(a, i).v, element(b, i).v) != 0, 1);
+  return value_truths(E, value_array(E, like->rank, like->dim, v));
+}
+
 static bool constant(Value v) {
   if (v.kind == V_TURNS) return constant(v.turns.at[0]);
   return v.kind == V_NUM || v.kind == V_ARRAY || v.kind == V_BOOL;
 }
 
-/* Whether op can be computed now: comparisons of arrays have no static value. */
-static bool now(Op op, Value a, Value b) {
-  Type ta, tb;
-  if (!constant(a) || !constant(b) || !value_type(a, &ta) || !value_type(b, &tb)) return false;
-  return !compares(op) || (ta.rank == 0 && tb.rank == 0);
-}
+/* Whether it can be computed now. */
+static bool now(Value a, Value b) { return constant(a) && constant(b); }
 
 /* ---- shapes -------------------------------------------------------------------------------------------- */
 
@@ -118,8 +122,7 @@ static Value compute(Elab *E, Op op, Value a, Value b) {
     return (Value){.kind = V_TURNS, .turns = {l, turn}};
   }
   if (!elab_spend(E, 1)) return POISON;
-  if (compares(op)) return value_bool(ir_eval_scalar(op, a.num.v, b.num.v) != 0);
-  return static_op(E, op, a, b);
+  return compares(op) ? static_compare(E, op, a, b) : static_op(E, op, a, b);
 }
 
 /* The first element of r that is NaN although those that it is made of are numbers, such as a root of -1. */
@@ -154,7 +157,7 @@ Value elab_binary_op(Elab *E, Op op, Value a, Value b, Span at_a, Span at_b, Spa
     elab_label(elab_error(E, CODE_division_by_zero, at, "division by zero"), at_b, "this is 0");
     return POISON;
   }
-  if (now(op, a, b)) {
+  if (now(a, b)) {
     Value r = not_a_number(E, op, a, b, compute(E, op, a, b), at);
     if (r.kind == V_POISON || !E->now->exact || (exact_value(a) && exact_value(b) && exact_value(r))) return r;
   }
@@ -171,7 +174,7 @@ Value elab_unary_op(Elab *E, Op op, Value v, Span at) {
                       v);
     return POISON;
   }
-  if (now(op, v, v)) {
+  if (now(v, v)) {
     Value r = not_a_number(E, op, v, v, compute(E, op, v, v), at);
     if (r.kind == V_POISON || !E->now->exact || (exact_value(v) && exact_value(r))) return r;
   }
@@ -210,6 +213,40 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
   return elab_value(E, ir_select(elab_at(E, at), vc, va, vb));
 }
 
+static bool truth(Value v, uint32_t i) { return v.kind == V_BOOL ? v.b : v.array->at[i].v != 0; }
+
+/* Of truth values known while compiling; `not` looks at a alone. */
+static Value static_logic(Elab *E, Opr op, Value a, Value b) {
+  Level *l = deeper(value_turns(a), value_turns(b));
+  if (!elab_spend(E, 1)) return POISON;
+  if (l) {
+    Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
+    for (uint32_t t = 0; t < l->n; t++)
+      if ((turn[t] = static_logic(E, op, value_turn(a, l, t), value_turn(b, l, t))).kind == V_POISON) return POISON;
+    return (Value){.kind = V_TURNS, .turns = {l, turn}};
+  }
+  const Array *like = a.kind == V_ARRAY ? a.array : b.kind == V_ARRAY ? b.array : NULL;
+  Num *v = ARENA_ARRAY(E->mem, Num, (like ? like->n : 0) + 1);
+  for (uint32_t i = 0; i < (like ? like->n : 1); i++) {
+    const bool x = truth(a, i), y = truth(b, i);
+    v[i] = num_ratio(op == OPR_AND ? x && y : op == OPR_OR ? x || y : !x, 1);
+  }
+  return like ? value_truths(E, value_array(E, like->rank, like->dim, v)) : value_bool(v[0].v != 0);
+}
+
+Value elab_not(Elab *E, Value v, const Expr *e) {
+  Type t;
+  if (v.kind == V_POISON) return v;
+  if (!value_type(v, &t) || t.dt != DT_BOOL) {
+    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at, "%s",
+               value_text(E, v));
+    return POISON;
+  }
+  if (constant(v)) return static_logic(E, OPR_NOT, v, v);
+  Val x = elab_tensor(E, v, e->a->at);
+  return elab_value(E, ir_not(elab_at(E, e->at), x));
+}
+
 static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr *eb, Span at, Span op_at) {
   Type ta, tb;
   bool fa = value_type(a, &ta) && ta.dt == DT_BOOL, fb = value_type(b, &tb) && tb.dt == DT_BOOL;
@@ -219,8 +256,8 @@ static Value logic(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Expr
                fa ? eb->at : ea->at, "%s", t);
     return POISON;
   }
-  if (a.kind == V_BOOL && b.kind == V_BOOL) return value_bool(op == OPR_AND ? a.b && b.b : a.b || b.b);
   if (!elab_same_dims(E, ta, tb, a, b, ea->at, eb->at, op_at, ast_opr_text(op))) return POISON;
+  if (constant(a) && constant(b)) return static_logic(E, op, a, b);
   Val x = elab_tensor(E, a, ea->at), y = elab_tensor(E, b, eb->at);
   Build *bl = elab_at(E, at);
   return elab_value(E, op == OPR_AND ? ir_and(bl, x, y) : ir_or(bl, x, y));

@@ -261,7 +261,7 @@ static bool init_value(Elab *E, const Expr *e, Param *p) {
   Value v = elab_expr(E, e);
   Type t;
   if (v.kind == V_POISON || turns_unroll(E, v)) return false;
-  if (!value_static(v)) {
+  if (!value_static(v) || !value_numeric(v)) {
     elab_error(E, CODE_parameter, e->at, "a parameter starts from a value known while compiling, found %s", value_text(E, v));
     return false;
   }

@@ -181,7 +181,7 @@ Value bi_softmax(Elab *E, const Builtin *b, Actuals *a) {
   if (!given(&a->at[1])) x = flat(E, x);
   Build *bl = elab_at(E, a->call);
   uint32_t n = elab_type(E, x).dim[axis];
-  Val m = ir_stop(bl, ir_rmax(bl, x, (int)axis)), size = ir_abs(bl, m);
+  Val m = ir_fixed(bl, ir_rmax(bl, x, (int)axis)), size = ir_abs(bl, m);
   Val finite = ir_lt(bl, size, ir_const(bl, INFINITY));
   m = ir_select(bl, finite, m, ir_const(bl, 0));
   Val e = ir_exp(bl, ir_sub(bl, x, ir_expand(bl, m, (int)axis, n))), s = ir_sum(bl, e, (int)axis);
@@ -333,7 +333,7 @@ Value bi_flip(Elab *E, const Builtin *b, Actuals *a) {
 static bool shape_args(Elab *E, Actuals *a, uint32_t from, Num *size, uint32_t *rank) {
   *rank = 0;
   const Actual *first = &a->at[from];
-  if (first->v.kind == V_ARRAY && first->v.array->rank == 1 && a->n == from + 1 && first->v.array->n <= IR_MAX_RANK) {
+  if (value_numbers(first->v) && first->v.array->rank == 1 && a->n == from + 1 && first->v.array->n <= IR_MAX_RANK) {
     for (; *rank < first->v.array->n; ++*rank) size[*rank] = first->v.array->at[*rank];
     return true;
   }

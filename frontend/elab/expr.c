@@ -10,15 +10,7 @@ static Value expr_unary(Elab *E, const Expr *e) {
   Value v = elab_expr(E, e->a);
   if (v.kind == V_POISON) return v;
   if (e->op == OPR_NEG) return elab_negate(E, v, e->a->at);
-  if (v.kind == V_BOOL) return value_bool(!v.b);
-  Type t;
-  if (!value_type(v, &t) || t.dt != DT_BOOL) {
-    elab_label(elab_error(E, CODE_not_condition, e->op_at, "`not` needs a truth value, found %s", value_text(E, v)), e->a->at, "%s",
-               value_text(E, v));
-    return POISON;
-  }
-  Val x = elab_tensor(E, v, e->a->at);
-  return elab_value(E, ir_not(elab_at(E, e->at), x));
+  return elab_not(E, v, e);
 }
 
 static Value expr_items(Elab *E, const Expr *e, bool tuple) {

@@ -2,9 +2,8 @@
  *
  * Most subscripts are known while compiling, but may differ from turn to turn of a comprehension. A tensor
  * from outside the loop is then *walked along*: q[2*k + 1] is a strided slice of q of which each turn
- * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor
- * from inside the loop is contracted with rows of zeros and ones. Lists of
- * integers, and subscripts that only the program knows, are in frontend/rows. */
+ * sees one row; the same slice met again is the same value, so that derivatives by q[k] work. A tensor from inside the loop
+ * is contracted with rows of zeros and ones. Lists of integers, and subscripts that only the program knows, are in frontend/rows. */
 #include "frontend/elab/elab_priv.h"
 #include "frontend/rows/rows.h"
 #include "frontend/syntax/synonym.h"
@@ -70,13 +69,15 @@ static bool resolve(Elab *E, const Sub *s, Value a, Value b, uint32_t n, Stretch
 
 static bool range_step(Elab *E, const Expr *e, uint32_t *out) {
   int64_t step = 1;
+  const Value v = e->args ? elab_expr(E, e->args->value) : value_exact(1, 1);
+  if (v.kind == V_POISON || (!turns_int(v, &step) && turns_write_out(E, v))) return false;
   if (e->args && !elab_int(E, e->args->value, "the step of a range", &step)) return false;
-  if (step < 1 || step > UINT32_MAX) {
+  if (step < 1) {
     DiagMsg *m = elab_error(E, CODE_range, e->args->value->at, "the step of a range is at least 1, found %lld", (long long)step);
     if (step == -1 && !e->a && !e->b) elab_help(m, "backwards it is `flip(x)`");
     return false;
   }
-  *out = (uint32_t)step;
+  *out = step < ELAB_ELEMENTS ? (uint32_t)step : ELAB_ELEMENTS; /* longer than any axis */
   return true;
 }
 
@@ -99,8 +100,14 @@ static Level *sub_level(const Sub *s) {
   return level_depth(a) > level_depth(b) ? a : b;
 }
 
-/* ---- static arrays ---------------------------------------------------------------------------------------
- */
+/* Ranges that differ in length from turn to turn have the loop written out. */
+static bool lengths_differ(Elab *E, const Sub *s) {
+  if (!turns_write_out(E, s->a) && !turns_write_out(E, s->b))
+    elab_error(E, CODE_range, s->at, "the length of this range differs from turn to turn");
+  return false;
+}
+
+/* ---- static arrays ------------------------------------------------------------ */
 
 /* All subscripts plain: element or block of an array. */
 static Value array_sub(Elab *E, const Array *a, const Sub *s, uint32_t n) {
@@ -143,8 +150,8 @@ static Value static_sub(Elab *E, Value base, const Sub *s, uint32_t n) {
     value_type(turn[i], &t);
     if (i == 0) first = t;
     if (!type_same_dims(first, t)) {
-      elab_error(E, CODE_range, s[0].at, "the length of this range differs from turn to turn");
-      return POISON;
+      while (n > 1 && !sub_level(s)) s++, n--;
+      return lengths_differ(E, s), POISON;
     }
   }
   return (Value){.kind = V_TURNS, .turns = {l, turn}};
@@ -163,10 +170,7 @@ static bool turns_starts(Elab *E, const Sub *s, const Level *l, uint32_t n, int6
       return false;
     }
     if (!resolve(E, s, a, b, n, &w)) return false;
-    if (t > 0 && w.n != out->n) {
-      elab_error(E, CODE_range, s->at, "the length of this range differs from turn to turn");
-      return false;
-    }
+    if (t > 0 && w.n != out->n) return lengths_differ(E, s);
     start[t] = w.start;
     *out = w;
   }
@@ -398,9 +402,9 @@ static Value index_sub(Elab *E, Value base, const Sub *s, uint32_t n, Span at) {
 }
 
 static bool any_index(const Sub *s, uint32_t n) {
-  for (uint32_t k = 0; k < n; k++)
-    if (is_index(&s[k])) return true;
-  return false;
+  bool any = false;
+  for (uint32_t k = 0; k < n; k++) any |= is_index(&s[k]);
+  return any;
 }
 
 static bool known(Value base, const Sub *s, uint32_t n) {
@@ -478,6 +482,8 @@ Value elab_index_of(Elab *E, Value base, const Expr *e) {
     Sub one;
     good &= parse_sub(E, a->value, &one);
     if (good && one.a.kind == V_REPORT) one.a = elab_value(E, elab_tensor(E, one.a, one.at));
+    if (good && one.a.kind == V_TURNS && of_first_turn(one.a).kind == V_ARRAY && of_first_turn(one.a).array->truth)
+      good = !turns_write_out(E, one.a); /* as many rows as hold in this turn */
     if (good && !list && one.a.kind == V_ARRAY && one.a.array->truth)
       good = (one.a = mask_rows(E, one.a, t.dim[n], one.at)).kind != V_POISON;
     if (n < IR_MAX_RANK) s[n++] = one;

@@ -63,7 +63,7 @@ static bool ints(Value v) {
       if (!ints(v.turns.at[i])) return false;
     return true;
   }
-  if (v.kind != V_ARRAY) return false;
+  if (!value_numbers(v)) return false;
   for (uint32_t i = 0; i < v.array->n; i++)
     if (v.array->at[i].den != 1) return false;
   return true;

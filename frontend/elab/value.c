@@ -83,6 +83,8 @@ bool value_is_int(Value v, int64_t *out) {
   return true;
 }
 
+const Array *value_numbers(Value v) { return v.kind == V_ARRAY && !v.array->truth ? v.array : NULL; }
+
 bool value_static(Value v) { return v.kind == V_NUM || v.kind == V_ARRAY; }
 bool value_arrays(Value v) { return v.kind == V_ARRAY || (v.kind == V_TURNS && value_arrays(v.turns.at[0])); }
 
@@ -155,7 +157,7 @@ const char *value_kind(Elab *E, Value v) {
 
 const char *value_shown(Elab *E, Value v) {
   if (v.kind == V_NUM) return arena_printf(E->mem, "%g", v.num.v);
-  if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n > 6) return value_text(E, v);
+  if (!value_numbers(v) || v.array->rank != 1 || v.array->n > 6) return value_text(E, v);
   const char *s = "[";
   for (uint32_t i = 0; i < v.array->n; i++) s = arena_printf(E->mem, "%s%s%g", s, i ? ", " : "", v.array->at[i].v);
   return arena_printf(E->mem, "%s]", s);

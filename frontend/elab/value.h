@@ -117,6 +117,7 @@ Value value_num(double v);
 Value value_exact(int64_t num, int64_t den);
 Value value_bool(bool b);
 Value value_array(Elab *E, uint32_t rank, const uint32_t *dim, const Num *at); /* borrows at */
+const Array *value_numbers(Value v);                                           /* NULL: it is no array, or one of truth values */
 Value value_truths(Elab *E, Value numbers);                                    /* 0: false; of a NUM, an ARRAY */
 Value value_tuple(Elab *E, const Value *at, uint32_t n);                       /* one element: itself */
 Value value_func(const Func *f);

@@ -167,11 +167,34 @@ static uint8_t literal(const Fn *f, const Inst *i, int64_t e) {
   return i->op == OP_iota && e == 0 ? ZERO : FREE;
 }
 
+static bool known(const Fn *f, const Inst *i, int64_t e, double *out);
+
+static bool known_of(const Fn *f, const Inst *i, uint32_t k, int64_t e, double *out) {
+  Val v = ir_arg(f, i, k);
+  return known(f, ir_inst(f, v), ir_type(f, v).rank ? e : 0, out);
+}
+
+/* Element e, where it is a constant or compares such: a mask. */
+static bool known(const Fn *f, const Inst *i, int64_t e, double *out) {
+  const OpClass c = ir_op[i->op].cls;
+  double a, b = 0;
+  Val v;
+  if (i->op == OP_const) return ir_is_const(f, (Val){(uint32_t)(i - f->inst.at)}, out);
+  if (i->op == OP_table) return *out = f->table.at[ir_table_attr(f, i).table].v[e], true;
+  if (c == OPC_CMP || c == OPC_LOGIC) {
+    if (!known_of(f, i, 0, e, &a) || (i->nargs > 1 && !known_of(f, i, 1, e, &b))) return false;
+    return *out = ir_eval_scalar(i->op, a, b), true;
+  }
+  return i->nargs && i->type.dt == DT_BOOL && comes_from(f, i, e, &v, &e) && known(f, ir_inst(f, v), e, out);
+}
+
 /* Element by element. */
 static uint8_t elementwise(const Taint *t, const Fn *f, const Inst *i, int64_t e) {
   uint8_t a = at(t, f, i, 0, e), b = i->nargs > 1 ? at(t, f, i, 1, e) : a;
   if (i->op == OP_select) {
     uint8_t c = at(t, f, i, 2, e);
+    double yes;
+    if (known_of(f, i, 0, e, &yes)) return yes != 0 ? b : c;
     return b == ZERO && c == ZERO ? ZERO : (a | b | c) & MOVED;
   }
   if (i->op == OP_mul && (a == ZERO || b == ZERO)) return ZERO;

@@ -387,6 +387,10 @@ static void drawn(PlotJob *j) {
   colour(j);
   if (!p->samples && j->good) p->samples = p->kind == PLOT_HEAT && !functions.n ? 1 : through_samples(j) ? 2000 : 16;
   if (levels) functions = parts_of(j, levels->value, false);
+  if (levels && j->good && !functions.n) {
+    elab_error(j->E, CODE_plot_curve, levels->value->at, "`%s` needs a function, found an empty list", levels->name);
+    j->good = false;
+  }
   if (levels && j->good && !p->ncurve) ranges_given(j, "without curves the level lines need `xrange` and `yrange`");
   if (j->good && functions.n) plot_grid(j, &functions);
   labels(j);

@@ -45,8 +45,8 @@ static bool want_count(Elab *E, const Actual *a, int64_t low, int64_t high, int6
 }
 
 static bool want_range(Elab *E, const Actual *a, Plot *p, int axis) {
-  const Array *r = a->v.kind == V_ARRAY && a->v.array->rank == 1 && a->v.array->n == 2 ? a->v.array : NULL;
-  if (!r || !(r->at[0].v < r->at[1].v)) {
+  const Array *r = value_numbers(a->v);
+  if (!r || r->rank != 1 || r->n != 2 || !(r->at[0].v < r->at[1].v)) {
     elab_help(elab_error(E, CODE_plot_option, a->at, "`%s` is two rising numbers known while compiling, found %s", a->name,
                          value_shown(E, a->v)),
               "`%s = [0, 1]`", a->name);

@@ -138,7 +138,7 @@ static Value for_loss(Elab *E, const Train *t, const OptionArg *w, uint32_t k) {
   const bool list = w->v.kind == V_LIST || w->v.kind == V_TUPLE, array = w->v.kind == V_ARRAY && w->v.array->rank == 1;
   const uint32_t n = list ? w->v.list.n : array ? w->v.array->n : 0;
   if (!list && !array) return w->v;
-  if (n == t->nsum) return list ? w->v.list.at[k] : value_num(w->v.array->at[k].v);
+  if (n == t->nsum) return list ? w->v.list.at[k] : elab_element(E, w->v, k, w->at);
   if (!k)
     elab_error(E, CODE_wrong_kind, w->at, "`%s` has %u entr%s, one for each of the %u loss%s was expected", w->name, n,
                n == 1 ? "y" : "ies", t->nsum, t->nsum == 1 ? "" : "es");

@@ -29,9 +29,9 @@ bool option_count(Elab *E, const Want *w, int64_t low, int64_t *out) {
 }
 
 static bool want_betas(Elab *E, const Want *w, Optim *o) {
-  const Array *a = w->v.kind == V_ARRAY && w->v.array->rank == 1 && w->v.array->n == 2 ? w->v.array : NULL;
-  bool good = a != NULL;
-  for (int i = 0; a && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
+  const Array *a = value_numbers(w->v);
+  bool good = a && a->rank == 1 && a->n == 2;
+  for (int i = 0; good && i < 2; i++) good &= a->at[i].v >= 0 && a->at[i].v < 1;
   if (!good) {
     elab_error(E, CODE_wrong_kind, w->at, "`betas` are two numbers from 0 to below 1, found %s", value_shown(E, w->v));
     return false;
@@ -78,7 +78,7 @@ static void schedule_arg(Elab *E, const Want *w, Schedule *s) {
   else if (!strcmp(n, "patience")) option_count(E, w, 0, &s->patience);
   else if (!strcmp(n, "cooldown")) option_count(E, w, 0, &s->cooldown);
   else if (!strcmp(n, "threshold")) want_number(E, w, 0, false, &s->threshold);
-  else if (w->v.kind != V_ARRAY || !rising(w->v.array))
+  else if (!value_numbers(w->v) || !rising(w->v.array))
     elab_error(E, CODE_wrong_kind, w->at, "`steps` takes a rising list of whole steps, found %s", value_shown(E, w->v));
   else {
     double *at = ARENA_ARRAY(E->mem, double, w->v.array->n);

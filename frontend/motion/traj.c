@@ -146,7 +146,7 @@ bool traj_check(Elab *E, Plan *p, bool hamiltonian) {
 
 static bool static_times(Elab *E, const Plan *p, const Array **out) {
   const Value v = p->times->v;
-  if (v.kind != V_ARRAY || v.array->rank != 1 || v.array->n < 2) {
+  if (!value_numbers(v) || v.array->rank != 1 || v.array->n < 2) {
     elab_help(elab_error(E, CODE_times, p->times->at, "`times` is a list of at least two numbers, found %s", value_text(E, v)),
               "`linspace(0, 10, 101)` makes one");
     return false;

@@ -82,7 +82,7 @@ Value rows_sort(Elab *E, const Builtin *b, Actuals *a) {
   x = moved(bl, x, axis, false);
   Type front = ir_type(bl->f, x);
   x = ir_reshape(bl, x, 2, (uint32_t[]){n, m});
-  Val place = places(bl, ir_stop(bl, x), n, m), column = ir_expand(bl, ir_iota(bl, m), 0, n);
+  Val place = places(bl, ir_fixed(bl, x), n, m), column = ir_expand(bl, ir_iota(bl, m), 0, n);
   Val row = ir_mul(bl, place, ir_const(bl, m)), at = ir_add(bl, row, column);
   Val what = b->op ? ir_expand(bl, ir_iota(bl, n), 1, m) : x;
   if (ir_type(bl->f, at).lane) what = ir_spread(bl, what);

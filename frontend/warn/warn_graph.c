@@ -80,6 +80,7 @@ static bool keeps_zero(Op op) {
   case OP_asinh:
   case OP_atanh:
   case OP_stop:
+  case OP_fixed:
   case OP_floor:
   case OP_ceil:
   case OP_round:
@@ -157,6 +158,7 @@ static bool not_negative(const Fn *f, const Inst *i, const bool *pos) {
   case OP_asinh:
   case OP_atanh:
   case OP_stop:
+  case OP_fixed:
   case OP_floor:
   case OP_ceil:
   case OP_round:

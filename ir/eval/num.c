@@ -143,7 +143,8 @@ Num num_apply(Op op, Num a, Num b) {
   case OP_exp:
   case OP_cosh:
   case OP_cos: return row(op, a, b, zero, 1, 1);
-  case OP_stop: return a;
+  case OP_stop:
+  case OP_fixed: return a;
   case OP_log:
   case OP_acos:
   case OP_acosh:

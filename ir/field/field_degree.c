@@ -130,6 +130,7 @@ static Degree elementwise(Count *c, const Fn *f, const Inst *i, const Degree *a,
   case OP_sign: return (Degree){0, 0};
   case OP_neg:
   case OP_stop:
+  case OP_fixed:
   case OP_abs:
   case OP_relu: return a[0];
   case OP_add:

@@ -167,7 +167,8 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   case OP_asinh: return area(e, a, 1);
   case OP_acosh: return area(e, a, -1);
   case OP_atanh: return area_tangent(e, a);
-  case OP_stop: return a;
+  case OP_stop:
+  case OP_fixed: return a;
   case OP_tanh: return hyperbolic_tangent(e, a);
   case OP_sigmoid: return logistic(e, a);
   case OP_softplus: return field_softplus(e, a);

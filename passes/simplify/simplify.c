@@ -115,6 +115,7 @@ Val simplify_inst(Copy *w, uint32_t id, const Inst *i) {
   case OP_mul: return product_inst(w, i);
   case OP_slice: return slice_inst(w, i);
   case OP_stop:
+  case OP_fixed:
     return w->b->powers ? w->map[ir_arg(w->from, i, 0).id] : VAL_NONE; /* until no derivative is to come, of any function */
   case OP_id: return w->variable && w->variable[id] ? VAL_NONE : w->map[ir_arg(w->from, i, 0).id];
   case OP_integrate:

@@ -12,6 +12,7 @@ FLOWS = [
     ("spline_coupling(bins = 4)", 2), ("spline_coupling(move = 1, bins = 5, bound = 2)", 3), ("spline_coupling()", 4),
     ("masked_autoregressive(width = 12)", 1), ("masked_autoregressive(width = 12)", 2),
     ("masked_autoregressive(width = 16, depth = 3)", 5), ("inverse(masked_autoregressive(width = 16))", 4),
+    ("affine_coupling(move = 6, depth = 0)", 5), ("spline_coupling(move = -1, bins = 5)", 3),
     ("lu_linear()", 4), ("mirror()", 3), ("householder(3)", 4), ("actnorm()", 3), ("continuous(width = 8, steps = 60)", 2),
 ]
 CONDITIONAL = ["conditional_affine_coupling()", "conditional_spline_coupling(move = 1)", "conditional_masked_autoregressive(width = 12)"]
@@ -54,6 +55,47 @@ report moved = maxabs(T(x) - x) on s
         small = 1e-4 if call.startswith("continuous") else 1e-9
         check(all(got[k]["max"] < small for k in ("back", "forth", "undone", "off")), call, n, got)
         check(got["moved"]["max"] > 1e-2, "it moves: " + call, got)
+
+
+def test_what_a_coupling_moves():
+    """Even moves move elements 0, 2, ..., and read the others; odd ones the others."""
+    for move in range(-2, 4):
+        got = reports("flow T(x: real[5]) { affine_coupling(move = %d, width = 8)(x) }\n" % move + """
+data d { yield x = normal(0, 1.5, 5) }
+use s = d(count = 30, seed = 4)
+""" + TRAIN + """
+report same = sum([abs(T(x)[k] - x[k]) for k in 0:5][%d::2]) on s
+report reads = abs(jacobian(T)(x)[%d, %d]) on s
+""" % (1 - move % 2, move % 2, 3 + move % 2))
+        check(got["same"]["max"] == 0 and got["reads"]["max"] > 1e-3, move, got)
+
+
+def test_narrow_bins():
+    """More bins than a least width of 1e-3 leaves room for: they still have one, and fill the range."""
+    got = reports("""
+const u = [[where(k < 1, 50, 0) for k in 0:3599] for i in 0:2]
+report least = min(spline_pieces(u, 1)[1])
+report all = sum(spline_pieces(u, 1)[1][0])
+""")
+    check(got["least"]["mean"] > 1e-4 and abs(got["all"]["mean"] - 2) < 1e-9, got)
+
+
+def test_lifted():
+    got = reports("""flow u(x: real[3]) {
+  affine_coupling(width = 4)(x)
+  spline_coupling(move = 1, bins = 4, width = 4)(x)
+  lu_linear()(x)
+}
+data d { yield q = normal(0, 1, 3), p = normal(0, 1, 3) }
+use s = d(count = 20, seed = 4)
+report back = {
+  let (a, b) = lift(u)(q, p)
+  let (c, e) = inverse(lift(u))(a, b)
+  return maxabs(c - q) + maxabs(e - p)
+} on s
+report off = maxabs(jacobian(u)(q).T @ lift(u)(q, p)[1] - p) on s
+""")
+    check(got["back"]["max"] < 1e-9 and got["off"]["max"] < 1e-9, got)
 
 
 def test_context():

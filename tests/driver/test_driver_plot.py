@@ -206,6 +206,13 @@ plot two = { kind = histogram, x = r, density = [bell, flat], logy = true } on p
     check(all(close(z, math.exp(-x*x/2)/math.sqrt(2*math.pi), 1e-6) for x, _, z in rows), "its values", rows)
     check("using (($1 + $2)/2):4" in read("r/plots/exact.gp").decode(), "densities are drawn")
     picture("r/plots/exact.svg", 5)
+    plots("""
+fn bell(u: real) = exp(-u^2/2)
+plot alone = { kind = histogram, x = r } on points
+plot under = { kind = histogram, x = r, density = bell } on points
+""")
+    alone, under = (next(iter(sets("r/plots/%s.dat" % name))) for name in ("alone", "under"))
+    check(alone == under, "a curve over it changes no bin", alone, under)
 
 
 def test_pairs_of_points():
@@ -226,6 +233,16 @@ plot over = { kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], n = 4, xy = 
     script = read("r/plots/over.gp").decode()
     check("index 1 using 1:2:3 with image" in script and "index 0 using 2:3 with points" in script, "points over the map", script)
     picture("r/plots/over.svg", 5)
+    for layers in ("kind = histogram, x = log(-1 - r^2), density = bell", "kind = histogram, x = r, density = none",
+                   "kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], xy = [log(-1 - r^2), r]"):
+        plots("""
+fn z(x: real[2]) = x[0] + 2*x[1]
+fn bell(u: real) = exp(-u^2/2)
+fn none(u: real) = log(-1 - u^2)
+plot p = { %s } on points
+""" % layers, code=3)
+    write("bad.hnn", "fn f(u: real) = u\nplot m = { kind = histogram, x = [1, 2], density = [] }\n")
+    hnnc("check", "bad.hnn", code=1, says=["`density` needs a function, found an empty list"])
     write("bad.hnn", "plot m = { kind = heat, z = [[1, 2], [3, 4]], xy = [[1, 2]] }\n")
     hnnc("check", "bad.hnn", code=1, says=["over the map of a function, not over a matrix"])
 

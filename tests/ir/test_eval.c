@@ -104,6 +104,7 @@ static void test_scalars(void) {
     {OP_acosh, 2, 0, 1.3169578969248168},
     {OP_atanh, 0.5, 0, 0.54930614433405489},
     {OP_stop, 0.5, 0, 0.5},
+    {OP_fixed, 0.5, 0, 0.5},
     {OP_floor, -2.5, 0, -3},
     {OP_ceil, -2.5, 0, -2},
     {OP_round, 2.5, 0, 2},
