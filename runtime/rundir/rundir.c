@@ -420,8 +420,10 @@ static json_t *report_object(const RtReport *q) {
   json_object_set_new(o, "min", reals(q->rank, q->elems, q->min));
   json_object_set_new(o, "max", reals(q->rank, q->elems, q->max));
   json_object_set_new(o, "n", json_integer(q->n));
-  for (const RtStatistic *s = q->asked; s < q->asked + q->nasked; s++)
+  for (int k = 0; k < (int)q->nasked; k++) {
+    const RtStatistic *s = &q->asked[k];
     json_object_set_new(o, s->name, reals(s->rank, s->elems, s->v));
+  }
   return o;
 }
 
