@@ -162,6 +162,15 @@ void claim_note(Elab *E, const Item *it, const char *why) {
   if (it->volume) note(E, it, it->name_at, arena_printf(E->mem, "volume flow %s", it->name), ANSWER_UNDECIDED, why);
 }
 
+/* Notes the answer about what the text says, with how certain it is or why it is none. */
+static Answer answered(const Judge *j, Span at, const char *text, FieldAnswer a, const FieldReport *sure) {
+  const char *detail = a == FIELD_UNDECIDED ? arena_strdup(j->E->mem, j->report.reason)
+                       : a == FIELD_EQUAL   ? claim_certainty(j->E, sure)
+                                            : "";
+  note(j->E, j->w->f->item, at, text, claim_answer(a), detail);
+  return claim_answer(a);
+}
+
 typedef FieldAnswer Property(Judge *j, const Step *s);
 
 static const char *advice(const Step *s, bool form) {
@@ -206,7 +215,7 @@ static Answer decide(Judge *j, bool form) {
   FieldAnswer a = FIELD_EQUAL;
   FieldReport r = {0}, sure = {0};
   uint32_t n = j->w->steps.n, first = n, behind = 0;
-  const char *point = "", *detail = "";
+  const char *point = "";
   for (uint32_t k = 0; k < n; k++) {
     FieldAnswer one = step(j, &j->w->steps.at[k]);
     if (one == FIELD_EQUAL && j->report.points) sure = j->report;
@@ -225,11 +234,8 @@ static Answer decide(Judge *j, bool form) {
   if (a == FIELD_DIFFERENT && !*point) point = claim_point(j->E, j->left, j->report.point), r = j->report;
   const Step *step_at = j->w->steps.at;
   if (a == FIELD_DIFFERENT) refuse(j, &step_at[first], behind > first + 1 ? &step_at[behind - 1] : NULL, form, r, point);
-  if (a == FIELD_UNDECIDED) detail = arena_strdup(j->E->mem, j->report.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(j->E, j->report.points ? &j->report : &sure);
   const char *text = arena_printf(j->E->mem, "%s flow %s", form ? "symplectic" : "volume", it->name);
-  note(j->E, it, it->name_at, text, claim_answer(a), detail);
-  return claim_answer(a);
+  return answered(j, it->name_at, text, a, j->report.points ? &j->report : &sure);
 }
 
 /* ---- inverse clauses ----------------------------------------------------------------------------------- */
@@ -253,7 +259,6 @@ static FieldAnswer there_and_back(Judge *j, const Step *s, bool back_first) {
 static Answer decide_inverse(Judge *j, const Step *s) {
   Elab *E = j->E;
   const Item *it = j->w->f->item;
-  const char *detail = "", *text = arena_printf(E->mem, "inverse clause in %s", it->name);
   FieldAnswer a = there_and_back(j, s, false);
   if (a == FIELD_EQUAL) a = there_and_back(j, s, true);
   if (a == FIELD_DIFFERENT) {
@@ -267,10 +272,7 @@ static Answer decide_inverse(Judge *j, const Step *s) {
     elab_label(m, s->stmt->value->at, "the step");
     context_pop(E, &c);
   }
-  if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
-  note(E, it, s->stmt->inverse->at, text, claim_answer(a), detail);
-  return claim_answer(a);
+  return answered(j, s->stmt->inverse->at, arena_printf(E->mem, "inverse clause in %s", it->name), a, &j->report);
 }
 
 static Answer decide_undone(Judge *j) {
@@ -337,13 +339,9 @@ static FieldAnswer logdet_holds(Judge *j, const Step *s) {
 }
 
 static void decide_logdet(Judge *j, const Step *s) {
-  Elab *E = j->E;
-  const char *detail = "", *text = arena_printf(E->mem, "logdet clause in %s", j->w->f->item->name);
   FieldAnswer a = logdet_holds(j, s);
   if (a == FIELD_DIFFERENT) refuse_logdet(j, s);
-  if (a == FIELD_UNDECIDED) detail = arena_strdup(E->mem, j->report.reason);
-  if (a == FIELD_EQUAL) detail = claim_certainty(E, &j->report);
-  note(E, j->w->f->item, s->stmt->logdet->at, text, claim_answer(a), detail);
+  answered(j, s->stmt->logdet->at, arena_printf(j->E->mem, "logdet clause in %s", j->w->f->item->name), a, &j->report);
 }
 
 /* ---- a flow -------------------------------------------------------------------------------------------- */

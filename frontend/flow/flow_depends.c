@@ -19,15 +19,9 @@ static Val input(Copy *c, Type t) { return ir_input(&c->b, NULL, IN_OTHER, c->b.
 
 /* The state as it was read: with elements of its own where it has moved since. */
 static Val read_as(Copy *c, const Reading *r, Val state, Val other) {
-  Type t = ir_type(c->b.f, state);
-  const int64_t n = type_count(t);
   bool *moved = flow_moved(c->w, r, c->piece, c->n);
-  double *one = base_zeroed((size_t)n + 1, sizeof *one);
-  for (int64_t e = 0; e < n; e++) one[e] = moved[e];
-  t.lane = 0;
-  Val zero = ir_const(&c->b, 0), where = ir_lt(&c->b, zero, t.rank ? ir_table(&c->b, t, one) : ir_const(&c->b, one[0]));
+  Val where = flow_where(&c->b, ir_type(c->b.f, state), moved);
   base_free(moved);
-  base_free(one);
   return ir_select(&c->b, where, other, state);
 }
 

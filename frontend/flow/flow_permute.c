@@ -117,13 +117,11 @@ static Fn *supposed(const Moves *m, const Fn *f) {
     Val v = ir_input(&b, NULL, IN_OTHER, k, f->in.at[k].type);
     if (k < m->w->n) in[k] = v;
   }
-  for (uint32_t k = 0; k < m->s->n; k++) {
-    const uint32_t count = (uint32_t)flow_count(m->w, m->s->piece[k].slot);
-    part[k] = ir_reshape(&b, in[m->s->piece[k].slot], 1, &count);
-  }
+  for (uint32_t k = 0; k < m->s->n; k++) part[k] = in[m->s->piece[k].slot];
   for (int64_t i = 0; i < m->total; i++) sign[i] = m->minus[i] ? -1 : 1;
-  Val all = m->s->n == 1 ? part[0] : ir_concat(&b, part, m->s->n, 0);
-  all = ir_mul(&b, ir_take(&b, all, 0, m->from, n), ir_table(&b, type_real(false, 1, &n), sign));
+  Val all = flow_flat(&b, part, m->s->n);
+  all = ir_take(&b, all, 0, m->from, n);
+  all = ir_mul(&b, all, ir_table(&b, type_real(false, 1, &n), sign));
   for (uint32_t k = 0; k < m->s->n; k++) {
     const Type t = m->w->slot[m->s->piece[k].slot].type;
     Val v = ir_slice(&b, all, 0, (uint32_t)m->first[k], (uint32_t)type_count(t), 1);

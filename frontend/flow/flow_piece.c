@@ -28,9 +28,23 @@ bool flow_conjugate(const Piece *a, const Piece *b) {
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
 
-static Val flat(Build *b, Val v) {
-  uint32_t n = (uint32_t)type_count(ir_type(b->f, v));
-  return ir_reshape(b, v, 1, &n);
+Val flow_flat(Build *b, const Val *v, uint32_t n) {
+  Val part[FLOW_STATES];
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t count = (uint32_t)type_count(ir_type(b->f, v[k]));
+    part[k] = ir_reshape(b, v[k], 1, &count);
+  }
+  return n == 1 ? part[0] : ir_concat(b, part, n, 0);
+}
+
+Val flow_where(Build *b, Type t, const bool *holds) {
+  const int64_t n = type_count(t);
+  double *one = base_zeroed((size_t)n + 1, sizeof *one);
+  t.lane = 0;
+  for (int64_t e = 0; e < n; e++) one[e] = holds[e];
+  Val zero = ir_const(b, 0), where = ir_lt(b, zero, t.rank ? ir_table(b, t, one) : ir_const(b, one[0]));
+  base_free(one);
+  return where;
 }
 
 /* Elements start, start + step, ... */
@@ -53,8 +67,8 @@ Val flow_get(Build *b, Val state, const Piece *p) {
   if (!p->element) return state;
   Val v;
   if (rows(ir_type(b->f, state), p, &start, &m)) v = ir_slice(b, state, 0, start, m, 1);
-  else if (even(p->element, n, &step)) v = ir_slice(b, flat(b, state), 0, p->element[0], n, step);
-  else v = ir_take(b, flat(b, state), 0, p->element, n);
+  else if (even(p->element, n, &step)) v = ir_slice(b, flow_flat(b, &state, 1), 0, p->element[0], n, step);
+  else v = ir_take(b, flow_flat(b, &state, 1), 0, p->element, n);
   return ir_reshape(b, v, p->type.rank, p->type.dim);
 }
 
@@ -77,7 +91,9 @@ Val flow_put(Build *b, Val old, const Piece *p, Val v) {
     return put_rows(b, old, ir_reshape(b, v, t.rank, t.dim), start, m);
   }
   uint32_t *from = base_realloc(NULL, sizeof *from * total);
-  Val both[2] = {flat(b, old), flat(b, v)};
+  Val both[2];
+  both[0] = flow_flat(b, &old, 1);
+  both[1] = flow_flat(b, &v, 1);
   for (uint32_t e = 0; e < total; e++) from[e] = e;
   for (uint32_t k = 0; k < n; k++) from[p->element[k]] = total + k;
   Val r = ir_reshape(b, ir_take(b, ir_concat(b, both, 2, 0), 0, from, total), t.rank, t.dim);
@@ -180,7 +196,7 @@ static Value settled(Elab *E, Value v, Span at) {
 static bool mask_of(Elab *E, const Expr *sub, Type state, Value v, const bool **moves, bool *failed) {
   const Array *a = v.kind == V_ARRAY ? v.array : NULL;
   Type t;
-  if (!a || !value_type(v, &t) || !type_same_dims(t, state) || !(a->truth || (state.rank > 1 && !a->truth))) return false;
+  if (!a || !value_type(v, &t) || !type_same_dims(t, state) || !(a->truth || state.rank > 1)) return false;
   bool *m = ARENA_ARRAY(E->mem, bool, a->n + 1), any = false;
   for (uint32_t k = 0; k < a->n && !*failed; k++) {
     m[k] = a->at[k].v != 0;

@@ -43,6 +43,8 @@ bool flow_piece(Elab *E, const Expr *e, Piece *p);
 bool flow_pieces(Elab *E, const Stmt *s, const Arg *args, uint32_t n, Piece *piece, uint32_t *npiece); /* that do not overlap */
 bool flow_moves(const Piece *p, int64_t element);
 Val flow_get(Build *b, Val state, const Piece *p);
+Val flow_flat(Build *b, const Val *v, uint32_t n);      /* n tensors laid end to end */
+Val flow_where(Build *b, Type t, const bool *holds);    /* truths of t's dims, by element */
 Val flow_put(Build *b, Val old, const Piece *p, Val v); /* old with v in the piece's place */
 
 /* ---- flow_run.c, flow_lift.c, flow_step.c ------------------------------------------------------------------------------- */

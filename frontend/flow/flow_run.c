@@ -89,20 +89,10 @@ static void scale(Play *p, const Step *s) {
   add_logdet(p, n == 1 ? sum : ir_mul(b, ir_const(b, (double)n), sum), down);
 }
 
-/* The elements of all, end to end. */
-static Val laid_out(Build *b, const Val *v, uint32_t n) {
-  Val part[FLOW_STATES];
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t count = (uint32_t)type_count(ir_type(b->f, v[k]));
-    part[k] = ir_reshape(b, v[k], 1, &count);
-  }
-  return n == 1 ? part[0] : ir_concat(b, part, n, 0);
-}
-
 static Val flattened(Play *p, const Step *s) {
   Val state[FLOW_STATES];
   for (uint32_t k = 0; k < s->n; k++) state[k] = p->known[s->piece[k].slot];
-  return laid_out(&p->E->now->level->b, state, s->n);
+  return flow_flat(&p->E->now->level->b, state, s->n);
 }
 
 /* A whole state in another's place, with one sign. */
@@ -218,7 +208,7 @@ static bool by_step(Play *p, const Step *s) {
 static Val step_log_det(Play *p, const Step *s, const Val *next) {
   Elab *E = p->E;
   Build *b = elab_at(E, s->stmt->at);
-  Val y = laid_out(b, next, s->n);
+  Val y = flow_flat(b, next, s->n);
   if (flow_stops(b->f, &y, &p->vector, 1)) {
     elab_error(E, CODE_no_derivative, s->stmt->at,
                "the log-determinant of this step is made of its derivatives, which `stop_gradient` hides");
@@ -239,7 +229,7 @@ static bool keeps_volume(Play *p) {
 static void read_as_vector(Play *p, const Step *s, const Val *state) {
   Build *b = &p->E->now->level->b;
   uint32_t first = 0;
-  p->vector = ir_id(b, laid_out(b, state, s->n));
+  p->vector = ir_id(b, flow_flat(b, state, s->n));
   for (uint32_t k = 0; k < s->n; k++) {
     Type t = p->w->slot[s->piece[k].slot].type;
     uint32_t n = (uint32_t)type_count(t);

@@ -87,14 +87,8 @@ static void what_stays(Elab *E, Piece *p, Val e) {
 /* e where the mask is 1, else 0. */
 static Val masked(Elab *E, const Piece *p, Val e, Span at) {
   Build *b = elab_at(E, at);
-  const int64_t n = type_count(p->type);
-  double *one = base_zeroed((size_t)n + 1, sizeof *one);
-  Type t = p->type;
-  t.lane = 0;
-  for (int64_t k = 0; k < n; k++) one[k] = p->moves[k];
-  Val zero = ir_const(b, 0), where = ir_lt(b, zero, ir_table(b, t, one));
-  base_free(one);
-  return ir_select(b, where, e, zero);
+  Val where = flow_where(b, p->type, p->moves);
+  return ir_select(b, where, e, ir_const(b, 0));
 }
 
 /* Nothing in a run of updates depends on what any of them moves. */

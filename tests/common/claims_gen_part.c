@@ -29,6 +29,12 @@ static void list_text(char *out, size_t size, const uint32_t *at, uint32_t n) {
   snprintf(out + used, size - used, "]");
 }
 
+static void shuffled_text(Made *m, char *out, size_t size, uint32_t n) {
+  uint32_t at[8];
+  shuffled(m, at, n);
+  list_text(out, size, at, n);
+}
+
 /* Some of n elements, not all of them where `less`. */
 static Part part(Made *m, uint32_t n, bool less) {
   Part p = {.n = 1 + below(m, n - less)};
@@ -109,10 +115,8 @@ static void canonical_shared(Made *m, Text *t, uint32_t n) {
 }
 
 static void canonical_permutation(Made *m, Text *t, uint32_t n) {
-  uint32_t at[8];
   char list[64];
-  shuffled(m, at, n);
-  list_text(list, sizeof list, at, n);
+  shuffled_text(m, list, sizeof list, n);
   switch (below(m, 4)) {
   case 0: text_add(t, "q, p = q[%s], p[%s]\n", list, list); break;
   case 1: text_add(t, "q, p = -p[%s], q[%s]\n", list, list); break;
@@ -164,10 +168,8 @@ static void masked_read(Made *m, Text *t, uint32_t n, bool scales) {
 }
 
 static void permutation(Made *m, Text *t, uint32_t n) {
-  uint32_t at[8];
   char list[64];
-  shuffled(m, at, n);
-  list_text(list, sizeof list, at, n);
+  shuffled_text(m, list, sizeof list, n);
   switch (below(m, 5)) {
   case 0: text_add(t, "x = x[%s]\n", list); break;
   case 1: text_add(t, "x = [-x[%u - k] for k in 0:%u]\n", n - 1, n); break;
