@@ -1,5 +1,6 @@
 /* Whoever waits for the compiler for more than a second is told what it is at: a thread looks at the clock, and says what
- * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on. */
+ * was last heard from the frontend, the passes or the code generator. Then again after four times as long, and so on.
+ * The clock stands still while nobody is to wait: a training between two parts of the compiler's work does not count. */
 #include "driver/session/process.h"
 #include "passes/passes.h"
 
@@ -11,14 +12,14 @@
 static struct {
   pthread_t thread;
   pthread_mutex_t lock;
-  pthread_cond_t ended;
+  pthread_cond_t changed; /* whether anybody waits, or it is over */
   bool running, over;
   Source *const *src; /* a kept model comes with one of its own */
   const char *command;
   const uint64_t *written;
-  double begun, patience;
-  bool running_it; /* what is waited for is the program, not the compiler */
-  char what[320];  /* "" where nobody is to wait */
+  double waited, since, patience; /* seconds waited up to `since`, where the wait that lasts began; 0: none lasts */
+  bool running_it;                /* what is waited for is the program, not the compiler */
+  char what[320];                 /* "" where nobody is to wait */
 } w = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* $HNNC_PATIENCE, in seconds. */
@@ -31,8 +32,7 @@ static double patience(void) {
 
 static void say(void) {
   const unsigned long long n = __atomic_load_n(w.written, __ATOMIC_RELAXED);
-  if (!*w.what) return;
-  fprintf(stderr, "%s: still at %s after %.0f s", w.command, w.what, pass_now() - w.begun);
+  fprintf(stderr, "%s: still at %s after %.0f s", w.command, w.what, w.waited + pass_now() - w.since);
   if (n && !w.running_it) fprintf(stderr, "; %llu operations were written so far", n);
   fprintf(stderr, "\n");
 }
@@ -40,11 +40,12 @@ static void say(void) {
 static void *watch(void *unused) {
   (void)unused;
   pthread_mutex_lock(&w.lock);
-  for (double wait = w.patience; !w.over; wait *= 4) {
-    const double until = w.begun + wait;
+  for (double wait = w.patience; !w.over;) {
+    const double until = w.since + wait - w.waited;
     struct timespec t = {(time_t)until, (long)((until - (double)(time_t)until) * 1e9)};
-    while (!w.over && pass_now() < until) pthread_cond_timedwait(&w.ended, &w.lock, &t);
-    if (!w.over) say();
+    if (w.since == 0) pthread_cond_wait(&w.changed, &w.lock);
+    else if (pass_now() < until) pthread_cond_timedwait(&w.changed, &w.lock, &t);
+    else say(), wait *= 4;
   }
   pthread_mutex_unlock(&w.lock);
   return NULL;
@@ -53,10 +54,11 @@ static void *watch(void *unused) {
 void waiting_begin(const char *command, Source *const *src) {
   pthread_condattr_t clock;
   if (w.running) return;
-  w.src = src, w.command = command, w.written = ir_written_here(), w.begun = pass_now(), w.patience = patience(), w.over = false;
+  w.src = src, w.command = command, w.written = ir_written_here(), w.waited = w.since = 0, w.patience = patience(), w.over = false,
+  *w.what = 0;
   pthread_condattr_init(&clock);
   pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-  pthread_cond_init(&w.ended, &clock);
+  pthread_cond_init(&w.changed, &clock);
   pthread_condattr_destroy(&clock);
   w.running = pthread_create(&w.thread, NULL, watch, NULL) == 0;
 }
@@ -67,6 +69,11 @@ static void set(bool running_it, const char *what, const char *name, Span at) {
   pthread_mutex_lock(&w.lock);
   w.running_it = running_it;
   const bool placed = at.file && at.file <= (*w.src)->files.n;
+  if (!*what != (w.since == 0)) {
+    const double now = pass_now();
+    w.waited += *what ? 0 : now - w.since, w.since = *what ? now : 0;
+    pthread_cond_signal(&w.changed);
+  }
   snprintf(w.what, sizeof w.what, "%s%s%s%s%s%s%s", what, name ? " `" : "", name ? name : "", name ? "`" : "", placed ? " (" : "",
            placed ? source_where(*w.src, at, place, sizeof place) : "", placed ? ")" : "");
   pthread_mutex_unlock(&w.lock);
@@ -88,9 +95,9 @@ void waiting_end(void) {
   if (!w.running) return;
   pthread_mutex_lock(&w.lock);
   w.over = true;
-  pthread_cond_signal(&w.ended);
+  pthread_cond_signal(&w.changed);
   pthread_mutex_unlock(&w.lock);
   pthread_join(w.thread, NULL);
-  pthread_cond_destroy(&w.ended);
+  pthread_cond_destroy(&w.changed);
   w.running = false;
 }

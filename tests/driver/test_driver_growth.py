@@ -6,10 +6,11 @@ Programs of many kinds are made in two sizes. Counted, not timed, is what the pa
 walk that is quadratic, or worse, does not end within the time that a command has. Where a program means more than can be
 written out, it is refused, with the name of what is too large."""
 import os
+import re
 import subprocess
 import sys
 
-from driver_util import check, environment, HNNC, hnnc, main, write
+from driver_util import check, environment, HNNC, hnnc, load, main, write
 
 SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))
 # Meson has malloc write over what is freed: ten times as long for functions of a million operations.
@@ -199,6 +200,22 @@ def test_who_waits_is_told():
     write("q.hnn", fn("var y = x\nfor i in 0:3000000 { y = y }", "y").replace("3000000", "900000"))
     r = hnnc("check", "q.hnn", "--no-cache", env=environment(HNNC_PATIENCE="0.01"))
     check("check: still at the function `f` (q.hnn:1:4)" in r.err, "nothing names the function", r)
+    # The clock stands still while a network is trained: what comes afterwards has been waited for only as long as it lasts.
+    write("m.hnn", """\
+net f(x: real) { param a: real = 1; return a*x }
+data d { yield x = uniform() }
+use some = d(count = 100)
+loss fit(x) = (f(x) - x)^2
+train fit on some { optimizer = sgd(lr = 1e-9), batch = 100, steps = 600000, every = 600000 }
+fn rate(x: real) = -sin(f(x))
+data late { yield x = integrate(rate, 1, dt = 1e-7, steps = 2400000, every = 2400000, method = rk4)[-1] }
+use made = late(count = 1)
+report r = x on made
+""")
+    r = hnnc("run", "m.hnn", "--out", "m", "--no-cache", env=environment(HNNC_PATIENCE="0.1"))
+    check("run: still at the first draws of the data `made` (m.hnn:8:12) after " in r.err, "who waits is not told", r)
+    said, m = re.findall(r"still at .* after (\d+) s", r.err), load("m/manifest.json")
+    check(int(said[-1]) <= m["seconds_compiling"] + m["seconds_making_data"] + 1, "the training has counted", r, m)
 
 
 if __name__ == "__main__":
