@@ -272,5 +272,14 @@ expect max(fit) < 1e-9
     check(abs(t - 0.8) < 1e-5, "the time", t)
 
 
+def test_balance_of_power():
+    """What holds of the model of a driven system however little it is trained."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/port_hamiltonian.hnn")
+    got = hnnc("run", path, "train.steps=20", "--out", "r", "-q", code=3, says="proved     power(q, p, u) == ")
+    r = load("r/reports.json")["reports"]
+    check(abs(r["balance"]["mean"]) < 1e-4 and r["lost_found"]["mean"] > 0.1, "the balance of power", got, r)
+    check(abs(r["lost_truly"]["mean"] - 8.09951) < 1e-4, "the system that is measured", r)
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))
