@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = BF_NUMERIC };
+enum { N = BF_NUMERIC, M = BF_NUMERIC | BF_MOVES };
 
 /* clang-format off */
 static const Builtin builtin_rows[] = {
@@ -61,12 +61,12 @@ static const Builtin builtin_rows[] = {
   {"r_hat",        "report",                bi_stat,       STAT_R_HAT,    0,              "split R-hat of a report of chains"},
   {"len",          "x",                     bi_length,     0,             0,              "size of the first axis"},
   {"shape",        "x",                     bi_shape,      0,             0,              "sizes of all axes"},
-  {"concat",       "=axis, a, ...",         bi_concat,     0,             N | BF_SPREAD,  "joined along an axis, the first by default"},
-  {"stack",        "=axis, a, ...",         bi_stack,      0,             N | BF_SPREAD,  "joined along a new axis"},
-  {"roll",         "x, shift, axis?",       bi_roll,       0,             N,              "elements moved on by shift, around the end"},
-  {"flip",         "x, axis?",              bi_flip,       0,             N,              "an axis in reverse order"},
-  {"reshape",      "x, shape, ...",         bi_reshape,    0,             N,              "the same elements in another shape"},
-  {"transpose",    "x",                     bi_transpose,  0,             N,              "axes in reverse order"},
+  {"concat",       "=axis, a, ...",         bi_concat,     0,             M | BF_SPREAD,  "joined along an axis, the first by default"},
+  {"stack",        "=axis, a, ...",         bi_stack,      0,             M | BF_SPREAD,  "joined along a new axis"},
+  {"roll",         "x, shift, axis?",       bi_roll,       0,             M,              "elements moved on by shift, around the end"},
+  {"flip",         "x, axis?",              bi_flip,       0,             M,              "an axis in reverse order"},
+  {"reshape",      "x, shape, ...",         bi_reshape,    0,             M,              "the same elements in another shape"},
+  {"transpose",    "x",                     bi_transpose,  0,             M,              "axes in reverse order"},
   {"outer",        "x, y",                  bi_outer,      0,             N,              "all products"},
   {"cross",        "x, y",                  bi_cross,      0,             N,              "cross product of real[3], or of real[2]"},
   {"dot",          "x, y",                  bi_dot,        0,             N,              "scalar product of vectors"},
@@ -270,6 +270,43 @@ static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
   return true;
 }
 
+static bool is_truth(Value v) {
+  Type t;
+  return value_type(v, &t) && t.dt == DT_BOOL;
+}
+
+/* Where what b moves are truth values: as numbers, in *out. */
+static bool moves_truths(Elab *E, const Builtin *b, const Actuals *a, Actuals *out) {
+  const bool several = b->flags & BF_SPREAD;
+  const uint32_t first = several, end = several ? a->n : 1;
+  if (!(b->flags & BF_MOVES)) return false;
+  for (uint32_t i = 0; i < a->n; i++)
+    if (given(&a->at[i]) && is_truth(a->at[i].v) != (i >= first && i < end)) return false;
+  *out = *a;
+  out->at = ARENA_ARRAY(E->mem, Actual, a->n + 1);
+  for (uint32_t i = 0; i < a->n; i++) {
+    out->at[i] = a->at[i];
+    if (i < first || i >= end) continue;
+    elab_at(E, a->at[i].at);
+    out->at[i].v = elab_as_numbers(E, a->at[i].v);
+  }
+  return true;
+}
+
+/* Arguments are in their places. */
+static Value apply_numeric(Elab *E, const Builtin *b, Actuals *a) {
+  bool fixed = true;
+  if (!numeric(E, b, a, &fixed)) return POISON;
+  Scratch s;
+  if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, a);
+  bool whole = true;
+  for (uint32_t i = 0; i < a->n; i++) whole &= exact_whole(a->at[i].v);
+  if (E->now->exact && !whole) return b->call(E, b, a);
+  scratch_begin(E, &s);
+  Value r = b->call(E, b, a);
+  return scratch_settles(E, &s, &r, a->call) && (!E->now->exact || exact_whole(r)) ? r : b->call(E, b, a);
+}
+
 Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   for (uint32_t i = 0; i < given->n; i++)
     if (given->at[i].v.kind == V_POISON) return POISON;
@@ -279,17 +316,12 @@ Value builtin_apply(Elab *E, const Builtin *b, const Actuals *given) {
   for (uint32_t i = 0; i < flat.n; i++)
     if (flat.at[i].v.kind == V_POISON) return POISON;
   if (!bind(E, b, &flat, &a)) return POISON;
-  bool fixed = true;
   if (!(b->flags & BF_NUMERIC)) return b->call(E, b, &a);
-  if (!numeric(E, b, &a, &fixed)) return POISON;
-  Scratch s;
-  if (!fixed || b->call == bi_ew1 || b->call == bi_ew2) return b->call(E, b, &a);
-  bool whole = true;
-  for (uint32_t i = 0; i < a.n; i++) whole &= exact_whole(a.at[i].v);
-  if (E->now->exact && !whole) return b->call(E, b, &a);
-  scratch_begin(E, &s);
-  Value r = b->call(E, b, &a);
-  return scratch_settles(E, &s, &r, a.call) && (!E->now->exact || exact_whole(r)) ? r : b->call(E, b, &a);
+  Actuals moved;
+  if (!moves_truths(E, b, &a, &moved)) return apply_numeric(E, b, &a);
+  Value r = apply_numeric(E, b, &moved);
+  elab_at(E, a.call);
+  return elab_as_truths(E, r);
 }
 
 /* ---- what handlers ask of an argument ------------------------------------------------------------------ */

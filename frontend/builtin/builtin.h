@@ -10,6 +10,7 @@ typedef Value BuiltinCall(Elab *E, const Builtin *b, Actuals *a);
 enum {
   BF_NUMERIC = 1, /* arguments are numeric; all static: evaluated while compiling */
   BF_SPREAD = 2,  /* tuples among the arguments are spread */
+  BF_MOVES = 8,   /* moves elements of its first argument, spread: of all but the first; truth values, too */
   BF_SUM = 16,    /* of a comprehension over an empty range: of 0 */
   BF_RAW = 4,     /* binds its own arguments */
 };

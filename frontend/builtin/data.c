@@ -231,7 +231,7 @@ static bool run_program(Elab *E, const Func *f, Data *d) {
   frame_inner(E);
   if (good) {
     good = !elab_block(E, f->item->body, &v);
-    if (!good)
+    if (!good && !E->now->body->unmet)
       elab_help(elab_error(E, CODE_yield, E->now->body->returned, "a data program ends with `yield`, not `return`"),
                 "write `yield` and the names of its fields");
     good = good && outputs(E, d, &y, f->item);

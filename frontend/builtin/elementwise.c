@@ -186,10 +186,28 @@ Value elab_negate(Elab *E, Value v, Span at) { return elab_unary_op(E, OP_neg, v
 
 /* ---- selection, logic ---------------------------------------------------------------------------------- */
 
+static bool truth(Value v, uint32_t i) { return v.kind == V_BOOL ? v.b : v.array->at[i].v != 0; }
+
+/* Element by element; of truth values as well. */
+static Value pick(Elab *E, Value c, Value a, Value b) {
+  const Array *like = c.kind == V_ARRAY ? c.array : a.kind == V_ARRAY ? a.array : b.array;
+  const bool truths = a.kind == V_BOOL || (a.kind == V_ARRAY && a.array->truth);
+  Num *v = ARENA_ARRAY(E->mem, Num, like->n + 1);
+  if (!elab_spend(E, like->n)) return POISON;
+  for (uint32_t i = 0; i < like->n; i++) {
+    const Value of = truth(c, i) ? a : b;
+    v[i] = truths ? num_ratio(truth(of, i), 1) : element(of, i);
+  }
+  Value r = value_array(E, like->rank, like->dim, v);
+  return truths ? value_truths(E, r) : r;
+}
+
 static Value choose(Elab *E, Value c, Value a, Value b) {
   Level *l = deeper(value_turns(c), deeper(value_turns(a), value_turns(b)));
   if (!elab_spend(E, 1)) return POISON;
-  if (!l) return c.b ? a : b;
+  Type ta, tb;
+  value_type(a, &ta), value_type(b, &tb);
+  if (!l) return c.kind == V_BOOL && type_same_dims(ta, tb) ? (c.b ? a : b) : pick(E, c, a, b);
   Value *turn = ARENA_ARRAY(E->mem, Value, l->n + 1);
   for (uint32_t t = 0; t < l->n; t++)
     if ((turn[t] = choose(E, value_turn(c, l, t), value_turn(a, l, t), value_turn(b, l, t))).kind == V_POISON) return POISON;
@@ -203,17 +221,16 @@ Value elab_select(Elab *E, Value c, Value a, Value b, Span at_c, Span at_a, Span
     elab_error(E, CODE_not_condition, at_c, "the first argument of `where` is a condition, found %s", value_text(E, c));
     return POISON;
   }
-  if (!value_numeric(a) || !value_numeric(b)) return not_numeric(E, a, b, at_a, at_b, at, "where");
+  const bool truths = value_type(a, &ta) && ta.dt == DT_BOOL && value_type(b, &tb) && tb.dt == DT_BOOL;
+  if (!truths && (!value_numeric(a) || !value_numeric(b))) return not_numeric(E, a, b, at_a, at_b, at, "where");
   value_type(a, &ta), value_type(b, &tb);
   if (!elab_same_dims(E, ta, tb, a, b, at_a, at_b, at, "where") || !elab_same_dims(E, tc, ta, c, a, at_c, at_a, at, "where") ||
       !elab_same_dims(E, tc, tb, c, b, at_c, at_b, at, "where"))
     return POISON;
-  if (constant(c) && constant(a) && constant(b) && tc.rank == 0 && type_same_dims(ta, tb)) return choose(E, c, a, b);
+  if (constant(c) && constant(a) && constant(b)) return choose(E, c, a, b);
   Val vc = elab_tensor(E, c, at_c), va = elab_tensor(E, a, at_a), vb = elab_tensor(E, b, at_b);
   return elab_value(E, ir_select(elab_at(E, at), vc, va, vb));
 }
-
-static bool truth(Value v, uint32_t i) { return v.kind == V_BOOL ? v.b : v.array->at[i].v != 0; }
 
 /* Of truth values known while compiling; `not` looks at a alone. */
 static Value static_logic(Elab *E, Opr op, Value a, Value b) {
@@ -269,6 +286,12 @@ static Value compare(Elab *E, Opr op, Value a, Value b, const Expr *ea, const Ex
   bool swap = op == OPR_GT || op == OPR_GE;
   Op o = op == OPR_LT || op == OPR_GT ? OP_lt : op == OPR_LE || op == OPR_GE ? OP_le : op == OPR_EQ ? OP_eq : OP_ne;
   const char *what = ast_opr_text(op);
+  Type ta, tb;
+  if (eq && value_type(a, &ta) && ta.dt == DT_BOOL && value_type(b, &tb) && tb.dt == DT_BOOL) {
+    if (!elab_same_dims(E, ta, tb, a, b, ea->at, eb->at, op_at, what)) return POISON;
+    elab_at(E, op_at);
+    a = elab_as_numbers(E, a), b = elab_as_numbers(E, b);
+  }
   if (swap) return elab_binary_op(E, o, b, a, eb->at, ea->at, op_at, what);
   return elab_binary_op(E, o, a, b, ea->at, eb->at, op_at, what);
 }

@@ -245,11 +245,11 @@ static bool used(Elab *E, const Item *it) {
 }
 
 /* Some argument for a parameter of a template: free if it is real. */
-static bool some_argument(Elab *E, const Formal *x, Actual *out) {
+static bool some_argument(Elab *E, const Formal *x, int size, Actual *out) {
   *out = (Actual){.name = x->name, .name_at = x->at, .at = x->at};
   if (x->init || !x->type) return false;
   bool integer = !strcmp(x->type->base, "int") && !x->type->list;
-  if (integer) out->v = value_exact(CLAIM_SIZE, 1);
+  if (integer) out->v = value_exact(size, 1);
   else if (!strcmp(x->type->base, "bool") && !x->type->list) out->v = value_bool(true);
   else if (ast_type_real(x->type) && !x->type->ndims)
     out->v = elab_value(E, ir_input(&E->now->level->b, x->name, IN_OTHER, E->now->level->fn->in.n, type_scalar(false)));
@@ -257,12 +257,12 @@ static bool some_argument(Elab *E, const Formal *x, Actual *out) {
   return true;
 }
 
-static bool some_type(Elab *E, const Formal *x, Type *t) {
+static bool some_type(Elab *E, const Formal *x, int size, Type *t) {
   uint32_t dim[IR_MAX_RANK], rank = 0;
   if (!ast_type_real(x->type)) return false;
   for (const Arg *d = x->type->dims; d && rank < IR_MAX_RANK; d = d->next) {
     bool open = elab_shape_variable(E, d->value);
-    int64_t n = CLAIM_SIZE;
+    int64_t n = size;
     if (!open && (!elab_int(E, d->value, "a shape", &n) || n < 1 || n > 4096)) return false;
     dim[rank++] = (uint32_t)n;
   }
@@ -270,23 +270,22 @@ static bool some_type(Elab *E, const Formal *x, Type *t) {
   return true;
 }
 
-static const Func *some_instance(Elab *E, const Func *f) {
+static const Func *some_instance(Elab *E, const Func *f, int size) {
   Actual at[64];
   Actuals a = {.at = at, .call = f->item->name_at, .callee = f->item->name_at};
   if (f->bound) return f;
   for (const Formal *x = f->item->tformals; x; x = x->next) {
     if (x->init) continue;
-    if (a.n == 64 || !some_argument(E, x, &at[a.n])) return NULL;
+    if (a.n == 64 || !some_argument(E, x, size, &at[a.n])) return NULL;
     a.n++;
   }
   Value v = elab_instance(E, f, &a, NULL);
   return v.kind == V_FUNC ? v.func : NULL;
 }
 
-/* Elaborates the flow once, in a function that is thrown away; its claims are decided on the way. */
-void claim_item(Elab *E, Global *g) {
-  Value v = global_value(E, g, g->item->name_at);
-  if (v.kind != V_FUNC || used(E, g->item)) return;
+/* Elaborates the flow once, in a function that is thrown away; its claims are decided on the way. False where it takes no such size. */
+static bool of_size(Elab *E, Global *g, const Func *of, int size) {
+  bool unmet = false;
   Context c, names;
   Root root;
   Type t[FLOW_STATES];
@@ -296,11 +295,12 @@ void claim_item(Elab *E, Global *g) {
   context_body(&c, g->name)->net = true;
   root_begin(E, &root, g->name, true, false);
   root.no_draws = "a flow has no draws";
-  const Func *f = some_instance(E, v.func);
+  c.unmet = &unmet;
+  const Func *f = some_instance(E, of, size);
   context_push(E, &names);
   if (f && f->targs) names.frame = f->targs;
   bool good = f != NULL;
-  for (const Formal *x = g->item->formals; good && x; x = x->next, n++) good = n < FLOW_STATES && some_type(E, x, &t[n]);
+  for (const Formal *x = g->item->formals; good && x; x = x->next, n++) good = n < FLOW_STATES && some_type(E, x, size, &t[n]);
   context_pop(E, &names);
   for (uint32_t k = 0; k < n && good; k++) arg[k] = elab_value(E, ir_input(&root.level.b, NULL, IN_STATE, k, t[k]));
   if (good) {
@@ -310,4 +310,13 @@ void claim_item(Elab *E, Global *g) {
   }
   root_drop(E, &root);
   context_pop(E, &c);
+  return !unmet;
+}
+
+void claim_item(Elab *E, Global *g) {
+  Value v = global_value(E, g, g->item->name_at);
+  if (v.kind != V_FUNC || used(E, g->item)) return;
+  for (int size = CLAIM_SIZE; size <= CLAIM_MOST; size++)
+    if (of_size(E, g, v.func, size)) return;
+  claim_note(E, g->item, "what it requires holds for no size that is tried");
 }

@@ -29,4 +29,5 @@ void context_pop(Elab *E, Context *c) {
   vec_free(&c->own.used);
   vec_free(&c->own.counts);
   vec_free(&c->own.params);
+  vec_free(&c->own.required);
 }

@@ -34,6 +34,12 @@ typedef struct Count {
   uint32_t n;
 } Count;
 
+/* Of values of the program: 1, or NaN where it does not hold. */
+typedef struct Requirement {
+  const Stmt *stmt;
+  Value holds;
+} Requirement;
+
 /* Who owns what a body instantiates: path/dense.0, path/dense.1, ... */
 typedef struct Body {
   const char *path;
@@ -46,8 +52,11 @@ typedef struct Body {
   int loops;              /* turns of loops that run while compiling, nested */
   VEC(const char *) used; /* names of instances outside of loops */
   VEC(Count) counts;
-  VEC(const char *) params; /* names seen in this elaboration */
-  Span returned;            /* the value of the last `return` */
+  VEC(const char *) params;  /* names seen in this elaboration */
+  Span returned;             /* the value of the last `return` */
+  bool unmet;                /* a requirement was known not to hold, which ended it */
+  Level *judged;             /* where its result is made, which requirements of the program can be kept in; NULL: it has none */
+  VEC(Requirement) required; /* those */
 } Body;
 
 /* What was done so far; see budget.c. */
@@ -92,10 +101,11 @@ typedef struct Context {
   const struct Actual *momenta; /* of a flow that is asked for FLOW_LIFT */
   const char *no_draws;         /* why draws are refused here, where the root allows them; or NULL */
   bool *failed;                 /* where it is noted that there was an error, which then is not said; NULL: errors are said */
-  bool exact;                   /* what rounds stays an operation: see elab/exact.c */
-  bool reversible;              /* in a loss: flows keep the form in which a backward pass can undo them */
-  int depth, ncalls;            /* nesting of expressions and blocks; of calls */
-  Body own;                     /* where `body` began with this context */
+  bool *unmet;       /* the sizes at hand are the compiler's choice: where it is noted that a `require` refuses them; or NULL */
+  bool exact;        /* what rounds stays an operation: see elab/exact.c */
+  bool reversible;   /* in a loss: flows keep the form in which a backward pass can undo them */
+  int depth, ncalls; /* nesting of expressions and blocks; of calls */
+  Body own;          /* where `body` began with this context */
 } Context;
 
 /* What was done so far, of all that a file may take: elab/budget.c. */

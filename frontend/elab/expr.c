@@ -122,6 +122,7 @@ bool elab_int(Elab *E, const Expr *e, const char *what, int64_t *out) {
 
 Value elab_transpose(Elab *E, Value v, Span at) {
   Type t;
+  if (value_type(v, &t) && t.dt == DT_BOOL) return elab_as_truths(E, elab_transpose(E, elab_as_numbers(E, v), at));
   if (!value_numeric(v) || !value_type(v, &t)) {
     elab_error(E, CODE_wrong_shape, at, "`.T` needs a matrix, found %s", value_text(E, v));
     return POISON;

@@ -197,12 +197,32 @@ static Val array_tensor(Elab *E, const Array *a) {
 }
 
 /* Truth values as 0 and 1, turn by turn. */
-static Value as_numbers(Elab *E, Value v) {
+Value elab_as_numbers(Elab *E, Value v) {
+  if (v.kind == V_TENSOR) {
+    Val c = elab_use(E, v);
+    Build *b = &E->now->level->b;
+    Val one = ir_const(b, 1), zero = ir_const(b, 0);
+    return elab_value(E, ir_select(b, c, one, zero));
+  }
   if (v.kind == V_BOOL) return value_num(v.b ? 1 : 0);
   if (v.kind == V_ARRAY) return value_array(E, v.array->rank, v.array->dim, v.array->at);
   if (v.kind != V_TURNS) return v;
   Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
-  for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = as_numbers(E, v.turns.at[t]);
+  for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_as_numbers(E, v.turns.at[t]);
+  v.turns.at = turn;
+  return v;
+}
+
+Value elab_as_truths(Elab *E, Value v) {
+  if (v.kind == V_NUM || v.kind == V_ARRAY) return value_truths(E, v);
+  if (v.kind == V_TENSOR) {
+    Val x = elab_use(E, v);
+    Build *b = &E->now->level->b;
+    return elab_value(E, ir_lt(b, ir_const(b, 0), x));
+  }
+  if (v.kind != V_TURNS) return v;
+  Value *turn = ARENA_ARRAY(E->mem, Value, v.turns.level->n + 1);
+  for (uint32_t t = 0; t < v.turns.level->n; t++) turn[t] = elab_as_truths(E, v.turns.at[t]);
   v.turns.at = turn;
   return v;
 }
@@ -238,7 +258,7 @@ Val elab_tensor(Elab *E, Value v, Span at) {
   case V_TURNS: {
     Type t;
     if (value_type(v, &t) && t.dt == DT_BOOL) {
-      Val x = turns_tensor(E, as_numbers(E, v), at);
+      Val x = turns_tensor(E, elab_as_numbers(E, v), at);
       return ir_lt(b, ir_const(b, 0), x);
     }
     return turns_tensor(E, v, at);

@@ -81,6 +81,9 @@ Val level_walk(Elab *E, Level *l, Val outer); /* outer (of l->up) becomes a slic
 void level_drop(Elab *E, Level *l);
 Val elab_use(Elab *E, Value tensor);              /* in the innermost level */
 Val elab_tensor(Elab *E, Value numeric, Span at); /* any numeric value, or bool, as a tensor */
+/* Truth values as 1 and 0, and back; of tensors in the innermost level, at the place that was last told. */
+Value elab_as_numbers(Elab *E, Value v);
+Value elab_as_truths(Elab *E, Value v);
 Type elab_type(Elab *E, Val v);
 Value elab_value(Elab *E, Val v); /* a tensor of the innermost level */
 bool elab_lane(Elab *E);          /* states must be per sample here */

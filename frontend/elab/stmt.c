@@ -174,6 +174,112 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
   return false;
 }
 
+/* ---- requirements ---------------------------------------------------------------------------------------- */
+
+static bool of_library(const Elab *E, uint32_t file) {
+  for (const Module *m = E->modules; m; m = m->next)
+    if (m->ast && m->ast->file == file) return m->std;
+  return false;
+}
+
+/* The call to blame: the innermost that another file than that of the requirement has, and none of the library's; of a file's own
+ * functions the innermost. NULL: it stands in no function. */
+static const Call *to_blame(const Elab *E, const Stmt *s) {
+  const Call *c = E->now->calls;
+  if (!E->main || s->at.file == E->main->ast->file) return c;
+  while (c && (c->at.file == s->at.file || of_library(E, c->at.file))) c = c->up;
+  return c ? c : E->now->calls;
+}
+
+/* ", found n = 1": what is known of the names in the condition, in turn `t` of l. */
+static const char *found_text(Elab *E, const Stmt *s, const Level *l, uint32_t t) {
+  const char *text = "";
+  Type type;
+  for (const Arg *a = s->read; a; a = a->next) {
+    const Entry *e = frame_find(E->now->frame, a->name);
+    Value v = e ? value_turn(e->v, l, t) : POISON;
+    if (v.kind == V_BOOL) v = (Value){.kind = V_STRING, .string = v.b ? "true" : "false"};
+    else if (!value_type(v, &type)) continue;
+    text = arena_printf(E->mem, "%s%s %s = %s", text, *text ? "," : ", found", a->name,
+                        v.kind == V_STRING ? v.string : value_shown(E, v));
+  }
+  return text;
+}
+
+static bool not_met(Elab *E, const Stmt *s, const Level *l, uint32_t t) {
+  E->now->body->unmet = true;
+  if (E->now->unmet) return E->met++, *E->now->unmet = true;
+  const Call *c = to_blame(E, s);
+  DiagMsg *m = elab_error(E, CODE_requirement, c ? c->at : s->value->at, "%s%s", s->words->name, found_text(E, s, l, t));
+  if (c) elab_label(m, s->value->at, "`%s` requires this", E->now->calls->of->name);
+  return true;
+}
+
+static DiagMsg *unknown_yet(Elab *E, const Stmt *s) {
+  DiagMsg *m = elab_error(E, CODE_not_constant, s->value->at, "what is required here must be known while compiling");
+  elab_help(m, "a function that gives reals may require something of values of the program, outside of comprehensions; its result "
+               "is NaN then");
+  return m;
+}
+
+/* The program is to look at it. The first scalar that the condition is made of is told, if it fails. */
+static void require_later(Elab *E, const Stmt *s, Value ok) {
+  Body *body = E->now->body;
+  Val quoted = VAL_NONE;
+  if (E->now->exact) return; /* claims are about what is required */
+  if (!body->judged || body->judged != E->now->level) {
+    unknown_yet(E, s);
+    return;
+  }
+  for (const Arg *a = s->read; a && !quoted.id; a = a->next) {
+    const Entry *e = frame_find(E->now->frame, a->name);
+    Type t;
+    if (e && e->v.kind == V_TENSOR && value_type(e->v, &t) && t.dt == DT_REAL && !t.rank) quoted = elab_use(E, e->v);
+  }
+  Val holds = elab_tensor(E, ok, s->value->at);
+  Build *b = elab_at(E, s->words->at);
+  const bool tells = quoted.id != 0;
+  if (!tells) quoted = ir_const(b, 0);
+  *vec_push(&body->required) = (Requirement){s, elab_value(E, ir_require(b, holds, quoted, CAUSE_STATED, tells))};
+}
+
+/* The result v of a function that requires r. */
+static Value judged(Elab *E, Value v, const Requirement *r) {
+  Type t;
+  if (v.kind == V_POISON) return v;
+  if (v.kind == V_TUPLE || v.kind == V_LIST) {
+    Value *w = ARENA_ARRAY(E->mem, Value, v.list.n + 1);
+    for (uint32_t i = 0; i < v.list.n; i++) w[i] = judged(E, v.list.at[i], r);
+    v.list.at = w;
+    return v;
+  }
+  if (!value_type(v, &t) || t.dt != DT_REAL) {
+    elab_label(unknown_yet(E, r->stmt), E->now->body->returned, "it gives %s", value_text(E, v));
+    return POISON;
+  }
+  Val x = elab_tensor(E, v, r->stmt->at), ok = elab_use(E, r->holds);
+  return elab_value(E, ir_mul(elab_at(E, r->stmt->words->at), x, ok));
+}
+
+/* True where it is known not to hold. */
+static bool require(Elab *E, const Stmt *s) {
+  Value v = elab_expr(E, s->value);
+  Type t;
+  if (v.kind == V_POISON) return false;
+  if (!value_type(v, &t) || t.dt != DT_BOOL || t.rank) {
+    DiagMsg *m = elab_error(E, CODE_not_condition, s->value->at, "`require` needs a condition, found %s", value_kind(E, v));
+    if (value_type(v, &t) && t.dt == DT_BOOL) elab_help(m, "one truth value: `require min(sizes) >= 2, \"...\"`");
+    return false;
+  }
+  const Level *l = value_turns(v);
+  for (uint32_t k = 0; k < (l ? l->n : 1); k++) {
+    const Value ok = value_turn(v, l, k);
+    if (ok.kind == V_BOOL && !ok.b) return not_met(E, s, l, k);
+  }
+  if (v.kind == V_TENSOR) require_later(E, s, v);
+  return false;
+}
+
 /* ---- blocks -------------------------------------------------------------------------------------------- */
 
 static void in_flows(Elab *E, const Stmt *s) {
@@ -209,6 +315,7 @@ static bool run(Elab *E, const Stmt *s, Value *result) {
   case ST_USE: frame_define(E, s->names->name, s->names->name_at, elab_use_value(E, s->value, s->names->name), false); return false;
   case ST_YIELD: elab_yield(E, s); return false;
   case ST_DEFINE: local_define(E, s); return false;
+  case ST_REQUIRE: return require(E, s);
   case ST_UPDATE:
   case ST_APPLY:
   case ST_EVOLVE:
@@ -255,7 +362,11 @@ Value elab_block_value(Elab *E, const Block *b) {
 }
 
 Value elab_body(Elab *E, const Item *it) {
-  if (it->value) return elab_expr(E, it->value);
-  if (it->body) return block_value(E, it->body, arena_printf(E->mem, "`%s`", it->name));
-  return POISON;
+  Body *body = E->now->body;
+  body->judged = E->now->level;
+  Value v = it->value  ? elab_expr(E, it->value)
+            : it->body ? block_value(E, it->body, arena_printf(E->mem, "`%s`", it->name))
+                       : POISON;
+  for (uint32_t i = 0; i < body->required.n; i++) v = judged(E, v, &body->required.at[i]);
+  return v;
 }

@@ -57,7 +57,8 @@ static bool flow_begin(Elab *E, const Func *f, Flow *w, Val *state) {
   first_readings(E, w);
   c.flow = w;
   if (f->item->body && elab_block(E, f->item->body, &none)) {
-    elab_error(E, CODE_flow_state, E->now->body->returned, "a flow gives its last states: there is nothing to return");
+    if (!E->now->body->unmet)
+      elab_error(E, CODE_flow_state, E->now->body->returned, "a flow gives its last states: there is nothing to return");
     w->broken = true;
   }
   context_pop(E, &c);

@@ -3,6 +3,7 @@
 #include "frontend/flow/flow_priv.h"
 
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- recording a step ---------------------------------------------------------------------------------- */
@@ -195,6 +196,11 @@ static bool logdet_value(Elab *E, Step *s) {
   if (!value_numeric(v) || !value_type(v, &t) || t.dt != DT_REAL || t.rank) {
     DiagMsg *m = elab_error(E, CODE_not_scalar, e->at, "a log-determinant is a scalar, found %s", value_text(E, v));
     if (value_numeric(v) && value_type(v, &t) && t.rank == 1) elab_help(m, "of a step element by element it is the `sum(...)`");
+    return false;
+  }
+  if (v.kind == V_NUM && isnan(v.num.v)) {
+    elab_help(elab_error(E, CODE_claim_refuted, e->at, "this log-determinant is not a number"),
+              "log |det| is real: of a negative det the `abs` is taken first");
     return false;
   }
   s->logdet = elab_tensor(E, v, e->at);

@@ -10,7 +10,7 @@
 const char *const ast_stmt_text[] = {
   [ST_LET] = "let",     [ST_VAR] = "var",       [ST_ASSIGN] = "assign",   [ST_UPDATE] = "update", [ST_RETURN] = "return",
   [ST_FOR] = "for",     [ST_REPEAT] = "repeat", [ST_PARAM] = "param",     [ST_USE] = "use",       [ST_YIELD] = "yield",
-  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running", [ST_DEFINE] = "define",
+  [ST_APPLY] = "apply", [ST_EVOLVE] = "evolve", [ST_RUNNING] = "running", [ST_DEFINE] = "define", [ST_REQUIRE] = "require",
 };
 
 const char *const ast_item_text[] = {

@@ -110,7 +110,8 @@ typedef enum StmtKind {
   ST_APPLY,   /* T(q, p) as a statement (flows), inverse(T)(q, p) */
   ST_EVOLVE,  /* evolve(q, p) under H for t steps m method M; evolve x along f for t steps m */
   ST_RUNNING, /* running m = mean_over_batch(e) decay d */
-  ST_DEFINE   /* fn f(x) = e, hamiltonian H(q, p) { } */
+  ST_DEFINE,  /* fn f(x) = e, hamiltonian H(q, p) { } */
+  ST_REQUIRE  /* require e, "what is needed" */
 } StmtKind;
 
 typedef enum YieldForm { YF_ONE, YF_EACH, YF_WINDOWS, YF_SHUFFLED } YieldForm;
@@ -137,6 +138,8 @@ struct Stmt {
   Expr *law, *duration, *steps, *method; /* EVOLVE: under H | along f */
   Expr *decay;                           /* RUNNING */
   Item *item;                            /* DEFINE: an IT_FN or IT_HAMILTONIAN; `names` has its name */
+  const Expr *words;                     /* REQUIRE: an EX_STRING */
+  const Arg *read;                       /* REQUIRE: the names that its condition takes from around it, without values */
 };
 
 struct Block {

@@ -158,8 +158,10 @@ static void put_stmt(FILE *out, const Stmt *s, int depth) {
   } else put_names(out, s, depth);
   put_clause(out, " ", s->target, depth);
   if (s->kind == ST_UPDATE) fprintf(out, " %s=", ast_opr_text(s->op));
-  bool defines = s->kind != ST_RETURN && s->kind != ST_REPEAT && s->kind != ST_APPLY && s->kind != ST_UPDATE;
+  bool defines =
+      s->kind != ST_RETURN && s->kind != ST_REPEAT && s->kind != ST_APPLY && s->kind != ST_UPDATE && s->kind != ST_REQUIRE;
   put_clause(out, s->kind == ST_FOR ? " in " : defines ? " = " : " ", s->value, depth);
+  put_clause(out, ", ", s->words, depth);
   put_clause(out, " ~ ", s->init_dist, depth);
   put_clause(out, " inverse ", s->inverse, depth);
   put_clause(out, " logdet ", s->logdet, depth);

@@ -110,3 +110,10 @@ void ast_free_names(Parser *ps, Item *it) {
   it->free = w.free.first;
   vec_free(&w.bound);
 }
+
+const Arg *ast_names_in(Parser *ps, const Expr *e) {
+  Walk w = {.ps = ps};
+  expr(&w, e);
+  vec_free(&w.bound);
+  return w.free.first;
+}

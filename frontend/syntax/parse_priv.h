@@ -110,8 +110,9 @@ Args args_add(Parser *ps, Args list, const char *name, Span name_at, Expr *value
 Args args_named(Parser *ps, const char *name, Span name_at, Expr *value); /* a list of one */
 const char *ast_text(Parser *ps, Span at);                                /* the source as written: blanks squeezed, no comments */
 
-/* free.c: fills in it->free */
+/* free.c: fills in it->free; the names that an expression takes from around it */
 void ast_free_names(Parser *ps, Item *it);
+const Arg *ast_names_in(Parser *ps, const Expr *e);
 
 /* parser.y */
 int hnn_parse(Parser *ps);

@@ -65,7 +65,7 @@ static void check_claim(Parser *ps, const Item *it, Span at);
 %token T_NET "net" T_FLOW "flow" T_SYMPLECTIC "symplectic" T_VOLUME "volume" T_USE "use" T_DATA "data"
 %token T_LOSS "loss" T_TRAIN "train" T_REPORT "report" T_EXPECT "expect" T_PROVE "prove" T_PLOT "plot" T_SAVE "save"
 %token T_LET "let" T_VAR "var" T_RETURN "return" T_FOR "for" T_IN "in" T_REPEAT "repeat" T_PARAM "param"
-%token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_UNDER "under" T_ALONG "along"
+%token T_YIELD "yield" T_EACH "each" T_WINDOWS "windows" T_SHUFFLED "shuffled" T_EVOLVE "evolve" T_REQUIRE "require" T_UNDER "under" T_ALONG "along"
 %token T_STEPS "steps" T_METHOD "method" T_RUNNING "running" T_DECAY "decay" T_INVERSE "inverse" T_LOGDET "logdet" T_ON "on" T_FROM "from" T_AS "as"
 %token T_TRUE "true" T_FALSE "false" T_AND "and" T_OR "or" T_NOT "not"
 %token T_ADD_TO "+=" T_SUB_FROM "-=" T_MUL_BY "*=" T_DIV_BY "/=" T_ARROW "->"
@@ -284,6 +284,9 @@ stmt:
   | "evolve" sub_expr under expr "for" expr "steps" expr method_opt
       { $$ = ast_stmt(ps, ST_EVOLVE, @$); $$->target = $2; $$->under = $3; $$->law = $4;
         $$->duration = $6; $$->steps = $8; $$->method = $9; }
+  | "require" expr ',' T_STRING
+      { $$ = ast_stmt(ps, ST_REQUIRE, @$); $$->value = $2; Expr *words = ast_expr(ps, EX_STRING, @4); words->name = $4;
+        $$->words = words; $$->read = ast_names_in(ps, $2); }
   | "running" T_NAME '=' expr decay_opt
       { $$ = ast_stmt(ps, ST_RUNNING, @$); $$->names = args_named(ps, $2, @2, NULL).first; $$->nnames = 1; $$->value = $4; $$->decay = $5; }
   | local '=' expr             { $$ = ast_local(ps, define(ps, $1, $3, NULL, @$)); }

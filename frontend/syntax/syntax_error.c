@@ -21,9 +21,9 @@ static const char *const definitions[] = {
   "loss",      "train",  "report", "expect", "prove",       "plot", "save", "the end of the file", NULL};
 static const char *const operands[] = {"a name", "a number", "a string", "'('",  "'['",   "'{'",
                                        "'-'",    "'+'",      "not",      "true", "false", NULL};
-static const char *const statements[] = {"let",    "var",     "return", "for",      "repeat",   "param", "use", "yield",
-                                         "evolve", "running", "a name", "a number", "a string", "'('",   "'['", "'{'",
-                                         "'-'",    "'+'",     "not",    "true",     "false",    NULL};
+static const char *const statements[] = {"let",    "var",     "return",  "for",    "repeat",   "param",    "use", "yield",
+                                         "evolve", "require", "running", "a name", "a number", "a string", "'('", "'['",
+                                         "'{'",    "'-'",     "'+'",     "not",    "true",     "false",    NULL};
 static const char *const operators[] = {
   "'+'", "'-'", "'*'", "'/'", "'^'", "'@'", "'<'", "'>'", "<=", ">=", "==", "!=", "and", "or", "'('", "'['", "'.'", NULL};
 static const char *const updates[] = {"+=", "-=", "*=", "/=", NULL};
@@ -93,7 +93,8 @@ static const char *meant(const Parser *ps, uint32_t found) {
   bool top = true;
   for (uint32_t i = 0; i < found && top; i++)
     if (ps->tokens.at[i].kind == '{' && ps->tokens.at[i].match > found) top = false;
-  static const char *const inner[] = {"let", "var", "return", "for", "repeat", "param", "use", "yield", "evolve", "running"};
+  static const char *const inner[] = {"let", "var",   "return", "for",     "repeat", "param",
+                                      "use", "yield", "evolve", "require", "running"};
   return top ? diag_nearest(t->name, definitions, sizeof definitions / sizeof *definitions - 2)
              : diag_nearest(t->name, inner, sizeof inner / sizeof *inner);
 }
@@ -104,7 +105,7 @@ static bool is_comparison(int kind) {
 
 static bool starts_statement(int kind) {
   return kind == T_LET || kind == T_VAR || kind == T_RETURN || kind == T_FOR || kind == T_REPEAT || kind == T_PARAM ||
-         kind == T_USE || kind == T_YIELD || kind == T_EVOLVE;
+         kind == T_USE || kind == T_YIELD || kind == T_EVOLVE || kind == T_REQUIRE;
 }
 
 /* ---- where it happened ---- */
@@ -223,6 +224,7 @@ static const char *in_const(const Met *m) { return at_statement(m->ps, m->found,
 static const char *in_save(const Met *m) { return at_statement(m->ps, m->found, T_SAVE) ? form_of(T_SAVE) : NULL; }
 static const char *in_train(const Met *m) { return at_statement(m->ps, m->found, T_TRAIN) ? m->last->name : NULL; }
 static const char *in_expect(const Met *m) { return at_statement(m->ps, m->found, T_EXPECT) ? "" : NULL; }
+static const char *in_require(const Met *m) { return at_statement(m->ps, m->found, T_REQUIRE) ? "" : NULL; }
 static const char *keyword(const Met *m) { return m->t->kind != T_NAME && m->t->kind != T_STRING ? m->t->name : NULL; }
 static const char *form(const Met *m) { return m->last->kind && form_first(m->ps, m->found - 1) ? form_of(m->last->kind) : NULL; }
 static const char *statement(const Met *m) { return starts_statement(m->t->kind) ? "" : NULL; }
@@ -274,6 +276,7 @@ static const struct {
   {ANY, ANY, ANY, {"'{'"}, brace_next, "the `{` stands at the end of this line, not on the next one"},
   {ANY, ANY, ':', {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
   {ANY, ANY, T_NL, {"'{'", "'='", "->"}, NULL, "a body of several statements stands in `{ }`, an expression behind `=`"},
+  {ANY, ANY, ANY, {0}, in_require, "a requirement is a condition, and words for who calls: `require n >= 2, \"a coupling needs 2 coordinates or more\"`"},
   {ANY, T_NL, ANY, {"import"}, NULL,
    "a file is a list of definitions (`fn`, `hamiltonian`, `data`, `loss`, `train`, `report`, ...); an expression goes on in the "
    "next line after an operator, or inside brackets"},

@@ -53,6 +53,7 @@ static const struct Word {
   {"param", T_PARAM, HARD},
   {"yield", T_YIELD, HARD},
   {"evolve", T_EVOLVE, HARD},
+  {"require", T_REQUIRE, HARD},
   {"running", T_RUNNING, OPENING},
   {"under", T_UNDER, FOLLOWING},
   {"along", T_ALONG, FOLLOWING},
@@ -118,7 +119,7 @@ static bool begins_statement(const Filter *f, uint32_t i, bool item) {
   if (w->kind == T_FN) return next->kind == T_NAME;
   if (item) return w->kind == T_EXPECT || w->kind == T_PROVE;
   return w->kind == T_LET || w->kind == T_VAR || w->kind == T_RETURN || w->kind == T_PARAM || w->kind == T_YIELD ||
-         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT || w->kind == T_EVOLVE;
+         w->kind == T_EXPECT || w->kind == T_PROVE || w->kind == T_REPEAT || w->kind == T_EVOLVE || w->kind == T_REQUIRE;
 }
 
 /* Whether `prove (variables)` ends before the raw token. */

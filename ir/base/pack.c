@@ -28,7 +28,7 @@ void pack_count(Pack *p, uint32_t *n, size_t size) {
 }
 
 void pack_text(Pack *p, const char **s) {
-  uint32_t n = *s && !p->reading ? (uint32_t)strlen(*s) + 1 : 0;
+  uint32_t n = !p->reading && *s ? (uint32_t)strlen(*s) + 1 : 0;
   pack_count(p, &n, 1);
   if (!p->reading) {
     pack_bytes(p, (void *)*s, n);

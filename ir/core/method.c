@@ -13,4 +13,4 @@ const MethodInfo ir_method[M_count] = {
 };
 
 const char *const ir_cause[CAUSE_count] = {
-  [CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing", [CAUSE_TIMES] = "times"};
+  [CAUSE_NOT_CONVERGED] = "not_converged", [CAUSE_NO_CROSSING] = "no_crossing", [CAUSE_TIMES] = "times", [CAUSE_STATED] = "stated"};

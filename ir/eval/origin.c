@@ -250,9 +250,22 @@ static const char *unordered(const char *method, double from, char *buf, size_t 
   return buf;
 }
 
-static const char *requirement(const Origin *o, char *buf, size_t size) {
+/* The string that stands at a place, less its quotes. */
+static const char *stated(const Source *src, Span at, char *buf, size_t size) {
+  const SourceFile *file = at.file ? source_file(src, at.file) : NULL;
+  if (!file || at.end > file->len || at.end < at.begin + 2) return snprintf(buf, size, "a requirement does not hold"), buf;
+  return snprintf(buf, size, "%.*s", (int)(at.end - at.begin - 2), file->text + at.begin + 1), buf;
+}
+
+static const char *requirement(const Source *src, const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   int64_t about = ir_require_attr(o->f, i).about;
+  if (ir_require_attr(o->f, i).cause == CAUSE_STATED) {
+    stated(src, i->at, buf, size);
+    const size_t n = strlen(buf);
+    if (about) snprintf(buf + n, size - n, ", found %g", o->arg[0]);
+    return buf;
+  }
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     snprintf(buf, size, "the iteration of `%s` did not converge at dt = %g", ir_method[about].name, o->arg[0]);
   else if (ir_require_attr(o->f, i).cause == CAUSE_TIMES) return unordered(ir_method[about].name, o->arg[0], buf, size);
@@ -329,7 +342,7 @@ const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t
   const Inst *i = ir_inst(o->f, o->v);
   char name[64], numbers[128], what[160];
   called(src, i->at, name, sizeof name);
-  if (i->op == OP_require) return requirement(o, buf, size);
+  if (i->op == OP_require) return requirement(src, o, buf, size);
   if (i->op == OP_ode && o->failure) return adaptive(o, buf, size);
   if (o->outside) return row_text(o, buf, size);
   if (i->op == OP_in) {
@@ -370,6 +383,7 @@ const char *ir_origin_advice(const Origin *o) {
     return "the step is too large: take a smaller `dt`";
   if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))
     return "`times` rise or fall throughout, within each sample; equal ones may follow each other";
+  if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_STATED) return NULL;
   if (i->op == OP_require) return "give more `steps`, or start where the orbit comes back to the surface";
   if (i->op == OP_in && o->f->in.at[ir_number(o->f, i)].kind == IN_FIELD && isnan(o->value))
     return "it is a gap of the data: `where(x_mask > 0, x, 0)` is 0 there, and what is computed of it is finite";

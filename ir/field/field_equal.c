@@ -28,6 +28,7 @@ enum {
   POINTS = 1100,
   WORK = 200000,
   REAL_WORK = 8000000,
+  DOUBTFUL_WORK = 1000000,
   QUICK_BITS = 16,
   QUICK_WORK = 6000
 };
@@ -205,6 +206,13 @@ static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
 
 typedef enum { AGREE, DISAGREE, NEITHER } Outcome;
 
+/* Points that may be drawn for `want` of use. Where those outside of the real domain tell nothing, half of the points are of use for each root
+ * or logarithm that is like asinh's: of 8 elements one in 256. */
+static double tries_for(const Pair *p, const Tally *t, int want) {
+  const double some = (p->env.related ? TRIES / 2 : TRIES) * want;
+  return t->doubtful && proof(p) ? fmax(some, DOUBTFUL_WORK / p->cost) : some;
+}
+
 /* In the field. NEITHER: the functions cannot be compared, reason says why. */
 static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
   FieldReport *r = p->report;
@@ -213,7 +221,7 @@ static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
   r->points = 0;
   r->branched = false;
   for (int tries = 0; r->points < want; tries++) {
-    if (tries >= (p->env.related ? TRIES / 2 : TRIES) * want) break;
+    if (tries >= tries_for(p, t, want)) break;
     if (!try_point(p, &seed, t, &different)) return different ? DISAGREE : NEITHER;
     r->points = t->doubtful ? t->real : t->any;
     want = wanted(p, t);

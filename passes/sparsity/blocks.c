@@ -63,27 +63,24 @@ static bool augment(Match *m, uint32_t i) {
 
 /* The rows that a search from row i meets, and their columns, which are one less. */
 static void stuck(const Match *m, uint32_t i, Blocks *out) {
+  bool *seen = base_zeroed((size_t)m->p->cols + 1, sizeof *seen);
   out->row[out->nstuck++] = i;
   for (uint32_t k = 0; k < out->nstuck; k++) {
     const uint32_t at = out->row[k];
     for (uint32_t c = m->p->start[at]; c < m->p->start[at + 1]; c++) {
       const uint32_t j = m->p->col[c];
-      bool seen = false;
-      for (uint32_t o = 0; o + 1 < out->nstuck && !seen; o++) seen = out->col[o] == j;
-      if (seen) continue;
+      if (seen[j]) continue;
+      seen[j] = true;
       out->col[out->nstuck - 1] = j;
       out->row[out->nstuck++] = m->row[j];
     }
   }
+  base_free(seen);
 }
 
-static void ascend(uint32_t *v, uint32_t n) {
-  for (uint32_t k = 1; k < n; k++)
-    for (uint32_t j = k; j > 0 && v[j] < v[j - 1]; j--) {
-      const uint32_t w = v[j];
-      v[j] = v[j - 1];
-      v[j - 1] = w;
-    }
+static int ascending(const void *a, const void *b) {
+  const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
 }
 
 static bool transversal(const Pattern *p, uint32_t *column, Blocks *out) {
@@ -98,8 +95,8 @@ static bool transversal(const Pattern *p, uint32_t *column, Blocks *out) {
     all = augment(&m, i);
     if (all) continue;
     stuck(&m, i, out);
-    ascend(out->row, out->nstuck);
-    ascend(out->col, out->nstuck - 1);
+    qsort(out->row, out->nstuck, sizeof *out->row, ascending);
+    qsort(out->col, out->nstuck - 1, sizeof *out->col, ascending);
   }
   base_free(mem);
   return all;

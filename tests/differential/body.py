@@ -417,6 +417,8 @@ class Body:
         self.indent -= 1
         inner, self.lines, self.names = self.lines, hold, outer
         self.write("fn %s(%s: real%s) {" % (name, a, dims(shape)))
+        if not self.wild and r.random() < 0.15:
+            self.write("  require %s(tanh(%s)) <= 1, \"a tanh\"" % ("maxabs" if shape else "abs", a))
         self.lines += inner
         self.write("  return tanh(%s) + sin(%s)" % (text, inside))
         self.write("}")

@@ -215,6 +215,12 @@ class Reader:
             self.want("in")
             over = self.range()
             return ("for", names, over, self.body())
+        if word == "require":
+            self.next()
+            condition = self.expr()
+            self.want(",")
+            self.next()
+            return ("require", condition)
         if word == "repeat":
             self.next()
             return ("repeat", self.expr(), self.body())

@@ -119,6 +119,12 @@ static const struct { const char *expr; double want; } values[] = {
   /* conditions */
   {"where(1 < 2, 5, 6)", 5}, {"where(not (1 < 2) or 2 >= 3, 5, 6)", 6}, {"sum(where([1, 5, 2] > 1.5, [1, 1, 1], 0))", 2},
   {"where(n == 3 and true, 1, 0)", 1},
+  {"[1, 2, 4][where([true, false, true], [true, true, false], true)][1]", 2},
+  {"sum([1, 2, 4][[true, false, true] == [true, true, true]])", 5}, {"sum([1, 2, 4][[true, false, true] != false])", 5},
+  {"[1, 2, 4][roll([true, false, false], -1)][0]", 4}, {"sum([1, 2, 4][flip([true, true, false])])", 6},
+  {"sum([1, 2, 4][concat([true], [false, true])])", 5}, {"sum([1, 2, 4][reshape([[true, false, true]], 3)])", 5},
+  {"where(stack([true, false], [false, true])[1] == [false, true], [5, 6], 0)[1]", 6},
+  {"where([[true, false, true], [false, false, true]].T[2, 1], 5, 6)", 5},
   /* functions */
   {"sum(square([1, 2]))", 5}, {"sum(scaled([1, 2]))", 30}, {"sum(scaled(by = 2, x = [1, 2]))", 6}, {"twice(square, [2])[0]", 16},
   {"cubes([1, 2, 3])", 36}, {"{ let (a, b) = pair(5, 3)\n return a*b }", 16}, {"sum(concat(pair([1], [2])))", 2},

@@ -305,6 +305,7 @@ static void statement(Bytes *out, const Tree *t) {
                                       "let (a, b) = ",
                                       "running m = ",
                                       "use u = ",
+                                      "require ",
                                       "fn g(y) = ",
                                       "hamiltonian H(q: real[1], p: real[1]) = "};
   const char *b = FUZZ_PICK(begin);
@@ -316,7 +317,10 @@ static void statement(Bytes *out, const Tree *t) {
     return;
   }
   generate(out, t, 2);
-  fuzz_put_text(out, strchr(b, '~') ? ")\n" : !strncmp(b, "repeat", 6) ? " { x = x + 1 }\n" : "\n");
+  fuzz_put_text(out, strchr(b, '~')              ? ")\n"
+                     : !strncmp(b, "require", 7) ? " > 0, \"words\"\n"
+                     : !strncmp(b, "repeat", 6)  ? " { x = x + 1 }\n"
+                                                 : "\n");
 }
 
 static void item(Bytes *out, const Tree *t) {
