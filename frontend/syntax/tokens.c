@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_UNCLOSED = 64 }; /* braces that are looked for to the end of the file and not found */
+
 typedef enum WordClass { HARD, ITEM, OPENING, FOLLOWING } WordClass; /* ITEM: OPENING, at the top level only */
 
 static const struct Word {
@@ -74,6 +76,7 @@ typedef struct Filter {
   bool fresh;         /* it is the first of its line */
   VEC(uint32_t) open; /* indices in ps->tokens of the brackets that are open */
   uint32_t closed;    /* the raw token before which braces are known to be closed */
+  uint32_t unclosed;  /* how often they were not */
 } Filter;
 
 Span token_span(const Parser *ps, const Token *t) { return (Span){ps->file, t->begin, t->end}; }
@@ -247,9 +250,11 @@ static bool may_be_local(const Filter *f, uint32_t i) {
   return w && (w->kind == T_FN || w->kind == T_HAMILTONIAN);
 }
 
-/* Whether the braces that are open at raw token i are closed behind it, before the end or what only stands at the top of a file. */
+/* Whether the braces that are open at raw token i are closed behind it, before the end or what only stands at the top of a file.
+ * Where they are not, all that is left has been looked at: a file with many such places is not looked through for each. */
 static bool braces_close(Filter *f, uint32_t i) {
   if (i < f->closed) return true;
+  if (f->unclosed == MOST_UNCLOSED) return false;
   uint32_t depth = 0, first = 0;
   for (uint32_t k = f->open.n; k-- > 0;)
     if (f->ps->tokens.at[f->open.at[k]].kind == '{') depth++, first = f->open.at[k];
@@ -261,6 +266,7 @@ static bool braces_close(Filter *f, uint32_t i) {
     if (t->kind == '}') depth--;
   }
   if (depth == 0) f->closed = i;
+  else f->unclosed++;
   return depth == 0;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/data/apart_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,12 +30,14 @@ static void limit_data(size_t more) {
   if (known) setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
 }
 
-/* Faults end it without a word, what stops the caller is the caller's to answer, and it does not outlive the caller. */
+/* Faults end it without a word (of malloc or of a sanitizer), what stops the caller is the caller's to answer, and it does not outlive the caller. */
 static void prepare(pid_t parent, unsigned seconds, size_t more) {
   static const int fault[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM, SIGPROF},
                    stop[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP};
   for (size_t k = 0; k < sizeof fault / sizeof *fault; k++) signal(fault[k], SIG_DFL);
   for (size_t k = 0; k < sizeof stop / sizeof *stop; k++) signal(stop[k], SIG_IGN);
+  const int quiet = open("/dev/null", O_WRONLY);
+  if (quiet >= 0) dup2(quiet, STDERR_FILENO);
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
   setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
   limit_data(more);

@@ -5,13 +5,14 @@
  * gives the target every file (the corpus), then inputs that are extreme in one way, then MUTATIONS inputs made of the
  * corpus, the same ones in every run of one seed, or as many as SECONDS allow. -q: the files alone. A target ends the process
  * if it fails; then the input lies in FOLDER, if that is given, and its number is on stderr. An input that takes more than
- * 10 s of the processor, or 60 s, has failed, too.
+ * 10 s of the processor, or 60 s, has failed, too; HNNC_SLOWER=F, of a build that takes longer for everything, makes it F times as much.
  *
  * Compiled by afl-clang-fast, and started by afl-fuzz, it takes AFL++'s inputs. */
 #include "tests/fuzz/bytes.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static size_t ncorpus, executions;
 static char trying[512], save_as[4096];
 static const uint8_t *input;
 static size_t input_size;
+static unsigned slower = 1;
 
 /* ---- one input ------------------------------------------------------------------------------------------------------ */
 
@@ -46,7 +48,7 @@ static void say(const char *what) {
 
 static void on_crash(int sig) {
   const bool late = sig == SIGALRM || sig == SIGPROF;
-  if (late) say("timeout: longer than 10 s: ");
+  if (late) say("timeout: ");
   say(trying);
   save();
   signal(sig, SIG_DFL);
@@ -89,7 +91,7 @@ static void give(Bytes b, const char *what, size_t number) {
   snprintf(trying, sizeof trying, "failed on %s %zu\n", what, number);
   if (b.n) memcpy(exact, b.at, b.n);
   input_size = b.n, input = exact;
-  limit(MOST_SECONDS, MOST_WAITING);
+  limit(MOST_SECONDS * slower, MOST_WAITING * slower);
   LLVMFuzzerTestOneInput(exact, b.n);
   limit(0, 0);
   input = NULL;
@@ -266,6 +268,7 @@ int main(int argc, char **argv) {
     else if (opt == 'q') files_only = true;
     else return 2;
   }
+  if (getenv("HNNC_SLOWER")) slower = (unsigned)fmax(1, strtod(getenv("HNNC_SLOWER"), NULL));
   handle_all();
   for (int i = optind; i < argc; i++) load(argv[i]);
   for (size_t i = 0; i < ncorpus; i++) give(corpus[i], "file", i);
