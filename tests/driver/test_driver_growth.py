@@ -5,15 +5,13 @@ Programs of many kinds are made in two sizes. Counted, not timed, is what the pa
 --time-passes) and the lines of LLVM IR: twice the size may write little more than twice as much. The sizes are such that a
 walk that is quadratic, or worse, does not end within the time that a command has. Where a program means more than can be
 written out, it is refused, with the name of what is too large."""
-import os
 import subprocess
 import sys
 
 from driver_util import check, environment, HNNC, hnnc, main, write
 
-SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))
 # Meson has malloc write over what is freed: ten times as long for functions of a million operations.
-SECONDS = 60 * SLOWER
+SECONDS = 60
 
 
 def lines(first, middle, last=()):
@@ -98,7 +96,6 @@ def written(name, kind, *command):
 
 def growth(name):
     program, n, kind, most = (*LINEAR[name], 2.3)[:4]
-    n //= 8 if SLOWER > 1 and n >= 800 else 1
     command = ["compile", "--emit=" + kind, "-o", "out." + kind] if kind else ["check"]
     small, large = [], []
     for size, out in ((n, small), (2 * n, large)):
@@ -175,7 +172,7 @@ def make_refused(name):
 
 
 # Where everything takes longer, a third of what runs into a limit: to get there is most of the work.
-for _name in list(REFUSED)[::3 if SLOWER > 1 else 1]:
+for _name in REFUSED:
     globals()["test_refused_" + _name] = make_refused(_name)
 
 

@@ -11,9 +11,8 @@ import sys
 import tempfile
 import time
 
-from driver_util import check, environment, HNNC, hnnc, main, write
+from driver_util import check, environment, HNNC, hnnc, main, SLOWER, write
 
-SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))
 TIMES = int(os.environ.get("HNNC_STOPS", "8"))
 
 CHAIN = "fn f(x: real) {\nlet a0 = x\n" + "".join("let a%d = sin(a%d)\n" % (i + 1, i) for i in range(3000)) + "return a3000\n}\n"

@@ -22,10 +22,9 @@ import shutil
 import subprocess
 import time
 
-from driver_util import check, environment, HNNC, load, main
+from driver_util import check, environment, HNNC, load, main, SLOWER
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))        # tests/
-SLOWER = float(os.environ.get("HNNC_SLOWER", "1"))       # of a build that takes longer for everything
 ONCE = {"was", "run", "exit", "seconds"}
 MANY = {"says", "silent", "report"}
 
