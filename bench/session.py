@@ -12,7 +12,7 @@ from machine import load
 from measure import HERE, Disagreement, Process, Refused, agree, environment, pairs, python_of, spread
 from peers import PEERS, hnnc_peer
 
-COMPILE_LIMIT, CHECK_LIMIT, ROUND_LIMIT = 240, 180, 120        # seconds that a peer may take
+COMPILE_LIMIT, CHECK_LIMIT, ROUND_LIMIT = 480, 180, 120        # seconds that a peer may take
 OTHER_METHOD = 2e-2                                            # how far a peer of another method may be from ours
 
 

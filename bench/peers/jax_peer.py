@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from peers import Missing
+from peers import Missing, jax_density
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
@@ -153,8 +153,9 @@ class Matrix:
         return np.asarray(self.out)
 
 
-LOSSES = {"hnn": hnn_loss, "flow": flow_loss, "node": node_loss, "orbit": orbit_loss}
+LOSSES = {"hnn": hnn_loss, "flow": flow_loss, "node": node_loss, "orbit": orbit_loss, "density": jax_density.loss}
 CALLS = {"kepler": kepler, "fput": fput}
+SCORES = {"density-score": jax_density.score}
 
 
 class Training:
@@ -195,9 +196,9 @@ class Training:
 
 
 class Call:
-    def __init__(self, spec, data):
+    def __init__(self, fn, data):
         self.data = [jnp.asarray(a) for a in data]
-        self.jitted = jax.jit(functools.partial(CALLS[spec["family"]], spec["config"]))
+        self.jitted = jax.jit(fn)
 
     def compile(self):
         self.fn = self.jitted.lower(self.data).compile()
@@ -215,7 +216,9 @@ def build(spec, data, start):
     if spec["family"] in LOSSES:
         return Training(spec, data, start)
     if spec["family"] in CALLS:
-        return Call(spec, data)
+        return Call(functools.partial(CALLS[spec["family"]], spec["config"]), data)
+    if spec["family"] in SCORES:
+        return Call(functools.partial(SCORES[spec["family"]], spec["config"], [jnp.asarray(a) for a in start]), data)
     if spec["family"] in ("fput-jacobian", "fput-hessian"):
         return Matrix(spec, data)
     raise Missing("this workload is not written for JAX")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 @dataclass
 class Workload:
     name: str                 # as on the command line
-    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian
+    family: str               # what peers look up: hnn, flow, node, kepler, fput, orbit, fput-jacobian, fput-hessian,
+                              # density, density-score
     model: str                # hnnc source; reads data.npz
     data: dict                # name -> array, the sample first, in the order of the function's arguments
     entry: str                # the loss that is trained, or the function that is called
@@ -33,6 +34,6 @@ class Workload:
 
 def everything():
     """All workloads by name, in the order of the report."""
-    from workloads import flow, hnn, matrix, node, rollout
-    found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads()
+    from workloads import density, flow, hnn, matrix, node, rollout
+    found = hnn.workloads() + flow.workloads() + node.workloads() + rollout.workloads() + matrix.workloads() + density.workloads()
     return {w.name: w for w in found}

@@ -83,6 +83,12 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
     a->stride[axis] = in[axis] * ir_slice_attr(f, i).step;
     return true;
   }
+  case OP_flip: {
+    int axis = (int)ir_flip_attr(f, i).axis;
+    a->off += (i->type.dim[axis] - 1) * in[axis];
+    a->stride[axis] = -in[axis];
+    return true;
+  }
   case OP_diagv: a->stride[0] = in[0] + in[1]; return true;
   default: return false;
   }

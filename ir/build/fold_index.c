@@ -5,12 +5,12 @@
 
 #include <stdlib.h>
 
-/* index[0 .. n) = start, start + step, ... with step >= 1 */
+/* index[0 .. n) = start, start + step, ... with step != 0 */
 static bool progression(const int64_t *index, uint32_t n, int64_t *step) {
   *step = n > 1 ? index[1] - index[0] : 1;
   for (uint32_t k = 1; k < n; k++)
     if (index[k] - index[k - 1] != *step) return false;
-  return *step >= 1;
+  return *step != 0;
 }
 
 static bool ascending(const int64_t *index, uint32_t n) {
@@ -57,6 +57,11 @@ static Val take_of_put(Build *b, const Cand *c, Val x) {
   return v;
 }
 
+static Val take_evenly(Build *b, Val x, int axis, const int64_t *index, uint32_t n, int64_t step) {
+  if (step > 0) return ir_slice(b, x, axis, (uint32_t)index[0], n, (uint32_t)step);
+  return ir_flip(b, ir_slice(b, x, axis, (uint32_t)index[n - 1], n, (uint32_t)-step), axis);
+}
+
 Val fold_take(Build *b, const Cand *c) {
   const Inst *i = ir_inst(b->f, c->args[0]);
   uint32_t n = c->nattr - 1;
@@ -68,15 +73,37 @@ Val fold_take(Build *b, const Cand *c) {
     Val v = take_of_put(b, c, x);
     if (v.id) return v;
   }
-  if (progression(c->attr + 1, n, &step)) return ir_slice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[1], n, (uint32_t)step);
+  if (progression(c->attr + 1, n, &step)) return take_evenly(b, c->args[0], (int)c->attr[0], c->attr + 1, n, step);
   if (op == OP_expand && same_axis) return ir_expand(b, x, (int)c->attr[0], n);
   return op == OP_take && same_axis ? take_of_take(b, c, x) : VAL_NONE;
 }
 
+/* The inverse of a permutation of 0 .. n - 1; false if index is none. */
+static bool inverse_permutation(const int64_t *index, uint32_t n, uint32_t *inverse) {
+  for (uint32_t k = 0; k < n; k++) inverse[k] = n;
+  for (uint32_t k = 0; k < n; k++) {
+    if (inverse[index[k]] != n) return false;
+    inverse[index[k]] = k;
+  }
+  return true;
+}
+
+/* What goes to every place once is taken from where it comes. */
+static Val put_of_all(Build *b, const Cand *c) {
+  uint32_t n = c->nattr - 2, *inverse = base_realloc(NULL, n * sizeof *inverse);
+  Val v = inverse_permutation(c->attr + 2, n, inverse) ? ir_take(b, c->args[0], (int)c->attr[0], inverse, n) : VAL_NONE;
+  base_free(inverse);
+  return v;
+}
+
 Val fold_put(Build *b, const Cand *c) {
+  int axis = (int)c->attr[0];
+  uint32_t n = c->nattr - 2, total = (uint32_t)c->attr[1];
+  const int64_t *index = c->attr + 2;
   int64_t step;
-  if (!progression(c->attr + 2, c->nattr - 2, &step)) return VAL_NONE;
-  return ir_unslice(b, c->args[0], (int)c->attr[0], (uint32_t)c->attr[2], (uint32_t)step, (uint32_t)c->attr[1]);
+  if (!progression(index, n, &step)) return n == total ? put_of_all(b, c) : VAL_NONE;
+  if (step > 0) return ir_unslice(b, c->args[0], axis, (uint32_t)index[0], (uint32_t)step, total);
+  return ir_unslice(b, ir_flip(b, c->args[0], axis), axis, (uint32_t)index[n - 1], (uint32_t)-step, total);
 }
 
 /* ---- indices that turn out to be constants ---- */

@@ -59,6 +59,7 @@ static void random_product(uint64_t seed, bool f64) {
     x[k] = ir_input(&b, "x", IN_OTHER, (uint32_t)k, type_real(k ? lane_b : lane_a, count[k], dim));
     if (cut) x[k] = ir_slice(&b, x[k], 0, 1, dim[0] / 2, 2);
     if (random_below(&s, 2)) x[k] = ir_tanh(&b, x[k]);
+    if (count[k] && random_below(&s, 3) == 0) x[k] = ir_flip(&b, x[k], (int)random_below(&s, (uint32_t)count[k]));
   }
   Val y = ir_dot(&b, x[0], x[1], lanes, la, lb, no, lo);
   ir_output(&b, y, "y");
