@@ -65,7 +65,7 @@ Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
 
-enum { IR_MAX_RANK = 6 };
+enum { IR_MAX_RANK = 8 };
 typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType; /* DT_MULTI: read through `proj` only */
 
 typedef struct Type {
@@ -365,6 +365,8 @@ Val ir_rmax(Build *b, Val x, int axis);
 Val ir_rmin(Build *b, Val x, int axis);
 Val ir_slice(Build *b, Val x, int axis, uint32_t start, uint32_t n, uint32_t step);
 Val ir_unslice(Build *b, Val x, int axis, uint32_t start, uint32_t step, uint32_t total);
+Val ir_window(Build *b, Val x, int axis, uint32_t size, uint32_t step);
+Val ir_unwindow(Build *b, Val x, int axis, uint32_t step, uint32_t total);
 Val ir_index(Build *b, Val x, int axis, uint32_t i); /* slice of one, axis removed */
 Val ir_concat(Build *b, const Val *x, uint32_t n, int axis);
 Val ir_stack(Build *b, const Val *x, uint32_t n); /* along a new first axis */

@@ -207,30 +207,58 @@ static CgVec diag(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   return choose(g, keep, gen_at(g, fr, ir_arg(fr->p->f, i, 0), &to), gen_real(g, 0, false));
 }
 
+/* Which k of n has start + k*step = at; where it is not certain that there is one, *in says whether (else NULL), and k is 0 if not. NULL: there is
+ * none. */
+static LLVMValueRef stepped(Gen *g, LLVMValueRef at, int64_t start, int64_t step, int64_t n, LLVMValueRef *in) {
+  int64_t k;
+  *in = NULL;
+  if (cg_is_int(at, &k))
+    return k < start || (k - start) % step || (k - start) / step >= n ? NULL : cg_i64(g->e, (k - start) / step);
+  LLVMValueRef off = cg_iadd(g->e, at, cg_i64(g->e, -start)), zero = cg_i64(g->e, 0);
+  *in = compare(g, LLVMIntULT, off, cg_i64(g->e, (n - 1) * step + 1));
+  if (step > 1) {
+    LLVMValueRef rem = LLVMBuildURem(g->e->b, off, cg_i64(g->e, step), "");
+    *in = LLVMBuildAnd(g->e->b, *in, compare(g, LLVMIntEQ, rem, zero), "");
+    off = LLVMBuildUDiv(g->e->b, off, cg_i64(g->e, step), "");
+  }
+  return LLVMBuildSelect(g->e->b, *in, off, zero, "");
+}
+
 static CgVec unslice(Gen *g, Frame *fr, const Inst *i, Idx *at) {
-  const Fn *f = fr->p->f;
-  Val x = ir_arg(f, i, 0);
-  int64_t axis = ir_unslice_attr(f, i).axis, start = ir_unslice_attr(f, i).start, step = ir_unslice_attr(f, i).step, k;
-  int64_t n = ir_type(f, x).dim[axis];
+  const unslice_attr attr = ir_unslice_attr(fr->p->f, i);
+  const Val x = ir_arg(fr->p->f, i, 0);
+  Idx to = {.axes = true};
+  LLVMValueRef in;
   CgVec out;
   if (g->reader->move && g->reader->move(g, fr, i, at, &out)) return out;
   gen_axes(g, i->type, at);
-  Idx to = {.axes = true};
   memcpy(to.ax, at->ax, sizeof to.ax);
-  if (cg_is_int(at->ax[axis], &k)) {
-    if (k < start || (k - start) % step || (k - start) / step >= n) return gen_real(g, 0, false);
-    to.ax[axis] = cg_i64(g->e, (k - start) / step);
-    return gen_at(g, fr, x, &to);
+  to.ax[attr.axis] = stepped(g, at->ax[attr.axis], attr.start, attr.step, ir_type(fr->p->f, x).dim[attr.axis], &in);
+  if (!to.ax[attr.axis]) return gen_real(g, 0, false);
+  out = gen_at(g, fr, x, &to);
+  return in ? choose(g, in, out, gen_real(g, 0, false)) : out;
+}
+
+/* Stretch (at - j)/step at its place j, summed over the j for which there is one. */
+static CgVec unwindow(Gen *g, Frame *fr, const Inst *i, Idx *at) {
+  const unwindow_attr attr = ir_unwindow_attr(fr->p->f, i);
+  const Val x = ir_arg(fr->p->f, i, 0);
+  const Type t = ir_type(fr->p->f, x);
+  const int64_t size = t.dim[t.rank - 1], count = t.dim[attr.axis];
+  CgVec sum = gen_real(g, 0, false);
+  gen_axes(g, i->type, at);
+  for (int64_t j = 0; j < size; j++) {
+    Idx to = {.axes = true};
+    memcpy(to.ax, at->ax, sizeof to.ax);
+    to.ax[t.rank - 1] = cg_i64(g->e, j);
+    LLVMValueRef in;
+    to.ax[attr.axis] = stepped(g, at->ax[attr.axis], j, attr.step, count, &in);
+    if (!to.ax[attr.axis]) continue;
+    CgVec v = gen_at(g, fr, x, &to);
+    if (in) v = choose(g, in, v, gen_real(g, 0, false));
+    sum = j ? gen_ew(g, OP_add, (CgVec[]){sum, v}, 2, sum.lane || v.lane) : v;
   }
-  LLVMValueRef off = cg_iadd(g->e, at->ax[axis], cg_i64(g->e, -start)), zero = cg_i64(g->e, 0);
-  LLVMValueRef in = compare(g, LLVMIntULT, off, cg_i64(g->e, (n - 1) * step + 1));
-  if (step > 1) {
-    LLVMValueRef rem = LLVMBuildURem(g->e->b, off, cg_i64(g->e, step), "");
-    in = LLVMBuildAnd(g->e->b, in, compare(g, LLVMIntEQ, rem, zero), "");
-    off = LLVMBuildUDiv(g->e->b, off, cg_i64(g->e, step), "");
-  }
-  to.ax[axis] = LLVMBuildSelect(g->e->b, in, off, zero, "");
-  return choose(g, in, gen_at(g, fr, x, &to), gen_real(g, 0, false));
+  return sum;
 }
 
 /* At an index that only the code knows: every operand, and a choice. */
@@ -310,6 +338,7 @@ CgVec gen_compute(Gen *g, Frame *fr, Val v, Idx *at) {
   case OP_tri: return tri(g, fr, i, at);
   case OP_diag: return diag(g, fr, i, at);
   case OP_unslice: return unslice(g, fr, i, at);
+  case OP_unwindow: return unwindow(g, fr, i, at);
   case OP_concat: return concat(g, fr, i, at);
   case OP_put: return put(g, fr, i, at);
   case OP_gather: return gen_gather(g, fr, i, at);

@@ -259,6 +259,9 @@ static CgVec view_at(Gen *g, Frame *fr, const Inst *i, Idx *at) {
   case OP_flip:
     to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, -1)), cg_i64(g->e, i->type.dim[axis] - 1));
     break;
+  case OP_window:
+    to.ax[axis] = cg_iadd(g->e, cg_imul(g->e, at->ax[axis], cg_i64(g->e, ir_window_attr(f, i).step)), at->ax[i->type.rank - 1]);
+    break;
   case OP_take: to.ax[axis] = taken(g, fr, i, at->ax[axis]); break;
   case OP_diagv: to.ax[1] = at->ax[0]; break;
   default: base_fault("codegen: `%s` is no view", ir_op[i->op].name);

@@ -396,6 +396,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_flip:
   case OP_expand:
   case OP_slice:
+  case OP_window:
   case OP_take:
   case OP_diagv:
   case OP_id:
@@ -425,7 +426,7 @@ static void plan_inst(Plan *p, Val v) {
   case OP_rmax:
   case OP_rmin: plan_reduce(p, v, s); break;
   default:
-    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice && i->op != OP_gather)
+    if (!plan_is_elementwise((Op)i->op) && i->op != OP_diag && i->op != OP_unslice && i->op != OP_unwindow && i->op != OP_gather)
       base_fault("codegen: `%s` must have been expanded", ir_op[i->op].name);
     if (plan_is_tiny(p, i->type)) set(p, v, PC_SSA), place_tiny(p, v, s);
     else set(p, v, PC_POINT), place_point(p, v, s);

@@ -89,6 +89,12 @@ static bool affine_view(const Plan *p, const Inst *i, Affine *a) {
     a->stride[axis] = -in[axis];
     return true;
   }
+  case OP_window: {
+    const window_attr attr = ir_window_attr(f, i);
+    a->stride[attr.axis] = in[attr.axis] * attr.step;
+    a->stride[from.rank] = in[attr.axis];
+    return true;
+  }
   case OP_diagv: a->stride[0] = in[0] + in[1]; return true;
   default: return false;
   }

@@ -65,6 +65,12 @@ static const Builtin builtin_rows[] = {
   {"stack",        "=axis, a, ...",         bi_stack,      0,             M | BF_SPREAD,  "joined along a new axis"},
   {"roll",         "x, shift, axis?",       bi_roll,       0,             M,              "elements moved on by shift, around the end"},
   {"flip",         "x, axis?",              bi_flip,       0,             M,              "an axis in reverse order"},
+  {"windows",      "x, k, stride?, axis?",  bi_windows,    0,             N,              "the k-long stretches of an axis, along a new last one"},
+  {"conv",         "x, W, stride?, padding?", bi_conv,     0,             N | BF_WORD,   "convolution of x [c, n...] with W [out, c, k...]"},
+  {"conv_transpose", "y, W, stride?, padding?", bi_conv_transpose, 0,     N | BF_WORD,    "the adjoint of `conv`"},
+  {"pool_mean",    "x, k",                  bi_pool,       OP_sum,        N,              "means of blocks of k along all axes but the first"},
+  {"pool_max",     "x, k",                  bi_pool,       OP_rmax,       N,              "largest elements of blocks of k along all axes but the first"},
+  {"upsample",     "x, k",                  bi_upsample,   0,             N,              "each element k times along all axes but the first"},
   {"reshape",      "x, shape, ...",         bi_reshape,    0,             M,              "the same elements in another shape"},
   {"transpose",    "x",                     bi_transpose,  0,             M,              "axes in reverse order"},
   {"outer",        "x, y",                  bi_outer,      0,             N,              "all products"},
@@ -125,6 +131,7 @@ static const Builtin builtin_rows[] = {
   {"section",      "H, q, p, @on",          bi_section,    0,             BF_RAW,         "where an orbit crosses a surface"},
 };
 /* clang-format on */
+static const char *const paddings[] = {"same", "valid", "periodic"}; /* of `conv` */
 static const uint32_t builtin_count = sizeof builtin_rows / sizeof *builtin_rows;
 
 const Builtin *builtin_find(const char *name) {
@@ -142,6 +149,8 @@ bool builtin_lazy(const Builtin *b, const char *name) {
 bool builtin_value(Elab *E, const char *name, Value *out) {
   if (!strcmp(name, "pi")) return *out = value_num(3.14159265358979323846), true;
   if (!strcmp(name, "inf")) return *out = value_num(HUGE_VAL), true;
+  for (size_t k = 0; k < sizeof paddings / sizeof *paddings; k++)
+    if (!strcmp(name, paddings[k])) return *out = (Value){.kind = V_STRING, .string = paddings[k]}, true;
   const Builtin *b = builtin_find(name);
   int m = 0;
   while (m < M_count && strcmp(ir_method[m].name, name) != 0) m++;
@@ -258,7 +267,7 @@ static Actuals spread(Elab *E, const Builtin *b, const Actuals *a) {
 static bool numeric(Elab *E, const Builtin *b, const Actuals *a, bool *fixed) {
   for (uint32_t i = 0; i < a->n; i++) {
     Value v = a->at[i].v;
-    if (v.kind == V_NONE) continue;
+    if (v.kind == V_NONE || (v.kind == V_STRING && (b->flags & BF_WORD) && i + 1 == a->n)) continue;
     if (!value_numeric(v)) {
       DiagMsg *m =
           elab_error(E, CODE_wrong_kind, a->at[i].at, "`%s` needs a number or tensor, found %s", b->name, value_text(E, v));

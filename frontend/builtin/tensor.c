@@ -29,7 +29,7 @@ Value bi_where(Elab *E, const Builtin *b, Actuals *a) {
 
 /* ---- reductions ---------------------------------------------------------------------------------------- */
 
-static bool axis_of(Elab *E, const Actual *a, Type t, uint32_t *out) {
+bool need_axis(Elab *E, const Actual *a, Type t, uint32_t *out) {
   int64_t k;
   if (!need_int(E, a, "`axis`", &k)) return false;
   if (k >= -(int64_t)t.rank && k < t.rank) return *out = (uint32_t)(k < 0 ? k + t.rank : k), true;
@@ -128,7 +128,7 @@ Value bi_reduce(Elab *E, const Builtin *b, Actuals *a) {
   Report *r = given(&a->at[1]) ? NULL : report_of(E, x);
   if (r) return elab_stat(E, r, (ReportStat){.stat = b->op == 1 ? STAT_MEAN : STAT_SUM}, a->call);
   if (!given(&a->at[1]) && two_meanings(E, b, x)) return POISON;
-  if (!tensor_arg(E, b, x) || (given(&a->at[1]) && !axis_of(E, &a->at[1], type_of(x), &axis))) return POISON;
+  if (!tensor_arg(E, b, x) || (given(&a->at[1]) && !need_axis(E, &a->at[1], type_of(x), &axis))) return POISON;
   Scratch s;
   bool fixed = b->op == 1 && value_static(x->v);
   if (fixed) scratch_begin(E, &s);
@@ -152,7 +152,7 @@ Value bi_minmax(Elab *E, const Builtin *b, Actuals *a) {
   }
   if (given(&a->at[1])) return bi_ew2(E, b, a);
   if (!given(&a->at[2]) && two_meanings(E, b, x)) return POISON;
-  if (!tensor_arg(E, b, x) || (given(&a->at[2]) && !axis_of(E, &a->at[2], type_of(x), &axis))) return POISON;
+  if (!tensor_arg(E, b, x) || (given(&a->at[2]) && !need_axis(E, &a->at[2], type_of(x), &axis))) return POISON;
   if (x->v.kind == V_NUM) return x->v;
   Scratch s;
   if (value_static(x->v)) scratch_begin(E, &s);
@@ -176,7 +176,7 @@ Value bi_softmax(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]);
   uint32_t axis = 0;
   if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
-  if (given(&a->at[1]) && !axis_of(E, &a->at[1], t, &axis)) return POISON;
+  if (given(&a->at[1]) && !need_axis(E, &a->at[1], t, &axis)) return POISON;
   Val x = in(E, &a->at[0]);
   if (!given(&a->at[1])) x = flat(E, x);
   Build *bl = elab_at(E, a->call);
@@ -208,7 +208,7 @@ static Val product(Elab *E, Val x, int axis) {
 Value bi_prod(Elab *E, const Builtin *b, Actuals *a) {
   (void)b;
   uint32_t axis = 0;
-  if (given(&a->at[1]) && !axis_of(E, &a->at[1], type_of(&a->at[0]), &axis)) return POISON;
+  if (given(&a->at[1]) && !need_axis(E, &a->at[1], type_of(&a->at[0]), &axis)) return POISON;
   Val v = in(E, &a->at[0]);
   elab_at(E, a->call);
   return elab_value(E, product(E, given(&a->at[1]) ? v : flat(E, v), (int)axis));
@@ -242,7 +242,7 @@ Value bi_shape(Elab *E, const Builtin *b, Actuals *a) {
 
 static bool joined_axis(Elab *E, const Actual *axis, int rank, int *out) {
   uint32_t k = 0;
-  if (given(axis) && !axis_of(E, axis, (Type){.rank = (uint8_t)rank}, &k)) return false;
+  if (given(axis) && !need_axis(E, axis, (Type){.rank = (uint8_t)rank}, &k)) return false;
   *out = (int)k;
   return true;
 }
@@ -310,7 +310,7 @@ Value bi_roll(Elab *E, const Builtin *b, Actuals *a) {
   int64_t shift;
   if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
   if (!need_int(E, &a->at[1], "the shift of `roll`", &shift)) return POISON;
-  if (given(&a->at[2]) && !axis_of(E, &a->at[2], t, &axis)) return POISON;
+  if (given(&a->at[2]) && !need_axis(E, &a->at[2], t, &axis)) return POISON;
   int64_t n = t.dim[axis], k = ((shift % n) + n) % n;
   Val v = in(E, &a->at[0]);
   if (k == 0) return elab_value(E, v);
@@ -325,7 +325,7 @@ Value bi_flip(Elab *E, const Builtin *b, Actuals *a) {
   Type t = type_of(&a->at[0]);
   uint32_t axis = 0;
   if (t.rank == 0) return error_shape(E, &a->at[0], b->name, "a tensor");
-  if (given(&a->at[1]) && !axis_of(E, &a->at[1], t, &axis)) return POISON;
+  if (given(&a->at[1]) && !need_axis(E, &a->at[1], t, &axis)) return POISON;
   Val v = in(E, &a->at[0]);
   return elab_value(E, ir_flip(elab_at(E, a->call), v, (int)axis));
 }

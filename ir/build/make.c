@@ -98,6 +98,14 @@ Val ir_unslice(Build *b, Val x, int axis, uint32_t start, uint32_t step, uint32_
   return unary(b, OP_unslice, x, (int64_t[]){axis, start, step, total}, 4);
 }
 
+Val ir_window(Build *b, Val x, int axis, uint32_t size, uint32_t step) {
+  return unary(b, OP_window, x, (int64_t[]){axis, size, step}, 3);
+}
+
+Val ir_unwindow(Build *b, Val x, int axis, uint32_t step, uint32_t total) {
+  return unary(b, OP_unwindow, x, (int64_t[]){axis, step, total}, 3);
+}
+
 Val ir_index(Build *b, Val x, int axis, uint32_t i) {
   Type t = ir_type(b->f, x);
   uint32_t dim[IR_MAX_RANK];

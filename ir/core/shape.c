@@ -261,6 +261,35 @@ static bool shape_unslice(const Sig *s, Type *out) {
   return shape_sane(s, *out);
 }
 
+static bool shape_window(const Sig *s, Type *out) {
+  const window_attr a = window_attr_at(s->attr);
+  Type t = s->type[0];
+  if (!shape_want(s, 0, DT_REAL) || !axis_attr(s, a.axis, t.rank) || !dim_attr(s, a.size, "a size") ||
+      !dim_attr(s, a.step, "a step"))
+    return false;
+  if (t.rank == IR_MAX_RANK) return shape_bad(s, "to rank %d, more than %d", t.rank + 1, IR_MAX_RANK);
+  const uint32_t n = t.dim[a.axis];
+  if (a.size > n) return shape_bad(s, "of %lld is longer than axis %lld of size %u", (long long)a.size, (long long)a.axis, n);
+  *out = type_with_axis(t, t.rank, (uint32_t)a.size);
+  out->dim[a.axis] = (uint32_t)((n - a.size) / a.step + 1);
+  return shape_sane(s, *out);
+}
+
+static bool shape_unwindow(const Sig *s, Type *out) {
+  const unwindow_attr a = unwindow_attr_at(s->attr);
+  Type t = s->type[0];
+  if (!shape_want(s, 0, DT_REAL) || !axis_attr(s, a.axis, t.rank - 1) || !dim_attr(s, a.step, "a step") ||
+      !dim_attr(s, a.total, "a total"))
+    return false;
+  const uint32_t n = t.dim[a.axis], size = t.dim[t.rank - 1];
+  if (a.total < size || (a.total - size) / a.step + 1 != n)
+    return shape_bad(s, "of %u stretches of %u by %lld does not make a size of %lld", n, size, (long long)a.step,
+                     (long long)a.total);
+  *out = type_without_axis(t, t.rank - 1);
+  out->dim[a.axis] = (uint32_t)a.total;
+  return shape_sane(s, *out);
+}
+
 static bool shape_concat(const Sig *s, Type *out) {
   concat_attr attr = concat_attr_at(s->attr);
   char x[SHAPE_TEXT], y[SHAPE_TEXT];

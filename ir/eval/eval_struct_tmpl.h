@@ -75,6 +75,34 @@ static bool eval_unslice(Node *n) {
   return true;
 }
 
+static bool eval_window(Node *n) {
+  const window_attr attr = window_attr_at(n->attr);
+  Axis a = axis_of(n->arg[0]->type, attr.axis), to = axis_of(n->i->type, attr.axis);
+  for (int64_t o = 0; o < a.outer; o++)
+    for (int64_t k = 0; k < to.size; k++)
+      for (int64_t i = 0; i < a.inner; i++)
+        for (int64_t j = 0; j < attr.size; j++)
+          eval_move(n->run, n->out, ((o * to.size + k) * a.inner + i) * attr.size + j, n->arg[0],
+                    (o * a.size + k * attr.step + j) * a.inner + i);
+  return true;
+}
+
+static bool eval_unwindow(Node *n) {
+  const unwindow_attr attr = unwindow_attr_at(n->attr);
+  Axis a = axis_of(n->i->type, attr.axis);
+  const int64_t size = n->arg[0]->type.dim[n->arg[0]->type.rank - 1], count = n->arg[0]->type.dim[attr.axis],
+                w = eval_width(n->out, n->run->B);
+  for (int64_t o = 0; o < a.outer; o++)
+    for (int64_t k = 0; k < count; k++)
+      for (int64_t i = 0; i < a.inner; i++)
+        for (int64_t j = 0; j < size; j++) {
+          Elem *to = n->out->v + ((o * a.size + k * attr.step + j) * a.inner + i) * w;
+          const Elem *from = n->arg[0]->v + (((o * count + k) * a.inner + i) * size + j) * w;
+          for (int64_t e = 0; e < w; e++) to[e] = elem_apply(n->run, OP_add, to[e], from[e]);
+        }
+  return true;
+}
+
 static bool eval_concat(Node *n) {
   concat_attr attr = concat_attr_at(n->attr);
   Axis to = axis_of(n->i->type, attr.axis);

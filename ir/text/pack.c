@@ -16,7 +16,7 @@
     pack_bytes((p), (v).at, sizeof *(v).at *(v).n); \
   } while (0)
 
-_Static_assert(sizeof(Inst) == 64, "instructions have no padding: equal ones are equal bytes");
+_Static_assert(sizeof(Inst) == 72, "instructions have no padding: equal ones are equal bytes");
 
 static void pack_insts(Pack *p, Fn *f) {
   if (!p->bare) {

@@ -136,6 +136,20 @@ void vjp_unslice(Vjp *s, Val v, const Inst *i, Val c) {
   vjp_push(s, operand(s, i, 0), ir_slice(vjp_region(s)->b, c, axis, attr.start, operand_type(s, i, 0).dim[axis], attr.step));
 }
 
+void vjp_window(Vjp *s, Val v, const Inst *i, Val c) {
+  const window_attr attr = ir_window_attr(vjp_region(s)->src, i);
+  UNUSED(v);
+  vjp_push(s, operand(s, i, 0),
+           ir_unwindow(vjp_region(s)->b, c, (int)attr.axis, (uint32_t)attr.step, operand_type(s, i, 0).dim[attr.axis]));
+}
+
+void vjp_unwindow(Vjp *s, Val v, const Inst *i, Val c) {
+  const unwindow_attr attr = ir_unwindow_attr(vjp_region(s)->src, i);
+  const Type t = operand_type(s, i, 0);
+  UNUSED(v);
+  vjp_push(s, operand(s, i, 0), ir_window(vjp_region(s)->b, c, (int)attr.axis, t.dim[t.rank - 1], (uint32_t)attr.step));
+}
+
 void vjp_concat(Vjp *s, Val v, const Inst *i, Val c) {
   concat_attr attr = ir_concat_attr(vjp_region(s)->src, i);
   UNUSED(v);

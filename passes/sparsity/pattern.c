@@ -93,7 +93,7 @@ static int64_t reads(const SearchFrame *fr, const Inst *i) {
 static bool alike(const SearchFrame *fr, const Inst *i) {
   for (uint32_t k = 0; k < i->nargs; k++)
     if (ir_type(fr->f, ir_arg(fr->f, i, k)).dt == DT_MULTI || !sparsity_deps_of(fr, i, k).same) return false;
-  return i->op != OP_unslice && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
+  return i->op != OP_unslice && i->op != OP_unwindow && i->op != OP_put && i->op != OP_diag && i->op != OP_tri;
 }
 
 bool sparsity_visit(SearchFrame *fr, uint32_t id) {

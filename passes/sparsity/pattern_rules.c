@@ -167,6 +167,38 @@ Deps sparsity_unslice(SearchFrame *fr, const Inst *i) {
   return sparsity_deps_close(out, n);
 }
 
+Deps sparsity_window(SearchFrame *fr, const Inst *i) {
+  const window_attr attr = ir_window_attr(fr->f, i);
+  Deps x = sparsity_deps_of(fr, i, 0);
+  if (x.same) return x;
+  const Axis t = axis_of(i->type, attr.axis), f = axis_of(arg_type(fr, i, 0), attr.axis);
+  Deps out = sparsity_deps_new(fr->search, type_count(i->type));
+  for (int64_t o = 0; o < f.outer; o++)
+    for (int64_t k = 0; k < t.n; k++)
+      for (int64_t e = 0; e < f.inner; e++)
+        for (int64_t j = 0; j < attr.size; j++)
+          out.id[((o * t.n + k) * f.inner + e) * attr.size + j] = sparsity_deps_at(x, (o * f.n + k * attr.step + j) * f.inner + e);
+  return sparsity_deps_close(out, type_count(i->type));
+}
+
+Deps sparsity_unwindow(SearchFrame *fr, const Inst *i) {
+  const unwindow_attr attr = ir_unwindow_attr(fr->f, i);
+  const Type from = arg_type(fr, i, 0);
+  Deps x = sparsity_deps_of(fr, i, 0);
+  const Axis t = axis_of(i->type, attr.axis);
+  const int64_t size = from.dim[from.rank - 1], count = from.dim[attr.axis], n = type_count(i->type);
+  Deps out = sparsity_deps_new(fr->search, n);
+  for (int64_t e = 0; e < n; e++) {
+    const int64_t inner = e % t.inner, at = e / t.inner % t.n, o = e / t.inner / t.n;
+    sparsity_set_open(sets(fr));
+    for (int64_t j = at % attr.step; j < size && j <= at; j += attr.step)
+      if ((at - j) / attr.step < count)
+        sparsity_set_add(sets(fr), sparsity_deps_at(x, ((o * count + (at - j) / attr.step) * t.inner + inner) * size + j));
+    out.id[e] = sparsity_set_close(sets(fr));
+  }
+  return sparsity_deps_close(out, n);
+}
+
 /* Elements that any row may have: those of all rows united. What is 0 stays it, or may be `lost`: NaN, where an index is outside. */
 static Deps of_any_row(SearchFrame *fr, Deps x, int64_t rows, int64_t inner, bool lost) {
   Deps out = sparsity_deps_new(fr->search, inner);

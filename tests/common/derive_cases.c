@@ -32,6 +32,13 @@ static Val case_transpose(Build *b, Val x, Val y) {
   return ir_mul(b, ir_transpose(b, ir_reshape(b, x, 3, d), (int[]){2, 0, 1}), ir_reshape(b, y, 3, (uint32_t[]){3, 1, 3}));
 }
 static Val case_flip(Build *b, Val x, Val y) { return ir_mul(b, ir_flip(b, ir_sin(b, x), 1), ir_flip(b, y, 0)); }
+static Val case_window(Build *b, Val x, Val y) {
+  return ir_mul(b, ir_window(b, ir_sin(b, x), 0, 2, 1), ir_window(b, ir_transpose(b, y, (int[]){1, 0}), 0, 2, 1));
+}
+static Val case_unwindow(Build *b, Val x, Val y) {
+  Val s = ir_unwindow(b, ir_mul(b, x, ir_sin(b, y)), 0, 2, 8); /* 3 stretches of 3, 2 apart, and one element in none */
+  return ir_mul(b, s, s);
+}
 static Val case_expand(Build *b, Val x, Val y) { return ir_mul(b, ir_expand(b, x, 1, 2), ir_expand(b, ir_sin(b, y), 1, 2)); }
 static Val case_sum(Build *b, Val x, Val y) { return ir_mul(b, ir_sum(b, x, 0), ir_sum(b, y, 1)); }
 /* The extremum is not close to changing its place. */
@@ -271,6 +278,8 @@ const DeriveCase derive_cases[] = {
   {OP_rmin, case_rmin},
   {OP_slice, case_slice},
   {OP_unslice, case_unslice},
+  {OP_window, case_window},
+  {OP_unwindow, case_unwindow},
   {OP_concat, case_concat},
   {OP_take, case_take},
   {OP_put, case_put},

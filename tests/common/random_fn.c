@@ -208,7 +208,7 @@ static void move(Gen *g) {
     return;
   }
   n = t.dim[axis];
-  switch (below(g, 13)) {
+  switch (below(g, 15)) {
   case 0:
     dim[0] = (uint32_t)type_count(t);
     push(g, ir_reshape(b, x, 1, dim), m);
@@ -258,6 +258,15 @@ static void move(Gen *g) {
     if (t.rank >= 2) push(g, ir_tri(b, x, below(g, 2), (int)below(g, 3) - 1), m);
     break;
   case 11: push(g, ir_flip(b, x, axis), m); break;
+  case 12:
+    if (t.rank < 3) push(g, ir_window(b, x, axis, 1 + below(g, n < 3 ? n : 3), 1 + below(g, 3)), m);
+    break;
+  case 13:
+    if (t.rank >= 2 && axis < t.rank - 1) {
+      const uint32_t step = 1 + below(g, 3), size = t.dim[t.rank - 1];
+      push(g, ir_unwindow(b, x, axis, step, (n - 1) * step + size + below(g, step)), m * size);
+    }
+    break;
   default: push(g, ir_index(b, x, axis, below(g, n)), m); break;
   }
 }

@@ -179,6 +179,12 @@ static void test_moving(void) {
   ONE(matrix, ir_expand(&c.b, x, 1, 2), 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6);
   ONE(matrix, ir_slice(&c.b, x, 1, 0, 2, 2), 1, 3, 4, 6);
   ONE(matrix, ir_unslice(&c.b, x, 0, 1, 2, 4), 0, 0, 0, 1, 2, 3, 0, 0, 0, 4, 5, 6);
+  ONE(matrix, ir_window(&c.b, x, 1, 2, 1), 1, 2, 2, 3, 4, 5, 5, 6);
+  ONE(matrix, ir_window(&c.b, x, 0, 1, 1), 1, 2, 3, 4, 5, 6);
+  ONE(matrix, ir_window(&c.b, x, 0, 2, 1), 1, 4, 2, 5, 3, 6);
+  ONE(matrix, ir_window(&c.b, x, 1, 1, 2), 1, 3, 4, 6);
+  ONE(matrix, ir_unwindow(&c.b, x, 0, 1, 4), 1, 6, 8, 6);
+  ONE(matrix, ir_unwindow(&c.b, x, 0, 3, 7), 1, 2, 3, 4, 5, 6, 0);
   ONE(matrix, ir_index(&c.b, x, 0, 1), 4, 5, 6);
   ONE(matrix, ir_concat(&c.b, (Val[]){x, x}, 2, 1), 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6);
   ONE(matrix, ir_take(&c.b, x, 1, (uint32_t[]){2, 0, 2}, 3), 3, 1, 3, 6, 4, 6);

@@ -6,7 +6,7 @@
 #include "tests/common/cunit_main.h"
 
 /* Values: 1 scalar, 2 lane [3], 3 shared [4], 4 lane [3,4], 5 shared [4,4], 6 bool, 7 shared [2,2,2,2,2,2] */
-enum { SCALAR = 1, LANE3, VEC4, MAT, SQUARE, FLAG, SIX };
+enum { SCALAR = 1, LANE3, VEC4, MAT, SQUARE, FLAG, EIGHT };
 
 #define DIMS(...) \
   (sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)), (uint32_t[]) { __VA_ARGS__ }
@@ -23,7 +23,7 @@ static Fn *values(void) {
   ir_input(&b, "m", IN_OTHER, 0, type_real(true, DIMS(3, 4)));
   ir_input(&b, "q", IN_OTHER, 0, type_real(false, DIMS(4, 4)));
   ir_input(&b, "c", IN_OTHER, 0, flag);
-  ir_input(&b, "z", IN_OTHER, 0, type_real(false, DIMS(2, 2, 2, 2, 2, 2)));
+  ir_input(&b, "z", IN_OTHER, 0, type_real(false, DIMS(2, 2, 2, 2, 2, 2, 1, 1)));
   ir_build_finish(&b);
   return f;
 }
@@ -78,17 +78,22 @@ static const Bad bad[] = {
   {"`batch_mean` names parameter -1", OP_batch_mean, {VEC4, VEC4}, 2, {-1, 0}, false},
   {"`reshape` must keep the number of elements, found f64[B,3] to f64[B,2,2]", OP_reshape, {LANE3}, 2, {2, 2}, false},
   {"`reshape` needs dims of at least 1, found 0", OP_reshape, {LANE3}, 1, {0}, false},
-  {"`reshape` to rank 7, more than 6", OP_reshape, {SIX}, 7, {2, 2, 2, 2, 2, 2, 1}, false},
+  {"`reshape` to rank 9, more than 8", OP_reshape, {EIGHT}, 9, {2, 2, 2, 2, 2, 2, 1, 1, 1}, false},
   {"`transpose` needs 2 axes, found 1", OP_transpose, {MAT}, 1, {0}, false},
   {"`transpose` names axis 1 twice", OP_transpose, {MAT}, 2, {1, 1}, false},
   {"`flip` has no axis 1 in rank 1", OP_flip, {VEC4}, 1, {1}, false},
-  {"`expand` to rank 7, more than 6", OP_expand, {SIX}, 2, {0, 2}, false},
+  {"`expand` to rank 9, more than 8", OP_expand, {EIGHT}, 2, {0, 2}, false},
   {"`expand` has no axis 2 in rank 2", OP_expand, {LANE3}, 2, {2, 2}, false},
   {"`expand` has more than 2^31 elements", OP_expand, {MAT}, 2, {0, INT32_MAX}, false},
   {"`sum` has no axis 0 in rank 0", OP_sum, {SCALAR}, 1, {0}, false},
   {"`rmax` has no axis -1 in rank 1", OP_rmax, {VEC4}, 1, {-1}, false},
   {"`slice` of 2 from 2 by 2 leaves axis 0 of size 4", OP_slice, {VEC4}, 4, {0, 2, 2, 2}, false},
   {"`slice` needs a step of at least 1, found 0", OP_slice, {VEC4}, 4, {0, 0, 2, 0}, false},
+  {"`window` of 5 is longer than axis 0 of size 4", OP_window, {VEC4}, 3, {0, 5, 1}, false},
+  {"`window` to rank 9, more than 8", OP_window, {EIGHT}, 3, {0, 1, 1}, false},
+  {"`window` needs a step of at least 1, found 0", OP_window, {VEC4}, 3, {0, 2, 0}, false},
+  {"`unwindow` of 4 stretches of 4 by 1 does not make a size of 8", OP_unwindow, {SQUARE}, 3, {0, 1, 8}, false},
+  {"`unwindow` has no axis 0 in rank 0", OP_unwindow, {VEC4}, 3, {0, 1, 8}, false},
   {"`unslice` of 4 from 1 by 1 leaves a size of 4", OP_unslice, {VEC4}, 4, {0, 1, 1, 4}, false},
   {"`concat` needs an operand", OP_concat, {0}, 1, {0}, false},
   {"`concat` along axis 0 needs operands alike in the others, found f64[B,3,4] and f64[4]", OP_concat, {MAT, VEC4}, 1, {0}, false},
@@ -97,7 +102,7 @@ static const Bad bad[] = {
   {"`put` needs an index for each of 4, found 1", OP_put, {VEC4}, 3, {0, 9, 1}, false},
   {"`gather` needs rows, found a scalar", OP_gather, {SCALAR, VEC4}, 0, {0}, false},
   {"`gather` needs reals as operand 1, found bool", OP_gather, {VEC4, FLAG}, 0, {0}, false},
-  {"`gather` to rank 7, more than 6", OP_gather, {MAT, SIX}, 0, {0}, false},
+  {"`gather` to rank 9, more than 8", OP_gather, {MAT, EIGHT}, 0, {0}, false},
   {"`scatter` needs a row for each index, found f64[B,3] and f64[4]", OP_scatter, {LANE3, VEC4}, 2, {3, 0}, false},
   {"`scatter` needs a size of at least 1, found 0", OP_scatter, {VEC4, VEC4}, 2, {0, 0}, false},
   {"`scatter` over lanes needs both operands per sample", OP_scatter, {VEC4, VEC4}, 2, {3, 1}, false},
@@ -124,7 +129,7 @@ static const Bad bad[] = {
   {"`eigh` needs a square matrix, found f64[4]", OP_eigh, {VEC4}, 0, {0}, false},
   {"`solve` has `trans` 0 or 1", OP_solve, {SQUARE, VEC4}, 1, {2}, false},
   {"`grad` needs a scalar, found f64[4]", OP_grad, {VEC4, SCALAR}, 0, {0}, false},
-  {"`jac` has rank 7, more than 6", OP_jac, {VEC4, SIX}, 1, {0}, false},
+  {"`jac` has rank 9, more than 8", OP_jac, {VEC4, EIGHT}, 1, {0}, false},
   {"`logjac` needs two vectors of one length, found f64[B,3] by f64[4]", OP_logjac, {LANE3, VEC4}, 0, {0}, false},
   {"`divergence` needs equal dims, found f64[B,3] by f64[4]", OP_divergence, {LANE3, VEC4}, 0, {0}, false},
   {"`proj` needs an op with several results", OP_proj, {VEC4}, 1, {0}, false},

@@ -114,7 +114,7 @@ static const struct {
   {"fn f64 @f(\"x\" field 0: f32) { return }", ":1:24", "expected a type, f64[...] or bool[...]"},
   {"fn f64 @f(\"x\" field 0: f64[0]) { return }", ":1:28", "integer out of range [1, 2147483647]"},
   {"fn f64 @f(\"x\" field 0: f64[70000,70000]) { return }", ":1:24", "a value of this type has more than 2^31 elements"},
-  {"fn f64 @f(\"x\" field 0: f64[1,1,1,1,1,1,1]) { return }", ":1:24", "a type has at most 6 axes"},
+  {"fn f64 @f(\"x\" field 0: f64[1,1,1,1,1,1,1,1,1]) { return }", ":1:24", "a type has at most 8 axes"},
   {HEAD "return %1 }\nfn", ":4:1", "expected the end of the file"},
   {HEAD "return %2 }", ":3:8", "there is no value %2 above this line"},
   {HEAD "return %0 }", ":3:8", "there is no value %0 above this line"},
