@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+enum { HNN_MAX_RANK = 8 }; /* axes of a tensor of one sample */
+
 typedef struct HnnArg {
   void *p;
   int64_t ld; /* lane arrays only */

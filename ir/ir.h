@@ -65,7 +65,7 @@ Op ir_op_named(const char *name, size_t len); /* OP_none if unknown */
 
 /* ---- types -------------------------------------------------------------------------------------- */
 
-enum { IR_MAX_RANK = 8 };
+enum { IR_MAX_RANK = HNN_MAX_RANK };
 typedef enum { DT_REAL, DT_BOOL, DT_MULTI } DType; /* DT_MULTI: read through `proj` only */
 
 typedef struct Type {

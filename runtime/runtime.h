@@ -35,11 +35,11 @@ typedef struct RtArray { /* one field of a data set, one parameter, ... */
   const char *name;      /* malloc'ed */
   bool f64;
   int rank;
-  uint32_t dim[6]; /* of one sample */
-  int64_t elems;   /* product of dims */
-  int64_t n, ld;   /* samples; 0 and elems for shared */
-  void *v;         /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
-  bool truth;      /* 0 and 1 are truth values: so they are written, as b1 */
+  uint32_t dim[HNN_MAX_RANK]; /* of one sample */
+  int64_t elems;              /* product of dims */
+  int64_t n, ld;              /* samples; 0 and elems for shared */
+  void *v;                    /* [elems][ld], 64-byte aligned, padding filled with sample n-1 */
+  bool truth;                 /* 0 and 1 are truth values: so they are written, as b1 */
 } RtArray;
 bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n);
 void rt_array_finish(RtArray *a);
@@ -62,7 +62,7 @@ typedef struct RtColumn {
   bool number; /* false: text, which nobody but a reader of this very column minds */
   char *fault; /* why it cannot be read as numbers, with the place (and the cell) in the file; NULL: it can */
   int rank;
-  uint32_t dim[6]; /* of one row */
+  uint32_t dim[HNN_MAX_RANK]; /* of one row */
   int64_t rows;
   bool gap;       /* some value is NaN, known when the values are; without RT_GAPS: that is the fault, of a text table */
   double *v;      /* [rows][elems]; NULL until it is read */
@@ -100,7 +100,7 @@ typedef struct RtTensor {
   const char *name;
   bool f64;
   int rank;
-  uint32_t dim[6];
+  uint32_t dim[HNN_MAX_RANK];
   const void *v;
 } RtTensor;
 /* Atomic: written beside, fsync'ed, renamed. Metadata: strings "key", "value". */

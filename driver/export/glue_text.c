@@ -227,9 +227,9 @@ static void print_params(FILE *out, const Glue *g) {
   fprintf(out, "static const LibParam hnnc_params[] = {\n");
   for (uint32_t k = 0; k < m->nparam; k++) {
     Type t = m->param[k].type;
-    fprintf(out, "  {%s, %d, {%u, %u, %u, %u, %u, %u}, %" PRId64 ", %" PRId64 "},\n",
-            cname_string(g->s->model->mem, m->param[k].path), t.rank, t.dim[0], t.dim[1], t.dim[2], t.dim[3], t.dim[4], t.dim[5],
-            type_count(t), offset);
+    fprintf(out, "  {%s, %d, {", cname_string(g->s->model->mem, m->param[k].path), t.rank);
+    for (int d = 0; d < IR_MAX_RANK; d++) fprintf(out, d ? ", %u" : "%u", t.dim[d]);
+    fprintf(out, "}, %" PRId64 ", %" PRId64 "},\n", type_count(t), offset);
     offset += type_count(t);
   }
   fprintf(out, "  {0}};\n\n__asm__(\".section .rodata\\n.balign 64\\nhnnc_start_values: .incbin \\\"\" HNN_START "

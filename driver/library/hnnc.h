@@ -37,7 +37,7 @@ extern "C" {
 
 #define HNNC_API __attribute__((visibility("default")))
 
-enum { HNNC_MAX_RANK = 6 };
+enum { HNNC_MAX_RANK = 8 };
 
 typedef enum hnnc_status {
   HNNC_OK = 0,

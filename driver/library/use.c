@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)HNNC_MAX_RANK == (int)IR_MAX_RANK, "hnnc.h stands alone");
+
 /* ---- parameters -------------------------------------------------------------------------------------------- */
 
 static hnnc_param param_of(hnnc_model *m, const Param *p, int64_t turn) {

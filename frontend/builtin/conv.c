@@ -59,10 +59,10 @@ static bool conv_args(Elab *E, const Builtin *b, const Actuals *a, int channels,
   const Type x = type_of(&a->at[0]), w = type_of(&a->at[1]);
   *c = (Conv){.spatial = x.rank - 1, .stride = 1};
   if (x.rank < 2 || x.rank > MOST_SPATIAL + 1)
-    return error_shape(E, &a->at[0], b->name, "an axis of channels, and one to three of space,"), false;
+    return error_shape(E, &a->at[0], b->name, "an axis of channels and one to three axes of space"), false;
   if (w.rank != x.rank + 1 || w.dim[channels] != x.dim[0]) {
-    const char *needs = channels ? "weights [out, channels, ...] of as many axes of space as its input has, and of its channels"
-                                 : "weights [channels, out, ...] of as many axes of space as its input has, and of its channels";
+    const char *needs = channels ? "weights [out, channels, k...] with the channels and the axes of its input"
+                                 : "weights [channels, out, k...] with the channels and the axes of its input";
     error_mismatch(E, b, &a->at[0], &a->at[1], needs, a->at[1].at);
     return false;
   }
@@ -168,7 +168,7 @@ Value bi_conv_transpose(Elab *E, const Builtin *b, Actuals *a) {
 
 static bool blocks_arg(Elab *E, const Builtin *b, const Actuals *a, bool divide, uint32_t *k) {
   const Type t = type_of(&a->at[0]);
-  if (t.rank < 2) return error_shape(E, &a->at[0], b->name, "an axis of channels, and others,"), false;
+  if (t.rank < 2) return error_shape(E, &a->at[0], b->name, "an axis of channels and others behind it"), false;
   if (!length_arg(E, &a->at[1], "the size of a block", INT32_MAX, k)) return false;
   for (int i = 1; divide && i < t.rank; i++)
     if (t.dim[i] % *k) {

@@ -44,7 +44,7 @@ static size_t real_size(bool f64) { return f64 ? sizeof(double) : sizeof(float);
 
 bool rt_array_init(RtArray *a, const char *name, bool f64, int rank, const uint32_t *dim, int64_t n) {
   *a = (RtArray){.f64 = f64, .rank = rank, .n = n};
-  if (rank < 0 || rank > 6 || n < 0 || !rt_elems(rank, dim, &a->elems)) return false;
+  if (rank < 0 || rank > HNN_MAX_RANK || n < 0 || !rt_elems(rank, dim, &a->elems)) return false;
   if (rank) memcpy(a->dim, dim, (size_t)rank * sizeof *dim);
   const int64_t pad = RT_PAD;
   if (n > INT64_MAX / 16 - pad) return false;

@@ -79,7 +79,7 @@ static bool shape(const RtHdf5 *h, RtHid set, Npy *a, RtError *why) {
   if (space >= 0) h->Sclose(space);
   if (a->rank < 0) return rt_fail(why, "its shape cannot be read");
   if (empty) return rt_fail(why, "it is empty");
-  if (a->rank > 7) return rt_fail(why, "%d axes are too many", a->rank);
+  if (a->rank > HNN_MAX_RANK + 1) return rt_fail(why, "%d axes are too many", a->rank);
   for (int d = 0; d < a->rank; d++) {
     if (dim[d] > UINT32_MAX) return rt_fail(why, "its axis %d is too long", d);
     a->dim[d] = (uint32_t)dim[d];

@@ -42,7 +42,7 @@ static bool shape(Scan *c, Npy *a) {
   for (a->rank = 0; !eat(c, ")");) {
     uint64_t v = 0;
     blank(c);
-    if (c->s == c->end || *c->s < '0' || *c->s > '9' || a->rank == 8) return false;
+    if (c->s == c->end || *c->s < '0' || *c->s > '9' || a->rank > HNN_MAX_RANK) return false;
     for (; c->s < c->end && *c->s >= '0' && *c->s <= '9'; c->s++)
       if ((v = v * 10 + (uint64_t)(*c->s - '0')) > UINT32_MAX) return false; /* no file holds as many */
     a->dim[a->rank++] = (uint32_t)v;
@@ -243,7 +243,8 @@ bool npy_values(const Npy *a, int second, double *out, bool *gap, RtError *err) 
 
 static bool columns_of(const Npy *a, RtTable *t, RtError *err) {
   if (a->kind == 'U' || a->kind == 'S') return rt_fail(err, "the array holds text");
-  if (a->rank == 0 || a->rank > 7) return rt_fail(err, "an array of rank %d is no table; rows come along the first axis", a->rank);
+  if (a->rank == 0 || a->rank > HNN_MAX_RANK + 1)
+    return rt_fail(err, "an array of rank %d is no table; rows come along the first axis", a->rank);
   if (!a->count) return rt_fail(err, "the array is empty");
   if (a->rank > 1 && a->dim[1] > 65536) return rt_fail(err, "%u columns are too many", a->dim[1]);
   t->rows = a->dim[0];

@@ -72,7 +72,7 @@ static bool array_of(const Archive *ar, int64_t i, bool all, Bytes *b, Npy *a, R
 static bool describe(const Npy *a, RtColumn *k, RtError *why) {
   k->number = a->kind != 'U' && a->kind != 'S';
   if (!k->number) return rt_fail(why, "it holds text");
-  if (a->rank > 7) return rt_fail(why, "%d axes are too many", a->rank);
+  if (a->rank > HNN_MAX_RANK + 1) return rt_fail(why, "%d axes are too many", a->rank);
   k->rows = a->rank ? (int64_t)a->dim[0] : RT_EVERY_ROW;
   k->rank = a->rank ? a->rank - 1 : 0;
   for (int d = 0; d < k->rank; d++) k->dim[d] = a->dim[1 + d];

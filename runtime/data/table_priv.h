@@ -36,7 +36,7 @@ bool rt_table_is_npy(const char *path); /* table.c: by its name or its first byt
 enum { NPY_HEAD = 1 << 16 }; /* what is read of an array to know its type and shape */
 typedef struct Npy {
   int rank;
-  uint32_t dim[8];
+  uint32_t dim[HNN_MAX_RANK + 1]; /* rows, and the axes of one */
   bool fortran, big_endian;
   char kind;                 /* 'f', 'i', 'u', 'b'; 'U', 'S': text, not to be read */
   int size;                  /* bytes of an element */

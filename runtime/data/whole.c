@@ -5,7 +5,7 @@
 #include <string.h>
 
 static bool fill(RtArray *out, int rank, const uint32_t *dim, const double *v, RtError *err) {
-  if (rank > 6) return rt_fail(err, "it has %d axes, and 6 is the most", rank);
+  if (rank > HNN_MAX_RANK) return rt_fail(err, "it has %d axes, and %d is the most", rank, HNN_MAX_RANK);
   if (!rt_array_init(out, "", true, rank, dim, 0)) return rt_fail(err, "not enough memory");
   memcpy(out->v, v, (size_t)out->elems * sizeof *v);
   return true;
@@ -44,7 +44,7 @@ static bool column(RtTable *t, const char *name, RtArray *out, RtError *err) {
   const int i = find(t, name + (t->tree && *name == '/'));
   if (i < 0) return missing(t, name, err);
   const RtColumn *c = &t->column[i];
-  uint32_t dim[7];
+  uint32_t dim[HNN_MAX_RANK + 1];
   const int rows = c->rows != RT_EVERY_ROW;
   if (c->fault) return rt_fail(err, "%s", c->fault);
   if (rows && c->rows > UINT32_MAX) return rt_fail(err, "it is too long");

@@ -13,7 +13,7 @@
 typedef struct LibParam {
   const char *name;
   int rank;
-  uint32_t dim[6];
+  uint32_t dim[HNN_MAX_RANK];
   int64_t elems, offset;
 } LibParam;
 /* offset: in the start values, in reals */

@@ -70,7 +70,7 @@ typedef struct RtStatistic {
 typedef struct RtReport {
   const char *name;
   int rank; /* 0: of a number, whose statistics are numbers; else lists, row-major */
-  uint32_t dim[6];
+  uint32_t dim[HNN_MAX_RANK];
   int64_t elems;
   const double *mean, *sd, *min, *max;
   int64_t n;

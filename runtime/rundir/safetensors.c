@@ -86,7 +86,7 @@ static bool damaged(RtError *err, const char *path, const char *format, const ch
 
 static bool read_shape(const json_t *shape, RtTensor *t) {
   t->rank = (int)json_array_size(shape);
-  if (!json_is_array(shape) || json_array_size(shape) > 6) return false;
+  if (!json_is_array(shape) || json_array_size(shape) > HNN_MAX_RANK) return false;
   for (int d = 0; d < t->rank; d++) {
     const json_t *v = json_array_get(shape, (size_t)d);
     if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX) return false;
