@@ -226,9 +226,8 @@ static DiagMsg *unknown_yet(Elab *E, const Stmt *s) {
 static void require_later(Elab *E, const Stmt *s, Value ok) {
   Body *body = E->now->body;
   Val quoted = VAL_NONE;
-  if (E->now->exact) return; /* claims are about what is required */
   if (!body->judged || body->judged != E->now->level) {
-    unknown_yet(E, s);
+    if (!E->now->exact) unknown_yet(E, s); /* it was said already */
     return;
   }
   for (const Arg *a = s->read; a && !quoted.id; a = a->next) {

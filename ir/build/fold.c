@@ -3,7 +3,8 @@
  * Rules are directional: a result is no more work than what it replaces, and negations, broadcasts
  * (`expand`, `spread`) and constants move towards the result, so that every chain of rules ends.
  * In derivatives x*0 and x-x are 0 also where x may be infinite or NaN: their zeros are structural, and they live from
- * it. In what was written they are NaN there, and stay (fold_vanishes).
+ * it. In what was written they are NaN there, and stay (fold_vanishes), in functions that are only decided on, too: what
+ * is proved is proved of what was written.
  *
  * Numbers are kept: where every step of the written order is finite and normal, so is every step of what replaces it,
  * and digits are lost only by rounding, once a step. So two constants that meet become one if that is a normal number
@@ -23,13 +24,30 @@ Val fold_coerce(Build *b, Val v, Type want) {
 
 Val fold_zeros(Build *b, Type want) { return fold_splat(b, num_ratio(0, 1), want); }
 
-/* x is finite, by literals and draws alone. */
+/* Of real numbers there is a value. (In f64 it may be infinite.) */
+static bool is_total(Op op) {
+  static const Op all[] = {OP_add,     OP_sub,      OP_mul,  OP_exp,    OP_expm1, OP_sin,   OP_cos,   OP_tanh,
+                           OP_sigmoid, OP_softplus, OP_erf,  OP_atan,   OP_sinh,  OP_cosh,  OP_asinh, OP_min,
+                           OP_max,     OP_relu,     OP_abs,  OP_sign,   OP_floor, OP_ceil,  OP_round, OP_sum,
+                           OP_dot,     OP_rmax,     OP_rmin, OP_concat, OP_diag,  OP_diagv, OP_tri};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    if (op == all[k]) return true;
+  return false;
+}
+
+/* x is finite: by literals and draws alone; in exact functions, of all real inputs. */
 static bool is_finite(const Fn *f, Val x, int depth) {
   const Inst *i = ir_inst(f, x);
   const Table *t;
   double v;
   if (depth > 8) return false;
+  if (f->f64 == FN_EXACT && is_total((Op)i->op)) {
+    bool all = true;
+    for (uint32_t k = 0; k < i->nargs && all; k++) all = is_finite(f, ir_arg(f, i, k), depth + 1);
+    return all;
+  }
   switch (i->op) {
+  case OP_in: return f->f64 == FN_EXACT && i->type.dt == DT_REAL;
   case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
   case OP_iota:
   case OP_rand: return true;
@@ -47,7 +65,9 @@ static bool is_finite(const Fn *f, Val x, int depth) {
 
 bool fold_unwritten(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
 
-bool fold_vanishes(const Build *b, Val x) { return fold_unwritten(b) || is_finite(b->f, x, 0); }
+bool fold_structural_zero(const Build *b) { return b->role != ROLE_PRIMAL; }
+
+bool fold_vanishes(const Build *b, Val x) { return fold_structural_zero(b) || is_finite(b->f, x, 0); }
 
 /* ---- looking at operands ---- */
 
@@ -190,7 +210,7 @@ static Val root_cancels(Build *b, Val x, Val y) {
   if (!fold_unwritten(b)) return VAL_NONE;
   if (!is_op(b, y, OP_rsqrt, &z)) w = x, x = y, y = w;
   if (!is_op(b, y, OP_rsqrt, &z)) return VAL_NONE;
-  if (is_op(b, x, OP_sqrt, &w) && w.id == z.id) return ir_const(b, 1);
+  if (is_op(b, x, OP_sqrt, &w) && w.id == z.id) return fold_structural_zero(b) ? ir_const(b, 1) : VAL_NONE;
   const Inst *i = ir_inst(b->f, x);
   if (i->op != OP_add && i->op != OP_sub) return VAL_NONE;
   const bool minus = i->op == OP_sub;
@@ -222,7 +242,7 @@ static Val fold_div(Build *b, Val x, Val y) {
   Val z, w;
   double c;
   int exponent;
-  if (is_value(b, x, 0) && fold_unwritten(b)) return x;
+  if (is_value(b, x, 0) && fold_structural_zero(b)) return x;
   if (is_op(b, y, OP_sqrt, &z)) return ir_mul(b, x, ir_rsqrt(b, z));
   if (is_op(b, x, OP_neg, &z) && is_op(b, y, OP_neg, &w)) return ir_div(b, z, w);
   if (!ir_is_const(b->f, y, &c)) return VAL_NONE;

@@ -26,8 +26,10 @@ Val fold_dot(Build *b, const Cand *c);        /* fold_dot.c */
 Val fold_join(Build *b, Val x, Val y);
 
 /* What is being built was not written by anybody: a derivative, or a function that is only decided on (FN_EXACT). Its products
- * and sums have no order that must be kept, and its zeros are structural: they count for more than what they meet. */
+ * and sums have no order that must be kept. */
 bool fold_unwritten(const Build *b);
+/* A derivative: its zeros are structural, and count for more than what they meet. */
+bool fold_structural_zero(const Build *b);
 /* Taking s out of a sum makes no value that is larger than those of the sum: constants of at least 1. */
 bool fold_leaves_sum(const Build *b, Val s);
 

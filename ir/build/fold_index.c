@@ -155,7 +155,8 @@ Val fold_rows(Build *b, const Cand *c) {
   Num zero;
   uint32_t n = 0, rows = c->op == OP_gather ? ir_type(b->f, c->args[0]).dim[0] : c->type.dim[0];
   bool lanes = c->op == OP_scatter && c->attr[1];
-  if (c->op != OP_setrow && fold_is_splat(b->f, c->args[0], &zero) && zero.v == 0 && (c->op == OP_scatter || fold_unwritten(b)))
+  if (c->op != OP_setrow && fold_is_splat(b->f, c->args[0], &zero) && zero.v == 0 &&
+      (c->op == OP_scatter || fold_structural_zero(b)))
     return fold_zeros(b, c->type);
   if (!lanes && unspread(b, c, args)) return fold_coerce(b, ir_emit(b, c->op, args, c->nargs, c->attr, c->nattr, NULL), c->type);
   uint32_t *index = lanes || c->op == OP_setrow ? NULL : known_rows(b, c->args[1], rows, &n);

@@ -377,7 +377,7 @@ static Val fold_tri(Build *b, const Cand *c) {
 
 static Val fold_trisolve(Build *b, const Cand *c) {
   Look a = look(b, c->args[0]), x = look(b, c->args[1]);
-  if (is_zero(b, c->args[1]) && fold_unwritten(b)) return fold_zeros(b, c->type);
+  if (is_zero(b, c->args[1]) && fold_structural_zero(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
   return fold_coerce(b, ir_trisolve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0], c->attr[1]), c->type);
@@ -385,7 +385,7 @@ static Val fold_trisolve(Build *b, const Cand *c) {
 
 static Val fold_solve(Build *b, const Cand *c) {
   Look a = look(b, c->args[0]), x = look(b, c->args[1]);
-  if (is_zero(b, c->args[1]) && fold_unwritten(b)) return fold_zeros(b, c->type);
+  if (is_zero(b, c->args[1]) && fold_structural_zero(b)) return fold_zeros(b, c->type);
   bool sa = a.op == OP_spread, sx = x.op == OP_spread;
   if (!sa && !sx) return VAL_NONE;
   return fold_coerce(b, ir_lu_solve(b, sa ? a.x : c->args[0], sx ? x.x : c->args[1], c->attr[0] != 0), c->type);

@@ -153,7 +153,7 @@ static Elem gathered(Node *n, Elem at, int64_t rows, int64_t inner, int64_t e, i
     Elem d = elem_apply(r, OP_sub, element(n->arg[0], k * inner + e, s, r->B), first);
     sum = elem_add_mul(r, sum, elem_row_weight(r, at, rows, k), d);
   }
-  return sum;
+  return elem_some_row(sum);
 }
 
 static bool eval_gather(Node *n) {

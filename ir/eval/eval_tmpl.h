@@ -44,6 +44,7 @@ static int64_t elem_row(Run *r, Elem i, int64_t n);
 static Elem elem_row_weight(Run *r, Elem i, int64_t n, int64_t row);
 static Elem elem_nan(Run *r);
 static inline bool elem_zero(Elem a);
+static inline Elem elem_some_row(Elem a); /* a, of a row of ROW_ANY */
 /* Whether a fixed-point iteration may stop. */
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B);
 /* After each instruction; t->v is NULL for MULTI ops, args for inputs. False + eval_fail ends the evaluation. */

@@ -19,15 +19,18 @@ static inline bool both_known(const Run *r, Elem a, Elem b) {
 }
 
 static inline Elem elem_apply(Run *r, Op op, Elem a, Elem b) {
+  if ((a.tag | b.tag) & FIELD_INF) return field_apply(r->env, op, a, b);
   if (op == OP_mul && !both_known(r, a, b)) return field_mul(a, b);
   if (op == OP_add && !both_known(r, a, b)) return field_add(a, b);
   return field_apply(r->env, op, a, b);
 }
 
 static inline Elem elem_add_mul(Run *r, Elem sum, Elem a, Elem b) {
-  if (field_is_zero(a) || field_is_zero(b)) return sum;
+  const uint32_t lost = (a.tag | b.tag | sum.tag) & FIELD_LOST;
+  if (!((a.tag | b.tag) & FIELD_INF) && (field_is_zero(a) || field_is_zero(b))) return sum.tag |= lost, sum;
   a = elem_apply(r, OP_mul, a, b);
-  return field_is_zero(sum) ? a : elem_apply(r, OP_add, sum, a);
+  if (!field_is_zero(sum)) a = elem_apply(r, OP_add, sum, a);
+  return a.tag |= lost, a;
 }
 
 static inline bool elem_true(Elem a) { return !field_is_zero(a); }
@@ -42,7 +45,8 @@ static inline Elem elem_whole(Run *r, int64_t k) {
 static inline int64_t elem_index(Elem a, int64_t n) { return a.im == 0 && a.re < (uint64_t)n ? (int64_t)a.re : 0; }
 static inline Elem elem_quotient(Run *r, Elem a, Elem b) { return elem_apply(r, OP_div, a, b); }
 static inline Elem elem_root(Run *r, Elem a) { return elem_apply(r, OP_sqrt, a, a); }
-static inline bool elem_zero(Elem a) { return field_is_zero(a); }
+static inline bool elem_zero(Elem a) { return field_is_zero(a) && !(a.tag & FIELD_LOST); }
+static inline Elem elem_some_row(Elem a) { return a.tag |= FIELD_ROW, a; }
 static Elem elem_nan(Run *r) { return field_const(r->env, NAN, 0, 0); }
 
 /* A row is known of a constant. Of any other index x[i] is taken for some linear function of the rows, the same for equal indices, that
@@ -54,10 +58,10 @@ static int64_t elem_row(Run *r, Elem i, int64_t n) {
 }
 
 static Elem elem_row_weight(Run *r, Elem i, int64_t n, int64_t row) {
-  if (row) return field_keyed(r->env, OP_gather + (uint64_t)n * OP_count, i, field_int(row));
+  if (row) return elem_some_row(field_keyed(r->env, OP_gather + (uint64_t)n * OP_count, i, field_int(row)));
   Elem first = FIELD_ONE;
   for (int64_t k = 1; k < n; k++) first = field_sub(first, elem_row_weight(r, i, n, k));
-  return first;
+  return elem_some_row(first);
 }
 
 static bool elem_settled(const ElemTensor *was, const ElemTensor *now, int64_t B) {
@@ -100,19 +104,22 @@ static bool eval_iota(Node *n) {
 
 static bool eval_rand(Node *n) {
   int64_t B = n->run->B;
-  Elem counter = n->i->nargs ? n->arg[0]->v[0] : (Elem){0, 0};
+  Elem counter = n->i->nargs ? n->arg[0]->v[0] : FIELD_ZERO;
   rand_attr attr = rand_attr_at(n->attr);
   uint64_t tag = (uint64_t)attr.site * OP_count + OP_rand;
   for (int64_t e = type_count(n->i->type) * B; e-- > 0;)
-    n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)attr.kind << 63), counter, (Elem){(uint64_t)e, 0});
+    n->out->v[e] = field_keyed(n->run->env, tag + ((uint64_t)attr.kind << 63), counter, (Elem){(uint64_t)e, 0, 0});
   return true;
 }
 
+/* Where it does not hold the results are NaN, and go on as if it did. */
 static bool eval_require(Node *n) {
   int64_t B = n->run->B, w = eval_width(n->out, B);
-  Elem nan = field_const(n->run->env, NAN, 0, 0);
   for (int64_t e = type_count(n->i->type); e-- > 0;)
-    for (int64_t s = 0; s < w; s++) n->out->v[e * w + s] = elem_true(element(n->arg[0], e, s, B)) ? FIELD_ONE : nan;
+    for (int64_t s = 0; s < w; s++) {
+      n->out->v[e * w + s] = FIELD_ONE;
+      if (!elem_true(element(n->arg[0], e, s, B))) n->out->v[e * w + s].tag |= FIELD_NAN;
+    }
   return true;
 }
 

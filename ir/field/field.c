@@ -57,7 +57,7 @@ static int legendre(uint64_t a) {
 /* ---- F_p(i) ---- */
 
 FieldElem field_power(FieldElem a, uint64_t n) {
-  FieldElem r = {1, 0};
+  FieldElem r = {1, 0, FIELD_NONNEG};
   for (; n; n >>= 1, a = field_mul(a, a))
     if (n & 1) r = field_mul(r, a);
   return r;
@@ -66,9 +66,9 @@ FieldElem field_power(FieldElem a, uint64_t n) {
 static uint64_t norm(FieldElem a) { return add(mul(a.re, a.re), mul(a.im, a.im)); }
 
 FieldElem field_inverse(FieldElem a) {
-  if (!a.im) return (FieldElem){inverse(a.re), 0};
+  if (!a.im) return (FieldElem){inverse(a.re), 0, a.tag};
   uint64_t n = inverse(norm(a));
-  return (FieldElem){mul(a.re, n), mul(sub(0, a.im), n)};
+  return (FieldElem){mul(a.re, n), mul(sub(0, a.im), n), a.tag};
 }
 
 int field_sign(FieldElem a) {
@@ -78,15 +78,16 @@ int field_sign(FieldElem a) {
 
 /* (x + iy)^2 = a: x^2 = (re + |a|)/2 for one of the two signs of |a| = sqrt(norm). */
 bool field_sqrt(FieldElem a, FieldElem *out) {
+  const uint32_t tag = a.tag | FIELD_NONNEG;
   uint64_t r, n, half = (P + 1) / 2;
   if (!a.im) {
-    if (root(a.re, &r)) return *out = (FieldElem){r, 0}, true;
+    if (root(a.re, &r)) return *out = (FieldElem){r, 0, tag}, true;
     root(sub(0, a.re), &r);
-    return *out = (FieldElem){0, r}, true;
+    return *out = (FieldElem){0, r, tag}, true;
   }
   if (!root(norm(a), &n)) return false;
   if (!root(mul(add(a.re, n), half), &r)) root(mul(sub(a.re, n), half), &r);
-  *out = (FieldElem){r, mul(mul(a.im, half), inverse(r))};
+  *out = (FieldElem){r, mul(mul(a.im, half), inverse(r)), tag};
   return true;
 }
 
@@ -94,7 +95,7 @@ bool field_sqrt(FieldElem a, FieldElem *out) {
 
 FieldElem field_int(int64_t n) {
   uint64_t m = (n < 0 ? 0 - (uint64_t)n : (uint64_t)n) % P;
-  return (FieldElem){n < 0 ? sub(0, m) : m, 0};
+  return (FieldElem){n < 0 ? sub(0, m) : m, 0, n < 0 ? 0 : FIELD_NONNEG};
 }
 
 FieldElem field_ratio(int64_t num, int64_t den) {
@@ -108,7 +109,7 @@ FieldElem field_double(double v) {
   e -= 53;
   for (; m && !(m & 1); m /= 2) e++;
   uint64_t scale = power(e < 0 ? (P + 1) / 2 : 2, (uint64_t)(e < 0 ? -e : e));
-  return field_mul(field_int(m), (FieldElem){scale, 0});
+  return field_mul(field_int(m), (FieldElem){scale, 0, FIELD_NONNEG});
 }
 
 uint64_t field_bits(uint64_t *state) {
@@ -122,5 +123,5 @@ FieldElem field_random(uint64_t *state) {
   uint64_t x;
   do x = field_bits(state) >> 3;
   while (x >= P);
-  return (FieldElem){x, 0};
+  return (FieldElem){x, 0, 0};
 }

@@ -41,8 +41,13 @@
 #define FIELD_C UINT64_C(12226564353)
 
 typedef struct FieldElem {
-  uint64_t re, im;
-} FieldElem; /* each below FIELD_P */
+  uint64_t re, im; /* each below FIELD_P */
+  uint32_t tag;
+} FieldElem;
+
+/* What is known of the real value beside. A real point with the signs that were met has NaN for it; it is an infinity; it is of a
+ * row whose index is not known to be one; it is nowhere negative (where it has a value at all). */
+enum { FIELD_NAN = 1, FIELD_INF = 2, FIELD_ROW = 4, FIELD_NONNEG = 8, FIELD_LOST = FIELD_NAN | FIELD_ROW };
 
 FieldElem field_int(int64_t n);
 FieldElem field_ratio(int64_t num, int64_t den); /* den > 0 */
@@ -72,20 +77,24 @@ static inline uint64_t field_p_reduce(FieldWide x) {
 }
 static inline uint64_t field_p_mul(uint64_t a, uint64_t b) { return field_p_reduce((FieldWide)a * b); }
 
+static inline uint32_t field_tags(FieldElem a, FieldElem b) {
+  return ((a.tag | b.tag) & ~(uint32_t)FIELD_NONNEG) | (a.tag & b.tag);
+}
 static inline FieldElem field_add(FieldElem a, FieldElem b) {
-  return (FieldElem){field_p_add(a.re, b.re), field_p_add(a.im, b.im)};
+  return (FieldElem){field_p_add(a.re, b.re), field_p_add(a.im, b.im), field_tags(a, b)};
 }
 static inline FieldElem field_sub(FieldElem a, FieldElem b) {
-  return (FieldElem){field_p_sub(a.re, b.re), field_p_sub(a.im, b.im)};
+  return (FieldElem){field_p_sub(a.re, b.re), field_p_sub(a.im, b.im), (a.tag | b.tag) & ~(uint32_t)FIELD_NONNEG};
 }
-static inline FieldElem field_neg(FieldElem a) { return field_sub((FieldElem){0, 0}, a); }
+static inline FieldElem field_neg(FieldElem a) { return field_sub((FieldElem){0, 0, 0}, a); }
+static inline bool field_eq(FieldElem a, FieldElem b) { return a.re == b.re && a.im == b.im; } /* whatever the tags */
 static inline FieldElem field_mul(FieldElem a, FieldElem b) {
-  if (!(a.im | b.im)) return (FieldElem){field_p_mul(a.re, b.re), 0};
+  uint32_t tag = field_tags(a, b) | (field_eq(a, b) ? FIELD_NONNEG : 0);
+  if (!(a.im | b.im)) return (FieldElem){field_p_mul(a.re, b.re), 0, tag};
   uint64_t x = field_p_mul(a.re, b.re), y = field_p_mul(a.im, b.im);
   uint64_t z = field_p_mul(field_p_add(a.re, a.im), field_p_add(b.re, b.im));
-  return (FieldElem){field_p_sub(x, y), field_p_sub(field_p_sub(z, x), y)};
+  return (FieldElem){field_p_sub(x, y), field_p_sub(field_p_sub(z, x), y), tag};
 }
-static inline bool field_eq(FieldElem a, FieldElem b) { return a.re == b.re && a.im == b.im; }
 static inline bool field_is_zero(FieldElem a) { return !(a.re | a.im); }
 
 /* ---- field_env.c, field_fn.c: elementwise ops ------------------------------------------------------- */
@@ -97,10 +106,13 @@ typedef struct FieldEnv {
   bool exact;               /* of a function of FN_EXACT: operations on constants that would round are unknown */
   bool related;             /* addition theorems are looked for, which takes time */
   uint32_t learned;         /* constants met for the first time; what was computed before may not hold */
-  bool imaginary;           /* outside the real domain: a root or logarithm of an element that is not positive */
+  bool imaginary;           /* a root or logarithm was taken of an element that is not positive */
+  bool unreal;              /* of one that is nowhere negative: no real point has the signs that were met */
   bool branched;            /* a sign was asked for that is not a constant's */
   bool rounded;             /* a constant was rounded */
-  bool unknown, unequal;    /* kept from point to point: an unknown function was met; == was asked of what differs */
+  bool unknown, unequal;    /* kept from point to point: an unknown function was met; == was asked of what differs; */
+  bool domains;             /* NaN was compared: which values there are is a matter of signs; */
+  bool rows;                /* a row was compared whose index is not known to be one */
   const char *why;          /* this point cannot be used; NULL while it can */
 } FieldEnv;
 
@@ -156,6 +168,8 @@ typedef struct FieldReport {
   bool differs;     /* FIELD_UNDECIDED although some point of the field tells them apart */
   bool related;     /* an addition theorem was needed */
   int real_points;  /* real points at which both have values ... */
+  int blurred;      /* ... at which they differ, but rounding may be why */
+  double blur;      /* ... and by how much at most */
   double agreement; /* ... and the largest difference there, relative to the larger value */
 } FieldReport;
 

@@ -81,16 +81,18 @@ FieldElem field_odd(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b) {
 
 /* ---- constants ---- */
 
-/* NaN and the infinities are unknown numbers. */
-static FieldElem not_finite(const FieldEnv *e, double v) {
-  FieldElem x = field_keyed(e, OP_const, (FieldElem){isnan(v), 0}, FIELD_ONE);
+/* NaN and the infinities are unknown numbers, and say what they are. */
+FieldElem field_not_finite(const FieldEnv *e, double v) {
+  FieldElem x = field_keyed(e, OP_const, (FieldElem){isnan(v), 0, 0}, FIELD_ONE);
+  x.tag = isnan(v) ? FIELD_NAN : FIELD_INF;
   return v < 0 ? field_neg(x) : x;
 }
 
-FieldElem field_table(const FieldEnv *e, double v) { return isfinite(v) ? field_double(v) : not_finite(e, v); }
+FieldElem field_table(const FieldEnv *e, double v) { return isfinite(v) ? field_double(v) : field_not_finite(e, v); }
 
 FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den) {
   FieldElem pi = field_keyed(e, OP_const, field_double(FIELD_PI), FIELD_ONE);
+  pi.tag = FIELD_NONNEG;
   return e->exact ? field_mul(field_ratio(num, den), pi) : field_double(FIELD_PI * (double)num / (double)den);
 }
 
@@ -108,7 +110,7 @@ FieldElem field_const(FieldEnv *e, double v, int64_t num, int64_t den) {
   FieldState *s = e->state;
   FieldElem x;
   if (e->exact && den == 0 && doubled_pi(v, field_pi(e, 1, 1), &x)) return x;
-  if (!isfinite(v)) return not_finite(e, v);
+  if (!isfinite(v)) return field_not_finite(e, v);
   x = den > 0 ? field_ratio(num, den) : field_double(v);
   if (s->known.n >= MAP_MOST) return field_no_value(e, "too many constants");
   if (field_map_add(&s->known, x, s->num.n)) {
@@ -133,7 +135,7 @@ void field_env_point(FieldEnv *e, uint64_t seed) {
   FieldState *s = e->state;
   e->seed = seed;
   e->learned = 0;
-  e->imaginary = e->branched = e->rounded = false;
+  e->imaginary = e->unreal = e->branched = e->rounded = false;
   e->why = NULL;
   s->mixed = false;
   field_hom_clear(&s->exp);

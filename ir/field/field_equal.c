@@ -25,6 +25,7 @@ enum {
   REAL = 2,
   AGREEMENT = 1000,
   SETTLE = 6,
+  PROVED_WORK = 2000000,
   POINTS = 1100,
   WORK = 200000,
   REAL_WORK = 8000000,
@@ -105,19 +106,27 @@ static void learn(Pair *p, const Fn *f, double times) {
   }
 }
 
-/* Notes the first difference. */
-static bool agree(Pair *p) {
+/* Notes the first difference. `lost`: NaN is among the values; `plain`: some that are none differ. */
+static bool agree(Pair *p, bool *lost, bool *plain) {
+  bool same = true;
+  *lost = *plain = false;
   for (uint32_t k = 0; k < p->f[0]->out.n; k++) {
     Type t = p->out[0][k].type;
     for (int64_t e = 0; e < total(p, t); e++) {
-      if (field_eq(p->out[0][k].v[e], p->out[1][k].v[e])) continue;
-      p->report->output = k;
-      p->report->element = t.lane ? e / p->lanes : e;
-      p->report->sample = t.lane ? e % p->lanes : 0;
-      return false;
+      const FieldElem x = p->out[0][k].v[e], y = p->out[1][k].v[e];
+      const bool nan = (x.tag | y.tag) & FIELD_NAN;
+      *lost |= nan;
+      if (field_eq(x, y)) continue;
+      if (same || (!nan && !*plain)) {
+        p->report->output = k;
+        p->report->element = t.lane ? e / p->lanes : e;
+        p->report->sample = t.lane ? e % p->lanes : 0;
+      }
+      same = false;
+      *plain |= !nan;
     }
   }
-  return true;
+  return same;
 }
 
 /* ---- how many points ---- */
@@ -169,7 +178,15 @@ static int wanted(const Pair *p, Tally *t) {
 /* ---- deciding ---- */
 
 /* As many real points of `most` as time allows. */
-static int real_points(const Pair *p, int most) { return (int)fmin(most, fmax(BRANCHED, REAL_WORK / (p->cost * FIELD_LANES))); }
+static int real_points(const Pair *p, int most, double work) {
+  return (int)fmin(most, fmax(BRANCHED, work / (p->cost * FIELD_LANES)));
+}
+
+/* Those at which what the field says is looked at once more. */
+static int control_points(const Pair *p) {
+  if (!proof(p)) return p->report->branched ? REAL : 0;
+  return p->report->branched ? SEARCH : real_points(p, SEARCH, PROVED_WORK);
+}
 
 static bool differ_really(const Pair *p, uint64_t seed, int points) {
   return field_real_differ(p->f[0], p->f[1], seed, points, p->report);
@@ -178,6 +195,18 @@ static bool differ_really(const Pair *p, uint64_t seed, int points) {
 static void undecided(const Pair *p) {
   FieldReport *r = p->report;
   r->differs = true;
+  if (!r->real_points) {
+    snprintf(r->reason, sizeof r->reason,
+             "output %u, element %lld differs in the field; no real point was found at which both have values", r->output,
+             (long long)r->element);
+    return;
+  }
+  if (r->blurred) {
+    snprintf(r->reason, sizeof r->reason,
+             "output %u, element %lld differs in the field, and at %d of %d real points, where rounding may be why", r->output,
+             (long long)r->element, r->blurred, r->real_points);
+    return;
+  }
   snprintf(r->reason, sizeof r->reason, "output %u, element %lld differs in the field%s, but agrees to %.0e at %d real points",
            r->output, (long long)r->element,
            p->env.rounded     ? ", with rounded constants"
@@ -192,15 +221,15 @@ static bool try_point(Pair *p, uint64_t *seed, Tally *t, bool *different) {
   field_env_point(&p->env, field_bits(seed));
   draw_point(p, field_bits(seed));
   if (!eval_settled(p)) return p->env.why != NULL;
-  bool same = agree(p), imaginary = p->env.imaginary;
+  bool lost, plain, same = agree(p, &lost, &plain), doubt = !same && (p->env.unreal || !plain);
   free_pair(p);
   count_bits(p, t);
   field_signs_add(&t->signs, &p->env);
   p->report->branched |= p->env.branched;
   t->any += same;
-  t->real += same && !imaginary;
-  *different = !same && (!imaginary || (!t->doubtful && differ_really(p, *seed, SEARCH)));
-  t->doubtful |= !same && imaginary;
+  t->real += same && !p->env.unreal && !lost;
+  *different = !same && (!doubt || (!t->doubtful && differ_really(p, *seed, SEARCH)));
+  t->doubtful |= doubt;
   return !*different;
 }
 
@@ -214,8 +243,9 @@ static double tries_for(const Pair *p, const Tally *t, int want) {
 }
 
 /* In the field. NEITHER: the functions cannot be compared, reason says why. */
-static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
+static Outcome compare_once(Pair *p, uint64_t seed, Tally *t) {
   FieldReport *r = p->report;
+  const bool domains = p->env.domains;
   bool different = false;
   int want = p->rounds;
   r->points = 0;
@@ -223,11 +253,22 @@ static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
   for (int tries = 0; r->points < want; tries++) {
     if (tries >= tries_for(p, t, want)) break;
     if (!try_point(p, &seed, t, &different)) return different ? DISAGREE : NEITHER;
+    if (p->env.domains != domains) return NEITHER;
     r->points = t->doubtful ? t->real : t->any;
     want = wanted(p, t);
   }
   if (r->points < want) return t->doubtful ? DISAGREE : NEITHER;
   return AGREE;
+}
+
+/* Once NaN has been compared, the signs that make it so are those of cases, and are noted. */
+static Outcome compare(Pair *p, uint64_t seed, Tally *t) {
+  const bool domains = p->env.domains;
+  const Outcome outcome = compare_once(p, seed, t);
+  if (domains == p->env.domains) return outcome;
+  field_signs_free(&t->signs);
+  *t = (Tally){0};
+  return compare_once(p, seed, t);
 }
 
 /* Agreement: is it enough? */
@@ -239,7 +280,7 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
   r->branched = r->sign_bits < FIELD_BITS;
   r->related = p->env.related;
   *r->reason = 0;
-  if (differ_really(p, seed, r->branched ? (proof(p) ? SEARCH : REAL) : proof(p) ? REAL : 0)) return FIELD_DIFFERENT;
+  if (differ_really(p, seed, control_points(p))) return FIELD_DIFFERENT;
   if (!proof(p)) return FIELD_EQUAL;
   if (!r->real_points && !differ_really(p, seed + 8, SEARCH) && !r->real_points) {
     snprintf(r->reason, sizeof r->reason, "no real point was found at which both have values");
@@ -250,8 +291,9 @@ static FieldAnswer conclude(const Pair *p, uint64_t seed, Tally *t) {
   return FIELD_UNDECIDED;
 }
 
-/* An equality was taken for false that may be true. */
+/* An equality was taken for false that may be true; a row was compared that may be none. */
 static bool open_equality(const Pair *p) { return proof(p) && p->env.unequal && (p->env.unknown || p->env.rounded); }
+static bool open(const Pair *p) { return open_equality(p) || (proof(p) && p->env.rows); }
 
 static FieldAnswer decide(Pair *p, uint64_t seed) {
   FieldReport *r = p->report;
@@ -259,22 +301,26 @@ static FieldAnswer decide(Pair *p, uint64_t seed) {
   for (int related = 0; related < (proof(p) ? 2 : 1); related++) {
     Tally t = {0};
     p->env.related = related;
-    p->env.unknown = p->env.unequal = false;
+    p->env.unknown = p->env.unequal = p->env.rows = p->env.domains = false;
     Outcome outcome = compare(p, seed, &t);
-    bool open = open_equality(p);
-    if (outcome == AGREE && !open) answer = conclude(p, seed, &t);
+    bool settled = outcome == AGREE && !open(p);
+    if (settled) answer = conclude(p, seed, &t);
     field_signs_free(&t.signs);
-    if (outcome == AGREE && !open) return answer;
+    if (settled) return answer;
     uint32_t output = r->output;
     int64_t element = r->element;
-    if (outcome == DISAGREE && !related && differ_really(p, seed, real_points(p, SEARCH))) return FIELD_DIFFERENT;
+    if (outcome == DISAGREE && !related && differ_really(p, seed, real_points(p, SEARCH, REAL_WORK))) return FIELD_DIFFERENT;
     if (outcome == NEITHER && !p->env.why) return FIELD_UNDECIDED;
     r->output = output;
     r->element = element;
     if (outcome == NEITHER && related) return FIELD_UNDECIDED;
   }
-  if (differ_really(p, seed + SEARCH, proof(p) ? real_points(p, AGREEMENT) - r->real_points : 0)) return FIELD_DIFFERENT;
-  if (!open_equality(p)) return undecided(p), FIELD_UNDECIDED;
+  if (differ_really(p, seed + SEARCH, proof(p) ? real_points(p, AGREEMENT, REAL_WORK) - r->real_points : 0)) return FIELD_DIFFERENT;
+  if (!open(p)) return undecided(p), FIELD_UNDECIDED;
+  if (!open_equality(p)) {
+    snprintf(r->reason, sizeof r->reason, "what is compared is a row of which it is not known that there is one");
+    return FIELD_UNDECIDED;
+  }
   snprintf(r->reason, sizeof r->reason, "an equality of transcendental or rounded values is not known to be false");
   return FIELD_UNDECIDED;
 }

@@ -11,7 +11,7 @@
  *   floor ceil x = -floor(-x), mod(x, y) = x - y floor(x/y); round odd
  *   erf odd; atan2 odd in its first operand
  *   pow      exact for whole and half exponents, else exp(b log a); powlog, powlog2: times log a, its square
- *   NaN, inf unknown numbers, inf = -(-inf)
+ *   inf      what is computed with it is as of numbers, or has no value; NaN: see FIELD_NAN
  *   sign     field_sign, the true sign for constants; a < b means b - a > 0; abs, relu, min, max follow
  *
  * and with env->related, which is asked for only where functions differ without it, those of field_hom.c:
@@ -64,8 +64,9 @@ static FieldElem logistic(FieldEnv *e, FieldElem x) {
 static FieldElem square_root(FieldEnv *e, FieldElem x) {
   FieldElem y;
   if (!field_sqrt(x, &y)) return field_no_value(e, "no square root in the field");
-  if (!field_is_exp(e, x) && !field_is_zero(x)) field_note_root(e, x, y.im != 0);
-  e->imaginary |= x.im || y.im;
+  if (field_is_zero(x)) return y;
+  if (!field_is_exp(e, x)) field_note_root(e, x, y.im != 0);
+  y.tag |= field_domain(e, x, x.im || y.im);
   return y;
 }
 
@@ -95,7 +96,7 @@ static FieldElem general_power(FieldEnv *e, FieldElem a, FieldElem b) {
 
 /* ---- all ---- */
 
-static FieldElem of_bool(bool b) { return (FieldElem){b, 0}; }
+static FieldElem of_bool(bool b) { return (FieldElem){b, 0, FIELD_NONNEG}; }
 
 static bool arithmetic(Op op) { return ir_op[op].cls == OPC_EW1 || ir_op[op].cls == OPC_EW2; }
 
@@ -125,7 +126,9 @@ static FieldElem hyperbolic(FieldEnv *e, FieldElem x, int64_t sign) {
 
 /* log(x + sqrt(x^2 + c)) */
 static FieldElem area(FieldEnv *e, FieldElem x, int64_t c) {
-  return field_log(e, field_add(x, square_root(e, field_add(field_mul(x, x), field_int(c)))));
+  FieldElem y = field_add(x, square_root(e, field_add(field_mul(x, x), field_int(c))));
+  if (c > 0) y.tag |= FIELD_NONNEG;
+  return field_log(e, y);
 }
 
 static FieldElem area_tangent(FieldEnv *e, FieldElem x) {
@@ -195,8 +198,61 @@ static FieldElem general(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
   }
 }
 
+/* ---- what is no number --------------------------------------------------------------------------------- */
+
+/* As a double; 0 stands for a number that is not known. False: that would tell another result. */
+static bool extended(const FieldEnv *e, Op op, FieldElem x, double *v) {
+  const Num *k = field_known(e, x);
+  *v = k ? k->v : 0;
+  if (x.tag & FIELD_INF) return *v = field_eq(x, field_not_finite(e, INFINITY)) ? INFINITY : -INFINITY, true;
+  return k || op == OP_add || op == OP_sub || op == OP_min || op == OP_max || ir_op[op].cls == OPC_CMP;
+}
+
+/* An operand is infinite. */
+static FieldElem of_infinity(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
+  double x, y, r;
+  if (ir_op[op].arity < 2) b = a;
+  if (!extended(e, op, a, &x) || !extended(e, op, b, &y)) return field_no_value(e, "an infinity is computed with");
+  r = ir_eval_scalar(op, x, y);
+  if (ir_op[op].cls == OPC_CMP) return of_bool(r != 0);
+  if (op == OP_min || op == OP_max) return isinf(r) == isinf(x) && r == x ? a : b;
+  if (!isfinite(r)) return field_not_finite(e, r);
+  return r == floor(r) && fabs(r) < 1e6 ? field_const(e, r, (int64_t)r, 1) : field_no_value(e, "an infinity is computed with");
+}
+
+/* Of values that are NaN: false, but for `ne`. */
+static bool compares_nan(FieldEnv *e, Op op, uint32_t lost) {
+  if (ir_op[op].cls != OPC_CMP) return false;
+  e->rows |= (lost & FIELD_ROW) != 0;
+  e->domains |= (lost & FIELD_NAN) != 0;
+  return (lost & FIELD_NAN) != 0;
+}
+
+/* Nowhere negative, whatever the operands. */
+static bool nonnegative(Op op, FieldElem a, FieldElem b) {
+  static const Op all[] = {OP_abs, OP_relu, OP_exp, OP_sqrt, OP_rsqrt, OP_rsqrt3, OP_cosh, OP_sigmoid, OP_softplus, OP_acos};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    if (op == all[k]) return true;
+  return op == OP_max && (a.tag | b.tag) & FIELD_NONNEG;
+}
+
+/* x^0 and 1^x are 1. */
+static bool power_is_one(Op op, FieldElem a, FieldElem b) {
+  return op == OP_pow && ((field_is_zero(b) && !(b.tag & FIELD_NAN)) || (field_eq(a, FIELD_ONE) && !(a.tag & FIELD_NAN)));
+}
+
+/* ---- any op --------------------------------------------------------------------------------------------- */
+
 FieldElem field_apply(FieldEnv *e, Op op, FieldElem a, FieldElem b) {
+  const uint32_t tags = a.tag | (ir_op[op].arity > 1 ? b.tag : 0);
   FieldElem out;
   if (ir_op[op].cls == OPC_LOGIC) return of_bool(ir_eval_scalar(op, (double)a.re, (double)b.re) != 0);
-  return constant(e, op, a, b, &out) ? out : general(e, op, a, b);
+  if (compares_nan(e, op, tags)) return of_bool(op == OP_ne);
+  if (ir_op[op].cls == OPC_CMP) a.tag &= ~(uint32_t)FIELD_ROW, b.tag &= ~(uint32_t)FIELD_ROW;
+  if (tags & FIELD_INF && !(tags & FIELD_NAN)) out = of_infinity(e, op, a, b);
+  else if (!constant(e, op, a, b, &out)) out = general(e, op, a, b);
+  if (ir_op[op].cls == OPC_CMP) return out;
+  out.tag |= power_is_one(op, a, b) ? 0 : tags & FIELD_LOST;
+  if (nonnegative(op, a, b)) out.tag |= FIELD_NONNEG;
+  return out;
 }

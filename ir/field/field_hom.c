@@ -102,7 +102,7 @@ static uint32_t exp_of(FieldEnv *e, FieldElem x, const FieldRelation *r) {
   like.degree *= r->c;
   if (r->c % 2 == 0 && !like.drawn) {
     field_note_root(e, v, field_sign(v) < 0);
-    if (v.im || field_sign(v) < 0) return e->imaginary = true, 0;
+    if (v.im || field_sign(v) < 0) return e->imaginary = e->unreal = true, 0;
   }
   if (r->c > 1 && v.im) return 0;
   if (r->c > 1) v = field_power(v, part(r->c % 2 ? FIELD_P - 1 : (FIELD_P - 1) / 2, r->c));
@@ -161,7 +161,7 @@ static uint32_t exp_related(FieldEnv *e, FieldElem x) {
   return id ? id : exp_shifted(e, x);
 }
 
-FieldElem field_exp(FieldEnv *e, FieldElem x) {
+static FieldElem exponential(FieldEnv *e, FieldElem x) {
   FieldHom *h = &e->state->exp;
   bool negative;
   if (field_is_zero(x)) return FIELD_ONE;
@@ -178,6 +178,11 @@ FieldElem field_exp(FieldEnv *e, FieldElem x) {
   e->state->mixed |= !p->drawn;
   return negative ? reciprocal(p) : p->v;
 }
+
+/* What is kept of a value has the tags of another way to it: those of a result are its argument's. */
+static FieldElem tagged(FieldElem y, uint32_t tag) { return y.tag = tag, y; }
+
+FieldElem field_exp(FieldEnv *e, FieldElem x) { return tagged(exponential(e, x), (x.tag & FIELD_LOST) | FIELD_NONNEG); }
 
 bool field_is_exp(const FieldEnv *e, FieldElem v) {
   const FieldHom *h = &e->state->exp;
@@ -201,7 +206,7 @@ static bool find_log_of(const FieldEnv *e, FieldElem v, FieldElem *x) {
   return *x = field_neg(*met), true;
 }
 
-FieldElem field_softplus(FieldEnv *e, FieldElem x) {
+static FieldElem softened(FieldEnv *e, FieldElem x) {
   bool negative;
   FieldElem even = field_keyed(e, OP_softplus, field_positive(x, &negative), FIELD_ONE);
   FieldElem y = field_add(field_mul(x, field_ratio(1, 2)), even);
@@ -209,6 +214,8 @@ FieldElem field_softplus(FieldEnv *e, FieldElem x) {
   if (!field_is_zero(v) && !field_is_zero(y) && !find_log(e, v)) pair_of(e, y, v, (FieldPair){.degree = 2}, true);
   return y;
 }
+
+FieldElem field_softplus(FieldEnv *e, FieldElem x) { return tagged(softened(e, x), (x.tag & FIELD_LOST) | FIELD_NONNEG); }
 
 /* v^c = product v[k]^of[k]. Squares on both sides tell nothing of elements that are not positive. */
 static bool log_of(FieldEnv *e, FieldElem v, const FieldRelation *r, FieldElem *x) {
@@ -277,21 +284,25 @@ static bool log_related(FieldEnv *e, FieldElem v, FieldElem *x) {
   return log_scaled(e, v, x);
 }
 
-FieldElem field_log(FieldEnv *e, FieldElem v) {
-  if (field_is_zero(v)) return field_no_value(e, "the logarithm of zero");
-  if (field_eq(v, FIELD_ONE)) return FIELD_ZERO;
+static FieldElem logarithm(FieldEnv *e, FieldElem v) {
   FieldElem inverse, y;
-  if (find_log_of(e, v, &y)) return y;
   inverse = field_inverse(v);
   if (find_log_of(e, field_sub(v, FIELD_ONE), &y)) return field_softplus(e, y);
   if (find_log_of(e, field_sub(inverse, FIELD_ONE), &y)) return field_neg(field_softplus(e, y));
-  if (v.im || field_sign(v) < 0) e->imaginary = true;
   if (e->related && log_related(e, v, &y)) return y;
   bool first = v.re < inverse.re || (v.re == inverse.re && v.im < inverse.im);
   y = field_keyed(e, OP_log, first ? v : inverse, FIELD_ONE);
   if (!first) y = field_neg(y);
   if (!field_is_zero(y)) pair_of(e, y, v, (FieldPair){.degree = 1}, true);
   return y;
+}
+
+FieldElem field_log(FieldEnv *e, FieldElem v) {
+  FieldElem y;
+  if (field_is_zero(v)) return field_no_value(e, "the logarithm of zero");
+  bool one = field_eq(v, FIELD_ONE), met = !one && find_log_of(e, v, &y), power = met && v.tag & FIELD_NONNEG;
+  uint32_t tag = power || one ? 0 : field_domain(e, v, v.im || field_sign(v) < 0);
+  return tagged(one ? FIELD_ZERO : met ? y : logarithm(e, v), tag | (v.tag & FIELD_LOST));
 }
 
 /* ---- the circle ---- */
@@ -394,7 +405,7 @@ static uint32_t circle_drawn(FieldEnv *e, FieldElem x) {
   return insert(&e->state->circle, z, true);
 }
 
-void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) {
+static void circular(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) {
   FieldHom *h = &e->state->circle;
   bool negative;
   *cosine = FIELD_ONE;
@@ -410,6 +421,11 @@ void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) 
   *sine = negative ? field_neg(h->pair.at[id].w) : h->pair.at[id].w;
 }
 
+void field_circle(FieldEnv *e, FieldElem x, FieldElem *cosine, FieldElem *sine) {
+  circular(e, x, cosine, sine);
+  cosine->tag = sine->tag = x.tag & FIELD_LOST;
+}
+
 static bool below(FieldEnv *e, FieldElem x) {
   const Num *known = field_known(e, x);
   return known ? known->v < 0 : field_decide_sign(e, x) < 0;
@@ -420,7 +436,7 @@ static FieldElem straight(FieldEnv *e, int64_t num, int64_t den) {
 }
 
 /* With `related`, atan2 of the ray: of y/x and the sign of x; it is the angle of (x, y)/r. */
-FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
+static FieldElem angle_of(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem r, ray = y, key = x;
   bool negative, zero = field_is_zero(y);
   if (field_is_zero(x) && zero) return FIELD_ZERO;
@@ -433,10 +449,12 @@ FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) {
   FieldElem angle = field_odd(e, OP_atan2, ray, key), square = field_add(field_mul(x, x), field_mul(y, y));
   bool root = field_sqrt(square, &r) && !r.im && !square.im && !field_is_zero(square);
   field_note_root(e, square, !root);
-  if (!root) return e->imaginary = true, angle;
+  if (!root) return e->imaginary = e->unreal = true, angle;
   FieldElem n = field_inverse(r), at = field_positive(angle, &negative);
   if (field_map_find(&e->state->circle.by_x, at)) return angle;
   FieldElem s = field_mul(y, n);
   insert(&e->state->circle, (FieldPair){.x = at, .v = field_mul(x, n), .w = negative ? field_neg(s) : s, .degree = 2}, true);
   return angle;
 }
+
+FieldElem field_angle(FieldEnv *e, FieldElem y, FieldElem x) { return tagged(angle_of(e, y, x), (y.tag | x.tag) & FIELD_LOST); }

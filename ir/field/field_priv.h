@@ -5,8 +5,8 @@
 #include "ir/field/field.h"
 #include "ir/build/fold.h"
 
-#define FIELD_ZERO ((FieldElem){0, 0})
-#define FIELD_ONE ((FieldElem){1, 0})
+#define FIELD_ZERO ((FieldElem){0, 0, FIELD_NONNEG})
+#define FIELD_ONE ((FieldElem){1, 0, FIELD_NONNEG})
 
 /* ---- maps from elements to numbers > 0 (field_env.c): open addressing, never more than half full ---- */
 
@@ -69,6 +69,9 @@ typedef struct FieldState {
 static const double FIELD_PI = 3.14159265358979323846;
 FieldElem field_pi(const FieldEnv *e, int64_t num, int64_t den); /* num/den pi, without learning it */
 FieldElem field_no_value(FieldEnv *e, const char *why);
+FieldElem field_not_finite(const FieldEnv *e, double v); /* NaN, inf or -inf */
+/* The tag of a root or logarithm of x, `outside` the field's reals or not (field_sign.c); notes the sign where that counts. */
+uint32_t field_domain(FieldEnv *e, FieldElem x, bool outside);
 FieldElem field_positive(FieldElem x, bool *negative);                          /* of x and -x, one */
 FieldElem field_odd(const FieldEnv *e, uint64_t tag, FieldElem a, FieldElem b); /* a random odd function of a */
 static inline const Num *field_known(const FieldEnv *e, FieldElem x) {

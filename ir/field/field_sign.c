@@ -41,6 +41,16 @@ int field_decide_sign(FieldEnv *e, FieldElem x) {
   return sign;
 }
 
+uint32_t field_domain(FieldEnv *e, FieldElem x, bool outside) {
+  const Num *k = field_known(e, x);
+  if (k && k->v < 0) return FIELD_NAN; /* whatever the field takes it for */
+  e->imaginary |= outside;
+  if (x.tag & FIELD_NAN) return 0;
+  if (k || x.tag & FIELD_NONNEG) return e->unreal |= outside, 0;
+  if (e->domains) field_decide_sign(e, x);
+  return outside ? FIELD_NAN : 0;
+}
+
 void field_note_root(FieldEnv *e, FieldElem x, bool negative) { note(&e->state->sites, x, negative, true); }
 
 void field_signs_add(FieldSigns *s, const FieldEnv *e) {
