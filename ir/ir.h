@@ -331,6 +331,7 @@ Val ir_table(Build *b, Type type, const double *v); /* copies v */
 Val ir_iota(Build *b, uint32_t n);
 bool ir_normal(const Fn *f, double v);               /* neither 0, nor subnormal, nor infinite in the precision of f */
 bool ir_is_const(const Fn *f, Val v, double *value); /* a splat constant, also a spread one */
+bool ir_has_value(const Fn *f, Val x);               /* it is seen that real inputs make it a real number, not NaN */
 
 /* One builder function per elementwise op: ir_tanh(b, x), ir_add(b, x, y), ir_lt(b, x, y), ... */
 #define EW1(name, ...) Val ir_##name(Build *b, Val x);

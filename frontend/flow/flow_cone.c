@@ -188,6 +188,11 @@ static bool known(const Fn *f, const Inst *i, int64_t e, double *out) {
   return i->nargs && i->type.dt == DT_BOOL && comes_from(f, i, e, &v, &e) && known(f, ir_inst(f, v), e, out);
 }
 
+/* 0 times what has moved and may be NaN tells whether it is. */
+static bool hides_nan(const Fn *f, const Inst *i, uint8_t a, uint8_t b) {
+  return (a | b) & MOVED && !ir_has_value(f, ir_arg(f, i, a == ZERO));
+}
+
 /* Element by element. */
 static uint8_t elementwise(const Taint *t, const Fn *f, const Inst *i, int64_t e) {
   uint8_t a = at(t, f, i, 0, e), b = i->nargs > 1 ? at(t, f, i, 1, e) : a;
@@ -197,8 +202,8 @@ static uint8_t elementwise(const Taint *t, const Fn *f, const Inst *i, int64_t e
     if (known_of(f, i, 0, e, &yes)) return yes != 0 ? b : c;
     return b == ZERO && c == ZERO ? ZERO : (a | b | c) & MOVED;
   }
-  if (i->op == OP_mul && (a == ZERO || b == ZERO)) return ZERO;
-  if (i->op == OP_div && a == ZERO) return ZERO;
+  if (i->op == OP_mul && (a == ZERO || b == ZERO) && !hides_nan(f, i, a, b)) return ZERO;
+  if (i->op == OP_div && a == ZERO && !hides_nan(f, i, a, b)) return ZERO;
   if ((i->op == OP_add || i->op == OP_sub) && a == ZERO && b == ZERO) return ZERO;
   if (ir_op[i->op].cls == OPC_EW1 && a == ZERO && ir_eval_scalar(i->op, 0, 0) == 0) return ZERO;
   return (a | b) & MOVED;

@@ -35,19 +35,19 @@ static bool is_total(Op op) {
   return false;
 }
 
-/* x is finite: by literals and draws alone; in exact functions, of all real inputs. */
-static bool is_finite(const Fn *f, Val x, int depth) {
+/* x is finite, by literals and draws alone; `reals`: for all real inputs. */
+static bool is_finite(const Fn *f, Val x, bool reals, int depth) {
   const Inst *i = ir_inst(f, x);
   const Table *t;
   double v;
   if (depth > 8) return false;
-  if (f->f64 == FN_EXACT && is_total((Op)i->op)) {
+  if (reals && is_total((Op)i->op)) {
     bool all = true;
-    for (uint32_t k = 0; k < i->nargs && all; k++) all = is_finite(f, ir_arg(f, i, k), depth + 1);
+    for (uint32_t k = 0; k < i->nargs && all; k++) all = is_finite(f, ir_arg(f, i, k), reals, depth + 1);
     return all;
   }
   switch (i->op) {
-  case OP_in: return f->f64 == FN_EXACT && i->type.dt == DT_REAL;
+  case OP_in: return reals && i->type.dt == DT_REAL;
   case OP_const: return ir_is_const(f, x, &v) && isfinite(v);
   case OP_iota:
   case OP_rand: return true;
@@ -59,15 +59,17 @@ static bool is_finite(const Fn *f, Val x, int depth) {
   case OP_put: return false; /* it adds */
   default:
     if (!ir_has(i->op, OPF_VIEW | OPF_PLACES) && !(ir_op[i->op].cls == OPC_EW1 && ir_has(i->op, OPF_SIMPLE))) return false;
-    return is_finite(f, ir_arg(f, i, 0), depth + 1);
+    return is_finite(f, ir_arg(f, i, 0), reals, depth + 1);
   }
 }
+
+bool ir_has_value(const Fn *f, Val x) { return is_finite(f, x, true, 0); }
 
 bool fold_unwritten(const Build *b) { return b->role != ROLE_PRIMAL || b->f->f64 == FN_EXACT; }
 
 bool fold_structural_zero(const Build *b) { return b->role != ROLE_PRIMAL; }
 
-bool fold_vanishes(const Build *b, Val x) { return fold_structural_zero(b) || is_finite(b->f, x, 0); }
+bool fold_vanishes(const Build *b, Val x) { return fold_structural_zero(b) || is_finite(b->f, x, b->f->f64 == FN_EXACT, 0); }
 
 /* ---- looking at operands ---- */
 

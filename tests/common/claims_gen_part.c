@@ -1,4 +1,4 @@
-/* Steps that move parts: strides, lists, masks, second axes; shift and scale of one value; permutations by lists; flows to be lifted, with
+/* Steps that move parts: strides, lists, masks, second axes; cases of what has a value and what has none; shift and scale of one value; permutations by lists; flows to be lifted, with
  * clauses for their inverse and log-determinant. */
 #include "tests/common/claims_gen.h"
 
@@ -85,6 +85,52 @@ static void vector(Made *m, Text *t, const Part *p, uint32_t n, const char *name
   text_add(t, "]");
 }
 
+/* ---- cases -------------------------------------------------------------------------------------------------------- */
+
+/* A condition on the number `s`, most of them about NaN. */
+static void condition(Made *m, Text *t, const char *s) {
+  static const char *const some[] = {"log(@) == log(@)",
+                                     "log(@) != log(@)",
+                                     "sqrt(@) >= 0",
+                                     "not sqrt(@) < 0",
+                                     "0*log(@) == 0",
+                                     "0*acosh(@) == 0",
+                                     "0*sqrt(-1 - @^2) == 0",
+                                     "asin(@) == asin(@)",
+                                     "log(@) < 3 or log(@) >= 3",
+                                     "log(@)^2 >= 0",
+                                     "exp(sqrt(@)) > 0",
+                                     "@^0.3 > 0",
+                                     "sqrt(1 + @^2) >= 0",
+                                     "(sqrt(@) >= 0) == (sqrt(@) < 0)",
+                                     "argmax([sqrt(@), sqrt(@) + 1]) == 1",
+                                     "argsort([sqrt(@) + 1, sqrt(@)])[0] == 1",
+                                     "sqrt(@ - 0.5) - sqrt(@ - 0.5) == 0",
+                                     "inf - inf == 0*@",
+                                     "@ > 0"};
+  for (const char *c = some[below(m, sizeof some / sizeof *some)]; *c; c++)
+    *c == '@' ? text_add(t, "%s", s) : text_add(t, "%c", *c);
+}
+
+/* Both cases hold; a change may spoil one of them. */
+static void canonical_case(Made *m, Text *t, uint32_t n) {
+  const bool q = below(m, 2);
+  const char *x = q ? "q" : "p", *y = q ? "p" : "q";
+  char s[16];
+  snprintf(s, sizeof s, "%s[%u]", y, below(m, n));
+  text_add(t, "%s += where(", x), condition(m, t, s);
+  text_add(t, below(m, 2) ? ", 0.5*%s, " : ", tanh(%s), ", y);
+  gen_matrix(m, t, n, n, MATRIX_SYMMETRIC), text_add(t, " @ %s)\n", y);
+}
+
+static void volume_case(Made *m, Text *t, uint32_t n) {
+  const uint32_t i = below(m, n), j = (i + 1 + below(m, n - 1)) % n;
+  char s[16];
+  snprintf(s, sizeof s, "x[%u]", j);
+  text_add(t, "x[%u] *= exp(where(", i), condition(m, t, s);
+  text_add(t, below(m, 2) ? ", 0, 0*tanh(%s)))\n" : ", 0*%s, 0))\n", s);
+}
+
 /* ---- canonical ---------------------------------------------------------------------------------------------------- */
 
 static void canonical_part(Made *m, Text *t, uint32_t n) {
@@ -137,11 +183,12 @@ static void lifted(Made *m, Text *t, uint32_t n) {
 }
 
 void gen_symplectic_part(Made *m, Text *t, uint32_t n) {
-  switch (m->no_params || m->nflow + 2 >= FLOWS_MOST ? below(m, 3) : below(m, 6)) {
+  switch (m->no_params || m->nflow + 2 >= FLOWS_MOST ? below(m, 4) : below(m, 8)) {
   case 0: canonical_part(m, t, n); break;
   case 1: canonical_scale(m, t, n); break;
   case 2: canonical_permutation(m, t, n); break;
-  case 3: canonical_shared(m, t, n); break;
+  case 3: canonical_case(m, t, n); break;
+  case 4: canonical_shared(m, t, n); break;
   default: lifted(m, t, n); break;
   }
 }
@@ -238,10 +285,11 @@ void gen_plain_flow(Made *m, char *name, uint32_t n) {
 
 void gen_volume_part(Made *m, Text *t, uint32_t n) {
   char u[16];
-  switch (m->no_params || m->nflow + 2 >= FLOWS_MOST ? below(m, 2) : below(m, 4)) {
+  switch (m->no_params || m->nflow + 2 >= FLOWS_MOST ? below(m, 3) : below(m, 5)) {
   case 0: permutation(m, t, n); break;
   case 1: masked_read(m, t, n, false); break;
-  case 2: coupling(m, t, n, false); break;
+  case 2: volume_case(m, t, n); break;
+  case 3: coupling(m, t, n, false); break;
   default:
     if (n % 2) {
       permutation(m, t, n);
