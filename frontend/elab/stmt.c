@@ -198,10 +198,11 @@ static const char *found_text(Elab *E, const Stmt *s, const Level *l, uint32_t t
   for (const Arg *a = s->read; a; a = a->next) {
     const Entry *e = frame_find(E->now->frame, a->name);
     Value v = e ? value_turn(e->v, l, t) : POISON;
-    if (v.kind == V_BOOL) v = (Value){.kind = V_STRING, .string = v.b ? "true" : "false"};
-    else if (!value_type(v, &type)) continue;
-    text = arena_printf(E->mem, "%s%s %s = %s", text, *text ? "," : ", found", a->name,
-                        v.kind == V_STRING ? v.string : value_shown(E, v));
+    if (v.kind != V_STRING && v.kind != V_BOOL && !value_type(v, &type)) continue;
+    const char *shown = v.kind == V_STRING ? arena_printf(E->mem, "\"%s\"", v.string)
+                        : v.kind == V_BOOL ? v.b ? "true" : "false"
+                                           : value_shown(E, v);
+    text = arena_printf(E->mem, "%s%s %s = %s", text, *text ? "," : ", found", a->name, shown);
   }
   return text;
 }
@@ -237,10 +238,12 @@ static void require_later(Elab *E, const Stmt *s, Value ok) {
     if (e && e->v.kind == V_TENSOR && value_type(e->v, &t) && t.dt == DT_REAL && !t.rank) quoted = elab_use(E, e->v);
   }
   Val holds = elab_tensor(E, ok, s->value->at);
-  Build *b = elab_at(E, s->words->at);
+  const Call *c = to_blame(E, s);
+  Build *b = elab_at(E, c ? c->at : s->words->at);
   const bool tells = quoted.id != 0;
   if (!tells) quoted = ir_const(b, 0);
-  *vec_push(&body->required) = (Requirement){s, elab_value(E, ir_require(b, holds, quoted, CAUSE_STATED, tells))};
+  const int64_t about = 2 * (int64_t)source_state(E->src, c ? E->now->calls->of->name : NULL, s->words->at) + tells;
+  *vec_push(&body->required) = (Requirement){s, elab_value(E, ir_require(b, holds, quoted, CAUSE_STATED, about))};
 }
 
 /* The result v of a function that requires r. */

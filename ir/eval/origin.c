@@ -250,20 +250,30 @@ static const char *unordered(const char *method, double from, char *buf, size_t 
   return buf;
 }
 
-/* The string that stands at a place, less its quotes. */
-static const char *stated(const Source *src, Span at, char *buf, size_t size) {
-  const SourceFile *file = at.file ? source_file(src, at.file) : NULL;
-  if (!file || at.end > file->len || at.end < at.begin + 2) return snprintf(buf, size, "a requirement does not hold"), buf;
-  return snprintf(buf, size, "%.*s", (int)(at.end - at.begin - 2), file->text + at.begin + 1), buf;
+const SourceStated *ir_origin_stated(const Source *src, const Origin *o) {
+  const Inst *i = ir_inst(o->f, o->v);
+  if (i->op != OP_require || ir_require_attr(o->f, i).cause != CAUSE_STATED) return NULL;
+  const int64_t k = ir_require_attr(o->f, i).about / 2;
+  return k < src->stated.n ? &src->stated.at[k] : NULL;
+}
+
+/* The words, less their quotes. */
+static const char *stated(const Source *src, const Origin *o, char *buf, size_t size) {
+  const SourceStated *s = ir_origin_stated(src, o);
+  const SourceFile *file = s && s->words.file ? source_file(src, s->words.file) : NULL;
+  if (!file || s->words.end > file->len || s->words.end < s->words.begin + 2) return snprintf(buf, size, "a requirement does not hold"), buf;
+  const int n = (int)(s->words.end - s->words.begin - 2);
+  if (s->of) return snprintf(buf, size, "`%s` requires: %.*s", s->of, n, file->text + s->words.begin + 1), buf;
+  return snprintf(buf, size, "%.*s", n, file->text + s->words.begin + 1), buf;
 }
 
 static const char *requirement(const Source *src, const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   int64_t about = ir_require_attr(o->f, i).about;
   if (ir_require_attr(o->f, i).cause == CAUSE_STATED) {
-    stated(src, i->at, buf, size);
+    stated(src, o, buf, size);
     const size_t n = strlen(buf);
-    if (about) snprintf(buf + n, size - n, ", found %g", o->arg[0]);
+    if (about % 2) snprintf(buf + n, size - n, ", found %g", o->arg[0]);
     return buf;
   }
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
