@@ -427,7 +427,8 @@ Value elab_call(Elab *E, const Expr *e) {
   if (stat) return builtin_apply(E, stat, &a);
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   Span hidden;
-  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  const char *what = e->a->kind == EX_NAME && elab_of_library(E, e->at.file) ? arena_printf(E->mem, "`%s`", e->a->name) : "this";
+  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "%s is called, but is no function: %s", what, value_kind(E, f));
   Type t;
   if (e->a->kind == EX_NAME && builtin_find(e->a->name) && elab_defined(E, e->a->name, &hidden)) {
     elab_label(m, hidden, "hides the function");

@@ -261,7 +261,8 @@ const SourceStated *ir_origin_stated(const Source *src, const Origin *o) {
 static const char *stated(const Source *src, const Origin *o, char *buf, size_t size) {
   const SourceStated *s = ir_origin_stated(src, o);
   const SourceFile *file = s && s->words.file ? source_file(src, s->words.file) : NULL;
-  if (!file || s->words.end > file->len || s->words.end < s->words.begin + 2) return snprintf(buf, size, "a requirement does not hold"), buf;
+  if (!file || s->words.end > file->len || s->words.end < s->words.begin + 2)
+    return snprintf(buf, size, "a requirement does not hold"), buf;
   const int n = (int)(s->words.end - s->words.begin - 2);
   if (s->of) return snprintf(buf, size, "`%s` requires: %.*s", s->of, n, file->text + s->words.begin + 1), buf;
   return snprintf(buf, size, "%.*s", n, file->text + s->words.begin + 1), buf;
