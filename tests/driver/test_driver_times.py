@@ -4,7 +4,7 @@
 test_driver_times.py HNNC [TEST...]."""
 import math
 
-from driver_util import hnnc, main, write
+from driver_util import check, hnnc, main, write
 
 
 TIMES = """\
