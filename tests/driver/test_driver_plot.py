@@ -233,6 +233,18 @@ plot over = { kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], n = 4, xy = 
     script = read("r/plots/over.gp").decode()
     check("index 1 using 1:2:3 with image" in script and "index 0 using 2:3 with points" in script, "points over the map", script)
     picture("r/plots/over.svg", 5)
+    plots("""
+fn z(x: real[2]) = x[0] + 2*x[1]
+plot around = { kind = heat, z = z, n = 3, xy = [r, 2*r] } on points
+plot still = { kind = phase, levels = z, xy = ([r, r, r], [-r, 0, r]), samples = 3 } on points
+plot cloud = { kind = phase, levels = z, xy = [r, 2*r] } on points
+""")
+    (_, (*rows,)), (_, (*grid,)) = sets("r/plots/around.dat")
+    x = [p[1] for r in rows for p in r]
+    low, high = grid[0][0][0], grid[0][-1][0]
+    check(low < min(x) < max(x) < high and high - low < 1.2*(max(x) - min(x)), "the map lies around its points", low, high)
+    cloud, still = (read("r/plots/%s.gp" % n).decode() for n in ("cloud", "still"))
+    check("index 0 using 2:3 with points" in cloud and "index 0 using 2:3 with lines" in still, "no orbit goes from sample to sample", cloud)
     for layers in ("kind = histogram, x = log(-1 - r^2), density = bell", "kind = histogram, x = r, density = none",
                    "kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], xy = [log(-1 - r^2), r]"):
         plots("""
