@@ -68,8 +68,12 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
   if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
     return *out = elab_expr(E, e->args->value), true;
-  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"), "write `%s %s exp(...)`",
-            s->target->kind == EX_NAME ? s->target->name : "x", s->op == OPR_MUL ? "*=" : "/=");
+  const Value v = elab_expr(E, e);
+  if (v.kind == V_POISON) return false;
+  DiagMsg *m = elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero");
+  const bool number = v.kind == V_NUM && v.num.v > 0;
+  elab_help(m, "write `%s %s exp(%s)`", s->target->kind == EX_NAME ? s->target->name : "x",
+            s->op == OPR_MUL ? "*=" : "/=", number ? arena_printf(E->mem, "log(%g)", v.num.v) : "...");
   return false;
 }
 
