@@ -241,13 +241,20 @@ typedef struct Dot {
 } Dot;
 void plan_dot(const Fn *f, const Inst *i, Dot *out);
 
-/* A dot as a register-tiled product: `row` only in the shared operand and the result, `sum` one
- * stretch of contraction; the other labels are loops around it. */
+/* Labels that are summed over as one: n elements, apart by a in the matrix and by x in the other operand. */
+typedef struct Contracted {
+  int64_t n, a, x;
+} Contracted;
+
+/* A dot as a register-tiled product: `row` only in the shared operand and the result; what is contracted is one stretch k, and
+ * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles. */
 typedef struct GemmShape {
   Val shared, lane; /* the operands */
   bool a_shared;
   int row;             /* index of a label */
   int64_t k, a_k, x_k; /* contraction: length, strides in elements */
+  int nouter;
+  Contracted outer[2 * IR_MAX_RANK];
   Affine a, x;
 } GemmShape;
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);

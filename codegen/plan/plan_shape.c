@@ -132,26 +132,28 @@ bool plan_affine(const Plan *p, Val v, Affine *out) {
 
 /* ---- products ---------------------------------------------------------------------------------------------- */
 
-/* The contraction as one stretch in both operands: each label's stride continues the one inside it. */
-static bool one_stretch(const Dot *d, const Affine *a, bool a_first, const Affine *x, int64_t *k, int64_t *ak, int64_t *xk) {
-  int order[IR_MAX_RANK * 3], n = 0;
-  for (int l = 0; l < d->n; l++)
-    if (d->label[l].in_out < 0 && d->label[l].n > 1) order[n++] = l;
-#define A_STRIDE(l) a->stride[a_first ? d->label[l].in_a : d->label[l].in_b]
-#define X_STRIDE(l) x->stride[a_first ? d->label[l].in_b : d->label[l].in_a]
-  for (int i = 1; i < n; i++)
-    for (int j = i; j > 0 && X_STRIDE(order[j]) < X_STRIDE(order[j - 1]); j--) {
-      int t = order[j];
-      order[j] = order[j - 1], order[j - 1] = t;
-    }
-  if (n == 0) return false;
-  *k = d->label[order[0]].n, *ak = A_STRIDE(order[0]), *xk = X_STRIDE(order[0]);
-  for (int i = 1; i < n; i++) {
-    if (X_STRIDE(order[i]) != *xk * *k || A_STRIDE(order[i]) != *ak * *k) return false;
-    *k *= d->label[order[i]].n;
+/* The contraction as stretches: labels whose strides continue each other in both operands are one. The longest is k. */
+static bool stretches(const Dot *d, GemmShape *g) {
+  Contracted s[3 * IR_MAX_RANK];
+  int n = 0, longest = 0, m = 0;
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    if (q->in_out >= 0 || q->n == 1) continue;
+    Contracted next = {q->n, g->a.stride[g->a_shared ? q->in_a : q->in_b], g->x.stride[g->a_shared ? q->in_b : q->in_a]};
+    int at = n++;
+    for (; at > 0 && next.x < s[at - 1].x; at--) s[at] = s[at - 1];
+    s[at] = next;
   }
-#undef A_STRIDE
-#undef X_STRIDE
+  if (n == 0) return false;
+  for (int i = 1; i < n; i++) {
+    if (s[i].x == s[m].x * s[m].n && s[i].a == s[m].a * s[m].n) s[m].n *= s[i].n;
+    else s[++m] = s[i];
+  }
+  for (int i = 1; i <= m; i++)
+    if (s[i].n > s[longest].n) longest = i;
+  g->k = s[longest].n, g->a_k = s[longest].a, g->x_k = s[longest].x, g->nouter = 0;
+  for (int i = m; i >= 0; i--)
+    if (i != longest) g->outer[g->nouter++] = s[i];
   return true;
 }
 
@@ -160,7 +162,7 @@ static bool gemm_shape(const Plan *p, const Dot *d, bool a_shared, GemmShape *g)
   g->a_shared = a_shared;
   g->shared = a_shared ? d->a : d->b, g->lane = a_shared ? d->b : d->a;
   if (!plan_affine(p, g->shared, &g->a) || !plan_affine(p, g->lane, &g->x)) return false;
-  if (!one_stretch(d, &g->a, g->a_shared, &g->x, &g->k, &g->a_k, &g->x_k)) return false;
+  if (!stretches(d, g)) return false;
   g->row = -1;
   for (int l = 0; l < d->n; l++) {
     bool in_lane = (g->a_shared ? d->label[l].in_b : d->label[l].in_a) >= 0;
@@ -178,7 +180,7 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   if (d->lanes || !plan_along(p)) return false;
   for (int side = 0; side < 2; side++) {
-    if (!gemm_shape(p, d, side == 0, g)) continue;
+    if (!gemm_shape(p, d, side == 0, g) || g->nouter) continue;
     bool alone = true; /* no loops around it */
     for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
     int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;

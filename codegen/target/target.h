@@ -63,11 +63,20 @@ typedef struct CgInstructions {
 
 /* ---- C[i][l] = init + sum over terms t, k of A_t[i][k] * X_t[k][l] ------------------------------- */
 
+/* A loop around the sum over k: X and A of its turn i are x + i*x, a + i*a. */
+typedef struct CgGemmLoop {
+  int64_t n, a;
+  LLVMValueRef x;
+} CgGemmLoop;
+
 typedef struct CgGemmTerm {
   int64_t K;
+
   LLVMValueRef a; /* shared; A(i,k) = a[i*as_i + k*as_k]; A^T is a swap of the strides */
   int64_t as_i, as_k;
-  LLVMValueRef x, ldx; /* X(k,l) = x[k*ldx + l] */
+  LLVMValueRef x, ldx;    /* X(k,l) = x[k*ldx + l] */
+  const CgGemmLoop *loop; /* around the sum over k, from the outermost */
+  int nloop;
 } CgGemmTerm;
 
 /* What a callback sees of one row: n consecutive vectors of VL lanes, the first lane being `lane`.
