@@ -241,7 +241,7 @@ typedef struct Dot {
 } Dot;
 void plan_dot(const Fn *f, const Inst *i, Dot *out);
 
-/* Labels that are summed over as one: n elements, apart by a in the matrix and by x in the other operand. */
+/* Labels that are summed over as one: n elements, apart by a in one operand (the matrix) and by x in the other. */
 typedef struct Contracted {
   int64_t n, a, x;
 } Contracted;
@@ -261,12 +261,15 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
 /* A matrix times a vector of one sample (or of shared values), by vectors along elements: `shared` is the matrix. */
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
-/* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
+/* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result; or, where places within a sample
+ * are summed over as well, any label that is only in the other, and sums of whole vectors. */
 typedef struct DwShape {
   Val g, x;
   bool g_is_a;
   int row, col;
   Affine ga, xa;
+  int nplace; /* 0: places, if there are any, are loops around */
+  Contracted place[2 * IR_MAX_RANK];
 } DwShape;
 bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w); /* scratch for its transposed tile */
