@@ -103,10 +103,11 @@ static void gemm_inner(Gen *g, Product *x) {
   CgGemmLoop loop[2 * IR_MAX_RANK];
   CgGemmTerm term = {.K = x->m.k, .as_k = x->m.a_k, .loop = loop, .nloop = x->m.nouter};
   LLVMValueRef one;
-  int row = label_axis(&x->d.label[x->m.row], x->m.a_shared);
-  term.as_i = x->m.a.stride[row];
+  const int row = label_axis(&x->d.label[x->m.row], x->m.a_shared != x->m.along);
+  if (!x->m.along) term.as_i = x->m.a.stride[row];
   term.a = operand(g, x, &x->m.a, x->m.a_shared, &one);
   term.x = operand(g, x, &x->m.x, !x->m.a_shared, &term.ldx);
+  if (x->m.along) term.xs_i = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[row]));
   for (int k = 0; k < x->m.nouter; k++)
     loop[k] = (CgGemmLoop){x->m.outer[k].n, x->m.outer[k].a, cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.outer[k].x))};
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));

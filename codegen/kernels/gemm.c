@@ -105,9 +105,10 @@ static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *
   LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, k, m->ldx));
   x = cg_gep(e, x, cg_imul(e, m->ldx, cg_i64(e, q)));
   LLVMValueRef xv[GEMM_MAX_ACC];
-  for (int j = 0; j < t->nv; j++) xv[j] = cg_load(e, cg_gep(e, x, cg_i64(e, j * (int64_t)e->vl)), e->vl);
   acc += (q % t->splits) * t->rows * t->nv;
   for (int64_t r = 0; r < t->rows; r++) {
+    const LLVMValueRef xr = m->xs_i ? cg_gep(e, x, cg_imul(e, m->xs_i, cg_i64(e, r))) : x;
+    for (int j = 0; j < t->nv && (r == 0 || m->xs_i); j++) xv[j] = cg_load(e, cg_gep(e, xr, cg_i64(e, j * (int64_t)e->vl)), e->vl);
     LLVMValueRef s = cg_load(e, cg_gep(e, a, cg_i64(e, r * m->as_i + q * m->as_k)), 1);
     s = cg_splat(e, s, e->vl);
     for (int j = 0; j < t->nv; j++) acc[r * t->nv + j] = cg_fma(e, s, xv[j], acc[r * t->nv + j]);
@@ -174,6 +175,7 @@ static void tile(CgEmit *e, Tile *t) {
     t->term = &t->g->term[i];
     t->a = cg_gep(e, t->term->a, cg_imul(e, t->row, cg_i64(e, t->term->as_i)));
     t->x = cg_gep(e, t->term->x, t->lane);
+    if (t->term->xs_i) t->x = cg_gep(e, t->x, cg_imul(e, t->row, t->term->xs_i));
     t->depth = 0;
     add_stretches(e, t, acc);
   }

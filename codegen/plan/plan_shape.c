@@ -157,18 +157,26 @@ static bool stretches(const Dot *d, GemmShape *g) {
   return true;
 }
 
+/* The longest label of the result that is only in one operand; -1: there is none. */
+static int longest_of(const Dot *d, bool of_a) {
+  int row = -1;
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    if (q->in_out < 0 || (of_a ? q->in_b : q->in_a) >= 0) continue;
+    if (row < 0 || q->n > d->label[row].n) row = l;
+  }
+  return row;
+}
+
 /* a_shared: the matrix is operand a. */
 static bool gemm_shape(const Plan *p, const Dot *d, bool a_shared, GemmShape *g) {
   g->a_shared = a_shared;
   g->shared = a_shared ? d->a : d->b, g->lane = a_shared ? d->b : d->a;
   if (!plan_affine(p, g->shared, &g->a) || !plan_affine(p, g->lane, &g->x)) return false;
   if (!stretches(d, g)) return false;
-  g->row = -1;
-  for (int l = 0; l < d->n; l++) {
-    bool in_lane = (g->a_shared ? d->label[l].in_b : d->label[l].in_a) >= 0;
-    if (in_lane || d->label[l].in_out < 0) continue;
-    if (g->row < 0 || d->label[l].n > d->label[g->row].n) g->row = l;
-  }
+  g->row = longest_of(d, g->a_shared);
+  g->along = g->row < 0;
+  if (g->along) g->row = longest_of(d, !g->a_shared);
   return g->row >= 0;
 }
 
@@ -180,7 +188,7 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   if (d->lanes || !plan_along(p)) return false;
   for (int side = 0; side < 2; side++) {
-    if (!gemm_shape(p, d, side == 0, g) || g->nouter) continue;
+    if (!gemm_shape(p, d, side == 0, g) || g->nouter || g->along) continue;
     bool alone = true; /* no loops around it */
     for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
     int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;

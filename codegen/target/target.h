@@ -75,6 +75,7 @@ typedef struct CgGemmTerm {
   LLVMValueRef a; /* shared; A(i,k) = a[i*as_i + k*as_k]; A^T is a swap of the strides */
   int64_t as_i, as_k;
   LLVMValueRef x, ldx;    /* X(k,l) = x[k*ldx + l] */
+  LLVMValueRef xs_i;      /* X(k,l) of row i is i*xs_i further; NULL: the same for all rows */
   const CgGemmLoop *loop; /* around the sum over k, from the outermost */
   int nloop;
 } CgGemmTerm;
