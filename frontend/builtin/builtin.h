@@ -13,6 +13,7 @@ enum {
   BF_MOVES = 8,   /* moves elements of its first argument, spread: of all but the first; truth values, too */
   BF_SUM = 16,    /* of a comprehension over an empty range: of 0 */
   BF_WORD = 32,   /* its last argument is a word */
+  BF_REPORT = 64, /* where its first argument is the name of a report: a statistic of that */
   BF_RAW = 4,     /* binds its own arguments */
 };
 struct Builtin {

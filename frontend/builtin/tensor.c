@@ -69,10 +69,12 @@ static bool two_meanings(Elab *E, const Builtin *b, const Actual *a) {
   return true;
 }
 
-/* The report that an argument names, also where its name is that of a function; NULL: none. */
+/* The report that an argument names, also where its name is that of a function; NULL: none. Bodies of the file's functions know none:
+ * there a name is that of what they were given. */
 static Report *report_of(Elab *E, const Actual *a) {
   if (a->v.kind == V_REPORT) return a->v.report;
-  return report_named(E, a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL);
+  const bool names = a->v.kind == V_FUNC && a->e && a->e->kind == EX_NAME && a->e->name == a->v.func->name;
+  return report_named(E, names && E->now->root->stats && !E->now->calls ? a->e->name : NULL);
 }
 
 const Builtin *builtin_statistic(Elab *E, const char *name, const Actuals *of) {
