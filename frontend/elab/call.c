@@ -427,8 +427,9 @@ Value elab_call(Elab *E, const Expr *e) {
     return POISON;
   }
   const Builtin *b = f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL;
-  Actuals a = actuals(E, e, b, f.kind == V_FUNC && (b ? b->flags & BF_REPORT : asked(E, f.func, NULL) != NULL));
-  if (f.kind == V_POISON) return f;
+  const bool statistic = f.kind == V_FUNC && asked(E, f.func, NULL);
+  Actuals a = actuals(E, e, b, statistic || (b && b->flags & BF_REPORT));
+  if (f.kind == V_POISON || (statistic && builtin_misasked(E, f.func->name, &a))) return POISON;
   const Builtin *stat = f.kind == V_FUNC ? asked(E, f.func, &a) : NULL;
   if (stat) return builtin_apply(E, stat, &a);
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
