@@ -202,7 +202,7 @@ def main():
     parser.add_argument("--hnnc", default="build/hnnc")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--flow-seeds", type=int, default=3)
-    parser.add_argument("--density-seeds", type=int, default=3)
+    parser.add_argument("--density-seeds", type=int, default=5)
     parser.add_argument("--only", default="")
     parser.add_argument("--out", default="docs/results.md")
     args = parser.parse_args()
