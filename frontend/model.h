@@ -82,7 +82,7 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-/* Of the values of a report: one for each sample. STAT_R_HAT: samples are chains, and the first axis of a value their draws. */
+/* Of the values of a report: one for each sample. From STAT_R_HAT on samples are chains, and the first axis of a value their draws. */
 typedef enum {
   STAT_MEAN,
   STAT_SD,
@@ -93,7 +93,10 @@ typedef enum {
   STAT_QUANTILE,
   STAT_LOGMEANEXP,
   STAT_ESS,
-  STAT_R_HAT
+  STAT_ESS_LOG,
+  STAT_R_HAT,
+  STAT_R_HAT_RANKS,
+  STAT_ESS_CHAINS
 } Stat;
 typedef struct ReportStat {
   Stat stat;
@@ -101,6 +104,8 @@ typedef struct ReportStat {
 } ReportStat;
 /* What every report says of itself. */
 static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+static inline bool stat_of_chains(Stat s) { return s >= STAT_R_HAT; }
+static inline bool stat_of_logs(Stat s) { return s == STAT_LOGMEANEXP || s == STAT_ESS_LOG; }
 typedef struct Report Report;
 typedef struct ReportUse {
   Report *report;
