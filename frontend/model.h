@@ -186,7 +186,7 @@ typedef struct Expect {
   uint32_t nuse;
 } Expect;
 
-typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
+typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_FRAMES, PLOT_KINDS } PlotKind;
 extern const char *const plot_kind_name[PLOT_KINDS];
 
 /* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
@@ -215,6 +215,7 @@ typedef struct Plot {
   bool ranged[2];
   double range[2][2]; /* xrange, yrange */
   bool log[2], legend;
+  bool animate; /* of frames: one after the other, too */
   Aspect aspect;
   int64_t samples;           /* drawn at most, spread evenly over the set */
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */

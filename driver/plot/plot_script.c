@@ -146,13 +146,15 @@ static void aspect(FILE *out, const PlotNumbers *d) {
   if (d->p->aspect == ASPECT_EQUAL || (d->p->aspect == ASPECT_LIKELY && !strip)) fputs("set size ratio -1\n", out);
 }
 
+static void first_line(FILE *out, const Plot *p) {
+  fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\nset encoding utf8\n", p->name, p->name, p->name);
+}
+
 static void head(FILE *out, const PlotNumbers *d) {
   const Plot *p = d->p;
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
-  fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\n", p->name, p->name, p->name);
-  fputs("set encoding utf8\n"
-        "set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n",
-        out);
+  first_line(out, p);
+  fputs("set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n", out);
   fprintf(out, "set output '%s.svg'\n", p->name);
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
@@ -297,6 +299,12 @@ static void density(Drawing *g) {
 
 void plot_script(FILE *out, const PlotNumbers *d) {
   Drawing g = {out, d, false};
+  if (d->p->kind == PLOT_FRAMES) {
+    first_line(out, d->p);
+    put_label(out, "title", d->p->title);
+    plot_film_script(out, d);
+    return;
+  }
   head(out, d);
   if (d->levels) level_tables(out, d);
   switch (d->p->kind) {

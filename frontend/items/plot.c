@@ -355,6 +355,30 @@ static void heat(PlotJob *j, PlotParts *functions) {
   }
 }
 
+/* ---- films ------------------------------------------------------------------------------------------------- */
+
+static void frames(PlotJob *j) {
+  const Arg *o = ast_option(j->it, "z");
+  Type t;
+  if (!o) {
+    plot_needs(j, "z", "`z = film`, a real[frames, rows, columns], or [frames, rows, columns, 3] with colours");
+    return;
+  }
+  const PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  if (part.v.kind == V_POISON || part.v.kind == V_NONE) {
+    j->good = false;
+  } else if (value_type(part.v, &t) && t.dt == DT_REAL && (t.rank == 3 || (t.rank == 4 && t.dim[3] == 3))) {
+    *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
+    j->p->ncurve = 1;
+  } else {
+    DiagMsg *m =
+        elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a real[frames, rows, columns], or with colours [..., 3], found %s",
+                   value_kind(j->E, part.v));
+    if (value_type(part.v, &t) && t.rank == 2) elab_help(m, "one picture is a film of one frame: `z = [picture]`");
+    j->good = false;
+  }
+}
+
 /* Points over a map. */
 static void over_map(PlotJob *j, const PlotParts *functions) {
   const Arg *x = ast_option(j->it, "x"), *xy = ast_option(j->it, "xy"), *y = ast_option(j->it, "y"), *first = xy ? xy : x ? x : y;
@@ -406,6 +430,7 @@ static void drawn(PlotJob *j) {
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
   if (p->kind == PLOT_HEAT) heat(j, &functions), over_map(j, &functions);
   else if (p->kind == PLOT_HISTOGRAM) histogram(j);
+  else if (p->kind == PLOT_FRAMES) frames(j);
   else curves(j);
   colour(j);
   if (!p->samples && j->good) p->samples = p->kind == PLOT_HEAT && !functions.n ? 1 : through_samples(j) ? 2000 : 16;

@@ -259,6 +259,32 @@ plot p = { %s } on points
     hnnc("check", "bad.hnn", code=1, says=["over the map of a function, not over a matrix"])
 
 
+def film_data(path):
+    return [[line.split() for line in block.split("\n") if line and line[0] != "#"] for block in read(path).decode().split("\n\n\n")]
+
+
+def test_frames():
+    film = """data d { yield film = [[[index + 10*k + 0.1*i + 0.01*j for j in 0:4] for i in 0:3] for k in 0:2] }
+use three = d(count = 3)
+plot film = { kind = frames, z = film, animate = true, title = "a film" } on three
+plot once = { kind = frames, z = [[[[0, 0.5, 1], [2, -1, 0]]]] }
+"""
+    plots(film, data="precision f64\n")
+    sheet, first, second = film_data("r/plots/film.dat")
+    width, height = 2*5 - 1, 3*4 - 1
+    check(len(sheet) == width*height and len(first) == len(second) == 4*height, "the sizes of the sheets", len(sheet), len(first))
+    for x, y, v in sheet:
+        k, j, n, i = *divmod(int(x), 5), *divmod(int(y), 4)
+        want = math.nan if j == 4 or i == 3 else n + 10*k + 0.1*i + 0.01*j
+        check(abs(float(v) - want) < 1e-9 or v == "NaN" and want != want, "pixel %s %s" % (x, y), v, want)
+    check([p[2] for p in second if p[:2] == ["1", "0"]] == ["10.01"], "the second frame", second[:5])
+    check(film_data("r/plots/once.dat")[0] == [["0", "0", "0", "0.5", "1"], ["1", "0", "2", "-1", "0"]], "colours")
+    script = read("r/plots/film.gp").decode()
+    check("cbrange" not in script and "film.gif" in script and "set yrange [10.5:-0.5]" in script, "the script", script)
+    if GNUPLOT:
+        check(os.path.exists("r/plots/film.svg") and os.path.exists("r/plots/once.svg"), "the pictures")
+
+
 def test_precision_and_nan():
     """f32 numbers read back the same; what is not finite is NaN, and a line is broken there."""
     plots("""
