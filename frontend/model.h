@@ -82,7 +82,7 @@ struct Data {
 
 /* ---- things to do, in the order of the file -------------------------------------------------------------- */
 
-/* Of the values of a report: one for each sample. STAT_R_HAT: samples are chains, and the first axis of a value their draws. */
+/* Of the values of a report: one for each sample. From STAT_R_HAT on samples are chains, and the first axis of a value their draws. */
 typedef enum {
   STAT_MEAN,
   STAT_SD,
@@ -93,7 +93,10 @@ typedef enum {
   STAT_QUANTILE,
   STAT_LOGMEANEXP,
   STAT_ESS,
-  STAT_R_HAT
+  STAT_ESS_LOG,
+  STAT_R_HAT,
+  STAT_R_HAT_RANKS,
+  STAT_ESS_CHAINS
 } Stat;
 typedef struct ReportStat {
   Stat stat;
@@ -101,6 +104,8 @@ typedef struct ReportStat {
 } ReportStat;
 /* What every report says of itself. */
 static inline bool stat_plain(Stat s) { return s <= STAT_COUNT; }
+static inline bool stat_of_chains(Stat s) { return s >= STAT_R_HAT; }
+static inline bool stat_of_logs(Stat s) { return s == STAT_LOGMEANEXP || s == STAT_ESS_LOG; }
 typedef struct Report Report;
 typedef struct ReportUse {
   Report *report;
@@ -181,7 +186,7 @@ typedef struct Expect {
   uint32_t nuse;
 } Expect;
 
-typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_KINDS } PlotKind;
+typedef enum { PLOT_LINE, PLOT_SCATTER, PLOT_SECTION, PLOT_PHASE, PLOT_HEAT, PLOT_HISTOGRAM, PLOT_FRAMES, PLOT_KINDS } PlotKind;
 extern const char *const plot_kind_name[PLOT_KINDS];
 
 /* Lengths of one unit along x and y: each fills its side, equal, or equal unless that makes a strip of the graph. */
@@ -210,6 +215,7 @@ typedef struct Plot {
   bool ranged[2];
   double range[2][2]; /* xrange, yrange */
   bool log[2], legend;
+  bool animate; /* of frames: one after the other, too */
   Aspect aspect;
   int64_t samples;           /* drawn at most, spread evenly over the set */
   int64_t n, contours, bins; /* grid points an axis; level lines; bins of a histogram, 0: by the number of values */

@@ -271,7 +271,7 @@ typedef enum Cause {
   CAUSE_NOT_CONVERGED, /* the iteration of the implicit method `about` in a step of length x */
   CAUSE_NO_CROSSING,   /* a section met its surface not once in `about` steps of length x */
   CAUSE_TIMES,         /* the times of the method `about`, which begin with x, neither rise nor fall throughout */
-  CAUSE_STATED,        /* what the model says in the string at the instruction's place; about: 1 if x is worth telling */
+  CAUSE_STATED, /* what the model asks of the call at the instruction's place: `stated` about/2 of its Source; odd: x is told */
   CAUSE_count
 } Cause;
 extern const char *const ir_cause[CAUSE_count];

@@ -84,6 +84,8 @@ Fn *pass_simplify(PassRun *run, const Fn *f);
 /* Maps along stacked parameters as plain operations; NULL if there are none. */
 Fn *pass_unmap(PassRun *run, const Fn *f);
 
+/* overlap.c: overlapping stretches of products, added up, become products through windows; simplified again where there are such. */
+Fn *pass_overlap(PassRun *run, const Fn *f);
 /* rescale.c: carries of loops that are only read times a constant take it in; simplified again where there are such. */
 Fn *pass_rescale(PassRun *run, const Fn *f);
 

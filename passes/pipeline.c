@@ -1,7 +1,7 @@
 /* The order of the passes.
  *
  *   a loss    -> means -> gradient        of one sample -> of a batch, with its derivatives by parameters (train/)
- *   whole     -> derive -> simplify -> rescale          no derivative and no trajectory is left
+ *   whole     -> derive -> simplify -> overlap -> rescale          no derivative and no trajectory is left
  *   parts     -> split                                  what is run one after the other, ready to be compiled
  *
  *   derive    steps and trajectories that are part of others join them (loops/); the bodies of a function first, then
@@ -124,9 +124,11 @@ Fn *pass_step_mean(PassRun *run, const Fn *loss, Diag *diag) {
 Fn *pass_lower(PassRun *run, const Fn *f, Memory memory, MemoryChoice *chosen, Diag *diag) {
   Fn *derived = pass_derive_as(run, f, memory, chosen, diag);
   Fn *simple = derived ? simplify_powers(run, derived) : NULL;
-  Fn *out = simple ? pass_rescale(run, simple) : NULL;
+  Fn *through = simple ? pass_overlap(run, simple) : NULL;
+  Fn *out = through ? pass_rescale(run, through) : NULL;
   ir_fn_destroy(derived);
   ir_fn_destroy(simple);
+  ir_fn_destroy(through);
   return out;
 }
 
@@ -235,6 +237,11 @@ static Fn *run_means(PassRun *run, const Fn *f, Diag *diag) {
 
 static Fn *run_reversible(PassRun *run, const Fn *f, Diag *diag) { return pass_derive_as(run, f, MEMORY_REVERSIBLE, NULL, diag); }
 
+static Fn *run_overlap(PassRun *run, const Fn *f, Diag *diag) {
+  (void)diag;
+  return pass_overlap(run, f);
+}
+
 static Fn *run_rescale(PassRun *run, const Fn *f, Diag *diag) {
   (void)diag;
   return pass_rescale(run, f);
@@ -279,6 +286,7 @@ static const struct {
   {"derive-reversible", ANY, 0, run_reversible, NULL},
   {"simplify", ANY, REPORTS, run_simplify, NULL},
   {"unmap", ANY, REPORTS, run_unmap, NULL},
+  {"overlap", ANY, REPORTS, run_overlap, NULL},
   {"rescale", ANY, REPORTS, run_rescale, NULL},
   {"lower", ANY, 0, run_lower, NULL},
   {"split", ANY, REPORTS, NULL, run_split},

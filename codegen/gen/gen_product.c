@@ -100,12 +100,16 @@ static void gemm_inner(Gen *g, Product *x) {
     Gen *g;
     Product *x;
   } ctx = {g, x};
-  CgGemmTerm term = {.K = x->m.k, .as_k = x->m.a_k};
+  CgGemmLoop loop[2 * IR_MAX_RANK];
+  CgGemmTerm term = {.K = x->m.k, .as_k = x->m.a_k, .loop = loop, .nloop = x->m.nouter};
   LLVMValueRef one;
-  int row = label_axis(&x->d.label[x->m.row], x->m.a_shared);
-  term.as_i = x->m.a.stride[row];
+  const int row = label_axis(&x->d.label[x->m.row], x->m.a_shared != x->m.along);
+  if (!x->m.along) term.as_i = x->m.a.stride[row];
   term.a = operand(g, x, &x->m.a, x->m.a_shared, &one);
   term.x = operand(g, x, &x->m.x, !x->m.a_shared, &term.ldx);
+  if (x->m.along) term.xs_i = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[row]));
+  for (int k = 0; k < x->m.nouter; k++)
+    loop[k] = (CgGemmLoop){x->m.outer[k].n, x->m.outer[k].a, cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.outer[k].x))};
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));
   CgGemm m = {.M = x->d.label[x->m.row].n, .lanes = g->e->tile, .term = &term, .nterm = 1, .done = gemm_rows, .ctx = &ctx};
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
@@ -178,6 +182,21 @@ static void dw_term(Gen *g, Product *x, CgDwPair *t) {
   g->kernel->transpose(g->e, xp, ldx, col->n, t->xt);
 }
 
+static void dw_places(Gen *g, Product *x, CgPlaces *w) {
+  const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
+  CgPlace loop[2 * IR_MAX_RANK];
+  LLVMValueRef ldg, ldx;
+  w->M = row->n, w->K = col->n, w->lanes = g->e->tile, w->set = x->set, w->loop = loop, w->nloop = x->w.nplace;
+  w->g = operand(g, x, &x->w.ga, x->w.g_is_a, &ldg), w->x = operand(g, x, &x->w.xa, !x->w.g_is_a, &ldx);
+  w->ldg = cg_imul(g->e, ldg, cg_i64(g->e, x->w.ga.stride[label_axis(row, x->w.g_is_a)]));
+  w->ldx = cg_imul(g->e, ldx, cg_i64(g->e, x->w.xa.stride[label_axis(col, !x->w.g_is_a)]));
+  for (int k = 0; k < w->nloop; k++) {
+    const Contracted *s = &x->w.place[k];
+    loop[k] = (CgPlace){s->n, cg_imul(g->e, ldg, cg_i64(g->e, s->a)), cg_imul(g->e, ldx, cg_i64(g->e, s->x))};
+  }
+  g->kernel->places(g->e, w);
+}
+
 static void dw_inner(Gen *g, Product *x) {
   const DotLabel *row = &x->d.label[x->w.row], *col = &x->d.label[x->w.col];
   LLVMValueRef dst = cg_i64(g->e, 0);
@@ -186,6 +205,10 @@ static void dw_inner(Gen *g, Product *x) {
   for (int k = 0; k < x->nouter; k++) {
     const DotLabel *l = &x->d.label[x->outer[k]];
     if (l->in_out >= 0) dst = cg_iadd(g->e, dst, cg_imul(g->e, x->label[x->outer[k]], cg_i64(g->e, stride[l->in_out])));
+  }
+  if (x->w.nplace) {
+    dw_places(g, x, &(CgPlaces){.d = cg_gep(g->e, x->dst, dst), .ldd = stride[row->in_out], .ldk = stride[col->in_out]});
+    return;
   }
   dw_term(g, x, &x->term[x->nterm]);
   CgDw w = {
@@ -199,7 +222,7 @@ static Product dw_product(Frame *fr, const Group *gr) {
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_dw(fr->p, &x.d, &x.w)) base_fault("codegen: a weight gradient lost its shape");
   for (int l = 0; l < x.d.n; l++)
-    if (l != x.w.row && l != x.w.col) x.outer[x.nouter++] = l;
+    if (l != x.w.row && l != x.w.col && (!x.w.nplace || x.d.label[l].in_out >= 0)) x.outer[x.nouter++] = l;
   return x;
 }
 

@@ -79,7 +79,8 @@ typedef struct Tile {
   int nv, splits; /* splits: sums kept for each element */
   LLVMValueRef row, lane;
   const CgGemmTerm *term;
-  LLVMValueRef a, x; /* of the term, at the tile's first row and lane */
+  int depth;         /* in the loops of the term */
+  LLVMValueRef a, x; /* of the term and the turns of these loops, at the tile's first row and lane */
 } Tile;
 
 static CgRow row_of(CgEmit *e, const Tile *t, LLVMValueRef offset, LLVMValueRef *v) {
@@ -104,13 +105,31 @@ static void add_term(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *
   LLVMValueRef x = cg_gep(e, t->x, cg_imul(e, k, m->ldx));
   x = cg_gep(e, x, cg_imul(e, m->ldx, cg_i64(e, q)));
   LLVMValueRef xv[GEMM_MAX_ACC];
-  for (int j = 0; j < t->nv; j++) xv[j] = cg_load(e, cg_gep(e, x, cg_i64(e, j * (int64_t)e->vl)), e->vl);
   acc += (q % t->splits) * t->rows * t->nv;
   for (int64_t r = 0; r < t->rows; r++) {
+    const LLVMValueRef xr = m->xs_i ? cg_gep(e, x, cg_imul(e, m->xs_i, cg_i64(e, r))) : x;
+    for (int j = 0; j < t->nv && (r == 0 || m->xs_i); j++) xv[j] = cg_load(e, cg_gep(e, xr, cg_i64(e, j * (int64_t)e->vl)), e->vl);
     LLVMValueRef s = cg_load(e, cg_gep(e, a, cg_i64(e, r * m->as_i + q * m->as_k)), 1);
     s = cg_splat(e, s, e->vl);
     for (int j = 0; j < t->nv; j++) acc[r * t->nv + j] = cg_fma(e, s, xv[j], acc[r * t->nv + j]);
   }
+}
+
+static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc);
+
+static void add_turn(CgEmit *e, void *ctx, LLVMValueRef k, int q, LLVMValueRef *acc) {
+  Tile t = *(const Tile *)ctx;
+  const CgGemmLoop *l = &t.term->loop[t.depth++];
+  const LLVMValueRef turn = cg_iadd(e, k, cg_i64(e, q));
+  t.a = cg_gep(e, t.a, cg_imul(e, turn, cg_i64(e, l->a)));
+  t.x = cg_gep(e, t.x, cg_imul(e, turn, l->x));
+  add_stretches(e, &t, acc);
+}
+
+static void add_stretches(CgEmit *e, Tile *t, LLVMValueRef *acc) {
+  const int n = (int)t->rows * t->nv * t->splits;
+  if (t->depth < t->term->nloop) gemm_sum(e, t->term->loop[t->depth].n, 1, acc, n, add_turn, t);
+  else gemm_sum(e, t->term->K, t->splits > 2 ? t->splits : 2, acc, n, add_term, t);
 }
 
 static void join_splits(CgEmit *e, const Tile *t, LLVMValueRef *acc) {
@@ -151,13 +170,14 @@ static int splits_for(const CgEmit *e, int64_t sums) {
 static void tile(CgEmit *e, Tile *t) {
   LLVMValueRef acc[GEMM_MAX_ACC * 2];
   t->splits = splits_for(e, t->rows * t->nv);
-  int n = (int)t->rows * t->nv * t->splits;
   start_sums(e, t, acc);
   for (int i = 0; i < t->g->nterm; i++) {
     t->term = &t->g->term[i];
     t->a = cg_gep(e, t->term->a, cg_imul(e, t->row, cg_i64(e, t->term->as_i)));
     t->x = cg_gep(e, t->term->x, t->lane);
-    gemm_sum(e, t->term->K, t->splits > 2 ? t->splits : 2, acc, n, add_term, t);
+    if (t->term->xs_i) t->x = cg_gep(e, t->x, cg_imul(e, t->row, t->term->xs_i));
+    t->depth = 0;
+    add_stretches(e, t, acc);
   }
   join_splits(e, t, acc);
   finish(e, t, acc);

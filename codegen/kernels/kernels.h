@@ -15,6 +15,7 @@ bool cg_gemv_takes(const CgTuning *t, unsigned vl, int64_t as_i, int64_t as_k, i
 void cg_gemv(CgEmit *e, const CgGemv *g);
 
 void cg_dw(CgEmit *e, const CgDw *w);
+void cg_places(CgEmit *e, const CgPlaces *w);
 /* The same for one sample: lanes = 1, R = 1; x is read in place, contiguous, and not beyond K. (gemv.c) */
 void cg_outer(CgEmit *e, const CgDw *w);
 

@@ -62,6 +62,7 @@ const CgKernels cg_vector_kernels = {
   .gemv_takes = cg_gemv_takes,
   .gemv = cg_shared_gemv,
   .dw = cg_shared_dw,
+  .places = cg_places,
   .dw_row = cg_dw_ldt,
   .dw_bytes = dw_bytes,
   .transpose = cg_shared_transpose,

@@ -184,7 +184,7 @@ static void place_lanes_dot(Plan *p, Val v, const Dot *d, Section s) {
   DwShape w;
   bool persist = !p->up;
   bool wide = plan_dw(p, d, &w), single = p->form.single && !plan_is_tiny(p, ir_type(p->f, v));
-  if (wide && (single || (d->label[w.row].n >= p->tune->dw_min && d->label[w.col].n >= p->tune->dw_min))) {
+  if (wide && (single || w.nplace || (d->label[w.row].n >= p->tune->dw_min && d->label[w.col].n >= p->tune->dw_min))) {
     p->val[v.id].group = own_group(p, G_DW, s, v);
     p->group.at[p->group.n - 1]->lane = true;
     return;

@@ -241,25 +241,36 @@ typedef struct Dot {
 } Dot;
 void plan_dot(const Fn *f, const Inst *i, Dot *out);
 
-/* A dot as a register-tiled product: `row` only in the shared operand and the result, `sum` one
- * stretch of contraction; the other labels are loops around it. */
+/* Labels that are summed over as one: n elements, apart by a in one operand (the matrix) and by x in the other. */
+typedef struct Contracted {
+  int64_t n, a, x;
+} Contracted;
+
+/* A dot as a register-tiled product: `row` only in one operand, best the shared one, and the result; what is contracted is one stretch k, and
+ * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles. */
 typedef struct GemmShape {
   Val shared, lane; /* the operands */
   bool a_shared;
-  int row;             /* index of a label */
+  int row; /* index of a label; of the other operand where the matrix has none (`along`) */
+  bool along;
   int64_t k, a_k, x_k; /* contraction: length, strides in elements */
+  int nouter;
+  Contracted outer[2 * IR_MAX_RANK];
   Affine a, x;
 } GemmShape;
 bool plan_gemm(const Plan *p, const Dot *d, GemmShape *out);
 /* A matrix times a vector of one sample (or of shared values), by vectors along elements: `shared` is the matrix. */
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *out);
 
-/* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result. */
+/* A lanes-dot as out[m][k]: row label only in one operand, column label the last of the result; or, where places within a sample
+ * are summed over as well, any label that is only in the other, and sums of whole vectors. */
 typedef struct DwShape {
   Val g, x;
   bool g_is_a;
   int row, col;
   Affine ga, xa;
+  int nplace; /* 0: places, if there are any, are loops around */
+  Contracted place[2 * IR_MAX_RANK];
 } DwShape;
 bool plan_dw(const Plan *p, const Dot *d, DwShape *out);
 int64_t plan_dw_bytes(const Plan *p, const Dot *d, const DwShape *w); /* scratch for its transposed tile */

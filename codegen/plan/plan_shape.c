@@ -132,27 +132,40 @@ bool plan_affine(const Plan *p, Val v, Affine *out) {
 
 /* ---- products ---------------------------------------------------------------------------------------------- */
 
-/* The contraction as one stretch in both operands: each label's stride continues the one inside it. */
-static bool one_stretch(const Dot *d, const Affine *a, bool a_first, const Affine *x, int64_t *k, int64_t *ak, int64_t *xk) {
-  int order[IR_MAX_RANK * 3], n = 0;
-  for (int l = 0; l < d->n; l++)
-    if (d->label[l].in_out < 0 && d->label[l].n > 1) order[n++] = l;
-#define A_STRIDE(l) a->stride[a_first ? d->label[l].in_a : d->label[l].in_b]
-#define X_STRIDE(l) x->stride[a_first ? d->label[l].in_b : d->label[l].in_a]
-  for (int i = 1; i < n; i++)
-    for (int j = i; j > 0 && X_STRIDE(order[j]) < X_STRIDE(order[j - 1]); j--) {
-      int t = order[j];
-      order[j] = order[j - 1], order[j - 1] = t;
-    }
-  if (n == 0) return false;
-  *k = d->label[order[0]].n, *ak = A_STRIDE(order[0]), *xk = X_STRIDE(order[0]);
-  for (int i = 1; i < n; i++) {
-    if (X_STRIDE(order[i]) != *xk * *k || A_STRIDE(order[i]) != *ak * *k) return false;
-    *k *= d->label[order[i]].n;
+/* The contraction as stretches: labels whose strides continue each other in both operands are one. The longest is k. */
+static bool stretches(const Dot *d, GemmShape *g) {
+  Contracted s[3 * IR_MAX_RANK];
+  int n = 0, longest = 0, m = 0;
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    if (q->in_out >= 0 || q->n == 1) continue;
+    Contracted next = {q->n, g->a.stride[g->a_shared ? q->in_a : q->in_b], g->x.stride[g->a_shared ? q->in_b : q->in_a]};
+    int at = n++;
+    for (; at > 0 && next.x < s[at - 1].x; at--) s[at] = s[at - 1];
+    s[at] = next;
   }
-#undef A_STRIDE
-#undef X_STRIDE
+  if (n == 0) return false;
+  for (int i = 1; i < n; i++) {
+    if (s[i].x == s[m].x * s[m].n && s[i].a == s[m].a * s[m].n) s[m].n *= s[i].n;
+    else s[++m] = s[i];
+  }
+  for (int i = 1; i <= m; i++)
+    if (s[i].n > s[longest].n) longest = i;
+  g->k = s[longest].n, g->a_k = s[longest].a, g->x_k = s[longest].x, g->nouter = 0;
+  for (int i = m; i >= 0; i--)
+    if (i != longest) g->outer[g->nouter++] = s[i];
   return true;
+}
+
+/* The longest label of the result that is only in one operand; -1: there is none. */
+static int longest_of(const Dot *d, bool of_a) {
+  int row = -1;
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    if (q->in_out < 0 || (of_a ? q->in_b : q->in_a) >= 0) continue;
+    if (row < 0 || q->n > d->label[row].n) row = l;
+  }
+  return row;
 }
 
 /* a_shared: the matrix is operand a. */
@@ -160,13 +173,10 @@ static bool gemm_shape(const Plan *p, const Dot *d, bool a_shared, GemmShape *g)
   g->a_shared = a_shared;
   g->shared = a_shared ? d->a : d->b, g->lane = a_shared ? d->b : d->a;
   if (!plan_affine(p, g->shared, &g->a) || !plan_affine(p, g->lane, &g->x)) return false;
-  if (!one_stretch(d, &g->a, g->a_shared, &g->x, &g->k, &g->a_k, &g->x_k)) return false;
-  g->row = -1;
-  for (int l = 0; l < d->n; l++) {
-    bool in_lane = (g->a_shared ? d->label[l].in_b : d->label[l].in_a) >= 0;
-    if (in_lane || d->label[l].in_out < 0) continue;
-    if (g->row < 0 || d->label[l].n > d->label[g->row].n) g->row = l;
-  }
+  if (!stretches(d, g)) return false;
+  g->row = longest_of(d, g->a_shared);
+  g->along = g->row < 0;
+  if (g->along) g->row = longest_of(d, !g->a_shared);
   return g->row >= 0;
 }
 
@@ -178,7 +188,7 @@ bool plan_gemm(const Plan *p, const Dot *d, GemmShape *g) {
 bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   if (d->lanes || !plan_along(p)) return false;
   for (int side = 0; side < 2; side++) {
-    if (!gemm_shape(p, d, side == 0, g)) continue;
+    if (!gemm_shape(p, d, side == 0, g) || g->nouter || g->along) continue;
     bool alone = true; /* no loops around it */
     for (int l = 0; l < d->n; l++) alone &= d->label[l].in_out < 0 || l == g->row || d->label[l].n == 1;
     int axis = side == 0 ? d->label[g->row].in_a : d->label[g->row].in_b;
@@ -187,9 +197,19 @@ bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   return false;
 }
 
+/* The column is the longest label that is only in x, and what is contracted is summed up in the tile. */
+static void sum_places(const Dot *d, DwShape *w) {
+  for (int l = 0; l < d->n; l++) {
+    const DotLabel *q = &d->label[l];
+    const int in_g = w->g_is_a ? q->in_a : q->in_b, in_x = w->g_is_a ? q->in_b : q->in_a;
+    if (q->in_out < 0 && q->n > 1) w->place[w->nplace++] = (Contracted){q->n, w->ga.stride[in_g], w->xa.stride[in_x]};
+    if (q->in_out >= 0 && in_g < 0 && q->n > d->label[w->col].n) w->col = l;
+  }
+}
+
 bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
   if (!d->lanes) return false;
-  w->col = -1, w->row = -1;
+  w->col = -1, w->row = -1, w->nplace = 0;
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     if (q->in_out >= 0 && (w->col < 0 || q->in_out > d->label[w->col].in_out)) w->col = l;
@@ -205,5 +225,7 @@ bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
     if (q->in_out < 0 || in_g < 0 || in_x >= 0) continue;
     if (w->row < 0 || q->n > d->label[w->row].n) w->row = l;
   }
-  return w->row >= 0 && plan_affine(p, w->g, &w->ga) && plan_affine(p, w->x, &w->xa);
+  if (w->row < 0 || !plan_affine(p, w->g, &w->ga) || !plan_affine(p, w->x, &w->xa)) return false;
+  if (d->contraction >= p->tune->places && !p->form.single) sum_places(d, w);
+  return true;
 }

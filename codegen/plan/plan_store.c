@@ -298,7 +298,7 @@ static int64_t dw_work(const Plan *p, const Inst *i) {
   Dot d;
   DwShape w;
   plan_dot(p->f, i, &d);
-  return plan_dw(p, &d, &w) ? plan_dw_bytes(p, &d, &w) : 0;
+  return plan_dw(p, &d, &w) && !w.nplace ? plan_dw_bytes(p, &d, &w) : 0;
 }
 
 /* What it adds and where, if these are no plain memory. */

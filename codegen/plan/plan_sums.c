@@ -102,8 +102,9 @@ bool plan_first_sets(const Plan *p, Val sink) {
     only = g;
   }
   Dot d;
+  DwShape w;
   if (only) plan_dot(p->f, ir_inst(p->f, only->main), &d);
-  return only && d.contraction == 1;
+  return only && (d.contraction == 1 || (plan_dw(p, &d, &w) && w.nplace));
 }
 
 static void commit(Plan *p, Val sink, const Tree *t) {

@@ -63,11 +63,21 @@ typedef struct CgInstructions {
 
 /* ---- C[i][l] = init + sum over terms t, k of A_t[i][k] * X_t[k][l] ------------------------------- */
 
+/* A loop around the sum over k: X and A of its turn i are x + i*x, a + i*a. */
+typedef struct CgGemmLoop {
+  int64_t n, a;
+  LLVMValueRef x;
+} CgGemmLoop;
+
 typedef struct CgGemmTerm {
   int64_t K;
+
   LLVMValueRef a; /* shared; A(i,k) = a[i*as_i + k*as_k]; A^T is a swap of the strides */
   int64_t as_i, as_k;
-  LLVMValueRef x, ldx; /* X(k,l) = x[k*ldx + l] */
+  LLVMValueRef x, ldx;    /* X(k,l) = x[k*ldx + l] */
+  LLVMValueRef xs_i;      /* X(k,l) of row i is i*xs_i further; NULL: the same for all rows */
+  const CgGemmLoop *loop; /* around the sum over k, from the outermost */
+  int nloop;
 } CgGemmTerm;
 
 /* What a callback sees of one row: n consecutive vectors of VL lanes, the first lane being `lane`.
@@ -123,6 +133,23 @@ typedef struct CgDw {
   LLVMValueRef set;  /* i1, at run time: D = instead of D +=; NULL: never */
 } CgDw;
 
+/* ---- D[m][k] += sum over places r, lanes l of G[m][r][l] * X[k][r][l] ----------------------------------- */
+
+typedef struct CgPlace {
+  int64_t n;
+  LLVMValueRef g, x; /* from one place to the next */
+} CgPlace;
+
+typedef struct CgPlaces {
+  int64_t M, K, lanes;
+  LLVMValueRef g, ldg, x, ldx; /* G(m, r = 0, l) = g[m*ldg + l], X alike */
+  const CgPlace *loop;         /* the places, from the outermost */
+  int nloop;
+  LLVMValueRef d;
+  int64_t ldd, ldk; /* D(m,k) = d[m*ldd + k*ldk] */
+  LLVMValueRef set; /* as in CgDw */
+} CgPlaces;
+
 /* ---- what a target's code is made of -------------------------------------------------------------------- */
 
 typedef struct CgKernels {
@@ -131,6 +158,7 @@ typedef struct CgKernels {
   bool (*gemv_takes)(const CgTuning *t, unsigned vl, int64_t as_i, int64_t as_k, int64_t x_k); /* strides as in CgGemv */
   void (*gemv)(CgEmit *e, const CgGemv *g);
   void (*dw)(CgEmit *e, const CgDw *w);
+  void (*places)(CgEmit *e, const CgPlaces *w);
   int64_t (*dw_row)(const CgEmit *e, int64_t K); /* of the transposed operand: reals from one lane to the next */
   int64_t (*dw_bytes)(unsigned vl, unsigned es, int64_t lanes, int64_t K); /* it takes in scratch, at most */
   /* XT[l][k] = X[k][l] for k < K and the lanes of a tile, X(k,l) = x[k*ldx + l]. Rows of dw_row: columns K .. K rounded up to

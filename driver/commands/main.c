@@ -29,11 +29,21 @@ static void keep_memory(void) {
 /* std::set_new_handler: LLVM is C++, and what `new` does not get would abort. Weak: a shared libLLVM may hide it. */
 extern void (*set_new_handler(void (*handler)(void)))(void) __asm__("_ZSt15set_new_handlerPFvvE") __attribute__((weak));
 
+/* llvm::install_bad_alloc_error_handler: the same of what its `malloc` does not get. */
+typedef void BadAlloc(void *ctx, const char *reason, bool crash);
+extern void set_bad_alloc(BadAlloc *handler, void *ctx) __asm__("_ZN4llvm31install_bad_alloc_error_handlerEPFvPvPKcbES0_")
+    __attribute__((weak));
+
 static void no_memory(void) {
   static const char text[] = "hnnc: out of memory in the code generator\n";
   stop_clean();
   (void)!write(STDERR_FILENO, text, sizeof text - 1);
   _exit(EXIT_FAULT);
+}
+
+static void bad_alloc(void *ctx, const char *reason, bool crash) {
+  (void)ctx, (void)reason, (void)crash;
+  no_memory();
 }
 
 /* A file that is opened takes the lowest free number: without these, it would be where errors or reports are written to. */
@@ -50,6 +60,7 @@ int main(int argc, char **argv) {
   out_stdout();
   stop_catch();
   if (set_new_handler) set_new_handler(no_memory);
+  if (set_bad_alloc) set_bad_alloc(bad_alloc, NULL);
   int code = options_parse(&o, argc, argv);
   if (code < 0) code = o.run(&o);
   vec_free(&o.override_);

@@ -124,7 +124,7 @@ static int take_reports(Runner *r) {
     if (!json_is_object(x)) missing = m->action[i].report->name;
     ReportResult *got = &r->result[report_number(m, m->action[i].report)];
     take_report(m->action[i].report, x, got);
-    r->not_finite |= !report_finite(got);
+    r->not_finite |= !report_finite(m->action[i].report, got);
   }
   json_decref(root);
   char hash[REPORTS_HASH];

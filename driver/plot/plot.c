@@ -104,7 +104,7 @@ static void extend(PlotNumbers *d, int axis, double v) {
 
 static void look_at_curves(PlotNumbers *d) {
   const Plot *p = d->p;
-  bool matrix = plot_matrix(p);
+  bool matrix = plot_matrix(p) || p->kind == PLOT_FRAMES;
   for (uint32_t c = 0; c < p->ncurve; c++)
     for (int64_t i = 0; i < d->nsample; i++)
       for (int64_t k = 0; k < plot_length(d, &p->curve[c]); k++) {

@@ -125,7 +125,8 @@ void plot_data(FILE *out, const PlotNumbers *d) {
             p->data->name ? p->data->name : "data");
   if (d->left_out)
     fprintf(out, "# %lld points are not drawn: not finite, or not above 0 on a logarithmic axis\n", (long long)d->left_out);
-  for (uint32_t c = 0; c < p->ncurve; c++) {
+  if (p->kind == PLOT_FRAMES) plot_film_data(out, d);
+  for (uint32_t c = 0; c < p->ncurve && p->kind != PLOT_FRAMES; c++) {
     heading(out, "curve", c, p->curve[c].label);
     if (plot_matrix(p)) matrix(out, d);
     else if (p->kind == PLOT_HISTOGRAM) counts(out, d, c);

@@ -146,13 +146,15 @@ static void aspect(FILE *out, const PlotNumbers *d) {
   if (d->p->aspect == ASPECT_EQUAL || (d->p->aspect == ASPECT_LIKELY && !strip)) fputs("set size ratio -1\n", out);
 }
 
+static void first_line(FILE *out, const Plot *p) {
+  fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\nset encoding utf8\n", p->name, p->name, p->name);
+}
+
 static void head(FILE *out, const PlotNumbers *d) {
   const Plot *p = d->p;
   bool box = p->kind == PLOT_PHASE || p->kind == PLOT_SECTION || p->kind == PLOT_HEAT;
-  fprintf(out, "# gnuplot %s.gp, in this folder, makes %s.svg from %s.dat\n", p->name, p->name, p->name);
-  fputs("set encoding utf8\n"
-        "set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n",
-        out);
+  first_line(out, p);
+  fputs("set terminal svg size 720,540 standalone rounded font 'Helvetica,14' background rgb 'white'\n", out);
   fprintf(out, "set output '%s.svg'\n", p->name);
   fputs("set minussign\n", out);
   for (int k = 0; k < COLOURS; k++) fprintf(out, "set linetype %d lc rgb '%s'\n", k + 1, colour[k]);
@@ -220,19 +222,6 @@ static void levels(Drawing *g) {
   }
 }
 
-static void lines(Drawing *g) {
-  const PlotNumbers *d = g->d;
-  const Plot *p = d->p;
-  for (uint32_t c = 0; c < p->ncurve; c++) {
-    bool many = d->nsample > 4 && plot_length(d, &p->curve[c]) > 1;
-    next(g, NULL, c);
-    if (p->ncurve == 1 && p->kind == PLOT_LINE)
-      fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
-    else fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
-    title(g, p->curve[c].label);
-  }
-}
-
 /* Smaller the more there are. */
 static double point_size(const PlotNumbers *d) {
   int64_t n = 0;
@@ -241,23 +230,43 @@ static double point_size(const PlotNumbers *d) {
   return n > 5000 ? 0.15 : n > 1000 ? 0.25 : n > 200 ? 0.35 : 0.55;
 }
 
+static void points_of(Drawing *g, uint32_t c) {
+  const PlotNumbers *d = g->d;
+  const Plot *p = d->p;
+  bool orbits = p->kind == PLOT_SECTION && p->ncurve == 1 && plot_length(d, &p->curve[c]) > 1;
+  next(g, NULL, c);
+  fprintf(g->out, " using 2:3%s with points pt 7 ps %.2f lc ",
+          p->colour >= 0 ? ":4"
+          : orbits       ? ":(column(-1) + 1)"
+                         : "",
+          point_size(d));
+  if (p->colour >= 0) fputs("palette", g->out);
+  else if (orbits) fputs("variable", g->out);
+  else fprintf(g->out, "rgb '%s'", p->kind == PLOT_HEAT && p->ncurve == 1 ? "#40FFFFFF" : colour[c % COLOURS]);
+  fputs(" notitle", g->out);
+  if (p->colour >= 0 || !p->legend || !p->curve[c].label) return;
+  fprintf(g->out, ", \\\n     keyentry with points pt 7 ps 0.8 lc rgb '%s'", colour[c % COLOURS]);
+  title(g, p->curve[c].label);
+}
+
 static void points(Drawing *g) {
+  for (uint32_t c = 0; c < g->d->p->ncurve; c++) points_of(g, c);
+}
+
+static void lines(Drawing *g) {
   const PlotNumbers *d = g->d;
   const Plot *p = d->p;
   for (uint32_t c = 0; c < p->ncurve; c++) {
-    bool orbits = p->kind == PLOT_SECTION && p->ncurve == 1 && plot_length(d, &p->curve[c]) > 1;
+    const int64_t n = plot_length(d, &p->curve[c]);
+    bool many = d->nsample > 4 && n > 1;
+    if (p->kind == PLOT_PHASE && n == 1) { /* no orbit goes from sample to sample */
+      points_of(g, c);
+      continue;
+    }
     next(g, NULL, c);
-    fprintf(g->out, " using 2:3%s with points pt 7 ps %.2f lc ",
-            p->colour >= 0 ? ":4"
-            : orbits       ? ":(column(-1) + 1)"
-                           : "",
-            point_size(d));
-    if (p->colour >= 0) fputs("palette", g->out);
-    else if (orbits) fputs("variable", g->out);
-    else fprintf(g->out, "rgb '%s'", p->kind == PLOT_HEAT && p->ncurve == 1 ? "#40FFFFFF" : colour[c % COLOURS]);
-    fputs(" notitle", g->out);
-    if (p->colour >= 0 || !p->legend || !p->curve[c].label) continue;
-    fprintf(g->out, ", \\\n     keyentry with points pt 7 ps 0.8 lc rgb '%s'", colour[c % COLOURS]);
+    if (p->ncurve == 1 && p->kind == PLOT_LINE)
+      fprintf(g->out, " using 2:3:(column(-1) + 1) with lines lw %s lc variable", many ? "1.2" : "2");
+    else fprintf(g->out, " using 2:3 with lines lw %s lt %u", !many ? "2" : p->kind == PLOT_PHASE ? "1.6" : "1.2", c % COLOURS + 1);
     title(g, p->curve[c].label);
   }
 }
@@ -290,6 +299,12 @@ static void density(Drawing *g) {
 
 void plot_script(FILE *out, const PlotNumbers *d) {
   Drawing g = {out, d, false};
+  if (d->p->kind == PLOT_FRAMES) {
+    first_line(out, d->p);
+    put_label(out, "title", d->p->title);
+    plot_film_script(out, d);
+    return;
+  }
   head(out, d);
   if (d->levels) level_tables(out, d);
   switch (d->p->kind) {

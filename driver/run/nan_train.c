@@ -52,7 +52,7 @@ int nan_hunt(Session *s, Trainer *t, const char *said) {
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, ir_origin_place(&o), "the numbers of `%s` stopped being finite at step %" PRId64 ": %s",
                t->spec->sum[k].label, step, ir_origin_text(s->src, &o, text, sizeof text));
-  nan_advise(m, &o);
+  nan_advise(s, m, &o);
   if (step > 0) diag_help(m, "a smaller learning rate or `clip` may keep it finite, unless the data at hand cannot be");
   else if (t->spec->sum[k].data) diag_help(m, "no step was made yet: it lies in the data, or in where the parameters start");
   else diag_help(m, "no step was made yet: it lies in the draws, or in where the parameters start");
@@ -88,6 +88,6 @@ void nan_test(Session *s, const Trainer *t, int64_t step) {
   DiagMsg *m =
       diag_add(s->diag, CODE_not_finite, found ? ir_origin_place(&o) : (Span){0},
                "the test loss of `%s` is not finite after %" PRId64 " steps", found ? t->spec->sum[k].label : t->spec->name, step);
-  if (found) diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text)), nan_advise(m, &o);
+  if (found) diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text)), nan_advise(s, m, &o);
   session_render(s);
 }

@@ -10,13 +10,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* Where the values of an element begin: of all samples, or of the one that all share. */
-static int64_t row(const RtArray *a, uint32_t e) { return a->n ? e * a->ld : e; }
-
 /* Mean and standard deviation by Welford's recurrence; sd has n - 1 below it, and is 0 for one sample. Of what is not
  * finite they are what NumPy gives: the mean of an infinity is infinite, min and max of a NaN are NaN. */
 static void statistics(const RtArray *a, uint32_t e, ReportResult *r) {
-  const int64_t at = row(a, e);
+  const int64_t at = report_row(a, e);
   double m2 = 0, sum = 0, mean = 0, min = rt_real(a->v, at, a->f64), max = min;
   for (int64_t i = 0; i < r->n; i++) {
     double x = rt_real(a->v, at + i, a->f64), d = x - mean;
@@ -34,104 +31,18 @@ static void statistics(const RtArray *a, uint32_t e, ReportResult *r) {
 static int64_t first_not_finite(const RtArray *a) {
   for (int64_t i = 0; i < a->n; i++)
     for (uint32_t e = 0; e < a->elems; e++)
-      if (!isfinite(rt_real(a->v, row(a, e) + i, a->f64))) return i;
+      if (!isfinite(rt_real(a->v, report_row(a, e) + i, a->f64))) return i;
   return 0;
 }
 
-/* ---- what later items ask ---- */
-
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* NumPy's, linear between neighbours; NaN where there is one. v is sorted. */
-static double quantile(const double *v, int64_t n, double q) {
-  const double at = q * (double)(n - 1), low = floor(at), part = at - low;
-  const int64_t k = (int64_t)low;
-  return part > 0 && v[k] != v[k + 1] ? v[k] + part * (v[k + 1] - v[k]) : v[k];
-}
-
-static double log_mean_exp(const double *v, int64_t n) {
-  double sum = 0;
-  const double most = v[n - 1];
-  if (isinf(most)) return most;
-  for (int64_t i = 0; i < n; i++) sum += exp(v[i] - most);
-  return most + log(sum / (double)n);
-}
-
-/* (sum w)^2/sum w^2 (Kish), in units of the largest. */
-static double effective_size(const double *v, int64_t n) {
-  const double most = fmax(fabs(v[0]), fabs(v[n - 1]));
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; i++) sum += v[i] / most, squares += v[i] / most * (v[i] / most);
-  return sum * sum / squares;
-}
-
-/* v: sorted, without NaN. */
-static double statistic(ReportStat s, const double *v, int64_t n) {
-  double sum = 0;
-  switch (s.stat) {
-  case STAT_SUM:
-    for (int64_t i = 0; i < n; i++) sum += v[i];
-    return sum;
-  case STAT_QUANTILE: return quantile(v, n, s.q);
-  case STAT_LOGMEANEXP: return log_mean_exp(v, n);
-  case STAT_ESS: return effective_size(v, n);
-  default: base_fault("a statistic that is not asked for");
-  }
-}
-
-static void answer(const Report *report, const RtArray *a, uint32_t e, double *v, ReportResult *out) {
-  bool nan = false;
-  for (int64_t i = 0; i < out->n; i++) nan |= isnan(v[i] = rt_real(a->v, row(a, e) + i, a->f64));
-  qsort(v, (size_t)out->n, sizeof *v, ascending);
-  for (uint32_t k = 0; k < report->nasked; k++)
-    if (report->asked[k].stat != STAT_R_HAT) out->asked[k * out->elems + e] = nan ? NAN : statistic(report->asked[k], v, out->n);
-}
-
-/* ---- chains ---- */
-
-/* A sum of squares about the mean, by Welford's recurrence. */
-typedef struct Spread {
-  double n, mean, m2;
-} Spread;
-
-static void spread_add(Spread *s, double x) {
-  const double d = x - s->mean;
-  s->mean += d / ++s->n;
-  s->m2 += d * (x - s->mean);
-}
-
-/* Split R-hat (Gelman et al., Bayesian Data Analysis, 3rd ed., 11.4) of element e of what stands behind the axis of draws:
- * each sample is two chains, its first half and its second, of which the middle draw of an odd number is no part. NaN goes through. */
-static double split_r_hat(const RtArray *a, int64_t samples, uint32_t draws, uint32_t behind, uint32_t e) {
-  const uint32_t half = draws / 2;
-  Spread means = {0};
-  double within = 0;
-  for (int64_t i = 0; i < samples; i++)
-    for (uint32_t first = 0; first <= draws - half; first += draws - half) {
-      Spread chain = {0};
-      for (uint32_t t = first; t < first + half; t++) spread_add(&chain, rt_real(a->v, row(a, t * behind + e) + i, a->f64));
-      spread_add(&means, chain.mean);
-      within += chain.m2 / (half - 1);
-    }
-  within /= means.n;
-  const double between = half * means.m2 / (means.n - 1);
-  return sqrt((between / within + half - 1) / half);
-}
-
-static void answer_chains(const Report *report, const RtArray *a, ReportResult *out) {
-  for (uint32_t k = 0; k < report->nasked; k++) {
-    if (report->asked[k].stat != STAT_R_HAT) continue;
-    const uint32_t draws = report_type(report).dim[0], behind = out->elems / draws;
-    for (uint32_t e = 0; e < behind; e++) out->asked[k * out->elems + e] = split_r_hat(a, out->n, draws, behind, e);
-  }
-}
-
 const char *report_stat_text(ReportStat s, char *text) {
-  static const char *const names[] = {
-    [STAT_SUM] = "sum", [STAT_LOGMEANEXP] = "logmeanexp", [STAT_ESS] = "ess", [STAT_R_HAT] = "r_hat"};
+  static const char *const names[] = {[STAT_SUM] = "sum",
+                                      [STAT_LOGMEANEXP] = "logmeanexp",
+                                      [STAT_ESS] = "ess",
+                                      [STAT_ESS_LOG] = "ess_log",
+                                      [STAT_R_HAT] = "r_hat",
+                                      [STAT_R_HAT_RANKS] = "r_hat_ranks",
+                                      [STAT_ESS_CHAINS] = "ess_chains"};
   int digits = 1;
   if (s.stat == STAT_QUANTILE) do
       snprintf(text, STAT_TEXT, "quantile(%.*g)", digits, s.q);
@@ -175,6 +86,20 @@ RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const 
 
 /* ---- running ---- */
 
+/* What is asked of weights, of values that are none. */
+static void tell_negative(Session *s, const Report *report, const ReportResult *r) {
+  uint32_t e = 0;
+  bool asked = false;
+  for (uint32_t k = 0; k < report->nasked; k++) asked |= report->asked[k].stat == STAT_ESS;
+  while (e < r->elems && !(r->min[e] < 0)) e++;
+  if (!asked || e == r->elems) return;
+  DiagMsg *m =
+      diag_add(s->diag, CODE_not_finite, (Span){0}, "`ess(%s)` is NaN: weights are not negative, and the least of `%s` is %g",
+               report->name, report->name, r->min[e]);
+  diag_help(m, "of log-weights it is `ess_log(%s)`, of Markov chains `ess_chains(%s)`", report->name, report->name);
+  session_render(s);
+}
+
 HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats) {
   if (in->kind == IN_SCALAR) return (HnnArg){(char *)stats->v + in->index * (stats->f64 ? sizeof(double) : sizeof(float)), 0};
   const RtArray *a = in->kind == IN_PARAM ? &param[in->index] : &set->field[in->index];
@@ -202,15 +127,10 @@ static void values(Session *s, const Report *report, const Native *native, const
 }
 
 static void tell(const Report *report, const RtArray *value, ReportResult *out) {
-  double *sorted = report->nasked ? base_realloc(NULL, sizeof *sorted * (size_t)(value->n + 1)) : NULL;
   report_result_room(report, out);
   out->n = value->n ? value->n : 1;
-  for (uint32_t e = 0; e < out->elems; e++) {
-    statistics(value, e, out);
-    if (sorted) answer(report, value, e, sorted, out);
-  }
-  answer_chains(report, value, out);
-  base_free(sorted);
+  for (uint32_t e = 0; e < out->elems; e++) statistics(value, e, out);
+  report_answer(report, value, out);
 }
 
 void report_evaluate(Session *s, const Report *report, const Native *native, const RtArray *param, const ReportResult *results,
@@ -231,7 +151,8 @@ int report_run(Session *s, const Report *report, const ReportResult *results, Re
   RtArray value, stats;
   values(s, report, &native, s->param, results, &value, &stats);
   tell(report, &value, out);
-  if (!report_finite(out)) nan_report(s, report, native.fn, &stats, first_not_finite(&value));
+  if (!report_finite(report, out)) nan_report(s, report, native.fn, &stats, first_not_finite(&value));
+  tell_negative(s, report, out);
   rt_array_finish(&value);
   rt_array_finish(&stats);
   native_finish(&native);
@@ -264,9 +185,18 @@ void report_result_room(const Report *report, ReportResult *r) {
   r->sd = r->mean + r->elems, r->min = r->sd + r->elems, r->max = r->min + r->elems, r->asked = r->max + r->elems;
 }
 
-bool report_finite(const ReportResult *r) {
+/* Logarithms of weights are -inf where a weight is 0. What is asked of their exponentials alone, and is a number, shows that no other
+ * value was none. */
+static bool logarithms(const Report *report, const ReportResult *r, uint32_t e) {
+  bool good = false;
+  for (uint32_t k = 0; k < report->nasked && !good; k++)
+    good = stat_of_logs(report->asked[k].stat) && isfinite(r->asked[k * r->elems + e]);
+  return good;
+}
+
+bool report_finite(const Report *report, const ReportResult *r) {
   uint32_t e = 0;
-  while (e < r->elems && isfinite(r->mean[e])) e++;
+  while (e < r->elems && (isfinite(r->mean[e]) || logarithms(report, r, e))) e++;
   return e == r->elems;
 }
 

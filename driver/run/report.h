@@ -16,7 +16,7 @@ void report_results_free(const Model *m, ReportResult *results);
 
 /* Room for what the report gives, where there is none yet. */
 void report_result_room(const Report *report, ReportResult *r);
-bool report_finite(const ReportResult *r); /* all means are */
+bool report_finite(const Report *report, const ReportResult *r); /* all means are, but of log-weights that are asked as such */
 
 /* Runs a report with the session's parameters and the results of those above; 0, or the exit code after messages. */
 int report_run(Session *s, const Report *report, const ReportResult *results, ReportResult *out);
@@ -28,6 +28,10 @@ void report_evaluate(Session *s, const Report *report, const Native *native, con
 HnnArg report_argument(const RtArray *param, const Input *in, const RtSet *set, const RtArray *stats);
 /* The statistics that a function has as inputs, at stat_at of a shared array of the model's precision. */
 RtArray report_inputs(const Session *s, const ReportUse *use, uint32_t n, const ReportResult *results);
+/* statistics.c: what later items ask, of the values of all samples. */
+void report_answer(const Report *report, const RtArray *value, ReportResult *out);
+/* Where the values of an element begin: of all samples, or of the one that all share. */
+static inline int64_t report_row(const RtArray *a, uint32_t e) { return a->n ? e * a->ld : e; }
 /* "quantile(0.9)": of one that is asked; into text[STAT_TEXT]. */
 enum { STAT_TEXT = 40 };
 const char *report_stat_text(ReportStat s, char *text);

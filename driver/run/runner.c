@@ -58,7 +58,7 @@ static int run_report(Runner *r, const Report *report) {
   int code = report_run(r->s, report, r->result, x);
   if (code) return code;
   x->made = true;
-  r->not_finite |= !report_finite(x);
+  r->not_finite |= !report_finite(report, x);
   if (r->on.report) r->on.report(r->on.ctx, report, x);
   return runner_write_reports(r);
 }

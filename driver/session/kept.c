@@ -90,12 +90,25 @@ static bool source(Pack *p, Source *src, uint32_t number) {
   return same(h, hash_of(XXH3_128bits(f->text, f->len)));
 }
 
+/* What the model states of calls, in order: instructions have its numbers. */
+static bool stated(Pack *p, Source *src) {
+  uint32_t n = p->reading ? 0 : src->stated.n;
+  pack_count(p, &n, sizeof(Span));
+  for (uint32_t k = 0; !p->bad && k < n; k++) {
+    SourceStated x = p->reading ? (SourceStated){0} : src->stated.at[k];
+    pack_text(p, &x.of);
+    PACK(p, x.words);
+    if (p->reading && (p->bad || source_state(src, x.of, x.words) != k)) return false;
+  }
+  return !p->bad;
+}
+
 static bool sources(Pack *p, Source *src) {
   uint32_t n = p->reading ? 0 : src->files.n;
   pack_count(p, &n, 0);
   bool all = true;
   for (uint32_t k = 2; all && k <= n; k++) all = source(p, src, k);
-  return all;
+  return all && stated(p, src);
 }
 
 static bool looked(Pack *p, const Model *m) {

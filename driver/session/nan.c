@@ -46,7 +46,9 @@ bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t
   return find(f, param, NULL, set, sample, n, seed, first, out);
 }
 
-void nan_advise(DiagMsg *m, const Origin *o) {
+void nan_advise(const Session *s, DiagMsg *m, const Origin *o) {
+  const SourceStated *stated = ir_origin_stated(s->src, o);
+  if (stated && stated->of) diag_label(m, stated->words, "`%s` requires this", stated->of);
   const char *advice = ir_origin_advice(o);
   if (advice) diag_help(m, "%s", advice);
 }
@@ -61,7 +63,7 @@ void nan_report(Session *s, const Report *report, const Fn *derived, const RtArr
   if (found) ir_origin_text(s->src, &o, text, sizeof text);
   if (found && set) diag_help(m, "in sample %" PRId64 " %s", sample, text);
   else if (found) diag_help(m, "%s", text);
-  if (found) nan_advise(m, &o);
+  if (found) nan_advise(s, m, &o);
   else if (!s->model->f64)
     diag_help(m, "in f64 it is finite: a number on the way left the range of f32, which ends at 3.4e38; `precision f64`");
   session_render(s);
@@ -79,7 +81,7 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw_number, 
   if (found) {
     diag_label(m, ir_origin_place(&o), "here");
     diag_help(m, "%s", ir_origin_text(s->src, &o, text, sizeof text));
-    nan_advise(m, &o);
+    nan_advise(s, m, &o);
   } else diag_help(m, "a failed integration, or an operation without a result");
   session_render(s);
   return EXIT_NUMBERS;

@@ -13,6 +13,6 @@ int nan_data(Session *s, const Data *d, const Fn *derived, int64_t draw, const c
 /* The origin of what is not finite in f on n samples of a set, numbered from `first`. */
 bool nan_find(const Fn *f, const RtArray *param, const RtSet *set, const int64_t *sample, int64_t n, uint64_t seed, int64_t first,
               Origin *out);
-void nan_advise(DiagMsg *m, const Origin *o);
+void nan_advise(const Session *s, DiagMsg *m, const Origin *o);
 
 #endif

@@ -83,11 +83,23 @@ void waiting_at(const char *what, const char *name, Span at) { set(false, what, 
 
 void waiting_run(const char *what, const char *name, Span at) { set(true, what, name, at); }
 
+/* The length of the name of what a kernel is a part of: `r` of r_pre, r_batch2 (pass_split_suffix). */
+static int whole(const char *name) {
+  static const char *const parts[] = {"_pre", "_post", "_between", "_batch"};
+  size_t n = strlen(name), k = n;
+  while (k && name[k - 1] >= '0' && name[k - 1] <= '9') k--;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    const size_t len = strlen(parts[i]), end = i < 2 ? n : k; /* some have a number */
+    if (end > len && (i < 2 || k < n) && !strncmp(name + end - len, parts[i], len)) return (int)(end - len);
+  }
+  return (int)n;
+}
+
 void waiting_code(const char *symbol) {
   if (!w.running) return;
   pthread_mutex_lock(&w.lock);
-  if (*w.what && !w.running_it)
-    snprintf(w.what, sizeof w.what, "the code of `%s`", !strncmp(symbol, "hnn_", 4) ? symbol + 4 : symbol);
+  const char *name = !strncmp(symbol, "hnn_", 4) ? symbol + 4 : symbol;
+  if (*w.what && !w.running_it) snprintf(w.what, sizeof w.what, "the code of `%.*s`", whole(name), name);
   pthread_mutex_unlock(&w.lock);
 }
 

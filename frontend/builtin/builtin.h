@@ -13,6 +13,7 @@ enum {
   BF_MOVES = 8,   /* moves elements of its first argument, spread: of all but the first; truth values, too */
   BF_SUM = 16,    /* of a comprehension over an empty range: of 0 */
   BF_WORD = 32,   /* its last argument is a word */
+  BF_REPORT = 64, /* where its first argument is the name of a report: a statistic of that */
   BF_RAW = 4,     /* binds its own arguments */
 };
 struct Builtin {
@@ -30,6 +31,8 @@ const Builtin *builtin_find(const char *name);
 Value builtin_apply(Elab *E, const Builtin *b, const Actuals *a);
 /* The statistic of reports that has this name, if any; with `of`, if a report is what it is asked of. tensor.c */
 const Builtin *builtin_statistic(Elab *E, const char *name, const Actuals *of);
+/* Or an error: of this statistic, of what could also be a report, or is a list of them. */
+bool builtin_misasked(Elab *E, const char *name, const Actuals *of);
 bool builtin_lazy(const Builtin *b, const char *name);     /* it takes this argument unelaborated */
 bool builtin_value(Elab *E, const char *name, Value *out); /* functions, constants, methods */
 /* Names that a value may have without a definition; for suggestions. */

@@ -282,7 +282,7 @@ static Value vector_field(Elab *E, const Func *f, const Actuals *a) {
   if (!value_numeric(e) || !value_type(e, &t) || t.rank) {
     DiagMsg *m = elab_error(E, CODE_not_scalar, a->callee, "`field` needs a scalar function, `%s` gives %s", f->of[0]->name,
                             value_text(E, e));
-    if (e.kind == V_TUPLE) elab_help(m, "`integrate` follows a function that gives rates");
+    if (e.kind == V_TUPLE) elab_help(m, "`integrate`, and `evolve` with `along`, follow a function that gives rates");
     if (value_type(e, &t) && t.rank == 1 && t.dim[0] == 1) elab_help(m, "`[0]` takes the element of a real[1]");
     return POISON;
   }

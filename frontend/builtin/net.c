@@ -84,7 +84,7 @@ Value elab_instance(Elab *E, const Func *f, const Actuals *a, const char *name) 
   for (uint32_t i = 0; f->targs && i < f->targs->entries.n; i++) entry_take(E, g->targs, &f->targs->entries.at[i], f->item);
   bool good = elab_bind(E, f->item->tformals, a, f->name, f->item->name_at);
   context_pop(E, &c);
-  if (!good) return POISON;
+  if (!good || !elab_instance_required(E, g, a->call)) return POISON;
   if (f->item->kind != IT_NET && f->item->kind != IT_FLOW) return value_func(g);
   g->stack = turns_here(E, &g->nstack);
   g->path = path_here(E, f, name, g->stack, g->nstack, a->call);

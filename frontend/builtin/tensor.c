@@ -56,28 +56,54 @@ static Report *report_named(Elab *E, const char *name) {
   return NULL;
 }
 
-/* A field of the data at hand that has the name of a report above: a statistic of it could be of either. */
+/* The report above that has the name of this argument, which is a field of the data at hand. Bodies of functions know none. */
+static Report *behind_field(Elab *E, const Actual *a) {
+  const bool named = a->e && a->e->kind == EX_NAME && a->v.kind == V_TENSOR && E->now->root->stats;
+  const Entry *e = named ? frame_find(E->now->frame, a->e->name) : NULL;
+  return e && e->v.kind == V_FIELD ? report_named(E, a->e->name) : NULL;
+}
+
+/* Of a field that is an array a statistic could be of either; of one that is a number it says nothing. */
 static bool two_meanings(Elab *E, const Builtin *b, const Actual *a) {
-  const Root *r = E->now->root;
-  const char *name = a->e && a->e->kind == EX_NAME && r->stats && a->v.kind == V_TENSOR ? a->e->name : NULL;
-  const Fn *f = r->level.fn;
-  const Inst *i = name && a->v.t.level == &r->level ? ir_inst(f, a->v.t.v) : NULL;
-  if (!i || i->op != OP_in || f->in.at[ir_number(f, i)].kind != IN_FIELD || !report_named(E, name)) return false;
+  if (!behind_field(E, a) || !type_of(a).rank) return false;
+  const char *name = a->e->name;
   elab_help(
       elab_error(E, CODE_defined_twice, a->at, "`%s(%s)` could be of the field `%s` or of the report above", b->name, name, name),
       "give the report another name; `let y = %s` takes the field", name);
   return true;
 }
 
-/* The report that an argument names, also where its name is that of a function; NULL: none. */
+/* The report that an argument names, also where its name is that of a function, or of a field that is a number; NULL: none. Bodies of
+ * the file's functions know none: there a name is that of what they were given. */
 static Report *report_of(Elab *E, const Actual *a) {
   if (a->v.kind == V_REPORT) return a->v.report;
-  return report_named(E, a->v.kind == V_FUNC && E->now->root->stats ? a->v.func->name : NULL);
+  if (a->v.kind == V_TENSOR) return type_of(a).rank ? NULL : behind_field(E, a);
+  const bool names = a->v.kind == V_FUNC && a->e && a->e->kind == EX_NAME && a->e->name == a->v.func->name;
+  return report_named(E, names && E->now->root->stats && !E->now->calls ? a->e->name : NULL);
+}
+
+/* A list of reports of samples: a list of their means, which is no list of chains or weights. */
+static bool list_of_reports(Elab *E, const Builtin *b, const Actual *a) {
+  for (const Arg *x = a->e && a->e->kind == EX_LIST ? a->e->args : NULL; x; x = x->next) {
+    const Entry *e = x->value && x->value->kind == EX_NAME ? frame_find(E->now->frame, x->value->name) : NULL;
+    if (!e || e->v.kind != V_REPORT || !e->v.report->data) continue;
+    DiagMsg *m = elab_error(E, CODE_wrong_kind, x->value->at,
+                            "in a list `%s` is the mean over the samples, of which `%s` says nothing", e->name, b->name);
+    elab_help(m, "`%s(%s)` is of all samples of one report: chains that belong together are samples of one `use`", b->name,
+              e->name);
+    return true;
+  }
+  return false;
 }
 
 const Builtin *builtin_statistic(Elab *E, const char *name, const Actuals *of) {
   const Builtin *b = builtin_find(name);
   return b && b->call == bi_stat && (!of || (of->n && report_of(E, &of->at[0]))) ? b : NULL;
+}
+
+bool builtin_misasked(Elab *E, const char *name, const Actuals *of) {
+  const Builtin *b = builtin_find(name);
+  return of->n && !report_of(E, &of->at[0]) && (two_meanings(E, b, &of->at[0]) || list_of_reports(E, b, &of->at[0]));
 }
 
 static bool share(Elab *E, const Actual *a, double *out) {
@@ -103,15 +129,17 @@ static bool chains(Elab *E, const Builtin *b, const Report *r, const Actual *a) 
 Value bi_stat(Elab *E, const Builtin *b, Actuals *a) {
   Report *r = report_of(E, &a->at[0]);
   ReportStat s = {.stat = (Stat)b->op};
-  if (!r && two_meanings(E, b, &a->at[0])) return POISON;
+  if (!r && (two_meanings(E, b, &a->at[0]) || list_of_reports(E, b, &a->at[0]))) return POISON;
   if (!r) {
     DiagMsg *m = elab_error(E, CODE_wrong_kind, a->at[0].at, "`%s` takes the name of a report above, found %s", b->name,
                             value_text(E, a->at[0].v));
     if (s.stat == STAT_SD) elab_help(m, "`sqrt(mean((x - mean(x))^2))` is the standard deviation of a tensor");
-    if (s.stat == STAT_ESS || s.stat == STAT_R_HAT) elab_help(m, "`import \"std/sampling\"` has it of tensors");
+    if (s.stat >= STAT_LOGMEANEXP && value_numeric(a->at[0].v) && !type_of(&a->at[0]).rank)
+      elab_help(m, "`report r = ... on data` has a value for each sample, and `%s(r)` is of all", b->name);
+    else if (s.stat >= STAT_ESS) elab_help(m, "`import \"std/sampling\"` has it of tensors");
     return POISON;
   }
-  if (s.stat == STAT_R_HAT && !chains(E, b, r, &a->at[0])) return POISON;
+  if (stat_of_chains(s.stat) && !chains(E, b, r, &a->at[0])) return POISON;
   if (s.stat == STAT_QUANTILE && !strcmp(b->name, "median")) s.q = 0.5;
   else if (s.stat == STAT_QUANTILE && !share(E, &a->at[1], &s.q)) return POISON;
   return elab_stat(E, r, s, a->call);

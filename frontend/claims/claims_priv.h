@@ -7,11 +7,6 @@
 Answer claim_answer(FieldAnswer a);
 void claim_note(Elab *E, const Item *it, const char *why); /* its claims are undecided */
 
-enum {
-  CLAIM_SIZE = 3,
-  CLAIM_MOST = 8
-}; /* of a shape variable, and of an integer without a default, where nothing tells: the first that meets each `require` */
-
 /* Whether x and y, values of the function at hand, are the same. *left becomes the function of x, of which
  * claim_point shows the point that refutes; the caller's. `sizes`: log x is taken for log|x|, which is the same where it is real; then
  * FIELD_DIFFERENT says nothing. */

@@ -9,8 +9,13 @@
 
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
+/* An argument; of a function that knows statistics the name of a report is that report, elsewhere its mean. */
+static Value argument(Elab *E, const Expr *e, bool reports) {
+  return reports && e && e->kind == EX_NAME ? elab_name(E, e->name, e->at) : elab_expr(E, e);
+}
+
 /* What the builtin b, if any, takes unelaborated stays V_NONE. */
-static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
+static Actuals actuals(Elab *E, const Expr *call, const Builtin *b, bool reports) {
   Actuals a = {.call = call->at, .callee = call->a->at};
   a.at = ARENA_ARRAY(E->mem, Actual, call->nargs + 1);
   for (const Arg *g = call->args; g; g = g->next) {
@@ -23,13 +28,13 @@ static Actuals actuals(Elab *E, const Expr *call, const Builtin *b) {
     Value v = late     ? POISON
               : lazy   ? (Value){.kind = V_NONE}
               : summed ? elab_comprehension(E, g->value, true)
-                       : elab_expr(E, g->value);
+                       : argument(E, g->value, reports);
     a.at[a.n++] = (Actual){g->name, g->name_at, v, g->value ? g->value->at : call->at, g->value};
   }
   return a;
 }
 
-Actuals elab_actuals(Elab *E, const Expr *call) { return actuals(E, call, NULL); }
+Actuals elab_actuals(Elab *E, const Expr *call) { return actuals(E, call, NULL, false); }
 
 Actuals actuals_spread(Elab *E, const Actuals *a) {
   Actuals r = {.call = a->call, .callee = a->callee};
@@ -402,14 +407,14 @@ Value elab_apply(Elab *E, const Func *f, const Actuals *a) {
 
 /* A report may have the name of a function, `report ess = ...` above a call `ess(w)`: what is called is the function. */
 static Value callee(Elab *E, const Expr *e) {
-  Value f = elab_expr(E, e), v;
-  if (f.kind != V_REPORT || e->kind != EX_NAME) return f;
+  Value f = argument(E, e, true), v;
+  if (f.kind != V_REPORT) return f;
   Global *g = module_find(E->now->frame->module, e->name);
   if (g) v = global_value(E, g, e->at);
   return g || builtin_value(E, e->name, &v) ? v : f;
 }
 
-/* What a function of the library is called by a statistic's name for is, of a report, the statistic. */
+/* What a function of the library is called by a statistic's name for is, of a report, the statistic. a: NULL: of any. */
 static const Builtin *asked(Elab *E, const Func *f, const Actuals *a) {
   return f->kind == F_USER && f->module->std ? builtin_statistic(E, f->name, a) : NULL;
 }
@@ -421,13 +426,16 @@ Value elab_call(Elab *E, const Expr *e) {
     elab_help(elab_error(E, CODE_misplaced, e->at, "`read` stands only in `data` and `const`"), "`data d = read(...)`");
     return POISON;
   }
-  Actuals a = actuals(E, e, f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL);
-  if (f.kind == V_POISON) return f;
+  const Builtin *b = f.kind == V_FUNC && f.func->kind == F_BUILTIN ? f.func->builtin : NULL;
+  const bool statistic = f.kind == V_FUNC && asked(E, f.func, NULL);
+  Actuals a = actuals(E, e, b, statistic || (b && b->flags & BF_REPORT));
+  if (f.kind == V_POISON || (statistic && builtin_misasked(E, f.func->name, &a))) return POISON;
   const Builtin *stat = f.kind == V_FUNC ? asked(E, f.func, &a) : NULL;
   if (stat) return builtin_apply(E, stat, &a);
   if (f.kind == V_FUNC) return elab_apply(E, f.func, &a);
   Span hidden;
-  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "this is called, but is no function: %s", value_kind(E, f));
+  const char *what = e->a->kind == EX_NAME && elab_of_library(E, e->at.file) ? arena_printf(E->mem, "`%s`", e->a->name) : "this";
+  DiagMsg *m = elab_error(E, CODE_not_function, e->a->at, "%s is called, but is no function: %s", what, value_kind(E, f));
   Type t;
   if (e->a->kind == EX_NAME && builtin_find(e->a->name) && elab_defined(E, e->a->name, &hidden)) {
     elab_label(m, hidden, "hides the function");

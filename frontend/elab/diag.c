@@ -13,9 +13,20 @@ static uint64_t hash(Span at, const char *text) {
   return h;
 }
 
-/* Where the model calls into the imported file that `at` stands in, if it does. */
+bool elab_of_library(const Elab *E, uint32_t file) {
+  const Module *m = E->modules;
+  while (m && (!m->ast || m->ast->file != file)) m = m->next;
+  return m && m->std;
+}
+
+/* Of an error in the library the innermost call that is written outside of it; of one in another imported file where the model
+ * calls into that, if it does. */
 static const Call *entered(const Elab *E, Span at) {
   const Call *c = E->main && at.file && at.file != E->main->ast->file ? E->now->calls : NULL;
+  if (c && elab_of_library(E, at.file)) {
+    while (c && elab_of_library(E, c->at.file)) c = c->up;
+    return c;
+  }
   while (c && c->at.file != E->main->ast->file) c = c->up;
   return c;
 }
@@ -38,8 +49,10 @@ static DiagMsg *say(Elab *E, DiagCode code, Span at, const char *fmt, va_list ap
   if (said(E, hash(at, text))) return NULL;
   const Call *call = entered(E, at);
   if (call && diag_code_level(code) == DIAG_ERROR && said(E, hash(call->at, ""))) return NULL;
-  DiagMsg *m = diag_add(E->diag, code, at, "%s", text);
-  if (call) diag_label(m, call->at, "called here");
+  const bool library = call && elab_of_library(E, at.file); /* whose users look at their own line */
+  DiagMsg *m = diag_add(E->diag, code, library ? call->at : at, "%s", text);
+  if (library) diag_label(m, at, "here, in `%s`", call->of->name);
+  else if (call) diag_label(m, call->at, "called here");
   return m;
 }
 

@@ -162,7 +162,9 @@ Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span who
 Value elab_index_of(Elab *E, Value base, const Expr *e);                             /* base[subscripts of e] */
 Value elab_transpose(Elab *E, Value v, Span at);
 Value elab_element(Elab *E, Value v, uint32_t i, Span at); /* v[i] of a value with a first axis or list */
-bool elab_block(Elab *E, const Block *b, Value *result);   /* true when it returned */
+/* What f requires of its first list of arguments alone, where these are known. False: an error was said. */
+bool elab_instance_required(Elab *E, const Func *f, Span call);
+bool elab_block(Elab *E, const Block *b, Value *result); /* true when it returned */
 /* n evaluations or static elements more. False, once an error was said: the file takes too much. */
 bool elab_spend(Elab *E, uint64_t n);
 void elab_tell(const Elab *E, const char *what, const char *name, Span at); /* what is at hand, to who waits */

@@ -66,7 +66,10 @@ static Value dispatch(Elab *E, const Expr *e) {
   case EX_NUMBER: return (Value){.kind = V_NUM, .num = {e->value, e->num, e->den}};
   case EX_STRING: return expr_string(e);
   case EX_BOOL: return value_bool(e->value != 0);
-  case EX_NAME: return elab_name(E, e->name, e->at);
+  case EX_NAME: {
+    const Value v = elab_name(E, e->name, e->at);
+    return v.kind == V_REPORT ? elab_stat(E, v.report, (ReportStat){.stat = STAT_MEAN}, e->at) : v;
+  }
   case EX_UNARY: return expr_unary(E, e);
   case EX_BINARY: {
     Value a = elab_expr(E, e->a), b = elab_expr(E, e->b);
@@ -230,7 +233,7 @@ Value elab_list(Elab *E, const Value *at, const Span *span, uint32_t n, Span who
   for (uint32_t i = 0; i < n; i++) {
     if (at[i].kind == V_POISON) return POISON;
     if (!value_type(at[i], &t) || t.dt != first.dt || t.dt == DT_MULTI) stacks = false;
-    fixed &= at[i].kind != V_TENSOR && at[i].kind != V_REPORT;
+    fixed &= at[i].kind != V_TENSOR;
     Level *l = value_turns(at[i]);
     if (l && (!deepest || level_depth(l) > level_depth(deepest))) deepest = l;
   }

@@ -481,7 +481,6 @@ Value elab_index_of(Elab *E, Value base, const Expr *e) {
   for (const Arg *a = e->args; a; a = a->next) {
     Sub one;
     good &= parse_sub(E, a->value, &one);
-    if (good && one.a.kind == V_REPORT) one.a = elab_value(E, elab_tensor(E, one.a, one.at));
     if (good && one.a.kind == V_TURNS && of_first_turn(one.a).kind == V_ARRAY && of_first_turn(one.a).array->truth)
       good = !turns_write_out(E, one.a); /* as many rows as hold in this turn */
     if (good && !list && one.a.kind == V_ARRAY && one.a.array->truth)
@@ -489,7 +488,6 @@ Value elab_index_of(Elab *E, Value base, const Expr *e) {
     if (n < IR_MAX_RANK) s[n++] = one;
   }
   if (!good) return POISON;
-  if (base.kind == V_REPORT) base = elab_stat(E, base.report, (ReportStat){.stat = STAT_MEAN}, e->a->at);
   if (list) return list_sub(E, base, s);
   if (any_index(s, n)) return index_sub_any(E, base, s, n, e);
   if (value_arrays(base)) return static_sub(E, base, s, n);

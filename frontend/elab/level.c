@@ -104,6 +104,18 @@ Fn *root_end(Elab *E, Root *r) {
   return f;
 }
 
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n) {
+  ReportUse *use = ARENA_ARRAY(E->mem, ReportUse, r->uses.n + 1);
+  if (r->uses.n) memcpy(use, r->uses.at, sizeof *use * r->uses.n);
+  *n = r->uses.n;
+  return use;
+}
+
+Fn *root_end_of_reports(Elab *E, Root *r, ReportUse **use, uint32_t *n) {
+  *use = root_uses(E, r, n);
+  return root_end(E, r);
+}
+
 void root_drop(Elab *E, Root *r) {
   Fn *f = r->level.fn;
   root_finish(E, r);
@@ -325,22 +337,18 @@ Value elab_stat(Elab *E, Report *r, ReportStat s, Span at) {
   Root *root = E->now->root;
   Level *l = E->now->level;
   while (l->up) l = l->up;
-  for (uint32_t i = 0; i < root->uses.n; i++)
-    if (root->uses.at[i].report == r && same_stat(root->uses.at[i].stat, s)) return value_tensor(l, root->used.at[i]);
+  uint32_t k = 0;
+  while (k < root->uses.n && (root->uses.at[k].report != r || !same_stat(root->uses.at[k].stat, s))) k++;
   if (!stat_plain(s.stat)) ask(E, r, s);
+  if (k == root->uses.n) *vec_push(&root->uses) = (ReportUse){r, s}, *vec_push(&root->used) = VAL_NONE;
+  if (root->used.at[k].id) return value_tensor(l, root->used.at[k]);
   l->b.at = at;
-  const uint32_t k = root->uses.n;
-  *vec_push(&root->uses) = (ReportUse){r, s};
-  Val v = ir_input(&l->b, r->name, IN_SCALAR, stat_at(root->uses.at, k), stat_type(&root->uses.at[k]));
-  *vec_push(&root->used) = v;
-  return value_tensor(l, v);
+  const Val v = ir_input(&l->b, r->name, IN_SCALAR, stat_at(root->uses.at, k), stat_type(&root->uses.at[k]));
+  return value_tensor(l, root->used.at[k] = v);
 }
 
-ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n) {
-  ReportUse *use = ARENA_ARRAY(E->mem, ReportUse, r->uses.n + 1);
-  if (r->uses.n) memcpy(use, r->uses.at, sizeof *use * r->uses.n);
-  *n = r->uses.n;
-  return use;
+void root_add_uses(Root *r, const Root *of) {
+  for (uint32_t k = r->uses.n; k < of->uses.n; k++) *vec_push(&r->uses) = of->uses.at[k], *vec_push(&r->used) = VAL_NONE;
 }
 
 static bool inside(const Level *at, const Level *outer) {

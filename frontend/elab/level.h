@@ -69,6 +69,9 @@ Build *elab_at(Elab *E, Span at);                                        /* the 
 void root_begin(Elab *E, Root *r, const char *name, int f64, bool lane); /* becomes innermost */
 /* orders the inputs; level and root are restored with the context */
 Fn *root_end(Elab *E, Root *r);
+/* The statistics of reports that a root reads: a copy, whole once it is complete. */
+ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);
+Fn *root_end_of_reports(Elab *E, Root *r, ReportUse **use, uint32_t *n);
 void root_drop(Elab *E, Root *r);
 void level_begin(Elab *E, Level *l, const char *name);
 /* Its function is complete: what follows is emitted around it. */
@@ -90,8 +93,8 @@ bool elab_lane(Elab *E);          /* states must be per sample here */
 #define FIELD_INDEX UINT32_MAX
 Val elab_field(Elab *E, uint32_t field, Span at);           /* of the data in scope, or `index`: the number of the draw */
 Value elab_stat(Elab *E, Report *r, ReportStat s, Span at); /* where reports may be named */
-/* The statistics that the root names: a copy for what is made of it. */
-ReportUse *root_uses(Elab *E, const Root *r, uint32_t *n);
+/* One table of statistics for two functions: r's is the beginning of that of `of`, and becomes it. */
+void root_add_uses(Root *r, const Root *of);
 /* A parameter, the turn's own where it is one of a stack. */
 Val elab_param(Elab *E, uint32_t param, Level *const *stack, uint32_t nstack, Span at);
 bool elab_fits(Elab *E, int64_t elements, Span at); /* or an error: too large */

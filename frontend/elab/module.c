@@ -59,7 +59,8 @@ static const char *readable(Elab *E, const char *dir, const char *name, uint32_t
   return text || elab_look(E, path, R_OK) ? path : NULL;
 }
 
-static const char *const libraries[] = {"std/nets", "std/symplectic", "std/flows", "std/sampling", "std/symmetry", "std/images"};
+static const char *const libraries[] = {"std/nets",     "std/symplectic", "std/flows", "std/sampling",
+                                        "std/symmetry", "std/images",     "std/tables"};
 enum { LIBRARIES = sizeof libraries / sizeof *libraries };
 
 /* A definition stands at the beginning of a line: some words, the name, a parameter list. */

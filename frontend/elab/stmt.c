@@ -176,18 +176,12 @@ static bool loop_repeat(Elab *E, const Stmt *s, Value *result) {
 
 /* ---- requirements ---------------------------------------------------------------------------------------- */
 
-static bool of_library(const Elab *E, uint32_t file) {
-  for (const Module *m = E->modules; m; m = m->next)
-    if (m->ast && m->ast->file == file) return m->std;
-  return false;
-}
-
 /* The call to blame: the innermost that another file than that of the requirement has, and none of the library's; of a file's own
  * functions the innermost. NULL: it stands in no function. */
 static const Call *to_blame(const Elab *E, const Stmt *s) {
   const Call *c = E->now->calls;
   if (!E->main || s->at.file == E->main->ast->file) return c;
-  while (c && (c->at.file == s->at.file || of_library(E, c->at.file))) c = c->up;
+  while (c && (c->at.file == s->at.file || elab_of_library(E, c->at.file))) c = c->up;
   return c ? c : E->now->calls;
 }
 
@@ -198,10 +192,11 @@ static const char *found_text(Elab *E, const Stmt *s, const Level *l, uint32_t t
   for (const Arg *a = s->read; a; a = a->next) {
     const Entry *e = frame_find(E->now->frame, a->name);
     Value v = e ? value_turn(e->v, l, t) : POISON;
-    if (v.kind == V_BOOL) v = (Value){.kind = V_STRING, .string = v.b ? "true" : "false"};
-    else if (!value_type(v, &type)) continue;
-    text = arena_printf(E->mem, "%s%s %s = %s", text, *text ? "," : ", found", a->name,
-                        v.kind == V_STRING ? v.string : value_shown(E, v));
+    if (v.kind != V_STRING && v.kind != V_BOOL && !value_type(v, &type)) continue;
+    const char *shown = v.kind == V_STRING ? arena_printf(E->mem, "\"%s\"", v.string)
+                        : v.kind == V_BOOL ? v.b ? "true" : "false"
+                                           : value_shown(E, v);
+    text = arena_printf(E->mem, "%s%s %s = %s", text, *text ? "," : ", found", a->name, shown);
   }
   return text;
 }
@@ -236,10 +231,12 @@ static void require_later(Elab *E, const Stmt *s, Value ok) {
     if (e && e->v.kind == V_TENSOR && value_type(e->v, &t) && t.dt == DT_REAL && !t.rank) quoted = elab_use(E, e->v);
   }
   Val holds = elab_tensor(E, ok, s->value->at);
-  Build *b = elab_at(E, s->words->at);
+  const Call *c = to_blame(E, s);
+  Build *b = elab_at(E, c ? c->at : s->words->at);
   const bool tells = quoted.id != 0;
   if (!tells) quoted = ir_const(b, 0);
-  *vec_push(&body->required) = (Requirement){s, elab_value(E, ir_require(b, holds, quoted, CAUSE_STATED, tells))};
+  const int64_t about = 2 * (int64_t)source_state(E->src, c ? E->now->calls->of->name : NULL, s->words->at) + tells;
+  *vec_push(&body->required) = (Requirement){s, elab_value(E, ir_require(b, holds, quoted, CAUSE_STATED, about))};
 }
 
 /* The result v of a function that requires r. */
@@ -258,6 +255,52 @@ static Value judged(Elab *E, Value v, const Requirement *r) {
   }
   Val x = elab_tensor(E, v, r->stmt->at), ok = elab_use(E, r->holds);
   return elab_value(E, ir_mul(elab_at(E, r->stmt->words->at), x, ok));
+}
+
+static bool holds_name(const Arg *list, const char *name) {
+  while (list && list->name != name) list = list->next;
+  return list != NULL;
+}
+
+/* An argument of the instance or what stands in one's declared shape, or bound by a statement before s. */
+static bool later(Elab *E, const Item *it, const Stmt *s, const char *name) {
+  for (const Formal *f = it->formals; f; f = f->next) {
+    if (f->name == name) return true;
+    for (const Arg *d = f->type ? f->type->dims : NULL; d; d = d->next)
+      if (elab_shape_variable(E, d->value) && d->value->name == name) return true;
+  }
+  for (const Stmt *b = it->body->first; b != s; b = b->next)
+    if (holds_name(b->names, name)) return true;
+  return false;
+}
+
+/* Whether all that is required here is known of the first list of arguments, which the frame at hand binds. */
+static bool early(Elab *E, const Item *it, const Stmt *s) {
+  Type t;
+  for (const Arg *a = s->read; a; a = a->next) {
+    const Entry *e = frame_find(E->now->frame, a->name);
+    if (!e && later(E, it, s, a->name)) return false;
+    if (e && (value_turns(e->v) || (value_type(e->v, &t) && !value_static(e->v) && e->v.kind != V_BOOL))) return false;
+  }
+  return true;
+}
+
+bool elab_instance_required(Elab *E, const Func *f, Span call) {
+  const Item *it = f->item;
+  Context c;
+  Call of = {E->now->calls, f->global, call, {0}};
+  bool good = true;
+  context_push(E, &c);
+  c.frame = f->targs;
+  c.calls = &of;
+  context_body(&c, f->name);
+  for (const Stmt *s = it->body ? it->body->first : NULL; s && good; s = s->next) {
+    if (s->kind != ST_REQUIRE || !early(E, it, s)) continue;
+    const Value v = elab_expr(E, s->value);
+    good = v.kind != V_BOOL || v.b || !not_met(E, s, NULL, 0);
+  }
+  context_pop(E, &c);
+  return good;
 }
 
 /* True where it is known not to hold. */

@@ -34,6 +34,8 @@ static const char *declared(Elab *E, const TypeExpr *t) {
   return s;
 }
 
+static bool written_out(const Elab *E, Span at) { return at.file && source_file(E->src, at.file)->text[at.begin] == '['; }
+
 static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what) {
   bool number = !strcmp(t->base, "real");
   const char *want = declared(E, t), *have = !strcmp(t->base, "int") ? value_shown(E, v)
@@ -47,7 +49,9 @@ static bool wrong(Elab *E, const TypeExpr *t, Value v, Span at, const char *what
     elab_help(m, "an `int` is known while compiling; what is computed, and the number of a turn, is `real`");
   if (value_type(v, &ty) && ty.dt == DT_REAL && number) {
     if (ty.rank == 0 && t->ndims == 1) elab_help(m, "`[x]` makes a real[1] of a scalar");
-    if (ty.rank == 2 && t->ndims == 1) elab_help(m, "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them");
+    if (ty.rank == 2 && t->ndims == 1)
+      elab_help(m, written_out(E, at) ? "`concat(a, b)` joins vectors end to end, `[a, b]` makes rows of them"
+                                      : "`x[0]` is the first row of a matrix x, `x[:, 0]` its first column");
     if (ty.rank == 1 && ty.dim[0] == 1 && t->ndims == 0)
       elab_help(m, "`[0]` takes the element of a real[1]; for vectors declare it `real[1]`");
     if (ty.rank == 1 && ty.dim[0] > 1 && t->ndims == 0)

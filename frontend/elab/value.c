@@ -61,7 +61,7 @@ Type report_type(const Report *r) {
 Type stat_type(const ReportUse *use) {
   const Type t = report_type(use->report);
   if (use->stat.stat == STAT_COUNT) return type_scalar(false);
-  return use->stat.stat == STAT_R_HAT ? type_real(false, t.rank - 1, t.dim + 1) : t;
+  return stat_of_chains(use->stat.stat) ? type_real(false, t.rank - 1, t.dim + 1) : t;
 }
 
 uint32_t stat_at(const ReportUse *use, uint32_t k) {

@@ -68,8 +68,12 @@ static bool exponent(Elab *E, const Stmt *s, Value *out) {
   if (e->kind == EX_CALL && e->nargs == 1 && !e->args->name && e->a->kind == EX_NAME) f = elab_expr(E, e->a);
   if (f.kind == V_FUNC && f.func->kind == F_BUILTIN && !strcmp(f.func->name, "exp"))
     return *out = elab_expr(E, e->args->value), true;
-  elab_help(elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero"), "write `%s %s exp(...)`",
-            s->target->kind == EX_NAME ? s->target->name : "x", s->op == OPR_MUL ? "*=" : "/=");
+  const Value v = elab_expr(E, e);
+  if (v.kind == V_POISON) return false;
+  DiagMsg *m = elab_error(E, CODE_not_invertible, e->at, "a flow scales by `exp(...)`, which is never zero");
+  const bool number = v.kind == V_NUM && v.num.v > 0;
+  elab_help(m, "write `%s %s exp(%s)`", s->target->kind == EX_NAME ? s->target->name : "x",
+            s->op == OPR_MUL ? "*=" : "/=", number ? arena_printf(E->mem, "log(%g)", v.num.v) : "...");
   return false;
 }
 
@@ -171,9 +175,23 @@ static const char *as_update(Elab *E, const Stmt *s) {
                       text + v->b->at.begin);
 }
 
+/* q, p = T(q, p): the statement that is meant, or NULL. */
+static const char *as_call(Elab *E, const Stmt *s) {
+  const Expr *v = s->value;
+  const Value f = v->kind == EX_CALL ? elab_expr(E, v->a) : POISON;
+  if (f.kind != V_FUNC || !func_is_flow(f.func) || v->nargs != s->nnames) return NULL;
+  const char *text = source_file(E->src, v->at.file)->text;
+  const Arg *x = v->args;
+  for (const Arg *a = s->names; a; a = a->next, x = x->next)
+    if (x->value->kind != EX_NAME || x->value->name != a->name) return NULL;
+  return arena_printf(E->mem, "write `%.*s` alone: a flow changes its arguments in place", (int)(v->at.end - v->at.begin),
+                      text + v->at.begin);
+}
+
 static void no_inverse(Elab *E, const Stmt *s) {
+  const char *call = as_call(E, s);
   DiagMsg *m = elab_error(E, CODE_not_invertible, s->value->at, "this step has no inverse that follows from how it is written");
-  const char *update = as_update(E, s);
+  const char *update = call ? call : as_update(E, s);
   if (update) elab_help(m, "%s", update);
   else
     elab_help(m, "an `inverse` clause behind it gives one; updates (`+=`, `*= exp(...)`) and signed "
@@ -339,6 +357,11 @@ static void evolve(Elab *E, const Stmt *s) {
     return;
   if (law.kind != V_FUNC) {
     elab_error(E, CODE_wrong_kind, s->law->at, "`evolve` follows a function, found %s", value_kind(E, law));
+    return;
+  }
+  if (!s->under && law.func->kind == F_USER && law.func->item->kind == IT_HAMILTONIAN) {
+    elab_help(elab_error(E, CODE_rates, s->law->at, "`along` follows rates, and `%s` is a Hamiltonian", law.func->name),
+              "`under %s` follows it, by a symplectic method; `along field(%s)` its rates, by any", law.func->name, law.func->name);
     return;
   }
   if (s->under && step.n != 2) {

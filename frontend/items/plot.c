@@ -214,12 +214,34 @@ static void pair(PlotJob *j, const PlotPart *of, Type t) {
   curve(j, &x, &y);
 }
 
+/* An expression as it stands in front of a subscript. */
+static const char *named(const PlotJob *j, const Expr *e, int k) {
+  const Expr *x = k ? e->args->next->value : e->args->value;
+  const bool plain = x->kind == EX_NAME || x->kind == EX_CALL || x->kind == EX_INDEX || x->kind == EX_MEMBER || x->kind == EX_LIST;
+  return plain ? text_of(j->E, x) : arena_printf(j->E->mem, "(%s)", text_of(j->E, x));
+}
+
+/* Of each sample a real[2] is a point, and two of them, written out, may be two clouds, or one curve of two points; lines are
+ * curves. */
+static bool two_points(PlotJob *j, const Expr *e, const PlotParts *ps) {
+  if (!j->p->data || j->p->kind == PLOT_LINE || (e->kind != EX_TUPLE && e->kind != EX_LIST) || !all_points(ps)) return false;
+  const char *a = ps->at[0].text, *b = ps->at[1].text;
+  DiagMsg *m =
+      elab_error(j->E, CODE_plot_curve, e->at, "two real[2] of each sample may be two clouds of points, or x and y of a curve");
+  elab_help(m, "two clouds are `x = (%s[0], %s[0]), y = (%s[1], %s[1])`", named(j, e, 0), named(j, e, 1), named(j, e, 0),
+            named(j, e, 1));
+  elab_help(m, "a curve of two points in each sample is `x = %s, y = %s`", a, b);
+  j->good = false;
+  return true;
+}
+
 static void pairs(PlotJob *j, const Arg *o) {
   PlotParts ps = parts_of(j, o->value, false);
   if (!j->good) return;
   const Expr *e = told(o->value);
   bool one = ps.n == 2 && value_numeric(ps.at[0].v) && value_numeric(ps.at[1].v);
   if (one) {
+    if (two_points(j, e, &ps)) return;
     ps.at[1].text = text_of(j->E, o->value);
     curve(j, &ps.at[0], &ps.at[1]);
     if (e->kind != EX_TUPLE || e->nargs != 2) return;
@@ -319,7 +341,8 @@ static void heat(PlotJob *j, PlotParts *functions) {
     j->good = false;
   } else if (part.v.kind == V_FUNC) {
     functions->at[functions->n++] = part;
-    ranges_given(j, "where the function is drawn: `xrange = [-1, 1], yrange = [-1, 1]`");
+    const bool points = ast_option(j->it, "xy") || (ast_option(j->it, "x") && ast_option(j->it, "y"));
+    if (!points) ranges_given(j, "where the function is drawn: `xrange = [-1, 1], yrange = [-1, 1]`");
   } else if (value_type(part.v, &t) && t.dt == DT_REAL && t.rank == 2) {
     *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
     j->p->ncurve = 1;
@@ -328,6 +351,30 @@ static void heat(PlotJob *j, PlotParts *functions) {
   } else {
     elab_help(elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a function or a matrix, found %s", value_kind(j->E, part.v)),
               "`z = H` draws a function of two variables over `xrange` and `yrange`");
+    j->good = false;
+  }
+}
+
+/* ---- films ------------------------------------------------------------------------------------------------- */
+
+static void frames(PlotJob *j) {
+  const Arg *o = ast_option(j->it, "z");
+  Type t;
+  if (!o) {
+    plot_needs(j, "z", "`z = film`, a real[frames, rows, columns], or [frames, rows, columns, 3] with colours");
+    return;
+  }
+  const PlotPart part = {elab_expr(j->E, o->value), o->value->at, text_of(j->E, o->value)};
+  if (part.v.kind == V_POISON || part.v.kind == V_NONE) {
+    j->good = false;
+  } else if (value_type(part.v, &t) && t.dt == DT_REAL && (t.rank == 3 || (t.rank == 4 && t.dim[3] == 3))) {
+    *j->p->curve = (PlotCurve){.x = -1, .y = output(j, part.v, part.at, -1, "z")};
+    j->p->ncurve = 1;
+  } else {
+    DiagMsg *m =
+        elab_error(j->E, CODE_wrong_kind, part.at, "`z` needs a real[frames, rows, columns], or with colours [..., 3], found %s",
+                   value_kind(j->E, part.v));
+    if (value_type(part.v, &t) && t.rank == 2) elab_help(m, "one picture is a film of one frame: `z = [picture]`");
     j->good = false;
   }
 }
@@ -383,6 +430,7 @@ static void drawn(PlotJob *j) {
   p->grid_label = ARENA_ARRAY(j->E->mem, const char *, PLOT_CURVES);
   if (p->kind == PLOT_HEAT) heat(j, &functions), over_map(j, &functions);
   else if (p->kind == PLOT_HISTOGRAM) histogram(j);
+  else if (p->kind == PLOT_FRAMES) frames(j);
   else curves(j);
   colour(j);
   if (!p->samples && j->good) p->samples = p->kind == PLOT_HEAT && !functions.n ? 1 : through_samples(j) ? 2000 : 16;

@@ -131,13 +131,15 @@ static void grid_function(PlotJob *j, const PlotPart *part, const Val xy[2]) {
 
 void plot_grid(PlotJob *j, const PlotParts *ps) {
   Elab *E = j->E;
-  Root root;
+  Root root, *curves = E->now->root;
   Val xy[2];
   Context c;
   context_alone(E, &c, E->main);
   context_body(&c, j->it->name);
   begin_grid(j, &root, xy);
+  root_add_uses(&root, curves);
   for (uint32_t i = 0; i < ps->n; i++) grid_function(j, &ps->at[i], xy);
+  root_add_uses(curves, &root);
   if (j->good) j->p->grid = root_end(E, &root);
   else root_drop(E, &root);
   context_pop(E, &c);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const plot_kind_name[PLOT_KINDS] = {"line", "scatter", "section", "phase", "heat", "histogram"};
+const char *const plot_kind_name[PLOT_KINDS] = {"line", "scatter", "section", "phase", "heat", "histogram", "frames"};
 
 enum {
   LINE = 1 << PLOT_LINE,
@@ -16,9 +16,11 @@ enum {
   PHASE = 1 << PLOT_PHASE,
   HEAT = 1 << PLOT_HEAT,
   HISTOGRAM = 1 << PLOT_HISTOGRAM,
+  FRAMES = 1 << PLOT_FRAMES,
   POINTS = SCATTER | SECTION,
   CURVES = LINE | POINTS | PHASE,
-  ALL = CURVES | HEAT | HISTOGRAM,
+  GRAPHS = CURVES | HEAT | HISTOGRAM,
+  ALL = GRAPHS | FRAMES,
 };
 
 enum { MAX_SAMPLES = 1000000, MAX_GRID = 2001 };
@@ -68,6 +70,7 @@ static void logy(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->log[1]
 static void samples(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, MAX_SAMPLES, &p->samples); }
 static void grid_points(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 2, MAX_GRID, &p->n); }
 static void contours(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 100, &p->contours); }
+static void animate(Elab *E, Plot *p, const Actual *a) { want_bool(E, a, &p->animate); }
 static void bins(Elab *E, Plot *p, const Actual *a) { want_count(E, a, 1, 10000, &p->bins); }
 
 /* ---- the options ------------------------------------------------------------------------------------------- */
@@ -80,26 +83,27 @@ typedef struct PlotOption {
 
 static const PlotOption rows[] = {
   {"kind", ALL, NULL},
-  {"x", ALL, NULL},
+  {"x", GRAPHS, NULL},
   {"y", CURVES | HEAT, NULL},
   {"xy", CURVES | HEAT, NULL},
-  {"z", HEAT, NULL},
+  {"z", HEAT | FRAMES, NULL},
   {"levels", PHASE, NULL},
   {"density", HISTOGRAM, NULL},
   {"colour", POINTS, NULL},
-  {"labels", ALL, NULL},
+  {"labels", GRAPHS, NULL},
   {"title", ALL, title},
-  {"xlabel", ALL, xlabel},
-  {"ylabel", ALL, ylabel},
-  {"xrange", ALL, xrange},
-  {"yrange", ALL, yrange},
-  {"logx", ALL & ~(PHASE | HEAT), logx},
-  {"logy", ALL & ~(PHASE | HEAT), logy},
+  {"xlabel", GRAPHS, xlabel},
+  {"ylabel", GRAPHS, ylabel},
+  {"xrange", GRAPHS, xrange},
+  {"yrange", GRAPHS, yrange},
+  {"logx", GRAPHS & ~(PHASE | HEAT), logx},
+  {"logy", GRAPHS & ~(PHASE | HEAT), logy},
   {"samples", ALL, samples},
   {"n", PHASE | HEAT | HISTOGRAM, grid_points},
   {"contours", PHASE, contours},
   {"bins", HISTOGRAM, bins},
-  {"aspect", ALL, NULL},
+  {"animate", FRAMES, animate},
+  {"aspect", GRAPHS, NULL},
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
@@ -242,7 +246,8 @@ bool plot_options(PlotJob *j) {
   static const int64_t shown[PLOT_KINDS] = {/* 0: as long as the curves are not known */
                                             [PLOT_SCATTER] = 2000,
                                             [PLOT_SECTION] = 64,
-                                            [PLOT_HISTOGRAM] = 100000};
+                                            [PLOT_HISTOGRAM] = 100000,
+                                            [PLOT_FRAMES] = 8};
   bool known = kind(E, p, it);
   if (!check_names(E, it, known ? 1 << p->kind : ALL) || !known) return false;
   p->samples = shown[p->kind];

@@ -27,11 +27,11 @@ static bool report_value(Elab *E, const Item *it, Value v) {
   return false;
 }
 
-static Fn *report_fn(Elab *E, const Item *it, Root *root, Value v, Data *d) {
+static void report_fn(Elab *E, const Item *it, Root *root, Value v, Report *r) {
   Val out = elab_tensor(E, v, it->value->at);
-  if (d) out = ir_spread(elab_at(E, it->value->at), out);
+  if (r->data) out = ir_spread(elab_at(E, it->value->at), out);
   ir_output(elab_at(E, it->value->at), out, it->name);
-  return root_end(E, root);
+  r->fn = root_end_of_reports(E, root, &r->use, &r->nuse);
 }
 
 /* After an error it has no function, and its name is known to expects. */
@@ -47,8 +47,7 @@ void report_item(Elab *E, const Item *it) {
   Value v = it->on && !d ? POISON : elab_expr(E, it->value);
   Report *r = ARENA_NEW(E->mem, Report);
   *r = (Report){.name = it->name, .data = d};
-  r->use = root_uses(E, &root, &r->nuse);
-  if (report_value(E, it, v)) r->fn = report_fn(E, it, &root, v, d);
+  if (report_value(E, it, v)) report_fn(E, it, &root, v, r);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_REPORT, .at = it->at, .report = r};
   context_pop(E, &c);
@@ -73,8 +72,7 @@ static void add_expect(Elab *E, const Item *it, Root *root, Value v) {
   Val out = elab_tensor(E, v, it->value->at);
   ir_output(elab_at(E, it->value->at), out, "holds");
   x->text = arena_strdup(E->mem, it->text ? it->text : "");
-  x->use = root_uses(E, root, &x->nuse);
-  x->fn = root_end(E, root);
+  x->fn = root_end_of_reports(E, root, &x->use, &x->nuse);
   *vec_push(&E->made.actions) = (Action){.kind = DO_EXPECT, .at = it->at, .expect = x};
 }
 

@@ -62,8 +62,7 @@ void save_item(Elab *E, const Item *it) {
   bool good = !it->on || (s->data = item_data(E, &root, it));
   item_file_name(E, it->name, it->name_at, "a `save`");
   good = good && arrays(E, it, s);
-  s->use = root_uses(E, &root, &s->nuse);
-  if (good) s->fn = root_end(E, &root);
+  if (good) s->fn = root_end_of_reports(E, &root, &s->use, &s->nuse);
   else root_drop(E, &root);
   *vec_push(&E->made.actions) = (Action){.kind = DO_SAVE, .at = it->at, .save = s};
   context_pop(E, &c);

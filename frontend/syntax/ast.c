@@ -179,6 +179,8 @@ static void check_target(Parser *ps, const Expr *e) {
 
 Stmt *ast_assign(Parser *ps, Args targets, Expr *value, Clauses c, Span at) {
   Stmt *s = ast_stmt(ps, ST_ASSIGN, at);
+  const Expr *all = targets.n == 1 ? targets.first->value : NULL;
+  if (all && all->kind == EX_TUPLE) targets = (Args){.first = all->args, .n = all->nargs}; /* (q, p) = ... */
   for (Arg *a = targets.first; a; a = a->next) {
     check_target(ps, a->value);
     if (a->value->kind == EX_NAME) a->name = a->value->name;

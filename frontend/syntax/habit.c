@@ -205,7 +205,7 @@ static bool is_function(const Token *t) {
 /* x y: a product, a unit, a derivative. */
 static bool products(const Seen *s) {
   const Token *t = s->t, *before = s->found ? t - 1 : t;
-  if (s->first->kind == T_TRAIN || !s->operators || t->kind != T_NAME || t == s->first ||
+  if (s->first->kind == T_TRAIN || s->first->kind == T_EVOLVE || !s->operators || t->kind != T_NAME || t == s->first ||
       (before->kind != T_NUMBER && before->kind != ')' && before->kind != ']' && before->kind != T_NAME))
     return false;
   if (before->kind == T_NAME && (before == s->first || synonym(before->name))) return false;

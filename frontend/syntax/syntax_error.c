@@ -225,6 +225,7 @@ static const char *in_save(const Met *m) { return at_statement(m->ps, m->found, 
 static const char *in_train(const Met *m) { return at_statement(m->ps, m->found, T_TRAIN) ? m->last->name : NULL; }
 static const char *in_expect(const Met *m) { return at_statement(m->ps, m->found, T_EXPECT) ? "" : NULL; }
 static const char *in_require(const Met *m) { return at_statement(m->ps, m->found, T_REQUIRE) ? "" : NULL; }
+static const char *in_evolve(const Met *m) { return at_statement(m->ps, m->found, T_EVOLVE) ? "" : NULL; }
 static const char *keyword(const Met *m) { return m->t->kind != T_NAME && m->t->kind != T_STRING ? m->t->name : NULL; }
 static const char *form(const Met *m) { return m->last->kind && form_first(m->ps, m->found - 1) ? form_of(m->last->kind) : NULL; }
 static const char *statement(const Met *m) { return starts_statement(m->t->kind) ? "" : NULL; }
@@ -243,6 +244,8 @@ static const struct {
 } helps[] = {
   {ANY, ANY, ANY, {"import"}, top_value, "%s"},
   {ANY, ANY, ANY, {0}, misspelt, "did you mean `%s`?"},
+  {ANY, ANY, ANY, {0}, in_evolve,
+   "a flow has `evolve(q, p) under H for t steps n method leapfrog`, or `evolve x along f for ...`, with words and no `=`; steps are t/n long"},
   {T_LET, ANY, ',', {0}, NULL, "several names stand in brackets: `let (q, p) = ...`"},
   {T_VAR, ANY, ',', {0}, NULL, "one `var` a name: `var q = ...`, and `var p = ...`"},
   {ANY, T_VAR, '(', {0}, NULL, "one `var` a name; `let (a, b) = ...` takes a tuple apart, then `var q = a`"},
@@ -358,7 +361,8 @@ void syntax_error(Parser *ps, uint32_t found, const char *const *words, int n) {
   ps->lost |= top;
   if (known || habit_said(ps, found, start, top, holds(&w, "'*'"), holds(&w, "','"))) return;
   int nout = phrases(w, out, MOST_NAMED, is_comparison(t->kind));
-  DiagMsg *m =
-      diag_add(ps->diag, CODE_syntax, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), syntax_shown(ps, t));
+  const bool equated = t->kind == T_NAME && holds(&w, t->name) && t[1].kind == '='; /* a word, where no `=` is behind it */
+  const char *shown = equated ? arena_printf(ps->mem, "`%s =`", t->name) : syntax_shown(ps, t);
+  DiagMsg *m = diag_add(ps->diag, CODE_syntax, token_span(ps, t), "expected %s, found %s", listed(ps, out, nout), shown);
   help(ps, m, found, &w);
 }

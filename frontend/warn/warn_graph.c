@@ -19,14 +19,6 @@ static bool *cone(const Fn *f, Val v) {
   return in;
 }
 
-/* Hands marks on to whatever depends on what is marked. */
-static void spread(const Fn *f, bool *mark) {
-  for (uint32_t id = 1; id < f->inst.n; id++) {
-    const Inst *i = &f->inst.at[id];
-    for (uint32_t k = 0; !mark[id] && k < i->nargs; k++) mark[id] = mark[ir_arg(f, i, k).id];
-  }
-}
-
 static const Input *input_of(const Fn *f, const Inst *i) { return i->op == OP_in ? &f->in.at[ir_in_attr(f, i).index] : NULL; }
 
 static bool draws(const Fn *f) {
@@ -209,9 +201,34 @@ static bool has_kink(const Inst *i) {
   }
 }
 
+/* A constant to derivatives, which stop here. */
+static bool constant(const Inst *i) { return i->op == OP_stop || i->op == OP_fixed; }
+
+/* Hands marks on to whatever depends on what is marked, as derivatives see it. */
+static void spread(const Fn *f, bool *mark) {
+  for (uint32_t id = 1; id < f->inst.n; id++) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; !mark[id] && !constant(i) && k < i->nargs; k++) mark[id] = mark[ir_arg(f, i, k).id];
+  }
+}
+
+/* Marks what v depends on, as derivatives see it: softmax takes its largest element away and has no kink. */
+static bool *smooth_cone(const Fn *f, Val v) {
+  bool *in = flags(f);
+  in[v.id] = true;
+  for (uint32_t id = v.id; id > 0; id--) {
+    const Inst *i = &f->inst.at[id];
+    for (uint32_t k = 0; in[id] && !constant(i) && k < i->nargs; k++) in[ir_arg(f, i, k).id] = true;
+  }
+  return in;
+}
+
+/* The kinked operation, as the language calls it. */
+static const char *word(const Inst *i) { return i->op == OP_rmax ? "max" : i->op == OP_rmin ? "min" : ir_op[i->op].name; }
+
 /* Among what v depends on: a kink behind what both marks mark. */
 static const Inst *find_kink(const Fn *f, Val v, const bool *by, const bool *trained) {
-  bool *in = cone(f, v);
+  bool *in = smooth_cone(f, v);
   const Inst *found = NULL;
   for (uint32_t id = 1; id <= v.id && !found; id++) {
     const Inst *i = &f->inst.at[id];
@@ -265,7 +282,7 @@ const char *graph_kink_in_loss(const Fn *f, Span *kink, Span *derivative) {
   base_free(trained);
   if (!i) return NULL;
   *kink = i->at, *derivative = d->at;
-  return ir_op[i->op].name;
+  return word(i);
 }
 
 const char *graph_kink_by_fields(const Fn *f, Val v, Span *kink) {
@@ -274,5 +291,5 @@ const char *graph_kink_by_fields(const Fn *f, Val v, Span *kink) {
   base_free(trained), base_free(by);
   if (!i) return NULL;
   *kink = i->at;
-  return ir_op[i->op].name;
+  return word(i);
 }

@@ -84,8 +84,15 @@ typedef struct SourceFile {
   bool loaded; /* from the file of that name */
 } SourceFile;
 
+/* What a call is not to break: the words for it, and of which function. */
+typedef struct SourceStated {
+  const char *of; /* NULL: of none */
+  Span words;     /* a string, with its quotes */
+} SourceStated;
+
 typedef struct Source {
   VEC(SourceFile) files;
+  VEC(SourceStated) stated;
   Arena *mem;
 } Source;
 
@@ -102,6 +109,7 @@ const char *source_fault(int error); /* as strerror */
 const SourceFile *source_file(const Source *s, uint32_t file);
 void source_place(const Source *s, Span at, uint32_t *line, uint32_t *column); /* both from 1; columns in characters */
 const char *source_where(const Source *s, Span at, char *buf, size_t size);    /* "kepler.hnn:12:9", "-" if nowhere */
+uint32_t source_state(Source *s, const char *of, Span words);                  /* its number in `stated`; the same of the same */
 Span span_join(Span a, Span b);
 /* The character at text[at], at < len: its number of bytes, and its code point, -1 (and one byte) where it is not UTF-8. */
 uint32_t source_char(const char *text, uint32_t len, uint32_t at, int32_t *code);

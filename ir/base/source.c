@@ -18,8 +18,18 @@ Source *source_create(void) {
 void source_destroy(Source *s) {
   if (!s) return;
   vec_free(&s->files);
+  vec_free(&s->stated);
   arena_destroy(s->mem);
   base_free(s);
+}
+
+uint32_t source_state(Source *s, const char *of, Span words) {
+  for (uint32_t i = 0; i < s->stated.n; i++) {
+    const Span at = s->stated.at[i].words;
+    if (at.file == words.file && at.begin == words.begin && at.end == words.end) return i;
+  }
+  *vec_push(&s->stated) = (SourceStated){of ? arena_strdup(s->mem, of) : NULL, words};
+  return s->stated.n - 1;
 }
 
 static void find_lines(Arena *mem, SourceFile *f) {

@@ -226,6 +226,20 @@ static Val slice_of_take(Build *b, const Cand *c, Range r) {
   return v;
 }
 
+/* Of some stretches: of what these cover. Of some of their places: narrower ones. */
+static Val slice_of_window(Build *b, const Cand *c, const Look *l, Range r) {
+  const int64_t axis = l->a[0], size = l->a[1], step = l->a[2], at = c->attr[0], last = l->xtype.rank;
+  if (at != axis && at != last) return ir_window(b, slice_range(b, l->x, at, r), (int)axis, (uint32_t)size, (uint32_t)step);
+  if (at == axis) {
+    if (r.step != 1) return VAL_NONE;
+    const Range of = {r.start * step, (r.n - 1) * step + size, 1};
+    return ir_window(b, slice_range(b, l->x, axis, of), (int)axis, (uint32_t)size, (uint32_t)step);
+  }
+  if (r.step != 1) return VAL_NONE;
+  const Range of = {r.start, (l->type.dim[axis] - 1) * step + r.n, 1};
+  return ir_window(b, slice_range(b, l->x, axis, of), (int)axis, (uint32_t)r.n, (uint32_t)step);
+}
+
 static Val fold_slice(Build *b, const Cand *c) {
   Look l = look(b, c->args[0]);
   int64_t axis = c->attr[0];
@@ -240,6 +254,7 @@ static Val fold_slice(Build *b, const Cand *c) {
   case OP_concat: return l.a[0] == axis ? slice_of_concat(b, c, r) : VAL_NONE;
   case OP_unslice: return slice_of_unslice(b, c, &l, r);
   case OP_take: return l.a[0] == axis ? slice_of_take(b, c, r) : VAL_NONE;
+  case OP_window: return slice_of_window(b, c, &l, r);
   case OP_expand:
     if (l.a[0] == axis) return ir_expand(b, l.x, (int)axis, (uint32_t)r.n);
     return ir_expand(b, slice_range(b, l.x, without(axis, l.a[0]), r), (int)l.a[0], (uint32_t)l.a[1]);
@@ -251,6 +266,9 @@ static Val fold_unslice(Build *b, const Cand *c) {
   Look l = look(b, c->args[0]);
   const int64_t *a = c->attr;
   if (l.type.dim[a[0]] == a[3]) return c->args[0];
+  if (l.op == OP_window && a[0] != l.a[0] && a[0] < l.xtype.rank)
+    return ir_window(b, ir_unslice(b, l.x, (int)a[0], (uint32_t)a[1], (uint32_t)a[2], (uint32_t)a[3]), (int)l.a[0],
+                     (uint32_t)l.a[1], (uint32_t)l.a[2]);
   if (l.op != OP_unslice || l.a[0] != a[0]) return VAL_NONE;
   return ir_unslice(b, l.x, (int)a[0], (uint32_t)(a[1] + l.a[1] * a[2]), (uint32_t)(l.a[2] * a[2]), (uint32_t)a[3]);
 }

@@ -76,7 +76,8 @@ static bool shape_require(const Sig *s, Type *out) {
   require_attr attr = require_attr_at(s->attr);
   if (!shape_want(s, 0, DT_BOOL) || !shape_want(s, 1, DT_REAL)) return false;
   if (s->type[1].rank) return shape_bad(s, "quotes a scalar");
-  if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 || (attr.cause != CAUSE_NO_CROSSING && attr.about >= M_count))
+  if (attr.cause < 0 || attr.cause >= CAUSE_count || attr.about < 0 ||
+      ((attr.cause == CAUSE_NOT_CONVERGED || attr.cause == CAUSE_TIMES) && attr.about >= M_count))
     return shape_bad(s, "has a cause and what it is about");
   return broadcast(s, DT_REAL, out);
 }

@@ -98,6 +98,13 @@ static uint32_t of_outputs(const Flow *body) {
   return from;
 }
 
+/* Of an `ode` whose steps became too small: what made its rates not finite, if they were so in the end. */
+static uint32_t of_rates(const Flow *body) {
+  bool end = false;
+  for (uint32_t k = 0; k < body->f->out.n; k++) end |= body->now[body->f->out.at[k].id] != 0;
+  return end ? of_outputs(body) : 0;
+}
+
 static uint32_t of_input(const Flow *w, uint32_t id) {
   const Flow *up = w->up;
   uint32_t k = ir_number(w->f, &w->f->inst.at[id]);
@@ -129,6 +136,10 @@ static uint32_t of_result(Hunt *h, Flow *w, uint32_t id, const Tensor *t, int64_
   uint32_t from = !made ? 0 : failure ? of_outputs(body) : body->now[made] ? body->now[made] : body->ever[made];
   const uint32_t operand = failure ? of_failed(w, &w->f->inst.at[multi], failure) : 0;
   if (operand) return operand;
+  if (failure == HNN_ODE_SMALL && body && (from = of_rates(body))) {
+    h->origin.at[from - 1].failure = failure;
+    return from;
+  }
   if (failure && (failure != HNN_ODE_RATES || !from)) {
     from = new_source(h, w, multi, t, at, NULL);
     h->origin.at[from - 1].failure = failure, h->origin.at[from - 1].time = w->time[multi];
@@ -250,20 +261,31 @@ static const char *unordered(const char *method, double from, char *buf, size_t 
   return buf;
 }
 
-/* The string that stands at a place, less its quotes. */
-static const char *stated(const Source *src, Span at, char *buf, size_t size) {
-  const SourceFile *file = at.file ? source_file(src, at.file) : NULL;
-  if (!file || at.end > file->len || at.end < at.begin + 2) return snprintf(buf, size, "a requirement does not hold"), buf;
-  return snprintf(buf, size, "%.*s", (int)(at.end - at.begin - 2), file->text + at.begin + 1), buf;
+const SourceStated *ir_origin_stated(const Source *src, const Origin *o) {
+  const Inst *i = ir_inst(o->f, o->v);
+  if (i->op != OP_require || ir_require_attr(o->f, i).cause != CAUSE_STATED) return NULL;
+  const int64_t k = ir_require_attr(o->f, i).about / 2;
+  return k < src->stated.n ? &src->stated.at[k] : NULL;
+}
+
+/* The words, less their quotes. */
+static const char *stated(const Source *src, const Origin *o, char *buf, size_t size) {
+  const SourceStated *s = ir_origin_stated(src, o);
+  const SourceFile *file = s && s->words.file ? source_file(src, s->words.file) : NULL;
+  if (!file || s->words.end > file->len || s->words.end < s->words.begin + 2)
+    return snprintf(buf, size, "a requirement does not hold"), buf;
+  const int n = (int)(s->words.end - s->words.begin - 2);
+  if (s->of) return snprintf(buf, size, "`%s` requires: %.*s", s->of, n, file->text + s->words.begin + 1), buf;
+  return snprintf(buf, size, "%.*s", n, file->text + s->words.begin + 1), buf;
 }
 
 static const char *requirement(const Source *src, const Origin *o, char *buf, size_t size) {
   const Inst *i = ir_inst(o->f, o->v);
   int64_t about = ir_require_attr(o->f, i).about;
   if (ir_require_attr(o->f, i).cause == CAUSE_STATED) {
-    stated(src, i->at, buf, size);
+    stated(src, o, buf, size);
     const size_t n = strlen(buf);
-    if (about) snprintf(buf + n, size - n, ", found %g", o->arg[0]);
+    if (about % 2) snprintf(buf + n, size - n, ", found %g", o->arg[0]);
     return buf;
   }
   if (ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
@@ -379,6 +401,8 @@ const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t
 
 const char *ir_origin_advice(const Origin *o) {
   const Inst *i = ir_inst(o->f, o->v);
+  if (i->op != OP_ode && o->failure == HNN_ODE_SMALL)
+    return "the rates are not finite beyond a time, so the steps of the adaptive method fell below rounding there";
   if (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_NOT_CONVERGED)
     return "the step is too large: take a smaller `dt`";
   if (o->failure == HNN_ODE_TIMES || (i->op == OP_require && ir_require_attr(o->f, i).cause == CAUSE_TIMES))

@@ -17,6 +17,8 @@ typedef struct Origin {
  * the generators. False: the outputs are finite, or f cannot be evaluated. */
 bool ir_origin_find(const Fn *f, int64_t n, const Tensor *in, const EvalEnv *env, double limit, Origin *out);
 Span ir_origin_place(const Origin *o);
+/* Of what the model states; else NULL. */
+const SourceStated *ir_origin_stated(const Source *src, const Origin *o);
 /* "`log` of -0.3 gave nan", "the iteration of `gauss4` did not converge at dt = 0.3", ... in buf. */
 const char *ir_origin_text(const Source *src, const Origin *o, char *buf, size_t size);
 /* How the language writes an op: `^`, `@`, `sum`. */

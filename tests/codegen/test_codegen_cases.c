@@ -71,6 +71,42 @@ static void test_products(void) {
   for (uint64_t k = 0; k < OFTEN(120); k++) random_product(k, k % 2);
 }
 
+/* A convolution of a few sizes and strides, what its adjoint by the input adds up, and its gradient by the weights. */
+static void random_convolution(uint64_t seed, bool f64) {
+  uint64_t s = seed;
+  const uint32_t c = 1 + random_below(&s, 9), out = 1 + random_below(&s, 20), space = 1 + random_below(&s, 3),
+                 stride = 1 + random_below(&s, 3),
+                 most = space == 1   ? 20
+                        : space == 2 ? 9
+                                     : 5;
+  uint32_t n[4] = {c}, w[5] = {out, c}, m[4] = {out};
+  int lw[5] = {0, 1}, lx[7] = {1}, ly[4] = {0};
+  Build b;
+  start(&b, f64);
+  for (uint32_t k = 1; k <= space; k++) {
+    w[1 + k] = 1 + random_below(&s, 4);
+    n[k] = w[1 + k] + random_below(&s, most);
+    m[k] = (n[k] - w[1 + k]) / stride + 1;
+    lw[1 + k] = lx[space + k] = 10 + (int)k, lx[k] = ly[k] = 20 + (int)k;
+  }
+  const int rank = (int)space + 1;
+  Val x = ir_input(&b, "x", IN_OTHER, 0, type_real(true, rank, n)), g = ir_input(&b, "g", IN_OTHER, 1, type_real(true, rank, m)),
+      W = ir_input(&b, "W", IN_OTHER, 2, type_real(random_below(&s, 4) == 0, rank + 1, w)), v = x;
+  for (int k = 1; k < rank; k++) v = ir_window(&b, v, k, w[1 + k], stride);
+  const Val y = random_below(&s, 2) ? ir_dot(&b, W, v, false, lw, lx, rank, ly) : ir_dot(&b, v, W, false, lx, lw, rank, ly);
+  ir_output(&b, random_below(&s, 2) ? ir_tanh(&b, y) : y, "y");
+  Val back = ir_dot(&b, W, g, false, lw, ly, 2 * rank - 1, lx);
+  for (int k = rank - 1; k > 0; k--) back = ir_unwindow(&b, back, k, stride, n[k]);
+  ir_output(&b, back, "by x");
+  ir_output(&b, random_below(&s, 2) ? ir_dot(&b, g, v, true, ly, lx, rank + 1, lw) : ir_dot(&b, v, g, true, lx, ly, rank + 1, lw),
+            "by W");
+  finish(&b, NULL, 1 + random_below(&s, 40));
+}
+
+static void test_convolutions(void) {
+  for (uint64_t k = 0; k < OFTEN(60); k++) random_convolution(k, k % 2);
+}
+
 /* ---- powers of reciprocal roots ---------------------------------------------------------------------------------- */
 
 /* way: a constant at x^(-3/2) or away from it; more: x^(-3/2) is needed beside, or 1/sqrt(x). */
@@ -566,6 +602,7 @@ static void test_unknown(void) {
 }
 
 const Suite suite = {"codegen cases", (CU_TestInfo[]){{"products", test_products},
+                                                      {"convolutions", test_convolutions},
                                                       {"powers of reciprocal roots", test_cubes},
                                                       {"shared work", test_shared},
                                                       {"structure", test_structure},

@@ -244,7 +244,7 @@ class Body:
 
     def moved(self, shape, d):
         r = self.rng
-        f = r.choice(["roll", "flip", "reshape", "transpose", "diag", "cumsum", "cumprod", "sort", "argsort", "softmax"])
+        f = r.choice(["roll", "flip", "reshape", "transpose", "diag", "cumsum", "cumprod", "sort", "argsort", "softmax", "windows", "conv"])
         if f == "transpose":
             text, b = self.expr(shape[::-1], d)
             return ("(%s).T" if r.random() < 0.5 else "transpose(%s)") % text, b
@@ -254,6 +254,17 @@ class Body:
         if f == "diag" and len(shape) == 1:
             text, b = self.expr(shape * 2, d)
             return "diag(%s)" % text, b
+        if f == "windows":
+            axis, k, stride = r.randrange(len(shape)), r.randint(1, 3), r.randint(1, 2)
+            text, b = self.expr(shape[:axis] + ((shape[axis] - 1) * stride + k + r.randrange(stride),) + shape[axis + 1:], d - 1)
+            return "sum(windows(%s, %d, %d, %d), %d)" % (text, k, stride, axis, len(shape)), b * k
+        if f == "conv" and len(shape) < 3:
+            c, stride, lone = r.randint(1, 2), r.randint(1, 2), len(shape) == 1
+            space = shape if lone else shape[1:]
+            x, b = self.expr((c,) + tuple(n * stride - r.randrange(stride) for n in space), d - 1)
+            k = tuple(r.randint(1, 3) for _ in space)
+            w, bw = self.expr((1 if lone else shape[0], c) + k, d - 1)
+            return "conv(%s, %s%s)%s" % (x, w, ", %d" % stride if stride > 1 else "", "[0]" if lone else ""), b * bw * c * t.count(k)
         if f == "reshape":
             n = t.count(shape)
             splits = [(k, n // k) for k in range(1, n + 1) if n % k == 0] + [(n,)]

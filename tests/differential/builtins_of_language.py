@@ -115,6 +115,16 @@ def flip(p, x, axis=0):
 
 
 @builtin
+def windows(p, x, k, stride=1, axis=-1):
+    return p.plain(lambda v: t.windows(v, p.whole(k), p.whole(stride), p.whole(axis)), x)
+
+
+@builtin
+def conv(p, x, w, stride=1):
+    return p.plain(lambda v, u: t.convolved(v, u, p.whole(stride)), x, w)
+
+
+@builtin
 def set_(p, x, i, v):
     return p.plain(t.with_row, x, i, v)
 

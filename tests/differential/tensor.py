@@ -276,6 +276,35 @@ def flipped(x, axis=0):
     return gathered(x, x.shape, lambda i: i[:axis] + (n - 1 - i[axis],) + i[axis + 1:])
 
 
+def windows(x, k, stride=1, axis=-1):
+    axis %= len(x.shape)
+    shape = x.shape[:axis] + ((x.shape[axis] - k) // stride + 1,) + x.shape[axis + 1:] + (k,)
+    return gathered(x, shape, lambda i: i[:axis] + (i[axis] * stride + i[-1],) + i[axis + 1:-1])
+
+
+def padded(x, axis, low, high):
+    """Zeros before and behind, by their definition."""
+    n = x.shape[axis]
+    shape = x.shape[:axis] + (low + n + high,) + x.shape[axis + 1:]
+    inside = lambda i: low <= i[axis] < low + n
+    return Tensor(shape, [x.data[offset(x.shape, i[:axis] + (i[axis] - low,) + i[axis + 1:])] if inside(i) else s.ZERO
+                          for i in indices(shape)])
+
+
+def convolved(x, w, stride=1):
+    """With as many zeros at the ends as make n/stride places of n."""
+    out = ()
+    for axis in range(1, len(x.shape)):
+        n, k = x.shape[axis], w.shape[1 + axis]
+        places = -(-n // stride)
+        missing = max((places - 1) * stride + k - n, 0)
+        x, out = padded(x, axis, missing // 2, missing - missing // 2), out + (places,)
+    taps = list(indices(w.shape[1:]))
+    at = lambda i, j: x.data[offset(x.shape, (j[0],) + tuple(stride * a + b for a, b in zip(i, j[1:])))]
+    data = [total(s.mul(w.data[offset(w.shape, (i[0],) + j)], at(i[1:], j)) for j in taps) for i in indices((w.shape[0],) + out)]
+    return Tensor((w.shape[0],) + out, data)
+
+
 def triangle(x, k, lower):
     keep = lambda i: i[-1] - i[-2] <= k if lower else i[-1] - i[-2] >= k
     return Tensor(x.shape, [x.data[offset(x.shape, i)] if keep(i) else s.ZERO for i in indices(x.shape)])

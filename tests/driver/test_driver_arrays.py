@@ -231,7 +231,7 @@ def test_vector_reports():
         check(list(of[key][2]) == got["m"][name] and of[key][1] == (2, 3), "saved: " + key, of[key])
     check(got["q"]["mean"] == got["m"]["quantile(0.3)"] and of["first"][2] == (got["m"]["mean"][1],), "in a later report")
     check(got["few"]["mean"] == [1, 2] and got["few"]["standard_error"] == [0, 0], "without data", got["few"])
-    check("report few                      [1, 2]\n" in said and ", … 3 more] (mean ± standard error, 31)" in said, "the lines", said)
+    check("report few                      [1, 2]\n" in said and ", … 3 more] (mean ± sd, 31)" in said, "the lines", said)
 
 
 def test_vector_reports_resumed():

@@ -307,6 +307,31 @@ def shuffled(window, count=3, seed=1, *more):
     return [[samples[i*each + j] for j in range(each)] for i in range(count)]
 
 
+def test_signal_of_a_file():
+    """A control from a file drives a system: interp of std/tables in the rates, against NumPy's, and its derivatives by the values."""
+    time, u = [0, 0.5, 1.25, 2, 4], [0, 1, -1, 0.5, 2]
+    write("drive.csv", "time (s),u [N m]\n" + "".join("%r,%r\n" % row for row in zip(time, u)))
+    write("m.hnn", """precision f64
+import "std/tables"
+const time = read("drive.csv", "time (s)")
+const u = read("drive.csv", "u [N m]")
+fn rates(x: real, t: real) = interp(t, time, u)
+report at = interp([-1, 0, 0.25, 1.25, 1.7, 3, 4, 9], time, u)
+report rows = interp(1.5, time, [[a, 2*a] for a in u])
+report area = integrate(rates, 0, times = time, method = dopri5(rtol = 1e-9))[-1]
+data d { let t = uniform(0, 4); let v = normal(0, 1, 5); yield y = sum([interp(s, time, v) for s in [t, t/2]]) - interp([t, t/2], time, v) @ [1, 1],
+  s = sum(grad(interp(t, time, v), v)) }
+use some = d(count = 50)
+report same = y on some
+report shares = s on some
+expect maxabs(at - [0, 0, 0.5, -1, -0.1, 1.25, 2, 2]) < 1e-12
+expect maxabs(rows - [-0.5, -1]) < 1e-12
+expect abs(area - 2.5625) < 1e-6
+expect maxabs(same) < 1e-12 and maxabs(shares - 1) < 1e-12
+""")
+    hnnc("run", "m.hnn", "-q")
+
+
 def test_shuffled():
     """Every row once in each order; what a draw gets follows from the seed, its number and the order's alone."""
     draws = shuffled("5, orders = 3")

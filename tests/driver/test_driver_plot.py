@@ -233,6 +233,18 @@ plot over = { kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], n = 4, xy = 
     script = read("r/plots/over.gp").decode()
     check("index 1 using 1:2:3 with image" in script and "index 0 using 2:3 with points" in script, "points over the map", script)
     picture("r/plots/over.svg", 5)
+    plots("""
+fn z(x: real[2]) = x[0] + 2*x[1]
+plot around = { kind = heat, z = z, n = 3, xy = [r, 2*r] } on points
+plot still = { kind = phase, levels = z, xy = ([r, r, r], [-r, 0, r]), samples = 3 } on points
+plot cloud = { kind = phase, levels = z, xy = [r, 2*r] } on points
+""")
+    (_, (*rows,)), (_, (*grid,)) = sets("r/plots/around.dat")
+    x = [p[1] for r in rows for p in r]
+    low, high = grid[0][0][0], grid[0][-1][0]
+    check(low < min(x) < max(x) < high and high - low < 1.2*(max(x) - min(x)), "the map lies around its points", low, high)
+    cloud, still = (read("r/plots/%s.gp" % n).decode() for n in ("cloud", "still"))
+    check("index 0 using 2:3 with points" in cloud and "index 0 using 2:3 with lines" in still, "no orbit goes from sample to sample", cloud)
     for layers in ("kind = histogram, x = log(-1 - r^2), density = bell", "kind = histogram, x = r, density = none",
                    "kind = heat, z = z, xrange = [0, 1], yrange = [0, 2], xy = [log(-1 - r^2), r]"):
         plots("""
@@ -245,6 +257,32 @@ plot p = { %s } on points
     hnnc("check", "bad.hnn", code=1, says=["`density` needs a function, found an empty list"])
     write("bad.hnn", "plot m = { kind = heat, z = [[1, 2], [3, 4]], xy = [[1, 2]] }\n")
     hnnc("check", "bad.hnn", code=1, says=["over the map of a function, not over a matrix"])
+
+
+def film_data(path):
+    return [[line.split() for line in block.split("\n") if line and line[0] != "#"] for block in read(path).decode().split("\n\n\n")]
+
+
+def test_frames():
+    film = """data d { yield film = [[[index + 10*k + 0.1*i + 0.01*j for j in 0:4] for i in 0:3] for k in 0:2] }
+use three = d(count = 3)
+plot film = { kind = frames, z = film, animate = true, title = "a film" } on three
+plot once = { kind = frames, z = [[[[0, 0.5, 1], [2, -1, 0]]]] }
+"""
+    plots(film, data="precision f64\n")
+    sheet, first, second = film_data("r/plots/film.dat")
+    width, height = 2*5 - 1, 3*4 - 1
+    check(len(sheet) == width*height and len(first) == len(second) == 4*height, "the sizes of the sheets", len(sheet), len(first))
+    for x, y, v in sheet:
+        k, j, n, i = *divmod(int(x), 5), *divmod(int(y), 4)
+        want = math.nan if j == 4 or i == 3 else n + 10*k + 0.1*i + 0.01*j
+        check(abs(float(v) - want) < 1e-9 or v == "NaN" and want != want, "pixel %s %s" % (x, y), v, want)
+    check([p[2] for p in second if p[:2] == ["1", "0"]] == ["10.01"], "the second frame", second[:5])
+    check(film_data("r/plots/once.dat")[0] == [["0", "0", "0", "0.5", "1"], ["1", "0", "2", "-1", "0"]], "colours")
+    script = read("r/plots/film.gp").decode()
+    check("cbrange" not in script and "film.gif" in script and "set yrange [10.5:-0.5]" in script, "the script", script)
+    if GNUPLOT:
+        check(os.path.exists("r/plots/film.svg") and os.path.exists("r/plots/once.svg"), "the pictures")
 
 
 def test_precision_and_nan():

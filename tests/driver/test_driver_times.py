@@ -4,7 +4,7 @@
 test_driver_times.py HNNC [TEST...]."""
 import math
 
-from driver_util import hnnc, main, write
+from driver_util import check, hnnc, main, write
 
 
 TIMES = """\
@@ -110,6 +110,17 @@ def test_what_is_to_blame():
                    'data seen = read("g.csv", missing = nan, trial, t, x, window = 4, group = trial)\n'
                    "report r = where(t_mask[1] > 0, integrate(rate, 1, times = t, method = dopri5)[3], 0) on seen\n")
     hnnc("run", "m.hnn", "--out", "blame", code=None, says=["error[not_finite]", "the step size of `dopri5` fell below rounding at t = 1"])
+
+
+def test_rates_that_end():
+    """Where steps become small because rates are not finite beyond a time, what made them so is told; else the step."""
+    small = "fell below rounding"
+    for rate, says in (("u[floor(t)] - x", ["the index 4 leaves an axis of 4", small]), ("log(2 - t) - x", ["`log` gave nan: log(-", small]),
+                       ("sqrt(1 - x)", ["`sqrt` gave nan", small]), ("x^2", ["the step size of `dop853` fell below rounding at t = "])):
+        write("m.hnn", "precision f64\nconst u = [0, 1, 0, 1]\nfn rate(x: real, t: real) = %s\n"
+                       "report r = integrate(rate, 0.5, times = [0, 1, 4.5], method = dop853(rtol = 1e-9))[2]\n" % rate)
+        err = hnnc("run", "m.hnn", "-q", code=3, says=["error[not_finite]", *says]).err
+        check(("the step size of" in err) == (rate == "x^2"), rate, err)
 
 
 def test_wild_times_of_data():

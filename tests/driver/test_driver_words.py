@@ -270,5 +270,19 @@ def test_constants_that_are_not_finite():
         hnnc("run", "-q", "m.hnn", code=3, says=["error[not_finite]", *says])
 
 
+def test_requirements_of_values():
+    """What a function requires of values is told at its call, with its name; also by a model that was kept."""
+    write("lib.hnn", 'fn drift(L: real, x: real) {\n  require L >= 0, "drifts have L >= 0"\n  return x + L\n}\n')
+    write("m.hnn", 'import "lib"\ndata d { let L = normal(); yield L, x = drift(abs(L), 1) }\nuse s = d(count = 10)\n'
+          'report a = drift(L, 1) on s\nreport b = x on s\n')
+    for _ in range(2):
+        hnnc("run", "-q", "m.hnn", code=3,
+             says=["the report `a` is not finite", "m.hnn:4:12", "lib.hnn:2:19", "`drift` requires this", "`drift` requires: drifts have L >= 0, found -"])
+    write("m.hnn", 'import "std/sampling"\nfn log_p(x: real) = -1e9*x^2\n'
+          'data d { fn move(x) = metropolis(log_p, x, 1e6); let (x, _) = markov_chain(move, 0, steps = 20); yield tau = autocorrelation_time(x) }\n'
+          'use s = d(count = 2)\nreport tau = tau on s\n')
+    hnnc("run", "-q", "m.hnn", code=3, says=["`tau` of the data set `s` is not finite in sample 0", "yield tau = autocorrelation_time(x)", "`autocorrelation` requires: the chain moved"])
+
+
 if __name__ == "__main__":
     raise SystemExit(main(globals()))

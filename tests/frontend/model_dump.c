@@ -78,7 +78,8 @@ static void print_plot(const Plot *p, const Source *src) {
 }
 
 static void print_uses(const ReportUse *use, uint32_t n) {
-  static const char *const stats[] = {"mean", "sd", "min", "max", "count", "sum", "quantile", "logmeanexp", "ess", "r_hat"};
+  static const char *const stats[] = {"mean",       "sd",  "min",     "max",   "count",       "sum",       "quantile",
+                                      "logmeanexp", "ess", "ess_log", "r_hat", "r_hat_ranks", "ess_chains"};
   for (uint32_t i = 0; i < n; i++) {
     printf(" %s(%s", stats[use[i].stat.stat], use[i].report->name);
     if (use[i].stat.stat == STAT_QUANTILE) printf(", %g", use[i].stat.q);

@@ -96,7 +96,7 @@ static void compare(const Fn *f, const Fn *g, const char *pass, Tensor *in) {
 /* ---- passes ----------------------------------------------------------------------------------------------------------- */
 
 static bool keeps_values(const char *pass) {
-  return !strcmp(pass, "simplify") || !strcmp(pass, "unmap") || !strcmp(pass, "rescale");
+  return !strcmp(pass, "simplify") || !strcmp(pass, "unmap") || !strcmp(pass, "overlap") || !strcmp(pass, "rescale");
 }
 
 /* What a pass makes, where that is one function, otherwise NULL. */
@@ -133,9 +133,9 @@ static void chain(const Fn *f, const char *const *pass, Diag *diag) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const turn[][4] = {{"gradient", "derive", "simplify"},
+  static const char *const turn[][5] = {{"gradient", "derive", "simplify"},
                                         {"mean", "derive", "simplify"},
-                                        {"derive", "simplify", "rescale"},
+                                        {"derive", "simplify", "overlap", "rescale"},
                                         {"gradient", "derive-reversible", "simplify"}};
   if (size > 1 << 15) return 0;
   Source *src = source_create();

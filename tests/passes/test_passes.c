@@ -412,7 +412,8 @@ static uint32_t adjoints(const Fn *f) {
 /* What is made of a trajectory, whose rates are derivatives, comes from somewhere in the source, and is still said to be one. */
 static void test_places(void) {
   static const Method method[] = {M_EULER, M_RK4, M_LEAPFROG, M_YOSHIDA4, M_IMPLICIT_MIDPOINT};
-  static const char *const pass[] = {"expand", "derive", "derive-reversible", "simplify", "unmap", "rescale", "lower", "split"};
+  static const char *const pass[] = {"expand", "derive", "derive-reversible", "simplify", "unmap", "overlap", "rescale",
+                                     "lower",  "split"};
   for (size_t m = 0; m < sizeof method / sizeof *method; m++)
     for (size_t k = 0; k < sizeof pass / sizeof *pass; k++) {
       Diag *diag = diag_create(NULL);
