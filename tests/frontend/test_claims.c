@@ -85,11 +85,13 @@ static void compare(const Parts *p, const MadeFlow *f, uint64_t seed, Verdict *f
   if (ld.out) claims_values_free(&ld);
 }
 
+enum { FEW = 2, MANY = 2000 };
+
 /* `loose`: with implicit methods, which are as canonical as their iterations converge. */
-static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed, bool loose) {
+static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed, bool loose, uint64_t rounds) {
   Verdict form = {0}, volume = {0}, undone = {0}, logdet = {0};
   Parts p = {part(m, "J", f->name), part(m, "back", f->name), part(m, "forth", f->name), part(m, "logdet", f->name)};
-  for (uint64_t k = 0; k < 2 && p.j; k++) compare(&p, f, seed + k, &form, &volume, &undone, &logdet);
+  for (uint64_t k = 0; k < rounds && p.j; k++) compare(&p, f, seed + k, &form, &volume, &undone, &logdet);
   ir_fn_destroy(p.j);
   ir_fn_destroy(p.back);
   ir_fn_destroy(p.forth);
@@ -97,6 +99,14 @@ static Numbers numbers(const Model *m, const MadeFlow *f, uint64_t seed, bool lo
   double wide = loose ? 1e3 : 1;
   return (Numbers){truth_of(form, 1e-12, 1e-7 * wide), truth_of(volume, 1e-10, 1e-6 * wide), truth_of(undone, 1e-7, 1e-4 * wide),
                    truth_of(logdet, 1e-7, 1e-5 * wide)};
+}
+
+static bool holds(const Numbers *x) {
+  return x->undone == TRUTH_HOLDS && x->symplectic == TRUTH_HOLDS && x->volume == TRUTH_HOLDS && x->logdet == TRUTH_HOLDS;
+}
+
+static bool fails(const Numbers *x) {
+  return x->undone == TRUTH_FAILS || x->symplectic == TRUTH_FAILS || x->volume == TRUTH_FAILS || x->logdet == TRUTH_FAILS;
 }
 
 static bool implicit(const Text *t) { return strstr(t->at, "method implicit") || strstr(t->at, "method gauss"); }
@@ -137,7 +147,7 @@ static void judge_claim(const Model *m, const MadeFlow *f, bool symplectic, cons
 static void judge_loaded(const Model *m, const Made *made, uint64_t seed, const Text *t) {
   for (uint32_t k = 0; k < made->nflow; k++) {
     const MadeFlow *f = &made->flow[k];
-    Numbers x = numbers(m, f, seed, implicit(t));
+    Numbers x = numbers(m, f, seed, implicit(t), FEW);
     bool symplectic = row(m, "symplectic flow", f->name), volume = row(m, "volume flow", f->name);
     if (symplectic && f->symplectic) judge_claim(m, f, true, &x, seed, t);
     if (volume) judge_claim(m, f, false, &x, seed, t);
@@ -182,8 +192,9 @@ static void judge_refuted(const Made *made, uint64_t seed, const Text *t, const 
   if (!l.m) tally.unjudged++;
   for (uint32_t k = 0; k < made->nflow && l.m; k++) {
     const MadeFlow *f = &made->flow[k];
-    Numbers x = numbers(l.m, f, seed, implicit(t));
-    any |= x.undone != TRUTH_HOLDS || x.symplectic != TRUTH_HOLDS || x.volume != TRUTH_HOLDS || x.logdet != TRUTH_HOLDS;
+    Numbers x = numbers(l.m, f, seed, implicit(t), FEW);
+    if (!fails(&x)) x = numbers(l.m, f, seed, implicit(t), MANY); /* a case may be rare */
+    any |= !holds(&x);
     for (int form = 0; form < 2 && !f->template; form++) wrong[k] |= names(said, f->name, form) && claimed(&x, form) == TRUTH_HOLDS;
     if (wrong[k]) tally.false_refutations++, complain("FALSE REFUTATION", seed, f->name, t->at, said);
   }
@@ -259,7 +270,7 @@ static void test_numbers(void) {
     made_text(&made, &text);
     Loaded l = claims_load(text.at, true);
     CU_ASSERT_FATAL(l.m != NULL);
-    Numbers x = numbers(l.m, &made.flow[0], 1, false);
+    Numbers x = numbers(l.m, &made.flow[0], 1, false, FEW);
     CU_ASSERT(x.symplectic == (known[k].symplectic ? TRUTH_HOLDS : TRUTH_FAILS));
     CU_ASSERT(x.volume == (known[k].volume ? TRUTH_HOLDS : TRUTH_FAILS));
     CU_ASSERT(x.undone == (known[k].undone ? TRUTH_HOLDS : TRUTH_FAILS));
