@@ -16,6 +16,9 @@ typedef struct Options {
   const char *file;                    /* FILE, DIR or a code */
   VEC(const char *) override_;         /* name=value */
   const char *out;                     /* --out DIR, -o OUT */
+  const char *params;                  /* --params RUN|FILE */
+  const char *function, *data;         /* eval: FUNCTION DATA; data NULL: none */
+  const struct Ask *ask;               /* what is asked of the model, see FrontOptions */
   const char *emit;                    /* --emit=KIND[,KIND] */
   const char *print_after, *cpu, *passes;
   bool time_passes, verify_each, no_cache, json, quiet, baseline;

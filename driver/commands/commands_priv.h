@@ -11,6 +11,7 @@ int command_check(const Options *o);
 int command_explain(const Options *o);
 int command_compile(const Options *o);
 int command_run(const Options *o);
+int command_eval(const Options *o);
 int command_resume(const Options *o);
 int command_bench(const Options *o);
 int command_cache(const Options *o);

@@ -25,7 +25,8 @@ enum Key {
   KEY_NO_WARN,
   KEY_WERROR,
   KEY_STEPS,
-  KEY_LR
+  KEY_LR,
+  KEY_PARAMS
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -33,12 +34,15 @@ static const struct {
   struct argp_option says;
   const char *commands;
 } option_row[] = {
-  {{"out", 'o', "PATH", 0, "run: make PATH itself the run directory; compile: write the library there", 1}, " run compile "},
+  {{"out", 'o', "PATH", 0,
+    "run: make PATH itself the run directory; compile: write the library there; eval: the arrays, as .npz, .npy or text", 1},
+   " run compile eval "},
+  {{"params", KEY_PARAMS, "FROM", 0, "start from the parameters of a run or a .safetensors file", 1}, " run compile eval "},
   {{"threads", KEY_THREADS, "N", 0, "threads (default: all cores; results do not depend on it)", 1},
-   " run resume compile bench diagnose check "},
+   " run resume compile eval bench diagnose check "},
   {{"seed", KEY_SEED, "S", 0, "change every seed of the file together (default 0: as written)", 1},
    " run compile bench diagnose check "},
-  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile "},
+  {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
   {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose: print JSON", 2}, " check bench diagnose "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
@@ -48,17 +52,18 @@ static const struct {
   {{"lr", KEY_LR, "RATE", OPTION_HIDDEN, NULL, -1}, NULL},
   {{"emit", KEY_EMIT, "KIND", 0, "compile: ast, ir, flops, kernels, llvm, asm, dot, obj, so, header", 3}, " compile "},
   {{"print-after", KEY_PRINT_AFTER, "PASS", 0, "print the IR after a pass (derive, simplify, split, ... or all)", 3},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"passes", KEY_PASSES, "LIST", 0, "opt: passes to run on a file of IR text", 3}, " opt "},
-  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3}, " check compile run resume bench diagnose opt cache "},
+  {{"time-passes", KEY_TIME, NULL, 0, "say where the compile time goes", 3},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"verify-each", KEY_VERIFY, NULL, 0, "verify the IR after every pass", 3},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"cpu", KEY_CPU, "NAME", 0, "compile for this processor (default: the host)", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{NULL, 'O', "LEVEL", 0, "code generation level 0, 1 or 2 (default 1)", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
   {{"no-cache", KEY_NO_CACHE, NULL, 0, "do not read or write compiled objects", 4},
-   " check compile run resume bench diagnose opt cache "},
+   " check compile run resume eval bench diagnose opt cache "},
 };
 enum { NOPTIONS = sizeof option_row / sizeof *option_row };
 
@@ -71,6 +76,7 @@ static const struct {
   {"compile", "FILE [name=value ...]", "write FILE's native model: a .so and a .h (or what --emit says)", command_compile},
   {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
+  {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays of a file", command_eval},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
@@ -163,7 +169,12 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
+  const bool eval = !strcmp(o->command, "eval");
   if (!o->file) o->file = arg;
+  else if (eval && !o->function) o->function = arg;
+  else if (eval && !o->data) o->data = arg;
+  else if (eval)
+    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: RUN, FUNCTION and DATA, an expression in quotes", arg);
   else if (strchr(arg, '=')) *vec_push(&o->override_) = arg;
   else usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one FILE, then name=value", arg);
 }
@@ -241,6 +252,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     take_number(state, "--seed", arg, 0, &v);
     o->seed = (uint64_t)v;
     break;
+  case KEY_PARAMS: o->params = arg; break;
   case KEY_BATCH: take_number(state, "--batch", arg, 1, &o->batch); break;
   case KEY_EMIT: o->emit = arg; break;
   case KEY_PRINT_AFTER: o->print_after = take_pass(state, arg); break;
@@ -262,7 +274,12 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     check_out(o, state);
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
     else if (!o->file && strcmp(o->command, "explain"))
-      usage_error(state, CODE_missing_argument, "which %s?", !strcmp(o->command, "resume") ? "DIR" : "FILE");
+      usage_error(state, CODE_missing_argument, "which %s?",
+                  !strcmp(o->command, "resume") ? "DIR"
+                  : !strcmp(o->command, "eval") ? "RUN"
+                                                : "FILE");
+    if (!strcmp(o->command, "eval") && (!o->function || !*o->function))
+      usage_error(state, CODE_missing_argument, "which function? `hnnc eval RUN FUNCTION DATA`");
     char model[4096];
     if (o->file && takes_model(o->command) && with_suffix(o->file, model, sizeof model))
       usage_error(state, CODE_file, "there is no file `%s`: did you mean `%s`?", o->file, model);

@@ -80,7 +80,8 @@ bool checkpoint_write(Runner *r, const Trainer *t, int action, int64_t step, Wri
   add_state(mem, t, &tensor);
   char reports[REPORTS_HASH];
   reports_hash(m, r->result, action, reports);
-  const RtPosition at = {action, step, r->steps_before + step, r->s->opt->seed, r->hash, reports};
+  static const char *const keep[] = {[KEEP_LAST] = "last", [KEEP_BEST] = "best", [KEEP_AVERAGE] = "average"};
+  const RtPosition at = {action, step, r->steps_before + step, r->s->opt->seed, r->hash, reports, keep[t->spec->keep]};
   bool ok =
       write_all_kept(r, t, step, w, err) && rt_run_checkpoint(r->run, &at, tensor.at, (int)tensor.n, rt_train_over(&t->rt), err);
   vec_free(&tensor);
