@@ -101,7 +101,10 @@ static int go_on(Runner *r, const Options *o) {
   const bool ended = !status || !strcmp(status, "done") || !strcmp(status, "failed");
   if (!ended && !rt_run_begun(r->run)) { /* all of it anew */
     if (!rt_run_metrics_trim(r->run, 0, 0, &err)) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);
-    return terminal_run(r);
+    char *start = text_of(r, "params") ? rt_run_path(r->run, RECORD_START) : NULL;
+    code = start ? weights_load(s, start) : 0;
+    free(start);
+    return code ? code : terminal_run(r);
   }
   r->from = rt_run_resume(r->run, &r->at, &err);
   if (!r->from) return session_fail(s, EXIT_IO, CODE_resume, (Span){0}, "%s", err.text);

@@ -1,5 +1,5 @@
 /* What is recorded of a run in its directory: the sources as they were, and what its numbers follow from. */
-#include "driver/run/runner.h"
+#include "driver/run/runner_priv.h"
 #include "driver/runtime_generation.h"
 #include "driver/session/proofs.h"
 #include "driver/session/data.h"
@@ -56,6 +56,11 @@ void record_run(Runner *r) {
   rt_run_set(r->run, "proofs", proofs_json(s));
   rt_run_set(r->run, "precision", json_string(s->model->f64 ? "f64" : "f32"));
   rt_run_set(r->run, "cpu", json_string(s->opt->cpu ? s->opt->cpu : cg_host_cpu().text));
+}
+
+bool record_start(Runner *r, const char *from, RtError *err) {
+  rt_run_set(r->run, "params", json_string(from));
+  return rt_run_folder(r->run, "data", err) && checkpoint_params(r, RECORD_START, err);
 }
 
 /* Imported files as they were: sources/1-NAME.hnn, ..., and in the manifest which is which; those of the library are the command's own. */

@@ -287,5 +287,75 @@ def test_files():
     check(asked("m.hnn", "H", "n.npz", "--params", "w.safetensors")["H"] == want, "of a file")
 
 
+# ---- weights that go on -------------------------------------------------------------------------------------------------------
+
+
+def test_run_from_weights():
+    """A run starts from them, and says so; one of another architecture is refused by names and shapes, and leaves nothing."""
+    trained()
+    text = read("m.hnn").decode()
+    write("n.hnn", text[:text.index("train fit")] + text[text.index("report error"):])
+    hnnc("run", "n.hnn", "--out", "s", "-q", "--params", "r")
+    check(load("s/reports.json")["reports"] == load("r/reports.json")["reports"], "the same reports")
+    check(load("s/manifest.json")["params"] == "r", "the manifest")
+    got, meta = tensors("s/data/start.safetensors")
+    want = tensors("r/checkpoints/last")[0]
+    check(got and all(got[k] == want[k] for k in got) and len(got) == 4, "the copy", sorted(got), sorted(want))
+    hnnc("run", "n.hnn", "--out", "t", "-q", "--params", "s/data/start.safetensors")
+    check(load("t/reports.json")["reports"] == load("r/reports.json")["reports"], "of a file")
+    r = hnnc("run", "m.hnn", "width=9", "--out", "u", "-q", "--params", "r", code=4)
+    check(r.err == """error[weights]: the weights of `r/checkpoints/last` do not fit the model
+help: `energy/dense.0/W` is real[8, 2] there, and real[9, 2] in the model
+help: `energy/dense.0/b` is real[8] there, and real[9] in the model
+help: `energy/dense.1/W` is real[1, 8] there, and real[1, 9] in the model
+""" and not os.path.exists("u"), "shapes", r.err)
+    write("o.hnn", text.replace("energy", "other"))
+    r = hnnc("run", "o.hnn", "-q", "--params", "r", code=4)
+    check(r.err == """error[weights]: the weights of `r/checkpoints/last` do not fit the model
+help: `other/dense.0/W`, real[8, 2] in the model, is missing there
+help: `other/dense.0/b`, real[8] in the model, is missing there
+help: `other/dense.1/W`, real[1, 8] in the model, is missing there
+help: `other/dense.1/b`, real[1] in the model, is missing there
+help: the file has `energy/dense.0/W`, `energy/dense.0/b`, `energy/dense.1/W`, `energy/dense.1/b`
+""", "names", r.err)
+    hnnc("run", "n.hnn", "--params", "nowhere", code=4, says="nowhere")
+    write("bad.safetensors", "x")
+    hnnc("compile", "n.hnn", "--params", "bad.safetensors", code=4, says="damaged")
+    hnnc("check", "n.hnn", "--params", "r", code=2, says="--params does nothing for `hnnc check`")
+
+
+def test_begun_again():
+    """A run that is killed before its first checkpoint begins again at its weights, wherever they are by then."""
+    trained()
+    hnnc("run", "m.hnn", "train.steps=400", "--out", "a", "-q", "--params", "r")
+    hnnc("run", "m.hnn", "train.steps=400", "--out", "b", "-q", "--params", "r")
+    shutil.rmtree("b/checkpoints")
+    os.remove("b/metrics.jsonl")
+    write("b/manifest.json", read("b/manifest.json").decode().replace('"status": "done"', '"status": "running"'))
+    shutil.rmtree("r")
+    hnnc("resume", "b", "-q")
+    check(tensors("a/checkpoints/last")[0] == tensors("b/checkpoints/last")[0], "the same end")
+    check(load("a/reports.json") == load("b/reports.json"), "the same reports")
+
+
+def test_compiled_weights():
+    """A library has them as its start values."""
+    import ctypes
+    trained()
+    for args, want in (["--params", "r"], tensors("r/checkpoints/last")[0]), ([], None):
+        hnnc("compile", "m.hnn", "-q", "-o", "lib" + str(len(args)), *args)
+        lib = ctypes.CDLL(os.path.abspath("lib%d.so" % len(args)))
+        prefix = "lib%d" % len(args) if hasattr(lib, "lib%d_create" % len(args)) else "m"
+        f = lambda name, kind: setattr(getattr(lib, prefix + name), "restype", kind) or getattr(lib, prefix + name)
+        m = ctypes.c_void_p(f("_create", ctypes.c_void_p)())
+        got = {}
+        for k in range(4):
+            name = f("_param_name", ctypes.c_char_p)(k).decode()
+            n = f("_param_size", ctypes.c_int64)(k)
+            got[name] = ctypes.string_at(f("_param", ctypes.c_void_p)(m, k), 8*n)
+        trained_ones = {k: v[2] for k, v in tensors("r/checkpoints/last")[0].items() if k in got}
+        check((got == trained_ones) == (want is not None), "values", sorted(got))
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))
