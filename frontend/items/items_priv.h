@@ -6,6 +6,7 @@
 
 bool item_option_twice(Elab *E, const Item *it, const Arg *o); /* o stands in its options before: the error */
 bool train_option(const char *name);
+const char *train_options(Elab *E); /* "optimizer, schedule, ..." */
 /* sum.c: the losses, of which train_read says whether all could be read; options that are for all of them, or for each; at last, what
  * does not fit together. */
 void sum_losses(Elab *E, Train *t, const Item *it);
