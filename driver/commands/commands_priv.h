@@ -16,6 +16,12 @@ int command_resume(const Options *o);
 int command_bench(const Options *o);
 int command_cache(const Options *o);
 int command_diagnose(const Options *o);
+int command_runs(const Options *o);
 int command_opt(const Options *o);
+
+/* sweep.c: run with --sweep or --seeds; resume of the folder of one. */
+int sweep_run(const Options *o);
+bool sweep_is(const char *dir);
+int sweep_resume(const Options *o);
 
 #endif

@@ -26,7 +26,11 @@ enum Key {
   KEY_WERROR,
   KEY_STEPS,
   KEY_LR,
-  KEY_PARAMS
+  KEY_PARAMS,
+  KEY_COMPARE,
+  KEY_SWEEP,
+  KEY_SEEDS,
+  KEY_JOBS
 };
 
 /* Every option, and the commands that it means something to (NULL: all); to others it is refused, not ignored. */
@@ -44,7 +48,11 @@ static const struct {
    " run compile bench diagnose check "},
   {{"quiet", 'q', NULL, 0, "no progress, only results and errors", 1}, " run resume compile eval "},
   {{"batch", KEY_BATCH, "N", 0, "bench: samples in a step", 2}, " bench "},
-  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose: print JSON", 2}, " check bench diagnose "},
+  {{"json", KEY_JSON, NULL, 0, "check, bench, diagnose, runs: print JSON", 2}, " check bench diagnose runs "},
+  {{"compare", KEY_COMPARE, NULL, 0, "runs: what differs between RUN RUN ...", 2}, " runs "},
+  {{"sweep", KEY_SWEEP, "NAME=[A, B, ...]", 0, "run: a run for each value of this override; several make a grid", 2}, " run "},
+  {{"seeds", KEY_SEEDS, "A:B", 0, "run: a run for each seed A, ..., B - 1", 2}, " run "},
+  {{"jobs", KEY_JOBS, "N", 0, "run, resume: so many runs of a sweep at a time (default 1)", 2}, " run resume "},
   {{"no-warn", KEY_NO_WARN, "LIST", 0, "no warnings of these names, or all", 2}, " check compile run resume bench diagnose "},
   {{"werror", KEY_WERROR, NULL, 0, "warnings are errors", 2}, " check compile run bench diagnose "},
   {{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1}, NULL},
@@ -77,6 +85,7 @@ static const struct {
   {"run", "FILE [name=value ...]", "train, report, expect, from top to bottom, into runs/NAME/", command_run},
   {"resume", "DIR", "go on where a stopped run was, bit for bit", command_resume},
   {"eval", "RUN FUNCTION [DATA]", "a function, report or expression of a trained run, on arrays of a file", command_eval},
+  {"runs", "[DIR]", "the runs of a folder (default runs/): overrides, seeds, status, reports; or --compare RUN RUN", command_runs},
   {"bench", "FILE [name=value ...]", "time, FLOP and share of the machine's peak of a training step", command_bench},
   {"diagnose", "FILE [name=value ...]", "gradients against differences; flows: round trips, defects", command_diagnose},
   {"explain", "[CODE]", "what `error[CODE]` means, with a program mended; alone: all codes", command_explain},
@@ -169,8 +178,9 @@ static const char *with_suffix(const char *path, char *buf, size_t size) {
 }
 
 static void take_argument(Options *o, struct argp_state *state, const char *arg) {
-  const bool eval = !strcmp(o->command, "eval");
+  const bool eval = !strcmp(o->command, "eval"), runs = !strcmp(o->command, "runs");
   if (!o->file) o->file = arg;
+  else if (runs) *vec_push(&o->more) = arg;
   else if (eval && !o->function) o->function = arg;
   else if (eval && !o->data) o->data = arg;
   else if (eval)
@@ -186,6 +196,13 @@ static void take_cache_action(const Options *o, struct argp_state *state) {
   if (!known || o->override_.n)
     usage_error(state, CODE_unknown_option, "`hnnc cache` takes show, verify, trim or clear, found `%s`",
                 known ? o->override_.at[0] : o->file);
+}
+
+static void check_runs(const Options *o, struct argp_state *state) {
+  if (o->compare && !o->more.n)
+    usage_error(state, CODE_missing_argument, "--compare needs two runs or more: `hnnc runs --compare RUN RUN`");
+  if (!o->compare && o->more.n)
+    usage_error(state, CODE_unknown_option, "unexpected argument `%s`: one DIR, or --compare RUN RUN ...", o->more.at[0]);
 }
 
 /* The row of an option that means nothing to the command; -1: it may be given. */
@@ -233,6 +250,22 @@ static bool takes_model(const char *command) {
   return false;
 }
 
+/* Of many runs; false: it is another option. */
+static bool take_of_runs(int key, char *arg, Options *o, struct argp_state *state) {
+  int64_t v = 0;
+  switch (key) {
+  case KEY_COMPARE: o->compare = true; break;
+  case KEY_SWEEP: *vec_push(&o->sweep) = arg; break;
+  case KEY_SEEDS: o->seeds = arg; break;
+  case KEY_JOBS:
+    take_number(state, "--jobs", arg, 1, &v);
+    o->jobs = v > 1024 ? 1024 : (int)v;
+    break;
+  default: return false;
+  }
+  return true;
+}
+
 static error_t take(int key, char *arg, struct argp_state *state) {
   Options *o = state->input;
   int64_t v = 0;
@@ -273,6 +306,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_END:
     check_out(o, state);
     if (!strcmp(o->command, "cache")) take_cache_action(o, state);
+    else if (!strcmp(o->command, "runs")) check_runs(o, state);
     else if (!o->file && strcmp(o->command, "explain"))
       usage_error(state, CODE_missing_argument, "which %s?",
                   !strcmp(o->command, "resume") ? "DIR"
@@ -294,7 +328,7 @@ static error_t take(int key, char *arg, struct argp_state *state) {
                 steps ? "steps" : "lr", steps ? "steps=" : "optimizer=adam(lr = ", arg, steps ? "" : ")");
     break;
   }
-  default: return ARGP_ERR_UNKNOWN;
+  default: return take_of_runs(key, arg, o, state) ? 0 : ARGP_ERR_UNKNOWN;
   }
   return 0;
 }

@@ -119,6 +119,7 @@ static int go_on(Runner *r, const Options *o) {
 int command_resume(const Options *o) {
   RtError err = {{0}};
   Recorded recorded;
+  if (sweep_is(o->file)) return sweep_resume(o);
   RtRun *run = rt_run_reopen(o->file, &err);
   if (!run) return refuse("%s", err.text);
   if (!recorded_open(&recorded, run, o, &err)) return recorded_close(&recorded), refuse("%s", err.text);

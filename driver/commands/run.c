@@ -208,6 +208,7 @@ static int run(Session *s, const Options *o) {
 
 int command_run(const Options *o) {
   Session s;
+  if (o->sweep.n || o->seeds) return sweep_run(o);
   int code = session_open(&s, o);
   if (!code && o->params) code = weights_load(&s, o->params);
   if (!code) code = run(&s, o);
