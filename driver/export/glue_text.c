@@ -73,7 +73,7 @@ static void describe(FILE *out, const Glue *g, const GlueFn *f) {
     for (uint32_t k = 0; k < f->whole->out.n; k++) {
       Type t = ir_type(f->whole, f->whole->out.at[k]);
       fprintf(out, " %s: ", glue_output(g, f, k));
-      glue_dims(out, t, t.lane ? "[n]" : "");
+      glue_dims(out, t, t.lane ? "[n]" : t.rank ? "" : "one number");
       fprintf(out, k + 1 < f->whole->out.n ? "," : ".");
     }
   else
