@@ -228,7 +228,7 @@ static void print_gradient(FILE *out, const Glue *g, int i) {
   gradient_signature(out, g, &g->fn[i]);
   fprintf(out, " {\n");
   glue_abi_arrays(out, &g->fn[i]);
-  fprintf(out, "{loss, 0}, {gradient, 0}};\n  return abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n",
+  fprintf(out, "{loss, 0}, {gradient, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n",
           glue_abi_number(g, i));
 }
 
@@ -237,12 +237,12 @@ static void print_calls(FILE *out, const Glue *g, uint32_t params) {
   fprintf(out, "API const hnn_library *%s_library(void) { return &hnn_library_1; }\n", n);
   fprintf(out, "API %s *%s_create(void) { return hnnc_create(); }\n", n, n);
   fprintf(out, "API void %s_destroy(%s *m) { lib_destroy(m); }\n", n, n);
-  fprintf(out, "API %s *%s_share(const %s *m) { return abi_share(m); }\n", n, n, n);
-  fprintf(out, "API int %s_threads(%s *m, int threads) { return abi_threads(m, threads); }\n", n, n);
-  fprintf(out, "API int %s_load(%s *m, const char *path) { return abi_load(m, path); }\n", n, n);
-  fprintf(out, "API int %s_save(const %s *m, const char *path) { return abi_save(m, path); }\n", n, n);
-  fprintf(out, "API const char *%s_error(int code) { return abi_error(code); }\n", n);
-  fprintf(out, "API %s *%s_param(%s *m, int k) { return abi_param(m, k); }\n", real, n, n);
+  fprintf(out, "API %s *%s_share(const %s *m) { return lib_abi_share(m); }\n", n, n, n);
+  fprintf(out, "API int %s_threads(%s *m, int threads) { return lib_abi_threads(m, threads); }\n", n, n);
+  fprintf(out, "API int %s_load(%s *m, const char *path) { return lib_abi_load(m, path); }\n", n, n);
+  fprintf(out, "API int %s_save(const %s *m, const char *path) { return lib_abi_save(m, path); }\n", n, n);
+  fprintf(out, "API const char *%s_error(int code) { return lib_abi_error(code); }\n", n);
+  fprintf(out, "API %s *%s_param(%s *m, int k) { return lib_abi_param(m, k); }\n", real, n, n);
   fprintf(out, "API const char *%s_param_name(int k) { return k < 0 || k >= %u ? 0 : hnnc_parameters[k].path; }\n", n, params);
   fprintf(out, "API int64_t %s_param_size(int k) { return k < 0 || k >= %u ? 0 : hnnc_parameters[k].elems; }\n\n", n, params);
 }
@@ -255,14 +255,15 @@ static void print_library(FILE *out, const Glue *g, uint32_t params, int trains)
           "static hnn_model *hnnc_create(void);\n"
           "API const hnn_library hnn_library_1 = {\n  HNN_ABI, sizeof(hnn_library), %s, %s, \"hnnc %s\", \"%s\", \"%s\", \"%s\",\n"
           "  %d, %d, %u, %d, %u, hnnc_functions, hnnc_parameters, hnnc_trainings, hnnc_proofs, %" PRId64 ",\n"
-          "  hnnc_create, lib_destroy, abi_share, abi_threads, abi_param, abi_call, abi_step, abi_load, abi_save, abi_error};\n\n",
+          "  hnnc_create, lib_destroy, lib_abi_share, lib_abi_threads, lib_abi_param, lib_abi_call, lib_abi_step, lib_abi_load, "
+          "lib_abi_save, lib_abi_error};\n\n",
           cname_string(m->mem, m->name), cname_string(m->mem, m->path), HNNC_VERSION, hash, g->cpu, g->needs, m->f64, shown(g),
           params, trains, m->nproof, reals(g));
   fprintf(out,
           "static const LibModel hnnc_model = {%d, %" PRId64
           ", %u, hnnc_params, %d, hnnc_fns, %d, hnnc_trains, hnnc_start_values,\n"
           "  &hnn_library_1, hnnc_shown, hnnc_turns};\n"
-          "static hnn_model *hnnc_create(void) { return abi_create(&hnnc_model, hnnc_check()); }\n\n",
+          "static hnn_model *hnnc_create(void) { return lib_abi_create(&hnnc_model, hnnc_check()); }\n\n",
           m->f64, reals(g), m->nparam, g->n, trains);
 }
 

@@ -324,7 +324,7 @@ static void print_step(FILE *out, const Glue *g, const GlueFn *f, int train) {
   for (uint32_t i = 0; i < n; i++) fprintf(out, "hnnc_in_%u, ", i);
   fprintf(out, "};\n  const int64_t hnnc_n[] = {");
   for (uint32_t i = 0; i < n; i++) fprintf(out, "%s, ", samples_name(g, i));
-  fprintf(out, "};\n  return abi_step((void *)m, %d, hnnc_n, hnnc_in, lr, loss);\n}\n\n", train);
+  fprintf(out, "};\n  return lib_abi_step((void *)m, %d, hnnc_n, hnnc_in, lr, loss);\n}\n\n", train);
 }
 
 static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
@@ -338,7 +338,7 @@ static void print_wrapper(FILE *out, const Glue *g, int i, int train) {
   }
   glue_abi_arrays(out, f);
   for (uint32_t k = 0; k < f->whole->out.n; k++) fprintf(out, "{%s, 0}, ", glue_output(g, f, k));
-  fprintf(out, "{0, 0}};\n  return abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", glue_abi_number(g, i));
+  fprintf(out, "{0, 0}};\n  return lib_abi_call((void *)m, %d, n, 0, hnnc_in, hnnc_out);\n}\n\n", glue_abi_number(g, i));
 }
 
 /* What the code needs of the processor, asked of it once a model. */

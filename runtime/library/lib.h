@@ -105,17 +105,17 @@ int lib_threads(Lib *l, int threads);
 int lib_call(Lib *l, int fn, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
 int lib_step(Lib *l, int train, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
 
-/* ---- what hnn_library has: whatever the arguments; abi_fail says why in this thread ---- */
+/* ---- what hnn_library has: whatever the arguments; lib_abi_fail says why in this thread ---- */
 
-int abi_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-hnn_model *abi_create(const LibModel *m, const char *lacks); /* lacks: why this processor cannot, or NULL */
-hnn_model *abi_share(const hnn_model *m);
-int abi_threads(hnn_model *m, int threads);
-void *abi_param(hnn_model *m, int k);
-int abi_call(hnn_model *m, int function, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
-int abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
-int abi_load(hnn_model *m, const char *path);
-int abi_save(const hnn_model *m, const char *path);
-const char *abi_error(int code);
+int lib_abi_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+hnn_model *lib_abi_create(const LibModel *m, const char *lacks); /* lacks: why this processor cannot, or NULL */
+hnn_model *lib_abi_share(const hnn_model *m);
+int lib_abi_threads(hnn_model *m, int threads);
+void *lib_abi_param(hnn_model *m, int k);
+int lib_abi_call(hnn_model *m, int function, int64_t n, uint64_t seed, const hnn_array *in, const hnn_array *out);
+int lib_abi_step(hnn_model *m, int training, const int64_t *n, const hnn_array *const *in, double lr, double *loss);
+int lib_abi_load(hnn_model *m, const char *path);
+int lib_abi_save(const hnn_model *m, const char *path);
+const char *lib_abi_error(int code);
 
 #endif

@@ -154,7 +154,7 @@ static int wrong_shape(const char *path, const hnn_parameter *p, const Tensor *t
   for (int k = 0; k < p->rank; k++) dim[k] = p->dim[k];
   shape_text(t->rank, t->dim, found, sizeof found);
   shape_text(p->rank, dim, wanted, sizeof wanted);
-  return abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` has the shape %s, expected %s", path, p->path, found, wanted);
+  return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` has the shape %s, expected %s", path, p->path, found, wanted);
 }
 
 /* The values of parameter p to `to`. */
@@ -165,9 +165,9 @@ static int values(const char *path, const hnn_parameter *p, const Tensor *t, con
   for (int k = 0; same && k < p->rank; k++) same = t->dim[k] == p->dim[k];
   if (!same) return wrong_shape(path, p, t);
   if (!wide && strcmp(t->dtype, "F32"))
-    return abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` is %.20s; F32 and F64 can be read", path, p->path, t->dtype);
+    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` is %.20s; F32 and F64 can be read", path, p->path, t->dtype);
   if (t->range[1] - t->range[0] != bytes || t->range[1] > (int64_t)size)
-    return abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` lies outside the file: it is cut off", path, p->path);
+    return lib_abi_fail(HNN_BAD_FILE, "%.150s: `%.60s` lies outside the file: it is cut off", path, p->path);
   for (int64_t i = 0; i < p->elems; i++) {
     double v;
     float narrow;
@@ -176,7 +176,7 @@ static int values(const char *path, const hnn_parameter *p, const Tensor *t, con
     else memcpy(&narrow, from, 4), v = (double)narrow;
     rt_set_real(to, i, f64, v);
     if (!isfinite(rt_real(to, i, f64)))
-      return abi_fail(HNN_BAD_FILE, "%.150s: element %lld of `%.60s` is not finite", path, (long long)i, p->path);
+      return lib_abi_fail(HNN_BAD_FILE, "%.150s: element %lld of `%.60s` is not finite", path, (long long)i, p->path);
   }
   return HNN_OK;
 }
@@ -193,7 +193,7 @@ static int number_of(const hnn_library *l, const char *path) {
 static int read_all(const hnn_library *l, const char *path, const char *file, size_t size, char *image, bool *there) {
   uint64_t length = 0;
   for (int k = 0; size >= 8 && k < 8; k++) length |= (uint64_t)(unsigned char)file[k] << (8 * k);
-  if (size < 8 || length > size - 8) return abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file, or is cut off", path);
+  if (size < 8 || length > size - 8) return lib_abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file, or is cut off", path);
   const char *data = file + 8 + length;
   Text t = {file + 8, data};
   char name[NAME];
@@ -213,7 +213,8 @@ static int read_all(const hnn_library *l, const char *path, const char *file, si
     }
     if (!take(&t, ',')) break;
   }
-  return good && take(&t, '}') ? HNN_OK : abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file: its header cannot be read", path);
+  return good && take(&t, '}') ? HNN_OK
+                               : lib_abi_fail(HNN_BAD_FILE, "%.200s is no safetensors file: its header cannot be read", path);
 }
 
 static char *whole_file(const char *path, size_t *size) {
@@ -238,20 +239,20 @@ static char *whole_file(const char *path, size_t *size) {
   return NULL;
 }
 
-int abi_load(hnn_model *m, const char *path) {
-  if (!m || !path) return abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
-  if (m->shares) return abi_fail(HNN_BAD_CALL, "a handle that shares parameters cannot load");
+int lib_abi_load(hnn_model *m, const char *path) {
+  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
+  if (m->shares) return lib_abi_fail(HNN_BAD_CALL, "a handle that shares parameters cannot load");
   const hnn_library *l = m->m->library;
   size_t size;
   char *file = whole_file(path, &size), *image = calloc((size_t)l->reals + 1, real_size(m));
   bool *there = calloc((size_t)l->nparameter + 1, sizeof *there);
-  int code = !image || !there ? abi_fail(HNN_NO_MEMORY, "%s", abi_error(HNN_NO_MEMORY))
-             : !file          ? abi_fail(HNN_BAD_FILE, "%.200s cannot be read: %s", path, strerror(errno))
+  int code = !image || !there ? lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY))
+             : !file          ? lib_abi_fail(HNN_BAD_FILE, "%.200s cannot be read: %s", path, strerror(errno))
                               : read_all(l, path, file, size, image, there);
   for (int k = 0; !code && k < l->nparameter; k++)
-    if (!there[k]) code = abi_fail(HNN_BAD_FILE, "%.200s has no parameter `%.100s`", path, l->parameter[k].path);
+    if (!there[k]) code = lib_abi_fail(HNN_BAD_FILE, "%.200s has no parameter `%.100s`", path, l->parameter[k].path);
   for (int k = 0; !code && k < l->nparameter; k++)
-    memcpy(abi_param(m, k), image + (size_t)l->parameter[k].first * real_size(m), (size_t)l->parameter[k].elems * real_size(m));
+    memcpy(lib_abi_param(m, k), image + (size_t)l->parameter[k].first * real_size(m), (size_t)l->parameter[k].elems * real_size(m));
   free(there);
   free(image);
   free(file);
@@ -305,10 +306,10 @@ static bool put_all(FILE *f, const hnn_model *m) {
   return ok && !ferror(f) && fflush(f) == 0 && fsync(fileno(f)) == 0;
 }
 
-int abi_save(const hnn_model *m, const char *path) {
-  if (!m || !path) return abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
+int lib_abi_save(const hnn_model *m, const char *path) {
+  if (!m || !path) return lib_abi_fail(HNN_BAD_CALL, "the model and the path are not NULL");
   char *made = malloc(strlen(path) + 5);
-  if (!made) return abi_fail(HNN_NO_MEMORY, "%s", abi_error(HNN_NO_MEMORY));
+  if (!made) return lib_abi_fail(HNN_NO_MEMORY, "%s", lib_abi_error(HNN_NO_MEMORY));
   sprintf(made, "%s.new", path);
 
   FILE *f = fopen(made, "wb");
@@ -318,5 +319,5 @@ int abi_save(const hnn_model *m, const char *path) {
   const int why = errno;
   if (!ok && f) unlink(made);
   free(made);
-  return ok ? HNN_OK : abi_fail(HNN_BAD_FILE, "%.200s cannot be written: %s", path, strerror(why));
+  return ok ? HNN_OK : lib_abi_fail(HNN_BAD_FILE, "%.200s cannot be written: %s", path, strerror(why));
 }

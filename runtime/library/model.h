@@ -1,7 +1,7 @@
 /* Libraries that `hnnc compile` makes, as any program can use them, whatever the model: ABI 1.
  *
- *   void *so = dlopen("./kepler.so", RTLD_NOW);
- *   const hnn_library *lib = dlsym(so, "hnn_library_1");   (or kepler_library() of kepler.h)
+ *   void *so = dlopen("./NAME.so", RTLD_NOW);
+ *   const hnn_library *lib = dlsym(so, "hnn_library_1");   (or NAME_library of its header)
  *   if (lib->abi != HNN_ABI) ...                           (the fields of a later ABI may be others)
  *   hnn_model *m = lib->create();
  *   hnn_array in[] = {{q, 0}, {p, 0}}, out[] = {{energy, 0}};
@@ -9,8 +9,8 @@
  *
  * All that the structs point to is the library's, constant, and stays until it is closed (dlclose). Strings are UTF-8. Arrays are the
  * caller's, in the model's precision, and must not overlap. */
-#ifndef HNN_MODEL_H
-#define HNN_MODEL_H
+#ifndef HNNC_RUNTIME_LIBRARY_MODEL_H
+#define HNNC_RUNTIME_LIBRARY_MODEL_H
 
 #include <stdint.h>
 
