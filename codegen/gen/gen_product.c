@@ -83,6 +83,7 @@ static void gemm_rows(CgEmit *e, void *ctx, CgRow *r) {
   Product *x = c->x;
   Idx at = {.axes = true};
   x->label[x->m.row] = r->row;
+  if (x->m.place >= 0) x->label[x->m.place] = r->place;
   for (int l = 0; l < x->d.n; l++)
     if (x->d.label[l].in_out >= 0) at.ax[x->d.label[l].in_out] = x->label[l];
   if (r->n != (int)g->e->nv) base_fault("codegen: a product handed over part of a tile");
@@ -108,10 +109,13 @@ static void gemm_inner(Gen *g, Product *x) {
   term.a = operand(g, x, &x->m.a, x->m.a_shared, &one);
   term.x = operand(g, x, &x->m.x, !x->m.a_shared, &term.ldx);
   if (x->m.along) term.xs_i = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[row]));
+  const DotLabel *place = x->m.place < 0 ? NULL : &x->d.label[x->m.place];
+  if (place) term.xs_p = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x.stride[label_axis(place, !x->m.a_shared)]));
   for (int k = 0; k < x->m.nouter; k++)
     loop[k] = (CgGemmLoop){x->m.outer[k].n, x->m.outer[k].a, cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.outer[k].x))};
   term.ldx = cg_imul(g->e, term.ldx, cg_i64(g->e, x->m.x_k));
   CgGemm m = {.M = x->d.label[x->m.row].n, .lanes = g->e->tile, .term = &term, .nterm = 1, .done = gemm_rows, .ctx = &ctx};
+  if (place) m.places = place->n;
   m.roll = long_epilogue(x->fr->p, x->gr, g->group);
   g->kernel->gemm(g->e, &m);
 }
@@ -121,7 +125,7 @@ void gen_gemm(Gen *g, Frame *fr, const Group *gr) {
   plan_dot(fr->p->f, ir_inst(fr->p->f, gr->main), &x.d);
   if (!plan_gemm(fr->p, &x.d, &x.m)) base_fault("codegen: a product lost its shape");
   for (int l = 0; l < x.d.n; l++)
-    if (l != x.m.row && x.d.label[l].in_out >= 0) x.outer[x.nouter++] = l;
+    if (l != x.m.row && l != x.m.place && x.d.label[l].in_out >= 0) x.outer[x.nouter++] = l;
   over_labels(g, &x, 0, gemm_inner);
 }
 

@@ -247,12 +247,13 @@ typedef struct Contracted {
 } Contracted;
 
 /* A dot as a register-tiled product: `row` only in one operand, best the shared one, and the result; what is contracted is one stretch k, and
- * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles. */
+ * for the windows of a convolution others around it (channels, lines); the other labels are loops around the tiles, but for one of them (`place`). */
 typedef struct GemmShape {
   Val shared, lane; /* the operands */
   bool a_shared;
   int row; /* index of a label; of the other operand where the matrix has none (`along`) */
   bool along;
+  int place; /* another label of the other operand alone, whose elements are side by side in register tiles; -1: there is none */
   int64_t k, a_k, x_k; /* contraction: length, strides in elements */
   int nouter;
   Contracted outer[2 * IR_MAX_RANK];

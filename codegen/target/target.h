@@ -76,26 +76,27 @@ typedef struct CgGemmTerm {
   int64_t as_i, as_k;
   LLVMValueRef x, ldx;    /* X(k,l) = x[k*ldx + l] */
   LLVMValueRef xs_i;      /* X(k,l) of row i is i*xs_i further; NULL: the same for all rows */
+  LLVMValueRef xs_p;      /* and that of place p p*xs_p; read where there are places */
   const CgGemmLoop *loop; /* around the sum over k, from the outermost */
   int nloop;
 } CgGemmTerm;
 
-/* What a callback sees of one row: n consecutive vectors of VL lanes, the first lane being `lane`.
- * v[j] holds lanes [lane + j*VL, lane + (j+1)*VL) of row `row`. row and lane are i64 values. */
+/* What a callback sees of one row at one place: n consecutive vectors of VL lanes, the first lane being `lane`.
+ * v[j] holds lanes [lane + j*VL, lane + (j+1)*VL) of row `row`. row, place and lane are i64 values. */
 typedef struct CgRow {
-  LLVMValueRef row, lane;
+  LLVMValueRef row, place, lane;
   int n;
   LLVMValueRef *v;
 } CgRow;
 
 typedef struct CgGemm {
-  int64_t M, lanes;
+  int64_t M, lanes, places; /* places: as many products with the same A, whose X are xs_p apart; 0: one */
   const CgGemmTerm *term;
   int nterm;
   /* Fills r->v with the starting values; NULL: zeros. */
   void (*init)(CgEmit *e, void *ctx, CgRow *r);
   /* Consumes r->v (stores them, after whatever is fused). Called in straight-line code, may emit loops.
-   * Rows of one register tile come in increasing order; every (row, lane) comes exactly once at run time. */
+   * Rows of one register tile come in increasing order, and so do places; every (row, place, lane) comes exactly once at run time. */
   void (*done)(CgEmit *e, void *ctx, CgRow *r);
   void *ctx;
   /* true: `done` is emitted once per register-tile shape, in a loop over the tile's rows that reads the

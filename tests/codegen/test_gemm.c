@@ -58,7 +58,7 @@ static bool close_to(Buf b, int64_t i, long double want, long double scale) {
 typedef void (*Kernel4)(void *, void *, void *, void *, int64_t);
 
 typedef struct Product {
-  int64_t M, K1, K2, lanes, as_i, as_k, ldx, ldc;
+  int64_t M, K1, K2, lanes, places, as_i, as_k, ldx, ldc;
   enum { START_ZERO, START_BIAS, START_LOAD } start;
   bool roll, twice; /* twice: a second term, with A transposed */
 } Product;
@@ -77,16 +77,21 @@ static void begin_rows(CgEmit *e, void *ctx, CgRow *r) {
 
 static void end_rows(CgEmit *e, void *ctx, CgRow *r) { rows_store(e, &((Ends *)ctx)->c, r); }
 
+/* The X of a place begins K1 rows behind that of the one before. */
+static int64_t x_apart(const Product *p) { return p->K1 * p->ldx; }
+static int64_t c_apart(const Product *p) { return p->M * p->ldc; }
+
 /* void f(A, X, C, bias, n): the second term reads A by [k][i] and X from its start. */
 static void emit_product(Jit *j, const char *name, const Product *p) {
   CgEmit *e = &j->e;
   jit_begin(j, name, 4);
   LLVMValueRef ldx = cg_i64(e, p->ldx);
-  CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx},
-                        {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx}};
-  Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc)}, jit_param(j, 3), p->start};
+  CgGemmTerm term[2] = {{p->K1, jit_param(j, 0), p->as_i, p->as_k, jit_param(j, 1), ldx, .xs_p = cg_i64(e, x_apart(p))},
+                        {p->K2, jit_param(j, 0), 1, p->M, jit_param(j, 1), ldx, .xs_p = cg_i64(e, x_apart(p))}};
+  Ends ends = {{jit_param(j, 2), cg_i64(e, p->ldc), cg_i64(e, c_apart(p))}, jit_param(j, 3), p->start};
   CgGemm g = {.M = p->M,
               .lanes = p->lanes,
+              .places = p->places,
               .term = term,
               .nterm = p->twice ? 2 : 1,
               .done = end_rows,
@@ -108,27 +113,35 @@ static Product random_product(const CgEmit *e) {
   p.start = (int)pick(0, 2);
   p.roll = next_random() % 2;
   p.twice = next_random() % 2;
+  p.places = next_random() % 2 ? pick(2, 19) : 1;
   return p;
+}
+
+static int wrong_at(const Product *p, Buf a, Buf x, Buf bias, Buf c, Buf before, int64_t place) {
+  int bad = 0;
+  for (int64_t i = 0; i < p->M; i++)
+    for (int64_t l = 0; l < p->ldc; l++) {
+      const int64_t to = place * c_apart(p) + i * p->ldc + l, from = place * x_apart(p) + l;
+      long double sum = p->start == START_BIAS ? at(bias, i) : p->start == START_LOAD ? at(before, to) : 0;
+      for (int64_t k = 0; k < p->K1 && l < p->lanes; k++)
+        sum += (long double)at(a, i * p->as_i + k * p->as_k) * at(x, k * p->ldx + from);
+      for (int64_t k = 0; k < p->K2 && p->twice && l < p->lanes; k++)
+        sum += (long double)at(a, i + k * p->M) * at(x, k * p->ldx + from);
+      if (l >= p->lanes) bad += at(c, to) != at(before, to);
+      else bad += !close_to(c, to, sum, (long double)(p->K1 + p->K2));
+    }
+  return bad;
 }
 
 static void check_product(const Product *p, Kernel4 f, bool f64) {
   int64_t kmax = p->K1 > p->K2 ? p->K1 : p->K2;
-  int64_t na = p->M * p->as_i + kmax * p->as_k + p->M * p->K2;
-  Buf a = buf_new(f64, na, true), x = buf_new(f64, kmax * p->ldx, true), bias = buf_new(f64, p->M, true);
-  Buf c = buf_new(f64, p->M * p->ldc, true), before = buf_new(f64, c.n, false);
+  int64_t na = p->M * p->as_i + kmax * p->as_k + p->M * p->K2, nx = (p->places - 1) * x_apart(p) + kmax * p->ldx;
+  Buf a = buf_new(f64, na, true), x = buf_new(f64, nx, true), bias = buf_new(f64, p->M, true);
+  Buf c = buf_new(f64, p->places * c_apart(p), true), before = buf_new(f64, c.n, false);
   for (int64_t i = 0; i < c.n; i++) put(before, i, at(c, i));
   f(a.p, x.p, c.p, bias.p, 0);
   int bad = 0;
-  for (int64_t i = 0; i < p->M; i++)
-    for (int64_t l = 0; l < p->ldc; l++) {
-      long double sum = p->start == START_BIAS ? at(bias, i) : p->start == START_LOAD ? at(before, i * p->ldc + l) : 0;
-      for (int64_t k = 0; k < p->K1 && l < p->lanes; k++)
-        sum += (long double)at(a, i * p->as_i + k * p->as_k) * at(x, k * p->ldx + l);
-      for (int64_t k = 0; k < p->K2 && p->twice && l < p->lanes; k++)
-        sum += (long double)at(a, i + k * p->M) * at(x, k * p->ldx + l);
-      if (l >= p->lanes) bad += at(c, i * p->ldc + l) != at(before, i * p->ldc + l);
-      else bad += !close_to(c, i * p->ldc + l, sum, (long double)(p->K1 + p->K2));
-    }
+  for (int64_t place = 0; place < p->places; place++) bad += wrong_at(p, a, x, bias, c, before, place);
   CU_ASSERT_EQUAL(bad, 0);
   free(a.p), free(x.p), free(bias.p), free(c.p), free(before.p);
 }
