@@ -213,19 +213,19 @@ bool plan_gemv(const Plan *p, const Dot *d, GemmShape *g) {
   return false;
 }
 
-/* The column is the longest label that is only in x, and what is contracted is summed up in the tile. */
+/* What is contracted is summed up in the tile, and all that only x has are its rows. */
 static void sum_places(const Dot *d, DwShape *w) {
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     const int in_g = w->g_is_a ? q->in_a : q->in_b, in_x = w->g_is_a ? q->in_b : q->in_a;
     if (q->in_out < 0 && q->n > 1) w->place[w->nplace++] = (Contracted){q->n, w->ga.stride[in_g], w->xa.stride[in_x]};
-    if (q->in_out >= 0 && in_g < 0 && q->n > d->label[w->col].n) w->col = l;
+    if (q->in_out >= 0 && in_g < 0 && (q->n > 1 || l == w->col)) w->k[w->nk++] = l;
   }
 }
 
 bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
   if (!d->lanes) return false;
-  w->col = -1, w->row = -1, w->nplace = 0;
+  w->col = -1, w->row = -1, w->nplace = w->nk = 0;
   for (int l = 0; l < d->n; l++) {
     const DotLabel *q = &d->label[l];
     if (q->in_out >= 0 && (w->col < 0 || q->in_out > d->label[w->col].in_out)) w->col = l;
@@ -241,7 +241,7 @@ bool plan_dw(const Plan *p, const Dot *d, DwShape *w) {
     if (q->in_out < 0 || in_g < 0 || in_x >= 0) continue;
     if (w->row < 0 || q->n > d->label[w->row].n) w->row = l;
   }
-  if (w->row < 0 || !plan_affine(p, w->g, &w->ga) || !plan_affine(p, w->x, &w->xa)) return false;
+  if (!plan_affine(p, w->g, &w->ga) || !plan_affine(p, w->x, &w->xa)) return false;
   if (d->contraction >= p->tune->places && !p->form.single) sum_places(d, w);
-  return true;
+  return w->row >= 0 || w->nplace;
 }

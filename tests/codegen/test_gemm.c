@@ -300,5 +300,100 @@ static void sums_on(JitTarget t, bool f64) {
 
 static void sums_over_lanes(void) { everywhere(sums_on); }
 
-const Suite suite = {"gemm",
-                     (CU_TestInfo[]){{"products", products}, {"sums over lanes and tiles", sums_over_lanes}, CU_TEST_INFO_NULL}};
+/* ---- sums over places --------------------------------------------------------------------------------------------- */
+
+/* X: windows of `taps` of each of `n` lines of `out` + taps - 1 places, in `channels`; G has the places of the lines. */
+typedef struct Window {
+  int64_t M, channels, taps, lines, out, lanes;
+  bool asks, set;
+} Window;
+
+static int64_t window_width(const Window *w) { return (w->out + w->taps - 1) * w->lanes; }
+
+static Window random_window(const CgEmit *e) {
+  Window w = {pick(1, 20), pick(1, 20), pick(1, 4), pick(1, 3), pick(1, 20), e->tile, .set = next_random() % 2};
+  if (next_random() % 4 == 0) w.M = pick(21, 70);
+  w.asks = w.set || next_random() % 2;
+  return w;
+}
+
+static CgPlaces window_shape(CgEmit *e, const Window *w, CgPlaceRow *row, CgPlace *loop) {
+  const int64_t line = w->out * w->lanes, width = window_width(w);
+  row[0] = (CgPlaceRow){w->channels, w->taps, cg_i64(e, w->lines * width)}, row[1] = (CgPlaceRow){w->taps, 1, cg_i64(e, w->lanes)};
+  loop[0] = (CgPlace){w->lines, cg_i64(e, line), cg_i64(e, width)};
+  loop[1] = (CgPlace){w->out, cg_i64(e, w->lanes), cg_i64(e, w->lanes)};
+  return (CgPlaces){.M = w->M,
+                    .lanes = w->lanes,
+                    .ldg = cg_i64(e, w->lines * line),
+                    .row = row,
+                    .loop = loop,
+                    .nrow = 2,
+                    .nloop = 2,
+                    .ldd = w->channels * w->taps};
+}
+
+/* void f(G, X, D, scratch, n) */
+static int64_t emit_window(Jit *j, const char *name, const Window *w) {
+  CgEmit *e = &j->e;
+  CgPlaceRow row[2];
+  CgPlace loop[2];
+  jit_begin(j, name, 4);
+  CgPlaces p = window_shape(e, w, row, loop);
+  p.g = jit_param(j, 0), p.x = jit_param(j, 1), p.d = jit_param(j, 2), p.work = jit_param(j, 3);
+  if (w->asks) p.set = LLVMBuildICmp(e->b, LLVMIntNE, jit_param(j, 4), cg_i64(e, 0), "");
+  cg_places(e, &p);
+  LLVMBuildRetVoid(e->b);
+  return cg_places_bytes(e->vl, e->es, &p) / e->es;
+}
+
+static long double window_sum(const Window *w, Buf g, Buf x, int64_t m, int64_t c, int64_t tap) {
+  long double sum = 0;
+  for (int64_t y = 0; y < w->lines; y++)
+    for (int64_t l = 0; l < w->out * w->lanes; l++)
+      sum += (long double)at(g, (m * w->lines + y) * w->out * w->lanes + l) *
+             at(x, (c * w->lines + y) * window_width(w) + tap * w->lanes + l);
+  return sum;
+}
+
+static void check_window(const Window *w, Kernel4 f, bool f64, int64_t scratch) {
+  const int64_t terms = w->lines * w->out * w->lanes;
+  Buf g = buf_new(f64, w->M * terms, true), x = buf_new(f64, w->channels * w->lines * window_width(w), true);
+  Buf s = buf_new(f64, scratch, false), out = buf_new(f64, w->M * w->channels * w->taps, true), before = buf_new(f64, out.n, false);
+  for (int64_t i = 0; i < out.n; i++) put(before, i, w->set ? 0 : at(out, i));
+  buf_fill(s, NAN);
+  if (w->set) buf_fill(out, NAN);
+  f(g.p, x.p, out.p, s.p, w->set);
+  int bad = 0;
+  for (int64_t i = 0; i < out.n; i++) {
+    const int64_t tap = i % w->taps, c = i / w->taps % w->channels, m = i / w->taps / w->channels;
+    bad += !close_to(out, i, at(before, i) + window_sum(w, g, x, m, c, tap), (long double)terms);
+  }
+  CU_ASSERT_EQUAL(bad, 0);
+  free(g.p), free(x.p), free(s.p), free(out.p), free(before.p);
+}
+
+static void windows_on(JitTarget t, bool f64) {
+  Jit j;
+  Window w[SHAPES];
+  int64_t scratch[SHAPES];
+  char name[32];
+  jit_open(&j, t, f64);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    w[i] = random_window(&j.e);
+    scratch[i] = emit_window(&j, name, &w[i]);
+  }
+  jit_compile(&j);
+  for (int i = 0; i < SHAPES; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    check_window(&w[i], (Kernel4)jit_find(&j, name), f64, scratch[i]);
+  }
+  jit_close(&j);
+}
+
+static void sums_over_places(void) { everywhere(windows_on); }
+
+const Suite suite = {"gemm", (CU_TestInfo[]){{"products", products},
+                                             {"sums over lanes and tiles", sums_over_lanes},
+                                             {"sums over places", sums_over_places},
+                                             CU_TEST_INFO_NULL}};
