@@ -6,6 +6,7 @@
 #include "passes/train/train.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Product {
   const Fn *f;
@@ -39,9 +40,18 @@ static Fn *end(Product *p) {
   return g;
 }
 
-/* A field of this type behind the others. */
-static Val field(Product *p, const char *prefix, const char *name, Type t) {
-  return ir_input(&p->b, arena_printf(p->b.f->mem, "%s%s", prefix, name), IN_FIELD, p->fields++, pass_type_with(t, true));
+static bool taken(const Fn *f, const char *name) {
+  for (uint32_t k = 0; k < f->in.n; k++)
+    if (!strcmp(f->in.at[k].name, name)) return true;
+  return false;
+}
+
+/* A field of this type behind the others; `g`, or `g_2`, `g_3`, ... where there is one of that name. */
+static Val field(Product *p, const char *prefix, const char *suffix, Type t) {
+  Arena *mem = p->b.f->mem;
+  const char *first = arena_printf(mem, "%s%s", prefix, suffix), *name = first;
+  for (int k = 2; taken(p->b.f, name); k++) name = arena_printf(mem, "%s_%d", first, k);
+  return ir_input(&p->b, name, IN_FIELD, p->fields++, pass_type_with(t, true));
 }
 
 static Val dot(Build *b, Val x, Val y) {

@@ -299,7 +299,7 @@ def test_products_with_jacobians():
     check(close(hvp, [12*x[3*s + e]**2*v0[3*s + e] + (v0[3*s + 1 - e] if e < 2 else 0) for s in range(n) for e in range(3)]), "the Hessian times a vector")
     check(close(call(lib, m, number(lib, "one_vjp", "vjp"), n, [numbers(t), numbers(g1)])[0], [-math.exp(-a)/2*b for a, b in zip(t, g1)]), "without parameters")
     lib.destroy(m)
-    hnnc("compile", "m.hnn", "--vjp=g", code=1, says="--vjp=g: there is no function `g`, did you mean `f`?")
+    hnnc("compile", "m.hnn", "--vjp=quartik", code=1, says="--vjp=quartik: there is no function `quartik`, did you mean `quartic`?")
     hnnc("compile", "m.hnn", "--hvp=f", code=1, says="--hvp takes a function with one result, a scalar")
     hnnc("run", "m.hnn", "--hvp=f", code=2, says="--hvp")
 
