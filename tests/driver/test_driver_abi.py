@@ -3,6 +3,7 @@
 import ctypes as c
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -400,6 +401,26 @@ int main(void) {
         check(p.returncode == 0, "compiles", p.stdout)
         said = subprocess.run(["./use"], stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
         check(said == "1 1 -1\n`f`: argument 0, `x`, is NULL\n1\n", "what it says", compiler, said)
+
+
+def test_document():
+    """The programs of docs/c-interface.md."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    text = read(os.path.join(root, "docs/c-interface.md")).decode()
+    shutil.copy(os.path.join(root, "models/pendulum.hnn"), "pendulum.hnn")
+    hnnc("compile", "pendulum.hnn", "-q")
+    blocks = re.findall(r"```(c|python)\n(.*?)```", text, re.S)
+    check([k for k, _ in blocks] == ["c", "python"], "blocks", [k for k, _ in blocks])
+    write("use.c", blocks[0][1])
+    subprocess.run(["cc", "use.c", "./pendulum.so", "-Wl,-rpath,.", "-lm", "-lpthread", "-o", "use"], check=True)
+    said = subprocess.run(["./use"], stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
+    wanted = re.search(r"^loss .*$", text, re.M).group(0)
+    got, want = (re.findall(r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?", t) for t in (said, wanted))
+    check(len(got) == len(want) and all(abs(float(a) - float(b)) <= 0.02*abs(float(b)) for a, b in zip(got, want)), "what it prints", said, wanted)
+    write("use.py", blocks[1][1])
+    if subprocess.run([sys.executable, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode: return
+    p = subprocess.run([sys.executable, "use.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
+    check(p.returncode == 0 and p.stdout.startswith("["), "the program in Python", p.stdout)
 
 
 sys.exit(main(globals()))
