@@ -196,10 +196,12 @@ void terminal_close(Runner *r) {
 static int run(Session *s, const Options *o) {
   Runner r;
   RtError err = {{0}};
+  stop_hold(); /* from the first file of the run on, its manifest says how it ended */
   runner_init(&r, s, record_open(s, o->out, &err));
   runner_hash(s->src, o, r.hash);
   if (r.run && o->params && !record_start(&r, o->params, &err)) rt_run_destroy(r.run), r.run = NULL;
   terminal_open(r.run);
+  stop_release();
   if (r.run && !o->quiet) fprintf(stderr, "%s: %s\n", s->model->path, rt_run_dir(r.run));
   int code = r.run ? terminal_run(&r) : session_fail(s, EXIT_IO, CODE_output, (Span){0}, "%s", err.text);
   terminal_close(&r);
