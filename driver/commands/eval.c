@@ -61,19 +61,30 @@ static bool trains(const Model *m) {
   return false;
 }
 
+/* Its sources are those of the directory, but for the library, which another build may have changed: its numbers may differ then. */
+static int same_model(Session *s, const Recorded *r) {
+  char hash[40], build[BUILD_TEXT];
+  runner_hash(s->src, &r->opt, hash);
+  runner_build(build);
+  if (!strcmp(recorded_text(r->run, "model_hash"), hash)) return 0;
+  if (!strcmp(recorded_text(r->run, "build"), build))
+    return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
+                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
+                        rt_run_dir(r->run));
+  fprintf(stderr, "warning: %s was made by another build of hnnc (%s, this is " HNNC_VERSION "), whose library may differ\n",
+          rt_run_dir(r->run), recorded_text(r->run, "hnnc"));
+  return 0;
+}
+
 /* Those that `o->file` names: of the run, or of one of its checkpoints. A run that trains nothing has none. */
 static int take_weights(Session *s, const Recorded *r, const char *from) {
   const char *status = recorded_text(r->run, "status");
   RtError err = {{0}};
-  char hash[40], *path;
-  runner_hash(s->src, &r->opt, hash);
-  if (strcmp(recorded_text(r->run, "model_hash"), hash))
-    return session_fail(s, EXIT_IO, CODE_weights, (Span){0},
-                        "`%s/model.hnn`, or a file that it imports, is not what the run was started with: put it back",
-                        rt_run_dir(r->run));
-  if (!trains(s->model)) return 0;
+  char *path;
+  int code = same_model(s, r);
+  if (code || !trains(s->model)) return code;
   RtCheckpoint *c = rt_weights_read(from, &path, &err);
-  int code = c ? weights_take(s, c, path) : session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s", err.text);
+  code = c ? weights_take(s, c, path) : session_fail(s, EXIT_IO, CODE_weights, (Span){0}, "%s", err.text);
   if (!code && !s->opt->quiet && status && strcmp(status, "done") && strcmp(status, "failed"))
     fprintf(stderr, "%s: the run is %s; its parameters are those of %s\n", rt_run_dir(r->run), status, path);
   rt_checkpoint_finish(c);
