@@ -345,7 +345,7 @@ typedef struct Model {
   uint32_t nstart;
   const char **file; /* that constants were read from */
   uint32_t nfile;
-  const Asked *asked; /* what FrontOptions.ask became, NULL: nothing was asked; not kept */
+  const Asked *asked; /* what FrontOptions.ask became, NULL: nothing was asked */
 } Model;
 
 int64_t model_params(const Model *m); /* how many, each turn of a stack counted */

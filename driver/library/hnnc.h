@@ -81,6 +81,10 @@ HNNC_API hnnc_model *hnnc_open(const char *path, const hnnc_options *o);
 /* The same of a text in memory, len bytes; `name` is what messages call it, and what imports and data files are beside. text NULL:
  * an empty one. */
 HNNC_API hnnc_model *hnnc_open_text(const char *name, const char *text, size_t len, const hnnc_options *o);
+/* The model of a run directory, as the run had it: its file and imports as they lie there, its overrides and seed, of which options have none,
+ * and the parameters that its last training ended with, or would end with now: another process may be at work in it. HNNC_IO: it is no
+ * run, or has no checkpoint yet. */
+HNNC_API hnnc_model *hnnc_open_run(const char *dir, const hnnc_options *o);
 HNNC_API void hnnc_close(hnnc_model *m); /* NULL is fine */
 /* What opening gave: HNNC_OK, HNNC_ERRORS, HNNC_IO (no such file), HNNC_USAGE (options that make no sense; only the messages say
  * more). After a fault at any time, HNNC_FAULT. */
@@ -160,6 +164,11 @@ HNNC_API size_t hnnc_params(hnnc_model *m, const hnnc_param **out);
 /* The values of parameter k, `elems` of them, row-major; HNNC_USAGE if there is no such parameter, or n is not their number. */
 HNNC_API hnnc_status hnnc_get_param(hnnc_model *m, size_t k, double *out, size_t n);
 HNNC_API hnnc_status hnnc_set_param(hnnc_model *m, size_t k, const double *values, size_t n);
+
+/* All parameters from a run directory or a .safetensors file, each found by its path. HNNC_IO: it cannot be read, or lacks some, or has
+ * them in another shape; the messages say which, and nothing has changed. */
+HNNC_API hnnc_status hnnc_load_params(hnnc_model *m, const char *from);
+HNNC_API hnnc_status hnnc_save_params(hnnc_model *m, const char *path); /* as a .safetensors file, whole or not at all */
 
 /* ---- functions ----------------------------------------------------------------------------------------------------- */
 
@@ -241,6 +250,12 @@ typedef struct hnnc_expect {
 } hnnc_expect;
 
 HNNC_API size_t hnnc_expects(hnnc_model *m, const hnnc_expect **out);
+
+/* ---- many runs ----------------------------------------------------------------------------------------------------------- */
+
+/* The runs in a folder and in folders in it, as JSON, as `hnnc runs DIR --json` prints it. Returns its length; 0: there is no such folder, or
+ * no memory. It is in out, with a zero behind it, if that is less than size; out may be NULL. */
+HNNC_API size_t hnnc_runs(const char *dir, char *out, size_t size);
 
 #ifdef __cplusplus
 }

@@ -577,6 +577,57 @@ static void test_null(void) {
   CU_ASSERT(hnnc_call(NULL, 0, 1, args, results) == HNNC_USAGE && hnnc_get_param(NULL, 0, x, 1) == HNNC_USAGE);
 }
 
+/* A run is opened again with its parameters; they go through files, and only into models that they fit. */
+static void test_trained(void) {
+  char folder[] = "/tmp/hnnc-trained-XXXXXX", dir[64], file[64], json[4096];
+  CU_ASSERT_FATAL(mkdtemp(folder) != NULL);
+  snprintf(dir, sizeof dir, "%s/r", folder);
+  snprintf(file, sizeof file, "%s/w.safetensors", folder);
+  hnnc_model *m = open_it(program), *other = open_it(program);
+  hnnc_run_options o = HNNC_RUN_OPTIONS;
+  const hnnc_function *f;
+  double start[3], w[3], got[3], q[2] = {0.5, 2}, p[2] = {1, -1}, want[2], e[2];
+  const double *args[] = {q, p};
+  CU_ASSERT(hnnc_get_param(m, 0, start, 3) == HNNC_OK);
+  o.dir = dir;
+  CU_ASSERT_FATAL(hnnc_run(m, &o) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(m, 0, w, 3) == HNNC_OK && memcmp(w, start, sizeof w) != 0);
+  CU_ASSERT(hnnc_call(m, function_number(m, "learned", &f), 2, args, (double *[]){want}) == HNNC_OK);
+
+  hnnc_options plain = HNNC_OPTIONS;
+  plain.cache_dir = "";
+  hnnc_model *run = hnnc_open_run(dir, &plain);
+  CU_ASSERT_FATAL(hnnc_state(run) == HNNC_OK && hnnc_messages(run, NULL) == 0);
+  CU_ASSERT(hnnc_get_param(run, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  CU_ASSERT(hnnc_call(run, function_number(run, "learned", &f), 2, args, (double *[]){e}) == HNNC_OK && !memcmp(e, want, sizeof e));
+  CU_ASSERT(hnnc_save_params(run, file) == HNNC_OK && hnnc_save_params(run, "/dev/null/w") == HNNC_IO);
+  hnnc_close(run);
+
+  CU_ASSERT(hnnc_load_params(other, file) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(other, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  CU_ASSERT(hnnc_set_param(other, 0, start, 3) == HNNC_OK && hnnc_load_params(other, dir) == HNNC_OK);
+  CU_ASSERT(hnnc_get_param(other, 0, got, 3) == HNNC_OK && !memcmp(got, w, sizeof w));
+  hnnc_model *unlike =
+      open_it("net f(x: real) {\n  param w: real[2] = 1\n  return w[0]*x\n}\nuse learned = f\nreport r = learned(1)\n");
+  CU_ASSERT(hnnc_load_params(unlike, dir) == HNNC_IO && strstr(hnnc_messages_text(unlike, false), "do not fit the model"));
+  CU_ASSERT(hnnc_load_params(unlike, NULL) == HNNC_USAGE && hnnc_load_params(NULL, dir) == HNNC_USAGE);
+  CU_ASSERT(hnnc_load_params(unlike, "/nowhere") == HNNC_IO && hnnc_save_params(unlike, NULL) == HNNC_USAGE);
+
+  plain.seed = 3;
+  hnnc_model *none = hnnc_open_run("/nowhere", NULL), *seed = hnnc_open_run(dir, &plain);
+  CU_ASSERT(hnnc_state(none) == HNNC_IO && strstr(hnnc_messages_text(none, false), "/nowhere"));
+  CU_ASSERT(hnnc_state(seed) == HNNC_USAGE && hnnc_functions(seed, NULL) == 0);
+  const size_t n = hnnc_runs(folder, json, sizeof json);
+  CU_ASSERT(n > 0 && n < sizeof json && strlen(json) == n && strstr(json, dir) && strstr(json, "\"done\"") &&
+            strstr(json, "\"error\""));
+  CU_ASSERT(hnnc_runs(folder, NULL, 0) == n && hnnc_runs(folder, json, n) == n && !*json);
+  CU_ASSERT(hnnc_runs("/nowhere", json, sizeof json) == 0 && hnnc_runs(NULL, NULL, 0) == 0);
+  hnnc_close(none), hnnc_close(seed), hnnc_close(unlike), hnnc_close(other), hnnc_close(m);
+  char command[128];
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  CU_ASSERT(system(command) == 0);
+}
+
 static void test_usage(void) {
   const hnnc_param *p;
   CU_ASSERT(hnnc_state(NULL) == HNNC_USAGE && hnnc_run(NULL, NULL) == HNNC_USAGE && hnnc_params(NULL, &p) == 0);
@@ -606,6 +657,7 @@ const Suite suite = {"library", (CU_TestInfo[]){{"functions", test_functions},
                                                 {"fork", test_fork},
                                                 {"locale", test_locale},
                                                 {"options", test_options},
+                                                {"trained", test_trained},
                                                 {"null", test_null},
                                                 {"usage", test_usage},
                                                 CU_TEST_INFO_NULL}};
