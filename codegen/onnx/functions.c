@@ -48,7 +48,7 @@ void onnx_walk(Onnx *o, const Fn *f, const char *const *in, const char **out) {
 enum { MODEL_IR = 1, MODEL_PRODUCER, MODEL_VERSION, MODEL_GRAPH = 7, MODEL_OPSET, MODEL_ENTRY = 14 };
 enum { OPSET_DOMAIN = 1, OPSET_VERSION, ENTRY_KEY = 1, ENTRY_VALUE, GRAPH_NODE = 1, GRAPH_NAME, GRAPH_INPUT = 11, GRAPH_OUTPUT };
 enum { IR_VERSION = 8 }; /* of ONNX, with opset 18 */
-static const int64_t most = INT64_C(2000000000); /* bytes of a message */
+static const size_t most = 2000000000; /* bytes of a message */
 
 /* Whether somebody else is called so. */
 static bool taken(const Fn *f, const char *name) {
@@ -129,20 +129,19 @@ static void put_model(Onnx *o, Proto *graph, Proto *model) {
   }
 }
 
-bool onnx_write(FILE *out, const OnnxModel *m, Diag *diag) {
-  Onnx o = {.m = m, .diag = diag, .mem = arena_create(), .names = intern_create(), .f64 = m->fn->f64 != FN_F32, .about = ""};
+size_t onnx_write(FILE *out, const OnnxModel *m, Diag *diag) {
+  Onnx o = {.m = m, .mem = arena_create(), .names = intern_create(), .f64 = m->fn->f64 != FN_F32, .about = ""};
   Proto graph = {0}, model = {0};
   put_graph(&o, &graph);
   put_model(&o, &graph, &model);
-  bool ok = (int64_t)model.n <= most;
-  if (!ok)
-    diag_add(diag, CODE_onnx, (Span){0}, "an ONNX file of %zu bytes: protocol buffers hold 2 GB", model.n);
-  else fwrite(model.at, 1, model.n, out);
+  size_t size = model.n;
+  if (size > most) diag_add(diag, CODE_onnx, (Span){0}, "an ONNX file of %zu bytes: protocol buffers hold 2 GB", size), size = 0;
+  fwrite(model.at, 1, size, out);
   onnx_proto_finish(&model);
   onnx_proto_finish(&o.nodes);
   onnx_proto_finish(&o.initializers);
   index_free(&o.made);
   intern_destroy(o.names);
   arena_destroy(o.mem);
-  return ok;
+  return size;
 }

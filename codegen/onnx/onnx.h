@@ -24,7 +24,7 @@ enum { ONNX_OPSET = 18 };
 bool onnx_lacks(Op op, bool f64);
 /* Why there is no way to put a lowered function in ONNX, and where it stands; NULL: there is one. */
 const char *onnx_refused(const Fn *f, Span *at);
-/* False after an error in diag. */
-bool onnx_write(FILE *out, const OnnxModel *m, Diag *diag);
+/* How many bytes were written; 0 after an error in diag. */
+size_t onnx_write(FILE *out, const OnnxModel *m, Diag *diag);
 
 #endif

@@ -13,7 +13,6 @@ enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9, ONNX_DOUBLE = 11 }; /* Ten
 
 typedef struct Onnx {
   const OnnxModel *m;
-  Diag *diag;
   Arena *mem;
   Interner *names;
   Index made;         /* initializers, by name */

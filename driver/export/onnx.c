@@ -196,11 +196,10 @@ static int write_model(Parts *p, const Fn *f, const char *functions, const char 
   OutFile o;
   FILE *out = out_open(&o, path);
   if (!out) return cannot_write(s, path);
-  const bool ok = onnx_write(out, &m, s->diag);
-  const long size = ftell(out);
-  if (!out_end(&o, ok)) return cannot_write(s, path);
-  if (!ok) return session_render(s), EXIT_FILE;
-  if (!s->opt->quiet) printf("  %s (%ld bytes): %s\n", path, size, functions);
+  const size_t size = onnx_write(out, &m, s->diag);
+  if (!out_end(&o, size) && size) return cannot_write(s, path);
+  if (!size) return session_render(s), EXIT_FILE;
+  if (!s->opt->quiet) printf("  %s (%zu bytes): %s\n", path, size, functions);
   return 0;
 }
 
