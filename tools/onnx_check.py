@@ -158,15 +158,23 @@ def check_model(hnnc, path, products):
     return done, out, wrong
 
 
+def own_models():
+    """All operators, in both precisions."""
+    with open(os.path.join(ROOT, "tests", "driver", "onnx.hnn")) as f: text = f.read()
+    for kind in ("f64", "f32"):
+        with open("operators_%s.hnn" % kind, "w") as f: f.write(text.replace("precision f64", "precision " + kind))
+    return [os.path.abspath("operators_%s.hnn" % kind) for kind in ("f64", "f32")]
+
+
 def main(hnnc, paths):
     own = not paths
     paths = [os.path.abspath(p) for p in paths] or sorted(glob.glob(os.path.join(ROOT, "models", "*.hnn")))
-    if own: paths.append(os.path.join(ROOT, "tests", "driver", "onnx.hnn"))
     home, hnnc = tempfile.mkdtemp(prefix="hnnc-onnx-"), os.path.abspath(hnnc)
     os.chdir(home)
+    if own: paths += own_models()
     functions, failed, all_out = 0, [], []
     for path in paths:
-        products = ["--vjp=quartic", "--jvp=quartic", "--hvp=quartic"] if path.endswith("onnx.hnn") else []
+        products = ["--vjp=quartic", "--jvp=quartic", "--hvp=quartic"] if "operators_" in path else []
         done, out, wrong = check_model(hnnc, path, products)
         functions, failed = functions + len(done), failed + wrong
         all_out += ["%s: %s" % (os.path.basename(path), line) for line in out]
