@@ -114,7 +114,7 @@ Val without_lu(Build *b, const Fn *f, const Inst *i, const Val *x) {
   l.rows = ir_iota(&l.b, n);
   eliminate(&l, a, swaps, at);
   const Val args[] = {x[0], none, k}, loops = runs(b, &l, 2, args, 3, 1, false);
-  const Val part[] = {ir_proj(b, loops, 0), ir_reshape(b, ir_proj(b, loops, 1), 2, one)};
+  const Val u = ir_proj(b, loops, 0), below = ir_reshape(b, ir_proj(b, loops, 1), 2, one), part[] = {u, below};
   return ir_concat(b, part, 2, 0);
 }
 

@@ -5,6 +5,7 @@ static WithoutRule *const rule[OP_count] = {
   [OP_unslice] = without_unslice, [OP_put] = without_put,           [OP_unwindow] = without_unwindow, [OP_setrow] = without_setrow,
   [OP_diag] = without_diag,       [OP_diagv] = without_diagv,       [OP_trisolve] = without_trisolve, [OP_lu] = without_lu,
   [OP_solve] = without_solve,     [OP_det] = without_det,           [OP_logdet] = without_logdet,     [OP_cholesky] = without_cholesky,
+  [OP_eigh] = without_eigh,
 };
 
 typedef struct Without {

@@ -13,5 +13,7 @@ WithoutRule without_elementwise;
 WithoutRule without_unslice, without_put, without_unwindow, without_setrow, without_diag, without_diagv;
 /* matrix.c */
 WithoutRule without_trisolve, without_lu, without_solve, without_det, without_logdet, without_cholesky;
+/* eigh.c */
+WithoutRule without_eigh;
 
 #endif
